@@ -1,0 +1,22 @@
+#!/bin/sh
+# Builds the one file: dist/agent. Needs nothing but Node's npm, for the first `npm ci`.
+# The result depends only on the sources, the lockfile and the name of the output: two builds are equal byte by byte.
+# usage: ./compile.sh [OUTFILE]
+set -eu
+cd "$(dirname "$0")"
+out=${1:-dist/agent}
+
+# What the environment may say to Bun must not reach the product.
+unset BUN_OPTIONS BUN_BE_BUN NODE_ENV NODE_OPTIONS || true
+
+[ -x node_modules/.bin/bun ] || npm ci --no-audit --no-fund --loglevel=error
+mkdir -p "$(dirname "$out")"
+
+# The Worker of the log is an entry of its own: a compiled program can open only workers that are listed.
+node_modules/.bin/bun build --compile --minify --bytecode --sourcemap \
+  --no-compile-autoload-dotenv --no-compile-autoload-bunfig \
+  cli/main.ts raft/storage/wal_worker.ts --outfile "$out" >"$out.log" 2>&1 || {
+  cat "$out.log" >&2
+  exit 1
+}
+rm -f "$out.log"

@@ -1,0 +1,186 @@
+#!/usr/bin/env bash
+# Makes a bare machine ready (npm packages, PostgreSQL, an ordinary user to run it) and then runs what is asked for.
+# Everything in here may be run again; what is already there is left as it is.
+# usage: test/setup.sh prepare|demo|test|bench [ARGUMENTS]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+what=${1:-prepare}
+shift || true
+unset BUN_OPTIONS BUN_BE_BUN
+
+say() { printf '== %s\n' "$*" >&2; }
+fail() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+am_root() { [ "$(id -u)" -eq 0 ]; }
+
+npm_packages() {
+  if [ -x node_modules/.bin/bun ] && [ -x node_modules/.bin/tsc ] && node_modules/.bin/bun --version >/dev/null 2>&1; then
+    return
+  fi
+  command -v npm >/dev/null || fail "npm is not installed: install Node.js 20 with npm"
+  say "installing npm packages"
+  npm ci --no-audit --no-fund --loglevel=error >&2
+}
+
+has_postgres() { compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null; }
+
+# Debian packages, without recommended ones and without starting any of their services.
+apt_install() {
+  local policy="" got
+  if [ ! -e /usr/sbin/policy-rc.d ]; then
+    policy=/usr/sbin/policy-rc.d
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+  fi
+  got=0
+  export DEBIAN_FRONTEND=noninteractive
+  local install=(apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=120 "$@")
+  if ! "${install[@]}" >"$log" 2>&1; then
+    say "apt-get update"
+    apt-get update -q >>"$log" 2>&1 && "${install[@]}" >>"$log" 2>&1 || got=$?
+  fi
+  [ -z "$policy" ] || rm -f "$policy"
+  return "$got"
+}
+
+debian_packages() {
+  local log
+  log=$(mktemp)
+  if ! has_postgres; then
+    am_root || fail "PostgreSQL is not installed. As root: apt-get install postgresql   (13 or newer; no cluster of it is needed)"
+    command -v apt-get >/dev/null || fail "PostgreSQL is not installed, and this system has no apt-get: install PostgreSQL 13 or newer"
+    say "installing PostgreSQL (no cluster is created, nothing is started)"
+    # Read by Debian's postgresql-common before it would create its "main" cluster.
+    local conf=/etc/postgresql-common/createcluster.d/agent.conf
+    mkdir -p "$(dirname "$conf")"
+    echo 'create_main_cluster = false' >"$conf"
+    apt_install postgresql || {
+      tail -n 20 "$log" >&2
+      rm -f "$conf"
+      fail "apt-get could not install PostgreSQL"
+    }
+    rm -f "$conf"
+  fi
+  if [ "$what" = test ]; then
+    # One test each needs these; without them it is skipped and counted as skipped.
+    local missing=()
+    command -v haproxy >/dev/null || [ -x /usr/sbin/haproxy ] || missing+=(haproxy)
+    command -v ip >/dev/null || [ -x /usr/sbin/ip ] || missing+=(iproute2)
+    if [ ${#missing[@]} -gt 0 ]; then
+      if am_root && command -v apt-get >/dev/null; then
+        say "installing ${missing[*]} (not started)"
+        apt_install "${missing[@]}" || say "could not install ${missing[*]}: the tests that need it are skipped"
+        if [ -d /run/systemd/system ] && [[ " ${missing[*]} " = *" haproxy "* ]]; then
+          systemctl disable -q haproxy 2>/dev/null || true
+        fi
+      else
+        say "not installed: ${missing[*]}; the tests that need it are skipped"
+      fi
+    fi
+  fi
+  rm -f "$log"
+}
+
+# PostgreSQL refuses to run as root: AGENT_USER is who runs it then. Empty when we are an ordinary user ourselves.
+ordinary_user() {
+  AGENT_USER=""
+  am_root || return 0
+  local name
+  for name in postgres agent-test; do
+    if id -u "$name" >/dev/null 2>&1; then
+      AGENT_USER=$name
+      break
+    fi
+  done
+  if [ -z "$AGENT_USER" ]; then
+    say "adding the system user agent-test, to run PostgreSQL"
+    useradd --system --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin agent-test
+    AGENT_USER=agent-test
+  fi
+}
+
+as_user() {
+  if [ -z "$AGENT_USER" ]; then
+    "$@"
+  else
+    setpriv --reuid="$AGENT_USER" --regid="$(id -g "$AGENT_USER")" --init-groups -- \
+      env HOME="$stage" USER="$AGENT_USER" LOGNAME="$AGENT_USER" TMPDIR="$stage" "$@"
+  fi
+}
+
+# A directory of the ordinary user's with the executable, and with all that tests need where it cannot read the checkout.
+make_stage() {
+  stage=$(mktemp -d /tmp/agent.XXXXXX)
+  trap 'rm -rf "$stage"' EXIT
+  # Bash runs the EXIT trap of a script that a signal ends only if the signal is trapped too.
+  trap 'exit 130' INT
+  trap 'exit 143' TERM HUP
+  chmod 755 "$stage"
+  cp dist/agent "$stage/agent"
+  chmod 755 "$stage/agent"
+  [ -z "$AGENT_USER" ] || chown "$AGENT_USER" "$stage"
+  tree=$root
+  [ "$what" = test ] || return 0
+  if ! as_user test -r "$root/test/setup.sh" -a -x "$root/node_modules/.bin/bun" 2>/dev/null; then
+    tree=$stage/tree
+    mkdir -p "$tree"
+    cp -r package.json tsconfig.json raft src cli test "$tree/"
+    mkdir "$tree/node_modules"
+    local entry
+    for entry in node_modules/* node_modules/.bin; do
+      case $entry in node_modules/deno | node_modules/@deno | node_modules/typescript | node_modules/@typescript) continue ;; esac
+      cp -r "$entry" "$tree/node_modules/"
+    done
+    [ -z "$AGENT_USER" ] || chown -R "$AGENT_USER" "$tree"
+  fi
+}
+
+npm_packages
+debian_packages
+ordinary_user
+[ "$what" != prepare ] || exit 0
+say "compiling"
+./compile.sh
+make_stage
+export AGENT_BINARY=$stage/agent AGENT_USER
+bun=$root/node_modules/.bin/bun
+
+case $what in
+  demo)
+    # The copy, as the ordinary user: whoever reads this output sees what he would have typed.
+    cd "$stage"
+    as_user "$stage/agent" demo "$@"
+    ;;
+  test)
+    status=0
+    shopt -s nullglob
+    files=(test/e2e_*.test.ts)
+    postgres=(test/postgres_*.test.ts)
+    if [ $# -gt 0 ]; then
+      files=() postgres=()
+      for name in "$@"; do
+        case $(basename "$name") in
+          postgres_*) postgres+=("./test/$(basename "$name")") ;;
+          *) files+=("./test/$(basename "$name")") ;;
+        esac
+      done
+    fi
+    if [ ${#postgres[@]} -gt 0 ]; then
+      say "tests with PostgreSQL"
+      (cd "$tree" && as_user "$tree/node_modules/.bin/bun" test --timeout 120000 "${postgres[@]/#test/./test}") || status=1
+    fi
+    if [ ${#files[@]} -gt 0 ]; then
+      # As root these may make network namespaces; PostgreSQL and the agents always run as the ordinary user.
+      say "tests with the compiled program"
+      "$bun" test --timeout 240000 "${files[@]/#test/./test}" || status=1
+    fi
+    exit $status
+    ;;
+  bench)
+    "$bun" test/bench/main.ts "$@"
+    ;;
+  *) fail "unknown: $what (prepare, demo, test, bench)" ;;
+esac

@@ -1,0 +1,172 @@
+/** Holds the layout: directions of imports, purity, the crash handler first, nothing protocol-like written twice. */
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+import {
+  DIRECTIONS,
+  HARMLESS_MODULES,
+  IMPURE_CODE,
+  PURE,
+  PURE_PACKAGES,
+  RUNTIME_CODE,
+  RUNTIME_MODULES,
+} from "./tidy/rules.ts";
+import { RUNTIME_FILES } from "./tidy/runtime_files.ts";
+import { parseSource, readSources, type SourceFile } from "./tidy/source.ts";
+
+const root = join(import.meta.dir, "..");
+const all = readSources(root, ["raft", "src", "cli", "test"]);
+const isTest = (file: SourceFile) => file.path.endsWith(".test.ts") || file.path.startsWith("test/");
+const product = all.filter((file) => !isTest(file));
+const byPath = new Map(all.map((file) => [file.path, file]));
+const inAny = (path: string, prefixes: readonly string[]) =>
+  prefixes.some((prefix) => path.startsWith(prefix));
+
+test("imports follow the directions of the layout", () => {
+  const wrong: string[] = [];
+  for (const file of all) {
+    const direction = DIRECTIONS.find((one) => file.path.startsWith(one.from));
+    // A unit test may set up more than its subject may import, but never crosses from raft into src.
+    const may = isTest(file)
+      ? (file.path.startsWith("raft/") ? ["raft/"] : ["src/", "cli/", "raft/", "test/"])
+      : direction?.may ?? [];
+    for (const one of file.imports) {
+      if (!one.local || inAny(one.target, may)) continue;
+      if (one.typeOnly && inAny(one.target, direction?.types ?? [])) continue;
+      wrong.push(`${file.path} imports ${one.target}`);
+    }
+  }
+  expect(wrong).toEqual([]);
+});
+
+test("local imports name a file that exists", () => {
+  const wrong: string[] = [];
+  for (const file of all) {
+    for (const one of file.imports) {
+      if (one.local && one.target.endsWith(".ts") && !byPath.has(one.target)) {
+        wrong.push(`${file.path} imports ${one.target}`);
+      }
+    }
+  }
+  expect(wrong).toEqual([]);
+});
+
+test("pure folders have no input, output, time, chance or asynchrony", () => {
+  const wrong: string[] = [];
+  for (const file of product.filter((one) => inAny(one.path, PURE))) {
+    for (const rule of IMPURE_CODE) {
+      const match = rule.pattern.exec(file.code);
+      if (match) wrong.push(`${file.path}:${lineOf(file.code, match.index)} uses ${rule.name}`);
+    }
+    for (const one of file.imports) {
+      if (!one.local && !PURE_PACKAGES.includes(one.target)) wrong.push(`${file.path} imports ${one.target}`);
+    }
+  }
+  expect(wrong).toEqual([]);
+});
+
+test("files that touch the runtime are the ones listed in tidy/runtime_files.ts", () => {
+  const touching = product.filter((file) =>
+    RUNTIME_CODE.test(file.code) ||
+    file.imports.some((one) =>
+      !one.typeOnly && RUNTIME_MODULES.test(one.target) && !HARMLESS_MODULES.includes(one.target)
+    )
+  ).map((file) => file.path);
+  expect(touching).toEqual([...RUNTIME_FILES].sort());
+});
+
+test("the first import of cli/main.ts is the crash handler", () => {
+  const main = byPath.get("cli/main.ts");
+  if (main) expect(main.imports[0]?.target ?? "").toMatch(/crash/);
+});
+
+test("nothing the program loads has a top-level await or knows where it was built", () => {
+  const wrong: string[] = [];
+  for (const file of reachable(["cli/main.ts", "raft/storage/wal_worker.ts"])) {
+    const at = topLevelAwait(file.code);
+    if (at >= 0) wrong.push(`${file.path}:${lineOf(file.code, at)} awaits at the top level`);
+    // These are replaced by absolute paths when the program is built.
+    const match = /\bimport\.meta\.(?:url|dir|path|file|filename|dirname)\b|\b__(?:dirname|filename)\b/.exec(
+      file.code,
+    );
+    if (match) wrong.push(`${file.path}:${lineOf(file.code, match.index)} uses ${match[0]}`);
+  }
+  expect(wrong).toEqual([]);
+});
+
+test("the simulators run the production code and declare nothing that it declares", () => {
+  const wrong: string[] = [];
+  const sims = product.filter((file) => inAny(file.path, ["raft/sim/", "src/sim/"]));
+  const made = new Map<string, string>();
+  for (const file of product) {
+    if (!inAny(file.path, ["raft/core/", "raft/node/", "src/dcs/", "src/brain/", "src/guard/"])) continue;
+    for (const match of file.code.matchAll(/^export\s+(?:abstract\s+)?(?:class|function)\s+(\w+)/gm)) {
+      made.set(match[1]!, file.path);
+    }
+  }
+  for (const file of sims) {
+    for (const match of file.code.matchAll(/\b(?:class|function)\s+(\w+)/g)) {
+      const original = made.get(match[1]!);
+      if (original) wrong.push(`${file.path} declares ${match[1]}, which ${original} has`);
+    }
+  }
+  for (const [sim, needs] of SIM_NEEDS) {
+    const loads = [...reachable(sims.filter((file) => file.path.startsWith(sim)).map((file) => file.path))]
+      .map((file) => file.path);
+    for (const need of needs) if (!loads.includes(need)) wrong.push(`${sim} does not load ${need}`);
+  }
+  expect(wrong).toEqual([]);
+});
+
+test("the reader of sources is not fooled by strings, comments and templates", () => {
+  const file = parseSource(
+    "src/a/b.ts",
+    [
+      'import { one } from "../c.ts";',
+      'import type { Two } from "./two.ts";',
+      'export { three } from "node:three";',
+      '// import { no } from "no";',
+      'const text = `import { no } from "no" ${one("await")} await`; const slash = /"await/;',
+      'const lazy = () => import("./late.ts");',
+    ].join("\n"),
+  );
+  expect(file.imports).toEqual([
+    { target: "src/c.ts", local: true, typeOnly: false },
+    { target: "src/a/two.ts", local: true, typeOnly: true },
+    { target: "node:three", local: false, typeOnly: false },
+    { target: "src/a/late.ts", local: true, typeOnly: false },
+  ]);
+  expect(file.code).not.toContain("await");
+  expect(topLevelAwait("async function f() { await g(); }\nconst x = 1;")).toBe(-1);
+  expect(topLevelAwait("const x = await f();")).toBeGreaterThan(0);
+});
+
+/** What each simulator must run rather than imitate. */
+const SIM_NEEDS: readonly (readonly [string, readonly string[]])[] = [];
+
+function lineOf(code: string, at: number): number {
+  return code.slice(0, at).split("\n").length;
+}
+
+/** Files loaded at run time from the given ones, themselves included. */
+function reachable(entries: readonly string[]): Set<SourceFile> {
+  const found = new Set<SourceFile>();
+  const queue = [...entries];
+  for (let path = queue.pop(); path !== undefined; path = queue.pop()) {
+    const file = byPath.get(path);
+    if (!file || found.has(file)) continue;
+    found.add(file);
+    for (const one of file.imports) if (one.local && !one.typeOnly) queue.push(one.target);
+  }
+  return found;
+}
+
+/** Index of the first `await` outside of any braces or parentheses; the build refuses the remaining ones. */
+function topLevelAwait(code: string): number {
+  let depth = 0;
+  for (const match of code.matchAll(/[{}()]|\bawait\b/g)) {
+    if (match[0] === "await") {
+      if (depth === 0) return match.index;
+    } else depth += match[0] === "{" || match[0] === "(" ? 1 : -1;
+  }
+  return -1;
+}

@@ -1,0 +1,97 @@
+/**
+ * The layout of the project as data: who may import whom, what is pure, and which files touch the runtime.
+ * A new direction or a new file that touches the runtime is a decision, and this is where it is written down.
+ */
+
+/** A path prefix. `types` may be imported with `import type` only. */
+export interface Direction {
+  readonly from: string;
+  readonly may: readonly string[];
+  readonly types?: readonly string[];
+}
+
+/** The first direction whose `from` fits the file counts; what it does not name is forbidden. */
+export const DIRECTIONS: readonly Direction[] = [
+  { from: "raft/core/", may: ["raft/core/"] },
+  { from: "raft/sim/", may: ["raft/"] },
+  { from: "raft/", may: ["raft/core/", "raft/storage/", "raft/transport/", "raft/node/", "raft/sim/mod.ts"] },
+
+  { from: "src/lib/", may: ["src/lib/"], types: ["raft/mod.ts"] },
+  { from: "src/model/", may: ["src/model/", "src/lib/"] },
+  { from: "src/dcs/", may: ["src/dcs/", "src/model/", "src/lib/", "raft/mod.ts"] },
+  { from: "src/brain/", may: ["src/brain/", "src/dcs/", "src/model/", "src/lib/"] },
+  {
+    from: "src/postgres/",
+    may: ["src/postgres/", "src/model/", "src/lib/"],
+    types: ["src/brain/", "src/guard/port.ts"],
+  },
+  { from: "src/guard/", may: ["src/guard/", "src/model/", "src/lib/"], types: ["raft/mod.ts"] },
+  {
+    from: "src/api/",
+    may: ["src/api/", "src/model/", "src/lib/"],
+    types: ["src/brain/", "src/dcs/", "src/guard/port.ts", "raft/mod.ts"],
+  },
+  {
+    from: "src/agent/",
+    may: [
+      "src/agent/",
+      "src/api/",
+      "src/guard/",
+      "src/postgres/",
+      "src/brain/",
+      "src/dcs/",
+      "src/model/",
+      "src/lib/",
+      "raft/mod.ts",
+    ],
+  },
+  {
+    from: "src/sim/",
+    may: [
+      "src/sim/",
+      "src/agent/",
+      "src/guard/",
+      "src/brain/",
+      "src/dcs/",
+      "src/model/",
+      "src/lib/",
+      "raft/mod.ts",
+      "raft/sim/mod.ts",
+    ],
+  },
+  { from: "src/demo/", may: ["src/demo/", "src/api/client.ts", "src/model/", "src/lib/"] },
+
+  { from: "cli/ctl/", may: ["cli/ctl/", "src/api/client.ts", "src/model/", "src/lib/"] },
+  { from: "cli/", may: ["cli/", "src/", "raft/mod.ts"] },
+  { from: "test/tidy", may: ["test/tidy/"] },
+  { from: "test/", may: ["test/", "src/", "cli/"] },
+];
+
+/** Folders whose code only computes: no input or output, no time, no chance, nothing asynchronous. */
+export const PURE: readonly string[] = ["raft/core/", "src/model/", "src/dcs/", "src/brain/"];
+
+/** Packages that pure code may use, because they only compute as well. */
+export const PURE_PACKAGES: readonly string[] = ["yaml", "zod"];
+
+export const IMPURE_CODE: readonly { readonly name: string; readonly pattern: RegExp }[] = [
+  { name: "async or await", pattern: /\b(?:async|await)\b/ },
+  { name: "Promise", pattern: /\bPromise\b/ },
+  { name: "Date", pattern: /\bDate\b/ },
+  { name: "Math.random", pattern: /\bMath\s*\.\s*random\b/ },
+  { name: "crypto", pattern: /\bcrypto\s*\./ },
+  { name: "performance", pattern: /\bperformance\s*\./ },
+  {
+    name: "process",
+    pattern: /(?<![.\w"])process\s*\.\s*(?:env|argv|pid|exit|on|cwd|hrtime|stdout|stderr|kill|platform)\b/,
+  },
+  { name: "console", pattern: /\bconsole\s*\./ },
+  { name: "Bun", pattern: /(?<![.\w])Bun\s*\./ },
+  { name: "a timer", pattern: /\b(?:setTimeout|setInterval|setImmediate|queueMicrotask)\b/ },
+  { name: "fetch", pattern: /(?<![.\w])fetch\s*\(/ },
+];
+
+/** What makes a file one that touches the runtime. */
+export const RUNTIME_MODULES = /^(?:node:|bun$|bun:)/;
+export const RUNTIME_CODE = /(?<![.\w])(?:Bun|process)\s*\.\s*\w/;
+/** Built-in modules that only compute: they make no file one that touches the runtime. */
+export const HARMLESS_MODULES: readonly string[] = ["node:path", "node:util", "bun:test"];
