@@ -2,7 +2,7 @@
  * Reads the project's sources for tidy.test.ts: the files, their imports, and their code with comments and strings
  * blanked out, so that a rule about code is not broken by a sentence about it. It knows no rule.
  */
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize, relative } from "node:path";
 
 export interface Import {
@@ -22,7 +22,7 @@ export interface SourceFile {
 
 export function readSources(root: string, folders: readonly string[]): SourceFile[] {
   const files: SourceFile[] = [];
-  for (const folder of folders) {
+  for (const folder of folders.filter((one) => existsSync(join(root, one)))) {
     for (const name of readdirSync(join(root, folder), { recursive: true }) as string[]) {
       if (!name.endsWith(".ts") || name.includes("node_modules")) continue;
       const path = relative(root, join(root, folder, name));
