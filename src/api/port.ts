@@ -1,0 +1,177 @@
+/**
+ * The agent as the REST API sees it: one look at what it has in memory, and the operations that a request may ask
+ * for. Nothing here may wait for PostgreSQL, the disk or another member, except the promises of the operations.
+ * Implemented by src/agent; tests use stub_port.ts.
+ */
+import type { GuardView } from "../guard/port.ts";
+import type { DynamicConfig, LocalConfig } from "../model/config.ts";
+import type { Json, JsonObject } from "../model/json.ts";
+import type { Lsn } from "../model/lsn.ts";
+import type { MemberStatus } from "../model/member_status.ts";
+import type { PostgresView } from "../model/postgres_view.ts";
+import type { DcsState, FailoverRecord } from "../model/records.ts";
+import type { RaftStatus } from "../../raft/node/api.ts";
+
+/** Last status heard of a member; our own is among them, with age 0. */
+export interface SeenStatus {
+  readonly status: MemberStatus;
+  readonly ageMs: number;
+}
+
+/** What Patroni keeps under the key `status`: put together from the primary's last broadcast. */
+export interface ClusterProgress {
+  /** Last known WAL position of a primary; 0 when none has been heard of. */
+  readonly optime: Lsn;
+  /** Positions of the replication slots on the primary, by slot name. */
+  readonly slots: { readonly [slot: string]: Lsn };
+  readonly retainSlots: readonly string[];
+}
+
+/** Conditions of a restart (compatibility.md 10.2); every one that is present must hold. */
+export interface RestartConditions {
+  readonly restart_pending?: boolean;
+  readonly role?: "primary" | "standby_leader" | "replica";
+  /** Restart only a server older than this, "15.2". */
+  readonly postgres_version?: string;
+  /** Seconds to wait for the server to come back. */
+  readonly timeout?: number;
+}
+
+export interface ScheduledRestart extends RestartConditions {
+  /** ISO 8601 with time zone. */
+  readonly schedule: string;
+}
+
+export interface DecisionRecord {
+  /** ISO 8601. */
+  readonly at: string;
+  readonly reason: string;
+  readonly actions: readonly Json[];
+}
+
+export interface WatchdogStatus {
+  readonly mode: "off" | "automatic" | "required";
+  readonly active: boolean;
+  readonly healthy: boolean;
+  readonly timeoutS: number | null;
+}
+
+/** Counters since the start of the agent. */
+export interface AgentCounters {
+  readonly promotions: number;
+  readonly demotions: number;
+  /** Times the guard froze or killed PostgreSQL because a lease ran out. */
+  readonly fences: number;
+  /** Times the loop or a renewal came later than it should. */
+  readonly lateLoops: number;
+}
+
+/** Everything the API answers from: immutable data of one moment. */
+export interface ApiView {
+  readonly config: LocalConfig;
+  readonly dynamic: DynamicConfig;
+  /** null until the replicated state is known. */
+  readonly dcs: DcsState | null;
+  /** ms since the DCS was last known to be alive (a raft leader heard of, or leading with a majority); null: never. */
+  readonly dcsAgeMs: number | null;
+  /** The same moment as epoch seconds; 0: never. */
+  readonly dcsLastSeenS: number;
+  /** Our PostgreSQL; null on a witness. */
+  readonly postgres: PostgresView | null;
+  /** The last look by SQL succeeded and is recent. False: hung, frozen, or not running. */
+  readonly sqlAnswers: boolean;
+  /** Our own status as broadcast; null on a witness. */
+  readonly status: MemberStatus | null;
+  readonly statuses: readonly SeenStatus[];
+  readonly progress: ClusterProgress;
+  /** Names of members without PostgreSQL. */
+  readonly witnesses: readonly string[];
+  readonly raft: RaftStatus | null;
+  readonly guard: GuardView | null;
+  readonly watchdog: WatchdogStatus | null;
+  readonly failsafeActive: boolean;
+  /** By member name, our own included. */
+  readonly scheduledRestarts: { readonly [member: string]: ScheduledRestart };
+  /** ms since the agent's loop last looked. */
+  readonly loopAgeMs: number;
+  /** Largest lateness of the event loop in the last minute, ms. */
+  readonly eventLoopLateMs: number;
+  readonly counters: AgentCounters;
+}
+
+export type ConfigOutcome =
+  | { readonly kind: "ok"; readonly config: JsonObject }
+  /** The configuration is not at the revision that the caller expected, or was changed meanwhile. */
+  | { readonly kind: "conflict" }
+  /** There is no configuration to patch. */
+  | { readonly kind: "missing" }
+  /** Refused: it would break a rule (timing inequalities, parameters not a map ...). */
+  | { readonly kind: "invalid"; readonly reason: string }
+  | { readonly kind: "unavailable"; readonly reason: string };
+
+export type WriteOutcome =
+  | { readonly kind: "ok" }
+  | { readonly kind: "conflict" }
+  | { readonly kind: "unavailable"; readonly reason: string };
+
+export type RestartOutcome =
+  | { readonly kind: "ok" }
+  | { readonly kind: "busy"; readonly action: string }
+  | { readonly kind: "still-starting" }
+  | { readonly kind: "failed" };
+
+export type ReinitializeOutcome =
+  | { readonly kind: "started" }
+  | { readonly kind: "busy"; readonly action: string }
+  | { readonly kind: "refused"; readonly reason: string };
+
+export interface FailsafeRequest {
+  readonly name: string;
+  readonly connUrl: string;
+  readonly apiUrl: string;
+  readonly slots: { readonly [slot: string]: number };
+}
+
+export type FailsafeOutcome =
+  /** lsn: our received or replayed position, for the sender's slots; null when unknown. */
+  | { readonly kind: "accepted"; readonly lsn: Lsn | null }
+  | { readonly kind: "running-as-leader" }
+  | { readonly kind: "refused"; readonly reason: string };
+
+export interface ApiPort {
+  /** A look at the present. Cheap: called once a request. */
+  view(): ApiView;
+  /**
+   * Increases with every change that a status JSON shows (PostgreSQL, lock, configuration, raft leader, guard ...).
+   * Rendered answers are kept while it stands still. Ages and positions of the raft log need not count.
+   */
+  version(): number;
+  /** True while we hold the lock and the lease, counted from the send of the last acknowledged renewal, runs. */
+  holdsLease(): boolean;
+  /** ms until the lease ends; 0 when we don't hold one. */
+  leaseRemainingMs(): number;
+  /** Calls `listener` after each increase of version(); returns what ends that. */
+  onChange(listener: () => void): () => void;
+  /** The last 200 decisions, oldest first. */
+  decisions(): readonly DecisionRecord[];
+
+  /** Merges (objects merge, null deletes: compatibility.md 3.1 and 14). `revision`: only if the config is at it; null: any. */
+  patchConfig(patch: JsonObject, revision: number | null): Promise<ConfigOutcome>;
+  replaceConfig(value: JsonObject, revision: number | null): Promise<ConfigOutcome>;
+  /** Logs the request; how it ends appears in dcs.failoverResults under its id. Done when it is committed. */
+  requestFailover(request: FailoverRecord): Promise<WriteOutcome>;
+  /** Removes the request of that revision. */
+  deleteFailover(revision: number): Promise<WriteOutcome>;
+  /** Restarts PostgreSQL now (conditions were checked); done when it answers again or has failed. */
+  restart(timeoutS: number | null): Promise<RestartOutcome>;
+  /** False: another one is scheduled already. */
+  scheduleRestart(restart: ScheduledRestart): boolean;
+  /** False: none was scheduled. */
+  cancelScheduledRestart(): boolean;
+  /** As SIGHUP. */
+  reload(): void;
+  reinitialize(force: boolean, fromLeader: boolean): Promise<ReinitializeOutcome>;
+  acceptFailsafe(request: FailsafeRequest): Promise<FailsafeOutcome>;
+  /** Hands raft leadership to the member of that name; null: done, else why not. */
+  transferRaft(name: string): Promise<string | null>;
+}
