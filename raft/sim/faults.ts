@@ -1,0 +1,131 @@
+/**
+ * Faults of a run, swarm fashion: a seed draws which kinds exist in it, how often and how strong, so that some runs are
+ * all about one thing. Each fault has an end; calm() ends all of them at once, for the phase that asks for recovery.
+ */
+import type { NodeId } from "../core/types.ts";
+import type { SimEvent } from "./event_queue.ts";
+import type { Prng } from "./prng.ts";
+import type { NetworkSettings, SimNetwork } from "./sim_network.ts";
+import type { DiskSettings } from "./sim_storage.ts";
+import type { World } from "./world.ts";
+
+/** A fault that has begun; `end` undoes it. */
+export interface Fault {
+  readonly durationMs: number;
+  readonly text: string;
+  end(): void;
+}
+
+/** Begins a fault, or says that it makes no sense now. */
+export type FaultMaker = (random: Prng) => Fault | null;
+
+export class FaultInjector<K extends string> {
+  readonly counts = new Map<K, number>();
+  private readonly random: Prng;
+  private readonly active = new Set<{ readonly event: SimEvent; readonly fault: Fault }>();
+  private next: SimEvent | null = null;
+
+  constructor(
+    private readonly world: World,
+    private readonly makers: Readonly<Record<K, FaultMaker>>,
+    /** Kinds of this run with their weights. */
+    private readonly weights: Readonly<Record<K, number>>,
+    private readonly gapMeanMs: number,
+  ) {
+    this.random = world.random.split("faults");
+  }
+
+  start(): void {
+    if (Object.values<number>(this.weights).every((weight) => weight === 0)) return;
+    this.next = this.world.after(this.random.exponential(this.gapMeanMs), () => {
+      this.inject(this.random.weighted(this.weights));
+      this.start();
+    });
+  }
+
+  inject(kind: K): void {
+    const fault = this.makers[kind](this.random);
+    if (fault === null) return;
+    this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
+    this.world.log.add("fault", `${kind}: ${fault.text}, for ${(fault.durationMs / 1000).toFixed(2)} s`);
+    const event = this.world.after(fault.durationMs, () => {
+      this.active.delete(item);
+      this.world.log.add("fault", `${kind} ends: ${fault.text}`);
+      fault.end();
+    });
+    const item = { event, fault };
+    this.active.add(item);
+  }
+
+  /** No more faults, and the present ones end. */
+  calm(): void {
+    this.next?.cancel();
+    for (const { event, fault } of this.active) {
+      event.cancel();
+      fault.end();
+    }
+    this.active.clear();
+    this.world.log.add("fault", "all faults end");
+  }
+}
+
+export type NetworkFault = "isolate" | "one-way" | "pair";
+
+/** Cuts: a node from all others, single directions, a pair of nodes. */
+export function networkFaults(
+  network: SimNetwork,
+  ids: readonly NodeId[],
+  maxMs: number,
+): Record<NetworkFault, FaultMaker> {
+  const cut = (random: Prng, directions: readonly (readonly [NodeId, NodeId])[]): Fault => {
+    for (const [from, to] of directions) network.cut(from, to);
+    return {
+      durationMs: random.between(maxMs / 50, maxMs),
+      text: directions.map(([from, to]) => `${ids.indexOf(from) + 1}>${ids.indexOf(to) + 1}`).join(" "),
+      end: () => {
+        for (const [from, to] of directions) network.heal(from, to);
+      },
+    };
+  };
+  const directions = ids.flatMap((a) => ids.filter((b) => b !== a).map((b) => [a, b] as const));
+  return {
+    isolate: (random) => {
+      const node = random.pick(ids);
+      return cut(random, directions.filter(([a, b]) => a === node || b === node));
+    },
+    "one-way": (random) => cut(random, directions.filter(() => random.chance(0.3))),
+    pair: (random) => {
+      const [a, b] = random.pick(directions);
+      return cut(random, [[a, b], [b, a]]);
+    },
+  };
+}
+
+/** Each kind is in the run with the given probability, with a weight of its own. */
+export function drawWeights<K extends string>(
+  random: Prng,
+  kinds: readonly K[],
+  probability: number,
+): Record<K, number> {
+  const weights = {} as Record<K, number>;
+  for (const kind of kinds) weights[kind] = random.chance(probability) ? random.between(0.2, 1) : 0;
+  return weights;
+}
+
+/** A network as bad as this run's seed wants it. */
+export function drawNetwork(random: Prng, settings: NetworkSettings): void {
+  settings.lossRate = random.chance(0.5) ? random.between(0, 0.1) : 0;
+  settings.delayMeanMs = random.chance(0.3) ? random.between(1, 10) : 0.5;
+  settings.longDelayRate = random.chance(0.5) ? random.between(0, 0.05) : 0;
+  settings.longDelayMaxMs = random.between(50, 3000);
+  settings.duplicateRate = random.chance(0.3) ? random.between(0, 0.1) : 0;
+  settings.ordered = random.chance(0.5);
+  settings.heldByCut = random.chance(0.7);
+  settings.silenceMs = random.between(1000, 5000);
+}
+
+export function drawDisk(random: Prng, settings: DiskSettings): void {
+  settings.syncMeanMs = random.chance(0.3) ? random.between(1, 20) : 1;
+  settings.slowRate = random.chance(0.3) ? random.between(0, 0.05) : 0;
+  settings.slowMaxMs = random.between(10, 1500);
+}

@@ -1,0 +1,210 @@
+/**
+ * What must hold in every run of raft, checked as it happens through what is seen from outside: the status of each node,
+ * the contents of its disk, and the stream of commands that its state machine applies. Throws a Violation.
+ *
+ * Log matching is checked by induction: an entry (index, term) has the same contents and the same predecessor's term
+ * wherever it is written; so two logs that share it share everything before it.
+ */
+import type { Index, NodeId, Term } from "../core/types.ts";
+import type { RaftStatus } from "../node/api.ts";
+import type { LogBatch } from "../node/ports.ts";
+import type { DiskObserver, SimDisk } from "./sim_storage.ts";
+import { Violation } from "./world.ts";
+
+interface WrittenEntry {
+  readonly hash: number;
+  readonly previousTerm: Term;
+}
+
+interface NodeMemory {
+  readonly disk: SimDisk;
+  term: Term;
+  vote: NodeId;
+  commit: Index;
+  applied: Index;
+  /** Term in which it was last seen leading, and the end of its log then. */
+  leadTerm: Term;
+  leadLast: Index;
+}
+
+export class RaftInvariants implements DiskObserver {
+  /** Elections won, for figures. */
+  terms = 0;
+  private readonly nodes = new Map<NodeId, NodeMemory>();
+  private readonly idOfDisk = new Map<SimDisk, NodeId>();
+  private readonly leaders = new Map<Term, NodeId>();
+  private readonly written = new Map<Index, Map<Term, WrittenEntry>>();
+  /** By index: what was applied there, anywhere. */
+  private readonly applied = new Map<Index, { readonly term: Term; readonly hash: number }>();
+  private maxCommit: Index = 0;
+  /** Not below the term in which maxCommit was committed: leaders of later terms must have it. */
+  private maxCommitTerm: Term = 0;
+
+  /** Follows the node with this id and its disk, through all its lives. */
+  watch(id: NodeId, disk: SimDisk): void {
+    const node = this.nodes.get(id);
+    if (node) return;
+    this.nodes.set(id, { disk, term: 0, vote: 0, commit: 0, applied: 0, leadTerm: 0, leadLast: 0 });
+    this.idOfDisk.set(disk, id);
+    disk.observer = this;
+  }
+
+  onAppend(disk: SimDisk, batch: LogBatch): void {
+    let previousTerm: Term | null = null;
+    for (const entry of batch.entries) {
+      previousTerm ??= entry.index === 1 ? 0 : disk.termAt(entry.index - 1);
+      if (previousTerm === null) {
+        throw new Violation(
+          "log without gaps",
+          `node ${this.idOf(disk)} writes entry ${entry.index} after a gap`,
+        );
+      }
+      const hash = hashBytes(entry.data, entry.kind === "config" ? 1 : 0);
+      this.checkWritten(disk, entry.index, entry.term, hash, previousTerm);
+      previousTerm = entry.term;
+    }
+  }
+
+  onDurable(disk: SimDisk): void {
+    const id = this.idOf(disk);
+    const node = this.nodes.get(id)!;
+    const { term, vote } = disk.durable.hardState;
+    if (term < node.term) throw new Violation("term never decreases", `node ${id}: ${node.term} to ${term}`);
+    if (term === node.term && node.vote !== 0 && vote !== node.vote) {
+      throw new Violation("one vote a term", `node ${id} in term ${term}: ${node.vote}, then ${vote}`);
+    }
+    node.term = term;
+    node.vote = vote;
+  }
+
+  /** A life began: it applies again from its snapshot on. */
+  onStart(id: NodeId, snapshotIndex: Index): void {
+    const node = this.nodes.get(id)!;
+    node.applied = snapshotIndex;
+    node.commit = 0;
+    node.leadTerm = 0;
+  }
+
+  onRestore(id: NodeId, index: Index): void {
+    const node = this.nodes.get(id)!;
+    if (index < node.applied) {
+      throw new Violation("apply goes forward", `node ${id} restores ${index} after ${node.applied}`);
+    }
+    node.applied = index;
+  }
+
+  onApply(id: NodeId, index: Index, term: Term, command: Uint8Array): void {
+    const node = this.nodes.get(id)!;
+    if (index <= node.applied) {
+      throw new Violation("apply goes forward", `node ${id} applies ${index} after ${node.applied}`);
+    }
+    node.applied = index;
+    const hash = hashBytes(command, 0);
+    const known = this.applied.get(index);
+    if (!known) this.applied.set(index, { term, hash });
+    else if (known.hash !== hash || known.term !== term) {
+      throw new Violation(
+        "state machine safety",
+        `node ${id} applies another command at ${index} (term ${term}, was ${known.term})`,
+      );
+    }
+  }
+
+  /** To be called when a node's role, term or commit index may have changed. */
+  onStatus(status: RaftStatus): void {
+    const node = this.nodes.get(status.id)!;
+    if (status.term < node.term) {
+      throw new Violation(
+        "term never decreases",
+        `node ${status.id} is in ${status.term}, its disk in ${node.term}`,
+      );
+    }
+    if (status.commit < node.commit) {
+      throw new Violation("commit never decreases", `node ${status.id}: ${node.commit} to ${status.commit}`);
+    }
+    if (status.applied > status.commit) {
+      throw new Violation("applied is committed", `node ${status.id}: ${status.applied} of ${status.commit}`);
+    }
+    if (status.role === "leader") this.onLeader(status, node);
+    else node.leadTerm = 0;
+    if (status.commit > node.commit) {
+      node.commit = status.commit;
+      this.onCommit(status);
+    }
+  }
+
+  private onLeader(status: RaftStatus, node: NodeMemory): void {
+    const leader = this.leaders.get(status.term);
+    if (leader === undefined) {
+      this.leaders.set(status.term, status.id);
+      this.terms++;
+    } else if (leader !== status.id) {
+      throw new Violation("one leader a term", `term ${status.term}: ${leader} and ${status.id}`);
+    }
+    if (
+      node.leadTerm !== status.term && status.lastIndex < this.maxCommit && status.term > this.maxCommitTerm
+    ) {
+      throw new Violation(
+        "leader completeness",
+        `${status.id} leads term ${status.term} up to ${status.lastIndex}; committed ${this.maxCommit}`,
+      );
+    }
+    if (node.leadTerm === status.term && status.lastIndex < node.leadLast) {
+      throw new Violation(
+        "leader append-only",
+        `${status.id} in term ${status.term}: ${node.leadLast} to ${status.lastIndex}`,
+      );
+    }
+    node.leadTerm = status.term;
+    node.leadLast = status.lastIndex;
+  }
+
+  /** What a node takes for committed is durable on a majority. */
+  private onCommit(status: RaftStatus): void {
+    if (status.commit <= this.maxCommit) return;
+    const { commit } = status;
+    const term = this.nodes.get(status.id)!.disk.termAt(commit);
+    const voters = status.members.filter((member) => member.voter);
+    let durable = 0;
+    for (const { id } of voters) {
+      const image = this.nodes.get(id)?.disk.durable;
+      if (
+        image && image.lastIndex >= commit &&
+        (term === 0 || image.termAt(commit) === term || image.termAt(commit) === 0)
+      ) durable++;
+    }
+    if (voters.length > 0 && durable * 2 <= voters.length) {
+      throw new Violation(
+        "committed is durable",
+        `${status.id} takes ${commit} (term ${term}) for committed: durable on ${durable} of ${voters.length}`,
+      );
+    }
+    this.maxCommit = commit;
+    this.maxCommitTerm = Math.max(this.maxCommitTerm, status.term);
+  }
+
+  private checkWritten(disk: SimDisk, index: Index, term: Term, hash: number, previousTerm: Term): void {
+    let terms = this.written.get(index);
+    if (!terms) this.written.set(index, terms = new Map());
+    const known = terms.get(term);
+    if (!known) {
+      terms.set(term, { hash, previousTerm });
+      return;
+    }
+    // 0: the predecessor lies in a snapshot, where its term is not looked up.
+    const sameBefore = known.previousTerm === previousTerm || known.previousTerm === 0 || previousTerm === 0;
+    if (known.hash !== hash || !sameBefore) {
+      throw new Violation("log matching", `node ${this.idOf(disk)}: another entry ${index} of term ${term}`);
+    }
+  }
+
+  private idOf(disk: SimDisk): NodeId {
+    return this.idOfDisk.get(disk) ?? 0;
+  }
+}
+
+function hashBytes(bytes: Uint8Array, salt: number): number {
+  let hash = (0x811c9dc5 ^ salt) >>> 0;
+  for (let i = 0; i < bytes.length; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193) >>> 0;
+  return (hash ^ bytes.length) >>> 0;
+}

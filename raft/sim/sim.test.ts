@@ -1,0 +1,177 @@
+import { expect, test } from "bun:test";
+import type { LogBatch } from "../node/ports.ts";
+import { RaftInvariants } from "./invariants.ts";
+import { Prng } from "./prng.ts";
+import { SimClock } from "./sim_clock.ts";
+import { SimHost, SimProcess } from "./sim_host.ts";
+import { SimNetwork } from "./sim_network.ts";
+import { SimDisk } from "./sim_storage.ts";
+import { Violation, World } from "./world.ts";
+
+function processIn(world: World, name: string): SimProcess {
+  const process = new SimProcess(new SimHost(world, name, 1e-3), name);
+  process.start();
+  return process;
+}
+
+function entry(index: number, term: number, text = "") {
+  return { index, term, kind: "normal" as const, data: new TextEncoder().encode(text) };
+}
+
+function batch(entries: LogBatch["entries"], hardState: LogBatch["hardState"] = null): LogBatch {
+  return { hardState, entries, snapshot: null, sync: true };
+}
+
+test("events run in the order of their time, equal times in the order of scheduling", () => {
+  const world = new World(1);
+  const seen: string[] = [];
+  const random = new Prng(7);
+  const times = Array.from({ length: 500 }, () => random.below(50));
+  times.forEach((time, i) =>
+    world.after(time, () => seen.push(`${String(time).padStart(3, "0")} ${String(i).padStart(3, "0")}`))
+  );
+  world.runUntil(100);
+  expect(seen.length).toBe(500);
+  expect(seen).toEqual(seen.toSorted());
+});
+
+test("the same seed draws the same, and splitting does not depend on draws", () => {
+  const [a, b] = [new Prng(5), new Prng(5)];
+  a.bits();
+  expect(a.split("x").bits()).toBe(b.split("x").bits());
+  expect(a.split("x").bits()).not.toBe(a.split("y").bits());
+  const draws = Array.from({ length: 2000 }, a.unit);
+  expect(Math.min(...draws)).toBeGreaterThanOrEqual(0);
+  expect(Math.max(...draws)).toBeLessThan(1);
+  expect(draws.reduce((x, y) => x + y) / 2000).toBeCloseTo(0.5, 1);
+});
+
+test("a timer never fires early by its own clock", () => {
+  const world = new World(3);
+  const process = processIn(world, "a");
+  const clock = new SimClock(process, world.random.split("timers"), 20);
+  let fired = 0;
+  for (let i = 0; i < 200; i++) {
+    const due = clock.now() + i * 1.7;
+    clock.after(i * 1.7, () => {
+      fired++;
+      expect(clock.now()).toBeGreaterThanOrEqual(due);
+    });
+  }
+  world.runUntil(1000);
+  expect(fired).toBe(200);
+});
+
+test("a paused process gets its timers when it goes on, a killed one never", () => {
+  const world = new World(4);
+  const process = processIn(world, "a");
+  const clock = new SimClock(process, world.random.split("timers"), 0);
+  const fired: number[] = [];
+  clock.after(10, () => fired.push(world.now()));
+  clock.after(2000, () => fired.push(world.now()));
+  process.pause(1000);
+  world.runUntil(1500);
+  expect(fired).toEqual([1000]);
+  process.kill();
+  process.start();
+  world.runUntil(5000);
+  expect(fired).toEqual([1000]);
+});
+
+test("frames are lost in a cut, held back by it, and not delivered to a later life", () => {
+  const world = new World(5);
+  const network = new SimNetwork(world);
+  network.settings.silenceMs = 60_000;
+  const [a, b] = [processIn(world, "a"), processIn(world, "b")];
+  const got: number[] = [];
+  const handlers = {
+    onFrame: (_: number, __: number, payload: Uint8Array) => got.push(payload[0]!),
+    onPeer: () => {},
+  };
+  const sender = network.transport(1, a);
+  sender.start({ onFrame: () => {}, onPeer: () => {} });
+  expect(sender.send(2, 0, Uint8Array.of(0))).toBe(false);
+  network.transport(2, b).start(handlers);
+  world.runUntil(100);
+  expect(sender.send(2, 0, Uint8Array.of(1))).toBe(true);
+  world.runUntil(200);
+  expect(got).toEqual([1]);
+  network.cut(1, 2);
+  sender.send(2, 0, Uint8Array.of(2));
+  world.runUntil(1000);
+  expect(got).toEqual([1]);
+  network.heal(1, 2);
+  world.runUntil(2000);
+  expect(got).toEqual([1, 2]);
+  sender.send(2, 0, Uint8Array.of(3));
+  b.kill();
+  network.processEnded(2, false);
+  b.start();
+  network.transport(2, b).start(handlers);
+  world.runUntil(3000);
+  expect(got).toEqual([1, 2]);
+  sender.send(2, 0, Uint8Array.of(4));
+  world.runUntil(4000);
+  expect(got).toEqual([1, 2, 4]);
+});
+
+test("what a disk acknowledged survives any crash; the rest is a prefix", () => {
+  for (let seed = 0; seed < 200; seed++) {
+    const world = new World(seed);
+    const process = processIn(world, "a");
+    const disk = new SimDisk(process);
+    const storage = disk.storage();
+    let durable = 0;
+    for (let i = 1; i <= 20; i++) {
+      storage.append(batch([entry(i, 1)], { term: 1, vote: 1, commit: 0 }), () => durable = i);
+    }
+    world.runUntil(seed % 25);
+    process.kill();
+    disk.crash(seed % 2 === 0);
+    const found = disk.storage().load().entries.map((e) => e.index);
+    expect(found.length).toBeGreaterThanOrEqual(durable);
+    expect(found).toEqual(Array.from({ length: found.length }, (_, i) => i + 1));
+  }
+});
+
+test("a write below the end of the log replaces what follows", () => {
+  const world = new World(1);
+  const disk = new SimDisk(processIn(world, "a"));
+  const storage = disk.storage();
+  storage.append(batch([entry(1, 1), entry(2, 1), entry(3, 1)]), () => {});
+  storage.append(batch([entry(2, 2)]), () => {});
+  expect(disk.termAt(2)).toBe(2);
+  expect(disk.termAt(3)).toBe(null);
+  world.runUntil(1000);
+  expect(disk.durable.load().entries.map((e) => e.term)).toEqual([1, 2]);
+});
+
+test("the checks find a vote that changes, a log that does not match and a lost command", () => {
+  const world = new World(1);
+  const checks = new RaftInvariants();
+  const disks = ["a", "b"].map((name) => new SimDisk(processIn(world, name)));
+  disks.forEach((disk, i) => checks.watch(i + 1, disk));
+  const [a, b] = disks as [SimDisk, SimDisk];
+  a.storage().append(batch([], { term: 2, vote: 1, commit: 0 }), () => {});
+  world.runUntil(100);
+  a.storage().append(batch([], { term: 2, vote: 2, commit: 0 }), () => {});
+  expect(() => world.runUntil(200)).toThrow(Violation);
+  b.storage().append(batch([entry(1, 1, "x")]), () => {});
+  expect(() => a.storage().append(batch([entry(1, 1, "y")]), () => {})).toThrow("log matching");
+  checks.onApply(1, 1, 1, Uint8Array.of(1));
+  expect(() => checks.onApply(2, 1, 1, Uint8Array.of(2))).toThrow("state machine safety");
+  const status = {
+    term: 3,
+    role: "leader",
+    leader: 1,
+    commit: 0,
+    applied: 0,
+    lastIndex: 0,
+    snapshotIndex: 0,
+    members: [],
+    canLose: null,
+    notVoting: null,
+  } as const;
+  checks.onStatus({ ...status, id: 1 });
+  expect(() => checks.onStatus({ ...status, id: 2 })).toThrow("one leader a term");
+});

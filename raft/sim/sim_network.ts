@@ -1,0 +1,223 @@
+/**
+ * A network between simulated processes, seen by each as a Transport: frames are lost, late, doubled and out of order;
+ * paths are cut one way or both, and heal. What is sent into a cut stays in a sender's buffer and comes late, or never.
+ * Frames never reach a later life of the process they were sent to: that is another connection.
+ */
+import type { NodeId } from "../core/types.ts";
+import type { Transport, TransportHandlers } from "../node/ports.ts";
+import type { Prng } from "./prng.ts";
+import type { SimProcess } from "./sim_host.ts";
+import type { World } from "./world.ts";
+
+export interface NetworkSettings {
+  lossRate: number;
+  delayMeanMs: number;
+  /** Share of frames that are late by up to longDelayMaxMs. */
+  longDelayRate: number;
+  longDelayMaxMs: number;
+  duplicateRate: number;
+  /** Within one connection frames keep their order, as over TCP. */
+  ordered: boolean;
+  /** Frames sent into a cut are delivered when it heals, if the connection still stands; else they are lost. */
+  heldByCut: boolean;
+  /** A connection that a cut has silenced for so long is given up. */
+  silenceMs: number;
+}
+
+export const CALM_NETWORK: Readonly<NetworkSettings> = {
+  lossRate: 0,
+  delayMeanMs: 0.5,
+  longDelayRate: 0,
+  longDelayMaxMs: 0,
+  duplicateRate: 0,
+  ordered: true,
+  heldByCut: true,
+  silenceMs: 2000,
+};
+
+/** One direction between two nodes, with what its sender believes. */
+class Path {
+  cuts = 0;
+  /** Since when the direction has been cut; identifies the cut for the timer that gives the connection up. */
+  cutSince = 0;
+  /** Connection the sender believes in; 0: none. */
+  session = 0;
+  lastArrivalMs = 0;
+  held: (() => void)[] = [];
+}
+
+interface Endpoint {
+  readonly process: SimProcess;
+  incarnation: number;
+  handlers: TransportHandlers | null;
+}
+
+export class SimNetwork {
+  readonly settings: NetworkSettings = { ...CALM_NETWORK };
+  framesSent = 0;
+  framesLost = 0;
+  private readonly random: Prng;
+  private readonly endpoints = new Map<NodeId, Endpoint>();
+  private readonly paths = new Map<NodeId, Map<NodeId, Path>>();
+  private sessions = 0;
+
+  constructor(private readonly world: World) {
+    this.random = world.random.split("network");
+  }
+
+  /** A transport for one life of a process; `id` may come back in a later one. */
+  transport(id: NodeId, process: SimProcess): Transport {
+    const endpoint: Endpoint = { process, incarnation: process.incarnation, handlers: null };
+    return {
+      start: (handlers) => {
+        endpoint.handlers = handlers;
+        this.endpoints.set(id, endpoint);
+        for (const other of this.endpoints.keys()) {
+          if (other !== id) this.connectSoon(id, other, this.random.between(1, 50));
+        }
+      },
+      send: (to, channel, payload) => this.send(endpoint, id, to, channel, payload),
+      close: () => this.hangUp(id, endpoint, true),
+    };
+  }
+
+  /** The process ended: its peers are told by a reset, or hear nothing when the host is gone as well. */
+  processEnded(id: NodeId, hostGone: boolean): void {
+    const endpoint = this.endpoints.get(id);
+    if (endpoint) this.hangUp(id, endpoint, !hostGone);
+  }
+
+  /** Cuts one direction; cuts add up, each is healed for itself. */
+  cut(from: NodeId, to: NodeId): void {
+    const path = this.path(from, to);
+    if (path.cuts++ > 0) return;
+    const since = this.world.now();
+    path.cutSince = since;
+    this.world.after(this.settings.silenceMs, () => {
+      if (path.cuts === 0 || path.cutSince !== since) return;
+      this.giveUp(from, to);
+      this.giveUp(to, from);
+    });
+  }
+
+  heal(from: NodeId, to: NodeId): void {
+    const path = this.path(from, to);
+    if (path.cuts === 0 || --path.cuts > 0) return;
+    const held = path.held;
+    path.held = [];
+    for (const deliver of held) this.world.after(this.random.exponential(5), deliver);
+    this.connectSoon(from, to, this.random.between(1, 300));
+  }
+
+  isCut(from: NodeId, to: NodeId): boolean {
+    return this.path(from, to).cuts > 0;
+  }
+
+  /** Both ways open, whether anything is connected or not. */
+  reachable(a: NodeId, b: NodeId): boolean {
+    return !this.isCut(a, b) && !this.isCut(b, a);
+  }
+
+  private path(from: NodeId, to: NodeId): Path {
+    let row = this.paths.get(from);
+    if (!row) this.paths.set(from, row = new Map());
+    let path = row.get(to);
+    if (!path) row.set(to, path = new Path());
+    return path;
+  }
+
+  private send(source: Endpoint, from: NodeId, to: NodeId, channel: number, payload: Uint8Array): boolean {
+    const path = this.path(from, to);
+    const target = this.endpoints.get(to);
+    if (path.session === 0 || !target || this.endpoints.get(from) !== source) return false;
+    this.framesSent++;
+    const settings = this.settings;
+    // The sender may use its buffer again as soon as send returns.
+    const bytes = payload.slice();
+    const session = path.session;
+    const deliver = () => this.arrive(from, to, session, channel, bytes);
+    if (path.cuts > 0) {
+      if (settings.heldByCut && path.held.length < 2000) path.held.push(deliver);
+      else this.framesLost++;
+      return true;
+    }
+    if (this.random.chance(settings.lossRate)) {
+      this.framesLost++;
+      return true;
+    }
+    this.schedule(path, deliver);
+    if (this.random.chance(settings.duplicateRate)) this.schedule(path, deliver);
+    return true;
+  }
+
+  private schedule(path: Path, deliver: () => void): void {
+    const settings = this.settings;
+    let delayMs = 0.02 + this.random.exponential(settings.delayMeanMs);
+    if (this.random.chance(settings.longDelayRate)) {
+      delayMs += this.random.between(0, settings.longDelayMaxMs);
+    }
+    if (settings.ordered) {
+      const arrivalMs = Math.max(path.lastArrivalMs, this.world.now() + delayMs);
+      path.lastArrivalMs = arrivalMs;
+      delayMs = arrivalMs - this.world.now();
+    }
+    this.world.after(delayMs, deliver);
+  }
+
+  private arrive(from: NodeId, to: NodeId, session: number, channel: number, bytes: Uint8Array): void {
+    const target = this.endpoints.get(to);
+    // The receiver's side of this very connection must still stand.
+    if (!target || !target.handlers || this.path(to, from).session !== session) return;
+    const { process, incarnation, handlers } = target;
+    process.deliver(incarnation, () => handlers.onFrame(from, channel, bytes));
+  }
+
+  private connectSoon(a: NodeId, b: NodeId, delayMs: number): void {
+    this.world.after(delayMs, () => {
+      const [left, right] = [this.endpoints.get(a), this.endpoints.get(b)];
+      if (!left || !right || !this.reachable(a, b)) return;
+      const [there, back] = [this.path(a, b), this.path(b, a)];
+      if (there.session !== 0 && there.session === back.session) return;
+      const session = ++this.sessions;
+      for (const path of [there, back]) {
+        path.session = session;
+        path.lastArrivalMs = 0;
+        path.held = [];
+      }
+      this.tell(a, b, true);
+      this.tell(b, a, true);
+    });
+  }
+
+  private tell(id: NodeId, peer: NodeId, connected: boolean): void {
+    const endpoint = this.endpoints.get(id);
+    if (!endpoint || !endpoint.handlers) return;
+    const handlers = endpoint.handlers;
+    endpoint.process.deliver(endpoint.incarnation, () => handlers.onPeer(peer, connected));
+  }
+
+  /** The sender stops believing in its connection, and tries again. */
+  private giveUp(from: NodeId, to: NodeId): void {
+    const path = this.path(from, to);
+    if (path.session === 0) return;
+    path.session = 0;
+    path.held = [];
+    this.tell(from, to, false);
+    this.connectSoon(from, to, this.random.between(1, 200));
+  }
+
+  private hangUp(id: NodeId, endpoint: Endpoint, reset: boolean): void {
+    if (this.endpoints.get(id) !== endpoint) return;
+    this.endpoints.delete(id);
+    for (const other of this.endpoints.keys()) {
+      this.path(id, other).session = 0;
+      this.path(id, other).held = [];
+      const session = this.path(other, id).session;
+      if (session === 0) continue;
+      const heard = reset && !this.isCut(id, other);
+      this.world.after(heard ? this.random.between(0.1, 5) : this.settings.silenceMs, () => {
+        if (this.path(other, id).session === session) this.giveUp(other, id);
+      });
+    }
+  }
+}
