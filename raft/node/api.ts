@@ -1,0 +1,87 @@
+/** What a program that embeds raft sees of a running node. Implemented by RaftNode; simulated worlds use the same class. */
+import type { Index, NodeId, Role, Term } from "../core/types.ts";
+
+/**
+ * "applied": committed and applied here, with the state machine's result. "rejected": definitely not done and never
+ * will be. "unknown": may or may not happen (timeout, leader lost, restart): read the state before trying again.
+ */
+export type ProposeOutcome =
+  | { readonly kind: "applied"; readonly index: Index; readonly result: unknown }
+  | { readonly kind: "rejected"; readonly reason: string }
+  | { readonly kind: "unknown"; readonly reason: string };
+
+export type ReadOutcome =
+  | { readonly kind: "confirmed"; readonly index: Index; readonly term: Term }
+  | { readonly kind: "rejected"; readonly reason: string };
+
+export interface PeerStatus {
+  readonly id: NodeId;
+  readonly name: string | null;
+  readonly addr: string;
+  readonly voter: boolean;
+  readonly connected: boolean;
+  /** Leader only: highest index known to be replicated there; null otherwise. */
+  readonly match: Index | null;
+  /** ms since the last frame of this peer; null: never. For ourselves 0. */
+  readonly lastContactMs: number | null;
+}
+
+export interface RaftStatus {
+  readonly id: NodeId;
+  readonly term: Term;
+  readonly role: Role;
+  /** null when unknown. */
+  readonly leader: NodeId | null;
+  readonly commit: Index;
+  readonly applied: Index;
+  readonly lastIndex: Index;
+  readonly snapshotIndex: Index;
+  readonly members: readonly PeerStatus[];
+  /** Voters that may fail, of those now in contact, before there is no majority. Leader only; null elsewhere. */
+  readonly canLose: number | null;
+  /** Why this node does not vote, when it doesn't (empty directory beside an existing log ...); null otherwise. */
+  readonly notVoting: string | null;
+}
+
+export type RaftEvent =
+  /** Role, leader or term changed. `ownTermApplied`: we lead and have applied an entry of our own term. */
+  | {
+    readonly kind: "state";
+    readonly role: Role;
+    readonly leader: NodeId | null;
+    readonly term: Term;
+    readonly ownTermApplied: boolean;
+  }
+  | { readonly kind: "applied"; readonly index: Index }
+  | { readonly kind: "peer"; readonly id: NodeId; readonly connected: boolean }
+  /** Storage failed: the node has stopped for good and the process must end. */
+  | { readonly kind: "fatal"; readonly error: Error };
+
+export interface Raft {
+  start(): void;
+  /** Stops without handing over; pending proposals end as "unknown". */
+  stop(): void;
+  /**
+   * Proposes a command; a follower forwards it. `done` is called exactly once, after the local apply when it is
+   * "applied". With `onlyInTerm`, it is proposed by this node as the leader of that term or rejected, never forwarded.
+   */
+  propose(
+    command: Uint8Array,
+    done: (outcome: ProposeOutcome) => void,
+    options?: { onlyInTerm?: Term; timeoutMs?: number },
+  ): void;
+  /**
+   * ReadIndex on this node, which must lead: confirmed when a majority has acknowledged our term after this call and
+   * everything up to the read index has been applied here. Rejected at once when we don't lead or at loss of leadership.
+   */
+  read(done: (outcome: ReadOutcome) => void): void;
+  /** Hands leadership to a voter; done(null) when it leads, else a reason. Takes at most one election timeout. */
+  transferLeadership(to: NodeId, done: (error: string | null) => void): void;
+  /** Opaque bytes to a member over its connection; dropped when there is none. Channels 1..255. To ourselves: delivered at once, asynchronously. */
+  send(to: NodeId, channel: number, bytes: Uint8Array): void;
+  onChannel(channel: number, handler: (from: NodeId, bytes: Uint8Array) => void): void;
+  onEvent(handler: (event: RaftEvent) => void): void;
+  /** True when we lead and have applied an entry of our own term. */
+  leadsWithOwnTerm(): boolean;
+  status(): RaftStatus;
+}

@@ -1,0 +1,75 @@
+/**
+ * What raft/ needs from the outside world, as interfaces: clock, log storage, network, state machine. Each has a
+ * real implementation and a simulated twin; raft/ itself never touches the runtime except inside the real ones.
+ * Everything is callback-driven and synchronous in between, so that a simulator can replay a run exactly.
+ */
+import type { Entry, HardState, Index, NodeId, Snapshot, Term } from "../core/types.ts";
+
+export interface Timer {
+  cancel(): void;
+}
+
+export interface Clock {
+  /**
+   * Milliseconds (fractions allowed) of a clock that is never stepped or slewed and counts suspends. The zero
+   * point is arbitrary but the same for every process of one host until it reboots.
+   */
+  now(): number;
+  /** Calls `fire` once, not before `delayMs`. A timer only wakes: whoever waits for a deadline re-reads now(). */
+  after(delayMs: number, fire: () => void): Timer;
+}
+
+/** What the log directory held when it was opened. */
+export interface StoredLog {
+  readonly hardState: HardState;
+  readonly snapshot: Snapshot | null;
+  /** Entries after the snapshot, without gaps. */
+  readonly entries: readonly Entry[];
+  /** True when there has never been anything: neither term, vote, entry nor snapshot. */
+  readonly empty: boolean;
+}
+
+export interface LogBatch {
+  readonly hardState: HardState | null;
+  /** Written in order; the first one's index may lie below the end of the log, which is then truncated first. */
+  readonly entries: readonly Entry[];
+  readonly snapshot: Snapshot | null;
+  readonly sync: boolean;
+}
+
+export interface LogStorage {
+  /** State found at opening; called once, before the first append. */
+  load(): StoredLog;
+  /**
+   * Makes the batch durable, then calls `done`. Batches complete in order of submission. An error is final: the
+   * node stops and nothing is retried (an fsync that failed once may lie the second time).
+   */
+  append(batch: LogBatch, done: (error: Error | null) => void): void;
+  /** Forget entries up to `index`, which a durable snapshot covers. */
+  compact(index: Index): void;
+  /** Age in ms of the oldest write that is not durable yet; 0 when none. A leader with a hung disk steps down. */
+  oldestPendingMs(): number;
+  close(): void;
+}
+
+export interface TransportHandlers {
+  /** A frame of a known, authenticated peer of our cluster. `channel` 0 carries raft, others are opaque. */
+  onFrame(from: NodeId, channel: number, payload: Uint8Array): void;
+  onPeer(id: NodeId, connected: boolean): void;
+}
+
+/** Best effort, unordered across reconnects, no retry: raft and the lease live with loss. */
+export interface Transport {
+  start(handlers: TransportHandlers): void;
+  /** Never blocks. False when there is no connection or its buffer is full: the frame is dropped. */
+  send(to: NodeId, channel: number, payload: Uint8Array): boolean;
+  close(): void;
+}
+
+/** Deterministic: the same entries give the same states on every member. */
+export interface StateMachine {
+  /** `term` and `index` are those of the entry. The returned value reaches the proposer, if it is this node. */
+  apply(command: Uint8Array, index: Index, term: Term): unknown;
+  snapshot(): Uint8Array;
+  restore(data: Uint8Array): void;
+}

@@ -1,0 +1,48 @@
+/** What the keeper may decide: plain data, printed in logs and carried out at the edge (or by the simulator's model). */
+
+/** A member to copy from or to follow. */
+export interface Upstream {
+  readonly name: string;
+  /** conn_url of the member, e.g. postgres://10.0.0.1:5432/postgres */
+  readonly connUrl: string;
+}
+
+/** Actions on PostgreSQL, run by a PostgresPort. Long ones appear in PostgresView.action until they end. */
+export type PostgresAction =
+  /** initdb in an empty or absent directory, marked half-written until finish-bootstrap is done. */
+  | { readonly kind: "bootstrap" }
+  /** On the running first primary: roles, post_bootstrap, then the directory is no longer half-written. */
+  | { readonly kind: "finish-bootstrap" }
+  | { readonly kind: "clone"; readonly from: Upstream }
+  | { readonly kind: "start-primary"; readonly epoch: number }
+  | { readonly kind: "start-standby"; readonly follow: Upstream | null }
+  | { readonly kind: "promote"; readonly epoch: number }
+  /** Point a running standby elsewhere (reload). */
+  | { readonly kind: "follow"; readonly follow: Upstream | null }
+  /** fast: SIGINT, after a CHECKPOINT when `checkpoint`; immediate: SIGQUIT; kill: at once, nothing survives. */
+  | { readonly kind: "stop"; readonly how: "fast" | "immediate" | "kill"; readonly checkpoint: boolean }
+  | { readonly kind: "restart" }
+  | { readonly kind: "rewind"; readonly from: Upstream }
+  /** Move the data directory aside (<dir>.failed-<time>) so that a clone can follow. */
+  | { readonly kind: "set-aside"; readonly why: string }
+  /** Compare our history with that of `with` over its replication connection; result in PostgresView.divergence. */
+  | { readonly kind: "compare-history"; readonly with: Upstream };
+
+/** Actions on the cluster's records, proposed by the member itself. */
+export type RecordAction =
+  | { readonly kind: "claim-initialize" }
+  | { readonly kind: "complete-initialize"; readonly systemId: string }
+  | { readonly kind: "clear-initialize" }
+  /** PostgreSQL is proven not writable: end the epoch at the guard, then propose its release. */
+  | { readonly kind: "release"; readonly epoch: number }
+  /** Leave the process: message for the user, exit code 1. */
+  | { readonly kind: "exit"; readonly message: string };
+
+export type Action = PostgresAction | RecordAction;
+
+export interface Decision {
+  /** At most one long action; empty: nothing to do. */
+  readonly actions: readonly Action[];
+  /** One sentence for log, history of decisions, and users. */
+  readonly reason: string;
+}

@@ -1,0 +1,460 @@
+/**
+ * What this member's PostgreSQL must do next: a pure decision with its reason (design.md 5). Rules stand in order of
+ * urgency; the first that applies decides. Long actions appear in the next view as running; nothing waits here.
+ *
+ * Never decides to start or promote a server that may acknowledge writes unless this member holds the lock, its first
+ * renewal is acknowledged, its lease is running, and the guard is armed with it.
+ */
+import type { DynamicConfig } from "../model/config.ts";
+import type { MemberStatus } from "../model/member_status.ts";
+import type { PostgresView } from "../model/postgres_view.ts";
+import type { DcsState, LockRecord } from "../model/records.ts";
+import type { Action, Decision, Upstream } from "./actions.ts";
+import { FRESH_MS, ineligible, type SeenStatus } from "./successor.ts";
+
+/** After a failed long action of a kind, it is tried again after this long, times the failures in a row, at most 60 s. */
+const RETRY_MS = 2000;
+/** A standby that does not stream from a reachable primary for this long has its history compared. */
+const NOT_STREAMING_MS = 3000;
+
+export interface NodeView {
+  readonly nowMs: number;
+  readonly name: string;
+  readonly incarnation: number;
+  readonly dcs: DcsState;
+  readonly dynamic: DynamicConfig;
+  /** Our own record of this start has been applied: what we know of the cluster is not older than our start. */
+  readonly joined: boolean;
+  readonly postgres: PostgresView;
+  /** We hold the lock by the rules of tenure.ts, renewals go out for this epoch. */
+  readonly tenure: "none" | "holding" | "to-release";
+  /** The lease is acknowledged, runs, and the guard has confirmed that it is armed with it. */
+  readonly leaseUsable: boolean;
+  /** True in the simulator's variant that promotes before the first renewal is acknowledged. */
+  readonly skipLeaseCheck: boolean;
+  /** Any process of the data directory lives. */
+  readonly anyProcess: boolean;
+  readonly guardOk: boolean;
+  readonly statuses: readonly SeenStatus[];
+  /** ms for which a running standby has not been streaming from the present holder. */
+  readonly notStreamingForMs: number;
+  /** SIGTERM: stop PostgreSQL, hand over, leave. */
+  readonly stopping: boolean;
+  readonly wantsRestart: boolean;
+  /** Operator's reinitialize: member to copy from (null: choose). */
+  readonly wantsReinit: { readonly fromLeader: boolean } | null;
+}
+
+const decide = (reason: string, ...actions: Action[]): Decision => ({ reason, actions });
+
+export function keep(view: NodeView): Decision {
+  return unknownCluster(view) ?? fence(view) ?? leave(view) ?? busy(view) ?? unusableDirectory(view) ??
+    uninitialized(view) ??
+    mismatch(view) ?? operatorRequest(view) ??
+    (view.tenure === "holding"
+      ? asHolder(view)
+      : view.dcs.lock.holder === null
+      ? asWaiting(view)
+      : asStandby(view));
+}
+
+/**
+ * Before our own record of this start is applied, the records we know may be older than the start: nothing is begun or
+ * ended by them. A running primary is bounded by the guard's deadline meanwhile.
+ */
+function unknownCluster(view: NodeView): Decision | null {
+  if (view.joined) return null;
+  if (!view.stopping) return decide("waiting for the cluster's records");
+  if (view.postgres.process === "none") return decide("stopped");
+  if (view.postgres.action?.kind === "stop") return decide("stopping PostgreSQL");
+  return decide("the agent is stopping", { kind: "stop", how: "fast", checkpoint: view.postgres.writable });
+}
+
+/** A server that may acknowledge writes without our holding its epoch: ended at once, before anything else. */
+function fence(view: NodeView): Decision | null {
+  const { postgres, dcs } = view;
+  if (postgres.writable && (view.tenure !== "holding" || postgres.epoch !== dcs.lock.epoch)) {
+    if (postgres.action?.kind === "stop" && postgres.action.detail === "kill") {
+      return decide("ending PostgreSQL: the lock is lost");
+    }
+    // A graceful stop of ours may go on while we still hold the epoch; without it nothing may be acknowledged.
+    return decide("the lock is lost: PostgreSQL is ended", { kind: "stop", how: "kill", checkpoint: false });
+  }
+  if (view.tenure === "to-release") {
+    if (postgres.process !== "none" && postgres.writable) return null;
+    if (postgres.process === "orphans" || postgres.process === "stopping") {
+      return decide("waiting for the last process of PostgreSQL", {
+        kind: "stop",
+        how: "kill",
+        checkpoint: false,
+      });
+    }
+    return decide("giving up an epoch that this start of the agent did not earn", {
+      kind: "release",
+      epoch: dcs.lock.epoch,
+    });
+  }
+  return null;
+}
+
+function leave(view: NodeView): Decision | null {
+  if (!view.stopping) return null;
+  const { postgres, dcs } = view;
+  if (postgres.process === "none") {
+    if (view.tenure === "holding") {
+      return decide("stopped; handing over the lock", { kind: "release", epoch: dcs.lock.epoch });
+    }
+    return decide("stopped");
+  }
+  if (postgres.action?.kind === "stop") return decide("stopping PostgreSQL");
+  if (postgres.action?.kind === "clone" || postgres.action?.kind === "rewind") return decide("stopping");
+  return decide("the agent is stopping", { kind: "stop", how: "fast", checkpoint: postgres.writable });
+}
+
+function busy(view: NodeView): Decision | null {
+  const { action } = view.postgres;
+  if (action === null) return null;
+  if (
+    action.kind === "start" && view.tenure === "holding" && startTakesTooLong(view, action.sinceMs) &&
+    someoneElseCan(view)
+  ) {
+    return decide(
+      `primary_start_timeout of ${view.dynamic.primaryStartTimeoutS} s is over: handing over`,
+      { kind: "stop", how: "kill", checkpoint: false },
+    );
+  }
+  return decide(`${action.kind} in progress${action.detail === "" ? "" : ` (${action.detail})`}`);
+}
+
+function unusableDirectory(view: NodeView): Decision | null {
+  const { postgres, dcs } = view;
+  const { directory } = postgres;
+  if (directory.kind === "foreign") {
+    const reason = `data directory cannot be used: ${directory.reason}`;
+    return view.tenure === "holding"
+      ? decide(reason, { kind: "release", epoch: dcs.lock.epoch })
+      : decide(reason);
+  }
+  if (directory.kind !== "half-written") return null;
+  if (directory.what === "bootstrap" && ownBootstrap(view)) return null;
+  if (postgres.process !== "none") {
+    return decide("ending a half-made server", { kind: "stop", how: "kill", checkpoint: false });
+  }
+  if (view.tenure === "holding") {
+    return decide("half-written data directory", { kind: "release", epoch: dcs.lock.epoch });
+  }
+  return decide(`a ${directory.what} did not finish`, {
+    kind: "set-aside",
+    why: `${directory.what} did not finish`,
+  });
+}
+
+/** We claimed the bootstrap in this start of the agent, and it is still in progress. */
+function ownBootstrap(view: NodeView): boolean {
+  const { initialize } = view.dcs;
+  return initialize !== null && initialize.systemId === "" && initialize.by === view.name &&
+    initialize.incarnation === view.incarnation;
+}
+
+function uninitialized(view: NodeView): Decision | null {
+  const { postgres, dcs, nowMs } = view;
+  const { initialize } = dcs;
+  if (initialize !== null && initialize.systemId !== "") return null;
+  const directory = postgres.directory;
+  if (initialize === null) {
+    if (directory.kind === "valid") {
+      if (directory.standbySignal) {
+        return decide("a standby without an initialized cluster: waiting for its primary");
+      }
+      return decide("adopting an existing primary's data directory", { kind: "claim-initialize" });
+    }
+    return decide("trying to bootstrap a new cluster", { kind: "claim-initialize" });
+  }
+  if (!ownBootstrap(view)) return decide(`waiting for leader to bootstrap (${initialize.by})`);
+  if (view.tenure === "holding" && directory.kind !== "absent" && directory.kind !== "empty") {
+    if (postgres.process === "none") return startPrimary(view);
+    if (postgres.process !== "running" || !postgres.writable) return decide("starting the first primary");
+    if (directory.kind === "half-written") {
+      if (retryLater(postgres.last.bootstrap, nowMs)) {
+        return decide("finishing the bootstrap failed, trying again soon");
+      }
+      return decide("creating roles", { kind: "finish-bootstrap" });
+    }
+    const systemId = postgres.systemId;
+    return systemId === null
+      ? decide("reading the system identifier")
+      : decide("bootstrap done", { kind: "complete-initialize", systemId });
+  }
+  if (directory.kind === "absent" || directory.kind === "empty") {
+    const last = postgres.last.bootstrap;
+    if (last !== undefined && !last.ok) {
+      return decide("bootstrap failed", { kind: "clear-initialize" }, {
+        kind: "exit",
+        message: `initdb failed: ${last.detail}`,
+      });
+    }
+    return decide("bootstrapping a new cluster", { kind: "bootstrap" });
+  }
+  return decide("initdb done, waiting for the lock");
+}
+
+function mismatch(view: NodeView): Decision | null {
+  const expected = view.dcs.initialize?.systemId;
+  const found = view.postgres.systemId;
+  if (!expected || found === null || found === expected) return null;
+  return decide("system identifier mismatch", {
+    kind: "exit",
+    message:
+      `system ID mismatch, node ${view.name} belongs to a different cluster: ${expected} != ${found}. ` +
+      "Its data directory was not touched: move it away to copy this member anew, or correct scope and data_dir",
+  });
+}
+
+function operatorRequest(view: NodeView): Decision | null {
+  const { postgres } = view;
+  if (view.wantsReinit !== null && view.tenure !== "holding") {
+    if (postgres.process !== "none") {
+      return decide("reinitialize", { kind: "stop", how: "immediate", checkpoint: false });
+    }
+    if (postgres.directory.kind === "valid") {
+      return decide("reinitialize", { kind: "set-aside", why: "reinitialize" });
+    }
+  }
+  if (view.wantsRestart && postgres.process === "running" && !(postgres.writable && !view.leaseUsable)) {
+    return decide("restart requested", { kind: "restart" });
+  }
+  return null;
+}
+
+function startTakesTooLong(view: NodeView, sinceMs: number): boolean {
+  const from = view.postgres.crashedAtMs ?? sinceMs;
+  return view.nowMs - from >= view.dynamic.primaryStartTimeoutS * 1000;
+}
+
+/** Another member that is reachable could be promoted. */
+function someoneElseCan(view: NodeView): boolean {
+  return view.statuses.some(({ status, ageMs }) =>
+    status.name !== view.name && ageMs < FRESH_MS && ineligible(status, view) === null
+  );
+}
+
+function retryLater(
+  last: { readonly ok: boolean; readonly atMs: number; readonly failures: number } | undefined,
+  nowMs: number,
+): boolean {
+  return last !== undefined && !last.ok && nowMs - last.atMs < Math.min(60_000, RETRY_MS * last.failures);
+}
+
+function startPrimary(view: NodeView): Decision {
+  if (!view.leaseUsable && !view.skipLeaseCheck) {
+    return decide("lock is ours, waiting for the first acknowledged renewal");
+  }
+  return decide("starting as primary", { kind: "start-primary", epoch: view.dcs.lock.epoch });
+}
+
+function asHolder(view: NodeView): Decision {
+  const { postgres, dcs, nowMs } = view;
+  const { lock } = dcs;
+  const release = (reason: string) => decide(reason, { kind: "release", epoch: lock.epoch });
+  const { directory, process } = postgres;
+  if (process === "orphans") {
+    return decide("ending what is left of PostgreSQL", { kind: "stop", how: "kill", checkpoint: false });
+  }
+  if (process === "none") {
+    if (directory.kind !== "valid") return release("no data directory to be a primary with");
+    if (stepDownWanted(view)) return release(`${dcs.failover!.kind} requested`);
+    if (
+      postgres.crashedAtMs !== null && startTakesTooLong(view, postgres.crashedAtMs) && someoneElseCan(view)
+    ) {
+      return release("PostgreSQL crashed and primary_start_timeout is over");
+    }
+    const last = postgres.last.start;
+    if (last !== undefined && !last.ok && last.failures >= 3 && someoneElseCan(view)) {
+      return release(`PostgreSQL does not start: ${last.detail}`);
+    }
+    if (retryLater(last, nowMs)) return decide("starting PostgreSQL failed, trying again soon");
+    if (directory.standbySignal) {
+      return decide("starting to be promoted", { kind: "start-standby", follow: null });
+    }
+    return startPrimary(view);
+  }
+  if (process === "frozen") return decide("PostgreSQL is frozen until the lease is renewed");
+  if (!postgres.writable) {
+    if (process !== "running") return decide("standby is starting");
+    if (retryLater(postgres.last.promote, nowMs)) {
+      return postgres.last.promote!.failures >= 3 && someoneElseCan(view)
+        ? decide("promotion failed repeatedly", { kind: "stop", how: "fast", checkpoint: false })
+        : decide("promotion failed, trying again soon");
+    }
+    if (!view.leaseUsable && !view.skipLeaseCheck) {
+      return decide("lock is ours, waiting for the first acknowledged renewal");
+    }
+    return decide("promoting self to leader by acquiring session lock", {
+      kind: "promote",
+      epoch: lock.epoch,
+    });
+  }
+  if (stepDownWanted(view) && process === "running") {
+    return decide(`manual ${dcs.failover!.kind}: demoting self`, {
+      kind: "stop",
+      how: "fast",
+      checkpoint: true,
+    });
+  }
+  return decide(`no action. I am (${view.name}), the leader with the lock`);
+}
+
+/** An accepted request that this epoch is to end for. */
+function stepDownWanted(view: NodeView): boolean {
+  const { failover, lock } = view.dcs;
+  return failover !== null && failover.accepted && failover.epoch === lock.epoch &&
+    failover.candidate !== view.name;
+}
+
+/** The lock is free: be ready to report the end of our WAL, change nothing that could matter. */
+function asWaiting(view: NodeView): Decision {
+  const { postgres, dcs } = view;
+  if (postgres.process === "orphans") {
+    return decide("ending what is left of PostgreSQL", { kind: "stop", how: "kill", checkpoint: false });
+  }
+  if (postgres.process !== "none") return decide("the lock is free, waiting for the coordinator's choice");
+  if (postgres.directory.kind !== "valid") return decide("waiting for a leader to copy from");
+  // Started as a standby, a former primary would replay WAL that may not be the cluster's, and look like a candidate.
+  if (!postgres.directory.standbySignal) {
+    return decide("a former primary, waiting for the coordinator's choice");
+  }
+  if (retryLater(postgres.last.start, view.nowMs)) {
+    return decide("starting PostgreSQL failed, trying again soon");
+  }
+  return decide("starting as a secondary", {
+    kind: "start-standby",
+    follow: upstreamOf(dcs, dcs.lock.lastHolder, view.name),
+  });
+}
+
+function upstreamOf(dcs: DcsState, name: string | null, self: string): Upstream | null {
+  if (name === null || name === self) return null;
+  const facts = dcs.members[name];
+  return facts === undefined ? null : { name, connUrl: facts.connUrl };
+}
+
+/** The holder's status, if it is reachable and a running primary under the present epoch. */
+function livingHolder(view: NodeView): MemberStatus | null {
+  const { lock } = view.dcs;
+  const seen = view.statuses.find((each) => each.status.name === lock.holder);
+  if (seen === undefined || seen.ageMs >= FRESH_MS) return null;
+  return seen.status.writable && seen.status.running && seen.status.epochSeen === lock.epoch
+    ? seen.status
+    : null;
+}
+
+function asStandby(view: NodeView): Decision {
+  const { postgres, dcs, nowMs } = view;
+  const holder = dcs.lock.holder!;
+  const upstream = upstreamOf(dcs, holder, view.name);
+  if (upstream === null) return decide(`Lock owner: ${holder}; I am ${view.name}: waiting for its address`);
+  const primary = livingHolder(view);
+  const { directory, process } = postgres;
+  if (process === "orphans") {
+    return decide("ending what is left of PostgreSQL", { kind: "stop", how: "kill", checkpoint: false });
+  }
+  if (directory.kind === "absent" || directory.kind === "empty") {
+    if (primary === null) return decide(`waiting for ${holder} to be a running primary, to copy from it`);
+    if (retryLater(postgres.last.clone, nowMs)) {
+      return decide(`copying failed, trying again soon: ${postgres.last.clone!.detail}`);
+    }
+    return decide(`trying to bootstrap from leader '${holder}'`, { kind: "clone", from: upstream });
+  }
+  if (process === "none") {
+    if (directory.kind === "valid" && directory.standbySignal && !diverged(view)) {
+      if (retryLater(postgres.last.start, nowMs)) {
+        return decide("starting PostgreSQL failed, trying again soon");
+      }
+      return decide(`starting as a secondary of ${holder}`, { kind: "start-standby", follow: upstream });
+    }
+    return rejoin(view, upstream, primary);
+  }
+  if (process !== "running") return decide("PostgreSQL is starting");
+  if (postgres.following !== holder) {
+    return decide(`following a different leader: ${holder}`, { kind: "follow", follow: upstream });
+  }
+  if (
+    postgres.replicationState !== "streaming" && primary !== null && view.notStreamingForMs > NOT_STREAMING_MS
+  ) {
+    if (diverged(view)) {
+      return decide("history has diverged: stopping to rejoin", {
+        kind: "stop",
+        how: "fast",
+        checkpoint: false,
+      });
+    }
+    if (compared(view, holder, primary) === null) {
+      return decide("does not stream: comparing histories", { kind: "compare-history", with: upstream });
+    }
+  }
+  return decide(`no action. I am (${view.name}), a secondary, and following a leader (${holder})`);
+}
+
+/** The verdict on our history against the present primary and its timeline; null: not compared yet. */
+function compared(
+  view: NodeView,
+  holder: string,
+  primary: MemberStatus,
+): "same" | "diverged" | "unknown" | null {
+  const { divergence } = view.postgres;
+  if (divergence === null || divergence.from !== holder || divergence.timelineOfOther !== primary.timeline) {
+    return null;
+  }
+  return divergence.verdict;
+}
+
+function diverged(view: NodeView): boolean {
+  const { divergence } = view.postgres;
+  return divergence !== null && divergence.from === view.dcs.lock.holder && divergence.verdict === "diverged";
+}
+
+/** A stopped former primary, or a standby found diverged: compare, then start, rewind or copy anew. */
+function rejoin(view: NodeView, upstream: Upstream, primary: MemberStatus | null): Decision {
+  const { postgres, nowMs, dynamic } = view;
+  if (primary === null) return decide(`waiting for ${upstream.name} to be a running primary, to rejoin it`);
+  const verdict = compared(view, upstream.name, primary);
+  if (verdict === null || verdict === "unknown") {
+    if (
+      verdict === "unknown" && retryLater({ ok: false, atMs: postgres.divergence!.atMs, failures: 1 }, nowMs)
+    ) {
+      return decide(`comparing histories failed, trying again soon: ${postgres.divergence!.detail}`);
+    }
+    return decide("comparing histories", { kind: "compare-history", with: upstream });
+  }
+  if (verdict === "same") {
+    if (retryLater(postgres.last.start, nowMs)) {
+      return decide("starting PostgreSQL failed, trying again soon");
+    }
+    return decide(`same history: starting as a secondary of ${upstream.name}`, {
+      kind: "start-standby",
+      follow: upstream,
+    });
+  }
+  const rewound = postgres.last.rewind;
+  const directory = postgres.directory;
+  const possible = dynamic.postgresql.usePgRewind && directory.kind === "valid" &&
+    (directory.control.walLogHints || directory.control.dataChecksums);
+  if (possible && (rewound === undefined || rewound.ok)) {
+    // Until the new primary's checkpoint is done, its control file names the old timeline and a rewind would do nothing.
+    if (!primary.checkpointAfterPromote) {
+      return decide("waiting for a checkpoint of the new primary before the rewind");
+    }
+    return decide("running pg_rewind", { kind: "rewind", from: upstream });
+  }
+  const why = possible
+    ? `pg_rewind failed: ${rewound!.detail}`
+    : dynamic.postgresql.usePgRewind
+    ? "pg_rewind needs wal_log_hints or data checksums"
+    : "use_pg_rewind is off";
+  return decide(`diverged and ${why}: copying anew, the old directory is kept`, { kind: "set-aside", why });
+}
+
+/** For lock records shown to people. */
+export function describeLock(lock: LockRecord): string {
+  return lock.holder === null ? `free (${lock.reason})` : `${lock.holder}, epoch ${lock.epoch}`;
+}

@@ -1,0 +1,231 @@
+/**
+ * Who gets the lock when it is free: a pure choice with its reason (design.md 5). The lock's safety does not rest on
+ * this choice; what rests on it is how much of the unreplicated tail is lost, so the most advanced member wins.
+ */
+import type { DynamicConfig } from "../model/config.ts";
+import type { Lsn } from "../model/lsn.ts";
+import type { MemberStatus } from "../model/member_status.ts";
+import type { DcsState } from "../model/records.ts";
+
+/** A status older than this does not count as reachable: broadcasts come every 500 ms. */
+export const FRESH_MS = 1200;
+/** How long a reachable member that has not reported for the free lock yet is waited for. */
+export const SILENT_WAIT_MS = 200;
+/** How long the named candidate of a switchover is waited for, once the lock is free. */
+const CANDIDATE_WAIT_MS = 5000;
+/** A former holder that stepped down gets the lock back only after the others had this long to be eligible. */
+const FORMER_HOLDER_WAIT_MS = 2000;
+
+export interface SeenStatus {
+  readonly status: MemberStatus;
+  readonly ageMs: number;
+}
+
+export interface SuccessorView {
+  readonly dcs: DcsState;
+  readonly dynamic: DynamicConfig;
+  readonly statuses: readonly SeenStatus[];
+  /** Members that were reachable when the lock became free (or when this leader took over, if later). */
+  readonly reachableAtFree: readonly string[];
+  readonly freeForMs: number;
+  /** A living holder of this or an earlier epoch has been seen by somebody since its start: no cold start. */
+  readonly warm: boolean;
+  /** Last WAL position broadcast by a primary, for the lag limit; null when unknown. */
+  readonly primaryLsn: Lsn | null;
+  /** How long this leader has known the lock to be free in a cold start. */
+  readonly coldForMs: number;
+}
+
+export type Choice =
+  | { readonly kind: "grant"; readonly to: string; readonly reason: string }
+  | { readonly kind: "wait"; readonly reason: string };
+
+/** End of WAL that the member surely has. */
+export function positionOf(status: MemberStatus): Lsn | null {
+  const known = [status.walLsn, status.receivedLsn, status.replayedLsn, status.diskLsn].filter((lsn) =>
+    lsn !== null
+  );
+  return known.length === 0 ? null : Math.max(...known);
+}
+
+/** Why a member cannot be promoted automatically; null when it can. The lag limit is separate. */
+export function ineligible(
+  status: MemberStatus,
+  view: Pick<SuccessorView, "dcs" | "dynamic">,
+): string | null {
+  const { initialize, lock, history } = view.dcs;
+  if (status.nofailover) return "not allowed to promote (nofailover)";
+  if (status.shuttingDown) return "is shutting down";
+  if (status.watchdogFailed) return "not watchdog capable";
+  if (status.guard === "none") return "has no living guard";
+  if (!status.directoryUsable) return "has no usable data directory";
+  if (initialize !== null && status.systemId !== null && status.systemId !== initialize.systemId) {
+    return "belongs to another system identifier";
+  }
+  // A stopped primary's directory may hold WAL that never became part of the cluster's history, unless it was the last.
+  if (status.primaryDirectory && status.name !== lock.lastHolder) {
+    return "was a primary once and has not rejoined yet";
+  }
+  if (!status.running && !status.primaryDirectory) return `PostgreSQL is ${status.state}`;
+  const lastTimeline = history.at(-1);
+  if (
+    view.dynamic.checkTimeline && lastTimeline !== undefined && (status.timeline ?? 0) < lastTimeline[0] + 1
+  ) {
+    return `timeline ${status.timeline} is behind the cluster's ${lastTimeline[0] + 1}`;
+  }
+  return null;
+}
+
+/** True when the member lags further behind the last known primary position than the configuration allows. */
+export function lagsTooFar(
+  status: MemberStatus,
+  view: Pick<SuccessorView, "dynamic" | "primaryLsn">,
+): boolean {
+  const position = positionOf(status);
+  if (view.primaryLsn === null || position === null) return false;
+  return view.primaryLsn - position > view.dynamic.maximumLagOnFailoverBytes;
+}
+
+/** Has this member looked at its PostgreSQL since the lock became free, and does nothing more arrive there? */
+function hasReported(status: MemberStatus, view: SuccessorView): boolean {
+  const { lock } = view.dcs;
+  if (status.epochSeen !== lock.epoch || !status.lockFreeSeen) return false;
+  if (!status.running) return true;
+  const end = lock.ended?.lsn ?? null;
+  const position = positionOf(status);
+  return status.walSettled || (end !== null && position !== null && position >= end);
+}
+
+/** Most advanced first: timeline, WAL received, failover priority, least replay lag, then name for a total order. */
+function compareCandidates(a: MemberStatus, b: MemberStatus): number {
+  return (b.timeline ?? 0) - (a.timeline ?? 0) ||
+    (positionOf(b) ?? 0) - (positionOf(a) ?? 0) ||
+    b.failoverPriority - a.failoverPriority ||
+    (b.replayedLsn ?? 0) - (a.replayedLsn ?? 0) ||
+    (a.name < b.name ? -1 : 1);
+}
+
+export function chooseSuccessor(view: SuccessorView): Choice {
+  const { dcs } = view;
+  const { lock, initialize } = dcs;
+  if (initialize === null) return { kind: "wait", reason: "the cluster is not initialized yet" };
+  const fresh = view.statuses.filter((seen) => seen.ageMs < FRESH_MS).map((seen) => seen.status);
+  if (initialize.systemId === "") return chooseBootstrapper(fresh, view);
+
+  const silent = view.reachableAtFree.filter((name) => {
+    const status = fresh.find((each) => each.name === name);
+    return status === undefined || !hasReported(status, view);
+  });
+  if (silent.length > 0 && view.freeForMs < SILENT_WAIT_MS) {
+    return { kind: "wait", reason: `waiting for a report of ${silent.join(", ")}` };
+  }
+  const reported = fresh.filter((status) => status.epochSeen === lock.epoch && status.lockFreeSeen);
+  if (dcs.failover?.accepted) {
+    const manual = chooseRequested(reported, fresh, view);
+    if (manual !== null) return manual;
+  }
+  return view.warm ? chooseWarm(reported, view) : chooseCold(reported, view);
+}
+
+function chooseBootstrapper(fresh: readonly MemberStatus[], view: SuccessorView): Choice {
+  const by = view.dcs.initialize!.by;
+  const ready = fresh.find((status) => status.name === by && status.bootstrapReady);
+  return ready === undefined
+    ? { kind: "wait", reason: `${by} is bootstrapping` }
+    : { kind: "grant", to: by, reason: "first primary of a new cluster" };
+}
+
+/** The candidate of an accepted request, while it can be had; null: everyone may have it. */
+function chooseRequested(
+  reported: readonly MemberStatus[],
+  fresh: readonly MemberStatus[],
+  view: SuccessorView,
+): Choice | null {
+  const request = view.dcs.failover!;
+  if (request.candidate === null) return null;
+  const candidate = reported.find((status) => status.name === request.candidate);
+  if (candidate === undefined) {
+    const alive = fresh.some((status) => status.name === request.candidate);
+    if (alive && view.freeForMs < CANDIDATE_WAIT_MS) {
+      return { kind: "wait", reason: `waiting for ${request.candidate}` };
+    }
+    return null;
+  }
+  const why = ineligible(candidate, view);
+  if (why !== null) return null;
+  if (!hasReported(candidate, view) && view.freeForMs < CANDIDATE_WAIT_MS) {
+    return { kind: "wait", reason: `waiting until ${candidate.name} has received everything` };
+  }
+  if (request.kind === "switchover" && lagsTooFar(candidate, view)) return null;
+  return { kind: "grant", to: candidate.name, reason: `${request.kind} to ${candidate.name}` };
+}
+
+function chooseWarm(reported: readonly MemberStatus[], view: SuccessorView): Choice {
+  const { lock } = view.dcs;
+  const eligible = reported.filter((status) =>
+    ineligible(status, view) === null && !lagsTooFar(status, view)
+  );
+  const others = eligible.filter((status) => status.name !== lock.lastHolder).sort(compareCandidates);
+  const best = others[0];
+  if (best !== undefined) {
+    const how = lock.ended === null
+      ? "the first epoch"
+      : `${lock.lastHolder}'s epoch ${lock.epoch} ${lock.ended.how}`;
+    return { kind: "grant", to: best.name, reason: `${describe(best)} after ${how}` };
+  }
+  // It stepped down or lost its lease; it gets the lock back only when nobody else can have it.
+  const former = eligible.find((status) => status.name === lock.lastHolder);
+  if (former !== undefined && view.freeForMs >= FORMER_HOLDER_WAIT_MS) {
+    return { kind: "grant", to: former.name, reason: "the only healthy member, again" };
+  }
+  return { kind: "wait", reason: explainNobody(reported, view) };
+}
+
+/**
+ * Nobody has seen a living primary since its start: all hosts were off. The last holder has everything that was ever
+ * acknowledged; it is waited for, unless all members are present and have reported.
+ */
+function chooseCold(reported: readonly MemberStatus[], view: SuccessorView): Choice {
+  const { lock, members } = view.dcs;
+  const eligible = reported.filter((status) => ineligible(status, view) === null).sort(compareCandidates);
+  const last = eligible.find((status) => status.name === lock.lastHolder);
+  if (last !== undefined) {
+    return { kind: "grant", to: last.name, reason: "cold start: it was the last primary" };
+  }
+  const missing = Object.keys(members).filter((name) => !reported.some((status) => status.name === name));
+  const waitMs = view.dynamic.primaryStartTimeoutS * 1000;
+  if (missing.length > 0 && view.coldForMs < waitMs) {
+    return {
+      kind: "wait",
+      reason: `cold start: waiting for ${lock.lastHolder ?? "the last primary"} (missing: ${
+        missing.join(", ")
+      }) for up to ${
+        Math.ceil((waitMs - view.coldForMs) / 1000)
+      } s; "agent ctl failover --candidate NAME" ends the wait`,
+    };
+  }
+  const best = eligible[0];
+  if (best === undefined) return { kind: "wait", reason: explainNobody(reported, view) };
+  const lost = missing.length > 0
+    ? `; ${missing.join(", ")} did not come back and may hold later writes`
+    : "";
+  return {
+    kind: "grant",
+    to: best.name,
+    reason: `cold start without ${lock.lastHolder}: ${describe(best)}${lost}`,
+  };
+}
+
+function describe(status: MemberStatus): string {
+  return `most advanced member (timeline ${status.timeline ?? "?"}, position ${positionOf(status) ?? "?"})`;
+}
+
+function explainNobody(reported: readonly MemberStatus[], view: SuccessorView): string {
+  if (reported.length === 0) return "no member has reported yet";
+  const why = reported.map((status) =>
+    `${status.name}: ${
+      ineligible(status, view) ?? (lagsTooFar(status, view) ? "lags too far behind" : "stepped down just now")
+    }`
+  );
+  return `nobody can be promoted (${why.join("; ")})`;
+}

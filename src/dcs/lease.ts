@@ -1,0 +1,255 @@
+/**
+ * The lease on the lock (design.md 4.2): volatile, never logged. `Grantor` runs on the raft leader Q, `Holder` on the
+ * member P that was granted the lock. Durations are measured on each host's own clock; clocks need not agree.
+ *
+ * Invariant: whenever another member can be granted the lock, P's PostgreSQL cannot acknowledge any more. P counts from
+ * the SEND of a renewal that was acknowledged (s + L, L < TTL); Q acknowledges only what it received at t0 >= s and has
+ * then confirmed by a ReadIndex round, and expires no earlier than t0 + wait_ttl.
+ */
+import type { DcsState } from "../model/records.ts";
+
+export interface Renewal {
+  readonly holder: string;
+  readonly epoch: number;
+  /** Numbers the renewals of one incarnation of the holder's agent; the acknowledgement repeats both. */
+  readonly incarnation: number;
+  readonly seq: number;
+}
+
+export interface RenewalAck {
+  readonly epoch: number;
+  readonly incarnation: number;
+  readonly seq: number;
+  readonly grantTtlMs: number;
+}
+
+/** Rules that the simulator switches off one at a time to see that they are needed. */
+export type BrokenRules = ReadonlySet<string>;
+const NOTHING_BROKEN: BrokenRules = new Set();
+
+export class Holder {
+  readonly #incarnation: number;
+  readonly #leaseFromTtl: (ttlMs: number) => number;
+  readonly #broken: BrokenRules;
+  #epoch: number | null = null;
+  #validUntilMs: number | null = null;
+  #seq = 0;
+  #sent = new Map<number, number>();
+  #lastSentMs = -Infinity;
+  #acknowledged = false;
+  #lastRoundTripMs = 0;
+
+  constructor(
+    incarnation: number,
+    leaseFromTtl: (ttlMs: number) => number,
+    broken: BrokenRules = NOTHING_BROKEN,
+  ) {
+    this.#incarnation = incarnation;
+    this.#leaseFromTtl = leaseFromTtl;
+    this.#broken = broken;
+  }
+
+  /** Epoch we renew; null when we hold nothing. */
+  get epoch(): number | null {
+    return this.#epoch;
+  }
+
+  /** s + L of the last acknowledged renewal; null before the first. */
+  get validUntilMs(): number | null {
+    return this.#validUntilMs;
+  }
+
+  /** True after the first acknowledgement in this epoch: only then may PostgreSQL be promoted. */
+  get acknowledged(): boolean {
+    return this.#acknowledged;
+  }
+
+  get lastRoundTripMs(): number {
+    return this.#lastRoundTripMs;
+  }
+
+  get lastSentMs(): number {
+    return this.#lastSentMs;
+  }
+
+  /**
+   * Begins to hold an epoch. `adoptedUntilMs`: the deadline that the guard holds for it already, after a restart of
+   * the agent; that lease was acknowledged to our predecessor.
+   */
+  begin(epoch: number, adoptedUntilMs: number | null): void {
+    if (this.#epoch === epoch) return;
+    this.#epoch = epoch;
+    this.#validUntilMs = adoptedUntilMs;
+    this.#acknowledged = adoptedUntilMs !== null;
+    this.#sent.clear();
+    this.#lastSentMs = -Infinity;
+  }
+
+  end(): void {
+    this.#epoch = null;
+    this.#validUntilMs = null;
+    this.#acknowledged = false;
+    this.#sent.clear();
+    this.#lastSentMs = -Infinity;
+  }
+
+  holds(nowMs: number): boolean {
+    return this.#validUntilMs !== null && nowMs < this.#validUntilMs;
+  }
+
+  /** The renewal to send now, with s noted before it leaves. Call only while holding an epoch. */
+  renew(holder: string, nowMs: number): Renewal {
+    if (this.#epoch === null) throw new Error("renewal without an epoch");
+    const seq = ++this.#seq;
+    this.#sent.set(seq, nowMs);
+    this.#lastSentMs = nowMs;
+    // Older unanswered renewals can only give an older deadline: keep a bounded number of them.
+    if (this.#sent.size > 64) this.#sent.delete(this.#sent.keys().next().value!);
+    return { holder, epoch: this.#epoch, incarnation: this.#incarnation, seq };
+  }
+
+  /** True when the acknowledgement moved our deadline. */
+  acknowledge(ack: RenewalAck, nowMs: number): boolean {
+    if (ack.epoch !== this.#epoch || ack.incarnation !== this.#incarnation) return false;
+    const sentMs = this.#sent.get(ack.seq);
+    if (sentMs === undefined) return false;
+    this.#sent.delete(ack.seq);
+    this.#lastRoundTripMs = nowMs - sentMs;
+    // From the SEND: Q's t0 is not before s, so Q waits at least until s + TTL. Counted from the receipt of the
+    // acknowledgement, a delay of the answer would lengthen our lease beyond what Q waits.
+    const from = this.#broken.has("lease-from-receipt") ? nowMs : sentMs;
+    const lease = this.#broken.has("no-jk-room") ? ack.grantTtlMs : this.#leaseFromTtl(ack.grantTtlMs);
+    const until = from + lease;
+    if (until <= nowMs) return false;
+    this.#acknowledged = true;
+    if (this.#validUntilMs !== null && until <= this.#validUntilMs) return false;
+    this.#validUntilMs = until;
+    return true;
+  }
+}
+
+/** A renewal that waits for its ReadIndex round. */
+export interface PendingRenewal {
+  readonly renewal: Renewal;
+  readonly receivedMs: number;
+  readonly term: number;
+}
+
+export class Grantor {
+  readonly #broken: BrokenRules;
+  #term: number | null = null;
+  #leaderSinceMs = 0;
+  #epoch = 0;
+  #confirmedUntilMs = -Infinity;
+  #expiring: number | null = null;
+  /** First acknowledgement this leader gave under the present grant ttl: lowering waits for it. */
+  #grantTtlMs = 0;
+  #firstAckUnderGrantMs: number | null = null;
+
+  constructor(broken: BrokenRules = NOTHING_BROKEN) {
+    this.#broken = broken;
+  }
+
+  get leading(): boolean {
+    return this.#term !== null;
+  }
+
+  get leaderSinceMs(): number {
+    return this.#leaderSinceMs;
+  }
+
+  /**
+   * This node leads `term` since `nowMs`. A new leader knows no renewals, so it waits a full ttl from this moment:
+   * whoever confirmed P's last renewal did so before voting for us, hence before now (intersection of majorities).
+   */
+  lead(term: number, nowMs: number): void {
+    if (this.#term === term) return;
+    this.#term = term;
+    this.#expiring = null;
+    this.#firstAckUnderGrantMs = null;
+    if (this.#broken.has("no-reset")) return;
+    this.#leaderSinceMs = nowMs;
+    this.#confirmedUntilMs = -Infinity;
+  }
+
+  follow(): void {
+    this.#term = null;
+    this.#expiring = null;
+  }
+
+  /** The records changed by an apply at `nowMs`: a grant starts a full ttl. */
+  applied(state: DcsState, nowMs: number): void {
+    if (state.lock.holder !== null && state.lock.epoch !== this.#epoch) {
+      this.#epoch = state.lock.epoch;
+      this.#confirmedUntilMs = nowMs + state.waitTtlMs;
+      this.#expiring = null;
+    }
+    if (state.grantTtlMs !== this.#grantTtlMs) {
+      this.#grantTtlMs = state.grantTtlMs;
+      this.#firstAckUnderGrantMs = null;
+    }
+  }
+
+  /** Notes t0. null: not acceptable now (not leading, or that epoch is about to end). */
+  receive(renewal: Renewal, nowMs: number): PendingRenewal | null {
+    if (this.#term === null || this.#expiring === renewal.epoch) return null;
+    return { renewal, receivedMs: nowMs, term: this.#term };
+  }
+
+  /**
+   * After the ReadIndex round that began after `receive` and with everything up to the read index applied: the
+   * acknowledgement, or null when the epoch is not current any more.
+   */
+  confirm(pending: PendingRenewal, state: DcsState, nowMs: number): RenewalAck | null {
+    const { renewal } = pending;
+    if (this.#term !== pending.term) return null;
+    if (state.lock.holder !== renewal.holder || state.lock.epoch !== renewal.epoch) return null;
+    // From the moment expire(e) is proposed it may take effect: no acknowledgement may outlive it.
+    if (this.#expiring === renewal.epoch) return null;
+    this.#confirmedUntilMs = Math.max(this.#confirmedUntilMs, pending.receivedMs + state.waitTtlMs);
+    if (this.#firstAckUnderGrantMs === null) this.#firstAckUnderGrantMs = nowMs;
+    return {
+      epoch: renewal.epoch,
+      incarnation: renewal.incarnation,
+      seq: renewal.seq,
+      grantTtlMs: state.grantTtlMs,
+    };
+  }
+
+  /** The end of the lock's lease on our clock; Infinity when nobody holds it. Meaningful only while leading. */
+  deadlineMs(state: DcsState): number {
+    if (state.lock.holder === null) return Infinity;
+    return Math.max(this.#leaderSinceMs + state.waitTtlMs, this.#confirmedUntilMs);
+  }
+
+  /** Whether expire(e) is to be proposed now, in our own term only. */
+  expiryDue(state: DcsState, nowMs: number): boolean {
+    if (this.#term === null || state.lock.holder === null || state.lock.unfenced) return false;
+    return this.#expiring !== state.lock.epoch && nowMs >= this.deadlineMs(state);
+  }
+
+  /** expire(e) is being proposed: no renewal of e is acknowledged from now on, whatever becomes of the proposal. */
+  expiring(epoch: number): void {
+    this.#expiring = epoch;
+  }
+
+  /** The proposal of expire(e) failed for certain, and we still lead: it may be proposed again. */
+  expireFailed(epoch: number): void {
+    if (this.#expiring === epoch) this.#expiring = null;
+  }
+
+  /**
+   * The next step of a change of ttl, as values for setTtl, or null. Raising: wait first, then grant. Lowering: grant
+   * first; wait only after this leader has acknowledged under the new grant and one old ttl has passed, so that no
+   * lease counted under the old grant is left.
+   */
+  nextTtl(state: DcsState, wantedMs: number, nowMs: number): { grantMs: number; waitMs: number } | null {
+    const { grantTtlMs, waitTtlMs } = state;
+    if (grantTtlMs === wantedMs && waitTtlMs === wantedMs) return null;
+    if (state.lock.holder === null) return { grantMs: wantedMs, waitMs: wantedMs };
+    if (waitTtlMs < wantedMs) return { grantMs: grantTtlMs, waitMs: wantedMs };
+    if (grantTtlMs !== wantedMs) return { grantMs: wantedMs, waitMs: waitTtlMs };
+    if (this.#firstAckUnderGrantMs === null || nowMs < this.#firstAckUnderGrantMs + waitTtlMs) return null;
+    return { grantMs: grantTtlMs, waitMs: wantedMs };
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * The guard as its controller (the agent) sees it. Real: a client of the guard process's Unix socket. Simulated: the
+ * same fence state machine (fence.ts) with a model PostgreSQL. Deadlines are absolute values of Clock.now(), which is
+ * the same clock in every process of a host.
+ */
+
+export interface Postmaster {
+  readonly pid: number;
+  /** Started as (or promoted to) a server that may acknowledge writes. */
+  readonly writable: boolean;
+  /** Epoch under which it became writable; null for a standby. */
+  readonly epoch: number | null;
+  readonly phase: "running" | "frozen" | "ending";
+  /** False: found running and adopted; watched by pidfd, without PDEATHSIG. */
+  readonly child: boolean;
+}
+
+export interface ExitReport {
+  readonly pid: number;
+  readonly code: number | null;
+  readonly signal: string | null;
+  /** True when the guard ended it: the lease ran out or was taken away. */
+  readonly fenced: boolean;
+  readonly atMs: number;
+}
+
+export interface GuardView {
+  /** "none": no guard process answers. "partial": it supervises a postmaster that it did not start. */
+  readonly state: "ok" | "partial" | "none";
+  readonly pid: number | null;
+  /** Increases with every guard process we have been connected to: a new one remembers nothing. */
+  readonly incarnation: number;
+  readonly armed: { readonly epoch: number; readonly deadlineMs: number } | null;
+  /** Highest epoch that was ended; it and everything below are refused for ever. 0: none. */
+  readonly endedEpoch: number;
+  readonly postmaster: Postmaster | null;
+  /** True while any process lives whose working directory is the data directory. */
+  readonly anyProcess: boolean;
+  readonly lastExit: ExitReport | null;
+  /** Clock.now() of its last answer; null: never. */
+  readonly lastAnswerMs: number | null;
+  /** Largest lateness of its timer since the last answer, ms. */
+  readonly lateMs: number;
+}
+
+export interface StartSpec {
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly env: { readonly [name: string]: string };
+  readonly dataDir: string;
+  /** null: as a standby. Else as a primary under this epoch, which must be armed with time left. */
+  readonly epoch: number | null;
+}
+
+export type GuardReply = { readonly ok: true } | { readonly ok: false; readonly error: string };
+export type GuardDone = (reply: GuardReply) => void;
+
+export interface GuardPort {
+  view(): GuardView;
+  onChange(handler: () => void): void;
+  /**
+   * Tells the guard that epoch's lease runs until deadlineMs. Never shortens. The fence's ladder (freeze, thaw, kill)
+   * follows from it alone. `unfenced`: pause, no fencing for this epoch until armed again without it.
+   */
+  arm(epoch: number, deadlineMs: number, unfenced: boolean, done: GuardDone): void;
+  /** The epoch is over; refused while a writable postmaster of that epoch lives. Never accepted again. */
+  end(epoch: number, done: GuardDone): void;
+  start(spec: StartSpec, done: GuardDone): void;
+  /** Sends the promote signal (the trigger file is written first); refused without an armed epoch with time left. */
+  promote(epoch: number, done: GuardDone): void;
+  /** reload SIGHUP; fast SIGINT; immediate SIGQUIT. Thaws first when it is frozen and the signal ends it. */
+  signal(kind: "reload" | "fast" | "immediate", done: GuardDone): void;
+  /** Stop postmaster, SIGKILL everything of the data directory; done when no process is left. */
+  kill(done: GuardDone): void;
+  ping(done: GuardDone): void;
+}

@@ -1,0 +1,181 @@
+/**
+ * Configuration after parsing, validation and merging: the local file (fixed for the life of the process, but for
+ * SIGHUP) and the effective dynamic configuration. Keys and defaults: docs of Patroni 4.1; see docs/differences.md.
+ */
+import type { JsonObject } from "./json.ts";
+
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface Credentials {
+  readonly username: string;
+  readonly password: string | null;
+  /** libpq connection options beside user and password: sslmode, sslcert, ... as given. */
+  readonly options: { readonly [option: string]: string };
+}
+
+export interface LocalConfig {
+  readonly name: string;
+  readonly scope: string;
+  readonly namespace: string;
+  /** Absolute path of the file, for reloads and messages. */
+  readonly file: string;
+  readonly raft: RaftConfig;
+  readonly restapi: RestApiConfig;
+  readonly ctl: CtlConfig;
+  /** null for a witness. */
+  readonly postgresql: PostgresqlConfig | null;
+  readonly bootstrap: BootstrapConfig;
+  readonly watchdog: WatchdogConfig;
+  readonly tags: JsonObject;
+  readonly nofailover: boolean;
+  readonly failoverPriority: number;
+  readonly log: LogConfig;
+  /** Local root keys that may also be dynamic (ttl, ...): used only as fallbacks. */
+  readonly localDynamic: JsonObject;
+}
+
+export interface RaftConfig {
+  /** host:port that the others reach us at; one of the initial addresses. null: takes part without a vote. */
+  readonly selfAddr: string | null;
+  readonly bindAddr: string;
+  readonly partnerAddrs: readonly string[];
+  readonly dataDir: string;
+  readonly password: string | null;
+  readonly tls: { readonly certfile: string; readonly keyfile: string; readonly cafile: string } | null;
+  /** Election and heartbeat times in ms. */
+  readonly electionMinMs: number;
+  readonly electionMaxMs: number;
+  readonly heartbeatMs: number;
+}
+
+export interface RestApiConfig {
+  readonly listen: HostPort;
+  readonly connectAddress: string;
+  readonly authentication: { readonly username: string; readonly password: string } | null;
+  readonly certfile: string | null;
+  readonly keyfile: string | null;
+  readonly keyfilePassword: string | null;
+  readonly cafile: string | null;
+  readonly verifyClient: "none" | "optional" | "required";
+  readonly allowlist: readonly string[];
+  readonly allowlistIncludeMembers: boolean;
+  readonly httpExtraHeaders: { readonly [name: string]: string };
+  readonly httpsExtraHeaders: { readonly [name: string]: string };
+}
+
+export interface CtlConfig {
+  readonly authentication: { readonly username: string; readonly password: string } | null;
+  readonly insecure: boolean;
+  readonly cacert: string | null;
+  readonly certfile: string | null;
+  readonly keyfile: string | null;
+  readonly keyfilePassword: string | null;
+}
+
+export interface PostgresqlConfig {
+  /** Addresses of `listen`; the first is used for local connections when no socket is. */
+  readonly listenAddresses: readonly string[];
+  readonly port: number;
+  /** host:port published to others. */
+  readonly connectAddress: string;
+  readonly proxyAddress: string | null;
+  readonly dataDir: string;
+  readonly configDir: string;
+  /** null: programs are found in PATH (and in Debian's /usr/lib/postgresql/<newest>/bin). */
+  readonly binDir: string | null;
+  readonly binName: { readonly [program: string]: string };
+  readonly pgpass: string;
+  readonly useUnixSocket: boolean;
+  readonly useUnixSocketRepl: boolean;
+  readonly superuser: Credentials;
+  readonly replication: Credentials;
+  readonly rewind: Credentials;
+  readonly createReplicaMethods: readonly string[];
+  /** Options for pg_basebackup: strings or key/value. */
+  readonly basebackup: readonly (string | { readonly [option: string]: string })[];
+  readonly customConf: string | null;
+  readonly callbacks: { readonly [hook: string]: string };
+  readonly prePromote: string | null;
+  readonly beforeStop: string | null;
+  readonly pgCtlTimeoutS: number;
+  readonly removeDataDirectoryOnRewindFailure: boolean;
+  readonly removeDataDirectoryOnDivergedTimelines: boolean;
+  /** Local `postgresql.*` as JSON, to be merged over the dynamic section by the rules of compatibility.md 3.1. */
+  readonly raw: JsonObject;
+}
+
+export interface BootstrapConfig {
+  readonly dcs: JsonObject;
+  readonly initdb: readonly string[];
+  readonly pgHba: readonly string[];
+  readonly postBootstrap: string | null;
+  readonly users: {
+    readonly [name: string]: { readonly password: string | null; readonly options: readonly string[] };
+  };
+}
+
+export interface WatchdogConfig {
+  readonly mode: "off" | "automatic" | "required";
+  readonly device: string;
+  /** null: unset (design.md 4.3 chooses by ttl). */
+  readonly safetyMarginS: number | null;
+  readonly driver: string;
+}
+
+export interface LogConfig {
+  readonly type: "plain" | "json";
+  readonly level: "DEBUG" | "INFO" | "WARNING" | "ERROR" | "CRITICAL";
+  readonly dir: string | null;
+  readonly mode: number | null;
+  readonly fileNum: number;
+  readonly fileSizeBytes: number;
+  readonly staticFields: JsonObject;
+}
+
+/** The dynamic configuration in force on one member: DCS values merged with the local ones, defaults filled in. */
+export interface DynamicConfig {
+  readonly ttlS: number;
+  readonly loopWaitS: number;
+  readonly retryTimeoutS: number;
+  readonly maximumLagOnFailoverBytes: number;
+  readonly maximumLagOnSyncnodeBytes: number;
+  readonly checkTimeline: boolean;
+  readonly maxTimelinesHistory: number;
+  readonly primaryStartTimeoutS: number;
+  readonly primaryStopTimeoutS: number;
+  readonly synchronousMode: "off" | "on" | "quorum";
+  readonly synchronousModeStrict: boolean;
+  readonly synchronousNodeCount: number;
+  readonly failsafeMode: boolean;
+  readonly pause: boolean;
+  readonly memberSlotsTtlS: number;
+  /** Permanent slots by name, as configured. */
+  readonly slots: JsonObject;
+  readonly ignoreSlots: readonly JsonObject[];
+  readonly standbyCluster: JsonObject | null;
+  readonly postgresql: EffectivePostgresql;
+}
+
+export interface EffectivePostgresql {
+  readonly useSlots: boolean;
+  readonly usePgRewind: boolean;
+  /** Server parameters: values as text, as written in postgresql.conf. The controlled ones (3.4) are in `controlled`. */
+  readonly parameters: { readonly [name: string]: string };
+  /** Parameters given on the command line, valid and complete. listen_addresses, port and cluster_name are added from LocalConfig. */
+  readonly controlled: { readonly [name: string]: string };
+  /** null: the file on disk is left alone. */
+  readonly pgHba: readonly string[] | null;
+  readonly pgIdent: readonly string[] | null;
+  readonly recoveryConf: { readonly [name: string]: string };
+}
+
+/** A problem found in a configuration; `path` is dotted, `line` 1-based when known. */
+export interface ConfigIssue {
+  readonly severity: "error" | "warning";
+  readonly path: string;
+  readonly line: number | null;
+  readonly message: string;
+}

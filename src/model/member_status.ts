@@ -1,0 +1,54 @@
+/** A member's volatile status: broadcast to all members every 500 ms and at once when it changes; never logged. */
+import type { JsonObject } from "./json.ts";
+import type { Lsn } from "./lsn.ts";
+import type { PostgresRole, PostgresState } from "./postgres_view.ts";
+
+export interface MemberStatus {
+  readonly name: string;
+  /** Random per start of the agent, and a counter within it: a later status replaces an earlier one. */
+  readonly incarnation: number;
+  readonly seq: number;
+  /** Lock record this member had applied when it looked at its PostgreSQL: epoch, and whether it was free. */
+  readonly epochSeen: number;
+  readonly lockFreeSeen: boolean;
+  /** Highest epoch whose holder this member has seen alive since it started; 0: none. Tells a failover from a cold start. */
+  readonly holderSeenEpoch: number;
+  /** Two looks since the lock became free gave the same end of received WAL: nothing more is arriving. */
+  readonly walSettled: boolean;
+  readonly role: PostgresRole;
+  readonly state: PostgresState;
+  /** Server process answers and has finished recovery to consistency. */
+  readonly running: boolean;
+  /** It may acknowledge writes at present (a primary that runs, not frozen). */
+  readonly writable: boolean;
+  readonly systemId: string | null;
+  readonly timeline: number | null;
+  readonly walLsn: Lsn | null;
+  readonly receivedLsn: Lsn | null;
+  readonly replayedLsn: Lsn | null;
+  /** Position up to which WAL is on this disk when the server does not run (from pg_control); null if unknown. */
+  readonly diskLsn: Lsn | null;
+  readonly replicationState: string | null;
+  readonly following: string | null;
+  /** A complete data directory of the cluster's system identifier (or a running server). */
+  readonly directoryUsable: boolean;
+  /** The directory is that of a primary (no standby.signal) and the server does not run. */
+  readonly primaryDirectory: boolean;
+  /** Set while this member bootstraps and asks for the first lock. */
+  readonly bootstrapReady: boolean;
+  readonly nofailover: boolean;
+  readonly failoverPriority: number;
+  readonly watchdogFailed: boolean;
+  readonly guard: "ok" | "partial" | "none";
+  readonly shuttingDown: boolean;
+  readonly checkpointAfterPromote: boolean;
+  readonly tags: JsonObject;
+  readonly pendingRestart: {
+    readonly [parameter: string]: { readonly old_value: string; readonly new_value: string };
+  } | null;
+  readonly serverVersion: number | null;
+  readonly connUrl: string;
+  readonly apiUrl: string;
+  /** Largest event loop or renewal delay since the last status, ms. */
+  readonly lateMs: number;
+}

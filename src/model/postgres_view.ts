@@ -1,0 +1,146 @@
+/**
+ * What one member knows of its own PostgreSQL: the only thing the keeper's decisions see of it. Built by effects
+ * (src/agent with src/postgres and src/guard) or by the simulator's model PostgreSQL.
+ */
+import type { Lsn } from "./lsn.ts";
+
+/** Patroni's state names (compatibility.md 4.1), as users and metrics see them. */
+export const POSTGRES_STATES = [
+  "initializing new cluster",
+  "initdb failed",
+  "running custom bootstrap script",
+  "custom bootstrap failed",
+  "creating replica",
+  "running",
+  "starting",
+  "starting after custom bootstrap",
+  "start failed",
+  "restarting",
+  "restart failed",
+  "stopping",
+  "stopped",
+  "stop failed",
+  "crashed",
+] as const;
+export type PostgresState = typeof POSTGRES_STATES[number];
+
+export type PostgresRole =
+  | "primary"
+  | "replica"
+  | "standby_leader"
+  | "demoted"
+  | "uninitialized"
+  | "promoted";
+
+/** The data directory as found on disk. "half-written": ours, but a bootstrap, clone or rewind in it did not finish. */
+export type DataDirectory =
+  | { readonly kind: "absent" }
+  | { readonly kind: "empty" }
+  | { readonly kind: "valid"; readonly control: ControlData; readonly standbySignal: boolean }
+  | { readonly kind: "half-written"; readonly what: "bootstrap" | "clone" | "rewind" }
+  /** Not empty and not a PostgreSQL directory, unreadable, or of an unsupported version. */
+  | { readonly kind: "foreign"; readonly reason: string };
+
+/** From pg_controldata, read while PostgreSQL does not run (and after start, once). */
+export interface ControlData {
+  readonly systemId: string;
+  readonly timeline: number;
+  /** "shut down", "shut down in recovery", "in production", "in archive recovery", "in crash recovery", ... */
+  readonly clusterState: string;
+  /** Latest checkpoint location. After a clean shutdown this is the shutdown checkpoint's START. */
+  readonly checkpointLsn: Lsn;
+  /** Minimum recovery ending location; 0 when none. */
+  readonly minRecoveryLsn: Lsn;
+  readonly walLogHints: boolean;
+  readonly dataChecksums: boolean;
+}
+
+export type LongAction =
+  | "bootstrap"
+  | "clone"
+  | "rewind"
+  | "start"
+  | "stop"
+  | "promote"
+  | "restart"
+  | "demote"
+  | "crash-recovery";
+
+export interface RunningAction {
+  readonly kind: LongAction;
+  /** Clock.now() at the beginning. */
+  readonly sinceMs: number;
+  readonly detail: string;
+}
+
+export interface FinishedAction {
+  readonly kind: LongAction;
+  readonly ok: boolean;
+  readonly atMs: number;
+  readonly detail: string;
+  /** Failures of this kind in a row, 0 when ok. */
+  readonly failures: number;
+}
+
+export interface PostgresView {
+  readonly directory: DataDirectory;
+  /**
+   * The server process: "frozen" = stopped by SIGSTOP under the guard; "starting" includes crash recovery;
+   * "orphans" = no postmaster, but processes whose working directory is the data directory still live.
+   */
+  readonly process: "none" | "orphans" | "starting" | "running" | "stopping" | "frozen";
+  /** Whether the guard runs or ran it as one that may acknowledge writes: started as primary, or promoted. */
+  readonly writable: boolean;
+  /** Epoch under which it was started as primary or promoted; null for a standby. */
+  readonly epoch: number | null;
+  /** pg_is_in_recovery() of the last successful query of this postmaster; null before the first. */
+  readonly inRecovery: boolean | null;
+  readonly timeline: number | null;
+  /** Primary: pg_current_wal_lsn (flush). Otherwise null. */
+  readonly walLsn: Lsn | null;
+  /** Standby: end of WAL received and flushed / replayed, monotone within one postmaster. Otherwise null. */
+  readonly receivedLsn: Lsn | null;
+  readonly replayedLsn: Lsn | null;
+  readonly replayedAt: string | null;
+  readonly replayPaused: boolean;
+  /** "streaming", "in archive recovery" or null. */
+  readonly replicationState: string | null;
+  /** Member name that primary_conninfo names at present; null: none configured. */
+  readonly following: string | null;
+  /** Clock.now() of the last successful look by SQL; null: never. */
+  readonly lastLookMs: number | null;
+  readonly postmasterStartTime: string | null;
+  readonly serverVersion: number | null;
+  readonly systemId: string | null;
+  readonly pendingRestart: {
+    readonly [parameter: string]: { readonly old_value: string; readonly new_value: string };
+  } | null;
+  /** When a server that ran, writable, ended without our asking; null when not crashed. */
+  readonly crashedAtMs: number | null;
+  readonly action: RunningAction | null;
+  readonly last: { readonly [kind in LongAction]?: FinishedAction };
+  /** True once a checkpoint has completed since the promotion (rewind of others is safe). */
+  readonly checkpointAfterPromote: boolean;
+  /** Result of comparing our history with that of the member named; null: not known yet. */
+  readonly divergence: {
+    readonly from: string;
+    readonly timelineOfOther: number;
+    readonly verdict: "same" | "diverged" | "unknown";
+    readonly detail: string;
+    readonly atMs: number;
+  } | null;
+  /** Lines of our timeline's history file: [timeline, LSN of the switch, reason]; empty on timeline 1 or unknown. */
+  readonly timelineHistory: readonly (readonly [number, number, string])[];
+  readonly state: PostgresState;
+  /** Replication connections of a primary, for status JSON. */
+  readonly replication: readonly ReplicationConnection[];
+}
+
+export interface ReplicationConnection {
+  readonly usename: string;
+  readonly application_name: string;
+  readonly client_addr: string | null;
+  readonly state: string;
+  readonly sync_state: string;
+  readonly sync_priority: number;
+}

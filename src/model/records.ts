@@ -1,0 +1,96 @@
+/** The replicated records of a cluster (design.md 4.1): logged through Raft, changed by compare-and-swap only. */
+import type { Json, JsonObject } from "./json.ts";
+import type { Lsn } from "./lsn.ts";
+
+/** Epochs compare as (clusterEpoch, number): a recovery of the cluster outranks everything before it. */
+export interface LockRecord {
+  /** Epoch of the last grant; 0 before the first. */
+  readonly epoch: number;
+  /** null: free (released or expired). */
+  readonly holder: string | null;
+  /** Why it was granted, released or expired: shown to users. */
+  readonly reason: string;
+  /** Last holder, also while free; null before the first grant. */
+  readonly lastHolder: string | null;
+  /** How the last epoch ended; null while held. "released" may carry the holder's final WAL position. */
+  readonly ended: {
+    readonly how: "released" | "expired";
+    readonly lsn: Lsn | null;
+    readonly timeline: number | null;
+  } | null;
+  /** True while the holder has logged unfenced(epoch) (pause): never expired automatically. */
+  readonly unfenced: boolean;
+}
+
+export interface InitializeRecord {
+  /** Empty while a bootstrap is in progress. */
+  readonly systemId: string;
+  /** Member that bootstraps, and its incarnation (a restarted member does not continue a half bootstrap). */
+  readonly by: string;
+  readonly incarnation: number;
+}
+
+export interface FailoverRecord {
+  readonly kind: "switchover" | "failover";
+  /** Member that must hold the lock for the request to be valid; null for a failover. */
+  readonly leader: string | null;
+  readonly candidate: string | null;
+  /** ISO 8601 with time zone; null: now. */
+  readonly scheduledAt: string | null;
+  /** Identifies the request for whoever waits for its outcome. */
+  readonly id: string;
+  /** The coordinator has checked it and it is due: the holder acts only on an accepted request. */
+  readonly accepted: boolean;
+  /** Epoch of the lock when it was accepted; 0 before. The request is carried out once a later epoch is held. */
+  readonly epoch: number;
+}
+
+/** [timeline, lsn of the switch, reason, ISO timestamp, new leader]: Patroni's history line. */
+export type HistoryLine = readonly [number, number, string, string, string];
+
+/** Facts of a member that change rarely; everything volatile is in its status broadcast. */
+export interface MemberFacts {
+  readonly name: string;
+  readonly connUrl: string;
+  readonly apiUrl: string;
+  readonly proxyUrl: string | null;
+  readonly raftAddr: string;
+  readonly tags: JsonObject;
+  readonly version: string;
+}
+
+export interface ClusterEvent {
+  readonly index: number;
+  readonly at: string;
+  readonly member: string;
+  readonly kind: string;
+  readonly text: string;
+}
+
+export interface SyncRecord {
+  readonly leader: string | null;
+  readonly syncStandby: readonly string[];
+  readonly quorum: number;
+}
+
+export interface DcsState {
+  /** Raft index of the last command that changed anything. */
+  readonly revision: number;
+  readonly clusterEpoch: number;
+  readonly initialize: InitializeRecord | null;
+  readonly config: { readonly value: JsonObject; readonly revision: number } | null;
+  readonly lock: LockRecord;
+  readonly failover: (FailoverRecord & { readonly revision: number }) | null;
+  /** Outcome of the last requests, by id, for whoever waits: a bounded list, newest last. */
+  readonly failoverResults: readonly { readonly id: string; readonly ok: boolean; readonly text: string }[];
+  readonly sync: SyncRecord & { readonly revision: number };
+  readonly history: readonly HistoryLine[];
+  readonly failsafe: { readonly epoch: number; readonly members: { readonly [name: string]: string } } | null;
+  readonly members: { readonly [name: string]: MemberFacts };
+  /** Lease times in ms (design.md 4.2): grant <= wait. */
+  readonly grantTtlMs: number;
+  readonly waitTtlMs: number;
+  readonly events: readonly ClusterEvent[];
+}
+
+export type { Json, JsonObject };
