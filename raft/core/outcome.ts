@@ -1,0 +1,49 @@
+/** What the core answers when it is asked for something: done, on its way, or refused with the reason. */
+import type { ConfigRefusal } from "./configuration.ts";
+import type { Index, NodeId, Term } from "./types.ts";
+
+export type DropReason =
+  /** No leader is known; try again later. */
+  | "noLeader"
+  /** Only the leader can do this, and it is another one. */
+  | "notLeader"
+  /** Leadership is being handed over: a new entry would keep the target from ever having caught up. */
+  | "transferPending"
+  /** Too much is proposed and not yet committed. */
+  | "tooMuchUncommitted"
+  /** Too many reads wait for their confirmation. */
+  | "tooManyReads"
+  /** The leader has not yet committed an entry of its own term. */
+  | "noOwnTermCommit"
+  /** The previous change of the configuration is not yet committed. */
+  | "configPending"
+  /** The learner's log is too far behind, or it is silent. */
+  | "notCaughtUp"
+  /** The voters after this change that are in contact would be no majority. */
+  | "wouldLoseQuorum"
+  /** A leader does not remove itself: transfer leadership first. */
+  | "removesLeader"
+  /** Leadership can only go to another voter. */
+  | "notVoter"
+  | "alreadyLeader"
+  | ConfigRefusal;
+
+export interface Dropped {
+  readonly kind: "dropped";
+  readonly reason: DropReason;
+}
+
+/** "appended": in our log as leader, not yet committed. "forwarded": sent to the leader; may get lost. */
+export type Proposal =
+  | { readonly kind: "appended"; readonly index: Index; readonly term: Term }
+  | { readonly kind: "forwarded"; readonly to: NodeId }
+  | Dropped;
+
+/** "pending": a ReadState with this token follows, unless leadership is lost first. */
+export type ReadIndexResult = { readonly kind: "pending"; readonly token: number } | Dropped;
+
+export type TransferResult = { readonly kind: "started" } | { readonly kind: "forwarded" } | Dropped;
+
+export function dropped(reason: DropReason): Dropped {
+  return { kind: "dropped", reason };
+}

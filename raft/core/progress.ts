@@ -1,0 +1,132 @@
+/**
+ * What a leader knows of one member's log, and how fast it may send to it.
+ *
+ * probe: the end of the match is unknown; one append message per heartbeat interval looks for it.
+ * replicate: entries are sent ahead of acknowledgements, as many messages as the inflight window holds.
+ * snapshot: the member needs entries that are gone; nothing is sent until it reports what it has.
+ *
+ * Invariant: match < next. What is acknowledged is never sent again, so a late rejection cannot move us back.
+ */
+import { assert } from "./assert.ts";
+import { Inflights } from "./inflights.ts";
+import type { Index } from "./types.ts";
+
+export type ProgressState = "probe" | "replicate" | "snapshot";
+
+export class Progress {
+  state: ProgressState = "probe";
+  /** Highest index known to be durable there and equal to ours. */
+  match: Index = 0;
+  /** Index of the next entry to send. */
+  next: Index;
+  /** In "snapshot": the index of the snapshot that is on its way. */
+  pendingSnapshot: Index = 0;
+  /** Has answered since the last check of the quorum. */
+  recentActive = false;
+  /** The leader's tick at the last answer. */
+  heardAtTick = -Infinity;
+  /** One message is out and the next waits for an answer or a heartbeat's answer. */
+  paused = false;
+  readonly inflights: Inflights;
+  /** The highest commit index that this member was told. */
+  #sentCommit: Index = 0;
+
+  constructor(next: Index, maxInflight: number) {
+    assert(next > 0, "next starts at 1");
+    this.next = next;
+    this.inflights = new Inflights(maxInflight);
+  }
+
+  get isPaused(): boolean {
+    return this.state === "snapshot" || this.paused;
+  }
+
+  heard(tick: number): void {
+    this.recentActive = true;
+    this.heardAtTick = tick;
+  }
+
+  becomeProbe(): void {
+    const afterSnapshot = this.state === "snapshot" ? this.pendingSnapshot + 1 : 0;
+    this.#enter("probe");
+    this.next = Math.max(this.match + 1, afterSnapshot);
+    this.#sentCommit = Math.min(this.#sentCommit, this.next - 1);
+  }
+
+  becomeReplicate(): void {
+    this.#enter("replicate");
+    this.next = this.match + 1;
+  }
+
+  becomeSnapshot(index: Index): void {
+    this.#enter("snapshot");
+    this.pendingSnapshot = index;
+    this.next = index + 1;
+    this.#sentCommit = index;
+  }
+
+  /** The snapshot did not arrive: probe from the match, not from the snapshot's end. */
+  snapshotFailed(): void {
+    this.pendingSnapshot = 0;
+    this.becomeProbe();
+  }
+
+  /** An append message with `count` entries from `next` on was sent. */
+  sentEntries(count: number): void {
+    assert(this.state !== "snapshot", "entries sent while a snapshot is on its way");
+    if (this.state === "probe") {
+      if (count > 0) this.paused = true;
+      return;
+    }
+    if (count > 0) {
+      this.next += count;
+      this.inflights.add(this.next - 1);
+    }
+    // With a full window each further message is a probe: one per heartbeat. Without any, a window whose messages
+    // were all lost would never empty.
+    this.paused = this.inflights.full;
+  }
+
+  sentCommit(commit: Index): void {
+    this.#sentCommit = commit;
+  }
+
+  /** Whether telling `commit` would let this member commit more of what was sent to it. */
+  canLearnCommit(commit: Index): boolean {
+    return commit > this.#sentCommit && this.#sentCommit < this.next - 1;
+  }
+
+  /** `index` is acknowledged. False when that is no news. */
+  acknowledge(index: Index): boolean {
+    if (index <= this.match) return false;
+    this.match = index;
+    this.next = Math.max(this.next, index + 1);
+    this.paused = false;
+    return true;
+  }
+
+  /**
+   * The append message that ended before `rejected + 1` did not fit; the logs may agree at `hint`. False when the
+   * rejection is an old one: it speaks of a state that later answers have overtaken.
+   */
+  reject(rejected: Index, hint: Index): boolean {
+    if (this.state === "replicate") {
+      if (rejected <= this.match) return false;
+      this.next = this.match + 1;
+    } else {
+      if (this.next - 1 !== rejected) return false;
+      // Never at or below match: that would probe what is known to be equal, and break match < next.
+      this.next = Math.max(Math.min(rejected, hint + 1), this.match + 1);
+      this.paused = false;
+    }
+    this.#sentCommit = Math.min(this.#sentCommit, this.next - 1);
+    return true;
+  }
+
+  #enter(state: ProgressState): void {
+    this.state = state;
+    this.paused = false;
+    this.pendingSnapshot = 0;
+    this.inflights.reset();
+  }
+}

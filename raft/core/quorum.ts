@@ -1,0 +1,25 @@
+/** Majorities: what they have stored, and whether they have elected. Pure arithmetic over the voters. */
+import type { Index, NodeId } from "./types.ts";
+
+export type VoteResult = "won" | "lost" | "pending";
+
+/** How many of `voters` servers are a majority. */
+export function majority(voters: number): number {
+  return Math.floor(voters / 2) + 1;
+}
+
+/** The highest index that a majority has reached; 0 without voters, so that nothing is ever committed by nobody. */
+export function majorityIndex(voters: readonly NodeId[], reached: (id: NodeId) => Index): Index {
+  if (voters.length === 0) return 0;
+  const descending = voters.map(reached).sort((a, b) => b - a);
+  return descending[majority(voters.length) - 1]!;
+}
+
+/** Votes of servers that are not among the voters do not count; without voters nobody wins. */
+export function tally(voters: readonly NodeId[], votes: ReadonlyMap<NodeId, boolean>): VoteResult {
+  const needed = majority(voters.length);
+  const granted = voters.filter((id) => votes.get(id) === true).length;
+  if (granted >= needed) return "won";
+  const missing = voters.filter((id) => !votes.has(id)).length;
+  return granted + missing >= needed ? "pending" : "lost";
+}

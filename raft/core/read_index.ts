@@ -1,0 +1,89 @@
+/**
+ * Reads that a leader has promised to confirm (thesis 6.4): each waits until a majority has answered a round of
+ * heartbeats that began after the read was asked for.
+ *
+ * Rounds are numbered by the leader and never reused in its term. A heartbeat carries the newest round, and its
+ * answer means "answered up to N". The asker's own token never travels in heartbeats: were it reused by a retry,
+ * late answers to the first try would confirm the second one, on a leader that has been deposed in between.
+ */
+import { tally } from "./quorum.ts";
+import type { Index, NodeId } from "./types.ts";
+
+export interface ReadRequest {
+  /** Who asked; this node's own id for its own reads. */
+  readonly from: NodeId;
+  /** The asker's mark, returned to it as it is. */
+  readonly context: Uint8Array;
+}
+
+interface PendingRead {
+  readonly request: ReadRequest;
+  readonly round: number;
+  readonly index: Index;
+}
+
+export interface ConfirmedRead {
+  readonly request: ReadRequest;
+  readonly index: Index;
+}
+
+export class ReadIndexQueue {
+  #held: ReadRequest[] = [];
+  /** Ascending rounds. */
+  #pending: PendingRead[] = [];
+  #lastRound = 0;
+  readonly #answered = new Map<NodeId, number>();
+
+  get size(): number {
+    return this.#held.length + this.#pending.length;
+  }
+
+  /** The round that heartbeats carry; 0 when nobody waits. */
+  get round(): number {
+    return this.#pending.at(-1)?.round ?? 0;
+  }
+
+  /** Waits until `begin`: while the commit index or the leadership cannot be relied on. */
+  hold(request: ReadRequest): void {
+    this.#held.push(request);
+  }
+
+  /** Starts a round for all that is held, to be confirmed at `index`. False when nothing is held. */
+  begin(index: Index): boolean {
+    if (this.#held.length === 0) return false;
+    const round = ++this.#lastRound;
+    for (const request of this.#held) this.#pending.push({ request, round, index });
+    this.#held = [];
+    return true;
+  }
+
+  /** Answers given so far confirm nothing any more; what waits is held until a new round begins. */
+  invalidate(): void {
+    this.#held = [...this.#pending.map(({ request }) => request), ...this.#held];
+    this.#pending = [];
+  }
+
+  /** `from` has answered a heartbeat with `round`. */
+  answered(from: NodeId, round: number): void {
+    if (round > this.#lastRound) return;
+    this.#answered.set(from, Math.max(this.#answered.get(from) ?? 0, round));
+  }
+
+  /** Takes out the reads that a majority of `voters`, `self` included if it is one, has confirmed. */
+  takeConfirmed(voters: readonly NodeId[], self: NodeId): ConfirmedRead[] {
+    const confirmed = this.#pending.filter(({ round }) => {
+      const votes = new Map<NodeId, boolean>([[self, true]]);
+      for (const [id, answered] of this.#answered) if (answered >= round) votes.set(id, true);
+      return tally(voters, votes) === "won";
+    });
+    this.#pending = this.#pending.slice(confirmed.length);
+    return confirmed;
+  }
+
+  /** Takes out everything without any round: what a broken leader would do. */
+  takeUnconfirmed(): ConfirmedRead[] {
+    const taken = this.#pending;
+    this.#pending = [];
+    return taken;
+  }
+}

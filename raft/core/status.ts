@@ -1,0 +1,79 @@
+/** A picture of one server for people, tests and the embedding program's decisions. */
+import type { ProgressState } from "./progress.ts";
+import type { Raft } from "./raft.ts";
+import type { Configuration, Index, NodeId, Role, Term } from "./types.ts";
+
+/** What a leader knows of one member. For the leader itself: its own durable log. */
+export interface MemberProgress {
+  readonly id: NodeId;
+  readonly voter: boolean;
+  readonly state: ProgressState;
+  readonly match: Index;
+  readonly next: Index;
+  /** Has answered since the last check of the quorum (at most one election timeout ago). */
+  readonly recentActive: boolean;
+  readonly paused: boolean;
+  readonly inflight: number;
+}
+
+export interface RawNodeStatus {
+  readonly id: NodeId;
+  readonly term: Term;
+  readonly vote: NodeId;
+  readonly role: Role;
+  readonly leader: NodeId;
+  readonly commit: Index;
+  readonly applied: Index;
+  /** Durable here. */
+  readonly stable: Index;
+  readonly firstIndex: Index;
+  readonly lastIndex: Index;
+  readonly lastTerm: Term;
+  /** Of the newest snapshot; 0 without one. */
+  readonly snapshotIndex: Index;
+  readonly configuration: Configuration;
+  /** The entry that brought the configuration is not committed yet. */
+  readonly configurationPending: boolean;
+  /** Leading, and an entry of our own term is committed. */
+  readonly ownTermCommitted: boolean;
+  /** Leadership is being handed to this voter; NONE otherwise. */
+  readonly transferee: NodeId;
+  readonly electionTimeout: number;
+  /** Ascending ids; empty unless leading. */
+  readonly progress: readonly MemberProgress[];
+}
+
+export function statusOf(raft: Raft): RawNodeStatus {
+  const { log, leadership } = raft;
+  const { configuration } = log;
+  const progress = [...(leadership?.progress ?? [])].map(([id, member]): MemberProgress => ({
+    id,
+    voter: configuration.voters.includes(id),
+    state: member.state,
+    match: member.match,
+    next: member.next,
+    recentActive: member.recentActive,
+    paused: member.isPaused,
+    inflight: member.inflights.count,
+  }));
+  return {
+    id: raft.id,
+    term: raft.term,
+    vote: raft.hardState.vote,
+    role: raft.role,
+    leader: raft.leader,
+    commit: log.committed,
+    applied: log.applied,
+    stable: log.stable,
+    firstIndex: log.firstIndex,
+    lastIndex: log.lastIndex,
+    lastTerm: log.lastTerm,
+    snapshotIndex: log.snapshot?.index ?? 0,
+    configuration,
+    configurationPending: log.configurationIndex > log.committed,
+    ownTermCommitted: leadership?.hasOwnTermCommit ?? false,
+    transferee: leadership?.transferee ?? 0,
+    electionTimeout: raft.electionTimeout,
+    progress,
+  };
+}

@@ -1,0 +1,309 @@
+/**
+ * For the core's own tests: single nodes with a disk that keeps what was made durable, and a network of such nodes
+ * that delivers messages when told to. Every message passes the codec on its way. Not part of the product.
+ */
+import type { StoredLog } from "../node/ports.ts";
+import { assert } from "./assert.ts";
+import { decodeMessage, encodeMessage, makeMessage } from "./message.ts";
+import type { RawNodeConfig } from "./options.ts";
+import { RawNode } from "./raw_node.ts";
+import type {
+  Entry,
+  HardState,
+  Index,
+  Message,
+  MessageType,
+  NodeId,
+  ReadState,
+  Ready,
+  Snapshot,
+  Term,
+} from "./types.ts";
+
+export type TestOptions = Partial<Omit<RawNodeConfig, "id" | "initialVoters">>;
+
+/** Without PreVote and CheckQuorum: Raft as in the paper. */
+export const PAPER: TestOptions = { preVote: false, checkQuorum: false };
+
+/** Equal numbers for equal seeds; neighbouring seeds are not alike (a counter, mixed). */
+export function seededRandom(seed: number): () => number {
+  let counter = Math.imul(seed, 0x9e3779b1);
+  return () => {
+    counter = (counter + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(counter ^ (counter >>> 15), counter | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+export function storedLog(parts: Partial<StoredLog> = {}): StoredLog {
+  const hardState: HardState = { term: parts.entries?.at(-1)?.term ?? 0, vote: 0, commit: 0 };
+  return { hardState, snapshot: null, entries: [], empty: parts.entries === undefined, ...parts };
+}
+
+/** Entries from `first` on with these terms. */
+export function entriesOf(terms: readonly Term[], first: Index = 1): Entry[] {
+  return terms.map((term, at) => ({
+    term,
+    index: first + at,
+    kind: "normal",
+    data: bytesOf(`${term}/${first + at}`),
+  }));
+}
+
+/** What a log directory holds with entries of these terms. */
+export function storedTerms(terms: readonly Term[], hardState: Partial<HardState> = {}): StoredLog {
+  const stored = storedLog({ entries: entriesOf(terms) });
+  return { ...stored, hardState: { ...stored.hardState, ...hardState } };
+}
+
+export function bytesOf(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
+export function textOf(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
+}
+
+export function newNode(id: NodeId, voters: readonly NodeId[], options: TestOptions = {}): RawNode {
+  return new RawNode({
+    id,
+    initialVoters: voters,
+    stored: storedLog(),
+    electionTicks: 10,
+    heartbeatTicks: 1,
+    random: seededRandom(id),
+    ...options,
+  });
+}
+
+/** Carries out everything the node asks for, at once; returns the messages it sent. */
+export function flush(node: RawNode, visit: (ready: Ready) => void = () => {}): Message[] {
+  const sent: Message[] = [];
+  while (node.hasReady()) {
+    const ready = node.ready();
+    visit(ready);
+    sent.push(...ready.messages, ...ready.messagesAfterAppend);
+    node.advance(ready);
+  }
+  return sent;
+}
+
+/** A message to node 1 unless told otherwise. */
+export function message(type: MessageType, from: NodeId, fields: Partial<Message> = {}): Message {
+  return makeMessage({ type, from, to: 1, ...fields });
+}
+
+/** Lets `node` win an election with the votes of `granting`. */
+export function makeLeader(node: RawNode, granting: readonly NodeId[]): void {
+  node.campaign();
+  flush(node);
+  for (const role of ["preVote", "vote"] as const) {
+    for (const from of granting) {
+      const term = node.term + (role === "preVote" ? 1 : 0);
+      node.step(message(`${role}Response`, from, { to: node.id, term }));
+    }
+    flush(node);
+  }
+  assert(node.role === "leader", `${node.id} was not elected`);
+}
+
+export class TestDisk {
+  #stored: StoredLog;
+
+  constructor(stored: StoredLog = storedLog()) {
+    this.#stored = stored;
+  }
+
+  write(ready: Ready): void {
+    const { hardState, snapshot, entries } = ready;
+    const first = entries[0];
+    const old = snapshot === null ? this.#stored.entries : [];
+    const kept = first === undefined ? old : old.filter((entry) => entry.index < first.index);
+    this.#stored = {
+      hardState: hardState ?? this.#stored.hardState,
+      snapshot: snapshot ?? this.#stored.snapshot,
+      entries: [...kept, ...entries],
+      empty: false,
+    };
+  }
+
+  compact(snapshot: Snapshot): void {
+    const entries = this.#stored.entries.filter((entry) => entry.index > snapshot.index);
+    this.#stored = { ...this.#stored, snapshot, entries };
+  }
+
+  load(): StoredLog {
+    return this.#stored;
+  }
+}
+
+export class Member {
+  readonly id: NodeId;
+  readonly disk: TestDisk;
+  readonly readStates: ReadState[] = [];
+  /** The state machine: the commands applied so far. */
+  commands: string[] = [];
+  node: RawNode;
+  readonly #create: (stored: StoredLog) => RawNode;
+
+  constructor(id: NodeId, stored: StoredLog, create: (stored: StoredLog) => RawNode) {
+    this.id = id;
+    this.disk = new TestDisk(stored);
+    this.#create = create;
+    this.node = create(stored);
+    this.#restoreState();
+  }
+
+  /** Everything that was not durable is lost. */
+  restart(): void {
+    this.node = this.#create(this.disk.load());
+    this.readStates.length = 0;
+    this.#restoreState();
+  }
+
+  flush(): Message[] {
+    return flush(this.node, (ready) => {
+      this.disk.write(ready);
+      if (ready.snapshot !== null) this.#restore(ready.snapshot);
+      for (const entry of ready.committed) {
+        if (entry.kind === "normal" && entry.data.length > 0) this.commands.push(textOf(entry.data));
+      }
+      this.readStates.push(...ready.readStates);
+    });
+  }
+
+  /** Snapshots the applied state, and keeps `keep` entries behind it. */
+  compact(keep = 0): void {
+    const snapshot = this.node.makeSnapshot(this.node.applied, bytesOf(JSON.stringify(this.commands)));
+    this.disk.compact(snapshot);
+    this.node.compact(snapshot, Math.max(0, snapshot.index - keep));
+  }
+
+  #restoreState(): void {
+    this.commands = [];
+    const { snapshot } = this.disk.load();
+    if (snapshot !== null) this.#restore(snapshot);
+  }
+
+  #restore(snapshot: Snapshot): void {
+    this.commands = snapshot.data.length === 0 ? [] : JSON.parse(textOf(snapshot.data));
+  }
+}
+
+export class Network {
+  readonly members = new Map<NodeId, Member>();
+  /** Every message that was sent, delivered or not. */
+  readonly sent: Message[] = [];
+  /** Messages for which this is true are lost. */
+  drop: (message: Message) => boolean = () => false;
+  readonly #voters: readonly NodeId[];
+  readonly #options: TestOptions;
+  readonly #cut = new Set<string>();
+  #queue: Message[] = [];
+
+  constructor(
+    voters: readonly NodeId[],
+    options: TestOptions = {},
+    stored: Readonly<Record<NodeId, StoredLog>> = {},
+  ) {
+    this.#voters = voters;
+    this.#options = options;
+    for (const id of voters) this.add(id, { ...options, stored: stored[id] });
+  }
+
+  /** A member of the network; whether also of the cluster is up to the configuration. */
+  add(id: NodeId, options: TestOptions = this.#options): Member {
+    const create = (stored: StoredLog) => newNode(id, this.#voters, { ...options, stored });
+    const member = new Member(id, options.stored ?? storedLog(), create);
+    this.members.set(id, member);
+    return member;
+  }
+
+  member(id: NodeId): Member {
+    const member = this.members.get(id);
+    assert(member !== undefined, `no member ${id}`);
+    return member;
+  }
+
+  node(id: NodeId): RawNode {
+    return this.member(id).node;
+  }
+
+  /** Messages from `from` to `to` are lost until heal(). */
+  cut(from: NodeId, to: NodeId): void {
+    this.#cut.add(`${from}>${to}`);
+  }
+
+  isolate(id: NodeId): void {
+    for (const other of this.members.keys()) {
+      this.cut(id, other);
+      this.cut(other, id);
+    }
+  }
+
+  heal(): void {
+    this.#cut.clear();
+    this.drop = () => false;
+  }
+
+  /** Collects what the nodes want to send, and delivers until nobody has anything to say. */
+  settle(): void {
+    for (let rounds = 0;; rounds++) {
+      assert(rounds < 10_000, "the network does not come to rest");
+      this.collect();
+      const next = this.#queue.shift();
+      if (next === undefined) return;
+      this.deliver(next);
+    }
+  }
+
+  /** Carries out all Readys; the messages wait in the network. */
+  collect(): void {
+    for (const member of this.members.values()) this.post(...member.flush());
+  }
+
+  post(...messages: readonly Message[]): void {
+    this.sent.push(...messages);
+    this.#queue.push(...messages);
+  }
+
+  /** Takes out what waits in the network. */
+  take(): Message[] {
+    const taken = this.#queue;
+    this.#queue = [];
+    return taken;
+  }
+
+  deliver(sent: Message): void {
+    if (this.#cut.has(`${sent.from}>${sent.to}`) || this.drop(sent)) return;
+    this.members.get(sent.to)?.node.step(decodeMessage(encodeMessage(sent)));
+  }
+
+  /** Ticks everyone, or `ids`, and settles after each tick. */
+  tick(count: number, ids: Iterable<NodeId> = this.members.keys()): void {
+    const ticked = [...ids];
+    for (let i = 0; i < count; i++) {
+      for (const id of ticked) this.node(id).tick();
+      this.settle();
+    }
+  }
+
+  elect(id: NodeId): RawNode {
+    this.node(id).campaign();
+    this.settle();
+    assert(this.node(id).role === "leader", `${id} was not elected`);
+    return this.node(id);
+  }
+
+  propose(id: NodeId, command: string): void {
+    this.node(id).propose(bytesOf(command));
+    this.settle();
+  }
+
+  /** Who leads in the highest term; NONE when nobody does. */
+  leader(): NodeId {
+    const leaders = [...this.members.values()].filter(({ node }) => node.role === "leader");
+    return leaders.sort((a, b) => b.node.term - a.node.term)[0]?.id ?? 0;
+  }
+}
