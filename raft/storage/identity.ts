@@ -1,0 +1,82 @@
+/**
+ * `identity.json`: whose log a directory holds. Written once, after the log's first segment is durable, so that its
+ * presence also says that a log must be there.
+ */
+import { randomBytes } from "node:crypto";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { syncDirectory } from "./real_disk.ts";
+import type { LogIdentity } from "./replay.ts";
+import { StorageError } from "./storage_error.ts";
+
+const VERSION = 1;
+
+export interface DirectoryIdentity extends LogIdentity {
+  /** Random, made with the directory: tells it from one that was put in its place. */
+  readonly instance: string;
+}
+
+function pathOf(directory: string): string {
+  return join(directory, "identity.json");
+}
+
+/** Null when the directory has none yet. Throws StorageError for another cluster, member or version. */
+export function readIdentity(directory: string, expected: LogIdentity): DirectoryIdentity | null {
+  const path = pathOf(directory);
+  if (!fs.existsSync(path)) return null;
+  const found = parse(path);
+  if (found.version !== VERSION) {
+    throw new StorageError("identity", `${path} has version ${found.version}, this program knows ${VERSION}`);
+  }
+  if (found.clusterId !== expected.clusterId) {
+    throw new StorageError(
+      "identity",
+      `${directory} holds the raft log of another cluster (${found.clusterId}, ours is ${expected.clusterId}). ` +
+        "The cluster's id comes from its namespace, scope and initial member addresses: " +
+        "restore those, or point raft.data_dir elsewhere",
+    );
+  }
+  if (found.nodeId !== expected.nodeId) {
+    throw new StorageError(
+      "identity",
+      `${directory} holds the raft log of another member (${found.nodeId}, this one is ${expected.nodeId}). ` +
+        "Two members must never share a directory: point raft.data_dir elsewhere",
+    );
+  }
+  return found;
+}
+
+function parse(path: string): DirectoryIdentity & { readonly version: number } {
+  const refuse = (cause: unknown) => {
+    const error = new StorageError("damaged", `${path} is damaged: ${String(cause)}`);
+    error.cause = cause;
+    return error;
+  };
+  let value: unknown;
+  try {
+    value = JSON.parse(fs.readFileSync(path, "utf8"));
+  } catch (cause) {
+    throw refuse(cause);
+  }
+  const { version, clusterId, nodeId, instance } = (value ?? {}) as Record<string, unknown>;
+  const numbers = typeof version === "number" && typeof clusterId === "number" && typeof nodeId === "number";
+  if (!numbers || typeof instance !== "string") throw refuse("fields are missing");
+  return { version, clusterId, nodeId, instance };
+}
+
+/** Records the identity durably. */
+export function writeIdentity(directory: string, identity: LogIdentity): DirectoryIdentity {
+  const { clusterId, nodeId } = identity;
+  const recorded = { clusterId, nodeId, instance: randomBytes(8).toString("hex") };
+  const path = pathOf(directory);
+  const fd = fs.openSync(`${path}.tmp`, "w", 0o600);
+  try {
+    fs.writeSync(fd, `${JSON.stringify({ version: VERSION, ...recorded })}\n`);
+    fs.fsyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+  fs.renameSync(`${path}.tmp`, path);
+  syncDirectory(directory);
+  return recorded;
+}

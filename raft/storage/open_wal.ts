@@ -1,0 +1,148 @@
+/**
+ * Opens the log: takes the directory's lock, recovers, repairs what a crash may leave, and starts the writer.
+ * `openLog` does it on any Disk; `openWal` is the one for production, on a directory and with a Worker.
+ */
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { lockFile } from "./directory_lock.ts";
+import type { Disk } from "./disk.ts";
+import { readIdentity, writeIdentity } from "./identity.ts";
+import { markPoisoned, poisonOf, VOLATILE_DIRECTORY } from "./poison.ts";
+import { realDisk, syncDirectory } from "./real_disk.ts";
+import { type Damage, recover, type RecoveredLog } from "./recover.ts";
+import type { LogIdentity } from "./replay.ts";
+import { StorageError } from "./storage_error.ts";
+import { type BrokenStorage, WalStorage } from "./wal_storage.ts";
+import { WalWriter } from "./wal_writer.ts";
+import { inlineBackend } from "./inline_backend.ts";
+import { workerBackend } from "./worker_backend.ts";
+import type { StoredLog } from "../node/ports.ts";
+
+export const DEFAULT_SEGMENT_BYTES = 1024 * 1024;
+
+export interface OpenedLog {
+  readonly stored: StoredLog;
+  readonly writer: WalWriter;
+  /** Where a torn last write was cut off, for the log; null when there was none. */
+  readonly cut: { readonly file: string; readonly offset: number } | null;
+}
+
+/**
+ * Recovers the log on a disk and makes it ready for writing. `logExpected`: an empty disk is damage. Throws
+ * StorageError "damaged", or the disk's own errors.
+ */
+export function openLog(
+  disk: Disk,
+  identity: LogIdentity,
+  options: { readonly segmentBytes?: number; readonly logExpected?: boolean; readonly where?: string } = {},
+): OpenedLog {
+  const files = new Map(disk.list().map((name) => [name, disk.read(name)]));
+  const recovery = recover(files, identity, options.logExpected ?? false);
+  if (!recovery.ok) {
+    throw new StorageError("damaged", describeDamage(recovery.damage, options.where ?? "the log"));
+  }
+  const { log } = recovery;
+  repair(disk, files, log);
+  const { stored, lastIndex, tail, segments } = log;
+  const writer = new WalWriter(disk, {
+    identity,
+    segmentBytes: options.segmentBytes ?? DEFAULT_SEGMENT_BYTES,
+    tail,
+    segments,
+    hardState: stored.hardState,
+    snapshot: { index: stored.snapshot?.index ?? 0, term: stored.snapshot?.term ?? 0 },
+    lastIndex,
+    prepared: 0,
+  });
+  writer.open();
+  return { stored, writer, cut: log.cut };
+}
+
+/** Overwrites a torn tail with zeros, so that it can't be mistaken for anything later, and removes leftovers. */
+function repair(disk: Disk, files: ReadonlyMap<string, Uint8Array>, log: RecoveredLog): void {
+  if (log.cut) {
+    const { file, offset } = log.cut;
+    const handle = disk.open(file);
+    handle.write(new Uint8Array(files.get(file)!.length - offset), offset);
+    handle.datasync();
+    handle.close();
+  }
+  // From the last one, so that a crash in between leaves no gap.
+  for (const name of [...log.leftovers].sort().reverse()) {
+    disk.remove(name);
+    disk.syncDirectory();
+  }
+}
+
+function describeDamage(damage: Damage, where: string): string {
+  return `raft log damaged: ${where}/${damage.file}, byte ${damage.offset}: ${damage.problem}. ` +
+    "This member may have lost what it has acknowledged and must not vote. Way out: check the disk; while a " +
+    "majority of the other members is healthy, move the raft directory of this member aside and start it again, " +
+    "to be added anew";
+}
+
+export interface OpenWalOptions {
+  /** Milliseconds, monotonic: measures how long a write has been under way. */
+  readonly now: () => number;
+  /** Told what an operator should know, e.g. that a torn write was cut off. */
+  readonly onWarning?: (text: string) => void;
+  /** @default 1 MiB */
+  readonly segmentBytes?: number;
+  /** Write on this thread instead of a Worker: for tests. @default false */
+  readonly inline?: boolean;
+  /** Where a failed write is noted until the next boot. @default "/dev/shm" */
+  readonly volatileDirectory?: string;
+  readonly broken?: BrokenStorage;
+}
+
+/**
+ * Opens the log in `directory`, creating it. Synchronous: call it before timers matter. The storage keeps the
+ * directory locked until the `closed` callback of its `close`. Throws StorageError, or the system's errors.
+ */
+export function openWal(directory: string, identity: LogIdentity, options: OpenWalOptions): WalStorage {
+  const files = join(directory, "wal");
+  fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const unlock = lockFile(join(directory, "lock"));
+  try {
+    fs.mkdirSync(files, { recursive: true, mode: 0o700 });
+    syncDirectory(directory);
+    const known = readIdentity(directory, identity);
+    const volatileDirectory = options.volatileDirectory ?? VOLATILE_DIRECTORY;
+    if (known) refusePoisoned(directory, poisonOf(volatileDirectory, known.instance));
+    const disk = realDisk(files);
+    const { segmentBytes } = options;
+    const { stored, writer, cut } = openLog(disk, identity, {
+      segmentBytes,
+      logExpected: known !== null,
+      where: files,
+    });
+    const { instance } = known ?? writeIdentity(directory, identity);
+    if (cut) {
+      options.onWarning?.(
+        `cut off a write that a crash left unfinished: ${files}/${cut.file}, byte ${cut.offset}`,
+      );
+    }
+    if (!options.inline) writer.close();
+    const backend = options.inline ? inlineBackend(writer) : workerBackend(files, writer.state());
+    return new WalStorage(stored, {
+      identity,
+      backend: { submit: backend.submit, close: (closed) => backend.close(() => (unlock(), closed())) },
+      now: options.now,
+      broken: options.broken,
+      onFailure: (error) => markPoisoned(volatileDirectory, instance, error.message),
+    });
+  } catch (error) {
+    unlock();
+    throw error;
+  }
+}
+
+function refusePoisoned(directory: string, reason: string | null): void {
+  if (reason === null) return;
+  throw new StorageError(
+    "poisoned",
+    `a write to the raft log in ${directory} has failed since this host was booted: ${reason}. What can be read ` +
+      "from it now may not be what is on the disk. Way out: check the disk, then reboot the host; or, while a majority " +
+      "of the other members is healthy, move the directory aside and start again, to be added anew",
+  );
+}

@@ -1,0 +1,56 @@
+/** The bytes of a snapshot file. Pure. One checksum over everything: a snapshot is whole or it is refused. */
+import { crc32c } from "./crc32c.ts";
+import { getUint53, putUint53, viewOf } from "./wal_format.ts";
+import type { NodeId, Snapshot } from "../core/types.ts";
+
+const MAGIC = 0x504e5352; // "RSNP"
+const VERSION = 1;
+const FIXED_BYTES = 12 + 6 * 8;
+
+/** Bytes of a snapshot file: magic, version, crc, cluster, node, index, term, configuration, data. */
+export function encodeSnapshotFile(snapshot: Snapshot, clusterId: number, nodeId: NodeId): Uint8Array {
+  const { voters, learners } = snapshot.configuration;
+  const ids = [...voters, ...learners];
+  const bytes = new Uint8Array(FIXED_BYTES + ids.length * 8 + snapshot.data.length);
+  const view = viewOf(bytes);
+  view.setUint32(0, MAGIC, true);
+  view.setUint32(4, VERSION, true);
+  const counts = voters.length + learners.length * 0x10000;
+  const head = [clusterId, nodeId, snapshot.index, snapshot.term, counts, snapshot.data.length];
+  [...head, ...ids].forEach((value, i) => putUint53(view, 12 + i * 8, value));
+  bytes.set(snapshot.data, FIXED_BYTES + ids.length * 8);
+  view.setUint32(8, crc32c(bytes.subarray(12)), true);
+  return bytes;
+}
+
+/** The snapshot, or null when the bytes are damaged or of another version. */
+export function decodeSnapshotFile(bytes: Uint8Array): { snapshot: Snapshot; clusterId: number } | null {
+  if (bytes.length < FIXED_BYTES) return null;
+  const view = viewOf(bytes);
+  if (view.getUint32(0, true) !== MAGIC || view.getUint32(4, true) !== VERSION) return null;
+  if (view.getUint32(8, true) !== crc32c(bytes.subarray(12))) return null;
+  const at = (i: number) => getUint53(view, 12 + i * 8);
+  const voterCount = at(4) % 0x10000;
+  const learnerCount = Math.floor(at(4) / 0x10000);
+  const dataAt = FIXED_BYTES + (voterCount + learnerCount) * 8;
+  if (bytes.length !== dataAt + at(5)) return null;
+  const ids = Array.from({ length: voterCount + learnerCount }, (_, i) => at(6 + i));
+  const snapshot: Snapshot = {
+    index: at(2),
+    term: at(3),
+    configuration: { voters: ids.slice(0, voterCount), learners: ids.slice(voterCount) },
+    data: bytes.slice(dataAt),
+  };
+  return { snapshot, clusterId: at(0) };
+}
+
+/** Name of the snapshot file of an index; sorts by index. */
+export function snapshotName(index: number): string {
+  return `snap-${String(index).padStart(16, "0")}`;
+}
+
+/** The index in a snapshot file's name, or null for other files. */
+export function snapshotIndexOf(name: string): number | null {
+  const match = /^snap-(\d{16})$/.exec(name);
+  return match ? Number(match[1]) : null;
+}

@@ -1,0 +1,269 @@
+/**
+ * The bytes of the log: records, their payloads, and how they are sealed. Pure; knows no files.
+ *
+ *   record  = u32 length word | u32 crc | u8 type | u8 flags | u16 0 | u32 write | u32 previous crc | payload | pad
+ *
+ * Little endian, every record begins at a multiple of 8, so that its first eight bytes lie in one disk sector.
+ * - length word: payload length in 24 bits, and one byte of check, because a flipped length must not be taken for
+ *   a record that goes on into sectors which were never written;
+ * - crc: CRC-32C of everything after it, padding included. The chain is the copy of the predecessor's crc, kept as
+ *   a field so that a record behind a hole can still be recognised as whole;
+ * - write: how many fdatasyncs of this log had succeeded before. A record with a higher number than a damaged one
+ *   before it proves that the damaged one was durable once: that is rot, not a torn write;
+ * - flags bit 0: the write that this record ends is followed by an fdatasync, so the next record has `write + 1`.
+ * There is at least one byte of padding, 0xA5: a record never ends in a zero, so that one whose end is missing shows.
+ */
+import { crc32c } from "./crc32c.ts";
+import type { Entry, HardState, Index, NodeId, Term } from "../core/types.ts";
+
+export const RECORD_HEADER_BYTES = 20;
+const SEGMENT_HEADER_PAYLOAD_BYTES = 12 * 8;
+export const SEGMENT_HEADER_BYTES = recordBytes(SEGMENT_HEADER_PAYLOAD_BYTES);
+export const MAX_PAYLOAD_BYTES = 0xffffff;
+export const SECTOR_BYTES = 512;
+const FORMAT_VERSION = 1;
+const SEGMENT_MAGIC = 0x4c415752; // "RWAL"
+const PAD = 0xa5;
+const FLAG_SYNCED_AFTER = 1;
+
+export const RecordType = { entry: 1, hardState: 2, truncate: 3, snapshotMark: 4, segmentHeader: 5 } as const;
+
+/** Which snapshot the log stands on; index 0: none. */
+export interface SnapshotRef {
+  readonly index: Index;
+  readonly term: Term;
+}
+
+export interface SegmentHeader {
+  readonly sequence: number;
+  readonly clusterId: number;
+  readonly nodeId: NodeId;
+  /** Size the file was made with. A shorter file was damaged: sizes are durable before the first record. */
+  readonly segmentBytes: number;
+  /** Index that the next appended entry had when the segment was begun. */
+  readonly firstIndex: Index;
+  /** The state as of the beginning of the segment, so that older segments can be deleted. */
+  readonly hardState: HardState;
+  readonly snapshot: SnapshotRef;
+}
+
+export type WalRecord =
+  | { readonly kind: "entry"; readonly entry: Entry }
+  | { readonly kind: "hardState"; readonly hardState: HardState }
+  | { readonly kind: "truncate"; readonly from: Index }
+  /** `reset`: the log did not contain the snapshot's last entry and begins anew behind it. */
+  | { readonly kind: "snapshotMark"; readonly snapshot: SnapshotRef; readonly reset: boolean }
+  | { readonly kind: "segmentHeader"; readonly header: SegmentHeader };
+
+/** A record as it lies in the file, checked by its own crc but not against the chain. */
+export interface RawRecord {
+  readonly type: number;
+  readonly payload: Uint8Array;
+  readonly totalBytes: number;
+  readonly crc: number;
+  readonly previousCrc: number;
+  readonly write: number;
+  readonly syncedAfter: boolean;
+}
+
+function align8(bytes: number): number {
+  return (bytes + 7) & ~7;
+}
+
+/** Bytes that a record with this much payload occupies. */
+export function recordBytes(payloadBytes: number): number {
+  return align8(RECORD_HEADER_BYTES + payloadBytes + 1);
+}
+
+function lengthWord(bytes: number): number {
+  const check = (bytes ^ (bytes >>> 8) ^ (bytes >>> 16) ^ PAD) & 0xff;
+  return ((check << 24) | bytes) >>> 0;
+}
+
+/** Payload length declared at `offset`, or null when the word is no length. */
+export function declaredLength(view: DataView, offset: number): number | null {
+  const word = view.getUint32(offset, true);
+  const bytes = word & MAX_PAYLOAD_BYTES;
+  return lengthWord(bytes) === word ? bytes : null;
+}
+
+/** Writes `value` (a safe integer >= 0) as 64 bits. */
+export function putUint53(view: DataView, offset: number, value: number): void {
+  view.setUint32(offset, value % 0x100000000, true);
+  view.setUint32(offset + 4, Math.floor(value / 0x100000000), true);
+}
+
+export function getUint53(view: DataView, offset: number): number {
+  return view.getUint32(offset, true) + view.getUint32(offset + 4, true) * 0x100000000;
+}
+
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+const KIND_CODES = { normal: 0, config: 1 } as const;
+
+function numbers(values: readonly number[]): Uint8Array {
+  const bytes = new Uint8Array(values.length * 8);
+  const view = viewOf(bytes);
+  values.forEach((value, i) => putUint53(view, i * 8, value));
+  return bytes;
+}
+
+function encodePayload(record: WalRecord): { type: number; head: Uint8Array; data: Uint8Array | null } {
+  switch (record.kind) {
+    case "entry": {
+      const { term, index, kind, data } = record.entry;
+      return { type: RecordType.entry, head: numbers([term, index, KIND_CODES[kind]]), data };
+    }
+    case "hardState": {
+      const { term, vote, commit } = record.hardState;
+      return { type: RecordType.hardState, head: numbers([term, vote, commit]), data: null };
+    }
+    case "truncate":
+      return { type: RecordType.truncate, head: numbers([record.from]), data: null };
+    case "snapshotMark": {
+      const { index, term } = record.snapshot;
+      return {
+        type: RecordType.snapshotMark,
+        head: numbers([index, term, record.reset ? 1 : 0]),
+        data: null,
+      };
+    }
+    case "segmentHeader": {
+      const h = record.header;
+      const head = numbers([
+        SEGMENT_MAGIC,
+        FORMAT_VERSION,
+        h.sequence,
+        h.clusterId,
+        h.nodeId,
+        h.segmentBytes,
+        h.firstIndex,
+        h.hardState.term,
+        h.hardState.vote,
+        h.hardState.commit,
+        h.snapshot.index,
+        h.snapshot.term,
+      ]);
+      return { type: RecordType.segmentHeader, head, data: null };
+    }
+  }
+}
+
+/** Records laid out one after another, complete but for write number, flags, chain and crc: see `sealRecords`. */
+export function encodeUnsealed(records: readonly WalRecord[]): Uint8Array {
+  const parts = records.map(encodePayload);
+  let total = 0;
+  for (const part of parts) {
+    const payload = part.head.length + (part.data?.length ?? 0);
+    if (payload > MAX_PAYLOAD_BYTES) {
+      throw new RangeError(`record of ${payload} bytes is too large for the log`);
+    }
+    total += recordBytes(payload);
+  }
+  const bytes = new Uint8Array(total);
+  const view = viewOf(bytes);
+  let offset = 0;
+  for (const part of parts) {
+    const payload = part.head.length + (part.data?.length ?? 0);
+    const end = offset + recordBytes(payload);
+    view.setUint32(offset, lengthWord(payload), true);
+    view.setUint8(offset + 8, part.type);
+    bytes.set(part.head, offset + RECORD_HEADER_BYTES);
+    if (part.data) bytes.set(part.data, offset + RECORD_HEADER_BYTES + part.head.length);
+    bytes.fill(PAD, offset + RECORD_HEADER_BYTES + payload, end);
+    offset = end;
+  }
+  return bytes;
+}
+
+/** Bytes that the unsealed record at `offset` occupies. */
+export function unsealedBytes(view: DataView, offset: number): number {
+  const payload = declaredLength(view, offset);
+  if (payload === null) throw new Error(`no record at byte ${offset} of a batch`);
+  return recordBytes(payload);
+}
+
+/**
+ * Completes unsealed records in place. `synced`: an fdatasync follows directly. Returns the crc of the last record.
+ */
+export function sealRecords(bytes: Uint8Array, previousCrc: number, write: number, synced: boolean): number {
+  const view = viewOf(bytes);
+  let crc = previousCrc;
+  for (let offset = 0; offset < bytes.length;) {
+    const end = offset + unsealedBytes(view, offset);
+    view.setUint8(offset + 9, synced && end === bytes.length ? FLAG_SYNCED_AFTER : 0);
+    view.setUint32(offset + 12, write, true);
+    view.setUint32(offset + 16, crc, true);
+    crc = crc32c(bytes.subarray(offset + 8, end));
+    view.setUint32(offset + 4, crc, true);
+    offset = end;
+  }
+  return crc;
+}
+
+/** The record at `offset` when its own crc holds, else null. `payload` is a view of `bytes`. */
+export function readRaw(bytes: Uint8Array, view: DataView, offset: number): RawRecord | null {
+  if (offset + RECORD_HEADER_BYTES > bytes.length) return null;
+  const length = declaredLength(view, offset);
+  if (length === null) return null;
+  const totalBytes = recordBytes(length);
+  if (offset + totalBytes > bytes.length) return null;
+  const crc = view.getUint32(offset + 4, true);
+  if (crc32c(bytes.subarray(offset + 8, offset + totalBytes)) !== crc) return null;
+  return {
+    type: view.getUint8(offset + 8),
+    payload: bytes.subarray(offset + RECORD_HEADER_BYTES, offset + RECORD_HEADER_BYTES + length),
+    totalBytes,
+    crc,
+    previousCrc: view.getUint32(offset + 16, true),
+    write: view.getUint32(offset + 12, true),
+    syncedAfter: (view.getUint8(offset + 9) & FLAG_SYNCED_AFTER) !== 0,
+  };
+}
+
+/** The meaning of a record, or null when its type or payload is none of this version. Entry data is copied. */
+export function decodeRecord(type: number, payload: Uint8Array): WalRecord | null {
+  const view = viewOf(payload);
+  const at = (i: number) => getUint53(view, i * 8);
+  const length = payload.length;
+  if (type === RecordType.entry && length >= 24) {
+    const code = at(2);
+    if (code !== 0 && code !== 1) return null;
+    const kind = code === 0 ? "normal" : "config";
+    return { kind: "entry", entry: { term: at(0), index: at(1), kind, data: payload.slice(24) } };
+  }
+  if (type === RecordType.hardState && length === 24) {
+    return { kind: "hardState", hardState: { term: at(0), vote: at(1), commit: at(2) } };
+  }
+  if (type === RecordType.truncate && length === 8) return { kind: "truncate", from: at(0) };
+  if (type === RecordType.snapshotMark && length === 24) {
+    return { kind: "snapshotMark", snapshot: { index: at(0), term: at(1) }, reset: at(2) !== 0 };
+  }
+  if (type === RecordType.segmentHeader && length === SEGMENT_HEADER_PAYLOAD_BYTES) {
+    if (at(0) !== SEGMENT_MAGIC || at(1) !== FORMAT_VERSION) return null;
+    const header: SegmentHeader = {
+      sequence: at(2),
+      clusterId: at(3),
+      nodeId: at(4),
+      segmentBytes: at(5),
+      firstIndex: at(6),
+      hardState: { term: at(7), vote: at(8), commit: at(9) },
+      snapshot: { index: at(10), term: at(11) },
+    };
+    return { kind: "segmentHeader", header };
+  }
+  return null;
+}
+
+/** "00000001.log" of 1. */
+export function segmentName(sequence: number): string {
+  return `${String(sequence).padStart(8, "0")}.log`;
+}
+
+/** The number in a segment's name, or null for other files. */
+export function segmentSequence(name: string): number | null {
+  const match = /^(\d{8,})\.log$/.exec(name);
+  return match ? Number(match[1]) : null;
+}

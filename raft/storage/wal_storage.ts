@@ -1,0 +1,190 @@
+/**
+ * LogStorage on the write-ahead log: turns batches into records, and everything that is handed in while a write is
+ * under way into one next write with one fdatasync. Who writes is a WriteBackend: a Worker, or this very thread.
+ */
+import { encodeSnapshotFile } from "./snapshot_format.ts";
+import { TermRuns } from "./term_runs.ts";
+import { encodeUnsealed, type WalRecord } from "./wal_format.ts";
+import type { LogIdentity } from "./replay.ts";
+import type { WriteJob } from "./wal_writer.ts";
+import type { Entry, HardState, Index, Snapshot } from "../core/types.ts";
+import type { LogBatch, LogStorage, StoredLog } from "../node/ports.ts";
+
+export interface WriteBackend {
+  /** One job at a time. `done` may be called before `submit` returns. */
+  submit(job: WriteJob, done: (error: Error | null) => void): void;
+  /** `closed` is called when no file is touched any more. */
+  close(closed: () => void): void;
+}
+
+/** Ways to break the storage on purpose, so that the simulator can show that it would notice. */
+export type BrokenStorage = "ack-before-fsync" | "vote-not-persisted";
+
+export interface WalStorageOptions {
+  readonly identity: LogIdentity;
+  readonly backend: WriteBackend;
+  /** Milliseconds, monotonic. */
+  readonly now: () => number;
+  readonly broken?: BrokenStorage;
+  /** Told of the error that ends this storage, before the callers are. */
+  readonly onFailure?: (error: Error) => void;
+}
+
+type Done = (error: Error | null) => void;
+
+interface Pending {
+  readonly batch: EncodedBatch;
+  readonly done: Done;
+  readonly sinceMs: number;
+}
+
+interface EncodedBatch {
+  readonly records: Uint8Array;
+  readonly snapshot: { readonly index: Index; readonly file: Uint8Array } | null;
+  readonly sync: boolean;
+}
+
+export class WalStorage implements LogStorage {
+  #stored: StoredLog | null;
+  #options: WalStorageOptions;
+  #terms: TermRuns;
+  #hardState: HardState;
+  #waiting: Pending[] = [];
+  #writing: Pending[] = [];
+  #busy = false;
+  #compactTo: Index = 0;
+  #failed: Error | null = null;
+  #closed = false;
+
+  constructor(stored: StoredLog, options: WalStorageOptions) {
+    this.#stored = stored;
+    this.#options = options;
+    this.#hardState = stored.hardState;
+    this.#terms = new TermRuns(stored.snapshot ?? { index: 0, term: 0 });
+    for (const entry of stored.entries) this.#terms.push(entry);
+  }
+
+  load(): StoredLog {
+    if (!this.#stored) throw new Error("the log was loaded already");
+    const stored = this.#stored;
+    this.#stored = null;
+    return stored;
+  }
+
+  append(batch: LogBatch, done: Done): void {
+    if (this.#closed) return;
+    if (this.#failed) return done(this.#failed);
+    const { broken } = this.#options;
+    const encoded = this.#encode(broken === "vote-not-persisted" ? { ...batch, hardState: null } : batch);
+    const early = broken === "ack-before-fsync";
+    const pending: Pending = { batch: encoded, done: early ? () => {} : done, sinceMs: this.#options.now() };
+    this.#waiting.push(pending);
+    this.#flush();
+    if (early) done(null);
+  }
+
+  compact(index: Index): void {
+    this.#compactTo = Math.max(this.#compactTo, index);
+    this.#terms.compact(index);
+  }
+
+  oldestPendingMs(): number {
+    const oldest = this.#writing[0] ?? this.#waiting[0];
+    return oldest ? Math.max(0, this.#options.now() - oldest.sinceMs) : 0;
+  }
+
+  /** Nothing is called back any more; what was not durable yet may be lost. `closed`: the files are closed. */
+  close(closed: () => void = () => {}): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#waiting = [];
+    this.#writing = [];
+    this.#options.backend.close(closed);
+  }
+
+  #encode(batch: LogBatch): EncodedBatch {
+    const records: WalRecord[] = [];
+    let sync = false;
+    if (batch.snapshot) {
+      records.push(this.#markOf(batch.snapshot));
+      sync = true;
+    }
+    for (const entry of batch.entries) {
+      this.#place(entry, records);
+      sync = true;
+    }
+    if (batch.hardState) {
+      const { term, vote } = batch.hardState;
+      if (term !== this.#hardState.term || vote !== this.#hardState.vote) sync = true;
+      this.#hardState = batch.hardState;
+      records.push({ kind: "hardState", hardState: batch.hardState });
+    }
+    const { identity } = this.#options;
+    const snapshot = batch.snapshot && {
+      index: batch.snapshot.index,
+      file: encodeSnapshotFile(batch.snapshot, identity.clusterId, identity.nodeId),
+    };
+    return { records: encodeUnsealed(records), snapshot, sync: sync && batch.sync };
+  }
+
+  #markOf({ index, term }: Snapshot): WalRecord {
+    const reset = !this.#terms.has(index, term);
+    if (reset) this.#terms = new TermRuns({ index, term });
+    return { kind: "snapshotMark", snapshot: { index, term }, reset };
+  }
+
+  #place(entry: Entry, records: WalRecord[]): void {
+    if (entry.index <= this.#terms.last) {
+      this.#terms.truncate(entry.index);
+      records.push({ kind: "truncate", from: entry.index });
+    }
+    this.#terms.push(entry);
+    records.push({ kind: "entry", entry });
+  }
+
+  #flush(): void {
+    // A loop and not a recursion: an inline backend completes before `submit` returns.
+    while (!this.#busy && this.#waiting.length > 0 && !this.#closed && !this.#failed) {
+      this.#busy = true;
+      this.#writing = this.#waiting;
+      this.#waiting = [];
+      this.#options.backend.submit(jobOf(this.#writing, this.#compactTo), (error) => this.#written(error));
+    }
+  }
+
+  #written(error: Error | null): void {
+    if (this.#closed) return;
+    const finished = this.#writing;
+    this.#writing = [];
+    this.#busy = false;
+    if (error) {
+      this.#failed = error;
+      finished.push(...this.#waiting);
+      this.#waiting = [];
+      this.#options.onFailure?.(error);
+    }
+    for (const pending of finished) {
+      if (this.#closed) return;
+      pending.done(error);
+    }
+    this.#flush();
+  }
+}
+
+function jobOf(pending: readonly Pending[], compactTo: Index): WriteJob {
+  const batches = pending.map((p) => p.batch);
+  let total = 0;
+  for (const { records } of batches) total += records.length;
+  const records = new Uint8Array(total);
+  let offset = 0;
+  for (const batch of batches) {
+    records.set(batch.records, offset);
+    offset += batch.records.length;
+  }
+  return {
+    snapshots: batches.flatMap((b) => b.snapshot ?? []),
+    records,
+    sync: batches.some((b) => b.sync),
+    compactTo,
+  };
+}

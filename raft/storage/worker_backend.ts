@@ -1,0 +1,70 @@
+/** Writes in a Worker: the loop that runs the timers never waits for a disk. */
+import type { WriteBackend } from "./wal_storage.ts";
+import type { WriterState } from "./wal_writer.ts";
+import type { FromWorker, ToWorker } from "./worker_protocol.ts";
+
+/** The path by which `bun build --compile cli/main.ts raft/storage/wal_worker.ts` embeds the worker. */
+const EMBEDDED_WORKER = "./raft/storage/wal_worker.ts";
+
+/**
+ * In the compiled program the worker is found by its path among the entries, whatever the working directory is;
+ * `import.meta.url` does not help there, because with --bytecode it names the source tree of the build host.
+ */
+function openWorker(): Worker {
+  const compiled = Bun.main.startsWith("/$bunfs/");
+  const location = compiled ? EMBEDDED_WORKER : new URL("./wal_worker.ts", import.meta.url).href;
+  return new Worker(location, { ref: false, smol: true, name: "raft log" });
+}
+
+/** `state` is that of a writer that was closed; `directory` holds its files. */
+export function workerBackend(directory: string, state: WriterState): WriteBackend {
+  const worker = openWorker();
+  let waiting: ((error: Error | null) => void) | null = null;
+  let failed: Error | null = null;
+  let closing: (() => void) | null = null;
+
+  const tell = (message: ToWorker, transfer: ArrayBuffer[] = []) => worker.postMessage(message, transfer);
+  const finish = (error: Error | null) => {
+    const done = waiting;
+    waiting = null;
+    done?.(error);
+  };
+  const fail = (message: string) => {
+    failed ??= new Error(`the raft log in ${directory} cannot be written: ${message}`);
+    finish(failed);
+  };
+  const closed = () => {
+    const done = closing;
+    closing = null;
+    done?.();
+  };
+
+  worker.onmessage = (event: MessageEvent<FromWorker>) => {
+    const message = event.data;
+    if (message.kind === "done") finish(null);
+    else if (message.kind === "failed") fail(message.message);
+    else {
+      worker.terminate();
+      closed();
+    }
+  };
+  worker.onerror = (event) => fail(event.message || "its worker failed");
+  worker.addEventListener("close", () => {
+    fail("its worker ended");
+    closed();
+  });
+  tell({ kind: "start", directory, state });
+
+  return {
+    submit(job, done): void {
+      if (failed) return done(failed);
+      waiting = done;
+      tell({ kind: "job", job }, [job.records.buffer as ArrayBuffer]);
+    },
+    close(whenClosed): void {
+      waiting = null;
+      closing = whenClosed;
+      tell({ kind: "close" });
+    },
+  };
+}
