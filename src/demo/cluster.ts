@@ -1,0 +1,308 @@
+/**
+ * A cluster of processes on this machine, driven from outside: started, watched through REST, hurt by signals, and
+ * removed without a trace whatever happens. Used by `agent demo`, the benchmark and the end-to-end tests.
+ */
+import { spawnSync } from "node:child_process";
+import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { randomBytes } from "node:crypto";
+import pg from "pg";
+import type { JsonObject } from "../model/json.ts";
+import { Client } from "./client.ts";
+import { CLIENT_TABLE } from "./client_process.ts";
+import { Host } from "./host.ts";
+import { type NodeAddresses, nodeConfig, type Secrets, toYaml } from "./node_config.ts";
+import { freePorts } from "./ports.ts";
+import { type ClusterView, clusterView } from "./rest.ts";
+import { run, type RunResult } from "./run.ts";
+import { lookupUser, type SystemUser } from "./system_user.ts";
+import { waitFor } from "./wait_for.ts";
+
+export interface ClusterOptions {
+  /** The executable that is `agent`. */
+  readonly binary: string;
+  readonly size?: number;
+  readonly scope?: string;
+  /** Into bootstrap.dcs: ttl, primary_start_timeout ... */
+  readonly dcs?: JsonObject;
+  /** Into the file of each node. */
+  readonly override?: (name: string) => JsonObject;
+  /** Runs agents and PostgreSQL as this user. Only root can ask for it. */
+  readonly user?: string | null;
+  /** Network address and namespace of node 1, 2, ... */
+  readonly place?: (index: number) => { readonly address: string; readonly namespace: string };
+  /** Runs the client process; the path of its settings is appended. */
+  readonly clientCommand?: readonly string[];
+}
+
+const HEALTHY_DEADLINE_MS = 60_000;
+
+export class Cluster {
+  readonly #clients: Client[] = [];
+  readonly #removeHandlers: () => void;
+  #destroyed = false;
+
+  private constructor(
+    readonly options: ClusterOptions,
+    readonly directory: string,
+    readonly hosts: readonly Host[],
+    readonly secrets: Secrets,
+    readonly scope: string,
+  ) {
+    const onExit = () => this.destroyNow();
+    const onSignal = (name: NodeJS.Signals) => {
+      this.destroyNow();
+      process.exit(name === "SIGINT" ? 130 : 143);
+    };
+    process.on("exit", onExit);
+    process.on("SIGINT", onSignal);
+    process.on("SIGTERM", onSignal);
+    this.#removeHandlers = () => {
+      process.off("exit", onExit);
+      process.off("SIGINT", onSignal);
+      process.off("SIGTERM", onSignal);
+    };
+  }
+
+  /** Directories and YAML files are made; nothing is started yet. */
+  static async create(options: ClusterOptions): Promise<Cluster> {
+    const size = options.size ?? 3;
+    const scope = options.scope ?? "demo";
+    const user = options.user ? lookupUser(options.user) : null;
+    const directory = mkdtempSync(join(tmpdir(), "agent-cluster-"));
+    // Closed to others even when it belongs to the user of the agents.
+    chmodSync(directory, 0o700);
+    const ports = await freePorts(3 * size);
+    const all: NodeAddresses[] = Array.from({ length: size }, (_, i) => ({
+      name: `node${i + 1}`,
+      address: options.place?.(i + 1).address ?? "127.0.0.1",
+      raftPort: ports[3 * i]!,
+      restPort: ports[3 * i + 1]!,
+      postgresPort: ports[3 * i + 2]!,
+    }));
+    const secrets = makeSecrets();
+    const binary = user ? readableBinary(options.binary, user, directory) : options.binary;
+    const hosts = all.map((node, i) => {
+      const home = join(directory, node.name);
+      mkdirSync(home, { mode: 0o700 });
+      const host = new Host(home, node, {
+        binary,
+        prefix: [
+          ...(options.place ? ["ip", "netns", "exec", options.place(i + 1).namespace] : []),
+          ...asUser(user),
+        ],
+        env: { ...process.env, ...(user ? { USER: user.name, LOGNAME: user.name } : {}) },
+      });
+      const config = nodeConfig({
+        scope,
+        node,
+        all,
+        directory: home,
+        secrets,
+        dcs: options.dcs ?? {},
+        override: options.override?.(node.name) ?? {},
+      });
+      writeFileSync(host.configFile, toYaml(config), { mode: 0o600 });
+      if (user) { for (const path of [home, host.configFile]) chownSync(path, user.uid, user.gid); }
+      return host;
+    });
+    if (user) chownSync(directory, user.uid, user.gid);
+    return new Cluster(options, directory, hosts, secrets, scope);
+  }
+
+  start(): void {
+    for (const host of this.hosts) host.start();
+  }
+
+  host(name: string): Host {
+    const found = this.hosts.find((one) => one.name === name);
+    if (!found) throw new Error(`no host is called ${name}`);
+    return found;
+  }
+
+  others(host: Host): Host[] {
+    return this.hosts.filter((one) => one !== host);
+  }
+
+  /** The node whose /primary answers 200, when exactly one does. */
+  async primary(): Promise<Host | null> {
+    const answers = await Promise.all(this.hosts.map((host) => host.answers("/primary")));
+    const primaries = this.hosts.filter((_, i) => answers[i]);
+    return primaries.length === 1 ? primaries[0]! : null;
+  }
+
+  waitForPrimary(
+    deadlineMs = HEALTHY_DEADLINE_MS,
+    fits: (host: Host) => boolean = () => true,
+  ): Promise<Host> {
+    return waitFor("a primary", deadlineMs, async () => {
+      const host = await this.primary();
+      return host !== null && fits(host) ? host : null;
+    });
+  }
+
+  /** Waits until one of `hosts` is primary and all the others stream from it on its timeline; returns the primary. */
+  async waitHealthy(deadlineMs = HEALTHY_DEADLINE_MS, hosts: readonly Host[] = this.hosts): Promise<Host> {
+    let last = "nothing answered";
+    try {
+      return await waitFor("a healthy cluster", deadlineMs, async () => {
+        const primary = await this.primary();
+        if (primary === null || !hosts.includes(primary)) {
+          last = "there is no primary";
+          return null;
+        }
+        const view = await clusterView(primary.restAddress);
+        last = describe(view);
+        const replicas = await Promise.all(
+          hosts.filter((host) => host !== primary).map((host) => host.answers("/replica")),
+        );
+        return replicas.every(Boolean) && isHealthy(view, primary.name, hosts.map((host) => host.name))
+          ? primary
+          : null;
+      });
+    } catch (error) {
+      throw new Error(`${(error as Error).message} (last seen: ${last})`);
+    }
+  }
+
+  /** Runs `agent ctl` against this cluster and returns its output; throws with it when the exit code is not 0. */
+  async ctl(...args: string[]): Promise<string> {
+    const result = await this.tryCtl(...args);
+    if (result.code !== 0) {
+      throw new Error(`agent ctl ${args.join(" ")} ended with ${result.code}: ${result.output}`);
+    }
+    return result.output;
+  }
+
+  async tryCtl(...args: string[]): Promise<RunResult> {
+    const host = this.hosts[0]!;
+    const [program, ...rest] = [
+      ...host.settings.prefix,
+      this.options.binary,
+      "ctl",
+      "-c",
+      host.configFile,
+      ...args,
+    ];
+    return await run(program!, rest, this.directory);
+  }
+
+  /** A connection to one node's PostgreSQL as superuser; close it. */
+  async connect(host: Host, database = "postgres"): Promise<pg.Client> {
+    const client = new pg.Client({
+      host: host.addresses.address,
+      port: host.addresses.postgresPort,
+      user: "postgres",
+      password: this.secrets.superuser,
+      database,
+      connectionTimeoutMillis: 2000,
+    });
+    client.on("error", () => undefined);
+    await client.connect();
+    return client;
+  }
+
+  /** One statement on one node. */
+  async query<Row extends object>(host: Host, sql: string): Promise<Row[]> {
+    const client = await this.connect(host);
+    try {
+      return (await client.query<Row>(sql)).rows;
+    } finally {
+      await client.end();
+    }
+  }
+
+  /** Starts a client process that writes to whoever is primary. */
+  startClient(): Client {
+    const command = this.options.clientCommand ?? [this.options.binary, "demo", "--client"];
+    const client = new Client(command, this.directory, {
+      targets: this.hosts.map((host) => ({
+        node: host.name,
+        host: host.addresses.address,
+        port: host.addresses.postgresPort,
+      })),
+      user: "postgres",
+      password: this.secrets.superuser,
+      database: "postgres",
+    });
+    this.#clients.push(client);
+    return client;
+  }
+
+  /** The ids that clients have written and that this node holds. */
+  async presentIds(host: Host): Promise<Set<number>> {
+    const rows = await this.query<{ id: string }>(host, `SELECT id FROM ${CLIENT_TABLE}`);
+    return new Set(rows.map((row) => Number(row.id)));
+  }
+
+  /** Ends everything and removes the directory. */
+  async destroy(): Promise<void> {
+    if (this.#destroyed) return;
+    await Promise.all(this.#clients.map((client) => client.stop()));
+    await Promise.all(this.hosts.map((host) => host.powerOff()));
+    this.#leave();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  destroyNow(): void {
+    if (this.#destroyed) return;
+    for (const client of this.#clients) client.kill();
+    for (const host of this.hosts) host.powerOffNow();
+    this.#leave();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  /** Ends only the clients: the cluster goes on without us. */
+  async leaveRunning(): Promise<void> {
+    await Promise.all(this.#clients.map((client) => client.stop()));
+    this.#leave();
+  }
+
+  #leave(): void {
+    this.#destroyed = true;
+    this.#removeHandlers();
+  }
+
+  /** The last lines of every agent's log, for the report of a failure. */
+  logs(lines = 40): string {
+    return this.hosts.map((host) =>
+      `--- ${host.name}\n${host.log().split("\n").slice(-lines - 1).join("\n")}`
+    ).join("\n");
+  }
+}
+
+export function isHealthy(view: ClusterView, primary: string, names: readonly string[]): boolean {
+  const members = names.map((name) => view.members.find((member) => member.name === name));
+  const leader = members.find((member) => member?.name === primary);
+  if (!leader || leader.role !== "leader" || leader.state !== "running") return false;
+  return members.every((member) =>
+    member !== undefined &&
+    (member === leader || (member.state === "streaming" && member.timeline === leader.timeline))
+  );
+}
+
+function describe(view: ClusterView): string {
+  return view.members.map((one) => `${one.name} ${one.role} ${one.state} TL ${one.timeline ?? "-"}`).join(
+    ", ",
+  );
+}
+
+function asUser(user: SystemUser | null): string[] {
+  return user ? ["setpriv", `--reuid=${user.uid}`, `--regid=${user.gid}`, "--init-groups", "--"] : [];
+}
+
+/** The executable, or a copy of it where the user may not run it at its place. */
+function readableBinary(binary: string, user: SystemUser, directory: string): string {
+  const [program, ...args] = [...asUser(user), "test", "-x", binary, "-a", "-r", binary];
+  if (spawnSync(program!, args, { cwd: "/" }).status === 0) return binary;
+  const copy = join(directory, "agent");
+  copyFileSync(binary, copy);
+  chmodSync(copy, 0o755);
+  return copy;
+}
+
+function makeSecrets(): Secrets {
+  const secret = () => randomBytes(12).toString("hex");
+  return { superuser: secret(), replication: secret(), rewind: secret(), raft: secret(), restapi: secret() };
+}

@@ -1,0 +1,49 @@
+/** The little of REST that an observer from outside needs: what a node says of itself and of the cluster. */
+
+export interface ClusterMember {
+  readonly name: string;
+  readonly role: string;
+  readonly state: string;
+  readonly timeline?: number;
+  readonly lag?: number | string;
+  readonly host?: string;
+  readonly port?: number;
+}
+
+export interface ClusterView {
+  readonly members: readonly ClusterMember[];
+  readonly scope?: string;
+}
+
+export interface RestReply {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** One request over a connection of its own; throws when there is no answer in time. */
+export async function rest(
+  address: string,
+  path: string,
+  options: { method?: string; body?: unknown; user?: string; timeoutMs?: number } = {},
+): Promise<RestReply> {
+  const headers: Record<string, string> = { connection: "close" };
+  if (options.user !== undefined) {
+    headers.authorization = `Basic ${Buffer.from(options.user).toString("base64")}`;
+  }
+  if (options.body !== undefined) headers["content-type"] = "application/json";
+  const response = await fetch(`http://${address}${path}`, {
+    method: options.method ?? "GET",
+    headers,
+    body: options.body === undefined ? undefined : JSON.stringify(options.body),
+    signal: AbortSignal.timeout(options.timeoutMs ?? 1000),
+    keepalive: false,
+  });
+  return { status: response.status, text: await response.text() };
+}
+
+/** The cluster as one node sees it. */
+export async function clusterView(address: string): Promise<ClusterView> {
+  const reply = await rest(address, "/cluster");
+  if (reply.status !== 200) throw new Error(`GET /cluster of ${address} answered ${reply.status}`);
+  return JSON.parse(reply.text) as ClusterView;
+}
