@@ -1,0 +1,136 @@
+/** The fence against a judge that shares no code with it: what runs is told by the effects alone. */
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import {
+  fenceDueMs,
+  type FenceEffect,
+  type FenceInput,
+  type FenceState,
+  newFence,
+  stepFence,
+} from "./fence.ts";
+
+const KILL_AFTER_MS = 3000;
+
+class Judge {
+  running = false;
+  /** null: not writable. */
+  writableUnder: number | null = null;
+  frozenAtMs: number | null = null;
+  armed: { epoch: number; deadlineMs: number; unfenced: boolean } | null = null;
+  endedEpoch = 0;
+
+  accepted(input: FenceInput): void {
+    switch (input.kind) {
+      case "arm": {
+        expect(input.epoch).toBeGreaterThan(this.endedEpoch);
+        const before = this.armed?.epoch === input.epoch ? this.armed.deadlineMs : 0;
+        if (this.armed !== null && this.armed.epoch !== input.epoch) this.endedEpoch = this.armed.epoch;
+        this.armed = { ...input, deadlineMs: Math.max(before, input.deadlineMs) };
+        return;
+      }
+      case "end":
+        expect(this.running && this.writableUnder !== null && this.writableUnder <= input.epoch).toBe(false);
+        this.endedEpoch = Math.max(this.endedEpoch, input.epoch);
+        return;
+      case "found":
+      case "started":
+        expect(this.running).toBe(false);
+        this.running = true;
+        this.writableUnder = input.kind === "started" ? input.epoch : null;
+        return;
+      case "adopt":
+      case "promote":
+        this.writableUnder = input.epoch;
+        return;
+    }
+  }
+
+  effect(effect: FenceEffect, nowMs: number): void {
+    if (effect.kind === "freeze") this.frozenAtMs ??= nowMs;
+    if (effect.kind === "kill") [this.running, this.writableUnder, this.frozenAtMs] = [false, null, null];
+    if (effect.kind === "thaw") {
+      expect(this.armed?.epoch).toBe(this.writableUnder ?? -1);
+      expect(this.armed?.unfenced === true || (this.armed?.deadlineMs ?? 0) >= nowMs + 450).toBe(true);
+      this.frozenAtMs = null;
+    }
+  }
+
+  check(state: FenceState, nowMs: number): void {
+    if (!this.running || this.writableUnder === null) return;
+    const dueMs = fenceDueMs(state, nowMs);
+    expect(this.writableUnder).toBeGreaterThan(this.endedEpoch);
+    expect(this.armed?.epoch).toBe(this.writableUnder);
+    if (this.frozenAtMs !== null) {
+      expect(nowMs - this.frozenAtMs).toBeLessThan(KILL_AFTER_MS);
+      expect(dueMs ?? Infinity).toBeLessThanOrEqual(this.frozenAtMs + KILL_AFTER_MS);
+    } else if (this.armed?.unfenced !== true) {
+      expect(this.armed?.deadlineMs).toBeGreaterThan(nowMs);
+      expect(dueMs).toBe(this.armed?.deadlineMs ?? -1);
+    }
+  }
+}
+
+const epoch = fc.integer({ min: 1, max: 4 });
+const epochOrNull = fc.option(epoch, { nil: null });
+const rarely = fc.integer({ min: 0, max: 9 }).map((n) => n === 0);
+
+function kind<K extends string>(name: K): fc.Arbitrary<K> {
+  return fc.constant(name);
+}
+
+const input: fc.Arbitrary<FenceInput> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: kind("arm"),
+      epoch,
+      deadlineMs: fc.integer({ min: 0, max: 30_000 }),
+      unfenced: rarely,
+    }),
+  },
+  { weight: 4, arbitrary: fc.record({ kind: kind("start"), epoch: epochOrNull }) },
+  { weight: 3, arbitrary: fc.record({ kind: kind("promote"), epoch }) },
+  { weight: 6, arbitrary: fc.record({ kind: kind("tick") }) },
+  fc.record({ kind: kind("end"), epoch }),
+  fc.record({ kind: kind("adopt"), epoch: epochOrNull }),
+  fc.record({
+    kind: kind("signal"),
+    signal: fc.constantFrom("reload" as const, "fast" as const, "immediate" as const),
+  }),
+  fc.record({
+    kind: fc.constantFrom("kill" as const, "exited" as const, "orphans" as const, "gone" as const),
+  }),
+  fc.record({ kind: kind("found"), pid: fc.constant(8) }),
+);
+
+test("no sequence of inputs lets a writable postmaster run past its deadline or under an ended epoch", () => {
+  const sequence = fc.array(fc.tuple(fc.integer({ min: 0, max: 2000 }), input), {
+    maxLength: 60,
+    size: "max",
+  });
+  fc.assert(
+    fc.property(sequence, (timed) => {
+      const judge = new Judge();
+      let state = newFence(KILL_AFTER_MS);
+      let nowMs = 0;
+      const feed = (next: FenceInput) => {
+        const step = stepFence(state, next, nowMs);
+        state = step.state;
+        if (next.kind === "gone") {
+          [judge.running, judge.writableUnder, judge.frozenAtMs] = [false, null, null];
+        }
+        if (step.reply.ok) judge.accepted(next);
+        for (const effect of step.effects) judge.effect(effect, nowMs);
+        judge.check(state, nowMs);
+        return step.reply.ok;
+      };
+      for (const [waitMs, next] of timed) {
+        nowMs += waitMs;
+        const accepted = feed(next);
+        if (accepted && next.kind === "start") feed({ kind: "started", pid: 9, epoch: next.epoch });
+      }
+    }),
+    { numRuns: 1500 },
+  );
+});

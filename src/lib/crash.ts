@@ -1,0 +1,28 @@
+/**
+ * Imported first by every entry, for its side effect: an error that nobody caught, or a rejection that nobody
+ * handled, ends the process at once (exit codes 70 and 71). A half-dead process that goes on ticking would keep
+ * renewing a lease or feeding a watchdog.
+ */
+import { writeSync } from "node:fs";
+import { pollNow, POLLOUT } from "./ffi.ts";
+
+export const EXIT_UNCAUGHT = 70;
+export const EXIT_UNHANDLED = 71;
+
+function describe(reason: unknown): string {
+  return reason instanceof Error ? reason.stack ?? `${reason.name}: ${reason.message}` : String(reason);
+}
+
+function die(what: string, reason: unknown, exitCode: number): never {
+  try {
+    // Only if there is room: a full pipe must not keep a crashed process alive.
+    if ((pollNow(2, POLLOUT) & POLLOUT) !== 0) {
+      writeSync(2, `fatal: ${what}: ${describe(reason).slice(0, 4000)}\n`);
+    }
+  } finally {
+    process.reallyExit(exitCode);
+  }
+}
+
+process.on("uncaughtException", (error) => die("uncaught exception", error, EXIT_UNCAUGHT));
+process.on("unhandledRejection", (reason) => die("unhandled rejection", reason, EXIT_UNHANDLED));

@@ -1,0 +1,248 @@
+/**
+ * System calls that the runtime does not offer, through libc. The only file of src/ that touches bun:ffi. Opened at
+ * the first call, never at import. Every wrapper returns a value ({ok} or {errno, name}) and never throws for a call
+ * that the kernel refuses. Calls here block the thread as the system call does: nothing that waits belongs here.
+ */
+import { dlopen, ptr, read } from "bun:ffi";
+import { EINTR, errnoName } from "./errno.ts";
+
+export type SysResult =
+  | { readonly ok: true; readonly value: number }
+  | { readonly ok: false; readonly errno: number; readonly name: string };
+
+const declarations = {
+  __errno_location: { args: [], returns: "ptr" },
+  clock_gettime: { args: ["i32", "ptr"], returns: "i32" },
+  prctl: { args: ["i32", "u64", "u64", "u64", "u64"], returns: "i32" },
+  execv: { args: ["ptr", "ptr"], returns: "i32" },
+  execve: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
+  getppid: { args: [], returns: "i32" },
+  setsid: { args: [], returns: "i32" },
+  signal: { args: ["i32", "ptr"], returns: "ptr" },
+  sigprocmask: { args: ["i32", "ptr", "ptr"], returns: "i32" },
+  mlockall: { args: ["i32"], returns: "i32" },
+  sched_setscheduler: { args: ["i32", "i32", "ptr"], returns: "i32" },
+  setpriority: { args: ["i32", "u32", "i32"], returns: "i32" },
+  getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" },
+  flock: { args: ["i32", "i32"], returns: "i32" },
+  ioctl: { args: ["i32", "u64", "ptr"], returns: "i32" },
+  kill: { args: ["i32", "i32"], returns: "i32" },
+  syscall: { args: ["i64", "i64", "i64", "i64"], returns: "i64" },
+  poll: { args: ["ptr", "u64", "i32"], returns: "i32" },
+  close: { args: ["i32"], returns: "i32" },
+  readlink: { args: ["ptr", "ptr", "u64"], returns: "i64" },
+  socket: { args: ["i32", "i32", "i32"], returns: "i32" },
+  sendto: { args: ["i32", "ptr", "u64", "i32", "ptr", "u32"], returns: "i64" },
+} as const;
+
+function open() {
+  const errors: string[] = [];
+  for (const name of ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1", "libc.so"]) {
+    try {
+      return dlopen(name, declarations).symbols;
+    } catch (error) {
+      errors.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  throw new Error(`cannot open the C library (${errors.join("; ")})`);
+}
+
+let opened: ReturnType<typeof open> | null = null;
+
+function libc(): ReturnType<typeof open> {
+  opened ??= open();
+  return opened;
+}
+
+function lastErrno(): number {
+  const location = libc().__errno_location();
+  return location === null ? 0 : read.i32(location, 0);
+}
+
+function result(returned: number | bigint): SysResult {
+  const value = Number(returned);
+  if (value >= 0) return { ok: true, value };
+  const errno = lastErrno();
+  return { ok: false, errno, name: errnoName(errno) };
+}
+
+function cString(text: string): Uint8Array {
+  return new TextEncoder().encode(`${text}\0`);
+}
+
+export const CLOCK_MONOTONIC = 1;
+export const CLOCK_MONOTONIC_RAW = 4;
+export const CLOCK_BOOTTIME = 7;
+
+const timespec = new Uint32Array(4);
+
+/** Milliseconds of a kernel clock, with the fraction. Allocates nothing: called before every decision on time. */
+export function clockMs(clock: number): number {
+  if (libc().clock_gettime(clock, timespec) !== 0) {
+    throw new Error(`clock_gettime(${clock}): ${errnoName(lastErrno())}`);
+  }
+  return ((timespec[1] ?? 0) * 4294967296 + (timespec[0] ?? 0)) * 1000 + (timespec[2] ?? 0) / 1e6;
+}
+
+const PR_SET_PDEATHSIG = 1;
+
+/** The kernel sends `signal` to us when the thread that started us ends. Survives execv. */
+export function setParentDeathSignal(signal: number): SysResult {
+  return result(libc().prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0));
+}
+
+/** The parent right now (a cached value could name one that is gone). */
+export function parentPid(): number {
+  return libc().getppid();
+}
+
+export function setSession(): SysResult {
+  return result(libc().setsid());
+}
+
+/** Pointers to NUL-terminated strings, ended by NULL. `keep` must stay referenced until the call is over. */
+function stringVector(strings: readonly string[]): { vector: BigUint64Array; keep: Uint8Array[] } {
+  const keep = strings.map(cString);
+  const vector = new BigUint64Array(strings.length + 1);
+  keep.forEach((bytes, index) => vector[index] = BigInt(ptr(bytes)));
+  return { vector, keep };
+}
+
+/** Replaces this process by `path`, keeping the environment it was started with. Returns only on failure. */
+export function execv(path: string, argv: readonly string[]): SysResult {
+  const args = stringVector(argv);
+  const failed = result(libc().execv(cString(path), args.vector));
+  args.keep.length = 0;
+  return failed;
+}
+
+/** Replaces this process by `path` with the given environment. Returns only on failure. */
+export function execve(
+  path: string,
+  argv: readonly string[],
+  env: { readonly [name: string]: string },
+): SysResult {
+  const args = stringVector(argv);
+  const environment = stringVector(Object.entries(env).map(([name, value]) => `${name}=${value}`));
+  const failed = result(libc().execve(cString(path), args.vector, environment.vector));
+  args.keep.length = environment.keep.length = 0;
+  return failed;
+}
+
+const SIG_SETMASK = 2;
+const SIGNALS = 64;
+
+/** Default action for every signal and an empty mask, so that the program that follows starts like from a shell. */
+export function resetSignals(): void {
+  for (let signal = 1; signal <= SIGNALS; signal++) libc().signal(signal, null);
+  libc().sigprocmask(SIG_SETMASK, new Uint8Array(128), null);
+}
+
+const MCL_CURRENT = 1;
+const MCL_FUTURE = 2;
+const MCL_ONFAULT = 4;
+
+/** Pages stay in memory once touched, so that a host that swaps cannot delay us. */
+export function lockMemory(): SysResult {
+  return result(libc().mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT));
+}
+
+export const SCHED_OTHER = 0;
+export const SCHED_RR = 2;
+/** Children start with the default policy and nice value. */
+export const SCHED_RESET_ON_FORK = 0x40000000;
+
+/** Scheduling policy of the calling thread. */
+export function setScheduler(policy: number, priority: number): SysResult {
+  return result(libc().sched_setscheduler(0, policy, new Int32Array([priority])));
+}
+
+/** Nice value of the calling process, -20 to 19. */
+export function setPriority(nice: number): SysResult {
+  return result(libc().setpriority(0, 0, nice));
+}
+
+const SOL_SOCKET = 1;
+const SO_PEERCRED = 17;
+
+/** Who is at the other end of a connected Unix socket; null when the kernel does not say. */
+export function peerCredentials(fd: number): { pid: number; uid: number; gid: number } | null {
+  const credentials = new Int32Array(3);
+  const returned = libc().getsockopt(fd, SOL_SOCKET, SO_PEERCRED, credentials, new Uint32Array([12]));
+  if (returned !== 0) return null;
+  return { pid: credentials[0] ?? 0, uid: credentials[1] ?? 0, gid: credentials[2] ?? 0 };
+}
+
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+
+/** Takes the lock of an open file without waiting; EAGAIN when another process holds it. Held until the fd closes. */
+export function lockFile(fd: number): SysResult {
+  return result(libc().flock(fd, LOCK_EX | LOCK_NB));
+}
+
+/** ioctl whose argument is a pointer to `argument` (read, written or both, as the request says). */
+export function ioctl(fd: number, request: number, argument: Uint8Array | Int32Array | null): SysResult {
+  return result(libc().ioctl(fd, request, argument));
+}
+
+/** Unlike process.kill it returns the failure (ESRCH, EPERM) instead of throwing it. */
+export function kill(pid: number, signal: number): SysResult {
+  return result(libc().kill(pid, signal));
+}
+
+const SYS_PIDFD_OPEN = 434;
+
+/** A descriptor that becomes readable when the process ends (Linux 5.3 and later; ENOSYS before). */
+export function openPidfd(pid: number): SysResult {
+  return result(libc().syscall(SYS_PIDFD_OPEN, pid, 0, 0));
+}
+
+export function closeFd(fd: number): void {
+  libc().close(fd);
+}
+
+export const POLLIN = 1;
+export const POLLOUT = 4;
+
+/** The events of `events` that are ready on `fd` now; 0 when none. Does not wait. */
+export function pollNow(fd: number, events: number): number {
+  const entry = new Int32Array([fd, events]);
+  const returned = libc().poll(entry, 1, 0);
+  if (returned <= 0) return 0;
+  return (entry[1] ?? 0) >>> 16;
+}
+
+const linkBuffer = new Uint8Array(4096);
+
+/** Target of a symbolic link; null when it cannot be read. For /proc scans: no exception for each refusal. */
+export function readLink(path: string): string | null {
+  const length = Number(libc().readlink(cString(path), linkBuffer, linkBuffer.length));
+  return length < 0 ? null : new TextDecoder().decode(linkBuffer.subarray(0, length));
+}
+
+const AF_UNIX = 1;
+const SOCK_DGRAM = 2;
+const SOCK_CLOEXEC = 0o2000000;
+const SOCK_NONBLOCK = 0o4000;
+const MSG_NOSIGNAL = 0x4000;
+
+/** One datagram to a Unix socket, as sd_notify sends it ("@name": abstract). Never waits. */
+export function sendDatagram(socketPath: string, message: string): SysResult {
+  const path = new TextEncoder().encode(socketPath);
+  const address = new Uint8Array(2 + path.length + 1);
+  address[0] = AF_UNIX;
+  address.set(path, 2);
+  const abstract = socketPath.startsWith("@");
+  if (abstract) address[2] = 0;
+  const fd = result(libc().socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.ok) return fd;
+  const body = new TextEncoder().encode(message);
+  const addressBytes = 2 + path.length + (abstract ? 0 : 1);
+  let sent = result(libc().sendto(fd.value, body, body.length, MSG_NOSIGNAL, address, addressBytes));
+  if (!sent.ok && sent.errno === EINTR) {
+    sent = result(libc().sendto(fd.value, body, body.length, MSG_NOSIGNAL, address, addressBytes));
+  }
+  closeFd(fd.value);
+  return sent;
+}

@@ -1,0 +1,95 @@
+/**
+ * What /proc says about processes. Reads only what the kernel answers from memory: a hung disk never blocks a reading
+ * here, neither does a process that holds its own memory map (so never cmdline or environ).
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { readLink } from "./ffi.ts";
+
+export interface ProcessStat {
+  readonly pid: number;
+  readonly name: string;
+  /** One letter as in proc(5): R S D T t Z X ... */
+  readonly state: string;
+  readonly parentPid: number;
+  /** Device number of the controlling terminal; 0: none. */
+  readonly terminal: number;
+  /** Clock ticks after boot: with the pid, an identity that is not reused. */
+  readonly startTicks: number;
+}
+
+/** null when there is no such process (any more). */
+export function readProcess(pid: number): ProcessStat | null {
+  let line: string;
+  try {
+    line = readFileSync(`/proc/${pid}/stat`, "latin1");
+  } catch {
+    return null; // gone, or never there: the same answer
+  }
+  // The name may contain spaces and parentheses: it ends at the last one.
+  const open = line.indexOf("(");
+  const close = line.lastIndexOf(")");
+  const fields = line.slice(close + 2).split(" ");
+  return {
+    pid,
+    name: line.slice(open + 1, close),
+    state: fields[0] ?? "X",
+    parentPid: Number(fields[1]),
+    terminal: Number(fields[4]),
+    startTicks: Number(fields[19]),
+  };
+}
+
+/** A zombie is dead: it runs nothing any more, only its parent is late. */
+export function isDead(process: ProcessStat | null): boolean {
+  return process === null || process.state === "Z" || process.state === "X";
+}
+
+/** Stopped by a signal or by a debugger. */
+export function isStopped(process: ProcessStat): boolean {
+  return process.state === "T" || process.state === "t";
+}
+
+export function isAlive(pid: number): boolean {
+  return !isDead(readProcess(pid));
+}
+
+export function listPids(): number[] {
+  const pids: number[] = [];
+  for (const name of readdirSync("/proc")) {
+    const first = name.charCodeAt(0);
+    if (first >= 48 && first <= 57) pids.push(Number(name));
+  }
+  return pids;
+}
+
+/** Working directory; null for a kernel thread, a zombie, or a process that we may not look at. */
+export function workingDirectory(pid: number): string | null {
+  return readLink(`/proc/${pid}/cwd`);
+}
+
+/** Path of the running program; null as for workingDirectory. */
+export function executable(pid: number): string | null {
+  return readLink(`/proc/${pid}/exe`);
+}
+
+/** Which tree of mounts the process sees: equal text, same tree. */
+export function mountNamespace(pid: number | "self"): string | null {
+  return readLink(`/proc/${pid}/ns/mnt`);
+}
+
+const SIGSTOP_BIT = 1n << 18n;
+
+/** Stopped, or certain to stop before it runs another instruction of its own: SIGSTOP is queued and cannot be blocked. */
+export function isStoppedOrWill(process: ProcessStat): boolean {
+  if (isStopped(process)) return true;
+  let status: string;
+  try {
+    status = readFileSync(`/proc/${process.pid}/status`, "latin1");
+  } catch {
+    return true; // gone
+  }
+  for (const match of status.matchAll(/^(?:SigPnd|ShdPnd):\s*([0-9a-f]+)$/gm)) {
+    if ((BigInt(`0x${match[1]}`) & SIGSTOP_BIT) !== 0n) return true;
+  }
+  return false;
+}

@@ -1,0 +1,81 @@
+/**
+ * A log file that is renamed to `name.1`, `name.2` ... when it is full. Writes are synchronous; a failure (disk full,
+ * directory gone) loses the line, and the file is opened anew with the next one.
+ */
+import { chmodSync, closeSync, fstatSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import type { LineSink } from "./line_sink.ts";
+
+export interface RotatingFileOptions {
+  readonly dir: string;
+  /** @default "patroni.log" */
+  readonly name?: string;
+  /** Old files kept beside the current one. @default 4 */
+  readonly fileNum?: number;
+  /** @default 25000000 */
+  readonly fileSizeBytes?: number;
+  /** Permission bits of the files; absent: by the umask. */
+  readonly mode?: number;
+}
+
+export class RotatingFile implements LineSink {
+  private readonly path: string;
+  private readonly fileNum: number;
+  private readonly fileSizeBytes: number;
+  private readonly mode: number | null;
+  private fd: number | null = null;
+  private sizeBytes = 0;
+  /** Lines that could not be written. */
+  lost = 0;
+
+  constructor(options: RotatingFileOptions) {
+    this.path = join(options.dir, options.name ?? "patroni.log");
+    this.fileNum = options.fileNum ?? 4;
+    this.fileSizeBytes = options.fileSizeBytes ?? 25_000_000;
+    this.mode = options.mode ?? null;
+  }
+
+  write(line: string): void {
+    const bytes = new TextEncoder().encode(`${line}\n`);
+    try {
+      if (this.fd === null) this.open();
+      if (this.sizeBytes > 0 && this.sizeBytes + bytes.length > this.fileSizeBytes && this.fileNum > 0) {
+        this.rotate();
+      }
+      if (this.fd !== null) this.sizeBytes += writeSync(this.fd, bytes);
+    } catch {
+      this.lost++;
+      this.close();
+    }
+  }
+
+  close(): void {
+    const fd = this.fd;
+    this.fd = null;
+    try {
+      if (fd !== null) closeSync(fd);
+    } catch {
+      this.lost++; // what the kernel could not write back at the close
+    }
+  }
+
+  private open(): void {
+    this.fd = openSync(this.path, "a", 0o666);
+    if (this.mode !== null) chmodSync(this.path, this.mode);
+    this.sizeBytes = fstatSync(this.fd).size;
+  }
+
+  private rotate(): void {
+    this.close();
+    rmSync(`${this.path}.${this.fileNum}`, { force: true });
+    for (let number = this.fileNum - 1; number >= 0; number--) {
+      const from = number === 0 ? this.path : `${this.path}.${number}`;
+      try {
+        renameSync(from, `${this.path}.${number + 1}`);
+      } catch (error) {
+        if ((error as { code?: string }).code !== "ENOENT") throw error;
+      }
+    }
+    this.open();
+  }
+}
