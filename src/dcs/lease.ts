@@ -93,6 +93,11 @@ export class Holder {
     this.#lastSentMs = -Infinity;
   }
 
+  /** Makes the next renewal due now. */
+  hurry(): void {
+    this.#lastSentMs = -Infinity;
+  }
+
   holds(nowMs: number): boolean {
     return this.#validUntilMs !== null && nowMs < this.#validUntilMs;
   }

@@ -1,0 +1,173 @@
+/**
+ * What a member does while it leads the raft group: confirms renewals, expires the lease, and carries out what the
+ * coordinator decides. All commands that end or grant an epoch are proposed in the own term only, never forwarded.
+ */
+import type { Clock, Raft } from "../../raft/mod.ts";
+import { type ClusterDecision, coordinate } from "../brain/coordinator.ts";
+import { FRESH_MS, type SeenStatus } from "../brain/successor.ts";
+import { checkTiming } from "../brain/timing.ts";
+import type { CommandBody } from "../dcs/commands.ts";
+import { type BrokenRules, Grantor, type Renewal, type RenewalAck } from "../dcs/lease.ts";
+import type { DynamicConfig } from "../model/config.ts";
+import type { Lsn } from "../model/lsn.ts";
+import type { DcsState } from "../model/records.ts";
+import type { Proposer } from "./proposer.ts";
+
+/** Leadership is handed off the primary's host at most this often. */
+const TRANSFER_PAUSE_MS = 5000;
+
+export interface LeadershipView {
+  readonly dynamic: DynamicConfig;
+  readonly statuses: readonly SeenStatus[];
+  readonly primaryLsn: Lsn | null;
+  readonly wallMs: number;
+}
+
+export interface LeadershipOptions {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly raft: Raft;
+  readonly proposer: Proposer;
+  readonly state: () => DcsState;
+  readonly electionMaxMs: number;
+  /** Raft id of a member by name; null: unknown. */
+  readonly nodeOf: (name: string) => number | null;
+  readonly decided: (decision: ClusterDecision) => void;
+  readonly wake: () => void;
+  readonly broken: BrokenRules;
+}
+
+export class Leadership {
+  readonly #options: LeadershipOptions;
+  readonly #grantor: Grantor;
+  /** The epoch, free or held, that the fields below speak of; they start anew with each change of the lock. */
+  #freeKey: string | null = null;
+  #freeSinceMs = 0;
+  #reachableAtFree: string[] = [];
+  #lastTransferMs = -Infinity;
+  /** The epoch that was granted under this leadership and has had no renewal yet: its holder never was a primary. */
+  #unrenewedEpoch: number | null = null;
+  readonly #agentStartMs: number;
+
+  constructor(options: LeadershipOptions) {
+    this.#options = options;
+    this.#grantor = new Grantor(options.broken);
+    this.#agentStartMs = options.clock.now();
+  }
+
+  /** Raft's role changed: `term` while we lead it, null otherwise. */
+  roleChanged(term: number | null): void {
+    if (term === null) this.#grantor.follow();
+    else if (!this.#grantor.leading) this.#unrenewedEpoch = null;
+    if (term !== null) this.#grantor.lead(term, this.#options.clock.now());
+    if (term === null) this.#freeKey = null;
+  }
+
+  /** The records changed; called at the apply, so that a grant starts its ttl then. */
+  applied(): void {
+    const state = this.#options.state();
+    const before = this.#grantor.deadlineMs(state);
+    this.#grantor.applied(state, this.#options.clock.now());
+    if (this.#grantor.leading && state.lock.holder !== null && before !== this.#grantor.deadlineMs(state)) {
+      this.#unrenewedEpoch = state.lock.epoch;
+    }
+  }
+
+  /** A renewal arrived (also from ourselves). `reply` is called when it is confirmed, or never. */
+  renewal(renewal: Renewal, reply: (ack: RenewalAck) => void): void {
+    const { clock, raft, state, broken } = this.#options;
+    const pending = this.#grantor.receive(renewal, clock.now());
+    if (pending === null) return;
+    const confirm = () => {
+      const ack = this.#grantor.confirm(pending, state(), clock.now());
+      if (ack === null) return;
+      if (this.#unrenewedEpoch === renewal.epoch) this.#unrenewedEpoch = null;
+      reply(ack);
+    };
+    if (broken.has("no-readindex")) return confirm();
+    // The round begins after t0 was noted: whoever answers confirms our term at a moment after s.
+    raft.read((outcome) => {
+      if (outcome.kind === "confirmed" && outcome.term === pending.term) confirm();
+    });
+  }
+
+  /** The moment at which the lease of the present holder runs out; Infinity: none, or we don't lead. */
+  deadlineMs(): number {
+    return this.#grantor.leading ? this.#grantor.deadlineMs(this.#options.state()) : Infinity;
+  }
+
+  look(view: LeadershipView): void {
+    const { raft, clock, name, electionMaxMs } = this.#options;
+    // Before an entry of our own term is applied, the records may be those of an older leader.
+    if (!this.#grantor.leading || !raft.leadsWithOwnTerm()) return;
+    const nowMs = clock.now();
+    const dcs = this.#options.state();
+    this.#noteFree(dcs, view.statuses, nowMs);
+    const wantedMs = view.dynamic.ttlS * 1000;
+    const decision = coordinate({
+      self: name,
+      dcs,
+      dynamic: view.dynamic,
+      statuses: view.statuses,
+      wallMs: view.wallMs,
+      expiryDue: this.#grantor.expiryDue(dcs, nowMs),
+      nextTtl: checkTiming(wantedMs, electionMaxMs).length === 0
+        ? this.#grantor.nextTtl(dcs, wantedMs, nowMs)
+        : null,
+      leadingForMs: nowMs - this.#grantor.leaderSinceMs,
+      reachableAtFree: this.#reachableAtFree,
+      freeForMs: nowMs - this.#freeSinceMs,
+      coldForMs: nowMs - this.#agentStartMs,
+      warm: this.#warm(dcs, view.statuses),
+      primaryLsn: view.primaryLsn,
+    });
+    this.#options.decided(decision);
+    for (const command of decision.commands) this.#propose(command);
+    if (decision.transferTo !== null && nowMs - this.#lastTransferMs >= TRANSFER_PAUSE_MS) {
+      this.#transfer(decision.transferTo, nowMs);
+    }
+  }
+
+  #noteFree(dcs: DcsState, statuses: readonly SeenStatus[], nowMs: number): void {
+    if (dcs.lock.holder !== null) {
+      this.#freeKey = null;
+      return;
+    }
+    const key = `${raftTerm(this.#options.raft)}:${dcs.lock.epoch}`;
+    if (this.#freeKey === key) return;
+    this.#freeKey = key;
+    this.#freeSinceMs = nowMs;
+    this.#reachableAtFree = statuses.filter((seen) => seen.ageMs < FRESH_MS).map((seen) => seen.status.name);
+  }
+
+  /**
+   * Somebody has seen the last holder alive since its own start, so this is no cold start. An epoch that we granted and
+   * that was never renewed had no primary: the one before it counts.
+   */
+  #warm(dcs: DcsState, statuses: readonly SeenStatus[]): boolean {
+    const epoch = dcs.lock.epoch - (this.#unrenewedEpoch === dcs.lock.epoch ? 1 : 0);
+    return epoch === 0 ||
+      statuses.some(({ status, ageMs }) => ageMs < FRESH_MS && status.holderSeenEpoch >= epoch);
+  }
+
+  #propose(body: CommandBody): void {
+    const { proposer, raft, wake } = this.#options;
+    if (body.op === "expire") this.#grantor.expiring(body.epoch);
+    proposer.propose(body, (outcome) => {
+      // Only a refusal is certain; after "unknown" expire(e) may still take effect, so e stays unrenewable.
+      if (body.op === "expire" && outcome.kind === "refused") this.#grantor.expireFailed(body.epoch);
+      wake();
+    }, raftTerm(raft));
+  }
+
+  #transfer(name: string, nowMs: number): void {
+    const node = this.#options.nodeOf(name);
+    if (node === null) return;
+    this.#lastTransferMs = nowMs;
+    this.#options.raft.transferLeadership(node, () => this.#options.wake());
+  }
+}
+
+function raftTerm(raft: Raft): number {
+  return raft.status().term;
+}

@@ -1,0 +1,567 @@
+/**
+ * One member of the cluster: observe -> decide -> act -> publish. Event-driven and synchronous between events; time,
+ * randomness, network, disk, the guard and PostgreSQL come in through interfaces, so that the simulator runs this very
+ * class. Everything that decides is in src/brain; here decisions are only carried out.
+ */
+import type { Clock, Raft, RaftEvent, Timer } from "../../raft/mod.ts";
+import type { Action } from "../brain/actions.ts";
+import { keep, type NodeView } from "../brain/keeper.ts";
+import { FRESH_MS, type SeenStatus } from "../brain/successor.ts";
+import type { BrokenRules, Renewal, RenewalAck } from "../dcs/lease.ts";
+import type { DcsStateMachine } from "../dcs/state_machine.ts";
+import type { GuardPort } from "../guard/port.ts";
+import type { Log } from "../lib/log.ts";
+import type { DynamicConfig } from "../model/config.ts";
+import type { JsonObject } from "../model/json.ts";
+import type { MemberStatus } from "../model/member_status.ts";
+import type { DcsState, MemberFacts } from "../model/records.ts";
+import { DecisionLog } from "./decision_log.ts";
+import { Leadership } from "./leadership.ts";
+import {
+  decodeLeaseMessage,
+  decodeStatus,
+  encodeMessage,
+  LEASE_CHANNEL,
+  STATUS_CHANNEL,
+} from "./messages.ts";
+import { ownStatus, significant } from "./own_status.ts";
+import type { PostgresPort } from "./postgres_port.ts";
+import { Proposer } from "./proposer.ts";
+import { StatusBoard } from "./status_board.ts";
+import { Tenancy } from "./tenancy.ts";
+
+const STATUS_PERIOD_MS = 500;
+/** While the lock is free, WAL positions are looked at this often until nothing more arrives. */
+const SETTLE_LOOK_MS = 20;
+
+export interface MemberOptions {
+  readonly name: string;
+  /** Random, one for each start of the agent; at most 2^48. */
+  readonly incarnation: number;
+  readonly clock: Clock;
+  readonly wallMs: () => number;
+  readonly raft: Raft;
+  readonly dcs: DcsStateMachine;
+  readonly guard: GuardPort;
+  readonly postgres: PostgresPort;
+  readonly log: Log;
+  readonly facts: () => MemberFacts;
+  readonly nofailover: () => boolean;
+  readonly failoverPriority: () => number;
+  /** Raft ids of all members. */
+  readonly peers: () => readonly number[];
+  /** `bootstrap.dcs`: written to the records once, by the member that bootstraps. */
+  readonly bootstrapConfig: () => JsonObject;
+  readonly effective: (dcs: JsonObject) => DynamicConfig;
+  readonly electionMaxMs: number;
+  /** Ends the process. */
+  readonly exit: (code: number, message: string) => void;
+  readonly broken?: BrokenRules;
+}
+
+export class Member {
+  readonly #options: MemberOptions;
+  readonly #board = new StatusBoard();
+  readonly #decisions = new DecisionLog();
+  readonly #tenancy: Tenancy;
+  readonly #leadership: Leadership;
+  readonly proposer: Proposer;
+  #timer: Timer | null = null;
+  #timerAtMs = Infinity;
+  #looking = false;
+  #ended = false;
+  #stopping = false;
+  #onStopped: (() => void) | null = null;
+  #configRevision: number | null | undefined = undefined;
+  #dynamic: DynamicConfig;
+  #lastState: DcsState | null = null;
+  #joining = false;
+  #joinedFacts = "";
+  #status: MemberStatus | null = null;
+  #statusText = "";
+  #statusSentMs = -Infinity;
+  #seq = 0;
+  #holderSeenEpoch = 0;
+  #settle: { epoch: number; lsn: number | null; lookMs: number | null; settled: boolean } | null = null;
+  #lastStreamingMs = 0;
+  #slots = "";
+  #wantsRestart = false;
+  #wantsReinit: { fromLeader: boolean } | null = null;
+  #lastLookMs = 0;
+  #loopLateMs = 0;
+  #version = 0;
+  readonly #listeners = new Set<() => void>();
+
+  constructor(options: MemberOptions) {
+    this.#options = options;
+    const { clock, raft, name } = options;
+    const broken = options.broken ?? new Set<string>();
+    const wake = () => this.wake();
+    const state = () => options.dcs.state;
+    this.proposer = new Proposer(name, raft, options.wallMs);
+    this.#tenancy = new Tenancy({
+      name,
+      incarnation: options.incarnation,
+      clock,
+      raft,
+      guard: options.guard,
+      proposer: this.proposer,
+      state,
+      send: (renewal) => this.#sendRenewal(renewal),
+      wake,
+      broken,
+    });
+    this.#leadership = new Leadership({
+      name,
+      clock,
+      raft,
+      proposer: this.proposer,
+      state,
+      electionMaxMs: options.electionMaxMs,
+      nodeOf: (member) => this.#board.nodeOf(member),
+      decided: (decision) => this.#note("coordinator", decision.reason, decision.commands),
+      wake,
+      broken,
+    });
+    this.#dynamic = options.effective({});
+  }
+
+  /** Subscribes to everything and begins. Raft is started by whoever composed us, after this. */
+  start(): void {
+    const { raft, guard, postgres, clock } = this.#options;
+    raft.onEvent((event) => this.#raftEvent(event));
+    raft.onChannel(LEASE_CHANNEL, (from, bytes) => this.#leaseMessage(from, bytes));
+    raft.onChannel(STATUS_CHANNEL, (from, bytes) => this.#statusMessage(from, bytes));
+    guard.onChange(() => this.wake());
+    postgres.onChange(() => this.wake());
+    this.#lastStreamingMs = clock.now();
+    this.wake();
+  }
+
+  /** SIGTERM: stop PostgreSQL, hand the lock over; `done` when both are through. */
+  stop(done: () => void): void {
+    this.#stopping = true;
+    this.#onStopped = done;
+    this.wake();
+  }
+
+  /** The agent ends now (or crashes, in the simulator): no more events are handled. */
+  end(): void {
+    this.#ended = true;
+    this.#timer?.cancel();
+  }
+
+  // What the API shows. ------------------------------------------------------------------------------------------
+
+  get dynamic(): DynamicConfig {
+    return this.#dynamic;
+  }
+
+  get status(): MemberStatus | null {
+    return this.#status;
+  }
+
+  get version(): number {
+    return this.#version;
+  }
+
+  get loopLateMs(): number {
+    return this.#loopLateMs;
+  }
+
+  get lastLookMs(): number {
+    return this.#lastLookMs;
+  }
+
+  get board(): StatusBoard {
+    return this.#board;
+  }
+
+  get decisions(): DecisionLog {
+    return this.#decisions;
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** s + L while we hold the lock and the lease is acknowledged; null otherwise. */
+  leaseUntilMs(): number | null {
+    return this.#tenancy.tenure().kind === "holding" ? this.#tenancy.validUntilMs : null;
+  }
+
+  requestRestart(): void {
+    this.#wantsRestart = true;
+    this.wake();
+  }
+
+  requestReinit(fromLeader: boolean): void {
+    this.#wantsReinit = { fromLeader };
+    this.wake();
+  }
+
+  /** The local file was read again: tags and addresses may have changed. */
+  factsChanged(): void {
+    this.#configRevision = undefined;
+    this.wake();
+  }
+
+  // Events. ------------------------------------------------------------------------------------------------------
+
+  wake(): void {
+    this.#schedule(this.#options.clock.now());
+  }
+
+  #schedule(atMs: number): void {
+    if (this.#ended || this.#looking || atMs >= this.#timerAtMs) return;
+    this.#timer?.cancel();
+    this.#timerAtMs = atMs;
+    const { clock } = this.#options;
+    this.#timer = clock.after(Math.max(0, atMs - clock.now()), () => {
+      this.#timer = null;
+      this.#timerAtMs = Infinity;
+      this.#look(atMs);
+    });
+  }
+
+  #raftEvent(event: RaftEvent): void {
+    if (this.#ended) return;
+    if (event.kind === "state") {
+      this.#leadership.roleChanged(event.role === "leader" ? event.term : null);
+      if (event.leader !== null) this.#tenancy.renewSoon();
+      this.#changed();
+    } else if (event.kind === "applied") {
+      const { state } = this.#options.dcs;
+      if (state !== this.#lastState) {
+        this.#leadership.applied();
+        this.#changed();
+        if (state.lock !== this.#lastState?.lock) {
+          this.#options.postgres.look();
+          this.#tenancy.renewSoon();
+        }
+        this.#lastState = state;
+      }
+    } else if (event.kind === "fatal") {
+      this.#options.exit(1, `raft stopped: ${event.error.message}`);
+      return;
+    }
+    this.wake();
+  }
+
+  #leaseMessage(from: number, bytes: Uint8Array): void {
+    if (this.#ended) return;
+    const message = decodeLeaseMessage(bytes);
+    if (message === null) return;
+    if (message.kind === "ack") this.#tenancy.acknowledged(message.ack);
+    else {this.#leadership.renewal(message.renewal, (ack) =>
+        this.#options.raft.send(from, LEASE_CHANNEL, encodeMessage({ kind: "ack", ack })));}
+  }
+
+  #sendRenewal(renewal: Renewal): void {
+    const { raft } = this.#options;
+    const { leader, id } = raft.status();
+    if (leader === null) return;
+    if (leader === id) {
+      this.#leadership.renewal(renewal, (ack: RenewalAck) => this.#tenancy.acknowledged(ack));
+    } else raft.send(leader, LEASE_CHANNEL, encodeMessage({ kind: "renew", renewal }));
+  }
+
+  #statusMessage(from: number, bytes: Uint8Array): void {
+    if (this.#ended) return;
+    const status = decodeStatus(bytes);
+    if (status === null || status.name === this.#options.name) return;
+    const { dcs, clock } = this.#options;
+    const known = this.#board.seen(0).find((seen) => seen.status.name === status.name)?.status;
+    if (!this.#board.hear(status, from, clock.now())) return;
+    if (dcs.state.lock.holder === status.name && status.epochSeen === dcs.state.lock.epoch) {
+      this.#holderSeenEpoch = dcs.state.lock.epoch;
+    }
+    if (known === undefined || significant(known) !== significant(status) || dcs.state.lock.holder === null) {
+      this.wake();
+    }
+  }
+
+  #changed(): void {
+    this.#version++;
+    for (const listener of this.#listeners) listener();
+  }
+
+  // The loop. ----------------------------------------------------------------------------------------------------
+
+  #look(dueMs: number): void {
+    if (this.#ended) return;
+    this.#looking = true;
+    const { clock } = this.#options;
+    const nowMs = clock.now();
+    this.#lastLookMs = nowMs;
+    this.#loopLateMs = Math.max(this.#loopLateMs * 0.99, nowMs - dueMs);
+    this.#join();
+    this.#applyConfig();
+    const renewAtMs = this.#tenancy.look();
+    const settleAtMs = this.#settleWal(nowMs);
+    this.#publish(nowMs);
+    const statuses = this.#board.seen(nowMs);
+    this.#lead(statuses);
+    this.#keep(statuses, nowMs);
+    this.#publish(clock.now());
+    this.#looking = false;
+    const next = Math.min(
+      this.#statusSentMs + STATUS_PERIOD_MS,
+      renewAtMs,
+      settleAtMs,
+      Math.max(nowMs + 1, this.#leadership.deadlineMs()),
+      nowMs + this.#dynamic.loopWaitS * 1000,
+      this.#options.dcs.state.lock.holder === null ? nowMs + 50 : Infinity,
+    );
+    this.#schedule(Math.max(next, nowMs + 1));
+  }
+
+  /** Logs our facts when they are new in this start; when that is applied, our records are not older than the start. */
+  #join(): void {
+    const facts = this.#options.facts();
+    const text = JSON.stringify(facts);
+    if (this.#joining || this.#joinedFacts === text) return;
+    this.#joining = true;
+    this.proposer.propose({ op: "setMember", facts, incarnation: this.#options.incarnation }, (outcome) => {
+      this.#joining = false;
+      if (outcome.kind === "done") {
+        this.#joinedFacts = text;
+        this.#tenancy.joined();
+      }
+      this.wake();
+    });
+  }
+
+  #applyConfig(): void {
+    const { dcs, effective, postgres, bootstrapConfig, incarnation, name } = this.#options;
+    const { config, initialize } = dcs.state;
+    if (config === null && initialize?.by === name && initialize.incarnation === incarnation) {
+      this.proposer.propose(
+        { op: "setConfig", value: bootstrapConfig(), expectRevision: null },
+        () => this.wake(),
+      );
+    }
+    const revision = config?.revision ?? null;
+    if (revision === this.#configRevision) return;
+    this.#configRevision = revision;
+    this.#dynamic = effective(config?.value ?? {});
+    postgres.configure(this.#dynamic);
+    this.#changed();
+  }
+
+  /** While the lock is free: has what we received stopped growing? Looks again until it has. */
+  #settleWal(nowMs: number): number {
+    const { dcs, postgres } = this.#options;
+    const { lock } = dcs.state;
+    const { receivedLsn, lastLookMs, process } = postgres.view();
+    if (lock.holder !== null || process !== "running") {
+      this.#settle = null;
+      return Infinity;
+    }
+    if (this.#settle === null || this.#settle.epoch !== lock.epoch) {
+      this.#settle = { epoch: lock.epoch, lsn: null, lookMs: nowMs, settled: false };
+    } else if (!this.#settle.settled && lastLookMs !== null && lastLookMs > (this.#settle.lookMs ?? 0)) {
+      this.#settle = {
+        ...this.#settle,
+        settled: this.#settle.lsn === receivedLsn,
+        lsn: receivedLsn,
+        lookMs: lastLookMs,
+      };
+    }
+    if (this.#settle.settled) return Infinity;
+    postgres.look();
+    return nowMs + SETTLE_LOOK_MS;
+  }
+
+  #publish(nowMs: number): void {
+    const { name, incarnation, dcs, postgres, guard, raft, facts } = this.#options;
+    const tenure = this.#tenancy.tenure();
+    const own = facts();
+    const holding = tenure.kind === "holding";
+    if (holding && tenure.epoch === dcs.state.lock.epoch) {
+      this.#holderSeenEpoch = Math.max(this.#holderSeenEpoch, tenure.epoch);
+    }
+    const status = ownStatus({
+      name,
+      incarnation,
+      seq: this.#seq + 1,
+      dcs: dcs.state,
+      postgres: postgres.view(),
+      guard: guard.view(),
+      holding,
+      holderSeenEpoch: this.#holderSeenEpoch,
+      walSettled: this.#settle?.settled ?? false,
+      stopping: this.#stopping,
+      nofailover: this.#options.nofailover(),
+      failoverPriority: this.#options.failoverPriority(),
+      tags: own.tags,
+      connUrl: own.connUrl,
+      apiUrl: own.apiUrl,
+      lateMs: Math.round(this.#loopLateMs),
+    });
+    const text = significant(status);
+    const changed = text !== this.#statusText;
+    if (!changed && nowMs - this.#statusSentMs < STATUS_PERIOD_MS) return;
+    this.#seq++;
+    this.#status = status;
+    this.#statusText = text;
+    this.#statusSentMs = nowMs;
+    this.#board.hear(status, raft.status().id, nowMs);
+    const bytes = encodeMessage(status);
+    for (const peer of this.#options.peers()) {
+      if (peer !== raft.status().id) raft.send(peer, STATUS_CHANNEL, bytes);
+    }
+    this.#changed();
+  }
+
+  #lead(statuses: readonly SeenStatus[]): void {
+    this.#leadership.look({
+      dynamic: this.#dynamic,
+      statuses,
+      primaryLsn: this.#board.primaryLsn,
+      wallMs: this.#options.wallMs(),
+    });
+  }
+
+  #keep(statuses: readonly SeenStatus[], nowMs: number): void {
+    const { name, incarnation, dcs, postgres, guard, broken } = this.#options;
+    const view = postgres.view();
+    const guardView = guard.view();
+    const tenure = this.#tenancy.tenure();
+    if (
+      view.replicationState === "streaming" || view.process !== "running" ||
+      view.following !== dcs.state.lock.holder
+    ) {
+      this.#lastStreamingMs = nowMs;
+    }
+    if (view.action?.kind === "restart") this.#wantsRestart = false;
+    if (view.directory.kind === "absent") this.#wantsReinit = null;
+    const node: NodeView = {
+      nowMs,
+      name,
+      incarnation,
+      dcs: dcs.state,
+      dynamic: this.#dynamic,
+      joined: this.#tenancy.isJoined,
+      postgres: view,
+      tenure: tenure.kind,
+      leaseUsable: this.#tenancy.leaseUsable(),
+      skipLeaseCheck: broken?.has("promote-before-renewal") ?? false,
+      anyProcess: guardView.anyProcess,
+      guardOk: guardView.state !== "none",
+      statuses,
+      notStreamingForMs: nowMs - this.#lastStreamingMs,
+      stopping: this.#stopping,
+      wantsRestart: this.#wantsRestart,
+      wantsReinit: this.#wantsReinit,
+    };
+    const decision = keep(node);
+    this.#note("keeper", decision.reason, decision.actions);
+    for (const action of decision.actions) this.#act(action, decision.reason);
+    this.#cancelDeadCopy(statuses);
+    if (view.writable && view.process === "running") this.#asPrimary(tenure.kind === "holding");
+    if (
+      this.#stopping && decision.actions.length === 0 && view.process === "none" && tenure.kind === "none"
+    ) this.#stopped();
+    else if (this.#stopping && view.process === "none" && !this.#tenancy.isJoined) this.#stopped();
+  }
+
+  #stopped(): void {
+    const done = this.#onStopped;
+    this.#onStopped = null;
+    done?.();
+  }
+
+  /** A copy from a member that is gone would wait for TCP to notice. */
+  #cancelDeadCopy(statuses: readonly SeenStatus[]): void {
+    const { postgres, dcs } = this.#options;
+    const { action } = postgres.view();
+    if (action?.kind !== "clone" && action?.kind !== "rewind") return;
+    const { holder } = dcs.state.lock;
+    const source = statuses.find((seen) => seen.status.name === holder);
+    const gone = holder === null || source === undefined || source.ageMs > 10 * FRESH_MS;
+    if (gone || this.#stopping) {
+      postgres.cancelLongAction(
+        this.#stopping ? "the agent is stopping" : "the member that we copy from is gone",
+      );
+    }
+  }
+
+  #asPrimary(holding: boolean): void {
+    const { dcs, postgres, name, wallMs } = this.#options;
+    if (!holding) return;
+    const others = Object.keys(dcs.state.members).filter((member) => member !== name).sort();
+    const key = `${dcs.state.lock.epoch}:${others.join(",")}`;
+    if (key !== this.#slots) {
+      this.#slots = key;
+      postgres.ensureSlots(others);
+    }
+    const line = postgres.view().timelineHistory.at(-1);
+    if (line === undefined || dcs.state.history.some((known) => known[0] >= line[0])) return;
+    const at = dcs.state.events.findLast((event) => event.kind === "grant")?.at ??
+      new Date(wallMs()).toISOString();
+    this.proposer.propose({
+      op: "addHistory",
+      epoch: dcs.state.lock.epoch,
+      line: [...line, at, name],
+      maxLines: this.#dynamic.maxTimelinesHistory,
+    }, () => {});
+  }
+
+  #act(action: Action, reason: string): void {
+    const { postgres, exit, dcs } = this.#options;
+    const wake = () => this.wake();
+    switch (action.kind) {
+      case "claim-initialize":
+        this.proposer.propose({ op: "claimInitialize", incarnation: this.#options.incarnation }, wake);
+        return;
+      case "complete-initialize":
+        this.proposer.propose({
+          op: "completeInitialize",
+          incarnation: this.#options.incarnation,
+          systemId: action.systemId,
+        }, wake);
+        return;
+      case "clear-initialize":
+        this.proposer.propose({
+          op: "clearInitialize",
+          of: this.#options.name,
+          incarnation: this.#options.incarnation,
+        }, wake);
+        return;
+      case "release": {
+        const view = postgres.view();
+        // The last line of defence: releasing while something can acknowledge would hand the lock over too early.
+        if (view.process !== "none" && view.writable) {
+          throw new Error(`release of epoch ${action.epoch} while PostgreSQL may be writable`);
+        }
+        const control = view.directory.kind === "valid" ? view.directory.control : null;
+        const clean = control !== null && control.clusterState === "shut down";
+        this.#tenancy.release(
+          action.epoch,
+          reason,
+          clean ? control.checkpointLsn : null,
+          control?.timeline ?? null,
+        );
+        return;
+      }
+      case "exit":
+        exit(1, action.message);
+        return;
+      case "stop":
+      case "start-primary":
+      case "promote":
+        this.#options.log.info(action.kind, `${reason}`, { epoch: dcs.state.lock.epoch });
+        postgres.run(action);
+        return;
+      default:
+        postgres.run(action);
+    }
+  }
+
+  #note(by: string, reason: string, actions: readonly unknown[]): void {
+    const at = new Date(this.#options.wallMs()).toISOString();
+    if (this.#decisions.record(by, at, reason, actions)) this.#options.log.info(`decision.${by}`, reason);
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * Messages between members on raft's opaque channels: lease renewals and their acknowledgements, and status
+ * broadcasts. Senders are authenticated peers, but a message may come from another version: what does not have the
+ * expected shape is dropped.
+ */
+import type { Renewal, RenewalAck } from "../dcs/lease.ts";
+import type { MemberStatus } from "../model/member_status.ts";
+
+export const LEASE_CHANNEL = 1;
+export const STATUS_CHANNEL = 2;
+
+export type LeaseMessage = { readonly kind: "renew"; readonly renewal: Renewal } | {
+  readonly kind: "ack";
+  readonly ack: RenewalAck;
+};
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+export function encodeMessage(message: LeaseMessage | MemberStatus): Uint8Array {
+  return encoder.encode(JSON.stringify(message));
+}
+
+function parse(bytes: Uint8Array): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(decoder.decode(bytes));
+    return typeof value === "object" && value !== null ? value as Record<string, unknown> : null;
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+
+export function decodeLeaseMessage(bytes: Uint8Array): LeaseMessage | null {
+  const value = parse(bytes);
+  const body = (value?.kind === "renew" ? value.renewal : value?.kind === "ack" ? value.ack : null) as
+    | Record<string, unknown>
+    | null;
+  if (!body || !isCount(body.epoch) || !isCount(body.incarnation) || !isCount(body.seq)) return null;
+  if (value!.kind === "renew") {
+    return typeof body.holder === "string" ? value as unknown as LeaseMessage : null;
+  }
+  return isCount(body.grantTtlMs) ? value as unknown as LeaseMessage : null;
+}
+
+export function decodeStatus(bytes: Uint8Array): MemberStatus | null {
+  const value = parse(bytes);
+  if (
+    value === null || typeof value.name !== "string" || !isCount(value.incarnation) || !isCount(value.seq)
+  ) return null;
+  if (
+    !isCount(value.epochSeen) || typeof value.running !== "boolean" || typeof value.writable !== "boolean"
+  ) return null;
+  if (typeof value.tags !== "object" || value.tags === null) return null;
+  return value as unknown as MemberStatus;
+}

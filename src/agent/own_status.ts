@@ -1,0 +1,88 @@
+/** The status that a member broadcasts, made from what it sees of itself. Pure. */
+import type { GuardView } from "../guard/port.ts";
+import type { JsonObject } from "../model/json.ts";
+import type { MemberStatus } from "../model/member_status.ts";
+import type { PostgresRole, PostgresView } from "../model/postgres_view.ts";
+import type { DcsState } from "../model/records.ts";
+
+export interface OwnStatusInput {
+  readonly name: string;
+  readonly incarnation: number;
+  readonly seq: number;
+  readonly dcs: DcsState;
+  readonly postgres: PostgresView;
+  readonly guard: GuardView;
+  readonly holding: boolean;
+  readonly holderSeenEpoch: number;
+  readonly walSettled: boolean;
+  readonly stopping: boolean;
+  readonly nofailover: boolean;
+  readonly failoverPriority: number;
+  readonly tags: JsonObject;
+  readonly connUrl: string;
+  readonly apiUrl: string;
+  readonly lateMs: number;
+}
+
+export function ownStatus(input: OwnStatusInput): MemberStatus {
+  const { postgres, dcs, guard } = input;
+  const { directory, process } = postgres;
+  const running = process === "running" || process === "frozen";
+  const bootstrapping = dcs.initialize?.systemId === "" && dcs.initialize.by === input.name &&
+    dcs.initialize.incarnation === input.incarnation;
+  const hasDirectory = directory.kind === "valid" ||
+    (directory.kind === "half-written" && directory.what === "bootstrap");
+  return {
+    name: input.name,
+    incarnation: input.incarnation,
+    seq: input.seq,
+    epochSeen: dcs.lock.epoch,
+    lockFreeSeen: dcs.lock.holder === null,
+    holderSeenEpoch: input.holderSeenEpoch,
+    walSettled: input.walSettled,
+    role: roleOf(input),
+    state: postgres.state,
+    running,
+    writable: postgres.writable && process === "running" && input.holding,
+    systemId: postgres.systemId,
+    timeline: postgres.timeline,
+    walLsn: postgres.walLsn,
+    receivedLsn: postgres.receivedLsn,
+    replayedLsn: postgres.replayedLsn,
+    diskLsn: !running && directory.kind === "valid"
+      ? Math.max(directory.control.checkpointLsn, directory.control.minRecoveryLsn)
+      : null,
+    replicationState: postgres.replicationState,
+    following: postgres.following,
+    directoryUsable: running || directory.kind === "valid",
+    primaryDirectory: process === "none" && directory.kind === "valid" && !directory.standbySignal,
+    bootstrapReady: bootstrapping && hasDirectory && postgres.action?.kind !== "bootstrap",
+    nofailover: input.nofailover,
+    failoverPriority: input.failoverPriority,
+    watchdogFailed: false,
+    guard: guard.state,
+    shuttingDown: input.stopping,
+    checkpointAfterPromote: postgres.checkpointAfterPromote,
+    tags: input.tags,
+    pendingRestart: postgres.pendingRestart,
+    serverVersion: postgres.serverVersion,
+    connUrl: input.connUrl,
+    apiUrl: input.apiUrl,
+    lateMs: input.lateMs,
+  };
+}
+
+function roleOf({ postgres, holding }: OwnStatusInput): PostgresRole {
+  const { directory, process } = postgres;
+  if (postgres.writable && process !== "none") return holding ? "primary" : "demoted";
+  if (process === "running" || process === "starting" || process === "frozen") return "replica";
+  if (directory.kind === "valid") return directory.standbySignal ? "replica" : "demoted";
+  return "uninitialized";
+}
+
+/** Everything of a status but positions and counters: when it changes, others are told at once. */
+export function significant(status: MemberStatus): string {
+  const { seq: _seq, walLsn: _wal, receivedLsn: _received, replayedLsn: _replayed, lateMs: _late, ...rest } =
+    status;
+  return JSON.stringify(rest);
+}

@@ -1,0 +1,37 @@
+/** The last status heard of each member, and when, on our own clock: statuses carry no times that others could trust. */
+import type { SeenStatus } from "../brain/successor.ts";
+import type { Lsn } from "../model/lsn.ts";
+import type { MemberStatus } from "../model/member_status.ts";
+
+export class StatusBoard {
+  #entries = new Map<string, { status: MemberStatus; atMs: number; from: number }>();
+  #primaryLsn: Lsn | null = null;
+
+  /** False when it is older than what we have, or of a former start of that member. */
+  hear(status: MemberStatus, from: number, nowMs: number): boolean {
+    const known = this.#entries.get(status.name);
+    if (
+      known !== undefined && known.status.incarnation === status.incarnation && status.seq <= known.status.seq
+    ) return false;
+    this.#entries.set(status.name, { status, atMs: nowMs, from });
+    if (status.writable && status.walLsn !== null) this.#primaryLsn = status.walLsn;
+    return true;
+  }
+
+  /** All statuses with their age, sorted by name. */
+  seen(nowMs: number): SeenStatus[] {
+    return [...this.#entries.values()]
+      .map(({ status, atMs }) => ({ status, ageMs: nowMs - atMs }))
+      .sort((a, b) => a.status.name < b.status.name ? -1 : 1);
+  }
+
+  /** Raft id that the member last spoke from; null: never heard. */
+  nodeOf(name: string): number | null {
+    return this.#entries.get(name)?.from ?? null;
+  }
+
+  /** WAL position of the last broadcast by any primary; null: none heard since our start. */
+  get primaryLsn(): Lsn | null {
+    return this.#primaryLsn;
+  }
+}

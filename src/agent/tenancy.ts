@@ -1,0 +1,165 @@
+/**
+ * The holder's side of the lock: renew, arm the guard with each acknowledged renewal, and release, in the order that
+ * design.md 4.2 demands. Owns this invariant: an epoch that release() was called for is never renewed again.
+ */
+import type { Clock, Raft } from "../../raft/mod.ts";
+import { type Tenure, tenureOf } from "../brain/tenure.ts";
+import { leaseFromTtl, timingOf } from "../brain/timing.ts";
+import { type BrokenRules, Holder, type Renewal, type RenewalAck } from "../dcs/lease.ts";
+import type { GuardPort } from "../guard/port.ts";
+import type { DcsState } from "../model/records.ts";
+import type { Proposer } from "./proposer.ts";
+
+/** The guard must be armed with at least this much left before a server is started as primary or promoted. */
+const ARMED_MARGIN_MS = 300;
+
+export interface TenancyOptions {
+  readonly name: string;
+  readonly incarnation: number;
+  readonly clock: Clock;
+  readonly raft: Raft;
+  readonly guard: GuardPort;
+  readonly proposer: Proposer;
+  readonly state: () => DcsState;
+  readonly send: (renewal: Renewal) => void;
+  readonly wake: () => void;
+  readonly broken: BrokenRules;
+}
+
+export class Tenancy {
+  readonly #options: TenancyOptions;
+  readonly #holder: Holder;
+  #epochAtJoin: number | null = null;
+  #givenUpEpoch = 0;
+  #guardIncarnation: number | null = null;
+  #pingedMs = -Infinity;
+  #releasing = false;
+
+  constructor(options: TenancyOptions) {
+    this.#options = options;
+    this.#holder = new Holder(options.incarnation, leaseFromTtl, options.broken);
+  }
+
+  /** Our own record of this start is applied: from here on the records are not older than our start. */
+  joined(): void {
+    this.#epochAtJoin ??= this.#options.state().lock.epoch;
+  }
+
+  get isJoined(): boolean {
+    return this.#epochAtJoin !== null;
+  }
+
+  tenure(): Tenure {
+    const guard = this.#options.guard.view();
+    return tenureOf({
+      name: this.#options.name,
+      lock: this.#options.state().lock,
+      epochAtJoin: this.#epochAtJoin,
+      givenUpEpoch: this.#givenUpEpoch,
+      guardArmedEpoch: guard.armed?.epoch ?? null,
+      guardEndedEpoch: guard.endedEpoch,
+      heldEpoch: this.#holder.epoch,
+    });
+  }
+
+  /** s + L of the last acknowledged renewal, while holding; null otherwise. */
+  get validUntilMs(): number | null {
+    return this.#holder.validUntilMs;
+  }
+
+  get lastRoundTripMs(): number {
+    return this.#holder.lastRoundTripMs;
+  }
+
+  /** Acknowledged, running, and the guard has confirmed that it holds this deadline. */
+  leaseUsable(): boolean {
+    const nowMs = this.#options.clock.now();
+    const { armed } = this.#options.guard.view();
+    return this.#holder.acknowledged && this.#holder.holds(nowMs) && armed !== null &&
+      armed.epoch === this.#holder.epoch && armed.deadlineMs - nowMs > ARMED_MARGIN_MS;
+  }
+
+  /** Renews when due; returns when to look again, as a time of our clock. */
+  look(): number {
+    const { clock, guard, name, send, state } = this.#options;
+    const nowMs = clock.now();
+    const tenure = this.tenure();
+    const view = guard.view();
+    if (tenure.kind !== "holding") {
+      this.#holder.end();
+      return Infinity;
+    }
+    if (this.#holder.epoch !== tenure.epoch) {
+      this.#holder.begin(tenure.epoch, view.armed?.epoch === tenure.epoch ? view.armed.deadlineMs : null);
+    }
+    this.#rearmNewGuard();
+    const { renewMs } = timingOf(state().grantTtlMs);
+    const due = this.#holder.lastSentMs + renewMs;
+    if (nowMs < due) return due;
+    // No lease without a fence: a renewal goes out only if the guard has answered since the last one.
+    const answered = view.lastAnswerMs !== null && view.lastAnswerMs >= this.#pingedMs;
+    if (view.state === "none" || !answered) {
+      if (this.#pingedMs === -Infinity) this.#ping(nowMs);
+      return nowMs + 50;
+    }
+    send(this.#holder.renew(name, nowMs));
+    this.#ping(nowMs);
+    return nowMs + renewMs;
+  }
+
+  /** A new raft leader may be reachable at once: do not wait for the next turn. */
+  renewSoon(): void {
+    this.#holder.hurry();
+  }
+
+  acknowledged(ack: RenewalAck): void {
+    const { clock, wake } = this.#options;
+    if (!this.#holder.acknowledge(ack, clock.now())) return;
+    this.#arm();
+    wake();
+  }
+
+  /**
+   * Gives the epoch up. The caller has proven that PostgreSQL cannot acknowledge any more. The guard is told first, and
+   * accepts the epoch never again; only then is the release proposed; whatever becomes of the proposal, it is final.
+   */
+  release(epoch: number, reason: string, lsn: number | null, timeline: number | null): void {
+    const { guard, proposer, wake } = this.#options;
+    if (this.#releasing) return;
+    this.#releasing = true;
+    const finish = () => {
+      this.#releasing = false;
+      wake();
+    };
+    this.#givenUpEpoch = Math.max(this.#givenUpEpoch, epoch);
+    this.#holder.end();
+    guard.end(epoch, (reply) => {
+      // Without a guard there is no PostgreSQL of its either; with one, a refusal means that a writable server lives.
+      if (!reply.ok && guard.view().state !== "none") return finish();
+      if (!proposer.propose({ op: "release", epoch, reason, lsn, timeline }, finish)) finish();
+    });
+  }
+
+  #ping(nowMs: number): void {
+    this.#pingedMs = nowMs;
+    this.#options.guard.ping(() => {});
+  }
+
+  #arm(): void {
+    const { guard, wake, state } = this.#options;
+    const epoch = this.#holder.epoch;
+    const until = this.#holder.validUntilMs;
+    if (epoch === null || until === null) return;
+    this.#guardIncarnation = guard.view().incarnation;
+    guard.arm(epoch, until, state().lock.unfenced, () => wake());
+  }
+
+  /** A guard that replaced a dead one knows nothing: it gets the deadline that was acknowledged already. */
+  #rearmNewGuard(): void {
+    const view = this.#options.guard.view();
+    if (
+      view.state === "none" || this.#guardIncarnation === null || view.incarnation === this.#guardIncarnation
+    ) return;
+    if (this.#holder.holds(this.#options.clock.now())) this.#arm();
+  }
+}

@@ -1,0 +1,132 @@
+import { expect, test } from "bun:test";
+import { type ClusterView, coordinate } from "./coordinator.ts";
+import { cluster, FREE, lock, primaryStatus, seen, status, succession } from "./testing.ts";
+
+function view(change: Partial<ClusterView> = {}): ClusterView {
+  return {
+    ...succession({
+      dcs: cluster(),
+      statuses: [
+        seen(primaryStatus("a")),
+        seen(status("b", { lockFreeSeen: false })),
+        seen(status("c", { lockFreeSeen: false })),
+      ],
+    }),
+    self: "b",
+    wallMs: Date.parse("2026-01-01T00:00:00Z"),
+    expiryDue: false,
+    nextTtl: null,
+    leadingForMs: 60_000,
+    ...change,
+  };
+}
+
+const request = (change = {}) => ({
+  kind: "switchover" as const,
+  leader: "a",
+  candidate: null,
+  scheduledAt: null,
+  id: "x",
+  accepted: false,
+  epoch: 0,
+  revision: 9,
+  ...change,
+});
+const ops = (change: Partial<ClusterView>) =>
+  coordinate(view(change)).commands.map((command) =>
+    command.op === "endFailover" ? `end ${command.ok}: ${command.text}` : command.op
+  );
+
+test("a healthy cluster needs nothing", () => expect(ops({})).toEqual([]));
+test("a lease that ran out is expired", () => expect(ops({ expiryDue: true })).toEqual(["expire"]));
+test("a free lock is granted with the next epoch", () => {
+  const decision = coordinate(
+    view({ dcs: cluster({ lock: lock(FREE) }), statuses: [seen(status("b")), seen(status("c"))] }),
+  );
+  expect(decision.commands).toMatchObject([{ op: "grant", epoch: 4, holder: "b" }]);
+});
+test("a lock that is held is never granted", () => expect(ops({ statuses: [] })).toEqual([]));
+test("a step of a ttl change carries the lock it was decided under", () => {
+  const decision = coordinate(view({ nextTtl: { grantMs: 2000, waitMs: 5000 } }));
+  expect(decision.commands).toMatchObject([{
+    op: "setTtl",
+    epoch: 3,
+    free: false,
+    grantMs: 2000,
+    waitMs: 5000,
+  }]);
+});
+
+test("a possible switchover is accepted", () =>
+  expect(ops({ dcs: cluster({ failover: request() }) })).toEqual(["acceptFailover"]));
+test("a switchover from somebody who is not the leader ends", () =>
+  expect(ops({ dcs: cluster({ failover: request({ leader: "c" }) }) })).toEqual([
+    "end false: Switchover failed: leader name does not match, a is the leader",
+  ]));
+test("a switchover without a good candidate ends before anything is stopped", () =>
+  expect(
+    ops({
+      dcs: cluster({ failover: request({ candidate: "c" }) }),
+      statuses: [seen(primaryStatus("a")), seen(status("c", { nofailover: true }))],
+    })[0],
+  )
+    .toContain("no good candidates have been found"));
+test("a scheduled switchover waits for its time", () =>
+  expect(ops({ dcs: cluster({ failover: request({ scheduledAt: "2026-01-01T00:10:00Z" }) }) })).toEqual([]));
+test("a scheduled switchover is accepted when it is due", () =>
+  expect(ops({ dcs: cluster({ failover: request({ scheduledAt: "2025-12-31T23:59:59.500Z" }) }) })).toEqual([
+    "acceptFailover",
+  ]));
+test("a scheduled switchover that is too late is dropped", () =>
+  expect(ops({ dcs: cluster({ failover: request({ scheduledAt: "2025-12-31T23:00:00Z" }) }) })[0]).toContain(
+    "too late",
+  ));
+test("an accepted switchover is not answered while the leader steps down", () =>
+  expect(ops({ dcs: cluster({ failover: request({ accepted: true, epoch: 3 }) }) })).toEqual([]));
+test("an accepted switchover ends well with the new primary", () => {
+  const dcs = cluster({
+    lock: lock({ epoch: 4, holder: "b" }),
+    failover: request({ accepted: true, epoch: 3 }),
+  });
+  const statuses = [seen(primaryStatus("b", { epochSeen: 4 }))];
+  expect(ops({ dcs, statuses })).toEqual(['end true: Successfully switched over to "b"']);
+});
+test("another winner than the candidate is said", () => {
+  const dcs = cluster({
+    lock: lock({ epoch: 4, holder: "b" }),
+    failover: request({ accepted: true, epoch: 3, candidate: "c" }),
+  });
+  expect(ops({ dcs, statuses: [seen(primaryStatus("b", { epochSeen: 4 }))] })).toEqual([
+    'end true: Switched over to "b" instead of "c"',
+  ]);
+});
+test("the old leader winning again is a failure", () => {
+  const dcs = cluster({ lock: lock({ epoch: 4 }), failover: request({ accepted: true, epoch: 3 }) });
+  expect(ops({ dcs, statuses: [seen(primaryStatus("a", { epochSeen: 4 }))] })).toEqual([
+    "end false: Switchover failed: a is the leader again",
+  ]);
+});
+test("a failover with a living primary is accepted and not answered before it steps down", () => {
+  const failover = request({ kind: "failover", leader: null, candidate: "c" });
+  expect(ops({ dcs: cluster({ failover }) })).toEqual(["acceptFailover"]);
+  expect(ops({ dcs: cluster({ failover: { ...failover, accepted: true, epoch: 3 } }) })).toEqual([]);
+});
+
+test("a bootstrap whose member is gone or was restarted is given up", () => {
+  const dcs = cluster({
+    initialize: { systemId: "", by: "c", incarnation: 1 },
+    lock: lock({ epoch: 0, holder: null, lastHolder: null }),
+  });
+  expect(ops({ dcs, statuses: [seen(status("c"), 500)] })).toEqual([]);
+  expect(ops({ dcs, statuses: [seen(status("c"), 11_000)] })).toEqual(["clearInitialize"]);
+  expect(ops({ dcs, statuses: [seen(status("c", { incarnation: 2 }))] })).toEqual(["clearInitialize"]);
+  expect(ops({ dcs, statuses: [], leadingForMs: 11_000 })).toEqual(["clearInitialize"]);
+});
+
+test("raft leadership leaves the primary's host when another member is there, and only then", () => {
+  expect(coordinate(view({ self: "a" })).transferTo).toBe("b");
+  expect(coordinate(view({ self: "b" })).transferTo).toBeNull();
+  expect(
+    coordinate(view({ self: "a", statuses: [seen(primaryStatus("a")), seen(status("b"), 9000)] })).transferTo,
+  ).toBeNull();
+});

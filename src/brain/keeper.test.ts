@@ -1,0 +1,493 @@
+import { expect, test } from "bun:test";
+import { keep, type NodeView } from "./keeper.ts";
+import {
+  cluster,
+  DYNAMIC,
+  FREE,
+  holder,
+  lock,
+  node,
+  postgres,
+  PRIMARY_DIRECTORY,
+  primaryStatus,
+  RUNNING_PRIMARY,
+  seen,
+  STANDBY_DIRECTORY,
+  status,
+  STOPPED,
+} from "./testing.ts";
+
+const kinds = (view: NodeView) => keep(view).actions.map((action) => action.kind);
+const RUNNING_ACTION = { sinceMs: 99_000, detail: "" };
+const failed = (kind: "start" | "promote" | "clone" | "rewind" | "bootstrap", failures = 1, atMs = 0) =>
+  ({ [kind]: { kind, ok: false, atMs, detail: "broken", failures } }) as const;
+
+const CASES: [string, NodeView, string[]][] = [
+  ["a healthy primary with the lock has nothing to do", holder(), []],
+  ["a healthy standby has nothing to do", node(), []],
+  // Fencing.
+  [
+    "a primary whose lock went to another is killed",
+    holder({ tenure: "none", dcs: cluster({ lock: lock({ epoch: 4, holder: "c" }) }) }),
+    ["stop"],
+  ],
+  ["a primary of an older epoch of ours is killed", holder({ dcs: cluster({ lock: lock({ epoch: 4 }) }) }), [
+    "stop",
+  ]],
+  ["a primary whose lock is free is killed", holder({ tenure: "none", dcs: cluster({ lock: lock(FREE) }) }), [
+    "stop",
+  ]],
+  ["before the records are known nothing is started or ended", holder({ joined: false, tenure: "none" }), []],
+  [
+    "an epoch of a former start is given back",
+    node({
+      name: "a",
+      tenure: "to-release",
+      postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY }),
+    }),
+    ["release"],
+  ],
+  [
+    "an epoch is not given back while processes of PostgreSQL live",
+    node({ name: "a", tenure: "to-release", postgres: postgres({ ...STOPPED, process: "orphans" }) }),
+    ["stop"],
+  ],
+  ["an epoch is not given back while its primary may write", holder({ tenure: "to-release" }), ["stop"]],
+  // Promotion.
+  [
+    "a standby that holds the lock waits for its first renewal",
+    holder({ leaseUsable: false, postgres: postgres() }),
+    [],
+  ],
+  ["a standby that holds the lock with a running lease is promoted", holder({ postgres: postgres() }), [
+    "promote",
+  ]],
+  [
+    "a stopped primary directory is not started without a running lease",
+    holder({ leaseUsable: false, postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY }) }),
+    [],
+  ],
+  [
+    "a stopped primary directory is started under the epoch",
+    holder({ postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY }) }),
+    ["start-primary"],
+  ],
+  [
+    "a stopped standby that holds the lock starts as a standby first",
+    holder({ postgres: postgres({ ...STOPPED, directory: STANDBY_DIRECTORY }) }),
+    ["start-standby"],
+  ],
+  [
+    "a failed promotion is not tried again at once",
+    holder({ postgres: postgres({ last: failed("promote", 1, 99_500) }) }),
+    [],
+  ],
+  [
+    "a frozen primary is left to the guard",
+    holder({ postgres: postgres({ ...RUNNING_PRIMARY, process: "frozen" }), leaseUsable: false }),
+    [],
+  ],
+  // Crash.
+  [
+    "a crashed primary is started again in place",
+    holder({
+      postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY, crashedAtMs: 99_900, state: "crashed" }),
+    }),
+    ["start-primary"],
+  ],
+  [
+    "with primary_start_timeout 0 a crashed primary gives the lock up at once",
+    holder({
+      dynamic: { ...DYNAMIC, primaryStartTimeoutS: 0 },
+      postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY, crashedAtMs: 99_999 }),
+    }),
+    ["release"],
+  ],
+  [
+    "without a possible successor it restarts in place all the same",
+    holder({
+      dynamic: { ...DYNAMIC, primaryStartTimeoutS: 0 },
+      statuses: [],
+      postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY, crashedAtMs: 99_999 }),
+    }),
+    ["start-primary"],
+  ],
+  [
+    "a crash recovery beyond primary_start_timeout is ended",
+    holder({
+      dynamic: { ...DYNAMIC, primaryStartTimeoutS: 10 },
+      postgres: postgres({
+        ...RUNNING_PRIMARY,
+        process: "starting",
+        crashedAtMs: 80_000,
+        action: { kind: "start", ...RUNNING_ACTION },
+      }),
+    }),
+    ["stop"],
+  ],
+  [
+    "what is left of a dead postmaster is ended before anything is started",
+    holder({ postgres: postgres({ ...STOPPED, process: "orphans", directory: PRIMARY_DIRECTORY }) }),
+    ["stop"],
+  ],
+  [
+    "a holder without a data directory gives the lock up",
+    holder({ postgres: postgres({ ...STOPPED, directory: { kind: "absent" } }) }),
+    ["release"],
+  ],
+  // Requests.
+  [
+    "an accepted switchover stops the primary",
+    holder({
+      dcs: cluster({
+        failover: {
+          kind: "switchover",
+          leader: "a",
+          candidate: "b",
+          scheduledAt: null,
+          id: "x",
+          accepted: true,
+          epoch: 3,
+          revision: 9,
+        },
+      }),
+    }),
+    ["stop"],
+  ],
+  [
+    "a switchover that is not accepted yet changes nothing",
+    holder({
+      dcs: cluster({
+        failover: {
+          kind: "switchover",
+          leader: "a",
+          candidate: "b",
+          scheduledAt: null,
+          id: "x",
+          accepted: false,
+          epoch: 0,
+          revision: 9,
+        },
+      }),
+    }),
+    [],
+  ],
+  [
+    "after the stop for a switchover the lock is released",
+    holder({
+      postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY }),
+      dcs: cluster({
+        failover: {
+          kind: "switchover",
+          leader: "a",
+          candidate: "b",
+          scheduledAt: null,
+          id: "x",
+          accepted: true,
+          epoch: 3,
+          revision: 9,
+        },
+      }),
+    }),
+    ["release"],
+  ],
+  [
+    "the winner of a switchover does not step down for the same request",
+    holder({
+      dcs: cluster({
+        lock: lock({ epoch: 4 }),
+        failover: {
+          kind: "switchover",
+          leader: "b",
+          candidate: null,
+          scheduledAt: null,
+          id: "x",
+          accepted: true,
+          epoch: 3,
+          revision: 9,
+        },
+      }),
+      postgres: postgres({ ...RUNNING_PRIMARY, epoch: 4 }),
+    }),
+    [],
+  ],
+  ["SIGTERM stops a primary", holder({ stopping: true }), ["stop"]],
+  [
+    "SIGTERM releases the lock once PostgreSQL is stopped",
+    holder({ stopping: true, postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY }) }),
+    ["release"],
+  ],
+  ["SIGTERM stops a standby", node({ stopping: true }), ["stop"]],
+  ["a requested restart is done in place", node({ wantsRestart: true }), ["restart"]],
+  ["reinitialize stops, then moves the directory aside", node({ wantsReinit: { fromLeader: true } }), [
+    "stop",
+  ]],
+  [
+    "reinitialize of a stopped standby moves the directory aside",
+    node({ wantsReinit: { fromLeader: true }, postgres: postgres({ ...STOPPED }) }),
+    ["set-aside"],
+  ],
+  ["a holder is never reinitialized", holder({ wantsReinit: { fromLeader: true } }), []],
+  // Bootstrap.
+  [
+    "an empty member of an uninitialized cluster claims the bootstrap",
+    node({
+      dcs: cluster({ initialize: null, lock: lock({ epoch: 0, holder: null, lastHolder: null }) }),
+      postgres: postgres({ ...STOPPED, directory: { kind: "empty" }, systemId: null }),
+    }),
+    ["claim-initialize"],
+  ],
+  [
+    "its own claim is followed by initdb",
+    node({
+      dcs: cluster({
+        initialize: { systemId: "", by: "b", incarnation: 1 },
+        lock: lock({ epoch: 0, holder: null, lastHolder: null }),
+      }),
+      postgres: postgres({ ...STOPPED, directory: { kind: "absent" }, systemId: null }),
+    }),
+    ["bootstrap"],
+  ],
+  [
+    "another's bootstrap is waited for",
+    node({
+      dcs: cluster({
+        initialize: { systemId: "", by: "a", incarnation: 1 },
+        lock: lock({ epoch: 0, holder: null, lastHolder: null }),
+      }),
+      postgres: postgres({ ...STOPPED, directory: { kind: "absent" }, systemId: null }),
+    }),
+    [],
+  ],
+  [
+    "a bootstrap of a former start of the agent is moved aside",
+    node({
+      dcs: cluster({
+        initialize: { systemId: "", by: "b", incarnation: 0 },
+        lock: lock({ epoch: 0, holder: null }),
+      }),
+      postgres: postgres({ ...STOPPED, directory: { kind: "half-written", what: "bootstrap" } }),
+    }),
+    ["set-aside"],
+  ],
+  [
+    "the first primary gets its roles",
+    holder({
+      dcs: cluster({ initialize: { systemId: "", by: "a", incarnation: 1 } }),
+      postgres: postgres({ ...RUNNING_PRIMARY, directory: { kind: "half-written", what: "bootstrap" } }),
+    }),
+    ["finish-bootstrap"],
+  ],
+  [
+    "the first primary completes the initialization",
+    holder({ dcs: cluster({ initialize: { systemId: "", by: "a", incarnation: 1 } }) }),
+    ["complete-initialize"],
+  ],
+  [
+    "a failed initdb gives the claim back and ends the agent",
+    node({
+      dcs: cluster({
+        initialize: { systemId: "", by: "b", incarnation: 1 },
+        lock: lock({ epoch: 0, holder: null }),
+      }),
+      postgres: postgres({ ...STOPPED, directory: { kind: "empty" }, last: failed("bootstrap") }),
+    }),
+    ["clear-initialize", "exit"],
+  ],
+  [
+    "a standby's directory never bootstraps a cluster",
+    node({
+      dcs: cluster({ initialize: null, lock: lock({ epoch: 0, holder: null }) }),
+      postgres: postgres(STOPPED),
+    }),
+    [],
+  ],
+  [
+    "another system identifier ends the agent, nothing is touched",
+    node({ postgres: postgres({ systemId: "1" }) }),
+    ["exit"],
+  ],
+  // Standby.
+  [
+    "an empty member copies from a running primary",
+    node({ postgres: postgres({ ...STOPPED, directory: { kind: "empty" }, systemId: null }) }),
+    ["clone"],
+  ],
+  [
+    "an empty member waits while the primary is not reachable",
+    node({
+      statuses: [seen(primaryStatus("a"), 5000)],
+      postgres: postgres({ ...STOPPED, directory: { kind: "empty" }, systemId: null }),
+    }),
+    [],
+  ],
+  [
+    "a clone that did not finish is moved aside",
+    node({ postgres: postgres({ ...STOPPED, directory: { kind: "half-written", what: "clone" } }) }),
+    ["set-aside"],
+  ],
+  [
+    "a failed copy is not repeated at once",
+    node({
+      postgres: postgres({
+        ...STOPPED,
+        directory: { kind: "absent" },
+        systemId: null,
+        last: failed("clone", 1, 99_000),
+      }),
+    }),
+    [],
+  ],
+  ["a stopped standby is started", node({ postgres: postgres(STOPPED) }), ["start-standby"]],
+  [
+    "a standby is pointed at a new holder",
+    node({ dcs: cluster({ lock: lock({ epoch: 4, holder: "c" }) }) }),
+    ["follow"],
+  ],
+  [
+    "while the lock is free a stopped standby is started, to report its WAL",
+    node({ dcs: cluster({ lock: lock(FREE) }), postgres: postgres(STOPPED) }),
+    ["start-standby"],
+  ],
+  [
+    "while the lock is free a stopped former primary stays stopped",
+    node({
+      dcs: cluster({ lock: lock(FREE) }),
+      postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY }),
+    }),
+    [],
+  ],
+  [
+    "a foreign directory is left alone",
+    node({
+      postgres: postgres({
+        ...STOPPED,
+        directory: { kind: "foreign", reason: "no PG_VERSION" },
+        systemId: null,
+      }),
+    }),
+    [],
+  ],
+  [
+    "a long action is waited for",
+    node({
+      postgres: postgres({
+        ...STOPPED,
+        directory: { kind: "half-written", what: "clone" },
+        action: { kind: "clone", ...RUNNING_ACTION },
+      }),
+    }),
+    [],
+  ],
+];
+
+for (const [name, view, expected] of CASES) {
+  test(name, () => expect(kinds(view)).toEqual(expected));
+}
+
+const REJOIN = { ...STOPPED, directory: PRIMARY_DIRECTORY };
+const verdict = (verdict: "same" | "diverged" | "unknown", atMs = 0) => ({
+  from: "a",
+  timelineOfOther: 1,
+  verdict,
+  detail: "",
+  atMs,
+});
+
+const REJOINS: [string, NodeView, string[]][] = [
+  ["a former primary compares histories first", node({ postgres: postgres(REJOIN) }), ["compare-history"]],
+  [
+    "with the same history it starts as a standby",
+    node({ postgres: postgres({ ...REJOIN, divergence: verdict("same") }) }),
+    ["start-standby"],
+  ],
+  ["diverged, it is rewound", node({ postgres: postgres({ ...REJOIN, divergence: verdict("diverged") }) }), [
+    "rewind",
+  ]],
+  [
+    "a rewind waits for the new primary's checkpoint",
+    node({
+      statuses: [seen(primaryStatus("a", { checkpointAfterPromote: false }))],
+      postgres: postgres({ ...REJOIN, divergence: verdict("diverged") }),
+    }),
+    [],
+  ],
+  [
+    "when the rewind failed, it is copied anew and the directory kept",
+    node({ postgres: postgres({ ...REJOIN, divergence: verdict("diverged"), last: failed("rewind") }) }),
+    ["set-aside"],
+  ],
+  [
+    "without use_pg_rewind it is copied anew",
+    node({
+      dynamic: { ...DYNAMIC, postgresql: { ...DYNAMIC.postgresql, usePgRewind: false } },
+      postgres: postgres({ ...REJOIN, divergence: verdict("diverged") }),
+    }),
+    ["set-aside"],
+  ],
+  [
+    "a verdict about an older timeline is not used",
+    node({
+      statuses: [seen(primaryStatus("a", { timeline: 2 }))],
+      postgres: postgres({ ...REJOIN, divergence: verdict("diverged") }),
+    }),
+    ["compare-history"],
+  ],
+  [
+    "an unknown verdict is asked for again after a while",
+    node({ postgres: postgres({ ...REJOIN, divergence: verdict("unknown", 99_500) }) }),
+    [],
+  ],
+  [
+    "a standby that does not stream has its history compared",
+    node({ notStreamingForMs: 4000, postgres: postgres({ replicationState: null }) }),
+    ["compare-history"],
+  ],
+  [
+    "a diverged standby is stopped to rejoin",
+    node({
+      notStreamingForMs: 4000,
+      postgres: postgres({ replicationState: null, divergence: verdict("diverged") }),
+    }),
+    ["stop"],
+  ],
+  [
+    "a stopped diverged standby is rewound, not started",
+    node({ postgres: postgres({ ...STOPPED, divergence: verdict("diverged") }) }),
+    ["rewind"],
+  ],
+];
+
+for (const [name, view, expected] of REJOINS) {
+  test(name, () => expect(kinds(view)).toEqual(expected));
+}
+
+test("no view makes the keeper start or promote a writable server without a usable lease", () => {
+  const directories = [PRIMARY_DIRECTORY, STANDBY_DIRECTORY, { kind: "absent" }, {
+    kind: "half-written",
+    what: "bootstrap",
+  }] as const;
+  const processes = ["none", "orphans", "starting", "running", "stopping", "frozen"] as const;
+  for (const directory of directories) {
+    for (const process of processes) {
+      for (const tenure of ["none", "holding", "to-release"] as const) {
+        for (const initialize of [null, { systemId: "", by: "a", incarnation: 1 }, cluster().initialize]) {
+          for (const free of [true, false]) {
+            const view = node({
+              name: "a",
+              tenure,
+              leaseUsable: false,
+              dcs: cluster({ initialize, lock: free ? lock(FREE) : lock() }),
+              postgres: postgres({ directory, process }),
+              statuses: [seen(status("b"))],
+            });
+            const dangerous = keep(view).actions.filter((action) =>
+              action.kind === "start-primary" || action.kind === "promote"
+            );
+            expect(dangerous).toEqual([]);
+          }
+        }
+      }
+    }
+  }
+});

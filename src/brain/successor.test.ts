@@ -1,0 +1,259 @@
+import { expect, test } from "bun:test";
+import { chooseSuccessor, type SuccessorView } from "./successor.ts";
+import { cluster, DYNAMIC, FREE, lock, primaryStatus, seen, status, succession } from "./testing.ts";
+
+const RELEASED = lock({ ...FREE, ended: { how: "released", lsn: 1200, timeline: 1 } });
+const request = (kind: "switchover" | "failover", candidate: string | null) =>
+  ({
+    kind,
+    leader: kind === "switchover" ? "a" : null,
+    candidate,
+    scheduledAt: null,
+    id: "x",
+    accepted: true,
+    epoch: 3,
+    revision: 9,
+  }) as const;
+const stoppedPrimary = (name: string, change = {}) =>
+  status(name, {
+    running: false,
+    primaryDirectory: true,
+    state: "stopped",
+    diskLsn: 1100,
+    receivedLsn: null,
+    replayedLsn: null,
+    ...change,
+  });
+
+const CASES: [string, SuccessorView, string | null][] = [
+  ["equal members: by name", succession(), "b"],
+  [
+    "the member with more WAL wins",
+    succession({ statuses: [seen(status("b")), seen(status("c", { receivedLsn: 1010 }))] }),
+    "c",
+  ],
+  [
+    "a later timeline outranks more WAL",
+    succession({ statuses: [seen(status("b", { receivedLsn: 2000 })), seen(status("c", { timeline: 2 }))] }),
+    "c",
+  ],
+  [
+    "at equal WAL the priority decides",
+    succession({ statuses: [seen(status("b")), seen(status("c", { failoverPriority: 2 }))] }),
+    "c",
+  ],
+  [
+    "at equal priority the least replay lag decides",
+    succession({ statuses: [seen(status("b", { replayedLsn: 900 })), seen(status("c"))] }),
+    "c",
+  ],
+  [
+    "nofailover is never chosen",
+    succession({ statuses: [seen(status("b", { nofailover: true, receivedLsn: 2000 })), seen(status("c"))] }),
+    "c",
+  ],
+  [
+    "who lags beyond the limit is not chosen",
+    succession({
+      primaryLsn: 3_000_000,
+      statuses: [seen(status("b")), seen(status("c", { receivedLsn: 2_500_000 }))],
+    }),
+    "c",
+  ],
+  ["nobody within the lag limit: nobody is chosen", succession({ primaryLsn: 3_000_000 }), null],
+  [
+    "a watchdog that failed, a guard that is gone or a shutdown excludes",
+    succession({
+      statuses: [
+        seen(status("b", { watchdogFailed: true })),
+        seen(status("c", { guard: "none" })),
+        seen(status("d", { shuttingDown: true })),
+      ],
+    }),
+    null,
+  ],
+  [
+    "a member of another system identifier is excluded",
+    succession({ statuses: [seen(status("b", { systemId: "1" })), seen(status("c"))] }),
+    "c",
+  ],
+  [
+    "check_timeline excludes who is behind the last switch",
+    succession({
+      dynamic: { ...DYNAMIC, checkTimeline: true },
+      dcs: cluster({ lock: lock(FREE), history: [[1, 500, "", "", "a"]] }),
+    }),
+    null,
+  ],
+  // Waiting for reports.
+  [
+    "a reachable member that has not reported yet is waited for",
+    succession({ statuses: [seen(status("b")), seen(status("c", { lockFreeSeen: false }))] }),
+    null,
+  ],
+  [
+    "but not longer than 200 ms",
+    succession({ freeForMs: 201, statuses: [seen(status("b")), seen(status("c", { epochSeen: 2 }))] }),
+    "b",
+  ],
+  [
+    "a member whose WAL still grows is waited for",
+    succession({ statuses: [seen(status("b")), seen(status("c", { walSettled: false }))] }),
+    null,
+  ],
+  [
+    "one that has the released position needs not settle",
+    succession({
+      dcs: cluster({ lock: RELEASED }),
+      statuses: [seen(status("b", { receivedLsn: 1200, walSettled: false }))],
+      reachableAtFree: ["b"],
+    }),
+    "b",
+  ],
+  [
+    "a silent host is not waited for when it was silent before",
+    succession({ statuses: [seen(status("b")), seen(status("c"), 5000)], reachableAtFree: ["b"] }),
+    "b",
+  ],
+  // The former holder.
+  [
+    "the former holder is passed over for a standby",
+    succession({ statuses: [seen(stoppedPrimary("a")), seen(status("b"))], reachableAtFree: ["b"] }),
+    "b",
+  ],
+  [
+    "alone, it gets the lock back after a while",
+    succession({ statuses: [seen(stoppedPrimary("a"))], reachableAtFree: ["a"], freeForMs: 2000 }),
+    "a",
+  ],
+  [
+    "alone, it does not get it back at once",
+    succession({ statuses: [seen(stoppedPrimary("a"))], reachableAtFree: ["a"], freeForMs: 500 }),
+    null,
+  ],
+  [
+    "a stopped primary that was not the last holder is never chosen",
+    succession({
+      statuses: [seen(stoppedPrimary("c", { diskLsn: 9000 }))],
+      reachableAtFree: ["c"],
+      freeForMs: 9000,
+    }),
+    null,
+  ],
+  // Requests.
+  [
+    "the candidate of a switchover is chosen",
+    succession({
+      dcs: cluster({ lock: RELEASED, failover: request("switchover", "c") }),
+      statuses: [seen(status("b", { receivedLsn: 1300 })), seen(status("c", { receivedLsn: 1200 }))],
+    }),
+    "c",
+  ],
+  [
+    "a candidate that has not everything yet is waited for",
+    succession({
+      dcs: cluster({ lock: RELEASED, failover: request("switchover", "c") }),
+      freeForMs: 1000,
+      statuses: [seen(status("b")), seen(status("c", { walSettled: false }))],
+    }),
+    null,
+  ],
+  [
+    "a candidate that died is replaced by whoever is best",
+    succession({
+      dcs: cluster({ lock: RELEASED, failover: request("switchover", "c") }),
+      freeForMs: 300,
+      statuses: [seen(status("b")), seen(status("c"), 3000)],
+    }),
+    "b",
+  ],
+  [
+    "a manual failover ignores the lag limit",
+    succession({
+      primaryLsn: 9_000_000,
+      dcs: cluster({ lock: lock(FREE), failover: request("failover", "c") }),
+    }),
+    "c",
+  ],
+  [
+    "a manual failover to nofailover is not carried out",
+    succession({
+      dcs: cluster({ lock: lock(FREE), failover: request("failover", "c") }),
+      statuses: [seen(status("b")), seen(status("c", { nofailover: true }))],
+    }),
+    "b",
+  ],
+  // Cold start.
+  [
+    "cold start: the last holder gets it when it is there",
+    succession({
+      warm: false,
+      reachableAtFree: ["a", "b"],
+      statuses: [seen(stoppedPrimary("a")), seen(status("b", { receivedLsn: 5000 }))],
+    }),
+    "a",
+  ],
+  [
+    "cold start: the last holder is waited for",
+    succession({ warm: false, coldForMs: 60_000, freeForMs: 60_000 }),
+    null,
+  ],
+  [
+    "cold start: not beyond primary_start_timeout",
+    succession({ warm: false, coldForMs: 300_001, freeForMs: 300_001 }),
+    "b",
+  ],
+  [
+    "cold start: nobody is waited for when all are present",
+    succession({
+      warm: false,
+      statuses: [
+        seen(status("a", { directoryUsable: false, running: false })),
+        seen(status("b")),
+        seen(status("c")),
+      ],
+      reachableAtFree: ["a", "b", "c"],
+    }),
+    "b",
+  ],
+  [
+    "cold start: a manual failover ends the wait",
+    succession({ warm: false, dcs: cluster({ lock: lock(FREE), failover: request("failover", "c") }) }),
+    "c",
+  ],
+  // Bootstrap.
+  [
+    "nobody before the cluster is initialized",
+    succession({ dcs: cluster({ lock: lock({ epoch: 0, holder: null }), initialize: null }) }),
+    null,
+  ],
+  [
+    "the bootstrapping member once it is ready",
+    succession({
+      dcs: cluster({
+        lock: lock({ epoch: 0, holder: null }),
+        initialize: { systemId: "", by: "c", incarnation: 1 },
+      }),
+      statuses: [seen(primaryStatus("c", { bootstrapReady: true }))],
+    }),
+    "c",
+  ],
+  [
+    "nobody else while it is not ready",
+    succession({
+      dcs: cluster({
+        lock: lock({ epoch: 0, holder: null }),
+        initialize: { systemId: "", by: "c", incarnation: 1 },
+      }),
+    }),
+    null,
+  ],
+];
+
+for (const [name, view, expected] of CASES) {
+  test(name, () => {
+    const choice = chooseSuccessor(view);
+    expect(choice.kind === "grant" ? choice.to : null).toBe(expected);
+    expect(choice.reason).not.toBe("");
+  });
+}

@@ -1,0 +1,236 @@
+/** Builders for the tables of the brain's tests: a healthy three-member cluster, from which each case departs. */
+import { emptyState } from "../dcs/state_machine.ts";
+import type { DynamicConfig } from "../model/config.ts";
+import type { MemberStatus } from "../model/member_status.ts";
+import type { PostgresView } from "../model/postgres_view.ts";
+import type { DcsState, LockRecord } from "../model/records.ts";
+import type { NodeView } from "./keeper.ts";
+import type { SuccessorView } from "./successor.ts";
+
+export const SYSTEM_ID = "7300000000000000001";
+
+export const DYNAMIC: DynamicConfig = {
+  ttlS: 5,
+  loopWaitS: 1,
+  retryTimeoutS: 2,
+  maximumLagOnFailoverBytes: 1048576,
+  maximumLagOnSyncnodeBytes: -1,
+  checkTimeline: false,
+  maxTimelinesHistory: 0,
+  primaryStartTimeoutS: 300,
+  primaryStopTimeoutS: 0,
+  synchronousMode: "off",
+  synchronousModeStrict: false,
+  synchronousNodeCount: 1,
+  failsafeMode: false,
+  pause: false,
+  memberSlotsTtlS: 1800,
+  slots: {},
+  ignoreSlots: [],
+  standbyCluster: null,
+  postgresql: {
+    useSlots: true,
+    usePgRewind: true,
+    parameters: {},
+    controlled: {},
+    pgHba: null,
+    pgIdent: null,
+    recoveryConf: {},
+  },
+};
+
+export function lock(change: Partial<LockRecord> = {}): LockRecord {
+  return { epoch: 3, holder: "a", lastHolder: "a", reason: "test", ended: null, unfenced: false, ...change };
+}
+
+export const FREE: Partial<LockRecord> = {
+  holder: null,
+  ended: { how: "expired", lsn: null, timeline: null },
+};
+
+export function cluster(change: Partial<DcsState> = {}): DcsState {
+  const facts = (name: string) => ({
+    name,
+    connUrl: `postgres://${name}:5432/postgres`,
+    apiUrl: `http://${name}:8008/patroni`,
+    proxyUrl: null,
+    raftAddr: `${name}:2222`,
+    tags: {},
+    version: "0",
+  });
+  return {
+    ...emptyState(),
+    initialize: { systemId: SYSTEM_ID, by: "a", incarnation: 1 },
+    config: { value: {}, revision: 1 },
+    lock: lock(),
+    members: { a: facts("a"), b: facts("b"), c: facts("c") },
+    ...change,
+  };
+}
+
+export function status(name: string, change: Partial<MemberStatus> = {}): MemberStatus {
+  return {
+    name,
+    incarnation: 1,
+    seq: 1,
+    epochSeen: 3,
+    lockFreeSeen: true,
+    holderSeenEpoch: 3,
+    walSettled: true,
+    role: "replica",
+    state: "running",
+    running: true,
+    writable: false,
+    systemId: SYSTEM_ID,
+    timeline: 1,
+    walLsn: null,
+    receivedLsn: 1000,
+    replayedLsn: 1000,
+    diskLsn: null,
+    replicationState: "streaming",
+    following: "a",
+    directoryUsable: true,
+    primaryDirectory: false,
+    bootstrapReady: false,
+    nofailover: false,
+    failoverPriority: 1,
+    watchdogFailed: false,
+    guard: "ok",
+    shuttingDown: false,
+    checkpointAfterPromote: true,
+    tags: {},
+    pendingRestart: null,
+    serverVersion: 150000,
+    connUrl: "",
+    apiUrl: "",
+    lateMs: 0,
+    ...change,
+  };
+}
+
+export const seen = (status: MemberStatus, ageMs = 100) => ({ status, ageMs });
+
+export function primaryStatus(name: string, change: Partial<MemberStatus> = {}): MemberStatus {
+  return status(name, {
+    role: "primary",
+    writable: true,
+    lockFreeSeen: false,
+    walLsn: 1000,
+    receivedLsn: null,
+    replayedLsn: null,
+    replicationState: null,
+    following: null,
+    ...change,
+  });
+}
+
+export function succession(change: Partial<SuccessorView> = {}): SuccessorView {
+  return {
+    dcs: cluster({ lock: lock(FREE) }),
+    dynamic: DYNAMIC,
+    statuses: [seen(status("b")), seen(status("c"))],
+    reachableAtFree: ["b", "c"],
+    freeForMs: 10,
+    warm: true,
+    primaryLsn: 1000,
+    coldForMs: 10,
+    ...change,
+  };
+}
+
+const CONTROL = {
+  systemId: SYSTEM_ID,
+  timeline: 1,
+  clusterState: "in production",
+  checkpointLsn: 900,
+  minRecoveryLsn: 0,
+  walLogHints: true,
+  dataChecksums: false,
+};
+
+export const PRIMARY_DIRECTORY = { kind: "valid", control: CONTROL, standbySignal: false } as const;
+export const STANDBY_DIRECTORY = { kind: "valid", control: CONTROL, standbySignal: true } as const;
+
+export function postgres(change: Partial<PostgresView> = {}): PostgresView {
+  return {
+    directory: STANDBY_DIRECTORY,
+    process: "running",
+    writable: false,
+    epoch: null,
+    inRecovery: true,
+    timeline: 1,
+    walLsn: null,
+    receivedLsn: 1000,
+    replayedLsn: 1000,
+    replayedAt: null,
+    replayPaused: false,
+    replicationState: "streaming",
+    following: "a",
+    lastLookMs: 0,
+    postmasterStartTime: null,
+    serverVersion: 150000,
+    systemId: SYSTEM_ID,
+    pendingRestart: null,
+    crashedAtMs: null,
+    action: null,
+    last: {},
+    checkpointAfterPromote: false,
+    divergence: null,
+    timelineHistory: [],
+    state: "running",
+    replication: [],
+    ...change,
+  };
+}
+
+export const STOPPED: Partial<PostgresView> = {
+  process: "none",
+  inRecovery: null,
+  replicationState: null,
+  following: null,
+  state: "stopped",
+};
+export const RUNNING_PRIMARY: Partial<PostgresView> = {
+  directory: PRIMARY_DIRECTORY,
+  writable: true,
+  epoch: 3,
+  inRecovery: false,
+  walLsn: 1000,
+  replicationState: null,
+  following: null,
+};
+
+/** Member b, standby of a. */
+export function node(change: Partial<NodeView> = {}): NodeView {
+  return {
+    nowMs: 100_000,
+    name: "b",
+    incarnation: 1,
+    dcs: cluster(),
+    dynamic: DYNAMIC,
+    joined: true,
+    postgres: postgres(),
+    tenure: "none",
+    leaseUsable: false,
+    skipLeaseCheck: false,
+    anyProcess: true,
+    guardOk: true,
+    statuses: [seen(primaryStatus("a")), seen(status("b")), seen(status("c"))],
+    notStreamingForMs: 0,
+    stopping: false,
+    wantsRestart: false,
+    wantsReinit: null,
+    ...change,
+  };
+}
+
+/** Member a, holder of epoch 3 with a running primary. */
+export function holder(change: Partial<NodeView> = {}): NodeView {
+  return node({
+    name: "a",
+    tenure: "holding",
+    leaseUsable: true,
+    postgres: postgres(RUNNING_PRIMARY),
+    ...change,
+  });
+}

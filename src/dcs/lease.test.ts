@@ -1,0 +1,154 @@
+import { expect, test } from "bun:test";
+import { emptyState } from "./state_machine.ts";
+import { Grantor, Holder, type Renewal } from "./lease.ts";
+import type { DcsState } from "../model/records.ts";
+
+const L = (ttlMs: number) => ttlMs - 500;
+
+function held(epoch: number, holder = "a", ttl: Partial<DcsState> = {}): DcsState {
+  const state = emptyState();
+  return { ...state, ...ttl, lock: { ...state.lock, epoch, holder, lastHolder: holder } };
+}
+
+const renewal = (epoch: number, seq = 1): Renewal => ({ holder: "a", epoch, incarnation: 7, seq });
+
+test("a lease counts from the send of the renewal, however late its acknowledgement comes", () => {
+  const holder = new Holder(7, L);
+  holder.begin(3, null);
+  expect(holder.acknowledged).toBe(false);
+  const sent = holder.renew("a", 1000);
+  expect(holder.acknowledge({ epoch: 3, incarnation: 7, seq: sent.seq, grantTtlMs: 5000 }, 4000)).toBe(true);
+  expect(holder.validUntilMs).toBe(1000 + 4500);
+  expect(holder.holds(5499)).toBe(true);
+  expect(holder.holds(5500)).toBe(false);
+});
+
+test("an acknowledgement of another epoch, start or unknown number is ignored, and a repeated one too", () => {
+  const holder = new Holder(7, L);
+  holder.begin(3, null);
+  const { seq } = holder.renew("a", 0);
+  const ack = { epoch: 3, incarnation: 7, seq, grantTtlMs: 5000 };
+  expect(holder.acknowledge({ ...ack, epoch: 2 }, 10)).toBe(false);
+  expect(holder.acknowledge({ ...ack, incarnation: 8 }, 10)).toBe(false);
+  expect(holder.acknowledge({ ...ack, seq: seq + 1 }, 10)).toBe(false);
+  expect(holder.validUntilMs).toBeNull();
+  expect(holder.acknowledge(ack, 10)).toBe(true);
+  expect(holder.acknowledge(ack, 20)).toBe(false);
+});
+
+test("an acknowledgement that comes after its own lease has run out starts nothing", () => {
+  const holder = new Holder(7, L);
+  holder.begin(1, null);
+  const { seq } = holder.renew("a", 0);
+  expect(holder.acknowledge({ epoch: 1, incarnation: 7, seq, grantTtlMs: 5000 }, 4500)).toBe(false);
+  expect(holder.acknowledged).toBe(false);
+});
+
+test("a late acknowledgement of an older renewal never shortens the lease", () => {
+  const holder = new Holder(7, L);
+  holder.begin(1, null);
+  const first = holder.renew("a", 0);
+  const second = holder.renew("a", 500);
+  holder.acknowledge({ epoch: 1, incarnation: 7, seq: second.seq, grantTtlMs: 5000 }, 510);
+  expect(holder.acknowledge({ epoch: 1, incarnation: 7, seq: first.seq, grantTtlMs: 5000 }, 520)).toBe(false);
+  expect(holder.validUntilMs).toBe(5000);
+});
+
+test("a grant starts a full ttl, and a confirmed renewal moves the deadline to its receipt plus wait_ttl", () => {
+  const grantor = new Grantor();
+  grantor.lead(1, 0);
+  const state = held(1);
+  grantor.applied(state, 100);
+  expect(grantor.deadlineMs(state)).toBe(5100);
+  const pending = grantor.receive(renewal(1), 2000)!;
+  expect(grantor.deadlineMs(state)).toBe(5100);
+  expect(grantor.confirm(pending, state, 2300)).toEqual({
+    epoch: 1,
+    incarnation: 7,
+    seq: 1,
+    grantTtlMs: 5000,
+  });
+  expect(grantor.deadlineMs(state)).toBe(7000);
+  expect(grantor.expiryDue(state, 6999)).toBe(false);
+  expect(grantor.expiryDue(state, 7000)).toBe(true);
+});
+
+test("a new leader waits a full ttl from the moment it became leader", () => {
+  const grantor = new Grantor();
+  grantor.applied(held(4), 0);
+  grantor.lead(9, 60_000);
+  expect(grantor.deadlineMs(held(4))).toBe(65_000);
+});
+
+test("a renewal received in one term is not confirmed in another", () => {
+  const grantor = new Grantor();
+  grantor.lead(1, 0);
+  const pending = grantor.receive(renewal(1), 10)!;
+  grantor.follow();
+  grantor.lead(2, 20);
+  expect(grantor.confirm(pending, held(1), 30)).toBeNull();
+});
+
+test("from the proposal of expire(e) no renewal of e is acknowledged, also one that was received before", () => {
+  const grantor = new Grantor();
+  grantor.lead(1, 0);
+  const state = held(1);
+  grantor.applied(state, 0);
+  const pending = grantor.receive(renewal(1), 4999)!;
+  grantor.expiring(1);
+  expect(grantor.receive(renewal(1), 5001)).toBeNull();
+  expect(grantor.confirm(pending, state, 5002)).toBeNull();
+});
+
+test("an epoch that is not current any more is not acknowledged", () => {
+  const grantor = new Grantor();
+  grantor.lead(1, 0);
+  const pending = grantor.receive(renewal(1), 10)!;
+  expect(grantor.confirm(pending, held(2, "b"), 20)).toBeNull();
+  expect(grantor.confirm(pending, held(1, "b"), 20)).toBeNull();
+});
+
+test("an unfenced epoch is never expired", () => {
+  const grantor = new Grantor();
+  grantor.lead(1, 0);
+  const state = held(1);
+  grantor.applied(state, 0);
+  expect(grantor.expiryDue({ ...state, lock: { ...state.lock, unfenced: true } }, 1e9)).toBe(false);
+});
+
+test("raising ttl moves wait first, then grant", () => {
+  const grantor = new Grantor();
+  grantor.lead(1, 0);
+  expect(grantor.nextTtl(held(1), 10_000, 0)).toEqual({ grantMs: 5000, waitMs: 10_000 });
+  expect(grantor.nextTtl(held(1, "a", { waitTtlMs: 10_000 }), 10_000, 0)).toEqual({
+    grantMs: 10_000,
+    waitMs: 10_000,
+  });
+});
+
+test("lowering ttl moves grant first, and wait only one old ttl after an acknowledgement under the new grant", () => {
+  const grantor = new Grantor();
+  grantor.lead(1, 0);
+  grantor.applied(held(1), 0);
+  expect(grantor.nextTtl(held(1), 2000, 0)).toEqual({ grantMs: 2000, waitMs: 5000 });
+  const lowered = held(1, "a", { grantTtlMs: 2000 });
+  grantor.applied(lowered, 100);
+  expect(grantor.nextTtl(lowered, 2000, 60_000)).toBeNull();
+  grantor.confirm(grantor.receive(renewal(1), 1000)!, lowered, 1010);
+  expect(grantor.nextTtl(lowered, 2000, 6009)).toBeNull();
+  expect(grantor.nextTtl(lowered, 2000, 6010)).toEqual({ grantMs: 2000, waitMs: 2000 });
+});
+
+test("each rule that can be switched off changes what it is about", () => {
+  const receipt = new Holder(7, L, new Set(["lease-from-receipt"]));
+  receipt.begin(1, null);
+  receipt.acknowledge({ epoch: 1, incarnation: 7, seq: receipt.renew("a", 0).seq, grantTtlMs: 5000 }, 1000);
+  expect(receipt.validUntilMs).toBe(5500);
+  const whole = new Holder(7, L, new Set(["no-jk-room"]));
+  whole.begin(1, null);
+  whole.acknowledge({ epoch: 1, incarnation: 7, seq: whole.renew("a", 0).seq, grantTtlMs: 5000 }, 1000);
+  expect(whole.validUntilMs).toBe(5000);
+  const early = new Grantor(new Set(["no-reset"]));
+  early.lead(2, 60_000);
+  expect(early.deadlineMs(held(1))).toBe(5000);
+});
