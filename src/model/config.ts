@@ -115,6 +115,19 @@ export interface BootstrapConfig {
   readonly users: {
     readonly [name: string]: { readonly password: string | null; readonly options: readonly string[] };
   };
+  /** A method of the user's own in place of initdb (`bootstrap.method`); null or absent: initdb. */
+  readonly custom?: CustomBootstrap | null;
+}
+
+export interface CustomBootstrap {
+  readonly name: string;
+  readonly command: string;
+  readonly keepExistingRecoveryConf: boolean;
+  /** Call the command exactly as written, without --scope, --datadir and the options. */
+  readonly noParams: boolean;
+  readonly recoveryConf: { readonly [name: string]: string };
+  /** Passed as --key=value. */
+  readonly options: { readonly [option: string]: string };
 }
 
 export interface WatchdogConfig {

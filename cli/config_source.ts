@@ -1,0 +1,66 @@
+/**
+ * Where a configuration comes from: one file, the *.yml and *.yaml of a directory, PATRONI_* variables. The only
+ * place that reads them; what they mean is decided in src/model/config_parse.ts. Prints nothing.
+ */
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { WHOLE_CONFIGURATION } from "../src/model/config_env.ts";
+import type { LocatedIssue } from "../src/model/config_issues.ts";
+import type { ConfigSource, Environment } from "../src/model/config_layers.ts";
+import { parseConfig } from "../src/model/config_parse.ts";
+import type { ParsedConfig } from "../src/model/config_parse.ts";
+
+export interface LoadOptions {
+  /** null: PATRONI_CONFIGURATION and the other variables alone. */
+  readonly path: string | null;
+  readonly environment: Environment;
+  readonly witness?: boolean;
+}
+
+/**
+ * Takes PATRONI_* out of the process's environment, where children (PostgreSQL, callbacks, scripts) would inherit
+ * the passwords. Call it once at start and keep the result: a reload reads the file again, the variables it cannot.
+ */
+export function captureEnvironment(environment: NodeJS.ProcessEnv = process.env): Environment {
+  const captured: { [name: string]: string } = {};
+  for (const [name, value] of Object.entries(environment)) {
+    if (value === undefined) continue;
+    if (name === "HOME") captured[name] = value;
+    if (!name.startsWith("PATRONI_")) continue;
+    captured[name] = value;
+    delete environment[name];
+  }
+  return captured;
+}
+
+/** Reads and parses. What cannot be read is an issue like any other; the configuration is null then. */
+export function loadConfig({ path, environment, witness }: LoadOptions): ParsedConfig {
+  const cwd = process.cwd();
+  if (path === null) return parseConfig([], environment, { cwd, path: WHOLE_CONFIGURATION, witness });
+  const absolute = resolve(path);
+  const { sources, issue } = readSources(absolute);
+  if (issue) return { config: null, issues: [issue], mergedYaml: {}, missingRaft: null };
+  return parseConfig(sources, environment, { cwd, path: absolute, witness });
+}
+
+/** The files behind a path, in the order in which later ones win. */
+export function readSources(path: string): { sources: ConfigSource[]; issue: LocatedIssue | null } {
+  const problem = (message: string) => ({
+    sources: [],
+    issue: { severity: "error", path: "", file: path, line: null, message } as const,
+  });
+  try {
+    const isDirectory = statSync(path).isDirectory();
+    const files = isDirectory ? configurationFiles(path) : [path];
+    if (files.length === 0) return problem("the directory holds no *.yml or *.yaml");
+    return { sources: files.map((file) => ({ file, text: readFileSync(file, "utf8") })), issue: null };
+  } catch (error) {
+    return problem(`cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function configurationFiles(directory: string): string[] {
+  return readdirSync(directory).filter((name) => /\.ya?ml$/.test(name)).sort().map((name) =>
+    join(directory, name)
+  );
+}

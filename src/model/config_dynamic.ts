@@ -1,0 +1,140 @@
+/**
+ * The dynamic configuration in force on one member: built-in defaults, the cluster's values, and the local
+ * `postgresql` section over them (compatibility.md 3.1). Always gives a usable result: what cannot be used is
+ * replaced by its default and reported.
+ */
+import type {
+  ConfigIssue,
+  DynamicConfig,
+  EffectivePostgresql,
+  LocalConfig,
+  PostgresqlConfig,
+} from "./config.ts";
+import { isSet, readRoot } from "./config_dynamic_read.ts";
+import { readText } from "./config_fields.ts";
+import { controlledParameters, fileParameters, parameterText } from "./config_guc.ts";
+import { Issues } from "./config_issues.ts";
+import type { Path } from "./config_issues.ts";
+import { buildPostgresql } from "./config_postgresql.ts";
+import type { Json, JsonObject } from "./json.ts";
+import { isJsonObject } from "./merge.ts";
+import { parseBool } from "./parse_bool.ts";
+
+/** Facts of one host: found in the dynamic configuration, they are dropped. */
+export const LOCAL_ONLY_POSTGRESQL_KEYS = [
+  "connect_address",
+  "proxy_address",
+  "listen",
+  "config_dir",
+  "data_dir",
+  "pgpass",
+  "authentication",
+] as const;
+
+const PATH: Path = ["postgresql"];
+
+/** `dcs`: the cluster's configuration, or `bootstrap.dcs` as long as there is none. */
+export function effectiveDynamic(
+  dcs: JsonObject,
+  local: LocalConfig,
+): { config: DynamicConfig; issues: ConfigIssue[] } {
+  const issues = new Issues();
+  const root = readRoot(dcs, local.localDynamic, [], issues);
+  const postgresql = effectivePostgresql(dcs, local.postgresql?.raw ?? {}, issues);
+  return { config: { ...root, postgresql }, issues: issues.list.map(asWarning) };
+}
+
+/**
+ * The local `postgresql` section with the dynamic one beneath it: what callbacks, clone, rewind and timeouts go by.
+ * For reading only: not to be given to effectiveDynamic, where dynamic values would pass for local ones.
+ */
+export function effectivePostgresqlSection(dcs: JsonObject, local: PostgresqlConfig): PostgresqlConfig {
+  const raw = mergedSection(dcs, local.raw);
+  const built = buildPostgresql(raw, { cwd: null, home: null }, new Issues());
+  if (built === null) return local;
+  return {
+    ...built,
+    listenAddresses: local.listenAddresses,
+    port: local.port,
+    connectAddress: local.connectAddress,
+    proxyAddress: local.proxyAddress,
+    dataDir: local.dataDir,
+    configDir: local.configDir,
+    binDir: local.binDir ?? built.binDir,
+    pgpass: local.pgpass,
+    superuser: local.superuser,
+    replication: local.replication,
+    rewind: local.rewind,
+  };
+}
+
+function effectivePostgresql(dcs: JsonObject, local: JsonObject, issues: Issues): EffectivePostgresql {
+  const dynamic = dynamicSection(dcs);
+  const merged = mergedSection(dcs, local);
+  const dynamicParameters = mapOrEmpty(dynamic["parameters"], [...PATH, "parameters"], issues);
+  const localParameters = isJsonObject(local["parameters"]) ? local["parameters"] : {};
+  return {
+    useSlots: parseBool(dynamic["use_slots"]) ?? true,
+    usePgRewind: parseBool(merged["use_pg_rewind"]) ?? false,
+    parameters: fileParameters(dynamicParameters, localParameters, [...PATH, "parameters"], issues),
+    controlled: controlledParameters(dynamicParameters, [...PATH, "parameters"], issues),
+    pgHba: lines(merged["pg_hba"], [...PATH, "pg_hba"], issues),
+    pgIdent: lines(merged["pg_ident"], [...PATH, "pg_ident"], issues),
+    recoveryConf: recoveryConf(merged["recovery_conf"], issues),
+  };
+}
+
+/** Local keys replace dynamic ones whole; only `parameters` merge, and `use_slots` is the cluster's. */
+function mergedSection(dcs: JsonObject, local: JsonObject): JsonObject {
+  const dynamic = dynamicSection(dcs);
+  const merged = { ...dynamic, ...local };
+  const parameters = [dynamic["parameters"], local["parameters"]].filter(isJsonObject);
+  if (parameters.length > 0) merged["parameters"] = Object.assign({}, ...parameters);
+  delete merged["use_slots"];
+  return merged;
+}
+
+function dynamicSection(dcs: JsonObject): JsonObject {
+  const section = dcs["postgresql"];
+  if (!isJsonObject(section)) return {};
+  const dropped: readonly string[] = LOCAL_ONLY_POSTGRESQL_KEYS;
+  return Object.fromEntries(
+    Object.entries(section).filter(([key, value]) => isSet(value) && !dropped.includes(key)),
+  );
+}
+
+function mapOrEmpty(value: Json | undefined, path: Path, issues: Issues): JsonObject {
+  if (isJsonObject(value)) return value;
+  if (isSet(value)) issues.error(path, "expected a map of parameters: it is ignored");
+  return {};
+}
+
+function lines(value: Json | undefined, path: Path, issues: Issues): string[] | null {
+  if (!isSet(value)) return null;
+  if (typeof value === "string") return value.split("\n").filter((line) => line.trim() !== "");
+  const texts = Array.isArray(value) ? value.map(readText) : [undefined];
+  if (texts.every((text) => text !== undefined)) return texts;
+  issues.error(path, "expected a list of lines: the file is left alone");
+  return null;
+}
+
+/** Decided by the agent itself. */
+const IGNORED_RECOVERY =
+  /^(recovery_target.*|primary_conninfo|primary_slot_name|standby_mode|trigger_file|promote_trigger_file)$/;
+
+function recoveryConf(value: Json | undefined, issues: Issues): { [name: string]: string } {
+  const path = [...PATH, "recovery_conf"];
+  const result: { [name: string]: string } = {};
+  for (const [name, item] of Object.entries(mapOrEmpty(value, path, issues))) {
+    const text = item === null ? null : parameterText(item);
+    if (IGNORED_RECOVERY.test(name.toLowerCase())) {
+      issues.warning([...path, name], "is decided by the agent: it is ignored");
+    } else if (text !== null) result[name] = text;
+  }
+  return result;
+}
+
+/** What is in force already cannot be refused any more. */
+function asWarning({ path, message }: ConfigIssue): ConfigIssue {
+  return { severity: "warning", path, line: null, message };
+}

@@ -1,0 +1,226 @@
+/**
+ * The root keys of the dynamic configuration. A value that cannot be used is an error (a PATCH with it is refused),
+ * and the default stands in for it where the configuration is in force already; one out of range is a warning.
+ */
+import type { DynamicConfig } from "./config.ts";
+import { describeValue } from "./config_issues.ts";
+import type { Issues, Path } from "./config_issues.ts";
+import type { Json, JsonObject } from "./json.ts";
+import { isJsonObject } from "./merge.ts";
+import { parseBool } from "./parse_bool.ts";
+import { parseQuantity } from "./time_units.ts";
+import type { MemoryUnit, TimeUnit } from "./time_units.ts";
+
+export type RootConfig = Omit<DynamicConfig, "postgresql">;
+
+interface IntegerKey {
+  readonly fallback: number;
+  readonly min: number;
+  readonly unit: TimeUnit | MemoryUnit;
+  readonly alias?: string;
+}
+
+const DEFAULT_TTL_S = 5;
+const STANDBY_CLUSTER_KEYS = [
+  "host",
+  "port",
+  "primary_slot_name",
+  "create_replica_methods",
+  "restore_command",
+  "archive_cleanup_command",
+  "recovery_min_apply_delay",
+];
+
+/** `fallbacks`: ttl, loop_wait and retry_timeout of the local file, for what the cluster's configuration leaves out. */
+export function readRoot(dcs: JsonObject, fallbacks: JsonObject, path: Path, issues: Issues): RootConfig {
+  const read = new Reader(dcs, path, issues);
+  const standbyCluster = readStandbyCluster(dcs["standby_cluster"], [...path, "standby_cluster"], issues);
+  const mode = readSynchronousMode(dcs["synchronous_mode"], [...path, "synchronous_mode"], issues);
+  return {
+    ...readTiming(dcs, fallbacks, path, issues),
+    maximumLagOnFailoverBytes: read.integer("maximum_lag_on_failover", {
+      fallback: 1_048_576,
+      min: 0,
+      unit: "B",
+    }),
+    maximumLagOnSyncnodeBytes: read.integer("maximum_lag_on_syncnode", { fallback: -1, min: -1, unit: "B" }),
+    checkTimeline: read.bool("check_timeline", false),
+    maxTimelinesHistory: read.integer("max_timelines_history", { fallback: 0, min: 0, unit: "B" }),
+    primaryStartTimeoutS: read.integer("primary_start_timeout", {
+      fallback: 300,
+      min: 0,
+      unit: "s",
+      alias: "master_start_timeout",
+    }),
+    primaryStopTimeoutS: read.integer("primary_stop_timeout", {
+      fallback: 0,
+      min: 0,
+      unit: "s",
+      alias: "master_stop_timeout",
+    }),
+    // A standby cluster receives its transactions: there is no commit of its own to wait for.
+    synchronousMode: standbyCluster === null ? mode : "off",
+    synchronousModeStrict: read.bool("synchronous_mode_strict", false),
+    synchronousNodeCount: read.integer("synchronous_node_count", { fallback: 1, min: 1, unit: "B" }),
+    failsafeMode: read.bool("failsafe_mode", false),
+    pause: read.bool("pause", false),
+    memberSlotsTtlS: read.integer("member_slots_ttl", { fallback: 1800, min: 0, unit: "s" }),
+    slots: readSlots(dcs, path, issues),
+    ignoreSlots: readIgnoreSlots(dcs["ignore_slots"], [...path, "ignore_slots"], issues),
+    standbyCluster,
+  };
+}
+
+/** What is not given follows from what is: a ttl of 30 brings a loop_wait of 6 and a retry_timeout of 12. */
+function readTiming(
+  dcs: JsonObject,
+  fallbacks: JsonObject,
+  path: Path,
+  issues: Issues,
+): Pick<DynamicConfig, "ttlS" | "loopWaitS" | "retryTimeoutS"> {
+  const own = new Reader(dcs, path, issues);
+  const local = new Reader(fallbacks, [], issues);
+  const seconds = (key: string, min: number, otherwise: number) => {
+    const fallback = local.integer(key, { fallback: otherwise, min, unit: "s" });
+    return own.integer(key, { fallback, min, unit: "s" });
+  };
+  const ttlS = seconds("ttl", 2, DEFAULT_TTL_S);
+  const loopWaitS = seconds("loop_wait", 1, Math.max(1, Math.floor(ttlS / 5)));
+  const retryTimeoutS = seconds("retry_timeout", 1, Math.max(1, Math.floor((ttlS - loopWaitS) / 2)));
+  const given = ["loop_wait", "retry_timeout"].some((key) => isSet(dcs[key]) || isSet(fallbacks[key]));
+  if (given && loopWaitS + 2 * retryTimeoutS > ttlS) {
+    issues.warning(
+      [...path, "ttl"],
+      `loop_wait + 2 * retry_timeout (${loopWaitS} + 2 * ${retryTimeoutS} s) should not exceed ttl (${ttlS} s); the values are used as they are`,
+    );
+  }
+  return { ttlS, loopWaitS, retryTimeoutS };
+}
+
+function readSynchronousMode(
+  value: Json | undefined,
+  path: Path,
+  issues: Issues,
+): DynamicConfig["synchronousMode"] {
+  if (!isSet(value)) return "off";
+  if (typeof value === "string" && value.toLowerCase() === "quorum") return "quorum";
+  const flag = parseBool(value);
+  if (flag === null) issues.error(path, `expected one of off, on, quorum, got ${describeValue(path, value)}`);
+  return flag === true ? "on" : "off";
+}
+
+/** null unless it is active: a host, a port or a restore_command says where the transactions come from. */
+function readStandbyCluster(value: Json | undefined, path: Path, issues: Issues): JsonObject | null {
+  if (!isSet(value)) return null;
+  if (!isJsonObject(value)) {
+    issues.error(path, `expected a map, got ${describeValue(path, value)}`);
+    return null;
+  }
+  const result: JsonObject = {};
+  for (const [key, item] of Object.entries(value)) {
+    if (!STANDBY_CLUSTER_KEYS.includes(key)) {
+      issues.warning([...path, key], "this key is not known and has no effect");
+    } else if (isSet(item)) result[key] = item;
+  }
+  const port = result["port"];
+  const number = port === undefined ? null : parseQuantity(port);
+  if (port !== undefined && (number === null || number < 1 || number > 65535)) {
+    issues.error([...path, "port"], `expected a port from 1 to 65535, got ${describeValue(path, port)}`);
+    delete result["port"];
+  }
+  return ["host", "port", "restore_command"].some((key) => isSet(result[key]) && result[key] !== "")
+    ? result
+    : null;
+}
+
+function readSlots(dcs: JsonObject, path: Path, issues: Issues): JsonObject {
+  const key = ["slots", "permanent_slots", "permanent_replication_slots"].find((name) => isSet(dcs[name]));
+  if (key === undefined) return {};
+  const value = dcs[key]!;
+  const slotsPath = [...path, key];
+  if (!isJsonObject(value)) {
+    issues.error(slotsPath, `expected a map of slot names, got ${describeValue(slotsPath, value)}`);
+    return {};
+  }
+  const result: JsonObject = {};
+  for (const [name, definition] of Object.entries(value)) {
+    const problem = slotProblem(name, definition);
+    if (problem === null) result[name] = definition;
+    else issues.warning([...slotsPath, name], `${problem}: the slot is left out`);
+  }
+  return result;
+}
+
+/** Empty values (null, 0, "") mean a physical slot, as does a map without a type. */
+function slotProblem(name: string, definition: Json): string | null {
+  if (!/^[a-z0-9_]{1,63}$/.test(name)) {
+    return "a slot's name has 1 to 63 lower case letters, digits and underscores";
+  }
+  if (!definition) return null;
+  if (!isJsonObject(definition)) {
+    return "expected a map with type, and database and plugin for a logical slot";
+  }
+  const type = String(definition["type"] ?? "physical").toLowerCase();
+  if (type === "logical") {
+    return definition["database"] && definition["plugin"] ? null : "a logical slot needs database and plugin";
+  }
+  return type === "physical" ? null : "type is physical or logical";
+}
+
+function readIgnoreSlots(value: Json | undefined, path: Path, issues: Issues): JsonObject[] {
+  if (!isSet(value)) return [];
+  if (!Array.isArray(value)) {
+    issues.error(path, `expected a list of maps, got ${describeValue(path, value)}`);
+    return [];
+  }
+  return value.filter((item, i): item is JsonObject => {
+    if (isJsonObject(item)) return true;
+    issues.warning([...path, i], "expected a map with name, type, database or plugin: it is left out");
+    return false;
+  });
+}
+
+export function isSet(value: Json | undefined): value is Exclude<Json, null> {
+  return value !== undefined && value !== null;
+}
+
+class Reader {
+  constructor(
+    private readonly section: JsonObject,
+    private readonly path: Path,
+    private readonly issues: Issues,
+  ) {}
+
+  integer(key: string, { fallback, min, unit, alias }: IntegerKey): number {
+    const [name, value] = this.#find(key, alias);
+    if (!isSet(value)) return fallback;
+    const path = [...this.path, name];
+    const number = parseQuantity(value, unit);
+    if (number === null) {
+      const units = unit === "s" ? "seconds (30, or 30s, 5min)" : "an integer";
+      this.issues.error(path, `expected ${units}, got ${describeValue(path, value)}; ${fallback} is used`);
+      return fallback;
+    }
+    if (number >= min) return number;
+    this.issues.warning(path, `${number} is below the minimum: ${min} is used`);
+    return min;
+  }
+
+  bool(key: string, fallback: boolean): boolean {
+    const value = this.section[key];
+    if (!isSet(value)) return fallback;
+    const flag = parseBool(value);
+    if (flag !== null) return flag;
+    const path = [...this.path, key];
+    this.issues.error(path, `expected a boolean, got ${describeValue(path, value)}; ${fallback} is used`);
+    return fallback;
+  }
+
+  #find(key: string, alias: string | undefined): [string, Json | undefined] {
+    if (alias === undefined || isSet(this.section[key]) || !isSet(this.section[alias])) {
+      return [key, this.section[key]];
+    }
+    this.issues.warning([...this.path, alias], `is the old name of ${key}`);
+    return [alias, this.section[alias]];
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * Building blocks of the configuration's schemas. The `error` of each is the phrase that completes "expected ...",
+ * from which config_check.ts makes the sentence a user reads.
+ */
+import * as z from "zod";
+import { formatHostPort, parseHostPort, parseListen } from "./host_port.ts";
+import { isJsonObject } from "./merge.ts";
+import { parseBool } from "./parse_bool.ts";
+import { parseQuantity } from "./time_units.ts";
+import type { MemoryUnit, TimeUnit } from "./time_units.ts";
+import type { HostPort } from "./config.ts";
+import type { JsonObject } from "./json.ts";
+
+/** A value that `read` understands; undefined from it means "not what was expected". */
+export function field<T>(expected: string, read: (value: unknown) => T | undefined) {
+  return z.unknown().transform((value, context): T => {
+    const result = read(value);
+    if (result !== undefined) return result;
+    context.issues.push({ code: "custom", message: expected, input: value });
+    return z.NEVER;
+  });
+}
+
+export function section<Shape extends z.ZodRawShape>(shape: Shape) {
+  return z.looseObject(shape, { error: "a section with keys of its own" });
+}
+
+/** Numbers are text too: `password: 123456`. */
+export const text = field("text", readText);
+export const nonEmptyText = field("text that is not empty", (value) => readText(value) || undefined);
+export const bool = field(
+  "a boolean (on, off, true, false, yes, no)",
+  (value) => parseBool(value) ?? undefined,
+);
+export const json = field(
+  "a map",
+  (value): JsonObject | undefined => (isJsonObject(value) ? value : undefined),
+);
+export const anything = z.unknown();
+
+export function integer(
+  min: number,
+  max = Number.MAX_SAFE_INTEGER,
+  unit: TimeUnit | MemoryUnit | null = null,
+) {
+  const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;
+  const units = unit === null
+    ? ""
+    : unit === "s" || unit === "ms" || unit === "min"
+    ? ` (in ${unit}, or like 30s, 5min)`
+    : ` (in ${unit}, or like 64MB)`;
+  return field(`an integer ${range}${units}`, (value) => {
+    const parsed = parseQuantity(value, unit);
+    return parsed !== null && parsed >= min && parsed <= max ? parsed : undefined;
+  });
+}
+
+export function oneOf<const T extends string>(values: readonly T[]) {
+  return field(
+    `one of ${values.join(", ")}`,
+    (value) => values.find((each) => each === readText(value)?.toLowerCase()),
+  );
+}
+
+export function hostPort(defaultPort: number | null) {
+  return field(
+    "text like host:port",
+    (value): HostPort | undefined =>
+      typeof value === "string" ? parseHostPort(value, defaultPort) ?? undefined : undefined,
+  );
+}
+
+/** As hostPort, as text in one spelling. */
+export const address = field("text like host:port", (value) => {
+  const parsed = typeof value === "string" ? parseHostPort(value) : null;
+  return parsed ? formatHostPort(parsed) : undefined;
+});
+
+export function listen(defaultPort: number | null) {
+  return field(
+    "text like host:port or host,host:port",
+    (value) => typeof value === "string" ? parseListen(value, defaultPort) ?? undefined : undefined,
+  );
+}
+
+/** A list of texts; one text stands for a list, its items separated by commas. */
+export const textList = field("a list of texts", (value): string[] | undefined => {
+  if (typeof value === "string") {
+    return value.split(",").map((item) => item.trim()).filter((item) => item !== "");
+  }
+  return readTexts(value);
+});
+
+/** A list of lines: no commas are special in them. One text of several lines is a list too. */
+export const lines = field("a list of lines", (value): string[] | undefined => {
+  if (typeof value === "string") return value.split("\n").filter((line) => line.trim() !== "");
+  return readTexts(value);
+});
+
+export const textMap = field("a map of texts", (value): { [key: string]: string } | undefined => {
+  if (!isJsonObject(value)) return undefined;
+  const result: { [key: string]: string } = {};
+  for (const [key, item] of Object.entries(value)) {
+    const read = typeof item === "boolean" ? String(item) : readText(item);
+    if (read === undefined) return undefined;
+    result[key] = read;
+  }
+  return result;
+});
+
+/** File mode bits: 0644 unquoted is a number already, quoted it is read as octal. */
+export const fileMode = field("file permissions like 0644", (value) => {
+  const mode = typeof value === "string" && /^(0o?)?[0-7]{3,4}$/.test(value)
+    ? parseInt(value.replace("o", ""), 8)
+    : parseQuantity(value);
+  return mode !== null && mode >= 0 && mode <= 0o7777 ? mode : undefined;
+});
+
+export function readText(value: unknown): string | undefined {
+  return typeof value === "string" ? value : typeof value === "number" ? String(value) : undefined;
+}
+
+function readTexts(value: unknown): string[] | undefined {
+  if (!Array.isArray(value)) return undefined;
+  const texts = value.map(readText);
+  return texts.every((item) => item !== undefined) ? texts : undefined;
+}

@@ -1,0 +1,186 @@
+/**
+ * The local configuration: files and environment in, a LocalConfig or a list of sentences out. Pure: whoever calls
+ * it has read the files (cli/config_source.ts). Never throws, and no message holds a secret.
+ */
+import type { LocalConfig } from "./config.ts";
+import { buildBootstrap } from "./config_bootstrap.ts";
+import { check, warnUnknownKeys } from "./config_check.ts";
+import { WHOLE_CONFIGURATION } from "./config_env.ts";
+import { compareIssues, Issues } from "./config_issues.ts";
+import type { LocatedIssue } from "./config_issues.ts";
+import { mergeSources, withoutNulls } from "./config_layers.ts";
+import type { ConfigSource, Environment } from "./config_layers.ts";
+import { buildLog } from "./config_log.ts";
+import { buildPostgresql } from "./config_postgresql.ts";
+import { buildRaft, proposeRaftSection } from "./config_raft.ts";
+import { buildCtl, buildRestApi } from "./config_restapi.ts";
+import { DYNAMIC_ROOT_KEYS, localSchema, OTHER_STORES } from "./config_schema.ts";
+import { buildWatchdog } from "./config_watchdog.ts";
+import type { JsonObject } from "./json.ts";
+import { isJsonObject } from "./merge.ts";
+import type { PathContext } from "./posix_path.ts";
+import { readTags } from "./tags.ts";
+
+export interface ParseOptions {
+  /** The path the user named: a file or a directory. */
+  readonly path?: string;
+  /** What relative paths in the configuration start from. */
+  readonly cwd?: string;
+  /** A voter without PostgreSQL: the postgresql section is not needed and not read. */
+  readonly witness?: boolean;
+}
+
+export interface ParsedConfig {
+  /** null after an error, and when the raft section is missing. */
+  readonly config: LocalConfig | null;
+  readonly issues: readonly LocatedIssue[];
+  /** Files and environment merged, passwords included: not to be printed. */
+  readonly mergedYaml: JsonObject;
+  /** A file for another store (etcd, ...) that is fine but for this: the raft section to add. Otherwise null. */
+  readonly missingRaft: string | null;
+}
+
+export function parseConfig(
+  sources: readonly ConfigSource[],
+  environment: Environment,
+  options: ParseOptions = {},
+): ParsedConfig {
+  const { merged, locations, found } = mergeSources(sources, environment);
+  const finish = (config: LocalConfig | null, more: readonly LocatedIssue[], missingRaft: string | null) => ({
+    config,
+    issues: [...found, ...more].sort(compareIssues),
+    mergedYaml: merged,
+    missingRaft,
+  });
+  if (found.some((issue) => issue.severity === "error")) return finish(null, [], null);
+  const issues = new Issues(locations);
+  if (sources.length === 0 && !environment[WHOLE_CONFIGURATION] && Object.keys(merged).length === 0) {
+    issues.error([], "no configuration: name a file, or set PATRONI_CONFIGURATION");
+    return finish(null, issues.list, null);
+  }
+  const paths: PathContext = { cwd: options.cwd ?? null, home: environment["HOME"] || null };
+  const file = options.path ?? sources[0]?.file ?? WHOLE_CONFIGURATION;
+  const config = build(withoutNulls(merged), file, paths, options.witness ?? false, issues);
+  const otherStore = OTHER_STORES.some((store) => isJsonObject(merged[store]));
+  const missingRaft = otherStore && !isJsonObject(merged["raft"]) && !issues.hasErrors;
+  return finish(
+    issues.hasErrors ? null : config,
+    issues.list,
+    missingRaft ? proposeRaftSection(merged) : null,
+  );
+}
+
+function build(
+  root: JsonObject,
+  file: string,
+  paths: PathContext,
+  witnessCommand: boolean,
+  issues: Issues,
+): LocalConfig | null {
+  warnRootKeys(root, issues);
+  const section = check(localSchema, root, [], issues);
+  if (section === null) return null;
+  checkName(section.name, "name", issues);
+  const tags = readTags(section.tags ?? {}, issues);
+  const witness = witnessCommand || section.raft?.witness === true;
+  const rawPostgresql = isJsonObject(root["postgresql"]) ? root["postgresql"] : null;
+  const postgresql = witness || rawPostgresql === null ? null : buildPostgresql(rawPostgresql, paths, issues);
+  if (!witness && rawPostgresql === null) {
+    issues.error(
+      ["postgresql"],
+      "required: listen, data_dir and the rest (a voter without PostgreSQL is started by `agent witness`)",
+    );
+  }
+  if (witness && rawPostgresql !== null) issues.warning(["postgresql"], "has no effect on a witness");
+  const restapi = buildRestApi(section.restapi ?? {}, witness, issues);
+  const surroundings = { name: section.name, postgresDataDir: postgresql?.dataDir ?? null, paths };
+  const raft = section.raft ? buildRaft(section.raft, surroundings, issues) : missingRaft(root, issues);
+  const rawBootstrap = isJsonObject(root["bootstrap"]) ? root["bootstrap"] : {};
+  const rest = {
+    ctl: buildCtl(section.ctl ?? {}, restapi, issues),
+    bootstrap: buildBootstrap(section.bootstrap ?? {}, rawBootstrap, issues),
+    watchdog: buildWatchdog(isJsonObject(root["watchdog"]) ? root["watchdog"] : {}, issues),
+    log: buildLog(section.log ?? {}, issues),
+  };
+  if (raft === null || restapi === null) return null;
+  return {
+    name: section.name,
+    scope: section.scope,
+    namespace: section.namespace || "/service",
+    file,
+    raft,
+    restapi,
+    postgresql,
+    ...tags,
+    ...rest,
+    localDynamic: localDynamic(root),
+  };
+}
+
+function missingRaft(root: JsonObject, issues: Issues): null {
+  const store = OTHER_STORES.find((name) => isJsonObject(root[name]));
+  if (store === undefined) {
+    issues.error(
+      ["raft"],
+      "required: the members' addresses (self_addr, partner_addrs), data_dir and password",
+    );
+  } else {
+    issues.warning(
+      ["raft"],
+      `missing: members form their own quorum in place of ${store}; the agent does not run without this section`,
+    );
+  }
+  return null;
+}
+
+/** Names go into slot names, file names and the keys of the REST interface. */
+function checkName(name: string, key: string, issues: Issues): void {
+  if (/[\u0000-\u001f\u007f/]/.test(name) || name.length > 200 || name.trim() !== name) {
+    issues.error(
+      [key],
+      "expected a name of at most 200 characters without slashes, line breaks and spaces at its ends",
+    );
+  } else if (name === "__patroni_strict_sync_replica_placeholder__") {
+    issues.error([key], "this name stands for a missing standby: choose another");
+  }
+}
+
+function warnRootKeys(root: JsonObject, issues: Issues): void {
+  const dynamic: readonly string[] = DYNAMIC_ROOT_KEYS;
+  const stores: readonly string[] = OTHER_STORES;
+  for (const key of Object.keys(root)) {
+    if (stores.includes(key)) {
+      issues.warning([key], "is ignored: the members form their own quorum (section raft)");
+    } else if (key === "citus") issues.warning([key], "is not supported and has no effect");
+    else if (RESERVED.includes(key)) issues.warning([key], "is reserved and has no effect in this version");
+    else if (FALLBACKS.includes(key)) {
+      issues.warning(
+        [key],
+        "belongs to the dynamic configuration (bootstrap.dcs, then `agent ctl edit-config`): used here only while that has none",
+      );
+    } else if (dynamic.includes(key)) {
+      issues.warning(
+        [key],
+        "has no effect in the local file: set it in the dynamic configuration (bootstrap.dcs, then `agent ctl edit-config`)",
+      );
+    }
+  }
+  const otherwiseHandled = [...dynamic, ...stores, ...RESERVED, "citus"];
+  const checked = Object.fromEntries(
+    Object.entries(root).filter(([key]) => key !== "postgresql" && key !== "watchdog"),
+  );
+  const bootstrap = root["bootstrap"];
+  if (isJsonObject(bootstrap)) {
+    // The section of a custom method carries the method's name.
+    const { [String(bootstrap["method"])]: _custom, ...known } = bootstrap;
+    checked["bootstrap"] = known;
+  }
+  warnUnknownKeys(localSchema, checked, [], issues, otherwiseHandled);
+}
+
+const RESERVED = ["router", "vip", "dashboard"];
+const FALLBACKS = ["ttl", "loop_wait", "retry_timeout"];
+
+function localDynamic(root: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(root).filter(([key]) => FALLBACKS.includes(key)));
+}

@@ -1,0 +1,223 @@
+/** The schema of the local configuration file: every known key, its type, nothing of how keys depend on each other. */
+import * as z from "zod";
+import {
+  bool,
+  fileMode,
+  hostPort,
+  integer,
+  json,
+  lines,
+  listen,
+  nonEmptyText,
+  oneOf,
+  section,
+  text,
+} from "./config_fields.ts";
+import { address, anything, textList, textMap } from "./config_fields.ts";
+import { field } from "./config_fields.ts";
+import { isJsonObject } from "./merge.ts";
+
+const login = section({ username: text.optional(), password: text.optional() }).optional();
+
+const tlsFiles = {
+  certfile: nonEmptyText.optional(),
+  keyfile: nonEmptyText.optional(),
+  keyfile_password: text.optional(),
+};
+
+/** [min, max] or one number, ms. */
+const electionTimeout = field(
+  "one time in ms or a list of two (min, max)",
+  (value): readonly unknown[] | undefined => {
+    if (Array.isArray(value)) return value.length === 2 ? value : undefined;
+    return typeof value === "number" || typeof value === "string" ? [value] : undefined;
+  },
+);
+
+export const raftSchema = section({
+  self_addr: address.optional(),
+  bind_addr: address.optional(),
+  partner_addrs: textList.optional(),
+  data_dir: nonEmptyText.optional(),
+  password: text.optional(),
+  tls: section({ certfile: nonEmptyText, keyfile: nonEmptyText, cafile: nonEmptyText }).optional(),
+  witness: bool.optional(),
+  election_timeout: electionTimeout.optional(),
+  heartbeat_interval: integer(10, 10_000, "ms").optional(),
+});
+
+export const restapiSchema = section({
+  listen: hostPort(8008).optional(),
+  connect_address: hostPort(8008).optional(),
+  authentication: login,
+  auth: text.optional(),
+  ...tlsFiles,
+  cafile: nonEmptyText.optional(),
+  ciphers: text.optional(),
+  verify_client: oneOf(["none", "optional", "required"]).optional(),
+  allowlist: textList.optional(),
+  allowlist_include_members: bool.optional(),
+  http_extra_headers: textMap.optional(),
+  https_extra_headers: textMap.optional(),
+  request_queue_size: integer(0, 4096).optional(),
+  server_tokens: oneOf(["original", "minimal", "productonly"]).optional(),
+  thread_pool_size: integer(1).optional(),
+});
+
+export const ctlSchema = section({
+  authentication: login,
+  insecure: bool.optional(),
+  cacert: nonEmptyText.optional(),
+  ...tlsFiles,
+});
+
+const credentials = section({
+  username: nonEmptyText.optional(),
+  password: text.optional(),
+  sslmode: oneOf(["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]).optional(),
+  sslkey: text.optional(),
+  sslpassword: text.optional(),
+  sslcert: text.optional(),
+  sslrootcert: text.optional(),
+  sslcrl: text.optional(),
+  sslcrldir: text.optional(),
+  sslnegotiation: oneOf(["postgres", "direct"]).optional(),
+  gssencmode: oneOf(["disable", "prefer", "require"]).optional(),
+  channel_binding: oneOf(["disable", "prefer", "require"]).optional(),
+}).optional();
+
+export const postgresqlSchema = section({
+  listen: listen(5432),
+  connect_address: hostPort(5432).optional(),
+  proxy_address: hostPort(5432).optional(),
+  data_dir: nonEmptyText,
+  config_dir: nonEmptyText.optional(),
+  bin_dir: nonEmptyText.optional(),
+  bin_name: section({
+    pg_ctl: nonEmptyText.optional(),
+    initdb: nonEmptyText.optional(),
+    pg_controldata: nonEmptyText.optional(),
+    pg_basebackup: nonEmptyText.optional(),
+    postgres: nonEmptyText.optional(),
+    pg_isready: nonEmptyText.optional(),
+    pg_rewind: nonEmptyText.optional(),
+  }).optional(),
+  pgpass: nonEmptyText.optional(),
+  use_unix_socket: bool.optional(),
+  use_unix_socket_repl: bool.optional(),
+  authentication: section({ superuser: credentials, replication: credentials, rewind: credentials })
+    .optional(),
+  callbacks: section({
+    on_start: text.optional(),
+    on_stop: text.optional(),
+    on_restart: text.optional(),
+    on_reload: text.optional(),
+    on_role_change: text.optional(),
+  }).optional(),
+  create_replica_methods: textList.optional(),
+  create_replica_method: textList.optional(),
+  basebackup: field(
+    "a list of options or a map of them",
+    (value) => Array.isArray(value) || isJsonObject(value) ? value : undefined,
+  ).optional(),
+  custom_conf: nonEmptyText.optional(),
+  parameters: json.optional(),
+  pg_hba: lines.optional(),
+  pg_ident: lines.optional(),
+  recovery_conf: json.optional(),
+  pg_ctl_timeout: integer(0, 2 ** 31 - 1, "s").optional(),
+  use_slots: bool.optional(),
+  use_pg_rewind: bool.optional(),
+  rewind: anything.optional(),
+  remove_data_directory_on_rewind_failure: bool.optional(),
+  remove_data_directory_on_diverged_timelines: bool.optional(),
+  pre_promote: nonEmptyText.optional(),
+  before_stop: nonEmptyText.optional(),
+  krbsrvname: nonEmptyText.optional(),
+  // Kept in the raw section, not used for decisions by the configuration itself.
+  parameters_primary: anything.optional(),
+  parameters_replica: anything.optional(),
+  parameters_standby_leader: anything.optional(),
+});
+
+export const bootstrapSchema = section({
+  dcs: json.optional(),
+  method: nonEmptyText.optional(),
+  initdb: field(
+    "a list of options or a map of them",
+    (value) => Array.isArray(value) || isJsonObject(value) ? value : undefined,
+  ).optional(),
+  pg_hba: lines.optional(),
+  post_bootstrap: nonEmptyText.optional(),
+  post_init: nonEmptyText.optional(),
+  users: json.optional(),
+});
+
+export const logSchema = section({
+  type: oneOf(["plain", "json"]).optional(),
+  level: oneOf(["debug", "info", "warn", "warning", "error", "fatal", "critical"]).optional(),
+  traceback_level: oneOf(["debug", "info", "warn", "warning", "error", "fatal", "critical"]).optional(),
+  format: anything.optional(),
+  dateformat: anything.optional(),
+  static_fields: json.optional(),
+  loggers: json.optional(),
+  max_queue_size: integer(1).optional(),
+  dir: nonEmptyText.optional(),
+  mode: fileMode.optional(),
+  file_num: integer(0).optional(),
+  file_size: integer(1, Number.MAX_SAFE_INTEGER, "B").optional(),
+  deduplicate_heartbeat_logs: bool.optional(),
+});
+
+export const localSchema = section({
+  name: nonEmptyText,
+  scope: nonEmptyText,
+  namespace: text.optional(),
+  thread_pool_size: integer(1).optional(),
+  thread_stack_size: anything.optional(),
+  log: logSchema.optional(),
+  bootstrap: bootstrapSchema.optional(),
+  restapi: restapiSchema.optional(),
+  ctl: ctlSchema.optional(),
+  postgresql: section({}).optional(),
+  raft: raftSchema.optional(),
+  watchdog: section({}).optional(),
+  tags: json.optional(),
+});
+
+export type RaftSection = z.output<typeof raftSchema>;
+export type RestApiSection = z.output<typeof restapiSchema>;
+export type CtlSection = z.output<typeof ctlSchema>;
+export type PostgresqlSection = z.output<typeof postgresqlSchema>;
+export type BootstrapSection = z.output<typeof bootstrapSchema>;
+export type LogSection = z.output<typeof logSchema>;
+
+/** Sections that name another place for the cluster's state: read by nobody here. */
+export const OTHER_STORES = ["etcd", "etcd3", "consul", "zookeeper", "exhibitor", "kubernetes"] as const;
+
+/** Root keys that belong in the dynamic configuration; in the local file they are fallbacks or have no effect. */
+export const DYNAMIC_ROOT_KEYS = [
+  "ttl",
+  "loop_wait",
+  "retry_timeout",
+  "maximum_lag_on_failover",
+  "maximum_lag_on_syncnode",
+  "check_timeline",
+  "max_timelines_history",
+  "primary_start_timeout",
+  "primary_stop_timeout",
+  "master_start_timeout",
+  "master_stop_timeout",
+  "primary_race_backoff",
+  "synchronous_mode",
+  "synchronous_mode_strict",
+  "synchronous_node_count",
+  "failsafe_mode",
+  "pause",
+  "member_slots_ttl",
+  "slots",
+  "permanent_slots",
+  "permanent_replication_slots",
+  "ignore_slots",
+  "standby_cluster",
+] as const;

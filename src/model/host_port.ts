@@ -1,0 +1,84 @@
+/** Addresses as configurations write them: `host:port`, `[::1]:5432`, `*:5432`, `a,b:5432`. Text only: no lookups. */
+import type { HostPort } from "./config.ts";
+
+const HOST_NAME = /^[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])?$/;
+
+/** null when it is not an address. Without `defaultPort` the port must be there. */
+export function parseHostPort(value: string, defaultPort: number | null = null): HostPort | null {
+  const parts = splitPort(value.trim(), defaultPort);
+  if (!parts) return null;
+  const host = bareHost(parts.host);
+  return isHost(host) ? { host, port: parts.port } : null;
+}
+
+/** `addr[,addr...]:port`: one port for all. */
+export function parseListen(
+  value: string,
+  defaultPort: number | null,
+): { hosts: string[]; port: number } | null {
+  const parts = splitPort(value.trim(), defaultPort);
+  if (!parts) return null;
+  const hosts = parts.host.split(",").map((host) => bareHost(host.trim()));
+  return hosts.every(isHost) ? { hosts, port: parts.port } : null;
+}
+
+/** Text that parseHostPort reads back: IPv6 in brackets. */
+export function formatHostPort({ host, port }: HostPort): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** Two spellings of one address give one text. Names are not looked up. */
+export function addressKey({ host, port }: HostPort): string {
+  const canonical = host.includes(":") ? canonicalIpv6(host) ?? host : host.toLowerCase().replace(/\.$/, "");
+  return formatHostPort({ host: canonical, port });
+}
+
+/** Reaches this host only, whoever resolves it. */
+export function isLoopback(host: string): boolean {
+  if (host.includes(":")) {
+    const canonical = canonicalIpv6(host);
+    return canonical === "::1" || /^::ffff:7f[0-9a-f]{2}:/.test(canonical ?? "");
+  }
+  if (/^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host)) return true;
+  return ["localhost", "ip6-localhost", "ip6-loopback"].includes(host.toLowerCase());
+}
+
+/** Every interface: may be listened on, cannot be connected to from elsewhere. */
+export function isWildcard(host: string): boolean {
+  return host === "*" || host === "0.0.0.0" || canonicalIpv6(host) === "::";
+}
+
+function splitPort(value: string, defaultPort: number | null): { host: string; port: number } | null {
+  // Without brackets the last colon separates the port, as in "::1:5432"; a bracketed host alone has no port.
+  const match = /^(.+):(\d{1,5})$/.exec(value);
+  if (match && !(value.startsWith("[") && value.endsWith("]"))) {
+    const port = Number(match[2]);
+    return port >= 1 && port <= 65535 ? { host: match[1]!, port } : null;
+  }
+  if (defaultPort === null || value === "" || /:\d*$/.test(value)) return null;
+  return { host: value, port: defaultPort };
+}
+
+function bareHost(host: string): string {
+  return host.startsWith("[") && host.endsWith("]") ? host.slice(1, -1) : host;
+}
+
+function isHost(host: string): boolean {
+  if (host === "*") return true;
+  if (host.includes(":")) return canonicalIpv6(host) !== null;
+  if (/^[\d.]+$/.test(host)) return isIpv4(host);
+  return host.length <= 253 && HOST_NAME.test(host) && !host.includes("..");
+}
+
+function isIpv4(host: string): boolean {
+  const parts = host.split(".");
+  return parts.length === 4 && parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) <= 255);
+}
+
+function canonicalIpv6(host: string): string | null {
+  const [address, zone] = host.split("%", 2);
+  if (!address || !/^[0-9A-Fa-f:.]+$/.test(address) || !address.includes(":")) return null;
+  const url = `http://[${address}]/`;
+  if (!URL.canParse(url)) return null;
+  return new URL(url).hostname.slice(1, -1) + (zone ? `%${zone}` : "");
+}

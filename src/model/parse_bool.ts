@@ -1,0 +1,21 @@
+/** Booleans in every spelling that configurations use: on/off, true/false, yes/no, 1/0, in any case. */
+
+/** null when it is none of them. */
+export function parseBool(value: unknown): boolean | null {
+  if (typeof value === "boolean") return value;
+  if (typeof value !== "string" && typeof value !== "number") return null;
+  switch (String(value).trim().toLowerCase()) {
+    case "on":
+    case "true":
+    case "yes":
+    case "1":
+      return true;
+    case "off":
+    case "false":
+    case "no":
+    case "0":
+      return false;
+    default:
+      return null;
+  }
+}

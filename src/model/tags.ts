@@ -1,0 +1,82 @@
+/** Tags of a member: what they mean to us, and in which shape others see them. */
+import type { Issues } from "./config_issues.ts";
+import { nearest } from "./config_check.ts";
+import type { Json, JsonObject } from "./json.ts";
+import { parseBool } from "./parse_bool.ts";
+import { parseQuantity } from "./time_units.ts";
+
+export interface Tags {
+  /** As published in the member's record, in the order of the file. */
+  readonly tags: JsonObject;
+  readonly nofailover: boolean;
+  /** 0 where nofailover says so; the larger one wins among equals. */
+  readonly failoverPriority: number;
+}
+
+/** Boolean tags are published only when true, or next to the priority that says the same more finely. */
+const BOOLEAN_TAGS = ["clonefrom", "nofailover", "noloadbalance", "nostream", "nosync"];
+const PRIORITY_OF = new Map([["nofailover", "failover_priority"], ["nosync", "sync_priority"]]);
+const OTHER_TAGS = ["failover_priority", "sync_priority", "replicatefrom"];
+
+export function readTags(section: JsonObject, issues: Issues): Tags {
+  for (const [key, value] of Object.entries(section)) checkTag(key, value, issues);
+  for (const [flag, priority] of PRIORITY_OF) warnConflict(section, flag, priority, issues);
+  const flag = section["nofailover"];
+  const priority = parseQuantity(section["failover_priority"]);
+  const nofailover = isPresent(flag) ? truth(flag) : priority !== null && priority <= 0;
+  return {
+    tags: publishedTags(section),
+    nofailover,
+    failoverPriority: isPresent(flag) && truth(flag) ? 0 : priority ?? 1,
+  };
+}
+
+export function publishedTags(section: JsonObject): JsonObject {
+  const result: JsonObject = {};
+  for (const [key, value] of Object.entries(section)) {
+    if (value === null || typeof value === "object") continue;
+    const priority = PRIORITY_OF.get(key);
+    const besidePriority = priority !== undefined && isPresent(section[priority]);
+    if (!BOOLEAN_TAGS.includes(key) || truth(value) || besidePriority) result[key] = value;
+  }
+  return result;
+}
+
+function checkTag(key: string, value: Json, issues: Issues): void {
+  const path = ["tags", key];
+  if (value !== null && typeof value === "object") {
+    issues.warning(path, "a tag is one word, number or boolean: it is ignored");
+  } else if (BOOLEAN_TAGS.includes(key) && isPresent(value) && parseBool(value) === null) {
+    issues.warning(path, "expected a boolean: anything else counts as true");
+  } else if (PRIORITY_OF_VALUES.includes(key) && isPresent(value) && parseQuantity(value) === null) {
+    issues.warning(path, "expected an integer: it is ignored");
+  }
+  // Tags of the user's own are welcome, so only a near miss is worth a word.
+  const known = [...BOOLEAN_TAGS, ...OTHER_TAGS];
+  const near = known.includes(key) ? null : nearest(key, known);
+  if (near) issues.warning(path, `taken as a tag of your own; did you mean tags.${near}?`);
+}
+
+const PRIORITY_OF_VALUES = [...PRIORITY_OF.values()];
+
+/** The flag wins; scripts look for this line, so its wording (booleans included) is fixed. */
+function warnConflict(section: JsonObject, flag: string, priorityTag: string, issues: Issues): void {
+  const value = section[flag];
+  const priority = parseQuantity(section[priorityTag]);
+  if (!isPresent(value) || priority === null) return;
+  const set = truth(value);
+  if (set !== (priority > 0)) return;
+  const shown = set ? "True" : "False";
+  issues.warning(
+    ["tags"],
+    `Conflicting configuration between ${flag}: ${shown} and ${priorityTag}: ${priority}. Defaulting to ${flag}: ${shown}`,
+  );
+}
+
+function isPresent(value: Json | undefined): value is Exclude<Json, null> {
+  return value !== undefined && value !== null;
+}
+
+function truth(value: Exclude<Json, null>): boolean {
+  return parseBool(value) ?? (typeof value === "string" ? value !== "" : Boolean(value));
+}
