@@ -8,7 +8,7 @@ import type { Action } from "../brain/actions.ts";
 import { keep, type NodeView } from "../brain/keeper.ts";
 import { FRESH_MS, type SeenStatus } from "../brain/successor.ts";
 import type { BrokenRules, Renewal, RenewalAck } from "../dcs/lease.ts";
-import type { DcsStateMachine } from "../dcs/state_machine.ts";
+import { type DcsStateMachine, NAME_TAKEN } from "../dcs/state_machine.ts";
 import type { GuardPort } from "../guard/port.ts";
 import type { Log } from "../lib/log.ts";
 import type { DynamicConfig } from "../model/config.ts";
@@ -30,7 +30,16 @@ import { Proposer } from "./proposer.ts";
 import { StatusBoard } from "./status_board.ts";
 import { Tenancy } from "./tenancy.ts";
 
+export interface AgentCounters {
+  readonly promotions: number;
+  readonly demotions: number;
+  readonly fences: number;
+  readonly lateLoops: number;
+}
+
 const STATUS_PERIOD_MS = 500;
+/** A look that comes later than this is counted. */
+const LATE_LOOP_MS = 100;
 /** While the lock is free, WAL positions are looked at this often until nothing more arrives. */
 const SETTLE_LOOK_MS = 20;
 
@@ -54,6 +63,8 @@ export interface MemberOptions {
   readonly bootstrapConfig: () => JsonObject;
   readonly effective: (dcs: JsonObject) => DynamicConfig;
   readonly electionMaxMs: number;
+  /** Whether an agent answers at that api_url: somebody else who uses our name. */
+  readonly memberAnswers: (apiUrl: string, done: (answers: boolean) => void) => void;
   /** Ends the process. */
   readonly exit: (code: number, message: string) => void;
   readonly broken?: BrokenRules;
@@ -90,6 +101,9 @@ export class Member {
   #lastLookMs = 0;
   #loopLateMs = 0;
   #version = 0;
+  #counters = { promotions: 0, demotions: 0, lateLoops: 0 };
+  #fences = 0;
+  #lastExitPid: number | null = null;
   readonly #listeners = new Set<() => void>();
 
   constructor(options: MemberOptions) {
@@ -171,6 +185,10 @@ export class Member {
 
   get lastLookMs(): number {
     return this.#lastLookMs;
+  }
+
+  get counters(): AgentCounters {
+    return { ...this.#counters, fences: this.#fences };
   }
 
   get board(): StatusBoard {
@@ -295,7 +313,9 @@ export class Member {
     const { clock } = this.#options;
     const nowMs = clock.now();
     this.#lastLookMs = nowMs;
-    this.#loopLateMs = Math.max(this.#loopLateMs * 0.99, nowMs - dueMs);
+    const lateMs = nowMs - dueMs;
+    this.#loopLateMs = Math.max(this.#loopLateMs * 0.99, lateMs);
+    if (lateMs > LATE_LOOP_MS) this.#counters.lateLoops++;
     this.#join();
     this.#applyConfig();
     const renewAtMs = this.#tenancy.look();
@@ -323,14 +343,24 @@ export class Member {
     const text = JSON.stringify(facts);
     if (this.#joining || this.#joinedFacts === text) return;
     this.#joining = true;
-    this.proposer.propose({ op: "setMember", facts, incarnation: this.#options.incarnation }, (outcome) => {
-      this.#joining = false;
-      if (outcome.kind === "done") {
-        this.#joinedFacts = text;
-        this.#tenancy.joined();
-      }
-      this.wake();
-    });
+    const { name, incarnation, memberAnswers, dcs, exit } = this.#options;
+    const propose = (replace: boolean) =>
+      this.proposer.propose({ op: "setMember", facts, incarnation, replace }, (outcome) => {
+        if (outcome.kind === "refused" && outcome.reason === NAME_TAKEN) {
+          const other = dcs.state.members[name];
+          return memberAnswers(other?.apiUrl ?? "", (answers) => {
+            if (answers) exit(1, `Can't start; there is already a node named '${name}' running`);
+            else propose(true);
+          });
+        }
+        this.#joining = false;
+        if (outcome.kind === "done") {
+          this.#joinedFacts = text;
+          this.#tenancy.joined();
+        }
+        this.wake();
+      });
+    propose(false);
   }
 
   #applyConfig(): void {
@@ -434,6 +464,11 @@ export class Member {
       view.following !== dcs.state.lock.holder
     ) {
       this.#lastStreamingMs = nowMs;
+    }
+    const exit = guardView.lastExit;
+    if (exit !== null && exit.pid !== this.#lastExitPid) {
+      this.#lastExitPid = exit.pid;
+      if (exit.fenced) this.#fences++;
     }
     if (view.action?.kind === "restart") this.#wantsRestart = false;
     if (view.directory.kind === "absent") this.#wantsReinit = null;
@@ -552,6 +587,12 @@ export class Member {
       case "stop":
       case "start-primary":
       case "promote":
+        if (action.kind === "promote" && postgres.view().action?.kind !== "promote") {
+          this.#counters.promotions++;
+        }
+        if (action.kind === "stop" && postgres.view().writable && postgres.view().action?.kind !== "stop") {
+          this.#counters.demotions++;
+        }
         this.#options.log.info(action.kind, `${reason}`, { epoch: dcs.state.lock.epoch });
         postgres.run(action);
         return;

@@ -17,7 +17,7 @@ import {
   STOPPED,
 } from "./testing.ts";
 
-const kinds = (view: NodeView) => keep(view).actions.map((action) => action.kind);
+const kinds = (view: NodeView): string[] => keep(view).actions.map((action) => action.kind);
 const RUNNING_ACTION = { sinceMs: 99_000, detail: "" };
 const failed = (kind: "start" | "promote" | "clone" | "rewind" | "bootstrap", failures = 1, atMs = 0) =>
   ({ [kind]: { kind, ok: false, atMs, detail: "broken", failures } }) as const;

@@ -34,7 +34,13 @@ export type CommandBody =
   | { readonly op: "setFailover"; readonly record: FailoverRecord; readonly expectRevision: number | null }
   | { readonly op: "acceptFailover"; readonly id: string }
   | { readonly op: "endFailover"; readonly id: string; readonly ok: boolean; readonly text: string }
-  | { readonly op: "setMember"; readonly facts: MemberFacts; readonly incarnation: number }
+  /** Without `replace`, a member of that name with other addresses is left alone: it may be another, living one. */
+  | {
+    readonly op: "setMember";
+    readonly facts: MemberFacts;
+    readonly incarnation: number;
+    readonly replace: boolean;
+  }
   | {
     readonly op: "addHistory";
     readonly epoch: number;

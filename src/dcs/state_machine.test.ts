@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { type CommandBody, decodeCommand, encodeCommand } from "./commands.ts";
-import { DcsStateMachine } from "./state_machine.ts";
+import { DcsStateMachine, NAME_TAKEN } from "./state_machine.ts";
 
 function machine() {
   const dcs = new DcsStateMachine();
@@ -135,4 +135,28 @@ test("a snapshot restores the same state, and garbage or an unknown command chan
     expect(copy.state).toEqual(dcs.state);
   }
   expect(decodeCommand(new Uint8Array([0xff, 0xfe]))).toBeNull();
+});
+
+test("a member with other addresses does not take a name over, unless the old one is known to be gone", () => {
+  const { dcs, apply } = machine();
+  const facts = {
+    name: "a",
+    connUrl: "",
+    apiUrl: "http://h1",
+    proxyUrl: null,
+    raftAddr: "h1:1",
+    tags: {},
+    version: "0",
+  };
+  expect(apply("a", { op: "setMember", facts, incarnation: 1, replace: false }).ok).toBe(true);
+  expect(
+    apply("a", { op: "setMember", facts: { ...facts, tags: { x: 1 } }, incarnation: 2, replace: false }).ok,
+  ).toBe(true);
+  const moved = { ...facts, apiUrl: "http://h2" };
+  expect(apply("a", { op: "setMember", facts: moved, incarnation: 3, replace: false })).toEqual({
+    ok: false,
+    reason: NAME_TAKEN,
+  });
+  expect(apply("a", { op: "setMember", facts: moved, incarnation: 3, replace: true }).ok).toBe(true);
+  expect(dcs.state.members.a).toEqual(moved);
 });

@@ -6,6 +6,8 @@
 import type { ClusterEvent, DcsState, LockRecord } from "../model/records.ts";
 import { type Command, type CommandResult, decodeCommand } from "./commands.ts";
 
+/** Why setMember was refused, for whoever then asks the member of that name whether it lives. */
+export const NAME_TAKEN = "a member of this name has other addresses";
 const MAX_EVENTS = 100;
 const MAX_RESULTS = 20;
 export const DEFAULT_TTL_MS = 5000;
@@ -140,8 +142,13 @@ function evaluate(state: DcsState, command: Command, index: number): Outcome {
         },
         event: `${failover.kind} ${command.ok ? "done" : "ended"}: ${command.text}`,
       };
-    case "setMember":
+    case "setMember": {
+      const known = state.members[command.facts.name];
+      const moved = known !== undefined &&
+        (known.apiUrl !== command.facts.apiUrl || known.raftAddr !== command.facts.raftAddr);
+      if (moved && !command.replace) return { refuse: NAME_TAKEN };
       return { change: { members: { ...state.members, [command.facts.name]: command.facts } } };
+    }
     case "addHistory": {
       if (lock.epoch !== command.epoch) return { refuse: `epoch ${command.epoch} is over` };
       if (state.history.some((line) => line[0] >= command.line[0])) {

@@ -1,0 +1,212 @@
+/**
+ * Composition of a running agent: opens what touches the world (clock, log directory, network, guard, PostgreSQL,
+ * REST) and connects it to the member. Decides nothing. Whatever cannot be opened ends the start with a sentence that
+ * names the setting to change.
+ */
+import { clusterIdOf, nodeIdOf, openWal, RaftNode, type StateMachine, TcpTransport } from "../../raft/mod.ts";
+import { type ApiServer, startApiServer } from "../api/server.ts";
+import { DcsStateMachine } from "../dcs/state_machine.ts";
+import { GuardClient } from "../guard/client.ts";
+import { SystemClock, wallClockMs } from "../lib/clock.ts";
+import type { Log } from "../lib/log.ts";
+import { random } from "../lib/random.ts";
+import type { DynamicConfig, LocalConfig } from "../model/config.ts";
+import { effectiveDynamic } from "../model/config_dynamic.ts";
+import type { JsonObject } from "../model/json.ts";
+import type { MemberFacts } from "../model/records.ts";
+import { VERSION } from "../model/version.ts";
+import { AgentApiPort } from "./api_port.ts";
+import { Member } from "./member.ts";
+import { PostgresExecutor } from "./postgres_executor.ts";
+
+export interface AgentOptions {
+  readonly config: LocalConfig;
+  /** Reads the file again; null with the reasons logged when it cannot be used. */
+  readonly reload: () => LocalConfig | null;
+  readonly log: Log;
+  /** Command line of a guard process of this executable. */
+  readonly guardCommand: readonly string[];
+  readonly exit: (code: number) => void;
+}
+
+export interface RunningAgent {
+  /** SIGTERM: stops PostgreSQL, hands over, ends. */
+  stop(): void;
+  /** SIGHUP. */
+  reload(): void;
+}
+
+/** A peer that does not answer its REST within this time is not alive. */
+const PROBE_TIMEOUT_MS = 1000;
+
+export function startAgent(options: AgentOptions): RunningAgent {
+  const { log } = options;
+  let { config } = options;
+  if (config.postgresql === null) throw new Error("a witness has no PostgreSQL");
+  if (config.raft.selfAddr === null) {
+    throw new Error("raft.self_addr is missing: members without a vote are not available in this version");
+  }
+  const clock = new SystemClock();
+  const exit = (code: number, message: string) => {
+    log.critical("exit", message);
+    options.exit(code);
+  };
+
+  const dcs = new DcsStateMachine();
+  const { raft, closeRaft } = openRaft(config, config.raft.selfAddr, clock, dcs, log);
+  const dynamicOf = (value: JsonObject): DynamicConfig => {
+    const { config: dynamic, issues } = effectiveDynamic(value, config);
+    for (const issue of issues) log.warning("config", `${issue.path}: ${issue.message}`);
+    return dynamic;
+  };
+  const initial = dynamicOf(config.bootstrap.dcs);
+  const guard = new GuardClient({
+    directory: config.raft.dataDir,
+    dataDir: config.postgresql.dataDir,
+    command: options.guardCommand,
+    clock,
+    log,
+  });
+  const postgres = new PostgresExecutor({ config, dynamic: initial, guard, clock, log });
+  const member = new Member({
+    name: config.name,
+    incarnation: Math.floor(random() * 2 ** 48),
+    clock,
+    wallMs: wallClockMs,
+    raft,
+    dcs,
+    guard,
+    postgres,
+    log,
+    facts: () => factsOf(config),
+    nofailover: () => config.nofailover,
+    failoverPriority: () => config.failoverPriority,
+    peers: () => raft.status().members.map((peer) => peer.id),
+    bootstrapConfig: () => config.bootstrap.dcs,
+    effective: (value) => dynamicOf(Object.keys(value).length === 0 ? config.bootstrap.dcs : value),
+    electionMaxMs: config.raft.electionMaxMs,
+    memberAnswers,
+    exit,
+  });
+
+  let api: ApiServer | null = null;
+  const reload = () => {
+    const next = options.reload();
+    if (next === null) return;
+    config = next;
+    member.factsChanged();
+    try {
+      api?.reload(config);
+    } catch (error) {
+      log.error("restapi", `the REST API goes on as before: ${messageOf(error)}`);
+    }
+    log.info("reload", "configuration reloaded");
+  };
+  const port = new AgentApiPort({
+    config: () => config,
+    member,
+    raft,
+    dcs,
+    guard,
+    postgres,
+    clock,
+    wallMs: wallClockMs,
+    reload,
+  });
+  api = startApiServer(port, config, {
+    onError: (error, request) => log.error("restapi", `${request}: ${error.stack ?? error.message}`),
+  });
+  log.info("start", `agent ${VERSION} started as ${config.name} of cluster ${config.scope}`);
+  member.start();
+  raft.start();
+
+  let stopping = false;
+  return {
+    reload,
+    stop() {
+      if (stopping) return;
+      stopping = true;
+      log.info("stop", "stopping: PostgreSQL is stopped and the lock handed over");
+      member.stop(() => {
+        member.end();
+        guard.shutdown(() => {
+          raft.stop();
+          closeRaft(() => options.exit(0));
+        });
+      });
+    },
+  };
+}
+
+function openRaft(config: LocalConfig, selfAddr: string, clock: SystemClock, dcs: DcsStateMachine, log: Log) {
+  const addresses = [selfAddr, ...config.raft.partnerAddrs].sort();
+  const clusterId = clusterIdOf(config.namespace, config.scope, addresses);
+  const id = nodeIdOf(clusterId, selfAddr);
+  const members = addresses.map((addr) => ({ id: nodeIdOf(clusterId, addr), name: null, addr }));
+  const note = (level: "info" | "warning" | "error", event: string, text: string) =>
+    log[level](`raft.${event}`, text);
+  const storage = openWal(config.raft.dataDir, { clusterId, nodeId: id }, {
+    now: () => clock.now(),
+    onWarning: (text) => log.warning("raft.wal", text),
+  });
+  const transport = new TcpTransport({
+    id,
+    clusterId,
+    bindAddr: config.raft.bindAddr,
+    peers: members.filter((member) => member.id !== id),
+    password: config.raft.password,
+    clock,
+    random,
+    log: note,
+  });
+  const stateMachine: StateMachine = {
+    apply: (command, index) => dcs.apply(command, index),
+    snapshot: () => dcs.snapshot(),
+    restore: (data) => dcs.restore(data),
+  };
+  const raft = new RaftNode({
+    id,
+    clusterId,
+    members,
+    storage,
+    transport,
+    clock,
+    random,
+    stateMachine,
+    log: note,
+    heartbeatMs: config.raft.heartbeatMs,
+    electionMinMs: config.raft.electionMinMs,
+    electionMaxMs: config.raft.electionMaxMs,
+  });
+  return { raft, closeRaft: (closed: () => void) => storage.close(closed) };
+}
+
+function factsOf(config: LocalConfig): MemberFacts {
+  const postgresql = config.postgresql!;
+  const scheme = config.restapi.certfile === null ? "http" : "https";
+  return {
+    name: config.name,
+    connUrl: `postgres://${postgresql.connectAddress}/postgres`,
+    apiUrl: `${scheme}://${config.restapi.connectAddress}/patroni`,
+    proxyUrl: postgresql.proxyAddress === null ? null : `postgres://${postgresql.proxyAddress}/postgres`,
+    raftAddr: config.raft.selfAddr!,
+    tags: config.tags,
+    version: VERSION,
+  };
+}
+
+/** Asks the agent behind an api_url whether it lives. */
+function memberAnswers(apiUrl: string, done: (answers: boolean) => void): void {
+  let url: URL;
+  try {
+    url = new URL("/liveness", apiUrl);
+  } catch {
+    return done(false);
+  }
+  fetch(url, { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS), tls: { rejectUnauthorized: false } })
+    .then(() => done(true), () => done(false));
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

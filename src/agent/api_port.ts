@@ -1,0 +1,250 @@
+/** The agent behind the REST API: a look at what is in memory, and the operations that requests ask for. */
+import { randomUUID } from "node:crypto";
+import type { Clock, RaftNode } from "../../raft/mod.ts";
+import type {
+  ApiPort,
+  ApiView,
+  ConfigOutcome,
+  DecisionRecord,
+  FailsafeOutcome,
+  FailsafeRequest,
+  ReinitializeOutcome,
+  RestartOutcome,
+  ScheduledRestart,
+  WriteOutcome,
+} from "../api/port.ts";
+import { restartConditionsMet } from "../api/restart.ts";
+import { checkTiming } from "../brain/timing.ts";
+import type { CommandBody } from "../dcs/commands.ts";
+import type { DcsStateMachine } from "../dcs/state_machine.ts";
+import type { GuardPort } from "../guard/port.ts";
+import type { LocalConfig } from "../model/config.ts";
+import { effectiveDynamic } from "../model/config_dynamic.ts";
+import { validateDynamic } from "../model/config_dynamic_validate.ts";
+import type { JsonObject } from "../model/json.ts";
+import { applyPatch } from "../model/merge.ts";
+import type { FailoverRecord } from "../model/records.ts";
+import type { Member } from "./member.ts";
+import type { PostgresPort } from "./postgres_port.ts";
+import type { CommandOutcome } from "./proposer.ts";
+
+/** A restart in place is waited for this long when the request names no timeout. */
+const RESTART_WAIT_MS = 300_000;
+/** SQL looks come every second; after two missed ones the server counts as not answering. */
+const SQL_ANSWERS_MS = 3000;
+
+export interface ApiPortOptions {
+  readonly config: () => LocalConfig;
+  readonly member: Member;
+  readonly raft: RaftNode;
+  readonly dcs: DcsStateMachine;
+  readonly guard: GuardPort;
+  readonly postgres: PostgresPort;
+  readonly clock: Clock;
+  readonly wallMs: () => number;
+  readonly reload: () => void;
+}
+
+export class AgentApiPort implements ApiPort {
+  readonly #options: ApiPortOptions;
+  readonly #scheduled: { restart: ScheduledRestart; timer: ReturnType<typeof setTimeout> }[] = [];
+  #extraVersion = 0;
+  #dcsSeenMs: number | null = null;
+
+  constructor(options: ApiPortOptions) {
+    this.#options = options;
+    options.guard.onChange(() => this.#extraVersion++);
+    options.postgres.onChange(() => this.#extraVersion++);
+  }
+
+  version(): number {
+    return this.#options.member.version + this.#extraVersion + (this.holdsLease() ? 0.5 : 0);
+  }
+
+  onChange(listener: () => void): () => void {
+    return this.#options.member.onChange(listener);
+  }
+
+  leaseRemainingMs(): number {
+    const until = this.#options.member.leaseUntilMs();
+    return until === null ? 0 : Math.max(0, until - this.#options.clock.now());
+  }
+
+  holdsLease(): boolean {
+    return this.leaseRemainingMs() > 0 && this.#options.postgres.view().process !== "none" &&
+      this.#options.postgres.view().writable;
+  }
+
+  decisions(): readonly DecisionRecord[] {
+    return this.#options.member.decisions.entries();
+  }
+
+  view(): ApiView {
+    const { config, member, raft, dcs, guard, postgres, clock, wallMs } = this.#options;
+    const nowMs = clock.now();
+    const raftStatus = raft.status();
+    const contact = raftStatus.members.find((peer) => peer.id === raftStatus.leader)?.lastContactMs ?? null;
+    if (raftStatus.leader !== null && contact !== null) this.#dcsSeenMs = nowMs - contact;
+    const dcsAgeMs = this.#dcsSeenMs === null ? null : nowMs - this.#dcsSeenMs;
+    const view = postgres.view();
+    const statuses = member.board.seen(nowMs);
+    const schedule = this.#scheduled[0]?.restart;
+    return {
+      config: config(),
+      dynamic: member.dynamic,
+      dcs: dcs.state,
+      dcsAgeMs,
+      dcsLastSeenS: dcsAgeMs === null ? 0 : Math.floor((wallMs() - dcsAgeMs) / 1000),
+      postgres: view,
+      sqlAnswers: view.process === "running" && view.lastLookMs !== null &&
+        nowMs - view.lastLookMs < SQL_ANSWERS_MS,
+      status: member.status,
+      statuses,
+      progress: { optime: member.board.primaryLsn ?? 0, slots: {}, retainSlots: [] },
+      witnesses: [],
+      raft: raftStatus,
+      guard: guard.view(),
+      watchdog: null,
+      failsafeActive: false,
+      scheduledRestarts: schedule === undefined ? {} : { [config().name]: schedule },
+      loopAgeMs: nowMs - member.lastLookMs,
+      eventLoopLateMs: member.loopLateMs,
+      counters: member.counters,
+    };
+  }
+
+  patchConfig(patch: JsonObject, revision: number | null): Promise<ConfigOutcome> {
+    const current = this.#options.dcs.state.config;
+    if (current === null) return Promise.resolve({ kind: "missing" });
+    return this.#writeConfig(applyPatch(current.value, patch), revision, current.revision);
+  }
+
+  replaceConfig(value: JsonObject, revision: number | null): Promise<ConfigOutcome> {
+    return this.#writeConfig(value, revision, this.#options.dcs.state.config?.revision ?? null);
+  }
+
+  async #writeConfig(
+    value: JsonObject,
+    wanted: number | null,
+    present: number | null,
+  ): Promise<ConfigOutcome> {
+    if (wanted !== null && wanted !== present) return { kind: "conflict" };
+    const refused = this.#refusal(value);
+    if (refused !== null) return { kind: "invalid", reason: refused };
+    const outcome = await this.#propose({ op: "setConfig", value, expectRevision: present });
+    if (outcome.kind === "done") return { kind: "ok", config: value };
+    return outcome.kind === "refused" && outcome.reason.startsWith("configuration")
+      ? { kind: "conflict" }
+      : { kind: "unavailable", reason: outcome.reason };
+  }
+
+  /** Why a configuration cannot be taken: a broken rule of the keys, or of the timing inequalities, with the numbers. */
+  #refusal(value: JsonObject): string | null {
+    const errors = validateDynamic(value).filter((issue) => issue.severity === "error");
+    if (errors.length > 0) return errors.map((issue) => `${issue.path}: ${issue.message}`).join("; ");
+    const config = this.#options.config();
+    const { ttlS } = effectiveDynamic(value, config).config;
+    const problems = checkTiming(ttlS * 1000, config.raft.electionMaxMs);
+    return problems.length > 0 ? problems.join("; ") : null;
+  }
+
+  async requestFailover(request: FailoverRecord): Promise<WriteOutcome> {
+    const record = { ...request, id: request.id === "" ? randomUUID() : request.id };
+    return writeOutcome(await this.#propose({ op: "setFailover", record, expectRevision: null }));
+  }
+
+  async deleteFailover(revision: number): Promise<WriteOutcome> {
+    const { failover } = this.#options.dcs.state;
+    if (failover === null || failover.revision !== revision) return { kind: "conflict" };
+    return writeOutcome(
+      await this.#propose({ op: "endFailover", id: failover.id, ok: false, text: "deleted by request" }),
+    );
+  }
+
+  restart(timeoutS: number | null): Promise<RestartOutcome> {
+    const { postgres, member } = this.#options;
+    const view = postgres.view();
+    if (view.action !== null) return Promise.resolve({ kind: "busy", action: view.action.kind });
+    if (view.process === "starting") return Promise.resolve({ kind: "still-starting" });
+    if (view.process !== "running") return Promise.resolve({ kind: "failed" });
+    const before = view.last.restart?.atMs ?? -1;
+    member.requestRestart();
+    return new Promise((resolve) => {
+      const finish = (outcome: RestartOutcome) => {
+        clearTimeout(timer);
+        unsubscribe();
+        resolve(outcome);
+      };
+      const timer = setTimeout(
+        () => finish({ kind: "failed" }),
+        timeoutS === null ? RESTART_WAIT_MS : timeoutS * 1000,
+      );
+      const unsubscribe = member.onChange(() => {
+        const last = postgres.view().last.restart;
+        if (last !== undefined && last.atMs > before) finish({ kind: last.ok ? "ok" : "failed" });
+      });
+    });
+  }
+
+  scheduleRestart(restart: ScheduledRestart): boolean {
+    if (this.#scheduled.length > 0) return false;
+    const delayMs = Math.max(0, Date.parse(restart.schedule) - this.#options.wallMs());
+    const timer = setTimeout(() => {
+      this.#scheduled.length = 0;
+      if (restartConditionsMet(restart, this.view())) this.#options.member.requestRestart();
+    }, Math.min(delayMs, 2 ** 31 - 1));
+    this.#scheduled.push({ restart, timer });
+    return true;
+  }
+
+  cancelScheduledRestart(): boolean {
+    const scheduled = this.#scheduled.pop();
+    if (scheduled === undefined) return false;
+    clearTimeout(scheduled.timer);
+    return true;
+  }
+
+  reload(): void {
+    this.#options.reload();
+  }
+
+  reinitialize(force: boolean, fromLeader: boolean): Promise<ReinitializeOutcome> {
+    const { postgres, member, dcs, config } = this.#options;
+    if (dcs.state.lock.holder === null) {
+      return Promise.resolve({ kind: "refused", reason: "Cluster has no leader, can not reinitialize" });
+    }
+    if (dcs.state.lock.holder === config().name) {
+      return Promise.resolve({ kind: "refused", reason: "I am the leader, can not reinitialize" });
+    }
+    const { action } = postgres.view();
+    if (action !== null && !force) return Promise.resolve({ kind: "busy", action: action.kind });
+    if (action !== null) postgres.cancelLongAction("reinitialize was requested");
+    member.requestReinit(fromLeader);
+    return Promise.resolve({ kind: "started" });
+  }
+
+  acceptFailsafe(_request: FailsafeRequest): Promise<FailsafeOutcome> {
+    return Promise.resolve({ kind: "refused", reason: "failsafe mode is not available in this version" });
+  }
+
+  transferRaft(name: string): Promise<string | null> {
+    const { raft, dcs } = this.#options;
+    const facts = dcs.state.members[name];
+    const peer = raft.status().members.find((each) => each.addr === facts?.raftAddr);
+    if (peer === undefined) return Promise.resolve(`there is no member named ${name}`);
+    return new Promise((resolve) => raft.transferLeadership(peer.id, resolve));
+  }
+
+  #propose(body: CommandBody): Promise<CommandOutcome> {
+    return new Promise((resolve) => {
+      if (!this.#options.member.proposer.propose(body, resolve)) {
+        resolve({ kind: "refused", reason: "the same request is under way" });
+      }
+    });
+  }
+}
+
+function writeOutcome(outcome: CommandOutcome): WriteOutcome {
+  if (outcome.kind === "done") return { kind: "ok" };
+  return outcome.kind === "refused" ? { kind: "conflict" } : { kind: "unavailable", reason: outcome.reason };
+}
