@@ -213,11 +213,14 @@ export class Cluster {
     }
   }
 
-  /** Starts a client process that writes to whoever is primary. */
-  startClient(): Client {
-    const command = this.options.clientCommand ?? [this.options.binary, "demo", "--client"];
+  /**
+   * Starts a client process that writes to whoever is primary among `hosts`. `prefix`: put before its command, to run
+   * it in another network namespace.
+   */
+  startClient(hosts: readonly Host[] = this.hosts, prefix: readonly string[] = []): Client {
+    const command = [...prefix, ...(this.options.clientCommand ?? [this.options.binary, "demo", "--client"])];
     const client = new Client(command, this.directory, {
-      targets: this.hosts.map((host) => ({
+      targets: hosts.map((host) => ({
         node: host.name,
         host: host.addresses.address,
         port: host.addresses.postgresPort,

@@ -1,0 +1,81 @@
+/** What a cluster costs when nothing happens: memory, CPU, bytes written. One sample for each node. */
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { Cluster } from "../../src/demo/cluster.ts";
+import type { Host } from "../../src/demo/host.ts";
+import { nowMs } from "../../src/demo/now.ts";
+import { cpuMs, pssBytes, writtenBytes } from "../../src/demo/processes.ts";
+import { sleep } from "../../src/demo/wait_for.ts";
+import { atMost, type Measurement, measurement, NO_GOAL } from "./measurement.ts";
+
+const MIB = 1024 * 1024;
+
+/** `settleMs` passes before the measurement of `watchMs` begins. Nothing else may use the cluster meanwhile. */
+export async function measureIdle(
+  cluster: Cluster,
+  settleMs: number,
+  watchMs: number,
+): Promise<Measurement[]> {
+  const primary = await cluster.waitHealthy();
+  await sleep(settleMs);
+  const look = (host: Host) => {
+    const agent = host.agentPid();
+    const guard = host.guardPid();
+    if (agent === null || guard === null) throw new Error(`agent or guard of ${host.name} does not run`);
+    return {
+      atMs: nowMs(),
+      agentCpuMs: cpuMs(agent),
+      guardCpuMs: cpuMs(guard),
+      writtenBytes: writtenBytes(agent) + writtenBytes(guard),
+      raft: newestChange(join(host.directory, "raft")),
+    };
+  };
+  const before = cluster.hosts.map(look);
+  await sleep(watchMs);
+  const after = cluster.hosts.map(look);
+  const perCent = (part: (one: (typeof before)[number]) => number) =>
+    after.map((one, i) => 100 * (part(one) - part(before[i]!)) / (one.atMs - before[i]!.atMs));
+  const agentPss = cluster.hosts.map((host) => pssBytes(host.agentPid()!) / MIB);
+  const guardPss = cluster.hosts.map((host) => pssBytes(host.guardPid()!) / MIB);
+  const where = `one sample a node, ${primary.name} is the primary`;
+  return [
+    measurement(
+      "memory, agent and guard (PSS)",
+      "MiB",
+      atMost(80, "MiB"),
+      agentPss.map((one, i) => one + guardPss[i]!),
+      [],
+      where,
+    ),
+    measurement("memory, agent (PSS)", "MiB", NO_GOAL, agentPss),
+    measurement("memory, guard (PSS)", "MiB", NO_GOAL, guardPss),
+    measurement(
+      "CPU at rest, agent and guard",
+      "%",
+      atMost(0.9, "%"),
+      perCent((one) => one.agentCpuMs + one.guardCpuMs),
+    ),
+    measurement("CPU at rest, guard", "%", NO_GOAL, perCent((one) => one.guardCpuMs)),
+    measurement(
+      "written at rest, agent and guard",
+      "bytes",
+      atMost(0, "bytes"),
+      after.map((one, i) => one.writtenBytes - before[i]!.writtenBytes),
+    ),
+    measurement(
+      "files of the consensus log changed at rest",
+      "yes=1",
+      atMost(0, ""),
+      after.map((one, i) => one.raft > before[i]!.raft ? 1 : 0),
+    ),
+  ];
+}
+
+/** Time of the last change of any file below a directory. */
+function newestChange(directory: string): number {
+  const names = readdirSync(directory, { recursive: true }) as string[];
+  return Math.max(
+    0,
+    ...names.map((name) => statSync(join(directory, name), { throwIfNoEntry: false })?.mtimeMs ?? 0),
+  );
+}

@@ -1,0 +1,192 @@
+/**
+ * The benchmark: real clusters of the compiled program on this machine, a client in a process of its own.
+ * usage: npm run bench [-- --only NAME[,NAME] --reps N --json FILE]
+ */
+import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { cpus, loadavg } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { Cluster } from "../../src/demo/cluster.ts";
+import { nowMs } from "../../src/demo/now.ts";
+import type { JsonObject } from "../../src/model/json.ts";
+import { binary, user } from "../e2e/environment.ts";
+import { measureIdle } from "./idle.ts";
+import { atMost, type Measurement, measurement, table } from "./measurement.ts";
+import { measureOutage, type OutageScenario } from "./outages.ts";
+import { measureList, measureRest } from "./rest.ts";
+
+const GROUPS = [
+  "bootstrap",
+  "host-death",
+  "host-death-ttl2",
+  "postgres-killed",
+  "agent-restart",
+  "switchover",
+  "idle",
+  "rest",
+  "list",
+];
+
+function hostDeath(ttlS: number, goalS: number): OutageScenario {
+  return {
+    name: `host death, ttl ${ttlS}`,
+    goal: atMost(goalS, "s"),
+    watchMs: 0,
+    harm: async (_, primary) => {
+      await primary.powerOff();
+      return "other";
+    },
+  };
+}
+
+const POSTGRES_KILLED: OutageScenario = {
+  name: "all of PostgreSQL killed, primary_start_timeout 0",
+  goal: atMost(1.5, "s"),
+  watchMs: 0,
+  harm: async (_, primary) => {
+    await primary.killPostgres();
+    return "any";
+  },
+};
+
+const AGENT_RESTART: OutageScenario = {
+  name: "agent killed and started again",
+  goal: atMost(0.3, "s"),
+  // The lease of the killed agent must be over, and nothing have happened.
+  watchMs: 8000,
+  harm: async (_, primary) => {
+    await primary.killAgent();
+    primary.start();
+    return "same";
+  },
+};
+
+const SWITCHOVER: OutageScenario = {
+  name: "switchover",
+  goal: atMost(1, "s"),
+  watchMs: 0,
+  harm: async (cluster, primary) => {
+    await cluster.ctl("switchover", "--leader", primary.name, "--force");
+    return "other";
+  },
+};
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      only: { type: "string" },
+      reps: { type: "string", default: "5" },
+      json: { type: "string" },
+      "idle-seconds": { type: "string", default: "30" },
+    },
+  });
+  const only = values.only?.split(",") ?? GROUPS;
+  const unknown = only.filter((name) => !GROUPS.includes(name));
+  if (unknown.length > 0) throw new Error(`unknown: ${unknown.join(", ")}; there are ${GROUPS.join(", ")}`);
+  const reps = Number(values.reps);
+  const idleMs = Number(values["idle-seconds"]) * 1000;
+  const loadBefore = loadavg();
+  const found: Measurement[] = [];
+  const wanted = (...names: string[]) => names.some((name) => only.includes(name));
+
+  if (wanted("bootstrap")) found.push(await measureBootstrap(reps));
+  if (wanted("host-death", "agent-restart", "switchover", "idle", "rest", "list")) {
+    await withCluster({ ttl: 5 }, async (cluster) => {
+      if (wanted("idle")) found.push(...await measureIdle(cluster, 15_000, idleMs));
+      if (wanted("rest")) found.push(...await measureRest(cluster, Math.min(reps, 3)));
+      if (wanted("list")) found.push(await measureList(cluster, 2 * reps));
+      if (!wanted("host-death", "agent-restart", "switchover")) return;
+      const client = cluster.startClient();
+      if (wanted("switchover")) found.push(await measureOutage(cluster, client, SWITCHOVER, reps, say));
+      if (wanted("agent-restart")) found.push(await measureOutage(cluster, client, AGENT_RESTART, reps, say));
+      if (wanted("host-death")) {
+        found.push(await measureOutage(cluster, client, hostDeath(5, 5.5), reps, say));
+      }
+    });
+  }
+  if (wanted("postgres-killed")) {
+    await withCluster({ ttl: 5, primary_start_timeout: 0 }, async (cluster) => {
+      found.push(await measureOutage(cluster, cluster.startClient(), POSTGRES_KILLED, reps, say));
+    });
+  }
+  if (wanted("host-death-ttl2")) {
+    await withCluster({ ttl: 2 }, async (cluster) => {
+      found.push(await measureOutage(cluster, cluster.startClient(), hostDeath(2, 2.7), reps, say));
+    });
+  }
+
+  process.stdout.write(`${table(found)}\n`);
+  if (values.json !== undefined) {
+    const result = {
+      commit: commit(),
+      date: new Date().toISOString(),
+      cpus: cpus().length,
+      loadAverage: { before: loadBefore, after: loadavg() },
+      measurements: found,
+    };
+    writeFileSync(values.json, `${JSON.stringify(result, null, 2)}\n`);
+  }
+  // A repetition that failed is a failure of the run; a goal that was missed is a result.
+  process.exit(found.some((one) => one.failures.length > 0) ? 1 : 0);
+}
+
+async function measureBootstrap(reps: number): Promise<Measurement> {
+  const samples: number[] = [];
+  const failures: string[] = [];
+  for (let rep = 1; rep <= reps; rep++) {
+    const cluster = await Cluster.create({ binary, user, dcs: { ttl: 5 } });
+    try {
+      const begin = nowMs();
+      cluster.start();
+      await cluster.waitHealthy();
+      samples.push((nowMs() - begin) / 1000);
+      say(`three healthy members, ${rep} of ${reps}: ${samples.at(-1)!.toFixed(2)} s`);
+    } catch (error) {
+      failures.push((error as Error).message);
+      say(`three healthy members, ${rep} of ${reps}: FAILED, ${(error as Error).message}\n${cluster.logs()}`);
+    } finally {
+      await cluster.destroy();
+    }
+  }
+  return measurement(
+    "from empty directories to three healthy members",
+    "s",
+    atMost(6, "s"),
+    samples,
+    failures,
+  );
+}
+
+async function withCluster(dcs: JsonObject, action: (cluster: Cluster) => Promise<void>): Promise<void> {
+  const cluster = await Cluster.create({ binary, user, dcs });
+  try {
+    cluster.start();
+    await cluster.waitHealthy();
+    await action(cluster);
+  } catch (error) {
+    say(cluster.logs());
+    throw error;
+  } finally {
+    await cluster.destroy();
+  }
+}
+
+function commit(): string {
+  try {
+    const git = (...args: string[]) =>
+      execFileSync("git", ["-C", join(import.meta.dir, "../.."), ...args], { encoding: "utf8" }).trim();
+    return git("rev-parse", "HEAD") + (git("status", "--porcelain") === "" ? "" : "+changes");
+  } catch {
+    return "unknown"; // not a checkout
+  }
+}
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+main().catch((error: unknown) => {
+  say(`bench: ${error instanceof Error ? error.message : String(error)}`);
+  process.exit(1);
+});

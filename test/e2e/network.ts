@@ -1,0 +1,84 @@
+/** Three hosts with network namespaces of their own, a switch, and a place beside it for us. Needs root and iproute2. */
+import { spawnSync } from "node:child_process";
+
+const SUBNET = "10.213.77";
+
+function ip(...args: string[]): void {
+  const result = spawnSync("ip", args, { encoding: "utf8" });
+  if (result.status !== 0) throw new Error(`ip ${args.join(" ")}: ${result.stderr ?? result.error?.message}`);
+}
+
+/** Whether this machine lets us make network namespaces. */
+export function hasNamespaces(): boolean {
+  if (process.getuid?.() !== 0) return false;
+  const name = `agent${process.pid}probe`;
+  if (spawnSync("ip", ["netns", "add", name]).status !== 0) return false;
+  const usable =
+    spawnSync("ip", ["-n", name, "link", "add", "v0", "type", "veth", "peer", "name", "v1"]).status === 0;
+  spawnSync("ip", ["netns", "del", name]);
+  return usable;
+}
+
+export class Network {
+  readonly #prefix = `agent${process.pid}`;
+  readonly #nodes: number;
+
+  constructor(nodes: number) {
+    this.#nodes = nodes;
+    ip("netns", "add", this.#name("s"));
+    ip("-n", this.#name("s"), "link", "add", "br0", "type", "bridge");
+    ip("-n", this.#name("s"), "link", "set", "br0", "up");
+    for (let i = 1; i <= nodes; i++) {
+      ip("netns", "add", this.#name(i));
+      ip(
+        "link",
+        "add",
+        "eth0",
+        "netns",
+        this.#name(i),
+        "type",
+        "veth",
+        "peer",
+        "name",
+        `v${i}`,
+        "netns",
+        this.#name("s"),
+      );
+      ip("-n", this.#name("s"), "link", "set", `v${i}`, "master", "br0", "up");
+      ip("-n", this.#name(i), "addr", "add", `${SUBNET}.${i}/24`, "dev", "eth0");
+      ip("-n", this.#name(i), "link", "set", "eth0", "up");
+      ip("-n", this.#name(i), "link", "set", "lo", "up");
+    }
+    // Our own cable to the switch.
+    ip("link", "add", this.#name("h"), "type", "veth", "peer", "name", "vh", "netns", this.#name("s"));
+    ip("-n", this.#name("s"), "link", "set", "vh", "master", "br0", "up");
+    ip("addr", "add", `${SUBNET}.254/24`, "dev", this.#name("h"));
+    ip("link", "set", this.#name("h"), "up");
+  }
+
+  place(index: number): { address: string; namespace: string } {
+    return { address: `${SUBNET}.${index}`, namespace: this.#name(index) };
+  }
+
+  /** Pulls the cable of a node: nobody reaches it, us included. */
+  cut(index: number): void {
+    ip("-n", this.#name("s"), "link", "set", `v${index}`, "down");
+  }
+
+  mend(index: number): void {
+    ip("-n", this.#name("s"), "link", "set", `v${index}`, "up");
+  }
+
+  close(): void {
+    for (
+      const name of [...Array.from({ length: this.#nodes }, (_, i) => this.#name(i + 1)), this.#name("s")]
+    ) {
+      spawnSync("ip", ["netns", "del", name]);
+    }
+  }
+
+  /** Names of interfaces hold 15 characters. */
+  #name(what: string | number): string {
+    return `${this.#prefix}${what}`;
+  }
+}

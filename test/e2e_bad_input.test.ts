@@ -1,0 +1,308 @@
+/** What goes wrong before or beside a cluster: every case has a clear message, and nothing is lost by it. */
+import { expect, test } from "bun:test";
+import { spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { connect, createServer } from "node:net";
+import { join } from "node:path";
+import { parse, stringify } from "yaml";
+import type { JsonObject } from "../src/model/json.ts";
+import { applyPatch } from "../src/model/merge.ts";
+import type { Cluster } from "../src/demo/cluster.ts";
+import type { Host } from "../src/demo/host.ts";
+import { nowMs } from "../src/demo/now.ts";
+import { run } from "../src/demo/run.ts";
+import { waitFor } from "../src/demo/wait_for.ts";
+import { findPrograms } from "../src/postgres/programs.ts";
+import { binary, isRoot } from "./e2e/environment.ts";
+import { explained, newCluster, START_MS, withCluster } from "./e2e/harness.ts";
+
+const { story } = withCluster({ dcs: { ttl: 2 } });
+
+/** Changes a node's file for as long as `action` takes. */
+async function withConfig(host: Host, patch: JsonObject, action: () => Promise<void>): Promise<void> {
+  const original = readFileSync(host.configFile, "utf8");
+  writeFileSync(host.configFile, stringify(applyPatch(parse(original) as JsonObject, patch)));
+  try {
+    await action();
+  } finally {
+    await host.powerOff();
+    writeFileSync(host.configFile, original);
+  }
+}
+
+function logs(cluster: Cluster): string {
+  return cluster.hosts.map((host) => host.log()).join("\n");
+}
+
+story(
+  "a member with a wrong raft.password is refused, said so on both sides, and joins with the right one",
+  async (fixture) => {
+    const { cluster } = fixture;
+    const primary = await fixture.healed();
+    const standby = cluster.others(primary)[0]!;
+    await standby.powerOff();
+    await withConfig(standby, { raft: { password: "not the password" } }, async () => {
+      const before = primary.log().length;
+      const own = standby.log().length;
+      standby.start();
+      await waitFor("a word about the password", 30_000, () => /password/i.test(primary.log().slice(before)));
+      await waitFor("a word about the password", 30_000, () => /password/i.test(standby.log().slice(own)));
+      expect(logs(cluster)).not.toContain("not the password");
+    });
+    expect(await fixture.healed()).toBe(primary);
+  },
+);
+
+story("a member of another cluster is refused, and the cluster goes on", async (fixture) => {
+  const { cluster } = fixture;
+  const primary = await fixture.healed();
+  const standby = cluster.others(primary)[0]!;
+  await standby.powerOff();
+  const begin = nowMs();
+  await withConfig(
+    standby,
+    { scope: "other", raft: { data_dir: join(standby.directory, "raft-other") } },
+    async () => {
+      const before = logs(cluster).length;
+      standby.start();
+      await waitFor(
+        "a word about another cluster",
+        30_000,
+        () => /cluster/i.test(logs(cluster).slice(before)),
+      );
+      await fixture.client.waitForWrite(begin + 3000, START_MS, primary.name);
+    },
+  );
+  expect(await fixture.healed()).toBe(primary);
+});
+
+story("garbage on the raft and REST ports harms nobody", async (fixture) => {
+  const { cluster, client } = fixture;
+  const primary = await fixture.healed();
+  const begin = nowMs();
+  const agents = cluster.hosts.map((host) => host.agentPid());
+  const http = "GET /primary HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n";
+  const inputs = [
+    randomBytes(65_536),
+    Buffer.alloc(65_536, 0xff),
+    Buffer.alloc(9),
+    Buffer.from(http),
+    Buffer.from("\r\n\r\n\0"),
+  ];
+  for (const { addresses } of cluster.hosts) {
+    for (const port of [addresses.raftPort, addresses.restPort]) {
+      await Promise.all(inputs.map((input) => throwAt(addresses.address, port, input)));
+    }
+  }
+  await client.waitForWrite(nowMs() + 3000, START_MS, primary.name);
+  expect(cluster.hosts.map((host) => host.agentPid())).toEqual(agents);
+  expect(client.failures.filter((one) => one.sentMs > begin)).toEqual([]);
+  expect(await cluster.waitHealthy(START_MS)).toBe(primary);
+});
+
+story("a REST port in use: the agent says which and ends", async (fixture) => {
+  const primary = await fixture.healed();
+  const standby = fixture.cluster.others(primary)[0]!;
+  await standby.powerOff();
+  const { address, restPort } = standby.addresses;
+  await occupied(address, restPort, async () => {
+    const before = standby.log().length;
+    standby.start();
+    expect(await standby.exitCode(30_000)).toBe(1);
+    expect(standby.log().slice(before)).toContain(String(restPort));
+  });
+  expect(await fixture.healed()).toBe(primary);
+});
+
+story("a raft port in use: the agent says which and ends", async (fixture) => {
+  const primary = await fixture.healed();
+  const standby = fixture.cluster.others(primary)[0]!;
+  await standby.powerOff();
+  const { address, raftPort } = standby.addresses;
+  await occupied(address, raftPort, async () => {
+    const before = standby.log().length;
+    standby.start();
+    expect(await standby.exitCode(30_000)).toBe(1);
+    expect(standby.log().slice(before)).toContain(String(raftPort));
+  });
+  expect(await fixture.healed()).toBe(primary);
+});
+
+story("PostgreSQL's programs missing: the message names what was looked for", async (fixture) => {
+  const primary = await fixture.healed();
+  const standby = fixture.cluster.others(primary)[0]!;
+  await standby.powerOff();
+  await withConfig(standby, { postgresql: { bin_dir: "/nonexistent/bin" } }, async () => {
+    const before = standby.log().length;
+    standby.start();
+    expect(await standby.exitCode(30_000)).toBe(1);
+    expect(standby.log().slice(before)).toContain("/nonexistent/bin");
+  });
+  expect(await fixture.healed()).toBe(primary);
+});
+
+story(
+  "a data directory of another system is left as it is, and the message names both identifiers",
+  async (fixture) => {
+    const { cluster } = fixture;
+    const primary = await fixture.healed();
+    const standby = cluster.others(primary)[0]!;
+    await standby.powerOff();
+    const foreign = join(standby.directory, "foreign");
+    const initdb = [
+      ...standby.settings.prefix,
+      findPrograms({ binDir: null, binName: {}, dataDir: "" }).path("initdb"),
+    ];
+    const made = await run(
+      initdb[0]!,
+      [...initdb.slice(1), "-D", foreign, "-A", "trust", "--no-sync"],
+      standby.directory,
+    );
+    expect(made.code).toBe(0);
+    const control = readFileSync(join(foreign, "global/pg_control"));
+    await withConfig(standby, { postgresql: { data_dir: foreign } }, async () => {
+      const before = standby.log().length;
+      standby.start();
+      await waitFor(
+        "a word about the system identifier",
+        30_000,
+        () => /system (ID|identifier)/i.test(standby.log().slice(before)),
+      );
+    });
+    expect(readFileSync(join(foreign, "global/pg_control")).equals(control)).toBe(true);
+    expect(await fixture.healed()).toBe(primary);
+  },
+);
+
+story("a directory that is not PostgreSQL's is not touched", async (fixture) => {
+  const { cluster } = fixture;
+  const primary = await fixture.healed();
+  const standby = cluster.others(primary)[0]!;
+  await standby.powerOff();
+  const foreign = join(standby.directory, "photos");
+  const made = await run("/bin/sh", [
+    "-c",
+    `mkdir ${foreign} && echo holiday > ${foreign}/photo && chmod -R a+rwX ${foreign}`,
+  ], "/");
+  expect(made.code).toBe(0);
+  await withConfig(standby, { postgresql: { data_dir: foreign } }, async () => {
+    const before = standby.log().length;
+    standby.start();
+    await waitFor("a word about the directory", 30_000, () => standby.log().slice(before).includes(foreign));
+  });
+  expect(readdirSync(foreign)).toEqual(["photo"]);
+  expect(await fixture.healed()).toBe(primary);
+});
+
+story(
+  "a damaged consensus log: the agent refuses to start, says how to go on, and leaves the file alone",
+  async (fixture) => {
+    const { cluster } = fixture;
+    const primary = await fixture.healed();
+    const standby = cluster.others(primary)[0]!;
+    await standby.powerOff();
+    const segment = largestFile(join(standby.directory, "raft"));
+    const original = readFileSync(segment);
+    const file = openSync(segment, "r+");
+    // In the middle of what was written: not a torn tail.
+    writeSync(file, Buffer.from([original[80]! ^ 0xff]), 0, 1, 80);
+    closeSync(file);
+    const damaged = readFileSync(segment);
+    const before = standby.log().length;
+    standby.start();
+    expect(await standby.exitCode(30_000)).toBe(1);
+    expect(standby.log().slice(before)).toContain(segment.split("/").at(-1)!);
+    expect(readFileSync(segment).equals(damaged)).toBe(true);
+    await standby.powerOff();
+    writeFileSync(segment, original);
+    expect(await fixture.healed()).toBe(primary);
+  },
+);
+
+test.skipIf(!isRoot)(
+  "started as root without --user: refused, with the way out; with --user it runs as that user",
+  async () => {
+    const cluster = await newCluster({ size: 1 });
+    await explained(cluster, () => {
+      const host = cluster.hosts[0]!;
+      const direct = spawnSync(host.settings.binary, ["run", host.configFile], {
+        cwd: "/",
+        encoding: "utf8",
+        timeout: 30_000,
+      });
+      expect(direct.status).toBe(1);
+      expect(direct.stdout + direct.stderr).toContain("--user");
+      expect(existsSync(host.dataDir)).toBe(false);
+    }).finally(() => cluster.destroy());
+  },
+);
+
+test("validate-config names the key, the line and what was expected", async () => {
+  const cluster = await newCluster({ size: 1 });
+  try {
+    const file = cluster.hosts[0]!.configFile;
+    const good = readFileSync(file, "utf8");
+    expect((await run(binary, ["validate-config", file], "/")).code).toBe(0);
+    writeFileSync(
+      file,
+      good.replace(/^name: .*\n/m, "").replace(/port|listen: 127\.0\.0\.1:\d+/, "listen: [1, 2]"),
+    );
+    const bad = await run(binary, ["validate-config", file], "/");
+    expect(bad.code).toBe(1);
+    expect(bad.output).toContain("name");
+    expect(bad.output).toMatch(/listen/);
+    expect(bad.output).toMatch(/line \d+|:\d+/);
+  } finally {
+    await cluster.destroy();
+  }
+});
+
+test("a file that does not exist and a command that does not exist are named", async () => {
+  const missing = await run(binary, ["run", "/nonexistent.yml"], "/");
+  expect(missing.code).not.toBe(0);
+  expect(missing.output).toContain("/nonexistent.yml");
+  const unknown = await run(binary, ["dance"], "/");
+  expect(unknown.code).not.toBe(0);
+  expect(unknown.output).toContain("dance");
+});
+
+function throwAt(host: string, port: number, bytes: Buffer): Promise<void> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port }, () => socket.write(bytes));
+    // The other side may close at the first wrong byte or wait for more: both are fine.
+    socket.setTimeout(1500, () => socket.destroy());
+    socket.on("error", () => undefined);
+    socket.on("close", () => resolve());
+    socket.resume();
+  });
+}
+
+/** Runs `action` while something else listens on the port. */
+async function occupied(host: string, port: number, action: () => Promise<void>): Promise<void> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, resolve);
+  });
+  try {
+    await action();
+  } finally {
+    await new Promise((resolve) => server.close(resolve));
+  }
+}
+
+function largestFile(directory: string): string {
+  const files = (readdirSync(directory, { recursive: true }) as string[]).map((name) => join(directory, name))
+    .filter((path) => statSync(path).isFile());
+  return files.sort((a, b) => statSync(b).size - statSync(a).size)[0]!;
+}

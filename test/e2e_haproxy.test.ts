@@ -1,0 +1,123 @@
+/** A real HAProxy with the configuration that Patroni's users have, through a switchover and a failover. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import pg from "pg";
+import { nowMs } from "../src/demo/now.ts";
+import { freePorts } from "../src/demo/ports.ts";
+import { waitFor } from "../src/demo/wait_for.ts";
+import { explained, Fixture, START_MS, startHealthy } from "./e2e/harness.ts";
+
+const program = ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy", "/usr/bin/haproxy"].find((path) =>
+  existsSync(path)
+);
+const fixture = new Fixture();
+let proxy: ChildProcess | null = null;
+let primaryPort = 0;
+let replicaPort = 0;
+
+beforeAll(async () => {
+  if (program === undefined) return;
+  await fixture.open({ dcs: { ttl: 2 } }, startHealthy);
+  [primaryPort, replicaPort] = await freePorts(2) as [number, number];
+  const file = join(fixture.cluster.directory, "haproxy.cfg");
+  const servers = fixture.cluster.hosts.map(({ addresses }) =>
+    `    server ${addresses.name} ${addresses.address}:${addresses.postgresPort} maxconn 100 check port ${addresses.restPort}`
+  ).join("\n");
+  writeFileSync(
+    file,
+    `global
+    maxconn 100
+defaults
+    mode tcp
+    retries 2
+    timeout client 30m
+    timeout connect 4s
+    timeout server 30m
+    timeout check 5s
+listen primary
+    bind 127.0.0.1:${primaryPort}
+    option httpchk
+    http-check expect status 200
+    default-server inter 1s fastinter 300ms fall 2 rise 1 on-marked-down shutdown-sessions
+${servers}
+listen replicas
+    bind 127.0.0.1:${replicaPort}
+    option httpchk GET /replica
+    http-check expect status 200
+    default-server inter 1s fastinter 300ms fall 2 rise 1 on-marked-down shutdown-sessions
+${servers}
+`,
+  );
+  proxy = spawn(program, ["-db", "-f", file], { stdio: "ignore" });
+}, 2 * START_MS);
+
+afterAll(async () => {
+  proxy?.kill("SIGKILL");
+  await fixture.close();
+}, START_MS);
+
+function story(name: string, tell: () => Promise<void>): void {
+  test.skipIf(program === undefined)(name, () => explained(fixture.cluster, tell), 4 * START_MS);
+}
+
+/** Port of the server that answers behind the proxy. */
+async function serverBehind(port: number): Promise<number> {
+  const client = new pg.Client({
+    host: "127.0.0.1",
+    port,
+    user: "postgres",
+    password: fixture.cluster.secrets.superuser,
+    database: "postgres",
+    connectionTimeoutMillis: 2000,
+    query_timeout: 2000,
+  });
+  client.on("error", () => undefined);
+  await client.connect();
+  try {
+    const answer = await client.query<{ port: string; recovery: boolean }>(
+      "SELECT current_setting('port') AS port, pg_is_in_recovery() AS recovery",
+    );
+    if (port === primaryPort) await client.query("CREATE TABLE IF NOT EXISTS through_proxy (at timestamptz)");
+    expect(answer.rows[0]!.recovery).toBe(port === replicaPort);
+    return Number(answer.rows[0]!.port);
+  } finally {
+    await client.end();
+  }
+}
+
+story("the proxy leads writers to the primary and readers to the standbys", async () => {
+  const primary = await fixture.healed();
+  const port = await waitFor("a primary behind the proxy", 30_000, () => serverBehind(primaryPort));
+  expect(port).toBe(primary.addresses.postgresPort);
+  const reader = await waitFor("a standby behind the proxy", 30_000, () => serverBehind(replicaPort));
+  expect(reader).not.toBe(port);
+});
+
+story("after a switchover the proxy follows the new primary", async () => {
+  const { cluster } = fixture;
+  const old = await fixture.healed();
+  await cluster.ctl("switchover", "--leader", old.name, "--force");
+  const successor = await fixture.successorOf(old, nowMs());
+  await waitFor(
+    "the proxy to follow",
+    30_000,
+    async () => await serverBehind(primaryPort) === successor.addresses.postgresPort,
+  );
+});
+
+story("after the death of the primary's host the proxy follows the new primary", async () => {
+  const old = await fixture.healed();
+  const begin = nowMs();
+  await old.powerOff();
+  const successor = await fixture.successorOf(old, begin);
+  await waitFor(
+    "the proxy to follow",
+    30_000,
+    async () => await serverBehind(primaryPort) === successor.addresses.postgresPort,
+  );
+  await fixture.healed();
+  const reader = await waitFor("a standby behind the proxy", 30_000, () => serverBehind(replicaPort));
+  expect(reader).not.toBe(successor.addresses.postgresPort);
+});
