@@ -158,7 +158,7 @@ export interface ApiPort {
   /** Merges (objects merge, null deletes: compatibility.md 3.1 and 14). `revision`: only if the config is at it; null: any. */
   patchConfig(patch: JsonObject, revision: number | null): Promise<ConfigOutcome>;
   replaceConfig(value: JsonObject, revision: number | null): Promise<ConfigOutcome>;
-  /** Logs the request; how it ends appears in dcs.failoverResults under its id. Done when it is committed. */
+  /** Logs the request in place of any other; it ends in dcs.failoverResults under its id. Done when applied here. */
   requestFailover(request: FailoverRecord): Promise<WriteOutcome>;
   /** Removes the request of that revision. */
   deleteFailover(revision: number): Promise<WriteOutcome>;

@@ -1,0 +1,126 @@
+/** Metrics that Patroni does not have: consensus, lease, guard, watchdog, event loop. Prefix `agent_`. */
+import { livingStatuses } from "./cluster.ts";
+import { flag, type Look, type Metric } from "./patroni_metrics.ts";
+
+/** What a look does not hold because it passes by itself. */
+export interface LeaseLook {
+  readonly holdsLease: boolean;
+  readonly leaseRemainingMs: number;
+}
+
+function gauge(name: string, help: string, value: Metric["value"], labels?: readonly string[]): Metric {
+  return { name: `agent_${name}`, help, type: "gauge", value, labels };
+}
+
+function counter(name: string, help: string, value: Metric["value"]): Metric {
+  return { name: `agent_${name}`, help, type: "counter", value };
+}
+
+export function agentMetrics(lease: () => LeaseLook): readonly Metric[] {
+  return [
+    gauge("raft_term", "Current raft term.", ({ view }) => view.raft?.term ?? null),
+    gauge(
+      "raft_is_leader",
+      "Value is 1 if this node leads raft, 0 otherwise.",
+      ({ view }) => view.raft ? flag(view.raft.role === "leader") : null,
+    ),
+    gauge(
+      "raft_has_leader",
+      "Value is 1 if a raft leader is known, 0 otherwise.",
+      ({ view }) => view.raft ? flag(view.raft.leader !== null) : null,
+    ),
+    gauge(
+      "raft_commit_index",
+      "Highest raft log index known to be committed.",
+      ({ view }) => view.raft?.commit ?? null,
+    ),
+    gauge(
+      "raft_applied_index",
+      "Highest raft log index applied here.",
+      ({ view }) => view.raft?.applied ?? null,
+    ),
+    gauge(
+      "raft_quorum_margin",
+      "Voters that may still fail before there is no majority; only on the raft leader.",
+      ({ view }) => view.raft?.canLose ?? null,
+    ),
+    gauge("raft_peer_connected", "Value is 1 if the raft peer is connected, 0 otherwise.", (look) => {
+      return peers(look).map(({ labels, peer }) => ({ labels, value: flag(peer.connected) }));
+    }, ["peer"]),
+    gauge("raft_peer_last_contact_seconds", "Seconds since the raft peer was last heard.", (look) => {
+      return peers(look).flatMap(({ labels, peer }) =>
+        peer.lastContactMs === null ? [] : [{ labels, value: peer.lastContactMs / 1000 }]
+      );
+    }, ["peer"]),
+    gauge(
+      "holds_lease",
+      "Value is 1 while this node holds the leader lock and its lease runs, 0 otherwise.",
+      () => flag(lease().holdsLease),
+    ),
+    gauge(
+      "lease_remaining_seconds",
+      "Seconds until the lease of this node ends, 0 if it holds none.",
+      () => lease().leaseRemainingMs / 1000,
+    ),
+    gauge(
+      "lease_epoch",
+      "Epoch of the last grant of the leader lock.",
+      ({ view }) => view.dcs?.lock.epoch ?? null,
+    ),
+    gauge(
+      "guard_ok",
+      "Value is 1 if the guard supervises PostgreSQL fully, 0 if partially or not at all.",
+      ({ view }) => view.guard ? flag(view.guard.state === "ok") : null,
+    ),
+    gauge(
+      "watchdog_active",
+      "Value is 1 if the watchdog device is armed, 0 otherwise.",
+      ({ view }) => view.watchdog ? flag(view.watchdog.active) : null,
+    ),
+    gauge(
+      "watchdog_timeout_seconds",
+      "Timeout set at the watchdog device.",
+      ({ view }) => view.watchdog?.timeoutS ?? null,
+    ),
+    gauge(
+      "event_loop_stall_seconds_max",
+      "Largest lateness of the event loop in the last minute.",
+      ({ view }) => view.eventLoopLateMs / 1000,
+    ),
+    gauge(
+      "loop_age_seconds",
+      "Seconds since the agent last looked at the cluster.",
+      ({ view }) => view.loopAgeMs / 1000,
+    ),
+    counter(
+      "loop_late_total",
+      "Times the loop or a renewal came late.",
+      ({ view }) => view.counters.lateLoops,
+    ),
+    counter("promotions_total", "Promotions of this node.", ({ view }) => view.counters.promotions),
+    counter("demotions_total", "Demotions of this node.", ({ view }) => view.counters.demotions),
+    counter("fences_total", "Times the guard fenced PostgreSQL.", ({ view }) => view.counters.fences),
+    gauge("members_reachable", "Members heard of within a ttl, this node included.", ({ view }) => {
+      return livingStatuses(view).length;
+    }),
+    gauge(
+      "replication_lag_bytes",
+      "Bytes that the replay of a standby is behind the primary.",
+      ({ view }) => {
+        const standbys = livingStatuses(view).filter(({ status }) => status.name !== view.dcs?.lock.holder);
+        return standbys.flatMap(({ status: { name, replayedLsn } }) =>
+          replayedLsn === null
+            ? []
+            : [{ labels: { member: name }, value: Math.max(0, view.progress.optime - replayedLsn) }]
+        );
+      },
+      ["member"],
+    ),
+  ];
+}
+
+function peers({ view }: Look) {
+  return (view.raft?.members ?? [])
+    .filter((member) => member.id !== view.raft?.id)
+    .map((peer) => ({ peer, labels: { peer: peer.name ?? peer.addr } }));
+}

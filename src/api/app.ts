@@ -1,0 +1,75 @@
+/** The REST API: every group of endpoints, access control, and what is answered to requests that match none. */
+import { Hono } from "@hono/hono";
+import type { RestApiConfig } from "../model/config.ts";
+import { accessControl } from "./auth.ts";
+import { textResponse } from "./body.ts";
+import { clusterRoutes } from "./cluster.ts";
+import { configRoutes } from "./config.ts";
+import { controlRoutes } from "./control.ts";
+import { healthRoutes } from "./health.ts";
+import { metricsRoutes } from "./metrics.ts";
+import { ownRoutes } from "./own.ts";
+import type { ApiPort } from "./port.ts";
+import { restartRoutes } from "./restart.ts";
+import { JSON_HEADERS, StatusCache, statusRoutes } from "./status.ts";
+import { switchoverRoutes } from "./switchover.ts";
+
+/** What the server knows of the connection that a request came by. */
+export interface Connection {
+  readonly ip: string | null;
+  /** A client certificate of our CA was presented. */
+  readonly clientCertificate: boolean;
+}
+
+export interface ApiEnv {
+  Bindings: Connection | undefined;
+}
+
+export interface AppOptions {
+  /** Told of errors that are our own fault; the client gets 500. */
+  readonly onError: (error: Error, request: string) => void;
+}
+
+export function createApp(port: ApiPort, options: AppOptions): Hono<ApiEnv> {
+  const app = new Hono<ApiEnv>({ strict: false });
+  const cache = new StatusCache(port);
+
+  app.use("*", async (context, next) => {
+    // Proxies check with OPTIONS: the status line of the GET is the whole answer.
+    if (context.req.method === "OPTIONS") {
+      const get = await app.fetch(new Request(context.req.url), context.env);
+      return new Response(null, { status: get.status });
+    }
+    await next();
+    for (const [name, value] of extraHeaders(cache.get().view.config.restapi)) {
+      context.res.headers.set(name, value);
+    }
+  });
+  app.use("*", accessControl(port));
+
+  app.route("/", healthRoutes(port, cache));
+  app.route("/", statusRoutes(cache));
+  app.route("/", clusterRoutes(port));
+  app.route("/", configRoutes(port));
+  app.route("/", switchoverRoutes(port));
+  app.route("/", restartRoutes(port));
+  app.route("/", controlRoutes(port));
+  app.route("/", metricsRoutes(port));
+  app.route("/", ownRoutes(port));
+
+  app.notFound((context) => {
+    const { method } = context.req;
+    if (method !== "GET" && method !== "HEAD") return textResponse(501, `Unsupported method ('${method}')`);
+    return new Response(cache.get().text, { status: 503, headers: JSON_HEADERS });
+  });
+  app.onError((error, context) => {
+    options.onError(error, `${context.req.method} ${context.req.path}`);
+    return textResponse(500, "Internal error; see the log of the agent");
+  });
+  return app;
+}
+
+function extraHeaders(config: RestApiConfig): readonly [string, string][] {
+  const { httpExtraHeaders, httpsExtraHeaders, certfile } = config;
+  return Object.entries(certfile === null ? httpExtraHeaders : { ...httpExtraHeaders, ...httpsExtraHeaders });
+}

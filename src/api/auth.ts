@@ -1,0 +1,66 @@
+/**
+ * Access to unsafe requests (POST, PUT, PATCH, DELETE), in Patroni's order: source address, client certificate, Basic
+ * authentication. Safe requests need nothing here; `verify_client: required` is enforced by TLS for all.
+ */
+import { createHash, timingSafeEqual } from "node:crypto";
+import type { MiddlewareHandler } from "@hono/hono";
+import type { RestApiConfig } from "../model/config.ts";
+import { Allowlist } from "./allowlist.ts";
+import type { ApiEnv } from "./app.ts";
+import { textResponse } from "./body.ts";
+import type { ApiPort } from "./port.ts";
+
+const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
+
+export function accessControl(port: ApiPort): MiddlewareHandler<ApiEnv> {
+  const rules = rulesCache(port);
+  return async (context, next) => {
+    if (SAFE_METHODS.has(context.req.method)) return await next();
+    const { config, allowlist } = rules();
+    // A primary that has lost the DCS asks from wherever it is: the failsafe answer goes by the configured list only.
+    const withMembers = context.req.path !== "/failsafe";
+    if (!await allowlist.allows(context.env?.ip ?? null, withMembers)) {
+      return textResponse(403, "Access is denied");
+    }
+    if (config.certfile !== null && config.verifyClient !== "none" && !context.env?.clientCertificate) {
+      return textResponse(403, "client certificate required");
+    }
+    const reason = wrongCredentials(config.authentication, context.req.header("authorization"));
+    if (reason !== null) return textResponse(401, reason, { "WWW-Authenticate": 'Basic realm="Patroni"' });
+    await next();
+  };
+}
+
+/** Built anew only when a reload has replaced the configuration. */
+function rulesCache(port: ApiPort): () => { config: RestApiConfig; allowlist: Allowlist } {
+  let current: { config: RestApiConfig; allowlist: Allowlist } | null = null;
+  return () => {
+    const config = port.view().config.restapi;
+    if (current?.config !== config) {
+      const allowlist = new Allowlist({
+        entries: config.allowlist,
+        includeMembers: config.allowlistIncludeMembers,
+        memberUrls: () => port.view().statuses.map(({ status }) => status.apiUrl),
+      });
+      current = { config, allowlist };
+    }
+    return current;
+  };
+}
+
+function wrongCredentials(
+  wanted: RestApiConfig["authentication"],
+  header: string | undefined,
+): string | null {
+  if (wanted === null) return null;
+  if (header === undefined) return "no auth header received";
+  const expected = Buffer.from(`${wanted.username}:${wanted.password}`, "utf8").toString("base64");
+  return header.startsWith("Basic ") && sameText(header.slice("Basic ".length), expected)
+    ? null
+    : "not authenticated";
+}
+
+/** Takes the same time wherever the texts differ, and whatever their lengths. */
+function sameText(a: string, b: string): boolean {
+  return timingSafeEqual(createHash("sha256").update(a).digest(), createHash("sha256").update(b).digest());
+}

@@ -1,0 +1,131 @@
+/**
+ * HTTP client of the REST API, for the CLI and for members among themselves. Never throws for what the network does:
+ * a failure is a value. Members that must not be held up by a dead name server are addressed by IP (api_url).
+ */
+import { readFileSync } from "node:fs";
+import type { ClusterJson, RaftJson, StatusJson } from "./shapes.ts";
+
+export { jsonText } from "./json_text.ts";
+export type { ClusterJson, ClusterMemberJson, RaftJson, RaftMemberJson, StatusJson } from "./shapes.ts";
+
+export interface ClientTls {
+  readonly cert?: string;
+  readonly key?: string;
+  readonly passphrase?: string;
+  readonly ca?: string;
+  /** Do not check the server's certificate. */
+  readonly insecure: boolean;
+}
+
+export interface ClientOptions {
+  readonly timeoutMs: number;
+  readonly authentication: { readonly username: string; readonly password: string } | null;
+  readonly tls: ClientTls | null;
+}
+
+export type Reply =
+  | { readonly ok: true; readonly status: number; readonly text: string; readonly headers: Headers }
+  /** Nothing that could be understood came back; whether the request was carried out is unknown. */
+  | { readonly ok: false; readonly error: string };
+
+export interface RequestOptions {
+  readonly body?: unknown;
+  readonly headers?: { readonly [name: string]: string };
+  /** @default the client's */
+  readonly timeoutMs?: number;
+}
+
+export class ApiClient {
+  constructor(private readonly options: ClientOptions) {}
+
+  /** `base`: an api_url or `http://host:port`; what follows the port is ignored. */
+  async request(base: string, method: string, path: string, request: RequestOptions = {}): Promise<Reply> {
+    const timeoutMs = request.timeoutMs ?? this.options.timeoutMs;
+    try {
+      const response = await fetch(new URL(path, base), {
+        method,
+        headers: this.headers(request),
+        ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
+        signal: AbortSignal.timeout(timeoutMs),
+        redirect: "manual",
+        ...(this.options.tls === null ? {} : { tls: fetchTls(this.options.tls) }),
+      });
+      return { ok: true, status: response.status, text: await response.text(), headers: response.headers };
+    } catch (error) {
+      return { ok: false, error: failureText(error, timeoutMs) };
+    }
+  }
+
+  cluster(base: string): Promise<ClusterJson | null> {
+    return this.json<ClusterJson>(base, "/cluster");
+  }
+
+  status(base: string): Promise<StatusJson | null> {
+    return this.json<StatusJson>(base, "/patroni");
+  }
+
+  raft(base: string): Promise<RaftJson | null> {
+    return this.json<RaftJson>(base, "/agent/raft");
+  }
+
+  /** Body of a 200 as JSON; null for everything else. */
+  async json<T>(base: string, path: string): Promise<T | null> {
+    const reply = await this.request(base, "GET", path);
+    return reply.ok && reply.status === 200 ? parse<T>(reply.text) : null;
+  }
+
+  private headers({ body, headers }: RequestOptions): Record<string, string> {
+    const { authentication } = this.options;
+    return {
+      ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+      ...(authentication === null ? {} : { Authorization: `Basic ${basic(authentication)}` }),
+      ...headers,
+    };
+  }
+}
+
+/** Paths of PEM files, as `ctl` and `restapi` name them. */
+export interface TlsPaths {
+  readonly certfile: string | null;
+  readonly keyfile: string | null;
+  readonly keyfilePassword: string | null;
+  readonly cafile: string | null;
+  readonly insecure: boolean;
+}
+
+/** null when nothing is configured: plain HTTP, or HTTPS with the system's authorities. Throws what reading throws. */
+export function loadClientTls(paths: TlsPaths): ClientTls | null {
+  if (paths.certfile === null && paths.cafile === null && !paths.insecure) return null;
+  const cert = paths.certfile === null ? undefined : readFileSync(paths.certfile, "utf8");
+  return {
+    cert,
+    key: paths.keyfile === null ? cert : readFileSync(paths.keyfile, "utf8"),
+    passphrase: paths.keyfilePassword ?? undefined,
+    ca: paths.cafile === null ? undefined : readFileSync(paths.cafile, "utf8"),
+    insecure: paths.insecure,
+  };
+}
+
+function basic({ username, password }: { username: string; password: string }): string {
+  return Buffer.from(`${username}:${password}`, "utf8").toString("base64");
+}
+
+function fetchTls({ insecure, ...files }: ClientTls) {
+  return { ...files, rejectUnauthorized: !insecure };
+}
+
+function parse<T>(text: string): T | null {
+  try {
+    return JSON.parse(text) as T;
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}
+
+function failureText(error: unknown, timeoutMs: number): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.name === "TimeoutError") return `no answer within ${timeoutMs / 1000} seconds`;
+  const code = (error as { code?: string }).code;
+  return code === "ConnectionRefused" || code === "ECONNREFUSED" ? "connection refused" : error.message;
+}

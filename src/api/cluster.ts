@@ -1,0 +1,122 @@
+/** `GET /cluster` (compatibility.md 10.4) and `GET /history`: the whole cluster as this member sees it, from memory. */
+import { Hono } from "@hono/hono";
+import { formatLsn, type Lsn } from "../model/lsn.ts";
+import type { MemberStatus } from "../model/member_status.ts";
+import { jsonText } from "./json_text.ts";
+import type { ApiPort, ApiView, SeenStatus } from "./port.ts";
+import type { ClusterJson, ClusterMemberJson } from "./shapes.ts";
+import { hasClusterView, isStandbyCluster, JSON_HEADERS, synchronousMode } from "./status.ts";
+
+export function clusterRoutes(port: ApiPort): Hono {
+  const routes = new Hono();
+  const json = (value: unknown) => new Response(jsonText(value), { headers: JSON_HEADERS });
+  routes.get("/cluster", () => json(clusterJson(port.view())));
+  routes.get("/history", () => json(port.view().dcs?.history ?? []));
+  return routes;
+}
+
+export function clusterJson(view: ApiView): ClusterJson {
+  const failover = view.dcs?.failover ?? null;
+  return {
+    members: livingStatuses(view).map(({ status }) => memberJson(view, status)),
+    scope: view.config.scope,
+    ...(view.dynamic.pause ? { pause: true } : {}),
+    ...(failover !== null && failover.scheduledAt !== null
+      ? {
+        scheduled_switchover: {
+          at: failover.scheduledAt,
+          ...(failover.leader !== null ? { from: failover.leader } : {}),
+          ...(failover.candidate !== null ? { to: failover.candidate } : {}),
+        },
+      }
+      : {}),
+    agent: {
+      initialize: view.dcs?.initialize?.systemId ?? null,
+      answered_by: view.config.name,
+      view_age_ms: view.dcsAgeMs === null ? null : Math.round(view.dcsAgeMs),
+      fresh: hasClusterView(view),
+      unreachable: unreachableMembers(view),
+      witnesses: view.witnesses,
+    },
+  };
+}
+
+/** A member counts for a ttl after its last broadcast, as Patroni's member keys do. Sorted by name. */
+export function livingStatuses(view: ApiView): readonly SeenStatus[] {
+  return view.statuses
+    .filter(({ status, ageMs }) => ageMs <= view.dynamic.ttlS * 1000 && !view.witnesses.includes(status.name))
+    .sort((a, b) => a.status.name < b.status.name ? -1 : 1);
+}
+
+function unreachableMembers(view: ApiView): ClusterJson["agent"]["unreachable"] {
+  const living = new Set(livingStatuses(view).map(({ status }) => status.name));
+  const ages = new Map(view.statuses.map(({ status, ageMs }) => [status.name, ageMs]));
+  return Object.values(view.dcs?.members ?? {})
+    .filter(({ name }) => !living.has(name) && !view.witnesses.includes(name))
+    .map(({ name, apiUrl }) => {
+      const ageMs = ages.get(name);
+      return { name, last_seen_s: ageMs === undefined ? null : Math.round(ageMs / 1000), api_url: apiUrl };
+    });
+}
+
+export function shownClusterRole(view: ApiView, name: string): string {
+  if (view.dcs?.lock.holder === name) return isStandbyCluster(view) ? "standby_leader" : "leader";
+  const mode = synchronousMode(view);
+  if (mode === "off" || !view.dcs?.sync.syncStandby.includes(name)) return "replica";
+  return mode === "quorum" ? "quorum_standby" : "sync_standby";
+}
+
+function memberJson(view: ApiView, status: MemberStatus): ClusterMemberJson {
+  const role = shownClusterRole(view, status.name);
+  const leading = view.dcs?.lock.holder === status.name;
+  const address = hostPortOf(status.connUrl);
+  const scheduled = view.scheduledRestarts[status.name];
+  return {
+    name: status.name,
+    role,
+    state: (role === "leader" ? null : status.replicationState) ?? status.state,
+    api_url: status.apiUrl,
+    ...(address ?? {}),
+    ...(status.timeline !== null ? { timeline: status.timeline } : {}),
+    ...(status.pendingRestart
+      ? { pending_restart: true, pending_restart_reason: status.pendingRestart }
+      : {}),
+    ...(scheduled ? { scheduled_restart: scheduled } : {}),
+    ...(Object.keys(status.tags).length > 0 ? { tags: status.tags } : {}),
+    ...(leading ? {} : positions(view.progress.optime, status)),
+  };
+}
+
+function positions(optime: Lsn, status: MemberStatus): Partial<ClusterMemberJson> {
+  const received = position(optime, status.receivedLsn);
+  const replayed = position(optime, status.replayedLsn);
+  const furthest = position(optime, Math.max(status.receivedLsn ?? 0, status.replayedLsn ?? 0));
+  return {
+    receive_lsn: received.lsn,
+    receive_lag: received.lag,
+    replay_lsn: replayed.lsn,
+    replay_lag: replayed.lag,
+    lsn: furthest.lsn,
+    lag: furthest.lag,
+  };
+}
+
+function position(optime: Lsn, lsn: Lsn | null): { lsn: string; lag: number | "unknown" } {
+  if (!lsn) return { lsn: "unknown", lag: "unknown" };
+  return { lsn: formatLsn(lsn), lag: Math.max(0, optime - lsn) };
+}
+
+/** Host and port of a `postgres://` address; null when it is none. */
+export function hostPortOf(connUrl: string): { host: string; port: number } | null {
+  try {
+    const url = new URL(connUrl);
+    if (url.hostname === "") return null;
+    return {
+      host: url.hostname.replace(/^\[(.*)\]$/, "$1"),
+      port: url.port === "" ? 5432 : Number(url.port),
+    };
+  } catch (error) {
+    if (error instanceof TypeError) return null;
+    throw error;
+  }
+}

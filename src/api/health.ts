@@ -1,0 +1,159 @@
+/**
+ * The health checks that proxies and orchestrators ask for (compatibility.md 10.1). The status code is the answer; the
+ * body of a GET is the status JSON. Answered from memory, also while PostgreSQL hangs.
+ */
+import { Hono } from "@hono/hono";
+import type { ApiPort, ApiView } from "./port.ts";
+import { parseBytes } from "./quantity.ts";
+import {
+  hasClusterView,
+  isStandbyCluster,
+  JSON_HEADERS,
+  type RenderedStatus,
+  type StatusCache,
+} from "./status.ts";
+
+export type HealthCheck =
+  | "primary"
+  | "standby-leader"
+  | "leader"
+  | "replica"
+  | "read-only"
+  | "synchronous"
+  | "read-only-sync"
+  | "quorum"
+  | "read-only-quorum"
+  | "asynchronous"
+  | "health";
+
+const CHECKS: { readonly [check in HealthCheck]: readonly string[] } = {
+  primary: ["/", "/primary", "/read-write", "/master"],
+  "standby-leader": ["/standby-leader", "/standby_leader"],
+  leader: ["/leader"],
+  replica: ["/replica"],
+  "read-only": ["/read-only"],
+  synchronous: ["/synchronous", "/sync"],
+  "read-only-sync": ["/read-only-sync", "/read-only-synchronous"],
+  quorum: ["/quorum"],
+  "read-only-quorum": ["/read-only-quorum"],
+  asynchronous: ["/asynchronous", "/async"],
+  health: ["/health"],
+};
+
+const IGNORE_TAGS: ReadonlySet<HealthCheck> = new Set(["primary", "standby-leader", "leader"]);
+
+export function healthRoutes(port: ApiPort, cache: StatusCache): Hono {
+  const routes = new Hono();
+  for (const [check, paths] of Object.entries(CHECKS)) {
+    const answer = (url: string): Response => {
+      const rendered = cache.get();
+      const code = healthCode(check as HealthCheck, rendered, port.holdsLease(), queryOf(url));
+      return new Response(rendered.text, { status: code, headers: JSON_HEADERS });
+    };
+    for (const path of paths) routes.get(path, (context) => answer(context.req.url));
+  }
+  routes.get("/liveness", () => new Response(null, { status: isLive(port.view()) ? 200 : 503 }));
+  routes.get("/readiness", (context) => {
+    const reason = readinessProblem(cache.get(), port.holdsLease(), queryOf(context.req.url));
+    return new Response(null, { status: reason === null ? 200 : 503 });
+  });
+  return routes;
+}
+
+const NO_QUERY = new URLSearchParams();
+
+/** Most checks come without a query, at a rate that makes parsing an address worth avoiding. */
+function queryOf(url: string): URLSearchParams {
+  const mark = url.indexOf("?");
+  return mark < 0 ? NO_QUERY : new URLSearchParams(url.slice(mark + 1));
+}
+
+/** 200 or 503 for a check. `holdsLease` is asked anew for each request: it ends by time alone. */
+export function healthCode(
+  check: HealthCheck,
+  { view, status }: Pick<RenderedStatus, "view" | "status">,
+  holdsLease: boolean,
+  query: URLSearchParams,
+): number {
+  const known = hasClusterView(view);
+  const role = status.role;
+  // In pause a primary lives on without a DCS: its role is all there is to go by.
+  const byRole = !known && view.dynamic.pause;
+  const primary = byRole ? role === "primary" : holdsLease && !isStandbyCluster(view);
+  const standbyLeader = byRole
+    ? role === "standby_leader"
+    : holdsLease && isStandbyCluster(view) && (role === "replica" || role === "standby_leader");
+  const replica = isReplica(view, status, query);
+  const leading = primary || standbyLeader;
+  const sync = known && status.sync_standby === true;
+  const quorum = known && status.quorum_standby === true;
+
+  const good: { readonly [name in HealthCheck]: boolean } = {
+    primary,
+    "standby-leader": standbyLeader,
+    leader: byRole ? leading : holdsLease,
+    replica,
+    "read-only": leading || replica,
+    synchronous: sync && replica,
+    "read-only-sync": known && leading || sync && replica,
+    quorum: quorum && replica,
+    "read-only-quorum": known && leading || quorum && replica,
+    asynchronous: known && !sync && !quorum && replica,
+    health: status.state === "running",
+  };
+  if (!good[check]) return 503;
+  return IGNORE_TAGS.has(check) || tagsMatch(view, query) ? 200 : 503;
+}
+
+function isReplica(view: ApiView, status: RenderedStatus["status"], query: URLSearchParams): boolean {
+  if (status.state !== "running" || status.role !== "replica" || view.status?.tags.noloadbalance === true) {
+    return false;
+  }
+  const state = query.get("replication_state");
+  if (state !== null && state !== "" && state !== (status.replication_state ?? "")) return false;
+  const limit = parseBytes(query.get("lag") ?? "") ?? Infinity;
+  return leaderLsn(view) <= (view.postgres?.replayedLsn ?? 0) + limit;
+}
+
+/** What we have received the primary has written, so a status of it that is late cannot hide that we lag behind. */
+function leaderLsn(view: ApiView): number {
+  return Math.max(view.progress.optime, view.postgres?.receivedLsn ?? 0);
+}
+
+/** `tag_x=y` asks for a tag of that value; what is not text is compared as its lowercase text. */
+function tagsMatch(view: ApiView, query: URLSearchParams): boolean {
+  const tags = view.status?.tags ?? {};
+  for (const [key, wanted] of query) {
+    if (!key.startsWith("tag_")) continue;
+    const tag = tags[key.slice("tag_".length)];
+    if (tag === undefined || tag === null) return false;
+    if ((typeof tag === "string" ? tag : String(tag).toLowerCase()) !== wanted) return false;
+  }
+  return true;
+}
+
+/** The agent's own loop runs; on a standby it may be late for twice as long, as no lease hangs on it. */
+export function isLive(view: ApiView): boolean {
+  const primary = view.status?.role === "primary" && view.postgres?.process === "running";
+  return view.dynamic.pause || view.loopAgeMs < view.dynamic.ttlS * 1000 * (primary ? 1 : 2);
+}
+
+/** null when clients may be sent here, else why not. */
+export function readinessProblem(
+  { view, status }: Pick<RenderedStatus, "view" | "status">,
+  holdsLease: boolean,
+  query: URLSearchParams,
+): string | null {
+  if (holdsLease) return null;
+  if (status.state !== "running") return "PostgreSQL is not running";
+  if (status.replication_state !== "streaming") return "PostgreSQL replication state is not streaming";
+  // A stream that still flows tells where the primary is, also without the DCS.
+  if (!hasClusterView(view) && !view.postgres?.receivedLsn) {
+    return view.failsafeActive ? null : "DCS is not accessible";
+  }
+  const mode = query.get("mode") === "write" ? "write" : "apply";
+  const position = mode === "write" ? view.postgres?.receivedLsn : view.postgres?.replayedLsn;
+  const lag = leaderLsn(view) - (position ?? 0);
+  const limit = parseBytes(query.get("lag") ?? "") ?? view.dynamic.maximumLagOnFailoverBytes;
+  return lag > limit ? `Replication ${mode} lag ${lag} exceeds maximum allowable ${limit}` : null;
+}

@@ -1,0 +1,128 @@
+import { expect, test } from "bun:test";
+import { createApp } from "./app.ts";
+import { epochSeconds } from "./patroni_metrics.ts";
+import { StubPort } from "./stub_port.ts";
+
+/** Names and types that existing dashboards read (compatibility.md section 12), in Patroni's order. */
+const PATRONI = [
+  "version gauge",
+  "postgres_running gauge",
+  "postmaster_start_time gauge",
+  "primary gauge",
+  "xlog_location counter",
+  "standby_leader gauge",
+  "replica gauge",
+  "sync_standby gauge",
+  "quorum_standby gauge",
+  "xlog_received_location counter",
+  "xlog_replayed_location counter",
+  "xlog_replayed_timestamp gauge",
+  "xlog_paused gauge",
+  "postgres_streaming gauge",
+  "postgres_in_archive_recovery gauge",
+  "postgres_server_version gauge",
+  "cluster_unlocked gauge",
+  "failsafe_mode_is_active gauge",
+  "postgres_timeline gauge",
+  "dcs_last_seen gauge",
+  "pending_restart gauge",
+  "is_paused gauge",
+  "postgres_state gauge",
+  "failsafe_mode_enabled gauge",
+  "failsafe_member gauge",
+  "failover_priority gauge",
+];
+
+async function scrape(port: StubPort): Promise<string> {
+  const app = createApp(port, { onError: (error) => expect.unreachable(String(error)) });
+  const response = await app.request("/metrics");
+  expect(response.status).toBe(200);
+  expect(response.headers.get("Content-Type")).toStartWith("text/plain");
+  return await response.text();
+}
+
+function valueOf(text: string, name: string): number | null {
+  const match = new RegExp(`^${name}\\{scope="demo",name="node1"\\} (\\S+)$`, "m").exec(text);
+  return match ? Number(match[1]) : null;
+}
+
+test("Patroni's metrics have their names, types and order", async () => {
+  const text = await scrape(new StubPort());
+  const types = [...text.matchAll(/^# TYPE patroni_(\S+ \S+)$/gm)].map((match) => match[1]!);
+  expect(types).toEqual(PATRONI);
+});
+
+test("every metric carries scope and name, and every line is well formed", async () => {
+  const text = await scrape(new StubPort());
+  for (const line of text.trimEnd().split("\n")) {
+    if (line === "" || line.startsWith("#")) continue;
+    expect(line).toMatch(/^[a-z_]+\{scope="demo",name="node1"(,[a-z]+="[^"]+")*\} [0-9.e+-]+$/);
+  }
+});
+
+test("values of a primary", async () => {
+  const text = await scrape(new StubPort());
+  const values = [
+    "version",
+    "postgres_running",
+    "primary",
+    "xlog_location",
+    "replica",
+    "xlog_received_location",
+  ];
+  expect(values.map((name) => valueOf(text, `patroni_${name}`))).toEqual([40104, 1, 1, 83886080, 0, 0]);
+  expect(valueOf(text, "patroni_postmaster_start_time")).toBe(1769857200.123);
+  expect(valueOf(text, "patroni_postgres_state")).toBe(5);
+  expect(text).toContain("# Values: 0=initializing_new_cluster, 1=initdb_failed,");
+  expect(valueOf(text, "agent_holds_lease")).toBe(1);
+  expect(valueOf(text, "agent_lease_remaining_seconds")).toBe(4);
+  expect(valueOf(text, "agent_raft_quorum_margin")).toBe(1);
+});
+
+test("values of a standby", async () => {
+  const port = new StubPort();
+  port.becomeStandby();
+  const text = await scrape(port);
+  const values = [
+    "primary",
+    "xlog_location",
+    "replica",
+    "xlog_replayed_location",
+    "postgres_streaming",
+    "xlog_paused",
+  ];
+  expect(values.map((name) => valueOf(text, `patroni_${name}`))).toEqual([0, 0, 1, 83886080, 1, 0]);
+  expect(valueOf(text, "patroni_xlog_replayed_timestamp")).toBe(1769860800.123);
+});
+
+test("a hung server has state -1 and is not running", async () => {
+  const port = new StubPort();
+  port.change({ sqlAnswers: false });
+  const text = await scrape(port);
+  expect(valueOf(text, "patroni_postgres_state")).toBe(-1);
+  expect(valueOf(text, "patroni_postgres_running")).toBe(0);
+});
+
+test("a counter shows what it counts at the time, not the sum of the scrapes", async () => {
+  const port = new StubPort();
+  const app = createApp(port, { onError: (error) => expect.unreachable(String(error)) });
+  await app.request("/metrics");
+  const text = await (await app.request("/metrics")).text();
+  expect(valueOf(text, "patroni_xlog_location")).toBe(83886080);
+  expect(valueOf(text, "agent_promotions_total")).toBe(1);
+});
+
+test("a member that is gone leaves no line behind", async () => {
+  const port = new StubPort();
+  const app = createApp(port, { onError: (error) => expect.unreachable(String(error)) });
+  expect(await (await app.request("/metrics")).text()).toContain('member="node3"');
+  port.change({ statuses: port.view().statuses.slice(0, 2) });
+  expect(await (await app.request("/metrics")).text()).not.toContain('member="node3"');
+});
+
+test("timestamps of PostgreSQL become epoch seconds", () => {
+  expect(epochSeconds("2026-01-31 12:00:00.123456+00")).toBe(1769860800.123);
+  expect(epochSeconds("2026-01-31 14:00:00+02:00")).toBe(1769860800);
+  expect(epochSeconds(null)).toBe(0);
+  expect(epochSeconds("never")).toBe(0);
+});

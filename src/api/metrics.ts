@@ -1,0 +1,56 @@
+/** `GET /metrics` in the text format of Prometheus. Every value is taken from memory at the time of the request. */
+import { Hono } from "@hono/hono";
+import { Counter, Gauge, Registry } from "prom-client";
+import { VERSION } from "../model/version.ts";
+import { agentMetrics } from "./agent_metrics.ts";
+import {
+  type LabelledValue,
+  type Look,
+  type Metric,
+  PATRONI_METRICS,
+  POSTGRES_STATE_VALUES,
+} from "./patroni_metrics.ts";
+import type { ApiPort } from "./port.ts";
+import { statusJson } from "./status.ts";
+
+export function metricsRoutes(port: ApiPort): Hono {
+  const registry = new Registry();
+  const lease = () => ({ holdsLease: port.holdsLease(), leaseRemainingMs: port.leaseRemainingMs() });
+  const setters = [...PATRONI_METRICS, ...agentMetrics(lease)].map((metric) => register(registry, metric));
+  const info = new Gauge({
+    name: "agent_info",
+    help: "Value is always 1; the version of the agent is in the label.",
+    labelNames: ["scope", "name", "version"],
+    registers: [registry],
+  });
+
+  return new Hono().get("/metrics", async () => {
+    const view = port.view();
+    const look: Look = { view, status: statusJson(view) };
+    const labels = { scope: view.config.scope, name: view.config.name };
+    for (const set of setters) set(look, labels);
+    info.set({ ...labels, version: VERSION }, 1);
+    const text = withStateValues(await registry.metrics());
+    return new Response(text, { headers: { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" } });
+  });
+}
+
+type Setter = (look: Look, labels: { scope: string; name: string }) => void;
+
+function register(registry: Registry, { name, help, type, labels: own = [], value }: Metric): Setter {
+  const settings = { name, help, labelNames: ["scope", "name", ...own], registers: [registry] };
+  const metric = type === "gauge" ? new Gauge(settings) : new Counter(settings);
+  return (look, labels) => {
+    // Values come from elsewhere, already counted; a member that is gone must not leave its line behind.
+    metric.reset();
+    const present = value(look);
+    const lines: readonly LabelledValue[] = typeof present === "number"
+      ? [{ labels: {}, value: present }]
+      : present ?? [];
+    for (const line of lines) metric.inc({ ...labels, ...line.labels }, line.value);
+  };
+}
+
+function withStateValues(text: string): string {
+  return text.replace(/^(# HELP patroni_postgres_state .*\n)/m, `$1${POSTGRES_STATE_VALUES}\n`);
+}

@@ -1,0 +1,67 @@
+/** Endpoints that Patroni does not have, all below `/agent`: raft, the raw records, and why what was decided. */
+import { Hono } from "@hono/hono";
+import type { ApiEnv } from "./app.ts";
+import { readBody, textResponse } from "./body.ts";
+import { dcsKey } from "./dcs_keys.ts";
+import { jsonText } from "./json_text.ts";
+import type { ApiPort, ApiView } from "./port.ts";
+import type { RaftJson } from "./shapes.ts";
+import { JSON_HEADERS, raftLeaderName, raftMemberName } from "./status.ts";
+
+export function ownRoutes(port: ApiPort): Hono<ApiEnv> {
+  const routes = new Hono<ApiEnv>();
+
+  routes.get("/agent/raft", () => {
+    const raft = raftJson(port.view());
+    return raft === null ? textResponse(503, "raft is not running yet") : json(raft);
+  });
+
+  routes.post("/agent/raft/transfer", async (context) => {
+    const body = await readBody(context.req, false);
+    if (!body.ok) return body.response;
+    const name = body.value.name;
+    if (typeof name !== "string") return textResponse(400, 'The body must be {"name": "<member>"}');
+    const error = await port.transferRaft(name);
+    return error === null
+      ? textResponse(200, `raft leadership transferred to ${name}`)
+      : textResponse(503, error);
+  });
+
+  routes.get("/agent/decisions", () => json(port.decisions()));
+
+  routes.get("/agent/dcs/:key{.+}", (context) => {
+    const value = dcsKey(port.view(), context.req.param("key"));
+    return value === null ? textResponse(404, "") : textResponse(200, value);
+  });
+
+  return routes;
+}
+
+export function raftJson(view: ApiView): RaftJson | null {
+  const raft = view.raft;
+  if (raft === null) return null;
+  return {
+    leader: raftLeaderName(view),
+    term: raft.term,
+    commit: raft.commit,
+    applied: raft.applied,
+    can_lose: raft.canLose,
+    members: raft.members.map((member) => {
+      const name = raftMemberName(view, member.name, member.addr);
+      return {
+        name,
+        addr: member.addr,
+        id: member.id,
+        voter: member.voter,
+        witness: view.witnesses.includes(name),
+        match: member.match,
+        last_contact_ms: member.lastContactMs === null ? null : Math.round(member.lastContactMs),
+        api_url: view.dcs?.members[name]?.apiUrl ?? null,
+      };
+    }),
+  };
+}
+
+function json(value: unknown): Response {
+  return new Response(jsonText(value), { headers: JSON_HEADERS });
+}

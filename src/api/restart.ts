@@ -1,0 +1,106 @@
+/** `POST /restart`, now or scheduled, under conditions; `DELETE /restart`. */
+import { Hono } from "@hono/hono";
+import type { JsonObject } from "../model/json.ts";
+import type { ApiEnv } from "./app.ts";
+import { readBody, textResponse, truthy } from "./body.ts";
+import type { ApiPort, ApiView, RestartConditions, RestartOutcome, ScheduledRestart } from "./port.ts";
+import { parsePostgresVersion, parseSeconds } from "./quantity.ts";
+import { parseSchedule } from "./schedule.ts";
+import { statusJson } from "./status.ts";
+
+export function restartRoutes(port: ApiPort): Hono<ApiEnv> {
+  const routes = new Hono<ApiEnv>();
+
+  routes.post("/restart", async (context) => {
+    const body = await readBody(context.req, true);
+    if (!body.ok) return body.response;
+    const view = port.view();
+    if (view.dynamic.pause && "schedule" in body.value) {
+      return textResponse(500, "Can't schedule restart in the paused state");
+    }
+    const request = parseRestart(body.value, Date.now());
+    if ("error" in request) return textResponse(request.status, request.error);
+    if ("schedule" in request) {
+      return port.scheduleRestart(request)
+        ? textResponse(202, "Restart scheduled")
+        : textResponse(409, "Another restart is already scheduled");
+    }
+    if (!restartConditionsMet(request, view)) {
+      return textResponse(503, "restart conditions are not satisfied");
+    }
+    return restarted(await port.restart(request.timeout ?? null));
+  });
+
+  routes.delete(
+    "/restart",
+    () =>
+      port.cancelScheduledRestart()
+        ? textResponse(200, "scheduled restart deleted")
+        : textResponse(404, "no restarts are scheduled"),
+  );
+
+  return routes;
+}
+
+type Parsed = RestartConditions | ScheduledRestart | { readonly status: number; readonly error: string };
+
+/** The first field that is wrong decides, in the order in which they were sent. */
+function parseRestart(body: JsonObject, nowMs: number): Parsed {
+  const request: { -readonly [field in keyof ScheduledRestart]?: ScheduledRestart[field] } = {};
+  for (const [key, value] of Object.entries(body)) {
+    if (key === "schedule") {
+      const schedule = parseSchedule(value, "restart", nowMs);
+      if (!schedule.ok) return { status: schedule.status, error: schedule.message };
+      request.schedule = schedule.at;
+    } else if (key === "role") {
+      if (value !== "primary" && value !== "standby_leader" && value !== "replica") {
+        return { status: 400, error: "PostgreSQL role should be either primary, standby_leader, or replica" };
+      }
+      request.role = value;
+    } else if (key === "postgres_version") {
+      if (parsePostgresVersion(String(value)) === null) {
+        return {
+          status: 400,
+          error: `Invalid PostgreSQL version: ${String(value)}. It should look like 15.2 or 9.6.24`,
+        };
+      }
+      request.postgres_version = String(value);
+    } else if (key === "timeout") {
+      const timeout = parseSeconds(value);
+      if (timeout === null || timeout <= 0) {
+        return { status: 400, error: "Timeout should be a positive number of seconds" };
+      }
+      request.timeout = timeout;
+    } else if (key === "restart_pending") {
+      request.restart_pending = truthy(value);
+    } else {
+      return { status: 400, error: `Unknown filter for the scheduled restart: ${key}` };
+    }
+  }
+  return request;
+}
+
+/** True when our PostgreSQL is one that the request means. Also for scheduled restarts, when their time has come. */
+export function restartConditionsMet(conditions: RestartConditions, view: ApiView): boolean {
+  const status = statusJson(view);
+  if (conditions.role !== undefined && conditions.role !== status.role) return false;
+  if (conditions.postgres_version !== undefined) {
+    const wanted = parsePostgresVersion(conditions.postgres_version);
+    const running = view.postgres?.serverVersion ?? null;
+    if (wanted === null || running === null || running >= wanted) return false;
+  }
+  return conditions.restart_pending !== true || status.pending_restart === true;
+}
+
+function restarted(outcome: RestartOutcome): Response {
+  switch (outcome.kind) {
+    case "ok":
+      return textResponse(200, "restarted successfully");
+    case "busy":
+      return textResponse(503, `${outcome.action} already in progress`);
+    case "still-starting":
+      return textResponse(503, "postgres is still starting");
+    case "failed":
+      return textResponse(503, "restart failed");
+  }
+}

@@ -1,0 +1,119 @@
+import { afterEach, expect, test } from "bun:test";
+import { connect } from "node:net";
+import { ApiClient } from "./client.ts";
+import { type ApiServer, ListenError, startApiServer } from "./server.ts";
+import { stubLocalConfig, StubPort } from "./stub_port.ts";
+
+const running: ApiServer[] = [];
+const client = new ApiClient({ timeoutMs: 2000, authentication: null, tls: null });
+
+afterEach(async () => {
+  for (const server of running.splice(0)) await server.stop();
+});
+
+function start(port = new StubPort(), config = port.view().config): ApiServer {
+  const server = startApiServer(port, config, { onError: (error) => expect.unreachable(String(error)) });
+  running.push(server);
+  return server;
+}
+
+const baseOf = (server: ApiServer) => `http://127.0.0.1:${server.port}`;
+
+/** Sends bytes and reads until the other side closes or `until` appears. */
+function raw(port: number, bytes: string, until?: string): Promise<string> {
+  return new Promise((resolve) => {
+    let received = "";
+    const socket = connect(port, "127.0.0.1", () => socket.write(bytes));
+    socket.setTimeout(2000, () => socket.destroy());
+    socket.on("data", (chunk) => {
+      received += chunk.toString("latin1");
+      if (until !== undefined && received.includes(until)) socket.destroy();
+    });
+    socket.on("error", () => socket.destroy());
+    socket.on("close", () => resolve(received));
+  });
+}
+
+test("a port in use is an error that names restapi.listen", () => {
+  const first = start();
+  const second = () => start(new StubPort(), stubLocalConfig(first.port));
+  expect(second).toThrow(ListenError);
+  expect(second).toThrow(
+    `Couldn't start a service on '127.0.0.1:${first.port}' (another program listens there already), ` +
+      "please check your `restapi.listen` configuration",
+  );
+});
+
+test("garbage harms no one else", async () => {
+  const server = start();
+  const garbage = [
+    "\x00\x01\x02\xff\xfe",
+    "GET\r\n\r\n",
+    "GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+    "\r\n".repeat(5000),
+  ];
+  const dead = garbage.map((bytes) => raw(server.port, bytes, "\r\n\r\n"));
+  const reply = await client.request(baseOf(server), "GET", "/primary");
+  expect(reply.ok && reply.status).toBe(200);
+  await Promise.all(dead);
+  expect((await client.cluster(baseOf(server)))?.scope).toBe("demo");
+});
+
+test("a connection is kept for the next request, and OPTIONS has no body", async () => {
+  const server = start();
+  const request = "OPTIONS /primary HTTP/1.1\r\nHost: x\r\n\r\nGET /liveness HTTP/1.1\r\nHost: x\r\n\r\n";
+  const answer = await raw(server.port, request, "\r\n\r\nHTTP/1.1 200 OK\r\n");
+  expect(answer.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(2);
+});
+
+test("a body of more than a mebibyte is refused", async () => {
+  const server = start();
+  const reply = await client.request(baseOf(server), "PATCH", "/config", {
+    body: { x: "y".repeat(1024 * 1024) },
+  });
+  expect(reply.ok && reply.status).toBe(413);
+});
+
+test("the source address decides about unsafe requests", async () => {
+  const port = new StubPort();
+  port.changeRestapi({ allowlist: ["192.0.2.1"] });
+  const server = start(port);
+  const denied = await client.request(baseOf(server), "POST", "/reload");
+  expect(denied.ok && denied.status).toBe(403);
+  port.changeRestapi({ allowlist: ["127.0.0.0/8"] });
+  const allowed = await client.request(baseOf(server), "POST", "/reload");
+  expect(allowed.ok && allowed.status).toBe(202);
+});
+
+test("a reload without a change keeps the listener, one with a bad address too", async () => {
+  const server = start();
+  const other = start();
+  const kept = server.port;
+  server.reload(stubLocalConfig(0));
+  expect(server.port).toBe(kept);
+  expect(() => server.reload(stubLocalConfig(other.port))).toThrow(ListenError);
+  expect((await client.cluster(baseOf(server)))?.scope).toBe("demo");
+});
+
+test("the client tells why it got no answer", async () => {
+  const server = start();
+  const base = baseOf(server);
+  await server.stop();
+  const refused = await client.request(base, "GET", "/primary");
+  expect(refused).toEqual({ ok: false, error: "connection refused" });
+});
+
+test("a switchover is answered when it is over", async () => {
+  const port = new StubPort();
+  port.onFailover = ({ id }) =>
+    setTimeout(() =>
+      port.changeDcs({
+        failover: null,
+        lock: { ...port.view().dcs!.lock, holder: "node2" },
+        failoverResults: [{ id, ok: true, text: "" }],
+      }), 50);
+  const reply = await client.request(baseOf(start(port)), "POST", "/switchover", {
+    body: { leader: "node1", candidate: "node2" },
+  });
+  expect(reply.ok && [reply.status, reply.text]).toEqual([200, 'Successfully switched over to "node2"']);
+});

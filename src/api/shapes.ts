@@ -1,0 +1,114 @@
+/**
+ * The JSON that the API answers with (compatibility.md 10.3, 10.4), as types shared by the server and its clients.
+ * Fields under `agent` are ours; everything else is Patroni's.
+ */
+import type { JsonObject } from "../model/json.ts";
+import type { ReplicationConnection } from "../model/postgres_view.ts";
+
+export type PendingRestart = {
+  readonly [parameter: string]: { readonly old_value: string; readonly new_value: string };
+};
+
+/** `GET /patroni` and every health check. */
+export interface StatusJson {
+  readonly state: string;
+  readonly postmaster_start_time?: string;
+  readonly role: string;
+  readonly server_version?: number;
+  readonly xlog?: { readonly location: number } | {
+    readonly received_location: number;
+    readonly replayed_location: number;
+    readonly replayed_timestamp: string | null;
+    readonly paused: boolean;
+  };
+  readonly sync_standby?: true;
+  readonly quorum_standby?: true;
+  readonly timeline?: number;
+  readonly replication_state?: string;
+  readonly replication?: readonly ReplicationConnection[];
+  readonly pause?: true;
+  readonly cluster_unlocked?: true;
+  readonly failsafe_mode_is_active?: true;
+  readonly dcs_last_seen: number;
+  readonly tags?: JsonObject;
+  readonly database_system_identifier?: string;
+  readonly pending_restart?: true;
+  readonly pending_restart_reason?: PendingRestart;
+  readonly patroni: { readonly version: string; readonly scope: string; readonly name: string };
+  readonly scheduled_restart?: JsonObject;
+  readonly watchdog_failed?: true;
+  readonly agent: {
+    readonly version: string;
+    readonly epoch: number | null;
+    readonly guard: string | null;
+    readonly raft_leader: string | null;
+    readonly witness?: true;
+  };
+}
+
+export interface ClusterMemberJson {
+  readonly name: string;
+  readonly role: string;
+  readonly state: string;
+  readonly api_url: string;
+  readonly host?: string;
+  readonly port?: number;
+  readonly timeline?: number;
+  readonly pending_restart?: boolean;
+  readonly pending_restart_reason?: PendingRestart;
+  readonly scheduled_restart?: { readonly schedule: string; readonly postgres_version?: string };
+  readonly tags?: JsonObject;
+  readonly receive_lsn?: string;
+  readonly receive_lag?: number | "unknown";
+  readonly replay_lsn?: string;
+  readonly replay_lag?: number | "unknown";
+  readonly lsn?: string;
+  readonly lag?: number | "unknown";
+}
+
+/** `GET /cluster`. */
+export interface ClusterJson {
+  readonly members: readonly ClusterMemberJson[];
+  readonly scope: string;
+  readonly pause?: true;
+  readonly scheduled_switchover?: { readonly at: string; readonly from?: string; readonly to?: string };
+  readonly agent: {
+    /** null: no cluster yet; "": being initialised; else the system identifier. */
+    readonly initialize: string | null;
+    /** Name of the member that answers. */
+    readonly answered_by: string;
+    /** ms since it last knew the cluster's records to be current; null: never. Old: it is cut off. */
+    readonly view_age_ms: number | null;
+    /** False once the view is older than a ttl. */
+    readonly fresh: boolean;
+    /** Members that are part of the cluster but not heard of for a ttl, and hence not in `members`. */
+    readonly unreachable: readonly {
+      readonly name: string;
+      readonly last_seen_s: number | null;
+      readonly api_url: string;
+    }[];
+    readonly witnesses: readonly string[];
+  };
+}
+
+/** `GET /agent/raft`. */
+export interface RaftJson {
+  readonly leader: string | null;
+  readonly term: number;
+  readonly commit: number;
+  readonly applied: number;
+  readonly can_lose: number | null;
+  readonly members: readonly RaftMemberJson[];
+}
+
+export interface RaftMemberJson {
+  readonly name: string;
+  readonly addr: string;
+  readonly id: number;
+  readonly voter: boolean;
+  readonly witness: boolean;
+  readonly match: number | null;
+  readonly last_contact_ms: number | null;
+  /** null while its facts are not known. */
+  readonly api_url: string | null;
+}

@@ -1,0 +1,141 @@
+/**
+ * The status JSON (compatibility.md 10.3), rendered once per change and kept: health checks come by the thousand and
+ * must cost PostgreSQL nothing. Everything is read from memory.
+ */
+import { Hono } from "@hono/hono";
+import { PATRONI_VERSION, VERSION } from "../model/version.ts";
+import { jsonText } from "./json_text.ts";
+import type { ApiPort, ApiView } from "./port.ts";
+import type { StatusJson } from "./shapes.ts";
+
+export const JSON_HEADERS = { "Content-Type": "application/json" };
+
+/** A rendering is used again at most this long, so that `dcs_last_seen` and lags stay true to the second. */
+const KEEP_MS = 1000;
+
+/** What one change of the agent's state is rendered to. */
+export interface RenderedStatus {
+  readonly view: ApiView;
+  readonly status: StatusJson;
+  readonly text: string;
+}
+
+export class StatusCache {
+  private rendered: RenderedStatus | null = null;
+  private version = -1;
+  private renderedAtMs = 0;
+
+  constructor(private readonly port: ApiPort) {}
+
+  get(): RenderedStatus {
+    const version = this.port.version();
+    const nowMs = performance.now();
+    if (this.rendered !== null && version === this.version && nowMs - this.renderedAtMs < KEEP_MS) {
+      return this.rendered;
+    }
+    const view = this.port.view();
+    const status = statusJson(view);
+    this.rendered = { view, status, text: jsonText(status) };
+    this.version = version;
+    this.renderedAtMs = nowMs;
+    return this.rendered;
+  }
+}
+
+export function statusRoutes(cache: StatusCache): Hono {
+  return new Hono().get("/patroni", () => new Response(cache.get().text, { headers: JSON_HEADERS }));
+}
+
+/** True while this member's copy of the cluster's records may be taken for current. */
+export function hasClusterView(view: ApiView): boolean {
+  return view.dcs !== null && view.dcsAgeMs !== null && view.dcsAgeMs <= view.dynamic.ttlS * 1000;
+}
+
+export function isStandbyCluster(view: ApiView): boolean {
+  return view.dynamic.standbyCluster !== null;
+}
+
+/** Synchronous mode has no effect in a standby cluster. */
+export function synchronousMode(view: ApiView): "off" | "on" | "quorum" {
+  return isStandbyCluster(view) ? "off" : view.dynamic.synchronousMode;
+}
+
+export function statusJson(view: ApiView): StatusJson {
+  const { config, status } = view;
+  const answers = view.postgres !== null && view.sqlAnswers;
+  return {
+    state: shownState(view),
+    ...(answers ? databaseFields(view, view.postgres!) : { role: shownRole(view) }),
+    ...(view.dynamic.pause ? { pause: true } : {}),
+    ...(hasClusterView(view) && view.dcs!.lock.holder !== null ? {} : { cluster_unlocked: true }),
+    ...(view.failsafeActive ? { failsafe_mode_is_active: true } : {}),
+    dcs_last_seen: view.dcsLastSeenS,
+    ...(status && Object.keys(status.tags).length > 0 ? { tags: status.tags } : {}),
+    ...(view.postgres?.systemId ? { database_system_identifier: view.postgres.systemId } : {}),
+    ...(view.postgres?.pendingRestart
+      ? { pending_restart: true, pending_restart_reason: view.postgres.pendingRestart }
+      : {}),
+    patroni: { version: PATRONI_VERSION, scope: config.scope, name: config.name },
+    ...(view.scheduledRestarts[config.name]
+      ? { scheduled_restart: { ...view.scheduledRestarts[config.name] } }
+      : {}),
+    ...(status?.watchdogFailed ? { watchdog_failed: true } : {}),
+    agent: {
+      version: VERSION,
+      epoch: view.dcs?.lock.holder === config.name ? view.dcs.lock.epoch : null,
+      guard: view.guard?.state ?? null,
+      raft_leader: raftLeaderName(view),
+      ...(view.postgres === null ? { witness: true } : {}),
+    },
+  } as StatusJson;
+}
+
+function databaseFields(view: ApiView, postgres: NonNullable<ApiView["postgres"]>): Partial<StatusJson> {
+  const role = shownRole(view);
+  const primary = role === "primary";
+  const inSync = role === "replica" && (view.dcs?.sync.syncStandby.includes(view.config.name) ?? false);
+  const mode = synchronousMode(view);
+  const replication = postgres.replication;
+  return {
+    postmaster_start_time: postgres.postmasterStartTime ?? undefined,
+    role,
+    server_version: postgres.serverVersion ?? undefined,
+    xlog: primary ? { location: postgres.walLsn ?? 0 } : {
+      received_location: postgres.receivedLsn ?? postgres.replayedLsn ?? 0,
+      replayed_location: postgres.replayedLsn ?? 0,
+      replayed_timestamp: postgres.replayedAt,
+      paused: postgres.replayPaused,
+    },
+    ...(inSync && mode === "on" ? { sync_standby: true } : {}),
+    ...(inSync && mode === "quorum" ? { quorum_standby: true } : {}),
+    timeline: postgres.timeline ?? undefined,
+    replication_state: primary ? undefined : postgres.replicationState ?? undefined,
+    replication: replication.length > 0 ? replication : undefined,
+  };
+}
+
+/** A server that is up but does not answer SQL is "unknown": hung, or frozen by the guard. */
+function shownState(view: ApiView): string {
+  if (view.postgres === null) return "stopped";
+  return view.postgres.state === "running" && !view.sqlAnswers ? "unknown" : view.postgres.state;
+}
+
+/** While PostgreSQL answers, its own word counts; else the role that we gave it. */
+function shownRole(view: ApiView): string {
+  const given = view.status?.role ?? "uninitialized";
+  if (view.postgres === null || !view.sqlAnswers || view.postgres.inRecovery === null) return given;
+  if (!view.postgres.inRecovery) return "primary";
+  return isStandbyCluster(view) && given === "standby_leader" ? given : "replica";
+}
+
+/** Name of the raft leader, its address if the name is not known yet, null when there is none. */
+export function raftLeaderName(view: ApiView): string | null {
+  const leader = view.raft?.members.find((member) => member.id === view.raft?.leader);
+  return leader ? raftMemberName(view, leader.name, leader.addr) : null;
+}
+
+export function raftMemberName(view: ApiView, name: string | null, addr: string): string {
+  if (name !== null) return name;
+  const facts = Object.values(view.dcs?.members ?? {}).find((member) => member.raftAddr === addr);
+  return facts?.name ?? addr;
+}

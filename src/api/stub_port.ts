@@ -1,0 +1,379 @@
+/** An agent for tests of the API and the CLI: a healthy cluster of three, whose every detail a test may replace. */
+import type { DynamicConfig, LocalConfig, RestApiConfig } from "../model/config.ts";
+import type { MemberStatus } from "../model/member_status.ts";
+import type { PostgresView } from "../model/postgres_view.ts";
+import type { DcsState, FailoverRecord } from "../model/records.ts";
+import type { RaftStatus } from "../../raft/node/api.ts";
+import type { ApiPort, ApiView, ConfigOutcome, RestartOutcome, SeenStatus, WriteOutcome } from "./port.ts";
+import type { ReinitializeOutcome, ScheduledRestart } from "./port.ts";
+
+export const MEMBERS = ["node1", "node2", "node3"] as const;
+
+export class StubPort implements ApiPort {
+  lease = true;
+  calls: string[] = [];
+  configOutcome: ConfigOutcome | null = null;
+  writeOutcome: WriteOutcome = { kind: "ok" };
+  restartOutcome: RestartOutcome = { kind: "ok" };
+  reinitializeOutcome: ReinitializeOutcome = { kind: "started" };
+  transferError: string | null = null;
+  /** Called when a switchover or failover has been logged. */
+  onFailover: (request: FailoverRecord) => void = () => {};
+  private current: ApiView;
+  private changes = 0;
+  private readonly listeners = new Set<() => void>();
+
+  constructor(view: ApiView = stubView()) {
+    this.current = view;
+  }
+
+  change(part: Partial<ApiView>): void {
+    this.current = { ...this.current, ...part };
+    this.changes++;
+    for (const listener of this.listeners) listener();
+  }
+
+  changeDcs(part: Partial<DcsState>): void {
+    this.change({ dcs: { ...this.current.dcs!, ...part } });
+  }
+
+  changeDynamic(part: Partial<DynamicConfig>): void {
+    this.change({ dynamic: { ...this.current.dynamic, ...part } });
+  }
+
+  changePostgres(part: Partial<PostgresView>): void {
+    this.change({ postgres: { ...this.current.postgres!, ...part } });
+  }
+
+  changeRestapi(part: Partial<RestApiConfig>): void {
+    const { config } = this.current;
+    this.change({ config: { ...config, restapi: { ...config.restapi, ...part } } });
+  }
+
+  /** Our own status and its copy among the others'. */
+  changeStatus(part: Partial<MemberStatus>): void {
+    const status = { ...this.current.status!, ...part };
+    const others = this.current.statuses.filter((seen) => seen.status.name !== status.name);
+    this.change({ status, statuses: [{ status, ageMs: 0 }, ...others] });
+  }
+
+  changeMember(name: string, part: Partial<MemberStatus>, ageMs = 100): void {
+    const statuses = this.current.statuses.map((seen) =>
+      seen.status.name === name ? { status: { ...seen.status, ...part }, ageMs } : seen
+    );
+    this.change({ statuses });
+  }
+
+  /** Turns our member into a standby of node2. */
+  becomeStandby(): void {
+    this.lease = false;
+    const standby = stubStatus("node1", false);
+    this.changeStatus(standby);
+    this.changeMember("node2", stubStatus("node2", true));
+    this.changePostgres(STANDBY);
+    this.changeDcs({ lock: { ...this.current.dcs!.lock, holder: "node2" } });
+  }
+
+  view(): ApiView {
+    return this.current;
+  }
+  version(): number {
+    return this.changes;
+  }
+  holdsLease(): boolean {
+    return this.lease;
+  }
+  leaseRemainingMs(): number {
+    return this.lease ? 4000 : 0;
+  }
+  onChange(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+  decisions() {
+    return [{
+      at: "2026-01-31T12:00:00.000Z",
+      reason: "no action. I am (node1), the leader with the lock",
+      actions: [],
+    }];
+  }
+  patchConfig(patch: { [key: string]: never }, revision: number | null): Promise<ConfigOutcome> {
+    this.calls.push(`patchConfig ${JSON.stringify(patch)} at ${revision}`);
+    const config = { ...this.current.dcs?.config?.value, ...patch };
+    return Promise.resolve(this.configOutcome ?? { kind: "ok", config });
+  }
+  replaceConfig(config: { [key: string]: never }, revision: number | null): Promise<ConfigOutcome> {
+    this.calls.push(`replaceConfig ${JSON.stringify(config)} at ${revision}`);
+    return Promise.resolve(this.configOutcome ?? { kind: "ok", config });
+  }
+  requestFailover(request: FailoverRecord): Promise<WriteOutcome> {
+    this.calls.push(
+      `requestFailover ${request.kind} ${request.leader} ${request.candidate} ${request.scheduledAt}`,
+    );
+    if (this.writeOutcome.kind === "ok") this.changeDcs({ failover: { ...request, revision: 9 } });
+    queueMicrotask(() => this.onFailover(request));
+    return Promise.resolve(this.writeOutcome);
+  }
+  deleteFailover(revision: number): Promise<WriteOutcome> {
+    this.calls.push(`deleteFailover ${revision}`);
+    return Promise.resolve(this.writeOutcome);
+  }
+  restart(timeoutS: number | null): Promise<RestartOutcome> {
+    this.calls.push(`restart ${timeoutS}`);
+    return Promise.resolve(this.restartOutcome);
+  }
+  scheduleRestart(restart: ScheduledRestart): boolean {
+    this.calls.push(`scheduleRestart ${JSON.stringify(restart)}`);
+    return !("node1" in this.current.scheduledRestarts);
+  }
+  cancelScheduledRestart(): boolean {
+    return "node1" in this.current.scheduledRestarts;
+  }
+  reload(): void {
+    this.calls.push("reload");
+  }
+  reinitialize(force: boolean, fromLeader: boolean): Promise<ReinitializeOutcome> {
+    this.calls.push(`reinitialize ${force} ${fromLeader}`);
+    return Promise.resolve(this.reinitializeOutcome);
+  }
+  acceptFailsafe() {
+    return Promise.resolve(
+      this.lease ? { kind: "running-as-leader" } as const : { kind: "accepted", lsn: 83886080 } as const,
+    );
+  }
+  transferRaft(name: string): Promise<string | null> {
+    this.calls.push(`transferRaft ${name}`);
+    return Promise.resolve(this.transferError);
+  }
+}
+
+const STANDBY: Partial<PostgresView> = {
+  writable: false,
+  epoch: null,
+  inRecovery: true,
+  walLsn: null,
+  receivedLsn: 83886080,
+  replayedLsn: 83886080,
+  replayedAt: "2026-01-31 12:00:00.123456+00:00",
+  replicationState: "streaming",
+  replication: [],
+};
+
+export function stubStatus(name: string, primary: boolean): MemberStatus {
+  const number = name.slice(-1);
+  return {
+    name,
+    incarnation: 1,
+    seq: 1,
+    epochSeen: 1,
+    lockFreeSeen: false,
+    role: primary ? "primary" : "replica",
+    state: "running",
+    running: true,
+    writable: primary,
+    systemId: "7277694203142172922",
+    timeline: 3,
+    walLsn: primary ? 83886080 : null,
+    receivedLsn: primary ? null : 83886080,
+    replayedLsn: primary ? null : 83886080,
+    diskLsn: null,
+    replicationState: primary ? null : "streaming",
+    following: null,
+    directoryUsable: true,
+    bootstrapReady: false,
+    nofailover: false,
+    failoverPriority: 1,
+    watchdogFailed: false,
+    guard: "ok",
+    shuttingDown: false,
+    checkpointAfterPromote: true,
+    tags: {},
+    pendingRestart: null,
+    serverVersion: 150018,
+    connUrl: `postgres://10.0.0.${number}:5432/postgres`,
+    apiUrl: `http://10.0.0.${number}:8008/patroni`,
+    lateMs: 0,
+  } as MemberStatus;
+}
+
+export function stubView(): ApiView {
+  const statuses: SeenStatus[] = MEMBERS.map((name) => ({
+    status: stubStatus(name, name === "node1"),
+    ageMs: name === "node1" ? 0 : 100,
+  }));
+  return {
+    config: stubLocalConfig(),
+    dynamic: STUB_DYNAMIC,
+    dcs: stubDcs(),
+    dcsAgeMs: 20,
+    dcsLastSeenS: 1769860800,
+    postgres: stubPostgres(),
+    sqlAnswers: true,
+    status: statuses[0]!.status,
+    statuses,
+    progress: { optime: 83886080, slots: { node2: 83886080 }, retainSlots: [] },
+    witnesses: [],
+    raft: stubRaft(),
+    guard: null,
+    watchdog: null,
+    failsafeActive: false,
+    scheduledRestarts: {},
+    loopAgeMs: 100,
+    eventLoopLateMs: 2,
+    counters: { promotions: 1, demotions: 0, fences: 0, lateLoops: 0 },
+  };
+}
+
+function stubPostgres(): PostgresView {
+  return {
+    directory: { kind: "empty" },
+    process: "running",
+    writable: true,
+    epoch: 1,
+    inRecovery: false,
+    timeline: 3,
+    walLsn: 83886080,
+    receivedLsn: null,
+    replayedLsn: null,
+    replayedAt: null,
+    replayPaused: false,
+    replicationState: null,
+    following: null,
+    lastLookMs: 1,
+    postmasterStartTime: "2026-01-31 11:00:00.123456+00:00",
+    serverVersion: 150018,
+    systemId: "7277694203142172922",
+    pendingRestart: null,
+    crashedAtMs: null,
+    action: null,
+    last: {},
+    checkpointAfterPromote: true,
+    divergence: null,
+    state: "running",
+    replication: [{
+      usename: "replicator",
+      application_name: "node2",
+      client_addr: "10.0.0.2",
+      state: "streaming",
+      sync_state: "async",
+      sync_priority: 0,
+    }],
+  } as unknown as PostgresView;
+}
+
+function stubDcs(): DcsState {
+  const facts = MEMBERS.map((name) => ({
+    name,
+    connUrl: `postgres://10.0.0.${name.slice(-1)}:5432/postgres`,
+    apiUrl: `http://10.0.0.${name.slice(-1)}:8008/patroni`,
+    proxyUrl: null,
+    raftAddr: `10.0.0.${name.slice(-1)}:2222`,
+    tags: {},
+    version: "0.1.0",
+  }));
+  return {
+    revision: 12,
+    clusterEpoch: 0,
+    initialize: { systemId: "7277694203142172922", by: "node1", incarnation: 1 },
+    config: {
+      value: { ttl: 5, loop_wait: 1, postgresql: { parameters: { max_connections: 100 } } },
+      revision: 7,
+    },
+    lock: { epoch: 1, holder: "node1", reason: "", lastHolder: "node1", ended: null, unfenced: false },
+    failover: null,
+    failoverResults: [],
+    sync: { leader: null, syncStandby: [], quorum: 0, revision: 0 },
+    history: [[1, 50331648, "no recovery target specified", "2026-01-31T10:00:00.123456+00:00", "node2"], [
+      2,
+      67108864,
+      "no recovery target specified",
+      "2026-01-31T11:00:00.123456+00:00",
+      "node1",
+    ]],
+    failsafe: null,
+    members: Object.fromEntries(facts.map((one) => [one.name, one])),
+    grantTtlMs: 5000,
+    waitTtlMs: 5000,
+    events: [],
+  } as DcsState;
+}
+
+function stubRaft(): RaftStatus {
+  return {
+    id: 101,
+    term: 4,
+    role: "leader",
+    leader: 101,
+    commit: 57,
+    applied: 57,
+    lastIndex: 57,
+    snapshotIndex: 0,
+    members: MEMBERS.map((name, index) => ({
+      id: 101 + index,
+      name,
+      addr: `10.0.0.${index + 1}:2222`,
+      voter: true,
+      connected: true,
+      match: 57,
+      lastContactMs: index === 0 ? 0 : 40,
+    })),
+    canLose: 1,
+    notVoting: null,
+  };
+}
+
+export const STUB_DYNAMIC: DynamicConfig = {
+  ttlS: 5,
+  loopWaitS: 1,
+  retryTimeoutS: 2,
+  maximumLagOnFailoverBytes: 1048576,
+  maximumLagOnSyncnodeBytes: -1,
+  checkTimeline: false,
+  maxTimelinesHistory: 0,
+  primaryStartTimeoutS: 300,
+  primaryStopTimeoutS: 0,
+  synchronousMode: "off",
+  synchronousModeStrict: false,
+  synchronousNodeCount: 1,
+  failsafeMode: false,
+  pause: false,
+  memberSlotsTtlS: 1800,
+  slots: {},
+  ignoreSlots: [],
+  standbyCluster: null,
+  postgresql: {
+    useSlots: true,
+    usePgRewind: false,
+    parameters: {},
+    controlled: {},
+    pgHba: null,
+    pgIdent: null,
+    recoveryConf: {},
+  },
+};
+
+export function stubLocalConfig(listenPort = 0): LocalConfig {
+  return {
+    name: "node1",
+    scope: "demo",
+    namespace: "/service",
+    file: "/etc/agent.yml",
+    restapi: {
+      listen: { host: "127.0.0.1", port: listenPort },
+      connectAddress: "10.0.0.1:8008",
+      authentication: null,
+      certfile: null,
+      keyfile: null,
+      keyfilePassword: null,
+      cafile: null,
+      verifyClient: "none",
+      allowlist: [],
+      allowlistIncludeMembers: false,
+      httpExtraHeaders: {},
+      httpsExtraHeaders: {},
+    },
+    nofailover: false,
+    failoverPriority: 1,
+    tags: {},
+  } as unknown as LocalConfig;
+}

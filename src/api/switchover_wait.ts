@@ -1,0 +1,60 @@
+/** Waits for a logged switchover or failover to end, for at most twice the longer of 10 s and loop_wait. */
+import type { FailoverRecord } from "../model/records.ts";
+import { textResponse } from "./body.ts";
+import type { ApiPort, ApiView } from "./port.ts";
+
+/** `before`: holder of the lock when the request was made. */
+export function waitForOutcome(
+  port: ApiPort,
+  request: FailoverRecord,
+  before: string | null,
+): Promise<Response> {
+  const view = port.view();
+  const limitMs = 2 * Math.max(10, view.dynamic.loopWaitS) * 1000;
+  return new Promise((resolve) => {
+    const look = () => {
+      const response = outcomeOf(port.view(), request, before);
+      if (response !== null) finish(response);
+    };
+    const finish = (response: Response) => {
+      clearTimeout(timer);
+      forget();
+      resolve(response);
+    };
+    const timer = setTimeout(() => finish(textResponse(503, `${title(request)} status unknown`)), limitMs);
+    const forget = port.onChange(look);
+    look();
+  });
+}
+
+/** null: not yet known. The request was applied here before we began to wait: when it is gone, it is over. */
+function outcomeOf(view: ApiView, request: FailoverRecord, before: string | null): Response | null {
+  const dcs = view.dcs;
+  if (dcs === null) return null;
+  const result = dcs.failoverResults.find(({ id }) => id === request.id);
+  const holder = dcs.lock.holder;
+  if (result?.ok !== false && holder !== null && holder !== before) return succeeded(request, holder);
+  if (result !== undefined) return result.ok ? null : failed(request, result.text);
+  return dcs.failover?.id !== request.id && holder !== null && holder === before ? failed(request, "") : null;
+}
+
+function succeeded({ kind, candidate }: FailoverRecord, holder: string): Response {
+  const verb = kind === "switchover" ? "switched" : "failed";
+  if (candidate === null || candidate === holder) {
+    return textResponse(200, `Successfully ${verb} over to "${holder}"`);
+  }
+  return textResponse(
+    200,
+    `${verb[0]!.toUpperCase()}${verb.slice(1)} over to "${holder}" instead of "${candidate}"`,
+  );
+}
+
+/** The body is Patroni's; why it failed is in a header of ours, which `agent ctl` prints. */
+function failed(request: FailoverRecord, reason: string): Response {
+  const text = reason.replace(/[^\x20-\x7e]/g, " ");
+  return textResponse(503, `${title(request)} failed`, text === "" ? {} : { "X-Reason": text });
+}
+
+function title({ kind }: FailoverRecord): string {
+  return kind === "switchover" ? "Switchover" : "Failover";
+}
