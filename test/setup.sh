@@ -152,7 +152,15 @@ case $what in
   demo)
     # The copy, as the ordinary user: whoever reads this output sees what he would have typed.
     cd "$stage"
-    as_user "$stage/agent" demo "$@"
+    status=0
+    as_user "$stage/agent" demo "$@" || status=$?
+    case " $* " in
+      *" --keep "*)
+        trap - EXIT
+        say "left in $stage: the program and the cluster; to be removed when the cluster has been ended"
+        ;;
+    esac
+    exit $status
     ;;
   test)
     status=0

@@ -12,7 +12,7 @@ export interface Direction {
 
 /** The first direction whose `from` fits the file counts; what it does not name is forbidden. */
 export const DIRECTIONS: readonly Direction[] = [
-  { from: "raft/core/", may: ["raft/core/"] },
+  { from: "raft/core/", may: ["raft/core/"], types: ["raft/node/ports.ts"] },
   { from: "raft/sim/", may: ["raft/"] },
   { from: "raft/", may: ["raft/core/", "raft/storage/", "raft/transport/", "raft/node/", "raft/sim/mod.ts"] },
 
@@ -73,17 +73,19 @@ export const PURE: readonly string[] = ["raft/core/", "src/model/", "src/dcs/", 
 /** Packages that pure code may use, because they only compute as well. */
 export const PURE_PACKAGES: readonly string[] = ["yaml", "zod"];
 
+/** The global `process`, and not a variable of that name. */
+const PROCESS =
+  /(?<![.\w])process\s*\.\s*(?:argv|chdir|cwd|env|execPath|exit|exitCode|getuid|hrtime|kill|memoryUsage|nextTick|off|on|once|platform|stderr|stdin|stdout|umask|uptime|versions?)\b/;
+
 export const IMPURE_CODE: readonly { readonly name: string; readonly pattern: RegExp }[] = [
   { name: "async or await", pattern: /\b(?:async|await)\b/ },
   { name: "Promise", pattern: /\bPromise\b/ },
-  { name: "Date", pattern: /\bDate\b/ },
+  // Date.parse reads a text and no clock.
+  { name: "Date", pattern: /\bDate\b(?!\s*\.\s*parse\b)/ },
   { name: "Math.random", pattern: /\bMath\s*\.\s*random\b/ },
   { name: "crypto", pattern: /\bcrypto\s*\./ },
   { name: "performance", pattern: /\bperformance\s*\./ },
-  {
-    name: "process",
-    pattern: /(?<![.\w"])process\s*\.\s*(?:env|argv|pid|exit|on|cwd|hrtime|stdout|stderr|kill|platform)\b/,
-  },
+  { name: "process", pattern: PROCESS },
   { name: "console", pattern: /\bconsole\s*\./ },
   { name: "Bun", pattern: /(?<![.\w])Bun\s*\./ },
   { name: "a timer", pattern: /\b(?:setTimeout|setInterval|setImmediate|queueMicrotask)\b/ },
@@ -92,6 +94,6 @@ export const IMPURE_CODE: readonly { readonly name: string; readonly pattern: Re
 
 /** What makes a file one that touches the runtime. */
 export const RUNTIME_MODULES = /^(?:node:|bun$|bun:)/;
-export const RUNTIME_CODE = /(?<![.\w])(?:Bun|process)\s*\.\s*\w/;
+export const RUNTIME_CODE = new RegExp(`(?<![.\\w])Bun\\s*\\.\\s*\\w|${PROCESS.source}`);
 /** Built-in modules that only compute: they make no file one that touches the runtime. */
 export const HARMLESS_MODULES: readonly string[] = ["node:path", "node:util", "bun:test"];
