@@ -20,6 +20,8 @@ import type { Index, NodeId, Term } from "./types.ts";
 
 /** A learner may be promoted when it lacks at most this many entries. */
 const CAUGHT_UP_ENTRIES = 64;
+/** Election timeouts until a snapshot that nobody answered counts as lost. */
+const SNAPSHOT_PATIENCE = 10;
 /** Reads that may wait at once; each is answered within a round trip, so more means that nothing is. */
 const MAX_WAITING_READS = 4096;
 
@@ -57,7 +59,7 @@ export class Leadership {
     own.becomeReplicate();
     // Only what is durable here counts for us; the rest is counted when our own write acknowledges it.
     own.acknowledge(this.#log.stable);
-    own.heard(Infinity);
+    own.heard(this.#ticks);
   }
 
   get progress(): ReadonlyMap<NodeId, Progress> {
@@ -93,6 +95,7 @@ export class Leadership {
       // The target may be gone; refusing proposals for longer would cost more than the transfer is worth.
       this.#abortTransfer();
     }
+    for (const progress of this.#progress.values()) this.#watchSnapshot(progress);
     if (++this.#heartbeatTicks >= this.#host.options.heartbeatTicks) {
       this.#heartbeatTicks = 0;
       this.broadcastHeartbeat();
@@ -109,6 +112,7 @@ export class Leadership {
 
   /** Whether `id` has answered within the last election timeout. */
   #inContact(id: NodeId): boolean {
+    if (id === this.#id) return true;
     const heardAtTick = this.#progress.get(id)?.heardAtTick ?? -Infinity;
     return this.#ticks - heardAtTick < this.#host.options.electionTicks;
   }
@@ -141,7 +145,9 @@ export class Leadership {
     if (typeof next === "string") return dropped(next);
     const refusal = this.#refusalOf(change, next);
     if (refusal !== null) return dropped(refusal);
-    this.#appendOwn([{ kind: "config", data: encodeConfiguration(next) }]);
+    if (!this.#appendOwn([{ kind: "config", data: encodeConfiguration(next) }])) {
+      return dropped("tooMuchUncommitted");
+    }
     // A new server's log is unknown: probe from the entry that made it one.
     this.#followConfiguration(this.#log.lastIndex);
     this.broadcastAppend();
@@ -238,6 +244,14 @@ export class Leadership {
     progress.becomeSnapshot(snapshot.index);
     this.#host.send(makeMessage({ type: "snapshot", from: this.#id, to, snapshot }));
     return true;
+  }
+
+  /** A transport need not notice that a snapshot was lost: without an answer it is sent again, after a while. */
+  #watchSnapshot(progress: Progress): void {
+    if (progress.state !== "snapshot") return;
+    if (++progress.snapshotTicks >= SNAPSHOT_PATIENCE * this.#host.options.electionTicks) {
+      progress.snapshotFailed();
+    }
   }
 
   /** A member's answer, or, from ourselves, the news that our own write is durable. */

@@ -21,6 +21,8 @@ export class Progress {
   next: Index;
   /** In "snapshot": the index of the snapshot that is on its way. */
   pendingSnapshot: Index = 0;
+  /** Ticks since it was sent. */
+  snapshotTicks = 0;
   /** Has answered since the last check of the quorum. */
   recentActive = false;
   /** The leader's tick at the last answer. */
@@ -110,8 +112,10 @@ export class Progress {
    * rejection is an old one: it speaks of a state that later answers have overtaken.
    */
   reject(rejected: Index, hint: Index): boolean {
+    // What is acknowledged fits. A member that rejects it anew has lost its log; sending again at once would only
+    // be rejected again, as fast as the network allows.
+    if (rejected <= this.match) return false;
     if (this.state === "replicate") {
-      if (rejected <= this.match) return false;
       this.next = this.match + 1;
     } else {
       if (this.next - 1 !== rejected) return false;
@@ -127,6 +131,7 @@ export class Progress {
     this.state = state;
     this.paused = false;
     this.pendingSnapshot = 0;
+    this.snapshotTicks = 0;
     this.inflights.reset();
   }
 }

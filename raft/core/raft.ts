@@ -70,9 +70,10 @@ export class Raft implements LeaderHost {
     const { term, vote } = stored.hardState;
     assertCount(term, "stored term");
     assertCount(vote, "stored vote");
-    assert(term >= this.log.lastTerm, `the stored term ${term} is older than the log's ${this.log.lastTerm}`);
-    this.#term = term;
-    this.#vote = vote;
+    // A crash between the writes of one Ready may leave its entries without its term. Nobody was told of either:
+    // in the entries' term we have neither voted nor answered.
+    this.#term = Math.max(term, this.log.lastTerm);
+    this.#vote = this.#term === term ? vote : NONE;
     this.#incarnation = Math.floor(options.random() * 2 ** 48);
     this.#drawElectionTimeout();
   }
@@ -269,14 +270,16 @@ export class Raft implements LeaderHost {
   }
 
   #onVoteRequest(message: Message): void {
+    // Whoever does not know what it promised says nothing at all: even a rejection would be an answer in a term
+    // that it may have answered in before.
+    if (!this.options.mayVote()) return;
     const { type, from, term } = message;
     const isPreVote = type === "preVote";
     const free = this.#vote === from || (this.#vote === NONE && this.#leader === NONE) ||
       (isPreVote && term > this.#term);
     // Whether we think that we are a voter does not matter: a candidate that asks us may know more than we do.
     // A log that lacks what ours has must not win, nor even cost the others an election: so pre-votes look too.
-    const granted = free && this.log.isUpToDate({ term: message.logTerm, index: message.index }) &&
-      this.options.mayVote();
+    const granted = free && this.log.isUpToDate({ term: message.logTerm, index: message.index });
     // A granted answer is in the term that was asked for: the asker of a pre-vote is waiting for that one.
     const answerTerm = granted ? term : this.#term;
     this.send(

@@ -9,8 +9,9 @@
  *  1. `messages` may be sent at once, in order.
  *  2. `snapshot` (if any), `entries` and `hardState` are written in this order, to one log, after everything that
  *     earlier Readys asked to be written. The first entry may lie at or below the end of the stored log, which is
- *     then truncated before it. A snapshot replaces the whole stored log. The write must be durable when
- *     `mustSync`; otherwise it may be lost in a crash (only the commit index has changed).
+ *     then truncated before it. A snapshot replaces the whole stored log: what lies behind its index there belongs
+ *     to another history. The write must be durable when `mustSync`; otherwise it may be lost in a crash (only the
+ *     commit index has changed).
  *  3. When that, and every earlier write, is durable: a `snapshot` is restored into the state machine, then
  *     `messagesAfterAppend` are sent. A Ready that has such messages but nothing to write waits for the earlier
  *     writes all the same: they promise what those hold.
@@ -146,7 +147,10 @@ export class RawNode {
     this.#raft.campaign();
   }
 
-  /** A follower forwards to the leader; whether the command gets there is then unknown. */
+  /**
+   * Proposes a command, which must not be modified afterwards. A follower forwards to the leader; whether it gets
+   * there is then unknown.
+   */
   propose(command: Uint8Array): Proposal {
     return this.#raft.propose(command);
   }
@@ -171,7 +175,10 @@ export class RawNode {
     this.#raft.leadership?.reportUnreachable(id);
   }
 
-  /** A snapshot message to `id` was handed to its transport (or was not). */
+  /**
+   * A snapshot message to `id` has arrived, or is lost (not sent, connection broken). Without a report its answer
+   * is waited for, ten election timeouts at most.
+   */
   reportSnapshot(id: NodeId, ok: boolean): void {
     this.#raft.leadership?.reportSnapshot(id, ok);
   }

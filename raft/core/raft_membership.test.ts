@@ -1,0 +1,183 @@
+/** Changes of the configuration, one server at a time, in force from the append on. */
+import { describe, expect, test } from "bun:test";
+import type { ConfigChange } from "./configuration.ts";
+import { bytesOf, entriesOf, flush, makeLeader, message, Network, newNode, storedTerms } from "./testing.ts";
+import type { NodeId } from "./types.ts";
+
+const THREE = [1, 2, 3];
+
+function change(network: Network, kind: ConfigChange["kind"], id: NodeId): string {
+  const result = network.node(network.leader()).proposeConfig({ kind, id });
+  network.settle();
+  return result.kind === "dropped" ? result.reason : result.kind;
+}
+
+function withLearner(): Network {
+  const network = new Network(THREE);
+  network.elect(1);
+  network.add(4, { stored: undefined });
+  expect(change(network, "addLearner", 4)).toBe("appended");
+  return network;
+}
+
+describe("adding a server", () => {
+  test("it listens first, catches up, and is then promoted", () => {
+    const network = withLearner();
+    network.propose(1, "a");
+    expect(network.member(4).commands).toEqual(["a"]);
+    expect(network.node(4).configuration).toEqual({ voters: THREE, learners: [4] });
+    expect(change(network, "promote", 4)).toBe("appended");
+    expect(network.node(4).configuration).toEqual({ voters: [1, 2, 3, 4], learners: [] });
+    network.isolate(3);
+    network.isolate(4);
+    network.propose(1, "b");
+    expect(network.member(2).commands).toEqual(["a"]);
+    network.heal();
+    network.isolate(3);
+    network.tick(3);
+    expect(network.member(2).commands).toEqual(["a", "b"]);
+  });
+
+  test("a learner does not count for commitment, nor does it campaign", () => {
+    const network = withLearner();
+    network.isolate(2);
+    network.isolate(3);
+    const before = network.node(1).commit;
+    network.propose(1, "a");
+    expect(network.node(1).commit).toBe(before);
+    network.tick(60, [4]);
+    expect(network.node(4).role).toBe("follower");
+  });
+
+  test("one that lags or is silent is not promoted", () => {
+    const network = withLearner();
+    network.isolate(4);
+    for (let i = 0; i < 70; i++) network.propose(1, `${i}`);
+    expect(change(network, "promote", 4)).toBe("notCaughtUp");
+    network.heal();
+    network.tick(3);
+    network.isolate(4);
+    network.tick(12);
+    expect(change(network, "promote", 4)).toBe("notCaughtUp");
+    network.heal();
+    network.tick(3);
+    expect(change(network, "promote", 4)).toBe("appended");
+  });
+
+  test("one that joins late is brought up by a snapshot that does not know it", () => {
+    const network = new Network(THREE);
+    network.elect(1);
+    for (let i = 0; i < 5; i++) network.propose(1, `${i}`);
+    network.member(1).compact();
+    network.add(4);
+    change(network, "addLearner", 4);
+    network.tick(3);
+    expect(network.member(4).commands).toEqual(["0", "1", "2", "3", "4"]);
+    expect(network.node(4).configuration.learners).toEqual([4]);
+  });
+});
+
+describe("removing a server", () => {
+  test("the rest goes on with the smaller majority", () => {
+    const network = new Network(THREE);
+    network.elect(1);
+    network.isolate(3);
+    expect(change(network, "remove", 3)).toBe("appended");
+    network.propose(1, "a");
+    expect(network.member(2).commands).toEqual(["a"]);
+    expect(network.node(2).configuration.voters).toEqual([1, 2]);
+    expect(network.node(1).status().progress.map(({ id }) => id)).toEqual([1, 2]);
+  });
+
+  test("is refused when those in contact would be no majority, or when it is the leader", () => {
+    const network = new Network(THREE);
+    network.elect(1);
+    network.isolate(3);
+    network.tick(12);
+    expect(change(network, "remove", 2)).toBe("wouldLoseQuorum");
+    expect(change(network, "remove", 1)).toBe("removesLeader");
+    expect(change(network, "remove", 9)).toBe("notMember");
+    expect(change(network, "remove", 3)).toBe("appended");
+  });
+});
+
+describe("safety of changes", () => {
+  test("B1: a leader changes nothing before an entry of its own term is committed", () => {
+    const node = newNode(1, THREE, { stored: storedTerms([1], { commit: 1 }) });
+    makeLeader(node, [2, 3]);
+    const add = { kind: "addLearner", id: 4 } as const;
+    expect(node.proposeConfig(add)).toEqual({ kind: "dropped", reason: "noOwnTermCommit" });
+    node.step(message("appendResponse", 2, { term: 2, index: 2 }));
+    flush(node);
+    expect(node.proposeConfig(add).kind).toBe("appended");
+  });
+
+  test("at most one change is uncommitted", () => {
+    const network = new Network(THREE);
+    network.elect(1);
+    network.isolate(1);
+    expect(change(network, "addLearner", 4)).toBe("appended");
+    expect(change(network, "addLearner", 5)).toBe("configPending");
+    network.heal();
+    network.tick(3);
+    expect(change(network, "addLearner", 5)).toBe("appended");
+  });
+
+  test("B6: an uncommitted change that is overwritten is undone with its entry, also after a restart", () => {
+    const network = new Network(THREE);
+    network.elect(1);
+    network.isolate(1);
+    change(network, "addLearner", 4);
+    network.member(1).restart();
+    expect(network.node(1).configuration.learners).toEqual([4]);
+    network.tick(60, [2, 3]);
+    network.heal();
+    network.tick(30);
+    expect(network.leader()).not.toBe(1);
+    expect(network.node(1).configuration).toEqual({ voters: THREE, learners: [] });
+  });
+
+  test("B2: a candidate uses the configuration of its log's end, committed or not", () => {
+    const network = new Network(THREE);
+    network.add(4);
+    network.elect(1);
+    change(network, "addLearner", 4);
+    change(network, "promote", 4);
+    // Servers 2 and 4 are no majority of four.
+    network.isolate(1);
+    network.isolate(3);
+    network.tick(60, [2, 4]);
+    expect(network.node(2).role).not.toBe("leader");
+    expect(network.node(4).role).not.toBe("leader");
+  });
+
+  test("a change is durable like any entry, and comes back after a restart", () => {
+    const network = withLearner();
+    change(network, "promote", 4);
+    for (const member of network.members.values()) {
+      member.restart();
+      expect(member.node.configuration.voters).toEqual([1, 2, 3, 4]);
+    }
+    network.tick(60);
+    network.propose(network.leader(), "a");
+    for (const member of network.members.values()) expect(member.commands).toEqual(["a"]);
+  });
+
+  test("a snapshot carries the configuration of its index", () => {
+    const network = withLearner();
+    const index = network.node(1).applied;
+    network.propose(1, "a");
+    change(network, "promote", 4);
+    const { configuration } = network.node(1).makeSnapshot(index, bytesOf(""));
+    expect(configuration).toEqual({ voters: THREE, learners: [4] });
+  });
+
+  test("a server without any configuration waits to be added", () => {
+    const node = newNode(9, []);
+    for (let tick = 0; tick < 100; tick++) node.tick();
+    node.campaign();
+    expect(node).toMatchObject({ role: "follower", term: 0 });
+    node.step(message("append", 2, { to: 9, term: 1, entries: entriesOf([1]) }));
+    expect(flush(node)[0]).toMatchObject({ type: "appendResponse", index: 1 });
+  });
+});
