@@ -39,7 +39,9 @@ export function loadConfig({ path, environment, witness }: LoadOptions): ParsedC
   if (path === null) return parseConfig([], environment, { cwd, path: WHOLE_CONFIGURATION, witness });
   const absolute = resolve(path);
   const { sources, issue } = readSources(absolute);
-  if (issue) return { config: null, issues: [issue], mergedYaml: {}, missingRaft: null };
+  if (issue) {
+    return { config: null, issues: [issue], mergedYaml: {}, missingRaft: null, locations: new Map() };
+  }
   return parseConfig(sources, environment, { cwd, path: absolute, witness });
 }
 

@@ -105,7 +105,7 @@ function dynamicSection(dcs: JsonObject): JsonObject {
 
 function mapOrEmpty(value: Json | undefined, path: Path, issues: Issues): JsonObject {
   if (isJsonObject(value)) return value;
-  if (isSet(value)) issues.error(path, "expected a map of parameters: it is ignored");
+  if (isSet(value)) issues.error(path, "expected a map of parameters");
   return {};
 }
 
@@ -114,7 +114,7 @@ function lines(value: Json | undefined, path: Path, issues: Issues): string[] | 
   if (typeof value === "string") return value.split("\n").filter((line) => line.trim() !== "");
   const texts = Array.isArray(value) ? value.map(readText) : [undefined];
   if (texts.every((text) => text !== undefined)) return texts;
-  issues.error(path, "expected a list of lines: the file is left alone");
+  issues.error(path, "expected a list of lines");
   return null;
 }
 
@@ -134,7 +134,8 @@ function recoveryConf(value: Json | undefined, issues: Issues): { [name: string]
   return result;
 }
 
-/** What is in force already cannot be refused any more. */
-function asWarning({ path, message }: ConfigIssue): ConfigIssue {
-  return { severity: "warning", path, line: null, message };
+/** What is in force already cannot be refused any more: the default stands in for what cannot be used. */
+function asWarning({ severity, path, message }: ConfigIssue): ConfigIssue {
+  const consequence = severity === "error" ? "; it is ignored, the default is used" : "";
+  return { severity: "warning", path, line: null, message: message + consequence };
 }

@@ -198,7 +198,7 @@ class Reader {
     const number = parseQuantity(value, unit);
     if (number === null) {
       const units = unit === "s" ? "seconds (30, or 30s, 5min)" : "an integer";
-      this.issues.error(path, `expected ${units}, got ${describeValue(path, value)}; ${fallback} is used`);
+      this.issues.error(path, `expected ${units}, got ${describeValue(path, value)}`);
       return fallback;
     }
     if (number >= min) return number;
@@ -212,7 +212,7 @@ class Reader {
     const flag = parseBool(value);
     if (flag !== null) return flag;
     const path = [...this.path, key];
-    this.issues.error(path, `expected a boolean, got ${describeValue(path, value)}; ${fallback} is used`);
+    this.issues.error(path, `expected a boolean, got ${describeValue(path, value)}`);
     return fallback;
   }
 

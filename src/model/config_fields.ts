@@ -78,7 +78,7 @@ export const address = field("text like host:port", (value) => {
 
 export function listen(defaultPort: number | null) {
   return field(
-    "text like host:port or host,host:port",
+    "text like host:port",
     (value) => typeof value === "string" ? parseListen(value, defaultPort) ?? undefined : undefined,
   );
 }

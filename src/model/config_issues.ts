@@ -3,6 +3,8 @@
  * rule that no secret is ever part of a message.
  */
 import type { ConfigIssue } from "./config.ts";
+import type { Json } from "./json.ts";
+import { isJsonObject } from "./merge.ts";
 
 export type Path = readonly (string | number)[];
 
@@ -36,10 +38,13 @@ export function dottedPath(path: Path): string {
 /** Collects issues and finds out where they are. */
 export class Issues {
   readonly #locations: Locations;
+  readonly #whole: Location | null;
   readonly #found: LocatedIssue[] = [];
 
-  constructor(locations: Locations = new Map()) {
+  /** `whole`: the place of what is written nowhere, such as a missing section. */
+  constructor(locations: Locations = new Map(), whole: Location | null = null) {
     this.#locations = locations;
+    this.#whole = whole;
   }
 
   error(path: Path, message: string): void {
@@ -64,7 +69,7 @@ export class Issues {
   }
 
   #add(severity: ConfigIssue["severity"], path: Path, message: string): void {
-    const location = locate(this.#locations, path);
+    const location = locate(this.#locations, path) ?? this.#whole;
     this.#found.push({
       severity,
       path: dottedPath(path),
@@ -116,9 +121,22 @@ export function isSecret(path: Path, value: unknown): boolean {
     SECRET_TEXT.test(String(value));
 }
 
+/** A copy that may be shown: what may be a secret reads ***. */
+export function withoutSecrets(value: Json, path: Path = []): Json {
+  if (Array.isArray(value)) return value.map((item, i) => withoutSecrets(item, [...path, i]));
+  if (isJsonObject(value)) {
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [key, withoutSecrets(item, [...path, key])]),
+    );
+  }
+  const shown = value === null || typeof value === "boolean" || path.at(-1) === "username" ||
+    !isSecret(path, value);
+  return shown ? value : "***";
+}
+
 const SECRET_KEY = /password|passwd|passphrase|secret|token|credential|^authentication$|^auth$|^users$/i;
-/** Connection strings, `user:pass@host`, and lines that lost their colon's space. */
-const SECRET_TEXT = /pass|pwd|secret|token|\S+:\S*@/i;
+/** `user:secret@host`, `password=...`, and lines that lost the space behind a colon. */
+const SECRET_TEXT = /(pass|pwd|secret|token)\w*["']?\s*[=:]|\S+:\S*@/i;
 
 /** A key is shown unless a missing space made a secret part of it. */
 function showKey(key: string): string {

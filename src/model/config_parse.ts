@@ -2,21 +2,31 @@
  * The local configuration: files and environment in, a LocalConfig or a list of sentences out. Pure: whoever calls
  * it has read the files (cli/config_source.ts). Never throws, and no message holds a secret.
  */
+import type * as z from "zod";
 import type { LocalConfig } from "./config.ts";
 import { buildBootstrap } from "./config_bootstrap.ts";
-import { check, warnUnknownKeys } from "./config_check.ts";
+import { check, expected, warnUnknownKeys } from "./config_check.ts";
 import { WHOLE_CONFIGURATION } from "./config_env.ts";
 import { compareIssues, Issues } from "./config_issues.ts";
-import type { LocatedIssue } from "./config_issues.ts";
+import type { LocatedIssue, Locations } from "./config_issues.ts";
 import { mergeSources, withoutNulls } from "./config_layers.ts";
 import type { ConfigSource, Environment } from "./config_layers.ts";
 import { buildLog } from "./config_log.ts";
 import { buildPostgresql } from "./config_postgresql.ts";
 import { buildRaft, proposeRaftSection } from "./config_raft.ts";
 import { buildCtl, buildRestApi } from "./config_restapi.ts";
-import { DYNAMIC_ROOT_KEYS, localSchema, OTHER_STORES } from "./config_schema.ts";
+import {
+  bootstrapSchema,
+  ctlSchema,
+  localSchema,
+  logSchema,
+  raftSchema,
+  restapiSchema,
+} from "./config_schema.ts";
+import { DYNAMIC_ROOT_KEYS, OTHER_STORES, rootSchema, tagsSchema, watchdogSchema } from "./config_schema.ts";
 import { buildWatchdog } from "./config_watchdog.ts";
-import type { JsonObject } from "./json.ts";
+import { isLoopback, parseHostPort } from "./host_port.ts";
+import type { Json, JsonObject } from "./json.ts";
 import { isJsonObject } from "./merge.ts";
 import type { PathContext } from "./posix_path.ts";
 import { readTags } from "./tags.ts";
@@ -38,6 +48,8 @@ export interface ParsedConfig {
   readonly mergedYaml: JsonObject;
   /** A file for another store (etcd, ...) that is fine but for this: the raft section to add. Otherwise null. */
   readonly missingRaft: string | null;
+  /** Where each key is written: for whoever checks it against the host. */
+  readonly locations: Locations;
 }
 
 export function parseConfig(
@@ -51,15 +63,16 @@ export function parseConfig(
     issues: [...found, ...more].sort(compareIssues),
     mergedYaml: merged,
     missingRaft,
+    locations,
   });
   if (found.some((issue) => issue.severity === "error")) return finish(null, [], null);
-  const issues = new Issues(locations);
+  const file = options.path ?? sources[0]?.file ?? WHOLE_CONFIGURATION;
+  const issues = new Issues(locations, { file, line: null });
   if (sources.length === 0 && !environment[WHOLE_CONFIGURATION] && Object.keys(merged).length === 0) {
     issues.error([], "no configuration: name a file, or set PATRONI_CONFIGURATION");
     return finish(null, issues.list, null);
   }
   const paths: PathContext = { cwd: options.cwd ?? null, home: environment["HOME"] || null };
-  const file = options.path ?? sources[0]?.file ?? WHOLE_CONFIGURATION;
   const config = build(withoutNulls(merged), file, paths, options.witness ?? false, issues);
   const otherStore = OTHER_STORES.some((store) => isJsonObject(merged[store]));
   const missingRaft = otherStore && !isJsonObject(merged["raft"]) && !issues.hasErrors;
@@ -70,6 +83,7 @@ export function parseConfig(
   );
 }
 
+/** Every section is read even when another one is wrong, so that one look shows all there is to correct. */
 function build(
   root: JsonObject,
   file: string,
@@ -78,43 +92,88 @@ function build(
   issues: Issues,
 ): LocalConfig | null {
   warnRootKeys(root, issues);
-  const section = check(localSchema, root, [], issues);
-  if (section === null) return null;
-  checkName(section.name, "name", issues);
-  const tags = readTags(section.tags ?? {}, issues);
-  const witness = witnessCommand || section.raft?.witness === true;
-  const rawPostgresql = isJsonObject(root["postgresql"]) ? root["postgresql"] : null;
-  const postgresql = witness || rawPostgresql === null ? null : buildPostgresql(rawPostgresql, paths, issues);
-  if (!witness && rawPostgresql === null) {
-    issues.error(
-      ["postgresql"],
-      "required: listen, data_dir and the rest (a voter without PostgreSQL is started by `agent witness`)",
-    );
-  }
-  if (witness && rawPostgresql !== null) issues.warning(["postgresql"], "has no effect on a witness");
-  const restapi = buildRestApi(section.restapi ?? {}, witness, issues);
-  const surroundings = { name: section.name, postgresDataDir: postgresql?.dataDir ?? null, paths };
-  const raft = section.raft ? buildRaft(section.raft, surroundings, issues) : missingRaft(root, issues);
-  const rawBootstrap = isJsonObject(root["bootstrap"]) ? root["bootstrap"] : {};
-  const rest = {
-    ctl: buildCtl(section.ctl ?? {}, restapi, issues),
-    bootstrap: buildBootstrap(section.bootstrap ?? {}, rawBootstrap, issues),
-    watchdog: buildWatchdog(isJsonObject(root["watchdog"]) ? root["watchdog"] : {}, issues),
-    log: buildLog(section.log ?? {}, issues),
+  const read = <Schema extends z.ZodType>(schema: Schema, key: string) =>
+    check(schema, root[key] ?? {}, [key], issues);
+  const head = check(rootSchema, root, [], issues);
+  const sections = {
+    restapi: read(restapiSchema, "restapi"),
+    ctl: read(ctlSchema, "ctl"),
+    bootstrap: read(bootstrapSchema, "bootstrap"),
+    log: read(logSchema, "log"),
+    tags: read(tagsSchema, "tags"),
+    watchdog: read(watchdogSchema, "watchdog"),
   };
-  if (raft === null || restapi === null) return null;
+  const raftSection = root["raft"] === undefined ? missingRaft(root, issues) : read(raftSchema, "raft");
+  const name = head?.name ?? "member";
+  if (head) checkName(name, "name", issues);
+  const witness = witnessCommand || raftSection?.witness === true;
+  const postgresql = postgresqlOf(root["postgresql"], witness, paths, issues);
+  const surroundings = { name, postgresDataDir: postgresql?.dataDir ?? null, paths };
+  const raft = raftSection && buildRaft(raftSection, surroundings, issues);
+  const restapi = sections.restapi && buildRestApi(sections.restapi, witness, issues);
+  const ctl = buildCtl(sections.ctl ?? {}, restapi, issues);
+  const bootstrap = buildBootstrap(sections.bootstrap ?? {}, objectOrEmpty(root["bootstrap"]), issues);
+  const watchdog = buildWatchdog(sections.watchdog ?? {}, issues);
+  const log = buildLog(sections.log ?? {}, issues);
+  const tags = readTags(sections.tags ?? {}, issues);
+  if (head === null || raft === null || restapi === null) return null;
+  warnUnreachable(raft, { postgresql, restapi }, issues);
+  const namespace = head.namespace || "/service";
+  const identity = { name, scope: head.scope, namespace, file };
   return {
-    name: section.name,
-    scope: section.scope,
-    namespace: section.namespace || "/service",
-    file,
+    ...identity,
     raft,
     restapi,
+    ctl,
     postgresql,
+    bootstrap,
+    watchdog,
     ...tags,
-    ...rest,
+    log,
     localDynamic: localDynamic(root),
   };
+}
+
+function postgresqlOf(
+  section: Json | undefined,
+  witness: boolean,
+  paths: PathContext,
+  issues: Issues,
+): LocalConfig["postgresql"] {
+  if (witness) {
+    if (section !== undefined) issues.warning(["postgresql"], "has no effect on a witness");
+    return null;
+  }
+  if (isJsonObject(section)) return buildPostgresql(section, paths, issues);
+  issues.error(
+    ["postgresql"],
+    section === undefined
+      ? "required: listen, data_dir and the rest (a voter without PostgreSQL is started by `agent witness`)"
+      : expected("a section with keys of its own", ["postgresql"], section),
+  );
+  return null;
+}
+
+/** Members on other hosts, and a published address that leads nowhere from there. */
+function warnUnreachable(
+  raft: LocalConfig["raft"],
+  published: Pick<LocalConfig, "postgresql" | "restapi">,
+  issues: Issues,
+): void {
+  const loopback = (address: string) => isLoopback(parseHostPort(address)?.host ?? "");
+  if (raft.partnerAddrs.every(loopback)) return;
+  for (const section of ["postgresql", "restapi"] as const) {
+    const address = published[section]?.connectAddress;
+    if (address === undefined || !loopback(address)) continue;
+    issues.warning(
+      [section, "connect_address"],
+      `${address} cannot be reached by the members on other hosts`,
+    );
+  }
+}
+
+function objectOrEmpty(value: Json | undefined): JsonObject {
+  return isJsonObject(value) ? value : {};
 }
 
 function missingRaft(root: JsonObject, issues: Issues): null {

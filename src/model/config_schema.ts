@@ -169,20 +169,29 @@ export const logSchema = section({
   deduplicate_heartbeat_logs: bool.optional(),
 });
 
-export const localSchema = section({
+const rootKeys = {
   name: nonEmptyText,
   scope: nonEmptyText,
   namespace: text.optional(),
   thread_pool_size: integer(1).optional(),
   thread_stack_size: anything.optional(),
-  log: logSchema.optional(),
-  bootstrap: bootstrapSchema.optional(),
-  restapi: restapiSchema.optional(),
-  ctl: ctlSchema.optional(),
-  postgresql: section({}).optional(),
-  raft: raftSchema.optional(),
-  watchdog: section({}).optional(),
-  tags: json.optional(),
+};
+
+/** The keys outside of all sections. */
+export const rootSchema = section(rootKeys);
+
+export const tagsSchema = json;
+export const watchdogSchema = json;
+
+/** All of the file but postgresql and watchdog, which know their own keys. For names only. */
+export const localSchema = section({
+  ...rootKeys,
+  log: logSchema,
+  bootstrap: bootstrapSchema,
+  restapi: restapiSchema,
+  ctl: ctlSchema,
+  raft: raftSchema,
+  tags: tagsSchema,
 });
 
 export type RaftSection = z.output<typeof raftSchema>;

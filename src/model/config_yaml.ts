@@ -34,7 +34,7 @@ export function parseYaml(file: string, text: string): ParsedYaml {
     lineCounter: lines,
     prettyErrors: false,
     uniqueKeys: false,
-    logLevel: "silent",
+    logLevel: "error",
     customTags: configurationTags,
   });
   const lineOf = (position: number) => lines.linePos(position).line;

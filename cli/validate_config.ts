@@ -1,0 +1,71 @@
+/**
+ * `agent validate-config FILE`: everything that can be known to be wrong before a member is started, one line each,
+ * and an exit code. Changes nothing on the host; ports are tried by listening for a moment.
+ */
+import { stringify } from "yaml";
+import { checkTiming } from "../src/brain/timing.ts";
+import type { LocalConfig } from "../src/model/config.ts";
+import { effectiveDynamic } from "../src/model/config_dynamic.ts";
+import { compareIssues, formatIssue, Issues, withoutSecrets } from "../src/model/config_issues.ts";
+import type { Environment } from "../src/model/config_layers.ts";
+import { loadConfig } from "./config_source.ts";
+import { checkHost } from "./validate_host.ts";
+
+export interface ValidateOptions {
+  readonly environment: Environment;
+  /** A port that is in use already is no error: the member may be running. */
+  readonly ignoreListenPort?: boolean;
+  readonly witness?: boolean;
+  /** Also print the merged configuration, passwords as ***. */
+  readonly printConfig?: boolean;
+  readonly write: (line: string) => void;
+}
+
+/** Returns the exit code: 0 without errors (warnings allowed), else 1. */
+export async function validateConfigCommand(path: string | null, options: ValidateOptions): Promise<number> {
+  const { environment, witness, write } = options;
+  const parsed = loadConfig({ path, environment, witness });
+  const found = [...parsed.issues];
+  if (parsed.config !== null) {
+    const issues = new Issues(parsed.locations, { file: parsed.config.file, line: null });
+    checkTimes(parsed.config, issues);
+    await checkHost(parsed.config, options.ignoreListenPort ?? false, issues);
+    found.push(...issues.list);
+  }
+  if (options.printConfig) write(stringify(withoutSecrets(parsed.mergedYaml), { lineWidth: 0 }).trimEnd());
+  for (const issue of found.sort(compareIssues)) write(formatIssue(issue));
+  const errors = found.filter((issue) => issue.severity === "error").length;
+  if (parsed.missingRaft !== null) {
+    write(`To run it here, add (addresses and password are yours to fill in):\n${parsed.missingRaft}`);
+  }
+  const warnings = found.length - errors;
+  const name = path ?? "PATRONI_CONFIGURATION";
+  write(
+    errors > 0
+      ? `${name}: ${count(errors, "error")}, ${count(warnings, "warning")}`
+      : `${name}: valid, ${count(warnings, "warning")}`,
+  );
+  return errors > 0 ? 1 : 0;
+}
+
+/** The times the cluster would begin with: bootstrap.dcs, or what stands in for it. */
+function checkTimes(config: LocalConfig, issues: Issues): void {
+  const { ttlS, loopWaitS } = effectiveDynamic(config.bootstrap.dcs, config).config;
+  for (const problem of checkTiming(ttlS * 1000, config.raft.electionMaxMs)) {
+    issues.error(["bootstrap", "dcs", "ttl"], problem);
+  }
+  const { mode, safetyMarginS } = config.watchdog;
+  if (mode !== "required") return;
+  const margin = safetyMarginS ?? (ttlS >= 20 ? 5 : -1);
+  const timeoutS = margin === -1 ? Math.floor(ttlS / 2) : ttlS - margin;
+  if (timeoutS < 1 || timeoutS < loopWaitS) {
+    issues.error(
+      ["watchdog", "safety_margin"],
+      `ttl ${ttlS} s with a margin of ${margin} leaves the watchdog ${timeoutS} s, which must be at least loop_wait (${loopWaitS} s)`,
+    );
+  }
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,220 @@
+/** A configuration against the host it is on: programs, directories, certificates, ports, watchdog. Writes nothing. */
+import { accessSync, constants, readdirSync, readFileSync, statSync } from "node:fs";
+import type { Stats } from "node:fs";
+import { createServer } from "node:net";
+import { dirname, join } from "node:path";
+import type { HostPort, LocalConfig, PostgresqlConfig } from "../src/model/config.ts";
+import type { Issues, Path } from "../src/model/config_issues.ts";
+import { formatHostPort, parseHostPort } from "../src/model/host_port.ts";
+import { findPrograms, ProgramsError } from "../src/postgres/programs.ts";
+
+export async function checkHost(
+  config: LocalConfig,
+  ignorePortInUse: boolean,
+  issues: Issues,
+): Promise<void> {
+  checkFileMode(config.file, issues);
+  if (config.postgresql) checkPostgres(config.postgresql, issues);
+  checkWritableDirectory(["raft", "data_dir"], config.raft.dataDir, issues);
+  for (const [path, file] of certificateFiles(config)) checkReadable(path, file, issues);
+  checkWatchdog(config.watchdog, issues);
+  for (const [path, address] of listenAddresses(config)) {
+    await checkPort(path, address, ignorePortInUse, issues);
+  }
+}
+
+/** The file usually holds passwords of superusers. */
+function checkFileMode(file: string, issues: Issues): void {
+  const found = stat(file);
+  if (found?.isFile() && (found.mode & 0o004) !== 0) {
+    issues.warning([], `${file} can be read by every user of this host: chmod 600`);
+  }
+}
+
+function checkPostgres(config: PostgresqlConfig, issues: Issues): void {
+  let major: number | null = null;
+  try {
+    major = findPrograms(config).major;
+  } catch (error) {
+    if (!(error instanceof ProgramsError)) throw error;
+    issues.error(["postgresql", "bin_dir"], error.message);
+  }
+  if (process.getuid?.() === 0) {
+    issues.warning(
+      ["postgresql"],
+      "checked as root; PostgreSQL refuses to run as root: start the agent as the owner of the data directory",
+    );
+  }
+  checkDataDirectory(config.dataDir, major, issues);
+}
+
+function checkDataDirectory(dataDir: string, major: number | null, issues: Issues): void {
+  const path = ["postgresql", "data_dir"];
+  const found = stat(dataDir);
+  if (found === null) return checkWritableDirectory(path, dataDir, issues);
+  if (!found.isDirectory()) return issues.error(path, `${dataDir} is not a directory`);
+  const uid = process.getuid?.();
+  if (uid !== undefined && uid !== 0 && found.uid !== uid) {
+    issues.error(
+      path,
+      `${dataDir} belongs to another user (uid ${found.uid}, this is ${uid}): PostgreSQL would refuse it`,
+    );
+  }
+  const names = readNames(dataDir);
+  if (names === null) return issues.error(path, `${dataDir} cannot be read`);
+  const content = names.filter((name) => name !== "lost+found" && !name.startsWith("agent."));
+  if (content.length === 0) return;
+  const mode = found.mode & 0o777;
+  if (mode !== 0o700 && mode !== 0o750) {
+    issues.error(path, `${dataDir} has permissions 0${mode.toString(8)}: PostgreSQL wants 0700 or 0750`);
+  }
+  const version = readVersion(dataDir);
+  if (version === null || !names.includes("global")) {
+    issues.error(path, `${dataDir} is not empty and not a PostgreSQL data directory`);
+  } else if (major !== null && version !== String(major)) {
+    issues.error(
+      path,
+      `${dataDir} is of PostgreSQL ${version}, the programs are of ${major}: set postgresql.bin_dir`,
+    );
+  }
+}
+
+/** It exists and can be written, or the nearest directory above it can. */
+function checkWritableDirectory(path: Path, directory: string, issues: Issues): void {
+  let existing = directory;
+  while (stat(existing) === null && dirname(existing) !== existing) existing = dirname(existing);
+  if (!stat(existing)?.isDirectory()) return issues.error(path, `${existing} is not a directory`);
+  if (!mayAccess(existing, constants.W_OK | constants.X_OK)) {
+    issues.error(
+      path,
+      existing === directory
+        ? `${directory} cannot be written`
+        : `${directory} does not exist and cannot be made: ${existing} cannot be written`,
+    );
+  }
+}
+
+function certificateFiles({ raft, restapi, ctl }: LocalConfig): [Path, string][] {
+  const files: [Path, string | null][] = [
+    [["raft", "tls", "certfile"], raft.tls?.certfile ?? null],
+    [["raft", "tls", "keyfile"], raft.tls?.keyfile ?? null],
+    [["raft", "tls", "cafile"], raft.tls?.cafile ?? null],
+    [["restapi", "certfile"], restapi.certfile],
+    [["restapi", "keyfile"], restapi.keyfile],
+    [["restapi", "cafile"], restapi.cafile],
+    [["ctl", "cacert"], ctl.cacert],
+    [["ctl", "certfile"], ctl.certfile],
+    [["ctl", "keyfile"], ctl.keyfile],
+  ];
+  const seen = new Set<string>();
+  return files.flatMap(([path, file]): [Path, string][] => {
+    if (file === null || seen.has(file)) return [];
+    seen.add(file);
+    return [[path, file]];
+  });
+}
+
+function checkReadable(path: Path, file: string, issues: Issues): void {
+  if (!mayAccess(file, constants.R_OK)) issues.error(path, `${file} does not exist or cannot be read`);
+}
+
+function checkWatchdog({ mode, device, driver }: LocalConfig["watchdog"], issues: Issues): void {
+  if (mode === "off" || driver === "testing" || mayAccess(device, constants.W_OK)) return;
+  const why = stat(device) === null ? "does not exist" : "cannot be written by this user";
+  if (mode === "required") {
+    issues.error(
+      ["watchdog", "device"],
+      `${device} ${why}, and with watchdog.mode: required this member would never become primary`,
+    );
+  } else if (stat(device) !== null) {
+    issues.warning(["watchdog", "device"], `${device} ${why}: this member runs without a watchdog`);
+  }
+}
+
+function listenAddresses({ postgresql, restapi, raft }: LocalConfig): [Path, HostPort][] {
+  const bind = parseHostPort(raft.bindAddr);
+  const addresses: [Path, HostPort][] = [
+    ...(postgresql?.listenAddresses ?? []).map((host): [Path, HostPort] => [
+      ["postgresql", "listen"],
+      { host, port: postgresql!.port },
+    ]),
+    [["restapi", "listen"], restapi.listen],
+    ...(bind ? [[["raft", "bind_addr"], bind] as [Path, HostPort]] : []),
+  ];
+  return addresses.filter(([, { port }]) => port !== 0);
+}
+
+async function checkPort(path: Path, address: HostPort, ignoreInUse: boolean, issues: Issues): Promise<void> {
+  const code = await tryListen(address);
+  const text = formatHostPort(address);
+  switch (code) {
+    case null:
+      return;
+    case "EADDRINUSE":
+      if (!ignoreInUse) {
+        issues.error(path, `${text} is in use already (is a member running here? then ignore ports in use)`);
+      }
+      return;
+    case "EADDRNOTAVAIL":
+    case "ENOTFOUND":
+      return issues.error(path, `${text} is no address of this host`);
+    case "EACCES":
+      return issues.error(path, `${text}: this user may not listen on a port below 1024`);
+    default:
+      issues.error(path, `${text}: cannot listen (${code})`);
+  }
+}
+
+/** null: free. Otherwise the error's code. */
+function tryListen({ host, port }: HostPort): Promise<string | null> {
+  return new Promise((done) => {
+    const server = createServer();
+    server.once("error", (error: NodeJS.ErrnoException) => done(error.code ?? error.message));
+    server.listen(
+      { port, host: host === "*" ? undefined : host, exclusive: true },
+      () => server.close(() => done(null)),
+    );
+  });
+}
+
+/** null: not there, or not for us to see. */
+function stat(path: string): Stats | null {
+  try {
+    return statSync(path);
+  } catch (error) {
+    if (isSystemError(error)) return null;
+    throw error;
+  }
+}
+
+function mayAccess(path: string, mode: number): boolean {
+  try {
+    accessSync(path, mode);
+    return true;
+  } catch (error) {
+    if (isSystemError(error)) return false;
+    throw error;
+  }
+}
+
+function readNames(directory: string): string[] | null {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (isSystemError(error)) return null;
+    throw error;
+  }
+}
+
+function readVersion(dataDir: string): string | null {
+  try {
+    return readFileSync(join(dataDir, "PG_VERSION"), "utf8").trim();
+  } catch (error) {
+    if (isSystemError(error)) return null;
+    throw error;
+  }
+}
+
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && "code" in error;
+}
