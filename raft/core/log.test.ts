@@ -209,6 +209,19 @@ describe("what the disk holds", () => {
     expect(log.lastIndex).toBe(4);
   });
 
+  test("B35: of two snapshots in quick succession, the first one's end is not the second one's", () => {
+    const log = logOf([1]);
+    log.restore(snapshotAt(4, 2));
+    const first = log.offer();
+    log.restore(snapshotAt(9, 2));
+    const second = log.offer();
+    log.written(first);
+    expect(log).toMatchObject({ awaitsSnapshot: true, applied: 4 });
+    expect(log.hasNextCommitted(false)).toBe(false);
+    log.written(second);
+    expect(log).toMatchObject({ awaitsSnapshot: false, applied: 9 });
+  });
+
   test("writes must end in order", () => {
     const log = logOf([1]);
     log.offer();

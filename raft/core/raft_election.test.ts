@@ -141,6 +141,38 @@ describe("votes", () => {
     expect(node.role).toBe("leader");
   });
 
+  test("giving a vote restarts the election timer: the candidate gets its time", () => {
+    const node = newNode(1, THREE);
+    node.setRandomizedElectionTimeout(10);
+    for (let tick = 0; tick < 9; tick++) node.tick();
+    node.step(message("preVote", 2, { term: 1 }));
+    node.step(message("vote", 2, { term: 1 }));
+    node.setRandomizedElectionTimeout(10);
+    for (let tick = 0; tick < 9; tick++) node.tick();
+    expect(node).toMatchObject({ role: "follower", term: 1 });
+  });
+
+  test("a second request for the vote that was given is granted again, and gives the candidate more time", () => {
+    const node = newNode(1, THREE);
+    node.step(message("vote", 2, { term: 1 }));
+    node.setRandomizedElectionTimeout(10);
+    for (let tick = 0; tick < 9; tick++) node.tick();
+    node.step(message("vote", 2, { term: 1 }));
+    expect(flush(node).map(({ reject }) => reject)).toEqual([false, false]);
+    for (let tick = 0; tick < 9; tick++) node.tick();
+    expect(node.role).toBe("follower");
+  });
+
+  test("the first answer of a voter stays", () => {
+    const node = newNode(1, THREE, PAPER);
+    node.campaign();
+    const ready = node.ready();
+    node.step(message("voteResponse", 2, { term: 1 }));
+    node.step(message("voteResponse", 2, { term: 1, reject: true }));
+    node.advance(ready);
+    expect(node.role).toBe("leader");
+  });
+
   test("a repeated answer counts once", () => {
     const node = newNode(1, [1, 2, 3, 4, 5], PAPER);
     node.campaign();

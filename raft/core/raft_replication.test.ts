@@ -9,6 +9,7 @@ import {
   Network,
   newNode,
   PAPER,
+  storedLog,
   storedTerms,
   type TestOptions,
 } from "./testing.ts";
@@ -297,6 +298,15 @@ describe("flow", () => {
     expect(progressOf(node, 2).state).toBe("replicate");
   });
 
+  test("a member that is probed although it has everything returns to replication with the next heartbeat", () => {
+    const network = new Network(THREE);
+    network.elect(1);
+    network.node(1).reportUnreachable(3);
+    expect(progressOf(network.node(1), 3).state).toBe("probe");
+    network.tick(1);
+    expect(progressOf(network.node(1), 3).state).toBe("replicate");
+  });
+
   test("B43: what is not committed is bounded, and accepted again when it is", () => {
     const node = settledLeader({ maxUncommittedBytes: 100 });
     const payload = bytesOf("x".repeat(40));
@@ -359,6 +369,7 @@ describe("snapshots", () => {
     expect(progressOf(network.node(1), 3).state).toBe("snapshot");
     expect(network.sent.filter(({ type }) => type === "snapshot").length).toBe(1);
     network.node(1).reportSnapshot(3, false);
+    expect(progressOf(network.node(1), 3)).toMatchObject({ state: "probe", match: 1, next: 2 });
     network.heal();
     network.tick(3);
     expect(network.member(3).commands.length).toBe(5);
@@ -386,6 +397,9 @@ describe("snapshots", () => {
     const node = newNode(1, THREE, { stored: storedTerms([1, 1, 1, 1], { commit: 2 }) });
     node.step(message("snapshot", 2, { term: 1, snapshot: snapshotAt(2, 1) }));
     expect(flush(node)[0]).toMatchObject({ type: "appendResponse", index: 2 });
+    const restored = newNode(1, THREE, { stored: storedLog({ snapshot: snapshotAt(5, 1) }) });
+    restored.step(message("snapshot", 2, { term: 1, snapshot: snapshotAt(3, 1) }));
+    expect(flush(restored)[0]).toMatchObject({ type: "appendResponse", index: 5 });
     node.step(message("snapshot", 2, { term: 1, snapshot: snapshotAt(3, 1) }));
     const ready = node.ready();
     expect(ready.snapshot).toBeNull();

@@ -109,6 +109,19 @@ describe("while it is pending", () => {
     expect(network.leader()).toBe(2);
   });
 
+  test("another target has an election timeout of its own", () => {
+    const network = new Network(THREE);
+    network.elect(1);
+    network.drop = ({ type }) => type === "timeoutNow";
+    network.node(1).transferLeader(3);
+    network.tick(6);
+    network.node(1).transferLeader(2);
+    network.tick(6);
+    expect(network.node(1).status().transferee).toBe(2);
+    network.tick(4);
+    expect(network.node(1).status().transferee).toBe(0);
+  });
+
   test("asking on and on does not keep an isolated leader from stepping down", () => {
     const network = new Network(THREE);
     network.elect(1);
