@@ -110,6 +110,11 @@ export class RaftInvariants implements DiskObserver {
     }
   }
 
+  /** Whether that command was applied at that index, as far as anybody has applied it. */
+  wasApplied(index: Index, command: Uint8Array): boolean {
+    return this.applied.get(index)?.hash === hashBytes(command, 0);
+  }
+
   /** To be called when a node's role, term or commit index may have changed. */
   onStatus(status: RaftStatus): void {
     const node = this.nodes.get(status.id)!;

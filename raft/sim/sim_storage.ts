@@ -35,6 +35,8 @@ export class SimDisk {
   readonly settings: DiskSettings = { ...CALM_DISK };
   readonly random: Prng;
   observer: DiskObserver | null = null;
+  /** Tells this directory from the next one, after a wipe. */
+  instance: number;
   private image = new LogImage();
   /** Written and completed without a sync, in order. */
   private unsynced: LogBatch[] = [];
@@ -42,9 +44,11 @@ export class SimDisk {
   private busy = false;
   private hungUntilMs = 0;
   private failing = false;
+  private wake: (() => void) | null = null;
 
   constructor(private readonly process: SimProcess) {
     this.random = process.world.random.split(`disk ${process.name}`);
+    this.instance = 1 + this.random.bits();
   }
 
   /** What would be found after the loss of everything that is not durable. */
@@ -70,6 +74,12 @@ export class SimDisk {
     this.hungUntilMs = Math.max(this.hungUntilMs, this.process.world.now() + durationMs);
   }
 
+  /** The end of a hang, before its time. */
+  resume(): void {
+    this.hungUntilMs = 0;
+    this.wake?.();
+  }
+
   /** The next sync fails, and with it the life of the process that asked. */
   failNextSync(): void {
     this.failing = true;
@@ -85,6 +95,7 @@ export class SimDisk {
     this.pending = [];
     this.busy = false;
     this.failing = false;
+    this.wake = null;
     const kept = random.below(inDoubt.length + 1);
     for (let i = 0; i < kept; i++) this.image.apply(inDoubt[i]!);
     const torn = inDoubt[kept];
@@ -96,6 +107,7 @@ export class SimDisk {
   wipe(): void {
     this.crash(true);
     this.image = new LogImage();
+    this.instance = 1 + this.random.bits();
   }
 
   storage(): LogStorage {
@@ -141,9 +153,14 @@ export class SimDisk {
     const finish = () => {
       if (incarnation !== process.incarnation || !process.alive) return;
       if (world.now() < this.hungUntilMs) {
-        world.after(this.hungUntilMs - world.now(), finish);
+        const event = world.after(this.hungUntilMs - world.now(), finish);
+        this.wake = () => {
+          event.cancel();
+          finish();
+        };
         return;
       }
+      this.wake = null;
       this.busy = false;
       if (this.failing) {
         // What was in flight may be on disk or not; the process must end, and crash() decides.

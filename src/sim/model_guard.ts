@@ -1,0 +1,214 @@
+/**
+ * The guard process of a simulated host: the production fence (guard/fence.ts) with a model PostgreSQL under it. It is
+ * a process of its own: neither the pause nor the death of the agent touches it. Its timers are late by up to J, and
+ * what it does takes up to K, as design.md 4.2 allows; often the worst of it.
+ */
+import { type Prng, type SimHost, SimProcess, type World } from "../../raft/sim/mod.ts";
+import {
+  fenceDueMs,
+  type FenceEffect,
+  type FenceInput,
+  type FenceState,
+  newFence,
+  stepFence,
+} from "../guard/fence.ts";
+import type { ExitReport, GuardReply, GuardView, Postmaster } from "../guard/port.ts";
+import type { ModelServer, ServerExit } from "./model_server.ts";
+
+/** Bounds of the parts of the 450 ms that I1 leaves for J + K. */
+const MAX_LATE_MS = 180;
+const MAX_FREEZE_MS = 260;
+const KILL_AFTER_MS = 5000;
+
+export class ModelGuard {
+  readonly process: SimProcess;
+  freezes = 0;
+  /** Told of every change, and of the end of this guard. */
+  onChange: () => void = () => {};
+  private fence: FenceState = newFence(KILL_AFTER_MS);
+  private readonly world: World;
+  private readonly random: Prng;
+  private timer: { cancel(): void } | null = null;
+  private timerDueMs = 0;
+  private freezing: { cancel(): void } | null = null;
+  private lastExit: ExitReport | null = null;
+  private killing = false;
+  private clean: (() => void)[] = [];
+
+  constructor(
+    private readonly host: SimHost,
+    private readonly server: ModelServer,
+    /** null: as designed. Else the guard's own timers stand still whenever this process is paused. */
+    private readonly dependsOn: SimProcess | null,
+  ) {
+    this.world = host.world;
+    this.random = this.world.random.split(`guard ${host.name}`);
+    this.process = new SimProcess(host, `${host.name} guard`);
+  }
+
+  /** A new guard process: it remembers nothing, and ends whatever it finds of PostgreSQL. */
+  spawn(): void {
+    this.process.start();
+    this.fence = newFence(KILL_AFTER_MS);
+    this.lastExit = null;
+    this.killing = false;
+    this.clean = [];
+    this.server.onExit = (exit) => this.exited(exit);
+    this.server.onChange = () => this.onChange();
+    if (this.server.anyProcess) this.input({ kind: "orphans" });
+  }
+
+  /** Killed alone: the kernel sends SIGQUIT to the postmaster that it started. */
+  die(): void {
+    this.stop();
+    if (!this.server.frozen) this.server.immediate(this.random.between(8, 170));
+    this.onChange();
+  }
+
+  /** The host is gone, and with it everything on it. */
+  stop(): void {
+    this.process.kill();
+    this.timer?.cancel();
+    this.timer = null;
+    this.freezing?.cancel();
+    this.freezing = null;
+    this.server.onExit = () => {};
+  }
+
+  /** As sent to the agent, which fills in what only its side knows. */
+  view(): GuardView {
+    const { fence, server } = this;
+    return {
+      state: "ok",
+      pid: this.process.incarnation,
+      incarnation: 0,
+      armed: fence.armed === null ? null : { epoch: fence.armed.epoch, deadlineMs: fence.armed.deadlineMs },
+      endedEpoch: fence.endedEpoch,
+      postmaster: postmasterOf(fence),
+      anyProcess: server.anyProcess,
+      lastExit: this.lastExit,
+      lastAnswerMs: null,
+      lateMs: 0,
+    };
+  }
+
+  /** Steps the fence and carries out its effects, at once and in order. */
+  input(input: FenceInput): GuardReply {
+    const step = stepFence(this.fence, input, this.host.nowMs());
+    this.fence = step.state;
+    for (const effect of step.effects) this.carryOut(effect);
+    this.schedule();
+    this.onChange();
+    return step.reply;
+  }
+
+  startServer(epoch: number | null): GuardReply {
+    const reply = this.input({ kind: "start", epoch });
+    if (!reply.ok) return reply;
+    if (!this.server.start(epoch)) return { ok: false, error: "PostgreSQL cannot be started" };
+    return this.input({ kind: "started", pid: this.server.pid, epoch });
+  }
+
+  /** Runs once no process of PostgreSQL is left. */
+  kill(done: () => void): void {
+    this.clean.push(done);
+    this.input({ kind: "kill" });
+  }
+
+  private carryOut(effect: FenceEffect): void {
+    const { server, random } = this;
+    switch (effect.kind) {
+      case "freeze": {
+        if (this.freezing !== null || server.frozen) return;
+        this.freezes++;
+        const tookMs = random.chance(0.4) ? MAX_FREEZE_MS : random.between(5, 80);
+        const event = this.later(tookMs, () => {
+          this.freezing = null;
+          server.freeze();
+        });
+        this.freezing = event;
+        return;
+      }
+      case "thaw":
+        this.freezing?.cancel();
+        this.freezing = null;
+        server.thaw();
+        return;
+      case "kill":
+        this.killEverything();
+        return;
+      case "signal":
+        if (effect.signal === "promote") server.promote(this.promotedEpoch());
+        else if (effect.signal === "fast") server.fast();
+        else if (effect.signal === "immediate") server.immediate(random.between(8, 170));
+    }
+  }
+
+  private promotedEpoch(): number {
+    const authority = this.fence.postmaster?.authority;
+    return authority?.kind === "primary" ? authority.epoch : 0;
+  }
+
+  private killEverything(): void {
+    if (this.killing) return;
+    this.killing = true;
+    this.freezing?.cancel();
+    this.freezing = null;
+    // Stopped first, then killed: commits end with the stop.
+    const stoppedMs = this.random.chance(0.3) ? MAX_FREEZE_MS : this.random.between(5, 80);
+    this.later(stoppedMs, () => this.server.freeze());
+    this.later(stoppedMs + this.random.between(5, 150), () => {
+      this.server.killed();
+      this.killing = false;
+      this.input({ kind: "gone" });
+      for (const done of this.clean.splice(0)) done();
+    });
+  }
+
+  private exited({ pid, code, signal }: ServerExit): void {
+    this.later(this.random.between(0.5, 5), () => {
+      const fenced = this.fence.postmaster?.fenced ?? false;
+      this.lastExit = { pid, code, signal, fenced, atMs: this.host.nowMs() };
+      this.input({ kind: "exited" });
+    });
+  }
+
+  private schedule(): void {
+    const dueMs = fenceDueMs(this.fence, this.host.nowMs());
+    if (this.timer !== null && dueMs === this.timerDueMs) return;
+    this.timer?.cancel();
+    this.timer = null;
+    if (dueMs === null) return;
+    this.timerDueMs = dueMs;
+    const lateMs = this.random.chance(0.3) ? MAX_LATE_MS : Math.min(MAX_LATE_MS, this.random.exponential(3));
+    this.timer = this.later(Math.max(0, this.host.trueDelayTo(dueMs)) + lateMs, () => {
+      this.timer = null;
+      const tick = () => {
+        this.input({ kind: "tick" });
+      };
+      if (this.dependsOn?.alive) this.dependsOn.deliver(this.dependsOn.incarnation, tick);
+      else tick();
+    });
+  }
+
+  private later(delayMs: number, run: () => void): { cancel(): void } {
+    const { incarnation } = this.process;
+    return this.world.after(delayMs, () => this.process.deliver(incarnation, run));
+  }
+}
+
+function postmasterOf({ postmaster }: FenceState): Postmaster | null {
+  if (postmaster === null) return null;
+  const { authority } = postmaster;
+  return {
+    pid: postmaster.pid,
+    writable: authority.kind !== "standby",
+    epoch: authority.kind === "primary" ? authority.epoch : null,
+    phase: postmaster.frozenAtMs !== null
+      ? "frozen"
+      : postmaster.ending || postmaster.killing
+      ? "ending"
+      : "running",
+    child: postmaster.child,
+  };
+}

@@ -1,0 +1,106 @@
+/** The command line of the simulator. Pure: text in, options or a sentence about what is wrong out. */
+
+/** Rules of the lease and the guard that can be switched off, each to be seen as needed (docs: the safety argument). */
+export const BREAKABLE: { readonly [name: string]: string } = {
+  "lease-from-receipt": "the lease is counted from the receipt of the acknowledgement",
+  "no-jk-room": "the lease is as long as the ttl: no room for the guard's J + K",
+  "no-readindex": "renewals are acknowledged without a ReadIndex round",
+  "no-reset": "a new raft leader does not wait a full ttl",
+  "no-guard": "the agent fences itself: a paused agent does not",
+  "promote-before-renewal": "a member is promoted before its first renewal is acknowledged",
+};
+
+export interface Options {
+  readonly seeds: number;
+  readonly seed: number;
+  readonly broken: ReadonlySet<string>;
+  /** Stop beginning runs after so many simulated hours in all; Infinity: no limit. */
+  readonly hours: number;
+  /** Stop beginning runs after so many real seconds; Infinity: no limit. */
+  readonly seconds: number;
+  readonly faultSeconds: number;
+  readonly trace: boolean;
+  readonly worker: { readonly offset: number; readonly stride: number } | null;
+}
+
+export const USAGE = `Usage: npm run sim -- [options]
+
+Runs the whole cluster (raft, agents, guards; production code) in a simulated world, once for each seed.
+
+  --seeds N          number of runs (default 100; 1 when only --seed is given; no limit with --hours or --seconds)
+  --seed S           first seed (default 1)
+  --hours H          begin no run after H simulated hours in all
+  --seconds S        begin no run after S seconds of real time
+  --fault-seconds S  length of the phase with faults of a run (default 60)
+  --break RULE       switch one safety rule off; runs end at the first violation
+  --trace            print the event log as it happens (best with one seed)
+  --help             this text
+
+Rules for --break:
+${Object.entries(BREAKABLE).map(([name, text]) => `  ${name.padEnd(24)}${text}`).join("\n")}
+
+Exit code: 0 no violation, 1 a violation (how to replay it is printed), 2 wrong use.
+`;
+
+export type Parsed =
+  | { readonly kind: "options"; readonly options: Options }
+  | { readonly kind: "help" }
+  | { readonly kind: "error"; readonly message: string };
+
+const VALUED = ["--seeds", "--seed", "--hours", "--seconds", "--fault-seconds", "--break", "--worker"];
+
+export function parseOptions(args: readonly string[]): Parsed {
+  const given = new Map<string, string>();
+  for (let i = 0; i < args.length; i++) {
+    const [name, inline] = splitOnce(args[i]!, "=");
+    if (name === "--help" || name === "-h") return { kind: "help" };
+    if (name === "--trace") {
+      given.set(name, "");
+      continue;
+    }
+    if (!VALUED.includes(name)) return wrong(`unknown option ${name}`);
+    const value = inline ?? args[++i];
+    if (value === undefined) return wrong(`${name} needs a value`);
+    given.set(name, value);
+  }
+  const numbers: { [name: string]: number } = {};
+  for (const name of ["--seeds", "--seed", "--hours", "--seconds", "--fault-seconds"]) {
+    const text = given.get(name);
+    if (text === undefined) continue;
+    const value = Number(text);
+    const whole = name === "--seeds" || name === "--seed";
+    if (text.trim() === "" || !Number.isFinite(value) || (whole && !Number.isSafeInteger(value))) {
+      return wrong(`${name} ${text}: ${whole ? "a whole number" : "a number"} is expected`);
+    }
+    if (value < 0 || (value === 0 && name !== "--seed")) return wrong(`${name} must be greater than 0`);
+    numbers[name] = value;
+  }
+  const rule = given.get("--break");
+  if (rule !== undefined && BREAKABLE[rule] === undefined) {
+    return wrong(`--break ${rule}: no such rule; known are ${Object.keys(BREAKABLE).join(", ")}`);
+  }
+  const worker = given.get("--worker")?.split("/").map(Number);
+  const boxed = given.has("--hours") || given.has("--seconds");
+  return {
+    kind: "options",
+    options: {
+      seeds: numbers["--seeds"] ?? (boxed ? Number.MAX_SAFE_INTEGER : given.has("--seed") ? 1 : 100),
+      seed: numbers["--seed"] ?? 1,
+      hours: numbers["--hours"] ?? Infinity,
+      seconds: numbers["--seconds"] ?? Infinity,
+      faultSeconds: numbers["--fault-seconds"] ?? 60,
+      broken: new Set(rule === undefined ? [] : [rule]),
+      trace: given.has("--trace"),
+      worker: worker === undefined ? null : { offset: worker[0] ?? 0, stride: worker[1] ?? 1 },
+    },
+  };
+}
+
+function splitOnce(text: string, by: string): [string, string | undefined] {
+  const at = text.indexOf(by);
+  return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+function wrong(message: string): Parsed {
+  return { kind: "error", message };
+}

@@ -1,0 +1,107 @@
+/**
+ * One run: a cluster is made from nothing, put through the faults that its seed draws, and left in peace; then it must
+ * become healthy again. Everything follows from the seed.
+ */
+import { CALM_DISK, CALM_NETWORK, drawDisk, drawNetwork, Violation, World } from "../../raft/sim/mod.ts";
+import type { BrokenRules } from "../dcs/lease.ts";
+import { clusterFaults } from "./cluster_faults.ts";
+import { SimCluster } from "./sim_cluster.ts";
+
+/** From empty directories, without faults, to three healthy members. */
+const BOOTSTRAP_MS = 60_000;
+/** From the end of the last fault. */
+export const RECOVERY_MS = 60_000;
+
+export interface RunOptions {
+  readonly seed: number;
+  /** Length of the phase with faults, ms of true time. */
+  readonly faultsMs: number;
+  readonly broken: BrokenRules;
+  readonly trace: ((line: string) => void) | null;
+}
+
+export interface RunResult {
+  readonly seed: number;
+  readonly violation: string | null;
+  /** Of the event log, when there is a violation. */
+  readonly tail: readonly string[];
+  readonly simulatedMs: number;
+  readonly steps: number;
+  readonly faults: { readonly [kind: string]: number };
+  readonly failovers: number;
+  readonly switchovers: number;
+  readonly elections: number;
+  readonly freezes: number;
+  readonly lostBytes: number;
+  readonly recoveryMs: number;
+}
+
+export function runSeed(options: RunOptions): RunResult {
+  const { seed, faultsMs, broken, trace } = options;
+  const world = new World(seed, trace);
+  const random = world.random.split("scenario");
+  const ttl = random.pick([2, 3, 5, 5, 5, 10]);
+  const config = {
+    ttl,
+    loop_wait: 1,
+    use_pg_rewind: random.chance(0.7),
+    primary_start_timeout: random.pick([2, 5, 15]),
+  };
+  const cluster = new SimCluster(world, broken, config);
+  const injector = clusterFaults(cluster, random.split("faults"));
+  let violation: string | null = null;
+  let recoveryMs = 0;
+  try {
+    for (const member of cluster.members) world.after(random.between(0, 2000), () => member.startAgent());
+    // Some runs have their faults from the first moment on.
+    if (random.chance(0.8)) become(cluster, "bootstrap", BOOTSTRAP_MS);
+    drawNetwork(random, cluster.network.settings);
+    for (const member of cluster.members) drawDisk(random, member.disk.settings);
+    injector.start();
+    world.runUntil(world.now() + faultsMs);
+    injector.calm();
+    Object.assign(cluster.network.settings, CALM_NETWORK);
+    for (const member of cluster.members) Object.assign(member.disk.settings, CALM_DISK);
+    const calmSinceMs = world.now();
+    become(cluster, "recovery", RECOVERY_MS);
+    recoveryMs = world.now() - calmSinceMs;
+    world.runUntil(world.now() + 2000);
+    cluster.checkAcknowledged();
+  } catch (error) {
+    violation = error instanceof Violation ? error.message : `exception: ${(error as Error).stack ?? error}`;
+    world.log.add("VIOLATION", violation);
+  }
+  const { safety } = cluster;
+  return {
+    seed,
+    violation,
+    tail: violation === null ? [] : world.log.tail(200),
+    simulatedMs: world.now(),
+    steps: world.steps,
+    faults: Object.fromEntries(injector.counts),
+    failovers: safety.failovers,
+    switchovers: safety.switchovers,
+    elections: cluster.checks.terms,
+    freezes: cluster.members.reduce((sum, member) => sum + member.guard.freezes, 0),
+    lostBytes: safety.lostBytes,
+    recoveryMs,
+  };
+}
+
+/** Healthy twice in a row, a second apart, within the bound. */
+function become(cluster: SimCluster, phase: string, boundMs: number): void {
+  const { world } = cluster;
+  const untilMs = world.now() + boundMs;
+  while (world.now() < untilMs) {
+    if (!world.runUntilHolds(untilMs, 200, () => cluster.unhealthy() === null)) break;
+    world.runUntil(world.now() + 1000);
+    if (cluster.unhealthy() === null) {
+      world.log.add("healthy", phase);
+      return;
+    }
+  }
+  throw new Violation(
+    "liveness",
+    `not healthy ${boundMs / 1000} s after the beginning of ${phase}: ${cluster.unhealthy()}`,
+  );
+}

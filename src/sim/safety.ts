@@ -1,0 +1,113 @@
+/**
+ * What must hold of the whole cluster at every moment of true time, checked as it happens. Throws a Violation. The
+ * window of J + K is counted: a server is a writer until its last process has been stopped.
+ */
+import { Violation, type World } from "../../raft/sim/mod.ts";
+import type { DcsState } from "../model/records.ts";
+import type { ModelServer } from "./model_server.ts";
+import { contains, lostBytes, type Position } from "./wal.ts";
+
+interface Writer {
+  readonly server: ModelServer;
+  readonly sinceMs: number;
+}
+
+export class Safety {
+  failovers = 0;
+  switchovers = 0;
+  /** Acknowledged writes that an asynchronous failover left behind: allowed, and shown. */
+  lostBytes = 0;
+  longestOutageMs = 0;
+  private readonly writers = new Map<string, Writer>();
+  private highestEpoch = 0;
+  private lastWriter:
+    | { readonly name: string; readonly epoch: number; end: Position; clean: boolean }
+    | null = null;
+  private writableUntilMs: number | null = null;
+  private readonly knownResults = new Set<string>();
+  /** By epoch, of the writers so far: where its WAL began. */
+  private readonly handovers: { readonly epoch: number; readonly clean: boolean; readonly lost: number }[] =
+    [];
+
+  constructor(private readonly world: World) {}
+
+  /** A server begins to be able to acknowledge commits, or ceases to. */
+  onAcking(server: ModelServer, can: boolean): void {
+    const nowMs = this.world.now();
+    if (!can) {
+      this.writers.delete(server.name);
+      this.lastWriter = { name: server.name, epoch: server.epoch ?? 0, end: server.position!, clean: false };
+      this.writableUntilMs = nowMs;
+      this.world.log.add(server.name, `no commit is acknowledged any more (epoch ${server.epoch})`);
+      return;
+    }
+    this.world.log.add(
+      server.name,
+      `commits are acknowledged (epoch ${server.epoch}, timeline ${server.position!.branch.timeline})`,
+    );
+    for (const other of this.writers.values()) {
+      throw new Violation(
+        "never two writers",
+        `${server.name} (epoch ${server.epoch}) acknowledges while ${other.server.name} (epoch ${other.server.epoch}, since ${
+          (other.sinceMs / 1000).toFixed(3)
+        } s) does`,
+      );
+    }
+    const epoch = server.epoch ?? 0;
+    if (epoch < this.highestEpoch) {
+      throw new Violation(
+        "epochs go forward",
+        `${server.name} writes under ${epoch} after ${this.highestEpoch}`,
+      );
+    }
+    if (epoch > this.highestEpoch) this.handover(server, epoch);
+    this.highestEpoch = epoch;
+    if (this.writableUntilMs !== null) {
+      this.longestOutageMs = Math.max(this.longestOutageMs, nowMs - this.writableUntilMs);
+    }
+    this.writers.set(server.name, { server, sinceMs: nowMs });
+  }
+
+  /** PostgreSQL ended in order: everything it acknowledged is in its WAL, up to here. */
+  onCleanShutdown(server: ModelServer): void {
+    if (this.lastWriter?.name === server.name) {
+      this.lastWriter = { ...this.lastWriter, end: server.position!, clean: true };
+    }
+  }
+
+  /** The records of a member changed. */
+  onRecords(state: DcsState): void {
+    for (const result of state.failoverResults) {
+      if (this.knownResults.has(result.id)) continue;
+      this.knownResults.add(result.id);
+      this.world.log.add("records", `request ${result.id}: ${result.ok ? "done" : "failed"}: ${result.text}`);
+      if (!result.ok) continue;
+      this.switchovers++;
+      const last = this.handovers.at(-1);
+      if (result.id.startsWith("switchover") && last !== undefined && last.clean && last.lost > 0) {
+        throw new Violation(
+          "a switchover loses nothing",
+          `${last.lost} acknowledged bytes are lost with epoch ${last.epoch} (${result.text})`,
+        );
+      }
+    }
+  }
+
+  private handover(server: ModelServer, epoch: number): void {
+    const before = this.lastWriter;
+    if (before === null) return;
+    const lost = lostBytes(before.end, server.position!);
+    if (before.name !== server.name) this.failovers++;
+    else if (!contains(server.position!, before.end)) {
+      throw new Violation(
+        "a server keeps what it wrote",
+        `${server.name} comes back without its own end of WAL`,
+      );
+    }
+    this.lostBytes += lost;
+    this.handovers.push({ epoch, clean: before.clean, lost });
+    if (lost > 0) {
+      this.world.log.add(server.name, `${lost} acknowledged bytes of ${before.name} are left behind`);
+    }
+  }
+}

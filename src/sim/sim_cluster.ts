@@ -1,0 +1,116 @@
+/** Three simulated hosts, the network between them, and everything that is checked while they run. */
+import { RaftInvariants, SimNetwork, Violation, type World } from "../../raft/sim/mod.ts";
+import type { BrokenRules } from "../dcs/lease.ts";
+import type { JsonObject } from "../model/json.ts";
+import type { ModelServer } from "./model_server.ts";
+import { Safety } from "./safety.ts";
+import { SimMember, type Surroundings } from "./sim_member.ts";
+import { contains } from "./wal.ts";
+
+const NAMES = ["pg1", "pg2", "pg3"] as const;
+const CHECK_MS = 100;
+/** A standby that lags by less counts as healthy. */
+const SMALL_LAG_BYTES = 20_000;
+
+export class SimCluster {
+  readonly network: SimNetwork;
+  readonly checks = new RaftInvariants();
+  readonly safety: Safety;
+  readonly members: readonly SimMember[];
+  private readonly acknowledged = new Map<number, Uint8Array>();
+  private systemIds = 0;
+
+  constructor(readonly world: World, broken: BrokenRules, bootstrapConfig: JsonObject) {
+    this.network = new SimNetwork(world);
+    this.safety = new Safety(world);
+    const around: Surroundings = {
+      world,
+      network: this.network,
+      checks: this.checks,
+      broken,
+      names: NAMES,
+      bootstrapConfig,
+      serverOf: (name) => this.find(name)?.server ?? null,
+      reachable: (a, b) => this.reachable(a, b),
+      onAcking: (server, can) => this.safety.onAcking(server, can),
+      onCleanShutdown: (server) => this.safety.onCleanShutdown(server),
+      newSystemId: () => `system-${++this.systemIds}`,
+      onRecords: (state) => this.safety.onRecords(state),
+      onApplied: (command, index) => this.onApplied(command, index),
+    };
+    this.members = NAMES.map((name) => new SimMember(name, around));
+    this.check();
+  }
+
+  find(name: string): SimMember | undefined {
+    return this.members.find((member) => member.name === name);
+  }
+
+  /** The members with a living agent that is not paused. */
+  awake(): SimMember[] {
+    return this.members.filter((member) => member.agent.alive && !member.agent.isPaused);
+  }
+
+  /** null: one primary, two standbys that stream from it, raft with a leader; else what is missing. */
+  unhealthy(): string | null {
+    const asleep = this.members.filter((member) => !member.agent.alive);
+    if (asleep.length > 0) return `no agent on ${asleep.map((member) => member.name).join(", ")}`;
+    const leaders = this.members.filter((member) => member.raft?.status().role === "leader");
+    if (leaders.length === 0) return "no raft leader";
+    const primaries = this.members.filter((member) => member.server.canAcknowledge);
+    const primary = primaries[0];
+    if (primary === undefined) return `no primary: ${this.describe()}`;
+    for (const member of this.members) {
+      const { lock } = member.dcs!.state;
+      if (lock.holder !== primary.name) {
+        return `${member.name} knows ${lock.holder} as the holder, ${primary.name} is primary`;
+      }
+      if (member !== primary && !this.follows(member.server, primary.server)) {
+        return `${member.name} does not stream from ${primary.name}: ${this.describe()}`;
+      }
+    }
+    return null;
+  }
+
+  /** Every command whose application was acknowledged is still what was applied there. */
+  checkAcknowledged(): void {
+    for (const [index, command] of this.acknowledged) {
+      if (!this.checks.wasApplied(index, command)) {
+        throw new Violation("acknowledged commands are never lost", `the command at ${index}`);
+      }
+    }
+  }
+
+  describe(): string {
+    return this.members.map((member) => {
+      const { server } = member;
+      const reason = member.member?.decisions.entries().at(-1)?.reason ?? "no agent";
+      return `${member.name} ${server.process}${server.frozen ? " (frozen)" : ""}${
+        server.inRecovery ? " standby" : ""
+      }: ${reason}`;
+    }).join("; ");
+  }
+
+  private follows(standby: ModelServer, primary: ModelServer): boolean {
+    return standby.answers && standby.inRecovery && standby.streaming && standby.following === primary.name &&
+      contains(primary.position!, standby.position!) &&
+      primary.position!.lsn - standby.position!.lsn < SMALL_LAG_BYTES;
+  }
+
+  private reachable(a: string, b: string): boolean {
+    const [left, right] = [this.find(a), this.find(b)];
+    return left !== undefined && right !== undefined &&
+      (left === right || this.network.reachable(left.id, right.id));
+  }
+
+  private onApplied(command: Uint8Array, index: number): void {
+    this.acknowledged.set(index, command);
+  }
+
+  private check(): void {
+    for (const { raft } of this.members) {
+      if (raft !== null) this.checks.onStatus(raft.status());
+    }
+    this.world.after(CHECK_MS, () => this.check());
+  }
+}

@@ -1,0 +1,220 @@
+/**
+ * One host of a simulated cluster with everything on it, and the lives of its agent: the production Member on the
+ * production RaftNode, over a simulated clock, network and disk, the guard's production fence, and a model PostgreSQL.
+ */
+import { type Raft, RaftNode, type StateMachine } from "../../raft/mod.ts";
+import {
+  type RaftInvariants,
+  SimClock,
+  SimDisk,
+  SimHost,
+  type SimNetwork,
+  SimProcess,
+  type World,
+} from "../../raft/sim/mod.ts";
+import { Member } from "../agent/member.ts";
+import type { BrokenRules } from "../dcs/lease.ts";
+import { DcsStateMachine } from "../dcs/state_machine.ts";
+import type { JsonObject } from "../model/json.ts";
+import type { DcsState, MemberFacts } from "../model/records.ts";
+import { simulatedDynamic } from "./dynamic.ts";
+import { GuardClient } from "./guard_client.ts";
+import { ModelGuard } from "./model_guard.ts";
+import { ModelPostgres } from "./model_postgres.ts";
+import { ModelServer, type ServerWorld } from "./model_server.ts";
+import { simLog } from "./sim_log.ts";
+
+/** Bound on the difference of clock rates that the production code assumes. */
+export const RHO = 1e-3;
+const ELECTION_MIN_MS = 600;
+const ELECTION_MAX_MS = 1000;
+const HEARTBEAT_MS = 100;
+const MAX_TIMER_LATENESS_MS = 30;
+/** The wall clock at the beginning of a run. */
+const EPOCH_MS = 1_700_000_000_000;
+
+/** What a member needs of the cluster around it. */
+export interface Surroundings extends ServerWorld {
+  readonly world: World;
+  readonly network: SimNetwork;
+  readonly checks: RaftInvariants;
+  readonly broken: BrokenRules;
+  readonly names: readonly string[];
+  readonly bootstrapConfig: JsonObject;
+  onRecords(state: DcsState): void;
+  onApplied(command: Uint8Array, index: number): void;
+}
+
+export class SimMember {
+  readonly host: SimHost;
+  readonly agent: SimProcess;
+  readonly guard: ModelGuard;
+  readonly server: ModelServer;
+  readonly disk: SimDisk;
+  readonly id: number;
+  raft: Raft | null = null;
+  member: Member | null = null;
+  dcs: DcsStateMachine | null = null;
+  /** Started again by the service manager after it has ended by itself. */
+  exits = 0;
+
+  constructor(readonly name: string, private readonly around: Surroundings) {
+    const { world } = around;
+    this.id = idOf(name, around.names);
+    this.host = new SimHost(world, name, RHO);
+    this.agent = new SimProcess(this.host, name);
+    this.server = new ModelServer(name, around);
+    this.guard = new ModelGuard(this.host, this.server, around.broken.has("no-guard") ? this.agent : null);
+    this.disk = new SimDisk(this.agent);
+    around.checks.watch(this.id, this.disk);
+  }
+
+  startAgent(): void {
+    if (this.agent.alive) return;
+    const { around, name, agent } = this;
+    const { world } = around;
+    agent.start();
+    const random = world.random.split(`agent ${name} ${agent.incarnation}`);
+    const clock = new SimClock(agent, random.split("timers"), MAX_TIMER_LATENESS_MS);
+    const dcs = new DcsStateMachine();
+    const raft = this.startRaft(dcs, clock, random.split("raft").unit);
+    const guard = new GuardClient(agent, this.guard);
+    const postgres = new ModelPostgres({
+      agent,
+      clock,
+      server: this.server,
+      guard,
+      serverOf: around.serverOf,
+      reachable: around.reachable,
+    });
+    const { incarnation } = agent;
+    const facts: MemberFacts = {
+      name,
+      connUrl: `postgres://${name}:5432/postgres`,
+      apiUrl: `http://${name}:8008/patroni`,
+      proxyUrl: null,
+      raftAddr: `${name}:2222`,
+      tags: {},
+      version: "simulated",
+    };
+    this.dcs = dcs;
+    this.raft = raft;
+    this.member = new Member({
+      name,
+      incarnation: random.bits(),
+      clock,
+      wallMs: () => EPOCH_MS + world.now(),
+      raft,
+      dcs,
+      guard,
+      postgres,
+      log: simLog(world, name),
+      facts: () => facts,
+      nofailover: () => false,
+      failoverPriority: () => 1,
+      peers: () => around.names.map((each) => idOf(each, around.names)),
+      bootstrapConfig: () => around.bootstrapConfig,
+      effective: simulatedDynamic,
+      memberAnswers: (_url, done) => world.after(20, () => agent.deliver(incarnation, () => done(false))),
+      electionMaxMs: ELECTION_MAX_MS,
+      exit: (code, message) => this.exited(incarnation, code, message),
+      broken: around.broken,
+    });
+    world.log.add(name, `agent starts (life ${incarnation})`);
+    this.member.start();
+    raft.start();
+  }
+
+  /** SIGKILL, a crash, or the end of the host: nothing is handed over. */
+  killAgent(hostGone: boolean): void {
+    if (!this.agent.alive) return;
+    this.member?.end();
+    this.agent.kill();
+    this.around.network.processEnded(this.id, hostGone);
+    this.disk.crash(hostGone);
+    this.raft = null;
+    this.member = null;
+    this.dcs = null;
+  }
+
+  /** Power off. */
+  killHost(): void {
+    this.killAgent(true);
+    this.guard.stop();
+    this.server.killed();
+  }
+
+  private exited(incarnation: number, code: number, message: string): void {
+    const { world } = this.around;
+    world.log.add(this.name, `agent exits with ${code}: ${message}`);
+    this.exits++;
+    // The process ends after the event that asked for it.
+    world.after(0, () => {
+      if (this.agent.incarnation !== incarnation) return;
+      this.killAgent(false);
+      world.after(2000, () => {
+        if (this.agent.incarnation === incarnation) this.startAgent();
+      });
+    });
+  }
+
+  private startRaft(dcs: DcsStateMachine, clock: SimClock, random: () => number): Raft {
+    const { around, id, agent } = this;
+    const { checks } = around;
+    const storage = this.disk.storage();
+    checks.onStart(id, this.disk.durable.snapshot?.index ?? 0);
+    const stateMachine: StateMachine = {
+      apply: (command, index, term) => {
+        checks.onApply(id, index, term, command);
+        const before = dcs.state;
+        const result = dcs.apply(command, index);
+        if (dcs.state !== before) around.onRecords(dcs.state);
+        return result;
+      },
+      snapshot: () => dcs.snapshot(),
+      restore: (data) => dcs.restore(data),
+    };
+    const raft = new RaftNode({
+      id,
+      clock,
+      storage,
+      transport: around.network.transport(id, agent),
+      stateMachine,
+      random,
+      clusterId: 1,
+      instance: this.disk.instance,
+      log: (level, _event, text) => {
+        if (level !== "debug") around.world.log.add(this.name, `raft: ${text}`);
+      },
+      members: around.names.map((name) => ({
+        id: idOf(name, around.names),
+        name,
+        addr: `${name}:2222`,
+      })),
+      electionMinMs: ELECTION_MIN_MS,
+      electionMaxMs: ELECTION_MAX_MS,
+      heartbeatMs: HEARTBEAT_MS,
+    });
+    raft.onEvent((event) => {
+      if (event.kind === "state" || event.kind === "applied") checks.onStatus(raft.status());
+    });
+    return watched(raft, around);
+  }
+}
+
+/** Notes every command whose application was acknowledged: it must never be lost. */
+function watched(raft: Raft, around: Surroundings): Raft {
+  const propose = raft.propose.bind(raft);
+  raft.propose = (command, done, options) => {
+    const bytes = command.slice();
+    propose(bytes, (outcome) => {
+      if (outcome.kind === "applied") around.onApplied(bytes, outcome.index);
+      done(outcome);
+    }, options);
+  };
+  return raft;
+}
+
+function idOf(name: string, names: readonly string[]): number {
+  return names.indexOf(name) + 1;
+}
