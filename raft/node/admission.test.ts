@@ -1,0 +1,98 @@
+import { expect, test } from "bun:test";
+import { TestCluster, text } from "./testing.ts";
+
+test("an empty member alone does not vote", () => {
+  const cluster = new TestCluster(3);
+  const { node } = cluster.start(1);
+  cluster.clock.advance(5000);
+  expect(node.status()).toMatchObject({ term: 0, leader: null });
+  expect(node.status().notVoting).toContain("empty");
+});
+
+test("two empty members of three found the cluster, and the third is welcomed when it comes", () => {
+  const cluster = new TestCluster(3);
+  cluster.start(1);
+  cluster.start(2);
+  const leader = cluster.leader();
+  let applied = false;
+  leader.node.propose(text("before"), () => {
+    applied = true;
+  });
+  cluster.until("applied", () => applied);
+  const late = cluster.start(3);
+  cluster.until("welcomed", () => late.machine.commands.length === 1);
+  expect(late.node.status().notVoting).toBeNull();
+  expect(late.logged.map(({ event }) => event)).toContain("raft_welcome");
+  // It counts now: with it, the cluster lives on without another one.
+  cluster.stop(leader.id);
+  const next = cluster.leader();
+  expect(next.id).not.toBe(leader.id);
+});
+
+test("all kinds of starting orders end in one cluster of three", () => {
+  for (let seed = 1; seed <= 30; seed++) {
+    const cluster = new TestCluster(3, {}, seed);
+    const gaps = [(seed * 7) % 40, (seed * 13) % 900, (seed * 29) % 1700];
+    for (const [i, id] of cluster.ids.entries()) {
+      cluster.clock.advance(gaps[i]!);
+      cluster.start(id);
+    }
+    cluster.until("all take part", () =>
+      [...cluster.members.values()].every(({ node }) => {
+        const { leader, notVoting, applied } = node.status();
+        return leader !== null && notVoting === null && applied > 0;
+      }));
+  }
+});
+
+test("a member whose directory was wiped does not vote, says why, and does not disturb", () => {
+  const cluster = new TestCluster(3);
+  cluster.startAll();
+  const leader = cluster.leader();
+  cluster.clock.advance(500);
+  const victim = cluster.ids.find((id) => id !== leader.id)!;
+  cluster.stop(victim);
+  const wiped = cluster.start(victim, true);
+  cluster.until("refused", () => wiped.logged.some(({ event }) => event === "raft_not_voting"));
+  expect(wiped.logged.filter(({ event }) => event === "raft_not_voting").length).toBe(1);
+  cluster.clock.advance(5000);
+  expect(wiped.node.status().notVoting).toContain("took part before");
+  expect(wiped.node.status().lastIndex).toBe(0);
+  expect(wiped.storage.load().empty).toBe(true);
+  expect(leader.node.leadsWithOwnTerm()).toBe(true);
+  // The other two go on; without one of them nobody is elected by the help of the wiped one.
+  cluster.stop(leader.id);
+  cluster.clock.advance(10_000);
+  expect([...cluster.members.values()].some(({ node }) => node.leadsWithOwnTerm())).toBe(false);
+});
+
+test("a member that crashed before it wrote anything is let in again with the same directory", () => {
+  const cluster = new TestCluster(3);
+  cluster.start(1);
+  cluster.start(2);
+  cluster.leader();
+  const first = cluster.start(3);
+  first.storage.held = true;
+  cluster.until("its welcome waits for the disk", () => first.storage.oldestPendingMs() > 0);
+  cluster.stop(3);
+  first.storage.held = false;
+  const again = cluster.start(3);
+  expect(again.storage.load().empty).toBe(true);
+  cluster.until("takes part", () => again.node.status().applied > 0);
+});
+
+test("a member that asks while no leader is known waits and is let in later", () => {
+  const cluster = new TestCluster(3);
+  cluster.start(1);
+  cluster.start(2);
+  const leader = cluster.leader();
+  cluster.clock.advance(300);
+  const other = leader.id === 1 ? 2 : 1;
+  cluster.stop(leader.id);
+  const late = cluster.start(3);
+  cluster.clock.advance(3000);
+  expect(late.node.status().notVoting).toContain("waiting for the leader");
+  cluster.start(leader.id);
+  cluster.until("takes part", () => late.node.status().applied > 0);
+  expect(cluster.member(other).node.status().notVoting).toBeNull();
+});

@@ -1,0 +1,89 @@
+/**
+ * May a member with an empty directory vote? It cannot know whether the directory is new or was lost, and with it the
+ * votes and acknowledgements that it gave. So it takes part only when
+ * - every member it is connected to, and with itself at least a majority, says that no log exists yet; or
+ * - the leader welcomes it: the log records, committed by a majority that this member is not part of, that it never
+ *   took part, or only with this very directory. It then starts in the leader's term with its vote spent on that
+ *   leader, so that it cannot vote a second time in any term up to then.
+ * Until then the node neither votes nor acknowledges: it gives its core no message at all.
+ */
+import type { NodeId, Term } from "../core/types.ts";
+import type { AdmissionMessage, Verdict } from "./admission_messages.ts";
+
+/** Ticks between two questions to the same member. */
+const ASK_EVERY_TICKS = 5;
+
+export type Admitted =
+  | { readonly kind: "founder" }
+  | { readonly kind: "welcome"; readonly term: Term; readonly leader: NodeId };
+
+export interface AdmissionOptions {
+  readonly others: readonly NodeId[];
+  readonly instance: number;
+  readonly send: (to: NodeId, message: AdmissionMessage) => void;
+}
+
+export class Admission {
+  #options: AdmissionOptions;
+  #connected = new Set<NodeId>();
+  #verdicts = new Map<NodeId, Verdict>();
+  #ticks = 0;
+
+  constructor(options: AdmissionOptions) {
+    this.#options = options;
+  }
+
+  /** Says hello to a member that was just connected, and forgets what a lost one said. */
+  peer(id: NodeId, connected: boolean): void {
+    if (connected) {
+      this.#connected.add(id);
+      this.#ask(id);
+    } else {
+      this.#connected.delete(id);
+      this.#verdicts.delete(id);
+    }
+  }
+
+  tick(): void {
+    if (++this.#ticks % ASK_EVERY_TICKS !== 0) return;
+    for (const id of this.#connected) this.#ask(id);
+  }
+
+  answer(from: NodeId, message: AdmissionMessage): Admitted | null {
+    if (message.kind !== "answer" || message.instance !== this.#options.instance) return null;
+    this.#verdicts.set(from, message.verdict);
+    if (message.verdict === "welcome") return { kind: "welcome", term: message.term, leader: from };
+    return this.founder();
+  }
+
+  /** Admitted because nobody has a log? A cluster of one asks nobody. */
+  founder(): Admitted | null {
+    const { others } = this.#options;
+    if ([...this.#connected].some((id) => this.#verdicts.get(id) !== "noLog")) return null;
+    const agreeing = 1 + [...this.#connected].length;
+    return agreeing > (1 + others.length) / 2 ? { kind: "founder" } : null;
+  }
+
+  /** Why this member does not vote yet, for people. */
+  get reason(): string {
+    const verdicts = [...this.#verdicts.values()];
+    if (verdicts.includes("refused")) {
+      return "its raft directory is empty, but the cluster's log says that this member took part before with another " +
+        "directory: what it has promised then is lost, so it must not vote. Restore the directory, or have the member " +
+        "added anew under another address";
+    }
+    if (verdicts.includes("log")) {
+      return "its raft directory is empty and the cluster has a log: waiting for the leader to admit it";
+    }
+    const heard = `${this.#verdicts.size} of ${this.#options.others.length}`;
+    return `its raft directory is empty: waiting for other members to say whether a log exists (${heard} answered)`;
+  }
+
+  get refused(): boolean {
+    return [...this.#verdicts.values()].includes("refused");
+  }
+
+  #ask(to: NodeId): void {
+    this.#options.send(to, { kind: "hello", instance: this.#options.instance, empty: true });
+  }
+}

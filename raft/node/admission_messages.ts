@@ -1,0 +1,53 @@
+/** What members tell each other about their directories, on the reserved channel. Pure. */
+import { ByteReader, ByteWriter, DecodeError } from "../core/bytes.ts";
+import type { Term } from "../core/types.ts";
+
+/** The channel that RaftNode keeps for itself. */
+export const ADMISSION_CHANNEL = 255;
+
+const HELLO = 1;
+const ANSWER = 2;
+
+/**
+ * Answer to a member with an empty directory. "noLog": we have none either. "log": there is one; only the leader
+ * decides. "welcome": it is known never to have taken part, or with this very directory. "refused": it took part with
+ * another directory, which is lost, and with it what it promised.
+ */
+export type Verdict = "noLog" | "log" | "welcome" | "refused";
+const VERDICTS: readonly Verdict[] = ["noLog", "log", "welcome", "refused"];
+
+export type AdmissionMessage =
+  /** Sent when connected, and repeated while `empty`. `instance` tells directories of one member apart. */
+  | { readonly kind: "hello"; readonly instance: number; readonly empty: boolean }
+  /** `instance` repeats the one that was asked about. */
+  | { readonly kind: "answer"; readonly instance: number; readonly verdict: Verdict; readonly term: Term };
+
+export function encodeAdmission(clusterId: number, message: AdmissionMessage): Uint8Array {
+  const writer = new ByteWriter(32);
+  writer.u8(message.kind === "hello" ? HELLO : ANSWER);
+  writer.count(clusterId);
+  writer.count(message.instance);
+  if (message.kind === "hello") {
+    writer.u8(message.empty ? 1 : 0);
+  } else {
+    writer.u8(VERDICTS.indexOf(message.verdict));
+    writer.count(message.term);
+  }
+  return writer.finish();
+}
+
+/** Null for garbage and for messages of another cluster. */
+export function decodeAdmission(clusterId: number, bytes: Uint8Array): AdmissionMessage | null {
+  try {
+    const reader = new ByteReader(bytes);
+    const kind = reader.u8();
+    if (reader.count() !== clusterId) return null;
+    const instance = reader.count();
+    if (kind === HELLO) return { kind: "hello", instance, empty: reader.u8() === 1 };
+    const verdict = VERDICTS[reader.u8()];
+    return kind === ANSWER && verdict ? { kind: "answer", instance, verdict, term: reader.count() } : null;
+  } catch (error) {
+    if (error instanceof DecodeError) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,158 @@
+/**
+ * Carries out what the core asks for: writes, sends, applies, takes snapshots. The order of these is the safety of the
+ * whole: see the contract in core/raw_node.ts. Owns the core; everything is called from one turn at a time.
+ */
+import { encodeMessage } from "../core/message.ts";
+import { RawNode } from "../core/raw_node.ts";
+import type { RawNodeConfig } from "../core/options.ts";
+import type { Entry, Index, Message, NodeId, ReadState, Ready, Snapshot } from "../core/types.ts";
+import type { LogBatch, LogStorage, Transport } from "./ports.ts";
+import type { Applied, ReplicatedState } from "./replicated_state.ts";
+
+const SNAPSHOT_EVERY_BYTES = 1024 * 1024;
+
+export interface CoreDriverOptions {
+  readonly core: RawNodeConfig;
+  readonly storage: LogStorage;
+  readonly transport: Transport;
+  readonly state: ReplicatedState;
+  readonly snapshotEveryEntries: number;
+  readonly keepEntries: number;
+  /** See RaftNodeOptions. */
+  readonly broken: ReadonlySet<string>;
+  /** Runs what a completed write brings as a turn of its own. */
+  readonly turn: (work: () => void) => void;
+  readonly onApplied: (entry: Entry, applied: Applied) => void;
+  /** The state jumped forward to a snapshot that the leader sent. */
+  readonly onRestored: (index: Index) => void;
+  readonly onReadStates: (states: readonly ReadState[]) => void;
+  /** A write failed: nothing is done any more. */
+  readonly onFailure: (error: Error) => void;
+}
+
+interface Writing {
+  readonly ready: Ready;
+  durable: boolean;
+}
+
+export class CoreDriver {
+  readonly core: RawNode;
+  /** True: what only a leader sends is withheld, because our disk hangs and the others should elect somebody else. */
+  mutedAsLeader = false;
+  #options: CoreDriverOptions;
+  /** Readys whose writes are not all durable, oldest first. */
+  #writing: Writing[] = [];
+  #stopped = false;
+  #snapshotIndex: Index;
+  #appliedBytes = 0;
+  #takingSnapshot = false;
+
+  constructor(options: CoreDriverOptions) {
+    this.#options = options;
+    const { stored } = options.core;
+    if (stored.snapshot) options.state.restore(stored.snapshot.data, stored.snapshot.index);
+    this.#snapshotIndex = stored.snapshot?.index ?? 0;
+    this.core = new RawNode({ ...options.core, asyncStorage: true });
+  }
+
+  /** Nothing is sent, written or applied any more, whatever still completes. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /** Works until the core has nothing more to ask for. */
+  pump(): void {
+    while (!this.#stopped && this.core.hasReady()) this.#carryOut(this.core.ready());
+  }
+
+  #carryOut(ready: Ready): void {
+    for (const message of ready.messages) this.#send(message);
+    this.#options.onReadStates(ready.readStates);
+    for (const entry of ready.committed) this.#apply(entry);
+    this.core.advanceApply(ready);
+    this.#write(ready);
+    if (ready.committed.length > 0) this.#snapshotIfDue();
+  }
+
+  #apply(entry: Entry): void {
+    this.#appliedBytes += entry.data.length;
+    this.#options.onApplied(entry, this.#options.state.apply(entry));
+  }
+
+  #write(ready: Ready): void {
+    const writing: Writing = { ready, durable: false };
+    this.#writing.push(writing);
+    const { hardState, entries, snapshot, mustSync } = ready;
+    if (!hardState && entries.length === 0 && !snapshot) {
+      // Its messages promise what earlier writes hold, so it waits for these, but for no write of its own.
+      writing.durable = true;
+      this.#finishDurable();
+      return;
+    }
+    const { broken } = this.#options;
+    const kept = broken.has("vote-not-persisted") ? null : hardState;
+    const durable = () => {
+      writing.durable = true;
+      this.#finishDurable();
+    };
+    const early = broken.has("ack-before-fsync");
+    this.#append({ hardState: kept, entries, snapshot, sync: mustSync }, early ? () => {} : durable);
+    if (early) durable();
+  }
+
+  #append(batch: LogBatch, durable: () => void): void {
+    this.#options.storage.append(batch, (error) => {
+      if (this.#stopped) return;
+      this.#options.turn(() => error ? this.#options.onFailure(error) : durable());
+    });
+  }
+
+  #finishDurable(): void {
+    while (!this.#stopped && this.#writing[0]?.durable) {
+      const { ready } = this.#writing.shift()!;
+      const { snapshot } = ready;
+      if (snapshot) {
+        this.#options.state.restore(snapshot.data, snapshot.index);
+        this.#snapshotTaken(snapshot);
+      }
+      for (const message of ready.messagesAfterAppend) this.#send(message);
+      this.core.advanceAppend(ready);
+      if (snapshot) this.#options.onRestored(snapshot.index);
+    }
+  }
+
+  #send(message: Message): void {
+    const { type, to } = message;
+    const ofLeader = type === "append" || type === "heartbeat" || type === "snapshot";
+    const sent = !(ofLeader && this.mutedAsLeader) &&
+      this.#options.transport.send(to, 0, encodeMessage(message));
+    if (type === "snapshot") this.core.reportSnapshot(to, sent);
+    if (!sent && ofLeader) this.reportUnreachable(to);
+  }
+
+  reportUnreachable(id: NodeId): void {
+    this.core.reportUnreachable(id);
+  }
+
+  #snapshotIfDue(): void {
+    const { state, snapshotEveryEntries, storage } = this.#options;
+    const due = state.index - this.#snapshotIndex >= snapshotEveryEntries ||
+      this.#appliedBytes >= SNAPSHOT_EVERY_BYTES;
+    if (!due || this.#takingSnapshot || this.#stopped) return;
+    this.#takingSnapshot = true;
+    const snapshot = this.core.makeSnapshot(state.index, state.snapshot());
+    this.#snapshotIndex = snapshot.index;
+    this.#appliedBytes = 0;
+    this.#append({ hardState: null, entries: [], snapshot, sync: true }, () => {
+      this.#takingSnapshot = false;
+      const upTo = Math.max(0, snapshot.index - this.#options.keepEntries);
+      this.core.compact(snapshot, upTo);
+      if (upTo > 0) storage.compact(upTo);
+    });
+  }
+
+  #snapshotTaken(snapshot: Snapshot): void {
+    this.#snapshotIndex = Math.max(this.#snapshotIndex, snapshot.index);
+    this.#appliedBytes = 0;
+  }
+}

@@ -1,0 +1,22 @@
+/**
+ * Identities that every member computes alike from the configuration, so that nobody has to hand them out: 48 bits of
+ * a SHA-256. Only for the initial members; ids of members that join later are random, and none is used twice.
+ */
+import { createHash } from "node:crypto";
+import type { NodeId } from "../core/types.ts";
+
+function hash48(parts: readonly (string | number)[]): number {
+  // JSON keeps the parts apart: ["ab","c"] is not ["a","bc"].
+  const value = createHash("sha256").update(JSON.stringify(parts)).digest().readUIntBE(0, 6);
+  return value === 0 ? 1 : value;
+}
+
+/** Of the initial members' addresses ("host:port"), in any order. A positive integer below 2^48. */
+export function clusterIdOf(namespace: string, scope: string, addresses: readonly string[]): number {
+  return hash48(["cluster", namespace, scope, ...[...addresses].sort()]);
+}
+
+/** Of an initial member. A positive integer below 2^48. */
+export function nodeIdOf(clusterId: number, address: string): NodeId {
+  return hash48(["node", clusterId, address]);
+}

@@ -1,0 +1,161 @@
+/**
+ * Commands proposed on this node whose outcome is not known yet. Sends them again when leadership changes or an answer
+ * is missing, which the session in each entry makes harmless, and ends each of them exactly once.
+ */
+import type { Proposal } from "../core/outcome.ts";
+import type { Index, NodeId, Term } from "../core/types.ts";
+import type { ProposeOutcome } from "./api.ts";
+import { type CommandEnvelope, encodeEnvelope } from "./envelope.ts";
+import type { Sessions } from "./sessions.ts";
+
+export const MAX_COMMAND_BYTES = 1024 * 1024;
+const MAX_PENDING = 1024;
+const RETRY_AFTER_MS = 1000;
+
+interface Pending {
+  readonly seq: number;
+  readonly command: Uint8Array;
+  readonly done: (outcome: ProposeOutcome) => void;
+  readonly onlyInTerm: Term | null;
+  readonly deadlineMs: number;
+  /** Null: never left this node nor entered its log, so that it is certainly not done. */
+  sentAtMs: number | null;
+  /** Where it stands in our own log, if only there: it is gone when another entry is applied at that index. */
+  place: { readonly index: Index; readonly term: Term } | null;
+  lastRefusal: string;
+}
+
+export interface ProposalsOptions {
+  readonly origin: NodeId;
+  readonly incarnation: number;
+  readonly now: () => number;
+  /** Hands an entry to the core. */
+  readonly propose: (data: Uint8Array) => Proposal;
+  /** The current term when we lead, else null. */
+  readonly leadingTerm: () => Term | null;
+  /** Runs later, outside of the core. */
+  readonly later: (run: () => void) => void;
+}
+
+export class Proposals {
+  #options: ProposalsOptions;
+  #pending = new Map<number, Pending>();
+  #lastSeq = 0;
+
+  constructor(options: ProposalsOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#pending.size;
+  }
+
+  add(
+    command: Uint8Array,
+    done: (outcome: ProposeOutcome) => void,
+    options: { onlyInTerm: Term | null; timeoutMs: number },
+  ): void {
+    const reject = (reason: string) => this.#options.later(() => done({ kind: "rejected", reason }));
+    if (command.length > MAX_COMMAND_BYTES) {
+      return reject(`a command of ${command.length} bytes is too large`);
+    }
+    if (this.#pending.size >= MAX_PENDING) return reject("too many commands are under way");
+    const pending: Pending = {
+      seq: ++this.#lastSeq,
+      command,
+      done,
+      onlyInTerm: options.onlyInTerm,
+      deadlineMs: this.#options.now() + options.timeoutMs,
+      sentAtMs: null,
+      place: null,
+      lastRefusal: "no leader is known",
+    };
+    this.#pending.set(pending.seq, pending);
+    this.#send(pending);
+  }
+
+  /** A command was applied for the first time; perhaps it is one of ours. */
+  applied(envelope: CommandEnvelope, index: Index, result: unknown): void {
+    const { origin, incarnation } = this.#options;
+    if (envelope.origin !== origin || envelope.incarnation !== incarnation) return;
+    const pending = this.#pending.get(envelope.seq);
+    if (pending) this.#end(pending, { kind: "applied", index, result });
+  }
+
+  /** An entry was applied, whosever it is: what stood at its index in another term never will be. */
+  passed(index: Index, term: Term): void {
+    for (const pending of this.#pending.values()) {
+      const { place, onlyInTerm } = pending;
+      if (onlyInTerm === null || !place || place.index !== index || place.term === term) continue;
+      this.#end(pending, { kind: "rejected", reason: "leadership was lost before it was committed" });
+    }
+  }
+
+  /** The state jumped to a snapshot at `index`, which tells what it contains by its sessions. */
+  restored(index: Index, sessions: Sessions): void {
+    const { origin, incarnation } = this.#options;
+    for (const pending of this.#pending.values()) {
+      const known = sessions.resultOf(origin, incarnation, pending.seq);
+      if (known) this.#end(pending, { kind: "applied", index, result: known.result });
+      else if (pending.onlyInTerm !== null && pending.place && pending.place.index <= index) {
+        this.#end(pending, { kind: "rejected", reason: "leadership was lost before it was committed" });
+      }
+    }
+  }
+
+  /** Another leader, or the same one in another term: it may not have what was sent to the last one. */
+  leaderChanged(): void {
+    for (const pending of this.#pending.values()) if (pending.onlyInTerm === null) this.#send(pending);
+  }
+
+  /** Ends what is overdue, and tries again what was not sent or got no answer. */
+  tick(): void {
+    const now = this.#options.now();
+    for (const pending of this.#pending.values()) {
+      if (now >= pending.deadlineMs) {
+        if (pending.sentAtMs === null) this.#end(pending, { kind: "rejected", reason: pending.lastRefusal });
+        else this.#end(pending, { kind: "unknown", reason: "not confirmed in time" });
+      } else if (pending.onlyInTerm === null && !this.#inOwnLog(pending)) {
+        if (pending.sentAtMs === null || now - pending.sentAtMs >= RETRY_AFTER_MS) this.#send(pending);
+      }
+    }
+  }
+
+  /** The node stops. */
+  endAll(reason: string): void {
+    for (const pending of this.#pending.values()) {
+      const kind = pending.sentAtMs === null ? "rejected" : "unknown";
+      this.#end(pending, { kind, reason });
+    }
+  }
+
+  #inOwnLog({ place }: Pending): boolean {
+    return place !== null && this.#options.leadingTerm() === place.term;
+  }
+
+  #send(pending: Pending): void {
+    const { origin, incarnation, now, propose, leadingTerm } = this.#options;
+    const { seq, onlyInTerm, command } = pending;
+    if (onlyInTerm !== null && leadingTerm() !== onlyInTerm) {
+      return this.#end(pending, {
+        kind: "rejected",
+        reason: `this node does not lead in term ${onlyInTerm}`,
+      });
+    }
+    const floor = Math.min(...this.#pending.keys());
+    const proposal = propose(encodeEnvelope({ kind: "command", origin, incarnation, seq, floor, command }));
+    if (proposal.kind === "dropped") {
+      pending.lastRefusal = `not accepted: ${proposal.reason}`;
+      if (onlyInTerm !== null) this.#end(pending, { kind: "rejected", reason: pending.lastRefusal });
+      return;
+    }
+    pending.sentAtMs = now();
+    if (proposal.kind === "appended") pending.place = { index: proposal.index, term: proposal.term };
+    else pending.place = null;
+  }
+
+  #end(pending: Pending, outcome: ProposeOutcome): void {
+    this.#pending.delete(pending.seq);
+    this.#options.later(() => pending.done(outcome));
+  }
+}

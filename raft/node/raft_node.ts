@@ -1,0 +1,462 @@
+/**
+ * A member of a raft cluster: drives the core with storage, network, clock and state machine. Synchronous and driven by
+ * callbacks, without any clock or randomness of its own: simulators run this very class.
+ *
+ * Every call from outside is one turn (see turns.ts). Owns the storage and the transport: `stop` closes both.
+ */
+import { DecodeError } from "../core/bytes.ts";
+import { decodeMessage } from "../core/message.ts";
+import type { RawNode } from "../core/raw_node.ts";
+import { type Entry, type Index, type NodeId, NONE, type Term } from "../core/types.ts";
+import { Admission, type Admitted } from "./admission.ts";
+import {
+  ADMISSION_CHANNEL,
+  type AdmissionMessage,
+  decodeAdmission,
+  encodeAdmission,
+} from "./admission_messages.ts";
+import type { ProposeOutcome, Raft, RaftEvent, RaftStatus, ReadOutcome } from "./api.ts";
+import { CoreDriver } from "./core_driver.ts";
+import { encodeEnvelope } from "./envelope.ts";
+import type { StoredLog, Timer } from "./ports.ts";
+import { Proposals } from "./proposals.ts";
+import { type RaftNodeOptions, type ResolvedOptions, resolveRaftOptions } from "./raft_options.ts";
+import { raftStatus } from "./raft_status.ts";
+import { Reads } from "./reads.ts";
+import { Registrar } from "./registrar.ts";
+import { type Applied, ReplicatedState } from "./replicated_state.ts";
+import { Transfer } from "./transfer.ts";
+import { Turns } from "./turns.ts";
+
+const DEFAULT_PROPOSE_TIMEOUT_MS = 5000;
+
+type StateEvent = Extract<RaftEvent, { kind: "state" }>;
+
+export class RaftNode implements Raft {
+  readonly id: NodeId;
+  #options: ResolvedOptions;
+  #turns = new Turns(() => this.#settle());
+  #state: ReplicatedState;
+  #proposals: Proposals;
+  #reads: Reads;
+  #registrar: Registrar;
+  #transfer: Transfer;
+  /** Not null while the directory is empty and we may not take part yet. */
+  #admission: Admission | null = null;
+  /** Null before we take part. */
+  #driver: CoreDriver | null = null;
+  #timer: Timer | null = null;
+  #lastTickMs = 0;
+  #phase: "new" | "running" | "stopped" = "new";
+  #channels = new Map<number, (from: NodeId, bytes: Uint8Array) => void>();
+  #listeners: ((event: RaftEvent) => void)[] = [];
+  #connected = new Set<NodeId>();
+  #lastContactMs = new Map<NodeId, number>();
+  /** Term of the last applied entry. */
+  #appliedTerm: Term = 0;
+  #appliedSince: Index | null = null;
+  #lastState: StateEvent = { kind: "state", role: "follower", leader: null, term: 0, ownTermApplied: false };
+  #refusalLogged = false;
+
+  constructor(options: RaftNodeOptions) {
+    const resolved = resolveRaftOptions(options);
+    this.#options = resolved;
+    this.id = resolved.id;
+    const { clock, instance, random, stateMachine } = resolved;
+    const { later } = this.#turns;
+    this.#state = new ReplicatedState(stateMachine);
+    this.#reads = new Reads(later);
+    this.#transfer = new Transfer(later);
+    this.#proposals = new Proposals({
+      origin: this.id,
+      incarnation: Math.floor(random() * 2 ** 48),
+      now: () => clock.now(),
+      propose: (data) => this.#core?.propose(data) ?? { kind: "dropped", reason: "noLeader" },
+      leadingTerm: () => this.#leadingTerm(),
+      later,
+    });
+    this.#registrar = new Registrar({
+      id: this.id,
+      instance,
+      sessions: this.#state.sessions,
+      propose: (member, directory) =>
+        void this.#core?.propose(encodeEnvelope({ kind: "joined", member, instance: directory })),
+    });
+  }
+
+  get #core(): RawNode | null {
+    return this.#driver?.core ?? null;
+  }
+
+  // --- Raft ---
+
+  start(): void {
+    if (this.#phase !== "new") throw new Error("a raft node is started once");
+    this.#phase = "running";
+    const { storage, transport, clock, members, instance } = this.#options;
+    this.#turns.run(() => {
+      this.#lastTickMs = clock.now();
+      const stored = storage.load();
+      if (stored.empty) {
+        const others = members.map((member) => member.id).filter((id) => id !== this.id);
+        this.#admission = new Admission({ others, instance, send: (to, message) => this.#tell(to, message) });
+        this.#admit(this.#admission.founder());
+      } else {
+        this.#begin(stored);
+      }
+      transport.start({
+        onFrame: (from, channel, payload) => this.#turn(() => this.#onFrame(from, channel, payload)),
+        onPeer: (id, connected) => this.#turn(() => this.#onPeer(id, connected)),
+      });
+    });
+    this.#armTimer();
+  }
+
+  stop(): void {
+    this.#end("the node was stopped");
+  }
+
+  propose(
+    command: Uint8Array,
+    done: (outcome: ProposeOutcome) => void,
+    options: { onlyInTerm?: Term; timeoutMs?: number } = {},
+  ): void {
+    const { onlyInTerm = null, timeoutMs = DEFAULT_PROPOSE_TIMEOUT_MS } = options;
+    if (this.#phase !== "running") return done({ kind: "rejected", reason: "the node is not running" });
+    this.#turn(() => this.#proposals.add(command, done, { onlyInTerm, timeoutMs }));
+  }
+
+  read(done: (outcome: ReadOutcome) => void): void {
+    if (this.#phase !== "running") return done({ kind: "rejected", reason: "the node is not running" });
+    this.#turn(() => {
+      const term = this.#leadingTerm();
+      const core = this.#core;
+      if (term === null || !core) this.#reads.add({ kind: "dropped", reason: "notLeader" }, 0, done);
+      else this.#reads.add(core.readIndex(), term, done);
+    });
+  }
+
+  transferLeadership(to: NodeId, done: (error: string | null) => void): void {
+    if (this.#phase !== "running") return done("the node is not running");
+    this.#turn(() => {
+      const deadlineMs = this.#options.clock.now() + this.#options.electionMaxMs;
+      this.#transfer.begin(this.#core, to, deadlineMs, done);
+    });
+  }
+
+  send(to: NodeId, channel: number, bytes: Uint8Array): void {
+    if (this.#phase !== "running") return;
+    if (to !== this.id) return void this.#options.transport.send(to, channel, bytes);
+    this.#options.clock.after(0, () => {
+      if (this.#phase === "running") this.#channels.get(channel)?.(this.id, bytes);
+    });
+  }
+
+  onChannel(channel: number, handler: (from: NodeId, bytes: Uint8Array) => void): void {
+    if (channel < 1 || channel >= ADMISSION_CHANNEL) throw new RangeError(`channel ${channel} is reserved`);
+    this.#channels.set(channel, handler);
+  }
+
+  onEvent(handler: (event: RaftEvent) => void): void {
+    this.#listeners.push(handler);
+  }
+
+  leadsWithOwnTerm(): boolean {
+    return this.#phase === "running" && this.#core?.role === "leader" &&
+      this.#appliedTerm === this.#core.term;
+  }
+
+  status(): RaftStatus {
+    const { members, clock } = this.#options;
+    return raftStatus(this.id, members, this.#core?.status() ?? null, {
+      connected: this.#connected,
+      lastContactMs: this.#lastContactMs,
+      nowMs: clock.now(),
+      applied: this.#state.index,
+      notVoting: this.#admission?.reason ?? null,
+    });
+  }
+
+  // --- turns ---
+
+  #turn(work: () => void): void {
+    if (this.#phase === "running") this.#turns.run(work);
+  }
+
+  /** Ends a turn: carries out what the core asks for, then tells who waits. */
+  #settle(): void {
+    this.#driver?.pump();
+    if (this.#phase !== "running") return;
+    if (this.#appliedSince !== null) {
+      this.#emit({ kind: "applied", index: this.#state.index });
+      this.#appliedSince = null;
+    }
+    this.#noteState();
+    this.#transfer.settle(this.#core);
+    this.#reads.settle(this.#state.index, this.#leadingTerm());
+    // What the above asked of the core, if anything.
+    this.#driver?.pump();
+  }
+
+  #noteState(): void {
+    const core = this.#core;
+    if (!core) return;
+    const { role, term } = core;
+    const leader = core.leader === NONE ? null : core.leader;
+    const last = this.#lastState;
+    const ownTermApplied = role === "leader" && this.#appliedTerm === term;
+    const moved = role !== last.role || leader !== last.leader || term !== last.term;
+    if (!moved && ownTermApplied === last.ownTermApplied) return;
+    this.#lastState = { kind: "state", role, leader, term, ownTermApplied };
+    this.#emit(this.#lastState);
+    if (!moved) return;
+    const who = leader === null
+      ? "no leader"
+      : leader === this.id
+      ? "this member leads"
+      : `leader ${this.#nameOf(leader)}`;
+    this.#options.log("info", "raft_state", `${role} in term ${term}, ${who}`);
+    if (role === "leader" && (last.role !== "leader" || last.term !== term)) this.#registrar.leading();
+    if (leader !== null) this.#proposals.leaderChanged();
+  }
+
+  #emit(event: RaftEvent): void {
+    this.#turns.later(() => {
+      for (const listener of this.#listeners) listener(event);
+    });
+  }
+
+  // --- time ---
+
+  #armTimer(): void {
+    if (this.#phase === "running") {
+      this.#timer = this.#options.clock.after(this.#options.tickMs, () => this.#onTimer());
+    }
+  }
+
+  #onTimer(): void {
+    this.#turn(() => {
+      const { clock, tickMs, electionMinMs } = this.#options;
+      const now = clock.now();
+      const elapsed = Math.floor((now - this.#lastTickMs) / tickMs);
+      // After a pause, what the others said meanwhile still waits to be read: half an election timeout at most is made
+      // up for, so that a whole one passes only while we listen.
+      const most = Math.max(1, Math.floor(electionMinMs / tickMs / 2));
+      this.#lastTickMs = elapsed > most ? now : this.#lastTickMs + elapsed * tickMs;
+      this.#watchDisk();
+      for (let i = Math.min(elapsed, most); i > 0; i--) {
+        this.#core?.tick();
+        this.#admission?.tick();
+        this.#registrar.tick(this.leadsWithOwnTerm());
+      }
+      this.#proposals.tick();
+      this.#transfer.tick(now);
+    });
+    this.#armTimer();
+  }
+
+  get #diskHangs(): boolean {
+    return this.#options.storage.oldestPendingMs() > this.#options.electionMinMs;
+  }
+
+  /**
+   * A leader whose disk hangs can commit nothing but would keep its followers loyal by heartbeats. It falls silent and
+   * offers leadership to the member that has most; without answers its quorum check ends its role.
+   */
+  #watchDisk(): void {
+    const driver = this.#driver;
+    if (!driver || driver.mutedAsLeader === this.#diskHangs) return;
+    driver.mutedAsLeader = !driver.mutedAsLeader;
+    if (!driver.mutedAsLeader || driver.core.role !== "leader") return;
+    this.#options.log(
+      "warning",
+      "raft_disk_hangs",
+      "the raft log's disk does not answer: giving up leadership",
+    );
+    const candidates = driver.core.status().progress.filter((p) =>
+      p.voter && p.recentActive && p.id !== this.id
+    );
+    const best = candidates.sort((a, b) => b.match - a.match)[0];
+    if (best) driver.core.transferLeader(best.id);
+  }
+
+  // --- network ---
+
+  #onPeer(id: NodeId, connected: boolean): void {
+    if (connected) this.#connected.add(id);
+    else this.#connected.delete(id);
+    if (!connected) this.#driver?.reportUnreachable(id);
+    if (this.#admission) this.#admission.peer(id, connected);
+    else if (connected) this.#tell(id, { kind: "hello", instance: this.#options.instance, empty: false });
+    this.#emit({ kind: "peer", id, connected });
+  }
+
+  #onFrame(from: NodeId, channel: number, payload: Uint8Array): void {
+    this.#lastContactMs.set(from, this.#options.clock.now());
+    if (channel === 0) return this.#onRaftFrame(from, payload);
+    if (channel === ADMISSION_CHANNEL) return this.#onAdmissionFrame(from, payload);
+    const handler = this.#channels.get(channel);
+    if (handler) this.#turns.later(() => handler(from, payload));
+  }
+
+  #onRaftFrame(from: NodeId, payload: Uint8Array): void {
+    if (!this.#driver) return;
+    try {
+      const message = decodeMessage(payload);
+      if (message.from !== from) throw new DecodeError(`from ${message.from}`);
+      this.#registrar.heard(from);
+      this.#driver.core.step(message);
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      this.#options.log(
+        "warning",
+        "raft_garbage",
+        `unusable message of ${this.#nameOf(from)}: ${error.message}`,
+      );
+    }
+  }
+
+  // --- admission ---
+
+  #tell(to: NodeId, message: AdmissionMessage): void {
+    this.#options.transport.send(to, ADMISSION_CHANNEL, encodeAdmission(this.#options.clusterId, message));
+  }
+
+  #onAdmissionFrame(from: NodeId, payload: Uint8Array): void {
+    const message = decodeAdmission(this.#options.clusterId, payload);
+    if (message?.kind === "hello") {
+      const { instance, empty } = message;
+      this.#registrar.hello(from, instance);
+      if (!empty) return;
+      const verdict = this.#registrar.verdict(from, instance, this.#hasLog, this.leadsWithOwnTerm());
+      this.#tell(from, { kind: "answer", instance, verdict, term: this.#core?.term ?? 0 });
+    } else if (message && this.#admission) {
+      this.#admit(this.#admission.answer(from, message));
+      if (this.#admission?.refused && !this.#refusalLogged) {
+        this.#refusalLogged = true;
+        this.#options.log(
+          "warning",
+          "raft_not_voting",
+          `this member does not vote: ${this.#admission.reason}`,
+        );
+      }
+    }
+  }
+
+  get #hasLog(): boolean {
+    const core = this.#core;
+    return core !== null && (core.term > 0 || core.lastIndex > 0);
+  }
+
+  #admit(admitted: Admitted | null): void {
+    if (!admitted || !this.#admission) return;
+    this.#admission = null;
+    const { storage, log } = this.#options;
+    if (admitted.kind === "founder") {
+      log("info", "raft_founder", "no member has a log yet: founding the cluster");
+      return this.#begin({
+        hardState: { term: 0, vote: NONE, commit: 0 },
+        snapshot: null,
+        entries: [],
+        empty: true,
+      });
+    }
+    log("info", "raft_welcome", `the cluster's leader ${this.#nameOf(admitted.leader)} admitted this member`);
+    const hardState = { term: admitted.term, vote: admitted.leader, commit: 0 };
+    storage.append({ hardState, entries: [], snapshot: null, sync: true }, (error) => {
+      this.#turn(() => {
+        if (error) this.#fail(error);
+        else this.#begin({ hardState, snapshot: null, entries: [], empty: false });
+      });
+    });
+  }
+
+  #nameOf(id: NodeId): string {
+    return this.#options.members.find((member) => member.id === id)?.name ?? String(id);
+  }
+
+  // --- core ---
+
+  #begin(stored: StoredLog): void {
+    const { members, storage, transport, random, tickMs, broken, snapshotEveryEntries, keepEntries } =
+      this.#options;
+    const ticks = (ms: number) => Math.max(1, Math.round(ms / tickMs));
+    this.#driver = new CoreDriver({
+      core: {
+        id: this.id,
+        stored,
+        initialVoters: members.map((member) => member.id),
+        electionTicks: ticks(this.#options.electionMinMs),
+        electionTicksMax: ticks(this.#options.electionMaxMs),
+        heartbeatTicks: ticks(this.#options.heartbeatMs),
+        random,
+        // With a disk that hangs no vote could become durable.
+        mayVote: () => !this.#diskHangs,
+        broken,
+      },
+      storage,
+      transport,
+      state: this.#state,
+      snapshotEveryEntries,
+      keepEntries,
+      broken,
+      turn: (work) => this.#turn(work),
+      onApplied: (entry, applied) => this.#onApplied(entry, applied),
+      onRestored: (index) => this.#onRestored(index),
+      onReadStates: (states) => this.#reads.confirmed(states),
+      onFailure: (error) => this.#fail(error),
+    });
+    this.#appliedTerm = stored.snapshot?.term ?? 0;
+    this.#tellInstance();
+  }
+
+  /** Members that were connected while we asked know us as empty. */
+  #tellInstance(): void {
+    for (const id of this.#connected) {
+      this.#tell(id, { kind: "hello", instance: this.#options.instance, empty: false });
+    }
+  }
+
+  #onApplied(entry: Entry, applied: Applied): void {
+    this.#appliedTerm = entry.term;
+    this.#appliedSince ??= entry.index;
+    if (applied.kind === "command") this.#proposals.applied(applied.envelope, entry.index, applied.result);
+    this.#proposals.passed(entry.index, entry.term);
+  }
+
+  #onRestored(index: Index): void {
+    this.#appliedTerm = this.#core?.entryTerm(index) ?? this.#appliedTerm;
+    this.#appliedSince ??= index;
+    this.#proposals.restored(index, this.#state.sessions);
+  }
+
+  /** The current term while we lead, else null. */
+  #leadingTerm(): Term | null {
+    const core = this.#core;
+    return core?.role === "leader" ? core.term : null;
+  }
+
+  // --- end ---
+
+  #fail(error: Error): void {
+    this.#options.log("error", "raft_storage_failed", error.message);
+    this.#emit({ kind: "fatal", error });
+    this.#end(`the raft log cannot be written: ${error.message}`);
+  }
+
+  #end(reason: string): void {
+    if (this.#phase === "stopped") return;
+    const wasRunning = this.#phase === "running";
+    this.#phase = "stopped";
+    if (!wasRunning) return;
+    this.#timer?.cancel();
+    this.#driver?.stop();
+    this.#turns.run(() => {
+      this.#proposals.endAll(reason);
+      this.#reads.endAll(reason);
+      this.#transfer.end(reason);
+    });
+    this.#options.transport.close();
+    this.#options.storage.close();
+  }
+}

@@ -1,0 +1,63 @@
+/** What a RaftNode is made of, with its defaults. */
+import type { NodeId } from "../core/types.ts";
+import type { Clock, LogStorage, StateMachine, Transport } from "./ports.ts";
+
+export interface MemberInfo {
+  readonly id: NodeId;
+  readonly name: string | null;
+  /** "host:port", for people; the transport has its own. */
+  readonly addr: string;
+}
+
+export type LogLevel = "debug" | "info" | "warning" | "error";
+export type LogSink = (level: LogLevel, event: string, text: string) => void;
+
+export interface RaftNodeOptions {
+  readonly id: NodeId;
+  readonly clusterId: number;
+  /** The initial members, this one included; the same on all of them. All vote. */
+  readonly members: readonly MemberInfo[];
+  readonly storage: LogStorage;
+  readonly transport: Transport;
+  readonly clock: Clock;
+  /** Uniform in [0, 1). The only randomness. */
+  readonly random: () => number;
+  readonly stateMachine: StateMachine;
+  /** Tells this member's directories apart, 48 bits (WalStorage.instance). @default random */
+  readonly instance?: number;
+  readonly log?: LogSink;
+  /** @default 50 */
+  readonly tickMs?: number;
+  /** @default 100 */
+  readonly heartbeatMs?: number;
+  /** @default 600 */
+  readonly electionMinMs?: number;
+  /** @default 1000 */
+  readonly electionMaxMs?: number;
+  /** @default 4096 */
+  readonly snapshotEveryEntries?: number;
+  /** Entries kept in memory and on disk behind a snapshot, so that a short absence costs none. @default 1024 */
+  readonly keepEntries?: number;
+  /**
+   * Rules to break, for simulators that show that they would notice: those of the core (BrokenRule in
+   * core/options.ts), "ack-before-fsync", "vote-not-persisted".
+   */
+  readonly broken?: ReadonlySet<string>;
+}
+
+export type ResolvedOptions = Required<Omit<RaftNodeOptions, "instance">> & { readonly instance: number };
+
+export function resolveRaftOptions(options: RaftNodeOptions): ResolvedOptions {
+  return {
+    log: () => {},
+    tickMs: 50,
+    heartbeatMs: 100,
+    electionMinMs: 600,
+    electionMaxMs: 1000,
+    snapshotEveryEntries: 4096,
+    keepEntries: 1024,
+    broken: new Set(),
+    ...options,
+    instance: options.instance ?? 1 + Math.floor(options.random() * (2 ** 48 - 1)),
+  };
+}

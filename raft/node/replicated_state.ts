@@ -1,0 +1,55 @@
+/** Applies entries: unwraps them, drops what was applied before, hands the rest to the state machine. */
+import { ByteReader, ByteWriter } from "../core/bytes.ts";
+import { type CommandEnvelope, decodeEnvelope, type JoinedEnvelope } from "./envelope.ts";
+import { Sessions } from "./sessions.ts";
+import type { StateMachine } from "./ports.ts";
+import type { Entry, Index } from "../core/types.ts";
+
+/** `duplicate`: applied before, or given up by its origin; nothing was done. */
+export type Applied =
+  | { readonly kind: "command"; readonly envelope: CommandEnvelope; readonly result: unknown }
+  | { readonly kind: "duplicate"; readonly envelope: CommandEnvelope }
+  | { readonly kind: "joined"; readonly envelope: JoinedEnvelope }
+  | { readonly kind: "nothing" };
+
+export class ReplicatedState {
+  readonly sessions = new Sessions();
+  /** Index of the last entry applied or restored. */
+  index: Index = 0;
+  #machine: StateMachine;
+
+  constructor(machine: StateMachine) {
+    this.#machine = machine;
+  }
+
+  apply(entry: Entry): Applied {
+    this.index = entry.index;
+    const envelope = entry.kind === "normal" && entry.data.length > 0 ? decodeEnvelope(entry.data) : null;
+    if (!envelope) return { kind: "nothing" };
+    if (envelope.kind === "joined") {
+      this.sessions.join(envelope);
+      return { kind: "joined", envelope };
+    }
+    if (!this.sessions.admit(envelope)) return { kind: "duplicate", envelope };
+    const result = this.#machine.apply(envelope.command, entry.index, entry.term);
+    this.sessions.applied(envelope, result);
+    return { kind: "command", envelope, result };
+  }
+
+  snapshot(): Uint8Array {
+    const sessions = this.sessions.encode();
+    const machine = this.#machine.snapshot();
+    const writer = new ByteWriter(4 + sessions.length + machine.length);
+    writer.u32(sessions.length);
+    writer.raw(sessions);
+    writer.raw(machine);
+    return writer.finish();
+  }
+
+  restore(data: Uint8Array, index: Index): void {
+    const reader = new ByteReader(data);
+    this.sessions.restore(reader.raw(reader.u32()));
+    this.#machine.restore(reader.raw(reader.remaining));
+    this.index = index;
+  }
+}

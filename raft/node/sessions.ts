@@ -1,0 +1,114 @@
+/**
+ * The part of the replicated state that belongs to RaftNode: which commands were applied, so that one that arrives
+ * twice is applied once (thesis 6.3), and which members have ever taken part. Pure; identical on all members.
+ */
+import type { CommandEnvelope, JoinedEnvelope } from "./envelope.ts";
+import type { NodeId } from "../core/types.ts";
+
+/**
+ * Commands of earlier processes of a member may still be on their way when a new one has begun; as many of them are
+ * remembered. More restarts than that within a message's life do not happen.
+ */
+const KEPT_INCARNATIONS = 4;
+const MAX_RESULT_CHARACTERS = 1024;
+
+interface Session {
+  readonly incarnation: number;
+  /** Commands below are settled. Invariant: all keys of `applied` are at or above. */
+  floor: number;
+  /** Results as JSON; null: too large to be kept, or no JSON. */
+  readonly applied: Map<number, string | null>;
+}
+
+/** Null for what cannot be kept. Equal results give equal text, on every member. */
+function resultJson(result: unknown): string | null {
+  let json: string | undefined;
+  try {
+    json = JSON.stringify(result);
+  } catch (error) {
+    // A cycle or a bigint: the proposer gets it all the same, only not after a restart from a snapshot.
+    if (!(error instanceof TypeError)) throw error;
+  }
+  return json !== undefined && json.length <= MAX_RESULT_CHARACTERS ? json : null;
+}
+
+interface SessionsJson {
+  readonly joined: [NodeId, number][];
+  readonly sessions: [NodeId, { incarnation: number; floor: number; applied: [number, string | null][] }[]][];
+}
+
+export class Sessions {
+  /** Oldest incarnation first. */
+  #sessions = new Map<NodeId, Session[]>();
+  #joined = new Map<NodeId, number>();
+
+  /** True when this command has not been applied and may be now. Must then be followed by `applied`. */
+  admit({ origin, incarnation, seq, floor }: CommandEnvelope): boolean {
+    const session = this.#session(origin, incarnation);
+    if (floor > session.floor) {
+      session.floor = floor;
+      for (const old of session.applied.keys()) if (old < floor) session.applied.delete(old);
+    }
+    return seq >= session.floor && !session.applied.has(seq);
+  }
+
+  applied({ origin, incarnation, seq }: CommandEnvelope, result: unknown): void {
+    this.#session(origin, incarnation).applied.set(seq, resultJson(result));
+  }
+
+  /** The kept result of an applied command; null when it is not known to have been applied. */
+  resultOf(origin: NodeId, incarnation: number, seq: number): { readonly result: unknown } | null {
+    const json = this.#find(origin, incarnation)?.applied.get(seq);
+    if (json === undefined) return null;
+    return { result: json === null ? undefined : JSON.parse(json) };
+  }
+
+  join({ member, instance }: JoinedEnvelope): void {
+    if (!this.#joined.has(member)) this.#joined.set(member, instance);
+  }
+
+  /** The directory that the member took part with; 0: with an unknown one; null: it never did. */
+  joined(member: NodeId): number | null {
+    return this.#joined.get(member) ?? null;
+  }
+
+  encode(): Uint8Array {
+    // Sorted: a member that restored a snapshot must write the same bytes as one that applied every entry.
+    const json: SessionsJson = {
+      joined: [...this.#joined].sort(([a], [b]) => a - b),
+      sessions: [...this.#sessions].sort(([a], [b]) => a - b).map(([origin, list]) => [
+        origin,
+        list.map(({ incarnation, floor, applied }) => ({
+          incarnation,
+          floor,
+          applied: [...applied].sort(([a], [b]) => a - b),
+        })),
+      ]),
+    };
+    return new TextEncoder().encode(JSON.stringify(json));
+  }
+
+  restore(bytes: Uint8Array): void {
+    const json = JSON.parse(new TextDecoder().decode(bytes)) as SessionsJson;
+    this.#joined = new Map(json.joined);
+    this.#sessions = new Map(json.sessions.map(([origin, list]) => [
+      origin,
+      list.map(({ incarnation, floor, applied }) => ({ incarnation, floor, applied: new Map(applied) })),
+    ]));
+  }
+
+  #find(origin: NodeId, incarnation: number): Session | undefined {
+    return this.#sessions.get(origin)?.find((session) => session.incarnation === incarnation);
+  }
+
+  #session(origin: NodeId, incarnation: number): Session {
+    const found = this.#find(origin, incarnation);
+    if (found) return found;
+    const session: Session = { incarnation, floor: 0, applied: new Map() };
+    const list = this.#sessions.get(origin) ?? [];
+    list.push(session);
+    if (list.length > KEPT_INCARNATIONS) list.shift();
+    this.#sessions.set(origin, list);
+    return session;
+  }
+}

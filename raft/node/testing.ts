@@ -1,0 +1,158 @@
+/** A world for tests of RaftNode: a clock moved by hand, and a small cluster on the in-memory twins. */
+import type { NodeId } from "../core/types.ts";
+import { MemoryStorage } from "../storage/memory_storage.ts";
+import { MemoryNetwork } from "../transport/memory_network.ts";
+import type { RaftEvent } from "./api.ts";
+import type { Clock, StateMachine, Timer } from "./ports.ts";
+import type { LogLevel, RaftNodeOptions } from "./raft_options.ts";
+import { RaftNode } from "./raft_node.ts";
+
+export class ManualClock implements Clock {
+  #nowMs = 1000;
+  #timers: { atMs: number; fire: () => void }[] = [];
+
+  now(): number {
+    return this.#nowMs;
+  }
+
+  after(delayMs: number, fire: () => void): Timer {
+    const timer = { atMs: this.#nowMs + delayMs, fire };
+    this.#timers.push(timer);
+    return { cancel: () => void (this.#timers = this.#timers.filter((other) => other !== timer)) };
+  }
+
+  /** Lets time pass, firing what becomes due in order. */
+  advance(ms: number): void {
+    const until = this.#nowMs + ms;
+    for (;;) {
+      const due = this.#timers.filter((timer) => timer.atMs <= until).sort((a, b) => a.atMs - b.atMs)[0];
+      if (!due) break;
+      this.#timers = this.#timers.filter((timer) => timer !== due);
+      this.#nowMs = Math.max(this.#nowMs, due.atMs);
+      due.fire();
+    }
+    this.#nowMs = until;
+  }
+
+  /** Time passes without any timer firing, as when the process is stopped. */
+  leap(ms: number): void {
+    this.#nowMs += ms;
+  }
+}
+
+/** mulberry32: a small generator for tests. */
+export function generator(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 0x100000000;
+  };
+}
+
+/** Remembers the commands it was given, as text. */
+export class ListMachine implements StateMachine {
+  commands: string[] = [];
+
+  apply(command: Uint8Array): unknown {
+    this.commands.push(new TextDecoder().decode(command));
+    return this.commands.length;
+  }
+
+  snapshot(): Uint8Array {
+    return new TextEncoder().encode(JSON.stringify(this.commands));
+  }
+
+  restore(data: Uint8Array): void {
+    this.commands = JSON.parse(new TextDecoder().decode(data));
+  }
+}
+
+export function text(command: string): Uint8Array {
+  return new TextEncoder().encode(command);
+}
+
+export interface TestMember {
+  readonly id: NodeId;
+  node: RaftNode;
+  machine: ListMachine;
+  storage: MemoryStorage;
+  instance: number;
+  events: RaftEvent[];
+  logged: { level: LogLevel; event: string; text: string }[];
+}
+
+export class TestCluster {
+  readonly clock = new ManualClock();
+  readonly network = new MemoryNetwork(this.clock);
+  readonly members = new Map<NodeId, TestMember>();
+  readonly ids: readonly NodeId[];
+  #random: () => number;
+  #options: Partial<RaftNodeOptions>;
+
+  constructor(size: number, options: Partial<RaftNodeOptions> = {}, seed = 1) {
+    this.ids = Array.from({ length: size }, (_, i) => i + 1);
+    this.#random = generator(seed);
+    this.#options = options;
+  }
+
+  /** Starts a member; with the storage of an earlier life if it had one and `wiped` is not set. */
+  start(id: NodeId, wiped = false): TestMember {
+    const old = wiped ? undefined : this.members.get(id);
+    const storage = old?.storage ?? new MemoryStorage(() => this.clock.now());
+    const instance = old?.instance ?? 1 + Math.floor(this.#random() * 1e9);
+    const machine = new ListMachine();
+    const logged: TestMember["logged"] = [];
+    const node = new RaftNode({
+      id,
+      clusterId: 4711,
+      members: this.ids.map((each) => ({ id: each, name: `n${each}`, addr: `127.0.0.1:${each}` })),
+      storage,
+      transport: this.network.transport(id),
+      clock: this.clock,
+      random: this.#random,
+      stateMachine: machine,
+      instance,
+      log: (level, event, line) => logged.push({ level, event, text: line }),
+      ...this.#options,
+    });
+    const member: TestMember = { id, node, machine, storage, instance, events: [], logged };
+    node.onEvent((event) => member.events.push(event));
+    this.members.set(id, member);
+    node.start();
+    return member;
+  }
+
+  startAll(): void {
+    for (const id of this.ids) this.start(id);
+  }
+
+  stop(id: NodeId): void {
+    this.member(id).node.stop();
+  }
+
+  member(id: NodeId): TestMember {
+    return this.members.get(id)!;
+  }
+
+  isolate(id: NodeId, up = false): void {
+    for (const other of this.ids) if (other !== id) this.network.setLink(id, other, up);
+  }
+
+  /** Lets time pass until the condition holds; fails after `deadlineMs` of it. */
+  until(what: string, condition: () => boolean, deadlineMs = 10_000): void {
+    const end = this.clock.now() + deadlineMs;
+    while (!condition()) {
+      if (this.clock.now() >= end) throw new Error(`not within ${deadlineMs} ms: ${what}`);
+      this.clock.advance(5);
+    }
+  }
+
+  /** The leader that has applied an entry of its own term, once there is one. */
+  leader(): TestMember {
+    const find = () => [...this.members.values()].filter(({ node }) => node.leadsWithOwnTerm());
+    this.until("a leader", () => find().length > 0);
+    return find().sort((a, b) => b.node.status().term - a.node.status().term)[0]!;
+  }
+}

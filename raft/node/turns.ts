@@ -1,0 +1,43 @@
+/**
+ * Keeps calls into the core apart from calls out of the node: whatever comes in (a frame, a timer, a request) is one
+ * turn; callbacks and events run after it, when the core is at rest again. Synchronous.
+ */
+export class Turns {
+  #inside = false;
+  #draining = false;
+  #later: (() => void)[] = [];
+  #settle: () => void;
+
+  /** `settle` ends every turn: it does what the core has asked for. */
+  constructor(settle: () => void) {
+    this.#settle = settle;
+  }
+
+  run(work: () => void): void {
+    if (this.#inside) return work();
+    this.#inside = true;
+    try {
+      work();
+      this.#settle();
+    } finally {
+      this.#inside = false;
+    }
+    this.#drain();
+  }
+
+  /** Runs when the present turn is over, in the order of the calls; outside of a turn after the next one. */
+  readonly later = (run: () => void): void => {
+    this.#later.push(run);
+  };
+
+  #drain(): void {
+    // A callback may begin a turn of its own: what that one leaves is drained here, too.
+    if (this.#draining) return;
+    this.#draining = true;
+    try {
+      for (let next = this.#later.shift(); next; next = this.#later.shift()) next();
+    } finally {
+      this.#draining = false;
+    }
+  }
+}
