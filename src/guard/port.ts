@@ -36,6 +36,8 @@ export interface GuardView {
   readonly postmaster: Postmaster | null;
   /** True while any process lives whose working directory is the data directory. */
   readonly anyProcess: boolean;
+  /** Frozen, and every process was seen stopped or certain to stop: nothing can be acknowledged. */
+  readonly allStopped?: boolean;
   readonly lastExit: ExitReport | null;
   /** Clock.now() of its last answer; null: never. */
   readonly lastAnswerMs: number | null;
@@ -66,6 +68,11 @@ export interface GuardPort {
   /** The epoch is over; refused while a writable postmaster of that epoch lives. Never accepted again. */
   end(epoch: number, done: GuardDone): void;
   start(spec: StartSpec, done: GuardDone): void;
+  /**
+   * Declares what an adopted postmaster (`child: false`) is: a primary under `epoch`, which must be armed with time
+   * left, or a standby (null). Until then it counts as writable and is not fenced.
+   */
+  adopt?(epoch: number | null, done: GuardDone): void;
   /** Sends the promote signal (the trigger file is written first); refused without an armed epoch with time left. */
   promote(epoch: number, done: GuardDone): void;
   /** reload SIGHUP; fast SIGINT; immediate SIGQUIT. Thaws first when it is frozen and the signal ends it. */

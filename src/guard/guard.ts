@@ -1,0 +1,301 @@
+/**
+ * The guard without its socket: executes what the fence decides on real processes, and looks at the clock. Never
+ * waits for anything but timers, never writes a log or a file.
+ */
+import type { Clock, Timer } from "../../raft/node/ports.ts";
+import { executable } from "../lib/process_table.ts";
+import { fenceDueMs, type FenceEffect, type FenceInput, newFence, stepFence } from "./fence.ts";
+import type { ExitReport, GuardDone, GuardReply, Postmaster, StartSpec } from "./port.ts";
+import { identify, isSame, type ProcessGroup, type ProcessId, signalProcess } from "./process_group.ts";
+import type { Notice, Operation, WireView } from "./protocol.ts";
+import { SIGHUP, SIGINT, SIGQUIT, SIGUSR1 } from "./signals.ts";
+
+/** Within this time of a deadline the clock is read every NEAR_TICK_MS: a timer only wakes. */
+const NEAR_MS = 250;
+const NEAR_TICK_MS = 50;
+/** No sleep is longer while a deadline is ahead: timers stand still while the host is suspended, the deadline doesn't. */
+const FAR_TICK_MS = 100;
+const KILL_PASS_MS = 10;
+const MAX_KILL_PASS_MS = 500;
+const ADOPTED_LOOK_MS = 200;
+const LOOK_AROUND_MS = 1000;
+
+export interface ChildExit {
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
+export interface GuardParts {
+  readonly clock: Clock;
+  readonly group: ProcessGroup;
+  readonly killAfterMs: number;
+  /** Starts PostgreSQL as our child and returns its pid; throws when that fails. */
+  launch(spec: StartSpec, onExit: (exit: ChildExit) => void): number;
+  onView(view: WireView): void;
+  onNotice(notice: Notice): void;
+}
+
+type Handled = Exclude<Operation, { readonly op: "hello" | "quit" }>;
+
+export class Guard {
+  private readonly parts: GuardParts;
+  private fence;
+  /** The postmaster as the kernel knows it; set exactly while the fence has one. */
+  private process: ProcessId | null = null;
+  private exit: (ChildExit & { readonly atMs: number }) | null = null;
+  private lastExit: ExitReport | null = null;
+  private timer: Timer | null = null;
+  private timerDueMs = 0;
+  private lateMs = 0;
+  private killTimer: Timer | null = null;
+  private adoptedTimer: Timer | null = null;
+  private lookedAroundMs = -Infinity;
+  private allStopped = false;
+  private saidFrozen = false;
+  private lastView = "";
+  private readonly whenGone: (() => void)[] = [];
+
+  constructor(parts: GuardParts) {
+    this.parts = parts;
+    this.fence = newFence(parts.killAfterMs);
+  }
+
+  /** What a guard does first: find out what an earlier one has left. */
+  lookAround(): void {
+    const { group, clock } = this.parts;
+    this.lookedAroundMs = clock.now();
+    if (this.fence.postmaster !== null || this.fence.sweeping) return;
+    group.resolve();
+    const members = group.members();
+    if (members.length === 0) return;
+    const found = group.findPostmaster();
+    const frozen = members.find(({ pid, state }) => pid === found?.pid && state === "T");
+    if (found === null || frozen !== undefined) {
+      // Left frozen by a guard that was killed, or without a postmaster: nobody can bring it back.
+      this.notice(
+        "warning",
+        "orphans",
+        `killing ${members.length} processes that an earlier PostgreSQL left behind`,
+      );
+      this.apply({ kind: "orphans" });
+      return;
+    }
+    this.notice(
+      "warning",
+      "adopted",
+      `adopted a running PostgreSQL (pid ${found.pid}) that this guard did not start`,
+    );
+    this.process = found;
+    this.apply({ kind: "found", pid: found.pid });
+    this.watchAdopted();
+  }
+
+  handle(request: Handled, done: GuardDone): void {
+    switch (request.op) {
+      case "ping":
+        if (this.parts.clock.now() - this.lookedAroundMs > LOOK_AROUND_MS) this.lookAround();
+        return done({ ok: true });
+      case "start":
+        return this.start(request.spec, done);
+      case "kill":
+        this.whenGone.push(() => done({ ok: true }));
+        this.apply({ kind: "kill" });
+        return;
+      case "adopt":
+        this.lookAround();
+        return done(this.apply({ kind: "adopt", epoch: request.epoch }));
+      case "promote":
+        if (this.isStillShim()) return done({ ok: false, error: "PostgreSQL is only being started" });
+        return done(this.apply({ kind: "promote", epoch: request.epoch }));
+      case "signal":
+        if (request.signal === "reload" && this.isStillShim()) {
+          return done({ ok: false, error: "PostgreSQL is only being started" });
+        }
+        return done(this.apply({ kind: "signal", signal: request.signal }));
+      case "arm":
+        return done(this.apply({ kind: "arm", ...request }));
+      case "end":
+        return done(this.apply({ kind: "end", epoch: request.epoch }));
+    }
+  }
+
+  /** True when this process has nothing to watch. */
+  isIdle(): boolean {
+    return this.fence.postmaster === null && !this.fence.sweeping;
+  }
+
+  view(): WireView {
+    const { armed, endedEpoch } = this.fence;
+    return {
+      armed: armed === null ? null : { epoch: armed.epoch, deadlineMs: armed.deadlineMs },
+      endedEpoch,
+      postmaster: this.postmaster(),
+      anyProcess: !this.isIdle(),
+      allStopped: this.allStopped,
+      lastExit: this.lastExit,
+      lateMs: this.lateMs,
+    };
+  }
+
+  /** The lateness is a maximum since the last answer. */
+  answered(): void {
+    this.lateMs = 0;
+  }
+
+  private postmaster(): Postmaster | null {
+    const { postmaster } = this.fence;
+    if (postmaster === null) return null;
+    const { pid, authority, child, ending, killing, frozenAtMs } = postmaster;
+    return {
+      pid,
+      writable: authority.kind !== "standby",
+      epoch: authority.kind === "primary" ? authority.epoch : null,
+      phase: killing ? "ending" : frozenAtMs !== null ? "frozen" : ending ? "ending" : "running",
+      child,
+    };
+  }
+
+  private apply(input: FenceInput): GuardReply {
+    const step = stepFence(this.fence, input, this.parts.clock.now());
+    this.fence = step.state;
+    for (const effect of step.effects) this.execute(effect);
+    this.schedule();
+    this.publish();
+    return step.reply;
+  }
+
+  private execute(effect: FenceEffect): void {
+    const { group } = this.parts;
+    switch (effect.kind) {
+      case "freeze":
+        group.freeze(this.process);
+        this.allStopped = group.allStopped();
+        if (!this.saidFrozen) this.notice("warning", "frozen", "PostgreSQL is frozen: its lease has run out");
+        this.saidFrozen = true;
+        return;
+      case "thaw":
+        this.allStopped = this.saidFrozen = false;
+        group.thaw(this.process);
+        this.notice("warning", "thawed", "PostgreSQL runs again: its lease was renewed");
+        return;
+      case "kill":
+        if (this.fence.postmaster?.fenced) {
+          this.notice("error", "fenced", "PostgreSQL is killed: it may no longer be the primary");
+        }
+        this.killPass(KILL_PASS_MS);
+        return;
+      case "signal": {
+        const signals = { reload: SIGHUP, fast: SIGINT, immediate: SIGQUIT, promote: SIGUSR1 };
+        if (this.process !== null) signalProcess(this.process, signals[effect.signal]);
+        return;
+      }
+    }
+  }
+
+  private start(spec: StartSpec, done: GuardDone): void {
+    const { group } = this.parts;
+    if (spec.dataDir !== group.dataDir) {
+      return done({
+        ok: false,
+        error: `this guard is responsible for ${group.dataDir}, not for ${spec.dataDir}`,
+      });
+    }
+    this.lookAround();
+    if (this.fence.sweeping) {
+      this.whenGone.push(() => this.start(spec, done));
+      return;
+    }
+    const allowed = this.apply({ kind: "start", epoch: spec.epoch });
+    if (!allowed.ok) return done(allowed);
+    try {
+      const pid = this.parts.launch(spec, (exit) => this.onChildExit(pid, exit));
+      this.process = identify(pid) ?? { pid, startTicks: 0 };
+      this.exit = null;
+      this.apply({ kind: "started", pid, epoch: spec.epoch });
+      done({ ok: true });
+    } catch (error) {
+      done({
+        ok: false,
+        error: `cannot start ${spec.program}: ${error instanceof Error ? error.message : error}`,
+      });
+    }
+  }
+
+  /** Between fork and execv a signal would end the process instead of doing what PostgreSQL does with it. */
+  private isStillShim(): boolean {
+    return this.process !== null && executable(this.process.pid) === executable(process.pid);
+  }
+
+  private onChildExit(pid: number, exit: ChildExit): void {
+    if (this.fence.postmaster?.pid !== pid) return;
+    this.exit = { ...exit, atMs: this.parts.clock.now() };
+    this.apply({ kind: "exited" });
+  }
+
+  private watchAdopted(): void {
+    this.adoptedTimer?.cancel();
+    this.adoptedTimer = this.parts.clock.after(ADOPTED_LOOK_MS, () => {
+      const { postmaster } = this.fence;
+      if (postmaster === null || postmaster.child || this.process === null) return;
+      if (isSame(this.process)) return this.watchAdopted();
+      this.exit ??= { code: null, signal: null, atMs: this.parts.clock.now() };
+      this.apply({ kind: "exited" });
+    });
+  }
+
+  private killPass(waitMs: number): void {
+    const clean = this.parts.group.kill(this.process);
+    const { postmaster } = this.fence;
+    if (clean && (postmaster === null || !postmaster.child || this.exit !== null)) return this.gone();
+    this.killTimer?.cancel();
+    // A process that waits for a hung disk dies when the disk comes back: look less and less often.
+    this.killTimer = this.parts.clock.after(
+      waitMs,
+      () => this.killPass(Math.min(waitMs * 1.2, MAX_KILL_PASS_MS)),
+    );
+  }
+
+  private gone(): void {
+    this.killTimer?.cancel();
+    this.killTimer = null;
+    const { postmaster } = this.fence;
+    if (postmaster !== null) {
+      const exit = this.exit ?? { code: null, signal: null, atMs: this.parts.clock.now() };
+      this.lastExit = { ...exit, pid: postmaster.pid, fenced: postmaster.fenced };
+    }
+    this.process = null;
+    this.exit = null;
+    this.allStopped = this.saidFrozen = false;
+    this.apply({ kind: "gone" });
+    for (const call of this.whenGone.splice(0)) call();
+  }
+
+  private schedule(): void {
+    const nowMs = this.parts.clock.now();
+    const dueMs = fenceDueMs(this.fence, nowMs);
+    this.timer?.cancel();
+    this.timer = null;
+    if (dueMs === null) return;
+    const leftMs = Math.max(0, dueMs - nowMs);
+    const waitMs = leftMs > NEAR_MS
+      ? Math.min(leftMs - NEAR_MS, FAR_TICK_MS)
+      : Math.min(leftMs, NEAR_TICK_MS);
+    this.timerDueMs = nowMs + waitMs;
+    this.timer = this.parts.clock.after(waitMs, () => {
+      this.lateMs = Math.max(this.lateMs, this.parts.clock.now() - this.timerDueMs);
+      this.apply({ kind: "tick" });
+    });
+  }
+
+  private publish(): void {
+    const view = this.view();
+    const text = JSON.stringify({ ...view, lateMs: 0 });
+    if (text === this.lastView) return;
+    this.lastView = text;
+    this.parts.onView(view);
+  }
+
+  private notice(level: Notice["level"], event: string, text: string): void {
+    this.parts.onNotice({ level, event, text });
+  }
+}

@@ -1,0 +1,311 @@
+/** The guard process and its client, with real processes. */
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+import { isAlive, readProcess } from "../lib/process_table.ts";
+import type { GuardClient } from "./client.ts";
+import { connected, reply, type Site, until, untilView, withSite } from "./testing.ts";
+
+async function startPrimary(site: Site, client: GuardClient, leaseMs: number): Promise<number> {
+  await connected(client);
+  expect(await reply((done) => client.arm(3, site.clock.now() + leaseMs, false, done))).toEqual({ ok: true });
+  expect(await reply((done) => client.start(site.spec(3), done))).toEqual({ ok: true });
+  await until("the backends acknowledge", () => site.acks() > 0);
+  return client.view().postmaster?.pid ?? 0;
+}
+
+function startStandby(site: Site, client: GuardClient): Promise<void> {
+  return reply((done) => client.start(site.spec(null), done)).then((answer) => {
+    expect(answer).toEqual({ ok: true });
+    return until("it runs", () => site.acks() > 0);
+  });
+}
+
+test("a primary is frozen at its deadline, thawed by a renewal, and loses no process", () =>
+  withSite(async (site) => {
+    const client = site.client();
+    const pid = await startPrimary(site, client, 700);
+    const before = site.group.members().filter((member) => member.name !== "sleep");
+    await untilView(client, "it is frozen", (view) => view.postmaster?.phase === "frozen");
+    expect(client.view().allStopped).toBe(true);
+    expect(await site.acknowledges()).toBe(false);
+    await reply((done) => client.arm(3, site.clock.now() + 60_000, false, done));
+    expect(client.view().postmaster).toEqual({
+      pid,
+      writable: true,
+      epoch: 3,
+      phase: "running",
+      child: true,
+    });
+    expect(await site.acknowledges()).toBe(true);
+    for (const member of before) expect(isAlive(member.pid)).toBe(true);
+  }));
+
+test("a freeze that lasts ends in a kill of everything, reported as fenced", () =>
+  withSite(async (site) => {
+    const client = site.client();
+    const pid = await startPrimary(site, client, 700);
+    await untilView(client, "it is gone", (view) => view.postmaster === null);
+    const { lastExit, anyProcess } = client.view();
+    expect(lastExit).toMatchObject({ pid, fenced: true, signal: "SIGKILL" });
+    expect(anyProcess).toBe(false);
+    expect(site.group.members()).toEqual([]);
+  }));
+
+test("the end of the agent is no trigger, the deadline is, with nobody connected", () =>
+  withSite(async (site) => {
+    const client = site.client();
+    const pid = await startPrimary(site, client, 1000);
+    client.close();
+    expect(await site.acknowledges()).toBe(true);
+    await until("it is frozen without an agent", () => readProcess(pid)?.state === "T");
+    expect(await site.acknowledges()).toBe(false);
+    // The next agent finds guard and deadline again.
+    const next = site.client();
+    await connected(next);
+    expect(next.view()).toMatchObject({ armed: { epoch: 3 }, postmaster: { pid, epoch: 3 } });
+    expect(await reply((done) => next.arm(3, site.clock.now() + 60_000, false, done))).toEqual({ ok: true });
+    expect(await site.acknowledges()).toBe(true);
+  }));
+
+test("the death of the guard ends PostgreSQL, and a new guard takes over", () =>
+  withSite(async (site) => {
+    const client = site.client();
+    const pid = await startPrimary(site, client, 60_000);
+    const { pid: guardPid, incarnation } = client.view();
+    process.kill(guardPid ?? 0, "SIGKILL");
+    await untilView(client, "another guard answers", (view) =>
+      view.state === "ok" && view.incarnation > incarnation);
+    await until("nothing is left", () =>
+      site.group.members().length === 0);
+    expect(isAlive(pid)).toBe(false);
+    expect(client.view()).toMatchObject({ postmaster: null, armed: null });
+  }));
+
+test("without an agent, the death of the guard ends PostgreSQL as well", () =>
+  withSite(async (site) => {
+    const client = site.client();
+    await startPrimary(site, client, 60_000);
+    const guardPid = client.view().pid ?? 0;
+    client.close();
+    process.kill(guardPid, "SIGKILL");
+    await until("the postmaster has shut down", () => site.group.members().length === 0);
+  }));
+
+test("while the guard is stopped, the agent freezes PostgreSQL at the deadline, and wakes the guard", () =>
+  withSite(async (site) => {
+    const client = site.client();
+    const pid = await startPrimary(site, client, 700);
+    process.kill(client.view().pid ?? 0, "SIGSTOP");
+    await until("it is frozen", () => readProcess(pid)?.state === "T");
+    expect(client.view().postmaster?.phase).toBe("frozen");
+    expect(site.log.lines.join()).toContain("PostgreSQL is frozen by the agent");
+    const answered = reply((done) => client.arm(3, site.clock.now() + 60_000, false, done));
+    expect(await answered).toEqual({ ok: true });
+    await untilView(client, "it runs again", (view) => view.postmaster?.phase === "running");
+    await until("it acknowledges again", () => site.acknowledges());
+  }));
+
+test("a primary does not start without a lease, a standby does and is promoted with one", () =>
+  withSite(async (site) => {
+    const client = site.client();
+    await connected(client);
+    expect(await reply((done) => client.start(site.spec(3), done))).toEqual({
+      ok: false,
+      error: "epoch 3 is not armed",
+    });
+    await startStandby(site, client);
+    expect(client.view().postmaster).toMatchObject({ writable: false, epoch: null });
+    expect(await reply((done) => client.promote(3, done))).toEqual({
+      ok: false,
+      error: "epoch 3 is not armed",
+    });
+    await reply((done) => client.arm(3, site.clock.now() + 60_000, false, done));
+    expect(await reply((done) => client.promote(3, done))).toEqual({ ok: true });
+    expect(client.view().postmaster).toMatchObject({ writable: true, epoch: 3 });
+    await until("the signal arrives", () => site.read("signals").includes("promoted"));
+    expect((await reply((done) => client.end(3, done))).ok).toBe(false);
+  }));
+
+test("a fast shutdown is reported when everything is gone, and then the epoch ends for ever", () =>
+  withSite(async (site) => {
+    const client = site.client();
+    const pid = await startPrimary(site, client, 60_000);
+    expect(await reply((done) => client.signal("fast", done))).toEqual({ ok: true });
+    await untilView(client, "it is gone", (view) => view.postmaster === null);
+    expect(client.view().lastExit).toMatchObject({ pid, code: 0, signal: null, fenced: false });
+    expect(await reply((done) => client.end(3, done))).toEqual({ ok: true });
+    expect(client.view()).toMatchObject({ endedEpoch: 3, armed: null });
+    expect((await reply((done) => client.arm(3, site.clock.now() + 60_000, false, done))).ok).toBe(false);
+  }));
+
+test("a new guard is told what has ended", () =>
+  withSite(async (site) => {
+    const client = site.client();
+    await connected(client);
+    await reply((done) => client.end(7, done));
+    const { incarnation, pid } = client.view();
+    process.kill(pid ?? 0, "SIGKILL");
+    await untilView(client, "another guard answers", (view) =>
+      view.state === "ok" && view.incarnation > incarnation);
+    await until("it refuses", async () =>
+      !(await reply((done) =>
+        client.arm(7, site.clock.now() + 60_000, false, done)
+      )).ok);
+  }));
+
+test("kill is done when no process is left", () =>
+  withSite(async (site) => {
+    const client = site.client();
+    await connected(client);
+    await startStandby(site, client);
+    expect(await reply((done) => client.kill(done))).toEqual({ ok: true });
+    expect(site.group.members()).toEqual([]);
+    expect(client.view()).toMatchObject({ postmaster: null, anyProcess: false });
+  }));
+
+test("backends that outlive their postmaster are killed before its exit is reported", () =>
+  withSite(async (site) => {
+    const client = site.client();
+    await connected(client);
+    await startStandby(site, client);
+    process.kill(client.view().postmaster?.pid ?? 0, "SIGKILL");
+    await untilView(client, "it is gone", (view) => view.postmaster === null);
+    expect(site.group.members()).toEqual([]);
+    expect(client.view().lastExit).toMatchObject({ signal: "SIGKILL", fenced: false });
+  }));
+
+test("orphans without a postmaster are killed before anything starts", () =>
+  withSite(async (site) => {
+    const orphan = Bun.spawn(["sleep", "60"], { cwd: site.dataDir });
+    const client = site.client();
+    await connected(client);
+    await startStandby(site, client);
+    expect(isAlive(orphan.pid)).toBe(false);
+  }));
+
+test("a running PostgreSQL is adopted, declared, and its end is noticed", () =>
+  withSite(async (site) => {
+    const { pid } = site.startByHand();
+    await until("it runs", () => site.read("postmaster.pid") !== "");
+    const client = site.client();
+    await connected(client);
+    expect(client.view()).toMatchObject({
+      state: "partial",
+      postmaster: { pid, writable: true, epoch: null, child: false },
+    });
+    expect((await reply((done) => client.start(site.spec(null), done))).ok).toBe(false);
+    expect(await reply((done) => client.adopt(null, done))).toEqual({ ok: true });
+    expect(client.view().postmaster).toMatchObject({ writable: false });
+    process.kill(pid, "SIGKILL");
+    await untilView(client, "its end is noticed", (view) => view.postmaster === null);
+    expect(site.group.members()).toEqual([]);
+  }));
+
+test("an adopted primary is fenced like any other, and survives the guard", () =>
+  withSite(async (site) => {
+    const { pid } = site.startByHand();
+    await until("it runs", () => site.read("postmaster.pid") !== "");
+    const client = site.client();
+    await connected(client);
+    const { pid: guardPid, incarnation } = client.view();
+    process.kill(guardPid ?? 0, "SIGKILL");
+    await untilView(client, "another guard answers", (view) =>
+      view.state === "partial" && view.incarnation > incarnation);
+    expect(isAlive(pid)).toBe(true);
+    await reply((done) =>
+      client.arm(3, site.clock.now() + 700, false, done)
+    );
+    expect(await reply((done) => client.adopt(3, done))).toEqual({ ok: true });
+    await untilView(client, "it is frozen", (view) => view.postmaster?.phase === "frozen");
+    expect(await site.acknowledges()).toBe(false);
+  }));
+
+test("the newest agent is the controller, the older one is told", () =>
+  withSite(async (site) => {
+    let superseded = false;
+    const older = site.client(() => superseded = true);
+    await connected(older);
+    const newer = site.client();
+    await connected(newer);
+    await until("the older one is told", () => superseded);
+    expect(await reply((done) => newer.ping(done))).toEqual({ ok: true });
+    expect((await reply((done) => older.ping(done))).ok).toBe(false);
+  }));
+
+test("PostgreSQL gets a session of its own, no descriptor of ours, and not our supervision's variables", () =>
+  withSite(async (site) => {
+    const client = site.client();
+    await connected(client);
+    expect(
+      await reply((done) =>
+        client.start(site.spec(null, { NOTIFY_SOCKET: "/x", BUN_OPTIONS: "y", LANG: "C" }), done)
+      ),
+    ).toEqual({ ok: true });
+    await until("it runs", () => site.acks() > 0);
+    const pid = client.view().postmaster?.pid ?? 0;
+    expect(site.read("environment")).toContain("LANG=C");
+    expect(site.read("environment")).not.toMatch(/NOTIFY_SOCKET|BUN_OPTIONS/);
+    expect(site.read("arguments").trim()).toBe(`-D ${site.dataDir}`);
+    // 3 and above would be ours; the shell itself keeps its script at 10 or 255.
+    expect(site.read("descriptors").trim().split("\n").filter((fd) => Number(fd) < 10)).toEqual([
+      "0",
+      "1",
+      "2",
+    ]);
+    const status = await Bun.file(`/proc/${pid}/status`).text();
+    expect(status).toMatch(/^SigBlk:\s*0+$/m);
+    expect(status).toMatch(/^SigIgn:\s*0+$/m);
+    expect(status).toMatch(new RegExp(`^NSsid:\\s*${pid}$`, "m"));
+  }));
+
+test("a second guard for the same socket goes away", () =>
+  withSite(async (site) => {
+    const client = site.client();
+    await connected(client);
+    const entry = join(import.meta.dir, "testing.ts");
+    const socketPath = join(site.root, "run", "guard.sock");
+    const second = Bun.spawn([
+      process.execPath,
+      entry,
+      "guard",
+      "--socket",
+      socketPath,
+      "--data-dir",
+      site.dataDir,
+    ], {
+      stderr: "ignore",
+    });
+    expect(await second.exited).toBe(3);
+    expect(await reply((done) => client.ping(done))).toEqual({ ok: true });
+  }));
+
+test("garbage on the socket harms nobody else", () =>
+  withSite(async (site) => {
+    const client = site.client();
+    await connected(client);
+    for (const garbage of ["\0\0\0\n", "{}\n", '{"id":1,"op":"kill"}\n', "x".repeat(100_000)]) {
+      const stranger = await Bun.connect({
+        unix: join(site.root, "run", "guard.sock"),
+        socket: { data() {} },
+      });
+      stranger.write(garbage);
+      stranger.flush();
+      await Bun.sleep(5);
+      stranger.end();
+    }
+    expect(await reply((done) => client.ping(done))).toEqual({ ok: true });
+  }));
+
+test("a guard with nothing to guard ends when it is asked to, and every callback is answered without one", () =>
+  withSite(async (site) => {
+    const client = site.client();
+    await connected(client);
+    const guardPid = client.view().pid ?? 0;
+    await new Promise<void>((resolve) => client.shutdown(resolve));
+    await until("the guard has ended", () => !isAlive(guardPid));
+    expect(await reply((done) => client.ping(done))).toEqual({ ok: false, error: "no guard answers" });
+    expect(await reply((done) => client.arm(1, 0, false, done))).toEqual({
+      ok: false,
+      error: "no guard answers",
+    });
+  }));

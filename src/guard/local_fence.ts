@@ -1,0 +1,151 @@
+/**
+ * What the agent does itself when its guard cannot: the guard is stopped or too slow (freeze at the deadline, thaw or
+ * kill later), or it is gone (kill everything). It acts on what was asked of the guard and on what the guard last
+ * said; as soon as the guard speaks again, the guard's word counts.
+ */
+import type { Clock, Timer } from "../../raft/node/ports.ts";
+import type { Log } from "../lib/log.ts";
+import { MAX_FROZEN_MS, REFREEZE_MS, STOP_BUDGET_MS } from "./fence.ts";
+import type { Postmaster } from "./port.ts";
+import { identify, type ProcessGroup, type ProcessId } from "./process_group.ts";
+import type { WireView } from "./protocol.ts";
+
+/** The guard's turn comes first; ours is within the stop budget still. */
+const GRACE_MS = 100;
+/** As in the guard: timers stand still while the host is suspended. */
+const MAX_SLEEP_MS = 100;
+const KILL_PASS_MS = 10;
+
+export interface LocalFenceParts {
+  readonly clock: Clock;
+  readonly group: ProcessGroup;
+  readonly log: Log;
+  readonly killAfterMs: () => number;
+  /** Everything of the data directory is dead, by our hand; `fenced`: because the lease had run out. */
+  onKilled(fenced: boolean): void;
+}
+
+export type LocalPhase = "watching" | "frozen" | "killing";
+
+export class LocalFence {
+  private readonly parts: LocalFenceParts;
+  private deadlineMs: number | null = null;
+  /** The guard's last word on the postmaster, and who that is. */
+  private postmaster: Postmaster | null = null;
+  private process: ProcessId | null = null;
+  /** A start or promotion is under way whose answer is not here: what runs may be a primary. */
+  private maybePrimary = false;
+  private state: LocalPhase = "watching";
+  private frozenAtMs = 0;
+  private fenced = false;
+  private timer: Timer | null = null;
+
+  constructor(parts: LocalFenceParts) {
+    this.parts = parts;
+  }
+
+  /** The lease as the agent knows it; null: unfenced, or none. */
+  armed(deadlineMs: number | null): void {
+    this.deadlineMs = deadlineMs;
+    this.look();
+  }
+
+  primaryRequested(pending: boolean): void {
+    this.maybePrimary = pending;
+    this.look();
+  }
+
+  guardSays(view: WireView): void {
+    this.postmaster = view.postmaster;
+    if (view.postmaster === null) this.process = null;
+    else if (this.process?.pid !== view.postmaster.pid) this.process = identify(view.postmaster.pid);
+    if (this.state === "frozen") this.handBack(view);
+    this.look();
+  }
+
+  /** Everything of the data directory dies; onKilled when nothing is left. */
+  killAll(why: string): void {
+    if (this.state !== "killing") this.kill(why, false);
+  }
+
+  phase(): LocalPhase {
+    return this.state;
+  }
+
+  isKilling(): boolean {
+    return this.state === "killing";
+  }
+
+  close(): void {
+    this.timer?.cancel();
+  }
+
+  private handBack(view: WireView): void {
+    const { postmaster, armed } = view;
+    const { clock, group, log } = this.parts;
+    if (postmaster === null || postmaster.phase !== "running") {
+      this.state = "watching"; // the guard has it frozen, is killing it, or it is gone
+    } else if (!postmaster.writable || (armed !== null && armed.deadlineMs >= clock.now() + STOP_BUDGET_MS)) {
+      this.state = "watching";
+      group.thaw(this.process);
+      log.warning("guard", "PostgreSQL runs again: the guard answers and the lease was renewed");
+    }
+  }
+
+  private isDue(nowMs: number): boolean {
+    const { postmaster } = this;
+    if (this.deadlineMs === null || nowMs < this.deadlineMs + GRACE_MS) return false;
+    return this.maybePrimary ||
+      (postmaster !== null && postmaster.writable && postmaster.phase === "running");
+  }
+
+  private look(): void {
+    if (this.state === "killing") return;
+    const { clock, group, log } = this.parts;
+    const nowMs = clock.now();
+    if (this.state === "watching" && this.isDue(nowMs)) {
+      this.state = "frozen";
+      this.frozenAtMs = nowMs;
+      log.error(
+        "guard",
+        "the guard does not answer and the lease has run out: PostgreSQL is frozen by the agent",
+      );
+    }
+    if (this.state === "frozen") {
+      if (nowMs >= this.frozenAtMs + Math.min(this.parts.killAfterMs(), MAX_FROZEN_MS)) {
+        return this.kill("the lease has run out and the guard does not answer", true);
+      }
+      group.freeze(this.process);
+    }
+    this.sleep(nowMs);
+  }
+
+  private sleep(nowMs: number): void {
+    this.timer?.cancel();
+    this.timer = null;
+    const writable = this.maybePrimary || this.postmaster?.writable === true;
+    if (this.state !== "frozen" && (!writable || this.deadlineMs === null)) return;
+    const leftMs = this.state === "frozen" ? REFREEZE_MS : (this.deadlineMs ?? 0) + GRACE_MS - nowMs;
+    this.timer = this.parts.clock.after(Math.min(Math.max(leftMs, 10), MAX_SLEEP_MS), () => this.look());
+  }
+
+  private kill(why: string, fenced: boolean): void {
+    this.state = "killing";
+    this.fenced = fenced;
+    this.timer?.cancel();
+    this.parts.log.error("guard", `killing every process of PostgreSQL: ${why}`);
+    this.parts.group.resolve();
+    this.killPass();
+  }
+
+  private killPass(): void {
+    if (!this.parts.group.kill(this.process)) {
+      this.timer = this.parts.clock.after(KILL_PASS_MS, () => this.killPass());
+      return;
+    }
+    this.state = "watching";
+    this.postmaster = null;
+    this.process = null;
+    this.parts.onKilled(this.fenced);
+  }
+}

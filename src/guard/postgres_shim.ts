@@ -1,0 +1,31 @@
+/**
+ * Between guard and PostgreSQL: the guard starts its own executable, which prepares what a child must set for itself
+ * and becomes PostgreSQL by execv, keeping the pid. Anything that fails ends it with 127 and a line on standard error.
+ */
+import { writeFileSync, writeSync } from "node:fs";
+import { execv, parentPid, resetSignals, setParentDeathSignal, setSession } from "../lib/ffi.ts";
+import { SIGQUIT } from "./signals.ts";
+
+/** Arguments: pid of the guard, oom_score_adj for PostgreSQL, program, its arguments. Does not return. */
+export function runPostgresShim(argv: readonly string[]): never {
+  const [guardPid, oomScoreAdj, program, ...args] = argv;
+  if (guardPid === undefined || oomScoreAdj === undefined || program === undefined) fail("too few arguments");
+  // The end of the guard makes the postmaster end its children. Asked for before the check: no gap in between.
+  setParentDeathSignal(SIGQUIT);
+  if (parentPid() !== Number(guardPid)) fail("the guard is gone");
+  // A session of its own: signals to the guard's group, and stop rules of orphaned groups, do not reach PostgreSQL.
+  setSession();
+  try {
+    writeFileSync("/proc/self/oom_score_adj", oomScoreAdj);
+  } catch (error) {
+    writeSync(2, `cannot set oom_score_adj: ${error instanceof Error ? error.message : String(error)}\n`);
+  }
+  resetSignals();
+  const failed = execv(program, [program, ...args]);
+  fail(`cannot run ${program}: ${failed.ok ? "it returned" : failed.name}`);
+}
+
+function fail(why: string): never {
+  writeSync(2, `agent: PostgreSQL not started: ${why}\n`);
+  process.reallyExit(127);
+}

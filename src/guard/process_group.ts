@@ -1,0 +1,169 @@
+/**
+ * Every process whose working directory is one data directory: PostgreSQL, however it is parented (backends of a dead
+ * postmaster belong to init, and each is a session of its own). Freeze, thaw and kill for guard and agent alike.
+ * Looks at nothing but /proc once resolve() has been called: a hung disk must not delay a freeze.
+ */
+import { readFileSync, realpathSync, statSync } from "node:fs";
+import { basename, join } from "node:path";
+import { kill as sendSignal } from "../lib/ffi.ts";
+import {
+  executable,
+  isDead,
+  isStoppedOrWill,
+  listPids,
+  mountNamespace,
+  type ProcessStat,
+  readProcess,
+  workingDirectory,
+} from "../lib/process_table.ts";
+import { SIGCONT, SIGKILL, SIGSTOP } from "./signals.ts";
+
+/** A process for good: pids are reused, start times of the same pid are not. */
+export interface ProcessId {
+  readonly pid: number;
+  readonly startTicks: number;
+}
+
+/** Scans until one shows nobody new; more mean that something forks faster than it can be stopped. */
+const MAX_ROUNDS = 100;
+
+export class ProcessGroup {
+  readonly dataDir: string;
+  /** Where dataDir led whenever it was resolved: a symbolic link may be turned while processes of the old place live. */
+  private readonly places = new Set<string>();
+  /** Device and inode of the current place. */
+  private inode: string | null = null;
+  private readonly spared: () => readonly number[];
+  private readonly namespace = mountNamespace("self");
+
+  /** `spared`: pids that are never touched (guard and agent, should they have been started in that directory). */
+  constructor(dataDir: string, spared: () => readonly number[]) {
+    this.dataDir = dataDir;
+    this.spared = spared;
+    this.resolve();
+  }
+
+  /** Looks (on disk) where the data directory is now. A missing one is no error. */
+  resolve(): void {
+    this.places.add(this.dataDir);
+    try {
+      const place = realpathSync(this.dataDir);
+      const { dev, ino } = statSync(place);
+      this.places.add(place);
+      this.inode = `${dev}:${ino}`;
+    } catch {
+      this.inode = null; // not there yet, or moved away
+    }
+  }
+
+  members(): ProcessStat[] {
+    const spared = this.spared();
+    const found: ProcessStat[] = [];
+    for (const pid of listPids()) {
+      if (spared.includes(pid) || !this.livesHere(pid)) continue;
+      const process = readProcess(pid);
+      if (process !== null && !isDead(process) && !isOperators(process)) found.push(process);
+    }
+    return found;
+  }
+
+  /** The running postmaster that `postmaster.pid` names; null when there is none. Reads the disk. */
+  findPostmaster(): ProcessId | null {
+    let pid: number;
+    try {
+      pid = Number.parseInt(readFileSync(join(this.dataDir, "postmaster.pid"), "latin1"), 10);
+    } catch {
+      return null; // no file: not running
+    }
+    const members = this.members();
+    const named = members.find((member) => member.pid === pid);
+    // A backend that has inherited the number of a postmaster that died has a parent of the same directory.
+    if (named === undefined || members.some((member) => member.pid === named.parentPid)) return null;
+    return { pid, startTicks: named.startTicks };
+  }
+
+  /**
+   * SIGSTOP for the postmaster, so that nothing new is forked, then for everyone, until a scan shows nobody new. A
+   * process with SIGSTOP queued runs no instruction of its own and cannot fork any more. May be repeated.
+   */
+  freeze(postmaster: ProcessId | null): void {
+    if (postmaster !== null) signalProcess(postmaster, SIGSTOP);
+    this.signalAll(SIGSTOP);
+  }
+
+  /** Postmaster last: the others are back when it looks after them. */
+  thaw(postmaster: ProcessId | null): void {
+    for (const member of this.members()) {
+      if (member.pid !== postmaster?.pid) sendSignal(member.pid, SIGCONT);
+    }
+    if (postmaster !== null) signalProcess(postmaster, SIGCONT);
+  }
+
+  /** One pass; true when nothing was left at its end. To be repeated until then: dying takes time. */
+  kill(postmaster: ProcessId | null): boolean {
+    if (postmaster !== null) signalProcess(postmaster, SIGSTOP);
+    this.signalAll(SIGKILL, postmaster?.pid);
+    if (postmaster !== null) signalProcess(postmaster, SIGKILL);
+    return this.members().length === 0 && (postmaster === null || !isSame(postmaster));
+  }
+
+  /** True when nobody here can run an instruction: all are stopped, or will be before their next one. */
+  allStopped(): boolean {
+    return this.members().every(isStoppedOrWill);
+  }
+
+  private signalAll(signal: number, except?: number): void {
+    const signalled = new Set<number>();
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const fresh = this.members().filter(({ pid }) => pid !== except && !signalled.has(pid));
+      if (fresh.length === 0) return;
+      for (const { pid } of fresh) {
+        sendSignal(pid, signal);
+        signalled.add(pid);
+      }
+    }
+  }
+
+  private livesHere(pid: number): boolean {
+    const link = workingDirectory(pid);
+    if (link === null) return false;
+    const place = link.endsWith(" (deleted)") ? link.slice(0, -" (deleted)".length) : link;
+    if (!this.places.has(place)) return false;
+    // In a container the same path is another directory.
+    return mountNamespace(pid) === this.namespace || this.isSameDirectory(pid);
+  }
+
+  private isSameDirectory(pid: number): boolean {
+    try {
+      const { dev, ino } = statSync(`/proc/${pid}/cwd/`);
+      return `${dev}:${ino}` === this.inode;
+    } catch {
+      return false; // gone
+    }
+  }
+}
+
+/** A shell (or pager, or editor) of an operator who looks around in the directory; PostgreSQL has no terminal. */
+function isOperators(process: ProcessStat): boolean {
+  if (process.terminal === 0) return false;
+  const program = executable(process.pid);
+  if (program === null) return false;
+  return !["postgres", "postmaster"].includes(basename(program.replace(/ \(deleted\)$/, "")));
+}
+
+/** null when there is no such process. */
+export function identify(pid: number): ProcessId | null {
+  const process = readProcess(pid);
+  return process === null ? null : { pid, startTicks: process.startTicks };
+}
+
+/** True while that very process lives (a zombie does not). */
+export function isSame(id: ProcessId): boolean {
+  const process = readProcess(id.pid);
+  return process !== null && !isDead(process) && process.startTicks === id.startTicks;
+}
+
+/** False when it is gone, or not ours to signal. */
+export function signalProcess(id: ProcessId, signal: number): boolean {
+  return isSame(id) && sendSignal(id.pid, signal).ok;
+}

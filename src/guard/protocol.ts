@@ -1,0 +1,201 @@
+/**
+ * What guard and agent say to each other over the Unix socket: one JSON object a line. The two may be of different
+ * releases (the guard outlives the agent), so unknown fields are ignored and unknown operations are answered with an
+ * error. Everything from the other side is checked here, by hand: the guard carries no parser library.
+ */
+import type { ExitReport, GuardReply, Postmaster, StartSpec } from "./port.ts";
+
+export const PROTOCOL_VERSION = 1;
+export const MAX_LINE_BYTES = 64 * 1024;
+
+export type Operation =
+  | { readonly op: "hello"; readonly version: number }
+  | {
+    readonly op: "arm";
+    readonly epoch: number;
+    readonly deadlineMs: number;
+    readonly unfenced: boolean;
+    readonly killAfterMs?: number;
+  }
+  | { readonly op: "end"; readonly epoch: number }
+  | { readonly op: "start"; readonly spec: StartSpec }
+  | { readonly op: "adopt"; readonly epoch: number | null }
+  | { readonly op: "promote"; readonly epoch: number }
+  | { readonly op: "signal"; readonly signal: "reload" | "fast" | "immediate" }
+  | { readonly op: "kill" }
+  | { readonly op: "ping" }
+  /** End the guard; refused while anything of PostgreSQL lives. */
+  | { readonly op: "quit" };
+
+export type Request = Operation & { readonly id: number };
+
+/** What the guard knows; the client adds what it knows about the guard. */
+export interface WireView {
+  readonly armed: { readonly epoch: number; readonly deadlineMs: number } | null;
+  readonly endedEpoch: number;
+  readonly postmaster: Postmaster | null;
+  readonly anyProcess: boolean;
+  /** Frozen, and every process was seen stopped or certain to stop. */
+  readonly allStopped: boolean;
+  readonly lastExit: ExitReport | null;
+  readonly lateMs: number;
+}
+
+export interface Notice {
+  readonly level: "info" | "warning" | "error";
+  readonly event: string;
+  readonly text: string;
+}
+
+export type GuardMessage =
+  | {
+    readonly kind: "reply";
+    readonly id: number;
+    readonly reply: GuardReply;
+    /** Clock.now() of the guard when it answered. */
+    readonly atMs: number;
+    readonly view: WireView;
+    /** In the answer to hello. */
+    readonly hello?: Hello;
+  }
+  | { readonly kind: "view"; readonly view: WireView }
+  /** For the agent's log: the guard itself writes none, it could block on it. */
+  | { readonly kind: "notice"; readonly notice: Notice }
+  /** Another controller has taken over; the connection closes. */
+  | { readonly kind: "superseded" };
+
+export interface Hello {
+  readonly version: number;
+  readonly pid: number;
+  /** Random, one a guard process: tells a restarted guard from the one that was there before. */
+  readonly token: string;
+  readonly dataDir: string;
+}
+
+export function encode(message: Request | GuardMessage): Uint8Array {
+  return new TextEncoder().encode(`${JSON.stringify(message)}\n`);
+}
+
+/** Bytes in, lines out. A line without an end after MAX_LINE_BYTES is an error: the other side is none of ours. */
+export class LineReader {
+  private pending = new Uint8Array(0);
+
+  /** Complete lines; null when the stream is broken for good. */
+  push(chunk: Uint8Array): string[] | null {
+    const bytes = new Uint8Array(this.pending.length + chunk.length);
+    bytes.set(this.pending);
+    bytes.set(chunk, this.pending.length);
+    const lines: string[] = [];
+    let start = 0;
+    for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, start)) {
+      if (end - start > MAX_LINE_BYTES) return null;
+      lines.push(new TextDecoder().decode(bytes.subarray(start, end)));
+      start = end + 1;
+    }
+    this.pending = bytes.slice(start);
+    return this.pending.length > MAX_LINE_BYTES ? null : lines;
+  }
+}
+
+type Fields = { readonly [name: string]: unknown };
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function parseFields(line: string): Fields | null {
+  try {
+    const value: unknown = JSON.parse(line);
+    return isFields(value) ? value : null;
+  } catch {
+    return null; // not JSON
+  }
+}
+
+function isEpoch(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) > 0;
+}
+
+function isEpochOrNull(value: unknown): value is number | null {
+  return value === null || isEpoch(value);
+}
+
+function isStrings(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === "string");
+}
+
+/** An error text for what is not a request; its id, where it has one, so that it can be answered. */
+export function decodeRequest(
+  line: string,
+): Request | { readonly error: string; readonly id: number | null } {
+  const fields = parseFields(line);
+  if (fields === null) return { error: "not a JSON object", id: null };
+  const { id, op } = fields;
+  if (!Number.isSafeInteger(id)) return { error: "no id", id: null };
+  const operation = decodeOperation(fields);
+  if (operation === null) return { error: `unknown or malformed request ${String(op)}`, id: id as number };
+  return { id: id as number, ...operation };
+}
+
+function decodeOperation(fields: Fields): Operation | null {
+  const { op, epoch } = fields;
+  switch (op) {
+    case "hello":
+      return typeof fields.version === "number" ? { op, version: fields.version } : null;
+    case "arm":
+      return decodeArm(fields);
+    case "end":
+    case "promote":
+      return isEpoch(epoch) ? { op, epoch } : null;
+    case "adopt":
+      return isEpochOrNull(epoch) ? { op, epoch } : null;
+    case "start": {
+      const spec = decodeSpec(fields.spec);
+      return spec === null ? null : { op, spec };
+    }
+    case "signal": {
+      const { signal } = fields;
+      return signal === "reload" || signal === "fast" || signal === "immediate" ? { op, signal } : null;
+    }
+    case "kill":
+    case "ping":
+    case "quit":
+      return { op };
+    default:
+      return null;
+  }
+}
+
+function decodeArm({ epoch, deadlineMs, unfenced, killAfterMs }: Fields): Operation | null {
+  if (!isEpoch(epoch) || typeof deadlineMs !== "number" || typeof unfenced !== "boolean") return null;
+  if (killAfterMs === undefined) return { op: "arm", epoch, deadlineMs, unfenced };
+  if (typeof killAfterMs !== "number" || !(killAfterMs >= 0)) return null;
+  return { op: "arm", epoch, deadlineMs, unfenced, killAfterMs };
+}
+
+function decodeSpec(value: unknown): StartSpec | null {
+  if (!isFields(value) || !isFields(value.env)) return null;
+  const { program, args, env, dataDir, epoch } = value;
+  if (typeof program !== "string" || typeof dataDir !== "string" || !isStrings(args)) return null;
+  if (!isEpochOrNull(epoch) || !isStrings(Object.values(env))) return null;
+  return { program, args, env: env as { [name: string]: string }, dataDir, epoch };
+}
+
+/** null for what this release does not know. The guard is our own program: its views are taken as they come. */
+export function decodeGuardMessage(line: string): GuardMessage | null {
+  const fields = parseFields(line);
+  switch (fields?.kind) {
+    case "reply":
+      return Number.isSafeInteger(fields.id) && isFields(fields.reply) && isFields(fields.view)
+        ? fields as unknown as GuardMessage
+        : null;
+    case "view":
+      return isFields(fields.view) ? fields as unknown as GuardMessage : null;
+    case "notice":
+      return isFields(fields.notice) ? fields as unknown as GuardMessage : null;
+    case "superseded":
+      return { kind: "superseded" };
+    default:
+      return null;
+  }
+}

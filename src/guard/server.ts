@@ -1,0 +1,287 @@
+/**
+ * The guard process: the socket on which the agent controls it, and its life. One controller at a time, the newest;
+ * it may come and go, the guard stays as long as there is something to guard. Writes nothing to disk or to a log
+ * after its start; what it has to say goes to the controller.
+ */
+import { chmodSync, closeSync, mkdirSync, openSync, statSync, unlinkSync, writeSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { Socket, UnixSocketListener } from "bun";
+import type { Clock } from "../../raft/node/ports.ts";
+import { lockFile, peerCredentials, pollNow, POLLOUT, setSession } from "../lib/ffi.ts";
+import { randomHex } from "../lib/random.ts";
+import { SystemClock } from "../lib/clock.ts";
+import { EXIT_ANOTHER_GUARD } from "./exit_codes.ts";
+import { Guard } from "./guard.ts";
+import { launchPostgres } from "./launch_postgres.ts";
+import { LineWriter } from "./line_writer.ts";
+import { takePrivileges } from "./privileges.ts";
+import { ProcessGroup } from "./process_group.ts";
+import {
+  decodeRequest,
+  encode,
+  type GuardMessage,
+  type Hello,
+  LineReader,
+  type Notice,
+  PROTOCOL_VERSION,
+  type Request,
+  type WireView,
+} from "./protocol.ts";
+
+export interface GuardOptions {
+  readonly socketPath: string;
+  readonly dataDir: string;
+  /** Command line of the shim (postgres_shim.ts) without its arguments. */
+  readonly shimCommand: readonly string[];
+  /** @default 5000; every arm may change it */
+  readonly killAfterMs?: number;
+}
+
+const DEFAULT_KILL_AFTER_MS = 5000;
+const LONELY_LOOK_MS = 10_000;
+/** Without a controller and without PostgreSQL it ends after this time: until then it remembers what has ended. */
+const LONELY_MS = 600_000;
+const KEPT_NOTICES = 50;
+
+/** Runs until the process ends. */
+export function runGuard(options: GuardOptions): void {
+  setSession();
+  const lockFd = prepareDirectory(options.socketPath);
+  if (lockFd === null) {
+    complain(`another guard serves ${options.socketPath}`);
+    process.exit(EXIT_ANOTHER_GUARD);
+  }
+  new GuardServer(options).listen();
+}
+
+/** The directory of the socket, ours alone; null when another guard holds it. */
+function prepareDirectory(socketPath: string): number | null {
+  const dir = dirname(socketPath);
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  chmodSync(dir, 0o700);
+  const fd = openSync(join(dir, "guard.lock"), "w", 0o600);
+  if (lockFile(fd).ok) return fd;
+  closeSync(fd);
+  return null;
+}
+
+function complain(text: string): void {
+  if ((pollNow(2, POLLOUT) & POLLOUT) !== 0) writeSync(2, `guard: ${text}\n`);
+}
+
+interface Connection {
+  readonly reader: LineReader;
+  readonly writer: LineWriter;
+  readonly pid: number;
+}
+
+type GuardSocket = Socket<Connection | null>;
+
+class GuardServer {
+  private readonly options: GuardOptions;
+  private readonly clock: Clock = new SystemClock();
+  private readonly hello: Hello;
+  private readonly guard: Guard;
+  private controller: GuardSocket | null = null;
+  private controllerPid = 0;
+  private readonly notices: Notice[] = [];
+  private listener: UnixSocketListener<Connection | null> | null = null;
+  private socketInode = 0;
+  private aloneSinceMs = 0;
+
+  constructor(options: GuardOptions) {
+    this.options = options;
+    this.hello = {
+      version: PROTOCOL_VERSION,
+      pid: process.pid,
+      token: randomHex(8),
+      dataDir: options.dataDir,
+    };
+    const privileges = takePrivileges();
+    const group = new ProcessGroup(options.dataDir, () => [process.pid, this.controllerPid]);
+    this.guard = new Guard({
+      clock: this.clock,
+      group,
+      killAfterMs: options.killAfterMs ?? DEFAULT_KILL_AFTER_MS,
+      launch: (spec, onExit) =>
+        launchPostgres(
+          { shimCommand: options.shimCommand, oomScoreAdj: privileges.oomScoreAdj },
+          spec,
+          onExit,
+        ),
+      onView: (view) => this.push({ kind: "view", view }),
+      onNotice: (notice) => this.notify(notice),
+    });
+    this.notify({
+      level: "info",
+      event: "guard",
+      text: `guard runs as pid ${process.pid} (${privileges.summary})`,
+    });
+  }
+
+  listen(): void {
+    const { socketPath } = this.options;
+    removeStale(socketPath);
+    this.listener = Bun.listen<Connection | null>({
+      unix: socketPath,
+      data: null,
+      socket: {
+        open: (socket) => this.onOpen(socket),
+        data: (socket, chunk) => this.onData(socket, chunk),
+        drain: (socket) => socket.data?.writer.flush(),
+        close: (socket) => this.onClose(socket),
+        error: (socket) => this.onClose(socket),
+      },
+    });
+    chmodSync(socketPath, 0o600);
+    this.socketInode = statSync(socketPath).ino;
+    this.stayAlive();
+    this.guard.lookAround();
+    this.aloneSinceMs = this.clock.now();
+    this.lookWhileAlone();
+  }
+
+  private stayAlive(): void {
+    // A service manager that ends everything of ours at once ends the agent too, which then stops PostgreSQL in order.
+    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
+      process.on(signal, () => {
+        if (signal !== "SIGHUP" && this.controller === null && this.guard.isIdle()) this.quit();
+      });
+    }
+  }
+
+  private onOpen(socket: GuardSocket): void {
+    const peer = peerCredentials((socket as unknown as { fd: number }).fd);
+    const own = process.geteuid?.() ?? 0;
+    if (peer === null || (peer.uid !== own && peer.uid !== 0)) {
+      this.notify({ level: "warning", event: "stranger", text: `refused a controller of uid ${peer?.uid}` });
+      socket.end();
+      return;
+    }
+    socket.data = {
+      reader: new LineReader(),
+      writer: new LineWriter(socket as Socket<unknown>),
+      pid: peer.pid,
+    };
+  }
+
+  private onData(socket: GuardSocket, chunk: Uint8Array): void {
+    const connection = socket.data;
+    if (connection === null) return;
+    const lines = connection.reader.push(chunk);
+    if (lines === null) {
+      socket.end();
+      return;
+    }
+    for (const line of lines) this.onLine(socket, line);
+  }
+
+  private onLine(socket: GuardSocket, line: string): void {
+    const request = decodeRequest(line);
+    if ("error" in request) {
+      if (request.id !== null) this.answer(socket, request.id, request.error);
+      else socket.end();
+    } else if (request.op === "hello") {
+      this.takeOver(socket, request.id, request.version);
+    } else if (socket !== this.controller) {
+      this.answer(socket, request.id, "you are not the controller");
+    } else {
+      this.onRequest(socket, request);
+    }
+  }
+
+  private onRequest(socket: GuardSocket, request: Request): void {
+    if (request.op === "hello") return;
+    if (request.op !== "quit") {
+      this.guard.handle(request, (reply) => this.answer(socket, request.id, reply.ok ? null : reply.error));
+    } else if (this.guard.isIdle()) {
+      this.answer(socket, request.id, null);
+      this.quit();
+    } else {
+      this.answer(socket, request.id, "PostgreSQL still runs");
+    }
+  }
+
+  /** The newest agent is the controller. Release 1 speaks version 1 only; a newer agent has to speak it with us. */
+  private takeOver(socket: GuardSocket, id: number, version: number): void {
+    if (version < PROTOCOL_VERSION) {
+      this.answer(socket, id, `this guard speaks version ${PROTOCOL_VERSION}, not ${version}`);
+      return;
+    }
+    const older = this.controller;
+    this.controller = socket;
+    this.controllerPid = socket.data?.pid ?? 0;
+    if (older !== null && older !== socket) {
+      this.send(older, { kind: "superseded" });
+      older.end();
+    }
+    this.answer(socket, id, null, this.hello);
+    for (const notice of this.notices.splice(0)) this.send(socket, { kind: "notice", notice });
+  }
+
+  private onClose(socket: GuardSocket): void {
+    socket.data = null;
+    if (socket !== this.controller) return;
+    this.controller = null;
+    this.controllerPid = 0;
+    this.aloneSinceMs = this.clock.now();
+    this.lookWhileAlone();
+  }
+
+  private lookWhileAlone(): void {
+    this.clock.after(LONELY_LOOK_MS, () => {
+      if (this.controller !== null) return;
+      if (this.guard.isIdle() && this.isForgotten()) this.quit();
+      else this.lookWhileAlone();
+    });
+  }
+
+  /** Looks at the disk: only for a guard that has nothing to watch. */
+  private isForgotten(): boolean {
+    return !this.ownsSocket() || this.clock.now() - this.aloneSinceMs > LONELY_MS;
+  }
+
+  private ownsSocket(): boolean {
+    try {
+      return statSync(this.options.socketPath).ino === this.socketInode;
+    } catch {
+      return false; // removed, with its directory or without
+    }
+  }
+
+  private quit(): void {
+    // Before the lock falls with the process: the next guard makes its own.
+    if (this.ownsSocket()) removeStale(this.options.socketPath);
+    this.listener?.stop();
+    // The last answer is in the kernel's hands already, or lost: its reader will see the close.
+    this.clock.after(10, () => process.exit(0));
+  }
+
+  private answer(socket: GuardSocket, id: number, error: string | null, hello?: Hello): void {
+    const reply = error === null ? { ok: true as const } : { ok: false as const, error };
+    this.send(socket, { kind: "reply", id, reply, atMs: this.clock.now(), view: this.guard.view(), hello });
+    this.guard.answered();
+  }
+
+  private push(message: { kind: "view"; view: WireView }): void {
+    if (this.controller !== null) this.send(this.controller, message);
+  }
+
+  private notify(notice: Notice): void {
+    if (this.controller !== null) return this.send(this.controller, { kind: "notice", notice });
+    if (this.notices.length < KEPT_NOTICES) this.notices.push(notice);
+  }
+
+  private send(socket: GuardSocket, message: GuardMessage): void {
+    const writes = socket.data?.writer.write(encode(message));
+    if (writes === false) socket.terminate();
+  }
+}
+
+function removeStale(socketPath: string): void {
+  try {
+    unlinkSync(socketPath);
+  } catch (error) {
+    if ((error as { code?: string }).code !== "ENOENT") throw error;
+  }
+}

@@ -1,0 +1,178 @@
+/**
+ * For the tests of this folder: a directory with a stand-in for PostgreSQL, whose two "backends" write a line to the
+ * file `acks` every few milliseconds, and guards and clients around it. `bun testing.ts guard|shim ...` is the
+ * executable that they start.
+ */
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { SystemClock } from "../lib/clock.ts";
+import { MemoryLog } from "../lib/log.ts";
+import { GuardClient } from "./client.ts";
+import type { GuardDone, GuardReply, GuardView, StartSpec } from "./port.ts";
+import { runPostgresShim } from "./postgres_shim.ts";
+import { ProcessGroup } from "./process_group.ts";
+import { runGuard } from "./server.ts";
+
+const command = [process.execPath, import.meta.path];
+
+/** Shuts down as the postmaster does: SIGINT and SIGQUIT end the children and then itself. */
+const FAKE_POSTGRES = `#!/bin/sh
+cd "$2" || exit 1
+ls /proc/$$/fd > descriptors
+children=""
+stop() { kill -9 $children 2>/dev/null; rm -f postmaster.pid; exit $1; }
+trap 'stop 0' INT
+trap 'stop 2' QUIT
+trap 'echo reloaded >> signals' HUP
+trap 'echo promoted >> signals' USR1
+for backend in 1 2; do
+  setsid sh -c 'trap "" HUP; while :; do echo ack >> acks; sleep 0.01; done' &
+  children="$children $!"
+done
+echo $$ > postmaster.pid
+echo "$@" > arguments
+env > environment
+while :; do wait; done
+`;
+
+export class Site {
+  readonly root = realpathSync(mkdtempSync(join(tmpdir(), "guard-")));
+  readonly dataDir = join(this.root, "data");
+  readonly clock = new SystemClock();
+  readonly log = new MemoryLog();
+  readonly group: ProcessGroup;
+  private readonly program = join(this.root, "postgres.sh");
+  private readonly clients: GuardClient[] = [];
+
+  constructor() {
+    mkdirSync(this.dataDir);
+    writeFileSync(this.program, FAKE_POSTGRES);
+    chmodSync(this.program, 0o755);
+    this.group = new ProcessGroup(this.dataDir, () => []);
+  }
+
+  client(onSuperseded?: () => void): GuardClient {
+    const client = new GuardClient({
+      directory: this.root,
+      dataDir: this.dataDir,
+      command: [...command, "guard"],
+      clock: this.clock,
+      log: this.log,
+      onSuperseded,
+    });
+    this.clients.push(client);
+    return client;
+  }
+
+  spec(epoch: number | null, env: { [name: string]: string } = {}): StartSpec {
+    const { dataDir, program } = this;
+    return { program, args: ["-D", dataDir], env: { PATH: process.env.PATH ?? "", ...env }, dataDir, epoch };
+  }
+
+  /** The stand-in without a guard, as an operator would start it. */
+  startByHand(): { pid: number } {
+    return Bun.spawn([this.program, "-D", this.dataDir], {
+      stdio: ["ignore", "ignore", "ignore"],
+      detached: true,
+    });
+  }
+
+  read(name: string): string {
+    try {
+      return readFileSync(join(this.dataDir, name), "utf8");
+    } catch {
+      return ""; // not written yet
+    }
+  }
+
+  acks(): number {
+    return this.read("acks").length;
+  }
+
+  /** True when the file of acknowledgements grows; false when it did not in 100 ms. */
+  async acknowledges(): Promise<boolean> {
+    const before = this.acks();
+    const deadline = Date.now() + 100;
+    while (Date.now() < deadline) {
+      if (this.acks() > before) return true;
+      await Bun.sleep(5);
+    }
+    return false;
+  }
+
+  /** Ends everything of this site, guards included, and removes it. */
+  async remove(): Promise<void> {
+    for (const client of this.clients) {
+      await new Promise<void>((resolve) =>
+        client.view().state === "none" ? resolve() : client.kill(() => resolve())
+      );
+      await new Promise<void>((resolve) => client.shutdown(resolve));
+    }
+    while (!this.group.kill(null)) await Bun.sleep(5);
+    rmSync(this.root, { recursive: true, force: true });
+  }
+}
+
+/** Runs `body` with a site that is gone afterwards. */
+export async function withSite(body: (site: Site) => Promise<void>): Promise<void> {
+  const site = new Site();
+  try {
+    await body(site);
+  } catch (error) {
+    const lines = site.log.lines.join("\n");
+    throw new Error(`${error instanceof Error ? error.message : String(error)}\nlog:\n${lines}`, {
+      cause: error,
+    });
+  } finally {
+    await site.remove();
+  }
+}
+
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  limitMs = 8000,
+): Promise<void> {
+  const deadline = Date.now() + limitMs;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`waited too long until ${what}`);
+    await Bun.sleep(5);
+  }
+}
+
+export function untilView(
+  client: GuardClient,
+  what: string,
+  condition: (view: GuardView) => boolean,
+  limitMs?: number,
+): Promise<void> {
+  return until(what, () => condition(client.view()), limitMs).catch((error) => {
+    throw new Error(`${error.message}; the view was ${JSON.stringify(client.view())}`);
+  });
+}
+
+export function connected(client: GuardClient): Promise<void> {
+  return untilView(client, "the guard answers", (view) => view.state !== "none");
+}
+
+export function reply(call: (done: GuardDone) => void): Promise<GuardReply> {
+  return new Promise((resolve) => call(resolve));
+}
+
+function main([what, ...args]: readonly string[]): void {
+  if (what === "shim") runPostgresShim(args);
+  const [, socketPath, , dataDir] = args;
+  if (socketPath === undefined || dataDir === undefined) throw new Error("too few arguments");
+  runGuard({ socketPath, dataDir, shimCommand: [...command, "shim"] });
+}
+
+if (import.meta.main) main(process.argv.slice(2));

@@ -1,0 +1,23 @@
+/** How to start this program once more: as the compiled executable, or by the interpreter from its source. */
+import { existsSync, statSync } from "node:fs";
+
+const SELF = "/proc/self/exe";
+
+function isCompiled(): boolean {
+  return Bun.main.startsWith("/$bunfs/");
+}
+
+/**
+ * First words of a command line that starts this very release again, also when the file on disk has meanwhile been
+ * replaced or removed. By its path where that still is the same file, so that process lists show its name.
+ */
+export function selfCommand(): readonly string[] {
+  if (!isCompiled()) return [process.execPath, Bun.main];
+  return [isSameFile(process.execPath) ? process.execPath : SELF];
+}
+
+function isSameFile(path: string): boolean {
+  if (!existsSync(path)) return false;
+  const [there, here] = [statSync(path), statSync(SELF)];
+  return there.dev === here.dev && there.ino === here.ino;
+}
