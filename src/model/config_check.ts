@@ -1,6 +1,6 @@
 /** Checks data against a schema: types become sentences with the found value, unknown keys warnings. */
 import * as z from "zod";
-import { describeValue, dottedPath } from "./config_issues.ts";
+import { describeValue, dottedPath, isSecretPlace } from "./config_issues.ts";
 import type { Issues, Path } from "./config_issues.ts";
 import { isJsonObject } from "./merge.ts";
 
@@ -39,7 +39,16 @@ export function warnUnknownKeys(
   for (const [key, item] of Object.entries(value)) {
     const inner = Object.hasOwn(shape, key) ? shape[key] : undefined;
     if (inner) warnUnknownKeys(inner as z.ZodType, item, [...path, key], issues);
-    else if (!alsoKnown.includes(key)) issues.warning([...path, key], unknownKey(key, known, path));
+    else if (!alsoKnown.includes(key)) warnUnknownKey(key, known, path, issues);
+  }
+}
+
+function warnUnknownKey(key: string, known: readonly string[], path: Path, issues: Issues): void {
+  // Among passwords, a key that is like no other may be one, written in the wrong place.
+  if (isSecretPlace(path) && nearest(key, known) === null) {
+    issues.warning(path, "holds a key that is not known and has no effect (not shown)");
+  } else {
+    issues.warning([...path, key], unknownKey(key, known, path));
   }
 }
 

@@ -117,8 +117,11 @@ export function describeValue(path: Path, value: unknown): string {
 }
 
 export function isSecret(path: Path, value: unknown): boolean {
-  return path.some((part) => typeof part === "string" && SECRET_KEY.test(part)) ||
-    SECRET_TEXT.test(String(value));
+  return isSecretPlace(path) || SECRET_TEXT.test(String(value));
+}
+
+export function isSecretPlace(path: Path): boolean {
+  return path.some((part) => typeof part === "string" && SECRET_KEY.test(part));
 }
 
 /** A copy that may be shown: what may be a secret reads ***. */
@@ -140,7 +143,7 @@ const SECRET_TEXT = /(pass|pwd|secret|token)\w*["']?\s*[=:]|\S+:\S*@/i;
 
 /** A key is shown unless a missing space made a secret part of it. */
 function showKey(key: string): string {
-  if (/(pass|pwd|secret|token)\w*\s*[:=]/i.test(key)) return "(not shown)";
+  if (/(pass|pwd|secret|token)\w*\s*[:=\s]/i.test(key)) return "(not shown)";
   return shorten(key.replace(/[\u0000-\u001f\u007f]/g, "?"), 64);
 }
 

@@ -88,7 +88,8 @@ function checkAddresses(
     }
     seen.add(key);
   });
-  const voters = seen.size + (own ? 1 : 0);
+  if (own) seen.add(addressKey(own));
+  const voters = seen.size;
   if (own && voters % 2 === 0) {
     issues.warning(
       ["raft", "partner_addrs"],

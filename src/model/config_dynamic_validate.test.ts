@@ -1,0 +1,75 @@
+import { expect, test } from "bun:test";
+import { validateDynamic } from "./config_dynamic_validate.ts";
+import type { Json } from "./json.ts";
+
+const REFUSED: readonly [name: string, value: Json, path: string][] = [
+  ["a list", [], ""],
+  ["text", "ttl: 5", ""],
+  ["nothing", null, ""],
+  ["postgresql as text", { postgresql: "x" }, "postgresql"],
+  ["parameters as text", { postgresql: { parameters: "a = b" } }, "postgresql.parameters"],
+  ["parameters as a list", { postgresql: { parameters: ["a=b"] } }, "postgresql.parameters"],
+  ["pg_hba as a map", { postgresql: { pg_hba: {} } }, "postgresql.pg_hba"],
+  ["recovery_conf as text", { postgresql: { recovery_conf: "x" } }, "postgresql.recovery_conf"],
+  ["use_pg_rewind as text", { postgresql: { use_pg_rewind: "perhaps" } }, "postgresql.use_pg_rewind"],
+  ["ttl as text", { ttl: "soon" }, "ttl"],
+  ["ttl as a map", { ttl: {} }, "ttl"],
+  ["synchronous_mode", { synchronous_mode: "odd" }, "synchronous_mode"],
+  ["slots as a list", { slots: ["a"] }, "slots"],
+  ["ignore_slots as a map", { ignore_slots: {} }, "ignore_slots"],
+  ["standby_cluster as text", { standby_cluster: "host" }, "standby_cluster"],
+  ["pause as text", { pause: "later" }, "pause"],
+];
+
+for (const [name, value, path] of REFUSED) {
+  test(`refused: ${name}`, () => {
+    expect(validateDynamic(value).filter((issue) => issue.severity === "error").map((issue) => issue.path))
+      .toEqual([path]);
+  });
+}
+
+const ACCEPTED: readonly [name: string, value: Json, warnings: readonly string[]][] = [
+  ["nothing in it", {}, []],
+  ["usual values", {
+    ttl: 30,
+    loop_wait: 10,
+    retry_timeout: 10,
+    maximum_lag_on_failover: 1048576,
+    synchronous_mode: false,
+  }, []],
+  ["nulls", { pause: null, postgresql: null, slots: { a: null }, standby_cluster: null }, []],
+  ["usual postgresql keys", {
+    postgresql: {
+      use_pg_rewind: true,
+      use_slots: true,
+      parameters: { max_connections: "101" },
+      pg_hba: ["local all all trust"],
+      create_replica_methods: ["wal_g"],
+      wal_g: { command: "x" },
+    },
+  }, []],
+  ["a parameter below its minimum", { postgresql: { parameters: { max_connections: 5 } } }, [
+    "postgresql.parameters.max_connections: expected an integer from 25 to 262143, got number 5: the default 100 is used",
+  ]],
+  ["a key of one host", { postgresql: { data_dir: "/x" } }, [
+    "postgresql.data_dir: belongs to each member's own file: it is ignored here",
+  ]],
+  ["a slip of the hand", { maximum_lag_on_failovr: 5, postgresql: { paramters: {} } }, [
+    "maximum_lag_on_failovr: this key is not known and has no effect; did you mean maximum_lag_on_failover?",
+    "postgresql.paramters: this key is not known and has no effect; did you mean postgresql.parameters?",
+  ]],
+  ["times that do not fit", { ttl: 20, loop_wait: 10, retry_timeout: 10 }, [
+    "ttl: loop_wait + 2 * retry_timeout (10 + 2 * 10 s) should not exceed ttl (20 s); the values are used as they are",
+  ]],
+  ["primary_race_backoff", { primary_race_backoff: 5 }, [
+    "primary_race_backoff: is not supported and has no effect",
+  ]],
+];
+
+for (const [name, value, warnings] of ACCEPTED) {
+  test(`accepted: ${name}`, () => {
+    const issues = validateDynamic(value);
+    expect(issues.map((issue) => issue.severity)).toEqual(warnings.map(() => "warning"));
+    expect(issues.map((issue) => `${issue.path}: ${issue.message}`)).toEqual([...warnings]);
+  });
+}
