@@ -141,7 +141,18 @@ test("the reader of sources is not fooled by strings, comments and templates", (
 });
 
 /** What each simulator must run rather than imitate. */
-const SIM_NEEDS: readonly (readonly [string, readonly string[]])[] = [];
+const SIM_NEEDS: readonly (readonly [string, readonly string[]])[] = [
+  ["raft/sim/", ["raft/core/raft.ts", "raft/node/raft_node.ts"]],
+  ["src/sim/", [
+    "raft/core/raft.ts",
+    "raft/node/raft_node.ts",
+    "src/dcs/state_machine.ts",
+    "src/dcs/lease.ts",
+    "src/brain/coordinator.ts",
+    "src/brain/keeper.ts",
+    "src/guard/fence.ts",
+  ]],
+];
 
 function lineOf(code: string, at: number): number {
   return code.slice(0, at).split("\n").length;

@@ -10,7 +10,7 @@ import type { Lsn } from "../model/lsn.ts";
 import type { MemberStatus } from "../model/member_status.ts";
 import type { PostgresView } from "../model/postgres_view.ts";
 import type { DcsState, FailoverRecord } from "../model/records.ts";
-import type { RaftStatus } from "../../raft/node/api.ts";
+import type { RaftStatus } from "../../raft/mod.ts";
 
 /** Last status heard of a member; our own is among them, with age 0. */
 export interface SeenStatus {

@@ -3,7 +3,7 @@ import type { DynamicConfig, LocalConfig, RestApiConfig } from "../model/config.
 import type { MemberStatus } from "../model/member_status.ts";
 import type { PostgresView } from "../model/postgres_view.ts";
 import type { DcsState, FailoverRecord } from "../model/records.ts";
-import type { RaftStatus } from "../../raft/node/api.ts";
+import type { RaftStatus } from "../../raft/mod.ts";
 import type { ApiPort, ApiView, ConfigOutcome, RestartOutcome, SeenStatus, WriteOutcome } from "./port.ts";
 import type { ReinitializeOutcome, ScheduledRestart } from "./port.ts";
 

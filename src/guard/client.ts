@@ -4,7 +4,7 @@
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { Clock, Timer } from "../../raft/node/ports.ts";
+import type { Clock, Timer } from "../../raft/mod.ts";
 import { kill as sendSignal } from "../lib/ffi.ts";
 import type { Log } from "../lib/log.ts";
 import { isDead, isStopped, readProcess } from "../lib/process_table.ts";

@@ -2,7 +2,7 @@
  * The guard without its socket: executes what the fence decides on real processes, and looks at the clock. Never
  * waits for anything but timers, never writes a log or a file.
  */
-import type { Clock, Timer } from "../../raft/node/ports.ts";
+import type { Clock, Timer } from "../../raft/mod.ts";
 import { executable } from "../lib/process_table.ts";
 import { fenceDueMs, type FenceEffect, type FenceInput, newFence, stepFence } from "./fence.ts";
 import type { ExitReport, GuardDone, GuardReply, Postmaster, StartSpec } from "./port.ts";

@@ -3,7 +3,7 @@
  * kill later), or it is gone (kill everything). It acts on what was asked of the guard and on what the guard last
  * said; as soon as the guard speaks again, the guard's word counts.
  */
-import type { Clock, Timer } from "../../raft/node/ports.ts";
+import type { Clock, Timer } from "../../raft/mod.ts";
 import type { Log } from "../lib/log.ts";
 import { MAX_FROZEN_MS, REFREEZE_MS, STOP_BUDGET_MS } from "./fence.ts";
 import type { Postmaster } from "./port.ts";

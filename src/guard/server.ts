@@ -6,7 +6,7 @@
 import { chmodSync, closeSync, mkdirSync, openSync, statSync, unlinkSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Socket, UnixSocketListener } from "bun";
-import type { Clock } from "../../raft/node/ports.ts";
+import type { Clock } from "../../raft/mod.ts";
 import { lockFile, peerCredentials, pollNow, POLLOUT, setSession } from "../lib/ffi.ts";
 import { randomHex } from "../lib/random.ts";
 import { SystemClock } from "../lib/clock.ts";

@@ -5,7 +5,7 @@
  * now() = CLOCK_MONOTONIC_RAW + (CLOCK_BOOTTIME - CLOCK_MONOTONIC): the raw oscillator, which time-keeping daemons do
  * not slew (they slew the other two alike), plus the time the host was suspended.
  */
-import type { Clock, Timer } from "../../raft/node/ports.ts";
+import type { Clock, Timer } from "../../raft/mod.ts";
 import { CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW, clockMs } from "./ffi.ts";
 
 const MAX_TIMER_MS = 2 ** 31 - 1;
