@@ -1,0 +1,170 @@
+/**
+ * What the executor knows of PostgreSQL between looks, and the view made of it. Changed by effects, answers at once:
+ * a hung server or disk makes it old, never late.
+ */
+import type { Upstream } from "../brain/actions.ts";
+import type { GuardView, Postmaster } from "../guard/port.ts";
+import type { Lsn } from "../model/lsn.ts";
+import type {
+  FinishedAction,
+  LongAction,
+  PostgresState,
+  PostgresView,
+  RunningAction,
+} from "../model/postgres_view.ts";
+import type { FoundDirectory } from "../postgres/data_directory.ts";
+import type { PendingRestart } from "../postgres/parameters.ts";
+import type { ServerStatus } from "../postgres/status_query.ts";
+import type { WalEnd } from "../postgres/wal_end.ts";
+
+/** Of one postmaster; forgotten with it. */
+interface ServerMemory {
+  readonly pid: number;
+  /** It has answered, and has not said since that it is busy starting or stopping. */
+  ready: boolean;
+  status: ServerStatus | null;
+  received: WalEnd | null;
+  replayedLsn: Lsn | null;
+  /** Valid WAL that was on disk when it began: after a restart it says nothing of that itself. */
+  floor: WalEnd | null;
+}
+
+export class PostgresMemory {
+  found: FoundDirectory = { directory: { kind: "absent" }, control: null };
+  /** End of valid WAL on disk while no server runs; null: not known. */
+  diskEnd: WalEnd | null = null;
+  following: Upstream | null = null;
+  action: RunningAction | null = null;
+  last: { [kind in LongAction]?: FinishedAction } = {};
+  crashedAtMs: number | null = null;
+  /** State to show while nothing runs; null: "stopped". */
+  failure: PostgresState | null = null;
+  customBootstrap = false;
+  divergence: PostgresView["divergence"] = null;
+  timelineHistory: PostgresView["timelineHistory"] = [];
+  pendingRestart: PendingRestart | null = null;
+  lastLookMs: number | null = null;
+  /** The server has ended, and what it left on disk has not been read yet. */
+  settling = false;
+  /** When the directory was last read; null: not yet. */
+  surveyedMs: number | null = null;
+  server: ServerMemory | null = null;
+
+  /** Another postmaster than before, or none. */
+  track(pid: number | null): void {
+    if (pid === (this.server?.pid ?? null)) return;
+    this.server = pid === null
+      ? null
+      : { pid, ready: false, status: null, received: null, replayedLsn: null, floor: this.diskEnd };
+    this.pendingRestart = null;
+  }
+
+  /** An answer of the server that is tracked. */
+  seen(status: ServerStatus, nowMs: number): void {
+    const { server } = this;
+    if (server === null) return;
+    this.lastLookMs = nowMs;
+    const timeline = status.timeline ?? 0;
+    if (status.inRecovery) {
+      const lsn = Math.max(status.receiveLsn ?? 0, status.replayLsn ?? 0, floorOn(server.floor, timeline));
+      // On a new timeline, what was received of the old one beyond the switch counts no more.
+      const before = server.received?.timeline === timeline ? server.received.lsn : 0;
+      server.received = { timeline, lsn: Math.max(lsn, before) };
+      server.replayedLsn = Math.max(status.replayLsn ?? 0, server.replayedLsn ?? 0);
+    }
+    server.ready = true;
+    server.status = status;
+  }
+
+  /** Valid WAL found on the disk of a server that was running already. */
+  raiseFloor(pid: number, end: WalEnd): void {
+    if (this.server?.pid === pid) this.server.floor = end;
+  }
+
+  view(guard: GuardView): PostgresView {
+    const { server, found } = this;
+    const { postmaster } = guard;
+    const process = this.process(guard);
+    const up = server !== null && server.pid === postmaster?.pid;
+    const status = up ? server.status : null;
+    const standby = status?.inRecovery ?? false;
+    const primary = status !== null && !status.inRecovery;
+    const stopped = process === "none";
+    return {
+      directory: found.directory,
+      process,
+      writable: postmaster?.writable ?? false,
+      epoch: postmaster?.epoch ?? null,
+      inRecovery: status?.inRecovery ?? null,
+      timeline: status?.timeline ?? this.diskEnd?.timeline ?? found.control?.timeline ?? null,
+      walLsn: primary ? status.walLsn : null,
+      // Of a stopped server: the end of valid WAL on its disk, which is what a successor must be measured by.
+      receivedLsn: stopped ? this.diskEnd?.lsn ?? null : standby && up ? server.received?.lsn ?? null : null,
+      replayedLsn: standby && up ? server.replayedLsn : null,
+      replayedAt: status?.replayedAt ?? null,
+      replayPaused: status?.replayPaused ?? false,
+      replicationState: status?.replicationState ?? null,
+      following: this.following?.name ?? null,
+      lastLookMs: this.lastLookMs,
+      postmasterStartTime: status?.startedAt ?? null,
+      serverVersion: status?.serverVersion ?? null,
+      systemId: status?.systemId ?? found.control?.systemId ?? null,
+      pendingRestart: this.pendingRestart,
+      crashedAtMs: this.crashedAtMs,
+      action: this.action,
+      last: { ...this.last },
+      checkpointAfterPromote: primary && status.checkpointTimeline === status.timeline,
+      divergence: this.divergence,
+      timelineHistory: this.timelineHistory,
+      state: this.state(process),
+      replication: status?.replication ?? [],
+    };
+  }
+
+  private process(guard: GuardView): PostgresView["process"] {
+    const { postmaster } = guard;
+    // Before a guard has answered for the first time nobody knows what runs: nothing may be begun.
+    if (guard.state === "none" && guard.lastAnswerMs === null) return "starting";
+    if (postmaster !== null) return this.serverProcess(postmaster);
+    if (guard.anyProcess) return "orphans";
+    if (this.settling) return "stopping";
+    return this.surveyedMs !== null ? "none" : "starting";
+  }
+
+  private serverProcess(postmaster: Postmaster): PostgresView["process"] {
+    if (postmaster.phase === "frozen") return "frozen";
+    if (postmaster.phase === "ending" || this.action?.kind === "stop") return "stopping";
+    return this.server?.pid === postmaster.pid && this.server.ready ? "running" : "starting";
+  }
+
+  private state(process: PostgresView["process"]): PostgresState {
+    switch (this.action?.kind) {
+      case "bootstrap":
+        return this.customBootstrap ? "running custom bootstrap script" : "initializing new cluster";
+      case "clone":
+        return "creating replica";
+      case "start":
+        return "starting";
+      case "restart":
+        return "restarting";
+      case "stop":
+        return "stopping";
+    }
+    switch (process) {
+      case "running":
+      case "frozen":
+        return "running";
+      case "starting":
+        return "starting";
+      case "stopping":
+      case "orphans":
+        return "stopping";
+      case "none":
+        return this.failure ?? (this.crashedAtMs !== null ? "crashed" : "stopped");
+    }
+  }
+}
+
+function floorOn(floor: WalEnd | null, timeline: number): Lsn {
+  return floor !== null && floor.timeline === timeline ? floor.lsn : 0;
+}

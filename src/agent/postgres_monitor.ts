@@ -1,0 +1,119 @@
+/**
+ * Looks at the running server by SQL over one connection of its own, on which nothing else is ever asked. At most one
+ * look is under way; one that takes longer than its limit has failed and its connection is dropped.
+ */
+import type { Timer } from "../../raft/mod.ts";
+import { errorText } from "../postgres/error_text.ts";
+import { type Connection, sqlState } from "../postgres/connection.ts";
+import { join, readText } from "../postgres/disk.ts";
+import { historyFileName, parseHistory } from "../postgres/history.ts";
+import { parseStatus, STATUS_QUERY } from "../postgres/status_query.ts";
+import type { PostgresContext } from "./postgres_context.ts";
+import { Turns } from "./postgres_wait.ts";
+
+const IDLE_LOOK_MS = 1_000;
+/** While the server starts, is promoted or stops. */
+const BUSY_LOOK_MS = 100;
+const LIMIT_MS = 2_000;
+/** "The database system is starting up", "... is shutting down". */
+const CANNOT_CONNECT_NOW = "57P03";
+
+export class PostgresMonitor {
+  private connection: { readonly pid: number; readonly to: Connection } | null = null;
+  private readonly turns = new Turns();
+  /** A look that has not begun yet. */
+  private queued: Promise<void> | null = null;
+  private timer: Timer | null = null;
+  private lastFailure = "";
+
+  constructor(private readonly context: PostgresContext, private readonly onTick: () => void) {
+    this.schedule();
+  }
+
+  /** Resolves after a look that began after this call. Never rejects. */
+  look(): Promise<void> {
+    this.queued ??= this.turns.take(() => {
+      this.queued = null;
+      return this.once();
+    });
+    return this.queued;
+  }
+
+  /** The server has ended or will: what is open belongs to it. */
+  disconnect(): void {
+    this.connection?.to.close();
+    this.connection = null;
+  }
+
+  private schedule(): void {
+    const { clock, memory } = this.context.parts;
+    const busy = memory.action !== null || (memory.server !== null && !memory.server.ready);
+    this.timer?.cancel();
+    this.timer = clock.after(busy ? BUSY_LOOK_MS : IDLE_LOOK_MS, () => {
+      this.onTick();
+      this.look().finally(() => this.schedule());
+    });
+  }
+
+  private async once(): Promise<void> {
+    const { guard, memory, clock, changed, server } = this.context.parts;
+    const { postmaster } = guard.view();
+    if (postmaster === null || postmaster.phase === "frozen" || memory.server?.pid !== postmaster.pid) return;
+    const { pid } = postmaster;
+    // A server that is only beginning says so in its file: cheaper than to be refused.
+    const file = memory.server.ready ? null : server.pidFile();
+    if (file !== null && (file.pid !== pid || file.status === "starting" || file.status === null)) return;
+    try {
+      const connection = await this.connectionTo(pid);
+      const row = (await connection.query(STATUS_QUERY))[0];
+      if (row === undefined) throw new Error("no answer to the status query");
+      const status = parseStatus(row);
+      const expected = memory.found.control?.systemId;
+      if (expected !== undefined && status.systemId !== expected) {
+        throw new Error(`another PostgreSQL (system identifier ${status.systemId}) answers in place of ours`);
+      }
+      this.lastFailure = "";
+      const timeline = memory.server?.status?.timeline;
+      memory.seen(status, clock.now());
+      if (status.timeline !== null && status.timeline !== timeline) this.readHistory(status.timeline);
+    } catch (error) {
+      this.failed(pid, error);
+    }
+    changed();
+  }
+
+  private async connectionTo(pid: number): Promise<Connection> {
+    if (this.connection !== null && (this.connection.pid !== pid || this.connection.to.ended)) {
+      this.disconnect();
+    }
+    if (this.connection === null) {
+      const { server } = this.context.parts;
+      const to = await server.connect({
+        applicationName: "agent heartbeat",
+        statementTimeoutMs: LIMIT_MS,
+        connectTimeoutMs: LIMIT_MS,
+      });
+      this.connection = { pid, to };
+    }
+    return this.connection.to;
+  }
+
+  private failed(pid: number, error: unknown): void {
+    const { memory, log, guard } = this.context.parts;
+    const state = sqlState(error);
+    this.disconnect();
+    if (state === CANNOT_CONNECT_NOW && memory.server?.pid === pid) memory.server.ready = false;
+    if (guard.view().postmaster?.phase !== "running" || state === CANNOT_CONNECT_NOW) return;
+    const text = errorText(error);
+    if (text === this.lastFailure) return;
+    this.lastFailure = text;
+    const hint = state?.startsWith("28") ? ": check postgresql.authentication.superuser and pg_hba" : "";
+    log.warning("postgres_silent", `PostgreSQL does not answer: ${text}${hint}`);
+  }
+
+  private readHistory(timeline: number): void {
+    const { memory } = this.context.parts;
+    const file = join(this.context.dataDir, "pg_wal", historyFileName(timeline));
+    memory.timelineHistory = timeline <= 1 ? [] : parseHistory(readText(file) ?? "");
+  }
+}

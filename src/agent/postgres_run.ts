@@ -1,0 +1,227 @@
+/** Starts, stops, restarts and promotes the server through the guard. Each resolves to null, or to what went wrong. */
+import type { Upstream } from "../brain/actions.ts";
+import type { StartSpec } from "../guard/port.ts";
+import { serverArguments } from "../postgres/command_line.ts";
+import type { Connection } from "../postgres/connection.ts";
+import { errorText } from "../postgres/error_text.ts";
+import { runHook } from "../postgres/hooks.ts";
+import { serverEnvironment } from "../postgres/run_program.ts";
+import { NO_RECOVERY } from "../postgres/server_conf.ts";
+import type { PostgresContext } from "./postgres_context.ts";
+import type { PostgresMonitor } from "./postgres_monitor.ts";
+import { ask, atMost, sleep } from "./postgres_wait.ts";
+
+/** How often a condition is looked at while somebody waits for it. */
+const POLL_MS = 20;
+const GUARD_LOOK_MS = 50;
+/** The end of WAL on disk is to be known before a standby starts, as far as this allows. */
+const WAL_END_WAIT_MS = 2_000;
+
+export const CANCELLED = "cancelled";
+
+export class PostgresRun {
+  constructor(private readonly context: PostgresContext, private readonly monitor: PostgresMonitor) {}
+
+  /** `epoch` null: as a standby of `follow` (null: of nobody). Resolves when connections are accepted. */
+  async start(epoch: number | null, follow: Upstream | null, signal: AbortSignal): Promise<string | null> {
+    const { context } = this;
+    const { guard, files, memory, clock } = context.parts;
+    const busy = context.whyBusy();
+    if (busy !== null) return busy;
+    await context.surveyIfOld();
+    const { directory } = memory.found;
+    const begun = directory.kind === "half-written" && directory.what === "bootstrap" && epoch !== null;
+    if (directory.kind !== "valid" && !begun) return `the data directory is ${directory.kind}`;
+    if (memory.diskEnd === null && !begun) await atMost(clock, WAL_END_WAIT_MS, context.readWalEnd());
+    files.removePromoteTrigger();
+    await context.writeConfig(() => epoch === null ? context.recoveryFor(follow) : NO_RECOVERY);
+    if (epoch === null) files.markStandby();
+    else files.markPrimary();
+    memory.following = epoch === null ? follow : null;
+    if (signal.aborted) return CANCELLED;
+    memory.failure = null;
+    const reply = await ask((done) => guard.start(this.startSpec(epoch), done));
+    if (!reply.ok) return reply.error;
+    return await this.untilReady(signal);
+  }
+
+  /** The tracked server accepts connections, or it has ended. */
+  async untilReady(signal: AbortSignal): Promise<string | null> {
+    const { guard, memory, clock } = this.context.parts;
+    const begun = guard.view().postmaster?.pid ?? null;
+    for (;;) {
+      if (signal.aborted) return CANCELLED;
+      const { postmaster, lastExit } = guard.view();
+      if (postmaster === null || (begun !== null && postmaster.pid !== begun)) {
+        const how = lastExit === null
+          ? ""
+          : lastExit.signal !== null
+          ? ` (${lastExit.signal})`
+          : ` (exit code ${lastExit.code})`;
+        return `PostgreSQL ended while it was starting${how}: its log says why`;
+      }
+      await this.monitor.look();
+      if (memory.server?.pid === postmaster.pid && memory.server.ready) {
+        memory.crashedAtMs = null;
+        return null;
+      }
+      await sleep(clock, POLL_MS, signal);
+    }
+  }
+
+  async stop(
+    how: "fast" | "immediate" | "kill",
+    checkpoint: boolean,
+    signal: AbortSignal,
+  ): Promise<string | null> {
+    const { guard, postgresql, memory } = this.context.parts;
+    if (how === "fast") {
+      const hook = postgresql.beforeStop;
+      if (hook !== null) await this.beforeStop(hook, signal);
+      const { postmaster } = guard.view();
+      if (checkpoint && postmaster?.phase === "running" && memory.server?.ready) {
+        await this.checkpoint(signal);
+      }
+      if (signal.aborted) return CANCELLED;
+    }
+    if (guard.view().postmaster === null && !guard.view().anyProcess) return null;
+    const reply = how === "kill" || guard.view().postmaster === null
+      ? await ask((done) => guard.kill(done))
+      : await ask((done) => guard.signal(how, done));
+    // It may have ended by itself in between: then there is nobody to signal, and nothing to complain of.
+    if (!reply.ok && guard.view().postmaster !== null) return reply.error;
+    return await this.untilGone(signal);
+  }
+
+  /** No process is left: only then is anything said to be stopped. */
+  async untilGone(signal: AbortSignal): Promise<string | null> {
+    const { guard, clock } = this.context.parts;
+    let nextPingMs = clock.now() + GUARD_LOOK_MS;
+    for (;;) {
+      if (signal.aborted) return CANCELLED;
+      const { postmaster, anyProcess } = guard.view();
+      if (postmaster === null && !anyProcess) return null;
+      if (clock.now() >= nextPingMs) {
+        nextPingMs = clock.now() + GUARD_LOOK_MS;
+        guard.ping(() => {});
+      }
+      await sleep(clock, POLL_MS, signal);
+    }
+  }
+
+  /** Same role, same epoch. */
+  async restart(signal: AbortSignal): Promise<string | null> {
+    const { guard, memory } = this.context.parts;
+    const { postmaster } = guard.view();
+    if (postmaster === null) return "PostgreSQL does not run";
+    const { writable, epoch } = postmaster;
+    if (writable && epoch === null) return "PostgreSQL runs as a primary without an epoch";
+    const { following } = memory;
+    const stopped = await this.stop("fast", true, signal);
+    if (stopped !== null) return stopped;
+    return await this.start(writable ? epoch : null, writable ? null : following, signal);
+  }
+
+  async promote(epoch: number, signal: AbortSignal): Promise<string | null> {
+    const { context } = this;
+    const { guard, files, postgresql, memory } = context.parts;
+    if (guard.view().postmaster === null) return "PostgreSQL does not run";
+    if (postgresql.prePromote !== null) {
+      const refused = await runHook(postgresql.prePromote, { signal });
+      if (refused !== null) return `pre_promote: ${refused}`;
+    }
+    if (signal.aborted) return CANCELLED;
+    files.writePromoteTrigger();
+    const reply = await ask((done) => guard.promote(epoch, done));
+    if (!reply.ok) {
+      files.removePromoteTrigger();
+      return reply.error;
+    }
+    const failed = await this.untilPromoted(signal);
+    if (failed !== null) return failed;
+    await this.monitor.look();
+    memory.following = null;
+    // The server has left recovery already; its files follow, so that nobody finds an upstream in them later.
+    if (await context.writeConfig(() => NO_RECOVERY)) await context.reload();
+    this.checkpointAfterPromotion();
+    return null;
+  }
+
+  private async untilPromoted(signal: AbortSignal): Promise<string | null> {
+    const { guard, clock, server } = this.context.parts;
+    let connection: Connection | null = null;
+    try {
+      for (;;) {
+        if (signal.aborted) return CANCELLED;
+        const { postmaster } = guard.view();
+        if (postmaster === null) return "PostgreSQL ended before it was promoted: its log says why";
+        if (postmaster.phase === "running") {
+          try {
+            connection ??= await server.connect({ applicationName: "agent promote" });
+            const row = (await connection.query("SELECT pg_is_in_recovery() AS in_recovery"))[0];
+            if (row?.in_recovery === "f") return null;
+          } catch (error) {
+            connection?.close();
+            connection = null;
+            this.context.parts.log.debug("promote_wait", `waiting for the promotion: ${errorText(error)}`);
+          }
+        }
+        await sleep(clock, POLL_MS, signal);
+      }
+    } finally {
+      connection?.close();
+    }
+  }
+
+  /** Until it is done others cannot be rewound against us: pg_control still names the old timeline. */
+  private checkpointAfterPromotion(): void {
+    const { server, log } = this.context.parts;
+    server.with(
+      { applicationName: "agent checkpoint", statementTimeoutMs: 0 },
+      (connection) => connection.query("CHECKPOINT"),
+    ).then(
+      () => this.monitor.look(),
+      (error: unknown) =>
+        log.warning("checkpoint_failed", `checkpoint after the promotion: ${errorText(error)}`),
+    );
+  }
+
+  /** Shortens the shutdown to come; bounded, because nobody may wait for a disk that does not keep up. */
+  async checkpoint(signal: AbortSignal): Promise<void> {
+    const { server, clock, log, postgresql } = this.context.parts;
+    const limitMs = postgresql.pgCtlTimeoutS * 1000;
+    const work = server.with(
+      { applicationName: "agent checkpoint", statementTimeoutMs: limitMs },
+      (connection) => connection.query("CHECKPOINT"),
+    ).then(() => null, (error: unknown) => errorText(error));
+    const cut = new Promise<string>((resolve) =>
+      signal.addEventListener("abort", () => resolve(CANCELLED), { once: true })
+    );
+    const failed = await atMost(clock, limitMs, Promise.race([work, cut]));
+    if (failed !== null) log.warning("checkpoint_failed", `checkpoint before the shutdown: ${failed}`);
+  }
+
+  private async beforeStop(hook: string, signal: AbortSignal): Promise<void> {
+    const { log, postgresql } = this.context.parts;
+    const failed = await runHook(hook, { signal, timeoutMs: postgresql.pgCtlTimeoutS * 1000 });
+    if (failed !== null) log.warning("before_stop", `before_stop: ${failed}`);
+  }
+
+  startSpec(epoch: number | null): StartSpec {
+    const { local, postgresql, programs, files, memory } = this.context.parts;
+    const args = serverArguments({
+      local,
+      postgresql,
+      effective: this.context.dynamic.postgresql,
+      configFile: files.file,
+      primarySettings: epoch === null ? memory.found.control?.settings ?? null : null,
+    });
+    return {
+      program: programs.path("postgres"),
+      args,
+      env: serverEnvironment(),
+      dataDir: this.context.dataDir,
+      epoch,
+    };
+  }
+}

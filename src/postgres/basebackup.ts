@@ -1,0 +1,131 @@
+/**
+ * Copies another member's data directory with pg_basebackup. A slot on the primary keeps the WAL from before the copy
+ * begins until the new standby streams: a copy that takes hours must not find the WAL gone at its end.
+ */
+import type { Upstream } from "../brain/actions.ts";
+import type { PostgresqlConfig } from "../model/config.ts";
+import { errorText } from "./error_text.ts";
+import type { Programs } from "./programs.ts";
+import { ReplicationSource } from "./replication_source.ts";
+import { describeFailure, runProgram, succeeded } from "./run_program.ts";
+import { clearUnfinished, prepareDataDir, stagingPath, unstage } from "./staging.ts";
+import type { UnfinishedMarker } from "./unfinished.ts";
+
+const OURS = [
+  "pgdata",
+  "format",
+  "wal-method",
+  "xlog-method",
+  "gzip",
+  "compress",
+  "version",
+  "help",
+  "dbname",
+  "host",
+  "port",
+  "username",
+  "password",
+  "no-password",
+  "write-recovery-conf",
+  "progress",
+  "target",
+];
+
+export function basebackupOptions(
+  configured: PostgresqlConfig["basebackup"],
+  warn: (text: string) => void,
+): string[] {
+  const options: string[] = [];
+  for (const one of configured) {
+    const pairs = typeof one === "string"
+      ? [one.replace(/^-+/, "")]
+      : Object.entries(one).map(([key, value]) => `${key}=${value}`);
+    for (const pair of pairs) {
+      const name = pair.split("=")[0]!;
+      if (OURS.includes(name)) warn(`option ${name} of postgresql.basebackup is not allowed and left out`);
+      else options.push(`--${pair}`);
+    }
+  }
+  return options;
+}
+
+/** "1234/5678 kB (21%), 0/1 tablespace" as a fraction; null when the text says nothing of the kind. */
+export function parseProgress(text: string): { doneBytes: number; totalBytes: number } | null {
+  const last = [...text.matchAll(/(\d+)\/(\d+) kB \(\d+%\)/g)].at(-1);
+  return last ? { doneBytes: Number(last[1]) * 1024, totalBytes: Number(last[2]) * 1024 } : null;
+}
+
+export interface CloneInput {
+  readonly programs: Programs;
+  readonly postgresql: PostgresqlConfig;
+  readonly marker: UnfinishedMarker;
+  readonly from: Upstream;
+  /** Without a password. */
+  readonly conninfo: string;
+  readonly passfile: string;
+  readonly applicationName: string;
+  /** null: slots are not used. */
+  readonly slot: string | null;
+  readonly signal: AbortSignal;
+  readonly onProgress: (text: string) => void;
+  readonly warn: (text: string) => void;
+}
+
+/** Resolves to null when the copy is complete and durable, else to what went wrong; it stays marked half-written then. */
+export async function cloneDirectory(input: CloneInput): Promise<string | null> {
+  const { programs, postgresql, marker } = input;
+  const { dataDir } = postgresql;
+  prepareDataDir(dataDir);
+  await clearUnfinished(dataDir, marker);
+  await marker.write("clone", null);
+  if (input.slot !== null) await holdWal(input, input.slot);
+  const args = [
+    `--pgdata=${stagingPath(dataDir)}`,
+    "--wal-method=stream",
+    "--checkpoint=fast",
+    "--no-password",
+    "--progress",
+    `--dbname=${input.conninfo}`,
+    ...basebackupOptions(postgresql.basebackup, input.warn),
+  ];
+  let marked: Promise<void> = Promise.resolve();
+  const result = await runProgram(programs.path("pg_basebackup"), args, {
+    env: { PGPASSFILE: input.passfile },
+    signal: input.signal,
+    onStart: (pid) => {
+      marked = marker.write("clone", pid);
+    },
+    onOutput: (_stream, text) => {
+      const progress = parseProgress(text);
+      if (progress !== null) input.onProgress(describeProgress(progress));
+    },
+  });
+  await marked;
+  if (!succeeded(result)) return describeFailure("pg_basebackup", result);
+  await unstage(dataDir);
+  return null;
+}
+
+function describeProgress({ doneBytes, totalBytes }: { doneBytes: number; totalBytes: number }): string {
+  const mib = (bytes: number) => Math.round(bytes / 2 ** 20);
+  const percent = totalBytes === 0 ? 0 : Math.min(100, Math.floor(doneBytes / totalBytes * 100));
+  return `${percent} %, ${mib(doneBytes)} of ${mib(totalBytes)} MiB`;
+}
+
+async function holdWal(input: CloneInput, slot: string): Promise<void> {
+  try {
+    const source = await ReplicationSource.open(
+      input.from.connUrl,
+      input.postgresql.replication,
+      input.applicationName,
+    );
+    try {
+      if (!await source.inRecovery()) await source.ensureSlot(slot);
+    } finally {
+      source.close();
+    }
+  } catch (error) {
+    // The copy itself is protected by its own temporary slot; only the time after it is not.
+    input.warn(`could not make the replication slot ${slot} on ${input.from.name}: ${errorText(error)}`);
+  }
+}

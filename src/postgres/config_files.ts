@@ -1,0 +1,183 @@
+/**
+ * Puts the configuration of PostgreSQL on disk as Patroni does (compatibility.md 3.5), so that a directory can move
+ * between the two: postgresql.conf is ours, the user's lies in postgresql.base.conf. Never signals the server.
+ */
+import type { Upstream } from "../brain/actions.ts";
+import type { EffectivePostgresql, LocalConfig, PostgresqlConfig } from "../model/config.ts";
+import { checkConf } from "./check_conf.ts";
+import { exists, join, move, readText, removeFile, syncPath, writeAtomically } from "./disk.ts";
+import type { Programs } from "./programs.ts";
+import {
+  isManaged,
+  NO_RECOVERY,
+  parseRecoverySettings,
+  type RecoverySettings,
+  renderLines,
+  renderServerConf,
+  stripRecovery,
+  usableSettings,
+} from "./server_conf.ts";
+
+const FILE_MODE = 0o600;
+
+export interface ConfigFilesOptions {
+  readonly local: LocalConfig;
+  readonly postgresql: PostgresqlConfig;
+  readonly programs: Programs;
+  readonly warn: (text: string) => void;
+}
+
+export class ConfigFiles {
+  readonly file: string;
+  private readonly dataDir: string;
+  private readonly configDir: string;
+  /** Settings that `postgres` has accepted, as JSON, and what had to be left out of them. */
+  private checked: { readonly settings: string; readonly refused: readonly string[] } | null = null;
+
+  constructor(private readonly options: ConfigFilesOptions) {
+    this.dataDir = options.postgresql.dataDir;
+    this.configDir = options.postgresql.configDir;
+    this.file = join(this.configDir, "postgresql.conf");
+  }
+
+  /** Recovery settings now on disk; none when the file is not ours yet. */
+  recovery(): RecoverySettings {
+    return parseRecoverySettings(readText(this.file) ?? "") ?? NO_RECOVERY;
+  }
+
+  following(): Upstream | null {
+    return this.recovery().following;
+  }
+
+  /** Writes everything but the signal files. True when a running server has something to reload. */
+  async write(effective: EffectivePostgresql, recovery: RecoverySettings): Promise<boolean> {
+    this.adoptUsersFile();
+    const settings = await this.acceptedSettings(effective);
+    const conf = writeAtomically(this.file, this.render(settings, recovery), FILE_MODE);
+    const auto = this.stripAutoConf();
+    const hba = effective.pgHba !== null &&
+      writeAtomically(this.path("pg_hba.conf"), renderLines(effective.pgHba), FILE_MODE);
+    const ident = effective.pgIdent !== null &&
+      writeAtomically(this.path("pg_ident.conf"), renderLines(effective.pgIdent), FILE_MODE);
+    return conf || auto || hba || ident;
+  }
+
+  /** On disk when it resolves, the directory entry included. */
+  async sync(): Promise<void> {
+    await syncPath(this.file);
+    await syncPath(this.configDir);
+  }
+
+  markStandby(): void {
+    writeAtomically(join(this.dataDir, "standby.signal"), "", FILE_MODE);
+    removeFile(join(this.dataDir, "recovery.signal"));
+  }
+
+  markPrimary(): void {
+    removeFile(join(this.dataDir, "standby.signal"));
+    removeFile(join(this.dataDir, "recovery.signal"));
+  }
+
+  writePromoteTrigger(): void {
+    writeAtomically(this.promoteTrigger(), "", FILE_MODE);
+  }
+
+  removePromoteTrigger(): void {
+    removeFile(this.promoteTrigger());
+  }
+
+  private promoteTrigger(): string {
+    return join(this.dataDir, "promote");
+  }
+
+  private path(name: string): string {
+    return join(this.configDir, name);
+  }
+
+  private render(settings: { readonly [name: string]: string }, recovery: RecoverySettings): string {
+    return renderServerConf({
+      include: this.options.postgresql.customConf ?? "postgresql.base.conf",
+      hbaFile: settings.hba_file ?? this.path("pg_hba.conf"),
+      identFile: settings.ident_file ?? this.path("pg_ident.conf"),
+      settings,
+      recovery,
+    });
+  }
+
+  /** The first contact with a directory: the user's postgresql.conf becomes postgresql.base.conf, once. */
+  private adoptUsersFile(): void {
+    if (this.options.postgresql.customConf !== null) return;
+    const base = this.path("postgresql.base.conf");
+    if (exists(base)) return;
+    const text = readText(this.file);
+    if (text !== null && !isManaged(text)) move(this.file, base);
+    else writeAtomically(base, "", FILE_MODE);
+  }
+
+  private stripAutoConf(): boolean {
+    const file = join(this.dataDir, "postgresql.auto.conf");
+    const text = readText(file);
+    return text !== null && writeAtomically(file, stripRecovery(text), FILE_MODE);
+  }
+
+  /** All settings but those that this version of PostgreSQL refuses, which are warned about. */
+  private async acceptedSettings(effective: EffectivePostgresql): Promise<{ [name: string]: string }> {
+    const { usable, refused } = usableSettings(
+      managedSettings(this.options.local, this.options.postgresql, effective),
+    );
+    const key = JSON.stringify(usable);
+    if (this.checked?.settings !== key) {
+      const complaints = await this.complaints(usable);
+      for (const name of [...refused, ...complaints]) {
+        this.options.warn(
+          `Removing unexpected parameter=${name} value=${usable[name] ?? ""} from the config`,
+        );
+      }
+      this.checked = { settings: key, refused: complaints };
+    }
+    const left = this.checked.refused;
+    return Object.fromEntries(Object.entries(usable).filter(([name]) => !left.includes(name)));
+  }
+
+  private async complaints(settings: { readonly [name: string]: string }): Promise<string[]> {
+    const trial = this.path(".postgresql.conf.trial");
+    const left: string[] = [];
+    try {
+      // Unknown names are reported first, bad values only when there are none left.
+      for (let round = 0; round < 4; round++) {
+        const rest = Object.entries(settings).filter(([name]) => !left.includes(name));
+        writeAtomically(trial, this.render(Object.fromEntries(rest), NO_RECOVERY), FILE_MODE);
+        const result = await checkConf(this.options.programs, this.dataDir, trial);
+        if (result.ok) break;
+        const ours = result.complaints.map((name) =>
+          rest.find(([one]) => one.toLowerCase() === name.toLowerCase())?.[0]
+        )
+          .filter((name) => name !== undefined);
+        if (ours.length === 0) {
+          this.options.warn(`postgres does not accept its configuration files: ${result.output}`);
+          break;
+        }
+        left.push(...ours);
+      }
+    } finally {
+      removeFile(trial);
+    }
+    return left;
+  }
+}
+
+/** Everything that goes into the file: the controlled parameters too, although the command line repeats them. */
+export function managedSettings(
+  local: LocalConfig,
+  postgresql: PostgresqlConfig,
+  effective: EffectivePostgresql,
+): { [name: string]: string } {
+  return {
+    ...effective.parameters,
+    ...effective.recoveryConf,
+    ...effective.controlled,
+    listen_addresses: postgresql.listenAddresses.join(","),
+    port: String(postgresql.port),
+    cluster_name: local.scope,
+  };
+}

@@ -1,0 +1,167 @@
+/**
+ * One connection to a PostgreSQL server with a bound on everything: connecting, each statement here, each statement
+ * there. A connection whose answer did not come in time is destroyed, never reused. Values arrive as text.
+ */
+import pg from "pg";
+import type { ClientConfig } from "pg";
+import type { Credentials } from "../model/config.ts";
+import { readText } from "./disk.ts";
+import { resolveHost } from "./resolve_host.ts";
+
+export interface Endpoint {
+  /** Host name, address, or (with a leading slash) directory of the Unix socket. */
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface ConnectOptions {
+  readonly endpoint: Endpoint;
+  readonly credentials: Credentials;
+  readonly database: string;
+  readonly applicationName: string;
+  /** Speak the replication protocol. */
+  readonly replication?: boolean;
+  /** @default 2000 */
+  readonly connectTimeoutMs?: number;
+  /** For each statement, on the server and here. 0: none (a checkpoint takes what it takes). @default 2000 */
+  readonly statementTimeoutMs?: number;
+}
+
+export type Row = { readonly [column: string]: string | null };
+
+export interface Connection {
+  query(text: string): Promise<readonly Row[]>;
+  /** Polite end, forced after a second. Never waits. */
+  close(): void;
+  readonly ended: boolean;
+}
+
+/** SQLSTATE of an error from the server; null for failures of the connection. */
+export function sqlState(error: unknown): string | null {
+  return error instanceof pg.DatabaseError ? error.code ?? null : null;
+}
+
+/** sslmode decides, as in libpq: `prefer` tries with encryption first where that can matter, then without. */
+export async function connect(options: ConnectOptions): Promise<Connection> {
+  const { credentials, endpoint } = options;
+  const local = endpoint.host.startsWith("/");
+  const mode = local ? "disable" : credentials.options.sslmode ?? "prefer";
+  const attempts = attemptsFor(mode, endpoint.host);
+  let failure: unknown = null;
+  for (const encrypted of attempts) {
+    try {
+      return await open(options, encrypted ? tlsOptions(mode, options) : false);
+    } catch (error) {
+      failure = error;
+      if (!mayTryOtherwise(error)) break;
+    }
+  }
+  throw failure;
+}
+
+function attemptsFor(mode: string, host: string): boolean[] {
+  if (mode === "disable") return [false];
+  if (mode === "allow") return [false, true];
+  // On this host encryption protects nothing and costs a round trip: it is tried when the server insists.
+  if (mode === "prefer") return host.startsWith("127.") || host === "::1" ? [false, true] : [true, false];
+  return [true];
+}
+
+/** The server has no TLS, or its pg_hba.conf wants the other kind. */
+function mayTryOtherwise(error: unknown): boolean {
+  return sqlState(error) === "28000" ||
+    (error instanceof Error && /does not support SSL/.test(error.message));
+}
+
+function tlsOptions(mode: string, { credentials, endpoint }: ConnectOptions): ClientConfig["ssl"] {
+  const { sslrootcert, sslcert, sslkey, sslpassword } = credentials.options;
+  const verify = mode === "verify-ca" || mode === "verify-full";
+  return {
+    rejectUnauthorized: verify,
+    servername: /^[\d.]+$|:/.test(endpoint.host) ? undefined : endpoint.host,
+    ...(mode === "verify-ca" ? { checkServerIdentity: () => undefined } : {}),
+    ...(sslrootcert && sslrootcert !== "system" ? { ca: requiredFile(sslrootcert) } : {}),
+    ...(sslcert && sslkey ? { cert: requiredFile(sslcert), key: requiredFile(sslkey) } : {}),
+    ...(sslpassword ? { passphrase: sslpassword } : {}),
+  };
+}
+
+function requiredFile(path: string): string {
+  const text = readText(path);
+  if (text === null) throw new Error(`${path} does not exist`);
+  return text;
+}
+
+/** What every session of ours has: no user's search path, no waiting for synchronous standbys, times in UTC. */
+const SESSION = [
+  "search_path=pg_catalog",
+  "synchronous_commit=local",
+  "DateStyle=ISO",
+  "TimeZone=UTC",
+  "lock_timeout=0",
+  "idle_in_transaction_session_timeout=0",
+];
+
+async function open(options: ConnectOptions, ssl: ClientConfig["ssl"]): Promise<Connection> {
+  const { endpoint, credentials } = options;
+  const timeoutMs = options.statementTimeoutMs ?? 2_000;
+  const session = options.replication ? [] : [...SESSION, `statement_timeout=${timeoutMs}`];
+  const config: ClientConfig & { replication?: string } = {
+    host: endpoint.host.startsWith("/") ? endpoint.host : await resolveHost(endpoint.host),
+    port: endpoint.port,
+    user: credentials.username,
+    // A function always: without a password the driver would look into the environment and a password file.
+    password: () => credentials.password ?? "",
+    database: options.database,
+    application_name: options.applicationName,
+    connectionTimeoutMillis: options.connectTimeoutMs ?? 2_000,
+    query_timeout: timeoutMs === 0 ? undefined : timeoutMs,
+    ssl,
+    keepAlive: true,
+    types: { getTypeParser: () => (value: string) => value },
+    ...(session.length > 0 ? { options: session.map((setting) => `-c ${setting}`).join(" ") } : {}),
+    ...(options.replication ? { replication: "true" } : {}),
+  };
+  const client = new pg.Client(config);
+  const connection = new PgConnection(client);
+  await client.connect();
+  return connection;
+}
+
+class PgConnection implements Connection {
+  ended = false;
+
+  constructor(private readonly client: pg.Client) {
+    // Without a handler, a server that goes away would be an uncaught exception.
+    client.on("error", () => {
+      this.ended = true;
+    });
+    client.on("end", () => {
+      this.ended = true;
+    });
+  }
+
+  async query(text: string): Promise<readonly Row[]> {
+    try {
+      const result = await this.client.query<{ [column: string]: string | null }>(text);
+      return result.rows;
+    } catch (error) {
+      // An answer may still be on its way: what would come next belongs to the old question.
+      if (sqlState(error) === null) this.destroy();
+      throw error;
+    }
+  }
+
+  close(): void {
+    if (this.ended) return;
+    this.ended = true;
+    const force = setTimeout(() => this.destroy(), 1_000);
+    this.client.end().then(() => clearTimeout(force), () => this.destroy());
+  }
+
+  private destroy(): void {
+    this.ended = true;
+    const { connection } = this.client as unknown as { connection: { stream: { destroy(): void } } };
+    connection.stream.destroy();
+  }
+}

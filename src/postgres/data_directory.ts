@@ -1,0 +1,52 @@
+/** Finds out what a data directory is: absent, empty, valid, half-written or something of someone else's. */
+import type { DataDirectory } from "../model/postgres_view.ts";
+import { type ControlFile, readControlFile } from "./control_file.ts";
+import { exists, join, list, readText } from "./disk.ts";
+import { errorText } from "./error_text.ts";
+import type { Programs } from "./programs.ts";
+import type { UnfinishedMarker } from "./unfinished.ts";
+
+/** Copies are made in here and moved up when complete: initdb and pg_basebackup insist on an empty directory. */
+export const STAGING = "agent.staging";
+/** What a file system puts into its root: a data directory may be a mount point. */
+const IGNORED = new Set(["lost+found", STAGING]);
+
+export interface FoundDirectory {
+  readonly directory: DataDirectory;
+  /** As in `directory`, with what the view does not show; null when not valid. */
+  readonly control: ControlFile | null;
+}
+
+export async function readDataDirectory(
+  programs: Programs,
+  dataDir: string,
+  marker: UnfinishedMarker,
+): Promise<FoundDirectory> {
+  const found = (directory: DataDirectory, control: ControlFile | null = null) => ({ directory, control });
+  const foreign = (reason: string) => found({ kind: "foreign", reason });
+  try {
+    const names = list(dataDir);
+    if (names === null) return found({ kind: "absent" });
+    const unfinished = marker.read();
+    const content = names.filter((name) => !IGNORED.has(name) && name !== "agent.unfinished");
+    if (unfinished !== null) return found({ kind: "half-written", what: unfinished.what });
+    if (content.length === 0) return found({ kind: "empty" });
+    const version = readText(join(dataDir, "PG_VERSION"))?.trim();
+    if (version === undefined || !exists(join(dataDir, "global", "pg_control"))) {
+      return foreign(`${dataDir} is not empty and not a PostgreSQL data directory`);
+    }
+    if (version !== String(programs.major)) {
+      return foreign(
+        `${dataDir} is of PostgreSQL ${version}, the programs in ${programs.directory} are of ${programs.major}: ` +
+          "set postgresql.bin_dir",
+      );
+    }
+    const result = await readControlFile(programs, dataDir);
+    if (!result.ok) return foreign(`${dataDir}: ${result.error}`);
+    const { redoLsn: _redo, segmentBytes: _segment, settings: _settings, ...control } = result.control;
+    const standbySignal = exists(join(dataDir, "standby.signal"));
+    return found({ kind: "valid", control, standbySignal }, result.control);
+  } catch (error) {
+    return foreign(`${dataDir} cannot be read: ${errorText(error)}`);
+  }
+}

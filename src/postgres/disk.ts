@@ -1,0 +1,136 @@
+/**
+ * The few operations on files that managing a data directory needs. Small files are written synchronously and without
+ * fsync: a host that crashes gets its configuration written anew before PostgreSQL starts. Only what must survive a
+ * power cut (a marker, a cut) is synced, and never on the loop that renews the lease: see `writeDurably`.
+ */
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { open } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+
+export { basename, dirname, join };
+
+/** "ENOENT" and the like; null when the error carries none. */
+export function errorCode(error: unknown): string | null {
+  return typeof error === "object" && error !== null && "code" in error && typeof error.code === "string"
+    ? error.code
+    : null;
+}
+
+export function exists(path: string): boolean {
+  return existsSync(path);
+}
+
+/** null when the file does not exist. */
+export function readText(path: string): string | null {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if (errorCode(error) === "ENOENT" || errorCode(error) === "ENOTDIR") return null;
+    throw error;
+  }
+}
+
+/** Names in a directory, sorted; null when it does not exist. */
+export function list(path: string): string[] | null {
+  try {
+    return readdirSync(path).sort();
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return null;
+    throw error;
+  }
+}
+
+/** Target of a symbolic link; null when the path is none. */
+export function linkTarget(path: string): string | null {
+  try {
+    return readlinkSync(path);
+  } catch (error) {
+    if (errorCode(error) === "EINVAL" || errorCode(error) === "ENOENT") return null;
+    throw error;
+  }
+}
+
+export function isDirectory(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+export function permissions(path: string): number {
+  return statSync(path).mode & 0o7777;
+}
+
+export function setPermissions(path: string, mode: number): void {
+  chmodSync(path, mode);
+}
+
+export function makeDirectory(path: string, mode: number): void {
+  mkdirSync(path, { recursive: true, mode });
+}
+
+export function move(from: string, to: string): void {
+  renameSync(from, to);
+}
+
+export function link(target: string, path: string): void {
+  symlinkSync(target, path);
+}
+
+/** Removes one file; nothing happens when there is none. */
+export function removeFile(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (errorCode(error) !== "ENOENT") throw error;
+  }
+}
+
+/** Removes one small directory that we made, with everything in it. Big ones go through a child process. */
+export function removeSmallDirectory(path: string): void {
+  rmSync(path, { recursive: true, force: true });
+}
+
+/**
+ * Replaces a file in one step: readers see the old text or the new one. The mode is that of the file it replaces, else
+ * `mode`. Returns false, and touches nothing, when the text is there already.
+ */
+export function writeAtomically(path: string, text: string, mode: number): boolean {
+  const old = lstatSync(path, { throwIfNoEntry: false });
+  if (old?.isFile() && readText(path) === text) return false;
+  const temporary = join(dirname(path), `.${basename(path)}.new`);
+  removeFile(temporary);
+  const wanted = old?.isFile() ? old.mode & 0o777 : mode;
+  writeFileSync(temporary, text, { mode: wanted, flag: "wx" });
+  chmodSync(temporary, wanted);
+  renameSync(temporary, path);
+  return true;
+}
+
+/** As writeAtomically, and on disk, the name included, before it resolves. */
+export async function writeDurably(path: string, text: string, mode: number): Promise<void> {
+  writeAtomically(path, text, mode);
+  await syncPath(path);
+  await syncPath(dirname(path));
+}
+
+/** fsync of a file or directory, off the main thread. */
+export async function syncPath(path: string): Promise<void> {
+  const handle = await open(path, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

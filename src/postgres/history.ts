@@ -1,0 +1,80 @@
+/**
+ * Timelines and whether two servers' histories agree (compatibility.md 6.3). Pure: positions come from pg_control, from
+ * the end of WAL on disk, or from a running server.
+ */
+import { formatLsn, type Lsn, parseLsn } from "../model/lsn.ts";
+
+/** [timeline, position where the next one branched off, reason], oldest first. */
+export type TimelineHistory = readonly (readonly [number, Lsn, string])[];
+
+/** Content of a .history file; lines that are none are skipped. */
+export function parseHistory(text: string): TimelineHistory {
+  const lines: [number, Lsn, string][] = [];
+  for (const line of text.split("\n")) {
+    const match = /^\s*(\d+)\s+([0-9A-Fa-f]+\/[0-9A-Fa-f]+)(?:\s+(.*))?$/.exec(line);
+    const lsn = match ? parseLsn(match[2]!) : null;
+    if (match && lsn !== null) lines.push([Number(match[1]), lsn, (match[3] ?? "").trim()]);
+  }
+  return lines;
+}
+
+export function historyFileName(timeline: number): string {
+  return `${timeline.toString(16).toUpperCase().padStart(8, "0")}.history`;
+}
+
+export interface LocalPosition {
+  readonly systemId: string;
+  readonly timeline: number;
+  /** Running or cleanly stopped standby: replayed up to here. Former primary: end of the last record on disk. */
+  readonly lsn: Lsn;
+}
+
+export interface OtherHistory {
+  readonly systemId: string;
+  readonly timeline: number;
+  readonly lsn: Lsn;
+  readonly history: TimelineHistory;
+}
+
+export interface HistoryVerdict {
+  readonly verdict: "same" | "diverged" | "unknown";
+  readonly detail: string;
+}
+
+/** Whether what we have is a beginning of what the other has: then we can follow it, else we must rewind or copy. */
+export function compareHistories(local: LocalPosition, other: OtherHistory): HistoryVerdict {
+  const { timeline, lsn } = local;
+  const at = `timeline ${timeline}, ${formatLsn(lsn)}`;
+  if (local.systemId !== other.systemId) {
+    return {
+      verdict: "unknown",
+      detail: `another cluster: system identifier ${other.systemId}, ours is ${local.systemId}`,
+    };
+  }
+  if (timeline > other.timeline) {
+    return {
+      verdict: "diverged",
+      detail: `we are on ${at}, the other is still on timeline ${other.timeline}`,
+    };
+  }
+  if (timeline === other.timeline) {
+    return { verdict: "same", detail: `both on timeline ${timeline}, we at ${formatLsn(lsn)}` };
+  }
+  const branch = other.history.find(([parent]) => parent === timeline);
+  if (branch === undefined) {
+    return {
+      verdict: "diverged",
+      detail: `timeline ${timeline} is not in the history of timeline ${other.timeline}`,
+    };
+  }
+  const point = formatLsn(branch[1]);
+  return lsn > branch[1]
+    ? {
+      verdict: "diverged",
+      detail: `we are on ${at}, beyond the switch at ${point} to timeline ${other.timeline}`,
+    }
+    : {
+      verdict: "same",
+      detail: `we are on ${at}, the switch to timeline ${other.timeline} was at ${point}`,
+    };
+}

@@ -1,0 +1,82 @@
+/**
+ * Makes a diverged directory one that can follow again. A trial run first: what makes pg_rewind fail (missing WAL, no
+ * common ancestor, rights) is then found before anything has been changed.
+ */
+import type { ControlData } from "../model/postgres_view.ts";
+import type { Programs } from "./programs.ts";
+import { describeFailure, type ProgramResult, runProgram, succeeded } from "./run_program.ts";
+import { endLeftover } from "./staging.ts";
+import type { UnfinishedMarker } from "./unfinished.ts";
+
+/** null when pg_rewind can work on such a directory. */
+export function whyNoRewind(control: ControlData): string | null {
+  return control.walLogHints || control.dataChecksums
+    ? null
+    : "pg_rewind needs wal_log_hints = on or data checksums, this directory has neither";
+}
+
+export interface RewindInput {
+  readonly programs: Programs;
+  readonly dataDir: string;
+  readonly configFile: string;
+  /** The configuration has a restore_command: WAL that is gone here is fetched by it. */
+  readonly restoreWal: boolean;
+  readonly marker: UnfinishedMarker;
+  /** Without a password. */
+  readonly conninfo: string;
+  readonly passfile: string;
+  readonly signal: AbortSignal;
+  readonly onProgress: (text: string) => void;
+}
+
+export type RewindResult =
+  | { readonly ok: true; readonly needed: boolean }
+  /** `damaged`: files had been changed already, the directory is half-written. */
+  | { readonly ok: false; readonly error: string; readonly damaged: boolean };
+
+export function rewindArguments(input: RewindInput, dryRun: boolean): string[] {
+  const args = [`--target-pgdata=${input.dataDir}`, `--source-server=${input.conninfo}`, "--progress"];
+  if (input.restoreWal) {
+    args.push("--restore-target-wal");
+    if (input.programs.major >= 15) args.push(`--config-file=${input.configFile}`);
+  }
+  if (dryRun) args.push("--dry-run");
+  return args;
+}
+
+export async function rewindDirectory(input: RewindInput): Promise<RewindResult> {
+  endLeftover(input.marker);
+  input.onProgress("trial run");
+  const trial = await run(input, true, () => {});
+  if (!succeeded(trial)) return { ok: false, error: describeFailure("pg_rewind", trial), damaged: false };
+  if (/no rewind required/.test(trial.stderr)) return { ok: true, needed: false };
+  await input.marker.write("rewind", null);
+  input.onProgress("rewinding");
+  let marked: Promise<void> = Promise.resolve();
+  const real = await run(input, false, (pid) => {
+    marked = input.marker.write("rewind", pid);
+  });
+  await marked;
+  if (succeeded(real)) return { ok: true, needed: true };
+  const damaged = changedAnything(real);
+  if (!damaged) await input.marker.remove();
+  return { ok: false, error: describeFailure("pg_rewind", real), damaged };
+}
+
+/** Before this line it only reads. */
+export function changedAnything(result: Pick<ProgramResult, "stderr" | "stdout">): boolean {
+  return /need to copy/.test(result.stderr) || /need to copy/.test(result.stdout);
+}
+
+function run(input: RewindInput, dryRun: boolean, onStart: (pid: number) => void): Promise<ProgramResult> {
+  return runProgram(input.programs.path("pg_rewind"), rewindArguments(input, dryRun), {
+    env: { PGPASSFILE: input.passfile },
+    signal: input.signal,
+    keep: 1024 * 1024,
+    onStart,
+    onOutput: (_stream, text) => {
+      const last = [...text.matchAll(/(\d+)\/(\d+) kB \((\d+)%\)/g)].at(-1);
+      if (last && !dryRun) input.onProgress(`rewinding, ${last[3]} %`);
+    },
+  });
+}

@@ -1,0 +1,17 @@
+/**
+ * Crash recovery without a server: `postgres --single` replays the WAL, writes a checkpoint and ends at the end of its
+ * (empty) input. It listens nowhere and serves nobody.
+ */
+
+const SETTINGS = [
+  // WAL that waits for the archive goes on waiting: whether it belongs there is not known yet.
+  "archive_mode=on",
+  "archive_command=false",
+  "synchronous_standby_names=",
+];
+
+export function singleUserArguments(dataDir: string, configFile: string): string[] {
+  const args = ["--single", "-D", dataDir];
+  for (const setting of [`config_file=${configFile}`, ...SETTINGS]) args.push("-c", setting);
+  return [...args, "template1"];
+}

@@ -1,0 +1,58 @@
+/**
+ * A new data directory is made in a directory inside of the final one and moved up when it is complete: initdb and
+ * pg_basebackup want an empty directory, the marker and a mount point's lost+found must be allowed to stand beside.
+ */
+import { STAGING } from "./data_directory.ts";
+import {
+  isDirectory,
+  join,
+  linkTarget,
+  list,
+  makeDirectory,
+  move,
+  permissions,
+  setPermissions,
+  syncPath,
+} from "./disk.ts";
+import { describeFailure, killLeftover, runProgram, succeeded } from "./run_program.ts";
+import type { UnfinishedMarker } from "./unfinished.ts";
+
+const KEPT = new Set(["lost+found", "agent.unfinished"]);
+
+export function stagingPath(dataDir: string): string {
+  return join(dataDir, STAGING);
+}
+
+export function prepareDataDir(dataDir: string): void {
+  if (!isDirectory(dataDir) && linkTarget(dataDir) === null) makeDirectory(dataDir, 0o700);
+}
+
+/** Moves everything up. Afterwards the data directory has the permissions that its maker chose. */
+export async function unstage(dataDir: string): Promise<void> {
+  const staging = stagingPath(dataDir);
+  const mode = permissions(staging);
+  for (const name of list(staging) ?? []) {
+    // The source's own marker, were it there, says nothing about our copy.
+    if (name !== "agent.unfinished") move(join(staging, name), join(dataDir, name));
+  }
+  setPermissions(dataDir, mode);
+  await removeTree(staging);
+  await syncPath(dataDir);
+}
+
+/** Ends what an earlier agent may have left running in there, and removes what it had copied. */
+export async function clearUnfinished(dataDir: string, marker: UnfinishedMarker): Promise<void> {
+  endLeftover(marker);
+  for (const name of list(dataDir) ?? []) if (!KEPT.has(name)) await removeTree(join(dataDir, name));
+}
+
+export function endLeftover(marker: UnfinishedMarker): void {
+  const program = marker.read()?.program ?? null;
+  if (program !== null) killLeftover(program);
+}
+
+/** In a child process: removing a large directory takes minutes and threads that we do not have. Follows no links. */
+export async function removeTree(path: string): Promise<void> {
+  const result = await runProgram("rm", ["-rf", "--one-file-system", "--", path]);
+  if (!succeeded(result)) throw new Error(describeFailure(`removing ${path}`, result));
+}

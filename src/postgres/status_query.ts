@@ -1,0 +1,86 @@
+/** Everything that the agent wants to know of a running server, in one statement (PostgreSQL 13 to 18). */
+import { type Lsn, parseLsn } from "../model/lsn.ts";
+import type { ReplicationConnection } from "../model/postgres_view.ts";
+import type { Row } from "./connection.ts";
+
+// CASE keeps apart the functions that raise an error in, or outside of, recovery.
+export const STATUS_QUERY = `
+SELECT pg_is_in_recovery() AS in_recovery,
+  CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_flush_lsn() END AS wal_lsn,
+  CASE WHEN NOT pg_is_in_recovery() THEN substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END AS wal_timeline,
+  pg_last_wal_receive_lsn() AS receive_lsn,
+  pg_last_wal_replay_lsn() AS replay_lsn,
+  pg_last_xact_replay_timestamp() AS replayed_at,
+  CASE WHEN pg_is_in_recovery() THEN pg_is_wal_replay_paused() END AS replay_paused,
+  receiver.pid AS receiver_pid, receiver.status AS receiver_status, receiver.received_tli AS received_timeline,
+  checkpoint.timeline_id AS checkpoint_timeline,
+  recovery.min_recovery_end_timeline AS recovery_timeline,
+  current_setting('restore_command') AS restore_command,
+  pg_postmaster_start_time() AS started_at,
+  current_setting('server_version_num') AS server_version,
+  system.system_identifier AS system_id,
+  (SELECT json_agg(json_build_object('usename', usename, 'application_name', application_name,
+      'client_addr', host(client_addr), 'state', state, 'sync_state', sync_state, 'sync_priority', sync_priority))
+    FROM pg_stat_replication WHERE state IS NOT NULL) AS replication
+FROM pg_control_checkpoint() AS checkpoint, pg_control_recovery() AS recovery, pg_control_system() AS system
+  LEFT JOIN pg_stat_get_wal_receiver() AS receiver ON true`;
+
+export interface ServerStatus {
+  readonly inRecovery: boolean;
+  readonly timeline: number | null;
+  readonly walLsn: Lsn | null;
+  readonly receiveLsn: Lsn | null;
+  readonly replayLsn: Lsn | null;
+  readonly replayedAt: string | null;
+  readonly replayPaused: boolean;
+  readonly receiverPid: number | null;
+  /** Timeline that the WAL receiver writes at present. */
+  readonly receiverTimeline: number | null;
+  readonly replicationState: string | null;
+  /** Timeline of the latest checkpoint: on a primary, older than its own until one was made after the promotion. */
+  readonly checkpointTimeline: number | null;
+  readonly startedAt: string | null;
+  readonly serverVersion: number | null;
+  readonly systemId: string | null;
+  readonly replication: readonly ReplicationConnection[];
+}
+
+export function parseStatus(row: Row): ServerStatus {
+  const inRecovery = row.in_recovery === "t";
+  const number = (column: string) =>
+    row[column] === null || row[column] === undefined ? null : Number(row[column]);
+  const lsn = (column: string) => row[column] ? parseLsn(row[column]) : null;
+  const receiverTimeline = number("received_timeline");
+  const known = [receiverTimeline, number("checkpoint_timeline"), number("recovery_timeline")]
+    .filter((timeline) => timeline !== null && timeline > 0) as number[];
+  const standbyTimeline = known.length === 0 ? null : Math.max(...known);
+  const streaming = row.receiver_status === "streaming";
+  return {
+    inRecovery,
+    timeline: inRecovery ? standbyTimeline : row.wal_timeline ? parseInt(row.wal_timeline, 16) : null,
+    walLsn: lsn("wal_lsn"),
+    receiveLsn: inRecovery ? lsn("receive_lsn") : null,
+    replayLsn: inRecovery ? lsn("replay_lsn") : null,
+    replayedAt: inRecovery ? timestamp(row.replayed_at) : null,
+    replayPaused: row.replay_paused === "t",
+    receiverPid: number("receiver_pid"),
+    receiverTimeline,
+    replicationState: !inRecovery
+      ? null
+      : streaming
+      ? "streaming"
+      : row.restore_command
+      ? "in archive recovery"
+      : null,
+    checkpointTimeline: number("checkpoint_timeline"),
+    startedAt: timestamp(row.started_at),
+    serverVersion: number("server_version"),
+    systemId: row.system_id ?? null,
+    replication: row.replication ? JSON.parse(row.replication) as ReplicationConnection[] : [],
+  };
+}
+
+/** As Patroni prints times: offset with minutes. */
+function timestamp(text: string | null | undefined): string | null {
+  return text ? text.replace(/([+-]\d\d)$/, "$1:00") : null;
+}

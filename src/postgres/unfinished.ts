@@ -1,0 +1,81 @@
+/**
+ * Marks a data directory as half-written while a bootstrap, clone or rewind works in it, so that whatever ends us (a
+ * power cut included), nobody starts PostgreSQL on half a copy. Written, and on disk, before the first change; removed
+ * after the last.
+ *
+ * pg_rewind removes from its target what the source does not have, the marker too, before it has finished. So there
+ * are two: one inside, and one in a directory of ours that names the data directory.
+ */
+import { join, makeDirectory, readText, removeFile, syncPath, writeDurably } from "./disk.ts";
+import { errorText } from "./error_text.ts";
+import { identify, type ProcessIdentity } from "./run_program.ts";
+
+export type Unfinished = "bootstrap" | "clone" | "rewind";
+
+export interface Marker {
+  readonly what: Unfinished;
+  /** The program at work, should it outlive the agent that started it. */
+  readonly program: ProcessIdentity | null;
+}
+
+const FILE = "agent.unfinished";
+
+export class UnfinishedMarker {
+  private readonly inside: string;
+  private readonly outside: string;
+
+  /** `ownDir`: a directory of the agent, outside of the data directory; made when missing. */
+  constructor(private readonly dataDir: string, private readonly ownDir: string) {
+    this.inside = join(dataDir, FILE);
+    this.outside = join(ownDir, FILE);
+  }
+
+  /** null: nothing unfinished here. */
+  read(): Marker | null {
+    const inside = readText(this.inside);
+    if (inside !== null) return parseMarker(inside, null) ?? { what: "clone", program: null };
+    const outside = readText(this.outside);
+    return outside === null ? null : parseMarker(outside, this.dataDir);
+  }
+
+  async write(what: Unfinished, programPid: number | null): Promise<void> {
+    const text = formatMarker(
+      { what, program: programPid === null ? null : identify(programPid) },
+      this.dataDir,
+    );
+    makeDirectory(this.ownDir, 0o700);
+    await writeDurably(this.outside, text, 0o600);
+    await writeDurably(this.inside, text, 0o600);
+  }
+
+  /** The work is complete: everything that it wrote must be on disk before. */
+  async remove(): Promise<void> {
+    removeFile(this.inside);
+    await syncPath(this.dataDir);
+    removeFile(this.outside);
+    await syncPath(this.ownDir);
+  }
+
+  /** The data directory itself is gone (moved aside): what was unfinished went with it. */
+  forget(): void {
+    removeFile(this.outside);
+  }
+}
+
+export function formatMarker(marker: Marker, dataDir: string): string {
+  return `${marker.what}\n${JSON.stringify({ dataDir, program: marker.program })}\n`;
+}
+
+/** null when it is about another directory. An unreadable one counts as a clone: nothing in it may be started. */
+export function parseMarker(text: string, dataDir: string | null): Marker | null {
+  const [word, json] = text.split("\n");
+  const what = word === "bootstrap" || word === "rewind" ? word : "clone";
+  try {
+    const parsed = JSON.parse(json ?? "{}") as { dataDir?: unknown; program?: Marker["program"] };
+    if (dataDir !== null && parsed.dataDir !== dataDir) return null;
+    return { what, program: parsed.program ?? null };
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw new Error(errorText(error));
+    return { what, program: null };
+  }
+}

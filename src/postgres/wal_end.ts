@@ -1,0 +1,94 @@
+/**
+ * The end of valid WAL on the disk of a server that does not run: everything before it may have been acknowledged to
+ * someone. pg_control alone names a lower bound, often minutes old; the records after it are found by pg_waldump.
+ */
+import { formatLsn, type Lsn, parseLsn } from "../model/lsn.ts";
+import type { ControlFile } from "./control_file.ts";
+import { join, list, readText } from "./disk.ts";
+import { historyFileName, parseHistory } from "./history.ts";
+import type { Programs } from "./programs.ts";
+import { runProgram } from "./run_program.ts";
+
+const PAGE = 8192;
+const SHORT_HEADER = 24;
+const LONG_HEADER = 40;
+
+export interface WalEnd {
+  readonly timeline: number;
+  readonly lsn: Lsn;
+}
+
+/** From here on pg_waldump is to look: pg_control vouches for everything before. */
+export function knownEnd(control: ControlFile): WalEnd {
+  const lsn = Math.max(control.checkpointLsn, control.minRecoveryLsn);
+  return { timeline: control.timeline, lsn };
+}
+
+/**
+ * Position after a record of `totalBytes` (tot of pg_waldump) that begins at `start`: records are aligned to 8 bytes
+ * and continue behind the header of each page that they cross.
+ */
+export function recordEnd(start: Lsn, totalBytes: number, segmentBytes: number): Lsn {
+  let at = start;
+  let left = Math.ceil(totalBytes / 8) * 8;
+  for (;;) {
+    if (at % PAGE === 0) at += at % segmentBytes === 0 ? LONG_HEADER : SHORT_HEADER;
+    const inPage = PAGE - at % PAGE;
+    if (left <= inPage) return at + left;
+    at += inPage;
+    left -= inPage;
+  }
+}
+
+/** End of the last record in pg_waldump's output (its tail is enough); null when there is none. */
+export function lastRecordEnd(output: string, segmentBytes: number): Lsn | null {
+  const lines = output.split("\n");
+  for (let at = lines.length - 1; at >= 0; at--) {
+    const match = /len \(rec\/tot\):\s*\d+\/\s*(\d+),.*?lsn: ([0-9A-F]+\/[0-9A-F]+),/.exec(lines[at]!);
+    const start = match ? parseLsn(match[2]!) : null;
+    // The first piece of a cut output may be half a line, which does not match, or matches as a whole.
+    if (match && start !== null) return recordEnd(start, Number(match[1]), segmentBytes);
+  }
+  return null;
+}
+
+/** Never before what pg_control vouches for. Reads at most for `timeoutMs`, and then reports how far it came. */
+export async function findWalEnd(
+  programs: Programs,
+  dataDir: string,
+  control: ControlFile,
+  timeoutMs: number,
+): Promise<WalEnd> {
+  let end = knownEnd(control);
+  const walDir = join(dataDir, "pg_wal");
+  end = await readOn(programs, walDir, end, control.segmentBytes, timeoutMs);
+  // A standby may have received the beginning of a younger timeline without having replayed it.
+  for (const timeline of youngerTimelines(walDir, end.timeline)) {
+    const branch = parseHistory(readText(join(walDir, historyFileName(timeline))) ?? "")
+      .find(([parent]) => parent === end.timeline);
+    if (branch === undefined || branch[1] < knownEnd(control).lsn) continue;
+    const from = { timeline, lsn: branch[1] };
+    const further = await readOn(programs, walDir, from, control.segmentBytes, timeoutMs);
+    if (further.lsn > from.lsn) end = further;
+  }
+  return end;
+}
+
+function youngerTimelines(walDir: string, timeline: number): number[] {
+  return (list(walDir) ?? []).map((name) => /^([0-9A-F]{8})\.history$/.exec(name)?.[1])
+    .filter((name) => name !== undefined).map((name) => parseInt(name, 16)).filter((one) => one > timeline);
+}
+
+async function readOn(
+  programs: Programs,
+  walDir: string,
+  from: WalEnd,
+  segmentBytes: number,
+  timeoutMs: number,
+): Promise<WalEnd> {
+  const args = ["-p", walDir, "-t", String(from.timeline), "-s", formatLsn(from.lsn)];
+  // It ends with an error by its nature: the first record that is none is the end that we look for.
+  const result = await runProgram(programs.path("pg_waldump"), args, { timeoutMs, keep: 32 * 1024 });
+  const found = lastRecordEnd(result.stdout, segmentBytes);
+  return { timeline: from.timeline, lsn: Math.max(from.lsn, found ?? 0) };
+}
