@@ -77,7 +77,7 @@ const ROWS: readonly [name: string, keys: string, issues: readonly string[]][] =
     "error: raft.data_dir: lies in postgresql.data_dir, which is emptied and copied from other members: put it elsewhere",
   ]],
   ["the data directory inside the log's", "self_addr: 127.0.0.1:1\ndata_dir: /srv", [
-    "error: raft.data_dir: holds postgresql.data_dir: give the log a directory of its own",
+    "warning: raft.data_dir: holds postgresql.data_dir: better give the log a directory of its own",
   ]],
   [
     "election times the wrong way round",

@@ -147,8 +147,7 @@ function dataDirectory(section: RaftSection, around: RaftSurroundings, issues: I
     return null;
   }
   if (postgres !== null && isWithin(postgres, dataDir)) {
-    issues.error(path, "holds postgresql.data_dir: give the log a directory of its own");
-    return null;
+    issues.warning(path, "holds postgresql.data_dir: better give the log a directory of its own");
   }
   return dataDir;
 }

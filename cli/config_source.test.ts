@@ -1,0 +1,72 @@
+import { afterEach, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { MINIMAL } from "../src/model/config_testing.ts";
+import { captureEnvironment, loadConfig, readSources } from "./config_source.ts";
+
+const directories: string[] = [];
+function temporary(): string {
+  const directory = mkdtempSync(join(tmpdir(), "config-source-"));
+  directories.push(directory);
+  return directory;
+}
+afterEach(() => {
+  for (const directory of directories.splice(0)) rmSync(directory, { recursive: true, force: true });
+});
+
+test("PATRONI_ variables leave the process's environment, others stay", () => {
+  const environment: NodeJS.ProcessEnv = {
+    PATRONI_NAME: "x",
+    PATRONI_RESTAPI_PASSWORD: "p",
+    HOME: "/h",
+    PATH: "/bin",
+    PATRONICTL_CONFIG_FILE: "f",
+  };
+  expect(captureEnvironment(environment)).toEqual({
+    PATRONI_NAME: "x",
+    PATRONI_RESTAPI_PASSWORD: "p",
+    HOME: "/h",
+  });
+  expect(environment).toEqual({ HOME: "/h", PATH: "/bin", PATRONICTL_CONFIG_FILE: "f" });
+});
+
+test("a file, with the environment over it", () => {
+  const file = join(temporary(), "a.yml");
+  writeFileSync(file, MINIMAL);
+  expect(loadConfig({ path: file, environment: { PATRONI_NAME: "node9" } }).config).toMatchObject({
+    name: "node9",
+    file,
+  });
+});
+
+test("the yml and yaml of a directory, in order of their names, hidden and other files left out", () => {
+  const directory = temporary();
+  writeFileSync(join(directory, "20.yaml"), "name: b\n");
+  writeFileSync(join(directory, "10.yml"), MINIMAL);
+  writeFileSync(join(directory, "30.yml.bak"), "name: c\n");
+  mkdirSync(join(directory, "sub"));
+  expect(readSources(directory).sources.map(({ file }) => file)).toEqual([
+    join(directory, "10.yml"),
+    join(directory, "20.yaml"),
+  ]);
+  expect(loadConfig({ path: directory, environment: {} }).config).toMatchObject({
+    name: "b",
+    file: directory,
+  });
+});
+
+test("what cannot be read is an issue", () => {
+  const directory = temporary();
+  expect(loadConfig({ path: join(directory, "none.yml"), environment: {} }).issues[0]?.message).toStartWith(
+    "cannot be read: ENOENT",
+  );
+  expect(loadConfig({ path: directory, environment: {} }).issues[0]?.message).toBe(
+    "the directory holds no *.yml or *.yaml",
+  );
+});
+
+test("without a path the environment is the configuration", () => {
+  const { config } = loadConfig({ path: null, environment: { PATRONI_CONFIGURATION: MINIMAL } });
+  expect(config?.file).toBe("PATRONI_CONFIGURATION");
+});

@@ -1,0 +1,210 @@
+import { afterEach, expect, test } from "bun:test";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import type { AddressInfo, Server } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { validateConfigCommand } from "./validate_config.ts";
+import type { ValidateOptions } from "./validate_config.ts";
+
+const directories: string[] = [];
+const servers: Server[] = [];
+afterEach(() => {
+  for (const directory of directories.splice(0)) rmSync(directory, { recursive: true, force: true });
+  for (const server of servers.splice(0)) server.close();
+});
+
+/** A host with programs of PostgreSQL 17 that know only their version. */
+function host(): string {
+  const directory = mkdtempSync(join(tmpdir(), "validate-config-"));
+  directories.push(directory);
+  mkdirSync(join(directory, "bin"));
+  for (
+    const program of ["postgres", "initdb", "pg_basebackup", "pg_rewind", "pg_controldata", "pg_waldump"]
+  ) {
+    writeFileSync(join(directory, "bin", program), "#!/bin/sh\necho 'postgres (PostgreSQL) 17.2'\n", {
+      mode: 0o755,
+    });
+  }
+  return directory;
+}
+
+async function freePort(): Promise<number> {
+  const server = await listening();
+  const { port } = server.address() as AddressInfo;
+  await new Promise((done) => server.close(done));
+  return port;
+}
+
+function listening(): Promise<Server> {
+  const server = createServer();
+  return new Promise((done) => server.listen(0, "127.0.0.1", () => done(server)));
+}
+
+interface Changes {
+  readonly postgresPort?: number;
+  readonly more?: string;
+  readonly postgres?: string;
+}
+
+async function validate(
+  directory: string,
+  changes: Changes = {},
+  options: Partial<ValidateOptions> = {},
+): Promise<{ code: number; lines: string[] }> {
+  const file = join(directory, "agent.yml");
+  const text = `scope: main
+name: node1
+raft: {self_addr: "127.0.0.1:${await freePort()}", data_dir: ${directory}/raft}
+restapi: {listen: "127.0.0.1:${await freePort()}"}
+watchdog: {mode: off}
+postgresql:
+  listen: 127.0.0.1:${changes.postgresPort ?? await freePort()}
+  data_dir: ${directory}/data
+  bin_dir: ${directory}/bin
+  authentication: {superuser: {username: postgres, password: hunter2}, replication: {username: r, password: hunter2}}
+${changes.postgres ?? ""}${changes.more ?? ""}`;
+  writeFileSync(file, text, { mode: 0o600 });
+  const lines: string[] = [];
+  const code = await validateConfigCommand(file, {
+    environment: {},
+    write: (line) => lines.push(line),
+    ...options,
+  });
+  return {
+    code,
+    lines: lines.map((line) => line.replaceAll(`${file}:`, "F:")).filter((line) =>
+      !line.includes("checked as root")
+    ),
+  };
+}
+
+test("a good configuration on a good host", async () => {
+  const { code, lines } = await validate(host());
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).toContain(": valid, ");
+  expect(code).toBe(0);
+});
+
+test("issues of the file and of the host, in the order of the lines", async () => {
+  const directory = host();
+  const { code, lines } = await validate(directory, {
+    more: "typo: 1\nbootstrap:\n  dcs: {ttl: soon}\n",
+    postgres: "  pg_hba: 5\n",
+  });
+  expect(lines.slice(0, 3)).toEqual([
+    "F:11: error: postgresql.pg_hba: expected a list of lines, got number 5",
+    "F:12: warning: typo: this key is not known and has no effect",
+    'F:14: error: bootstrap.dcs.ttl: expected seconds (30, or 30s, 5min), got text "soon"',
+  ]);
+  expect(code).toBe(1);
+});
+
+test("a port in use is an error, unless the member may be running", async () => {
+  const directory = host();
+  const server = await listening();
+  servers.push(server);
+  const { port } = server.address() as AddressInfo;
+  const strict = await validate(directory, { postgresPort: port });
+  expect(strict.lines[0]).toStartWith(`F:7: error: postgresql.listen: 127.0.0.1:${port} is in use already`);
+  expect(strict.code).toBe(1);
+  expect((await validate(directory, { postgresPort: port }, { ignoreListenPort: true })).code).toBe(0);
+});
+
+test("programs that are not there", async () => {
+  const directory = host();
+  rmSync(join(directory, "bin", "pg_rewind"));
+  const { code, lines } = await validate(directory);
+  expect(lines[0]).toStartWith(`F:9: error: postgresql.bin_dir: ${directory}/bin/pg_rewind not found`);
+  expect(code).toBe(1);
+});
+
+const DATA: readonly [name: string, make: (data: string) => void, problem: string | null][] = [
+  ["empty", () => {}, null],
+  ["of this version", (data) => fill(data, "17"), null],
+  [
+    "of another version",
+    (data) => fill(data, "15"),
+    "is of PostgreSQL 15, the programs are of 17: set postgresql.bin_dir",
+  ],
+  [
+    "of someone else",
+    (data) => writeFileSync(join(data, "letter.txt"), "x"),
+    "is not empty and not a PostgreSQL data directory",
+  ],
+  ["open to others", (data) => {
+    fill(data, "17");
+    chmodSync(data, 0o755);
+  }, "has permissions 0755: PostgreSQL wants 0700 or 0750"],
+];
+
+function fill(data: string, version: string): void {
+  writeFileSync(join(data, "PG_VERSION"), `${version}\n`);
+  mkdirSync(join(data, "global"));
+}
+
+for (const [name, make, problem] of DATA) {
+  test(`a data directory ${name}`, async () => {
+    const directory = host();
+    const data = join(directory, "data");
+    mkdirSync(data, { mode: 0o700 });
+    make(data);
+    const { code, lines } = await validate(directory);
+    expect(code).toBe(problem === null ? 0 : 1);
+    if (problem !== null) expect(lines[0]).toBe(`F:8: error: postgresql.data_dir: ${data} ${problem}`);
+  });
+}
+
+test("a data directory that is a file", async () => {
+  const directory = host();
+  writeFileSync(join(directory, "data"), "");
+  expect((await validate(directory)).lines[0]).toEndWith("/data is not a directory");
+});
+
+test("certificates that are not there", async () => {
+  const directory = host();
+  const { lines } = await validate(directory, { more: "ctl: {cacert: /nowhere/ca.crt}\n" });
+  expect(lines[0]).toBe("F:11: error: ctl.cacert: /nowhere/ca.crt does not exist or cannot be read");
+});
+
+test("a required watchdog that is not there, or leaves no time", async () => {
+  const watchdog = "watchdog: {mode: required, device: /nowhere/watchdog, safety_margin: 5}\n";
+  const { code, lines } = await validate(host(), { more: watchdog });
+  expect(lines.filter((line) => line.includes(" error: "))).toEqual([
+    "F:11: error: watchdog.device: /nowhere/watchdog does not exist, and with watchdog.mode: required this member would never become primary",
+    "F:11: error: watchdog.safety_margin: ttl 5 s with a margin of 5 leaves the watchdog 0 s, which must be at least loop_wait (1 s)",
+  ]);
+  expect(code).toBe(1);
+});
+
+test("times that would break a promise are refused with the numbers", async () => {
+  const { code, lines } = await validate(host(), { more: "bootstrap: {dcs: {ttl: 2}}\n" });
+  expect(code).toBe(0);
+  expect(lines).toHaveLength(1);
+  const slow = host();
+  const raft = `raft: {self_addr: "127.0.0.1:1", data_dir: ${slow}/raft, election_timeout: [3s, 5s]}`;
+  const refused = await validate(slow, { more: `bootstrap: {dcs: {ttl: 5}}\n${raft}\n` }, {
+    ignoreListenPort: true,
+  });
+  expect(refused.lines.find((line) => line.includes("L2"))).toContain("error: bootstrap.dcs.ttl: L2");
+  expect(refused.code).toBe(1);
+});
+
+test("the printed configuration hides passwords", async () => {
+  const { lines } = await validate(host(), {}, { printConfig: true });
+  expect(lines[0]).toContain("username: postgres");
+  expect(lines.join("\n")).not.toContain("hunter2");
+});
+
+test("a file for another store is valid, with the section to add", async () => {
+  const directory = host();
+  const file = join(directory, "etcd.yml");
+  writeFileSync(
+    file,
+    "scope: m\nname: n\netcd3: {host: 'x:1'}\nrestapi: {listen: '127.0.0.1:8008'}\npostgresql: {listen: '127.0.0.1:1', data_dir: /x, authentication: {superuser: {username: a}, replication: {username: b}}}\n",
+    { mode: 0o600 },
+  );
+  const lines: string[] = [];
+  expect(await validateConfigCommand(file, { environment: {}, write: (line) => lines.push(line) })).toBe(0);
+  expect(lines.join("\n")).toContain("raft:\n  self_addr: ");
+});
