@@ -4,7 +4,6 @@ import { effectiveDynamic } from "./config_dynamic.ts";
 import { validateDynamic } from "./config_dynamic_validate.ts";
 import { ENVIRONMENT } from "./config_env.ts";
 import { formatIssue } from "./config_issues.ts";
-import { parseCtlConfig } from "./config_ctl.ts";
 import { parseConfig } from "./config_parse.ts";
 import { DYNAMIC_ROOT_KEYS, localSchema, postgresqlSchema } from "./config_schema.ts";
 import { MINIMAL, parsedConfig } from "./config_testing.ts";
@@ -85,7 +84,6 @@ test("any text is a configuration or a list of issues", () => {
     fc.property(pieces, (text) => {
       const { config, issues, missingRaft } = parseConfig([{ file: "a.yml", text }], {});
       expect(config !== null || missingRaft !== null || issues.length > 0).toBe(true);
-      parseCtlConfig([{ file: "a.yml", text }], {});
     }),
     RUNS,
   );

@@ -5,7 +5,7 @@
 import type * as z from "zod";
 import type { LocalConfig } from "./config.ts";
 import { buildBootstrap } from "./config_bootstrap.ts";
-import { check, expected, warnUnknownKeys } from "./config_check.ts";
+import { check, expected } from "./config_check.ts";
 import { WHOLE_CONFIGURATION } from "./config_env.ts";
 import { compareIssues, Issues } from "./config_issues.ts";
 import type { LocatedIssue, Locations } from "./config_issues.ts";
@@ -15,15 +15,9 @@ import { buildLog } from "./config_log.ts";
 import { buildPostgresql } from "./config_postgresql.ts";
 import { buildRaft, proposeRaftSection } from "./config_raft.ts";
 import { buildCtl, buildRestApi } from "./config_restapi.ts";
-import {
-  bootstrapSchema,
-  ctlSchema,
-  localSchema,
-  logSchema,
-  raftSchema,
-  restapiSchema,
-} from "./config_schema.ts";
-import { DYNAMIC_ROOT_KEYS, OTHER_STORES, rootSchema, tagsSchema, watchdogSchema } from "./config_schema.ts";
+import { FALLBACKS, warnRootKeys } from "./config_root_keys.ts";
+import { bootstrapSchema, ctlSchema, logSchema, raftSchema, restapiSchema } from "./config_schema.ts";
+import { OTHER_STORES, rootSchema, tagsSchema, watchdogSchema } from "./config_schema.ts";
 import { buildWatchdog } from "./config_watchdog.ts";
 import { isLoopback, parseHostPort } from "./host_port.ts";
 import type { Json, JsonObject } from "./json.ts";
@@ -203,42 +197,6 @@ function checkName(name: string, key: string, issues: Issues): void {
     issues.error([key], "this name stands for a missing standby: choose another");
   }
 }
-
-function warnRootKeys(root: JsonObject, issues: Issues): void {
-  const dynamic: readonly string[] = DYNAMIC_ROOT_KEYS;
-  const stores: readonly string[] = OTHER_STORES;
-  for (const key of Object.keys(root)) {
-    if (stores.includes(key)) {
-      issues.warning([key], "is ignored: the members form their own quorum (section raft)");
-    } else if (key === "citus") issues.warning([key], "is not supported and has no effect");
-    else if (RESERVED.includes(key)) issues.warning([key], "is reserved and has no effect in this version");
-    else if (FALLBACKS.includes(key)) {
-      issues.warning(
-        [key],
-        "belongs to the dynamic configuration (bootstrap.dcs, then `agent ctl edit-config`): used here only while that has none",
-      );
-    } else if (dynamic.includes(key)) {
-      issues.warning(
-        [key],
-        "has no effect in the local file: set it in the dynamic configuration (bootstrap.dcs, then `agent ctl edit-config`)",
-      );
-    }
-  }
-  const otherwiseHandled = [...dynamic, ...stores, ...RESERVED, "citus"];
-  const checked = Object.fromEntries(
-    Object.entries(root).filter(([key]) => key !== "postgresql" && key !== "watchdog"),
-  );
-  const bootstrap = root["bootstrap"];
-  if (isJsonObject(bootstrap)) {
-    // The section of a custom method carries the method's name.
-    const { [String(bootstrap["method"])]: _custom, ...known } = bootstrap;
-    checked["bootstrap"] = known;
-  }
-  warnUnknownKeys(localSchema, checked, [], issues, otherwiseHandled);
-}
-
-const RESERVED = ["router", "vip", "dashboard"];
-const FALLBACKS = ["ttl", "loop_wait", "retry_timeout"];
 
 function localDynamic(root: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(root).filter(([key]) => FALLBACKS.includes(key)));
