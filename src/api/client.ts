@@ -35,6 +35,12 @@ export interface RequestOptions {
   readonly timeoutMs?: number;
 }
 
+/**
+ * Members are reached directly, whatever HTTP_PROXY says: a proxy knows nothing of the cluster's network. The runtime
+ * takes `false` for that, its type does not know it.
+ */
+const NO_PROXY = false as unknown as string;
+
 export class ApiClient {
   constructor(private readonly options: ClientOptions) {}
 
@@ -44,10 +50,11 @@ export class ApiClient {
     try {
       const response = await fetch(new URL(path, base), {
         method,
-        headers: this.headers(request),
+        headers: this.headers(method, request),
         ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
         signal: AbortSignal.timeout(timeoutMs),
         redirect: "manual",
+        proxy: NO_PROXY,
         ...(this.options.tls === null ? {} : { tls: fetchTls(this.options.tls) }),
       });
       return { ok: true, status: response.status, text: await response.text(), headers: response.headers };
@@ -74,8 +81,9 @@ export class ApiClient {
     return reply.ok && reply.status === 200 ? parse<T>(reply.text) : null;
   }
 
-  private headers({ body, headers }: RequestOptions): Record<string, string> {
-    const { authentication } = this.options;
+  /** Credentials go only with requests that need them: an address may be a guess. */
+  private headers(method: string, { body, headers }: RequestOptions): Record<string, string> {
+    const authentication = method === "GET" ? null : this.options.authentication;
     return {
       ...(body === undefined ? {} : { "Content-Type": "application/json" }),
       ...(authentication === null ? {} : { Authorization: `Basic ${basic(authentication)}` }),

@@ -1,0 +1,107 @@
+/** The commands that people and service managers start, and the overview of all. */
+import { type CAC, cac } from "cac";
+import { VERSION } from "../src/model/version.ts";
+import { nearest } from "./ctl/nearest.ts";
+
+/** Ends the process itself, but for `run`, which goes on. */
+export async function runCommandLine(argv: readonly string[]): Promise<void> {
+  const cli = describeCommands();
+  if (argv.length === 0 || argv[0] === "--help" || argv[0] === "-h" || argv[0] === "help") return overview();
+  if (argv[0] === "--version" || argv[0] === "-v") return leave(0, `agent ${VERSION}\n`);
+  try {
+    cli.parse(["agent", "agent", ...argv], { run: false });
+    // Printing the help has made it forget the command.
+    if (cli.options.help) return leave(0);
+    if (cli.matchedCommand === undefined) return unknownCommand(cli, argv[0]!);
+    await cli.runMatchedCommand();
+  } catch (error) {
+    if (!(error instanceof Error) || error.name !== "CACError") throw error;
+    leave(2, "", `Error: ${error.message}\nTry 'agent ${argv[0]} --help' for help.\n`);
+  }
+}
+
+function describeCommands(): CAC {
+  const cli = cac("agent");
+  cli.help();
+  cli.command("run [file]", "Run one member of a cluster, in the foreground")
+    .option("--user <name>", "Become this user when started as root")
+    .example("agent run /etc/agent/node1.yml")
+    .example("agent run --user postgres /etc/agent/node1.yml")
+    .action(async (file: string | undefined, { user }: { user?: string }) => {
+      const [{ runCommand }, { selfCommand }] = await Promise.all([
+        import("./run.ts"),
+        import("../src/lib/self_command.ts"),
+      ]);
+      const named = user === undefined ? undefined : String(user);
+      runCommand(file ?? null, { user: named, guardCommand: [...selfCommand(), "guard"] });
+    });
+  cli.command("validate-config [file]", "Check a member's configuration without starting anything")
+    .option("-i, --ignore-listen-port", "Accept ports that are in use, as the member may be running")
+    .option("-p, --print", "Print the merged configuration, passwords as ***")
+    .option("--witness", "The file is that of a witness")
+    .example("agent validate-config /etc/agent/node1.yml")
+    .action(async (file: string | undefined, options: { [name: string]: unknown }) => {
+      const { validateConfigCommand } = await import("./validate_config.ts");
+      const code = await validateConfigCommand(file ?? null, {
+        environment: process.env,
+        ignoreListenPort: options.ignoreListenPort === true,
+        printConfig: options.print === true,
+        witness: options.witness === true,
+        write: (line) => process.stdout.write(`${line}\n`),
+      });
+      leave(code);
+    });
+  cli.command("demo [...options]", "Try a cluster of three on this machine", { allowUnknownOptions: true })
+    .option("--ttl <seconds>", "Lease of the primary")
+    .option("--keep", "Leave the cluster running, and print how to reach it")
+    .option("--stop <dir>", "End a cluster that --keep left running")
+    .option("--user <name>", "Who runs PostgreSQL when this is started as root")
+    .example("agent demo")
+    .example("agent demo --ttl 2")
+    .action(async () => {
+      const { demoCommand } = await import("./demo.ts");
+      leave(await demoCommand(process.argv.slice(3)));
+    });
+  cli.command("version", "Print the version")
+    .example("agent version")
+    .action(() => leave(0, `agent ${VERSION}\n`));
+  return cli;
+}
+
+function overview(): void {
+  leave(
+    0,
+    `Usage: agent COMMAND [ARGS]...
+
+  PostgreSQL high availability in one file: each host runs an agent, the agents agree among themselves who may write.
+
+Commands:
+  run FILE              Run one member of a cluster, in the foreground
+  ctl COMMAND           Show and change a running cluster (see agent ctl --help)
+  validate-config FILE  Check a member's configuration without starting anything
+  demo                  Try a cluster of three on this machine
+  version               Print the version
+
+Examples:
+  agent demo
+  agent validate-config /etc/agent/node1.yml
+  agent run /etc/agent/node1.yml
+  agent ctl -c /etc/agent/node1.yml list
+  agent ctl switchover --candidate node2
+
+agent COMMAND --help explains a command.
+`,
+  );
+}
+
+function unknownCommand(cli: CAC, name: string): void {
+  const names = [...cli.commands.map((command) => command.name), "ctl"];
+  const guess = nearest(name, names);
+  const hint = guess === null ? "" : ` Did you mean '${guess}'?`;
+  leave(2, "", `Error: No such command '${name}'.${hint}\nTry 'agent --help' for help.\n`);
+}
+
+function leave(code: number, out = "", err = ""): void {
+  process.stderr.write(err);
+  process.stdout.write(out, () => process.exit(code));
+}

@@ -1,0 +1,125 @@
+/**
+ * The cluster behind the REST APIs of its members. Any member will do for looking; one that is cut off answers with an
+ * old view, which counts only when nobody has a better one.
+ */
+import {
+  ApiClient,
+  type ClusterJson,
+  type ClusterMemberJson,
+  type Reply,
+  type RequestOptions,
+} from "../../src/api/client.ts";
+import { CtlError } from "./errors.ts";
+import { type Answer, firstAnswer } from "./first_answer.ts";
+import type { Settings } from "./settings.ts";
+
+/** Longer than any operation that a member answers when it is over. */
+const OPERATION_TIMEOUT_MS = 3_600_000;
+
+export class ClusterAccess {
+  private readonly client: ApiClient;
+  private bases: readonly string[];
+
+  constructor(private readonly settings: Settings) {
+    this.client = new ApiClient(settings.client);
+    this.bases = settings.bases;
+  }
+
+  /** The cluster now. `name`: as it was named on the command line. Throws CtlError when nobody answers for it. */
+  async look(name: string | null = null): Promise<ClusterJson> {
+    const scope = name ?? this.settings.scope;
+    const { answer, failures } = await firstAnswer(this.bases, (base) => this.ask(base, scope));
+    if (answer === null || answer.kind === "none") {
+      throw new CtlError(
+        `No member of the cluster answers:\n${failures.map((line) => `  ${line}`).join("\n")}`,
+      );
+    }
+    const { base, cluster } = answer.value;
+    const others = [...cluster.members, ...cluster.agent?.unreachable ?? []].map((member) =>
+      originOf(member.api_url)
+    );
+    this.bases = [...new Set([base, ...others.filter((other) => other !== null), ...this.bases])];
+    return cluster;
+  }
+
+  private async ask(
+    base: string,
+    scope: string | null,
+  ): Promise<Answer<{ base: string; cluster: ClusterJson }>> {
+    const reply = await this.client.request(base, "GET", "/cluster");
+    if (!reply.ok) return { kind: "none", why: reply.error };
+    const cluster = parseCluster(reply.text);
+    if (reply.status !== 200 || cluster === null) {
+      return { kind: "none", why: `no agent: answered ${reply.status}` };
+    }
+    if (scope !== null && cluster.scope !== scope) {
+      return { kind: "none", why: `is a member of the cluster ${cluster.scope}, not of ${scope}` };
+    }
+    return { kind: cluster.agent?.fresh === false ? "poor" : "good", value: { base, cluster } };
+  }
+
+  /** A safe request to the member that answered last, or the next one that does. Call look() first. */
+  async get(path: string): Promise<Reply & { ok: true }> {
+    const { answer, failures } = await firstAnswer(
+      this.bases,
+      async (base): Promise<Answer<Reply & { ok: true }>> => {
+        const reply = await this.client.request(base, "GET", path);
+        return reply.ok ? { kind: "good", value: reply } : { kind: "none", why: reply.error };
+      },
+    );
+    if (answer?.kind === "good") return answer.value;
+    throw new CtlError(
+      `No member of the cluster answers:\n${failures.map((line) => `  ${line}`).join("\n")}`,
+    );
+  }
+
+  /** To this very member. */
+  async ofMember(
+    member: Pick<ClusterMemberJson, "api_url">,
+    method: string,
+    path: string,
+    request: RequestOptions = {},
+  ) {
+    return await this.client.request(member.api_url, method, path, {
+      timeoutMs: OPERATION_TIMEOUT_MS,
+      ...request,
+    });
+  }
+
+  /**
+   * An unsafe request to the first of these members that can be reached at all. A member that took the request and did
+   * not answer is not followed by another: the request may have been carried out.
+   */
+  async ofAny(
+    members: readonly Pick<ClusterMemberJson, "api_url">[],
+    method: string,
+    path: string,
+    request: RequestOptions = {},
+  ): Promise<Reply> {
+    let last: Reply = { ok: false, error: "there is no member to ask" };
+    for (const member of members) {
+      const alive = await this.client.request(member.api_url, "GET", "/liveness");
+      if (!alive.ok) {
+        last = alive;
+        continue;
+      }
+      return await this.ofMember(member, method, path, request);
+    }
+    return last;
+  }
+}
+
+/** Scheme, host and port of an api_url; null when it is none. */
+function originOf(url: string): string | null {
+  return URL.canParse(url) ? new URL(url).origin : null;
+}
+
+function parseCluster(text: string): ClusterJson | null {
+  try {
+    const value = JSON.parse(text) as ClusterJson;
+    return Array.isArray(value?.members) ? value : null;
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}

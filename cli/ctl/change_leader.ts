@@ -1,0 +1,138 @@
+/** What switchover and failover have in common: questions, the request, and what came of it. */
+import type { ClusterJson } from "../../src/api/client.ts";
+import type { Context } from "./command.ts";
+import { CtlError } from "./errors.ts";
+import { leaderFirst, leaderOf, onlyClusterName } from "./members.ts";
+import { printMembers } from "./members_table.ts";
+import { confirm, prompt } from "./prompt.ts";
+import { nextHour, parseScheduled, timestamp } from "./time.ts";
+
+interface Plan {
+  readonly leader: string | null;
+  readonly candidate: string | null;
+  readonly scheduledAt: string | null;
+}
+
+export async function changeLeader(context: Context, action: "switchover" | "failover"): Promise<number> {
+  const { io, cluster: access } = context;
+  const name = onlyClusterName(context);
+  const cluster = await access.look(name);
+  io.out("Current cluster topology");
+  printMembers(io, cluster, { format: "pretty", extended: false });
+
+  const plan = await ask(context, cluster, action);
+  const body = {
+    candidate: plan.candidate,
+    ...(action === "switchover" ? { leader: plan.leader } : {}),
+    ...(plan.scheduledAt === null ? {} : { scheduled_at: plan.scheduledAt }),
+  };
+  const reply = await access.ofAny(leaderFirst(cluster), "POST", `/${action}`, { body });
+  if (!reply.ok) throw new CtlError(`the outcome of the ${action} is not known: ${reply.error}`);
+  if (reply.status !== 200 && reply.status !== 202) {
+    const reason = reply.headers.get("X-Reason");
+    io.out(
+      `${capital(action)} failed, details: ${reply.status}, ${reply.text}${
+        reason === null ? "" : `: ${reason}`
+      }`,
+    );
+    return 1;
+  }
+  io.out(`${timestamp(5)} ${reply.text}`);
+  printMembers(io, await access.look(name), { format: "pretty", extended: false });
+  return 0;
+}
+
+async function ask(context: Context, cluster: ClusterJson, action: "switchover" | "failover"): Promise<Plan> {
+  const { io, arguments: given } = context;
+  const force = given.flag("force");
+  const current = leaderOf(cluster);
+  const leader = action === "switchover" ? await askLeader(context, cluster) : null;
+  const names = cluster.members
+    .filter((member) => member !== current && member.tags?.nofailover !== true)
+    .map((member) => member.name).sort();
+  if (names.length === 0) throw new CtlError(`No candidates found to ${action} to`);
+
+  let candidate = given.value("candidate");
+  if (candidate === null && !force) {
+    const list = names.map((name) => `'${name}'`).join(", ");
+    candidate = await prompt(io, `Candidate [${list}]`, "");
+  }
+  if (candidate === "") candidate = null;
+  checkCandidate(cluster, names, candidate, action);
+  if (action === "failover" && !force && isAsynchronous(cluster, candidate)) {
+    const sure = await confirm(
+      io,
+      `Are you sure you want to failover to the asynchronous node ${candidate}?`,
+    );
+    if (!sure) throw new CtlError("Aborting failover");
+  }
+  const scheduledAt = action === "switchover" ? await askTime(context, cluster) : null;
+  if (!force) await askSure(context, cluster, action, scheduledAt);
+  return { leader, candidate, scheduledAt };
+}
+
+async function askLeader({ io, arguments: given }: Context, cluster: ClusterJson): Promise<string> {
+  const current = leaderOf(cluster);
+  if (current === null) throw new CtlError("This cluster has no leader");
+  let leader = given.value("leader");
+  if (leader === null && !given.flag("force")) {
+    const title = current.role === "standby_leader" ? "Standby Leader" : "Primary";
+    leader = await prompt(io, title, current.name);
+  }
+  leader ??= current.name;
+  if (leader !== current.name) {
+    throw new CtlError(`Member ${leader} is not the leader of cluster ${cluster.scope}`);
+  }
+  return leader;
+}
+
+function checkCandidate(
+  cluster: ClusterJson,
+  names: readonly string[],
+  candidate: string | null,
+  action: string,
+): void {
+  if (candidate === null) {
+    if (action === "failover") throw new CtlError("Failover could be performed only to a specific candidate");
+    return;
+  }
+  if (names.includes(candidate)) return;
+  if (candidate === leaderOf(cluster)?.name) {
+    throw new CtlError(`Member ${candidate} is already the leader of cluster ${cluster.scope}`);
+  }
+  throw new CtlError(
+    `Member ${candidate} does not exist in cluster ${cluster.scope} or is tagged as nofailover`,
+  );
+}
+
+/** Synchronous members exist and the candidate is none of them. */
+function isAsynchronous(cluster: ClusterJson, candidate: string | null): boolean {
+  const sync = cluster.members.filter(({ role }) => role === "sync_standby" || role === "quorum_standby");
+  return sync.length > 0 && !sync.some(({ name }) => name === candidate);
+}
+
+async function askTime({ io, arguments: given }: Context, cluster: ClusterJson): Promise<string | null> {
+  let when = given.value("scheduled");
+  if (when === null && !given.flag("force")) {
+    when = await prompt(io, `When should the switchover take place (e.g. ${nextHour()} ) `, "now");
+  }
+  const scheduledAt = parseScheduled(when);
+  if (scheduledAt !== null && cluster.pause) {
+    throw new CtlError("Can't schedule switchover in the paused state");
+  }
+  return scheduledAt;
+}
+
+async function askSure({ io }: Context, cluster: ClusterJson, action: string, scheduledAt: string | null) {
+  const leader = leaderOf(cluster);
+  const demoting = leader === null ? "" : `, demoting current leader ${leader.name}`;
+  const question = scheduledAt === null
+    ? `Are you sure you want to ${action} cluster ${cluster.scope}${demoting}?`
+    : `Are you sure you want to schedule switchover of cluster ${cluster.scope} at ${scheduledAt}${demoting}?`;
+  if (await confirm(io, question)) return;
+  throw new CtlError(scheduledAt === null ? `Aborting ${action}` : `Aborting scheduled ${action}`);
+}
+
+function capital(word: string): string {
+  return `${word.slice(0, 1).toUpperCase()}${word.slice(1)}`;
+}

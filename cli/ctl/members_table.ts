@@ -1,0 +1,154 @@
+/** The members of a cluster as `list` and `topology` show them: patronictl's columns, order and wording. */
+import type { ClusterJson, ClusterMemberJson } from "../../src/api/client.ts";
+import type { Io } from "./io.ts";
+import { type Cell, type Format, printListing, type Row } from "./output.ts";
+import { type Column, table } from "./table.ts";
+import { type TopologyMember, topologyOrder } from "./topology_order.ts";
+import { yamlFlowText, yamlText } from "./yaml_text.ts";
+
+const COLUMNS = [
+  "Cluster",
+  "Member",
+  "Host",
+  "Role",
+  "State",
+  "TL",
+  "Receive LSN",
+  "Receive Lag",
+  "Replay LSN",
+  "Replay Lag",
+] as const;
+const RIGHT = ["TL", "Receive LSN", "Receive Lag", "Replay LSN", "Replay Lag"];
+
+/** Shown when asked for, or when some member has something there. */
+const OPTIONAL: readonly (readonly [string, (member: ClusterMemberJson) => boolean])[] = [
+  ["Pending restart", (member) => member.pending_restart === true],
+  ["Pending restart reason", (member) => Object.keys(member.pending_restart_reason ?? {}).length > 0],
+  ["Scheduled restart", (member) => member.scheduled_restart !== undefined],
+  ["Tags", (member) => Object.keys(member.tags ?? {}).length > 0],
+];
+
+export interface MembersOptions {
+  readonly format: Format;
+  readonly extended: boolean;
+}
+
+export function printMembers(io: Io, cluster: ClusterJson, { format, extended }: MembersOptions): void {
+  const { members } = cluster;
+  const optional = OPTIONAL.filter(([, has]) => extended || members.some(has)).map(([name]) => name);
+  const columns = [...COLUMNS, ...optional];
+  const appendPort = needsPorts(members);
+  const ordered: readonly TopologyMember[] = format === "topology"
+    ? topologyOrder(members)
+    : members.map((member) => ({ member, shownName: member.name }));
+  const forPeople = format === "pretty" || format === "topology";
+  const rows = ordered.map(({ member, shownName }) => {
+    const cells = memberCells(cluster.scope, member, shownName, appendPort, forPeople);
+    return { ...cells, ...(member.tags ? { Tags: tagsCell(member.tags, format) } : {}) };
+  });
+  if (!forPeople) {
+    return printListing(
+      io,
+      { columns, rows: rows.map((row) => filled(row, columns, format)), right: RIGHT },
+      format,
+      "",
+    );
+  }
+  io.out(membersTable(cluster, columns.slice(1), rows));
+  for (const line of footer(cluster)) io.out(line);
+}
+
+/** In tsv every column has its place; in JSON and YAML what is empty is left out. */
+function filled(row: Row, columns: readonly string[], format: Format): Row {
+  if (format === "tsv") return Object.fromEntries(columns.map((name) => [name, row[name] ?? ""]));
+  return Object.fromEntries(Object.entries(row).filter(([, cell]) => cell !== ""));
+}
+
+function membersTable(cluster: ClusterJson, columns: readonly string[], rows: readonly Row[]): string {
+  const shown: Column[] = columns.map((name) => ({
+    title: name.endsWith(" Lag") ? "Lag" : name,
+    align: RIGHT.includes(name) ? "right" : "left",
+  }));
+  const initialize = cluster.agent?.initialize ?? null;
+  const systemId = initialize === null ? "uninitialized" : initialize === "" ? "initializing" : initialize;
+  const cells = rows.map((row) => columns.map((name) => String(row[name] ?? "")));
+  return table(` Cluster: ${cluster.scope} (${systemId}) `, shown, cells);
+}
+
+/** Ports are shown when they say something: one is not PostgreSQL's own, or two members share a host. */
+function needsPorts(members: readonly ClusterMemberJson[]): boolean {
+  const placed = members.filter(({ host }) => host !== undefined);
+  return placed.some(({ port }) => port !== undefined && port !== 5432) ||
+    new Set(placed.map(({ host }) => host)).size < placed.length;
+}
+
+function memberCells(
+  cluster: string,
+  member: ClusterMemberJson,
+  name: string,
+  appendPort: boolean,
+  forPeople: boolean,
+): Row {
+  const host = member.host ?? "";
+  const reasons = Object.entries(member.pending_restart_reason ?? {}).map(([parameter, change]) => {
+    const text = `${parameter}: ${change.old_value}->${change.new_value}`;
+    return forPeople && text.length > 50 ? `${parameter}: [hidden - too long]` : text;
+  });
+  const scheduled = member.scheduled_restart;
+  const version = scheduled?.postgres_version === undefined
+    ? ""
+    : ` if version < ${scheduled.postgres_version}`;
+  return {
+    Cluster: cluster,
+    Member: name,
+    Host: appendPort && host !== "" && member.port !== undefined ? `${host}:${member.port}` : host,
+    Role: titleCase(member.role),
+    State: member.state,
+    TL: member.timeline ?? "",
+    "Receive LSN": member.receive_lsn ?? "",
+    "Receive Lag": megabytes(member.receive_lag),
+    "Replay LSN": member.replay_lsn ?? "",
+    "Replay Lag": megabytes(member.replay_lag),
+    "Pending restart": member.pending_restart ? "*" : "",
+    "Pending restart reason": reasons.join("\n"),
+    "Scheduled restart": scheduled === undefined ? "" : `${scheduled.schedule}${version}`,
+  };
+}
+
+function tagsCell(tags: object, format: Format): Cell {
+  if (format === "json" || format === "yaml" || format === "yml") return tags;
+  return format === "pretty" ? yamlText(tags).trim() : yamlFlowText(tags);
+}
+
+function titleCase(role: string): string {
+  return role.split("_").map((word) => `${word.slice(0, 1).toUpperCase()}${word.slice(1)}`).join(" ");
+}
+
+/** Bytes as whole MB; halves to the even one, as Python rounds. "" when unknown. */
+function megabytes(bytes: number | string | undefined): number | "" {
+  if (typeof bytes !== "number") return "";
+  const exact = bytes / 1024 / 1024;
+  const floor = Math.floor(exact);
+  if (exact - floor === 0.5) return floor % 2 === 0 ? floor : floor + 1;
+  return Math.round(exact);
+}
+
+function footer({ pause, scheduled_switchover: scheduled, agent }: ClusterJson): string[] {
+  const lines: string[] = [];
+  if (pause) lines.push(" Maintenance mode: on");
+  if (scheduled) {
+    lines.push(` Switchover scheduled at: ${scheduled.at}`);
+    if (scheduled.from !== undefined) lines.push(`${"from".padStart(24)}: ${scheduled.from}`);
+    if (scheduled.to !== undefined) lines.push(`${"to".padStart(24)}: ${scheduled.to}`);
+  }
+  for (const { name, last_seen_s } of agent?.unreachable ?? []) {
+    lines.push(` Unreachable: ${name}${last_seen_s === null ? "" : `, last seen ${last_seen_s} s ago`}`);
+  }
+  if (agent?.fresh === false) {
+    const age = agent.view_age_ms === null ? "" : `${Math.round(agent.view_age_ms / 1000)} s old, `;
+    lines.push(
+      ` Stale: ${age}as ${agent.answered_by} saw it, which has no contact with a majority of the members`,
+    );
+  }
+  return lines;
+}

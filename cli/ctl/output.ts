@@ -1,0 +1,53 @@
+/** Rows in the format that was asked for. */
+import { jsonText } from "../../src/api/client.ts";
+import type { Io } from "./io.ts";
+import { type Column, table } from "./table.ts";
+import { yamlText } from "./yaml_text.ts";
+
+export type Format = "pretty" | "tsv" | "json" | "yaml" | "yml" | "topology";
+export type Cell = string | number | boolean | object;
+export type Row = { readonly [column: string]: Cell };
+
+export interface Listing {
+  /** Names of the columns, as tsv, JSON and YAML show them. */
+  readonly columns: readonly string[];
+  readonly rows: readonly Row[];
+  /** Columns with numbers. */
+  readonly right: readonly string[];
+}
+
+/** `title`: in the upper border of a table; "": none. */
+export function printListing(io: Io, { columns, rows, right }: Listing, format: Format, title: string): void {
+  switch (format) {
+    case "json":
+      return io.out(jsonText(rows.map((row) => pick(row, columns))));
+    case "yaml":
+    case "yml":
+      return io.out(yamlText(rows.map((row) => pick(row, columns))).trimEnd());
+    case "tsv":
+      for (const line of [columns, ...rows.map((row) => columns.map((name) => cellText(row[name])))]) {
+        io.out(line.join("\t"));
+      }
+      return;
+    case "pretty":
+    case "topology": {
+      const shown: Column[] = columns.map((name) => ({
+        title: name,
+        align: right.includes(name) ? "right" : "left",
+      }));
+      io.out(table(title, shown, rows.map((row) => columns.map((name) => cellText(row[name])))));
+    }
+  }
+}
+
+function pick(row: Row, columns: readonly string[]): { [column: string]: Cell } {
+  return Object.fromEntries(
+    columns.filter((name) => row[name] !== undefined).map((name) => [name, row[name]!]),
+  );
+}
+
+function cellText(cell: Cell | undefined): string {
+  if (cell === undefined) return "";
+  if (typeof cell === "boolean") return cell ? "True" : "False";
+  return typeof cell === "object" ? jsonText(cell) : String(cell);
+}

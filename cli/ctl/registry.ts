@@ -1,0 +1,55 @@
+/** The commands of `agent ctl`: one file each, loaded only when it is asked for. */
+import type { Command } from "./command.ts";
+
+export interface CommandEntry {
+  readonly summary: string;
+  readonly load: () => Promise<Command>;
+}
+
+export const COMMANDS: { readonly [name: string]: CommandEntry } = {
+  list: { summary: "List the members of the cluster", load: async () => (await import("./list.ts")).list },
+  topology: {
+    summary: "Show who follows whom, as a tree",
+    load: async () => (await import("./topology.ts")).topology,
+  },
+  switchover: {
+    summary: "Switchover to a replica",
+    load: async () => (await import("./switchover.ts")).switchover,
+  },
+  failover: { summary: "Failover to a replica", load: async () => (await import("./failover.ts")).failover },
+  restart: { summary: "Restart cluster members", load: async () => (await import("./restart.ts")).restart },
+  reload: {
+    summary: "Reload the configuration of cluster members",
+    load: async () => (await import("./reload.ts")).reload,
+  },
+  reinit: { summary: "Reinitialize cluster members", load: async () => (await import("./reinit.ts")).reinit },
+  flush: { summary: "Discard scheduled events", load: async () => (await import("./flush.ts")).flush },
+  pause: { summary: "Disable auto failover", load: async () => (await import("./pause.ts")).pause },
+  resume: { summary: "Resume auto failover", load: async () => (await import("./pause.ts")).resume },
+  "show-config": {
+    summary: "Show the cluster's configuration",
+    load: async () => (await import("./show_config.ts")).showConfig,
+  },
+  "edit-config": {
+    summary: "Edit the cluster's configuration",
+    load: async () => (await import("./edit_config.ts")).editConfig,
+  },
+  history: {
+    summary: "Show the history of failovers and switchovers",
+    load: async () => (await import("./history.ts")).history,
+  },
+  dsn: {
+    summary: "Show how to connect to a member, by default the leader",
+    load: async () => (await import("./dsn.ts")).dsn,
+  },
+  query: {
+    summary: "Query the PostgreSQL of a member",
+    load: async () => (await import("./query.ts")).query,
+  },
+  dcs: { summary: "Show a raw record of the cluster", load: async () => (await import("./dcs.ts")).dcs },
+  raft: { summary: "Show or change the raft group", load: async () => (await import("./raft.ts")).raft },
+  version: {
+    summary: "Show the version of this program or of running members",
+    load: async () => (await import("./version.ts")).version,
+  },
+};

@@ -1,0 +1,28 @@
+/** The cluster's configuration as its members hold it. */
+import type { JsonObject } from "../../src/model/json.ts";
+import { isJsonObject } from "../../src/model/merge.ts";
+import type { ClusterAccess } from "./access.ts";
+import { CtlError } from "./errors.ts";
+
+export interface RemoteConfig {
+  readonly value: JsonObject;
+  /** For If-Match; null when the member does not tell. */
+  readonly etag: string | null;
+}
+
+/** Throws CtlError when there is none. */
+export async function readConfig(access: ClusterAccess, cluster: string): Promise<RemoteConfig> {
+  const reply = await access.get("/config");
+  if (reply.status !== 200) throw new CtlError(`The config key does not exist in the cluster ${cluster}`);
+  return { value: parseConfig(reply.text), etag: reply.headers.get("ETag") };
+}
+
+export function parseConfig(text: string): JsonObject {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isJsonObject(value) ? value : {};
+  } catch (error) {
+    if (error instanceof SyntaxError) return {};
+    throw error;
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * Which cluster to talk to and how: from -c, PATRONICTL_CONFIG_FILE, the default file, or nothing at all (the agent of
+ * this host). Reads only what it needs and checks nothing else: a file with errors elsewhere must not keep anyone from
+ * looking at the cluster.
+ */
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { type ClientOptions, type ClientTls, loadClientTls } from "../../src/api/client.ts";
+import { type ConfigSource, mergeSources } from "../../src/model/config_layers.ts";
+import { formatHostPort, isWildcard, parseHostPort } from "../../src/model/host_port.ts";
+import type { HostPort } from "../../src/model/config.ts";
+import type { Json, JsonObject } from "../../src/model/json.ts";
+import { isJsonObject } from "../../src/model/merge.ts";
+import { CtlError } from "./errors.ts";
+import type { Io } from "./io.ts";
+
+export interface Settings {
+  /** null: whatever cluster answers. */
+  readonly scope: string | null;
+  /** `http://host:port` of REST APIs to ask, the most likely first. Members beyond these are learned from the answer. */
+  readonly bases: readonly string[];
+  readonly client: ClientOptions;
+}
+
+export interface SettingsOptions {
+  readonly configFile: string | null;
+  readonly dcsUrl: string | null;
+  readonly insecure: boolean;
+}
+
+const DEFAULT_PORT = 8008;
+const TIMEOUT_MS = 3000;
+
+/** Throws CtlError when a file that was named cannot be used. */
+export function findSettings(options: SettingsOptions, io: Io): Settings {
+  const file = options.configFile ?? io.environment.PATRONICTL_CONFIG_FILE ?? null;
+  const config = readConfiguration(file, io);
+  const [restapi, ctl, raft] = ["restapi", "ctl", "raft"].map((name) => section(config, name)) as Sections;
+  const https = text(restapi.certfile) !== null || text(ctl.cacert) !== null || text(ctl.certfile) !== null;
+  const found = [...addressesOf(options.dcsUrl, io), ...apiAddresses(restapi, raft)];
+  const addresses = found.length > 0 ? found : [{ host: "127.0.0.1", port: DEFAULT_PORT }];
+  const scheme = https ? "https" : "http";
+  const scope = config.scope;
+  return {
+    scope: typeof scope === "string" || typeof scope === "number" ? String(scope) : null,
+    bases: [...new Set(addresses.map((address) => `${scheme}://${formatHostPort(address)}`))],
+    client: {
+      timeoutMs: TIMEOUT_MS,
+      authentication: credentials(ctl) ?? credentials(restapi),
+      tls: readTls(restapi, ctl, options.insecure),
+    },
+  };
+}
+
+type Sections = [restapi: JsonObject, ctl: JsonObject, raft: JsonObject];
+
+function readConfiguration(file: string | null, io: Io): JsonObject {
+  const path = file ?? defaultFile(io);
+  const sources = path === null ? [] : readSources(path, file !== null);
+  const { merged, found } = mergeSources(sources, io.environment);
+  const problem = found.find(({ severity }) => severity === "error");
+  if (problem) {
+    const line = problem.line === null ? "" : `:${problem.line}`;
+    throw new CtlError(`${problem.file ?? path}${line}: ${problem.message}`);
+  }
+  return merged;
+}
+
+function defaultFile({ environment }: Io): string | null {
+  const directory = environment.XDG_CONFIG_HOME ??
+    (environment.HOME ? join(environment.HOME, ".config") : null);
+  return directory === null ? null : join(directory, "patroni", "patronictl.yaml");
+}
+
+/** A directory stands for its *.yml and *.yaml in order. */
+function readSources(path: string, mustExist: boolean): ConfigSource[] {
+  try {
+    const files = statSync(path).isDirectory()
+      ? readdirSync(path).filter((name) => /\.ya?ml$/.test(name)).sort().map((name) => join(path, name))
+      : [path];
+    return files.map((file) => ({ file, text: readFileSync(file, "utf8") }));
+  } catch (error) {
+    if (!mustExist) return [];
+    throw new CtlError(
+      `Provided config file ${path} not existing or no read rights. Check the -c/--config-file parameter`,
+      { cause: error },
+    );
+  }
+}
+
+/** The member of the file first, then its partners: their REST ports are not in the file and must be guessed. */
+function apiAddresses(restapi: JsonObject, raft: JsonObject): HostPort[] {
+  const published = address(restapi.connect_address) ?? address(restapi.listen);
+  const own = published === null || !isWildcard(published.host)
+    ? published
+    : { ...published, host: "127.0.0.1" };
+  const restPort = own?.port ?? DEFAULT_PORT;
+  const self = address(raft.self_addr);
+  const partners = list(raft.partner_addrs).map(address).filter((partner) => partner !== null);
+  const sameOffset = partners.flatMap((partner) => {
+    // Members on one host differ by port: REST ports are then often as far apart as raft ports.
+    const offset = self !== null && partner.host === self.host ? partner.port - self.port : 0;
+    return offset === 0 ? [] : [{ host: partner.host, port: restPort + offset }];
+  });
+  const samePort = [...partners, ...(self ? [self] : [])].map(({ host }) => ({ host, port: restPort }));
+  return [...(own ? [own] : []), ...samePort, ...sameOffset].filter(({ port }) => port > 0 && port < 65536);
+}
+
+/** Patronictl's -d names a store; ours a member. */
+function addressesOf(dcsUrl: string | null, io: Io): HostPort[] {
+  if (dcsUrl === null) return [];
+  const plain = dcsUrl.replace(/^https?:\/\//, "").replace(/\/.*$/, "");
+  const parsed = dcsUrl.includes("://") && !/^https?:/.test(dcsUrl)
+    ? null
+    : parseHostPort(plain, DEFAULT_PORT);
+  if (parsed === null) {
+    io.err(`Warning: ${dcsUrl} is ignored: there is no store beside the members themselves`);
+  }
+  return parsed === null ? [] : [parsed];
+}
+
+function readTls(restapi: JsonObject, ctl: JsonObject, insecure: boolean): ClientTls | null {
+  try {
+    return loadClientTls({
+      certfile: text(ctl.certfile) ?? text(restapi.certfile),
+      keyfile: text(ctl.certfile) === null ? text(restapi.keyfile) : text(ctl.keyfile),
+      keyfilePassword: text(ctl.certfile) === null
+        ? text(restapi.keyfile_password)
+        : text(ctl.keyfile_password),
+      cafile: text(ctl.cacert) ?? text(restapi.cafile),
+      insecure: insecure || ctl.insecure === true || text(ctl.insecure)?.toLowerCase() === "true",
+    });
+  } catch (error) {
+    throw new CtlError(
+      `cannot read a certificate file: ${error instanceof Error ? error.message : String(error)}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+function credentials(part: JsonObject): ClientOptions["authentication"] {
+  const { username, password } = section(part, "authentication");
+  return text(username) !== null && text(password) !== null
+    ? { username: text(username)!, password: text(password)! }
+    : null;
+}
+
+function section(config: JsonObject, name: string): JsonObject {
+  const value = config[name];
+  return isJsonObject(value) ? value : {};
+}
+
+function text(value: Json | undefined): string | null {
+  return typeof value === "string" || typeof value === "number" ? String(value) : null;
+}
+
+function list(value: Json | undefined): Json[] {
+  if (Array.isArray(value)) return value;
+  return typeof value === "string" ? value.split(",") : [];
+}
+
+function address(value: Json | undefined): HostPort | null {
+  return typeof value === "string" ? parseHostPort(value.replace(/^https?:\/\//, ""), DEFAULT_PORT) : null;
+}

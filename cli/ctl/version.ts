@@ -1,0 +1,38 @@
+/** `agent ctl version`: of this program, and of what runs. */
+import type { StatusJson } from "../../src/api/client.ts";
+import { PATRONI_VERSION, VERSION } from "../../src/model/version.ts";
+import type { Command } from "./command.ts";
+import { splitClusterName } from "./members.ts";
+
+export const version: Command = {
+  usage: "[CLUSTER_NAME] [MEMBER_NAMES]...",
+  description: "Prints the version of this program; with the name of the cluster also those of its members.",
+  options: [],
+  examples: ["agent ctl version", "agent ctl version demo", "agent ctl version demo node2"],
+  async run({ io, arguments: { positionals }, cluster: access }) {
+    io.out(`patronictl version ${PATRONI_VERSION} (agent ${VERSION})`);
+    if (positionals.length === 0) return 0;
+    io.out("");
+    const cluster = await access.look();
+    const { members: names } = splitClusterName(positionals, cluster);
+    for (const member of cluster.members) {
+      if (names.length > 0 && !names.includes(member.name)) continue;
+      const reply = await access.ofMember(member, "GET", "/patroni", { timeoutMs: 3000 });
+      io.out(
+        `${member.name}: ${reply.ok ? runningVersions(reply.text) : `failed to get version: ${reply.error}`}`,
+      );
+    }
+    return 0;
+  },
+};
+
+function runningVersions(text: string): string {
+  const { patroni, server_version: server } = JSON.parse(text) as StatusJson;
+  return `Patroni ${patroni.version}${server === undefined ? "" : ` PostgreSQL ${serverVersion(server)}`}`;
+}
+
+function serverVersion(number: number): string {
+  const major = Math.floor(number / 10000);
+  if (major >= 10) return `${major}.${number % 10000}`;
+  return `${major}.${Math.floor(number / 100) % 100}.${number % 100}`;
+}

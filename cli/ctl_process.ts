@@ -1,0 +1,11 @@
+/** `agent ctl` as a process: its terminal, and its end once everything is written. */
+import { ctlCommand } from "./ctl/main.ts";
+import { Terminal } from "./ctl/terminal.ts";
+
+export async function runCtl(words: readonly string[]): Promise<void> {
+  // Whoever reads us may have seen enough (`| head -1`).
+  process.stdout.on("error", () => process.exit(0));
+  const code = await ctlCommand(words, new Terminal());
+  // Requests that were overtaken by a faster answer may still be open: nothing waits for them.
+  process.stdout.write("", () => process.exit(code));
+}

@@ -1,0 +1,21 @@
+/**
+ * The program. Finds out what it is asked to be and loads only that: a guard must be there within milliseconds, and
+ * `agent ctl` must not pay for a server. The first import installs the crash handlers, before anything else can fail.
+ */
+import "../src/lib/crash.ts";
+
+/** Commands that this program starts itself are told apart before anything is loaded. */
+function main(argv: readonly string[]): Promise<void> {
+  switch (argv[0]) {
+    case "guard":
+      return import("./guard.ts").then(({ guardCommand }) => guardCommand(argv.slice(1)));
+    case "__postgres":
+      return import("./guard.ts").then(({ postgresShimCommand }) => postgresShimCommand(argv.slice(1)));
+    case "ctl":
+      return import("./ctl_process.ts").then(({ runCtl }) => runCtl(argv.slice(1)));
+    default:
+      return import("./commands.ts").then(({ runCommandLine }) => runCommandLine(argv));
+  }
+}
+
+void main(process.argv.slice(2));
