@@ -139,7 +139,9 @@ export class PostgresExecutor implements PostgresPort {
       case "bootstrap":
         return this.begin("bootstrap", "initdb", (signal) => this.joining.bootstrap(signal));
       case "finish-bootstrap":
-        return this.begin("bootstrap", "creating roles", (signal) => this.finishBootstrap(signal));
+        return this.begin("finish-bootstrap", "", (signal) => this.finishBootstrap(signal));
+      case "seal-bootstrap":
+        return this.background("seal-bootstrap", this.upkeep.sealBootstrap());
       case "clone":
         return this.begin(
           "clone",

@@ -137,7 +137,7 @@ export class PostgresUpkeep {
 
   /** Roles and post_bootstrap of a new cluster. Resolves to null, or to what went wrong. */
   async finishBootstrap(signal: AbortSignal): Promise<string | null> {
-    const { server, postgresql, local, memory, marker } = this.context.parts;
+    const { server, postgresql, local, memory } = this.context.parts;
     const { bootstrap } = local;
     if (Object.keys(bootstrap.users).length > 0) {
       this.context.warn(
@@ -157,10 +157,14 @@ export class PostgresUpkeep {
         return `post_bootstrap: ${failed}`;
       }
     }
-    await marker.remove();
+    return null;
+  }
+
+  /** The cluster's records name this directory: from here on it is a data directory like any other. */
+  async sealBootstrap(): Promise<void> {
+    await this.context.parts.marker.remove();
     await this.context.survey();
     this.context.info("initialized a new cluster");
-    return null;
   }
 
   private async postBootstrap(command: string, signal: AbortSignal): Promise<string | null> {

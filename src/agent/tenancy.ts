@@ -81,7 +81,7 @@ export class Tenancy {
 
   /** Renews when due; returns when to look again, as a time of our clock. */
   look(): number {
-    const { clock, guard, name, send, state } = this.#options;
+    const { clock, guard, name, send, state, broken } = this.#options;
     const nowMs = clock.now();
     const tenure = this.tenure();
     const view = guard.view();
@@ -90,7 +90,11 @@ export class Tenancy {
       return Infinity;
     }
     if (this.#holder.epoch !== tenure.epoch) {
-      this.#holder.begin(tenure.epoch, view.armed?.epoch === tenure.epoch ? view.armed.deadlineMs : null);
+      const adopted = view.armed?.epoch === tenure.epoch ? view.armed.deadlineMs : null;
+      // Never but in the simulator: a lease that no raft leader has acknowledged.
+      const unearned = broken.has("promote-before-renewal") ? nowMs + leaseFromTtl(state().grantTtlMs) : null;
+      this.#holder.begin(tenure.epoch, adopted ?? unearned);
+      if (unearned !== null) this.#arm();
     }
     this.#rearmNewGuard();
     const { renewMs } = timingOf(state().grantTtlMs);

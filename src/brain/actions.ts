@@ -9,10 +9,12 @@ export interface Upstream {
 
 /** Actions on PostgreSQL, run by a PostgresPort. Long ones appear in PostgresView.action until they end. */
 export type PostgresAction =
-  /** initdb in an empty or absent directory, marked half-written until finish-bootstrap is done. */
+  /** initdb in an empty or absent directory, marked half-written until seal-bootstrap. */
   | { readonly kind: "bootstrap" }
-  /** On the running first primary: roles, post_bootstrap, then the directory is no longer half-written. */
+  /** On the running first primary: roles and post_bootstrap. The directory stays marked until `seal-bootstrap`. */
   | { readonly kind: "finish-bootstrap" }
+  /** The records name this directory's system identifier: it is no longer half-written. */
+  | { readonly kind: "seal-bootstrap" }
   | { readonly kind: "clone"; readonly from: Upstream }
   | { readonly kind: "start-primary"; readonly epoch: number }
   | { readonly kind: "start-standby"; readonly follow: Upstream | null }

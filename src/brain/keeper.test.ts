@@ -279,6 +279,27 @@ const CASES: [string, NodeView, string[]][] = [
     ["finish-bootstrap"],
   ],
   [
+    "with its roles made it completes the initialization",
+    holder({
+      dcs: cluster({ initialize: { systemId: "", by: "a", incarnation: 1 } }),
+      postgres: postgres({
+        ...RUNNING_PRIMARY,
+        directory: { kind: "half-written", what: "bootstrap" },
+        last: {
+          "finish-bootstrap": { kind: "finish-bootstrap", ok: true, atMs: 0, detail: "", failures: 0 },
+        },
+      }),
+    }),
+    ["complete-initialize"],
+  ],
+  [
+    "once the records name it, the directory is no longer half-written",
+    holder({
+      postgres: postgres({ ...RUNNING_PRIMARY, directory: { kind: "half-written", what: "bootstrap" } }),
+    }),
+    ["seal-bootstrap"],
+  ],
+  [
     "the first primary completes the initialization",
     holder({ dcs: cluster({ initialize: { systemId: "", by: "a", incarnation: 1 } }) }),
     ["complete-initialize"],

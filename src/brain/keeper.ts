@@ -136,7 +136,14 @@ function unusableDirectory(view: NodeView): Decision | null {
       : decide(reason);
   }
   if (directory.kind !== "half-written") return null;
-  if (directory.what === "bootstrap" && ownBootstrap(view)) return null;
+  if (directory.what === "bootstrap") {
+    if (ownBootstrap(view)) return null;
+    // The records were completed from this very directory, and we were ended before the mark was removed.
+    const { initialize } = dcs;
+    if (initialize !== null && initialize.systemId !== "" && initialize.by === view.name) {
+      return decide("bootstrap done", { kind: "seal-bootstrap" });
+    }
+  }
   if (postgres.process !== "none") {
     return decide("ending a half-made server", { kind: "stop", how: "kill", checkpoint: false });
   }
@@ -174,16 +181,18 @@ function uninitialized(view: NodeView): Decision | null {
   if (view.tenure === "holding" && directory.kind !== "absent" && directory.kind !== "empty") {
     if (postgres.process === "none") return startPrimary(view);
     if (postgres.process !== "running" || !postgres.writable) return decide("starting the first primary");
-    if (directory.kind === "half-written") {
-      if (retryLater(postgres.last.bootstrap, nowMs)) {
-        return decide("finishing the bootstrap failed, trying again soon");
+    // The mark of a half-written directory stays until the records name its system identifier: ended in between, it
+    // must not look like another cluster's.
+    const roles = postgres.last["finish-bootstrap"];
+    if (directory.kind === "half-written" && !roles?.ok) {
+      if (retryLater(roles, nowMs)) {
+        return decide(`finishing the bootstrap failed, trying again soon: ${roles!.detail}`);
       }
       return decide("creating roles", { kind: "finish-bootstrap" });
     }
-    const systemId = postgres.systemId;
-    return systemId === null
-      ? decide("reading the system identifier")
-      : decide("bootstrap done", { kind: "complete-initialize", systemId });
+    const { systemId } = postgres;
+    if (systemId === null) return decide("reading the system identifier");
+    return decide("roles created", { kind: "complete-initialize", systemId });
   }
   if (directory.kind === "absent" || directory.kind === "empty") {
     const last = postgres.last.bootstrap;

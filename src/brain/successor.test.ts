@@ -140,6 +140,30 @@ const CASES: [string, SuccessorView, string | null][] = [
     }),
     null,
   ],
+  [
+    "after a clean stop, a member that has everything is preferred to the candidate that lacks some",
+    succession({
+      dcs: cluster({ lock: RELEASED, failover: request("switchover", "c") }),
+      statuses: [seen(status("b", { receivedLsn: 1200 })), seen(status("c", { receivedLsn: 1100 }))],
+    }),
+    "b",
+  ],
+  [
+    "after a clean stop, the former holder gets the lock back when nobody has everything",
+    succession({
+      dcs: cluster({ lock: RELEASED, failover: request("switchover", "c") }),
+      statuses: [seen(stoppedPrimary("a", { diskLsn: 1200 })), seen(status("b")), seen(status("c"))],
+    }),
+    "a",
+  ],
+  [
+    "after a clean stop whose member is gone, the most advanced one is taken",
+    succession({
+      dcs: cluster({ lock: RELEASED }),
+      statuses: [seen(status("b")), seen(status("c", { receivedLsn: 1001 }))],
+    }),
+    "c",
+  ],
   // Requests.
   [
     "the candidate of a switchover is chosen",

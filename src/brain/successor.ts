@@ -86,14 +86,22 @@ export function lagsTooFar(
   return view.primaryLsn - position > view.dynamic.maximumLagOnFailoverBytes;
 }
 
+/**
+ * Does it have all that the holder wrote before it stopped cleanly and released the lock? True as well when that
+ * position is not known: then nothing better can be said.
+ */
+function hasEverything(status: MemberStatus, view: SuccessorView): boolean {
+  const { ended } = view.dcs.lock;
+  if (ended === null || ended.how !== "released" || ended.lsn === null) return true;
+  return (status.timeline ?? 0) >= (ended.timeline ?? 0) && (positionOf(status) ?? 0) >= ended.lsn;
+}
+
 /** Has this member looked at its PostgreSQL since the lock became free, and does nothing more arrive there? */
 function hasReported(status: MemberStatus, view: SuccessorView): boolean {
   const { lock } = view.dcs;
   if (status.epochSeen !== lock.epoch || !status.lockFreeSeen) return false;
-  if (!status.running) return true;
-  const end = lock.ended?.lsn ?? null;
-  const position = positionOf(status);
-  return status.walSettled || (end !== null && position !== null && position >= end);
+  if (!status.running || status.walSettled) return true;
+  return lock.ended !== null && lock.ended.lsn !== null && hasEverything(status, view);
 }
 
 /** Most advanced first: timeline, WAL received, failover priority, least replay lag, then name for a total order. */
@@ -156,6 +164,7 @@ function chooseRequested(
   if (!hasReported(candidate, view) && view.freeForMs < CANDIDATE_WAIT_MS) {
     return { kind: "wait", reason: `waiting until ${candidate.name} has received everything` };
   }
+  if (!hasEverything(candidate, view)) return null;
   if (request.kind === "switchover" && lagsTooFar(candidate, view)) return null;
   return { kind: "grant", to: candidate.name, reason: `${request.kind} to ${candidate.name}` };
 }
@@ -166,7 +175,17 @@ function chooseWarm(reported: readonly MemberStatus[], view: SuccessorView): Cho
     ineligible(status, view) === null && !lagsTooFar(status, view)
   );
   const others = eligible.filter((status) => status.name !== lock.lastHolder).sort(compareCandidates);
-  const best = others[0];
+  // After a clean stop nothing need be lost: whoever lacks some of it is second to the former holder itself.
+  const former = eligible.find((status) => status.name === lock.lastHolder);
+  const complete = others.filter((status) => hasEverything(status, view));
+  if (complete.length === 0 && others.length > 0 && former !== undefined) {
+    return {
+      kind: "grant",
+      to: former.name,
+      reason: "no other member has everything that it wrote before it stopped",
+    };
+  }
+  const best = complete[0] ?? others[0];
   if (best !== undefined) {
     const how = lock.ended === null
       ? "the first epoch"
@@ -174,7 +193,6 @@ function chooseWarm(reported: readonly MemberStatus[], view: SuccessorView): Cho
     return { kind: "grant", to: best.name, reason: `${describe(best)} after ${how}` };
   }
   // It stepped down or lost its lease; it gets the lock back only when nobody else can have it.
-  const former = eligible.find((status) => status.name === lock.lastHolder);
   if (former !== undefined && view.freeForMs >= FORMER_HOLDER_WAIT_MS) {
     return { kind: "grant", to: former.name, reason: "the only healthy member, again" };
   }

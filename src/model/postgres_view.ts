@@ -57,6 +57,7 @@ export interface ControlData {
 
 export type LongAction =
   | "bootstrap"
+  | "finish-bootstrap"
   | "clone"
   | "rewind"
   | "start"

@@ -88,12 +88,14 @@ export class ModelPostgres implements PostgresPort {
       case "bootstrap":
         return this.bootstrap();
       case "finish-bootstrap":
-        return this.begin("bootstrap", "creating roles", () =>
+        return this.begin("finish-bootstrap", "", () =>
           this.step(this.random.between(50, 400), () => {
             const ok = server.answers && !server.inRecovery;
-            if (ok) server.finishBootstrap();
-            this.finish("bootstrap", ok, ok ? "" : "the server does not answer");
+            this.finish("finish-bootstrap", ok, ok ? "" : "the server does not answer");
           }));
+      case "seal-bootstrap":
+        server.finishBootstrap();
+        return this.look();
       case "clone":
         return this.copy("clone", action.from, this.random.between(500, 3000));
       case "rewind":
@@ -112,6 +114,7 @@ export class ModelPostgres implements PostgresPort {
         return this.restart();
       case "set-aside":
         if (!server.anyProcess) server.setAside();
+        this.divergence = null;
         return this.look();
       case "compare-history":
         return this.compare(action.with);
@@ -146,6 +149,7 @@ export class ModelPostgres implements PostgresPort {
         if (!able() || (fails && left === 2)) return this.finish(kind, false, "the connection was lost");
         if (left > 0) return this.step(tookMs / 10, () => part(left - 1));
         server.copyFrom(source!);
+        this.divergence = null;
         this.finish(kind, true, "");
       };
       part(10);
