@@ -68,6 +68,10 @@ const CUSTOM_METHOD_KEYS = ["command", "keep_existing_recovery_conf", "no_params
 
 function customMethod(name: string, raw: JsonObject, issues: Issues): CustomBootstrap | null {
   if (name === "initdb") return null;
+  issues.warning(
+    [...PATH, "method"],
+    `${name} is not carried out in this version: an empty cluster would be made by initdb, not restored`,
+  );
   const section = raw[name];
   const command = isJsonObject(section) ? readText(section["command"]) : undefined;
   if (!isJsonObject(section) || !command) {

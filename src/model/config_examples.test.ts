@@ -283,6 +283,7 @@ test("a tool's file with everything in it", () => {
   const { config, issues } = parse(AUTOMATION);
   expect(issues.map((issue) => `${issue.severity} ${issue.path}`)).toEqual([
     "warning log.traceback_level",
+    "warning bootstrap.method",
     "warning bootstrap.dcs.master_start_timeout",
   ]);
   expect(config).toMatchObject({
