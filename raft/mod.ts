@@ -14,4 +14,6 @@ export { openWal, type OpenWalOptions } from "./storage/open_wal.ts";
 export { StorageError, type StorageErrorCode } from "./storage/storage_error.ts";
 export { MemoryStorage } from "./storage/memory_storage.ts";
 export type { WalStorage } from "./storage/wal_storage.ts";
+export { TcpTransport, type TcpTransportOptions, type TransportPeer } from "./transport/tcp_transport.ts";
+export { TransportError } from "./transport/transport_error.ts";
 export { MemoryNetwork } from "./transport/memory_network.ts";

@@ -9,7 +9,7 @@ export interface MemberInfo {
   readonly addr: string;
 }
 
-export type LogLevel = "debug" | "info" | "warning" | "error";
+export type LogLevel = "info" | "warning" | "error";
 export type LogSink = (level: LogLevel, event: string, text: string) => void;
 
 export interface RaftNodeOptions {

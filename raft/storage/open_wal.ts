@@ -129,6 +129,7 @@ export function openWal(directory: string, identity: LogIdentity, options: OpenW
       backend: { submit: backend.submit, close: (closed) => backend.close(() => (unlock(), closed())) },
       now: options.now,
       broken: options.broken,
+      instance: parseInt(instance.slice(0, 12), 16),
       onFailure: (error) => markPoisoned(volatileDirectory, instance, error.message),
     });
   } catch (error) {

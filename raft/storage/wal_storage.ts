@@ -26,6 +26,8 @@ export interface WalStorageOptions {
   /** Milliseconds, monotonic. */
   readonly now: () => number;
   readonly broken?: BrokenStorage;
+  /** Of the directory, see `instance`. @default 0 */
+  readonly instance?: number;
   /** Told of the error that ends this storage, before the callers are. */
   readonly onFailure?: (error: Error) => void;
 }
@@ -45,6 +47,8 @@ interface EncodedBatch {
 }
 
 export class WalStorage implements LogStorage {
+  /** Random, made with the directory, 48 bits: tells it from another one in its place. For RaftNodeOptions. */
+  readonly instance: number;
   #stored: StoredLog | null;
   #options: WalStorageOptions;
   #terms: TermRuns;
@@ -55,8 +59,11 @@ export class WalStorage implements LogStorage {
   #compactTo: Index = 0;
   #failed: Error | null = null;
   #closed = false;
+  /** Null: the files are closed. */
+  #onClosed: (() => void)[] | null = [];
 
   constructor(stored: StoredLog, options: WalStorageOptions) {
+    this.instance = options.instance ?? 0;
     this.#stored = stored;
     this.#options = options;
     this.#hardState = stored.hardState;
@@ -93,13 +100,22 @@ export class WalStorage implements LogStorage {
     return oldest ? Math.max(0, this.#options.now() - oldest.sinceMs) : 0;
   }
 
-  /** Nothing is called back any more; what was not durable yet may be lost. `closed`: the files are closed. */
+  /**
+   * Nothing is called back any more; what was not durable yet may be lost. `closed`: no file is open any more, and the
+   * directory may be opened again. May be called again to be told.
+   */
   close(closed: () => void = () => {}): void {
+    if (!this.#onClosed) return closed();
+    this.#onClosed.push(closed);
     if (this.#closed) return;
     this.#closed = true;
     this.#waiting = [];
     this.#writing = [];
-    this.#options.backend.close(closed);
+    this.#options.backend.close(() => {
+      const waiting = this.#onClosed ?? [];
+      this.#onClosed = null;
+      for (const each of waiting) each();
+    });
   }
 
   #encode(batch: LogBatch): EncodedBatch {

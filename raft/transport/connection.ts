@@ -1,0 +1,146 @@
+/**
+ * One connection to another member: handshake first, then frames both ways. Closes itself when what comes is no frame,
+ * or nothing comes; never throws because of what a peer does.
+ */
+import type { Socket } from "node:net";
+import type { NodeId } from "../core/types.ts";
+import { encodeFrame, type Frame, FrameError, FrameKind, FrameReader } from "./frame.ts";
+import type { Acceptor, Dialer } from "./handshake.ts";
+
+/** More waiting than this: the peer does not read, and further frames are dropped. */
+const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
+
+export interface ConnectionHandlers {
+  onOpen(peer: NodeId): void;
+  onFrame(peer: NodeId, channel: number, payload: Uint8Array): void;
+  /** Once. `reason` is for people; `refused` says that one of the sides did not want the other. */
+  onClose(reason: string, refused: boolean): void;
+}
+
+export class Connection {
+  /** Null until the handshake is done. */
+  peer: NodeId | null = null;
+  readonly sinceMs: number;
+  #socket: Socket;
+  #handshake: Dialer | Acceptor;
+  #handlers: ConnectionHandlers;
+  #now: () => number;
+  #silenceMs: number;
+  #reader = new FrameReader();
+  #queue: Uint8Array[] = [];
+  #queuedBytes = 0;
+  #flushScheduled = false;
+  #closed = false;
+  #receivedMs: number;
+  #sentMs: number;
+
+  /** `silenceMs`: how long nothing may come, and how long connecting and the handshake together may take. */
+  constructor(
+    socket: Socket,
+    handshake: Dialer | Acceptor,
+    handlers: ConnectionHandlers,
+    { now, silenceMs }: { readonly now: () => number; readonly silenceMs: number },
+  ) {
+    this.#socket = socket;
+    this.#handshake = handshake;
+    this.#handlers = handlers;
+    this.#now = now;
+    this.#silenceMs = silenceMs;
+    this.sinceMs = this.#receivedMs = this.#sentMs = now();
+    socket.on("data", (chunk: Uint8Array) => this.#onData(chunk));
+    socket.on("error", (error) => this.close(error.message));
+    socket.on("end", () => this.close("closed by the other side"));
+    socket.on("close", () => this.close("closed"));
+  }
+
+  /** Sends the dialer's first message; the socket is connected. */
+  sendHello(hello: Uint8Array): void {
+    this.#write(encodeFrame(FrameKind.handshake, 0, hello));
+  }
+
+  /** False when it is not open or its buffer is full. */
+  send(channel: number, payload: Uint8Array): boolean {
+    if (this.peer === null || this.#closed) return false;
+    const bytes = this.#socket.writableLength + this.#queuedBytes;
+    if (bytes > MAX_BUFFERED_BYTES) return false;
+    this.#write(encodeFrame(FrameKind.data, channel, payload));
+    return true;
+  }
+
+  /** Called several times a second. `lateMs`: for so long this process itself did not run, and could not read. */
+  watch(lateMs: number): void {
+    const now = this.#now();
+    this.#receivedMs = Math.min(now, this.#receivedMs + lateMs);
+    if (this.peer === null) {
+      if (now - this.sinceMs - lateMs > this.#silenceMs) this.close("no handshake");
+    } else if (now - this.#receivedMs > this.#silenceMs) {
+      this.close("silent");
+    } else if (now - this.#sentMs >= this.#silenceMs / 3) {
+      this.#write(encodeFrame(FrameKind.ping, 0, new Uint8Array(0)));
+    }
+  }
+
+  close(reason: string, refused = false): void {
+    if (this.#closed) return;
+    this.#flush();
+    this.#closed = true;
+    // After a refusal its code has to get out; whoever keeps the connection open then is cut off.
+    if (refused) {
+      this.#socket.setTimeout(this.#silenceMs, () => this.#socket.destroy());
+      this.#socket.end(() => this.#socket.destroy());
+    } else {
+      this.#socket.destroy();
+    }
+    this.#handlers.onClose(reason, refused);
+  }
+
+  #onData(chunk: Uint8Array): void {
+    if (this.#closed) return;
+    this.#receivedMs = this.#now();
+    try {
+      this.#reader.push(chunk, (frame) => {
+        this.#onFrame(frame);
+        return !this.#closed;
+      });
+    } catch (error) {
+      if (!(error instanceof FrameError)) throw error;
+      this.close(error.message, true);
+    }
+  }
+
+  #onFrame({ kind, channel, payload }: Frame): void {
+    if (this.peer === null) return this.#onHandshake(payload);
+    if (kind === FrameKind.handshake) throw new FrameError("a second handshake");
+    if (kind === FrameKind.data) this.#handlers.onFrame(this.peer, channel, payload);
+  }
+
+  #onHandshake(payload: Uint8Array): void {
+    const step = this.#handshake.step(payload);
+    if (step.reply) this.#write(encodeFrame(FrameKind.handshake, 0, step.reply));
+    if (step.kind === "refuse") return this.close(step.text, true);
+    if (step.kind === "continue") return;
+    this.peer = step.peer;
+    this.#reader.handshakeOnly = false;
+    this.#handlers.onOpen(step.peer);
+  }
+
+  /** Everything that is sent within one turn of the event loop leaves in one write. */
+  #write(frame: Uint8Array): void {
+    this.#queue.push(frame);
+    this.#queuedBytes += frame.length;
+    if (this.#flushScheduled) return;
+    this.#flushScheduled = true;
+    queueMicrotask(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#flushScheduled = false;
+    if (this.#closed || this.#queue.length === 0) return;
+    const [first] = this.#queue;
+    const bytes = this.#queue.length === 1 ? first! : Buffer.concat(this.#queue, this.#queuedBytes);
+    this.#queue = [];
+    this.#queuedBytes = 0;
+    this.#sentMs = this.#now();
+    this.#socket.write(bytes);
+  }
+}

@@ -1,0 +1,88 @@
+import { expect, test } from "bun:test";
+import {
+  encodeFrame,
+  type Frame,
+  FRAME_HEADER_BYTES,
+  FrameError,
+  FrameKind,
+  FrameReader,
+  MAX_CHANNEL_FRAME_BYTES,
+  MAX_RAFT_FRAME_BYTES,
+} from "./frame.ts";
+
+function openReader(): FrameReader {
+  const reader = new FrameReader();
+  reader.handshakeOnly = false;
+  return reader;
+}
+
+function readAll(bytes: Uint8Array, chunkBytes: number, reader = openReader()): Frame[] {
+  const frames: Frame[] = [];
+  for (let at = 0; at < bytes.length; at += chunkBytes) {
+    reader.push(bytes.subarray(at, at + chunkBytes), (frame) => {
+      frames.push(frame);
+      return true;
+    });
+  }
+  return frames;
+}
+
+const SAMPLE = Buffer.concat([
+  encodeFrame(FrameKind.data, 0, new Uint8Array(300).fill(1)),
+  encodeFrame(FrameKind.ping, 0, new Uint8Array(0)),
+  encodeFrame(FrameKind.data, 9, new Uint8Array([1, 2, 3])),
+]);
+
+test("frames come out as they went in, however the stream is chopped", () => {
+  for (let chunkBytes = 1; chunkBytes <= SAMPLE.length; chunkBytes++) {
+    const frames = readAll(SAMPLE, chunkBytes);
+    expect(frames.map(({ kind, channel, payload }) => [kind, channel, payload.length])).toEqual([
+      [0, 0, 300],
+      [1, 0, 0],
+      [0, 9, 3],
+    ]);
+  }
+});
+
+test("every flipped bit is noticed, or waits for bytes that a checksum then refuses", () => {
+  const frame = encodeFrame(FrameKind.data, 3, new Uint8Array(20).fill(7));
+  for (let bit = 0; bit < frame.length * 8; bit++) {
+    const broken = frame.slice();
+    broken[bit >> 3]! ^= 1 << (bit & 7);
+    const reader = openReader();
+    let frames: Frame[] = [];
+    try {
+      frames = readAll(Buffer.concat([broken, frame]), 64, reader);
+    } catch (error) {
+      expect(error).toBeInstanceOf(FrameError);
+    }
+    expect(frames).toEqual([]);
+  }
+});
+
+test("what is too large is refused by its header alone", () => {
+  const header = (channel: number, length: number) => {
+    const bytes = encodeFrame(FrameKind.data, channel, new Uint8Array(0)).subarray(0, FRAME_HEADER_BYTES);
+    new DataView(bytes.buffer).setUint32(4, length, true);
+    return bytes;
+  };
+  expect(() => readAll(header(0, MAX_RAFT_FRAME_BYTES + 1), 99)).toThrow("too large");
+  expect(() => readAll(header(1, MAX_CHANNEL_FRAME_BYTES + 1), 99)).toThrow("too large");
+  expect(() => readAll(header(0, 0xffffffff), 99)).toThrow("too large");
+  expect(readAll(header(1, 1000), 99)).toEqual([]);
+});
+
+test("before the handshake only small handshake frames are read", () => {
+  expect(() => readAll(SAMPLE, 99, new FrameReader())).toThrow("before the handshake");
+  const large = encodeFrame(FrameKind.handshake, 0, new Uint8Array(257));
+  expect(() => readAll(large, 99, new FrameReader())).toThrow("too large");
+});
+
+test("a reader stops when it is told to", () => {
+  const seen: number[] = [];
+  openReader().push(SAMPLE, ({ kind }) => {
+    seen.push(kind);
+    return false;
+  });
+  expect(seen.length).toBe(1);
+});

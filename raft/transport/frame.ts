@@ -1,0 +1,104 @@
+/**
+ * Frames on a byte stream. Pure. A header of 12 bytes (little endian):
+ *
+ *   u8 version | u8 kind | u8 channel | u8 0 | u32 payload length | u32 CRC-32C of the 8 bytes before and the payload
+ *
+ * Everything in the header is checked before a byte is allocated for the payload.
+ */
+import { crc32c } from "../storage/crc32c.ts";
+import { viewOf } from "../storage/wal_format.ts";
+
+const VERSION = 1;
+export const FRAME_HEADER_BYTES = 12;
+/** A snapshot travels in one raft frame; nothing else comes near. */
+export const MAX_RAFT_FRAME_BYTES = 8 * 1024 * 1024;
+export const MAX_CHANNEL_FRAME_BYTES = 1024 * 1024;
+const MAX_HANDSHAKE_BYTES = 256;
+
+export const FrameKind = { data: 0, ping: 1, handshake: 2 } as const;
+export type FrameKindCode = (typeof FrameKind)[keyof typeof FrameKind];
+
+export interface Frame {
+  readonly kind: number;
+  readonly channel: number;
+  readonly payload: Uint8Array;
+}
+
+/** The stream is not ours, or damaged: nothing that follows on it can be trusted. */
+export class FrameError extends Error {
+  override readonly name = "FrameError";
+}
+
+/** Largest payload of a kind and channel; null for what does not exist. */
+export function maxPayloadBytes(kind: number, channel: number): number | null {
+  if (kind === FrameKind.data) return channel === 0 ? MAX_RAFT_FRAME_BYTES : MAX_CHANNEL_FRAME_BYTES;
+  if (channel !== 0) return null;
+  if (kind === FrameKind.ping) return 0;
+  return kind === FrameKind.handshake ? MAX_HANDSHAKE_BYTES : null;
+}
+
+export function encodeFrame(kind: FrameKindCode, channel: number, payload: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(FRAME_HEADER_BYTES + payload.length);
+  const view = viewOf(bytes);
+  bytes[0] = VERSION;
+  bytes[1] = kind;
+  bytes[2] = channel;
+  view.setUint32(4, payload.length, true);
+  bytes.set(payload, FRAME_HEADER_BYTES);
+  view.setUint32(8, crc32c(payload, crc32c(bytes.subarray(0, 8))), true);
+  return bytes;
+}
+
+/** Cuts a stream, however it was chopped, into frames. */
+export class FrameReader {
+  /** Before the handshake is done, nothing else is read, and nothing large is allocated. */
+  handshakeOnly = true;
+  #header = new Uint8Array(FRAME_HEADER_BYTES);
+  #headerBytes = 0;
+  #payload: Uint8Array | null = null;
+  #payloadBytes = 0;
+
+  /**
+   * Calls `onFrame` for every frame that `chunk` completes; the payload belongs to the receiver. Stops when it returns
+   * false. Throws FrameError.
+   */
+  push(chunk: Uint8Array, onFrame: (frame: Frame) => boolean): void {
+    let at = 0;
+    while (at < chunk.length) {
+      if (!this.#payload) {
+        const taken = Math.min(FRAME_HEADER_BYTES - this.#headerBytes, chunk.length - at);
+        this.#header.set(chunk.subarray(at, at + taken), this.#headerBytes);
+        this.#headerBytes += taken;
+        at += taken;
+        if (this.#headerBytes < FRAME_HEADER_BYTES) return;
+        this.#payload = new Uint8Array(this.#checkedLength());
+        this.#payloadBytes = 0;
+      }
+      const taken = Math.min(this.#payload.length - this.#payloadBytes, chunk.length - at);
+      this.#payload.set(chunk.subarray(at, at + taken), this.#payloadBytes);
+      this.#payloadBytes += taken;
+      at += taken;
+      if (this.#payloadBytes < this.#payload.length) return;
+      if (!onFrame(this.#finish(this.#payload))) return;
+    }
+  }
+
+  #checkedLength(): number {
+    const [version, kind, channel, reserved] = this.#header;
+    if (version !== VERSION || reserved !== 0) throw new FrameError("not a raft connection");
+    if (this.handshakeOnly && kind !== FrameKind.handshake) throw new FrameError("data before the handshake");
+    const most = maxPayloadBytes(kind!, channel!);
+    if (most === null) throw new FrameError(`unknown kind of frame ${kind}`);
+    const length = viewOf(this.#header).getUint32(4, true);
+    if (length > most) throw new FrameError(`a frame of ${length} bytes is too large`);
+    return length;
+  }
+
+  #finish(payload: Uint8Array): Frame {
+    const crc = crc32c(payload, crc32c(this.#header.subarray(0, 8)));
+    if (crc !== viewOf(this.#header).getUint32(8, true)) throw new FrameError("a frame fails its checksum");
+    this.#payload = null;
+    this.#headerBytes = 0;
+    return { kind: this.#header[1]!, channel: this.#header[2]!, payload };
+  }
+}

@@ -1,0 +1,167 @@
+/** Everything between us and one other member: dialing with backoff, the connections there are, which one is used. */
+import { randomBytes } from "node:crypto";
+import type { Clock, Timer } from "../node/ports.ts";
+import { Connection } from "./connection.ts";
+import { type Credentials, Dialer, NONCE_BYTES } from "./handshake.ts";
+import { parseHostPort } from "./host_port.ts";
+import type { QuietLog } from "./quiet_log.ts";
+import type { SocketLayer } from "./socket_layer.ts";
+import type { TransportPeer } from "./tcp_transport.ts";
+
+const FIRST_RETRY_MS = 50;
+const LAST_RETRY_MS = 1000;
+/** A connection that lived for less is a failure, and the next try waits longer. */
+const STABLE_MS = 1000;
+
+export interface PeerLinkOptions {
+  readonly own: Credentials;
+  readonly peer: TransportPeer;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: QuietLog;
+  readonly layer: SocketLayer;
+  readonly resolve: (host: string) => Promise<string>;
+  readonly silenceMs: number;
+  readonly onFrame: (channel: number, payload: Uint8Array) => void;
+  readonly onPeer: (connected: boolean) => void;
+}
+
+export class PeerLink {
+  #options: PeerLinkOptions;
+  /** Open connections, by who dialed. */
+  #dialed: Connection | null = null;
+  #accepted: Connection | null = null;
+  /** The dial under way: name lookup, connecting or handshake. */
+  #dialing: { connection: Connection | null } | null = null;
+  #retry: Timer | null = null;
+  #retryMs = FIRST_RETRY_MS;
+  #ended = false;
+
+  constructor(options: PeerLinkOptions) {
+    this.#options = options;
+  }
+
+  begin(): void {
+    if (!this.#dialed && !this.#accepted) this.#dial();
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#retry?.cancel();
+    this.#dialing?.connection?.close("the transport was closed");
+    this.#dialed?.close("the transport was closed");
+    this.#accepted?.close("the transport was closed");
+  }
+
+  send(channel: number, payload: Uint8Array): boolean {
+    return this.#preferred?.send(channel, payload) ?? false;
+  }
+
+  /** A connection that the peer dialed has proved itself. */
+  accepted(connection: Connection): void {
+    const old = this.#accepted;
+    this.#accepted = null;
+    old?.close("replaced by a newer connection");
+    // Most likely another process: whoever keeps state for each connection must begin anew.
+    if (old && !this.#dialed) this.#options.onPeer(false);
+    this.#opened(() => (this.#accepted = connection));
+  }
+
+  /** An open connection has ended. */
+  lost(connection: Connection, reason: string): void {
+    if (connection === this.#dialed) this.#dialed = null;
+    else if (connection === this.#accepted) this.#accepted = null;
+    else return;
+    if (this.#dialed || this.#accepted) return;
+    if (this.#options.clock.now() - connection.sinceMs >= STABLE_MS) this.#retryMs = FIRST_RETRY_MS;
+    if (this.#ended) return;
+    this.#options.log.add("warning", "raft_peer_lost", `connection to ${this.#name} lost: ${reason}`);
+    this.#options.onPeer(false);
+    this.#retrySoon();
+  }
+
+  watch(lateMs: number): void {
+    this.#dialing?.connection?.watch(lateMs);
+    this.#dialed?.watch(lateMs);
+    this.#accepted?.watch(lateMs);
+    // Both dialed at once: one is enough. By now nobody sends on the other one any more, so that nothing gets lost.
+    const surplus = this.#accepted && !this.#weAreLower ? this.#dialed : null;
+    if (surplus && this.#options.clock.now() - surplus.sinceMs > STABLE_MS) {
+      surplus.close("a surplus connection");
+    }
+  }
+
+  get #weAreLower(): boolean {
+    return this.#options.own.id < this.#options.peer.id;
+  }
+
+  get #preferred(): Connection | null {
+    return this.#weAreLower ? this.#dialed ?? this.#accepted : this.#accepted ?? this.#dialed;
+  }
+
+  get #name(): string {
+    const { name, addr } = this.#options.peer;
+    return name === null ? addr : `${name} (${addr})`;
+  }
+
+  #opened(take: () => void): void {
+    const { log, onPeer } = this.#options;
+    const wasConnected = this.#dialed !== null || this.#accepted !== null;
+    take();
+    if (wasConnected) return;
+    this.#retry?.cancel();
+    log.add("info", "raft_peer_connected", `connected to ${this.#name}`);
+    onPeer(true);
+  }
+
+  #dial(): void {
+    if (this.#ended || this.#dialing) return;
+    const attempt: { connection: Connection | null } = { connection: null };
+    this.#dialing = attempt;
+    const { host, port } = parseHostPort(this.#options.peer.addr);
+    // Looked up anew each time: addresses behind a name may change.
+    this.#options.resolve(host ?? "localhost").then(
+      (ip) => this.#connect(attempt, ip, port),
+      (error) => this.#failed(attempt, `${host} cannot be resolved: ${String(error?.message ?? error)}`),
+    );
+  }
+
+  #connect(attempt: { connection: Connection | null }, ip: string, port: number): void {
+    if (this.#ended || this.#dialing !== attempt) return;
+    if (this.#accepted) return void (this.#dialing = null);
+    const { own, peer, layer, clock, silenceMs } = this.#options;
+    const dialer = new Dialer(own, peer.id, randomBytes(NONCE_BYTES));
+    const socket = layer.connect(ip, port);
+    const connection = new Connection(socket, dialer, {
+      onOpen: () => {
+        this.#dialing = null;
+        this.#opened(() => (this.#dialed = connection));
+      },
+      onFrame: (_, channel, payload) => this.#options.onFrame(channel, payload),
+      onClose: (reason, refused) => {
+        if (connection.peer !== null) this.lost(connection, reason);
+        else this.#failed(attempt, refused ? `it refuses this member: ${reason}` : reason);
+      },
+    }, { now: () => clock.now(), silenceMs });
+    attempt.connection = connection;
+    socket.once("connect", () => connection.sendHello(dialer.hello));
+  }
+
+  #failed(attempt: { connection: Connection | null }, reason: string): void {
+    if (this.#dialing !== attempt) return;
+    this.#dialing = null;
+    if (this.#ended || this.#accepted) return;
+    this.#options.log.add("warning", "raft_peer_unreachable", `no connection to ${this.#name}: ${reason}`);
+    this.#retrySoon();
+  }
+
+  #retrySoon(): void {
+    const { clock, random } = this.#options;
+    this.#retry?.cancel();
+    const delayMs = this.#retryMs * (0.5 + random());
+    this.#retryMs = Math.min(LAST_RETRY_MS, this.#retryMs * 2);
+    this.#retry = clock.after(delayMs, () => {
+      if (!this.#dialed && !this.#accepted) this.#dial();
+    });
+  }
+}

@@ -1,0 +1,187 @@
+/**
+ * The Transport of production: connections to every other member, kept up for good.
+ *
+ * Both sides dial whenever they have no connection, so that whoever comes back connects at once. A pair may then have
+ * two connections: frames are taken from both and sent on the one that the lower id dialed; the higher id closes the
+ * one it dialed itself. A newer connection of the same direction replaces the older, which its dialer has given up.
+ */
+import { randomBytes } from "node:crypto";
+import type { Socket } from "node:net";
+import type { NodeId } from "../core/types.ts";
+import type { Clock, Timer, Transport, TransportHandlers } from "../node/ports.ts";
+import type { LogSink } from "../node/raft_options.ts";
+import { Connection } from "./connection.ts";
+import { Acceptor, type Credentials, keyOf, NONCE_BYTES } from "./handshake.ts";
+import { parseHostPort } from "./host_port.ts";
+import { PeerLink } from "./peer_link.ts";
+import { QuietLog } from "./quiet_log.ts";
+import { type Listener, resolveHost, type SocketLayer, tcpLayer } from "./socket_layer.ts";
+import { TransportError } from "./transport_error.ts";
+
+const DEFAULT_SILENCE_MS = 3000;
+/** Connections that have not shown who they are; the oldest makes room. A handshake takes a round trip or two. */
+const MAX_STRANGERS = 32;
+
+export interface TransportPeer {
+  readonly id: NodeId;
+  readonly name: string | null;
+  /** Where it is reached: "host:port". */
+  readonly addr: string;
+}
+
+export interface TcpTransportOptions {
+  readonly id: NodeId;
+  readonly clusterId: number;
+  /** Where we listen: "host:port"; port 0: any. May differ from the address that the others use. */
+  readonly bindAddr: string;
+  /** The other members. */
+  readonly peers: readonly TransportPeer[];
+  /**
+   * The secret that members prove to each other. Null: none; whether that is acceptable (every address loopback, or TLS
+   * underneath) is the caller's decision.
+   */
+  readonly password: string | null;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log?: LogSink;
+  /** Called when listening fails; then nothing works. @default throws, which ends the process */
+  readonly onFatal?: (error: TransportError) => void;
+  readonly onListening?: (port: number) => void;
+  /** A connection on which nothing has come for so long is closed, and one that has not opened. @default 3000 */
+  readonly silenceMs?: number;
+  /** @default plain TCP */
+  readonly layer?: SocketLayer;
+  /** Turns a host name into an address without using a thread pool. @default c-ares */
+  readonly resolve?: (host: string) => Promise<string>;
+}
+
+export class TcpTransport implements Transport {
+  #options: TcpTransportOptions;
+  #layer: SocketLayer;
+  #own: Credentials;
+  #log: QuietLog;
+  #links = new Map<NodeId, PeerLink>();
+  #strangers = new Set<Connection>();
+  #listener: Listener | null = null;
+  #handlers: TransportHandlers | null = null;
+  #timer: Timer | null = null;
+  #watchedMs = 0;
+  #silenceMs: number;
+  #closed = false;
+
+  constructor(options: TcpTransportOptions) {
+    this.#options = options;
+    this.#layer = options.layer ?? tcpLayer;
+    const { id, clusterId, password, clock } = options;
+    this.#silenceMs = options.silenceMs ?? DEFAULT_SILENCE_MS;
+    this.#own = { id, clusterId, key: password === null ? null : keyOf(password, clusterId) };
+    this.#log = new QuietLog(options.log ?? (() => {}), () => clock.now());
+  }
+
+  /** Where we listen; 0 before that. */
+  get port(): number {
+    return this.#listener?.port ?? 0;
+  }
+
+  start(handlers: TransportHandlers): void {
+    this.#handlers = handlers;
+    const { clock, random, peers, resolve } = this.#options;
+    for (const peer of peers) {
+      const link = new PeerLink({
+        own: this.#own,
+        peer,
+        clock,
+        random,
+        log: this.#log,
+        layer: this.#layer,
+        resolve: resolve ?? resolveHost,
+        silenceMs: this.#silenceMs,
+        onFrame: (channel, payload) => handlers.onFrame(peer.id, channel, payload),
+        onPeer: (connected) => handlers.onPeer(peer.id, connected),
+      });
+      this.#links.set(peer.id, link);
+    }
+    this.#listen();
+    this.#watchedMs = clock.now();
+    this.#watch();
+  }
+
+  send(to: NodeId, channel: number, payload: Uint8Array): boolean {
+    return this.#links.get(to)?.send(channel, payload) ?? false;
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#timer?.cancel();
+    this.#listener?.close();
+    for (const link of this.#links.values()) link.end();
+    for (const stranger of [...this.#strangers]) stranger.close("the transport was closed");
+  }
+
+  #listen(): void {
+    const { bindAddr } = this.#options;
+    const { host, port } = parseHostPort(bindAddr);
+    this.#listener = this.#layer.listen(host, port, {
+      onSocket: (socket) => this.#onSocket(socket),
+      onListening: (listener) => {
+        if (this.#closed) return listener.close();
+        this.#options.onListening?.(listener.port);
+        for (const link of this.#links.values()) link.begin();
+      },
+      onError: (cause) => this.#onListenError(cause),
+    });
+  }
+
+  #onListenError(cause: NodeJS.ErrnoException): void {
+    if (this.#closed) return;
+    const { bindAddr, onFatal } = this.#options;
+    const inUse = cause.code === "EADDRINUSE";
+    const what = inUse ? "is in use by another process" : `cannot be listened on: ${cause.message}`;
+    const error = new TransportError(
+      inUse ? "address-in-use" : "cannot-listen",
+      `the address ${bindAddr} (raft.bind_addr) ${what}. Without it this member cannot take part`,
+      { cause },
+    );
+    this.close();
+    if (!onFatal) throw error;
+    onFatal(error);
+  }
+
+  #onSocket(socket: Socket): void {
+    if (this.#closed) return void socket.destroy();
+    const [oldest] = this.#strangers;
+    if (oldest && this.#strangers.size >= MAX_STRANGERS) {
+      oldest.close("too many connections without a handshake");
+    }
+    const from = socket.remoteAddress ?? "unknown";
+    const acceptor = new Acceptor(this.#own, (id) => this.#links.has(id), randomBytes(NONCE_BYTES));
+    const connection = new Connection(socket, acceptor, {
+      onOpen: (peer) => {
+        this.#strangers.delete(connection);
+        this.#links.get(peer)!.accepted(connection);
+      },
+      onFrame: (peer, channel, payload) => this.#handlers?.onFrame(peer, channel, payload),
+      onClose: (reason, refused) => {
+        this.#strangers.delete(connection);
+        if (connection.peer !== null) this.#links.get(connection.peer)?.lost(connection, reason);
+        if (refused) this.#log.add("warning", "raft_refused", `refused connection from ${from}: ${reason}`);
+      },
+    }, { now: () => this.#options.clock.now(), silenceMs: this.#silenceMs });
+    this.#strangers.add(connection);
+  }
+
+  #watch(): void {
+    const { clock } = this.#options;
+    const everyMs = this.#silenceMs / 12;
+    this.#timer = clock.after(everyMs, () => {
+      const now = clock.now();
+      const late = now - this.#watchedMs - everyMs;
+      this.#watchedMs = now;
+      const lateMs = late > everyMs ? late : 0;
+      for (const stranger of [...this.#strangers]) stranger.watch(lateMs);
+      for (const link of this.#links.values()) link.watch(lateMs);
+      if (!this.#closed) this.#watch();
+    });
+  }
+}

@@ -1,0 +1,286 @@
+import { afterEach, expect, test } from "bun:test";
+import * as net from "node:net";
+import type { Transport } from "../node/ports.ts";
+import { MemoryNetwork } from "./memory_network.ts";
+import { TcpTransport, type TcpTransportOptions } from "./tcp_transport.ts";
+import { realClock, until } from "./testing.ts";
+import { TransportError } from "./transport_error.ts";
+
+interface Side {
+  readonly id: number;
+  readonly transport: Transport;
+  readonly frames: [number, number, string][];
+  readonly connected: Set<number>;
+}
+
+const open: Transport[] = [];
+const sockets: net.Socket[] = [];
+const servers: net.Server[] = [];
+
+afterEach(() => {
+  for (const transport of open.splice(0)) transport.close();
+  for (const socket of sockets.splice(0)) socket.destroy();
+  for (const server of servers.splice(0)) server.close();
+});
+
+function begin(id: number, transport: Transport): Side {
+  const side: Side = { id, transport, frames: [], connected: new Set() };
+  open.push(transport);
+  transport.start({
+    onFrame: (from, channel, payload) => side.frames.push([from, channel, Buffer.from(payload).toString()]),
+    onPeer: (peer, connected) => void (connected ? side.connected.add(peer) : side.connected.delete(peer)),
+  });
+  return side;
+}
+
+/** A free port, found by listening on it for a moment. */
+async function freePort(): Promise<number> {
+  const server = net.createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as net.AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+type Logged = { level: string; event: string; text: string }[];
+
+interface TcpSide extends Side {
+  readonly port: number;
+  readonly logged: Logged;
+}
+
+function tcp(id: number, ports: readonly number[], overrides: Partial<TcpTransportOptions> = {}): TcpSide {
+  const logged: Logged = [];
+  const transport = new TcpTransport({
+    id,
+    clusterId: 4711,
+    bindAddr: `127.0.0.1:${ports[id - 1]}`,
+    peers: ports.map((port, i) => ({ id: i + 1, name: `n${i + 1}`, addr: `127.0.0.1:${port}` })).filter((p) =>
+      p.id !== id
+    ),
+    password: "secret",
+    clock: realClock,
+    random: () => 0.5,
+    silenceMs: 600,
+    log: (level, event, text) => logged.push({ level, event, text }),
+    ...overrides,
+  });
+  return Object.assign(begin(id, transport), { port: ports[id - 1]!, logged });
+}
+
+async function tcpPair(overrides: Partial<TcpTransportOptions> = {}): Promise<[TcpSide, TcpSide]> {
+  const ports = [await freePort(), await freePort()];
+  const pair: [TcpSide, TcpSide] = [tcp(1, ports, overrides), tcp(2, ports, overrides)];
+  await until("connected", () => pair[0].connected.has(2) && pair[1].connected.has(1));
+  return pair;
+}
+
+const PAIRS: [string, () => Promise<[Side, Side]>][] = [
+  ["TCP", tcpPair],
+  ["memory", () => {
+    const network = new MemoryNetwork(realClock);
+    return Promise.resolve([begin(1, network.transport(1)), begin(2, network.transport(2))]);
+  }],
+];
+
+for (const [name, make] of PAIRS) {
+  test(`${name}: members connect and frames arrive in order on their channels`, async () => {
+    const [a, b] = await make();
+    await until("connected", () => a.connected.has(2) && b.connected.has(1));
+    for (let i = 0; i < 100; i++) expect(a.transport.send(2, i % 3, Buffer.from(`frame ${i}`))).toBe(true);
+    expect(b.transport.send(1, 0, new Uint8Array(0))).toBe(true);
+    await until("arrived", () => b.frames.length === 100 && a.frames.length === 1);
+    expect(b.frames.map(([, , text]) => text)).toEqual(Array.from({ length: 100 }, (_, i) => `frame ${i}`));
+    expect(b.frames[4]).toEqual([1, 1, "frame 4"]);
+    expect(a.frames).toEqual([[2, 0, ""]]);
+  });
+
+  test(`${name}: what is sent to nobody is dropped`, async () => {
+    const [a] = await make();
+    expect(a.transport.send(9, 0, new Uint8Array(1))).toBe(false);
+  });
+
+  test(`${name}: the end of a member is noticed`, async () => {
+    const [a, b] = await make();
+    await until("connected", () => a.connected.has(2));
+    b.transport.close();
+    await until("noticed", () => !a.connected.has(2));
+    expect(a.transport.send(2, 0, new Uint8Array(1))).toBe(false);
+  });
+}
+
+test("a frame of a whole snapshot travels", async () => {
+  const [a, b] = await tcpPair();
+  a.transport.send(2, 0, new Uint8Array(7 * 1024 * 1024).fill(65));
+  await until("arrived", () => b.frames.length === 1);
+  expect(b.frames[0]![2].length).toBe(7 * 1024 * 1024);
+});
+
+test("a member that comes back is connected again", async () => {
+  const ports = [await freePort(), await freePort()];
+  const a = tcp(1, ports);
+  const first = tcp(2, ports);
+  await until("connected", () => a.connected.has(2));
+  first.transport.close();
+  await until("lost", () => !a.connected.has(2));
+  const second = tcp(2, ports);
+  await until("connected", () => a.connected.has(2) && second.connected.has(1));
+  a.transport.send(2, 5, Buffer.from("again"));
+  await until("arrived", () => second.frames.length === 1);
+});
+
+test("a pair that dialed each other at once ends with one connection", async () => {
+  const [a, b] = await tcpPair();
+  const count = () => {
+    const { stdout } = Bun.spawnSync(["cat", "/proc/net/tcp"]);
+    const hex = (port: number) => port.toString(16).toUpperCase().padStart(4, "0");
+    const lines = stdout.toString().split("\n").filter((line) => line.split(/\s+/)[4] === "01");
+    return lines.filter((line) => line.includes(`:${hex(a.port)} `) || line.includes(`:${hex(b.port)} `))
+      .length;
+  };
+  // Each connection shows both of its ends.
+  await until("one connection", () => count() === 2);
+  expect(a.connected.has(2) && b.connected.has(1)).toBe(true);
+});
+
+function lineOf(side: TcpSide, event: string): string | undefined {
+  return side.logged.find((line) => line.event === event)?.text;
+}
+
+test("a wrong password, another cluster and a missing password are refused and logged once", async () => {
+  const cases: [Partial<TcpTransportOptions>, string][] = [
+    [{ password: "guess" }, "wrong password"],
+    [{ clusterId: 1 }, "node of another cluster"],
+    [{ password: null }, "wrong password"],
+  ];
+  for (const [overrides, reason] of cases) {
+    const ports = [await freePort(), await freePort()];
+    const a = tcp(1, ports);
+    const stranger = tcp(2, ports, overrides);
+    await until("logged", () => lineOf(a, "raft_refused") !== undefined);
+    expect(lineOf(a, "raft_refused")).toBe(`refused connection from 127.0.0.1: ${reason}`);
+    await until("told", () => lineOf(stranger, "raft_peer_unreachable") !== undefined);
+    expect(lineOf(stranger, "raft_peer_unreachable")).toContain(`it refuses this member: ${reason}`);
+    expect(a.connected.size + stranger.connected.size).toBe(0);
+    await until("tried again", () => a.transport.send(2, 0, new Uint8Array(0)) === false);
+    expect(a.logged.filter((line) => line.event === "raft_refused").length).toBe(1);
+  }
+});
+
+test("a second process with our identity is refused as such", async () => {
+  const ports = [await freePort(), await freePort()];
+  const a = tcp(1, ports);
+  const impostor = tcp(1, [await freePort(), ports[0]!], {
+    peers: [{ id: 2, name: null, addr: `127.0.0.1:${ports[0]}` }],
+  });
+  await until("logged", () => lineOf(a, "raft_refused") !== undefined);
+  expect(lineOf(a, "raft_refused")).toContain("same member twice");
+  expect(impostor.connected.size).toBe(0);
+});
+
+function connectRaw(port: number): net.Socket {
+  const socket = net.connect(port, "127.0.0.1");
+  socket.on("error", () => socket.destroy());
+  sockets.push(socket);
+  return socket;
+}
+
+test("garbage closes its own connection and harms no other", async () => {
+  const [a, b] = await tcpPair();
+  const pieces = [
+    Buffer.from("GET / HTTP/1.1\r\n\r\n"),
+    Buffer.alloc(5000, 0xff),
+    Buffer.from([1, 2, 0, 0, 0, 0]),
+  ];
+  for (const piece of pieces.slice(0, 2)) {
+    const socket = connectRaw(a.port);
+    let closed = false;
+    socket.on("close", () => (closed = true));
+    socket.on("data", () => {});
+    socket.write(piece);
+    await until("closed", () => closed);
+  }
+  connectRaw(a.port).write(pieces[2]!);
+  expect(a.logged.some((line) => line.text.includes("not a raft connection"))).toBe(true);
+  b.transport.send(1, 0, Buffer.from("still here"));
+  await until("arrived", () => a.frames.length === 1);
+});
+
+test("a connection without a handshake is closed after a while", async () => {
+  const [a] = await tcpPair();
+  const socket = connectRaw(a.port);
+  let closed = false;
+  socket.on("close", () => (closed = true));
+  socket.on("data", () => {});
+  await until("closed", () => closed);
+});
+
+/** A relay between two members that can stop forwarding without closing anything. */
+async function relay(target: number) {
+  const state = { paused: false, port: 0 };
+  const server = net.createServer((incoming) => {
+    const outgoing = net.connect(target, "127.0.0.1");
+    sockets.push(incoming, outgoing);
+    for (const [from, to] of [[incoming, outgoing], [outgoing, incoming]] as const) {
+      from.on("data", (chunk) => void (state.paused || to.write(chunk)));
+      from.on("error", () => to.destroy());
+      from.on("close", () => to.destroy());
+    }
+  });
+  servers.push(server);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  state.port = (server.address() as net.AddressInfo).port;
+  return state;
+}
+
+test("a connection that falls silent is given up and replaced when the path is back", async () => {
+  const ports = [await freePort(), await freePort()];
+  const between = await relay(ports[1]!);
+  // Only the first one dials, through the relay; the second one's way back leads nowhere.
+  const a = tcp(1, ports, { peers: [{ id: 2, name: null, addr: `127.0.0.1:${between.port}` }] });
+  const b = tcp(2, ports, { peers: [{ id: 1, name: null, addr: "127.0.0.1:1" }] });
+  await until("connected", () => a.connected.has(2) && b.connected.has(1));
+  between.paused = true;
+  await until("given up", () => !a.connected.has(2) && !b.connected.has(1));
+  between.paused = false;
+  await until("connected again", () => a.connected.has(2) && b.connected.has(1));
+});
+
+test("frames to a member that does not read are dropped, not kept without bound", async () => {
+  const ports = [await freePort(), await freePort()];
+  const between = await relay(ports[1]!);
+  const a = tcp(1, ports, { peers: [{ id: 2, name: null, addr: `127.0.0.1:${between.port}` }] });
+  tcp(2, ports, { peers: [{ id: 1, name: null, addr: "127.0.0.1:1" }] });
+  await until("connected", () => a.connected.has(2));
+  for (const socket of sockets) socket.pause();
+  const frame = new Uint8Array(256 * 1024);
+  let accepted = 0;
+  for (let i = 0; i < 400; i++) {
+    if (a.transport.send(2, 1, frame)) accepted++;
+    if (i % 20 === 0) await Bun.sleep(0);
+  }
+  expect(accepted).toBeGreaterThan(8);
+  expect(accepted).toBeLessThan(200);
+});
+
+test("a port in use is a typed error that names the setting", async () => {
+  const ports = [await freePort(), await freePort()];
+  tcp(1, ports);
+  const errors: TransportError[] = [];
+  tcp(1, ports, { onFatal: (error) => errors.push(error) });
+  await until("failed", () => errors.length === 1);
+  expect(errors[0]).toMatchObject({ code: "address-in-use", setting: "raft.bind_addr" });
+  expect(errors[0]!.message).toContain("raft.bind_addr");
+});
+
+test("names are resolved anew for each dial, and a dead name server only delays that peer", async () => {
+  const ports = [await freePort(), await freePort()];
+  let asked = 0;
+  const resolve = (): Promise<string> =>
+    ++asked < 3 ? Promise.reject(new Error("SERVFAIL")) : Promise.resolve("127.0.0.1");
+  const a = tcp(1, ports, { resolve, peers: [{ id: 2, name: null, addr: `db2.example:${ports[1]}` }] });
+  const b = tcp(2, ports, { peers: [{ id: 1, name: null, addr: "127.0.0.1:1" }] });
+  await until("connected", () => a.connected.has(2) && b.connected.has(1));
+  expect(asked).toBe(3);
+  expect(lineOf(a, "raft_peer_unreachable")).toContain("db2.example cannot be resolved: SERVFAIL");
+});
