@@ -73,13 +73,14 @@ export class Cluster {
     const directory = mkdtempSync(join(tmpdir(), "agent-cluster-"));
     // Closed to others even when it belongs to the user of the agents.
     chmodSync(directory, 0o700);
-    const ports = await freePorts(3 * size);
+    // As on hosts of their own: the same ports, at different addresses. All of 127.0.0.0/8 is this machine.
+    const [raftPort, restPort, postgresPort] = await freePorts(3) as [number, number, number];
     const all: NodeAddresses[] = Array.from({ length: size }, (_, i) => ({
       name: `node${i + 1}`,
-      address: options.place?.(i + 1).address ?? "127.0.0.1",
-      raftPort: ports[3 * i]!,
-      restPort: ports[3 * i + 1]!,
-      postgresPort: ports[3 * i + 2]!,
+      address: options.place?.(i + 1).address ?? `127.0.0.${i + 1}`,
+      raftPort,
+      restPort,
+      postgresPort,
     }));
     const secrets = makeSecrets();
     const binary = user ? readableBinary(options.binary, user, directory) : options.binary;
