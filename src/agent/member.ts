@@ -545,7 +545,7 @@ export class Member {
   }
 
   #act(action: Action, reason: string): void {
-    const { postgres, exit, dcs } = this.#options;
+    const { postgres, exit } = this.#options;
     const wake = () => this.wake();
     switch (action.kind) {
       case "claim-initialize":
@@ -593,7 +593,6 @@ export class Member {
         if (action.kind === "stop" && postgres.view().writable && postgres.view().action?.kind !== "stop") {
           this.#counters.demotions++;
         }
-        this.#options.log.info(action.kind, `${reason}`, { epoch: dcs.state.lock.epoch });
         postgres.run(action);
         return;
       default:
@@ -601,8 +600,12 @@ export class Member {
     }
   }
 
-  #note(by: string, reason: string, actions: readonly unknown[]): void {
-    const at = new Date(this.#options.wallMs()).toISOString();
-    if (this.#decisions.record(by, at, reason, actions)) this.#options.log.info(`decision.${by}`, reason);
+  /** Decisions that do something, or that a person would want to see once, are news; the rest is for whoever debugs. */
+  #note(by: "keeper" | "coordinator", reason: string, actions: readonly unknown[]): void {
+    const { wallMs, log } = this.#options;
+    const at = new Date(wallMs()).toISOString();
+    if (!this.#decisions.record(by, at, reason, actions)) return;
+    const news = actions.length > 0 || (by === "keeper" && this.#options.postgres.view().action === null);
+    log[news ? "info" : "debug"](`decision.${by}`, reason);
   }
 }

@@ -43,7 +43,7 @@ export function ownStatus(input: OwnStatusInput): MemberStatus {
     role: roleOf(input),
     state: postgres.state,
     running,
-    writable: postgres.writable && process === "running" && input.holding,
+    writable: postgres.writable && postgres.inRecovery === false && process === "running" && input.holding,
     systemId: postgres.systemId,
     timeline: postgres.timeline,
     walLsn: postgres.walLsn,
@@ -74,7 +74,10 @@ export function ownStatus(input: OwnStatusInput): MemberStatus {
 
 function roleOf({ postgres, holding }: OwnStatusInput): PostgresRole {
   const { directory, process } = postgres;
-  if (postgres.writable && process !== "none") return holding ? "primary" : "demoted";
+  // A standby that is being promoted has the right to write before it can.
+  if (postgres.writable && process !== "none" && postgres.inRecovery !== true) {
+    return holding ? "primary" : "demoted";
+  }
   if (process === "running" || process === "starting" || process === "frozen") return "replica";
   if (directory.kind === "valid") return directory.standbySignal ? "replica" : "demoted";
   return "uninitialized";

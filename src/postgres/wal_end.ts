@@ -79,6 +79,20 @@ function youngerTimelines(walDir: string, timeline: number): number[] {
     .filter((name) => name !== undefined).map((name) => parseInt(name, 16)).filter((one) => one > timeline);
 }
 
+/**
+ * Where the run of segment files that holds `from` ends; null when there is no file for it. pg_waldump waits 5 s for
+ * a file that it misses, in the hope that a server is about to make it, so it must not get there.
+ */
+export function endOfFiles(names: readonly string[], from: WalEnd, segmentBytes: number): Lsn | null {
+  const present = new Set(names);
+  const perId = 2 ** 32 / segmentBytes;
+  const hex = (value: number) => value.toString(16).toUpperCase().padStart(8, "0");
+  let segment = Math.floor(from.lsn / segmentBytes);
+  const first = segment;
+  while (present.has(hex(from.timeline) + hex(Math.floor(segment / perId)) + hex(segment % perId))) segment++;
+  return segment === first ? null : segment * segmentBytes;
+}
+
 async function readOn(
   programs: Programs,
   walDir: string,
@@ -86,7 +100,9 @@ async function readOn(
   segmentBytes: number,
   timeoutMs: number,
 ): Promise<WalEnd> {
-  const args = ["-p", walDir, "-t", String(from.timeline), "-s", formatLsn(from.lsn)];
+  const last = endOfFiles(list(walDir) ?? [], from, segmentBytes);
+  if (last === null) return from;
+  const args = ["-p", walDir, "-t", String(from.timeline), "-s", formatLsn(from.lsn), "-e", formatLsn(last)];
   // It ends with an error by its nature: the first record that is none is the end that we look for.
   const result = await runProgram(programs.path("pg_waldump"), args, { timeoutMs, keep: 32 * 1024 });
   const found = lastRecordEnd(result.stdout, segmentBytes);
