@@ -44,6 +44,8 @@ export class Leadership {
   readonly #reads = new ReadIndexQueue();
   #transferee: NodeId = NONE;
   #transferTicks = 0;
+  /** Somebody was told to take over, and the transfer has not been given up since. */
+  #timeoutNowSent = false;
   #heartbeatTicks = 0;
   /** Since the election. */
   #ticks = 0;
@@ -353,8 +355,8 @@ export class Leadership {
 
   #beginReads(): void {
     // Before an entry of our own term is committed our commit index may be behind what an earlier leader told its
-    // clients. While a transfer is pending, the next leader may be at work already.
-    if (!this.hasOwnTermCommit || this.#transferee !== NONE) return;
+    // clients. Once TimeoutNow is sent, the next leader may be at work already.
+    if (!this.hasOwnTermCommit || this.#timeoutNowSent) return;
     if (!this.#reads.begin(this.#log.committed)) return;
     this.#confirmReads();
     if (this.#reads.round !== 0) this.broadcastHeartbeat();
@@ -387,11 +389,13 @@ export class Leadership {
     // From here on another leader may exist at any time, elected in spite of our followers' loyalty: what they
     // have answered so far must not confirm a read any more.
     this.#reads.invalidate();
+    this.#timeoutNowSent = true;
     this.#host.send(makeMessage({ type: "timeoutNow", from: this.#id, to: this.#transferee }));
   }
 
   #abortTransfer(): void {
     this.#transferee = NONE;
+    this.#timeoutNowSent = false;
     this.#beginReads();
   }
 

@@ -194,6 +194,16 @@ describe("a leader that may not know everything", () => {
 });
 
 describe("while leadership is handed over", () => {
+  test("reads go on while the target still catches up", () => {
+    const node = settledLeader();
+    expect(node.transferLeader(3)).toEqual({ kind: "started" });
+    const token = tokenOf(node);
+    const { sent } = collect(node);
+    expect(sent.some(({ type }) => type === "timeoutNow")).toBe(false);
+    answer(node, sent.find(({ type, to }) => type === "heartbeat" && to === 2)!);
+    expect(collect(node).reads).toEqual([{ token, index: 1 }]);
+  });
+
   test("what was answered before TimeoutNow confirms no read; when the transfer fails, a new round does", () => {
     const node = settledLeader();
     node.step(message("appendResponse", 3, { term: 1, index: 1 }));
