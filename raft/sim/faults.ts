@@ -22,8 +22,9 @@ export type FaultMaker = (random: Prng) => Fault | null;
 export class FaultInjector<K extends string> {
   readonly counts = new Map<K, number>();
   private readonly random: Prng;
-  private readonly active = new Set<{ readonly event: SimEvent; readonly fault: Fault }>();
+  private readonly going = new Set<{ readonly event: SimEvent; readonly fault: Fault }>();
   private next: SimEvent | null = null;
+  private started = false;
 
   constructor(
     private readonly world: World,
@@ -35,7 +36,13 @@ export class FaultInjector<K extends string> {
     this.random = world.random.split("faults");
   }
 
+  /** Between start and calm. */
+  get active(): boolean {
+    return this.started;
+  }
+
   start(): void {
+    this.started = true;
     if (Object.values<number>(this.weights).every((weight) => weight === 0)) return;
     this.next = this.world.after(this.random.exponential(this.gapMeanMs), () => {
       this.inject(this.random.weighted(this.weights));
@@ -45,54 +52,70 @@ export class FaultInjector<K extends string> {
 
   inject(kind: K): void {
     const fault = this.makers[kind](this.random);
-    if (fault === null) return;
+    if (fault !== null) this.begun(kind, fault);
+  }
+
+  /** Counts a fault that has begun, and ends it in time. */
+  begun(kind: K, fault: Fault): void {
     this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
     this.world.log.add("fault", `${kind}: ${fault.text}, for ${(fault.durationMs / 1000).toFixed(2)} s`);
     const event = this.world.after(fault.durationMs, () => {
-      this.active.delete(item);
+      this.going.delete(item);
       this.world.log.add("fault", `${kind} ends: ${fault.text}`);
       fault.end();
     });
     const item = { event, fault };
-    this.active.add(item);
+    this.going.add(item);
   }
 
   /** No more faults, and the present ones end. */
   calm(): void {
+    this.started = false;
     this.next?.cancel();
-    for (const { event, fault } of this.active) {
+    for (const { event, fault } of this.going) {
       event.cancel();
       fault.end();
     }
-    this.active.clear();
+    this.going.clear();
     this.world.log.add("fault", "all faults end");
   }
 }
 
 export type NetworkFault = "isolate" | "one-way" | "pair";
 
-/** Cuts: a node from all others, single directions, a pair of nodes. */
+/** Cuts directions between nodes, each a pair of sender and receiver. */
+export function cutFault(
+  network: SimNetwork,
+  directions: readonly (readonly [NodeId, NodeId])[],
+  durationMs: number,
+): Fault {
+  for (const [from, to] of directions) network.cut(from, to);
+  return {
+    durationMs,
+    text: directions.map(([from, to]) => `${from}>${to}`).join(" "),
+    end: () => {
+      for (const [from, to] of directions) network.heal(from, to);
+    },
+  };
+}
+
+/** Every direction to and from a node. */
+export function directionsOf(node: NodeId, ids: readonly NodeId[]): (readonly [NodeId, NodeId])[] {
+  return ids.filter((other) => other !== node).flatMap((other) => [[node, other], [other, node]] as const);
+}
+
+/** Cuts: a node from all others, single directions, a pair of nodes. `pick` draws the node. */
 export function networkFaults(
   network: SimNetwork,
   ids: readonly NodeId[],
   maxMs: number,
+  pick: (random: Prng) => NodeId = (random) => random.pick(ids),
 ): Record<NetworkFault, FaultMaker> {
-  const cut = (random: Prng, directions: readonly (readonly [NodeId, NodeId])[]): Fault => {
-    for (const [from, to] of directions) network.cut(from, to);
-    return {
-      durationMs: random.between(maxMs / 50, maxMs),
-      text: directions.map(([from, to]) => `${ids.indexOf(from) + 1}>${ids.indexOf(to) + 1}`).join(" "),
-      end: () => {
-        for (const [from, to] of directions) network.heal(from, to);
-      },
-    };
-  };
   const directions = ids.flatMap((a) => ids.filter((b) => b !== a).map((b) => [a, b] as const));
+  const cut = (random: Prng, which: readonly (readonly [NodeId, NodeId])[]) =>
+    cutFault(network, which, random.between(maxMs / 50, maxMs));
   return {
-    isolate: (random) => {
-      const node = random.pick(ids);
-      return cut(random, directions.filter(([a, b]) => a === node || b === node));
-    },
+    isolate: (random) => cut(random, directionsOf(pick(random), ids)),
     "one-way": (random) => cut(random, directions.filter(() => random.chance(0.3))),
     pair: (random) => {
       const [a, b] = random.pick(directions);

@@ -60,6 +60,7 @@ export class SimNetwork {
   private readonly endpoints = new Map<NodeId, Endpoint>();
   private readonly paths = new Map<NodeId, Map<NodeId, Path>>();
   private sessions = 0;
+  private awaited: { readonly from: NodeId; readonly channel: number; readonly run: () => void }[] = [];
 
   constructor(private readonly world: World) {
     this.random = world.random.split("network");
@@ -109,6 +110,11 @@ export class SimNetwork {
     this.connectSoon(from, to, this.random.between(1, 300));
   }
 
+  /** Runs as soon as the node has sent a frame on that channel: a moment that chance alone seldom finds. */
+  afterNextFrame(from: NodeId, channel: number, run: () => void): void {
+    this.awaited.push({ from, channel, run });
+  }
+
   isCut(from: NodeId, to: NodeId): boolean {
     return this.path(from, to).cuts > 0;
   }
@@ -131,6 +137,7 @@ export class SimNetwork {
     const target = this.endpoints.get(to);
     if (path.session === 0 || !target || this.endpoints.get(from) !== source) return false;
     this.framesSent++;
+    if (this.awaited.length > 0) this.sent(from, channel);
     const settings = this.settings;
     // The sender may use its buffer again as soon as send returns.
     const bytes = payload.slice();
@@ -148,6 +155,13 @@ export class SimNetwork {
     this.schedule(path, deliver);
     if (this.random.chance(settings.duplicateRate)) this.schedule(path, deliver);
     return true;
+  }
+
+  private sent(from: NodeId, channel: number): void {
+    const due = this.awaited.filter((each) => each.from === from && each.channel === channel);
+    if (due.length === 0) return;
+    this.awaited = this.awaited.filter((each) => !due.includes(each));
+    for (const { run } of due) this.world.after(0, run);
   }
 
   private schedule(path: Path, deliver: () => void): void {

@@ -1,5 +1,7 @@
 /** The faults that a cluster is put through: those of raft's world, and those of agents, guards and PostgreSQLs. */
 import {
+  cutFault,
+  directionsOf,
   drawWeights,
   type Fault,
   FaultInjector,
@@ -8,24 +10,12 @@ import {
   networkFaults,
   type Prng,
 } from "../../raft/sim/mod.ts";
+import { LEASE_CHANNEL } from "../agent/messages.ts";
+import { changeTtl, requestSwitchover } from "./requests.ts";
 import type { SimCluster } from "./sim_cluster.ts";
 import type { SimMember } from "./sim_member.ts";
 
-export type ClusterFault =
-  | NetworkFault
-  | "agent-pause"
-  | "agent-crash"
-  | "host-crash"
-  | "all-hosts-crash"
-  | "disk-hang"
-  | "disk-fail"
-  | "guard-kill"
-  | "postmaster-kill"
-  | "postgres-crash"
-  | "switchover"
-  | "set-ttl";
-
-export const CLUSTER_FAULTS: readonly ClusterFault[] = [
+const CLUSTER_FAULTS = [
   "isolate",
   "one-way",
   "pair",
@@ -40,43 +30,112 @@ export const CLUSTER_FAULTS: readonly ClusterFault[] = [
   "postgres-crash",
   "switchover",
   "set-ttl",
-];
+] as const;
+export type ClusterFault = typeof CLUSTER_FAULTS[number];
 
-/** At least a few kinds in every run; a cold start of everything is rare within one. */
+/** How often, in a run that has it, a change of the lock is met with faults at that very moment. */
+const AMBUSH_RATE = 0.4;
+const MAX_CUT_MS = 15_000;
+
+/** About half of the kinds in every run; a cold start of everything is rare within one. */
 export function clusterFaults(cluster: SimCluster, random: Prng): FaultInjector<ClusterFault> {
   const weights = drawWeights(random, CLUSTER_FAULTS, 0.5);
   weights["all-hosts-crash"] *= 0.15;
   weights["disk-fail"] *= 0.3;
   if (Object.values(weights).every((weight) => weight === 0)) weights["agent-pause"] = 1;
+  const ids = cluster.members.map((member) => member.id);
   const makers: Record<ClusterFault, FaultMaker> = {
-    ...networkFaults(cluster.network, cluster.members.map((member) => member.id), 15_000),
+    ...networkFaults(cluster.network, ids, MAX_CUT_MS, (chance) => victim(cluster, chance).id),
     ...makersOf(cluster),
   };
-  return new FaultInjector(cluster.world, makers, weights, random.between(1500, 6000));
+  const injector = new FaultInjector(cluster.world, makers, weights, random.between(1000, 6000));
+  if (random.chance(0.5)) ambush(cluster, injector, random.split("ambush"));
+  return injector;
+}
+
+/** Anyone; more often the holder of the lock or the leader of raft, where a fault has consequences. */
+function victim(cluster: SimCluster, random: Prng): SimMember {
+  const role = random.weighted({ holder: 0.35, leader: 0.15, any: 0.5 });
+  const chosen = role === "holder"
+    ? cluster.find(cluster.latestRecords()?.lock.holder ?? "")
+    : role === "leader"
+    ? cluster.members.find((member) => member.raft?.status().role === "leader")
+    : undefined;
+  return chosen ?? random.pick(cluster.members);
+}
+
+/**
+ * Faults that come together, and at the worst moment: within milliseconds of a grant, an expiry or a release becoming
+ * known somewhere. Mostly to the new holder.
+ */
+function ambush(cluster: SimCluster, injector: FaultInjector<ClusterFault>, random: Prng): void {
+  const ids = cluster.members.map((member) => member.id);
+  let known = "";
+  cluster.onLock = ({ epoch, holder }) => {
+    const lock = `${epoch} ${holder}`;
+    if (!injector.active || lock === known || !random.chance(AMBUSH_RATE)) return;
+    known = lock;
+    const target = (random.chance(0.7) ? cluster.find(holder ?? "") : undefined) ??
+      random.pick(cluster.members);
+    for (let faults = 1 + random.below(2); faults > 0; faults--) {
+      const pauses = random.chance(0.5);
+      cluster.world.after(random.exponential(3), () => {
+        if (!injector.active || !target.agent.alive) return;
+        if (pauses) injector.begun("agent-pause", pauseNow(target, random.between(100, 8000)));
+        else {
+          const cuts = directionsOf(target.id, ids);
+          injector.begun("isolate", cutFault(cluster.network, cuts, random.between(1000, MAX_CUT_MS)));
+        }
+      });
+    }
+  };
+}
+
+function pauseNow(member: SimMember, durationMs: number): Fault {
+  member.agent.pause(durationMs);
+  return {
+    durationMs,
+    text: member.name,
+    end: () => {
+      if (member.agent.isPaused) member.agent.resume();
+    },
+  };
+}
+
+/** Pauses right after the agent has sent a message about the lease: what answers it is read after the pause. */
+function pauseAfterRenewal(cluster: SimCluster, member: SimMember, durationMs: number): Fault {
+  let over = false;
+  cluster.network.afterNextFrame(member.id, LEASE_CHANNEL, () => {
+    if (!over && member.agent.alive) member.agent.pause(durationMs);
+  });
+  return {
+    durationMs: durationMs + 2000,
+    text: `${member.name}, after its next renewal`,
+    end: () => {
+      over = true;
+      if (member.agent.isPaused) member.agent.resume();
+    },
+  };
 }
 
 function makersOf(cluster: SimCluster): Record<Exclude<ClusterFault, NetworkFault>, FaultMaker> {
+  const { world } = cluster;
   const one =
     (able: (member: SimMember) => boolean, make: (member: SimMember, random: Prng) => Fault): FaultMaker =>
     (random) => {
-      const members = cluster.members.filter(able);
-      return members.length === 0 ? null : make(random.pick(members), random);
+      const member = victim(cluster, random);
+      return able(member) ? make(member, random) : null;
     };
   const alive = (member: SimMember) => member.agent.alive;
   const running = (member: SimMember) => member.server.anyProcess;
-  let requests = 0;
   const moment = (text: string): Fault => ({ durationMs: 0, text, end: () => {} });
+  let requests = 0;
   return {
     "agent-pause": one((member) => alive(member) && !member.agent.isPaused, (member, random) => {
       const durationMs = random.chance(0.3) ? random.between(50, 1500) : random.between(1000, 10_000);
-      member.agent.pause(durationMs);
-      return {
-        durationMs,
-        text: member.name,
-        end: () => {
-          if (member.agent.isPaused) member.agent.resume();
-        },
-      };
+      return random.chance(0.4)
+        ? pauseAfterRenewal(cluster, member, durationMs)
+        : pauseNow(member, durationMs);
     }),
     "agent-crash": one(alive, (member, random) => {
       member.killAgent(false);
@@ -92,9 +151,7 @@ function makersOf(cluster: SimCluster): Record<Exclude<ClusterFault, NetworkFaul
         durationMs: random.between(500, 8000),
         text: "all",
         end: () => {
-          for (const member of cluster.members) {
-            cluster.world.after(random.between(0, 3000), () => boot(member));
-          }
+          for (const member of cluster.members) world.after(random.between(0, 3000), () => boot(member));
         },
       };
     },
@@ -119,8 +176,14 @@ function makersOf(cluster: SimCluster): Record<Exclude<ClusterFault, NetworkFaul
       member.server.killed();
       return moment(member.name);
     }),
-    switchover: (random) => requestSwitchover(cluster, ++requests, random),
-    "set-ttl": (random) => changeTtl(cluster, random),
+    switchover: (random) => {
+      const text = requestSwitchover(cluster, `switchover-${++requests}`, random);
+      return text === null ? null : moment(text);
+    },
+    "set-ttl": (random) => {
+      const text = changeTtl(cluster, random);
+      return text === null ? null : moment(text);
+    },
   };
 }
 
@@ -128,44 +191,4 @@ function boot(member: SimMember): void {
   if (member.agent.alive) return;
   member.host.reboot();
   member.startAgent();
-}
-
-function requestSwitchover(cluster: SimCluster, number: number, random: Prng): Fault | null {
-  const asked = random.pick(cluster.members);
-  const state = asked.dcs?.state;
-  if (!state || state.lock.holder === null || !asked.member) return null;
-  const others = cluster.members.filter((member) => member.name !== state.lock.holder);
-  const candidate = random.chance(0.5) ? random.pick(others).name : null;
-  const id = `switchover-${number}`;
-  asked.member.proposer.propose({
-    op: "setFailover",
-    record: {
-      kind: "switchover",
-      leader: state.lock.holder,
-      candidate,
-      scheduledAt: null,
-      id,
-      accepted: false,
-      epoch: 0,
-    },
-    expectRevision: state.failover?.revision ?? null,
-  }, () => {});
-  return {
-    durationMs: 0,
-    text: `${state.lock.holder} to ${candidate ?? "any"}, asked of ${asked.name}`,
-    end: () => {},
-  };
-}
-
-function changeTtl(cluster: SimCluster, random: Prng): Fault | null {
-  const asked = random.pick(cluster.members);
-  const config = asked.dcs?.state.config;
-  if (!config || !asked.member) return null;
-  const ttl = random.pick([2, 3, 5, 10]);
-  asked.member.proposer.propose({
-    op: "setConfig",
-    value: { ...config.value, ttl },
-    expectRevision: config.revision,
-  }, () => {});
-  return { durationMs: 0, text: `${ttl} s, asked of ${asked.name}`, end: () => {} };
 }

@@ -3,6 +3,8 @@ import type { Options } from "./options.ts";
 import type { RunResult } from "./run_seed.ts";
 
 const TAIL_LINES = 60;
+/** Event logs are printed for the first failures only. */
+const TAILS = 3;
 
 export class Report {
   violations = 0;
@@ -82,7 +84,7 @@ export class Report {
     this.failedSeeds.push(result.seed);
     const rule = options.broken.size > 0 ? ` --break ${[...options.broken].join("")}` : "";
     const phase = options.faultSeconds === 60 ? "" : ` --fault-seconds ${options.faultSeconds}`;
-    const tail = options.trace ? [] : result.tail.slice(-TAIL_LINES);
+    const tail = options.trace || this.violations > TAILS ? [] : result.tail.slice(-TAIL_LINES);
     process.stdout.write(
       `seed ${result.seed}: ${result.violation}\n` +
         `  replay: npm run sim -- --seed ${result.seed}${rule}${phase} --trace\n` +

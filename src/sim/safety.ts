@@ -25,9 +25,10 @@ export class Safety {
     | null = null;
   private writableUntilMs: number | null = null;
   private readonly knownResults = new Set<string>();
-  /** By epoch, of the writers so far: where its WAL began. */
-  private readonly handovers: { readonly epoch: number; readonly clean: boolean; readonly lost: number }[] =
-    [];
+  /** By epoch: how the writer before ended, and what its successor does not have of it. */
+  private readonly handovers = new Map<number, { readonly clean: boolean; readonly lost: number }>();
+  /** Epochs that a request was answered with, and the answer. */
+  private readonly switchedEpochs = new Map<number, string>();
 
   constructor(private readonly world: World) {}
 
@@ -36,7 +37,15 @@ export class Safety {
     const nowMs = this.world.now();
     if (!can) {
       this.writers.delete(server.name);
-      this.lastWriter = { name: server.name, epoch: server.epoch ?? 0, end: server.position!, clean: false };
+      // A cluster that is still being bootstrapped has no users' data: it may be begun anew.
+      if (server.directory.kind === "valid") {
+        this.lastWriter = {
+          name: server.name,
+          epoch: server.epoch ?? 0,
+          end: server.position!,
+          clean: false,
+        };
+      }
       this.writableUntilMs = nowMs;
       this.world.log.add(server.name, `no commit is acknowledged any more (epoch ${server.epoch})`);
       return;
@@ -71,7 +80,10 @@ export class Safety {
   /** PostgreSQL ended in order: everything it acknowledged is in its WAL, up to here. */
   onCleanShutdown(server: ModelServer): void {
     if (this.lastWriter?.name === server.name) {
-      this.lastWriter = { ...this.lastWriter, end: server.position!, clean: true };
+      // A cluster that is still being bootstrapped has no users' data: it may be begun anew.
+      if (server.directory.kind === "valid") {
+        this.lastWriter = { ...this.lastWriter, end: server.position!, clean: true };
+      }
     }
   }
 
@@ -83,13 +95,20 @@ export class Safety {
       this.world.log.add("records", `request ${result.id}: ${result.ok ? "done" : "failed"}: ${result.text}`);
       if (!result.ok) continue;
       this.switchovers++;
-      const last = this.handovers.at(-1);
-      if (result.id.startsWith("switchover") && last !== undefined && last.clean && last.lost > 0) {
-        throw new Violation(
-          "a switchover loses nothing",
-          `${last.lost} acknowledged bytes are lost with epoch ${last.epoch} (${result.text})`,
-        );
-      }
+      this.switchedEpochs.set(state.lock.epoch, result.text);
+      this.checkSwitchover(state.lock.epoch);
+    }
+  }
+
+  /** An acknowledged switchover from a server that was shut down in order loses nothing. */
+  private checkSwitchover(epoch: number): void {
+    const text = this.switchedEpochs.get(epoch);
+    const handover = this.handovers.get(epoch);
+    if (text !== undefined && handover !== undefined && handover.clean && handover.lost > 0) {
+      throw new Violation(
+        "a switchover loses nothing",
+        `${handover.lost} acknowledged bytes are lost before epoch ${epoch} (${text})`,
+      );
     }
   }
 
@@ -105,9 +124,10 @@ export class Safety {
       );
     }
     this.lostBytes += lost;
-    this.handovers.push({ epoch, clean: before.clean, lost });
     if (lost > 0) {
       this.world.log.add(server.name, `${lost} acknowledged bytes of ${before.name} are left behind`);
     }
+    this.handovers.set(epoch, { clean: before.clean, lost });
+    this.checkSwitchover(epoch);
   }
 }

@@ -2,6 +2,7 @@
 import { RaftInvariants, SimNetwork, Violation, type World } from "../../raft/sim/mod.ts";
 import type { BrokenRules } from "../dcs/lease.ts";
 import type { JsonObject } from "../model/json.ts";
+import type { DcsState, LockRecord } from "../model/records.ts";
 import type { ModelServer } from "./model_server.ts";
 import { Safety } from "./safety.ts";
 import { SimMember, type Surroundings } from "./sim_member.ts";
@@ -17,6 +18,8 @@ export class SimCluster {
   readonly checks = new RaftInvariants();
   readonly safety: Safety;
   readonly members: readonly SimMember[];
+  /** The lock as a member has just come to know it. */
+  onLock: (lock: LockRecord) => void = () => {};
   private readonly acknowledged = new Map<number, Uint8Array>();
   private systemIds = 0;
 
@@ -35,7 +38,10 @@ export class SimCluster {
       onAcking: (server, can) => this.safety.onAcking(server, can),
       onCleanShutdown: (server) => this.safety.onCleanShutdown(server),
       newSystemId: () => `system-${++this.systemIds}`,
-      onRecords: (state) => this.safety.onRecords(state),
+      onRecords: (state) => {
+        this.safety.onRecords(state);
+        this.onLock(state.lock);
+      },
       onApplied: (command, index) => this.onApplied(command, index),
     };
     this.members = NAMES.map((name) => new SimMember(name, around));
@@ -46,9 +52,13 @@ export class SimCluster {
     return this.members.find((member) => member.name === name);
   }
 
-  /** The members with a living agent that is not paused. */
-  awake(): SimMember[] {
-    return this.members.filter((member) => member.agent.alive && !member.agent.isPaused);
+  /** The records as known by the living agent that knows most; null: none lives. */
+  latestRecords(): DcsState | null {
+    let latest: DcsState | null = null;
+    for (const { dcs } of this.members) {
+      if (dcs !== null && (latest === null || dcs.state.revision > latest.revision)) latest = dcs.state;
+    }
+    return latest;
   }
 
   /** null: one primary, two standbys that stream from it, raft with a leader; else what is missing. */

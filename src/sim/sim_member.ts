@@ -183,8 +183,8 @@ export class SimMember {
       random,
       clusterId: 1,
       instance: this.disk.instance,
-      log: (level, _event, text) => {
-        if (level !== "debug") around.world.log.add(this.name, `raft: ${text}`);
+      log: (_level, _event, text) => {
+        around.world.log.add(this.name, `raft: ${text}`);
       },
       members: around.names.map((name) => ({
         id: idOf(name, around.names),
