@@ -14,6 +14,7 @@ import type { Log } from "../lib/log.ts";
 import type { DynamicConfig } from "../model/config.ts";
 import type { JsonObject } from "../model/json.ts";
 import type { MemberStatus } from "../model/member_status.ts";
+import type { PostgresView } from "../model/postgres_view.ts";
 import type { DcsState, MemberFacts } from "../model/records.ts";
 import { DecisionLog } from "./decision_log.ts";
 import { Leadership } from "./leadership.ts";
@@ -495,7 +496,7 @@ export class Member {
     this.#note("keeper", decision.reason, decision.actions);
     for (const action of decision.actions) this.#act(action, decision.reason);
     this.#cancelDeadCopy(statuses);
-    if (view.writable && view.process === "running") this.#asPrimary(tenure.kind === "holding");
+    if (tenure.kind === "holding" && view.process === "running") this.#asHolder(view);
     if (
       this.#stopping && decision.actions.length === 0 && view.process === "none" && tenure.kind === "none"
     ) this.#stopped();
@@ -523,16 +524,20 @@ export class Member {
     }
   }
 
-  #asPrimary(holding: boolean): void {
+  /**
+   * Slots for the others are made as soon as the lock is ours, not after the promotion: they follow us at once, and one
+   * that finds no slot comes back only after wal_retrieve_retry_interval.
+   */
+  #asHolder(view: PostgresView): void {
     const { dcs, postgres, name, wallMs } = this.#options;
-    if (!holding) return;
     const others = Object.keys(dcs.state.members).filter((member) => member !== name).sort();
     const key = `${dcs.state.lock.epoch}:${others.join(",")}`;
     if (key !== this.#slots) {
       this.#slots = key;
       postgres.ensureSlots(others);
     }
-    const line = postgres.view().timelineHistory.at(-1);
+    if (!view.writable || view.inRecovery !== false) return;
+    const line = view.timelineHistory.at(-1);
     if (line === undefined || dcs.state.history.some((known) => known[0] >= line[0])) return;
     const at = dcs.state.events.findLast((event) => event.kind === "grant")?.at ??
       new Date(wallMs()).toISOString();
