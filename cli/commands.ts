@@ -5,6 +5,7 @@ import { nearest } from "./ctl/nearest.ts";
 
 /** Ends the process itself, but for `run`, which goes on. */
 export async function runCommandLine(argv: readonly string[]): Promise<void> {
+  if (argv[0] === "demo") return await demo(argv.slice(1));
   const cli = describeCommands();
   if (argv.length === 0 || argv[0] === "--help" || argv[0] === "-h" || argv[0] === "help") return overview();
   if (argv[0] === "--version" || argv[0] === "-v") return leave(0, `agent ${VERSION}\n`);
@@ -51,21 +52,17 @@ function describeCommands(): CAC {
       });
       leave(code);
     });
-  cli.command("demo [...options]", "Try a cluster of three on this machine", { allowUnknownOptions: true })
-    .option("--ttl <seconds>", "Lease of the primary")
-    .option("--keep", "Leave the cluster running, and print how to reach it")
-    .option("--stop <dir>", "End a cluster that --keep left running")
-    .option("--user <name>", "Who runs PostgreSQL when this is started as root")
-    .example("agent demo")
-    .example("agent demo --ttl 2")
-    .action(async () => {
-      const { demoCommand } = await import("./demo.ts");
-      leave(await demoCommand(process.argv.slice(3)));
-    });
+  cli.command("demo [...options]", "Try a cluster of three on this machine");
   cli.command("version", "Print the version")
     .example("agent version")
     .action(() => leave(0, `agent ${VERSION}\n`));
   return cli;
+}
+
+/** Reads its own words, as it passes some on to processes that it starts. */
+async function demo(words: readonly string[]): Promise<void> {
+  const { demoCommand } = await import("./demo.ts");
+  leave(await demoCommand(words));
 }
 
 function overview(): void {

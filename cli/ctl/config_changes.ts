@@ -1,9 +1,9 @@
 /** Changes to the cluster's configuration as the command line names them. */
-import { readFileSync } from "node:fs";
 import type { Json, JsonObject } from "../../src/model/json.ts";
 import { applyPatch, isJsonObject } from "../../src/model/merge.ts";
 import { CtlError } from "./errors.ts";
 import type { Io } from "./io.ts";
+import { readLocalFile } from "./local_file.ts";
 import { parseYamlValue } from "./yaml_text.ts";
 
 /** `key.of.many=value`: the value is YAML, null removes. Below postgresql.parameters the rest is one name. */
@@ -26,18 +26,8 @@ function withValue(config: JsonObject, [key, ...rest]: readonly string[], value:
 
 /** The file is a patch: objects merge, null removes. `-` is standard input. */
 export async function applyFile(io: Io, config: JsonObject, file: string): Promise<JsonObject> {
-  const value = parseYamlValue(await readText(io, file), file === "-" ? "standard input" : file);
+  const text = file === "-" ? await io.readAll() : readLocalFile(file);
+  const value = parseYamlValue(text, file === "-" ? "standard input" : file);
   if (!isJsonObject(value)) throw new CtlError(`${file} must hold a map of keys`);
   return applyPatch(config, value);
-}
-
-async function readText(io: Io, file: string): Promise<string> {
-  if (file === "-") return await io.readAll();
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    throw new CtlError(`cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`, {
-      cause: error,
-    });
-  }
 }

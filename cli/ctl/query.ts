@@ -1,8 +1,8 @@
 /** `agent ctl query`: SQL on a member, without looking up first where it is. */
-import { readFileSync } from "node:fs";
 import { type Command, type Context, FORMAT, ROLE, WATCH } from "./command.ts";
 import { memberToConnect } from "./dsn.ts";
 import { CtlError } from "./errors.ts";
+import { readLocalFile } from "./local_file.ts";
 import { onlyClusterName } from "./members.ts";
 import { type Cell, type Format, printListing } from "./output.ts";
 import { timestamp } from "./time.ts";
@@ -61,13 +61,7 @@ function statements({ arguments: given }: Context): string {
   }
   if (command !== null) return command;
   if (file === null) throw new CtlError("You need to specify either --command or --file");
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    throw new CtlError(`cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`, {
-      cause: error,
-    });
-  }
+  return readLocalFile(file);
 }
 
 interface Result {

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import type { RestApiConfig } from "../model/config.ts";
 import { Allowlist } from "./allowlist.ts";
 import { createApp } from "./app.ts";
-import { StubPort } from "./stub_port.ts";
+import { StubPort } from "./testing.ts";
 
 interface Case {
   readonly says: string;

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { createApp } from "./app.ts";
 import { clusterJson, hostPortOf } from "./cluster.ts";
 import { dcsKey } from "./dcs_keys.ts";
-import { StubPort } from "./stub_port.ts";
+import { StubPort } from "./testing.ts";
 
 const MIB = 1024 * 1024;
 

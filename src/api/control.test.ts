@@ -1,7 +1,7 @@
 /** Every unsafe endpoint: code and text of each outcome (compatibility.md 10.2). */
 import { expect, test } from "bun:test";
 import { type Connection, createApp } from "./app.ts";
-import { StubPort } from "./stub_port.ts";
+import { StubPort } from "./testing.ts";
 
 interface Request {
   readonly method: string;

@@ -1,7 +1,7 @@
 /** The matrix of health checks: every path against every kind of node. */
 import { expect, test } from "bun:test";
 import { createApp } from "./app.ts";
-import { StubPort } from "./stub_port.ts";
+import { StubPort } from "./testing.ts";
 
 const PATHS = [
   "/",

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { createApp } from "./app.ts";
 import { epochSeconds } from "./patroni_metrics.ts";
-import { StubPort } from "./stub_port.ts";
+import { StubPort } from "./testing.ts";
 
 /** Names and types that existing dashboards read (compatibility.md section 12), in Patroni's order. */
 const PATRONI = [

@@ -1,7 +1,7 @@
 /**
  * The agent as the REST API sees it: one look at what it has in memory, and the operations that a request may ask
  * for. Nothing here may wait for PostgreSQL, the disk or another member, except the promises of the operations.
- * Implemented by src/agent; tests use stub_port.ts.
+ * Implemented by src/agent; tests use testing.ts.
  */
 import type { GuardView } from "../guard/port.ts";
 import type { DynamicConfig, LocalConfig } from "../model/config.ts";

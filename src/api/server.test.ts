@@ -2,7 +2,7 @@ import { afterEach, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { ApiClient } from "./client.ts";
 import { type ApiServer, ListenError, startApiServer } from "./server.ts";
-import { stubLocalConfig, StubPort } from "./stub_port.ts";
+import { stubLocalConfig, StubPort } from "./testing.ts";
 
 const running: ApiServer[] = [];
 const client = new ApiClient({ timeoutMs: 2000, authentication: null, tls: null });

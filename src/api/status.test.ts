@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { jsonText } from "./json_text.ts";
 import { StatusCache, statusJson } from "./status.ts";
-import { StubPort } from "./stub_port.ts";
+import { StubPort } from "./testing.ts";
 
 const AGENT = { version: "0.1.0", epoch: null, guard: null, raft_leader: "node1" };
 const PATRONI = { version: "4.1.4", scope: "demo", name: "node1" };

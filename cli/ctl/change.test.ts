@@ -1,0 +1,326 @@
+/** Commands that change the cluster: questions, requests, texts, exit codes. */
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { StubCluster } from "./testing.ts";
+
+let cluster: StubCluster;
+
+beforeEach(() => {
+  cluster = new StubCluster();
+  cluster.port.onFailover = ({ id, candidate }) =>
+    cluster.port.changeDcs({
+      failover: null,
+      lock: { ...cluster.port.view().dcs!.lock, holder: candidate ?? "node3" },
+      failoverResults: [{ id, ok: true, text: "" }],
+    });
+});
+afterEach(() => cluster.stop());
+
+/** Output without the tables. */
+function said(out: string): string[] {
+  return out.split("\n").filter((line) => !/^[+|]/.test(line));
+}
+
+const STAMP = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{5} /;
+
+test("switchover --force asks nothing and shows the cluster before and after", async () => {
+  const { code, out } = await cluster.ctl(["switchover", "--candidate", "node2", "--force"]);
+  expect(code).toBe(0);
+  const [first, second] = said(out);
+  expect(first).toBe("Current cluster topology");
+  expect(second).toMatch(STAMP);
+  expect(second!.replace(STAMP, "")).toBe('Successfully switched over to "node2"');
+  expect(out.match(/^\+ Cluster/gm)).toHaveLength(2);
+  expect(out).toMatch(/\| node2 {2}\| 10\.0\.0\.2 \| Leader {2}\|[^]*$/);
+});
+
+test("switchover asks for leader, candidate, time and confirmation", async () => {
+  const { code, out } = await cluster.ctl(["switchover", "demo"], ["", "node3", "", "y"]);
+  expect(code).toBe(0);
+  expect(out).toContain("Primary [node1]: ");
+  expect(out).toContain("Candidate ['node2', 'node3'] []: ");
+  expect(out).toMatch(
+    /When should the switchover take place \(e\.g\. \d{4}-\d\d-\d\dT\d\d:\d\d \) {2}\[now\]: /,
+  );
+  expect(out).toContain(
+    "Are you sure you want to switchover cluster demo, demoting current leader node1? [y/N]: ",
+  );
+  expect(cluster.port.calls).toEqual(["requestFailover switchover node1 node3 null"]);
+});
+
+const REFUSED: readonly [string[], string[], string][] = [
+  [
+    ["switchover", "--leader", "node2", "--force"],
+    [],
+    "Error: Member node2 is not the leader of cluster demo",
+  ],
+  [
+    ["switchover", "--candidate", "node1", "--force"],
+    [],
+    "Error: Member node1 is already the leader of cluster demo",
+  ],
+  [
+    ["switchover", "--candidate", "nobody", "--force"],
+    [],
+    "Error: Member nobody does not exist in cluster demo or is tagged as nofailover",
+  ],
+  [
+    ["switchover", "--scheduled", "soon", "--force"],
+    [],
+    "Error: Unable to parse scheduled timestamp (soon). It should be in an unambiguous format (e.g. ISO 8601)",
+  ],
+  [["switchover"], ["", "", "", "n"], "Error: Aborting switchover"],
+  [["switchover", "--scheduled", "2096-01-01T10:00"], ["", "", "n"], "Error: Aborting scheduled switchover"],
+  [["switchover"], [], "Error: Aborted: the input has ended"],
+  [["failover", "--force"], [], "Error: Failover could be performed only to a specific candidate"],
+  [["failover", "--candidate", "node2"], ["n"], "Error: Aborting failover"],
+  [["restart", "demo", "nobody", "--force"], [], "Error: nobody is not a member of cluster"],
+  [["restart", "node1", "-r", "replica", "--force"], [], "Error: No replica among provided members"],
+  [["restart", "node1"], ["now", "n"], "Error: Aborted restart"],
+  [
+    ["restart", "node1", "--pg-version", "new", "--force"],
+    [],
+    "Error: Invalid PostgreSQL version: new. It should look like 15.2 or 9.6.24",
+  ],
+  [["reinit", "node1", "--force"], [], "Error: No replica among provided members"],
+  [["reinit", "--force"], [], "Error: Name the members to reinitialize"],
+  [["resume"], [], "Error: Cluster is not paused"],
+  [["edit-config", "-s", "ttl", "--force"], [], "Error: Invalid parameter setting ttl"],
+  [["query"], [], "Error: You need to specify either --command or --file"],
+];
+
+for (const [words, typed, message] of REFUSED) {
+  test(`${words.join(" ")} with ${JSON.stringify(typed)} ends with: ${message}`, async () => {
+    const { code, err } = await cluster.ctl(words, typed);
+    expect({ code, err }).toEqual({ code: 1, err: message });
+    expect(cluster.port.calls).toEqual([]);
+  });
+}
+
+test("a cluster without candidates or leader cannot switch over", async () => {
+  for (const name of ["node2", "node3"]) cluster.port.changeMember(name, { tags: { nofailover: true } });
+  expect((await cluster.ctl(["switchover", "--force"])).err).toBe(
+    "Error: No candidates found to switchover to",
+  );
+  cluster.port.changeDcs({ lock: { ...cluster.port.view().dcs!.lock, holder: null } });
+  expect((await cluster.ctl(["switchover", "--force"])).err).toBe("Error: This cluster has no leader");
+});
+
+test("a switchover that fails says why and exits with 1", async () => {
+  cluster.port.onFailover = ({ id }) =>
+    cluster.port.changeDcs({ failover: null, failoverResults: [{ id, ok: false, text: "node2 lags" }] });
+  const { code, out } = await cluster.ctl(["switchover", "--candidate", "node2", "--force"]);
+  expect(code).toBe(1);
+  expect(said(out).at(-1)).toBe("Switchover failed, details: 503, Switchover failed: node2 lags");
+});
+
+test("a switchover is scheduled in the local zone, or in the one given", async () => {
+  const { out } = await cluster.ctl(["switchover", "--scheduled", "2096-01-01T10:00:00+02", "--force"]);
+  expect(said(out)[1]!.replace(STAMP, "")).toBe("Switchover scheduled");
+  expect(cluster.port.calls).toEqual(["requestFailover switchover node1 null 2096-01-01T10:00:00+02:00"]);
+});
+
+test("no switchover is scheduled in pause", async () => {
+  cluster.port.changeDynamic({ pause: true });
+  const { err } = await cluster.ctl(["switchover", "--scheduled", "2096-01-01T10:00Z", "--force"]);
+  expect(err).toBe("Error: Can't schedule switchover in the paused state");
+});
+
+test("failover to an asynchronous node is asked for twice", async () => {
+  cluster.port.changeDynamic({ synchronousMode: "on" });
+  cluster.port.changeDcs({ sync: { leader: "node1", syncStandby: ["node2"], quorum: 0, revision: 1 } });
+  const { code, out } = await cluster.ctl(["failover"], ["node3", "y", "y"]);
+  expect(code).toBe(0);
+  expect(out).toContain("Are you sure you want to failover to the asynchronous node node3? [y/N]: ");
+  expect(out).toContain(
+    "Are you sure you want to failover cluster demo, demoting current leader node1? [y/N]: ",
+  );
+  expect(cluster.port.calls).toEqual(["requestFailover failover null node3 null"]);
+});
+
+test("restart reports each member", async () => {
+  expect(said((await cluster.ctl(["restart", "demo", "node2", "node3", "--force"])).out)).toEqual([
+    "Success: restart on member node2",
+    "Success: restart on member node3",
+  ]);
+  cluster.port.restartOutcome = { kind: "failed" };
+  const { code, out } = await cluster.ctl(["restart", "node2", "--force", "--timeout", "30"]);
+  expect([code, said(out)[0]]).toEqual([
+    1,
+    "Failed: restart for member node2, status code=503, (restart failed)",
+  ]);
+  expect(cluster.port.calls.at(-1)).toBe("restart 30");
+});
+
+test("restart asks when, whether, and for which versions", async () => {
+  const { out } = await cluster.ctl(["restart", "node2"], ["", "y", ""]);
+  expect(out).toMatch(/When should the restart take place \(e\.g\. \S+\) {2}\[now\]: /);
+  expect(out).toContain("Are you sure you want to restart members node2? [y/N]: ");
+  expect(out).toContain("Restart if the PostgreSQL version is less than provided (e.g. 9.5.2)  []: ");
+  expect(out).toEndWith("Success: restart on member node2");
+});
+
+test("restart --pending takes only members that need it, --any only one", async () => {
+  cluster.port.changePostgres({ pendingRestart: { port: { old_value: "1", new_value: "2" } } });
+  cluster.port.changeMember("node3", { pendingRestart: { port: { old_value: "1", new_value: "2" } } });
+  const pending = await cluster.ctl(["restart", "--pending", "--force"]);
+  expect(said(pending.out).at(-1)).toBe("Success: restart on member node3");
+  expect(cluster.port.calls).toHaveLength(1);
+  await cluster.ctl(["restart", "--any", "--force"]);
+  expect(cluster.port.calls).toHaveLength(2);
+});
+
+test("restart can be scheduled, once", async () => {
+  const words = ["restart", "node1", "--scheduled", "2096-01-01T10:00Z", "--force"];
+  expect(said((await cluster.ctl(words)).out)).toEqual(["Success: restart scheduled on member node1"]);
+  expect(cluster.port.calls).toEqual(['scheduleRestart {"schedule":"2096-01-01T10:00:00+00:00"}']);
+  cluster.port.change({ scheduledRestarts: { node1: { schedule: "2096-01-01T10:00:00+00:00" } } });
+  expect(said((await cluster.ctl(words)).out)).toEqual([
+    "Failed: another restart is already scheduled on member node1",
+  ]);
+});
+
+test("reload tells how long it may take", async () => {
+  expect(said((await cluster.ctl(["reload", "node2", "--force"])).out)).toEqual([
+    "Reload request received for member node2 and will be processed within 1 seconds",
+  ]);
+});
+
+test("reinit offers to cancel what runs", async () => {
+  cluster.port.becomeStandby();
+  cluster.port.changeMember("node2", {
+    apiUrl: cluster.apiUrl,
+    connUrl: "postgres://10.0.0.2:5432/postgres",
+  });
+  cluster.port.changeMember("node1", { apiUrl: cluster.apiUrl });
+  const first = await cluster.ctl(["reinit", "demo", "node1", "--force", "--from-leader"]);
+  expect(said(first.out)).toEqual(["Success: reinitialize for member node1"]);
+  expect(cluster.port.calls).toEqual(["reinitialize true true"]);
+  cluster.port.reinitializeOutcome = { kind: "busy", action: "clone" };
+  const second = await cluster.ctl(["reinit", "node1"], ["y", "n"]);
+  expect(second.code).toBe(1);
+  expect(second.out).toContain(
+    "Failed: reinitialize for member node1, status code=503, (clone already in progress)",
+  );
+  expect(second.out).toContain("Do you want to cancel it and reinitialize anyway? [y/N]: ");
+});
+
+test("flush takes back what was scheduled", async () => {
+  expect(said((await cluster.ctl(["flush", "switchover"])).out)).toEqual(["No pending scheduled switchover"]);
+  expect(said((await cluster.ctl(["flush", "demo", "node1", "restart", "--force"])).out)).toEqual([
+    "No scheduled restart for member node1",
+  ]);
+  await cluster.ctl(["switchover", "--scheduled", "2096-01-01T10:00Z", "--force"]);
+  cluster.port.changeDcs({
+    failover: {
+      kind: "switchover",
+      leader: "node1",
+      candidate: null,
+      scheduledAt: "2096-01-01T10:00:00+00:00",
+      id: "x",
+      accepted: false,
+      epoch: 0,
+      revision: 9,
+    },
+  });
+  expect(said((await cluster.ctl(["flush", "switchover"])).out)).toEqual([
+    "Success: scheduled switchover deleted",
+  ]);
+});
+
+test("pause and resume patch the configuration", async () => {
+  expect((await cluster.ctl(["pause"])).out).toBe("Success: cluster management is paused");
+  cluster.port.changeDynamic({ pause: true });
+  expect((await cluster.ctl(["pause"])).err).toBe("Error: Cluster is already paused");
+  expect((await cluster.ctl(["resume"])).out).toBe("Success: cluster management is resumed");
+  expect(cluster.port.calls).toEqual([
+    'patchConfig {"pause":true} at null',
+    'patchConfig {"pause":null} at null',
+  ]);
+});
+
+test("raft transfer hands leadership on", async () => {
+  const members = cluster.port.view().dcs!.members;
+  const facts = Object.values(members).map((one) => [one.name, { ...one, apiUrl: cluster.apiUrl }]);
+  cluster.port.changeDcs({ members: Object.fromEntries(facts) });
+  expect((await cluster.ctl(["raft", "transfer", "node2"])).out).toBe(
+    "Success: raft leadership transferred to node2",
+  );
+  cluster.port.transferError = "node9 is no voter";
+  expect(await cluster.ctl(["raft", "transfer", "node9"])).toMatchObject({
+    code: 1,
+    err: "Error: node9 is no voter",
+  });
+});
+
+test("edit-config shows a diff, asks, and writes only what it has read", async () => {
+  const { code, out } = await cluster.ctl(
+    [
+      "edit-config",
+      "-s",
+      "ttl=6",
+      "-s",
+      "synchronous_mode=on",
+      "-p",
+      "my.guc=16MB",
+      "-p",
+      "max_connections=null",
+    ],
+    ["y"],
+  );
+  expect(code).toBe(0);
+  expect(out).toBe(`--- 
++++ 
+@@ -1,5 +1,6 @@
+ loop_wait: 1
+ postgresql:
+   parameters:
+-    max_connections: 100
+-ttl: 5
++    my.guc: 16MB
++synchronous_mode: true
++ttl: 6
+Apply these changes? [y/N]: Configuration changed`);
+  expect(cluster.port.calls).toEqual([
+    'replaceConfig {"ttl":6,"loop_wait":1,"postgresql":{"parameters":{"my.guc":"16MB"}},"synchronous_mode":true} at 7',
+  ]);
+});
+
+test("edit-config without a change says so", async () => {
+  expect((await cluster.ctl(["edit-config", "-s", "ttl=5"])).out).toBe("Not changed");
+  expect((await cluster.ctl(["edit-config", "-q", "-s", "ttl=5"])).out).toBe("");
+});
+
+test("edit-config takes a patch or a whole from a file or standard input", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "edit-config-"));
+  try {
+    const file = join(directory, "patch.yml");
+    writeFileSync(file, "ttl: null\npostgresql:\n  use_slots: true\n");
+    await cluster.ctl(["edit-config", "-q", "--apply", file, "--force"]);
+    await cluster.ctl(["edit-config", "-q", "--replace", "-", "--force"], ["ttl: 7"]);
+    expect(cluster.port.calls).toEqual([
+      'replaceConfig {"loop_wait":1,"postgresql":{"parameters":{"max_connections":100},"use_slots":true}} at 7',
+      'replaceConfig {"ttl":7} at 7',
+    ]);
+    const unforced = await cluster.ctl(["edit-config", "-q", "--apply", "-"], ["ttl: 8"]);
+    expect(unforced.out).toBe("Use --force option to apply changes");
+    expect((await cluster.ctl(["edit-config", "--apply", join(directory, "none")])).err).toStartWith(
+      "Error: cannot read",
+    );
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test("edit-config aborts when someone else was faster, and tells why it was refused", async () => {
+  cluster.port.configOutcome = { kind: "conflict" };
+  expect((await cluster.ctl(["edit-config", "-s", "ttl=6", "--force"])).err).toBe(
+    "Error: Config modification aborted due to concurrent changes",
+  );
+  cluster.port.configOutcome = { kind: "invalid", reason: "ttl must be at least 2" };
+  expect((await cluster.ctl(["edit-config", "-s", "ttl=1", "--force"])).err).toBe(
+    "Error: The configuration was refused (422): ttl must be at least 2",
+  );
+});

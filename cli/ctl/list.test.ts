@@ -1,0 +1,281 @@
+/** What `list`, `topology`, `history` and the other shows print, line by line. */
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { StubCluster } from "./testing.ts";
+
+let cluster: StubCluster;
+
+beforeEach(() => {
+  cluster = new StubCluster();
+});
+afterEach(() => cluster.stop());
+
+const TITLE = "+ Cluster: demo (7277694203142172922) ----+----+-------------+-----+------------+-----+";
+
+test("list is patronictl's table", async () => {
+  cluster.port.changeMember("node3", { receivedLsn: 83886080 - 3 * 1024 * 1024, replayedLsn: null });
+  const { code, out } = await cluster.ctl(["list"]);
+  expect(code).toBe(0);
+  expect(out).toBe([
+    TITLE,
+    "| Member | Host     | Role    | State     | TL | Receive LSN | Lag | Replay LSN | Lag |",
+    "+--------+----------+---------+-----------+----+-------------+-----+------------+-----+",
+    "| node1  | 10.0.0.1 | Leader  | running   |  3 |             |     |            |     |",
+    "| node2  | 10.0.0.2 | Replica | streaming |  3 |   0/5000000 |   0 |  0/5000000 |   0 |",
+    "| node3  | 10.0.0.3 | Replica | streaming |  3 |   0/4D00000 |   3 |    unknown |     |",
+    "+--------+----------+---------+-----------+----+-------------+-----+------------+-----+",
+  ].join("\n"));
+});
+
+test("ports are shown when one is not PostgreSQL's own, or when hosts repeat", async () => {
+  cluster.port.changeMember("node2", { connUrl: "postgres://10.0.0.2:5433/postgres" });
+  expect((await cluster.ctl(["list"])).out).toContain("| 10.0.0.1:5432 |");
+  cluster.port.changeMember("node2", { connUrl: "postgres://10.0.0.1:5432/postgres" });
+  expect((await cluster.ctl(["list"])).out).toContain("| 10.0.0.1:5432 |");
+});
+
+test("roles are written out", async () => {
+  cluster.port.changeDynamic({ synchronousMode: "quorum" });
+  cluster.port.changeDcs({ sync: { leader: "node1", syncStandby: ["node2"], quorum: 1, revision: 1 } });
+  expect((await cluster.ctl(["list"])).out).toContain("| Quorum Standby |");
+  cluster.port.changeDynamic({ synchronousMode: "on" });
+  expect((await cluster.ctl(["list"])).out).toContain("| Sync Standby |");
+  cluster.port.changeDynamic({ standbyCluster: { host: "192.0.2.1" } });
+  expect((await cluster.ctl(["list"])).out).toContain("| Standby Leader |");
+});
+
+test("lag is in whole MB, halves to the even one", async () => {
+  const lagOf = async (bytes: number) => {
+    cluster.port.changeMember("node2", { replayedLsn: 83886080 - bytes });
+    const rows = JSON.parse((await cluster.ctl(["list", "-f", "json"])).out) as {
+      [column: string]: unknown;
+    }[];
+    return rows[1]!["Replay Lag"];
+  };
+  expect([await lagOf(524288), await lagOf(1572864), await lagOf(2621440), await lagOf(1048575)]).toEqual([
+    0,
+    2,
+    2,
+    1,
+  ]);
+});
+
+test("a cluster without a system identifier says how far it is", async () => {
+  cluster.port.changeDcs({ initialize: null });
+  expect((await cluster.ctl(["list"])).out).toStartWith("+ Cluster: demo (uninitialized) --");
+  cluster.port.changeDcs({ initialize: { systemId: "", by: "node1", incarnation: 1 } });
+  expect((await cluster.ctl(["list"])).out).toStartWith("+ Cluster: demo (initializing) --");
+});
+
+test("pending and scheduled restarts and tags get columns when there are any, and always with -e", async () => {
+  const header = async (...words: string[]) => (await cluster.ctl(["list", ...words])).out.split("\n")[1]!;
+  expect(await header()).not.toContain("Tags");
+  expect(await header("-e")).toContain(
+    "| Pending restart | Pending restart reason | Scheduled restart | Tags |",
+  );
+  cluster.port.changeMember("node2", {
+    pendingRestart: {
+      max_connections: { old_value: "100", new_value: "200" },
+      shared_preload_libraries: { old_value: "", new_value: "pg_stat_statements,auto_explain,pgaudit" },
+    },
+  });
+  cluster.port.change({
+    scheduledRestarts: { node3: { schedule: "2030-01-01T00:00:00+00:00", postgres_version: "16" } },
+  });
+  const { out } = await cluster.ctl(["list"]);
+  expect(out).toContain("| *               | max_connections: 100->200                     |");
+  expect(out).toContain("| shared_preload_libraries: [hidden - too long] |");
+  expect(out).toContain("| 2030-01-01T00:00:00+00:00 if version < 16 |");
+  expect((await cluster.ctl(["list", "-f", "tsv"])).out).toContain(
+    "shared_preload_libraries: ->pg_stat_statements,auto_explain,pgaudit",
+  );
+});
+
+test("tags are YAML, one a line in tables and on one line elsewhere", async () => {
+  cluster.port.changeMember("node2", { tags: { nofailover: true, clonefrom: true } });
+  expect((await cluster.ctl(["list"])).out.split("\n").slice(1, 9)).toEqual([
+    "| Member | Host     | Role    | State     | TL | Receive LSN | Lag | Replay LSN | Lag | Tags             |",
+    "+--------+----------+---------+-----------+----+-------------+-----+------------+-----+------------------+",
+    "| node1  | 10.0.0.1 | Leader  | running   |  3 |             |     |            |     |                  |",
+    "+--------+----------+---------+-----------+----+-------------+-----+------------+-----+------------------+",
+    "| node2  | 10.0.0.2 | Replica | streaming |  3 |   0/5000000 |   0 |  0/5000000 |   0 | clonefrom: true  |",
+    "|        |          |         |           |    |             |     |            |     | nofailover: true |",
+    "+--------+----------+---------+-----------+----+-------------+-----+------------+-----+------------------+",
+    "| node3  | 10.0.0.3 | Replica | streaming |  3 |   0/5000000 |   0 |  0/5000000 |   0 |                  |",
+  ]);
+  expect((await cluster.ctl(["topology"])).out).toContain("| {clonefrom: true, nofailover: true} |");
+});
+
+test("tsv has every column in its place", async () => {
+  expect((await cluster.ctl(["list", "-f", "tsv"])).out).toBe([
+    "Cluster\tMember\tHost\tRole\tState\tTL\tReceive LSN\tReceive Lag\tReplay LSN\tReplay Lag",
+    "demo\tnode1\t10.0.0.1\tLeader\trunning\t3\t\t\t\t",
+    "demo\tnode2\t10.0.0.2\tReplica\tstreaming\t3\t0/5000000\t0\t0/5000000\t0",
+    "demo\tnode3\t10.0.0.3\tReplica\tstreaming\t3\t0/5000000\t0\t0/5000000\t0",
+  ].join("\n"));
+});
+
+test("JSON leaves out what is empty", async () => {
+  const { out } = await cluster.ctl(["list", "--format", "json"]);
+  expect(out).toStartWith(
+    '[{"Cluster": "demo", "Member": "node1", "Host": "10.0.0.1", "Role": "Leader", "State": "running", "TL": 3}, ' +
+      '{"Cluster": "demo", "Member": "node2", "Host": "10.0.0.2", "Role": "Replica", "State": "streaming", "TL": 3, ' +
+      '"Receive LSN": "0/5000000", "Receive Lag": 0, "Replay LSN": "0/5000000", "Replay Lag": 0}, ',
+  );
+});
+
+test("YAML has its keys in order", async () => {
+  expect((await cluster.ctl(["list", "-f", "yml"])).out.split("\n").slice(0, 17)).toEqual([
+    "- Cluster: demo",
+    "  Host: 10.0.0.1",
+    "  Member: node1",
+    "  Role: Leader",
+    "  State: running",
+    "  TL: 3",
+    "- Cluster: demo",
+    "  Host: 10.0.0.2",
+    "  Member: node2",
+    "  Receive LSN: 0/5000000",
+    "  Receive Lag: 0",
+    "  Replay LSN: 0/5000000",
+    "  Replay Lag: 0",
+    "  Role: Replica",
+    "  State: streaming",
+    "  TL: 3",
+    "- Cluster: demo",
+  ]);
+});
+
+test("below the table stands what concerns the whole cluster", async () => {
+  cluster.port.changeDynamic({ pause: true });
+  cluster.port.changeDcs({
+    failover: {
+      kind: "switchover",
+      leader: "node1",
+      candidate: "node2",
+      scheduledAt: "2096-01-01T10:00:00+00:00",
+      id: "x",
+      accepted: false,
+      epoch: 0,
+      revision: 9,
+    },
+  });
+  cluster.port.changeMember("node3", {}, 7000);
+  expect((await cluster.ctl(["list"])).out.split("\n").slice(6)).toEqual([
+    " Maintenance mode: on",
+    " Switchover scheduled at: 2096-01-01T10:00:00+00:00",
+    "                    from: node1",
+    "                      to: node2",
+    " Unreachable: node3, last seen 7 s ago",
+  ]);
+  expect((await cluster.ctl(["list", "-f", "tsv"])).out).not.toContain("Maintenance");
+});
+
+test("a member that is cut off says so", async () => {
+  cluster.port.change({ dcsAgeMs: 61_000 });
+  expect((await cluster.ctl(["list"])).out).toContain(
+    " Stale: 61 s old, as node1 saw it, which has no contact with a majority of the members",
+  );
+});
+
+test("-t prints the time first", async () => {
+  expect((await cluster.ctl(["list", "-t"])).out).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\n\+ Cluster/);
+});
+
+test("topology is a tree of who follows whom", async () => {
+  cluster.port.changeMember("node2", { tags: { replicatefrom: "node3" } });
+  const names = (await cluster.ctl(["topology"])).out.split("\n").slice(3, 6).map((line) =>
+    line.slice(2, 12)
+  );
+  expect(names).toEqual(["node1     ", "+ node3   ", "  + node2 "]);
+});
+
+test("topology without a leader still shows everyone", async () => {
+  cluster.port.changeDcs({ lock: { ...cluster.port.view().dcs!.lock, holder: null } });
+  cluster.port.changeMember("node2", { tags: { replicatefrom: "node3" } });
+  cluster.port.changeMember("node3", { tags: { replicatefrom: "node2" } });
+  const { out } = await cluster.ctl(["topology"]);
+  for (const name of ["node1", "node2", "node3"]) expect(out).toContain(`+ ${name}`);
+});
+
+test("history is a table", async () => {
+  expect((await cluster.ctl(["history"])).out).toBe([
+    "+----+----------+------------------------------+----------------------------------+------------+",
+    "| TL |      LSN | Reason                       | Timestamp                        | New Leader |",
+    "+----+----------+------------------------------+----------------------------------+------------+",
+    "|  1 | 50331648 | no recovery target specified | 2026-01-31T10:00:00.123456+00:00 | node2      |",
+    "|  2 | 67108864 | no recovery target specified | 2026-01-31T11:00:00.123456+00:00 | node1      |",
+    "+----+----------+------------------------------+----------------------------------+------------+",
+  ].join("\n"));
+  expect(JSON.parse((await cluster.ctl(["history", "-f", "json"])).out)[1]).toEqual({
+    TL: 2,
+    LSN: 67108864,
+    Reason: "no recovery target specified",
+    Timestamp: "2026-01-31T11:00:00.123456+00:00",
+    "New Leader": "node1",
+  });
+});
+
+test("dsn names the leader, or a member by role or name", async () => {
+  const dsn = async (...words: string[]) => (await cluster.ctl(["dsn", ...words])).out;
+  expect(await dsn()).toBe("host=10.0.0.1 port=5432");
+  expect(await dsn("demo", "-r", "replica")).toBe("host=10.0.0.2 port=5432");
+  expect(await dsn("-m", "node3")).toBe("host=10.0.0.3 port=5432");
+  expect(await cluster.ctl(["dsn", "-r", "standby-leader"])).toMatchObject({
+    code: 1,
+    err: "Error: Can not find a suitable member",
+  });
+});
+
+test("dcs get prints a raw value, or nothing with exit code 1", async () => {
+  expect(await cluster.ctl(["dcs", "get", "leader"])).toEqual({ code: 0, out: "node1", err: "" });
+  expect(await cluster.ctl(["dcs", "get", "members/node2"])).toMatchObject({ code: 0, err: "" });
+  expect(await cluster.ctl(["dcs", "get", "failover"])).toEqual({ code: 1, out: "", err: "" });
+});
+
+test("raft status shows the group as its leader sees it", async () => {
+  expect((await cluster.ctl(["raft", "status"])).out).toBe([
+    "+ Raft: demo -----------+--------+-------+--------------+",
+    "| Name  | Address       | Role   | Match | Last contact |",
+    "+-------+---------------+--------+-------+--------------+",
+    "| node1 | 10.0.0.1:2222 | leader |    57 |         0 ms |",
+    "| node2 | 10.0.0.2:2222 | voter  |    57 |        40 ms |",
+    "| node3 | 10.0.0.3:2222 | voter  |    57 |        40 ms |",
+    "+-------+---------------+--------+-------+--------------+",
+    " Leader: node1, term 4, commit 57, 1 more may fail",
+  ].join("\n"));
+  expect(JSON.parse((await cluster.ctl(["raft", "status", "--format", "json"])).out)).toMatchObject({
+    leader: "node1",
+    term: 4,
+    commit: 57,
+    applied: 57,
+    can_lose: 1,
+    members: [
+      {
+        name: "node1",
+        addr: "10.0.0.1:2222",
+        id: 101,
+        voter: true,
+        witness: false,
+        match: 57,
+        last_contact_ms: 0,
+      },
+      {},
+      {},
+    ],
+  });
+});
+
+test("version tells what this is and, asked for the cluster, what runs", async () => {
+  expect((await cluster.ctl(["version"])).out).toBe("patronictl version 4.1.4 (agent 0.1.0)");
+  expect((await cluster.ctl(["version", "demo", "node2"])).out.split("\n")).toEqual([
+    "patronictl version 4.1.4 (agent 0.1.0)",
+    "",
+    "node2: Patroni 4.1.4 PostgreSQL 15.18",
+  ]);
+});
+
+test("show-config is YAML with sorted keys", async () => {
+  expect((await cluster.ctl(["show-config"])).out).toBe(
+    "loop_wait: 1\npostgresql:\n  parameters:\n    max_connections: 100\nttl: 5",
+  );
+});

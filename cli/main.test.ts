@@ -1,0 +1,50 @@
+/** The program as a process: what its first argument makes of it, and its exit codes. */
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+
+async function agent(...words: string[]) {
+  const main = join(import.meta.dir, "main.ts");
+  const child = Bun.spawn([process.execPath, main, ...words], {
+    stdout: "pipe",
+    stderr: "pipe",
+    stdin: "ignore",
+  });
+  const [code, out, err] = await Promise.all([
+    child.exited,
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
+  return { code, out, err };
+}
+
+test("agent version is one line", async () => {
+  expect(await agent("version")).toEqual({ code: 0, out: "agent 0.1.0\n", err: "" });
+});
+
+test("agent alone and agent --help give an overview with examples", async () => {
+  const [alone, help] = await Promise.all([agent(), agent("--help")]);
+  expect(alone).toEqual(help);
+  expect(alone.code).toBe(0);
+  for (const text of ["run FILE", "ctl COMMAND", "validate-config FILE", "demo", "Examples:"]) {
+    expect(alone.out).toContain(text);
+  }
+});
+
+test("each command explains itself", async () => {
+  for (const name of ["run", "validate-config", "demo", "version"]) {
+    const { code, out } = await agent(name, "--help");
+    expect(code).toBe(0);
+    expect(out).toContain(`agent ${name}`);
+    expect(out).toContain("Examples:");
+  }
+});
+
+test("an unknown command or option is refused with exit code 2 and a hint", async () => {
+  expect(await agent("rnu")).toEqual({
+    code: 2,
+    out: "",
+    err: "Error: No such command 'rnu'. Did you mean 'run'?\nTry 'agent --help' for help.\n",
+  });
+  expect((await agent("run", "--nope", "x.yml")).code).toBe(2);
+  expect((await agent("ctl", "lsit")).err).toContain("Did you mean 'list'?");
+});
