@@ -1,0 +1,190 @@
+/** HTTPS: who may come without a client certificate, and how a renewed certificate gets into service. */
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connect } from "node:tls";
+import type { LocalConfig, RestApiConfig } from "../model/config.ts";
+import { ApiClient, type ClientTls } from "./client.ts";
+import { type ApiServer, ListenError, startApiServer } from "./server.ts";
+import { StubPort } from "./testing.ts";
+
+// Made for this test alone, valid for 127.0.0.1 until 2126; the authority's key was thrown away.
+const AUTHORITY = `-----BEGIN CERTIFICATE-----
+MIIBijCCAS+gAwIBAgIUAiuT/a9+QZtfrw+L2MNwOT9p1FgwCgYIKoZIzj0EAwIw
+GTEXMBUGA1UEAwwOdGVzdCBhdXRob3JpdHkwIBcNMjYxMTIxMDAwNjE2WhgPMjEy
+NjEwMjgwMDA2MTZaMBkxFzAVBgNVBAMMDnRlc3QgYXV0aG9yaXR5MFkwEwYHKoZI
+zj0CAQYIKoZIzj0DAQcDQgAEz6EsTTE+5eLmT72H0q5ZOvf+IiK3uq5R3kCpJ6mk
+S52XdG6bWHy7g7SmPAWAW9fWlNU48YTW2C30oJDzGDGkXaNTMFEwHQYDVR0OBBYE
+FAI9zdV+5pvz2RBr1rz114IjfDlQMB8GA1UdIwQYMBaAFAI9zdV+5pvz2RBr1rz1
+14IjfDlQMA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSQAwRgIhAM7zqcpp
+nCP+rhj6RTlzOkK12gtCiqzzETlcXZSDGc27AiEA5jiRJYUUag045jyzLSsOxd4N
+9gBDS7tGwELblgrH5ew=
+-----END CERTIFICATE-----
+`;
+const SERVER = `-----BEGIN CERTIFICATE-----
+MIIBgTCCASegAwIBAgIUFc6x/KZs2StKtfNdd5xNo7pXLmcwCgYIKoZIzj0EAwIw
+GTEXMBUGA1UEAwwOdGVzdCBhdXRob3JpdHkwIBcNMjYxMTIxMDAwNjE2WhgPMjEy
+NjEwMjgwMDA2MTZaMBExDzANBgNVBAMMBnNlcnZlcjBZMBMGByqGSM49AgEGCCqG
+SM49AwEHA0IABC8NljHlhDAPTHzEXRY5+WV9ErEMsR2TEKb+uVyqy4kuYuVoMv7O
+E12vK3Xi/8KAGIp8GpmV9VKP1g1u0RP4sQSjUzBRMA8GA1UdEQQIMAaHBH8AAAEw
+HQYDVR0OBBYEFJo+L9FG8ulp0uUbMqlUtvDV9Q53MB8GA1UdIwQYMBaAFAI9zdV+
+5pvz2RBr1rz114IjfDlQMAoGCCqGSM49BAMCA0gAMEUCIQCK4yMLE8UkJUq+kATG
+yO2JGAsK4zu1C2AGCgoTDRb/xQIgNaMBnGcvH2luCIO+MWkP8vqka0vEKLP9/hob
+wxkM2wI=
+-----END CERTIFICATE-----
+`;
+const SERVER_KEY = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgIDuvYbCk/ClMPVHy
+qdXY2xkL3bHSqg21Bl0qNhwZ0W6hRANCAAQvDZYx5YQwD0x8xF0WOfllfRKxDLEd
+kxCm/rlcqsuJLmLlaDL+zhNdryt14v/CgBiKfBqZlfVSj9YNbtET+LEE
+-----END PRIVATE KEY-----
+`;
+const RENEWED = `-----BEGIN CERTIFICATE-----
+MIIBgzCCASigAwIBAgIUFc6x/KZs2StKtfNdd5xNo7pXLmgwCgYIKoZIzj0EAwIw
+GTEXMBUGA1UEAwwOdGVzdCBhdXRob3JpdHkwIBcNMjYxMTIxMDAwNjE2WhgPMjEy
+NjEwMjgwMDA2MTZaMBIxEDAOBgNVBAMMB3JlbmV3ZWQwWTATBgcqhkjOPQIBBggq
+hkjOPQMBBwNCAAQUva4S1h0O50iUCyFQYohKdaNfmHmcdg8Wp2YcgHMw1hXgFht3
+OHGKXcvoydhleHWrVLExX5sGPKUmOsSif/wro1MwUTAPBgNVHREECDAGhwR/AAAB
+MB0GA1UdDgQWBBSuwezbAZbGAAjP9+xEp6rOdT+fgjAfBgNVHSMEGDAWgBQCPc3V
+fuab89kQa9a89deCI3w5UDAKBggqhkjOPQQDAgNJADBGAiEAztMz952QhwTHCY1w
+g6XlweUTLpYxBo/Hc2+m0AOgj6cCIQDA7OKjvv/JGmsnFP3YX9NbkuYwbbiVMUSJ
+/7Z9JdxYAg==
+-----END CERTIFICATE-----
+`;
+const RENEWED_KEY = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgS9z1h0Ola6oZoepz
+whPj5a/OzE4ve909lB7sv9bRzKGhRANCAAQUva4S1h0O50iUCyFQYohKdaNfmHmc
+dg8Wp2YcgHMw1hXgFht3OHGKXcvoydhleHWrVLExX5sGPKUmOsSif/wr
+-----END PRIVATE KEY-----
+`;
+const CLIENT = `-----BEGIN CERTIFICATE-----
+MIIBgDCCASegAwIBAgIUFc6x/KZs2StKtfNdd5xNo7pXLmkwCgYIKoZIzj0EAwIw
+GTEXMBUGA1UEAwwOdGVzdCBhdXRob3JpdHkwIBcNMjYxMTIxMDAwNjE2WhgPMjEy
+NjEwMjgwMDA2MTZaMBExDzANBgNVBAMMBmNsaWVudDBZMBMGByqGSM49AgEGCCqG
+SM49AwEHA0IABGN/HcQlO8OVZh51NJiwE5AG4FubnErXUN/B7otsGF2pTPGMCsuz
+IrSnThE1ImQkmyQx6oTRjqE3ztSvibqCOF+jUzBRMA8GA1UdEQQIMAaHBH8AAAEw
+HQYDVR0OBBYEFEn5WMZ3fx4crujx306/OVbZJ+pAMB8GA1UdIwQYMBaAFAI9zdV+
+5pvz2RBr1rz114IjfDlQMAoGCCqGSM49BAMCA0cAMEQCIHcPJDh7aJ9+Mc8Uo1+3
+Aw8HaI8icuYwl6sin1HeNya2AiBX9+wS0kxVuOMnH/9Prz3TUPK32xFM/Hsj9GVl
+TYS5CQ==
+-----END CERTIFICATE-----
+`;
+const CLIENT_KEY = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgfxtXXHvm8suxriJS
+9sLxHuWrzxTRXiqYpSBRRNM9HquhRANCAARjfx3EJTvDlWYedTSYsBOQBuBbm5xK
+11Dfwe6LbBhdqUzxjArLsyK0p04RNSJkJJskMeqE0Y6hN87Ur4m6gjhf
+-----END PRIVATE KEY-----
+`;
+
+const WITH_CERTIFICATE: ClientTls = { ca: AUTHORITY, cert: CLIENT, key: CLIENT_KEY, insecure: false };
+const WITHOUT_CERTIFICATE: ClientTls = { ca: AUTHORITY, insecure: false };
+
+let directory: string;
+const running: ApiServer[] = [];
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "api-tls-"));
+  install(SERVER, SERVER_KEY);
+  writeFileSync(join(directory, "ca.pem"), AUTHORITY);
+});
+afterEach(async () => {
+  for (const server of running.splice(0)) await server.stop();
+  rmSync(directory, { recursive: true });
+});
+
+function install(certificate: string, key: string): void {
+  writeFileSync(join(directory, "cert.pem"), certificate);
+  writeFileSync(join(directory, "key.pem"), key);
+}
+
+/** With `port` 0 a free one. */
+function configOf(
+  verifyClient: RestApiConfig["verifyClient"],
+  port = 0,
+): { stub: StubPort; config: LocalConfig } {
+  const stub = new StubPort();
+  stub.changeRestapi({
+    listen: { host: "127.0.0.1", port },
+    certfile: join(directory, "cert.pem"),
+    keyfile: join(directory, "key.pem"),
+    cafile: join(directory, "ca.pem"),
+    verifyClient,
+  });
+  return { stub, config: stub.view().config };
+}
+
+function start(verifyClient: RestApiConfig["verifyClient"], port = 0): ApiServer {
+  const { stub, config } = configOf(verifyClient, port);
+  const server = startApiServer(stub, config, { onError: (error) => expect.unreachable(String(error)) });
+  running.push(server);
+  return server;
+}
+
+/** Status codes of a safe and of an unsafe request; null: no answer. */
+async function codes(server: ApiServer, tls: ClientTls | null): Promise<(number | null)[]> {
+  const client = new ApiClient({ timeoutMs: 2000, authentication: null, tls });
+  const base = `https://127.0.0.1:${server.port}`;
+  const replies = [
+    await client.request(base, "GET", "/primary"),
+    await client.request(base, "POST", "/reload"),
+  ];
+  return replies.map((reply) => reply.ok ? reply.status : null);
+}
+
+/** Name in the certificate that a new connection is shown. */
+function shownName(server: ApiServer): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const tls = { ca: AUTHORITY, cert: CLIENT, key: CLIENT_KEY };
+    const socket = connect({ host: "127.0.0.1", port: server.port, ...tls }, () => {
+      resolve(String(socket.getPeerCertificate().subject.CN));
+      socket.destroy();
+    });
+    socket.on("error", reject);
+  });
+}
+
+const MATRIX: readonly [RestApiConfig["verifyClient"], (number | null)[], (number | null)[]][] = [
+  ["none", [200, 202], [200, 202]],
+  ["optional", [200, 403], [200, 202]],
+  ["required", [null, null], [200, 202]],
+];
+
+for (const [mode, without, withOne] of MATRIX) {
+  test(`verify_client: ${mode}`, async () => {
+    const server = start(mode);
+    expect(await codes(server, WITHOUT_CERTIFICATE)).toEqual(without);
+    expect(await codes(server, WITH_CERTIFICATE)).toEqual(withOne);
+  });
+
+  test(`a renewed certificate is shown after a reload, with verify_client: ${mode}`, async () => {
+    const server = start(mode);
+    expect(await shownName(server)).toBe("server");
+    install(RENEWED, RENEWED_KEY);
+    server.reload(configOf(mode, server.port).config);
+    expect(await shownName(server)).toBe("renewed");
+  });
+
+  test(`a port in use is an error, with verify_client: ${mode}`, () => {
+    const server = start(mode);
+    expect(() => start(mode, server.port)).toThrow(ListenError);
+  });
+}
+
+test("a client trusts only the authority it was given, unless told to trust anyone", async () => {
+  const server = start("none");
+  expect(await codes(server, null)).toEqual([null, null]);
+  expect(await codes(server, { insecure: true })).toEqual([200, 202]);
+});
+
+test("a certificate that cannot be read is an error that says so", () => {
+  rmSync(join(directory, "cert.pem"));
+  expect(() => start("none")).toThrow("restapi: cannot read the certificate files: ENOENT");
+});
+
+test("a reload with a broken certificate keeps the one in service", async () => {
+  const server = start("none");
+  install("no certificate", "no key");
+  expect(() => server.reload(configOf("none", server.port).config)).toThrow(ListenError);
+  expect(await shownName(server)).toBe("server");
+});
