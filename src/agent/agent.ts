@@ -6,6 +6,7 @@
 import { clusterIdOf, nodeIdOf, openWal, RaftNode, type StateMachine, TcpTransport } from "../../raft/mod.ts";
 import { type ApiServer, startApiServer } from "../api/server.ts";
 import { DcsStateMachine } from "../dcs/state_machine.ts";
+import { checkTiming } from "../brain/timing.ts";
 import { GuardClient } from "../guard/client.ts";
 import { SystemClock, wallClockMs } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
@@ -14,6 +15,7 @@ import type { DynamicConfig, LocalConfig } from "../model/config.ts";
 import { effectiveDynamic } from "../model/config_dynamic.ts";
 import type { JsonObject } from "../model/json.ts";
 import type { MemberFacts } from "../model/records.ts";
+import { unavailableFeatures } from "../model/unavailable.ts";
 import { VERSION } from "../model/version.ts";
 import { AgentApiPort } from "./api_port.ts";
 import { Member } from "./member.ts";
@@ -57,6 +59,11 @@ export function startAgent(options: AgentOptions): RunningAgent {
   const dynamicOf = (value: JsonObject): DynamicConfig => {
     const { config: dynamic, issues } = effectiveDynamic(value, config);
     for (const issue of issues) log.warning("config", `${issue.path}: ${issue.message}`);
+    const problems = [
+      ...unavailableFeatures(dynamic),
+      ...checkTiming(dynamic.ttlS * 1000, config.raft.electionMaxMs),
+    ];
+    for (const problem of problems) log.error("config", problem);
     return dynamic;
   };
   const initial = dynamicOf(config.bootstrap.dcs);

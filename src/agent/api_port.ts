@@ -24,6 +24,7 @@ import { validateDynamic } from "../model/config_dynamic_validate.ts";
 import type { JsonObject } from "../model/json.ts";
 import { applyPatch } from "../model/merge.ts";
 import type { FailoverRecord } from "../model/records.ts";
+import { unavailableFeatures } from "../model/unavailable.ts";
 import type { Member } from "./member.ts";
 import type { PostgresPort } from "./postgres_port.ts";
 import type { CommandOutcome } from "./proposer.ts";
@@ -143,8 +144,11 @@ export class AgentApiPort implements ApiPort {
     const errors = validateDynamic(value).filter((issue) => issue.severity === "error");
     if (errors.length > 0) return errors.map((issue) => `${issue.path}: ${issue.message}`).join("; ");
     const config = this.#options.config();
-    const { ttlS } = effectiveDynamic(value, config).config;
-    const problems = checkTiming(ttlS * 1000, config.raft.electionMaxMs);
+    const dynamic = effectiveDynamic(value, config).config;
+    const problems = [
+      ...unavailableFeatures(dynamic),
+      ...checkTiming(dynamic.ttlS * 1000, config.raft.electionMaxMs),
+    ];
     return problems.length > 0 ? problems.join("; ") : null;
   }
 

@@ -1,0 +1,23 @@
+/**
+ * What Patroni's dynamic configuration can ask for and this version does not do. Asked for by a change, it is refused;
+ * found in a file, it is said at every start: silence would let somebody believe in a protection that is not there.
+ */
+import type { DynamicConfig } from "./config.ts";
+
+export function unavailableFeatures(config: DynamicConfig): string[] {
+  const found: string[] = [];
+  if (config.pause) {
+    found.push("pause: maintenance mode is not available in this version; the cluster goes on being managed");
+  }
+  if (config.synchronousMode !== "off") {
+    found.push("synchronous_mode is not available in this version: replication stays asynchronous");
+  }
+  if (config.failsafeMode) {
+    found.push("failsafe_mode is not available in this version: without a majority the primary stops");
+  }
+  if (config.standbyCluster !== null) found.push("standby_cluster is not available in this version");
+  if (Object.keys(config.slots).length > 0) {
+    found.push("slots: permanent replication slots are not available in this version");
+  }
+  return found;
+}
