@@ -229,9 +229,17 @@ export class RaftNode implements Raft {
   // --- time ---
 
   #armTimer(): void {
-    if (this.#phase === "running") {
-      this.#timer = this.#options.clock.after(this.#options.tickMs, () => this.#onTimer());
-    }
+    if (this.#phase !== "running") return;
+    this.#timer = this.#options.clock.after(this.#nextTimerMs(), () => this.#onTimer());
+  }
+
+  /** At rest we wake once a heartbeat and feed the ticks together; every tick counts when the leader is silent. */
+  #nextTimerMs(): number {
+    const { clock, tickMs, heartbeatMs, electionMinMs } = this.#options;
+    const core = this.#core;
+    if (!core || core.leader === NONE) return tickMs;
+    const heardMs = core.role === "leader" ? clock.now() : this.#lastContactMs.get(core.leader) ?? 0;
+    return clock.now() - heardMs < electionMinMs / 2 ? Math.max(tickMs, heartbeatMs) : tickMs;
   }
 
   #onTimer(): void {
