@@ -465,6 +465,22 @@ const REJOINS: [string, NodeView, string[]][] = [
     ["compare-history"],
   ],
   [
+    "a standby whose comparison failed is compared again after a while",
+    node({
+      notStreamingForMs: 4000,
+      postgres: postgres({ replicationState: null, divergence: verdict("unknown", 97_000) }),
+    }),
+    ["compare-history"],
+  ],
+  [
+    "a standby whose comparison has just failed waits",
+    node({
+      notStreamingForMs: 4000,
+      postgres: postgres({ replicationState: null, divergence: verdict("unknown", 99_500) }),
+    }),
+    [],
+  ],
+  [
     "a diverged standby is stopped to rejoin",
     node({
       notStreamingForMs: 4000,

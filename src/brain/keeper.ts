@@ -397,7 +397,7 @@ function asStandby(view: NodeView): Decision {
         checkpoint: false,
       });
     }
-    if (compared(view, holder, primary) === null) {
+    if (mustCompare(view, holder, primary)) {
       return decide("does not stream: comparing histories", { kind: "compare-history", with: upstream });
     }
   }
@@ -422,18 +422,23 @@ function diverged(view: NodeView): boolean {
   return divergence !== null && divergence.from === view.dcs.lock.holder && divergence.verdict === "diverged";
 }
 
+/** There is no verdict, or the comparison failed a while ago: a primary that could not be asked then may answer now. */
+function mustCompare(view: NodeView, holder: string, primary: MemberStatus): boolean {
+  const verdict = compared(view, holder, primary);
+  if (verdict !== "unknown") return verdict === null;
+  return !retryLater({ ok: false, atMs: view.postgres.divergence!.atMs, failures: 1 }, view.nowMs);
+}
+
 /** A stopped former primary, or a standby found diverged: compare, then start, rewind or copy anew. */
 function rejoin(view: NodeView, upstream: Upstream, primary: MemberStatus | null): Decision {
   const { postgres, nowMs, dynamic } = view;
   if (primary === null) return decide(`waiting for ${upstream.name} to be a running primary, to rejoin it`);
   const verdict = compared(view, upstream.name, primary);
-  if (verdict === null || verdict === "unknown") {
-    if (
-      verdict === "unknown" && retryLater({ ok: false, atMs: postgres.divergence!.atMs, failures: 1 }, nowMs)
-    ) {
-      return decide(`comparing histories failed, trying again soon: ${postgres.divergence!.detail}`);
-    }
+  if (mustCompare(view, upstream.name, primary)) {
     return decide("comparing histories", { kind: "compare-history", with: upstream });
+  }
+  if (verdict === "unknown") {
+    return decide(`comparing histories failed, trying again soon: ${postgres.divergence!.detail}`);
   }
   if (verdict === "same") {
     if (retryLater(postgres.last.start, nowMs)) {
