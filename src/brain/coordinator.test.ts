@@ -130,3 +130,13 @@ test("raft leadership leaves the primary's host when another member is there, an
     coordinate(view({ self: "a", statuses: [seen(primaryStatus("a")), seen(status("b"), 9000)] })).transferTo,
   ).toBeNull();
 });
+
+test("a switchover whose leader died on the way is no success: writes may be lost", () => {
+  const dcs = cluster({
+    lock: lock({ epoch: 4, holder: "b", cleanStart: false }),
+    failover: request({ accepted: true, epoch: 3 }),
+  });
+  expect(ops({ dcs, statuses: [seen(primaryStatus("b", { epochSeen: 4 }))] })).toEqual([
+    "end false: Switchover failed: a ended before it had stopped cleanly, b took over",
+  ]);
+});

@@ -119,6 +119,12 @@ function answerRequest(view: ClusterView): CommandBody | null {
     if (holder.name === from) {
       return requestStillPending(view) ? null : end(false, `${title} failed: ${from} is the leader again`);
     }
+    if (failover.kind === "switchover" && !lock.cleanStart) {
+      return end(
+        false,
+        `${title} failed: ${from} ended before it had stopped cleanly, ${holder.name} took over`,
+      );
+    }
     if (failover.candidate === null || failover.candidate === holder.name) {
       return end(
         true,

@@ -40,7 +40,16 @@ export const DYNAMIC: DynamicConfig = {
 };
 
 export function lock(change: Partial<LockRecord> = {}): LockRecord {
-  return { epoch: 3, holder: "a", lastHolder: "a", reason: "test", ended: null, unfenced: false, ...change };
+  return {
+    epoch: 3,
+    holder: "a",
+    lastHolder: "a",
+    reason: "test",
+    ended: null,
+    cleanStart: true,
+    unfenced: false,
+    ...change,
+  };
 }
 
 export const FREE: Partial<LockRecord> = {

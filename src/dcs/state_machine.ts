@@ -18,6 +18,7 @@ export const EMPTY_LOCK: LockRecord = {
   reason: "never granted",
   lastHolder: null,
   ended: null,
+  cleanStart: true,
   unfenced: false,
 };
 
@@ -93,6 +94,7 @@ function evaluate(state: DcsState, command: Command, index: number): Outcome {
             reason: command.reason,
             lastHolder: command.holder,
             ended: null,
+            cleanStart: lock.ended === null || lock.ended.lsn !== null,
             unfenced: false,
           },
         },

@@ -18,6 +18,8 @@ export interface LockRecord {
     readonly lsn: Lsn | null;
     readonly timeline: number | null;
   } | null;
+  /** Whether the epoch before the last grant ended by a clean stop, so that nothing need be lost; true before the first. */
+  readonly cleanStart: boolean;
   /** True while the holder has logged unfenced(epoch) (pause): never expired automatically. */
   readonly unfenced: boolean;
 }
