@@ -7,12 +7,12 @@ import type { FromWorker, ToWorker } from "./worker_protocol.ts";
 const EMBEDDED_WORKER = "./raft/storage/wal_worker.ts";
 
 /**
- * In the compiled program the worker is found by its path among the entries, whatever the working directory is;
- * `import.meta.url` does not help there, because with --bytecode it names the source tree of the build host.
+ * In the compiled program the worker is found by its path among the entries, whatever the working directory is. From
+ * source it lies beside this file; `import.meta` would put the build host's paths into the program, or not compile.
  */
 function openWorker(): Worker {
   const compiled = Bun.main.startsWith("/$bunfs/");
-  const location = compiled ? EMBEDDED_WORKER : new URL("./wal_worker.ts", import.meta.url).href;
+  const location = compiled ? EMBEDDED_WORKER : require.resolve("./wal_worker.ts");
   return new Worker(location, { ref: false, smol: true, name: "raft log" });
 }
 
