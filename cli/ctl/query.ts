@@ -88,7 +88,10 @@ async function execute(target: Target, sql: string): Promise<Result> {
     return { columns: last.fields.map(({ name }) => name), rows: last.rows.map((row) => row.map(cell)) };
   } catch (error) {
     const { code, message } = error as Error & { code?: string };
-    const text = (code ?? message).replaceAll("\n", " ");
+    const needsPassword = code === undefined && target.password === undefined && message.startsWith("SASL");
+    const text = needsPassword
+      ? "a password is needed (--password or PGPASSWORD)"
+      : (code ?? message).replaceAll("\n", " ");
     return { columns: null, rows: [[timestamp(0), `ERROR, SQLSTATE: ${text}`]] };
   } finally {
     await client.end();

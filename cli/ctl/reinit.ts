@@ -1,5 +1,5 @@
 /** `agent ctl reinit`: a member throws its data away and copies them anew. */
-import type { ClusterMemberJson } from "../../src/api/client.ts";
+import type { ClusterMemberJson, StatusJson } from "../../src/api/client.ts";
 import { type Command, type Context, FORCE } from "./command.ts";
 import { selectMembers } from "./members.ts";
 import { confirm } from "./prompt.ts";
@@ -19,18 +19,33 @@ export const reinit: Command = {
   run,
 };
 
+/** A member that was told to begin, and when its PostgreSQL had been started before; null: it was not running. */
+interface Started {
+  readonly member: ClusterMemberJson;
+  readonly serverStart: string | null;
+}
+
 async function run(context: Context): Promise<number> {
   const { arguments: given, cluster: access } = context;
   const force = given.flag("force");
   const cluster = await access.look();
   const selection = { role: "replica", force, action: "reinitialize", confirm: true };
   const members = await selectMembers(context, cluster, given.positionals, selection);
-  const started: ClusterMemberJson[] = [];
+  const started: Started[] = [];
   for (const member of members) {
-    if (await begin(context, member, force)) started.push(member);
+    const serverStart = (await serverOf(context, member))?.start ?? null;
+    if (await begin(context, member, force)) started.push({ member, serverStart });
   }
   if (given.flag("wait")) await waitFor(context, started);
   return started.length === members.length ? 0 : 1;
+}
+
+/** null while its agent or its PostgreSQL does not answer. */
+async function serverOf({ cluster }: Context, member: ClusterMemberJson): Promise<{ start: string } | null> {
+  const reply = await cluster.ofMember(member, "GET", "/patroni", { timeoutMs: POLL_MS });
+  if (!reply.ok || reply.status !== 200) return null;
+  const { state, postmaster_start_time: start } = JSON.parse(reply.text) as StatusJson;
+  return state === "running" && start !== undefined ? { start } : null;
 }
 
 async function begin({ io, arguments: given, cluster }: Context, member: ClusterMemberJson, force: boolean) {
@@ -51,20 +66,24 @@ async function begin({ io, arguments: given, cluster }: Context, member: Cluster
   }
 }
 
-async function waitFor({ io, cluster }: Context, members: readonly ClusterMemberJson[]): Promise<void> {
-  let waiting = members;
+/** Done is a member whose PostgreSQL answers and is another one than before. */
+async function waitFor(context: Context, started: readonly Started[]): Promise<void> {
+  const { io } = context;
+  let waiting = started;
   let said = -1;
   while (waiting.length > 0) {
     if (waiting.length !== said) {
-      io.out(`Waiting for reinitialize to complete on: ${waiting.map(({ name }) => name).join(", ")}`);
+      io.out(
+        `Waiting for reinitialize to complete on: ${waiting.map(({ member }) => member.name).join(", ")}`,
+      );
       said = waiting.length;
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-    const still: ClusterMemberJson[] = [];
-    for (const member of waiting) {
-      const reply = await cluster.ofMember(member, "GET", "/patroni", { timeoutMs: POLL_MS });
-      if (!reply.ok || /"state": ?"creating replica"/.test(reply.text)) still.push(member);
-      else io.out(`Reinitialize is completed on: ${member.name}`);
+    const still: Started[] = [];
+    for (const one of waiting) {
+      const server = await serverOf(context, one.member);
+      if (server === null || server.start === one.serverStart) still.push(one);
+      else io.out(`Reinitialize is completed on: ${one.member.name}`);
     }
     waiting = still;
   }

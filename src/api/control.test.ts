@@ -575,7 +575,10 @@ for (const { says, request, arrange, code, text } of CASES) {
 test("the reason of a failed switchover is in a header", async () => {
   const port = new StubPort();
   port.onFailover = ({ id }) =>
-    port.changeDcs({ failover: null, failoverResults: [{ id, ok: false, text: "node2 lags by 20 MB" }] });
+    port.changeDcs({
+      failover: null,
+      failoverResults: [{ id, ok: false, text: "Switchover failed: node2 lags by 20 MB" }],
+    });
   const answer = await send(port, post("/switchover", { leader: "node1", candidate: "node2" }));
   expect(answer.headers.get("X-Reason")).toBe("node2 lags by 20 MB");
 });

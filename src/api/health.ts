@@ -3,8 +3,8 @@
  * body of a GET is the status JSON. Answered from memory, also while PostgreSQL hangs.
  */
 import { Hono } from "@hono/hono";
+import { parseQuantity } from "../model/time_units.ts";
 import type { ApiPort, ApiView } from "./port.ts";
-import { parseBytes } from "./quantity.ts";
 import {
   hasClusterView,
   isStandbyCluster,
@@ -111,7 +111,7 @@ function isReplica(view: ApiView, status: RenderedStatus["status"], query: URLSe
   }
   const state = query.get("replication_state");
   if (state !== null && state !== "" && state !== (status.replication_state ?? "")) return false;
-  const limit = parseBytes(query.get("lag") ?? "") ?? Infinity;
+  const limit = parseQuantity(query.get("lag"), "B") ?? Infinity;
   return leaderLsn(view) <= (view.postgres?.replayedLsn ?? 0) + limit;
 }
 
@@ -154,6 +154,6 @@ export function readinessProblem(
   const mode = query.get("mode") === "write" ? "write" : "apply";
   const position = mode === "write" ? view.postgres?.receivedLsn : view.postgres?.replayedLsn;
   const lag = leaderLsn(view) - (position ?? 0);
-  const limit = parseBytes(query.get("lag") ?? "") ?? view.dynamic.maximumLagOnFailoverBytes;
+  const limit = parseQuantity(query.get("lag"), "B") ?? view.dynamic.maximumLagOnFailoverBytes;
   return lag > limit ? `Replication ${mode} lag ${lag} exceeds maximum allowable ${limit}` : null;
 }

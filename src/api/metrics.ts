@@ -30,7 +30,7 @@ export function metricsRoutes(port: ApiPort): Hono {
     const labels = { scope: view.config.scope, name: view.config.name };
     for (const set of setters) set(look, labels);
     info.set({ ...labels, version: VERSION }, 1);
-    const text = withStateValues(await registry.metrics());
+    const text = asPatroniPrints(await registry.metrics());
     return new Response(text, { headers: { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" } });
   });
 }
@@ -51,6 +51,10 @@ function register(registry: Registry, { name, help, type, labels: own = [], valu
   };
 }
 
-function withStateValues(text: string): string {
-  return text.replace(/^(# HELP patroni_postgres_state .*\n)/m, `$1${POSTGRES_STATE_VALUES}\n`);
+/** No blank lines, and the meaning of the states beside their metric. */
+function asPatroniPrints(text: string): string {
+  return text.replace(/\n\n/g, "\n").replace(
+    /^(# HELP patroni_postgres_state .*\n)/m,
+    `$1${POSTGRES_STATE_VALUES}\n`,
+  );
 }

@@ -1,6 +1,6 @@
-/** Times, sizes and versions as requests spell them. */
+/** Times and versions as requests spell them. */
 import { expect, test } from "bun:test";
-import { parseBytes, parsePostgresVersion, parseSeconds } from "./quantity.ts";
+import { parsePostgresVersion } from "./postgres_version.ts";
 import { parseSchedule } from "./schedule.ts";
 
 const NOW = Date.parse("2026-01-31T12:00:00Z");
@@ -27,17 +27,6 @@ for (const [text, expected] of SCHEDULES) {
     expect(schedule.ok ? schedule.at : schedule.status).toBe(expected);
   });
 }
-
-test("sizes have PostgreSQL's units", () => {
-  const sizes = ["0", "16", "16B", "16kB", "16 MB", "1.5GB", "1TB", "-1"];
-  expect(sizes.map(parseBytes)).toEqual([0, 16, 16, 16384, 16777216, 1610612736, 1099511627776, -1]);
-  expect(["", "MB", "16mb", "16 apples", "1e3"].map(parseBytes)).toEqual([null, null, null, null, null]);
-});
-
-test("durations are seconds unless they say otherwise", () => {
-  expect([30, "30", "2min", "1h", "1500ms", 1.4].map(parseSeconds)).toEqual([30, 30, 120, 3600, 2, 1]);
-  expect([null, "soon", NaN, {}].map(parseSeconds)).toEqual([null, null, null, null]);
-});
 
 test("versions are compared as PostgreSQL numbers them", () => {
   expect(["15.2", "16", "9.6.24", "9.6"].map(parsePostgresVersion)).toEqual([150002, 160000, 90624, 90600]);

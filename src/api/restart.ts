@@ -1,10 +1,11 @@
 /** `POST /restart`, now or scheduled, under conditions; `DELETE /restart`. */
 import { Hono } from "@hono/hono";
 import type { JsonObject } from "../model/json.ts";
+import { parseQuantity } from "../model/time_units.ts";
 import type { ApiEnv } from "./app.ts";
 import { readBody, textResponse, truthy } from "./body.ts";
 import type { ApiPort, ApiView, RestartConditions, RestartOutcome, ScheduledRestart } from "./port.ts";
-import { parsePostgresVersion, parseSeconds } from "./quantity.ts";
+import { parsePostgresVersion } from "./postgres_version.ts";
 import { parseSchedule } from "./schedule.ts";
 import { statusJson } from "./status.ts";
 
@@ -66,7 +67,7 @@ function parseRestart(body: JsonObject, nowMs: number): Parsed {
       }
       request.postgres_version = String(value);
     } else if (key === "timeout") {
-      const timeout = parseSeconds(value);
+      const timeout = parseQuantity(value, "s");
       if (timeout === null || timeout <= 0) {
         return { status: 400, error: "Timeout should be a positive number of seconds" };
       }

@@ -51,8 +51,9 @@ function succeeded({ kind, candidate }: FailoverRecord, holder: string): Respons
 
 /** The body is Patroni's; why it failed is in a header of ours, which `agent ctl` prints. */
 function failed(request: FailoverRecord, reason: string): Response {
-  const text = reason.replace(/[^\x20-\x7e]/g, " ");
-  return textResponse(503, `${title(request)} failed`, text === "" ? {} : { "X-Reason": text });
+  const text = `${title(request)} failed`;
+  const why = reason.replace(/[^\x20-\x7e]/g, " ").replace(text, "").replace(/^[:\s]+/, "");
+  return textResponse(503, text, why === "" ? {} : { "X-Reason": why });
 }
 
 function title({ kind }: FailoverRecord): string {
