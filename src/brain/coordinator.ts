@@ -70,6 +70,7 @@ export function coordinate(view: ClusterView): ClusterDecision {
       epoch: lock.epoch + 1,
       holder: choice.to,
       reason: choice.reason,
+      complete: choice.complete,
     });
   }
   const transferTo = placeLeader(view);

@@ -157,6 +157,19 @@ const CASES: [string, SuccessorView, string | null][] = [
     "a",
   ],
   [
+    "after a clean stop, the former holder is waited for when only it has everything and it has not reported",
+    succession({
+      dcs: cluster({ lock: RELEASED }),
+      freeForMs: 1000,
+      statuses: [
+        seen(stoppedPrimary("a", { epochSeen: 2, diskLsn: 1200 })),
+        seen(status("b")),
+        seen(status("c")),
+      ],
+    }),
+    null,
+  ],
+  [
     "after a clean stop whose member is gone, the most advanced one is taken",
     succession({
       dcs: cluster({ lock: RELEASED }),
@@ -281,3 +294,21 @@ for (const [name, view, expected] of CASES) {
     expect(choice.reason).not.toBe("");
   });
 }
+
+test("a grant says whether anything that was acknowledged may be lost", () => {
+  const complete = (view: SuccessorView) => {
+    const choice = chooseSuccessor(view);
+    return choice.kind === "grant" && choice.complete;
+  };
+  expect(
+    complete(
+      succession({
+        dcs: cluster({ lock: RELEASED }),
+        statuses: [seen(status("b", { receivedLsn: 1200 }))],
+        reachableAtFree: ["b"],
+      }),
+    ),
+  ).toBe(true);
+  expect(complete(succession({ dcs: cluster({ lock: RELEASED }) }))).toBe(false);
+  expect(complete(succession())).toBe(false);
+});

@@ -37,7 +37,8 @@ export interface SuccessorView {
 }
 
 export type Choice =
-  | { readonly kind: "grant"; readonly to: string; readonly reason: string }
+  /** `complete`: nothing that was acknowledged before is lost with this choice. */
+  | { readonly kind: "grant"; readonly to: string; readonly reason: string; readonly complete: boolean }
   | { readonly kind: "wait"; readonly reason: string };
 
 /** End of WAL that the member surely has. */
@@ -96,6 +97,13 @@ function hasEverything(status: MemberStatus, view: SuccessorView): boolean {
   return (status.timeline ?? 0) >= (ended.timeline ?? 0) && (positionOf(status) ?? 0) >= ended.lsn;
 }
 
+function grant(to: MemberStatus, reason: string, view: SuccessorView): Choice {
+  const { ended, lastHolder } = view.dcs.lock;
+  const complete = ended === null || to.name === lastHolder ||
+    (ended.lsn !== null && hasEverything(to, view));
+  return { kind: "grant", to: to.name, reason, complete };
+}
+
 /** Has this member looked at its PostgreSQL since the lock became free, and does nothing more arrive there? */
 function hasReported(status: MemberStatus, view: SuccessorView): boolean {
   const { lock } = view.dcs;
@@ -132,7 +140,7 @@ export function chooseSuccessor(view: SuccessorView): Choice {
     const manual = chooseRequested(reported, fresh, view);
     if (manual !== null) return manual;
   }
-  return view.warm ? chooseWarm(reported, view) : chooseCold(reported, view);
+  return view.warm ? chooseWarm(reported, fresh, view) : chooseCold(reported, view);
 }
 
 function chooseBootstrapper(fresh: readonly MemberStatus[], view: SuccessorView): Choice {
@@ -140,7 +148,7 @@ function chooseBootstrapper(fresh: readonly MemberStatus[], view: SuccessorView)
   const ready = fresh.find((status) => status.name === by && status.bootstrapReady);
   return ready === undefined
     ? { kind: "wait", reason: `${by} is bootstrapping` }
-    : { kind: "grant", to: by, reason: "first primary of a new cluster" };
+    : grant(ready, "first primary of a new cluster", view);
 }
 
 /** The candidate of an accepted request, while it can be had; null: everyone may have it. */
@@ -166,10 +174,14 @@ function chooseRequested(
   }
   if (!hasEverything(candidate, view)) return null;
   if (request.kind === "switchover" && lagsTooFar(candidate, view)) return null;
-  return { kind: "grant", to: candidate.name, reason: `${request.kind} to ${candidate.name}` };
+  return grant(candidate, `${request.kind} to ${candidate.name}`, view);
 }
 
-function chooseWarm(reported: readonly MemberStatus[], view: SuccessorView): Choice {
+function chooseWarm(
+  reported: readonly MemberStatus[],
+  fresh: readonly MemberStatus[],
+  view: SuccessorView,
+): Choice {
   const { lock } = view.dcs;
   const eligible = reported.filter((status) =>
     ineligible(status, view) === null && !lagsTooFar(status, view)
@@ -178,23 +190,25 @@ function chooseWarm(reported: readonly MemberStatus[], view: SuccessorView): Cho
   // After a clean stop nothing need be lost: whoever lacks some of it is second to the former holder itself.
   const former = eligible.find((status) => status.name === lock.lastHolder);
   const complete = others.filter((status) => hasEverything(status, view));
-  if (complete.length === 0 && others.length > 0 && former !== undefined) {
-    return {
-      kind: "grant",
-      to: former.name,
-      reason: "no other member has everything that it wrote before it stopped",
-    };
+  if (complete.length === 0 && others.length > 0) {
+    if (former !== undefined) {
+      return grant(former, "no other member has everything that it wrote before it stopped", view);
+    }
+    const alive = fresh.some((status) => status.name === lock.lastHolder && !status.shuttingDown);
+    if (alive && view.freeForMs < CANDIDATE_WAIT_MS) {
+      return { kind: "wait", reason: `nobody has everything but ${lock.lastHolder}: waiting for its report` };
+    }
   }
   const best = complete[0] ?? others[0];
   if (best !== undefined) {
     const how = lock.ended === null
       ? "the first epoch"
       : `${lock.lastHolder}'s epoch ${lock.epoch} ${lock.ended.how}`;
-    return { kind: "grant", to: best.name, reason: `${describe(best)} after ${how}` };
+    return grant(best, `${describe(best)} after ${how}`, view);
   }
   // It stepped down or lost its lease; it gets the lock back only when nobody else can have it.
   if (former !== undefined && view.freeForMs >= FORMER_HOLDER_WAIT_MS) {
-    return { kind: "grant", to: former.name, reason: "the only healthy member, again" };
+    return grant(former, "the only healthy member, again", view);
   }
   return { kind: "wait", reason: explainNobody(reported, view) };
 }
@@ -208,7 +222,7 @@ function chooseCold(reported: readonly MemberStatus[], view: SuccessorView): Cho
   const eligible = reported.filter((status) => ineligible(status, view) === null).sort(compareCandidates);
   const last = eligible.find((status) => status.name === lock.lastHolder);
   if (last !== undefined) {
-    return { kind: "grant", to: last.name, reason: "cold start: it was the last primary" };
+    return grant(last, "cold start: it was the last primary", view);
   }
   const missing = Object.keys(members).filter((name) => !reported.some((status) => status.name === name));
   const waitMs = view.dynamic.primaryStartTimeoutS * 1000;
@@ -227,11 +241,7 @@ function chooseCold(reported: readonly MemberStatus[], view: SuccessorView): Cho
   const lost = missing.length > 0
     ? `; ${missing.join(", ")} did not come back and may hold later writes`
     : "";
-  return {
-    kind: "grant",
-    to: best.name,
-    reason: `cold start without ${lock.lastHolder}: ${describe(best)}${lost}`,
-  };
+  return grant(best, `cold start without ${lock.lastHolder}: ${describe(best)}${lost}`, view);
 }
 
 function describe(status: MemberStatus): string {

@@ -20,7 +20,14 @@ export type CommandBody =
   | { readonly op: "clearInitialize"; readonly of: string; readonly incarnation: number }
   /** null: there must be no configuration yet. */
   | { readonly op: "setConfig"; readonly value: JsonObject; readonly expectRevision: number | null }
-  | { readonly op: "grant"; readonly epoch: number; readonly holder: string; readonly reason: string }
+  /** `complete`: the new holder has everything that the last one wrote before it stopped cleanly. */
+  | {
+    readonly op: "grant";
+    readonly epoch: number;
+    readonly holder: string;
+    readonly reason: string;
+    readonly complete: boolean;
+  }
   | { readonly op: "expire"; readonly epoch: number; readonly reason: string }
   | {
     readonly op: "release";

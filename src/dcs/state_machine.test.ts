@@ -12,6 +12,7 @@ function machine() {
 
 const grant = (epoch: number, holder: string): CommandBody => ({
   op: "grant",
+  complete: true,
   epoch,
   holder,
   reason: "test",

@@ -94,7 +94,7 @@ function evaluate(state: DcsState, command: Command, index: number): Outcome {
             reason: command.reason,
             lastHolder: command.holder,
             ended: null,
-            cleanStart: lock.ended === null || lock.ended.lsn !== null,
+            cleanStart: command.complete,
             unfenced: false,
           },
         },

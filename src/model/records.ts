@@ -18,7 +18,7 @@ export interface LockRecord {
     readonly lsn: Lsn | null;
     readonly timeline: number | null;
   } | null;
-  /** Whether the epoch before the last grant ended by a clean stop, so that nothing need be lost; true before the first. */
+  /** The last grant lost nothing: the epoch before it ended by a clean stop, and its successor had everything. */
   readonly cleanStart: boolean;
   /** True while the holder has logged unfenced(epoch) (pause): never expired automatically. */
   readonly unfenced: boolean;
