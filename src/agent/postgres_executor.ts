@@ -139,9 +139,9 @@ export class PostgresExecutor implements PostgresPort {
       case "bootstrap":
         return this.begin("bootstrap", "initdb", (signal) => this.joining.bootstrap(signal));
       case "finish-bootstrap":
-        return this.begin("finish-bootstrap", "", (signal) => this.finishBootstrap(signal));
+        return this.begin("finish-bootstrap", "", (signal) => this.upkeep.finishBootstrap(signal));
       case "seal-bootstrap":
-        return this.background("seal-bootstrap", this.upkeep.sealBootstrap());
+        return this.beginQuiet("seal-bootstrap", () => this.sealBootstrap());
       case "clone":
         return this.begin(
           "clone",
@@ -306,10 +306,11 @@ export class PostgresExecutor implements PostgresPort {
     return null;
   }
 
-  private async finishBootstrap(signal: AbortSignal): Promise<string | null> {
-    const failed = await this.upkeep.finishBootstrap(signal);
-    if (failed === null) this.call("on_start", this.role());
-    return failed;
+  private async sealBootstrap(): Promise<string | null> {
+    if (this.memory.found.directory.kind !== "half-written") return null;
+    await this.upkeep.sealBootstrap();
+    if (this.memory.server !== null) this.call("on_start", this.role());
+    return null;
   }
 
   private async rewind(from: Upstream, signal: AbortSignal, progress: Progress): Promise<string | null> {

@@ -15,6 +15,7 @@ import { rewindDirectory, whyNoRewind } from "../postgres/rewind.ts";
 import { NO_RECOVERY } from "../postgres/server_conf.ts";
 import { prune, setAside } from "../postgres/set_aside.ts";
 import { singleUserArguments } from "../postgres/single_user.ts";
+import { forgetMadeSlots } from "../postgres/slots.ts";
 import { slotName } from "../postgres/slot_name.ts";
 import { clearUnfinished } from "../postgres/staging.ts";
 import { upstreamConninfo } from "../postgres/upstream.ts";
@@ -72,6 +73,7 @@ export class PostgresJoin {
     });
     if (failed === null) {
       files.markStandby();
+      forgetMadeSlots(postgresql.dataDir);
       await marker.remove();
       context.info("replica has been created using basebackup");
     } else if (/no space left/i.test(failed)) {
@@ -115,7 +117,10 @@ export class PostgresJoin {
     });
     if (result.ok) {
       files.markStandby();
-      if (result.needed) await marker.remove();
+      if (result.needed) {
+        forgetMadeSlots(postgresql.dataDir);
+        await marker.remove();
+      }
       context.info(result.needed ? "pg_rewind is done" : "no rewind required");
       this.forgetHistory();
     }

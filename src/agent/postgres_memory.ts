@@ -140,6 +140,7 @@ export class PostgresMemory {
   private state(process: PostgresView["process"]): PostgresState {
     switch (this.action?.kind) {
       case "bootstrap":
+      case "finish-bootstrap":
         return this.customBootstrap ? "running custom bootstrap script" : "initializing new cluster";
       case "clone":
         return "creating replica";

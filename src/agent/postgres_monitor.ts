@@ -7,6 +7,7 @@ import { errorText } from "../postgres/error_text.ts";
 import { type Connection, sqlState } from "../postgres/connection.ts";
 import { join, readText } from "../postgres/disk.ts";
 import { historyFileName, parseHistory } from "../postgres/history.ts";
+import type { PostmasterPid } from "../postgres/postmaster_pid.ts";
 import { parseStatus, STATUS_QUERY } from "../postgres/status_query.ts";
 import type { PostgresContext } from "./postgres_context.ts";
 import { Turns } from "./postgres_wait.ts";
@@ -61,8 +62,7 @@ export class PostgresMonitor {
     if (postmaster === null || postmaster.phase === "frozen" || memory.server?.pid !== postmaster.pid) return;
     const { pid } = postmaster;
     // A server that is only beginning says so in its file: cheaper than to be refused.
-    const file = memory.server.ready ? null : server.pidFile();
-    if (file !== null && (file.pid !== pid || file.status === "starting" || file.status === null)) return;
+    if (!memory.server.ready && !isReady(server.pidFile(), pid)) return;
     try {
       const connection = await this.connectionTo(pid);
       const row = (await connection.query(STATUS_QUERY))[0];
@@ -116,4 +116,8 @@ export class PostgresMonitor {
     const file = join(this.context.dataDir, "pg_wal", historyFileName(timeline));
     memory.timelineHistory = timeline <= 1 ? [] : parseHistory(readText(file) ?? "");
   }
+}
+
+function isReady(file: PostmasterPid | null, pid: number): boolean {
+  return file !== null && file.pid === pid && file.status !== "starting" && file.status !== null;
 }

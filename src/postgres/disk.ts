@@ -11,6 +11,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  realpathSync,
   renameSync,
   rmSync,
   statSync,
@@ -60,6 +61,16 @@ export function linkTarget(path: string): string | null {
     return readlinkSync(path);
   } catch (error) {
     if (errorCode(error) === "EINVAL" || errorCode(error) === "ENOENT") return null;
+    throw error;
+  }
+}
+
+/** Where a file really is, its own links followed; null when there is none. */
+export function realDirectory(path: string): string | null {
+  try {
+    return dirname(realpathSync(path));
+  } catch (error) {
+    if (errorCode(error) === "ENOENT" || errorCode(error) === "ENOTDIR") return null;
     throw error;
   }
 }

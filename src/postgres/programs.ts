@@ -3,7 +3,7 @@
  * directory or the newest one among the usual directories of Linux distributions.
  */
 import type { PostgresqlConfig } from "../model/config.ts";
-import { exists, isDirectory, join, list, readText } from "./disk.ts";
+import { exists, isDirectory, join, list, readText, realDirectory } from "./disk.ts";
 import { runProgramNow, searchPath } from "./run_program.ts";
 
 export const PROGRAM_NAMES = [
@@ -15,6 +15,9 @@ export const PROGRAM_NAMES = [
   "pg_waldump",
 ] as const;
 export type ProgramName = typeof PROGRAM_NAMES[number];
+
+/** Without pg_waldump less is known of a stopped server, nothing else. */
+const NEEDED = PROGRAM_NAMES.filter((name) => name !== "pg_waldump");
 
 export interface Programs {
   readonly directory: string;
@@ -36,7 +39,7 @@ export class ProgramsError extends Error {
 /** Blocks for some milliseconds (it asks `postgres` for its version): for start-up. */
 export function findPrograms(config: Pick<PostgresqlConfig, "binDir" | "binName" | "dataDir">): Programs {
   const named = (name: ProgramName) => config.binName[name] ?? name;
-  const directory = config.binDir ?? searchDirectory(named("postgres"), config.dataDir);
+  const directory = config.binDir ?? searchDirectory(named, config.dataDir);
   if (directory === null) {
     throw new ProgramsError(
       "PostgreSQL's programs were not found: no postgres in PATH, nor in /usr/lib/postgresql/*/bin or " +
@@ -44,7 +47,7 @@ export function findPrograms(config: Pick<PostgresqlConfig, "binDir" | "binName"
     );
   }
   const path = (name: ProgramName) => join(directory, named(name));
-  const missing = PROGRAM_NAMES.filter((name) => name !== "pg_waldump" && !exists(path(name)));
+  const missing = NEEDED.filter((name) => !exists(path(name)));
   if (missing.length > 0) {
     throw new ProgramsError(
       `${
@@ -72,9 +75,17 @@ export function parseVersion(text: string): { number: number; text: string } | n
   return { number: Number(match[2]) * 10_000 + Number(match[3] ?? 0), text: match[1]! };
 }
 
-function searchDirectory(postgres: string, dataDir: string): string | null {
-  const inPath = searchPath().find((directory) => exists(join(directory, postgres)));
-  if (inPath !== undefined) return inPath;
+function searchDirectory(named: (name: ProgramName) => string, dataDir: string): string | null {
+  const postgres = named("postgres");
+  for (const directory of searchPath()) {
+    if (!exists(join(directory, postgres))) continue;
+    // A link in PATH leads to where the others are, too.
+    const real = [directory, realDirectory(join(directory, postgres))];
+    const complete = real.find((one) =>
+      one !== null && NEEDED.every((name) => exists(join(one, named(name))))
+    );
+    if (complete) return complete;
+  }
   const versions = [...versionsUnder("/usr/lib/postgresql", ""), ...versionsUnder("/usr", "pgsql-")]
     .filter((one) => exists(join(one.bin, postgres)))
     .sort((a, b) => b.major - a.major);

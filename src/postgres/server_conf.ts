@@ -73,8 +73,11 @@ export function renderServerConf(conf: ServerConf): string {
   if (following !== null) {
     lines.push(FOLLOWING + JSON.stringify({ name: following.name, connUrl: following.connUrl }));
   }
-  lines.push(`include ${quoteConf(conf.include)}`, "");
   const set = (name: string, value: string) => lines.push(`${name} = ${quoteConf(value)}`);
+  // Above the user's file, which may say otherwise. A standby that was refused (the slot is not made yet, the new
+  // primary not promoted) tries again this soon; the archive, where there is one, is not asked that often.
+  if (!("restore_command" in conf.settings)) set("wal_retrieve_retry_interval", "500ms");
+  lines.push(`include ${quoteConf(conf.include)}`, "");
   for (const [name, value] of Object.entries(conf.settings)) {
     if (!RECOVERY_PARAMETERS.has(name.toLowerCase())) set(name, value);
   }

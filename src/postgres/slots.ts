@@ -3,7 +3,7 @@
  * has needed for a while: a slot dropped too early costs a standby, one kept for ever the disk.
  */
 import type { Connection } from "./connection.ts";
-import { join, readText, writeAtomically } from "./disk.ts";
+import { join, readText, removeFile, writeAtomically } from "./disk.ts";
 import { quoteLiteral } from "./quote.ts";
 
 export interface SlotState {
@@ -75,4 +75,9 @@ export function readMadeSlots(dataDir: string): string[] {
 
 export function writeMadeSlots(dataDir: string, names: readonly string[]): void {
   writeAtomically(join(dataDir, FILE), names.map((name) => `${name}\n`).join(""), 0o600);
+}
+
+/** A directory copied from another member has that one's list, and none of its slots. */
+export function forgetMadeSlots(dataDir: string): void {
+  removeFile(join(dataDir, FILE));
 }

@@ -1,0 +1,149 @@
+/** One real PostgreSQL through its life: bootstrap, restart, crash, stop, another agent. */
+import { expect, test } from "bun:test";
+import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { waitFor } from "../src/demo/wait_for.ts";
+import { whyNoPostgres, withSite } from "./postgres/site.ts";
+
+const reason = whyNoPostgres();
+if (reason !== null) console.warn(`skipped: ${reason}`);
+const story = test.skipIf(reason !== null);
+
+story(
+  "an empty directory becomes a primary with roles, and stays half-written until it is sealed",
+  () =>
+    withSite(async (site) => {
+      const member = await site.member("node-1");
+      expect(member.view.directory.kind).toBe("absent");
+      await member.must({ kind: "bootstrap" }, "bootstrap");
+      expect(member.view.directory).toEqual({ kind: "half-written", what: "bootstrap" });
+      await member.arm(1);
+      await member.must({ kind: "start-primary", epoch: 1 }, "start");
+      expect(member.view).toMatchObject({
+        process: "running",
+        writable: true,
+        epoch: 1,
+        inRecovery: false,
+        timeline: 1,
+      });
+      await member.must({ kind: "finish-bootstrap" }, "bootstrap");
+      expect(member.view.directory.kind).toBe("valid");
+      expect(member.view.systemId).toMatch(/^\d{18,20}$/);
+      const roles = await member.sql(
+        "SELECT rolname, rolreplication FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1",
+      );
+      expect(roles).toEqual([
+        { rolname: "postgres", rolreplication: true },
+        { rolname: "replicator", rolreplication: true },
+        { rolname: "rewind_user", rolreplication: false },
+      ]);
+      expect(statSync(member.dataDir).mode & 0o777).toBe(0o700);
+      const command = readFileSync(`/proc/${member.guard.view().postmaster!.pid}/cmdline`, "utf8").split(
+        "\0",
+      );
+      expect(command).toContain("--cluster_name=test");
+      expect(command).toContain("--wal_level=replica");
+      expect(command.join(" ")).not.toContain("secret");
+    }),
+  60_000,
+);
+
+story("without an armed epoch nothing writable is started", () =>
+  withSite(async (site) => {
+    const member = await site.member("node-1");
+    await member.must({ kind: "bootstrap" }, "bootstrap");
+    const failed = await member.run({ kind: "start-primary", epoch: 1 }, "start");
+    expect(failed).not.toBeNull();
+    expect(member.view).toMatchObject({ process: "none", state: "start failed", writable: false });
+  }), 60_000);
+
+story(
+  "a stop ends everything, leaves a clean directory and the end of its WAL",
+  () =>
+    withSite(async (site) => {
+      const member = await site.member("node-1");
+      await member.bootstrap();
+      await member.must({ kind: "stop", how: "fast", checkpoint: true }, "stop");
+      const { view } = member;
+      expect(view).toMatchObject({ process: "none", state: "stopped", crashedAtMs: null, walLsn: null });
+      if (view.directory.kind !== "valid") throw new Error("not valid");
+      expect(view.directory.control.clusterState).toBe("shut down");
+      expect(view.receivedLsn).toBeGreaterThan(view.directory.control.checkpointLsn);
+      expect(view.receivedLsn! - view.directory.control.checkpointLsn).toBeLessThan(256);
+    }),
+  60_000,
+);
+
+story("a restart keeps role and epoch", () =>
+  withSite(async (site) => {
+    const member = await site.member("node-1");
+    await member.bootstrap(7);
+    const before = member.guard.view().postmaster!.pid;
+    await member.must({ kind: "restart" }, "restart");
+    expect(member.view).toMatchObject({ process: "running", writable: true, epoch: 7 });
+    expect(member.guard.view().postmaster!.pid).not.toBe(before);
+  }), 60_000);
+
+story(
+  "a primary that is killed counts as crashed, and starts again by crash recovery",
+  () =>
+    withSite(async (site) => {
+      const member = await site.member("node-1");
+      await member.bootstrap();
+      await member.sql("CREATE TABLE t AS SELECT generate_series(1, 1000) AS id");
+      process.kill(member.guard.view().postmaster!.pid, "SIGKILL");
+      const view = await member.until(
+        "it is crashed",
+        (now) => now.process === "none" && now.state === "crashed",
+      );
+      expect(view.crashedAtMs).not.toBeNull();
+      expect(view.writable).toBe(false);
+      await member.must({ kind: "start-primary", epoch: 1 }, "start");
+      expect(member.view).toMatchObject({ state: "running", crashedAtMs: null });
+      expect(await member.sql("SELECT count(*)::int AS n FROM t")).toEqual([{ n: 1000 }]);
+    }),
+  60_000,
+);
+
+story("a stop that becomes urgent overtakes the polite one", () =>
+  withSite(async (site) => {
+    const member = await site.member("node-1", { postgresql: { before_stop: "sleep 20" } });
+    await member.bootstrap();
+    member.executor.run({ kind: "stop", how: "fast", checkpoint: true });
+    member.executor.run({ kind: "stop", how: "kill", checkpoint: false });
+    expect(member.view.action?.detail).toBe("kill");
+    const view = await member.until("it is gone", (now) =>
+      now.process === "none" && now.action === null, 5_000);
+    expect(view.last.stop).toMatchObject({ ok: true, detail: "kill" });
+  }), 60_000);
+
+story(
+  "an agent that comes later finds the running server, its role and its timeline",
+  () =>
+    withSite(async (site) => {
+      const member = await site.member("node-1", {
+        postgresql: { callbacks: { on_start: `sh -c 'echo "$@" $AGENT_LEADER >> ${site.root}/called' x` } },
+      });
+      await member.bootstrap();
+      const { pid } = member.guard.view().postmaster!;
+      member.restartAgent();
+      const view = await member.until(
+        "it is seen running",
+        (now) => now.process === "running" && now.timeline !== null,
+      );
+      expect(view).toMatchObject({
+        writable: true,
+        epoch: 1,
+        inRecovery: false,
+        checkpointAfterPromote: true,
+      });
+      expect(member.guard.view().postmaster!.pid).toBe(pid);
+      const line = "on_start primary test node-1\n";
+      await waitFor(
+        "both callbacks",
+        5_000,
+        () => readFileSync(join(site.root, "called"), "utf8") === line + line,
+      );
+    }),
+  60_000,
+);

@@ -1,0 +1,184 @@
+/** Two real PostgreSQL: copy, follow, promote, cut, rewind, set aside. */
+import { expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { waitFor } from "../src/demo/wait_for.ts";
+import { type TestMember, whyNoPostgres, withSite } from "./postgres/site.ts";
+
+const reason = whyNoPostgres();
+if (reason !== null) console.warn(`skipped: ${reason}`);
+const story = test.skipIf(reason !== null);
+
+async function replayed(standby: TestMember, rows: number): Promise<void> {
+  await waitFor(
+    `${rows} rows on ${standby.name}`,
+    10_000,
+    async () => (await standby.sql("SELECT count(*)::int AS n FROM t"))[0]?.n === rows,
+  );
+}
+
+story(
+  "a copy streams, is promoted, and the old primary follows it without a rewind",
+  () =>
+    withSite(async (site) => {
+      const one = await site.member("node-1");
+      const two = await site.member("node-2");
+      await one.bootstrap();
+      await one.sql("CREATE TABLE t AS SELECT generate_series(1, 10) AS id");
+      one.executor.ensureSlots(["node-2"]);
+      await two.joinAsStandby(one);
+      expect(two.view).toMatchObject({ writable: false, inRecovery: true, following: "node-1", timeline: 1 });
+      await replayed(two, 10);
+      await one.until("it sees its standby", (view) => view.replication[0]?.application_name === "node-2");
+      expect(await one.sql("SELECT slot_name, active FROM pg_replication_slots")).toEqual([
+        { slot_name: "node_2", active: true },
+      ]);
+
+      await one.must({ kind: "stop", how: "fast", checkpoint: true }, "stop");
+      await two.until("everything is received", (view) => view.receivedLsn === one.view.receivedLsn);
+      await two.arm(2);
+      two.executor.ensureSlots(["node-1"]);
+      await two.must({ kind: "promote", epoch: 2 }, "promote");
+      expect(two.view).toMatchObject({
+        writable: true,
+        epoch: 2,
+        inRecovery: false,
+        timeline: 2,
+        following: null,
+      });
+      expect(two.view.timelineHistory.map(([timeline]) => timeline)).toEqual([1]);
+      await two.until("a checkpoint is made", (view) => view.checkpointAfterPromote);
+      await two.sql("INSERT INTO t VALUES (11)");
+
+      one.executor.run({ kind: "compare-history", with: two.upstream });
+      const compared = await one.until("histories are compared", (view) => view.divergence !== null);
+      expect(compared.divergence).toMatchObject({ from: "node-2", timelineOfOther: 2, verdict: "same" });
+      await one.must({ kind: "start-standby", follow: two.upstream }, "start");
+      await one.until("it streams", (view) => view.replicationState === "streaming");
+      await replayed(one, 11);
+      await waitFor(
+        "the slot of its own time as a primary is dropped",
+        15_000,
+        async () => (await one.sql("SELECT 1 FROM pg_replication_slots")).length === 0,
+      );
+      const conf = readFileSync(join(one.dataDir, "postgresql.conf"), "utf8");
+      expect(conf).toContain("application_name=node-1");
+      expect(conf).not.toContain("rep:li");
+      one.restartAgent();
+      await one.until(
+        "another agent knows whom it follows",
+        (view) => view.following === "node-2" && view.process === "running",
+      );
+    }),
+  120_000,
+);
+
+story("a former primary with WAL of its own is found diverged, and rewound", () =>
+  withSite(async (site) => {
+    const one = await site.member("node-1");
+    const two = await site.member("node-2");
+    await one.bootstrap();
+    await one.sql("CREATE TABLE t AS SELECT generate_series(1, 10) AS id");
+    await two.joinAsStandby(one);
+    await replayed(two, 10);
+    await two.must({ kind: "stop", how: "fast", checkpoint: false }, "stop");
+    await one.sql("INSERT INTO t VALUES (100)");
+    await one.must({ kind: "stop", how: "kill", checkpoint: false }, "stop");
+    await two.must({ kind: "start-standby", follow: null }, "start");
+    await two.arm(2);
+    two.executor.ensureSlots(["node-1"]);
+    await two.must({ kind: "promote", epoch: 2 }, "promote");
+    await two.until("a checkpoint is made", (view) => view.checkpointAfterPromote);
+    await two.sql("INSERT INTO t VALUES (11)");
+
+    one.executor.run({ kind: "compare-history", with: two.upstream });
+    const compared = await one.until("histories are compared", (view) => view.divergence !== null);
+    expect(compared.divergence).toMatchObject({ verdict: "diverged", timelineOfOther: 2 });
+    await one.must({ kind: "rewind", from: two.upstream }, "rewind");
+    expect(one.view.directory).toMatchObject({ kind: "valid", standbySignal: true });
+    expect(one.view.divergence).toBeNull();
+    await one.must({ kind: "start-standby", follow: two.upstream }, "start");
+    await one.until("it streams", (view) => view.replicationState === "streaming");
+    await replayed(one, 11);
+    expect(await one.sql("SELECT id FROM t WHERE id > 10")).toEqual([{ id: 11 }]);
+  }), 120_000);
+
+story(
+  "a standby that is cut receives nothing more, even while replay is paused",
+  () =>
+    withSite(async (site) => {
+      const one = await site.member("node-1");
+      const two = await site.member("node-2");
+      await one.bootstrap();
+      await one.sql("CREATE TABLE t (id int)");
+      await two.joinAsStandby(one);
+      await replayed(two, 0);
+      await two.sql("SELECT pg_wal_replay_pause()");
+      two.executor.run({ kind: "follow", follow: null });
+      await two.until("it is cut", (view) => view.following === null);
+      expect(await two.sql("SELECT 1 FROM pg_stat_get_wal_receiver() WHERE pid IS NOT NULL")).toEqual([]);
+      expect(two.view.replicationState).toBeNull();
+      const { receivedLsn } = two.view;
+      await one.sql("INSERT INTO t SELECT generate_series(1, 1000)");
+      await two.sql("SELECT pg_wal_replay_resume()");
+      two.executor.look();
+      await two.until("replay goes on", (view) => !view.replayPaused);
+      expect(two.view.receivedLsn).toBe(receivedLsn);
+      two.executor.run({ kind: "follow", follow: one.upstream });
+      await two.until("it streams again", (view) => view.replicationState === "streaming");
+      await replayed(two, 1000);
+    }),
+  120_000,
+);
+
+story("WAL that was received and not replayed still counts after a restart", () =>
+  withSite(async (site) => {
+    const one = await site.member("node-1");
+    const two = await site.member("node-2");
+    await one.bootstrap();
+    await one.sql("CREATE TABLE t (id int)");
+    await two.joinAsStandby(one);
+    await replayed(two, 0);
+    await two.sql("SELECT pg_wal_replay_pause()");
+    await one.sql("INSERT INTO t SELECT generate_series(1, 5000)");
+    const end = (await one.until("its WAL is seen", (view) => (view.walLsn ?? 0) > two.view.replayedLsn!))
+      .walLsn!;
+    await two.until("it has received all", (view) => view.receivedLsn! >= end);
+    await two.must({ kind: "stop", how: "kill", checkpoint: false }, "stop");
+    await two.until("the end of WAL is known", (view) => view.receivedLsn !== null);
+    expect(two.view.receivedLsn!).toBeGreaterThanOrEqual(end);
+    await two.must({ kind: "start-standby", follow: null }, "start");
+    expect(two.view.receivedLsn!).toBeGreaterThanOrEqual(end);
+  }), 120_000);
+
+story(
+  "a copy that is cancelled leaves nothing that could be started, and can be made again",
+  () =>
+    withSite(async (site) => {
+      const one = await site.member("node-1");
+      const two = await site.member("node-2", { postgresql: { basebackup: [{ "max-rate": "32k" }] } });
+      await one.bootstrap();
+      const failing = two.run({ kind: "clone", from: one.upstream }, "clone");
+      await two.until("the copy is under way", (view) => /MiB/.test(view.action?.detail ?? ""));
+      two.executor.cancelLongAction("a test");
+      expect(await failing).toContain("cancelled");
+      expect(two.view.directory).toEqual({ kind: "half-written", what: "clone" });
+      expect(await two.run({ kind: "start-standby", follow: null }, "start")).toContain("half-written");
+      two.executor.run({ kind: "set-aside", why: "the clone did not finish" });
+      await two.until("the rest is gone", (view) => view.directory.kind === "empty");
+      expect(readdirSync(dirname(two.dataDir)).filter((name) => name.includes("failed"))).toEqual([]);
+    }),
+  120_000,
+);
+
+story("a directory that must go is moved aside, the newest two are kept", () =>
+  withSite(async (site) => {
+    const one = await site.member("node-1");
+    for (let round = 1; round <= 3; round++) {
+      await one.must({ kind: "bootstrap" }, "bootstrap");
+      one.executor.run({ kind: "set-aside", why: "a test" });
+      await one.until("it is empty", (view) => view.directory.kind === "empty");
+      const aside = readdirSync(dirname(one.dataDir)).filter((name) => /^data\.failed-\d{14}$/.test(name));
+      expect(aside.length).toBe(Math.min(round, 2));
+    }
+  }), 120_000);
