@@ -95,6 +95,16 @@ test("a reload without a change keeps the listener, one with a bad address too",
   expect((await client.cluster(baseOf(server)))?.scope).toBe("demo");
 });
 
+test("* listens for IPv4 as well as IPv6, and is refused where someone listens already", async () => {
+  const port = new StubPort();
+  port.changeRestapi({ listen: { host: "*", port: 0 }, allowlist: ["127.0.0.1"] });
+  const server = start(port);
+  const reply = await client.request(baseOf(server), "POST", "/reload");
+  expect(reply.ok && reply.status).toBe(202);
+  port.changeRestapi({ listen: { host: "*", port: server.port } });
+  expect(() => start(port)).toThrow(`Couldn't start a service on '*:${server.port}' (another program`);
+});
+
 test("the client tells why it got no answer", async () => {
   const server = start();
   const base = baseOf(server);

@@ -100,22 +100,30 @@ function listen(
   fetch: ServeSettings["fetch"],
 ): RunningServer {
   const { host, port } = config.listen;
-  const hostname = host === "" || host === "*" ? "0.0.0.0" : host;
-  const settings: ServeSettings = { hostname, port, certificates, fetch };
-  try {
-    if (certificates !== null && config.verifyClient === "optional") {
-      return serveOptionalCertificates(settings);
+  // Everything: one socket takes IPv4 too. A host without IPv6 refuses that one and gets the other.
+  const hostnames = host === "" || host === "*" ? ["::", "0.0.0.0"] : [host];
+  let failure: unknown;
+  for (const hostname of hostnames) {
+    try {
+      const settings: ServeSettings = { hostname, port, certificates, fetch };
+      if (certificates !== null && config.verifyClient === "optional") {
+        return serveOptionalCertificates(settings);
+      }
+      return serve(settings, config.verifyClient === "required");
+    } catch (error) {
+      failure = error;
+      if (isInUse(error)) break;
     }
-    return serve(settings, config.verifyClient === "required");
-  } catch (error) {
-    const inUse = messageOf(error).includes("EADDRINUSE") ||
-      (error as { code?: string }).code === "EADDRINUSE";
-    const why = inUse ? "another program listens there already" : messageOf(error);
-    throw new ListenError(
-      `Couldn't start a service on '${host}:${port}' (${why}), please check your \`restapi.listen\` configuration`,
-      { cause: error },
-    );
   }
+  const why = isInUse(failure) ? "another program listens there already" : messageOf(failure);
+  throw new ListenError(
+    `Couldn't start a service on '${host}:${port}' (${why}), please check your \`restapi.listen\` configuration`,
+    { cause: failure },
+  );
+}
+
+function isInUse(error: unknown): boolean {
+  return (error as { code?: string }).code === "EADDRINUSE" || messageOf(error).includes("EADDRINUSE");
 }
 
 function serve(
