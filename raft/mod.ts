@@ -15,5 +15,6 @@ export { StorageError, type StorageErrorCode } from "./storage/storage_error.ts"
 export { MemoryStorage } from "./storage/memory_storage.ts";
 export type { WalStorage } from "./storage/wal_storage.ts";
 export { TcpTransport, type TcpTransportOptions, type TransportPeer } from "./transport/tcp_transport.ts";
+export { type TlsFiles, type TlsLayer, tlsLayer } from "./transport/socket_layer.ts";
 export { TransportError } from "./transport/transport_error.ts";
 export { MemoryNetwork } from "./transport/memory_network.ts";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openWal, type OpenWalOptions } from "./open_wal.ts";
 import { StorageError, type StorageErrorCode } from "./storage_error.ts";
-import { batch, entry, IDENTITY, snapshotAt } from "./storage_cases.ts";
+import { batch, entry, IDENTITY, snapshotAt } from "./testing.ts";
 import type { WalStorage } from "./wal_storage.ts";
 import type { LogBatch } from "../node/ports.ts";
 

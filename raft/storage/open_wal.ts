@@ -13,7 +13,7 @@ import { type Damage, recover, type RecoveredLog } from "./recover.ts";
 import type { LogIdentity } from "./replay.ts";
 import { StorageError } from "./storage_error.ts";
 import { type BrokenStorage, WalStorage } from "./wal_storage.ts";
-import { WalWriter } from "./wal_writer.ts";
+import { DiskFullError, WalWriter } from "./wal_writer.ts";
 import { inlineBackend } from "./inline_backend.ts";
 import { workerBackend } from "./worker_backend.ts";
 import type { StoredLog } from "../node/ports.ts";
@@ -27,14 +27,24 @@ export interface OpenedLog {
   readonly cut: { readonly file: string; readonly offset: number } | null;
 }
 
+export interface OpenLogOptions {
+  /** @default 1 MiB */
+  readonly segmentBytes?: number;
+  /** An empty disk is damage. @default false */
+  readonly logExpected?: boolean;
+  /** Of the disk, for messages. */
+  readonly where?: string;
+  readonly onWarning?: (text: string) => void;
+}
+
 /**
- * Recovers the log on a disk and makes it ready for writing. `logExpected`: an empty disk is damage. Throws
- * StorageError "damaged", or the disk's own errors.
+ * Recovers the log on a disk and makes it ready for writing. Throws StorageError "damaged", or the disk's
+ * own errors.
  */
 export function openLog(
   disk: Disk,
   identity: LogIdentity,
-  options: { readonly segmentBytes?: number; readonly logExpected?: boolean; readonly where?: string } = {},
+  options: OpenLogOptions = {},
 ): OpenedLog {
   const files = new Map(disk.list().map((name) => [name, disk.read(name)]));
   const recovery = recover(files, identity, options.logExpected ?? false);
@@ -53,7 +63,7 @@ export function openLog(
     snapshot: { index: stored.snapshot?.index ?? 0, term: stored.snapshot?.term ?? 0 },
     lastIndex,
     prepared: 0,
-  });
+  }, options.onWarning);
   writer.open();
   return { stored, writer, cut: log.cut };
 }
@@ -110,27 +120,28 @@ export function openWal(directory: string, identity: LogIdentity, options: OpenW
     const volatileDirectory = options.volatileDirectory ?? VOLATILE_DIRECTORY;
     if (known) refusePoisoned(directory, poisonOf(volatileDirectory, known.instance));
     const disk = realDisk(files);
-    const { segmentBytes } = options;
+    const { segmentBytes, onWarning = () => {} } = options;
     const { stored, writer, cut } = openLog(disk, identity, {
       segmentBytes,
       logExpected: known !== null,
       where: files,
+      onWarning,
     });
     const { instance } = known ?? writeIdentity(directory, identity);
     if (cut) {
-      options.onWarning?.(
-        `cut off a write that a crash left unfinished: ${files}/${cut.file}, byte ${cut.offset}`,
-      );
+      onWarning(`cut off a write that a crash left unfinished: ${files}/${cut.file}, byte ${cut.offset}`);
     }
     if (!options.inline) writer.close();
-    const backend = options.inline ? inlineBackend(writer) : workerBackend(files, writer.state());
+    const backend = options.inline ? inlineBackend(writer) : workerBackend(files, writer.state(), onWarning);
     return new WalStorage(stored, {
       identity,
       backend: { submit: backend.submit, close: (closed) => backend.close(() => (unlock(), closed())) },
       now: options.now,
       broken: options.broken,
       instance: parseInt(instance.slice(0, 12), 16),
-      onFailure: (error) => markPoisoned(volatileDirectory, instance, error.message),
+      onFailure: (error) => {
+        if (!(error instanceof DiskFullError)) markPoisoned(volatileDirectory, instance, error.message);
+      },
     });
   } catch (error) {
     unlock();

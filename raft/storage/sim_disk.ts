@@ -68,9 +68,15 @@ function overlay(
   return result;
 }
 
+function failure(code: string, what: string): Error {
+  return Object.assign(new Error(`${code}: simulated ${what}`), { code });
+}
+
 export class SimDisk implements Disk {
   /** Count of operations that change something. `failAt` refers to it. */
   operations = 0;
+  /** No room to extend files; existing ones can be overwritten. */
+  full = false;
   /** The operation with this number (from 1) meets the fault; a "crash" stops everything after it, too. */
   failAt: { readonly operation: number; readonly fault: DiskFault } | null = null;
   #names = new Map<string, SimFile>();
@@ -161,6 +167,7 @@ export class SimDisk implements Disk {
   #handle(file: SimFile): DiskFile {
     return {
       write: (bytes, offset) => {
+        if (this.full && offset + bytes.length > file.visible.length) throw failure("ENOSPC", "full");
         this.#change(() => file.write({ offset, bytes: bytes.subarray(0, bytes.length >> 1) }));
         file.write({ offset, bytes });
       },
@@ -183,8 +190,7 @@ export class SimDisk implements Disk {
     const { fault } = this.failAt;
     if (fault !== "ENOSPC") partly?.(fault);
     if (fault === "crash") this.#off = true;
-    const code = fault === "short" ? "EIO" : fault;
-    throw Object.assign(new Error(`${code}: simulated ${fault}`), { code });
+    throw failure(fault === "short" ? "EIO" : fault, fault);
   }
 
   #file(name: string): SimFile {

@@ -3,7 +3,7 @@ import { inlineBackend } from "./inline_backend.ts";
 import { MemoryStorage } from "./memory_storage.ts";
 import { openLog } from "./open_wal.ts";
 import { SimDisk } from "./sim_disk.ts";
-import { batch, entry, IDENTITY, openSim, snapshotAt } from "./storage_cases.ts";
+import { batch, entry, IDENTITY, openSim, snapshotAt } from "./testing.ts";
 import { WalStorage } from "./wal_storage.ts";
 import type { LogStorage } from "../node/ports.ts";
 

@@ -3,7 +3,7 @@
  * compiled program it is an entry of its own. Uses synchronous file operations only.
  */
 import { realDisk } from "./real_disk.ts";
-import { WalWriter } from "./wal_writer.ts";
+import { DiskFullError, WalWriter } from "./wal_writer.ts";
 import type { FromWorker, ToWorker } from "./worker_protocol.ts";
 
 declare const self: Worker;
@@ -18,7 +18,11 @@ function answer(message: FromWorker): void {
 function handle(message: ToWorker): void {
   switch (message.kind) {
     case "start":
-      writer = new WalWriter(realDisk(message.directory), message.state);
+      writer = new WalWriter(
+        realDisk(message.directory),
+        message.state,
+        (text) => answer({ kind: "warning", text }),
+      );
       writer.resume();
       return;
     case "job":
@@ -41,6 +45,7 @@ self.onmessage = (event: MessageEvent<ToWorker>) => {
     handle(event.data);
   } catch (cause) {
     failed = true;
-    answer({ kind: "failed", message: cause instanceof Error ? cause.message : String(cause) });
+    const message = cause instanceof Error ? cause.message : String(cause);
+    answer({ kind: "failed", message, diskFull: cause instanceof DiskFullError });
   }
 };

@@ -48,6 +48,11 @@ export interface WriterState {
   readonly prepared: number;
 }
 
+/** There is no room for another segment. What was written before is safe: the log may be opened again. */
+export class DiskFullError extends Error {
+  override readonly name = "DiskFullError";
+}
+
 const ZEROS = new Uint8Array(64 * 1024);
 
 export class WalWriter {
@@ -66,9 +71,11 @@ export class WalWriter {
   #compactTo: Index = 0;
   #oldSnapshots = false;
   #unsynced = false;
+  #onWarning: (text: string) => void;
 
-  constructor(disk: Disk, state: WriterState) {
+  constructor(disk: Disk, state: WriterState, onWarning: (text: string) => void = () => {}) {
     this.#disk = disk;
+    this.#onWarning = onWarning;
     this.#identity = state.identity;
     this.#segmentBytes = state.segmentBytes;
     this.#segments = state.segments.map((s) => ({ ...s }));
@@ -212,7 +219,9 @@ export class WalWriter {
 
   #beginSegment(synced: boolean): void {
     const sequence = this.#tail.sequence + 1;
-    if (this.#prepared !== sequence) this.#preallocate(sequence);
+    if (this.#prepared !== sequence && !this.#preallocate(sequence)) {
+      throw new DiskFullError("no space is left for the next segment of the raft log");
+    }
     this.#file?.close();
     this.#file = this.#disk.open(segmentName(sequence));
     // A segment is begun only when its predecessor is durable, so its first record belongs to the next write.
@@ -233,27 +242,30 @@ export class WalWriter {
   #prepareNext(): void {
     const next = this.#tail.sequence + 1;
     if (this.#prepared === next || this.#tail.offset < this.#prepareAgainAt) return;
-    try {
-      this.#preallocate(next);
-    } catch (cause) {
-      // A full disk is no failure yet: the current segment has room, and the operator may make some.
-      if ((cause as { code?: unknown }).code !== "ENOSPC") throw cause;
-      this.#prepareAgainAt = this.#tail.offset + ZEROS.length;
-    }
+    if (this.#preallocate(next)) return;
+    // No failure yet: the current segment has room, and the operator may make some.
+    this.#prepareAgainAt = this.#tail.offset + ZEROS.length;
+    const leftBytes = Math.max(0, this.#segmentBytes - this.#tail.offset);
+    this.#onWarning(`no space for the next segment of the raft log: this member stops in ${leftBytes} bytes`);
   }
 
-  #preallocate(sequence: number): void {
+  /** False when the disk is full. */
+  #preallocate(sequence: number): boolean {
     const file = this.#disk.create(segmentName(sequence));
     try {
       for (let at = 0; at < this.#segmentBytes; at += ZEROS.length) {
         file.write(ZEROS.subarray(0, Math.min(ZEROS.length, this.#segmentBytes - at)), at);
       }
       file.datasync();
+    } catch (cause) {
+      if ((cause as { code?: unknown }).code === "ENOSPC") return false;
+      throw cause;
     } finally {
       file.close();
     }
     this.#disk.syncDirectory();
     this.#prepared = sequence;
+    return true;
   }
 
   #removeCovered(): void {

@@ -1,6 +1,6 @@
 /** Writes in a Worker: the loop that runs the timers never waits for a disk. */
 import type { WriteBackend } from "./wal_storage.ts";
-import type { WriterState } from "./wal_writer.ts";
+import { DiskFullError, type WriterState } from "./wal_writer.ts";
 import type { FromWorker, ToWorker } from "./worker_protocol.ts";
 
 /** The path by which `bun build --compile cli/main.ts raft/storage/wal_worker.ts` embeds the worker. */
@@ -17,7 +17,11 @@ function openWorker(): Worker {
 }
 
 /** `state` is that of a writer that was closed; `directory` holds its files. */
-export function workerBackend(directory: string, state: WriterState): WriteBackend {
+export function workerBackend(
+  directory: string,
+  state: WriterState,
+  onWarning: (text: string) => void,
+): WriteBackend {
   const worker = openWorker();
   let waiting: ((error: Error | null) => void) | null = null;
   let failed: Error | null = null;
@@ -29,8 +33,9 @@ export function workerBackend(directory: string, state: WriterState): WriteBacke
     waiting = null;
     done?.(error);
   };
-  const fail = (message: string) => {
-    failed ??= new Error(`the raft log in ${directory} cannot be written: ${message}`);
+  const fail = (message: string, diskFull = false) => {
+    const text = `the raft log in ${directory} cannot be written: ${message}`;
+    failed ??= diskFull ? new DiskFullError(text) : new Error(text);
     finish(failed);
   };
   const closed = () => {
@@ -42,7 +47,8 @@ export function workerBackend(directory: string, state: WriterState): WriteBacke
   worker.onmessage = (event: MessageEvent<FromWorker>) => {
     const message = event.data;
     if (message.kind === "done") finish(null);
-    else if (message.kind === "failed") fail(message.message);
+    else if (message.kind === "failed") fail(message.message, message.diskFull);
+    else if (message.kind === "warning") onWarning(message.text);
     else {
       worker.terminate();
       closed();

@@ -10,5 +10,6 @@ export type FromWorker =
   /** Answer to each job, in order. */
   | { readonly kind: "done" }
   /** Final: the log cannot be written any more. */
-  | { readonly kind: "failed"; readonly message: string }
+  | { readonly kind: "failed"; readonly message: string; readonly diskFull: boolean }
+  | { readonly kind: "warning"; readonly text: string }
   | { readonly kind: "closed" };

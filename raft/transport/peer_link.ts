@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { Clock, Timer } from "../node/ports.ts";
 import { Connection } from "./connection.ts";
+import { FrameKind, maxPayloadBytes } from "./frame.ts";
 import { type Credentials, Dialer, NONCE_BYTES } from "./handshake.ts";
 import { parseHostPort } from "./host_port.ts";
 import type { QuietLog } from "./quiet_log.ts";
@@ -54,6 +55,12 @@ export class PeerLink {
   }
 
   send(channel: number, payload: Uint8Array): boolean {
+    const most = maxPayloadBytes(FrameKind.data, channel) ?? 0;
+    if (payload.length > most) {
+      const text = `a message of ${payload.length} bytes for ${this.#name} is too large and was dropped`;
+      this.#options.log.add("error", "raft_frame_too_large", text);
+      return false;
+    }
     return this.#preferred?.send(channel, payload) ?? false;
   }
 
@@ -131,8 +138,8 @@ export class PeerLink {
     if (this.#accepted) return void (this.#dialing = null);
     const { own, peer, layer, clock, silenceMs } = this.#options;
     const dialer = new Dialer(own, peer.id, randomBytes(NONCE_BYTES));
-    const socket = layer.connect(ip, port);
-    const connection = new Connection(socket, dialer, {
+    const socket = layer.connect(ip, port, () => connection.sendHello(dialer.hello));
+    const connection: Connection = new Connection(socket, dialer, {
       onOpen: () => {
         this.#dialing = null;
         this.#opened(() => (this.#dialed = connection));
@@ -144,7 +151,6 @@ export class PeerLink {
       },
     }, { now: () => clock.now(), silenceMs });
     attempt.connection = connection;
-    socket.once("connect", () => connection.sendHello(dialer.hello));
   }
 
   #failed(attempt: { connection: Connection | null }, reason: string): void {

@@ -130,6 +130,7 @@ export class TcpTransport implements Transport {
         for (const link of this.#links.values()) link.begin();
       },
       onError: (cause) => this.#onListenError(cause),
+      onRefused: (from, reason) => this.#refused(from, reason),
     });
   }
 
@@ -146,6 +147,10 @@ export class TcpTransport implements Transport {
     this.close();
     if (!onFatal) throw error;
     onFatal(error);
+  }
+
+  #refused(from: string, reason: string): void {
+    this.#log.add("warning", "raft_refused", `refused connection from ${from}: ${reason}`);
   }
 
   #onSocket(socket: Socket): void {
@@ -165,7 +170,7 @@ export class TcpTransport implements Transport {
       onClose: (reason, refused) => {
         this.#strangers.delete(connection);
         if (connection.peer !== null) this.#links.get(connection.peer)?.lost(connection, reason);
-        if (refused) this.#log.add("warning", "raft_refused", `refused connection from ${from}: ${reason}`);
+        if (refused) this.#refused(from, reason);
       },
     }, { now: () => this.#options.clock.now(), silenceMs: this.#silenceMs });
     this.#strangers.add(connection);

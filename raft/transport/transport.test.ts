@@ -116,6 +116,14 @@ test("a frame of a whole snapshot travels", async () => {
   expect(b.frames[0]![2].length).toBe(7 * 1024 * 1024);
 });
 
+test("a frame that the other side would refuse is not sent, and reported", async () => {
+  const [a, b] = await tcpPair();
+  expect(a.transport.send(2, 0, new Uint8Array(9 * 1024 * 1024))).toBe(false);
+  expect(lineOf(a, "raft_frame_too_large")).toContain("too large");
+  a.transport.send(2, 0, Buffer.from("next"));
+  await until("arrived", () => b.frames.length === 1);
+});
+
 test("a member that comes back is connected again", async () => {
   const ports = [await freePort(), await freePort()];
   const a = tcp(1, ports);
