@@ -293,7 +293,10 @@ export class Member {
     const { dcs, clock } = this.#options;
     const known = this.#board.seen(0).find((seen) => seen.status.name === status.name)?.status;
     if (!this.#board.hear(status, from, clock.now())) return;
-    if (dcs.state.lock.holder === status.name && status.epochSeen === dcs.state.lock.epoch) {
+    // A holder that is back with a dead PostgreSQL after all hosts were off has not been seen alive.
+    if (
+      dcs.state.lock.holder === status.name && status.epochSeen === dcs.state.lock.epoch && status.running
+    ) {
       this.#holderSeenEpoch = dcs.state.lock.epoch;
     }
     if (known === undefined || significant(known) !== significant(status) || dcs.state.lock.holder === null) {
@@ -482,6 +485,7 @@ export class Member {
       joined: this.#tenancy.isJoined,
       postgres: view,
       tenure: tenure.kind,
+      heldSinceMs: this.#tenancy.heldSinceMs,
       leaseUsable: this.#tenancy.leaseUsable(),
       skipLeaseCheck: broken?.has("promote-before-renewal") ?? false,
       anyProcess: guardView.anyProcess,

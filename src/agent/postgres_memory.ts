@@ -60,11 +60,14 @@ export class PostgresMemory {
   }
 
   /** An answer of the server that is tracked. */
-  seen(status: ServerStatus, nowMs: number): void {
+  seen(answer: ServerStatus, nowMs: number): void {
     const { server } = this;
     if (server === null) return;
     this.lastLookMs = nowMs;
-    const timeline = status.timeline ?? 0;
+    // Without a WAL receiver a standby names the timeline of its last checkpoint, which may be an older one. A server
+    // never goes back to an older timeline while it runs.
+    const timeline = Math.max(answer.timeline ?? 0, server.status?.timeline ?? 0);
+    const status = { ...answer, timeline: timeline === 0 ? null : timeline };
     if (status.inRecovery) {
       const lsn = Math.max(status.receiveLsn ?? 0, status.replayLsn ?? 0, floorOn(server.floor, timeline));
       // On a new timeline, what was received of the old one beyond the switch counts no more.

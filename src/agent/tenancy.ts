@@ -34,6 +34,7 @@ export class Tenancy {
   #guardIncarnation: number | null = null;
   #pingedMs = -Infinity;
   #releasing = false;
+  #heldSinceMs = -Infinity;
 
   constructor(options: TenancyOptions) {
     this.#options = options;
@@ -62,6 +63,11 @@ export class Tenancy {
     });
   }
 
+  /** When we began to hold the present epoch; -Infinity when it was adopted from an earlier start, or none is held. */
+  get heldSinceMs(): number {
+    return this.#heldSinceMs;
+  }
+
   /** s + L of the last acknowledged renewal, while holding; null otherwise. */
   get validUntilMs(): number | null {
     return this.#holder.validUntilMs;
@@ -86,11 +92,13 @@ export class Tenancy {
     const tenure = this.tenure();
     const view = guard.view();
     if (tenure.kind !== "holding") {
+      this.#heldSinceMs = -Infinity;
       this.#holder.end();
       return Infinity;
     }
     if (this.#holder.epoch !== tenure.epoch) {
       const adopted = view.armed?.epoch === tenure.epoch ? view.armed.deadlineMs : null;
+      this.#heldSinceMs = adopted === null ? nowMs : -Infinity;
       // Never but in the simulator: a lease that no raft leader has acknowledged.
       const unearned = broken.has("promote-before-renewal") ? nowMs + leaseFromTtl(state().grantTtlMs) : null;
       this.#holder.begin(tenure.epoch, adopted ?? unearned);

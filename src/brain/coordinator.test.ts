@@ -140,3 +140,13 @@ test("a switchover whose leader died on the way is no success: writes may be los
     "end false: Switchover failed: a ended before it had stopped cleanly, b took over",
   ]);
 });
+
+test("a request whose winner gives the lock back has had its try", () => {
+  const dcs = cluster({
+    lock: lock({ ...FREE, epoch: 4, lastHolder: "b", reason: "crashed" }),
+    failover: request({ accepted: true, epoch: 3, candidate: "b" }),
+  });
+  expect(ops({ dcs, statuses: [] })).toEqual([
+    "end false: Switchover failed: b could not take over (crashed)",
+  ]);
+});

@@ -111,6 +111,10 @@ function answerRequest(view: ClusterView): CommandBody | null {
   const title = failover.kind === "switchover" ? "Switchover" : "Failover";
 
   if (failover.accepted) {
+    // Somebody was granted the lock for it and has lost it again: the request has had its try.
+    if (lock.holder === null && lock.epoch > failover.epoch) {
+      return end(false, `${title} failed: ${lock.lastHolder} could not take over (${lock.reason})`);
+    }
     // Done when somebody holds the lock and can write under it: the outcome, whoever it is.
     const holder = freshStatus(view, lock.holder);
     if (holder === null || !holder.writable || !holder.running || holder.epochSeen !== lock.epoch) {

@@ -104,6 +104,15 @@ const CASES: [string, NodeView, string[]][] = [
     ["release"],
   ],
   [
+    "a crash before the epoch was granted is no reason to give it up",
+    holder({
+      heldSinceMs: 99_999.5,
+      dynamic: { ...DYNAMIC, primaryStartTimeoutS: 0 },
+      postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY, crashedAtMs: 99_999 }),
+    }),
+    ["start-primary"],
+  ],
+  [
     "without a possible successor it restarts in place all the same",
     holder({
       dynamic: { ...DYNAMIC, primaryStartTimeoutS: 0 },

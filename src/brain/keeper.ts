@@ -28,6 +28,8 @@ export interface NodeView {
   readonly postgres: PostgresView;
   /** We hold the lock by the rules of tenure.ts, renewals go out for this epoch. */
   readonly tenure: "none" | "holding" | "to-release";
+  /** When we began to hold the present epoch in this start of the agent; -Infinity when it was adopted, or none is held. */
+  readonly heldSinceMs: number;
   /** The lease is acknowledged, runs, and the guard has confirmed that it is armed with it. */
   readonly leaseUsable: boolean;
   /** True in the simulator's variant that promotes before the first renewal is acknowledged. */
@@ -114,10 +116,9 @@ function leave(view: NodeView): Decision | null {
 function busy(view: NodeView): Decision | null {
   const { action } = view.postgres;
   if (action === null) return null;
-  if (
-    action.kind === "start" && view.tenure === "holding" && startTakesTooLong(view, action.sinceMs) &&
-    someoneElseCan(view)
-  ) {
+  const sinceMs = view.postgres.crashedAtMs ?? action.sinceMs;
+  const late = startTakesTooLong(view, Math.max(sinceMs, view.heldSinceMs));
+  if (action.kind === "start" && view.tenure === "holding" && late && someoneElseCan(view)) {
     return decide(
       `primary_start_timeout of ${view.dynamic.primaryStartTimeoutS} s is over: handing over`,
       { kind: "stop", how: "kill", checkpoint: false },
@@ -236,8 +237,7 @@ function operatorRequest(view: NodeView): Decision | null {
 }
 
 function startTakesTooLong(view: NodeView, sinceMs: number): boolean {
-  const from = view.postgres.crashedAtMs ?? sinceMs;
-  return view.nowMs - from >= view.dynamic.primaryStartTimeoutS * 1000;
+  return view.nowMs - sinceMs >= view.dynamic.primaryStartTimeoutS * 1000;
 }
 
 /** Another member that is reachable could be promoted. */
@@ -272,9 +272,9 @@ function asHolder(view: NodeView): Decision {
   if (process === "none") {
     if (directory.kind !== "valid") return release("no data directory to be a primary with");
     if (stepDownWanted(view)) return release(`${dcs.failover!.kind} requested`);
-    if (
-      postgres.crashedAtMs !== null && startTakesTooLong(view, postgres.crashedAtMs) && someoneElseCan(view)
-    ) {
+    // A crash of an earlier epoch is no reason: the lock was granted again in its knowledge.
+    const crashed = postgres.crashedAtMs !== null && postgres.crashedAtMs >= view.heldSinceMs;
+    if (crashed && startTakesTooLong(view, postgres.crashedAtMs!) && someoneElseCan(view)) {
       return release("PostgreSQL crashed and primary_start_timeout is over");
     }
     const last = postgres.last.start;

@@ -220,6 +220,7 @@ export function node(change: Partial<NodeView> = {}): NodeView {
     joined: true,
     postgres: postgres(),
     tenure: "none",
+    heldSinceMs: -Infinity,
     leaseUsable: false,
     skipLeaseCheck: false,
     anyProcess: true,
