@@ -1,7 +1,7 @@
 /** `agent guard` and `agent __postgres`: processes that the agent and its guard start, not people. */
 import { runPostgresShim } from "../src/guard/postgres_shim.ts";
 import { runGuard } from "../src/guard/server.ts";
-import { selfCommand } from "../src/lib/self_command.ts";
+import { pinnedSelfCommand } from "../src/lib/self_command.ts";
 
 export const SHIM_COMMAND = "__postgres";
 
@@ -13,7 +13,7 @@ export function guardCommand(argv: readonly string[]): void {
     process.stderr.write("usage: agent guard --socket PATH --data-dir DIR (started by agent run)\n");
     process.exit(2);
   }
-  runGuard({ socketPath, dataDir, shimCommand: [...selfCommand(), SHIM_COMMAND] });
+  runGuard({ socketPath, dataDir, shimCommand: [...pinnedSelfCommand(), SHIM_COMMAND] });
 }
 
 /** Arguments after `__postgres`. */

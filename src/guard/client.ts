@@ -81,12 +81,17 @@ export class GuardClient implements GuardPort {
   private retry: Timer | null = null;
   private retryMs = RECONNECT_MS;
   private superviser: Timer | null = null;
+  private saidStopped = false;
+  private saidOtherDir = false;
   private closed = false;
 
   constructor(options: GuardClientOptions) {
     this.options = options;
     this.socketPath = join(options.directory, "run", "guard.sock");
-    this.group = new ProcessGroup(options.dataDir, () => [process.pid, this.process?.pid ?? 0]);
+    this.group = new ProcessGroup(
+      options.dataDir,
+      () => ({ guard: this.process?.pid ?? 0, agent: process.pid }),
+    );
     this.localFence = new LocalFence({
       clock: options.clock,
       group: this.group,
@@ -167,6 +172,8 @@ export class GuardClient implements GuardPort {
       if (reply.ok || this.closed) return once(reply);
       this.killHere(() => once({ ok: true }));
     });
+    // Killing may take its time; an answer to this tells that it is being done.
+    this.ping(() => {});
     this.options.clock.after(2 * SILENT_MS, () => {
       if (!called && this.isSilent()) this.killHere(() => once({ ok: true }));
     });
@@ -270,7 +277,10 @@ export class GuardClient implements GuardPort {
       );
       signalProcess(process, SIGKILL);
     } else if (seen !== null && isStopped(seen)) {
-      this.options.log.warning("guard", `guard ${process.pid} was stopped by a signal: it is woken`);
+      if (!this.saidStopped) {
+        this.options.log.warning("guard", `guard ${process.pid} was stopped by a signal: it is woken`);
+      }
+      this.saidStopped = true;
       sendSignal(process.pid, SIGCONT);
     }
   }
@@ -308,10 +318,9 @@ export class GuardClient implements GuardPort {
     const { log, dataDir } = this.options;
     this.retryMs = RECONNECT_MS;
     if (hello.dataDir !== dataDir) {
-      log.error(
-        "guard",
-        `the guard is responsible for ${hello.dataDir}, not for ${dataDir}: asking it to end`,
-      );
+      const text = `the guard is responsible for ${hello.dataDir}, not for ${dataDir}: asking it to end`;
+      if (!this.saidOtherDir) log.error("guard", text);
+      this.saidOtherDir = true;
       this.connection?.request({ op: "quit" }, () => this.connection?.close());
       return;
     }
@@ -336,6 +345,7 @@ export class GuardClient implements GuardPort {
         return;
       case "reply":
         this.lastAnswerMs = message.atMs;
+        this.saidStopped = false;
         break;
     }
     this.wire = message.view;

@@ -13,12 +13,17 @@ import { SIGHUP, SIGINT, SIGQUIT, SIGUSR1 } from "./signals.ts";
 /** Within this time of a deadline the clock is read every NEAR_TICK_MS: a timer only wakes. */
 const NEAR_MS = 250;
 const NEAR_TICK_MS = 50;
-/** No sleep is longer while a deadline is ahead: timers stand still while the host is suspended, the deadline doesn't. */
-const FAR_TICK_MS = 100;
+/**
+ * No sleep is longer while a deadline is ahead: timers stand still while the host is suspended, the deadline doesn't.
+ * Within the budget to stop; each wake-up costs a quarter of a millisecond of processor time.
+ */
+const FAR_TICK_MS = 250;
 const KILL_PASS_MS = 10;
 const MAX_KILL_PASS_MS = 500;
 const ADOPTED_LOOK_MS = 200;
 const LOOK_AROUND_MS = 1000;
+const ZOMBIE_LOOK_MS = 50;
+const ZOMBIE_PATIENCE_MS = 2000;
 
 export interface ChildExit {
   readonly code: number | null;
@@ -52,6 +57,7 @@ export class Guard {
   private lookedAroundMs = -Infinity;
   private allStopped = false;
   private saidFrozen = false;
+  private saidFenced = false;
   private lastView = "";
   private readonly whenGone: (() => void)[] = [];
 
@@ -67,7 +73,7 @@ export class Guard {
     if (this.fence.postmaster !== null || this.fence.sweeping) return;
     group.resolve();
     const members = group.members();
-    if (members.length === 0) return;
+    if (members.length === 0 || group.isSingleUser()) return;
     const found = group.findPostmaster();
     const frozen = members.find(({ pid, state }) => pid === found?.pid && state === "T");
     if (found === null || frozen !== undefined) {
@@ -179,7 +185,8 @@ export class Guard {
         this.notice("warning", "thawed", "PostgreSQL runs again: its lease was renewed");
         return;
       case "kill":
-        if (this.fence.postmaster?.fenced) {
+        if (this.fence.postmaster?.fenced && !this.saidFenced) {
+          this.saidFenced = true;
           this.notice("error", "fenced", "PostgreSQL is killed: it may no longer be the primary");
         }
         this.killPass(KILL_PASS_MS);
@@ -192,8 +199,8 @@ export class Guard {
     }
   }
 
-  private start(spec: StartSpec, done: GuardDone): void {
-    const { group } = this.parts;
+  private start(spec: StartSpec, done: GuardDone, sinceMs = this.parts.clock.now()): void {
+    const { group, clock } = this.parts;
     if (spec.dataDir !== group.dataDir) {
       return done({
         ok: false,
@@ -203,6 +210,12 @@ export class Guard {
     this.lookAround();
     if (this.fence.sweeping) {
       this.whenGone.push(() => this.start(spec, done));
+      return;
+    }
+    if (this.fence.postmaster === null && group.isLockedByZombie()) {
+      // PostgreSQL takes a dead predecessor that nobody has reaped for a living one, and some never are reaped.
+      if (clock.now() - sinceMs > ZOMBIE_PATIENCE_MS) group.removeLock();
+      clock.after(ZOMBIE_LOOK_MS, () => this.start(spec, done, sinceMs));
       return;
     }
     const allowed = this.apply({ kind: "start", epoch: spec.epoch });
@@ -223,7 +236,8 @@ export class Guard {
 
   /** Between fork and execv a signal would end the process instead of doing what PostgreSQL does with it. */
   private isStillShim(): boolean {
-    return this.process !== null && executable(this.process.pid) === executable(process.pid);
+    const program = this.process === null ? null : executable(this.process.pid);
+    return program !== null && program === executable(process.pid);
   }
 
   private onChildExit(pid: number, exit: ChildExit): void {
@@ -265,7 +279,7 @@ export class Guard {
     }
     this.process = null;
     this.exit = null;
-    this.allStopped = this.saidFrozen = false;
+    this.allStopped = this.saidFrozen = this.saidFenced = false;
     this.apply({ kind: "gone" });
     for (const call of this.whenGone.splice(0)) call();
   }

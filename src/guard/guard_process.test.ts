@@ -3,20 +3,20 @@ import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { isAlive, readProcess } from "../lib/process_table.ts";
 import type { GuardClient } from "./client.ts";
-import { connected, reply, type Site, until, untilView, withSite } from "./testing.ts";
+import { connected, reply, type Site, startDetached, until, untilView, withSite } from "./testing.ts";
 
 async function startPrimary(site: Site, client: GuardClient, leaseMs: number): Promise<number> {
   await connected(client);
   expect(await reply((done) => client.arm(3, site.clock.now() + leaseMs, false, done))).toEqual({ ok: true });
   expect(await reply((done) => client.start(site.spec(3), done))).toEqual({ ok: true });
-  await until("the backends acknowledge", () => site.acks() > 0);
+  await until("the backends acknowledge", () => site.isUp());
   return client.view().postmaster?.pid ?? 0;
 }
 
 function startStandby(site: Site, client: GuardClient): Promise<void> {
   return reply((done) => client.start(site.spec(null), done)).then((answer) => {
     expect(answer).toEqual({ ok: true });
-    return until("it runs", () => site.acks() > 0);
+    return until("it runs", () => site.isUp());
   });
 }
 
@@ -176,17 +176,71 @@ test("backends that outlive their postmaster are killed before its exit is repor
 
 test("orphans without a postmaster are killed before anything starts", () =>
   withSite(async (site) => {
-    const orphan = Bun.spawn(["sleep", "60"], { cwd: site.dataDir });
+    const orphan = startDetached("exec sleep 60", site.dataDir);
     const client = site.client();
     await connected(client);
     await startStandby(site, client);
-    expect(isAlive(orphan.pid)).toBe(false);
+    expect(isAlive(orphan)).toBe(false);
+  }));
+
+test("what the agent itself runs in the directory is left alone, with its children", () =>
+  withSite(async (site) => {
+    const tool = Bun.spawn(["sh", "-c", "sleep 60 & echo; wait"], { cwd: site.dataDir, stdout: "pipe" });
+    await tool.stdout.getReader().read();
+    const client = site.client();
+    await connected(client);
+    await reply((done) => client.kill(done));
+    expect(site.group.members().map((member) => member.name).sort()).toEqual(["sh", "sleep"]);
+    expect(isAlive(tool.pid)).toBe(true);
+  }));
+
+test("a PostgreSQL left frozen by a guard that was killed is ended by the next one", () =>
+  withSite(async (site) => {
+    const first = site.client();
+    const pid = await startPrimary(site, first, 700);
+    const guardPid = first.view().pid ?? 0;
+    first.close();
+    await until("it is frozen", () => readProcess(pid)?.state === "T");
+    process.kill(guardPid, "SIGKILL");
+    await until("the guard is gone", () => !isAlive(guardPid));
+    expect(isAlive(pid)).toBe(true);
+    const next = site.client();
+    await connected(next);
+    await untilView(next, "nothing is left", (view) => !view.anyProcess);
+    expect(site.group.members()).toEqual([]);
+  }));
+
+test("the lock of a predecessor that is dead but not reaped does not keep PostgreSQL from starting", () =>
+  withSite(async (site) => {
+    const parent = Bun.spawn(["sh", "-c", "sleep 0 & echo $!; exec sleep 60"], { stdout: "pipe" });
+    const { value } = await parent.stdout.getReader().read();
+    await Bun.write(join(site.dataDir, "postmaster.pid"), new TextDecoder().decode(value));
+    const client = site.client();
+    await connected(client);
+    expect(await reply((done) => client.start(site.spec(null), done))).toEqual({ ok: true });
+    await until("it runs", () => site.isUp());
+    parent.kill("SIGKILL");
+  }));
+
+test("PostgreSQL inherits none of the guard's privileges", () =>
+  withSite(async (site) => {
+    const client = site.client();
+    await connected(client);
+    await startStandby(site, client);
+    const pid = client.view().postmaster?.pid ?? 0;
+    const stat = await Bun.file(`/proc/${pid}/stat`).text();
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    const [nice, policy] = [fields[16], fields[38]];
+    expect(policy).toBe("0");
+    expect(Number(nice)).toBeGreaterThanOrEqual(0);
+    const score = (of: number | string) => Bun.file(`/proc/${of}/oom_score_adj`).text();
+    expect(await score(pid)).toBe(await score("self"));
   }));
 
 test("a running PostgreSQL is adopted, declared, and its end is noticed", () =>
   withSite(async (site) => {
-    const { pid } = site.startByHand();
-    await until("it runs", () => site.read("postmaster.pid") !== "");
+    const pid = site.startByHand();
+    await until("it runs", () => site.isUp());
     const client = site.client();
     await connected(client);
     expect(client.view()).toMatchObject({
@@ -203,8 +257,8 @@ test("a running PostgreSQL is adopted, declared, and its end is noticed", () =>
 
 test("an adopted primary is fenced like any other, and survives the guard", () =>
   withSite(async (site) => {
-    const { pid } = site.startByHand();
-    await until("it runs", () => site.read("postmaster.pid") !== "");
+    const pid = site.startByHand();
+    await until("it runs", () => site.isUp());
     const client = site.client();
     await connected(client);
     const { pid: guardPid, incarnation } = client.view();
@@ -241,7 +295,7 @@ test("PostgreSQL gets a session of its own, no descriptor of ours, and not our s
         client.start(site.spec(null, { NOTIFY_SOCKET: "/x", BUN_OPTIONS: "y", LANG: "C" }), done)
       ),
     ).toEqual({ ok: true });
-    await until("it runs", () => site.acks() > 0);
+    await until("it runs", () => site.isUp());
     const pid = client.view().postmaster?.pid ?? 0;
     expect(site.read("environment")).toContain("LANG=C");
     expect(site.read("environment")).not.toMatch(/NOTIFY_SOCKET|BUN_OPTIONS/);

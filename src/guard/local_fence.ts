@@ -13,12 +13,14 @@ import type { WireView } from "./protocol.ts";
 /** The guard's turn comes first; ours is within the stop budget still. */
 const GRACE_MS = 100;
 /** As in the guard: timers stand still while the host is suspended. */
-const MAX_SLEEP_MS = 100;
+const MAX_SLEEP_MS = 250;
 const KILL_PASS_MS = 10;
+const SECOND_LOOK_MS = 5;
+const ENDING_MS = 1000;
 
 export interface LocalFenceParts {
   readonly clock: Clock;
-  readonly group: ProcessGroup;
+  readonly group: Pick<ProcessGroup, "freeze" | "thaw" | "kill" | "resolve">;
   readonly log: Log;
   readonly killAfterMs: () => number;
   /** Everything of the data directory is dead, by our hand; `fenced`: because the lease had run out. */
@@ -37,6 +39,8 @@ export class LocalFence {
   private maybePrimary = false;
   private state: LocalPhase = "watching";
   private frozenAtMs = 0;
+  private saidAtMs = 0;
+  private suspicious = false;
   private fenced = false;
   private timer: Timer | null = null;
 
@@ -56,6 +60,7 @@ export class LocalFence {
   }
 
   guardSays(view: WireView): void {
+    this.saidAtMs = this.parts.clock.now();
     this.postmaster = view.postmaster;
     if (view.postmaster === null) this.process = null;
     else if (this.process?.pid !== view.postmaster.pid) this.process = identify(view.postmaster.pid);
@@ -95,15 +100,26 @@ export class LocalFence {
   private isDue(nowMs: number): boolean {
     const { postmaster } = this;
     if (this.deadlineMs === null || nowMs < this.deadlineMs + GRACE_MS) return false;
-    return this.maybePrimary ||
-      (postmaster !== null && postmaster.writable && postmaster.phase === "running");
+    if (postmaster === null || !postmaster.writable) return this.maybePrimary;
+    // Shutting down, it may acknowledge still; but the guard may as well be at killing it.
+    return postmaster.phase === "running" ||
+      (postmaster.phase === "ending" && nowMs - this.saidAtMs > ENDING_MS);
   }
 
   private look(): void {
     if (this.state === "killing") return;
     const { clock, group, log } = this.parts;
     const nowMs = clock.now();
-    if (this.state === "watching" && this.isDue(nowMs)) {
+    const due = this.state === "watching" && this.isDue(nowMs);
+    if (due && !this.suspicious) {
+      // Our own loop may have been late: what the guard has said meanwhile is read first.
+      this.suspicious = true;
+      this.timer?.cancel();
+      this.timer = clock.after(SECOND_LOOK_MS, () => this.look());
+      return;
+    }
+    this.suspicious = false;
+    if (due) {
       this.state = "frozen";
       this.frozenAtMs = nowMs;
       log.error(

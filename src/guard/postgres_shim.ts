@@ -21,7 +21,8 @@ export function runPostgresShim(argv: readonly string[]): never {
     writeSync(2, `cannot set oom_score_adj: ${error instanceof Error ? error.message : String(error)}\n`);
   }
   resetSignals();
-  const failed = execv(program, [program, ...args]);
+  const path = program.includes("/") ? program : Bun.which(program) ?? program;
+  const failed = execv(path, [path, ...args]);
   fail(`cannot run ${program}: ${failed.ok ? "it returned" : failed.name}`);
 }
 

@@ -3,7 +3,7 @@
  * postmaster belong to init, and each is a session of its own). Freeze, thaw and kill for guard and agent alike.
  * Looks at nothing but /proc once resolve() has been called: a hung disk must not delay a freeze.
  */
-import { readFileSync, realpathSync, statSync } from "node:fs";
+import { readFileSync, realpathSync, rmSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { kill as sendSignal } from "../lib/ffi.ts";
 import {
@@ -24,8 +24,15 @@ export interface ProcessId {
   readonly startTicks: number;
 }
 
+/** Who looks after PostgreSQL here; 0: not there. Never members, even when started in that directory. */
+export interface Keepers {
+  readonly guard: number;
+  readonly agent: number;
+}
+
 /** Scans until one shows nobody new; more mean that something forks faster than it can be stopped. */
 const MAX_ROUNDS = 100;
+const MAX_DESCENT = 16;
 
 export class ProcessGroup {
   readonly dataDir: string;
@@ -33,13 +40,12 @@ export class ProcessGroup {
   private readonly places = new Set<string>();
   /** Device and inode of the current place. */
   private inode: string | null = null;
-  private readonly spared: () => readonly number[];
+  private readonly keepers: () => Keepers;
   private readonly namespace = mountNamespace("self");
 
-  /** `spared`: pids that are never touched (guard and agent, should they have been started in that directory). */
-  constructor(dataDir: string, spared: () => readonly number[]) {
+  constructor(dataDir: string, keepers: () => Keepers) {
     this.dataDir = dataDir;
-    this.spared = spared;
+    this.keepers = keepers;
     this.resolve();
   }
 
@@ -57,29 +63,56 @@ export class ProcessGroup {
   }
 
   members(): ProcessStat[] {
-    const spared = this.spared();
+    const keepers = this.keepers();
     const found: ProcessStat[] = [];
     for (const pid of listPids()) {
-      if (spared.includes(pid) || !this.livesHere(pid)) continue;
+      if (pid === keepers.guard || pid === keepers.agent || !this.livesHere(pid)) continue;
       const process = readProcess(pid);
-      if (process !== null && !isDead(process) && !isOperators(process)) found.push(process);
+      if (process === null || isDead(process) || isOperators(process) || isTool(process, keepers)) continue;
+      found.push(process);
     }
     return found;
   }
 
   /** The running postmaster that `postmaster.pid` names; null when there is none. Reads the disk. */
   findPostmaster(): ProcessId | null {
-    let pid: number;
-    try {
-      pid = Number.parseInt(readFileSync(join(this.dataDir, "postmaster.pid"), "latin1"), 10);
-    } catch {
-      return null; // no file: not running
-    }
+    const pid = this.lockHolder();
+    if (pid === null) return null;
     const members = this.members();
     const named = members.find((member) => member.pid === pid);
     // A backend that has inherited the number of a postmaster that died has a parent of the same directory.
     if (named === undefined || members.some((member) => member.pid === named.parentPid)) return null;
     return { pid, startTicks: named.startTicks };
+  }
+
+  /** True when `postmaster.pid` names a process that is dead but not reaped yet. Reads the disk. */
+  isLockedByZombie(): boolean {
+    const pid = this.lockHolder();
+    return pid !== null && readProcess(Math.abs(pid))?.state === "Z";
+  }
+
+  /** True while somebody runs `postgres --single` here: it locks with its pid negated. Reads the disk. */
+  isSingleUser(): boolean {
+    const pid = this.lockHolder();
+    return pid !== null && pid < 0 && this.livesHere(-pid);
+  }
+
+  /** For a lock whose holder is dead, with nobody left of its directory: PostgreSQL's own rule, but for zombies too. */
+  removeLock(): void {
+    rmSync(this.lockPath(), { force: true });
+  }
+
+  private lockPath(): string {
+    return join(this.dataDir, "postmaster.pid");
+  }
+
+  private lockHolder(): number | null {
+    try {
+      const pid = Number.parseInt(readFileSync(this.lockPath(), "latin1"), 10);
+      return Number.isNaN(pid) || pid === 0 ? null : pid;
+    } catch {
+      return null; // no file: not running
+    }
   }
 
   /**
@@ -146,9 +179,32 @@ export class ProcessGroup {
 /** A shell (or pager, or editor) of an operator who looks around in the directory; PostgreSQL has no terminal. */
 function isOperators(process: ProcessStat): boolean {
   if (process.terminal === 0) return false;
-  const program = executable(process.pid);
-  if (program === null) return false;
-  return !["postgres", "postmaster"].includes(basename(program.replace(/ \(deleted\)$/, "")));
+  return runsServer(process.pid) === false;
+}
+
+/**
+ * What the agent itself runs in the directory, while no server does: pg_rewind, initdb, with children of theirs.
+ * Told by descent, not by name: they run `postgres` too. A server descends from the guard, or has lost its parents; an
+ * agent that is the init of a container gets those, so its immediate child must be something else.
+ */
+function isTool(process: ProcessStat, keepers: Keepers): boolean {
+  if (keepers.agent === 0) return false;
+  let current: ProcessStat | null = process;
+  for (let depth = 0; current !== null && depth < MAX_DESCENT; depth++) {
+    if (current.pid === keepers.guard || current.parentPid <= 0) return false;
+    if (current.parentPid === keepers.agent) {
+      return current.pid !== keepers.guard && runsServer(current.pid) === false;
+    }
+    current = readProcess(current.parentPid);
+  }
+  return false;
+}
+
+/** null when the kernel does not say. */
+function runsServer(pid: number): boolean | null {
+  const program = executable(pid);
+  if (program === null) return null;
+  return ["postgres", "postmaster"].includes(basename(program.replace(/ \(deleted\)$/, "")));
 }
 
 /** null when there is no such process. */

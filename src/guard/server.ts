@@ -42,6 +42,8 @@ const LONELY_LOOK_MS = 10_000;
 /** Without a controller and without PostgreSQL it ends after this time: until then it remembers what has ended. */
 const LONELY_MS = 600_000;
 const KEPT_NOTICES = 50;
+/** A guard is started by an agent that connects at once; should it have died, the guard looks around alone. */
+const FIRST_LOOK_MS = 2000;
 
 /** Runs until the process ends. */
 export function runGuard(options: GuardOptions): void {
@@ -98,7 +100,10 @@ class GuardServer {
       dataDir: options.dataDir,
     };
     const privileges = takePrivileges();
-    const group = new ProcessGroup(options.dataDir, () => [process.pid, this.controllerPid]);
+    const group = new ProcessGroup(
+      options.dataDir,
+      () => ({ guard: process.pid, agent: this.controllerPid }),
+    );
     this.guard = new Guard({
       clock: this.clock,
       group,
@@ -136,7 +141,8 @@ class GuardServer {
     chmodSync(socketPath, 0o600);
     this.socketInode = statSync(socketPath).ino;
     this.stayAlive();
-    this.guard.lookAround();
+    // What the agent runs in the directory must be known as its own before orphans are looked for.
+    this.clock.after(FIRST_LOOK_MS, () => this.guard.lookAround());
     this.aloneSinceMs = this.clock.now();
     this.lookWhileAlone();
   }
@@ -215,6 +221,7 @@ class GuardServer {
       this.send(older, { kind: "superseded" });
       older.end();
     }
+    this.guard.lookAround();
     this.answer(socket, id, null, this.hello);
     for (const notice of this.notices.splice(0)) this.send(socket, { kind: "notice", notice });
   }

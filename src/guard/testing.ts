@@ -57,7 +57,7 @@ export class Site {
     mkdirSync(this.dataDir);
     writeFileSync(this.program, FAKE_POSTGRES);
     chmodSync(this.program, 0o755);
-    this.group = new ProcessGroup(this.dataDir, () => []);
+    this.group = new ProcessGroup(this.dataDir, () => ({ guard: 0, agent: 0 }));
   }
 
   client(onSuperseded?: () => void): GuardClient {
@@ -78,12 +78,13 @@ export class Site {
     return { program, args: ["-D", dataDir], env: { PATH: process.env.PATH ?? "", ...env }, dataDir, epoch };
   }
 
-  /** The stand-in without a guard, as an operator would start it. */
-  startByHand(): { pid: number } {
-    return Bun.spawn([this.program, "-D", this.dataDir], {
-      stdio: ["ignore", "ignore", "ignore"],
-      detached: true,
-    });
+  /** The stand-in without a guard, as an operator would start it: not a child of ours. */
+  startByHand(): number {
+    return startDetached(`exec setsid ${this.program} -D ${this.dataDir}`, this.root);
+  }
+
+  isUp(): boolean {
+    return this.read("environment") !== "" && this.acks() > 0;
   }
 
   read(name: string): string {
@@ -120,6 +121,12 @@ export class Site {
     while (!this.group.kill(null)) await Bun.sleep(5);
     rmSync(this.root, { recursive: true, force: true });
   }
+}
+
+/** Runs a shell command as a child of init and returns its pid. */
+export function startDetached(script: string, cwd: string): number {
+  const shell = ["sh", "-c", `(${script}) > /dev/null 2>&1 & echo $!`];
+  return Number(Bun.spawnSync(shell, { cwd, stdin: "ignore" }).stdout.toString());
 }
 
 /** Runs `body` with a site that is gone afterwards. */

@@ -16,6 +16,11 @@ export function selfCommand(): readonly string[] {
   return [isSameFile(process.execPath) ? process.execPath : SELF];
 }
 
+/** The same by a name that cannot be replaced or removed; process lists show it, so for what does not stay. */
+export function pinnedSelfCommand(): readonly string[] {
+  return isCompiled() ? [SELF] : [process.execPath, Bun.main];
+}
+
 function isSameFile(path: string): boolean {
   if (!existsSync(path)) return false;
   const [there, here] = [statSync(path), statSync(SELF)];
