@@ -37,6 +37,7 @@ export interface ClusterOptions {
 }
 
 const HEALTHY_DEADLINE_MS = 60_000;
+const MAX_LAG_BYTES = 1024 * 1024;
 
 export class Cluster {
   readonly #clients: Client[] = [];
@@ -143,8 +144,15 @@ export class Cluster {
     });
   }
 
-  /** Waits until one of `hosts` is primary and all the others stream from it on its timeline; returns the primary. */
-  async waitHealthy(deadlineMs = HEALTHY_DEADLINE_MS, hosts: readonly Host[] = this.hosts): Promise<Host> {
+  /**
+   * Waits until one of `hosts` is primary and all the others stream from it on its timeline, at most `maxLagBytes`
+   * behind as far as it knows (more, and a switchover may be refused); returns the primary.
+   */
+  async waitHealthy(
+    deadlineMs = HEALTHY_DEADLINE_MS,
+    hosts: readonly Host[] = this.hosts,
+    maxLagBytes = MAX_LAG_BYTES,
+  ): Promise<Host> {
     let last = "nothing answered";
     try {
       return await waitFor("a healthy cluster", deadlineMs, async () => {
@@ -158,7 +166,8 @@ export class Cluster {
         const replicas = await Promise.all(
           hosts.filter((host) => host !== primary).map((host) => host.answers("/replica")),
         );
-        return replicas.every(Boolean) && isHealthy(view, primary.name, hosts.map((host) => host.name))
+        return replicas.every(Boolean) &&
+            isHealthy(view, primary.name, hosts.map((host) => host.name), maxLagBytes)
           ? primary
           : null;
       });
@@ -276,7 +285,12 @@ export class Cluster {
   }
 }
 
-export function isHealthy(view: ClusterView, primary: string, names: readonly string[]): boolean {
+export function isHealthy(
+  view: ClusterView,
+  primary: string,
+  names: readonly string[],
+  maxLagBytes = MAX_LAG_BYTES,
+): boolean {
   const members = names.map((name) => view.members.find((member) => member.name === name));
   const leader = members.find((member) => member?.name === primary);
   if (!leader || leader.role !== "leader" || leader.state !== "running") return false;
@@ -286,8 +300,14 @@ export function isHealthy(view: ClusterView, primary: string, names: readonly st
   );
 }
 
+function lagOf(member: ClusterMember): number {
+  return typeof member.lag === "number" ? member.lag : Infinity;
+}
+
 function describe(view: ClusterView): string {
-  return view.members.map((one) => `${one.name} ${one.role} ${one.state} TL ${one.timeline ?? "-"}`).join(
+  return view.members.map((one) =>
+    `${one.name} ${one.role} ${one.state} TL ${one.timeline ?? "-"} lag ${one.lag ?? "-"}`
+  ).join(
     ", ",
   );
 }

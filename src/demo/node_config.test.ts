@@ -41,10 +41,14 @@ test("a node's file names its own addresses, the others as partners, and keeps g
 
 test("a cluster is healthy when every other member streams on the leader's timeline", () => {
   const leader = { name: "a", role: "leader", state: "running", timeline: 2 };
-  const replica = { name: "b", role: "replica", state: "streaming", timeline: 2 };
+  const replica = { name: "b", role: "replica", state: "streaming", timeline: 2, lag: 0 };
   expect(isHealthy({ members: [leader, replica] }, "a", ["a", "b"])).toBe(true);
   expect(isHealthy({ members: [leader, { ...replica, timeline: 1 }] }, "a", ["a", "b"])).toBe(false);
   expect(isHealthy({ members: [leader, { ...replica, state: "starting" }] }, "a", ["a", "b"])).toBe(false);
+  expect(isHealthy({ members: [leader, { ...replica, lag: 16 << 20 }] }, "a", ["a", "b"])).toBe(false);
+  expect(isHealthy({ members: [leader, { ...replica, lag: 16 << 20 }] }, "a", ["a", "b"], Infinity)).toBe(
+    true,
+  );
   expect(isHealthy({ members: [leader] }, "a", ["a", "b"])).toBe(false);
   expect(isHealthy({ members: [leader, replica] }, "b", ["a", "b"])).toBe(false);
 });

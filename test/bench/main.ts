@@ -139,7 +139,8 @@ async function measureBootstrap(reps: number): Promise<Measurement> {
     try {
       const begin = nowMs();
       cluster.start();
-      await cluster.waitHealthy();
+      // Healthy is streaming: how far they are is another question.
+      await cluster.waitHealthy(60_000, cluster.hosts, Infinity);
       samples.push((nowMs() - begin) / 1000);
       say(`three healthy members, ${rep} of ${reps}: ${samples.at(-1)!.toFixed(2)} s`);
     } catch (error) {

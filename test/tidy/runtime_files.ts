@@ -1,10 +1,15 @@
 /** Every file of the product that touches the runtime (Bun.*, bun:ffi, node:*, process), by name and in one place. */
 export const RUNTIME_FILES: readonly string[] = [
+  "cli/commands.ts",
   "cli/config_source.ts",
+  "cli/ctl/external_programs.ts",
+  "cli/ctl/local_file.ts",
   "cli/ctl/settings.ts",
   "cli/ctl/terminal.ts",
+  "cli/ctl_process.ts",
   "cli/demo.ts",
   "cli/guard.ts",
+  "cli/main.ts",
   "cli/run.ts",
   "cli/validate_host.ts",
   "raft/node/ids.ts",
