@@ -22,7 +22,14 @@ export async function checkConf(
   dataDir: string,
   file: string,
 ): Promise<{ ok: boolean; complaints: string[]; output: string }> {
-  const args = ["-D", dataDir, "-C", "data_directory", `--config_file=${file}`];
+  // The file itself must not silence what is to be read, or turn it into something that cannot be.
+  const loud = [
+    "--log_min_messages=log",
+    "--log_destination=stderr",
+    "--log_line_prefix=",
+    "--logging_collector=off",
+  ];
+  const args = ["-D", dataDir, "-C", "data_directory", `--config_file=${file}`, ...loud, "--lc_messages=C"];
   const result = await runProgram(programs.path("postgres"), args, { timeoutMs: 10_000 });
   const output = result.stderr.trim();
   return { ok: succeeded(result), complaints: complainedParameters(output), output };

@@ -1,0 +1,128 @@
+/** What must hold of files: atomic replacement, the marker, moving aside. In temporary directories, without PostgreSQL. */
+import { afterAll, expect, test } from "bun:test";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { MemoryLog } from "../lib/log.ts";
+import { Callbacks } from "./callbacks.ts";
+import { writeAtomically } from "./disk.ts";
+import { PgpassFile } from "./pgpass.ts";
+import { runProgram } from "./run_program.ts";
+import { setAside, stamp } from "./set_aside.ts";
+import { formatMarker, parseMarker, UnfinishedMarker } from "./unfinished.ts";
+
+const root = mkdtempSync(join(tmpdir(), "agent-files-"));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+let directories = 0;
+function directory(): string {
+  const path = join(root, String(++directories));
+  mkdirSync(path);
+  return path;
+}
+
+test("a file is replaced with its permissions, and left alone when nothing changes", () => {
+  const file = join(directory(), "postgresql.conf");
+  writeFileSync(file, "old", { mode: 0o640 });
+  expect(writeAtomically(file, "new", 0o600)).toBe(true);
+  expect(statSync(file).mode & 0o777).toBe(0o640);
+  const before = statSync(file).ino;
+  expect(writeAtomically(file, "new", 0o600)).toBe(false);
+  expect(statSync(file).ino).toBe(before);
+});
+
+test("the password file is for its owner only and keeps the servers of before", () => {
+  const file = join(directory(), "sub", "pgpass");
+  const pgpass = new PgpassFile(file);
+  const user = { username: "rep", password: "p", options: {} };
+  pgpass.allow("postgres://10.0.0.1:5432/postgres", [user]);
+  pgpass.allow("postgres://10.0.0.2:5432/postgres", [user, { ...user, username: "none", password: null }]);
+  expect(readFileSync(file, "utf8")).toBe("10.0.0.1:5432:*:rep:p\n10.0.0.2:5432:*:rep:p\n");
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+});
+
+test("a half-written directory is known even when the marker inside is gone", async () => {
+  const dataDir = directory();
+  const own = join(directory(), "run");
+  const marker = new UnfinishedMarker(dataDir, own);
+  expect(marker.read()).toBeNull();
+  await marker.write("rewind", process.pid);
+  expect(marker.read()).toMatchObject({ what: "rewind", program: { pid: process.pid } });
+  rmSync(join(dataDir, "agent.unfinished"));
+  expect(marker.read()?.what).toBe("rewind");
+  expect(new UnfinishedMarker(directory(), own).read()).toBeNull();
+  await marker.remove();
+  expect(marker.read()).toBeNull();
+});
+
+test("a marker that cannot be read marks all the same", () => {
+  expect(parseMarker("", null)?.what).toBe("clone");
+  expect(parseMarker("bootstrap\n{bro", null)?.what).toBe("bootstrap");
+  const text = formatMarker({ what: "rewind", program: null }, "/d");
+  expect(parseMarker(text, "/d")?.what).toBe("rewind");
+  expect(parseMarker(text, "/e")).toBeNull();
+});
+
+test("a directory is moved aside with its tablespaces, and the newest two are kept", async () => {
+  const base = directory();
+  const dataDir = join(base, "data");
+  for (let round = 1; round <= 3; round++) {
+    mkdirSync(join(dataDir, "pg_tblspc"), { recursive: true });
+    mkdirSync(join(base, "space"), { recursive: true });
+    writeFileSync(join(base, "space", "rows"), String(round));
+    symlinkSync(join(base, "space"), join(dataDir, "pg_tblspc", "1"));
+    await setAside({ dataDir, now: new Date(2026, 0, round), mayRemove: false, info: () => {} });
+    expect(readdirSync(dataDir)).toEqual([]);
+    rmSync(join(dataDir), { recursive: true });
+  }
+  const second = stamp(new Date(2026, 0, 2));
+  const third = stamp(new Date(2026, 0, 3));
+  expect(readdirSync(base).sort()).toEqual(
+    [`data.failed-${second}`, `data.failed-${third}`, `space.failed-${second}`, `space.failed-${third}`],
+  );
+  const link = readlinkSync(join(base, `data.failed-${third}`, "pg_tblspc", "1"));
+  expect(readFileSync(join(link, "rows"), "utf8")).toBe("3");
+});
+
+test("a program is ended with its children, and its last words are kept", async () => {
+  const controller = new AbortController();
+  let said = "";
+  const running = runProgram("sh", ["-c", "echo begun >&2; sleep 100 & wait"], {
+    signal: controller.signal,
+    onOutput: (_stream, text) => {
+      said += text;
+      controller.abort();
+    },
+  });
+  expect(await running).toMatchObject({ failure: "aborted", stderr: "begun\n" });
+  expect(said).toBe("begun\n");
+  expect(await runProgram("/nonexistent/program", [])).toMatchObject({ failure: "not started", code: null });
+});
+
+test("a callback gets action, role and scope, and ends the one before it", async () => {
+  const out = join(directory(), "out");
+  const command =
+    `sh -c 'test "$1" = on_stop || sleep 100; echo "$@" $AGENT_OLD_ROLE $AGENT_TIMELINE > ${out}' x`;
+  const log = new MemoryLog();
+  const callbacks = new Callbacks({ commands: { on_start: command, on_stop: command }, scope: "demo", log });
+  const facts = { oldRole: "primary" as const, timeline: 3, leader: null };
+  callbacks.call("on_start", "replica", facts);
+  callbacks.call("on_restart", "replica", facts);
+  callbacks.call("on_stop", "primary", facts);
+  const deadline = Date.now() + 5000;
+  while (
+    !(existsSync(out) && readFileSync(out, "utf8") !== "" && log.lines.length > 0) && Date.now() < deadline
+  ) await Bun.sleep(5);
+  expect(readFileSync(out, "utf8")).toBe("on_stop primary demo primary 3\n");
+  expect(log.lines[0]).toContain("cancelled");
+});

@@ -1,0 +1,51 @@
+import { expect, test } from "bun:test";
+import { formatPgpass } from "./pgpass.ts";
+import { parseConnUrl, upstreamConninfo } from "./upstream.ts";
+
+test("addresses are read from connection URLs, several hosts and IPv6 included", () => {
+  expect(parseConnUrl("postgres://10.0.0.1:5433/postgres")).toEqual({
+    host: "10.0.0.1",
+    port: "5433",
+    database: "postgres",
+  });
+  expect(parseConnUrl("postgresql://u:p@a,b:6/x?k=v")).toEqual({
+    host: "a,b",
+    port: "5432,6",
+    database: "x",
+  });
+  expect(parseConnUrl("postgres://[fd00::1]:5432")).toEqual({
+    host: "fd00::1",
+    port: "5432",
+    database: "postgres",
+  });
+  expect(parseConnUrl("http://10.0.0.1")).toBeNull();
+});
+
+test("a standby's connection string names file and member, never the password", () => {
+  const text = upstreamConninfo({
+    upstream: { name: "node-1", connUrl: "postgres://10.0.0.1:5432/postgres" },
+    credentials: {
+      username: "rep",
+      password: "secret",
+      options: {
+        sslmode: "verify-ca",
+        sslrootcert: "/ca",
+        channel_binding: "require",
+        sslnegotiation: "direct",
+      },
+    },
+    passfile: "/p/pgpass",
+    applicationName: "node-2",
+    major: 13,
+    database: null,
+  });
+  expect(text).toBe(
+    "user=rep passfile=/p/pgpass host=10.0.0.1 port=5432 application_name=node-2 " +
+      "sslmode=verify-ca sslrootcert=/ca channel_binding=require",
+  );
+});
+
+test("the password file has one line a server and user, for every database", () => {
+  expect(formatPgpass([{ host: "fd00::1", port: "5432", username: "rep", password: "a:b" }]))
+    .toBe("fd00\\:\\:1:5432:*:rep:a\\:b\n");
+});
