@@ -1,6 +1,7 @@
 /** A world for tests of RaftNode: a clock moved by hand, and a small cluster on the in-memory twins. */
 import type { NodeId } from "../core/types.ts";
 import { MemoryStorage } from "../storage/memory_storage.ts";
+import { generator } from "../storage/testing.ts";
 import { MemoryNetwork } from "../transport/memory_network.ts";
 import type { RaftEvent } from "./api.ts";
 import type { Clock, StateMachine, Timer } from "./ports.ts";
@@ -38,17 +39,6 @@ export class ManualClock implements Clock {
   leap(ms: number): void {
     this.#nowMs += ms;
   }
-}
-
-/** mulberry32: a small generator for tests. */
-export function generator(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 0x100000000;
-  };
 }
 
 /** Remembers the commands it was given, as text. */

@@ -4,7 +4,7 @@ import { openLog } from "./open_wal.ts";
 import { recover } from "./recover.ts";
 import { SimDisk } from "./sim_disk.ts";
 import { StorageError } from "./storage_error.ts";
-import { batch, entry, IDENTITY, openSim, snapshotAt } from "./testing.ts";
+import { batch, entry, generator, IDENTITY, openSim, snapshotAt } from "./testing.ts";
 import { segmentName } from "./wal_format.ts";
 import { WalStorage } from "./wal_storage.ts";
 import { DiskFullError } from "./wal_writer.ts";
@@ -158,17 +158,6 @@ test("a log of another cluster is refused", () => {
   const result = recover(files, { clusterId: 1, nodeId: 1 }, true);
   expect(result).toMatchObject({ ok: false, damage: { problem: "the segment belongs to another cluster" } });
 });
-
-/** mulberry32: a small generator for tests. */
-function generator(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 0x100000000;
-  };
-}
 
 /** Everything acknowledged is there, and what is there was handed in. */
 function check(found: StoredLog | null, acknowledged: number, allowed: readonly StoredLog[]): void {

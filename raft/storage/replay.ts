@@ -41,9 +41,9 @@ export class Replay {
         this.hardState = record.hardState;
         return null;
       case "truncate": {
-        const keep = record.from - this.first;
-        if (keep < 0 || record.from > this.last) return `truncation from ${record.from} outside the log`;
-        this.entries.length = keep;
+        if (record.from > this.last) return `truncation from ${record.from} behind the end at ${this.last}`;
+        // It may reach into segments that a later snapshot has allowed to be deleted.
+        this.entries.length = Math.max(0, record.from - this.first);
         this.last = record.from - 1;
         return null;
       }

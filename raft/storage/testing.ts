@@ -34,3 +34,14 @@ export function openSim(disk: SimDisk, segmentBytes = 4096, logExpected = false)
   const { stored, writer } = openLog(disk, IDENTITY, { segmentBytes, logExpected });
   return new WalStorage(stored, { identity: IDENTITY, backend: inlineBackend(writer), now: () => 0 });
 }
+
+/** mulberry32: a small generator for tests. */
+export function generator(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 0x100000000;
+  };
+}
