@@ -113,6 +113,17 @@ const CASES: [string, NodeView, string[]][] = [
     ["start-primary"],
   ],
   [
+    "a server that was down at the grant and has not come up for long gives the lock up",
+    holder({
+      nowMs: 120_000,
+      heldSinceMs: 105_000,
+      statuses: [seen(status("b"), 0)],
+      dynamic: { ...DYNAMIC, primaryStartTimeoutS: 5 },
+      postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY, crashedAtMs: 99_000 }),
+    }),
+    ["release"],
+  ],
+  [
     "without a possible successor it restarts in place all the same",
     holder({
       dynamic: { ...DYNAMIC, primaryStartTimeoutS: 0 },

@@ -14,6 +14,8 @@ import { FRESH_MS, ineligible, type SeenStatus } from "./successor.ts";
 
 /** After a failed long action of a kind, it is tried again after this long, times the failures in a row, at most 60 s. */
 const RETRY_MS = 2000;
+/** How long a server that was known to be down when its member was granted the lock has to start at the least. */
+const GRANTED_START_MS = 10_000;
 /** A standby that does not stream from a reachable primary for this long has its history compared. */
 const NOT_STREAMING_MS = 3000;
 
@@ -116,9 +118,9 @@ function leave(view: NodeView): Decision | null {
 function busy(view: NodeView): Decision | null {
   const { action } = view.postgres;
   if (action === null) return null;
-  const sinceMs = view.postgres.crashedAtMs ?? action.sinceMs;
-  const late = startTakesTooLong(view, Math.max(sinceMs, view.heldSinceMs));
-  if (action.kind === "start" && view.tenure === "holding" && late && someoneElseCan(view)) {
+  const late = action.kind === "start" && view.tenure === "holding" &&
+    startTakesTooLong(view, action.sinceMs);
+  if (late && someoneElseCan(view)) {
     return decide(
       `primary_start_timeout of ${view.dynamic.primaryStartTimeoutS} s is over: handing over`,
       { kind: "stop", how: "kill", checkpoint: false },
@@ -236,8 +238,16 @@ function operatorRequest(view: NodeView): Decision | null {
   return null;
 }
 
-function startTakesTooLong(view: NodeView, sinceMs: number): boolean {
-  return view.nowMs - sinceMs >= view.dynamic.primaryStartTimeoutS * 1000;
+/**
+ * primary_start_timeout is over. A grant that was made in the knowledge of the crash brings a start of its own, however
+ * short the timeout; busy() and asHolder() must agree, or one would start what the other ends.
+ */
+function startTakesTooLong(view: NodeView, startedMs: number): boolean {
+  const { nowMs, heldSinceMs } = view;
+  const timeoutMs = view.dynamic.primaryStartTimeoutS * 1000;
+  const sinceMs = view.postgres.crashedAtMs ?? startedMs;
+  if (sinceMs >= heldSinceMs) return nowMs - sinceMs >= timeoutMs;
+  return nowMs - heldSinceMs >= Math.max(timeoutMs, GRANTED_START_MS);
 }
 
 /** Another member that is reachable could be promoted. */
@@ -272,9 +282,8 @@ function asHolder(view: NodeView): Decision {
   if (process === "none") {
     if (directory.kind !== "valid") return release("no data directory to be a primary with");
     if (stepDownWanted(view)) return release(`${dcs.failover!.kind} requested`);
-    // A crash of an earlier epoch is no reason: the lock was granted again in its knowledge.
-    const crashed = postgres.crashedAtMs !== null && postgres.crashedAtMs >= view.heldSinceMs;
-    if (crashed && startTakesTooLong(view, postgres.crashedAtMs!) && someoneElseCan(view)) {
+    const { crashedAtMs } = postgres;
+    if (crashedAtMs !== null && startTakesTooLong(view, crashedAtMs) && someoneElseCan(view)) {
       return release("PostgreSQL crashed and primary_start_timeout is over");
     }
     const last = postgres.last.start;

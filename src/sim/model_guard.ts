@@ -152,9 +152,7 @@ export class ModelGuard {
   private killEverything(): void {
     if (this.killing) return;
     this.killing = true;
-    this.freezing?.cancel();
-    this.freezing = null;
-    // Stopped first, then killed: commits end with the stop.
+    // Stopped first, then killed: commits end with the stop. A freeze under way goes on.
     const stoppedMs = this.random.chance(0.3) ? MAX_FREEZE_MS : this.random.between(5, 80);
     this.later(stoppedMs, () => this.server.freeze());
     this.later(stoppedMs + this.random.between(5, 150), () => {
