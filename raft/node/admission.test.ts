@@ -96,3 +96,20 @@ test("a member that asks while no leader is known waits and is let in later", ()
   cluster.until("takes part", () => late.node.status().applied > 0);
   expect(cluster.member(other).node.status().notVoting).toBeNull();
 });
+
+test("an election that was tried before anything was written elsewhere does not keep the others out", () => {
+  const cluster = new TestCluster(3);
+  const first = cluster.start(1);
+  first.storage.append(
+    { hardState: { term: 7, vote: 1, commit: 0 }, entries: [], snapshot: null, sync: true },
+    () => {},
+  );
+  cluster.stop(1);
+  cluster.start(1);
+  expect(cluster.member(1).node.status().term).toBe(7);
+  const second = cluster.start(2);
+  cluster.until("founded", () => second.node.status().notVoting === null);
+  // It may have voted in that term before it lost its directory: not a second time.
+  expect(second.storage.load().hardState).toEqual({ term: 7, vote: 2, commit: 0 });
+  expect(cluster.leader().node.status().term).toBeGreaterThan(7);
+});

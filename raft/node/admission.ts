@@ -1,7 +1,8 @@
 /**
  * May a member with an empty directory vote? It cannot know whether the directory is new or was lost, and with it the
  * votes and acknowledgements that it gave. So it takes part only when
- * - every member it is connected to, and with itself at least a majority, says that no log exists yet; or
+ * - every member it is connected to, and with itself at least a majority, says that its log has no entry yet (an
+ *   election may have been tried: the newcomer then starts in the highest term it was told, with its vote spent); or
  * - the leader welcomes it: the log records, committed by a majority that this member is not part of, that it never
  *   took part, or only with this very directory. It then starts in the leader's term with its vote spent on that
  *   leader, so that it cannot vote a second time in any term up to then.
@@ -14,7 +15,8 @@ import type { AdmissionMessage, Verdict } from "./admission_messages.ts";
 const ASK_EVERY_TICKS = 5;
 
 export type Admitted =
-  | { readonly kind: "founder" }
+  /** `term`: the highest one that any member has seen. */
+  | { readonly kind: "founder"; readonly term: Term }
   | { readonly kind: "welcome"; readonly term: Term; readonly leader: NodeId };
 
 export interface AdmissionOptions {
@@ -27,6 +29,7 @@ export class Admission {
   #options: AdmissionOptions;
   #connected = new Set<NodeId>();
   #verdicts = new Map<NodeId, Verdict>();
+  #term: Term = 0;
   #ticks = 0;
 
   constructor(options: AdmissionOptions) {
@@ -52,6 +55,7 @@ export class Admission {
   answer(from: NodeId, message: AdmissionMessage): Admitted | null {
     if (message.kind !== "answer" || message.instance !== this.#options.instance) return null;
     this.#verdicts.set(from, message.verdict);
+    this.#term = Math.max(this.#term, message.term);
     if (message.verdict === "welcome") return { kind: "welcome", term: message.term, leader: from };
     return this.founder();
   }
@@ -61,7 +65,7 @@ export class Admission {
     const { others } = this.#options;
     if ([...this.#connected].some((id) => this.#verdicts.get(id) !== "noLog")) return null;
     const agreeing = 1 + [...this.#connected].length;
-    return agreeing > (1 + others.length) / 2 ? { kind: "founder" } : null;
+    return agreeing > (1 + others.length) / 2 ? { kind: "founder", term: this.#term } : null;
   }
 
   /** Why this member does not vote yet, for people. */

@@ -9,7 +9,7 @@ const HELLO = 1;
 const ANSWER = 2;
 
 /**
- * Answer to a member with an empty directory. "noLog": we have none either. "log": there is one; only the leader
+ * Answer to a member with an empty directory. "noLog": ours has no entry either. "log": there is one; only the leader
  * decides. "welcome": it is known never to have taken part, or with this very directory. "refused": it took part with
  * another directory, which is lost, and with it what it promised.
  */

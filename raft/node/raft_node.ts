@@ -336,8 +336,9 @@ export class RaftNode implements Raft {
       const { instance, empty } = message;
       this.#registrar.hello(from, instance);
       if (!empty) return;
-      const verdict = this.#registrar.verdict(from, instance, this.#hasLog, this.leadsWithOwnTerm());
-      this.#tell(from, { kind: "answer", instance, verdict, term: this.#core?.term ?? 0 });
+      const { term, lastIndex } = this.#core ?? { term: 0, lastIndex: 0 };
+      const verdict = this.#registrar.verdict(from, instance, lastIndex > 0, this.leadsWithOwnTerm());
+      this.#tell(from, { kind: "answer", instance, verdict, term });
     } else if (message && this.#admission) {
       this.#admit(this.#admission.answer(from, message));
       if (this.#admission?.refused && !this.#refusalLogged) {
@@ -351,31 +352,20 @@ export class RaftNode implements Raft {
     }
   }
 
-  get #hasLog(): boolean {
-    const core = this.#core;
-    return core !== null && (core.term > 0 || core.lastIndex > 0);
-  }
-
   #admit(admitted: Admitted | null): void {
     if (!admitted || !this.#admission) return;
     this.#admission = null;
     const { storage, log } = this.#options;
-    if (admitted.kind === "founder") {
-      log("info", "raft_founder", "no member has a log yet: founding the cluster");
-      return this.#begin({
-        hardState: { term: 0, vote: NONE, commit: 0 },
-        snapshot: null,
-        entries: [],
-        empty: true,
-      });
-    }
-    log("info", "raft_welcome", `the cluster's leader ${this.#nameOf(admitted.leader)} admitted this member`);
-    const hardState = { term: admitted.term, vote: admitted.leader, commit: 0 };
+    const founding = admitted.kind === "founder";
+    if (founding) log("info", "raft_founder", "no member has a log yet: founding the cluster");
+    else log("info", "raft_welcome", `the leader ${this.#nameOf(admitted.leader)} has admitted this member`);
+    const { term } = admitted;
+    // The vote is spent, so that we can't vote a second time in a term that this member may have seen before.
+    const hardState = { term, vote: term === 0 ? NONE : founding ? this.id : admitted.leader, commit: 0 };
+    const stored: StoredLog = { hardState, snapshot: null, entries: [], empty: term === 0 };
+    if (term === 0) return this.#begin(stored);
     storage.append({ hardState, entries: [], snapshot: null, sync: true }, (error) => {
-      this.#turn(() => {
-        if (error) this.#fail(error);
-        else this.#begin({ hardState, snapshot: null, entries: [], empty: false });
-      });
+      this.#turn(() => error ? this.#fail(error) : this.#begin(stored));
     });
   }
 
