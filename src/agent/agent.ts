@@ -3,7 +3,18 @@
  * REST) and connects it to the member. Decides nothing. Whatever cannot be opened ends the start with a sentence that
  * names the setting to change.
  */
-import { clusterIdOf, nodeIdOf, openWal, RaftNode, type StateMachine, TcpTransport } from "../../raft/mod.ts";
+import { readFileSync } from "node:fs";
+import {
+  clusterIdOf,
+  nodeIdOf,
+  openWal,
+  RaftNode,
+  type StateMachine,
+  TcpTransport,
+  type TlsFiles,
+  type TlsLayer,
+  tlsLayer,
+} from "../../raft/mod.ts";
 import { type ApiServer, startApiServer } from "../api/server.ts";
 import { DcsStateMachine } from "../dcs/state_machine.ts";
 import { checkTiming } from "../brain/timing.ts";
@@ -55,7 +66,18 @@ export function startAgent(options: AgentOptions): RunningAgent {
   };
 
   const dcs = new DcsStateMachine();
-  const { raft, closeRaft } = openRaft(config, config.raft.selfAddr, clock, dcs, log);
+  const tlsFiles = readTls(config);
+  const tls = tlsFiles === null ? null : tlsLayer(tlsFiles);
+  const fatal = (message: string) => exit(1, message);
+  const { raft, closeRaft } = openRaft({
+    config,
+    selfAddr: config.raft.selfAddr,
+    clock,
+    dcs,
+    log,
+    tls,
+    fatal,
+  });
   const dynamicOf = (value: JsonObject): DynamicConfig => {
     const { config: dynamic, issues } = effectiveDynamic(value, config);
     for (const issue of issues) log.warning("config", `${issue.path}: ${issue.message}`);
@@ -103,6 +125,15 @@ export function startAgent(options: AgentOptions): RunningAgent {
     config = next;
     member.factsChanged();
     try {
+      const files = readTls(config);
+      if (files !== null) tls?.replace(files);
+    } catch (error) {
+      log.error(
+        "raft.tls",
+        `the connections between members go on with the old certificate: ${messageOf(error)}`,
+      );
+    }
+    try {
       api?.reload(config);
     } catch (error) {
       log.error("restapi", `the REST API goes on as before: ${messageOf(error)}`);
@@ -145,7 +176,36 @@ export function startAgent(options: AgentOptions): RunningAgent {
   };
 }
 
-function openRaft(config: LocalConfig, selfAddr: string, clock: SystemClock, dcs: DcsStateMachine, log: Log) {
+interface RaftParts {
+  readonly config: LocalConfig;
+  readonly selfAddr: string;
+  readonly clock: SystemClock;
+  readonly dcs: DcsStateMachine;
+  readonly log: Log;
+  readonly tls: TlsLayer | null;
+  /** The network cannot be used at all. */
+  readonly fatal: (message: string) => void;
+}
+
+/** Certificates of the connections between members; null: none configured. Throws with the file's name. */
+function readTls(config: LocalConfig): TlsFiles | null {
+  const { tls } = config.raft;
+  if (tls === null) return null;
+  const read = (key: string, file: string) => {
+    try {
+      return readFileSync(file, "utf8");
+    } catch (error) {
+      throw new Error(`raft.tls.${key}: ${file} cannot be read: ${messageOf(error)}`);
+    }
+  };
+  return {
+    cert: read("certfile", tls.certfile),
+    key: read("keyfile", tls.keyfile),
+    ca: read("cafile", tls.cafile),
+  };
+}
+
+function openRaft({ config, selfAddr, clock, dcs, log, tls, fatal }: RaftParts) {
   const addresses = [selfAddr, ...config.raft.partnerAddrs].sort();
   const clusterId = clusterIdOf(config.namespace, config.scope, addresses);
   const id = nodeIdOf(clusterId, selfAddr);
@@ -165,6 +225,8 @@ function openRaft(config: LocalConfig, selfAddr: string, clock: SystemClock, dcs
     clock,
     random,
     log: note,
+    layer: tls ?? undefined,
+    onFatal: (error) => fatal(error.message),
   });
   const stateMachine: StateMachine = {
     apply: (command, index) => dcs.apply(command, index),
@@ -180,6 +242,7 @@ function openRaft(config: LocalConfig, selfAddr: string, clock: SystemClock, dcs
     clock,
     random,
     stateMachine,
+    instance: storage.instance,
     log: note,
     heartbeatMs: config.raft.heartbeatMs,
     electionMinMs: config.raft.electionMinMs,
