@@ -26,8 +26,10 @@ story(
         inRecovery: false,
         timeline: 1,
       });
-      await member.must({ kind: "finish-bootstrap" }, "bootstrap");
-      expect(member.view.directory.kind).toBe("valid");
+      await member.must({ kind: "finish-bootstrap" }, "finish-bootstrap");
+      expect(member.view.directory.kind).toBe("half-written");
+      member.executor.run({ kind: "seal-bootstrap" });
+      await member.until("it is sealed", (view) => view.directory.kind === "valid");
       expect(member.view.systemId).toMatch(/^\d{18,20}$/);
       const roles = await member.sql(
         "SELECT rolname, rolreplication FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1",
@@ -147,3 +149,34 @@ story(
     }),
   60_000,
 );
+
+story(
+  "while it is frozen nothing is asked and nothing fails, after the thaw it is running again",
+  () =>
+    withSite(async (site) => {
+      const member = await site.member("node-1");
+      await member.must({ kind: "bootstrap" }, "bootstrap");
+      await member.arm(1, 5_000);
+      await member.must({ kind: "start-primary", epoch: 1 }, "start");
+      const frozen = await member.until("it is frozen", (view) => view.process === "frozen");
+      expect(frozen).toMatchObject({ state: "running", writable: true, epoch: 1 });
+      await member.arm(1);
+      const thawed = await member.until(
+        "it answers again",
+        (view) => view.process === "running" && view.lastLookMs! > frozen.lastLookMs!,
+      );
+      expect(thawed.crashedAtMs).toBeNull();
+      expect(member.log.lines.filter((line) => line.includes("does not answer"))).toEqual([]);
+    }),
+  60_000,
+);
+
+story("a server that the guard ends did not crash", () =>
+  withSite(async (site) => {
+    const member = await site.member("node-1");
+    await member.must({ kind: "bootstrap" }, "bootstrap");
+    await member.arm(1, 3_000);
+    await member.must({ kind: "start-primary", epoch: 1 }, "start");
+    const view = await member.until("it is ended", (now) => now.process === "none", 20_000);
+    expect(view).toMatchObject({ writable: false, crashedAtMs: null, state: "stopped" });
+  }), 60_000);

@@ -182,3 +182,31 @@ story("a directory that must go is moved aside, the newest two are kept", () =>
       expect(aside.length).toBe(Math.min(round, 2));
     }
   }), 120_000);
+
+story(
+  "a copy that an agent left running is ended by the next one before anything else happens there",
+  () =>
+    withSite(async (site) => {
+      const one = await site.member("node-1");
+      const two = await site.member("node-2", { postgresql: { basebackup: [{ "max-rate": "32k" }] } });
+      await one.bootstrap();
+      two.executor.run({ kind: "clone", from: one.upstream });
+      await two.until("the copy is under way", (view) => /MiB/.test(view.action?.detail ?? ""));
+      const marker = readFileSync(join(two.dataDir, "agent.unfinished"), "utf8");
+      const { pid } = (JSON.parse(marker.split("\n")[1]!) as { program: { pid: number } }).program;
+      two.restartAgent();
+      await two.until("it is seen", (view) => view.directory.kind === "half-written");
+      expect(() => process.kill(pid, 0)).not.toThrow();
+      two.executor.run({ kind: "set-aside", why: "clone did not finish" });
+      await two.until("the rest is gone", (view) => view.directory.kind === "empty");
+      await waitFor("the copy has ended", 5_000, () => {
+        try {
+          process.kill(pid, 0);
+          return false;
+        } catch {
+          return true;
+        }
+      });
+    }),
+  120_000,
+);

@@ -39,11 +39,13 @@ export interface PostgresExecutorOptions {
 
 /** A stop does not wait longer than this for what it cancelled. */
 const CANCEL_WAIT_MS = 2_000;
-const UPKEEP_EVERY_MS = 10_000;
+const SURVEY_EVERY_MS = 10_000;
+const SLOTS_EVERY_MS = 30_000;
 
 interface Current {
   readonly kind: LongAction;
   readonly detail: string;
+  readonly sinceMs: number;
   readonly controller: AbortController;
 }
 
@@ -217,9 +219,10 @@ export class PostgresExecutor implements PostgresPort {
   }
 
   private enter(kind: LongAction, detail: string): Current {
-    const current = { kind, detail, controller: new AbortController() };
+    const sinceMs = this.options.clock.now();
+    const current = { kind, detail, sinceMs, controller: new AbortController() };
     this.current = current;
-    this.memory.action = { kind, detail, sinceMs: this.options.clock.now() };
+    this.memory.action = { kind, detail, sinceMs };
     this.announce();
     return current;
   }
@@ -242,8 +245,10 @@ export class PostgresExecutor implements PostgresPort {
     memory.action = null;
     const failures = ok ? 0 : (memory.last[kind]?.failures ?? 0) + 1;
     memory.last[kind] = { kind, ok, atMs: options.clock.now(), detail: failed ?? detail, failures };
-    if (ok) options.log.debug("action_done", `${kind} is done`);
-    else {
+    if (ok) {
+      const seconds = (options.clock.now() - current.sinceMs) / 1000;
+      options.log.info("action_done", `PostgreSQL: ${kind} is done after ${seconds.toFixed(2)} s`);
+    } else {
       memory.failure = FAILURES[kind] ?? memory.failure;
       options.log.error("action_failed", `${kind} failed: ${failed}`);
     }
@@ -398,7 +403,7 @@ export class PostgresExecutor implements PostgresPort {
   private onTick(): void {
     const { clock } = this.options;
     if (clock.now() < this.upkeepDueMs) return;
-    this.upkeepDueMs = clock.now() + UPKEEP_EVERY_MS;
+    this.upkeepDueMs = clock.now() + (this.memory.server === null ? SURVEY_EVERY_MS : SLOTS_EVERY_MS);
     if (this.memory.server !== null) this.upkeep.reconcileSlots();
     // While nothing runs, an operator may put something else into the directory.
     else if (this.current === null) this.background("survey", this.context.survey());

@@ -25,6 +25,8 @@ interface ServerMemory {
   status: ServerStatus | null;
   received: WalEnd | null;
   replayedLsn: Lsn | null;
+  /** It has been told to end. Until then a stop that is only being prepared (a checkpoint) takes nothing away. */
+  ending: boolean;
   /** Valid WAL that was on disk when it began: after a restart it says nothing of that itself. */
   floor: WalEnd | null;
 }
@@ -53,9 +55,15 @@ export class PostgresMemory {
   /** Another postmaster than before, or none. */
   track(pid: number | null): void {
     if (pid === (this.server?.pid ?? null)) return;
-    this.server = pid === null
-      ? null
-      : { pid, ready: false, status: null, received: null, replayedLsn: null, floor: this.diskEnd };
+    this.server = pid === null ? null : {
+      pid,
+      ready: false,
+      status: null,
+      ending: false,
+      received: null,
+      replayedLsn: null,
+      floor: this.diskEnd,
+    };
     this.pendingRestart = null;
   }
 
@@ -136,8 +144,9 @@ export class PostgresMemory {
 
   private serverProcess(postmaster: Postmaster): PostgresView["process"] {
     if (postmaster.phase === "frozen") return "frozen";
-    if (postmaster.phase === "ending" || this.action?.kind === "stop") return "stopping";
-    return this.server?.pid === postmaster.pid && this.server.ready ? "running" : "starting";
+    const own = this.server?.pid === postmaster.pid ? this.server : null;
+    if (postmaster.phase === "ending" || own?.ending) return "stopping";
+    return own?.ready ? "running" : "starting";
   }
 
   private state(process: PostgresView["process"]): PostgresState {

@@ -74,7 +74,7 @@ export class PostgresRun {
     checkpoint: boolean,
     signal: AbortSignal,
   ): Promise<string | null> {
-    const { guard, postgresql, memory } = this.context.parts;
+    const { guard, postgresql, memory, changed } = this.context.parts;
     if (how === "fast") {
       const hook = postgresql.beforeStop;
       if (hook !== null) await this.beforeStop(hook, signal);
@@ -85,11 +85,16 @@ export class PostgresRun {
       if (signal.aborted) return CANCELLED;
     }
     if (guard.view().postmaster === null && !guard.view().anyProcess) return null;
+    if (memory.server !== null) memory.server.ending = true;
+    changed();
     const reply = how === "kill" || guard.view().postmaster === null
       ? await ask((done) => guard.kill(done))
       : await ask((done) => guard.signal(how, done));
     // It may have ended by itself in between: then there is nobody to signal, and nothing to complain of.
-    if (!reply.ok && guard.view().postmaster !== null) return reply.error;
+    if (!reply.ok && guard.view().postmaster !== null) {
+      if (memory.server !== null) memory.server.ending = false;
+      return reply.error;
+    }
     return await this.untilGone(signal);
   }
 

@@ -52,9 +52,9 @@ export class PostgresUpkeep {
     if (changed) {
       context.info("Changes in the configuration: reloading PostgreSQL");
       await context.reload();
-      await sleep(context.parts.clock, AFTER_RELOAD_MS);
     }
-    await this.findPendingRestart();
+    const settled = changed ? sleep(context.parts.clock, AFTER_RELOAD_MS) : Promise.resolve();
+    settled.then(() => this.findPendingRestart());
     return changed;
   }
 
@@ -238,28 +238,29 @@ export class PostgresUpkeep {
     for (const name of wanted) this.wantedAtMs.set(name, nowMs);
     for (const name of made) if (!this.wantedAtMs.has(name)) this.wantedAtMs.set(name, nowMs);
     if (wanted.length === 0 && made.length === 0) return;
+    const kept = Object.keys(context.dynamic.slots);
     await server.with({ applicationName: "agent slots" }, async (connection) => {
       const plan = planSlots({
         existing: await readSlots(connection),
         wanted,
         made,
-        kept: Object.keys(context.dynamic.slots),
+        kept,
         wantedAtMs: this.wantedAtMs,
         nowMs,
         ttlMs: asPrimary && useSlots ? context.dynamic.memberSlotsTtlS * 1000 : 0,
       });
-      const now = new Set(made);
+      // A member's own copying may have made its slot before us: by its name it is one of ours.
+      const ours = new Set([...made, ...wanted.filter((name) => !kept.includes(name))]);
       for (const name of plan.create) {
         await createSlot(connection, name);
-        now.add(name);
         context.info(`created replication slot ${name}`);
       }
       for (const name of plan.drop) {
         await dropSlot(connection, name);
-        now.delete(name);
+        ours.delete(name);
         context.info(`dropped replication slot ${name}, which no member needs`);
       }
-      if (plan.create.length + plan.drop.length > 0) writeMadeSlots(context.dataDir, [...now].sort());
+      writeMadeSlots(context.dataDir, [...ours].sort());
     });
   }
 }

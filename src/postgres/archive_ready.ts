@@ -28,6 +28,7 @@ export async function archiveReady(input: ArchiveInput): Promise<string | null> 
     // A shell command by definition. Not run in the data directory: whoever works there counts as PostgreSQL.
     const result = await runProgram("sh", ["-c", archiveCommand(input.command, walDir, file)], {
       environment: "server",
+      cwd: "/",
       signal: input.signal,
       timeoutMs: 120_000,
     });

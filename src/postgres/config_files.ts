@@ -5,7 +5,16 @@
 import type { Upstream } from "../brain/actions.ts";
 import type { EffectivePostgresql, LocalConfig, PostgresqlConfig } from "../model/config.ts";
 import { checkConf } from "./check_conf.ts";
-import { exists, join, move, readText, removeFile, syncPath, writeAtomically } from "./disk.ts";
+import {
+  exists,
+  join,
+  makeDirectory,
+  move,
+  readText,
+  removeFile,
+  syncPath,
+  writeAtomically,
+} from "./disk.ts";
 import type { Programs } from "./programs.ts";
 import {
   isManaged,
@@ -51,6 +60,7 @@ export class ConfigFiles {
 
   /** Writes everything but the signal files. True when a running server has something to reload. */
   async write(effective: EffectivePostgresql, recovery: RecoverySettings): Promise<boolean> {
+    makeDirectory(this.configDir, 0o700);
     this.adoptUsersFile();
     const settings = await this.acceptedSettings(effective);
     const conf = writeAtomically(this.file, this.render(settings, recovery), FILE_MODE);
@@ -90,6 +100,12 @@ export class ConfigFiles {
     return join(this.dataDir, "promote");
   }
 
+  /** initdb and copies put files into the data directory, also where the configuration lives elsewhere. */
+  private existing(name: string): string {
+    const inData = join(this.dataDir, name);
+    return !exists(this.path(name)) && exists(inData) ? inData : this.path(name);
+  }
+
   private path(name: string): string {
     return join(this.configDir, name);
   }
@@ -97,8 +113,8 @@ export class ConfigFiles {
   private render(settings: { readonly [name: string]: string }, recovery: RecoverySettings): string {
     return renderServerConf({
       include: this.options.postgresql.customConf ?? "postgresql.base.conf",
-      hbaFile: settings.hba_file ?? this.path("pg_hba.conf"),
-      identFile: settings.ident_file ?? this.path("pg_ident.conf"),
+      hbaFile: settings.hba_file ?? this.existing("pg_hba.conf"),
+      identFile: settings.ident_file ?? this.existing("pg_ident.conf"),
       settings,
       recovery,
     });
@@ -110,8 +126,11 @@ export class ConfigFiles {
     const base = this.path("postgresql.base.conf");
     if (exists(base)) return;
     const text = readText(this.file);
-    if (text !== null && !isManaged(text)) move(this.file, base);
-    else writeAtomically(base, "", FILE_MODE);
+    if (text !== null && !isManaged(text)) return move(this.file, base);
+    const found = ["postgresql.base.conf", "postgresql.conf"].map((name) =>
+      readText(join(this.dataDir, name))
+    );
+    writeAtomically(base, found.find((one) => one !== null && !isManaged(one)) ?? "", FILE_MODE);
   }
 
   private stripAutoConf(): boolean {

@@ -79,6 +79,11 @@ export function isDirectory(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
+/** 0 when there is nothing. */
+export function inode(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.ino ?? 0;
+}
+
 export function permissions(path: string): number {
   return statSync(path).mode & 0o7777;
 }

@@ -66,7 +66,7 @@ test("a half-written directory is known even when the marker inside is gone", as
 });
 
 test("a marker that cannot be read marks all the same", () => {
-  expect(parseMarker("", null)?.what).toBe("clone");
+  expect(parseMarker("", null)?.what).toBe("rewind");
   expect(parseMarker("bootstrap\n{bro", null)?.what).toBe("bootstrap");
   const text = formatMarker({ what: "rewind", program: null }, "/d");
   expect(parseMarker(text, "/d")?.what).toBe("rewind");

@@ -57,7 +57,11 @@ export async function initializeDirectory(input: InitdbInput): Promise<string | 
     else input.warn("the superuser has no password: connections are trusted as initdb sets them up");
     const options = initdbOptions(local.bootstrap.initdb, input.warn);
     const args = initdbArguments(postgresql, options, stagingPath(dataDir), passwordFile);
-    const result = await runProgram(programs.path("initdb"), args, { signal, environment: "server" });
+    const result = await runProgram(programs.path("initdb"), args, {
+      signal,
+      environment: "server",
+      cwd: "/",
+    });
     if (!succeeded(result)) return describeFailure("initdb", result);
   } finally {
     if (passwordFile !== null) removeFile(passwordFile);

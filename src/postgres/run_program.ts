@@ -11,7 +11,7 @@ export interface ProgramOptions {
   readonly env?: { readonly [name: string]: string };
   /** "server": the user's locale is kept (initdb, hooks). Default: messages in English, which we can read. */
   readonly environment?: "program" | "server";
-  /** Never the data directory: a process that works there counts as PostgreSQL's. */
+  /** Never the data directory: a process that works there counts as PostgreSQL's. @default ours */
   readonly cwd?: string;
   readonly timeoutMs?: number;
   /** Ends the whole process group. */
@@ -55,7 +55,8 @@ export function runProgram(
         ...(options.environment === "server" ? serverEnvironment() : childEnvironment()),
         ...options.env,
       },
-      cwd: options.cwd ?? "/",
+      // Hooks of the user inherit our directory; programs of ours need none.
+      cwd: options.cwd ?? (options.environment === "server" ? undefined : "/"),
       detached: true,
       stdio: ["ignore", "pipe", "pipe"],
     });

@@ -6,7 +6,7 @@
  * pg_rewind removes from its target what the source does not have, the marker too, before it has finished. So there
  * are two: one inside, and one in a directory of ours that names the data directory.
  */
-import { join, makeDirectory, readText, removeFile, syncPath, writeDurably } from "./disk.ts";
+import { inode, join, makeDirectory, readText, removeFile, syncPath, writeDurably } from "./disk.ts";
 import { errorText } from "./error_text.ts";
 import { identify, type ProcessIdentity } from "./run_program.ts";
 
@@ -33,15 +33,15 @@ export class UnfinishedMarker {
   /** null: nothing unfinished here. */
   read(): Marker | null {
     const inside = readText(this.inside);
-    if (inside !== null) return parseMarker(inside, null) ?? { what: "clone", program: null };
+    if (inside !== null) return parseMarker(inside, null);
     const outside = readText(this.outside);
-    return outside === null ? null : parseMarker(outside, this.dataDir);
+    return outside === null ? null : parseMarker(outside, identityOf(this.dataDir));
   }
 
   async write(what: Unfinished, programPid: number | null): Promise<void> {
     const text = formatMarker(
       { what, program: programPid === null ? null : identify(programPid) },
-      this.dataDir,
+      identityOf(this.dataDir),
     );
     makeDirectory(this.ownDir, 0o700);
     await writeDurably(this.outside, text, 0o600);
@@ -62,17 +62,25 @@ export class UnfinishedMarker {
   }
 }
 
-export function formatMarker(marker: Marker, dataDir: string): string {
-  return `${marker.what}\n${JSON.stringify({ dataDir, program: marker.program })}\n`;
+/** Another directory in the same place (restored by an operator, say) is none of our business. */
+function identityOf(dataDir: string): string {
+  return `${dataDir} ${inode(dataDir)} ${inode(join(dataDir, "global"))}`;
 }
 
-/** null when it is about another directory. An unreadable one counts as a clone: nothing in it may be started. */
-export function parseMarker(text: string, dataDir: string | null): Marker | null {
+export function formatMarker(marker: Marker, directory: string): string {
+  return `${marker.what}\n${JSON.stringify({ directory, program: marker.program })}\n`;
+}
+
+/**
+ * null when it is about another directory. An unreadable one counts as a rewind: nothing may be started there, and what
+ * lies there may be worth keeping.
+ */
+export function parseMarker(text: string, directory: string | null): Marker | null {
   const [word, json] = text.split("\n");
-  const what = word === "bootstrap" || word === "rewind" ? word : "clone";
+  const what = word === "bootstrap" || word === "clone" ? word : "rewind";
   try {
-    const parsed = JSON.parse(json ?? "{}") as { dataDir?: unknown; program?: Marker["program"] };
-    if (dataDir !== null && parsed.dataDir !== dataDir) return null;
+    const parsed = JSON.parse(json ?? "{}") as { directory?: unknown; program?: Marker["program"] };
+    if (directory !== null && parsed.directory !== directory) return null;
     return { what, program: parsed.program ?? null };
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw new Error(errorText(error));

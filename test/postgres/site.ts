@@ -115,8 +115,8 @@ export class TestMember {
     await this.until("the guard answers and the directory is read", (view) => view.process !== "starting");
   }
 
-  arm(epoch: number): Promise<GuardReply> {
-    return new Promise((resolve) => this.guard.arm(epoch, this.clock.now() + 120_000, false, resolve));
+  arm(epoch: number, leaseMs = 120_000): Promise<GuardReply> {
+    return new Promise((resolve) => this.guard.arm(epoch, this.clock.now() + leaseMs, false, resolve));
   }
 
   /** Runs the action and waits for its end; returns what went wrong, or null. */
