@@ -1,15 +1,14 @@
 /**
- * The agent's side of the guard: connects to the guard process, starts one when none is there, and stands in for it
- * (local_fence.ts) when it is stopped or dead. Owns this invariant: every callback is called exactly once, later.
+ * The agent's side of the guard: requests to the guard process (guard_life.ts keeps one there), what is known of it,
+ * and what is done in its place when it is stopped or dead (local_fence.ts). Owns this invariant: every callback is
+ * called exactly once, and later.
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock, Timer } from "../../raft/mod.ts";
-import { kill as sendSignal } from "../lib/ffi.ts";
 import type { Log } from "../lib/log.ts";
-import { isDead, isStopped, readProcess } from "../lib/process_table.ts";
-import { GuardConnection } from "./connection.ts";
 import { MAX_FROZEN_MS, STOP_BUDGET_MS } from "./fence.ts";
+import { GuardLife, SILENT_MS } from "./guard_life.ts";
 import { LocalFence } from "./local_fence.ts";
 import type {
   ExitReport,
@@ -20,16 +19,8 @@ import type {
   Postmaster,
   StartSpec,
 } from "./port.ts";
-import { identify, isSame, ProcessGroup, type ProcessId, signalProcess } from "./process_group.ts";
-import {
-  type GuardMessage,
-  type Hello,
-  type Operation,
-  PROTOCOL_VERSION,
-  type WireView,
-} from "./protocol.ts";
-import { SIGCONT, SIGKILL } from "./signals.ts";
-import { spawnGuard } from "./spawn_guard.ts";
+import { ProcessGroup } from "./process_group.ts";
+import type { GuardMessage, Hello, Operation, WireView } from "./protocol.ts";
 
 export interface GuardClientOptions {
   /** raft.data_dir: the socket is `run/guard.sock` in it. */
@@ -44,84 +35,76 @@ export interface GuardClientOptions {
   readonly onSuperseded?: () => void;
 }
 
-const RECONNECT_MS = 20;
-const MAX_RECONNECT_MS = 500;
-const RESPAWN_MS = 300;
-/** Without an answer for this long, the guard is not there. A stopped one is woken. */
-const SILENT_MS = 1000;
-/** Without an answer for this long, it is killed and replaced. */
-const HOPELESS_MS = 15_000;
 const REQUEST_TIMEOUT_MS = 5000;
 const START_TIMEOUT_MS = 30_000;
 const NO_GUARD: GuardReply = { ok: false, error: "no guard answers" };
 
 export class GuardClient implements GuardPort {
   private readonly options: GuardClientOptions;
-  private readonly socketPath: string;
-  private readonly group: ProcessGroup;
+  private readonly life: GuardLife;
   private readonly localFence: LocalFence;
   private readonly handlers: (() => void)[] = [];
-  private connection: GuardConnection | null = null;
-  /** Who answered hello on the connection; null before, and without one. */
-  private guard: Hello | null = null;
-  /** The guard process that we know of, connected or not. */
-  private process: ProcessId | null = null;
   private lastToken: string | null = null;
   private incarnation = 0;
+  /** What the guard last said; null: none has said anything yet. */
   private wire: WireView | null = null;
   private lastAnswerMs: number | null = null;
-  /** When the oldest request without an answer was sent. */
-  private readonly unanswered = new Map<object, number>();
   private endedEpoch = 0;
-  private leaseMs = 0;
-  private leaseEpoch = 0;
+  /** The longest lease seen of the epoch: shows the ttl. */
+  private lease = { epoch: 0, longestMs: 0 };
   private lastExit: ExitReport | null = null;
-  private readonly killed: (() => void)[] = [];
-  private spawnedMs = -Infinity;
-  private retry: Timer | null = null;
-  private retryMs = RECONNECT_MS;
-  private superviser: Timer | null = null;
-  private saidStopped = false;
-  private saidOtherDir = false;
+  private readonly whenKilled: (() => void)[] = [];
   private closed = false;
 
   constructor(options: GuardClientOptions) {
     this.options = options;
-    this.socketPath = join(options.directory, "run", "guard.sock");
-    this.group = new ProcessGroup(
-      options.dataDir,
-      () => ({ guard: this.process?.pid ?? 0, agent: process.pid }),
+    const { directory, dataDir, command, clock, log } = options;
+    const group = new ProcessGroup(
+      dataDir,
+      () => ({ guard: this.life.process?.pid ?? 0, agent: process.pid }),
     );
     this.localFence = new LocalFence({
-      clock: options.clock,
-      group: this.group,
-      log: options.log,
+      clock,
+      group,
+      log,
       killAfterMs: () => this.killAfterMs(),
       onKilled: (fenced) => this.onKilledHere(fenced),
     });
-    mkdirSync(join(options.directory, "run"), { recursive: true, mode: 0o700 });
-    this.connect();
+    mkdirSync(join(directory, "run"), { recursive: true, mode: 0o700 });
+    this.life = new GuardLife({
+      socketPath: join(directory, "run", "guard.sock"),
+      dataDir,
+      command,
+      clock,
+      log,
+      onGuard: (hello) => this.onGuard(hello),
+      onMessage: (message) => this.onMessage(message),
+      onLost: () => this.changed(),
+      onDead: () => this.onDead(),
+      onSilence: () => this.changed(),
+      mayStart: () => this.localFence.phase() !== "killing",
+    });
+    this.life.start();
   }
 
   view(): GuardView {
-    const { wire, guard } = this;
+    const { wire } = this;
+    const { hello } = this.life;
     const known = {
       incarnation: this.incarnation,
       endedEpoch: Math.max(this.endedEpoch, wire?.endedEpoch ?? 0),
       lastAnswerMs: this.lastAnswerMs,
       lastExit: this.lastExit,
       postmaster: this.postmaster(),
+      // Nothing is known of the data directory before a guard has looked: then the answer is the careful one.
+      anyProcess: wire?.anyProcess ?? true,
     };
-    // Nothing is known of the data directory before a guard has looked: then the answer is the careful one.
-    if (wire === null) {
-      return { ...known, state: "none", pid: null, armed: null, anyProcess: true, lateMs: 0 };
+    if (wire === null || hello === null) {
+      return { ...known, state: "none", pid: null, armed: null, lateMs: 0 };
     }
-    if (guard === null) {
-      return { ...known, state: "none", pid: null, armed: null, anyProcess: wire.anyProcess, lateMs: 0 };
-    }
-    const state = this.isSilent() ? "none" : wire.postmaster?.child === false ? "partial" : "ok";
-    const { armed, anyProcess, allStopped, lateMs } = wire;
-    return { ...known, state, pid: guard.pid, armed, anyProcess, allStopped, lateMs };
+    const state = this.life.isSilent() ? "none" : wire.postmaster?.child === false ? "partial" : "ok";
+    const { armed, allStopped, lateMs } = wire;
+    return { ...known, state, pid: hello.pid, armed, allStopped, lateMs };
   }
 
   onChange(handler: () => void): void {
@@ -129,14 +112,12 @@ export class GuardClient implements GuardPort {
   }
 
   arm(epoch: number, deadlineMs: number, unfenced: boolean, done: GuardDone): void {
-    if (epoch !== this.leaseEpoch) [this.leaseEpoch, this.leaseMs] = [epoch, 0];
-    this.leaseMs = Math.max(this.leaseMs, deadlineMs - this.options.clock.now());
+    const leaseMs = deadlineMs - this.options.clock.now();
+    const before = this.lease.epoch === epoch ? this.lease.longestMs : 0;
+    this.lease = { epoch, longestMs: Math.max(before, leaseMs) };
     this.localFence.armed(unfenced ? null : deadlineMs);
-    this.send(
-      { op: "arm", epoch, deadlineMs, unfenced, killAfterMs: this.killAfterMs() },
-      REQUEST_TIMEOUT_MS,
-      done,
-    );
+    const killAfterMs = this.killAfterMs();
+    this.send({ op: "arm", epoch, deadlineMs, unfenced, killAfterMs }, REQUEST_TIMEOUT_MS, done);
   }
 
   end(epoch: number, done: GuardDone): void {
@@ -147,15 +128,15 @@ export class GuardClient implements GuardPort {
   }
 
   start(spec: StartSpec, done: GuardDone): void {
-    this.sendAsPrimary(spec.epoch !== null, { op: "start", spec }, START_TIMEOUT_MS, done);
+    this.send({ op: "start", spec }, START_TIMEOUT_MS, done, spec.epoch !== null);
   }
 
   promote(epoch: number, done: GuardDone): void {
-    this.sendAsPrimary(true, { op: "promote", epoch }, REQUEST_TIMEOUT_MS, done);
+    this.send({ op: "promote", epoch }, REQUEST_TIMEOUT_MS, done, true);
   }
 
   adopt(epoch: number | null, done: GuardDone): void {
-    this.sendAsPrimary(epoch !== null, { op: "adopt", epoch }, REQUEST_TIMEOUT_MS, done);
+    this.send({ op: "adopt", epoch }, REQUEST_TIMEOUT_MS, done, epoch !== null);
   }
 
   signal(kind: "reload" | "fast" | "immediate", done: GuardDone): void {
@@ -168,15 +149,13 @@ export class GuardClient implements GuardPort {
       if (!called) done(reply);
       called = true;
     };
-    this.send({ op: "kill" }, null, (reply) => {
-      if (reply.ok || this.closed) return once(reply);
-      this.killHere(() => once({ ok: true }));
-    });
-    // Killing may take its time; an answer to this tells that it is being done.
+    const killHere = () => {
+      if (!called) this.killHere(() => once({ ok: true }));
+    };
+    this.send({ op: "kill" }, null, (reply) => reply.ok || this.closed ? once(reply) : killHere());
+    // Killing takes its time; an answer to this tells that the guard is at it.
     this.ping(() => {});
-    this.options.clock.after(2 * SILENT_MS, () => {
-      if (!called && this.isSilent()) this.killHere(() => once({ ok: true }));
-    });
+    this.options.clock.after(2 * SILENT_MS, () => this.life.isSilent() ? killHere() : undefined);
   }
 
   ping(done: GuardDone): void {
@@ -195,39 +174,24 @@ export class GuardClient implements GuardPort {
   /** Leaves the guard as it is: another agent may find it. */
   close(): void {
     this.closed = true;
-    this.retry?.cancel();
-    this.superviser?.cancel();
     this.localFence.close();
-    this.connection?.close();
+    this.life.close();
   }
 
-  /** min(10 s, ttl): the ttl is what the longest lease of this epoch shows, plus the budget to stop. */
+  /** min(10 s, ttl), the ttl as the longest lease shows it. */
   private killAfterMs(): number {
-    return Math.min(MAX_FROZEN_MS, Math.max(0, this.leaseMs) + STOP_BUDGET_MS);
+    return Math.min(MAX_FROZEN_MS, Math.max(0, this.lease.longestMs) + STOP_BUDGET_MS);
   }
 
   private postmaster(): Postmaster | null {
     const postmaster = this.wire?.postmaster ?? null;
-    if (postmaster === null) return null;
     const phase = this.localFence.phase();
-    return phase === "watching"
-      ? postmaster
-      : { ...postmaster, phase: phase === "frozen" ? "frozen" : "ending" };
+    if (postmaster === null || phase === "watching") return postmaster;
+    return { ...postmaster, phase: phase === "frozen" ? "frozen" : "ending" };
   }
 
-  private sendAsPrimary(primary: boolean, operation: Operation, timeoutMs: number, done: GuardDone): void {
-    if (primary) this.localFence.primaryRequested(true);
-    this.send(operation, timeoutMs, (reply) => {
-      // What the answer's view shows counts from here on; without an answer the doubt stays.
-      if (primary && (reply.ok || !this.isSilent())) this.localFence.primaryRequested(false);
-      done(reply);
-    });
-  }
-
-  private send(operation: Operation, timeoutMs: number | null, done: GuardDone): void {
-    const { clock } = this.options;
-    if (this.connection === null || this.guard === null) return queueMicrotask(() => done(NO_GUARD));
-    const key = {};
+  /** `makesPrimary`: until the answer is here, what runs may be a primary. */
+  private send(operation: Operation, timeoutMs: number | null, done: GuardDone, makesPrimary = false): void {
     let timer: Timer | null = null;
     let called = false;
     const finish = (reply: GuardReply) => {
@@ -236,116 +200,36 @@ export class GuardClient implements GuardPort {
       timer?.cancel();
       queueMicrotask(() => done(reply));
     };
-    if (timeoutMs !== null) timer = clock.after(timeoutMs, () => finish(NO_GUARD));
-    if (operation.op !== "kill" && operation.op !== "start") this.unanswered.set(key, clock.now());
-    this.connection.request(operation, (answer) => {
-      this.unanswered.delete(key);
+    const sent = this.life.request(operation, (answer) => {
+      if (makesPrimary) this.localFence.primaryRequested(false);
       finish(answer?.reply ?? NO_GUARD);
     });
-    this.supervise();
+    if (!sent) return finish(NO_GUARD);
+    if (called) return;
+    if (makesPrimary) this.localFence.primaryRequested(true);
+    if (timeoutMs !== null) timer = this.options.clock.after(timeoutMs, () => finish(NO_GUARD));
   }
 
-  private isSilent(): boolean {
-    return this.silentMs() > SILENT_MS;
-  }
-
-  private silentMs(): number {
-    const oldest = this.unanswered.values().next().value;
-    return oldest === undefined ? 0 : this.options.clock.now() - oldest;
-  }
-
-  /** Runs while an answer is outstanding. */
-  private supervise(): void {
-    if (this.superviser !== null || this.closed) return;
-    this.superviser = this.options.clock.after(SILENT_MS / 2, () => {
-      this.superviser = null;
-      if (this.unanswered.size === 0) return;
-      if (this.isSilent()) this.wakeGuard();
-      this.supervise();
-    });
-  }
-
-  private wakeGuard(): void {
-    const { process } = this;
-    this.changed();
-    if (process === null || !isSame(process)) return;
-    const seen = readProcess(process.pid);
-    if (this.silentMs() > HOPELESS_MS) {
-      this.options.log.error(
-        "guard",
-        `guard ${process.pid} has not answered for 15 s: it is killed and replaced`,
-      );
-      signalProcess(process, SIGKILL);
-    } else if (seen !== null && isStopped(seen)) {
-      if (!this.saidStopped) {
-        this.options.log.warning("guard", `guard ${process.pid} was stopped by a signal: it is woken`);
-      }
-      this.saidStopped = true;
-      sendSignal(process.pid, SIGCONT);
-    }
-  }
-
-  private connect(): void {
-    if (this.closed) return;
-    this.connection = new GuardConnection(this.socketPath, {
-      onOpen: (connection) => this.onOpen(connection),
-      onMessage: (message) => this.onMessage(message),
-      onClose: () => this.onClose(),
-    });
-  }
-
-  private onOpen(connection: GuardConnection): void {
-    this.process = connection.guardPid === null ? null : identify(connection.guardPid);
-    const key = {};
-    this.unanswered.set(key, this.options.clock.now());
-    connection.request({ op: "hello", version: PROTOCOL_VERSION }, (answer) => {
-      this.unanswered.delete(key);
-      if (answer === null) return;
-      if (answer.hello === undefined) {
-        this.options.log.error(
-          "guard",
-          `the guard refuses us: ${answer.reply.ok ? "no greeting" : answer.reply.error}`,
-        );
-        connection.close();
-      } else {
-        this.onHello(answer.hello);
-      }
-    });
-    this.supervise();
-  }
-
-  private onHello(hello: Hello): void {
-    const { log, dataDir } = this.options;
-    this.retryMs = RECONNECT_MS;
-    if (hello.dataDir !== dataDir) {
-      const text = `the guard is responsible for ${hello.dataDir}, not for ${dataDir}: asking it to end`;
-      if (!this.saidOtherDir) log.error("guard", text);
-      this.saidOtherDir = true;
-      this.connection?.request({ op: "quit" }, () => this.connection?.close());
-      return;
-    }
-    this.guard = hello;
-    if (hello.token !== this.lastToken) {
-      this.lastToken = hello.token;
-      this.incarnation++;
-    }
+  private onGuard(hello: Hello): void {
+    if (hello.token !== this.lastToken) this.incarnation++;
+    this.lastToken = hello.token;
+    // A new guard remembers nothing.
     if (this.endedEpoch > (this.wire?.endedEpoch ?? 0)) this.end(this.endedEpoch, () => this.changed());
-    log.info("guard", `connected to the guard (pid ${hello.pid})`);
     this.changed();
   }
 
   private onMessage(message: GuardMessage): void {
+    const { log } = this.options;
     switch (message.kind) {
       case "notice":
-        return this.options.log[message.notice.level](`guard.${message.notice.event}`, message.notice.text);
+        return log[message.notice.level](`guard.${message.notice.event}`, message.notice.text);
       case "superseded":
-        this.options.log.error("guard", "another agent has taken over the guard of this data directory");
+        log.error("guard", "another agent has taken over the guard of this data directory");
         this.close();
         this.options.onSuperseded?.();
         return;
       case "reply":
         this.lastAnswerMs = message.atMs;
-        this.saidStopped = false;
         break;
     }
     this.wire = message.view;
@@ -354,60 +238,27 @@ export class GuardClient implements GuardPort {
     this.changed();
   }
 
-  private onClose(): void {
-    const hadGuard = this.guard !== null;
-    this.connection = null;
-    this.guard = null;
-    this.unanswered.clear();
-    if (this.closed) return;
-    if (hadGuard) this.options.log.warning("guard", "the connection to the guard is lost");
-    this.afterLoss(hadGuard ? 100 : 0);
-    this.changed();
-  }
-
-  /** Is the guard dead, or has it only closed? A dying process closes its sockets a moment before it is gone. */
-  private afterLoss(looksLeft: number): void {
-    if (this.process !== null && isSame(this.process) && looksLeft > 0) {
-      this.retry = this.options.clock.after(RECONNECT_MS, () => this.afterLoss(looksLeft - 1));
-      return;
-    }
-    const died = this.process !== null && !isSame(this.process);
-    if (died) this.process = null;
+  private onDead(): void {
     // An adopted PostgreSQL is not tied to the guard: the next one adopts it again.
-    if (died && this.wire !== null && this.wire.anyProcess && this.wire.postmaster?.child !== false) {
-      this.killHere(() => {});
-    }
-    this.retryLater();
-  }
-
-  private retryLater(): void {
-    const { clock, command, dataDir } = this.options;
-    this.retry?.cancel();
-    const alive = this.process !== null && !isDead(readProcess(this.process.pid));
-    if (!alive && !this.localFence.isKilling() && clock.now() - this.spawnedMs > RESPAWN_MS) {
-      this.spawnedMs = clock.now();
-      spawnGuard([...command, "--socket", this.socketPath, "--data-dir", dataDir], this.options.log);
-    }
-    this.retry = clock.after(this.retryMs, () => this.connect());
-    this.retryMs = Math.min(this.retryMs * 1.5, MAX_RECONNECT_MS);
+    if (this.wire?.anyProcess === true && this.wire.postmaster?.child !== false) this.killHere(() => {});
   }
 
   private killHere(done: () => void): void {
-    this.killed.push(done);
+    this.whenKilled.push(done);
     this.localFence.killAll("the guard is gone or does not answer");
     this.changed();
   }
 
   private onKilledHere(fenced: boolean): void {
-    const { clock } = this.options;
     const postmaster = this.wire?.postmaster ?? null;
     if (postmaster !== null) {
-      this.lastExit = { pid: postmaster.pid, code: null, signal: "SIGKILL", fenced, atMs: clock.now() };
+      const atMs = this.options.clock.now();
+      this.lastExit = { pid: postmaster.pid, code: null, signal: "SIGKILL", fenced, atMs };
     }
     if (this.wire !== null) this.wire = { ...this.wire, postmaster: null, anyProcess: false, armed: null };
-    // A guard that let it come to this is replaced; if it is dead already, the next one starts now.
-    if (this.guard !== null && this.process !== null && this.isSilent()) signalProcess(this.process, SIGKILL);
-    for (const call of this.killed.splice(0)) queueMicrotask(call);
+    // A guard that let it come to this is of no use any more.
+    if (this.life.isSilent()) this.life.replace();
+    for (const call of this.whenKilled.splice(0)) queueMicrotask(call);
     this.changed();
   }
 

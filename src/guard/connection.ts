@@ -1,5 +1,6 @@
 /** One connection of the agent to a guard process: requests with their answers, and what the guard says unasked. */
 import type { Socket } from "bun";
+import type { Clock } from "../../raft/mod.ts";
 import { peerCredentials } from "../lib/ffi.ts";
 import { LineWriter } from "./line_writer.ts";
 import {
@@ -12,6 +13,11 @@ import {
 } from "./protocol.ts";
 
 export type Answer = GuardMessage & { readonly kind: "reply" };
+
+interface Waiting {
+  readonly done: (answer: Answer | null) => void;
+  readonly sinceMs: number;
+}
 
 export interface ConnectionHandlers {
   onOpen(connection: GuardConnection): void;
@@ -26,12 +32,14 @@ export class GuardConnection {
   private socket: Socket<undefined> | null = null;
   private writer: LineWriter | null = null;
   private readonly reader = new LineReader();
-  private readonly waiting = new Map<number, (answer: Answer | null) => void>();
+  private readonly waiting = new Map<number, Waiting>();
   private nextId = 1;
   private closed = false;
+  private readonly clock: Clock;
   private readonly handlers: ConnectionHandlers;
 
-  constructor(socketPath: string, handlers: ConnectionHandlers) {
+  constructor(socketPath: string, clock: Clock, handlers: ConnectionHandlers) {
+    this.clock = clock;
     this.handlers = handlers;
     Bun.connect<undefined>({
       unix: socketPath,
@@ -46,13 +54,27 @@ export class GuardConnection {
     }).catch(() => this.end());
   }
 
-  /** `done` is called once: with the answer, or with null when the connection ends before. */
-  request(operation: Operation, done: (answer: Answer | null) => void): void {
+  /**
+   * `done` is called once: with the answer, or with null when the connection ends before. `patient`: the answer comes
+   * when the thing is done, and says nothing about the guard's health until then.
+   */
+  request(operation: Operation, patient: boolean, done: (answer: Answer | null) => void): void {
     const id = this.nextId++;
     const line = encode({ id, ...operation });
     if (this.closed || this.writer === null || line.length > MAX_LINE_BYTES) return done(null);
-    this.waiting.set(id, done);
+    this.waiting.set(id, { done, sinceMs: patient ? Infinity : this.clock.now() });
     if (!this.writer.write(line)) this.end();
+  }
+
+  /** How long the oldest request has been waiting for its answer; 0 when none is. */
+  silentMs(): number {
+    let sinceMs = Infinity;
+    for (const waiting of this.waiting.values()) sinceMs = Math.min(sinceMs, waiting.sinceMs);
+    return Math.max(0, this.clock.now() - sinceMs);
+  }
+
+  isWaiting(): boolean {
+    return this.waiting.size > 0;
   }
 
   close(): void {
@@ -78,9 +100,9 @@ export class GuardConnection {
       if (message === null || this.closed) continue;
       this.handlers.onMessage(message);
       if (message.kind !== "reply") continue;
-      const done = this.waiting.get(message.id);
+      const waiting = this.waiting.get(message.id);
       this.waiting.delete(message.id);
-      done?.(message);
+      waiting?.done(message);
     }
   }
 
@@ -91,6 +113,6 @@ export class GuardConnection {
     const waiting = [...this.waiting.values()];
     this.waiting.clear();
     this.handlers.onClose();
-    for (const done of waiting) done(null);
+    for (const { done } of waiting) done(null);
   }
 }

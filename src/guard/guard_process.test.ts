@@ -24,7 +24,8 @@ test("a primary is frozen at its deadline, thawed by a renewal, and loses no pro
   withSite(async (site) => {
     const client = site.client();
     const pid = await startPrimary(site, client, 700);
-    const before = site.group.members().filter((member) => member.name !== "sleep");
+    const before = site.group.members().filter((member) => member.parentPid === pid);
+    expect(before.length).toBe(2);
     await untilView(client, "it is frozen", (view) => view.postmaster?.phase === "frozen");
     expect(client.view().allStopped).toBe(true);
     expect(await site.acknowledges()).toBe(false);

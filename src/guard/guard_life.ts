@@ -1,0 +1,198 @@
+/**
+ * Keeps a guard process there: connects to the one that answers, starts one when none does, wakes a stopped one and
+ * replaces one that is beyond hope. Knows nothing of leases.
+ */
+import type { Clock, Timer } from "../../raft/mod.ts";
+import { kill as sendSignal } from "../lib/ffi.ts";
+import type { Log } from "../lib/log.ts";
+import { isStopped, readProcess } from "../lib/process_table.ts";
+import { type Answer, GuardConnection } from "./connection.ts";
+import { identify, isSame, type ProcessId, signalProcess } from "./process_group.ts";
+import { type GuardMessage, type Hello, type Operation, PROTOCOL_VERSION } from "./protocol.ts";
+import { SIGCONT, SIGKILL } from "./signals.ts";
+import { spawnGuard } from "./spawn_guard.ts";
+
+export interface GuardLifeOptions {
+  readonly socketPath: string;
+  readonly dataDir: string;
+  /** Command line of a guard process, without its options. */
+  readonly command: readonly string[];
+  readonly clock: Clock;
+  readonly log: Log;
+  /** A guard of our data directory has answered; from now on requests reach it. */
+  onGuard(hello: Hello): void;
+  onMessage(message: GuardMessage): void;
+  /** Requests reach nobody any more. */
+  onLost(): void;
+  /** The process of the guard is dead. */
+  onDead(): void;
+  /** It has been silent for long, or is so no more. */
+  onSilence(): void;
+  /** May a guard be started now? */
+  mayStart(): boolean;
+}
+
+/** Without an answer for this long, the guard is not there. A stopped one is woken. */
+export const SILENT_MS = 1000;
+/** Without an answer for this long, it is killed and replaced. */
+const HOPELESS_MS = 15_000;
+const RECONNECT_MS = 20;
+const MAX_RECONNECT_MS = 500;
+const RESPAWN_MS = 300;
+/** A dying process closes its sockets a moment before it is gone. */
+const DYING_MS = 2000;
+
+export class GuardLife {
+  /** The guard process that we know of, connected or not. */
+  process: ProcessId | null = null;
+  /** Who answered on the connection; null without one. */
+  hello: Hello | null = null;
+  private readonly options: GuardLifeOptions;
+  private connection: GuardConnection | null = null;
+  private spawnedMs = -Infinity;
+  private retry: Timer | null = null;
+  private retryMs = RECONNECT_MS;
+  private superviser: Timer | null = null;
+  /** Said once, not with every look. */
+  private readonly said = new Set<string>();
+  private closed = false;
+
+  constructor(options: GuardLifeOptions) {
+    this.options = options;
+  }
+
+  start(): void {
+    if (this.closed) return;
+    this.connection = new GuardConnection(this.options.socketPath, this.options.clock, {
+      onOpen: (connection) => this.onOpen(connection),
+      onMessage: (message) => this.onMessage(message),
+      onClose: () => this.onClose(),
+    });
+  }
+
+  /** False when there is no guard to ask; else `done` is called once, with null when the guard is lost meanwhile. */
+  request(operation: Operation, done: (answer: Answer | null) => void): boolean {
+    if (this.connection === null || this.hello === null) return false;
+    // PostgreSQL is started and killed in its own time.
+    this.connection.request(operation, operation.op === "start" || operation.op === "kill", done);
+    this.supervise();
+    return true;
+  }
+
+  isSilent(): boolean {
+    return (this.connection?.silentMs() ?? 0) > SILENT_MS;
+  }
+
+  /** Ends a guard that does not answer; another one follows. */
+  replace(): void {
+    if (this.process !== null) signalProcess(this.process, SIGKILL);
+  }
+
+  close(): void {
+    this.closed = true;
+    this.retry?.cancel();
+    this.superviser?.cancel();
+    this.connection?.close();
+  }
+
+  private onOpen(connection: GuardConnection): void {
+    this.process = connection.guardPid === null ? null : identify(connection.guardPid);
+    connection.request({ op: "hello", version: PROTOCOL_VERSION }, false, (answer) => {
+      if (answer !== null) this.onHello(connection, answer);
+    });
+    this.supervise();
+  }
+
+  private onHello(connection: GuardConnection, { hello, reply }: Answer): void {
+    const { dataDir, log } = this.options;
+    if (hello === undefined) {
+      this.complain(`the guard refuses us: ${reply.ok ? "no greeting" : reply.error}`);
+      connection.close();
+    } else if (hello.dataDir !== dataDir) {
+      this.complain(`the guard is responsible for ${hello.dataDir}, not for ${dataDir}: asking it to end`);
+      connection.request({ op: "quit" }, false, () => connection.close());
+    } else {
+      this.hello = hello;
+      this.retryMs = RECONNECT_MS;
+      this.said.clear();
+      log.info("guard", `connected to the guard (pid ${hello.pid})`);
+      this.options.onGuard(hello);
+    }
+  }
+
+  private onMessage(message: GuardMessage): void {
+    const ours = message.kind === "reply"
+      ? message.hello?.dataDir ?? this.hello?.dataDir
+      : this.hello?.dataDir;
+    if (ours === this.options.dataDir) this.options.onMessage(message);
+  }
+
+  private onClose(): void {
+    const hadGuard = this.hello !== null;
+    this.connection = null;
+    this.hello = null;
+    if (this.closed) return;
+    if (hadGuard) {
+      this.options.log.warning("guard", "the connection to the guard is lost");
+      this.options.onLost();
+    }
+    this.afterLoss(hadGuard ? this.options.clock.now() + DYING_MS : 0);
+  }
+
+  /** Is the guard dead, or has it only closed? */
+  private afterLoss(untilMs: number): void {
+    const { clock } = this.options;
+    const alive = this.process !== null && isSame(this.process);
+    if (alive && clock.now() < untilMs) {
+      this.retry = clock.after(RECONNECT_MS, () => this.afterLoss(untilMs));
+      return;
+    }
+    if (this.process !== null && !alive) {
+      this.process = null;
+      this.options.onDead();
+    }
+    if (!alive) this.spawn();
+    this.retry?.cancel();
+    this.retry = clock.after(this.retryMs, () => this.start());
+    this.retryMs = Math.min(this.retryMs * 1.5, MAX_RECONNECT_MS);
+  }
+
+  private spawn(): void {
+    const { clock, command, socketPath, dataDir, log } = this.options;
+    if (!this.options.mayStart() || clock.now() - this.spawnedMs < RESPAWN_MS) return;
+    this.spawnedMs = clock.now();
+    spawnGuard([...command, "--socket", socketPath, "--data-dir", dataDir], log);
+  }
+
+  /** Runs while an answer is outstanding. */
+  private supervise(): void {
+    if (this.superviser !== null || this.closed) return;
+    this.superviser = this.options.clock.after(SILENT_MS / 2, () => {
+      this.superviser = null;
+      if (this.connection === null || !this.connection.isWaiting()) return;
+      if (this.isSilent()) this.wake(this.connection.silentMs());
+      this.supervise();
+    });
+  }
+
+  private wake(silentMs: number): void {
+    const { process } = this;
+    this.options.onSilence();
+    if (process === null) return;
+    const seen = readProcess(process.pid);
+    if (silentMs > HOPELESS_MS) {
+      this.complain(
+        `guard ${process.pid} has not answered for ${HOPELESS_MS / 1000} s: it is killed and replaced`,
+      );
+      this.replace();
+    } else if (seen !== null && isStopped(seen) && isSame(process)) {
+      this.complain(`guard ${process.pid} was stopped by a signal: it is woken`);
+      sendSignal(process.pid, SIGCONT);
+    }
+  }
+
+  private complain(text: string): void {
+    if (!this.said.has(text)) this.options.log.error("guard", text);
+    this.said.add(text);
+  }
+}

@@ -1,0 +1,169 @@
+import { expect, test } from "bun:test";
+import type { Clock } from "../../raft/mod.ts";
+import { silentLog } from "../lib/log.ts";
+import { LocalFence } from "./local_fence.ts";
+import type { Postmaster } from "./port.ts";
+import type { WireView } from "./protocol.ts";
+
+class ManualClock implements Clock {
+  nowMs = 0;
+  private timers: { dueMs: number; fire: () => void }[] = [];
+
+  now(): number {
+    return this.nowMs;
+  }
+
+  after(delayMs: number, fire: () => void) {
+    const timer = { dueMs: this.nowMs + delayMs, fire };
+    this.timers.push(timer);
+    return { cancel: () => this.timers = this.timers.filter((other) => other !== timer) };
+  }
+
+  advanceTo(untilMs: number): void {
+    for (;;) {
+      const next = this.timers.sort((a, b) => a.dueMs - b.dueMs)[0];
+      if (next === undefined || next.dueMs > untilMs) break;
+      this.timers.shift();
+      this.nowMs = Math.max(this.nowMs, next.dueMs);
+      next.fire();
+    }
+    this.nowMs = untilMs;
+  }
+}
+
+function setUp() {
+  const clock = new ManualClock();
+  const did: string[] = [];
+  const note = (what: string) => {
+    if (did.at(-1)?.startsWith(what) !== true) did.push(`${what} ${clock.nowMs}`);
+  };
+  let passes = 2;
+  const fence = new LocalFence({
+    clock,
+    log: silentLog,
+    killAfterMs: () => 3000,
+    onKilled: (fenced) => did.push(`killed ${fenced ? "fenced" : "for the guard"}`),
+    group: {
+      freeze: () => note("freeze"),
+      thaw: () => note("thaw"),
+      kill: () => {
+        note("kill");
+        return --passes <= 0;
+      },
+      resolve: () => {},
+    },
+  });
+  return { clock, did, fence };
+}
+
+function view(postmaster: Partial<Postmaster> | null, deadlineMs = 1000): WireView {
+  return {
+    armed: { epoch: 3, deadlineMs },
+    endedEpoch: 0,
+    postmaster: postmaster === null
+      ? null
+      : { pid: 2 ** 22 + 1, writable: true, epoch: 3, phase: "running", child: true, ...postmaster },
+    anyProcess: postmaster !== null,
+    allStopped: false,
+    lastExit: null,
+    lateMs: 0,
+  };
+}
+
+test("what a silent guard leaves running is frozen shortly after the deadline, then killed", () => {
+  const { clock, did, fence } = setUp();
+  fence.armed(1000);
+  fence.guardSays(view({}));
+  clock.advanceTo(1099);
+  expect(did).toEqual([]);
+  clock.advanceTo(1110);
+  expect(did).toEqual(["freeze 1105"]);
+  clock.advanceTo(10_000);
+  expect(did).toEqual(["freeze 1105", "kill 4105", "killed fenced"]);
+});
+
+test("a guard that freezes in time is left alone", () => {
+  const { clock, did, fence } = setUp();
+  fence.armed(1000);
+  fence.guardSays(view({}));
+  clock.advanceTo(1001);
+  fence.guardSays(view({ phase: "frozen" }));
+  clock.advanceTo(10_000);
+  expect(did).toEqual([]);
+});
+
+test("what the guard has said while the agent's own loop was late is read first", () => {
+  const { clock, did, fence } = setUp();
+  fence.armed(1000);
+  fence.guardSays(view({}));
+  clock.advanceTo(1102);
+  fence.guardSays(view({ phase: "frozen" }));
+  clock.advanceTo(10_000);
+  expect(did).toEqual([]);
+});
+
+test("a standby is not frozen, nor what is unfenced", () => {
+  const { clock, did, fence } = setUp();
+  fence.armed(1000);
+  fence.guardSays(view({ writable: false, epoch: null }));
+  clock.advanceTo(5000);
+  fence.guardSays(view({}, 6000));
+  fence.armed(null);
+  clock.advanceTo(10_000);
+  expect(did).toEqual([]);
+});
+
+test("a promotion without an answer counts as one that happened", () => {
+  const { clock, did, fence } = setUp();
+  fence.armed(1000);
+  fence.guardSays(view({ writable: false, epoch: null }));
+  fence.primaryRequested(true);
+  clock.advanceTo(1200);
+  expect(did).toEqual(["freeze 1105"]);
+});
+
+test("a guard that comes back thaws it, if the lease was renewed with time left", () => {
+  const { clock, did, fence } = setUp();
+  fence.armed(1000);
+  fence.guardSays(view({}));
+  clock.advanceTo(1500);
+  fence.armed(1900);
+  fence.guardSays(view({}, 1900));
+  expect(did).toEqual(["freeze 1105"]);
+  fence.armed(3000);
+  fence.guardSays(view({}, 3000));
+  expect(did).toEqual(["freeze 1105", "thaw 1500"]);
+  clock.advanceTo(2999);
+  expect(did.length).toBe(2);
+});
+
+test("a guard that comes back and freezes it itself has the say again", () => {
+  const { clock, did, fence } = setUp();
+  fence.armed(1000);
+  fence.guardSays(view({}));
+  clock.advanceTo(1500);
+  fence.guardSays(view({ phase: "frozen" }));
+  expect(fence.phase()).toBe("watching");
+  clock.advanceTo(10_000);
+  expect(did).toEqual(["freeze 1105"]);
+});
+
+test("a shutdown that a silent guard does not bound is frozen too", () => {
+  const { clock, did, fence } = setUp();
+  fence.armed(1000);
+  clock.advanceTo(900);
+  fence.guardSays(view({ phase: "ending" }));
+  clock.advanceTo(1800);
+  expect(did).toEqual([]);
+  clock.advanceTo(2400);
+  expect(did[0]).toStartWith("freeze");
+});
+
+test("without a guard everything is killed, until nothing is left", () => {
+  const { clock, did, fence } = setUp();
+  fence.guardSays(view({}));
+  fence.killAll("the guard is gone");
+  expect(did).toEqual(["kill 0"]);
+  clock.advanceTo(50);
+  expect(did).toEqual(["kill 0", "killed for the guard"]);
+});

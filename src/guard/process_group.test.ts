@@ -1,0 +1,149 @@
+import { expect, test } from "bun:test";
+import {
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { isAlive, readProcess } from "../lib/process_table.ts";
+import { identify, isSame, ProcessGroup } from "./process_group.ts";
+import { startDetached, until } from "./testing.ts";
+
+const nobody = () => ({ guard: 0, agent: 0 });
+
+async function inDirectory(body: (dir: string) => Promise<void>): Promise<void> {
+  const root = realpathSync(mkdtempSync(join(tmpdir(), "group-")));
+  const started: ProcessGroup[] = [new ProcessGroup(join(root, "data"), nobody)];
+  mkdirSync(join(root, "data"));
+  try {
+    await body(join(root, "data"));
+  } finally {
+    for (const group of started) while (!group.kill(null)) await Bun.sleep(5);
+    rmSync(root, { recursive: true, force: true });
+  }
+}
+
+function pidsOf(group: ProcessGroup): number[] {
+  return group.members().map((member) => member.pid);
+}
+
+test("members are those with the directory as working directory, not those below it", () =>
+  inDirectory(async (dir) => {
+    const group = new ProcessGroup(dir, nobody);
+    mkdirSync(join(dir, "base"));
+    const inside = startDetached("exec sleep 60", dir);
+    const below = startDetached("exec sleep 60", join(dir, "base"));
+    await until("both run", () => [inside, below].every((pid) => readProcess(pid)?.name === "sleep"));
+    expect(pidsOf(group)).toEqual([inside]);
+    process.kill(below, "SIGKILL");
+  }));
+
+test("a directory reached by a symbolic link is the same one, also after the link was turned", () =>
+  inDirectory(async (dir) => {
+    const link = `${dir}.link`;
+    symlinkSync(dir, link);
+    const group = new ProcessGroup(link, nobody);
+    const pid = startDetached("exec sleep 60", dir);
+    await until("it runs", () => readProcess(pid)?.name === "sleep");
+    expect(pidsOf(group)).toEqual([pid]);
+    unlinkSync(link);
+    mkdirSync(link);
+    group.resolve();
+    expect(pidsOf(group)).toEqual([pid]);
+  }));
+
+test("processes of a removed directory are still found", () =>
+  inDirectory(async (dir) => {
+    const group = new ProcessGroup(dir, nobody);
+    const pid = startDetached("exec sleep 60", dir);
+    await until("it runs", () => readProcess(pid)?.name === "sleep");
+    rmSync(dir, { recursive: true });
+    expect(pidsOf(group)).toEqual([pid]);
+  }));
+
+test("a directory that comes later is found once it was looked for", () =>
+  inDirectory(async (dir) => {
+    rmSync(dir, { recursive: true });
+    const group = new ProcessGroup(dir, nobody);
+    mkdirSync(`${dir}.new`);
+    renameSync(`${dir}.new`, dir);
+    group.resolve();
+    const pid = startDetached("exec sleep 60", dir);
+    await until("it runs", () => readProcess(pid)?.name === "sleep");
+    expect(pidsOf(group)).toEqual([pid]);
+  }));
+
+test("an operator's shell with a terminal is no member", () =>
+  inDirectory(async (dir) => {
+    const group = new ProcessGroup(dir, nobody);
+    // script(1) gives its command a terminal of its own.
+    const shell = Bun.spawn(["script", "-qc", `cd ${dir} && exec sleep 60`, "/dev/null"], {
+      cwd: tmpdir(),
+      stdio: ["ignore", "ignore", "ignore"],
+    });
+    const plain = startDetached("exec sleep 60", dir);
+    const operators = () =>
+      Bun.spawnSync([
+        "sh",
+        "-c",
+        `for p in /proc/[0-9]*; do [ "$(readlink $p/cwd)" = ${dir} ] && echo \${p#/proc/}; done`,
+      ])
+        .stdout.toString().split("\n").filter((line) => line !== "").map(Number).filter((pid) =>
+          pid !== plain
+        );
+    await until("both run", () => readProcess(plain)?.name === "sleep" && operators().length > 0);
+    expect(pidsOf(group)).toEqual([plain]);
+    for (const pid of operators()) process.kill(pid, "SIGKILL");
+    shell.kill("SIGKILL");
+    await shell.exited;
+  }));
+
+test("freeze stops everyone, also what is being forked; thaw lets them go on", () =>
+  inDirectory(async (dir) => {
+    const group = new ProcessGroup(dir, nobody);
+    startDetached("while :; do sh -c 'sleep 0.001; sleep 0.001' & sleep 0.002; done", dir);
+    await until("it forks", () => group.members().length > 2);
+    group.freeze(null);
+    expect(group.allStopped()).toBe(true);
+    const frozen = pidsOf(group).sort();
+    await Bun.sleep(50);
+    expect(pidsOf(group).sort()).toEqual(frozen);
+    group.thaw(null);
+    await until("it forks again", () => pidsOf(group).some((pid) => !frozen.includes(pid)));
+  }));
+
+test("kill leaves nobody", () =>
+  inDirectory(async (dir) => {
+    const group = new ProcessGroup(dir, nobody);
+    const pid = startDetached("while :; do sh -c 'sleep 0.001' & sleep 0.002; done", dir);
+    await until("it forks", () => group.members().length > 1);
+    const id = identify(pid);
+    await until("nobody is left", () => group.kill(id));
+    expect(group.members()).toEqual([]);
+    expect(isAlive(pid)).toBe(false);
+    expect(id !== null && isSame(id)).toBe(false);
+  }));
+
+test("the postmaster is the process that the lock file names, unless it is another's child", () =>
+  inDirectory(async (dir) => {
+    const group = new ProcessGroup(dir, nobody);
+    expect(group.findPostmaster()).toBeNull();
+    const pid = startDetached("sleep 60 & wait", dir);
+    const child = () => group.members().find((member) => member.parentPid === pid && member.name === "sleep");
+    await until("it runs", () => child() !== undefined);
+    writeFileSync(join(dir, "postmaster.pid"), `${pid}\n${dir}\n`);
+    expect(group.findPostmaster()?.pid).toBe(pid);
+    writeFileSync(join(dir, "postmaster.pid"), `${child()?.pid}\n${dir}\n`);
+    expect(group.findPostmaster()).toBeNull();
+    writeFileSync(join(dir, "postmaster.pid"), `${process.pid}\n${dir}\n`);
+    expect(group.findPostmaster()).toBeNull();
+    writeFileSync(join(dir, "postmaster.pid"), `-${pid}\n${dir}\n`);
+    expect(group.findPostmaster()).toBeNull();
+    expect(group.isSingleUser()).toBe(true);
+  }));
