@@ -4,6 +4,7 @@
  * A guard that died is replaced, by the agent that notices.
  */
 import type { Prng, SimProcess } from "../../raft/sim/mod.ts";
+import { MAX_FROZEN_MS, STOP_BUDGET_MS } from "../guard/fence.ts";
 import type { GuardDone, GuardPort, GuardReply, GuardView, StartSpec } from "../guard/port.ts";
 import type { ModelGuard } from "./model_guard.ts";
 
@@ -50,7 +51,12 @@ export class GuardClient implements GuardPort {
   }
 
   arm(epoch: number, deadlineMs: number, unfenced: boolean, done: GuardDone): void {
-    this.request(done, (reply) => reply(this.guard.input({ kind: "arm", epoch, deadlineMs, unfenced })));
+    const leaseMs = Math.max(0, deadlineMs - this.agent.host.nowMs());
+    const killAfterMs = Math.min(MAX_FROZEN_MS, leaseMs + STOP_BUDGET_MS);
+    this.request(
+      done,
+      (reply) => reply(this.guard.input({ kind: "arm", epoch, deadlineMs, unfenced, killAfterMs })),
+    );
   }
 
   end(epoch: number, done: GuardDone): void {
@@ -99,11 +105,12 @@ export class GuardClient implements GuardPort {
     const { world } = this.agent;
     if (this.agent.incarnation !== this.incarnation) return;
     const view = this.guard.view();
+    const atMs = this.agent.host.nowMs();
     this.lastToAgentMs = Math.max(this.lastToAgentMs, world.now() + 0.05 + this.random.exponential(0.3));
     world.after(this.lastToAgentMs - world.now(), () =>
       this.agent.deliver(this.incarnation, () => {
         if (this.connectedTo !== life) return;
-        const lastAnswerMs = then === null ? this.shown.lastAnswerMs : this.agent.host.nowMs();
+        const lastAnswerMs = then === null ? this.shown.lastAnswerMs : atMs;
         this.shown = { ...view, incarnation: life, lastAnswerMs };
         then?.();
         for (const handler of this.handlers) handler();

@@ -1,25 +1,20 @@
 /**
- * PostgreSQL as one life of the agent drives it (PostgresPort), over a model server and the guard of the host. What the
- * agent sees is as old as its last look; long actions take their time, can fail, and leave a half-written directory
- * when the agent dies in them.
+ * PostgreSQL as one life of the agent drives it (PostgresPort), over a model server and the guard of the host. What is
+ * known between looks, and the view made of it, is production's (PostgresMemory); here is what the programs and
+ * queries would do. Long actions take their time, can fail, and leave a half-written directory when the agent dies.
  */
 import type { Clock } from "../../raft/mod.ts";
 import type { Prng, SimProcess } from "../../raft/sim/mod.ts";
+import { PostgresMemory } from "../agent/postgres_memory.ts";
 import type { PostgresPort } from "../agent/postgres_port.ts";
 import type { PostgresAction, Upstream } from "../brain/actions.ts";
-import type { GuardPort, GuardReply, StartSpec } from "../guard/port.ts";
-import type {
-  DataDirectory,
-  FinishedAction,
-  LongAction,
-  PostgresView,
-  RunningAction,
-} from "../model/postgres_view.ts";
+import type { GuardPort, GuardReply, Postmaster, StartSpec } from "../guard/port.ts";
+import type { LongAction, PostgresView } from "../model/postgres_view.ts";
 import type { ModelServer } from "./model_server.ts";
-import type { Branch } from "./wal.ts";
+import { foundDirectory, serverStatus, timelineHistory, walEnd } from "./server_facts.ts";
 
 const LOOK_MS = 500;
-const PROMOTE_TIMEOUT_MS = 30_000;
+const POLL_MS = 20;
 
 export interface ModelPostgresOptions {
   readonly agent: SimProcess;
@@ -33,30 +28,28 @@ export interface ModelPostgresOptions {
 export class ModelPostgres implements PostgresPort {
   private readonly random: Prng;
   private readonly incarnation: number;
+  private readonly memory = new PostgresMemory();
   private readonly handlers: (() => void)[] = [];
-  private readonly last: { [kind in LongAction]?: FinishedAction } = {};
-  private action: RunningAction | null = null;
   /** Numbers the actions: what an earlier one still has coming is not heard. */
   private actions = 0;
-  private divergence: PostgresView["divergence"] = null;
-  private crashedAtMs: number | null = null;
-  private stopAsked = false;
-  private wasWritable = false;
+  private endAsked = false;
+  private known: Postmaster | null = null;
   private lookAsked = false;
-  private lastLookMs: number | null = null;
-  private shown: PostgresView;
+  private announcing = false;
+  private shown = "";
 
   constructor(private readonly options: ModelPostgresOptions) {
-    const { agent } = options;
+    const { agent, guard } = options;
     this.incarnation = agent.incarnation;
     this.random = agent.world.random.split(`postgres port ${agent.name} ${agent.incarnation}`);
-    this.shown = this.see();
-    options.server.onSeen = () => this.look();
+    guard.onChange(() => this.onGuard());
+    this.survey();
+    this.onGuard();
     this.poll();
   }
 
   view(): PostgresView {
-    return this.shown;
+    return this.memory.view(this.options.guard.view());
   }
 
   onChange(handler: () => void): void {
@@ -68,7 +61,7 @@ export class ModelPostgres implements PostgresPort {
     this.lookAsked = true;
     this.later(this.random.between(0.5, 4), () => {
       this.lookAsked = false;
-      this.refresh();
+      this.lookNow();
     });
   }
 
@@ -77,9 +70,8 @@ export class ModelPostgres implements PostgresPort {
   ensureSlots(): void {}
 
   cancelLongAction(why: string): void {
-    if (this.action?.kind === "clone" || this.action?.kind === "rewind") {
-      this.finish(this.action.kind, false, why);
-    }
+    const kind = this.memory.action?.kind;
+    if (kind === "clone" || kind === "rewind") this.finish(kind, why);
   }
 
   run(action: PostgresAction): void {
@@ -88,34 +80,43 @@ export class ModelPostgres implements PostgresPort {
       case "bootstrap":
         return this.bootstrap();
       case "finish-bootstrap":
-        return this.begin("finish-bootstrap", "", () =>
-          this.step(this.random.between(50, 400), () => {
-            const ok = server.answers && !server.inRecovery;
-            this.finish("finish-bootstrap", ok, ok ? "" : "the server does not answer");
-          }));
+        return this.begin(
+          "finish-bootstrap",
+          "",
+          () =>
+            this.step(
+              this.random.between(50, 400),
+              () =>
+                this.finish("finish-bootstrap", server.answers && !server.inRecovery ? null : "no answer"),
+            ),
+        );
       case "seal-bootstrap":
         server.finishBootstrap();
-        return this.look();
+        return this.survey();
       case "clone":
         return this.copy("clone", action.from, this.random.between(500, 3000));
       case "rewind":
         return this.copy("rewind", action.from, this.random.between(200, 1500));
       case "start-primary":
-        return this.start(action.epoch, null);
+        return this.begin("start", "primary", () => this.start("start", action.epoch, null));
       case "start-standby":
-        return this.start(null, action.follow);
+        return this.begin("start", "standby", () => this.start("start", null, action.follow));
       case "promote":
         return this.promote(action.epoch);
       case "follow":
-        return this.later(this.random.between(1, 20), () => server.follow(action.follow?.name ?? null));
+        return this.later(this.random.between(1, 20), () => {
+          this.memory.following = action.follow;
+          server.follow(action.follow?.name ?? null);
+          this.announce();
+        });
       case "stop":
         return this.stop(action.how, action.checkpoint);
       case "restart":
         return this.restart();
       case "set-aside":
         if (!server.anyProcess) server.setAside();
-        this.divergence = null;
-        return this.look();
+        this.memory.divergence = null;
+        return this.survey();
       case "compare-history":
         return this.compare(action.with);
     }
@@ -129,7 +130,8 @@ export class ModelPostgres implements PostgresPort {
       server.setHalfWritten("bootstrap");
       this.step(this.random.between(300, 1500), () => {
         server.initdb();
-        this.finish("bootstrap", true, "");
+        this.readDirectory();
+        this.finish("bootstrap", null);
       });
     });
   }
@@ -137,45 +139,52 @@ export class ModelPostgres implements PostgresPort {
   private copy(kind: "clone" | "rewind", from: Upstream, tookMs: number): void {
     const { server, serverOf, reachable } = this.options;
     this.begin(kind, `from ${from.name}`, () => {
-      if (server.anyProcess) return this.finish(kind, false, "PostgreSQL runs");
+      if (server.anyProcess) return this.finish(kind, "PostgreSQL runs");
       const source = serverOf(from.name);
       const able = () =>
         source !== null && source.answers && reachable(server.name, source.name) &&
         (kind === "clone" || (!source.inRecovery && source.checkpointAfterPromote));
-      if (!able()) return this.finish(kind, false, `${from.name} does not answer`);
+      if (!able()) return this.finish(kind, `${from.name} does not answer`);
       server.setHalfWritten(kind);
+      this.readDirectory();
       const fails = this.random.chance(0.05);
       const part = (left: number) => {
-        if (!able() || (fails && left === 2)) return this.finish(kind, false, "the connection was lost");
+        if (!able() || (fails && left === 2)) return this.finish(kind, "the connection was lost");
         if (left > 0) return this.step(tookMs / 10, () => part(left - 1));
         server.copyFrom(source!);
-        this.divergence = null;
-        this.finish(kind, true, "");
+        this.memory.divergence = null;
+        this.readDirectory();
+        this.finish(kind, null);
       };
       part(10);
     });
   }
 
-  private start(epoch: number | null, follow: Upstream | null): void {
+  private start(kind: "start" | "restart", epoch: number | null, follow: Upstream | null): void {
     const { server, guard } = this.options;
-    this.begin("start", epoch === null ? "standby" : "primary", () => {
-      server.configureRecovery(epoch === null, follow?.name ?? null);
-      this.stopAsked = false;
-      guard.start(
-        startSpec(epoch),
-        this.heard((reply) => {
-          if (!reply.ok) return this.finish("start", false, reply.error);
-          this.until(
-            () => server.process === "running" || server.process === "none",
-            () => {
-              const ok = server.process === "running";
-              if (ok) this.crashedAtMs = null;
-              this.finish("start", ok, ok ? "" : "it ended while starting");
-            },
-          );
-        }),
-      );
-    });
+    const { memory } = this;
+    server.configureRecovery(epoch === null, follow?.name ?? null);
+    this.readDirectory();
+    memory.following = epoch === null ? follow : null;
+    this.endAsked = false;
+    memory.failure = null;
+    guard.start(
+      startSpec(epoch),
+      this.heard((reply) => {
+        if (!reply.ok) return this.finish(kind, reply.error);
+        const { pid } = server;
+        this.until(() => guard.view().postmaster?.pid !== pid || this.isReady(), () => {
+          const ready = this.isReady();
+          if (ready) memory.crashedAtMs = null;
+          this.finish(kind, ready ? null : "it ended while it was starting");
+        });
+      }),
+    );
+  }
+
+  private isReady(): boolean {
+    const { server } = this.memory;
+    return server !== null && server.ready && server.pid === this.options.guard.view().postmaster?.pid;
   }
 
   private promote(epoch: number): void {
@@ -184,62 +193,63 @@ export class ModelPostgres implements PostgresPort {
       guard.promote(
         epoch,
         this.heard((reply) => {
-          if (!reply.ok) return this.finish("promote", false, reply.error);
-          this.until(
-            () => !server.inRecovery || server.process !== "running",
-            () => {
-              const ok = !server.inRecovery && server.process === "running";
-              this.finish("promote", ok, ok ? "" : "it ended before it was promoted");
-            },
-            PROMOTE_TIMEOUT_MS,
-          );
+          if (!reply.ok) return this.finish("promote", reply.error);
+          const promoted = () => server.answers && !server.inRecovery;
+          this.until(() => promoted() || guard.view().postmaster === null, () => {
+            const ok = promoted();
+            if (ok) this.memory.following = null;
+            this.lookNow();
+            this.finish("promote", ok ? null : "it ended before it was promoted");
+          });
         }),
       ));
   }
 
+  /** A stop goes before whatever is running. */
   private stop(how: "fast" | "immediate" | "kill", checkpoint: boolean): void {
-    const { server, guard } = this.options;
-    if (this.action?.kind === "stop" && (this.action.detail === how || this.action.detail === "kill")) return;
-    // A stop goes before whatever is running.
-    this.action = null;
+    const { server } = this.options;
+    const { action } = this.memory;
+    if (action?.kind === "stop" && (action.detail === how || action.detail === "kill")) return;
+    this.memory.action = null;
     this.begin("stop", how, () => {
-      this.stopAsked = true;
-      const gone = () => this.until(() => server.process === "none", () => this.finish("stop", true, ""));
-      const replied = this.heard((reply: GuardReply) => {
-        if (reply.ok || !server.anyProcess) gone();
-        else this.finish("stop", false, reply.error);
-      });
-      if (how === "kill") guard.kill(replied);
-      else if (how === "immediate") guard.signal("immediate", replied);
-      else {this.step(checkpoint && server.answers ? this.random.between(20, 500) : 0, () =>
-          guard.signal("fast", replied));}
+      this.endAsked = true;
+      const finish = (failed: string | null) => this.finish("stop", failed);
+      if (how !== "fast" || !checkpoint || !server.answers) return this.end(how, finish);
+      this.step(this.random.between(20, 500), () => this.end(how, finish));
     });
   }
 
+  /** Tells the guard to end the server, and waits until nothing is left of it. */
+  private end(how: "fast" | "immediate" | "kill", done: (failed: string | null) => void): void {
+    const { guard } = this.options;
+    const { memory } = this;
+    const view = guard.view();
+    if (view.postmaster === null && !view.anyProcess) return done(null);
+    if (memory.server !== null) memory.server.ending = true;
+    this.announce();
+    const replied = this.heard((reply: GuardReply) => {
+      if (!reply.ok && guard.view().postmaster !== null) {
+        if (memory.server !== null) memory.server.ending = false;
+        return done(reply.error);
+      }
+      const gone = () => guard.view().postmaster === null && !guard.view().anyProcess;
+      this.until(gone, () => this.until(() => !memory.settling, () => done(null)));
+    });
+    if (how === "kill" || view.postmaster === null) guard.kill(replied);
+    else guard.signal(how, replied);
+  }
+
   private restart(): void {
-    const { server } = this.options;
-    const epoch = server.epoch;
-    const standby = server.inRecovery;
+    const { postmaster } = this.options.guard.view();
+    const { following } = this.memory;
     this.begin("restart", "", () => {
-      this.stopAsked = true;
-      const { guard } = this.options;
-      guard.signal(
-        "fast",
-        this.heard(() =>
-          this.until(() => server.process === "none", () => {
-            guard.start(
-              startSpec(standby ? null : epoch),
-              this.heard((reply) => {
-                if (!reply.ok) return this.finish("restart", false, reply.error);
-                this.stopAsked = false;
-                this.until(() => server.process === "running" || server.process === "none", () => {
-                  this.finish("restart", server.process === "running", "");
-                });
-              }),
-            );
-          })
-        ),
-      );
+      if (postmaster === null) return this.finish("restart", "PostgreSQL does not run");
+      this.endAsked = true;
+      const { writable, epoch } = postmaster;
+      this.end("fast", (failed) => {
+        if (failed !== null) return this.finish("restart", failed);
+        this.start("restart", writable ? epoch : null, writable ? null : following);
+      });
     });
   }
 
@@ -248,40 +258,42 @@ export class ModelPostgres implements PostgresPort {
     this.later(this.random.between(10, 150), () => {
       const other = serverOf(upstream.name);
       const verdict = other === null ? null : server.compareWith(other);
-      this.divergence = {
+      this.memory.divergence = {
         from: upstream.name,
         timelineOfOther: other?.position?.branch.timeline ?? 0,
         verdict: verdict ?? "unknown",
         detail: verdict === null ? "it does not answer" : "",
         atMs: clock.now(),
       };
-      this.refresh();
+      this.announce();
     });
   }
 
   private begin(kind: LongAction, detail: string, work: () => void): void {
-    if (this.action !== null) return;
+    if (this.memory.action !== null) return;
     this.actions++;
-    this.action = { kind, sinceMs: this.options.clock.now(), detail };
-    this.refresh();
+    this.memory.action = { kind, sinceMs: this.options.clock.now(), detail };
+    this.announce();
     work();
   }
 
-  private finish(kind: LongAction, ok: boolean, detail: string): void {
-    if (this.action?.kind !== kind) return;
-    this.action = null;
-    const failures = ok ? 0 : (this.last[kind]?.failures ?? 0) + 1;
-    this.last[kind] = { kind, ok, atMs: this.options.clock.now(), detail, failures };
+  private finish(kind: LongAction, failed: string | null): void {
+    const { memory } = this;
+    if (memory.action?.kind !== kind) return;
+    memory.action = null;
+    const failures = failed === null ? 0 : (memory.last[kind]?.failures ?? 0) + 1;
+    const atMs = this.options.clock.now();
+    memory.last[kind] = { kind, ok: failed === null, atMs, detail: failed ?? "", failures };
     const { server, agent } = this.options;
-    agent.world.log.add(server.name, `postgres: ${kind} ${ok ? "done" : `failed: ${detail}`}`);
-    this.refresh();
+    agent.world.log.add(server.name, `postgres: ${kind} ${failed === null ? "done" : `failed: ${failed}`}`);
+    this.announce();
   }
 
   /** Goes on with the running action after a while, unless another has taken its place. */
   private step(delayMs: number, run: () => void): void {
     const action = this.actions;
     this.later(delayMs, () => {
-      if (action === this.actions && this.action !== null) run();
+      if (action === this.actions && this.memory.action !== null) run();
     });
   }
 
@@ -289,13 +301,14 @@ export class ModelPostgres implements PostgresPort {
   private heard(handle: (reply: GuardReply) => void): (reply: GuardReply) => void {
     const action = this.actions;
     return (reply) => {
-      if (action === this.actions && this.action !== null) handle(reply);
+      if (action === this.actions && this.memory.action !== null) handle(reply);
     };
   }
 
-  private until(holds: () => boolean, then: () => void, timeoutMs = Infinity): void {
-    if (holds() || timeoutMs <= 0) then();
-    else this.step(20, () => this.until(holds, then, timeoutMs - 20));
+  private until(holds: () => boolean, then: () => void): void {
+    if (holds()) return then();
+    this.lookNow();
+    this.step(POLL_MS, () => this.until(holds, then));
   }
 
   private later(delayMs: number, run: () => void): void {
@@ -307,107 +320,97 @@ export class ModelPostgres implements PostgresPort {
 
   private poll(): void {
     this.later(LOOK_MS, () => {
-      this.refresh();
+      this.lookNow();
       this.poll();
     });
   }
 
-  private refresh(): void {
-    const { server, clock } = this.options;
-    const writable = server.process !== "none" && server.epoch !== null;
-    if (this.wasWritable && !writable && !this.stopAsked) this.crashedAtMs = clock.now();
-    this.wasWritable = writable;
-    if (server.answers) this.lastLookMs = clock.now();
-    this.shown = this.see();
-    for (const handler of this.handlers) handler();
+  /** A query, when the server is one that we know of and it answers. */
+  private lookNow(): void {
+    const { server, guard, clock } = this.options;
+    const { memory } = this;
+    const { postmaster } = guard.view();
+    const ours = postmaster !== null && memory.server?.pid === postmaster.pid &&
+      server.pid === postmaster.pid;
+    if (ours && postmaster.phase !== "frozen") {
+      if (server.answers) {
+        memory.seen(serverStatus(server), clock.now());
+        memory.timelineHistory = timelineHistory(server);
+      } else if (server.process === "stopping" && memory.server !== null) memory.server.ready = false;
+    }
+    this.announce();
   }
 
-  private see(): PostgresView {
-    const { server } = this.options;
-    const { position } = server;
-    const up = server.process === "running" || server.process === "stopping";
-    const fresh = server.answers || this.shown === undefined;
-    const old = this.shown;
-    const standby = up && server.inRecovery;
-    return {
-      directory: directoryOf(server),
-      process: server.anyProcess && server.frozen ? "frozen" : server.process,
-      writable: server.anyProcess && server.epoch !== null,
-      epoch: server.anyProcess ? server.epoch : null,
-      inRecovery: up ? fresh ? server.inRecovery : old.inRecovery : null,
-      timeline: position?.branch.timeline ?? null,
-      walLsn: up && !server.inRecovery ? fresh ? position?.lsn ?? null : old.walLsn : null,
-      receivedLsn: standby ? server.receivedLsn : null,
-      replayedLsn: standby ? server.replayedLsn : null,
-      replayedAt: null,
-      replayPaused: false,
-      replicationState: standby ? server.streaming ? "streaming" : "in archive recovery" : null,
-      following: server.inRecovery || server.standbySignal ? server.following : null,
-      lastLookMs: this.lastLookMs,
-      postmasterStartTime: server.anyProcess ? String(server.pid) : null,
-      serverVersion: 170000,
-      systemId: server.systemId,
-      pendingRestart: null,
-      crashedAtMs: this.crashedAtMs,
-      action: this.action,
-      last: { ...this.last },
-      checkpointAfterPromote: up && !server.inRecovery && server.checkpointAfterPromote,
-      divergence: this.divergence,
-      timelineHistory: position === null ? [] : historyOf(position.branch),
-      state: stateOf(server, this.action, this.crashedAtMs !== null),
-      replication: [],
-    };
+  private onGuard(): void {
+    const { guard, server } = this.options;
+    const { memory } = this;
+    const { postmaster } = guard.view();
+    const before = this.known;
+    this.known = postmaster;
+    if (before !== null && before.pid !== postmaster?.pid) this.ended(before);
+    memory.track(postmaster?.pid ?? null);
+    if (postmaster !== null && before?.pid !== postmaster.pid && memory.action === null) {
+      // One that ran before this life of the agent began.
+      this.endAsked = false;
+      if (!postmaster.writable && server.following !== null) {
+        memory.following = {
+          name: server.following,
+          connUrl: `postgres://${server.following}:5432/postgres`,
+        };
+      }
+      this.survey();
+      this.look();
+    }
+    this.announce();
+  }
+
+  private ended(postmaster: Postmaster): void {
+    const { memory } = this;
+    const { guard, clock } = this.options;
+    const { lastExit } = guard.view();
+    const report = lastExit?.pid === postmaster.pid ? lastExit : null;
+    if (this.endAsked || report?.fenced) memory.failure = null;
+    else {
+      memory.failure = "crashed";
+      if (postmaster.writable) memory.crashedAtMs ??= report?.atMs ?? clock.now();
+    }
+    memory.settling = true;
+    memory.diskEnd = null;
+    this.survey();
+  }
+
+  /** Reads the directory and the end of WAL in it, which takes a moment. */
+  private survey(): void {
+    this.later(this.random.chance(0.1) ? this.random.between(50, 500) : this.random.between(3, 40), () => {
+      this.readDirectory();
+      this.memory.settling = false;
+      this.announce();
+    });
+  }
+
+  private readDirectory(): void {
+    const { server, clock } = this.options;
+    const { memory } = this;
+    memory.found = foundDirectory(server);
+    memory.surveyedMs = clock.now();
+    if (!server.anyProcess) memory.diskEnd = walEnd(server);
+  }
+
+  /** Once for all that changed in one go, and only when something is new. */
+  private announce(): void {
+    if (this.announcing) return;
+    this.announcing = true;
+    this.later(0, () => {
+      this.announcing = false;
+      const { lastLookMs: _look, ...view } = this.view();
+      const text = JSON.stringify(view);
+      if (text === this.shown) return;
+      this.shown = text;
+      for (const handler of this.handlers) handler();
+    });
   }
 }
 
 function startSpec(epoch: number | null): StartSpec {
   return { program: "postgres", args: [], env: {}, dataDir: "/data", epoch };
-}
-
-function directoryOf(server: ModelServer): DataDirectory {
-  const { directory, position } = server;
-  if (directory.kind !== "valid") return directory;
-  return {
-    kind: "valid",
-    standbySignal: server.standbySignal,
-    control: {
-      systemId: position?.branch.systemId ?? "",
-      timeline: position?.branch.timeline ?? 1,
-      clusterState: server.clusterState,
-      checkpointLsn: server.checkpointLsn,
-      minRecoveryLsn: server.minRecoveryLsn,
-      walLogHints: true,
-      dataChecksums: true,
-    },
-  };
-}
-
-/** Lines of a timeline's history file, oldest first. */
-function historyOf(branch: Branch): [number, number, string][] {
-  const lines: [number, number, string][] = [];
-  for (let at = branch.parent; at !== null; at = at.branch.parent) {
-    // A branch without a number of its own is a server that went on by itself: no history file knows of it.
-    if (at.branch.timeline !== branch.timeline) {
-      lines.unshift([at.branch.timeline, at.lsn, "no recovery target specified"]);
-    }
-    branch = at.branch;
-  }
-  return lines;
-}
-
-function stateOf(server: ModelServer, action: RunningAction | null, crashed: boolean): PostgresView["state"] {
-  if (action?.kind === "bootstrap" && !server.anyProcess) return "initializing new cluster";
-  if (action?.kind === "clone") return "creating replica";
-  if (action?.kind === "restart") return "restarting";
-  switch (server.process) {
-    case "running":
-      return "running";
-    case "starting":
-      return "starting";
-    case "stopping":
-    case "orphans":
-      return "stopping";
-    case "none":
-      return crashed ? "crashed" : "stopped";
-  }
 }

@@ -62,8 +62,6 @@ export class ModelServer {
   /** Told of every change and of the end of the postmaster. */
   onChange: () => void = () => {};
   onExit: (exit: ServerExit) => void = () => {};
-  /** The agent's executor looks when something has changed. */
-  onSeen: () => void = () => {};
   private acking = false;
   private promoting = false;
   private generation = 0;
@@ -368,7 +366,6 @@ export class ModelServer {
       this.context.onAcking(this, this.wasAcking);
     }
     this.onChange();
-    this.onSeen();
   }
 
   // ---- replication -----------------------------------------------------------------------------------------------

@@ -1,0 +1,67 @@
+/** What programs and queries would say of a model server, in production's shapes. Pure. */
+import type { FoundDirectory } from "../postgres/data_directory.ts";
+import type { ServerStatus } from "../postgres/status_query.ts";
+import type { WalEnd } from "../postgres/wal_end.ts";
+import type { ModelServer } from "./model_server.ts";
+
+export function foundDirectory(server: ModelServer): FoundDirectory {
+  const { directory, position } = server;
+  if (directory.kind !== "valid") return { directory, control: null };
+  const control = {
+    systemId: position?.branch.systemId ?? "",
+    timeline: position?.branch.timeline ?? 1,
+    clusterState: server.clusterState,
+    checkpointLsn: server.checkpointLsn,
+    minRecoveryLsn: server.minRecoveryLsn,
+    walLogHints: true,
+    dataChecksums: true,
+    redoLsn: server.checkpointLsn,
+    segmentBytes: 16 * 1024 * 1024,
+    settings: {},
+  };
+  return { directory: { kind: "valid", control, standbySignal: server.standbySignal }, control };
+}
+
+export function walEnd(server: ModelServer): WalEnd | null {
+  const { position } = server;
+  return position === null ? null : { timeline: position.branch.timeline, lsn: position.lsn };
+}
+
+/** Of a server that answers. */
+export function serverStatus(server: ModelServer): ServerStatus {
+  const position = server.position!;
+  const { inRecovery, streaming } = server;
+  const { timeline } = position.branch;
+  return {
+    inRecovery,
+    timeline,
+    walLsn: inRecovery ? null : position.lsn,
+    receiveLsn: inRecovery ? server.receivedLsn : null,
+    replayLsn: inRecovery ? server.replayedLsn : null,
+    replayedAt: null,
+    replayPaused: false,
+    receiverPid: streaming ? 1 : null,
+    receiverTimeline: streaming ? timeline : null,
+    replicationState: !inRecovery ? null : streaming ? "streaming" : "in archive recovery",
+    checkpointTimeline: inRecovery || server.checkpointAfterPromote ? timeline : timeline - 1,
+    startedAt: String(server.pid),
+    serverVersion: 170000,
+    systemId: server.systemId,
+    replication: [],
+  };
+}
+
+/** Lines of the timeline's history file, oldest first. */
+export function timelineHistory(server: ModelServer): (readonly [number, number, string])[] {
+  const lines: [number, number, string][] = [];
+  let branch = server.position?.branch ?? null;
+  while (branch?.parent) {
+    const { parent } = branch;
+    // A branch without a number of its own is a server that went on by itself: no history file knows of it.
+    if (parent.branch.timeline !== branch.timeline) {
+      lines.unshift([parent.branch.timeline, parent.lsn, "no recovery target specified"]);
+    }
+    branch = parent.branch;
+  }
+  return lines;
+}
