@@ -41,6 +41,17 @@ test("a primary is frozen at its deadline, thawed by a renewal, and loses no pro
     for (const member of before) expect(isAlive(member.pid)).toBe(true);
   }));
 
+test("what others wake while it is frozen is stopped again", () =>
+  withSite(async (site) => {
+    const client = site.client();
+    await startPrimary(site, client, 2000);
+    await untilView(client, "it is frozen", (view) => view.postmaster?.phase === "frozen");
+    for (const member of site.group.members()) process.kill(member.pid, "SIGCONT");
+    await until("it is frozen again", () => site.group.allStopped());
+    expect(await site.acknowledges()).toBe(false);
+    expect(client.view().postmaster?.phase).toBe("frozen");
+  }));
+
 test("a freeze that lasts ends in a kill of everything, reported as fenced", () =>
   withSite(async (site) => {
     const client = site.client();

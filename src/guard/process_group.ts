@@ -63,15 +63,18 @@ export class ProcessGroup {
   }
 
   members(): ProcessStat[] {
+    return [...this.scan()];
+  }
+
+  /** One by one, so that a signal need not wait for the end of the scan. */
+  private *scan(): Generator<ProcessStat> {
     const keepers = this.keepers();
-    const found: ProcessStat[] = [];
     for (const pid of listPids()) {
       if (pid === keepers.guard || pid === keepers.agent || !this.livesHere(pid)) continue;
       const process = readProcess(pid);
       if (process === null || isDead(process) || isOperators(process) || isTool(process, keepers)) continue;
-      found.push(process);
+      yield process;
     }
-    return found;
   }
 
   /** The running postmaster that `postmaster.pid` names; null when there is none. Reads the disk. */
@@ -148,12 +151,13 @@ export class ProcessGroup {
   private signalAll(signal: number, except?: number): void {
     const signalled = new Set<number>();
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const fresh = this.members().filter(({ pid }) => pid !== except && !signalled.has(pid));
-      if (fresh.length === 0) return;
-      for (const { pid } of fresh) {
+      const before = signalled.size;
+      for (const { pid } of this.scan()) {
+        if (pid === except || signalled.has(pid)) continue;
         sendSignal(pid, signal);
         signalled.add(pid);
       }
+      if (signalled.size === before) return;
     }
   }
 
