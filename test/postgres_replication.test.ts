@@ -94,6 +94,9 @@ story("a former primary with WAL of its own is found diverged, and rewound", () 
     one.executor.run({ kind: "compare-history", with: two.upstream });
     const compared = await one.until("histories are compared", (view) => view.divergence !== null);
     expect(compared.divergence).toMatchObject({ verdict: "diverged", timelineOfOther: 2 });
+    const nobody = { name: "node-2", connUrl: "postgres://127.0.0.1:1/postgres" };
+    expect(await one.run({ kind: "rewind", from: nobody }, "rewind")).toContain("pg_rewind");
+    expect(one.view.directory).toMatchObject({ kind: "valid", control: { clusterState: "shut down" } });
     await one.must({ kind: "rewind", from: two.upstream }, "rewind");
     expect(one.view.directory).toMatchObject({ kind: "valid", standbySignal: true });
     expect(one.view.divergence).toBeNull();
@@ -207,6 +210,25 @@ story(
           return true;
         }
       });
+    }),
+  120_000,
+);
+
+story(
+  "a standby follows its primary to higher limits by restarting with them",
+  () =>
+    withSite(async (site) => {
+      const one = await site.member("node-1");
+      const two = await site.member("node-2");
+      await one.bootstrap();
+      await two.joinAsStandby(one);
+      one.executor.configure(one.dynamic({ postgresql: { parameters: { max_connections: 150 } } }));
+      await one.until("a restart is pending", (view) => view.pendingRestart !== null);
+      await one.must({ kind: "restart" }, "restart");
+      await two.until("it has ended by itself", (view) => view.process === "none", 40_000);
+      await two.must({ kind: "start-standby", follow: one.upstream }, "start");
+      expect(await two.sql("SHOW max_connections")).toEqual([{ max_connections: "150" }]);
+      expect(two.view.pendingRestart).toEqual({ max_connections: { old_value: "150", new_value: "100" } });
     }),
   120_000,
 );

@@ -40,7 +40,7 @@ export interface PostgresExecutorOptions {
 /** A stop does not wait longer than this for what it cancelled. */
 const CANCEL_WAIT_MS = 2_000;
 const SURVEY_EVERY_MS = 10_000;
-const SLOTS_EVERY_MS = 30_000;
+const UPKEEP_EVERY_MS = 15_000;
 
 interface Current {
   readonly kind: LongAction;
@@ -403,10 +403,14 @@ export class PostgresExecutor implements PostgresPort {
   private onTick(): void {
     const { clock } = this.options;
     if (clock.now() < this.upkeepDueMs) return;
-    this.upkeepDueMs = clock.now() + (this.memory.server === null ? SURVEY_EVERY_MS : SLOTS_EVERY_MS);
-    if (this.memory.server !== null) this.upkeep.reconcileSlots();
-    // While nothing runs, an operator may put something else into the directory.
-    else if (this.current === null) this.background("survey", this.context.survey());
+    this.upkeepDueMs = clock.now() + (this.memory.server === null ? SURVEY_EVERY_MS : UPKEEP_EVERY_MS);
+    if (this.memory.server !== null) {
+      this.upkeep.reconcileSlots();
+      this.background("resume", this.upkeep.resumeAfterParameterChange());
+    } else if (this.current === null) {
+      // While nothing runs, an operator may put something else into the directory.
+      this.background("survey", this.context.survey());
+    }
   }
 
   /** Resolves when the end of the server has been taken note of. */

@@ -4,6 +4,7 @@
  */
 import type { Upstream } from "../brain/actions.ts";
 import type { DynamicConfig } from "../model/config.ts";
+import { NOT_BELOW_PRIMARY } from "../postgres/command_line.ts";
 import { managedSettings } from "../postgres/config_files.ts";
 import { join, removeFile, writeAtomically } from "../postgres/disk.ts";
 import { errorText } from "../postgres/error_text.ts";
@@ -108,6 +109,33 @@ export class PostgresUpkeep {
       memory.following = upstream;
       changed();
       await this.monitor.look();
+    });
+  }
+
+  /**
+   * From PostgreSQL 14 on a standby pauses replay when its primary has raised a setting beyond its own. Going on makes
+   * it end, and the next start takes the primary's value.
+   */
+  async resumeAfterParameterChange(): Promise<void> {
+    const { context } = this;
+    const { server, memory, programs, guard } = context.parts;
+    if (programs.major < 14 || !memory.server?.status?.replayPaused || guard.view().postmaster?.writable) {
+      return;
+    }
+    await context.survey();
+    const needed = memory.found.control?.settings ?? {};
+    await server.with({ applicationName: "agent upkeep" }, async (connection) => {
+      for (const row of await connection.query(SETTINGS_QUERY)) {
+        const { name, setting } = parseSetting(row);
+        if (!NOT_BELOW_PRIMARY.includes(name) || !((needed[name] ?? 0) > Number(setting))) continue;
+        context.warn(
+          `replay is paused because ${name} is ${
+            needed[name]
+          } on the primary and ${setting} here: restarting`,
+        );
+        await connection.query("SELECT pg_wal_replay_resume()");
+        return;
+      }
     });
   }
 

@@ -2,7 +2,7 @@
 import type { EffectivePostgresql, LocalConfig, PostgresqlConfig } from "../model/config.ts";
 
 /** A standby refuses to start, or stops replaying, with less of these than its primary has. */
-const NOT_BELOW_PRIMARY = [
+export const NOT_BELOW_PRIMARY: readonly string[] = [
   "max_connections",
   "max_prepared_transactions",
   "max_locks_per_transaction",

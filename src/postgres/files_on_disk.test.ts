@@ -106,6 +106,11 @@ test("a program is ended with its children, and its last words are kept", async 
   });
   expect(await running).toMatchObject({ failure: "aborted", stderr: "begun\n" });
   expect(said).toBe("begun\n");
+  const began = Date.now();
+  const left = await runProgram("sh", ["-c", "sleep 20 & echo $!"]);
+  expect(left.code).toBe(0);
+  process.kill(Number(left.stdout));
+  expect(Date.now() - began).toBeLessThan(10_000);
   expect(await runProgram("/nonexistent/program", [])).toMatchObject({ failure: "not started", code: null });
 });
 

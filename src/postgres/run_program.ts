@@ -34,6 +34,7 @@ export interface ProgramResult {
 }
 
 const KEEP = 64 * 1024;
+const OUTPUT_WAIT_MS = 500;
 
 /** Never rejects: a program that cannot be started is a result, too. */
 export function runProgram(
@@ -69,7 +70,10 @@ export function runProgram(
     const timer = options.timeoutMs === undefined
       ? null
       : setTimeout(() => end("timeout"), options.timeoutMs);
+    let finished = false;
     const finish = (result: Pick<ProgramResult, "code" | "signal">) => {
+      if (finished) return;
+      finished = true;
       if (timer !== null) clearTimeout(timer);
       options.signal?.removeEventListener("abort", onAbort);
       resolve({ ...result, stdout, stderr, failure });
@@ -88,8 +92,10 @@ export function runProgram(
       stderr = `${program}: ${error.message}`;
       finish({ code: null, signal: null });
     });
-    // "close" comes after the output has been read to its end; "exit" may come before.
+    // "close" comes after the output has been read to its end. A process that a hook leaves behind may keep it open
+    // for ever: then the exit alone has to do.
     child.on("close", (code, signal) => finish({ code, signal }));
+    child.on("exit", (code, signal) => void setTimeout(() => finish({ code, signal }), OUTPUT_WAIT_MS));
     if (child.pid !== undefined) options.onStart?.(child.pid);
   });
 }
