@@ -3,6 +3,7 @@
  * waits for anything but timers, never writes a log or a file.
  */
 import type { Clock, Timer } from "../../raft/mod.ts";
+import { assert } from "../lib/assert.ts";
 import { executable } from "../lib/process_table.ts";
 import { fenceDueMs, type FenceEffect, type FenceInput, newFence, stepFence } from "./fence.ts";
 import type { ExitReport, GuardDone, GuardReply, Postmaster, StartSpec } from "./port.ts";
@@ -165,6 +166,10 @@ export class Guard {
     const step = stepFence(this.fence, input, this.parts.clock.now());
     this.fence = step.state;
     for (const effect of step.effects) this.execute(effect);
+    assert(
+      (this.process === null) === (this.fence.postmaster === null),
+      "the fence knows another postmaster",
+    );
     this.schedule();
     this.publish();
     return step.reply;

@@ -11,7 +11,7 @@ export interface Postmaster {
   /** Epoch under which it became writable; null for a standby. */
   readonly epoch: number | null;
   readonly phase: "running" | "frozen" | "ending";
-  /** False: found running and adopted; watched by pidfd, without PDEATHSIG. */
+  /** False: found running and adopted; looked at five times a second, without PDEATHSIG. */
   readonly child: boolean;
 }
 

@@ -1,13 +1,6 @@
 /** Names of Linux error numbers: what a failed system call says in logs and in values. */
 
-export const EPERM = 1;
-export const ENOENT = 2;
-export const ESRCH = 3;
 export const EINTR = 4;
-export const EAGAIN = 11;
-export const ENOMEM = 12;
-export const EACCES = 13;
-export const EINVAL = 22;
 
 const names: { readonly [errno: number]: string } = {
   1: "EPERM",

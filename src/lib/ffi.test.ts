@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { closeFd, kill, lockFile, openPidfd, POLLIN, pollNow, readLink, sendDatagram } from "./ffi.ts";
+import { kill, lockFile, readLink, sendDatagram } from "./ffi.ts";
 
 test("a refused call is a value with its name", () => {
   expect(kill(2 ** 22 + 1, 0)).toEqual({ ok: false, errno: 3, name: "ESRCH" });
@@ -20,20 +20,6 @@ test("a file is locked once, and free again after its close", () => {
   expect(lockFile(second).ok).toBe(true);
   closeSync(second);
   rmSync(dir, { recursive: true });
-});
-
-test("a pidfd becomes readable when its process ends", async () => {
-  const child = Bun.spawn(["sleep", "60"]);
-  const fd = openPidfd(child.pid);
-  if (!fd.ok) {
-    expect(fd.name).toBe("ENOSYS");
-  } else {
-    expect(pollNow(fd.value, POLLIN)).toBe(0);
-    child.kill("SIGKILL");
-    await child.exited;
-    expect(pollNow(fd.value, POLLIN) & POLLIN).toBe(POLLIN);
-    closeFd(fd.value);
-  }
 });
 
 test("execv keeps the pid, keeps the environment, and reports a failure", () => {

@@ -15,7 +15,6 @@ const declarations = {
   clock_gettime: { args: ["i32", "ptr"], returns: "i32" },
   prctl: { args: ["i32", "u64", "u64", "u64", "u64"], returns: "i32" },
   execv: { args: ["ptr", "ptr"], returns: "i32" },
-  execve: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
   getppid: { args: [], returns: "i32" },
   setsid: { args: [], returns: "i32" },
   signal: { args: ["i32", "ptr"], returns: "ptr" },
@@ -27,7 +26,6 @@ const declarations = {
   flock: { args: ["i32", "i32"], returns: "i32" },
   ioctl: { args: ["i32", "u64", "ptr"], returns: "i32" },
   kill: { args: ["i32", "i32"], returns: "i32" },
-  syscall: { args: ["i64", "i64", "i64", "i64"], returns: "i64" },
   poll: { args: ["ptr", "u64", "i32"], returns: "i32" },
   close: { args: ["i32"], returns: "i32" },
   readlink: { args: ["ptr", "ptr", "u64"], returns: "i64" },
@@ -116,19 +114,6 @@ export function execv(path: string, argv: readonly string[]): SysResult {
   return failed;
 }
 
-/** Replaces this process by `path` with the given environment. Returns only on failure. */
-export function execve(
-  path: string,
-  argv: readonly string[],
-  env: { readonly [name: string]: string },
-): SysResult {
-  const args = stringVector(argv);
-  const environment = stringVector(Object.entries(env).map(([name, value]) => `${name}=${value}`));
-  const failed = result(libc().execve(cString(path), args.vector, environment.vector));
-  args.keep.length = environment.keep.length = 0;
-  return failed;
-}
-
 const SIG_SETMASK = 2;
 const SIGNALS = 64;
 
@@ -191,18 +176,10 @@ export function kill(pid: number, signal: number): SysResult {
   return result(libc().kill(pid, signal));
 }
 
-const SYS_PIDFD_OPEN = 434;
-
-/** A descriptor that becomes readable when the process ends (Linux 5.3 and later; ENOSYS before). */
-export function openPidfd(pid: number): SysResult {
-  return result(libc().syscall(SYS_PIDFD_OPEN, pid, 0, 0));
-}
-
-export function closeFd(fd: number): void {
+function closeFd(fd: number): void {
   libc().close(fd);
 }
 
-export const POLLIN = 1;
 export const POLLOUT = 4;
 
 /** The events of `events` that are ready on `fd` now; 0 when none. Does not wait. */

@@ -6,11 +6,6 @@ export function random(): number {
   return ((words[0] ?? 0) * 2 ** 21 + ((words[1] ?? 0) >>> 11)) / 2 ** 53;
 }
 
-/** A whole number, uniform in [low, high]. */
-export function randomBetween(low: number, high: number): number {
-  return low + Math.floor(random() * (high - low + 1));
-}
-
 export function randomBytes(length: number): Uint8Array {
   return crypto.getRandomValues(new Uint8Array(length));
 }
