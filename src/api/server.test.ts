@@ -66,6 +66,23 @@ test("a connection is kept for the next request, and OPTIONS has no body", async
   expect(answer.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(2);
 });
 
+test("a check without Host, as HAProxy sends it, is answered", async () => {
+  const server = start();
+  for (
+    const check of [
+      "OPTIONS / HTTP/1.0",
+      "OPTIONS /primary HTTP/1.0",
+      "GET /primary?x=1 HTTP/1.0",
+      "HEAD / HTTP/1.0",
+    ]
+  ) {
+    expect(await raw(server.port, `${check}\r\n\r\n`, "\r\n\r\n")).toMatch(/^HTTP\/1\.[01] 200 /);
+  }
+  expect(await raw(server.port, "OPTIONS /replica HTTP/1.0\r\n\r\n", "\r\n\r\n")).toMatch(
+    /^HTTP\/1\.[01] 503 /,
+  );
+});
+
 test("a body of more than a mebibyte is refused", async () => {
   const server = start();
   const reply = await client.request(baseOf(server), "PATCH", "/config", {

@@ -145,15 +145,21 @@ function serve(
         rejectUnauthorized: certificateRequired,
       },
     }),
-    fetch(request, self) {
+    fetch(incoming, self) {
+      const request = withHost(incoming);
       // A switchover or a restart is answered when it is over, however long that takes.
-      if (request.method === "POST") self.timeout(request, 0);
-      const address = self.requestIP(request);
+      if (request.method === "POST") self.timeout(incoming, 0);
+      const address = self.requestIP(incoming);
       return fetch(request, { ip: address?.address ?? null, clientCertificate: certificateRequired });
     },
     error: () => new Response("Internal error", { status: 500 }),
   });
   return { port: server.port ?? port, stop: () => server.stop(false) };
+}
+
+/** HTTP/1.0 has no Host, and so do proxies' checks ("OPTIONS / HTTP/1.0"): the runtime then gives a path for a URL. */
+function withHost(request: Request): Request {
+  return request.url.startsWith("/") ? new Request(`http://localhost${request.url}`, request) : request;
 }
 
 function messageOf(error: unknown): string {
