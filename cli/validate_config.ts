@@ -4,6 +4,7 @@
  */
 import { stringify } from "yaml";
 import { checkTiming } from "../src/brain/timing.ts";
+import { checkWatchdogTiming } from "../src/brain/watchdog.ts";
 import type { LocalConfig } from "../src/model/config.ts";
 import { effectiveDynamic } from "../src/model/config_dynamic.ts";
 import { compareIssues, formatIssue, Issues, withoutSecrets } from "../src/model/config_issues.ts";
@@ -54,15 +55,8 @@ function checkTimes(config: LocalConfig, issues: Issues): void {
   for (const problem of checkTiming(ttlS * 1000, config.raft.electionMaxMs)) {
     issues.error(["bootstrap", "dcs", "ttl"], problem);
   }
-  const { mode, safetyMarginS } = config.watchdog;
-  if (mode !== "required") return;
-  const margin = safetyMarginS ?? (ttlS >= 20 ? 5 : -1);
-  const timeoutS = margin === -1 ? Math.floor(ttlS / 2) : ttlS - margin;
-  if (timeoutS < 1 || timeoutS < loopWaitS) {
-    issues.error(
-      ["watchdog", "safety_margin"],
-      `ttl ${ttlS} s with a margin of ${margin} leaves the watchdog ${timeoutS} s, which must be at least loop_wait (${loopWaitS} s)`,
-    );
+  for (const problem of checkWatchdogTiming(config.watchdog, { ttlS, loopWaitS })) {
+    issues.error(["watchdog", "safety_margin"], problem);
   }
 }
 

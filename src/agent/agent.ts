@@ -4,6 +4,7 @@
  * names the setting to change.
  */
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import {
   clusterIdOf,
   nodeIdOf,
@@ -18,7 +19,11 @@ import {
 import { type ApiServer, startApiServer } from "../api/server.ts";
 import { DcsStateMachine } from "../dcs/state_machine.ts";
 import { checkTiming } from "../brain/timing.ts";
+import { checkWatchdogTiming } from "../brain/watchdog.ts";
 import { GuardClient } from "../guard/client.ts";
+import type { KeptDevice } from "../guard/linux_watchdog.ts";
+import { watchdogDevice } from "../guard/watchdog.ts";
+import { WatchdogMark } from "../guard/watchdog_mark.ts";
 import { SystemClock, wallClockMs } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { random } from "../lib/random.ts";
@@ -31,6 +36,7 @@ import { VERSION } from "../model/version.ts";
 import { AgentApiPort } from "./api_port.ts";
 import { Member } from "./member.ts";
 import { PostgresExecutor } from "./postgres_executor.ts";
+import { DeviceWatchdog } from "./watchdog.ts";
 
 export interface AgentOptions {
   readonly config: LocalConfig;
@@ -39,6 +45,8 @@ export interface AgentOptions {
   readonly log: Log;
   /** Command line of a guard process of this executable. */
   readonly guardCommand: readonly string[];
+  /** The watchdog device that was opened as root, before privileges were dropped. @default none */
+  readonly keptWatchdog?: KeptDevice | null;
   readonly exit: (code: number) => void;
 }
 
@@ -84,6 +92,7 @@ export function startAgent(options: AgentOptions): RunningAgent {
     const problems = [
       ...unavailableFeatures(dynamic),
       ...checkTiming(dynamic.ttlS * 1000, config.raft.electionMaxMs),
+      ...checkWatchdogTiming(config.watchdog, dynamic),
     ];
     for (const problem of problems) log.error("config", problem);
     return dynamic;
@@ -97,7 +106,16 @@ export function startAgent(options: AgentOptions): RunningAgent {
     log,
   });
   const postgres = new PostgresExecutor({ config, dynamic: initial, guard, clock, log });
-  const member = new Member({
+  const watchdog = new DeviceWatchdog({
+    clock,
+    log,
+    config: () => config.watchdog,
+    device: (settings) => watchdogDevice(settings, options.keptWatchdog ?? null),
+    mark: new WatchdogMark(join(config.raft.dataDir, "run", "watchdog")),
+    opened: (options.keptWatchdog?.fd ?? null) !== null,
+    onChange: () => member.wake(),
+  });
+  const member: Member = new Member({
     name: config.name,
     incarnation: Math.floor(random() * 2 ** 48),
     clock,
@@ -106,6 +124,7 @@ export function startAgent(options: AgentOptions): RunningAgent {
     dcs,
     guard,
     postgres,
+    watchdog,
     log,
     facts: () => factsOf(config),
     nofailover: () => config.nofailover,
@@ -147,6 +166,7 @@ export function startAgent(options: AgentOptions): RunningAgent {
     dcs,
     guard,
     postgres,
+    watchdog,
     clock,
     wallMs: wallClockMs,
     reload,
@@ -167,6 +187,7 @@ export function startAgent(options: AgentOptions): RunningAgent {
       log.info("stop", "stopping: PostgreSQL is stopped and the lock handed over");
       member.stop(() => {
         member.end();
+        watchdog.close();
         guard.shutdown(() => {
           raft.stop();
           closeRaft(() => options.exit(0));

@@ -15,6 +15,7 @@ import type {
 } from "../api/port.ts";
 import { restartConditionsMet } from "../api/restart.ts";
 import { checkTiming } from "../brain/timing.ts";
+import { checkWatchdogTiming } from "../brain/watchdog.ts";
 import type { CommandBody } from "../dcs/commands.ts";
 import type { DcsStateMachine } from "../dcs/state_machine.ts";
 import type { GuardPort } from "../guard/port.ts";
@@ -28,6 +29,7 @@ import { unavailableFeatures } from "../model/unavailable.ts";
 import type { Member } from "./member.ts";
 import type { PostgresPort } from "./postgres_port.ts";
 import type { CommandOutcome } from "./proposer.ts";
+import type { Watchdog } from "./watchdog.ts";
 
 /** A restart in place is waited for this long when the request names no timeout. */
 const RESTART_WAIT_MS = 300_000;
@@ -41,6 +43,7 @@ export interface ApiPortOptions {
   readonly dcs: DcsStateMachine;
   readonly guard: GuardPort;
   readonly postgres: PostgresPort;
+  readonly watchdog: Watchdog;
   readonly clock: Clock;
   readonly wallMs: () => number;
   readonly reload: () => void;
@@ -81,7 +84,7 @@ export class AgentApiPort implements ApiPort {
   }
 
   view(): ApiView {
-    const { config, member, raft, dcs, guard, postgres, clock, wallMs } = this.#options;
+    const { config, member, raft, dcs, guard, postgres, watchdog, clock, wallMs } = this.#options;
     const nowMs = clock.now();
     const raftStatus = raft.status();
     const contact = raftStatus.members.find((peer) => peer.id === raftStatus.leader)?.lastContactMs ?? null;
@@ -105,7 +108,7 @@ export class AgentApiPort implements ApiPort {
       witnesses: [],
       raft: raftStatus,
       guard: guard.view(),
-      watchdog: null,
+      watchdog: watchdog.status(),
       failsafeActive: false,
       scheduledRestarts: schedule === undefined ? {} : { [config().name]: schedule },
       loopAgeMs: nowMs - member.lastLookMs,
@@ -148,6 +151,7 @@ export class AgentApiPort implements ApiPort {
     const problems = [
       ...unavailableFeatures(dynamic),
       ...checkTiming(dynamic.ttlS * 1000, config.raft.electionMaxMs),
+      ...checkWatchdogTiming(config.watchdog, dynamic),
     ];
     return problems.length > 0 ? problems.join("; ") : null;
   }

@@ -25,11 +25,12 @@ import {
   LEASE_CHANNEL,
   STATUS_CHANNEL,
 } from "./messages.ts";
-import { ownStatus, significant } from "./own_status.ts";
+import { ownStatus, significant, watchdogSummary } from "./own_status.ts";
 import type { PostgresPort } from "./postgres_port.ts";
 import { Proposer } from "./proposer.ts";
 import { StatusBoard } from "./status_board.ts";
 import { Tenancy } from "./tenancy.ts";
+import type { Watchdog } from "./watchdog.ts";
 
 export interface AgentCounters {
   readonly promotions: number;
@@ -54,6 +55,8 @@ export interface MemberOptions {
   readonly dcs: DcsStateMachine;
   readonly guard: GuardPort;
   readonly postgres: PostgresPort;
+  /** The device behind the guard. @default none */
+  readonly watchdog?: Watchdog;
   readonly log: Log;
   readonly facts: () => MemberFacts;
   readonly nofailover: () => boolean;
@@ -121,6 +124,7 @@ export class Member {
       raft,
       guard: options.guard,
       proposer: this.proposer,
+      watchdog: options.watchdog,
       state,
       send: (renewal) => this.#sendRenewal(renewal),
       wake,
@@ -323,6 +327,7 @@ export class Member {
     this.#join();
     this.#applyConfig();
     const renewAtMs = this.#tenancy.look();
+    const feedAtMs = this.#careForWatchdog();
     const settleAtMs = this.#settleWal(nowMs);
     this.#publish(nowMs);
     const statuses = this.#board.seen(nowMs);
@@ -333,12 +338,29 @@ export class Member {
     const next = Math.min(
       this.#statusSentMs + STATUS_PERIOD_MS,
       renewAtMs,
+      feedAtMs,
       settleAtMs,
       Math.max(nowMs + 1, this.#leadership.deadlineMs()),
       nowMs + this.#dynamic.loopWaitS * 1000,
       this.#options.dcs.state.lock.holder === null ? nowMs + 50 : Infinity,
     );
     this.#schedule(Math.max(next, nowMs + 1));
+  }
+
+  /** Returns when it needs the next look. */
+  #careForWatchdog(): number {
+    const { watchdog, guard, dcs } = this.#options;
+    if (watchdog === undefined) return Infinity;
+    const { state, anyProcess, postmaster, allStopped } = guard.view();
+    const known = state !== "none";
+    return watchdog.look({
+      ttlMs: dcs.state.grantTtlMs,
+      loopWaitS: this.#dynamic.loopWaitS,
+      paused: this.#dynamic.pause,
+      leaseRuns: this.#tenancy.leaseRuns,
+      harmless: known && (!anyProcess || (postmaster !== null && !postmaster.writable)),
+      frozen: known && postmaster?.phase === "frozen" && allStopped === true,
+    });
   }
 
   /** Logs our facts when they are new in this start; when that is applied, our records are not older than the start. */
@@ -423,6 +445,8 @@ export class Member {
       dcs: dcs.state,
       postgres: postgres.view(),
       guard: guard.view(),
+      watchdog: watchdogSummary(this.#options.watchdog),
+      watchdogFailed: this.#options.watchdog?.failed ?? false,
       holding,
       holderSeenEpoch: this.#holderSeenEpoch,
       walSettled: this.#settle?.settled ?? false,
@@ -487,6 +511,7 @@ export class Member {
       tenure: tenure.kind,
       heldSinceMs: this.#tenancy.heldSinceMs,
       leaseUsable: this.#tenancy.leaseUsable(),
+      watchdogFailed: this.#options.watchdog?.failed ?? false,
       skipLeaseCheck: broken?.has("promote-before-renewal") ?? false,
       anyProcess: guardView.anyProcess,
       guardOk: guardView.state !== "none",

@@ -1,9 +1,10 @@
 /** The status that a member broadcasts, made from what it sees of itself. Pure. */
 import type { GuardView } from "../guard/port.ts";
 import type { JsonObject } from "../model/json.ts";
-import type { MemberStatus } from "../model/member_status.ts";
+import type { MemberStatus, WatchdogSummary } from "../model/member_status.ts";
 import type { PostgresRole, PostgresView } from "../model/postgres_view.ts";
 import type { DcsState } from "../model/records.ts";
+import type { Watchdog } from "./watchdog.ts";
 
 export interface OwnStatusInput {
   readonly name: string;
@@ -12,6 +13,8 @@ export interface OwnStatusInput {
   readonly dcs: DcsState;
   readonly postgres: PostgresView;
   readonly guard: GuardView;
+  readonly watchdog: WatchdogSummary | undefined;
+  readonly watchdogFailed: boolean;
   readonly holding: boolean;
   readonly holderSeenEpoch: number;
   readonly walSettled: boolean;
@@ -59,7 +62,8 @@ export function ownStatus(input: OwnStatusInput): MemberStatus {
     bootstrapReady: bootstrapping && hasDirectory && postgres.action?.kind !== "bootstrap",
     nofailover: input.nofailover,
     failoverPriority: input.failoverPriority,
-    watchdogFailed: false,
+    watchdogFailed: input.watchdogFailed,
+    watchdog: input.watchdog,
     guard: guard.state,
     shuttingDown: input.stopping,
     checkpointAfterPromote: postgres.checkpointAfterPromote,
@@ -81,6 +85,14 @@ function roleOf({ postgres, holding }: OwnStatusInput): PostgresRole {
   if (process === "running" || process === "starting" || process === "frozen") return "replica";
   if (directory.kind === "valid") return directory.standbySignal ? "replica" : "demoted";
   return "uninitialized";
+}
+
+/** What the others show of our watchdog; undefined where there is none and none is required. */
+export function watchdogSummary(watchdog: Watchdog | undefined): WatchdogSummary | undefined {
+  const status = watchdog?.status();
+  if (status === undefined || status.mode === "off") return undefined;
+  const { mode, active, timeoutS } = status;
+  return active || mode === "required" ? { mode, active, timeoutS } : undefined;
 }
 
 /** Everything of a status but positions and counters: when it changes, others are told at once. */

@@ -9,6 +9,7 @@ import { type BrokenRules, Holder, type Renewal, type RenewalAck } from "../dcs/
 import type { GuardPort } from "../guard/port.ts";
 import type { DcsState } from "../model/records.ts";
 import type { Proposer } from "./proposer.ts";
+import type { Watchdog } from "./watchdog.ts";
 
 /** The guard must be armed with at least this much left before a server is started as primary or promoted. */
 const ARMED_MARGIN_MS = 300;
@@ -20,6 +21,8 @@ export interface TenancyOptions {
   readonly raft: Raft;
   readonly guard: GuardPort;
   readonly proposer: Proposer;
+  /** @default none */
+  readonly watchdog?: Watchdog;
   readonly state: () => DcsState;
   readonly send: (renewal: Renewal) => void;
   readonly wake: () => void;
@@ -77,8 +80,14 @@ export class Tenancy {
     return this.#holder.lastRoundTripMs;
   }
 
-  /** Acknowledged, running, and the guard has confirmed that it holds this deadline. */
+  /** The lock is ours, and s + L lies ahead. */
+  get leaseRuns(): boolean {
+    return this.tenure().kind === "holding" && this.#holder.holds(this.#options.clock.now());
+  }
+
+  /** Acknowledged, running, the guard has confirmed that it holds this deadline, and a required watchdog is started. */
   leaseUsable(): boolean {
+    if (this.#options.watchdog?.permits === false) return false;
     const nowMs = this.#options.clock.now();
     const { armed } = this.#options.guard.view();
     return this.#holder.acknowledged && this.#holder.holds(nowMs) && armed !== null &&
@@ -125,8 +134,13 @@ export class Tenancy {
   }
 
   acknowledged(ack: RenewalAck): void {
-    const { clock, wake } = this.#options;
-    if (!this.#holder.acknowledge(ack, clock.now())) return;
+    const { clock, wake, watchdog } = this.#options;
+    const before = this.#holder.provenMs;
+    const moved = this.#holder.acknowledge(ack, clock.now());
+    const { provenMs } = this.#holder;
+    // Also when the ttl was lowered, and our deadline does not move for a while.
+    if (provenMs !== null && provenMs !== before) watchdog?.renewed(provenMs, ack.grantTtlMs);
+    if (!moved) return;
     this.#arm();
     wake();
   }

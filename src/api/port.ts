@@ -51,9 +51,29 @@ export interface DecisionRecord {
 
 export interface WatchdogStatus {
   readonly mode: "off" | "automatic" | "required";
+  readonly driver: string;
+  readonly device: string;
+  /** It runs: fed, or resetting the host soon. */
   readonly active: boolean;
+  /** It could be used, as far as can be known. */
   readonly healthy: boolean;
+  readonly identity: string | null;
+  /** Why the host booted last, as the device remembers; null: nothing particular, or unknown. */
+  readonly bootCause: string | null;
+  /** It cannot be stopped once started. */
+  readonly nowayout: boolean;
+  /** In force; null while it does not run. */
   readonly timeoutS: number | null;
+  /** Until the reset: by the device's word, or counted from the last feeding. */
+  readonly timeLeftS: number | null;
+  readonly lastFeedAgeS: number | null;
+  /** Since the start of the agent. */
+  readonly feeds: number;
+  /** The least that was ever left at a feeding. */
+  readonly closestS: number | null;
+  /** Why it is not used, and what to do. */
+  readonly problem: string | null;
+  readonly advice: string | null;
 }
 
 /** Counters since the start of the agent. */

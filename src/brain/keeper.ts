@@ -34,6 +34,8 @@ export interface NodeView {
   readonly heldSinceMs: number;
   /** The lease is acknowledged, runs, and the guard has confirmed that it is armed with it. */
   readonly leaseUsable: boolean;
+  /** A watchdog is required here and cannot be used: no leadership. */
+  readonly watchdogFailed?: boolean;
   /** True in the simulator's variant that promotes before the first renewal is acknowledged. */
   readonly skipLeaseCheck: boolean;
   /** Any process of the data directory lives. */
@@ -52,7 +54,8 @@ export interface NodeView {
 const decide = (reason: string, ...actions: Action[]): Decision => ({ reason, actions });
 
 export function keep(view: NodeView): Decision {
-  return unknownCluster(view) ?? fence(view) ?? leave(view) ?? busy(view) ?? unusableDirectory(view) ??
+  return unknownCluster(view) ?? fence(view) ?? leave(view) ?? busy(view) ?? withoutWatchdog(view) ??
+    unusableDirectory(view) ??
     uninitialized(view) ??
     mismatch(view) ?? operatorRequest(view) ??
     (view.tenure === "holding"
@@ -93,7 +96,7 @@ function fence(view: NodeView): Decision | null {
         checkpoint: false,
       });
     }
-    return decide("giving up an epoch that this start of the agent did not earn", {
+    return decide(`giving back epoch ${dcs.lock.epoch}`, {
       kind: "release",
       epoch: dcs.lock.epoch,
     });
@@ -127,6 +130,19 @@ function busy(view: NodeView): Decision | null {
     );
   }
   return decide(`${action.kind} in progress${action.detail === "" ? "" : ` (${action.detail})`}`);
+}
+
+/** A required watchdog that cannot be used: an orderly end, as the guard still stands behind PostgreSQL. */
+function withoutWatchdog(view: NodeView): Decision | null {
+  if (!view.watchdogFailed || view.tenure !== "holding") return null;
+  const reason = "a watchdog is required and cannot be used";
+  const { process, writable } = view.postgres;
+  if (process === "frozen") return null;
+  if (process !== "none" && writable) {
+    return decide(`${reason}: demoting self`, { kind: "stop", how: "fast", checkpoint: true });
+  }
+  if (process === "orphans" || process === "stopping") return null;
+  return decide(`${reason}: handing over the lock`, { kind: "release", epoch: view.dcs.lock.epoch });
 }
 
 function unusableDirectory(view: NodeView): Decision | null {
@@ -177,6 +193,9 @@ function uninitialized(view: NodeView): Decision | null {
         return decide("a standby without an initialized cluster: waiting for its primary");
       }
       return decide("adopting an existing primary's data directory", { kind: "claim-initialize" });
+    }
+    if (view.watchdogFailed) {
+      return decide("a watchdog is required and cannot be used: not bootstrapping a cluster");
     }
     return decide("trying to bootstrap a new cluster", { kind: "claim-initialize" });
   }

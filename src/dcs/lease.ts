@@ -37,6 +37,7 @@ export class Holder {
   #sent = new Map<number, number>();
   #lastSentMs = -Infinity;
   #acknowledged = false;
+  #provenMs: number | null = null;
   #lastRoundTripMs = 0;
 
   constructor(
@@ -64,6 +65,11 @@ export class Holder {
     return this.#acknowledged;
   }
 
+  /** s of the latest renewal of this epoch that was acknowledged to us; null: none yet. */
+  get provenMs(): number | null {
+    return this.#provenMs;
+  }
+
   get lastRoundTripMs(): number {
     return this.#lastRoundTripMs;
   }
@@ -81,6 +87,7 @@ export class Holder {
     this.#epoch = epoch;
     this.#validUntilMs = adoptedUntilMs;
     this.#acknowledged = adoptedUntilMs !== null;
+    this.#provenMs = null;
     this.#sent.clear();
     this.#lastSentMs = -Infinity;
   }
@@ -89,6 +96,7 @@ export class Holder {
     this.#epoch = null;
     this.#validUntilMs = null;
     this.#acknowledged = false;
+    this.#provenMs = null;
     this.#sent.clear();
     this.#lastSentMs = -Infinity;
   }
@@ -127,6 +135,7 @@ export class Holder {
     const until = from + lease;
     if (until <= nowMs) return false;
     this.#acknowledged = true;
+    this.#provenMs = Math.max(sentMs, this.#provenMs ?? sentMs);
     if (this.#validUntilMs !== null && until <= this.#validUntilMs) return false;
     this.#validUntilMs = until;
     return true;

@@ -3,6 +3,14 @@ import type { JsonObject } from "./json.ts";
 import type { Lsn } from "./lsn.ts";
 import type { PostgresRole, PostgresState } from "./postgres_view.ts";
 
+/** Of a member whose watchdog is in use, or should be. */
+export interface WatchdogSummary {
+  readonly mode: "automatic" | "required";
+  readonly active: boolean;
+  /** In force; null while it does not run. */
+  readonly timeoutS: number | null;
+}
+
 export interface MemberStatus {
   readonly name: string;
   /** Random per start of the agent, and a counter within it: a later status replaces an earlier one. */
@@ -38,7 +46,10 @@ export interface MemberStatus {
   readonly bootstrapReady: boolean;
   readonly nofailover: boolean;
   readonly failoverPriority: number;
+  /** A watchdog is required here, and cannot be used. */
   readonly watchdogFailed: boolean;
+  /** Absent: none is there, or none is wanted. */
+  readonly watchdog?: WatchdogSummary;
   readonly guard: "ok" | "partial" | "none";
   readonly shuttingDown: boolean;
   readonly checkpointAfterPromote: boolean;
