@@ -12,7 +12,7 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { connect, createServer } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import type { JsonObject } from "../src/model/json.ts";
@@ -23,7 +23,7 @@ import { nowMs } from "../src/demo/now.ts";
 import { run } from "../src/demo/run.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
 import { findPrograms } from "../src/postgres/programs.ts";
-import { binary, isRoot } from "./e2e/environment.ts";
+import { binary, isRoot, user } from "./e2e/environment.ts";
 import { explained, newCluster, START_MS, withCluster } from "./e2e/harness.ts";
 
 const { story } = withCluster({ dcs: { ttl: 2 } });
@@ -268,7 +268,7 @@ test("validate-config names the key, the line and what was expected", async () =
 });
 
 test("a file that does not exist and a command that does not exist are named", async () => {
-  const missing = await run(binary, ["run", "/nonexistent.yml"], "/");
+  const missing = await run(binary, ["run", "/nonexistent.yml", ...(user ? ["--user", user] : [])], "/");
   expect(missing.code).not.toBe(0);
   expect(missing.output).toContain("/nonexistent.yml");
   const unknown = await run(binary, ["dance"], "/");
@@ -289,7 +289,11 @@ function throwAt(host: string, port: number, bytes: Buffer): Promise<void> {
 
 /** Runs `action` while something else listens on the port. */
 async function occupied(host: string, port: number, action: () => Promise<void>): Promise<void> {
-  const server = createServer();
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on("error", () => undefined);
+  });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(port, host, resolve);
@@ -297,6 +301,7 @@ async function occupied(host: string, port: number, action: () => Promise<void>)
   try {
     await action();
   } finally {
+    for (const socket of sockets) socket.destroy();
     await new Promise((resolve) => server.close(resolve));
   }
 }

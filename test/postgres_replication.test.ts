@@ -228,7 +228,9 @@ story(
       await two.until("it has ended by itself", (view) => view.process === "none", 40_000);
       await two.must({ kind: "start-standby", follow: one.upstream }, "start");
       expect(await two.sql("SHOW max_connections")).toEqual([{ max_connections: "150" }]);
-      expect(two.view.pendingRestart).toEqual({ max_connections: { old_value: "150", new_value: "100" } });
+      const pending = (await two.until("a restart is pending", (view) =>
+        view.pendingRestart !== null)).pendingRestart;
+      expect(pending).toEqual({ max_connections: { old_value: "150", new_value: "100" } });
     }),
   120_000,
 );

@@ -22,6 +22,8 @@ export interface ClientSettings {
   readonly password: string;
   readonly database: string;
   readonly logFile: string;
+  /** Ids count up from here: clients of one cluster must not take each other's. */
+  readonly firstId: number;
 }
 
 export const CLIENT_TABLE = "agent_client";
@@ -36,7 +38,7 @@ const RETRY_PAUSE_MS = 15;
 export async function runClient(settingsFile: string): Promise<void> {
   const settings = JSON.parse(readFileSync(settingsFile, "utf8")) as ClientSettings;
   const log = openSync(settings.logFile, "a");
-  const state = { nextId: 1, stopping: false, tableReady: false };
+  const state = { nextId: settings.firstId, stopping: false, tableReady: false };
   const stop = () => {
     state.stopping = true;
   };

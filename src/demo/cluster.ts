@@ -14,7 +14,7 @@ import { CLIENT_TABLE } from "./client_process.ts";
 import { Host } from "./host.ts";
 import { type NodeAddresses, nodeConfig, type Secrets, toYaml } from "./node_config.ts";
 import { freePorts } from "./ports.ts";
-import { type ClusterView, clusterView } from "./rest.ts";
+import { type ClusterMember, type ClusterView, clusterView } from "./rest.ts";
 import { run, type RunResult } from "./run.ts";
 import { lookupUser, type SystemUser } from "./system_user.ts";
 import { waitFor } from "./wait_for.ts";
@@ -37,6 +37,7 @@ export interface ClusterOptions {
 }
 
 const HEALTHY_DEADLINE_MS = 60_000;
+const IDS_PER_CLIENT = 1e9;
 const MAX_LAG_BYTES = 1024 * 1024;
 
 export class Cluster {
@@ -238,6 +239,7 @@ export class Cluster {
       user: "postgres",
       password: this.secrets.superuser,
       database: "postgres",
+      firstId: this.#clients.length * IDS_PER_CLIENT + 1,
     });
     this.#clients.push(client);
     return client;
@@ -296,7 +298,8 @@ export function isHealthy(
   if (!leader || leader.role !== "leader" || leader.state !== "running") return false;
   return members.every((member) =>
     member !== undefined &&
-    (member === leader || (member.state === "streaming" && member.timeline === leader.timeline))
+    (member === leader ||
+      (member.state === "streaming" && member.timeline === leader.timeline && lagOf(member) <= maxLagBytes))
   );
 }
 
@@ -305,11 +308,9 @@ function lagOf(member: ClusterMember): number {
 }
 
 function describe(view: ClusterView): string {
-  return view.members.map((one) =>
-    `${one.name} ${one.role} ${one.state} TL ${one.timeline ?? "-"} lag ${one.lag ?? "-"}`
-  ).join(
-    ", ",
-  );
+  const one = ({ name, role, state, timeline, lag }: ClusterMember) =>
+    `${name} ${role} ${state} TL ${timeline ?? "-"} lag ${lag ?? "-"}`;
+  return view.members.map(one).join(", ");
 }
 
 function asUser(user: SystemUser | null): string[] {
