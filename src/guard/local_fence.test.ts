@@ -74,12 +74,12 @@ test("what a silent guard leaves running is frozen shortly after the deadline, t
   const { clock, did, fence } = setUp();
   fence.armed(1000);
   fence.guardSays(view({}));
-  clock.advanceTo(1099);
+  clock.advanceTo(1199);
   expect(did).toEqual([]);
-  clock.advanceTo(1110);
-  expect(did).toEqual(["freeze 1105"]);
+  clock.advanceTo(1210);
+  expect(did).toEqual(["freeze 1205"]);
   clock.advanceTo(10_000);
-  expect(did).toEqual(["freeze 1105", "kill 4105", "killed fenced"]);
+  expect(did).toEqual(["freeze 1205", "kill 4205", "killed fenced"]);
 });
 
 test("a guard that freezes in time is left alone", () => {
@@ -96,7 +96,7 @@ test("what the guard has said while the agent's own loop was late is read first"
   const { clock, did, fence } = setUp();
   fence.armed(1000);
   fence.guardSays(view({}));
-  clock.advanceTo(1102);
+  clock.advanceTo(1202);
   fence.guardSays(view({ phase: "frozen" }));
   clock.advanceTo(10_000);
   expect(did).toEqual([]);
@@ -118,8 +118,8 @@ test("a promotion without an answer counts as one that happened", () => {
   fence.armed(1000);
   fence.guardSays(view({ writable: false, epoch: null }));
   fence.primaryRequested(true);
-  clock.advanceTo(1200);
-  expect(did).toEqual(["freeze 1105"]);
+  clock.advanceTo(1300);
+  expect(did).toEqual(["freeze 1205"]);
 });
 
 test("a guard that comes back thaws it, if the lease was renewed with time left", () => {
@@ -129,10 +129,10 @@ test("a guard that comes back thaws it, if the lease was renewed with time left"
   clock.advanceTo(1500);
   fence.armed(1900);
   fence.guardSays(view({}, 1900));
-  expect(did).toEqual(["freeze 1105"]);
+  expect(did).toEqual(["freeze 1205"]);
   fence.armed(3000);
   fence.guardSays(view({}, 3000));
-  expect(did).toEqual(["freeze 1105", "thaw 1500"]);
+  expect(did).toEqual(["freeze 1205", "thaw 1500"]);
   clock.advanceTo(2999);
   expect(did.length).toBe(2);
 });
@@ -145,7 +145,7 @@ test("a guard that comes back and freezes it itself has the say again", () => {
   fence.guardSays(view({ phase: "frozen" }));
   expect(fence.phase()).toBe("watching");
   clock.advanceTo(10_000);
-  expect(did).toEqual(["freeze 1105"]);
+  expect(did).toEqual(["freeze 1205"]);
 });
 
 test("a shutdown that a silent guard does not bound is frozen too", () => {

@@ -10,8 +10,8 @@ import type { Postmaster } from "./port.ts";
 import { identify, type ProcessGroup, type ProcessId } from "./process_group.ts";
 import type { WireView } from "./protocol.ts";
 
-/** The guard's turn comes first; ours is within the stop budget still. */
-const GRACE_MS = 100;
+/** The guard's turn comes first, and a freeze on a busy host takes 100 ms; ours is within the stop budget still. */
+const GRACE_MS = 200;
 /** As in the guard: timers stand still while the host is suspended. */
 const MAX_SLEEP_MS = 250;
 const KILL_PASS_MS = 10;
