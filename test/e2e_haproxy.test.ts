@@ -62,8 +62,8 @@ function story(name: string, tell: () => Promise<void>): void {
   test.skipIf(program === undefined)(name, () => explained(fixture.cluster, tell), 4 * START_MS);
 }
 
-/** Port of the server that answers behind the proxy. */
-async function serverBehind(port: number): Promise<number> {
+/** Address of the server that answers behind the proxy. */
+async function serverBehind(port: number): Promise<string> {
   const client = new pg.Client({
     host: "127.0.0.1",
     port,
@@ -76,12 +76,12 @@ async function serverBehind(port: number): Promise<number> {
   client.on("error", () => undefined);
   await client.connect();
   try {
-    const answer = await client.query<{ port: string; recovery: boolean }>(
-      "SELECT current_setting('port') AS port, pg_is_in_recovery() AS recovery",
+    const answer = await client.query<{ address: string; recovery: boolean }>(
+      "SELECT host(inet_server_addr()) AS address, pg_is_in_recovery() AS recovery",
     );
     if (port === primaryPort) await client.query("CREATE TABLE IF NOT EXISTS through_proxy (at timestamptz)");
     expect(answer.rows[0]!.recovery).toBe(port === replicaPort);
-    return Number(answer.rows[0]!.port);
+    return answer.rows[0]!.address;
   } finally {
     await client.end();
   }
@@ -89,10 +89,10 @@ async function serverBehind(port: number): Promise<number> {
 
 story("the proxy leads writers to the primary and readers to the standbys", async () => {
   const primary = await fixture.healed();
-  const port = await waitFor("a primary behind the proxy", 30_000, () => serverBehind(primaryPort));
-  expect(port).toBe(primary.addresses.postgresPort);
+  const writable = await waitFor("a primary behind the proxy", 30_000, () => serverBehind(primaryPort));
+  expect(writable).toBe(primary.addresses.address);
   const reader = await waitFor("a standby behind the proxy", 30_000, () => serverBehind(replicaPort));
-  expect(reader).not.toBe(port);
+  expect(reader).not.toBe(writable);
 });
 
 story("after a switchover the proxy follows the new primary", async () => {
@@ -103,7 +103,7 @@ story("after a switchover the proxy follows the new primary", async () => {
   await waitFor(
     "the proxy to follow",
     30_000,
-    async () => await serverBehind(primaryPort) === successor.addresses.postgresPort,
+    async () => await serverBehind(primaryPort) === successor.addresses.address,
   );
 });
 
@@ -115,9 +115,9 @@ story("after the death of the primary's host the proxy follows the new primary",
   await waitFor(
     "the proxy to follow",
     30_000,
-    async () => await serverBehind(primaryPort) === successor.addresses.postgresPort,
+    async () => await serverBehind(primaryPort) === successor.addresses.address,
   );
   await fixture.healed();
   const reader = await waitFor("a standby behind the proxy", 30_000, () => serverBehind(replicaPort));
-  expect(reader).not.toBe(successor.addresses.postgresPort);
+  expect(reader).not.toBe(successor.addresses.address);
 });
