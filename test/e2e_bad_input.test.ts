@@ -12,7 +12,7 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { connect, createServer, type Socket } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import type { JsonObject } from "../src/model/json.ts";
@@ -294,16 +294,21 @@ async function occupied(host: string, port: number, action: () => Promise<void>)
     sockets.add(socket);
     socket.on("error", () => undefined);
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, host, resolve);
-  });
+  // What held the port may be a moment longer in dying than its process is visible.
+  await waitFor(`port ${port} to be free`, 10_000, () => listening(server, port, host));
   try {
     await action();
   } finally {
     for (const socket of sockets) socket.destroy();
     await new Promise((resolve) => server.close(resolve));
   }
+}
+
+function listening(server: Server, port: number, host: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    server.once("error", () => resolve(false));
+    server.listen(port, host, () => resolve(true));
+  });
 }
 
 function largestFile(directory: string): string {
