@@ -499,7 +499,6 @@ export class Member {
       if (exit.fenced) this.#fences++;
     }
     if (view.action?.kind === "restart") this.#wantsRestart = false;
-    if (view.directory.kind === "absent") this.#wantsReinit = null;
     const node: NodeView = {
       nowMs,
       name,
@@ -617,6 +616,11 @@ export class Member {
       }
       case "exit":
         exit(1, action.message);
+        return;
+      case "set-aside":
+        // The request is carried out by this: what follows is the copy that any member without a directory makes.
+        this.#wantsReinit = null;
+        postgres.run(action);
         return;
       case "stop":
       case "start-primary":
