@@ -1,16 +1,13 @@
 /**
  * Drives the real PostgreSQL for one member: carries out the keeper's actions with src/postgres, and says at any moment,
  * from memory, what is known. The guard starts, promotes and signals the server; nothing here does.
- *
- * One long action at a time. A stop goes before everything: it cancels what is running, and what was cancelled must have
- * come to its end before the next action touches the directory.
  */
 import type { Clock } from "../../raft/mod.ts";
 import type { PostgresAction, Upstream } from "../brain/actions.ts";
 import type { GuardPort, Postmaster } from "../guard/port.ts";
 import type { Log } from "../lib/log.ts";
 import type { DynamicConfig, LocalConfig } from "../model/config.ts";
-import type { LongAction, PostgresState, PostgresView } from "../model/postgres_view.ts";
+import type { PostgresView } from "../model/postgres_view.ts";
 import { type CallbackEvent, type CallbackRole, Callbacks } from "../postgres/callbacks.ts";
 import { ConfigFiles } from "../postgres/config_files.ts";
 import { join } from "../postgres/disk.ts";
@@ -20,14 +17,17 @@ import { PgpassFile } from "../postgres/pgpass.ts";
 import { findPrograms } from "../postgres/programs.ts";
 import { UnfinishedMarker } from "../postgres/unfinished.ts";
 import { findWalEnd } from "../postgres/wal_end.ts";
+import { PostgresActions, type StopHow } from "./postgres_actions.ts";
+import { finishBootstrap, sealBootstrap } from "./postgres_bootstrap.ts";
 import { PostgresContext } from "./postgres_context.ts";
 import { PostgresJoin, type Progress } from "./postgres_join.ts";
 import { PostgresMemory } from "./postgres_memory.ts";
 import { PostgresMonitor } from "./postgres_monitor.ts";
 import type { PostgresPort } from "./postgres_port.ts";
 import { CANCELLED, PostgresRun } from "./postgres_run.ts";
+import { PostgresSlots } from "./postgres_slots.ts";
 import { PostgresUpkeep } from "./postgres_upkeep.ts";
-import { atMost, Turns } from "./postgres_wait.ts";
+import { Turns } from "./postgres_wait.ts";
 
 export interface PostgresExecutorOptions {
   readonly config: LocalConfig;
@@ -37,17 +37,8 @@ export interface PostgresExecutorOptions {
   readonly log: Log;
 }
 
-/** A stop does not wait longer than this for what it cancelled. */
-const CANCEL_WAIT_MS = 2_000;
 const SURVEY_EVERY_MS = 10_000;
 const UPKEEP_EVERY_MS = 15_000;
-
-interface Current {
-  readonly kind: LongAction;
-  readonly detail: string;
-  readonly sinceMs: number;
-  readonly controller: AbortController;
-}
 
 export class PostgresExecutor implements PostgresPort {
   private readonly context: PostgresContext;
@@ -57,11 +48,9 @@ export class PostgresExecutor implements PostgresPort {
   private readonly joining: PostgresJoin;
   private readonly upkeep: PostgresUpkeep;
   private readonly handlers: (() => void)[] = [];
-  /** Work of actions, the cancelled ones included. */
-  private readonly turns = new Turns();
+  private readonly actions: PostgresActions;
+  private readonly slots: PostgresSlots;
   private readonly configuring = new Turns();
-  private current: Current | null = null;
-  private quiet: PostgresAction["kind"] | null = null;
   private shown: string | null = null;
   private announcing = false;
   /** The end of the present server is our doing. */
@@ -69,7 +58,6 @@ export class PostgresExecutor implements PostgresPort {
   private known: Postmaster | null = null;
   private callbackRole: CallbackRole | null = null;
   private upkeepDueMs = 0;
-  private lastQuietFailure = "";
 
   /** @throws ProgramsError when PostgreSQL is not installed where the configuration says. */
   constructor(private readonly options: PostgresExecutorOptions) {
@@ -98,7 +86,9 @@ export class PostgresExecutor implements PostgresPort {
     this.monitor = new PostgresMonitor(this.context, () => this.onTick());
     this.running = new PostgresRun(this.context, this.monitor);
     this.joining = new PostgresJoin(this.context, this.running);
-    this.upkeep = new PostgresUpkeep(this.context, this.monitor);
+    this.slots = new PostgresSlots(this.context);
+    this.upkeep = new PostgresUpkeep(this.context, this.monitor, this.slots);
+    this.actions = new PostgresActions(this.context.parts);
     log.info("postgresql_found", `PostgreSQL ${programs.versionText} in ${programs.directory}`);
     guard.onChange(() => this.onGuard());
     this.background("survey", this.context.survey());
@@ -118,7 +108,7 @@ export class PostgresExecutor implements PostgresPort {
   }
 
   ensureSlots(members: readonly string[]): void {
-    this.upkeep.ensureSlots(members);
+    this.slots.ensure(members);
   }
 
   configure(config: DynamicConfig): void {
@@ -131,47 +121,52 @@ export class PostgresExecutor implements PostgresPort {
   }
 
   cancelLongAction(why: string): void {
-    if (this.current?.kind !== "clone" && this.current?.kind !== "rewind") return;
-    this.options.log.info("cancel", `cancelling the ${this.current.kind}: ${why}`);
-    this.current.controller.abort();
+    this.actions.cancel(["clone", "rewind"], why);
   }
 
   run(action: PostgresAction): void {
     switch (action.kind) {
       case "bootstrap":
-        return this.begin("bootstrap", "initdb", (signal) => this.joining.bootstrap(signal));
+        return this.actions.begin("bootstrap", "initdb", (signal) => this.joining.bootstrap(signal));
       case "finish-bootstrap":
-        return this.begin("finish-bootstrap", "", (signal) => this.upkeep.finishBootstrap(signal));
+        return this.actions.begin("finish-bootstrap", "", (signal) => finishBootstrap(this.context, signal));
       case "seal-bootstrap":
-        return this.beginQuiet("seal-bootstrap", () => this.sealBootstrap());
+        return this.actions.beginQuiet("seal-bootstrap", () => this.sealBootstrap());
       case "clone":
-        return this.begin(
+        return this.actions.begin(
           "clone",
           `from ${action.from.name}`,
           (signal, progress) => this.joining.clone(action.from, signal, progress),
         );
       case "start-primary":
-        return this.begin("start", "primary", (signal) => this.start(action.epoch, null, signal));
+        return this.actions.begin("start", "primary", (signal) => this.start(action.epoch, null, signal));
       case "start-standby":
-        return this.begin("start", "standby", (signal) => this.start(null, action.follow, signal));
+        return this.actions.begin("start", "standby", (signal) => this.start(null, action.follow, signal));
       case "promote":
-        return this.begin("promote", `epoch ${action.epoch}`, (signal) => this.promote(action.epoch, signal));
+        return this.actions.begin(
+          "promote",
+          `epoch ${action.epoch}`,
+          (signal) => this.promote(action.epoch, signal),
+        );
       case "restart":
-        return this.begin("restart", "", (signal) => this.restart(signal));
+        return this.actions.begin("restart", "", (signal) => this.restart(signal));
       case "rewind":
-        return this.begin(
+        return this.actions.begin(
           "rewind",
           `from ${action.from.name}`,
           (signal, progress) => this.rewind(action.from, signal, progress),
         );
       case "stop":
-        return this.stop(action.how, action.checkpoint);
+        return this.actions.beginStop(
+          action.how,
+          (signal, cancelled) => this.stop(action.how, action.checkpoint, signal, cancelled),
+        );
       case "follow":
         return this.background("follow", this.upkeep.follow(action.follow));
       case "set-aside":
-        return this.beginQuiet("set-aside", () => this.joining.setAside(action.why));
+        return this.actions.beginQuiet("set-aside", () => this.joining.setAside(action.why));
       case "compare-history":
-        return this.beginQuiet("compare-history", async () => {
+        return this.actions.beginQuiet("compare-history", async () => {
           await this.joining.compareHistory(action.with);
           return null;
         });
@@ -180,116 +175,44 @@ export class PostgresExecutor implements PostgresPort {
 
   // ---- actions ---------------------------------------------------------------------------------------------------
 
-  private begin(
-    kind: LongAction,
-    detail: string,
-    work: (signal: AbortSignal, progress: Progress) => Promise<string | null>,
-  ): void {
-    if (this.current !== null || this.quiet === "set-aside") return;
-    const current = this.enter(kind, detail);
-    const { signal } = current.controller;
-    this.turns.take(() =>
-      signal.aborted ? Promise.resolve(CANCELLED) : work(signal, this.progressOf(current))
-    )
-      .catch((error: unknown) => errorText(error)).then((failed) => this.finish(current, failed));
-  }
-
-  /** Ahead of the turns: whatever was running is told to end, and is given a moment to do so. */
-  private stop(how: "fast" | "immediate" | "kill", checkpoint: boolean): void {
-    if (this.current?.kind === "stop" && (this.current.detail === how || this.current.detail === "kill")) {
-      return;
-    }
-    this.current?.controller.abort();
-    const current = this.enter("stop", how);
-    const { signal } = current.controller;
-    const cancelled = this.turns.take(() => Promise.resolve());
-    const work = async () => {
-      this.endAsked = true;
-      // A start that was under way must not come to life after the stop; a kill does not wait for that.
-      if (how === "kill") await this.running.stop(how, false, signal);
-      await atMost(this.options.clock, CANCEL_WAIT_MS, cancelled);
-      this.endAsked = true;
-      const failed = await this.running.stop(how, checkpoint, signal);
-      if (failed === null) await this.settled();
-      return failed;
-    };
-    const done = work().catch((error: unknown) => errorText(error));
-    this.background("stop", this.turns.take(() => done));
-    this.background("stop", done.then((failed) => this.finish(current, failed)));
-  }
-
-  private enter(kind: LongAction, detail: string): Current {
-    const sinceMs = this.options.clock.now();
-    const current = { kind, detail, sinceMs, controller: new AbortController() };
-    this.current = current;
-    this.memory.action = { kind, detail, sinceMs };
-    this.announce();
-    return current;
-  }
-
-  private progressOf(current: Current): Progress {
-    return (detail) => {
-      if (this.current !== current || this.memory.action === null) return;
-      this.memory.action = { ...this.memory.action, detail };
-      this.announce();
-    };
-  }
-
-  private finish(current: Current, failed: string | null): void {
-    // One that a stop has replaced says no more.
-    if (this.current !== current) return;
-    const { memory, options } = this;
-    const { kind, detail } = current;
-    const ok = failed === null;
-    this.current = null;
-    memory.action = null;
-    const failures = ok ? 0 : (memory.last[kind]?.failures ?? 0) + 1;
-    memory.last[kind] = { kind, ok, atMs: options.clock.now(), detail: failed ?? detail, failures };
-    if (ok) {
-      const seconds = (options.clock.now() - current.sinceMs) / 1000;
-      options.log.info("action_done", `PostgreSQL: ${kind} is done after ${seconds.toFixed(2)} s`);
-    } else {
-      memory.failure = FAILURES[kind] ?? memory.failure;
-      options.log.error("action_failed", `${kind} failed: ${failed}`);
-    }
-    this.announce();
-  }
-
-  /** Short of a long action: not shown as one, but never beside one that changes the directory. */
-  private beginQuiet(kind: PostgresAction["kind"], work: () => Promise<string | null>): void {
-    if (this.quiet !== null || (kind === "set-aside" && this.current !== null)) return;
-    this.quiet = kind;
-    const run = kind === "set-aside" ? this.turns.take(work) : work();
-    run.catch((error: unknown) => errorText(error)).then((failed) => {
-      this.quiet = null;
-      if (failed !== null && failed !== this.lastQuietFailure) {
-        this.options.log.error("action_failed", `${kind} failed: ${failed}`);
-      }
-      this.lastQuietFailure = failed ?? "";
-      this.announce();
-    });
-  }
-
   private async start(
     epoch: number | null,
     follow: Upstream | null,
     signal: AbortSignal,
   ): Promise<string | null> {
     this.endAsked = false;
-    if (epoch === null) this.upkeep.becameStandby();
+    if (epoch === null) this.slots.becameStandby();
     const failed = await this.running.start(epoch, follow, signal);
-    if (failed === null) await this.started("on_start");
+    if (failed === null) this.started("on_start");
+    return failed;
+  }
+
+  private async stop(
+    how: StopHow,
+    checkpoint: boolean,
+    signal: AbortSignal,
+    cancelled: () => Promise<unknown>,
+  ): Promise<string | null> {
+    this.endAsked = true;
+    // A start that was under way must not come to life after the stop; a kill does not wait for that.
+    if (how === "kill") await this.running.stop(how, false, signal);
+    await cancelled();
+    if (signal.aborted) return CANCELLED;
+    this.endAsked = true;
+    const failed = await this.running.stop(how, checkpoint, signal);
+    if (failed === null) await this.settled();
+    else if (!signal.aborted) this.endAsked = false;
     return failed;
   }
 
   private async restart(signal: AbortSignal): Promise<string | null> {
     this.endAsked = true;
     const failed = await this.running.restart(signal);
-    if (failed === null) await this.started("on_restart");
+    if (failed === null) this.started("on_restart");
     return failed;
   }
 
-  private async started(event: "on_start" | "on_restart"): Promise<void> {
+  private started(event: "on_start" | "on_restart"): void {
     this.endAsked = false;
     const role = this.role();
     const bootstrapping = this.memory.found.directory.kind === "half-written";
@@ -297,8 +220,8 @@ export class PostgresExecutor implements PostgresPort {
       const before = this.callbackRole;
       this.call(before !== null && before !== role ? "on_role_change" : event, role);
     }
-    await this.upkeep.findPendingRestart();
-    this.upkeep.reconcileSlots();
+    this.background("settings", this.upkeep.findPendingRestart());
+    this.slots.reconcile();
     this.background("survey", this.context.survey());
   }
 
@@ -306,14 +229,14 @@ export class PostgresExecutor implements PostgresPort {
     const failed = await this.running.promote(epoch, signal);
     if (failed !== null) return failed;
     this.call("on_role_change", "primary");
-    this.upkeep.reconcileSlots();
+    this.slots.reconcile();
     this.background("survey", this.context.survey());
     return null;
   }
 
   private async sealBootstrap(): Promise<string | null> {
     if (this.memory.found.directory.kind !== "half-written") return null;
-    await this.upkeep.sealBootstrap();
+    await sealBootstrap(this.context);
     if (this.memory.server !== null) this.call("on_start", this.role());
     return null;
   }
@@ -356,8 +279,8 @@ export class PostgresExecutor implements PostgresPort {
       // The first of several: a server that ends while it is being started again has not recovered in between.
       if (server.writable) memory.crashedAtMs ??= report?.atMs ?? options.clock.now();
     }
-    if (this.callbackRole !== null && this.endAsked && this.current?.kind === "stop") {
-      this.call("on_stop", this.role());
+    if (this.callbackRole !== null && this.endAsked && this.actions.running === "stop") {
+      this.call("on_stop", server.writable ? "primary" : "replica");
     }
     memory.settling = true;
     memory.diskEnd = null;
@@ -372,7 +295,7 @@ export class PostgresExecutor implements PostgresPort {
   }
 
   private appeared(server: Postmaster): void {
-    if (this.current !== null) return;
+    if (this.actions.running !== null) return;
     this.endAsked = false;
     this.background("adopt", this.adopt(server));
   }
@@ -405,9 +328,9 @@ export class PostgresExecutor implements PostgresPort {
     if (clock.now() < this.upkeepDueMs) return;
     this.upkeepDueMs = clock.now() + (this.memory.server === null ? SURVEY_EVERY_MS : UPKEEP_EVERY_MS);
     if (this.memory.server !== null) {
-      this.upkeep.reconcileSlots();
+      this.slots.reconcile();
       this.background("resume", this.upkeep.resumeAfterParameterChange());
-    } else if (this.current === null) {
+    } else if (this.actions.running === null) {
       // While nothing runs, an operator may put something else into the directory.
       this.background("survey", this.context.survey());
     }
@@ -451,10 +374,3 @@ export class PostgresExecutor implements PostgresPort {
     work.catch((error: unknown) => this.options.log.error("postgresql", `${what}: ${errorText(error)}`));
   }
 }
-
-const FAILURES: { readonly [kind in LongAction]?: PostgresState } = {
-  bootstrap: "initdb failed",
-  start: "start failed",
-  restart: "restart failed",
-  stop: "stop failed",
-};

@@ -1,32 +1,16 @@
-/**
- * What a running server needs beside its role: a new configuration, the upstream it follows, slots for the others, the
- * roles of a new cluster.
- */
+/** What a running server needs beside its role: a new configuration, and the upstream that it follows. */
 import type { Upstream } from "../brain/actions.ts";
+import { isAlive, readProcess } from "../lib/process_table.ts";
 import type { DynamicConfig } from "../model/config.ts";
 import { NOT_BELOW_PRIMARY } from "../postgres/command_line.ts";
 import { managedSettings } from "../postgres/config_files.ts";
-import { join, removeFile, writeAtomically } from "../postgres/disk.ts";
 import { errorText } from "../postgres/error_text.ts";
-import { runHook } from "../postgres/hooks.ts";
-import { endpoints } from "../postgres/local_server.ts";
 import { parseSetting, PENDING_QUERY, pendingRestart, SETTINGS_QUERY } from "../postgres/parameters.ts";
-import { formatPgpass } from "../postgres/pgpass.ts";
-import { createRoles, rolesOf } from "../postgres/roles.ts";
-import { isAlive, readProcess } from "../lib/process_table.ts";
 import { signalProcess } from "../postgres/run_program.ts";
 import { NO_RECOVERY } from "../postgres/server_conf.ts";
-import { slotName } from "../postgres/slot_name.ts";
-import {
-  createSlot,
-  dropSlot,
-  planSlots,
-  readMadeSlots,
-  readSlots,
-  writeMadeSlots,
-} from "../postgres/slots.ts";
 import type { PostgresContext } from "./postgres_context.ts";
 import type { PostgresMonitor } from "./postgres_monitor.ts";
+import type { PostgresSlots } from "./postgres_slots.ts";
 import { sleep, Turns } from "./postgres_wait.ts";
 
 /** After a reload the server needs a moment before its own marks of a pending restart are right. */
@@ -35,14 +19,13 @@ const RECEIVER_POLL_MS = 20;
 const RECEIVER_LIMIT_MS = 10_000;
 
 export class PostgresUpkeep {
-  /** Members that need a slot here; null: not told yet, nothing is made or dropped. */
-  private members: readonly string[] | null = null;
-  private readonly wantedAtMs = new Map<string, number>();
-  private readonly slotTurns = new Turns();
   private readonly followTurns = new Turns();
-  private slotFailure = "";
 
-  constructor(private readonly context: PostgresContext, private readonly monitor: PostgresMonitor) {}
+  constructor(
+    private readonly context: PostgresContext,
+    private readonly monitor: PostgresMonitor,
+    private readonly slots: PostgresSlots,
+  ) {}
 
   /** True when a running server was told to reload. */
   async configure(config: DynamicConfig): Promise<boolean> {
@@ -96,7 +79,7 @@ export class PostgresUpkeep {
     return this.followTurns.take(async () => {
       const { context } = this;
       const { memory, files, log, changed, guard } = context.parts;
-      if (upstream !== null) this.becameStandby();
+      if (upstream !== null) this.slots.becameStandby();
       if (guard.view().postmaster === null || guard.view().postmaster?.writable) return;
       const written = await context.writeConfig(() => context.recoveryFor(upstream));
       if (upstream === null) await files.sync();
@@ -139,87 +122,6 @@ export class PostgresUpkeep {
     });
   }
 
-  ensureSlots(members: readonly string[]): void {
-    this.members = [...members];
-    this.reconcileSlots();
-  }
-
-  /** From now on we follow: what others needed of us as a primary is forgotten. */
-  becameStandby(): void {
-    this.members = null;
-  }
-
-  /** A standby keeps no slots for others: nothing would move them on, and they would keep WAL until the disk is full. */
-  reconcileSlots(): void {
-    this.slotTurns.take(() => this.reconcile()).then(
-      () => {
-        this.slotFailure = "";
-      },
-      (error: unknown) => {
-        const text = errorText(error);
-        if (text !== this.slotFailure) this.context.warn(`replication slots: ${text}`);
-        this.slotFailure = text;
-      },
-    );
-  }
-
-  /** Roles and post_bootstrap of a new cluster. Resolves to null, or to what went wrong. */
-  async finishBootstrap(signal: AbortSignal): Promise<string | null> {
-    const { server, postgresql, local, memory } = this.context.parts;
-    const { bootstrap } = local;
-    if (Object.keys(bootstrap.users).length > 0) {
-      this.context.warn(
-        "bootstrap.users is deprecated: create users by bootstrap.post_bootstrap, or after the bootstrap",
-      );
-    }
-    await server.with(
-      { applicationName: "agent bootstrap", statementTimeoutMs: 30_000 },
-      (connection) => createRoles(connection, rolesOf(postgresql, bootstrap)),
-    );
-    if (bootstrap.postBootstrap !== null) {
-      memory.customBootstrap = true;
-      const failed = await this.postBootstrap(bootstrap.postBootstrap, signal);
-      memory.customBootstrap = false;
-      if (failed !== null) {
-        memory.failure = "custom bootstrap failed";
-        return `post_bootstrap: ${failed}`;
-      }
-    }
-    return null;
-  }
-
-  /** The cluster's records name this directory: from here on it is a data directory like any other. */
-  async sealBootstrap(): Promise<void> {
-    await this.context.parts.marker.remove();
-    await this.context.survey();
-    this.context.info("initialized a new cluster");
-  }
-
-  private async postBootstrap(command: string, signal: AbortSignal): Promise<string | null> {
-    const { server, postgresql, ownDir } = this.context.parts;
-    const { username, password } = postgresql.superuser;
-    const where = endpoints(postgresql, server.pidFile())[0];
-    if (where === undefined) return "PostgreSQL listens nowhere";
-    const user = encodeURIComponent(username);
-    const url = where.host.startsWith("/")
-      ? `postgres://${user}@/postgres?host=${encodeURIComponent(where.host)}&port=${where.port}`
-      : `postgres://${user}@${
-        where.host.includes(":") ? `[${where.host}]` : where.host
-      }:${where.port}/postgres`;
-    const passfile = join(ownDir, "post_bootstrap.pgpass");
-    try {
-      const entries = password === null ? [] : [{ host: "*", port: "*", username, password }];
-      writeAtomically(passfile, formatPgpass(entries), 0o600);
-      return await runHook(command, {
-        args: [url],
-        env: { PGPASSFILE: passfile, PGOPTIONS: "-c synchronous_commit=local -c statement_timeout=0" },
-        signal,
-      });
-    } finally {
-      removeFile(passfile);
-    }
-  }
-
   private serverRuns(): boolean {
     const phase = this.context.parts.guard.view().postmaster?.phase;
     return phase === "running" || phase === "frozen";
@@ -249,46 +151,5 @@ export class PostgresUpkeep {
     }
     this.context.warn("the WAL receiver did not end");
     return false;
-  }
-
-  private async reconcile(): Promise<void> {
-    const { context } = this;
-    const { server, guard, memory, clock } = context.parts;
-    const { postmaster } = guard.view();
-    if (postmaster === null || postmaster.phase !== "running" || !memory.server?.ready) return;
-    const made = readMadeSlots(context.dataDir);
-    const asPrimary = postmaster.writable;
-    // A primary that has just been adopted or restarted has not been told yet: nothing is known to be superfluous.
-    if (this.members === null && (asPrimary || made.length === 0)) return;
-    const useSlots = context.dynamic.postgresql.useSlots;
-    const wanted = useSlots ? (this.members ?? []).map(slotName) : [];
-    const nowMs = clock.now();
-    for (const name of wanted) this.wantedAtMs.set(name, nowMs);
-    for (const name of made) if (!this.wantedAtMs.has(name)) this.wantedAtMs.set(name, nowMs);
-    if (wanted.length === 0 && made.length === 0) return;
-    const kept = Object.keys(context.dynamic.slots);
-    await server.with({ applicationName: "agent slots" }, async (connection) => {
-      const plan = planSlots({
-        existing: await readSlots(connection),
-        wanted,
-        made,
-        kept,
-        wantedAtMs: this.wantedAtMs,
-        nowMs,
-        ttlMs: asPrimary && useSlots ? context.dynamic.memberSlotsTtlS * 1000 : 0,
-      });
-      // A member's own copying may have made its slot before us: by its name it is one of ours.
-      const ours = new Set([...made, ...wanted.filter((name) => !kept.includes(name))]);
-      for (const name of plan.create) {
-        await createSlot(connection, name);
-        context.info(`created replication slot ${name}`);
-      }
-      for (const name of plan.drop) {
-        await dropSlot(connection, name);
-        ours.delete(name);
-        context.info(`dropped replication slot ${name}, which no member needs`);
-      }
-      writeMadeSlots(context.dataDir, [...ours].sort());
-    });
   }
 }
