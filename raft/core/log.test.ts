@@ -177,6 +177,15 @@ describe("what the disk holds", () => {
     expect(log.stable).toBe(3);
   });
 
+  test("B8: what is replaced is not stable any more", () => {
+    const log = logOf([1, 1, 1]);
+    expect(log.stable).toBe(3);
+    log.tryAppend({ index: 1, term: 1 }, entriesOf([2, 2], 2), 0);
+    expect(log.stable).toBe(1);
+    log.written(log.offer());
+    expect(log.stable).toBe(3);
+  });
+
   test("B11: a write that ends says nothing about entries that were replaced after it was handed over", () => {
     const log = logOf([1]);
     log.tryAppend({ index: 1, term: 1 }, entriesOf([2, 2], 2), 0);

@@ -190,6 +190,23 @@ describe("votes", () => {
     expect(() => leader.step(message("append", 2, { term: 1 }))).toThrow("leads in term 1");
   });
 
+  test("a follower of a living leader votes for nobody else in that term, though its vote is still free", () => {
+    const node = newNode(1, THREE, PAPER);
+    node.step(message("heartbeat", 2, { term: 1 }));
+    flush(node);
+    expect(node.status().vote).toBe(0);
+    node.step(message("vote", 3, { term: 1, logTerm: 9, index: 9 }));
+    expect(flush(node)[0]).toMatchObject({ type: "voteResponse", reject: true });
+    expect(node.status().vote).toBe(0);
+  });
+
+  test("B7: a server that knows what it promised and has lost the end of its log ends", () => {
+    const node = newNode(1, THREE, { stored: storedTerms([1]) });
+    expect(() => node.step(message("heartbeat", 2, { term: 1, commit: 2 }))).toThrow(
+      "beyond the end of the log",
+    );
+  });
+
   test("a server that does not know what it promised grants nothing and never campaigns", () => {
     let mayVote = false;
     const node = newNode(1, THREE, { mayVote: () => mayVote });

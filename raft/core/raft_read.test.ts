@@ -235,6 +235,18 @@ describe("reads of followers", () => {
     expect(network.member(3).readStates).toEqual([{ token, index: 2 }]);
   });
 
+  test("only the leader's answer counts", () => {
+    const node = newNode(3, THREE);
+    node.step(message("heartbeat", 1, { to: 3, term: 1 }));
+    flush(node);
+    node.readIndex();
+    const context = flush(node)[0]!.context;
+    node.step(message("readIndexResponse", 2, { to: 3, term: 1, index: 7, context }));
+    expect(node.hasReady()).toBe(false);
+    node.step(message("readIndexResponse", 1, { to: 3, term: 1, index: 7, context }));
+    expect(node.ready().readStates).toMatchObject([{ index: 7 }]);
+  });
+
   test("an answer to an earlier process with the same id is ignored", () => {
     let draws = 0;
     const network = new Network(THREE, { random: () => (draws++ % 97) / 97 });

@@ -79,6 +79,14 @@ describe("durable before the message leaves", () => {
     expect(types(ready.messagesAfterAppend)).toEqual(["appendResponse>2"]);
   });
 
+  test("B8: entries alone must be synced, without a new term or vote", () => {
+    const node = newNode(1, THREE);
+    node.step(message("append", 2, { term: 1, entries: entriesOf([1]) }));
+    flush(node);
+    node.step(message("append", 2, { term: 1, logTerm: 1, index: 1, entries: entriesOf([1], 2) }));
+    expect(node.ready()).toMatchObject({ hardState: null, mustSync: true });
+  });
+
   test("B8: a repeated message is acknowledged in a Ready of its own, behind the write that is under way", () => {
     const node = newNode(1, THREE);
     const append = message("append", 2, { term: 1, entries: entriesOf([1]) });

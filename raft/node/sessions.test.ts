@@ -89,6 +89,13 @@ test("the session table is part of the snapshot, byte for byte the same on all m
   expect(second.snapshot()).toEqual(first.snapshot());
 });
 
+test("the directory that a member took part with first stays its own", () => {
+  const state = new ReplicatedState(new ListMachine());
+  state.apply(entry(1, { kind: "joined", member: 3, instance: 9 }));
+  state.apply(entry(2, { kind: "joined", member: 3, instance: 10 }));
+  expect(state.sessions.joined(3)).toBe(9);
+});
+
 test("results that are no JSON or too large are not kept, and hurt nobody", () => {
   const machine = new ListMachine();
   const state = new ReplicatedState(machine);

@@ -5,7 +5,8 @@ import { recover } from "./recover.ts";
 import { SimDisk } from "./sim_disk.ts";
 import { StorageError } from "./storage_error.ts";
 import { batch, entry, generator, IDENTITY, openSim, snapshotAt } from "./testing.ts";
-import { segmentName } from "./wal_format.ts";
+import { decodeSnapshotFile, encodeSnapshotFile } from "./snapshot_format.ts";
+import { recordBytes, segmentName } from "./wal_format.ts";
 import { WalStorage } from "./wal_storage.ts";
 import { DiskFullError } from "./wal_writer.ts";
 import type { LogBatch, StoredLog } from "../node/ports.ts";
@@ -151,6 +152,71 @@ test("the refusal names the file, the byte and the way out", () => {
   );
 });
 
+test("a sector of durable records that reads as zeros is refused, though a torn write looks like that", () => {
+  const disk = new SimDisk();
+  const storage = openSim(disk, 16 * 1024);
+  for (let i = 1; i <= 3; i++) storage.append(batch({ entries: [entry(1, i, 1500)] }), () => {});
+  const used = disk.read(segmentName(1)).findLastIndex((byte) => byte !== 0) + 1;
+  const last = used - recordBytes(3 * 8 + 1500);
+  for (let sector = 0; (sector + 1) * 512 <= last; sector++) {
+    const broken = disk.copy();
+    const file = broken.open(segmentName(1));
+    file.write(new Uint8Array(512), sector * 512);
+    file.datasync();
+    expect(() => openSim(broken, 16 * 1024, true)).toThrow(StorageError);
+  }
+});
+
+test("a record that is gone from between others is refused", () => {
+  const disk = new SimDisk();
+  const hardState = (term: number) => batch({ hardState: { term, vote: 1, commit: 0 } });
+  const storage = openSim(disk, SEGMENT_BYTES);
+  for (let term = 1; term <= 3; term++) storage.append({ ...hardState(term), sync: false }, () => {});
+  const bytes = disk.read(segmentName(1));
+  const used = bytes.findLastIndex((byte) => byte !== 0) + 1;
+  const record = recordBytes(24);
+  // All three belong to one write that was not synced. The second one is taken out, and the third moves up.
+  bytes.copyWithin(used - 2 * record, used - record, used);
+  bytes.fill(0, used - record);
+  const file = disk.open(segmentName(1));
+  file.write(bytes, 0);
+  file.datasync();
+  expect(() => openSim(disk, SEGMENT_BYTES, true)).toThrow("the checksum chain is broken");
+});
+
+test("a log that was cut below what it knows to be committed is refused", () => {
+  const disk = new SimDisk();
+  const storage = openSim(disk, SEGMENT_BYTES);
+  storage.append(batch({ entries: [entry(1, 1), entry(1, 2), entry(1, 3)] }), () => {});
+  storage.append(batch({ hardState: { term: 1, vote: 1, commit: 3 } }), () => {});
+  storage.append(batch({ entries: [entry(2, 2)] }), () => {});
+  expect(() => openSim(disk, SEGMENT_BYTES, true)).toThrow(
+    "entries 3 to 3, known to be committed, are missing",
+  );
+});
+
+test("what was only in the page cache when the process ended is made durable before anything is built on it", () => {
+  const disk = new SimDisk();
+  const { stored, writer } = openLog(disk, IDENTITY, { segmentBytes: SEGMENT_BYTES });
+  // The process ends between write and fdatasync.
+  const unfinished = new WalStorage(stored, {
+    identity: IDENTITY,
+    backend: inlineBackend(writer, () => {}),
+    now: () => 0,
+  });
+  unfinished.append(batch({ hardState: { term: 4, vote: 2, commit: 0 }, entries: [entry(4, 1)] }), () => {});
+  const found = openSim(disk, SEGMENT_BYTES, true).load();
+  expect(found.entries).toEqual([entry(4, 1)]);
+  disk.crash(() => 0);
+  expect(openSim(disk, SEGMENT_BYTES, true).load()).toEqual(found);
+});
+
+test("a snapshot file keeps voters and learners apart", () => {
+  const snapshot = { ...snapshotAt(9, 2), configuration: { voters: [1, 2, 3], learners: [2 ** 48, 7] } };
+  const bytes = encodeSnapshotFile(snapshot, 4711, 1);
+  expect(decodeSnapshotFile(bytes)).toEqual({ snapshot, clusterId: 4711 });
+});
+
 test("a log of another cluster is refused", () => {
   const disk = new SimDisk();
   play(disk, story());
@@ -236,6 +302,17 @@ test("compaction deletes the segments that a snapshot covers, and the rest still
   const stored = openSim(disk, SEGMENT_BYTES).load();
   expect(stored.snapshot?.index).toBe(55);
   expect(stored.entries.map((e) => e.index)).toEqual([56, 57, 58, 59, 60, 61]);
+});
+
+test("nothing is deleted that no durable snapshot covers", () => {
+  const disk = new SimDisk();
+  const storage = openSim(disk, SEGMENT_BYTES);
+  for (let i = 1; i <= 40; i++) storage.append(batch({ entries: [entry(1, i, 200)] }), () => {});
+  storage.append(batch({ snapshot: snapshotAt(10, 1) }), () => {});
+  storage.compact(35);
+  storage.append(batch({ entries: [entry(1, 41)] }), () => {});
+  const stored = openSim(disk, SEGMENT_BYTES, true).load();
+  expect(stored.entries.map((e) => e.index)).toEqual(Array.from({ length: 31 }, (_, i) => 11 + i));
 });
 
 test("a full disk is a warning while the segment has room, then an end without loss", () => {

@@ -157,6 +157,40 @@ test("an error ends the storage: what waits and what comes later fails with it",
   expect(disk.operations).toBe(before);
 });
 
+test("an error is final, though the next write would succeed", () => {
+  const submitted: ((error: Error | null) => void)[] = [];
+  const { stored } = openLog(new SimDisk(), IDENTITY);
+  const backend = {
+    submit: (_: unknown, done: (e: Error | null) => void) => void submitted.push(done),
+    close: () => {},
+  };
+  const storage = new WalStorage(stored, { identity: IDENTITY, backend, now: () => 0 });
+  const outcomes: (string | undefined)[] = [];
+  for (const index of [1, 2]) {
+    storage.append(batch({ entries: [entry(1, index)] }), (error) => outcomes.push(error?.message));
+  }
+  submitted[0]!(new Error("EIO"));
+  storage.append(batch({ entries: [entry(1, 3)] }), (error) => outcomes.push(error?.message));
+  expect(outcomes).toEqual(["EIO", "EIO", "EIO"]);
+  expect(submitted.length).toBe(1);
+});
+
+test("a write that ends after close is not told to anybody", () => {
+  let finish: (error: Error | null) => void = () => {};
+  const { stored } = openLog(new SimDisk(), IDENTITY);
+  const backend = {
+    submit: (_: unknown, done: (e: Error | null) => void) => void (finish = done),
+    close: () => {},
+  };
+  const onFailure = () => outcomes.push("failure");
+  const outcomes: unknown[] = [];
+  const storage = new WalStorage(stored, { identity: IDENTITY, backend, now: () => 0, onFailure });
+  storage.append(batch({ entries: [entry(1, 1)] }), (error) => outcomes.push(error));
+  storage.close();
+  finish(new Error("EIO"));
+  expect(outcomes).toEqual([]);
+});
+
 test("nothing is called back after close", () => {
   const { storage, next } = withManualSync({ now: 0 });
   let called = false;

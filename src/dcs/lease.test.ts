@@ -54,6 +54,25 @@ test("a late acknowledgement of an older renewal never shortens the lease", () =
   expect(holder.validUntilMs).toBe(5000);
 });
 
+test("what was held ends with end()", () => {
+  const holder = new Holder(7, L);
+  holder.begin(1, null);
+  const ack = { epoch: 1, incarnation: 7, seq: holder.renew("a", 0).seq, grantTtlMs: 5000 };
+  expect(holder.acknowledge(ack, 10)).toBe(true);
+  holder.end();
+  expect(holder).toMatchObject({ epoch: null, validUntilMs: null, acknowledged: false });
+  expect(holder.holds(20)).toBe(false);
+});
+
+test("while ttl is raised, a confirmed renewal moves the deadline by wait_ttl, not by grant_ttl", () => {
+  const grantor = new Grantor();
+  grantor.lead(1, 0);
+  const raising = held(1, "a", { waitTtlMs: 10_000 });
+  grantor.applied(raising, 0);
+  grantor.confirm(grantor.receive(renewal(1), 8000)!, raising, 8010);
+  expect(grantor.deadlineMs(raising)).toBe(18_000);
+});
+
 test("a grant starts a full ttl, and a confirmed renewal moves the deadline to its receipt plus wait_ttl", () => {
   const grantor = new Grantor();
   grantor.lead(1, 0);
@@ -106,6 +125,8 @@ test("an epoch that is not current any more is not acknowledged", () => {
   const pending = grantor.receive(renewal(1), 10)!;
   expect(grantor.confirm(pending, held(2, "b"), 20)).toBeNull();
   expect(grantor.confirm(pending, held(1, "b"), 20)).toBeNull();
+  // The same holder in a later epoch: its PostgreSQL was stopped in between, and the renewal is of the time before.
+  expect(grantor.confirm(pending, held(2), 20)).toBeNull();
 });
 
 test("an unfenced epoch is never expired", () => {

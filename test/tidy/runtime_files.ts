@@ -12,6 +12,8 @@ export const RUNTIME_FILES: readonly string[] = [
   "cli/main.ts",
   "cli/run.ts",
   "cli/validate_host.ts",
+  "raft/mutate/main.ts",
+  "raft/mutate/workspace.ts",
   "raft/node/ids.ts",
   "raft/storage/directory_lock.ts",
   "raft/storage/identity.ts",

@@ -1,0 +1,87 @@
+/** Broken rules of the lease on the lock, which rest on raft's: who may write, and until when. */
+import { type Mutation, mutationsOf } from "./mutation.ts";
+
+export const LEASE_MUTATIONS: readonly Mutation[] = mutationsOf("src/dcs/lease.ts", ["src/dcs"], [
+  ["lease-counted-from-receipt", 'this.#broken.has("lease-from-receipt") ? nowMs : sentMs', "nowMs"],
+  [
+    "lease-as-long-as-ttl",
+    'this.#broken.has("no-jk-room") ? ack.grantTtlMs : this.#leaseFromTtl(ack.grantTtlMs)',
+    "ack.grantTtlMs",
+  ],
+  [
+    "acknowledgement-of-another-epoch",
+    "if (ack.epoch !== this.#epoch || ack.incarnation",
+    "if (ack.incarnation",
+  ],
+  [
+    "acknowledgement-of-an-earlier-process",
+    "|| ack.incarnation !== this.#incarnation) return false;",
+    ") return false;",
+  ],
+  ["dead-lease-starts", "    if (until <= nowMs) return false;\n", ""],
+  [
+    "old-acknowledgement-shortens-lease",
+    "if (this.#validUntilMs !== null && until <= this.#validUntilMs) return false;",
+    "",
+  ],
+  ["held-before-acknowledged", "this.#acknowledged = adoptedUntilMs !== null;", "this.#acknowledged = true;"],
+  [
+    "lease-outlives-its-end",
+    "    this.#epoch = null;\n    this.#validUntilMs = null;\n    this.#acknowledged = false;",
+    "    this.#epoch = null;\n    this.#acknowledged = false;",
+  ],
+  ["new-leader-does-not-wait", "    this.#leaderSinceMs = nowMs;\n", ""],
+  [
+    "deadline-forgets-the-election",
+    "return Math.max(this.#leaderSinceMs + state.waitTtlMs, this.#confirmedUntilMs);",
+    "return this.#confirmedUntilMs;",
+  ],
+  [
+    "deadline-from-an-earlier-renewal",
+    "Math.max(this.#confirmedUntilMs, pending.receivedMs + state.waitTtlMs)",
+    "Math.min(this.#confirmedUntilMs, pending.receivedMs + state.waitTtlMs)",
+  ],
+  [
+    "deadline-counts-grant-ttl",
+    "pending.receivedMs + state.waitTtlMs);",
+    "pending.receivedMs + state.grantTtlMs);",
+  ],
+  ["confirmed-in-another-term", "if (this.#term !== pending.term) return null;", ""],
+  [
+    "confirmed-for-another-epoch",
+    "state.lock.holder !== renewal.holder || state.lock.epoch !== renewal.epoch) return null",
+    "state.lock.holder !== renewal.holder) return null",
+  ],
+  ["confirmed-for-another-holder", "if (state.lock.holder !== renewal.holder || state", "if (state"],
+  [
+    "acknowledged-while-expiring",
+    "    if (this.#expiring === renewal.epoch) return null;\n    this.#confirmed",
+    "    this.#confirmed",
+  ],
+  [
+    "received-while-expiring",
+    "if (this.#term === null || this.#expiring === renewal.epoch) return null;",
+    "if (this.#term === null) return null;",
+  ],
+  ["granted-without-a-full-ttl", "this.#confirmedUntilMs = nowMs + state.waitTtlMs;", ""],
+  [
+    "unfenced-epoch-expires",
+    "state.lock.holder === null || state.lock.unfenced) return false;",
+    "state.lock.holder === null) return false;",
+  ],
+  [
+    "expired-too-early",
+    "nowMs >= this.deadlineMs(state);",
+    "nowMs >= this.deadlineMs(state) - state.waitTtlMs / 2;",
+  ],
+  [
+    "ttl-raised-grant-first",
+    "if (waitTtlMs < wantedMs) return { grantMs: grantTtlMs, waitMs: wantedMs };",
+    "if (waitTtlMs < wantedMs) return { grantMs: wantedMs, waitMs: waitTtlMs };",
+  ],
+  [
+    "ttl-lowered-at-once",
+    "if (this.#firstAckUnderGrantMs === null || nowMs < this.#firstAckUnderGrantMs + waitTtlMs) return null;",
+    "",
+  ],
+]);

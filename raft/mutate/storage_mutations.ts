@@ -1,0 +1,165 @@
+/** Broken rules of the log on disk. */
+import { type Mutation, mutationsOf } from "./mutation.ts";
+
+const TESTS = ["raft/storage"];
+
+export const STORAGE_MUTATIONS: readonly Mutation[] = [
+  ...mutationsOf("raft/storage/inline_backend.ts", TESTS, [
+    [
+      "acknowledged-before-fsync",
+      "      attempt(() => writer.write(job));\n",
+      "      attempt(() => writer.write(job));\n      if (!failed) done(null);\n      done = () => {};\n",
+    ],
+  ]),
+  ...mutationsOf("raft/storage/worker_loop.ts", TESTS, [
+    ["worker-writes-without-sync", "if (message.job.sync) writer.sync();", ""],
+    [
+      "worker-hides-failures",
+      "    failed = true;\n",
+      '    failed = true;\n    return answer({ kind: "done" });\n',
+    ],
+  ]),
+  ...mutationsOf("raft/storage/wal_writer.ts", TESTS, [
+    [
+      "fsync-left-out",
+      "    if (!this.#unsynced) return;\n    this.#file!.datasync();\n",
+      "    if (!this.#unsynced) return;\n",
+    ],
+    [
+      "segment-begun-before-predecessor-durable",
+      "        this.sync();\n        this.#beginSegment(false);",
+      "        this.#beginSegment(false);",
+    ],
+    [
+      "snapshot-named-before-durable",
+      "    file.write(bytes, 0);\n    file.datasync();\n",
+      "    file.write(bytes, 0);\n",
+    ],
+    [
+      "snapshot-name-not-durable",
+      "    this.#disk.rename(temporary, name);\n    this.#disk.syncDirectory();\n",
+      "    this.#disk.rename(temporary, name);\n",
+    ],
+    [
+      "deleted-before-replacement-durable",
+      "if (!this.#unsynced) this.#removeCovered();",
+      "this.#removeCovered();",
+    ],
+    [
+      "segments-deleted-without-snapshot",
+      "Math.min(this.#compactTo, this.#snapshot.index)",
+      "this.#compactTo",
+    ],
+    [
+      "found-log-not-made-durable",
+      "      this.#file!.datasync();\n      if (!this.#tail.closed)",
+      "      if (!this.#tail.closed)",
+    ],
+    ["segment-size-not-durable", "      file.datasync();\n    } catch (cause)", "    } catch (cause)"],
+    [
+      "segment-name-not-durable",
+      "    this.#disk.syncDirectory();\n    this.#prepared = sequence;",
+      "    this.#prepared = sequence;",
+    ],
+    ["write-numbers-stand-still", "    if (tail.closed) tail.write++;\n", ""],
+    [
+      "full-disk-for-next-segment-is-fatal",
+      'if ((cause as { code?: unknown }).code === "ENOSPC") return false;',
+      "",
+    ],
+    [
+      "vote-lost-with-old-segments",
+      "hardState: this.#hardState,\n      snapshot: this.#snapshot,\n    };\n    this.#put",
+      "hardState: { term: 0, vote: 0, commit: 0 },\n      snapshot: this.#snapshot,\n    };\n    this.#put",
+    ],
+  ]),
+  ...mutationsOf("raft/storage/wal_storage.ts", TESTS, [
+    [
+      "vote-written-without-sync",
+      "if (term !== this.#hardState.term || vote !== this.#hardState.vote) sync = true;",
+      "",
+    ],
+    [
+      "entries-written-without-sync",
+      "      this.#place(entry, records);\n      sync = true;\n",
+      "      this.#place(entry, records);\n",
+    ],
+    ["goes-on-after-failed-write", "      this.#failed = error;\n", ""],
+    ["failure-not-told", "      pending.done(error);\n", "      pending.done(null);\n"],
+    ["truncation-not-recorded", '      records.push({ kind: "truncate", from: entry.index });\n', ""],
+    [
+      "foreign-tail-kept-behind-snapshot",
+      "const reset = !this.#terms.has(index, term);",
+      "const reset = false;",
+    ],
+    ["own-tail-lost-by-snapshot", "const reset = !this.#terms.has(index, term);", "const reset = true;"],
+    [
+      "called-back-after-close",
+      "  #written(error: Error | null): void {\n    if (this.#closed) return;\n",
+      "  #written(error: Error | null): void {\n",
+    ],
+    ["hung-write-looks-young", "Math.max(0, this.#options.now() - oldest.sinceMs)", "0"],
+  ]),
+  ...mutationsOf("raft/storage/recover.ts", TESTS, [
+    ["lost-commits-accepted", "if (hardState.commit > last) {", "if (false) {"],
+    [
+      "rot-before-durable-records-cut",
+      'if (later && later.write > write) return "a record that was durable is damaged";',
+      "",
+    ],
+    ["rot-at-the-end-cut", 'return "a record fails its checksum";', "return null;"],
+    ["torn-tail-refused", "if (usedBytes < end) return null;", "if (false) return null;"],
+    ["torn-sector-refused", "if (bytes.subarray(from, to).every((byte) => byte === 0)) return null;", ""],
+    [
+      "broken-chain-accepted",
+      'if (!begins && raw.previousCrc !== cursor.crc) return stop("the checksum chain is broken");',
+      "",
+    ],
+    ["rot-in-an-old-segment-cut", ': "a record is damaged";', ": null;"],
+    ["short-file-accepted", "if (madeBytes > segment.bytes.length) {", "if (false) {"],
+    ["lost-log-taken-for-new", "if (!tail && (logExpected ||", "if (!tail && (false ||"],
+    ["gap-behind-snapshot-accepted", "if (replay.first > base + 1) return", "if (false) return"],
+    [
+      "missing-snapshot-accepted",
+      "    if (!decoded) {\n",
+      "    if (!decoded && !bytes) replay.snapshot = { index: 0, term: 0 };\n    else if (!decoded) {\n",
+    ],
+  ]),
+  ...mutationsOf("raft/storage/wal_format.ts", TESTS, [
+    [
+      "record-checksum-ignored",
+      "if (crc32c(bytes.subarray(offset + 8, offset + totalBytes)) !== crc) return null;",
+      "",
+    ],
+    ["length-not-checked", "return lengthWord(bytes) === word ? bytes : null;", "return bytes;"],
+    ["records-may-end-in-zero", "bytes.fill(PAD, offset + RECORD_HEADER_BYTES + payload, end);", ""],
+  ]),
+  ...mutationsOf("raft/storage/snapshot_format.ts", TESTS, [
+    [
+      "snapshot-checksum-ignored",
+      "if (view.getUint32(8, true) !== crc32c(bytes.subarray(12))) return null;",
+      "",
+    ],
+    ["snapshot-configuration-lost", "learners: ids.slice(voterCount) }", "learners: [] }"],
+  ]),
+  ...mutationsOf("raft/storage/replay.ts", TESTS, [
+    ["truncated-entries-come-back", "this.entries.length = Math.max(0, record.from - this.first);", ""],
+    [
+      "log-of-another-member-accepted",
+      'if (header.nodeId !== nodeId) return "the segment belongs to another member";',
+      "",
+    ],
+    ["entries-with-gaps-accepted", "if (index !== this.last + 1) return `entry", "if (false) return `entry"],
+  ]),
+  ...mutationsOf("raft/storage/open_wal.ts", TESTS, [
+    [
+      "torn-tail-left-in-place",
+      "    handle.write(new Uint8Array(files.get(file)!.length - offset), offset);\n",
+      "",
+    ],
+    ["poisoned-directory-opened", "if (known) refusePoisoned(", "if (false) refusePoisoned("],
+  ]),
+  ...mutationsOf("raft/storage/identity.ts", TESTS, [
+    ["log-of-another-cluster-accepted", "if (found.clusterId !== expected.clusterId) {", "if (false) {"],
+  ]),
+];
