@@ -1,6 +1,7 @@
 /** `agent run FILE`: one member of a cluster, in the foreground. */
 import { readFileSync } from "node:fs";
 import { startAgent } from "../src/agent/agent.ts";
+import { type KeptDevice, openBeforeDroppingPrivileges } from "../src/guard/linux_watchdog.ts";
 import { StreamSink } from "../src/lib/line_sink.ts";
 import { Logger, type LogOptions, parseLevel } from "../src/lib/log.ts";
 import { RotatingFile } from "../src/lib/rotating_file.ts";
@@ -16,6 +17,7 @@ export interface RunOptions {
 
 /** Runs until a signal ends it; ends the process itself. */
 export function runCommand(file: string | null, options: RunOptions): void {
+  const keptWatchdog = openWatchdog(file, options.user ?? null);
   dropPrivileges(options.user ?? null);
   const environment = captureEnvironment();
   const parsed = loadConfig({ path: file, environment });
@@ -57,6 +59,7 @@ export function runCommand(file: string | null, options: RunOptions): void {
       reload,
       log,
       guardCommand: options.guardCommand,
+      keptWatchdog,
       exit,
     });
     process.on("SIGTERM", () => agent.stop());
@@ -86,6 +89,17 @@ function logOptions(config: LogConfig): LogOptions {
       mode: config.mode ?? undefined,
     }),
   };
+}
+
+/**
+ * As root, before privileges are dropped: the device that the configuration names, which belongs to root on most hosts.
+ * What is wrong with the configuration is said later, when it is read again as the ordinary user.
+ */
+function openWatchdog(file: string | null, user: string | null): KeptDevice | null {
+  if (process.getuid?.() !== 0 || user === null) return null;
+  const { config } = loadConfig({ path: file, environment: captureEnvironment({ ...process.env }) });
+  if (config === null || config.watchdog.mode === "off" || config.watchdog.driver !== "default") return null;
+  return openBeforeDroppingPrivileges(config.watchdog.device, user);
 }
 
 /** PostgreSQL refuses to run as root, so the agent does too, unless it is told whom to become. */

@@ -59,6 +59,24 @@ test("lag is in whole MB, halves to the even one", async () => {
   ]);
 });
 
+test("watchdogs get a column with -e where there are any", async () => {
+  const header = async (...words: string[]) => (await cluster.ctl(["list", ...words])).out.split("\n")[1]!;
+  expect(await header("-e")).not.toContain("Watchdog");
+  const required = { mode: "required", active: false, timeoutS: null } as const;
+  cluster.port.changeMember("node1", { watchdog: { ...required, active: true, timeoutS: 25 } });
+  cluster.port.changeMember("node2", { watchdog: required });
+  expect(await header()).not.toContain("Watchdog");
+  const { out } = await cluster.ctl(["list", "-e", "-f", "tsv"]);
+  expect(out.split("\n").map((line) => line.split("\t").at(-1))).toEqual([
+    "Watchdog",
+    "required, 25 s",
+    "required",
+    "",
+  ]);
+  cluster.port.changeMember("node1", { watchdog: required });
+  expect((await cluster.ctl(["list", "-e"])).out).toContain("| required, not active |");
+});
+
 test("a cluster without a system identifier says how far it is", async () => {
   cluster.port.changeDcs({ initialize: null });
   expect((await cluster.ctl(["list"])).out).toStartWith("+ Cluster: demo (uninitialized) --");

@@ -36,7 +36,8 @@ export interface MembersOptions {
 export function printMembers(io: Io, cluster: ClusterJson, { format, extended }: MembersOptions): void {
   const { members } = cluster;
   const optional = OPTIONAL.filter(([, has]) => extended || members.some(has)).map(([name]) => name);
-  const columns = [...COLUMNS, ...optional];
+  const watchdogs = extended && members.some((member) => member.agent?.watchdog !== undefined);
+  const columns = [...COLUMNS, ...optional, ...(watchdogs ? ["Watchdog"] : [])];
   const appendPort = needsPorts(members);
   const ordered: readonly TopologyMember[] = format === "topology"
     ? topologyOrder(members)
@@ -112,7 +113,16 @@ function memberCells(
     "Pending restart": member.pending_restart ? "*" : "",
     "Pending restart reason": reasons.join("\n"),
     "Scheduled restart": scheduled === undefined ? "" : `${scheduled.schedule}${version}`,
+    Watchdog: watchdogCell(member),
   };
+}
+
+/** It runs on the leader only: there it is news if it doesn't. */
+function watchdogCell({ role, agent }: ClusterMemberJson): string {
+  if (agent?.watchdog === undefined) return "";
+  const { mode, active, timeout } = agent.watchdog;
+  if (active) return `${mode}, ${timeout} s`;
+  return role.endsWith("leader") ? `${mode}, not active` : mode;
 }
 
 function tagsCell(tags: object, format: Format): Cell {

@@ -48,6 +48,10 @@ export const COMMANDS: { readonly [name: string]: CommandEntry } = {
   },
   dcs: { summary: "Show a raw record of the cluster", load: async () => (await import("./dcs.ts")).dcs },
   raft: { summary: "Show or change the raft group", load: async () => (await import("./raft.ts")).raft },
+  watchdog: {
+    summary: "Show a member's watchdog, or test that it is fed",
+    load: async () => (await import("./watchdog.ts")).watchdog,
+  },
   version: {
     summary: "Show the version of this program or of running members",
     load: async () => (await import("./version.ts")).version,

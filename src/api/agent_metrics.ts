@@ -83,6 +83,16 @@ export function agentMetrics(lease: () => LeaseLook): readonly Metric[] {
       ({ view }) => view.watchdog?.timeoutS ?? null,
     ),
     gauge(
+      "watchdog_closest_seconds",
+      "The least time that was left when the watchdog was fed, since the start of the agent.",
+      ({ view }) => view.watchdog?.closestS ?? null,
+    ),
+    counter(
+      "watchdog_feeds_total",
+      "Times the watchdog was fed.",
+      ({ view }) => view.watchdog?.feeds ?? null,
+    ),
+    gauge(
       "event_loop_stall_seconds_max",
       "Largest lateness of the event loop in the last minute.",
       ({ view }) => view.eventLoopLateMs / 1000,

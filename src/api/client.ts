@@ -6,7 +6,14 @@ import { readFileSync } from "node:fs";
 import type { ClusterJson, RaftJson, StatusJson } from "./shapes.ts";
 
 export { jsonText } from "./json_text.ts";
-export type { ClusterJson, ClusterMemberJson, RaftJson, RaftMemberJson, StatusJson } from "./shapes.ts";
+export type {
+  ClusterJson,
+  ClusterMemberJson,
+  RaftJson,
+  RaftMemberJson,
+  StatusJson,
+  WatchdogJson,
+} from "./shapes.ts";
 
 export interface ClientTls {
   readonly cert?: string;

@@ -1,7 +1,7 @@
 /** `GET /cluster` (compatibility.md 10.4) and `GET /history`: the whole cluster as this member sees it, from memory. */
 import { Hono } from "@hono/hono";
 import { formatLsn, type Lsn } from "../model/lsn.ts";
-import type { MemberStatus } from "../model/member_status.ts";
+import type { MemberStatus, WatchdogSummary } from "../model/member_status.ts";
 import { jsonText } from "./json_text.ts";
 import type { ApiPort, ApiView, SeenStatus } from "./port.ts";
 import type { ClusterJson, ClusterMemberJson } from "./shapes.ts";
@@ -84,7 +84,12 @@ function memberJson(view: ApiView, status: MemberStatus): ClusterMemberJson {
     ...(scheduled ? { scheduled_restart: scheduled } : {}),
     ...(Object.keys(status.tags).length > 0 ? { tags: status.tags } : {}),
     ...(leading ? {} : positions(view.progress.optime, status)),
+    ...(status.watchdog ? { agent: { watchdog: watchdogOf(status.watchdog) } } : {}),
   };
+}
+
+function watchdogOf({ mode, active, timeoutS }: WatchdogSummary) {
+  return { mode, active, timeout: timeoutS };
 }
 
 function positions(optime: Lsn, status: MemberStatus): Partial<ClusterMemberJson> {

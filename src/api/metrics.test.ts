@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { createApp } from "./app.ts";
 import { epochSeconds } from "./patroni_metrics.ts";
-import { StubPort } from "./testing.ts";
+import { STUB_WATCHDOG, StubPort } from "./testing.ts";
 
 /** Names and types that existing dashboards read (compatibility.md section 12), in Patroni's order. */
 const PATRONI = [
@@ -77,6 +77,19 @@ test("values of a primary", async () => {
   expect(valueOf(text, "agent_holds_lease")).toBe(1);
   expect(valueOf(text, "agent_lease_remaining_seconds")).toBe(4);
   expect(valueOf(text, "agent_raft_quorum_margin")).toBe(1);
+});
+
+test("the watchdog: nothing without one, zero while it does not run", async () => {
+  const port = new StubPort();
+  expect(await scrape(port)).not.toMatch(/^agent_watchdog_active/m);
+  port.change({ watchdog: { ...STUB_WATCHDOG, active: false, timeoutS: null, feeds: 0, closestS: null } });
+  const idle = await scrape(port);
+  expect(valueOf(idle, "agent_watchdog_active")).toBe(0);
+  expect(idle).not.toMatch(/^agent_watchdog_timeout_seconds/m);
+  port.change({ watchdog: STUB_WATCHDOG });
+  const names = ["active", "timeout_seconds", "feeds_total", "closest_seconds"];
+  const text = await scrape(port);
+  expect(names.map((name) => valueOf(text, `agent_watchdog_${name}`))).toEqual([1, 2, 10, 1.45]);
 });
 
 test("values of a standby", async () => {

@@ -5,8 +5,8 @@ import { readBody, textResponse } from "./body.ts";
 import { dcsKey } from "./dcs_keys.ts";
 import { jsonText } from "./json_text.ts";
 import type { ApiPort, ApiView } from "./port.ts";
-import type { RaftJson } from "./shapes.ts";
-import { JSON_HEADERS, raftLeaderName, raftMemberName } from "./status.ts";
+import type { RaftJson, WatchdogJson } from "./shapes.ts";
+import { JSON_HEADERS, raftLeaderName, raftMemberName, watchdogFields } from "./status.ts";
 
 export function ownRoutes(port: ApiPort): Hono<ApiEnv> {
   const routes = new Hono<ApiEnv>();
@@ -25,6 +25,11 @@ export function ownRoutes(port: ApiPort): Hono<ApiEnv> {
     return error === null
       ? textResponse(200, `raft leadership transferred to ${name}`)
       : textResponse(503, error);
+  });
+
+  routes.get("/agent/watchdog", () => {
+    const watchdog = watchdogJson(port.view());
+    return watchdog === null ? textResponse(404, "this member has no watchdog") : json(watchdog);
   });
 
   routes.get("/agent/decisions", () => json(port.decisions()));
@@ -60,6 +65,28 @@ export function raftJson(view: ApiView): RaftJson | null {
       };
     }),
   };
+}
+
+export function watchdogJson({ watchdog, config, dcs }: ApiView): WatchdogJson | null {
+  if (watchdog === null) return null;
+  return {
+    name: config.name,
+    leader: dcs?.lock.holder ?? null,
+    ...watchdogFields(watchdog),
+    healthy: watchdog.healthy,
+    driver: watchdog.driver,
+    nowayout: watchdog.nowayout,
+    time_left: seconds(watchdog.timeLeftS),
+    last_feed_age: seconds(watchdog.lastFeedAgeS),
+    feeds: watchdog.feeds,
+    closest: seconds(watchdog.closestS),
+    problem: watchdog.problem,
+    advice: watchdog.advice,
+  };
+}
+
+function seconds(value: number | null): number | null {
+  return value === null ? null : Math.round(value * 1000) / 1000;
 }
 
 function json(value: unknown): Response {

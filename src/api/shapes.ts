@@ -42,8 +42,37 @@ export interface StatusJson {
     readonly epoch: number | null;
     readonly guard: string | null;
     readonly raft_leader: string | null;
+    readonly watchdog?: WatchdogFieldsJson;
     readonly witness?: true;
   };
+}
+
+/** What does not change from one second to the next. Seconds. */
+export interface WatchdogFieldsJson {
+  readonly mode: "off" | "automatic" | "required";
+  readonly active: boolean;
+  readonly device: string;
+  readonly identity: string | null;
+  readonly timeout: number | null;
+  /** Why the host booted last, as the device remembers: "watchdog", "overheat" ... */
+  readonly boot_cause: string | null;
+}
+
+/** `GET /agent/watchdog`. Seconds. */
+export interface WatchdogJson extends WatchdogFieldsJson {
+  readonly name: string;
+  readonly leader: string | null;
+  readonly driver: string;
+  readonly healthy: boolean;
+  readonly nowayout: boolean;
+  readonly time_left: number | null;
+  readonly last_feed_age: number | null;
+  /** Since the start of the agent. */
+  readonly feeds: number;
+  /** The least that was ever left at a feeding. */
+  readonly closest: number | null;
+  readonly problem: string | null;
+  readonly advice: string | null;
 }
 
 export interface ClusterMemberJson {
@@ -64,6 +93,10 @@ export interface ClusterMemberJson {
   readonly replay_lag?: number | "unknown";
   readonly lsn?: string;
   readonly lag?: number | "unknown";
+  /** Ours. Absent when there is nothing to say. */
+  readonly agent?: {
+    readonly watchdog?: Pick<WatchdogFieldsJson, "mode" | "active" | "timeout">;
+  };
 }
 
 /** `GET /cluster`. */

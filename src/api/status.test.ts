@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { jsonText } from "./json_text.ts";
 import { StatusCache, statusJson } from "./status.ts";
-import { StubPort } from "./testing.ts";
+import { STUB_WATCHDOG, StubPort } from "./testing.ts";
 
 const AGENT = { version: "0.1.0", epoch: null, guard: null, raft_leader: "node1" };
 const PATRONI = { version: "4.1.4", scope: "demo", name: "node1" };
@@ -84,6 +84,19 @@ test("conditions that need attention appear only while they last", () => {
     pending_restart: true,
     pending_restart_reason: { max_connections: { old_value: "100", new_value: "200" } },
     scheduled_restart: { schedule: "2026-02-01T00:00:00+00:00" },
+  });
+});
+
+test("the watchdog is described in what is ours of the status", () => {
+  const port = new StubPort();
+  port.change({ watchdog: { ...STUB_WATCHDOG, bootCause: "watchdog" } });
+  expect(statusJson(port.view()).agent.watchdog).toEqual({
+    mode: "required",
+    active: true,
+    device: "/dev/watchdog",
+    identity: "Software Watchdog",
+    timeout: 2,
+    boot_cause: "watchdog",
   });
 });
 

@@ -5,8 +5,8 @@
 import { Hono } from "@hono/hono";
 import { PATRONI_VERSION, VERSION } from "../model/version.ts";
 import { jsonText } from "./json_text.ts";
-import type { ApiPort, ApiView } from "./port.ts";
-import type { StatusJson } from "./shapes.ts";
+import type { ApiPort, ApiView, WatchdogStatus } from "./port.ts";
+import type { StatusJson, WatchdogFieldsJson } from "./shapes.ts";
 
 export const JSON_HEADERS = { "Content-Type": "application/json" };
 
@@ -85,9 +85,15 @@ export function statusJson(view: ApiView): StatusJson {
       epoch: view.dcs?.lock.holder === config.name ? view.dcs.lock.epoch : null,
       guard: view.guard?.state ?? null,
       raft_leader: raftLeaderName(view),
+      ...(view.watchdog === null ? {} : { watchdog: watchdogFields(view.watchdog) }),
       ...(view.postgres === null ? { witness: true } : {}),
     },
   } as StatusJson;
+}
+
+export function watchdogFields(watchdog: WatchdogStatus): WatchdogFieldsJson {
+  const { mode, active, device, identity, timeoutS, bootCause } = watchdog;
+  return { mode, active, device, identity, timeout: timeoutS, boot_cause: bootCause };
 }
 
 function databaseFields(view: ApiView, postgres: NonNullable<ApiView["postgres"]>): Partial<StatusJson> {

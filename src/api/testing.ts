@@ -4,7 +4,15 @@ import type { MemberStatus } from "../model/member_status.ts";
 import type { PostgresView } from "../model/postgres_view.ts";
 import type { DcsState, FailoverRecord } from "../model/records.ts";
 import type { RaftStatus } from "../../raft/mod.ts";
-import type { ApiPort, ApiView, ConfigOutcome, RestartOutcome, SeenStatus, WriteOutcome } from "./port.ts";
+import type {
+  ApiPort,
+  ApiView,
+  ConfigOutcome,
+  RestartOutcome,
+  SeenStatus,
+  WatchdogStatus,
+  WriteOutcome,
+} from "./port.ts";
 import type { ReinitializeOutcome, ScheduledRestart } from "./port.ts";
 
 export const MEMBERS = ["node1", "node2", "node3"] as const;
@@ -385,3 +393,21 @@ export function stubLocalConfig(listenPort = 0): LocalConfig {
     tags: {},
   } as unknown as LocalConfig;
 }
+
+export const STUB_WATCHDOG: WatchdogStatus = {
+  mode: "required",
+  driver: "default",
+  device: "/dev/watchdog",
+  active: true,
+  healthy: true,
+  identity: "Software Watchdog",
+  bootCause: null,
+  nowayout: false,
+  timeoutS: 2,
+  timeLeftS: 1.6004,
+  lastFeedAgeS: 0.3996,
+  feeds: 10,
+  closestS: 1.45,
+  problem: null,
+  advice: null,
+};

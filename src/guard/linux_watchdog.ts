@@ -113,7 +113,7 @@ export class LinuxWatchdog implements WatchdogDevice {
     }
     const info = new Uint8Array(INFO_BYTES);
     if (!ioctl(this.fd, WDIOC_GETSUPPORT, info).ok) {
-      this.stop();
+      this.abandon();
       return { ok: false, problem: notADevice(this.path) };
     }
     this.options = new DataView(info.buffer).getUint32(0, true);
