@@ -2,7 +2,7 @@
  * Members on loopback for the tests of the executor: each a real PostgreSQL under a real guard, driven by a
  * PostgresExecutor; no raft and no keeper, so the test itself is the one who decides.
  */
-import { mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
@@ -51,7 +51,11 @@ export class Site {
 
   async remove(): Promise<void> {
     for (const member of this.members) await member.remove();
-    rmSync(this.root, { recursive: true, force: true });
+    // What is on its way of ending may still write.
+    await waitFor("the directory is removed", LIMIT_MS, () => {
+      rmSync(this.root, { recursive: true, force: true });
+      return !existsSync(this.root);
+    });
   }
 }
 
