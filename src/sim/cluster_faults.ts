@@ -21,6 +21,7 @@ const CLUSTER_FAULTS = [
   "pair",
   "agent-pause",
   "agent-crash",
+  "agent-stop",
   "host-crash",
   "all-hosts-crash",
   "disk-hang",
@@ -28,6 +29,9 @@ const CLUSTER_FAULTS = [
   "guard-kill",
   "postmaster-kill",
   "postgres-crash",
+  "postgres-restart",
+  "data-lost",
+  "reinit",
   "switchover",
   "set-ttl",
 ] as const;
@@ -42,6 +46,8 @@ export function clusterFaults(cluster: SimCluster, random: Prng): FaultInjector<
   const weights = drawWeights(random, CLUSTER_FAULTS, 0.5);
   weights["all-hosts-crash"] *= 0.15;
   weights["disk-fail"] *= 0.3;
+  weights["data-lost"] *= 0.2;
+  weights["reinit"] *= 0.3;
   if (Object.values(weights).every((weight) => weight === 0)) weights["agent-pause"] = 1;
   const ids = cluster.members.map((member) => member.id);
   const makers: Record<ClusterFault, FaultMaker> = {
@@ -141,6 +147,18 @@ function makersOf(cluster: SimCluster): Record<Exclude<ClusterFault, NetworkFaul
       member.killAgent(false);
       return { durationMs: random.between(50, 8000), text: member.name, end: () => member.startAgent() };
     }),
+    "agent-stop": one((member) => alive(member) && !member.agent.isPaused, (member, random) => {
+      member.stopAgent();
+      return {
+        durationMs: random.between(1000, 12_000),
+        text: member.name,
+        end: () => {
+          // What has not stopped by now is killed, as a service manager does.
+          member.killAgent(false);
+          member.startAgent();
+        },
+      };
+    }),
     "host-crash": one(alive, (member, random) => {
       member.killHost();
       return { durationMs: random.between(2000, 20_000), text: member.name, end: () => boot(member) };
@@ -176,6 +194,20 @@ function makersOf(cluster: SimCluster): Record<Exclude<ClusterFault, NetworkFaul
       member.server.killed();
       return moment(member.name);
     }),
+    "postgres-restart": one((member) => member.member !== null, (member) => {
+      member.member?.requestRestart();
+      return moment(member.name);
+    }),
+    // The host of a standby that was none but a standby comes back with an empty data directory.
+    "data-lost": one((member) => alive(member) && spare(cluster, member), (member, random) => {
+      member.killHost();
+      member.server.setAside();
+      return { durationMs: random.between(1000, 5000), text: member.name, end: () => boot(member) };
+    }),
+    reinit: one((member) => spare(cluster, member), (member) => {
+      member.member?.requestReinit(false);
+      return moment(member.name);
+    }),
     switchover: (random) => {
       const text = requestSwitchover(cluster, `switchover-${++requests}`, random);
       return text === null ? null : moment(text);
@@ -185,6 +217,13 @@ function makersOf(cluster: SimCluster): Record<Exclude<ClusterFault, NetworkFaul
       return text === null ? null : moment(text);
     },
   };
+}
+
+/** Its data can be had from another member that is a running primary. */
+function spare(cluster: SimCluster, member: SimMember): boolean {
+  const { server } = member;
+  return server.inRecovery && cluster.latestRecords()?.lock.lastHolder !== member.name &&
+    cluster.members.some((other) => other.server.canAcknowledge);
 }
 
 function boot(member: SimMember): void {

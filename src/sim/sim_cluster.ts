@@ -92,12 +92,14 @@ export class SimCluster {
   }
 
   describe(): string {
-    return this.members.map((member) => {
-      const { server } = member;
-      const reason = member.member?.decisions.entries().at(-1)?.reason ?? "no agent";
-      return `${member.name} ${server.process}${server.frozen ? " (frozen)" : ""}${
-        server.inRecovery ? " standby" : ""
-      }: ${reason}`;
+    return this.members.map(({ name, server, member }) => {
+      const state = `${server.process}${server.frozen ? " (frozen)" : ""}${
+        server.standbySignal ? " standby" : ""
+      }`;
+      const reasons = member === null
+        ? ["no agent"]
+        : member.decisions.entries().slice(-2).map((each) => each.reason);
+      return `${name} ${state}: ${reasons.join(" | ")}`;
     }).join("; ");
   }
 

@@ -125,6 +125,20 @@ export class SimMember {
     raft.start();
   }
 
+  /** SIGTERM: PostgreSQL is stopped, the lock handed over; then agent and guard end. */
+  stopAgent(): void {
+    const { member, raft, agent } = this;
+    const { incarnation } = agent;
+    member?.stop(() => {
+      if (agent.incarnation !== incarnation || !agent.alive) return;
+      this.around.world.log.add(this.name, "agent has stopped");
+      member.end();
+      raft?.stop();
+      this.killAgent(false);
+      if (!this.server.anyProcess) this.guard.stop();
+    });
+  }
+
   /** SIGKILL, a crash, or the end of the host: nothing is handed over. */
   killAgent(hostGone: boolean): void {
     if (!this.agent.alive) return;
