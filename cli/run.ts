@@ -5,6 +5,7 @@ import { type KeptDevice, openBeforeDroppingPrivileges } from "../src/guard/linu
 import { StreamSink } from "../src/lib/line_sink.ts";
 import { Logger, type LogOptions, parseLevel } from "../src/lib/log.ts";
 import { RotatingFile } from "../src/lib/rotating_file.ts";
+import { notifySystemd, takeNotifySocket } from "../src/lib/sd_notify.ts";
 import type { LocalConfig, LogConfig } from "../src/model/config.ts";
 import { captureEnvironment, loadConfig } from "./config_source.ts";
 
@@ -20,6 +21,7 @@ export function runCommand(file: string | null, options: RunOptions): void {
   const keptWatchdog = openWatchdog(file, options.user ?? null);
   dropPrivileges(options.user ?? null);
   const environment = captureEnvironment();
+  takeNotifySocket(process.env);
   const parsed = loadConfig({ path: file, environment });
   const errors = parsed.issues.filter((issue) => issue.severity === "error");
   const where = (issue: typeof parsed.issues[number]) =>
@@ -53,23 +55,27 @@ export function runCommand(file: string | null, options: RunOptions): void {
     // One turn of the loop, so that the last log line leaves.
     setTimeout(() => process.exit(code), 10);
   };
-  try {
-    const agent = startAgent({
-      config: parsed.config,
-      reload,
-      log,
-      guardCommand: options.guardCommand,
-      keptWatchdog,
-      exit,
-    });
-    process.on("SIGTERM", () => agent.stop());
-    process.on("SIGINT", () => agent.stop());
-    process.on("SIGHUP", () => agent.reload());
-    process.on("SIGABRT", () => process.exit(134));
-  } catch (error) {
-    log.critical("start", error instanceof Error ? error.message : String(error));
-    exit(1);
-  }
+  const agent = startAgent({
+    config: parsed.config,
+    reload,
+    log,
+    guardCommand: options.guardCommand,
+    keptWatchdog,
+    exit,
+  });
+  const stop = () => {
+    notifySystemd("STOPPING");
+    agent.stop();
+  };
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
+  process.on("SIGHUP", () => {
+    notifySystemd("RELOADING");
+    agent.reload();
+    notifySystemd("READY");
+  });
+  process.on("SIGABRT", () => process.exit(134));
+  notifySystemd("READY");
 }
 
 function fail(message: string): void {

@@ -60,7 +60,28 @@ export interface RunningAgent {
 /** A peer that does not answer its REST within this time is not alive. */
 const PROBE_TIMEOUT_MS = 1000;
 
+/** Starts everything. What cannot be opened is said, and options.exit is called with 1. */
 export function startAgent(options: AgentOptions): RunningAgent {
+  let guard: GuardClient | null = null;
+  const exit = (code: number, message: string) => {
+    options.log.critical("exit", message);
+    // A guard without PostgreSQL has nothing left to do; one with it stays, for the next agent.
+    if (guard === null) options.exit(code);
+    else guard.shutdown(() => options.exit(code));
+  };
+  try {
+    return compose(options, exit, (client) => guard = client);
+  } catch (error) {
+    exit(1, messageOf(error));
+    return { stop() {}, reload() {} };
+  }
+}
+
+function compose(
+  options: AgentOptions,
+  exit: (code: number, message: string) => void,
+  guardStarted: (guard: GuardClient) => void,
+): RunningAgent {
   const { log } = options;
   let { config } = options;
   if (config.postgresql === null) throw new Error("a witness has no PostgreSQL");
@@ -68,10 +89,6 @@ export function startAgent(options: AgentOptions): RunningAgent {
     throw new Error("raft.self_addr is missing: members without a vote are not available in this version");
   }
   const clock = new SystemClock();
-  const exit = (code: number, message: string) => {
-    log.critical("exit", message);
-    options.exit(code);
-  };
 
   const dcs = new DcsStateMachine();
   const tlsFiles = readTls(config);
@@ -104,7 +121,11 @@ export function startAgent(options: AgentOptions): RunningAgent {
     command: options.guardCommand,
     clock,
     log,
+    // PostgreSQL is the other agent's business now: nothing of it is touched.
+    onSuperseded: () =>
+      exit(1, "another agent was started on this data directory and has taken its guard over"),
   });
+  guardStarted(guard);
   const postgres = new PostgresExecutor({ config, dynamic: initial, guard, clock, log });
   const watchdog = new DeviceWatchdog({
     clock,

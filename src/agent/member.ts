@@ -9,7 +9,7 @@ import { keep, type NodeView } from "../brain/keeper.ts";
 import { FRESH_MS, type SeenStatus } from "../brain/successor.ts";
 import type { BrokenRules, Renewal, RenewalAck } from "../dcs/lease.ts";
 import { type DcsStateMachine, NAME_TAKEN } from "../dcs/state_machine.ts";
-import type { GuardPort } from "../guard/port.ts";
+import type { GuardPort, GuardView } from "../guard/port.ts";
 import type { Log } from "../lib/log.ts";
 import type { DynamicConfig } from "../model/config.ts";
 import type { JsonObject } from "../model/json.ts";
@@ -498,6 +498,7 @@ export class Member {
       this.#lastExitPid = exit.pid;
       if (exit.fenced) this.#fences++;
     }
+    this.#declareStandby(view, guardView);
     if (view.action?.kind === "restart") this.#wantsRestart = false;
     const node: NodeView = {
       nowMs,
@@ -529,6 +530,15 @@ export class Member {
       this.#stopping && decision.actions.length === 0 && view.process === "none" && tenure.kind === "none"
     ) this.#stopped();
     else if (this.#stopping && view.process === "none" && !this.#tenancy.isJoined) this.#stopped();
+  }
+
+  /** A standby that a new guard found running counts as writable until somebody who has asked it says that it is none. */
+  #declareStandby(view: PostgresView, guard: GuardView): void {
+    const { postmaster } = guard;
+    if (
+      postmaster === null || !postmaster.writable || postmaster.epoch !== null || view.inRecovery !== true
+    ) return;
+    this.#options.guard.adopt?.(null, () => this.wake());
   }
 
   #stopped(): void {

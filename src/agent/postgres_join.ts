@@ -34,6 +34,11 @@ export class PostgresJoin {
     const busy = context.whyBusy() ?? await this.whyNotEmpty();
     if (busy !== null) return busy;
     memory.failure = "initdb failed";
+    // An empty cluster where somebody asked for a restore would look like success.
+    const { custom } = local.bootstrap;
+    if (custom !== undefined && custom !== null) {
+      return `bootstrap.method ${custom.name} is not available in this version: restore into ${postgresql.dataDir} by hand, or use initdb`;
+    }
     const failed = await initializeDirectory({
       programs,
       local,

@@ -39,6 +39,16 @@ const CASES: [string, NodeView, string[]][] = [
   ]],
   ["before the records are known nothing is started or ended", holder({ joined: false, tenure: "none" }), []],
   [
+    "a primary that was found running is stopped cleanly, not killed",
+    node({ postgres: postgres({ ...RUNNING_PRIMARY, epoch: null }) }),
+    ["stop"],
+  ],
+  [
+    "a standby that was found running is left to run",
+    node({ postgres: postgres({ writable: true, epoch: null }) }),
+    [],
+  ],
+  [
     "an epoch of a former start is given back",
     node({
       name: "a",
@@ -547,4 +557,10 @@ test("no view makes the keeper start or promote a writable server without a usab
       }
     }
   }
+});
+
+test("a primary that was found running is ended by a fast shutdown after a checkpoint", () => {
+  expect(keep(node({ postgres: postgres({ ...RUNNING_PRIMARY, epoch: null }) })).actions).toEqual([
+    { kind: "stop", how: "fast", checkpoint: true },
+  ]);
 });

@@ -80,6 +80,7 @@ function unknownCluster(view: NodeView): Decision | null {
 /** A server that may acknowledge writes without our holding its epoch: ended at once, before anything else. */
 function fence(view: NodeView): Decision | null {
   const { postgres, dcs } = view;
+  if (postgres.writable && postgres.epoch === null && postgres.process !== "none") return undeclared(view);
   if (postgres.writable && (view.tenure !== "holding" || postgres.epoch !== dcs.lock.epoch)) {
     if (postgres.action?.kind === "stop" && postgres.action.detail === "kill") {
       return decide("ending PostgreSQL: the lock is lost");
@@ -102,6 +103,22 @@ function fence(view: NodeView): Decision | null {
     });
   }
   return null;
+}
+
+/** A server that this guard did not start: nobody has said yet what it is. A primary among them has no epoch. */
+function undeclared(view: NodeView): Decision {
+  const { postgres } = view;
+  if (postgres.action?.kind === "stop") return decide("stopping a server that was found running");
+  if (postgres.inRecovery === null && postgres.process === "starting") {
+    return decide("a server was found running: looking at it");
+  }
+  if (postgres.inRecovery === true) return decide("a standby was found running");
+  // Its clients must not write without a lease. A clean stop loses nothing, and it is started again under an epoch.
+  return decide("a primary was found running without the lock: stopping it cleanly", {
+    kind: "stop",
+    how: "fast",
+    checkpoint: true,
+  });
 }
 
 function leave(view: NodeView): Decision | null {
