@@ -1,19 +1,36 @@
 /**
  * raft: consensus as a library. Elections, a replicated log on disk, linearizable reads, and opaque channels between the
- * members. Knows nothing of what is replicated. See DESIGN.md for why it is as it is.
+ * members. Knows nothing of what is replicated. README.md shows how it is used, DESIGN.md why it is as it is.
+ *
+ * A member is a RaftNode made of a log, a transport, a clock, a random source and a state machine:
+ *
+ *     const storage = openWal(directory, { clusterId, nodeId: id }, { now: clock.now });
+ *     const transport = new TcpTransport({ id, clusterId, bindAddr, peers, password, clock, random });
+ *     const raft = new RaftNode({ id, clusterId, members, storage, transport, clock, random, stateMachine, instance });
+ *     raft.start();
+ *     raft.propose(command, (outcome) => ...);
  */
+
+// What travels and what is stored: ids, terms, indexes, entries, configurations, snapshots.
 export type * from "./core/types.ts";
 export { NONE } from "./core/types.ts";
+
+// A member: what it can do (api.ts), and the interfaces of what it is made of (ports.ts).
 export type * from "./node/api.ts";
 export type * from "./node/ports.ts";
-export { clusterIdOf, nodeIdOf } from "./node/ids.ts";
 export { RaftNode } from "./node/raft_node.ts";
 export type { LogLevel, LogSink, MemberInfo, RaftNodeOptions } from "./node/raft_options.ts";
 export { MAX_COMMAND_BYTES } from "./node/proposals.ts";
+export { clusterIdOf, nodeIdOf } from "./node/ids.ts";
+export { monotonicClock } from "./node/monotonic_clock.ts";
+
+// The log: on disk, and its twin in memory.
 export { openWal, type OpenWalOptions } from "./storage/open_wal.ts";
 export { StorageError, type StorageErrorCode } from "./storage/storage_error.ts";
 export { MemoryStorage } from "./storage/memory_storage.ts";
 export type { WalStorage } from "./storage/wal_storage.ts";
+
+// The network: TCP with or without TLS, and its twin in memory.
 export { TcpTransport, type TcpTransportOptions, type TransportPeer } from "./transport/tcp_transport.ts";
 export { type TlsFiles, type TlsLayer, tlsLayer } from "./transport/socket_layer.ts";
 export { TransportError } from "./transport/transport_error.ts";

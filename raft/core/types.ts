@@ -11,10 +11,13 @@ export type Term = number;
 /** Position in the log. The first entry has index 1; 0 means "before the log". */
 export type Index = number;
 
+/** No member: a vote that was not given, a leader that is not known. */
 export const NONE: NodeId = 0;
 
+/** "config" entries change who votes; the state machine never sees them. */
 export type EntryKind = "normal" | "config";
 
+/** One place in the log. */
 export interface Entry {
   readonly term: Term;
   readonly index: Index;
@@ -36,6 +39,7 @@ export interface HardState {
   readonly commit: Index;
 }
 
+/** The state machine in place of the entries up to `index`. */
 export interface Snapshot {
   readonly index: Index;
   readonly term: Term;
@@ -77,8 +81,10 @@ export interface Message {
   readonly context: Uint8Array;
 }
 
+/** What a member is in its term; a preCandidate asks whether an election would succeed. */
 export type Role = "follower" | "preCandidate" | "candidate" | "leader";
 
+/** What a member believes about leadership; not stored. */
 export interface SoftState {
   readonly leader: NodeId;
   readonly role: Role;

@@ -4,16 +4,21 @@ import type { Clock, LogStorage, StateMachine, Transport } from "./ports.ts";
 
 export interface MemberInfo {
   readonly id: NodeId;
+  /** For people, in logs and status. */
   readonly name: string | null;
   /** "host:port", for people; the transport has its own. */
   readonly addr: string;
 }
 
+/** error: somebody must look; warning: degraded, or refused; info: a state changed. */
 export type LogLevel = "info" | "warning" | "error";
+/** `event` is one of a fixed set of names ("raft_state"), `text` is for people. */
 export type LogSink = (level: LogLevel, event: string, text: string) => void;
 
+/** Times are in ms. The same on all members, except for what is a member's own. */
 export interface RaftNodeOptions {
   readonly id: NodeId;
+  /** See clusterIdOf. */
   readonly clusterId: number;
   /** The initial members, this one included; the same on all of them. All vote. */
   readonly members: readonly MemberInfo[];

@@ -9,6 +9,7 @@ export type StorageErrorCode =
   /** A write failed since the host was booted: what can be read may not be what is on the disk. */
   | "poisoned";
 
+/** Thrown by openWal: this member cannot take part before an operator has done what the message says. */
 export class StorageError extends Error {
   readonly code: StorageErrorCode;
 

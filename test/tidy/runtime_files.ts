@@ -12,6 +12,7 @@ export const RUNTIME_FILES: readonly string[] = [
   "cli/main.ts",
   "cli/run.ts",
   "cli/validate_host.ts",
+  "raft/examples/counter.ts",
   "raft/mutate/main.ts",
   "raft/mutate/workspace.ts",
   "raft/node/ids.ts",

@@ -1,0 +1,13 @@
+/**
+ * A clock for programs that need raft alone. Elections need no more; whoever measures leases by it must use one that is
+ * neither slewed nor stands still while the host is suspended, as the contract of `Clock` says.
+ */
+import type { Clock } from "./ports.ts";
+
+export const monotonicClock: Clock = {
+  now: () => performance.now(),
+  after(delayMs, fire) {
+    const handle = setTimeout(fire, Math.max(0, delayMs));
+    return { cancel: () => clearTimeout(handle) };
+  },
+};
