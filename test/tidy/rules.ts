@@ -52,6 +52,7 @@ export const DIRECTIONS: readonly Direction[] = [
     may: [
       "src/sim/",
       "src/agent/",
+      "src/postgres/",
       "src/guard/",
       "src/brain/",
       "src/dcs/",

@@ -26,6 +26,7 @@ export const RUNTIME_FILES: readonly string[] = [
   "raft/transport/peer_link.ts",
   "raft/transport/socket_layer.ts",
   "raft/transport/tcp_transport.ts",
+  "src/agent/agent.ts",
   "src/agent/api_port.ts",
   "src/api/allowlist.ts",
   "src/api/auth.ts",
