@@ -1,0 +1,176 @@
+/**
+ * The watchdog of real nodes, with `driver: testing`: node1 requires a device that is not there, node2 and node3 require
+ * one that is a FIFO. What is written to it is what a real device would be told.
+ */
+import { afterAll, expect } from "bun:test";
+import type { Cluster } from "../src/demo/cluster.ts";
+import type { Host } from "../src/demo/host.ts";
+import { nowMs } from "../src/demo/now.ts";
+import { sleep, waitFor } from "../src/demo/wait_for.ts";
+import { type Fixture, START_MS, startHealthy, withCluster, WRITES_MS } from "./e2e/harness.ts";
+import { DEVICE, WatchdogRecorder } from "./e2e/watchdog_recorder.ts";
+
+const TTL_S = 5;
+const TIMEOUT_S = 2; // half of it, whole seconds
+const recorders = new Map<string, WatchdogRecorder>();
+
+const { story } = withCluster({
+  dcs: { ttl: TTL_S },
+  override: (name) => ({
+    watchdog: { mode: "required", driver: "testing", device: name === "node1" ? "nowhere" : DEVICE },
+  }),
+}, async (cluster: Cluster) => {
+  for (const host of cluster.hosts) {
+    if (host.name !== "node1") recorders.set(host.name, new WatchdogRecorder(host));
+  }
+  await startHealthy(cluster);
+});
+afterAll(() => {
+  for (const recorder of recorders.values()) recorder.close();
+});
+
+const recorderOf = (host: Host): WatchdogRecorder => recorders.get(host.name)!;
+const fed = (host: Host, sinceMs: number) =>
+  waitFor(`${host.name} to feed its watchdog`, 10_000, () => recorderOf(host).feeds(sinceMs) > 1);
+
+/** The other member that can lead. */
+function rival(fixture: Fixture, primary: Host): Host {
+  return fixture.cluster.others(primary).find(({ name }) => name !== "node1")!;
+}
+
+async function watchdogOf(host: Host): Promise<{ [field: string]: unknown }> {
+  return JSON.parse((await host.rest("/agent/watchdog")).text);
+}
+
+story("it is started before PostgreSQL becomes a primary, fed from then on, and shown", async (fixture) => {
+  const primary = await fixture.healed();
+  expect(recorderOf(primary).story()).toBe(`Ctimeout=${TIMEOUT_S} 1*`);
+  const log = primary.log();
+  const activated = log.indexOf(`activated with ${TIMEOUT_S} second timeout`);
+  expect(activated).toBeGreaterThan(0);
+  expect(log.search(/starting as primary|promoting self to leader/)).toBeGreaterThan(activated);
+  await fed(primary, nowMs());
+  expect(await watchdogOf(primary)).toMatchObject({ active: true, timeout: TIMEOUT_S, identity: "testing" });
+  expect((await primary.rest("/metrics")).text).toMatch(/^agent_watchdog_active\{[^}]*\} 1$/m);
+  expect(JSON.parse((await primary.rest("/patroni")).text).agent.watchdog).toMatchObject({ active: true });
+  expect(await fixture.cluster.ctl("list", "-e")).toContain(`required, ${TIMEOUT_S} s`);
+  expect(await fixture.cluster.ctl("watchdog", "test", "--seconds", "2")).toMatch(/^Fed \d+ times;/m);
+  expect(recorderOf(rival(fixture, primary)).all).toEqual([]);
+});
+
+story("who requires a device and has none says so, and is no candidate", async (fixture) => {
+  const { cluster } = fixture;
+  const primary = await fixture.healed();
+  const node1 = cluster.host("node1");
+  expect(JSON.parse((await node1.rest("/patroni")).text).watchdog_failed).toBe(true);
+  expect(node1.log()).toContain("nowhere does not exist");
+  const refused = await cluster.tryCtl("switchover", "--candidate", "node1", "--force");
+  expect(refused.code).toBe(1);
+  expect(refused.output).toContain("no good candidates have been found");
+  expect(await fixture.healed()).toBe(primary);
+});
+
+story(
+  "a switchover stops the one and starts the other; the host of the old primary lives on",
+  async (fixture) => {
+    const primary = await fixture.healed();
+    const other = rival(fixture, primary);
+    const begin = nowMs();
+    await fixture.cluster.ctl("switchover", "--candidate", other.name, "--force");
+    expect(await fixture.healed()).toBe(other);
+    expect(recorderOf(primary).story(begin)).toMatch(/^(1\* )?V$/);
+    expect(recorderOf(other).story(begin)).toBe(`Ctimeout=${TIMEOUT_S} 1*`);
+  },
+);
+
+story(
+  "an agent that is frozen does not feed; awake again, it stops what it left running",
+  async (fixture) => {
+    const primary = await fixture.healed();
+    const recorder = recorderOf(primary);
+    await fed(primary, nowMs());
+    primary.signalAgent("SIGSTOP");
+    const frozen = nowMs() + 50;
+    const successor = await fixture.successorOf(primary, frozen);
+    expect(successor).toBe(rival(fixture, primary));
+    expect(recorder.story(frozen)).toBe("");
+    primary.signalAgent("SIGCONT");
+    expect(await fixture.healed()).toBe(successor);
+    // At most fed because PostgreSQL is frozen, which it hears of before it hears of its end.
+    expect(recorder.story(frozen)).toMatch(/^(1\* )?V$/);
+  },
+);
+
+story("an agent that is killed leaves it running; started again in time, it feeds on", async (fixture) => {
+  const primary = await fixture.healed();
+  const recorder = recorderOf(primary);
+  await primary.killAgent();
+  const killed = nowMs();
+  primary.start();
+  await fed(primary, killed);
+  expect(recorder.story(killed)).toBe(`Ctimeout=${TIMEOUT_S} 1*`);
+  expect(await fixture.healed()).toBe(primary);
+});
+
+story(
+  "started again too late, with the lock gone, the agent stops it and the host lives on",
+  async (fixture) => {
+    const primary = await fixture.healed();
+    const recorder = recorderOf(primary);
+    await primary.killAgent();
+    const killed = nowMs();
+    const successor = await fixture.successorOf(primary, killed);
+    expect(recorder.story(killed)).toBe("");
+    primary.start();
+    expect(await fixture.healed()).toBe(successor);
+    expect(recorder.story(killed)).toBe("V");
+  },
+);
+
+story(
+  "without a majority it is fed until PostgreSQL is frozen and ended: no host is reset for it",
+  async (fixture) => {
+    const { cluster } = fixture;
+    const primary = await fixture.healed();
+    const recorder = recorderOf(primary);
+    await fed(primary, nowMs());
+    const begin = nowMs();
+    const others = cluster.others(primary);
+    for (const other of others) other.signalAgent("SIGSTOP");
+    try {
+      await waitFor("the watchdog to be stopped", 30_000, () => recorder.story(begin).endsWith("V"));
+      expect(primary.postgresProcesses()).toEqual([]);
+      expect(recorder.longestSilenceMs(begin)).toBeLessThan(1000 * TIMEOUT_S);
+    } finally {
+      for (const other of others) other.signalAgent("SIGCONT");
+    }
+    await fixture.healed();
+  },
+);
+
+story("when nobody who can lead is left, nobody leads", async (fixture) => {
+  const { cluster } = fixture;
+  const primary = await fixture.healed();
+  const other = rival(fixture, primary);
+  const begin = nowMs();
+  await other.stopAgent(WRITES_MS);
+  await primary.stopAgent(WRITES_MS);
+  expect(recorderOf(primary).story(begin)).toMatch(/^(1\* )?V$/);
+  // A majority again, but only node1 could be promoted: the device of the other is gone.
+  recorderOf(other).close();
+  recorders.delete(other.name);
+  await cluster.ctl("list");
+  other.start();
+  await waitFor(
+    "the other's watchdog to be missed",
+    START_MS,
+    async () =>
+      JSON.parse((await other.rest("/patroni")).text).watchdog_failed === true ||
+      other.log().includes("nobody reads the FIFO"),
+  );
+  const until = nowMs() + 2000 * TTL_S;
+  while (nowMs() < until) {
+    expect(await cluster.primary()).toBeNull();
+    await sleep(200);
+  }
+});
