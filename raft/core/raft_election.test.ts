@@ -321,7 +321,7 @@ describe("loyalty to a living leader", () => {
 });
 
 describe("quorum of the leader", () => {
-  test("a leader that hears from no majority steps down within two election timeouts", () => {
+  test("B24: a leader that hears from no majority steps down within two election timeouts", () => {
     const network = new Network(THREE);
     network.elect(1);
     network.isolate(1);

@@ -137,6 +137,37 @@ describe("safety of changes", () => {
     expect(network.node(1).configuration).toEqual({ voters: THREE, learners: [] });
   });
 
+  test("B3: whatever of a change got through before the leader died, the others elect somebody", () => {
+    for (const kind of ["addLearner", "promote", "remove"] as const) {
+      // Who still got the entry of the change from the leader: every subset of the others.
+      for (let reached = 0; reached < 8; reached++) {
+        const network = new Network(THREE);
+        network.elect(1);
+        network.add(4);
+        if (kind !== "addLearner") change(network, "addLearner", 4);
+        if (kind === "remove") change(network, "promote", 4);
+        expect(network.node(1).proposeConfig({ kind, id: 4 }).kind).toBe("appended");
+        network.collect();
+        for (const sent of network.take()) if (reached & (1 << (sent.to - 2))) network.deliver(sent);
+        network.isolate(1);
+        network.tick(80, [2, 3, 4]);
+        const leader = network.leader();
+        expect({ kind, reached, leader }).not.toEqual({ kind, reached, leader: 1 });
+        network.propose(leader, "goes on");
+        expect(network.member(leader).commands).toEqual(["goes on"]);
+      }
+    }
+  });
+
+  test("B4: a change is one entry: nothing has to follow, that could come too early or never", () => {
+    const network = withLearner();
+    const { lastIndex } = network.node(1);
+    change(network, "promote", 4);
+    network.tick(30);
+    expect(network.node(1)).toMatchObject({ lastIndex: lastIndex + 1, commit: lastIndex + 1 });
+    expect(network.node(1).status().configurationPending).toBe(false);
+  });
+
   test("B2: a candidate uses the configuration of its log's end, committed or not", () => {
     const network = new Network(THREE);
     network.add(4);

@@ -98,6 +98,30 @@ describe("confirmation", () => {
     expect(collect(node).reads).toEqual([{ token, index: 2 }]);
   });
 
+  test("B17: no clock confirms a read: right after a majority was heard, it still needs an answer of its own", () => {
+    const network = new Network(THREE);
+    network.elect(1);
+    network.tick(1);
+    network.isolate(1);
+    tokenOf(network.node(1));
+    network.tick(5, [1]);
+    expect(network.member(1).readStates).toEqual([]);
+  });
+
+  test("B18: a follower that forgets its loyalty by a restart elects another leader, and no stale read is confirmed", () => {
+    const network = new Network(THREE);
+    network.elect(1);
+    network.cut(1, 3);
+    network.cut(3, 1);
+    network.tick(1);
+    network.member(2).restart();
+    network.tick(25, [3]);
+    expect(network.node(3).role).toBe("leader");
+    tokenOf(network.node(1));
+    network.settle();
+    expect(network.member(1).readStates).toEqual([]);
+  });
+
   test("learners and strangers confirm nothing", () => {
     const network = new Network(THREE);
     network.add(4);

@@ -229,7 +229,7 @@ describe("applying", () => {
     expect(pages).toEqual([["1/1"], ["1/2"], ["1/3"]]);
   });
 
-  test("after a restart the log is applied again from the snapshot on", () => {
+  test("B34: after a restart the log is applied again from the snapshot on", () => {
     const configuration = { voters: THREE, learners: [] };
     const snapshot = { index: 2, term: 1, configuration, data: bytesOf("state") };
     const stored = storedLog({

@@ -45,7 +45,7 @@ test("all kinds of starting orders end in one cluster of three", () => {
   }
 });
 
-test("a member whose directory was wiped does not vote, says why, and does not disturb", () => {
+test("B31: a member whose directory was wiped does not vote, says why, and does not disturb", () => {
   const cluster = new TestCluster(3);
   cluster.startAll();
   const leader = cluster.leader();

@@ -87,7 +87,7 @@ test("without a leader a command is rejected when its time is over, since it nev
   expect(outcomes[0]).toEqual({ kind: "rejected", reason: expect.stringContaining("noLeader") });
 });
 
-test("a command of a leader that is cut off ends as unknown, and is applied once if it comes through", () => {
+test("B38: a command of a leader that is cut off ends as unknown, and is applied once if it comes through", () => {
   const cluster = new TestCluster(3);
   cluster.startAll();
   const old = cluster.leader();
@@ -105,7 +105,7 @@ test("a command of a leader that is cut off ends as unknown, and is applied once
   expect(other.machine.commands.filter((command) => command === "patient")).toEqual(["patient"]);
 });
 
-test("a command for one term only is rejected elsewhere, and when its entry is overwritten", () => {
+test("B19: a command for one term only is rejected elsewhere, and when its entry is overwritten", () => {
   const cluster = new TestCluster(3);
   cluster.startAll();
   const old = cluster.leader();
@@ -187,7 +187,7 @@ test("a member that was stopped finds its state again and catches up", () => {
   expect(again.machine.commands).toEqual(["a", "b"]);
 });
 
-test("all members stopped and started again keep what was applied", () => {
+test("B40: all members stopped and started again keep what was applied", () => {
   const cluster = new TestCluster(3);
   cluster.startAll();
   const outcomes = propose(cluster.leader(), "a");
@@ -219,7 +219,26 @@ test("snapshots are taken, shorten the log, and bring a member up that was away"
   expect(outcomes[0]!.kind).toBe("applied");
 });
 
-test("a leader whose disk hangs gives up, and another one takes over", () => {
+test("B37: what is applied is told in order and once, also to a member that was brought up by a snapshot", () => {
+  const cluster = new TestCluster(3, { snapshotEveryEntries: 20, keepEntries: 5 });
+  cluster.startAll();
+  const leader = cluster.leader();
+  const [away] = followersOf(cluster, leader);
+  cluster.isolate(away!.id);
+  for (let i = 0; i < 60; i++) propose(leader, `c${i}`);
+  cluster.until("applied", () => leader.machine.commands.length === 60);
+  cluster.isolate(away!.id, true);
+  cluster.until("caught up", () => away!.machine.commands.length === 60);
+  for (let i = 60; i < 70; i++) propose(leader, `c${i}`);
+  cluster.until("applied", () => away!.machine.commands.length === 70);
+  for (const { events, machine } of [leader, away!]) {
+    const told = events.flatMap((event) => event.kind === "applied" ? [event.index] : []);
+    expect(told).toEqual([...new Set(told)].sort((a, b) => a - b));
+    expect(machine.commands).toEqual(Array.from({ length: 70 }, (_, i) => `c${i}`));
+  }
+});
+
+test("B23: a leader whose disk hangs gives up, and another one takes over", () => {
   const cluster = new TestCluster(3);
   cluster.startAll();
   const leader = cluster.leader();
@@ -261,7 +280,7 @@ test("stopping ends what waits: unknown if it may be done", () => {
   expect(outcomes).toEqual([{ kind: "unknown", reason: "the node was stopped" }]);
 });
 
-test("a pause of the whole cluster is not taken for an election timeout", () => {
+test("B41: a pause of the whole cluster is not taken for an election timeout", () => {
   const cluster = new TestCluster(3);
   cluster.startAll();
   const leader = cluster.leader();

@@ -32,7 +32,7 @@ test("an envelope survives its encoding; garbage is none", () => {
   }
 });
 
-test("a command that arrives twice is applied once, whatever the order", () => {
+test("B38: a command that arrives twice is applied once, whatever the order", () => {
   const machine = new ListMachine();
   const state = new ReplicatedState(machine);
   const seqs = [2, 1, 2, 1, 3, 3, 2];
@@ -67,7 +67,7 @@ test("a late command of an earlier process does not make the new one forget", ()
   expect(state.sessions.resultOf(1, 10, 1)).toBeNull();
 });
 
-test("the session table is part of the snapshot, byte for byte the same on all members", () => {
+test("B34: the session table is part of the snapshot, byte for byte the same on all members", () => {
   const first = new ReplicatedState(new ListMachine());
   const entries = [
     entry(1, { kind: "joined", member: 3, instance: 9 }),

@@ -93,7 +93,7 @@ test("every truncation of a segment is refused, as sizes are durable before reco
   }
 });
 
-test("every single flipped bit of a small log is refused or harmless", () => {
+test("B33: every single flipped bit of a small log is refused or harmless", () => {
   const batches = [
     batch({ hardState: { term: 1, vote: 1, commit: 0 } }),
     batch({ entries: [entry(1, 1, 30)] }),
@@ -234,7 +234,7 @@ function check(found: StoredLog | null, acknowledged: number, allowed: readonly 
   expect(found!.hardState.term).toBeGreaterThanOrEqual(allowed[acknowledged]!.hardState.term);
 }
 
-test("a crash at every operation loses nothing that was acknowledged and never refuses", () => {
+test("B32: a crash at every operation loses nothing that was acknowledged and never refuses", () => {
   const batches = story();
   const allowed = states(batches);
   const whole = new SimDisk();
@@ -315,7 +315,7 @@ test("nothing is deleted that no durable snapshot covers", () => {
   expect(stored.entries.map((e) => e.index)).toEqual(Array.from({ length: 31 }, (_, i) => 11 + i));
 });
 
-test("a full disk is a warning while the segment has room, then an end without loss", () => {
+test("B32: a full disk is a warning while the segment has room, then an end without loss", () => {
   const disk = new SimDisk();
   const warnings: string[] = [];
   const { stored, writer } = openLog(disk, IDENTITY, {

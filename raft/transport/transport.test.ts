@@ -175,7 +175,7 @@ test("a wrong password, another cluster and a missing password are refused and l
   }
 });
 
-test("a second process with our identity is refused as such", async () => {
+test("B39: a second process with our identity is refused as such", async () => {
   const ports = [await freePort(), await freePort()];
   const a = tcp(1, ports);
   const impostor = tcp(1, [await freePort(), ports[0]!], {
@@ -271,7 +271,7 @@ test("frames to a member that does not read are dropped, not kept without bound"
   expect(accepted).toBeLessThan(200);
 });
 
-test("a port in use is a typed error that names the setting", async () => {
+test("B39: a port in use is a typed error that names the setting", async () => {
   const ports = [await freePort(), await freePort()];
   tcp(1, ports);
   const errors: TransportError[] = [];

@@ -99,6 +99,17 @@ test("a new leader waits a full ttl from the moment it became leader", () => {
   expect(grantor.deadlineMs(held(4))).toBe(65_000);
 });
 
+test("B21: elections in a row move the deadline to one ttl after the last of them, and no further", () => {
+  const grantor = new Grantor();
+  grantor.applied(held(4), 0);
+  for (const [term, atMs] of [[5, 1000], [6, 2000], [7, 3000]] as const) grantor.lead(term, atMs);
+  expect(grantor.deadlineMs(held(4))).toBe(8000);
+  // Told again of the same term, it does not begin anew.
+  grantor.lead(7, 7000);
+  expect(grantor.deadlineMs(held(4))).toBe(8000);
+  expect(grantor.expiryDue(held(4), 8000)).toBe(true);
+});
+
 test("a renewal received in one term is not confirmed in another", () => {
   const grantor = new Grantor();
   grantor.lead(1, 0);
