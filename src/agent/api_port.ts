@@ -75,8 +75,13 @@ export class AgentApiPort implements ApiPort {
   }
 
   holdsLease(): boolean {
-    return this.leaseRemainingMs() > 0 && this.#options.postgres.view().process !== "none" &&
-      this.#options.postgres.view().writable;
+    const { postgres, member, dcs, config } = this.#options;
+    const view = postgres.view();
+    if (view.process === "none" || !view.writable) return false;
+    // In pause the primary writes without a lease: what was logged as unfenced is ours until it is fenced again.
+    const { lock } = dcs.state;
+    const unfenced = member.dynamic.pause && lock.unfenced && lock.holder === config().name;
+    return unfenced || this.leaseRemainingMs() > 0;
   }
 
   decisions(): readonly DecisionRecord[] {

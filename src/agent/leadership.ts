@@ -111,6 +111,7 @@ export class Leadership {
       statuses: view.statuses,
       wallMs: view.wallMs,
       expiryDue: this.#grantor.expiryDue(dcs, nowMs),
+      leaseOver: this.#grantor.leaseOver(dcs, nowMs),
       nextTtl: checkTiming(wantedMs, electionMaxMs).length === 0
         ? this.#grantor.nextTtl(dcs, wantedMs, nowMs)
         : null,

@@ -126,6 +126,7 @@ export class Member {
       proposer: this.proposer,
       watchdog: options.watchdog,
       state,
+      paused: () => this.#dynamic.pause,
       send: (renewal) => this.#sendRenewal(renewal),
       wake,
       broken,
@@ -526,10 +527,7 @@ export class Member {
     for (const action of decision.actions) this.#act(action, decision.reason);
     this.#cancelDeadCopy(statuses);
     if (tenure.kind === "holding" && view.process === "running") this.#asHolder(view);
-    if (
-      this.#stopping && decision.actions.length === 0 && view.process === "none" && tenure.kind === "none"
-    ) this.#stopped();
-    else if (this.#stopping && view.process === "none" && !this.#tenancy.isJoined) this.#stopped();
+    if (decision.mayLeave) this.#stopped();
   }
 
   /** A standby that a new guard found running counts as writable until somebody who has asked it says that it is none. */

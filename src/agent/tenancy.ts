@@ -24,6 +24,8 @@ export interface TenancyOptions {
   /** @default none */
   readonly watchdog?: Watchdog;
   readonly state: () => DcsState;
+  /** Maintenance mode is asked for. */
+  readonly paused: () => boolean;
   readonly send: (renewal: Renewal) => void;
   readonly wake: () => void;
   readonly broken: BrokenRules;
@@ -114,6 +116,7 @@ export class Tenancy {
       if (unearned !== null) this.#arm();
     }
     this.#rearmNewGuard();
+    this.#logFencing();
     const { renewMs } = timingOf(state().grantTtlMs);
     const due = this.#holder.lastSentMs + renewMs;
     if (nowMs < due) return due;
@@ -172,12 +175,36 @@ export class Tenancy {
   }
 
   #arm(): void {
-    const { guard, wake, state } = this.#options;
+    const { guard, wake } = this.#options;
     const epoch = this.#holder.epoch;
     const until = this.#holder.validUntilMs;
     if (epoch === null || until === null) return;
     this.#guardIncarnation = guard.view().incarnation;
-    guard.arm(epoch, until, state().lock.unfenced, () => wake());
+    guard.arm(epoch, until, this.#unfenced(), () => wake());
+  }
+
+  /**
+   * Whether the guard is to be armed without the fence. Only after unfenced(e) is committed, and no longer than the
+   * pause is wished for. Before our own record is applied our records may be old: what the guard knows stays.
+   */
+  #unfenced(): boolean {
+    const { guard, state, paused } = this.#options;
+    if (this.#epochAtJoin === null) return guard.view().armed?.unfenced ?? false;
+    const { lock } = state();
+    return lock.unfenced && lock.epoch === this.#holder.epoch && paused();
+  }
+
+  /**
+   * Pause: unfenced(e) is committed before the guard is disarmed, and the guard is armed again, with a lease that runs,
+   * before fenced(e) is proposed. In between nobody expires the epoch.
+   */
+  #logFencing(): void {
+    const { state, paused, proposer, wake, guard } = this.#options;
+    const { lock } = state();
+    if (!this.isJoined || lock.epoch !== this.#holder.epoch || paused() === lock.unfenced) return;
+    const { armed } = guard.view();
+    if (!paused() && !(this.leaseUsable() && armed !== null && !armed.unfenced)) return;
+    proposer.propose({ op: "setUnfenced", epoch: lock.epoch, unfenced: paused() }, () => wake());
   }
 
   /** A guard that replaced a dead one knows nothing: it gets the deadline that was acknowledged already. */

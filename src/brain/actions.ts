@@ -47,4 +47,6 @@ export interface Decision {
   readonly actions: readonly Action[];
   /** One sentence for log, history of decisions, and users. */
   readonly reason: string;
+  /** Asked to stop: nothing is left to do, the agent may end. */
+  readonly mayLeave?: boolean;
 }

@@ -15,6 +15,7 @@ function view(change: Partial<ClusterView> = {}): ClusterView {
     self: "b",
     wallMs: Date.parse("2026-01-01T00:00:00Z"),
     expiryDue: false,
+    leaseOver: false,
     nextTtl: null,
     leadingForMs: 60_000,
     ...change,
@@ -149,4 +150,12 @@ test("a request whose winner gives the lock back has had its try", () => {
   expect(ops({ dcs, statuses: [] })).toEqual([
     "end false: Switchover failed: b could not take over (crashed)",
   ]);
+});
+
+test("an unfenced epoch is ended by an operator's failover only, and only when its lease has run out", () => {
+  const lockNow = lock({ unfenced: true });
+  const failover = request({ kind: "failover", leader: null, candidate: "b", accepted: true, epoch: 3 });
+  expect(ops({ dcs: cluster({ lock: lockNow }), leaseOver: true })).toEqual([]);
+  expect(ops({ dcs: cluster({ lock: lockNow, failover }), leaseOver: false })).toEqual([]);
+  expect(ops({ dcs: cluster({ lock: lockNow, failover }), leaseOver: true })).toEqual(["expire"]);
 });

@@ -22,6 +22,8 @@ export interface ClusterView extends SuccessorView {
   readonly wallMs: number;
   /** The lease of the current epoch has run out on our clock, and expire(e) has not been proposed yet. */
   readonly expiryDue: boolean;
+  /** The lease has run out, whether or not the epoch may be expired. */
+  readonly leaseOver: boolean;
   /** Next step of a change of ttl; null: none is due. */
   readonly nextTtl: { readonly grantMs: number; readonly waitMs: number } | null;
   /** ms since any status of the member that bootstraps; null: never seen by this leader. */
@@ -62,6 +64,12 @@ export function coordinate(view: ClusterView): ClusterDecision {
   if (abandoned !== null) return decide("bootstrap abandoned", abandoned);
   const request = answerRequest(view);
   if (request !== null) return decide(`${dcs.failover!.kind} request`, request);
+  if (forcedExpiry(view)) {
+    const reason = `an operator asked for a failover, and ${lock.holder} has not renewed for ${
+      dcs.waitTtlMs / 1000
+    } s`;
+    return decide(reason, { op: "expire", epoch: lock.epoch, reason, forced: true });
+  }
   if (lock.holder === null) {
     const choice = chooseSuccessor(view);
     if (choice.kind === "wait") return decide(choice.reason);
@@ -82,6 +90,13 @@ export function coordinate(view: ClusterView): ClusterDecision {
     };
   }
   return decide(`lock is held by ${lock.holder}`);
+}
+
+/** An unfenced epoch (pause) never ends by itself, since its primary may well live: only an operator's failover ends it. */
+function forcedExpiry(view: ClusterView): boolean {
+  const { failover, lock } = view.dcs;
+  return lock.holder !== null && lock.unfenced && view.leaseOver && failover !== null && failover.accepted &&
+    failover.kind === "failover";
 }
 
 function statusOf(view: ClusterView, name: string | null): SeenStatus | undefined {

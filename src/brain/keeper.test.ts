@@ -564,3 +564,67 @@ test("a primary that was found running is ended by a fast shutdown after a check
     { kind: "stop", how: "fast", checkpoint: true },
   ]);
 });
+
+const PAUSED = { dynamic: { ...DYNAMIC, pause: true } };
+const UNFENCED = cluster({ lock: lock({ unfenced: true }) });
+const stepDown = cluster({
+  lock: lock({ unfenced: true }),
+  failover: {
+    kind: "switchover",
+    leader: "a",
+    candidate: "b",
+    scheduledAt: null,
+    id: "x",
+    accepted: true,
+    epoch: 3,
+    revision: 9,
+  },
+});
+const stoppedByUs = { stop: { kind: "stop", ok: true, atMs: 0, detail: "", failures: 0 } } as const;
+
+const PAUSES: [string, NodeView, string[]][] = [
+  [
+    "in pause a primary that crashed is not started",
+    holder({ ...PAUSED, postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY, crashedAtMs: 0 }) }),
+    [],
+  ],
+  ["in pause a stopped standby is not started", node({ ...PAUSED, postgres: postgres(STOPPED) }), []],
+  [
+    "in pause a primary that stepped down on request rejoins",
+    node({ ...PAUSED, postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY, last: stoppedByUs }) }),
+    ["compare-history"],
+  ],
+  ["in pause a requested switchover stops the primary", holder({ ...PAUSED, dcs: stepDown }), ["stop"]],
+  ["in pause the winner of a request is promoted", holder({ ...PAUSED, postgres: postgres() }), ["promote"]],
+  [
+    "in pause a standby follows a new leader",
+    node({ ...PAUSED, dcs: cluster({ lock: lock({ epoch: 4, holder: "c" }) }) }),
+    ["follow"],
+  ],
+  [
+    "in pause a primary whose lock is another's is ended all the same",
+    holder({ ...PAUSED, tenure: "none", dcs: cluster({ lock: lock({ epoch: 4, holder: "c" }) }) }),
+    ["stop"],
+  ],
+  [
+    "SIGTERM in pause leaves an unfenced primary running",
+    holder({ ...PAUSED, dcs: UNFENCED, stopping: true }),
+    [],
+  ],
+  ["SIGTERM in pause stops a primary whose epoch is still fenced", holder({ ...PAUSED, stopping: true }), [
+    "stop",
+  ]],
+  ["SIGTERM in pause leaves a standby running", node({ ...PAUSED, stopping: true }), []],
+];
+
+for (const [name, view, expected] of PAUSES) {
+  test(name, () => expect(kinds(view)).toEqual(expected));
+}
+
+test("what is decided in pause says so, and the agent may end beside a running PostgreSQL", () => {
+  expect(keep(holder({ ...PAUSED, dcs: UNFENCED })).reason).toBe(
+    "PAUSE: no action. I am (a), the leader with the lock",
+  );
+  expect(keep(holder({ ...PAUSED, dcs: UNFENCED, stopping: true })).mayLeave).toBe(true);
+  expect(keep(node({ stopping: true })).mayLeave).toBeUndefined();
+});

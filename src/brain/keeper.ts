@@ -52,17 +52,42 @@ export interface NodeView {
 }
 
 const decide = (reason: string, ...actions: Action[]): Decision => ({ reason, actions });
+const mayLeave = (reason: string): Decision => ({ reason, actions: [], mayLeave: true });
+
+function ordinarily(view: NodeView): Decision {
+  if (view.tenure === "holding") return asHolder(view);
+  return view.dcs.lock.holder === null ? asWaiting(view) : asStandby(view);
+}
+
+/**
+ * Maintenance mode (compatibility.md 4.7): PostgreSQL is neither started nor stopped of our own accord. What an operator
+ * asks for is carried out, and a primary that stepped down for it rejoins.
+ */
+function inPause(view: NodeView): Decision {
+  const { postgres, dcs } = view;
+  const paused = (decision: Decision): Decision => ({ ...decision, reason: `PAUSE: ${decision.reason}` });
+  const onRequest = dcs.failover?.accepted ?? false;
+  if (view.tenure === "holding") {
+    if (onRequest || (postgres.process === "running" && !postgres.writable)) return paused(asHolder(view));
+    return paused(decide(
+      postgres.process === "none"
+        ? "PostgreSQL does not run, and is not started"
+        : `no action. I am (${view.name}), the leader with the lock`,
+    ));
+  }
+  const steppedDown = postgres.last.stop?.ok ?? false;
+  if (postgres.process === "none" && !steppedDown) {
+    return paused(decide("PostgreSQL does not run, and is not started"));
+  }
+  return paused(dcs.lock.holder === null ? asWaiting(view) : asStandby(view));
+}
 
 export function keep(view: NodeView): Decision {
   return unknownCluster(view) ?? fence(view) ?? leave(view) ?? busy(view) ?? withoutWatchdog(view) ??
     unusableDirectory(view) ??
     uninitialized(view) ??
     mismatch(view) ?? operatorRequest(view) ??
-    (view.tenure === "holding"
-      ? asHolder(view)
-      : view.dcs.lock.holder === null
-      ? asWaiting(view)
-      : asStandby(view));
+    (view.dynamic.pause ? inPause(view) : ordinarily(view));
 }
 
 /**
@@ -72,7 +97,7 @@ export function keep(view: NodeView): Decision {
 function unknownCluster(view: NodeView): Decision | null {
   if (view.joined) return null;
   if (!view.stopping) return decide("waiting for the cluster's records");
-  if (view.postgres.process === "none") return decide("stopped");
+  if (view.postgres.process === "none") return mayLeave("stopped");
   if (view.postgres.action?.kind === "stop") return decide("stopping PostgreSQL");
   return decide("the agent is stopping", { kind: "stop", how: "fast", checkpoint: view.postgres.writable });
 }
@@ -123,12 +148,16 @@ function undeclared(view: NodeView): Decision {
 
 function leave(view: NodeView): Decision | null {
   if (!view.stopping) return null;
-  const { postgres, dcs } = view;
+  const { postgres, dcs, dynamic } = view;
   if (postgres.process === "none") {
     if (view.tenure === "holding") {
       return decide("stopped; handing over the lock", { kind: "release", epoch: dcs.lock.epoch });
     }
-    return decide("stopped");
+    return mayLeave("stopped");
+  }
+  // In pause PostgreSQL survives the agent: the guard stays with it, and the epoch, unfenced, stays ours.
+  if (dynamic.pause && (view.tenure === "none" || dcs.lock.unfenced)) {
+    return mayLeave("PAUSE: PostgreSQL is left running");
   }
   if (postgres.action?.kind === "stop") return decide("stopping PostgreSQL");
   if (postgres.action?.kind === "clone" || postgres.action?.kind === "rewind") return decide("stopping");

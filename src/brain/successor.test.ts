@@ -312,3 +312,10 @@ test("a grant says whether anything that was acknowledged may be lost", () => {
   expect(complete(succession({ dcs: cluster({ lock: RELEASED }) }))).toBe(false);
   expect(complete(succession())).toBe(false);
 });
+
+test("in pause the lock goes to nobody but the candidate of a request", () => {
+  const dynamic = { ...DYNAMIC, pause: true };
+  expect(chooseSuccessor(succession({ dynamic, freeForMs: 60_000 })).kind).toBe("wait");
+  const dcs = cluster({ lock: lock(FREE), failover: request("failover", "c") });
+  expect(chooseSuccessor(succession({ dynamic, dcs }))).toMatchObject({ kind: "grant", to: "c" });
+});

@@ -140,6 +140,12 @@ export function chooseSuccessor(view: SuccessorView): Choice {
     const manual = chooseRequested(reported, fresh, view);
     if (manual !== null) return manual;
   }
+  if (view.dynamic.pause) {
+    return {
+      kind: "wait",
+      reason: 'PAUSE: nobody is promoted; "agent ctl failover --candidate NAME" or "agent ctl resume"',
+    };
+  }
   return view.warm ? chooseWarm(reported, fresh, view) : chooseCold(reported, view);
 }
 

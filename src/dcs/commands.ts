@@ -28,7 +28,8 @@ export type CommandBody =
     readonly reason: string;
     readonly complete: boolean;
   }
-  | { readonly op: "expire"; readonly epoch: number; readonly reason: string }
+  /** `forced`: an operator's failover ends an unfenced epoch. */
+  | { readonly op: "expire"; readonly epoch: number; readonly reason: string; readonly forced?: boolean }
   | {
     readonly op: "release";
     readonly epoch: number;

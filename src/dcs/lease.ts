@@ -238,7 +238,12 @@ export class Grantor {
 
   /** Whether expire(e) is to be proposed now, in our own term only. */
   expiryDue(state: DcsState, nowMs: number): boolean {
-    if (this.#term === null || state.lock.holder === null || state.lock.unfenced) return false;
+    return !state.lock.unfenced && this.leaseOver(state, nowMs);
+  }
+
+  /** The lease has run out and expire(e) has not been proposed; of an unfenced epoch that alone ends nothing. */
+  leaseOver(state: DcsState, nowMs: number): boolean {
+    if (this.#term === null || state.lock.holder === null) return false;
     return this.#expiring !== state.lock.epoch && nowMs >= this.deadlineMs(state);
   }
 

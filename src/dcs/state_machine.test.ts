@@ -161,3 +161,11 @@ test("a member with other addresses does not take a name over, unless the old on
   expect(apply("a", { op: "setMember", facts: moved, incarnation: 3, replace: true }).ok).toBe(true);
   expect(dcs.state.members.a).toEqual(moved);
 });
+
+test("an operator's failover ends an unfenced epoch", () => {
+  const { dcs, apply } = machine();
+  apply("q", grant(1, "a"));
+  apply("a", { op: "setUnfenced", epoch: 1, unfenced: true });
+  expect(apply("q", { op: "expire", epoch: 1, reason: "asked for", forced: true }).ok).toBe(true);
+  expect(dcs.state.lock.holder).toBeNull();
+});

@@ -104,7 +104,7 @@ function evaluate(state: DcsState, command: Command, index: number): Outcome {
       if (lock.holder === null || lock.epoch !== command.epoch) {
         return { refuse: `epoch ${command.epoch} is not held` };
       }
-      if (lock.unfenced) return { refuse: `epoch ${command.epoch} is unfenced` };
+      if (lock.unfenced && !command.forced) return { refuse: `epoch ${command.epoch} is unfenced` };
       return endEpoch(lock, "expired", null, null, command.reason);
     case "release":
       if (lock.holder !== command.by || lock.epoch !== command.epoch) {

@@ -134,7 +134,7 @@ export class Guard {
   view(): WireView {
     const { armed, endedEpoch } = this.fence;
     return {
-      armed: armed === null ? null : { epoch: armed.epoch, deadlineMs: armed.deadlineMs },
+      armed,
       endedEpoch,
       postmaster: this.postmaster(),
       anyProcess: !this.isIdle(),

@@ -26,8 +26,11 @@ test("a primary is frozen at its deadline, thawed by a renewal, and loses no pro
     const pid = await startPrimary(site, client, 700);
     const before = site.group.members().filter((member) => member.parentPid === pid);
     expect(before.length).toBe(2);
-    await untilView(client, "it is frozen", (view) => view.postmaster?.phase === "frozen");
-    expect(client.view().allStopped).toBe(true);
+    await untilView(
+      client,
+      "it is frozen, and every process is seen stopped",
+      (view) => view.postmaster?.phase === "frozen" && view.allStopped === true,
+    );
     expect(await site.acknowledges()).toBe(false);
     await reply((done) => client.arm(3, site.clock.now() + 60_000, false, done));
     expect(client.view().postmaster).toEqual({

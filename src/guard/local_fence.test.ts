@@ -58,7 +58,7 @@ function setUp() {
 
 function view(postmaster: Partial<Postmaster> | null, deadlineMs = 1000): WireView {
   return {
-    armed: { epoch: 3, deadlineMs },
+    armed: { epoch: 3, deadlineMs, unfenced: false },
     endedEpoch: 0,
     postmaster: postmaster === null
       ? null

@@ -30,7 +30,7 @@ export interface GuardView {
   readonly pid: number | null;
   /** Increases with every guard process we have been connected to: a new one remembers nothing. */
   readonly incarnation: number;
-  readonly armed: { readonly epoch: number; readonly deadlineMs: number } | null;
+  readonly armed: { readonly epoch: number; readonly deadlineMs: number; readonly unfenced: boolean } | null;
   /** Highest epoch that was ended; it and everything below are refused for ever. 0: none. */
   readonly endedEpoch: number;
   readonly postmaster: Postmaster | null;

@@ -31,7 +31,7 @@ export type Request = Operation & { readonly id: number };
 
 /** What the guard knows; the client adds what it knows about the guard. */
 export interface WireView {
-  readonly armed: { readonly epoch: number; readonly deadlineMs: number } | null;
+  readonly armed: { readonly epoch: number; readonly deadlineMs: number; readonly unfenced: boolean } | null;
   readonly endedEpoch: number;
   readonly postmaster: Postmaster | null;
   readonly anyProcess: boolean;

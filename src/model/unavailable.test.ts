@@ -9,14 +9,12 @@ test("a plain configuration asks for nothing that is missing", () => {
 test("every feature that is missing is named by its key", () => {
   const all = unavailableFeatures({
     ...DYNAMIC,
-    pause: true,
     synchronousMode: "quorum",
     failsafeMode: true,
     standbyCluster: { host: "h" },
     slots: { s: null },
   });
   expect(all.map((text) => text.split(/[: ]/)[0])).toEqual([
-    "pause",
     "synchronous_mode",
     "failsafe_mode",
     "standby_cluster",

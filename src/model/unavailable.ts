@@ -6,9 +6,6 @@ import type { DynamicConfig } from "./config.ts";
 
 export function unavailableFeatures(config: DynamicConfig): string[] {
   const found: string[] = [];
-  if (config.pause) {
-    found.push("pause: maintenance mode is not available in this version; the cluster goes on being managed");
-  }
   if (config.synchronousMode !== "off") {
     found.push("synchronous_mode is not available in this version: replication stays asynchronous");
   }

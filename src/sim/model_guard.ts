@@ -33,6 +33,8 @@ export class ModelGuard {
   private freezing: { cancel(): void } | null = null;
   private lastExit: ExitReport | null = null;
   private killing = false;
+  /** As late and as slow as is allowed, in everything. */
+  private slow = false;
   private clean: (() => void)[] = [];
 
   constructor(
@@ -50,6 +52,7 @@ export class ModelGuard {
   spawn(): void {
     this.process.start();
     this.fence = newFence(KILL_AFTER_MS);
+    this.slow = this.random.chance(0.5);
     this.lastExit = null;
     this.killing = false;
     this.clean = [];
@@ -82,7 +85,7 @@ export class ModelGuard {
       state: "ok",
       pid: this.process.incarnation,
       incarnation: 0,
-      armed: fence.armed === null ? null : { epoch: fence.armed.epoch, deadlineMs: fence.armed.deadlineMs },
+      armed: fence.armed,
       endedEpoch: fence.endedEpoch,
       postmaster: postmasterOf(fence),
       anyProcess: server.anyProcess,
@@ -121,7 +124,7 @@ export class ModelGuard {
       case "freeze": {
         if (this.freezing !== null || server.frozen) return;
         this.freezes++;
-        const tookMs = random.chance(0.4) ? MAX_FREEZE_MS : random.between(5, 80);
+        const tookMs = this.slow ? MAX_FREEZE_MS : random.between(5, 80);
         const event = this.later(tookMs, () => {
           this.freezing = null;
           server.freeze();
@@ -153,7 +156,7 @@ export class ModelGuard {
     if (this.killing) return;
     this.killing = true;
     // Stopped first, then killed: commits end with the stop. A freeze under way goes on.
-    const stoppedMs = this.random.chance(0.3) ? MAX_FREEZE_MS : this.random.between(5, 80);
+    const stoppedMs = this.slow ? MAX_FREEZE_MS : this.random.between(5, 80);
     this.later(stoppedMs, () => this.server.freeze());
     this.later(stoppedMs + this.random.between(5, 150), () => {
       this.server.killed();
@@ -178,7 +181,7 @@ export class ModelGuard {
     this.timer = null;
     if (dueMs === null) return;
     this.timerDueMs = dueMs;
-    const lateMs = this.random.chance(0.3) ? MAX_LATE_MS : Math.min(MAX_LATE_MS, this.random.exponential(3));
+    const lateMs = this.slow ? MAX_LATE_MS : Math.min(MAX_LATE_MS, this.random.exponential(3));
     this.timer = this.later(Math.max(0, this.host.trueDelayTo(dueMs)) + lateMs, () => {
       this.timer = null;
       const tick = () => {
