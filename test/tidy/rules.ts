@@ -16,6 +16,7 @@ export const DIRECTIONS: readonly Direction[] = [
   { from: "raft/sim/", may: ["raft/"] },
   { from: "raft/mutate/", may: ["raft/mutate/"] },
   { from: "raft/examples/", may: ["raft/mod.ts"] },
+  { from: "raft/bench/", may: ["raft/bench/", "raft/mod.ts"] },
   { from: "raft/", may: ["raft/core/", "raft/storage/", "raft/transport/", "raft/node/", "raft/sim/mod.ts"] },
 
   { from: "src/lib/", may: ["src/lib/"], types: ["raft/mod.ts"] },

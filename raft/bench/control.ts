@@ -1,0 +1,31 @@
+/** What the benchmark tells its processes, one JSON text a line, and what they answer. */
+import type { Summary } from "./summary.ts";
+
+export interface MemberConfig {
+  readonly directory: string;
+  readonly own: string;
+  readonly addresses: readonly string[];
+}
+
+export type Request =
+  | { readonly kind: "status" }
+  /** So many commands, so many at a time; on the leader. */
+  | { readonly kind: "commit"; readonly count: number; readonly inFlight: number }
+  | { readonly kind: "read"; readonly count: number }
+  /** One command, on any member, however long it takes. */
+  | { readonly kind: "propose" }
+  /** Answered when everything up to there is applied. */
+  | { readonly kind: "applied"; readonly index: number };
+
+export type Answer =
+  | {
+    readonly kind: "status";
+    readonly leads: boolean;
+    readonly leader: number | null;
+    readonly applied: number;
+  }
+  | { readonly kind: "measured"; readonly summary: Summary }
+  | { readonly kind: "done" }
+  /** ms since the member was started. */
+  | { readonly kind: "applied"; readonly afterMs: number }
+  | { readonly kind: "failed"; readonly reason: string };
