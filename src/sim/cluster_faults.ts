@@ -11,7 +11,7 @@ import {
   type Prng,
 } from "../../raft/sim/mod.ts";
 import { LEASE_CHANNEL } from "../agent/messages.ts";
-import { changeTtl, requestSwitchover } from "./requests.ts";
+import { changeTtl, requestPause, requestSwitchover, resume } from "./requests.ts";
 import type { SimCluster } from "./sim_cluster.ts";
 import type { SimMember } from "./sim_member.ts";
 
@@ -34,6 +34,7 @@ const CLUSTER_FAULTS = [
   "reinit",
   "switchover",
   "set-ttl",
+  "maintenance",
 ] as const;
 export type ClusterFault = typeof CLUSTER_FAULTS[number];
 
@@ -83,15 +84,20 @@ function ambush(cluster: SimCluster, injector: FaultInjector<ClusterFault>, rand
     known = lock;
     const target = (random.chance(0.7) ? cluster.find(holder ?? "") : undefined) ??
       random.pick(cluster.members);
-    for (let faults = 1 + random.below(2); faults > 0; faults--) {
-      const pauses = random.chance(0.5);
-      cluster.world.after(random.exponential(3), () => {
-        if (!injector.active || !target.agent.alive) return;
-        if (pauses) injector.begun("agent-pause", pauseNow(target, random.between(100, 8000)));
-        else {
-          const cuts = directionsOf(target.id, ids);
-          injector.begun("isolate", cutFault(cluster.network, cuts, random.between(1000, MAX_CUT_MS)));
-        }
+    const how = random.pick(["pause", "cut", "both", "both"] as const);
+    const later = (delayMs: number, run: () => void) =>
+      cluster.world.after(delayMs, () => injector.active && target.agent.alive && run());
+    if (how !== "cut") {
+      later(
+        random.exponential(1),
+        () => injector.begun("agent-pause", pauseNow(target, random.between(100, 8000))),
+      );
+    }
+    // After what is on its way has arrived: a paused agent acts on it when it goes on, and nobody hears of it.
+    if (how !== "pause") {
+      later(random.between(0, 2) + random.exponential(3), () => {
+        const cuts = directionsOf(target.id, ids);
+        injector.begun("isolate", cutFault(cluster.network, cuts, random.between(1000, MAX_CUT_MS)));
       });
     }
   };
@@ -215,6 +221,11 @@ function makersOf(cluster: SimCluster): Record<Exclude<ClusterFault, NetworkFaul
     "set-ttl": (random) => {
       const text = changeTtl(cluster, random);
       return text === null ? null : moment(text);
+    },
+    maintenance: (random) => {
+      const text = requestPause(cluster, random);
+      if (text === null) return null;
+      return { durationMs: random.between(2000, 20_000), text, end: () => resume(cluster) };
     },
   };
 }

@@ -21,7 +21,7 @@ export function simulatedDynamic(records: JsonObject): DynamicConfig {
     synchronousModeStrict: false,
     synchronousNodeCount: 1,
     failsafeMode: false,
-    pause: false,
+    pause: records["pause"] === true,
     memberSlotsTtlS: 1800,
     slots: {},
     ignoreSlots: [],

@@ -1,6 +1,8 @@
 /** What an operator asks of a simulated cluster, of a member of chance. Each returns what it asked, or null. */
 import type { Prng } from "../../raft/sim/mod.ts";
+import type { JsonObject } from "../model/json.ts";
 import type { SimCluster } from "./sim_cluster.ts";
+import type { SimMember } from "./sim_member.ts";
 
 export function requestSwitchover(cluster: SimCluster, id: string, random: Prng): string | null {
   const asked = random.pick(cluster.members);
@@ -25,15 +27,33 @@ export function requestSwitchover(cluster: SimCluster, id: string, random: Prng)
   return `${holder} to ${candidate ?? "any"}, asked of ${asked.name}`;
 }
 
+/** Asks a member to log maintenance mode; null: nobody can be asked. */
+export function requestPause(cluster: SimCluster, random: Prng): string | null {
+  const asked = random.pick(cluster.members);
+  return configure(asked, (value) => ({ ...value, pause: true })) ? `asked of ${asked.name}` : null;
+}
+
+/** Ends maintenance mode. Asked for again for a while: the wish for it may still be under way, or nobody there to ask. */
+export function resume(cluster: SimCluster, tries = 30): void {
+  if (cluster.latestRecords()?.config?.value["pause"]) {
+    for (const member of cluster.members) configure(member, ({ pause: _pause, ...value }) => value);
+  }
+  if (tries > 1) cluster.world.after(1000, () => resume(cluster, tries - 1));
+}
+
+function configure(asked: SimMember, change: (value: JsonObject) => JsonObject): boolean {
+  const config = asked.dcs?.state.config;
+  if (!config || !asked.member) return false;
+  const { value, revision } = config;
+  asked.member.proposer.propose(
+    { op: "setConfig", value: change(value), expectRevision: revision },
+    () => {},
+  );
+  return true;
+}
+
 export function changeTtl(cluster: SimCluster, random: Prng): string | null {
   const asked = random.pick(cluster.members);
-  const config = asked.dcs?.state.config;
-  if (!config || !asked.member) return null;
   const ttl = random.pick([2, 3, 5, 10]);
-  asked.member.proposer.propose({
-    op: "setConfig",
-    value: { ...config.value, ttl },
-    expectRevision: config.revision,
-  }, () => {});
-  return `${ttl} s, asked of ${asked.name}`;
+  return configure(asked, (value) => ({ ...value, ttl })) ? `${ttl} s, asked of ${asked.name}` : null;
 }
