@@ -39,7 +39,7 @@ const CLUSTER_FAULTS = [
 export type ClusterFault = typeof CLUSTER_FAULTS[number];
 
 /** How often, in a run that has it, a change of the lock is met with faults at that very moment. */
-const AMBUSH_RATE = 0.4;
+const AMBUSH_RATE = 0.5;
 const MAX_CUT_MS = 15_000;
 
 /** About half of the kinds in every run; a cold start of everything is rare within one. */
@@ -56,7 +56,7 @@ export function clusterFaults(cluster: SimCluster, random: Prng): FaultInjector<
     ...makersOf(cluster),
   };
   const injector = new FaultInjector(cluster.world, makers, weights, random.between(1000, 6000));
-  if (random.chance(0.5)) ambush(cluster, injector, random.split("ambush"));
+  if (random.chance(0.6)) ambush(cluster, injector, random.split("ambush"));
   return injector;
 }
 

@@ -1,0 +1,233 @@
+/** Named events on a healthy cluster, in the times that the design promises (ttl 5 unless said otherwise). */
+import { expect, test } from "bun:test";
+import { World } from "../../raft/sim/mod.ts";
+import type { DcsState } from "../model/records.ts";
+import { SimCluster } from "./sim_cluster.ts";
+import type { SimMember } from "./sim_member.ts";
+
+const SEEDS = [1, 2, 3];
+
+/** A cluster made from empty directories that has been healthy for a while. */
+function healthy(seed: number, ttl = 5): SimCluster {
+  const world = new World(seed);
+  const cluster = new SimCluster(world, new Set(), { ttl, loop_wait: 1, primary_start_timeout: 300 });
+  for (const member of cluster.members) member.startAgent();
+  expect(world.runUntilHolds(15_000, 50, () => cluster.unhealthy() === null)).toBe(true);
+  // Raft leadership settles off the primary's host.
+  world.runUntil(world.now() + 8000);
+  expect(cluster.unhealthy()).toBe(null);
+  return cluster;
+}
+
+function primaryOf(cluster: SimCluster): SimMember {
+  return cluster.members.find((member) => member.server.canAcknowledge)!;
+}
+
+function records(cluster: SimCluster): DcsState {
+  return cluster.latestRecords()!;
+}
+
+/** ms of true time until a server acknowledges again; Infinity when none does within a minute. */
+function outage(cluster: SimCluster): number {
+  const { world } = cluster;
+  const from = world.now();
+  const back = world.runUntilHolds(
+    from + 60_000,
+    5,
+    () => cluster.members.some((member) => member.server.canAcknowledge),
+  );
+  return back ? world.now() - from : Infinity;
+}
+
+function recovers(cluster: SimCluster, withinMs: number): boolean {
+  const { world } = cluster;
+  return world.runUntilHolds(world.now() + withinMs, 50, () => cluster.unhealthy() === null);
+}
+
+test("three empty directories become a healthy cluster within 10 s", () => {
+  for (const seed of SEEDS) {
+    const world = new World(seed);
+    const cluster = new SimCluster(world, new Set(), { ttl: 5 });
+    for (const member of cluster.members) member.startAgent();
+    expect(world.runUntilHolds(10_000, 50, () => cluster.unhealthy() === null)).toBe(true);
+  }
+});
+
+test("the raft leader is kept off the primary's host", () => {
+  for (const seed of SEEDS) {
+    const cluster = healthy(seed);
+    expect(primaryOf(cluster).raft?.status().role).not.toBe("leader");
+  }
+});
+
+test("the death of the primary's host costs no more than the ttl and a promotion", () => {
+  for (const [ttl, boundMs] of [[5, 5900], [2, 2900]] as const) {
+    for (const seed of SEEDS) {
+      const cluster = healthy(seed, ttl);
+      primaryOf(cluster).killHost();
+      expect(outage(cluster)).toBeLessThan(boundMs);
+      expect(cluster.safety.failovers).toBe(1);
+    }
+  }
+});
+
+test("a host that comes back rejoins, whatever it had written alone", () => {
+  for (const seed of SEEDS) {
+    const cluster = healthy(seed);
+    const old = primaryOf(cluster);
+    old.killHost();
+    outage(cluster);
+    old.host.reboot();
+    old.startAgent();
+    expect(recovers(cluster, 20_000)).toBe(true);
+    expect(primaryOf(cluster)).not.toBe(old);
+  }
+});
+
+test("an agent that is killed and started again within the lease is not noticed by clients", () => {
+  for (const seed of SEEDS) {
+    const cluster = healthy(seed);
+    const { world } = cluster;
+    const primary = primaryOf(cluster);
+    const { epoch } = records(cluster).lock;
+    primary.killAgent(false);
+    world.runUntil(world.now() + 1500);
+    primary.startAgent();
+    world.runUntil(world.now() + 10_000);
+    expect(cluster.unhealthy()).toBe(null);
+    expect(records(cluster).lock.epoch).toBe(epoch);
+    expect(cluster.safety.longestOutageMs).toBe(0);
+  }
+});
+
+test("an agent that is killed for good is fenced by the guard, and succeeded", () => {
+  for (const seed of SEEDS) {
+    const cluster = healthy(seed);
+    const { world } = cluster;
+    const primary = primaryOf(cluster);
+    primary.killAgent(false);
+    expect(world.runUntilHolds(world.now() + 5500, 5, () => !primary.server.canAcknowledge)).toBe(true);
+    expect(outage(cluster)).toBeLessThan(2000);
+    expect(primaryOf(cluster)).not.toBe(primary);
+    primary.startAgent();
+    expect(recovers(cluster, 20_000)).toBe(true);
+  }
+});
+
+test("a pause of the primary's agent shorter than the lease costs nothing", () => {
+  for (const seed of SEEDS) {
+    const cluster = healthy(seed);
+    const { world } = cluster;
+    primaryOf(cluster).agent.pause(3500);
+    world.runUntil(world.now() + 10_000);
+    expect(cluster.unhealthy()).toBe(null);
+    expect(cluster.safety.longestOutageMs).toBe(0);
+  }
+});
+
+test("the death of the raft leader's host is not noticed by clients", () => {
+  for (const ttl of [5, 2]) {
+    for (const seed of SEEDS) {
+      const cluster = healthy(seed, ttl);
+      const { world } = cluster;
+      const { epoch } = records(cluster).lock;
+      cluster.members.find((member) => member.raft?.status().role === "leader")!.killHost();
+      world.runUntil(world.now() + 15_000);
+      expect(records(cluster).lock.epoch).toBe(epoch);
+      expect(cluster.safety.longestOutageMs).toBe(0);
+    }
+  }
+});
+
+test("a PostgreSQL that dies is started again in place", () => {
+  for (const seed of SEEDS) {
+    const cluster = healthy(seed);
+    const { epoch } = records(cluster).lock;
+    const primary = primaryOf(cluster);
+    primary.server.killed();
+    cluster.world.runUntil(cluster.world.now() + 1);
+    expect(outage(cluster)).toBeLessThan(4000);
+    expect(primaryOf(cluster)).toBe(primary);
+    expect(records(cluster).lock.epoch).toBe(epoch);
+  }
+});
+
+test("a switchover loses nothing and is over in two seconds", () => {
+  for (const seed of SEEDS) {
+    const cluster = healthy(seed);
+    const { world } = cluster;
+    const old = primaryOf(cluster);
+    const candidate = cluster.members.find((member) => member !== old)!;
+    old.member!.proposer.propose({
+      op: "setFailover",
+      record: {
+        kind: "switchover",
+        leader: old.name,
+        candidate: candidate.name,
+        scheduledAt: null,
+        id: "switchover-1",
+        accepted: false,
+        epoch: 0,
+      },
+      expectRevision: null,
+    }, () => {});
+    expect(world.runUntilHolds(world.now() + 10_000, 5, () => records(cluster).failoverResults.length > 0))
+      .toBe(true);
+    expect(records(cluster).failoverResults[0]).toMatchObject({ id: "switchover-1", ok: true });
+    expect(recovers(cluster, 10_000)).toBe(true);
+    expect(primaryOf(cluster)).toBe(candidate);
+    expect(cluster.safety.lostBytes).toBe(0);
+    expect(cluster.safety.longestOutageMs).toBeLessThan(2000);
+  }
+});
+
+test("an agent that is stopped hands over without a wait for the ttl", () => {
+  for (const seed of SEEDS) {
+    const cluster = healthy(seed);
+    const old = primaryOf(cluster);
+    old.stopAgent();
+    expect(cluster.world.runUntilHolds(cluster.world.now() + 10_000, 5, () => !old.agent.alive)).toBe(true);
+    expect(outage(cluster)).toBeLessThan(1500);
+    expect(cluster.safety.longestOutageMs).toBeLessThan(2000);
+    expect(cluster.safety.lostBytes).toBe(0);
+    old.startAgent();
+    expect(recovers(cluster, 20_000)).toBe(true);
+  }
+});
+
+test("after the power of all hosts has failed, the last primary goes on", () => {
+  for (const seed of SEEDS) {
+    const cluster = healthy(seed);
+    const { world } = cluster;
+    const last = primaryOf(cluster);
+    for (const member of cluster.members) member.killHost();
+    world.runUntil(world.now() + 60_000);
+    for (const member of cluster.members) {
+      member.host.reboot();
+      member.startAgent();
+    }
+    expect(recovers(cluster, 20_000)).toBe(true);
+    expect(primaryOf(cluster)).toBe(last);
+    expect(cluster.safety.lostBytes).toBe(0);
+  }
+});
+
+test("a ttl changed at run time, up and down, disturbs nothing", () => {
+  for (const seed of SEEDS) {
+    const cluster = healthy(seed);
+    const { world } = cluster;
+    for (const ttl of [2, 10, 3, 30, 5]) {
+      const { config } = records(cluster);
+      const { proposer } = cluster.members[seed % 3]!.member!;
+      const value = { ...config!.value, ttl };
+      proposer.propose({ op: "setConfig", value, expectRevision: config!.revision }, () => {});
+      expect(world.runUntilHolds(world.now() + 90_000, 100, () => {
+        const { grantTtlMs, waitTtlMs } = records(cluster);
+        return grantTtlMs === ttl * 1000 && waitTtlMs === ttl * 1000;
+      })).toBe(true);
+      world.runUntil(world.now() + 3000);
+    }
+    expect(cluster.unhealthy()).toBe(null);
+    expect(cluster.safety.longestOutageMs).toBe(0);
+  }
+});
