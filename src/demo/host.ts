@@ -104,6 +104,8 @@ export class Host {
   /** The host loses its power: every process of it is killed, until none is left. */
   async powerOff(): Promise<void> {
     await stopProcessesIn(this.directory);
+    // A process that is ending loses its working directory a moment before it is gone.
+    await waitFor(`the end of the agent of ${this.name}`, 10_000, () => this.agentPid() === null, 2);
   }
 
   /** powerOff for the end of the program, when nothing can be waited for. */
