@@ -1,7 +1,8 @@
 /** `agent run FILE`: one member of a cluster, in the foreground. */
 import { readFileSync } from "node:fs";
 import { startAgent } from "../src/agent/agent.ts";
-import { type KeptDevice, openBeforeDroppingPrivileges } from "../src/guard/linux_watchdog.ts";
+import { type KeptDevice, openBeforeDroppingPrivileges } from "../src/guard/open_watchdog.ts";
+import { WatchdogMark } from "../src/guard/watchdog_mark.ts";
 import { StreamSink } from "../src/lib/line_sink.ts";
 import { Logger, type LogOptions, parseLevel } from "../src/lib/log.ts";
 import { RotatingFile } from "../src/lib/rotating_file.ts";
@@ -105,7 +106,8 @@ function openWatchdog(file: string | null, user: string | null): KeptDevice | nu
   if (process.getuid?.() !== 0 || user === null) return null;
   const { config } = loadConfig({ path: file, environment: captureEnvironment({ ...process.env }) });
   if (config === null || config.watchdog.mode === "off" || config.watchdog.driver !== "default") return null;
-  return openBeforeDroppingPrivileges(config.watchdog.device, user);
+  const { device } = config.watchdog;
+  return openBeforeDroppingPrivileges(device, user, new WatchdogMark(config.raft.dataDir).read() === device);
 }
 
 /** PostgreSQL refuses to run as root, so the agent does too, unless it is told whom to become. */

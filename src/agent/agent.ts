@@ -4,7 +4,6 @@
  * names the setting to change.
  */
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import {
   clusterIdOf,
   nodeIdOf,
@@ -21,7 +20,7 @@ import { DcsStateMachine } from "../dcs/state_machine.ts";
 import { checkTiming } from "../brain/timing.ts";
 import { checkWatchdogTiming } from "../brain/watchdog.ts";
 import { GuardClient } from "../guard/client.ts";
-import type { KeptDevice } from "../guard/linux_watchdog.ts";
+import type { KeptDevice } from "../guard/open_watchdog.ts";
 import { watchdogDevice } from "../guard/watchdog.ts";
 import { WatchdogMark } from "../guard/watchdog_mark.ts";
 import { SystemClock, wallClockMs } from "../lib/clock.ts";
@@ -132,8 +131,8 @@ function compose(
     log,
     config: () => config.watchdog,
     device: (settings) => watchdogDevice(settings, options.keptWatchdog ?? null),
-    mark: new WatchdogMark(join(config.raft.dataDir, "run", "watchdog")),
-    opened: (options.keptWatchdog?.fd ?? null) !== null,
+    mark: new WatchdogMark(config.raft.dataDir),
+    opened: (options.keptWatchdog?.fd ?? null) !== null && options.keptWatchdog?.resting === false,
     onChange: () => member.wake(),
   });
   const member: Member = new Member({

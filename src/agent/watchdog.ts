@@ -66,7 +66,7 @@ export interface WatchdogOptions {
   readonly config: () => WatchdogConfig;
   readonly device: (config: WatchdogConfig) => WatchdogDevice;
   readonly mark: WatchdogMarker;
-  /** The device runs already: opened as root before privileges were dropped. */
+  /** The device runs already: root has opened it, and did not stop it again. */
   readonly opened: boolean;
   readonly onChange: () => void;
 }

@@ -6,9 +6,18 @@
  * A descriptor that root opened before privileges were dropped (`kept`) is never closed while the agent runs, since it
  * could not be opened again: it is stopped and started by ioctl.
  */
-import { accessSync, closeSync, constants, openSync, writeSync } from "node:fs";
-import { ioctl, type SysResult } from "../lib/ffi.ts";
-import { bootCauseOf, deviceFacts, isCharacterDevice, sysfsTimeoutS } from "./watchdog_facts.ts";
+import { closeSync, constants, writeSync } from "node:fs";
+import { type KeptDevice, notOpenable, openDevice } from "./open_watchdog.ts";
+import { bootCauseOf, deviceFacts, sysfsTimeoutS } from "./watchdog_facts.ts";
+import {
+  setWatchdogTimeout,
+  startWatchdog,
+  stopWatchdog,
+  watchdogBootStatus,
+  watchdogInfo,
+  watchdogTimeLeft,
+  watchdogTimeout,
+} from "./watchdog_ioctl.ts";
 import type { DeviceFacts, DeviceResult, WatchdogDevice, WatchdogProblem } from "./watchdog_port.ts";
 import {
   codeOf,
@@ -19,55 +28,6 @@ import {
   unknownTimeout,
 } from "./watchdog_problem.ts";
 
-const WDIOC_GETSUPPORT = 0x80285700;
-const WDIOC_GETBOOTSTATUS = 0x80045702;
-const WDIOC_SETOPTIONS = 0x80045704;
-const WDIOC_SETTIMEOUT = 0xc0045706;
-const WDIOC_GETTIMEOUT = 0x80045707;
-const WDIOC_GETTIMELEFT = 0x8004570a;
-
-const WDIOF_SETTIMEOUT = 0x80;
-const WDIOS_DISABLECARD = 1;
-const WDIOS_ENABLECARD = 2;
-
-/** struct watchdog_info: options, firmware version, identity[32]. */
-const INFO_BYTES = 40;
-const IDENTITY_AT = 8;
-
-/** A descriptor of the device that root opened, and what the driver said. The device runs from then on. */
-export interface KeptDevice {
-  readonly path: string;
-  readonly fd: number | null;
-  /** Why there is none. */
-  readonly problem: WatchdogProblem | null;
-}
-
-/**
- * For `--user`: to be called as root, before privileges are dropped. A device that cannot be stopped once started is
- * left alone: a standby that ends would have its host reset.
- */
-export function openBeforeDroppingPrivileges(path: string, user: string): KeptDevice {
-  if (deviceFacts(path).nowayout) {
-    const problem = openProblem(path, "EACCES", user);
-    const text =
-      `${path} cannot be stopped once started (nowayout), so it was not opened as root at the start`;
-    return { path, fd: null, problem: { ...problem, text: `${text}, and ${problem.text}` } };
-  }
-  const opened = openDevice(path, user);
-  return opened.ok ? { path, fd: opened.value, problem: null } : { path, fd: null, problem: opened.problem };
-}
-
-function openDevice(path: string, user: string): DeviceResult<number> {
-  try {
-    // Opening a FIFO would wait for a reader, and a file would take every byte.
-    accessSync(path);
-    if (!isCharacterDevice(path)) return { ok: false, problem: notADevice(path) };
-    return { ok: true, value: openSync(path, constants.O_WRONLY) };
-  } catch (error) {
-    return { ok: false, problem: openProblem(path, codeOf(error), user) };
-  }
-}
-
 export class LinuxWatchdog implements WatchdogDevice {
   readonly path: string;
   private readonly user: string;
@@ -75,9 +35,9 @@ export class LinuxWatchdog implements WatchdogDevice {
   private readonly keptProblem: WatchdogProblem | null;
   private keptFd: number | null;
   /** The kept descriptor's device has been stopped. */
-  private resting = false;
+  private resting: boolean;
   private fd: number | null = null;
-  private options = 0;
+  private takesTimeout = false;
   private tellsTimeLeft = true;
 
   /** `user`: who we are, for advice. */
@@ -87,18 +47,13 @@ export class LinuxWatchdog implements WatchdogDevice {
     const mine = kept?.path === path ? kept : null;
     this.keptFd = mine?.fd ?? null;
     this.keptProblem = mine?.problem ?? null;
+    this.resting = mine?.resting ?? false;
   }
 
   probe(): WatchdogProblem | null {
     if (this.fd !== null || this.keptFd !== null) return null;
-    try {
-      accessSync(this.path);
-      if (!isCharacterDevice(this.path)) return notADevice(this.path);
-      accessSync(this.path, constants.W_OK);
-      return null;
-    } catch (error) {
-      return this.keptProblem ?? openProblem(this.path, codeOf(error), this.user);
-    }
+    const problem = notOpenable(this.path, constants.W_OK, this.user);
+    return problem === null ? null : this.keptProblem ?? problem;
   }
 
   facts(): DeviceFacts {
@@ -111,34 +66,28 @@ export class LinuxWatchdog implements WatchdogDevice {
       if (!opened.ok) return opened;
       this.fd = opened.value;
     }
-    const info = new Uint8Array(INFO_BYTES);
-    if (!ioctl(this.fd, WDIOC_GETSUPPORT, info).ok) {
+    const info = watchdogInfo(this.fd);
+    if (info === null) {
       this.abandon();
       return { ok: false, problem: notADevice(this.path) };
     }
-    this.options = new DataView(info.buffer).getUint32(0, true);
-    const name = info.subarray(IDENTITY_AT);
-    const end = name.indexOf(0);
-    const identity = new TextDecoder("latin1").decode(name.subarray(0, end < 0 ? name.length : end));
-    const flags = this.get(WDIOC_GETBOOTSTATUS);
+    this.takesTimeout = info.takesTimeout;
+    const flags = watchdogBootStatus(this.fd);
     const known = deviceFacts(this.path);
-    return {
-      ok: true,
-      value: { ...known, identity, bootCause: flags === null ? known.bootCause : bootCauseOf(flags) },
-    };
+    const bootCause = flags === null ? known.bootCause : bootCauseOf(flags);
+    return { ok: true, value: { ...known, identity: info.identity, bootCause } };
   }
 
   setTimeout(seconds: number): DeviceResult<number> {
     if (this.fd === null) return { ok: false, problem: feedProblem(this.path, "EBADF") };
-    if ((this.options & WDIOF_SETTIMEOUT) !== 0) {
-      const set = ioctl(this.fd, WDIOC_SETTIMEOUT, new Int32Array([seconds]));
-      // A refusal leaves the timeout as it is, which may do.
-      if (!set.ok && (this.timeoutS() ?? Infinity) > seconds) {
-        return { ok: false, problem: timeoutProblem(this.path, seconds, set.name) };
-      }
+    const set = this.takesTimeout ? setWatchdogTimeout(this.fd, seconds) : null;
+    const actual = watchdogTimeout(this.fd) || sysfsTimeoutS(this.path);
+    if (actual === null) return { ok: false, problem: unknownTimeout(this.path) };
+    // A refusal leaves the timeout as it is, which may do.
+    if (set?.ok === false && actual > seconds) {
+      return { ok: false, problem: timeoutProblem(this.path, seconds, set.name) };
     }
-    const actual = this.timeoutS();
-    return actual === null ? { ok: false, problem: unknownTimeout(this.path) } : { ok: true, value: actual };
+    return { ok: true, value: actual };
   }
 
   feed(): DeviceResult<null> {
@@ -153,7 +102,7 @@ export class LinuxWatchdog implements WatchdogDevice {
   stop(): void {
     const { fd } = this;
     if (fd === null) return;
-    if (fd === this.keptFd && this.command(fd, WDIOS_DISABLECARD).ok) {
+    if (fd === this.keptFd && stopWatchdog(fd).ok) {
       this.resting = true;
       this.fd = null;
       return;
@@ -174,7 +123,7 @@ export class LinuxWatchdog implements WatchdogDevice {
 
   timeLeftS(): number | null {
     if (this.fd === null || !this.tellsTimeLeft) return null;
-    const left = this.get(WDIOC_GETTIMELEFT);
+    const left = watchdogTimeLeft(this.fd);
     // Many drivers don't (EOPNOTSUPP): asked once, not at every status.
     this.tellsTimeLeft = left !== null;
     return left;
@@ -186,7 +135,7 @@ export class LinuxWatchdog implements WatchdogDevice {
       const opened = openDevice(this.path, this.user);
       return opened.ok || this.keptProblem === null ? opened : { ok: false, problem: this.keptProblem };
     }
-    const started = this.resting ? this.command(fd, WDIOS_ENABLECARD) : null;
+    const started = this.resting ? startWatchdog(fd) : null;
     if (started?.ok === false) {
       return { ok: false, problem: openProblem(this.path, started.name, this.user) };
     }
@@ -201,19 +150,5 @@ export class LinuxWatchdog implements WatchdogDevice {
     } catch (error) {
       codeOf(error); // an error of the device: there is nothing left to give back
     }
-  }
-
-  private command(fd: number, option: number): SysResult {
-    return ioctl(fd, WDIOC_SETOPTIONS, new Int32Array([option]));
-  }
-
-  private timeoutS(): number | null {
-    const seconds = this.get(WDIOC_GETTIMEOUT) ?? 0;
-    return seconds > 0 ? seconds : sysfsTimeoutS(this.path);
-  }
-
-  private get(request: number): number | null {
-    const value = new Int32Array(1);
-    return this.fd !== null && ioctl(this.fd, request, value).ok ? value[0]! : null;
   }
 }

@@ -15,7 +15,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { WatchdogConfig } from "../model/config.ts";
-import { LinuxWatchdog, openBeforeDroppingPrivileges } from "./linux_watchdog.ts";
+import { LinuxWatchdog } from "./linux_watchdog.ts";
+import { openBeforeDroppingPrivileges } from "./open_watchdog.ts";
 import { watchdogDevice } from "./watchdog.ts";
 import { bootCauseOf } from "./watchdog_facts.ts";
 import { WatchdogMark } from "./watchdog_mark.ts";
@@ -90,7 +91,7 @@ test("default: a character device that knows no watchdog call is none", () => {
 });
 
 test("default: what root could not open stays the reason after privileges were dropped", () => {
-  const kept = openBeforeDroppingPrivileges(path, "postgres");
+  const kept = openBeforeDroppingPrivileges(path, "postgres", false);
   expect(kept).toMatchObject({ path, fd: null, problem: { code: "missing" } });
   expect(new LinuxWatchdog(path, "postgres", kept).probe()).toEqual(kept.problem);
 });
@@ -113,7 +114,7 @@ test("the cause of the last boot", () => {
 });
 
 test("the mark of a running device is good for this boot", () => {
-  const mark = new WatchdogMark(join(directory, "run", "watchdog"));
+  const mark = new WatchdogMark(directory);
   expect(mark.read()).toBeNull();
   mark.set("/dev/watchdog");
   expect(mark.read()).toBe("/dev/watchdog");

@@ -1,6 +1,7 @@
 /** The device that `watchdog` of the configuration names, behind the driver that it names. */
 import type { WatchdogConfig } from "../model/config.ts";
-import { type KeptDevice, LinuxWatchdog } from "./linux_watchdog.ts";
+import { LinuxWatchdog } from "./linux_watchdog.ts";
+import type { KeptDevice } from "./open_watchdog.ts";
 import { TestingWatchdog } from "./testing_watchdog.ts";
 import type { WatchdogDevice } from "./watchdog_port.ts";
 

@@ -3,13 +3,14 @@
  * may have nothing to lead any more, has to stop it, or the host is reset for nothing. Good for one boot.
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 
 export class WatchdogMark {
   private readonly path: string;
 
-  constructor(path: string) {
-    this.path = path;
+  /** `directory`: raft.data_dir. */
+  constructor(directory: string) {
+    this.path = join(directory, "run", "watchdog");
   }
 
   /** The device that was left running since this host booted; null: none. */

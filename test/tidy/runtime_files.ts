@@ -53,6 +53,7 @@ export const RUNTIME_FILES: readonly string[] = [
   "src/guard/connection.ts",
   "src/guard/launch_postgres.ts",
   "src/guard/linux_watchdog.ts",
+  "src/guard/open_watchdog.ts",
   "src/guard/postgres_shim.ts",
   "src/guard/privileges.ts",
   "src/guard/process_group.ts",
