@@ -238,7 +238,7 @@ test("required and no device: known before any lock is granted, forgotten when i
     "ERROR: watchdog.mode is required, so this member cannot become primary: /dev/list does not exist. modprobe softdog",
   ]);
   site.device.problem = null;
-  site.look(watchdog, site.nowMs + 1, { leaseRuns: false });
+  site.look(watchdog, site.nowMs + 2000, { leaseRuns: false });
   expect(watchdog.failed).toBe(false);
   watchdog.renewed(site.nowMs, 5000);
   expect(watchdog.permits).toBe(true);

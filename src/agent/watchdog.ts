@@ -22,6 +22,8 @@ import type { WatchdogConfig } from "../model/config.ts";
 
 /** Without acknowledgements, fed this often, and once more at the end of the window. */
 const MAX_FEED_EVERY_MS = 1000;
+/** A device that is not in use is looked at this often: the agent looks around several times a second. */
+const PROBE_EVERY_MS = 2000;
 const LAST_FEED_BEFORE_MS = 50;
 /** A device that could not be used is tried again after this long, then twice as long, and so on. */
 const RETRY_MS = 5000;
@@ -96,6 +98,7 @@ export class DeviceWatchdog implements Watchdog {
   #problem: WatchdogProblem | null = null;
   #saidProblem = "";
   #retryAtMs = -Infinity;
+  #probeAtMs = -Infinity;
   #retryMs = RETRY_MS;
   #fedMs = -Infinity;
   #feeds = 0;
@@ -225,7 +228,8 @@ export class DeviceWatchdog implements Watchdog {
 
   /** Whether it could be used, for those who choose the next primary. Opening it would start it. */
   #probe(nowMs: number): void {
-    if (nowMs < this.#retryAtMs) return;
+    if (nowMs < this.#retryAtMs || nowMs < this.#probeAtMs) return;
+    this.#probeAtMs = nowMs + PROBE_EVERY_MS;
     const plan = planWatchdog(this.#config.safetyMarginS, this.#ttlMs, this.#loopWaitS);
     const problem = plan.kind === "usable" ? this.#device.probe() : timesProblem(plan.problem);
     if (problem === null) this.#forget();
