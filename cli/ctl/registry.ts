@@ -52,6 +52,10 @@ export const COMMANDS: { readonly [name: string]: CommandEntry } = {
     summary: "Show a member's watchdog, or test that it is fed",
     load: async () => (await import("./watchdog.ts")).watchdog,
   },
+  timing: {
+    summary: "Show whether the times of a member fit together, and how late things come",
+    load: async () => (await import("./timing.ts")).timing,
+  },
   version: {
     summary: "Show the version of this program or of running members",
     load: async () => (await import("./version.ts")).version,

@@ -8,14 +8,15 @@ import type {
   DecisionRecord,
   FailsafeOutcome,
   FailsafeRequest,
+  HistogramReading,
   ReinitializeOutcome,
   RestartOutcome,
   ScheduledRestart,
   WriteOutcome,
 } from "../api/port.ts";
 import { restartConditionsMet } from "../api/restart.ts";
-import { checkTiming } from "../brain/timing.ts";
-import { checkWatchdogTiming } from "../brain/watchdog.ts";
+import { checkTiming, timingReport } from "../brain/timing.ts";
+import { checkWatchdogTiming, watchdogTimes } from "../brain/watchdog.ts";
 import type { CommandBody } from "../dcs/commands.ts";
 import type { DcsStateMachine } from "../dcs/state_machine.ts";
 import type { GuardPort } from "../guard/port.ts";
@@ -25,7 +26,9 @@ import { validateDynamic } from "../model/config_dynamic_validate.ts";
 import type { JsonObject } from "../model/json.ts";
 import { applyPatch } from "../model/merge.ts";
 import type { FailoverRecord } from "../model/records.ts";
+import type { LatenessKind, TimingReport } from "../model/timing.ts";
 import { unavailableFeatures } from "../model/unavailable.ts";
+import { WINDOW_S } from "./lateness.ts";
 import type { Member } from "./member.ts";
 import type { PostgresPort } from "./postgres_port.ts";
 import type { CommandOutcome } from "./proposer.ts";
@@ -86,6 +89,33 @@ export class AgentApiPort implements ApiPort {
 
   decisions(): readonly DecisionRecord[] {
     return this.#options.member.decisions.entries();
+  }
+
+  timing(): TimingReport {
+    const { member, dcs, config, watchdog } = this.#options;
+    const { grantTtlMs, waitTtlMs } = dcs.state;
+    const { raft, watchdog: wanted } = config();
+    const { loopWaitS, retryTimeoutS } = member.dynamic;
+    const { timeoutS, problem } = watchdog.status();
+    const { heartbeatMs, electionMinMs, electionMaxMs } = raft;
+    return timingReport(
+      {
+        grantTtlMs,
+        waitTtlMs,
+        heartbeatMs,
+        electionMinMs,
+        electionMaxMs,
+        loopWaitMs: 1000 * loopWaitS,
+        retryTimeoutMs: 1000 * retryTimeoutS,
+        watchdog: watchdogTimes(wanted, grantTtlMs, loopWaitS, timeoutS, problem),
+      },
+      member.lateness.measured(),
+      WINDOW_S,
+    );
+  }
+
+  lateness(kind: LatenessKind): HistogramReading {
+    return this.#options.member.lateness.reading(kind);
   }
 
   view(): ApiView {

@@ -17,6 +17,7 @@ import type { MemberStatus } from "../model/member_status.ts";
 import type { PostgresView } from "../model/postgres_view.ts";
 import type { DcsState, MemberFacts } from "../model/records.ts";
 import { DecisionLog } from "./decision_log.ts";
+import { LatenessWatch } from "./lateness_watch.ts";
 import { Leadership } from "./leadership.ts";
 import {
   decodeLeaseMessage,
@@ -81,6 +82,7 @@ export class Member {
   readonly #tenancy: Tenancy;
   readonly #leadership: Leadership;
   readonly proposer: Proposer;
+  readonly lateness: LatenessWatch;
   #timer: Timer | null = null;
   #timerAtMs = Infinity;
   #looking = false;
@@ -117,6 +119,12 @@ export class Member {
     const wake = () => this.wake();
     const state = () => options.dcs.state;
     this.proposer = new Proposer(name, raft, options.wallMs);
+    this.lateness = new LatenessWatch({
+      log: options.log,
+      nowMs: () => clock.now(),
+      ttlMs: () => state().grantTtlMs,
+      electionMaxMs: options.electionMaxMs,
+    });
     this.#tenancy = new Tenancy({
       name,
       incarnation: options.incarnation,
@@ -128,6 +136,7 @@ export class Member {
       state,
       paused: () => this.#dynamic.pause,
       send: (renewal) => this.#sendRenewal(renewal),
+      tookMs: (roundTripMs) => this.lateness.record("renewal", roundTripMs),
       wake,
       broken,
     });
@@ -152,7 +161,10 @@ export class Member {
     raft.onEvent((event) => this.#raftEvent(event));
     raft.onChannel(LEASE_CHANNEL, (from, bytes) => this.#leaseMessage(from, bytes));
     raft.onChannel(STATUS_CHANNEL, (from, bytes) => this.#statusMessage(from, bytes));
-    guard.onChange(() => this.wake());
+    guard.onChange(() => {
+      this.lateness.guardSaid(guard.view());
+      this.wake();
+    });
     postgres.onChange(() => this.wake());
     this.#lastStreamingMs = clock.now();
     this.wake();
@@ -325,6 +337,7 @@ export class Member {
     const lateMs = nowMs - dueMs;
     this.#loopLateMs = Math.max(this.#loopLateMs * 0.99, lateMs);
     if (lateMs > LATE_LOOP_MS) this.#counters.lateLoops++;
+    this.lateness.record("event_loop", lateMs);
     this.#join();
     this.#applyConfig();
     const renewAtMs = this.#tenancy.look();

@@ -27,6 +27,8 @@ export interface TenancyOptions {
   /** Maintenance mode is asked for. */
   readonly paused: () => boolean;
   readonly send: (renewal: Renewal) => void;
+  /** How long a renewal took until it was acknowledged. */
+  readonly tookMs: (roundTripMs: number) => void;
   readonly wake: () => void;
   readonly broken: BrokenRules;
 }
@@ -76,10 +78,6 @@ export class Tenancy {
   /** s + L of the last acknowledged renewal, while holding; null otherwise. */
   get validUntilMs(): number | null {
     return this.#holder.validUntilMs;
-  }
-
-  get lastRoundTripMs(): number {
-    return this.#holder.lastRoundTripMs;
   }
 
   /** The lock is ours, and s + L lies ahead. */
@@ -137,10 +135,12 @@ export class Tenancy {
   }
 
   acknowledged(ack: RenewalAck): void {
-    const { clock, wake, watchdog } = this.#options;
+    const { clock, wake, watchdog, tookMs } = this.#options;
     const before = this.#holder.provenMs;
     const moved = this.#holder.acknowledge(ack, clock.now());
     const { provenMs } = this.#holder;
+    const roundTripMs = this.#holder.takeRoundTripMs();
+    if (roundTripMs !== null) tookMs(roundTripMs);
     // Also when the ttl was lowered, and our deadline does not move for a while.
     if (provenMs !== null && provenMs !== before) watchdog?.renewed(provenMs, ack.grantTtlMs);
     if (!moved) return;

@@ -1,4 +1,5 @@
 /** Metrics that Patroni does not have: consensus, lease, guard, watchdog, event loop. Prefix `agent_`. */
+import type { LatenessKind } from "../model/timing.ts";
 import { livingStatuses } from "./cluster.ts";
 import { flag, type Look, type Metric } from "./patroni_metrics.ts";
 
@@ -128,6 +129,30 @@ export function agentMetrics(lease: () => LeaseLook): readonly Metric[] {
     ),
   ];
 }
+
+/** Histograms: how late things come. */
+export const LATENESS_METRICS: readonly {
+  readonly kind: LatenessKind;
+  readonly name: string;
+  readonly help: string;
+}[] = [
+  {
+    kind: "event_loop",
+    name: "agent_event_loop_late_seconds",
+    help: "How late the loop of the agent looked, after it was due.",
+  },
+  {
+    kind: "guard",
+    name: "agent_guard_late_seconds",
+    help:
+      "How late the timer of the guard fired: the worst since its last answer, while it watches a primary.",
+  },
+  {
+    kind: "renewal",
+    name: "agent_renewal_seconds",
+    help: "From the send of a renewal of the lease to its acknowledgement.",
+  },
+];
 
 function peers({ view }: Look) {
   return (view.raft?.members ?? [])

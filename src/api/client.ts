@@ -12,6 +12,7 @@ export type {
   RaftJson,
   RaftMemberJson,
   StatusJson,
+  TimingJson,
   WatchdogJson,
 } from "./shapes.ts";
 

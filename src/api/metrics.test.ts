@@ -92,6 +92,23 @@ test("the watchdog: nothing without one, zero while it does not run", async () =
   expect(names.map((name) => valueOf(text, `agent_watchdog_${name}`))).toEqual([1, 2, 10, 1.45]);
 });
 
+test("lateness is shown as histograms, well formed whatever the name of the member", async () => {
+  const port = new StubPort();
+  const lines = (await scrape(port)).split("\n").filter((line) => line.includes("agent_renewal_seconds"));
+  const own = 'scope="demo",name="node1"';
+  expect(lines).toEqual([
+    "# HELP agent_renewal_seconds From the send of a renewal of the lease to its acknowledgement.",
+    "# TYPE agent_renewal_seconds histogram",
+    `agent_renewal_seconds_bucket{${own},le="0.001"} 3`,
+    `agent_renewal_seconds_bucket{${own},le="0.002"} 5`,
+    `agent_renewal_seconds_bucket{${own},le="+Inf"} 6`,
+    `agent_renewal_seconds_sum{${own}} 0.0125`,
+    `agent_renewal_seconds_count{${own}} 6`,
+  ]);
+  port.change({ config: { ...port.view().config, name: 'a"b\\c' } });
+  expect(await scrape(port)).toContain('agent_guard_late_seconds_count{scope="demo",name="a\\"b\\\\c"} 0');
+});
+
 test("values of a standby", async () => {
   const port = new StubPort();
   port.becomeStandby();

@@ -2,7 +2,8 @@
 import { Hono } from "@hono/hono";
 import { Counter, Gauge, Registry } from "prom-client";
 import { VERSION } from "../model/version.ts";
-import { agentMetrics } from "./agent_metrics.ts";
+import { agentMetrics, LATENESS_METRICS } from "./agent_metrics.ts";
+import { histogramText } from "./histogram_text.ts";
 import {
   type LabelledValue,
   type Look,
@@ -30,7 +31,10 @@ export function metricsRoutes(port: ApiPort): Hono {
     const labels = { scope: view.config.scope, name: view.config.name };
     for (const set of setters) set(look, labels);
     info.set({ ...labels, version: VERSION }, 1);
-    const text = asPatroniPrints(await registry.metrics());
+    const late = LATENESS_METRICS.map(({ kind, name, help }) =>
+      histogramText(name, help, labels, port.lateness(kind))
+    );
+    const text = asPatroniPrints(await registry.metrics()) + late.join("");
     return new Response(text, { headers: { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" } });
   });
 }

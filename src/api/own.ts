@@ -6,6 +6,7 @@ import { dcsKey } from "./dcs_keys.ts";
 import { jsonText } from "./json_text.ts";
 import type { ApiPort, ApiView } from "./port.ts";
 import type { RaftJson, WatchdogJson } from "./shapes.ts";
+import { timingJson } from "./timing_json.ts";
 import { JSON_HEADERS, raftLeaderName, raftMemberName, watchdogFields } from "./status.ts";
 
 export function ownRoutes(port: ApiPort): Hono<ApiEnv> {
@@ -31,6 +32,8 @@ export function ownRoutes(port: ApiPort): Hono<ApiEnv> {
     const watchdog = watchdogJson(port.view());
     return watchdog === null ? textResponse(404, "this member has no watchdog") : json(watchdog);
   });
+
+  routes.get("/agent/timing", () => json(timingJson(port.view(), port.timing())));
 
   routes.get("/agent/decisions", () => json(port.decisions()));
 

@@ -10,6 +10,7 @@ import type { Lsn } from "../model/lsn.ts";
 import type { MemberStatus } from "../model/member_status.ts";
 import type { PostgresView } from "../model/postgres_view.ts";
 import type { DcsState, FailoverRecord } from "../model/records.ts";
+import type { LatenessKind, TimingReport } from "../model/timing.ts";
 import type { RaftStatus } from "../../raft/mod.ts";
 
 /** Last status heard of a member; our own is among them, with age 0. */
@@ -74,6 +75,14 @@ export interface WatchdogStatus {
   /** Why it is not used, and what to do. */
   readonly problem: string | null;
   readonly advice: string | null;
+}
+
+/** What a histogram has counted since the start of the agent. */
+export interface HistogramReading {
+  /** Values of at most `leS` seconds; each bucket includes the ones before it. */
+  readonly buckets: readonly { readonly leS: number; readonly count: number }[];
+  readonly count: number;
+  readonly sumS: number;
 }
 
 /** Counters since the start of the agent. */
@@ -174,6 +183,9 @@ export interface ApiPort {
   onChange(listener: () => void): () => void;
   /** The last 200 decisions, oldest first. */
   decisions(): readonly DecisionRecord[];
+  /** The inequalities of the lease with the numbers in force, and what is measured. */
+  timing(): TimingReport;
+  lateness(kind: LatenessKind): HistogramReading;
 
   /** Merges (objects merge, null deletes: compatibility.md 3.1 and 14). `revision`: only if the config is at it; null: any. */
   patchConfig(patch: JsonObject, revision: number | null): Promise<ConfigOutcome>;

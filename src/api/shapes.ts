@@ -75,6 +75,52 @@ export interface WatchdogJson extends WatchdogFieldsJson {
   readonly advice: string | null;
 }
 
+/** `GET /agent/timing`. Milliseconds. */
+export interface TimingJson {
+  readonly name: string;
+  readonly leader: string | null;
+  readonly settings: {
+    readonly ttl_ms: number;
+    readonly wait_ttl_ms: number;
+    readonly lease_ms: number;
+    readonly renew_ms: number;
+    readonly j_ms: number;
+    readonly k_ms: number;
+    readonly rho: number;
+    readonly heartbeat_ms: number;
+    readonly election_min_ms: number;
+    readonly election_max_ms: number;
+    readonly kill_after_ms: number;
+    readonly watchdog_timeout_ms: number | null;
+    readonly loop_wait_ms: number;
+    readonly retry_timeout_ms: number;
+  };
+  readonly inequalities: readonly {
+    readonly id: string;
+    readonly about: string;
+    readonly left: readonly { readonly name: string; readonly ms: number }[];
+    readonly left_ms: number;
+    readonly relation: string;
+    readonly right: string;
+    readonly right_ms: number;
+    readonly margin_ms: number;
+    readonly verdict: string;
+    readonly note: string | null;
+  }[];
+  /** How far back `measured` looks. */
+  readonly window_s: number;
+  readonly measured: readonly {
+    readonly what: "event_loop" | "guard" | "renewal";
+    readonly samples: number;
+    readonly p50_ms: number | null;
+    readonly p99_ms: number | null;
+    readonly p999_ms: number | null;
+    readonly max_ms: number | null;
+    readonly budget_ms: number;
+    readonly verdict: string;
+  }[];
+}
+
 export interface ClusterMemberJson {
   readonly name: string;
   readonly role: string;

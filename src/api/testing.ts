@@ -3,11 +3,13 @@ import type { DynamicConfig, LocalConfig, RestApiConfig } from "../model/config.
 import type { MemberStatus } from "../model/member_status.ts";
 import type { PostgresView } from "../model/postgres_view.ts";
 import type { DcsState, FailoverRecord } from "../model/records.ts";
+import type { LatenessKind, TimingReport } from "../model/timing.ts";
 import type { RaftStatus } from "../../raft/mod.ts";
 import type {
   ApiPort,
   ApiView,
   ConfigOutcome,
+  HistogramReading,
   RestartOutcome,
   SeenStatus,
   WatchdogStatus,
@@ -25,6 +27,7 @@ export class StubPort implements ApiPort {
   restartOutcome: RestartOutcome = { kind: "ok" };
   reinitializeOutcome: ReinitializeOutcome = { kind: "started" };
   transferError: string | null = null;
+  timingReport: TimingReport = STUB_TIMING;
   /** Called when a switchover or failover has been logged. */
   onFailover: (request: FailoverRecord) => void = () => {};
   private current: ApiView;
@@ -104,6 +107,14 @@ export class StubPort implements ApiPort {
       reason: "no action. I am (node1), the leader with the lock",
       actions: [],
     }];
+  }
+  timing(): TimingReport {
+    return this.timingReport;
+  }
+  lateness(kind: LatenessKind): HistogramReading {
+    return kind === "renewal"
+      ? { buckets: [{ leS: 0.001, count: 3 }, { leS: 0.002, count: 5 }], count: 6, sumS: 0.0125 }
+      : { buckets: [{ leS: 0.001, count: 0 }], count: 0, sumS: 0 };
   }
   patchConfig(patch: { [key: string]: never }, revision: number | null): Promise<ConfigOutcome> {
     this.calls.push(`patchConfig ${JSON.stringify(patch)} at ${revision}`);
@@ -410,4 +421,70 @@ export const STUB_WATCHDOG: WatchdogStatus = {
   closestS: 1.45,
   problem: null,
   advice: null,
+};
+
+export const STUB_TIMING: TimingReport = {
+  settings: {
+    grantTtlMs: 5000,
+    waitTtlMs: 5000,
+    leaseMs: 4540,
+    renewMs: 500,
+    jMs: 250,
+    kMs: 200,
+    rho: 0.001,
+    heartbeatMs: 100,
+    electionMinMs: 600,
+    electionMaxMs: 1000,
+    killAfterMs: 5000,
+    watchdogTimeoutMs: null,
+    loopWaitMs: 1000,
+    retryTimeoutMs: 2000,
+  },
+  rules: [
+    {
+      id: "I2",
+      about: "a host that stalls is reset in time",
+      left: [],
+      leftMs: 0,
+      relation: "<=",
+      right: { name: "ttl/(1+rho)", ms: 4995.004995 },
+      marginMs: 4995.004995,
+      verdict: "not used",
+      note: "watchdog.mode is off",
+    },
+    {
+      id: "L2",
+      about: "a raft election must not fence the primary",
+      left: [{ name: "R", ms: 500 }, { name: "Emax", ms: 1000 }, { name: "round trip and commit", ms: 150 }],
+      leftMs: 1650,
+      relation: "<",
+      right: { name: "L", ms: 4540 },
+      marginMs: 2890,
+      verdict: "holds",
+      note: null,
+    },
+  ],
+  windowS: 300,
+  measured: [
+    {
+      kind: "event_loop",
+      samples: 3000,
+      p50Ms: 0.5,
+      p99Ms: 1.6817928,
+      p999Ms: 130,
+      maxMs: 131.25,
+      budgetMs: 250,
+      verdict: "near its budget",
+    },
+    {
+      kind: "guard",
+      samples: 0,
+      p50Ms: null,
+      p99Ms: null,
+      p999Ms: null,
+      maxMs: null,
+      budgetMs: 250,
+      verdict: "not measured",
+    },
+  ],
 };

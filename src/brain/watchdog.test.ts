@@ -1,13 +1,13 @@
 /** Timeouts, windows and decisions of the watchdog, as tables. */
 import { expect, test } from "bun:test";
-import { JK_MS, leaseFromTtl, RHO } from "./timing.ts";
+import { JK_MS, leaseFromTtl, RESET_LATENCY_MS, RHO, timingRules } from "./timing.ts";
 import {
   careFor,
   feedingWindow,
   judgeTimeout,
   planWatchdog,
-  RESET_LATENCY_MS,
   type WatchdogSituation,
+  watchdogTimes,
 } from "./watchdog.ts";
 
 const TIMEOUTS: readonly [string, number | null, number, number, number | null][] = [
@@ -105,3 +105,31 @@ for (const [what, change, care] of CARE) {
     expect(careFor({ ...HOLDER, ...change })).toBe(care);
   });
 }
+
+test("I2 holds exactly where the feeding window is proven", () => {
+  for (let ttlS = 2; ttlS <= 60; ttlS++) {
+    for (const safetyMarginS of [null, -1, 0, 1, 5]) {
+      for (const runningS of [null, 1, 2, 4, 15]) {
+        const ttlMs = 1000 * ttlS;
+        const watchdog = watchdogTimes({ mode: "automatic", safetyMarginS }, ttlMs, 1, runningS, null);
+        if (!watchdog.used) continue;
+        const [, i2] = timingRules({ grantTtlMs: ttlMs, waitTtlMs: ttlMs, electionMaxMs: 1000, watchdog });
+        const { proven } = feedingWindow(watchdog.timeoutMs / 1000, ttlMs);
+        expect([ttlS, safetyMarginS, runningS, i2!.verdict]).toEqual(
+          [ttlS, safetyMarginS, runningS, proven ? "holds" : "not promised"],
+        );
+      }
+    }
+  }
+});
+
+test("a watchdog that is not used says why", () => {
+  const of = (
+    ...[mode, ttlMs, runningS, problem]: ["off" | "required", number, number | null, string | null]
+  ) => watchdogTimes({ mode, safetyMarginS: null }, ttlMs, 3, runningS, problem);
+  expect(of("off", 5000, null, null)).toEqual({ used: false, why: "watchdog.mode is off" });
+  expect(of("required", 20_000, null, "in use")).toEqual({ used: false, why: "in use" });
+  expect(of("required", 5000, null, null)).toMatchObject({ used: false });
+  expect(of("required", 20_000, null, null)).toEqual({ used: true, timeoutMs: 15_000, windowMs: 4930 });
+  expect(of("required", 20_000, 10, "in use")).toMatchObject({ used: true, timeoutMs: 10_000 });
+});

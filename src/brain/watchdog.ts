@@ -7,10 +7,8 @@
  * before which no raft leader's clock has waited a ttl. While PostgreSQL is frozen nothing is acknowledged anyway.
  */
 import type { DynamicConfig, WatchdogConfig } from "../model/config.ts";
-import { RHO } from "./timing.ts";
+import { RESET_LATENCY_MS, RHO, type WatchdogTimes } from "./timing.ts";
 
-/** From the end of the device's timeout until no instruction of the host is executed any more. */
-export const RESET_LATENCY_MS = 50;
 /** A window shorter than this would depend on how fast a renewal is acknowledged: then nothing is promised. */
 const MIN_WINDOW_MS = 500;
 /** With a ttl from here on, Patroni's default margin leaves enough; below, it would leave nothing. */
@@ -84,6 +82,25 @@ export function feedingWindow(timeoutS: number, ttlMs: number): FeedingWindow {
   return windowMs >= MIN_WINDOW_MS
     ? { windowMs, proven: true }
     : { windowMs: 1000 * timeoutS, proven: false };
+}
+
+/**
+ * The device as inequality I2 sees it. `runningS`: the timeout in force, null while it does not run; `problem`: why it
+ * cannot be used.
+ */
+export function watchdogTimes(
+  { mode, safetyMarginS }: Pick<WatchdogConfig, "mode" | "safetyMarginS">,
+  ttlMs: number,
+  loopWaitS: number,
+  runningS: number | null,
+  problem: string | null,
+): WatchdogTimes {
+  if (mode === "off") return { used: false, why: "watchdog.mode is off" };
+  const plan = planWatchdog(safetyMarginS, ttlMs, loopWaitS);
+  if (runningS === null && problem !== null) return { used: false, why: problem };
+  if (runningS === null && plan.kind === "unusable") return { used: false, why: plan.problem };
+  const timeoutS = runningS ?? (plan.kind === "usable" ? plan.timeoutS : 0);
+  return { used: true, timeoutMs: 1000 * timeoutS, windowMs: feedingWindow(timeoutS, ttlMs).windowMs };
 }
 
 /** What the device is for at this moment. */

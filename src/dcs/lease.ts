@@ -38,7 +38,7 @@ export class Holder {
   #lastSentMs = -Infinity;
   #acknowledged = false;
   #provenMs: number | null = null;
-  #lastRoundTripMs = 0;
+  #roundTripMs: number | null = null;
 
   constructor(
     incarnation: number,
@@ -70,8 +70,11 @@ export class Holder {
     return this.#provenMs;
   }
 
-  get lastRoundTripMs(): number {
-    return this.#lastRoundTripMs;
+  /** From the send to the arrival of the last acknowledgement; null when none has come since this was asked. */
+  takeRoundTripMs(): number | null {
+    const taken = this.#roundTripMs;
+    this.#roundTripMs = null;
+    return taken;
   }
 
   get lastSentMs(): number {
@@ -127,7 +130,7 @@ export class Holder {
     const sentMs = this.#sent.get(ack.seq);
     if (sentMs === undefined) return false;
     this.#sent.delete(ack.seq);
-    this.#lastRoundTripMs = nowMs - sentMs;
+    this.#roundTripMs = nowMs - sentMs;
     // From the SEND: Q's t0 is not before s, so Q waits at least until s + TTL. Counted from the receipt of the
     // acknowledgement, a delay of the answer would lengthen our lease beyond what Q waits.
     const from = this.#broken.has("lease-from-receipt") ? nowMs : sentMs;
