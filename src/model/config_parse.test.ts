@@ -17,7 +17,7 @@ test("the smallest configuration has no issues, and defaults for the rest", () =
       password: null,
       electionMinMs: 600,
       electionMaxMs: 1000,
-      heartbeatMs: 100,
+      heartbeatMs: 200,
     },
     restapi: { connectAddress: "127.0.0.1:8001", verifyClient: "none", authentication: null },
     postgresql: {

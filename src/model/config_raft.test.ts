@@ -86,9 +86,13 @@ const ROWS: readonly [name: string, keys: string, issues: readonly string[]][] =
       "error: raft.election_timeout: the smaller time comes first and differs from the larger (at most 10min): got 900 and 600 ms",
     ],
   ],
-  ["an election after two heartbeats", "self_addr: 127.0.0.1:1\ndata_dir: /r\nelection_timeout: 200ms", [
-    "error: raft.election_timeout: 200 ms is less than 3 heartbeats of 100 ms (raft.heartbeat_interval): one late packet would start an election",
-  ]],
+  [
+    "an election after two heartbeats",
+    "self_addr: 127.0.0.1:1\ndata_dir: /r\nelection_timeout: 200ms\nheartbeat_interval: 100ms",
+    [
+      "error: raft.election_timeout: 200 ms is less than 3 heartbeats of 100 ms (raft.heartbeat_interval): one late packet would start an election",
+    ],
+  ],
   ["election times that are none", "self_addr: 127.0.0.1:1\ndata_dir: /r\nelection_timeout: [soon, later]", [
     "error: raft.election_timeout: expected times in ms (600) or with a unit (600ms, 1s)",
   ]],

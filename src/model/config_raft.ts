@@ -18,7 +18,8 @@ export interface RaftSurroundings {
 }
 
 const DEFAULT_ELECTION_MS = [600, 1000] as const;
-const DEFAULT_HEARTBEAT_MS = 100;
+/** docs/adr/0003: a leader that is silent for two of them is not given up yet. */
+const DEFAULT_HEARTBEAT_MS = 200;
 
 /** null after an error was reported. */
 export function buildRaft(section: RaftSection, around: RaftSurroundings, issues: Issues): RaftConfig | null {
@@ -156,7 +157,6 @@ function electionTimes(
   section: RaftSection,
   issues: Issues,
 ): Pick<RaftConfig, "electionMinMs" | "electionMaxMs" | "heartbeatMs"> | null {
-  const heartbeatMs = section.heartbeat_interval ?? DEFAULT_HEARTBEAT_MS;
   const path = ["raft", "election_timeout"];
   const given = section.election_timeout?.map((value) => parseQuantity(value, "ms"));
   if (given?.some((value) => value === null)) {
@@ -174,6 +174,8 @@ function electionTimes(
     );
     return null;
   }
+  const heartbeatMs = section.heartbeat_interval ??
+    Math.min(DEFAULT_HEARTBEAT_MS, Math.floor(electionMinMs / 3));
   if (electionMinMs < 3 * heartbeatMs) {
     issues.error(
       path,

@@ -28,7 +28,7 @@ import { simLog } from "./sim_log.ts";
 export const RHO = 1e-3;
 const ELECTION_MIN_MS = 600;
 const ELECTION_MAX_MS = 1000;
-const HEARTBEAT_MS = 100;
+const HEARTBEAT_MS = 200;
 const MAX_TIMER_LATENESS_MS = 30;
 /** The wall clock at the beginning of a run. */
 const EPOCH_MS = 1_700_000_000_000;
