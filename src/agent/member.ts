@@ -30,6 +30,7 @@ import { ownStatus, significant, watchdogSummary } from "./own_status.ts";
 import type { PostgresPort } from "./postgres_port.ts";
 import { Proposer } from "./proposer.ts";
 import { StatusBoard } from "./status_board.ts";
+import { StreamedTo } from "./streamed_to.ts";
 import { Tenancy } from "./tenancy.ts";
 import type { Watchdog } from "./watchdog.ts";
 
@@ -99,6 +100,7 @@ export class Member {
   #statusSentMs = -Infinity;
   #seq = 0;
   #holderSeenEpoch = 0;
+  readonly #streamedTo = new StreamedTo();
   #settle: { epoch: number; lsn: number | null; lookMs: number | null; settled: boolean } | null = null;
   #lastStreamingMs = 0;
   #slots = "";
@@ -452,6 +454,7 @@ export class Member {
     if (holding && tenure.epoch === dcs.state.lock.epoch) {
       this.#holderSeenEpoch = Math.max(this.#holderSeenEpoch, tenure.epoch);
     }
+    this.#streamedTo.note(postgres.view());
     const status = ownStatus({
       name,
       incarnation,
@@ -464,6 +467,7 @@ export class Member {
       holding,
       holderSeenEpoch: this.#holderSeenEpoch,
       walSettled: this.#settle?.settled ?? false,
+      streamedTo: this.#streamedTo.in(dcs.state.lock.epoch),
       stopping: this.#stopping,
       nofailover: this.#options.nofailover(),
       failoverPriority: this.#options.failoverPriority(),

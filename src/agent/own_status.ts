@@ -18,6 +18,7 @@ export interface OwnStatusInput {
   readonly holding: boolean;
   readonly holderSeenEpoch: number;
   readonly walSettled: boolean;
+  readonly streamedTo: readonly string[];
   readonly stopping: boolean;
   readonly nofailover: boolean;
   readonly failoverPriority: number;
@@ -56,6 +57,7 @@ export function ownStatus(input: OwnStatusInput): MemberStatus {
       ? Math.max(directory.control.checkpointLsn, directory.control.minRecoveryLsn)
       : null,
     replicationState: postgres.replicationState,
+    streamedTo: input.streamedTo,
     following: postgres.following,
     directoryUsable: running || directory.kind === "valid",
     primaryDirectory: process === "none" && directory.kind === "valid" && !directory.standbySignal,

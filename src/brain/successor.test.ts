@@ -177,6 +177,40 @@ const CASES: [string, SuccessorView, string | null][] = [
     }),
     "c",
   ],
+  [
+    "after a clean stop, WAL of another history does not count, whatever its position",
+    succession({
+      dcs: cluster({ lock: RELEASED }),
+      statuses: [
+        seen(stoppedPrimary("a", { diskLsn: 1200, streamedTo: ["b"] })),
+        seen(status("b")),
+        seen(status("c", { receivedLsn: 5000 })),
+      ],
+    }),
+    "a",
+  ],
+  [
+    "who has streamed from the lost holder goes before a stranger with more WAL",
+    succession({
+      statuses: [
+        seen(primaryStatus("a", { streamedTo: ["b"] }), 6000),
+        seen(status("b")),
+        seen(status("c", { timeline: 2, receivedLsn: 5000 })),
+      ],
+    }),
+    "b",
+  ],
+  [
+    "a former primary's word about an earlier epoch says nothing",
+    succession({
+      statuses: [
+        seen(primaryStatus("a", { epochSeen: 2, streamedTo: ["b"] }), 6000),
+        seen(status("b")),
+        seen(status("c", { receivedLsn: 5000 })),
+      ],
+    }),
+    "c",
+  ],
   // Requests.
   [
     "the candidate of a switchover is chosen",

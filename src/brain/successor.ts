@@ -94,7 +94,20 @@ export function lagsTooFar(
 function hasEverything(status: MemberStatus, view: SuccessorView): boolean {
   const { ended } = view.dcs.lock;
   if (ended === null || ended.how !== "released" || ended.lsn === null) return true;
+  const streamed = streamedFromHolder(view);
+  if (streamed !== null && !streamed.includes(status.name)) return false;
   return (status.timeline ?? 0) >= (ended.timeline ?? 0) && (positionOf(status) ?? 0) >= ended.lsn;
+}
+
+/**
+ * Members whose WAL is known to be a part of the last holder's history; null: its last word is not known here. The
+ * positions of others cannot be compared with its own: they may count WAL of another history, on a timeline of the
+ * same number even.
+ */
+function streamedFromHolder(view: SuccessorView): readonly string[] | null {
+  const { lock } = view.dcs;
+  const holder = view.statuses.find((seen) => seen.status.name === lock.lastHolder)?.status;
+  return holder === undefined || holder.epochSeen !== lock.epoch ? null : holder.streamedTo ?? null;
 }
 
 function grant(to: MemberStatus, reason: string, view: SuccessorView): Choice {
@@ -112,9 +125,16 @@ function hasReported(status: MemberStatus, view: SuccessorView): boolean {
   return lock.ended !== null && lock.ended.lsn !== null && hasEverything(status, view);
 }
 
-/** Most advanced first: timeline, WAL received, failover priority, least replay lag, then name for a total order. */
-function compareCandidates(a: MemberStatus, b: MemberStatus): number {
-  return (b.timeline ?? 0) - (a.timeline ?? 0) ||
+/**
+ * Most advanced first: part of the last holder's history, timeline, WAL received, failover priority, least replay lag,
+ * then name for a total order.
+ */
+function candidateOrder(view: SuccessorView): (a: MemberStatus, b: MemberStatus) => number {
+  const streamed = streamedFromHolder(view) ?? [];
+  const part = (status: MemberStatus) => streamed.includes(status.name) ? 1 : 0;
+  return (a, b) =>
+    part(b) - part(a) ||
+    (b.timeline ?? 0) - (a.timeline ?? 0) ||
     (positionOf(b) ?? 0) - (positionOf(a) ?? 0) ||
     b.failoverPriority - a.failoverPriority ||
     (b.replayedLsn ?? 0) - (a.replayedLsn ?? 0) ||
@@ -192,7 +212,7 @@ function chooseWarm(
   const eligible = reported.filter((status) =>
     ineligible(status, view) === null && !lagsTooFar(status, view)
   );
-  const others = eligible.filter((status) => status.name !== lock.lastHolder).sort(compareCandidates);
+  const others = eligible.filter((status) => status.name !== lock.lastHolder).sort(candidateOrder(view));
   // After a clean stop nothing need be lost: whoever lacks some of it is second to the former holder itself.
   const former = eligible.find((status) => status.name === lock.lastHolder);
   const complete = others.filter((status) => hasEverything(status, view));
@@ -225,7 +245,7 @@ function chooseWarm(
  */
 function chooseCold(reported: readonly MemberStatus[], view: SuccessorView): Choice {
   const { lock, members } = view.dcs;
-  const eligible = reported.filter((status) => ineligible(status, view) === null).sort(compareCandidates);
+  const eligible = reported.filter((status) => ineligible(status, view) === null).sort(candidateOrder(view));
   const last = eligible.find((status) => status.name === lock.lastHolder);
   if (last !== undefined) {
     return grant(last, "cold start: it was the last primary", view);

@@ -37,6 +37,11 @@ export interface MemberStatus {
   /** Position up to which WAL is on this disk when the server does not run (from pg_control); null if unknown. */
   readonly diskLsn: Lsn | null;
   readonly replicationState: string | null;
+  /**
+   * Of the last primary: members that have streamed from it in the epoch `epochSeen`, which makes their WAL a part of its
+   * history. Absent from members of an older version.
+   */
+  readonly streamedTo?: readonly string[];
   readonly following: string | null;
   /** A complete data directory of the cluster's system identifier (or a running server). */
   readonly directoryUsable: boolean;

@@ -179,7 +179,7 @@ export class ModelServer {
     this.epoch = epoch;
     if (this.process !== "running" || !this.inRecovery || this.promoting) return;
     this.promoting = true;
-    this.streaming = false;
+    if (this.streaming) this.disconnect();
     // Everything received is replayed first; then the history forks.
     this.stage(this.random.chance(0.3) ? this.random.between(5, 30) : this.random.between(30, 400), () => {
       this.promoting = false;
@@ -306,7 +306,7 @@ export class ModelServer {
     if (this.process === "none" || this.process === "orphans") return;
     this.generation++;
     this.process = "orphans";
-    this.streaming = false;
+    if (this.streaming) this.disconnect();
     if (this.acking) this.client();
     const exit = { pid: this.pid, code: null, signal: "SIGKILL" };
     this.changed();
@@ -343,7 +343,7 @@ export class ModelServer {
     this.frozen = false;
     this.acking = false;
     this.promoting = false;
-    this.streaming = false;
+    if (this.streaming) this.disconnect();
     this.blocked.length = 0;
     this.connected = [];
     this.changed();

@@ -5,6 +5,7 @@
 import { CALM_DISK, CALM_NETWORK, drawDisk, drawNetwork, Violation, World } from "../../raft/sim/mod.ts";
 import type { BrokenRules } from "../dcs/lease.ts";
 import { clusterFaults } from "./cluster_faults.ts";
+import { resume } from "./requests.ts";
 import { SimCluster } from "./sim_cluster.ts";
 
 /** From empty directories, without faults, to three healthy members. */
@@ -62,6 +63,7 @@ export function runSeed(options: RunOptions): RunResult {
     injector.start();
     world.runUntil(world.now() + faultsMs);
     injector.calm();
+    resume(cluster);
     Object.assign(cluster.network.settings, CALM_NETWORK);
     for (const member of cluster.members) Object.assign(member.disk.settings, CALM_DISK);
     const calmSinceMs = world.now();

@@ -47,7 +47,14 @@ export function serverStatus(server: ModelServer): ServerStatus {
     startedAt: String(server.pid),
     serverVersion: 170000,
     systemId: server.systemId,
-    replication: [],
+    replication: server.connected.map(({ name }) => ({
+      usename: "replicator",
+      application_name: name,
+      client_addr: null,
+      state: "streaming",
+      sync_state: "async",
+      sync_priority: 0,
+    })),
   };
 }
 
