@@ -18,7 +18,7 @@ export interface RaftSurroundings {
 }
 
 const DEFAULT_ELECTION_MS = [600, 1000] as const;
-/** docs/adr/0003: a leader that is silent for two of them is not given up yet. */
+/** docs/adr/0004: a leader that is silent for two of them is not given up yet. */
 const DEFAULT_HEARTBEAT_MS = 200;
 
 /** null after an error was reported. */
