@@ -31,7 +31,7 @@ export { MemoryStorage } from "./storage/memory_storage.ts";
 export type { WalStorage } from "./storage/wal_storage.ts";
 
 // The network: TCP with or without TLS, and its twin in memory.
-export { TcpTransport, type TcpTransportOptions, type TransportPeer } from "./transport/tcp_transport.ts";
+export { TcpTransport, type TcpTransportOptions } from "./transport/tcp_transport.ts";
 export { type TlsFiles, type TlsLayer, tlsLayer } from "./transport/socket_layer.ts";
 export { TransportError } from "./transport/transport_error.ts";
 export { MemoryNetwork } from "./transport/memory_network.ts";

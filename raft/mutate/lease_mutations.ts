@@ -66,8 +66,8 @@ export const LEASE_MUTATIONS: readonly Mutation[] = mutationsOf("src/dcs/lease.t
   ["granted-without-a-full-ttl", "this.#confirmedUntilMs = nowMs + state.waitTtlMs;", ""],
   [
     "unfenced-epoch-expires",
-    "state.lock.holder === null || state.lock.unfenced) return false;",
-    "state.lock.holder === null) return false;",
+    "return !state.lock.unfenced && this.leaseOver(state, nowMs);",
+    "return this.leaseOver(state, nowMs);",
   ],
   [
     "expired-too-early",

@@ -22,6 +22,8 @@ export type Admitted =
 export interface AdmissionOptions {
   readonly others: readonly NodeId[];
   readonly instance: number;
+  /** False for a member that was added to a running cluster: it waits to be welcomed. */
+  readonly mayFound: boolean;
   readonly send: (to: NodeId, message: AdmissionMessage) => void;
 }
 
@@ -62,7 +64,8 @@ export class Admission {
 
   /** Admitted because nobody has a log? A cluster of one asks nobody. */
   founder(): Admitted | null {
-    const { others } = this.#options;
+    const { others, mayFound } = this.#options;
+    if (!mayFound) return null;
     if ([...this.#connected].some((id) => this.#verdicts.get(id) !== "noLog")) return null;
     const agreeing = 1 + [...this.#connected].length;
     return agreeing > (1 + others.length) / 2 ? { kind: "founder", term: this.#term } : null;
@@ -74,7 +77,7 @@ export class Admission {
     if (verdicts.includes("refused")) {
       return "its raft directory is empty, but the cluster's log says that this member took part before with another " +
         "directory: what it has promised then is lost, so it must not vote. Restore the directory, or have the member " +
-        "added anew under another address";
+        "added anew (remove it, then add it, or replace it)";
     }
     if (verdicts.includes("log")) {
       return "its raft directory is empty and the cluster has a log: waiting for the leader to admit it";

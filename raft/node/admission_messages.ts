@@ -7,6 +7,7 @@ export const ADMISSION_CHANNEL = 255;
 
 const HELLO = 1;
 const ANSWER = 2;
+const REMOVED = 3;
 
 /**
  * Answer to a member with an empty directory. "noLog": ours has no entry either. "log": there is one; only the leader
@@ -20,12 +21,21 @@ export type AdmissionMessage =
   /** Sent when connected, and repeated while `empty`. `instance` tells directories of one member apart. */
   | { readonly kind: "hello"; readonly instance: number; readonly empty: boolean }
   /** `instance` repeats the one that was asked about. */
-  | { readonly kind: "answer"; readonly instance: number; readonly verdict: Verdict; readonly term: Term };
+  | { readonly kind: "answer"; readonly instance: number; readonly verdict: Verdict; readonly term: Term }
+  /** To a member that was removed: it will never be one again. */
+  | { readonly kind: "removed" };
+
+const KINDS: Readonly<Record<AdmissionMessage["kind"], number>> = {
+  hello: HELLO,
+  answer: ANSWER,
+  removed: REMOVED,
+};
 
 export function encodeAdmission(clusterId: number, message: AdmissionMessage): Uint8Array {
   const writer = new ByteWriter(32);
-  writer.u8(message.kind === "hello" ? HELLO : ANSWER);
+  writer.u8(KINDS[message.kind]);
   writer.count(clusterId);
+  if (message.kind === "removed") return writer.finish();
   writer.count(message.instance);
   if (message.kind === "hello") {
     writer.u8(message.empty ? 1 : 0);
@@ -42,6 +52,7 @@ export function decodeAdmission(clusterId: number, bytes: Uint8Array): Admission
     const reader = new ByteReader(bytes);
     const kind = reader.u8();
     if (reader.count() !== clusterId) return null;
+    if (kind === REMOVED) return { kind: "removed" };
     const instance = reader.count();
     if (kind === HELLO) return { kind: "hello", instance, empty: reader.u8() === 1 };
     const verdict = VERDICTS[reader.u8()];

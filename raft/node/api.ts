@@ -1,5 +1,6 @@
 /** What a program that embeds raft sees of a running node. Implemented by RaftNode; simulated worlds use the same class. */
 import type { Index, NodeId, Role, Term } from "../core/types.ts";
+import type { MemberInfo } from "./raft_options.ts";
 
 /**
  * "applied": committed and applied here, with the state machine's result. "rejected": definitely not done and never
@@ -13,6 +14,32 @@ export type ProposeOutcome =
 export type ReadOutcome =
   | { readonly kind: "confirmed"; readonly index: Index; readonly term: Term }
   | { readonly kind: "rejected"; readonly reason: string };
+
+/** A member to be added. */
+export interface NewMember {
+  /** Where the others reach it: "host:port". */
+  readonly addr: string;
+  readonly name: string | null;
+  /** Whether it becomes a voter when it has caught up. @default true */
+  readonly votes?: boolean;
+}
+
+/**
+ * "done": committed. "rejected": not done and will not be; `reason` is for people. "unknown": it may still happen: look
+ * at the status, and ask again, which does no harm.
+ */
+export type MemberOutcome =
+  | { readonly kind: "done" }
+  | { readonly kind: "rejected"; readonly reason: string }
+  | { readonly kind: "unknown"; readonly reason: string };
+
+/**
+ * "done": it is a member that does not vote yet. It is to be started with this id, the cluster's id and these members
+ * (`join`), on an empty directory.
+ */
+export type AddOutcome =
+  | { readonly kind: "done"; readonly id: NodeId; readonly members: readonly MemberInfo[] }
+  | Exclude<MemberOutcome, { readonly kind: "done" }>;
 
 export interface PeerStatus {
   readonly id: NodeId;
@@ -39,7 +66,7 @@ export interface RaftStatus {
   readonly members: readonly PeerStatus[];
   /** Voters that may fail, of those now in contact, before there is no majority. Leader only; null elsewhere. */
   readonly canLose: number | null;
-  /** Why this node does not vote, when it doesn't (empty directory beside an existing log ...); null otherwise. */
+  /** Why this node does not vote, when it doesn't (empty directory, learner, removed ...); null otherwise. */
   readonly notVoting: string | null;
 }
 
@@ -54,6 +81,8 @@ export type RaftEvent =
   }
   | { readonly kind: "applied"; readonly index: Index }
   | { readonly kind: "peer"; readonly id: NodeId; readonly connected: boolean }
+  /** This member was removed from the cluster: the node has stopped for good, and its directory is of no use. */
+  | { readonly kind: "removed" }
   /** Storage failed: the node has stopped for good and the process must end. */
   | { readonly kind: "fatal"; readonly error: Error };
 
@@ -77,7 +106,16 @@ export interface Raft {
   read(done: (outcome: ReadOutcome) => void): void;
   /** Hands leadership to a voter; done(null) when it leads, else a reason. Takes at most one election timeout. */
   transferLeadership(to: NodeId, done: (error: string | null) => void): void;
-  /** Opaque bytes to a member over its connection; dropped when there is none. Channels 1..255. To ourselves: delivered at once, asynchronously. */
+  /**
+   * Adds a member, on any node: first without a vote; the leader makes it a voter when it has caught up (see
+   * `NewMember.votes`). Its id is random and never used for another one. Takes 15 s at most, as the following do.
+   */
+  addMember(member: NewMember, done: (outcome: AddOutcome) => void): void;
+  /** Removes a member. When it leads, it hands leadership over first; it stops when it learns of its removal. */
+  removeMember(id: NodeId, done: (outcome: MemberOutcome) => void): void;
+  /** Adds `member`, and removes `id` when it has become a voter. `done` tells of the first part. */
+  replaceMember(id: NodeId, member: NewMember, done: (outcome: AddOutcome) => void): void;
+  /** Opaque bytes to a member over its connection; dropped when there is none. Channels 1..253. To ourselves: delivered at once, asynchronously. */
   send(to: NodeId, channel: number, bytes: Uint8Array): void;
   onChannel(channel: number, handler: (from: NodeId, bytes: Uint8Array) => void): void;
   onEvent(handler: (event: RaftEvent) => void): void;

@@ -139,8 +139,10 @@ export class CoreDriver {
     const due = state.index - this.#snapshotIndex >= snapshotEveryEntries ||
       this.#appliedBytes >= SNAPSHOT_EVERY_BYTES;
     if (!due || this.#takingSnapshot || this.#stopped) return;
-    this.#takingSnapshot = true;
     const snapshot = this.core.makeSnapshot(state.index, state.snapshot());
+    // A member that joined does not know who voted before the first configuration in its log.
+    if (snapshot.configuration.voters.length === 0) return;
+    this.#takingSnapshot = true;
     this.#snapshotIndex = snapshot.index;
     this.#appliedBytes = 0;
     this.#append({ hardState: null, entries: [], snapshot, sync: true }, () => {

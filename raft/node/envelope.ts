@@ -1,12 +1,18 @@
 /**
- * What RaftNode puts into an entry: a command with the session that makes a repeated one harmless, or a note that a
- * member has taken part. Pure.
+ * What RaftNode puts into an entry: a command with the session that makes a repeated one harmless, a note that a member
+ * has taken part, or what is known of a member. Pure.
  */
 import { ByteReader, ByteWriter, DecodeError } from "../core/bytes.ts";
 import type { NodeId } from "../core/types.ts";
+import type { MemberRecord } from "./member_records.ts";
 
 const COMMAND = 1;
 const JOINED = 2;
+const MEMBER = 3;
+const FORGET = 4;
+
+const VOTES = 1;
+const NAMED = 2;
 
 export interface CommandEnvelope {
   readonly kind: "command";
@@ -27,24 +33,60 @@ export interface JoinedEnvelope {
   readonly instance: number;
 }
 
-export type Envelope = CommandEnvelope | JoinedEnvelope;
+/** Before a member enters the configuration. */
+export interface MemberEnvelope {
+  readonly kind: "member";
+  readonly record: MemberRecord;
+}
+
+/** It was recorded, but did not become a member. */
+export interface ForgetEnvelope {
+  readonly kind: "forget";
+  readonly member: NodeId;
+}
+
+export type Envelope = CommandEnvelope | JoinedEnvelope | MemberEnvelope | ForgetEnvelope;
 
 export function encodeEnvelope(envelope: Envelope): Uint8Array {
-  if (envelope.kind === "joined") {
-    const writer = new ByteWriter(17);
-    writer.u8(JOINED);
-    writer.count(envelope.member);
-    writer.count(envelope.instance);
-    return writer.finish();
+  switch (envelope.kind) {
+    case "command": {
+      const writer = new ByteWriter(33 + envelope.command.length);
+      writer.u8(COMMAND);
+      writer.count(envelope.origin);
+      writer.count(envelope.incarnation);
+      writer.count(envelope.seq);
+      writer.count(envelope.floor);
+      writer.raw(envelope.command);
+      return writer.finish();
+    }
+    case "joined": {
+      const writer = new ByteWriter(17);
+      writer.u8(JOINED);
+      writer.count(envelope.member);
+      writer.count(envelope.instance);
+      return writer.finish();
+    }
+    case "member": {
+      const { id, name, addr, votes, replaces } = envelope.record;
+      const writer = new ByteWriter();
+      writer.u8(MEMBER);
+      writer.u8((votes ? VOTES : 0) | (name === null ? 0 : NAMED));
+      writer.count(id);
+      writer.count(replaces);
+      for (const text of [name ?? "", addr]) {
+        const bytes = new TextEncoder().encode(text);
+        writer.u16(bytes.length);
+        writer.raw(bytes);
+      }
+      return writer.finish();
+    }
+    case "forget": {
+      const writer = new ByteWriter(16);
+      writer.u8(FORGET);
+      writer.count(envelope.member);
+      return writer.finish();
+    }
   }
-  const writer = new ByteWriter(33 + envelope.command.length);
-  writer.u8(COMMAND);
-  writer.count(envelope.origin);
-  writer.count(envelope.incarnation);
-  writer.count(envelope.seq);
-  writer.count(envelope.floor);
-  writer.raw(envelope.command);
-  return writer.finish();
 }
 
 /** Null for what is none: such an entry does nothing, on every member alike. */
@@ -56,6 +98,12 @@ export function decodeEnvelope(bytes: Uint8Array): Envelope | null {
       const joined = { kind: "joined", member: reader.count(), instance: reader.count() } as const;
       reader.end();
       return joined;
+    }
+    if (kind === MEMBER) return readMember(reader);
+    if (kind === FORGET) {
+      const forget = { kind: "forget", member: reader.count() } as const;
+      reader.end();
+      return forget;
     }
     if (kind !== COMMAND) return null;
     const [origin, incarnation, seq, floor] = [
@@ -69,4 +117,15 @@ export function decodeEnvelope(bytes: Uint8Array): Envelope | null {
     if (error instanceof DecodeError) return null;
     throw error;
   }
+}
+
+function readMember(reader: ByteReader): MemberEnvelope | null {
+  const flags = reader.u8();
+  if ((flags & ~(VOTES | NAMED)) !== 0) return null;
+  const [id, replaces] = [reader.count(), reader.count()];
+  const text = () => new TextDecoder().decode(reader.raw(reader.u16()));
+  const [name, addr] = [text(), text()];
+  reader.end();
+  const named = (flags & NAMED) !== 0 ? name : null;
+  return { kind: "member", record: { id, name: named, addr, votes: (flags & VOTES) !== 0, replaces } };
 }

@@ -58,11 +58,25 @@ export interface TransportHandlers {
   onPeer(id: NodeId, connected: boolean): void;
 }
 
+/** Another member, as the transport needs to know it. */
+export interface TransportPeer {
+  readonly id: NodeId;
+  readonly name: string | null;
+  /** Where it is reached: "host:port". */
+  readonly addr: string;
+}
+
 /** Best effort, unordered across reconnects, no retry: raft and the lease live with loss. */
 export interface Transport {
   start(handlers: TransportHandlers): void;
   /** Never blocks. False when there is no connection or its buffer is full: the frame is dropped. */
   send(to: NodeId, channel: number, payload: Uint8Array): boolean;
+  /**
+   * The membership has changed: connections to `peers`, all the others, are kept up from now on. `removed` are no
+   * members any more; they are not sought, but still heard when they come, to be told. Where a transport has no such
+   * function, it reaches everybody anyway.
+   */
+  setPeers?(peers: readonly TransportPeer[], removed: readonly NodeId[]): void;
   close(): void;
 }
 

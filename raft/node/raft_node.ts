@@ -15,12 +15,28 @@ import {
   decodeAdmission,
   encodeAdmission,
 } from "./admission_messages.ts";
-import type { ProposeOutcome, Raft, RaftEvent, RaftStatus, ReadOutcome } from "./api.ts";
+import type {
+  AddOutcome,
+  MemberOutcome,
+  NewMember,
+  ProposeOutcome,
+  Raft,
+  RaftEvent,
+  RaftStatus,
+  ReadOutcome,
+} from "./api.ts";
 import { CoreDriver } from "./core_driver.ts";
 import { encodeEnvelope } from "./envelope.ts";
+import { Membership } from "./membership.ts";
+import { MEMBERS_CHANNEL } from "./member_messages.ts";
 import type { StoredLog, Timer } from "./ports.ts";
 import { Proposals } from "./proposals.ts";
-import { type RaftNodeOptions, type ResolvedOptions, resolveRaftOptions } from "./raft_options.ts";
+import {
+  type MemberInfo,
+  type RaftNodeOptions,
+  type ResolvedOptions,
+  resolveRaftOptions,
+} from "./raft_options.ts";
 import { raftStatus } from "./raft_status.ts";
 import { Reads } from "./reads.ts";
 import { Registrar } from "./registrar.ts";
@@ -41,6 +57,7 @@ export class RaftNode implements Raft {
   #reads: Reads;
   #registrar: Registrar;
   #transfer: Transfer;
+  #membership: Membership;
   /** Not null while the directory is empty and we may not take part yet. */
   #admission: Admission | null = null;
   /** Null before we take part. */
@@ -57,6 +74,7 @@ export class RaftNode implements Raft {
   #appliedSince: Index | null = null;
   #lastState: StateEvent = { kind: "state", role: "follower", leader: null, term: 0, ownTermApplied: false };
   #refusalLogged = false;
+  #removed = false;
 
   constructor(options: RaftNodeOptions) {
     const resolved = resolveRaftOptions(options);
@@ -82,6 +100,14 @@ export class RaftNode implements Raft {
       propose: (member, directory) =>
         void this.#core?.propose(encodeEnvelope({ kind: "joined", member, instance: directory })),
     });
+    this.#membership = new Membership({
+      ...resolved,
+      records: this.#state.members,
+      core: () => this.#core,
+      leads: () => this.leadsWithOwnTerm(),
+      tellRemoved: (id) => this.#tell(id, { kind: "removed" }),
+      later,
+    });
   }
 
   get #core(): RawNode | null {
@@ -93,13 +119,18 @@ export class RaftNode implements Raft {
   start(): void {
     if (this.#phase !== "new") throw new Error("a raft node is started once");
     this.#phase = "running";
-    const { storage, transport, clock, members, instance } = this.#options;
+    const { storage, transport, clock, members, instance, join } = this.#options;
     this.#turns.run(() => {
       this.#lastTickMs = clock.now();
       const stored = storage.load();
       if (stored.empty) {
         const others = members.map((member) => member.id).filter((id) => id !== this.id);
-        this.#admission = new Admission({ others, instance, send: (to, message) => this.#tell(to, message) });
+        this.#admission = new Admission({
+          others,
+          instance,
+          mayFound: !join,
+          send: (to, message) => this.#tell(to, message),
+        });
         this.#admit(this.#admission.founder());
       } else {
         this.#begin(stored);
@@ -144,6 +175,24 @@ export class RaftNode implements Raft {
     });
   }
 
+  addMember(member: NewMember, done: (outcome: AddOutcome) => void): void {
+    this.#add(member, NONE, done);
+  }
+
+  removeMember(id: NodeId, done: (outcome: MemberOutcome) => void): void {
+    if (this.#phase !== "running") return done({ kind: "rejected", reason: "the node is not running" });
+    this.#turn(() => this.#membership.remove(id, done));
+  }
+
+  replaceMember(id: NodeId, member: NewMember, done: (outcome: AddOutcome) => void): void {
+    this.#add(member, id, done);
+  }
+
+  #add(member: NewMember, replaces: NodeId, done: (outcome: AddOutcome) => void): void {
+    if (this.#phase !== "running") return done({ kind: "rejected", reason: "the node is not running" });
+    this.#turn(() => this.#membership.add(member, replaces, done));
+  }
+
   send(to: NodeId, channel: number, bytes: Uint8Array): void {
     if (this.#phase !== "running") return;
     if (to !== this.id) return void this.#options.transport.send(to, channel, bytes);
@@ -153,7 +202,7 @@ export class RaftNode implements Raft {
   }
 
   onChannel(channel: number, handler: (from: NodeId, bytes: Uint8Array) => void): void {
-    if (channel < 1 || channel >= ADMISSION_CHANNEL) throw new RangeError(`channel ${channel} is reserved`);
+    if (channel < 1 || channel >= MEMBERS_CHANNEL) throw new RangeError(`channel ${channel} is reserved`);
     this.#channels.set(channel, handler);
   }
 
@@ -168,12 +217,14 @@ export class RaftNode implements Raft {
 
   status(): RaftStatus {
     const { members, clock } = this.#options;
-    return raftStatus(this.id, members, this.#core?.status() ?? null, {
+    const expected = members.map((member) => member.id);
+    return raftStatus(this.id, expected, this.#core?.status() ?? null, {
       connected: this.#connected,
       lastContactMs: this.#lastContactMs,
       nowMs: clock.now(),
       applied: this.#state.index,
-      notVoting: this.#admission?.reason ?? null,
+      notVoting: this.#notVoting,
+      infoOf: (id) => this.#infoOf(id),
     });
   }
 
@@ -187,6 +238,8 @@ export class RaftNode implements Raft {
   #settle(): void {
     this.#driver?.pump();
     if (this.#phase !== "running") return;
+    this.#membership.settle();
+    if (this.#membership.removed) return this.#leave();
     if (this.#appliedSince !== null) {
       this.#emit({ kind: "applied", index: this.#state.index });
       this.#appliedSince = null;
@@ -218,6 +271,7 @@ export class RaftNode implements Raft {
     this.#options.log("info", "raft_state", `${role} in term ${term}, ${who}`);
     if (role === "leader" && (last.role !== "leader" || last.term !== term)) this.#registrar.leading();
     if (leader !== null) this.#proposals.leaderChanged();
+    if (leader !== null) this.#membership.leaderChanged();
   }
 
   #emit(event: RaftEvent): void {
@@ -259,6 +313,7 @@ export class RaftNode implements Raft {
       }
       this.#proposals.tick();
       this.#transfer.tick(now);
+      this.#membership.tick();
     });
     this.#armTimer();
   }
@@ -303,12 +358,13 @@ export class RaftNode implements Raft {
     this.#lastContactMs.set(from, this.#options.clock.now());
     if (channel === 0) return this.#onRaftFrame(from, payload);
     if (channel === ADMISSION_CHANNEL) return this.#onAdmissionFrame(from, payload);
+    if (channel === MEMBERS_CHANNEL) return this.#membership.frame(from, payload);
     const handler = this.#channels.get(channel);
     if (handler) this.#turns.later(() => handler(from, payload));
   }
 
   #onRaftFrame(from: NodeId, payload: Uint8Array): void {
-    if (!this.#driver) return;
+    if (!this.#driver || this.#membership.turnAway(from)) return;
     try {
       const message = decodeMessage(payload);
       if (message.from !== from) throw new DecodeError(`from ${message.from}`);
@@ -332,14 +388,16 @@ export class RaftNode implements Raft {
 
   #onAdmissionFrame(from: NodeId, payload: Uint8Array): void {
     const message = decodeAdmission(this.#options.clusterId, payload);
+    if (message?.kind === "removed") this.#leave();
     if (message?.kind === "hello") {
+      if (this.#membership.turnAway(from)) return;
       const { instance, empty } = message;
       this.#registrar.hello(from, instance);
       if (!empty) return;
       const { term, lastIndex } = this.#core ?? { term: 0, lastIndex: 0 };
       const verdict = this.#registrar.verdict(from, instance, lastIndex > 0, this.leadsWithOwnTerm());
       this.#tell(from, { kind: "answer", instance, verdict, term });
-    } else if (message && this.#admission) {
+    } else if (message?.kind === "answer" && this.#admission) {
       this.#admit(this.#admission.answer(from, message));
       if (this.#admission?.refused && !this.#refusalLogged) {
         this.#refusalLogged = true;
@@ -369,21 +427,32 @@ export class RaftNode implements Raft {
     });
   }
 
+  #infoOf(id: NodeId): MemberInfo {
+    return this.#membership.infoOf(id) ?? { id, name: null, addr: "" };
+  }
+
   #nameOf(id: NodeId): string {
-    return this.#options.members.find((member) => member.id === id)?.name ?? String(id);
+    return this.#infoOf(id).name ?? String(id);
+  }
+
+  get #notVoting(): string | null {
+    if (this.#removed) return "this member was removed from the cluster";
+    if (this.#admission) return this.#admission.reason;
+    const listens = this.#core?.configuration.learners.includes(this.id) ?? false;
+    return listens ? "this member has no vote (yet): it only follows" : null;
   }
 
   // --- core ---
 
   #begin(stored: StoredLog): void {
-    const { members, storage, transport, random, tickMs, broken, snapshotEveryEntries, keepEntries } =
+    const { members, join, storage, transport, random, tickMs, broken, snapshotEveryEntries, keepEntries } =
       this.#options;
     const ticks = (ms: number) => Math.max(1, Math.round(ms / tickMs));
     this.#driver = new CoreDriver({
       core: {
         id: this.id,
         stored,
-        initialVoters: members.map((member) => member.id),
+        initialVoters: join ? [] : members.map((member) => member.id),
         electionTicks: ticks(this.#options.electionMinMs),
         electionTicksMax: ticks(this.#options.electionMaxMs),
         heartbeatTicks: ticks(this.#options.heartbeatMs),
@@ -442,6 +511,17 @@ export class RaftNode implements Raft {
     this.#end(`the raft log cannot be written: ${error.message}`);
   }
 
+  /** We are no member any more, for good. */
+  #leave(): void {
+    if (this.#removed || this.#phase !== "running") return;
+    this.#removed = true;
+    const text =
+      "this member was removed from the cluster and has stopped: its raft directory is of no use any more";
+    this.#options.log("error", "raft_removed", text);
+    this.#emit({ kind: "removed" });
+    this.#end("this member was removed from the cluster");
+  }
+
   #end(reason: string): void {
     if (this.#phase === "stopped") return;
     const wasRunning = this.#phase === "running";
@@ -453,6 +533,7 @@ export class RaftNode implements Raft {
       this.#proposals.endAll(reason);
       this.#reads.endAll(reason);
       this.#transfer.end(reason);
+      this.#membership.end(reason);
     });
     this.#options.transport.close();
     this.#options.storage.close();

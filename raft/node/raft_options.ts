@@ -20,8 +20,13 @@ export interface RaftNodeOptions {
   readonly id: NodeId;
   /** See clusterIdOf. */
   readonly clusterId: number;
-  /** The initial members, this one included; the same on all of them. All vote. */
+  /**
+   * The initial members, this one included; the same on all of them. All vote. What has changed since is in the log.
+   * With `join`: the members that there were when this one was added, to find them by.
+   */
   readonly members: readonly MemberInfo[];
+  /** This member was added to a running cluster, which gave it its id (addMember). @default false */
+  readonly join?: boolean;
   readonly storage: LogStorage;
   readonly transport: Transport;
   readonly clock: Clock;
@@ -62,6 +67,7 @@ export function resolveRaftOptions(options: RaftNodeOptions): ResolvedOptions {
     snapshotEveryEntries: 4096,
     keepEntries: 1024,
     broken: new Set(),
+    join: false,
     ...options,
     instance: options.instance ?? 1 + Math.floor(options.random() * (2 ** 48 - 1)),
   };

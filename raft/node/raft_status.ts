@@ -11,28 +11,31 @@ export interface Contacts {
   readonly nowMs: number;
   readonly applied: Index;
   readonly notVoting: string | null;
+  /** What is known of a member besides its id. */
+  readonly infoOf: (id: NodeId) => MemberInfo;
 }
 
-/** `core`: null while this member does not take part yet. */
+/** `core`: null while this member does not take part yet; then `expected` are taken for the members. */
 export function raftStatus(
   id: NodeId,
-  members: readonly MemberInfo[],
+  expected: readonly NodeId[],
   core: RawNodeStatus | null,
   contacts: Contacts,
 ): RaftStatus {
   const leads = core?.role === "leader";
-  const voters = core?.configuration.voters ?? members.map((member) => member.id);
+  const { voters, learners } = core?.configuration ?? { voters: expected, learners: [] };
   const progress = new Map(core?.progress.map((one) => [one.id, one]));
-  const peers = members.map((member): PeerStatus => {
-    const own = member.id === id;
-    const lastMs = contacts.lastContactMs.get(member.id);
+  const peers = [...voters, ...learners].map((member): PeerStatus => {
+    const { name, addr } = contacts.infoOf(member);
+    const own = member === id;
+    const lastMs = contacts.lastContactMs.get(member);
     return {
-      id: member.id,
-      name: member.name,
-      addr: member.addr,
-      voter: voters.includes(member.id),
-      connected: own || contacts.connected.has(member.id),
-      match: leads ? progress.get(member.id)?.match ?? null : null,
+      id: member,
+      name,
+      addr,
+      voter: voters.includes(member),
+      connected: own || contacts.connected.has(member),
+      match: leads ? progress.get(member)?.match ?? null : null,
       lastContactMs: own ? 0 : lastMs === undefined ? null : Math.max(0, contacts.nowMs - lastMs),
     };
   });

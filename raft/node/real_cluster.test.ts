@@ -7,9 +7,10 @@ import { openWal } from "../storage/open_wal.ts";
 import type { WalStorage } from "../storage/wal_storage.ts";
 import { TcpTransport } from "../transport/tcp_transport.ts";
 import { realClock, until } from "../transport/testing.ts";
-import type { ProposeOutcome } from "./api.ts";
+import type { AddOutcome, ProposeOutcome } from "./api.ts";
 import { clusterIdOf, nodeIdOf } from "./ids.ts";
 import { RaftNode } from "./raft_node.ts";
+import type { MemberInfo } from "./raft_options.ts";
 import { ListMachine, text } from "./testing.ts";
 
 interface Member {
@@ -45,10 +46,15 @@ async function newCluster() {
   directories.push(base);
   const addresses = (await freePorts(3)).map((port) => `127.0.0.1:${port}`);
   const clusterId = clusterIdOf("/service/", "test", addresses);
-  const members = addresses.map((addr, i) => ({ id: nodeIdOf(clusterId, addr), name: `n${i}`, addr }));
-  const start = (i: number): Member => {
-    const { id, addr } = members[i]!;
-    const directory = join(base, `n${i}`);
+  const founders = addresses.map((addr, i): MemberInfo => ({
+    id: nodeIdOf(clusterId, addr),
+    name: `n${i}`,
+    addr,
+  }));
+  const start = (i: number) => begin(founders[i]!, founders, false);
+  const begin = (own: MemberInfo, members: readonly MemberInfo[], joins: boolean): Member => {
+    const { id, addr } = own;
+    const directory = join(base, `${own.name}`);
     const storage = openWal(directory, { clusterId, nodeId: id }, {
       now: realClock.now,
       volatileDirectory: base,
@@ -58,6 +64,7 @@ async function newCluster() {
       id,
       clusterId,
       members,
+      join: joins,
       storage,
       transport: new TcpTransport({
         id,
@@ -78,7 +85,8 @@ async function newCluster() {
     running.push(member);
     return member;
   };
-  return { start, members };
+  const [extra] = await freePorts(1);
+  return { start, begin, members: founders, extraAddr: `127.0.0.1:${extra}` };
 }
 
 function propose(member: Member, command: string): Promise<ProposeOutcome> {
@@ -117,6 +125,35 @@ test("three members on TCP and disk elect, replicate, survive the loss of the le
   await until("state is back", () => again.every(({ machine }) => machine.commands.length === 61));
   for (const { machine } of again) expect(machine.commands).toEqual(expected);
   for (const { node } of again) expect(node.status().notVoting).toBeNull();
+});
+
+test("a fourth member joins, votes, and goes again, on TCP and disk", async () => {
+  const { start, begin, extraAddr } = await newCluster();
+  const members = [start(0), start(1), start(2)];
+  const leader = await leaderOf(members);
+  expect((await propose(leader, "before")).kind).toBe("applied");
+  const added = await new Promise<AddOutcome>((resolve) =>
+    members[0]!.node.addMember({ addr: extraAddr, name: "n3" }, resolve)
+  );
+  if (added.kind !== "done") throw new Error(added.reason);
+  const own = { id: added.id, name: "n3", addr: extraAddr };
+  const join = () => begin(own, added.members, true);
+  const fourth = join();
+  await until("it votes", () => fourth.node.status().members.some(({ id, voter }) => id === own.id && voter));
+  await until("it has everything", () => fourth.machine.commands.length === 1);
+  await until("all connected", () => fourth.node.status().members.every(({ connected }) => connected));
+
+  await crash(fourth);
+  const again = join();
+  await until("it is back", () => again.machine.commands.length === 1);
+  const removed = new Promise<void>((resolve) =>
+    again.node.onEvent((event) => event.kind === "removed" ? resolve() : undefined)
+  );
+  const outcome = await new Promise((resolve) => again.node.removeMember(own.id, resolve));
+  await removed;
+  expect(leader.node.status().members.length).toBe(3);
+  // Whether it still heard that it is done, or was gone before that.
+  expect(["done", "unknown"]).toContain((outcome as { kind: string }).kind);
 });
 
 test("leadership moves on request and reads are confirmed", async () => {

@@ -1,6 +1,8 @@
 /** Applies entries: unwraps them, drops what was applied before, hands the rest to the state machine. */
 import { ByteReader, ByteWriter } from "../core/bytes.ts";
+import { decodeConfiguration } from "../core/configuration.ts";
 import { type CommandEnvelope, decodeEnvelope, type JoinedEnvelope } from "./envelope.ts";
+import { MemberRecords } from "./member_records.ts";
 import { Sessions } from "./sessions.ts";
 import type { StateMachine } from "./ports.ts";
 import type { Entry, Index } from "../core/types.ts";
@@ -14,6 +16,7 @@ export type Applied =
 
 export class ReplicatedState {
   readonly sessions = new Sessions();
+  readonly members = new MemberRecords();
   /** Index of the last entry applied or restored. */
   index: Index = 0;
   #machine: StateMachine;
@@ -24,8 +27,17 @@ export class ReplicatedState {
 
   apply(entry: Entry): Applied {
     this.index = entry.index;
+    if (entry.kind === "config") this.members.applied(decodeConfiguration(entry.data));
     const envelope = entry.kind === "normal" && entry.data.length > 0 ? decodeEnvelope(entry.data) : null;
     if (!envelope) return { kind: "nothing" };
+    if (envelope.kind === "member") {
+      this.members.put(envelope.record);
+      return { kind: "nothing" };
+    }
+    if (envelope.kind === "forget") {
+      this.members.forget(envelope.member);
+      return { kind: "nothing" };
+    }
     if (envelope.kind === "joined") {
       this.sessions.join(envelope);
       return { kind: "joined", envelope };
@@ -38,10 +50,13 @@ export class ReplicatedState {
 
   snapshot(): Uint8Array {
     const sessions = this.sessions.encode();
+    const members = this.members.encode();
     const machine = this.#machine.snapshot();
-    const writer = new ByteWriter(4 + sessions.length + machine.length);
-    writer.u32(sessions.length);
-    writer.raw(sessions);
+    const writer = new ByteWriter(8 + sessions.length + members.length + machine.length);
+    for (const part of [sessions, members]) {
+      writer.u32(part.length);
+      writer.raw(part);
+    }
     writer.raw(machine);
     return writer.finish();
   }
@@ -49,6 +64,7 @@ export class ReplicatedState {
   restore(data: Uint8Array, index: Index): void {
     const reader = new ByteReader(data);
     this.sessions.restore(reader.raw(reader.u32()));
+    this.members.restore(reader.raw(reader.u32()));
     this.#machine.restore(reader.raw(reader.remaining));
     this.index = index;
   }

@@ -3,9 +3,9 @@ import type { NodeId } from "../core/types.ts";
 import { MemoryStorage } from "../storage/memory_storage.ts";
 import { generator } from "../storage/testing.ts";
 import { MemoryNetwork } from "../transport/memory_network.ts";
-import type { RaftEvent } from "./api.ts";
+import type { AddOutcome, RaftEvent } from "./api.ts";
 import type { Clock, StateMachine, Timer } from "./ports.ts";
-import type { LogLevel, RaftNodeOptions } from "./raft_options.ts";
+import type { LogLevel, MemberInfo, RaftNodeOptions } from "./raft_options.ts";
 import { RaftNode } from "./raft_node.ts";
 
 export class ManualClock implements Clock {
@@ -71,6 +71,8 @@ export interface TestMember {
   instance: number;
   events: RaftEvent[];
   logged: { level: LogLevel; event: string; text: string }[];
+  /** Set for those that were added later: what they were told. */
+  joined?: readonly MemberInfo[];
 }
 
 export class TestCluster {
@@ -87,8 +89,15 @@ export class TestCluster {
     this.#options = options;
   }
 
+  /** Starts what addMember has added. */
+  join(outcome: AddOutcome | undefined): TestMember {
+    if (outcome?.kind !== "done") throw new Error(`not added: ${outcome?.reason}`);
+    return this.start(outcome.id, false, outcome.members);
+  }
+
   /** Starts a member; with the storage of an earlier life if it had one and `wiped` is not set. */
-  start(id: NodeId, wiped = false): TestMember {
+  start(id: NodeId, wiped = false, added?: readonly MemberInfo[]): TestMember {
+    const joined = added ?? this.members.get(id)?.joined;
     const old = wiped ? undefined : this.members.get(id);
     const storage = old?.storage ?? new MemoryStorage(() => this.clock.now());
     const instance = old?.instance ?? 1 + Math.floor(this.#random() * 1e9);
@@ -97,7 +106,8 @@ export class TestCluster {
     const node = new RaftNode({
       id,
       clusterId: 4711,
-      members: this.ids.map((each) => ({ id: each, name: `n${each}`, addr: `127.0.0.1:${each}` })),
+      members: joined ?? this.ids.map((each) => ({ id: each, name: `n${each}`, addr: `127.0.0.1:${each}` })),
+      join: joined !== undefined,
       storage,
       transport: this.network.transport(id),
       clock: this.clock,
@@ -107,7 +117,7 @@ export class TestCluster {
       log: (level, event, line) => logged.push({ level, event, text: line }),
       ...this.#options,
     });
-    const member: TestMember = { id, node, machine, storage, instance, events: [], logged };
+    const member: TestMember = { id, node, machine, storage, instance, events: [], logged, joined };
     node.onEvent((event) => member.events.push(event));
     this.members.set(id, member);
     node.start();
@@ -127,7 +137,7 @@ export class TestCluster {
   }
 
   isolate(id: NodeId, up = false): void {
-    for (const other of this.ids) if (other !== id) this.network.setLink(id, other, up);
+    for (const other of this.members.keys()) if (other !== id) this.network.setLink(id, other, up);
   }
 
   /** Lets time pass until the condition holds; fails after `deadlineMs` of it. */

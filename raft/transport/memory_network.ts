@@ -1,12 +1,14 @@
 /** The Transport's twin for tests: members in one process, frames delivered by the clock, links that can be cut. */
 import type { NodeId } from "../core/types.ts";
-import type { Clock, Transport, TransportHandlers } from "../node/ports.ts";
+import type { Clock, Transport, TransportHandlers, TransportPeer } from "../node/ports.ts";
 
 export class MemoryNetwork {
   #clock: Clock;
   #delayMs: number;
   #handlers = new Map<NodeId, TransportHandlers>();
   #cut = new Set<string>();
+  /** What each transport was told last. */
+  readonly peers = new Map<NodeId, readonly TransportPeer[]>();
 
   constructor(clock: Clock, delayMs = 1) {
     this.#clock = clock;
@@ -31,6 +33,7 @@ export class MemoryNetwork {
         });
         return true;
       },
+      setPeers: (peers) => void this.peers.set(id, peers),
       close: () => {
         if (this.#handlers.get(id) !== own) return;
         this.#handlers.delete(id);

@@ -1,13 +1,12 @@
 /** Everything between us and one other member: dialing with backoff, the connections there are, which one is used. */
 import { randomBytes } from "node:crypto";
-import type { Clock, Timer } from "../node/ports.ts";
+import type { Clock, Timer, TransportPeer } from "../node/ports.ts";
 import { Connection } from "./connection.ts";
 import { FrameKind, maxPayloadBytes } from "./frame.ts";
 import { type Credentials, Dialer, NONCE_BYTES } from "./handshake.ts";
 import { parseHostPort } from "./host_port.ts";
 import type { QuietLog } from "./quiet_log.ts";
 import type { SocketLayer } from "./socket_layer.ts";
-import type { TransportPeer } from "./tcp_transport.ts";
 
 const FIRST_RETRY_MS = 50;
 const LAST_RETRY_MS = 1000;
@@ -37,6 +36,8 @@ export class PeerLink {
   #retry: Timer | null = null;
   #retryMs = FIRST_RETRY_MS;
   #ended = false;
+  /** False: it is no member any more. Not dialed, but heard when it dials. */
+  #sought = true;
 
   constructor(options: PeerLinkOptions) {
     this.#options = options;
@@ -44,6 +45,21 @@ export class PeerLink {
 
   begin(): void {
     if (!this.#dialed && !this.#accepted) this.#dial();
+  }
+
+  get addr(): string {
+    return this.#options.peer.addr;
+  }
+
+  get connected(): boolean {
+    return this.#dialed !== null || this.#accepted !== null;
+  }
+
+  /** Connections there are stay; the other side ends them when it knows. */
+  stopSeeking(): void {
+    this.#sought = false;
+    this.#retry?.cancel();
+    this.#dialing?.connection?.close("not sought any more");
   }
 
   end(): void {
@@ -113,7 +129,7 @@ export class PeerLink {
 
   #opened(take: () => void): void {
     const { log, onPeer } = this.#options;
-    const wasConnected = this.#dialed !== null || this.#accepted !== null;
+    const wasConnected = this.connected;
     take();
     if (wasConnected) return;
     this.#retry?.cancel();
@@ -122,7 +138,7 @@ export class PeerLink {
   }
 
   #dial(): void {
-    if (this.#ended || this.#dialing) return;
+    if (this.#ended || this.#dialing || !this.#sought) return;
     const attempt: { connection: Connection | null } = { connection: null };
     this.#dialing = attempt;
     const { host, port } = parseHostPort(this.#options.peer.addr);
@@ -135,7 +151,7 @@ export class PeerLink {
 
   #connect(attempt: { connection: Connection | null }, ip: string, port: number): void {
     if (this.#ended || this.#dialing !== attempt) return;
-    if (this.#accepted) return void (this.#dialing = null);
+    if (this.#accepted || !this.#sought) return void (this.#dialing = null);
     const { own, peer, layer, clock, silenceMs } = this.#options;
     const dialer = new Dialer(own, peer.id, randomBytes(NONCE_BYTES));
     const socket = layer.connect(ip, port, () => connection.sendHello(dialer.hello));
@@ -156,12 +172,13 @@ export class PeerLink {
   #failed(attempt: { connection: Connection | null }, reason: string): void {
     if (this.#dialing !== attempt) return;
     this.#dialing = null;
-    if (this.#ended || this.#accepted) return;
+    if (this.#ended || this.#accepted || !this.#sought) return;
     this.#options.log.add("warning", "raft_peer_unreachable", `no connection to ${this.#name}: ${reason}`);
     this.#retrySoon();
   }
 
   #retrySoon(): void {
+    if (!this.#sought) return;
     const { clock, random } = this.#options;
     this.#retry?.cancel();
     const delayMs = this.#retryMs * (0.5 + random());

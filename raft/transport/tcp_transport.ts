@@ -8,7 +8,7 @@
 import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
 import type { NodeId } from "../core/types.ts";
-import type { Clock, Timer, Transport, TransportHandlers } from "../node/ports.ts";
+import type { Clock, Timer, Transport, TransportHandlers, TransportPeer } from "../node/ports.ts";
 import type { LogSink } from "../node/raft_options.ts";
 import { Connection } from "./connection.ts";
 import { Acceptor, type Credentials, keyOf, NONCE_BYTES } from "./handshake.ts";
@@ -22,19 +22,12 @@ const DEFAULT_SILENCE_MS = 3000;
 /** Connections that have not shown who they are; the oldest makes room. A handshake takes a round trip or two. */
 const MAX_STRANGERS = 32;
 
-export interface TransportPeer {
-  readonly id: NodeId;
-  readonly name: string | null;
-  /** Where it is reached: "host:port". */
-  readonly addr: string;
-}
-
 export interface TcpTransportOptions {
   readonly id: NodeId;
   readonly clusterId: number;
   /** Where we listen: "host:port"; port 0: any. May differ from the address that the others use. */
   readonly bindAddr: string;
-  /** The other members. */
+  /** The other members, as far as they are known at the start. */
   readonly peers: readonly TransportPeer[];
   /**
    * The secret that members prove to each other. Null: none; whether that is acceptable (every address loopback, or TLS
@@ -63,6 +56,7 @@ export class TcpTransport implements Transport {
   #links = new Map<NodeId, PeerLink>();
   #strangers = new Set<Connection>();
   #listener: Listener | null = null;
+  #listening = false;
   #handlers: TransportHandlers | null = null;
   #timer: Timer | null = null;
   #watchedMs = 0;
@@ -85,25 +79,28 @@ export class TcpTransport implements Transport {
 
   start(handlers: TransportHandlers): void {
     this.#handlers = handlers;
-    const { clock, random, peers, resolve } = this.#options;
-    for (const peer of peers) {
-      const link = new PeerLink({
-        own: this.#own,
-        peer,
-        clock,
-        random,
-        log: this.#log,
-        layer: this.#layer,
-        resolve: resolve ?? resolveHost,
-        silenceMs: this.#silenceMs,
-        onFrame: (channel, payload) => handlers.onFrame(peer.id, channel, payload),
-        onPeer: (connected) => handlers.onPeer(peer.id, connected),
-      });
-      this.#links.set(peer.id, link);
-    }
+    const { clock, peers } = this.#options;
+    for (const peer of peers) this.#link(peer);
     this.#listen();
     this.#watchedMs = clock.now();
     this.#watch();
+  }
+
+  setPeers(peers: readonly TransportPeer[], removed: readonly NodeId[]): void {
+    if (this.#closed || !this.#handlers) return;
+    const wanted = new Map(peers.filter(({ id }) => id !== this.#own.id).map((peer) => [peer.id, peer]));
+    for (const [id, link] of this.#links) {
+      if (removed.includes(id)) link.stopSeeking();
+      else if (wanted.get(id)?.addr !== link.addr) this.#drop(id, link);
+    }
+    for (const peer of wanted.values()) {
+      if (this.#links.has(peer.id)) continue;
+      const link = this.#link(peer);
+      if (this.#listening) link.begin();
+    }
+    for (const id of removed) {
+      if (!this.#links.has(id)) this.#link({ id, name: null, addr: "" }).stopSeeking();
+    }
   }
 
   send(to: NodeId, channel: number, payload: Uint8Array): boolean {
@@ -119,6 +116,34 @@ export class TcpTransport implements Transport {
     for (const stranger of [...this.#strangers]) stranger.close("the transport was closed");
   }
 
+  #link(peer: TransportPeer): PeerLink {
+    const { clock, random, resolve } = this.#options;
+    const { id, addr } = peer;
+    const link = new PeerLink({
+      own: this.#own,
+      peer,
+      clock,
+      random,
+      log: this.#log,
+      layer: this.#layer,
+      resolve: resolve ?? resolveHost,
+      silenceMs: this.#silenceMs,
+      onFrame: (channel, payload) => this.#handlers?.onFrame(id, channel, payload),
+      onPeer: (connected) => this.#handlers?.onPeer(id, connected),
+    });
+    // Known by its id alone: it has to come by itself.
+    if (addr === "") link.stopSeeking();
+    this.#links.set(id, link);
+    return link;
+  }
+
+  #drop(id: NodeId, link: PeerLink): void {
+    const { connected } = link;
+    this.#links.delete(id);
+    link.end();
+    if (connected) this.#handlers?.onPeer(id, false);
+  }
+
   #listen(): void {
     const { bindAddr } = this.#options;
     const { host, port } = parseHostPort(bindAddr);
@@ -126,6 +151,7 @@ export class TcpTransport implements Transport {
       onSocket: (socket) => this.#onSocket(socket),
       onListening: (listener) => {
         if (this.#closed) return listener.close();
+        this.#listening = true;
         this.#options.onListening?.(listener.port);
         for (const link of this.#links.values()) link.begin();
       },

@@ -142,7 +142,7 @@ test("a pair that dialed each other at once ends with one connection", async () 
   const count = () => {
     const { stdout } = Bun.spawnSync(["cat", "/proc/net/tcp"]);
     const hex = (port: number) => port.toString(16).toUpperCase().padStart(4, "0");
-    const lines = stdout.toString().split("\n").filter((line) => line.split(/\s+/)[4] === "01");
+    const lines = stdout.toString().split("\n").filter((line) => line.trim().split(/\s+/)[3] === "01");
     return lines.filter((line) => line.includes(`:${hex(a.port)} `) || line.includes(`:${hex(b.port)} `))
       .length;
   };
@@ -291,4 +291,51 @@ test("names are resolved anew for each dial, and a dead name server only delays 
   await until("connected", () => a.connected.has(2) && b.connected.has(1));
   expect(asked).toBe(3);
   expect(lineOf(a, "raft_peer_unreachable")).toContain("db2.example cannot be resolved: SERVFAIL");
+});
+
+const peer = (side: TcpSide) => ({ id: side.id, name: `n${side.id}`, addr: `127.0.0.1:${side.port}` });
+
+test("a member that is made known later is connected, whoever is told first", async () => {
+  const ports = [await freePort(), await freePort(), await freePort()];
+  const [a, b] = [tcp(1, ports.slice(0, 2)), tcp(2, ports.slice(0, 2))];
+  const c = tcp(3, ports);
+  await until("refused", () => c.logged.some(({ text }) => text.includes("not a member of this cluster")));
+  a.transport.setPeers!([peer(b), peer(c)], []);
+  await until("connected", () => a.connected.has(3) && c.connected.has(1));
+  expect(b.connected.has(3)).toBe(false);
+  b.transport.setPeers!([peer(a), peer(c)], []);
+  await until("connected", () => b.connected.has(3) && c.connected.has(2));
+  expect(a.connected.has(2)).toBe(true);
+});
+
+test("a removed member is not sought any more, but heard when it comes", async () => {
+  const ports = [await freePort(), await freePort()];
+  const a = tcp(1, ports);
+  const first = tcp(2, ports);
+  await until("connected", () => a.connected.has(2));
+  a.transport.setPeers!([], [2]);
+  expect(a.connected.has(2)).toBe(true);
+  first.transport.close();
+  await until("noticed", () => !a.connected.has(2));
+  const dialed = a.logged.length;
+  const again = tcp(2, ports);
+  await until("connected", () => a.connected.has(2) && again.connected.has(1));
+  expect(a.transport.send(2, 7, Buffer.from("you are out"))).toBe(true);
+  await until("told", () => again.frames.length === 1);
+  expect(a.logged.slice(dialed).filter(({ event }) => event === "raft_peer_unreachable")).toEqual([]);
+});
+
+test("one that is neither a member nor was one is cut off and refused, a member with another address dialed there", async () => {
+  const ports = [await freePort(), await freePort()];
+  const [a, b] = [tcp(1, ports), tcp(2, ports)];
+  await until("connected", () => a.connected.has(2) && b.connected.has(1));
+  a.transport.setPeers!([], []);
+  expect(a.connected.has(2)).toBe(false);
+  await until("refused", () => b.logged.some(({ text }) => text.includes("not a member of this cluster")));
+  b.transport.close();
+  const moved = await freePort();
+  const elsewhere = tcp(2, [ports[0]!, moved]);
+  a.transport.setPeers!([{ id: 2, name: "n2", addr: `127.0.0.1:${ports[1]}` }], []);
+  a.transport.setPeers!([peer(elsewhere)], []);
+  await until("connected", () => a.connected.has(2) && elsewhere.connected.has(1));
 });

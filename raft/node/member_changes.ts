@@ -1,0 +1,245 @@
+/**
+ * The leader's part of changes of the membership: one at a time, in the order in which they were asked for. A new member
+ * is recorded, then becomes a learner, and is promoted here when it has caught up; whoever it replaces is removed after
+ * that. All of it is decided from the configuration in force and the replicated records, so that the next leader goes on
+ * where this one stopped.
+ */
+import type { ConfigChange } from "../core/configuration.ts";
+import type { DropReason } from "../core/outcome.ts";
+import type { RawNode } from "../core/raw_node.ts";
+import type { Configuration, NodeId } from "../core/types.ts";
+import type { MemberOperation, OperationOutcome } from "./member_messages.ts";
+import type { MemberRecord, MemberRecords } from "./member_records.ts";
+import { passes, refusalText } from "./member_refusals.ts";
+import type { MemberInfo } from "./raft_options.ts";
+
+/** After this the asker is told that it is not known what becomes of its change. */
+const PATIENCE_MS = 8000;
+/** Ticks until a record that did not get through is proposed again, and between looks at learners. */
+const AGAIN_AFTER_TICKS = 10;
+
+type Answer = (outcome: OperationOutcome) => void;
+
+interface Running {
+  readonly operation: MemberOperation;
+  readonly answers: Answer[];
+  readonly deadlineMs: number;
+  /** The change may be in the log. */
+  proposed: boolean;
+  lastReason: string;
+}
+
+export interface MemberChangesOptions {
+  readonly id: NodeId;
+  readonly records: MemberRecords;
+  /** After this a leader has heard from everybody who lives. */
+  readonly electionMaxMs: number;
+  readonly now: () => number;
+  /** Name and address of a member that has no record, from our own configuration. */
+  readonly infoOf: (id: NodeId) => MemberInfo | null;
+  readonly propose: (record: MemberRecord) => void;
+  readonly forget: (id: NodeId) => void;
+  readonly log: (text: string) => void;
+}
+
+export class MemberChanges {
+  readonly #options: MemberChangesOptions;
+  #running: Running[] = [];
+  #ticks = 0;
+  #recordedAtTick = -Infinity;
+  /** When we were first called in this leadership; null before that. */
+  #leadsSinceMs: number | null = null;
+
+  constructor(options: MemberChangesOptions) {
+    this.#options = options;
+  }
+
+  /** `answer` is called once, except after `drop`. */
+  run(operation: MemberOperation, answer: Answer): void {
+    const same = this.#running.find((running) => keyOf(running.operation) === keyOf(operation));
+    if (same) return void same.answers.push(answer);
+    this.#running.push({
+      operation,
+      answers: [answer],
+      deadlineMs: this.#options.now() + PATIENCE_MS,
+      proposed: false,
+      lastReason: "other changes come first",
+    });
+  }
+
+  /** We do not lead any more. */
+  drop(): void {
+    for (const running of this.#running) this.#end(running, { kind: "retry", reason: "leadership was lost" });
+    this.#recordedAtTick = -Infinity;
+    this.#leadsSinceMs = null;
+  }
+
+  tick(core: RawNode): void {
+    this.#ticks++;
+    this.step(core);
+    const now = this.#options.now();
+    for (const running of this.#running) {
+      if (now < running.deadlineMs) continue;
+      const { operation, proposed, lastReason: reason } = running;
+      if (!proposed) this.#forget(operation);
+      this.#end(running, { kind: proposed ? "unknown" : "rejected", reason });
+    }
+    if (this.#running.length === 0 && this.#ticks % AGAIN_AFTER_TICKS === 0) this.#complete(core);
+  }
+
+  /** Does what can be done now; called after every turn while we lead and have applied an entry of our own term. */
+  step(core: RawNode): void {
+    this.#leadsSinceMs ??= this.#options.now();
+    for (let first = this.#running[0]; first; first = this.#running[0]) {
+      const outcome = this.#advance(core, first);
+      if (outcome === null) return;
+      this.#end(first, outcome);
+    }
+  }
+
+  /** Null: it goes on later. */
+  #advance(core: RawNode, running: Running): OperationOutcome | null {
+    const { operation } = running;
+    const { records } = this.#options;
+    const { configurationPending } = core.status();
+    if (operation.kind === "add") {
+      const { record } = operation;
+      if (contains(core.configuration, record.id)) {
+        return !configurationPending && this.#recorded(core.configuration, record) ? { kind: "done" } : null;
+      }
+      const flaw = this.#flawOf(core.configuration, record);
+      if (flaw !== null) return { kind: "rejected", reason: flaw };
+      if (!this.#recorded(core.configuration, record)) return null;
+      return this.#propose(core, running, { kind: "addLearner", id: record.id });
+    }
+    const { id } = operation;
+    if (!contains(core.configuration, id)) {
+      if (records.isRemoved(id)) return { kind: "done" };
+      const settled = !configurationPending && core.applied === core.commit;
+      return settled ? { kind: "rejected", reason: refusalText("notMember") } : null;
+    }
+    if (!this.#recorded(core.configuration, null)) return null;
+    if (id === this.#options.id) return this.#stepAside(core, running);
+    return this.#propose(core, running, { kind: "remove", id });
+  }
+
+  #propose(core: RawNode, running: Running, change: ConfigChange): OperationOutcome | null {
+    const result = core.proposeConfig(change);
+    if (result.kind !== "dropped") {
+      running.proposed = true;
+      this.#options.log(`${describe(change)}: proposed`);
+      return null;
+    }
+    running.lastReason = refusalText(result.reason);
+    // A leader that has just been elected has not heard from everybody yet.
+    const young = this.#options.now() - (this.#leadsSinceMs ?? 0) < this.#options.electionMaxMs;
+    const passing = passes(result.reason) || (young && result.reason === "wouldLoseQuorum");
+    return passing ? null : this.#refuse(running, result.reason);
+  }
+
+  #refuse({ operation }: Running, reason: DropReason): OperationOutcome {
+    this.#forget(operation);
+    return { kind: "rejected", reason: refusalText(reason) };
+  }
+
+  /** The record of a member that will not be one. */
+  #forget(operation: MemberOperation): void {
+    const { records, forget } = this.#options;
+    if (operation.kind === "add" && records.record(operation.record.id)) forget(operation.record.id);
+  }
+
+  /** A leader that is to go hands over first; its successor removes it. */
+  #stepAside(core: RawNode, running: Running): OperationOutcome | null {
+    const { voters } = core.configuration;
+    if (voters.length === 1) return { kind: "rejected", reason: refusalText("lastVoter") };
+    if (!handOver(core)) running.lastReason = "it leads, and no other voter is in contact to take over";
+    else running.lastReason = "it leads, and leadership could not be handed over";
+    return null;
+  }
+
+  /** Whether every member, and `next`, is recorded; proposes what is missing. */
+  #recorded(configuration: Configuration, next: MemberRecord | null): boolean {
+    const { records, infoOf, propose } = this.#options;
+    const ids = [...configuration.voters, ...configuration.learners];
+    const missing = ids.filter((id) => records.record(id) === null).map((id): MemberRecord => {
+      const { name, addr } = infoOf(id) ?? { name: null, addr: "" };
+      return { id, name, addr, votes: configuration.voters.includes(id), replaces: 0 };
+    });
+    if (next !== null && records.record(next.id) === null) missing.push(next);
+    if (missing.length === 0) return true;
+    if (this.#ticks - this.#recordedAtTick < AGAIN_AFTER_TICKS) return false;
+    this.#recordedAtTick = this.#ticks;
+    for (const record of missing) propose(record);
+    return false;
+  }
+
+  #flawOf(configuration: Configuration, record: MemberRecord): string | null {
+    const { records, infoOf } = this.#options;
+    if (records.isRemoved(record.id)) return "a member with this id was removed: ids are never used again";
+    if (record.replaces !== 0 && !contains(configuration, record.replaces)) {
+      return `${record.replaces}, which it is to replace, is no member`;
+    }
+    for (const id of [...configuration.voters, ...configuration.learners]) {
+      if (id === record.replaces) continue;
+      const other = records.record(id) ?? infoOf(id);
+      if (other?.addr === record.addr) {
+        return `the address ${record.addr} is that of ${
+          other.name ?? id
+        }: remove that member first, or replace it`;
+      }
+      if (other?.name !== null && other?.name === record.name) {
+        return `the name ${record.name} is that of the member at ${other.addr}: remove it first, or replace it`;
+      }
+    }
+    return null;
+  }
+
+  /** What records ask for beyond what somebody waits for: promotions, and removals of those that were replaced. */
+  #complete(core: RawNode): void {
+    const { records, id: own, log } = this.#options;
+    const { configuration } = core;
+    if (core.status().configurationPending) return;
+    for (const { id, votes, replaces } of records.all) {
+      const change: ConfigChange | null = votes && configuration.learners.includes(id)
+        ? { kind: "promote", id }
+        : replaces !== 0 && contains(configuration, replaces) && !configuration.learners.includes(id)
+        ? { kind: "remove", id: replaces }
+        : null;
+      if (change === null) continue;
+      if (change.id === own) return void handOver(core);
+      const result = core.proposeConfig(change);
+      if (result.kind === "dropped") continue;
+      return log(`${describe(change)}: proposed`);
+    }
+  }
+
+  #end(running: Running, outcome: OperationOutcome): void {
+    this.#running = this.#running.filter((other) => other !== running);
+    for (const answer of running.answers) answer(outcome);
+  }
+}
+
+function contains({ voters, learners }: Configuration, id: NodeId): boolean {
+  return voters.includes(id) || learners.includes(id);
+}
+
+function keyOf(operation: MemberOperation): string {
+  return operation.kind === "add" ? `add ${operation.record.id}` : `remove ${operation.id}`;
+}
+
+function describe({ kind, id }: ConfigChange): string {
+  return kind === "addLearner"
+    ? `member ${id} joins`
+    : kind === "promote"
+    ? `member ${id} votes`
+    : `member ${id} leaves`;
+}
+
+/** To the voter that has most of the log. False when nobody is in contact. */
+function handOver(core: RawNode): boolean {
+  const { progress, transferee } = core.status();
+  if (transferee !== 0) return true;
+  const voters = progress.filter(({ id, voter, recentActive }) => voter && recentActive && id !== core.id);
+  const best = voters.sort((a, b) => b.match - a.match)[0];
+  return best !== undefined && core.transferLeader(best.id).kind === "started";
+}

@@ -1,0 +1,78 @@
+/** What members ask the leader for when the membership is to change, and its answers: JSON on a reserved channel. Pure. */
+import { MAX_NODE_ID } from "../core/configuration.ts";
+import { type NodeId, NONE } from "../core/types.ts";
+import type { MemberRecord } from "./member_records.ts";
+
+/** The channel that RaftNode keeps for this. */
+export const MEMBERS_CHANNEL = 254;
+
+const MAX_TEXT = 512;
+
+/** Repeating one is harmless: ids are drawn by whoever asks first, and never used for anything else. */
+export type MemberOperation =
+  | { readonly kind: "add"; readonly record: MemberRecord }
+  | { readonly kind: "remove"; readonly id: NodeId };
+
+/** "retry": nothing is decided; ask again, perhaps somebody else. */
+export type OperationOutcome =
+  | { readonly kind: "done" }
+  | { readonly kind: "rejected" | "unknown" | "retry"; readonly reason: string };
+
+export type MemberMessage =
+  | { readonly kind: "request"; readonly seq: number; readonly operation: MemberOperation }
+  | { readonly kind: "answer"; readonly seq: number; readonly outcome: OperationOutcome };
+
+export function encodeMemberMessage(message: MemberMessage): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(message));
+}
+
+/** Null for garbage. */
+export function decodeMemberMessage(bytes: Uint8Array): MemberMessage | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder().decode(bytes));
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+  const { kind, seq, operation, outcome } = fieldsOf(value);
+  if (!isCount(seq)) return null;
+  if (kind === "request") {
+    const parsed = operationOf(operation);
+    return parsed && { kind, seq, operation: parsed };
+  }
+  const parsed = kind === "answer" ? outcomeOf(outcome) : null;
+  return parsed && { kind: "answer", seq, outcome: parsed };
+}
+
+function fieldsOf(value: unknown): Record<string, unknown> {
+  return typeof value === "object" && value !== null ? value as Record<string, unknown> : {};
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function isId(value: unknown): value is NodeId {
+  return isCount(value) && value !== NONE && value <= MAX_NODE_ID;
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string" && value.length <= MAX_TEXT;
+}
+
+function operationOf(value: unknown): MemberOperation | null {
+  const { kind, id, record } = fieldsOf(value);
+  if (kind === "remove") return isId(id) ? { kind, id } : null;
+  const { id: added, name, addr, votes, replaces } = fieldsOf(record);
+  if (kind !== "add" || !isId(added) || !isText(addr) || typeof votes !== "boolean") return null;
+  if (!(name === null || isText(name)) || !(replaces === NONE || isId(replaces))) return null;
+  return { kind, record: { id: added, name, addr, votes, replaces } };
+}
+
+function outcomeOf(value: unknown): OperationOutcome | null {
+  const { kind, reason } = fieldsOf(value);
+  if (kind === "done") return { kind };
+  if (kind !== "rejected" && kind !== "unknown" && kind !== "retry") return null;
+  return isText(reason) ? { kind, reason } : null;
+}

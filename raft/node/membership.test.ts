@@ -1,0 +1,332 @@
+/** Members come and go while the cluster works. */
+import { describe, expect, test } from "bun:test";
+import type { AddOutcome, MemberOutcome, NewMember, ProposeOutcome } from "./api.ts";
+import { TestCluster, type TestMember, text } from "./testing.ts";
+
+const FOURTH: NewMember = { addr: "127.0.0.1:4", name: "n4" };
+
+function started(size = 3, options = {}): TestCluster {
+  const cluster = new TestCluster(size, options);
+  cluster.startAll();
+  cluster.leader();
+  cluster.until("all in contact", () => cluster.leader().node.status().canLose === Math.ceil(size / 2) - 1);
+  return cluster;
+}
+
+function follower(cluster: TestCluster, not: readonly number[] = []): TestMember {
+  const leader = cluster.leader();
+  return [...cluster.members.values()].find(({ id }) => id !== leader.id && !not.includes(id))!;
+}
+
+function outcomeOf<T>(cluster: TestCluster, begin: (done: (outcome: T) => void) => void): T {
+  const outcomes: T[] = [];
+  begin((outcome) => outcomes.push(outcome));
+  cluster.until("an outcome", () => outcomes.length > 0, 20_000);
+  expect(outcomes.length).toBe(1);
+  return outcomes[0]!;
+}
+
+function add(cluster: TestCluster, member = FOURTH, on = cluster.leader()): AddOutcome {
+  return outcomeOf(cluster, (done) => on.node.addMember(member, done));
+}
+
+function remove(cluster: TestCluster, id: number, on = cluster.leader()): MemberOutcome {
+  return outcomeOf(cluster, (done) => on.node.removeMember(id, done));
+}
+
+function propose(cluster: TestCluster, command: string, on = cluster.leader()): void {
+  const outcome = outcomeOf<ProposeOutcome>(cluster, (done) => on.node.propose(text(command), done));
+  expect(outcome.kind).toBe("applied");
+}
+
+function voters(member: TestMember): number[] {
+  return member.node.status().members.filter(({ voter }) => voter).map(({ id }) => id);
+}
+
+function untilVotes(cluster: TestCluster, id: number): void {
+  cluster.until("it votes", () => voters(cluster.leader()).includes(id));
+}
+
+describe("adding a member", () => {
+  test("it listens first, catches up, and then votes; everybody knows where it is", () => {
+    const cluster = started();
+    propose(cluster, "before");
+    const outcome = add(cluster);
+    expect(outcome).toMatchObject({ kind: "done" });
+    const leader = cluster.leader();
+    expect(voters(leader).length).toBe(3);
+    const fourth = cluster.join(outcome);
+    expect(fourth.node.status().notVoting).toContain("directory is empty");
+    untilVotes(cluster, fourth.id);
+    cluster.until(
+      "it knows",
+      () => fourth.node.status().notVoting === null && fourth.machine.commands.length === 1,
+    );
+    for (const member of cluster.members.values()) {
+      cluster.until("told", () => member.node.status().members.length === 4);
+      expect(member.node.status().members.find(({ id }) => id === fourth.id)).toMatchObject(
+        { name: "n4", addr: "127.0.0.1:4", voter: true },
+      );
+      const peers = cluster.network.peers.get(member.id)!;
+      expect(peers.map(({ addr }) => addr).sort()).toEqual(
+        [1, 2, 3, 4].map((n) => `127.0.0.1:${n}`).filter((_, i) => [1, 2, 3, fourth.id][i] !== member.id),
+      );
+    }
+    // It counts: with it, two others may go.
+    expect(leader.node.status().canLose).toBe(1);
+    cluster.stop(follower(cluster, [fourth.id]).id);
+    propose(cluster, "with it");
+  });
+
+  test("may be asked of any member", () => {
+    const cluster = started();
+    const outcome = add(cluster, FOURTH, follower(cluster));
+    untilVotes(cluster, cluster.join(outcome).id);
+  });
+
+  test("one without a vote stays so", () => {
+    const cluster = started();
+    const fourth = cluster.join(add(cluster, { ...FOURTH, votes: false }));
+    propose(cluster, "a");
+    cluster.until("it follows", () => fourth.machine.commands.length === 1);
+    cluster.clock.advance(5000);
+    expect(voters(cluster.leader()).length).toBe(3);
+    expect(fourth.node.status().notVoting).toContain("no vote");
+    // It counts for nothing.
+    expect(cluster.leader().node.status().canLose).toBe(1);
+  });
+
+  test("one that is never started gets no vote, and hinders nobody", () => {
+    const cluster = started();
+    expect(add(cluster).kind).toBe("done");
+    cluster.clock.advance(5000);
+    expect(voters(cluster.leader()).length).toBe(3);
+    propose(cluster, "a");
+  });
+
+  test("one that comes late is brought up by a snapshot, and takes snapshots itself", () => {
+    const cluster = started(3, { snapshotEveryEntries: 20, keepEntries: 5 });
+    for (let i = 0; i < 50; i++) propose(cluster, `c${i}`);
+    const fourth = cluster.join(add(cluster));
+    untilVotes(cluster, fourth.id);
+    for (let i = 50; i < 80; i++) propose(cluster, `c${i}`);
+    cluster.until("all there", () => fourth.machine.commands.length === 80);
+    expect(fourth.storage.load().snapshot?.configuration.voters.length).toBe(4);
+  });
+
+  test("one that reads a log from its beginning takes no snapshot before it knows who votes", () => {
+    const cluster = started(3, { snapshotEveryEntries: 1000 });
+    for (let i = 0; i < 60; i++) propose(cluster, `c${i}`);
+    const outcome = add(cluster);
+    for (const id of cluster.ids) cluster.stop(id);
+    const again = new TestCluster(3, { snapshotEveryEntries: 10, keepEntries: 5 });
+    for (const member of cluster.members.values()) again.members.set(member.id, member);
+    again.startAll();
+    const fourth = again.join(outcome);
+    untilVotes(again, fourth.id);
+    const snapshot = fourth.storage.load().snapshot;
+    if (snapshot) expect(snapshot.configuration.voters.length).toBeGreaterThan(0);
+  });
+
+  test("ids are random, and members know each other after a restart of all", () => {
+    const cluster = started();
+    const fourth = cluster.join(add(cluster));
+    untilVotes(cluster, fourth.id);
+    expect(fourth.id).toBeGreaterThan(1000);
+    propose(cluster, "a");
+    const ids = [...cluster.members.keys()];
+    cluster.until(
+      "all have it",
+      () => [...cluster.members.values()].every(({ machine }) => machine.commands.length === 1),
+    );
+    for (const id of ids) cluster.stop(id);
+    for (const id of ids) cluster.start(id);
+    const leader = cluster.leader();
+    expect(voters(leader).sort()).toEqual([...ids].sort());
+    const known = cluster.network.peers.get(1)!;
+    expect(known.map(({ addr }) => addr)).toContain("127.0.0.1:4");
+    cluster.until("all in contact", () => leader.node.status().canLose === 1);
+    propose(cluster, "b");
+  });
+
+  test("is refused for an address or name that a member has, and for what is no address", () => {
+    const cluster = started();
+    expect(add(cluster, { addr: "127.0.0.1:2", name: "other" })).toEqual({
+      kind: "rejected",
+      reason: "the address 127.0.0.1:2 is that of n2: remove that member first, or replace it",
+    });
+    expect(add(cluster, { addr: "127.0.0.1:9", name: "n3" })).toMatchObject({
+      kind: "rejected",
+      reason: expect.stringContaining("the name n3 is that of the member at 127.0.0.1:3"),
+    });
+    for (const addr of ["", "host", "host:", ":1", "a b:1", "host:123456"]) {
+      expect(add(cluster, { addr, name: null })).toMatchObject({
+        reason: expect.stringContaining("is no address"),
+      });
+    }
+    expect(add(cluster, { addr: "127.0.0.1:9", name: "" })).toMatchObject({ kind: "rejected" });
+  });
+
+  test("without a majority nothing is promised", () => {
+    const cluster = started();
+    const leader = cluster.leader();
+    for (const { id } of cluster.members.values()) if (id !== leader.id) cluster.stop(id);
+    const outcome = outcomeOf<AddOutcome>(cluster, (done) => leader.node.addMember(FOURTH, done));
+    expect(outcome.kind).not.toBe("done");
+  });
+
+  test("goes on under the next leader when this one dies in the middle", () => {
+    for (let delayMs = 0; delayMs < 12; delayMs++) {
+      const cluster = started(3);
+      const old = cluster.leader();
+      const asked = follower(cluster);
+      const outcomes: AddOutcome[] = [];
+      asked.node.addMember(FOURTH, (outcome) => outcomes.push(outcome));
+      cluster.clock.advance(delayMs);
+      cluster.stop(old.id);
+      cluster.until("answered", () => outcomes.length > 0, 20_000);
+      expect(outcomes[0]!.kind).toBe("done");
+      const fourth = cluster.join(outcomes[0]);
+      untilVotes(cluster, fourth.id);
+      cluster.start(old.id);
+      cluster.until("all agree", () => voters(cluster.member(old.id)).length === 4);
+    }
+  });
+});
+
+describe("removing a member", () => {
+  test("it stops and says so, and the others go on without it", () => {
+    const cluster = started();
+    const gone = follower(cluster);
+    expect(remove(cluster, gone.id)).toEqual({ kind: "done" });
+    cluster.until("it knows", () => gone.events.some(({ kind }) => kind === "removed"));
+    expect(gone.logged.find(({ event }) => event === "raft_removed")?.text).toContain(
+      "was removed from the cluster",
+    );
+    expect(gone.node.status().notVoting).toBe("this member was removed from the cluster");
+    expect(outcomeOf<ProposeOutcome>(cluster, (done) => gone.node.propose(text("x"), done)).kind).toBe(
+      "rejected",
+    );
+    const leader = cluster.leader();
+    expect(voters(leader).length).toBe(2);
+    expect(cluster.network.peers.get(leader.id)!.some(({ id }) => id === gone.id)).toBe(false);
+    propose(cluster, "a");
+  });
+
+  test("one that was away learns of it when it comes back, also after restarts and from a snapshot", () => {
+    const cluster = started(3, { snapshotEveryEntries: 20, keepEntries: 5 });
+    const gone = follower(cluster);
+    cluster.stop(gone.id);
+    expect(remove(cluster, gone.id)).toEqual({ kind: "done" });
+    for (let i = 0; i < 50; i++) propose(cluster, `c${i}`);
+    const rest = cluster.ids.filter((id) => id !== gone.id);
+    for (const id of rest) cluster.stop(id);
+    for (const id of rest) cluster.start(id);
+    cluster.leader();
+    for (const wiped of [false, true]) {
+      const again = cluster.start(gone.id, wiped);
+      cluster.until("told", () => again.events.some(({ kind }) => kind === "removed"));
+    }
+    expect(voters(cluster.leader()).sort()).toEqual(rest.sort());
+  });
+
+  test("a leader hands over first", () => {
+    const cluster = started();
+    const old = cluster.leader();
+    expect(remove(cluster, old.id, old)).toEqual({ kind: "done" });
+    cluster.until("it knows", () => old.events.some(({ kind }) => kind === "removed"));
+    const next = cluster.leader();
+    expect(next.id).not.toBe(old.id);
+    expect(voters(next).length).toBe(2);
+    propose(cluster, "a", next);
+  });
+
+  test("is refused with the reason when those who are left and in contact would be no majority", () => {
+    const cluster = started();
+    const dead = follower(cluster);
+    cluster.stop(dead.id);
+    cluster.clock.advance(2000);
+    const alive = follower(cluster, [dead.id]);
+    const refused = remove(cluster, alive.id);
+    expect(refused).toMatchObject({
+      kind: "rejected",
+      reason: expect.stringContaining("would be no majority"),
+    });
+    expect(remove(cluster, dead.id)).toEqual({ kind: "done" });
+    // And now the living one: the leader goes on alone.
+    expect(remove(cluster, alive.id)).toEqual({ kind: "done" });
+    propose(cluster, "alone");
+    expect(remove(cluster, cluster.leader().id)).toMatchObject({
+      reason: expect.stringContaining("last voter"),
+    });
+  });
+
+  test("of somebody unknown is refused, and done twice it is done once", () => {
+    const cluster = started();
+    expect(remove(cluster, 4711)).toMatchObject({ kind: "rejected", reason: "there is no such member" });
+    const gone = follower(cluster);
+    expect(remove(cluster, gone.id)).toEqual({ kind: "done" });
+    expect(remove(cluster, gone.id)).toEqual({ kind: "done" });
+  });
+
+  test("a learner can be removed as well", () => {
+    const cluster = started();
+    const outcome = add(cluster, { ...FOURTH, votes: false });
+    const fourth = cluster.join(outcome);
+    cluster.until("it follows", () => fourth.node.status().applied > 0);
+    expect(remove(cluster, fourth.id)).toEqual({ kind: "done" });
+    cluster.until("it knows", () => fourth.events.some(({ kind }) => kind === "removed"));
+  });
+
+  test("several changes at once are made one after another", () => {
+    const cluster = started(5);
+    const outcomes: string[] = [];
+    const [a, b] = [...cluster.members.values()].filter(({ id }) => id !== cluster.leader().id);
+    cluster.leader().node.removeMember(a!.id, ({ kind }) => outcomes.push(kind));
+    b!.node.addMember({ addr: "127.0.0.1:6", name: "n6" }, ({ kind }) => outcomes.push(kind));
+    cluster.leader().node.addMember({ addr: "127.0.0.1:7", name: "n7" }, ({ kind }) => outcomes.push(kind));
+    cluster.until("all answered", () => outcomes.length === 3, 20_000);
+    expect(outcomes).toEqual(["done", "done", "done"]);
+    expect(cluster.leader().node.status().members.length).toBe(6);
+  });
+});
+
+describe("replacing a member", () => {
+  test("the new one votes, and then the dead one is removed", () => {
+    const cluster = started();
+    const dead = follower(cluster);
+    cluster.stop(dead.id);
+    const on = cluster.leader();
+    const outcome = outcomeOf<AddOutcome>(
+      cluster,
+      (done) => on.node.replaceMember(dead.id, { addr: `127.0.0.1:${dead.id}`, name: `n${dead.id}` }, done),
+    );
+    const fresh = cluster.join(outcome);
+    cluster.until(
+      "replaced",
+      () => voters(cluster.leader()).includes(fresh.id) && voters(cluster.leader()).length === 3,
+    );
+    expect(voters(cluster.leader())).not.toContain(dead.id);
+    const again = cluster.start(dead.id);
+    cluster.until("the dead one is told", () => again.events.some(({ kind }) => kind === "removed"));
+    propose(cluster, "a");
+    cluster.until("it follows", () => fresh.machine.commands.length === 1);
+  });
+
+  test("a leader that is replaced hands over, and its successor removes it", () => {
+    const cluster = started();
+    const old = cluster.leader();
+    const outcome = outcomeOf<AddOutcome>(cluster, (done) => old.node.replaceMember(old.id, FOURTH, done));
+    const fresh = cluster.join(outcome);
+    cluster.until("it knows", () => old.events.some(({ kind }) => kind === "removed"), 20_000);
+    expect(voters(cluster.leader())).toContain(fresh.id);
+    expect(voters(cluster.leader()).length).toBe(3);
+  });
+
+  test("of somebody unknown is refused", () => {
+    const cluster = started();
+    const on = cluster.leader();
+    const outcome = outcomeOf<AddOutcome>(cluster, (done) => on.node.replaceMember(4711, FOURTH, done));
+    expect(outcome).toMatchObject({ kind: "rejected", reason: "4711, which it is to replace, is no member" });
+  });
+});
