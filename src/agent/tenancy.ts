@@ -142,8 +142,9 @@ export class Tenancy {
     const roundTripMs = this.#holder.takeRoundTripMs();
     if (roundTripMs !== null) tookMs(roundTripMs);
     // Also when the ttl was lowered, and our deadline does not move for a while.
-    if (provenMs !== null && provenMs !== before) watchdog?.renewed(provenMs, ack.grantTtlMs);
-    if (!moved) return;
+    const isNew = provenMs !== null && provenMs !== before;
+    const mayArm = !isNew || watchdog === undefined || watchdog.renewed(provenMs, ack.grantTtlMs);
+    if (!moved || !mayArm) return;
     this.#arm();
     wake();
   }

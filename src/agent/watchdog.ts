@@ -42,8 +42,11 @@ export interface WatchdogView {
 
 /** What the member and the lease need of a watchdog. */
 export interface Watchdog {
-  /** A renewal sent at `sentMs` was acknowledged under this ttl. */
-  renewed(sentMs: number, ttlMs: number): void;
+  /**
+   * A renewal sent at `sentMs` was acknowledged under this ttl. False: the guard must not be armed with it, since the
+   * device was fed, while PostgreSQL was frozen, later than this renewal allows: its reset could come too late.
+   */
+  renewed(sentMs: number, ttlMs: number): boolean;
   /** Returns when to look again. */
   look(view: WatchdogView): number;
   /** Nothing forbids a primary: it runs, or nobody requires that it does. */
@@ -120,8 +123,8 @@ export class DeviceWatchdog implements Watchdog {
     return !this.permits && this.#problem !== null;
   }
 
-  renewed(sentMs: number, ttlMs: number): void {
-    if (this.#config.mode === "off" || this.#paused) return;
+  renewed(sentMs: number, ttlMs: number): boolean {
+    if (this.#config.mode === "off" || this.#paused) return true;
     const nowMs = this.#options.clock.now();
     this.#ttlMs = ttlMs;
     const plan = planWatchdog(this.#config.safetyMarginS, ttlMs, this.#loopWaitS);
@@ -132,13 +135,16 @@ export class DeviceWatchdog implements Watchdog {
       ? feedingWindow(plan.timeoutS, ttlMs)
       : null;
     // An acknowledgement that took this long may come when the lock is another member's soon after.
-    if (window !== null && nowMs > sentMs + window.windowMs) return;
+    if (window !== null && nowMs > sentMs + window.windowMs) {
+      return running === null || !window.proven || this.#fedMs <= sentMs + window.windowMs;
+    }
     this.#sentMs = sentMs;
     if (running === null) this.#start(plan, nowMs);
     else if (running.ttlMs !== ttlMs || running.wantedS !== wantedOf(plan)) {
       this.#apply(running.device, running.facts, plan);
     }
     this.#feed(nowMs);
+    return true;
   }
 
   look(view: WatchdogView): number {
