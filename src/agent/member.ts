@@ -7,6 +7,7 @@ import type { Clock, Raft, RaftEvent, Timer } from "../../raft/mod.ts";
 import type { Action } from "../brain/actions.ts";
 import { keep, type NodeView } from "../brain/keeper.ts";
 import { FRESH_MS, type SeenStatus } from "../brain/successor.ts";
+import { leaseFromTtl } from "../brain/timing.ts";
 import type { BrokenRules, Renewal, RenewalAck } from "../dcs/lease.ts";
 import { type DcsStateMachine, NAME_TAKEN } from "../dcs/state_machine.ts";
 import type { GuardPort, GuardView } from "../guard/port.ts";
@@ -104,6 +105,8 @@ export class Member {
   #settle: { epoch: number; lsn: number | null; lookMs: number | null; settled: boolean } | null = null;
   #lastStreamingMs = 0;
   #slots = "";
+  /** Deadline of the lease that a checkpoint was made for. */
+  #checkpointFor: number | null = null;
   #wantsRestart = false;
   #wantsReinit: { fromLeader: boolean } | null = null;
   #lastLookMs = 0;
@@ -544,7 +547,28 @@ export class Member {
     for (const action of decision.actions) this.#act(action, decision.reason);
     this.#cancelDeadCopy(statuses);
     if (tenure.kind === "holding" && view.process === "running") this.#asHolder(view);
+    if (tenure.kind === "holding" && view.writable && view.process === "running") {
+      this.#checkpointInTime(nowMs);
+    }
     if (decision.mayLeave) this.#stopped();
+  }
+
+  /**
+   * Renewals have failed for half of the lease: if it runs out, PostgreSQL ends without a shutdown. A checkpoint now makes
+   * the recovery after that short.
+   */
+  #checkpointInTime(nowMs: number): void {
+    const untilMs = this.#tenancy.validUntilMs;
+    const { grantTtlMs } = this.#options.dcs.state;
+    if (
+      untilMs === null || untilMs === this.#checkpointFor || untilMs - nowMs > leaseFromTtl(grantTtlMs) / 2
+    ) return;
+    this.#checkpointFor = untilMs;
+    this.#options.log.warning(
+      "renewal",
+      "the lease has not been renewed for half of its time: a checkpoint, in case it runs out",
+    );
+    this.#options.postgres.run({ kind: "checkpoint" });
   }
 
   /** A standby that a new guard found running counts as writable until somebody who has asked it says that it is none. */

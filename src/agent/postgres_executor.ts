@@ -163,6 +163,8 @@ export class PostgresExecutor implements PostgresPort {
         );
       case "follow":
         return this.background("follow", this.upkeep.follow(action.follow));
+      case "checkpoint":
+        return this.background("checkpoint", this.running.checkpoint(new AbortController().signal));
       case "set-aside":
         return this.actions.beginQuiet("set-aside", () => this.joining.setAside(action.why));
       case "compare-history":

@@ -203,7 +203,7 @@ export class PostgresRun {
       signal.addEventListener("abort", () => resolve(CANCELLED), { once: true })
     );
     const failed = await atMost(clock, limitMs, Promise.race([work, cut]));
-    if (failed !== null) log.warning("checkpoint_failed", `checkpoint before the shutdown: ${failed}`);
+    if (failed !== null) log.warning("checkpoint_failed", `checkpoint: ${failed}`);
   }
 
   private async beforeStop(hook: string, signal: AbortSignal): Promise<void> {

@@ -24,6 +24,8 @@ export type PostgresAction =
   /** fast: SIGINT, after a CHECKPOINT when `checkpoint`; immediate: SIGQUIT; kill: at once, nothing survives. */
   | { readonly kind: "stop"; readonly how: "fast" | "immediate" | "kill"; readonly checkpoint: boolean }
   | { readonly kind: "restart" }
+  /** In the background: the lease is running out, and a crash recovery may follow. */
+  | { readonly kind: "checkpoint" }
   | { readonly kind: "rewind"; readonly from: Upstream }
   /** Move the data directory aside (<dir>.failed-<time>) so that a clone can follow. */
   | { readonly kind: "set-aside"; readonly why: string }

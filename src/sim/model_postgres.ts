@@ -113,6 +113,8 @@ export class ModelPostgres implements PostgresPort {
         return this.stop(action.how, action.checkpoint);
       case "restart":
         return this.restart();
+      case "checkpoint":
+        return;
       case "set-aside":
         if (!server.anyProcess) server.setAside();
         this.memory.divergence = null;
