@@ -29,6 +29,8 @@ const CASES: readonly [LatenessKind, number, number | null, MeasuredLateness["ve
   ["event_loop", MANY, 126, "near its budget", true],
   ["renewal", MANY, 300, "over its budget", true],
   ["renewal", MANY - 1, 300, "over its budget", false],
+  ["guard", MANY - 1, 200, "near its budget", false],
+  ["guard", 1, 300, "over its budget", true],
 ];
 
 test("a warning is due when the slowest of a thousand has used half of its budget", () => {
@@ -38,6 +40,12 @@ test("a warning is due when the slowest of a thousand has used half of its budge
     expect([kind, p999Ms, judged.verdict]).toEqual([kind, p999Ms, verdict]);
     expect([kind, p999Ms, latenessAdvice(judged, 5000) !== null]).toEqual([kind, p999Ms, due]);
   }
+});
+
+test("once beyond J is too much for the guard, whatever the others were", () => {
+  const quantiles = { samples: 5000, p50Ms: 1, p99Ms: 2, p999Ms: 3, maxMs: 251 };
+  expect(judgeLateness("guard", quantiles, 250).verdict).toBe("over its budget");
+  expect(judgeLateness("event_loop", quantiles, 250).verdict).toBe("ok");
 });
 
 test("the warning names the numbers and what to change", () => {

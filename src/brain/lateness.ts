@@ -22,10 +22,10 @@ export function nearMs(budgetMs: number): number {
 }
 
 export function judgeLateness(kind: LatenessKind, quantiles: Quantiles, budgetMs: number): MeasuredLateness {
-  const { p999Ms } = quantiles;
-  const verdict = p999Ms === null
+  const { p999Ms, maxMs } = quantiles;
+  const verdict = p999Ms === null || maxMs === null
     ? "not measured"
-    : p999Ms > budgetMs
+    : p999Ms > budgetMs || (mayNeverExceed(kind) && maxMs > budgetMs)
     ? "over its budget"
     : p999Ms > nearMs(budgetMs)
     ? "near its budget"
@@ -33,10 +33,16 @@ export function judgeLateness(kind: LatenessKind, quantiles: Quantiles, budgetMs
   return { ...quantiles, kind, budgetMs, verdict };
 }
 
+/** Safety rests on the guard's budget, on the others only that nothing is interrupted. */
+function mayNeverExceed(kind: LatenessKind): boolean {
+  return kind === "guard";
+}
+
 /** The line for the log; null: nothing to say. */
 export function latenessAdvice(measured: MeasuredLateness, ttlMs: number): string | null {
   const { kind, samples, p999Ms, maxMs, budgetMs, verdict } = measured;
-  if (verdict === "ok" || verdict === "not measured" || samples < MIN_SAMPLES) return null;
+  if (verdict === "ok" || verdict === "not measured") return null;
+  if (samples < MIN_SAMPLES && !(mayNeverExceed(kind) && verdict === "over its budget")) return null;
   const { what, means, advice } = TEXTS[kind](ttlMs);
   return `${what}: 99.9 % within ${round(p999Ms)} ms, the worst ${round(maxMs)} ms, of ${
     round(budgetMs)
