@@ -9,6 +9,11 @@ const TESTS = [
   "raft/node/admission.test.ts",
   "raft/sim",
 ];
+const MEMBERSHIP = [
+  "raft/node/membership.test.ts",
+  "raft/node/member_records.test.ts",
+  "raft/node/member_changes.test.ts",
+];
 
 export const NODE_MUTATIONS: readonly Mutation[] = [
   ...mutationsOf("raft/node/core_driver.ts", TESTS, [
@@ -83,6 +88,72 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
       "wiped-member-welcomed",
       'if (joined !== null && joined !== instance) return "refused";',
       'if (joined !== null && joined !== instance) return "welcome";',
+    ],
+  ]),
+  ...mutationsOf("raft/node/member_records.ts", MEMBERSHIP, [
+    [
+      "removed-id-used-again",
+      "    if (this.#removed.has(record.id)) return;\n",
+      "",
+    ],
+    [
+      "members-address-forgotten",
+      "if (!this.#members.includes(id) && this.#records.delete(id)) this.version++;",
+      "if (this.#records.delete(id)) this.version++;",
+    ],
+    ["removed-members-forgotten", "      this.#removed.set(id, name);\n", ""],
+    [
+      "removed-members-lost-in-snapshot",
+      "    this.#removed = new Map(json.removed);\n",
+      "    this.#removed = new Map();\n",
+    ],
+  ]),
+  ...mutationsOf("raft/node/member_changes.ts", MEMBERSHIP, [
+    [
+      "member-before-its-address",
+      "      if (!this.#recorded(core.configuration, record)) return null;\n      return this.#propose",
+      "      return this.#propose",
+    ],
+    [
+      "removed-before-all-are-recorded",
+      "    if (!this.#recorded(core.configuration, null)) return null;\n",
+      "",
+    ],
+    ["address-used-twice", "      if (other?.addr === record.addr) {", "      if (false) {"],
+    [
+      "uncommitted-change-reported-as-done",
+      'return !configurationPending && this.#recorded(core.configuration, record) ? { kind: "done" } : null;',
+      'return { kind: "done" };',
+    ],
+    [
+      "everybody-gets-a-vote",
+      "= votes && listens\n",
+      "= listens\n",
+    ],
+    [
+      "leader-asked-to-go-stays",
+      "if (!handOver(core)) running.lastReason",
+      "if (core === null) running.lastReason",
+    ],
+    [
+      "refused-by-a-leader-that-has-heard-nobody",
+      'const passing = passes(result.reason) || (young && result.reason === "wouldLoseQuorum");',
+      "const passing = passes(result.reason);",
+    ],
+  ]),
+  ...mutationsOf("raft/node/membership.ts", MEMBERSHIP, [
+    ["removed-member-not-told", "    if (!records.isRemoved(from)) return false;\n", "    return false;\n"],
+    ["transport-not-told", "transport.setPeers?.(", "void ("],
+  ]),
+  ...mutationsOf("raft/node/raft_node.ts", MEMBERSHIP, [
+    ["joining-member-votes-as-a-founder", "initialVoters: join ? [] :", "initialVoters: false ? [] :"],
+    ["joining-member-founds", "mayFound: !join,", "mayFound: true,"],
+  ]),
+  ...mutationsOf("raft/node/core_driver.ts", MEMBERSHIP, [
+    [
+      "snapshot-without-voters",
+      "    if (snapshot.configuration.voters.length === 0) return;\n",
+      "",
     ],
   ]),
 ];

@@ -5,7 +5,6 @@
  * where this one stopped.
  */
 import type { ConfigChange } from "../core/configuration.ts";
-import type { DropReason } from "../core/outcome.ts";
 import type { RawNode } from "../core/raw_node.ts";
 import type { Configuration, NodeId } from "../core/types.ts";
 import type { MemberOperation, OperationOutcome } from "./member_messages.ts";
@@ -46,7 +45,8 @@ export class MemberChanges {
   readonly #options: MemberChangesOptions;
   #running: Running[] = [];
   #ticks = 0;
-  #recordedAtTick = -Infinity;
+  /** When records were proposed last. */
+  #recordedAtTick = new Map<NodeId, number>();
   /** When we were first called in this leadership; null before that. */
   #leadsSinceMs: number | null = null;
 
@@ -70,7 +70,7 @@ export class MemberChanges {
   /** We do not lead any more. */
   drop(): void {
     for (const running of this.#running) this.#end(running, { kind: "retry", reason: "leadership was lost" });
-    this.#recordedAtTick = -Infinity;
+    this.#recordedAtTick.clear();
     this.#leadsSinceMs = null;
   }
 
@@ -134,12 +134,7 @@ export class MemberChanges {
     // A leader that has just been elected has not heard from everybody yet.
     const young = this.#options.now() - (this.#leadsSinceMs ?? 0) < this.#options.electionMaxMs;
     const passing = passes(result.reason) || (young && result.reason === "wouldLoseQuorum");
-    return passing ? null : this.#refuse(running, result.reason);
-  }
-
-  #refuse({ operation }: Running, reason: DropReason): OperationOutcome {
-    this.#forget(operation);
-    return { kind: "rejected", reason: refusalText(reason) };
+    return passing ? null : { kind: "rejected", reason: running.lastReason };
   }
 
   /** The record of a member that will not be one. */
@@ -166,11 +161,12 @@ export class MemberChanges {
       return { id, name, addr, votes: configuration.voters.includes(id), replaces: 0 };
     });
     if (next !== null && records.record(next.id) === null) missing.push(next);
-    if (missing.length === 0) return true;
-    if (this.#ticks - this.#recordedAtTick < AGAIN_AFTER_TICKS) return false;
-    this.#recordedAtTick = this.#ticks;
-    for (const record of missing) propose(record);
-    return false;
+    for (const record of missing) {
+      if (this.#ticks - (this.#recordedAtTick.get(record.id) ?? -Infinity) < AGAIN_AFTER_TICKS) continue;
+      this.#recordedAtTick.set(record.id, this.#ticks);
+      propose(record);
+    }
+    return missing.length === 0;
   }
 
   #flawOf(configuration: Configuration, record: MemberRecord): string | null {
@@ -200,9 +196,11 @@ export class MemberChanges {
     const { configuration } = core;
     if (core.status().configurationPending) return;
     for (const { id, votes, replaces } of records.all) {
-      const change: ConfigChange | null = votes && configuration.learners.includes(id)
+      const listens = configuration.learners.includes(id);
+      const arrived = votes ? configuration.voters.includes(id) : listens;
+      const change: ConfigChange | null = votes && listens
         ? { kind: "promote", id }
-        : replaces !== 0 && contains(configuration, replaces) && !configuration.learners.includes(id)
+        : arrived && contains(configuration, replaces)
         ? { kind: "remove", id: replaces }
         : null;
       if (change === null) continue;

@@ -80,11 +80,6 @@ export class Membership {
     });
   }
 
-  /** The log says that we are no member any more. */
-  get removed(): boolean {
-    return this.#options.records.isRemoved(this.#options.id);
-  }
-
   infoOf(id: NodeId): MemberInfo | null {
     const { records, members } = this.#options;
     return records.record(id) ?? members.find((member) => member.id === id) ?? null;

@@ -239,7 +239,6 @@ export class RaftNode implements Raft {
     this.#driver?.pump();
     if (this.#phase !== "running") return;
     this.#membership.settle();
-    if (this.#membership.removed) return this.#leave();
     if (this.#appliedSince !== null) {
       this.#emit({ kind: "applied", index: this.#state.index });
       this.#appliedSince = null;

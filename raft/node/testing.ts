@@ -90,13 +90,18 @@ export class TestCluster {
   }
 
   /** Starts what addMember has added. */
-  join(outcome: AddOutcome | undefined): TestMember {
+  join(outcome: AddOutcome | undefined, options: Partial<RaftNodeOptions> = {}): TestMember {
     if (outcome?.kind !== "done") throw new Error(`not added: ${outcome?.reason}`);
-    return this.start(outcome.id, false, outcome.members);
+    return this.start(outcome.id, false, outcome.members, options);
   }
 
   /** Starts a member; with the storage of an earlier life if it had one and `wiped` is not set. */
-  start(id: NodeId, wiped = false, added?: readonly MemberInfo[]): TestMember {
+  start(
+    id: NodeId,
+    wiped?: boolean,
+    added?: readonly MemberInfo[],
+    options: Partial<RaftNodeOptions> = {},
+  ): TestMember {
     const joined = added ?? this.members.get(id)?.joined;
     const old = wiped ? undefined : this.members.get(id);
     const storage = old?.storage ?? new MemoryStorage(() => this.clock.now());
@@ -116,6 +121,7 @@ export class TestCluster {
       instance,
       log: (level, event, line) => logged.push({ level, event, text: line }),
       ...this.#options,
+      ...options,
     });
     const member: TestMember = { id, node, machine, storage, instance, events: [], logged, joined };
     node.onEvent((event) => member.events.push(event));

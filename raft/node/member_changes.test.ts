@@ -1,0 +1,121 @@
+/** The leader's part, step by step. */
+import { expect, test } from "bun:test";
+import { flush, makeLeader, message, newNode } from "../core/testing.ts";
+import type { RawNode } from "../core/raw_node.ts";
+import { MemberChanges } from "./member_changes.ts";
+import type { OperationOutcome } from "./member_messages.ts";
+import { type MemberRecord, MemberRecords } from "./member_records.ts";
+
+const FOURTH: MemberRecord = { id: 4, name: "n4", addr: "10.0.0.4:1", votes: true, replaces: 0 };
+
+/** A leader of three whose entries are committed when `acknowledge` says so; records are applied at once. */
+function newLeader() {
+  const core = newNode(1, [1, 2, 3]);
+  makeLeader(core, [2, 3]);
+  const acknowledge = () => {
+    for (const from of [2, 3]) {
+      core.step(message("appendResponse", from, { term: core.term, index: core.lastIndex }));
+    }
+    flush(core);
+    records.applied(core.configuration);
+  };
+  const records = new MemberRecords();
+  acknowledge();
+  const [proposed, forgotten]: [MemberRecord[], number[]] = [[], []];
+  const clock = { now: 0 };
+  const changes = new MemberChanges({
+    id: 1,
+    records,
+    electionMaxMs: 1000,
+    now: () => clock.now,
+    infoOf: (id) => ({ id, name: `n${id}`, addr: `10.0.0.${id}:1` }),
+    propose: (record) => void proposed.push(record),
+    forget: (id) => void forgotten.push(id),
+    log: () => {},
+  });
+  const apply = () => proposed.splice(0).forEach((record) => records.put(record));
+  const outcomes: OperationOutcome[] = [];
+  const run = (operation: Parameters<MemberChanges["run"]>[0]) => {
+    changes.run(operation, (outcome) => outcomes.push(outcome));
+    changes.step(core);
+  };
+  return { core, records, changes, clock, proposed, forgotten, outcomes, acknowledge, apply, run };
+}
+
+const learners = (core: RawNode) => core.configuration.learners;
+
+test("everybody's name and address is recorded before the configuration changes", () => {
+  const { core, changes, proposed, apply, run } = newLeader();
+  run({ kind: "add", record: FOURTH });
+  expect(proposed.map(({ id }) => id)).toEqual([1, 2, 3, 4]);
+  expect(learners(core)).toEqual([]);
+  apply();
+  changes.step(core);
+  expect(learners(core)).toEqual([4]);
+  const second = newLeader();
+  second.run({ kind: "remove", id: 3 });
+  expect(second.core.configuration.voters).toEqual([1, 2, 3]);
+  second.apply();
+  second.changes.step(second.core);
+  expect(second.core.configuration.voters).toEqual([1, 2]);
+});
+
+test("a change is done when it is committed, and the next one waits for that", () => {
+  const { core, changes, outcomes, acknowledge, apply, run } = newLeader();
+  run({ kind: "add", record: FOURTH });
+  run({ kind: "add", record: { ...FOURTH, id: 5, addr: "10.0.0.5:1", name: "n5" } });
+  apply();
+  changes.step(core);
+  changes.step(core);
+  expect(outcomes).toEqual([]);
+  expect(learners(core)).toEqual([4]);
+  acknowledge();
+  changes.step(core);
+  expect(outcomes).toEqual([{ kind: "done" }]);
+  apply();
+  changes.step(core);
+  expect(learners(core)).toEqual([4, 5]);
+});
+
+test("when its time is over: unknown if it is in the log, else rejected, and its record is taken back", () => {
+  const stuck = newLeader();
+  stuck.run({ kind: "add", record: FOURTH });
+  stuck.apply();
+  stuck.changes.step(stuck.core);
+  stuck.clock.now = 9000;
+  stuck.changes.tick(stuck.core);
+  expect(stuck.outcomes).toMatchObject([{ kind: "unknown" }]);
+  expect(stuck.forgotten).toEqual([]);
+
+  const never = newLeader();
+  never.core.proposeConfig({ kind: "addLearner", id: 9 });
+  never.run({ kind: "add", record: FOURTH });
+  never.apply();
+  never.changes.step(never.core);
+  never.clock.now = 9000;
+  never.changes.tick(never.core);
+  expect(never.outcomes).toMatchObject([{
+    kind: "rejected",
+    reason: expect.stringContaining("previous change"),
+  }]);
+  expect(never.forgotten).toEqual([4]);
+});
+
+test("whoever asks twice for the same is answered twice, and it is done once", () => {
+  const { core, changes, outcomes, acknowledge, apply, run } = newLeader();
+  run({ kind: "remove", id: 3 });
+  run({ kind: "remove", id: 3 });
+  apply();
+  changes.step(core);
+  acknowledge();
+  changes.step(core);
+  expect(outcomes).toEqual([{ kind: "done" }, { kind: "done" }]);
+  expect(core.configuration.voters).toEqual([1, 2]);
+});
+
+test("the end of the leadership sends everybody on", () => {
+  const { changes, outcomes, run } = newLeader();
+  run({ kind: "add", record: FOURTH });
+  changes.drop();
+  expect(outcomes).toEqual([{ kind: "retry", reason: "leadership was lost" }]);
+});
