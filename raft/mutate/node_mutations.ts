@@ -131,6 +131,12 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
       "= listens\n",
     ],
     [
+      "replaced-before-the-new-one-votes",
+      ": arrived && contains(configuration, replaces)",
+      ": contains(configuration, replaces)",
+    ],
+    ["rejected-member-stays-recorded", "      if (!proposed) this.#forget(operation);\n", ""],
+    [
       "leader-asked-to-go-stays",
       "if (!handOver(core)) running.lastReason",
       "if (core === null) running.lastReason",
