@@ -128,6 +128,27 @@ story(
 );
 
 story(
+  "in pause it is stopped, also under an agent started anew; after the pause it runs again",
+  async (fixture) => {
+    const { cluster } = fixture;
+    const primary = await fixture.healed();
+    const recorder = recorderOf(primary);
+    const begin = nowMs();
+    await cluster.ctl("pause", "--wait");
+    await waitFor("the watchdog to be stopped", 10_000, () => recorder.story(begin).endsWith("V"));
+    expect((await watchdogOf(primary)).active).toBe(false);
+    const paused = nowMs();
+    await primary.killAgent();
+    primary.start();
+    await waitFor("the lock to be renewed", START_MS, () => primary.answers("/primary"));
+    await cluster.ctl("resume", "--wait");
+    await fed(primary, paused);
+    expect(recorder.story(paused)).toBe(`Ctimeout=${TIMEOUT_S} 1*`);
+    expect(await fixture.healed()).toBe(primary);
+  },
+);
+
+story(
   "without a majority it is fed until PostgreSQL is frozen and ended: no host is reset for it",
   async (fixture) => {
     const { cluster } = fixture;

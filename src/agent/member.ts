@@ -370,12 +370,13 @@ export class Member {
   #careForWatchdog(): number {
     const { watchdog, guard, dcs } = this.#options;
     if (watchdog === undefined) return Infinity;
-    const { state, anyProcess, postmaster, allStopped } = guard.view();
+    const { state, anyProcess, armed, postmaster, allStopped } = guard.view();
     const known = state !== "none";
     return watchdog.look({
       ttlMs: dcs.state.grantTtlMs,
       loopWaitS: this.#dynamic.loopWaitS,
-      paused: this.#dynamic.pause,
+      // An agent that has just started does not know the configuration yet; the guard knows.
+      paused: this.#dynamic.pause || armed?.unfenced === true,
       leaseRuns: this.#tenancy.leaseRuns,
       harmless: known && (!anyProcess || (postmaster !== null && !postmaster.writable)),
       frozen: known && postmaster?.phase === "frozen" && allStopped === true,
