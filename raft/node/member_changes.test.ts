@@ -119,3 +119,11 @@ test("the end of the leadership sends everybody on", () => {
   changes.drop();
   expect(outcomes).toEqual([{ kind: "retry", reason: "leadership was lost" }]);
 });
+
+test("a record alone, of a member that never came to be one, removes nobody", () => {
+  const { core, records, changes } = newLeader();
+  for (const id of [1, 2, 3]) records.put({ ...FOURTH, id, addr: `10.0.0.${id}:1` });
+  records.put({ ...FOURTH, id: 9, replaces: 3 });
+  for (let tick = 0; tick < 30; tick++) changes.tick(core);
+  expect(core.configuration.voters).toEqual([1, 2, 3]);
+});
