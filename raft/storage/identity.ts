@@ -46,6 +46,14 @@ export function readIdentity(directory: string, expected: LogIdentity): Director
   return found;
 }
 
+/** Whose log a directory holds, for a member that was added later; null when it holds none. Throws StorageError. */
+export function directoryIdentity(directory: string): LogIdentity | null {
+  const path = pathOf(directory);
+  if (!fs.existsSync(path)) return null;
+  const { clusterId, nodeId } = parse(path);
+  return { clusterId, nodeId };
+}
+
 function parse(path: string): DirectoryIdentity & { readonly version: number } {
   const refuse = (cause: unknown) => {
     const error = new StorageError("damaged", `${path} is damaged: ${String(cause)}`);

@@ -2,6 +2,7 @@ import { afterEach, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { directoryIdentity } from "./identity.ts";
 import { openWal, type OpenWalOptions } from "./open_wal.ts";
 import { StorageError, type StorageErrorCode } from "./storage_error.ts";
 import { batch, entry, IDENTITY, snapshotAt } from "./testing.ts";
@@ -85,6 +86,13 @@ test("the directory of another cluster or member is refused", async () => {
   );
   expect(() => openWal(directory, { ...IDENTITY, nodeId: 2 }, OPTIONS)).toThrow("another member");
   await close(openWal(directory, IDENTITY, OPTIONS));
+});
+
+test("a directory tells whose it is", async () => {
+  const directory = temporaryDirectory();
+  expect(directoryIdentity(directory)).toBeNull();
+  await close(openWal(directory, IDENTITY, OPTIONS));
+  expect(directoryIdentity(directory)).toEqual(IDENTITY);
 });
 
 test("a directory whose log was deleted is refused, not taken for a new one", async () => {
