@@ -33,6 +33,8 @@ export class ModelGuard {
   private freezing: { cancel(): void } | null = null;
   private lastExit: ExitReport | null = null;
   private killing = false;
+  /** True time by which a freeze or kill that has begun ends all commits. */
+  private stoppedByMs = 0;
   /** As late and as slow as is allowed, in everything. */
   private slow = false;
   private clean: (() => void)[] = [];
@@ -63,8 +65,11 @@ export class ModelGuard {
 
   /** Killed alone: the kernel sends SIGQUIT to the postmaster that it started. */
   die(): void {
+    const endsMs = this.random.between(8, 170);
+    // K bounds a guard that dies while it stops PostgreSQL as well: what it has begun, its end completes.
+    const leftMs = this.stoppedByMs - this.world.now();
     this.stop();
-    if (!this.server.frozen) this.server.immediate(this.random.between(8, 170));
+    if (!this.server.frozen) this.server.immediate(leftMs > 0 ? Math.min(leftMs, endsMs) : endsMs);
     this.onChange();
   }
 
@@ -125,6 +130,7 @@ export class ModelGuard {
         if (this.freezing !== null || server.frozen) return;
         this.freezes++;
         const tookMs = this.slow ? MAX_FREEZE_MS : random.between(5, 80);
+        this.stoppedByMs = this.world.now() + tookMs;
         const event = this.later(tookMs, () => {
           this.freezing = null;
           server.freeze();
@@ -157,6 +163,7 @@ export class ModelGuard {
     this.killing = true;
     // Stopped first, then killed: commits end with the stop. A freeze under way goes on.
     const stoppedMs = this.slow ? MAX_FREEZE_MS : this.random.between(5, 80);
+    this.stoppedByMs = this.world.now() + stoppedMs;
     this.later(stoppedMs, () => this.server.freeze());
     this.later(stoppedMs + this.random.between(5, 150), () => {
       this.server.killed();
