@@ -1,0 +1,106 @@
+/** The executable itself: what it must not read, how it ends, and what a full or unwritable disk does to its start. */
+import { expect, test } from "bun:test";
+import { spawnSync } from "node:child_process";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { run } from "../src/demo/run.ts";
+import { waitFor } from "../src/demo/wait_for.ts";
+import { binary, isRoot } from "./e2e/environment.ts";
+import { explained, newCluster, START_MS } from "./e2e/harness.ts";
+
+test("files of the current directory that its runtime would read are ignored", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "agent-program-"));
+  try {
+    writeFileSync(join(directory, "bunfig.toml"), 'preload = ["./preload.ts"]\n');
+    writeFileSync(join(directory, "preload.ts"), 'console.log("preloaded");\n');
+    writeFileSync(join(directory, ".env"), "PATRONI_NAME=from-dot-env\n");
+    const result = await run(binary, ["version"], directory);
+    expect(result.code).toBe(0);
+    expect(result.output).toMatch(/^agent \S+\n$/);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
+
+test("every command explains itself", async () => {
+  for (
+    const command of [[], ["run"], ["demo"], ["validate-config"], ["ctl"], ["ctl", "list"], [
+      "ctl",
+      "switchover",
+    ]]
+  ) {
+    const result = await run(binary, [...command, "--help"], "/");
+    expect([command, result.code]).toEqual([command, 0]);
+    expect(result.output).toMatch(/Usage|Examples/);
+  }
+});
+
+test("an unknown option of a command is an error, not ignored", async () => {
+  for (
+    const command of [["ctl", "list", "--nonsense"], ["demo", "--nonsense"], [
+      "validate-config",
+      "--nonsense",
+      "x",
+    ]]
+  ) {
+    const result = await run(binary, command, "/");
+    expect([command, result.code]).toEqual([command, 2]);
+  }
+});
+
+test("ctl without a member that answers says whom it asked, and ends with 1", async () => {
+  const cluster = await newCluster({ size: 3 });
+  try {
+    const result = await cluster.tryCtl("list");
+    expect(result.code).toBe(1);
+    for (const host of cluster.hosts) expect(result.output).toContain(host.addresses.address);
+  } finally {
+    await cluster.destroy();
+  }
+});
+
+test("a consensus log that cannot be written ends the start with the directory's name", async () => {
+  const cluster = await newCluster({
+    size: 1,
+    override: () => ({ raft: { data_dir: "/proc/nowhere/raft" } }),
+  });
+  await explained(cluster, async () => {
+    const host = cluster.hosts[0]!;
+    host.start();
+    expect(await host.exitCode(START_MS)).toBe(1);
+    expect(host.log()).toContain("/proc/nowhere/raft");
+  }).finally(() => cluster.destroy());
+});
+
+const canMount = isRoot && spawnSync("unshare", ["-m", "true"]).status === 0;
+
+test.skipIf(!canMount)(
+  "a full disk under the consensus log ends the agent with a message, and room heals it",
+  async () => {
+    const cluster = await newCluster({ size: 3 });
+    const host = cluster.hosts[2]!;
+    const small = join(host.directory, "raft");
+    const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=64k,mode=0777", "tmpfs", small]);
+    if (mounted.status !== 0) {
+      spawnSync("mkdir", ["-m", "0777", small]);
+      spawnSync("mount", ["-t", "tmpfs", "-o", "size=64k,mode=0777", "tmpfs", small]);
+    }
+    await explained(cluster, async () => {
+      host.start();
+      expect(await host.exitCode(START_MS)).not.toBe(0);
+      expect(host.log()).toMatch(/no space|ENOSPC|full/i);
+      // The others are a majority: they found the cluster without it.
+      for (const other of cluster.others(host)) other.start();
+      await cluster.waitHealthy(START_MS, cluster.others(host));
+      spawnSync("mount", ["-o", "remount,size=200m", small]);
+      chmodSync(small, 0o777);
+      host.start();
+      await waitFor("the third member", START_MS, () => host.answers("/replica"));
+    }).finally(async () => {
+      await Promise.all(cluster.hosts.map((one) => one.powerOff()));
+      spawnSync("umount", [small]);
+      await cluster.destroy();
+    });
+  },
+);
