@@ -33,6 +33,7 @@ import { Proposer } from "./proposer.ts";
 import { StatusBoard } from "./status_board.ts";
 import { StreamedTo } from "./streamed_to.ts";
 import { Tenancy } from "./tenancy.ts";
+import { WalSettling } from "./wal_settling.ts";
 import type { Watchdog } from "./watchdog.ts";
 
 export interface AgentCounters {
@@ -43,10 +44,10 @@ export interface AgentCounters {
 }
 
 const STATUS_PERIOD_MS = 500;
+/** After a look that itself changed something. */
+const LOOK_AGAIN_MS = 5;
 /** A look that comes later than this is counted. */
 const LATE_LOOP_MS = 100;
-/** While the lock is free, WAL positions are looked at this often until nothing more arrives. */
-const SETTLE_LOOK_MS = 20;
 
 export interface MemberOptions {
   readonly name: string;
@@ -88,6 +89,7 @@ export class Member {
   #timer: Timer | null = null;
   #timerAtMs = Infinity;
   #looking = false;
+  #wokenMeanwhile = false;
   #ended = false;
   #stopping = false;
   #onStopped: (() => void) | null = null;
@@ -102,7 +104,7 @@ export class Member {
   #seq = 0;
   #holderSeenEpoch = 0;
   readonly #streamedTo = new StreamedTo();
-  #settle: { epoch: number; lsn: number | null; lookMs: number | null; settled: boolean } | null = null;
+  readonly #settling = new WalSettling();
   #lastStreamingMs = 0;
   #slots = "";
   /** Deadline of the lease that a checkpoint was made for. */
@@ -251,11 +253,12 @@ export class Member {
   // Events. ------------------------------------------------------------------------------------------------------
 
   wake(): void {
-    this.#schedule(this.#options.clock.now());
+    if (this.#looking) this.#wokenMeanwhile = true;
+    else this.#schedule(this.#options.clock.now());
   }
 
   #schedule(atMs: number): void {
-    if (this.#ended || this.#looking || atMs >= this.#timerAtMs) return;
+    if (this.#ended || atMs >= this.#timerAtMs) return;
     this.#timer?.cancel();
     this.#timerAtMs = atMs;
     const { clock } = this.#options;
@@ -336,6 +339,7 @@ export class Member {
   #look(dueMs: number): void {
     if (this.#ended) return;
     this.#looking = true;
+    this.#wokenMeanwhile = false;
     const { clock } = this.#options;
     const nowMs = clock.now();
     this.#lastLookMs = nowMs;
@@ -347,7 +351,7 @@ export class Member {
     this.#applyConfig();
     const renewAtMs = this.#tenancy.look();
     const feedAtMs = this.#careForWatchdog();
-    const settleAtMs = this.#settleWal(nowMs);
+    const settleAtMs = this.#settling.look(this.#options.dcs.state.lock, this.#options.postgres, nowMs);
     this.#publish(nowMs);
     const statuses = this.#board.seen(nowMs);
     this.#lead(statuses);
@@ -362,6 +366,8 @@ export class Member {
       Math.max(nowMs + 1, this.#leadership.deadlineMs()),
       nowMs + this.#dynamic.loopWaitS * 1000,
       this.#options.dcs.state.lock.holder === null ? nowMs + 50 : Infinity,
+      // What we did ourselves has changed something already.
+      this.#wokenMeanwhile ? nowMs + LOOK_AGAIN_MS : Infinity,
     );
     this.#schedule(Math.max(next, nowMs + 1));
   }
@@ -426,30 +432,6 @@ export class Member {
     this.#changed();
   }
 
-  /** While the lock is free: has what we received stopped growing? Looks again until it has. */
-  #settleWal(nowMs: number): number {
-    const { dcs, postgres } = this.#options;
-    const { lock } = dcs.state;
-    const { receivedLsn, lastLookMs, process } = postgres.view();
-    if (lock.holder !== null || process !== "running") {
-      this.#settle = null;
-      return Infinity;
-    }
-    if (this.#settle === null || this.#settle.epoch !== lock.epoch) {
-      this.#settle = { epoch: lock.epoch, lsn: null, lookMs: nowMs, settled: false };
-    } else if (!this.#settle.settled && lastLookMs !== null && lastLookMs > (this.#settle.lookMs ?? 0)) {
-      this.#settle = {
-        ...this.#settle,
-        settled: this.#settle.lsn === receivedLsn,
-        lsn: receivedLsn,
-        lookMs: lastLookMs,
-      };
-    }
-    if (this.#settle.settled) return Infinity;
-    postgres.look();
-    return nowMs + SETTLE_LOOK_MS;
-  }
-
   #publish(nowMs: number): void {
     const { name, incarnation, dcs, postgres, guard, raft, facts } = this.#options;
     const tenure = this.#tenancy.tenure();
@@ -470,7 +452,7 @@ export class Member {
       watchdogFailed: this.#options.watchdog?.failed ?? false,
       holding,
       holderSeenEpoch: this.#holderSeenEpoch,
-      walSettled: this.#settle?.settled ?? false,
+      walSettled: this.#settling.settled,
       streamedTo: this.#streamedTo.in(dcs.state.lock.epoch),
       stopping: this.#stopping,
       nofailover: this.#options.nofailover(),
