@@ -138,6 +138,19 @@ story("a raft port in use: the agent says which and ends", async (fixture) => {
   expect(await fixture.healed()).toBe(primary);
 });
 
+story("times that break an inequality of the lease are refused, with the numbers", async (fixture) => {
+  const primary = await fixture.healed();
+  const standby = fixture.cluster.others(primary)[0]!;
+  await standby.powerOff();
+  await withConfig(standby, { raft: { election_timeout: [1000, 1500] } }, async () => {
+    const before = standby.log().length;
+    standby.start();
+    expect(await standby.exitCode(30_000)).toBe(1);
+    expect(standby.log().slice(before)).toMatch(/L2 .*= 1900 ms must stay below L = 1546 ms/);
+  });
+  expect(await fixture.healed()).toBe(primary);
+});
+
 story("PostgreSQL's programs missing: the message names what was looked for", async (fixture) => {
   const primary = await fixture.healed();
   const standby = fixture.cluster.others(primary)[0]!;

@@ -87,6 +87,10 @@ function compose(
   if (config.raft.selfAddr === null) {
     throw new Error("raft.self_addr is missing: members without a vote are not available in this version");
   }
+  const forbidden = timingProblems(effectiveDynamic(config.bootstrap.dcs, config).config, config);
+  if (forbidden.length > 0) {
+    throw new Error(`bootstrap.dcs and raft.election_timeout do not fit: ${forbidden.join("; ")}`);
+  }
   const clock = new SystemClock();
 
   const dcs = new DcsStateMachine();
@@ -102,15 +106,17 @@ function compose(
     tls,
     fatal,
   });
+  let said = "";
   const dynamicOf = (value: JsonObject): DynamicConfig => {
     const { config: dynamic, issues } = effectiveDynamic(value, config);
-    for (const issue of issues) log.warning("config", `${issue.path}: ${issue.message}`);
-    const problems = [
-      ...unavailableFeatures(dynamic),
-      ...checkTiming(dynamic.ttlS * 1000, config.raft.electionMaxMs),
-      ...checkWatchdogTiming(config.watchdog, dynamic),
-    ];
-    for (const problem of problems) log.error("config", problem);
+    const problems = [...unavailableFeatures(dynamic), ...timingProblems(dynamic, config)];
+    const warnings = issues.map((issue) => `${issue.path}: ${issue.message}`);
+    const text = [...warnings, ...problems].join("\n");
+    if (text !== said) {
+      for (const warning of warnings) log.warning("config", warning);
+      for (const problem of problems) log.error("config", problem);
+    }
+    said = text;
     return dynamic;
   };
   const initial = dynamicOf(config.bootstrap.dcs);
@@ -226,6 +232,14 @@ interface RaftParts {
   readonly tls: TlsLayer | null;
   /** The network cannot be used at all. */
   readonly fatal: (message: string) => void;
+}
+
+/** What the lease's inequalities forbid, with the numbers; empty when these times can be used. */
+function timingProblems(dynamic: DynamicConfig, config: LocalConfig): string[] {
+  return [
+    ...checkTiming(dynamic.ttlS * 1000, config.raft.electionMaxMs),
+    ...checkWatchdogTiming(config.watchdog, dynamic),
+  ];
 }
 
 /** Certificates of the connections between members; null: none configured. Throws with the file's name. */
