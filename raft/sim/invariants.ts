@@ -25,6 +25,8 @@ interface NodeMemory {
   /** Term in which it was last seen leading, and the end of its log then. */
   leadTerm: Term;
   leadLast: Index;
+  /** When it was seen last. */
+  voters: readonly NodeId[];
 }
 
 export class RaftInvariants implements DiskObserver {
@@ -44,7 +46,16 @@ export class RaftInvariants implements DiskObserver {
   watch(id: NodeId, disk: SimDisk): void {
     const node = this.nodes.get(id);
     if (node) return;
-    this.nodes.set(id, { disk, term: 0, vote: 0, commit: 0, applied: 0, leadTerm: 0, leadLast: 0 });
+    this.nodes.set(id, {
+      disk,
+      term: 0,
+      vote: 0,
+      commit: 0,
+      applied: 0,
+      leadTerm: 0,
+      leadLast: 0,
+      voters: [],
+    });
     this.idOfDisk.set(disk, id);
     disk.observer = this;
   }
@@ -136,6 +147,7 @@ export class RaftInvariants implements DiskObserver {
       node.commit = status.commit;
       this.onCommit(status);
     }
+    node.voters = status.members.filter((member) => member.voter).map(({ id }) => id);
   }
 
   private onLeader(status: RaftStatus, node: NodeMemory): void {
@@ -160,6 +172,24 @@ export class RaftInvariants implements DiskObserver {
         `${status.id} in term ${status.term}: ${node.leadLast} to ${status.lastIndex}`,
       );
     }
+    const { hardState } = node.disk.durable;
+    if (hardState.term < status.term || (hardState.term === status.term && hardState.vote !== status.id)) {
+      throw new Violation(
+        "a vote is durable before it counts",
+        `${status.id} leads term ${status.term}; on its disk: term ${hardState.term}, vote for ${hardState.vote}`,
+      );
+    }
+    // Figure 8 of the paper: what a leader commits by counting is of its own term.
+    const committed = node.disk.termAt(status.commit);
+    if (
+      node.leadTerm === status.term && status.commit > node.commit && committed !== status.term &&
+      committed !== 0
+    ) {
+      throw new Violation(
+        "a leader commits entries of its own term",
+        `${status.id} in term ${status.term} commits ${status.commit} of term ${committed}`,
+      );
+    }
     node.leadTerm = status.term;
     node.leadLast = status.lastIndex;
   }
@@ -169,16 +199,17 @@ export class RaftInvariants implements DiskObserver {
     if (status.commit <= this.maxCommit) return;
     const { commit } = status;
     const term = this.nodes.get(status.id)!.disk.termAt(commit);
-    const voters = status.members.filter((member) => member.voter);
-    let durable = 0;
-    for (const { id } of voters) {
+    const node = this.nodes.get(status.id)!;
+    const voters = status.members.filter((member) => member.voter).map(({ id }) => id);
+    const isDurable = (id: NodeId) => {
       const image = this.nodes.get(id)?.disk.durable;
-      if (
-        image && image.lastIndex >= commit &&
-        (term === 0 || image.termAt(commit) === term || image.termAt(commit) === 0)
-      ) durable++;
-    }
-    if (voters.length > 0 && durable * 2 <= voters.length) {
+      return image !== undefined && image.lastIndex >= commit &&
+        (term === 0 || image.termAt(commit) === term || image.termAt(commit) === 0);
+    };
+    // It was committed by the voters of now, or of before a change since the last look.
+    const enough = (ids: readonly NodeId[]) => ids.filter(isDurable).length * 2 > ids.length;
+    if (voters.length > 0 && !enough(voters) && !enough(node.voters)) {
+      const durable = voters.filter(isDurable).length;
       throw new Violation(
         "committed is durable",
         `${status.id} takes ${commit} (term ${term}) for committed: durable on ${durable} of ${voters.length}`,

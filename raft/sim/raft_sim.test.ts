@@ -1,10 +1,22 @@
 import { expect, test } from "bun:test";
 import { runRaftSeed } from "./raft_sim.ts";
 
+/** What the first run that finds something finds; null: nothing. */
+function violationWithin(seeds: number, rule: string): string | null {
+  for (let seed = 1; seed <= seeds; seed++) {
+    try {
+      runRaftSeed({ seed, faultsMs: 30_000, broken: new Set([rule]) });
+    } catch (error) {
+      return (error as Error).message;
+    }
+  }
+  return null;
+}
+
 test("raft keeps its promises under faults, and works again when they end", () => {
   let [elections, applied, reads] = [0, 0, 0];
   for (let seed = 1; seed <= 10; seed++) {
-    const result = runRaftSeed(seed, 30_000);
+    const result = runRaftSeed({ seed, faultsMs: 30_000 });
     elections += result.elections;
     applied += result.applied;
     reads += result.reads;
@@ -15,5 +27,17 @@ test("raft keeps its promises under faults, and works again when they end", () =
 });
 
 test("the same seed gives the same run", () => {
-  expect(runRaftSeed(3, 20_000)).toEqual(runRaftSeed(3, 20_000));
+  expect(runRaftSeed({ seed: 3, faultsMs: 20_000 })).toEqual(runRaftSeed({ seed: 3, faultsMs: 20_000 }));
+});
+
+test("an acknowledgement before the write is durable is found", () => {
+  expect(violationWithin(50, "ack-before-fsync")).not.toBe(null);
+});
+
+test("a vote that is not persisted is found", () => {
+  expect(violationWithin(50, "vote-not-persisted")).toMatch("vote");
+});
+
+test("an entry of an older term that is committed by counting is found", () => {
+  expect(violationWithin(200, "commit-old-term")).toMatch("own term");
 });

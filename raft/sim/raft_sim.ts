@@ -1,11 +1,13 @@
 /**
- * Raft alone in the simulated world: nodes with a list as their state machine, clients that propose and read, faults by
- * seed, then peace, in which the group must work again. Throws a Violation when an invariant breaks.
+ * Raft alone in the simulated world: nodes with a list as their state machine, clients that propose and read, operators
+ * who add and remove members, faults by seed, then peace, in which the group must work again. Throws a Violation when an
+ * invariant breaks.
  */
 import type { NodeId } from "../core/types.ts";
-import type { Raft } from "../node/api.ts";
+import type { AddOutcome, Raft } from "../node/api.ts";
 import { RaftNode } from "../node/raft_node.ts";
 import type { StateMachine } from "../node/ports.ts";
+import type { MemberInfo } from "../node/raft_options.ts";
 import {
   drawDisk,
   drawNetwork,
@@ -24,6 +26,8 @@ import { Violation, World } from "./world.ts";
 
 const RHO = 1e-3;
 const RECOVERY_MS = 15_000;
+/** Members, removed ones not counted. */
+const MAX_MEMBERS = 7;
 
 /** Adds up what it applies: two nodes at the same index must have the same sum. */
 class Sum implements StateMachine {
@@ -61,8 +65,12 @@ interface SimNode {
   readonly host: SimHost;
   readonly process: SimProcess;
   readonly disk: SimDisk;
+  /** What it was told when it was added; null: a founder. */
+  readonly joined: readonly MemberInfo[] | null;
   raft: Raft | null;
   sum: Sum;
+  /** It knows that it was removed. */
+  gone: boolean;
 }
 
 export interface RaftRunResult {
@@ -70,42 +78,57 @@ export interface RaftRunResult {
   readonly proposed: number;
   readonly applied: number;
   readonly reads: number;
+  /** Members added and removed. */
+  readonly changes: number;
   readonly faults: { readonly [kind: string]: number };
   readonly steps: number;
 }
 
-export function runRaftSeed(
-  seed: number,
-  faultsMs: number,
-  trace: ((line: string) => void) | null = null,
-): RaftRunResult {
-  const run = new RaftRun(new World(seed, trace));
-  return run.run(faultsMs);
+export interface RaftRunOptions {
+  readonly seed: number;
+  /** Length of the phase with faults, ms of true time. */
+  readonly faultsMs: number;
+  /** Rules that RaftNode is to break. @default none */
+  readonly broken?: ReadonlySet<string>;
+  readonly trace?: (line: string) => void;
+}
+
+export function runRaftSeed(options: RaftRunOptions): RaftRunResult {
+  const { seed, faultsMs, broken = new Set<string>(), trace = null } = options;
+  return new RaftRun(new World(seed, trace), broken).run(faultsMs);
 }
 
 class RaftRun {
   private readonly network: SimNetwork;
   private readonly checks = new RaftInvariants();
   private readonly nodes: SimNode[];
+  private readonly founders: readonly MemberInfo[];
   private readonly random: Prng;
   private proposed = 0;
   private applied = 0;
   private reads = 0;
+  private calm = false;
+  private changes = 0;
+  private hosts = 0;
   /** Highest index whose application was acknowledged to a client. */
   private acknowledgedIndex = 0;
   private readonly acknowledged = new Map<number, Uint8Array>();
 
-  constructor(private readonly world: World) {
+  constructor(private readonly world: World, private readonly broken: ReadonlySet<string>) {
     this.random = world.random.split("raft run");
     this.network = new SimNetwork(world);
     const count = this.random.pick([3, 3, 5]);
-    this.nodes = Array.from({ length: count }, (_, i) => {
-      const host = new SimHost(world, `n${i + 1}`, RHO);
-      const process = new SimProcess(host, `n${i + 1}`);
-      const disk = new SimDisk(process);
-      this.checks.watch(i + 1, disk);
-      return { id: i + 1, host, process, disk, raft: null, sum: new Sum(() => {}) };
-    });
+    this.nodes = Array.from({ length: count }, (_, i) => this.make(i + 1, null));
+    this.founders = this.nodes.map(({ id, process: { name } }) => ({ id, name, addr: `${name}:1` }));
+  }
+
+  private make(id: NodeId, joined: readonly MemberInfo[] | null): SimNode {
+    const name = `n${++this.hosts}`;
+    const host = new SimHost(this.world, name, RHO);
+    const process = new SimProcess(host, name);
+    const disk = new SimDisk(process);
+    this.checks.watch(id, disk);
+    return { id, host, process, disk, joined, raft: null, sum: new Sum(() => {}), gone: false };
   }
 
   run(faultsMs: number): RaftRunResult {
@@ -117,9 +140,11 @@ class RaftRun {
     injector.start();
     this.client();
     this.reader();
+    if (random.chance(0.6)) this.operator(random.between(1500, 8000));
     this.check();
     world.runUntil(faultsMs);
     injector.calm();
+    this.calm = true;
     Object.assign(this.network.settings, CALM_NETWORK);
     for (const node of nodes) Object.assign(node.disk.settings, CALM_DISK);
     this.recover();
@@ -133,13 +158,14 @@ class RaftRun {
       proposed: this.proposed,
       applied: this.applied,
       reads: this.reads,
+      changes: this.changes,
       faults: Object.fromEntries(injector.counts),
       steps: world.steps,
     };
   }
 
   private start(node: SimNode): void {
-    const { process, id, disk } = node;
+    const { process, id, disk, joined } = node;
     if (process.alive) return;
     process.start();
     const random = this.world.random.split(`node ${id} ${process.incarnation}`);
@@ -154,10 +180,12 @@ class RaftRun {
       random: random.split("raft").unit,
       clusterId: 1,
       instance: disk.instance,
-      members: this.nodes.map((each) => ({ id: each.id, name: `n${each.id}`, addr: `n${each.id}` })),
+      members: joined ?? this.founders,
+      join: joined !== null,
       electionMinMs: 600,
       electionMaxMs: 1000,
       heartbeatMs: 100,
+      broken: this.broken,
     });
     node.raft = raft;
     raft.onEvent((event) => {
@@ -171,6 +199,9 @@ class RaftRun {
           this.kill(node, false);
           this.world.after(1000, () => this.start(node));
         });
+      } else if (event.kind === "removed") {
+        node.gone = true;
+        this.world.after(0, () => this.kill(node, false));
       }
     });
     this.world.log.add(process.name, `starts (life ${process.incarnation})`);
@@ -209,6 +240,44 @@ class RaftRun {
     });
   }
 
+  /** Adds, removes and replaces members, on any node, whatever state the group is in. */
+  private operator(gapMeanMs: number): void {
+    const { random, world } = this;
+    world.after(random.exponential(gapMeanMs), () => {
+      if (this.calm) return;
+      this.operator(gapMeanMs);
+      const { raft, process } = random.pick(this.nodes);
+      const members = this.nodes.filter(({ gone }) => !gone);
+      if (raft === null || process.isPaused) return;
+      const fresh = { addr: `new${this.changes}-${this.hosts}:1`, name: null, votes: random.chance(0.8) };
+      const added = (outcome: AddOutcome) => {
+        if (outcome.kind === "done") this.join(outcome.id, outcome.members);
+      };
+      const victim = random.pick(members).id;
+      const choice = random.unit();
+      if (choice < 0.4 && members.length < MAX_MEMBERS) raft.addMember(fresh, added);
+      else if (choice < 0.55 && members.length < MAX_MEMBERS) raft.replaceMember(victim, fresh, added);
+      else if (members.length > 2) {
+        raft.removeMember(victim, (outcome) => {
+          if (outcome.kind !== "done") return;
+          this.changes++;
+          world.log.add("operator", `removed ${victim}`);
+        });
+      }
+    });
+  }
+
+  private join(id: NodeId, members: readonly MemberInfo[]): void {
+    const { random, world } = this;
+    if (this.nodes.some((node) => node.id === id)) return;
+    this.changes++;
+    const node = this.make(id, members);
+    world.log.add("operator", `added ${id} as ${node.process.name}`);
+    if (!this.calm) drawDisk(random, node.disk.settings);
+    this.nodes.push(node);
+    world.after(random.exponential(1000), () => this.start(node));
+  }
+
   /** A confirmed read on any node that thinks it leads must see everything acknowledged before it began. */
   private reader(): void {
     const { random } = this;
@@ -243,10 +312,15 @@ class RaftRun {
     const { world, nodes } = this;
     const before = this.applied;
     const whole = () => {
-      const statuses = nodes.map((node) => node.raft?.status());
-      const leader = statuses.find((status) => status?.role === "leader");
-      return leader !== undefined && this.applied > before + 3 &&
-        statuses.every((status) => status?.leader === leader.id && status.applied >= leader.commit - 3);
+      const leads = nodes.flatMap(({ raft }) => raft?.status().role === "leader" ? [raft.status()] : []);
+      const leader = leads.sort((a, b) => b.term - a.term)[0];
+      if (leader === undefined || this.applied <= before + 3) return false;
+      return leader.members.every(({ id }) => {
+        const status = nodes.find((node) => node.id === id)?.raft?.status();
+        // Added, and whoever asked for it was never told.
+        if (status === undefined) return !nodes.some((node) => node.id === id);
+        return status.leader === leader.id && status.applied >= leader.commit - 3;
+      });
     };
     if (!world.runUntilHolds(world.now() + RECOVERY_MS, 50, whole)) {
       const text = nodes.map(({ raft }) => JSON.stringify(raft?.status())).join("\n");

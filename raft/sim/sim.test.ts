@@ -160,6 +160,17 @@ test("the checks find a vote that changes, a log that does not match and a lost 
   expect(() => a.storage().append(batch([entry(1, 1, "y")]), () => {})).toThrow("log matching");
   checks.onApply(1, 1, 1, Uint8Array.of(1));
   expect(() => checks.onApply(2, 1, 1, Uint8Array.of(2))).toThrow("state machine safety");
+});
+
+test("the checks find two leaders of a term, and one whose vote is not on its disk", () => {
+  const world = new World(2);
+  const checks = new RaftInvariants();
+  for (const id of [1, 2, 3]) {
+    const disk = new SimDisk(processIn(world, `n${id}`));
+    checks.watch(id, disk);
+    if (id < 3) disk.storage().append(batch([], { term: 3, vote: id, commit: 0 }), () => {});
+  }
+  world.runUntil(100);
   const status = {
     term: 3,
     role: "leader",
@@ -174,4 +185,5 @@ test("the checks find a vote that changes, a log that does not match and a lost 
   } as const;
   checks.onStatus({ ...status, id: 1 });
   expect(() => checks.onStatus({ ...status, id: 2 })).toThrow("one leader a term");
+  expect(() => checks.onStatus({ ...status, id: 3, term: 4 })).toThrow("durable before it counts");
 });
