@@ -164,8 +164,18 @@ export class Leadership {
       const missing = this.#log.lastIndex - (this.#progress.get(change.id)?.match ?? 0);
       if (!this.#inContact(change.id) || missing > CAUGHT_UP_ENTRIES) return "notCaughtUp";
     }
-    const inContact = next.voters.filter((id) => this.#inContact(id)).length;
-    return inContact < majority(next.voters.length) ? "wouldLoseQuorum" : null;
+    const able = next.voters.filter((id) =>
+      this.#inContact(id) && (change.kind === "promote" || this.#hasWrittenInTerm(id))
+    );
+    return able.length < majority(next.voters.length) ? "wouldLoseQuorum" : null;
+  }
+
+  /**
+   * It has made an entry of our term durable. One that only talks to us may have a disk that hangs: with its help a
+   * smaller group would commit nothing, and should it come back empty, elect nobody.
+   */
+  #hasWrittenInTerm(id: NodeId): boolean {
+    return id === this.#id || this.#log.term(this.#progress.get(id)?.match ?? 0) === this.#host.term;
   }
 
   #appendOwn(commands: readonly { kind: EntryKind; data: Uint8Array }[]): boolean {

@@ -101,6 +101,18 @@ describe("removing a server", () => {
   });
 });
 
+describe("removing a server beside one whose disk hangs", () => {
+  test("is refused: the smaller group could commit nothing", () => {
+    const network = new Network(THREE);
+    // It answers heartbeats, and never has anything durable to acknowledge.
+    network.drop = ({ type, from }) => type === "appendResponse" && from === 3;
+    network.elect(1);
+    network.tick(12);
+    expect(change(network, "remove", 2)).toBe("wouldLoseQuorum");
+    expect(change(network, "remove", 3)).toBe("appended");
+  });
+});
+
 describe("safety of changes", () => {
   test("B1: a leader changes nothing before an entry of its own term is committed", () => {
     const node = newNode(1, THREE, { stored: storedTerms([1], { commit: 1 }) });
