@@ -299,6 +299,22 @@ describe("input", () => {
     expect(node.proposeConfig({ kind: "remove", id: 2 })).toEqual({ kind: "dropped", reason: "notLeader" });
   });
 
+  test("several commands proposed at once travel in one message, and are accepted or refused together", () => {
+    const node = newNode(1, THREE, { maxUncommittedBytes: 5 });
+    expect(node.proposeAll([bytesOf("a")])).toEqual({ kind: "dropped", reason: "notLeader" });
+    makeLeader(node, [2, 3]);
+    acknowledge(node, 2);
+    flush(node);
+    expect(node.proposeAll([bytesOf("a"), bytesOf("b")])).toEqual({ kind: "appended", index: 3, term: 1 });
+    const [first] = flush(node).filter(({ type, to }) => type === "append" && to === 2);
+    expect(first!.entries.map(({ data }) => textOf(data))).toEqual(["a", "b"]);
+    expect(node.proposeAll([bytesOf("cc"), bytesOf("dd")])).toEqual({
+      kind: "dropped",
+      reason: "tooMuchUncommitted",
+    });
+    expect(node.lastIndex).toBe(3);
+  });
+
   test("a follower forwards a proposal to the leader", () => {
     const node = newNode(1, THREE);
     node.step(message("heartbeat", 2, { term: 1 }));

@@ -155,6 +155,14 @@ export class RawNode {
     return this.#raft.propose(command);
   }
 
+  /**
+   * Proposes several commands at once, which stand one after another and travel together. Only on the leader; accepted
+   * or refused as a whole. The index is that of the last one.
+   */
+  proposeAll(commands: readonly Uint8Array[]): Proposal {
+    return this.#raft.leadership?.propose(commands) ?? dropped("notLeader");
+  }
+
   /** Changes the configuration by one server. Only on the leader. */
   proposeConfig(change: ConfigChange): Proposal {
     return this.#raft.leadership?.proposeConfig(change) ?? dropped("notLeader");

@@ -85,6 +85,30 @@ test("term and vote are written, and votes are asked for only after that", () =>
   expect(taken()).toEqual(["vote>2", "vote>3"]);
 });
 
+test("the commit index goes with the next write, or by itself when none comes", () => {
+  const { driver, writes, finish } = elected();
+  const acknowledge = () => {
+    const { term, lastIndex: index } = driver.core;
+    driver.core.step(makeMessage({ type: "appendResponse", from: 2, to: 1, term, index }));
+    driver.pump();
+  };
+  acknowledge();
+  expect(driver.core.commit).toBe(1);
+  expect(writes).toEqual([]);
+  driver.core.propose(new Uint8Array([1]));
+  driver.pump();
+  expect(writes[0]?.batch.hardState).toEqual({ term: 1, vote: 1, commit: 1 });
+  driver.writeCommit();
+  finish();
+  acknowledge();
+  expect(driver.core.commit).toBe(2);
+  driver.writeCommit();
+  driver.writeCommit();
+  expect(writes.map(({ batch }) => batch)).toEqual([
+    { hardState: { term: 1, vote: 1, commit: 2 }, entries: [], snapshot: null, sync: false },
+  ]);
+});
+
 test("what needs no write of its own waits for the writes before it", () => {
   const { driver, writes, taken } = newDriver();
   const vote = makeMessage({ type: "vote", from: 2, to: 1, term: 1 });

@@ -5,7 +5,7 @@
 import { encodeMessage } from "../core/message.ts";
 import { RawNode } from "../core/raw_node.ts";
 import type { RawNodeConfig } from "../core/options.ts";
-import type { Entry, Index, Message, NodeId, ReadState, Ready, Snapshot } from "../core/types.ts";
+import type { Entry, HardState, Index, Message, NodeId, ReadState, Ready, Snapshot } from "../core/types.ts";
 import type { LogBatch, LogStorage, Transport } from "./ports.ts";
 import type { Applied, ReplicatedState } from "./replicated_state.ts";
 
@@ -45,6 +45,8 @@ export class CoreDriver {
   #stopped = false;
   #snapshotIndex: Index;
   #appliedBytes = 0;
+  /** Its commit index is not written yet; term and vote are. */
+  #unwritten: HardState | null = null;
   #takingSnapshot = false;
 
   constructor(options: CoreDriverOptions) {
@@ -82,13 +84,17 @@ export class CoreDriver {
   #write(ready: Ready): void {
     const writing: Writing = { ready, durable: false };
     this.#writing.push(writing);
-    const { hardState, entries, snapshot, mustSync } = ready;
-    if (!hardState && entries.length === 0 && !snapshot) {
-      // Its messages promise what earlier writes hold, so it waits for these, but for no write of its own.
+    const { entries, snapshot, mustSync } = ready;
+    const hardState = ready.hardState ?? this.#unwritten;
+    if (!mustSync) {
+      // Its messages promise what earlier writes hold, so it waits for these, but for no write of its own: the commit
+      // index is computed anew after a restart, and goes with the next write, or when none comes (writeCommit).
+      this.#unwritten = hardState;
       writing.durable = true;
       this.#finishDurable();
       return;
     }
+    this.#unwritten = null;
     const { broken } = this.#options;
     const kept = broken.has("vote-not-persisted") ? null : hardState;
     const durable = () => {
@@ -96,8 +102,22 @@ export class CoreDriver {
       this.#finishDurable();
     };
     const early = broken.has("ack-before-fsync");
-    this.#append({ hardState: kept, entries, snapshot, sync: mustSync }, early ? () => {} : durable);
+    this.#append({ hardState: kept, entries, snapshot, sync: true }, early ? () => {} : durable);
     if (early) durable();
+  }
+
+  /** Writes the commit index that no other write has taken along; called now and then. */
+  writeCommit(): void {
+    const hardState = this.#unwritten;
+    if (!hardState || this.isWriting || this.#stopped) return;
+    this.#unwritten = null;
+    if (this.#options.broken.has("vote-not-persisted")) return;
+    this.#append({ hardState, entries: [], snapshot: null, sync: false }, () => {});
+  }
+
+  /** Some write is not durable yet. */
+  get isWriting(): boolean {
+    return this.#writing.length > 0;
   }
 
   #append(batch: LogBatch, durable: () => void): void {

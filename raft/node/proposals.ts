@@ -1,6 +1,8 @@
 /**
  * Commands proposed on this node whose outcome is not known yet. Sends them again when leadership changes or an answer
  * is missing, which the session in each entry makes harmless, and ends each of them exactly once.
+ *
+ * While a leader writes its log, commands wait and then go together: one message and one write for all of them.
  */
 import type { Proposal } from "../core/outcome.ts";
 import type { Index, NodeId, Term } from "../core/types.ts";
@@ -31,6 +33,10 @@ export interface ProposalsOptions {
   readonly now: () => number;
   /** Hands an entry to the core. */
   readonly propose: (data: Uint8Array) => Proposal;
+  /** The same for several, when we lead. */
+  readonly proposeAll: (data: readonly Uint8Array[]) => Proposal;
+  /** We lead and are writing: better to wait for more. */
+  readonly busy: () => boolean;
   /** The current term when we lead, else null. */
   readonly leadingTerm: () => Term | null;
   /** Runs later, outside of the core. */
@@ -39,7 +45,10 @@ export interface ProposalsOptions {
 
 export class Proposals {
   #options: ProposalsOptions;
+  /** By number, which is also the order. */
   #pending = new Map<number, Pending>();
+  /** Those that wait for the write under way. */
+  #waiting: Pending[] = [];
   #lastSeq = 0;
 
   constructor(options: ProposalsOptions) {
@@ -71,7 +80,30 @@ export class Proposals {
       lastRefusal: "no leader is known",
     };
     this.#pending.set(pending.seq, pending);
-    this.#send(pending);
+    this.#waiting.push(pending);
+    this.flush();
+  }
+
+  /** Sends what waits, when nothing is being written any more. */
+  flush(): void {
+    const { busy, leadingTerm, now, proposeAll } = this.#options;
+    if (this.#waiting.length === 0) return;
+    if (busy()) {
+      for (const pending of this.#waiting) pending.lastRefusal = "the log's disk did not answer";
+      return;
+    }
+    const waiting = this.#waiting.filter(({ seq }) => this.#pending.has(seq));
+    this.#waiting = [];
+    const term = leadingTerm();
+    const together = waiting.length > 1 && term !== null &&
+      waiting.every(({ onlyInTerm }) => onlyInTerm === null || onlyInTerm === term);
+    const proposal = together ? proposeAll(waiting.map((pending) => this.#encode(pending))) : null;
+    if (proposal?.kind !== "appended") return waiting.forEach((pending) => this.#send(pending));
+    const first = proposal.index - waiting.length + 1;
+    for (const [i, pending] of waiting.entries()) {
+      pending.sentAtMs = now();
+      pending.place = { index: first + i, term: proposal.term };
+    }
   }
 
   /** A command was applied for the first time; perhaps it is one of ours. */
@@ -105,6 +137,8 @@ export class Proposals {
 
   /** Another leader, or the same one in another term: it may not have what was sent to the last one. */
   leaderChanged(): void {
+    this.#waiting = this.#waiting.filter(({ onlyInTerm }) => onlyInTerm !== null);
+    this.flush();
     for (const pending of this.#pending.values()) if (pending.onlyInTerm === null) this.#send(pending);
   }
 
@@ -115,7 +149,9 @@ export class Proposals {
       if (now >= pending.deadlineMs) {
         if (pending.sentAtMs === null) this.#end(pending, { kind: "rejected", reason: pending.lastRefusal });
         else this.#end(pending, { kind: "unknown", reason: "not confirmed in time" });
-      } else if (pending.onlyInTerm === null && !this.#inOwnLog(pending)) {
+      } else if (
+        pending.onlyInTerm === null && !this.#inOwnLog(pending) && !this.#waiting.includes(pending)
+      ) {
         if (pending.sentAtMs === null || now - pending.sentAtMs >= RETRY_AFTER_MS) this.#send(pending);
       }
     }
@@ -134,16 +170,15 @@ export class Proposals {
   }
 
   #send(pending: Pending): void {
-    const { origin, incarnation, now, propose, leadingTerm } = this.#options;
-    const { seq, onlyInTerm, command } = pending;
+    const { now, propose, leadingTerm } = this.#options;
+    const { onlyInTerm } = pending;
     if (onlyInTerm !== null && leadingTerm() !== onlyInTerm) {
       return this.#end(pending, {
         kind: "rejected",
         reason: `this node does not lead in term ${onlyInTerm}`,
       });
     }
-    const floor = Math.min(...this.#pending.keys());
-    const proposal = propose(encodeEnvelope({ kind: "command", origin, incarnation, seq, floor, command }));
+    const proposal = propose(this.#encode(pending));
     if (proposal.kind === "dropped") {
       pending.lastRefusal = `not accepted: ${proposal.reason}`;
       if (onlyInTerm !== null) this.#end(pending, { kind: "rejected", reason: pending.lastRefusal });
@@ -152,6 +187,12 @@ export class Proposals {
     pending.sentAtMs = now();
     if (proposal.kind === "appended") pending.place = { index: proposal.index, term: proposal.term };
     else pending.place = null;
+  }
+
+  #encode({ seq, command }: Pending): Uint8Array {
+    const { origin, incarnation } = this.#options;
+    const [floor] = this.#pending.keys();
+    return encodeEnvelope({ kind: "command", origin, incarnation, seq, floor: floor ?? seq, command });
   }
 
   #end(pending: Pending, outcome: ProposeOutcome): void {

@@ -90,6 +90,8 @@ export class RaftNode implements Raft {
       incarnation: Math.floor(random() * 2 ** 48),
       now: () => clock.now(),
       propose: (data) => this.#core?.propose(data) ?? { kind: "dropped", reason: "noLeader" },
+      proposeAll: (data) => this.#core?.proposeAll(data) ?? { kind: "dropped", reason: "noLeader" },
+      busy: () => this.#core?.role === "leader" && (this.#driver?.isWriting ?? false),
       leadingTerm: () => this.#leadingTerm(),
       later,
     });
@@ -236,6 +238,7 @@ export class RaftNode implements Raft {
 
   /** Ends a turn: carries out what the core asks for, then tells who waits. */
   #settle(): void {
+    this.#proposals.flush();
     this.#driver?.pump();
     if (this.#phase !== "running") return;
     this.#membership.settle();
@@ -310,6 +313,7 @@ export class RaftNode implements Raft {
         this.#admission?.tick();
         this.#registrar.tick(this.leadsWithOwnTerm());
       }
+      this.#driver?.writeCommit();
       this.#proposals.tick();
       this.#transfer.tick(now);
       this.#membership.tick();
@@ -437,6 +441,7 @@ export class RaftNode implements Raft {
   get #notVoting(): string | null {
     if (this.#removed) return "this member was removed from the cluster";
     if (this.#admission) return this.#admission.reason;
+    if (!this.#core) return "it was admitted, and writes that to its log";
     const listens = this.#core?.configuration.learners.includes(this.id) ?? false;
     return listens ? "this member has no vote (yet): it only follows" : null;
   }

@@ -129,6 +129,8 @@ export class RaftInvariants implements DiskObserver {
   /** To be called when a node's role, term or commit index may have changed. */
   onStatus(status: RaftStatus): void {
     const node = this.nodes.get(status.id)!;
+    // It does not take part yet; its admission may be on the disk already.
+    if (status.term === 0 && status.notVoting !== null) return;
     if (status.term < node.term) {
       throw new Violation(
         "term never decreases",
