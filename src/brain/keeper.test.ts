@@ -301,6 +301,14 @@ const CASES: [string, NodeView, string[]][] = [
     ["set-aside"],
   ],
   [
+    "a lock that came after the bootstrap was given up is given back, so that another can bootstrap",
+    holder({
+      dcs: cluster({ initialize: { systemId: "", by: "b", incarnation: 1 } }),
+      postgres: postgres({ ...STOPPED, directory: { kind: "empty" }, systemId: null }),
+    }),
+    ["release"],
+  ],
+  [
     "the first primary gets its roles",
     holder({
       dcs: cluster({ initialize: { systemId: "", by: "a", incarnation: 1 } }),

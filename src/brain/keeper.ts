@@ -233,6 +233,11 @@ function uninitialized(view: NodeView): Decision | null {
   const { initialize } = dcs;
   if (initialize !== null && initialize.systemId !== "") return null;
   const directory = postgres.directory;
+  // Granted for a bootstrap that was given up meanwhile: whoever bootstraps now could never be granted the lock.
+  if (view.tenure === "holding" && !ownBootstrap(view) && postgres.process === "none") {
+    const reason = "holding the lock for a bootstrap that is not ours any more";
+    return decide(reason, { kind: "release", epoch: dcs.lock.epoch });
+  }
   if (initialize === null) {
     if (directory.kind === "valid") {
       if (directory.standbySignal) {
