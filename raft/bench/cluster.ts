@@ -77,6 +77,11 @@ export class Cluster {
     return (await this.#ask(away, { kind: "applied", index: applied }, "applied")).afterMs / 1000;
   }
 
+  /** Of the leader. */
+  async rssBytes(): Promise<number> {
+    return (await this.#ask(await this.leader(), { kind: "status" }, "status")).rssBytes;
+  }
+
   /** Of the largest directory. */
   directoryBytes(): number {
     return Math.max(...this.#addresses.map((_, i) => sizeOf(this.#directory(i))));

@@ -18,12 +18,7 @@ export type Request =
   | { readonly kind: "applied"; readonly index: number };
 
 export type Answer =
-  | {
-    readonly kind: "status";
-    readonly leads: boolean;
-    readonly leader: number | null;
-    readonly applied: number;
-  }
+  | { readonly kind: "status"; readonly leads: boolean; readonly applied: number; readonly rssBytes: number }
   | { readonly kind: "measured"; readonly summary: Summary }
   | { readonly kind: "done" }
   /** ms since the member was started. */

@@ -15,6 +15,7 @@ const GOOD: Measured = {
   election: summary(800, 1150),
   catchUp: [{ commands: 1000, seconds: 0.5 }],
   directoryBytes: 5e6,
+  endurance: null,
   etcd: null,
 };
 
@@ -36,6 +37,13 @@ test("each bound is held or missed by its own figure", () => {
   expect(missed({ ...GOOD, readIndex: summary(0.31) })).toEqual(["ReadIndex, p50"]);
   expect(missed({ ...GOOD, election: summary(901, 1201) }).length).toBe(2);
   expect(missed({ ...GOOD, directoryBytes: 17 * 1024 * 1024 })).toEqual(["log and snapshots of a member"]);
+});
+
+test("memory must not grow with the number of commands", () => {
+  const grown = (lateRssBytes: number) =>
+    missed({ ...GOOD, endurance: { earlyRssBytes: 100e6, lateRssBytes } });
+  expect(grown(129e6)).toEqual([]);
+  expect(grown(131e6)).toEqual(["memory of the leader after 1,000,000 commands"]);
 });
 
 test("etcd is compared without what HTTP costs it", () => {

@@ -16,6 +16,8 @@ export interface Measured {
   readonly catchUp: readonly { readonly commands: number; readonly seconds: number }[];
   /** Of the largest directory at the end. */
   readonly directoryBytes: number;
+  /** Of the leader, after a fifth of a million commands and after all of them; null: not measured. */
+  readonly endurance: { readonly earlyRssBytes: number; readonly lateRssBytes: number } | null;
   readonly etcd: EtcdMeasured | null;
 }
 
@@ -40,9 +42,11 @@ export interface Figure {
 
 /** The longest election timeout of the members. */
 const ELECTION_MAX_MS = 1000;
+/** A heap that is collected now and then is not always of one size. */
+const MEMORY_MAY_VARY = 1.3;
 
 export function figuresOf(measured: Measured): Figure[] {
-  const { roundTrip, fdatasync, commit1, commit64, readIndex, election, catchUp, etcd } = measured;
+  const { roundTrip, fdatasync, commit1, commit64, readIndex, election, catchUp, endurance, etcd } = measured;
   const floorMs = roundTrip.p50Ms + fdatasync.p50Ms;
   const commitBoundMs = 3 * floorMs;
   const readBoundMs = 2 * roundTrip.p50Ms + 0.2;
@@ -63,6 +67,11 @@ export function figuresOf(measured: Measured): Figure[] {
     ),
     bytes("log and snapshots of a member", measured.directoryBytes, 16 * 1024 * 1024),
   ];
+  if (endurance !== null) {
+    const { earlyRssBytes, lateRssBytes } = endurance;
+    const bound = earlyRssBytes * MEMORY_MAY_VARY;
+    figures.push(bytes("memory of the leader after 1,000,000 commands", lateRssBytes, bound));
+  }
   if (etcd === null) return figures;
   const putMs = Math.max(0, etcd.put1.p50Ms - etcd.http.p50Ms);
   return [

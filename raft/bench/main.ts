@@ -3,9 +3,10 @@
  * an fdatasync take in the same run, and against a three-member etcd where one is installed. Exits with 1 when a bound is
  * missed.
  *
- *     npm run bench:raft -- [--json] [--quick] [--directory DIR]
+ *     npm run bench:raft -- [--json] [--quick] [--million] [--directory DIR]
  *
- * The leader itself proposes and reads, so that nothing but consensus is measured.
+ * The leader itself proposes and reads, so that nothing but consensus is measured. With --million, a million commands
+ * must not make memory or disk grow.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -19,22 +20,25 @@ import { measureFdatasync, measureRoundTrip } from "./physics.ts";
 interface Options {
   readonly json: boolean;
   readonly quick: boolean;
+  readonly million: boolean;
   readonly directory: string;
 }
 
 function optionsOf(args: readonly string[]): Options {
   const { values } = parseArgs({
     args: [...args],
-    options: { json: { type: "boolean" }, quick: { type: "boolean" }, directory: { type: "string" } },
+    options: {
+      json: { type: "boolean" },
+      quick: { type: "boolean" },
+      million: { type: "boolean" },
+      directory: { type: "string" },
+    },
   });
-  return {
-    json: values.json ?? false,
-    quick: values.quick ?? false,
-    directory: values.directory ?? tmpdir(),
-  };
+  const { json = false, quick = false, million = false, directory = tmpdir() } = values;
+  return { json, quick, million, directory };
 }
 
-async function measureAll(base: string, quick: boolean): Promise<Measured> {
+async function measureAll(base: string, { quick, million }: Options): Promise<Measured> {
   const commits = quick ? 500 : 4000;
   const cluster = await Cluster.start(base);
   try {
@@ -49,6 +53,7 @@ async function measureAll(base: string, quick: boolean): Promise<Measured> {
     for (const commands of [500, commits * 5]) {
       catchUp.push({ commands, seconds: await cluster.catchUp(commands) });
     }
+    const endurance = million ? await endure(cluster) : null;
     const election = await cluster.elections(quick ? 3 : 20);
     const directoryBytes = cluster.directoryBytes();
     await cluster.end();
@@ -64,6 +69,7 @@ async function measureAll(base: string, quick: boolean): Promise<Measured> {
       election,
       catchUp,
       directoryBytes,
+      endurance,
       etcd,
     };
   } finally {
@@ -71,11 +77,19 @@ async function measureAll(base: string, quick: boolean): Promise<Measured> {
   }
 }
 
+async function endure(cluster: Cluster): Promise<Measured["endurance"]> {
+  await cluster.commit(200_000, 64);
+  const earlyRssBytes = await cluster.rssBytes();
+  await cluster.commit(800_000, 64);
+  return { earlyRssBytes, lateRssBytes: await cluster.rssBytes() };
+}
+
 /** True when every bound is held. */
-async function run({ json, quick, directory }: Options): Promise<boolean> {
+async function run(options: Options): Promise<boolean> {
+  const { json, directory } = options;
   const base = mkdtempSync(join(directory, "raft-bench-"));
   try {
-    const measured = await measureAll(base, quick);
+    const measured = await measureAll(base, options);
     const figures = figuresOf(measured);
     const missed = figures.filter(({ held }) => !held);
     const lines = json ? [JSON.stringify({ measured, figures }, null, 2)] : [

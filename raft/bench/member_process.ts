@@ -97,8 +97,9 @@ function whenApplied(index: number): Promise<void> {
 async function answerTo(request: Request): Promise<Answer> {
   switch (request.kind) {
     case "status": {
-      const { leader, applied } = node.status();
-      return { kind: "status", leads: node.leadsWithOwnTerm(), leader, applied };
+      const { applied } = node.status();
+      const { rss } = process.memoryUsage();
+      return { kind: "status", leads: node.leadsWithOwnTerm(), applied, rssBytes: rss };
     }
     case "commit":
       return { kind: "measured", summary: await measure(propose, request.count, request.inFlight) };
