@@ -76,9 +76,10 @@ export class PostgresSlots {
       });
       // A member's own copying may have made its slot before us: by its name it is one of ours.
       const ours = new Set([...made, ...wanted.filter((name) => !kept.includes(name))]);
+      // Written before they are made: one that we do not know as ours would be kept, with its WAL, for ever.
+      if (plan.create.length > 0) writeMadeSlots(context.dataDir, [...ours].sort());
       for (const name of plan.create) {
-        await createSlot(connection, name);
-        context.info(`created replication slot ${name}`);
+        if (await createSlot(connection, name)) context.info(`created replication slot ${name}`);
       }
       for (const name of plan.drop) {
         await dropSlot(connection, name);

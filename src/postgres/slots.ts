@@ -2,7 +2,7 @@
  * Physical replication slots for the other members. Drops only what it made itself, what nobody uses, and what no member
  * has needed for a while: a slot dropped too early costs a standby, one kept for ever the disk.
  */
-import type { Connection } from "./connection.ts";
+import { type Connection, sqlState } from "./connection.ts";
 import { join, readText, removeFile, writeAtomically } from "./disk.ts";
 import { quoteLiteral } from "./quote.ts";
 
@@ -57,9 +57,17 @@ export async function readSlots(connection: Connection): Promise<SlotState[]> {
   }));
 }
 
-/** Holds the WAL from now on. */
-export async function createSlot(connection: Connection, name: string): Promise<void> {
-  await connection.query(`SELECT pg_create_physical_replication_slot(${quoteLiteral(name)}, true)`);
+const DUPLICATE_OBJECT = "42710";
+
+/** Holds the WAL from now on. False when somebody else, a member that copies from us, has made it meanwhile. */
+export async function createSlot(connection: Connection, name: string): Promise<boolean> {
+  try {
+    await connection.query(`SELECT pg_create_physical_replication_slot(${quoteLiteral(name)}, true)`);
+    return true;
+  } catch (error) {
+    if (sqlState(error) === DUPLICATE_OBJECT) return false;
+    throw error;
+  }
 }
 
 export async function dropSlot(connection: Connection, name: string): Promise<void> {
