@@ -381,8 +381,8 @@ export class Member {
     return watchdog.look({
       ttlMs: dcs.state.grantTtlMs,
       loopWaitS: this.#dynamic.loopWaitS,
-      // An agent that has just started does not know the configuration yet; the guard knows.
-      paused: this.#dynamic.pause || armed?.unfenced === true,
+      // Not by the configuration: until unfenced(e) is committed and the guard told, the lock may go to another member.
+      paused: armed?.unfenced === true,
       leaseRuns: this.#tenancy.leaseRuns,
       harmless: known && (!anyProcess || (postmaster !== null && !postmaster.writable)),
       frozen: known && postmaster?.phase === "frozen" && allStopped === true,

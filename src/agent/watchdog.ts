@@ -33,6 +33,7 @@ const MAX_RETRY_MS = 60_000;
 export interface WatchdogView {
   readonly ttlMs: number;
   readonly loopWaitS: number;
+  /** The guard is disarmed for a pause: PostgreSQL must survive everything. */
   readonly paused: boolean;
   readonly leaseRuns: boolean;
   /** No process of PostgreSQL, or a standby: nothing that may be a primary, nor become one. */
