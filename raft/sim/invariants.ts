@@ -147,7 +147,8 @@ export class RaftInvariants implements DiskObserver {
     else node.leadTerm = 0;
     if (status.commit > node.commit) {
       node.commit = status.commit;
-      this.onCommit(status);
+      // Only the leader knows which configuration it counted by: a member that catches up may know an older one.
+      if (status.role === "leader") this.onCommit(status);
     }
     node.voters = status.members.filter((member) => member.voter).map(({ id }) => id);
   }

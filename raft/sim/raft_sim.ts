@@ -192,6 +192,8 @@ class RaftRun {
       if (event.kind === "state") {
         this.world.log.add(process.name, `${event.role} in term ${event.term}, leader ${event.leader}`);
         this.checks.onStatus(raft.status());
+      } else if (event.kind === "applied") {
+        this.checks.onStatus(raft.status());
       } else if (event.kind === "fatal") {
         const { incarnation } = process;
         this.world.after(0, () => {
