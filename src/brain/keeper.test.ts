@@ -257,6 +257,11 @@ const CASES: [string, NodeView, string[]][] = [
     node({ wantsReinit: { fromLeader: true }, postgres: postgres({ ...STOPPED }) }),
     ["set-aside"],
   ],
+  [
+    "reinitialize waits for a primary to copy from",
+    node({ wantsReinit: { fromLeader: true }, statuses: [seen(primaryStatus("a"), 5000)] }),
+    [],
+  ],
   ["a holder is never reinitialized", holder({ wantsReinit: { fromLeader: true } }), []],
   // Bootstrap.
   [

@@ -294,7 +294,8 @@ function mismatch(view: NodeView): Decision | null {
 
 function operatorRequest(view: NodeView): Decision | null {
   const { postgres } = view;
-  if (view.wantsReinit !== null && view.tenure !== "holding") {
+  // Without a primary to copy from, this directory may be the one that the cluster needs.
+  if (view.wantsReinit !== null && view.tenure !== "holding" && livingHolder(view) !== null) {
     if (postgres.process !== "none") {
       return decide("reinitialize", { kind: "stop", how: "immediate", checkpoint: false });
     }
