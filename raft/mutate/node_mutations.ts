@@ -7,7 +7,7 @@ const TESTS = [
   "raft/node/core_driver.test.ts",
   "raft/node/reads.test.ts",
   "raft/node/admission.test.ts",
-  "raft/sim",
+  "raft/node/proposals.test.ts",
 ];
 const MEMBERSHIP = [
   "raft/node/membership.test.ts",

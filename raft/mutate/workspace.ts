@@ -72,7 +72,7 @@ export class Workspace {
   #test(tests: readonly string[]): Promise<TestRun> {
     const paths = tests.map((path) => `./${path}`);
     return new Promise((resolve) => {
-      const child = spawn(process.execPath, ["test", "--bail=1", "--timeout", "30000", ...paths], {
+      const child = spawn(process.execPath, ["test", "--bail=1", "--timeout", "60000", ...paths], {
         cwd: this.#root,
         stdio: ["ignore", "pipe", "pipe"],
         env: { ...process.env, FORCE_COLOR: "0", NO_COLOR: "1" },
