@@ -45,6 +45,7 @@ export class Leadership {
   #freeSinceMs = 0;
   #reachableAtFree: string[] = [];
   #lastTransferMs = -Infinity;
+  #request: { readonly id: string; readonly sinceMs: number } | null = null;
   /** The epoch that was granted under this leadership and has had no renewal yet: its holder never was a primary. */
   #unrenewedEpoch: number | null = null;
   readonly #agentStartMs: number;
@@ -116,6 +117,7 @@ export class Leadership {
         ? this.#grantor.nextTtl(dcs, wantedMs, nowMs)
         : null,
       leadingForMs: nowMs - this.#grantor.leaderSinceMs,
+      requestForMs: this.#requestForMs(dcs, nowMs),
       reachableAtFree: this.#reachableAtFree,
       freeForMs: nowMs - this.#freeSinceMs,
       coldForMs: nowMs - this.#agentStartMs,
@@ -127,6 +129,12 @@ export class Leadership {
     if (decision.transferTo !== null && nowMs - this.#lastTransferMs >= TRANSFER_PAUSE_MS) {
       this.#transfer(decision.transferTo, nowMs);
     }
+  }
+
+  #requestForMs({ failover }: DcsState, nowMs: number): number {
+    const id = failover?.id ?? null;
+    if (this.#request?.id !== id) this.#request = id === null ? null : { id, sinceMs: nowMs };
+    return this.#request === null ? 0 : nowMs - this.#request.sinceMs;
   }
 
   #noteFree(dcs: DcsState, statuses: readonly SeenStatus[], nowMs: number): void {

@@ -18,6 +18,7 @@ function view(change: Partial<ClusterView> = {}): ClusterView {
     leaseOver: false,
     nextTtl: null,
     leadingForMs: 60_000,
+    requestForMs: 60_000,
     ...change,
   };
 }
@@ -158,4 +159,12 @@ test("an unfenced epoch is ended by an operator's failover only, and only when i
   expect(ops({ dcs: cluster({ lock: lockNow }), leaseOver: true })).toEqual([]);
   expect(ops({ dcs: cluster({ lock: lockNow, failover }), leaseOver: false })).toEqual([]);
   expect(ops({ dcs: cluster({ lock: lockNow, failover }), leaseOver: true })).toEqual(["expire"]);
+});
+
+test("a candidate that merely lags is refused only when the lag lasts", () => {
+  const dcs = cluster({ failover: request({ candidate: "b" }) });
+  const change = { dcs, primaryLsn: 9_000_000 };
+  expect(ops({ ...change, requestForMs: 100 })).toEqual([]);
+  expect(ops({ ...change, requestForMs: 2000 })[0]).toContain("lags too far behind");
+  expect(ops({ dcs, primaryLsn: 1000, requestForMs: 600 })).toEqual(["acceptFailover"]);
 });

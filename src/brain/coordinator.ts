@@ -16,6 +16,8 @@ import {
 
 /** A bootstrap whose member is silent for this long is given up, so that another member can try. */
 const BOOTSTRAP_SILENCE_MS = 10_000;
+/** A request whose candidates merely lag is refused after this long. */
+const LAG_LASTS_MS = 1500;
 
 export interface ClusterView extends SuccessorView {
   readonly self: string;
@@ -28,6 +30,8 @@ export interface ClusterView extends SuccessorView {
   readonly nextTtl: { readonly grantMs: number; readonly waitMs: number } | null;
   /** ms since any status of the member that bootstraps; null: never seen by this leader. */
   readonly leadingForMs: number;
+  /** How long this leader has known the request that is on record; 0: none. */
+  readonly requestForMs: number;
 }
 
 export interface ClusterDecision {
@@ -186,6 +190,9 @@ function answerRequest(view: ClusterView): CommandBody | null {
     ineligible(status, view) === null && (failover.kind === "failover" || !lagsTooFar(status, view))
   );
   if (able.length === 0) {
+    // Broadcast positions are up to half a second old, and the primary's own is newer: a lag must last to count.
+    const onlyLag = candidates.some((status) => ineligible(status, view) === null);
+    if (onlyLag && view.requestForMs < LAG_LASTS_MS) return null;
     const why = candidates.map((status) =>
       `${status.name} ${ineligible(status, view) ?? "lags too far behind"}`
     );
