@@ -663,6 +663,8 @@ export class Member {
         if (action.kind === "stop" && postgres.view().writable && postgres.view().action?.kind !== "stop") {
           this.#counters.demotions++;
         }
+        // Who streams from us by now is part of what the successor is chosen by: looked at while the checkpoint runs.
+        if (action.kind === "stop" && action.checkpoint) postgres.look();
         postgres.run(action);
         return;
       default:
