@@ -269,6 +269,25 @@ const CASES: [string, NodeView, string[]][] = [
     node({
       dcs: cluster({ initialize: null, lock: lock({ epoch: 0, holder: null, lastHolder: null }) }),
       postgres: postgres({ ...STOPPED, directory: { kind: "empty" }, systemId: null }),
+      statuses: [seen(status("c", { systemId: null, directoryUsable: false }))],
+    }),
+    ["claim-initialize"],
+  ],
+  [
+    "an empty member leaves the bootstrap to one that has a primary's data directory",
+    node({
+      dcs: cluster({ initialize: null, lock: lock({ epoch: 0, holder: null, lastHolder: null }) }),
+      postgres: postgres({ ...STOPPED, directory: { kind: "empty" }, systemId: null }),
+      statuses: [seen(status("c", { primaryDirectory: true, running: false }))],
+    }),
+    [],
+  ],
+  [
+    "an empty member does not wait for existing data on a member that is gone",
+    node({
+      dcs: cluster({ initialize: null, lock: lock({ epoch: 0, holder: null, lastHolder: null }) }),
+      postgres: postgres({ ...STOPPED, directory: { kind: "empty" }, systemId: null }),
+      statuses: [seen(status("c", { primaryDirectory: true, running: false }), 5000)],
     }),
     ["claim-initialize"],
   ],

@@ -248,6 +248,15 @@ function uninitialized(view: NodeView): Decision | null {
     if (view.watchdogFailed) {
       return decide("a watchdog is required and cannot be used: not bootstrapping a cluster");
     }
+    // Whoever claims first decides which data the cluster has: never an empty directory before existing data.
+    const adopter = view.statuses.find(({ status, ageMs }) =>
+      status.name !== view.name && ageMs < FRESH_MS && (status.primaryDirectory || status.writable)
+    );
+    if (adopter !== undefined) {
+      return decide(
+        `waiting for ${adopter.status.name}, which has a primary's data directory, to form the cluster`,
+      );
+    }
     return decide("trying to bootstrap a new cluster", { kind: "claim-initialize" });
   }
   if (!ownBootstrap(view)) return decide(`waiting for leader to bootstrap (${initialize.by})`);
