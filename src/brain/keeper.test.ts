@@ -303,6 +303,18 @@ const CASES: [string, NodeView, string[]][] = [
     ["bootstrap"],
   ],
   [
+    "a primary whose agent was restarted before its bootstrap was complete is stopped, to begin again",
+    holder({
+      incarnation: 2,
+      dcs: cluster({
+        initialize: { systemId: "", by: "a", incarnation: 1 },
+        lock: lock({ epoch: 1, holder: "a", lastHolder: "a" }),
+      }),
+      postgres: postgres({ ...RUNNING_PRIMARY, epoch: 1 }),
+    }),
+    ["stop"],
+  ],
+  [
     "another's bootstrap is waited for",
     node({
       dcs: cluster({

@@ -234,9 +234,11 @@ function uninitialized(view: NodeView): Decision | null {
   if (initialize !== null && initialize.systemId !== "") return null;
   const directory = postgres.directory;
   // Granted for a bootstrap that was given up meanwhile: whoever bootstraps now could never be granted the lock.
-  if (view.tenure === "holding" && !ownBootstrap(view) && postgres.process === "none") {
+  if (view.tenure === "holding" && !ownBootstrap(view)) {
     const reason = "holding the lock for a bootstrap that is not ours any more";
-    return decide(reason, { kind: "release", epoch: dcs.lock.epoch });
+    if (postgres.process === "none") return decide(reason, { kind: "release", epoch: dcs.lock.epoch });
+    // Our own, begun before the agent was restarted: nobody else can finish it, and it is cleared once the lock is free.
+    return decide(reason, { kind: "stop", how: "fast", checkpoint: false });
   }
   if (initialize === null) {
     if (directory.kind === "valid") {
