@@ -7,10 +7,12 @@ import { writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { Cluster } from "../../src/demo/cluster.ts";
+import { Cluster, type ClusterOptions } from "../../src/demo/cluster.ts";
 import { nowMs } from "../../src/demo/now.ts";
 import type { JsonObject } from "../../src/model/json.ts";
 import { binary, user } from "../e2e/environment.ts";
+import { hasNamespaces, Network } from "../e2e/network.ts";
+import { measureFencing } from "./fencing.ts";
 import { measureIdle } from "./idle.ts";
 import { atMost, type Measurement, measurement, table } from "./measurement.ts";
 import { measureOutage, type OutageScenario } from "./outages.ts";
@@ -27,6 +29,9 @@ const GROUPS = [
   "rest",
   "list",
 ];
+
+/** Only when they are asked for: they take minutes and more. */
+const LONG_GROUPS = ["fencing"];
 
 function hostDeath(ttlS: number, goalS: number): OutageScenario {
   return {
@@ -82,8 +87,10 @@ async function main(): Promise<void> {
     },
   });
   const only = values.only?.split(",") ?? GROUPS;
-  const unknown = only.filter((name) => !GROUPS.includes(name));
-  if (unknown.length > 0) throw new Error(`unknown: ${unknown.join(", ")}; there are ${GROUPS.join(", ")}`);
+  const unknown = only.filter((name) => ![...GROUPS, ...LONG_GROUPS].includes(name));
+  if (unknown.length > 0) {
+    throw new Error(`unknown: ${unknown.join(", ")}; there are ${[...GROUPS, ...LONG_GROUPS].join(", ")}`);
+  }
   const reps = Number(values.reps);
   const idleMs = Number(values["idle-seconds"]) * 1000;
   const loadBefore = loadavg();
@@ -114,6 +121,17 @@ async function main(): Promise<void> {
     await withCluster({ ttl: 2 }, async (cluster) => {
       found.push(await measureOutage(cluster, cluster.startClient(), hostDeath(2, 2.7), reps, say));
     });
+  }
+  if (wanted("fencing")) {
+    const network = hasNamespaces() ? new Network(3) : null;
+    try {
+      const place = network === null ? {} : { place: (index: number) => network.place(index) };
+      await withCluster({ ttl: 2 }, async (cluster) => {
+        found.push(...await measureFencing(cluster, network, 2000, reps, say));
+      }, place);
+    } finally {
+      network?.close();
+    }
   }
 
   process.stdout.write(`${table(found)}\n`);
@@ -159,8 +177,12 @@ async function measureBootstrap(reps: number): Promise<Measurement> {
   );
 }
 
-async function withCluster(dcs: JsonObject, action: (cluster: Cluster) => Promise<void>): Promise<void> {
-  const cluster = await Cluster.create({ binary, user, dcs });
+async function withCluster(
+  dcs: JsonObject,
+  action: (cluster: Cluster) => Promise<void>,
+  options: Pick<ClusterOptions, "place"> = {},
+): Promise<void> {
+  const cluster = await Cluster.create({ binary, user, dcs, ...options });
   try {
     cluster.start();
     await cluster.waitHealthy();

@@ -1,0 +1,214 @@
+/**
+ * Two primaries: how long two nodes confirm writes side by side, and whether a former primary confirms anything after its
+ * lease. Each node has a client of its own, at its own end of the network, which writes to it whenever it can.
+ */
+import { leaseFromTtl } from "../../src/brain/timing.ts";
+import type { Client } from "../../src/demo/client.ts";
+import type { Cluster } from "../../src/demo/cluster.ts";
+import type { Host } from "../../src/demo/host.ts";
+import { nowMs } from "../../src/demo/now.ts";
+import { type Acknowledged, longestGap, overlapMs } from "../../src/demo/outage.ts";
+import { sleep, waitFor } from "../../src/demo/wait_for.ts";
+import type { Network } from "../e2e/network.ts";
+import { atMost, type Measurement, measurement, NO_GOAL } from "./measurement.ts";
+
+const DEADLINE_MS = 60_000;
+/** A fault comes at any moment of the renewals' rhythm, and of a checkpoint's. */
+const JITTER_MS = 700;
+/** How long the former primary is watched after the new one has confirmed its first write. */
+const WATCH_MS = 400;
+
+interface Fault {
+  readonly name: string;
+  /** Of the asked repetitions: 1 all, 0.5 half of them. */
+  readonly share: number;
+  /** "other": the former primary must not come back by itself. */
+  readonly writesGoOn: "other" | "any";
+  harm(primary: Host, network: Network | null): Promise<void> | void;
+  heal(primary: Host, network: Network | null): void;
+}
+
+const start = (host: Host) => {
+  if (host.agentPid() === null) host.start();
+};
+
+function pidOfGuard(host: Host): number {
+  const pid = host.guardPid();
+  if (pid === null) throw new Error(`the guard of ${host.name} does not run`);
+  return pid;
+}
+
+const FAULTS: readonly Fault[] = [
+  {
+    name: "agent stopped",
+    share: 1,
+    writesGoOn: "other",
+    harm: (primary) => void primary.signalAgent("SIGSTOP"),
+    heal: (primary) => void (primary.agentPid() === null || primary.signalAgent("SIGCONT")),
+  },
+  {
+    name: "agent killed for good",
+    share: 0.5,
+    writesGoOn: "other",
+    harm: (primary) => primary.killAgent(),
+    heal: start,
+  },
+  {
+    name: "agent killed, started again",
+    share: 0.5,
+    writesGoOn: "any",
+    async harm(primary) {
+      await primary.killAgent();
+      // Within the lease, at its end and after it.
+      await sleep(3000 * Math.random());
+      start(primary);
+    },
+    heal: start,
+  },
+  {
+    name: "guard killed",
+    share: 0.5,
+    writesGoOn: "any",
+    harm: (primary) => void process.kill(pidOfGuard(primary), "SIGKILL"),
+    heal: start,
+  },
+  {
+    name: "agent and guard killed",
+    share: 0.5,
+    writesGoOn: "other",
+    async harm(primary) {
+      process.kill(pidOfGuard(primary), "SIGKILL");
+      await primary.killAgent();
+    },
+    heal: start,
+  },
+  {
+    name: "partition",
+    share: 0.5,
+    writesGoOn: "other",
+    harm: (primary, network) => network!.cut(indexOf(primary)),
+    heal: (primary, network) => network!.mend(indexOf(primary)),
+  },
+];
+
+const indexOf = (host: Host) => Number(host.name.slice("node".length));
+
+interface Result {
+  readonly outageMs: number;
+  readonly overlapMs: number;
+  readonly lateMs: number;
+}
+
+/** `network` null: no partitions. `reps`: of a fault with the full share. */
+export async function measureFencing(
+  cluster: Cluster,
+  network: Network | null,
+  ttlMs: number,
+  reps: number,
+  say: (text: string) => void,
+): Promise<Measurement[]> {
+  const clients = cluster.hosts.map((host) =>
+    cluster.startClient(
+      [host],
+      network === null ? [] : ["ip", "netns", "exec", network.place(indexOf(host)).namespace],
+    )
+  );
+  const found: Measurement[] = [];
+  for (const fault of FAULTS) {
+    if (fault.name === "partition" && network === null) {
+      say("partition: left out, network namespaces cannot be made here");
+      continue;
+    }
+    const results: Result[] = [];
+    const failures: string[] = [];
+    const wanted = Math.max(1, Math.round(reps * fault.share));
+    for (let rep = 1; rep <= wanted; rep++) {
+      const title = `${fault.name}, ${rep} of ${wanted}`;
+      try {
+        const result = await once(cluster, clients, network, fault, ttlMs);
+        results.push(result);
+        const { outageMs, overlapMs, lateMs } = result;
+        say(
+          `${title}: outage ${outageMs.toFixed(0)} ms, overlap ${overlapMs} ms, after the lease ${lateMs} ms`,
+        );
+        if (overlapMs > 0) failures.push(`${title}: two primaries confirmed writes for ${overlapMs} ms`);
+        if (lateMs > 0) {
+          failures.push(`${title}: confirmed a write ${lateMs} ms after the lease at the latest`);
+        }
+      } catch (error) {
+        failures.push(`${title}: ${(error as Error).message}`);
+        say(`${title}: FAILED, ${(error as Error).message}\n${cluster.logs(60)}`);
+        for (const host of cluster.hosts) fault.heal(host, network);
+      }
+    }
+    const samples = (of: (result: Result) => number) => results.map((result) => of(result) / 1000);
+    found.push(
+      measurement(
+        `${fault.name}: two primaries`,
+        "s",
+        atMost(0, "s"),
+        samples((one) => one.overlapMs),
+        failures,
+      ),
+      measurement(`${fault.name}: write outage`, "s", NO_GOAL, samples((one) => one.outageMs)),
+    );
+  }
+  return found;
+}
+
+async function once(
+  cluster: Cluster,
+  clients: readonly Client[],
+  network: Network | null,
+  fault: Fault,
+  ttlMs: number,
+): Promise<Result> {
+  for (const host of cluster.hosts) start(host);
+  const primary = await cluster.waitHealthy(DEADLINE_MS);
+  const acks = () => merged(clients);
+  const fromMs = nowMs();
+  await waitFor("undisturbed writes", DEADLINE_MS, () => acks().some((ack) => ack.sentMs > fromMs + 500));
+  await sleep(JITTER_MS * Math.random());
+  const harmMs = nowMs();
+  await fault.harm(primary, network);
+  const first = await waitFor(
+    `writes on ${fault.writesGoOn} node`,
+    DEADLINE_MS,
+    () =>
+      acks().find((ack) =>
+        ack.sentMs > harmMs && (ack.node !== primary.name ||
+          // Not the confirmations of a lease that has not run out yet.
+          (fault.writesGoOn === "any" && ack.sentMs > harmMs + ttlMs + 500))
+      ),
+  );
+  const watchedMs = nowMs() + WATCH_MS;
+  await waitFor("the end of the watch", DEADLINE_MS, () => nowMs() > watchedMs);
+  fault.heal(primary, network);
+  const healMs = nowMs();
+  const next = await cluster.waitHealthy(DEADLINE_MS);
+  await waitFor("writes after the fault", DEADLINE_MS, () => acks().some((ack) => ack.sentMs > healMs));
+  const all = acks();
+  // Given back to the former primary, that one may confirm again; otherwise never.
+  const untilMs = next === primary ? healMs : nowMs();
+  const moved = first.node !== primary.name;
+  const bothMs = moved ? overlapMs(all, primary.name, harmMs, untilMs) : 0;
+  // The lease was sent for before the harm, so it ends within L of it; killed and started again, it may go on.
+  const leaseEndMs = harmMs + leaseFromTtl(ttlMs);
+  const own = all.filter((ack) => ack.node === primary.name && ack.ackMs >= harmMs && ack.ackMs <= untilMs);
+  const lastMs = own.at(-1)?.ackMs ?? harmMs;
+  const lateMs = fault.writesGoOn === "other" ? Math.max(0, lastMs - leaseEndMs) : 0;
+  const gap = longestGap(all, harmMs, first.ackMs);
+  return { outageMs: gap?.lengthMs ?? 0, overlapMs: round(bothMs), lateMs: round(lateMs) };
+}
+
+const round = (ms: number) => Math.round(ms * 10) / 10;
+
+/** What all clients have seen so far of the last minute or so, in the order of the confirmations. */
+function merged(clients: readonly Client[]): Acknowledged[] {
+  const sinceMs = nowMs() - 120_000;
+  return clients.flatMap((client) => {
+    client.read();
+    const begin = client.acks.findLastIndex((ack) => ack.ackMs < sinceMs) + 1;
+    return client.acks.slice(begin);
+  }).sort((a, b) => a.ackMs - b.ackMs);
+}
