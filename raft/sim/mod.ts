@@ -14,6 +14,7 @@ export {
 } from "./faults.ts";
 export { RaftInvariants } from "./invariants.ts";
 export { Prng } from "./prng.ts";
+export { overWorkers, type Share, shareOf } from "./seed_workers.ts";
 export { SimClock } from "./sim_clock.ts";
 export { SimHost, SimProcess } from "./sim_host.ts";
 export { CALM_NETWORK, type NetworkSettings, SimNetwork } from "./sim_network.ts";

@@ -17,6 +17,7 @@ import {
   networkFaults,
 } from "./faults.ts";
 import { RaftInvariants } from "./invariants.ts";
+import { EMPTY, isLinearizable, type Operation } from "./linearizability.ts";
 import type { Prng } from "./prng.ts";
 import { SimClock } from "./sim_clock.ts";
 import { SimHost, SimProcess } from "./sim_host.ts";
@@ -29,9 +30,17 @@ const RECOVERY_MS = 15_000;
 /** Members, removed ones not counted. */
 const MAX_MEMBERS = 7;
 
-/** Adds up what it applies: two nodes at the same index must have the same sum. */
+const REGISTERS = 3;
+/** Of a command: the register, and the value to store there. */
+const HEADER_BYTES = 5;
+
+/**
+ * Adds up what it applies: two nodes at the same index must have the same sum. Beside it a few registers: a command
+ * stores a value in one and yields the value before it.
+ */
 class Sum implements StateMachine {
   private bytes = new Uint8Array(8);
+  private registers: number[] = Array.from({ length: REGISTERS }, () => EMPTY);
   index = 0;
 
   constructor(private readonly onApply: (index: number, term: number, command: Uint8Array) => void) {}
@@ -46,19 +55,36 @@ class Sum implements StateMachine {
     const next = this.bytes.slice();
     for (let i = 0; i < command.length; i++) next[i % 8] = (next[i % 8]! * 31 + command[i]!) & 255;
     this.bytes = next;
-    return index;
+    if (command.length < HEADER_BYTES) return EMPTY;
+    const register = command[0]! % REGISTERS;
+    const before = this.registers[register]!;
+    this.registers[register] = new DataView(command.buffer, command.byteOffset).getUint32(1);
+    return before;
+  }
+
+  register(k: number): number {
+    return this.registers[k]!;
   }
 
   snapshot(): Uint8Array {
-    return new TextEncoder().encode(JSON.stringify([this.index, ...this.bytes]));
+    const { index, bytes, registers } = this;
+    return new TextEncoder().encode(JSON.stringify({ index, bytes: [...bytes], registers }));
   }
 
   restore(data: Uint8Array): void {
-    const [index, ...bytes] = JSON.parse(new TextDecoder().decode(data)) as number[];
-    this.index = index ?? 0;
+    const { index, bytes, registers } = JSON.parse(new TextDecoder().decode(data)) as {
+      index: number;
+      bytes: number[];
+      registers: number[];
+    };
+    this.index = index;
     this.bytes = Uint8Array.from(bytes);
+    this.registers = registers;
   }
 }
+
+/** An operation whose answer may still come. */
+type OpenOperation = { -readonly [K in keyof Operation]: Operation[K] };
 
 interface SimNode {
   readonly id: NodeId;
@@ -82,6 +108,9 @@ export interface RaftRunResult {
   readonly changes: number;
   readonly faults: { readonly [kind: string]: number };
   readonly steps: number;
+  /** On registers, all of them checked for linearizability. */
+  readonly operations: number;
+  readonly simulatedMs: number;
 }
 
 export interface RaftRunOptions {
@@ -94,11 +123,16 @@ export interface RaftRunOptions {
 }
 
 export function runRaftSeed(options: RaftRunOptions): RaftRunResult {
-  const { seed, faultsMs, broken = new Set<string>(), trace = null } = options;
-  return new RaftRun(new World(seed, trace), broken).run(faultsMs);
+  const run = new RaftRun(options);
+  run.run();
+  return run.result();
 }
 
-class RaftRun {
+export class RaftRun {
+  private readonly world: World;
+  private readonly broken: ReadonlySet<string>;
+  private readonly faultsMs: number;
+  private injector: FaultInjector<string> | null = null;
   private readonly network: SimNetwork;
   private readonly checks = new RaftInvariants();
   private readonly nodes: SimNode[];
@@ -113,8 +147,13 @@ class RaftRun {
   /** Highest index whose application was acknowledged to a client. */
   private acknowledgedIndex = 0;
   private readonly acknowledged = new Map<number, Uint8Array>();
+  /** What clients saw of each register. */
+  private readonly histories: Set<OpenOperation>[] = Array.from({ length: REGISTERS }, () => new Set());
 
-  constructor(private readonly world: World, private readonly broken: ReadonlySet<string>) {
+  constructor({ seed, faultsMs, broken = new Set(), trace }: RaftRunOptions) {
+    const world = this.world = new World(seed, trace ?? null);
+    this.broken = broken;
+    this.faultsMs = faultsMs;
     this.random = world.random.split("raft run");
     this.network = new SimNetwork(world);
     const count = this.random.pick([3, 3, 5]);
@@ -131,10 +170,11 @@ class RaftRun {
     return { id, host, process, disk, joined, raft: null, sum: new Sum(() => {}), gone: false };
   }
 
-  run(faultsMs: number): RaftRunResult {
-    const { world, random, nodes } = this;
+  /** Once. Throws a Violation. */
+  run(): void {
+    const { world, random, nodes, faultsMs } = this;
     for (const node of nodes) world.after(random.between(0, 500), () => this.start(node));
-    const injector = this.injector();
+    const injector = this.injector = this.makeInjector();
     drawNetwork(random, this.network.settings);
     for (const node of nodes) drawDisk(random, node.disk.settings);
     injector.start();
@@ -153,15 +193,31 @@ class RaftRun {
         throw new Violation("acknowledged commands are never lost", `at ${index}`);
       }
     }
+    this.histories.forEach((history, register) => {
+      if (isLinearizable([...history])) return;
+      throw new Violation("histories are linearizable", `register ${register}, ${history.size} operations`);
+    });
+  }
+
+  /** What has happened so far. */
+  result(): RaftRunResult {
+    const { world } = this;
     return {
       elections: this.checks.terms,
       proposed: this.proposed,
       applied: this.applied,
       reads: this.reads,
       changes: this.changes,
-      faults: Object.fromEntries(injector.counts),
+      faults: Object.fromEntries(this.injector?.counts ?? []),
       steps: world.steps,
+      operations: this.histories.reduce((sum, { size }) => sum + size, 0),
+      simulatedMs: world.now(),
     };
+  }
+
+  /** The end of the event log. */
+  tail(lines: number): readonly string[] {
+    return this.world.log.tail(lines);
   }
 
   private start(node: SimNode): void {
@@ -223,13 +279,26 @@ class RaftRun {
     const { random } = this;
     this.world.after(random.exponential(80), () => {
       const node = random.pick(this.nodes);
-      const command = Uint8Array.from({ length: 4 + random.below(60) }, () => random.below(256));
+      const command = Uint8Array.from({ length: HEADER_BYTES + random.below(60) }, () => random.below(256));
       if (node.raft !== null && !node.process.isPaused) {
-        this.proposed++;
+        const value = ++this.proposed;
+        new DataView(command.buffer).setUint32(1, value);
+        const history = this.histories[command[0]! % REGISTERS]!;
+        const operation: OpenOperation = {
+          callMs: this.world.now(),
+          returnMs: Infinity,
+          writes: value,
+          saw: null,
+        };
+        history.add(operation);
         const { process } = node;
         const { incarnation } = process;
         node.raft.propose(command, (outcome) => {
+          // Definitely not done: whoever sees its value nevertheless finds nobody who wrote it.
+          if (outcome.kind === "rejected") history.delete(operation);
           if (outcome.kind !== "applied") return;
+          operation.returnMs = this.world.now();
+          operation.saw = outcome.result as number;
           if (!process.alive || process.incarnation !== incarnation) {
             throw new Violation("the dead are silent", process.name);
           }
@@ -290,9 +359,13 @@ class RaftRun {
       const node = leaders[random.below(leaders.length)];
       if (node?.raft) {
         const before = this.acknowledgedIndex;
+        const register = random.below(REGISTERS);
+        const callMs = this.world.now();
         node.raft.read((outcome) => {
           if (outcome.kind !== "confirmed") return;
           this.reads++;
+          const saw = node.sum.register(register);
+          this.histories[register]!.add({ callMs, returnMs: this.world.now(), writes: null, saw });
           if (outcome.index < before || node.sum.index < before) {
             throw new Violation(
               "reads are linearizable",
@@ -333,7 +406,7 @@ class RaftRun {
     }
   }
 
-  private injector(): FaultInjector<string> {
+  private makeInjector(): FaultInjector<string> {
     const { network, nodes, random, world } = this;
     const one = (make: (node: SimNode, random: Prng) => ReturnType<FaultMaker>): FaultMaker => (chance) => {
       const alive = nodes.filter((node) => node.process.alive && !node.process.isPaused);

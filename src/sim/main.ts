@@ -2,11 +2,10 @@
  * `npm run sim`: runs the simulated cluster over many seeds, on all cores, and says what it saw. Exits with 1 when a
  * run broke an invariant, with 2 when it was called in a way that makes no sense.
  */
+import { overWorkers } from "../../raft/sim/mod.ts";
 import { type Options, parseOptions, USAGE } from "./options.ts";
 import { Report } from "./report.ts";
 import { type RunResult, runSeed } from "./run_seed.ts";
-
-const WORKERS = 2;
 
 /** Runs every `stride`-th seed and prints each result as a line of JSON. */
 function work(options: Options, offset: number, stride: number): void {
@@ -32,29 +31,11 @@ function runOne(options: Options, seed: number): RunResult {
 
 async function dispatch(options: Options, args: readonly string[]): Promise<number> {
   const report = new Report(options);
-  const children = Array.from(
-    { length: Math.min(WORKERS, options.seeds) },
-    (_, k) =>
-      Bun.spawn([process.execPath, import.meta.path, ...args, "--worker", `${k}/${WORKERS}`], {
-        stdout: "pipe",
-        stderr: "inherit",
-      }),
-  );
-  const decided = () => {
-    if (report.violations > 0 && options.broken.size > 0) { for (const child of children) child.kill(); }
-  };
-  await Promise.all(children.map(async (child) => {
-    let rest = "";
-    const decoder = new TextDecoder();
-    for await (const chunk of child.stdout) {
-      const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-      rest = lines.pop() ?? "";
-      for (const line of lines) report.add(JSON.parse(line) as RunResult);
-      decided();
-    }
-    const code = await child.exited;
-    if (code !== 0 && !(options.broken.size > 0 && report.violations > 0)) report.workerFailed(code);
-  }));
+  const code = await overWorkers(import.meta.path, args, options.seeds, (result) => {
+    report.add(result as RunResult);
+    return report.violations > 0 && options.broken.size > 0;
+  });
+  if (code !== null) report.workerFailed(code);
   report.finish();
   return report.failed ? 1 : 0;
 }

@@ -1,5 +1,7 @@
 /** The command line of the simulator. Pure: text in, options or a sentence about what is wrong out. */
 
+import { type Share, shareOf } from "../../raft/sim/mod.ts";
+
 /** Rules of the lease and the guard that can be switched off, each to be seen as needed (docs: the safety argument). */
 export const BREAKABLE: { readonly [name: string]: string } = {
   "lease-from-receipt": "the lease is counted from the receipt of the acknowledgement",
@@ -20,7 +22,7 @@ export interface Options {
   readonly seconds: number;
   readonly faultSeconds: number;
   readonly trace: boolean;
-  readonly worker: { readonly offset: number; readonly stride: number } | null;
+  readonly worker: Share | null;
 }
 
 export const USAGE = `Usage: npm run sim -- [options]
@@ -79,7 +81,7 @@ export function parseOptions(args: readonly string[]): Parsed {
   if (rule !== undefined && BREAKABLE[rule] === undefined) {
     return wrong(`--break ${rule}: no such rule; known are ${Object.keys(BREAKABLE).join(", ")}`);
   }
-  const worker = given.get("--worker")?.split("/").map(Number);
+  const worker = given.get("--worker");
   const boxed = given.has("--hours") || given.has("--seconds");
   return {
     kind: "options",
@@ -91,7 +93,7 @@ export function parseOptions(args: readonly string[]): Parsed {
       faultSeconds: numbers["--fault-seconds"] ?? 60,
       broken: new Set(rule === undefined ? [] : [rule]),
       trace: given.has("--trace"),
-      worker: worker === undefined ? null : { offset: worker[0] ?? 0, stride: worker[1] ?? 1 },
+      worker: worker === undefined ? null : shareOf(worker),
     },
   };
 }

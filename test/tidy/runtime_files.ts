@@ -21,6 +21,8 @@ export const RUNTIME_FILES: readonly string[] = [
   "raft/bench/physics.ts",
   "raft/examples/counter.ts",
   "raft/mutate/main.ts",
+  "raft/sim/main.ts",
+  "raft/sim/seed_workers.ts",
   "raft/mutate/workspace.ts",
   "raft/node/ids.ts",
   "raft/storage/directory_lock.ts",
