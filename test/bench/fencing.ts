@@ -15,6 +15,8 @@ import { atMost, type Measurement, measurement, NO_GOAL } from "./measurement.ts
 const DEADLINE_MS = 60_000;
 /** A fault comes at any moment of the renewals' rhythm, and of a checkpoint's. */
 const JITTER_MS = 700;
+/** Of the cluster that is measured. */
+export const TTL_MS = 2000;
 /** How long the former primary is watched after the new one has confirmed its first write. */
 const WATCH_MS = 400;
 
@@ -24,6 +26,10 @@ interface Fault {
   readonly share: number;
   /** "other": the former primary must not come back by itself. */
   readonly writesGoOn: "other" | "any";
+  /** The guard cannot prevent it: what is confirmed when the host goes on is measured, and no failure. */
+  readonly beyondGuard?: boolean;
+  /** Not healed before, ms. */
+  readonly lastsMs?: number;
   harm(primary: Host, network: Network | null): Promise<void> | void;
   heal(primary: Host, network: Network | null): void;
 }
@@ -31,6 +37,16 @@ interface Fault {
 const start = (host: Host) => {
   if (host.agentPid() === null) host.start();
 };
+
+/** False: it is gone. */
+function signal(pid: number, name: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ESRCH") return false;
+    throw error;
+  }
+}
 
 function pidOfGuard(host: Host): number {
   const pid = host.guardPid();
@@ -89,6 +105,22 @@ const FAULTS: readonly Fault[] = [
     harm: (primary, network) => network!.cut(indexOf(primary)),
     heal: (primary, network) => network!.mend(indexOf(primary)),
   },
+  {
+    name: "whole host stopped for 3 ttl",
+    share: 0.2,
+    writesGoOn: "other",
+    beyondGuard: true,
+    lastsMs: 3 * TTL_MS,
+    harm: (primary) => {
+      // Again and again: one may fork while the others are looked at.
+      for (let round = 0; round < 3; round++) for (const pid of primary.processes()) signal(pid, "SIGSTOP");
+    },
+    heal: (primary) => {
+      // The order in which a scheduler lets them go on is anybody's guess.
+      const pids = primary.processes().sort(() => Math.random() - 0.5);
+      for (const pid of pids) signal(pid, "SIGCONT");
+    },
+  },
 ];
 
 const indexOf = (host: Host) => Number(host.name.slice("node".length));
@@ -99,14 +131,18 @@ interface Result {
   readonly lateMs: number;
 }
 
-/** `network` null: no partitions. `reps`: of a fault with the full share. */
+/** `network` null: no partitions. `reps`: of a fault with the full share. `only`: a part of the name of the faults wanted. */
 export async function measureFencing(
   cluster: Cluster,
   network: Network | null,
-  ttlMs: number,
   reps: number,
+  only: string,
   say: (text: string) => void,
 ): Promise<Measurement[]> {
+  const faults = FAULTS.filter(({ name }) => name.includes(only));
+  if (faults.length === 0) {
+    throw new Error(`no fault is called "${only}"; there are ${FAULTS.map(({ name }) => name).join(", ")}`);
+  }
   const clients = cluster.hosts.map((host) =>
     cluster.startClient(
       [host],
@@ -114,7 +150,7 @@ export async function measureFencing(
     )
   );
   const found: Measurement[] = [];
-  for (const fault of FAULTS) {
+  for (const fault of faults) {
     if (fault.name === "partition" && network === null) {
       say("partition: left out, network namespaces cannot be made here");
       continue;
@@ -125,12 +161,13 @@ export async function measureFencing(
     for (let rep = 1; rep <= wanted; rep++) {
       const title = `${fault.name}, ${rep} of ${wanted}`;
       try {
-        const result = await once(cluster, clients, network, fault, ttlMs);
+        const result = await once(cluster, clients, network, fault);
         results.push(result);
         const { outageMs, overlapMs, lateMs } = result;
         say(
           `${title}: outage ${outageMs.toFixed(0)} ms, overlap ${overlapMs} ms, after the lease ${lateMs} ms`,
         );
+        if (fault.beyondGuard) continue;
         if (overlapMs > 0) failures.push(`${title}: two primaries confirmed writes for ${overlapMs} ms`);
         if (lateMs > 0) {
           failures.push(`${title}: confirmed a write ${lateMs} ms after the lease at the latest`);
@@ -161,7 +198,6 @@ async function once(
   clients: readonly Client[],
   network: Network | null,
   fault: Fault,
-  ttlMs: number,
 ): Promise<Result> {
   for (const host of cluster.hosts) start(host);
   const primary = await cluster.waitHealthy(DEADLINE_MS);
@@ -178,10 +214,10 @@ async function once(
       acks().find((ack) =>
         ack.sentMs > harmMs && (ack.node !== primary.name ||
           // Not the confirmations of a lease that has not run out yet.
-          (fault.writesGoOn === "any" && ack.sentMs > harmMs + ttlMs + 500))
+          (fault.writesGoOn === "any" && ack.sentMs > harmMs + TTL_MS + 500))
       ),
   );
-  const watchedMs = nowMs() + WATCH_MS;
+  const watchedMs = Math.max(nowMs() + WATCH_MS, harmMs + (fault.lastsMs ?? 0));
   await waitFor("the end of the watch", DEADLINE_MS, () => nowMs() > watchedMs);
   fault.heal(primary, network);
   const healMs = nowMs();
@@ -189,11 +225,11 @@ async function once(
   await waitFor("writes after the fault", DEADLINE_MS, () => acks().some((ack) => ack.sentMs > healMs));
   const all = acks();
   // Given back to the former primary, that one may confirm again; otherwise never.
-  const untilMs = next === primary ? healMs : nowMs();
+  const untilMs = next === primary && !fault.beyondGuard ? healMs : nowMs();
   const moved = first.node !== primary.name;
   const bothMs = moved ? overlapMs(all, primary.name, harmMs, untilMs) : 0;
   // The lease was sent for before the harm, so it ends within L of it; killed and started again, it may go on.
-  const leaseEndMs = harmMs + leaseFromTtl(ttlMs);
+  const leaseEndMs = harmMs + leaseFromTtl(TTL_MS);
   const own = all.filter((ack) => ack.node === primary.name && ack.ackMs >= harmMs && ack.ackMs <= untilMs);
   const lastMs = own.at(-1)?.ackMs ?? harmMs;
   const lateMs = fault.writesGoOn === "other" ? Math.max(0, lastMs - leaseEndMs) : 0;

@@ -1,6 +1,7 @@
 /**
  * The benchmark: real clusters of the compiled program on this machine, a client in a process of its own.
  * usage: npm run bench [-- --only NAME[,NAME] --reps N --json FILE]
+ *        npm run bench -- --only fencing --reps 100 [--fault PART_OF_ITS_NAME]     two primaries, over many faults
  */
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
@@ -12,7 +13,7 @@ import { nowMs } from "../../src/demo/now.ts";
 import type { JsonObject } from "../../src/model/json.ts";
 import { binary, user } from "../e2e/environment.ts";
 import { hasNamespaces, Network } from "../e2e/network.ts";
-import { measureFencing } from "./fencing.ts";
+import { measureFencing, TTL_MS } from "./fencing.ts";
 import { measureIdle } from "./idle.ts";
 import { atMost, type Measurement, measurement, table } from "./measurement.ts";
 import { measureOutage, type OutageScenario } from "./outages.ts";
@@ -82,6 +83,7 @@ async function main(): Promise<void> {
     options: {
       only: { type: "string" },
       reps: { type: "string", default: "5" },
+      fault: { type: "string", default: "" },
       json: { type: "string" },
       "idle-seconds": { type: "string", default: "30" },
     },
@@ -126,8 +128,8 @@ async function main(): Promise<void> {
     const network = hasNamespaces() ? new Network(3) : null;
     try {
       const place = network === null ? {} : { place: (index: number) => network.place(index) };
-      await withCluster({ ttl: 2 }, async (cluster) => {
-        found.push(...await measureFencing(cluster, network, 2000, reps, say));
+      await withCluster({ ttl: TTL_MS / 1000 }, async (cluster) => {
+        found.push(...await measureFencing(cluster, network, reps, values.fault, say));
       }, place);
     } finally {
       network?.close();
