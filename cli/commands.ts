@@ -52,6 +52,22 @@ function describeCommands(): CAC {
       });
       leave(code);
     });
+  cli.command("recover [file]", "Go on alone when the other members are lost for good")
+    .option("--force-new-cluster", "Found a new cluster with this member's data (required)")
+    .option("--confirm <scope>", "The cluster's scope: do not ask for it")
+    .example("agent recover --force-new-cluster /etc/agent/node1.yml")
+    .action(async (file: string | undefined, options: { [name: string]: unknown }) => {
+      const { recoverCommand } = await import("./recover.ts");
+      const { confirm } = options;
+      const code = await recoverCommand(file ?? null, {
+        environment: process.env,
+        forceNewCluster: options.forceNewCluster === true,
+        confirm: confirm === undefined ? null : String(confirm),
+        ask: (question) => Promise.resolve(prompt(question)),
+        write: (line) => process.stdout.write(`${line}\n`),
+      });
+      leave(code);
+    });
   cli.command("demo [...options]", "Try a cluster of three on this machine");
   cli.command("version", "Print the version")
     .example("agent version")
@@ -76,6 +92,7 @@ Commands:
   run FILE              Run one member of a cluster, in the foreground
   ctl COMMAND           Show and change a running cluster (see agent ctl --help)
   validate-config FILE  Check a member's configuration without starting anything
+  recover FILE          Go on alone when the other members are lost for good
   demo                  Try a cluster of three on this machine
   version               Print the version
 

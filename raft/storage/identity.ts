@@ -14,7 +14,14 @@ const VERSION = 1;
 export interface DirectoryIdentity extends LogIdentity {
   /** Random, made with the directory: tells it from one that was put in its place. */
   readonly instance: string;
+  /** Directory of the log within this one. */
+  readonly log: string;
+  /** Id with which the cluster was founded, when it was recovered from a lost majority since; else null. */
+  readonly founded: number | null;
 }
+
+/** Where the log lies unless the identity says otherwise. */
+export const LOG_DIRECTORY = "wal";
 
 function pathOf(directory: string): string {
   return join(directory, "identity.json");
@@ -46,12 +53,15 @@ export function readIdentity(directory: string, expected: LogIdentity): Director
   return found;
 }
 
-/** Whose log a directory holds, for a member that was added later; null when it holds none. Throws StorageError. */
-export function directoryIdentity(directory: string): LogIdentity | null {
+/**
+ * Whose log a directory holds, for a member that was added later or whose cluster was recovered; null when it holds
+ * none. Throws StorageError.
+ */
+export function directoryIdentity(directory: string): DirectoryIdentity | null {
   const path = pathOf(directory);
   if (!fs.existsSync(path)) return null;
-  const { clusterId, nodeId } = parse(path);
-  return { clusterId, nodeId };
+  const { version: _, ...identity } = parse(path);
+  return identity;
 }
 
 function parse(path: string): DirectoryIdentity & { readonly version: number } {
@@ -66,16 +76,25 @@ function parse(path: string): DirectoryIdentity & { readonly version: number } {
   } catch (cause) {
     throw refuse(cause);
   }
-  const { version, clusterId, nodeId, instance } = (value ?? {}) as Record<string, unknown>;
+  const { version, clusterId, nodeId, instance, log = LOG_DIRECTORY, founded = null } =
+    (value ?? {}) as Record<
+      string,
+      unknown
+    >;
   const numbers = typeof version === "number" && typeof clusterId === "number" && typeof nodeId === "number";
   if (!numbers || typeof instance !== "string") throw refuse("fields are missing");
-  return { version, clusterId, nodeId, instance };
+  if (typeof log !== "string" || log.includes("/")) throw refuse("the log's directory is none");
+  if (founded !== null && typeof founded !== "number") throw refuse("the founding id is no number");
+  return { version, clusterId, nodeId, instance, log, founded };
 }
 
 /** Records the identity durably. */
-export function writeIdentity(directory: string, identity: LogIdentity): DirectoryIdentity {
-  const { clusterId, nodeId } = identity;
-  const recorded = { clusterId, nodeId, instance: randomBytes(8).toString("hex") };
+export function writeIdentity(
+  directory: string,
+  { clusterId, nodeId }: LogIdentity,
+  { log = LOG_DIRECTORY, founded = null }: { log?: string; founded?: number | null } = {},
+): DirectoryIdentity {
+  const recorded = { clusterId, nodeId, instance: randomBytes(8).toString("hex"), log, founded };
   const path = pathOf(directory);
   const fd = fs.openSync(`${path}.tmp`, "w", 0o600);
   try {

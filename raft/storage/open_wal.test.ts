@@ -92,7 +92,7 @@ test("a directory tells whose it is", async () => {
   const directory = temporaryDirectory();
   expect(directoryIdentity(directory)).toBeNull();
   await close(openWal(directory, IDENTITY, OPTIONS));
-  expect(directoryIdentity(directory)).toEqual(IDENTITY);
+  expect(directoryIdentity(directory)).toMatchObject(IDENTITY);
 });
 
 test("a directory whose log was deleted is refused, not taken for a new one", async () => {

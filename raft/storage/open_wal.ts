@@ -6,7 +6,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { lockFile } from "./directory_lock.ts";
 import type { Disk } from "./disk.ts";
-import { readIdentity, writeIdentity } from "./identity.ts";
+import { LOG_DIRECTORY, readIdentity, writeIdentity } from "./identity.ts";
 import { markPoisoned, poisonOf, VOLATILE_DIRECTORY } from "./poison.ts";
 import { realDisk, syncDirectory } from "./real_disk.ts";
 import { type Damage, recover, type RecoveredLog } from "./recover.ts";
@@ -84,7 +84,8 @@ function repair(disk: Disk, files: ReadonlyMap<string, Uint8Array>, log: Recover
   }
 }
 
-function describeDamage(damage: Damage, where: string): string {
+/** For people, with the way out. */
+export function describeDamage(damage: Damage, where: string): string {
   return `raft log damaged: ${where}/${damage.file}, byte ${damage.offset}: ${damage.problem}. ` +
     "This member may have lost what it has acknowledged and must not vote. Way out: check the disk; while a " +
     "majority of the other members is healthy, move the raft directory of this member aside and start it again, " +
@@ -110,13 +111,13 @@ export interface OpenWalOptions {
  * directory locked until the `closed` callback of its `close`. Throws StorageError, or the system's errors.
  */
 export function openWal(directory: string, identity: LogIdentity, options: OpenWalOptions): WalStorage {
-  const files = join(directory, "wal");
   fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
   const unlock = lockFile(join(directory, "lock"));
   try {
+    const known = readIdentity(directory, identity);
+    const files = join(directory, known?.log ?? LOG_DIRECTORY);
     fs.mkdirSync(files, { recursive: true, mode: 0o700 });
     syncDirectory(directory);
-    const known = readIdentity(directory, identity);
     const volatileDirectory = options.volatileDirectory ?? VOLATILE_DIRECTORY;
     if (known) refusePoisoned(directory, poisonOf(volatileDirectory, known.instance));
     const disk = realDisk(files);

@@ -6,6 +6,7 @@
 import { readFileSync } from "node:fs";
 import {
   clusterIdOf,
+  directoryIdentity,
   nodeIdOf,
   openWal,
   RaftNode,
@@ -262,7 +263,10 @@ function readTls(config: LocalConfig): TlsFiles | null {
 
 function openRaft({ config, selfAddr, clock, dcs, log, tls, fatal }: RaftParts) {
   const addresses = [selfAddr, ...config.raft.partnerAddrs].sort();
-  const clusterId = clusterIdOf(config.namespace, config.scope, addresses);
+  const founded = clusterIdOf(config.namespace, config.scope, addresses);
+  // After `agent recover` the cluster goes on under another id, which keeps its old members out for good.
+  const known = directoryIdentity(config.raft.dataDir);
+  const clusterId = known?.founded === founded ? known.clusterId : founded;
   const id = nodeIdOf(clusterId, selfAddr);
   const members = addresses.map((addr) => ({ id: nodeIdOf(clusterId, addr), name: null, addr }));
   const note = (level: "info" | "warning" | "error", event: string, text: string) =>

@@ -1,0 +1,143 @@
+/**
+ * `agent recover --force-new-cluster FILE`: the one way on when a majority of the voters is lost for good. Shows what
+ * this member holds, asks for the scope to be typed, and founds a new cluster with this member as its only voter.
+ * Deletes nothing, and never touches PostgreSQL. The agent must be stopped.
+ */
+import { randomBytes } from "node:crypto";
+import { recoverCluster, replayLog, StorageError, SurvivingLog } from "../raft/mod.ts";
+import { recoveredState } from "../src/dcs/recovered.ts";
+import { DcsStateMachine } from "../src/dcs/state_machine.ts";
+import type { Environment } from "../src/model/config_layers.ts";
+import type { LocalConfig, PostgresqlConfig } from "../src/model/config.ts";
+import type { DcsState } from "../src/model/records.ts";
+import { readControlFile } from "../src/postgres/control_file.ts";
+import { findPrograms, ProgramsError } from "../src/postgres/programs.ts";
+import { loadConfig } from "./config_source.ts";
+
+export interface RecoverOptions {
+  readonly environment: Environment;
+  readonly forceNewCluster: boolean;
+  /** The scope, given beforehand; null: it is asked for. */
+  readonly confirm: string | null;
+  /** null: the input has ended. */
+  readonly ask: (question: string) => Promise<string | null>;
+  readonly write: (line: string) => void;
+}
+
+/** Returns the exit code: 0 done, 1 refused or not confirmed, 2 a wrong command line. */
+export async function recoverCommand(path: string | null, options: RecoverOptions): Promise<number> {
+  const { write } = options;
+  const fail = (text: string, code = 1) => (write(`Error: ${text}`), code);
+  if (!options.forceNewCluster) {
+    return fail("say --force-new-cluster: this founds a new cluster from what this one member holds", 2);
+  }
+  const { config, issues } = loadConfig({ path, environment: options.environment });
+  if (config === null) {
+    const [first] = issues.filter((issue) => issue.severity === "error");
+    return fail(`the configuration cannot be used: ${first?.path ?? ""} ${first?.message ?? ""}`);
+  }
+  if (config.raft.selfAddr === null) return fail("this member has no vote: recover a voter");
+  let log: SurvivingLog;
+  try {
+    log = SurvivingLog.open(config.raft.dataDir);
+  } catch (error) {
+    if (!(error instanceof StorageError)) throw error;
+    if (error.code !== "locked") return fail(error.message);
+    return fail(
+      `the agent of this member is running (${error.message}). Stop it first; if it still has a leader, or the ` +
+        "others can be brought back, nothing needs to be recovered",
+    );
+  }
+  try {
+    return await recoverFrom(log, config, config.raft.selfAddr, options);
+  } finally {
+    log.close();
+  }
+}
+
+async function recoverFrom(
+  log: SurvivingLog,
+  config: LocalConfig,
+  selfAddr: string,
+  options: RecoverOptions,
+): Promise<number> {
+  const { write } = options;
+  const dcs = new DcsStateMachine();
+  replayLog(log.stored, {
+    apply: (command, index) => dcs.apply(command, index),
+    snapshot: () => dcs.snapshot(),
+    restore: (data) => dcs.restore(data),
+  });
+  for (const line of describe(log, dcs.state, config)) write(line);
+  write(await describePostgres(config.postgresql));
+  write("");
+  for (const line of warnings(dcs.state, config)) write(line);
+  const typed = options.confirm ?? (await options.ask(`Type the scope (${config.scope}) to go on:`))?.trim();
+  if (typed !== config.scope) {
+    write(`Nothing was changed: "${typed ?? ""}" is not the scope.`);
+    return 1;
+  }
+  const at = new Date().toISOString();
+  const recovered = recoveredState(dcs.state, { survivor: config.name, at });
+  dcs.restore(new TextEncoder().encode(JSON.stringify(recovered)));
+  const { clusterId, nodeId, snapshot } = recoverCluster(log.stored, dcs, {
+    oldClusterId: log.identity.clusterId,
+    addr: selfAddr,
+    name: config.name,
+    seed: randomBytes(16).toString("hex"),
+  });
+  const stamp = at.replace(/[-:]|\.\d+/g, "");
+  const kept = log.replace({ clusterId, nodeId }, snapshot, stamp);
+  write(`Recovered: cluster epoch ${recovered.clusterEpoch}, ${config.name} is its only voter.`);
+  write(`The old log was kept: ${kept.oldLog}, ${kept.oldIdentity}.`);
+  write(
+    `Now start the agent here. It waits ${recovered.waitTtlMs / 1000} s before anyone becomes primary. ` +
+      "Do not start the other members with their old raft directories: this cluster refuses them.",
+  );
+  return 0;
+}
+
+function describe(
+  { stored, lastIndex, identity }: SurvivingLog,
+  dcs: DcsState,
+  config: LocalConfig,
+): string[] {
+  const { lock } = dcs;
+  const { term, commit } = stored.hardState;
+  const held = lock.holder === null
+    ? `free (last: ${lock.lastHolder ?? "nobody"})`
+    : `held by ${lock.holder}`;
+  return [
+    `Member ${config.name} of cluster ${config.scope}, ${config.raft.dataDir}:`,
+    `  raft: cluster id ${identity.clusterId}, term ${term}, last index ${lastIndex}, commit ${commit}`,
+    `  lock: ${held}, epoch ${lock.epoch}; members: ${Object.keys(dcs.members).sort().join(", ")}`,
+  ];
+}
+
+/** What the control file says; the WAL on the disk may reach further. */
+async function describePostgres(postgresql: PostgresqlConfig | null): Promise<string> {
+  if (postgresql === null) return "  PostgreSQL: none, this is a witness";
+  try {
+    const result = await readControlFile(findPrograms(postgresql), postgresql.dataDir);
+    if (!result.ok) return `  PostgreSQL: ${result.error}`;
+    const { clusterState, timeline, checkpointLsn, minRecoveryLsn } = result.control;
+    const lsn = Math.max(checkpointLsn, minRecoveryLsn);
+    const text = `${Math.floor(lsn / 2 ** 32).toString(16)}/${(lsn % 2 ** 32).toString(16)}`.toUpperCase();
+    return `  PostgreSQL: ${clusterState}, timeline ${timeline}, at least at ${text}`;
+  } catch (error) {
+    if (!(error instanceof ProgramsError)) throw error;
+    return `  PostgreSQL: ${error.message}`;
+  }
+}
+
+function warnings({ lock }: DcsState, { name }: LocalConfig): string[] {
+  const old = lock.holder ?? lock.lastHolder;
+  const lines = [
+    "This founds a new cluster from what this member holds. What only the other members hold is lost to it: where",
+    "one of them can be brought back, do that instead. Compare the positions above with theirs first.",
+  ];
+  if (old !== null && old !== name) {
+    lines.push(`The old primary, ${old}, must be switched off, and every other member too.`);
+  } else lines.push("Every other member must be switched off.");
+  return lines;
+}

@@ -1,0 +1,65 @@
+/**
+ * The first snapshot of the cluster that one member founds when the others are lost for good. Pure but for the state
+ * machine that it is given.
+ *
+ * All entries of the log are applied, committed or not: one that is not known here to be committed may have been
+ * committed, and acknowledged, by the lost ones. What only the lost ones had is lost; which epochs they may have
+ * granted is therefore unknown, and the caller's state machine has to leave room above (see src/dcs/recovered.ts).
+ */
+import { createHash } from "node:crypto";
+import { nodeIdOf } from "./ids.ts";
+import { ReplicatedState } from "./replicated_state.ts";
+import { type NodeId, NONE, type Snapshot } from "../core/types.ts";
+import type { StateMachine, StoredLog } from "./ports.ts";
+
+export interface RecoveredCluster {
+  readonly clusterId: number;
+  readonly nodeId: NodeId;
+  readonly snapshot: Snapshot;
+}
+
+/** Brings the state machine to the end of the log: what this member knows. */
+export function replayLog(stored: StoredLog, machine: StateMachine): void {
+  const state = new ReplicatedState(machine);
+  if (stored.snapshot) state.restore(stored.snapshot.data, stored.snapshot.index);
+  for (const entry of stored.entries) state.apply(entry);
+}
+
+/**
+ * The machine holds what the new cluster begins with. `seed`: random, so that no other recovery of the same cluster,
+ * on another host even, makes the same id: the handshake keeps members of the two apart.
+ */
+export function recoverCluster(
+  stored: StoredLog,
+  machine: Pick<StateMachine, "snapshot">,
+  self: {
+    readonly oldClusterId: number;
+    readonly addr: string;
+    readonly name: string;
+    readonly seed: string;
+  },
+): RecoveredCluster {
+  const clusterId = createHash("sha256").update(`recovered ${self.oldClusterId} ${self.seed}`).digest()
+    .readUIntBE(0, 6) || 1;
+  const nodeId = nodeIdOf(clusterId, self.addr);
+  const voters = [nodeId];
+  // Sessions of the old cluster end: its ids can't send anything here any more.
+  const state = new ReplicatedState({ ...unused, snapshot: () => machine.snapshot() });
+  state.members.put({ id: nodeId, name: self.name, addr: self.addr, votes: true, replaces: NONE });
+  state.members.applied({ voters, learners: [] });
+  state.sessions.join({ kind: "joined", member: nodeId, instance: 0 });
+  const index = Math.max(1, stored.entries.at(-1)?.index ?? stored.snapshot?.index ?? 0);
+  const snapshot = {
+    index,
+    term: stored.hardState.term + 1,
+    configuration: { voters, learners: [] },
+    data: state.snapshot(),
+  };
+  return { clusterId, nodeId, snapshot };
+}
+
+const unused: StateMachine = {
+  apply: () => undefined,
+  snapshot: () => new Uint8Array(0),
+  restore: () => {},
+};

@@ -1,0 +1,105 @@
+/**
+ * The log of a member whose cluster has lost its majority for good, and how it is replaced by the first log of a new
+ * cluster. For a stopped member only: the directory stays locked from `open` to `close`.
+ *
+ * Invariant: identity.json is the one place that says which log counts. The new log is complete and durable in a
+ * directory of its own before the rename that makes identity.json name it; so a crash at any point leaves either the
+ * old member or the new one, whole. Nothing is deleted: the old log and identity stay beside the new ones.
+ */
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { lockFile } from "./directory_lock.ts";
+import { type DirectoryIdentity, directoryIdentity, LOG_DIRECTORY, writeIdentity } from "./identity.ts";
+import { inlineBackend } from "./inline_backend.ts";
+import { describeDamage, openLog } from "./open_wal.ts";
+import { realDisk, syncDirectory } from "./real_disk.ts";
+import { recover } from "./recover.ts";
+import { StorageError } from "./storage_error.ts";
+import { WalStorage } from "./wal_storage.ts";
+import type { LogIdentity } from "./replay.ts";
+import type { Index, Snapshot } from "../core/types.ts";
+import type { StoredLog } from "../node/ports.ts";
+
+/** Called before each step, so that tests can end the process there. */
+export type OnStep = (step: "log" | "keep identity" | "identity") => void;
+
+export interface ReplacedLog {
+  /** What was in force before: the log's directory, and a copy of its identity. */
+  readonly oldLog: string;
+  readonly oldIdentity: string;
+}
+
+export class SurvivingLog {
+  readonly identity: DirectoryIdentity;
+  readonly stored: StoredLog;
+  readonly lastIndex: Index;
+  #directory: string;
+  #unlock: () => void;
+
+  private constructor(
+    directory: string,
+    identity: DirectoryIdentity,
+    found: { readonly stored: StoredLog; readonly lastIndex: Index },
+    unlock: () => void,
+  ) {
+    this.#directory = directory;
+    this.identity = identity;
+    this.stored = found.stored;
+    this.lastIndex = found.lastIndex;
+    this.#unlock = unlock;
+  }
+
+  /** Locks and reads. Throws StorageError: "locked" while the member runs, "damaged", "identity" without a log. */
+  static open(directory: string): SurvivingLog {
+    if (!fs.existsSync(directory)) throw noLog(directory);
+    const unlock = lockFile(join(directory, "lock"));
+    try {
+      const identity = directoryIdentity(directory);
+      if (identity === null) throw noLog(directory);
+      const path = join(directory, identity.log);
+      const disk = realDisk(path);
+      const files = new Map(disk.list().map((name) => [name, disk.read(name)]));
+      const recovery = recover(files, identity, true);
+      if (!recovery.ok) throw new StorageError("damaged", describeDamage(recovery.damage, path));
+      return new SurvivingLog(directory, identity, recovery.log, unlock);
+    } catch (error) {
+      unlock();
+      throw error;
+    }
+  }
+
+  /**
+   * Makes the directory that of a member of another cluster, whose log begins with `snapshot`. `stamp` tells this
+   * replacement from others; it becomes part of file names.
+   */
+  replace(identity: LogIdentity, snapshot: Snapshot, stamp: string, onStep: OnStep = () => {}): ReplacedLog {
+    onStep("log");
+    const log = `${LOG_DIRECTORY}.after-recover-${stamp}`;
+    const path = join(this.#directory, log);
+    fs.mkdirSync(path, { mode: 0o700 });
+    syncDirectory(this.#directory);
+    const { stored, writer } = openLog(realDisk(path), identity);
+    let failure: Error | null = null;
+    const storage = new WalStorage(stored, { identity, backend: inlineBackend(writer), now: () => 0 });
+    const { term, index } = snapshot;
+    const hardState = { term, vote: 0, commit: index };
+    storage.append({ hardState, entries: [], snapshot, sync: true }, (error) => failure = error);
+    storage.close();
+    if (failure !== null) throw failure;
+    onStep("keep identity");
+    const oldIdentity = join(this.#directory, `identity.json.before-recover-${stamp}`);
+    fs.copyFileSync(join(this.#directory, "identity.json"), oldIdentity);
+    onStep("identity");
+    const founded = this.identity.founded ?? this.identity.clusterId;
+    writeIdentity(this.#directory, identity, { log, founded });
+    return { oldLog: join(this.#directory, this.identity.log), oldIdentity };
+  }
+
+  close(): void {
+    this.#unlock();
+  }
+}
+
+function noLog(directory: string): StorageError {
+  return new StorageError("identity", `${directory} holds no raft log: there is nothing to recover from`);
+}

@@ -1,0 +1,75 @@
+import { expect, test } from "bun:test";
+import { type CommandBody, encodeCommand } from "./commands.ts";
+import { Grantor } from "./lease.ts";
+import { EPOCHS_PER_CLUSTER_EPOCH, NOBODY, recoveredState } from "./recovered.ts";
+import { DcsStateMachine } from "./state_machine.ts";
+
+function afterRecovery() {
+  const dcs = new DcsStateMachine();
+  let index = 0;
+  const apply = (by: string, body: CommandBody) =>
+    dcs.apply(encodeCommand({ ...body, by, at: "2026-01-01T00:00:00Z" }), ++index);
+  const grant = (epoch: number, holder: string): CommandBody => ({
+    op: "grant",
+    complete: true,
+    epoch,
+    holder,
+    reason: "test",
+  });
+  apply("a", {
+    op: "setTtl",
+    epoch: 0,
+    free: true,
+    expectGrantMs: 5000,
+    expectWaitMs: 5000,
+    grantMs: 2000,
+    waitMs: 2000,
+  });
+  apply("a", grant(1, "a"));
+  const state = recoveredState(dcs.state, { survivor: "b", at: "2026-01-02T00:00:00Z" });
+  dcs.restore(new TextEncoder().encode(JSON.stringify(state)));
+  return { dcs, apply, grant };
+}
+
+test("the lock is void, the last holder stays known, requests and the sync state are gone", () => {
+  const { dcs } = afterRecovery();
+  expect(dcs.state).toMatchObject({ clusterEpoch: 1, failover: null, failsafe: null, members: {} });
+  expect(dcs.state.lock).toMatchObject({ holder: NOBODY, lastHolder: "a", cleanStart: false });
+  expect(dcs.state.sync).toMatchObject({ leader: null, syncStandby: [] });
+});
+
+test("a grant, renewal or release of an earlier cluster epoch is never valid, however many epochs were lost", () => {
+  const { dcs, apply, grant } = afterRecovery();
+  const grantor = new Grantor();
+  grantor.lead(9, 0);
+  grantor.applied(dcs.state, 0);
+  for (const epoch of [1, 2, 1_000_000, EPOCHS_PER_CLUSTER_EPOCH - 1]) {
+    expect(apply("a", grant(epoch, "a")).ok).toBe(false);
+    expect(apply("a", { op: "release", epoch, reason: "late", lsn: null, timeline: null }).ok).toBe(false);
+    const pending = grantor.receive({ holder: "a", epoch, incarnation: 1, seq: 1 }, 1)!;
+    expect(grantor.confirm(pending, dcs.state, 2)).toBeNull();
+  }
+});
+
+test("nobody is granted the lock before wait_ttl; the first epoch is above all that were granted before", () => {
+  const { dcs, apply, grant } = afterRecovery();
+  const { epoch } = dcs.state.lock;
+  const grantor = new Grantor();
+  grantor.lead(9, 1000);
+  grantor.applied(dcs.state, 1000);
+  expect(apply("b", grant(epoch + 1, "b")).ok).toBe(false);
+  expect(grantor.expiryDue(dcs.state, 2999)).toBe(false);
+  expect(grantor.expiryDue(dcs.state, 3000)).toBe(true);
+  expect(apply("b", { op: "expire", epoch, reason: "nobody" }).ok).toBe(true);
+  expect(dcs.state.lock).toMatchObject({ holder: null, lastHolder: "a" });
+  expect(apply("b", grant(epoch + 1, "b")).ok).toBe(true);
+  // What the guard compares.
+  expect(epoch + 1).toBeGreaterThan(EPOCHS_PER_CLUSTER_EPOCH);
+});
+
+test("each recovery begins above the one before", () => {
+  const { dcs } = afterRecovery();
+  const again = recoveredState(dcs.state, { survivor: "c", at: "2026-01-03T00:00:00Z" });
+  expect(again.clusterEpoch).toBe(2);
+  expect(again.lock.epoch).toBe(2 * EPOCHS_PER_CLUSTER_EPOCH);
+});
