@@ -8,6 +8,7 @@ import type { Cluster } from "../../src/demo/cluster.ts";
 import type { Host } from "../../src/demo/host.ts";
 import { nowMs } from "../../src/demo/now.ts";
 import { type Acknowledged, longestGap, overlapMs } from "../../src/demo/outage.ts";
+import { signal } from "../../src/demo/processes.ts";
 import { sleep, waitFor } from "../../src/demo/wait_for.ts";
 import type { Network } from "../e2e/network.ts";
 import { atMost, type Measurement, measurement, NO_GOAL } from "./measurement.ts";
@@ -37,16 +38,6 @@ interface Fault {
 const start = (host: Host) => {
   if (host.agentPid() === null) host.start();
 };
-
-/** False: it is gone. */
-function signal(pid: number, name: NodeJS.Signals): boolean {
-  try {
-    return process.kill(pid, name);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ESRCH") return false;
-    throw error;
-  }
-}
 
 function pidOfGuard(host: Host): number {
   const pid = host.guardPid();
