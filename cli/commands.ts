@@ -58,10 +58,12 @@ function describeCommands(): CAC {
     .example("agent recover --force-new-cluster /etc/agent/node1.yml")
     .action(async (file: string | undefined, options: { [name: string]: unknown }) => {
       const { recoverCommand } = await import("./recover.ts");
-      const { confirm } = options;
-      const code = await recoverCommand(file ?? null, {
+      const { confirm, forceNewCluster: forced } = options;
+      // A flag with hyphens takes the word behind it for its value.
+      const path = file ?? (typeof forced === "string" ? forced : null);
+      const code = await recoverCommand(path, {
         environment: process.env,
-        forceNewCluster: options.forceNewCluster === true,
+        forceNewCluster: forced !== undefined && forced !== false,
         confirm: confirm === undefined ? null : String(confirm),
         ask: (question) => Promise.resolve(prompt(question)),
         write: (line) => process.stdout.write(`${line}\n`),

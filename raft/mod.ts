@@ -27,8 +27,9 @@ export { monotonicClock } from "./node/monotonic_clock.ts";
 // The log: on disk, and its twin in memory.
 export { openWal, type OpenWalOptions } from "./storage/open_wal.ts";
 export { directoryIdentity } from "./storage/identity.ts";
+export { type DumpedRecord, dumpLog, type LogDump } from "./storage/dump_log.ts";
 export { SurvivingLog } from "./storage/surviving_log.ts";
-export { type RecoveredCluster, recoverCluster, replayLog } from "./node/recover_cluster.ts";
+export { recoverCluster, type RecoveredCluster, replayLog } from "./node/recover_cluster.ts";
 export { StorageError, type StorageErrorCode } from "./storage/storage_error.ts";
 export { MemoryStorage } from "./storage/memory_storage.ts";
 export type { WalStorage } from "./storage/wal_storage.ts";

@@ -25,6 +25,11 @@ export class ClusterAccess {
     this.bases = settings.bases;
   }
 
+  /** Where the configuration says that the raft log of this host lies; null: it does not. */
+  get raftDirectory(): string | null {
+    return this.settings.raftDirectory;
+  }
+
   /** The cluster now. `name`: as it was named on the command line. Throws CtlError when nobody answers for it. */
   async look(name: string | null = null): Promise<ClusterJson> {
     const scope = name ?? this.settings.scope;

@@ -7,19 +7,38 @@ import { type Format, printListing, type Row } from "./output.ts";
 import { yamlText } from "./yaml_text.ts";
 
 export const raft: Command = {
-  usage: "status | transfer NAME",
+  usage: "status | transfer NAME | dump",
   maxPositionals: 2,
   description: "status: who leads, who votes, how far each is, and how many voters may still fail.\n" +
-    "transfer: hands the leadership of the raft group to a member. PostgreSQL's primary does not change by it.",
-  options: [FORMAT],
-  examples: ["agent ctl raft status", "agent ctl raft status --format json", "agent ctl raft transfer node2"],
+    "transfer: hands the leadership of the raft group to a member. PostgreSQL's primary does not change by it.\n" +
+    "dump: the raft log of this host, read from its files (raft.data_dir of -c FILE, or --dir); secrets as ***.",
+  options: [
+    FORMAT,
+    { names: ["dir"], value: "DIRECTORY", help: "dump: the raft directory to read" },
+  ],
+  examples: [
+    "agent ctl raft status",
+    "agent ctl raft status --format json",
+    "agent ctl raft transfer node2",
+    "agent ctl -c /etc/agent/node1.yml raft dump",
+  ],
   async run(context) {
     const [verb, name] = context.arguments.positionals;
     if (verb === "status" && name === undefined) return await status(context);
     if (verb === "transfer" && name !== undefined) return await transfer(context, name);
-    throw new UsageError("Say what to do: agent ctl raft status, or agent ctl raft transfer NAME.");
+    if (verb === "dump" && name === undefined) return await dump(context);
+    throw new UsageError("Say what to do: agent ctl raft status, raft transfer NAME, or raft dump.");
   },
 };
+
+async function dump({ io, arguments: given, cluster }: Context): Promise<number> {
+  const directory = given.value("dir") ?? cluster.raftDirectory;
+  if (directory === null) {
+    throw new UsageError("Say which log: -c FILE with raft.data_dir, or --dir DIRECTORY.");
+  }
+  const { dumpRaft } = await import("./raft_dump.ts");
+  return dumpRaft(io, directory, given.value("format") ?? "pretty");
+}
 
 async function status({ io, arguments: given, cluster: access }: Context): Promise<number> {
   const { scope } = await access.look();

@@ -20,6 +20,8 @@ export interface Settings {
   /** `http://host:port` of REST APIs to ask, the most likely first. Members beyond these are learned from the answer. */
   readonly bases: readonly string[];
   readonly client: ClientOptions;
+  /** raft.data_dir of the file; null: it names none. */
+  readonly raftDirectory: string | null;
 }
 
 export interface SettingsOptions {
@@ -43,6 +45,7 @@ export function findSettings(options: SettingsOptions, io: Io): Settings {
   const scope = config.scope;
   return {
     scope: typeof scope === "string" || typeof scope === "number" ? String(scope) : null,
+    raftDirectory: text(raft.data_dir),
     bases: [...new Set(addresses.map((address) => `${scheme}://${formatHostPort(address)}`))],
     client: {
       timeoutMs: TIMEOUT_MS,

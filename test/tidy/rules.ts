@@ -65,6 +65,11 @@ export const DIRECTIONS: readonly Direction[] = [
   },
   { from: "src/demo/", may: ["src/demo/", "src/api/client.ts", "src/model/", "src/lib/"] },
 
+  // What it shows is on this host's disk, and no agent need run.
+  {
+    from: "cli/ctl/raft_dump",
+    may: ["cli/ctl/", "src/api/client.ts", "src/model/", "src/lib/", "src/dcs/", "raft/mod.ts"],
+  },
   { from: "cli/ctl/", may: ["cli/ctl/", "src/api/client.ts", "src/model/", "src/lib/"] },
   { from: "cli/", may: ["cli/", "src/", "raft/mod.ts"] },
   { from: "test/tidy", may: ["test/tidy/"] },

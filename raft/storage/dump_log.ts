@@ -1,0 +1,84 @@
+/**
+ * What a log directory holds, record by record, for people. Only reads, and takes no lock: the member may be running,
+ * and the last write may then be seen half.
+ */
+import { join } from "node:path";
+import { decodeConfiguration } from "../core/configuration.ts";
+import { DecodeError } from "../core/bytes.ts";
+import { decodeEnvelope, type Envelope } from "../node/envelope.ts";
+import { type DirectoryIdentity, directoryIdentity } from "./identity.ts";
+import { realDisk } from "./real_disk.ts";
+import { type Damage, recover } from "./recover.ts";
+import { StorageError } from "./storage_error.ts";
+import { decodeRecord, readRaw, segmentSequence, viewOf, type WalRecord } from "./wal_format.ts";
+import type { Configuration, HardState, Snapshot } from "../core/types.ts";
+
+export interface DumpedRecord {
+  readonly file: string;
+  readonly offset: number;
+  /** null: its checksum holds, but it is none of this version. */
+  readonly record: WalRecord | null;
+  /** What an entry says; null for the others, a leader's first entry, and what is not known. */
+  readonly meaning:
+    | Envelope
+    | { readonly kind: "configuration"; readonly configuration: Configuration }
+    | null;
+}
+
+export interface LogDump {
+  readonly identity: DirectoryIdentity;
+  readonly where: string;
+  readonly records: readonly DumpedRecord[];
+  readonly hardState: HardState | null;
+  readonly snapshot: Snapshot | null;
+  /** Why a member would refuse this log; null: it would not. */
+  readonly damage: Damage | null;
+  /** Where the unfinished last write begins that a crash (or a running member) left. */
+  readonly cut: { readonly file: string; readonly offset: number } | null;
+}
+
+/** Throws StorageError when there is no log. */
+export function dumpLog(directory: string): LogDump {
+  const identity = directoryIdentity(directory);
+  if (identity === null) throw new StorageError("identity", `${directory} holds no raft log`);
+  const where = join(directory, identity.log);
+  const disk = realDisk(where);
+  const files = new Map(disk.list().map((name) => [name, disk.read(name)]));
+  const names = [...files.keys()].filter((name) => segmentSequence(name) !== null).sort();
+  const records = names.flatMap((file) => recordsOf(file, files.get(file)!));
+  const recovery = recover(files, identity, true);
+  const log = recovery.ok ? recovery.log : null;
+  return {
+    identity,
+    where,
+    records,
+    hardState: log?.stored.hardState ?? null,
+    snapshot: log?.stored.snapshot ?? null,
+    damage: recovery.ok ? null : recovery.damage,
+    cut: log?.cut ?? null,
+  };
+}
+
+function recordsOf(file: string, bytes: Uint8Array): DumpedRecord[] {
+  const view = viewOf(bytes);
+  const found: DumpedRecord[] = [];
+  for (let offset = 0;;) {
+    const raw = readRaw(bytes, view, offset);
+    if (raw === null) return found;
+    const record = decodeRecord(raw.type, raw.payload);
+    found.push({ file, offset, record, meaning: meaningOf(record) });
+    offset += raw.totalBytes;
+  }
+}
+
+function meaningOf(record: WalRecord | null): DumpedRecord["meaning"] {
+  if (record?.kind !== "entry") return null;
+  const { kind, data } = record.entry;
+  if (kind === "normal") return data.length > 0 ? decodeEnvelope(data) : null;
+  try {
+    return { kind: "configuration", configuration: decodeConfiguration(data) };
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    return null;
+  }
+}
