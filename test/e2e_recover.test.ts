@@ -1,0 +1,78 @@
+/** Two of three hosts are lost: the third goes on alone by `agent recover`, and the old members stay out. */
+import { expect } from "bun:test";
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Host } from "../src/demo/host.ts";
+import { nowMs } from "../src/demo/now.ts";
+import { waitFor } from "../src/demo/wait_for.ts";
+import { START_MS, withCluster, WRITES_MS } from "./e2e/harness.ts";
+
+const { story } = withCluster({ dcs: { ttl: 2 } });
+
+function recover(host: Host, ...words: string[]): { code: number | null; text: string } {
+  const { prefix, binary } = host.settings;
+  const [program, ...args] = [
+    ...prefix,
+    binary,
+    "recover",
+    "--force-new-cluster",
+    ...words,
+    host.configFile,
+  ];
+  const { status, stdout, stderr } = spawnSync(program!, args, {
+    cwd: host.directory,
+    env: { ...host.settings.env, HOME: host.directory },
+    input: "",
+    encoding: "utf8",
+    timeout: START_MS,
+  });
+  return { code: status, text: `${stdout}${stderr}` };
+}
+
+story(
+  "a standby with all data becomes primary; an old member that comes back is refused",
+  async (fixture) => {
+    const { cluster } = fixture;
+    const old = await fixture.healed();
+    const [survivor, witness] = cluster.others(old) as [Host, Host];
+
+    const running = recover(survivor, "--confirm", cluster.scope);
+    expect(running).toMatchObject({ code: 1 });
+    expect(running.text).toContain("is running");
+
+    const offMs = nowMs();
+    await Promise.all(cluster.hosts.map((host) => host.powerOff()));
+    const unconfirmed = recover(survivor);
+    expect(unconfirmed.code).toBe(1);
+    expect(unconfirmed.text).toContain("Nothing was changed");
+    expect(unconfirmed.text).toContain(`The old primary, ${old.name}, must be switched off`);
+
+    const begin = nowMs();
+    const done = recover(survivor, "--confirm", cluster.scope);
+    expect(done).toMatchObject({ code: 0 });
+    survivor.start();
+    await waitFor("the survivor to lead", WRITES_MS, () => survivor.answers("/primary"));
+    expect(await fixture.successorOf(old, begin)).toBe(survivor);
+    // Replication is asynchronous: of the writes in the last moment the lost primary may have been the only one to know.
+    const lost = await fixture.lostOn(survivor, 0);
+    expect(fixture.client.acks.filter((ack) => ack.ackMs < offMs - 1000 && lost.includes(ack.id))).toEqual(
+      [],
+    );
+
+    // Alone with its old directory, the old primary has no majority and is refused by the survivor.
+    old.start();
+    await waitFor("the refusal", START_MS, () => survivor.log().includes("node of another cluster"));
+    const untilMs = nowMs() + 8000;
+    await waitFor("8 s without a second primary", START_MS, async () => {
+      expect(await old.answers("/primary")).toBe(false);
+      return nowMs() >= untilMs;
+    });
+    expect(await survivor.answers("/primary")).toBe(true);
+    fixture.expectOnePrimary(old, begin);
+    expect(witness.agentPid()).toBeNull();
+    const raft = readdirSync(survivor.directory, { recursive: true, encoding: "utf8" });
+    expect(raft.some((name) => /identity\.json\.before-recover-/.test(name))).toBe(true);
+    expect(existsSync(join(survivor.directory, "agent.yml"))).toBe(true);
+  },
+);
