@@ -36,6 +36,7 @@ import { VERSION } from "../model/version.ts";
 import { AgentApiPort } from "./api_port.ts";
 import { Member } from "./member.ts";
 import { PostgresExecutor } from "./postgres_executor.ts";
+import { QuorumWatch } from "./quorum_watch.ts";
 import { DeviceWatchdog } from "./watchdog.ts";
 
 export interface AgentOptions {
@@ -202,6 +203,12 @@ function compose(
     onError: (error, request) => log.error("restapi", `${request}: ${error.stack ?? error.message}`),
   });
   log.info("start", `agent ${VERSION} started as ${config.name} of cluster ${config.scope}`);
+  const quorum = new QuorumWatch();
+  // Changes come twice a second at least, as the member publishes its status.
+  member.onChange(() => {
+    const news = quorum.look(raft.status(), clock.now());
+    if (news !== null) log[news.level]("raft.quorum", news.text);
+  });
   member.start();
   raft.start();
 
