@@ -3,19 +3,7 @@
  * REST) and connects it to the member. Decides nothing. Whatever cannot be opened ends the start with a sentence that
  * names the setting to change.
  */
-import { readFileSync } from "node:fs";
-import {
-  clusterIdOf,
-  directoryIdentity,
-  nodeIdOf,
-  openWal,
-  RaftNode,
-  type StateMachine,
-  TcpTransport,
-  type TlsFiles,
-  type TlsLayer,
-  tlsLayer,
-} from "../../raft/mod.ts";
+import { tlsLayer } from "../../raft/mod.ts";
 import { type ApiServer, startApiServer } from "../api/server.ts";
 import { DcsStateMachine } from "../dcs/state_machine.ts";
 import { checkTiming } from "../brain/timing.ts";
@@ -35,6 +23,7 @@ import { unavailableFeatures } from "../model/unavailable.ts";
 import { VERSION } from "../model/version.ts";
 import { AgentApiPort } from "./api_port.ts";
 import { Member } from "./member.ts";
+import { openRaft, readTls } from "./open_raft.ts";
 import { PostgresExecutor } from "./postgres_executor.ts";
 import { QuorumWatch } from "./quorum_watch.ts";
 import { DeviceWatchdog } from "./watchdog.ts";
@@ -231,90 +220,12 @@ function compose(
   };
 }
 
-interface RaftParts {
-  readonly config: LocalConfig;
-  readonly selfAddr: string;
-  readonly clock: SystemClock;
-  readonly dcs: DcsStateMachine;
-  readonly log: Log;
-  readonly tls: TlsLayer | null;
-  /** The network cannot be used at all. */
-  readonly fatal: (message: string) => void;
-}
-
 /** What the lease's inequalities forbid, with the numbers; empty when these times can be used. */
 function timingProblems(dynamic: DynamicConfig, config: LocalConfig): string[] {
   return [
     ...checkTiming(dynamic.ttlS * 1000, config.raft.electionMaxMs),
     ...checkWatchdogTiming(config.watchdog, dynamic),
   ];
-}
-
-/** Certificates of the connections between members; null: none configured. Throws with the file's name. */
-function readTls(config: LocalConfig): TlsFiles | null {
-  const { tls } = config.raft;
-  if (tls === null) return null;
-  const read = (key: string, file: string) => {
-    try {
-      return readFileSync(file, "utf8");
-    } catch (error) {
-      throw new Error(`raft.tls.${key}: ${file} cannot be read: ${messageOf(error)}`);
-    }
-  };
-  return {
-    cert: read("certfile", tls.certfile),
-    key: read("keyfile", tls.keyfile),
-    ca: read("cafile", tls.cafile),
-  };
-}
-
-function openRaft({ config, selfAddr, clock, dcs, log, tls, fatal }: RaftParts) {
-  const addresses = [selfAddr, ...config.raft.partnerAddrs].sort();
-  const founded = clusterIdOf(config.namespace, config.scope, addresses);
-  // After `agent recover` the cluster goes on under another id, which keeps its old members out for good.
-  const known = directoryIdentity(config.raft.dataDir);
-  const clusterId = known?.founded === founded ? known.clusterId : founded;
-  const id = nodeIdOf(clusterId, selfAddr);
-  const members = addresses.map((addr) => ({ id: nodeIdOf(clusterId, addr), name: null, addr }));
-  const note = (level: "info" | "warning" | "error", event: string, text: string) =>
-    log[level](`raft.${event}`, text);
-  const storage = openWal(config.raft.dataDir, { clusterId, nodeId: id }, {
-    now: () => clock.now(),
-    onWarning: (text) => log.warning("raft.wal", text),
-  });
-  const transport = new TcpTransport({
-    id,
-    clusterId,
-    bindAddr: config.raft.bindAddr,
-    peers: members.filter((member) => member.id !== id),
-    password: config.raft.password,
-    clock,
-    random,
-    log: note,
-    layer: tls ?? undefined,
-    onFatal: (error) => fatal(error.message),
-  });
-  const stateMachine: StateMachine = {
-    apply: (command, index) => dcs.apply(command, index),
-    snapshot: () => dcs.snapshot(),
-    restore: (data) => dcs.restore(data),
-  };
-  const raft = new RaftNode({
-    id,
-    clusterId,
-    members,
-    storage,
-    transport,
-    clock,
-    random,
-    stateMachine,
-    instance: storage.instance,
-    log: note,
-    heartbeatMs: config.raft.heartbeatMs,
-    electionMinMs: config.raft.electionMinMs,
-    electionMaxMs: config.raft.electionMaxMs,
-  });
-  return { raft, closeRaft: (closed: () => void) => storage.close(closed) };
 }
 
 function factsOf(config: LocalConfig): MemberFacts {
