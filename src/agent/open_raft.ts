@@ -19,6 +19,7 @@ import type { SystemClock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { random } from "../lib/random.ts";
 import type { LocalConfig } from "../model/config.ts";
+import { withAdvice } from "./refusal_advice.ts";
 
 export interface RaftParts {
   readonly config: LocalConfig;
@@ -47,7 +48,7 @@ export function openRaft({ config, selfAddr, clock, dcs, log, tls, fatal }: Raft
   const id = nodeIdOf(clusterId, selfAddr);
   const members = addresses.map((addr) => ({ id: nodeIdOf(clusterId, addr), name: null, addr }));
   const note = (level: "info" | "warning" | "error", event: string, text: string) =>
-    log[level](`raft.${event}`, text);
+    log[level](`raft.${event}`, withAdvice(text));
   const storage = openWal(config.raft.dataDir, { clusterId, nodeId: id }, {
     now: () => clock.now(),
     onWarning: (text) => log.warning("raft.wal", text),

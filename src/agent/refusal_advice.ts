@@ -1,0 +1,30 @@
+/**
+ * The raft package knows no settings: what it says about a refused connection is completed here with the setting to
+ * look at, so that one line of the log is enough to mend it. Pure.
+ */
+
+/** Words of the raft package, and what to do about them. */
+const ADVICE: readonly (readonly [words: string, advice: string])[] = [
+  ["wrong password", "raft.password must be the same in the files of all members"],
+  [
+    "node of another cluster",
+    "namespace, scope and the addresses (raft.self_addr with raft.partner_addrs) must be the same in the files of all " +
+    "members; a member from before an `agent recover` is refused for good",
+  ],
+  ["not a member of this cluster", "it was removed, or has the raft.data_dir of another cluster"],
+  [
+    "meant for another member",
+    "look at raft.partner_addrs: an address there leads to another member than the one that has it as raft.self_addr",
+  ],
+  [
+    "same member twice",
+    "two agents run with the same raft.self_addr, or raft.partner_addrs holds an address of this host",
+  ],
+  ["another version of the protocol", "run the same version of agent on all members"],
+];
+
+/** `text` as it is when there is no advice. */
+export function withAdvice(text: string): string {
+  const found = ADVICE.find(([words]) => text.includes(words));
+  return found === undefined ? text : `${text} (${found[1]})`;
+}
