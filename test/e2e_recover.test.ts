@@ -1,7 +1,7 @@
 /** Two of three hosts are lost: the third goes on alone by `agent recover`, and the old members stay out. */
 import { expect } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Host } from "../src/demo/host.ts";
 import { nowMs } from "../src/demo/now.ts";
@@ -35,7 +35,7 @@ story(
   async (fixture) => {
     const { cluster } = fixture;
     const old = await fixture.healed();
-    const [survivor, witness] = cluster.others(old) as [Host, Host];
+    const [survivor, other] = cluster.others(old) as [Host, Host];
 
     const running = recover(survivor, "--confirm", cluster.scope);
     expect(running).toMatchObject({ code: 1 });
@@ -70,9 +70,27 @@ story(
     });
     expect(await survivor.answers("/primary")).toBe(true);
     fixture.expectOnePrimary(old, begin);
-    expect(witness.agentPid()).toBeNull();
+
+    // Both with empty directories: they are a majority of the old cluster, and must not found it again.
+    await old.powerOff();
+    for (const host of [old, other]) {
+      for (const name of ["data", "raft"]) {
+        rmSync(join(host.directory, name), { recursive: true, force: true });
+      }
+      host.start();
+    }
+    await waitFor(
+      "both to say why they wait",
+      START_MS,
+      () => [old, other].every((host) => host.log().includes("another cluster answers")),
+    );
+    const laterMs = nowMs() + 4000;
+    await waitFor("4 s without another primary", START_MS, async () => {
+      for (const host of [old, other]) expect(await host.answers("/primary")).toBe(false);
+      return nowMs() >= laterMs;
+    });
+    expect(await survivor.answers("/primary")).toBe(true);
     const raft = readdirSync(survivor.directory, { recursive: true, encoding: "utf8" });
     expect(raft.some((name) => /identity\.json\.before-recover-/.test(name))).toBe(true);
-    expect(existsSync(join(survivor.directory, "agent.yml"))).toBe(true);
   },
 );

@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import { Admission } from "./admission.ts";
+import type { AdmissionMessage } from "./admission_messages.ts";
 import { TestCluster, text } from "./testing.ts";
 
 test("an empty member alone does not vote", () => {
@@ -112,4 +114,23 @@ test("an election that was tried before anything was written elsewhere does not 
   // It may have voted in that term before it lost its directory: not a second time.
   expect(second.storage.load().hardState).toEqual({ term: 7, vote: 2, commit: 0 });
   expect(cluster.leader().node.status().term).toBeGreaterThan(7);
+});
+
+test("emptied members of a cluster that goes on under another id do not found it a second time", () => {
+  const sent: AdmissionMessage[] = [];
+  const admission = new Admission({
+    others: [2, 3],
+    instance: 7,
+    mayFound: true,
+    send: (_, message) => sent.push(message),
+  });
+  const noLog = { kind: "answer", instance: 7, verdict: "noLog", term: 0 } as const;
+  admission.otherCluster(3);
+  admission.peer(2, true);
+  expect(admission.answer(2, noLog)).toBeNull();
+  expect(admission.knowsLog).toBe(true);
+  expect(admission.reason).toContain("another cluster answers");
+  // It was another process at that address, and the member itself is there now.
+  admission.peer(3, true);
+  expect(admission.answer(3, noLog)).toEqual({ kind: "founder", term: 0 });
 });

@@ -2,7 +2,10 @@
  * May a member with an empty directory vote? It cannot know whether the directory is new or was lost, and with it the
  * votes and acknowledgements that it gave. So it takes part only when
  * - every member it is connected to, and with itself at least a majority, says that its log has no entry yet (an
- *   election may have been tried: the newcomer then starts in the highest term it was told, with its vote spent); or
+ *   election may have been tried: the newcomer then starts in the highest term it was told, with its vote spent). A
+ *   member at whose address another cluster answers counts as one with a log: after a recovery from a lost majority
+ *   (recover_cluster.ts) the survivor goes on under another id, and the emptied old members must not found the old
+ *   cluster a second time beside it; or
  * - the leader welcomes it: the log records, committed by a majority that this member is not part of, that it never
  *   took part, or only with this very directory. It then starts in the leader's term with its vote spent on that
  *   leader, so that it cannot vote a second time in any term up to then.
@@ -31,6 +34,8 @@ export class Admission {
   #options: AdmissionOptions;
   #connected = new Set<NodeId>();
   #verdicts = new Map<NodeId, Verdict>();
+  /** Members at whose address another cluster answers, until they connect. */
+  #elsewhere = new Set<NodeId>();
   #term: Term = 0;
   #ticks = 0;
 
@@ -41,12 +46,23 @@ export class Admission {
   /** Says hello to a member that was just connected, and forgets what a lost one said. */
   peer(id: NodeId, connected: boolean): void {
     if (connected) {
+      this.#elsewhere.delete(id);
       this.#connected.add(id);
       this.#ask(id);
     } else {
       this.#connected.delete(id);
       this.#verdicts.delete(id);
     }
+  }
+
+  /** At the address of a member another cluster answers. */
+  otherCluster(id: NodeId): void {
+    this.#elsewhere.add(id);
+  }
+
+  /** A log exists as far as this member knows, though it has none itself. */
+  get knowsLog(): boolean {
+    return this.#elsewhere.size > 0;
   }
 
   tick(): void {
@@ -65,7 +81,7 @@ export class Admission {
   /** Admitted because nobody has a log? A cluster of one asks nobody. */
   founder(): Admitted | null {
     const { others, mayFound } = this.#options;
-    if (!mayFound) return null;
+    if (!mayFound || this.knowsLog) return null;
     if ([...this.#connected].some((id) => this.#verdicts.get(id) !== "noLog")) return null;
     const agreeing = 1 + [...this.#connected].length;
     return agreeing > (1 + others.length) / 2 ? { kind: "founder", term: this.#term } : null;
@@ -81,6 +97,10 @@ export class Admission {
     }
     if (verdicts.includes("log")) {
       return "its raft directory is empty and the cluster has a log: waiting for the leader to admit it";
+    }
+    if (this.knowsLog) {
+      return "its raft directory is empty, and at the address of a member another cluster answers: this one was " +
+        "recovered there from a lost majority, or the addresses are wrong. Have this member added to that cluster";
     }
     const heard = `${this.#verdicts.size} of ${this.#options.others.length}`;
     return `its raft directory is empty: waiting for other members to say whether a log exists (${heard} answered)`;

@@ -56,6 +56,8 @@ export interface TransportHandlers {
   /** A frame of a known, authenticated peer of our cluster. `channel` 0 carries raft, others are opaque. */
   onFrame(from: NodeId, channel: number, payload: Uint8Array): void;
   onPeer(id: NodeId, connected: boolean): void;
+  /** At the address of this member somebody answers who belongs to another cluster. */
+  onOtherCluster?(id: NodeId): void;
 }
 
 /** Another member, as the transport needs to know it. */

@@ -140,6 +140,7 @@ export class RaftNode implements Raft {
       transport.start({
         onFrame: (from, channel, payload) => this.#turn(() => this.#onFrame(from, channel, payload)),
         onPeer: (id, connected) => this.#turn(() => this.#onPeer(id, connected)),
+        onOtherCluster: (id) => this.#turn(() => this.#onOtherCluster(id)),
       });
     });
     this.#armTimer();
@@ -398,19 +399,30 @@ export class RaftNode implements Raft {
       this.#registrar.hello(from, instance);
       if (!empty) return;
       const { term, lastIndex } = this.#core ?? { term: 0, lastIndex: 0 };
-      const verdict = this.#registrar.verdict(from, instance, lastIndex > 0, this.leadsWithOwnTerm());
+      const verdict = this.#registrar.verdict(
+        from,
+        instance,
+        lastIndex > 0 || (this.#admission?.knowsLog ?? false),
+        this.leadsWithOwnTerm(),
+      );
       this.#tell(from, { kind: "answer", instance, verdict, term });
     } else if (message?.kind === "answer" && this.#admission) {
       this.#admit(this.#admission.answer(from, message));
-      if (this.#admission?.refused && !this.#refusalLogged) {
-        this.#refusalLogged = true;
-        this.#options.log(
-          "warning",
-          "raft_not_voting",
-          `this member does not vote: ${this.#admission.reason}`,
-        );
-      }
+      this.#noteRefusal();
     }
+  }
+
+  #onOtherCluster(id: NodeId): void {
+    this.#admission?.otherCluster(id);
+    this.#noteRefusal();
+  }
+
+  /** Says once why this member will not vote before somebody does something about it. */
+  #noteRefusal(): void {
+    const admission = this.#admission;
+    if (!admission || this.#refusalLogged || !(admission.refused || admission.knowsLog)) return;
+    this.#refusalLogged = true;
+    this.#options.log("warning", "raft_not_voting", `this member does not vote: ${admission.reason}`);
   }
 
   #admit(admitted: Admitted | null): void {

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import type { Clock, Timer, TransportPeer } from "../node/ports.ts";
 import { Connection } from "./connection.ts";
 import { FrameKind, maxPayloadBytes } from "./frame.ts";
-import { type Credentials, Dialer, NONCE_BYTES } from "./handshake.ts";
+import { type Credentials, Dialer, NONCE_BYTES, Refusal, refusalText } from "./handshake.ts";
 import { parseHostPort } from "./host_port.ts";
 import type { QuietLog } from "./quiet_log.ts";
 import type { SocketLayer } from "./socket_layer.ts";
@@ -24,6 +24,8 @@ export interface PeerLinkOptions {
   readonly silenceMs: number;
   readonly onFrame: (channel: number, payload: Uint8Array) => void;
   readonly onPeer: (connected: boolean) => void;
+  /** Whoever answers at its address belongs to another cluster. */
+  readonly onOtherCluster: () => void;
 }
 
 export class PeerLink {
@@ -163,7 +165,10 @@ export class PeerLink {
       onFrame: (_, channel, payload) => this.#options.onFrame(channel, payload),
       onClose: (reason, refused) => {
         if (connection.peer !== null) this.lost(connection, reason);
-        else this.#failed(attempt, refused ? `it refuses this member: ${reason}` : reason);
+        else {
+          if (refused && reason === refusalText(Refusal.otherCluster)) this.#options.onOtherCluster();
+          this.#failed(attempt, refused ? `it refuses this member: ${reason}` : reason);
+        }
       },
     }, { now: () => clock.now(), silenceMs });
     attempt.connection = connection;

@@ -130,6 +130,7 @@ export class TcpTransport implements Transport {
       silenceMs: this.#silenceMs,
       onFrame: (channel, payload) => this.#handlers?.onFrame(id, channel, payload),
       onPeer: (connected) => this.#handlers?.onPeer(id, connected),
+      onOtherCluster: () => this.#handlers?.onOtherCluster?.(id),
     });
     // Known by its id alone: it has to come by itself.
     if (addr === "") link.stopSeeking();

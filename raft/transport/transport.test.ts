@@ -11,6 +11,8 @@ interface Side {
   readonly transport: Transport;
   readonly frames: [number, number, string][];
   readonly connected: Set<number>;
+  /** Members at whose address another cluster answers. */
+  readonly elsewhere: Set<number>;
 }
 
 const open: Transport[] = [];
@@ -24,11 +26,12 @@ afterEach(() => {
 });
 
 function begin(id: number, transport: Transport): Side {
-  const side: Side = { id, transport, frames: [], connected: new Set() };
+  const side: Side = { id, transport, frames: [], connected: new Set(), elsewhere: new Set() };
   open.push(transport);
   transport.start({
     onFrame: (from, channel, payload) => side.frames.push([from, channel, Buffer.from(payload).toString()]),
     onPeer: (peer, connected) => void (connected ? side.connected.add(peer) : side.connected.delete(peer)),
+    onOtherCluster: (peer) => void side.elsewhere.add(peer),
   });
   return side;
 }
@@ -108,6 +111,14 @@ for (const [name, make] of PAIRS) {
     expect(a.transport.send(2, 0, new Uint8Array(1))).toBe(false);
   });
 }
+
+test("a member learns that another cluster answers at the address of its peer", async () => {
+  const ports = [await freePort(), await freePort()];
+  const a = tcp(1, ports);
+  const b = tcp(2, ports, { clusterId: 815 });
+  await until("told", () => a.elsewhere.has(2) && b.elsewhere.has(1));
+  expect(a.connected.size).toBe(0);
+});
 
 test("a frame of a whole snapshot travels", async () => {
   const [a, b] = await tcpPair();
