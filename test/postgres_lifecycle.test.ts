@@ -1,6 +1,6 @@
 /** One real PostgreSQL through its life: bootstrap, restart, crash, stop, another agent. */
 import { expect, test } from "bun:test";
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { waitFor } from "../src/demo/wait_for.ts";
 import { whyNoPostgres, withSite } from "./postgres/site.ts";
@@ -103,6 +103,31 @@ story(
       await member.must({ kind: "start-primary", epoch: 1 }, "start");
       expect(member.view).toMatchObject({ state: "running", crashedAtMs: null });
       expect(await member.sql("SELECT count(*)::int AS n FROM t")).toEqual([{ n: 1000 }]);
+    }),
+  60_000,
+);
+
+story(
+  "the end of WAL after a crash is found among segments that were made in advance and are empty",
+  () =>
+    withSite(async (site) => {
+      const member = await site.member("node-1");
+      await member.bootstrap();
+      const wal = join(member.dataDir, "pg_wal");
+      // Whatever file of the directory pg_waldump looks at first, it is most likely one of these.
+      for (let i = 0; i < 60; i++) {
+        const name = `0000000100000001000000${i.toString(16).toUpperCase().padStart(2, "0")}`;
+        writeFileSync(join(wal, name), "");
+        truncateSync(join(wal, name), 16 * 1024 * 1024);
+      }
+      await member.sql("CREATE TABLE t AS SELECT generate_series(1, 1000) AS id");
+      const [row] = await member.sql("SELECT pg_current_wal_flush_lsn() - '0/0' AS lsn");
+      process.kill(member.guard.view().postmaster!.pid, "SIGKILL");
+      const view = await member.until(
+        "the end of its WAL is known",
+        (now) => now.process === "none" && now.receivedLsn !== null,
+      );
+      expect(view.receivedLsn).toBeGreaterThanOrEqual(Number(row!["lsn"]));
     }),
   60_000,
 );

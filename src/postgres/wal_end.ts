@@ -13,6 +13,10 @@ const PAGE = 8192;
 const SHORT_HEADER = 24;
 const LONG_HEADER = 40;
 
+/** What pg_waldump (13 to 18) says where no record is, or in a file that was made in advance and never written. */
+const NOTHING_THERE =
+  /could not find a valid record|error in WAL record|header specifies 0 bytes|invalid WAL segment size .*\(0 bytes\)/;
+
 export interface WalEnd {
   readonly timeline: number;
   readonly lsn: Lsn;
@@ -80,17 +84,23 @@ function youngerTimelines(walDir: string, timeline: number): number[] {
 }
 
 /**
- * Where the run of segment files that holds `from` ends; null when there is no file for it. pg_waldump waits 5 s for
- * a file that it misses, in the hope that a server is about to make it, so it must not get there.
+ * First and last name of the run of segment files that holds `from`; null when there is no file for it. pg_waldump
+ * waits 5 s for a file that it misses, in the hope that a server is about to make it, so it must not get there.
  */
-export function endOfFiles(names: readonly string[], from: WalEnd, segmentBytes: number): Lsn | null {
+export function runOfFiles(
+  names: readonly string[],
+  from: WalEnd,
+  segmentBytes: number,
+): { readonly first: string; readonly last: string } | null {
   const present = new Set(names);
   const perId = 2 ** 32 / segmentBytes;
   const hex = (value: number) => value.toString(16).toUpperCase().padStart(8, "0");
-  let segment = Math.floor(from.lsn / segmentBytes);
-  const first = segment;
-  while (present.has(hex(from.timeline) + hex(Math.floor(segment / perId)) + hex(segment % perId))) segment++;
-  return segment === first ? null : segment * segmentBytes;
+  const nameOf = (segment: number) =>
+    hex(from.timeline) + hex(Math.floor(segment / perId)) + hex(segment % perId);
+  const begin = Math.floor(from.lsn / segmentBytes);
+  let segment = begin;
+  while (present.has(nameOf(segment))) segment++;
+  return segment === begin ? null : { first: nameOf(begin), last: nameOf(segment - 1) };
 }
 
 async function readOn(
@@ -100,11 +110,17 @@ async function readOn(
   segmentBytes: number,
   timeoutMs: number,
 ): Promise<WalEnd> {
-  const last = endOfFiles(list(walDir) ?? [], from, segmentBytes);
-  if (last === null) return from;
-  const args = ["-p", walDir, "-t", String(from.timeline), "-s", formatLsn(from.lsn), "-e", formatLsn(last)];
+  const files = runOfFiles(list(walDir) ?? [], from, segmentBytes);
+  if (files === null) return from;
+  // Without names it learns the size of segments from any file there, also from one that was made in advance and is
+  // still empty, and then reads nothing at all.
+  const args = ["-p", walDir, "-s", formatLsn(from.lsn), files.first, files.last];
   // It ends with an error by its nature: the first record that is none is the end that we look for.
   const result = await runProgram(programs.path("pg_waldump"), args, { timeoutMs, keep: 32 * 1024 });
   const found = lastRecordEnd(result.stdout, segmentBytes);
+  if (found === null && !NOTHING_THERE.test(result.stderr)) {
+    // Silence is no answer: a position that is too low would let a member rejoin that has to be rewound.
+    throw new Error(`pg_waldump: ${result.stderr.trim() || result.failure || "it said nothing"}`);
+  }
   return { timeline: from.timeline, lsn: Math.max(from.lsn, found ?? 0) };
 }

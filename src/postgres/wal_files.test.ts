@@ -1,18 +1,24 @@
 import { expect, test } from "bun:test";
-import { endOfFiles, lastRecordEnd, recordEnd } from "./wal_end.ts";
+import { lastRecordEnd, recordEnd, runOfFiles } from "./wal_end.ts";
 
 const MB16 = 16 * 1024 * 1024;
 
 test("the run of segment files ends before the first one that is missing", () => {
   const names = ["000000010000000000000002", "000000010000000000000003", "000000010000000000000005"];
-  expect(endOfFiles(names, { timeline: 1, lsn: 2 * MB16 + 40 }, MB16)).toBe(4 * MB16);
-  expect(endOfFiles(names, { timeline: 1, lsn: 4 * MB16 }, MB16)).toBeNull();
-  expect(endOfFiles(names, { timeline: 2, lsn: 2 * MB16 }, MB16)).toBeNull();
+  expect(runOfFiles(names, { timeline: 1, lsn: 2 * MB16 + 40 }, MB16)).toEqual({
+    first: names[0]!,
+    last: names[1]!,
+  });
+  expect(runOfFiles(names, { timeline: 1, lsn: 4 * MB16 }, MB16)).toBeNull();
+  expect(runOfFiles(names, { timeline: 2, lsn: 2 * MB16 }, MB16)).toBeNull();
 });
 
 test("segment numbers go on behind the last one of a log id", () => {
   const names = ["0000000A00000001000000FF", "0000000A0000000200000000"];
-  expect(endOfFiles(names, { timeline: 10, lsn: 2 * 2 ** 32 - MB16 }, MB16)).toBe(2 * 2 ** 32 + MB16);
+  expect(runOfFiles(names, { timeline: 10, lsn: 2 * 2 ** 32 - MB16 }, MB16)).toEqual({
+    first: names[0]!,
+    last: names[1]!,
+  });
 });
 
 test("a record that crosses a page goes on behind that page's header", () => {
