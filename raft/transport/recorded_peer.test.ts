@@ -1,0 +1,115 @@
+/**
+ * What a peer of protocol version 1 sends, as it was recorded: bytes that members of earlier releases still send and
+ * expect. A change that breaks these breaks upgrading one member after another; make a new version instead.
+ */
+import { expect, test } from "bun:test";
+import { decodeMessage, encodeMessage } from "../core/message.ts";
+import type { Message } from "../core/types.ts";
+import { decodeAdmission, encodeAdmission } from "../node/admission_messages.ts";
+import { decodeEnvelope, encodeEnvelope } from "../node/envelope.ts";
+import { encodeFrame, FrameKind, FrameReader } from "./frame.ts";
+import { Acceptor, Dialer, keyOf } from "./handshake.ts";
+
+const CLUSTER = 4711;
+const KEY = keyOf("secret", CLUSTER);
+const DIALER_NONCE = new Uint8Array(32).fill(1);
+const ACCEPTOR_NONCE = new Uint8Array(32).fill(2);
+const APPEND: Message = {
+  type: "append",
+  from: 1,
+  to: 2,
+  term: 5,
+  logTerm: 4,
+  index: 9,
+  commit: 8,
+  entries: [
+    { term: 5, index: 10, kind: "normal", data: new Uint8Array(0) },
+    { term: 5, index: 11, kind: "normal", data: new Uint8Array([1, 2, 3]) },
+  ],
+  reject: false,
+  rejectHint: 0,
+  snapshot: null,
+  context: new Uint8Array(0),
+};
+const SNAPSHOT: Message = {
+  ...APPEND,
+  type: "snapshot",
+  entries: [],
+  snapshot: {
+    index: 9,
+    term: 5,
+    configuration: { voters: [1, 2], learners: [3] },
+    data: new Uint8Array([7]),
+  },
+};
+const HELLO = { kind: "hello", instance: 77, empty: true } as const;
+const COMMAND = {
+  kind: "command",
+  origin: 1,
+  incarnation: 2,
+  seq: 3,
+  floor: 1,
+  command: new TextEncoder().encode('{"v":1}'),
+} as const;
+
+const RECORDED = {
+  hello:
+    "5241465400010100000000000012670000000000000001000000000000000201010101010101010101010101010101010101" +
+    "01010101010101010101010101",
+  challenge: "000202020202020202020202020202020202020202020202020202020202020202",
+  proof: "709385f07f5e9600fe345f0707ad96ab1f6514a1e0fa2b3643a1bf12e23cc5b3",
+  accept: "0057b42c41a75ef764ae3d1dda79b78269a0438e8642560ded9ec2ee02c5302d0f",
+  append:
+    "0500000000000000000100000000000000020000000000000005000000000000000400000000000000090000000000000008" +
+    "00000000000000000000000000020000000000000005000000000000000a0000000000000000000000000500000000000000" +
+    "0b0000000003010203",
+  snapshot:
+    "0902000000000000000100000000000000020000000000000005000000000000000400000000000000090000000000000008" +
+    "0000000000000000000000000000000000000000000900000000000000050000001d01000200000000000000010000000000" +
+    "000002000100000000000000030000000107",
+  admission: "010000000000001267000000000000004d01",
+  command: "0100000000000000010000000000000002000000000000000300000000000000017b2276223a317d",
+  frame: "0100030003000000a033c448090807",
+};
+
+const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
+const bytesOf = (text: string) => new Uint8Array(Buffer.from(text, "hex"));
+
+test("a recorded dialer and a recorded acceptor pass the handshake", () => {
+  const acceptor = new Acceptor({ id: 2, clusterId: CLUSTER, key: KEY }, () => true, ACCEPTOR_NONCE);
+  const challenged = acceptor.step(bytesOf(RECORDED.hello));
+  expect(hex(challenged.reply!)).toBe(RECORDED.challenge);
+  const opened = acceptor.step(bytesOf(RECORDED.proof));
+  expect(opened.kind).toBe("open");
+  expect(hex(opened.reply!)).toBe(RECORDED.accept);
+
+  const dialer = new Dialer({ id: 1, clusterId: CLUSTER, key: KEY }, 2, DIALER_NONCE);
+  expect(hex(dialer.hello)).toBe(RECORDED.hello);
+  expect(hex(dialer.step(bytesOf(RECORDED.challenge)).reply!)).toBe(RECORDED.proof);
+  expect(dialer.step(bytesOf(RECORDED.accept)).kind).toBe("open");
+});
+
+test("recorded messages mean what they meant, and are still sent alike", () => {
+  expect(decodeMessage(bytesOf(RECORDED.append))).toEqual(APPEND);
+  expect(decodeMessage(bytesOf(RECORDED.snapshot))).toEqual(SNAPSHOT);
+  expect(decodeAdmission(CLUSTER, bytesOf(RECORDED.admission))).toEqual(HELLO);
+  expect(decodeEnvelope(bytesOf(RECORDED.command))).toEqual(COMMAND);
+  expect(hex(encodeMessage(APPEND))).toBe(RECORDED.append);
+  expect(hex(encodeMessage(SNAPSHOT))).toBe(RECORDED.snapshot);
+  expect(hex(encodeAdmission(CLUSTER, HELLO))).toBe(RECORDED.admission);
+  expect(hex(encodeEnvelope(COMMAND))).toBe(RECORDED.command);
+});
+
+test("a recorded frame is read, and what a later version may send is no error", () => {
+  const reader = new FrameReader();
+  reader.handshakeOnly = false;
+  const channels: number[] = [];
+  const later = encodeFrame(FrameKind.data, 200, new Uint8Array([1]));
+  reader.push(Buffer.concat([bytesOf(RECORDED.frame), later]), ({ channel }) => {
+    channels.push(channel);
+    return true;
+  });
+  expect(channels).toEqual([3, 200]);
+  expect(decodeAdmission(CLUSTER, new Uint8Array([99, 1, 2]))).toBeNull();
+  expect(decodeEnvelope(new Uint8Array([99, 1, 2]))).toBeNull();
+});
