@@ -74,7 +74,11 @@ function compose(
 ): RunningAgent {
   const { log } = options;
   let { config } = options;
-  if (config.postgresql === null) throw new Error("a witness has no PostgreSQL");
+  if (config.postgresql === null) {
+    throw new Error(
+      "raft.witness: voters without PostgreSQL are not available in this version: remove it and add the postgresql section",
+    );
+  }
   if (config.raft.selfAddr === null) {
     throw new Error("raft.self_addr is missing: members without a vote are not available in this version");
   }
