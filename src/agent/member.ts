@@ -491,8 +491,13 @@ export class Member {
     const view = postgres.view();
     const guardView = guard.view();
     const tenure = this.#tenancy.tenure();
+    // A standby whose history left the primary's streams the old timeline to its end, again and again.
+    const holderTimeline = statuses.find(({ status }) => status.name === dcs.state.lock.holder)?.status
+      .timeline;
+    const isStreaming = view.replicationState === "streaming" &&
+      (view.timeline ?? 0) >= (holderTimeline ?? 0);
     if (
-      view.replicationState === "streaming" || view.process !== "running" ||
+      isStreaming || view.process !== "running" ||
       view.following !== dcs.state.lock.holder
     ) {
       this.#lastStreamingMs = nowMs;

@@ -555,6 +555,22 @@ const REJOINS: [string, NodeView, string[]][] = [
     [],
   ],
   [
+    "a standby that cannot stream is not told for ever that its history is the same",
+    node({
+      notStreamingForMs: 4000,
+      postgres: postgres({ replicationState: "streaming", divergence: verdict("same", 89_000) }),
+    }),
+    ["compare-history"],
+  ],
+  [
+    "a standby whose history has just been found the same goes on trying",
+    node({
+      notStreamingForMs: 4000,
+      postgres: postgres({ replicationState: null, divergence: verdict("same", 95_000) }),
+    }),
+    [],
+  ],
+  [
     "a diverged standby is stopped to rejoin",
     node({
       notStreamingForMs: 4000,

@@ -18,6 +18,8 @@ const RETRY_MS = 2000;
 const GRANTED_START_MS = 10_000;
 /** A standby that does not stream from a reachable primary for this long has its history compared. */
 const NOT_STREAMING_MS = 3000;
+/** A verdict on its history is good for so long, as long as it does not stream. */
+const COMPARED_MS = 10_000;
 
 export interface NodeView {
   readonly nowMs: number;
@@ -42,7 +44,7 @@ export interface NodeView {
   readonly anyProcess: boolean;
   readonly guardOk: boolean;
   readonly statuses: readonly SeenStatus[];
-  /** ms for which a running standby has not been streaming from the present holder. */
+  /** ms for which a running standby has not been streaming from the present holder on its timeline. */
   readonly notStreamingForMs: number;
   /** SIGTERM: stop PostgreSQL, hand over, leave. */
   readonly stopping: boolean;
@@ -478,9 +480,7 @@ function asStandby(view: NodeView): Decision {
   if (postgres.following !== holder) {
     return decide(`following a different leader: ${holder}`, { kind: "follow", follow: upstream });
   }
-  if (
-    postgres.replicationState !== "streaming" && primary !== null && view.notStreamingForMs > NOT_STREAMING_MS
-  ) {
+  if (primary !== null && view.notStreamingForMs > NOT_STREAMING_MS) {
     if (diverged(view)) {
       return decide("history has diverged: stopping to rejoin", {
         kind: "stop",
@@ -488,7 +488,9 @@ function asStandby(view: NodeView): Decision {
         checkpoint: false,
       });
     }
-    if (mustCompare(view, holder, primary)) {
+    // "The same" was said of what we had then; what keeps us from streaming may say otherwise.
+    const old = postgres.divergence !== null && nowMs - postgres.divergence.atMs > COMPARED_MS;
+    if (old || mustCompare(view, holder, primary)) {
       return decide("does not stream: comparing histories", { kind: "compare-history", with: upstream });
     }
   }
