@@ -4,6 +4,7 @@
  * Deletes nothing, and never touches PostgreSQL. The agent must be stopped.
  */
 import { randomBytes } from "node:crypto";
+import { statSync } from "node:fs";
 import { recoverCluster, replayLog, StorageError, SurvivingLog } from "../raft/mod.ts";
 import { recoveredState } from "../src/dcs/recovered.ts";
 import { DcsStateMachine } from "../src/dcs/state_machine.ts";
@@ -37,6 +38,12 @@ export async function recoverCommand(path: string | null, options: RecoverOption
     return fail(`the configuration cannot be used: ${first?.path ?? ""} ${first?.message ?? ""}`);
   }
   if (config.raft.selfAddr === null) return fail("this member has no vote: recover a voter");
+  const owner = statSync(config.raft.dataDir, { throwIfNoEntry: false })?.uid;
+  if (owner !== undefined && owner !== process.geteuid?.()) {
+    return fail(
+      `run this as the user who owns ${config.raft.dataDir} (uid ${owner}): the agent must own the new files`,
+    );
+  }
   let log: SurvivingLog;
   try {
     log = SurvivingLog.open(config.raft.dataDir);
