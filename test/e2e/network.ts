@@ -22,9 +22,12 @@ export function hasNamespaces(): boolean {
 export class Network {
   readonly #prefix = `agent${process.pid}`;
   readonly #nodes: number;
+  /** A second address of the same network on this host would take the next one's traffic. */
+  readonly #atExit = () => this.close();
 
   constructor(nodes: number) {
     this.#nodes = nodes;
+    process.on("exit", this.#atExit);
     ip("netns", "add", this.#name("s"));
     ip("-n", this.#name("s"), "link", "add", "br0", "type", "bridge");
     ip("-n", this.#name("s"), "link", "set", "br0", "up");
@@ -70,6 +73,7 @@ export class Network {
   }
 
   close(): void {
+    process.off("exit", this.#atExit);
     for (
       const name of [...Array.from({ length: this.#nodes }, (_, i) => this.#name(i + 1)), this.#name("s")]
     ) {
