@@ -10,7 +10,7 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
   if (argv.length === 0 || argv[0] === "--help" || argv[0] === "-h" || argv[0] === "help") return overview();
   if (argv[0] === "--version" || argv[0] === "-v") return leave(0, `agent ${VERSION}\n`);
   try {
-    cli.parse(["agent", "agent", ...argv], { run: false });
+    cli.parse(["agent", "agent", ...flagsLast(argv)], { run: false });
     // Printing the help has made it forget the command.
     if (cli.options.help) return leave(0);
     if (cli.matchedCommand === undefined) return unknownCommand(cli, argv[0]!);
@@ -19,6 +19,14 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
     if (!(error instanceof Error) || error.name !== "CACError") throw error;
     leave(2, "", `Error: ${error.message}\nTry 'agent ${argv[0]} --help' for help.\n`);
   }
+}
+
+/** Flags with a hyphen in their name. The parser takes the word behind one for its value; behind the last there is none. */
+const FLAGS = ["--ignore-listen-port", "--force-new-cluster"];
+
+function flagsLast(argv: readonly string[]): string[] {
+  const isFlag = (word: string) => FLAGS.includes(word);
+  return [...argv.filter((word) => !isFlag(word)), ...argv.filter(isFlag)];
 }
 
 function describeCommands(): CAC {
@@ -58,12 +66,10 @@ function describeCommands(): CAC {
     .example("agent recover --force-new-cluster /etc/agent/node1.yml")
     .action(async (file: string | undefined, options: { [name: string]: unknown }) => {
       const { recoverCommand } = await import("./recover.ts");
-      const { confirm, forceNewCluster: forced } = options;
-      // A flag with hyphens takes the word behind it for its value.
-      const path = file ?? (typeof forced === "string" ? forced : null);
-      const code = await recoverCommand(path, {
+      const { confirm } = options;
+      const code = await recoverCommand(file ?? null, {
         environment: process.env,
-        forceNewCluster: forced !== undefined && forced !== false,
+        forceNewCluster: options.forceNewCluster === true,
         confirm: confirm === undefined ? null : String(confirm),
         ask: (question) => Promise.resolve(prompt(question)),
         write: (line) => process.stdout.write(`${line}\n`),

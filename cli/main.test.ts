@@ -48,3 +48,12 @@ test("an unknown command or option is refused with exit code 2 and a hint", asyn
   expect((await agent("run", "--nope", "x.yml")).code).toBe(2);
   expect((await agent("ctl", "lsit")).err).toContain("Did you mean 'list'?");
 });
+
+test("a file may stand behind a flag", async () => {
+  const checked = await agent("validate-config", "--ignore-listen-port", "/nonexistent.yml");
+  expect(checked.code).toBe(1);
+  expect(checked.out).toContain("/nonexistent.yml");
+  const recovered = await agent("recover", "--force-new-cluster", "/nonexistent.yml");
+  expect(recovered.code).toBe(1);
+  expect(recovered.out).toStartWith("Error: /nonexistent.yml cannot be used: cannot be read");
+});

@@ -35,7 +35,8 @@ export async function recoverCommand(path: string | null, options: RecoverOption
   const { config, issues } = loadConfig({ path, environment: options.environment });
   if (config === null) {
     const [first] = issues.filter((issue) => issue.severity === "error");
-    return fail(`the configuration cannot be used: ${first?.path ?? ""} ${first?.message ?? ""}`);
+    const why = [first?.path, first?.message].filter((text) => text).join(": ");
+    return fail(`${path ?? "PATRONI_CONFIGURATION"} cannot be used: ${why}`);
   }
   if (config.raft.selfAddr === null) return fail("this member has no vote: recover a voter");
   const owner = statSync(config.raft.dataDir, { throwIfNoEntry: false })?.uid;
