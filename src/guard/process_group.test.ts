@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { kill } from "../lib/ffi.ts";
 import { isAlive, readProcess } from "../lib/process_table.ts";
 import { identify, isSame, ProcessGroup } from "./process_group.ts";
 import { startDetached, until } from "./testing.ts";
@@ -128,6 +129,28 @@ test("kill leaves nobody", () =>
     expect(group.members()).toEqual([]);
     expect(isAlive(pid)).toBe(false);
     expect(id !== null && isSame(id)).toBe(false);
+  }));
+
+test("whoever is killed while it signals leaves a postmaster that can end the rest", () =>
+  inDirectory(async (dir) => {
+    const sent: string[] = [];
+    let postmaster = 0;
+    const names: { readonly [signal: number]: string } = { 3: "QUIT", 9: "KILL", 18: "CONT", 19: "STOP" };
+    const group = new ProcessGroup(dir, nobody, (pid, signal) => {
+      sent.push(`${pid === postmaster ? "postmaster" : "backend"} ${names[signal]}`);
+      return kill(pid, signal);
+    });
+    postmaster = startDetached("trap '' QUIT; sleep 60 & sleep 60 & wait; sleep 60", dir);
+    await until("all run", () => group.members().length === 3);
+    const id = identify(postmaster);
+    group.freeze(id);
+    expect(sent.splice(0)).toEqual(["backend STOP", "backend STOP", "postmaster STOP"]);
+    group.thaw(id);
+    expect(sent.splice(0)).toEqual(["postmaster CONT", "backend CONT", "backend CONT"]);
+    group.kill(id);
+    expect(sent.slice(0, 3)).toEqual(["postmaster QUIT", "backend KILL", "backend KILL"]);
+    expect(sent.at(-1)).toBe("postmaster KILL");
+    expect(sent).not.toContain("postmaster STOP");
   }));
 
 test("the postmaster is the process that the lock file names, unless it is another's child", () =>

@@ -16,7 +16,7 @@ import {
   readProcess,
   workingDirectory,
 } from "../lib/process_table.ts";
-import { SIGCONT, SIGKILL, SIGSTOP } from "./signals.ts";
+import { SIGCONT, SIGKILL, SIGQUIT, SIGSTOP } from "./signals.ts";
 
 /** A process for good: pids are reused, start times of the same pid are not. */
 export interface ProcessId {
@@ -43,9 +43,13 @@ export class ProcessGroup {
   private readonly keepers: () => Keepers;
   private readonly namespace = mountNamespace("self");
 
-  constructor(dataDir: string, keepers: () => Keepers) {
+  private readonly send: typeof sendSignal;
+
+  /** `send`: @default kill(2) */
+  constructor(dataDir: string, keepers: () => Keepers, send = sendSignal) {
     this.dataDir = dataDir;
     this.keepers = keepers;
+    this.send = send;
     this.resolve();
   }
 
@@ -119,27 +123,38 @@ export class ProcessGroup {
   }
 
   /**
-   * SIGSTOP for the postmaster, so that nothing new is forked, then for everyone, until a scan shows nobody new. A
-   * process with SIGSTOP queued runs no instruction of its own and cannot fork any more. May be repeated.
+   * SIGSTOP for everyone, until a scan after the postmaster's shows nobody new. A process with SIGSTOP queued runs no
+   * instruction of its own and cannot fork any more. May be repeated.
+   *
+   * The postmaster comes after the others, here and in kill(), and before them in thaw(): whoever signals may be killed
+   * at any point, and then the postmaster, which the kernel or we told to end, has to end the rest. Stopped, it could
+   * not, and backends that were not reached yet would go on acknowledging.
    */
   freeze(postmaster: ProcessId | null): void {
-    if (postmaster !== null) signalProcess(postmaster, SIGSTOP);
-    this.signalAll(SIGSTOP);
-  }
-
-  /** Postmaster last: the others are back when it looks after them. */
-  thaw(postmaster: ProcessId | null): void {
-    for (const member of this.members()) {
-      if (member.pid !== postmaster?.pid) sendSignal(member.pid, SIGCONT);
+    const signalled = new Set<number>();
+    if (postmaster !== null) {
+      this.signalOnce(SIGSTOP, signalled, postmaster.pid);
+      signalProcess(postmaster, SIGSTOP, this.send);
+      signalled.add(postmaster.pid);
     }
-    if (postmaster !== null) signalProcess(postmaster, SIGCONT);
+    this.signalAll(SIGSTOP, signalled);
   }
 
-  /** One pass; true when nothing was left at its end. To be repeated until then: dying takes time. */
+  thaw(postmaster: ProcessId | null): void {
+    if (postmaster !== null) signalProcess(postmaster, SIGCONT, this.send);
+    for (const member of this.members()) {
+      if (member.pid !== postmaster?.pid) this.send(member.pid, SIGCONT);
+    }
+  }
+
+  /**
+   * One pass; true when nothing was left at its end. To be repeated until then: dying takes time. SIGQUIT keeps the
+   * postmaster from forking, and makes it finish what we may not.
+   */
   kill(postmaster: ProcessId | null): boolean {
-    if (postmaster !== null) signalProcess(postmaster, SIGSTOP);
-    this.signalAll(SIGKILL, postmaster?.pid);
-    if (postmaster !== null) signalProcess(postmaster, SIGKILL);
+    if (postmaster !== null) signalProcess(postmaster, SIGQUIT, this.send);
+    this.signalAll(SIGKILL, new Set(), postmaster?.pid);
+    if (postmaster !== null) signalProcess(postmaster, SIGKILL, this.send);
     return this.members().length === 0 && (postmaster === null || !isSame(postmaster));
   }
 
@@ -148,17 +163,22 @@ export class ProcessGroup {
     return this.members().every(isStoppedOrWill);
   }
 
-  private signalAll(signal: number, except?: number): void {
-    const signalled = new Set<number>();
+  /** Rounds until one shows nobody new. */
+  private signalAll(signal: number, signalled: Set<number>, except?: number): void {
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const before = signalled.size;
-      for (const { pid } of this.scan()) {
-        if (pid === except || signalled.has(pid)) continue;
-        sendSignal(pid, signal);
-        signalled.add(pid);
-      }
-      if (signalled.size === before) return;
+      if (this.signalOnce(signal, signalled, except) === 0) return;
     }
+  }
+
+  /** Returns to how many it was sent. */
+  private signalOnce(signal: number, signalled: Set<number>, except?: number): number {
+    const before = signalled.size;
+    for (const { pid } of this.scan()) {
+      if (pid === except || signalled.has(pid)) continue;
+      this.send(pid, signal);
+      signalled.add(pid);
+    }
+    return signalled.size - before;
   }
 
   private livesHere(pid: number): boolean {
@@ -224,6 +244,6 @@ export function isSame(id: ProcessId): boolean {
 }
 
 /** False when it is gone, or not ours to signal. */
-export function signalProcess(id: ProcessId, signal: number): boolean {
-  return isSame(id) && sendSignal(id.pid, signal).ok;
+export function signalProcess(id: ProcessId, signal: number, send = sendSignal): boolean {
+  return isSame(id) && send(id.pid, signal).ok;
 }
