@@ -85,6 +85,8 @@ const FAULTS: readonly Fault[] = [
     writesGoOn: "other",
     async harm(primary) {
       process.kill(pidOfGuard(primary), "SIGKILL");
+      // At any moment of what the agent does about it.
+      await sleep(30 * Math.random());
       await primary.killAgent();
     },
     heal: start,
