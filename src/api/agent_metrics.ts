@@ -1,7 +1,7 @@
 /** Metrics that Patroni does not have: consensus, lease, guard, watchdog, event loop. Prefix `agent_`. */
-import type { LatenessKind } from "../model/timing.ts";
+import type { LatenessKind, MeasuredLateness } from "../model/timing.ts";
 import { livingStatuses } from "./cluster.ts";
-import { flag, type Look, type Metric } from "./patroni_metrics.ts";
+import { flag, type LabelledValue, type Look, type Metric } from "./patroni_metrics.ts";
 
 /** What a look does not hold because it passes by itself. */
 export interface LeaseLook {
@@ -17,7 +17,10 @@ function counter(name: string, help: string, value: Metric["value"]): Metric {
   return { name: `agent_${name}`, help, type: "counter", value };
 }
 
-export function agentMetrics(lease: () => LeaseLook): readonly Metric[] {
+export function agentMetrics(
+  lease: () => LeaseLook,
+  lateness: () => readonly MeasuredLateness[],
+): readonly Metric[] {
   return [
     gauge("raft_term", "Current raft term.", ({ view }) => view.raft?.term ?? null),
     gauge(
@@ -99,6 +102,18 @@ export function agentMetrics(lease: () => LeaseLook): readonly Metric[] {
       ({ view }) => view.eventLoopLateMs / 1000,
     ),
     gauge(
+      "late_seconds",
+      "How late things came in the last minutes: quantile 0.5, 0.99, 0.999 and 1, the worst.",
+      () => lateness().flatMap(quantilesOf),
+      ["what", "quantile"],
+    ),
+    gauge(
+      "late_budget_seconds",
+      "How late they may come before PostgreSQL is frozen or, for the guard, before the lease is not safe.",
+      () => lateness().map(({ kind, budgetMs }) => ({ labels: { what: kind }, value: budgetMs / 1000 })),
+      ["what"],
+    ),
+    gauge(
       "loop_age_seconds",
       "Seconds since the agent last looked at the cluster.",
       ({ view }) => view.loopAgeMs / 1000,
@@ -153,6 +168,14 @@ export const LATENESS_METRICS: readonly {
     help: "From the send of a renewal of the lease to its acknowledgement.",
   },
 ];
+
+/** Nothing of what was not measured: 0 would say that all was well. */
+function quantilesOf({ kind, p50Ms, p99Ms, p999Ms, maxMs }: MeasuredLateness): LabelledValue[] {
+  const quantiles = { "0.5": p50Ms, "0.99": p99Ms, "0.999": p999Ms, "1": maxMs };
+  return Object.entries(quantiles).flatMap(([quantile, ms]) =>
+    ms === null ? [] : [{ labels: { what: kind, quantile }, value: ms / 1000 }]
+  );
+}
 
 function peers({ view }: Look) {
   return (view.raft?.members ?? [])

@@ -17,7 +17,8 @@ import { statusJson } from "./status.ts";
 export function metricsRoutes(port: ApiPort): Hono {
   const registry = new Registry();
   const lease = () => ({ holdsLease: port.holdsLease(), leaseRemainingMs: port.leaseRemainingMs() });
-  const setters = [...PATRONI_METRICS, ...agentMetrics(lease)].map((metric) => register(registry, metric));
+  const ours = agentMetrics(lease, () => port.timing().measured);
+  const setters = [...PATRONI_METRICS, ...ours].map((metric) => register(registry, metric));
   const info = new Gauge({
     name: "agent_info",
     help: "Value is always 1; the version of the agent is in the label.",
