@@ -158,7 +158,12 @@ for (const [key, value] of KEYS) {
     const port = new StubPort();
     port.changeDcs({
       sync: { leader: "node1", syncStandby: ["node3", "node2"], quorum: 1, revision: 1 },
-      failsafe: { epoch: 1, members: { node1: "http://10.0.0.1:8008/patroni" } },
+      failsafe: {
+        epoch: 1,
+        holder: "node1",
+        revision: 1,
+        members: { node1: "http://10.0.0.1:8008/patroni" },
+      },
     });
     const app = createApp(port, { onError: (error) => expect.unreachable(String(error)) });
     const response = await app.request(`/agent/dcs/${key}`);

@@ -516,7 +516,14 @@ const CASES: readonly Case[] = [
     request: { method: "GET", path: "/failsafe" },
     arrange: (port) => {
       port.changeDynamic({ failsafeMode: true });
-      port.changeDcs({ failsafe: { epoch: 1, members: { node1: "http://10.0.0.1:8008/patroni" } } });
+      port.changeDcs({
+        failsafe: {
+          epoch: 1,
+          holder: "node1",
+          revision: 1,
+          members: { node1: "http://10.0.0.1:8008/patroni" },
+        },
+      });
     },
     code: 200,
     text: '{"node1": "http://10.0.0.1:8008/patroni"}',

@@ -353,3 +353,17 @@ test("in pause the lock goes to nobody but the candidate of a request", () => {
   const dcs = cluster({ lock: lock(FREE), failover: request("failover", "c") });
   expect(chooseSuccessor(succession({ dynamic, dcs }))).toMatchObject({ kind: "grant", to: "c" });
 });
+
+test("only members of the failsafe set that is logged may succeed its holder", () => {
+  const failsafe = { epoch: 3, holder: "a", members: { a: "", b: "" }, revision: 9 };
+  const view = succession({
+    dcs: cluster({ lock: lock(FREE), failsafe }),
+    statuses: [seen(status("b", { receivedLsn: 900 })), seen(status("c"))],
+  });
+  expect(chooseSuccessor(view)).toMatchObject({ kind: "grant", to: "b" });
+  const alone = { ...view, statuses: [seen(status("c"))], reachableAtFree: ["c"] };
+  expect(chooseSuccessor(alone)).toMatchObject({
+    kind: "wait",
+    reason: expect.stringContaining("c: is not in the failsafe set of epoch 3"),
+  });
+});

@@ -2,6 +2,7 @@
  * Who gets the lock when it is free: a pure choice with its reason (design.md 5). The lock's safety does not rest on
  * this choice; what rests on it is how much of the unreplicated tail is lost, so the most advanced member wins.
  */
+import { mayNotSucceed } from "../dcs/failsafe.ts";
 import type { DynamicConfig } from "../model/config.ts";
 import type { Lsn } from "../model/lsn.ts";
 import type { MemberStatus } from "../model/member_status.ts";
@@ -54,7 +55,8 @@ export function ineligible(
   status: MemberStatus,
   view: Pick<SuccessorView, "dcs" | "dynamic">,
 ): string | null {
-  const { initialize, lock, history } = view.dcs;
+  const { initialize, lock, history, failsafe } = view.dcs;
+  if (mayNotSucceed(failsafe, status.name)) return `is not in the failsafe set of epoch ${failsafe!.epoch}`;
   if (status.nofailover) return "not allowed to promote (nofailover)";
   if (status.shuttingDown) return "is shutting down";
   if (status.watchdogFailed) return "not watchdog capable";

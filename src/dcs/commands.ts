@@ -55,6 +55,16 @@ export type CommandBody =
     readonly line: HistoryLine;
     readonly maxLines: number;
   }
+  /**
+   * The members that failsafe mode asks, by name with their api_url; null: failsafe mode is not to be used under this
+   * epoch any more. By the holder only (src/dcs/failsafe.ts). `expectRevision`: of the set in the records, null: none.
+   */
+  | {
+    readonly op: "setFailsafe";
+    readonly epoch: number;
+    readonly members: { readonly [name: string]: string } | null;
+    readonly expectRevision: number | null;
+  }
   /** `epoch`, `free`: the lock as the proposer saw it. What is safe while it is free is not safe once it is granted. */
   | {
     readonly op: "setTtl";

@@ -25,7 +25,7 @@ export interface RenewalAck {
 
 /** Rules that the simulator switches off one at a time to see that they are needed. */
 export type BrokenRules = ReadonlySet<string>;
-const NOTHING_BROKEN: BrokenRules = new Set();
+export const NOTHING_BROKEN: BrokenRules = new Set();
 
 export class Holder {
   readonly #incarnation: number;
@@ -38,6 +38,8 @@ export class Holder {
   #lastSentMs = -Infinity;
   #acknowledged = false;
   #provenMs: number | null = null;
+  /** s of the last extension by failsafe mode under this epoch. */
+  #extendedMs = -Infinity;
   #roundTripMs: number | null = null;
 
   constructor(
@@ -91,6 +93,7 @@ export class Holder {
     this.#validUntilMs = adoptedUntilMs;
     this.#acknowledged = adoptedUntilMs !== null;
     this.#provenMs = null;
+    this.#extendedMs = -Infinity;
     this.#sent.clear();
     this.#lastSentMs = -Infinity;
   }
@@ -100,6 +103,7 @@ export class Holder {
     this.#validUntilMs = null;
     this.#acknowledged = false;
     this.#provenMs = null;
+    this.#extendedMs = -Infinity;
     this.#sent.clear();
     this.#lastSentMs = -Infinity;
   }
@@ -142,6 +146,27 @@ export class Holder {
     if (this.#validUntilMs !== null && until <= this.#validUntilMs) return false;
     this.#validUntilMs = until;
     return true;
+  }
+
+  /**
+   * Everybody whom failsafe mode asks has accepted; the first question left at `sentMs`. True when that moved our
+   * deadline. Only a lease that runs is extended, and only one that raft has acknowledged to this start of the agent:
+   * why that is needed, and enough, is said in failsafe.ts.
+   */
+  extend(epoch: number, sentMs: number, grantTtlMs: number, nowMs: number): boolean {
+    if (epoch !== this.#epoch || this.#provenMs === null || !this.holds(nowMs)) return false;
+    // From the SEND, as for a renewal: whoever accepted did so after it, and waits from then on.
+    const from = this.#broken.has("failsafe-from-receipt") ? nowMs : sentMs;
+    const until = from + this.#leaseFromTtl(grantTtlMs);
+    if (until <= nowMs || until <= this.#validUntilMs!) return false;
+    this.#extendedMs = Math.max(from, this.#extendedMs);
+    this.#validUntilMs = until;
+    return true;
+  }
+
+  /** The lease is what a renewal gave it: an extension, if there was one, was overtaken by a later renewal. */
+  get standsOnRaft(): boolean {
+    return this.#provenMs !== null && this.#provenMs >= this.#extendedMs;
   }
 }
 
@@ -268,6 +293,8 @@ export class Grantor {
   nextTtl(state: DcsState, wantedMs: number, nowMs: number): { grantMs: number; waitMs: number } | null {
     const { grantTtlMs, waitTtlMs } = state;
     if (grantTtlMs === wantedMs && waitTtlMs === wantedMs) return null;
+    // Nobody but the holder knows how long a lease by failsafe mode runs: its set is removed first (failsafe.ts).
+    if (state.failsafe !== null && wantedMs < waitTtlMs) return null;
     if (state.lock.holder === null) return { grantMs: wantedMs, waitMs: wantedMs };
     if (waitTtlMs < wantedMs) return { grantMs: grantTtlMs, waitMs: wantedMs };
     if (grantTtlMs !== wantedMs) return { grantMs: wantedMs, waitMs: waitTtlMs };

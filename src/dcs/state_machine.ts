@@ -5,6 +5,8 @@
  */
 import type { ClusterEvent, DcsState, LockRecord } from "../model/records.ts";
 import { type Command, type CommandResult, decodeCommand } from "./commands.ts";
+import { mayNotSucceed } from "./failsafe.ts";
+import { type BrokenRules, NOTHING_BROKEN } from "./lease.ts";
 
 /** Why setMember was refused, for whoever then asks the member of that name whether it lives. */
 export const NAME_TAKEN = "a member of this name has other addresses";
@@ -45,8 +47,8 @@ export function emptyState(): DcsState {
 type Outcome = { readonly change: Partial<DcsState>; readonly event?: string } | { readonly refuse: string };
 
 /** Refuses unless the expectation holds; each case names what it compared. */
-function evaluate(state: DcsState, command: Command, index: number): Outcome {
-  const { lock, initialize, failover } = state;
+function evaluate(state: DcsState, command: Command, index: number, broken: BrokenRules): Outcome {
+  const { lock, initialize, failover, failsafe } = state;
   switch (command.op) {
     case "claimInitialize":
       if (initialize !== null) return { refuse: `already claimed by ${initialize.by}` };
@@ -86,6 +88,9 @@ function evaluate(state: DcsState, command: Command, index: number): Outcome {
       if (command.epoch !== lock.epoch + 1) {
         return { refuse: `epoch ${command.epoch} does not follow ${lock.epoch}` };
       }
+      if (mayNotSucceed(failsafe, command.holder) && !broken.has("failsafe-outsider")) {
+        return { refuse: `${command.holder} is not in the failsafe set of epoch ${failsafe!.epoch}` };
+      }
       return {
         change: {
           lock: {
@@ -110,7 +115,17 @@ function evaluate(state: DcsState, command: Command, index: number): Outcome {
       if (lock.holder !== command.by || lock.epoch !== command.epoch) {
         return { refuse: `epoch ${command.epoch} is not held` };
       }
-      return endEpoch(lock, "released", command.lsn, command.timeline, command.reason);
+      return endEpoch(
+        lock,
+        "released",
+        command.lsn,
+        command.timeline,
+        command.reason,
+        // Its PostgreSQL was proven stopped: nothing that the set's members agreed to goes on. An older set stays.
+        failsafe?.epoch === command.epoch ? { failsafe: null } : {},
+      );
+    case "setFailsafe":
+      return setFailsafe(state, command, index);
     case "setUnfenced":
       if (lock.holder !== command.by || lock.epoch !== command.epoch) {
         return { refuse: `epoch ${command.epoch} is not held` };
@@ -168,6 +183,10 @@ function evaluate(state: DcsState, command: Command, index: number): Outcome {
       }
       // A holder counts on grantTtl while leaders wait waitTtl: the other way round, the lock could pass on too early.
       if (command.grantMs > command.waitMs) return { refuse: "grant ttl above wait ttl" };
+      // Leases that the set's members agreed to may still run, unknown to any raft leader, on the old ttl.
+      if (failsafe !== null && command.waitMs < state.waitTtlMs) {
+        return { refuse: "a failsafe set is logged" };
+      }
       return {
         change: { grantTtlMs: command.grantMs, waitTtlMs: command.waitMs },
         event: `ttl: grant ${command.grantMs} ms, wait ${command.waitMs} ms`,
@@ -183,15 +202,45 @@ function endEpoch(
   lsn: number | null,
   timeline: number | null,
   reason: string,
+  also: Partial<DcsState> = {},
 ): Outcome {
   return {
-    change: { lock: { ...lock, holder: null, reason, ended: { how, lsn, timeline }, unfenced: false } },
+    change: {
+      ...also,
+      lock: { ...lock, holder: null, reason, ended: { how, lsn, timeline }, unfenced: false },
+    },
     event: `lock of ${lock.holder}, epoch ${lock.epoch}, ${how}: ${reason}`,
   };
 }
 
+function setFailsafe(
+  { lock, failsafe }: DcsState,
+  { by, epoch, members, expectRevision }: Command & { readonly op: "setFailsafe" },
+  index: number,
+): Outcome {
+  if (lock.holder !== by || lock.epoch !== epoch) return { refuse: `epoch ${epoch} is not held` };
+  if ((failsafe?.revision ?? null) !== expectRevision) return { refuse: "the failsafe set has changed" };
+  if (members === null) {
+    if (failsafe === null) return { refuse: "no failsafe set is logged" };
+    return { change: { failsafe: null }, event: `failsafe set of epoch ${failsafe.epoch} removed` };
+  }
+  // Alone, the holder would ask nobody and could be succeeded by nobody.
+  if (!Object.hasOwn(members, by) || Object.keys(members).length < 2) {
+    return { refuse: "a failsafe set names its holder and somebody else" };
+  }
+  return {
+    change: { failsafe: { epoch, holder: by, members, revision: index } },
+    event: `failsafe set of epoch ${epoch}: ${Object.keys(members).sort().join(", ")}`,
+  };
+}
+
 export class DcsStateMachine {
+  readonly #broken: BrokenRules;
   #state: DcsState = emptyState();
+
+  constructor(broken: BrokenRules = NOTHING_BROKEN) {
+    this.#broken = broken;
+  }
 
   /** The current records; a new object after every change, never modified in place. */
   get state(): DcsState {
@@ -202,7 +251,7 @@ export class DcsStateMachine {
     if (bytes.length === 0) return { ok: true, revision: this.#state.revision };
     const command = decodeCommand(bytes);
     if (command === null) return { ok: false, reason: "not a command that this version knows" };
-    const outcome = evaluate(this.#state, command, index);
+    const outcome = evaluate(this.#state, command, index, this.#broken);
     if ("refuse" in outcome) return { ok: false, reason: outcome.refuse };
     let events = this.#state.events;
     if (outcome.event !== undefined) {

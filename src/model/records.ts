@@ -75,6 +75,16 @@ export interface SyncRecord {
   readonly quorum: number;
 }
 
+/** Who must agree to a lease without raft, and hence who alone may be granted an epoch after this one. */
+export interface FailsafeRecord {
+  /** Epoch whose holder logged it. */
+  readonly epoch: number;
+  readonly holder: string;
+  /** api_url by name, the holder's own included. */
+  readonly members: { readonly [name: string]: string };
+  readonly revision: number;
+}
+
 export interface DcsState {
   /** Raft index of the last command that changed anything. */
   readonly revision: number;
@@ -87,7 +97,8 @@ export interface DcsState {
   readonly failoverResults: readonly { readonly id: string; readonly ok: boolean; readonly text: string }[];
   readonly sync: SyncRecord & { readonly revision: number };
   readonly history: readonly HistoryLine[];
-  readonly failsafe: { readonly epoch: number; readonly members: { readonly [name: string]: string } } | null;
+  /** Null: nobody holds a lease but by raft. Stays after the end of its epoch: see src/dcs/failsafe.ts. */
+  readonly failsafe: FailsafeRecord | null;
   readonly members: { readonly [name: string]: MemberFacts };
   /** Lease times in ms (design.md 4.2): grant <= wait. */
   readonly grantTtlMs: number;

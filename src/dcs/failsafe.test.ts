@@ -1,0 +1,258 @@
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import type { DcsState } from "../model/records.ts";
+import { type CommandBody, encodeCommand } from "./commands.ts";
+import { FailsafePromise, FailsafeSets, type SetFailsafe } from "./failsafe.ts";
+import { Grantor, Holder } from "./lease.ts";
+import { DcsStateMachine, emptyState } from "./state_machine.ts";
+
+const ALL = { a: "http://a:8008", b: "http://b:8008", c: "http://c:8008" };
+const AB = { a: ALL.a, b: ALL.b };
+
+function machine() {
+  const dcs = new DcsStateMachine();
+  let index = 0;
+  const apply = (by: string, body: CommandBody) =>
+    dcs.apply(encodeCommand({ ...body, by, at: "2026-01-01T00:00:00Z" }), ++index);
+  const grant = (epoch: number, holder: string) =>
+    apply("q", { op: "grant", epoch, holder, reason: "test", complete: true }).ok;
+  const set = (by: string, epoch: number, members: SetFailsafe["members"]) =>
+    apply(by, { op: "setFailsafe", epoch, members, expectRevision: dcs.state.failsafe?.revision ?? null });
+  const release = (by: string, epoch: number) =>
+    apply(by, { op: "release", epoch, reason: "test", lsn: null, timeline: null });
+  const expire = (epoch: number) => apply("q", { op: "expire", epoch, reason: "test" });
+  return { dcs, apply, grant, set, release, expire };
+}
+
+test("only the holder logs a set, under its own epoch and over the set that it knows", () => {
+  const { dcs, apply, grant, set, expire } = machine();
+  grant(1, "a");
+  expect(set("b", 1, ALL)).toEqual({ ok: false, reason: "epoch 1 is not held" });
+  expect(set("a", 2, ALL).ok).toBe(false);
+  expect(set("a", 1, ALL).ok).toBe(true);
+  expect(dcs.state.failsafe).toEqual({ epoch: 1, holder: "a", members: ALL, revision: 4 });
+  expect(apply("a", { op: "setFailsafe", epoch: 1, members: null, expectRevision: 3 }).ok).toBe(false);
+  expire(1);
+  expect(set("a", 1, AB).ok).toBe(false);
+  expect(dcs.state.failsafe?.members).toEqual(ALL);
+});
+
+test("a set names its holder and somebody else", () => {
+  const { grant, set } = machine();
+  grant(1, "a");
+  expect(set("a", 1, { a: ALL.a }).ok).toBe(false);
+  expect(set("a", 1, { b: ALL.b, c: ALL.c }).ok).toBe(false);
+});
+
+test("only members of the set may be granted the next epoch, and any later one until the set is replaced", () => {
+  const { dcs, grant, set, release, expire } = machine();
+  grant(1, "a");
+  set("a", 1, AB);
+  expire(1);
+  expect(grant(2, "c")).toBe(false);
+  expect(grant(2, "b")).toBe(true);
+  // b never became a primary: a may still be one, and c has not been asked.
+  release("b", 2);
+  expect(dcs.state.failsafe?.epoch).toBe(1);
+  expect(grant(3, "c")).toBe(false);
+  expect(grant(3, "b")).toBe(true);
+  expect(set("b", 3, ALL).ok).toBe(true);
+  expire(3);
+  expect(grant(4, "c")).toBe(true);
+});
+
+test("the release of its epoch ends a set, since its holder's PostgreSQL was proven stopped", () => {
+  const { dcs, grant, set, release } = machine();
+  grant(1, "a");
+  set("a", 1, AB);
+  release("a", 1);
+  expect(dcs.state.failsafe).toBe(null);
+  expect(grant(2, "c")).toBe(true);
+});
+
+test("while a set is logged wait_ttl is not lowered, by whatever leader, also when the lock is free", () => {
+  const { dcs, apply, grant, set, expire } = machine();
+  const setTtl = (epoch: number, free: boolean, grantMs: number, waitMs: number) =>
+    apply("q", { op: "setTtl", epoch, free, expectGrantMs: 5000, expectWaitMs: 5000, grantMs, waitMs }).ok;
+  const grantor = new Grantor();
+  grantor.lead(1, 0);
+  grant(1, "a");
+  set("a", 1, AB);
+  expect(grantor.nextTtl(dcs.state, 2000, 0)).toBe(null);
+  expect(grantor.nextTtl(dcs.state, 9000, 0)).toEqual({ grantMs: 5000, waitMs: 9000 });
+  expire(1);
+  expect(grantor.nextTtl(dcs.state, 2000, 0)).toBe(null);
+  expect(setTtl(1, true, 2000, 2000)).toBe(false);
+  expect(setTtl(1, true, 9000, 9000)).toBe(true);
+});
+
+// The holder's side. -------------------------------------------------------------------------------------------------
+
+const L = (ttlMs: number) => ttlMs - 500;
+const TTL = 5000;
+
+function proven(): Holder {
+  const holder = new Holder(7, L);
+  holder.begin(3, null);
+  const { seq } = holder.renew("a", 1000);
+  holder.acknowledge({ epoch: 3, incarnation: 7, seq, grantTtlMs: TTL }, 1010);
+  return holder;
+}
+
+test("an extension counts from the send of the questions, and extends only a lease that runs", () => {
+  const holder = proven();
+  expect(holder.extend(3, 3000, TTL, 4000)).toBe(true);
+  expect(holder.validUntilMs).toBe(3000 + 4500);
+  expect(holder.extend(3, 3000, TTL, 4100)).toBe(false);
+  expect(holder.extend(2, 4000, TTL, 4100)).toBe(false);
+  // Nobody knows who writes once it has run out, whoever accepted before.
+  expect(holder.extend(3, 7400, TTL, 7500)).toBe(false);
+  expect(holder.validUntilMs).toBe(7500);
+});
+
+test("a lease that raft has not acknowledged to this start of the agent is not extended", () => {
+  const holder = new Holder(7, L);
+  holder.begin(3, 5500);
+  expect(holder.extend(3, 3000, TTL, 3010)).toBe(false);
+});
+
+test("after an extension the lease stands on raft again with the first renewal sent after it", () => {
+  const holder = proven();
+  expect(holder.standsOnRaft).toBe(true);
+  const early = holder.renew("a", 2000);
+  holder.extend(3, 3000, TTL, 3010);
+  expect(holder.standsOnRaft).toBe(false);
+  holder.acknowledge({ epoch: 3, incarnation: 7, seq: early.seq, grantTtlMs: TTL }, 3100);
+  expect(holder.standsOnRaft).toBe(false);
+  const late = holder.renew("a", 3200);
+  holder.acknowledge({ epoch: 3, incarnation: 7, seq: late.seq, grantTtlMs: TTL }, 3210);
+  expect(holder.standsOnRaft).toBe(true);
+});
+
+const withSet = (revision: number, members: { [name: string]: string } = ALL): DcsState => ({
+  ...emptyState(),
+  failsafe: { epoch: 3, holder: "a", members, revision },
+});
+
+test("a start of the agent uses only a set that it has logged itself", () => {
+  const sets = new FailsafeSets();
+  expect(sets.toAsk(3, "a", withSet(5))).toBe(null);
+  const command = sets.propose(3, ALL, withSet(5))!;
+  expect(command).toMatchObject({ members: ALL, expectRevision: 5 });
+  expect(sets.propose(3, ALL, withSet(5))).toBe(null);
+  sets.outcome(command, { revision: 6 });
+  expect(sets.toAsk(3, "a", withSet(6))).toEqual({ b: ALL.b, c: ALL.c });
+  expect(sets.propose(3, ALL, withSet(6))).toBe(null);
+  expect(sets.toAsk(4, "a", withSet(6))).toBe(null);
+});
+
+test("a removal that may have taken effect ends failsafe mode, and nobody to ask is no agreement", () => {
+  const sets = new FailsafeSets();
+  sets.outcome(sets.propose(3, ALL, emptyState())!, { revision: 6 });
+  sets.outcome(sets.propose(3, null, withSet(6))!, "unknown");
+  expect(sets.toAsk(3, "a", withSet(6))).toBe(null);
+  expect(sets.propose(3, null, emptyState())).toBe(null);
+  const alone = new FailsafeSets();
+  alone.outcome(alone.propose(3, { a: "" }, emptyState())!, { revision: 6 });
+  expect(alone.toAsk(3, "a", withSet(6, { a: "" }))).toBe(null);
+});
+
+test("whatever becomes of proposals under way, everybody who could succeed is asked", () => {
+  const members = fc.option(fc.constantFrom(ALL, AB, { a: ALL.a, c: ALL.c }), { nil: null, freq: 4 });
+  const step = fc.oneof(
+    fc.record({ kind: fc.constant("propose" as const), members }),
+    fc.record({ kind: fc.constant("arrive" as const), which: fc.nat(3) }),
+    fc.record({ kind: fc.constant("answer" as const), which: fc.nat(3), known: fc.boolean() }),
+    fc.record({ kind: fc.constant("restart" as const) }),
+  );
+  fc.assert(fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+    const { dcs, apply, grant } = machine();
+    grant(1, "a");
+    let sets = new FailsafeSets();
+    /** Proposed, and neither arrived nor lost. */
+    const flying: SetFailsafe[] = [];
+    const arrived: { command: SetFailsafe; revision: number | null }[] = [];
+    for (const each of steps) {
+      if (each.kind === "propose") {
+        const command = sets.propose(1, each.members, dcs.state);
+        if (command !== null) flying.push(command);
+      } else if (each.kind === "arrive" && flying.length > 0) {
+        const [command] = flying.splice(each.which % flying.length, 1);
+        const result = apply("a", command!);
+        arrived.push({ command: command!, revision: result.ok ? result.revision : null });
+      } else if (each.kind === "answer") {
+        if (each.known && arrived.length > 0) {
+          const [{ command, revision }] = arrived.splice(each.which % arrived.length, 1) as [
+            typeof arrived[0],
+          ];
+          sets.outcome(command, revision === null ? "refused" : { revision });
+        } else if (flying.length > 0) sets.outcome(flying[each.which % flying.length]!, "unknown");
+      } else if (each.kind === "restart") sets = new FailsafeSets();
+      const asked = sets.toAsk(1, "a", dcs.state);
+      if (asked === null) continue;
+      // What may still arrive could succeed only over the revision of now, one of them.
+      const possible = flying.filter((command) => command.expectRevision === dcs.state.failsafe!.revision);
+      for (const next of [dcs.state.failsafe!.members, ...possible.map((command) => command.members)]) {
+        expect(next).not.toBe(null);
+        for (const name of Object.keys(next!)) if (name !== "a") expect(Object.keys(asked)).toContain(name);
+      }
+    }
+  }));
+});
+
+// The asked member's side. -------------------------------------------------------------------------------------------
+
+const QUESTION = { holder: "a", epoch: 3, to: "b" };
+
+function asked(change: Partial<DcsState> = {}) {
+  const state = emptyState();
+  return {
+    name: "b",
+    state: { ...state, lock: { ...state.lock, epoch: 3, holder: "a", lastHolder: "a" }, ...change },
+    leads: false,
+    guardEpoch: 0 as number | null,
+  };
+}
+
+test("a member that knows better than the holder refuses, and has promised nothing", () => {
+  const promise = new FailsafePromise(0, new Set());
+  const { lock } = asked().state;
+  const refusals: [ReturnType<typeof asked>, string][] = [
+    [{ ...asked(), name: "c" }, "this is c, not b"],
+    [{ ...asked(), guardEpoch: null }, "no guard answers here"],
+    [{ ...asked(), guardEpoch: 4 }, "epoch 3 is over: 4 is known here"],
+    [asked({ lock: { ...lock, epoch: 4, holder: "c" } }), "epoch 3 is over: 4 is known here"],
+    [asked({ lock: { ...lock, holder: null } }), "a does not hold epoch 3 any more"],
+    [
+      asked({ failsafe: { epoch: 3, holder: "a", members: { a: "", c: "" }, revision: 1 } }),
+      "b is not in the failsafe set of epoch 3",
+    ],
+  ];
+  for (const [view, reason] of refusals) {
+    expect(promise.answer(QUESTION, view, 1000)).toEqual({ kind: "refused", reason });
+  }
+  expect(promise.answer(QUESTION, { ...asked(), leads: true }, 1000).kind).toBe("running-as-leader");
+  expect(promise.acceptedMs).toBe(null);
+});
+
+test("whoever has accepted waits wait_ttl from then on before it writes, however often the lock passes on", () => {
+  const promise = new FailsafePromise(-60_000, new Set());
+  expect(promise.answer(QUESTION, asked(), 1000)).toEqual({ kind: "accepted" });
+  const granted = (epoch: number) =>
+    asked({ ...withSet(2), lock: { ...asked().state.lock, epoch, holder: "b" } });
+  expect(promise.waitUntilMs("b", granted(4).state)).toBe(6000);
+  expect(promise.waitUntilMs("b", granted(5).state)).toBe(6000);
+  expect(promise.waitUntilMs("b", { ...granted(4).state, waitTtlMs: 9000 })).toBe(10_000);
+});
+
+test("an agent that may have forgotten what it accepted waits wait_ttl from its start", () => {
+  const promise = new FailsafePromise(50_000, new Set());
+  expect(promise.waitUntilMs("b", withSet(2))).toBe(55_000);
+});
+
+test("nobody waits without a set in the records, and its own holder does not", () => {
+  const promise = new FailsafePromise(50_000, new Set());
+  promise.answer(QUESTION, asked(), 51_000);
+  expect(promise.waitUntilMs("b", emptyState())).toBe(-Infinity);
+  expect(promise.waitUntilMs("a", withSet(2))).toBe(-Infinity);
+});

@@ -1,0 +1,180 @@
+/**
+ * Failsafe mode (design.md 4.2): a lease without raft. The holder P of epoch e that cannot renew asks every other member
+ * of the set logged under e; if all accept, its lease counts from the send s of the questions. Pure; the questions
+ * themselves are sent by src/agent/failsafe_rounds.ts.
+ *
+ * Invariant: whoever may write under a later epoch begins only after P's PostgreSQL cannot acknowledge any more. While a
+ * set is in the records,
+ * - only its members may be granted an epoch, e + 1 or any later one (state_machine.ts): e + 1 may come to nothing, and
+ *   P's lease outlive it;
+ * - each of them accepted at x >= s, and writes under no other epoch before x + wait_ttl, nor within wait_ttl of the start
+ *   of its agent, which has forgotten its x. P is stopped by s + L/(1-rho) + J + K, which is not later by I1;
+ * - wait_ttl is not lowered, so whatever ttl P counted on, whoever waits waits as long.
+ * P extends only a lease that still runs: so nobody writes under a later epoch at that moment, and all who may later are
+ * bound by what they answer. No majority, and no knowledge that the members' records are fresh, is needed for that.
+ *
+ * The set goes, or is replaced, only when no such lease can run beyond what raft leaders know:
+ * - by release(e), as P's PostgreSQL is proven stopped;
+ * - by P itself, when its lease stands on a renewal that was sent after the last extension; and from the proposal on P
+ *   asks as if it had taken effect and as if it had not (`FailsafeSets.toAsk`);
+ * - by a later holder, once it writes: then its own wait is over, and with it P's lease.
+ */
+import type { DcsState, FailsafeRecord } from "../model/records.ts";
+import type { CommandBody } from "./commands.ts";
+import type { BrokenRules } from "./lease.ts";
+
+export type FailsafeMembers = FailsafeRecord["members"];
+export type SetFailsafe = CommandBody & { readonly op: "setFailsafe" };
+
+/** Whoever is not in the set was not asked, and would not wait while its holder still writes without raft. */
+export function mayNotSucceed(failsafe: FailsafeRecord | null, name: string): boolean {
+  return failsafe !== null && !Object.hasOwn(failsafe.members, name);
+}
+
+/** The holder's side: which sets may be in force, as far as this start of the agent can know. */
+export class FailsafeSets {
+  #epoch = 0;
+  /** Revision of the last set that this start of the agent is known to have logged under this epoch. */
+  #loggedRevision: number | null = null;
+  #underWay: SetFailsafe | null = null;
+  /** Proposed by this start of the agent, and not known to have come to nothing. */
+  #possible: SetFailsafe[] = [];
+
+  /**
+   * What to propose so that the records say `wanted` (null: no set); null: nothing now. A set that says the same already
+   * is logged anew by each start of the agent: what an earlier start may still have under way is void from then on, as it
+   * names an older revision.
+   */
+  propose(epoch: number, wanted: FailsafeMembers | null, { failsafe }: DcsState): SetFailsafe | null {
+    this.#begin(epoch);
+    if (this.#underWay !== null) return null;
+    const said = wanted === null
+      ? failsafe === null
+      : this.#isOurs(failsafe) && sameMembers(failsafe.members, wanted);
+    if (said) return null;
+    const expectRevision = failsafe?.revision ?? null;
+    const command: SetFailsafe = { op: "setFailsafe", epoch, members: wanted, expectRevision };
+    this.#underWay = command;
+    this.#possible = this.#possible.filter((each) =>
+      each.expectRevision === expectRevision && !sameMembers(each.members, wanted)
+    );
+    this.#possible.push(command);
+    return command;
+  }
+
+  /** `revision`: logged as this; "refused": for certain not logged; "unknown": it may be logged yet. */
+  outcome(command: SetFailsafe, outcome: { readonly revision: number } | "refused" | "unknown"): void {
+    if (this.#underWay === command) this.#underWay = null;
+    if (outcome === "unknown" || command.epoch !== this.#epoch) return;
+    this.#possible = this.#possible.filter((each) => each !== command);
+    if (outcome !== "refused") this.#loggedRevision = outcome.revision;
+  }
+
+  /**
+   * Everybody who could be granted the next epoch, whichever of our proposals have taken effect, without ourselves. null:
+   * failsafe mode cannot be used: no set of ours is logged, its removal may be under way, or nobody else is in it.
+   */
+  toAsk(epoch: number, self: string, { failsafe }: DcsState): FailsafeMembers | null {
+    if (epoch !== this.#epoch || !this.#isOurs(failsafe)) return null;
+    const asked: { [name: string]: string } = { ...failsafe.members };
+    for (const { members, expectRevision } of this.#possible) {
+      if (expectRevision !== failsafe.revision) continue;
+      if (members === null) return null;
+      Object.assign(asked, members);
+    }
+    delete asked[self];
+    return Object.keys(asked).length === 0 ? null : asked;
+  }
+
+  #isOurs(failsafe: FailsafeRecord | null): failsafe is FailsafeRecord {
+    return failsafe !== null && failsafe.epoch === this.#epoch && failsafe.revision === this.#loggedRevision;
+  }
+
+  #begin(epoch: number): void {
+    if (this.#epoch === epoch) return;
+    this.#epoch = epoch;
+    this.#loggedRevision = null;
+    this.#underWay = null;
+    this.#possible = [];
+  }
+}
+
+function sameMembers(a: FailsafeMembers | null, b: FailsafeMembers | null): boolean {
+  if (a === null || b === null) return a === b;
+  const names = Object.keys(a);
+  return names.length === Object.keys(b).length &&
+    names.every((name) => Object.hasOwn(b, name) && a[name] === b[name]);
+}
+
+/** What the holder asks of a member of its set. */
+export interface FailsafeQuestion {
+  readonly holder: string;
+  readonly epoch: number;
+  /** The member that is meant: another one may answer at an old address. */
+  readonly to: string;
+}
+
+/** What the asked member knows of itself. */
+export interface AcceptorView {
+  readonly name: string;
+  readonly state: DcsState;
+  /** Its PostgreSQL may acknowledge writes, or it holds the lock. */
+  readonly leads: boolean;
+  /** The highest epoch that its guard was ever armed with or told the end of; null: no guard answers. */
+  readonly guardEpoch: number | null;
+}
+
+export type FailsafeAnswer =
+  | { readonly kind: "accepted" }
+  | { readonly kind: "running-as-leader" }
+  | { readonly kind: "refused"; readonly reason: string };
+
+/** The asked member's side: what it has promised. */
+export class FailsafePromise {
+  readonly #agentStartMs: number;
+  readonly #broken: BrokenRules;
+  #acceptedMs: number | null = null;
+
+  constructor(agentStartMs: number, broken: BrokenRules) {
+    this.#agentStartMs = agentStartMs;
+    this.#broken = broken;
+  }
+
+  /** x of the last acceptance in this start of the agent; null: none. */
+  get acceptedMs(): number | null {
+    return this.#acceptedMs;
+  }
+
+  /** Accepting is always safe, as it only makes us wait; refusing as well. It is refused where it would be pointless. */
+  answer(question: FailsafeQuestion, view: AcceptorView, nowMs: number): FailsafeAnswer {
+    const { epoch, holder, to } = question;
+    const { lock, failsafe } = view.state;
+    const refused = (reason: string): FailsafeAnswer => ({ kind: "refused", reason });
+    if (to !== view.name) return refused(`this is ${view.name}, not ${to}`);
+    if (view.leads) return { kind: "running-as-leader" };
+    if (view.guardEpoch === null) return refused("no guard answers here");
+    const newest = Math.max(lock.epoch, view.guardEpoch);
+    if (newest > epoch) return refused(`epoch ${epoch} is over: ${newest} is known here`);
+    // Ours may be older records than the holder's, but what they say of this very epoch is final.
+    if (lock.epoch === epoch && lock.holder !== holder) {
+      return refused(`${holder} does not hold epoch ${epoch} any more`);
+    }
+    if (failsafe?.epoch === epoch && mayNotSucceed(failsafe, view.name)) {
+      return refused(`${view.name} is not in the failsafe set of epoch ${epoch}`);
+    }
+    this.#acceptedMs = nowMs;
+    return { kind: "accepted" };
+  }
+
+  /**
+   * Until when this member must not begin to write under the epoch that the records give it; -Infinity: it need not wait.
+   * To be asked at the moment of the promotion or the start: records that say that the lock is ours say as well whether
+   * the holder of a set may still be writing, and they know wait_ttl as of that set or later.
+   */
+  waitUntilMs(self: string, { failsafe, waitTtlMs }: DcsState): number {
+    if (failsafe === null || failsafe.holder === self) return -Infinity;
+    const startMs = this.#broken.has("failsafe-no-start-wait") ? -Infinity : this.#agentStartMs;
+    const acceptedMs = this.#broken.has("failsafe-forgotten") ? -Infinity : this.#acceptedMs ?? -Infinity;
+    return Math.max(startMs, acceptedMs) + waitTtlMs;
+  }
+}
