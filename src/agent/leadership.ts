@@ -92,6 +92,11 @@ export class Leadership {
     });
   }
 
+  /** The loop was late: see Grantor.stalled. To be told before the next look. */
+  stalled(lateMs: number): void {
+    this.#grantor.stalled(this.#options.state(), lateMs, this.#options.clock.now());
+  }
+
   /** The moment at which the lease of the present holder runs out; Infinity: none, or we don't lead. */
   deadlineMs(): number {
     return this.#grantor.leading ? this.#grantor.deadlineMs(this.#options.state()) : Infinity;

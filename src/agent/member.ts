@@ -345,7 +345,10 @@ export class Member {
     this.#lastLookMs = nowMs;
     const lateMs = nowMs - dueMs;
     this.#loopLateMs = Math.max(this.#loopLateMs * 0.99, lateMs);
-    if (lateMs > LATE_LOOP_MS) this.#counters.lateLoops++;
+    if (lateMs > LATE_LOOP_MS) {
+      this.#counters.lateLoops++;
+      this.#leadership.stalled(lateMs);
+    }
     this.lateness.record("event_loop", lateMs);
     this.#join();
     this.#applyConfig();

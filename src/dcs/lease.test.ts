@@ -110,6 +110,29 @@ test("B21: elections in a row move the deadline to one ttl after the last of the
   expect(grantor.expiryDue(held(4), 8000)).toBe(true);
 });
 
+test("a leader that was stalled itself waits as long as was left before, and no longer than a ttl", () => {
+  const grantor = new Grantor();
+  grantor.lead(1, 0);
+  const state = held(1);
+  grantor.applied(state, 1000);
+  // Away from 2000 to 7000, with 4000 left.
+  grantor.stalled(state, 5000, 7000);
+  expect(grantor.expiryDue(state, 7000)).toBe(false);
+  expect(grantor.deadlineMs(state)).toBe(11_000);
+  grantor.stalled(state, 3000, 7100);
+  expect(grantor.deadlineMs(state)).toBe(12_100);
+  // Late, but renewed just before: nothing becomes earlier.
+  grantor.confirm(grantor.receive(renewal(1), 11_900)!, state, 11_910);
+  grantor.stalled(state, 150, 12_000);
+  expect(grantor.deadlineMs(state)).toBe(17_000);
+  grantor.stalled(state, 150, 11_000);
+  expect(grantor.deadlineMs(state)).toBe(17_000);
+  // What has been proposed takes its course.
+  grantor.expiring(1);
+  grantor.stalled(state, 1000, 17_500);
+  expect(grantor.deadlineMs(state)).toBe(17_000);
+});
+
 test("a renewal received in one term is not confirmed in another", () => {
   const grantor = new Grantor();
   grantor.lead(1, 0);

@@ -258,6 +258,16 @@ export class Grantor {
     };
   }
 
+  /**
+   * Our own loop was `lateMs` late. What the holder sent meanwhile lies unread, so that time says nothing about it: as
+   * much is waited as was left before, and no more than a ttl. Only ever later, so I1 is as it was.
+   */
+  stalled(state: DcsState, lateMs: number, nowMs: number): void {
+    if (this.#term === null || state.lock.holder === null || this.#expiring === state.lock.epoch) return;
+    const untilMs = Math.min(this.deadlineMs(state) + lateMs, nowMs + state.waitTtlMs);
+    this.#confirmedUntilMs = Math.max(this.#confirmedUntilMs, untilMs);
+  }
+
   /** The end of the lock's lease on our clock; Infinity when nobody holds it. Meaningful only while leading. */
   deadlineMs(state: DcsState): number {
     if (state.lock.holder === null) return Infinity;

@@ -125,6 +125,24 @@ test("a pause of the primary's agent shorter than the lease costs nothing", () =
   }
 });
 
+test("a pause of everybody but the primary freezes it, and costs it nothing more", () => {
+  for (const ttl of [5, 2]) {
+    for (const seed of SEEDS) {
+      const cluster = healthy(seed, ttl);
+      const { world } = cluster;
+      const primary = primaryOf(cluster);
+      const { epoch } = records(cluster).lock;
+      for (const member of cluster.members) if (member !== primary) member.agent.pause(ttl * 1000 + 100);
+      world.runUntil(world.now() + ttl * 1000);
+      expect(primary.server.canAcknowledge).toBe(false);
+      expect(outage(cluster)).toBeLessThan(1500);
+      world.runUntil(world.now() + 10_000);
+      expect(cluster.unhealthy()).toBe(null);
+      expect(records(cluster).lock.epoch).toBe(epoch);
+    }
+  }
+});
+
 test("the death of the raft leader's host is not noticed by clients", () => {
   for (const ttl of [5, 2]) {
     for (const seed of SEEDS) {
