@@ -178,17 +178,29 @@ export class Guard {
   private execute(effect: FenceEffect): void {
     const { group } = this.parts;
     switch (effect.kind) {
-      case "freeze":
-        group.freeze(this.process);
+      case "freeze": {
+        const took = this.timed(() => group.freeze(this.process));
         this.allStopped = group.allStopped();
-        if (!this.saidFrozen) this.notice("warning", "frozen", "PostgreSQL is frozen: its lease has run out");
+        if (!this.saidFrozen) {
+          this.notice(
+            "warning",
+            "frozen",
+            `PostgreSQL is frozen: its lease has run out (stopping ${took})`,
+          );
+        }
         this.saidFrozen = true;
         return;
-      case "thaw":
+      }
+      case "thaw": {
         this.allStopped = this.saidFrozen = false;
-        group.thaw(this.process);
-        this.notice("warning", "thawed", "PostgreSQL runs again: its lease was renewed");
+        const took = this.timed(() => group.thaw(this.process));
+        this.notice(
+          "warning",
+          "thawed",
+          `PostgreSQL runs again: its lease was renewed (continuing ${took})`,
+        );
         return;
+      }
       case "kill":
         if (this.fence.postmaster?.fenced && !this.saidFenced) {
           this.saidFenced = true;
@@ -202,6 +214,13 @@ export class Guard {
         return;
       }
     }
+  }
+
+  /** What was done to how many processes, and how long it took: of a freeze, the part of K that is ours. */
+  private timed(signalAll: () => number): string {
+    const beginMs = this.parts.clock.now();
+    const count = signalAll();
+    return `${count} processes took ${(this.parts.clock.now() - beginMs).toFixed(1)} ms`;
   }
 
   private start(spec: StartSpec, done: GuardDone, sinceMs = this.parts.clock.now()): void {

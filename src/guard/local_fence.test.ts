@@ -44,8 +44,8 @@ function setUp() {
     killAfterMs: () => 3000,
     onKilled: (fenced) => did.push(`killed ${fenced ? "fenced" : "for the guard"}`),
     group: {
-      freeze: () => note("freeze"),
-      thaw: () => note("thaw"),
+      freeze: () => (note("freeze"), 0),
+      thaw: () => (note("thaw"), 0),
       kill: () => {
         note("kill");
         return --passes <= 0;

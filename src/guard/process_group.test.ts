@@ -143,9 +143,9 @@ test("whoever is killed while it signals leaves a postmaster that can end the re
     postmaster = startDetached("trap '' QUIT; sleep 60 & sleep 60 & wait; sleep 60", dir);
     await until("all run", () => group.members().length === 3);
     const id = identify(postmaster);
-    group.freeze(id);
+    expect(group.freeze(id)).toBe(3);
     expect(sent.splice(0)).toEqual(["backend STOP", "backend STOP", "postmaster STOP"]);
-    group.thaw(id);
+    expect(group.thaw(id)).toBe(3);
     expect(sent.splice(0)).toEqual(["postmaster CONT", "backend CONT", "backend CONT"]);
     group.kill(id);
     expect(sent.slice(0, 3)).toEqual(["postmaster QUIT", "backend KILL", "backend KILL"]);

@@ -129,8 +129,10 @@ export class ProcessGroup {
    * The postmaster comes after the others, here and in kill(), and before them in thaw(): whoever signals may be killed
    * at any point, and then the postmaster, which the kernel or we told to end, has to end the rest. Stopped, it could
    * not, and backends that were not reached yet would go on acknowledging.
+   *
+   * Returns to how many it was sent.
    */
-  freeze(postmaster: ProcessId | null): void {
+  freeze(postmaster: ProcessId | null): number {
     const signalled = new Set<number>();
     if (postmaster !== null) {
       this.signalOnce(SIGSTOP, signalled, postmaster.pid);
@@ -138,13 +140,16 @@ export class ProcessGroup {
       signalled.add(postmaster.pid);
     }
     this.signalAll(SIGSTOP, signalled);
+    return signalled.size;
   }
 
-  thaw(postmaster: ProcessId | null): void {
-    if (postmaster !== null) signalProcess(postmaster, SIGCONT, this.send);
+  /** Returns to how many it was sent. */
+  thaw(postmaster: ProcessId | null): number {
+    let sent = postmaster !== null && signalProcess(postmaster, SIGCONT, this.send) ? 1 : 0;
     for (const member of this.members()) {
-      if (member.pid !== postmaster?.pid) this.send(member.pid, SIGCONT);
+      if (member.pid !== postmaster?.pid && this.send(member.pid, SIGCONT).ok) sent++;
     }
+    return sent;
   }
 
   /**
