@@ -2,6 +2,7 @@
  * The benchmark: real clusters of the compiled program on this machine, a client in a process of its own.
  * usage: npm run bench [-- --only NAME[,NAME] --reps N --json FILE]
  *        npm run bench -- --only fencing --reps 100 [--fault PART_OF_ITS_NAME]     two primaries, over many faults
+ *        npm run bench -- --only freeze --reps 500      freezes and thaws under pgbench
  */
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
@@ -14,6 +15,7 @@ import type { JsonObject } from "../../src/model/json.ts";
 import { binary, user } from "../e2e/environment.ts";
 import { hasNamespaces, Network } from "../e2e/network.ts";
 import { measureFencing, TTL_MS } from "./fencing.ts";
+import { FREEZE_DCS, measureFreezes } from "./freeze.ts";
 import { measureIdle } from "./idle.ts";
 import { atMost, type Measurement, measurement, table } from "./measurement.ts";
 import { measureOutage, type OutageScenario } from "./outages.ts";
@@ -32,7 +34,7 @@ const GROUPS = [
 ];
 
 /** Only when they are asked for: they take minutes and more. */
-const LONG_GROUPS = ["fencing"];
+const LONG_GROUPS = ["fencing", "freeze"];
 
 function hostDeath(ttlS: number, goalS: number): OutageScenario {
   return {
@@ -134,6 +136,11 @@ async function main(): Promise<void> {
     } finally {
       network?.close();
     }
+  }
+  if (wanted("freeze")) {
+    await withCluster(FREEZE_DCS, async (cluster) => {
+      found.push(...await measureFreezes(cluster, reps, say));
+    });
   }
 
   process.stdout.write(`${table(found)}\n`);

@@ -14,19 +14,25 @@ export interface Measurement {
 
 export interface Goal {
   readonly text: string;
-  /** Judges the median. */
-  readonly holds: (median: number) => boolean;
+  /** Judges the median, or every single sample. */
+  readonly holds: (sample: number) => boolean;
+  readonly of: "median" | "each";
 }
 
 export function atMost(limit: number, unit: string): Goal {
-  return { text: `<= ${limit} ${unit}`, holds: (median) => median <= limit };
+  return { text: `<= ${limit} ${unit}`, holds: (median) => median <= limit, of: "median" };
+}
+
+/** For what must not happen once. */
+export function eachAtMost(limit: number, unit: string): Goal {
+  return { text: `each <= ${limit} ${unit}`, holds: (sample) => sample <= limit, of: "each" };
 }
 
 export function atLeast(limit: number, unit: string): Goal {
-  return { text: `>= ${limit} ${unit}`, holds: (median) => median >= limit };
+  return { text: `>= ${limit} ${unit}`, holds: (median) => median >= limit, of: "median" };
 }
 
-export const NO_GOAL: Goal = { text: "", holds: () => true };
+export const NO_GOAL: Goal = { text: "", holds: () => true, of: "median" };
 
 export function measurement(
   name: string,
@@ -36,7 +42,8 @@ export function measurement(
   failures: readonly string[] = [],
   note = "",
 ): Measurement {
-  const reached = samples.length === 0 ? false : goal === NO_GOAL ? null : goal.holds(quantile(samples, 0.5));
+  const judged = goal.of === "each" ? samples : [quantile(samples, 0.5)];
+  const reached = samples.length === 0 ? false : goal === NO_GOAL ? null : judged.every(goal.holds);
   return { name, unit, goal: goal.text, samples, failures, reached, note };
 }
 
