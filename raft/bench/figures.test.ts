@@ -36,7 +36,7 @@ test("each bound is held or missed by its own figure", () => {
   expect(missed({ ...GOOD, commit64: summary(5, 10, 7999) })).toEqual(["commits, 64 in flight"]);
   expect(missed({ ...GOOD, readIndex: summary(0.31) })).toEqual(["ReadIndex, p50"]);
   expect(missed({ ...GOOD, election: summary(901, 1201) }).length).toBe(2);
-  expect(missed({ ...GOOD, directoryBytes: 17 * 1024 * 1024 })).toEqual(["log and snapshots of a member"]);
+  expect(missed({ ...GOOD, directoryBytes: 21 * 1024 * 1024 })).toEqual(["raft directory of a member"]);
 });
 
 test("memory must not grow with the number of commands", () => {

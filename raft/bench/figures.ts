@@ -65,7 +65,7 @@ export function figuresOf(measured: Measured): Figure[] {
     ...catchUp.map(({ commands, seconds }) =>
       only(`catching up ${commands} commands`, `${seconds.toFixed(2)} s`)
     ),
-    bytes("log and snapshots of a member", measured.directoryBytes, 16 * 1024 * 1024),
+    bytes("raft directory of a member", measured.directoryBytes, 20 * 1024 * 1024),
   ];
   if (endurance !== null) {
     const { earlyRssBytes, lateRssBytes } = endurance;

@@ -16,6 +16,15 @@ const MEMBERSHIP = [
 ];
 
 export const NODE_MUTATIONS: readonly Mutation[] = [
+  ...mutationsOf("raft/node/step_aside.ts", ["raft/node/step_aside.test.ts", "raft/node/raft_node.test.ts"], [
+    ["full-leader-takes-commands", "return this.#leads ? this.#shortage : null;", "return null;"],
+    ["full-leader-takes-commands-passed-on", ' || (type === "propose" && this.#leads)', ""],
+    ["full-member-takes-leadership", 'return type === "timeoutNow" || (', "return ("],
+    ["full-leader-asks-one-only", "this.#offer(this.#offers++);", "this.#offer(0);"],
+    ["full-member-keeps-its-log", "      this.#options.driver()?.shrinkLog();\n", ""],
+    ["leader-with-hung-disk-offers-nothing", "    this.#offer(0);\n", ""],
+    ["hung-disk-not-seen", "return storage.oldestPendingMs() > electionMinMs;", "return false;"],
+  ]),
   ...mutationsOf("raft/node/core_driver.ts", TESTS, [
     ["answered-before-written", 'const early = broken.has("ack-before-fsync");', "const early = true;"],
     [

@@ -7,12 +7,12 @@ export const STORAGE_MUTATIONS: readonly Mutation[] = [
   ...mutationsOf("raft/storage/inline_backend.ts", TESTS, [
     [
       "acknowledged-before-fsync",
-      "      attempt(() => writer.write(job));\n",
-      "      attempt(() => writer.write(job));\n      if (!failed) done(null);\n      done = () => {};\n",
+      "      if (written) finish(job, done);\n",
+      "      if (written && !failed) done(null);\n      if (written) finish(job, () => {});\n",
     ],
   ]),
   ...mutationsOf("raft/storage/worker_loop.ts", TESTS, [
-    ["worker-writes-without-sync", "if (message.job.sync) writer.sync();", ""],
+    ["worker-writes-without-sync", "if (job.sync) log.sync();", ""],
     [
       "worker-hides-failures",
       "    failed = true;\n",
@@ -27,18 +27,18 @@ export const STORAGE_MUTATIONS: readonly Mutation[] = [
     ],
     [
       "segment-begun-before-predecessor-durable",
-      "        this.sync();\n        this.#beginSegment(false);",
-      "        this.#beginSegment(false);",
+      "        this.sync();\n        this.#beginSegment();",
+      "        this.#beginSegment();",
     ],
     [
       "snapshot-named-before-durable",
-      "    file.write(bytes, 0);\n    file.datasync();\n",
-      "    file.write(bytes, 0);\n",
+      "        file.write(bytes, 0);\n        file.datasync();\n",
+      "        file.write(bytes, 0);\n",
     ],
     [
       "snapshot-name-not-durable",
-      "    this.#disk.rename(temporary, name);\n    this.#disk.syncDirectory();\n",
-      "    this.#disk.rename(temporary, name);\n",
+      "    }, temporary);\n    this.#disk.syncDirectory();\n",
+      "    }, temporary);\n",
     ],
     [
       "deleted-before-replacement-durable",
@@ -55,22 +55,56 @@ export const STORAGE_MUTATIONS: readonly Mutation[] = [
       "      this.#file!.datasync();\n      if (!this.#tail.closed)",
       "      if (!this.#tail.closed)",
     ],
-    ["segment-size-not-durable", "      file.datasync();\n    } catch (cause)", "    } catch (cause)"],
     [
       "segment-name-not-durable",
       "    this.#disk.syncDirectory();\n    this.#prepared = sequence;",
       "    this.#prepared = sequence;",
     ],
-    ["write-numbers-stand-still", "    if (tail.closed) tail.write++;\n", ""],
+    ["write-numbers-stand-still", "tail.closed ? tail.write + 1 : tail.write", "tail.write"],
     [
       "full-disk-for-next-segment-is-fatal",
-      'if ((cause as { code?: unknown }).code === "ENOSPC") return false;',
-      "",
+      "if (!(cause instanceof OutOfSpaceError)) throw cause;\n      // No",
+      "throw cause;\n      // No",
+    ],
+    [
+      "write-without-room-called-done",
+      "if (cause instanceof OutOfSpaceError) return false;",
+      "if (cause instanceof OutOfSpaceError) return true;",
+    ],
+    [
+      "write-without-room-begun-anew",
+      "        rest.records = rest.records.subarray(bytes);\n",
+      "        if (bytes === rest.records.length) rest.records = new Uint8Array(0);\n",
+    ],
+    ["snapshot-without-room-left-half", "    }, temporary);", "    });"],
+    [
+      "full-disk-in-fdatasync-is-none",
+      "    this.#file!.datasync();\n    this.#unsynced = false;",
+      "    this.#space.within(() => this.#file!.datasync());\n    this.#unsynced = false;",
     ],
     [
       "vote-lost-with-old-segments",
       "hardState: this.#hardState,\n      snapshot: this.#snapshot,\n    };\n    this.#put",
       "hardState: { term: 0, vote: 0, commit: 0 },\n      snapshot: this.#snapshot,\n    };\n    this.#put",
+    ],
+  ]),
+  ...mutationsOf("raft/storage/space.ts", TESTS, [
+    ["segment-size-not-durable", "    file.datasync();\n", ""],
+    ["ballast-never-given-up", "    if (!this.#held) return false;\n", "    if (this.#held) return false;\n"],
+    [
+      "ballast-never-made-again",
+      "    if (!this.#held && freeBytes >= plentyBytes + this.#ballastBytes) {",
+      "    if (!this.#held && freeBytes > Number.MAX_VALUE) {",
+    ],
+    [
+      "shortage-ends-at-the-first-byte",
+      "(this.#short ? plentyBytes : this.#ballastBytes)",
+      "this.#ballastBytes",
+    ],
+    [
+      "shortage-told-too-late",
+      "this.#short = !this.#held || freeBytes <",
+      "this.#short = !this.#held && freeBytes <",
     ],
   ]),
   ...mutationsOf("raft/storage/wal_storage.ts", TESTS, [

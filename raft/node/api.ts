@@ -68,6 +68,8 @@ export interface RaftStatus {
   readonly canLose: number | null;
   /** Why this node does not vote, when it doesn't (empty directory, learner, removed ...); null otherwise. */
   readonly notVoting: string | null;
+  /** That the disk of the log is full, and what to do; null: it has room. While it is so, others should lead. */
+  readonly shortOfSpace: string | null;
 }
 
 export type RaftEvent =

@@ -17,6 +17,7 @@ function newDriver() {
     append: (batch, done) => void writes.push({ batch, done }),
     compact: () => {},
     oldestPendingMs: () => 0,
+    shortOfSpace: () => null,
     close: () => {},
   };
   const failures: Error[] = [];

@@ -155,10 +155,20 @@ export class CoreDriver {
   }
 
   #snapshotIfDue(): void {
-    const { state, snapshotEveryEntries, storage } = this.#options;
+    const { state, snapshotEveryEntries, keepEntries } = this.#options;
     const due = state.index - this.#snapshotIndex >= snapshotEveryEntries ||
       this.#appliedBytes >= SNAPSHOT_EVERY_BYTES;
-    if (!due || this.#takingSnapshot || this.#stopped) return;
+    if (due) this.#takeSnapshot(keepEntries);
+  }
+
+  /** Gives up every entry that a snapshot of the present state can stand for, to make room on the disk. */
+  shrinkLog(): void {
+    this.#takeSnapshot(0);
+  }
+
+  #takeSnapshot(keepEntries: number): void {
+    const { state, storage } = this.#options;
+    if (this.#takingSnapshot || this.#stopped || state.index <= this.#snapshotIndex) return;
     const snapshot = this.core.makeSnapshot(state.index, state.snapshot());
     // A member that joined does not know who voted before the first configuration in its log.
     if (snapshot.configuration.voters.length === 0) return;
@@ -167,7 +177,7 @@ export class CoreDriver {
     this.#appliedBytes = 0;
     this.#append({ hardState: null, entries: [], snapshot, sync: true }, () => {
       this.#takingSnapshot = false;
-      const upTo = Math.max(0, snapshot.index - this.#options.keepEntries);
+      const upTo = Math.max(0, snapshot.index - keepEntries);
       this.core.compact(snapshot, upTo);
       if (upTo > 0) storage.compact(upTo);
     });

@@ -49,6 +49,11 @@ export interface LogStorage {
   compact(index: Index): void;
   /** Age in ms of the oldest write that is not durable yet; 0 when none. A leader with a hung disk steps down. */
   oldestPendingMs(): number;
+  /**
+   * Called again and again. Null: the disk has room. Otherwise, for people, that it is full, and what to do: the member
+   * steps aside while it is so.
+   */
+  shortOfSpace(): string | null;
   close(): void;
 }
 

@@ -247,7 +247,8 @@ test("B23: a leader whose disk hangs gives up, and another one takes over", () =
   cluster.until(
     "another leader",
     () => followersOf(cluster, leader).some((m) => m.node.leadsWithOwnTerm()),
-    3000,
+    // Sooner than by an election: it is noticed after 600 ms, and then leadership is offered.
+    1000,
   );
   expect(leader.logged.some(({ event }) => event === "raft_disk_hangs")).toBe(true);
   const next = followersOf(cluster, leader).find((m) => m.node.leadsWithOwnTerm())!;

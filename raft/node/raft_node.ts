@@ -41,6 +41,7 @@ import { raftStatus } from "./raft_status.ts";
 import { Reads } from "./reads.ts";
 import { Registrar } from "./registrar.ts";
 import { type Applied, ReplicatedState } from "./replicated_state.ts";
+import { StepAside } from "./step_aside.ts";
 import { Transfer } from "./transfer.ts";
 import { Turns } from "./turns.ts";
 
@@ -74,6 +75,7 @@ export class RaftNode implements Raft {
   #appliedSince: Index | null = null;
   #lastState: StateEvent = { kind: "state", role: "follower", leader: null, term: 0, ownTermApplied: false };
   #refusalLogged = false;
+  #stepAside: StepAside;
   #removed = false;
 
   constructor(options: RaftNodeOptions) {
@@ -94,6 +96,13 @@ export class RaftNode implements Raft {
       busy: () => this.#core?.role === "leader" && (this.#driver?.isWriting ?? false),
       leadingTerm: () => this.#leadingTerm(),
       later,
+    });
+    this.#stepAside = new StepAside({
+      storage: resolved.storage,
+      clock,
+      log: resolved.log,
+      electionMinMs: resolved.electionMinMs,
+      driver: () => this.#driver,
     });
     this.#registrar = new Registrar({
       id: this.id,
@@ -157,7 +166,11 @@ export class RaftNode implements Raft {
   ): void {
     const { onlyInTerm = null, timeoutMs = DEFAULT_PROPOSE_TIMEOUT_MS } = options;
     if (this.#phase !== "running") return done({ kind: "rejected", reason: "the node is not running" });
-    this.#turn(() => this.#proposals.add(command, done, { onlyInTerm, timeoutMs }));
+    this.#turn(() => {
+      const reason = this.#stepAside.refusal;
+      if (reason !== null) this.#turns.later(() => done({ kind: "rejected", reason }));
+      else this.#proposals.add(command, done, { onlyInTerm, timeoutMs });
+    });
   }
 
   read(done: (outcome: ReadOutcome) => void): void {
@@ -227,6 +240,7 @@ export class RaftNode implements Raft {
       nowMs: clock.now(),
       applied: this.#state.index,
       notVoting: this.#notVoting,
+      shortOfSpace: this.#stepAside.shortage,
       infoOf: (id) => this.#infoOf(id),
     });
   }
@@ -308,7 +322,7 @@ export class RaftNode implements Raft {
       // up for, so that a whole one passes only while we listen.
       const most = Math.max(1, Math.floor(electionMinMs / tickMs / 2));
       this.#lastTickMs = elapsed > most ? now : this.#lastTickMs + elapsed * tickMs;
-      this.#watchDisk();
+      this.#stepAside.look();
       for (let i = Math.min(elapsed, most); i > 0; i--) {
         this.#core?.tick();
         this.#admission?.tick();
@@ -320,31 +334,6 @@ export class RaftNode implements Raft {
       this.#membership.tick();
     });
     this.#armTimer();
-  }
-
-  get #diskHangs(): boolean {
-    return this.#options.storage.oldestPendingMs() > this.#options.electionMinMs;
-  }
-
-  /**
-   * A leader whose disk hangs can commit nothing but would keep its followers loyal by heartbeats. It falls silent and
-   * offers leadership to the member that has most; without answers its quorum check ends its role.
-   */
-  #watchDisk(): void {
-    const driver = this.#driver;
-    if (!driver || driver.mutedAsLeader === this.#diskHangs) return;
-    driver.mutedAsLeader = !driver.mutedAsLeader;
-    if (!driver.mutedAsLeader || driver.core.role !== "leader") return;
-    this.#options.log(
-      "warning",
-      "raft_disk_hangs",
-      "the raft log's disk does not answer: giving up leadership",
-    );
-    const candidates = driver.core.status().progress.filter((p) =>
-      p.voter && p.recentActive && p.id !== this.id
-    );
-    const best = candidates.sort((a, b) => b.match - a.match)[0];
-    if (best) driver.core.transferLeader(best.id);
   }
 
   // --- network ---
@@ -373,6 +362,7 @@ export class RaftNode implements Raft {
       const message = decodeMessage(payload);
       if (message.from !== from) throw new DecodeError(`from ${message.from}`);
       this.#registrar.heard(from);
+      if (this.#stepAside.refuses(message)) return;
       this.#driver.core.step(message);
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
@@ -474,7 +464,7 @@ export class RaftNode implements Raft {
         heartbeatTicks: ticks(this.#options.heartbeatMs),
         random,
         // With a disk that hangs no vote could become durable.
-        mayVote: () => !this.#diskHangs,
+        mayVote: () => !this.#stepAside.diskHangs,
         broken,
       },
       storage,

@@ -11,6 +11,7 @@ export interface Contacts {
   readonly nowMs: number;
   readonly applied: Index;
   readonly notVoting: string | null;
+  readonly shortOfSpace: string | null;
   /** What is known of a member besides its id. */
   readonly infoOf: (id: NodeId) => MemberInfo;
 }
@@ -55,5 +56,6 @@ export function raftStatus(
     members: peers,
     canLose: leads ? Math.max(0, present.length - quorum) : null,
     notVoting: contacts.notVoting,
+    shortOfSpace: contacts.shortOfSpace,
   };
 }

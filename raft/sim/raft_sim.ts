@@ -455,6 +455,11 @@ export class RaftRun {
         node.disk.failNextSync();
         return { durationMs: 0, text: node.process.name, end: () => {} };
       }),
+      "disk-full": one((node, chance) => {
+        const durationMs = chance.between(500, 10_000);
+        node.disk.full = true;
+        return { durationMs, text: node.process.name, end: () => node.disk.full = false };
+      }),
       transfer: one((node, chance) => {
         const to = chance.pick(nodes).id;
         node.raft?.transferLeadership(to, () => {});

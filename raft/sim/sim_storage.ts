@@ -35,6 +35,8 @@ export class SimDisk {
   readonly settings: DiskSettings = { ...CALM_DISK };
   readonly random: Prng;
   observer: DiskObserver | null = null;
+  /** There is hardly any room: the member has to step aside. */
+  full = false;
   /** Tells this directory from the next one, after a wipe. */
   instance: number;
   private image = new LogImage();
@@ -136,6 +138,7 @@ export class SimDisk {
         const oldest = this.pending[0];
         return oldest === undefined ? 0 : process.host.nowMs() - oldest.sinceMs;
       },
+      shortOfSpace: () => this.full ? "the simulated disk is full" : null,
       close: () => {
         open = false;
       },

@@ -19,4 +19,6 @@ export interface Disk {
   rename(from: string, to: string): void;
   remove(name: string): void;
   syncDirectory(): void;
+  /** What an ordinary user may still fill. */
+  freeBytes(): number;
 }

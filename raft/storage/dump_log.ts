@@ -7,6 +7,7 @@ import { decodeConfiguration } from "../core/configuration.ts";
 import { DecodeError } from "../core/bytes.ts";
 import { decodeEnvelope, type Envelope } from "../node/envelope.ts";
 import { type DirectoryIdentity, directoryIdentity } from "./identity.ts";
+import { readLogFiles } from "./open_wal.ts";
 import { realDisk } from "./real_disk.ts";
 import { type Damage, recover } from "./recover.ts";
 import { StorageError } from "./storage_error.ts";
@@ -43,7 +44,7 @@ export function dumpLog(directory: string): LogDump {
   if (identity === null) throw new StorageError("identity", `${directory} holds no raft log`);
   const where = join(directory, identity.log);
   const disk = realDisk(where);
-  const files = new Map(disk.list().map((name) => [name, disk.read(name)]));
+  const files = readLogFiles(disk);
   const names = [...files.keys()].filter((name) => segmentSequence(name) !== null).sort();
   const records = names.flatMap((file) => recordsOf(file, files.get(file)!));
   const recovery = recover(files, identity, true);

@@ -1,6 +1,9 @@
-/** Writes on the calling thread: for tests, and for the simulator, which decides when an fdatasync ends. */
+/** Writes on the calling thread: for tests, and for simulators, which decide when an fdatasync ends. */
+import type { Shortage } from "./space.ts";
 import type { WriteBackend } from "./wal_storage.ts";
 import type { WalWriter, WriteJob } from "./wal_writer.ts";
+
+type Done = (error: Error | null) => void;
 
 /**
  * `defer` is given the second half of every write, the fdatasync; by default it runs at once. Between the halves the
@@ -12,6 +15,7 @@ export function inlineBackend(
 ): WriteBackend {
   let closed = false;
   let failed: Error | null = null;
+  let blocked: { readonly job: WriteJob; readonly done: Done } | null = null;
   const attempt = (work: () => void): boolean => {
     if (failed) return false;
     try {
@@ -21,17 +25,32 @@ export function inlineBackend(
     }
     return failed === null;
   };
-  return {
-    submit(job: WriteJob, done: (error: Error | null) => void): void {
-      attempt(() => writer.write(job));
-      defer(() => {
-        if (closed) return;
-        attempt(() => {
-          if (job.sync) writer.sync();
-        });
-        done(failed);
-        if (!closed) attempt(() => writer.tidy());
+  const finish = (job: WriteJob, done: Done): void =>
+    defer(() => {
+      if (closed) return;
+      attempt(() => {
+        if (job.sync) writer.sync();
       });
+      done(failed);
+      if (!closed) attempt(() => writer.tidy());
+    });
+  return {
+    submit(job, done): void {
+      let written = true;
+      attempt(() => written = writer.write(job));
+      if (written) finish(job, done);
+      else blocked = { job, done };
+    },
+    checkSpace(told): void {
+      const waiting = blocked;
+      let shortage: Shortage | null = null;
+      attempt(() => {
+        if (waiting && writer.retry()) blocked = null;
+        shortage = writer.checkSpace();
+      });
+      if (failed) return waiting?.done(failed);
+      told(shortage);
+      if (waiting && !blocked) finish(waiting.job, waiting.done);
     },
     close(whenClosed: () => void): void {
       closed = true;

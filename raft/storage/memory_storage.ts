@@ -9,6 +9,8 @@ export class MemoryStorage implements LogStorage {
   held = false;
   /** When set, every append fails with it. */
   failure: Error | null = null;
+  /** What `shortOfSpace` says. */
+  shortage: string | null = null;
   compactedTo: Index = 0;
   #now: () => number;
   #hardState: HardState = { term: 0, vote: 0, commit: 0 };
@@ -49,6 +51,10 @@ export class MemoryStorage implements LogStorage {
   oldestPendingMs(): number {
     const oldest = this.#waiting[0];
     return oldest ? this.#now() - oldest.sinceMs : 0;
+  }
+
+  shortOfSpace(): string | null {
+    return this.shortage;
   }
 
   /** What waits is lost, as in a crash. A new node may `load` again. */

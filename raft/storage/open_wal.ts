@@ -13,7 +13,8 @@ import { type Damage, recover, type RecoveredLog } from "./recover.ts";
 import type { LogIdentity } from "./replay.ts";
 import { StorageError } from "./storage_error.ts";
 import { type BrokenStorage, WalStorage } from "./wal_storage.ts";
-import { DiskFullError, WalWriter } from "./wal_writer.ts";
+import { BALLAST_NAME, DEFAULT_BALLAST_BYTES, OutOfSpaceError } from "./space.ts";
+import { WalWriter } from "./wal_writer.ts";
 import { inlineBackend } from "./inline_backend.ts";
 import { workerBackend } from "./worker_backend.ts";
 import type { StoredLog } from "../node/ports.ts";
@@ -34,11 +35,17 @@ export interface OpenLogOptions {
   readonly logExpected?: boolean;
   /** Of the disk, for messages. */
   readonly where?: string;
-  readonly onWarning?: (text: string) => void;
+  /** Space kept back for a full disk, see space.ts. @default 0 */
+  readonly ballastBytes?: number;
+}
+
+/** What recovery is told of. */
+export function readLogFiles(disk: Disk): Map<string, Uint8Array> {
+  return new Map(disk.list().filter((name) => name !== BALLAST_NAME).map((name) => [name, disk.read(name)]));
 }
 
 /**
- * Recovers the log on a disk and makes it ready for writing. Throws StorageError "damaged", or the disk's
+ * Recovers the log on a disk and makes it ready for writing. Throws StorageError "damaged" or "full", or the disk's
  * own errors.
  */
 export function openLog(
@@ -46,11 +53,10 @@ export function openLog(
   identity: LogIdentity,
   options: OpenLogOptions = {},
 ): OpenedLog {
-  const files = new Map(disk.list().map((name) => [name, disk.read(name)]));
+  const { where = "the log" } = options;
+  const files = readLogFiles(disk);
   const recovery = recover(files, identity, options.logExpected ?? false);
-  if (!recovery.ok) {
-    throw new StorageError("damaged", describeDamage(recovery.damage, options.where ?? "the log"));
-  }
+  if (!recovery.ok) throw new StorageError("damaged", describeDamage(recovery.damage, where));
   const { log } = recovery;
   repair(disk, files, log);
   const { stored, lastIndex, tail, segments } = log;
@@ -63,8 +69,17 @@ export function openLog(
     snapshot: { index: stored.snapshot?.index ?? 0, term: stored.snapshot?.term ?? 0 },
     lastIndex,
     prepared: 0,
-  }, options.onWarning);
-  writer.open();
+    ballastBytes: options.ballastBytes ?? 0,
+  });
+  try {
+    writer.open();
+  } catch (cause) {
+    if (!(cause instanceof OutOfSpaceError)) throw cause;
+    throw new StorageError(
+      "full",
+      `the disk of the raft log in ${where} is full: it cannot be opened before there is room`,
+    );
+  }
   return { stored, writer, cut: log.cut };
 }
 
@@ -99,6 +114,8 @@ export interface OpenWalOptions {
   readonly onWarning?: (text: string) => void;
   /** @default 1 MiB */
   readonly segmentBytes?: number;
+  /** Space kept back for a full disk. @default 4 MiB */
+  readonly ballastBytes?: number;
   /** Write on this thread instead of a Worker: for tests. @default false */
   readonly inline?: boolean;
   /** Where a failed write is noted until the next boot. @default "/dev/shm" */
@@ -121,28 +138,27 @@ export function openWal(directory: string, identity: LogIdentity, options: OpenW
     const volatileDirectory = options.volatileDirectory ?? VOLATILE_DIRECTORY;
     if (known) refusePoisoned(directory, poisonOf(volatileDirectory, known.instance));
     const disk = realDisk(files);
-    const { segmentBytes, onWarning = () => {} } = options;
+    const { segmentBytes, ballastBytes = DEFAULT_BALLAST_BYTES, onWarning = () => {} } = options;
     const { stored, writer, cut } = openLog(disk, identity, {
       segmentBytes,
       logExpected: known !== null,
       where: files,
-      onWarning,
+      ballastBytes,
     });
     const { instance } = known ?? writeIdentity(directory, identity);
     if (cut) {
       onWarning(`cut off a write that a crash left unfinished: ${files}/${cut.file}, byte ${cut.offset}`);
     }
     if (!options.inline) writer.close();
-    const backend = options.inline ? inlineBackend(writer) : workerBackend(files, writer.state(), onWarning);
+    const backend = options.inline ? inlineBackend(writer) : workerBackend(files, writer.state());
     return new WalStorage(stored, {
       identity,
-      backend: { submit: backend.submit, close: (closed) => backend.close(() => (unlock(), closed())) },
+      backend: { ...backend, close: (closed) => backend.close(() => (unlock(), closed())) },
+      where: files,
       now: options.now,
       broken: options.broken,
       instance: parseInt(instance.slice(0, 12), 16),
-      onFailure: (error) => {
-        if (!(error instanceof DiskFullError)) markPoisoned(volatileDirectory, instance, error.message);
-      },
+      onFailure: (error) => markPoisoned(volatileDirectory, instance, error.message),
     });
   } catch (error) {
     unlock();

@@ -42,6 +42,10 @@ export function realDisk(directory: string): Disk {
     rename: (from, to) => fs.renameSync(path(from), path(to)),
     remove: (name) => fs.unlinkSync(path(name)),
     syncDirectory: () => syncDirectory(directory),
+    freeBytes: () => {
+      const { bavail, bsize } = fs.statfsSync(directory);
+      return bavail * bsize;
+    },
   };
 }
 

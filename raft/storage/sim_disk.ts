@@ -75,8 +75,8 @@ function failure(code: string, what: string): Error {
 export class SimDisk implements Disk {
   /** Count of operations that change something. `failAt` refers to it. */
   operations = 0;
-  /** No room to extend files; existing ones can be overwritten. */
-  full = false;
+  /** Files are extended up to this in all; what they have can be overwritten. */
+  capacityBytes = Infinity;
   /** The operation with this number (from 1) meets the fault; a "crash" stops everything after it, too. */
   failAt: { readonly operation: number; readonly fault: DiskFault } | null = null;
   #names = new Map<string, SimFile>();
@@ -164,11 +164,23 @@ export class SimDisk implements Disk {
     this.#history = [new Map(this.#names)];
   }
 
+  freeBytes(): number {
+    this.#assertOn();
+    let used = 0;
+    for (const file of this.#names.values()) used += file.visible.length;
+    return Math.max(0, this.capacityBytes - used);
+  }
+
   #handle(file: SimFile): DiskFile {
     return {
       write: (bytes, offset) => {
-        if (this.full && offset + bytes.length > file.visible.length) throw failure("ENOSPC", "full");
         this.#change(() => file.write({ offset, bytes: bytes.subarray(0, bytes.length >> 1) }));
+        const room = file.visible.length + this.freeBytes() - offset;
+        if (room < bytes.length) {
+          // As the real one: what fits is written.
+          if (room > 0) file.write({ offset, bytes: bytes.subarray(0, room) });
+          throw failure("ENOSPC", "full");
+        }
         file.write({ offset, bytes });
       },
       datasync: () => {

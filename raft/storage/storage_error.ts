@@ -6,6 +6,8 @@ export type StorageErrorCode =
   | "identity"
   /** What is on the disk contradicts itself: it may have lost what this member has acknowledged. */
   | "damaged"
+  /** There is no room to go on with the log. */
+  | "full"
   /** A write failed since the host was booted: what can be read may not be what is on the disk. */
   | "poisoned";
 

@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { lockFile } from "./directory_lock.ts";
 import { type DirectoryIdentity, directoryIdentity, LOG_DIRECTORY, writeIdentity } from "./identity.ts";
 import { inlineBackend } from "./inline_backend.ts";
-import { describeDamage, openLog } from "./open_wal.ts";
+import { describeDamage, openLog, readLogFiles } from "./open_wal.ts";
 import { realDisk, syncDirectory } from "./real_disk.ts";
 import { recover } from "./recover.ts";
 import { StorageError } from "./storage_error.ts";
@@ -58,7 +58,7 @@ export class SurvivingLog {
       if (identity === null) throw noLog(directory);
       const path = join(directory, identity.log);
       const disk = realDisk(path);
-      const files = new Map(disk.list().map((name) => [name, disk.read(name)]));
+      const files = readLogFiles(disk);
       const recovery = recover(files, identity, true);
       if (!recovery.ok) throw new StorageError("damaged", describeDamage(recovery.damage, path));
       return new SurvivingLog(directory, identity, recovery.log, unlock);

@@ -104,6 +104,7 @@ function withManualSync(clock: { now: number }) {
       jobs.push(job.sync);
       backend.submit(job, done);
     },
+    checkSpace: backend.checkSpace,
     close: backend.close,
   };
   const storage = new WalStorage(stored, { identity: IDENTITY, backend: counted, now: () => clock.now });
@@ -162,6 +163,7 @@ test("an error is final, though the next write would succeed", () => {
   const { stored } = openLog(new SimDisk(), IDENTITY);
   const backend = {
     submit: (_: unknown, done: (e: Error | null) => void) => void submitted.push(done),
+    checkSpace: () => {},
     close: () => {},
   };
   const storage = new WalStorage(stored, { identity: IDENTITY, backend, now: () => 0 });
@@ -180,6 +182,7 @@ test("a write that ends after close is not told to anybody", () => {
   const { stored } = openLog(new SimDisk(), IDENTITY);
   const backend = {
     submit: (_: unknown, done: (e: Error | null) => void) => void (finish = done),
+    checkSpace: () => {},
     close: () => {},
   };
   const onFailure = () => outcomes.push("failure");

@@ -6,13 +6,16 @@ import { encodeSnapshotFile } from "./snapshot_format.ts";
 import { TermRuns } from "./term_runs.ts";
 import { encodeUnsealed, type WalRecord } from "./wal_format.ts";
 import type { LogIdentity } from "./replay.ts";
+import type { Shortage } from "./space.ts";
 import type { WriteJob } from "./wal_writer.ts";
 import type { Entry, HardState, Index, Snapshot } from "../core/types.ts";
 import type { LogBatch, LogStorage, StoredLog } from "../node/ports.ts";
 
 export interface WriteBackend {
-  /** One job at a time. `done` may be called before `submit` returns. */
+  /** One job at a time. `done` may be called before `submit` returns; on a full disk, when there is room again. */
   submit(job: WriteJob, done: (error: Error | null) => void): void;
+  /** Looks at the room there is, and tries what waits for it. `told` is not called when that fails. */
+  checkSpace(told: (shortage: Shortage | null) => void): void;
   /** `closed` is called when no file is touched any more. */
   close(closed: () => void): void;
 }
@@ -26,11 +29,17 @@ export interface WalStorageOptions {
   /** Milliseconds, monotonic. */
   readonly now: () => number;
   readonly broken?: BrokenStorage;
+  /** The directory, for messages. @default "the log" */
+  readonly where?: string;
   /** Of the directory, see `instance`. @default 0 */
   readonly instance?: number;
   /** Told of the error that ends this storage, before the callers are. */
   readonly onFailure?: (error: Error) => void;
 }
+
+/** How often the room on the disk is looked at, and how often while there is too little. */
+const SPACE_EVERY_MS = 5000;
+const SHORT_SPACE_EVERY_MS = 1000;
 
 type Done = (error: Error | null) => void;
 
@@ -57,6 +66,9 @@ export class WalStorage implements LogStorage {
   #writing: Pending[] = [];
   #busy = false;
   #compactTo: Index = 0;
+  #shortage: Shortage | null = null;
+  #spaceSeenMs = -Infinity;
+  #lookingAtSpace = false;
   #failed: Error | null = null;
   #closed = false;
   /** Null: the files are closed. */
@@ -98,6 +110,21 @@ export class WalStorage implements LogStorage {
   oldestPendingMs(): number {
     const oldest = this.#writing[0] ?? this.#waiting[0];
     return oldest ? Math.max(0, this.#options.now() - oldest.sinceMs) : 0;
+  }
+
+  /** Asks for the room on the disk now and then, so it has to be called again and again; answers what is known. */
+  shortOfSpace(): string | null {
+    const nowMs = this.#options.now();
+    const everyMs = this.#shortage ? SHORT_SPACE_EVERY_MS : SPACE_EVERY_MS;
+    if (!this.#lookingAtSpace && !this.#closed && !this.#failed && nowMs - this.#spaceSeenMs >= everyMs) {
+      this.#lookingAtSpace = true;
+      this.#spaceSeenMs = nowMs;
+      this.#options.backend.checkSpace((shortage) => {
+        this.#lookingAtSpace = false;
+        this.#shortage = shortage;
+      });
+    }
+    return this.#shortage && describe(this.#shortage, this.#options.where ?? "the log");
   }
 
   /**
@@ -185,6 +212,12 @@ export class WalStorage implements LogStorage {
     }
     this.#flush();
   }
+}
+
+function describe({ freeBytes, blocked }: Shortage, where: string): string {
+  const free = `${(freeBytes / 1024 / 1024).toFixed(1)} MiB`;
+  const state = blocked ? "and a write waits for room" : "and the space kept back is in use or soon will be";
+  return `the disk of the raft log in ${where} is full: ${free} are free, ${state}. Make room on that filesystem`;
 }
 
 function jobOf(pending: readonly Pending[], compactTo: Index): WriteJob {

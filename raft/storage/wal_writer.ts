@@ -4,12 +4,14 @@
  *
  * Invariants: nothing is written to a segment before everything in its predecessor is durable; a snapshot's mark is
  * written only after its file, name included, is durable; nothing is deleted before what replaces it is durable.
- * Any error leaves the writer unusable: the caller stops and never tries again.
+ * Any error leaves the writer unusable: the caller stops and never tries again. A full disk is no error: a write that
+ * finds no room has written whole records only, is not synced, and goes on where it was when there is room (`retry`).
  */
 import type { Disk, DiskFile } from "./disk.ts";
 import type { LogIdentity } from "./replay.ts";
 import type { SegmentInfo, WalTail } from "./recover.ts";
 import { snapshotIndexOf, snapshotName } from "./snapshot_format.ts";
+import { OutOfSpaceError, type Shortage, Space, writeZeros } from "./space.ts";
 import {
   encodeUnsealed,
   getUint53,
@@ -46,14 +48,16 @@ export interface WriterState {
   readonly lastIndex: Index;
   /** Number of the segment that is made already but not begun; 0: none. */
   readonly prepared: number;
+  /** See space.ts; 0: none. */
+  readonly ballastBytes: number;
 }
 
-/** There is no room for another segment. What was written before is safe: the log may be opened again. */
-export class DiskFullError extends Error {
-  override readonly name = "DiskFullError";
+/** What of a job is not written yet. */
+interface Rest {
+  readonly job: WriteJob;
+  snapshots: WriteJob["snapshots"];
+  records: Uint8Array;
 }
-
-const ZEROS = new Uint8Array(64 * 1024);
 
 export class WalWriter {
   #disk: Disk;
@@ -66,16 +70,19 @@ export class WalWriter {
   #snapshot: SnapshotRef;
   #lastIndex: Index;
   #prepared: number;
-  /** Offset before which making the next segment is not tried again after the disk was full. */
-  #prepareAgainAt = 0;
+  #ballastBytes: number;
+  #space: Space;
+  /** The next segment found no room: it is tried again when the space is looked at. */
+  #full = false;
+  #rest: Rest | null = null;
   #compactTo: Index = 0;
   #oldSnapshots = false;
   #unsynced = false;
-  #onWarning: (text: string) => void;
 
-  constructor(disk: Disk, state: WriterState, onWarning: (text: string) => void = () => {}) {
+  constructor(disk: Disk, state: WriterState) {
     this.#disk = disk;
-    this.#onWarning = onWarning;
+    this.#ballastBytes = state.ballastBytes;
+    this.#space = new Space(disk, state.ballastBytes);
     this.#identity = state.identity;
     this.#segmentBytes = state.segmentBytes;
     this.#segments = state.segments.map((s) => ({ ...s }));
@@ -97,25 +104,29 @@ export class WalWriter {
       snapshot: this.#snapshot,
       lastIndex: this.#lastIndex,
       prepared: this.#prepared,
+      ballastBytes: this.#ballastBytes,
     };
   }
 
   /**
    * Prepares a log that was just recovered. What was found may so far be only in the page cache: it is made durable
-   * before anything is built on it.
+   * before anything is built on it. Throws OutOfSpaceError.
    */
   open(): void {
     if (this.#tail.sequence === 0) {
-      this.#beginSegment(true);
+      this.#beginSegment();
+      this.#putHeader(true);
     } else {
       this.resume();
       this.#file!.datasync();
       if (!this.#tail.closed) {
-        this.#append(encodeUnsealed([{ kind: "hardState", hardState: this.#hardState }]), true);
+        const records = encodeUnsealed([{ kind: "hardState", hardState: this.#hardState }]);
+        this.#append({ records }, true);
       }
     }
     this.sync();
     this.#prepareNext();
+    this.#space.check();
   }
 
   /** Opens the current segment's file, for a writer that takes over a `state`. */
@@ -123,11 +134,40 @@ export class WalWriter {
     this.#file = this.#disk.open(segmentName(this.#tail.sequence));
   }
 
-  /** Hands the job to the operating system; durable after `sync`. */
-  write(job: WriteJob): void {
-    for (const { index, file } of job.snapshots) this.#writeSnapshot(index, file);
-    if (job.records.length > 0) this.#append(job.records, job.sync);
-    this.#compactTo = Math.max(this.#compactTo, job.compactTo);
+  /** Hands the job to the operating system; durable after `sync`. False: there is no room for it, see `retry`. */
+  write(job: WriteJob): boolean {
+    if (this.#rest) throw new Error("a write before this one still waits for room");
+    this.#rest = { job, snapshots: job.snapshots, records: job.records };
+    return this.retry();
+  }
+
+  /** Goes on with the job that found no room. True when everything is handed over. */
+  retry(): boolean {
+    const rest = this.#rest;
+    if (!rest) return true;
+    try {
+      for (const { index, file } of rest.snapshots) {
+        this.#writeSnapshot(index, file);
+        rest.snapshots = rest.snapshots.slice(1);
+      }
+      this.#append(rest, rest.job.sync);
+    } catch (cause) {
+      if (cause instanceof OutOfSpaceError) return false;
+      throw cause;
+    }
+    this.#rest = null;
+    this.#compactTo = Math.max(this.#compactTo, rest.job.compactTo);
+    return true;
+  }
+
+  /** Looks at the room there is. Null: enough. */
+  checkSpace(): Shortage | null {
+    if (this.#full) this.#full = this.#disk.freeBytes() < this.#segmentBytes;
+    this.#prepareNext();
+    const shortage = this.#space.check();
+    const blocked = this.#rest !== null;
+    if (!shortage && !blocked) return null;
+    return { freeBytes: shortage?.freeBytes ?? this.#disk.freeBytes(), blocked };
   }
 
   /** Makes everything written durable. */
@@ -151,33 +191,50 @@ export class WalWriter {
   #writeSnapshot(index: Index, bytes: Uint8Array): void {
     const name = snapshotName(index);
     const temporary = `${name}.tmp`;
-    const file = this.#disk.create(temporary);
-    file.write(bytes, 0);
-    file.datasync();
-    file.close();
-    this.#disk.rename(temporary, name);
+    this.#space.within(() => {
+      const file = this.#disk.create(temporary);
+      try {
+        file.write(bytes, 0);
+        file.datasync();
+      } finally {
+        file.close();
+      }
+      this.#disk.rename(temporary, name);
+    }, temporary);
     this.#disk.syncDirectory();
     this.#oldSnapshots = true;
   }
 
-  /** Appends unsealed records, going over to the next segment when one does not fit any more. */
-  #append(records: Uint8Array, synced: boolean): void {
-    const view = viewOf(records);
-    let from = 0;
-    for (let at = 0; at < records.length;) {
-      const bytes = unsealedBytes(view, at);
-      const end = this.#tail.offset + (at - from) + bytes;
-      // A record larger than a segment extends the file of a segment that is otherwise empty.
-      if (end > this.#segmentBytes && !(at === from && this.#segmentIsFresh())) {
-        if (at > from) this.#put(records.subarray(from, at), true);
+  /** Appends unsealed records, going over to the next segment when one does not fit any more; takes them off `rest`. */
+  #append(rest: { records: Uint8Array }, synced: boolean): void {
+    while (rest.records.length > 0) {
+      if (this.#tail.offset === 0) this.#putHeader(false);
+      const bytes = this.#fitting(rest.records);
+      if (bytes > 0) {
+        const part = rest.records.subarray(0, bytes);
+        // What is followed by another segment is synced before that one is begun.
+        this.#put(part, synced || bytes < rest.records.length);
+        this.#note(part);
+        rest.records = rest.records.subarray(bytes);
+      } else {
         this.sync();
-        this.#beginSegment(false);
-        from = at;
+        this.#beginSegment();
       }
-      this.#note(view, at);
-      at += bytes;
     }
-    this.#put(records.subarray(from), synced);
+  }
+
+  /** How many bytes of whole records the current segment has room for. */
+  #fitting(records: Uint8Array): number {
+    const view = viewOf(records);
+    let at = 0;
+    while (at < records.length) {
+      const end = at + unsealedBytes(view, at);
+      // A record larger than a segment extends the file of a segment that is otherwise empty.
+      const alone = at === 0 && this.#segmentIsFresh();
+      if (this.#tail.offset + end > this.#segmentBytes && !alone) break;
+      at = end;
+    }
+    return at;
   }
 
   #segmentIsFresh(): boolean {
@@ -186,16 +243,21 @@ export class WalWriter {
 
   #put(records: Uint8Array, synced: boolean): void {
     const tail = this.#tail;
-    if (tail.closed) tail.write++;
-    tail.crc = sealRecords(records, tail.crc, tail.write, synced);
-    this.#file!.write(records, tail.offset);
-    tail.offset += records.length;
-    tail.closed = synced;
+    const write = tail.closed ? tail.write + 1 : tail.write;
+    const crc = sealRecords(records, tail.crc, write, synced);
+    // Without room the tail stays as it is: the same bytes are written to the same place when there is some.
+    this.#space.within(() => this.#file!.write(records, tail.offset));
+    Object.assign(tail, { crc, write, offset: tail.offset + records.length, closed: synced });
     this.#unsynced = true;
   }
 
   /** Follows the log's state, which the header of the next segment repeats. */
-  #note(view: DataView, at: number): void {
+  #note(records: Uint8Array): void {
+    const view = viewOf(records);
+    for (let at = 0; at < records.length; at += unsealedBytes(view, at)) this.#noteRecord(view, at);
+  }
+
+  #noteRecord(view: DataView, at: number): void {
     const field = (i: number) => getUint53(view, at + RECORD_HEADER_BYTES + i * 8);
     switch (view.getUint8(at + 8)) {
       case RecordType.entry: {
@@ -217,19 +279,19 @@ export class WalWriter {
     }
   }
 
-  #beginSegment(synced: boolean): void {
+  #beginSegment(): void {
     const sequence = this.#tail.sequence + 1;
-    if (this.#prepared !== sequence && !this.#preallocate(sequence)) {
-      throw new DiskFullError("no space is left for the next segment of the raft log");
-    }
+    if (this.#prepared !== sequence) this.#preallocate(sequence);
     this.#file?.close();
     this.#file = this.#disk.open(segmentName(sequence));
     // A segment is begun only when its predecessor is durable, so its first record belongs to the next write.
     Object.assign(this.#tail, { sequence, offset: 0, closed: true });
     this.#segments.push({ sequence, maxIndex: 0 });
-    this.#prepareAgainAt = 0;
+  }
+
+  #putHeader(synced: boolean): void {
     const header = {
-      sequence,
+      sequence: this.#tail.sequence,
       ...this.#identity,
       segmentBytes: this.#segmentBytes,
       firstIndex: this.#lastIndex + 1,
@@ -241,31 +303,22 @@ export class WalWriter {
 
   #prepareNext(): void {
     const next = this.#tail.sequence + 1;
-    if (this.#prepared === next || this.#tail.offset < this.#prepareAgainAt) return;
-    if (this.#preallocate(next)) return;
-    // No failure yet: the current segment has room, and the operator may make some.
-    this.#prepareAgainAt = this.#tail.offset + ZEROS.length;
-    const leftBytes = Math.max(0, this.#segmentBytes - this.#tail.offset);
-    this.#onWarning(`no space for the next segment of the raft log: this member stops in ${leftBytes} bytes`);
+    if (this.#prepared === next || this.#full) return;
+    try {
+      this.#preallocate(next);
+    } catch (cause) {
+      if (!(cause instanceof OutOfSpaceError)) throw cause;
+      // No failure yet: the current segment has room.
+      this.#full = true;
+    }
   }
 
-  /** False when the disk is full. */
-  #preallocate(sequence: number): boolean {
-    const file = this.#disk.create(segmentName(sequence));
-    try {
-      for (let at = 0; at < this.#segmentBytes; at += ZEROS.length) {
-        file.write(ZEROS.subarray(0, Math.min(ZEROS.length, this.#segmentBytes - at)), at);
-      }
-      file.datasync();
-    } catch (cause) {
-      if ((cause as { code?: unknown }).code === "ENOSPC") return false;
-      throw cause;
-    } finally {
-      file.close();
-    }
+  /** Throws OutOfSpaceError. */
+  #preallocate(sequence: number): void {
+    const name = segmentName(sequence);
+    this.#space.within(() => writeZeros(this.#disk, name, this.#segmentBytes), name);
     this.#disk.syncDirectory();
     this.#prepared = sequence;
-    return true;
   }
 
   #removeCovered(): void {

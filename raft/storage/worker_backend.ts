@@ -1,6 +1,7 @@
 /** Writes in a Worker: the loop that runs the timers never waits for a disk. */
 import type { WriteBackend } from "./wal_storage.ts";
-import { DiskFullError, type WriterState } from "./wal_writer.ts";
+import type { Shortage } from "./space.ts";
+import type { WriterState } from "./wal_writer.ts";
 import type { FromWorker, ToWorker } from "./worker_protocol.ts";
 
 /** The path by which `bun build --compile cli/main.ts raft/storage/wal_worker.ts` embeds the worker. */
@@ -17,14 +18,11 @@ function openWorker(): Worker {
 }
 
 /** `state` is that of a writer that was closed; `directory` holds its files. */
-export function workerBackend(
-  directory: string,
-  state: WriterState,
-  onWarning: (text: string) => void,
-): WriteBackend {
+export function workerBackend(directory: string, state: WriterState): WriteBackend {
   const worker = openWorker();
   let waiting: ((error: Error | null) => void) | null = null;
   let failed: Error | null = null;
+  let asking: ((shortage: Shortage | null) => void) | null = null;
   let closing: (() => void) | null = null;
 
   const tell = (message: ToWorker, transfer: ArrayBuffer[] = []) => worker.postMessage(message, transfer);
@@ -33,9 +31,8 @@ export function workerBackend(
     waiting = null;
     done?.(error);
   };
-  const fail = (message: string, diskFull = false) => {
-    const text = `the raft log in ${directory} cannot be written: ${message}`;
-    failed ??= diskFull ? new DiskFullError(text) : new Error(text);
+  const fail = (message: string) => {
+    failed ??= new Error(`the raft log in ${directory} cannot be written: ${message}`);
     finish(failed);
   };
   const closed = () => {
@@ -47,8 +44,8 @@ export function workerBackend(
   worker.onmessage = (event: MessageEvent<FromWorker>) => {
     const message = event.data;
     if (message.kind === "done") finish(null);
-    else if (message.kind === "failed") fail(message.message, message.diskFull);
-    else if (message.kind === "warning") onWarning(message.text);
+    else if (message.kind === "failed") fail(message.message);
+    else if (message.kind === "space") asking?.(message.shortage);
     else {
       worker.terminate();
       closed();
@@ -67,8 +64,13 @@ export function workerBackend(
       waiting = done;
       tell({ kind: "job", job }, [job.records.buffer as ArrayBuffer]);
     },
+    checkSpace(told): void {
+      asking = told;
+      tell({ kind: "checkSpace" });
+    },
     close(whenClosed): void {
       waiting = null;
+      asking = null;
       closing = whenClosed;
       tell({ kind: "close" });
     },

@@ -22,6 +22,7 @@ function withLoop(disk: SimDisk) {
         written = done;
         handle({ kind: "job", job });
       },
+      checkSpace: () => handle({ kind: "checkSpace" }),
       close: (closed) => closed(),
     },
     now: () => 0,
@@ -54,7 +55,7 @@ test("a failure is told once, and nothing is written after it", () => {
   append(batch({ entries: [entry(1, 2)] }));
   handle({ kind: "close" });
   expect(answers).toEqual([
-    { kind: "failed", message: "EIO: simulated EIO", diskFull: false },
+    { kind: "failed", message: "EIO: simulated EIO" },
     { kind: "closed" },
   ]);
   expect(disk.operations).toBe(operations);

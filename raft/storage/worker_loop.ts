@@ -1,6 +1,6 @@
 /** What the thread that writes the log does with the messages it gets; apart from the thread, so that it can be tested. */
 import type { Disk } from "./disk.ts";
-import { DiskFullError, WalWriter } from "./wal_writer.ts";
+import { WalWriter, type WriteJob } from "./wal_writer.ts";
 import type { FromWorker, ToWorker } from "./worker_protocol.ts";
 
 /** Handles one message after another. A failure is answered once; then only "close" is heard. */
@@ -9,30 +9,36 @@ export function workerLoop(
   answer: (message: FromWorker) => void,
 ): (message: ToWorker) => void {
   let writer: WalWriter | null = null;
+  let blocked: WriteJob | null = null;
   let failed = false;
 
+  const finish = (log: WalWriter, job: WriteJob): void => {
+    if (job.sync) log.sync();
+    answer({ kind: "done" });
+    log.tidy();
+  };
+
   const handle = (message: ToWorker): void => {
-    switch (message.kind) {
-      case "start":
-        writer = new WalWriter(
-          openDisk(message.directory),
-          message.state,
-          (text) => answer({ kind: "warning", text }),
-        );
-        writer.resume();
-        return;
-      case "job":
-        if (!writer) throw new Error("the log's worker was not started");
-        writer.write(message.job);
-        if (message.job.sync) writer.sync();
-        answer({ kind: "done" });
-        writer.tidy();
-        return;
-      case "close":
-        writer?.close();
-        answer({ kind: "closed" });
-        return;
+    if (message.kind === "start") {
+      writer = new WalWriter(openDisk(message.directory), message.state);
+      return writer.resume();
     }
+    if (message.kind === "close") {
+      writer?.close();
+      return answer({ kind: "closed" });
+    }
+    if (!writer) throw new Error("the log's worker was not started");
+    if (message.kind === "job") {
+      if (writer.write(message.job)) return finish(writer, message.job);
+      blocked = message.job;
+      return;
+    }
+    const job = blocked;
+    if (job && writer.retry()) {
+      blocked = null;
+      finish(writer, job);
+    }
+    answer({ kind: "space", shortage: writer.checkSpace() });
   };
 
   return (message) => {
@@ -41,8 +47,7 @@ export function workerLoop(
       handle(message);
     } catch (cause) {
       failed = true;
-      const text = cause instanceof Error ? cause.message : String(cause);
-      answer({ kind: "failed", message: text, diskFull: cause instanceof DiskFullError });
+      answer({ kind: "failed", message: cause instanceof Error ? cause.message : String(cause) });
     }
   };
 }

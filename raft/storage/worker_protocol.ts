@@ -1,15 +1,18 @@
 /** What the main thread and the log's Worker say to each other. */
+import type { Shortage } from "./space.ts";
 import type { WriteJob, WriterState } from "./wal_writer.ts";
 
 export type ToWorker =
   | { readonly kind: "start"; readonly directory: string; readonly state: WriterState }
   | { readonly kind: "job"; readonly job: WriteJob }
+  | { readonly kind: "checkSpace" }
   | { readonly kind: "close" };
 
 export type FromWorker =
-  /** Answer to each job, in order. */
+  /** Answer to each job, in order; not before there is room for it. */
   | { readonly kind: "done" }
   /** Final: the log cannot be written any more. */
-  | { readonly kind: "failed"; readonly message: string; readonly diskFull: boolean }
-  | { readonly kind: "warning"; readonly text: string }
+  | { readonly kind: "failed"; readonly message: string }
+  /** Answer to each `checkSpace`; null: there is enough. */
+  | { readonly kind: "space"; readonly shortage: Shortage | null }
   | { readonly kind: "closed" };

@@ -48,6 +48,11 @@ export function agentMetrics(
       "Voters that may still fail before there is no majority; only on the raft leader.",
       ({ view }) => view.raft?.canLose ?? null,
     ),
+    gauge(
+      "raft_disk_full",
+      "Value is 1 while the disk of this node's raft log is full and it steps aside, 0 otherwise.",
+      ({ view }) => view.raft ? flag(view.raft.shortOfSpace !== null) : null,
+    ),
     gauge("raft_peer_connected", "Value is 1 if the raft peer is connected, 0 otherwise.", (look) => {
       return peers(look).map(({ labels, peer }) => ({ labels, value: flag(peer.connected) }));
     }, ["peer"]),

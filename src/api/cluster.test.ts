@@ -190,6 +190,7 @@ test("GET /history, /agent/raft and /agent/decisions are JSON", async () => {
     commit: 57,
     applied: 57,
     can_lose: 1,
+    disk_full: null,
     members: [
       {
         name: "node1",

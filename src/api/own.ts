@@ -54,6 +54,7 @@ export function raftJson(view: ApiView): RaftJson | null {
     commit: raft.commit,
     applied: raft.applied,
     can_lose: raft.canLose,
+    disk_full: raft.shortOfSpace,
     members: raft.members.map((member) => {
       const name = raftMemberName(view, member.name, member.addr);
       return {

@@ -177,6 +177,8 @@ export interface RaftJson {
   readonly commit: number;
   readonly applied: number;
   readonly can_lose: number | null;
+  /** That the disk of this member's raft log is full, and what to do; null: it has room. */
+  readonly disk_full: string | null;
   readonly members: readonly RaftMemberJson[];
 }
 

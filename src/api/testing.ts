@@ -346,6 +346,7 @@ function stubRaft(): RaftStatus {
     })),
     canLose: 1,
     notVoting: null,
+    shortOfSpace: null,
   };
 }
 
