@@ -145,8 +145,10 @@ export class ProcessGroup {
 
   /** Returns to how many it was sent. */
   thaw(postmaster: ProcessId | null): number {
+    // Looked for while nobody runs yet: whoever goes on competes with us for the processor.
+    const members = this.members();
     let sent = postmaster !== null && signalProcess(postmaster, SIGCONT, this.send) ? 1 : 0;
-    for (const member of this.members()) {
+    for (const member of members) {
       if (member.pid !== postmaster?.pid && this.send(member.pid, SIGCONT).ok) sent++;
     }
     return sent;
