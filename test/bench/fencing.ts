@@ -122,6 +122,8 @@ interface Result {
   readonly outageMs: number;
   readonly overlapMs: number;
   readonly lateMs: number;
+  /** How many writes the former primary has confirmed beside the new one. */
+  readonly besideCount: number;
 }
 
 /** `network` null: no partitions. `reps`: of a fault with the full share. `only`: a part of the name of the faults wanted. */
@@ -156,9 +158,10 @@ export async function measureFencing(
       try {
         const result = await once(cluster, clients, network, fault);
         results.push(result);
-        const { outageMs, overlapMs, lateMs } = result;
+        const { outageMs, overlapMs, lateMs, besideCount } = result;
         say(
-          `${title}: outage ${outageMs.toFixed(0)} ms, overlap ${overlapMs} ms, after the lease ${lateMs} ms`,
+          `${title}: outage ${outageMs.toFixed(0)} ms, overlap ${overlapMs} ms (${besideCount} writes), ` +
+            `after the lease ${lateMs} ms`,
         );
         if (fault.beyondGuard) continue;
         if (overlapMs > 0) failures.push(`${title}: two primaries confirmed writes for ${overlapMs} ms`);
@@ -182,6 +185,18 @@ export async function measureFencing(
       ),
       measurement(`${fault.name}: write outage`, "s", NO_GOAL, samples((one) => one.outageMs)),
     );
+    if (fault.beyondGuard) {
+      found.push(
+        measurement(
+          `${fault.name}: writes confirmed beside the new primary`,
+          "",
+          NO_GOAL,
+          results.map((one) => one.besideCount),
+          [],
+          `in ${results.filter((one) => one.besideCount > 0).length} of ${results.length}`,
+        ),
+      );
+    }
   }
   return found;
 }
@@ -227,7 +242,13 @@ async function once(
   const lastMs = own.at(-1)?.ackMs ?? harmMs;
   const lateMs = fault.writesGoOn === "other" ? Math.max(0, lastMs - leaseEndMs) : 0;
   const gap = longestGap(all, harmMs, first.ackMs);
-  return { outageMs: gap?.lengthMs ?? 0, overlapMs: round(bothMs), lateMs: round(lateMs) };
+  const beside = moved ? own.filter((ack) => ack.ackMs > first.ackMs) : [];
+  return {
+    outageMs: gap?.lengthMs ?? 0,
+    overlapMs: round(bothMs),
+    lateMs: round(lateMs),
+    besideCount: beside.length,
+  };
 }
 
 const round = (ms: number) => Math.round(ms * 10) / 10;

@@ -2,7 +2,9 @@
  * The benchmark: real clusters of the compiled program on this machine, a client in a process of its own.
  * usage: npm run bench [-- --only NAME[,NAME] --reps N --json FILE]
  *        npm run bench -- --only fencing --reps 100 [--fault PART_OF_ITS_NAME]     two primaries, over many faults
+ *                 --dcs JSON     with this in the dynamic configuration: {"synchronous_mode": true}
  *        npm run bench -- --only freeze --reps 500      freezes and thaws under pgbench
+ *        npm run bench -- --only load [--minutes 20] [--ttl 5]     CPU, disk and memory of this machine at their limits
  */
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
@@ -17,6 +19,7 @@ import { hasNamespaces, Network } from "../e2e/network.ts";
 import { measureFencing, TTL_MS } from "./fencing.ts";
 import { FREEZE_DCS, measureFreezes } from "./freeze.ts";
 import { measureIdle } from "./idle.ts";
+import { measureLoad } from "./load.ts";
 import { atMost, type Measurement, measurement, table } from "./measurement.ts";
 import { measureOutage, type OutageScenario } from "./outages.ts";
 import { measureList, measureRest } from "./rest.ts";
@@ -34,7 +37,7 @@ const GROUPS = [
 ];
 
 /** Only when they are asked for: they take minutes and more. */
-const LONG_GROUPS = ["fencing", "freeze"];
+const LONG_GROUPS = ["fencing", "freeze", "load"];
 
 function hostDeath(ttlS: number, goalS: number): OutageScenario {
   return {
@@ -87,6 +90,9 @@ async function main(): Promise<void> {
       reps: { type: "string", default: "5" },
       fault: { type: "string", default: "" },
       json: { type: "string" },
+      dcs: { type: "string", default: "{}" },
+      minutes: { type: "string", default: "20" },
+      ttl: { type: "string", default: "5" },
       "idle-seconds": { type: "string", default: "30" },
     },
   });
@@ -96,6 +102,7 @@ async function main(): Promise<void> {
     throw new Error(`unknown: ${unknown.join(", ")}; there are ${[...GROUPS, ...LONG_GROUPS].join(", ")}`);
   }
   const reps = Number(values.reps);
+  const given = JSON.parse(values.dcs) as JsonObject;
   const idleMs = Number(values["idle-seconds"]) * 1000;
   const loadBefore = loadavg();
   const found: Measurement[] = [];
@@ -130,7 +137,7 @@ async function main(): Promise<void> {
     const network = hasNamespaces() ? new Network(3) : null;
     try {
       const place = network === null ? {} : { place: (index: number) => network.place(index) };
-      await withCluster({ ttl: TTL_MS / 1000 }, async (cluster) => {
+      await withCluster({ ...given, ttl: TTL_MS / 1000 }, async (cluster) => {
         found.push(...await measureFencing(cluster, network, reps, values.fault, say));
       }, place);
     } finally {
@@ -140,6 +147,12 @@ async function main(): Promise<void> {
   if (wanted("freeze")) {
     await withCluster(FREEZE_DCS, async (cluster) => {
       found.push(...await measureFreezes(cluster, reps, say));
+    });
+  }
+  if (wanted("load")) {
+    const ttl = Number(values.ttl);
+    await withCluster({ ...given, ttl }, async (cluster) => {
+      found.push(...await measureLoad(cluster, `load, ttl ${ttl}`, Number(values.minutes), ttl < 5, say));
     });
   }
 
