@@ -27,6 +27,7 @@ export const RUNTIME_FILES: readonly string[] = [
   "raft/mutate/workspace.ts",
   "raft/node/ids.ts",
   "raft/node/recover_cluster.ts",
+  "raft/node/testing_real.ts",
   "raft/storage/directory_lock.ts",
   "raft/storage/identity.ts",
   "raft/storage/open_wal.ts",

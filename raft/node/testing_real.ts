@@ -1,0 +1,110 @@
+/** Clusters as in production, for tests: TCP on loopback, logs on disk written by workers, real time. */
+import * as fs from "node:fs";
+import * as net from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openWal } from "../storage/open_wal.ts";
+import type { WalStorage } from "../storage/wal_storage.ts";
+import { TcpTransport } from "../transport/tcp_transport.ts";
+import { realClock, until } from "../transport/testing.ts";
+import type { ProposeOutcome } from "./api.ts";
+import { clusterIdOf, nodeIdOf } from "./ids.ts";
+import { RaftNode } from "./raft_node.ts";
+import type { MemberInfo } from "./raft_options.ts";
+import { ListMachine, text } from "./testing.ts";
+
+export interface RealMember {
+  readonly node: RaftNode;
+  readonly storage: WalStorage;
+  readonly machine: ListMachine;
+}
+
+const directories: string[] = [];
+const running: RealMember[] = [];
+
+/** For afterEach: stops every member and removes what they have left. */
+export async function endAll(): Promise<void> {
+  await Promise.all(running.splice(0).map(stop));
+  for (const directory of directories.splice(0)) fs.rmSync(directory, { recursive: true, force: true });
+}
+
+function stop({ node, storage }: RealMember): Promise<void> {
+  node.stop();
+  return new Promise((resolve) => storage.close(resolve));
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => net.createServer());
+  await Promise.all(servers.map((s) => new Promise<void>((resolve) => s.listen(0, "127.0.0.1", resolve))));
+  const ports = servers.map((server) => (server.address() as net.AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+/** Three members; `directoryOf` says where a member keeps its log when that is not below a temporary directory. */
+export async function newCluster(directoryOf: (member: number) => string | null = () => null) {
+  const base = fs.mkdtempSync(join(tmpdir(), "raft-cluster-"));
+  directories.push(base);
+  const addresses = (await freePorts(3)).map((port) => `127.0.0.1:${port}`);
+  const clusterId = clusterIdOf("/service/", "test", addresses);
+  const founders = addresses.map((addr, i): MemberInfo => ({
+    id: nodeIdOf(clusterId, addr),
+    name: `n${i}`,
+    addr,
+  }));
+  const start = (i: number) => begin(founders[i]!, founders, false, directoryOf(i));
+  const begin = (
+    own: MemberInfo,
+    members: readonly MemberInfo[],
+    joins: boolean,
+    directory: string | null = null,
+  ): RealMember => {
+    const { id, addr } = own;
+    const storage = openWal(directory ?? join(base, `${own.name}`), { clusterId, nodeId: id }, {
+      now: realClock.now,
+      volatileDirectory: base,
+    });
+    const machine = new ListMachine();
+    const node = new RaftNode({
+      id,
+      clusterId,
+      members,
+      join: joins,
+      storage,
+      transport: new TcpTransport({
+        id,
+        clusterId,
+        bindAddr: addr,
+        peers: members.filter((member) => member.id !== id),
+        password: "secret",
+        clock: realClock,
+        random: Math.random,
+      }),
+      clock: realClock,
+      random: Math.random,
+      stateMachine: machine,
+      instance: storage.instance,
+    });
+    node.start();
+    const member = { node, storage, machine };
+    running.push(member);
+    return member;
+  };
+  const [extra] = await freePorts(1);
+  return { start, begin, members: founders, extraAddr: `127.0.0.1:${extra}` };
+}
+
+export function propose(member: RealMember, command: string): Promise<ProposeOutcome> {
+  return new Promise((resolve) => member.node.propose(text(command), resolve));
+}
+
+export async function leaderOf(members: readonly RealMember[]): Promise<RealMember> {
+  await until("a leader", () => members.some(({ node }) => node.leadsWithOwnTerm()));
+  return members.find(({ node }) => node.leadsWithOwnTerm())!;
+}
+
+/** Ends a member; what it had not written is lost. */
+export async function crash(member: RealMember): Promise<void> {
+  running.splice(running.indexOf(member), 1);
+  await stop(member);
+}
