@@ -1,27 +1,22 @@
 /** `agent guard` and `agent __postgres`: processes that the agent and its guard start, not people. */
+import { parseGuardArguments } from "../src/guard/guard_arguments.ts";
 import { runPostgresShim } from "../src/guard/postgres_shim.ts";
 import { runGuard } from "../src/guard/server.ts";
 import { pinnedSelfCommand } from "../src/lib/self_command.ts";
 
 export const SHIM_COMMAND = "__postgres";
 
-/** Arguments after `guard`: --socket PATH --data-dir DIR. Runs until there is nothing left to guard. */
+/** Arguments after `guard`: --socket PATH --data-dir DIR [--state-fd N]. Runs until there is nothing left to guard. */
 export function guardCommand(argv: readonly string[]): void {
-  const socketPath = optionOf(argv, "--socket");
-  const dataDir = optionOf(argv, "--data-dir");
-  if (socketPath === null || dataDir === null) {
+  const options = parseGuardArguments(argv);
+  if (options === null) {
     process.stderr.write("usage: agent guard --socket PATH --data-dir DIR (started by agent run)\n");
     process.exit(2);
   }
-  runGuard({ socketPath, dataDir, shimCommand: [...pinnedSelfCommand(), SHIM_COMMAND] });
+  runGuard({ ...options, shimCommand: [...pinnedSelfCommand(), SHIM_COMMAND] });
 }
 
 /** Arguments after `__postgres`. */
 export function postgresShimCommand(argv: readonly string[]): never {
   return runPostgresShim(argv);
-}
-
-function optionOf(argv: readonly string[], name: string): string | null {
-  const at = argv.indexOf(name);
-  return at < 0 ? null : argv[at + 1] ?? null;
 }

@@ -2,8 +2,9 @@
  * What to think of how late things come: how much the inequalities leave for each, when that becomes little, and what
  * to do then. Pure; the numbers are gathered in src/agent/lateness_watch.ts.
  */
+import { J_MS } from "../model/stop_budget.ts";
 import type { LatenessKind, MeasuredLateness, Quantiles } from "../model/timing.ts";
-import { J_MS, renewalRoomMs } from "./timing.ts";
+import { renewalRoomMs } from "./timing.ts";
 
 /** Below this, the slowest of a thousand is any single one. */
 export const MIN_SAMPLES = 200;

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
+import { STOP_BUDGET_MS } from "../model/stop_budget.ts";
 import type { RuleVerdict } from "../model/timing.ts";
 import {
   checkTiming,
-  JK_MS,
   leaseFromTtl,
   RHO,
   type RuleTimes,
@@ -15,8 +15,8 @@ const NO_WATCHDOG = { used: false, why: "watchdog.mode is off" } as const;
 
 test("the lease leaves room for the guard's reaction on clocks that differ by rho", () => {
   for (const ttlMs of [2000, 5000, 20_000, 30_000]) {
-    expect(leaseFromTtl(ttlMs) / (1 - RHO) + JK_MS).toBeLessThanOrEqual(ttlMs / (1 + RHO));
-    expect(leaseFromTtl(ttlMs)).toBeGreaterThan(ttlMs - JK_MS - 0.003 * ttlMs - 2);
+    expect(leaseFromTtl(ttlMs) / (1 - RHO) + STOP_BUDGET_MS).toBeLessThanOrEqual(ttlMs / (1 + RHO));
+    expect(leaseFromTtl(ttlMs)).toBeGreaterThan(ttlMs - STOP_BUDGET_MS - 0.003 * ttlMs - 2);
   }
 });
 

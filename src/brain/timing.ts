@@ -5,16 +5,11 @@
  * `timingRules` is the only place where the inequalities stand: what is refused at the start and at a change of the
  * configuration, and what is shown of a running member, are two readings of it.
  */
+import { J_MS, K_MS, MAX_FROZEN_MS, STOP_BUDGET_MS } from "../model/stop_budget.ts";
 import type { MeasuredLateness, RuleVerdict, TimingReport, TimingRule, TimingTerm } from "../model/timing.ts";
 
 /** Bound on how much the rates of two clocks differ: CLOCK_MONOTONIC_RAW is not slewed. */
 export const RHO = 1e-3;
-/** J: how late the guard's timer may fire. A suspended host is noticed within 250 ms of its return. */
-export const J_MS = 250;
-/** K: from the trigger until no commit can be acknowledged. A freeze with 150 clients was measured at 18 to 78 ms. */
-export const K_MS = 200;
-/** J + K: lateness of the guard's timer, and the time from the trigger until no commit can be acknowledged. */
-export const JK_MS = J_MS + K_MS;
 /** Allowance for a round trip and a commit in L2. */
 const RTT_AND_COMMIT_MS = 150;
 /** From the end of the watchdog's timeout until no instruction of the host is executed any more. */
@@ -33,7 +28,7 @@ export interface Timing {
 
 /** L from I1: L/(1-rho) + J + K <= TTL/(1+rho). */
 export function leaseFromTtl(ttlMs: number): number {
-  return Math.floor((ttlMs / (1 + RHO) - JK_MS) * (1 - RHO));
+  return Math.floor((ttlMs / (1 + RHO) - STOP_BUDGET_MS) * (1 - RHO));
 }
 
 export function timingOf(ttlMs: number): Timing {
@@ -41,7 +36,7 @@ export function timingOf(ttlMs: number): Timing {
     ttlMs,
     leaseMs: leaseFromTtl(ttlMs),
     renewMs: Math.min(500, Math.max(250, Math.floor(ttlMs / 8))),
-    killAfterMs: Math.min(10_000, ttlMs),
+    killAfterMs: Math.min(MAX_FROZEN_MS, ttlMs),
   };
 }
 

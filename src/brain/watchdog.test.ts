@@ -1,6 +1,7 @@
 /** Timeouts, windows and decisions of the watchdog, as tables. */
 import { expect, test } from "bun:test";
-import { JK_MS, leaseFromTtl, RESET_LATENCY_MS, RHO, timingRules } from "./timing.ts";
+import { STOP_BUDGET_MS } from "../model/stop_budget.ts";
+import { leaseFromTtl, RESET_LATENCY_MS, RHO, timingRules } from "./timing.ts";
 import {
   careFor,
   feedingWindow,
@@ -62,7 +63,9 @@ test("for every ttl, the last feeding and the timeout end before another member 
       const resetMs = windowMs + 1000 * plan.timeoutS + RESET_LATENCY_MS;
       expect(resetMs).toBeLessThanOrEqual((ttlS * 1000) / (1 + RHO));
       // And not before the guard has had its time: it freezes first, and the watchdog stands behind it.
-      expect(windowMs + 1000 * plan.timeoutS).toBeGreaterThanOrEqual(leaseFromTtl(ttlS * 1000) + JK_MS / 2);
+      expect(windowMs + 1000 * plan.timeoutS).toBeGreaterThanOrEqual(
+        leaseFromTtl(ttlS * 1000) + STOP_BUDGET_MS / 2,
+      );
     }
   }
 });

@@ -7,8 +7,10 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock, Timer } from "../../raft/mod.ts";
 import type { Log } from "../lib/log.ts";
-import { MAX_FROZEN_MS, STOP_BUDGET_MS } from "./fence.ts";
+import { MAX_FROZEN_MS, STOP_BUDGET_MS } from "../model/stop_budget.ts";
+import { VERSION } from "../model/version.ts";
 import { GuardLife, SILENT_MS } from "./guard_life.ts";
+import { GuardUpgrade } from "./guard_upgrade.ts";
 import { LocalFence } from "./local_fence.ts";
 import type {
   ExitReport,
@@ -31,6 +33,8 @@ export interface GuardClientOptions {
   readonly command: readonly string[];
   readonly clock: Clock;
   readonly log: Log;
+  /** Of this program: a guard of another one is upgraded. @default VERSION */
+  readonly release?: string;
   /** Another agent has taken the guard over: this one has to end. @default nothing */
   readonly onSuperseded?: () => void;
 }
@@ -43,6 +47,7 @@ export class GuardClient implements GuardPort {
   private readonly options: GuardClientOptions;
   private readonly life: GuardLife;
   private readonly localFence: LocalFence;
+  private readonly upgrade: GuardUpgrade;
   private readonly handlers: (() => void)[] = [];
   private lastToken: string | null = null;
   private incarnation = 0;
@@ -70,6 +75,13 @@ export class GuardClient implements GuardPort {
       killAfterMs: () => this.killAfterMs(),
       onKilled: (fenced) => this.onKilledHere(fenced),
     });
+    this.upgrade = new GuardUpgrade({
+      release: options.release ?? VERSION,
+      command,
+      clock,
+      log,
+      ask: (operation, done) => this.life.upgrade(operation, (answer) => done(answer?.reply ?? null)),
+    });
     mkdirSync(join(directory, "run"), { recursive: true, mode: 0o700 });
     this.life = new GuardLife({
       socketPath: join(directory, "run", "guard.sock"),
@@ -89,7 +101,8 @@ export class GuardClient implements GuardPort {
 
   view(): GuardView {
     const { wire } = this;
-    const { hello } = this.life;
+    // While it becomes another program, it is the guard that it was.
+    const hello = this.life.hello ?? this.life.upgrading;
     const known = {
       incarnation: this.incarnation,
       endedEpoch: Math.max(this.endedEpoch, wire?.endedEpoch ?? 0),
@@ -174,6 +187,7 @@ export class GuardClient implements GuardPort {
   /** Leaves the guard as it is: another agent may find it. */
   close(): void {
     this.closed = true;
+    this.upgrade.close();
     this.localFence.close();
     this.life.close();
   }
@@ -213,6 +227,7 @@ export class GuardClient implements GuardPort {
   private onGuard(hello: Hello): void {
     if (hello.token !== this.lastToken) this.incarnation++;
     this.lastToken = hello.token;
+    this.upgrade.met(hello);
     // A new guard remembers nothing.
     if (this.endedEpoch > (this.wire?.endedEpoch ?? 0)) this.end(this.endedEpoch, () => this.changed());
     this.changed();

@@ -1,12 +1,6 @@
 import { expect, test } from "bun:test";
-import {
-  fenceDueMs,
-  type FenceInput,
-  type FenceState,
-  newFence,
-  stepFence,
-  STOP_BUDGET_MS,
-} from "./fence.ts";
+import { STOP_BUDGET_MS } from "../model/stop_budget.ts";
+import { fenceDueMs, type FenceInput, type FenceState, newFence, stepFence } from "./fence.ts";
 
 type Timed = readonly [nowMs: number, input: FenceInput];
 

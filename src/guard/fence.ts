@@ -7,12 +7,9 @@
  * - a writable postmaster runs unfrozen only while its epoch is armed and the deadline lies ahead, or is `unfenced`;
  * - an ended epoch, and every epoch below it, is never accepted again.
  */
+import { MAX_FROZEN_MS, STOP_BUDGET_MS } from "../model/stop_budget.ts";
 import type { GuardReply } from "./port.ts";
 
-/** J + K of design 4.2: lateness of the guard's timer plus the time until nothing can be acknowledged any more. */
-export const STOP_BUDGET_MS = 450;
-/** After a freeze, clients are kept waiting no longer than this: a dead primary refuses them, a frozen one hangs them. */
-export const MAX_FROZEN_MS = 10_000;
 /** While frozen, everything is looked at again this often: something outside (a service manager) may send SIGCONT. */
 export const REFREEZE_MS = 100;
 /** No lease is this long: such a deadline comes from another clock. */

@@ -6,6 +6,7 @@ import type { Clock, Timer } from "../../raft/mod.ts";
 import { assert } from "../lib/assert.ts";
 import { executable } from "../lib/process_table.ts";
 import { fenceDueMs, type FenceEffect, type FenceInput, newFence, stepFence } from "./fence.ts";
+import { type GuardState, whyNotNow } from "./hand_over.ts";
 import type { ExitReport, GuardDone, GuardReply, Postmaster, StartSpec } from "./port.ts";
 import { identify, isSame, type ProcessGroup, type ProcessId, signalProcess } from "./process_group.ts";
 import type { Notice, Operation, WireView } from "./protocol.ts";
@@ -21,7 +22,7 @@ const NEAR_TICK_MS = 50;
 const FAR_TICK_MS = 250;
 const KILL_PASS_MS = 10;
 const MAX_KILL_PASS_MS = 500;
-const ADOPTED_LOOK_MS = 200;
+const WATCH_MS = 200;
 const LOOK_AROUND_MS = 1000;
 const ZOMBIE_LOOK_MS = 50;
 const ZOMBIE_PATIENCE_MS = 2000;
@@ -37,11 +38,18 @@ export interface GuardParts {
   readonly killAfterMs: number;
   /** Starts PostgreSQL as our child and returns its pid; throws when that fails. */
   launch(spec: StartSpec, onExit: (exit: ChildExit) => void): number;
+  /** How a child has ended that the program before this one started; null while it lives. */
+  reap(pid: number): ChildExit | null;
   onView(view: WireView): void;
   onNotice(notice: Notice): void;
 }
 
-type Handled = Exclude<Operation, { readonly op: "hello" | "quit" }>;
+type Handled = Exclude<Operation, { readonly op: "hello" | "quit" | "upgrade" }>;
+
+/** Of one that is not our child only this is known. */
+function endOf(process: ProcessId): ChildExit | null {
+  return isSame(process) ? null : { code: null, signal: null };
+}
 
 export class Guard {
   private readonly parts: GuardParts;
@@ -54,7 +62,11 @@ export class Guard {
   private timerDueMs = 0;
   private lateMs = 0;
   private killTimer: Timer | null = null;
-  private adoptedTimer: Timer | null = null;
+  private watchTimer: Timer | null = null;
+  /** The postmaster is a child of this process, started by the program that it was before. */
+  private inherited = false;
+  /** Requests to start that wait for something. */
+  private starting = 0;
   private lookedAroundMs = -Infinity;
   private allStopped = false;
   private saidFrozen = false;
@@ -65,6 +77,25 @@ export class Guard {
   constructor(parts: GuardParts) {
     this.parts = parts;
     this.fence = newFence(parts.killAfterMs);
+  }
+
+  /** Goes on with what the program knew that this process was before. The deadline is looked at before anything else. */
+  resume({ fence, process, lastExit }: GuardState): void {
+    this.fence = fence;
+    this.process = process;
+    this.lastExit = lastExit;
+    this.inherited = fence.postmaster?.child ?? false;
+    this.apply({ kind: "tick" });
+    this.lookAtPostmaster();
+  }
+
+  /** What resume() takes, or why this is not the moment for it. */
+  handOver(): GuardState | { readonly error: string } {
+    const { fence, process, lastExit } = this;
+    const why = this.starting > 0 || this.whenGone.length > 0 || this.isStillShim()
+      ? "PostgreSQL is being started or killed"
+      : whyNotNow(fence, this.parts.clock.now());
+    return why === null ? { fence, process, lastExit } : { error: why };
   }
 
   /** What a guard does first: find out what an earlier one has left. */
@@ -94,7 +125,7 @@ export class Guard {
     );
     this.process = found;
     this.apply({ kind: "found", pid: found.pid });
-    this.watchAdopted();
+    this.watch();
   }
 
   handle(request: Handled, done: GuardDone): void {
@@ -103,7 +134,11 @@ export class Guard {
         if (this.parts.clock.now() - this.lookedAroundMs > LOOK_AROUND_MS) this.lookAround();
         return done({ ok: true });
       case "start":
-        return this.start(request.spec, done);
+        this.starting++;
+        return this.start(request.spec, (reply) => {
+          this.starting--;
+          done(reply);
+        });
       case "kill":
         this.whenGone.push(() => done({ ok: true }));
         this.apply({ kind: "kill" });
@@ -248,6 +283,7 @@ export class Guard {
       const pid = this.parts.launch(spec, (exit) => this.onChildExit(pid, exit));
       this.process = identify(pid) ?? { pid, startTicks: 0 };
       this.exit = null;
+      this.inherited = false;
       this.apply({ kind: "started", pid, epoch: spec.epoch });
       done({ ok: true });
     } catch (error) {
@@ -270,15 +306,20 @@ export class Guard {
     this.apply({ kind: "exited" });
   }
 
-  private watchAdopted(): void {
-    this.adoptedTimer?.cancel();
-    this.adoptedTimer = this.parts.clock.after(ADOPTED_LOOK_MS, () => {
-      const { postmaster } = this.fence;
-      if (postmaster === null || postmaster.child || this.process === null) return;
-      if (isSame(this.process)) return this.watchAdopted();
-      this.exit ??= { code: null, signal: null, atMs: this.parts.clock.now() };
-      this.apply({ kind: "exited" });
-    });
+  /** Of the end of a postmaster that this program did not start, nobody tells us. */
+  private watch(): void {
+    this.watchTimer?.cancel();
+    this.watchTimer = this.parts.clock.after(WATCH_MS, () => this.lookAtPostmaster());
+  }
+
+  /** To be called also when some child has ended. */
+  lookAtPostmaster(): void {
+    const { postmaster } = this.fence;
+    if (postmaster === null || this.process === null || (postmaster.child && !this.inherited)) return;
+    const exit = this.inherited ? this.parts.reap(postmaster.pid) : endOf(this.process);
+    if (exit === null) return this.watch();
+    this.inherited = false;
+    this.onChildExit(postmaster.pid, exit);
   }
 
   private killPass(waitMs: number): void {
@@ -303,6 +344,7 @@ export class Guard {
     }
     this.process = null;
     this.exit = null;
+    this.inherited = false;
     this.allStopped = this.saidFrozen = this.saidFenced = false;
     this.apply({ kind: "gone" });
     for (const call of this.whenGone.splice(0)) call();

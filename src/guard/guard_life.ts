@@ -7,6 +7,7 @@ import { kill as sendSignal } from "../lib/ffi.ts";
 import type { Log } from "../lib/log.ts";
 import { isStopped, readProcess } from "../lib/process_table.ts";
 import { type Answer, GuardConnection } from "./connection.ts";
+import { guardArguments } from "./guard_arguments.ts";
 import { identify, isSame, type ProcessId, signalProcess } from "./process_group.ts";
 import { type GuardMessage, type Hello, type Operation, PROTOCOL_VERSION } from "./protocol.ts";
 import { SIGCONT, SIGKILL } from "./signals.ts";
@@ -47,6 +48,8 @@ export class GuardLife {
   process: ProcessId | null = null;
   /** Who answered on the connection; null without one. */
   hello: Hello | null = null;
+  /** Who is about to answer again, as another program; null: nobody, or it takes too long. */
+  upgrading: Hello | null = null;
   private readonly options: GuardLifeOptions;
   private connection: GuardConnection | null = null;
   private spawnedMs = -Infinity;
@@ -77,6 +80,25 @@ export class GuardLife {
     this.connection.request(operation, operation.op === "start" || operation.op === "kill", done);
     this.supervise();
     return true;
+  }
+
+  /** The guard that says yes leaves the connection, and is back in a moment. */
+  upgrade(operation: Operation, done: (answer: Answer | null) => void): void {
+    const { hello } = this;
+    const sent = this.request(operation, (answer) => {
+      if (answer?.reply.ok === true && hello !== null && hello === this.hello) this.expect(hello);
+      done(answer);
+    });
+    if (!sent) done(null);
+  }
+
+  private expect(hello: Hello): void {
+    this.upgrading = hello;
+    this.options.clock.after(SILENT_MS, () => {
+      if (this.upgrading !== hello) return;
+      this.upgrading = null;
+      this.options.onSilence();
+    });
   }
 
   isSilent(): boolean {
@@ -113,6 +135,7 @@ export class GuardLife {
       connection.request({ op: "quit" }, false, () => connection.close());
     } else {
       this.hello = hello;
+      this.upgrading = null;
       this.retryMs = RECONNECT_MS;
       this.said.clear();
       log.info("guard", `connected to the guard (pid ${hello.pid})`);
@@ -132,11 +155,12 @@ export class GuardLife {
     this.connection = null;
     this.hello = null;
     if (this.closed) return;
-    if (hadGuard) {
+    const isExpected = this.upgrading !== null;
+    if (hadGuard && !isExpected) {
       this.options.log.warning("guard", "the connection to the guard is lost");
       this.options.onLost();
     }
-    this.afterLoss(hadGuard ? this.options.clock.now() + DYING_MS : 0);
+    this.afterLoss(hadGuard && !isExpected ? this.options.clock.now() + DYING_MS : 0);
   }
 
   /** Is the guard dead, or has it only closed? */
@@ -161,7 +185,7 @@ export class GuardLife {
     const { clock, command, socketPath, dataDir, log } = this.options;
     if (!this.options.mayStart() || clock.now() - this.spawnedMs < RESPAWN_MS) return;
     this.spawnedMs = clock.now();
-    spawnGuard([...command, "--socket", socketPath, "--data-dir", dataDir], log);
+    spawnGuard([...command, ...guardArguments(socketPath, dataDir)], log);
   }
 
   /** Runs while an answer is outstanding. */

@@ -1,5 +1,6 @@
 /** The guard process and its client, with real processes. */
 import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { isAlive, readProcess } from "../lib/process_table.ts";
 import type { GuardClient } from "./client.ts";
@@ -321,8 +322,10 @@ test("PostgreSQL gets a session of its own, no descriptor of ours, and not our s
       "1",
       "2",
     ]);
-    const status = await Bun.file(`/proc/${pid}/status`).text();
-    expect(status).toMatch(/^SigBlk:\s*0+$/m);
+    const statusNow = () => readFileSync(`/proc/${pid}/status`, "utf8");
+    // A shell blocks signals itself while it forks.
+    await until("it blocks no signal", () => /^SigBlk:\s*0+$/m.test(statusNow()));
+    const status = statusNow();
     expect(status).toMatch(/^SigIgn:\s*0+$/m);
     expect(status).toMatch(new RegExp(`^NSsid:\\s*${pid}$`, "m"));
   }));

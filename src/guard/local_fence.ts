@@ -5,7 +5,8 @@
  */
 import type { Clock, Timer } from "../../raft/mod.ts";
 import type { Log } from "../lib/log.ts";
-import { MAX_FROZEN_MS, REFREEZE_MS, STOP_BUDGET_MS } from "./fence.ts";
+import { MAX_FROZEN_MS, STOP_BUDGET_MS } from "../model/stop_budget.ts";
+import { REFREEZE_MS } from "./fence.ts";
 import type { Postmaster } from "./port.ts";
 import { identify, type ProcessGroup, type ProcessId } from "./process_group.ts";
 import type { WireView } from "./protocol.ts";

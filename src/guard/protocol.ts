@@ -25,7 +25,21 @@ export type Operation =
   | { readonly op: "kill" }
   | { readonly op: "ping" }
   /** End the guard; refused while anything of PostgreSQL lives. */
-  | { readonly op: "quit" };
+  | { readonly op: "quit" }
+  | UpgradeOperation;
+
+/** Become the program that the controller runs (upgrade_self.ts). The answer comes before that is done. */
+export interface UpgradeOperation {
+  readonly op: "upgrade";
+  /** Where its file lies, in case /proc does not show it to us. */
+  readonly program: string;
+  /** Device and inode of that file, "dev:ino". */
+  readonly file: string;
+  /** Command line of a guard of that program, without its options. */
+  readonly command: readonly string[];
+  /** What it can take over: STATE_VERSION (hand_over.ts). */
+  readonly stateVersion: number;
+}
 
 export type Request = Operation & { readonly id: number };
 
@@ -70,6 +84,10 @@ export interface Hello {
   /** Random, one a guard process: tells a restarted guard from the one that was there before. */
   readonly token: string;
   readonly dataDir: string;
+  /** Release of the guard's program. Missing: of the time before guards were upgraded in place. */
+  readonly release?: string;
+  /** Of the state that it hands over. */
+  readonly stateVersion?: number;
 }
 
 export function encode(message: Request | GuardMessage): Uint8Array {
@@ -161,6 +179,8 @@ function decodeOperation(fields: Fields): Operation | null {
     case "ping":
     case "quit":
       return { op };
+    case "upgrade":
+      return decodeUpgrade(fields);
     default:
       return null;
   }
@@ -171,6 +191,14 @@ function decodeArm({ epoch, deadlineMs, unfenced, killAfterMs }: Fields): Operat
   if (killAfterMs === undefined) return { op: "arm", epoch, deadlineMs, unfenced };
   if (typeof killAfterMs !== "number" || !(killAfterMs >= 0)) return null;
   return { op: "arm", epoch, deadlineMs, unfenced, killAfterMs };
+}
+
+function decodeUpgrade({ program, file, command, stateVersion }: Fields): Operation | null {
+  if (typeof program !== "string" || typeof file !== "string" || typeof stateVersion !== "number") {
+    return null;
+  }
+  if (!isStrings(command) || command.length === 0) return null;
+  return { op: "upgrade", program, file, command, stateVersion };
 }
 
 function decodeSpec(value: unknown): StartSpec | null {

@@ -7,11 +7,14 @@ import { chmodSync, closeSync, mkdirSync, openSync, statSync, unlinkSync, writeS
 import { dirname, join } from "node:path";
 import type { Socket, UnixSocketListener } from "bun";
 import type { Clock } from "../../raft/mod.ts";
-import { lockFile, peerCredentials, pollNow, POLLOUT, setSession } from "../lib/ffi.ts";
+import { lockFile, peerCredentials, pollNow, POLLOUT, reapChild, setSession } from "../lib/ffi.ts";
 import { randomHex } from "../lib/random.ts";
 import { SystemClock } from "../lib/clock.ts";
+import { VERSION } from "../model/version.ts";
 import { EXIT_ANOTHER_GUARD } from "./exit_codes.ts";
 import { Guard } from "./guard.ts";
+import { guardArguments } from "./guard_arguments.ts";
+import { type HandedOver, STATE_VERSION } from "./hand_over.ts";
 import { launchPostgres } from "./launch_postgres.ts";
 import { LineWriter } from "./line_writer.ts";
 import { takePrivileges } from "./privileges.ts";
@@ -25,8 +28,13 @@ import {
   type Notice,
   PROTOCOL_VERSION,
   type Request,
+  type UpgradeOperation,
   type WireView,
 } from "./protocol.ts";
+import { becomeProgram, letSignalsIn, openProgram, takeState } from "./upgrade_self.ts";
+
+/** A guard whose program is replaced answers first. */
+const UPGRADE_DELAY_MS = 1;
 
 export interface GuardOptions {
   readonly socketPath: string;
@@ -35,6 +43,10 @@ export interface GuardOptions {
   readonly shimCommand: readonly string[];
   /** @default 5000; every arm may change it */
   readonly killAfterMs?: number;
+  /** The descriptor with what this process knew when it was another program (upgrade_self.ts). @default none */
+  readonly stateFd?: number | null;
+  /** @default VERSION */
+  readonly release?: string;
 }
 
 const DEFAULT_KILL_AFTER_MS = 5000;
@@ -47,13 +59,14 @@ const FIRST_LOOK_MS = 2000;
 
 /** Runs until the process ends. */
 export function runGuard(options: GuardOptions): void {
-  setSession();
-  const lockFd = prepareDirectory(options.socketPath);
+  const handed = typeof options.stateFd === "number" ? takeState(options.stateFd) : null;
+  if (handed === null) setSession();
+  const lockFd = handed?.lockFd ?? prepareDirectory(options.socketPath);
   if (lockFd === null) {
     complain(`another guard serves ${options.socketPath}`);
     process.exit(EXIT_ANOTHER_GUARD);
   }
-  new GuardServer(options).listen();
+  new GuardServer(options, lockFd, handed).listen();
 }
 
 /** The directory of the socket, ours alone; null when another guard holds it. */
@@ -82,8 +95,10 @@ type GuardSocket = Socket<Connection | null>;
 class GuardServer {
   private readonly options: GuardOptions;
   private readonly clock: Clock = new SystemClock();
+  private readonly lockFd: number;
   private readonly hello: Hello;
   private readonly guard: Guard;
+  private readonly oomScoreAdj: string;
   private controller: GuardSocket | null = null;
   private controllerPid = 0;
   private readonly notices: Notice[] = [];
@@ -91,15 +106,18 @@ class GuardServer {
   private socketInode = 0;
   private aloneSinceMs = 0;
 
-  constructor(options: GuardOptions) {
+  constructor(options: GuardOptions, lockFd: number, handed: HandedOver | null) {
     this.options = options;
+    this.lockFd = lockFd;
+    this.controllerPid = handed?.controllerPid ?? 0;
     this.hello = {
       version: PROTOCOL_VERSION,
       pid: process.pid,
-      token: randomHex(8),
+      token: handed?.token ?? randomHex(8),
       dataDir: options.dataDir,
+      release: options.release ?? VERSION,
+      stateVersion: STATE_VERSION,
     };
-    const privileges = takePrivileges();
     const group = new ProcessGroup(
       options.dataDir,
       () => ({ guard: process.pid, agent: this.controllerPid }),
@@ -110,17 +128,29 @@ class GuardServer {
       killAfterMs: options.killAfterMs ?? DEFAULT_KILL_AFTER_MS,
       launch: (spec, onExit) =>
         launchPostgres(
-          { shimCommand: options.shimCommand, oomScoreAdj: privileges.oomScoreAdj },
+          { shimCommand: options.shimCommand, oomScoreAdj: this.oomScoreAdj },
           spec,
           onExit,
         ),
+      reap: reapChild,
       onView: (view) => this.push({ kind: "view", view }),
       onNotice: (notice) => this.notify(notice),
     });
+    if (handed !== null) this.guard.resume(handed.guard);
+    const privileges = takePrivileges();
+    this.oomScoreAdj = handed?.oomScoreAdj ?? privileges.oomScoreAdj;
+    this.sayWhoWeAre(privileges.summary, handed);
+  }
+
+  private sayWhoWeAre(privileges: string, handed: HandedOver | null): void {
+    const { release } = this.hello;
+    const tookMs = handed === null ? 0 : Math.round(this.clock.now() - handed.atMs);
     this.notify({
       level: "info",
       event: "guard",
-      text: `guard runs as pid ${process.pid} (${privileges.summary})`,
+      text: handed === null
+        ? `guard runs as pid ${process.pid} (${privileges})`
+        : `guard ${process.pid} goes on as release ${release}, before ${handed.release}, after ${tookMs} ms (${privileges})`,
     });
   }
 
@@ -148,12 +178,14 @@ class GuardServer {
   }
 
   private stayAlive(): void {
+    process.on("SIGCHLD", () => this.guard.lookAtPostmaster());
     // A service manager that ends everything of ours at once ends the agent too, which then stops PostgreSQL in order.
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
       process.on(signal, () => {
         if (signal !== "SIGHUP" && this.controller === null && this.guard.isIdle()) this.quit();
       });
     }
+    letSignalsIn();
   }
 
   private onOpen(socket: GuardSocket): void {
@@ -198,7 +230,9 @@ class GuardServer {
 
   private onRequest(socket: GuardSocket, request: Request): void {
     if (request.op === "hello") return;
-    if (request.op !== "quit") {
+    if (request.op === "upgrade") {
+      this.upgrade(socket, request);
+    } else if (request.op !== "quit") {
       this.guard.handle(request, (reply) => this.answer(socket, request.id, reply.ok ? null : reply.error));
     } else if (this.guard.isIdle()) {
       this.answer(socket, request.id, null);
@@ -224,6 +258,53 @@ class GuardServer {
     this.guard.lookAround();
     this.answer(socket, id, null, this.hello);
     for (const notice of this.notices.splice(0)) this.send(socket, { kind: "notice", notice });
+  }
+
+  private upgrade(socket: GuardSocket, request: UpgradeOperation & { readonly id: number }): void {
+    const state = this.stateFor(request);
+    const programFd = openProgram(request, this.controllerPid);
+    if ("error" in state) return this.answer(socket, request.id, state.error);
+    if (programFd === null) {
+      return this.answer(socket, request.id, `${request.program} is not the program of the agent any more`);
+    }
+    this.answer(socket, request.id, null);
+    this.clock.after(UPGRADE_DELAY_MS, () => {
+      const text = `the guard goes on as it is: ${this.become(programFd, request)}`;
+      closeSync(programFd);
+      this.notify({ level: "warning", event: "upgrade", text });
+    });
+  }
+
+  /** Returns only when it has failed, with the reason. */
+  private become(programFd: number, request: UpgradeOperation): string {
+    // Asked once more: a request may have come in between.
+    const state = this.stateFor(request);
+    if ("error" in state) return state.error;
+    const { socketPath, dataDir } = this.options;
+    return becomeProgram(programFd, [...request.command, ...guardArguments(socketPath, dataDir)], state);
+  }
+
+  private stateFor({ stateVersion }: UpgradeOperation): HandedOver | { readonly error: string } {
+    if (stateVersion < STATE_VERSION) {
+      return { error: `it could not take over: it reads version ${stateVersion}, not ${STATE_VERSION}` };
+    }
+    const guard = this.guard.handOver();
+    if ("error" in guard) return guard;
+    const { dataDir } = this.options;
+    const { release = VERSION, token } = this.hello;
+    const { controllerPid, oomScoreAdj, lockFd } = this;
+    const atMs = this.clock.now();
+    return {
+      version: STATE_VERSION,
+      guard,
+      release,
+      token,
+      dataDir,
+      controllerPid,
+      oomScoreAdj,
+      lockFd,
+      atMs,
+    };
   }
 
   private onClose(socket: GuardSocket): void {

@@ -8,5 +8,6 @@ export const SIGQUIT = 3;
 export const SIGKILL = 9;
 /** Look for the promote trigger file. */
 export const SIGUSR1 = 10;
+export const SIGTERM = 15;
 export const SIGCONT = 18;
 export const SIGSTOP = 19;

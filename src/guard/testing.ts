@@ -16,7 +16,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SystemClock } from "../lib/clock.ts";
 import { MemoryLog } from "../lib/log.ts";
+import { VERSION } from "../model/version.ts";
 import { GuardClient } from "./client.ts";
+import { parseGuardArguments } from "./guard_arguments.ts";
 import type { GuardDone, GuardReply, GuardView, StartSpec } from "./port.ts";
 import { runPostgresShim } from "./postgres_shim.ts";
 import { ProcessGroup } from "./process_group.ts";
@@ -60,11 +62,13 @@ export class Site {
     this.group = new ProcessGroup(this.dataDir, () => ({ guard: 0, agent: 0 }));
   }
 
-  client(onSuperseded?: () => void): GuardClient {
+  /** `release`: what agent and guard are to be of. */
+  client(onSuperseded?: () => void, release = VERSION): GuardClient {
     const client = new GuardClient({
       directory: this.root,
       dataDir: this.dataDir,
-      command: [...command, "guard"],
+      command: [...command, "guard", "--release", release],
+      release,
       clock: this.clock,
       log: this.log,
       onSuperseded,
@@ -177,9 +181,10 @@ export function reply(call: (done: GuardDone) => void): Promise<GuardReply> {
 
 function main([what, ...args]: readonly string[]): void {
   if (what === "shim") runPostgresShim(args);
-  const [, socketPath, , dataDir] = args;
-  if (socketPath === undefined || dataDir === undefined) throw new Error("too few arguments");
-  runGuard({ socketPath, dataDir, shimCommand: [...command, "shim"] });
+  const options = parseGuardArguments(args);
+  if (options === null) throw new Error("too few arguments");
+  const release = args[args.indexOf("--release") + 1];
+  runGuard({ ...options, release, shimCommand: [...command, "shim"] });
 }
 
 if (import.meta.main) main(process.argv.slice(2));

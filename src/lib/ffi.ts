@@ -4,6 +4,7 @@
  * that the kernel refuses. Calls here block the thread as the system call does: nothing that waits belongs here.
  */
 import { dlopen, ptr, read } from "bun:ffi";
+import { constants } from "node:os";
 import { EINTR, errnoName } from "./errno.ts";
 
 export type SysResult =
@@ -25,6 +26,9 @@ const declarations = {
   getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" },
   flock: { args: ["i32", "i32"], returns: "i32" },
   ioctl: { args: ["i32", "u64", "ptr"], returns: "i32" },
+  fcntl: { args: ["i32", "i32", "u64"], returns: "i32" },
+  memfd_create: { args: ["ptr", "u32"], returns: "i32" },
+  waitpid: { args: ["i32", "ptr", "i32"], returns: "i32" },
   kill: { args: ["i32", "i32"], returns: "i32" },
   poll: { args: ["ptr", "u64", "i32"], returns: "i32" },
   close: { args: ["i32"], returns: "i32" },
@@ -121,6 +125,50 @@ const SIGNALS = 64;
 export function resetSignals(): void {
   for (let signal = 1; signal <= SIGNALS; signal++) libc().signal(signal, null);
   libc().sigprocmask(SIG_SETMASK, new Uint8Array(128), null);
+}
+
+const SIG_BLOCK = 0;
+const SIG_UNBLOCK = 1;
+
+/** Holds signals back on this thread, over an execv as well, or lets them in again. */
+export function blockSignals(signals: readonly number[], blocked: boolean): SysResult {
+  const set = new Uint8Array(128);
+  for (const signal of signals) {
+    set[(signal - 1) >> 3] = (set[(signal - 1) >> 3] ?? 0) | (1 << ((signal - 1) & 7));
+  }
+  return result(libc().sigprocmask(blocked ? SIG_BLOCK : SIG_UNBLOCK, set, null));
+}
+
+const WNOHANG = 1;
+
+/**
+ * How a child has ended, which is reaped by that; null while it lives. For children that the runtime did not start
+ * (it waits for its own). A child that is not ours is reported as ended, in an unknown way.
+ */
+export function reapChild(pid: number): { code: number | null; signal: string | null } | null {
+  const status = new Int32Array(1);
+  const returned = libc().waitpid(pid, status, WNOHANG);
+  if (returned === 0) return null;
+  if (returned < 0) return lastErrno() === EINTR ? null : { code: null, signal: null };
+  const number = (status[0] ?? 0) & 0x7f;
+  if (number === 0) return { code: ((status[0] ?? 0) >> 8) & 0xff, signal: null };
+  const name = Object.entries(constants.signals).find(([, value]) => value === number)?.[0];
+  return { code: null, signal: name ?? String(number) };
+}
+
+const F_SETFD = 2;
+const FD_CLOEXEC = 1;
+
+/** Whether a program that replaces this one, or a child, gets the descriptor. */
+export function keepOverExec(fd: number, keep: boolean): SysResult {
+  return result(libc().fcntl(fd, F_SETFD, keep ? 0 : FD_CLOEXEC));
+}
+
+const MFD_CLOEXEC = 1;
+
+/** A file that lies in memory only, and is gone with its last descriptor. */
+export function memoryFile(name: string): SysResult {
+  return result(libc().memfd_create(cString(name), MFD_CLOEXEC));
 }
 
 const MCL_CURRENT = 1;
