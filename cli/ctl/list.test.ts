@@ -165,6 +165,7 @@ test("YAML has its keys in order", async () => {
 
 test("below the table stands what concerns the whole cluster", async () => {
   cluster.port.changeDynamic({ pause: true });
+  cluster.port.change({ failsafeActive: true });
   cluster.port.changeDcs({
     failover: {
       kind: "switchover",
@@ -180,6 +181,7 @@ test("below the table stands what concerns the whole cluster", async () => {
   cluster.port.changeMember("node3", {}, 7000);
   expect((await cluster.ctl(["list"])).out.split("\n").slice(6)).toEqual([
     " Maintenance mode: on",
+    " Failsafe mode: active",
     " Switchover scheduled at: 2096-01-01T10:00:00+00:00",
     "                    from: node1",
     "                      to: node2",

@@ -143,9 +143,12 @@ function megabytes(bytes: number | string | undefined): number | "" {
   return Math.round(exact);
 }
 
-function footer({ pause, scheduled_switchover: scheduled, agent }: ClusterJson): string[] {
+function footer(
+  { pause, failsafe_mode_is_active: failsafe, scheduled_switchover: scheduled, agent }: ClusterJson,
+): string[] {
   const lines: string[] = [];
   if (pause) lines.push(" Maintenance mode: on");
+  if (failsafe) lines.push(" Failsafe mode: active");
   if (scheduled) {
     lines.push(` Switchover scheduled at: ${scheduled.at}`);
     if (scheduled.from !== undefined) lines.push(`${"from".padStart(24)}: ${scheduled.from}`);

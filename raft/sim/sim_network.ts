@@ -119,6 +119,11 @@ export class SimNetwork {
     return this.path(from, to).cuts > 0;
   }
 
+  /** How many cuts that have not been healed lie on a direction. */
+  cuts(from: NodeId, to: NodeId): number {
+    return this.path(from, to).cuts;
+  }
+
   /** Both ways open, whether anything is connected or not. */
   reachable(a: NodeId, b: NodeId): boolean {
     return !this.isCut(a, b) && !this.isCut(b, a);

@@ -22,6 +22,7 @@ import type { MemberFacts } from "../model/records.ts";
 import { unavailableFeatures } from "../model/unavailable.ts";
 import { VERSION } from "../model/version.ts";
 import { AgentApiPort } from "./api_port.ts";
+import { askFailsafe } from "./ask_failsafe.ts";
 import { Member } from "./member.ts";
 import { openRaft, readTls } from "./open_raft.ts";
 import { PostgresExecutor } from "./postgres_executor.ts";
@@ -155,6 +156,7 @@ function compose(
     effective: (value) => dynamicOf(Object.keys(value).length === 0 ? config.bootstrap.dcs : value),
     electionMaxMs: config.raft.electionMaxMs,
     memberAnswers,
+    askFailsafe: askFailsafe(() => config, () => factsOf(config)),
     exit,
   });
 

@@ -144,7 +144,7 @@ export class AgentApiPort implements ApiPort {
       raft: raftStatus,
       guard: guard.view(),
       watchdog: watchdog.status(),
-      failsafeActive: false,
+      failsafeActive: member.failsafe.active(),
       scheduledRestarts: schedule === undefined ? {} : { [config().name]: schedule },
       loopAgeMs: nowMs - member.lastLookMs,
       eventLoopLateMs: member.loopLateMs,
@@ -266,8 +266,15 @@ export class AgentApiPort implements ApiPort {
     return Promise.resolve({ kind: "started" });
   }
 
-  acceptFailsafe(_request: FailsafeRequest): Promise<FailsafeOutcome> {
-    return Promise.resolve({ kind: "refused", reason: "failsafe mode is not available in this version" });
+  acceptFailsafe({ name, epoch, to }: FailsafeRequest): Promise<FailsafeOutcome> {
+    const { member, postgres } = this.#options;
+    if (epoch === null || to === null) {
+      return Promise.resolve({ kind: "refused", reason: "the request names no epoch, or not whom it asks" });
+    }
+    const answer = member.failsafe.answer({ holder: name, epoch, to });
+    if (answer.kind !== "accepted") return Promise.resolve(answer);
+    const { receivedLsn, replayedLsn } = postgres.view();
+    return Promise.resolve({ kind: "accepted", lsn: receivedLsn ?? replayedLsn });
   }
 
   transferRaft(name: string): Promise<string | null> {

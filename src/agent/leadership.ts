@@ -107,7 +107,9 @@ export class Leadership {
     // Before an entry of our own term is applied, the records may be those of an older leader.
     if (!this.#grantor.leading || !raft.leadsWithOwnTerm()) return;
     const nowMs = clock.now();
-    const dcs = this.#options.state();
+    // Never but in the simulator: a leader that does not know of the failsafe set.
+    const known = this.#options.state();
+    const dcs = this.#options.broken.has("failsafe-outsider") ? { ...known, failsafe: null } : known;
     this.#noteFree(dcs, view.statuses, nowMs);
     const wantedMs = view.dynamic.ttlS * 1000;
     const decision = coordinate({

@@ -18,6 +18,7 @@ import type { MemberStatus } from "../model/member_status.ts";
 import type { PostgresView } from "../model/postgres_view.ts";
 import type { DcsState, MemberFacts } from "../model/records.ts";
 import { DecisionLog } from "./decision_log.ts";
+import { type AskFailsafe, Failsafe } from "./failsafe.ts";
 import { LatenessWatch } from "./lateness_watch.ts";
 import { Leadership } from "./leadership.ts";
 import {
@@ -73,6 +74,8 @@ export interface MemberOptions {
   readonly electionMaxMs: number;
   /** Whether an agent answers at that api_url: somebody else who uses our name. */
   readonly memberAnswers: (apiUrl: string, done: (answers: boolean) => void) => void;
+  /** Failsafe mode: asks a member over its REST API. */
+  readonly askFailsafe: AskFailsafe;
   /** Ends the process. */
   readonly exit: (code: number, message: string) => void;
   readonly broken?: BrokenRules;
@@ -84,6 +87,7 @@ export class Member {
   readonly #decisions = new DecisionLog();
   readonly #tenancy: Tenancy;
   readonly #leadership: Leadership;
+  readonly failsafe: Failsafe;
   readonly proposer: Proposer;
   readonly lateness: LatenessWatch;
   #timer: Timer | null = null;
@@ -144,6 +148,20 @@ export class Member {
       paused: () => this.#dynamic.pause,
       send: (renewal) => this.#sendRenewal(renewal),
       tookMs: (roundTripMs) => this.lateness.record("renewal", roundTripMs),
+      wake,
+      broken,
+    });
+    this.failsafe = new Failsafe({
+      name,
+      clock,
+      state,
+      dynamic: () => this.#dynamic,
+      tenancy: this.#tenancy,
+      proposer: this.proposer,
+      guard: options.guard,
+      postgres: options.postgres,
+      ask: options.askFailsafe,
+      log: options.log,
       wake,
       broken,
     });
@@ -357,6 +375,7 @@ export class Member {
     const settleAtMs = this.#settling.look(this.#options.dcs.state.lock, this.#options.postgres, nowMs);
     this.#publish(nowMs);
     const statuses = this.#board.seen(nowMs);
+    const failsafeAtMs = this.failsafe.look(statuses);
     this.#lead(statuses);
     this.#keep(statuses, nowMs);
     this.#publish(clock.now());
@@ -366,6 +385,8 @@ export class Member {
       renewAtMs,
       feedAtMs,
       settleAtMs,
+      failsafeAtMs,
+      this.#waitAtMs(nowMs),
       Math.max(nowMs + 1, this.#leadership.deadlineMs()),
       nowMs + this.#dynamic.loopWaitS * 1000,
       this.#options.dcs.state.lock.holder === null ? nowMs + 50 : Infinity,
@@ -373,6 +394,12 @@ export class Member {
       this.#wokenMeanwhile ? nowMs + LOOK_AGAIN_MS : Infinity,
     );
     this.#schedule(Math.max(next, nowMs + 1));
+  }
+
+  /** When the wait ends that failsafe mode asks of a new holder. */
+  #waitAtMs(nowMs: number): number {
+    const untilMs = this.#tenancy.tenure().kind === "holding" ? this.failsafe.waitUntilMs() : -Infinity;
+    return untilMs > nowMs ? untilMs : Infinity;
   }
 
   /** Returns when it needs the next look. */
@@ -523,6 +550,7 @@ export class Member {
       tenure: tenure.kind,
       heldSinceMs: this.#tenancy.heldSinceMs,
       leaseUsable: this.#tenancy.leaseUsable(),
+      failsafeWait: this.failsafe.waitUntilMs() > this.#options.clock.now(),
       watchdogFailed: this.#options.watchdog?.failed ?? false,
       skipLeaseCheck: broken?.has("promote-before-renewal") ?? false,
       anyProcess: guardView.anyProcess,
@@ -665,6 +693,12 @@ export class Member {
       case "stop":
       case "start-primary":
       case "promote":
+        // The last line of defence: somebody else may still write, by our own word.
+        if (action.kind !== "stop" && this.failsafe.waitUntilMs() > this.#options.clock.now()) {
+          throw new Error(
+            `${action.kind} under epoch ${action.epoch} before the wait of failsafe mode is over`,
+          );
+        }
         if (action.kind === "promote" && postgres.view().action?.kind !== "promote") {
           this.#counters.promotions++;
         }

@@ -85,6 +85,22 @@ export class Tenancy {
     return this.tenure().kind === "holding" && this.#holder.holds(this.#options.clock.now());
   }
 
+  /** The lease is longer by failsafe mode than by raft. */
+  get extended(): boolean {
+    return this.#holder.extended;
+  }
+
+  /** s that the lease counts from; null: nothing was acknowledged to this start of the agent. */
+  get countedFromMs(): number | null {
+    return this.#holder.countedFromMs;
+  }
+
+  /** The guard has answered since we last called it. */
+  get guardAnswers(): boolean {
+    const { state, lastAnswerMs } = this.#options.guard.view();
+    return state !== "none" && lastAnswerMs !== null && lastAnswerMs >= this.#pingedMs;
+  }
+
   /** Acknowledged, running, the guard has confirmed that it holds this deadline, and a required watchdog is started. */
   leaseUsable(): boolean {
     if (this.#options.watchdog?.permits === false) return false;
@@ -119,8 +135,7 @@ export class Tenancy {
     const due = this.#holder.lastSentMs + renewMs;
     if (nowMs < due) return due;
     // No lease without a fence: a renewal goes out only if the guard has answered since the last one.
-    const answered = view.lastAnswerMs !== null && view.lastAnswerMs >= this.#pingedMs;
-    if (view.state === "none" || !answered) {
+    if (!this.guardAnswers) {
       if (this.#pingedMs === -Infinity) this.#ping(nowMs);
       return nowMs + 50;
     }
@@ -147,6 +162,17 @@ export class Tenancy {
     if (!moved || !mayArm) return;
     this.#arm();
     wake();
+  }
+
+  /** Failsafe mode: all that could succeed us have accepted what was asked from `sentMs` on. True: our deadline moved. */
+  extend(epoch: number, sentMs: number): boolean {
+    const { clock, wake, watchdog, state } = this.#options;
+    const { grantTtlMs } = state();
+    if (!this.#holder.extend(epoch, sentMs, grantTtlMs, clock.now())) return false;
+    if (watchdog !== undefined && !watchdog.renewed(sentMs, grantTtlMs)) return false;
+    this.#arm();
+    wake();
+    return true;
   }
 
   /**

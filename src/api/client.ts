@@ -41,6 +41,8 @@ export interface RequestOptions {
   readonly headers?: { readonly [name: string]: string };
   /** @default the client's */
   readonly timeoutMs?: number;
+  /** False: a connection of its own, closed afterwards. @default true */
+  readonly keepAlive?: boolean;
 }
 
 /**
@@ -62,6 +64,7 @@ export class ApiClient {
         ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
         signal: AbortSignal.timeout(timeoutMs),
         redirect: "manual",
+        keepalive: request.keepAlive ?? true,
         proxy: NO_PROXY,
         ...(this.options.tls === null ? {} : { tls: fetchTls(this.options.tls) }),
       });

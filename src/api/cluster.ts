@@ -21,6 +21,7 @@ export function clusterJson(view: ApiView): ClusterJson {
     members: livingStatuses(view).map(({ status }) => memberJson(view, status)),
     scope: view.config.scope,
     ...(view.dynamic.pause ? { pause: true } : {}),
+    ...(view.failsafeActive ? { failsafe_mode_is_active: true } : {}),
     ...(failover !== null && failover.scheduledAt !== null
       ? {
         scheduled_switchover: {

@@ -78,5 +78,12 @@ function failsafeRequest(body: JsonObject): FailsafeRequest | null {
   for (const [slot, lsn] of Object.entries(isObject(body.slots) ? body.slots : {})) {
     if (typeof lsn === "number") slots[slot] = lsn;
   }
-  return { name, connUrl, apiUrl, slots };
+  return {
+    name,
+    connUrl,
+    apiUrl,
+    slots,
+    epoch: typeof body.epoch === "number" && Number.isSafeInteger(body.epoch) ? body.epoch : null,
+    to: typeof body.to === "string" ? body.to : null,
+  };
 }

@@ -159,6 +159,9 @@ export interface FailsafeRequest {
   readonly connUrl: string;
   readonly apiUrl: string;
   readonly slots: { readonly [slot: string]: number };
+  /** Epoch whose lease is meant, and the member that is asked; null: not said. */
+  readonly epoch: number | null;
+  readonly to: string | null;
 }
 
 export type FailsafeOutcome =

@@ -150,6 +150,7 @@ export interface ClusterJson {
   readonly members: readonly ClusterMemberJson[];
   readonly scope: string;
   readonly pause?: true;
+  readonly failsafe_mode_is_active?: true;
   readonly scheduled_switchover?: { readonly at: string; readonly from?: string; readonly to?: string };
   readonly agent: {
     /** null: no cluster yet; "": being initialised; else the system identifier. */

@@ -688,3 +688,17 @@ test("what is decided in pause says so, and the agent may end beside a running P
   expect(keep(holder({ ...PAUSED, dcs: UNFENCED, stopping: true })).mayLeave).toBe(true);
   expect(keep(node({ stopping: true })).mayLeave).toBeUndefined();
 });
+
+test("a new holder begins to write only after the wait of failsafe mode", () => {
+  const failsafe = { epoch: 2, holder: "c", members: { a: "", c: "" }, revision: 9 };
+  const dcs = cluster({ failsafe });
+  const waiting = holder({ dcs, failsafeWait: true, postgres: postgres() });
+  expect(keep(waiting)).toEqual({
+    actions: [],
+    reason: "lock is ours, waiting: c may still be the primary in failsafe mode for up to a ttl",
+  });
+  expect(keep({ ...waiting, failsafeWait: false }).actions).toEqual([{ kind: "promote", epoch: 3 }]);
+  const stopped = { ...waiting, postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY }) };
+  expect(keep(stopped).actions).toEqual([]);
+  expect(keep({ ...stopped, failsafeWait: false }).actions).toEqual([{ kind: "start-primary", epoch: 3 }]);
+});

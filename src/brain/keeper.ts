@@ -3,7 +3,7 @@
  * urgency; the first that applies decides. Long actions appear in the next view as running; nothing waits here.
  *
  * Never decides to start or promote a server that may acknowledge writes unless this member holds the lock, its first
- * renewal is acknowledged, its lease is running, and the guard is armed with it.
+ * renewal is acknowledged, its lease is running, the guard is armed with it, and no wait of failsafe mode is left.
  */
 import type { DynamicConfig } from "../model/config.ts";
 import type { MemberStatus } from "../model/member_status.ts";
@@ -36,6 +36,8 @@ export interface NodeView {
   readonly heldSinceMs: number;
   /** The lease is acknowledged, runs, and the guard has confirmed that it is armed with it. */
   readonly leaseUsable: boolean;
+  /** The holder of a logged failsafe set may still write: nothing that could write may begin here. */
+  readonly failsafeWait?: boolean;
   /** A watchdog is required here and cannot be used: no leadership. */
   readonly watchdogFailed?: boolean;
   /** True in the simulator's variant that promotes before the first renewal is acknowledged. */
@@ -348,10 +350,19 @@ function retryLater(
   return last !== undefined && !last.ok && nowMs - last.atMs < Math.min(60_000, RETRY_MS * last.failures);
 }
 
-function startPrimary(view: NodeView): Decision {
+/** Why a holder may not begin to write yet; null: it may. */
+function notYet(view: NodeView): Decision | null {
   if (!view.leaseUsable && !view.skipLeaseCheck) {
     return decide("lock is ours, waiting for the first acknowledged renewal");
   }
+  if (!view.failsafeWait) return null;
+  const before = view.dcs.failsafe?.holder;
+  return decide(`lock is ours, waiting: ${before} may still be the primary in failsafe mode for up to a ttl`);
+}
+
+function startPrimary(view: NodeView): Decision {
+  const wait = notYet(view);
+  if (wait !== null) return wait;
   return decide("starting as primary", { kind: "start-primary", epoch: view.dcs.lock.epoch });
 }
 
@@ -388,9 +399,8 @@ function asHolder(view: NodeView): Decision {
         ? decide("promotion failed repeatedly", { kind: "stop", how: "fast", checkpoint: false })
         : decide("promotion failed, trying again soon");
     }
-    if (!view.leaseUsable && !view.skipLeaseCheck) {
-      return decide("lock is ours, waiting for the first acknowledged renewal");
-    }
+    const wait = notYet(view);
+    if (wait !== null) return wait;
     return decide("promoting self to leader by acquiring session lock", {
       kind: "promote",
       epoch: lock.epoch,

@@ -118,15 +118,15 @@ test("a lease that raft has not acknowledged to this start of the agent is not e
 
 test("after an extension the lease stands on raft again with the first renewal sent after it", () => {
   const holder = proven();
-  expect(holder.standsOnRaft).toBe(true);
+  expect(holder.extended).toBe(false);
   const early = holder.renew("a", 2000);
   holder.extend(3, 3000, TTL, 3010);
-  expect(holder.standsOnRaft).toBe(false);
+  expect(holder.extended).toBe(true);
   holder.acknowledge({ epoch: 3, incarnation: 7, seq: early.seq, grantTtlMs: TTL }, 3100);
-  expect(holder.standsOnRaft).toBe(false);
+  expect(holder.extended).toBe(true);
   const late = holder.renew("a", 3200);
   holder.acknowledge({ epoch: 3, incarnation: 7, seq: late.seq, grantTtlMs: TTL }, 3210);
-  expect(holder.standsOnRaft).toBe(true);
+  expect(holder.extended).toBe(false);
 });
 
 const withSet = (revision: number, members: { [name: string]: string } = ALL): DcsState => ({

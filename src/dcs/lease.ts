@@ -164,9 +164,14 @@ export class Holder {
     return true;
   }
 
-  /** The lease is what a renewal gave it: an extension, if there was one, was overtaken by a later renewal. */
-  get standsOnRaft(): boolean {
-    return this.#provenMs !== null && this.#provenMs >= this.#extendedMs;
+  /** The lease is longer by failsafe mode than by raft: no renewal that was sent after the extension is acknowledged. */
+  get extended(): boolean {
+    return this.#extendedMs > (this.#provenMs ?? -Infinity);
+  }
+
+  /** s that the lease counts from; null: nothing was acknowledged to this start of the agent. */
+  get countedFromMs(): number | null {
+    return this.#provenMs === null ? null : Math.max(this.#provenMs, this.#extendedMs);
   }
 }
 

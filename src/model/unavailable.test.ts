@@ -10,13 +10,11 @@ test("every feature that is missing is named by its key", () => {
   const all = unavailableFeatures({
     ...DYNAMIC,
     synchronousMode: "quorum",
-    failsafeMode: true,
     standbyCluster: { host: "h" },
     slots: { s: null },
   });
   expect(all.map((text) => text.split(/[: ]/)[0])).toEqual([
     "synchronous_mode",
-    "failsafe_mode",
     "standby_cluster",
     "slots",
   ]);

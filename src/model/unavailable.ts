@@ -9,9 +9,6 @@ export function unavailableFeatures(config: DynamicConfig): string[] {
   if (config.synchronousMode !== "off") {
     found.push("synchronous_mode is not available in this version: replication stays asynchronous");
   }
-  if (config.failsafeMode) {
-    found.push("failsafe_mode is not available in this version: without a majority the primary stops");
-  }
   if (config.standbyCluster !== null) found.push("standby_cluster is not available in this version");
   if (Object.keys(config.slots).length > 0) {
     found.push("slots: permanent replication slots are not available in this version");

@@ -11,52 +11,37 @@ import {
   type Prng,
 } from "../../raft/sim/mod.ts";
 import { LEASE_CHANNEL } from "../agent/messages.ts";
+import { CLUSTER_FAULTS, type ClusterFault } from "./fault_kinds.ts";
+import { failsafeAmbush } from "./failsafe_ambush.ts";
 import { changeTtl, requestPause, requestSwitchover, resume } from "./requests.ts";
 import type { SimCluster } from "./sim_cluster.ts";
 import type { SimMember } from "./sim_member.ts";
 
-const CLUSTER_FAULTS = [
-  "isolate",
-  "one-way",
-  "pair",
-  "agent-pause",
-  "agent-crash",
-  "agent-stop",
-  "host-crash",
-  "all-hosts-crash",
-  "disk-hang",
-  "disk-fail",
-  "guard-kill",
-  "postmaster-kill",
-  "postgres-crash",
-  "postgres-restart",
-  "data-lost",
-  "reinit",
-  "switchover",
-  "set-ttl",
-  "maintenance",
-] as const;
-export type ClusterFault = typeof CLUSTER_FAULTS[number];
-
 /** How often, in a run that has it, a change of the lock is met with faults at that very moment. */
 const AMBUSH_RATE = 0.5;
 const MAX_CUT_MS = 15_000;
+const MAX_RAFT_CUT_MS = 30_000;
 
 /** About half of the kinds in every run; a cold start of everything is rare within one. */
-export function clusterFaults(cluster: SimCluster, random: Prng): FaultInjector<ClusterFault> {
+export function clusterFaults(
+  cluster: SimCluster,
+  random: Prng,
+  only: ClusterFault | null = null,
+): FaultInjector<ClusterFault> {
   const weights = drawWeights(random, CLUSTER_FAULTS, 0.5);
   weights["all-hosts-crash"] *= 0.15;
   weights["disk-fail"] *= 0.3;
   weights["data-lost"] *= 0.2;
   weights["reinit"] *= 0.3;
   if (Object.values(weights).every((weight) => weight === 0)) weights["agent-pause"] = 1;
+  if (only !== null) { for (const kind of CLUSTER_FAULTS) weights[kind] = kind === only ? 1 : 0; }
   const ids = cluster.members.map((member) => member.id);
   const makers: Record<ClusterFault, FaultMaker> = {
     ...networkFaults(cluster.network, ids, MAX_CUT_MS, (chance) => victim(cluster, chance).id),
     ...makersOf(cluster),
   };
   const injector = new FaultInjector(cluster.world, makers, weights, random.between(1000, 6000));
-  if (random.chance(0.6)) ambush(cluster, injector, random.split("ambush"));
+  if (random.chance(0.6) && only === null) ambush(cluster, injector, random.split("ambush"));
   return injector;
 }
 
@@ -140,9 +125,32 @@ function makersOf(cluster: SimCluster): Record<Exclude<ClusterFault, NetworkFaul
     };
   const alive = (member: SimMember) => member.agent.alive;
   const running = (member: SimMember) => member.server.anyProcess;
+  const ids = cluster.members.map((each) => each.id);
   const moment = (text: string): Fault => ({ durationMs: 0, text, end: () => {} });
   let requests = 0;
+  let ambushed = false;
   return {
+    // From everybody, or everybody from each other: then no majority is left.
+    "raft-cut": (random) => {
+      const cut = random.chance(0.5) ? directionsOf(victim(cluster, random).id, ids) : everyDirection(ids);
+      return cluster.links.cutRaft(cut, random.between(1000, MAX_RAFT_CUT_MS));
+    },
+    "rest-cut": (random) =>
+      cluster.links.cutRest(directionsOf(random.pick(ids), ids), random.between(500, MAX_CUT_MS)),
+    // One at a time: each is a story of its own.
+    "failsafe-ambush": (random) => {
+      if (ambushed) return null;
+      const fault = failsafeAmbush(cluster, random);
+      if (fault === null) return null;
+      ambushed = true;
+      return {
+        ...fault,
+        end: () => {
+          ambushed = false;
+          fault.end();
+        },
+      };
+    },
     "agent-pause": one((member) => alive(member) && !member.agent.isPaused, (member, random) => {
       const durationMs = random.chance(0.3) ? random.between(50, 1500) : random.between(1000, 10_000);
       return random.chance(0.4)
@@ -235,6 +243,10 @@ function spare(cluster: SimCluster, member: SimMember): boolean {
   const { server } = member;
   return server.inRecovery && cluster.latestRecords()?.lock.lastHolder !== member.name &&
     cluster.members.some((other) => other.server.canAcknowledge);
+}
+
+function everyDirection(ids: readonly number[]): (readonly [number, number])[] {
+  return ids.flatMap((from) => ids.filter((to) => to !== from).map((to) => [from, to] as const));
 }
 
 function boot(member: SimMember): void {

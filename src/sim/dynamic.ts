@@ -20,7 +20,7 @@ export function simulatedDynamic(records: JsonObject): DynamicConfig {
     synchronousMode: "off",
     synchronousModeStrict: false,
     synchronousNodeCount: 1,
-    failsafeMode: false,
+    failsafeMode: records["failsafe_mode"] === true,
     pause: records["pause"] === true,
     memberSlotsTtlS: 1800,
     slots: {},

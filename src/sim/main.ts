@@ -25,6 +25,7 @@ function runOne(options: Options, seed: number): RunResult {
     seed,
     faultsMs: options.faultSeconds * 1000,
     broken: options.broken,
+    only: options.only,
     trace: options.trace ? (line) => process.stderr.write(`${line}\n`) : null,
   });
 }

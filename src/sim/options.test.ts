@@ -16,13 +16,23 @@ test("defaults: a hundred seeds; one when only a seed is named; no end with a li
 
 test("what makes no sense is refused with a sentence", () => {
   for (
-    const args of [["--sedes", "1"], ["--seeds"], ["--seeds", "x"], ["--seeds", "1.5"], ["--seeds", "0"], [
-      "--hours",
-      "-1",
-    ], [
-      "--break",
-      "nothing",
-    ], ["3"]]
+    const args of [
+      ["--sedes", "1"],
+      ["--seeds"],
+      ["--seeds", "x"],
+      ["--seeds", "1.5"],
+      ["--seeds", "0"],
+      [
+        "--hours",
+        "-1",
+      ],
+      [
+        "--break",
+        "nothing",
+      ],
+      ["--only", "nothing"],
+      ["3"],
+    ]
   ) {
     expect(parseOptions(args)).toMatchObject({ kind: "error", message: expect.stringContaining(args[0]!) });
   }

@@ -1,5 +1,6 @@
 /** The command line of the simulator. Pure: text in, options or a sentence about what is wrong out. */
 
+import { CLUSTER_FAULTS, type ClusterFault } from "./fault_kinds.ts";
 import { type Share, shareOf } from "../../raft/sim/mod.ts";
 
 /** Rules of the lease and the guard that can be switched off, each to be seen as needed (docs: the safety argument). */
@@ -9,6 +10,12 @@ export const BREAKABLE: { readonly [name: string]: string } = {
   "no-readindex": "renewals are acknowledged without a ReadIndex round",
   "no-reset": "a new raft leader does not wait a full ttl",
   "no-guard": "the agent fences itself: a paused agent does not",
+  "failsafe-forgotten": "a member that accepted a lease in failsafe mode does not wait before it is promoted",
+  "failsafe-no-start-wait":
+    "an agent does not wait after its start, though it may have forgotten what it accepted",
+  "failsafe-from-receipt": "a lease in failsafe mode is counted from the last answer",
+  "failsafe-some": "a lease in failsafe mode needs one member's answer, not every member's",
+  "failsafe-outsider": "a member outside the failsafe set may be granted the lock",
   "promote-before-renewal": "a member is promoted before its first renewal is acknowledged",
 };
 
@@ -21,6 +28,8 @@ export interface Options {
   /** Stop beginning runs after so many real seconds; Infinity: no limit. */
   readonly seconds: number;
   readonly faultSeconds: number;
+  /** Only faults of this kind; null: what each seed draws. */
+  readonly only: ClusterFault | null;
   readonly trace: boolean;
   readonly worker: Share | null;
 }
@@ -34,6 +43,7 @@ Runs the whole cluster (raft, agents, guards; production code) in a simulated wo
   --hours H          begin no run after H simulated hours in all
   --seconds S        begin no run after S seconds of real time
   --fault-seconds S  length of the phase with faults of a run (default 60)
+  --only FAULT       no other faults than these: ${CLUSTER_FAULTS.join(", ")}
   --break RULE       switch one safety rule off; runs end at the first violation
   --trace            print the event log as it happens (best with one seed)
   --help             this text
@@ -49,7 +59,16 @@ export type Parsed =
   | { readonly kind: "help" }
   | { readonly kind: "error"; readonly message: string };
 
-const VALUED = ["--seeds", "--seed", "--hours", "--seconds", "--fault-seconds", "--break", "--worker"];
+const VALUED = [
+  "--seeds",
+  "--seed",
+  "--hours",
+  "--seconds",
+  "--fault-seconds",
+  "--only",
+  "--break",
+  "--worker",
+];
 
 export function parseOptions(args: readonly string[]): Parsed {
   const given = new Map<string, string>();
@@ -81,6 +100,10 @@ export function parseOptions(args: readonly string[]): Parsed {
   if (rule !== undefined && BREAKABLE[rule] === undefined) {
     return wrong(`--break ${rule}: no such rule; known are ${Object.keys(BREAKABLE).join(", ")}`);
   }
+  const only = given.get("--only") as ClusterFault | undefined;
+  if (only !== undefined && !CLUSTER_FAULTS.includes(only)) {
+    return wrong(`--only ${only}: no such fault; known are ${CLUSTER_FAULTS.join(", ")}`);
+  }
   const worker = given.get("--worker");
   const boxed = given.has("--hours") || given.has("--seconds");
   return {
@@ -91,6 +114,7 @@ export function parseOptions(args: readonly string[]): Parsed {
       hours: numbers["--hours"] ?? Infinity,
       seconds: numbers["--seconds"] ?? Infinity,
       faultSeconds: numbers["--fault-seconds"] ?? 60,
+      only: only ?? null,
       broken: new Set(rule === undefined ? [] : [rule]),
       trace: given.has("--trace"),
       worker: worker === undefined ? null : shareOf(worker),

@@ -16,6 +16,7 @@ export class Report {
   private elections = 0;
   private freezes = 0;
   private lostBytes = 0;
+  private failsafeMs = 0;
   private slowestRecoveryMs = 0;
   private slowestSeed = 0;
   private workerCode: number | null = null;
@@ -38,6 +39,7 @@ export class Report {
     this.elections += result.elections;
     this.freezes += result.freezes;
     this.lostBytes += result.lostBytes;
+    this.failsafeMs += result.failsafeMs;
     if (result.recoveryMs > this.slowestRecoveryMs) {
       this.slowestRecoveryMs = result.recoveryMs;
       this.slowestSeed = result.seed;
@@ -68,7 +70,9 @@ export class Report {
         ) || "none"
       }`,
       `happened    ${this.failovers} failovers, ${this.switchovers} requests done, ${this.elections} raft elections, ${this.freezes} freezes, ` +
-      `${this.lostBytes} bytes of asynchronous writes left behind`,
+      `${this.lostBytes} bytes of asynchronous writes left behind, ${
+        (this.failsafeMs / 1000).toFixed(0)
+      } s in failsafe mode`,
       `recovery    slowest ${(this.slowestRecoveryMs / 1000).toFixed(1)} s (seed ${this.slowestSeed})`,
       `violations  ${this.violations}${
         this.failedSeeds.length > 0 ? ` (seeds ${this.failedSeeds.join(" ")})` : ""
@@ -82,12 +86,13 @@ export class Report {
     const { options } = this;
     this.violations++;
     this.failedSeeds.push(result.seed);
+    const only = options.only === null ? "" : ` --only ${options.only}`;
     const rule = options.broken.size > 0 ? ` --break ${[...options.broken].join("")}` : "";
     const phase = options.faultSeconds === 60 ? "" : ` --fault-seconds ${options.faultSeconds}`;
     const tail = options.trace || this.violations > TAILS ? [] : result.tail.slice(-TAIL_LINES);
     process.stdout.write(
       `seed ${result.seed}: ${result.violation}\n` +
-        `  replay: npm run sim -- --seed ${result.seed}${rule}${phase} --trace\n` +
+        `  replay: npm run sim -- --seed ${result.seed}${rule}${only}${phase} --trace\n` +
         tail.map((line) => `  | ${line}\n`).join(""),
     );
   }

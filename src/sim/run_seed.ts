@@ -5,6 +5,7 @@
 import { CALM_DISK, CALM_NETWORK, drawDisk, drawNetwork, Violation, World } from "../../raft/sim/mod.ts";
 import type { BrokenRules } from "../dcs/lease.ts";
 import { clusterFaults } from "./cluster_faults.ts";
+import type { ClusterFault } from "./fault_kinds.ts";
 import { resume } from "./requests.ts";
 import { SimCluster } from "./sim_cluster.ts";
 
@@ -20,6 +21,8 @@ export interface RunOptions {
   /** Length of the phase with faults, ms of true time. */
   readonly faultsMs: number;
   readonly broken: BrokenRules;
+  /** @default what the seed draws */
+  readonly only?: ClusterFault | null;
   readonly trace: ((line: string) => void) | null;
 }
 
@@ -36,6 +39,7 @@ export interface RunResult {
   readonly elections: number;
   readonly freezes: number;
   readonly lostBytes: number;
+  readonly failsafeMs: number;
   readonly recoveryMs: number;
 }
 
@@ -49,9 +53,10 @@ export function runSeed(options: RunOptions): RunResult {
     loop_wait: 1,
     use_pg_rewind: random.chance(0.7),
     primary_start_timeout: random.pick([2, 5, 15]),
+    failsafe_mode: random.chance(0.5) || options.only === "failsafe-ambush",
   };
   const cluster = new SimCluster(world, broken, config);
-  const injector = clusterFaults(cluster, random.split("faults"));
+  const injector = clusterFaults(cluster, random.split("faults"), options.only);
   let violation: string | null = null;
   let recoveryMs = 0;
   try {
@@ -59,12 +64,14 @@ export function runSeed(options: RunOptions): RunResult {
     // Some runs have their faults from the first moment on.
     if (random.chance(0.8)) become(cluster, "bootstrap", BOOTSTRAP_MS);
     drawNetwork(random, cluster.network.settings);
+    cluster.links.slowRate = random.chance(0.5) ? random.between(0, 0.3) : 0;
     for (const member of cluster.members) drawDisk(random, member.disk.settings);
     injector.start();
     world.runUntil(world.now() + faultsMs);
     injector.calm();
     resume(cluster);
     Object.assign(cluster.network.settings, CALM_NETWORK);
+    cluster.links.slowRate = 0;
     for (const member of cluster.members) Object.assign(member.disk.settings, CALM_DISK);
     const calmSinceMs = world.now();
     become(cluster, "recovery", RECOVERY_MS);
@@ -90,6 +97,7 @@ export function runSeed(options: RunOptions): RunResult {
     elections: cluster.checks.terms,
     freezes: cluster.members.reduce((sum, member) => sum + member.guard.freezes, 0),
     lostBytes: safety.lostBytes,
+    failsafeMs: cluster.failsafeMs,
     recoveryMs,
   };
 }

@@ -4,6 +4,7 @@ import type { BrokenRules } from "../dcs/lease.ts";
 import type { JsonObject } from "../model/json.ts";
 import type { DcsState, LockRecord } from "../model/records.ts";
 import type { ModelServer } from "./model_server.ts";
+import { Links } from "./links.ts";
 import { Safety } from "./safety.ts";
 import { SimMember, type Surroundings } from "./sim_member.ts";
 import { contains } from "./wal.ts";
@@ -15,6 +16,7 @@ const SMALL_LAG_BYTES = 20_000;
 
 export class SimCluster {
   readonly network: SimNetwork;
+  readonly links: Links;
   readonly checks = new RaftInvariants();
   readonly safety: Safety;
   readonly members: readonly SimMember[];
@@ -22,17 +24,22 @@ export class SimCluster {
   onLock: (lock: LockRecord) => void = () => {};
   private readonly acknowledged = new Map<number, Uint8Array>();
   private systemIds = 0;
+  /** For how long a primary has gone on in failsafe mode. */
+  failsafeMs = 0;
 
   constructor(readonly world: World, broken: BrokenRules, bootstrapConfig: JsonObject) {
     this.network = new SimNetwork(world);
+    this.links = new Links(world, this.network);
     this.safety = new Safety(world);
     const around: Surroundings = {
       world,
       network: this.network,
+      links: this.links,
       checks: this.checks,
       broken,
       names: NAMES,
       bootstrapConfig,
+      find: (name) => this.find(name),
       serverOf: (name) => this.find(name)?.server ?? null,
       reachable: (a, b) => this.reachable(a, b),
       onAcking: (server, can) => this.safety.onAcking(server, can),
@@ -112,7 +119,7 @@ export class SimCluster {
   private reachable(a: string, b: string): boolean {
     const [left, right] = [this.find(a), this.find(b)];
     return left !== undefined && right !== undefined &&
-      (left === right || this.network.reachable(left.id, right.id));
+      (left === right || this.links.reachable(left.id, right.id));
   }
 
   private onApplied(command: Uint8Array, index: number): void {
@@ -120,8 +127,9 @@ export class SimCluster {
   }
 
   private check(): void {
-    for (const { raft } of this.members) {
+    for (const { raft, member, server } of this.members) {
       if (raft !== null) this.checks.onStatus(raft.status());
+      if (server.canAcknowledge && member?.failsafe.active()) this.failsafeMs += CHECK_MS;
     }
     this.world.after(CHECK_MS, () => this.check());
   }

@@ -18,6 +18,7 @@ import { DcsStateMachine } from "../dcs/state_machine.ts";
 import type { JsonObject } from "../model/json.ts";
 import type { DcsState, MemberFacts } from "../model/records.ts";
 import { simulatedDynamic } from "./dynamic.ts";
+import type { Links } from "./links.ts";
 import { GuardClient } from "./guard_client.ts";
 import { ModelGuard } from "./model_guard.ts";
 import { ModelPostgres } from "./model_postgres.ts";
@@ -37,10 +38,12 @@ const EPOCH_MS = 1_700_000_000_000;
 export interface Surroundings extends ServerWorld {
   readonly world: World;
   readonly network: SimNetwork;
+  readonly links: Links;
   readonly checks: RaftInvariants;
   readonly broken: BrokenRules;
   readonly names: readonly string[];
   readonly bootstrapConfig: JsonObject;
+  find(name: string): SimMember | undefined;
   onRecords(state: DcsState): void;
   onApplied(command: Uint8Array, index: number): void;
 }
@@ -76,7 +79,7 @@ export class SimMember {
     agent.start();
     const random = world.random.split(`agent ${name} ${agent.incarnation}`);
     const clock = new SimClock(agent, random.split("timers"), MAX_TIMER_LATENESS_MS);
-    const dcs = new DcsStateMachine();
+    const dcs = new DcsStateMachine(around.broken);
     const raft = this.startRaft(dcs, clock, random.split("raft").unit);
     const guard = new GuardClient(agent, this.guard);
     const postgres = new ModelPostgres({
@@ -116,6 +119,8 @@ export class SimMember {
       bootstrapConfig: () => around.bootstrapConfig,
       effective: simulatedDynamic,
       memberAnswers: (_url, done) => world.after(20, () => agent.deliver(incarnation, () => done(false))),
+      askFailsafe: (_url, question, timeoutMs, done) =>
+        around.links.ask(this, around.find(question.to)!, question, timeoutMs, done),
       electionMaxMs: ELECTION_MAX_MS,
       exit: (code, message) => this.exited(incarnation, code, message),
       broken: around.broken,

@@ -1,0 +1,26 @@
+/** The kinds of faults that a simulated cluster can be put through. */
+export const CLUSTER_FAULTS = [
+  "isolate",
+  "one-way",
+  "pair",
+  "raft-cut",
+  "rest-cut",
+  "failsafe-ambush",
+  "agent-pause",
+  "agent-crash",
+  "agent-stop",
+  "host-crash",
+  "all-hosts-crash",
+  "disk-hang",
+  "disk-fail",
+  "guard-kill",
+  "postmaster-kill",
+  "postgres-crash",
+  "postgres-restart",
+  "data-lost",
+  "reinit",
+  "switchover",
+  "set-ttl",
+  "maintenance",
+] as const;
+export type ClusterFault = typeof CLUSTER_FAULTS[number];
