@@ -6,6 +6,7 @@
 import { randomBytes } from "node:crypto";
 import { statSync } from "node:fs";
 import { recoverCluster, replayLog, StorageError, SurvivingLog } from "../raft/mod.ts";
+import { COMMAND_VERSION } from "../src/dcs/commands.ts";
 import { recoveredState } from "../src/dcs/recovered.ts";
 import { DcsStateMachine } from "../src/dcs/state_machine.ts";
 import type { Environment } from "../src/model/config_layers.ts";
@@ -75,7 +76,7 @@ async function recoverFrom(
     apply: (command, index) => dcs.apply(command, index),
     snapshot: () => dcs.snapshot(),
     restore: (data) => dcs.restore(data),
-  });
+  }, COMMAND_VERSION);
   for (const line of describe(log, dcs.state, config)) write(line);
   write(await describePostgres(config.postgresql));
   write("");

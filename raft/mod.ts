@@ -19,6 +19,7 @@ export { NONE } from "./core/types.ts";
 export type * from "./node/api.ts";
 export type * from "./node/ports.ts";
 export { RaftNode } from "./node/raft_node.ts";
+export { UpgradeNeededError } from "./node/upgrade_needed.ts";
 export type { LogLevel, LogSink, MemberInfo, RaftNodeOptions } from "./node/raft_options.ts";
 export { MAX_COMMAND_BYTES } from "./node/proposals.ts";
 export { clusterIdOf, nodeIdOf } from "./node/ids.ts";

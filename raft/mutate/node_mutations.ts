@@ -16,6 +16,58 @@ const MEMBERSHIP = [
 ];
 
 export const NODE_MUTATIONS: readonly Mutation[] = [
+  ...mutationsOf("raft/node/versions.ts", ["raft/node/versions.test.ts"], [
+    ["version-agreed-without-learners", "return [...voters, ...learners];", "return [...voters];"],
+    [
+      "version-agreed-by-a-majority",
+      "    const version = Math.min(...members.map",
+      "    const version = Math.max(...members.map",
+    ],
+    [
+      "unheard-member-taken-for-new",
+      "members.map((id) => this.#versionOf(id) ?? 0)",
+      "members.map((id) => this.#versionOf(id) ?? this.#options.own)",
+    ],
+    [
+      "new-command-proposed-too-early",
+      "if (version <= sessions.agreedVersion) return null;\n    const who",
+      "if (version <= this.#options.own) return null;\n    const who",
+    ],
+    [
+      "version-recorded-again-and-again",
+      "if (version <= sessions.agreedVersion) return;\n    const last",
+      "const last",
+    ],
+  ]),
+  ...mutationsOf("raft/node/replicated_state.ts", ["raft/node/versions.test.ts"], [
+    [
+      "later-entry-applied",
+      "      this.sessions.agree(envelope.version);\n      this.#mustKnowAgreed();\n",
+      "      this.sessions.agree(envelope.version);\n",
+    ],
+    [
+      "later-snapshot-restored",
+      "    this.sessions.restore(reader.raw(reader.u32()));\n    this.#mustKnowAgreed();\n",
+      "    this.sessions.restore(reader.raw(reader.u32()));\n",
+    ],
+  ]),
+  ...mutationsOf("raft/node/envelope.ts", ["raft/node/versions.test.ts"], [
+    [
+      "unknown-entry-skipped",
+      "if (kind !== COMMAND) {\n",
+      "if (kind !== COMMAND) {\n      if (kind > 0) return null;\n",
+    ],
+  ]),
+  ...mutationsOf("raft/node/sessions.ts", ["raft/node/versions.test.ts"], [
+    [
+      "version-forgotten-by-a-snapshot",
+      "this.#agreedVersion = json.version ?? 1;",
+      "this.#agreedVersion = 1;",
+    ],
+  ]),
+  ...mutationsOf("raft/node/recover_cluster.ts", ["raft/node/versions.test.ts"], [
+    ["version-forgotten-by-a-recovery", "  state.sessions.agree(old.sessions.agreedVersion);\n", ""],
+  ]),
   ...mutationsOf("raft/node/step_aside.ts", ["raft/node/step_aside.test.ts", "raft/node/raft_node.test.ts"], [
     ["full-leader-takes-commands", "return this.#leads ? this.#shortage : null;", "return null;"],
     ["full-leader-takes-commands-passed-on", ' || (type === "propose" && this.#leads)', ""],

@@ -121,6 +121,7 @@ test("emptied members of a cluster that goes on under another id do not found it
   const admission = new Admission({
     others: [2, 3],
     instance: 7,
+    version: 1,
     mayFound: true,
     send: (_, message) => sent.push(message),
   });

@@ -25,6 +25,8 @@ export type Admitted =
 export interface AdmissionOptions {
   readonly others: readonly NodeId[];
   readonly instance: number;
+  /** Of commands, see versions.ts. */
+  readonly version: number;
   /** False for a member that was added to a running cluster: it waits to be welcomed. */
   readonly mayFound: boolean;
   readonly send: (to: NodeId, message: AdmissionMessage) => void;
@@ -111,6 +113,11 @@ export class Admission {
   }
 
   #ask(to: NodeId): void {
-    this.#options.send(to, { kind: "hello", instance: this.#options.instance, empty: true });
+    this.#options.send(to, {
+      kind: "hello",
+      instance: this.#options.instance,
+      empty: true,
+      version: this.#options.version,
+    });
   }
 }

@@ -18,8 +18,11 @@ export type Verdict = "noLog" | "log" | "welcome" | "refused";
 const VERDICTS: readonly Verdict[] = ["noLog", "log", "welcome", "refused"];
 
 export type AdmissionMessage =
-  /** Sent when connected, and repeated while `empty`. `instance` tells directories of one member apart. */
-  | { readonly kind: "hello"; readonly instance: number; readonly empty: boolean }
+  /**
+   * Sent when connected, and repeated while `empty`. `instance` tells directories of one member apart; `version`: the
+   * latest commands that the sender knows (see versions.ts).
+   */
+  | { readonly kind: "hello"; readonly instance: number; readonly empty: boolean; readonly version: number }
   /** `instance` repeats the one that was asked about. */
   | { readonly kind: "answer"; readonly instance: number; readonly verdict: Verdict; readonly term: Term }
   /** To a member that was removed: it will never be one again. */
@@ -39,6 +42,7 @@ export function encodeAdmission(clusterId: number, message: AdmissionMessage): U
   writer.count(message.instance);
   if (message.kind === "hello") {
     writer.u8(message.empty ? 1 : 0);
+    writer.u16(message.version);
   } else {
     writer.u8(VERDICTS.indexOf(message.verdict));
     writer.count(message.term);
@@ -54,7 +58,11 @@ export function decodeAdmission(clusterId: number, bytes: Uint8Array): Admission
     if (reader.count() !== clusterId) return null;
     if (kind === REMOVED) return { kind: "removed" };
     const instance = reader.count();
-    if (kind === HELLO) return { kind: "hello", instance, empty: reader.u8() === 1 };
+    if (kind === HELLO) {
+      const empty = reader.u8() === 1;
+      // The first members said nothing of versions.
+      return { kind: "hello", instance, empty, version: reader.remaining === 0 ? 1 : reader.u16() };
+    }
     const verdict = VERDICTS[reader.u8()];
     return kind === ANSWER && verdict ? { kind: "answer", instance, verdict, term: reader.count() } : null;
   } catch (error) {

@@ -68,6 +68,8 @@ export interface RaftStatus {
   readonly canLose: number | null;
   /** Why this node does not vote, when it doesn't (empty directory, learner, removed ...); null otherwise. */
   readonly notVoting: string | null;
+  /** The latest version of commands that all members know; see `propose`. */
+  readonly agreedVersion: number;
   /** That the disk of the log is full, and what to do; null: it has room. While it is so, others should lead. */
   readonly shortOfSpace: string | null;
 }
@@ -85,7 +87,10 @@ export type RaftEvent =
   | { readonly kind: "peer"; readonly id: NodeId; readonly connected: boolean }
   /** This member was removed from the cluster: the node has stopped for good, and its directory is of no use. */
   | { readonly kind: "removed" }
-  /** Storage failed: the node has stopped for good and the process must end. */
+  /**
+   * Storage failed, or the log says what only a later version of this program can read (UpgradeNeededError): the node has
+   * stopped for good and the process must end.
+   */
   | { readonly kind: "fatal"; readonly error: Error };
 
 export interface Raft {
@@ -95,11 +100,13 @@ export interface Raft {
   /**
    * Proposes a command; a follower forwards it. `done` is called exactly once, after the local apply when it is
    * "applied". With `onlyInTerm`, it is proposed by this node as the leader of that term or rejected, never forwarded.
+   * `version`, 1 by default: the version that a member must know to apply it (`commandVersion` in RaftNodeOptions).
+   * Rejected unless all members are known to.
    */
   propose(
     command: Uint8Array,
     done: (outcome: ProposeOutcome) => void,
-    options?: { onlyInTerm?: Term; timeoutMs?: number },
+    options?: { onlyInTerm?: Term | undefined; timeoutMs?: number; version?: number },
   ): void;
   /**
    * ReadIndex on this node, which must lead: confirmed when a majority has acknowledged our term after this call and

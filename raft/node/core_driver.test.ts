@@ -40,7 +40,7 @@ function newDriver() {
       },
       close: () => {},
     },
-    state: new ReplicatedState(new ListMachine()),
+    state: new ReplicatedState(new ListMachine(), 1),
     snapshotEveryEntries: 100,
     keepEntries: 10,
     broken: new Set(),

@@ -8,6 +8,7 @@ import type { RawNodeConfig } from "../core/options.ts";
 import type { Entry, HardState, Index, Message, NodeId, ReadState, Ready, Snapshot } from "../core/types.ts";
 import type { LogBatch, LogStorage, Transport } from "./ports.ts";
 import type { Applied, ReplicatedState } from "./replicated_state.ts";
+import { UpgradeNeededError } from "./upgrade_needed.ts";
 
 const SNAPSHOT_EVERY_BYTES = 1024 * 1024;
 
@@ -26,7 +27,7 @@ export interface CoreDriverOptions {
   /** The state jumped forward to a snapshot that the leader sent. */
   readonly onRestored: (index: Index) => void;
   readonly onReadStates: (states: readonly ReadState[]) => void;
-  /** A write failed: nothing is done any more. */
+  /** A write failed, or the log says what this program cannot read: nothing is done any more. */
   readonly onFailure: (error: Error) => void;
 }
 
@@ -70,10 +71,23 @@ export class CoreDriver {
   #carryOut(ready: Ready): void {
     for (const message of ready.messages) this.#send(message);
     this.#options.onReadStates(ready.readStates);
-    for (const entry of ready.committed) this.#apply(entry);
+    if (!this.#understood(() => ready.committed.forEach((entry) => this.#apply(entry)))) return;
     this.core.advanceApply(ready);
     this.#write(ready);
     if (ready.committed.length > 0) this.#snapshotIfDue();
+  }
+
+  /** False when it met what only a later version of the program knows. */
+  #understood(work: () => void): boolean {
+    try {
+      work();
+      return true;
+    } catch (error) {
+      if (!(error instanceof UpgradeNeededError)) throw error;
+      this.stop();
+      this.#options.onFailure(error);
+      return false;
+    }
   }
 
   #apply(entry: Entry): void {
@@ -132,7 +146,7 @@ export class CoreDriver {
       const { ready } = this.#writing.shift()!;
       const { snapshot } = ready;
       if (snapshot) {
-        this.#options.state.restore(snapshot.data, snapshot.index);
+        if (!this.#understood(() => this.#options.state.restore(snapshot.data, snapshot.index))) return;
         this.#snapshotTaken(snapshot);
       }
       for (const message of ready.messagesAfterAppend) this.#send(message);

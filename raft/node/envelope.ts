@@ -1,15 +1,17 @@
 /**
  * What RaftNode puts into an entry: a command with the session that makes a repeated one harmless, a note that a member
- * has taken part, or what is known of a member. Pure.
+ * has taken part, what is known of a member, or which commands all members know. Pure.
  */
 import { ByteReader, ByteWriter, DecodeError } from "../core/bytes.ts";
 import type { NodeId } from "../core/types.ts";
 import type { MemberRecord } from "./member_records.ts";
+import { UpgradeNeededError } from "./upgrade_needed.ts";
 
 const COMMAND = 1;
 const JOINED = 2;
 const MEMBER = 3;
 const FORGET = 4;
+const VERSION = 5;
 
 const VOTES = 1;
 const NAMED = 2;
@@ -45,7 +47,13 @@ export interface ForgetEnvelope {
   readonly member: NodeId;
 }
 
-export type Envelope = CommandEnvelope | JoinedEnvelope | MemberEnvelope | ForgetEnvelope;
+/** All members know commands of this version (see versions.ts). */
+export interface VersionEnvelope {
+  readonly kind: "version";
+  readonly version: number;
+}
+
+export type Envelope = CommandEnvelope | JoinedEnvelope | MemberEnvelope | ForgetEnvelope | VersionEnvelope;
 
 export function encodeEnvelope(envelope: Envelope): Uint8Array {
   switch (envelope.kind) {
@@ -86,10 +94,16 @@ export function encodeEnvelope(envelope: Envelope): Uint8Array {
       writer.count(envelope.member);
       return writer.finish();
     }
+    case "version": {
+      const writer = new ByteWriter(3);
+      writer.u8(VERSION);
+      writer.u16(envelope.version);
+      return writer.finish();
+    }
   }
 }
 
-/** Null for what is none: such an entry does nothing, on every member alike. */
+/** Null for garbage: such an entry does nothing, on every member alike. Throws UpgradeNeededError for a later kind. */
 export function decodeEnvelope(bytes: Uint8Array): Envelope | null {
   try {
     const reader = new ByteReader(bytes);
@@ -105,7 +119,14 @@ export function decodeEnvelope(bytes: Uint8Array): Envelope | null {
       reader.end();
       return forget;
     }
-    if (kind !== COMMAND) return null;
+    if (kind === VERSION) {
+      const version = { kind: "version", version: reader.u16() } as const;
+      reader.end();
+      return version;
+    }
+    if (kind !== COMMAND) {
+      throw new UpgradeNeededError(`the raft log has an entry of the unknown kind ${kind}`);
+    }
     const [origin, incarnation, seq, floor] = [
       reader.count(),
       reader.count(),

@@ -44,6 +44,8 @@ import { type Applied, ReplicatedState } from "./replicated_state.ts";
 import { StepAside } from "./step_aside.ts";
 import { Transfer } from "./transfer.ts";
 import { Turns } from "./turns.ts";
+import { UpgradeNeededError } from "./upgrade_needed.ts";
+import { Versions } from "./versions.ts";
 
 const DEFAULT_PROPOSE_TIMEOUT_MS = 5000;
 
@@ -76,6 +78,7 @@ export class RaftNode implements Raft {
   #lastState: StateEvent = { kind: "state", role: "follower", leader: null, term: 0, ownTermApplied: false };
   #refusalLogged = false;
   #stepAside: StepAside;
+  #versions: Versions;
   #removed = false;
 
   constructor(options: RaftNodeOptions) {
@@ -84,7 +87,7 @@ export class RaftNode implements Raft {
     this.id = resolved.id;
     const { clock, instance, random, stateMachine } = resolved;
     const { later } = this.#turns;
-    this.#state = new ReplicatedState(stateMachine);
+    this.#state = new ReplicatedState(stateMachine, resolved.commandVersion);
     this.#reads = new Reads(later);
     this.#transfer = new Transfer(later);
     this.#proposals = new Proposals({
@@ -110,6 +113,14 @@ export class RaftNode implements Raft {
       sessions: this.#state.sessions,
       propose: (member, directory) =>
         void this.#core?.propose(encodeEnvelope({ kind: "joined", member, instance: directory })),
+    });
+    this.#versions = new Versions({
+      id: this.id,
+      own: resolved.commandVersion,
+      sessions: this.#state.sessions,
+      configuration: () => this.#core?.configuration ?? null,
+      nameOf: (id) => this.#nameOf(id),
+      propose: (version) => void this.#core?.propose(encodeEnvelope({ kind: "version", version })),
     });
     this.#membership = new Membership({
       ...resolved,
@@ -139,6 +150,7 @@ export class RaftNode implements Raft {
         this.#admission = new Admission({
           others,
           instance,
+          version: this.#options.commandVersion,
           mayFound: !join,
           send: (to, message) => this.#tell(to, message),
         });
@@ -146,6 +158,7 @@ export class RaftNode implements Raft {
       } else {
         this.#begin(stored);
       }
+      if (this.#phase !== "running") return;
       transport.start({
         onFrame: (from, channel, payload) => this.#turn(() => this.#onFrame(from, channel, payload)),
         onPeer: (id, connected) => this.#turn(() => this.#onPeer(id, connected)),
@@ -162,12 +175,12 @@ export class RaftNode implements Raft {
   propose(
     command: Uint8Array,
     done: (outcome: ProposeOutcome) => void,
-    options: { onlyInTerm?: Term; timeoutMs?: number } = {},
+    options: { onlyInTerm?: Term | undefined; timeoutMs?: number; version?: number } = {},
   ): void {
-    const { onlyInTerm = null, timeoutMs = DEFAULT_PROPOSE_TIMEOUT_MS } = options;
+    const { onlyInTerm = null, timeoutMs = DEFAULT_PROPOSE_TIMEOUT_MS, version = 1 } = options;
     if (this.#phase !== "running") return done({ kind: "rejected", reason: "the node is not running" });
     this.#turn(() => {
-      const reason = this.#stepAside.refusal;
+      const reason = this.#stepAside.refusal ?? this.#versions.refusal(version);
       if (reason !== null) this.#turns.later(() => done({ kind: "rejected", reason }));
       else this.#proposals.add(command, done, { onlyInTerm, timeoutMs });
     });
@@ -241,6 +254,7 @@ export class RaftNode implements Raft {
       applied: this.#state.index,
       notVoting: this.#notVoting,
       shortOfSpace: this.#stepAside.shortage,
+      agreedVersion: this.#state.sessions.agreedVersion,
       infoOf: (id) => this.#infoOf(id),
     });
   }
@@ -327,6 +341,7 @@ export class RaftNode implements Raft {
         this.#core?.tick();
         this.#admission?.tick();
         this.#registrar.tick(this.leadsWithOwnTerm());
+        this.#versions.tick(this.leadsWithOwnTerm());
       }
       this.#driver?.writeCommit();
       this.#proposals.tick();
@@ -343,7 +358,7 @@ export class RaftNode implements Raft {
     else this.#connected.delete(id);
     if (!connected) this.#driver?.reportUnreachable(id);
     if (this.#admission) this.#admission.peer(id, connected);
-    else if (connected) this.#tell(id, { kind: "hello", instance: this.#options.instance, empty: false });
+    else if (connected) this.#tellInstance(id);
     this.#emit({ kind: "peer", id, connected });
   }
 
@@ -387,6 +402,7 @@ export class RaftNode implements Raft {
       if (this.#membership.turnAway(from)) return;
       const { instance, empty } = message;
       this.#registrar.hello(from, instance);
+      this.#versions.hello(from, message.version);
       if (!empty) return;
       const { term, lastIndex } = this.#core ?? { term: 0, lastIndex: 0 };
       const verdict = this.#registrar.verdict(
@@ -454,40 +470,54 @@ export class RaftNode implements Raft {
     const { members, join, storage, transport, random, tickMs, broken, snapshotEveryEntries, keepEntries } =
       this.#options;
     const ticks = (ms: number) => Math.max(1, Math.round(ms / tickMs));
-    this.#driver = new CoreDriver({
-      core: {
-        id: this.id,
-        stored,
-        initialVoters: join ? [] : members.map((member) => member.id),
-        electionTicks: ticks(this.#options.electionMinMs),
-        electionTicksMax: ticks(this.#options.electionMaxMs),
-        heartbeatTicks: ticks(this.#options.heartbeatMs),
-        random,
-        // With a disk that hangs no vote could become durable.
-        mayVote: () => !this.#stepAside.diskHangs,
+    const driver = this.#readable(() =>
+      new CoreDriver({
+        core: {
+          id: this.id,
+          stored,
+          initialVoters: join ? [] : members.map((member) => member.id),
+          electionTicks: ticks(this.#options.electionMinMs),
+          electionTicksMax: ticks(this.#options.electionMaxMs),
+          heartbeatTicks: ticks(this.#options.heartbeatMs),
+          random,
+          // With a disk that hangs no vote could become durable.
+          mayVote: () => !this.#stepAside.diskHangs,
+          broken,
+        },
+        storage,
+        transport,
+        state: this.#state,
+        snapshotEveryEntries,
+        keepEntries,
         broken,
-      },
-      storage,
-      transport,
-      state: this.#state,
-      snapshotEveryEntries,
-      keepEntries,
-      broken,
-      turn: (work) => this.#turn(work),
-      onApplied: (entry, applied) => this.#onApplied(entry, applied),
-      onRestored: (index) => this.#onRestored(index),
-      onReadStates: (states) => this.#reads.confirmed(states),
-      onFailure: (error) => this.#fail(error),
-    });
+        turn: (work) => this.#turn(work),
+        onApplied: (entry, applied) => this.#onApplied(entry, applied),
+        onRestored: (index) => this.#onRestored(index),
+        onReadStates: (states) => this.#reads.confirmed(states),
+        onFailure: (error) => this.#fail(error),
+      })
+    );
+    if (driver === null) return;
+    this.#driver = driver;
     this.#appliedTerm = stored.snapshot?.term ?? 0;
-    this.#tellInstance();
+    // Members that were connected while we asked know us as empty.
+    for (const id of this.#connected) this.#tellInstance(id);
   }
 
-  /** Members that were connected while we asked know us as empty. */
-  #tellInstance(): void {
-    for (const id of this.#connected) {
-      this.#tell(id, { kind: "hello", instance: this.#options.instance, empty: false });
+  /** Null, and the end of this node, when the log is one of a later version of the program. */
+  #readable<T>(work: () => T): T | null {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof UpgradeNeededError)) throw error;
+      this.#fail(error);
+      return null;
     }
+  }
+
+  #tellInstance(to: NodeId): void {
+    const { instance, commandVersion: version } = this.#options;
+    this.#tell(to, { kind: "hello", instance, empty: false, version });
   }
 
   #onApplied(entry: Entry, applied: Applied): void {
@@ -512,9 +542,10 @@ export class RaftNode implements Raft {
   // --- end ---
 
   #fail(error: Error): void {
-    this.#options.log("error", "raft_storage_failed", error.message);
+    const unreadable = error instanceof UpgradeNeededError;
+    this.#options.log("error", unreadable ? "raft_upgrade_needed" : "raft_storage_failed", error.message);
     this.#emit({ kind: "fatal", error });
-    this.#end(`the raft log cannot be written: ${error.message}`);
+    this.#end(unreadable ? error.message : `the raft log cannot be written: ${error.message}`);
   }
 
   /** We are no member any more, for good. */

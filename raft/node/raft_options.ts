@@ -33,6 +33,11 @@ export interface RaftNodeOptions {
   /** Uniform in [0, 1). The only randomness. */
   readonly random: () => number;
   readonly stateMachine: StateMachine;
+  /**
+   * The latest version of commands and snapshots that the state machine knows, from 1. To be raised with every kind of
+   * command that older programs do not know; see `propose`. @default 1
+   */
+  readonly commandVersion?: number;
   /** Tells this member's directories apart, 48 bits (WalStorage.instance). @default random */
   readonly instance?: number;
   readonly log?: LogSink;
@@ -68,6 +73,7 @@ export function resolveRaftOptions(options: RaftNodeOptions): ResolvedOptions {
     keepEntries: 1024,
     broken: new Set(),
     join: false,
+    commandVersion: 1,
     ...options,
     instance: options.instance ?? 1 + Math.floor(options.random() * (2 ** 48 - 1)),
   };

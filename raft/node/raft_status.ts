@@ -12,6 +12,7 @@ export interface Contacts {
   readonly applied: Index;
   readonly notVoting: string | null;
   readonly shortOfSpace: string | null;
+  readonly agreedVersion: number;
   /** What is known of a member besides its id. */
   readonly infoOf: (id: NodeId) => MemberInfo;
 }
@@ -57,5 +58,6 @@ export function raftStatus(
     canLose: leads ? Math.max(0, present.length - quorum) : null,
     notVoting: contacts.notVoting,
     shortOfSpace: contacts.shortOfSpace,
+    agreedVersion: contacts.agreedVersion,
   };
 }

@@ -18,9 +18,15 @@ export interface RecoveredCluster {
   readonly snapshot: Snapshot;
 }
 
-/** Brings the state machine to the end of the log: what this member knows. */
-export function replayLog(stored: StoredLog, machine: StateMachine): void {
-  const state = new ReplicatedState(machine);
+/**
+ * Brings the state machine to the end of the log: what this member knows. `commandVersion` as in RaftNodeOptions. Throws
+ * UpgradeNeededError.
+ */
+export function replayLog(stored: StoredLog, machine: StateMachine, commandVersion: number): void {
+  replay(stored, new ReplicatedState(machine, commandVersion));
+}
+
+function replay(stored: StoredLog, state: ReplicatedState): void {
   if (stored.snapshot) state.restore(stored.snapshot.data, stored.snapshot.index);
   for (const entry of stored.entries) state.apply(entry);
 }
@@ -44,7 +50,11 @@ export function recoverCluster(
   const nodeId = nodeIdOf(clusterId, self.addr);
   const voters = [nodeId];
   // Sessions of the old cluster end: its ids can't send anything here any more.
-  const state = new ReplicatedState({ ...unused, snapshot: () => machine.snapshot() });
+  const old = new ReplicatedState(unused, Infinity);
+  replay(stored, old);
+  const state = new ReplicatedState({ ...unused, snapshot: () => machine.snapshot() }, Infinity);
+  // Commands of that version may be part of the machine's state.
+  state.sessions.agree(old.sessions.agreedVersion);
   state.members.put({ id: nodeId, name: self.name, addr: self.addr, votes: true, replaces: NONE });
   state.members.applied({ voters, learners: [] });
   state.sessions.join({ kind: "joined", member: nodeId, instance: 0 });

@@ -1,10 +1,14 @@
-/** Applies entries: unwraps them, drops what was applied before, hands the rest to the state machine. */
+/**
+ * Applies entries: unwraps them, drops what was applied before, hands the rest to the state machine. What only a later
+ * version of the program can read throws UpgradeNeededError.
+ */
 import { ByteReader, ByteWriter } from "../core/bytes.ts";
 import { decodeConfiguration } from "../core/configuration.ts";
 import { type CommandEnvelope, decodeEnvelope, type JoinedEnvelope } from "./envelope.ts";
 import { MemberRecords } from "./member_records.ts";
 import { Sessions } from "./sessions.ts";
 import type { StateMachine } from "./ports.ts";
+import { UpgradeNeededError } from "./upgrade_needed.ts";
 import type { Entry, Index } from "../core/types.ts";
 
 /** `duplicate`: applied before, or given up by its origin; nothing was done. */
@@ -21,8 +25,12 @@ export class ReplicatedState {
   index: Index = 0;
   #machine: StateMachine;
 
-  constructor(machine: StateMachine) {
+  #knows: number;
+
+  /** `knows`: the latest version of commands that this program can apply. */
+  constructor(machine: StateMachine, knows: number) {
     this.#machine = machine;
+    this.#knows = knows;
   }
 
   apply(entry: Entry): Applied {
@@ -38,6 +46,11 @@ export class ReplicatedState {
       this.members.forget(envelope.member);
       return { kind: "nothing" };
     }
+    if (envelope.kind === "version") {
+      this.sessions.agree(envelope.version);
+      this.#mustKnowAgreed();
+      return { kind: "nothing" };
+    }
     if (envelope.kind === "joined") {
       this.sessions.join(envelope);
       return { kind: "joined", envelope };
@@ -46,6 +59,15 @@ export class ReplicatedState {
     const result = this.#machine.apply(envelope.command, entry.index, entry.term);
     this.sessions.applied(envelope, result);
     return { kind: "command", envelope, result };
+  }
+
+  /** A state that later commands belong to would be applied in part. */
+  #mustKnowAgreed(): void {
+    const { agreedVersion } = this.sessions;
+    if (agreedVersion <= this.#knows) return;
+    throw new UpgradeNeededError(
+      `the cluster uses commands of version ${agreedVersion}, and this program knows those up to version ${this.#knows}`,
+    );
   }
 
   snapshot(): Uint8Array {
@@ -64,6 +86,7 @@ export class ReplicatedState {
   restore(data: Uint8Array, index: Index): void {
     const reader = new ByteReader(data);
     this.sessions.restore(reader.raw(reader.u32()));
+    this.#mustKnowAgreed();
     this.members.restore(reader.raw(reader.u32()));
     this.#machine.restore(reader.raw(reader.remaining));
     this.index = index;

@@ -1,6 +1,6 @@
 /**
  * The part of the replicated state that belongs to RaftNode: which commands were applied, so that one that arrives
- * twice is applied once (thesis 6.3), and which members have ever taken part. Pure; identical on all members.
+ * twice is applied once (thesis 6.3), which members have ever taken part, and which commands all know. Pure; identical on all members.
  */
 import type { CommandEnvelope, JoinedEnvelope } from "./envelope.ts";
 import type { NodeId } from "../core/types.ts";
@@ -33,6 +33,8 @@ function resultJson(result: unknown): string | null {
 }
 
 interface SessionsJson {
+  /** Missing before there was any but the first. */
+  readonly version?: number;
   readonly joined: [NodeId, number][];
   readonly sessions: [NodeId, { incarnation: number; floor: number; applied: [number, string | null][] }[]][];
 }
@@ -41,6 +43,7 @@ export class Sessions {
   /** Oldest incarnation first. */
   #sessions = new Map<NodeId, Session[]>();
   #joined = new Map<NodeId, number>();
+  #agreedVersion = 1;
 
   /** True when this command has not been applied and may be now. Must then be followed by `applied`. */
   admit({ origin, incarnation, seq, floor }: CommandEnvelope): boolean {
@@ -72,9 +75,20 @@ export class Sessions {
     return this.#joined.get(member) ?? null;
   }
 
+  /** The latest version of commands that all members know. */
+  get agreedVersion(): number {
+    return this.#agreedVersion;
+  }
+
+  /** Never lowered: commands of that version may be in the log. */
+  agree(version: number): void {
+    this.#agreedVersion = Math.max(this.#agreedVersion, version);
+  }
+
   encode(): Uint8Array {
     // Sorted: a member that restored a snapshot must write the same bytes as one that applied every entry.
     const json: SessionsJson = {
+      version: this.#agreedVersion,
       joined: [...this.#joined].sort(([a], [b]) => a - b),
       sessions: [...this.#sessions].sort(([a], [b]) => a - b).map(([origin, list]) => [
         origin,
@@ -90,6 +104,7 @@ export class Sessions {
 
   restore(bytes: Uint8Array): void {
     const json = JSON.parse(new TextDecoder().decode(bytes)) as SessionsJson;
+    this.#agreedVersion = json.version ?? 1;
     this.#joined = new Map(json.joined);
     this.#sessions = new Map(json.sessions.map(([origin, list]) => [
       origin,

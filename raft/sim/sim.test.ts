@@ -183,6 +183,7 @@ test("the checks find two leaders of a term, and one whose vote is not on its di
     canLose: null,
     notVoting: null,
     shortOfSpace: null,
+    agreedVersion: 1,
   } as const;
   checks.onStatus({ ...status, id: 1 });
   expect(() => checks.onStatus({ ...status, id: 2 })).toThrow("one leader a term");

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { decodeConfiguration } from "../core/configuration.ts";
 import { DecodeError } from "../core/bytes.ts";
 import { decodeEnvelope, type Envelope } from "../node/envelope.ts";
+import { UpgradeNeededError } from "../node/upgrade_needed.ts";
 import { type DirectoryIdentity, directoryIdentity } from "./identity.ts";
 import { readLogFiles } from "./open_wal.ts";
 import { realDisk } from "./real_disk.ts";
@@ -75,11 +76,11 @@ function recordsOf(file: string, bytes: Uint8Array): DumpedRecord[] {
 function meaningOf(record: WalRecord | null): DumpedRecord["meaning"] {
   if (record?.kind !== "entry") return null;
   const { kind, data } = record.entry;
-  if (kind === "normal") return data.length > 0 ? decodeEnvelope(data) : null;
   try {
+    if (kind === "normal") return data.length > 0 ? decodeEnvelope(data) : null;
     return { kind: "configuration", configuration: decodeConfiguration(data) };
   } catch (error) {
-    if (!(error instanceof DecodeError)) throw error;
+    if (!(error instanceof DecodeError || error instanceof UpgradeNeededError)) throw error;
     return null;
   }
 }

@@ -13,7 +13,9 @@ import {
   TcpTransport,
   type TlsFiles,
   type TlsLayer,
+  UpgradeNeededError,
 } from "../../raft/mod.ts";
+import { COMMAND_VERSION, laterCommand } from "../dcs/commands.ts";
 import type { DcsStateMachine } from "../dcs/state_machine.ts";
 import type { SystemClock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
@@ -66,7 +68,11 @@ export function openRaft({ config, selfAddr, clock, dcs, log, tls, fatal }: Raft
     onFatal: (error) => fatal(error.message),
   });
   const stateMachine: StateMachine = {
-    apply: (command, index) => dcs.apply(command, index),
+    apply: (command, index) => {
+      const later = laterCommand(command);
+      if (later !== null) throw new UpgradeNeededError(`the raft log has ${later}`);
+      return dcs.apply(command, index);
+    },
     snapshot: () => dcs.snapshot(),
     restore: (data) => dcs.restore(data),
   };
@@ -79,6 +85,7 @@ export function openRaft({ config, selfAddr, clock, dcs, log, tls, fatal }: Raft
     clock,
     random,
     stateMachine,
+    commandVersion: COMMAND_VERSION,
     instance: storage.instance,
     log: note,
     heartbeatMs: config.raft.heartbeatMs,

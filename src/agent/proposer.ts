@@ -3,7 +3,7 @@
  * taken again before its command is applied does not propose it twice.
  */
 import type { ProposeOutcome, Raft } from "../../raft/mod.ts";
-import { type CommandBody, type CommandResult, encodeCommand } from "../dcs/commands.ts";
+import { type CommandBody, type CommandResult, commandVersion, encodeCommand } from "../dcs/commands.ts";
 
 export type CommandOutcome =
   | { readonly kind: "done"; readonly revision: number }
@@ -29,7 +29,7 @@ export class Proposer {
       this.#underWay.delete(key);
       done(translate(outcome));
     };
-    this.raft.propose(command, finish, onlyInTerm === undefined ? undefined : { onlyInTerm });
+    this.raft.propose(command, finish, { onlyInTerm, version: commandVersion(body) });
     return true;
   }
 }

@@ -347,6 +347,7 @@ function stubRaft(): RaftStatus {
     canLose: 1,
     notVoting: null,
     shortOfSpace: null,
+    agreedVersion: 1,
   };
 }
 

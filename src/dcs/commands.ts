@@ -80,24 +80,65 @@ export type CommandResult =
   | { readonly ok: true; readonly revision: number }
   | { readonly ok: false; readonly reason: string };
 
+/**
+ * Which version brought each command. A new one takes the next version: it is proposed only when all members know it, and
+ * whoever meets it in the log without knowing it stops (raft/node/versions.ts).
+ */
+const VERSION_OF: Readonly<Record<CommandBody["op"], number>> = {
+  claimInitialize: 1,
+  completeInitialize: 1,
+  clearInitialize: 1,
+  setConfig: 1,
+  grant: 1,
+  expire: 1,
+  release: 1,
+  setUnfenced: 1,
+  setFailover: 1,
+  acceptFailover: 1,
+  endFailover: 1,
+  setMember: 1,
+  addHistory: 1,
+  setFailsafe: 1,
+  setTtl: 1,
+};
+
+/** The latest version that this program knows. */
+export const COMMAND_VERSION = Math.max(...Object.values(VERSION_OF));
+
+export function commandVersion({ op }: CommandBody): number {
+  return VERSION_OF[op];
+}
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
 /** Commands are JSON with a version, so that an older member can tell a command that it does not know. */
 export function encodeCommand(command: Command): Uint8Array {
-  return encoder.encode(JSON.stringify({ v: 1, ...command }));
+  return encoder.encode(JSON.stringify({ v: commandVersion(command), ...command }));
 }
 
-/** null for bytes that are no command of this version: every member then treats it alike, as a no-op. */
-export function decodeCommand(bytes: Uint8Array): Command | null {
+/** What makes these bytes a command of a later program than this one; null: it can be applied. */
+export function laterCommand(bytes: Uint8Array): string | null {
+  const value = parse(bytes);
+  if (value === null) return null;
+  const { v, op } = value;
+  if (typeof v === "number" && v > COMMAND_VERSION) return `a command of version ${v} (${String(op)})`;
+  return typeof op === "string" && !Object.hasOwn(VERSION_OF, op) ? `the unknown command ${op}` : null;
+}
+
+function parse(bytes: Uint8Array): { readonly v: unknown; readonly op: unknown } | null {
   try {
     const value: unknown = JSON.parse(decoder.decode(bytes));
-    if (typeof value !== "object" || value === null || !("v" in value) || value.v !== 1 || !("op" in value)) {
-      return null;
-    }
-    return value as unknown as Command;
+    return typeof value === "object" && value !== null && "v" in value && "op" in value ? value : null;
   } catch (error) {
     if (error instanceof SyntaxError || error instanceof TypeError) return null;
     throw error;
   }
+}
+
+/** null for bytes that are no command of this version: every member then treats it alike, as a no-op. */
+export function decodeCommand(bytes: Uint8Array): Command | null {
+  const value = parse(bytes);
+  if (value === null || typeof value.v !== "number" || laterCommand(bytes) !== null) return null;
+  return value as unknown as Command;
 }

@@ -1,0 +1,76 @@
+/**
+ * Which commands may be proposed while members are upgraded one after another. Each program says when it connects which
+ * version of commands it knows; when all members, learners too, have said that they know a later one, the leader has that
+ * recorded in the log, and only then commands of that version are proposed. What was recorded is never taken back: a
+ * member that is downgraded meets the record, or a snapshot that contains it, and stops.
+ */
+import type { Configuration, NodeId } from "../core/types.ts";
+import type { Sessions } from "./sessions.ts";
+
+/** Ticks until a record that did not get through is proposed again. */
+const AGAIN_AFTER_TICKS = 20;
+
+export interface VersionsOptions {
+  readonly id: NodeId;
+  /** What this program knows. */
+  readonly own: number;
+  readonly sessions: Sessions;
+  readonly configuration: () => Configuration | null;
+  readonly nameOf: (id: NodeId) => string;
+  /** Proposes a record; only called while leading. */
+  readonly propose: (version: number) => void;
+}
+
+export class Versions {
+  #options: VersionsOptions;
+  /** What the others said last. */
+  #heard = new Map<NodeId, number>();
+  #ticks = 0;
+  #proposed: { readonly version: number; readonly atTick: number } | null = null;
+
+  constructor(options: VersionsOptions) {
+    this.#options = options;
+  }
+
+  hello(from: NodeId, version: number): void {
+    this.#heard.set(from, version);
+  }
+
+  /** Why a command of this version cannot be proposed now; null: it can. */
+  refusal(version: number): string | null {
+    const { own, sessions } = this.#options;
+    if (version <= sessions.agreedVersion) return null;
+    const who = this.#members().filter((id) => (this.#versionOf(id) ?? 0) < version);
+    const names = who.map((id) => {
+      const known = this.#versionOf(id);
+      return `${this.#options.nameOf(id)} (${known === null ? "not heard of" : `knows ${known}`})`;
+    });
+    if (version > own || names.length > 0) {
+      return `not all members know commands of version ${version} yet: ${names.join(", ")}`;
+    }
+    return `that all members know commands of version ${version} is not recorded yet`;
+  }
+
+  /** `leads`: we lead and have applied an entry of our own term. */
+  tick(leads: boolean): void {
+    this.#ticks++;
+    const { sessions } = this.#options;
+    const members = this.#members();
+    if (!leads || members.length === 0) return;
+    const version = Math.min(...members.map((id) => this.#versionOf(id) ?? 0));
+    if (version <= sessions.agreedVersion) return;
+    const last = this.#proposed;
+    if (last?.version === version && this.#ticks - last.atTick < AGAIN_AFTER_TICKS) return;
+    this.#proposed = { version, atTick: this.#ticks };
+    this.#options.propose(version);
+  }
+
+  #members(): readonly NodeId[] {
+    const { voters, learners } = this.#options.configuration() ?? { voters: [], learners: [] };
+    return [...voters, ...learners];
+  }
+
+  #versionOf(id: NodeId): number | null {
+    return id === this.#options.id ? this.#options.own : this.#heard.get(id) ?? null;
+  }
+}
