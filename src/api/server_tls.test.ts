@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:tls";
+import { askFailsafe } from "../agent/ask_failsafe.ts";
 import type { LocalConfig, RestApiConfig } from "../model/config.ts";
 import { ApiClient, type ClientTls } from "./client.ts";
 import { type ApiServer, ListenError, startApiServer } from "./server.ts";
@@ -175,6 +176,26 @@ test("a client trusts only the authority it was given, unless told to trust anyo
   const server = start("none");
   expect(await codes(server, null)).toEqual([null, null]);
   expect(await codes(server, { insecure: true })).toEqual([200, 202]);
+});
+
+test("members ask each other in failsafe mode with their own certificates, and check the other's", async () => {
+  const { stub, config } = configOf("required");
+  stub.becomeStandby();
+  stub.changeDynamic({ failsafeMode: true });
+  const server = startApiServer(stub, config, { onError: (error) => expect.unreachable(String(error)) });
+  running.push(server);
+  const asked = (used: LocalConfig) =>
+    new Promise<string | null>((resolve) =>
+      askFailsafe(() => used, () => stub.view().dcs!.members.node2!)(
+        `https://127.0.0.1:${server.port}/patroni`,
+        { holder: "node2", epoch: 1, to: "node1" },
+        2000,
+        resolve,
+      )
+    );
+  expect(await asked(config)).toBe(null);
+  expect(await asked({ ...config, restapi: { ...config.restapi, cafile: null } })).not.toBe(null);
+  expect(await asked({ ...config, restapi: { ...config.restapi, certfile: null } })).not.toBe(null);
 });
 
 test("a certificate that cannot be read is an error that says so", () => {

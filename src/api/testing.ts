@@ -9,6 +9,8 @@ import type {
   ApiPort,
   ApiView,
   ConfigOutcome,
+  FailsafeOutcome,
+  FailsafeRequest,
   HistogramReading,
   RestartOutcome,
   SeenStatus,
@@ -27,6 +29,9 @@ export class StubPort implements ApiPort {
   restartOutcome: RestartOutcome = { kind: "ok" };
   reinitializeOutcome: ReinitializeOutcome = { kind: "started" };
   transferError: string | null = null;
+  readonly failsafeRequests: FailsafeRequest[] = [];
+  /** null: no answer ever. */
+  failsafeOutcome: FailsafeOutcome | null = { kind: "accepted", lsn: 83886080 };
   timingReport: TimingReport = STUB_TIMING;
   /** Called when a switchover or failover has been logged. */
   onFailover: (request: FailoverRecord) => void = () => {};
@@ -155,10 +160,10 @@ export class StubPort implements ApiPort {
     this.calls.push(`reinitialize ${force} ${fromLeader}`);
     return Promise.resolve(this.reinitializeOutcome);
   }
-  acceptFailsafe() {
-    return Promise.resolve(
-      this.lease ? { kind: "running-as-leader" } as const : { kind: "accepted", lsn: 83886080 } as const,
-    );
+  acceptFailsafe(request: FailsafeRequest): Promise<FailsafeOutcome> {
+    this.failsafeRequests.push(request);
+    if (this.failsafeOutcome === null) return new Promise(() => {});
+    return Promise.resolve(this.lease ? { kind: "running-as-leader" } : this.failsafeOutcome);
   }
   transferRaft(name: string): Promise<string | null> {
     this.calls.push(`transferRaft ${name}`);
@@ -400,6 +405,14 @@ export function stubLocalConfig(listenPort = 0): LocalConfig {
       allowlistIncludeMembers: false,
       httpExtraHeaders: {},
       httpsExtraHeaders: {},
+    },
+    ctl: {
+      authentication: null,
+      insecure: false,
+      cacert: null,
+      certfile: null,
+      keyfile: null,
+      keyfilePassword: null,
     },
     nofailover: false,
     failoverPriority: 1,

@@ -72,6 +72,18 @@ export class Network {
     ip("-n", this.#name("s"), "link", "set", `v${index}`, "up");
   }
 
+  /** Blocks one TCP port of a node, as a firewall there would: what it sends from or to that port goes nowhere. */
+  cutPort(index: number, port: number): void {
+    for (const rule of portRules(port)) ip("-n", this.#name(index), "rule", "add", ...rule);
+  }
+
+  /** May be called for a port that is not cut. */
+  mendPort(index: number, port: number): void {
+    for (const rule of portRules(port)) {
+      spawnSync("ip", ["-n", this.#name(index), "rule", "del", ...rule]);
+    }
+  }
+
   close(): void {
     process.off("exit", this.#atExit);
     for (
@@ -85,4 +97,9 @@ export class Network {
   #name(what: string | number): string {
     return `${this.#prefix}${what}`;
   }
+}
+
+/** Rules of routing: they need no firewall in the kernel. */
+function portRules(port: number): string[][] {
+  return ["sport", "dport"].map((side) => ["pref", "100", "ipproto", "tcp", side, String(port), "blackhole"]);
 }

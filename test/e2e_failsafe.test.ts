@@ -1,0 +1,118 @@
+/** Failsafe mode: the raft port is blocked between living hosts, REST is not. In network namespaces, so only as root. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import type { Host } from "../src/demo/host.ts";
+import { nowMs } from "../src/demo/now.ts";
+import { rest } from "../src/demo/rest.ts";
+import { waitFor } from "../src/demo/wait_for.ts";
+import { explained, Fixture, START_MS, startHealthy, WRITES_MS } from "./e2e/harness.ts";
+import { hasNamespaces, Network } from "./e2e/network.ts";
+
+const TTL_MS = 3000;
+const possible = hasNamespaces();
+const fixture = new Fixture();
+let network: Network | null = null;
+
+beforeAll(async () => {
+  if (!possible) return;
+  network = new Network(3);
+  const dcs = { ttl: TTL_MS / 1000, failsafe_mode: true };
+  await fixture.open({ dcs, place: (index) => network!.place(index) }, startHealthy);
+}, 2 * START_MS);
+
+afterAll(async () => {
+  await fixture.close();
+  network?.close();
+}, START_MS);
+
+function story(name: string, tell: (network: Network) => Promise<void>): void {
+  test.skipIf(!possible)(name, () =>
+    explained(fixture.cluster, async () => {
+      try {
+        await tell(network!);
+      } finally {
+        for (const host of fixture.cluster.hosts) for (const port of ports(host)) mend(host, port);
+      }
+    }), 4 * START_MS);
+}
+
+const indexOf = (host: Host) => fixture.cluster.hosts.indexOf(host) + 1;
+const ports = ({ addresses }: Host) => [addresses.raftPort, addresses.restPort];
+const cut = (host: Host, port: number) => network!.cutPort(indexOf(host), port);
+const mend = (host: Host, port: number) => network!.mendPort(indexOf(host), port);
+const raftPort = (host: Host) => host.addresses.raftPort;
+
+async function text(host: Host, path: string): Promise<string> {
+  return (await rest(`${host.addresses.address}:${host.addresses.restPort}`, path)).text;
+}
+
+/** The primary, once the set in the records has all three. */
+async function ready(): Promise<Host> {
+  const primary = await fixture.healed();
+  await waitFor("a failsafe set of all members", START_MS, async () => {
+    const names = fixture.cluster.hosts.map(({ name }) => `"${name}"`);
+    const set = await text(primary, "/failsafe");
+    return names.every((name) => set.includes(name)) ? true : undefined;
+  });
+  return primary;
+}
+
+story(
+  "without raft the primary goes on while all agree, and is fenced when one does not answer",
+  async () => {
+    const { cluster, client } = fixture;
+    const primary = await ready();
+    const begin = nowMs();
+    for (const host of cluster.hosts) cut(host, raftPort(host));
+    await client.waitForWrite(begin + 4 * TTL_MS, WRITES_MS, primary.name);
+    expect(client.failures.filter((one) => one.sentMs > begin && one.node === primary.name)).toEqual([]);
+    expect(await text(primary, "/patroni")).toContain('"failsafe_mode_is_active": true');
+    expect(await text(primary, "/metrics")).toMatch(/^patroni_failsafe_mode_is_active\{.*\} 1$/m);
+    expect(await primary.answers("/primary")).toBe(true);
+
+    const silent = nowMs();
+    const standby = cluster.others(primary)[0]!;
+    cut(standby, standby.addresses.restPort);
+    await waitFor(
+      "the primary's end",
+      10 * TTL_MS,
+      async () => await primary.answers("/primary") ? undefined : true,
+    );
+    await waitFor("two ttl without an answer", 3 * TTL_MS, () => nowMs() > silent + 2 * TTL_MS);
+    client.read();
+    expect(client.acks.filter((ack) => ack.ackMs > silent + TTL_MS)).toEqual([]);
+
+    for (const host of cluster.hosts) for (const port of ports(host)) mend(host, port);
+    const next = await cluster.waitHealthy(2 * START_MS);
+    await client.waitForWrite(nowMs(), WRITES_MS, next.name);
+    fixture.expectOnePrimary(primary, begin);
+  },
+);
+
+story("raft is back: the primary keeps the lock, and nobody has noticed", async () => {
+  const { cluster, client } = fixture;
+  const primary = await ready();
+  const begin = nowMs();
+  for (const host of cluster.hosts) cut(host, raftPort(host));
+  await client.waitForWrite(begin + 2 * TTL_MS, WRITES_MS, primary.name);
+  for (const host of cluster.hosts) mend(host, raftPort(host));
+  expect(await cluster.waitHealthy(2 * START_MS)).toBe(primary);
+  await waitFor(
+    "the end of failsafe mode",
+    START_MS,
+    async () => (await text(primary, "/patroni")).includes("failsafe_mode_is_active") ? undefined : true,
+  );
+  await client.waitForWrite(nowMs(), WRITES_MS, primary.name);
+  expect(client.failures.filter((one) => one.sentMs > begin && one.node === primary.name)).toEqual([]);
+});
+
+story("a primary that alone has lost raft is succeeded, and never beside the next one", async () => {
+  const { cluster } = fixture;
+  const primary = await ready();
+  const begin = nowMs();
+  cut(primary, raftPort(primary));
+  await fixture.successorOf(primary, begin);
+  fixture.expectOnePrimary(primary, begin);
+  mend(primary, raftPort(primary));
+  await cluster.waitHealthy(2 * START_MS);
+  fixture.expectOnePrimary(primary, begin);
+});
