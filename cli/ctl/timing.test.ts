@@ -19,6 +19,7 @@ test("the inequalities are shown with both sides, margin and verdict", async () 
   );
   expect(out).toMatch(/^\| event loop late +\| +0\.5 ms \| +1\.7 ms \| 130 ms \| 131 ms \| +250 ms \|/m);
   expect(out).toMatch(/^\| guard's timer late +(\| +){4}\| 250 ms \| +0 \| not measured +\|$/m);
+  expect(out).toContain("\n The guard saw the wall clock go ahead by 41.8 s, 61 s ago (2 in all)\n");
   expect(out).toEndWith(
     " I2: a host that stalls is reset in time (watchdog.mode is off)\n L2: a raft election must not fence the primary",
   );
@@ -51,6 +52,10 @@ test("json is what the member answers", async () => {
     verdict: "holds",
     note: null,
   });
+  expect(answer.clock_jumps).toEqual([
+    { process: "agent", count: 0, last: null },
+    { process: "guard", count: 2, last: { kind: "forward", by_ms: 41_750, ago_s: 61 } },
+  ]);
   expect(answer.measured[0]).toMatchObject({ what: "event_loop", p99_ms: 1.68, max_ms: 131.25 });
 });
 

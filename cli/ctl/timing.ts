@@ -32,6 +32,7 @@ export const timing: Command = {
     printListing(io, inequalities(found), format, " What must hold ");
     printListing(io, measured(found), format, ` Measured in the last ${found.window_s / 60} minutes `);
     if (format === "pretty") {
+      for (const line of clockJumps(found)) io.out(line);
       for (const { id, about, note } of found.inequalities) {
         io.out(` ${id}: ${about}${note === null ? "" : ` (${note})`}`);
       }
@@ -103,6 +104,23 @@ function inequalities({ inequalities: rules }: TimingJson): Listing {
     rows,
     right: ["Margin"],
   };
+}
+
+const JUMP = {
+  stall: "stood still for",
+  forward: "saw the wall clock go ahead by",
+  backward: "saw the wall clock go back by",
+} as const;
+
+/** Members of earlier releases do not tell. */
+function clockJumps({ clock_jumps: found = [] }: Partial<TimingJson>): string[] {
+  return found.flatMap(({ process, count, last }) =>
+    last === null ? [] : [
+      ` The ${process} ${JUMP[last.kind]} ${
+        (last.by_ms / 1000).toFixed(1)
+      } s, ${last.ago_s} s ago (${count} in all)`,
+    ]
+  );
 }
 
 const WHAT = {

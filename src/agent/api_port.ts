@@ -9,6 +9,7 @@ import type {
   FailsafeOutcome,
   FailsafeRequest,
   HistogramReading,
+  ProcessClocks,
   ReinitializeOutcome,
   RestartOutcome,
   ScheduledRestart,
@@ -26,6 +27,7 @@ import { validateDynamic } from "../model/config_dynamic_validate.ts";
 import type { JsonObject } from "../model/json.ts";
 import { applyPatch } from "../model/merge.ts";
 import type { FailoverRecord } from "../model/records.ts";
+import type { ClockReport } from "../model/clock_jump.ts";
 import type { LatenessKind, TimingReport } from "../model/timing.ts";
 import { unavailableFeatures } from "../model/unavailable.ts";
 import { WINDOW_S } from "./lateness.ts";
@@ -116,6 +118,21 @@ export class AgentApiPort implements ApiPort {
 
   lateness(kind: LatenessKind): HistogramReading {
     return this.#options.member.lateness.reading(kind);
+  }
+
+  clocks(): readonly ProcessClocks[] {
+    const { member, guard, clock } = this.#options;
+    const nowMs = clock.now();
+    const seenBy = (process: ProcessClocks["process"], report: ClockReport | null): ProcessClocks[] => {
+      if (report === null) return [];
+      const { jumps, last } = report;
+      return [{
+        process,
+        jumps,
+        last: last && { kind: last.kind, byMs: last.byMs, agoMs: nowMs - last.atMs },
+      }];
+    };
+    return [...seenBy("agent", member.clocks.report()), ...seenBy("guard", guard.view().clocks ?? null)];
   }
 
   view(): ApiView {

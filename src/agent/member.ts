@@ -12,6 +12,7 @@ import type { BrokenRules, Renewal, RenewalAck } from "../dcs/lease.ts";
 import { type DcsStateMachine, NAME_TAKEN } from "../dcs/state_machine.ts";
 import type { GuardPort, GuardView } from "../guard/port.ts";
 import type { Log } from "../lib/log.ts";
+import { ClockWatch, describeJump } from "../model/clock_jump.ts";
 import type { DynamicConfig } from "../model/config.ts";
 import type { JsonObject } from "../model/json.ts";
 import type { MemberStatus } from "../model/member_status.ts";
@@ -90,6 +91,7 @@ export class Member {
   readonly failsafe: Failsafe;
   readonly proposer: Proposer;
   readonly lateness: LatenessWatch;
+  readonly clocks = new ClockWatch();
   #timer: Timer | null = null;
   #timerAtMs = Infinity;
   #looking = false;
@@ -368,6 +370,8 @@ export class Member {
       this.#leadership.stalled(lateMs);
     }
     this.lateness.record("event_loop", lateMs);
+    const jump = this.clocks.look(nowMs, this.#options.wallMs(), lateMs);
+    if (jump !== null) this.#options.log.warning("clock", describeJump("agent", jump));
     this.#join();
     this.#applyConfig();
     const renewAtMs = this.#tenancy.look();

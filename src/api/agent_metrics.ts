@@ -1,5 +1,6 @@
 /** Metrics that Patroni does not have: consensus, lease, guard, watchdog, event loop. Prefix `agent_`. */
 import type { LatenessKind, MeasuredLateness } from "../model/timing.ts";
+import type { ProcessClocks } from "./port.ts";
 import { livingStatuses } from "./cluster.ts";
 import { flag, type LabelledValue, type Look, type Metric } from "./patroni_metrics.ts";
 
@@ -20,6 +21,7 @@ function counter(name: string, help: string, value: Metric["value"]): Metric {
 export function agentMetrics(
   lease: () => LeaseLook,
   lateness: () => readonly MeasuredLateness[],
+  clocks: () => readonly ProcessClocks[],
 ): readonly Metric[] {
   return [
     gauge("raft_term", "Current raft term.", ({ view }) => view.raft?.term ?? null),
@@ -127,6 +129,12 @@ export function agentMetrics(
       "loop_late_total",
       "Times the loop or a renewal came late.",
       ({ view }) => view.counters.lateLoops,
+    ),
+    gauge(
+      "clock_jumps",
+      "Times that the process stood still or the wall clock went apart from the clock of leases, since its start.",
+      () => clocks().map(({ process, jumps }) => ({ labels: { process }, value: jumps })),
+      ["process"],
     ),
     counter("promotions_total", "Promotions of this node.", ({ view }) => view.counters.promotions),
     counter("demotions_total", "Demotions of this node.", ({ view }) => view.counters.demotions),

@@ -117,6 +117,8 @@ test("recent lateness has its quantiles and its budget, and no value where nothi
   expect(lines).toContain(`agent_late_budget_seconds{${own},what="event_loop"} 0.25`);
   expect(lines).toContain(`agent_late_budget_seconds{${own},what="guard"} 0.25`);
   expect(lines.filter((line) => line.includes("agent_late_seconds") && line.includes('"guard"'))).toEqual([]);
+  expect(text).toContain(`agent_clock_jumps{${own},process="agent"} 0\n`);
+  expect(text).toContain(`agent_clock_jumps{${own},process="guard"} 2\n`);
 });
 
 test("values of a standby", async () => {

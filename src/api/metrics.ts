@@ -17,7 +17,7 @@ import { statusJson } from "./status.ts";
 export function metricsRoutes(port: ApiPort): Hono {
   const registry = new Registry();
   const lease = () => ({ holdsLease: port.holdsLease(), leaseRemainingMs: port.leaseRemainingMs() });
-  const ours = agentMetrics(lease, () => port.timing().measured);
+  const ours = agentMetrics(lease, () => port.timing().measured, () => port.clocks());
   const setters = [...PATRONI_METRICS, ...ours].map((metric) => register(registry, metric));
   const info = new Gauge({
     name: "agent_info",

@@ -33,7 +33,7 @@ export function ownRoutes(port: ApiPort): Hono<ApiEnv> {
     return watchdog === null ? textResponse(404, "this member has no watchdog") : json(watchdog);
   });
 
-  routes.get("/agent/timing", () => json(timingJson(port.view(), port.timing())));
+  routes.get("/agent/timing", () => json(timingJson(port.view(), port.timing(), port.clocks())));
 
   routes.get("/agent/decisions", () => json(port.decisions()));
 

@@ -10,6 +10,7 @@ import type { Lsn } from "../model/lsn.ts";
 import type { MemberStatus } from "../model/member_status.ts";
 import type { PostgresView } from "../model/postgres_view.ts";
 import type { DcsState, FailoverRecord } from "../model/records.ts";
+import type { ClockJump } from "../model/clock_jump.ts";
 import type { LatenessKind, TimingReport } from "../model/timing.ts";
 import type { RaftStatus } from "../../raft/mod.ts";
 
@@ -83,6 +84,13 @@ export interface HistogramReading {
   readonly buckets: readonly { readonly leS: number; readonly count: number }[];
   readonly count: number;
   readonly sumS: number;
+}
+
+/** Jumps of the clocks, as one process saw them. */
+export interface ProcessClocks {
+  readonly process: "agent" | "guard";
+  readonly jumps: number;
+  readonly last: { readonly kind: ClockJump["kind"]; readonly byMs: number; readonly agoMs: number } | null;
 }
 
 /** Counters since the start of the agent. */
@@ -189,6 +197,8 @@ export interface ApiPort {
   /** The inequalities of the lease with the numbers in force, and what is measured. */
   timing(): TimingReport;
   lateness(kind: LatenessKind): HistogramReading;
+  /** What the clocks of agent and guard did since each of the two started. */
+  clocks(): readonly ProcessClocks[];
 
   /** Merges (objects merge, null deletes: compatibility.md 3.1 and 14). `revision`: only if the config is at it; null: any. */
   patchConfig(patch: JsonObject, revision: number | null): Promise<ConfigOutcome>;

@@ -119,6 +119,16 @@ export interface TimingJson {
     readonly budget_ms: number;
     readonly verdict: string;
   }[];
+  /** Of the wall clock against the clock of leases, and times when a process stood still. */
+  readonly clock_jumps: readonly {
+    readonly process: "agent" | "guard";
+    readonly count: number;
+    readonly last: {
+      readonly kind: "stall" | "forward" | "backward";
+      readonly by_ms: number;
+      readonly ago_s: number;
+    } | null;
+  }[];
 }
 
 export interface ClusterMemberJson {

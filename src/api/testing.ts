@@ -17,7 +17,7 @@ import type {
   WatchdogStatus,
   WriteOutcome,
 } from "./port.ts";
-import type { ReinitializeOutcome, ScheduledRestart } from "./port.ts";
+import type { ProcessClocks, ReinitializeOutcome, ScheduledRestart } from "./port.ts";
 
 export const MEMBERS = ["node1", "node2", "node3"] as const;
 
@@ -115,6 +115,12 @@ export class StubPort implements ApiPort {
   }
   timing(): TimingReport {
     return this.timingReport;
+  }
+  clocks(): ProcessClocks[] {
+    return [
+      { process: "agent", jumps: 0, last: null },
+      { process: "guard", jumps: 2, last: { kind: "forward", byMs: 41_750, agoMs: 61_000 } },
+    ];
   }
   lateness(kind: LatenessKind): HistogramReading {
     return kind === "renewal"

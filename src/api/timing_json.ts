@@ -1,9 +1,13 @@
 /** `GET /agent/timing`: the report on the times of this member, in the names and roundings of the API. */
 import type { TimingReport } from "../model/timing.ts";
-import type { ApiView } from "./port.ts";
+import type { ApiView, ProcessClocks } from "./port.ts";
 import type { TimingJson } from "./shapes.ts";
 
-export function timingJson({ config, dcs }: ApiView, report: TimingReport): TimingJson {
+export function timingJson(
+  { config, dcs }: ApiView,
+  report: TimingReport,
+  clocks: readonly ProcessClocks[],
+): TimingJson {
   const { settings } = report;
   return {
     name: config.name,
@@ -46,6 +50,11 @@ export function timingJson({ config, dcs }: ApiView, report: TimingReport): Timi
       max_ms: shown(one.maxMs),
       budget_ms: rounded(one.budgetMs),
       verdict: one.verdict,
+    })),
+    clock_jumps: clocks.map(({ process, jumps, last }) => ({
+      process,
+      count: jumps,
+      last: last && { kind: last.kind, by_ms: rounded(last.byMs), ago_s: Math.round(last.agoMs / 1000) },
     })),
   };
 }

@@ -111,6 +111,7 @@ export class GuardClient implements GuardPort {
       postmaster: this.postmaster(),
       // Nothing is known of the data directory before a guard has looked: then the answer is the careful one.
       anyProcess: wire?.anyProcess ?? true,
+      clocks: wire?.clocks ?? null,
     };
     if (wire === null || hello === null) {
       return { ...known, state: "none", pid: null, armed: null, lateMs: 0 };

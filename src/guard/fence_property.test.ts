@@ -9,6 +9,7 @@ import {
   newFence,
   stepFence,
 } from "./fence.ts";
+import { readState, STATE_VERSION, UPGRADE_ROOM_MS, whyNotNow, writeState } from "./hand_over.ts";
 
 const KILL_AFTER_MS = 3000;
 
@@ -104,8 +105,24 @@ const input: fc.Arbitrary<FenceInput> = fc.oneof(
   fc.record({ kind: kind("found"), pid: fc.constant(8) }),
 );
 
+function handedOver(fence: FenceState): FenceState {
+  const guard = { fence, process: null, lastExit: null };
+  const rest = {
+    release: "1",
+    token: "",
+    dataDir: "",
+    controllerPid: 0,
+    oomScoreAdj: "0",
+    lockFd: 3,
+    atMs: 0,
+  };
+  return readState(writeState({ version: STATE_VERSION, guard, ...rest })).guard.fence;
+}
+
 test("no sequence of inputs lets a writable postmaster run past its deadline or under an ended epoch", () => {
-  const sequence = fc.array(fc.tuple(fc.integer({ min: 0, max: 2000 }), input), {
+  // How long the guard takes to become another program before the input; null: it does not.
+  const upgrade = fc.option(fc.integer({ min: 0, max: UPGRADE_ROOM_MS - 1 }), { nil: null, freq: 5 });
+  const sequence = fc.array(fc.tuple(fc.integer({ min: 0, max: 2000 }), input, upgrade), {
     maxLength: 60,
     size: "max",
   });
@@ -125,8 +142,15 @@ test("no sequence of inputs lets a writable postmaster run past its deadline or 
         judge.check(state, nowMs);
         return step.reply.ok;
       };
-      for (const [waitMs, next] of timed) {
+      for (const [waitMs, next, upgradeMs] of timed) {
         nowMs += waitMs;
+        if (upgradeMs !== null && whyNotNow(state, nowMs) === null) {
+          state = handedOver(state);
+          nowMs += upgradeMs;
+          // What the new program does first; no deadline has passed meanwhile.
+          judge.check(state, nowMs);
+          feed({ kind: "tick" });
+        }
         const accepted = feed(next);
         if (accepted && next.kind === "start") feed({ kind: "started", pid: 9, epoch: next.epoch });
       }

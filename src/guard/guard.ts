@@ -5,6 +5,7 @@
 import type { Clock, Timer } from "../../raft/mod.ts";
 import { assert } from "../lib/assert.ts";
 import { executable } from "../lib/process_table.ts";
+import { ClockWatch, describeJump } from "../model/clock_jump.ts";
 import { fenceDueMs, type FenceEffect, type FenceInput, newFence, stepFence } from "./fence.ts";
 import { type GuardState, whyNotNow } from "./hand_over.ts";
 import type { ExitReport, GuardDone, GuardReply, Postmaster, StartSpec } from "./port.ts";
@@ -34,6 +35,8 @@ export interface ChildExit {
 
 export interface GuardParts {
   readonly clock: Clock;
+  /** For the look-out for jumps, and for nothing else. */
+  wallMs(): number;
   readonly group: ProcessGroup;
   readonly killAfterMs: number;
   /** Starts PostgreSQL as our child and returns its pid; throws when that fails. */
@@ -61,6 +64,7 @@ export class Guard {
   private timer: Timer | null = null;
   private timerDueMs = 0;
   private lateMs = 0;
+  private readonly clocks = new ClockWatch();
   private killTimer: Timer | null = null;
   private watchTimer: Timer | null = null;
   /** The postmaster is a child of this process, started by the program that it was before. */
@@ -129,6 +133,8 @@ export class Guard {
   }
 
   handle(request: Handled, done: GuardDone): void {
+    // With an arm the fence looks at the deadline itself, the new one.
+    this.wake(request.op !== "arm" && this.isDue());
     switch (request.op) {
       case "ping":
         if (this.parts.clock.now() - this.lookedAroundMs > LOOK_AROUND_MS) this.lookAround();
@@ -176,6 +182,7 @@ export class Guard {
       allStopped: this.allStopped,
       lastExit: this.lastExit,
       lateMs: this.lateMs,
+      clocks: this.clocks.report(),
     };
   }
 
@@ -361,10 +368,23 @@ export class Guard {
       ? Math.min(leftMs - NEAR_MS, FAR_TICK_MS)
       : Math.min(leftMs, NEAR_TICK_MS);
     this.timerDueMs = nowMs + waitMs;
-    this.timer = this.parts.clock.after(waitMs, () => {
-      this.lateMs = Math.max(this.lateMs, this.parts.clock.now() - this.timerDueMs);
-      this.apply({ kind: "tick" });
-    });
+    this.timer = this.parts.clock.after(waitMs, () => this.wake(true));
+  }
+
+  /** First at each wake-up. Whoever was away looks at the deadline before anything else, and then says that it was away. */
+  private wake(tick: boolean): void {
+    const { clock, wallMs } = this.parts;
+    const nowMs = clock.now();
+    const lateMs = this.timer === null ? 0 : Math.max(0, nowMs - this.timerDueMs);
+    this.lateMs = Math.max(this.lateMs, lateMs);
+    if (tick) this.apply({ kind: "tick" });
+    const jump = this.clocks.look(nowMs, wallMs(), lateMs);
+    if (jump !== null) this.notice("warning", "clock", describeJump("guard", jump));
+  }
+
+  private isDue(): boolean {
+    const nowMs = this.parts.clock.now();
+    return (fenceDueMs(this.fence, nowMs) ?? Infinity) <= nowMs;
   }
 
   private publish(): void {

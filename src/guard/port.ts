@@ -4,6 +4,8 @@
  * the same clock in every process of a host.
  */
 
+import type { ClockReport } from "../model/clock_jump.ts";
+
 export interface Postmaster {
   readonly pid: number;
   /** Started as (or promoted to) a server that may acknowledge writes. */
@@ -43,6 +45,8 @@ export interface GuardView {
   readonly lastAnswerMs: number | null;
   /** Largest lateness of its timer since the last answer, ms. */
   readonly lateMs: number;
+  /** What the guard's clocks did; null: it has not said. */
+  readonly clocks?: ClockReport | null;
 }
 
 export interface StartSpec {

@@ -3,6 +3,7 @@
  * releases (the guard outlives the agent), so unknown fields are ignored and unknown operations are answered with an
  * error. Everything from the other side is checked here, by hand: the guard carries no parser library.
  */
+import type { ClockReport } from "../model/clock_jump.ts";
 import type { ExitReport, GuardReply, Postmaster, StartSpec } from "./port.ts";
 
 export const PROTOCOL_VERSION = 1;
@@ -53,6 +54,8 @@ export interface WireView {
   readonly allStopped: boolean;
   readonly lastExit: ExitReport | null;
   readonly lateMs: number;
+  /** What its clocks did. Missing: a guard of an earlier release. */
+  readonly clocks?: ClockReport;
 }
 
 export interface Notice {

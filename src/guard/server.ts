@@ -9,7 +9,7 @@ import type { Socket, UnixSocketListener } from "bun";
 import type { Clock } from "../../raft/mod.ts";
 import { lockFile, peerCredentials, pollNow, POLLOUT, reapChild, setSession } from "../lib/ffi.ts";
 import { randomHex } from "../lib/random.ts";
-import { SystemClock } from "../lib/clock.ts";
+import { SystemClock, wallClockMs } from "../lib/clock.ts";
 import { VERSION } from "../model/version.ts";
 import { EXIT_ANOTHER_GUARD } from "./exit_codes.ts";
 import { Guard } from "./guard.ts";
@@ -124,6 +124,7 @@ class GuardServer {
     );
     this.guard = new Guard({
       clock: this.clock,
+      wallMs: wallClockMs,
       group,
       killAfterMs: options.killAfterMs ?? DEFAULT_KILL_AFTER_MS,
       launch: (spec, onExit) =>
