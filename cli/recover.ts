@@ -101,7 +101,8 @@ async function recoverFrom(
   write(`The old log was kept: ${kept.oldLog}, ${kept.oldIdentity}.`);
   write(
     `Now start the agent here. It waits ${recovered.waitTtlMs / 1000} s before anyone becomes primary. ` +
-      "Do not start the other members with their old raft directories: this cluster refuses them.",
+      "It refuses the other members with their old raft directories: move those (raft.data_dir) aside before you start " +
+      "them, and they join it.",
   );
   return 0;
 }

@@ -22,12 +22,15 @@ export { RaftNode } from "./node/raft_node.ts";
 export { UpgradeNeededError } from "./node/upgrade_needed.ts";
 export type { LogLevel, LogSink, MemberInfo, RaftNodeOptions } from "./node/raft_options.ts";
 export { MAX_COMMAND_BYTES } from "./node/proposals.ts";
-export { clusterIdOf, nodeIdOf } from "./node/ids.ts";
+export { findCluster, type FindOptions, type Found } from "./node/find_cluster.ts";
+export { LateRaft } from "./node/late_raft.ts";
+export { clusterIdOf, nodeIdOf, visitIdOf } from "./node/ids.ts";
 export { monotonicClock } from "./node/monotonic_clock.ts";
 
 // The log: on disk, and its twin in memory.
 export { openWal, type OpenWalOptions } from "./storage/open_wal.ts";
-export { directoryIdentity } from "./storage/identity.ts";
+export { type DirectoryIdentity, directoryIdentity, type DirectoryOrigin } from "./storage/identity.ts";
+export { discardUnused } from "./storage/discard_unused.ts";
 export { type DumpedRecord, dumpLog, type LogDump } from "./storage/dump_log.ts";
 export { SurvivingLog } from "./storage/surviving_log.ts";
 export { recoverCluster, type RecoveredCluster, replayLog } from "./node/recover_cluster.ts";

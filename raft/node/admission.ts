@@ -102,7 +102,7 @@ export class Admission {
     }
     if (this.knowsLog) {
       return "its raft directory is empty, and at the address of a member another cluster answers: this one was " +
-        "recovered there from a lost majority, or the addresses are wrong. Have this member added to that cluster";
+        "recovered there from a lost majority, or the addresses are wrong. Start this member again, to join that cluster";
     }
     const heard = `${this.#verdicts.size} of ${this.#options.others.length}`;
     return `its raft directory is empty: waiting for other members to say whether a log exists (${heard} answered)`;

@@ -20,3 +20,8 @@ export function clusterIdOf(namespace: string, scope: string, addresses: readonl
 export function nodeIdOf(clusterId: number, address: string): NodeId {
   return hash48(["node", clusterId, address]);
 }
+
+/** By what a node that looks for its cluster names it, before it knows the cluster's id. A positive integer below 2^48. */
+export function visitIdOf(namespace: string, scope: string): number {
+  return hash48(["visit", namespace, scope]);
+}

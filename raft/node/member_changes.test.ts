@@ -30,6 +30,7 @@ function newLeader() {
     now: () => clock.now,
     infoOf: (id) => ({ id, name: `n${id}`, addr: `10.0.0.${id}:1` }),
     propose: (record) => void proposed.push(record),
+    mayRemove: () => null,
     forget: (id) => void forgotten.push(id),
     log: () => {},
   });

@@ -36,6 +36,8 @@ export interface MemberChangesOptions {
   readonly now: () => number;
   /** Name and address of a member that has no record, from our own configuration. */
   readonly infoOf: (id: NodeId) => MemberInfo | null;
+  /** Why a member must not be removed now; null: it may. */
+  readonly mayRemove: (id: NodeId) => string | null;
   readonly propose: (record: MemberRecord) => void;
   readonly forget: (id: NodeId) => void;
   readonly log: (text: string) => void;
@@ -118,6 +120,8 @@ export class MemberChanges {
       const settled = !configurationPending && core.applied === core.commit;
       return settled ? { kind: "rejected", reason: refusalText("notMember") } : null;
     }
+    const objection = this.#options.mayRemove(id);
+    if (objection !== null && !running.proposed) return { kind: "rejected", reason: objection };
     if (!this.#recorded(core.configuration, null)) return null;
     if (id === this.#options.id) return this.#stepAside(core, running);
     return this.#propose(core, running, { kind: "remove", id });
@@ -203,7 +207,9 @@ export class MemberChanges {
         : arrived && contains(configuration, replaces)
         ? { kind: "remove", id: replaces }
         : null;
-      if (change === null) continue;
+      if (change === null || (change.kind === "remove" && this.#options.mayRemove(change.id) !== null)) {
+        continue;
+      }
       if (change.id === own) return void handOver(core);
       const result = core.proposeConfig(change);
       if (result.kind === "dropped") continue;

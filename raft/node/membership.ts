@@ -39,6 +39,7 @@ export interface MembershipOptions {
   /** We lead and have applied an entry of our own term. */
   readonly leads: () => boolean;
   readonly tellRemoved: (id: NodeId) => void;
+  readonly mayRemove: (member: MemberInfo) => string | null;
   /** Runs later, outside of the core. */
   readonly later: (run: () => void) => void;
 }
@@ -54,7 +55,7 @@ export class Membership {
 
   constructor(options: MembershipOptions) {
     this.#options = options;
-    const { id, records, clock, electionMaxMs, later } = options;
+    const { id, records, clock, electionMaxMs, later, mayRemove } = options;
     const propose = (envelope: Parameters<typeof encodeEnvelope>[0]) =>
       void options.core()?.propose(encodeEnvelope(envelope));
     this.#changes = new MemberChanges({
@@ -63,6 +64,7 @@ export class Membership {
       electionMaxMs,
       now: () => clock.now(),
       infoOf: (member) => this.infoOf(member),
+      mayRemove: (member) => mayRemove(this.infoOf(member) ?? { id: member, name: null, addr: "" }),
       propose: (record) => propose({ kind: "member", record }),
       forget: (member) => propose({ kind: "forget", member }),
       log: (text) => options.log("info", "raft_members", text),
@@ -98,7 +100,7 @@ export class Membership {
       this.infoOf(id) !== null || records.isRemoved(id)
     );
     this.#requests.add({ kind: "add", record: { id, name, addr, votes, replaces } }, (outcome) => {
-      done(outcome.kind === "done" ? { kind: "done", id, members: this.#all() } : outcome);
+      done(outcome.kind === "done" ? { kind: "done", id, members: this.all() } : outcome);
     });
   }
 
@@ -162,7 +164,7 @@ export class Membership {
   }
 
   /** Of the configuration in force. */
-  #all(): MemberInfo[] {
+  all(): MemberInfo[] {
     const { voters, learners } = this.#options.core()?.configuration ?? { voters: [], learners: [] };
     return [...voters, ...learners].map((id) => {
       const { name, addr } = this.infoOf(id) ?? { name: null, addr: "" };

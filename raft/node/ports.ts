@@ -63,6 +63,8 @@ export interface TransportHandlers {
   onPeer(id: NodeId, connected: boolean): void;
   /** At the address of this member somebody answers who belongs to another cluster. */
   onOtherCluster?(id: NodeId): void;
+  /** A question of somebody who is no member but knows the password; `answer` is called once, if at all. */
+  onVisit?(question: Uint8Array, answer: (bytes: Uint8Array) => void): void;
 }
 
 /** Another member, as the transport needs to know it. */

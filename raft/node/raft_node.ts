@@ -46,6 +46,7 @@ import { Transfer } from "./transfer.ts";
 import { Turns } from "./turns.ts";
 import { UpgradeNeededError } from "./upgrade_needed.ts";
 import { Versions } from "./versions.ts";
+import { Visits } from "./visits.ts";
 
 const DEFAULT_PROPOSE_TIMEOUT_MS = 5000;
 
@@ -61,6 +62,7 @@ export class RaftNode implements Raft {
   #registrar: Registrar;
   #transfer: Transfer;
   #membership: Membership;
+  #visits: Visits;
   /** Not null while the directory is empty and we may not take part yet. */
   #admission: Admission | null = null;
   /** Null before we take part. */
@@ -130,6 +132,21 @@ export class RaftNode implements Raft {
       tellRemoved: (id) => this.#tell(id, { kind: "removed" }),
       later,
     });
+    this.#visits = new Visits({
+      clusterId: resolved.clusterId,
+      founded: resolved.founded,
+      addresses: resolved.members.map(({ addr }) => addr),
+      join: resolved.join,
+      core: () => this.#core,
+      leads: () => this.leadsWithOwnTerm(),
+      knowsLog: () => this.#admission?.knowsLog ?? false,
+      connected: (id) => this.#connected.has(id),
+      infoOf: (id) => this.#infoOf(id),
+      records: this.#state.members,
+      sessions: this.#state.sessions,
+      add: (member, replaces, done) => this.#membership.add(member, replaces, done),
+      members: () => this.#membership.all(),
+    });
   }
 
   get #core(): RawNode | null {
@@ -163,6 +180,7 @@ export class RaftNode implements Raft {
         onFrame: (from, channel, payload) => this.#turn(() => this.#onFrame(from, channel, payload)),
         onPeer: (id, connected) => this.#turn(() => this.#onPeer(id, connected)),
         onOtherCluster: (id) => this.#turn(() => this.#onOtherCluster(id)),
+        onVisit: (question, answer) => this.#turn(() => this.#visits.visit(question, answer)),
       });
     });
     this.#armTimer();

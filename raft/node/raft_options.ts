@@ -27,6 +27,13 @@ export interface RaftNodeOptions {
   readonly members: readonly MemberInfo[];
   /** This member was added to a running cluster, which gave it its id (addMember). @default false */
   readonly join?: boolean;
+  /** Id with which the cluster was founded, where that is no longer `clusterId` (recoverCluster). @default clusterId */
+  readonly founded?: number;
+  /**
+   * Asked on the leader before a member is removed: null, or for people why it must not be now. A removal that follows
+   * from a replacement waits for it.
+   */
+  readonly mayRemove?: (member: MemberInfo) => string | null;
   readonly storage: LogStorage;
   readonly transport: Transport;
   readonly clock: Clock;
@@ -74,6 +81,8 @@ export function resolveRaftOptions(options: RaftNodeOptions): ResolvedOptions {
     broken: new Set(),
     join: false,
     commandVersion: 1,
+    founded: options.clusterId,
+    mayRemove: () => null,
     ...options,
     instance: options.instance ?? 1 + Math.floor(options.random() * (2 ** 48 - 1)),
   };

@@ -8,28 +8,44 @@ import { join } from "node:path";
 import { syncDirectory } from "./real_disk.ts";
 import type { LogIdentity } from "./replay.ts";
 import { StorageError } from "./storage_error.ts";
+import type { MemberInfo } from "../node/raft_options.ts";
 
 const VERSION = 1;
 
-export interface DirectoryIdentity extends LogIdentity {
+/** What a member knew of its cluster when its directory was made: the log holds everything since. */
+export interface DirectoryOrigin {
+  /** What the operator calls the cluster; null: not recorded. */
+  readonly cluster: string | null;
+  /** Where the others reach this member; null: not recorded. */
+  readonly addr: string | null;
+  /** It was added to a running cluster. */
+  readonly joined: boolean;
+  /** The members then, this one included. */
+  readonly members: readonly MemberInfo[];
+  /** Id with which the cluster was founded, when that is another one now; else null. */
+  readonly founded: number | null;
+}
+
+const NO_ORIGIN: DirectoryOrigin = { cluster: null, addr: null, joined: false, members: [], founded: null };
+
+export interface DirectoryIdentity extends LogIdentity, DirectoryOrigin {
   /** Random, made with the directory: tells it from one that was put in its place. */
   readonly instance: string;
   /** Directory of the log within this one. */
   readonly log: string;
-  /** Id with which the cluster was founded, when it was recovered from a lost majority since; else null. */
-  readonly founded: number | null;
 }
 
 /** Where the log lies unless the identity says otherwise. */
 export const LOG_DIRECTORY = "wal";
 
-function pathOf(directory: string): string {
+/** Where a directory says whose log it holds. */
+export function identityFile(directory: string): string {
   return join(directory, "identity.json");
 }
 
 /** Null when the directory has none yet. Throws StorageError for another cluster, member or version. */
 export function readIdentity(directory: string, expected: LogIdentity): DirectoryIdentity | null {
-  const path = pathOf(directory);
+  const path = identityFile(directory);
   if (!fs.existsSync(path)) return null;
   const found = parse(path);
   if (found.version !== VERSION) {
@@ -58,7 +74,7 @@ export function readIdentity(directory: string, expected: LogIdentity): Director
  * none. Throws StorageError.
  */
 export function directoryIdentity(directory: string): DirectoryIdentity | null {
-  const path = pathOf(directory);
+  const path = identityFile(directory);
   if (!fs.existsSync(path)) return null;
   const { version: _, ...identity } = parse(path);
   return identity;
@@ -76,26 +92,39 @@ function parse(path: string): DirectoryIdentity & { readonly version: number } {
   } catch (cause) {
     throw refuse(cause);
   }
-  const { version, clusterId, nodeId, instance, log = LOG_DIRECTORY, founded = null } =
-    (value ?? {}) as Record<
-      string,
-      unknown
-    >;
+  const { version, clusterId, nodeId, instance, log = LOG_DIRECTORY, ...rest } = (value ?? {}) as Record<
+    string,
+    unknown
+  >;
+  const { cluster, addr, joined, members, founded } = { ...NO_ORIGIN, ...rest } as Record<string, unknown>;
   const numbers = typeof version === "number" && typeof clusterId === "number" && typeof nodeId === "number";
   if (!numbers || typeof instance !== "string") throw refuse("fields are missing");
   if (typeof log !== "string" || log.includes("/")) throw refuse("the log's directory is none");
   if (founded !== null && typeof founded !== "number") throw refuse("the founding id is no number");
-  return { version, clusterId, nodeId, instance, log, founded };
+  const texts = [cluster, addr].every((text) => text === null || typeof text === "string");
+  if (!texts || typeof joined !== "boolean" || !Array.isArray(members) || !members.every(isMember)) {
+    throw refuse("the members are none");
+  }
+  const origin = { cluster, addr, joined, members, founded } as DirectoryOrigin;
+  return { version, clusterId, nodeId, instance, log, ...origin };
+}
+
+function isMember(value: unknown): value is MemberInfo {
+  const { id, name, addr } = (value ?? {}) as Record<string, unknown>;
+  return typeof id === "number" && (name === null || typeof name === "string") && typeof addr === "string";
 }
 
 /** Records the identity durably. */
 export function writeIdentity(
   directory: string,
   { clusterId, nodeId }: LogIdentity,
-  { log = LOG_DIRECTORY, founded = null }: { log?: string; founded?: number | null } = {},
+  origin: DirectoryOrigin = NO_ORIGIN,
+  log = LOG_DIRECTORY,
 ): DirectoryIdentity {
-  const recorded = { clusterId, nodeId, instance: randomBytes(8).toString("hex"), log, founded };
-  const path = pathOf(directory);
+  const instance = randomBytes(8).toString("hex");
+  const { cluster, addr, joined, members, founded } = origin;
+  const recorded = { clusterId, nodeId, instance, log, cluster, addr, joined, members, founded };
+  const path = identityFile(directory);
   const fd = fs.openSync(`${path}.tmp`, "w", 0o600);
   try {
     fs.writeSync(fd, `${JSON.stringify({ version: VERSION, ...recorded })}\n`);

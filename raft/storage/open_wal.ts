@@ -6,7 +6,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { lockFile } from "./directory_lock.ts";
 import type { Disk } from "./disk.ts";
-import { LOG_DIRECTORY, readIdentity, writeIdentity } from "./identity.ts";
+import { type DirectoryOrigin, LOG_DIRECTORY, readIdentity, writeIdentity } from "./identity.ts";
 import { markPoisoned, poisonOf, VOLATILE_DIRECTORY } from "./poison.ts";
 import { realDisk, syncDirectory } from "./real_disk.ts";
 import { type Damage, recover, type RecoveredLog } from "./recover.ts";
@@ -108,6 +108,8 @@ export function describeDamage(damage: Damage, where: string): string {
 }
 
 export interface OpenWalOptions {
+  /** Recorded when the directory is made. @default nothing */
+  readonly origin?: DirectoryOrigin;
   /** Milliseconds, monotonic: measures how long a write has been under way. */
   readonly now: () => number;
   /** Told what an operator should know, e.g. that a torn write was cut off. */
@@ -145,7 +147,7 @@ export function openWal(directory: string, identity: LogIdentity, options: OpenW
       where: files,
       ballastBytes,
     });
-    const { instance } = known ?? writeIdentity(directory, identity);
+    const { instance } = known ?? writeIdentity(directory, identity, options.origin);
     if (cut) {
       onWarning(`cut off a write that a crash left unfinished: ${files}/${cut.file}, byte ${cut.offset}`);
     }

@@ -91,7 +91,9 @@ export class SurvivingLog {
     fs.copyFileSync(join(this.#directory, "identity.json"), oldIdentity);
     onStep("identity");
     const founded = this.identity.founded ?? this.identity.clusterId;
-    writeIdentity(this.#directory, identity, { log, founded });
+    const { cluster, addr } = this.identity;
+    const members = addr === null ? [] : [{ id: identity.nodeId, name: null, addr }];
+    writeIdentity(this.#directory, identity, { cluster, addr, joined: false, members, founded }, log);
     return { oldLog: join(this.#directory, this.identity.log), oldIdentity };
   }
 

@@ -9,10 +9,13 @@
  * The MACs cover both nonces, both ids, the cluster and the role, so that none can be replayed or reflected; the dialer
  * proves first, so that a stranger who knows no password gets nothing to guess it from. Without a password the MACs are
  * empty: then only an address that nobody else can reach protects (loopback), or TLS underneath.
+ *
+ * A visitor, which looks for the cluster and does not know its id yet, says NONE for both ids, and in the cluster's place
+ * a number that follows from what the operator calls the cluster (visitIdOf); its key is made with that number.
  */
 import { createHmac, pbkdf2Sync, timingSafeEqual } from "node:crypto";
 import { ByteReader, ByteWriter, DecodeError } from "../core/bytes.ts";
-import type { NodeId } from "../core/types.ts";
+import { type NodeId, NONE } from "../core/types.ts";
 
 const MAGIC = 0x52414654; // "RAFT"
 const PROTOCOL_VERSION = 1;
@@ -50,6 +53,14 @@ export function refusalText(code: number): string {
 export interface Credentials {
   readonly id: NodeId;
   readonly clusterId: number;
+  readonly key: Uint8Array | null;
+  /** What visitors say and prove; null: none are let in. @default null */
+  readonly visits?: VisitCredentials | null;
+}
+
+export interface VisitCredentials {
+  /** See visitIdOf. */
+  readonly id: number;
   readonly key: Uint8Array | null;
 }
 
@@ -124,7 +135,8 @@ export class Acceptor {
   #own: Credentials;
   #isMember: (id: NodeId) => boolean;
   #challenge: Uint8Array;
-  #hello: { readonly bytes: Uint8Array; readonly from: NodeId } | null = null;
+  #hello: { readonly bytes: Uint8Array; readonly from: NodeId; readonly key: Uint8Array | null } | null =
+    null;
 
   constructor(own: Credentials, isMember: (id: NodeId) => boolean, nonce: Uint8Array) {
     this.#own = own;
@@ -135,8 +147,7 @@ export class Acceptor {
 
   step(message: Uint8Array): Step {
     if (!this.#hello) return this.#onHello(message);
-    const { bytes, from } = this.#hello;
-    const { key } = this.#own;
+    const { bytes, from, key } = this.#hello;
     if (!macHolds(macOf(key, "dialer", bytes, this.#challenge), message)) return refuse(Refusal.password);
     const mac = macOf(key, "acceptor", bytes, this.#challenge);
     const accept = new Uint8Array(1 + mac.length);
@@ -149,12 +160,25 @@ export class Acceptor {
     if (!hello) return { kind: "refuse", text: "not a raft member", reply: null };
     const own = this.#own;
     if (hello.version !== PROTOCOL_VERSION) return refuse(Refusal.version);
+    if (hello.from === NONE && hello.to === NONE && own.visits) {
+      const { id, key } = own.visits;
+      if (hello.clusterId !== id) return refuse(Refusal.otherCluster);
+      return this.#challengeTo(message, hello, key);
+    }
     if (hello.clusterId !== own.clusterId) return refuse(Refusal.otherCluster);
     if (hello.from === own.id) return refuse(Refusal.sameMember);
     if (hello.to !== own.id) return refuse(Refusal.otherMember);
     if (!this.#isMember(hello.from)) return refuse(Refusal.unknownMember);
-    if (hello.usesPassword !== (own.key !== null)) return refuse(Refusal.password);
-    this.#hello = { bytes: message, from: hello.from };
+    return this.#challengeTo(message, hello, own.key);
+  }
+
+  #challengeTo(
+    bytes: Uint8Array,
+    { from, usesPassword }: { readonly from: NodeId; readonly usesPassword: boolean },
+    key: Uint8Array | null,
+  ): Step {
+    if (usesPassword !== (key !== null)) return refuse(Refusal.password);
+    this.#hello = { bytes, from, key };
     return { kind: "continue", reply: this.#challenge };
   }
 }

@@ -7,7 +7,7 @@
  */
 import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
-import type { NodeId } from "../core/types.ts";
+import { type NodeId, NONE } from "../core/types.ts";
 import type { Clock, Timer, Transport, TransportHandlers, TransportPeer } from "../node/ports.ts";
 import type { LogSink } from "../node/raft_options.ts";
 import { Connection } from "./connection.ts";
@@ -21,6 +21,10 @@ import { TransportError } from "./transport_error.ts";
 const DEFAULT_SILENCE_MS = 3000;
 /** Connections that have not shown who they are; the oldest makes room. A handshake takes a round trip or two. */
 const MAX_STRANGERS = 32;
+/** Connections of visitors; the oldest makes room. */
+const MAX_VISITORS = 16;
+/** The channel of the one question that a visitor asks, and of the answer. */
+export const VISIT_CHANNEL = 1;
 
 export interface TcpTransportOptions {
   readonly id: NodeId;
@@ -34,6 +38,8 @@ export interface TcpTransportOptions {
    * underneath) is the caller's decision.
    */
   readonly password: string | null;
+  /** Lets those in who look for the cluster by this number (visitIdOf). @default null: nobody */
+  readonly visitId?: number | null;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log?: LogSink;
@@ -55,6 +61,7 @@ export class TcpTransport implements Transport {
   #log: QuietLog;
   #links = new Map<NodeId, PeerLink>();
   #strangers = new Set<Connection>();
+  #visitors = new Set<Connection>();
   #listener: Listener | null = null;
   #listening = false;
   #handlers: TransportHandlers | null = null;
@@ -66,9 +73,11 @@ export class TcpTransport implements Transport {
   constructor(options: TcpTransportOptions) {
     this.#options = options;
     this.#layer = options.layer ?? tcpLayer;
-    const { id, clusterId, password, clock } = options;
+    const { id, clusterId, password, clock, visitId = null } = options;
     this.#silenceMs = options.silenceMs ?? DEFAULT_SILENCE_MS;
-    this.#own = { id, clusterId, key: password === null ? null : keyOf(password, clusterId) };
+    const keyFor = (cluster: number) => password === null ? null : keyOf(password, cluster);
+    const visits = visitId === null ? null : { id: visitId, key: keyFor(visitId) };
+    this.#own = { id, clusterId, key: keyFor(clusterId), visits };
     this.#log = new QuietLog(options.log ?? (() => {}), () => clock.now());
   }
 
@@ -113,7 +122,7 @@ export class TcpTransport implements Transport {
     this.#timer?.cancel();
     this.#listener?.close();
     for (const link of this.#links.values()) link.end();
-    for (const stranger of [...this.#strangers]) stranger.close("the transport was closed");
+    for (const guest of [...this.#strangers, ...this.#visitors]) guest.close("the transport was closed");
   }
 
   #link(peer: TransportPeer): PeerLink {
@@ -191,16 +200,31 @@ export class TcpTransport implements Transport {
     const connection = new Connection(socket, acceptor, {
       onOpen: (peer) => {
         this.#strangers.delete(connection);
-        this.#links.get(peer)!.accepted(connection);
+        if (peer === NONE) this.#welcome(connection);
+        else this.#links.get(peer)!.accepted(connection);
       },
-      onFrame: (peer, channel, payload) => this.#handlers?.onFrame(peer, channel, payload),
+      onFrame: (peer, channel, payload) => {
+        if (peer === NONE) this.#visited(connection, payload);
+        else this.#handlers?.onFrame(peer, channel, payload);
+      },
       onClose: (reason, refused) => {
         this.#strangers.delete(connection);
+        this.#visitors.delete(connection);
         if (connection.peer !== null) this.#links.get(connection.peer)?.lost(connection, reason);
         if (refused) this.#refused(from, reason);
       },
     }, { now: () => this.#options.clock.now(), silenceMs: this.#silenceMs });
     this.#strangers.add(connection);
+  }
+
+  #welcome(connection: Connection): void {
+    const [oldest] = this.#visitors;
+    if (oldest && this.#visitors.size >= MAX_VISITORS) oldest.close("too many visitors");
+    this.#visitors.add(connection);
+  }
+
+  #visited(connection: Connection, question: Uint8Array): void {
+    this.#handlers?.onVisit?.(question, (answer) => void connection.send(VISIT_CHANNEL, answer));
   }
 
   #watch(): void {
@@ -211,7 +235,7 @@ export class TcpTransport implements Transport {
       const late = now - this.#watchedMs - everyMs;
       this.#watchedMs = now;
       const lateMs = late > everyMs ? late : 0;
-      for (const stranger of [...this.#strangers]) stranger.watch(lateMs);
+      for (const guest of [...this.#strangers, ...this.#visitors]) guest.watch(lateMs);
       for (const link of this.#links.values()) link.watch(lateMs);
       if (!this.#closed) this.#watch();
     });

@@ -3,7 +3,7 @@ import * as net from "node:net";
 import type { Transport } from "../node/ports.ts";
 import { MemoryNetwork } from "./memory_network.ts";
 import { TcpTransport, type TcpTransportOptions } from "./tcp_transport.ts";
-import { realClock, until } from "./testing.ts";
+import { freePort, realClock, until } from "./testing.ts";
 import { TransportError } from "./transport_error.ts";
 
 interface Side {
@@ -34,15 +34,6 @@ function begin(id: number, transport: Transport): Side {
     onOtherCluster: (peer) => void side.elsewhere.add(peer),
   });
   return side;
-}
-
-/** A free port, found by listening on it for a moment. */
-async function freePort(): Promise<number> {
-  const server = net.createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 type Logged = { level: string; event: string; text: string }[];

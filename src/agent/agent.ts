@@ -48,6 +48,8 @@ export interface RunningAgent {
   reload(): void;
 }
 
+/** Exit code of a member that was removed: starting it again is of no use (RestartPreventExitStatus= in a unit). */
+const EXIT_REMOVED = 3;
 /** A peer that does not answer its REST within this time is not alive. */
 const PROBE_TIMEOUT_MS = 1000;
 
@@ -204,24 +206,35 @@ function compose(
     const news = quorum.look(raft.status(), clock.now());
     if (news !== null) log[news.level]("raft.quorum", news.text);
   });
+  let stopping = false;
+  const stop = (code: number) => {
+    if (stopping) return;
+    stopping = true;
+    member.stop(() => {
+      member.end();
+      watchdog.close();
+      guard.shutdown(() => {
+        raft.stop();
+        closeRaft(() => options.exit(code));
+      });
+    });
+  };
+  raft.onEvent((event) => {
+    if (event.kind !== "removed") return;
+    log.critical(
+      "exit",
+      `${config.name} was removed from the cluster: PostgreSQL is stopped, and so is this agent. To make it a member ` +
+        `again, move ${config.raft.dataDir} aside and start it: it joins as a new one`,
+    );
+    stop(EXIT_REMOVED);
+  });
   member.start();
   raft.start();
-
-  let stopping = false;
   return {
     reload,
     stop() {
-      if (stopping) return;
-      stopping = true;
-      log.info("stop", "stopping: PostgreSQL is stopped and the lock handed over");
-      member.stop(() => {
-        member.end();
-        watchdog.close();
-        guard.shutdown(() => {
-          raft.stop();
-          closeRaft(() => options.exit(0));
-        });
-      });
+      if (!stopping) log.info("stop", "stopping: PostgreSQL is stopped and the lock handed over");
+      stop(0);
     },
   };
 }

@@ -1,6 +1,6 @@
 /** The agent behind the REST API: a look at what is in memory, and the operations that requests ask for. */
 import { randomUUID } from "node:crypto";
-import type { Clock, RaftNode } from "../../raft/mod.ts";
+import type { Clock, Raft } from "../../raft/mod.ts";
 import type {
   ApiPort,
   ApiView,
@@ -44,7 +44,7 @@ const SQL_ANSWERS_MS = 3000;
 export interface ApiPortOptions {
   readonly config: () => LocalConfig;
   readonly member: Member;
-  readonly raft: RaftNode;
+  readonly raft: Raft;
   readonly dcs: DcsStateMachine;
   readonly guard: GuardPort;
   readonly postgres: PostgresPort;

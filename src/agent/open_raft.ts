@@ -1,19 +1,29 @@
 /**
- * Opens this member's part of the consensus: its log directory and its connections to the others, with the identity
- * that comes from the configuration. What cannot be used ends the start with a sentence that names the setting.
+ * Opens this member's part of the consensus: its log directory and its connections to the others. Who it is comes from
+ * the directory once there is a log in it, and before that from what the other nodes say (raft's findCluster). What
+ * cannot be used ends the start with a sentence that names the setting.
  */
 import { readFileSync } from "node:fs";
 import {
   clusterIdOf,
+  type DirectoryIdentity,
   directoryIdentity,
+  discardUnused,
+  findCluster,
+  type Found,
+  LateRaft,
+  type LogSink,
   nodeIdOf,
   openWal,
+  type Raft,
   RaftNode,
   type StateMachine,
   TcpTransport,
   type TlsFiles,
   type TlsLayer,
   UpgradeNeededError,
+  visitIdOf,
+  type WalStorage,
 } from "../../raft/mod.ts";
 import { COMMAND_VERSION, laterCommand } from "../dcs/commands.ts";
 import type { DcsStateMachine } from "../dcs/state_machine.ts";
@@ -30,28 +40,96 @@ export interface RaftParts {
   readonly dcs: DcsStateMachine;
   readonly log: Log;
   readonly tls: TlsLayer | null;
-  /** The network cannot be used at all. */
+  /** The network or the directory cannot be used at all. */
   readonly fatal: (message: string) => void;
 }
 
 export interface OpenedRaft {
-  readonly raft: RaftNode;
+  readonly raft: Raft;
   /** After the node was stopped: `closed` is called when the log is. */
   readonly closeRaft: (closed: () => void) => void;
 }
 
 /** Throws when the directory cannot be used. */
-export function openRaft({ config, selfAddr, clock, dcs, log, tls, fatal }: RaftParts): OpenedRaft {
-  const addresses = [selfAddr, ...config.raft.partnerAddrs].sort();
-  const founded = clusterIdOf(config.namespace, config.scope, addresses);
-  // After `agent recover` the cluster goes on under another id, which keeps its old members out for good.
-  const known = directoryIdentity(config.raft.dataDir);
-  const clusterId = known?.founded === founded ? known.clusterId : founded;
-  const id = nodeIdOf(clusterId, selfAddr);
-  const members = addresses.map((addr) => ({ id: nodeIdOf(clusterId, addr), name: null, addr }));
-  const note = (level: "info" | "warning" | "error", event: string, text: string) =>
-    log[level](`raft.${event}`, withAdvice(text));
+export function openRaft(parts: RaftParts): OpenedRaft {
+  const { config, selfAddr, clock, log, tls, fatal } = parts;
+  const { dataDir, partnerAddrs, bindAddr, password } = config.raft;
+  const { namespace, scope, name } = config;
+  discardUnused(dataDir);
+  const known = directoryIdentity(dataDir);
+  if (known) {
+    const opened = openNode(parts, placeIn(known, config, selfAddr));
+    return { raft: opened.node, closeRaft: (closed) => opened.storage.close(closed) };
+  }
+  const addresses = [selfAddr, ...partnerAddrs].sort();
+  const clusterId = clusterIdOf(namespace, scope, addresses);
+  let storage: WalStorage | null = null;
+  const raft = new LateRaft({
+    id: nodeIdOf(clusterId, selfAddr),
+    members: addresses.map((addr) => ({ id: nodeIdOf(clusterId, addr), name: null, addr })),
+    begin: (begun) =>
+      findCluster({
+        namespace,
+        scope,
+        selfAddr,
+        name,
+        partners: partnerAddrs,
+        votes: true,
+        bindAddr,
+        password,
+        clock,
+        random,
+        log: logSink(log),
+        layer: tls ?? undefined,
+        onFatal: (error) => fatal(error.message),
+      }, (found) => {
+        try {
+          const opened = openNode(parts, found);
+          storage = opened.storage;
+          begun(opened.node);
+        } catch (error) {
+          fatal(error instanceof Error ? error.message : String(error));
+        }
+      }),
+  });
+  return { raft, closeRaft: (closed) => storage ? storage.close(closed) : closed() };
+}
+
+/** What a directory that took part says of this member's place. Throws when the configuration means another one. */
+function placeIn(known: DirectoryIdentity, config: LocalConfig, selfAddr: string): Found {
+  const { dataDir, partnerAddrs } = config.raft;
+  const { clusterId, nodeId: id, joined } = known;
+  const founded = known.founded ?? clusterId;
+  if (known.cluster !== null && known.cluster !== clusterName(config)) {
+    throw new Error(
+      `raft.data_dir: ${dataDir} holds the raft log of the cluster ${known.cluster}, and namespace and scope here name ` +
+        `${clusterName(config)}: restore those, or point raft.data_dir elsewhere`,
+    );
+  }
+  if (known.addr !== null && known.addr !== selfAddr) {
+    throw new Error(
+      `raft.self_addr is ${selfAddr}, but the other members know this one at ${known.addr}: restore the address. To ` +
+        `change it: stop this agent, move ${dataDir} aside, remove the member (agent ctl raft remove ${config.name}) ` +
+        "and start again: it joins as a new one",
+    );
+  }
+  const addresses = [selfAddr, ...partnerAddrs];
+  const configured = addresses.map((addr) => ({ id: nodeIdOf(clusterId, addr), name: null, addr }));
+  return { clusterId, founded, id, joined, members: known.members.length > 0 ? known.members : configured };
+}
+
+/** Throws StorageError. */
+function openNode({ config, selfAddr, clock, dcs, log, tls, fatal }: RaftParts, place: Found) {
+  const { clusterId, founded, id, members, joined } = place;
+  const note = logSink(log);
   const storage = openWal(config.raft.dataDir, { clusterId, nodeId: id }, {
+    origin: {
+      cluster: clusterName(config),
+      addr: selfAddr,
+      joined,
+      members,
+      founded: founded === clusterId ? null : founded,
+    },
     now: () => clock.now(),
     onWarning: (text) => log.warning("raft.wal", text),
   });
@@ -61,6 +139,7 @@ export function openRaft({ config, selfAddr, clock, dcs, log, tls, fatal }: Raft
     bindAddr: config.raft.bindAddr,
     peers: members.filter((member) => member.id !== id),
     password: config.raft.password,
+    visitId: visitIdOf(config.namespace, config.scope),
     clock,
     random,
     log: note,
@@ -76,10 +155,13 @@ export function openRaft({ config, selfAddr, clock, dcs, log, tls, fatal }: Raft
     snapshot: () => dcs.snapshot(),
     restore: (data) => dcs.restore(data),
   };
-  const raft = new RaftNode({
+  const node = new RaftNode({
     id,
     clusterId,
+    founded,
     members,
+    join: joined,
+    mayRemove: ({ addr }) => objectionTo(dcs, addr),
     storage,
     transport,
     clock,
@@ -92,7 +174,22 @@ export function openRaft({ config, selfAddr, clock, dcs, log, tls, fatal }: Raft
     electionMinMs: config.raft.electionMinMs,
     electionMaxMs: config.raft.electionMaxMs,
   });
-  return { raft, closeRaft: (closed: () => void) => storage.close(closed) };
+  return { node, storage };
+}
+
+/** The lock's holder stays a member: who is to be removed hands the lock over first. */
+function objectionTo(dcs: DcsStateMachine, addr: string): string | null {
+  const { holder } = dcs.state.lock;
+  if (holder === null || dcs.state.members[holder]?.raftAddr !== addr) return null;
+  return `${holder} holds the leader lock: switch over to another member first (agent ctl switchover)`;
+}
+
+function clusterName({ namespace, scope }: LocalConfig): string {
+  return `${namespace.replace(/\/+$/, "")}/${scope}`;
+}
+
+function logSink(log: Log): LogSink {
+  return (level, event, text) => log[level](`raft.${event}`, withAdvice(text));
 }
 
 /** Certificates of the connections between members; null: none configured. Throws with the file's name. */

@@ -1,0 +1,321 @@
+import { afterEach, expect, test } from "bun:test";
+import * as fs from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { directoryIdentity } from "../storage/identity.ts";
+import { discardUnused } from "../storage/discard_unused.ts";
+import { openWal } from "../storage/open_wal.ts";
+import type { WalStorage } from "../storage/wal_storage.ts";
+import { Visitor } from "../transport/visit.ts";
+import { TcpTransport } from "../transport/tcp_transport.ts";
+import { freePort, realClock, until } from "../transport/testing.ts";
+import type { Raft } from "./api.ts";
+import { findCluster, type Found } from "./find_cluster.ts";
+import { nodeIdOf, visitIdOf } from "./ids.ts";
+import { LateRaft } from "./late_raft.ts";
+import { RaftNode } from "./raft_node.ts";
+import { decodeVisitAnswer, encodeQuestion } from "./visit_messages.ts";
+
+interface Settings {
+  readonly addr: string;
+  readonly partners: readonly string[];
+  readonly directory: string;
+  readonly scope?: string;
+  readonly password?: string;
+  readonly name?: string;
+}
+
+interface TestMember {
+  readonly raft: Raft;
+  readonly logged: string[];
+  readonly applied: string[];
+  found: Found | null;
+  removed: boolean;
+  close(): Promise<void>;
+}
+
+const running = new Set<TestMember>();
+const directories: string[] = [];
+
+afterEach(async () => {
+  for (const member of [...running]) await member.close();
+  for (const directory of directories.splice(0)) fs.rmSync(directory, { recursive: true, force: true });
+});
+
+function directory(): string {
+  const path = fs.mkdtempSync(join(tmpdir(), "find-cluster-"));
+  directories.push(path);
+  return path;
+}
+
+/** What a program does that starts on a directory: goes on with what it holds, or looks for a cluster. */
+function start(
+  { addr, partners, directory, scope = "test", password = "secret", name }: Settings,
+): TestMember {
+  const logged: string[] = [];
+  const applied: string[] = [];
+  const log = (level: string, _: string, text: string) => void logged.push(`${level}: ${text}`);
+  let storage: WalStorage | null = null;
+  const shared = { clock: realClock, random: Math.random, log, password };
+  const visitId = visitIdOf("ns", scope);
+  const onFatal = (error: Error) => void logged.push(`fatal: ${error.message}`);
+  const open = ({ clusterId, founded, id, members, joined }: Found): Raft => {
+    const origin = { cluster: scope, addr, joined, members, founded };
+    storage = openWal(directory, { clusterId, nodeId: id }, { origin, now: realClock.now, inline: true });
+    const peers = members.filter((member) => member.id !== id);
+    const transport = new TcpTransport({
+      ...shared,
+      id,
+      clusterId,
+      bindAddr: addr,
+      peers,
+      visitId,
+      onFatal,
+    });
+    const stateMachine = {
+      apply: (command: Uint8Array) => applied.push(new TextDecoder().decode(command)),
+      snapshot: () => new TextEncoder().encode(JSON.stringify(applied)),
+      restore: (data: Uint8Array) => {
+        applied.splice(0, applied.length, ...JSON.parse(new TextDecoder().decode(data)) as string[]);
+      },
+    };
+    return new RaftNode({
+      ...shared,
+      id,
+      clusterId,
+      founded,
+      members,
+      join: joined,
+      storage,
+      transport,
+      stateMachine,
+      instance: storage.instance,
+      tickMs: 10,
+      heartbeatMs: 30,
+      electionMinMs: 150,
+      electionMaxMs: 300,
+    });
+  };
+  discardUnused(directory);
+  const known = directoryIdentity(directory);
+  const raft = new LateRaft({
+    id: 1,
+    members: [],
+    begin(begun) {
+      if (known) {
+        begun(open({ ...known, id: known.nodeId, founded: known.founded ?? known.clusterId }));
+        return null;
+      }
+      return findCluster({
+        ...shared,
+        namespace: "ns",
+        scope,
+        selfAddr: addr,
+        name: name ?? addr,
+        partners,
+        votes: true,
+        bindAddr: addr,
+        onFatal,
+      }, (found) => {
+        member.found = found;
+        begun(open(found));
+      });
+    },
+  });
+  const member: TestMember = {
+    raft,
+    logged,
+    applied,
+    found: null,
+    removed: false,
+    close() {
+      running.delete(member);
+      raft.stop();
+      return Promise.resolve();
+    },
+  };
+  raft.onEvent((event) => {
+    if (event.kind === "removed") member.removed = true;
+  });
+  running.add(member);
+  raft.start();
+  return member;
+}
+
+async function addresses(count: number): Promise<string[]> {
+  const found: string[] = [];
+  while (found.length < count) found.push(`127.0.0.1:${await freePort()}`);
+  return found;
+}
+
+async function cluster(): Promise<{ settings: Settings[]; members: TestMember[] }> {
+  const addrs = await addresses(3);
+  const settings = addrs.map((addr) => ({
+    addr,
+    partners: addrs.filter((other) => other !== addr),
+    directory: directory(),
+  }));
+  const members = settings.map((one) => start(one));
+  await until("a leader", () => members.some(({ raft }) => raft.leadsWithOwnTerm()));
+  await write(members[0]!, "founded");
+  await until("all take part", () => members.every((member) => member.applied.includes("founded")));
+  return { settings, members };
+}
+
+async function write(member: TestMember, text: string): Promise<void> {
+  const outcome = await new Promise((resolve) =>
+    member.raft.propose(new TextEncoder().encode(text), resolve, { timeoutMs: 8000 })
+  );
+  expect(outcome).toMatchObject({ kind: "applied" });
+}
+
+const voters = ({ raft }: TestMember) =>
+  raft.status().members.filter(({ voter }) => voter).map(({ addr }) => addr).sort();
+
+test("three nodes with the same lists find each other and found one cluster", async () => {
+  const { settings, members } = await cluster();
+  expect(members.map(({ found }) => found?.joined)).toEqual([false, false, false]);
+  const [first] = members;
+  expect(members.every(({ found }) => found?.clusterId === first!.found?.clusterId)).toBe(true);
+  await write(first!, "hello");
+  await until("applied by all", () => members.every(({ applied }) => applied.includes("hello")));
+  expect(voters(first!)).toEqual(settings.map(({ addr }) => addr).sort());
+});
+
+test("a node that names members of a running cluster joins it and votes, and is still a member after a restart", async () => {
+  const { settings, members } = await cluster();
+  await write(members[0]!, "before");
+  const [addr] = await addresses(1);
+  const own = {
+    addr: addr!,
+    partners: settings.map((one) => one.addr),
+    directory: directory(),
+    name: "fourth",
+  };
+  let fourth = start(own);
+  await until("votes", () => voters(members[0]!).includes(addr!) && fourth.raft.status().notVoting === null);
+  expect(fourth.applied).toContain("before");
+  const { id } = fourth.raft.status();
+  await fourth.close();
+  fourth = start(own);
+  await write(members[1]!, "after");
+  await until("applied", () => fourth.applied.includes("after"));
+  expect(fourth.found).toBeNull();
+  expect(fourth.raft.status().id).toBe(id);
+});
+
+test("a member whose directory is lost joins again under a new id, in place of the old one", async () => {
+  const { settings, members } = await cluster();
+  await write(members[0]!, "kept");
+  const lost = settings[2]!;
+  const oldId = members[2]!.raft.status().id;
+  await members[2]!.close();
+  fs.rmSync(lost.directory, { recursive: true });
+  const again = start(lost);
+  await until("votes again", () => again.raft.status().notVoting === null, 20_000);
+  await until("the old id is gone", () => !members[0]!.raft.status().members.some(({ id }) => id === oldId));
+  expect(again.raft.status().id).not.toBe(oldId);
+  expect(again.found?.joined).toBe(true);
+  expect(again.applied).toContain("kept");
+  expect(voters(members[0]!)).toEqual(settings.map((one) => one.addr).sort());
+});
+
+test("a second node with a living member's address is not given its place", async () => {
+  const { settings, members } = await cluster();
+  const third = settings[2]!;
+  const visitor = new Visitor({ visitId: visitIdOf("ns", "test"), password: "secret", clock: realClock });
+  let seat = "";
+  const ask = () =>
+    visitor.ask(settings[0]!.addr, encodeQuestion({ kind: "ask", addr: third.addr }), (outcome) => {
+      const answer = outcome.kind === "answer" ? decodeVisitAnswer(outcome.bytes) : null;
+      seat = answer?.kind === "member" ? answer.seat : "";
+      if (seat !== "used") ask();
+    });
+  ask();
+  await until("the log says that it takes part", () => seat === "used");
+  // The same address in its list of members, another one to listen on.
+  const [other] = await addresses(1);
+  const twin = start({ ...third, directory: directory() });
+  await until("the address is in use", () => twin.logged.some((text) => text.includes("in use")));
+  await twin.close();
+  const search = findCluster({
+    namespace: "ns",
+    scope: "test",
+    selfAddr: third.addr,
+    name: "twin",
+    partners: third.partners,
+    votes: true,
+    bindAddr: other!,
+    password: "secret",
+    clock: realClock,
+    random: Math.random,
+    log: () => {},
+    onFatal: (error) => {
+      throw error;
+    },
+  }, () => {
+    throw new Error("it was given a place");
+  });
+  await until("refused", () => search.waitsFor.includes("do two nodes have this address?"));
+  search.stop();
+  expect(members[2]!.raft.status().notVoting).toBeNull();
+});
+
+test("a first member that is started late takes the place that was kept for it", async () => {
+  const addrs = await addresses(3);
+  const settings = addrs.map((addr) => ({
+    addr,
+    partners: addrs.filter((other) => other !== addr),
+    directory: directory(),
+  }));
+  const early = settings.slice(0, 2).map((one) => start(one));
+  await until("a leader", () => early.some(({ raft }) => raft.leadsWithOwnTerm()));
+  await write(early[0]!, "early");
+  const late = start(settings[2]!);
+  await until("takes part", () => late.applied.includes("early"));
+  expect(late.found?.joined).toBe(false);
+  expect(late.raft.status().id).toBe(nodeIdOf(late.found!.clusterId, addrs[2]!));
+});
+
+test("a wrong password, another scope and other lists are said by name, and nobody is let in", async () => {
+  const { settings, members } = await cluster();
+  const addrs = await addresses(3);
+  const partners = settings.map(({ addr }) => addr);
+  const before = voters(members[0]!);
+  const thief = start({ addr: addrs[0]!, partners, directory: directory(), password: "guessed" });
+  const stranger = start({ addr: addrs[1]!, partners, directory: directory(), scope: "other" });
+  const [a, b] = partners;
+  const missing = start({ addr: addrs[2]!, partners: ["127.0.0.1:1"], directory: directory() });
+  await until("refused", () => thief.raft.status().notVoting!.includes("wrong password"));
+  await until("refused", () => stranger.raft.status().notVoting!.includes("node of another cluster"));
+  await until("unreachable", () => missing.raft.status().notVoting!.includes("127.0.0.1:1: "));
+  await until("said", () => missing.logged.some((text) => text.includes("takes no part yet")));
+  expect([a, b].every((addr) => before.includes(addr!))).toBe(true);
+  expect(voters(members[0]!)).toEqual(before);
+});
+
+test("a founder whose list differs from the others' waits, and says which lists there are", async () => {
+  const [a, b, c] = await addresses(3) as [string, string, string];
+  const first = start({ addr: a, partners: [b, c], directory: directory() });
+  const second = start({ addr: b, partners: [a], directory: directory() });
+  await until("said", () => second.raft.status().notVoting!.includes("make the lists the same on all nodes"));
+  expect(second.raft.status().notVoting).toContain([a, b, c].sort().join(", "));
+  expect(first.raft.leadsWithOwnTerm()).toBe(false);
+});
+
+test("a removed member learns of it, and its directory lets it in again only when it is emptied", async () => {
+  const { settings, members } = await cluster();
+  const third = members[2]!;
+  const { id } = third.raft.status();
+  const outcome = await new Promise((resolve) => members[0]!.raft.removeMember(id, resolve));
+  expect(outcome).toEqual({ kind: "done" });
+  await until("knows", () => third.removed);
+  await third.close();
+  const stale = start(settings[2]!);
+  await until("learns again", () => stale.removed);
+  await stale.close();
+  fs.rmSync(settings[2]!.directory, { recursive: true });
+  const again = start(settings[2]!);
+  await until("votes", () => again.raft.status().notVoting === null);
+  await until("known as a voter", () => voters(members[0]!).includes(settings[2]!.addr));
+});

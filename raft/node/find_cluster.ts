@@ -1,0 +1,207 @@
+/**
+ * Looks for the cluster that a node with an empty directory belongs to: visits the nodes it was told of until it is clear
+ * whether there is one, and has itself made a member (cluster_search.ts decides). Meanwhile it answers others that look,
+ * so that the first members find each other.
+ */
+import type { NodeId } from "../core/types.ts";
+import { type SocketLayer, tcpLayer } from "../transport/socket_layer.ts";
+import { TcpTransport } from "../transport/tcp_transport.ts";
+import type { TransportError } from "../transport/transport_error.ts";
+import { Visitor } from "../transport/visit.ts";
+import { ClusterSearch } from "./cluster_search.ts";
+import { clusterIdOf, nodeIdOf, visitIdOf } from "./ids.ts";
+import type { Clock, Timer } from "./ports.ts";
+import type { LogSink, MemberInfo } from "./raft_options.ts";
+import { decodeQuestion, decodeVisitAnswer, encodeQuestion, encodeVisitAnswer } from "./visit_messages.ts";
+
+const AGAIN_MS = 300;
+const JOIN_AGAIN_MS = 2000;
+/** Waiting is said at once when its reason changes, and again after this. */
+const SAY_EVERY_MS = 60_000;
+/** So long founding waits for nodes that say nothing at all. */
+const PATIENCE_MS = 1000;
+/** A first reason is given time to become a better one. */
+const SAY_AFTER_MS = 2000;
+
+export interface FindOptions {
+  readonly namespace: string;
+  readonly scope: string;
+  /** Where the others reach us. */
+  readonly selfAddr: string;
+  readonly name: string;
+  /** Addresses of the other nodes. */
+  readonly partners: readonly string[];
+  readonly votes: boolean;
+  readonly bindAddr: string;
+  readonly password: string | null;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: LogSink;
+  /** @default plain TCP */
+  readonly layer?: SocketLayer;
+  /** The address cannot be listened on. */
+  readonly onFatal: (error: TransportError) => void;
+}
+
+export interface Found {
+  readonly clusterId: number;
+  /** Id with which the cluster was founded. */
+  readonly founded: number;
+  readonly id: NodeId;
+  /** All of them, this node included. */
+  readonly members: readonly MemberInfo[];
+  /** We were added to a running cluster. */
+  readonly joined: boolean;
+}
+
+export interface Search {
+  /** For people: what it waits for. */
+  readonly waitsFor: string;
+  stop(): void;
+}
+
+/** `done` is called once, unless the search was stopped before. */
+export function findCluster(options: FindOptions, done: (found: Found) => void): Search {
+  const search = new Finder(options, done);
+  search.begin();
+  return search;
+}
+
+class Finder implements Search {
+  waitsFor = "looking for the other nodes";
+  readonly #options: FindOptions;
+  readonly #done: (found: Found) => void;
+  readonly #founded: number;
+  readonly #addresses: readonly string[];
+  readonly #search: ClusterSearch;
+  readonly #visitor: Visitor;
+  readonly #transport: TcpTransport;
+  /** Timers and visits under way, by what they are for. */
+  #pending = new Map<string, () => void>();
+  #beganMs: number;
+  #said = { text: "", atMs: -Infinity };
+  #joining = false;
+  #over = false;
+
+  constructor(options: FindOptions, done: (found: Found) => void) {
+    this.#options = options;
+    this.#done = done;
+    const { namespace, scope, selfAddr, partners, bindAddr, password, clock, random, log, layer } = options;
+    this.#addresses = [selfAddr, ...partners].sort();
+    this.#founded = clusterIdOf(namespace, scope, this.#addresses);
+    this.#beganMs = clock.now();
+    this.#search = new ClusterSearch({ founded: this.#founded, selfAddr, partners });
+    const visitId = visitIdOf(namespace, scope);
+    const shared = { visitId, password, clock, layer: layer ?? tcpLayer };
+    this.#visitor = new Visitor(shared);
+    this.#transport = new TcpTransport({
+      ...shared,
+      id: nodeIdOf(this.#founded, selfAddr),
+      clusterId: this.#founded,
+      bindAddr,
+      peers: [],
+      random,
+      // Members that found already and call us are turned away; we shall be there in a moment.
+      log: (level, event, text) => event === "raft_refused" ? undefined : log(level, event, text),
+      onFatal: options.onFatal,
+    });
+  }
+
+  begin(): void {
+    const { partners, votes } = this.#options;
+    if (partners.length === 0) return this.#look();
+    const answer = encodeVisitAnswer({
+      kind: "founding",
+      founded: this.#founded,
+      addresses: this.#addresses,
+    });
+    const busy = encodeVisitAnswer({ kind: "refused", reason: "it looks for the cluster itself" });
+    this.#transport.start({
+      onFrame: () => {},
+      onPeer: () => {},
+      onVisit: (question, reply) => {
+        if (decodeQuestion(question)) reply(votes && !this.#joining ? answer : busy);
+      },
+    });
+    for (const addr of partners) this.#ask(addr);
+  }
+
+  stop(): void {
+    this.#over = true;
+    for (const end of this.#pending.values()) end();
+    this.#transport.close();
+  }
+
+  #ask(addr: string): void {
+    if (this.#over) return;
+    const question = encodeQuestion({ kind: "ask", addr: this.#options.selfAddr });
+    const leave = this.#visitor.ask(addr, question, (outcome) => {
+      const answer = outcome.kind === "answer" ? decodeVisitAnswer(outcome.bytes) : null;
+      if (answer) this.#search.answered(addr, answer);
+      else this.#search.failed(addr, outcome.kind === "failed" ? outcome.reason : "its answer is none");
+      this.#later(addr, AGAIN_MS, () => this.#ask(addr));
+      this.#look();
+    });
+    if (!this.#over) this.#pending.set(addr, leave);
+  }
+
+  #later(what: string, delayMs: number, run: () => void): void {
+    if (this.#over) return;
+    const timer: Timer = this.#options.clock.after(delayMs, run);
+    this.#pending.set(what, () => timer.cancel());
+  }
+
+  #look(): void {
+    if (this.#over || this.#joining) return;
+    const verdict = this.#search.verdict(this.#options.clock.now() - this.#beganMs < PATIENCE_MS);
+    if (verdict.kind === "wait") return this.#wait(verdict.reason);
+    if (verdict.kind === "join") return this.#join(verdict.leaderAddr);
+    const { selfAddr } = this.#options;
+    const clusterId = this.#founded;
+    const members = this.#addresses.map((addr) => ({ id: nodeIdOf(clusterId, addr), name: null, addr }));
+    const id = nodeIdOf(clusterId, selfAddr);
+    this.#finish({ clusterId, founded: clusterId, id, members, joined: false });
+  }
+
+  #join(leaderAddr: string): void {
+    this.#joining = true;
+    const { selfAddr, name, votes, log } = this.#options;
+    this.waitsFor = `asking the leader at ${leaderAddr} to be made a member`;
+    log("info", "raft_join", `the cluster exists: ${this.waitsFor}`);
+    const question = encodeQuestion({ kind: "join", addr: selfAddr, name, votes });
+    const leave = this.#visitor.ask(leaderAddr, question, (outcome) => {
+      const answer = outcome.kind === "answer" ? decodeVisitAnswer(outcome.bytes) : null;
+      if (answer?.kind === "joined") {
+        const { clusterId, founded, id, members } = answer;
+        log("info", "raft_joined", `the leader at ${leaderAddr} has made this node a member (${id})`);
+        return this.#finish({ clusterId, founded, id, members, joined: true });
+      }
+      const reason = outcome.kind === "failed"
+        ? outcome.reason
+        : answer?.kind === "refused"
+        ? answer.reason
+        : "its answer is none";
+      this.#wait(`the leader at ${leaderAddr} has not made this node a member: ${reason}`);
+      this.#later("join", JOIN_AGAIN_MS, () => {
+        this.#joining = false;
+        this.#look();
+      });
+    });
+    this.#pending.set("join", leave);
+  }
+
+  #wait(reason: string): void {
+    const { clock, log } = this.#options;
+    this.waitsFor = reason;
+    const now = clock.now();
+    if (now - this.#beganMs < SAY_AFTER_MS) return;
+    if (reason === this.#said.text && now - this.#said.atMs < SAY_EVERY_MS) return;
+    this.#said = { text: reason, atMs: now };
+    log("warning", "raft_search", `this node takes no part yet: ${reason}`);
+  }
+
+  #finish(found: Found): void {
+    this.stop();
+    this.#done(found);
+  }
+}

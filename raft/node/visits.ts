@@ -1,0 +1,104 @@
+/**
+ * Answers nodes that look for their cluster: whether there is one, whether it has a seat for them, and, where we lead,
+ * makes them members. Who asks has proved that it knows the cluster's password (or holds a certificate); everything it
+ * may become goes through the same changes of the membership that operators ask for.
+ */
+import type { RawNode } from "../core/raw_node.ts";
+import { type NodeId, NONE } from "../core/types.ts";
+import type { AddOutcome, NewMember } from "./api.ts";
+import { nodeIdOf } from "./ids.ts";
+import type { MemberRecords } from "./member_records.ts";
+import type { MemberInfo } from "./raft_options.ts";
+import type { Sessions } from "./sessions.ts";
+import { decodeQuestion, encodeVisitAnswer, type Seat, type VisitAnswer } from "./visit_messages.ts";
+
+export interface VisitsOptions {
+  readonly clusterId: number;
+  readonly founded: number;
+  /** As configured: of the members that found the cluster, unless `join`. */
+  readonly addresses: readonly string[];
+  readonly join: boolean;
+  /** Null while we don't take part. */
+  readonly core: () => RawNode | null;
+  /** We lead and have applied an entry of our own term. */
+  readonly leads: () => boolean;
+  /** Our directory is empty, and we know that the cluster has a log. */
+  readonly knowsLog: () => boolean;
+  readonly connected: (id: NodeId) => boolean;
+  readonly infoOf: (id: NodeId) => MemberInfo;
+  readonly records: MemberRecords;
+  readonly sessions: Sessions;
+  readonly add: (member: NewMember, replaces: NodeId, done: (outcome: AddOutcome) => void) => void;
+  readonly members: () => readonly MemberInfo[];
+}
+
+export class Visits {
+  readonly #options: VisitsOptions;
+
+  constructor(options: VisitsOptions) {
+    this.#options = options;
+  }
+
+  /** `answer` is called once, unless the question is garbage. */
+  visit(bytes: Uint8Array, answer: (bytes: Uint8Array) => void): void {
+    const question = decodeQuestion(bytes);
+    if (!question) return;
+    const reply = (value: VisitAnswer) => answer(encodeVisitAnswer(value));
+    const { core, knowsLog, founded, addresses, clusterId, join } = this.#options;
+    const running = core();
+    if (!running || running.lastIndex === 0) {
+      // A member that was added, or that lost its directory, must not send others founding.
+      if (join || knowsLog()) return reply(refused("it waits to be admitted to the cluster itself"));
+      return reply({ kind: "founding", founded, addresses });
+    }
+    const seat = this.#seat(running, question.addr);
+    if (question.kind === "ask") {
+      const { leader } = running;
+      const leaderAddr = leader === NONE ? null : this.#options.infoOf(leader).addr;
+      return reply({ kind: "member", clusterId, founded, leaderAddr, seat: seat.kind });
+    }
+    if (!this.#options.leads()) return reply(refused("it does not lead"));
+    this.#join(question, seat, reply);
+  }
+
+  /** Makes the visitor a member. Its seat was looked up in a state that has every entry of earlier leaders. */
+  #join(
+    { addr, name, votes }: NewMember & { readonly votes: boolean },
+    seat: { readonly kind: Seat; readonly id: NodeId },
+    reply: (answer: VisitAnswer) => void,
+  ): void {
+    const { clusterId, founded, add, connected, members, records } = this.#options;
+    if (seat.kind === "founder") {
+      return reply(
+        refused(`${addr} is one of the first members: it has to name the same addresses as the others`),
+      );
+    }
+    if (seat.kind === "used" && connected(seat.id)) {
+      return reply(refused(`a member at ${addr} is connected: do two nodes have this address?`));
+    }
+    // Nobody took part with this id yet. Should two directories be given it, the first that the log records keeps it.
+    if (seat.kind === "added" && records.record(seat.id)?.votes === votes) {
+      return reply({ kind: "joined", clusterId, founded, id: seat.id, members: members() });
+    }
+    add({ addr, name, votes }, seat.id, (outcome) => {
+      if (outcome.kind !== "done") return reply(refused(outcome.reason));
+      reply({ kind: "joined", clusterId, founded, id: outcome.id, members: outcome.members });
+    });
+  }
+
+  #seat({ configuration }: RawNode, addr: string): { kind: Seat; id: NodeId } {
+    const { infoOf, records, sessions, founded } = this.#options;
+    const here = [...configuration.voters, ...configuration.learners].filter((id) =>
+      infoOf(id).addr === addr
+    );
+    const replaced = new Set(here.map((id) => records.record(id)?.replaces ?? NONE));
+    const id = here.find((member) => !replaced.has(member));
+    if (id === undefined) return { kind: "none", id: NONE };
+    if (sessions.joined(id) !== null) return { kind: "used", id };
+    return { kind: id === nodeIdOf(founded, addr) ? "founder" : "added", id };
+  }
+}
+
+function refused(reason: string): VisitAnswer {
+  return { kind: "refused", reason };
+}

@@ -1,0 +1,51 @@
+/**
+ * Empties a directory that was prepared for founding a cluster and never took part: it has promised nothing, so that
+ * whoever starts on it may look again for what to be a member of. One that was given an identity by a running cluster is
+ * kept, and so is everything that holds so much as a term.
+ */
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { lockFile } from "./directory_lock.ts";
+import { directoryIdentity, identityFile, LOG_DIRECTORY } from "./identity.ts";
+import { realDisk, syncDirectory } from "./real_disk.ts";
+import { recover } from "./recover.ts";
+import type { LogIdentity } from "./replay.ts";
+import { decodeRecord, readRaw, segmentSequence, viewOf } from "./wal_format.ts";
+
+/** Throws StorageError "locked" while a member runs on it, "damaged" when its identity cannot be read. */
+export function discardUnused(directory: string): void {
+  if (!fs.existsSync(directory)) return;
+  const unlock = lockFile(join(directory, "lock"));
+  try {
+    const known = directoryIdentity(directory);
+    const where = join(directory, known?.log ?? LOG_DIRECTORY);
+    if (known?.joined || !fs.existsSync(where)) return;
+    const disk = realDisk(where);
+    const files = new Map(disk.list().map((name) => [name, disk.read(name)]));
+    const identity = known ?? ownerOf(files);
+    if (identity === null) return;
+    const recovery = recover(files, identity, known !== null);
+    // Damage is for whoever opens it to refuse.
+    if (!recovery.ok || !recovery.log.stored.empty) return;
+    // In this order: an identity says that a log must be there.
+    if (known) {
+      fs.unlinkSync(identityFile(directory));
+      syncDirectory(directory);
+    }
+    fs.rmSync(where, { recursive: true });
+    syncDirectory(directory);
+  } finally {
+    unlock();
+  }
+}
+
+/** Whose log it is, from its first segment; null: there is none that can be read. */
+function ownerOf(files: ReadonlyMap<string, Uint8Array>): LogIdentity | null {
+  const [first] = [...files.keys()].filter((name) => segmentSequence(name) !== null).sort();
+  const bytes = first === undefined ? null : files.get(first)!;
+  const raw = bytes && readRaw(bytes, viewOf(bytes), 0);
+  const record = raw && decodeRecord(raw.type, raw.payload);
+  if (record?.kind !== "segmentHeader") return null;
+  const { clusterId, nodeId } = record.header;
+  return { clusterId, nodeId };
+}

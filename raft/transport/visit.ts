@@ -1,0 +1,101 @@
+/** A visit: one question to the node at an address by one that is no member of its cluster, and the answer. */
+import { randomBytes } from "node:crypto";
+import { NONE } from "../core/types.ts";
+import type { Clock } from "../node/ports.ts";
+import { Connection } from "./connection.ts";
+import { Dialer, keyOf, NONCE_BYTES } from "./handshake.ts";
+import { parseHostPort } from "./host_port.ts";
+import { resolveHost, type SocketLayer, tcpLayer } from "./socket_layer.ts";
+import { VISIT_CHANNEL } from "./tcp_transport.ts";
+
+const DEFAULT_SILENCE_MS = 3000;
+const DEFAULT_PATIENCE_MS = 20_000;
+
+export interface VisitorOptions {
+  /** See visitIdOf. */
+  readonly visitId: number;
+  /** As of the members' transports. */
+  readonly password: string | null;
+  readonly clock: Clock;
+  /** @default plain TCP */
+  readonly layer?: SocketLayer;
+  /** @default c-ares */
+  readonly resolve?: (host: string) => Promise<string>;
+  /** Limit for connecting and the handshake, and for silence afterwards. @default 3000 */
+  readonly silenceMs?: number;
+  /** Limit for the answer. @default 20000 */
+  readonly patienceMs?: number;
+}
+
+export type VisitOutcome =
+  | { readonly kind: "answer"; readonly bytes: Uint8Array }
+  /** `reason` is for people; `refused`: it did not want us, so that asking again is of no use. */
+  | { readonly kind: "failed"; readonly reason: string; readonly refused: boolean };
+
+export class Visitor {
+  #options: VisitorOptions;
+  #key: Uint8Array | null;
+  #layer: SocketLayer;
+
+  constructor(options: VisitorOptions) {
+    this.#options = options;
+    this.#key = options.password === null ? null : keyOf(options.password, options.visitId);
+    this.#layer = options.layer ?? tcpLayer;
+  }
+
+  /** `done` is called once, unless the returned function has ended the visit before. */
+  ask(addr: string, question: Uint8Array, done: (outcome: VisitOutcome) => void): () => void {
+    const { resolve = resolveHost } = this.#options;
+    const { host, port } = parseHostPort(addr);
+    const visit: { over: boolean; leave: () => void } = { over: false, leave: () => {} };
+    const end = (outcome: VisitOutcome | null) => {
+      if (visit.over) return;
+      visit.over = true;
+      visit.leave();
+      if (outcome !== null) done(outcome);
+    };
+    resolve(host ?? "localhost").then(
+      (ip) => {
+        if (!visit.over) visit.leave = this.#visit(ip, port, question, end);
+      },
+      (error) => {
+        const reason = `${host} cannot be resolved: ${String(error?.message ?? error)}`;
+        end({ kind: "failed", reason, refused: false });
+      },
+    );
+    return () => end(null);
+  }
+
+  /** Returns what ends it. */
+  #visit(
+    ip: string,
+    port: number,
+    question: Uint8Array,
+    end: (outcome: VisitOutcome) => void,
+  ): () => void {
+    const { visitId, clock, silenceMs = DEFAULT_SILENCE_MS, patienceMs = DEFAULT_PATIENCE_MS } =
+      this.#options;
+    const own = { id: NONE, clusterId: visitId, key: this.#key };
+    const dialer = new Dialer(own, NONE, randomBytes(NONCE_BYTES));
+    const socket = this.#layer.connect(ip, port, () => connection.sendHello(dialer.hello));
+    const connection: Connection = new Connection(socket, dialer, {
+      onOpen: () => void connection.send(VISIT_CHANNEL, question),
+      onFrame: (_, channel, bytes) => {
+        if (channel === VISIT_CHANNEL) end({ kind: "answer", bytes });
+      },
+      onClose: (reason, refused) => end({ kind: "failed", reason, refused }),
+    }, { now: () => clock.now(), silenceMs });
+    const deadlineMs = clock.now() + patienceMs;
+    const watch = () =>
+      clock.after(silenceMs / 6, () => {
+        connection.watch(0);
+        if (clock.now() > deadlineMs) connection.close("no answer");
+        else timer = watch();
+      });
+    let timer = watch();
+    return () => {
+      timer.cancel();
+      connection.close("the visit is over");
+    };
+  }
+}
