@@ -103,7 +103,10 @@ class Finder implements Search {
       random,
       // Members that found already and call us are turned away; we shall be there in a moment.
       log: (level, event, text) => event === "raft_refused" ? undefined : log(level, event, text),
-      onFatal: options.onFatal,
+      onFatal: (error) => {
+        this.stop();
+        options.onFatal(error);
+      },
     });
   }
 

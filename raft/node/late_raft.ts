@@ -114,6 +114,7 @@ export class LateRaft implements Raft {
       })),
       canLose: null,
       shortOfSpace: null,
+      agreedVersion: 0,
       notVoting: this.#reason,
     };
   }

@@ -69,6 +69,7 @@ export class RaftNode implements Raft {
   #driver: CoreDriver | null = null;
   #timer: Timer | null = null;
   #lastTickMs = 0;
+  #beganMs = 0;
   #phase: "new" | "running" | "stopped" = "new";
   #channels = new Map<number, (from: NodeId, bytes: Uint8Array) => void>();
   #listeners: ((event: RaftEvent) => void)[] = [];
@@ -140,7 +141,10 @@ export class RaftNode implements Raft {
       core: () => this.#core,
       leads: () => this.leadsWithOwnTerm(),
       knowsLog: () => this.#admission?.knowsLog ?? false,
-      connected: (id) => this.#connected.has(id),
+      silentMs: (id) => {
+        const heardMs = Math.max(this.#lastContactMs.get(id) ?? 0, this.#beganMs);
+        return this.#connected.has(id) ? 0 : clock.now() - heardMs;
+      },
       infoOf: (id) => this.#infoOf(id),
       records: this.#state.members,
       sessions: this.#state.sessions,
@@ -160,7 +164,7 @@ export class RaftNode implements Raft {
     this.#phase = "running";
     const { storage, transport, clock, members, instance, join } = this.#options;
     this.#turns.run(() => {
-      this.#lastTickMs = clock.now();
+      this.#lastTickMs = this.#beganMs = clock.now();
       const stored = storage.load();
       if (stored.empty) {
         const others = members.map((member) => member.id).filter((id) => id !== this.id);

@@ -12,6 +12,9 @@ import type { MemberInfo } from "./raft_options.ts";
 import type { Sessions } from "./sessions.ts";
 import { decodeQuestion, encodeVisitAnswer, type Seat, type VisitAnswer } from "./visit_messages.ts";
 
+/** A member that has been gone for so long may be replaced by one at its address. Connections break for less. */
+const ABSENT_MS = 3000;
+
 export interface VisitsOptions {
   readonly clusterId: number;
   readonly founded: number;
@@ -24,7 +27,8 @@ export interface VisitsOptions {
   readonly leads: () => boolean;
   /** Our directory is empty, and we know that the cluster has a log. */
   readonly knowsLog: () => boolean;
-  readonly connected: (id: NodeId) => boolean;
+  /** ms since this member was last heard, at most since we run; 0 while it is connected. */
+  readonly silentMs: (id: NodeId) => number;
   readonly infoOf: (id: NodeId) => MemberInfo;
   readonly records: MemberRecords;
   readonly sessions: Sessions;
@@ -67,14 +71,14 @@ export class Visits {
     seat: { readonly kind: Seat; readonly id: NodeId },
     reply: (answer: VisitAnswer) => void,
   ): void {
-    const { clusterId, founded, add, connected, members, records } = this.#options;
+    const { clusterId, founded, add, silentMs, members, records } = this.#options;
     if (seat.kind === "founder") {
       return reply(
         refused(`${addr} is one of the first members: it has to name the same addresses as the others`),
       );
     }
-    if (seat.kind === "used" && connected(seat.id)) {
-      return reply(refused(`a member at ${addr} is connected: do two nodes have this address?`));
+    if (seat.kind === "used" && silentMs(seat.id) < ABSENT_MS) {
+      return reply(refused(`a member at ${addr} was connected just now: do two nodes have this address?`));
     }
     // Nobody took part with this id yet. Should two directories be given it, the first that the log records keeps it.
     if (seat.kind === "added" && records.record(seat.id)?.votes === votes) {
