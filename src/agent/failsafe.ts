@@ -25,6 +25,8 @@ import type { Tenancy } from "./tenancy.ts";
 /** A member that has been silent for this long leaves the set, so that a host that is off does not forbid failsafe mode. */
 const GONE_MS = 10_000;
 const MAX_ANSWER_MS = 2000;
+/** A set that could not be logged (no raft leader, a member of an older version) is tried again after this. */
+const AGAIN_MS = 1000;
 
 /** Sends a question; `done` is told null when it was accepted, else why not, and is called once. */
 export type AskFailsafe = (
@@ -59,6 +61,7 @@ export class Failsafe {
   #round = 0;
   #asking = false;
   #askedMs = -Infinity;
+  #againAtMs = -Infinity;
   #wasActive = false;
   #saidRefusal = "";
 
@@ -130,13 +133,13 @@ export class Failsafe {
    * set before. And only while the lease stands on raft: no extension outlives a set that it needs.
    */
   #keepSet(epoch: number, statuses: readonly SeenStatus[], nowMs: number): void {
-    const { postgres, state, tenancy, proposer, wake } = this.#options;
+    const { postgres, state, tenancy, proposer, clock, wake } = this.#options;
     const { process, writable, inRecovery, epoch: runs } = postgres.view();
     const { lock, initialize } = state();
     const writes = process === "running" && writable && inRecovery === false && runs === epoch;
     if (!writes || lock.epoch !== epoch || !initialize?.systemId) return;
     if (this.#keeping?.epoch !== epoch) this.#keeping = { epoch, sinceMs: nowMs };
-    if (tenancy.extended || !tenancy.leaseRuns) return;
+    if (tenancy.extended || !tenancy.leaseRuns || nowMs < this.#againAtMs) return;
     const wanted = this.#wanted(statuses, nowMs);
     if (wanted === undefined) return;
     const command = this.#sets.propose(epoch, wanted, state());
@@ -145,6 +148,7 @@ export class Failsafe {
     this.#asking = false;
     const begun = proposer.propose(command, (outcome) => {
       this.#sets.outcome(command, outcome.kind === "done" ? outcome : outcome.kind);
+      if (outcome.kind !== "done") this.#againAtMs = clock.now() + AGAIN_MS;
       wake();
     });
     // The same command of an earlier try is under way, and may yet be applied.
@@ -169,9 +173,10 @@ export class Failsafe {
   }
 
   #askWhenDue(epoch: number, nowMs: number): number {
-    const { name, state, tenancy, dynamic } = this.#options;
+    const { name, state, tenancy, dynamic, broken } = this.#options;
     const { countedFromMs } = tenancy;
-    if (!dynamic().failsafeMode || countedFromMs === null || !tenancy.leaseRuns) return Infinity;
+    if (!dynamic().failsafeMode || countedFromMs === null) return Infinity;
+    if (!tenancy.leaseRuns && !broken.has("failsafe-lapsed")) return Infinity;
     const { leaseMs, renewMs } = timingOf(state().grantTtlMs);
     const dueMs = Math.max(countedFromMs + leaseMs / 3, this.#askedMs + renewMs);
     if (nowMs < dueMs) return dueMs;

@@ -98,7 +98,7 @@ const VERSION_OF: Readonly<Record<CommandBody["op"], number>> = {
   endFailover: 1,
   setMember: 1,
   addHistory: 1,
-  setFailsafe: 1,
+  setFailsafe: 2,
   setTtl: 1,
 };
 

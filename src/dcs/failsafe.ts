@@ -151,6 +151,10 @@ export class FailsafePromise {
     const { lock, failsafe } = view.state;
     const refused = (reason: string): FailsafeAnswer => ({ kind: "refused", reason });
     if (to !== view.name) return refused(`this is ${view.name}, not ${to}`);
+    if (this.#broken.has("failsafe-lapsed")) {
+      this.#acceptedMs = nowMs;
+      return { kind: "accepted" };
+    }
     if (view.leads) return { kind: "running-as-leader" };
     if (view.guardEpoch === null) return refused("no guard answers here");
     const newest = Math.max(lock.epoch, view.guardEpoch);

@@ -154,7 +154,8 @@ export class Holder {
    * why that is needed, and enough, is said in failsafe.ts.
    */
   extend(epoch: number, sentMs: number, grantTtlMs: number, nowMs: number): boolean {
-    if (epoch !== this.#epoch || this.#provenMs === null || !this.holds(nowMs)) return false;
+    if (epoch !== this.#epoch || this.#provenMs === null) return false;
+    if (!this.holds(nowMs) && !this.#broken.has("failsafe-lapsed")) return false;
     // From the SEND, as for a renewal: whoever accepted did so after it, and waits from then on.
     const from = this.#broken.has("failsafe-from-receipt") ? nowMs : sentMs;
     const until = from + this.#leaseFromTtl(grantTtlMs);

@@ -15,6 +15,7 @@ export const BREAKABLE: { readonly [name: string]: string } = {
     "an agent does not wait after its start, though it may have forgotten what it accepted",
   "failsafe-from-receipt": "a lease in failsafe mode is counted from the last answer",
   "failsafe-some": "a lease in failsafe mode needs one member's answer, not every member's",
+  "failsafe-lapsed": "failsafe mode extends a lease that has run out, and members accept whatever they know",
   "failsafe-outsider": "a member outside the failsafe set may be granted the lock",
   "promote-before-renewal": "a member is promoted before its first renewal is acknowledged",
 };

@@ -13,6 +13,7 @@ import {
   type World,
 } from "../../raft/sim/mod.ts";
 import { Member } from "../agent/member.ts";
+import { COMMAND_VERSION } from "../dcs/commands.ts";
 import type { BrokenRules } from "../dcs/lease.ts";
 import { DcsStateMachine } from "../dcs/state_machine.ts";
 import type { JsonObject } from "../model/json.ts";
@@ -202,6 +203,7 @@ export class SimMember {
       random,
       clusterId: 1,
       instance: this.disk.instance,
+      commandVersion: COMMAND_VERSION,
       log: (_level, _event, text) => {
         around.world.log.add(this.name, `raft: ${text}`);
       },
