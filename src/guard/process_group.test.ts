@@ -12,7 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { kill } from "../lib/ffi.ts";
-import { isAlive, readProcess } from "../lib/process_table.ts";
+import { isAlive, listChildren, readProcess } from "../lib/process_table.ts";
 import { identify, isSame, ProcessGroup } from "./process_group.ts";
 import { startDetached, until } from "./testing.ts";
 
@@ -117,6 +117,24 @@ test("freeze stops everyone, also what is being forked; thaw lets them go on", (
     expect(pidsOf(group).sort()).toEqual(frozen);
     group.thaw(null);
     await until("it forks again", () => pidsOf(group).some((pid) => !frozen.includes(pid)));
+  }));
+
+test("the postmaster's children are stopped before anything is looked for, wherever they are, and go on", () =>
+  inDirectory(async (dir) => {
+    const group = new ProcessGroup(dir, nobody);
+    const postmaster = startDetached("(cd / && exec sleep 60) & exec sleep 60", dir);
+    await until("both run", () => {
+      const [child] = listChildren(postmaster);
+      return child !== undefined && [postmaster, child].every((pid) => readProcess(pid)?.name === "sleep");
+    });
+    const child = listChildren(postmaster)[0]!;
+    const id = identify(postmaster);
+    const states = () => [postmaster, child].map((pid) => readProcess(pid)?.state);
+    expect(group.freeze(id)).toBe(2);
+    expect(states()).toEqual(["T", "T"]);
+    expect(group.thaw(id)).toBe(2);
+    expect(states()).not.toContain("T");
+    kill(child, 9);
   }));
 
 test("kill leaves nobody", () =>

@@ -10,6 +10,7 @@ import {
   executable,
   isDead,
   isStoppedOrWill,
+  listChildren,
   listPids,
   mountNamespace,
   type ProcessStat,
@@ -135,6 +136,8 @@ export class ProcessGroup {
   freeze(postmaster: ProcessId | null): number {
     const signalled = new Set<number>();
     if (postmaster !== null) {
+      // All backends in a moment: a scan takes milliseconds of processor time, and a busy host gives few at a time.
+      for (const pid of childrenOf(postmaster)) if (this.send(pid, SIGSTOP).ok) signalled.add(pid);
       this.signalOnce(SIGSTOP, signalled, postmaster.pid);
       signalProcess(postmaster, SIGSTOP, this.send);
       signalled.add(postmaster.pid);
@@ -146,11 +149,10 @@ export class ProcessGroup {
   /** Returns to how many it was sent. */
   thaw(postmaster: ProcessId | null): number {
     // Looked for while nobody runs yet: whoever goes on competes with us for the processor.
-    const members = this.members();
+    const pids = new Set(this.members().map(({ pid }) => pid));
+    if (postmaster !== null) { for (const pid of childrenOf(postmaster)) pids.add(pid); }
     let sent = postmaster !== null && signalProcess(postmaster, SIGCONT, this.send) ? 1 : 0;
-    for (const member of members) {
-      if (member.pid !== postmaster?.pid && this.send(member.pid, SIGCONT).ok) sent++;
-    }
+    for (const pid of pids) if (pid !== postmaster?.pid && this.send(pid, SIGCONT).ok) sent++;
     return sent;
   }
 
@@ -205,6 +207,11 @@ export class ProcessGroup {
       return false; // gone
     }
   }
+}
+
+/** Perhaps not all of them: the kernel may be built without the list, or one may end while it is read. */
+function childrenOf(parent: ProcessId): number[] {
+  return isSame(parent) ? listChildren(parent.pid) : [];
 }
 
 /** A shell (or pager, or editor) of an operator who looks around in the directory; PostgreSQL has no terminal. */
