@@ -38,6 +38,8 @@ export class RaftInvariants implements DiskObserver {
   private readonly written = new Map<Index, Map<Term, WrittenEntry>>();
   /** By index: what was applied there, anywhere. */
   private readonly applied = new Map<Index, { readonly term: Term; readonly hash: number }>();
+  /** By the command's hash. */
+  private readonly indexes = new Map<number, Index>();
   private maxCommit: Index = 0;
   /** Not below the term in which maxCommit was committed: leaders of later terms must have it. */
   private maxCommitTerm: Term = 0;
@@ -112,8 +114,11 @@ export class RaftInvariants implements DiskObserver {
     node.applied = index;
     const hash = hashBytes(command, 0);
     const known = this.applied.get(index);
-    if (!known) this.applied.set(index, { term, hash });
-    else if (known.hash !== hash || known.term !== term) {
+    if (!known) {
+      this.applied.set(index, { term, hash });
+      this.indexes.set(hash, index);
+    }
+    if (known && (known.hash !== hash || known.term !== term)) {
       throw new Violation(
         "state machine safety",
         `node ${id} applies another command at ${index} (term ${term}, was ${known.term})`,
@@ -121,9 +126,20 @@ export class RaftInvariants implements DiskObserver {
     }
   }
 
-  /** Whether that command was applied at that index, as far as anybody has applied it. */
+  /** Null: nobody has applied anything there. */
+  appliedTerm(index: Index): Term | null {
+    return this.applied.get(index)?.term ?? null;
+  }
+
+  /** Where that command was applied; null: nobody has applied it. */
+  indexOf(command: Uint8Array): Index | null {
+    return this.indexes.get(hashBytes(command, 0)) ?? null;
+  }
+
+  /** Whether that command was applied at that index, or before it: a snapshot tells only that it was. */
   wasApplied(index: Index, command: Uint8Array): boolean {
-    return this.applied.get(index)?.hash === hashBytes(command, 0);
+    const at = this.indexOf(command);
+    return at !== null && at <= index;
   }
 
   /** To be called when a node's role, term or commit index may have changed. */

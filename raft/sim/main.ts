@@ -3,6 +3,7 @@
  * with 1 when a promise was broken, with 2 when it was called in a way that makes no sense.
  */
 import { parseArgs } from "node:util";
+import { BREAKABLE_RECOVERY } from "./lost_majority.ts";
 import { RaftRun, type RaftRunResult } from "./raft_sim.ts";
 import { overWorkers, type Share, shareOf } from "./seed_workers.ts";
 import { Violation } from "./world.ts";
@@ -15,6 +16,7 @@ const BREAKABLE: { readonly [rule: string]: string } = {
   "vote-not-persisted": "term and vote are not written",
   "commit-old-term": "entries of older terms are committed by counting",
   "no-read-quorum": "reads are confirmed without asking anybody",
+  ...BREAKABLE_RECOVERY,
 };
 
 const USAGE = `Usage: npm run sim:raft -- [options]

@@ -14,16 +14,26 @@ function violationWithin(seeds: number, rule: string): string | null {
 }
 
 test("raft keeps its promises under faults, and works again when they end", () => {
-  let [elections, applied, reads] = [0, 0, 0];
+  let [elections, applied, reads, recoveries] = [0, 0, 0, 0];
   for (let seed = 1; seed <= 10; seed++) {
     const result = runRaftSeed({ seed, faultsMs: 30_000 });
     elections += result.elections;
     applied += result.applied;
     reads += result.reads;
+    recoveries += result.faults["lost-majority"] ?? 0;
   }
+  expect(recoveries).toBeGreaterThan(0);
   expect(elections).toBeGreaterThan(20);
   expect(applied).toBeGreaterThan(500);
   expect(reads).toBeGreaterThan(100);
+});
+
+test("a recovered cluster without what its survivor did not know to be committed is found", () => {
+  expect(violationWithin(50, "recover-committed")).toMatch("survivor's log remain");
+});
+
+test("a recovered cluster that keeps its id is found by what the old members do to it", () => {
+  expect(violationWithin(150, "recover-same-id")).not.toBe(null);
 });
 
 test("the same seed gives the same run", () => {

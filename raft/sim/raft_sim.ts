@@ -1,7 +1,8 @@
 /**
  * Raft alone in the simulated world: nodes with a list as their state machine, clients that propose and read, operators
- * who add and remove members, faults by seed, then peace, in which the group must work again. Throws a Violation when an
- * invariant breaks.
+ * who add and remove members, faults by seed, then peace, in which the group must work again. In some runs the majority is
+ * lost for good instead: one member founds another cluster, which has to hold the same promises beside what is left of the
+ * old one. Throws a Violation when an invariant breaks.
  */
 import type { NodeId } from "../core/types.ts";
 import type { AddOutcome, Raft } from "../node/api.ts";
@@ -14,10 +15,12 @@ import {
   drawWeights,
   FaultInjector,
   type FaultMaker,
+  type NetworkFault,
   networkFaults,
 } from "./faults.ts";
 import { RaftInvariants } from "./invariants.ts";
 import { EMPTY, isLinearizable, type Operation } from "./linearizability.ts";
+import { FIRST_CLUSTER_ID, type Heritage, heritageOf } from "./lost_majority.ts";
 import type { Prng } from "./prng.ts";
 import { SimClock } from "./sim_clock.ts";
 import { SimHost, SimProcess } from "./sim_host.ts";
@@ -29,6 +32,12 @@ const RHO = 1e-3;
 const RECOVERY_MS = 15_000;
 /** Members, removed ones not counted. */
 const MAX_MEMBERS = 7;
+
+/** Runs in which the majority is lost, and how long the new cluster then lives with faults. */
+const LOST_RATE = 0.3;
+const AFTERWARDS_MS = 20_000;
+/** Values that the clients of a recovered cluster write are above, so that those of the old one's are known. */
+const RECOVERED_VALUES = 1_000_000;
 
 const REGISTERS = 3;
 /** Of a command: the register, and the value to store there. */
@@ -58,7 +67,7 @@ class Sum implements StateMachine {
     if (command.length < HEADER_BYTES) return EMPTY;
     const register = command[0]! % REGISTERS;
     const before = this.registers[register]!;
-    this.registers[register] = new DataView(command.buffer, command.byteOffset).getUint32(1);
+    this.registers[register] = valueOf(command);
     return before;
   }
 
@@ -83,6 +92,10 @@ class Sum implements StateMachine {
   }
 }
 
+function valueOf(command: Uint8Array): number {
+  return new DataView(command.buffer, command.byteOffset).getUint32(1);
+}
+
 /** An operation whose answer may still come. */
 type OpenOperation = { -readonly [K in keyof Operation]: Operation[K] };
 
@@ -97,6 +110,8 @@ interface SimNode {
   sum: Sum;
   /** It knows that it was removed. */
   gone: boolean;
+  /** It never starts again. */
+  lost: boolean;
 }
 
 export interface RaftRunResult {
@@ -129,6 +144,7 @@ export function runRaftSeed(options: RaftRunOptions): RaftRunResult {
 }
 
 export class RaftRun {
+  private readonly options: RaftRunOptions;
   private readonly world: World;
   private readonly broken: ReadonlySet<string>;
   private readonly faultsMs: number;
@@ -146,33 +162,132 @@ export class RaftRun {
   private hosts = 0;
   /** Highest index whose application was acknowledged to a client. */
   private acknowledgedIndex = 0;
-  private readonly acknowledged = new Map<number, Uint8Array>();
+  private readonly heritage: Heritage | null;
+  /** What became of this cluster when its majority was lost. */
+  private recovered: RaftRun | null = null;
+  private readonly acknowledged: Uint8Array[] = [];
   /** What clients saw of each register. */
   private readonly histories: Set<OpenOperation>[] = Array.from({ length: REGISTERS }, () => new Set());
 
-  constructor({ seed, faultsMs, broken = new Set(), trace }: RaftRunOptions) {
-    const world = this.world = new World(seed, trace ?? null);
+  /** `heritage`: of a cluster whose majority is lost; its survivor founds this one. */
+  constructor(options: RaftRunOptions, heritage: Heritage | null = null) {
+    const { seed, faultsMs, broken = new Set(), trace } = options;
+    const world = this.world = heritage?.world ?? new World(seed, trace ?? null);
+    this.options = options;
+    this.heritage = heritage;
     this.broken = broken;
-    this.faultsMs = faultsMs;
-    this.random = world.random.split("raft run");
-    this.network = new SimNetwork(world);
-    const count = this.random.pick([3, 3, 5]);
-    this.nodes = Array.from({ length: count }, (_, i) => this.make(i + 1, null));
+    this.random = world.random.split(heritage ? "recovered run" : "raft run");
+    this.network = heritage?.network ?? new SimNetwork(world);
+    this.faultsMs = world.now() + (heritage ? AFTERWARDS_MS : faultsMs);
+    this.nodes = heritage ? [this.inherit(heritage)] : this.newNodes(this.random.pick([3, 3, 5]));
     this.founders = this.nodes.map(({ id, process: { name } }) => ({ id, name, addr: `${name}:1` }));
   }
 
+  private newNodes(count: number): SimNode[] {
+    return Array.from({ length: count }, (_, i) => this.make(i + 1, null));
+  }
+
   private make(id: NodeId, joined: readonly MemberInfo[] | null): SimNode {
-    const name = `n${++this.hosts}`;
-    const host = new SimHost(this.world, name, RHO);
+    const name = `${this.heritage ? "r" : "n"}${++this.hosts}`;
+    return this.makeOn(new SimHost(this.world, name, RHO), name, id, joined);
+  }
+
+  private makeOn(host: SimHost, name: string, id: NodeId, joined: readonly MemberInfo[] | null): SimNode {
     const process = new SimProcess(host, name);
     const disk = new SimDisk(process);
     this.checks.watch(id, disk);
-    return { id, host, process, disk, joined, raft: null, sum: new Sum(() => {}), gone: false };
+    return { id, host, process, disk, joined, raft: null, sum: new Sum(() => {}), gone: false, lost: false };
+  }
+
+  /** The first member of a recovered cluster, with its log. */
+  private inherit({ nodeId, snapshot, survivor, state }: Heritage): SimNode {
+    const node = this.makeOn(survivor.host, `${survivor.name}r`, nodeId, null);
+    node.disk.install(snapshot);
+    this.proposed = RECOVERED_VALUES;
+    // What the old cluster's clients have written is there before anybody looks.
+    const before = new Sum(() => {});
+    before.restore(state);
+    const atMs = this.world.now();
+    this.histories.forEach((history, k) => {
+      const writes = before.register(k);
+      if (writes !== EMPTY) history.add({ callMs: atMs, returnMs: atMs, writes, saw: EMPTY });
+    });
+    return node;
   }
 
   /** Once. Throws a Violation. */
   run(): void {
-    const { world, random, nodes, faultsMs } = this;
+    const { world, random } = this;
+    this.begin();
+    world.runUntil(this.faultsMs);
+    const survivor = random.chance(LOST_RATE) ? this.loseMajority() : null;
+    if (survivor === null) return this.finish();
+    const recovered = this.recovered = new RaftRun(this.options, this.heritageOf(survivor));
+    recovered.begin();
+    recovered.grow();
+    world.runUntil(recovered.faultsMs);
+    recovered.finish();
+    this.judge();
+  }
+
+  /** Ends the group. Null when no member has anything to begin with. */
+  private loseMajority(): SimNode | null {
+    const { nodes, random, world } = this;
+    this.calm = true;
+    this.injector?.calm();
+    const survivor = random.pick(nodes);
+    if (survivor.gone || survivor.disk.durable.lastIndex === 0) return null;
+    for (const node of nodes) {
+      this.kill(node, random.chance(0.5));
+      // The others are gone, or come back one day and know nothing of what happened.
+      node.lost = node === survivor || random.chance(0.5);
+      if (!node.lost) world.after(random.between(0, AFTERWARDS_MS / 2), () => this.start(node));
+    }
+    world.log.add("operator", `the majority is lost: ${survivor.process.name} goes on alone`);
+    return survivor;
+  }
+
+  private heritageOf({ id, process, disk }: SimNode): Heritage {
+    const { world, network, random, broken } = this;
+    const stored = disk.durable.load();
+    const has = new Map<number, Uint8Array>();
+    const sum = new Sum((index, _, command) => has.set(index, command));
+    const heritage = heritageOf(
+      { id, process, stored },
+      sum,
+      { world, network, seed: String(random.bits()) },
+      broken,
+    );
+    for (const command of this.acknowledged) {
+      const index = this.checks.indexOf(command);
+      if (index === null) continue;
+      const entry = stored.entries.find((one) => one.index === index);
+      if (entry === undefined || entry.term !== this.checks.appliedTerm(index)) continue;
+      const kept = has.get(index);
+      if (kept !== undefined && kept.length === command.length && kept.every((b, i) => b === command[i])) {
+        continue;
+      }
+      throw new Violation("acknowledged commands of the survivor's log remain", `at ${index}`);
+    }
+    return heritage;
+  }
+
+  /** The recovered cluster becomes one of three again. */
+  private grow(): void {
+    const { world, nodes } = this;
+    world.after(500, () => {
+      if (nodes.length >= 3) return;
+      const leader = nodes.find(({ raft }) => raft?.leadsWithOwnTerm());
+      const addr = `r${this.hosts + 1}:1`;
+      leader?.raft?.addMember({ addr, name: null }, (outcome) => {
+        if (outcome.kind === "done") this.join(outcome.id, outcome.members);
+      });
+      this.grow();
+    });
+  }
+
+  private begin(): void {
+    const { world, random, nodes } = this;
     for (const node of nodes) world.after(random.between(0, 500), () => this.start(node));
     const injector = this.injector = this.makeInjector();
     drawNetwork(random, this.network.settings);
@@ -182,15 +297,23 @@ export class RaftRun {
     this.reader();
     if (random.chance(0.6)) this.operator(random.between(1500, 8000));
     this.check();
-    world.runUntil(faultsMs);
-    injector.calm();
+  }
+
+  /** Peace, in which the group must work again. */
+  private finish(): void {
+    const { nodes } = this;
+    this.injector?.calm();
     this.calm = true;
     Object.assign(this.network.settings, CALM_NETWORK);
     for (const node of nodes) Object.assign(node.disk.settings, CALM_DISK);
     this.recover();
-    for (const [index, command] of this.acknowledged) {
-      if (!this.checks.wasApplied(index, command)) {
-        throw new Violation("acknowledged commands are never lost", `at ${index}`);
+    this.judge();
+  }
+
+  private judge(): void {
+    for (const command of this.acknowledged) {
+      if (this.checks.indexOf(command) === null) {
+        throw new Violation("acknowledged commands are never lost", `value ${valueOf(command)}`);
       }
     }
     this.histories.forEach((history, register) => {
@@ -201,16 +324,20 @@ export class RaftRun {
 
   /** What has happened so far. */
   result(): RaftRunResult {
-    const { world } = this;
+    const { world, recovered, heritage } = this;
+    const then = recovered?.result();
     return {
-      elections: this.checks.terms,
-      proposed: this.proposed,
-      applied: this.applied,
-      reads: this.reads,
-      changes: this.changes,
-      faults: Object.fromEntries(this.injector?.counts ?? []),
+      elections: this.checks.terms + (then?.elections ?? 0),
+      proposed: this.proposed - (heritage ? RECOVERED_VALUES : 0) + (then?.proposed ?? 0),
+      applied: this.applied + (then?.applied ?? 0),
+      reads: this.reads + (then?.reads ?? 0),
+      changes: this.changes + (then?.changes ?? 0),
+      faults: {
+        ...Object.fromEntries(this.injector?.counts ?? []),
+        ...this.recovered ? { "lost-majority": 1 } : {},
+      },
       steps: world.steps,
-      operations: this.histories.reduce((sum, { size }) => sum + size, 0),
+      operations: this.histories.reduce((sum, { size }) => sum + size, then?.operations ?? 0),
       simulatedMs: world.now(),
     };
   }
@@ -222,19 +349,19 @@ export class RaftRun {
 
   private start(node: SimNode): void {
     const { process, id, disk, joined } = node;
-    if (process.alive) return;
+    if (process.alive || node.lost) return;
     process.start();
     const random = this.world.random.split(`node ${id} ${process.incarnation}`);
     this.checks.onStart(id, disk.durable.snapshot?.index ?? 0);
-    node.sum = new Sum((index, term, command) => this.checks.onApply(id, index, term, command));
+    node.sum = new Sum((index, term, command) => this.onApply(node, index, term, command));
     const raft = new RaftNode({
       id,
       clock: new SimClock(process, random.split("timers"), 20),
       storage: disk.storage(),
-      transport: this.network.transport(id, process),
+      transport: this.network.transport(id, process, this.heritage?.clusterId),
       stateMachine: node.sum,
       random: random.split("raft").unit,
-      clusterId: 1,
+      clusterId: this.heritage?.clusterId ?? FIRST_CLUSTER_ID,
       instance: disk.instance,
       members: joined ?? this.founders,
       join: joined !== null,
@@ -264,6 +391,25 @@ export class RaftRun {
     });
     this.world.log.add(process.name, `starts (life ${process.incarnation})`);
     raft.start();
+    this.checkInherited(node);
+  }
+
+  private onApply({ id, process }: SimNode, index: number, term: number, command: Uint8Array): void {
+    this.checks.onApply(id, index, term, command);
+    if (this.heritage !== null && valueOf(command) <= RECOVERED_VALUES) {
+      throw new Violation("nothing of the old cluster gets in", `${process.name} applies it at ${index}`);
+    }
+  }
+
+  /** The survivor begins with the state that its old log gave. */
+  private checkInherited({ id, sum, process, raft }: SimNode): void {
+    const { heritage } = this;
+    if (heritage?.nodeId !== id || raft === null || sum.index > heritage.snapshot.index) return;
+    const inherited = new Sum(() => {});
+    inherited.restore(heritage.state);
+    if (sum.index < inherited.index || sum.value !== inherited.value) {
+      throw new Violation("a recovered cluster begins with its survivor's state", process.name);
+    }
   }
 
   private kill(node: SimNode, hostGone: boolean): void {
@@ -303,8 +449,10 @@ export class RaftRun {
             throw new Violation("the dead are silent", process.name);
           }
           this.applied++;
-          this.acknowledged.set(outcome.index, command);
-          this.acknowledgedIndex = Math.max(this.acknowledgedIndex, outcome.index);
+          this.acknowledged.push(command);
+          if (!this.checks.wasApplied(outcome.index, command)) {
+            throw new Violation("applied is told when it was applied", `${value} up to ${outcome.index}`);
+          }
         }, { timeoutMs: 3000 });
       }
       this.client();
@@ -412,8 +560,13 @@ export class RaftRun {
       const alive = nodes.filter((node) => node.process.alive && !node.process.isPaused);
       return alive.length === 0 ? null : make(chance.pick(alive), chance);
     };
+    // Of those that there are at the time.
+    const cut = (kind: NetworkFault): FaultMaker => (chance) =>
+      nodes.length < 2 ? null : networkFaults(network, nodes.map(({ id }) => id), 10_000)[kind](chance);
     const makers: Record<string, FaultMaker> = {
-      ...networkFaults(network, nodes.map((node) => node.id), 10_000),
+      isolate: cut("isolate"),
+      "one-way": cut("one-way"),
+      pair: cut("pair"),
       pause: one((node, chance) => {
         const durationMs = chance.between(50, 8000);
         node.process.pause(durationMs);

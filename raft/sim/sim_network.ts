@@ -5,6 +5,8 @@
  */
 import type { NodeId } from "../core/types.ts";
 import type { Transport, TransportHandlers } from "../node/ports.ts";
+import { Acceptor, type Credentials, Dialer } from "../transport/handshake.ts";
+import { FIRST_CLUSTER_ID } from "./lost_majority.ts";
 import type { Prng } from "./prng.ts";
 import type { SimProcess } from "./sim_host.ts";
 import type { World } from "./world.ts";
@@ -48,8 +50,23 @@ class Path {
 
 interface Endpoint {
   readonly process: SimProcess;
+  readonly credentials: Credentials;
   incarnation: number;
   handlers: TransportHandlers | null;
+}
+
+const NONCE = new Uint8Array(32);
+
+/** Whether these two believe that they belong together. */
+function shakeHands(a: Credentials, b: Credentials): boolean {
+  const dialer = new Dialer(a, b.id, NONCE);
+  const acceptor = new Acceptor(b, () => true, NONCE);
+  const challenge = acceptor.step(dialer.hello);
+  if (challenge.kind !== "continue") return false;
+  const proof = dialer.step(challenge.reply);
+  if (proof.kind !== "continue") return false;
+  const accepted = acceptor.step(proof.reply);
+  return accepted.kind === "open" && accepted.reply !== null && dialer.step(accepted.reply).kind === "open";
 }
 
 export class SimNetwork {
@@ -66,9 +83,10 @@ export class SimNetwork {
     this.random = world.random.split("network");
   }
 
-  /** A transport for one life of a process; `id` may come back in a later one. */
-  transport(id: NodeId, process: SimProcess): Transport {
-    const endpoint: Endpoint = { process, incarnation: process.incarnation, handlers: null };
+  /** A transport for one life of a process; `id` may come back in a later one. Only members of one cluster meet. */
+  transport(id: NodeId, process: SimProcess, clusterId = FIRST_CLUSTER_ID): Transport {
+    const credentials = { id, clusterId, key: null };
+    const endpoint: Endpoint = { process, credentials, incarnation: process.incarnation, handlers: null };
     return {
       start: (handlers) => {
         endpoint.handlers = handlers;
@@ -197,6 +215,7 @@ export class SimNetwork {
       if (!left || !right || !this.reachable(a, b)) return;
       const [there, back] = [this.path(a, b), this.path(b, a)];
       if (there.session !== 0 && there.session === back.session) return;
+      if (!shakeHands(left.credentials, right.credentials)) return;
       const session = ++this.sessions;
       for (const path of [there, back]) {
         path.session = session;

@@ -3,7 +3,7 @@
  * was written but not synced, and what has not been written yet are kept apart: a crash loses, keeps or tears the last
  * two. Can be slow, hang, and fail for good.
  */
-import type { Index, Term } from "../core/types.ts";
+import type { Index, Snapshot, Term } from "../core/types.ts";
 import type { LogBatch, LogStorage, StoredLog } from "../node/ports.ts";
 import { LogImage } from "./log_image.ts";
 import type { Prng } from "./prng.ts";
@@ -69,6 +69,12 @@ export class SimDisk {
       if (term !== undefined) return term;
     }
     return this.image.termAt(index);
+  }
+
+  /** A log that begins with this snapshot. */
+  install(snapshot: Snapshot): void {
+    const hardState = { term: snapshot.term, vote: 0, commit: snapshot.index };
+    this.image.apply({ hardState, entries: [], snapshot, sync: true });
   }
 
   /** Nothing completes for that long. */
