@@ -13,7 +13,7 @@ import {
 import { LEASE_CHANNEL } from "../agent/messages.ts";
 import { CLUSTER_FAULTS, type ClusterFault } from "./fault_kinds.ts";
 import { failsafeAmbush } from "./failsafe_ambush.ts";
-import { changeTtl, requestPause, requestSwitchover, resume } from "./requests.ts";
+import { changeTtl, requestPause, requestSwitchover, resume, setFailsafeMode } from "./requests.ts";
 import type { SimCluster } from "./sim_cluster.ts";
 import type { SimMember } from "./sim_member.ts";
 
@@ -228,6 +228,10 @@ function makersOf(cluster: SimCluster): Record<Exclude<ClusterFault, NetworkFaul
     },
     "set-ttl": (random) => {
       const text = changeTtl(cluster, random);
+      return text === null ? null : moment(text);
+    },
+    "set-failsafe": (random) => {
+      const text = setFailsafeMode(cluster, random.chance(0.6), random);
       return text === null ? null : moment(text);
     },
     maintenance: (random) => {

@@ -3,6 +3,7 @@
  * majority and expire its epoch; and at about that moment something else happens to those who have accepted its lease.
  */
 import { directionsOf, type Fault, type Prng } from "../../raft/sim/mod.ts";
+import { setFailsafeMode } from "./requests.ts";
 import type { SimCluster } from "./sim_cluster.ts";
 import type { SimMember } from "./sim_member.ts";
 
@@ -33,17 +34,28 @@ export function failsafeAmbush(cluster: SimCluster, random: Prng): Fault | null 
     "one less",
     "newcomer",
     "newcomer",
+    "switched",
   ]);
   // Silent for so long, it has left the set when it comes back.
   const cutMs = how === "newcomer" ? random.between(10_500, 13_000) : 0;
   if (how === "newcomer") crash(other, cutMs + random.between(0, waitTtlMs));
   const around = directionsOf(holder.id, ids);
-  later(cutMs, () => begin(links.cutRaft(around, 0)));
+  later(how === "switched" ? random.exponential(5) : cutMs, () => begin(links.cutRaft(around, 0)));
   const expiryMs = cutMs + waitTtlMs;
   const atMs = expiryMs - random.between(0, waitTtlMs);
   if (how === "then all" || how === "restart") later(atMs, () => begin(links.cutRest(around, 0)));
   if (how === "restart") later(atMs, () => crash(other, random.between(50, 2000)));
   if (how === "one less") begin(links.cutRest(directionsOf(other.id, ids), 0));
+  // About the time at which raft goes: some of it may be logged, and the holder not know.
+  if (how === "switched") {
+    setFailsafeMode(cluster, false, random);
+    later(random.between(0, 2 * waitTtlMs), () => setFailsafeMode(cluster, true, random));
+    ends.push(() => {
+      for (const delayMs of [0, 2000, 4000]) {
+        world.after(delayMs, () => setFailsafeMode(cluster, true, random));
+      }
+    });
+  }
   if (how === "slow") {
     const before = links.slowRate;
     links.slowRate = random.between(0.1, 0.6);

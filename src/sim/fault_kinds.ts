@@ -21,6 +21,7 @@ export const CLUSTER_FAULTS = [
   "reinit",
   "switchover",
   "set-ttl",
+  "set-failsafe",
   "maintenance",
 ] as const;
 export type ClusterFault = typeof CLUSTER_FAULTS[number];

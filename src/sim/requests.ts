@@ -57,3 +57,10 @@ export function changeTtl(cluster: SimCluster, random: Prng): string | null {
   const ttl = random.pick([2, 3, 5, 10]);
   return configure(asked, (value) => ({ ...value, ttl })) ? `${ttl} s, asked of ${asked.name}` : null;
 }
+
+export function setFailsafeMode(cluster: SimCluster, on: boolean, random: Prng): string | null {
+  const asked = random.pick(cluster.members);
+  return configure(asked, (value) => ({ ...value, failsafe_mode: on }))
+    ? `${on ? "on" : "off"}, asked of ${asked.name}`
+    : null;
+}
