@@ -1,33 +1,53 @@
-/** `agent ctl raft status` and `raft transfer`: the group of voters that keeps the cluster's records. */
+/** `agent ctl raft`: the group of voters that keeps the cluster's records. Changes of it are in raft_members.ts. */
 import { jsonText, type RaftJson, type RaftMemberJson } from "../../src/api/client.ts";
-import { type Command, type Context, FORMAT } from "./command.ts";
+import { type Command, type Context, FORCE, FORMAT } from "./command.ts";
 import { CtlError, UsageError } from "./errors.ts";
 import { leaderFirst } from "./members.ts";
 import { type Format, printListing, type Row } from "./output.ts";
+import { addMember, removeMember, replaceMember, takeSnapshot } from "./raft_members.ts";
+import { asLeaderSees, raftStatus, summary } from "./raft_view.ts";
 import { yamlText } from "./yaml_text.ts";
 
 export const raft: Command = {
-  usage: "status | transfer NAME | dump",
-  maxPositionals: 2,
+  usage: "status | transfer NAME | add ADDRESS [NAME] | remove NAME | replace NAME ADDRESS | snapshot | dump",
+  maxPositionals: 3,
   description: "status: who leads, who votes, how far each is, and how many voters may still fail.\n" +
     "transfer: hands the leadership of the raft group to a member. PostgreSQL's primary does not change by it.\n" +
-    "dump: the raft log of this host, read from its files (raft.data_dir of -c FILE, or --dir); secrets as ***.",
+    "add: keeps a place for a node that is started later. Not needed for one that names a member in\n" +
+    "raft.partner_addrs: it joins by itself.\n" +
+    "remove: a member leaves for good, and its agent and PostgreSQL stop. The primary cannot be removed.\n" +
+    "replace: adds the node at ADDRESS, and removes NAME when that one has a vote.\n" +
+    "snapshot: makes the member that answers (-d) shorten its log now.\n" +
+    "dump: the raft log of this host, read from its files (raft.data_dir of -c FILE, or --dir); secrets as ***.\n" +
+    "Members are named as in the status, or by their address there.",
   options: [
     FORMAT,
+    FORCE,
+    { names: ["no-vote"], help: "add: the node gets no vote" },
     { names: ["dir"], value: "DIRECTORY", help: "dump: the raft directory to read" },
   ],
   examples: [
     "agent ctl raft status",
     "agent ctl raft status --format json",
     "agent ctl raft transfer node2",
+    "agent ctl raft remove node3 --force",
+    "agent ctl raft replace node3 10.0.0.4:2222",
     "agent ctl -c /etc/agent/node1.yml raft dump",
   ],
   async run(context) {
-    const [verb, name] = context.arguments.positionals;
+    const [verb, name, more] = context.arguments.positionals;
     if (verb === "status" && name === undefined) return await status(context);
-    if (verb === "transfer" && name !== undefined) return await transfer(context, name);
+    if (verb === "transfer" && name !== undefined && more === undefined) return await transfer(context, name);
+    if (verb === "add" && name !== undefined) return await addMember(context, name, more ?? null);
+    if (verb === "remove" && name !== undefined && more === undefined) {
+      return await removeMember(context, name);
+    }
+    if (verb === "replace" && name !== undefined && more !== undefined) {
+      return await replaceMember(context, name, more);
+    }
+    if (verb === "snapshot" && name === undefined) return await takeSnapshot(context);
     if (verb === "dump" && name === undefined) return await dump(context);
-    throw new UsageError("Say what to do: agent ctl raft status, raft transfer NAME, or raft dump.");
+    throw new UsageError(`Say what to do: agent ctl raft ${raft.usage}`);
   },
 };
 
@@ -42,10 +62,7 @@ async function dump({ io, arguments: given, cluster }: Context): Promise<number>
 
 async function status({ io, arguments: given, cluster: access }: Context): Promise<number> {
   const { scope } = await access.look();
-  const reply = await access.get("/agent/raft");
-  if (reply.status !== 200) throw new CtlError(`the member answered ${reply.status}: ${reply.text}`);
-  const here = JSON.parse(reply.text) as RaftJson;
-  const found = await asLeaderSees(here, access);
+  const found = await asLeaderSees(await raftStatus(access), access);
   const format = (given.value("format") ?? "pretty") as Format;
   if (format === "json" || format === "yaml" || format === "yml") {
     const members = found.members.map(({ api_url: _, ...member }) => member);
@@ -58,19 +75,6 @@ async function status({ io, arguments: given, cluster: access }: Context): Promi
   printListing(io, { columns, rows, right: ["Match", "Last contact"] }, format, ` Raft: ${scope} `);
   if (format === "pretty") io.out(` ${summary(found)}`);
   return 0;
-}
-
-function summary({ leader, term, commit, can_lose: canLose }: RaftJson): string {
-  const margin = canLose === null ? "unknown how many may fail" : `${canLose} more may fail`;
-  return `Leader: ${leader ?? "unknown"}, term ${term}, commit ${commit}, ${margin}`;
-}
-
-/** Only the leader knows how far the others are and how many may fail. */
-async function asLeaderSees(here: RaftJson, access: Context["cluster"]): Promise<RaftJson> {
-  const leader = here.members.find(({ name }) => name === here.leader);
-  if (here.can_lose !== null || !leader?.api_url) return here;
-  const reply = await access.ofMember({ api_url: leader.api_url }, "GET", "/agent/raft", { timeoutMs: 2000 });
-  return reply.ok && reply.status === 200 ? JSON.parse(reply.text) as RaftJson : here;
 }
 
 function memberRow({ leader }: RaftJson, member: RaftMemberJson): Row {
@@ -86,9 +90,8 @@ function memberRow({ leader }: RaftJson, member: RaftMemberJson): Row {
 
 async function transfer({ io, cluster: access }: Context, name: string): Promise<number> {
   const cluster = await access.look();
-  const reply = await access.get("/agent/raft");
-  const here = reply.status === 200 ? JSON.parse(reply.text) as RaftJson : null;
-  const raftLeader = here?.members.find((member) => member.name === here.leader);
+  const here = await raftStatus(access);
+  const raftLeader = here.members.find((member) => member.name === here.leader);
   const first = raftLeader?.api_url ? [{ api_url: raftLeader.api_url }] : [];
   const outcome = await access.ofAny([...first, ...leaderFirst(cluster)], "POST", "/agent/raft/transfer", {
     body: { name },

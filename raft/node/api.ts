@@ -124,6 +124,8 @@ export interface Raft {
   removeMember(id: NodeId, done: (outcome: MemberOutcome) => void): void;
   /** Adds `member`, and removes `id` when it has become a voter. `done` tells of the first part. */
   replaceMember(id: NodeId, member: NewMember, done: (outcome: AddOutcome) => void): void;
+  /** Puts what was applied into a snapshot now, on this node. Rejected when there is nothing new for one. */
+  takeSnapshot(done: (outcome: MemberOutcome) => void): void;
   /** Opaque bytes to a member over its connection; dropped when there is none. Channels 1..253. To ourselves: delivered at once, asynchronously. */
   send(to: NodeId, channel: number, bytes: Uint8Array): void;
   onChannel(channel: number, handler: (from: NodeId, bytes: Uint8Array) => void): void;

@@ -175,17 +175,22 @@ export class CoreDriver {
     if (due) this.#takeSnapshot(keepEntries);
   }
 
+  /** Takes a snapshot now; `done` is called when it is durable. False: there is nothing new for one. */
+  snapshotNow(done: () => void): boolean {
+    return this.#takeSnapshot(this.#options.keepEntries, done);
+  }
+
   /** Gives up every entry that a snapshot of the present state can stand for, to make room on the disk. */
   shrinkLog(): void {
     this.#takeSnapshot(0);
   }
 
-  #takeSnapshot(keepEntries: number): void {
+  #takeSnapshot(keepEntries: number, done: () => void = () => {}): boolean {
     const { state, storage } = this.#options;
-    if (this.#takingSnapshot || this.#stopped || state.index <= this.#snapshotIndex) return;
+    if (this.#takingSnapshot || this.#stopped || state.index <= this.#snapshotIndex) return false;
     const snapshot = this.core.makeSnapshot(state.index, state.snapshot());
     // A member that joined does not know who voted before the first configuration in its log.
-    if (snapshot.configuration.voters.length === 0) return;
+    if (snapshot.configuration.voters.length === 0) return false;
     this.#takingSnapshot = true;
     this.#snapshotIndex = snapshot.index;
     this.#appliedBytes = 0;
@@ -194,7 +199,9 @@ export class CoreDriver {
       const upTo = Math.max(0, snapshot.index - keepEntries);
       this.core.compact(snapshot, upTo);
       if (upTo > 0) storage.compact(upTo);
+      done();
     });
+    return true;
   }
 
   #snapshotTaken(snapshot: Snapshot): void {

@@ -75,6 +75,11 @@ export class LateRaft implements Raft {
     else done({ kind: "rejected", reason: this.#reason });
   }
 
+  takeSnapshot(...[done]: Parameters<Raft["takeSnapshot"]>): void {
+    if (this.#raft) this.#raft.takeSnapshot(done);
+    else done({ kind: "rejected", reason: this.#reason });
+  }
+
   send(to: NodeId, channel: number, bytes: Uint8Array): void {
     this.#raft?.send(to, channel, bytes);
   }

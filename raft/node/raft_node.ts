@@ -239,6 +239,15 @@ export class RaftNode implements Raft {
     this.#add(member, id, done);
   }
 
+  takeSnapshot(done: (outcome: MemberOutcome) => void): void {
+    if (this.#phase !== "running") return done({ kind: "rejected", reason: "the node is not running" });
+    this.#turn(() => {
+      const { later } = this.#turns;
+      const begun = this.#driver?.snapshotNow(() => later(() => done({ kind: "done" }))) ?? false;
+      if (!begun) later(() => done({ kind: "rejected", reason: "there is nothing new for a snapshot" }));
+    });
+  }
+
   #add(member: NewMember, replaces: NodeId, done: (outcome: AddOutcome) => void): void {
     if (this.#phase !== "running") return done({ kind: "rejected", reason: "the node is not running" });
     this.#turn(() => this.#membership.add(member, replaces, done));

@@ -10,6 +10,8 @@ import type {
   FailsafeRequest,
   HistogramReading,
   ProcessClocks,
+  RaftChange,
+  RaftChangeOutcome,
   ReinitializeOutcome,
   RestartOutcome,
   ScheduledRestart,
@@ -32,6 +34,7 @@ import type { LatenessKind, TimingReport } from "../model/timing.ts";
 import { unavailableFeatures } from "../model/unavailable.ts";
 import { WINDOW_S } from "./lateness.ts";
 import type { Member } from "./member.ts";
+import { RaftChanges } from "./raft_changes.ts";
 import type { PostgresPort } from "./postgres_port.ts";
 import type { CommandOutcome } from "./proposer.ts";
 import type { Watchdog } from "./watchdog.ts";
@@ -57,11 +60,18 @@ export interface ApiPortOptions {
 export class AgentApiPort implements ApiPort {
   readonly #options: ApiPortOptions;
   readonly #scheduled: { restart: ScheduledRestart; timer: ReturnType<typeof setTimeout> }[] = [];
+  #raftChanges: RaftChanges;
   #extraVersion = 0;
   #dcsSeenMs: number | null = null;
 
   constructor(options: ApiPortOptions) {
     this.#options = options;
+    const { raft, dcs } = options;
+    this.#raftChanges = new RaftChanges({
+      raft,
+      records: () => dcs.state,
+      propose: (body) => this.#propose(body),
+    });
     options.guard.onChange(() => this.#extraVersion++);
     options.postgres.onChange(() => this.#extraVersion++);
   }
@@ -295,11 +305,17 @@ export class AgentApiPort implements ApiPort {
   }
 
   transferRaft(name: string): Promise<string | null> {
-    const { raft, dcs } = this.#options;
-    const facts = dcs.state.members[name];
-    const peer = raft.status().members.find((each) => each.addr === facts?.raftAddr);
-    if (peer === undefined) return Promise.resolve(`there is no member named ${name}`);
-    return new Promise((resolve) => raft.transferLeadership(peer.id, resolve));
+    const found = this.#raftChanges.member(name);
+    if (typeof found === "string") return Promise.resolve(found);
+    return new Promise((resolve) => this.#options.raft.transferLeadership(found.id, resolve));
+  }
+
+  changeRaft(change: RaftChange): Promise<RaftChangeOutcome> {
+    return this.#raftChanges.change(change);
+  }
+
+  snapshotRaft(): Promise<RaftChangeOutcome> {
+    return new Promise((resolve) => this.#options.raft.takeSnapshot(resolve));
   }
 
   #propose(body: CommandBody): Promise<CommandOutcome> {

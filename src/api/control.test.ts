@@ -547,6 +547,39 @@ const CASES: readonly Case[] = [
   },
   { says: "raft leadership to nobody", request: post("/agent/raft/transfer", { to: "node2" }), code: 400 },
 
+  {
+    says: "a raft member added",
+    request: post("/agent/raft/add", { address: "10.0.0.4:2222", name: "node4" }),
+    code: 200,
+    text: "10.0.0.4:2222 is a member now",
+  },
+  { says: "a raft member added nowhere", request: post("/agent/raft/add", { name: "node4" }), code: 400 },
+  {
+    says: "a raft member not removed",
+    request: post("/agent/raft/remove", { name: "node1" }),
+    arrange: (port) => {
+      port.raftChangeOutcome = { kind: "rejected", reason: "node1 holds the leader lock" };
+    },
+    code: 409,
+    text: "node1 holds the leader lock",
+  },
+  { says: "a raft member removed by number", request: post("/agent/raft/remove", { name: 1 }), code: 400 },
+  {
+    says: "a raft member replaced, or not",
+    request: post("/agent/raft/replace", { name: "node3", address: "10.0.0.4:2222" }),
+    arrange: (port) => {
+      port.raftChangeOutcome = { kind: "unknown", reason: "leadership was lost" };
+    },
+    code: 503,
+    text: "It is not known whether it is done (look at the status): leadership was lost",
+  },
+  {
+    says: "a raft member replaced by nothing",
+    request: post("/agent/raft/replace", { name: "node3" }),
+    code: 400,
+  },
+  { says: "a raft snapshot", request: post("/agent/raft/snapshot"), code: 200, text: "snapshot taken" },
+
   // what is not there
   { says: "unknown POST", request: post("/nonsense"), code: 501, text: "Unsupported method ('POST')" },
   { says: "unknown DELETE", request: { method: "DELETE", path: "/config" }, code: 501 },

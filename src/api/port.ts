@@ -12,7 +12,7 @@ import type { PostgresView } from "../model/postgres_view.ts";
 import type { DcsState, FailoverRecord } from "../model/records.ts";
 import type { ClockJump } from "../model/clock_jump.ts";
 import type { LatenessKind, TimingReport } from "../model/timing.ts";
-import type { RaftStatus } from "../../raft/mod.ts";
+import type { MemberOutcome, RaftStatus } from "../../raft/mod.ts";
 
 /** Last status heard of a member; our own is among them, with age 0. */
 export interface SeenStatus {
@@ -178,6 +178,19 @@ export type FailsafeOutcome =
   | { readonly kind: "running-as-leader" }
   | { readonly kind: "refused"; readonly reason: string };
 
+/** Of the group of voters. Members are named as in the status, or by their address. */
+export type RaftChange =
+  | { readonly kind: "add"; readonly address: string; readonly name: string | null; readonly votes: boolean }
+  | { readonly kind: "remove"; readonly name: string }
+  | {
+    readonly kind: "replace";
+    readonly name: string;
+    readonly address: string;
+    readonly newName: string | null;
+  };
+
+export type RaftChangeOutcome = MemberOutcome;
+
 export interface ApiPort {
   /** A look at the present. Cheap: called once a request. */
   view(): ApiView;
@@ -219,4 +232,7 @@ export interface ApiPort {
   acceptFailsafe(request: FailsafeRequest): Promise<FailsafeOutcome>;
   /** Hands raft leadership to the member of that name; null: done, else why not. */
   transferRaft(name: string): Promise<string | null>;
+  changeRaft(change: RaftChange): Promise<RaftChangeOutcome>;
+  /** Puts this member's raft log into a snapshot. */
+  snapshotRaft(): Promise<RaftChangeOutcome>;
 }

@@ -183,6 +183,8 @@ export interface ClusterJson {
 
 /** `GET /agent/raft`. */
 export interface RaftJson {
+  /** The member that answers. */
+  readonly name: string;
   readonly leader: string | null;
   readonly term: number;
   readonly commit: number;

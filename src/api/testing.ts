@@ -12,6 +12,8 @@ import type {
   FailsafeOutcome,
   FailsafeRequest,
   HistogramReading,
+  RaftChange,
+  RaftChangeOutcome,
   RestartOutcome,
   SeenStatus,
   WatchdogStatus,
@@ -29,6 +31,7 @@ export class StubPort implements ApiPort {
   restartOutcome: RestartOutcome = { kind: "ok" };
   reinitializeOutcome: ReinitializeOutcome = { kind: "started" };
   transferError: string | null = null;
+  raftChangeOutcome: RaftChangeOutcome = { kind: "done" };
   readonly failsafeRequests: FailsafeRequest[] = [];
   /** null: no answer ever. */
   failsafeOutcome: FailsafeOutcome | null = { kind: "accepted", lsn: 83886080 };
@@ -174,6 +177,14 @@ export class StubPort implements ApiPort {
   transferRaft(name: string): Promise<string | null> {
     this.calls.push(`transferRaft ${name}`);
     return Promise.resolve(this.transferError);
+  }
+  changeRaft(change: RaftChange): Promise<RaftChangeOutcome> {
+    this.calls.push(`changeRaft ${JSON.stringify(change)}`);
+    return Promise.resolve(this.raftChangeOutcome);
+  }
+  snapshotRaft(): Promise<RaftChangeOutcome> {
+    this.calls.push("snapshotRaft");
+    return Promise.resolve(this.raftChangeOutcome);
   }
 }
 

@@ -49,6 +49,8 @@ export type CommandBody =
     readonly incarnation: number;
     readonly replace: boolean;
   }
+  /** Forgets a member that has left. One of that name with another address is another one. */
+  | { readonly op: "dropMember"; readonly name: string; readonly raftAddr: string }
   | {
     readonly op: "addHistory";
     readonly epoch: number;
@@ -97,6 +99,7 @@ const VERSION_OF: Readonly<Record<CommandBody["op"], number>> = {
   acceptFailover: 1,
   endFailover: 1,
   setMember: 1,
+  dropMember: 1,
   addHistory: 1,
   setFailsafe: 2,
   setTtl: 1,

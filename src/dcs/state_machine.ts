@@ -166,6 +166,12 @@ function evaluate(state: DcsState, command: Command, index: number, broken: Brok
       if (moved && !command.replace) return { refuse: NAME_TAKEN };
       return { change: { members: { ...state.members, [command.facts.name]: command.facts } } };
     }
+    case "dropMember": {
+      const { [command.name]: known, ...members } = state.members;
+      if (known?.raftAddr !== command.raftAddr) return { refuse: "there is no such member" };
+      if (lock.holder === command.name) return { refuse: `${command.name} holds the lock` };
+      return { change: { members }, event: `member ${command.name} was removed` };
+    }
     case "addHistory": {
       if (lock.epoch !== command.epoch) return { refuse: `epoch ${command.epoch} is over` };
       if (state.history.some((line) => line[0] >= command.line[0])) {

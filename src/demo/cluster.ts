@@ -23,6 +23,8 @@ export interface ClusterOptions {
   /** The executable that is `agent`. */
   readonly binary: string;
   readonly size?: number;
+  /** So many of them found the cluster; the others name these as their partners and join it. @default all */
+  readonly founders?: number;
   readonly scope?: string;
   /** Into bootstrap.dcs: ttl, primary_start_timeout ... */
   readonly dcs?: JsonObject;
@@ -100,7 +102,7 @@ export class Cluster {
       const config = nodeConfig({
         scope,
         node,
-        all,
+        all: all.slice(0, options.founders ?? size),
         directory: home,
         secrets,
         dcs: options.dcs ?? {},

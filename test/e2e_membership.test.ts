@@ -1,0 +1,103 @@
+/** Nodes join, leave, and lose their raft directories, under load. */
+import { expect } from "bun:test";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import type { RaftJson } from "../src/api/client.ts";
+import type { Host } from "../src/demo/host.ts";
+import { nowMs } from "../src/demo/now.ts";
+import { waitFor } from "../src/demo/wait_for.ts";
+import { START_MS, withCluster } from "./e2e/harness.ts";
+
+const SIZE = 4;
+const { story } = withCluster({ dcs: { ttl: 2 }, size: SIZE, founders: 3 }, async (cluster) => {
+  const founders = cluster.hosts.slice(0, 3);
+  for (const host of founders) host.start();
+  await cluster.waitHealthy(START_MS, founders);
+});
+
+async function raftOf(host: Host): Promise<RaftJson> {
+  return JSON.parse((await host.rest("/agent/raft")).text) as RaftJson;
+}
+
+function voters({ members }: RaftJson): string[] {
+  return members.filter(({ voter }) => voter).map(({ name }) => name).sort();
+}
+
+story(
+  "a node that names members of the running cluster joins it: learner, voter, standby",
+  async ({ cluster }) => {
+    const [first, , , fourth] = cluster.hosts as [Host, Host, Host, Host];
+    expect(voters(await raftOf(first))).toEqual(["node1", "node2", "node3"]);
+    fourth.start();
+    await cluster.waitHealthy(START_MS);
+    await waitFor("four voters", START_MS, async () => voters(await raftOf(first)).length === SIZE);
+    expect(
+      (await raftOf(fourth)).members.every(({ name, api_url: url }) =>
+        name.startsWith("node") && url !== null
+      ),
+    )
+      .toBe(true);
+  },
+);
+
+story("the primary cannot be removed, and says what to do first", async (fixture) => {
+  const primary = await fixture.healed();
+  const [other] = fixture.cluster.others(primary);
+  const refused = await fixture.cluster.tryCtl("raft", "remove", primary.name, "--force");
+  expect(refused.code).toBe(1);
+  expect(refused.stderr).toContain(
+    `${primary.name} holds the leader lock: switch over to another member first`,
+  );
+  expect(voters(await raftOf(other!))).toContain(primary.name);
+});
+
+story("a removed member stops itself and its PostgreSQL, and comes back as a new one", async (fixture) => {
+  const { cluster } = fixture;
+  const primary = await fixture.healed();
+  const [leaving] = cluster.others(primary) as [Host];
+  const oldId = (await raftOf(primary)).members.find(({ name }) => name === leaving.name)!.id;
+  const removed = await cluster.ctl("raft", "remove", leaving.name, "--force");
+  expect(removed).toContain(`Success: ${leaving.name} is no member any more`);
+  expect(removed).toContain("can lose 1 more");
+  await waitFor("the end of its processes", START_MS, () => leaving.processes().length === 0);
+  expect(leaving.log()).toContain(
+    "was removed from the cluster: PostgreSQL is stopped, and so is this agent",
+  );
+  expect(await leaving.exitCode(START_MS)).toBe(3);
+  expect(voters(await raftOf(primary))).not.toContain(leaving.name);
+  await cluster.waitHealthy(START_MS, cluster.others(leaving));
+
+  // Its directory is of no use: it ends again. Without it, it joins.
+  leaving.start();
+  await waitFor("its end", START_MS, () => leaving.agentPid() === null && leaving.processes().length === 0);
+  rmSync(join(leaving.directory, "raft"), { recursive: true });
+  leaving.start();
+  await cluster.waitHealthy(START_MS);
+  await waitFor("a vote", START_MS, async () => voters(await raftOf(primary)).includes(leaving.name));
+  expect((await raftOf(primary)).members.map(({ id }) => id)).not.toContain(oldId);
+});
+
+story(
+  "a primary whose host loses its raft directory is succeeded, and joins anew in its own place",
+  async (fixture) => {
+    const { cluster } = fixture;
+    const old = await fixture.healed();
+    const begin = nowMs();
+    await old.powerOff();
+    rmSync(join(old.directory, "raft"), { recursive: true });
+    old.start();
+    const successor = await fixture.successorOf(old, begin);
+    fixture.expectOnePrimary(old, begin);
+    await cluster.waitHealthy(START_MS);
+    await waitFor("all vote again", START_MS, async () => {
+      const status = await raftOf(successor);
+      return voters(status).length === SIZE && status.members.length === SIZE;
+    });
+    // The others can be lost as before: three voters of four go on.
+    const [lost] = cluster.others(successor).filter((host) => host !== old) as [Host];
+    await lost.powerOff();
+    const sinceMs = nowMs();
+    await fixture.client.waitForWrite(sinceMs, START_MS, successor.name);
+    expect(await old.answers("/replica")).toBe(true);
+  },
+);
