@@ -45,7 +45,7 @@ story("the primary cannot be removed, and says what to do first", async (fixture
   const [other] = fixture.cluster.others(primary);
   const refused = await fixture.cluster.tryCtl("raft", "remove", primary.name, "--force");
   expect(refused.code).toBe(1);
-  expect(refused.stderr).toContain(
+  expect(refused.output).toContain(
     `${primary.name} holds the leader lock: switch over to another member first`,
   );
   expect(voters(await raftOf(other!))).toContain(primary.name);
