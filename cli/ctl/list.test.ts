@@ -261,7 +261,7 @@ test("raft status shows the group as its leader sees it", async () => {
     "| node2 | 10.0.0.2:2222 | voter  |    57 |        40 ms |",
     "| node3 | 10.0.0.3:2222 | voter  |    57 |        40 ms |",
     "+-------+---------------+--------+-------+--------------+",
-    " Leader: node1, term 4, commit 57, 1 more may fail",
+    " Leader: node1, term 4, commit 57, can lose 1 more",
   ].join("\n"));
   expect(JSON.parse((await cluster.ctl(["raft", "status", "--format", "json"])).out)).toMatchObject({
     leader: "node1",
