@@ -22,6 +22,9 @@ export class StubCluster {
         throw error;
       },
     });
+    const { members } = this.port.view().dcs!;
+    const here = Object.entries(members).map(([name, facts]) => [name, { ...facts, apiUrl: this.apiUrl }]);
+    this.port.changeDcs({ members: Object.fromEntries(here) });
     for (const name of MEMBERS) this.port.changeMember(name, { apiUrl: this.apiUrl });
   }
 

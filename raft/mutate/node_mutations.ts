@@ -219,7 +219,7 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
   ...mutationsOf("raft/node/core_driver.ts", MEMBERSHIP, [
     [
       "snapshot-without-voters",
-      "    if (snapshot.configuration.voters.length === 0) return;\n",
+      "    if (snapshot.configuration.voters.length === 0) return false;\n",
       "",
     ],
   ]),
