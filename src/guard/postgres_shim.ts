@@ -2,8 +2,8 @@
  * Between guard and PostgreSQL: the guard starts its own executable, which prepares what a child must set for itself
  * and becomes PostgreSQL by execv, keeping the pid. Anything that fails ends it with 127 and a line on standard error.
  */
-import { writeFileSync, writeSync } from "node:fs";
-import { execv, parentPid, resetSignals, setParentDeathSignal, setSession } from "../lib/ffi.ts";
+import { closeSync, constants, fstatSync, openSync, writeFileSync, writeSync } from "node:fs";
+import { duplicate, execv, parentPid, resetSignals, setParentDeathSignal, setSession } from "../lib/ffi.ts";
 import { SIGQUIT } from "./signals.ts";
 
 /** Arguments: pid of the guard, oom_score_adj for PostgreSQL, program, its arguments. Does not return. */
@@ -20,10 +20,27 @@ export function runPostgresShim(argv: readonly string[]): never {
   } catch (error) {
     writeSync(2, `cannot set oom_score_adj: ${error instanceof Error ? error.message : String(error)}\n`);
   }
+  for (const fd of [1, 2]) neverWaitForReader(fd);
   resetSignals();
   const path = program.includes("/") ? program : Bun.which(program) ?? program;
   const failed = execv(path, [path, ...args]);
   fail(`cannot run ${program}: ${failed.ok ? "it returned" : failed.name}`);
+}
+
+/**
+ * A pipe that nobody reads would stop every process of PostgreSQL that logs, the postmaster first. Opened anew it does
+ * not wait, for PostgreSQL alone, which then loses the lines that have no room.
+ */
+function neverWaitForReader(fd: number): void {
+  if (!fstatSync(fd).isFIFO()) return;
+  try {
+    const pipe = openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK);
+    duplicate(pipe, fd);
+    closeSync(pipe);
+  } catch (error) {
+    // Not ours to open (a pipe that root made), or no reader at all: it stays as it is.
+    if ((error as { code?: unknown }).code === undefined) throw error;
+  }
 }
 
 function fail(why: string): never {

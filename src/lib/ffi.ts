@@ -28,6 +28,7 @@ const declarations = {
   ioctl: { args: ["i32", "u64", "ptr"], returns: "i32" },
   fcntl: { args: ["i32", "i32", "u64"], returns: "i32" },
   memfd_create: { args: ["ptr", "u32"], returns: "i32" },
+  dup2: { args: ["i32", "i32"], returns: "i32" },
   waitpid: { args: ["i32", "ptr", "i32"], returns: "i32" },
   kill: { args: ["i32", "i32"], returns: "i32" },
   poll: { args: ["ptr", "u64", "i32"], returns: "i32" },
@@ -162,6 +163,11 @@ const FD_CLOEXEC = 1;
 /** Whether a program that replaces this one, or a child, gets the descriptor. */
 export function keepOverExec(fd: number, keep: boolean): SysResult {
   return result(libc().fcntl(fd, F_SETFD, keep ? 0 : FD_CLOEXEC));
+}
+
+/** Makes `to` the same open file as `from`; programs that follow get it. */
+export function duplicate(from: number, to: number): SysResult {
+  return result(libc().dup2(from, to));
 }
 
 const MFD_CLOEXEC = 1;
