@@ -119,6 +119,24 @@ test("freeze stops everyone, also what is being forked; thaw lets them go on", (
     await until("it forks again", () => pidsOf(group).some((pid) => !frozen.includes(pid)));
   }));
 
+test("a child whose fork had begun before the stop is stopped too", () =>
+  inDirectory(async (dir) => {
+    let postmaster = 0;
+    let told = false;
+    // The stop takes effect a while after it was sent, and a child appears in between.
+    const group = new ProcessGroup(dir, nobody, (pid, signal) => {
+      if (pid !== postmaster || signal !== 19 || told) return kill(pid, signal);
+      told = true;
+      startDetached(`sleep 0.01; (cd ${dir} && exec sleep 60) & sleep 0.01; kill -STOP ${postmaster}`, "/");
+      return kill(pid, 0);
+    });
+    postmaster = startDetached("exec sleep 60", dir);
+    await until("it runs", () => readProcess(postmaster)?.name === "sleep");
+    expect(group.freeze(identify(postmaster))).toBe(2);
+    expect(group.members().length).toBe(2);
+    expect(group.allStopped()).toBe(true);
+  }));
+
 test("the postmaster's children are stopped before anything is looked for, wherever they are, and go on", () =>
   inDirectory(async (dir) => {
     const group = new ProcessGroup(dir, nobody);

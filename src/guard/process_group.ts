@@ -125,8 +125,9 @@ export class ProcessGroup {
   }
 
   /**
-   * SIGSTOP for everyone, until a scan after the postmaster's shows nobody new. A process with SIGSTOP queued runs no
-   * instruction of its own and cannot fork any more. May be repeated.
+   * SIGSTOP for everyone, until a scan that began when whoever forks was stopped shows nobody new. A process with SIGSTOP
+   * queued runs no instruction of its own, but a fork that had begun goes on to its end, and its child has no SIGSTOP.
+   * May be repeated.
    *
    * The postmaster comes after the others, here and in kill(), and before them in thaw(): whoever signals may be killed
    * at any point, and then the postmaster, which the kernel or we told to end, has to end the rest. Stopped, it could
@@ -143,7 +144,12 @@ export class ProcessGroup {
       signalProcess(postmaster, SIGSTOP, this.send);
       signalled.add(postmaster.pid);
     }
-    this.signalAll(SIGSTOP, signalled);
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      // Of PostgreSQL's processes only the postmaster forks others that acknowledge.
+      const forkers = postmaster === null ? [...signalled] : [postmaster.pid];
+      const settled = !forkers.some(mayBeForking);
+      if (this.signalOnce(SIGSTOP, signalled) === 0 && settled) break;
+    }
     return signalled.size;
   }
 
@@ -208,6 +214,12 @@ export class ProcessGroup {
       return false; // gone
     }
   }
+}
+
+/** SIGSTOP has been sent to it, and has not stopped it yet. One that waits for a disk is not forking. */
+function mayBeForking(pid: number): boolean {
+  const state = readProcess(pid)?.state;
+  return state === "R" || state === "S";
 }
 
 /** Perhaps not all of them: the kernel may be built without the list, or one may end while it is read. */

@@ -7,7 +7,7 @@ import type { Client } from "../../src/demo/client.ts";
 import type { Cluster } from "../../src/demo/cluster.ts";
 import type { Host } from "../../src/demo/host.ts";
 import { nowMs } from "../../src/demo/now.ts";
-import { type Acknowledged, longestGap, overlapMs } from "../../src/demo/outage.ts";
+import { type Acknowledged, longestGap, lostIds, overlapMs } from "../../src/demo/outage.ts";
 import { signal } from "../../src/demo/processes.ts";
 import { sleep, waitFor } from "../../src/demo/wait_for.ts";
 import type { Network } from "../e2e/network.ts";
@@ -122,8 +122,9 @@ interface Result {
   readonly outageMs: number;
   readonly overlapMs: number;
   readonly lateMs: number;
-  /** How many writes the former primary has confirmed beside the new one. */
+  /** How many writes the former primary has confirmed beside the new one, and how many of them are gone. */
   readonly besideCount: number;
+  readonly lostCount: number;
 }
 
 /** `network` null: no partitions. `reps`: of a fault with the full share. `only`: a part of the name of the faults wanted. */
@@ -158,9 +159,11 @@ export async function measureFencing(
       try {
         const result = await once(cluster, clients, network, fault);
         results.push(result);
-        const { outageMs, overlapMs, lateMs, besideCount } = result;
+        const { outageMs, overlapMs, lateMs, besideCount, lostCount } = result;
         say(
-          `${title}: outage ${outageMs.toFixed(0)} ms, overlap ${overlapMs} ms (${besideCount} writes), ` +
+          `${title}: outage ${
+            outageMs.toFixed(0)
+          } ms, overlap ${overlapMs} ms (${besideCount} writes, ${lostCount} lost), ` +
             `after the lease ${lateMs} ms`,
         );
         if (fault.beyondGuard) continue;
@@ -194,6 +197,14 @@ export async function measureFencing(
           results.map((one) => one.besideCount),
           [],
           `in ${results.filter((one) => one.besideCount > 0).length} of ${results.length}`,
+        ),
+        measurement(
+          `${fault.name}: of these lost`,
+          "",
+          NO_GOAL,
+          results.map((one) => one.lostCount),
+          [],
+          `in ${results.filter((one) => one.lostCount > 0).length} of ${results.length}`,
         ),
       );
     }
@@ -248,6 +259,7 @@ async function once(
     overlapMs: round(bothMs),
     lateMs: round(lateMs),
     besideCount: beside.length,
+    lostCount: beside.length === 0 ? 0 : lostIds(beside, await cluster.presentIds(next)).length,
   };
 }
 
