@@ -116,3 +116,20 @@ story("a primary that alone has lost raft is succeeded, and never beside the nex
   await cluster.waitHealthy(2 * START_MS);
   fixture.expectOnePrimary(primary, begin);
 });
+
+story("one that has agreed is restarted, and the primary loses REST too: no two primaries", async () => {
+  const { cluster, client } = fixture;
+  const primary = await ready();
+  const begin = nowMs();
+  cut(primary, raftPort(primary));
+  // It goes on by what they have agreed to; one forgets it, and its epoch expires soon after.
+  await client.waitForWrite(begin + 0.7 * TTL_MS, WRITES_MS, primary.name);
+  cut(primary, primary.addresses.restPort);
+  const standby = cluster.others(primary)[0]!;
+  await standby.killAgent();
+  standby.start();
+  await fixture.successorOf(primary, begin);
+  for (const port of ports(primary)) mend(primary, port);
+  await cluster.waitHealthy(2 * START_MS);
+  fixture.expectOnePrimary(primary, begin);
+});

@@ -79,6 +79,27 @@ test("a member that knows of a later epoch does not keep the old primary alive",
   }
 });
 
+test("agents of standbys that are restarted meanwhile agree again; the primary's own cannot go on", () => {
+  for (const seed of SEEDS) {
+    const { cluster, primary } = healthy(seed);
+    const { world } = cluster;
+    const restart = (member: SimMember) => {
+      member.killAgent(false);
+      run(cluster, 700);
+      member.startAgent();
+    };
+    cluster.links.cutRaft(everywhere, 0);
+    run(cluster, 2 * TTL_MS);
+    for (const other of cluster.members.filter((member) => member !== primary)) {
+      restart(other);
+      run(cluster, 2 * TTL_MS);
+    }
+    expect(cluster.safety.longestOutageMs).toBe(0);
+    restart(primary);
+    expect(world.runUntilHolds(world.now() + TTL_MS, 10, () => !primary.server.canAcknowledge)).toBe(true);
+  }
+});
+
 test("a host that is off leaves the set, and does not forbid failsafe mode", () => {
   const { cluster, primary } = healthy(1);
   const other = cluster.members.find((member) => member !== primary)!;
