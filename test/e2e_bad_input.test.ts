@@ -8,7 +8,6 @@ import {
   openSync,
   readdirSync,
   readFileSync,
-  statSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
@@ -224,7 +223,7 @@ story(
     const primary = await fixture.healed();
     const standby = cluster.others(primary)[0]!;
     await standby.powerOff();
-    const segment = largestFile(join(standby.directory, "raft"));
+    const segment = newestSegment(join(standby.directory, "raft"));
     const original = readFileSync(segment);
     const file = openSync(segment, "r+");
     // In the middle of what was written: not a torn tail.
@@ -324,8 +323,7 @@ function listening(server: Server, port: number, host: string): Promise<boolean>
   });
 }
 
-function largestFile(directory: string): string {
-  const files = (readdirSync(directory, { recursive: true }) as string[]).map((name) => join(directory, name))
-    .filter((path) => statSync(path).isFile());
-  return files.sort((a, b) => statSync(b).size - statSync(a).size)[0]!;
+function newestSegment(directory: string): string {
+  const files = readdirSync(directory, { recursive: true }) as string[];
+  return join(directory, files.filter((name) => name.endsWith(".log")).sort().at(-1)!);
 }
