@@ -354,8 +354,11 @@ test("in pause the lock goes to nobody but the candidate of a request", () => {
   expect(chooseSuccessor(succession({ dynamic, dcs }))).toMatchObject({ kind: "grant", to: "c" });
 });
 
+const urls = (...names: string[]) =>
+  Object.fromEntries(names.map((name) => [name, cluster().members[name]!.apiUrl]));
+
 test("only members of the failsafe set that is logged may succeed its holder", () => {
-  const failsafe = { epoch: 3, holder: "a", members: { a: "", b: "" }, revision: 9 };
+  const failsafe = { epoch: 3, holder: "a", members: urls("a", "b"), revision: 9 };
   const view = succession({
     dcs: cluster({ lock: lock(FREE), failsafe }),
     statuses: [seen(status("b", { receivedLsn: 900 })), seen(status("c"))],

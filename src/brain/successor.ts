@@ -56,7 +56,7 @@ export function ineligible(
   view: Pick<SuccessorView, "dcs" | "dynamic">,
 ): string | null {
   const { initialize, lock, history, failsafe } = view.dcs;
-  if (mayNotSucceed(failsafe, status.name)) return `is not in the failsafe set of epoch ${failsafe!.epoch}`;
+  if (mayNotSucceed(view.dcs, status.name)) return `is not in the failsafe set of epoch ${failsafe!.epoch}`;
   if (status.nofailover) return "not allowed to promote (nofailover)";
   if (status.shuttingDown) return "is shutting down";
   if (status.watchdogFailed) return "not watchdog capable";

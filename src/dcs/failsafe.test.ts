@@ -20,8 +20,13 @@ function machine() {
     apply(by, { op: "setFailsafe", epoch, members, expectRevision: dcs.state.failsafe?.revision ?? null });
   const release = (by: string, epoch: number) =>
     apply(by, { op: "release", epoch, reason: "test", lsn: null, timeline: null });
+  const join = (name: string, apiUrl: string) => {
+    const facts = { name, connUrl: "", apiUrl, proxyUrl: null, raftAddr: name, tags: {}, version: "" };
+    return apply(name, { op: "setMember", facts, incarnation: 1, replace: true });
+  };
+  for (const [name, url] of Object.entries(ALL)) join(name, url);
   const expire = (epoch: number) => apply("q", { op: "expire", epoch, reason: "test" });
-  return { dcs, apply, grant, set, release, expire };
+  return { dcs, apply, grant, set, release, expire, join };
 }
 
 test("only the holder logs a set, under its own epoch and over the set that it knows", () => {
@@ -30,8 +35,8 @@ test("only the holder logs a set, under its own epoch and over the set that it k
   expect(set("b", 1, ALL)).toEqual({ ok: false, reason: "epoch 1 is not held" });
   expect(set("a", 2, ALL).ok).toBe(false);
   expect(set("a", 1, ALL).ok).toBe(true);
-  expect(dcs.state.failsafe).toEqual({ epoch: 1, holder: "a", members: ALL, revision: 4 });
-  expect(apply("a", { op: "setFailsafe", epoch: 1, members: null, expectRevision: 3 }).ok).toBe(false);
+  expect(dcs.state.failsafe).toEqual({ epoch: 1, holder: "a", members: ALL, revision: 7 });
+  expect(apply("a", { op: "setFailsafe", epoch: 1, members: null, expectRevision: 6 }).ok).toBe(false);
   expire(1);
   expect(set("a", 1, AB).ok).toBe(false);
   expect(dcs.state.failsafe?.members).toEqual(ALL);
@@ -59,6 +64,19 @@ test("only members of the set may be granted the next epoch, and any later one u
   expect(set("b", 3, ALL).ok).toBe(true);
   expire(3);
   expect(grant(4, "c")).toBe(true);
+});
+
+test("a member whose name now belongs to another host was not asked, nor one that has left", () => {
+  const { apply, grant, set, expire, join } = machine();
+  grant(1, "a");
+  set("a", 1, ALL);
+  join("b", "http://elsewhere:8008");
+  apply("a", { op: "dropMember", name: "c", raftAddr: "c" });
+  expire(1);
+  expect(grant(2, "b")).toBe(false);
+  expect(grant(2, "c")).toBe(false);
+  join("b", ALL.b);
+  expect(grant(2, "b")).toBe(true);
 });
 
 test("the release of its epoch ends a set, since its holder's PostgreSQL was proven stopped", () => {

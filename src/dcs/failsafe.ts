@@ -5,8 +5,8 @@
  *
  * Invariant: whoever may write under a later epoch begins only after P's PostgreSQL cannot acknowledge any more. While a
  * set is in the records,
- * - only its members may be granted an epoch, e + 1 or any later one (state_machine.ts): e + 1 may come to nothing, and
- *   P's lease outlive it;
+ * - only its members may be granted an epoch, e + 1 or any later one (state_machine.ts), and only at the addresses that
+ *   are asked: e + 1 may come to nothing, and P's lease outlive it; a name may come to belong to another host;
  * - each of them accepted at x >= s, and writes under no other epoch before x + wait_ttl, nor within wait_ttl of the start
  *   of its agent, which has forgotten its x. P is stopped by s + L/(1-rho) + J + K, which is not later by I1;
  * - wait_ttl is not lowered, so whatever ttl P counted on, whoever waits waits as long.
@@ -26,9 +26,15 @@ import type { BrokenRules } from "./lease.ts";
 export type FailsafeMembers = FailsafeRecord["members"];
 export type SetFailsafe = CommandBody & { readonly op: "setFailsafe" };
 
-/** Whoever is not in the set was not asked, and would not wait while its holder still writes without raft. */
-export function mayNotSucceed(failsafe: FailsafeRecord | null, name: string): boolean {
-  return failsafe !== null && !Object.hasOwn(failsafe.members, name);
+/**
+ * Whoever is not in the set was not asked, and would not wait while its holder still writes without raft. Nor was one
+ * asked that has another address than the set says: it may be another host, which took the name of one that still answers.
+ */
+export function mayNotSucceed({ failsafe, members }: DcsState, name: string): boolean {
+  if (failsafe === null) return false;
+  const facts = Object.hasOwn(members, name) ? members[name] : undefined;
+  return facts === undefined || !Object.hasOwn(failsafe.members, name) ||
+    failsafe.members[name] !== facts.apiUrl;
 }
 
 /** The holder's side: which sets may be in force, as far as this start of the agent can know. */
@@ -163,7 +169,7 @@ export class FailsafePromise {
     if (lock.epoch === epoch && lock.holder !== holder) {
       return refused(`${holder} does not hold epoch ${epoch} any more`);
     }
-    if (failsafe?.epoch === epoch && mayNotSucceed(failsafe, view.name)) {
+    if (failsafe?.epoch === epoch && !Object.hasOwn(failsafe.members, view.name)) {
       return refused(`${view.name} is not in the failsafe set of epoch ${epoch}`);
     }
     this.#acceptedMs = nowMs;

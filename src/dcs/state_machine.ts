@@ -88,7 +88,7 @@ function evaluate(state: DcsState, command: Command, index: number, broken: Brok
       if (command.epoch !== lock.epoch + 1) {
         return { refuse: `epoch ${command.epoch} does not follow ${lock.epoch}` };
       }
-      if (mayNotSucceed(failsafe, command.holder) && !broken.has("failsafe-outsider")) {
+      if (mayNotSucceed(state, command.holder) && !broken.has("failsafe-outsider")) {
         return { refuse: `${command.holder} is not in the failsafe set of epoch ${failsafe!.epoch}` };
       }
       return {
