@@ -5,6 +5,7 @@ import { type KeptDevice, openBeforeDroppingPrivileges } from "../src/guard/open
 import { WatchdogMark } from "../src/guard/watchdog_mark.ts";
 import { StreamSink } from "../src/lib/line_sink.ts";
 import { Logger, type LogOptions, parseLevel } from "../src/lib/log.ts";
+import { reapOrphans } from "../src/lib/orphan_reaper.ts";
 import { RotatingFile } from "../src/lib/rotating_file.ts";
 import { notifySystemd, takeNotifySocket } from "../src/lib/sd_notify.ts";
 import type { LocalConfig, LogConfig } from "../src/model/config.ts";
@@ -40,6 +41,7 @@ export function runCommand(file: string | null, options: RunOptions): void {
     );
   }
   const log = new Logger(logOptions(parsed.config.log));
+  reapOrphans();
   for (const issue of parsed.issues) log.warning("config", where(issue));
 
   const reload = (): LocalConfig | null => {

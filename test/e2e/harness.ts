@@ -36,8 +36,12 @@ export class Fixture {
     return this.#client;
   }
 
-  async open(options: Partial<ClusterOptions>, begin: (cluster: Cluster) => Promise<unknown>): Promise<void> {
-    this.#cluster = await newCluster(options);
+  async open(
+    options: Partial<ClusterOptions>,
+    begin: (cluster: Cluster) => Promise<unknown>,
+    create = newCluster,
+  ): Promise<void> {
+    this.#cluster = await create(options);
     await explained(this.#cluster, () => begin(this.cluster));
   }
 
