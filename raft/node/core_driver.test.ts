@@ -139,6 +139,31 @@ test("a leader that is muted sends nothing that keeps its followers loyal, but s
   expect(taken()).toEqual(["timeoutNow>2"]);
 });
 
+test("no snapshot is taken of a state that a received one is about to replace", () => {
+  const { driver, writes, finish } = elected();
+  driver.core.step(makeMessage({ type: "appendResponse", from: 2, to: 1, term: 1, index: 1 }));
+  driver.core.propose(new Uint8Array([1]));
+  driver.pump();
+  finish();
+  driver.core.step(makeMessage({ type: "appendResponse", from: 2, to: 1, term: 1, index: 2 }));
+  driver.pump();
+  finish();
+  const machine = new ReplicatedState(new ListMachine(), 1);
+  const snapshot = {
+    index: 50,
+    term: 2,
+    configuration: { voters: [1, 2, 3], learners: [] },
+    data: machine.snapshot(),
+  };
+  driver.core.step(makeMessage({ type: "snapshot", from: 2, to: 1, term: 2, snapshot }));
+  driver.pump();
+  expect(driver.snapshotNow(() => {})).toBe(false);
+  driver.shrinkLog();
+  expect(writes.map(({ batch }) => batch.snapshot?.index)).toEqual([50]);
+  finish();
+  expect(driver.core.applied).toBe(50);
+});
+
 test("a failed write ends it: nothing is sent any more", () => {
   const { driver, writes, taken, failures } = newDriver();
   driver.core.campaign();

@@ -188,6 +188,8 @@ export class CoreDriver {
   #takeSnapshot(keepEntries: number, done: () => void = () => {}): boolean {
     const { state, storage } = this.#options;
     if (this.#takingSnapshot || this.#stopped || state.index <= this.#snapshotIndex) return false;
+    // The log already begins behind our state: a received snapshot is being written, and says more than ours would.
+    if (this.core.firstIndex > state.index + 1) return false;
     const snapshot = this.core.makeSnapshot(state.index, state.snapshot());
     // A member that joined does not know who voted before the first configuration in its log.
     if (snapshot.configuration.voters.length === 0) return false;

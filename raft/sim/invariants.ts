@@ -5,6 +5,7 @@
  * Log matching is checked by induction: an entry (index, term) has the same contents and the same predecessor's term
  * wherever it is written; so two logs that share it share everything before it.
  */
+import { decodeConfiguration } from "../core/configuration.ts";
 import type { Index, NodeId, Term } from "../core/types.ts";
 import type { RaftStatus } from "../node/api.ts";
 import type { LogBatch } from "../node/ports.ts";
@@ -25,8 +26,8 @@ interface NodeMemory {
   /** Term in which it was last seen leading, and the end of its log then. */
   leadTerm: Term;
   leadLast: Index;
-  /** When it was seen last. */
-  voters: readonly NodeId[];
+  /** The configurations it counted by since it was seen last: the one of then, and those that it has written since. */
+  voters: (readonly NodeId[])[];
 }
 
 export class RaftInvariants implements DiskObserver {
@@ -74,6 +75,7 @@ export class RaftInvariants implements DiskObserver {
       }
       const hash = hashBytes(entry.data, entry.kind === "config" ? 1 : 0);
       this.checkWritten(disk, entry.index, entry.term, hash, previousTerm);
+      if (entry.kind === "config") this.nodes.get(this.idOf(disk))!.voters.push(votersOf(entry.data));
       previousTerm = entry.term;
     }
   }
@@ -166,7 +168,7 @@ export class RaftInvariants implements DiskObserver {
       // Only the leader knows which configuration it counted by: a member that catches up may know an older one.
       if (status.role === "leader") this.onCommit(status);
     }
-    node.voters = status.members.filter((member) => member.voter).map(({ id }) => id);
+    node.voters = [status.members.filter((member) => member.voter).map(({ id }) => id)];
   }
 
   private onLeader(status: RaftStatus, node: NodeMemory): void {
@@ -219,15 +221,16 @@ export class RaftInvariants implements DiskObserver {
     const { commit } = status;
     const term = this.nodes.get(status.id)!.disk.termAt(commit);
     const node = this.nodes.get(status.id)!;
-    const voters = status.members.filter((member) => member.voter).map(({ id }) => id);
     const isDurable = (id: NodeId) => {
       const image = this.nodes.get(id)?.disk.durable;
       return image !== undefined && image.lastIndex >= commit &&
         (term === 0 || image.termAt(commit) === term || image.termAt(commit) === 0);
     };
-    // It was committed by the voters of now, or of before a change since the last look.
-    const enough = (ids: readonly NodeId[]) => ids.filter(isDurable).length * 2 > ids.length;
-    if (voters.length > 0 && !enough(voters) && !enough(node.voters)) {
+    // Several changes may have come since the last look, one after the other.
+    const enough = (ids: readonly NodeId[]) =>
+      ids.length === 0 || ids.filter(isDurable).length * 2 > ids.length;
+    if (!node.voters.some(enough)) {
+      const voters = node.voters.at(-1)!;
       const durable = voters.filter(isDurable).length;
       throw new Violation(
         "committed is durable",
@@ -256,6 +259,10 @@ export class RaftInvariants implements DiskObserver {
   private idOf(disk: SimDisk): NodeId {
     return this.idOfDisk.get(disk) ?? 0;
   }
+}
+
+function votersOf(configuration: Uint8Array): readonly NodeId[] {
+  return decodeConfiguration(configuration).voters;
 }
 
 function hashBytes(bytes: Uint8Array, salt: number): number {
