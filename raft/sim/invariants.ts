@@ -41,6 +41,7 @@ export class RaftInvariants implements DiskObserver {
   private readonly applied = new Map<Index, { readonly term: Term; readonly hash: number }>();
   /** By the command's hash. */
   private readonly indexes = new Map<number, Index>();
+  private readonly forgotten = new Set<NodeId>();
   private maxCommit: Index = 0;
   /** Not below the term in which maxCommit was committed: leaders of later terms must have it. */
   private maxCommitTerm: Term = 0;
@@ -61,6 +62,13 @@ export class RaftInvariants implements DiskObserver {
     });
     this.idOfDisk.set(disk, id);
     disk.observer = this;
+  }
+
+  /** Its directory is lost: what it comes back with says nothing about what it had promised. */
+  forget(id: NodeId): void {
+    const node = this.nodes.get(id)!;
+    this.forgotten.add(id);
+    Object.assign(node, { term: 0, vote: 0, commit: 0, applied: 0, leadTerm: 0, leadLast: 0 });
   }
 
   onAppend(disk: SimDisk, batch: LogBatch): void {
@@ -223,6 +231,8 @@ export class RaftInvariants implements DiskObserver {
     const node = this.nodes.get(status.id)!;
     const isDurable = (id: NodeId) => {
       const image = this.nodes.get(id)?.disk.durable;
+      // Whoever has lost its directory may have been counted when it still had it.
+      if (this.forgotten.has(id)) return true;
       return image !== undefined && image.lastIndex >= commit &&
         (term === 0 || image.termAt(commit) === term || image.termAt(commit) === 0);
     };

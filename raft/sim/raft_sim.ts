@@ -112,6 +112,8 @@ interface SimNode {
   gone: boolean;
   /** It never starts again. */
   lost: boolean;
+  /** Its directory was lost while it was a member: it must not vote, and has to be replaced. */
+  emptied: boolean;
 }
 
 export interface RaftRunResult {
@@ -159,6 +161,8 @@ export class RaftRun {
   private reads = 0;
   private calm = false;
   private changes = 0;
+  /** Members come and go: then a lost directory may be one too many. */
+  private operated = false;
   private hosts = 0;
   /** Highest index whose application was acknowledged to a client. */
   private acknowledgedIndex = 0;
@@ -196,7 +200,18 @@ export class RaftRun {
     const process = new SimProcess(host, name);
     const disk = new SimDisk(process);
     this.checks.watch(id, disk);
-    return { id, host, process, disk, joined, raft: null, sum: new Sum(() => {}), gone: false, lost: false };
+    return {
+      id,
+      host,
+      process,
+      disk,
+      joined,
+      raft: null,
+      sum: new Sum(() => {}),
+      gone: false,
+      lost: false,
+      emptied: false,
+    };
   }
 
   /** The first member of a recovered cluster, with its log. */
@@ -236,11 +251,11 @@ export class RaftRun {
     this.calm = true;
     this.injector?.calm();
     const survivor = random.pick(nodes);
-    if (survivor.gone || survivor.disk.durable.lastIndex === 0) return null;
+    if (survivor.gone || survivor.emptied || survivor.disk.durable.lastIndex === 0) return null;
     for (const node of nodes) {
       this.kill(node, random.chance(0.5));
       // The others are gone, or come back one day and know nothing of what happened.
-      node.lost = node === survivor || random.chance(0.5);
+      node.lost = node === survivor || node.gone || random.chance(0.5);
       if (!node.lost) world.after(random.between(0, AFTERWARDS_MS / 2), () => this.start(node));
     }
     world.log.add("operator", `the majority is lost: ${survivor.process.name} goes on alone`);
@@ -295,7 +310,8 @@ export class RaftRun {
     injector.start();
     this.client();
     this.reader();
-    if (random.chance(0.6)) this.operator(random.between(1500, 8000));
+    this.operated = random.chance(0.6);
+    if (this.operated) this.operator(random.between(1500, 8000));
     this.check();
   }
 
@@ -402,9 +418,9 @@ export class RaftRun {
   }
 
   /** The survivor begins with the state that its old log gave. */
-  private checkInherited({ id, sum, process, raft }: SimNode): void {
+  private checkInherited({ id, sum, process, raft, emptied }: SimNode): void {
     const { heritage } = this;
-    if (heritage?.nodeId !== id || raft === null || sum.index > heritage.snapshot.index) return;
+    if (heritage?.nodeId !== id || emptied || raft === null || sum.index > heritage.snapshot.index) return;
     const inherited = new Sum(() => {});
     inherited.restore(heritage.state);
     if (sum.index < inherited.index || sum.value !== inherited.value) {
@@ -495,6 +511,30 @@ export class RaftRun {
     if (!this.calm) drawDisk(random, node.disk.settings);
     this.nodes.push(node);
     world.after(random.exponential(1000), () => this.start(node));
+  }
+
+  /** What an operator does about a member that has lost its directory: again and again, until it is out. */
+  private replace(node: SimNode): void {
+    const { world, nodes } = this;
+    const leader = nodes.filter(({ raft }) => raft?.leadsWithOwnTerm()).sort((a, b) =>
+      b.raft!.status().term - a.raft!.status().term
+    )[0]?.raft;
+    if (leader && !leader.status().members.some(({ id }) => id === node.id)) {
+      node.emptied = false;
+      node.gone = true;
+      this.kill(node, false);
+      return;
+    }
+    // Whoever was asked may die and never answer; being told is not yet being out: that comes when the other one votes.
+    world.after(4000, () => this.replace(node));
+    if (!leader) return;
+    // Added, and whoever asked for it was never told: nobody starts it.
+    const stray = leader.status().members.find((member) => !nodes.some(({ id }) => id === member.id));
+    if (stray) return leader.removeMember(stray.id, () => {});
+    const fresh = { addr: `instead${this.changes}-${this.hosts}:1`, name: null };
+    leader.replaceMember(node.id, fresh, (outcome) => {
+      if (outcome.kind === "done") this.join(outcome.id, outcome.members);
+    });
   }
 
   /** A confirmed read on any node that thinks it leads must see everything acknowledged before it began. */
@@ -612,6 +652,31 @@ export class RaftRun {
         const durationMs = chance.between(500, 10_000);
         node.disk.full = true;
         return { durationMs, text: node.process.name, end: () => node.disk.full = false };
+      }),
+      // Bit rot, which the log refuses, or a directory that somebody emptied. One at a time: it is a minority.
+      "directory-lost": one((node, chance) => {
+        const leader = nodes.find(({ raft }) => raft?.leadsWithOwnTerm());
+        const voters = leader?.raft?.status().members.filter(({ voter }) => voter) ?? [];
+        if (this.operated || voters.length < 3 || node.gone) return null;
+        // Whoever never wrote anything may found a cluster: with one that is emptied it would be two of three.
+        if (nodes.some(({ emptied, gone, disk }) => emptied || (!gone && disk.durable.lastIndex === 0))) {
+          return null;
+        }
+        this.kill(node, true);
+        node.emptied = true;
+        // A founder has its id from its address, and comes back under it. Any other would come as a stranger.
+        const isFounder = node.joined === null && this.heritage === null;
+        node.lost = !isFounder || chance.chance(0.5);
+        node.disk.wipe();
+        this.checks.forget(node.id);
+        return {
+          durationMs: chance.between(1000, 8000),
+          text: `${node.process.name} ${node.lost ? "refuses to start" : "comes back empty"}`,
+          end: () => {
+            this.start(node);
+            this.replace(node);
+          },
+        };
       }),
       transfer: one((node, chance) => {
         const to = chance.pick(nodes).id;
