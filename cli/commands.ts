@@ -3,7 +3,7 @@ import { type CAC, cac } from "cac";
 import { VERSION } from "../src/model/version.ts";
 import { nearest } from "./ctl/nearest.ts";
 
-/** Ends the process itself, but for `run`, which goes on. */
+/** Ends the process itself, but for `run` and `witness`, which go on. */
 export async function runCommandLine(argv: readonly string[]): Promise<void> {
   if (argv[0] === "demo") return await demo(argv.slice(1));
   const cli = describeCommands();
@@ -43,6 +43,14 @@ function describeCommands(): CAC {
       ]);
       const named = user === undefined ? undefined : String(user);
       runCommand(file ?? null, { user: named, guardCommand: [...selfCommand(), "guard"] });
+    });
+  cli.command("witness [file]", "Run a voter without PostgreSQL, in the foreground")
+    .option("--user <name>", "Become this user when started as root")
+    .example("agent witness /etc/agent/witness.yml")
+    .example("agent validate-config --witness /etc/agent/witness.yml")
+    .action(async (file: string | undefined, { user }: { user?: string }) => {
+      const { witnessCommand } = await import("./witness.ts");
+      witnessCommand(file ?? null, user === undefined ? undefined : String(user));
     });
   cli.command("validate-config [file]", "Check a member's configuration without starting anything")
     .option("-i, --ignore-listen-port", "Accept ports that are in use, as the member may be running")
@@ -98,6 +106,7 @@ function overview(): void {
 
 Commands:
   run FILE              Run one member of a cluster, in the foreground
+  witness FILE          Run a voter without PostgreSQL, for two members with data
   ctl COMMAND           Show and change a running cluster (see agent ctl --help)
   validate-config FILE  Check a member's configuration without starting anything
   recover FILE          Go on alone when the other members are lost for good

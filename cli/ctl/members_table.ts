@@ -154,6 +154,9 @@ function footer(
     if (scheduled.from !== undefined) lines.push(`${"from".padStart(24)}: ${scheduled.from}`);
     if (scheduled.to !== undefined) lines.push(`${"to".padStart(24)}: ${scheduled.to}`);
   }
+  const witnesses = agent?.witnesses ?? [];
+  if (witnesses.length > 0) lines.push(` Witness: ${witnesses.join(", ")}`);
+  if (typeof agent?.can_lose === "number") lines.push(` Quorum: can lose ${agent.can_lose} more`);
   for (const { name, last_seen_s } of agent?.unreachable ?? []) {
     lines.push(` Unreachable: ${name}${last_seen_s === null ? "" : `, last seen ${last_seen_s} s ago`}`);
   }

@@ -6,8 +6,6 @@
 import { tlsLayer } from "../../raft/mod.ts";
 import { type ApiServer, startApiServer } from "../api/server.ts";
 import { DcsStateMachine } from "../dcs/state_machine.ts";
-import { checkTiming } from "../brain/timing.ts";
-import { checkWatchdogTiming } from "../brain/watchdog.ts";
 import { GuardClient } from "../guard/client.ts";
 import type { KeptDevice } from "../guard/open_watchdog.ts";
 import { watchdogDevice } from "../guard/watchdog.ts";
@@ -15,18 +13,19 @@ import { WatchdogMark } from "../guard/watchdog_mark.ts";
 import { SystemClock, wallClockMs } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { random } from "../lib/random.ts";
-import type { DynamicConfig, LocalConfig } from "../model/config.ts";
+import type { LocalConfig } from "../model/config.ts";
 import { effectiveDynamic } from "../model/config_dynamic.ts";
-import type { JsonObject } from "../model/json.ts";
 import type { MemberFacts } from "../model/records.ts";
-import { unavailableFeatures } from "../model/unavailable.ts";
 import { VERSION } from "../model/version.ts";
 import { AgentApiPort } from "./api_port.ts";
 import { askFailsafe } from "./ask_failsafe.ts";
 import { Member } from "./member.ts";
+import { dynamicReader, timingProblems } from "./dynamic_reader.ts";
 import { openRaft, readTls } from "./open_raft.ts";
 import { PostgresExecutor } from "./postgres_executor.ts";
-import { QuorumWatch } from "./quorum_watch.ts";
+import { logQuorum } from "./quorum_watch.ts";
+import { reloadListeners } from "./reload.ts";
+import { EXIT_REMOVED, type RunningAgent } from "./running.ts";
 import { DeviceWatchdog } from "./watchdog.ts";
 
 export interface AgentOptions {
@@ -41,15 +40,6 @@ export interface AgentOptions {
   readonly exit: (code: number) => void;
 }
 
-export interface RunningAgent {
-  /** SIGTERM: stops PostgreSQL, hands over, ends. */
-  stop(): void;
-  /** SIGHUP. */
-  reload(): void;
-}
-
-/** Exit code of a member that was removed: starting it again is of no use (RestartPreventExitStatus= in a unit). */
-const EXIT_REMOVED = 3;
 /** A peer that does not answer its REST within this time is not alive. */
 const PROBE_TIMEOUT_MS = 1000;
 
@@ -78,9 +68,7 @@ function compose(
   const { log } = options;
   let { config } = options;
   if (config.postgresql === null) {
-    throw new Error(
-      "raft.witness: voters without PostgreSQL are not available in this version: remove it and add the postgresql section",
-    );
+    throw new Error("raft.witness: this is the file of a witness, which is started by: agent witness FILE");
   }
   if (config.raft.selfAddr === null) {
     throw new Error("raft.self_addr is missing: members without a vote are not available in this version");
@@ -104,19 +92,7 @@ function compose(
     tls,
     fatal,
   });
-  let said = "";
-  const dynamicOf = (value: JsonObject): DynamicConfig => {
-    const { config: dynamic, issues } = effectiveDynamic(value, config);
-    const problems = [...unavailableFeatures(dynamic), ...timingProblems(dynamic, config)];
-    const warnings = issues.map((issue) => `${issue.path}: ${issue.message}`);
-    const text = [...warnings, ...problems].join("\n");
-    if (text !== said) {
-      for (const warning of warnings) log.warning("config", warning);
-      for (const problem of problems) log.error("config", problem);
-    }
-    said = text;
-    return dynamic;
-  };
+  const dynamicOf = dynamicReader(() => config, log);
   const initial = dynamicOf(config.bootstrap.dcs);
   const guard = new GuardClient({
     directory: config.raft.dataDir,
@@ -168,21 +144,7 @@ function compose(
     if (next === null) return;
     config = next;
     member.factsChanged();
-    try {
-      const files = readTls(config);
-      if (files !== null) tls?.replace(files);
-    } catch (error) {
-      log.error(
-        "raft.tls",
-        `the connections between members go on with the old certificate: ${messageOf(error)}`,
-      );
-    }
-    try {
-      api?.reload(config);
-    } catch (error) {
-      log.error("restapi", `the REST API goes on as before: ${messageOf(error)}`);
-    }
-    log.info("reload", "configuration reloaded");
+    reloadListeners(config, { tls, api, log });
   };
   const port = new AgentApiPort({
     config: () => config,
@@ -200,12 +162,8 @@ function compose(
     onError: (error, request) => log.error("restapi", `${request}: ${error.stack ?? error.message}`),
   });
   log.info("start", `agent ${VERSION} started as ${config.name} of cluster ${config.scope}`);
-  const quorum = new QuorumWatch();
   // Changes come twice a second at least, as the member publishes its status.
-  member.onChange(() => {
-    const news = quorum.look(raft.status(), clock.now());
-    if (news !== null) log[news.level]("raft.quorum", news.text);
-  });
+  member.onChange(logQuorum(() => raft.status(), clock, log));
   let stopping = false;
   const stop = (code: number) => {
     if (stopping) return;
@@ -237,14 +195,6 @@ function compose(
       stop(0);
     },
   };
-}
-
-/** What the lease's inequalities forbid, with the numbers; empty when these times can be used. */
-function timingProblems(dynamic: DynamicConfig, config: LocalConfig): string[] {
-  return [
-    ...checkTiming(dynamic.ttlS * 1000, config.raft.electionMaxMs),
-    ...checkWatchdogTiming(config.watchdog, dynamic),
-  ];
 }
 
 function factsOf(config: LocalConfig): MemberFacts {

@@ -1,5 +1,4 @@
 /** The agent behind the REST API: a look at what is in memory, and the operations that requests ask for. */
-import { randomUUID } from "node:crypto";
 import type { Clock, Raft } from "../../raft/mod.ts";
 import type {
   ApiPort,
@@ -18,25 +17,18 @@ import type {
   WriteOutcome,
 } from "../api/port.ts";
 import { restartConditionsMet } from "../api/restart.ts";
-import { checkTiming, timingReport } from "../brain/timing.ts";
-import { checkWatchdogTiming, watchdogTimes } from "../brain/watchdog.ts";
-import type { CommandBody } from "../dcs/commands.ts";
+import { watchdogTimes } from "../brain/watchdog.ts";
 import type { DcsStateMachine } from "../dcs/state_machine.ts";
 import type { GuardPort } from "../guard/port.ts";
 import type { LocalConfig } from "../model/config.ts";
-import { effectiveDynamic } from "../model/config_dynamic.ts";
-import { validateDynamic } from "../model/config_dynamic_validate.ts";
 import type { JsonObject } from "../model/json.ts";
-import { applyPatch } from "../model/merge.ts";
 import type { FailoverRecord } from "../model/records.ts";
-import type { ClockReport } from "../model/clock_jump.ts";
 import type { LatenessKind, TimingReport } from "../model/timing.ts";
-import { unavailableFeatures } from "../model/unavailable.ts";
-import { WINDOW_S } from "./lateness.ts";
+import { DcsContact, lastSeenS, processClocks, timingInForce } from "./api_readings.ts";
 import type { Member } from "./member.ts";
 import { RaftChanges } from "./raft_changes.ts";
+import { RecordChanges } from "./record_changes.ts";
 import type { PostgresPort } from "./postgres_port.ts";
-import type { CommandOutcome } from "./proposer.ts";
 import type { Watchdog } from "./watchdog.ts";
 
 /** A restart in place is waited for this long when the request names no timeout. */
@@ -60,17 +52,20 @@ export interface ApiPortOptions {
 export class AgentApiPort implements ApiPort {
   readonly #options: ApiPortOptions;
   readonly #scheduled: { restart: ScheduledRestart; timer: ReturnType<typeof setTimeout> }[] = [];
+  #records: RecordChanges;
   #raftChanges: RaftChanges;
   #extraVersion = 0;
-  #dcsSeenMs: number | null = null;
+  readonly #contact = new DcsContact();
 
   constructor(options: ApiPortOptions) {
     this.#options = options;
-    const { raft, dcs } = options;
+    const { raft, dcs, config, member } = options;
+    this.#records = new RecordChanges({ records: () => dcs.state, config, proposer: member.proposer });
     this.#raftChanges = new RaftChanges({
       raft,
       records: () => dcs.state,
-      propose: (body) => this.#propose(body),
+      witnesses: () => member.board.witnesses(options.clock.now()),
+      propose: (body) => this.#records.propose(body),
     });
     options.guard.onChange(() => this.#extraVersion++);
     options.postgres.onChange(() => this.#extraVersion++);
@@ -105,24 +100,13 @@ export class AgentApiPort implements ApiPort {
 
   timing(): TimingReport {
     const { member, dcs, config, watchdog } = this.#options;
-    const { grantTtlMs, waitTtlMs } = dcs.state;
-    const { raft, watchdog: wanted } = config();
-    const { loopWaitS, retryTimeoutS } = member.dynamic;
     const { timeoutS, problem } = watchdog.status();
-    const { heartbeatMs, electionMinMs, electionMaxMs } = raft;
-    return timingReport(
-      {
-        grantTtlMs,
-        waitTtlMs,
-        heartbeatMs,
-        electionMinMs,
-        electionMaxMs,
-        loopWaitMs: 1000 * loopWaitS,
-        retryTimeoutMs: 1000 * retryTimeoutS,
-        watchdog: watchdogTimes(wanted, grantTtlMs, loopWaitS, timeoutS, problem),
-      },
-      member.lateness.measured(),
-      WINDOW_S,
+    return timingInForce(
+      dcs.state,
+      config(),
+      member.dynamic,
+      (ttlMs, loopWaitS) => watchdogTimes(config().watchdog, ttlMs, loopWaitS, timeoutS, problem),
+      member.lateness,
     );
   }
 
@@ -133,25 +117,18 @@ export class AgentApiPort implements ApiPort {
   clocks(): readonly ProcessClocks[] {
     const { member, guard, clock } = this.#options;
     const nowMs = clock.now();
-    const seenBy = (process: ProcessClocks["process"], report: ClockReport | null): ProcessClocks[] => {
-      if (report === null) return [];
-      const { jumps, last } = report;
-      return [{
-        process,
-        jumps,
-        last: last && { kind: last.kind, byMs: last.byMs, agoMs: nowMs - last.atMs },
-      }];
-    };
-    return [...seenBy("agent", member.clocks.report()), ...seenBy("guard", guard.view().clocks ?? null)];
+    const ofGuard = guard.view().clocks ?? null;
+    return [
+      processClocks("agent", member.clocks.report(), nowMs),
+      ...(ofGuard === null ? [] : [processClocks("guard", ofGuard, nowMs)]),
+    ];
   }
 
   view(): ApiView {
     const { config, member, raft, dcs, guard, postgres, watchdog, clock, wallMs } = this.#options;
     const nowMs = clock.now();
     const raftStatus = raft.status();
-    const contact = raftStatus.members.find((peer) => peer.id === raftStatus.leader)?.lastContactMs ?? null;
-    if (raftStatus.leader !== null && contact !== null) this.#dcsSeenMs = nowMs - contact;
-    const dcsAgeMs = this.#dcsSeenMs === null ? null : nowMs - this.#dcsSeenMs;
+    const dcsAgeMs = this.#contact.ageMs(raftStatus, nowMs);
     const view = postgres.view();
     const statuses = member.board.seen(nowMs);
     const schedule = this.#scheduled[0]?.restart;
@@ -160,14 +137,14 @@ export class AgentApiPort implements ApiPort {
       dynamic: member.dynamic,
       dcs: dcs.state,
       dcsAgeMs,
-      dcsLastSeenS: dcsAgeMs === null ? 0 : Math.floor((wallMs() - dcsAgeMs) / 1000),
+      dcsLastSeenS: lastSeenS(dcsAgeMs, wallMs()),
       postgres: view,
       sqlAnswers: view.process === "running" && view.lastLookMs !== null &&
         nowMs - view.lastLookMs < SQL_ANSWERS_MS,
       status: member.status,
       statuses,
       progress: { optime: member.board.primaryLsn ?? 0, slots: {}, retainSlots: [] },
-      witnesses: [],
+      witnesses: member.board.witnesses(nowMs),
       raft: raftStatus,
       guard: guard.view(),
       watchdog: watchdog.status(),
@@ -180,55 +157,19 @@ export class AgentApiPort implements ApiPort {
   }
 
   patchConfig(patch: JsonObject, revision: number | null): Promise<ConfigOutcome> {
-    const current = this.#options.dcs.state.config;
-    if (current === null) return Promise.resolve({ kind: "missing" });
-    return this.#writeConfig(applyPatch(current.value, patch), revision, current.revision);
+    return this.#records.patchConfig(patch, revision);
   }
 
   replaceConfig(value: JsonObject, revision: number | null): Promise<ConfigOutcome> {
-    return this.#writeConfig(value, revision, this.#options.dcs.state.config?.revision ?? null);
+    return this.#records.replaceConfig(value, revision);
   }
 
-  async #writeConfig(
-    value: JsonObject,
-    wanted: number | null,
-    present: number | null,
-  ): Promise<ConfigOutcome> {
-    if (wanted !== null && wanted !== present) return { kind: "conflict" };
-    const refused = this.#refusal(value);
-    if (refused !== null) return { kind: "invalid", reason: refused };
-    const outcome = await this.#propose({ op: "setConfig", value, expectRevision: present });
-    if (outcome.kind === "done") return { kind: "ok", config: value };
-    return outcome.kind === "refused" && outcome.reason.startsWith("configuration")
-      ? { kind: "conflict" }
-      : { kind: "unavailable", reason: outcome.reason };
+  requestFailover(request: FailoverRecord): Promise<WriteOutcome> {
+    return this.#records.requestFailover(request);
   }
 
-  /** Why a configuration cannot be taken: a broken rule of the keys, or of the timing inequalities, with the numbers. */
-  #refusal(value: JsonObject): string | null {
-    const errors = validateDynamic(value).filter((issue) => issue.severity === "error");
-    if (errors.length > 0) return errors.map((issue) => `${issue.path}: ${issue.message}`).join("; ");
-    const config = this.#options.config();
-    const dynamic = effectiveDynamic(value, config).config;
-    const problems = [
-      ...unavailableFeatures(dynamic),
-      ...checkTiming(dynamic.ttlS * 1000, config.raft.electionMaxMs),
-      ...checkWatchdogTiming(config.watchdog, dynamic),
-    ];
-    return problems.length > 0 ? problems.join("; ") : null;
-  }
-
-  async requestFailover(request: FailoverRecord): Promise<WriteOutcome> {
-    const record = { ...request, id: request.id === "" ? randomUUID() : request.id };
-    return writeOutcome(await this.#propose({ op: "setFailover", record, expectRevision: null }));
-  }
-
-  async deleteFailover(revision: number): Promise<WriteOutcome> {
-    const { failover } = this.#options.dcs.state;
-    if (failover === null || failover.revision !== revision) return { kind: "conflict" };
-    return writeOutcome(
-      await this.#propose({ op: "endFailover", id: failover.id, ok: false, text: "deleted by request" }),
-    );
+  deleteFailover(revision: number): Promise<WriteOutcome> {
+    return this.#records.deleteFailover(revision);
   }
 
   restart(timeoutS: number | null): Promise<RestartOutcome> {
@@ -305,9 +246,7 @@ export class AgentApiPort implements ApiPort {
   }
 
   transferRaft(name: string): Promise<string | null> {
-    const found = this.#raftChanges.member(name);
-    if (typeof found === "string") return Promise.resolve(found);
-    return new Promise((resolve) => this.#options.raft.transferLeadership(found.id, resolve));
+    return this.#raftChanges.transfer(name);
   }
 
   changeRaft(change: RaftChange): Promise<RaftChangeOutcome> {
@@ -315,19 +254,6 @@ export class AgentApiPort implements ApiPort {
   }
 
   snapshotRaft(): Promise<RaftChangeOutcome> {
-    return new Promise((resolve) => this.#options.raft.takeSnapshot(resolve));
+    return this.#raftChanges.snapshot();
   }
-
-  #propose(body: CommandBody): Promise<CommandOutcome> {
-    return new Promise((resolve) => {
-      if (!this.#options.member.proposer.propose(body, resolve)) {
-        resolve({ kind: "refused", reason: "the same request is under way" });
-      }
-    });
-  }
-}
-
-function writeOutcome(outcome: CommandOutcome): WriteOutcome {
-  if (outcome.kind === "done") return { kind: "ok" };
-  return outcome.kind === "refused" ? { kind: "conflict" } : { kind: "unavailable", reason: outcome.reason };
 }

@@ -25,9 +25,11 @@ import { Leadership } from "./leadership.ts";
 import {
   decodeLeaseMessage,
   decodeStatus,
+  decodeWitness,
   encodeMessage,
   LEASE_CHANNEL,
   STATUS_CHANNEL,
+  WITNESS_CHANNEL,
 } from "./messages.ts";
 import { ownStatus, significant, watchdogSummary } from "./own_status.ts";
 import type { PostgresPort } from "./postgres_port.ts";
@@ -188,6 +190,10 @@ export class Member {
     raft.onEvent((event) => this.#raftEvent(event));
     raft.onChannel(LEASE_CHANNEL, (from, bytes) => this.#leaseMessage(from, bytes));
     raft.onChannel(STATUS_CHANNEL, (from, bytes) => this.#statusMessage(from, bytes));
+    raft.onChannel(WITNESS_CHANNEL, (_, bytes) => {
+      const notice = decodeWitness(bytes);
+      if (notice !== null) this.#board.hearWitness(notice, clock.now());
+    });
     guard.onChange(() => {
       this.lateness.guardSaid(guard.view());
       this.wake();
@@ -495,6 +501,7 @@ export class Member {
       connUrl: own.connUrl,
       apiUrl: own.apiUrl,
       lateMs: Math.round(this.#loopLateMs),
+      canLose: raft.status().canLose,
     });
     const text = significant(status);
     const changed = text !== this.#statusText;

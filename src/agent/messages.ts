@@ -5,9 +5,11 @@
  */
 import type { Renewal, RenewalAck } from "../dcs/lease.ts";
 import type { MemberStatus } from "../model/member_status.ts";
+import type { WitnessNotice } from "../model/witness_notice.ts";
 
 export const LEASE_CHANNEL = 1;
 export const STATUS_CHANNEL = 2;
+export const WITNESS_CHANNEL = 3;
 
 export type LeaseMessage = { readonly kind: "renew"; readonly renewal: Renewal } | {
   readonly kind: "ack";
@@ -17,7 +19,7 @@ export type LeaseMessage = { readonly kind: "renew"; readonly renewal: Renewal }
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-export function encodeMessage(message: LeaseMessage | MemberStatus): Uint8Array {
+export function encodeMessage(message: LeaseMessage | MemberStatus | WitnessNotice): Uint8Array {
   return encoder.encode(JSON.stringify(message));
 }
 
@@ -55,4 +57,13 @@ export function decodeStatus(bytes: Uint8Array): MemberStatus | null {
   ) return null;
   if (typeof value.tags !== "object" || value.tags === null) return null;
   return value as unknown as MemberStatus;
+}
+
+export function decodeWitness(bytes: Uint8Array): WitnessNotice | null {
+  const value = parse(bytes);
+  if (value === null) return null;
+  const texts = [value.name, value.raftAddr, value.apiUrl].every((text) => typeof text === "string");
+  return texts && (value.canLose === null || isCount(value.canLose))
+    ? value as unknown as WitnessNotice
+    : null;
 }

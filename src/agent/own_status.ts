@@ -26,6 +26,7 @@ export interface OwnStatusInput {
   readonly connUrl: string;
   readonly apiUrl: string;
   readonly lateMs: number;
+  readonly canLose: number | null;
 }
 
 export function ownStatus(input: OwnStatusInput): MemberStatus {
@@ -75,6 +76,7 @@ export function ownStatus(input: OwnStatusInput): MemberStatus {
     connUrl: input.connUrl,
     apiUrl: input.apiUrl,
     lateMs: input.lateMs,
+    canLose: input.canLose,
   };
 }
 

@@ -1,8 +1,9 @@
 /**
  * Says in the log when one more failure would stop the cluster, and when that is over. Only the raft leader knows: the
- * others are silent. Pure: told what is and what time it is, returns what to say.
+ * others are silent.
  */
-import type { RaftStatus } from "../../raft/mod.ts";
+import type { Clock, RaftStatus } from "../../raft/mod.ts";
+import type { Log } from "../lib/log.ts";
 
 /** A new leader has heard of nobody yet, and a member that is restarted is soon back. */
 export const SETTLE_MS = 10_000;
@@ -12,6 +13,16 @@ export interface QuorumNews {
   readonly text: string;
 }
 
+/** Returns what is to be called whenever something may have changed. */
+export function logQuorum(status: () => RaftStatus, clock: Clock, log: Log): () => void {
+  const watch = new QuorumWatch();
+  return () => {
+    const news = watch.look(status(), clock.now());
+    if (news !== null) log[news.level]("raft.quorum", news.text);
+  };
+}
+
+/** Pure: told what is and what time it is, returns what to say. */
 export class QuorumWatch {
   /** Since when no voter may fail; null: one may, or it is not ours to say. */
   #sinceMs: number | null = null;

@@ -1,16 +1,19 @@
 /**
- * Changes of the group of voters that an operator asks for by names: finds the member that is meant, has raft carry the
- * change out, and drops what the records know of one that has left.
+ * What an operator asks of the raft group by names: finds the member that is meant, has raft carry it out, and drops what
+ * the records know of a member that has left.
  */
 import type { MemberOutcome, PeerStatus, Raft } from "../../raft/mod.ts";
 import type { RaftChange } from "../api/port.ts";
 import type { CommandBody } from "../dcs/commands.ts";
 import type { DcsState } from "../model/records.ts";
+import type { WitnessNotice } from "../model/witness_notice.ts";
 import type { CommandOutcome } from "./proposer.ts";
 
 export interface RaftChangesOptions {
   readonly raft: Raft;
   readonly records: () => DcsState;
+  /** Those that are no members of the records. */
+  readonly witnesses: () => readonly WitnessNotice[];
   readonly propose: (body: CommandBody) => Promise<CommandOutcome>;
 }
 
@@ -27,17 +30,29 @@ export class RaftChanges {
       const { address: addr, name, votes } = change;
       return new Promise((resolve) => raft.addMember({ addr, name, votes }, resolve));
     }
-    const found = this.member(change.name);
+    const found = this.#member(change.name);
     if (typeof found === "string") return Promise.resolve({ kind: "rejected", reason: found });
     if (change.kind === "remove") return this.#remove(change.name, found);
     const member = { addr: change.address, name: change.newName };
     return new Promise((resolve) => raft.replaceMember(found.id, member, resolve));
   }
 
+  /** null: done, else why not. */
+  transfer(name: string): Promise<string | null> {
+    const found = this.#member(name);
+    if (typeof found === "string") return Promise.resolve(found);
+    return new Promise((resolve) => this.#options.raft.transferLeadership(found.id, resolve));
+  }
+
+  /** Of this member's log. */
+  snapshot(): Promise<MemberOutcome> {
+    return new Promise((resolve) => this.#options.raft.takeSnapshot(resolve));
+  }
+
   /** By its name, or by its address; else why there is none. */
-  member(name: string): PeerStatus | string {
-    const { raft, records } = this.#options;
-    const addr = records().members[name]?.raftAddr;
+  #member(name: string): PeerStatus | string {
+    const { raft, records, witnesses } = this.#options;
+    const addr = (records().members[name] ?? witnesses().find((one) => one.name === name))?.raftAddr;
     const found = raft.status().members.filter((member) =>
       member.name === name || member.addr === name || (addr !== undefined && member.addr === addr)
     );

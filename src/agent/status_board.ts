@@ -2,9 +2,13 @@
 import type { SeenStatus } from "../brain/successor.ts";
 import type { Lsn } from "../model/lsn.ts";
 import type { MemberStatus } from "../model/member_status.ts";
+import type { WitnessNotice } from "../model/witness_notice.ts";
+
+const WITNESS_FRESH_MS = 10_000;
 
 export class StatusBoard {
   #entries = new Map<string, { status: MemberStatus; atMs: number; from: number }>();
+  #witnesses = new Map<string, { readonly notice: WitnessNotice; readonly atMs: number }>();
   #primaryLsn: Lsn | null = null;
 
   /** False when it is older than what we have, or of a former start of that member. */
@@ -23,6 +27,18 @@ export class StatusBoard {
     return [...this.#entries.values()]
       .map(({ status, atMs }) => ({ status, ageMs: nowMs - atMs }))
       .sort((a, b) => a.status.name < b.status.name ? -1 : 1);
+  }
+
+  hearWitness(notice: WitnessNotice, nowMs: number): void {
+    this.#witnesses.set(notice.name, { notice, atMs: nowMs });
+  }
+
+  /** Those heard of lately, sorted by name. */
+  witnesses(nowMs: number): WitnessNotice[] {
+    return [...this.#witnesses.values()]
+      .filter(({ atMs }) => nowMs - atMs <= WITNESS_FRESH_MS)
+      .map(({ notice }) => notice)
+      .sort((a, b) => a.name < b.name ? -1 : 1);
   }
 
   /** Raft id that the member last spoke from; null: never heard. */

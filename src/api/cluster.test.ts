@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { createApp } from "./app.ts";
 import { clusterJson, hostPortOf } from "./cluster.ts";
+import { raftJson } from "./raft_routes.ts";
 import { dcsKey } from "./dcs_keys.ts";
 import { StubPort } from "./testing.ts";
 
@@ -66,6 +67,7 @@ test("members are sorted by name, and only standbys have positions", () => {
       fresh: true,
       unreachable: [],
       witnesses: [],
+      can_lose: 1,
     },
   });
 });
@@ -95,9 +97,21 @@ test("a member that is silent for a ttl leaves the list and is named as unreacha
 
 test("witnesses are no members", () => {
   const port = new StubPort();
-  port.change({ witnesses: ["node3"] });
-  expect(clusterJson(port.view()).members.map(({ name }) => name)).toEqual(["node1", "node2"]);
-  expect(clusterJson(port.view()).agent).toMatchObject({ witnesses: ["node3"], unreachable: [] });
+  const witness = {
+    name: "w",
+    raftAddr: "10.0.0.3:2222",
+    apiUrl: "http://10.0.0.9:8008/patroni",
+    canLose: 1,
+  };
+  port.change({ witnesses: [witness], raft: { ...port.view().raft!, canLose: null } });
+  expect(clusterJson(port.view()).members.map(({ name }) => name)).not.toContain("w");
+  // It leads: only it knows how many may fail.
+  expect(clusterJson(port.view()).agent).toMatchObject({ witnesses: ["w"], can_lose: 1 });
+  expect(raftJson(port.view())?.members[2]).toMatchObject({
+    name: "w",
+    witness: true,
+    api_url: "http://10.0.0.9:8008/patroni",
+  });
 });
 
 test("pause, scheduled switchover and scheduled restarts are shown", () => {

@@ -37,15 +37,22 @@ export function clusterJson(view: ApiView): ClusterJson {
       view_age_ms: view.dcsAgeMs === null ? null : Math.round(view.dcsAgeMs),
       fresh: hasClusterView(view),
       unreachable: unreachableMembers(view),
-      witnesses: view.witnesses,
+      witnesses: view.witnesses.map(({ name }) => name),
+      can_lose: canLose(view),
     },
   };
+}
+
+/** As the raft leader says, which may be another member; null while none is known. */
+function canLose(view: ApiView): number | null {
+  const leaders = [...livingStatuses(view).map(({ status }) => status), ...view.witnesses];
+  return view.raft?.canLose ?? leaders.find((member) => typeof member.canLose === "number")?.canLose ?? null;
 }
 
 /** A member counts for a ttl after its last broadcast, as Patroni's member keys do. Sorted by name. */
 export function livingStatuses(view: ApiView): readonly SeenStatus[] {
   return view.statuses
-    .filter(({ status, ageMs }) => ageMs <= view.dynamic.ttlS * 1000 && !view.witnesses.includes(status.name))
+    .filter(({ ageMs }) => ageMs <= view.dynamic.ttlS * 1000)
     .sort((a, b) => a.status.name < b.status.name ? -1 : 1);
 }
 
@@ -53,7 +60,7 @@ function unreachableMembers(view: ApiView): ClusterJson["agent"]["unreachable"] 
   const living = new Set(livingStatuses(view).map(({ status }) => status.name));
   const ages = new Map(view.statuses.map(({ status, ageMs }) => [status.name, ageMs]));
   return Object.values(view.dcs?.members ?? {})
-    .filter(({ name }) => !living.has(name) && !view.witnesses.includes(name))
+    .filter(({ name }) => !living.has(name))
     .map(({ name, apiUrl }) => {
       const ageMs = ages.get(name);
       return { name, last_seen_s: ageMs === undefined ? null : Math.round(ageMs / 1000), api_url: apiUrl };

@@ -10,6 +10,7 @@ import type { Lsn } from "../model/lsn.ts";
 import type { MemberStatus } from "../model/member_status.ts";
 import type { PostgresView } from "../model/postgres_view.ts";
 import type { DcsState, FailoverRecord } from "../model/records.ts";
+import type { WitnessNotice } from "../model/witness_notice.ts";
 import type { ClockJump } from "../model/clock_jump.ts";
 import type { LatenessKind, TimingReport } from "../model/timing.ts";
 import type { MemberOutcome, RaftStatus } from "../../raft/mod.ts";
@@ -121,8 +122,8 @@ export interface ApiView {
   readonly status: MemberStatus | null;
   readonly statuses: readonly SeenStatus[];
   readonly progress: ClusterProgress;
-  /** Names of members without PostgreSQL. */
-  readonly witnesses: readonly string[];
+  /** Members without PostgreSQL. */
+  readonly witnesses: readonly WitnessNotice[];
   readonly raft: RaftStatus | null;
   readonly guard: GuardView | null;
   readonly watchdog: WatchdogStatus | null;

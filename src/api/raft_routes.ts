@@ -100,15 +100,16 @@ export function raftJson(view: ApiView): RaftJson | null {
     disk_full: raft.shortOfSpace,
     members: raft.members.map((member) => {
       const name = raftMemberName(view, member.name, member.addr);
+      const witness = view.witnesses.find(({ raftAddr }) => raftAddr === member.addr);
       return {
         name,
         addr: member.addr,
         id: member.id,
         voter: member.voter,
-        witness: view.witnesses.includes(name),
+        witness: witness !== undefined,
         match: member.match,
         last_contact_ms: member.lastContactMs === null ? null : Math.round(member.lastContactMs),
-        api_url: view.dcs?.members[name]?.apiUrl ?? null,
+        api_url: (witness ?? view.dcs?.members[name])?.apiUrl ?? null,
       };
     }),
   };

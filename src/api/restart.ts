@@ -16,6 +16,7 @@ export function restartRoutes(port: ApiPort): Hono<ApiEnv> {
     const body = await readBody(context.req, true);
     if (!body.ok) return body.response;
     const view = port.view();
+    if (view.postgres === null) return textResponse(503, "this is a witness: it has no PostgreSQL");
     if (view.dynamic.pause && "schedule" in body.value) {
       return textResponse(500, "Can't schedule restart in the paused state");
     }

@@ -178,6 +178,8 @@ export interface ClusterJson {
       readonly api_url: string;
     }[];
     readonly witnesses: readonly string[];
+    /** So many more voters of the raft group may fail; null: its leader is not known. */
+    readonly can_lose: number | null;
   };
 }
 

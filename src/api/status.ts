@@ -142,6 +142,6 @@ export function raftLeaderName(view: ApiView): string | null {
 
 export function raftMemberName(view: ApiView, name: string | null, addr: string): string {
   if (name !== null) return name;
-  const facts = Object.values(view.dcs?.members ?? {}).find((member) => member.raftAddr === addr);
-  return facts?.name ?? addr;
+  const known = [...view.witnesses, ...Object.values(view.dcs?.members ?? {})];
+  return known.find((member) => member.raftAddr === addr)?.name ?? addr;
 }

@@ -25,6 +25,8 @@ export interface ClusterOptions {
   readonly size?: number;
   /** So many of them found the cluster; the others name these as their partners and join it. @default all */
   readonly founders?: number;
+  /** So many of them, the last ones, are witnesses. @default 0 */
+  readonly witnesses?: number;
   readonly scope?: string;
   /** Into bootstrap.dcs: ttl, primary_start_timeout ... */
   readonly dcs?: JsonObject;
@@ -98,8 +100,9 @@ export class Cluster {
           ...asUser(user),
         ],
         env: { ...process.env, ...(user ? { USER: user.name, LOGNAME: user.name } : {}) },
+        command: i < size - (options.witnesses ?? 0) ? "run" : "witness",
       });
-      const config = nodeConfig({
+      const { postgresql, ...common } = nodeConfig({
         scope,
         node,
         all: all.slice(0, options.founders ?? size),
@@ -108,6 +111,7 @@ export class Cluster {
         dcs: options.dcs ?? {},
         override: options.override?.(node.name) ?? {},
       });
+      const config = host.settings.command === "run" ? { ...common, postgresql: postgresql! } : common;
       writeFileSync(host.configFile, toYaml(config), { mode: 0o600 });
       if (user) { for (const path of [home, host.configFile]) chownSync(path, user.uid, user.gid); }
       return host;
@@ -124,6 +128,11 @@ export class Cluster {
     const found = this.hosts.find((one) => one.name === name);
     if (!found) throw new Error(`no host is called ${name}`);
     return found;
+  }
+
+  /** Those that are no witnesses. */
+  get members(): Host[] {
+    return this.hosts.filter(({ settings }) => settings.command === "run");
   }
 
   others(host: Host): Host[] {
@@ -153,7 +162,7 @@ export class Cluster {
    */
   async waitHealthy(
     deadlineMs = HEALTHY_DEADLINE_MS,
-    hosts: readonly Host[] = this.hosts,
+    hosts: readonly Host[] = this.members,
     maxLagBytes = MAX_LAG_BYTES,
   ): Promise<Host> {
     let last = "nothing answered";
@@ -230,7 +239,7 @@ export class Cluster {
    * Starts a client process that writes to whoever is primary among `hosts`. `prefix`: put before its command, to run
    * it in another network namespace.
    */
-  startClient(hosts: readonly Host[] = this.hosts, prefix: readonly string[] = []): Client {
+  startClient(hosts: readonly Host[] = this.members, prefix: readonly string[] = []): Client {
     const command = [...prefix, ...(this.options.clientCommand ?? [this.options.binary, "demo", "--client"])];
     const client = new Client(command, this.directory, {
       targets: hosts.map((host) => ({

@@ -16,6 +16,8 @@ export interface HostSettings {
   /** Put before the command: another user (setpriv), a network namespace (ip netns exec). Must exec, not fork. */
   readonly prefix: readonly string[];
   readonly env: { readonly [name: string]: string | undefined };
+  /** @default "run" */
+  readonly command?: "run" | "witness";
 }
 
 export class Host {
@@ -49,7 +51,7 @@ export class Host {
     const [program, ...args] = [
       ...this.settings.prefix,
       this.settings.binary,
-      "run",
+      this.settings.command ?? "run",
       this.configFile,
       ...moreArgs,
     ];

@@ -67,4 +67,6 @@ export interface MemberStatus {
   readonly apiUrl: string;
   /** Largest event loop or renewal delay since the last status, ms. */
   readonly lateMs: number;
+  /** While it leads the raft group: how many more voters may fail. Null, or left out by older versions, otherwise. */
+  readonly canLose?: number | null;
 }

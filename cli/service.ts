@@ -1,0 +1,120 @@
+/**
+ * What `agent run` and `agent witness` have in common: a configuration file that is read at the start and at SIGHUP, a log
+ * of its own, signals, and the notices to systemd.
+ */
+import { readFileSync } from "node:fs";
+import { StreamSink } from "../src/lib/line_sink.ts";
+import { Logger, type LogOptions, parseLevel } from "../src/lib/log.ts";
+import { reapOrphans } from "../src/lib/orphan_reaper.ts";
+import { RotatingFile } from "../src/lib/rotating_file.ts";
+import { notifySystemd, takeNotifySocket } from "../src/lib/sd_notify.ts";
+import type { RunningAgent } from "../src/agent/running.ts";
+import type { LocalConfig, LogConfig } from "../src/model/config.ts";
+import { captureEnvironment, loadConfig } from "./config_source.ts";
+
+/** What a service is started with. */
+export interface ServiceParts {
+  readonly config: LocalConfig;
+  /** Reads the file again; null with the reasons logged when it cannot be used. */
+  readonly reload: () => LocalConfig | null;
+  readonly log: Logger;
+  readonly exit: (code: number) => void;
+}
+
+/** Runs until a signal ends it; ends the process itself. `start` is not called when the configuration cannot be used. */
+export function runService(
+  command: "run" | "witness",
+  file: string | null,
+  start: (parts: ServiceParts) => RunningAgent,
+): void {
+  const environment = captureEnvironment();
+  const witness = command === "witness";
+  takeNotifySocket(process.env);
+  const parsed = loadConfig({ path: file, environment, witness });
+  const errors = parsed.issues.filter((issue) => issue.severity === "error");
+  const where = (issue: typeof parsed.issues[number]) =>
+    `${issue.file ?? file ?? "environment"}${issue.line === null ? "" : `:${issue.line}`}: ${issue.path}${
+      issue.path === "" ? "" : ": "
+    }${issue.message}`;
+  if (parsed.missingRaft !== null) {
+    return fail(
+      command,
+      `${file}: there is no raft section, and other stores (etcd, consul, ...) are not used. Add:\n\n${parsed.missingRaft}`,
+    );
+  }
+  if (parsed.config === null || errors.length > 0) {
+    const list = errors.map((issue) => `  ${where(issue)}`).join("\n");
+    return fail(command, `the configuration cannot be used:\n${list}`);
+  }
+  const log = new Logger(logOptions(parsed.config.log));
+  reapOrphans();
+  for (const issue of parsed.issues) log.warning("config", where(issue));
+
+  const reload = (): LocalConfig | null => {
+    const again = loadConfig({ path: file, environment, witness });
+    for (const issue of again.issues) {
+      log[issue.severity === "error" ? "error" : "warning"]("config", where(issue));
+    }
+    if (again.config === null) log.error("config", "the configuration in force stays");
+    else log.configure(logOptions(again.config.log));
+    return again.config;
+  };
+  const exit = (code: number) => {
+    process.exitCode = code;
+    // One turn of the loop, so that the last log line leaves.
+    setTimeout(() => process.exit(code), 10);
+  };
+  const running = start({ config: parsed.config, reload, log, exit });
+  const stop = () => {
+    notifySystemd("STOPPING");
+    running.stop();
+  };
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
+  process.on("SIGHUP", () => {
+    notifySystemd("RELOADING");
+    running.reload();
+    notifySystemd("READY");
+  });
+  process.on("SIGABRT", () => process.exit(134));
+  notifySystemd("READY");
+}
+
+/** Ends the process. */
+export function fail(command: string, message: string): never {
+  process.stderr.write(`agent ${command}: ${message}\n`);
+  process.exit(1);
+}
+
+function logOptions(config: LogConfig): LogOptions {
+  return {
+    level: parseLevel(config.level) ?? "info",
+    type: config.type,
+    staticFields: config.staticFields as LogOptions["staticFields"],
+    sink: config.dir === null ? new StreamSink(2) : new RotatingFile({
+      dir: config.dir,
+      fileNum: config.fileNum,
+      fileSizeBytes: config.fileSizeBytes,
+      mode: config.mode ?? undefined,
+    }),
+  };
+}
+
+/** As root: becomes that user, for good. Ends the process when that is impossible. */
+export function becomeUser(command: string, user: string): void {
+  if (process.getuid?.() !== 0) {
+    fail(command, `--user ${user} needs root; you are an ordinary user already: leave it out`);
+  }
+  const entry = readFileSync("/etc/passwd", "utf8").split("\n").map((line) => line.split(":")).find((
+    fields,
+  ) => fields[0] === user);
+  if (entry === undefined) return fail(command, `--user ${user}: there is no such user in /etc/passwd`);
+  const [uid, gid] = [Number(entry[2]), Number(entry[3])];
+  if (uid === 0) return fail(command, `--user ${user}: that is root again; name an ordinary user`);
+  // The type definitions lack it, the runtime has it.
+  (process as unknown as { initgroups(user: string, group: number): void }).initgroups(user, gid);
+  process.setgid!(gid);
+  process.setuid!(uid);
+  process.env.HOME = entry[5];
+  process.env.USER = user;
+}

@@ -1,0 +1,9 @@
+/** `agent witness FILE`: a voter without PostgreSQL, in the foreground. */
+import { startWitness } from "../src/agent/start_witness.ts";
+import { becomeUser, runService } from "./service.ts";
+
+/** Runs until a signal ends it; ends the process itself. `user`: whom to become when started as root. */
+export function witnessCommand(file: string | null, user: string | undefined): void {
+  if (user !== undefined) becomeUser("witness", user);
+  runService("witness", file, startWitness);
+}

@@ -1,0 +1,10 @@
+/** What runs in the foreground, a member or a witness, as whoever started it sees it. */
+export interface RunningAgent {
+  /** SIGTERM: a member stops PostgreSQL and hands over. Ends the process. */
+  stop(): void;
+  /** SIGHUP. */
+  reload(): void;
+}
+
+/** Exit code of a member that was removed: starting it again is of no use (RestartPreventExitStatus= in a unit). */
+export const EXIT_REMOVED = 3;

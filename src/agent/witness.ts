@@ -1,0 +1,242 @@
+/**
+ * A voter without PostgreSQL. It keeps the cluster's records, votes, and while it leads the raft group does what every
+ * leader does: it confirms renewals, expires leases and chooses successors from what the members say of themselves. It
+ * never holds the lock: it publishes no status that anybody could be chosen by.
+ */
+import type { Clock, Raft, RaftEvent, Timer } from "../../raft/mod.ts";
+import type { DcsStateMachine } from "../dcs/state_machine.ts";
+import type { Log } from "../lib/log.ts";
+import { ClockWatch, describeJump } from "../model/clock_jump.ts";
+import type { DynamicConfig } from "../model/config.ts";
+import type { JsonObject } from "../model/json.ts";
+import type { DcsState } from "../model/records.ts";
+import { DecisionLog } from "./decision_log.ts";
+import { LatenessWatch } from "./lateness_watch.ts";
+import { Leadership } from "./leadership.ts";
+import {
+  decodeLeaseMessage,
+  decodeStatus,
+  encodeMessage,
+  LEASE_CHANNEL,
+  STATUS_CHANNEL,
+  WITNESS_CHANNEL,
+} from "./messages.ts";
+import { Proposer } from "./proposer.ts";
+import { StatusBoard } from "./status_board.ts";
+
+const NOTICE_PERIOD_MS = 1000;
+/** While nobody holds the lock, the statuses that decide may come at any time. */
+const FREE_LOCK_LOOK_MS = 50;
+const LOOK_PERIOD_MS = 500;
+/** A look that comes later than this is counted. */
+const LATE_LOOK_MS = 100;
+
+export interface WitnessOptions {
+  readonly name: string;
+  readonly raftAddr: string;
+  readonly apiUrl: () => string;
+  readonly clock: Clock;
+  readonly wallMs: () => number;
+  readonly raft: Raft;
+  readonly dcs: DcsStateMachine;
+  readonly log: Log;
+  /** The dynamic configuration that the records' value stands for. */
+  readonly effective: (dcs: JsonObject) => DynamicConfig;
+  readonly electionMaxMs: number;
+  /** Ends the process. */
+  readonly exit: (code: number, message: string) => void;
+}
+
+export class Witness {
+  readonly board = new StatusBoard();
+  readonly decisions = new DecisionLog();
+  readonly clocks = new ClockWatch();
+  readonly lateness: LatenessWatch;
+  readonly proposer: Proposer;
+  readonly #options: WitnessOptions;
+  readonly #leadership: Leadership;
+  readonly #listeners = new Set<() => void>();
+  #timer: Timer | null = null;
+  #timerAtMs = Infinity;
+  #ended = false;
+  #dynamic: DynamicConfig;
+  #configRevision: number | null = null;
+  #noticeAtMs = -Infinity;
+  #lastLookMs = 0;
+  #loopLateMs = 0;
+  #lateLoops = 0;
+  #version = 0;
+  #lastState: DcsState | null = null;
+
+  constructor(options: WitnessOptions) {
+    this.#options = options;
+    const { name, clock, raft, dcs, log, electionMaxMs, wallMs, effective } = options;
+    const state = () => dcs.state;
+    this.#dynamic = effective({});
+    this.proposer = new Proposer(name, raft, wallMs);
+    this.lateness = new LatenessWatch({
+      log,
+      nowMs: () => clock.now(),
+      ttlMs: () => state().grantTtlMs,
+      electionMaxMs,
+    });
+    this.#leadership = new Leadership({
+      name,
+      clock,
+      raft,
+      proposer: this.proposer,
+      state,
+      electionMaxMs,
+      nodeOf: (member) => this.board.nodeOf(member),
+      decided: ({ reason, commands }) => this.#note(reason, commands),
+      wake: () => this.#wake(),
+      broken: new Set(),
+    });
+  }
+
+  start(): void {
+    const { raft, clock } = this.#options;
+    raft.onEvent((event) => this.#raftEvent(event));
+    raft.onChannel(LEASE_CHANNEL, (from, bytes) => this.#leaseMessage(from, bytes));
+    raft.onChannel(STATUS_CHANNEL, (from, bytes) => {
+      const status = decodeStatus(bytes);
+      if (status === null || !this.board.hear(status, from, clock.now())) return;
+      this.#changed();
+      this.#wake();
+    });
+    this.#wake();
+  }
+
+  /** No more events are handled. */
+  end(): void {
+    this.#ended = true;
+    this.#timer?.cancel();
+  }
+
+  get dynamic(): DynamicConfig {
+    return this.#dynamic;
+  }
+
+  get version(): number {
+    return this.#version;
+  }
+
+  get lastLookMs(): number {
+    return this.#lastLookMs;
+  }
+
+  get loopLateMs(): number {
+    return this.#loopLateMs;
+  }
+
+  get lateLoops(): number {
+    return this.#lateLoops;
+  }
+
+  /** Returns what ends it. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  #raftEvent(event: RaftEvent): void {
+    if (this.#ended) return;
+    if (event.kind === "fatal") return this.#options.exit(1, `raft stopped: ${event.error.message}`);
+    if (event.kind === "state") this.#leadership.roleChanged(event.role === "leader" ? event.term : null);
+    const { state } = this.#options.dcs;
+    if (event.kind === "applied" && state !== this.#lastState) {
+      this.#lastState = state;
+      this.#leadership.applied();
+    }
+    this.#changed();
+    this.#wake();
+  }
+
+  #leaseMessage(from: number, bytes: Uint8Array): void {
+    if (this.#ended) return;
+    const message = decodeLeaseMessage(bytes);
+    if (message?.kind !== "renew") return;
+    this.#leadership.renewal(
+      message.renewal,
+      (ack) => this.#options.raft.send(from, LEASE_CHANNEL, encodeMessage({ kind: "ack", ack })),
+    );
+  }
+
+  #changed(): void {
+    this.#version++;
+    for (const listener of this.#listeners) listener();
+  }
+
+  #wake(): void {
+    this.#schedule(this.#options.clock.now());
+  }
+
+  #schedule(atMs: number): void {
+    if (this.#ended || atMs >= this.#timerAtMs) return;
+    this.#timer?.cancel();
+    this.#timerAtMs = atMs;
+    const { clock } = this.#options;
+    this.#timer = clock.after(Math.max(0, atMs - clock.now()), () => {
+      this.#timer = null;
+      this.#timerAtMs = Infinity;
+      this.#look(atMs);
+    });
+  }
+
+  #look(dueMs: number): void {
+    if (this.#ended) return;
+    const { clock, wallMs, log, dcs } = this.#options;
+    const nowMs = clock.now();
+    const lateMs = nowMs - dueMs;
+    this.#lastLookMs = nowMs;
+    this.#loopLateMs = Math.max(this.#loopLateMs * 0.99, lateMs);
+    if (lateMs > LATE_LOOK_MS) {
+      this.#lateLoops++;
+      this.#leadership.stalled(lateMs);
+    }
+    this.lateness.record("event_loop", lateMs);
+    const jump = this.clocks.look(nowMs, wallMs(), lateMs);
+    if (jump !== null) log.warning("clock", describeJump("witness", jump));
+    this.#applyConfig();
+    this.#announce(nowMs);
+    this.#leadership.look({
+      dynamic: this.#dynamic,
+      statuses: this.board.seen(nowMs),
+      primaryLsn: this.board.primaryLsn,
+      wallMs: wallMs(),
+    });
+    const free = dcs.state.lock.holder === null;
+    this.#schedule(Math.max(
+      nowMs + 1,
+      Math.min(nowMs + (free ? FREE_LOCK_LOOK_MS : LOOK_PERIOD_MS), this.#leadership.deadlineMs()),
+    ));
+  }
+
+  #applyConfig(): void {
+    const { dcs, effective } = this.#options;
+    const revision = dcs.state.config?.revision ?? null;
+    if (revision === this.#configRevision) return;
+    this.#configRevision = revision;
+    this.#dynamic = effective(dcs.state.config?.value ?? {});
+    this.#changed();
+  }
+
+  /** Tells the others who we are; also how many voters may fail, which only the leader knows. */
+  #announce(nowMs: number): void {
+    if (nowMs - this.#noticeAtMs < NOTICE_PERIOD_MS) return;
+    this.#noticeAtMs = nowMs;
+    const { name, raftAddr, apiUrl, raft } = this.#options;
+    const status = raft.status();
+    const notice = { name, raftAddr, apiUrl: apiUrl(), canLose: status.canLose };
+    this.board.hearWitness(notice, nowMs);
+    const bytes = encodeMessage(notice);
+    for (const { id } of status.members) if (id !== status.id) raft.send(id, WITNESS_CHANNEL, bytes);
+    this.#changed();
+  }
+
+  #note(reason: string, commands: readonly unknown[]): void {
+    const { wallMs, log } = this.#options;
+    if (!this.decisions.record("coordinator", new Date(wallMs()).toISOString(), reason, commands)) return;
+    log[commands.length > 0 ? "info" : "debug"]("decision.coordinator", reason);
+  }
+}

@@ -1,0 +1,107 @@
+/** Two members with data and a witness: its vote, its leadership of the raft group, and what it says of itself. */
+import { expect } from "bun:test";
+import { spawnSync } from "node:child_process";
+import type { RaftJson } from "../src/api/client.ts";
+import type { Host } from "../src/demo/host.ts";
+import { nowMs } from "../src/demo/now.ts";
+import { waitFor } from "../src/demo/wait_for.ts";
+import { START_MS, withCluster, WRITES_MS } from "./e2e/harness.ts";
+
+const { fixture, story } = withCluster({ dcs: { ttl: 2 }, witnesses: 1 });
+
+const witness = () => fixture.cluster.hosts[2]!;
+
+async function raftOf(host: Host): Promise<RaftJson> {
+  return JSON.parse((await host.rest("/agent/raft")).text) as RaftJson;
+}
+
+async function listed(text: string): Promise<string> {
+  return await waitFor(`"${text}" in the list`, START_MS, async () => {
+    const output = await fixture.cluster.ctl("list");
+    return output.includes(text) ? output : null;
+  });
+}
+
+async function lead(host: Host): Promise<void> {
+  await waitFor(`${host.name} to lead the raft group`, START_MS, async () => {
+    const { leader } = await raftOf(host);
+    if (leader !== host.name) await fixture.cluster.tryCtl("raft", "transfer", host.name);
+    return leader === host.name;
+  });
+}
+
+story("the witness votes, and is listed apart from the members", async ({ cluster }) => {
+  const list = await listed("Witness: node3");
+  expect(list).not.toContain("| node3");
+  await listed("Quorum: can lose 1 more");
+  const status = await raftOf(cluster.hosts[0]!);
+  expect(status.members.map(({ name, voter, witness }) => [name, voter, witness]).sort()).toEqual([
+    ["node1", true, false],
+    ["node2", true, false],
+    ["node3", true, true],
+  ]);
+});
+
+story("its health checks take it for no server, and it says why it restarts nothing", async ({ cluster }) => {
+  const answers = await Promise.all(
+    ["/primary", "/replica", "/read-only", "/health"].map((path) => witness().answers(path)),
+  );
+  expect(answers).toEqual([false, false, false, false]);
+  expect(await witness().answers("/liveness")).toBe(true);
+  expect(JSON.parse((await witness().rest("/patroni")).text)).toMatchObject({ agent: { witness: true } });
+  const user = `agent:${cluster.secrets.restapi}`;
+  for (const path of ["/restart", "/reinitialize"]) {
+    const answer = await witness().rest(path, { method: "POST", user, body: {} });
+    expect([path, answer.status, answer.text]).toEqual([
+      path,
+      503,
+      "this is a witness: it has no PostgreSQL",
+    ]);
+  }
+});
+
+for (const led of ["witness", "standby"] as const) {
+  story(
+    `the host of the primary dies while the ${led} leads the raft group: the standby takes over`,
+    async (fixture) => {
+      const { cluster } = fixture;
+      const old = await fixture.healed();
+      const standby = cluster.members.find((host) => host !== old)!;
+      await lead(led === "witness" ? witness() : standby);
+      const begin = nowMs();
+      await old.powerOff();
+      expect(await fixture.successorOf(old, begin)).toBe(standby);
+      fixture.expectOnePrimary(old, begin);
+      await listed("Quorum: can lose 0 more");
+      expect(await fixture.lostOn(standby, begin)).toEqual([]);
+      await fixture.healed();
+      await listed("Quorum: can lose 1 more");
+    },
+  );
+}
+
+story("without the witness the primary goes on; without a majority it does not", async (fixture) => {
+  const primary = await fixture.healed();
+  await witness().powerOff();
+  await listed("Quorum: can lose 0 more");
+  await fixture.client.waitForWrite(nowMs(), WRITES_MS, primary.name);
+  const standby = fixture.cluster.members.find((host) => host !== primary)!;
+  await standby.powerOff();
+  await waitFor("the end of its writes", START_MS, async () => !await primary.answers("/primary"));
+  // The witness alone brings the majority back.
+  witness().start();
+  await fixture.client.waitForWrite(nowMs(), WRITES_MS, primary.name);
+  await fixture.healed();
+});
+
+story("the file of the one is refused by the command of the other, with the right command", ({ cluster }) => {
+  const [member] = cluster.hosts as [Host];
+  const { binary, prefix } = member.settings;
+  const run = (command: string, file: string) => {
+    const [program, ...args] = [...prefix, binary, command, file];
+    return spawnSync(program!, args, { cwd: member.directory, encoding: "utf8", timeout: START_MS });
+  };
+  const asMember = run("run", witness().configFile);
+  expect(asMember.status).toBe(1);
+  expect(asMember.stderr).toContain("agent witness");
+});
