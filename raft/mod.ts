@@ -24,7 +24,7 @@ export type { LogLevel, LogSink, MemberInfo, RaftNodeOptions } from "./node/raft
 export { MAX_COMMAND_BYTES } from "./node/proposals.ts";
 export { findCluster, type FindOptions, type Found } from "./node/find_cluster.ts";
 export { LateRaft } from "./node/late_raft.ts";
-export { clusterIdOf, nodeIdOf, visitIdOf } from "./node/ids.ts";
+export { canBeDialed, clusterIdOf, nodeIdOf, visitIdOf, withoutAddress } from "./node/ids.ts";
 export { monotonicClock } from "./node/monotonic_clock.ts";
 
 // The log: on disk, and its twin in memory.

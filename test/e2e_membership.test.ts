@@ -8,8 +8,17 @@ import { nowMs } from "../src/demo/now.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
 import { START_MS, withCluster } from "./e2e/harness.ts";
 
-const SIZE = 4;
-const { story } = withCluster({ dcs: { ttl: 2 }, size: SIZE, founders: 3 }, async (cluster) => {
+const VOTERS = 4;
+/** A replica far away: it has no vote, and never becomes the primary. */
+const READER = "node5";
+const asReader = { raft: { self_addr: null }, tags: { nofailover: true } };
+const options = {
+  dcs: { ttl: 2 },
+  size: VOTERS + 1,
+  founders: 3,
+  override: (name: string) => name === READER ? asReader : {},
+};
+const { story } = withCluster(options, async (cluster) => {
   const founders = cluster.hosts.slice(0, 3);
   for (const host of founders) host.start();
   await cluster.waitHealthy(START_MS, founders);
@@ -29,14 +38,36 @@ story(
     const [first, , , fourth] = cluster.hosts as [Host, Host, Host, Host];
     expect(voters(await raftOf(first))).toEqual(["node1", "node2", "node3"]);
     fourth.start();
-    await cluster.waitHealthy(START_MS);
-    await waitFor("four voters", START_MS, async () => voters(await raftOf(first)).length === SIZE);
+    await cluster.waitHealthy(START_MS, cluster.hosts.slice(0, VOTERS));
+    await waitFor("four voters", START_MS, async () => voters(await raftOf(first)).length === VOTERS);
     expect(
       (await raftOf(fourth)).members.every(({ name, api_url: url }) =>
         name.startsWith("node") && url !== null
       ),
     )
       .toBe(true);
+  },
+);
+
+story(
+  "a node without raft.self_addr joins without a vote, and is a standby as any other",
+  async ({ cluster }) => {
+    const [first] = cluster.hosts as [Host];
+    const reader = cluster.host(READER);
+    reader.start();
+    await cluster.waitHealthy(START_MS);
+    const status = await raftOf(first);
+    expect(voters(status)).toHaveLength(VOTERS);
+    expect(status.members.find(({ name }) => name === READER)).toMatchObject({
+      addr: `no-address/${READER}`,
+      voter: false,
+    });
+    // Restarted, it finds its way by itself: nobody dials it.
+    await reader.stopAgent(START_MS);
+    reader.start();
+    await cluster.waitHealthy(START_MS);
+    expect(await cluster.ctl("list")).toContain(READER);
+    expect(cluster.hosts.some((host) => host.log().includes(`no connection to ${READER}`))).toBe(false);
   },
 );
 
@@ -91,10 +122,10 @@ story(
     await cluster.waitHealthy(START_MS);
     await waitFor("all vote again", START_MS, async () => {
       const status = await raftOf(successor);
-      return voters(status).length === SIZE && status.members.length === SIZE;
+      return voters(status).length === VOTERS && status.members.length === VOTERS + 1;
     });
     // The others can be lost as before: three voters of four go on.
-    const [lost] = cluster.others(successor).filter((host) => host !== old) as [Host];
+    const [lost] = cluster.others(successor).filter((host) => host !== old && host.name !== READER) as [Host];
     await lost.powerOff();
     const sinceMs = nowMs();
     await fixture.client.waitForWrite(sinceMs, START_MS, successor.name);

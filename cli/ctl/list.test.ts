@@ -23,7 +23,26 @@ test("list is patronictl's table", async () => {
     "| node2  | 10.0.0.2 | Replica | streaming |  3 |   0/5000000 |   0 |  0/5000000 |   0 |",
     "| node3  | 10.0.0.3 | Replica | streaming |  3 |   0/4D00000 |   3 |    unknown |     |",
     "+--------+----------+---------+-----------+----+-------------+-----+------------+-----+",
+    " Quorum: can lose 1 more",
   ].join("\n"));
+});
+
+test("below the table stand witnesses, and what the raft leader, whoever that is, says of the quorum", async () => {
+  const { raft } = cluster.port.view();
+  const witness = {
+    name: "w1",
+    raftAddr: "10.0.0.9:2222",
+    apiUrl: "http://10.0.0.9:8008/patroni",
+    canLose: null,
+  };
+  cluster.port.change({ witnesses: [witness], raft: { ...raft!, canLose: null } });
+  cluster.port.changeMember("node2", { canLose: 0 });
+  expect((await cluster.ctl(["list"])).out.split("\n").slice(7)).toEqual([
+    " Witness: w1",
+    " Quorum: can lose 0 more",
+  ]);
+  cluster.port.changeMember("node2", { canLose: null });
+  expect((await cluster.ctl(["list"])).out).not.toContain("Quorum:");
 });
 
 test("ports are shown when one is not PostgreSQL's own, or when hosts repeat", async () => {
@@ -186,6 +205,7 @@ test("below the table stands what concerns the whole cluster", async () => {
     "                    from: node1",
     "                      to: node2",
     " Unreachable: node3, last seen 7 s ago",
+    " Quorum: can lose 1 more",
   ]);
   expect((await cluster.ctl(["list", "-f", "tsv"])).out).not.toContain("Maintenance");
 });

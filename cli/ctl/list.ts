@@ -26,7 +26,7 @@ export async function showMembers(context: Context, format: Format): Promise<num
   return await watching(context, async () => {
     if (given.flag("timestamp")) io.out(timestamp(0));
     for (const name of names) {
-      printMembers(io, await cluster.look(name), { format, extended: given.flag("extended") });
+      printMembers(io, await cluster.look(name), { format, extended: given.flag("extended"), quorum: true });
     }
   });
 }

@@ -31,9 +31,15 @@ const OPTIONAL: readonly (readonly [string, (member: ClusterMemberJson) => boole
 export interface MembersOptions {
   readonly format: Format;
   readonly extended: boolean;
+  /** Below the table: witnesses, and how many more voters may fail. @default false */
+  readonly quorum?: boolean;
 }
 
-export function printMembers(io: Io, cluster: ClusterJson, { format, extended }: MembersOptions): void {
+export function printMembers(
+  io: Io,
+  cluster: ClusterJson,
+  { format, extended, quorum = false }: MembersOptions,
+): void {
   const { members } = cluster;
   const optional = OPTIONAL.filter(([, has]) => extended || members.some(has)).map(([name]) => name);
   const watchdogs = extended && members.some((member) => member.agent?.watchdog !== undefined);
@@ -56,7 +62,7 @@ export function printMembers(io: Io, cluster: ClusterJson, { format, extended }:
     );
   }
   io.out(membersTable(cluster, columns.slice(1), rows));
-  for (const line of footer(cluster)) io.out(line);
+  for (const line of [...footer(cluster), ...(quorum ? quorumLines(cluster) : [])]) io.out(line);
 }
 
 /** In tsv every column has its place; in JSON and YAML what is empty is left out. */
@@ -143,6 +149,15 @@ function megabytes(bytes: number | string | undefined): number | "" {
   return Math.round(exact);
 }
 
+/** Who votes beside the members, and how many voters may fail. Members of an older version do not say. */
+function quorumLines({ agent }: ClusterJson): string[] {
+  const witnesses = agent?.witnesses ?? [];
+  return [
+    ...(witnesses.length > 0 ? [` Witness: ${witnesses.join(", ")}`] : []),
+    ...(typeof agent?.can_lose === "number" ? [` Quorum: can lose ${agent.can_lose} more`] : []),
+  ];
+}
+
 function footer(
   { pause, failsafe_mode_is_active: failsafe, scheduled_switchover: scheduled, agent }: ClusterJson,
 ): string[] {
@@ -154,9 +169,6 @@ function footer(
     if (scheduled.from !== undefined) lines.push(`${"from".padStart(24)}: ${scheduled.from}`);
     if (scheduled.to !== undefined) lines.push(`${"to".padStart(24)}: ${scheduled.to}`);
   }
-  const witnesses = agent?.witnesses ?? [];
-  if (witnesses.length > 0) lines.push(` Witness: ${witnesses.join(", ")}`);
-  if (typeof agent?.can_lose === "number") lines.push(` Quorum: can lose ${agent.can_lose} more`);
   for (const { name, last_seen_s } of agent?.unreachable ?? []) {
     lines.push(` Unreachable: ${name}${last_seen_s === null ? "" : `, last seen ${last_seen_s} s ago`}`);
   }

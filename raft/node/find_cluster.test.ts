@@ -11,13 +11,14 @@ import { TcpTransport } from "../transport/tcp_transport.ts";
 import { freePort, realClock, until } from "../transport/testing.ts";
 import type { Raft } from "./api.ts";
 import { findCluster, type Found } from "./find_cluster.ts";
-import { nodeIdOf, visitIdOf } from "./ids.ts";
+import { nodeIdOf, visitIdOf, withoutAddress } from "./ids.ts";
 import { LateRaft } from "./late_raft.ts";
 import { RaftNode } from "./raft_node.ts";
 import { decodeVisitAnswer, encodeQuestion } from "./visit_messages.ts";
 
 interface Settings {
-  readonly addr: string;
+  /** null: it has none, and no vote. */
+  readonly addr: string | null;
   readonly partners: readonly string[];
   readonly directory: string;
   readonly scope?: string;
@@ -50,8 +51,10 @@ function directory(): string {
 
 /** What a program does that starts on a directory: goes on with what it holds, or looks for a cluster. */
 function start(
-  { addr, partners, directory, scope = "test", password = "secret", name }: Settings,
+  { addr: selfAddr, partners, directory, scope = "test", password = "secret", name }: Settings,
 ): TestMember {
+  const addr = selfAddr ?? withoutAddress(name!);
+  const bindAddr = selfAddr ?? "127.0.0.1:0";
   const logged: string[] = [];
   const applied: string[] = [];
   const log = (level: string, _: string, text: string) => void logged.push(`${level}: ${text}`);
@@ -67,7 +70,7 @@ function start(
       ...shared,
       id,
       clusterId,
-      bindAddr: addr,
+      bindAddr,
       peers,
       visitId,
       onFatal,
@@ -110,11 +113,10 @@ function start(
         ...shared,
         namespace: "ns",
         scope,
-        selfAddr: addr,
+        selfAddr,
         name: name ?? addr,
         partners,
-        votes: true,
-        bindAddr: addr,
+        bindAddr,
         onFatal,
       }, (found) => {
         member.found = found;
@@ -148,7 +150,9 @@ async function addresses(count: number): Promise<string[]> {
   return found;
 }
 
-async function cluster(): Promise<{ settings: Settings[]; members: TestMember[] }> {
+async function cluster(): Promise<
+  { settings: (Settings & { readonly addr: string })[]; members: TestMember[] }
+> {
   const addrs = await addresses(3);
   const settings = addrs.map((addr) => ({
     addr,
@@ -204,6 +208,39 @@ test("a node that names members of a running cluster joins it and votes, and is 
   expect(fourth.raft.status().id).toBe(id);
 });
 
+test("a node without an address joins without a vote, goes on after a restart, and comes back from an empty directory", async () => {
+  const { settings, members } = await cluster();
+  const own = {
+    addr: null,
+    partners: settings.slice(0, 2).map((one) => one.addr),
+    directory: directory(),
+    name: "reader",
+  };
+  let reader = start(own);
+  await write(members[0]!, "one");
+  await until("applied", () => reader.applied.includes("one"));
+  const { id } = reader.raft.status();
+  expect(voters(members[0]!)).toEqual(settings.map(({ addr }) => addr).sort());
+  // It proposes through the leader as everybody does.
+  await write(reader, "its own");
+
+  await reader.close();
+  await write(members[1]!, "two");
+  reader = start(own);
+  await until("applied again", () => reader.applied.includes("two"));
+  expect(reader.raft.status().id).toBe(id);
+
+  await reader.close();
+  fs.rmSync(own.directory, { recursive: true });
+  const again = start(own);
+  await until("in place of the old one", () => {
+    const ids = members[0]!.raft.status().members.filter(({ voter }) => !voter).map((member) => member.id);
+    return ids.length === 1 && ids[0] !== id && again.applied.includes("two");
+  }, 20_000);
+  expect(members.flatMap(({ logged }) => logged).filter((text) => text.includes("no-address/reader: ")))
+    .toEqual([]);
+});
+
 test("a member whose directory is lost joins again under a new id, in place of the old one", async () => {
   const { settings, members } = await cluster();
   await write(members[0]!, "kept");
@@ -244,7 +281,6 @@ test("a second node with a living member's address is not given its place", asyn
     selfAddr: third.addr,
     name: "twin",
     partners: third.partners,
-    votes: true,
     bindAddr: other!,
     password: "secret",
     clock: realClock,

@@ -9,7 +9,7 @@ import { TcpTransport } from "../transport/tcp_transport.ts";
 import type { TransportError } from "../transport/transport_error.ts";
 import { Visitor } from "../transport/visit.ts";
 import { ClusterSearch } from "./cluster_search.ts";
-import { clusterIdOf, nodeIdOf, visitIdOf } from "./ids.ts";
+import { clusterIdOf, nodeIdOf, visitIdOf, withoutAddress } from "./ids.ts";
 import type { Clock, Timer } from "./ports.ts";
 import type { LogSink, MemberInfo } from "./raft_options.ts";
 import { decodeQuestion, decodeVisitAnswer, encodeQuestion, encodeVisitAnswer } from "./visit_messages.ts";
@@ -26,12 +26,11 @@ const SAY_AFTER_MS = 2000;
 export interface FindOptions {
   readonly namespace: string;
   readonly scope: string;
-  /** Where the others reach us. */
-  readonly selfAddr: string;
+  /** Where the others reach us; null: nowhere. We are to be a member without a vote then. */
+  readonly selfAddr: string | null;
   readonly name: string;
   /** Addresses of the other nodes. */
   readonly partners: readonly string[];
-  readonly votes: boolean;
   readonly bindAddr: string;
   readonly password: string | null;
   readonly clock: Clock;
@@ -72,6 +71,7 @@ class Finder implements Search {
   readonly #options: FindOptions;
   readonly #done: (found: Found) => void;
   readonly #founded: number;
+  readonly #addr: string;
   readonly #addresses: readonly string[];
   readonly #search: ClusterSearch;
   readonly #visitor: Visitor;
@@ -86,8 +86,10 @@ class Finder implements Search {
   constructor(options: FindOptions, done: (found: Found) => void) {
     this.#options = options;
     this.#done = done;
-    const { namespace, scope, selfAddr, partners, bindAddr, password, clock, random, log, layer } = options;
-    this.#addresses = [selfAddr, ...partners].sort();
+    const { namespace, scope, selfAddr, name, partners, bindAddr, password, clock, random, log, layer } =
+      options;
+    this.#addr = selfAddr ?? withoutAddress(name);
+    this.#addresses = [...(selfAddr === null ? [] : [selfAddr]), ...partners].sort();
     this.#founded = clusterIdOf(namespace, scope, this.#addresses);
     this.#beganMs = clock.now();
     this.#search = new ClusterSearch({ founded: this.#founded, selfAddr, partners });
@@ -96,7 +98,7 @@ class Finder implements Search {
     this.#visitor = new Visitor(shared);
     this.#transport = new TcpTransport({
       ...shared,
-      id: nodeIdOf(this.#founded, selfAddr),
+      id: nodeIdOf(this.#founded, this.#addr),
       clusterId: this.#founded,
       bindAddr,
       peers: [],
@@ -111,7 +113,7 @@ class Finder implements Search {
   }
 
   begin(): void {
-    const { partners, votes } = this.#options;
+    const { partners, selfAddr } = this.#options;
     if (partners.length === 0) return this.#look();
     const answer = encodeVisitAnswer({
       kind: "founding",
@@ -123,7 +125,7 @@ class Finder implements Search {
       onFrame: () => {},
       onPeer: () => {},
       onVisit: (question, reply) => {
-        if (decodeQuestion(question)) reply(votes && !this.#joining ? answer : busy);
+        if (decodeQuestion(question)) reply(selfAddr !== null && !this.#joining ? answer : busy);
       },
     });
     for (const addr of partners) this.#ask(addr);
@@ -137,7 +139,7 @@ class Finder implements Search {
 
   #ask(addr: string): void {
     if (this.#over) return;
-    const question = encodeQuestion({ kind: "ask", addr: this.#options.selfAddr });
+    const question = encodeQuestion({ kind: "ask", addr: this.#addr });
     const leave = this.#visitor.ask(addr, question, (outcome) => {
       const answer = outcome.kind === "answer" ? decodeVisitAnswer(outcome.bytes) : null;
       if (answer) this.#search.answered(addr, answer);
@@ -159,19 +161,18 @@ class Finder implements Search {
     const verdict = this.#search.verdict(this.#options.clock.now() - this.#beganMs < PATIENCE_MS);
     if (verdict.kind === "wait") return this.#wait(verdict.reason);
     if (verdict.kind === "join") return this.#join(verdict.leaderAddr);
-    const { selfAddr } = this.#options;
     const clusterId = this.#founded;
     const members = this.#addresses.map((addr) => ({ id: nodeIdOf(clusterId, addr), name: null, addr }));
-    const id = nodeIdOf(clusterId, selfAddr);
+    const id = nodeIdOf(clusterId, this.#addr);
     this.#finish({ clusterId, founded: clusterId, id, members, joined: false });
   }
 
   #join(leaderAddr: string): void {
     this.#joining = true;
-    const { selfAddr, name, votes, log } = this.#options;
+    const { selfAddr, name, log } = this.#options;
     this.waitsFor = `asking the leader at ${leaderAddr} to be made a member`;
     log("info", "raft_join", `the cluster exists: ${this.waitsFor}`);
-    const question = encodeQuestion({ kind: "join", addr: selfAddr, name, votes });
+    const question = encodeQuestion({ kind: "join", addr: this.#addr, name, votes: selfAddr !== null });
     const leave = this.#visitor.ask(leaderAddr, question, (outcome) => {
       const answer = outcome.kind === "answer" ? decodeVisitAnswer(outcome.bytes) : null;
       if (answer?.kind === "joined") {

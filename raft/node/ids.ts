@@ -25,3 +25,14 @@ export function nodeIdOf(clusterId: number, address: string): NodeId {
 export function visitIdOf(namespace: string, scope: string): number {
   return hash48(["visit", namespace, scope]);
 }
+
+const NO_ADDRESS = "no-address/";
+
+/** Stands for the address of a member without a vote that nobody can dial: it dials the others. */
+export function withoutAddress(name: string): string {
+  return NO_ADDRESS + name;
+}
+
+export function canBeDialed(addr: string): boolean {
+  return !addr.startsWith(NO_ADDRESS);
+}

@@ -6,6 +6,7 @@ import type { RawNode } from "../core/raw_node.ts";
 import { type NodeId, NONE } from "../core/types.ts";
 import type { AddOutcome, MemberOutcome, NewMember } from "./api.ts";
 import { encodeEnvelope } from "./envelope.ts";
+import { canBeDialed } from "./ids.ts";
 import { MemberChanges } from "./member_changes.ts";
 import {
   decodeMemberMessage,
@@ -89,7 +90,10 @@ export class Membership {
 
   add({ addr, name, votes = true }: NewMember, replaces: NodeId, done: (outcome: AddOutcome) => void): void {
     const { random, later, records } = this.#options;
-    const flaw = !ADDRESS.test(addr)
+    const dialed = canBeDialed(addr);
+    const flaw = !dialed && votes
+      ? `${addr}: a member that cannot be dialed has no vote`
+      : dialed && !ADDRESS.test(addr)
       ? `"${addr}" is no address: "host:port" is expected`
       : name !== null && (name === "" || name.length > MAX_NAME)
       ? `a name has 1 to ${MAX_NAME} characters`

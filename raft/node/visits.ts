@@ -71,7 +71,7 @@ export class Visits {
     seat: { readonly kind: Seat; readonly id: NodeId },
     reply: (answer: VisitAnswer) => void,
   ): void {
-    const { clusterId, founded, add, silentMs, members, records } = this.#options;
+    const { clusterId, founded, add, silentMs, members } = this.#options;
     if (seat.kind === "founder") {
       return reply(
         refused(`${addr} is one of the first members: it has to name the same addresses as the others`),
@@ -81,7 +81,8 @@ export class Visits {
       return reply(refused(`a member at ${addr} was connected just now: do two nodes have this address?`));
     }
     // Nobody took part with this id yet. Should two directories be given it, the first that the log records keeps it.
-    if (seat.kind === "added" && records.record(seat.id)?.votes === votes) {
+    // Whoever kept its place has said whether it votes.
+    if (seat.kind === "added") {
       return reply({ kind: "joined", clusterId, founded, id: seat.id, members: members() });
     }
     add({ addr, name, votes }, seat.id, (outcome) => {

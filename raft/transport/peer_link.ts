@@ -1,5 +1,6 @@
 /** Everything between us and one other member: dialing with backoff, the connections there are, which one is used. */
 import { randomBytes } from "node:crypto";
+import { canBeDialed } from "../node/ids.ts";
 import type { Clock, Timer, TransportPeer } from "../node/ports.ts";
 import { Connection } from "./connection.ts";
 import { FrameKind, maxPayloadBytes } from "./frame.ts";
@@ -38,11 +39,12 @@ export class PeerLink {
   #retry: Timer | null = null;
   #retryMs = FIRST_RETRY_MS;
   #ended = false;
-  /** False: it is no member any more. Not dialed, but heard when it dials. */
-  #sought = true;
+  /** False: it is no member any more, or has no address. Not dialed, but heard when it dials. */
+  #sought: boolean;
 
   constructor(options: PeerLinkOptions) {
     this.#options = options;
+    this.#sought = canBeDialed(options.peer.addr);
   }
 
   begin(): void {

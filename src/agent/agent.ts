@@ -21,7 +21,7 @@ import { AgentApiPort } from "./api_port.ts";
 import { askFailsafe } from "./ask_failsafe.ts";
 import { Member } from "./member.ts";
 import { dynamicReader, timingProblems } from "./dynamic_reader.ts";
-import { openRaft, readTls } from "./open_raft.ts";
+import { openRaft, raftAddress, readTls } from "./open_raft.ts";
 import { PostgresExecutor } from "./postgres_executor.ts";
 import { logQuorum } from "./quorum_watch.ts";
 import { reloadListeners } from "./reload.ts";
@@ -70,9 +70,6 @@ function compose(
   if (config.postgresql === null) {
     throw new Error("raft.witness: this is the file of a witness, which is started by: agent witness FILE");
   }
-  if (config.raft.selfAddr === null) {
-    throw new Error("raft.self_addr is missing: members without a vote are not available in this version");
-  }
   const forbidden = timingProblems(effectiveDynamic(config.bootstrap.dcs, config).config, config);
   if (forbidden.length > 0) {
     throw new Error(`bootstrap.dcs and raft.election_timeout do not fit: ${forbidden.join("; ")}`);
@@ -85,7 +82,6 @@ function compose(
   const fatal = (message: string) => exit(1, message);
   const { raft, closeRaft } = openRaft({
     config,
-    selfAddr: config.raft.selfAddr,
     clock,
     dcs,
     log,
@@ -205,7 +201,7 @@ function factsOf(config: LocalConfig): MemberFacts {
     connUrl: `postgres://${postgresql.connectAddress}/postgres`,
     apiUrl: `${scheme}://${config.restapi.connectAddress}/patroni`,
     proxyUrl: postgresql.proxyAddress === null ? null : `postgres://${postgresql.proxyAddress}/postgres`,
-    raftAddr: config.raft.selfAddr!,
+    raftAddr: raftAddress(config),
     tags: config.tags,
     version: VERSION,
   };

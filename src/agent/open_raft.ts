@@ -24,6 +24,7 @@ import {
   UpgradeNeededError,
   visitIdOf,
   type WalStorage,
+  withoutAddress,
 } from "../../raft/mod.ts";
 import { COMMAND_VERSION, laterCommand } from "../dcs/commands.ts";
 import type { DcsStateMachine } from "../dcs/state_machine.ts";
@@ -35,7 +36,6 @@ import { withAdvice } from "./refusal_advice.ts";
 
 export interface RaftParts {
   readonly config: LocalConfig;
-  readonly selfAddr: string;
   readonly clock: SystemClock;
   readonly dcs: DcsStateMachine;
   readonly log: Log;
@@ -52,20 +52,20 @@ export interface OpenedRaft {
 
 /** Throws when the directory cannot be used. */
 export function openRaft(parts: RaftParts): OpenedRaft {
-  const { config, selfAddr, clock, log, tls, fatal } = parts;
-  const { dataDir, partnerAddrs, bindAddr, password } = config.raft;
+  const { config, clock, log, tls, fatal } = parts;
+  const { dataDir, selfAddr, partnerAddrs, bindAddr, password } = config.raft;
   const { namespace, scope, name } = config;
   discardUnused(dataDir);
   const known = directoryIdentity(dataDir);
   if (known) {
-    const opened = openNode(parts, placeIn(known, config, selfAddr));
+    const opened = openNode(parts, placeIn(known, config));
     return { raft: opened.node, closeRaft: (closed) => opened.storage.close(closed) };
   }
-  const addresses = [selfAddr, ...partnerAddrs].sort();
+  const addresses = memberAddresses(config);
   const clusterId = clusterIdOf(namespace, scope, addresses);
   let storage: WalStorage | null = null;
   const raft = new LateRaft({
-    id: nodeIdOf(clusterId, selfAddr),
+    id: nodeIdOf(clusterId, raftAddress(config)),
     members: addresses.map((addr) => ({ id: nodeIdOf(clusterId, addr), name: null, addr })),
     begin: (begun) =>
       findCluster({
@@ -74,7 +74,6 @@ export function openRaft(parts: RaftParts): OpenedRaft {
         selfAddr,
         name,
         partners: partnerAddrs,
-        votes: true,
         bindAddr,
         password,
         clock,
@@ -95,9 +94,19 @@ export function openRaft(parts: RaftParts): OpenedRaft {
   return { raft, closeRaft: (closed) => storage ? storage.close(closed) : closed() };
 }
 
+/** How the other members know this one: a member without an address dials them. */
+export function raftAddress({ name, raft }: LocalConfig): string {
+  return raft.selfAddr ?? withoutAddress(name);
+}
+
+/** Of the first members, as this configuration has it. */
+function memberAddresses({ raft: { selfAddr, partnerAddrs } }: LocalConfig): string[] {
+  return [...(selfAddr === null ? [] : [selfAddr]), ...partnerAddrs].sort();
+}
+
 /** What a directory that took part says of this member's place. Throws when the configuration means another one. */
-function placeIn(known: DirectoryIdentity, config: LocalConfig, selfAddr: string): Found {
-  const { dataDir, partnerAddrs } = config.raft;
+function placeIn(known: DirectoryIdentity, config: LocalConfig): Found {
+  const { dataDir, selfAddr } = config.raft;
   const { clusterId, nodeId: id, joined } = known;
   const founded = known.founded ?? clusterId;
   if (known.cluster !== null && known.cluster !== clusterName(config)) {
@@ -106,26 +115,30 @@ function placeIn(known: DirectoryIdentity, config: LocalConfig, selfAddr: string
         `${clusterName(config)}: restore those, or point raft.data_dir elsewhere`,
     );
   }
-  if (known.addr !== null && known.addr !== selfAddr) {
+  if (known.addr !== null && known.addr !== raftAddress(config)) {
+    const here = selfAddr === null ? `left out for ${config.name}` : selfAddr;
     throw new Error(
-      `raft.self_addr is ${selfAddr}, but the other members know this one at ${known.addr}: restore the address. To ` +
+      `raft.self_addr is ${here}, but the other members know this one as ${known.addr}: restore what the file said. To ` +
         `change it: stop this agent, move ${dataDir} aside, remove the member (agent ctl raft remove ${config.name}) ` +
         "and start again: it joins as a new one",
     );
   }
-  const addresses = [selfAddr, ...partnerAddrs];
-  const configured = addresses.map((addr) => ({ id: nodeIdOf(clusterId, addr), name: null, addr }));
+  const configured = memberAddresses(config).map((addr) => ({
+    id: nodeIdOf(clusterId, addr),
+    name: null,
+    addr,
+  }));
   return { clusterId, founded, id, joined, members: known.members.length > 0 ? known.members : configured };
 }
 
 /** Throws StorageError. */
-function openNode({ config, selfAddr, clock, dcs, log, tls, fatal }: RaftParts, place: Found) {
+function openNode({ config, clock, dcs, log, tls, fatal }: RaftParts, place: Found) {
   const { clusterId, founded, id, members, joined } = place;
   const note = logSink(log);
   const storage = openWal(config.raft.dataDir, { clusterId, nodeId: id }, {
     origin: {
       cluster: clusterName(config),
-      addr: selfAddr,
+      addr: raftAddress(config),
       joined,
       members,
       founded: founded === clusterId ? null : founded,

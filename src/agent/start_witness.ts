@@ -52,7 +52,6 @@ function compose(options: WitnessOptions): RunningAgent {
   };
   const { raft, closeRaft } = openRaft({
     config,
-    selfAddr,
     clock,
     dcs,
     log,

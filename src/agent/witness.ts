@@ -4,6 +4,7 @@
  * never holds the lock: it publishes no status that anybody could be chosen by.
  */
 import type { Clock, Raft, RaftEvent, Timer } from "../../raft/mod.ts";
+import type { BrokenRules } from "../dcs/lease.ts";
 import type { DcsStateMachine } from "../dcs/state_machine.ts";
 import type { Log } from "../lib/log.ts";
 import { ClockWatch, describeJump } from "../model/clock_jump.ts";
@@ -43,6 +44,8 @@ export interface WitnessOptions {
   /** The dynamic configuration that the records' value stands for. */
   readonly effective: (dcs: JsonObject) => DynamicConfig;
   readonly electionMaxMs: number;
+  /** Rules that are switched off, in the simulator only. @default none */
+  readonly broken?: BrokenRules;
   /** Ends the process. */
   readonly exit: (code: number, message: string) => void;
 }
@@ -90,7 +93,7 @@ export class Witness {
       nodeOf: (member) => this.board.nodeOf(member),
       decided: ({ reason, commands }) => this.#note(reason, commands),
       wake: () => this.#wake(),
-      broken: new Set(),
+      broken: options.broken ?? new Set(),
     });
   }
 

@@ -108,7 +108,6 @@ test("witnesses are no members", () => {
   // It leads: only it knows how many may fail.
   expect(clusterJson(port.view()).agent).toMatchObject({ witnesses: ["w"], can_lose: 1 });
   expect(raftJson(port.view())?.members[2]).toMatchObject({
-    name: "w",
     witness: true,
     api_url: "http://10.0.0.9:8008/patroni",
   });

@@ -9,6 +9,8 @@ import type { ClusterFault } from "./fault_kinds.ts";
 import { resume } from "./requests.ts";
 import { SimCluster } from "./sim_cluster.ts";
 
+/** So many of the clusters are two members and a witness. */
+const WITNESS_RATE = 0.25;
 /** From empty directories, without faults, to three healthy members. */
 const BOOTSTRAP_MS = 60_000;
 /** From the end of the last fault. */
@@ -55,7 +57,7 @@ export function runSeed(options: RunOptions): RunResult {
     primary_start_timeout: random.pick([2, 5, 15]),
     failsafe_mode: random.chance(0.5) || options.only === "failsafe-ambush",
   };
-  const cluster = new SimCluster(world, broken, config);
+  const cluster = new SimCluster(world, broken, config, random.chance(WITNESS_RATE));
   const injector = clusterFaults(cluster, random.split("faults"), options.only);
   let violation: string | null = null;
   let recoveryMs = 0;

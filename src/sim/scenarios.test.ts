@@ -8,9 +8,10 @@ import type { SimMember } from "./sim_member.ts";
 const SEEDS = [1, 2, 3];
 
 /** A cluster made from empty directories that has been healthy for a while. */
-function healthy(seed: number, ttl = 5): SimCluster {
+function healthy(seed: number, ttl = 5, withWitness = false): SimCluster {
   const world = new World(seed);
-  const cluster = new SimCluster(world, new Set(), { ttl, loop_wait: 1, primary_start_timeout: 300 });
+  const config = { ttl, loop_wait: 1, primary_start_timeout: 300 };
+  const cluster = new SimCluster(world, new Set(), config, withWitness);
   for (const member of cluster.members) member.startAgent();
   expect(world.runUntilHolds(15_000, 50, () => cluster.unhealthy() === null)).toBe(true);
   // Raft leadership settles off the primary's host.
@@ -50,6 +51,34 @@ test("three empty directories become a healthy cluster within 10 s", () => {
     const cluster = new SimCluster(world, new Set(), { ttl: 5 });
     for (const member of cluster.members) member.startAgent();
     expect(world.runUntilHolds(10_000, 50, () => cluster.unhealthy() === null)).toBe(true);
+  }
+});
+
+test("two members and a witness: the host of the primary dies, and the witness's vote makes the other one primary", () => {
+  for (const seed of SEEDS) {
+    const cluster = healthy(seed, 5, true);
+    const witness = cluster.find("w1")!;
+    const old = primaryOf(cluster);
+    const standby = cluster.members.find((member) => member !== old && member !== witness)!;
+    // It leads the raft group: the grant is its own decision.
+    standby.raft!.transferLeadership(witness.id, () => {});
+    expect(
+      cluster.world.runUntilHolds(
+        cluster.world.now() + 20_000,
+        50,
+        () => witness.raft?.status().role === "leader",
+      ),
+    ).toBe(true);
+    old.killHost();
+    expect(outage(cluster)).toBeLessThan(7000);
+    expect(primaryOf(cluster)).toBe(standby);
+    expect(
+      witness.witness!.decisions.entries().some(({ actions }) => JSON.stringify(actions).includes("grant")),
+    )
+      .toBe(true);
+    witness.killHost();
+    const end = () => !standby.server.canAcknowledge;
+    expect(cluster.world.runUntilHolds(cluster.world.now() + 10_000, 50, end)).toBe(true);
   }
 });
 

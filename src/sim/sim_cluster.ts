@@ -1,4 +1,4 @@
-/** Three simulated hosts, the network between them, and everything that is checked while they run. */
+/** Three simulated hosts, the third perhaps of a witness, the network between them, and everything that is checked while they run. */
 import { RaftInvariants, SimNetwork, Violation, type World } from "../../raft/sim/mod.ts";
 import type { BrokenRules } from "../dcs/lease.ts";
 import type { JsonObject } from "../model/json.ts";
@@ -10,6 +10,7 @@ import { SimMember, type Surroundings } from "./sim_member.ts";
 import { contains } from "./wal.ts";
 
 const NAMES = ["pg1", "pg2", "pg3"] as const;
+const WITH_WITNESS = ["pg1", "pg2", "w1"] as const;
 const CHECK_MS = 100;
 /** A standby that lags by less counts as healthy. */
 const SMALL_LAG_BYTES = 20_000;
@@ -19,6 +20,7 @@ export class SimCluster {
   readonly links: Links;
   readonly checks = new RaftInvariants();
   readonly safety: Safety;
+  /** On every host: a witness too. */
   readonly members: readonly SimMember[];
   /** The lock as a member has just come to know it. */
   onLock: (lock: LockRecord) => void = () => {};
@@ -27,7 +29,8 @@ export class SimCluster {
   /** For how long a primary has gone on in failsafe mode. */
   failsafeMs = 0;
 
-  constructor(readonly world: World, broken: BrokenRules, bootstrapConfig: JsonObject) {
+  constructor(readonly world: World, broken: BrokenRules, bootstrapConfig: JsonObject, withWitness = false) {
+    const names = withWitness ? WITH_WITNESS : NAMES;
     this.network = new SimNetwork(world);
     this.links = new Links(world, this.network);
     this.safety = new Safety(world);
@@ -37,7 +40,7 @@ export class SimCluster {
       links: this.links,
       checks: this.checks,
       broken,
-      names: NAMES,
+      names,
       bootstrapConfig,
       find: (name) => this.find(name),
       serverOf: (name) => this.find(name)?.server ?? null,
@@ -51,7 +54,7 @@ export class SimCluster {
       },
       onApplied: (command, index) => this.onApplied(command, index),
     };
-    this.members = NAMES.map((name) => new SimMember(name, around));
+    this.members = names.map((name) => new SimMember(name, around, name === "w1"));
     this.check();
   }
 
@@ -82,7 +85,7 @@ export class SimCluster {
       if (lock.holder !== primary.name) {
         return `${member.name} knows ${lock.holder} as the holder, ${primary.name} is primary`;
       }
-      if (member !== primary && !this.follows(member.server, primary.server)) {
+      if (member !== primary && !member.isWitness && !this.follows(member.server, primary.server)) {
         return `${member.name} does not stream from ${primary.name}: ${this.describe()}`;
       }
     }
@@ -99,7 +102,7 @@ export class SimCluster {
   }
 
   describe(): string {
-    return this.members.map(({ name, server, member }) => {
+    return this.members.filter(({ isWitness }) => !isWitness).map(({ name, server, member }) => {
       const state = `${server.process}${server.frozen ? " (frozen)" : ""}${
         server.standbySignal ? " standby" : ""
       }`;

@@ -1,6 +1,6 @@
 /**
- * One host of a simulated cluster with everything on it, and the lives of its agent: the production Member on the
- * production RaftNode, over a simulated clock, network and disk, the guard's production fence, and a model PostgreSQL.
+ * One host of a simulated cluster with everything on it, and the lives of its agent: the production Member (or Witness) on
+ * the production RaftNode, over a simulated clock, network and disk, the guard's production fence, and a model PostgreSQL.
  */
 import { type Raft, RaftNode, type StateMachine } from "../../raft/mod.ts";
 import {
@@ -13,6 +13,7 @@ import {
   type World,
 } from "../../raft/sim/mod.ts";
 import { Member } from "../agent/member.ts";
+import { Witness } from "../agent/witness.ts";
 import { COMMAND_VERSION } from "../dcs/commands.ts";
 import type { BrokenRules } from "../dcs/lease.ts";
 import { DcsStateMachine } from "../dcs/state_machine.ts";
@@ -57,12 +58,14 @@ export class SimMember {
   readonly disk: SimDisk;
   readonly id: number;
   raft: Raft | null = null;
+  /** null on a witness, whose PostgreSQL never runs either. */
   member: Member | null = null;
+  witness: Witness | null = null;
   dcs: DcsStateMachine | null = null;
   /** Started again by the service manager after it has ended by itself. */
   exits = 0;
 
-  constructor(readonly name: string, private readonly around: Surroundings) {
+  constructor(readonly name: string, private readonly around: Surroundings, readonly isWitness = false) {
     const { world } = around;
     this.id = idOf(name, around.names);
     this.host = new SimHost(world, name, RHO);
@@ -82,6 +85,37 @@ export class SimMember {
     const clock = new SimClock(agent, random.split("timers"), MAX_TIMER_LATENESS_MS);
     const dcs = new DcsStateMachine(around.broken);
     const raft = this.startRaft(dcs, clock, random.split("raft").unit);
+    this.dcs = dcs;
+    this.raft = raft;
+    world.log.add(name, `agent starts (life ${agent.incarnation})`);
+    if (this.isWitness) this.witness = this.newWitness(dcs, raft, clock);
+    else this.member = this.newMember(dcs, raft, clock, random.bits());
+    (this.member ?? this.witness)!.start();
+    raft.start();
+  }
+
+  private newWitness(dcs: DcsStateMachine, raft: Raft, clock: SimClock): Witness {
+    const { around, name, agent } = this;
+    const { incarnation } = agent;
+    return new Witness({
+      name,
+      raftAddr: `${name}:2222`,
+      apiUrl: () => `http://${name}:8008/patroni`,
+      clock,
+      wallMs: () => EPOCH_MS + around.world.now(),
+      raft,
+      dcs,
+      log: simLog(around.world, name),
+      effective: simulatedDynamic,
+      electionMaxMs: ELECTION_MAX_MS,
+      exit: (code, message) => this.exited(incarnation, code, message),
+      broken: around.broken,
+    });
+  }
+
+  private newMember(dcs: DcsStateMachine, raft: Raft, clock: SimClock, memberIncarnation: number): Member {
+    const { around, name, agent } = this;
+    const { world } = around;
     const guard = new GuardClient(agent, this.guard);
     const postgres = new ModelPostgres({
       agent,
@@ -101,11 +135,9 @@ export class SimMember {
       tags: {},
       version: "simulated",
     };
-    this.dcs = dcs;
-    this.raft = raft;
-    this.member = new Member({
+    return new Member({
       name,
-      incarnation: random.bits(),
+      incarnation: memberIncarnation,
       clock,
       wallMs: () => EPOCH_MS + world.now(),
       raft,
@@ -126,34 +158,34 @@ export class SimMember {
       exit: (code, message) => this.exited(incarnation, code, message),
       broken: around.broken,
     });
-    world.log.add(name, `agent starts (life ${incarnation})`);
-    this.member.start();
-    raft.start();
   }
 
   /** SIGTERM: PostgreSQL is stopped, the lock handed over; then agent and guard end. */
   stopAgent(): void {
     const { member, raft, agent } = this;
     const { incarnation } = agent;
-    member?.stop(() => {
+    const stopped = () => {
       if (agent.incarnation !== incarnation || !agent.alive) return;
       this.around.world.log.add(this.name, "agent has stopped");
-      member.end();
       raft?.stop();
       this.killAgent(false);
       if (!this.server.anyProcess) this.guard.stop();
-    });
+    };
+    if (member) member.stop(stopped);
+    else stopped();
   }
 
   /** SIGKILL, a crash, or the end of the host: nothing is handed over. */
   killAgent(hostGone: boolean): void {
     if (!this.agent.alive) return;
     this.member?.end();
+    this.witness?.end();
     this.agent.kill();
     this.around.network.processEnded(this.id, hostGone);
     this.disk.crash(hostGone);
     this.raft = null;
     this.member = null;
+    this.witness = null;
     this.dcs = null;
   }
 
