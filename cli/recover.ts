@@ -1,6 +1,6 @@
 /**
  * `agent recover --force-new-cluster FILE`: the one way on when a majority of the voters is lost for good. Shows what
- * this member holds, asks for the scope to be typed, and founds a new cluster with this member as its only voter.
+ * this member holds and what can be found out about the others, asks for the scope to be typed, and founds a new cluster with this member as its only voter.
  * Deletes nothing, and never touches PostgreSQL. The agent must be stopped.
  */
 import { randomBytes } from "node:crypto";
@@ -10,15 +10,23 @@ import { COMMAND_VERSION } from "../src/dcs/commands.ts";
 import { recoveredState } from "../src/dcs/recovered.ts";
 import { DcsStateMachine } from "../src/dcs/state_machine.ts";
 import type { Environment } from "../src/model/config_layers.ts";
-import type { LocalConfig, PostgresqlConfig } from "../src/model/config.ts";
+import type { LocalConfig } from "../src/model/config.ts";
 import type { DcsState } from "../src/model/records.ts";
-import { readControlFile } from "../src/postgres/control_file.ts";
-import { findPrograms, ProgramsError } from "../src/postgres/programs.ts";
 import { loadConfig } from "./config_source.ts";
+import {
+  askMembers,
+  hasMore,
+  logPosition,
+  type Position,
+  surveyDirectory,
+  surveyPostgres,
+} from "./recover_survey.ts";
 
 export interface RecoverOptions {
   readonly environment: Environment;
   readonly forceNewCluster: boolean;
+  /** Directories of other members that can be read here, to compare. */
+  readonly also: readonly string[];
   /** The scope, given beforehand; null: it is asked for. */
   readonly confirm: string | null;
   /** null: the input has ended. */
@@ -78,8 +86,39 @@ async function recoverFrom(
     restore: (data) => dcs.restore(data),
   }, COMMAND_VERSION);
   for (const line of describe(log, dcs.state, config)) write(line);
-  write(await describePostgres(config.postgresql));
+  const own = { raft: logPosition(log), postgres: null as Position | null };
+  if (config.postgresql === null) write("  PostgreSQL: none, this is a witness");
+  else {
+    const { line, position } = await surveyPostgres(config.postgresql.dataDir, config);
+    own.postgres = position;
+    write(`  PostgreSQL: ${line}`);
+  }
+  const ahead: string[] = [];
+  for (const path of options.also) {
+    const found = await surveyDirectory(path, config);
+    if (typeof found === "string") {
+      write(`Error: --also: ${found}`);
+      return 1;
+    }
+    for (const line of found.lines) write(line);
+    if (hasMore(found.raft, own.raft)) ahead.push(`${path} holds more of the raft log than this member.`);
+    if (hasMore(found.postgres, own.postgres)) {
+      ahead.push(`${path} holds more of PostgreSQL's data than this member.`);
+    }
+  }
+  write("Asking the other members ...");
+  const answers = await askMembers(dcs.state, config);
+  for (const line of answers.lines) write(line);
+  if (answers.leads !== null) {
+    const { leader, by } = answers.leads;
+    write(
+      `Error: ${by} says that the raft group has a leader, ${leader}: a majority lives, and nothing needs to be recovered. ` +
+        "Start the agent of this member",
+    );
+    return 1;
+  }
   write("");
+  for (const line of ahead) write(`Warning: ${line} Recover there instead, unless it cannot be used.`);
   for (const line of warnings(dcs.state, config)) write(line);
   const typed = options.confirm ?? (await options.ask(`Type the scope (${config.scope}) to go on:`))?.trim();
   if (typed !== config.scope) {
@@ -122,22 +161,6 @@ function describe(
     `  raft: cluster id ${identity.clusterId}, term ${term}, last index ${lastIndex}, commit ${commit}`,
     `  lock: ${held}, epoch ${lock.epoch}; members: ${Object.keys(dcs.members).sort().join(", ")}`,
   ];
-}
-
-/** What the control file says; the WAL on the disk may reach further. */
-async function describePostgres(postgresql: PostgresqlConfig | null): Promise<string> {
-  if (postgresql === null) return "  PostgreSQL: none, this is a witness";
-  try {
-    const result = await readControlFile(findPrograms(postgresql), postgresql.dataDir);
-    if (!result.ok) return `  PostgreSQL: ${result.error}`;
-    const { clusterState, timeline, checkpointLsn, minRecoveryLsn } = result.control;
-    const lsn = Math.max(checkpointLsn, minRecoveryLsn);
-    const text = `${Math.floor(lsn / 2 ** 32).toString(16)}/${(lsn % 2 ** 32).toString(16)}`.toUpperCase();
-    return `  PostgreSQL: ${clusterState}, timeline ${timeline}, at least at ${text}`;
-  } catch (error) {
-    if (!(error instanceof ProgramsError)) throw error;
-    return `  PostgreSQL: ${error.message}`;
-  }
 }
 
 function warnings({ lock }: DcsState, { name }: LocalConfig): string[] {

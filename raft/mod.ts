@@ -32,7 +32,7 @@ export { openWal, type OpenWalOptions } from "./storage/open_wal.ts";
 export { type DirectoryIdentity, directoryIdentity, type DirectoryOrigin } from "./storage/identity.ts";
 export { discardUnused } from "./storage/discard_unused.ts";
 export { type DumpedRecord, dumpLog, type LogDump } from "./storage/dump_log.ts";
-export { SurvivingLog } from "./storage/surviving_log.ts";
+export { type ReadLog, readLog, SurvivingLog } from "./storage/surviving_log.ts";
 export { recoverCluster, type RecoveredCluster, replayLog } from "./node/recover_cluster.ts";
 export { StorageError, type StorageErrorCode } from "./storage/storage_error.ts";
 export { MemoryStorage } from "./storage/memory_storage.ts";

@@ -55,7 +55,7 @@ story(
     signal(guard, "SIGKILL");
     const ack = await fixture.client.waitForWrite(begin + 500, WRITES_MS);
     fixture.expectOnePrimary(primary, begin);
-    expect(await fixture.lostOn(cluster.host(ack.node), begin)).toEqual([]);
+    expect(await fixture.lostEarlierOn(cluster.host(ack.node), primary, begin)).toEqual([]);
     await cluster.waitHealthy(START_MS);
     await waitFor("a new guard", 20_000, () => primary.guardPid() !== null && primary.guardPid() !== guard);
     expect(primary.postmasterPid()).not.toBe(postmaster);

@@ -98,7 +98,7 @@ test.skipIf(!canMount)(
       await waitFor("the third member", START_MS, () => host.answers("/replica"));
     }).finally(async () => {
       await Promise.all(cluster.hosts.map((one) => one.powerOff()));
-      spawnSync("umount", [small]);
+      spawnSync("umount", ["--lazy", small]);
       await cluster.destroy();
     });
   },

@@ -42,12 +42,30 @@ story(
     expect(running).toMatchObject({ code: 1 });
     expect(running.text).toContain("is running");
 
+    // A majority of the others lives: they are asked.
+    await survivor.powerOff();
+    const needless = recover(survivor, "--confirm", cluster.scope);
+    expect(needless.code).toBe(1);
+    expect(needless.text).toContain("a majority lives, and nothing needs to be recovered");
+    survivor.start();
+    await cluster.waitHealthy(START_MS);
+
     const offMs = nowMs();
     await Promise.all(cluster.hosts.map((host) => host.powerOff()));
     const unconfirmed = recover(survivor);
     expect(unconfirmed.code).toBe(1);
     expect(unconfirmed.text).toContain("Nothing was changed");
     expect(unconfirmed.text).toContain(`The old primary, ${old.name}, must be switched off`);
+    expect(unconfirmed.text).toContain(`${other.name}: no answer from`);
+
+    // What can be read of the others, on a disk that was carried over.
+    const also = [join(other.directory, "raft"), join(other.directory, "data")];
+    const compared = recover(survivor, ...also.flatMap((path) => ["--also", path]));
+    expect(compared.text).toContain(`${also[0]}: raft log of ${other.addresses.address}:`);
+    expect(compared.text).toMatch(/ {2}PostgreSQL: .*timeline \d+, at least at [\dA-F]+\/[\dA-F]+/);
+    const wrong = recover(survivor, "--also", other.directory, "--confirm", cluster.scope);
+    expect(wrong.code).toBe(1);
+    expect(wrong.text).toContain("is neither a raft directory");
 
     const begin = nowMs();
     const done = recover(survivor, "--confirm", cluster.scope);

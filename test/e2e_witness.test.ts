@@ -73,7 +73,7 @@ for (const led of ["witness", "standby"] as const) {
       expect(await fixture.successorOf(old, begin)).toBe(standby);
       fixture.expectOnePrimary(old, begin);
       await listed("Quorum: can lose 0 more");
-      expect(await fixture.lostOn(standby, begin)).toEqual([]);
+      expect(await fixture.lostEarlierOn(standby, old, begin)).toEqual([]);
       await fixture.healed();
       await listed("Quorum: can lose 1 more");
     },

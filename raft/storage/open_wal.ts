@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { lockFile } from "./directory_lock.ts";
 import type { Disk } from "./disk.ts";
 import { type DirectoryOrigin, LOG_DIRECTORY, readIdentity, writeIdentity } from "./identity.ts";
-import { markPoisoned, poisonOf, VOLATILE_DIRECTORY } from "./poison.ts";
+import { markPoisoned, refusePoisoned, VOLATILE_DIRECTORY } from "./poison.ts";
 import { realDisk, syncDirectory } from "./real_disk.ts";
 import { type Damage, recover, type RecoveredLog } from "./recover.ts";
 import type { LogIdentity } from "./replay.ts";
@@ -19,6 +19,8 @@ import { inlineBackend } from "./inline_backend.ts";
 import { workerBackend } from "./worker_backend.ts";
 import type { StoredLog } from "../node/ports.ts";
 
+const REJOIN =
+  "; or, while a majority of the other members is healthy, move the directory aside and start again, to be added anew";
 export const DEFAULT_SEGMENT_BYTES = 1024 * 1024;
 
 export interface OpenedLog {
@@ -138,7 +140,7 @@ export function openWal(directory: string, identity: LogIdentity, options: OpenW
     fs.mkdirSync(files, { recursive: true, mode: 0o700 });
     syncDirectory(directory);
     const volatileDirectory = options.volatileDirectory ?? VOLATILE_DIRECTORY;
-    if (known) refusePoisoned(directory, poisonOf(volatileDirectory, known.instance));
+    if (known) refusePoisoned(directory, known.instance, volatileDirectory, REJOIN);
     const disk = realDisk(files);
     const { segmentBytes, ballastBytes = DEFAULT_BALLAST_BYTES, onWarning = () => {} } = options;
     const { stored, writer, cut } = openLog(disk, identity, {
@@ -166,14 +168,4 @@ export function openWal(directory: string, identity: LogIdentity, options: OpenW
     unlock();
     throw error;
   }
-}
-
-function refusePoisoned(directory: string, reason: string | null): void {
-  if (reason === null) return;
-  throw new StorageError(
-    "poisoned",
-    `a write to the raft log in ${directory} has failed since this host was booted: ${reason}. What can be read ` +
-      "from it now may not be what is on the disk. Way out: check the disk, then reboot the host; or, while a majority " +
-      "of the other members is healthy, move the directory aside and start again, to be added anew",
-  );
 }

@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
+import { StorageError } from "./storage_error.ts";
 
 /** Memory-backed on every Linux: what lies there does not outlive the boot. */
 export const VOLATILE_DIRECTORY = "/dev/shm";
@@ -32,6 +33,17 @@ export function poisonOf(directory: string, instance: string): string | null {
   if (boot === bootId()) return reason ?? "";
   fs.unlinkSync(path);
   return null;
+}
+
+/** Throws StorageError when a write failed. `orElse`: what may be done instead of a reboot. */
+export function refusePoisoned(directory: string, instance: string, volatile: string, orElse = ""): void {
+  const reason = poisonOf(volatile, instance);
+  if (reason === null) return;
+  throw new StorageError(
+    "poisoned",
+    `a write to the raft log in ${directory} has failed since this host was booted: ${reason}. What can be read ` +
+      `from it now may not be what is on the disk. Way out: check the disk, then reboot the host${orElse}`,
+  );
 }
 
 function bootId(): string {

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { directoryIdentity } from "./identity.ts";
 import { openWal } from "./open_wal.ts";
 import { StorageError } from "./storage_error.ts";
-import { type OnStep, SurvivingLog } from "./surviving_log.ts";
+import { markPoisoned } from "./poison.ts";
+import { type OnStep, readLog, SurvivingLog } from "./surviving_log.ts";
 import { batch, entry, IDENTITY } from "./testing.ts";
 import type { LogIdentity } from "./replay.ts";
 
@@ -49,6 +50,18 @@ function replace(directory: string, onStep?: OnStep) {
     log.close();
   }
 }
+
+test("a log that a write has failed to reach is not recovered from before the host was rebooted", () => {
+  const directory = survivor();
+  const volatile = fs.mkdtempSync(join(tmpdir(), "raft-volatile-"));
+  directories.push(volatile);
+  const { instance } = directoryIdentity(directory)!;
+  markPoisoned(volatile, instance, "EIO");
+  expect(() => SurvivingLog.open(directory, volatile)).toThrow("has failed since this host was booted: EIO");
+  // The lock was given back; and who only looks may look.
+  expect(readLog(directory).lastIndex).toBe(3);
+  SurvivingLog.open(directory, fs.mkdtempSync(join(volatile, "other"))).close();
+});
 
 test("shows everything that the log holds, committed or not, and changes nothing", () => {
   const directory = survivor();

@@ -13,6 +13,7 @@ import { type DirectoryIdentity, directoryIdentity, LOG_DIRECTORY, writeIdentity
 import { inlineBackend } from "./inline_backend.ts";
 import { describeDamage, openLog, readLogFiles } from "./open_wal.ts";
 import { realDisk, syncDirectory } from "./real_disk.ts";
+import { refusePoisoned, VOLATILE_DIRECTORY } from "./poison.ts";
 import { recover } from "./recover.ts";
 import { StorageError } from "./storage_error.ts";
 import { WalStorage } from "./wal_storage.ts";
@@ -29,6 +30,26 @@ export interface ReplacedLog {
   readonly oldIdentity: string;
 }
 
+export interface ReadLog {
+  readonly identity: DirectoryIdentity;
+  readonly stored: StoredLog;
+  readonly lastIndex: Index;
+}
+
+/**
+ * What a log holds, committed or not; for the directory of a member that does not run, perhaps of another host, mounted or
+ * copied here. Only reads. Throws StorageError: "damaged", "identity" without a log.
+ */
+export function readLog(directory: string): ReadLog {
+  const identity = directoryIdentity(directory);
+  if (identity === null) throw noLog(directory);
+  const path = join(directory, identity.log);
+  const recovery = recover(readLogFiles(realDisk(path)), identity, true);
+  if (!recovery.ok) throw new StorageError("damaged", describeDamage(recovery.damage, path));
+  const { stored, lastIndex } = recovery.log;
+  return { identity, stored, lastIndex };
+}
+
 export class SurvivingLog {
   readonly identity: DirectoryIdentity;
   readonly stored: StoredLog;
@@ -36,32 +57,25 @@ export class SurvivingLog {
   #directory: string;
   #unlock: () => void;
 
-  private constructor(
-    directory: string,
-    identity: DirectoryIdentity,
-    found: { readonly stored: StoredLog; readonly lastIndex: Index },
-    unlock: () => void,
-  ) {
+  private constructor(directory: string, { identity, stored, lastIndex }: ReadLog, unlock: () => void) {
     this.#directory = directory;
     this.identity = identity;
-    this.stored = found.stored;
-    this.lastIndex = found.lastIndex;
+    this.stored = stored;
+    this.lastIndex = lastIndex;
     this.#unlock = unlock;
   }
 
-  /** Locks and reads. Throws StorageError: "locked" while the member runs, "damaged", "identity" without a log. */
-  static open(directory: string): SurvivingLog {
+  /**
+   * Locks and reads. Throws StorageError: "locked" while the member runs, "damaged", "poisoned" after a failed write,
+   * "identity" without a log.
+   */
+  static open(directory: string, volatile = VOLATILE_DIRECTORY): SurvivingLog {
     if (!fs.existsSync(directory)) throw noLog(directory);
     const unlock = lockFile(join(directory, "lock"));
     try {
-      const identity = directoryIdentity(directory);
-      if (identity === null) throw noLog(directory);
-      const path = join(directory, identity.log);
-      const disk = realDisk(path);
-      const files = readLogFiles(disk);
-      const recovery = recover(files, identity, true);
-      if (!recovery.ok) throw new StorageError("damaged", describeDamage(recovery.damage, path));
-      return new SurvivingLog(directory, identity, recovery.log, unlock);
+      const read = readLog(directory);
+      refusePoisoned(directory, read.identity.instance, volatile);
+      return new SurvivingLog(directory, read, unlock);
     } catch (error) {
       unlock();
       throw error;

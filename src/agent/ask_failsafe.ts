@@ -1,5 +1,5 @@
 /** Asks another member over its REST API whether it accepts our lease in failsafe mode. Decides nothing. */
-import { ApiClient, type ClientTls, loadClientTls } from "../api/client.ts";
+import { ApiClient, type ClientTls, loadClientTls, tlsPathsOf } from "../api/client.ts";
 import type { LocalConfig } from "../model/config.ts";
 import type { MemberFacts } from "../model/records.ts";
 import type { AskFailsafe } from "./failsafe.ts";
@@ -10,7 +10,7 @@ export function askFailsafe(config: () => LocalConfig, facts: () => MemberFacts)
     const { ctl, restapi } = config();
     let tls: ClientTls | null;
     try {
-      tls = loadClientTls(tlsPaths(config()));
+      tls = loadClientTls(tlsPathsOf(config()));
     } catch (error) {
       // Told later, as every answer: whoever asks has not sent all questions yet.
       queueMicrotask(() => done(`certificates: ${error instanceof Error ? error.message : String(error)}`));
@@ -26,17 +26,5 @@ export function askFailsafe(config: () => LocalConfig, facts: () => MemberFacts)
         if (!reply.ok) done(reply.error);
         else done(reply.status === 200 && reply.text === "Accepted" ? null : `${reply.status} ${reply.text}`);
       });
-  };
-}
-
-/** As `agent ctl` does: its own section first, then the REST API's. */
-function tlsPaths({ ctl, restapi }: LocalConfig) {
-  const own = ctl.certfile !== null;
-  return {
-    certfile: ctl.certfile ?? restapi.certfile,
-    keyfile: own ? ctl.keyfile : restapi.keyfile,
-    keyfilePassword: own ? ctl.keyfilePassword : restapi.keyfilePassword,
-    cafile: ctl.cacert ?? restapi.cafile,
-    insecure: ctl.insecure,
   };
 }

@@ -3,6 +3,7 @@
  * a failure is a value. Members that must not be held up by a dead name server are addressed by IP (api_url).
  */
 import { readFileSync } from "node:fs";
+import type { LocalConfig } from "../model/config.ts";
 import type { ClusterJson, RaftJson, StatusJson } from "./shapes.ts";
 
 export { jsonText } from "./json_text.ts";
@@ -122,6 +123,18 @@ export function loadClientTls(paths: TlsPaths): ClientTls | null {
     passphrase: paths.keyfilePassword ?? undefined,
     ca: paths.cafile === null ? undefined : readFileSync(paths.cafile, "utf8"),
     insecure: paths.insecure,
+  };
+}
+
+/** Of a member: the section ctl first, then that of the REST API. */
+export function tlsPathsOf({ ctl, restapi }: Pick<LocalConfig, "ctl" | "restapi">): TlsPaths {
+  const own = ctl.certfile !== null;
+  return {
+    certfile: ctl.certfile ?? restapi.certfile,
+    keyfile: own ? ctl.keyfile : restapi.keyfile,
+    keyfilePassword: own ? ctl.keyfilePassword : restapi.keyfilePassword,
+    cafile: ctl.cacert ?? restapi.cafile,
+    insecure: ctl.insecure,
   };
 }
 

@@ -183,7 +183,8 @@ function main([what, ...args]: readonly string[]): void {
   if (what === "shim") runPostgresShim(args);
   const options = parseGuardArguments(args);
   if (options === null) throw new Error("too few arguments");
-  const release = args[args.indexOf("--release") + 1];
+  const at = args.indexOf("--release");
+  const release = at < 0 ? VERSION : args[at + 1];
   runGuard({ ...options, release, shimCommand: [...command, "shim"] });
 }
 

@@ -12,6 +12,8 @@ import { binary, isRoot, user } from "./environment.ts";
 
 export const START_MS = 60_000;
 export const WRITES_MS = 45_000;
+/** Of a standby behind its primary, on a loaded test machine. */
+const LAST_MOMENT_MS = 100;
 
 export function newCluster(options: Partial<ClusterOptions> = {}): Promise<Cluster> {
   if (!existsSync(binary)) throw new Error(`${binary} does not exist: run ./compile.sh first`);
@@ -77,6 +79,18 @@ export class Fixture {
     this.client.read();
     const acks = this.client.acks.filter((ack) => ack.ackMs >= sinceMs);
     return lostIds(acks, await this.cluster.presentIds(host));
+  }
+
+  /**
+   * As lostOn, after `old` has failed: without what it confirmed in its last moment. Replication is asynchronous, so nobody
+   * else may have had that.
+   */
+  async lostEarlierOn(host: Host, old: Host, sinceMs: number): Promise<number[]> {
+    const lost = await this.lostOn(host, sinceMs);
+    const ofOld = this.client.acks.filter((ack) => ack.node === old.name && ack.ackMs >= sinceMs);
+    const lastMs = ofOld.at(-1)?.ackMs ?? sinceMs;
+    const late = new Set(ofOld.filter((ack) => ack.ackMs > lastMs - LAST_MOMENT_MS).map(({ id }) => id));
+    return lost.filter((id) => !late.has(id));
   }
 }
 
