@@ -61,7 +61,7 @@ export interface TlsFiles {
 }
 
 export interface TlsLayer extends SocketLayer {
-  /** New certificates, for connections from now on. */
+  /** New certificates, for connections from now on. Throws when they cannot be used, as half of a renewed pair: nothing changes then. */
   replace(files: TlsFiles): void;
 }
 
@@ -98,6 +98,7 @@ export function tlsLayer(initial: TlsFiles): TlsLayer {
       return socket;
     },
     replace(next) {
+      tls.createSecureContext({ ...next });
       files = next;
       for (const server of servers) server.setSecureContext(options());
     },

@@ -26,6 +26,7 @@ import { PostgresExecutor } from "./postgres_executor.ts";
 import { logQuorum } from "./quorum_watch.ts";
 import { reloadListeners } from "./reload.ts";
 import { EXIT_REMOVED, type RunningAgent } from "./running.ts";
+import { TlsWatch } from "./tls_watch.ts";
 import { DeviceWatchdog } from "./watchdog.ts";
 
 export interface AgentOptions {
@@ -88,6 +89,8 @@ function compose(
     tls,
     fatal,
   });
+  const tlsWatch = tls === null ? null : new TlsWatch(tls, () => config, log);
+  tlsWatch?.start(clock);
   const dynamicOf = dynamicReader(() => config, log);
   const initial = dynamicOf(config.bootstrap.dcs);
   const guard = new GuardClient({
@@ -140,7 +143,7 @@ function compose(
     if (next === null) return;
     config = next;
     member.factsChanged();
-    reloadListeners(config, { tls, api, log });
+    reloadListeners(config, { tls: tlsWatch, api, log });
   };
   const port = new AgentApiPort({
     config: () => config,

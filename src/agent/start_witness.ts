@@ -12,6 +12,7 @@ import { openRaft, readTls } from "./open_raft.ts";
 import { logQuorum } from "./quorum_watch.ts";
 import { reloadListeners } from "./reload.ts";
 import { EXIT_REMOVED, type RunningAgent } from "./running.ts";
+import { TlsWatch } from "./tls_watch.ts";
 import { Witness } from "./witness.ts";
 import { WitnessApi } from "./witness_api.ts";
 
@@ -58,6 +59,8 @@ function compose(options: WitnessOptions): RunningAgent {
     tls,
     fatal: (message) => exit(1, message),
   });
+  const tlsWatch = tls === null ? null : new TlsWatch(tls, () => config, log);
+  tlsWatch?.start(clock);
   const dynamicOf = dynamicReader(() => config, log);
   let api: ApiServer | null = null;
   const witness = new Witness({
@@ -77,7 +80,7 @@ function compose(options: WitnessOptions): RunningAgent {
     const next = options.reload();
     if (next === null) return;
     config = next;
-    reloadListeners(config, { tls, api, log });
+    reloadListeners(config, { tls: tlsWatch, api, log });
   };
   const port = new WitnessApi({
     config: () => config,
