@@ -267,6 +267,7 @@ export class Cluster {
     if (this.#destroyed) return;
     await Promise.all(this.#clients.map((client) => client.stop()));
     await Promise.all(this.hosts.map((host) => host.powerOff()));
+    for (const host of this.hosts) host.removeSharedMemory();
     this.#leave();
     rmSync(this.directory, { recursive: true, force: true });
   }
@@ -274,7 +275,10 @@ export class Cluster {
   destroyNow(): void {
     if (this.#destroyed) return;
     for (const client of this.#clients) client.kill();
-    for (const host of this.hosts) host.powerOffNow();
+    for (const host of this.hosts) {
+      host.powerOffNow();
+      host.removeSharedMemory();
+    }
     this.#leave();
     rmSync(this.directory, { recursive: true, force: true });
   }

@@ -9,6 +9,7 @@ import type { NodeAddresses } from "./node_config.ts";
 import { isAlive } from "../lib/process_table.ts";
 import { commandLine, processesIn, signal } from "./processes.ts";
 import { rest, type RestReply } from "./rest.ts";
+import { SharedMemory } from "./shared_memory.ts";
 import { waitFor } from "./wait_for.ts";
 
 export interface HostSettings {
@@ -24,6 +25,7 @@ export class Host {
   readonly configFile: string;
   readonly dataDir: string;
   readonly logFile: string;
+  readonly #sharedMemory = new SharedMemory();
   #child: ChildProcess | null = null;
 
   constructor(
@@ -47,6 +49,7 @@ export class Host {
   /** Starts the agent; its output goes to logFile. */
   start(...moreArgs: string[]): void {
     if (this.agentPid() !== null) throw new Error(`the agent of ${this.name} runs already`);
+    this.#sharedMemory.forget();
     const log = openSync(this.logFile, "a");
     const [program, ...args] = [
       ...this.settings.prefix,
@@ -105,6 +108,7 @@ export class Host {
 
   /** The host loses its power: every process of it is killed, until none is left. */
   async powerOff(): Promise<void> {
+    this.#sharedMemory.note(this.postgresProcesses());
     await stopProcessesIn(this.directory);
     // A process that is ending loses its working directory a moment before it is gone.
     await waitFor(`the end of the agent of ${this.name}`, 10_000, () => this.agentPid() === null, 2);
@@ -112,11 +116,17 @@ export class Host {
 
   /** powerOff for the end of the program, when nothing can be waited for. */
   powerOffNow(): void {
+    this.#sharedMemory.note(this.postgresProcesses());
     for (let round = 0; round < 50; round++) {
       const pids = this.processes();
       if (pids.length === 0) return;
       for (const pid of pids) signal(pid, "SIGKILL");
     }
+  }
+
+  /** After its end: what a host loses with its power, and this machine keeps. Its PostgreSQL must not be started again. */
+  removeSharedMemory(): void {
+    this.#sharedMemory.remove();
   }
 
   /** Only PostgreSQL dies, all of it at once. */

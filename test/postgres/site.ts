@@ -10,6 +10,8 @@ import { stringify } from "yaml";
 import { PostgresExecutor } from "../../src/agent/postgres_executor.ts";
 import type { PostgresAction, Upstream } from "../../src/brain/actions.ts";
 import { freePorts } from "../../src/demo/ports.ts";
+import { processesIn } from "../../src/demo/processes.ts";
+import { SharedMemory } from "../../src/demo/shared_memory.ts";
 import { waitFor } from "../../src/demo/wait_for.ts";
 import { GuardClient } from "../../src/guard/client.ts";
 import type { GuardReply } from "../../src/guard/port.ts";
@@ -183,8 +185,11 @@ export class TestMember {
   }
 
   async remove(): Promise<void> {
+    const memory = new SharedMemory();
+    memory.note(processesIn(this.dataDir));
     await new Promise<void>((resolve) => this.guard.kill(() => resolve()));
     for (const guard of this.guards) await new Promise<void>((resolve) => guard.shutdown(resolve));
+    memory.remove();
   }
 
   private newGuard(): GuardClient {
