@@ -41,7 +41,11 @@ export async function recoverCommand(path: string | null, options: RecoverOption
   if (!options.forceNewCluster) {
     return fail("say --force-new-cluster: this founds a new cluster from what this one member holds", 2);
   }
-  const { config, issues } = loadConfig({ path, environment: options.environment });
+  const { environment } = options;
+  const asMember = loadConfig({ path, environment });
+  // The file of a witness need not say that it is one.
+  const config = asMember.config ?? loadConfig({ path, environment, witness: true }).config;
+  const { issues } = asMember;
   if (config === null) {
     const [first] = issues.filter((issue) => issue.severity === "error");
     const why = [first?.path, first?.message].filter((text) => text).join(": ");

@@ -101,6 +101,9 @@ story("the file of the one is refused by the command of the other, with the righ
     const [program, ...args] = [...prefix, binary, command, file];
     return spawnSync(program!, args, { cwd: member.directory, encoding: "utf8", timeout: START_MS });
   };
+  const asWitness = run("witness", member.configFile);
+  expect(asWitness.status).toBe(1);
+  expect(asWitness.stderr).toContain("start the file of a member by `agent run`");
   const asMember = run("run", witness().configFile);
   expect(asMember.status).toBe(1);
   expect(asMember.stderr).toContain("agent witness");

@@ -196,6 +196,10 @@ test("a witness needs no postgresql section, and no restapi section", () => {
     postgresql: null,
     restapi: { listen: { host: "127.0.0.1", port: 0 } },
   });
+  expect(parse(`${raft}postgresql: {data_dir: /srv/data}\n`, {}, { witness: true }).issues.map(formatIssue))
+    .toEqual([
+      "a.yml:7: error: postgresql: a witness has no PostgreSQL: start the file of a member by `agent run`, or remove this section",
+    ]);
   const byKey = parse(`${raft}  witness: on\nrestapi: {listen: "127.0.0.1:8009"}\n`);
   expect(byKey.config).toMatchObject({ postgresql: null, restapi: { listen: { port: 8009 } } });
 });

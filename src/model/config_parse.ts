@@ -135,7 +135,13 @@ function postgresqlOf(
   issues: Issues,
 ): LocalConfig["postgresql"] {
   if (witness) {
-    if (section !== undefined) issues.warning(["postgresql"], "has no effect on a witness");
+    // Most likely the file of a member, which would then be there without its PostgreSQL.
+    if (section !== undefined) {
+      issues.error(
+        ["postgresql"],
+        "a witness has no PostgreSQL: start the file of a member by `agent run`, or remove this section",
+      );
+    }
     return null;
   }
   if (isJsonObject(section)) return buildPostgresql(section, paths, issues);
