@@ -7,7 +7,7 @@ import { expect, test } from "bun:test";
 import { COMMAND_VERSION, decodeCommand, encodeCommand, laterCommand } from "../dcs/commands.ts";
 import { DcsStateMachine } from "../dcs/state_machine.ts";
 import type { MemberStatus } from "../model/member_status.ts";
-import { decodeLeaseMessage, decodeStatus, encodeMessage } from "./messages.ts";
+import { decodeLeaseMessage, decodeStatus, decodeWitness, encodeMessage } from "./messages.ts";
 
 const RECORDED = {
   renew: '{"kind":"renew","renewal":{"holder":"node1","epoch":7,"incarnation":1234567,"seq":89}}',
@@ -21,6 +21,7 @@ const RECORDED = {
     '"watchdogFailed":false,"guard":"ok","shuttingDown":false,"checkpointAfterPromote":false,"tags":{},' +
     '"pendingRestart":null,"serverVersion":170002,"connUrl":"postgres://10.0.0.2:5432/postgres",' +
     '"apiUrl":"http://10.0.0.2:8008/patroni","lateMs":3}',
+  witness: '{"name":"w1","raftAddr":"10.0.0.9:7800","apiUrl":"http://10.0.0.9:8008/patroni","canLose":null}',
   grant: '{"v":1,"op":"grant","epoch":7,"holder":"node1","reason":"failover","complete":false,"by":"node2",' +
     '"at":"2026-01-01T00:00:00.000Z"}',
 };
@@ -98,4 +99,18 @@ test("what only a later version knows is seen for that, and not taken for a comm
   const next = COMMAND_VERSION + 1;
   expect(laterCommand(bytes(`{"v":${next},"op":"grant"}`))).toContain(`version ${next}`);
   expect(new DcsStateMachine().apply(bytes('{"v":1,"op":"teleport"}'), 1).ok).toBe(false);
+});
+
+test("what a witness says of itself", () => {
+  const notice = {
+    name: "w1",
+    raftAddr: "10.0.0.9:7800",
+    apiUrl: "http://10.0.0.9:8008/patroni",
+    canLose: null,
+  };
+  expect(decodeWitness(bytes(RECORDED.witness))).toEqual(notice);
+  expect(text(encodeMessage(notice))).toBe(RECORDED.witness);
+  for (const other of ["", "[]", "{}", '{"name":1}', RECORDED.witness.replace("null", "-1")]) {
+    expect(decodeWitness(bytes(other))).toBeNull();
+  }
 });
