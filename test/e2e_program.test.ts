@@ -4,10 +4,13 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { nowMs } from "../src/demo/now.ts";
 import { run } from "../src/demo/run.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
 import { binary, isRoot } from "./e2e/environment.ts";
-import { explained, newCluster, START_MS } from "./e2e/harness.ts";
+import { explained, newCluster, START_MS, WRITES_MS } from "./e2e/harness.ts";
+
+const TTL_MS = 2000;
 
 test("files of the current directory that its runtime would read are ignored", async () => {
   const directory = mkdtempSync(join(tmpdir(), "agent-program-"));
@@ -25,7 +28,10 @@ test("files of the current directory that its runtime would read are ignored", a
 
 test("every command explains itself", async () => {
   for (
-    const command of [[], ["run"], ["demo"], ["validate-config"], ["ctl"], ["ctl", "list"], [
+    const command of [[], ["run"], ["witness"], ["recover"], ["demo"], ["validate-config"], ["ctl"], [
+      "ctl",
+      "list",
+    ], [
       "ctl",
       "switchover",
     ]]
@@ -76,9 +82,9 @@ test("a consensus log that cannot be written ends the start with the directory's
 const canMount = isRoot && spawnSync("unshare", ["-m", "true"]).status === 0;
 
 test.skipIf(!canMount)(
-  "a full disk under the consensus log ends the agent with a message, and room heals it",
+  "a full disk under the consensus log: no start without room; a primary whose disk fills up goes on",
   async () => {
-    const cluster = await newCluster({ size: 3 });
+    const cluster = await newCluster({ size: 3, dcs: { ttl: TTL_MS / 1000 } });
     const host = cluster.hosts[2]!;
     const small = join(host.directory, "raft");
     const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=64k,mode=0777", "tmpfs", small]);
@@ -96,6 +102,29 @@ test.skipIf(!canMount)(
       chmodSync(small, 0o777);
       host.start();
       await waitFor("the third member", START_MS, () => host.answers("/replica"));
+
+      const primary = await cluster.waitHealthy(START_MS);
+      if (primary !== host) {
+        const words = ["--leader", primary.name, "--candidate", host.name, "--force"];
+        await cluster.ctl("switchover", ...words);
+      }
+      expect(await cluster.waitHealthy(START_MS)).toBe(host);
+      const filler = join(small, "filler");
+      spawnSync("dd", ["if=/dev/zero", `of=${filler}`, "bs=64k"]);
+      await waitFor(
+        "the shortage to be said",
+        START_MS,
+        () => host.log().includes("this member does not lead"),
+      );
+      const client = cluster.startClient();
+      const begin = nowMs();
+      // The lease is renewed without a write; the records change through the others.
+      await client.waitForWrite(begin + 3 * TTL_MS, WRITES_MS, host.name);
+      expect(client.acks.map(({ node }) => node).filter((name) => name !== host.name)).toEqual([]);
+      await cluster.ctl("edit-config", "-s", "maximum_lag_on_failover=2097152", "--force");
+      rmSync(filler);
+      await waitFor("room again", START_MS, () => host.log().includes("has room again"));
+      expect(await cluster.primary()).toBe(host);
     }).finally(async () => {
       await Promise.all(cluster.hosts.map((one) => one.powerOff()));
       spawnSync("umount", ["--lazy", small]);

@@ -3,7 +3,7 @@
  * randomness, network, disk, the guard and PostgreSQL come in through interfaces, so that the simulator runs this very
  * class. Everything that decides is in src/brain; here decisions are only carried out.
  */
-import type { Clock, Raft, RaftEvent, Timer } from "../../raft/mod.ts";
+import type { Clock, Raft, RaftEvent } from "../../raft/mod.ts";
 import type { Action } from "../brain/actions.ts";
 import { keep, type NodeView } from "../brain/keeper.ts";
 import { FRESH_MS, type SeenStatus } from "../brain/successor.ts";
@@ -22,6 +22,7 @@ import { DecisionLog } from "./decision_log.ts";
 import { type AskFailsafe, Failsafe } from "./failsafe.ts";
 import { LatenessWatch } from "./lateness_watch.ts";
 import { Leadership } from "./leadership.ts";
+import { LookTimer } from "./look_timer.ts";
 import {
   decodeLeaseMessage,
   decodeStatus,
@@ -94,8 +95,7 @@ export class Member {
   readonly proposer: Proposer;
   readonly lateness: LatenessWatch;
   readonly clocks = new ClockWatch();
-  #timer: Timer | null = null;
-  #timerAtMs = Infinity;
+  readonly #timer: LookTimer;
   #looking = false;
   #wokenMeanwhile = false;
   #ended = false;
@@ -133,6 +133,7 @@ export class Member {
     const broken = options.broken ?? new Set<string>();
     const wake = () => this.wake();
     const state = () => options.dcs.state;
+    this.#timer = new LookTimer(clock, (dueMs) => this.#look(dueMs));
     this.proposer = new Proposer(name, raft, options.wallMs);
     this.lateness = new LatenessWatch({
       log: options.log,
@@ -213,7 +214,7 @@ export class Member {
   /** The agent ends now (or crashes, in the simulator): no more events are handled. */
   end(): void {
     this.#ended = true;
-    this.#timer?.cancel();
+    this.#timer.end();
   }
 
   // What the API shows. ------------------------------------------------------------------------------------------
@@ -280,19 +281,7 @@ export class Member {
 
   wake(): void {
     if (this.#looking) this.#wokenMeanwhile = true;
-    else this.#schedule(this.#options.clock.now());
-  }
-
-  #schedule(atMs: number): void {
-    if (this.#ended || atMs >= this.#timerAtMs) return;
-    this.#timer?.cancel();
-    this.#timerAtMs = atMs;
-    const { clock } = this.#options;
-    this.#timer = clock.after(Math.max(0, atMs - clock.now()), () => {
-      this.#timer = null;
-      this.#timerAtMs = Infinity;
-      this.#look(atMs);
-    });
+    else this.#timer.at(this.#options.clock.now());
   }
 
   #raftEvent(event: RaftEvent): void {
@@ -403,7 +392,7 @@ export class Member {
       // What we did ourselves has changed something already.
       this.#wokenMeanwhile ? nowMs + LOOK_AGAIN_MS : Infinity,
     );
-    this.#schedule(Math.max(next, nowMs + 1));
+    this.#timer.at(Math.max(next, nowMs + 1));
   }
 
   /** When the wait ends that failsafe mode asks of a new holder. */

@@ -3,7 +3,7 @@
  * leader does: it confirms renewals, expires leases and chooses successors from what the members say of themselves. It
  * never holds the lock: it publishes no status that anybody could be chosen by.
  */
-import type { Clock, Raft, RaftEvent, Timer } from "../../raft/mod.ts";
+import type { Clock, Raft, RaftEvent } from "../../raft/mod.ts";
 import type { BrokenRules } from "../dcs/lease.ts";
 import type { DcsStateMachine } from "../dcs/state_machine.ts";
 import type { Log } from "../lib/log.ts";
@@ -14,6 +14,7 @@ import type { DcsState } from "../model/records.ts";
 import { DecisionLog } from "./decision_log.ts";
 import { LatenessWatch } from "./lateness_watch.ts";
 import { Leadership } from "./leadership.ts";
+import { LookTimer } from "./look_timer.ts";
 import {
   decodeLeaseMessage,
   decodeStatus,
@@ -59,8 +60,7 @@ export class Witness {
   readonly #options: WitnessOptions;
   readonly #leadership: Leadership;
   readonly #listeners = new Set<() => void>();
-  #timer: Timer | null = null;
-  #timerAtMs = Infinity;
+  readonly #timer: LookTimer;
   #ended = false;
   #dynamic: DynamicConfig;
   #configRevision: number | null = null;
@@ -76,6 +76,7 @@ export class Witness {
     const { name, clock, raft, dcs, log, electionMaxMs, wallMs, effective } = options;
     const state = () => dcs.state;
     this.#dynamic = effective({});
+    this.#timer = new LookTimer(clock, (dueMs) => this.#look(dueMs));
     this.proposer = new Proposer(name, raft, wallMs);
     this.lateness = new LatenessWatch({
       log,
@@ -113,7 +114,7 @@ export class Witness {
   /** No more events are handled. */
   end(): void {
     this.#ended = true;
-    this.#timer?.cancel();
+    this.#timer.end();
   }
 
   get dynamic(): DynamicConfig {
@@ -171,19 +172,7 @@ export class Witness {
   }
 
   #wake(): void {
-    this.#schedule(this.#options.clock.now());
-  }
-
-  #schedule(atMs: number): void {
-    if (this.#ended || atMs >= this.#timerAtMs) return;
-    this.#timer?.cancel();
-    this.#timerAtMs = atMs;
-    const { clock } = this.#options;
-    this.#timer = clock.after(Math.max(0, atMs - clock.now()), () => {
-      this.#timer = null;
-      this.#timerAtMs = Infinity;
-      this.#look(atMs);
-    });
+    this.#timer.at(this.#options.clock.now());
   }
 
   #look(dueMs: number): void {
@@ -209,7 +198,7 @@ export class Witness {
       wallMs: wallMs(),
     });
     const free = dcs.state.lock.holder === null;
-    this.#schedule(Math.max(
+    this.#timer.at(Math.max(
       nowMs + 1,
       Math.min(nowMs + (free ? FREE_LOCK_LOOK_MS : LOOK_PERIOD_MS), this.#leadership.deadlineMs()),
     ));

@@ -59,6 +59,7 @@ export const RUNTIME_FILES: readonly string[] = [
   "src/demo/ports.ts",
   "src/demo/processes.ts",
   "src/demo/run.ts",
+  "src/demo/shared_memory.ts",
   "src/demo/system_user.ts",
   "src/guard/client.ts",
   "src/guard/connection.ts",
