@@ -12,14 +12,14 @@ function violationWithin(seeds: number, rule: string): string | null {
 
 test("without room for J + K in the lease two servers acknowledge at once", () => {
   expect(violationWithin(200, "no-jk-room")).toMatch(/two writers|epochs/);
-});
+}, 60_000);
 
 test("without a full ttl at the beginning of a leadership two servers acknowledge at once", () => {
   expect(violationWithin(200, "no-reset")).toMatch(/two writers|epochs/);
-});
+}, 60_000);
 
 test("with all rules on nothing is found, and the same seed gives the same run", () => {
   const run = (seed: number) => runSeed({ seed, faultsMs: 40_000, broken: new Set(), trace: null });
   for (let seed = 1; seed <= 10; seed++) expect(run(seed).violation).toBe(null);
   expect(run(3)).toEqual(run(3));
-});
+}, 60_000);
