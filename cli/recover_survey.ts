@@ -117,7 +117,7 @@ export async function askMembers({ members }: DcsState, config: LocalConfig): Pr
       }`;
     return `${member.name} answers: ${log}; ${postgres}`;
   });
-  const led = answers.find(({ raft }) => raft?.leader != null);
+  const led = answers.find(({ raft }) => (raft?.leader ?? null) !== null);
   return { lines, leads: led ? { leader: led.raft!.leader!, by: led.member.name } : null };
 }
 
