@@ -78,6 +78,7 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
     ["hung-disk-not-seen", "return storage.oldestPendingMs() > electionMinMs;", "return false;"],
   ]),
   ...mutationsOf("raft/node/core_driver.ts", TESTS, [
+    ["snapshot-of-a-state-that-is-replaced", "if (this.core.firstIndex > state.index + 1) return false;", ""],
     ["answered-before-written", 'const early = broken.has("ack-before-fsync");', "const early = true;"],
     [
       "vote-not-written",
@@ -211,6 +212,7 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
   ...mutationsOf("raft/node/membership.ts", MEMBERSHIP, [
     ["removed-member-not-told", "    if (!records.isRemoved(from)) return false;\n", "    return false;\n"],
     ["transport-not-told", "transport.setPeers?.(", "void ("],
+    ["voter-that-cannot-be-dialed", "const flaw = !dialed && votes", "const flaw = false"],
   ]),
   ...mutationsOf("raft/node/raft_node.ts", MEMBERSHIP, [
     ["joining-member-votes-as-a-founder", "initialVoters: join ? [] :", "initialVoters: false ? [] :"],

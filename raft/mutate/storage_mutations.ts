@@ -176,6 +176,13 @@ export const STORAGE_MUTATIONS: readonly Mutation[] = [
     ],
     ["snapshot-configuration-lost", "learners: ids.slice(voterCount) }", "learners: [] }"],
   ]),
+  ...mutationsOf("raft/storage/surviving_log.ts", TESTS, [
+    [
+      "recovered-from-after-a-failed-write",
+      "      refusePoisoned(directory, read.identity.instance, volatile);\n",
+      "",
+    ],
+  ]),
   ...mutationsOf("raft/storage/replay.ts", TESTS, [
     ["truncated-entries-come-back", "this.entries.length = Math.max(0, record.from - this.first);", ""],
     [

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import type { AddOutcome, MemberOutcome, NewMember, ProposeOutcome } from "./api.ts";
 import { MemoryStorage } from "../storage/memory_storage.ts";
+import { withoutAddress } from "./ids.ts";
 import { TestCluster, type TestMember, text } from "./testing.ts";
 
 const FOURTH: NewMember = { addr: "127.0.0.1:4", name: "n4" };
@@ -178,6 +179,10 @@ describe("adding a member", () => {
     expect(add(cluster, { addr: "127.0.0.1:9", name: "n3" })).toMatchObject({
       kind: "rejected",
       reason: expect.stringContaining("the name n3 is that of the member at 127.0.0.1:3"),
+    });
+    expect(add(cluster, { addr: withoutAddress("far"), name: "far" })).toEqual({
+      kind: "rejected",
+      reason: "no-address/far: a member that cannot be dialed has no vote",
     });
     for (const addr of ["", "host", "host:", ":1", "a b:1", "host:123456"]) {
       expect(add(cluster, { addr, name: null })).toMatchObject({
