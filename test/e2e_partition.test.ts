@@ -1,7 +1,9 @@
 /** The network fails between living hosts. In network namespaces, so only as root; skipped and counted otherwise. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { nowMs } from "../src/demo/now.ts";
+import type { TimingJson } from "../src/api/client.ts";
 import type { Host } from "../src/demo/host.ts";
+import { waitFor } from "../src/demo/wait_for.ts";
 import { explained, Fixture, START_MS, startHealthy, WRITES_MS } from "./e2e/harness.ts";
 import { hasNamespaces, Network } from "./e2e/network.ts";
 
@@ -50,6 +52,78 @@ story("a primary cut off from the others stops confirming before another one con
   }
 });
 
+for (const [before, after] of [[2, 5], [5, 2]] as const) {
+  story(
+    `a primary cut off while ttl goes from ${before} to ${after} s stops before another one confirms`,
+    async (network) => {
+      const { cluster } = fixture;
+      await cluster.ctl("edit-config", "-s", `ttl=${before}`, "--force");
+      const old = await fixture.healed();
+      await waitFor(`leases of ${before} s`, START_MS, async () => (await grantTtlS(old)) === before);
+      const inside = cluster.startClient([old], [
+        "ip",
+        "netns",
+        "exec",
+        network.place(indexOf(old)).namespace,
+      ]);
+      await inside.waitForWrite(nowMs(), WRITES_MS);
+      const begin = nowMs();
+      // Whoever holds the lock learns of the change before, while, or after it loses the others.
+      const change = cluster.tryCtl("edit-config", "-s", `ttl=${after}`, "--force");
+      await waitFor("the change to be on its way", START_MS, async () => {
+        const configs = await Promise.all(cluster.hosts.map((host) => host.rest("/config")));
+        return configs.some(({ text }) => (JSON.parse(text) as { ttl: number }).ttl === after);
+      }, 1);
+      network.cut(indexOf(old));
+      try {
+        const successor = await fixture.successorOf(old, begin);
+        await fixture.client.waitForWrite(nowMs() + 1000 * before, WRITES_MS, successor.name);
+        await inside.stop();
+        const first = fixture.client.acks.find((ack) => ack.ackMs > begin && ack.node === successor.name)!;
+        expect(inside.acks.filter((ack) => ack.ackMs >= first.ackMs)).toEqual([]);
+        await change;
+        network.mend(indexOf(old));
+        expect(await cluster.waitHealthy(2 * START_MS)).toBe(successor);
+        await waitFor(`leases of ${after} s`, START_MS, async () => (await grantTtlS(successor)) === after);
+      } finally {
+        network.mend(indexOf(old));
+        await cluster.ctl("edit-config", "-s", `ttl=${TTL_S}`, "--force");
+      }
+    },
+  );
+}
+
+story("in pause a primary that is cut off goes on alone, and nobody takes its place", async (network) => {
+  const { cluster } = fixture;
+  const primary = await fixture.healed();
+  const inside = cluster.startClient([primary], [
+    "ip",
+    "netns",
+    "exec",
+    network.place(indexOf(primary)).namespace,
+  ]);
+  await cluster.ctl("pause", "--wait");
+  await waitFor("the epoch to be logged as unfenced", START_MS, async () => {
+    return (await primary.rest("/agent/decisions")).text.includes("PAUSE: no action");
+  });
+  const begin = nowMs();
+  network.cut(indexOf(primary));
+  try {
+    await inside.waitForWrite(begin + 5000 * TTL_S, WRITES_MS, primary.name);
+    const others = await Promise.all(cluster.others(primary).map((host) => host.answers("/primary")));
+    expect(others).toEqual([false, false]);
+  } finally {
+    network.mend(indexOf(primary));
+    await cluster.ctl("resume", "--wait");
+  }
+  expect(await cluster.waitHealthy(2 * START_MS)).toBe(primary);
+  await inside.stop();
+  const present = await cluster.presentIds(primary);
+  expect(inside.acks.filter(({ id }) => !present.has(id))).toEqual([]);
+  fixture.client.read();
+  expect(fixture.client.acks.filter((ack) => ack.ackMs > begin && ack.node !== primary.name)).toEqual([]);
+});
+
 story("a standby cut off changes nothing, and it streams again when the network is back", async (network) => {
   const { cluster, client } = fixture;
   const primary = await fixture.healed();
@@ -77,6 +151,12 @@ story(
     await client.waitForWrite(nowMs(), WRITES_MS, primary.name);
   },
 );
+
+/** What the raft leader grants leases by; it follows the configuration when that is safe. */
+async function grantTtlS(host: Host): Promise<number> {
+  const { settings } = JSON.parse((await host.rest("/agent/timing")).text) as TimingJson;
+  return settings.ttl_ms / 1000;
+}
 
 /** Waits until the node, asked from inside its own namespace, says that it is not the primary. */
 async function settled(network: Network, index: number): Promise<void> {
