@@ -3,7 +3,6 @@
  * REST) and connects it to the member. Decides nothing. Whatever cannot be opened ends the start with a sentence that
  * names the setting to change.
  */
-import { tlsLayer } from "../../raft/mod.ts";
 import { type ApiServer, startApiServer } from "../api/server.ts";
 import { DcsStateMachine } from "../dcs/state_machine.ts";
 import { GuardClient } from "../guard/client.ts";
@@ -21,12 +20,11 @@ import { AgentApiPort } from "./api_port.ts";
 import { askFailsafe } from "./ask_failsafe.ts";
 import { Member } from "./member.ts";
 import { dynamicReader, timingProblems } from "./dynamic_reader.ts";
-import { openRaft, raftAddress, readTls } from "./open_raft.ts";
+import { openRaft, raftAddress } from "./open_raft.ts";
 import { PostgresExecutor } from "./postgres_executor.ts";
 import { logQuorum } from "./quorum_watch.ts";
 import { reloadListeners } from "./reload.ts";
 import { EXIT_REMOVED, type RunningAgent } from "./running.ts";
-import { TlsWatch } from "./tls_watch.ts";
 import { DeviceWatchdog } from "./watchdog.ts";
 
 export interface AgentOptions {
@@ -78,21 +76,15 @@ function compose(
   const clock = new SystemClock();
 
   const dcs = new DcsStateMachine();
-  const tlsFiles = readTls(config);
-  const tls = tlsFiles === null ? null : tlsLayer(tlsFiles);
   const fatal = (message: string) => exit(1, message);
-  const { raft, closeRaft } = openRaft({
-    config,
+  const { raft, closeRaft, tlsWatch } = openRaft({
+    config: () => config,
     clock,
     dcs,
     log,
-    tls,
     fatal,
   });
-  const tlsWatch = tls === null ? null : new TlsWatch(tls, () => config, log);
-  tlsWatch?.start(clock);
   const dynamicOf = dynamicReader(() => config, log);
-  const initial = dynamicOf(config.bootstrap.dcs);
   const guard = new GuardClient({
     directory: config.raft.dataDir,
     dataDir: config.postgresql.dataDir,
@@ -104,7 +96,7 @@ function compose(
       exit(1, "another agent was started on this data directory and has taken its guard over"),
   });
   guardStarted(guard);
-  const postgres = new PostgresExecutor({ config, dynamic: initial, guard, clock, log });
+  const postgres = new PostgresExecutor({ config, dynamic: dynamicOf({}), guard, clock, log });
   const watchdog = new DeviceWatchdog({
     clock,
     log,
@@ -130,7 +122,7 @@ function compose(
     failoverPriority: () => config.failoverPriority,
     peers: () => raft.status().members.map((peer) => peer.id),
     bootstrapConfig: () => config.bootstrap.dcs,
-    effective: (value) => dynamicOf(Object.keys(value).length === 0 ? config.bootstrap.dcs : value),
+    effective: dynamicOf,
     electionMaxMs: config.raft.electionMaxMs,
     memberAnswers,
     askFailsafe: askFailsafe(() => config, () => factsOf(config)),
@@ -162,7 +154,7 @@ function compose(
   });
   log.info("start", `agent ${VERSION} started as ${config.name} of cluster ${config.scope}`);
   // Changes come twice a second at least, as the member publishes its status.
-  member.onChange(logQuorum(() => raft.status(), clock, log));
+  member.changes.onChange(logQuorum(() => raft.status(), clock, log));
   let stopping = false;
   const stop = (code: number) => {
     if (stopping) return;

@@ -1,33 +1,20 @@
 /** The agent behind the REST API: a look at what is in memory, and the operations that requests ask for. */
-import type { Clock, Raft } from "../../raft/mod.ts";
 import type {
   ApiPort,
   ApiView,
-  ConfigOutcome,
-  DecisionRecord,
   FailsafeOutcome,
   FailsafeRequest,
-  HistogramReading,
   ProcessClocks,
-  RaftChange,
-  RaftChangeOutcome,
   ReinitializeOutcome,
   RestartOutcome,
   ScheduledRestart,
-  WriteOutcome,
 } from "../api/port.ts";
 import { restartConditionsMet } from "../api/restart.ts";
 import { watchdogTimes } from "../brain/watchdog.ts";
-import type { DcsStateMachine } from "../dcs/state_machine.ts";
 import type { GuardPort } from "../guard/port.ts";
-import type { LocalConfig } from "../model/config.ts";
-import type { JsonObject } from "../model/json.ts";
-import type { FailoverRecord } from "../model/records.ts";
-import type { LatenessKind, TimingReport } from "../model/timing.ts";
-import { DcsContact, lastSeenS, processClocks, timingInForce } from "./api_readings.ts";
+import type { TimingReport } from "../model/timing.ts";
+import { ClusterApi, type ClusterApiOptions, processClocks } from "./cluster_api.ts";
 import type { Member } from "./member.ts";
-import { RaftChanges } from "./raft_changes.ts";
-import { RecordChanges } from "./record_changes.ts";
 import type { PostgresPort } from "./postgres_port.ts";
 import type { Watchdog } from "./watchdog.ts";
 
@@ -36,47 +23,27 @@ const RESTART_WAIT_MS = 300_000;
 /** SQL looks come every second; after two missed ones the server counts as not answering. */
 const SQL_ANSWERS_MS = 3000;
 
-export interface ApiPortOptions {
-  readonly config: () => LocalConfig;
+export interface ApiPortOptions extends ClusterApiOptions {
   readonly member: Member;
-  readonly raft: Raft;
-  readonly dcs: DcsStateMachine;
   readonly guard: GuardPort;
   readonly postgres: PostgresPort;
   readonly watchdog: Watchdog;
-  readonly clock: Clock;
-  readonly wallMs: () => number;
-  readonly reload: () => void;
 }
 
-export class AgentApiPort implements ApiPort {
+export class AgentApiPort extends ClusterApi implements ApiPort {
   readonly #options: ApiPortOptions;
   readonly #scheduled: { restart: ScheduledRestart; timer: ReturnType<typeof setTimeout> }[] = [];
-  #records: RecordChanges;
-  #raftChanges: RaftChanges;
   #extraVersion = 0;
-  readonly #contact = new DcsContact();
 
   constructor(options: ApiPortOptions) {
+    super(options.member, options);
     this.#options = options;
-    const { raft, dcs, config, member } = options;
-    this.#records = new RecordChanges({ records: () => dcs.state, config, proposer: member.proposer });
-    this.#raftChanges = new RaftChanges({
-      raft,
-      records: () => dcs.state,
-      witnesses: () => member.board.witnesses(options.clock.now()),
-      propose: (body) => this.#records.propose(body),
-    });
     options.guard.onChange(() => this.#extraVersion++);
     options.postgres.onChange(() => this.#extraVersion++);
   }
 
-  version(): number {
-    return this.#options.member.version + this.#extraVersion + (this.holdsLease() ? 0.5 : 0);
-  }
-
-  onChange(listener: () => void): () => void {
-    return this.#options.member.onChange(listener);
+  override version(): number {
+    return super.version() + this.#extraVersion + (this.holdsLease() ? 0.5 : 0);
   }
 
   leaseRemainingMs(): number {
@@ -94,82 +61,40 @@ export class AgentApiPort implements ApiPort {
     return unfenced || this.leaseRemainingMs() > 0;
   }
 
-  decisions(): readonly DecisionRecord[] {
-    return this.#options.member.decisions.entries();
-  }
-
   timing(): TimingReport {
-    const { member, dcs, config, watchdog } = this.#options;
+    const { config, watchdog } = this.#options;
     const { timeoutS, problem } = watchdog.status();
-    return timingInForce(
-      dcs.state,
-      config(),
-      member.dynamic,
-      (ttlMs, loopWaitS) => watchdogTimes(config().watchdog, ttlMs, loopWaitS, timeoutS, problem),
-      member.lateness,
+    return this.timingReport((ttlMs, loopWaitS) =>
+      watchdogTimes(config().watchdog, ttlMs, loopWaitS, timeoutS, problem)
     );
   }
 
-  lateness(kind: LatenessKind): HistogramReading {
-    return this.#options.member.lateness.reading(kind);
-  }
-
   clocks(): readonly ProcessClocks[] {
-    const { member, guard, clock } = this.#options;
-    const nowMs = clock.now();
+    const { guard, clock } = this.#options;
     const ofGuard = guard.view().clocks ?? null;
     return [
-      processClocks("agent", member.clocks.report(), nowMs),
-      ...(ofGuard === null ? [] : [processClocks("guard", ofGuard, nowMs)]),
+      this.ownClocks(),
+      ...(ofGuard === null ? [] : [processClocks("guard", ofGuard, clock.now())]),
     ];
   }
 
   view(): ApiView {
-    const { config, member, raft, dcs, guard, postgres, watchdog, clock, wallMs } = this.#options;
+    const { config, member, guard, postgres, watchdog, clock } = this.#options;
     const nowMs = clock.now();
-    const raftStatus = raft.status();
-    const dcsAgeMs = this.#contact.ageMs(raftStatus, nowMs);
     const view = postgres.view();
-    const statuses = member.board.seen(nowMs);
     const schedule = this.#scheduled[0]?.restart;
     return {
-      config: config(),
-      dynamic: member.dynamic,
-      dcs: dcs.state,
-      dcsAgeMs,
-      dcsLastSeenS: lastSeenS(dcsAgeMs, wallMs()),
+      ...this.sharedView(nowMs),
       postgres: view,
       sqlAnswers: view.process === "running" && view.lastLookMs !== null &&
         nowMs - view.lastLookMs < SQL_ANSWERS_MS,
       status: member.status,
-      statuses,
-      progress: { optime: member.board.primaryLsn ?? 0, slots: {}, retainSlots: [] },
-      witnesses: member.board.witnesses(nowMs),
-      raft: raftStatus,
       guard: guard.view(),
       watchdog: watchdog.status(),
       failsafeActive: member.failsafe.active(),
       scheduledRestarts: schedule === undefined ? {} : { [config().name]: schedule },
-      loopAgeMs: nowMs - member.lastLookMs,
-      eventLoopLateMs: member.loopLateMs,
       counters: member.counters,
     };
-  }
-
-  patchConfig(patch: JsonObject, revision: number | null): Promise<ConfigOutcome> {
-    return this.#records.patchConfig(patch, revision);
-  }
-
-  replaceConfig(value: JsonObject, revision: number | null): Promise<ConfigOutcome> {
-    return this.#records.replaceConfig(value, revision);
-  }
-
-  requestFailover(request: FailoverRecord): Promise<WriteOutcome> {
-    return this.#records.requestFailover(request);
-  }
-
-  deleteFailover(revision: number): Promise<WriteOutcome> {
-    return this.#records.deleteFailover(revision);
   }
 
   restart(timeoutS: number | null): Promise<RestartOutcome> {
@@ -190,7 +115,7 @@ export class AgentApiPort implements ApiPort {
         () => finish({ kind: "failed" }),
         timeoutS === null ? RESTART_WAIT_MS : timeoutS * 1000,
       );
-      const unsubscribe = member.onChange(() => {
+      const unsubscribe = this.onChange(() => {
         const last = postgres.view().last.restart;
         if (last !== undefined && last.atMs > before) finish({ kind: last.ok ? "ok" : "failed" });
       });
@@ -213,10 +138,6 @@ export class AgentApiPort implements ApiPort {
     if (scheduled === undefined) return false;
     clearTimeout(scheduled.timer);
     return true;
-  }
-
-  reload(): void {
-    this.#options.reload();
   }
 
   reinitialize(force: boolean, fromLeader: boolean): Promise<ReinitializeOutcome> {
@@ -243,17 +164,5 @@ export class AgentApiPort implements ApiPort {
     if (answer.kind !== "accepted") return Promise.resolve(answer);
     const { receivedLsn, replayedLsn } = postgres.view();
     return Promise.resolve({ kind: "accepted", lsn: receivedLsn ?? replayedLsn });
-  }
-
-  transferRaft(name: string): Promise<string | null> {
-    return this.#raftChanges.transfer(name);
-  }
-
-  changeRaft(change: RaftChange): Promise<RaftChangeOutcome> {
-    return this.#raftChanges.change(change);
-  }
-
-  snapshotRaft(): Promise<RaftChangeOutcome> {
-    return this.#raftChanges.snapshot();
   }
 }

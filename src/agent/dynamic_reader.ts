@@ -7,11 +7,12 @@ import { effectiveDynamic } from "../model/config_dynamic.ts";
 import type { JsonObject } from "../model/json.ts";
 import { unavailableFeatures } from "../model/unavailable.ts";
 
-/** Of what the records hold, with the local file's part. */
+/** Of what the records hold, with the local file's part; of bootstrap.dcs as long as they hold nothing. */
 export function dynamicReader(config: () => LocalConfig, log: Log): (value: JsonObject) => DynamicConfig {
   let said = "";
   return (value) => {
-    const { config: dynamic, issues } = effectiveDynamic(value, config());
+    const known = Object.keys(value).length > 0 ? value : config().bootstrap.dcs;
+    const { config: dynamic, issues } = effectiveDynamic(known, config());
     const problems = [...unavailableFeatures(dynamic), ...timingProblems(dynamic, config())];
     const warnings = issues.map((issue) => `${issue.path}: ${issue.message}`);
     const text = [...warnings, ...problems].join("\n");

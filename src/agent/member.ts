@@ -4,6 +4,7 @@
  * class. Everything that decides is in src/brain; here decisions are only carried out.
  */
 import type { Clock, Raft, RaftEvent } from "../../raft/mod.ts";
+import type { AgentCounters } from "../api/port.ts";
 import type { Action } from "../brain/actions.ts";
 import { keep, type NodeView } from "../brain/keeper.ts";
 import { FRESH_MS, type SeenStatus } from "../brain/successor.ts";
@@ -12,17 +13,17 @@ import type { BrokenRules, Renewal, RenewalAck } from "../dcs/lease.ts";
 import { type DcsStateMachine, NAME_TAKEN } from "../dcs/state_machine.ts";
 import type { GuardPort, GuardView } from "../guard/port.ts";
 import type { Log } from "../lib/log.ts";
-import { ClockWatch, describeJump } from "../model/clock_jump.ts";
 import type { DynamicConfig } from "../model/config.ts";
 import type { JsonObject } from "../model/json.ts";
 import type { MemberStatus } from "../model/member_status.ts";
 import type { PostgresView } from "../model/postgres_view.ts";
 import type { DcsState, MemberFacts } from "../model/records.ts";
+import { Changes } from "./changes.ts";
 import { DecisionLog } from "./decision_log.ts";
 import { type AskFailsafe, Failsafe } from "./failsafe.ts";
-import { LatenessWatch } from "./lateness_watch.ts";
 import { Leadership } from "./leadership.ts";
 import { LookTimer } from "./look_timer.ts";
+import { LoopHealth } from "./loop_health.ts";
 import {
   decodeLeaseMessage,
   decodeStatus,
@@ -41,18 +42,9 @@ import { Tenancy } from "./tenancy.ts";
 import { WalSettling } from "./wal_settling.ts";
 import type { Watchdog } from "./watchdog.ts";
 
-export interface AgentCounters {
-  readonly promotions: number;
-  readonly demotions: number;
-  readonly fences: number;
-  readonly lateLoops: number;
-}
-
 const STATUS_PERIOD_MS = 500;
 /** After a look that itself changed something. */
 const LOOK_AGAIN_MS = 5;
-/** A look that comes later than this is counted. */
-const LATE_LOOP_MS = 100;
 
 export interface MemberOptions {
   readonly name: string;
@@ -87,14 +79,14 @@ export interface MemberOptions {
 
 export class Member {
   readonly #options: MemberOptions;
-  readonly #board = new StatusBoard();
-  readonly #decisions = new DecisionLog();
+  readonly board = new StatusBoard();
+  readonly decisions = new DecisionLog();
   readonly #tenancy: Tenancy;
   readonly #leadership: Leadership;
   readonly failsafe: Failsafe;
   readonly proposer: Proposer;
-  readonly lateness: LatenessWatch;
-  readonly clocks = new ClockWatch();
+  readonly loop: LoopHealth;
+  readonly changes = new Changes();
   readonly #timer: LookTimer;
   #looking = false;
   #wokenMeanwhile = false;
@@ -119,13 +111,9 @@ export class Member {
   #checkpointFor: number | null = null;
   #wantsRestart = false;
   #wantsReinit: { fromLeader: boolean } | null = null;
-  #lastLookMs = 0;
-  #loopLateMs = 0;
-  #version = 0;
-  #counters = { promotions: 0, demotions: 0, lateLoops: 0 };
+  #counters = { promotions: 0, demotions: 0 };
   #fences = 0;
   #lastExitPid: number | null = null;
-  readonly #listeners = new Set<() => void>();
 
   constructor(options: MemberOptions) {
     this.#options = options;
@@ -135,11 +123,14 @@ export class Member {
     const state = () => options.dcs.state;
     this.#timer = new LookTimer(clock, (dueMs) => this.#look(dueMs));
     this.proposer = new Proposer(name, raft, options.wallMs);
-    this.lateness = new LatenessWatch({
+    this.loop = new LoopHealth({
+      who: "agent",
+      clock,
+      wallMs: options.wallMs,
       log: options.log,
-      nowMs: () => clock.now(),
       ttlMs: () => state().grantTtlMs,
       electionMaxMs: options.electionMaxMs,
+      stalled: (lateMs) => this.#leadership.stalled(lateMs),
     });
     this.#tenancy = new Tenancy({
       name,
@@ -152,7 +143,7 @@ export class Member {
       state,
       paused: () => this.#dynamic.pause,
       send: (renewal) => this.#sendRenewal(renewal),
-      tookMs: (roundTripMs) => this.lateness.record("renewal", roundTripMs),
+      tookMs: (roundTripMs) => this.loop.lateness.record("renewal", roundTripMs),
       wake,
       broken,
     });
@@ -177,7 +168,7 @@ export class Member {
       proposer: this.proposer,
       state,
       electionMaxMs: options.electionMaxMs,
-      nodeOf: (member) => this.#board.nodeOf(member),
+      nodeOf: (member) => this.board.nodeOf(member),
       decided: (decision) => this.#note("coordinator", decision.reason, decision.commands),
       wake,
       broken,
@@ -193,10 +184,10 @@ export class Member {
     raft.onChannel(STATUS_CHANNEL, (from, bytes) => this.#statusMessage(from, bytes));
     raft.onChannel(WITNESS_CHANNEL, (_, bytes) => {
       const notice = decodeWitness(bytes);
-      if (notice !== null) this.#board.hearWitness(notice, clock.now());
+      if (notice !== null) this.board.hearWitness(notice, clock.now());
     });
     guard.onChange(() => {
-      this.lateness.guardSaid(guard.view());
+      this.loop.lateness.guardSaid(guard.view());
       this.wake();
     });
     postgres.onChange(() => this.wake());
@@ -227,33 +218,8 @@ export class Member {
     return this.#status;
   }
 
-  get version(): number {
-    return this.#version;
-  }
-
-  get loopLateMs(): number {
-    return this.#loopLateMs;
-  }
-
-  get lastLookMs(): number {
-    return this.#lastLookMs;
-  }
-
   get counters(): AgentCounters {
-    return { ...this.#counters, fences: this.#fences };
-  }
-
-  get board(): StatusBoard {
-    return this.#board;
-  }
-
-  get decisions(): DecisionLog {
-    return this.#decisions;
-  }
-
-  onChange(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return { ...this.#counters, fences: this.#fences, lateLoops: this.loop.lateLooks };
   }
 
   /** s + L while we hold the lock and the lease is acknowledged; null otherwise. */
@@ -289,12 +255,12 @@ export class Member {
     if (event.kind === "state") {
       this.#leadership.roleChanged(event.role === "leader" ? event.term : null);
       if (event.leader !== null) this.#tenancy.renewSoon();
-      this.#changed();
+      this.changes.changed();
     } else if (event.kind === "applied") {
       const { state } = this.#options.dcs;
       if (state !== this.#lastState) {
         this.#leadership.applied();
-        this.#changed();
+        this.changes.changed();
         if (state.lock !== this.#lastState?.lock) {
           this.#options.postgres.look();
           this.#tenancy.renewSoon();
@@ -331,8 +297,8 @@ export class Member {
     const status = decodeStatus(bytes);
     if (status === null || status.name === this.#options.name) return;
     const { dcs, clock } = this.#options;
-    const known = this.#board.seen(0).find((seen) => seen.status.name === status.name)?.status;
-    if (!this.#board.hear(status, from, clock.now())) return;
+    const known = this.board.seen(0).find((seen) => seen.status.name === status.name)?.status;
+    if (!this.board.hear(status, from, clock.now())) return;
     // A holder that is back with a dead PostgreSQL after all hosts were off has not been seen alive.
     if (
       dcs.state.lock.holder === status.name && status.epochSeen === dcs.state.lock.epoch && status.running
@@ -344,11 +310,6 @@ export class Member {
     }
   }
 
-  #changed(): void {
-    this.#version++;
-    for (const listener of this.#listeners) listener();
-  }
-
   // The loop. ----------------------------------------------------------------------------------------------------
 
   #look(dueMs: number): void {
@@ -357,23 +318,14 @@ export class Member {
     this.#wokenMeanwhile = false;
     const { clock } = this.#options;
     const nowMs = clock.now();
-    this.#lastLookMs = nowMs;
-    const lateMs = nowMs - dueMs;
-    this.#loopLateMs = Math.max(this.#loopLateMs * 0.99, lateMs);
-    if (lateMs > LATE_LOOP_MS) {
-      this.#counters.lateLoops++;
-      this.#leadership.stalled(lateMs);
-    }
-    this.lateness.record("event_loop", lateMs);
-    const jump = this.clocks.look(nowMs, this.#options.wallMs(), lateMs);
-    if (jump !== null) this.#options.log.warning("clock", describeJump("agent", jump));
+    this.loop.look(nowMs, dueMs);
     this.#join();
     this.#applyConfig();
     const renewAtMs = this.#tenancy.look();
     const feedAtMs = this.#careForWatchdog();
     const settleAtMs = this.#settling.look(this.#options.dcs.state.lock, this.#options.postgres, nowMs);
     this.#publish(nowMs);
-    const statuses = this.#board.seen(nowMs);
+    const statuses = this.board.seen(nowMs);
     const failsafeAtMs = this.failsafe.look(statuses);
     this.#lead(statuses);
     this.#keep(statuses, nowMs);
@@ -458,7 +410,7 @@ export class Member {
     this.#configRevision = revision;
     this.#dynamic = effective(config?.value ?? {});
     postgres.configure(this.#dynamic);
-    this.#changed();
+    this.changes.changed();
   }
 
   #publish(nowMs: number): void {
@@ -489,7 +441,7 @@ export class Member {
       tags: own.tags,
       connUrl: own.connUrl,
       apiUrl: own.apiUrl,
-      lateMs: Math.round(this.#loopLateMs),
+      lateMs: Math.round(this.loop.lateMs),
       canLose: raft.status().canLose,
     });
     const text = significant(status);
@@ -499,19 +451,19 @@ export class Member {
     this.#status = status;
     this.#statusText = text;
     this.#statusSentMs = nowMs;
-    this.#board.hear(status, raft.status().id, nowMs);
+    this.board.hear(status, raft.status().id, nowMs);
     const bytes = encodeMessage(status);
     for (const peer of this.#options.peers()) {
       if (peer !== raft.status().id) raft.send(peer, STATUS_CHANNEL, bytes);
     }
-    this.#changed();
+    this.changes.changed();
   }
 
   #lead(statuses: readonly SeenStatus[]): void {
     this.#leadership.look({
       dynamic: this.#dynamic,
       statuses,
-      primaryLsn: this.#board.primaryLsn,
+      primaryLsn: this.board.primaryLsn,
       wallMs: this.#options.wallMs(),
     });
   }
@@ -718,7 +670,7 @@ export class Member {
   #note(by: "keeper" | "coordinator", reason: string, actions: readonly unknown[]): void {
     const { wallMs, log } = this.#options;
     const at = new Date(wallMs()).toISOString();
-    if (!this.#decisions.record(by, at, reason, actions)) return;
+    if (!this.decisions.record(by, at, reason, actions)) return;
     const news = actions.length > 0 || (by === "keeper" && this.#options.postgres.view().action === null);
     log[news ? "info" : "debug"](`decision.${by}`, reason);
   }

@@ -3,7 +3,6 @@
  * the directory once there is a log in it, and before that from what the other nodes say (raft's findCluster). What
  * cannot be used ends the start with a sentence that names the setting.
  */
-import { readFileSync } from "node:fs";
 import {
   clusterIdOf,
   type DirectoryIdentity,
@@ -19,8 +18,8 @@ import {
   RaftNode,
   type StateMachine,
   TcpTransport,
-  type TlsFiles,
   type TlsLayer,
+  tlsLayer,
   UpgradeNeededError,
   visitIdOf,
   type WalStorage,
@@ -33,13 +32,14 @@ import type { Log } from "../lib/log.ts";
 import { random } from "../lib/random.ts";
 import type { LocalConfig } from "../model/config.ts";
 import { withAdvice } from "./refusal_advice.ts";
+import { readTls, TlsWatch } from "./tls_watch.ts";
 
 export interface RaftParts {
-  readonly config: LocalConfig;
+  /** A reload changes it: renewed certificates may have other names. */
+  readonly config: () => LocalConfig;
   readonly clock: SystemClock;
   readonly dcs: DcsStateMachine;
   readonly log: Log;
-  readonly tls: TlsLayer | null;
   /** The network or the directory cannot be used at all. */
   readonly fatal: (message: string) => void;
 }
@@ -48,18 +48,25 @@ export interface OpenedRaft {
   readonly raft: Raft;
   /** After the node was stopped: `closed` is called when the log is. */
   readonly closeRaft: (closed: () => void) => void;
+  /** null: raft.tls is not configured. */
+  readonly tlsWatch: TlsWatch | null;
 }
 
 /** Throws when the directory cannot be used. */
 export function openRaft(parts: RaftParts): OpenedRaft {
-  const { config, clock, log, tls, fatal } = parts;
+  const { clock, log, fatal } = parts;
+  const config = parts.config();
+  const tlsFiles = readTls(config);
+  const tls = tlsFiles === null ? null : tlsLayer(tlsFiles);
+  const tlsWatch = tls === null ? null : new TlsWatch(tls, parts.config, log);
+  tlsWatch?.start(clock);
   const { dataDir, selfAddr, partnerAddrs, bindAddr, password } = config.raft;
   const { namespace, scope, name } = config;
   discardUnused(dataDir);
   const known = directoryIdentity(dataDir);
   if (known) {
-    const opened = openNode(parts, placeIn(known, config));
-    return { raft: opened.node, closeRaft: (closed) => opened.storage.close(closed) };
+    const opened = openNode(parts, config, tls, placeIn(known, config));
+    return { raft: opened.node, closeRaft: (closed) => opened.storage.close(closed), tlsWatch };
   }
   const addresses = memberAddresses(config);
   const clusterId = clusterIdOf(namespace, scope, addresses);
@@ -83,7 +90,7 @@ export function openRaft(parts: RaftParts): OpenedRaft {
         onFatal: (error) => fatal(error.message),
       }, (found) => {
         try {
-          const opened = openNode(parts, found);
+          const opened = openNode(parts, config, tls, found);
           storage = opened.storage;
           begun(opened.node);
         } catch (error) {
@@ -91,7 +98,7 @@ export function openRaft(parts: RaftParts): OpenedRaft {
         }
       }),
   });
-  return { raft, closeRaft: (closed) => storage ? storage.close(closed) : closed() };
+  return { raft, closeRaft: (closed) => storage ? storage.close(closed) : closed(), tlsWatch };
 }
 
 /** How the other members know this one: a member without an address dials them. */
@@ -132,7 +139,8 @@ function placeIn(known: DirectoryIdentity, config: LocalConfig): Found {
 }
 
 /** Throws StorageError. */
-function openNode({ config, clock, dcs, log, tls, fatal }: RaftParts, place: Found) {
+function openNode(parts: RaftParts, config: LocalConfig, tls: TlsLayer | null, place: Found) {
+  const { clock, dcs, log, fatal } = parts;
   const { clusterId, founded, id, members, joined } = place;
   const note = logSink(log);
   const storage = openWal(config.raft.dataDir, { clusterId, nodeId: id }, {
@@ -203,24 +211,4 @@ function clusterName({ namespace, scope }: LocalConfig): string {
 
 function logSink(log: Log): LogSink {
   return (level, event, text) => log[level](`raft.${event}`, withAdvice(text));
-}
-
-/** Certificates of the connections between members; null: none configured. Throws with the file's name. */
-export function readTls(config: LocalConfig): TlsFiles | null {
-  const { tls } = config.raft;
-  if (tls === null) return null;
-  const read = (key: string, file: string) => {
-    try {
-      return readFileSync(file, "utf8");
-    } catch (error) {
-      throw new Error(
-        `raft.tls.${key}: ${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
-      );
-    }
-  };
-  return {
-    cert: read("certfile", tls.certfile),
-    key: read("keyfile", tls.keyfile),
-    ca: read("cafile", tls.cafile),
-  };
 }

@@ -1,5 +1,4 @@
 /** Composition of a running witness: its part of the consensus and its REST interface, without PostgreSQL and guard. */
-import { tlsLayer } from "../../raft/mod.ts";
 import { type ApiServer, startApiServer } from "../api/server.ts";
 import { DcsStateMachine } from "../dcs/state_machine.ts";
 import { SystemClock, wallClockMs } from "../lib/clock.ts";
@@ -8,11 +7,10 @@ import type { LocalConfig } from "../model/config.ts";
 import { formatHostPort, parseHostPort } from "../model/host_port.ts";
 import { VERSION } from "../model/version.ts";
 import { dynamicReader } from "./dynamic_reader.ts";
-import { openRaft, readTls } from "./open_raft.ts";
+import { openRaft } from "./open_raft.ts";
 import { logQuorum } from "./quorum_watch.ts";
 import { reloadListeners } from "./reload.ts";
 import { EXIT_REMOVED, type RunningAgent } from "./running.ts";
-import { TlsWatch } from "./tls_watch.ts";
 import { Witness } from "./witness.ts";
 import { WitnessApi } from "./witness_api.ts";
 
@@ -45,22 +43,17 @@ function compose(options: WitnessOptions): RunningAgent {
   }
   const clock = new SystemClock();
   const dcs = new DcsStateMachine();
-  const tlsFiles = readTls(config);
-  const tls = tlsFiles === null ? null : tlsLayer(tlsFiles);
   const exit = (code: number, message: string) => {
     log.critical("exit", message);
     options.exit(code);
   };
-  const { raft, closeRaft } = openRaft({
-    config,
+  const { raft, closeRaft, tlsWatch } = openRaft({
+    config: () => config,
     clock,
     dcs,
     log,
-    tls,
     fatal: (message) => exit(1, message),
   });
-  const tlsWatch = tls === null ? null : new TlsWatch(tls, () => config, log);
-  tlsWatch?.start(clock);
   const dynamicOf = dynamicReader(() => config, log);
   let api: ApiServer | null = null;
   const witness = new Witness({
@@ -72,7 +65,7 @@ function compose(options: WitnessOptions): RunningAgent {
     raft,
     dcs,
     log,
-    effective: (value) => dynamicOf(Object.keys(value).length === 0 ? config.bootstrap.dcs : value),
+    effective: dynamicOf,
     electionMaxMs: config.raft.electionMaxMs,
     exit,
   });
@@ -95,7 +88,7 @@ function compose(options: WitnessOptions): RunningAgent {
     onError: (error, request) => log.error("restapi", `${request}: ${error.stack ?? error.message}`),
   });
   log.info("start", `agent ${VERSION} started as ${config.name}, a witness of cluster ${config.scope}`);
-  witness.onChange(logQuorum(() => raft.status(), clock, log));
+  witness.changes.onChange(logQuorum(() => raft.status(), clock, log));
   let stopping = false;
   const stop = (code: number) => {
     if (stopping) return;

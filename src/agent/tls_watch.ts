@@ -2,11 +2,10 @@
  * Certificates of the connections between members that were renewed on the disk are taken without a signal. Looks at the
  * files' state, which is cheap, and reads them when it has changed.
  */
-import { statSync } from "node:fs";
-import type { Clock, TlsLayer } from "../../raft/mod.ts";
+import { readFileSync, statSync } from "node:fs";
+import type { Clock, TlsFiles, TlsLayer } from "../../raft/mod.ts";
 import type { Log } from "../lib/log.ts";
 import type { LocalConfig } from "../model/config.ts";
-import { readTls } from "./open_raft.ts";
 
 const LOOK_MS = 10_000;
 
@@ -57,4 +56,24 @@ function stateOf({ raft: { tls } }: LocalConfig): string {
     const found = statSync(path, { throwIfNoEntry: false });
     return found ? `${path} ${found.ino} ${found.size} ${found.mtimeMs}` : `${path} missing`;
   }).join("\n");
+}
+
+/** Certificates of the connections between members; null: none configured. Throws with the file's name. */
+export function readTls(config: LocalConfig): TlsFiles | null {
+  const { tls } = config.raft;
+  if (tls === null) return null;
+  const read = (key: string, file: string) => {
+    try {
+      return readFileSync(file, "utf8");
+    } catch (error) {
+      throw new Error(
+        `raft.tls.${key}: ${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    }
+  };
+  return {
+    cert: read("certfile", tls.certfile),
+    key: read("keyfile", tls.keyfile),
+    ca: read("cafile", tls.cafile),
+  };
 }

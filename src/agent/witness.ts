@@ -7,14 +7,14 @@ import type { Clock, Raft, RaftEvent } from "../../raft/mod.ts";
 import type { BrokenRules } from "../dcs/lease.ts";
 import type { DcsStateMachine } from "../dcs/state_machine.ts";
 import type { Log } from "../lib/log.ts";
-import { ClockWatch, describeJump } from "../model/clock_jump.ts";
 import type { DynamicConfig } from "../model/config.ts";
 import type { JsonObject } from "../model/json.ts";
 import type { DcsState } from "../model/records.ts";
+import { Changes } from "./changes.ts";
 import { DecisionLog } from "./decision_log.ts";
-import { LatenessWatch } from "./lateness_watch.ts";
 import { Leadership } from "./leadership.ts";
 import { LookTimer } from "./look_timer.ts";
+import { LoopHealth } from "./loop_health.ts";
 import {
   decodeLeaseMessage,
   decodeStatus,
@@ -30,8 +30,6 @@ const NOTICE_PERIOD_MS = 1000;
 /** While nobody holds the lock, the statuses that decide may come at any time. */
 const FREE_LOCK_LOOK_MS = 50;
 const LOOK_PERIOD_MS = 500;
-/** A look that comes later than this is counted. */
-const LATE_LOOK_MS = 100;
 
 export interface WitnessOptions {
   readonly name: string;
@@ -54,21 +52,16 @@ export interface WitnessOptions {
 export class Witness {
   readonly board = new StatusBoard();
   readonly decisions = new DecisionLog();
-  readonly clocks = new ClockWatch();
-  readonly lateness: LatenessWatch;
+  readonly loop: LoopHealth;
+  readonly changes = new Changes();
   readonly proposer: Proposer;
   readonly #options: WitnessOptions;
   readonly #leadership: Leadership;
-  readonly #listeners = new Set<() => void>();
   readonly #timer: LookTimer;
   #ended = false;
   #dynamic: DynamicConfig;
   #configRevision: number | null = null;
   #noticeAtMs = -Infinity;
-  #lastLookMs = 0;
-  #loopLateMs = 0;
-  #lateLoops = 0;
-  #version = 0;
   #lastState: DcsState | null = null;
 
   constructor(options: WitnessOptions) {
@@ -78,11 +71,14 @@ export class Witness {
     this.#dynamic = effective({});
     this.#timer = new LookTimer(clock, (dueMs) => this.#look(dueMs));
     this.proposer = new Proposer(name, raft, wallMs);
-    this.lateness = new LatenessWatch({
+    this.loop = new LoopHealth({
+      who: "witness",
+      clock,
+      wallMs,
       log,
-      nowMs: () => clock.now(),
       ttlMs: () => state().grantTtlMs,
       electionMaxMs,
+      stalled: (lateMs) => this.#leadership.stalled(lateMs),
     });
     this.#leadership = new Leadership({
       name,
@@ -105,7 +101,7 @@ export class Witness {
     raft.onChannel(STATUS_CHANNEL, (from, bytes) => {
       const status = decodeStatus(bytes);
       if (status === null || !this.board.hear(status, from, clock.now())) return;
-      this.#changed();
+      this.changes.changed();
       this.#wake();
     });
     this.#wake();
@@ -121,28 +117,6 @@ export class Witness {
     return this.#dynamic;
   }
 
-  get version(): number {
-    return this.#version;
-  }
-
-  get lastLookMs(): number {
-    return this.#lastLookMs;
-  }
-
-  get loopLateMs(): number {
-    return this.#loopLateMs;
-  }
-
-  get lateLoops(): number {
-    return this.#lateLoops;
-  }
-
-  /** Returns what ends it. */
-  onChange(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
-  }
-
   #raftEvent(event: RaftEvent): void {
     if (this.#ended) return;
     if (event.kind === "fatal") return this.#options.exit(1, `raft stopped: ${event.error.message}`);
@@ -152,7 +126,7 @@ export class Witness {
       this.#lastState = state;
       this.#leadership.applied();
     }
-    this.#changed();
+    this.changes.changed();
     this.#wake();
   }
 
@@ -166,29 +140,15 @@ export class Witness {
     );
   }
 
-  #changed(): void {
-    this.#version++;
-    for (const listener of this.#listeners) listener();
-  }
-
   #wake(): void {
     this.#timer.at(this.#options.clock.now());
   }
 
   #look(dueMs: number): void {
     if (this.#ended) return;
-    const { clock, wallMs, log, dcs } = this.#options;
+    const { clock, wallMs, dcs } = this.#options;
     const nowMs = clock.now();
-    const lateMs = nowMs - dueMs;
-    this.#lastLookMs = nowMs;
-    this.#loopLateMs = Math.max(this.#loopLateMs * 0.99, lateMs);
-    if (lateMs > LATE_LOOK_MS) {
-      this.#lateLoops++;
-      this.#leadership.stalled(lateMs);
-    }
-    this.lateness.record("event_loop", lateMs);
-    const jump = this.clocks.look(nowMs, wallMs(), lateMs);
-    if (jump !== null) log.warning("clock", describeJump("witness", jump));
+    this.loop.look(nowMs, dueMs);
     this.#applyConfig();
     this.#announce(nowMs);
     this.#leadership.look({
@@ -210,7 +170,7 @@ export class Witness {
     if (revision === this.#configRevision) return;
     this.#configRevision = revision;
     this.#dynamic = effective(dcs.state.config?.value ?? {});
-    this.#changed();
+    this.changes.changed();
   }
 
   /** Tells the others who we are; also how many voters may fail, which only the leader knows. */
@@ -223,7 +183,7 @@ export class Witness {
     this.board.hearWitness(notice, nowMs);
     const bytes = encodeMessage(notice);
     for (const { id } of status.members) if (id !== status.id) raft.send(id, WITNESS_CHANNEL, bytes);
-    this.#changed();
+    this.changes.changed();
   }
 
   #note(reason: string, commands: readonly unknown[]): void {

@@ -1,0 +1,20 @@
+/** Counts the changes of what the REST interface shows, and tells whoever waits for one. */
+export class Changes {
+  #version = 0;
+  readonly #listeners = new Set<() => void>();
+
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Calls `listener` after each change; returns what ends that. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  changed(): void {
+    this.#version++;
+    for (const listener of this.#listeners) listener();
+  }
+}
