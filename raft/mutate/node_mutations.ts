@@ -79,6 +79,11 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
   ]),
   ...mutationsOf("raft/node/core_driver.ts", TESTS, [
     ["snapshot-of-a-state-that-is-replaced", "if (this.core.firstIndex > state.index + 1) return false;", ""],
+    [
+      "news-of-a-commit-kept",
+      "if (this.#notices.size === 0) this.#options.soon(",
+      "if (to < 0) this.#options.soon(",
+    ],
     ["answered-before-written", 'const early = broken.has("ack-before-fsync");', "const early = true;"],
     [
       "vote-not-written",

@@ -21,6 +21,7 @@ function newDriver() {
     close: () => {},
   };
   const failures: Error[] = [];
+  const soon: (() => void)[] = [];
   const driver: CoreDriver = new CoreDriver({
     core: {
       id: 1,
@@ -48,6 +49,7 @@ function newDriver() {
       work();
       driver.pump();
     },
+    soon: (work) => void soon.push(work),
     onApplied: () => {},
     onRestored: () => {},
     onReadStates: () => {},
@@ -57,7 +59,10 @@ function newDriver() {
     for (const { done } of writes.splice(0)) done(null);
   };
   const taken = () => sent.splice(0).map(({ type, to }) => `${type}>${to}`);
-  return { driver, writes, finish, taken, failures };
+  const doSoon = () => {
+    for (const work of soon.splice(0)) work();
+  };
+  return { driver, writes, finish, taken, failures, doSoon };
 }
 
 function elected() {
@@ -108,6 +113,33 @@ test("the commit index goes with the next write, or by itself when none comes", 
   expect(writes.map(({ batch }) => batch)).toEqual([
     { hardState: { term: 1, vote: 1, commit: 2 }, entries: [], snapshot: null, sync: false },
   ]);
+});
+
+test("news of a commit waits a moment, and goes with the next entries when there are any", () => {
+  const { driver, finish, taken, doSoon } = elected();
+  doSoon();
+  taken();
+  const acknowledge = () => {
+    const { term, lastIndex: index } = driver.core;
+    driver.core.step(makeMessage({ type: "appendResponse", from: 2, to: 1, term, index }));
+    driver.pump();
+  };
+  acknowledge();
+  expect(driver.core.commit).toBe(1);
+  expect(taken()).toEqual([]);
+  doSoon();
+  // Number 3 has not answered yet: it is still being probed, and is told when it does.
+  expect(taken()).toEqual(["append>2"]);
+  driver.core.propose(new Uint8Array([1]));
+  driver.pump();
+  finish();
+  taken();
+  acknowledge();
+  expect(driver.core.commit).toBe(2);
+  driver.core.propose(new Uint8Array([2]));
+  driver.pump();
+  doSoon();
+  expect(taken()).toEqual(["append>2"]);
 });
 
 test("what needs no write of its own waits for the writes before it", () => {

@@ -23,6 +23,8 @@ export interface CoreDriverOptions {
   readonly broken: ReadonlySet<string>;
   /** Runs what a completed write brings as a turn of its own. */
   readonly turn: (work: () => void) => void;
+  /** Runs when what is at hand is done, as a turn of its own; never before it returns. */
+  readonly soon: (work: () => void) => void;
   readonly onApplied: (entry: Entry, applied: Applied) => void;
   /** The state jumped forward to a snapshot that the leader sent. */
   readonly onRestored: (index: Index) => void;
@@ -49,6 +51,8 @@ export class CoreDriver {
   /** Its commit index is not written yet; term and vote are. */
   #unwritten: HardState | null = null;
   #takingSnapshot = false;
+  /** What tells others only of the commit index, see #send. */
+  #notices = new Map<NodeId, Message>();
 
   constructor(options: CoreDriverOptions) {
     this.#options = options;
@@ -155,7 +159,29 @@ export class CoreDriver {
     }
   }
 
+  /**
+   * A message without entries can wait until whoever was answered by the commit has had a chance to propose more: the
+   * next one with entries tells all that it would have told. Dropping it is what a network may do with any message.
+   */
   #send(message: Message): void {
+    const { type, to, entries } = message;
+    if (type !== "append") return this.#sendNow(message);
+    if (entries.length > 0) {
+      this.#notices.delete(to);
+      return this.#sendNow(message);
+    }
+    if (this.#notices.size === 0) this.#options.soon(() => this.#sendNotices());
+    this.#notices.set(to, message);
+  }
+
+  #sendNotices(): void {
+    if (this.#stopped) return;
+    const notices = [...this.#notices.values()];
+    this.#notices.clear();
+    for (const message of notices) this.#sendNow(message);
+  }
+
+  #sendNow(message: Message): void {
     const { type, to } = message;
     const ofLeader = type === "append" || type === "heartbeat" || type === "snapshot";
     const sent = !(ofLeader && this.mutedAsLeader) &&

@@ -8,11 +8,12 @@ import { openWal } from "../storage/open_wal.ts";
 import type { WalStorage } from "../storage/wal_storage.ts";
 import { Visitor } from "../transport/visit.ts";
 import { TcpTransport } from "../transport/tcp_transport.ts";
-import { freePort, realClock, until } from "../transport/testing.ts";
+import { freePort, until } from "../transport/testing.ts";
 import type { Raft } from "./api.ts";
 import { findCluster, type Found } from "./find_cluster.ts";
 import { nodeIdOf, visitIdOf, withoutAddress } from "./ids.ts";
 import { LateRaft } from "./late_raft.ts";
+import { monotonicClock } from "./monotonic_clock.ts";
 import { RaftNode } from "./raft_node.ts";
 import { decodeVisitAnswer, encodeQuestion } from "./visit_messages.ts";
 
@@ -59,12 +60,16 @@ function start(
   const applied: string[] = [];
   const log = (level: string, _: string, text: string) => void logged.push(`${level}: ${text}`);
   let storage: WalStorage | null = null;
-  const shared = { clock: realClock, random: Math.random, log, password };
+  const shared = { clock: monotonicClock, random: Math.random, log, password };
   const visitId = visitIdOf("ns", scope);
   const onFatal = (error: Error) => void logged.push(`fatal: ${error.message}`);
   const open = ({ clusterId, founded, id, members, joined }: Found): Raft => {
     const origin = { cluster: scope, addr, joined, members, founded };
-    storage = openWal(directory, { clusterId, nodeId: id }, { origin, now: realClock.now, inline: true });
+    storage = openWal(directory, { clusterId, nodeId: id }, {
+      origin,
+      now: monotonicClock.now,
+      inline: true,
+    });
     const peers = members.filter((member) => member.id !== id);
     const transport = new TcpTransport({
       ...shared,
@@ -260,7 +265,11 @@ test("a member whose directory is lost joins again under a new id, in place of t
 test("a second node with a living member's address is not given its place", async () => {
   const { settings, members } = await cluster();
   const third = settings[2]!;
-  const visitor = new Visitor({ visitId: visitIdOf("ns", "test"), password: "secret", clock: realClock });
+  const visitor = new Visitor({
+    visitId: visitIdOf("ns", "test"),
+    password: "secret",
+    clock: monotonicClock,
+  });
   let seat = "";
   const ask = () =>
     visitor.ask(settings[0]!.addr, encodeQuestion({ kind: "ask", addr: third.addr }), (outcome) => {
@@ -283,7 +292,7 @@ test("a second node with a living member's address is not given its place", asyn
     partners: third.partners,
     bindAddr: other!,
     password: "secret",
-    clock: realClock,
+    clock: monotonicClock,
     random: Math.random,
     log: () => {},
     onFatal: (error) => {

@@ -10,4 +10,5 @@ export const monotonicClock: Clock = {
     const handle = setTimeout(fire, Math.max(0, delayMs));
     return { cancel: () => clearTimeout(handle) };
   },
+  soon: (fire) => void setImmediate(fire),
 };

@@ -17,6 +17,8 @@ export interface Clock {
   now(): number;
   /** Calls `fire` once, not before `delayMs`. A timer only wakes: whoever waits for a deadline re-reads now(). */
   after(delayMs: number, fire: () => void): Timer;
+  /** Calls `fire` once, when what the event loop has at hand is done; never before this returns. Takes no time. */
+  soon(fire: () => void): void;
 }
 
 /** What the log directory held when it was opened. */

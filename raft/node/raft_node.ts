@@ -256,7 +256,7 @@ export class RaftNode implements Raft {
   send(to: NodeId, channel: number, bytes: Uint8Array): void {
     if (this.#phase !== "running") return;
     if (to !== this.id) return void this.#options.transport.send(to, channel, bytes);
-    this.#options.clock.after(0, () => {
+    this.#options.clock.soon(() => {
       if (this.#phase === "running") this.#channels.get(channel)?.(this.id, bytes);
     });
   }
@@ -522,6 +522,7 @@ export class RaftNode implements Raft {
         keepEntries,
         broken,
         turn: (work) => this.#turn(work),
+        soon: (work) => this.#options.clock.soon(() => this.#turn(work)),
         onApplied: (entry, applied) => this.#onApplied(entry, applied),
         onRestored: (index) => this.#onRestored(index),
         onReadStates: (states) => this.#reads.confirmed(states),

@@ -22,6 +22,10 @@ export class ManualClock implements Clock {
     return { cancel: () => void (this.#timers = this.#timers.filter((other) => other !== timer)) };
   }
 
+  soon(fire: () => void): void {
+    this.after(0, fire);
+  }
+
   /** Lets time pass, firing what becomes due in order. */
   advance(ms: number): void {
     const until = this.#nowMs + ms;

@@ -6,9 +6,10 @@ import { join } from "node:path";
 import { openWal } from "../storage/open_wal.ts";
 import type { WalStorage } from "../storage/wal_storage.ts";
 import { TcpTransport } from "../transport/tcp_transport.ts";
-import { realClock, until } from "../transport/testing.ts";
+import { until } from "../transport/testing.ts";
 import type { ProposeOutcome } from "./api.ts";
 import { clusterIdOf, nodeIdOf } from "./ids.ts";
+import { monotonicClock } from "./monotonic_clock.ts";
 import { RaftNode } from "./raft_node.ts";
 import type { MemberInfo } from "./raft_options.ts";
 import { ListMachine, text } from "./testing.ts";
@@ -61,7 +62,7 @@ export async function newCluster(directoryOf: (member: number) => string | null 
   ): RealMember => {
     const { id, addr } = own;
     const storage = openWal(directory ?? join(base, `${own.name}`), { clusterId, nodeId: id }, {
-      now: realClock.now,
+      now: monotonicClock.now,
       volatileDirectory: base,
     });
     const machine = new ListMachine();
@@ -77,10 +78,10 @@ export async function newCluster(directoryOf: (member: number) => string | null 
         bindAddr: addr,
         peers: members.filter((member) => member.id !== id),
         password: "secret",
-        clock: realClock,
+        clock: monotonicClock,
         random: Math.random,
       }),
-      clock: realClock,
+      clock: monotonicClock,
       random: Math.random,
       stateMachine: machine,
       instance: storage.instance,

@@ -44,4 +44,9 @@ export class SimClock implements Clock {
     timer.event = process.world.after(trueDelayMs, () => process.deliver(incarnation, run));
     return timer;
   }
+
+  soon(fire: () => void): void {
+    const { process, incarnation } = this;
+    process.world.after(1e-6, () => process.deliver(incarnation, fire));
+  }
 }

@@ -62,7 +62,10 @@ export function workerBackend(directory: string, state: WriterState): WriteBacke
     submit(job, done): void {
       if (failed) return done(failed);
       waiting = done;
-      tell({ kind: "job", job }, [job.records.buffer as ArrayBuffer]);
+      // Waking the other thread takes as long as sending: what was sent before this write leaves first.
+      queueMicrotask(() => {
+        if (waiting) tell({ kind: "job", job }, [job.records.buffer as ArrayBuffer]);
+      });
     },
     checkSpace(told): void {
       asking = told;

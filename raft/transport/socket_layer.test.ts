@@ -1,7 +1,8 @@
 import { afterEach, expect, test } from "bun:test";
 import * as net from "node:net";
+import { monotonicClock } from "../node/monotonic_clock.ts";
 import { TcpTransport } from "./tcp_transport.ts";
-import { realClock, until } from "./testing.ts";
+import { until } from "./testing.ts";
 import { MEMBER, STRANGER } from "./testing_certificates.ts";
 import { type SocketLayer, tcpLayer, type TlsFiles, tlsLayer } from "./socket_layer.ts";
 
@@ -29,7 +30,7 @@ function side(id: number, ports: readonly number[], layer: SocketLayer, password
     bindAddr: `127.0.0.1:${ports[id - 1]}`,
     peers: [{ id: other, name: null, addr: `127.0.0.1:${ports[other - 1]}` }],
     password,
-    clock: realClock,
+    clock: monotonicClock,
     random: () => 0.5,
     silenceMs: 600,
     layer,

@@ -1,14 +1,5 @@
 /** For tests of the transport: a clock on real time, and waiting for conditions. */
 import * as net from "node:net";
-import type { Clock } from "../node/ports.ts";
-
-export const realClock: Clock = {
-  now: () => performance.now(),
-  after(delayMs, fire) {
-    const handle = setTimeout(fire, Math.max(0, delayMs));
-    return { cancel: () => clearTimeout(handle) };
-  },
-};
 
 /** Resolves when the condition holds; throws after `deadlineMs`. */
 export async function until(what: string, condition: () => boolean, deadlineMs = 8000): Promise<void> {

@@ -1,9 +1,10 @@
 import { afterEach, expect, test } from "bun:test";
 import * as net from "node:net";
+import { monotonicClock } from "../node/monotonic_clock.ts";
 import type { Transport } from "../node/ports.ts";
 import { MemoryNetwork } from "./memory_network.ts";
 import { TcpTransport, type TcpTransportOptions } from "./tcp_transport.ts";
-import { freePort, realClock, until } from "./testing.ts";
+import { freePort, until } from "./testing.ts";
 import { TransportError } from "./transport_error.ts";
 
 interface Side {
@@ -53,7 +54,7 @@ function tcp(id: number, ports: readonly number[], overrides: Partial<TcpTranspo
       p.id !== id
     ),
     password: "secret",
-    clock: realClock,
+    clock: monotonicClock,
     random: () => 0.5,
     silenceMs: 600,
     log: (level, event, text) => logged.push({ level, event, text }),
@@ -72,7 +73,7 @@ async function tcpPair(overrides: Partial<TcpTransportOptions> = {}): Promise<[T
 const PAIRS: [string, () => Promise<[Side, Side]>][] = [
   ["TCP", tcpPair],
   ["memory", () => {
-    const network = new MemoryNetwork(realClock);
+    const network = new MemoryNetwork(monotonicClock);
     return Promise.resolve([begin(1, network.transport(1)), begin(2, network.transport(2))]);
   }],
 ];

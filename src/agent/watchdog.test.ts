@@ -69,7 +69,7 @@ class Site {
   };
 
   watchdog(): DeviceWatchdog {
-    const clock: Clock = { now: () => this.nowMs, after: () => NO_TIMER };
+    const clock: Clock = { now: () => this.nowMs, after: () => NO_TIMER, soon: () => {} };
     const watchdog = new DeviceWatchdog({
       clock,
       log: this.log,

@@ -39,7 +39,7 @@ class World {
     this.leaseMs = leaseFromTtl(ttlMs);
     const config = { mode: "required", device: "/dev/judge", safetyMarginS, driver: "default" } as const;
     this.watchdog = new DeviceWatchdog({
-      clock: { now: () => this.nowMs, after: () => NO_TIMER },
+      clock: { now: () => this.nowMs, after: () => NO_TIMER, soon: () => {} },
       log: silentLog,
       config: () => config,
       device: () => this.device(),

@@ -52,6 +52,8 @@ class Host implements Clock {
     return { cancel: () => this.fire = null };
   }
 
+  soon(): void {}
+
   /** Both clocks run on, nothing runs on this host. */
   sleep(ms: number): void {
     this.nowMs += ms;

@@ -19,6 +19,10 @@ class ManualClock implements Clock {
     return { cancel: () => this.timers = this.timers.filter((other) => other !== timer) };
   }
 
+  soon(fire: () => void): void {
+    this.after(0, fire);
+  }
+
   advanceTo(untilMs: number): void {
     for (;;) {
       const next = this.timers.sort((a, b) => a.dueMs - b.dueMs)[0];

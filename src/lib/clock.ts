@@ -42,6 +42,10 @@ export class SystemClock implements Clock {
     arm(delayMs);
     return { cancel: () => clearTimeout(handle) };
   }
+
+  soon(fire: () => void): void {
+    setImmediate(fire);
+  }
 }
 
 /** Milliseconds since 1970, for timestamps that people read or that leave the host. Steps when the host's time is set. */
