@@ -58,9 +58,10 @@ export class Cluster {
       const since = performance.now();
       const killed = this.#kill(leader);
       const others = this.#members.flatMap((member, at) => member ? [at] : []);
-      await Promise.any(others.map((at) => this.#ask(at, { kind: "propose" }, "done")));
+      const proposals = others.map((at) => this.#ask(at, { kind: "propose" }, "done"));
+      await Promise.any(proposals);
       latencies.push(performance.now() - since);
-      await killed;
+      await Promise.all([killed, ...proposals]);
       this.#members[leader] = this.#spawn(leader);
     }
     await this.#settle();

@@ -120,7 +120,6 @@ export class Raft implements LeaderHost {
       if (over) this.#electionElapsed = 0;
       if (!this.#leadership.tick(over)) this.#becomeFollower(this.#term, NONE);
     } else if (this.#promotable && this.#electionElapsed >= this.#electionTimeout) {
-      this.#electionElapsed = 0;
       this.campaign();
     }
   }
@@ -275,6 +274,7 @@ export class Raft implements LeaderHost {
     if (!this.options.mayVote()) return;
     const { type, from, term } = message;
     const isPreVote = type === "preVote";
+    if (isPreVote && this.#goesFirst(message)) return;
     const free = this.#vote === from || (this.#vote === NONE && this.#leader === NONE) ||
       (isPreVote && term > this.#term);
     // Whether we think that we are a voter does not matter: a candidate that asks us may know more than we do.
@@ -295,6 +295,17 @@ export class Raft implements LeaderHost {
     if (!granted || isPreVote) return;
     this.#vote = from;
     this.#electionElapsed = 0;
+  }
+
+  /**
+   * Two that miss the leader at the same moment would grant each other's pre-vote, then each vote for itself, and
+   * nobody would lead for another election timeout. So of two with the same log the lower id gets no answer from the
+   * higher one, which has just asked itself. Only just: should it not win, it must not be in the other's way for long.
+   */
+  #goesFirst({ from, index, logTerm }: Message): boolean {
+    const { lastIndex, lastTerm } = this.log;
+    return this.#role === "preCandidate" && this.#electionElapsed <= this.options.heartbeatTicks &&
+      from < this.id && index === lastIndex && logTerm === lastTerm;
   }
 
   #onVoteResponse({ type, from, term, reject }: Message): void {
@@ -325,6 +336,7 @@ export class Raft implements LeaderHost {
     assert(this.#role !== "leader", "a leader does not campaign");
     this.#votes = new Map();
     this.#leader = NONE;
+    this.#electionElapsed = 0;
     this.#role = "preCandidate";
   }
 

@@ -34,6 +34,41 @@ describe("pre-vote", () => {
     expect(network.node(3).leader).toBe(1);
   });
 
+  test("of two that miss the leader at the same moment one is elected, in one attempt", () => {
+    const network = new Network(THREE);
+    network.elect(3);
+    const { term } = network.node(3);
+    network.isolate(3);
+    // Long enough to be loyal to the old leader no more, too short to campaign by themselves.
+    for (let ticks = 0; ticks < 10; ticks++) for (const id of [1, 2]) network.node(id).tick();
+    expect([network.node(1).role, network.node(2).role]).toEqual(["follower", "follower"]);
+    network.node(1).campaign();
+    network.node(2).campaign();
+    network.settle();
+    expect([network.node(1).role, network.node(2).role]).toEqual(["follower", "leader"]);
+    expect(network.node(2).term).toBe(term + 1);
+  });
+
+  test("whoever asked itself is silent to a lower id for a moment only, and only when both logs are the same", () => {
+    const stored = () => storedTerms([1, 1]);
+    const asked = (log: { logTerm: number; index: number }, from: number, ticks = 0) => {
+      const node = newNode(2, THREE, { stored: stored(), heartbeatTicks: 1, electionTicks: 10 });
+      node.campaign();
+      flush(node);
+      for (let tick = 0; tick < ticks; tick++) node.tick();
+      node.step(message("preVote", from, { to: 2, term: 2, ...log }));
+      return flush(node).map(({ type, reject }) => `${type} ${reject ? "rejected" : "granted"}`);
+    };
+    const same = { logTerm: 1, index: 2 };
+    expect(asked(same, 1)).toEqual([]);
+    expect(asked(same, 1, 1)).toEqual([]);
+    expect(asked(same, 1, 2)).toEqual(["preVoteResponse granted"]);
+    expect(asked(same, 3)).toEqual(["preVoteResponse granted"]);
+    expect(asked({ logTerm: 1, index: 3 }, 1)).toEqual(["preVoteResponse granted"]);
+    expect(asked({ logTerm: 2, index: 2 }, 1)).toEqual(["preVoteResponse granted"]);
+    expect(asked({ logTerm: 1, index: 1 }, 1)).toEqual(["preVoteResponse rejected"]);
+  });
+
   test("B26: a pre-vote looks at the log, not only at who is alive", () => {
     const node = newNode(1, THREE, { stored: storedTerms([1, 1]) });
     node.step(message("preVote", 2, { term: 2, logTerm: 1, index: 1 }));

@@ -23,6 +23,13 @@ const elections = mutationsOf("raft/core/raft.ts", TESTS, [
     "const granted = free && this.log.isUpToDate({ term: message.logTerm, index: message.index });",
     "const granted = free && (isPreVote || this.log.isUpToDate({ term: message.logTerm, index: message.index }));",
   ],
+  ["prevotes-split", "if (isPreVote && this.#goesFirst(message)) return;", ""],
+  ["silent-to-rivals-for-ever", "this.#electionElapsed <= this.options.heartbeatTicks &&", ""],
+  [
+    "silent-to-better-log",
+    "from < this.id && index === lastIndex && logTerm === lastTerm;",
+    "from < this.id;",
+  ],
   ["vote-given-twice", "const free = this.#vote === from ||", "const free = true ||"],
   ["vote-not-remembered", "    this.#vote = from;\n", ""],
   [
