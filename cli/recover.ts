@@ -18,6 +18,7 @@ import {
   hasMore,
   logPosition,
   type Position,
+  readCertificates,
   surveyDirectory,
   surveyPostgres,
 } from "./recover_survey.ts";
@@ -111,7 +112,15 @@ async function recoverFrom(
     }
   }
   write("Asking the other members ...");
-  const answers = await askMembers(dcs.state, config);
+  const certificates = readCertificates(config);
+  if (typeof certificates === "string") {
+    write(
+      `Error: the other members cannot be asked whether a majority lives: ${certificates}. Put the certificates of ctl or ` +
+        "restapi right, or take these settings out of the configuration when the others do not use them",
+    );
+    return 1;
+  }
+  const answers = await askMembers(dcs.state, config.name, certificates.tls);
   for (const line of answers.lines) write(line);
   if (answers.leads !== null) {
     const { leader, by } = answers.leads;

@@ -5,7 +5,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type ReadLog, readLog, StorageError } from "../raft/mod.ts";
-import { ApiClient, loadClientTls, type StatusJson, tlsPathsOf } from "../src/api/client.ts";
+import { ApiClient, type ClientTls, loadClientTls, type StatusJson, tlsPathsOf } from "../src/api/client.ts";
 import { formatLsn } from "../src/model/lsn.ts";
 import type { LocalConfig } from "../src/model/config.ts";
 import type { DcsState } from "../src/model/records.ts";
@@ -90,14 +90,22 @@ export interface Answers {
   readonly leads: { readonly leader: string; readonly by: string } | null;
 }
 
+/** What the others are asked with; a text: why its files cannot be read. */
+export function readCertificates(config: LocalConfig): { readonly tls: ClientTls | null } | string {
+  try {
+    return { tls: loadClientTls(tlsPathsOf(config)) };
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
 /** Asks every other member that the records know, all at once. */
-export async function askMembers({ members }: DcsState, config: LocalConfig): Promise<Answers> {
-  const { name } = config;
-  const client = new ApiClient({
-    timeoutMs: ANSWER_MS,
-    authentication: null,
-    tls: loadClientTls(tlsPathsOf(config)),
-  });
+export async function askMembers(
+  { members }: DcsState,
+  name: string,
+  tls: ClientTls | null,
+): Promise<Answers> {
+  const client = new ApiClient({ timeoutMs: ANSWER_MS, authentication: null, tls });
   const others = Object.values(members).filter((member) => member.name !== name);
   const answers = await Promise.all(others.map(async (member) => {
     const [raft, status] = await Promise.all([client.raft(member.apiUrl), client.status(member.apiUrl)]);

@@ -1,44 +1,15 @@
 /** Failsafe mode: the raft port is blocked between living hosts, REST is not. In network namespaces, so only as root. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect } from "bun:test";
 import type { Host } from "../src/demo/host.ts";
 import { nowMs } from "../src/demo/now.ts";
 import { rest } from "../src/demo/rest.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
-import { explained, Fixture, START_MS, startHealthy, WRITES_MS } from "./e2e/harness.ts";
-import { hasNamespaces, Network } from "./e2e/network.ts";
+import { START_MS, WRITES_MS } from "./e2e/harness.ts";
+import { withNetworkCluster } from "./e2e/network_cluster.ts";
 
 const TTL_MS = 3000;
-const possible = hasNamespaces();
-const fixture = new Fixture();
-let network: Network | null = null;
+const { fixture, story } = withNetworkCluster({ dcs: { ttl: TTL_MS / 1000, failsafe_mode: true } });
 
-beforeAll(async () => {
-  if (!possible) return;
-  network = new Network(3);
-  const dcs = { ttl: TTL_MS / 1000, failsafe_mode: true };
-  await fixture.open({ dcs, place: (index) => network!.place(index) }, startHealthy);
-}, 2 * START_MS);
-
-afterAll(async () => {
-  await fixture.close();
-  network?.close();
-}, START_MS);
-
-function story(name: string, tell: (network: Network) => Promise<void>): void {
-  test.skipIf(!possible)(name, () =>
-    explained(fixture.cluster, async () => {
-      try {
-        await tell(network!);
-      } finally {
-        for (const host of fixture.cluster.hosts) for (const port of ports(host)) mend(host, port);
-      }
-    }), 4 * START_MS);
-}
-
-const indexOf = (host: Host) => fixture.cluster.hosts.indexOf(host) + 1;
-const ports = ({ addresses }: Host) => [addresses.raftPort, addresses.restPort];
-const cut = (host: Host, port: number) => network!.cutPort(indexOf(host), port);
-const mend = (host: Host, port: number) => network!.mendPort(indexOf(host), port);
 const raftPort = (host: Host) => host.addresses.raftPort;
 
 async function text(host: Host, path: string): Promise<string> {
@@ -62,7 +33,7 @@ story(
     const { cluster, client } = fixture;
     const primary = await ready();
     const begin = nowMs();
-    for (const host of cluster.hosts) cut(host, raftPort(host));
+    for (const host of cluster.hosts) fixture.cutPort(host, raftPort(host));
     await client.waitForWrite(begin + 4 * TTL_MS, WRITES_MS, primary.name);
     expect(client.failures.filter((one) => one.sentMs > begin && one.node === primary.name)).toEqual([]);
     expect(await text(primary, "/patroni")).toContain('"failsafe_mode_is_active": true');
@@ -71,7 +42,7 @@ story(
 
     const silent = nowMs();
     const standby = cluster.others(primary)[0]!;
-    cut(standby, standby.addresses.restPort);
+    fixture.cutPort(standby, standby.addresses.restPort);
     await waitFor(
       "the primary's end",
       10 * TTL_MS,
@@ -81,7 +52,7 @@ story(
     client.read();
     expect(client.acks.filter((ack) => ack.ackMs > silent + TTL_MS)).toEqual([]);
 
-    for (const host of cluster.hosts) for (const port of ports(host)) mend(host, port);
+    fixture.mendAll();
     const next = await cluster.waitHealthy(2 * START_MS);
     await client.waitForWrite(nowMs(), WRITES_MS, next.name);
     fixture.expectOnePrimary(primary, begin);
@@ -92,9 +63,9 @@ story("raft is back: the primary keeps the lock, and nobody has noticed", async 
   const { cluster, client } = fixture;
   const primary = await ready();
   const begin = nowMs();
-  for (const host of cluster.hosts) cut(host, raftPort(host));
+  for (const host of cluster.hosts) fixture.cutPort(host, raftPort(host));
   await client.waitForWrite(begin + 2 * TTL_MS, WRITES_MS, primary.name);
-  for (const host of cluster.hosts) mend(host, raftPort(host));
+  for (const host of cluster.hosts) fixture.mendPort(host, raftPort(host));
   expect(await cluster.waitHealthy(2 * START_MS)).toBe(primary);
   await waitFor(
     "the end of failsafe mode",
@@ -109,10 +80,10 @@ story("a primary that alone has lost raft is succeeded, and never beside the nex
   const { cluster } = fixture;
   const primary = await ready();
   const begin = nowMs();
-  cut(primary, raftPort(primary));
+  fixture.cutPort(primary, raftPort(primary));
   await fixture.successorOf(primary, begin);
   fixture.expectOnePrimary(primary, begin);
-  mend(primary, raftPort(primary));
+  fixture.mendPort(primary, raftPort(primary));
   await cluster.waitHealthy(2 * START_MS);
   fixture.expectOnePrimary(primary, begin);
 });
@@ -121,15 +92,15 @@ story("one that has agreed is restarted, and the primary loses REST too: no two 
   const { cluster, client } = fixture;
   const primary = await ready();
   const begin = nowMs();
-  cut(primary, raftPort(primary));
+  fixture.cutPort(primary, raftPort(primary));
   // It goes on by what they have agreed to; one forgets it, and its epoch expires soon after.
   await client.waitForWrite(begin + 0.7 * TTL_MS, WRITES_MS, primary.name);
-  cut(primary, primary.addresses.restPort);
+  fixture.cutPort(primary, primary.addresses.restPort);
   const standby = cluster.others(primary)[0]!;
   await standby.killAgent();
   standby.start();
   await fixture.successorOf(primary, begin);
-  for (const port of ports(primary)) mend(primary, port);
+  fixture.mendAll();
   await cluster.waitHealthy(2 * START_MS);
   fixture.expectOnePrimary(primary, begin);
 });

@@ -11,7 +11,16 @@ import { START_MS, withCluster, WRITES_MS } from "./e2e/harness.ts";
 
 const { story } = withCluster({ dcs: { ttl: 2 } });
 
-function recover(host: Host, ...words: string[]): { code: number | null; text: string } {
+interface Ended {
+  readonly code: number | null;
+  readonly text: string;
+}
+
+function recover(host: Host, ...words: string[]): Ended {
+  return recoverWith({}, host, ...words);
+}
+
+function recoverWith(env: Readonly<Record<string, string>>, host: Host, ...words: string[]): Ended {
   const { prefix, binary } = host.settings;
   const [program, ...args] = [
     ...prefix,
@@ -23,7 +32,7 @@ function recover(host: Host, ...words: string[]): { code: number | null; text: s
   ];
   const { status, stdout, stderr } = spawnSync(program!, args, {
     cwd: host.directory,
-    env: { ...host.settings.env, HOME: host.directory },
+    env: { ...host.settings.env, HOME: host.directory, ...env },
     input: "",
     encoding: "utf8",
     timeout: START_MS,
@@ -57,6 +66,12 @@ story(
     expect(unconfirmed.text).toContain("Nothing was changed");
     expect(unconfirmed.text).toContain(`The old primary, ${old.name}, must be switched off`);
     expect(unconfirmed.text).toContain(`${other.name}: no answer from`);
+
+    // Whoever cannot ask the others does not know that they are lost.
+    const blind = recoverWith({ PATRONI_CTL_CACERT: "/no/such.pem" }, survivor, "--confirm", cluster.scope);
+    expect(blind.code).toBe(1);
+    expect(blind.text).toContain("cannot be asked whether a majority lives");
+    expect(blind.text).toContain("/no/such.pem");
 
     // What can be read of the others, on a disk that was carried over.
     const also = [join(other.directory, "raft"), join(other.directory, "data")];

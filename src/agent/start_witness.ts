@@ -74,6 +74,7 @@ function compose(options: WitnessOptions): RunningAgent {
     if (next === null) return;
     config = next;
     reloadListeners(config, { tls: tlsWatch, api, log });
+    witness.factsChanged();
   };
   const port = new WitnessApi({
     config: () => config,

@@ -60,7 +60,8 @@ export class Witness {
   readonly #timer: LookTimer;
   #ended = false;
   #dynamic: DynamicConfig;
-  #configRevision: number | null = null;
+  /** Undefined: to be looked at whatever it is. */
+  #configRevision: number | null | undefined = null;
   #noticeAtMs = -Infinity;
   #lastState: DcsState | null = null;
 
@@ -115,6 +116,12 @@ export class Witness {
 
   get dynamic(): DynamicConfig {
     return this.#dynamic;
+  }
+
+  /** The configuration file was read again: it may hold a part of the dynamic configuration. */
+  factsChanged(): void {
+    this.#configRevision = undefined;
+    this.#wake();
   }
 
   #raftEvent(event: RaftEvent): void {

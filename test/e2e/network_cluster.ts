@@ -1,0 +1,86 @@
+/** A cluster of hosts with network namespaces of their own, for tests that cut them off from each other. */
+import { afterAll, beforeAll, test } from "bun:test";
+import type { Client } from "../../src/demo/client.ts";
+import type { ClusterOptions } from "../../src/demo/cluster.ts";
+import type { Host } from "../../src/demo/host.ts";
+import { explained, Fixture, START_MS, startHealthy } from "./harness.ts";
+import { hasNamespaces, Network } from "./network.ts";
+
+export class NetworkFixture extends Fixture {
+  #network: Network | null = null;
+
+  async openWithNetwork(options: Partial<ClusterOptions>): Promise<void> {
+    const network = new Network(3);
+    this.#network = network;
+    await this.open({ ...options, place: (index) => network.place(index) }, startHealthy);
+  }
+
+  override async close(): Promise<void> {
+    await super.close();
+    this.#network?.close();
+  }
+
+  namespaceOf(host: Host): string {
+    return this.#wires.place(this.#indexOf(host)).namespace;
+  }
+
+  /** Writes to the host from its own place, where it is reached when it is cut off. */
+  clientInside(host: Host): Client {
+    return this.cluster.startClient([host], ["ip", "netns", "exec", this.namespaceOf(host)]);
+  }
+
+  cut(host: Host): void {
+    this.#wires.cut(this.#indexOf(host));
+  }
+
+  mend(host: Host): void {
+    this.#wires.mend(this.#indexOf(host));
+  }
+
+  cutPort(host: Host, port: number): void {
+    this.#wires.cutPort(this.#indexOf(host), port);
+  }
+
+  mendPort(host: Host, port: number): void {
+    this.#wires.mendPort(this.#indexOf(host), port);
+  }
+
+  mendAll(): void {
+    for (const host of this.cluster.hosts) {
+      this.mend(host);
+      this.mendPort(host, host.addresses.raftPort);
+      this.mendPort(host, host.addresses.restPort);
+    }
+  }
+
+  get #wires(): Network {
+    if (this.#network === null) throw new Error("the network of this file was not made");
+    return this.#network;
+  }
+
+  #indexOf(host: Host): number {
+    return this.cluster.hosts.indexOf(host) + 1;
+  }
+}
+
+/** As withCluster; whatever a story cut is mended after it. Only as root; skipped and counted otherwise. */
+export function withNetworkCluster(
+  options: Partial<ClusterOptions>,
+): { fixture: NetworkFixture; story: (name: string, tell: () => Promise<void>) => void } {
+  const possible = hasNamespaces();
+  const fixture = new NetworkFixture();
+  beforeAll(async () => {
+    if (possible) await fixture.openWithNetwork(options);
+  }, 2 * START_MS);
+  afterAll(() => fixture.close(), START_MS);
+  const story = (name: string, tell: () => Promise<void>) =>
+    test.skipIf(!possible)(name, () =>
+      explained(fixture.cluster, async () => {
+        try {
+          await tell();
+        } finally {
+          fixture.mendAll();
+        }
+      }), 4 * START_MS);
+  return { fixture, story };
+}
