@@ -6,6 +6,7 @@
 import { randomBytes } from "node:crypto";
 import { statSync } from "node:fs";
 import { recoverCluster, replayLog, StorageError, SurvivingLog } from "../raft/mod.ts";
+import { type ClientTls, loadClientTls, tlsPathsOf } from "../src/api/client.ts";
 import { COMMAND_VERSION } from "../src/dcs/commands.ts";
 import { recoveredState } from "../src/dcs/recovered.ts";
 import { DcsStateMachine } from "../src/dcs/state_machine.ts";
@@ -18,7 +19,6 @@ import {
   hasMore,
   logPosition,
   type Position,
-  readCertificates,
   surveyDirectory,
   surveyPostgres,
 } from "./recover_survey.ts";
@@ -112,15 +112,18 @@ async function recoverFrom(
     }
   }
   write("Asking the other members ...");
-  const certificates = readCertificates(config);
-  if (typeof certificates === "string") {
+  let tls: ClientTls | null;
+  try {
+    tls = loadClientTls(tlsPathsOf(config));
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
     write(
-      `Error: the other members cannot be asked whether a majority lives: ${certificates}. Put the certificates of ctl or ` +
+      `Error: the other members cannot be asked whether a majority lives: ${why}. Put the certificates of ctl or ` +
         "restapi right, or take these settings out of the configuration when the others do not use them",
     );
     return 1;
   }
-  const answers = await askMembers(dcs.state, config.name, certificates.tls);
+  const answers = await askMembers(dcs.state, config.name, tls);
   for (const line of answers.lines) write(line);
   if (answers.leads !== null) {
     const { leader, by } = answers.leads;

@@ -5,7 +5,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type ReadLog, readLog, StorageError } from "../raft/mod.ts";
-import { ApiClient, type ClientTls, loadClientTls, type StatusJson, tlsPathsOf } from "../src/api/client.ts";
+import { ApiClient, type ClientTls, type StatusJson } from "../src/api/client.ts";
 import { formatLsn } from "../src/model/lsn.ts";
 import type { LocalConfig } from "../src/model/config.ts";
 import type { DcsState } from "../src/model/records.ts";
@@ -88,15 +88,6 @@ export interface Answers {
   readonly lines: readonly string[];
   /** Who says that the raft group has a leader; null: nobody. */
   readonly leads: { readonly leader: string; readonly by: string } | null;
-}
-
-/** What the others are asked with; a text: why its files cannot be read. */
-export function readCertificates(config: LocalConfig): { readonly tls: ClientTls | null } | string {
-  try {
-    return { tls: loadClientTls(tlsPathsOf(config)) };
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
 }
 
 /** Asks every other member that the records know, all at once. */

@@ -137,7 +137,7 @@ async function settled(host: Host): Promise<void> {
     `for (let i = 0; i < 400; i++) { try { if ((await fetch(${JSON.stringify(url)})).status === 503) ` +
     `process.exit(0); } catch { /* not up */ } await Bun.sleep(50); } process.exit(1);`;
   const child = Bun.spawn(
-    ["ip", "netns", "exec", fixture.namespaceOf(host), process.execPath, "-e", script],
+    [...fixture.inside(host), process.execPath, "-e", script],
     { cwd: "/" },
   );
   expect(await child.exited).toBe(0);

@@ -76,7 +76,13 @@ function elected() {
   finish();
   taken();
   expect(driver.core.role).toBe("leader");
-  return world;
+  /** Number 2 has written all that there is. */
+  const acknowledge = () => {
+    const { term, lastIndex: index } = driver.core;
+    driver.core.step(makeMessage({ type: "appendResponse", from: 2, to: 1, term, index }));
+    driver.pump();
+  };
+  return { ...world, acknowledge };
 }
 
 test("term and vote are written, and votes are asked for only after that", () => {
@@ -92,12 +98,7 @@ test("term and vote are written, and votes are asked for only after that", () =>
 });
 
 test("the commit index goes with the next write, or by itself when none comes", () => {
-  const { driver, writes, finish } = elected();
-  const acknowledge = () => {
-    const { term, lastIndex: index } = driver.core;
-    driver.core.step(makeMessage({ type: "appendResponse", from: 2, to: 1, term, index }));
-    driver.pump();
-  };
+  const { driver, writes, finish, acknowledge } = elected();
   acknowledge();
   expect(driver.core.commit).toBe(1);
   expect(writes).toEqual([]);
@@ -116,14 +117,9 @@ test("the commit index goes with the next write, or by itself when none comes", 
 });
 
 test("news of a commit waits a moment, and goes with the next entries when there are any", () => {
-  const { driver, finish, taken, doSoon } = elected();
+  const { driver, finish, taken, doSoon, acknowledge } = elected();
   doSoon();
   taken();
-  const acknowledge = () => {
-    const { term, lastIndex: index } = driver.core;
-    driver.core.step(makeMessage({ type: "appendResponse", from: 2, to: 1, term, index }));
-    driver.pump();
-  };
   acknowledge();
   expect(driver.core.commit).toBe(1);
   expect(taken()).toEqual([]);

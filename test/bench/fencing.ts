@@ -142,7 +142,7 @@ export async function measureFencing(
   const clients = cluster.hosts.map((host) =>
     cluster.startClient(
       [host],
-      network === null ? [] : ["ip", "netns", "exec", network.place(indexOf(host)).namespace],
+      network === null ? [] : network.inside(indexOf(host)),
     )
   );
   const found: Measurement[] = [];

@@ -63,6 +63,11 @@ export class Network {
     return { address: `${SUBNET}.${index}`, namespace: this.#name(index) };
   }
 
+  /** Put before a command: it runs at the node's place, where the node is reached when it is cut off. */
+  inside(index: number): string[] {
+    return ["ip", "netns", "exec", this.#name(index)];
+  }
+
   /** Pulls the cable of a node: nobody reaches it, us included. */
   cut(index: number): void {
     ip("-n", this.#name("s"), "link", "set", `v${index}`, "down");

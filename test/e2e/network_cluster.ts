@@ -20,13 +20,14 @@ export class NetworkFixture extends Fixture {
     this.#network?.close();
   }
 
-  namespaceOf(host: Host): string {
-    return this.#wires.place(this.#indexOf(host)).namespace;
+  /** Put before a command: it runs at the host's own place, where the host is reached when it is cut off. */
+  inside(host: Host): string[] {
+    return this.#wires.inside(this.#indexOf(host));
   }
 
-  /** Writes to the host from its own place, where it is reached when it is cut off. */
+  /** Writes to the host from its own place. */
   clientInside(host: Host): Client {
-    return this.cluster.startClient([host], ["ip", "netns", "exec", this.namespaceOf(host)]);
+    return this.cluster.startClient([host], this.inside(host));
   }
 
   cut(host: Host): void {
