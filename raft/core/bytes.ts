@@ -3,6 +3,7 @@
  * it is compared with what is really there before anything is allocated.
  */
 import { assertCount } from "./assert.ts";
+import { getUint32BE, putUint32BE } from "./integers.ts";
 
 /** The bytes are not what they claim to be. The sender or the file is at fault, never this node's state. */
 export class DecodeError extends Error {
@@ -15,36 +16,35 @@ const UINT32 = 0x1_0000_0000;
 
 export class ByteWriter {
   #bytes: Uint8Array;
-  #view: DataView;
   #length = 0;
 
   /** `sizeHint`: bytes expected in all; more is allowed. */
   constructor(sizeHint = 64) {
     this.#bytes = new Uint8Array(Math.max(16, sizeHint));
-    this.#view = new DataView(this.#bytes.buffer);
   }
 
   u8(value: number): void {
     const at = this.#claim(1);
-    this.#view.setUint8(at, value);
+    this.#bytes[at] = value;
   }
 
   u16(value: number): void {
     const at = this.#claim(2);
-    this.#view.setUint16(at, value);
+    this.#bytes[at] = value >>> 8;
+    this.#bytes[at + 1] = value;
   }
 
   u32(value: number): void {
     const at = this.#claim(4);
-    this.#view.setUint32(at, value);
+    putUint32BE(this.#bytes, at, value);
   }
 
   /** A safe non-negative integer, in eight bytes. */
   count(value: number): void {
     assertCount(value, "encoded number");
     const at = this.#claim(8);
-    this.#view.setUint32(at, Math.floor(value / UINT32));
-    this.#view.setUint32(at + 4, value % UINT32);
+    putUint32BE(this.#bytes, at, Math.floor(value / UINT32));
+    putUint32BE(this.#bytes, at + 4, value % UINT32);
   }
 
   raw(bytes: Uint8Array): void {
@@ -61,9 +61,8 @@ export class ByteWriter {
     const needed = at + size;
     if (needed > this.#bytes.length) {
       const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
-      grown.set(this.#bytes.subarray(0, at));
+      grown.set(this.#bytes);
       this.#bytes = grown;
-      this.#view = new DataView(grown.buffer);
     }
     this.#length = needed;
     return at;
@@ -72,12 +71,10 @@ export class ByteWriter {
 
 export class ByteReader {
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
   #at = 0;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   get remaining(): number {
@@ -85,20 +82,21 @@ export class ByteReader {
   }
 
   u8(): number {
-    return this.#view.getUint8(this.#take(1));
+    return this.#bytes[this.#take(1)]!;
   }
 
   u16(): number {
-    return this.#view.getUint16(this.#take(2));
+    const at = this.#take(2);
+    return (this.#bytes[at]! << 8) | this.#bytes[at + 1]!;
   }
 
   u32(): number {
-    return this.#view.getUint32(this.#take(4));
+    return getUint32BE(this.#bytes, this.#take(4));
   }
 
   count(): number {
     const at = this.#take(8);
-    const value = this.#view.getUint32(at) * UINT32 + this.#view.getUint32(at + 4);
+    const value = getUint32BE(this.#bytes, at) * UINT32 + getUint32BE(this.#bytes, at + 4);
     if (!Number.isSafeInteger(value)) throw new DecodeError("a number exceeds 2^53");
     return value;
   }

@@ -16,7 +16,15 @@ export const STORAGE_MUTATIONS: readonly Mutation[] = [
     [
       "worker-hides-failures",
       "    failed = true;\n",
-      '    failed = true;\n    return answer({ kind: "done" });\n',
+      '    failed = true;\n    return answer("done");\n',
+    ],
+  ]),
+  ...mutationsOf("raft/storage/job_slot.ts", TESTS, [
+    ["slot-loses-sync", "this.#words[Word.sync] = sync ? 1 : 0;", "this.#words[Word.sync] = 0;"],
+    [
+      "slot-forgets-untaken-job",
+      'if (Atomics.load(this.#words, Word.recordBytes) !== 0) throw new Error("the job before is not taken yet");\n',
+      "",
     ],
   ]),
   ...mutationsOf("raft/storage/wal_writer.ts", TESTS, [
@@ -162,16 +170,16 @@ export const STORAGE_MUTATIONS: readonly Mutation[] = [
   ...mutationsOf("raft/storage/wal_format.ts", TESTS, [
     [
       "record-checksum-ignored",
-      "if (crc32c(bytes.subarray(offset + 8, offset + totalBytes)) !== crc) return null;",
+      "if (crc32c(bytes, 0, offset + 8, offset + totalBytes) !== crc) return null;",
       "",
     ],
-    ["length-not-checked", "return lengthWord(bytes) === word ? bytes : null;", "return bytes;"],
+    ["length-not-checked", "return lengthWord(length) === word ? length : null;", "return length;"],
     ["records-may-end-in-zero", "bytes.fill(PAD, offset + RECORD_HEADER_BYTES + payload, end);", ""],
   ]),
   ...mutationsOf("raft/storage/snapshot_format.ts", TESTS, [
     [
       "snapshot-checksum-ignored",
-      "if (view.getUint32(8, true) !== crc32c(bytes.subarray(12))) return null;",
+      "if (getUint32(bytes, 8) !== crc32c(bytes, 0, 12)) return null;",
       "",
     ],
     ["snapshot-configuration-lost", "learners: ids.slice(voterCount) }", "learners: [] }"],

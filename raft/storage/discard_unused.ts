@@ -10,7 +10,7 @@ import { directoryIdentity, identityFile, LOG_DIRECTORY } from "./identity.ts";
 import { realDisk, syncDirectory } from "./real_disk.ts";
 import { recover } from "./recover.ts";
 import type { LogIdentity } from "./replay.ts";
-import { decodeRecord, readRaw, segmentSequence, viewOf } from "./wal_format.ts";
+import { decodeRecord, readRaw, segmentSequence } from "./wal_format.ts";
 
 /** Throws StorageError "locked" while a member runs on it, "damaged" when its identity cannot be read. */
 export function discardUnused(directory: string): void {
@@ -43,7 +43,7 @@ export function discardUnused(directory: string): void {
 function ownerOf(files: ReadonlyMap<string, Uint8Array>): LogIdentity | null {
   const [first] = [...files.keys()].filter((name) => segmentSequence(name) !== null).sort();
   const bytes = first === undefined ? null : files.get(first)!;
-  const raw = bytes && readRaw(bytes, viewOf(bytes), 0);
+  const raw = bytes && readRaw(bytes, 0);
   const record = raw && decodeRecord(raw.type, raw.payload);
   if (record?.kind !== "segmentHeader") return null;
   const { clusterId, nodeId } = record.header;

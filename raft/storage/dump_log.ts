@@ -12,7 +12,7 @@ import { readLogFiles } from "./open_wal.ts";
 import { realDisk } from "./real_disk.ts";
 import { type Damage, recover } from "./recover.ts";
 import { StorageError } from "./storage_error.ts";
-import { decodeRecord, readRaw, segmentSequence, viewOf, type WalRecord } from "./wal_format.ts";
+import { decodeRecord, readRaw, segmentSequence, type WalRecord } from "./wal_format.ts";
 import type { Configuration, HardState, Snapshot } from "../core/types.ts";
 
 export interface DumpedRecord {
@@ -62,10 +62,9 @@ export function dumpLog(directory: string): LogDump {
 }
 
 function recordsOf(file: string, bytes: Uint8Array): DumpedRecord[] {
-  const view = viewOf(bytes);
   const found: DumpedRecord[] = [];
   for (let offset = 0;;) {
-    const raw = readRaw(bytes, view, offset);
+    const raw = readRaw(bytes, offset);
     if (raw === null) return found;
     const record = decodeRecord(raw.type, raw.payload);
     found.push({ file, offset, record, meaning: meaningOf(record) });

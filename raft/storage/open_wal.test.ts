@@ -69,6 +69,26 @@ for (const inline of [false, true]) {
   });
 }
 
+test("the worker keeps the order of small writes, large ones and looks at the disk", async () => {
+  const directory = temporaryDirectory();
+  let nowMs = 0;
+  const first = openWal(directory, IDENTITY, { ...OPTIONS, now: () => (nowMs += 10_000) });
+  const entries = Array.from({ length: 300 }, (_, i) => entry(1, i + 1, i % 7 === 3 ? 100_000 : 10 + i));
+  for (const one of entries) {
+    const written = append(first, batch({ entries: [one] }));
+    // Asks the worker each time, since this clock runs so fast.
+    if (one.index % 5 === 0) first.shortOfSpace();
+    if (one.index % 3 === 0) await written;
+  }
+  await append(first, batch({ snapshot: snapshotAt(10, 1, 200_000) }));
+  await close(first);
+  const second = openWal(directory, IDENTITY, OPTIONS);
+  const stored = second.load();
+  expect(stored.entries).toEqual(entries.slice(10));
+  expect(stored.snapshot).toEqual(snapshotAt(10, 1, 200_000));
+  await close(second);
+});
+
 test("a second process or opening of the same directory is refused with the holder's pid", async () => {
   const directory = temporaryDirectory();
   const first = openWal(directory, IDENTITY, OPTIONS);

@@ -18,7 +18,6 @@ import {
   SECTOR_BYTES,
   segmentName,
   segmentSequence,
-  viewOf,
 } from "./wal_format.ts";
 import type { Index, Snapshot } from "../core/types.ts";
 import type { StoredLog } from "../node/ports.ts";
@@ -66,7 +65,6 @@ interface Segment {
   readonly sequence: number;
   readonly name: string;
   readonly bytes: Uint8Array;
-  readonly view: DataView;
   /** Bytes up to the last one that is not zero. */
   readonly usedBytes: number;
 }
@@ -137,7 +135,7 @@ function segmentsOf(files: ReadonlyMap<string, Uint8Array>): Segment[] {
     if (sequence === null) continue;
     let usedBytes = bytes.length;
     while (usedBytes > 0 && bytes[usedBytes - 1] === 0) usedBytes--;
-    segments.push({ sequence, name, bytes, view: viewOf(bytes), usedBytes });
+    segments.push({ sequence, name, bytes, usedBytes });
   }
   return segments.sort((a, b) => a.sequence - b.sequence);
 }
@@ -157,7 +155,7 @@ function readSegment(segment: Segment, firstOfLog: boolean, replay: Replay, curs
   let segmentBytes = 0;
   const stop = (problem: string | null) => ({ offset, maxIndex, segmentBytes, problem });
   while (offset < segment.usedBytes) {
-    const raw = readRaw(segment.bytes, segment.view, offset);
+    const raw = readRaw(segment.bytes, offset);
     if (!raw) return stop(null);
     const begins = firstOfLog && offset === 0;
     if (!begins && raw.previousCrc !== cursor.crc) return stop("the checksum chain is broken");
@@ -188,12 +186,12 @@ function expectedWrite(cursor: Cursor, offset: number): number {
 
 /** Why the bad record at `offset` of the last segment is not just a torn write; null when it is one. */
 function notTorn(segment: Segment, offset: number, write: number): string | null {
-  const { bytes, view, usedBytes } = segment;
+  const { bytes, usedBytes } = segment;
   for (let at = offset + 8; at + RECORD_HEADER_BYTES <= usedBytes; at += 8) {
-    const later = readRaw(bytes, view, at);
+    const later = readRaw(bytes, at);
     if (later && later.write > write) return "a record that was durable is damaged";
   }
-  const declared = offset + 8 <= bytes.length ? declaredLength(view, offset) : null;
+  const declared = offset + 8 <= bytes.length ? declaredLength(bytes, offset) : null;
   const end = offset + (declared === null ? RECORD_HEADER_BYTES : recordBytes(declared));
   if (usedBytes < end) return null; // records never end in a zero: the end was not written
   for (let from = offset; from < usedBytes;) {

@@ -1,6 +1,6 @@
 /** The bytes of a snapshot file. Pure. One checksum over everything: a snapshot is whole or it is refused. */
 import { crc32c } from "./crc32c.ts";
-import { getUint53, putUint53, viewOf } from "./wal_format.ts";
+import { getUint32, getUint53, putUint32, putUint53 } from "../core/integers.ts";
 import type { NodeId, Snapshot } from "../core/types.ts";
 
 const MAGIC = 0x504e5352; // "RSNP"
@@ -12,24 +12,22 @@ export function encodeSnapshotFile(snapshot: Snapshot, clusterId: number, nodeId
   const { voters, learners } = snapshot.configuration;
   const ids = [...voters, ...learners];
   const bytes = new Uint8Array(FIXED_BYTES + ids.length * 8 + snapshot.data.length);
-  const view = viewOf(bytes);
-  view.setUint32(0, MAGIC, true);
-  view.setUint32(4, VERSION, true);
+  putUint32(bytes, 0, MAGIC);
+  putUint32(bytes, 4, VERSION);
   const counts = voters.length + learners.length * 0x10000;
   const head = [clusterId, nodeId, snapshot.index, snapshot.term, counts, snapshot.data.length];
-  [...head, ...ids].forEach((value, i) => putUint53(view, 12 + i * 8, value));
+  [...head, ...ids].forEach((value, i) => putUint53(bytes, 12 + i * 8, value));
   bytes.set(snapshot.data, FIXED_BYTES + ids.length * 8);
-  view.setUint32(8, crc32c(bytes.subarray(12)), true);
+  putUint32(bytes, 8, crc32c(bytes, 0, 12));
   return bytes;
 }
 
 /** The snapshot, or null when the bytes are damaged or of another version. */
 export function decodeSnapshotFile(bytes: Uint8Array): { snapshot: Snapshot; clusterId: number } | null {
   if (bytes.length < FIXED_BYTES) return null;
-  const view = viewOf(bytes);
-  if (view.getUint32(0, true) !== MAGIC || view.getUint32(4, true) !== VERSION) return null;
-  if (view.getUint32(8, true) !== crc32c(bytes.subarray(12))) return null;
-  const at = (i: number) => getUint53(view, 12 + i * 8);
+  if (getUint32(bytes, 0) !== MAGIC || getUint32(bytes, 4) !== VERSION) return null;
+  if (getUint32(bytes, 8) !== crc32c(bytes, 0, 12)) return null;
+  const at = (i: number) => getUint53(bytes, 12 + i * 8);
   const voterCount = at(4) % 0x10000;
   const learnerCount = Math.floor(at(4) / 0x10000);
   const dataAt = FIXED_BYTES + (voterCount + learnerCount) * 8;

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { until } from "../transport/testing.ts";
 import type { LogBatch } from "../node/ports.ts";
 import { inlineBackend } from "./inline_backend.ts";
+import { JobSlot } from "./job_slot.ts";
 import { openLog, openWal } from "./open_wal.ts";
 import { SimDisk } from "./sim_disk.ts";
 import { BALLAST_NAME } from "./space.ts";
@@ -196,14 +197,14 @@ test("the worker answers for a write only when there was room for it", () => {
   writer.close();
   const answers: FromWorker[] = [];
   const handle = workerLoop(() => disk, (message) => answers.push(message));
-  handle({ kind: "start", directory: "", state: writer.state() });
+  handle({ kind: "start", directory: "", state: writer.state(), slot: new JobSlot().memory });
   disk.capacityBytes = used(disk);
   const storage = new WalStorage(stored, {
     identity: IDENTITY,
     backend: {
       submit: (job, done) => {
         handle({ kind: "job", job });
-        if (answers.at(-1)?.kind === "done") done(null);
+        if (answers.at(-1) === "done") done(null);
       },
       checkSpace: () => handle({ kind: "checkSpace" }),
       close: (closed) => closed(),
@@ -215,7 +216,7 @@ test("the worker answers for a write only when there was room for it", () => {
   expect(answers).toEqual([{ kind: "space", shortage: { freeBytes: 0, blocked: true } }]);
   disk.capacityBytes = Infinity;
   handle({ kind: "checkSpace" });
-  expect(answers.slice(1)).toEqual([{ kind: "done" }, { kind: "space", shortage: null }]);
+  expect(answers.slice(1)).toEqual(["done", { kind: "space", shortage: null }]);
   expect(openSim(disk, SEGMENT_BYTES, true).load().entries.length).toBe(1);
 });
 

@@ -13,6 +13,7 @@
  * - flags bit 0: the write that this record ends is followed by an fdatasync, so the next record has `write + 1`.
  * There is at least one byte of padding, 0xA5: a record never ends in a zero, so that one whose end is missing shows.
  */
+import { getUint32, getUint53, putUint32, putUint53 } from "../core/integers.ts";
 import { crc32c } from "./crc32c.ts";
 import type { Entry, HardState, Index, NodeId, Term } from "../core/types.ts";
 
@@ -81,32 +82,17 @@ function lengthWord(bytes: number): number {
 }
 
 /** Payload length declared at `offset`, or null when the word is no length. */
-export function declaredLength(view: DataView, offset: number): number | null {
-  const word = view.getUint32(offset, true);
-  const bytes = word & MAX_PAYLOAD_BYTES;
-  return lengthWord(bytes) === word ? bytes : null;
-}
-
-/** Writes `value` (a safe integer >= 0) as 64 bits. */
-export function putUint53(view: DataView, offset: number, value: number): void {
-  view.setUint32(offset, value % 0x100000000, true);
-  view.setUint32(offset + 4, Math.floor(value / 0x100000000), true);
-}
-
-export function getUint53(view: DataView, offset: number): number {
-  return view.getUint32(offset, true) + view.getUint32(offset + 4, true) * 0x100000000;
-}
-
-export function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+export function declaredLength(bytes: Uint8Array, offset: number): number | null {
+  const word = getUint32(bytes, offset);
+  const length = word & MAX_PAYLOAD_BYTES;
+  return lengthWord(length) === word ? length : null;
 }
 
 const KIND_CODES = { normal: 0, config: 1 } as const;
 
 function numbers(values: readonly number[]): Uint8Array {
   const bytes = new Uint8Array(values.length * 8);
-  const view = viewOf(bytes);
-  values.forEach((value, i) => putUint53(view, i * 8, value));
+  values.forEach((value, i) => putUint53(bytes, i * 8, value));
   return bytes;
 }
 
@@ -163,13 +149,12 @@ export function encodeUnsealed(records: readonly WalRecord[]): Uint8Array {
     total += recordBytes(payload);
   }
   const bytes = new Uint8Array(total);
-  const view = viewOf(bytes);
   let offset = 0;
   for (const part of parts) {
     const payload = part.head.length + (part.data?.length ?? 0);
     const end = offset + recordBytes(payload);
-    view.setUint32(offset, lengthWord(payload), true);
-    view.setUint8(offset + 8, part.type);
+    putUint32(bytes, offset, lengthWord(payload));
+    bytes[offset + 8] = part.type;
     bytes.set(part.head, offset + RECORD_HEADER_BYTES);
     if (part.data) bytes.set(part.data, offset + RECORD_HEADER_BYTES + part.head.length);
     bytes.fill(PAD, offset + RECORD_HEADER_BYTES + payload, end);
@@ -179,8 +164,8 @@ export function encodeUnsealed(records: readonly WalRecord[]): Uint8Array {
 }
 
 /** Bytes that the unsealed record at `offset` occupies. */
-export function unsealedBytes(view: DataView, offset: number): number {
-  const payload = declaredLength(view, offset);
+export function unsealedBytes(bytes: Uint8Array, offset: number): number {
+  const payload = declaredLength(bytes, offset);
   if (payload === null) throw new Error(`no record at byte ${offset} of a batch`);
   return recordBytes(payload);
 }
@@ -189,44 +174,42 @@ export function unsealedBytes(view: DataView, offset: number): number {
  * Completes unsealed records in place. `synced`: an fdatasync follows directly. Returns the crc of the last record.
  */
 export function sealRecords(bytes: Uint8Array, previousCrc: number, write: number, synced: boolean): number {
-  const view = viewOf(bytes);
   let crc = previousCrc;
   for (let offset = 0; offset < bytes.length;) {
-    const end = offset + unsealedBytes(view, offset);
-    view.setUint8(offset + 9, synced && end === bytes.length ? FLAG_SYNCED_AFTER : 0);
-    view.setUint32(offset + 12, write, true);
-    view.setUint32(offset + 16, crc, true);
-    crc = crc32c(bytes.subarray(offset + 8, end));
-    view.setUint32(offset + 4, crc, true);
+    const end = offset + unsealedBytes(bytes, offset);
+    bytes[offset + 9] = synced && end === bytes.length ? FLAG_SYNCED_AFTER : 0;
+    putUint32(bytes, offset + 12, write);
+    putUint32(bytes, offset + 16, crc);
+    crc = crc32c(bytes, 0, offset + 8, end);
+    putUint32(bytes, offset + 4, crc);
     offset = end;
   }
   return crc;
 }
 
 /** The record at `offset` when its own crc holds, else null. `payload` is a view of `bytes`. */
-export function readRaw(bytes: Uint8Array, view: DataView, offset: number): RawRecord | null {
+export function readRaw(bytes: Uint8Array, offset: number): RawRecord | null {
   if (offset + RECORD_HEADER_BYTES > bytes.length) return null;
-  const length = declaredLength(view, offset);
+  const length = declaredLength(bytes, offset);
   if (length === null) return null;
   const totalBytes = recordBytes(length);
   if (offset + totalBytes > bytes.length) return null;
-  const crc = view.getUint32(offset + 4, true);
-  if (crc32c(bytes.subarray(offset + 8, offset + totalBytes)) !== crc) return null;
+  const crc = getUint32(bytes, offset + 4);
+  if (crc32c(bytes, 0, offset + 8, offset + totalBytes) !== crc) return null;
   return {
-    type: view.getUint8(offset + 8),
+    type: bytes[offset + 8]!,
     payload: bytes.subarray(offset + RECORD_HEADER_BYTES, offset + RECORD_HEADER_BYTES + length),
     totalBytes,
     crc,
-    previousCrc: view.getUint32(offset + 16, true),
-    write: view.getUint32(offset + 12, true),
-    syncedAfter: (view.getUint8(offset + 9) & FLAG_SYNCED_AFTER) !== 0,
+    previousCrc: getUint32(bytes, offset + 16),
+    write: getUint32(bytes, offset + 12),
+    syncedAfter: (bytes[offset + 9]! & FLAG_SYNCED_AFTER) !== 0,
   };
 }
 
 /** The meaning of a record, or null when its type or payload is none of this version. Entry data is copied. */
 export function decodeRecord(type: number, payload: Uint8Array): WalRecord | null {
-  const view = viewOf(payload);
-  const at = (i: number) => getUint53(view, i * 8);
+  const at = (i: number) => getUint53(payload, i * 8);
   const length = payload.length;
   if (type === RecordType.entry && length >= 24) {
     const code = at(2);

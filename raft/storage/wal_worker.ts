@@ -2,6 +2,7 @@
  * The thread that writes the log, so that a slow fdatasync delays no timer. Started by worker_backend.ts; in the
  * compiled program it is an entry of its own. Uses synchronous file operations only.
  */
+import { JobSlot } from "./job_slot.ts";
 import { realDisk } from "./real_disk.ts";
 import { workerLoop } from "./worker_loop.ts";
 import type { FromWorker, ToWorker } from "./worker_protocol.ts";
@@ -9,5 +10,14 @@ import type { FromWorker, ToWorker } from "./worker_protocol.ts";
 declare const self: Worker;
 
 const handle = workerLoop(realDisk, (message: FromWorker) => self.postMessage(message));
+let slot: JobSlot | null = null;
+let handled = 0;
 
-self.onmessage = (event: MessageEvent<ToWorker>) => handle(event.data);
+/** Stays at the slot between two messages, and goes back to the event loop only for one that was announced. */
+self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
+  handled++;
+  handle(data);
+  if (data.kind === "start") slot = new JobSlot(data.slot);
+  if (data.kind === "close") slot = null;
+  for (let job = slot?.take(handled); job; job = slot?.take(handled)) handle({ kind: "job", job });
+};

@@ -14,7 +14,6 @@ import { snapshotIndexOf, snapshotName } from "./snapshot_format.ts";
 import { OutOfSpaceError, type Shortage, Space, writeZeros } from "./space.ts";
 import {
   encodeUnsealed,
-  getUint53,
   RECORD_HEADER_BYTES,
   RecordType,
   sealRecords,
@@ -22,8 +21,8 @@ import {
   segmentName,
   type SnapshotRef,
   unsealedBytes,
-  viewOf,
 } from "./wal_format.ts";
+import { getUint53 } from "../core/integers.ts";
 import type { HardState, Index } from "../core/types.ts";
 
 /** One write: snapshot files first, then records, then what may go. */
@@ -225,10 +224,9 @@ export class WalWriter {
 
   /** How many bytes of whole records the current segment has room for. */
   #fitting(records: Uint8Array): number {
-    const view = viewOf(records);
     let at = 0;
     while (at < records.length) {
-      const end = at + unsealedBytes(view, at);
+      const end = at + unsealedBytes(records, at);
       // A record larger than a segment extends the file of a segment that is otherwise empty.
       const alone = at === 0 && this.#segmentIsFresh();
       if (this.#tail.offset + end > this.#segmentBytes && !alone) break;
@@ -253,13 +251,12 @@ export class WalWriter {
 
   /** Follows the log's state, which the header of the next segment repeats. */
   #note(records: Uint8Array): void {
-    const view = viewOf(records);
-    for (let at = 0; at < records.length; at += unsealedBytes(view, at)) this.#noteRecord(view, at);
+    for (let at = 0; at < records.length; at += unsealedBytes(records, at)) this.#noteRecord(records, at);
   }
 
-  #noteRecord(view: DataView, at: number): void {
-    const field = (i: number) => getUint53(view, at + RECORD_HEADER_BYTES + i * 8);
-    switch (view.getUint8(at + 8)) {
+  #noteRecord(records: Uint8Array, at: number): void {
+    const field = (i: number) => getUint53(records, at + RECORD_HEADER_BYTES + i * 8);
+    switch (records[at + 8]) {
       case RecordType.entry: {
         this.#lastIndex = field(1);
         const segment = this.#segments.at(-1)!;

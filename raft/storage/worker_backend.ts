@@ -1,4 +1,5 @@
 /** Writes in a Worker: the loop that runs the timers never waits for a disk. */
+import { JobSlot } from "./job_slot.ts";
 import type { WriteBackend } from "./wal_storage.ts";
 import type { Shortage } from "./space.ts";
 import type { WriterState } from "./wal_writer.ts";
@@ -20,12 +21,16 @@ function openWorker(): Worker {
 /** `state` is that of a writer that was closed; `directory` holds its files. */
 export function workerBackend(directory: string, state: WriterState): WriteBackend {
   const worker = openWorker();
+  const slot = new JobSlot();
   let waiting: ((error: Error | null) => void) | null = null;
   let failed: Error | null = null;
   let asking: ((shortage: Shortage | null) => void) | null = null;
   let closing: (() => void) | null = null;
 
-  const tell = (message: ToWorker, transfer: ArrayBuffer[] = []) => worker.postMessage(message, transfer);
+  const tell = (message: ToWorker, transfer: ArrayBuffer[] = []) => {
+    worker.postMessage(message, transfer);
+    slot.announceMessage();
+  };
   const finish = (error: Error | null) => {
     const done = waiting;
     waiting = null;
@@ -43,7 +48,7 @@ export function workerBackend(directory: string, state: WriterState): WriteBacke
 
   worker.onmessage = (event: MessageEvent<FromWorker>) => {
     const message = event.data;
-    if (message.kind === "done") finish(null);
+    if (message === "done") finish(null);
     else if (message.kind === "failed") fail(message.message);
     else if (message.kind === "space") asking?.(message.shortage);
     else {
@@ -56,16 +61,13 @@ export function workerBackend(directory: string, state: WriterState): WriteBacke
     fail("its worker ended");
     closed();
   });
-  tell({ kind: "start", directory, state });
+  tell({ kind: "start", directory, state, slot: slot.memory });
 
   return {
     submit(job, done): void {
       if (failed) return done(failed);
       waiting = done;
-      // Waking the other thread takes as long as sending: what was sent before this write leaves first.
-      queueMicrotask(() => {
-        if (waiting) tell({ kind: "job", job }, [job.records.buffer as ArrayBuffer]);
-      });
+      if (!slot.put(job)) tell({ kind: "job", job }, [job.records.buffer as ArrayBuffer]);
     },
     checkSpace(told): void {
       asking = told;

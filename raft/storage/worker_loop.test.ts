@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { JobSlot } from "./job_slot.ts";
 import { openLog } from "./open_wal.ts";
 import { SimDisk } from "./sim_disk.ts";
 import { batch, entry, IDENTITY, openSim } from "./testing.ts";
@@ -13,7 +14,7 @@ function withLoop(disk: SimDisk) {
   writer.close();
   const answers: FromWorker[] = [];
   const handle = workerLoop(() => disk, (message) => answers.push(message));
-  handle({ kind: "start", directory: "", state: writer.state() });
+  handle({ kind: "start", directory: "", state: writer.state(), slot: new JobSlot().memory });
   let written: ((error: Error | null) => void) | null = null;
   const storage = new WalStorage(stored, {
     identity: IDENTITY,
@@ -39,7 +40,7 @@ test("what it has answered for is durable, without what asked for no sync", () =
   const { answers, append } = withLoop(disk);
   append(batch({ entries: [entry(1, 1)] }));
   append(batch({ hardState: { term: 1, vote: 1, commit: 1 }, sync: false }));
-  expect(answers).toEqual([{ kind: "done" }, { kind: "done" }]);
+  expect(answers).toEqual(["done", "done"]);
   disk.crash(() => 0);
   const stored = openSim(disk).load();
   expect(stored.entries).toEqual([entry(1, 1)]);

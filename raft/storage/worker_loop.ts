@@ -14,7 +14,7 @@ export function workerLoop(
 
   const finish = (log: WalWriter, job: WriteJob): void => {
     if (job.sync) log.sync();
-    answer({ kind: "done" });
+    answer("done");
     log.tidy();
   };
 

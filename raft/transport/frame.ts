@@ -6,7 +6,7 @@
  * Everything in the header is checked before a byte is allocated for the payload.
  */
 import { crc32c } from "../storage/crc32c.ts";
-import { viewOf } from "../storage/wal_format.ts";
+import { getUint32, putUint32 } from "../core/integers.ts";
 
 const VERSION = 1;
 export const FRAME_HEADER_BYTES = 12;
@@ -39,14 +39,18 @@ export function maxPayloadBytes(kind: number, channel: number): number | null {
 
 export function encodeFrame(kind: FrameKindCode, channel: number, payload: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(FRAME_HEADER_BYTES + payload.length);
-  const view = viewOf(bytes);
   bytes[0] = VERSION;
   bytes[1] = kind;
   bytes[2] = channel;
-  view.setUint32(4, payload.length, true);
+  putUint32(bytes, 4, payload.length);
   bytes.set(payload, FRAME_HEADER_BYTES);
-  view.setUint32(8, crc32c(payload, crc32c(bytes.subarray(0, 8))), true);
+  putUint32(bytes, 8, checksumOf(bytes, payload));
   return bytes;
+}
+
+/** `header` may go on behind its 12 bytes. */
+function checksumOf(header: Uint8Array, payload: Uint8Array): number {
+  return crc32c(payload, crc32c(header, 0, 0, 8));
 }
 
 /** Cuts a stream, however it was chopped, into frames. */
@@ -89,14 +93,15 @@ export class FrameReader {
     if (this.handshakeOnly && kind !== FrameKind.handshake) throw new FrameError("data before the handshake");
     const most = maxPayloadBytes(kind!, channel!);
     if (most === null) throw new FrameError(`unknown kind of frame ${kind}`);
-    const length = viewOf(this.#header).getUint32(4, true);
+    const length = getUint32(this.#header, 4);
     if (length > most) throw new FrameError(`a frame of ${length} bytes is too large`);
     return length;
   }
 
   #finish(payload: Uint8Array): Frame {
-    const crc = crc32c(payload, crc32c(this.#header.subarray(0, 8)));
-    if (crc !== viewOf(this.#header).getUint32(8, true)) throw new FrameError("a frame fails its checksum");
+    if (checksumOf(this.#header, payload) !== getUint32(this.#header, 8)) {
+      throw new FrameError("a frame fails its checksum");
+    }
     this.#payload = null;
     this.#headerBytes = 0;
     return { kind: this.#header[1]!, channel: this.#header[2]!, payload };
