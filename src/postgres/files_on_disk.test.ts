@@ -94,6 +94,32 @@ test("a directory is moved aside with its tablespaces, and the newest two are ke
   expect(readFileSync(join(link, "rows"), "utf8")).toBe("3");
 });
 
+test("moved aside twice within a second, or by a clock that went back: all are there, the newest two kept", async () => {
+  const base = directory();
+  const dataDir = join(base, "data");
+  const midnight = new Date(2026, 0, 31, 23, 59, 59);
+  const times = [midnight, midnight, new Date(2025, 5, 1), midnight];
+  const said: string[] = [];
+  for (const [round, now] of times.entries()) {
+    mkdirSync(join(dataDir, "pg_tblspc"), { recursive: true });
+    mkdirSync(join(base, "space"), { recursive: true });
+    writeFileSync(join(base, "space", "rows"), String(round));
+    writeFileSync(join(dataDir, "round"), String(round));
+    symlinkSync(join(base, "space"), join(dataDir, "pg_tblspc", "1"));
+    // The user would allow to remove it; that is for what cannot be moved.
+    await setAside({ dataDir, now, mayRemove: true, info: (text) => said.push(text) });
+    expect(readdirSync(dataDir)).toEqual([]);
+  }
+  const kept = ["data.failed-20260201000001", "data.failed-20260201000002"];
+  expect(readdirSync(base).filter((name) => name.startsWith("data.")).sort()).toEqual(kept);
+  expect(kept.map((name) => readFileSync(join(base, name, "round"), "utf8"))).toEqual(["2", "3"]);
+  expect(kept.map((name) => readFileSync(join(base, name, "pg_tblspc", "1", "rows"), "utf8"))).toEqual([
+    "2",
+    "3",
+  ]);
+  expect(said.filter((text) => text.includes("cannot be moved"))).toEqual([]);
+});
+
 test("a program is ended with its children, and its last words are kept", async () => {
   const controller = new AbortController();
   let said = "";

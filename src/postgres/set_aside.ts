@@ -18,6 +18,7 @@ import { errorText } from "./error_text.ts";
 import { removeTree } from "./staging.ts";
 
 const KEPT = 2;
+const STAMP_DIGITS = 14;
 
 export interface SetAsideOptions {
   readonly dataDir: string;
@@ -34,14 +35,29 @@ export function stamp(now: Date): string {
     `${two(now.getHours())}${two(now.getMinutes())}${two(now.getSeconds())}`;
 }
 
+/**
+ * The time, or the second after the newest copy there is: two moves within a second, or a clock that went back, must
+ * neither meet the same name, which would look like a directory that cannot be moved, nor make the newest copy the first
+ * one to be pruned.
+ */
+function nextStamp(now: Date, places: readonly string[]): string {
+  const newest = places.flatMap((path) => listAside(path).map((aside) => aside.slice(-STAMP_DIGITS))).sort()
+    .at(-1);
+  if (newest === undefined || stamp(now) > newest) return stamp(now);
+  const [year, month, day, hours, minutes, seconds] = newest.match(/^\d{4}|\d\d/g)!.map(Number);
+  return stamp(new Date(year!, month! - 1, day, hours, minutes, seconds! + 1));
+}
+
 /** Rejects, with the directory as it was, when it can neither be moved nor may be removed. */
 export async function setAside(options: SetAsideOptions): Promise<void> {
   const { dataDir } = options;
-  const suffix = `.failed-${stamp(options.now)}`;
   const directory = realDirectory(dataDir);
   const moved: { readonly from: string; readonly to: string }[] = [];
   try {
-    for (const path of linksOutside(directory)) {
+    const links = linksOutside(directory);
+    const places = [directory, ...links.map((path) => linkTarget(path)!)];
+    const suffix = `.failed-${nextStamp(options.now, places)}`;
+    for (const path of links) {
       const target = linkTarget(path)!;
       move(target, target + suffix);
       moved.push({ from: target, to: target + suffix });
@@ -109,7 +125,7 @@ async function removeContent(directory: string): Promise<void> {
   }
 }
 
-/** Copies set aside earlier, oldest first. */
+/** Copies of a directory that were set aside earlier, oldest first. */
 export function listAside(directory: string): string[] {
   const prefix = `${basename(directory)}.failed-`;
   return (list(dirname(directory)) ?? [])
