@@ -202,6 +202,16 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
       ": arrived && contains(configuration, replaces)",
       ": contains(configuration, replaces)",
     ],
+    [
+      "removal-without-asking",
+      "if (objection !== null && !running.proposed) return",
+      "if (false) return",
+    ],
+    [
+      "replacement-completed-without-asking",
+      '(change.kind === "remove" && this.#options.mayRemove(change.id) !== null)',
+      "false",
+    ],
     ["rejected-member-stays-recorded", "      if (!proposed) this.#forget(operation);\n", ""],
     [
       "leader-asked-to-go-stays",
@@ -216,6 +226,11 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
   ]),
   ...mutationsOf("raft/node/membership.ts", MEMBERSHIP, [
     ["removed-member-not-told", "    if (!records.isRemoved(from)) return false;\n", "    return false;\n"],
+    [
+      "objection-not-asked-for",
+      'mayRemove: (member) => mayRemove(this.infoOf(member) ?? { id: member, name: null, addr: "" }),',
+      "mayRemove: () => null,",
+    ],
     ["transport-not-told", "transport.setPeers?.(", "void ("],
     ["voter-that-cannot-be-dialed", "const flaw = !dialed && votes", "const flaw = false"],
   ]),

@@ -8,8 +8,11 @@ import { type MemberRecord, MemberRecords } from "./member_records.ts";
 
 const FOURTH: MemberRecord = { id: 4, name: "n4", addr: "10.0.0.4:1", votes: true, replaces: 0 };
 
-/** A leader of three whose entries are committed when `acknowledge` says so; records are applied at once. */
-function newLeader() {
+/**
+ * A leader of three whose entries are committed when `acknowledge` says so; records are applied at once. `objections`:
+ * by the id of whoever must not be removed.
+ */
+function newLeader(objections = new Map<number, string>()) {
   const core = newNode(1, [1, 2, 3]);
   makeLeader(core, [2, 3]);
   const acknowledge = () => {
@@ -30,7 +33,7 @@ function newLeader() {
     now: () => clock.now,
     infoOf: (id) => ({ id, name: `n${id}`, addr: `10.0.0.${id}:1` }),
     propose: (record) => void proposed.push(record),
-    mayRemove: () => null,
+    mayRemove: (id) => objections.get(id) ?? null,
     forget: (id) => void forgotten.push(id),
     log: () => {},
   });
@@ -40,10 +43,46 @@ function newLeader() {
     changes.run(operation, (outcome) => outcomes.push(outcome));
     changes.step(core);
   };
-  return { core, records, changes, clock, proposed, forgotten, outcomes, acknowledge, apply, run };
+  return {
+    core,
+    records,
+    changes,
+    clock,
+    objections,
+    proposed,
+    forgotten,
+    outcomes,
+    acknowledge,
+    apply,
+    run,
+  };
 }
 
 const learners = (core: RawNode) => core.configuration.learners;
+const voters = (core: RawNode) => core.configuration.voters;
+
+/** Time for everything that records ask for. */
+function idle({ core, changes, acknowledge }: ReturnType<typeof newLeader>): void {
+  for (let tick = 0; tick < 30; tick++) {
+    changes.tick(core);
+    acknowledge();
+  }
+}
+
+/** A leader whose member 3 is to be replaced by 4, which has arrived and is about to get its vote. */
+function replacing(objections?: Map<number, string>) {
+  const leader = newLeader(objections);
+  const { core, changes, outcomes, acknowledge, apply, run } = leader;
+  run({ kind: "add", record: { ...FOURTH, replaces: 3 } });
+  apply();
+  changes.step(core);
+  acknowledge();
+  changes.step(core);
+  core.step(message("appendResponse", 4, { term: core.term, index: core.lastIndex }));
+  expect(outcomes).toEqual([{ kind: "done" }]);
+  expect(core.configuration).toMatchObject({ voters: [1, 2, 3], learners: [4] });
+  return leader;
+}
 
 test("everybody's name and address is recorded before the configuration changes", () => {
   const { core, changes, proposed, apply, run } = newLeader();
@@ -55,10 +94,10 @@ test("everybody's name and address is recorded before the configuration changes"
   expect(learners(core)).toEqual([4]);
   const second = newLeader();
   second.run({ kind: "remove", id: 3 });
-  expect(second.core.configuration.voters).toEqual([1, 2, 3]);
+  expect(voters(second.core)).toEqual([1, 2, 3]);
   second.apply();
   second.changes.step(second.core);
-  expect(second.core.configuration.voters).toEqual([1, 2]);
+  expect(voters(second.core)).toEqual([1, 2]);
 });
 
 test("a change is done when it is committed, and the next one waits for that", () => {
@@ -111,7 +150,7 @@ test("whoever asks twice for the same is answered twice, and it is done once", (
   acknowledge();
   changes.step(core);
   expect(outcomes).toEqual([{ kind: "done" }, { kind: "done" }]);
-  expect(core.configuration.voters).toEqual([1, 2]);
+  expect(voters(core)).toEqual([1, 2]);
 });
 
 test("the end of the leadership sends everybody on", () => {
@@ -126,5 +165,62 @@ test("a record alone, of a member that never came to be one, removes nobody", ()
   for (const id of [1, 2, 3]) records.put({ ...FOURTH, id, addr: `10.0.0.${id}:1` });
   records.put({ ...FOURTH, id: 9, replaces: 3 });
   for (let tick = 0; tick < 30; tick++) changes.tick(core);
-  expect(core.configuration.voters).toEqual([1, 2, 3]);
+  expect(voters(core)).toEqual([1, 2, 3]);
+});
+
+test("a removal that is objected to is refused with the reason, and nothing changes", () => {
+  const leader = newLeader();
+  const { core, records, objections, outcomes, proposed, run } = leader;
+  objections.set(3, "it holds the lock");
+  run({ kind: "remove", id: 3 });
+  expect(outcomes).toEqual([{ kind: "rejected", reason: "it holds the lock" }]);
+  expect(proposed).toEqual([]);
+  idle(leader);
+  expect(voters(core)).toEqual([1, 2, 3]);
+  expect(records.isRemoved(3)).toBe(false);
+  // The objection is to that one only.
+  run({ kind: "remove", id: 2 });
+  leader.apply();
+  leader.changes.step(core);
+  expect(voters(core)).toEqual([1, 3]);
+});
+
+test("a removal that waits for another change is refused when the objection arises meanwhile", () => {
+  const leader = newLeader();
+  const { core, changes, objections, outcomes, acknowledge, apply, run } = leader;
+  run({ kind: "add", record: FOURTH });
+  run({ kind: "remove", id: 3 });
+  apply();
+  changes.step(core);
+  objections.set(3, "it holds the lock");
+  acknowledge();
+  changes.step(core);
+  expect(outcomes).toEqual([{ kind: "done" }, { kind: "rejected", reason: "it holds the lock" }]);
+  idle(leader);
+  expect(voters(core)).toContain(3);
+});
+
+test("a replaced member leaves when the new one votes", () => {
+  const leader = replacing();
+  idle(leader);
+  expect(leader.core.configuration).toMatchObject({ voters: [1, 2, 4], learners: [] });
+  expect(leader.records.isRemoved(3)).toBe(true);
+});
+
+test("a replaced member stays for as long as its removal is objected to, whenever that arises", () => {
+  for (const arises of ["before it is asked for", "before the new one votes", "before the old one leaves"]) {
+    const leader = replacing(new Map(arises === "before it is asked for" ? [[3, "it holds the lock"]] : []));
+    const { core, changes, records, acknowledge } = leader;
+    if (arises === "before the old one leaves") {
+      while (!voters(core).includes(4)) changes.tick(core);
+      acknowledge();
+    }
+    leader.objections.set(3, "it holds the lock");
+    idle(leader);
+    expect({ arises, ...core.configuration }).toEqual({ arises, voters: [1, 2, 3, 4], learners: [] });
+    expect(records.isRemoved(3)).toBe(false);
+    leader.objections.clear();
+    idle(leader);
+    expect(voters(core)).toEqual([1, 2, 4]);
+  }
 });

@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import type { AddOutcome, MemberOutcome, NewMember, ProposeOutcome } from "./api.ts";
 import { MemoryStorage } from "../storage/memory_storage.ts";
 import { withoutAddress } from "./ids.ts";
+import type { MemberInfo } from "./raft_options.ts";
 import { TestCluster, type TestMember, text } from "./testing.ts";
 
 const FOURTH: NewMember = { addr: "127.0.0.1:4", name: "n4" };
@@ -286,6 +287,24 @@ describe("removing a member", () => {
     });
   });
 
+  test("is refused with the reason when somebody objects, also to the leader, which goes on leading", () => {
+    let kept = 0;
+    const mayRemove = ({ id, name, addr }: MemberInfo) => id === kept ? `${name} at ${addr} is needed` : null;
+    const cluster = started(3, { mayRemove });
+    const leader = cluster.leader();
+    for (const { id } of [follower(cluster), leader]) {
+      kept = id;
+      const reason = `n${id} at 127.0.0.1:${id} is needed`;
+      expect(remove(cluster, id)).toEqual({ kind: "rejected", reason });
+      expect(remove(cluster, id, follower(cluster))).toEqual({ kind: "rejected", reason });
+      cluster.clock.advance(5000);
+      expect(voters(leader).sort()).toEqual([1, 2, 3]);
+    }
+    expect(cluster.leader().id).toBe(leader.id);
+    kept = 0;
+    expect(remove(cluster, follower(cluster).id)).toEqual({ kind: "done" });
+  });
+
   test("of somebody unknown is refused, and done twice it is done once", () => {
     const cluster = started();
     expect(remove(cluster, 4711)).toMatchObject({ kind: "rejected", reason: "there is no such member" });
@@ -369,6 +388,21 @@ describe("replacing a member", () => {
     const fresh = cluster.join(outcome);
     cluster.until("replaced", () => !voters(cluster.leader()).includes(dead.id));
     expect(voters(cluster.leader())).toContain(fresh.id);
+  });
+
+  test("a member that somebody objects to removing stays beside the new one until nobody does", () => {
+    let kept = 0;
+    const cluster = started(3, { mayRemove: ({ id }: MemberInfo) => id === kept ? "it is needed" : null });
+    const on = cluster.leader();
+    const old = follower(cluster);
+    const outcome = outcomeOf<AddOutcome>(cluster, (done) => on.node.replaceMember(old.id, FOURTH, done));
+    kept = old.id;
+    const fresh = cluster.join(outcome);
+    untilVotes(cluster, fresh.id);
+    cluster.clock.advance(5000);
+    expect(voters(cluster.leader()).sort()).toEqual([1, 2, 3, fresh.id].sort());
+    kept = 0;
+    cluster.until("replaced", () => !voters(cluster.leader()).includes(old.id));
   });
 
   test("one without a vote replaces another one without a vote", () => {

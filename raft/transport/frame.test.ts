@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import fc from "fast-check";
 import {
   encodeFrame,
   type Frame,
@@ -42,6 +43,58 @@ test("frames come out as they went in, however the stream is chopped", () => {
       [0, 9, 3],
     ]);
   }
+});
+
+const frames = fc.array(fc.record({
+  kind: fc.constant(FrameKind.data),
+  channel: fc.nat(255),
+  payload: fc.uint8Array({ maxLength: 200 }),
+}));
+
+/** Cuts `bytes` after each of so many. */
+function* chopped(bytes: Uint8Array, sizes: readonly number[]): Generator<Uint8Array> {
+  let at = 0;
+  for (const size of sizes) {
+    yield bytes.subarray(at, at + size);
+    at += size;
+  }
+  yield bytes.subarray(at);
+}
+
+test("any frames come out of any chopping of their stream", () => {
+  fc.assert(fc.property(frames, fc.array(fc.nat(100)), (sent, sizes) => {
+    const stream = Buffer.concat(
+      sent.map(({ kind, channel, payload }) => encodeFrame(kind, channel, payload)),
+    );
+    const reader = openReader();
+    const got: Frame[] = [];
+    for (const chunk of chopped(stream, sizes)) reader.push(chunk, (frame) => got.push(frame) > 0);
+    expect(got).toEqual(sent);
+  }));
+});
+
+test("a damaged stream brings frames that were sent, in order, until it is refused", () => {
+  fc.assert(
+    fc.property(frames, fc.nat(), fc.uint8Array({ minLength: 1, maxLength: 40 }), (sent, where, garbage) => {
+      const stream = Buffer.concat(
+        sent.map(({ kind, channel, payload }) => encodeFrame(kind, channel, payload)),
+      );
+      const at = where % (stream.length + 1);
+      const damaged = Buffer.concat([stream.subarray(0, at), garbage, stream.subarray(at)]);
+      const got: Frame[] = [];
+      try {
+        openReader().push(damaged, (frame) => got.push(frame) > 0);
+      } catch (error) {
+        expect(error).toBeInstanceOf(FrameError);
+      }
+      // What lies before the damage at least, and nothing that nobody sent.
+      let end = 0;
+      const whole = sent.filter(({ payload }) => (end += FRAME_HEADER_BYTES + payload.length) <= at).length;
+      expect(got.slice(0, whole)).toEqual(sent.slice(0, whole));
+      expect(sent).toEqual(expect.arrayContaining(got));
+    }),
+    { numRuns: 500 },
+  );
 });
 
 test("every flipped bit is noticed, or waits for bytes that a checksum then refuses", () => {

@@ -1,4 +1,7 @@
-/** The simulator notices when a rule is missing: the two that show soonest. All of them: npm run sim -- --break. */
+/**
+ * The simulator notices when a rule is missing: the two that show soonest. The others need more seeds, some of them
+ * hundreds: npm run sim -- --break RULE --seeds 1000.
+ */
 import { expect, test } from "bun:test";
 import { runSeed } from "./run_seed.ts";
 
