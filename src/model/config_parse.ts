@@ -13,6 +13,7 @@ import { mergeSources, withoutNulls } from "./config_layers.ts";
 import type { ConfigSource, Environment } from "./config_layers.ts";
 import { buildLog } from "./config_log.ts";
 import { buildPostgresql } from "./config_postgresql.ts";
+import { checkPorts } from "./config_ports.ts";
 import { buildRaft, proposeRaftSection } from "./config_raft.ts";
 import { buildCtl, buildRestApi } from "./config_restapi.ts";
 import { FALLBACKS, warnRootKeys } from "./config_root_keys.ts";
@@ -110,6 +111,7 @@ function build(
   const watchdog = buildWatchdog(sections.watchdog ?? {}, issues);
   const log = buildLog(sections.log ?? {}, issues);
   const tags = readTags(sections.tags ?? {}, issues);
+  checkPorts({ raft, restapi, postgresql }, issues);
   if (head === null || raft === null || restapi === null) return null;
   warnUnreachable(raft, { postgresql, restapi }, issues);
   const namespace = head.namespace || "/service";

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import {
+  addressesClash,
   addressKey,
   formatHostPort,
   isLoopback,
@@ -94,3 +95,25 @@ test("a wildcard is every interface", () => {
   for (const host of ["*", "0.0.0.0", "::", "0::0"]) expect(isWildcard(host)).toBe(true);
   for (const host of ["::1", "0.0.0.1", "localhost"]) expect(isWildcard(host)).toBe(false);
 });
+
+const PAIRS: readonly [a: string, b: string, clash: boolean][] = [
+  ["127.0.0.1:80", "127.0.0.1:80", true],
+  ["127.0.0.1:80", "127.0.0.1:81", false],
+  ["127.0.0.1:80", "127.0.0.2:80", false],
+  ["*:80", "10.0.0.1:80", true],
+  ["0.0.0.0:80", "10.0.0.1:80", true],
+  ["[::]:80", "10.0.0.1:80", true],
+  ["*:80", "0.0.0.0:80", true],
+  ["*:80", "*:81", false],
+  ["[::1]:80", "[0::1]:80", true],
+  ["[::1]:80", "127.0.0.1:80", false],
+  ["Host:80", "host.:80", true],
+];
+
+for (const [a, b, clash] of PAIRS) {
+  test(`${a} and ${b} ${clash ? "clash" : "do not clash"}`, () => {
+    const [one, other] = [parseHostPort(a)!, parseHostPort(b)!];
+    expect(addressesClash(one, other)).toBe(clash);
+    expect(addressesClash(other, one)).toBe(clash);
+  });
+}

@@ -48,6 +48,12 @@ export function isWildcard(host: string): boolean {
   return host === "*" || host === "0.0.0.0" || canonicalIpv6(host) === "::";
 }
 
+/** Not both can be listened on. Names are not looked up. */
+export function addressesClash(a: HostPort, b: HostPort): boolean {
+  if (a.port !== b.port) return false;
+  return isWildcard(a.host) || isWildcard(b.host) || addressKey(a) === addressKey(b);
+}
+
 function splitPort(value: string, defaultPort: number | null): { host: string; port: number } | null {
   // Without brackets the last colon separates the port, as in "::1:5432"; a bracketed host alone has no port.
   const match = /^(.+):(\d{1,5})$/.exec(value);

@@ -1,0 +1,53 @@
+/** One port twice in one file: the second to listen would fail, and blame another process. */
+import type { HostPort, LocalConfig } from "./config.ts";
+import type { Issues, Path } from "./config_issues.ts";
+import { addressesClash, formatHostPort, parseHostPort } from "./host_port.ts";
+
+type Sections = { readonly [Key in "raft" | "restapi" | "postgresql"]: LocalConfig[Key] | null };
+
+interface Listener {
+  readonly section: string;
+  readonly key: string;
+  readonly addresses: readonly HostPort[];
+}
+
+/** A section that is null has errors of its own, or is not there (a witness has no postgresql). */
+export function checkPorts(sections: Sections, issues: Issues): void {
+  const listeners = listenersOf(sections);
+  listeners.forEach((one, i) => {
+    for (const other of listeners.slice(i + 1)) checkPair(one, other, issues);
+  });
+}
+
+function listenersOf({ raft, restapi, postgresql }: Sections): Listener[] {
+  const listeners: Listener[] = [];
+  // null on a member without a vote, which listens on any free port.
+  const bind = raft && parseHostPort(raft.bindAddr);
+  if (bind) {
+    const key = raft.bindAddr === raft.selfAddr ? "self_addr" : "bind_addr";
+    listeners.push({ section: "raft", key, addresses: [bind] });
+  }
+  if (restapi) listeners.push({ section: "restapi", key: "listen", addresses: [restapi.listen] });
+  if (postgresql) {
+    const { listenAddresses, port } = postgresql;
+    const addresses = listenAddresses.map((host) => ({ host, port }));
+    listeners.push({ section: "postgresql", key: "listen", addresses });
+  }
+  return listeners;
+}
+
+/** One issue for two settings, however many of their addresses clash. */
+function checkPair(one: Listener, other: Listener, issues: Issues): void {
+  for (const address of one.addresses) {
+    const clashing = other.addresses.find((candidate) => addressesClash(address, candidate));
+    if (!clashing) continue;
+    const [text, otherText] = [formatHostPort(address), formatHostPort(clashing)];
+    const path: Path = [one.section, one.key];
+    const spelled = text === otherText ? "" : ` (${otherText})`;
+    issues.error(
+      path,
+      `${text} is also the address of ${other.section}.${other.key}${spelled}: give each a port of its own`,
+    );
+    return;
+  }
+}
