@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { encodeConfiguration, makeConfiguration } from "./configuration.ts";
 import { RaftLog } from "./log.ts";
+import { entryBytes } from "./message.ts";
 import { bytesOf, entriesOf, storedLog, storedTerms } from "./testing.ts";
 import type { Configuration, Entry, Index, Snapshot, Term } from "./types.ts";
 
@@ -29,6 +30,21 @@ function snapshotAt(index: Index, term: Term, configuration = THREE): Snapshot {
 const logTerms = fc.array(fc.nat(2), { maxLength: 12 }).map((steps) => {
   let term = 1;
   return steps.map((step) => term += step);
+});
+
+test("compaction keeps so many entries behind a snapshot, and no more of them than so many bytes", () => {
+  const log = logOf([1, 1, 1, 1, 1], 5);
+  const each = entryBytes(log.slice(5, 1)[0]!);
+  expect(log.compactionPoint(5, 3, NO_LIMIT)).toBe(2);
+  expect(log.compactionPoint(4, 3, NO_LIMIT)).toBe(1);
+  expect(log.compactionPoint(5, 0, NO_LIMIT)).toBe(5);
+  expect(log.compactionPoint(5, 100, NO_LIMIT)).toBe(0);
+  expect(log.compactionPoint(5, 3, 2 * each)).toBe(3);
+  expect(log.compactionPoint(5, 3, 2 * each - 1)).toBe(4);
+  expect(log.compactionPoint(5, 3, 0)).toBe(5);
+  log.appliedEntries(log.nextCommitted(NO_LIMIT, false));
+  log.compact(snapshotAt(5, 1), 3);
+  expect(log.compactionPoint(5, 100, NO_LIMIT)).toBe(3);
 });
 
 describe("taking over a leader's entries", () => {

@@ -213,6 +213,21 @@ export class RaftLog {
     this.#limitMarks(snapshot.index);
   }
 
+  /**
+   * How far the log can be compacted behind a snapshot at `index` when no more than `keepEntries` entries before it are
+   * kept, and no more than `keepBytes` of them: a few large ones must not fill the disk.
+   */
+  compactionPoint(index: Index, keepEntries: number, keepBytes: number): Index {
+    let upTo = index;
+    let bytes = 0;
+    while (upTo >= this.firstIndex && index - upTo < keepEntries) {
+      bytes += entryBytes(this.#entries[upTo - this.firstIndex]!);
+      if (bytes > keepBytes) break;
+      upTo--;
+    }
+    return upTo;
+  }
+
   /** Forgets entries up to `upTo`; `snapshot` stands in for them, for members that still need them. */
   compact(snapshot: Snapshot, upTo: Index): void {
     assert(snapshot.index <= this.#applied, "a snapshot covers only what is applied");

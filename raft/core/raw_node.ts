@@ -282,6 +282,11 @@ export class RawNode {
     this.#raft.log.compact(snapshot, upTo);
   }
 
+  /** For `compact`: what to keep before a snapshot at `index`, at most so many entries and bytes. */
+  compactionPoint(index: Index, keepEntries: number, keepBytes: number): Index {
+    return this.#raft.log.compactionPoint(index, keepEntries, keepBytes);
+  }
+
   #currentSoftState(): SoftState {
     return { leader: this.#raft.leader, role: this.#raft.role };
   }

@@ -242,6 +242,7 @@ const leading = mutationsOf("raft/core/leader.ts", TESTS, [
 ]);
 
 const log = mutationsOf("raft/core/log.ts", TESTS, [
+  ["kept-entries-of-any-size", "      if (bytes > keepBytes) break;\n", ""],
   [
     "unconditional-truncation",
     "const fresh = entries.findIndex((entry) => !this.matches(entry.index, entry.term));",

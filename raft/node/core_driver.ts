@@ -11,6 +11,8 @@ import type { Applied, ReplicatedState } from "./replicated_state.ts";
 import { UpgradeNeededError } from "./upgrade_needed.ts";
 
 const SNAPSHOT_EVERY_BYTES = 1024 * 1024;
+/** Of entries behind a snapshot: with what follows it, two snapshots and segments in whole, the log stays below 16 MiB. */
+const KEEP_BYTES = 4 * 1024 * 1024;
 
 export interface CoreDriverOptions {
   readonly core: RawNodeConfig;
@@ -224,7 +226,7 @@ export class CoreDriver {
     this.#appliedBytes = 0;
     this.#append({ hardState: null, entries: [], snapshot, sync: true }, () => {
       this.#takingSnapshot = false;
-      const upTo = Math.max(0, snapshot.index - keepEntries);
+      const upTo = this.core.compactionPoint(snapshot.index, keepEntries, KEEP_BYTES);
       this.core.compact(snapshot, upTo);
       if (upTo > 0) storage.compact(upTo);
       done();

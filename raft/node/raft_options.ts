@@ -58,7 +58,7 @@ export interface RaftNodeOptions {
   readonly electionMaxMs?: number;
   /** @default 4096 */
   readonly snapshotEveryEntries?: number;
-  /** Entries kept in memory and on disk behind a snapshot, so that a short absence costs none. @default 1024 */
+  /** Entries kept in memory and on disk behind a snapshot, so that a short absence costs none; 4 MiB of them at most. @default 1024 */
   readonly keepEntries?: number;
   /**
    * Rules to break, for simulators that show that they would notice: those of the core (BrokenRule in

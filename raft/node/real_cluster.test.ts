@@ -1,9 +1,24 @@
 import { afterEach, expect, test } from "bun:test";
+import * as fs from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DEFAULT_BALLAST_BYTES } from "../storage/space.ts";
 import { until } from "../transport/testing.ts";
 import type { AddOutcome } from "./api.ts";
 import { crash, endAll, leaderOf, newCluster, propose } from "./testing_real.ts";
 
+const MIB = 1024 * 1024;
+
 afterEach(endAll);
+
+function sizeOf(directory: string): number {
+  const names = fs.readdirSync(directory, { recursive: true }) as string[];
+  // A file may go while it is looked at.
+  return names.reduce(
+    (sum, name) => sum + (fs.statSync(join(directory, name), { throwIfNoEntry: false })?.size ?? 0),
+    0,
+  );
+}
 
 test("three members on TCP and disk elect, replicate, survive the loss of the leader and a restart of all", async () => {
   const { start } = await newCluster();
@@ -27,6 +42,30 @@ test("three members on TCP and disk elect, replicate, survive the loss of the le
   await until("state is back", () => again.every(({ machine }) => machine.commands.length === 61));
   for (const { machine } of again) expect(machine.commands).toEqual(expected);
   for (const { node } of again) expect(node.status().notVoting).toBeNull();
+});
+
+test("however large the commands are, log and snapshots stay below 16 MiB, beside what is kept back", async () => {
+  const base = fs.mkdtempSync(join(tmpdir(), "raft-size-"));
+  try {
+    const directoryOf = (member: number) => join(base, String(member));
+    const { start } = await newCluster(directoryOf);
+    const members = [start(0), start(1), start(2)];
+    const leader = await leaderOf(members);
+    let most = 0;
+    for (let round = 0; round < 24; round++) {
+      // The state stays small: only the commands are large.
+      for (const { machine } of members) machine.commands = [];
+      const outcomes = await Promise.all(
+        Array.from({ length: 16 }, () => propose(leader, "x".repeat(64 * 1024))),
+      );
+      expect(outcomes.filter(({ kind }) => kind !== "applied")).toEqual([]);
+      most = Math.max(most, ...members.map((_, member) => sizeOf(directoryOf(member))));
+    }
+    expect(most).toBeLessThan(16 * MIB + DEFAULT_BALLAST_BYTES);
+  } finally {
+    await endAll();
+    fs.rmSync(base, { recursive: true, force: true });
+  }
 });
 
 test("a fourth member joins, votes, and goes again, on TCP and disk", async () => {

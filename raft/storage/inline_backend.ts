@@ -1,4 +1,4 @@
-/** Writes on the calling thread: for tests, and for simulators, which decide when an fdatasync ends. */
+/** Writes on the calling thread: for tests, which decide when an fdatasync ends. */
 import type { Shortage } from "./space.ts";
 import type { WriteBackend } from "./wal_storage.ts";
 import type { WalWriter, WriteJob } from "./wal_writer.ts";

@@ -158,8 +158,8 @@ export class Acceptor {
   #onHello(message: Uint8Array): Step {
     const hello = decodeHello(message);
     if (!hello) return { kind: "refuse", text: "not a raft member", reply: null };
+    if (hello === "another version") return refuse(Refusal.version);
     const own = this.#own;
-    if (hello.version !== PROTOCOL_VERSION) return refuse(Refusal.version);
     if (hello.from === NONE && hello.to === NONE && own.visits) {
       const { id, key } = own.visits;
       if (hello.clusterId !== id) return refuse(Refusal.otherCluster);
@@ -191,10 +191,10 @@ function decodeHello(bytes: Uint8Array) {
   try {
     const reader = new ByteReader(bytes);
     if (reader.u32() !== MAGIC) return null;
-    const version = reader.u16();
+    // What follows in another version may be anything.
+    if (reader.u16() !== PROTOCOL_VERSION) return "another version" as const;
     const usesPassword = reader.u8() === 1;
     const hello = {
-      version,
       usesPassword,
       clusterId: reader.count(),
       from: reader.count(),

@@ -3,13 +3,13 @@
  * expect. A change that breaks these breaks upgrading one member after another; make a new version instead.
  */
 import { expect, test } from "bun:test";
-import { decodeMessage, encodeMessage } from "../core/message.ts";
-import type { Message } from "../core/types.ts";
+import { decodeMessage, encodeMessage, isTermless, makeMessage, numberContext } from "../core/message.ts";
+import type { Message, MessageType } from "../core/types.ts";
 import { decodeAdmission, encodeAdmission } from "../node/admission_messages.ts";
 import { decodeEnvelope, encodeEnvelope } from "../node/envelope.ts";
 import { UpgradeNeededError } from "../node/upgrade_needed.ts";
 import { encodeFrame, FrameKind, FrameReader } from "./frame.ts";
-import { Acceptor, Dialer, keyOf } from "./handshake.ts";
+import { Acceptor, Dialer, keyOf, refusalText } from "./handshake.ts";
 
 const CLUSTER = 4711;
 const KEY = keyOf("secret", CLUSTER);
@@ -73,6 +73,57 @@ const RECORDED = {
   frame: "0100030003000000a033c448090807",
 };
 
+/** What each type of message begins with: its number, and whether it says no. */
+const BEGINNINGS: Readonly<Record<Exclude<MessageType, "append" | "snapshot">, string>> = {
+  preVote: "0100",
+  preVoteResponse: "0201",
+  vote: "0300",
+  voteResponse: "0401",
+  appendResponse: "0601",
+  heartbeat: "0700",
+  heartbeatResponse: "0801",
+  timeoutNow: "0a00",
+  propose: "0b00",
+  transferLeader: "0c00",
+  readIndex: "0d00",
+  readIndexResponse: "0e01",
+};
+/** From 1 to 2 in term 5: log term 4, index 9, commit 8, hint 3, context 6. */
+const WITH_TERM =
+  "0000000000000001000000000000000200000000000000050000000000000004000000000000000900000000000000080000000000" +
+  "0000030008000000000000000600000000";
+/** The same outside of any term. */
+const TERMLESS = WITH_TERM.replace("0000000000000005", "0000000000000000");
+/** One entry of nine bytes more: term 0, index 0. */
+const PROPOSED = TERMLESS.slice(0, -8) + "0000000100000000000000000000000000000000000000000109";
+
+/** Of dialers that 2 does not let in: what is changed in the recorded hello, and the byte that answers. */
+const REFUSED = [
+  [
+    "another version of the protocol",
+    (hello: string) => hello.replace(/^5241465400010/, "5241465400020"),
+    "01",
+  ],
+  [
+    "another version of the protocol",
+    (hello: string) => `${hello.replace(/^5241465400010/, "5241465400020")}07`,
+    "01",
+  ],
+  ["node of another cluster", (hello: string) => hello.replace("1267", "1268"), "02"],
+  [
+    "not a member of this cluster",
+    (hello: string) => hello.replace("0000000000000001", "0000000000000009"),
+    "03",
+  ],
+  [
+    "meant for another member",
+    (hello: string) => hello.replace("0000000000000002", "0000000000000003"),
+    "04",
+  ],
+  ["same member twice", (hello: string) => hello.replace("0000000000000001", "0000000000000002"), "05"],
+  ["wrong password", (hello: string) => hello.replace(/^52414654000101/, "52414654000100"), "06"],
+] as const;
+
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
 const bytesOf = (text: string) => new Uint8Array(Buffer.from(text, "hex"));
 
@@ -100,6 +151,54 @@ test("recorded messages mean what they meant, and are still sent alike", () => {
   // A later hello says more, behind what earlier members read of it.
   expect(hex(encodeAdmission(CLUSTER, HELLO))).toBe(`${RECORDED.admission}0001`);
   expect(hex(encodeEnvelope(COMMAND))).toBe(RECORDED.command);
+});
+
+test("recorded refusals are given for the recorded reasons, and understood", () => {
+  for (const [why, change, code] of REFUSED) {
+    const hello = change(RECORDED.hello);
+    expect(hello).not.toBe(RECORDED.hello);
+    const acceptor = new Acceptor({ id: 2, clusterId: CLUSTER, key: KEY }, (id) => id === 1, ACCEPTOR_NONCE);
+    const step = acceptor.step(bytesOf(hello));
+    expect([why, step.kind, hex(step.reply!)]).toEqual([why, "refuse", code]);
+    expect(refusalText(bytesOf(code)[0]!)).toContain(why);
+    const dialer = new Dialer({ id: 1, clusterId: CLUSTER, key: KEY }, 2, DIALER_NONCE);
+    expect(dialer.step(bytesOf(code))).toMatchObject({
+      kind: "refuse",
+      text: refusalText(bytesOf(code)[0]!),
+    });
+  }
+});
+
+for (const [name, beginning] of Object.entries(BEGINNINGS)) {
+  test(`a recorded ${name} means what it meant, and is still sent alike`, () => {
+    const type = name as MessageType;
+    const message = makeMessage({
+      type,
+      from: 1,
+      to: 2,
+      term: isTermless(type) ? 0 : 5,
+      logTerm: 4,
+      index: 9,
+      commit: 8,
+      reject: beginning.endsWith("01"),
+      rejectHint: 3,
+      context: numberContext(6),
+      entries: type === "propose" ? [{ term: 0, index: 0, kind: "normal", data: new Uint8Array([9]) }] : [],
+    });
+    const recorded = beginning + (type === "propose" ? PROPOSED : isTermless(type) ? TERMLESS : WITH_TERM);
+    expect(decodeMessage(bytesOf(recorded))).toEqual(message);
+    expect(hex(encodeMessage(message))).toBe(recorded);
+  });
+}
+
+test("a recorded ping is read, and still sent alike", () => {
+  const recorded = "010100000000000065e317ad";
+  const reader = new FrameReader();
+  reader.handshakeOnly = false;
+  const kinds: number[] = [];
+  reader.push(bytesOf(recorded), ({ kind }) => kinds.push(kind) > 0);
+  expect(kinds).toEqual([FrameKind.ping]);
+  expect(hex(encodeFrame(FrameKind.ping, 0, new Uint8Array(0)))).toBe(recorded);
 });
 
 test("a recorded frame is read, and what a later version may send is no error; only in the log it must be known", () => {
