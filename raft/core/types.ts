@@ -48,6 +48,7 @@ export interface Snapshot {
   readonly data: Uint8Array;
 }
 
+/** What a message is for; the numbers of the wire are in message.ts. */
 export type MessageType =
   | "preVote"
   | "preVoteResponse"

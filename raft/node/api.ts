@@ -11,6 +11,7 @@ export type ProposeOutcome =
   | { readonly kind: "rejected"; readonly reason: string }
   | { readonly kind: "unknown"; readonly reason: string };
 
+/** "confirmed": what is applied here up to `index` is as new as anything acknowledged before the question. "rejected": ask the leader. */
 export type ReadOutcome =
   | { readonly kind: "confirmed"; readonly index: Index; readonly term: Term }
   | { readonly kind: "rejected"; readonly reason: string };
@@ -41,6 +42,7 @@ export type AddOutcome =
   | { readonly kind: "done"; readonly id: NodeId; readonly members: readonly MemberInfo[] }
   | Exclude<MemberOutcome, { readonly kind: "done" }>;
 
+/** What a node knows of a member, itself included. */
 export interface PeerStatus {
   readonly id: NodeId;
   readonly name: string | null;
@@ -53,6 +55,7 @@ export interface PeerStatus {
   readonly lastContactMs: number | null;
 }
 
+/** A node as it sees itself and the cluster at this moment; cheap to ask for. */
 export interface RaftStatus {
   readonly id: NodeId;
   readonly term: Term;
@@ -74,6 +77,7 @@ export interface RaftStatus {
   readonly shortOfSpace: string | null;
 }
 
+/** What a node tells those who listen, in the order in which it happens. */
 export type RaftEvent =
   /** Role, leader or term changed. `ownTermApplied`: we lead and have applied an entry of our own term. */
   | {
@@ -83,7 +87,9 @@ export type RaftEvent =
     readonly term: Term;
     readonly ownTermApplied: boolean;
   }
+  /** The state machine is at `index`; one event may stand for several entries. */
   | { readonly kind: "applied"; readonly index: Index }
+  /** The connection to a member has come or gone. */
   | { readonly kind: "peer"; readonly id: NodeId; readonly connected: boolean }
   /** This member was removed from the cluster: the node has stopped for good, and its directory is of no use. */
   | { readonly kind: "removed" }
@@ -93,6 +99,7 @@ export type RaftEvent =
    */
   | { readonly kind: "fatal"; readonly error: Error };
 
+/** A member as the program that embeds it sees it. */
 export interface Raft {
   start(): void;
   /** Stops without handing over; pending proposals end as "unknown". */

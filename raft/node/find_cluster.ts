@@ -23,6 +23,7 @@ const PATIENCE_MS = 1000;
 /** A first reason is given time to become a better one. */
 const SAY_AFTER_MS = 2000;
 
+/** Who looks for its cluster, and where. */
 export interface FindOptions {
   readonly namespace: string;
   readonly scope: string;
@@ -42,6 +43,7 @@ export interface FindOptions {
   readonly onFatal: (error: TransportError) => void;
 }
 
+/** What a member must know to take part: the arguments of its RaftNode. */
 export interface Found {
   readonly clusterId: number;
   /** Id with which the cluster was founded. */

@@ -33,6 +33,7 @@ export function withoutAddress(name: string): string {
   return NO_ADDRESS + name;
 }
 
+/** False for the stand-in of `withoutAddress`: such a member dials the others, and nobody dials it. */
 export function canBeDialed(addr: string): boolean {
   return !addr.startsWith(NO_ADDRESS);
 }

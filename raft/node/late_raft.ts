@@ -15,6 +15,7 @@ export interface LateRaftOptions {
   readonly begin: (found: (raft: Raft) => void) => { readonly waitsFor: string; stop(): void } | null;
 }
 
+/** A Raft before and after its cluster is found; see the head of this file. `start` begins the search. */
 export class LateRaft implements Raft {
   readonly #options: LateRaftOptions;
   #raft: Raft | null = null;

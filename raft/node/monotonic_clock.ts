@@ -4,6 +4,7 @@
  */
 import type { Clock } from "./ports.ts";
 
+/** Of this process: `performance.now` and timers of the event loop. Counts from the start of the process; stands still in a suspended host. */
 export const monotonicClock: Clock = {
   now: () => performance.now(),
   after(delayMs, fire) {

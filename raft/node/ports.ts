@@ -5,10 +5,12 @@
  */
 import type { Entry, HardState, Index, NodeId, Snapshot, Term } from "../core/types.ts";
 
+/** What a Clock was asked for and has not done yet. */
 export interface Timer {
   cancel(): void;
 }
 
+/** Time. Everything that waits or measures does so by this. */
 export interface Clock {
   /**
    * Milliseconds (fractions allowed) of a clock that is never stepped or slewed and counts suspends. The zero
@@ -31,6 +33,7 @@ export interface StoredLog {
   readonly empty: boolean;
 }
 
+/** What is to be written together; `sync`: durable before it is answered. */
 export interface LogBatch {
   readonly hardState: HardState | null;
   /** Written in order; the first one's index may lie below the end of the log, which is then truncated first. */
@@ -39,6 +42,7 @@ export interface LogBatch {
   readonly sync: boolean;
 }
 
+/** The log on a disk, or in memory. */
 export interface LogStorage {
   /** State found at opening; called once, before the first append. */
   load(): StoredLog;
@@ -59,6 +63,7 @@ export interface LogStorage {
   close(): void;
 }
 
+/** What a transport tells its node. */
 export interface TransportHandlers {
   /** A frame of a known, authenticated peer of our cluster. `channel` 0 carries raft, others are opaque. */
   onFrame(from: NodeId, channel: number, payload: Uint8Array): void;

@@ -10,6 +10,7 @@ import type { ProposeOutcome } from "./api.ts";
 import { type CommandEnvelope, encodeEnvelope } from "./envelope.ts";
 import type { Sessions } from "./sessions.ts";
 
+/** The largest command in bytes; a larger one is rejected. */
 export const MAX_COMMAND_BYTES = 1024 * 1024;
 const MAX_PENDING = 1024;
 const RETRY_AFTER_MS = 1000;

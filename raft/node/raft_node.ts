@@ -52,6 +52,10 @@ const DEFAULT_PROPOSE_TIMEOUT_MS = 5000;
 
 type StateEvent = Extract<RaftEvent, { kind: "state" }>;
 
+/**
+ * A member of a cluster: the core, its log, its connections and the state machine, driven by timers of the given clock.
+ * Nothing happens before `start`. What ends it for good comes as the event "fatal" or "removed".
+ */
 export class RaftNode implements Raft {
   readonly id: NodeId;
   #options: ResolvedOptions;

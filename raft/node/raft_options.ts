@@ -2,6 +2,7 @@
 import type { NodeId } from "../core/types.ts";
 import type { Clock, LogStorage, StateMachine, Transport } from "./ports.ts";
 
+/** Who a member is, for the others and for people. */
 export interface MemberInfo {
   readonly id: NodeId;
   /** For people, in logs and status. */

@@ -12,6 +12,7 @@ import { ReplicatedState } from "./replicated_state.ts";
 import { type NodeId, NONE, type Snapshot } from "../core/types.ts";
 import type { StateMachine, StoredLog } from "./ports.ts";
 
+/** The cluster that one member founds anew; see `recoverCluster`. */
 export interface RecoveredCluster {
   readonly clusterId: number;
   readonly nodeId: NodeId;

@@ -15,6 +15,7 @@ import { StorageError } from "./storage_error.ts";
 import { decodeRecord, readRaw, segmentSequence, type WalRecord } from "./wal_format.ts";
 import type { Configuration, HardState, Snapshot } from "../core/types.ts";
 
+/** One record of a log, for people. */
 export interface DumpedRecord {
   readonly file: string;
   readonly offset: number;
@@ -27,6 +28,7 @@ export interface DumpedRecord {
     | null;
 }
 
+/** What a log directory holds; see `dumpLog`. */
 export interface LogDump {
   readonly identity: DirectoryIdentity;
   readonly where: string;

@@ -28,6 +28,7 @@ export interface DirectoryOrigin {
 
 const NO_ORIGIN: DirectoryOrigin = { cluster: null, addr: null, joined: false, members: [], founded: null };
 
+/** Whose directory it is, from its identity.json. */
 export interface DirectoryIdentity extends LogIdentity, DirectoryOrigin {
   /** Random, made with the directory: tells it from one that was put in its place. */
   readonly instance: string;

@@ -109,6 +109,7 @@ export function describeDamage(damage: Damage, where: string): string {
     "to be added anew";
 }
 
+/** How a log is opened; all but `now` may be left out. */
 export interface OpenWalOptions {
   /** Recorded when the directory is made. @default nothing */
   readonly origin?: DirectoryOrigin;

@@ -30,6 +30,7 @@ export interface ReplacedLog {
   readonly oldIdentity: string;
 }
 
+/** A log as it was found; see `readLog`. */
 export interface ReadLog {
   readonly identity: DirectoryIdentity;
   readonly stored: StoredLog;
@@ -50,6 +51,7 @@ export function readLog(directory: string): ReadLog {
   return { identity, stored, lastIndex };
 }
 
+/** The log of a stopped member, locked, to be replaced by the first log of a new cluster; see the head of this file. */
 export class SurvivingLog {
   readonly identity: DirectoryIdentity;
   readonly stored: StoredLog;

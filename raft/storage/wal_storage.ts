@@ -55,6 +55,7 @@ interface EncodedBatch {
   readonly sync: boolean;
 }
 
+/** The log of `openWal`. After a failed write every `append` fails with the same error. */
 export class WalStorage implements LogStorage {
   /** Random, made with the directory, 48 bits: tells it from another one in its place. For RaftNodeOptions. */
   readonly instance: number;

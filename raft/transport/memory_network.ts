@@ -2,6 +2,7 @@
 import type { NodeId } from "../core/types.ts";
 import type { Clock, Transport, TransportHandlers, TransportPeer } from "../node/ports.ts";
 
+/** Gives each member its transport, and cuts and heals the links between them. */
 export class MemoryNetwork {
   #clock: Clock;
   #delayMs: number;

@@ -60,6 +60,7 @@ export interface TlsFiles {
   readonly ca: string;
 }
 
+/** Mutual TLS whose certificates can be renewed while it runs; see `tlsLayer`. */
 export interface TlsLayer extends SocketLayer {
   /** New certificates, for connections from now on. Throws when they cannot be used, as half of a renewed pair: nothing changes then. */
   replace(files: TlsFiles): void;
