@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import type { AddressInfo, Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePorts } from "../src/demo/ports.ts";
 import { validateConfigCommand } from "./validate_config.ts";
 import type { ValidateOptions } from "./validate_config.ts";
 
@@ -29,13 +30,6 @@ function host(): string {
   return directory;
 }
 
-async function freePort(): Promise<number> {
-  const server = await listening();
-  const { port } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return port;
-}
-
 function listening(): Promise<Server> {
   const server = createServer();
   return new Promise((done) => server.listen(0, "127.0.0.1", () => done(server)));
@@ -43,6 +37,8 @@ function listening(): Promise<Server> {
 
 interface Changes {
   readonly postgresPort?: number;
+  /** Address and other fields of the section. */
+  readonly raft?: string;
   readonly more?: string;
   readonly postgres?: string;
 }
@@ -53,13 +49,14 @@ async function validate(
   options: Partial<ValidateOptions> = {},
 ): Promise<{ code: number; lines: string[] }> {
   const file = join(directory, "agent.yml");
+  const [raftPort, restPort, postgresPort] = await freePorts(3);
   const text = `scope: main
 name: node1
-raft: {self_addr: "127.0.0.1:${await freePort()}", data_dir: ${directory}/raft}
-restapi: {listen: "127.0.0.1:${await freePort()}"}
+raft: {${changes.raft ?? `self_addr: "127.0.0.1:${raftPort}"`}, data_dir: ${directory}/raft}
+restapi: {listen: "127.0.0.1:${restPort}"}
 watchdog: {mode: off}
 postgresql:
-  listen: 127.0.0.1:${changes.postgresPort ?? await freePort()}
+  listen: 127.0.0.1:${changes.postgresPort ?? postgresPort}
   data_dir: ${directory}/data
   bin_dir: ${directory}/bin
   authentication: {superuser: {username: postgres, password: hunter2}, replication: {username: r, password: hunter2}}
@@ -109,6 +106,19 @@ test("a port in use is an error, unless the member may be running", async () => 
   expect(strict.lines[0]).toStartWith(`F:7: error: postgresql.listen: 127.0.0.1:${port} is in use already`);
   expect(strict.code).toBe(1);
   expect((await validate(directory, { postgresPort: port }, { ignoreListenPort: true })).code).toBe(0);
+});
+
+test("an address that this host does not have: the setting that is in the file is named, and the way out", async () => {
+  const self = 'self_addr: "198.51.100.1:5010", password: secret';
+  const own = await validate(host(), { raft: self });
+  expect(own.lines[0]).toBe(
+    "F:3: error: raft.self_addr: 198.51.100.1:5010 is no address of this host: name one that is",
+  );
+  expect(own.code).toBe(1);
+  const bind = await validate(host(), { raft: `${self}, bind_addr: "198.51.100.2:5010"` });
+  expect(bind.lines[0]).toBe(
+    "F:3: error: raft.bind_addr: 198.51.100.2:5010 is no address of this host: name one that is",
+  );
 });
 
 test("programs that are not there", async () => {

@@ -5,6 +5,7 @@ import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import type { HostPort, LocalConfig, PostgresqlConfig } from "../src/model/config.ts";
 import type { Issues, Path } from "../src/model/config_issues.ts";
+import { raftListenKey } from "../src/model/config_ports.ts";
 import { formatHostPort, parseHostPort } from "../src/model/host_port.ts";
 import { findPrograms, ProgramsError } from "../src/postgres/programs.ts";
 
@@ -139,7 +140,7 @@ function listenAddresses({ postgresql, restapi, raft }: LocalConfig): [Path, Hos
       { host, port: postgresql!.port },
     ]),
     [["restapi", "listen"], restapi.listen],
-    ...(bind ? [[["raft", "bind_addr"], bind] as [Path, HostPort]] : []),
+    ...(bind ? [[["raft", raftListenKey(raft)], bind] as [Path, HostPort]] : []),
   ];
   return addresses.filter(([, { port }]) => port !== 0);
 }
@@ -157,7 +158,7 @@ async function checkPort(path: Path, address: HostPort, ignoreInUse: boolean, is
       return;
     case "EADDRNOTAVAIL":
     case "ENOTFOUND":
-      return issues.error(path, `${text} is no address of this host`);
+      return issues.error(path, `${text} is no address of this host: name one that is`);
     case "EACCES":
       return issues.error(path, `${text}: this user may not listen on a port below 1024`);
     default:

@@ -282,7 +282,10 @@ test("a second node with a living member's address is not given its place", asyn
   // The same address in its list of members, another one to listen on.
   const [other] = await addresses(1);
   const twin = start({ ...third, directory: directory() });
-  await until("the address is in use", () => twin.logged.some((text) => text.includes("in use")));
+  await until(
+    "the address is in use",
+    () => twin.logged.some((text) => text.includes("something listens there already")),
+  );
   await twin.close();
   const search = findCluster({
     namespace: "ns",

@@ -111,6 +111,7 @@ export class Connection {
   #onFrame({ kind, channel, payload }: Frame): void {
     if (this.peer === null) return this.#onHandshake(payload);
     if (kind === FrameKind.handshake) throw new FrameError("a second handshake");
+    // A ping has done its work by coming; other kinds are of a later version.
     if (kind === FrameKind.data) this.#handlers.onFrame(this.peer, channel, payload);
   }
 

@@ -29,9 +29,13 @@ export class FrameError extends Error {
   override readonly name = "FrameError";
 }
 
-/** Largest payload of a kind and channel; null for what does not exist. */
+/**
+ * Largest payload of a kind and channel; null for what does not exist. A kind that a later version may send is read, so
+ * that the connection can pass over it.
+ */
 export function maxPayloadBytes(kind: number, channel: number): number | null {
   if (kind === FrameKind.data) return channel === 0 ? MAX_RAFT_FRAME_BYTES : MAX_CHANNEL_FRAME_BYTES;
+  if (kind > FrameKind.handshake) return MAX_CHANNEL_FRAME_BYTES;
   if (channel !== 0) return null;
   if (kind === FrameKind.ping) return 0;
   return kind === FrameKind.handshake ? MAX_HANDSHAKE_BYTES : null;
@@ -92,7 +96,7 @@ export class FrameReader {
     if (version !== VERSION || reserved !== 0) throw new FrameError("not a raft connection");
     if (this.handshakeOnly && kind !== FrameKind.handshake) throw new FrameError("data before the handshake");
     const most = maxPayloadBytes(kind!, channel!);
-    if (most === null) throw new FrameError(`unknown kind of frame ${kind}`);
+    if (most === null) throw new FrameError(`a frame of kind ${kind} on channel ${channel}`);
     const length = getUint32(this.#header, 4);
     if (length > most) throw new FrameError(`a frame of ${length} bytes is too large`);
     return length;

@@ -26,6 +26,7 @@ const MAX_VISITORS = 16;
 /** The channel of the one question that a visitor asks, and of the answer. */
 export const VISIT_CHANNEL = 1;
 
+/** Who we are, where we listen, and how others prove themselves. */
 export interface TcpTransportOptions {
   readonly id: NodeId;
   readonly clusterId: number;
@@ -54,6 +55,7 @@ export interface TcpTransportOptions {
   readonly resolve?: (host: string) => Promise<string>;
 }
 
+/** Connections over TCP, or over the TLS of `layer`; see the head of this file. Throws TransportError where `onFatal` is not given. */
 export class TcpTransport implements Transport {
   #options: TcpTransportOptions;
   #layer: SocketLayer;
@@ -174,10 +176,10 @@ export class TcpTransport implements Transport {
     if (this.#closed) return;
     const { bindAddr, onFatal } = this.#options;
     const inUse = cause.code === "EADDRINUSE";
-    const what = inUse ? "is in use by another process" : `cannot be listened on: ${cause.message}`;
     const error = new TransportError(
       inUse ? "address-in-use" : "cannot-listen",
-      `the address ${bindAddr} (raft.bind_addr) ${what}. Without it this member cannot take part`,
+      `cannot listen on ${bindAddr} (raft.bind_addr, or raft.self_addr where that is not given): ` +
+        `${listenAdvice(cause)}. Without it this member cannot take part`,
       { cause },
     );
     this.close();
@@ -239,5 +241,17 @@ export class TcpTransport implements Transport {
       for (const link of this.#links.values()) link.watch(lateMs);
       if (!this.#closed) this.#watch();
     });
+  }
+}
+
+function listenAdvice({ code, message }: NodeJS.ErrnoException): string {
+  switch (code) {
+    case "EADDRINUSE":
+      return "something listens there already; stop it, or choose another port";
+    case "EADDRNOTAVAIL":
+    case "ENOTFOUND":
+      return "it is no address of this host; name one that is";
+    default:
+      return message;
   }
 }

@@ -2,6 +2,8 @@ import { afterEach, expect, test } from "bun:test";
 import * as net from "node:net";
 import { monotonicClock } from "../node/monotonic_clock.ts";
 import type { Transport } from "../node/ports.ts";
+import { encodeFrame, FrameKind, type FrameKindCode, FrameReader } from "./frame.ts";
+import { Dialer, keyOf } from "./handshake.ts";
 import { MemoryNetwork } from "./memory_network.ts";
 import { TcpTransport, type TcpTransportOptions } from "./tcp_transport.ts";
 import { freePort, until } from "./testing.ts";
@@ -217,6 +219,33 @@ test("garbage closes its own connection and harms no other", async () => {
   await until("arrived", () => a.frames.length === 1);
 });
 
+test("a kind of frame that a later version sends is passed over, and the connection stays", async () => {
+  const a = tcp(1, [await freePort(), await freePort()]);
+  const socket = connectRaw(a.port);
+  let closed = false;
+  socket.on("close", () => (closed = true));
+  const dialer = new Dialer(
+    { id: 2, clusterId: 4711, key: keyOf("secret", 4711) },
+    1,
+    new Uint8Array(32).fill(3),
+  );
+  const reader = new FrameReader();
+  socket.on("data", (chunk: Buffer) =>
+    reader.push(chunk, ({ payload }) => {
+      const { reply } = dialer.step(payload);
+      if (reply) socket.write(encodeFrame(FrameKind.handshake, 0, reply));
+      return true;
+    }));
+  socket.write(encodeFrame(FrameKind.handshake, 0, dialer.hello));
+  await until("connected", () => a.connected.has(2));
+  const later = encodeFrame(9 as FrameKindCode, 5, new Uint8Array(300));
+  socket.write(Buffer.concat([later, encodeFrame(FrameKind.data, 3, Buffer.from("understood")), later]));
+  socket.write(encodeFrame(FrameKind.data, 3, Buffer.from("and this")));
+  await until("arrived", () => a.frames.length === 2);
+  expect(a.frames).toEqual([[2, 3, "understood"], [2, 3, "and this"]]);
+  expect(closed).toBe(false);
+});
+
 test("a connection without a handshake is closed after a while", async () => {
   const [a] = await tcpPair();
   const socket = connectRaw(a.port);
@@ -282,6 +311,20 @@ test("B39: a port in use is a typed error that names the setting", async () => {
   await until("failed", () => errors.length === 1);
   expect(errors[0]).toMatchObject({ code: "address-in-use", setting: "raft.bind_addr" });
   expect(errors[0]!.message).toContain("raft.bind_addr");
+});
+
+test("an address of another host is a typed error that names the setting and the way out", async () => {
+  const errors: TransportError[] = [];
+  tcp(1, [await freePort(), await freePort()], {
+    bindAddr: "198.51.100.1:5010",
+    onFatal: (error) => errors.push(error),
+  });
+  await until("failed", () => errors.length === 1);
+  expect(errors[0]!.code).toBe("cannot-listen");
+  expect(errors[0]!.message).toContain(
+    "198.51.100.1:5010 (raft.bind_addr, or raft.self_addr where that is not given)",
+  );
+  expect(errors[0]!.message).toContain("it is no address of this host; name one that is");
 });
 
 test("names are resolved anew for each dial, and a dead name server only delays that peer", async () => {

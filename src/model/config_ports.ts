@@ -24,8 +24,7 @@ function listenersOf({ raft, restapi, postgresql }: Sections): Listener[] {
   // null on a member without a vote, which listens on any free port.
   const bind = raft && parseHostPort(raft.bindAddr);
   if (bind) {
-    const key = raft.bindAddr === raft.selfAddr ? "self_addr" : "bind_addr";
-    listeners.push({ section: "raft", key, addresses: [bind] });
+    listeners.push({ section: "raft", key: raftListenKey(raft), addresses: [bind] });
   }
   if (restapi) listeners.push({ section: "restapi", key: "listen", addresses: [restapi.listen] });
   if (postgresql) {
@@ -34,6 +33,11 @@ function listenersOf({ raft, restapi, postgresql }: Sections): Listener[] {
     listeners.push({ section: "postgresql", key: "listen", addresses });
   }
   return listeners;
+}
+
+/** The setting that says where raft listens. */
+export function raftListenKey({ bindAddr, selfAddr }: LocalConfig["raft"]): "self_addr" | "bind_addr" {
+  return bindAddr === selfAddr ? "self_addr" : "bind_addr";
 }
 
 /** One issue for two settings, however many of their addresses clash. */
