@@ -39,10 +39,14 @@ export class RaftInvariants implements DiskObserver {
   private readonly written = new Map<Index, Map<Term, WrittenEntry>>();
   /** By index: what was applied there, anywhere. */
   private readonly applied = new Map<Index, { readonly term: Term; readonly hash: number }>();
+  /** By the index of the last command. */
+  private readonly states = new Map<Index, string>();
   /** By the command's hash. */
   private readonly indexes = new Map<number, Index>();
   private readonly forgotten = new Set<NodeId>();
   private maxCommit: Index = 0;
+  /** Of the entry at maxCommit; null: not known. */
+  private maxCommitEntryTerm: Term | null = null;
   /** Not below the term in which maxCommit was committed: leaders of later terms must have it. */
   private maxCommitTerm: Term = 0;
 
@@ -108,14 +112,6 @@ export class RaftInvariants implements DiskObserver {
     node.leadTerm = 0;
   }
 
-  onRestore(id: NodeId, index: Index): void {
-    const node = this.nodes.get(id)!;
-    if (index < node.applied) {
-      throw new Violation("apply goes forward", `node ${id} restores ${index} after ${node.applied}`);
-    }
-    node.applied = index;
-  }
-
   onApply(id: NodeId, index: Index, term: Term, command: Uint8Array): void {
     const node = this.nodes.get(id)!;
     if (index <= node.applied) {
@@ -132,6 +128,18 @@ export class RaftInvariants implements DiskObserver {
       throw new Violation(
         "state machine safety",
         `node ${id} applies another command at ${index} (term ${term}, was ${known.term})`,
+      );
+    }
+  }
+
+  /** What a state machine holds whose last command was that at `index`, by applying it or from a snapshot. */
+  onState(id: NodeId, index: Index, state: string): void {
+    const known = this.states.get(index);
+    if (known === undefined) this.states.set(index, state);
+    else if (known !== state) {
+      throw new Violation(
+        "the same state at the same index",
+        `node ${id} at ${index}: ${state}, was ${known}`,
       );
     }
   }
@@ -195,6 +203,18 @@ export class RaftInvariants implements DiskObserver {
         `${status.id} leads term ${status.term} up to ${status.lastIndex}; committed ${this.maxCommit}`,
       );
     }
+    const own = node.disk.termAt(this.maxCommit);
+    // 0 and null: in a snapshot, or not handed to the disk yet.
+    if (
+      node.leadTerm !== status.term && status.term > this.maxCommitTerm && own && this.maxCommitEntryTerm &&
+      own !== this.maxCommitEntryTerm
+    ) {
+      throw new Violation(
+        "leader completeness",
+        `${status.id} leads term ${status.term} with ${this.maxCommit} of term ${own}; committed was that of ` +
+          `term ${this.maxCommitEntryTerm}`,
+      );
+    }
     if (node.leadTerm === status.term && status.lastIndex < node.leadLast) {
       throw new Violation(
         "leader append-only",
@@ -248,6 +268,7 @@ export class RaftInvariants implements DiskObserver {
       );
     }
     this.maxCommit = commit;
+    this.maxCommitEntryTerm = term || null;
     this.maxCommitTerm = Math.max(this.maxCommitTerm, status.term);
   }
 

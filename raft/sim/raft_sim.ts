@@ -52,10 +52,13 @@ class Sum implements StateMachine {
   private registers: number[] = Array.from({ length: REGISTERS }, () => EMPTY);
   index = 0;
 
-  constructor(private readonly onApply: (index: number, term: number, command: Uint8Array) => void) {}
+  constructor(
+    private readonly onApply: (index: number, term: number, command: Uint8Array) => void,
+    private readonly onState: (sum: Sum) => void = () => {},
+  ) {}
 
   get value(): string {
-    return this.bytes.join(" ");
+    return `${this.bytes.join(" ")}, ${this.registers.join(" ")}`;
   }
 
   apply(command: Uint8Array, index: number, term: number): number {
@@ -64,6 +67,12 @@ class Sum implements StateMachine {
     const next = this.bytes.slice();
     for (let i = 0; i < command.length; i++) next[i % 8] = (next[i % 8]! * 31 + command[i]!) & 255;
     this.bytes = next;
+    const before = this.write(command);
+    this.onState(this);
+    return before;
+  }
+
+  private write(command: Uint8Array): number {
     if (command.length < HEADER_BYTES) return EMPTY;
     const register = command[0]! % REGISTERS;
     const before = this.registers[register]!;
@@ -89,6 +98,7 @@ class Sum implements StateMachine {
     this.index = index;
     this.bytes = Uint8Array.from(bytes);
     this.registers = registers;
+    this.onState(this);
   }
 }
 
@@ -369,7 +379,10 @@ export class RaftRun {
     process.start();
     const random = this.world.random.split(`node ${id} ${process.incarnation}`);
     this.checks.onStart(id, disk.durable.snapshot?.index ?? 0);
-    node.sum = new Sum((index, term, command) => this.onApply(node, index, term, command));
+    node.sum = new Sum(
+      (index, term, command) => this.onApply(node, index, term, command),
+      ({ index, value }) => this.checks.onState(id, index, value),
+    );
     const raft = new RaftNode({
       id,
       clock: new SimClock(process, random.split("timers"), 20),

@@ -160,7 +160,25 @@ test("the checks find a vote that changes, a log that does not match and a lost 
   expect(() => a.storage().append(batch([entry(1, 1, "y")]), () => {})).toThrow("log matching");
   checks.onApply(1, 1, 1, Uint8Array.of(1));
   expect(() => checks.onApply(2, 1, 1, Uint8Array.of(2))).toThrow("state machine safety");
+  checks.onState(1, 1, "x");
+  checks.onState(2, 1, "x");
+  expect(() => checks.onState(2, 1, "y")).toThrow("the same state at the same index");
 });
+
+const LEADS = {
+  term: 3,
+  role: "leader",
+  leader: 1,
+  commit: 0,
+  applied: 0,
+  lastIndex: 0,
+  snapshotIndex: 0,
+  members: [],
+  canLose: null,
+  notVoting: null,
+  shortOfSpace: null,
+  agreedVersion: 1,
+} as const;
 
 test("the checks find two leaders of a term, and one whose vote is not on its disk", () => {
   const world = new World(2);
@@ -171,21 +189,27 @@ test("the checks find two leaders of a term, and one whose vote is not on its di
     if (id < 3) disk.storage().append(batch([], { term: 3, vote: id, commit: 0 }), () => {});
   }
   world.runUntil(100);
-  const status = {
-    term: 3,
-    role: "leader",
-    leader: 1,
-    commit: 0,
-    applied: 0,
-    lastIndex: 0,
-    snapshotIndex: 0,
-    members: [],
-    canLose: null,
-    notVoting: null,
-    shortOfSpace: null,
-    agreedVersion: 1,
-  } as const;
-  checks.onStatus({ ...status, id: 1 });
-  expect(() => checks.onStatus({ ...status, id: 2 })).toThrow("one leader a term");
-  expect(() => checks.onStatus({ ...status, id: 3, term: 4 })).toThrow("durable before it counts");
+  checks.onStatus({ ...LEADS, id: 1 });
+  expect(() => checks.onStatus({ ...LEADS, id: 2 })).toThrow("one leader a term");
+  expect(() => checks.onStatus({ ...LEADS, id: 3, term: 4 })).toThrow("durable before it counts");
+});
+
+test("the checks find a leader that lacks what was committed, or has another entry in its place", () => {
+  for (const [term, lastIndex] of [[3, 1], [2, 1], [0, 0]] as const) {
+    const world = new World(3);
+    const checks = new RaftInvariants();
+    const [first, second] = [1, 2].map((id) => {
+      const disk = new SimDisk(processIn(world, `n${id}`));
+      checks.watch(id, disk);
+      return disk;
+    }) as [SimDisk, SimDisk];
+    first.storage().append(batch([entry(1, 3, "x")], { term: 3, vote: 1, commit: 0 }), () => {});
+    const entries = term === 0 ? [] : [entry(1, term, term === 3 ? "x" : "y")];
+    second.storage().append(batch(entries, { term: 4, vote: 2, commit: 0 }), () => {});
+    world.runUntil(100);
+    for (const commit of [0, 1]) checks.onStatus({ ...LEADS, id: 1, lastIndex: 1, commit });
+    const next = () => checks.onStatus({ ...LEADS, id: 2, term: 4, lastIndex });
+    if (term === 3) next();
+    else expect(next).toThrow("leader completeness");
+  }
 });
