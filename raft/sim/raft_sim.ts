@@ -166,6 +166,8 @@ export class RaftRun {
   private readonly nodes: SimNode[];
   private readonly founders: readonly MemberInfo[];
   private readonly random: Prng;
+  /** How often members take snapshots, and what they keep behind them. */
+  private readonly snapshots: { readonly everyEntries: number; readonly keepEntries: number };
   private proposed = 0;
   private applied = 0;
   private reads = 0;
@@ -191,6 +193,11 @@ export class RaftRun {
     this.heritage = heritage;
     this.broken = broken;
     this.random = world.random.split(heritage ? "recovered run" : "raft run");
+    const chance = this.random.split("snapshots");
+    this.snapshots = {
+      everyEntries: chance.pick([5, 20, 100, 4096]),
+      keepEntries: chance.pick([0, 3, 30, 1024]),
+    };
     this.network = heritage?.network ?? new SimNetwork(world);
     this.faultsMs = world.now() + (heritage ? AFTERWARDS_MS : faultsMs);
     this.nodes = heritage ? [this.inherit(heritage)] : this.newNodes(this.random.pick([3, 3, 5]));
@@ -397,6 +404,8 @@ export class RaftRun {
       electionMinMs: 600,
       electionMaxMs: 1000,
       heartbeatMs: 100,
+      snapshotEveryEntries: this.snapshots.everyEntries,
+      keepEntries: this.snapshots.keepEntries,
       broken: this.broken,
     });
     node.raft = raft;
