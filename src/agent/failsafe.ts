@@ -46,6 +46,8 @@ export interface FailsafeOptions {
   readonly guard: GuardPort;
   readonly postgres: { view(): PostgresView };
   readonly ask: AskFailsafe;
+  /** We agreed to the lease of this epoch: its holder lives. */
+  readonly holderSeen: (epoch: number) => void;
   readonly log: Log;
   readonly wake: () => void;
   readonly broken: BrokenRules;
@@ -91,6 +93,7 @@ export class Failsafe {
       leads: (view.process !== "none" && view.writable) || tenancy.tenure().kind === "holding",
       guardEpoch: guardState === "none" ? null : Math.max(armed?.epoch ?? 0, endedEpoch),
     }, clock.now());
+    if (answer.kind === "accepted") this.#options.holderSeen(question.epoch);
     if (answer.kind === "accepted" && !wasActive) {
       log.warning(
         "failsafe",

@@ -157,6 +157,8 @@ export class Member {
       guard: options.guard,
       postgres: options.postgres,
       ask: options.askFailsafe,
+      // Else nobody may have seen a primary that lost raft right after its promotion, and a cold start is waited out.
+      holderSeen: (epoch) => void (this.#holderSeenEpoch = Math.max(this.#holderSeenEpoch, epoch)),
       log: options.log,
       wake,
       broken,
