@@ -5,8 +5,8 @@ import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import type { HostPort, LocalConfig, PostgresqlConfig } from "../src/model/config.ts";
 import type { Issues, Path } from "../src/model/config_issues.ts";
-import { raftListenKey } from "../src/model/config_ports.ts";
-import { formatHostPort, parseHostPort } from "../src/model/host_port.ts";
+import { listenersOf } from "../src/model/config_ports.ts";
+import { formatHostPort } from "../src/model/host_port.ts";
 import { findPrograms, ProgramsError } from "../src/postgres/programs.ts";
 
 export async function checkHost(
@@ -19,8 +19,10 @@ export async function checkHost(
   checkWritableDirectory(["raft", "data_dir"], config.raft.dataDir, issues);
   for (const [path, file] of certificateFiles(config)) checkReadable(path, file, issues);
   checkWatchdog(config.watchdog, issues);
-  for (const [path, address] of listenAddresses(config)) {
-    await checkPort(path, address, ignorePortInUse, issues);
+  for (const { path, addresses } of listenersOf(config)) {
+    for (const address of addresses) {
+      if (address.port !== 0) await checkPort(path, address, ignorePortInUse, issues);
+    }
   }
 }
 
@@ -130,19 +132,6 @@ function checkWatchdog({ mode, device, driver }: LocalConfig["watchdog"], issues
   } else if (stat(device) !== null) {
     issues.warning(["watchdog", "device"], `${device} ${why}: this member runs without a watchdog`);
   }
-}
-
-function listenAddresses({ postgresql, restapi, raft }: LocalConfig): [Path, HostPort][] {
-  const bind = parseHostPort(raft.bindAddr);
-  const addresses: [Path, HostPort][] = [
-    ...(postgresql?.listenAddresses ?? []).map((host): [Path, HostPort] => [
-      ["postgresql", "listen"],
-      { host, port: postgresql!.port },
-    ]),
-    [["restapi", "listen"], restapi.listen],
-    ...(bind ? [[["raft", raftListenKey(raft)], bind] as [Path, HostPort]] : []),
-  ];
-  return addresses.filter(([, { port }]) => port !== 0);
 }
 
 async function checkPort(path: Path, address: HostPort, ignoreInUse: boolean, issues: Issues): Promise<void> {

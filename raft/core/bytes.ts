@@ -3,7 +3,7 @@
  * it is compared with what is really there before anything is allocated.
  */
 import { assertCount } from "./assert.ts";
-import { getUint32BE, putUint32BE } from "./integers.ts";
+import { getUint32BE, getUint53BE, putUint32BE, putUint53BE } from "./integers.ts";
 
 /** The bytes are not what they claim to be. The sender or the file is at fault, never this node's state. */
 export class DecodeError extends Error {
@@ -11,8 +11,6 @@ export class DecodeError extends Error {
 }
 
 export const EMPTY_BYTES: Uint8Array = new Uint8Array(0);
-
-const UINT32 = 0x1_0000_0000;
 
 export class ByteWriter {
   #bytes: Uint8Array;
@@ -43,8 +41,7 @@ export class ByteWriter {
   count(value: number): void {
     assertCount(value, "encoded number");
     const at = this.#claim(8);
-    putUint32BE(this.#bytes, at, Math.floor(value / UINT32));
-    putUint32BE(this.#bytes, at + 4, value % UINT32);
+    putUint53BE(this.#bytes, at, value);
   }
 
   raw(bytes: Uint8Array): void {
@@ -95,8 +92,7 @@ export class ByteReader {
   }
 
   count(): number {
-    const at = this.#take(8);
-    const value = getUint32BE(this.#bytes, at) * UINT32 + getUint32BE(this.#bytes, at + 4);
+    const value = getUint53BE(this.#bytes, this.#take(8));
     if (!Number.isSafeInteger(value)) throw new DecodeError("a number exceeds 2^53");
     return value;
   }

@@ -1,6 +1,15 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { getUint32, getUint32BE, getUint53, putUint32, putUint32BE, putUint53 } from "./integers.ts";
+import {
+  getUint32,
+  getUint32BE,
+  getUint53,
+  getUint53BE,
+  putUint32,
+  putUint32BE,
+  putUint53,
+  putUint53BE,
+} from "./integers.ts";
 
 test("numbers are laid out as a DataView lays them out, and come back", () => {
   const value = fc.integer({ min: 0, max: 0xffff_ffff });
@@ -19,6 +28,9 @@ test("numbers are laid out as a DataView lays them out, and come back", () => {
     putUint53(bytes, at, number);
     expect(new DataView(bytes.buffer).getBigUint64(at, true)).toBe(BigInt(number));
     expect(getUint53(bytes, at)).toBe(number);
+    putUint53BE(bytes, at, number);
+    expect(new DataView(bytes.buffer).getBigUint64(at)).toBe(BigInt(number));
+    expect(getUint53BE(bytes, at)).toBe(number);
   }));
 });
 
@@ -32,5 +44,7 @@ test("nothing is read or written outside of the bytes", () => {
   }
   expect(() => getUint53(bytes, 0)).toThrow(RangeError);
   expect(() => putUint53(bytes, 0, 1)).toThrow(RangeError);
+  expect(() => getUint53BE(bytes, 0)).toThrow(RangeError);
+  expect(() => putUint53BE(bytes, 0, 1)).toThrow(RangeError);
   expect(bytes).toEqual(new Uint8Array(7));
 });

@@ -47,6 +47,17 @@ export function putUint53(bytes: Uint8Array, at: number, value: number): void {
   putUint32(bytes, at, value % UINT32);
 }
 
+/** Of 64 bits, big endian; exact only up to 2^53. */
+export function getUint53BE(bytes: Uint8Array, at: number): number {
+  return getUint32BE(bytes, at) * UINT32 + getUint32BE(bytes, at + 4);
+}
+
+/** Writes `value` (a safe integer >= 0) as 64 bits, big endian. */
+export function putUint53BE(bytes: Uint8Array, at: number, value: number): void {
+  putUint32BE(bytes, at + 4, value % UINT32);
+  putUint32BE(bytes, at, Math.floor(value / UINT32));
+}
+
 function assertInside(bytes: Uint8Array, at: number, size: number): void {
   if (at < 0 || at + size > bytes.length) {
     throw new RangeError(`offset ${at} lies outside ${bytes.length} bytes`);

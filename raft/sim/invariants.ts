@@ -195,26 +195,7 @@ export class RaftInvariants implements DiskObserver {
     } else if (leader !== status.id) {
       throw new Violation("one leader a term", `term ${status.term}: ${leader} and ${status.id}`);
     }
-    if (
-      node.leadTerm !== status.term && status.lastIndex < this.maxCommit && status.term > this.maxCommitTerm
-    ) {
-      throw new Violation(
-        "leader completeness",
-        `${status.id} leads term ${status.term} up to ${status.lastIndex}; committed ${this.maxCommit}`,
-      );
-    }
-    const own = node.disk.termAt(this.maxCommit);
-    // 0 and null: in a snapshot, or not handed to the disk yet.
-    if (
-      node.leadTerm !== status.term && status.term > this.maxCommitTerm && own && this.maxCommitEntryTerm &&
-      own !== this.maxCommitEntryTerm
-    ) {
-      throw new Violation(
-        "leader completeness",
-        `${status.id} leads term ${status.term} with ${this.maxCommit} of term ${own}; committed was that of ` +
-          `term ${this.maxCommitEntryTerm}`,
-      );
-    }
+    if (node.leadTerm !== status.term && status.term > this.maxCommitTerm) this.onNewLeader(status, node);
     if (node.leadTerm === status.term && status.lastIndex < node.leadLast) {
       throw new Violation(
         "leader append-only",
@@ -241,6 +222,21 @@ export class RaftInvariants implements DiskObserver {
     }
     node.leadTerm = status.term;
     node.leadLast = status.lastIndex;
+  }
+
+  /** A leader of a later term has all that was committed, entry by entry. */
+  private onNewLeader({ id, term, lastIndex }: RaftStatus, { disk }: NodeMemory): void {
+    const lacks = lastIndex < this.maxCommit;
+    const own = disk.termAt(this.maxCommit);
+    const committed = this.maxCommitEntryTerm;
+    // 0 and null: in a snapshot, or not handed to the disk yet.
+    if (lacks || (own && committed && own !== committed)) {
+      throw new Violation(
+        "leader completeness",
+        `${id} leads term ${term} up to ${lastIndex}, with ${this.maxCommit} of term ${own}; committed was that of ` +
+          `term ${committed}`,
+      );
+    }
   }
 
   /** What a node takes for committed is durable on a majority. */

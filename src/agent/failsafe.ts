@@ -82,7 +82,7 @@ export class Failsafe {
 
   /** A member asks for our agreement to its lease. */
   answer(question: FailsafeQuestion): FailsafeAnswer {
-    const { name, state, postgres, tenancy, guard, clock, dynamic, log } = this.#options;
+    const { name, state, postgres, tenancy, guard, clock, dynamic, holderSeen, log } = this.#options;
     if (!dynamic().failsafeMode) return { kind: "refused", reason: "failsafe_mode is not enabled" };
     const view = postgres.view();
     const { state: guardState, armed, endedEpoch } = guard.view();
@@ -93,12 +93,14 @@ export class Failsafe {
       leads: (view.process !== "none" && view.writable) || tenancy.tenure().kind === "holding",
       guardEpoch: guardState === "none" ? null : Math.max(armed?.epoch ?? 0, endedEpoch),
     }, clock.now());
-    if (answer.kind === "accepted") this.#options.holderSeen(question.epoch);
-    if (answer.kind === "accepted" && !wasActive) {
-      log.warning(
-        "failsafe",
-        `${question.holder} cannot reach raft: accepted as the primary in failsafe mode`,
-      );
+    if (answer.kind === "accepted") {
+      holderSeen(question.epoch);
+      if (!wasActive) {
+        log.warning(
+          "failsafe",
+          `${question.holder} cannot reach raft: accepted as the primary in failsafe mode`,
+        );
+      }
     }
     return answer;
   }

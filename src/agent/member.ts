@@ -158,7 +158,7 @@ export class Member {
       postgres: options.postgres,
       ask: options.askFailsafe,
       // Else nobody may have seen a primary that lost raft right after its promotion, and a cold start is waited out.
-      holderSeen: (epoch) => void (this.#holderSeenEpoch = Math.max(this.#holderSeenEpoch, epoch)),
+      holderSeen: (epoch) => this.#holderSeen(epoch),
       log: options.log,
       wake,
       broken,
@@ -305,7 +305,7 @@ export class Member {
     if (
       dcs.state.lock.holder === status.name && status.epochSeen === dcs.state.lock.epoch && status.running
     ) {
-      this.#holderSeenEpoch = dcs.state.lock.epoch;
+      this.#holderSeen(dcs.state.lock.epoch);
     }
     if (known === undefined || significant(known) !== significant(status) || dcs.state.lock.holder === null) {
       this.wake();
@@ -415,13 +415,17 @@ export class Member {
     this.changes.changed();
   }
 
+  #holderSeen(epoch: number): void {
+    this.#holderSeenEpoch = Math.max(this.#holderSeenEpoch, epoch);
+  }
+
   #publish(nowMs: number): void {
     const { name, incarnation, dcs, postgres, guard, raft, facts } = this.#options;
     const tenure = this.#tenancy.tenure();
     const own = facts();
     const holding = tenure.kind === "holding";
     if (holding && tenure.epoch === dcs.state.lock.epoch) {
-      this.#holderSeenEpoch = Math.max(this.#holderSeenEpoch, tenure.epoch);
+      this.#holderSeen(tenure.epoch);
     }
     this.#streamedTo.note(postgres.view());
     const status = ownStatus({

@@ -1,13 +1,13 @@
-/** One port twice in one file: the second to listen would fail, and blame another process. */
+/** Where the program listens, and one port twice in one file: the second to listen would fail, and blame another process. */
 import type { HostPort, LocalConfig } from "./config.ts";
 import type { Issues, Path } from "./config_issues.ts";
 import { addressesClash, formatHostPort, parseHostPort } from "./host_port.ts";
 
 type Sections = { readonly [Key in "raft" | "restapi" | "postgresql"]: LocalConfig[Key] | null };
 
-interface Listener {
-  readonly section: string;
-  readonly key: string;
+/** A setting that says where to listen. */
+export interface Listener {
+  readonly path: Path;
   readonly addresses: readonly HostPort[];
 }
 
@@ -19,25 +19,24 @@ export function checkPorts(sections: Sections, issues: Issues): void {
   });
 }
 
-function listenersOf({ raft, restapi, postgresql }: Sections): Listener[] {
+/** Of the sections that are there. */
+export function listenersOf({ raft, restapi, postgresql }: Sections): Listener[] {
   const listeners: Listener[] = [];
   // null on a member without a vote, which listens on any free port.
   const bind = raft && parseHostPort(raft.bindAddr);
   if (bind) {
-    listeners.push({ section: "raft", key: raftListenKey(raft), addresses: [bind] });
+    listeners.push({
+      path: ["raft", raft.bindAddr === raft.selfAddr ? "self_addr" : "bind_addr"],
+      addresses: [bind],
+    });
   }
-  if (restapi) listeners.push({ section: "restapi", key: "listen", addresses: [restapi.listen] });
+  if (restapi) listeners.push({ path: ["restapi", "listen"], addresses: [restapi.listen] });
   if (postgresql) {
     const { listenAddresses, port } = postgresql;
     const addresses = listenAddresses.map((host) => ({ host, port }));
-    listeners.push({ section: "postgresql", key: "listen", addresses });
+    listeners.push({ path: ["postgresql", "listen"], addresses });
   }
   return listeners;
-}
-
-/** The setting that says where raft listens. */
-export function raftListenKey({ bindAddr, selfAddr }: LocalConfig["raft"]): "self_addr" | "bind_addr" {
-  return bindAddr === selfAddr ? "self_addr" : "bind_addr";
 }
 
 /** One issue for two settings, however many of their addresses clash. */
@@ -46,11 +45,10 @@ function checkPair(one: Listener, other: Listener, issues: Issues): void {
     const clashing = other.addresses.find((candidate) => addressesClash(address, candidate));
     if (!clashing) continue;
     const [text, otherText] = [formatHostPort(address), formatHostPort(clashing)];
-    const path: Path = [one.section, one.key];
     const spelled = text === otherText ? "" : ` (${otherText})`;
     issues.error(
-      path,
-      `${text} is also the address of ${other.section}.${other.key}${spelled}: give each a port of its own`,
+      one.path,
+      `${text} is also the address of ${other.path.join(".")}${spelled}: give each a port of its own`,
     );
     return;
   }
