@@ -41,6 +41,7 @@ export class Tenancy {
   #guardIncarnation: number | null = null;
   #pingedMs = -Infinity;
   #releasing = false;
+  #liftAsked = false;
   #heldSinceMs = -Infinity;
 
   constructor(options: TenancyOptions) {
@@ -131,6 +132,7 @@ export class Tenancy {
     }
     this.#rearmNewGuard();
     this.#logFencing();
+    this.#liftFence();
     const { renewMs } = timingOf(state().grantTtlMs);
     const due = this.#holder.lastSentMs + renewMs;
     if (nowMs < due) return due;
@@ -232,6 +234,17 @@ export class Tenancy {
     const { armed } = guard.view();
     if (!paused() && !(this.leaseUsable() && armed !== null && !armed.unfenced)) return;
     proposer.propose({ op: "setUnfenced", epoch: lock.epoch, unfenced: paused() }, () => wake());
+  }
+
+  /**
+   * The guard learns of unfenced(e) as soon as we do. With the next renewal it may never: cut off before that, it would
+   * end a primary that nobody may succeed. It is safe at once, since e is committed not to expire. Should the guard not
+   * take it, the next renewal tells it again.
+   */
+  #liftFence(): void {
+    const asked = this.#liftAsked;
+    this.#liftAsked = this.#unfenced();
+    if (this.#liftAsked && !asked) this.#arm();
   }
 
   /** A guard that replaced a dead one knows nothing: it gets the deadline that was acknowledged already. */

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import type { GuardView } from "../guard/port.ts";
 import { jsonText } from "./json_text.ts";
 import { StatusCache, statusJson } from "./status.ts";
 import { STUB_WATCHDOG, StubPort } from "./testing.ts";
@@ -85,6 +86,23 @@ test("conditions that need attention appear only while they last", () => {
     pending_restart_reason: { max_connections: { old_value: "100", new_value: "200" } },
     scheduled_restart: { schedule: "2026-02-01T00:00:00+00:00" },
   });
+});
+
+test("the lock's holder says that it is paused when its guard has lifted the fence, others when they know of it", () => {
+  const port = new StubPort();
+  port.changeDynamic({ pause: true });
+  const { epoch } = port.view().dcs!.lock;
+  const armed = (unfenced: boolean, of = epoch) =>
+    port.change({ guard: { armed: { epoch: of, deadlineMs: 1, unfenced } } as GuardView });
+  armed(false);
+  expect(statusJson(port.view()).pause).toBeUndefined();
+  armed(true);
+  expect(statusJson(port.view()).pause).toBe(true);
+  armed(false, epoch - 1);
+  expect(statusJson(port.view()).pause).toBe(true);
+  armed(false);
+  port.becomeStandby();
+  expect(statusJson(port.view()).pause).toBe(true);
 });
 
 test("the watchdog is described in what is ours of the status", () => {

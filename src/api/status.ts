@@ -60,13 +60,23 @@ export function synchronousMode(view: ApiView): "off" | "on" | "quorum" {
   return isStandbyCluster(view) ? "off" : view.dynamic.synchronousMode;
 }
 
+/**
+ * Maintenance mode as it has reached this member. On the lock's holder not before its guard has lifted the fence: only from
+ * then on does the primary go on whatever becomes of the network, which `agent ctl pause --wait` waits for.
+ */
+function isPaused({ dynamic, dcs, guard, config }: ApiView): boolean {
+  const armed = guard?.armed ?? null;
+  const fenced = armed !== null && !armed.unfenced;
+  return dynamic.pause && !(fenced && dcs?.lock.holder === config.name && dcs.lock.epoch === armed.epoch);
+}
+
 export function statusJson(view: ApiView): StatusJson {
   const { config, status } = view;
   const answers = view.postgres !== null && view.sqlAnswers;
   return {
     state: shownState(view),
     ...(answers ? databaseFields(view, view.postgres!) : { role: shownRole(view) }),
-    ...(view.dynamic.pause ? { pause: true } : {}),
+    ...(isPaused(view) ? { pause: true } : {}),
     ...(hasClusterView(view) && view.dcs!.lock.holder !== null ? {} : { cluster_unlocked: true }),
     ...(view.failsafeActive ? { failsafe_mode_is_active: true } : {}),
     dcs_last_seen: view.dcsLastSeenS,

@@ -1,7 +1,8 @@
 /** Named events on a healthy cluster, in the times that the design promises (ttl 5 unless said otherwise). */
 import { expect, test } from "bun:test";
-import { World } from "../../raft/sim/mod.ts";
+import { cutFault, directionsOf, World } from "../../raft/sim/mod.ts";
 import type { DcsState } from "../model/records.ts";
+import { resume } from "./requests.ts";
 import { SimCluster } from "./sim_cluster.ts";
 import type { SimMember } from "./sim_member.ts";
 
@@ -256,6 +257,29 @@ test("after the power of all hosts has failed, the last primary goes on", () => 
     expect(recovers(cluster, 20_000)).toBe(true);
     expect(primaryOf(cluster)).toBe(last);
     expect(cluster.safety.lostBytes).toBe(0);
+  }
+});
+
+test("in pause the primary goes on alone, however soon it is cut off once its epoch is logged as unfenced", () => {
+  for (const seed of SEEDS) {
+    const cluster = healthy(seed);
+    const { world, network } = cluster;
+    const primary = primaryOf(cluster);
+    const { epoch } = records(cluster).lock;
+    const { value, revision } = records(cluster).config!;
+    primary.member!.proposer.propose(
+      { op: "setConfig", value: { ...value, pause: true }, expectRevision: revision },
+      () => {},
+    );
+    expect(world.runUntilHolds(world.now() + 5000, 1, () => primary.dcs!.state.lock.unfenced)).toBe(true);
+    const cut = cutFault(network, directionsOf(primary.id, cluster.members.map(({ id }) => id)), 30_000);
+    world.runUntil(world.now() + 30_000);
+    expect(primary.server.canAcknowledge).toBe(true);
+    expect(cluster.safety.longestOutageMs).toBe(0);
+    cut.end();
+    resume(cluster);
+    expect(recovers(cluster, 20_000)).toBe(true);
+    expect(records(cluster).lock.epoch).toBe(epoch);
   }
 });
 
