@@ -149,6 +149,12 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
   ]),
   ...mutationsOf("raft/node/admission.ts", TESTS, [
     ["founded-by-one", "return agreeing > (1 + others.length) / 2 ?", "return agreeing > 0 ?"],
+    [
+      "founded-with-strangers",
+      "others.filter((id) => this.#connected.has(id)).length",
+      "this.#connected.size",
+    ],
+    ["told-of-a-log-forgotten", 'if (message.verdict !== "noLog") this.#toldOfLog = true;', ""],
   ]),
   ...mutationsOf("raft/node/registrar.ts", TESTS, [
     [
@@ -233,6 +239,10 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
     ],
     ["transport-not-told", "transport.setPeers?.(", "void ("],
     ["voter-that-cannot-be-dialed", "const flaw = !dialed && votes", "const flaw = false"],
+  ]),
+  ...mutationsOf("raft/node/raft_node.ts", ["raft/node/admission.test.ts"], [
+    ["added-member-knows-of-no-log", "lastIndex > 0 || this.#options.join || ", "lastIndex > 0 || "],
+    ["welcomed-member-knows-of-no-log", "this.#welcomed = !founding;", ""],
   ]),
   ...mutationsOf("raft/node/raft_node.ts", MEMBERSHIP, [
     ["joining-member-votes-as-a-founder", "initialVoters: join ? [] :", "initialVoters: false ? [] :"],

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import type { AddOutcome } from "./api.ts";
 import { Admission } from "./admission.ts";
 import type { AdmissionMessage } from "./admission_messages.ts";
 import { TestCluster, text } from "./testing.ts";
@@ -114,6 +115,73 @@ test("an election that was tried before anything was written elsewhere does not 
   // It may have voted in that term before it lost its directory: not a second time.
   expect(second.storage.load().hardState).toEqual({ term: 7, vote: 2, commit: 0 });
   expect(cluster.leader().node.status().term).toBeGreaterThan(7);
+});
+
+test("a founder that was emptied does not found with a member that was added and has nothing yet", () => {
+  const cluster = new TestCluster(3);
+  cluster.startAll();
+  const leader = cluster.leader();
+  let outcome: AddOutcome | undefined;
+  leader.node.addMember({ addr: "127.0.0.1:4", name: "n4" }, (told) => outcome = told);
+  cluster.until("added", () => outcome !== undefined);
+  for (const id of cluster.ids) cluster.stop(id);
+  const added = cluster.join(outcome);
+  const emptied = cluster.start(1, true);
+  cluster.clock.advance(5000);
+  expect(emptied.node.status().notVoting).toContain("waiting for the leader");
+  expect(added.node.status()).toMatchObject({ lastIndex: 0, term: 0 });
+  // Nor when that one was welcomed in an earlier life, and has got no further.
+  const hardState = { term: 1, vote: leader.id, commit: 0 };
+  added.storage.append({ hardState, entries: [], snapshot: null, sync: true }, () => {});
+  cluster.stop(1);
+  cluster.stop(added.id);
+  expect(cluster.start(added.id).node.status()).toMatchObject({ lastIndex: 0, term: 1 });
+  const again = cluster.start(1);
+  cluster.clock.advance(5000);
+  expect(again.node.status().notVoting).toContain("waiting for the leader");
+  expect(again.storage.load().empty).toBe(true);
+});
+
+test("a member that was welcomed knows of a log before it has any of it", () => {
+  const cluster = new TestCluster(3);
+  const emptied = cluster.start(1);
+  cluster.start(3);
+  cluster.leader();
+  cluster.stop(1);
+  cluster.start(1);
+  cluster.leader();
+  const late = cluster.start(2);
+  late.storage.held = true;
+  cluster.until("its welcome is written", () => late.storage.oldestPendingMs() > 0);
+  // From now on it hears of nobody but the emptied one.
+  cluster.stop(1);
+  cluster.isolate(3);
+  late.storage.release();
+  cluster.clock.advance(50);
+  expect(late.node.status()).toMatchObject({ notVoting: null, lastIndex: 0 });
+  const again = cluster.start(1, true);
+  expect(again.instance).not.toBe(emptied.instance);
+  cluster.clock.advance(5000);
+  expect(again.node.status().notVoting).toContain("waiting for the leader");
+});
+
+test("whoever was told of a log founds nothing and says so, also when the one that has it is gone", () => {
+  const log = new Admission({ others: [2, 3], instance: 7, version: 1, mayFound: true, send: () => {} });
+  log.peer(3, true);
+  log.peer(2, true);
+  log.answer(3, { kind: "answer", instance: 7, verdict: "log", term: 4 });
+  log.peer(3, false);
+  expect(log.answer(2, { kind: "answer", instance: 7, verdict: "noLog", term: 0 })).toBeNull();
+  expect(log.knowsLog).toBe(true);
+});
+
+test("strangers are no part of a majority of the founders", () => {
+  const admission = new Admission({ others: [2, 3], instance: 7, version: 1, mayFound: true, send: () => {} });
+  const noLog = { kind: "answer", instance: 7, verdict: "noLog", term: 0 } as const;
+  admission.peer(99, true);
+  expect(admission.answer(99, noLog)).toBeNull();
+  admission.peer(2, true);
+  expect(admission.answer(2, noLog)).toEqual({ kind: "founder", term: 0 });
 });
 
 test("emptied members of a cluster that goes on under another id do not found it a second time", () => {

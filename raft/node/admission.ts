@@ -1,11 +1,12 @@
 /**
  * May a member with an empty directory vote? It cannot know whether the directory is new or was lost, and with it the
  * votes and acknowledgements that it gave. So it takes part only when
- * - every member it is connected to, and with itself at least a majority, says that its log has no entry yet (an
- *   election may have been tried: the newcomer then starts in the highest term it was told, with its vote spent). A
- *   member at whose address another cluster answers counts as one with a log: after a recovery from a lost majority
- *   (recover_cluster.ts) the survivor goes on under another id, and the emptied old members must not found the old
- *   cluster a second time beside it; or
+ * - every member it is connected to, and with itself a majority of the founders, says that it knows of no log with an
+ *   entry (an election may have been tried: the newcomer then starts in the highest term it was told, with its vote
+ *   spent). Whoever was added later knows of one, without having any of it yet; so does whoever was told of one, also
+ *   when the member that said so is gone again. A member at whose address another cluster answers counts as one with a
+ *   log: after a recovery from a lost majority (recover_cluster.ts) the survivor goes on under another id, and the emptied
+ *   old members must not found the old cluster a second time beside it; or
  * - the leader welcomes it: the log records, committed by a majority that this member is not part of, that it never
  *   took part, or only with this very directory. It then starts in the leader's term with its vote spent on that
  *   leader, so that it cannot vote a second time in any term up to then.
@@ -23,6 +24,7 @@ export type Admitted =
   | { readonly kind: "welcome"; readonly term: Term; readonly leader: NodeId };
 
 export interface AdmissionOptions {
+  /** The founders but this member; of one that was added later: the members it was told of. */
   readonly others: readonly NodeId[];
   readonly instance: number;
   /** Of commands, see versions.ts. */
@@ -38,6 +40,7 @@ export class Admission {
   #verdicts = new Map<NodeId, Verdict>();
   /** Members at whose address another cluster answers, until they connect. */
   #elsewhere = new Set<NodeId>();
+  #toldOfLog = false;
   #term: Term = 0;
   #ticks = 0;
 
@@ -64,6 +67,11 @@ export class Admission {
 
   /** A log exists as far as this member knows, though it has none itself. */
   get knowsLog(): boolean {
+    return this.#toldOfLog || !this.#options.mayFound || this.isElsewhere;
+  }
+
+  /** At the address of a member another cluster answers. */
+  get isElsewhere(): boolean {
     return this.#elsewhere.size > 0;
   }
 
@@ -75,6 +83,7 @@ export class Admission {
   answer(from: NodeId, message: AdmissionMessage): Admitted | null {
     if (message.kind !== "answer" || message.instance !== this.#options.instance) return null;
     this.#verdicts.set(from, message.verdict);
+    if (message.verdict !== "noLog") this.#toldOfLog = true;
     this.#term = Math.max(this.#term, message.term);
     if (message.verdict === "welcome") return { kind: "welcome", term: message.term, leader: from };
     return this.founder();
@@ -82,10 +91,10 @@ export class Admission {
 
   /** Admitted because nobody has a log? A cluster of one asks nobody. */
   founder(): Admitted | null {
-    const { others, mayFound } = this.#options;
-    if (!mayFound || this.knowsLog) return null;
+    const { others } = this.#options;
+    if (this.knowsLog) return null;
     if ([...this.#connected].some((id) => this.#verdicts.get(id) !== "noLog")) return null;
-    const agreeing = 1 + [...this.#connected].length;
+    const agreeing = 1 + others.filter((id) => this.#connected.has(id)).length;
     return agreeing > (1 + others.length) / 2 ? { kind: "founder", term: this.#term } : null;
   }
 
@@ -97,10 +106,10 @@ export class Admission {
         "directory: what it has promised then is lost, so it must not vote. Restore the directory, or have the member " +
         "added anew (remove it, then add it, or replace it)";
     }
-    if (verdicts.includes("log")) {
+    if (this.#toldOfLog || !this.#options.mayFound) {
       return "its raft directory is empty and the cluster has a log: waiting for the leader to admit it";
     }
-    if (this.knowsLog) {
+    if (this.isElsewhere) {
       return "its raft directory is empty, and at the address of a member another cluster answers: this one was " +
         "recovered there from a lost majority, or the addresses are wrong. Start this member again, to join that cluster";
     }

@@ -69,6 +69,8 @@ export class RaftNode implements Raft {
   #visits: Visits;
   /** Not null while the directory is empty and we may not take part yet. */
   #admission: Admission | null = null;
+  /** Admitted by a leader: then there is a log, though we may have nothing of it yet. */
+  #welcomed = false;
   /** Null before we take part. */
   #driver: CoreDriver | null = null;
   #timer: Timer | null = null;
@@ -443,7 +445,7 @@ export class RaftNode implements Raft {
       const verdict = this.#registrar.verdict(
         from,
         instance,
-        lastIndex > 0 || (this.#admission?.knowsLog ?? false),
+        lastIndex > 0 || this.#options.join || this.#welcomed || (this.#admission?.knowsLog ?? false),
         this.leadsWithOwnTerm(),
       );
       this.#tell(from, { kind: "answer", instance, verdict, term });
@@ -461,7 +463,7 @@ export class RaftNode implements Raft {
   /** Says once why this member will not vote before somebody does something about it. */
   #noteRefusal(): void {
     const admission = this.#admission;
-    if (!admission || this.#refusalLogged || !(admission.refused || admission.knowsLog)) return;
+    if (!admission || this.#refusalLogged || !(admission.refused || admission.isElsewhere)) return;
     this.#refusalLogged = true;
     this.#options.log("warning", "raft_not_voting", `this member does not vote: ${admission.reason}`);
   }
@@ -471,6 +473,7 @@ export class RaftNode implements Raft {
     this.#admission = null;
     const { storage, log } = this.#options;
     const founding = admitted.kind === "founder";
+    this.#welcomed = !founding;
     if (founding) log("info", "raft_founder", "no member has a log yet: founding the cluster");
     else log("info", "raft_welcome", `the leader ${this.#nameOf(admitted.leader)} has admitted this member`);
     const { term } = admitted;
