@@ -176,7 +176,13 @@ test("whoever was told of a log founds nothing and says so, also when the one th
 });
 
 test("strangers are no part of a majority of the founders", () => {
-  const admission = new Admission({ others: [2, 3], instance: 7, version: 1, mayFound: true, send: () => {} });
+  const admission = new Admission({
+    others: [2, 3],
+    instance: 7,
+    version: 1,
+    mayFound: true,
+    send: () => {},
+  });
   const noLog = { kind: "answer", instance: 7, verdict: "noLog", term: 0 } as const;
   admission.peer(99, true);
   expect(admission.answer(99, noLog)).toBeNull();

@@ -142,6 +142,7 @@ export function drawNetwork(random: Prng, settings: NetworkSettings): void {
   settings.longDelayRate = random.chance(0.5) ? random.between(0, 0.05) : 0;
   settings.longDelayMaxMs = random.between(50, 3000);
   settings.duplicateRate = random.chance(0.3) ? random.between(0, 0.1) : 0;
+  settings.replayMaxMs = random.chance(0.5) ? random.between(10, 30_000) : 10;
   settings.ordered = random.chance(0.5);
   settings.heldByCut = random.chance(0.7);
   settings.silenceMs = random.between(1000, 5000);

@@ -6,7 +6,7 @@
  * wherever it is written; so two logs that share it share everything before it.
  */
 import { decodeConfiguration } from "../core/configuration.ts";
-import type { Index, NodeId, Term } from "../core/types.ts";
+import type { Entry, Index, NodeId, Snapshot, Term } from "../core/types.ts";
 import type { RaftStatus } from "../node/api.ts";
 import type { LogBatch } from "../node/ports.ts";
 import type { DiskObserver, SimDisk } from "./sim_storage.ts";
@@ -28,6 +28,15 @@ interface NodeMemory {
   leadLast: Index;
   /** The configurations it counted by since it was seen last: the one of then, and those that it has written since. */
   voters: (readonly NodeId[])[];
+  /** The configurations in its log, as it sees it, by index. */
+  configurations: ConfigurationAt[];
+  /** The one it has proposed as a leader since it was seen last. */
+  proposed: { readonly term: Term; readonly index: Index; readonly previous: Index } | null;
+}
+
+interface ConfigurationAt {
+  readonly index: Index;
+  readonly voters: readonly NodeId[];
 }
 
 export class RaftInvariants implements DiskObserver {
@@ -63,6 +72,8 @@ export class RaftInvariants implements DiskObserver {
       leadTerm: 0,
       leadLast: 0,
       voters: [],
+      configurations: [],
+      proposed: null,
     });
     this.idOfDisk.set(disk, id);
     disk.observer = this;
@@ -76,6 +87,8 @@ export class RaftInvariants implements DiskObserver {
   }
 
   onAppend(disk: SimDisk, batch: LogBatch): void {
+    const node = this.nodes.get(this.idOf(disk))!;
+    if (batch.snapshot !== null) beginWith(node, batch.snapshot);
     let previousTerm: Term | null = null;
     for (const entry of batch.entries) {
       previousTerm ??= entry.index === 1 ? 0 : disk.termAt(entry.index - 1);
@@ -87,9 +100,29 @@ export class RaftInvariants implements DiskObserver {
       }
       const hash = hashBytes(entry.data, entry.kind === "config" ? 1 : 0);
       this.checkWritten(disk, entry.index, entry.term, hash, previousTerm);
-      if (entry.kind === "config") this.nodes.get(this.idOf(disk))!.voters.push(votersOf(entry.data));
+      while ((node.configurations.at(-1)?.index ?? -1) >= entry.index) node.configurations.pop();
+      if (entry.kind === "config") this.onConfiguration(node, entry);
       previousTerm = entry.term;
     }
+  }
+
+  /** At most one voter comes or goes at a time, so that majorities of neighbours overlap. */
+  private onConfiguration(node: NodeMemory, { index, term, data }: Entry): void {
+    const { voters } = decodeConfiguration(data);
+    const before = node.configurations.at(-1);
+    if (before !== undefined) {
+      const changes = voters.filter((id) => !before.voters.includes(id)).length +
+        before.voters.filter((id) => !voters.includes(id)).length;
+      if (changes > 1) {
+        throw new Violation(
+          "neighbouring configurations overlap",
+          `voters ${before.voters.join(" ")} at ${before.index}, then ${voters.join(" ")} at ${index}`,
+        );
+      }
+    }
+    if (node.leadTerm === term) node.proposed = { term, index, previous: before?.index ?? 0 };
+    node.configurations.push({ index, voters });
+    node.voters.push(voters);
   }
 
   onDurable(disk: SimDisk): void {
@@ -104,12 +137,17 @@ export class RaftInvariants implements DiskObserver {
     node.vote = vote;
   }
 
-  /** A life began: it applies again from its snapshot on. */
-  onStart(id: NodeId, snapshotIndex: Index): void {
+  /** A life began, with what its disk holds: it applies again from its snapshot on. `founders`: who votes at index 0. */
+  onStart(id: NodeId, founders: readonly NodeId[]): void {
     const node = this.nodes.get(id)!;
-    node.applied = snapshotIndex;
+    const { durable } = node.disk;
+    node.applied = durable.snapshot?.index ?? 0;
     node.commit = 0;
     node.leadTerm = 0;
+    node.proposed = null;
+    const known = durable.configurations();
+    const founded = founders.length > 0 && durable.snapshot === null;
+    node.configurations = founded ? [{ index: 0, voters: founders }, ...known] : known;
   }
 
   onApply(id: NodeId, index: Index, term: Term, command: Uint8Array): void {
@@ -179,12 +217,28 @@ export class RaftInvariants implements DiskObserver {
     }
     if (status.role === "leader") this.onLeader(status, node);
     else node.leadTerm = 0;
+    this.checkProposed(status, node);
     if (status.commit > node.commit) {
       node.commit = status.commit;
       // Only the leader knows which configuration it counted by: a member that catches up may know an older one.
       if (status.role === "leader") this.onCommit(status);
     }
     node.voters = [status.members.filter((member) => member.voter).map(({ id }) => id)];
+  }
+
+  /** A leader proposes a configuration when the one before it is committed, and something of its own term. */
+  private checkProposed({ id, role, term, commit }: RaftStatus, node: NodeMemory): void {
+    const { proposed } = node;
+    node.proposed = null;
+    if (proposed === null || role !== "leader" || term !== proposed.term) return;
+    const own = node.disk.termAt(commit);
+    // 0: in a snapshot, where its term is not looked up.
+    if (commit < proposed.previous || commit === 0 || (own !== term && own !== 0)) {
+      throw new Violation(
+        "one uncommitted configuration",
+        `${id} in term ${term} proposes one at ${proposed.index} after that at ${proposed.previous}; committed is ${commit} of term ${own}`,
+      );
+    }
   }
 
   private onLeader(status: RaftStatus, node: NodeMemory): void {
@@ -288,8 +342,11 @@ export class RaftInvariants implements DiskObserver {
   }
 }
 
-function votersOf(configuration: Uint8Array): readonly NodeId[] {
-  return decodeConfiguration(configuration).voters;
+/** The log continues behind a snapshot of itself; one of another history replaces it. */
+function beginWith(node: NodeMemory, { index, term, configuration }: Snapshot): void {
+  const continues = node.disk.termAt(index) === term;
+  const later = continues ? node.configurations.filter((at) => at.index > index) : [];
+  node.configurations = [{ index, voters: configuration.voters }, ...later];
 }
 
 function hashBytes(bytes: Uint8Array, salt: number): number {

@@ -1,7 +1,7 @@
 /** The contents of a log directory: what an opened log would give. Pure data with the rules of writing to it. */
-import type { Entry, HardState, Index, Snapshot, Term } from "../core/types.ts";
+import { decodeConfiguration } from "../core/configuration.ts";
+import type { Entry, HardState, Index, NodeId, Snapshot, Term } from "../core/types.ts";
 import type { LogBatch, StoredLog } from "../node/ports.ts";
-import type { Prng } from "./prng.ts";
 
 const NO_HARD_STATE: HardState = { term: 0, vote: 0, commit: 0 };
 
@@ -10,7 +10,14 @@ export class LogImage {
   snapshot: Snapshot | null = null;
   /** After the snapshot, without gaps. */
   private entries: Entry[] = [];
-  private written = false;
+
+  static of({ hardState, snapshot, entries }: StoredLog): LogImage {
+    const image = new LogImage();
+    image.hardState = hardState;
+    image.snapshot = snapshot;
+    image.entries = entries.slice();
+    return image;
+  }
 
   get lastIndex(): Index {
     const last = this.entries[this.entries.length - 1];
@@ -24,32 +31,29 @@ export class LogImage {
     return first === undefined ? null : this.entries[index - first.index]?.term ?? null;
   }
 
-  load(): StoredLog {
-    return {
-      hardState: this.hardState,
-      snapshot: this.snapshot,
-      entries: this.entries.slice(),
-      empty: !this.written,
-    };
+  /** That the log begins with or holds, by index. */
+  configurations(): { readonly index: Index; readonly voters: readonly NodeId[] }[] {
+    const { snapshot } = this;
+    const first = snapshot === null ? [] : [{ index: snapshot.index, voters: snapshot.configuration.voters }];
+    const later = this.entries.filter(({ kind }) => kind === "config");
+    return [
+      ...first,
+      ...later.map(({ index, data }) => ({ index, voters: decodeConfiguration(data).voters })),
+    ];
+  }
+
+  /** Nothing that a member may have promised differs. */
+  equals(other: LogImage): boolean {
+    const { term, vote } = this.hardState;
+    return term === other.hardState.term && vote === other.hardState.vote &&
+      this.snapshot?.index === other.snapshot?.index && this.entries.length === other.entries.length &&
+      this.entries.every((entry, i) => same(entry, other.entries[i]!));
   }
 
   apply(batch: LogBatch): void {
-    this.written = true;
     if (batch.snapshot !== null) this.applySnapshot(batch.snapshot);
     this.applyEntries(batch.entries);
     if (batch.hardState !== null) this.hardState = batch.hardState;
-  }
-
-  /** A part of the batch, in the order in which it is written: snapshot, entries, hard state. */
-  applyTorn(batch: LogBatch, random: Prng): void {
-    if (batch.snapshot !== null) {
-      if (random.chance(0.5)) return;
-      this.written = true;
-      this.applySnapshot(batch.snapshot);
-    }
-    const kept = batch.entries.slice(0, random.below(batch.entries.length + 1));
-    if (kept.length > 0) this.written = true;
-    this.applyEntries(kept);
   }
 
   private applySnapshot(snapshot: Snapshot): void {
@@ -73,4 +77,9 @@ export class LogImage {
       this.entries.push(entry);
     }
   }
+}
+
+function same(a: Entry, b: Entry): boolean {
+  return a.index === b.index && a.term === b.term && a.kind === b.kind && a.data.length === b.data.length &&
+    a.data.every((byte, i) => byte === b.data[i]);
 }

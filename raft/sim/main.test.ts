@@ -21,12 +21,18 @@ for (const rule of ["ack-before-fsync", "vote-not-persisted", "no-read-quorum"])
   test(`without a rule (${rule}) it fails and says how to replay the seed`, () => {
     const { exitCode, stdout } = sim("--seeds", "200", "--break", rule);
     expect(exitCode).toBe(1);
-    const seed = /^seed (\d+): /m.exec(stdout)?.[1];
+    const seed = /^seed (\d+), step \d+, [\d.]+ s(, commit \S+)?: /m.exec(stdout)?.[1];
     expect(stdout).toContain(`replay: npm run sim:raft -- --seed ${seed} --break ${rule} --trace\n`);
     const again = sim("--seed", seed!, "--break", rule);
     expect(again.exitCode).toBe(1);
   });
 }
+
+test("a broken rule that nothing has noticed is no success", () => {
+  const { exitCode, stdout } = sim("--seeds", "2", "--fault-seconds", "1", "--break", "recover-same-id");
+  expect(exitCode).toBe(3);
+  expect(stdout).toContain("nothing has shown that the rule recover-same-id is off");
+});
 
 test("wrong use is told apart from a violation", () => {
   const { exitCode, stderr } = sim("--seeds", "0");

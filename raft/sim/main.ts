@@ -6,6 +6,7 @@ import { parseArgs } from "node:util";
 import { BREAKABLE_RECOVERY } from "./lost_majority.ts";
 import { RaftRun, type RaftRunResult } from "./raft_sim.ts";
 import { overWorkers, type Share, shareOf } from "./seed_workers.ts";
+import { sourceVersion } from "./source_version.ts";
 import { Violation } from "./world.ts";
 
 const TAIL_LINES = 60;
@@ -33,7 +34,7 @@ Runs raft (production code) with clients, operators and faults in a simulated wo
 Rules for --break:
 ${Object.entries(BREAKABLE).map(([name, text]) => `  ${name.padEnd(20)}${text}`).join("\n")}
 
-Exit code: 0 no violation, 1 a violation (how to replay it is printed), 2 wrong use.
+Exit code: 0 no violation, 1 a violation (how to replay it is printed), 2 wrong use, 3 a broken rule that nothing noticed.
 `;
 
 interface Options {
@@ -135,10 +136,12 @@ class Summary {
     const replay = `npm run sim:raft -- --seed ${seen.seed}${rule === null ? "" : ` --break ${rule}`}` +
       `${faultSeconds === 60 ? "" : ` --fault-seconds ${faultSeconds}`} --trace`;
     const tail = trace || this.violations.length > 1 ? [] : seen.tail;
+    const at = `step ${seen.steps}, ${(seen.simulatedMs / 1000).toFixed(4)} s`;
+    const commit = sourceVersion();
     process.stdout.write(
-      `seed ${seen.seed}: ${seen.violation}\n  replay: ${replay}\n${
-        tail.map((line) => `  | ${line}\n`).join("")
-      }`,
+      `seed ${seen.seed}, ${at}${
+        commit === null ? "" : `, commit ${commit}`
+      }: ${seen.violation}\n  replay: ${replay}\n${tail.map((line) => `  | ${line}\n`).join("")}`,
     );
   }
 
@@ -188,6 +191,12 @@ async function main(args: readonly string[]): Promise<number> {
   }
   if (failed !== null) process.stdout.write(`a worker ended with code ${failed}\n`);
   process.stdout.write(`${summary.line}\n`);
+  if (rule !== null && summary.violations.length === 0 && failed === null) {
+    process.stdout.write(
+      `sim:raft: nothing has shown that the rule ${rule} is off: more seeds are needed, or a check\n`,
+    );
+    return 3;
+  }
   return summary.violations.length > 0 || failed !== null ? 1 : 0;
 }
 

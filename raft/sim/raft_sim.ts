@@ -7,8 +7,9 @@
 import type { NodeId } from "../core/types.ts";
 import type { AddOutcome, Raft } from "../node/api.ts";
 import { RaftNode } from "../node/raft_node.ts";
-import type { StateMachine } from "../node/ports.ts";
+import type { LogStorage, StateMachine } from "../node/ports.ts";
 import type { MemberInfo } from "../node/raft_options.ts";
+import { StorageError } from "../storage/storage_error.ts";
 import {
   drawDisk,
   drawNetwork,
@@ -268,7 +269,11 @@ export class RaftRun {
     this.calm = true;
     this.injector?.calm();
     const survivor = random.pick(nodes);
-    if (survivor.gone || survivor.emptied || survivor.disk.durable.lastIndex === 0) return null;
+    if (
+      survivor.gone || survivor.emptied || survivor.disk.durable.lastIndex === 0 || survivor.disk.isRotten
+    ) {
+      return null;
+    }
     for (const node of nodes) {
       this.kill(node, random.chance(0.5));
       // The others are gone, or come back one day and know nothing of what happened.
@@ -281,7 +286,7 @@ export class RaftRun {
 
   private heritageOf({ id, process, disk }: SimNode): Heritage {
     const { world, network, random, broken } = this;
-    const stored = disk.durable.load();
+    const stored = disk.read();
     const has = new Map<number, Uint8Array>();
     const sum = new Sum((index, _, command) => has.set(index, command));
     const heritage = heritageOf(
@@ -329,7 +334,11 @@ export class RaftRun {
     this.reader();
     this.operated = random.chance(0.6);
     if (this.operated) this.operator(random.between(1500, 8000));
-    this.check();
+    world.afterStep((ran) => {
+      for (const { raft, process } of nodes) {
+        if (raft !== null && ran.has(process)) this.checks.onStatus(raft.status());
+      }
+    });
   }
 
   /** Peace, in which the group must work again. */
@@ -340,15 +349,25 @@ export class RaftRun {
     Object.assign(this.network.settings, CALM_NETWORK);
     for (const node of nodes) Object.assign(node.disk.settings, CALM_DISK);
     this.recover();
+    this.checkAcknowledged();
     this.judge();
   }
 
+  /**
+   * The leader comes to hold all that was acknowledged up to now. That it is the same is checked with every state: those at
+   * equal indexes are equal.
+   */
+  private checkAcknowledged(): void {
+    const { world, acknowledgedIndex } = this;
+    const holds = () => (this.newestLeader()?.sum.index ?? 0) >= acknowledgedIndex;
+    if (world.runUntilHolds(world.now() + RECOVERY_MS, 50, holds)) return;
+    throw new Violation(
+      "acknowledged commands are never lost",
+      `nobody leads with those up to ${acknowledgedIndex}`,
+    );
+  }
+
   private judge(): void {
-    for (const command of this.acknowledged) {
-      if (this.checks.indexOf(command) === null) {
-        throw new Violation("acknowledged commands are never lost", `value ${valueOf(command)}`);
-      }
-    }
     this.histories.forEach((history, register) => {
       if (isLinearizable([...history])) return;
       throw new Violation("histories are linearizable", `register ${register}, ${history.size} operations`);
@@ -385,7 +404,9 @@ export class RaftRun {
     if (process.alive || node.lost) return;
     process.start();
     const random = this.world.random.split(`node ${id} ${process.incarnation}`);
-    this.checks.onStart(id, disk.durable.snapshot?.index ?? 0);
+    const storage = this.open(node);
+    if (storage === null) return;
+    this.checks.onStart(id, joined === null ? this.founders.map((each) => each.id) : []);
     node.sum = new Sum(
       (index, term, command) => this.onApply(node, index, term, command),
       ({ index, value }) => this.checks.onState(id, index, value),
@@ -393,7 +414,7 @@ export class RaftRun {
     const raft = new RaftNode({
       id,
       clock: new SimClock(process, random.split("timers"), 20),
-      storage: disk.storage(),
+      storage,
       transport: this.network.transport(id, process, this.heritage?.clusterId),
       stateMachine: node.sum,
       random: random.split("raft").unit,
@@ -412,9 +433,6 @@ export class RaftRun {
     raft.onEvent((event) => {
       if (event.kind === "state") {
         this.world.log.add(process.name, `${event.role} in term ${event.term}, leader ${event.leader}`);
-        this.checks.onStatus(raft.status());
-      } else if (event.kind === "applied") {
-        this.checks.onStatus(raft.status());
       } else if (event.kind === "fatal") {
         const { incarnation } = process;
         this.world.after(0, () => {
@@ -430,6 +448,21 @@ export class RaftRun {
     this.world.log.add(process.name, `starts (life ${process.incarnation})`);
     raft.start();
     this.checkInherited(node);
+  }
+
+  /** Null: the log is refused, for rot or for want of room, and the process ends. */
+  private open(node: SimNode): LogStorage | null {
+    try {
+      return node.disk.storage();
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error;
+      this.world.log.add(node.process.name, error.message);
+      node.process.kill();
+      node.disk.crash(false);
+      if (error.code === "damaged") this.empty(node, this.random.chance(0.5));
+      else this.world.after(1000, () => this.start(node));
+      return null;
+    }
   }
 
   private onApply({ id, process }: SimNode, index: number, term: number, command: Uint8Array): void {
@@ -451,7 +484,11 @@ export class RaftRun {
   }
 
   private kill(node: SimNode, hostGone: boolean): void {
-    if (!node.process.alive) return;
+    if (!node.process.alive) {
+      // What a dead process has written is in the page cache until then.
+      if (hostGone) node.disk.crash(true);
+      return;
+    }
     node.process.kill();
     this.network.processEnded(node.id, hostGone);
     node.disk.crash(hostGone);
@@ -477,6 +514,7 @@ export class RaftRun {
         history.add(operation);
         const { process } = node;
         const { incarnation } = process;
+        this.world.ran.add(process);
         node.raft.propose(command, (outcome) => {
           // Definitely not done: whoever sees its value nevertheless finds nobody who wrote it.
           if (outcome.kind === "rejected") history.delete(operation);
@@ -488,9 +526,12 @@ export class RaftRun {
           }
           this.applied++;
           this.acknowledged.push(command);
-          if (!this.checks.wasApplied(outcome.index, command)) {
+          // Not behind the index that is told: a command that was proposed again is applied once, the first time.
+          const index = this.checks.indexOf(command);
+          if (index === null || index > outcome.index) {
             throw new Violation("applied is told when it was applied", `${value} up to ${outcome.index}`);
           }
+          this.acknowledgedIndex = Math.max(this.acknowledgedIndex, index);
         }, { timeoutMs: 3000 });
       }
       this.client();
@@ -506,6 +547,7 @@ export class RaftRun {
       const { raft, process } = random.pick(this.nodes);
       const members = this.nodes.filter(({ gone }) => !gone);
       if (raft === null || process.isPaused) return;
+      world.ran.add(process);
       const fresh = { addr: `new${this.changes}-${this.hosts}:1`, name: null, votes: random.chance(0.8) };
       const added = (outcome: AddOutcome) => {
         if (outcome.kind === "done") this.join(outcome.id, outcome.members);
@@ -535,15 +577,20 @@ export class RaftRun {
     world.after(random.exponential(1000), () => this.start(node));
   }
 
+  private newestLeader(): SimNode | undefined {
+    const leaders = this.nodes.filter(({ raft }) => raft?.leadsWithOwnTerm());
+    return leaders.sort((a, b) => b.raft!.status().term - a.raft!.status().term)[0];
+  }
+
   /** What an operator does about a member that has lost its directory: again and again, until it is out. */
   private replace(node: SimNode): void {
     const { world, nodes } = this;
-    const leader = nodes.filter(({ raft }) => raft?.leadsWithOwnTerm()).sort((a, b) =>
-      b.raft!.status().term - a.raft!.status().term
-    )[0]?.raft;
+    const leader = this.newestLeader()?.raft;
     if (leader && !leader.status().members.some(({ id }) => id === node.id)) {
       node.emptied = false;
       node.gone = true;
+      // Switched off by whoever replaced it: with the next founder that is emptied it would be two of them.
+      node.lost = true;
       this.kill(node, false);
       return;
     }
@@ -553,6 +600,7 @@ export class RaftRun {
     // Added, and whoever asked for it was never told: nobody starts it.
     const stray = leader.status().members.find((member) => !nodes.some(({ id }) => id === member.id));
     if (stray) return leader.removeMember(stray.id, () => {});
+    world.ran.add(nodes.find(({ raft }) => raft === leader)!.process);
     const fresh = { addr: `instead${this.changes}-${this.hosts}:1`, name: null };
     leader.replaceMember(node.id, fresh, (outcome) => {
       if (outcome.kind === "done") this.join(outcome.id, outcome.members);
@@ -571,6 +619,7 @@ export class RaftRun {
         const before = this.acknowledgedIndex;
         const register = random.below(REGISTERS);
         const callMs = this.world.now();
+        this.world.ran.add(node.process);
         node.raft.read((outcome) => {
           if (outcome.kind !== "confirmed") return;
           this.reads++;
@@ -586,11 +635,6 @@ export class RaftRun {
       }
       this.reader();
     });
-  }
-
-  private check(): void {
-    for (const { raft } of this.nodes) if (raft !== null) this.checks.onStatus(raft.status());
-    this.world.after(50, () => this.check());
   }
 
   private recover(): void {
@@ -616,6 +660,38 @@ export class RaftRun {
     }
   }
 
+  /** Its directory may be lost: it is the only one, and without it there is a majority of voters that knows who votes. */
+  private maySpare(node: SimNode): boolean {
+    const { nodes } = this;
+    const votersOf = ({ raft }: SimNode) =>
+      raft?.status().members.filter(({ voter }) => voter).map(({ id }) => id).join(" ") ?? "";
+    const leader = nodes.find(({ raft }) => raft?.leadsWithOwnTerm());
+    if (this.operated || leader === undefined || node.gone) return false;
+    const voters = votersOf(leader);
+    const count = voters.split(" ").length;
+    const others = nodes.filter((other) => other !== node && votersOf(other) === voters);
+    if (count < 3 || others.length * 2 <= count) return false;
+    // Whoever never wrote anything may found a cluster: with one that is emptied it would be two of three.
+    return !nodes.some(({ emptied, gone, disk }) =>
+      emptied || disk.isRotten || (!gone && disk.durable.lastIndex === 0)
+    );
+  }
+
+  /** The directory is lost, or has to be set aside: the member comes back empty, or never, and is replaced. */
+  private empty(node: SimNode, comesBack: boolean): void {
+    node.emptied = true;
+    // A founder has its id from its address, and comes back under it. Any other would come as a stranger.
+    const isFounder = node.joined === null && this.heritage === null;
+    node.lost = !isFounder || !comesBack;
+    node.disk.wipe();
+    this.checks.forget(node.id);
+    this.world.log.add(node.process.name, node.lost ? "does not come back" : "comes back empty");
+    this.world.after(this.random.between(1000, 8000), () => {
+      this.start(node);
+      this.replace(node);
+    });
+  }
+
   private makeInjector(): FaultInjector<string> {
     const { network, nodes, random, world } = this;
     const one = (make: (node: SimNode, random: Prng) => ReturnType<FaultMaker>): FaultMaker => (chance) => {
@@ -630,7 +706,7 @@ export class RaftRun {
       "one-way": cut("one-way"),
       pair: cut("pair"),
       pause: one((node, chance) => {
-        const durationMs = chance.between(50, 8000);
+        const durationMs = chance.between(50, 10_000);
         node.process.pause(durationMs);
         return {
           durationMs,
@@ -672,36 +748,29 @@ export class RaftRun {
       }),
       "disk-full": one((node, chance) => {
         const durationMs = chance.between(500, 10_000);
-        node.disk.full = true;
-        return { durationMs, text: node.process.name, end: () => node.disk.full = false };
+        node.disk.fill();
+        return { durationMs, text: node.process.name, end: () => node.disk.makeRoom() };
       }),
-      // Bit rot, which the log refuses, or a directory that somebody emptied. One at a time: it is a minority.
+      // Somebody empties a directory.
       "directory-lost": one((node, chance) => {
-        const leader = nodes.find(({ raft }) => raft?.leadsWithOwnTerm());
-        const voters = leader?.raft?.status().members.filter(({ voter }) => voter) ?? [];
-        if (this.operated || voters.length < 3 || node.gone) return null;
-        // Whoever never wrote anything may found a cluster: with one that is emptied it would be two of three.
-        if (nodes.some(({ emptied, gone, disk }) => emptied || (!gone && disk.durable.lastIndex === 0))) {
-          return null;
-        }
+        if (!this.maySpare(node)) return null;
         this.kill(node, true);
-        node.emptied = true;
-        // A founder has its id from its address, and comes back under it. Any other would come as a stranger.
-        const isFounder = node.joined === null && this.heritage === null;
-        node.lost = !isFounder || chance.chance(0.5);
-        node.disk.wipe();
-        this.checks.forget(node.id);
+        this.empty(node, chance.chance(0.5));
+        return { durationMs: 0, text: node.process.name, end: () => {} };
+      }),
+      "bit-rot": one((node, chance) => {
+        if (!this.maySpare(node)) return null;
+        this.kill(node, true);
+        node.disk.rot();
         return {
-          durationMs: chance.between(1000, 8000),
-          text: `${node.process.name} ${node.lost ? "refuses to start" : "comes back empty"}`,
-          end: () => {
-            this.start(node);
-            this.replace(node);
-          },
+          durationMs: chance.between(100, 3000),
+          text: node.process.name,
+          end: () => this.start(node),
         };
       }),
       transfer: one((node, chance) => {
         const to = chance.pick(nodes).id;
+        world.ran.add(node.process);
         node.raft?.transferLeadership(to, () => {});
         return { durationMs: 0, text: `${node.process.name} to n${to}`, end: () => {} };
       }),

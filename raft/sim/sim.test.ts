@@ -1,12 +1,14 @@
 import { expect, test } from "bun:test";
+import { encodeConfiguration, makeConfiguration } from "../core/configuration.ts";
 import type { LogBatch } from "../node/ports.ts";
+import { StorageError } from "../storage/storage_error.ts";
 import { RaftInvariants } from "./invariants.ts";
 import { Prng } from "./prng.ts";
 import { SimClock } from "./sim_clock.ts";
 import { SimHost, SimProcess } from "./sim_host.ts";
 import { SimNetwork } from "./sim_network.ts";
 import { SimDisk } from "./sim_storage.ts";
-import { Violation, World } from "./world.ts";
+import { World } from "./world.ts";
 
 function processIn(world: World, name: string): SimProcess {
   const process = new SimProcess(new SimHost(world, name, 1e-3), name);
@@ -143,7 +145,8 @@ test("a write below the end of the log replaces what follows", () => {
   expect(disk.termAt(2)).toBe(2);
   expect(disk.termAt(3)).toBe(null);
   world.runUntil(1000);
-  expect(disk.durable.load().entries.map((e) => e.term)).toEqual([1, 2]);
+  expect([1, 2, 3].map((index) => disk.durable.termAt(index))).toEqual([1, 2, null]);
+  expect(disk.read().entries.map((e) => e.term)).toEqual([1, 2]);
 });
 
 test("the checks find a vote that changes, a log that does not match and a lost command", () => {
@@ -152,12 +155,13 @@ test("the checks find a vote that changes, a log that does not match and a lost 
   const disks = ["a", "b"].map((name) => new SimDisk(processIn(world, name)));
   disks.forEach((disk, i) => checks.watch(i + 1, disk));
   const [a, b] = disks as [SimDisk, SimDisk];
-  a.storage().append(batch([], { term: 2, vote: 1, commit: 0 }), () => {});
+  const [ofA, ofB] = [a.storage(), b.storage()];
+  ofA.append(batch([], { term: 2, vote: 1, commit: 0 }), () => {});
   world.runUntil(100);
-  a.storage().append(batch([], { term: 2, vote: 2, commit: 0 }), () => {});
-  expect(() => world.runUntil(200)).toThrow(Violation);
-  b.storage().append(batch([entry(1, 1, "x")]), () => {});
-  expect(() => a.storage().append(batch([entry(1, 1, "y")]), () => {})).toThrow("log matching");
+  ofA.append(batch([], { term: 2, vote: 2, commit: 0 }), () => {});
+  expect(() => world.runUntil(200)).toThrow("one vote a term");
+  ofB.append(batch([entry(1, 1, "x")]), () => {});
+  expect(() => ofA.append(batch([entry(1, 1, "y")]), () => {})).toThrow("log matching");
   checks.onApply(1, 1, 1, Uint8Array.of(1));
   expect(() => checks.onApply(2, 1, 1, Uint8Array.of(2))).toThrow("state machine safety");
   checks.onState(1, 1, "x");
@@ -212,4 +216,79 @@ test("the checks find a leader that lacks what was committed, or has another ent
     if (term === 3) next();
     else expect(next).toThrow("leader completeness");
   }
+});
+
+function configEntry(index: number, term: number, voters: readonly number[]) {
+  return { index, term, kind: "config" as const, data: encodeConfiguration(makeConfiguration(voters)) };
+}
+
+test("the checks find a configuration beside an uncommitted one, and one that overlaps with none before it", () => {
+  const world = new World(4);
+  const checks = new RaftInvariants();
+  const disk = new SimDisk(processIn(world, "a"));
+  checks.watch(1, disk);
+  const storage = disk.storage();
+  checks.onStart(1, [1, 2, 3]);
+  storage.append(batch([entry(1, 3)], { term: 3, vote: 1, commit: 0 }), () => {});
+  world.runUntil(100);
+  const leads = (lastIndex: number, commit: number) =>
+    checks.onStatus({ ...LEADS, id: 1, lastIndex, commit, members: [] });
+  leads(1, 0);
+  storage.append(batch([configEntry(2, 3, [1, 2, 3, 4])]), () => {});
+  expect(() => leads(2, 0)).toThrow("one uncommitted configuration");
+  storage.append(batch([configEntry(3, 3, [1, 2, 3])]), () => {});
+  expect(() => leads(3, 1)).toThrow("one uncommitted configuration");
+  storage.append(batch([configEntry(4, 3, [1, 2])]), () => {});
+  leads(4, 3);
+  expect(() => storage.append(batch([configEntry(5, 3, [1, 4])]), () => {})).toThrow("overlap");
+});
+
+test("a bit that flips is refused, or means nothing", () => {
+  let refused = 0;
+  for (let seed = 0; seed < 300; seed++) {
+    const world = new World(seed);
+    const process = processIn(world, "a");
+    const disk = new SimDisk(process);
+    const storage = disk.storage();
+    const entries = [1, 2, 3, 4, 5].map((index) => entry(index, 1, "x".repeat(100 * index)));
+    storage.append(batch(entries, { term: 1, vote: 1, commit: 0 }), () => {});
+    world.runUntil(1000);
+    process.kill();
+    disk.crash(true);
+    disk.rot();
+    process.start();
+    try {
+      expect(disk.storage().load().entries.length).toBe(5);
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error;
+      refused++;
+    }
+  }
+  expect(refused).toBeGreaterThan(50);
+  expect(refused).toBeLessThan(300);
+});
+
+test("a full disk and one that fails once more end a process, or make it wait for room", () => {
+  let [failed, waited] = [0, 0];
+  for (let seed = 0; seed < 40; seed++) {
+    const world = new World(seed);
+    const process = processIn(world, "a");
+    const disk = new SimDisk(process);
+    const storage = disk.storage();
+    let durable = 0;
+    if (seed % 2 === 0) disk.failNextSync();
+    else disk.fill();
+    for (let i = 1; i <= 30; i++) {
+      storage.append(batch([entry(i, 1, "y".repeat(1500))]), (error) => error ? failed++ : durable = i);
+    }
+    world.runUntil(2000);
+    if (storage.oldestPendingMs() > 1000) waited++;
+    process.kill();
+    disk.crash(false);
+    disk.makeRoom();
+    process.start();
+    expect(disk.storage().load().entries.length).toBeGreaterThanOrEqual(durable);
+  }
+  expect(failed).toBeGreaterThan(0);
+  expect(waited).toBeGreaterThan(0);
 });

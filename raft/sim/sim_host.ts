@@ -67,8 +67,12 @@ export class SimProcess {
   /** Runs now; later when paused; never when the life it was meant for is over. */
   deliver(incarnation: number, run: () => void): void {
     if (!this.alive || incarnation !== this.incarnation) return;
-    if (this.paused) this.waiting.push(run);
-    else run();
+    if (this.paused) {
+      this.waiting.push(run);
+      return;
+    }
+    this.world.ran.add(this);
+    run();
   }
 
   /** Stops the process for that long; an overlapping pause prolongs it. */
@@ -90,6 +94,7 @@ export class SimProcess {
   resume(): void {
     this.paused = false;
     const incarnation = this.incarnation;
+    this.world.ran.add(this);
     while (this.alive && this.incarnation === incarnation && !this.paused) {
       const run = this.waiting.shift();
       if (run === undefined) return;

@@ -18,6 +18,8 @@ export interface NetworkSettings {
   longDelayRate: number;
   longDelayMaxMs: number;
   duplicateRate: number;
+  /** A frame that is doubled comes again up to so much later, whatever the order. */
+  replayMaxMs: number;
   /** Within one connection frames keep their order, as over TCP. */
   ordered: boolean;
   /** Frames sent into a cut are delivered when it heals, if the connection still stands; else they are lost. */
@@ -32,6 +34,7 @@ export const CALM_NETWORK: Readonly<NetworkSettings> = {
   longDelayRate: 0,
   longDelayMaxMs: 0,
   duplicateRate: 0,
+  replayMaxMs: 0,
   ordered: true,
   heldByCut: true,
   silenceMs: 2000,
@@ -176,7 +179,9 @@ export class SimNetwork {
       return true;
     }
     this.schedule(path, deliver);
-    if (this.random.chance(settings.duplicateRate)) this.schedule(path, deliver);
+    if (this.random.chance(settings.duplicateRate)) {
+      this.world.after(this.random.exponential(1) + this.random.between(0, settings.replayMaxMs), deliver);
+    }
     return true;
   }
 

@@ -1,13 +1,21 @@
 /**
- * A log directory on a simulated disk, and the LogStorage that one life of a process has of it. What is durable, what
- * was written but not synced, and what has not been written yet are kept apart: a crash loses, keeps or tears the last
- * two. Can be slow, hang, and fail for good.
+ * A log directory on a simulated disk, and the LogStorage that one life of a process has of it: the production log with
+ * its segments, snapshot files and recovery, over files of which a crash keeps, loses or tears what was not synced. The
+ * disk can be slow, hang, fill up, fail and rot.
  */
 import type { Index, Snapshot, Term } from "../core/types.ts";
 import type { LogBatch, LogStorage, StoredLog } from "../node/ports.ts";
+import { inlineBackend } from "../storage/inline_backend.ts";
+import { describeDamage, type OpenedLog, openLog, readLogFiles } from "../storage/open_wal.ts";
+import { recover } from "../storage/recover.ts";
+import { SimDisk as SimFiles } from "../storage/sim_disk.ts";
+import { StorageError } from "../storage/storage_error.ts";
+import { WalStorage, type WriteBackend } from "../storage/wal_storage.ts";
+import type { WalWriter } from "../storage/wal_writer.ts";
 import { LogImage } from "./log_image.ts";
 import type { Prng } from "./prng.ts";
 import type { SimProcess } from "./sim_host.ts";
+import { Violation } from "./world.ts";
 
 export interface DiskSettings {
   /** Of one sync; writes that ask for none take a tenth. */
@@ -19,33 +27,36 @@ export interface DiskSettings {
 
 export const CALM_DISK: Readonly<DiskSettings> = { syncMeanMs: 1, slowRate: 0, slowMaxMs: 0 };
 
+/** Small, so that a run goes through many segments. */
+const SEGMENT_BYTES = 8 * 1024;
+const BALLAST_BYTES = 16 * 1024;
+/** A directory belongs to one simulated disk anyway. */
+const IDENTITY = { clusterId: 1, nodeId: 1 };
+
 /** Called as the contents change, for invariants. */
 export interface DiskObserver {
   onAppend(disk: SimDisk, batch: LogBatch): void;
   onDurable(disk: SimDisk): void;
 }
 
-interface Pending {
-  readonly batch: LogBatch;
-  readonly sinceMs: number;
-  readonly done: (error: Error | null) => void;
-}
-
 export class SimDisk {
   readonly settings: DiskSettings = { ...CALM_DISK };
   readonly random: Prng;
   observer: DiskObserver | null = null;
-  /** There is hardly any room: the member has to step aside. */
-  full = false;
   /** Tells this directory from the next one, after a wipe. */
   instance: number;
+  /** A bit was inverted since it was last opened. */
+  isRotten = false;
+  private files = new SimFiles();
+  /** The directory has held a log. */
+  private begun = false;
   private image = new LogImage();
   /** Written and completed without a sync, in order. */
   private unsynced: LogBatch[] = [];
-  private pending: Pending[] = [];
-  private busy = false;
+  /** Not completed, in order. */
+  private pending: LogBatch[] = [];
   private hungUntilMs = 0;
-  private failing = false;
+  private failed = false;
   private wake: (() => void) | null = null;
 
   constructor(private readonly process: SimProcess) {
@@ -60,13 +71,11 @@ export class SimDisk {
 
   /** Term of an entry as the running process sees its own log; null: not there. 0 up to the snapshot's index. */
   termAt(index: Index): Term | null {
-    for (let i = this.pending.length - 1; i >= 0; i--) {
-      const term = termInBatch(this.pending[i]!.batch, index);
-      if (term !== undefined) return term;
-    }
-    for (let i = this.unsynced.length - 1; i >= 0; i--) {
-      const term = termInBatch(this.unsynced[i]!, index);
-      if (term !== undefined) return term;
+    for (const batches of [this.pending, this.unsynced]) {
+      for (let i = batches.length - 1; i >= 0; i--) {
+        const term = termInBatch(batches[i]!, index);
+        if (term !== undefined) return term;
+      }
     }
     return this.image.termAt(index);
   }
@@ -74,7 +83,12 @@ export class SimDisk {
   /** A log that begins with this snapshot. */
   install(snapshot: Snapshot): void {
     const hardState = { term: snapshot.term, vote: 0, commit: snapshot.index };
-    this.image.apply({ hardState, entries: [], snapshot, sync: true });
+    const { log } = this.open(inlineBackend);
+    log.append({ hardState, entries: [], snapshot, sync: true }, (error) => {
+      if (error) throw error;
+    });
+    log.close();
+    this.image = LogImage.of(this.read());
   }
 
   /** Nothing completes for that long. */
@@ -88,110 +102,165 @@ export class SimDisk {
     this.wake?.();
   }
 
-  /** The next sync fails, and with it the life of the process that asked. */
+  /** One of the next operations on files fails, a write perhaps in the middle; for want of room it is tried again. */
   failNextSync(): void {
-    this.failing = true;
+    const { files, random } = this;
+    const fault = random.pick(["EIO", "EIO", "short", "ENOSPC"] as const);
+    files.failAt = { operation: files.operations + 1 + random.below(4), fault };
   }
 
-  /** The process ended: of what it had not synced, a prefix survives, and the batch after it perhaps in part. */
+  /** From now on there is hardly any room. */
+  fill(): void {
+    this.files.capacityBytes = this.files.usedBytes() + this.random.below(BALLAST_BYTES);
+  }
+
+  /** There is room again. */
+  makeRoom(): void {
+    this.files.capacityBytes = Infinity;
+  }
+
+  /** The process ended. Of what was not synced some survives when the host went as well, sector by sector. */
   crash(hostGone: boolean): void {
-    const random = this.random;
-    const inDoubt = this.pending.map((item) => item.batch);
-    if (hostGone) inDoubt.unshift(...this.unsynced);
-    else for (const batch of this.unsynced) this.image.apply(batch);
+    // After a failed write a log is not opened again before the next boot (poison.ts), which empties the page cache.
+    const booted = hostGone || this.failed;
     this.unsynced = [];
     this.pending = [];
-    this.busy = false;
-    this.failing = false;
+    this.failed = false;
     this.wake = null;
-    const kept = random.below(inDoubt.length + 1);
-    for (let i = 0; i < kept; i++) this.image.apply(inDoubt[i]!);
-    const torn = inDoubt[kept];
-    if (torn !== undefined && random.chance(0.3)) this.image.applyTorn(torn, random);
+    this.files.failAt = null;
+    if (!booted) return;
+    this.files.crash(this.random.unit);
+    // It may be unreadable, which shows when it is opened.
+    if (this.isRotten) return;
+    this.image = LogImage.of(this.read());
     this.observer?.onDurable(this);
+  }
+
+  /** A bit of a file is inverted, while nobody uses it. The log has to be refused, unless the bit means nothing. */
+  rot(): void {
+    const { files, random } = this;
+    const name = random.pick(files.list());
+    const bytes = files.read(name);
+    const used = bytes.findLastIndex((byte) => byte !== 0) + 1;
+    const within = used > 0 && random.chance(0.8) ? used : bytes.length;
+    if (within === 0) return;
+    files.flip(name, random.below(within * 8));
+    this.isRotten = true;
   }
 
   /** The directory is lost with everything in it. */
   wipe(): void {
-    this.crash(true);
+    this.files = new SimFiles();
+    this.begun = false;
+    this.isRotten = false;
+    this.failed = false;
     this.image = new LogImage();
     this.instance = 1 + this.random.bits();
+    this.crash(false);
   }
 
+  /** What the files hold, read as `agent recover` reads them. */
+  read(): StoredLog {
+    const recovery = recover(readLogFiles(this.files), IDENTITY, this.begun);
+    if (recovery.ok) return recovery.log.stored;
+    throw unreadable(describeDamage(recovery.damage, this.process.name));
+  }
+
+  /** Throws StorageError: the log is damaged, which only rot may do, or there is no room to open it. */
   storage(): LogStorage {
     const { process } = this;
-    const incarnation = process.incarnation;
-    let open = true;
+    const life = process.incarnation;
+    const { stored, log } = this.open((writer) =>
+      inlineBackend(writer, (finish) => this.later(life, finish))
+    );
+    const found = LogImage.of(stored);
+    if (this.isRotten && !found.equals(this.image)) {
+      throw new Violation("rot is refused or means nothing", `${process.name} opens another log than it had`);
+    }
+    this.isRotten = false;
+    this.image = found;
+    this.observer?.onDurable(this);
     return {
-      load: (): StoredLog => this.image.load(),
+      load: () => log.load(),
       append: (batch, done) => {
-        if (!open) throw new Error("append to a log that was closed");
         this.observer?.onAppend(this, batch);
-        this.pending.push({
-          batch,
-          sinceMs: process.host.nowMs(),
-          done: (error) => process.deliver(incarnation, () => done(error)),
+        this.pending.push(batch);
+        log.append(batch, (error) => {
+          if (error) this.failed = true;
+          else this.complete(batch);
+          done(error);
         });
-        this.work(incarnation);
       },
       compact: (index) => {
-        const snapshot = this.image.snapshot;
+        const { snapshot } = this.image;
         if (snapshot === null || snapshot.index < index) {
           throw new Error(`compact ${index} without a durable snapshot of it`);
         }
+        log.compact(index);
       },
-      oldestPendingMs: () => {
-        const oldest = this.pending[0];
-        return oldest === undefined ? 0 : process.host.nowMs() - oldest.sinceMs;
-      },
-      shortOfSpace: () => this.full ? "the simulated disk is full" : null,
-      close: () => {
-        open = false;
-      },
+      oldestPendingMs: () => log.oldestPendingMs(),
+      shortOfSpace: () => log.shortOfSpace(),
+      close: () => log.close(),
     };
   }
 
-  private work(incarnation: number): void {
-    const next = this.pending[0];
-    if (this.busy || next === undefined) return;
-    this.busy = true;
+  private open(backendOf: (writer: WalWriter) => WriteBackend): { log: WalStorage; stored: StoredLog } {
+    const { stored, writer } = this.openFiles();
+    this.begun = true;
+    const now = () => this.process.host.nowMs();
+    return { stored, log: new WalStorage(stored, { identity: IDENTITY, backend: backendOf(writer), now }) };
+  }
+
+  private openFiles(): OpenedLog {
+    try {
+      return openLog(this.files, IDENTITY, {
+        segmentBytes: SEGMENT_BYTES,
+        ballastBytes: BALLAST_BYTES,
+        logExpected: this.begun,
+        where: this.process.name,
+      });
+    } catch (error) {
+      if (this.isRotten || !(error instanceof StorageError) || error.code !== "damaged") throw error;
+      throw unreadable(error.message);
+    }
+  }
+
+  /** Runs the end of a write, its sync, when the disk has got that far. */
+  private later(life: number, finish: () => void): void {
     const { settings, random, process } = this;
-    let tookMs = 0.03 + random.exponential(next.batch.sync ? settings.syncMeanMs : settings.syncMeanMs / 10);
-    if (next.batch.sync && random.chance(settings.slowRate)) tookMs += random.between(0, settings.slowMaxMs);
     const { world } = process;
-    const finish = () => {
-      if (incarnation !== process.incarnation || !process.alive) return;
+    const sync = this.pending.some((batch) => batch.sync);
+    let tookMs = 0.03 + random.exponential(sync ? settings.syncMeanMs : settings.syncMeanMs / 10);
+    if (sync && random.chance(settings.slowRate)) tookMs += random.between(0, settings.slowMaxMs);
+    const end = () => {
+      if (life !== process.incarnation || !process.alive) return;
       if (world.now() < this.hungUntilMs) {
-        const event = world.after(this.hungUntilMs - world.now(), finish);
+        const event = world.after(this.hungUntilMs - world.now(), end);
         this.wake = () => {
           event.cancel();
-          finish();
+          end();
         };
         return;
       }
       this.wake = null;
-      this.busy = false;
-      if (this.failing) {
-        // What was in flight may be on disk or not; the process must end, and crash() decides.
-        this.failing = false;
-        next.done(new Error("EIO: the disk failed"));
-        return;
-      }
-      this.pending.shift();
-      this.complete(next.batch);
-      next.done(null);
-      this.work(incarnation);
+      process.deliver(life, finish);
     };
-    world.after(tookMs, finish);
+    world.after(tookMs, end);
   }
 
   private complete(batch: LogBatch): void {
+    this.pending.shift();
     this.unsynced.push(batch);
     if (!batch.sync) return;
     for (const written of this.unsynced) this.image.apply(written);
     this.unsynced = [];
     this.observer?.onDurable(this);
   }
+}
+
+/** Only rot may do that. */
+function unreadable(problem: string): Violation {
+  return new Violation("a crash leaves a log that can be read", problem);
 }
 
 /** undefined: the batch says nothing of that index. */

@@ -5,6 +5,7 @@
 import { EventQueue, type SimEvent } from "./event_queue.ts";
 import { EventLog } from "./event_log.ts";
 import { Prng } from "./prng.ts";
+import type { SimProcess } from "./sim_host.ts";
 
 /** Thrown by a check that failed: the run ends, and its seed is reported. */
 export class Violation extends Error {
@@ -19,8 +20,11 @@ export class World {
   readonly log: EventLog;
   /** Events that have run, for speed figures and as a position in a run. */
   steps = 0;
+  /** Processes that have run in the present step. */
+  readonly ran = new Set<SimProcess>();
   private readonly queue = new EventQueue();
   private timeMs = 0;
+  private readonly checks: ((ran: ReadonlySet<SimProcess>) => void)[] = [];
 
   constructor(seed: number, trace: ((line: string) => void) | null = null) {
     this.random = new Prng(seed);
@@ -36,6 +40,11 @@ export class World {
     return this.queue.push(this.timeMs + Math.max(0, delayMs), run);
   }
 
+  /** Calls it after every step in which a process has run. */
+  afterStep(check: (ran: ReadonlySet<SimProcess>) => void): void {
+    this.checks.push(check);
+  }
+
   /** Runs every event up to `untilMs`, which is then the time. */
   runUntil(untilMs: number): void {
     for (;;) {
@@ -47,6 +56,9 @@ export class World {
       if (run === null) continue;
       this.steps++;
       run();
+      if (this.ran.size === 0) continue;
+      for (const check of this.checks) check(this.ran);
+      this.ran.clear();
     }
     this.timeMs = Math.max(this.timeMs, untilMs);
   }

@@ -166,9 +166,13 @@ export class SimDisk implements Disk {
 
   freeBytes(): number {
     this.#assertOn();
+    return Math.max(0, this.capacityBytes - this.usedBytes());
+  }
+
+  usedBytes(): number {
     let used = 0;
     for (const file of this.#names.values()) used += file.visible.length;
-    return Math.max(0, this.capacityBytes - used);
+    return used;
   }
 
   #handle(file: SimFile): DiskFile {

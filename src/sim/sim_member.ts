@@ -214,7 +214,7 @@ export class SimMember {
     const { around, id, agent } = this;
     const { checks } = around;
     const storage = this.disk.storage();
-    checks.onStart(id, this.disk.durable.snapshot?.index ?? 0);
+    checks.onStart(id, around.names.map((name) => idOf(name, around.names)));
     const stateMachine: StateMachine = {
       apply: (command, index, term) => {
         checks.onApply(id, index, term, command);

@@ -26,6 +26,7 @@ export const RUNTIME_FILES: readonly string[] = [
   "raft/mutate/main.ts",
   "raft/sim/main.ts",
   "raft/sim/seed_workers.ts",
+  "raft/sim/source_version.ts",
   "raft/mutate/workspace.ts",
   "raft/node/ids.ts",
   "raft/node/recover_cluster.ts",

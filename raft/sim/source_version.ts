@@ -1,0 +1,11 @@
+/** Which sources a run is of, for the report of a seed that failed: it replays only there. */
+import { spawnSync } from "node:child_process";
+
+/** The commit, with a mark when files differ from it; null outside of a checkout, or without git. */
+export function sourceVersion(): string | null {
+  const git = spawnSync("git", ["describe", "--always", "--dirty", "--abbrev=12"], {
+    cwd: import.meta.dirname,
+    encoding: "utf8",
+  });
+  return git.status === 0 ? git.stdout.trim() : null;
+}
