@@ -15,6 +15,16 @@
 export type * from "./core/types.ts";
 export { NONE } from "./core/types.ts";
 
+// The protocol alone, for programs that carry out its Readys themselves, and for scenarios.
+export { RawNode } from "./core/raw_node.ts";
+export type { RawNodeConfig } from "./core/options.ts";
+export type { Dropped, DropReason, Proposal, ReadIndexResult, TransferResult } from "./core/outcome.ts";
+export type { MemberProgress, RawNodeStatus } from "./core/status.ts";
+export type { ProgressState } from "./core/progress.ts";
+export type { ConfigChange, ConfigRefusal } from "./core/configuration.ts";
+export { makeMessage } from "./core/message.ts";
+export { MemoryLog } from "./core/memory_log.ts";
+
 // A member: what it can do (api.ts), and the interfaces of what it is made of (ports.ts).
 export type * from "./node/api.ts";
 export type * from "./node/ports.ts";

@@ -19,6 +19,7 @@ export type ConfigChange =
   | { readonly kind: "promote"; readonly id: NodeId }
   | { readonly kind: "remove"; readonly id: NodeId };
 
+/** Why a change does not fit the configuration. */
 export type ConfigRefusal = "alreadyMember" | "notLearner" | "notMember" | "lastVoter";
 
 const FORMAT = 1;

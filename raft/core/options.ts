@@ -2,7 +2,11 @@
 import type { StoredLog } from "../node/ports.ts";
 import { assert } from "./assert.ts";
 import { makeConfiguration, MAX_NODE_ID } from "./configuration.ts";
+import { seededRandom } from "./seeded_random.ts";
 import type { Configuration, NodeId } from "./types.ts";
+
+/** Short, as scenarios that count ticks expect it. */
+export const DEFAULT_ELECTION_TICKS = 3;
 
 /**
  * One safety rule of the core, switched off. Only for simulators, which prove with it that their invariants would
@@ -11,22 +15,24 @@ import type { Configuration, NodeId } from "./types.ts";
  */
 export type BrokenRule = "commit-old-term" | "no-read-quorum";
 
+/** What a RawNode is made from. Ticks are the unit of time; how long one takes is up to the caller. */
 export interface RawNodeConfig {
   readonly id: NodeId;
-  /** What the log directory held. */
-  readonly stored: StoredLog;
+  /** What is on its disk: what the log directory held (LogStorage.load), or a MemoryLog. Read at once, never again. */
+  readonly storage: StoredLog;
   /**
    * The voters while there is neither snapshot nor config entry; the same list on all members. Empty for a server
-   * that joins a running cluster.
+   * that joins a running cluster. @default empty
    */
-  readonly initialVoters: readonly NodeId[];
-  /** Shortest election timeout, and the time in which a leader must have heard from a majority. */
-  readonly electionTicks: number;
+  readonly initialVoters?: readonly NodeId[];
+  /** Shortest election timeout, and the time in which a leader must have heard from a majority. @default 3 */
+  readonly electionTicks?: number;
   /** Longest election timeout. @default 2 * electionTicks - 1 */
   readonly electionTicksMax?: number;
-  readonly heartbeatTicks: number;
-  /** Uniform in [0, 1). */
-  readonly random: () => number;
+  /** @default 1 */
+  readonly heartbeatTicks?: number;
+  /** Uniform in [0, 1). @default a sequence that follows from `id`, so that scenarios repeat */
+  readonly random?: () => number;
   /** Append messages on their way to one member. @default 64 */
   readonly maxInflight?: number;
   /** Entries in one append message; one entry may be larger. @default 256 KiB */
@@ -74,7 +80,7 @@ export interface RaftOptions {
 
 /** Throws InvariantError when the numbers cannot work together. */
 export function resolveOptions(config: RawNodeConfig): RaftOptions {
-  const { id, electionTicks, heartbeatTicks } = config;
+  const { id, electionTicks = DEFAULT_ELECTION_TICKS, heartbeatTicks = 1 } = config;
   const electionTicksMax = config.electionTicksMax ?? 2 * electionTicks - 1;
   assert(Number.isSafeInteger(id) && id > 0 && id <= MAX_NODE_ID, `invalid id ${id}`);
   for (const ticks of [electionTicks, electionTicksMax, heartbeatTicks]) {
@@ -85,11 +91,11 @@ export function resolveOptions(config: RawNodeConfig): RaftOptions {
   const broken = config.broken;
   return {
     id,
-    initial: makeConfiguration(config.initialVoters),
+    initial: makeConfiguration(config.initialVoters ?? []),
     electionTicks,
     electionTicksMax,
     heartbeatTicks,
-    random: config.random,
+    random: config.random ?? seededRandom(id),
     maxInflight: config.maxInflight ?? 64,
     maxMessageBytes: config.maxMessageBytes ?? 256 * 1024,
     maxUncommittedBytes: config.maxUncommittedBytes ?? 4 * 1024 * 1024,

@@ -2,6 +2,7 @@
 import type { ConfigRefusal } from "./configuration.ts";
 import type { Index, NodeId, Term } from "./types.ts";
 
+/** Why nothing happens. */
 export type DropReason =
   /** No leader is known; try again later. */
   | "noLeader"
@@ -28,6 +29,7 @@ export type DropReason =
   | "alreadyLeader"
   | ConfigRefusal;
 
+/** Refused, and certainly not done. */
 export interface Dropped {
   readonly kind: "dropped";
   readonly reason: DropReason;
@@ -42,6 +44,7 @@ export type Proposal =
 /** "pending": a ReadState with this token follows, unless leadership is lost first. */
 export type ReadIndexResult = { readonly kind: "pending"; readonly token: number } | Dropped;
 
+/** "started": by us as leader; "forwarded": sent to the leader; may get lost. */
 export type TransferResult = { readonly kind: "started" } | { readonly kind: "forwarded" } | Dropped;
 
 export function dropped(reason: DropReason): Dropped {

@@ -11,6 +11,7 @@ import { assert } from "./assert.ts";
 import { Inflights } from "./inflights.ts";
 import type { Index } from "./types.ts";
 
+/** How a leader sends to a member: one message at a time, as many as fit, or a snapshot that is on its way. */
 export type ProgressState = "probe" | "replicate" | "snapshot";
 
 export class Progress {

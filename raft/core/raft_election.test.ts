@@ -52,7 +52,7 @@ describe("pre-vote", () => {
   test("whoever asked itself is silent to a lower id for a moment only, and only when both logs are the same", () => {
     const stored = () => storedTerms([1, 1]);
     const asked = (log: { logTerm: number; index: number }, from: number, ticks = 0) => {
-      const node = newNode(2, THREE, { stored: stored(), heartbeatTicks: 1, electionTicks: 10 });
+      const node = newNode(2, THREE, { storage: stored(), heartbeatTicks: 1, electionTicks: 10 });
       node.campaign();
       flush(node);
       for (let tick = 0; tick < ticks; tick++) node.tick();
@@ -70,7 +70,7 @@ describe("pre-vote", () => {
   });
 
   test("B26: a pre-vote looks at the log, not only at who is alive", () => {
-    const node = newNode(1, THREE, { stored: storedTerms([1, 1]) });
+    const node = newNode(1, THREE, { storage: storedTerms([1, 1]) });
     node.step(message("preVote", 2, { term: 2, logTerm: 1, index: 1 }));
     expect(flush(node)[0]).toMatchObject({ type: "preVoteResponse", reject: true });
     node.step(message("preVote", 3, { term: 2, logTerm: 1, index: 2 }));
@@ -79,7 +79,7 @@ describe("pre-vote", () => {
 
   test("B26: a pre-vote promises nothing: term and vote stay", () => {
     const stored = storedLog({ hardState: { term: 2, vote: 3, commit: 0 }, empty: false });
-    const node = newNode(1, THREE, { stored });
+    const node = newNode(1, THREE, { storage: stored });
     node.step(message("preVote", 2, { term: 3 }));
     expect(flush(node)[0]).toMatchObject({ reject: false });
     expect(node.status()).toMatchObject({ term: 2, vote: 3 });
@@ -88,7 +88,7 @@ describe("pre-vote", () => {
 
   test("B26: campaigning for pre-votes changes neither term nor vote", () => {
     const stored = storedLog({ hardState: { term: 2, vote: 3, commit: 0 }, empty: false });
-    const node = newNode(1, THREE, { stored });
+    const node = newNode(1, THREE, { storage: stored });
     node.campaign();
     const ready = node.ready();
     expect(ready.hardState).toBeNull();
@@ -236,7 +236,7 @@ describe("votes", () => {
   });
 
   test("B7: a server that knows what it promised and has lost the end of its log ends", () => {
-    const node = newNode(1, THREE, { stored: storedTerms([1]) });
+    const node = newNode(1, THREE, { storage: storedTerms([1]) });
     expect(() => node.step(message("heartbeat", 2, { term: 1, commit: 2 }))).toThrow(
       "beyond the end of the log",
     );
@@ -415,7 +415,7 @@ describe("quorum of the leader", () => {
 
 describe("terms", () => {
   test("every answer carries the term of the answering server", () => {
-    const node = newNode(1, THREE, { stored: storedTerms([1], { term: 6 }) });
+    const node = newNode(1, THREE, { storage: storedTerms([1], { term: 6 }) });
     const inputs = [
       message("append", 2, { term: 6, index: 1, logTerm: 1 }),
       message("append", 2, { term: 6, index: 7, logTerm: 5 }),

@@ -15,7 +15,7 @@ function change(network: Network, kind: ConfigChange["kind"], id: NodeId): strin
 function withLearner(): Network {
   const network = new Network(THREE);
   network.elect(1);
-  network.add(4, { stored: undefined });
+  network.add(4, { storage: undefined });
   expect(change(network, "addLearner", 4)).toBe("appended");
   return network;
 }
@@ -115,7 +115,7 @@ describe("removing a server beside one whose disk hangs", () => {
 
 describe("safety of changes", () => {
   test("B1: a leader changes nothing before an entry of its own term is committed", () => {
-    const node = newNode(1, THREE, { stored: storedTerms([1], { commit: 1 }) });
+    const node = newNode(1, THREE, { storage: storedTerms([1], { commit: 1 }) });
     makeLeader(node, [2, 3]);
     const add = { kind: "addLearner", id: 4 } as const;
     expect(node.proposeConfig(add)).toEqual({ kind: "dropped", reason: "noOwnTermCommit" });

@@ -1,6 +1,7 @@
 /** The behaviour that the Raft paper describes, section by section; names are those under which raft libraries share these tests. */
 import { describe, expect, test } from "bun:test";
 import type { RawNode } from "./raw_node.ts";
+import { seededRandom } from "./seeded_random.ts";
 import {
   bytesOf,
   entriesOf,
@@ -10,7 +11,6 @@ import {
   Network,
   newNode,
   PAPER,
-  seededRandom,
   storedLog,
   storedTerms,
   type TestOptions,
@@ -21,7 +21,7 @@ import type { Entry, Message, NodeId, Ready, Term } from "./types.ts";
 const THREE = [1, 2, 3];
 
 function atTerm(term: Term): TestOptions {
-  return { ...PAPER, stored: storedLog({ hardState: { term, vote: 0, commit: 0 }, empty: false }) };
+  return { ...PAPER, storage: storedLog({ hardState: { term, vote: 0, commit: 0 }, empty: false }) };
 }
 
 function candidate(term: Term, voters: readonly NodeId[] = THREE, options: TestOptions = {}): RawNode {
@@ -181,7 +181,7 @@ describe("5.2 leader election", () => {
     ];
     for (const { vote, from, reject } of cases) {
       const stored = storedLog({ hardState: { term: 1, vote, commit: 0 }, empty: false });
-      const node = newNode(1, THREE, { ...PAPER, stored });
+      const node = newNode(1, THREE, { ...PAPER, storage: stored });
       node.step(message("vote", from, { term: 1 }));
       expect(brief(flush(node))).toEqual([
         { type: "voteResponse", from: 1, to: from, term: 1, index: 0, logTerm: 0, reject },
@@ -328,7 +328,7 @@ describe("5.3 log replication", () => {
   test("LeaderCommitPrecedingEntries: committing an entry commits everything before it", () => {
     for (const terms of [[], [2], [1, 2], [1]]) {
       const stored = storedTerms(terms, { term: 2 });
-      const node = newNode(1, THREE, { ...PAPER, stored });
+      const node = newNode(1, THREE, { ...PAPER, storage: stored });
       makeLeader(node, [2, 3]);
       node.propose(bytesOf("some data"));
       const applied: Entry[] = [];
@@ -359,7 +359,7 @@ describe("5.3 log replication", () => {
       { logTerm: 3, index: 3, expected: { index: 3, reject: true, hint: 2, hintTerm: 2 } },
     ];
     for (const { logTerm, index, expected } of cases) {
-      const node = newNode(1, THREE, { ...PAPER, stored: storedTerms([1, 2], { commit: 1 }) });
+      const node = newNode(1, THREE, { ...PAPER, storage: storedTerms([1, 2], { commit: 1 }) });
       node.step(message("append", 2, { term: 3, logTerm, index }));
       const answers = flush(node).map((sent) => ({
         index: sent.index,
@@ -379,7 +379,7 @@ describe("5.3 log replication", () => {
       { index: 0, logTerm: 0, terms: [3], result: [3], written: [3] },
     ];
     for (const { index, logTerm, terms, result, written } of cases) {
-      const node = newNode(1, THREE, { ...PAPER, stored: storedTerms([1, 2]) });
+      const node = newNode(1, THREE, { ...PAPER, storage: storedTerms([1, 2]) });
       node.step(message("append", 2, { term: 4, index, logTerm, entries: entriesOf(terms, index + 1) }));
       const persisted = collect(node).readys.flatMap(({ entries }) => entries.map(({ term }) => term));
       expect(persisted).toEqual(written);
@@ -417,7 +417,7 @@ describe("5.4 safety", () => {
   test("VoteRequest: a request for a vote tells the last entry of the candidate's log", () => {
     for (const terms of [[1], [1, 2]]) {
       const term = terms.at(-1)! + 1;
-      const node = newNode(1, THREE, { ...PAPER, stored: storedTerms(terms, { term: term - 1 }) });
+      const node = newNode(1, THREE, { ...PAPER, storage: storedTerms(terms, { term: term - 1 }) });
       node.campaign();
       expect(brief(flush(node))).toEqual([2, 3].map((to) => ({
         type: "vote",
@@ -444,7 +444,7 @@ describe("5.4 safety", () => {
       { own: [1, 2], logTerm: 1, index: 1, reject: true },
     ];
     for (const { own, logTerm, index, reject } of cases) {
-      const node = newNode(1, THREE, { ...PAPER, stored: storedTerms(own) });
+      const node = newNode(1, THREE, { ...PAPER, storage: storedTerms(own) });
       node.step(message("vote", 2, { term: 3, logTerm, index }));
       expect(flush(node).map((sent) => [sent.type, sent.reject])).toEqual([["voteResponse", reject]]);
     }
@@ -454,7 +454,7 @@ describe("5.4 safety", () => {
     for (
       const { index, commit } of [{ index: 1, commit: 0 }, { index: 2, commit: 0 }, { index: 3, commit: 3 }]
     ) {
-      const node = newNode(1, THREE, { ...PAPER, stored: storedTerms([1, 2]) });
+      const node = newNode(1, THREE, { ...PAPER, storage: storedTerms([1, 2]) });
       makeLeader(node, [2, 3]);
       node.step(message("appendResponse", 2, { term: node.term, index }));
       expect(node.commit).toBe(commit);

@@ -4,9 +4,11 @@
  * paper (figure 3) are checked. The simulator does this with more of the product; this finds faults of the core.
  */
 import { describe, expect, test } from "bun:test";
+import { MemoryLog } from "./memory_log.ts";
 import { decodeMessage, encodeMessage } from "./message.ts";
 import type { RawNode } from "./raw_node.ts";
-import { bytesOf, newNode, seededRandom, storedLog, TestDisk, textOf } from "./testing.ts";
+import { seededRandom } from "./seeded_random.ts";
+import { bytesOf, newNode, textOf, writeReady } from "./testing.ts";
 import type { Entry, Index, Message, NodeId, Ready, Term } from "./types.ts";
 
 /** Enough for a second of work; raise it when the protocol is changed. */
@@ -15,7 +17,7 @@ const SPARE: readonly NodeId[] = [6, 7];
 
 interface Server {
   node: RawNode;
-  readonly disk: TestDisk;
+  readonly disk: MemoryLog;
   /** Readys whose writes are under way. */
   writing: Ready[];
   /** The state machine: everything applied, as text. */
@@ -42,7 +44,7 @@ class World {
     this.#voters = this.#random() < 0.5 ? [1, 2, 3] : [1, 2, 3, 4, 5];
     this.#asyncStorage = this.#random() < 0.7;
     for (const id of [...this.#voters, ...SPARE]) {
-      const disk = new TestDisk(storedLog());
+      const disk = new MemoryLog();
       this.servers.set(id, { node: this.#start(id, disk), disk, writing: [], applied: [] });
     }
   }
@@ -111,10 +113,10 @@ class World {
     return leaders.sort((a, b) => b.term - a.term)[0];
   }
 
-  #start(id: NodeId, disk: TestDisk): RawNode {
+  #start(id: NodeId, disk: MemoryLog): RawNode {
     const seed = 1000 * ++this.#incarnations + Math.floor(this.#random() * 1000);
     return newNode(id, SPARE.includes(id) ? [] : this.#voters, {
-      stored: disk.load(),
+      storage: disk,
       asyncStorage: this.#asyncStorage,
       electionTicks: 10,
       maxInflight: 3,
@@ -138,7 +140,7 @@ class World {
   #finishWrite(server: Server): void {
     const ready = server.writing.shift();
     if (ready === undefined) return;
-    server.disk.write(ready);
+    writeReady(server.disk, ready);
     if (ready.snapshot !== null) server.applied = JSON.parse(textOf(ready.snapshot.data));
     this.#network.push(...ready.messagesAfterAppend);
     if (this.#asyncStorage) server.node.advanceAppend(ready);
@@ -211,10 +213,10 @@ class World {
   /** Of the writes under way, the first ones may have become durable. */
   #crash(id: NodeId, server: Server): void {
     const durable = Math.floor(this.#random() * (server.writing.length + 1));
-    for (const ready of server.writing.slice(0, durable)) server.disk.write(ready);
+    for (const ready of server.writing.slice(0, durable)) writeReady(server.disk, ready);
     server.writing = [];
     for (const key of this.#reads.keys()) if (key.startsWith(`${id}/`)) this.#reads.delete(key);
-    const { snapshot } = server.disk.load();
+    const { snapshot } = server.disk;
     server.applied = snapshot === null ? [] : JSON.parse(textOf(snapshot.data));
     server.node = this.#start(id, server.disk);
   }

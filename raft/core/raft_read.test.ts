@@ -146,7 +146,7 @@ describe("confirmation", () => {
 
 describe("a leader that may not know everything", () => {
   test("B15: before an entry of its own term is committed, reads wait", () => {
-    const node = newNode(1, THREE, { stored: storedTerms([1, 1], { commit: 1 }) });
+    const node = newNode(1, THREE, { storage: storedTerms([1, 1], { commit: 1 }) });
     makeLeader(node, [2, 3]);
     const token = tokenOf(node);
     node.tick();

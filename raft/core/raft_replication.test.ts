@@ -46,7 +46,7 @@ function snapshotAt(index: number, term: Term): Snapshot {
 
 describe("acknowledgements", () => {
   test("a follower acknowledges what was asked, not the end of its log", () => {
-    const node = newNode(1, THREE, { stored: storedTerms([1, 1, 1, 1]) });
+    const node = newNode(1, THREE, { storage: storedTerms([1, 1, 1, 1]) });
     node.step(message("append", 2, { term: 2, index: 1, logTerm: 1, entries: entriesOf([1], 2) }));
     expect(flush(node)[0]).toMatchObject({ type: "appendResponse", index: 2, reject: false });
   });
@@ -63,7 +63,7 @@ describe("acknowledgements", () => {
   });
 
   test("B10: an acknowledgement of an earlier term is not counted", () => {
-    const node = newNode(1, THREE, { stored: storedTerms([1, 1, 1]) });
+    const node = newNode(1, THREE, { storage: storedTerms([1, 1, 1]) });
     makeLeader(node, [2, 3]);
     node.step(message("appendResponse", 2, { term: 1, index: 3 }));
     expect(progressOf(node, 2).match).toBe(0);
@@ -230,13 +230,13 @@ describe("finding the match", () => {
   });
 
   test("a rejection tells the last place that can match", () => {
-    const node = newNode(1, THREE, { stored: storedTerms([1, 3, 3, 4, 4, 5, 5, 5, 6]) });
+    const node = newNode(1, THREE, { storage: storedTerms([1, 3, 3, 4, 4, 5, 5, 5, 6]) });
     node.step(message("append", 2, { term: 8, index: 8, logTerm: 3, entries: [] }));
     expect(flush(node)[0]).toMatchObject({ reject: true, index: 8, rejectHint: 3, logTerm: 3 });
   });
 
   test("the leader probes only where its own terms allow a match", () => {
-    const node = newNode(1, THREE, { stored: storedTerms([1, 3, 3, 3, 5, 5, 5, 5, 5], { term: 6 }) });
+    const node = newNode(1, THREE, { storage: storedTerms([1, 3, 3, 3, 5, 5, 5, 5, 5], { term: 6 }) });
     makeLeader(node, [2, 3]);
     node.step(message("appendResponse", 2, { term: 7, index: 9, reject: true, rejectHint: 6, logTerm: 2 }));
     expect(flush(node)[0]).toMatchObject({ type: "append", to: 2, index: 1, logTerm: 1 });
@@ -279,7 +279,7 @@ describe("flow", () => {
   });
 
   test("entries travel in messages of at most maxMessageBytes", () => {
-    const node = newNode(1, THREE, { stored: storedTerms([1, 1, 1, 1]), maxMessageBytes: 60 });
+    const node = newNode(1, THREE, { storage: storedTerms([1, 1, 1, 1]), maxMessageBytes: 60 });
     makeLeader(node, [2, 3]);
     node.step(message("appendResponse", 2, { term: 2, index: 4, reject: true, rejectHint: 0 }));
     expect(flush(node)[0]!.entries.length).toBe(2);
@@ -394,10 +394,10 @@ describe("snapshots", () => {
   });
 
   test("an old snapshot is answered with what is committed; a matching one only moves the commit index", () => {
-    const node = newNode(1, THREE, { stored: storedTerms([1, 1, 1, 1], { commit: 2 }) });
+    const node = newNode(1, THREE, { storage: storedTerms([1, 1, 1, 1], { commit: 2 }) });
     node.step(message("snapshot", 2, { term: 1, snapshot: snapshotAt(2, 1) }));
     expect(flush(node)[0]).toMatchObject({ type: "appendResponse", index: 2 });
-    const restored = newNode(1, THREE, { stored: storedLog({ snapshot: snapshotAt(5, 1) }) });
+    const restored = newNode(1, THREE, { storage: storedLog({ snapshot: snapshotAt(5, 1) }) });
     restored.step(message("snapshot", 2, { term: 1, snapshot: snapshotAt(3, 1) }));
     expect(flush(restored)[0]).toMatchObject({ type: "appendResponse", index: 5 });
     node.step(message("snapshot", 2, { term: 1, snapshot: snapshotAt(3, 1) }));

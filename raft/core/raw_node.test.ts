@@ -63,7 +63,7 @@ describe("durable before the message leaves", () => {
 
   test("B7: after a restart a server votes for nobody else in the same term", () => {
     const stored = storedLog({ hardState: { term: 4, vote: 2, commit: 0 }, empty: false });
-    const node = newNode(1, THREE, { stored });
+    const node = newNode(1, THREE, { storage: stored });
     node.step(message("vote", 3, { term: 4 }));
     expect(flush(node)[0]).toMatchObject({ type: "voteResponse", to: 3, reject: true });
     node.step(message("vote", 2, { term: 4 }));
@@ -143,7 +143,7 @@ describe("durable before the message leaves", () => {
   });
 
   test("a Ready that only moves the commit index need not be synced", () => {
-    const node = newNode(1, THREE, { stored: storedTerms([1, 1]) });
+    const node = newNode(1, THREE, { storage: storedTerms([1, 1]) });
     node.step(message("heartbeat", 2, { term: 1, commit: 2 }));
     const ready = node.ready();
     expect(ready.hardState).toEqual({ term: 1, vote: 0, commit: 2 });
@@ -223,7 +223,7 @@ describe("writes under way", () => {
 describe("applying", () => {
   test("committed entries come in pages of maxCommittedSizePerReady", () => {
     const stored = storedTerms([1, 1, 1], { commit: 3 });
-    const node = newNode(1, THREE, { stored, maxCommittedSizePerReady: 30 });
+    const node = newNode(1, THREE, { storage: stored, maxCommittedSizePerReady: 30 });
     const pages: string[][] = [];
     flush(node, (ready) => pages.push(data(ready)));
     expect(pages).toEqual([["1/1"], ["1/2"], ["1/3"]]);
@@ -237,7 +237,7 @@ describe("applying", () => {
       entries: entriesOf([1, 1], 3),
       hardState: { term: 1, vote: 0, commit: 3 },
     });
-    const node = newNode(1, THREE, { stored });
+    const node = newNode(1, THREE, { storage: stored });
     expect(node.applied).toBe(2);
     expect(data(node.ready())).toEqual(["1/3"]);
   });
@@ -261,14 +261,14 @@ describe("applying", () => {
 describe("restart", () => {
   test("entries without their term, as a torn write leaves them, raise the term and void the vote", () => {
     const stored = storedTerms([1, 3], { term: 2, vote: 3 });
-    const node = newNode(1, THREE, { stored });
+    const node = newNode(1, THREE, { storage: stored });
     expect(node.term).toBe(3);
     expect(node.status().vote).toBe(0);
   });
 
   test("a restarted leader is a follower", () => {
     const stored = storedTerms([1], { vote: 1 });
-    const node = newNode(1, THREE, { stored });
+    const node = newNode(1, THREE, { storage: stored });
     expect(node.role).toBe("follower");
     expect(node.hasReady()).toBe(false);
   });

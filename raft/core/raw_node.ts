@@ -64,6 +64,7 @@ interface PendingAppend {
   readonly toSelf: readonly Message[];
 }
 
+/** One server of the protocol, without disk, network, clock and state machine; see the head of this file. */
 export class RawNode {
   readonly #raft: Raft;
   /** What the last Ready told. */
@@ -74,7 +75,7 @@ export class RawNode {
 
   /** Throws InvariantError when the stored state contradicts itself or the numbers cannot work together. */
   constructor(config: RawNodeConfig) {
-    this.#raft = new Raft(resolveOptions(config), config.stored);
+    this.#raft = new Raft(resolveOptions(config), config.storage);
     this.#softState = this.#currentSoftState();
     this.#hardState = this.#raft.hardState;
   }

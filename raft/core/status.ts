@@ -16,6 +16,7 @@ export interface MemberProgress {
   readonly inflight: number;
 }
 
+/** What one server knows of itself, and as leader of the others. */
 export interface RawNodeStatus {
   readonly id: NodeId;
   readonly term: Term;

@@ -6,7 +6,8 @@
  * Servers are named by their ids; where ids may be several and none is given, all are meant.
  *
  *     add-nodes COUNT [voters=(1,2,3)] [learners=(4)] [index=N] [log=(1,1,2)] [term=N] [vote=ID] [commit=N]
- *               [prevote=off] [checkquorum=off] [async] [max-inflight=N] [max-message-bytes=N] [election-ticks=N]
+ *               [prevote=off] [checkquorum=off] [async] [max-inflight=N] [max-message-bytes=N]
+ *               [max-committed-size-per-ready=N] [election-ticks=N] [heartbeat-ticks=N]
  *     campaign ID                        tick-heartbeat ID              tick-election ID
  *     set-randomized-election-timeout ID timeout=N
  *     propose ID COMMAND...              propose-conf-change ID add-learner|promote|remove MEMBER
@@ -37,9 +38,6 @@ import { parseStory, renderStory, type StoryCommand, StoryError } from "./story_
 import { StoryWorld } from "./story_world.ts";
 import { bytesOf, entriesOf, storedLog, type TestOptions } from "./testing.ts";
 import type { MessageType, NodeId } from "./types.ts";
-
-/** Short, so that stories are. */
-const ELECTION_TICKS = 3;
 
 /** The story as it goes now: equal to `text` when everything is as it was written. Throws StoryError. */
 export function playStory(text: string): string {
@@ -137,10 +135,12 @@ class Player {
     "tick-heartbeat": (args) => this.#world.node(args.number()).tick(),
     "tick-election": (args) => {
       const id = args.number();
-      for (let tick = 0; tick < ELECTION_TICKS; tick++) this.#world.node(id).tick();
+      for (let tick = 0; tick < this.#world.electionTicks(id); tick++) this.#world.node(id).tick();
     },
     "set-randomized-election-timeout": (args) => {
-      this.#world.node(args.number()).setRandomizedElectionTimeout(args.option("timeout") ?? ELECTION_TICKS);
+      const id = args.number();
+      const ticks = args.option("timeout") ?? this.#world.electionTicks(id);
+      this.#world.node(id).setRandomizedElectionTimeout(ticks);
     },
 
     propose: (args) => {
@@ -207,15 +207,16 @@ class Player {
     const asyncStorage = args.flag("async");
     const voters = args.list("voters") ?? [];
     const options: TestOptions = {
-      electionTicks: args.option("election-ticks") ?? ELECTION_TICKS,
-      heartbeatTicks: 1,
+      electionTicks: args.option("election-ticks"),
+      heartbeatTicks: args.option("heartbeat-ticks"),
       random: () => 0,
-      stored: storedOf(args, voters),
+      storage: storedOf(args, voters),
       preVote: !args.isOff("prevote"),
       checkQuorum: !args.isOff("checkquorum"),
       asyncStorage,
       maxInflight: args.option("max-inflight"),
       maxMessageBytes: args.option("max-message-bytes"),
+      maxCommittedSizePerReady: args.option("max-committed-size-per-ready"),
     };
     return Array.from({ length: args.number() }, () => {
       const id = this.#world.add(options, voters);

@@ -2,11 +2,13 @@
  * The servers of a story and the network between them. Nothing happens by itself: Readys are carried out and messages
  * delivered when a command says so. Every message passes the codec on its way. Pure.
  */
+import { MemoryLog } from "./memory_log.ts";
 import { decodeMessage, encodeMessage } from "./message.ts";
+import { DEFAULT_ELECTION_TICKS } from "./options.ts";
 import type { RawNode } from "./raw_node.ts";
 import { describeEntry, describeMessage, describeReady, describeSnapshot } from "./story_describe.ts";
 import { StoryError } from "./story_text.ts";
-import { bytesOf, newNode, TestDisk, type TestOptions, textOf } from "./testing.ts";
+import { bytesOf, newNode, type TestOptions, textOf, writeReady } from "./testing.ts";
 import type { Entry, Message, MessageType, NodeId, Ready, Snapshot } from "./types.ts";
 
 /** Rounds after which a story that does not come to rest is given up. */
@@ -19,7 +21,7 @@ interface Server {
   readonly id: NodeId;
   readonly options: TestOptions;
   readonly voters: readonly NodeId[];
-  readonly disk: TestDisk;
+  readonly disk: MemoryLog;
   node: RawNode;
   /** With asynchronous storage: what is handed over and not yet done, oldest first. */
   writing: Ready[];
@@ -47,7 +49,7 @@ export class StoryWorld {
 
   add(options: TestOptions, voters: readonly NodeId[]): NodeId {
     const id = this.#servers.size + 1;
-    const disk = new TestDisk(options.stored);
+    const disk = new MemoryLog(options.storage);
     const node = newNode(id, voters, options);
     const server: Server = { id, options, voters, disk, node, writing: [], applying: [], applied: [] };
     this.#restoreStored(server);
@@ -59,10 +61,14 @@ export class StoryWorld {
     return this.#server(id).node;
   }
 
+  electionTicks(id: NodeId): number {
+    return this.#server(id).options.electionTicks ?? DEFAULT_ELECTION_TICKS;
+  }
+
   /** What was not durable is lost; messages on their way are not. */
   restart(id: NodeId): void {
     const server = this.#server(id);
-    server.node = newNode(id, server.voters, { ...server.options, stored: server.disk.load() });
+    server.node = newNode(id, server.voters, { ...server.options, storage: server.disk });
     server.writing = [];
     server.applying = [];
     this.#restoreStored(server);
@@ -115,7 +121,7 @@ export class StoryWorld {
   }
 
   #write(server: Server, ready: Ready): string[] {
-    server.disk.write(ready);
+    writeReady(server.disk, ready);
     if (ready.snapshot !== null) this.#restore(server, ready.snapshot);
     this.#network.push(...ready.messagesAfterAppend);
     return ready.messagesAfterAppend.map((message) => `then send ${describeMessage(message)}`);
@@ -200,7 +206,7 @@ export class StoryWorld {
   // --- log and state machine ---
 
   log(id: NodeId): { readonly snapshot: Snapshot | null; readonly entries: readonly Entry[] } {
-    return this.#server(id).disk.load();
+    return this.#server(id).disk;
   }
 
   commands(id: NodeId): string[] {
@@ -218,7 +224,7 @@ export class StoryWorld {
 
   #restoreStored(server: Server): void {
     server.applied = [];
-    const { snapshot } = server.disk.load();
+    const { snapshot } = server.disk;
     if (snapshot !== null) this.#restore(server, snapshot);
   }
 

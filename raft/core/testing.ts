@@ -4,6 +4,7 @@
  */
 import type { StoredLog } from "../node/ports.ts";
 import { assert } from "./assert.ts";
+import { MemoryLog } from "./memory_log.ts";
 import { decodeMessage, encodeMessage, makeMessage } from "./message.ts";
 import type { RawNodeConfig } from "./options.ts";
 import { RawNode } from "./raw_node.ts";
@@ -24,17 +25,6 @@ export type TestOptions = Partial<Omit<RawNodeConfig, "id" | "initialVoters">>;
 
 /** Without PreVote and CheckQuorum: Raft as in the paper. */
 export const PAPER: TestOptions = { preVote: false, checkQuorum: false };
-
-/** Equal numbers for equal seeds; neighbouring seeds are not alike (a counter, mixed). */
-export function seededRandom(seed: number): () => number {
-  let counter = Math.imul(seed, 0x9e3779b1);
-  return () => {
-    counter = (counter + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(counter ^ (counter >>> 15), counter | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 export function storedLog(parts: Partial<StoredLog> = {}): StoredLog {
   const hardState: HardState = { term: parts.entries?.at(-1)?.term ?? 0, vote: 0, commit: 0 };
@@ -69,10 +59,8 @@ export function newNode(id: NodeId, voters: readonly NodeId[], options: TestOpti
   return new RawNode({
     id,
     initialVoters: voters,
-    stored: storedLog(),
+    storage: storedLog(),
     electionTicks: 10,
-    heartbeatTicks: 1,
-    random: seededRandom(id),
     ...options,
   });
 }
@@ -108,48 +96,25 @@ export function makeLeader(node: RawNode, granting: readonly NodeId[]): void {
   assert(node.role === "leader", `${node.id} was not elected`);
 }
 
-export class TestDisk {
-  #stored: StoredLog;
-
-  constructor(stored: StoredLog = storedLog()) {
-    this.#stored = stored;
-  }
-
-  write(ready: Ready): void {
-    const { hardState, snapshot, entries } = ready;
-    const first = entries[0];
-    const old = snapshot === null ? this.#stored.entries : [];
-    const kept = first === undefined ? old : old.filter((entry) => entry.index < first.index);
-    this.#stored = {
-      hardState: hardState ?? this.#stored.hardState,
-      snapshot: snapshot ?? this.#stored.snapshot,
-      entries: [...kept, ...entries],
-      empty: false,
-    };
-  }
-
-  compact(snapshot: Snapshot): void {
-    const entries = this.#stored.entries.filter((entry) => entry.index > snapshot.index);
-    this.#stored = { ...this.#stored, snapshot, entries };
-  }
-
-  load(): StoredLog {
-    return this.#stored;
-  }
+/** Writes what a Ready asks for. */
+export function writeReady(disk: MemoryLog, { hardState, snapshot, entries }: Ready): void {
+  if (snapshot !== null) disk.applySnapshot(snapshot);
+  disk.append(entries);
+  if (hardState !== null) disk.setHardState(hardState);
 }
 
 export class Member {
   readonly id: NodeId;
-  readonly disk: TestDisk;
+  readonly disk: MemoryLog;
   readonly readStates: ReadState[] = [];
   /** The state machine: the commands applied so far. */
   commands: string[] = [];
   node: RawNode;
-  readonly #create: (stored: StoredLog) => RawNode;
+  readonly #create: (storage: StoredLog) => RawNode;
 
-  constructor(id: NodeId, stored: StoredLog, create: (stored: StoredLog) => RawNode) {
+  constructor(id: NodeId, stored: StoredLog, create: (storage: StoredLog) => RawNode) {
     this.id = id;
-    this.disk = new TestDisk(stored);
+    this.disk = new MemoryLog(stored);
     this.#create = create;
     this.node = create(stored);
     this.#restoreState();
@@ -157,14 +122,14 @@ export class Member {
 
   /** Everything that was not durable is lost. */
   restart(): void {
-    this.node = this.#create(this.disk.load());
+    this.node = this.#create(this.disk);
     this.readStates.length = 0;
     this.#restoreState();
   }
 
   flush(): Message[] {
     return flush(this.node, (ready) => {
-      this.disk.write(ready);
+      writeReady(this.disk, ready);
       if (ready.snapshot !== null) this.#restore(ready.snapshot);
       for (const entry of ready.committed) {
         if (entry.kind === "normal" && entry.data.length > 0) this.commands.push(textOf(entry.data));
@@ -182,7 +147,7 @@ export class Member {
 
   #restoreState(): void {
     this.commands = [];
-    const { snapshot } = this.disk.load();
+    const { snapshot } = this.disk;
     if (snapshot !== null) this.#restore(snapshot);
   }
 
@@ -209,13 +174,13 @@ export class Network {
   ) {
     this.#voters = voters;
     this.#options = options;
-    for (const id of voters) this.add(id, { ...options, stored: stored[id] });
+    for (const id of voters) this.add(id, { ...options, storage: stored[id] });
   }
 
   /** A member of the network; whether also of the cluster is up to the configuration. */
   add(id: NodeId, options: TestOptions = this.#options): Member {
-    const create = (stored: StoredLog) => newNode(id, this.#voters, { ...options, stored });
-    const member = new Member(id, options.stored ?? storedLog(), create);
+    const create = (storage: StoredLog) => newNode(id, this.#voters, { ...options, storage });
+    const member = new Member(id, options.storage ?? storedLog(), create);
     this.members.set(id, member);
     return member;
   }

@@ -25,7 +25,7 @@ function newDriver() {
   const driver: CoreDriver = new CoreDriver({
     core: {
       id: 1,
-      stored: storedLog(),
+      storage: storedLog(),
       initialVoters: [1, 2, 3],
       electionTicks: 10,
       heartbeatTicks: 1,

@@ -58,9 +58,9 @@ export class CoreDriver {
 
   constructor(options: CoreDriverOptions) {
     this.#options = options;
-    const { stored } = options.core;
-    if (stored.snapshot) options.state.restore(stored.snapshot.data, stored.snapshot.index);
-    this.#snapshotIndex = stored.snapshot?.index ?? 0;
+    const { snapshot } = options.core.storage;
+    if (snapshot) options.state.restore(snapshot.data, snapshot.index);
+    this.#snapshotIndex = snapshot?.index ?? 0;
     this.core = new RawNode({ ...options.core, asyncStorage: true });
   }
 

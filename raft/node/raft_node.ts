@@ -512,7 +512,7 @@ export class RaftNode implements Raft {
       new CoreDriver({
         core: {
           id: this.id,
-          stored,
+          storage: stored,
           initialVoters: join ? [] : members.map((member) => member.id),
           electionTicks: ticks(this.#options.electionMinMs),
           electionTicksMax: ticks(this.#options.electionMaxMs),

@@ -1,5 +1,6 @@
 /** LogStorage in memory: the twin for tests. Keeps what was appended; completes at once, or when told to. */
-import type { Entry, HardState, Index, Snapshot } from "../core/types.ts";
+import { MemoryLog } from "../core/memory_log.ts";
+import type { Index } from "../core/types.ts";
 import type { LogBatch, LogStorage, StoredLog } from "../node/ports.ts";
 
 type Done = (error: Error | null) => void;
@@ -14,9 +15,7 @@ export class MemoryStorage implements LogStorage {
   shortage: string | null = null;
   compactedTo: Index = 0;
   #now: () => number;
-  #hardState: HardState = { term: 0, vote: 0, commit: 0 };
-  #snapshot: Snapshot | null = null;
-  #entries: Entry[] = [];
+  #log = new MemoryLog();
   #waiting: { batch: LogBatch; done: Done; sinceMs: number }[] = [];
 
   constructor(now: () => number) {
@@ -24,10 +23,8 @@ export class MemoryStorage implements LogStorage {
   }
 
   load(): StoredLog {
-    const base = this.#snapshot?.index ?? 0;
-    const entries = this.#entries.filter((entry) => entry.index > base);
-    const empty = this.#hardState.term === 0 && entries.length === 0 && !this.#snapshot;
-    return { hardState: this.#hardState, snapshot: this.#snapshot, entries, empty };
+    const { hardState, snapshot, entries, empty } = this.#log;
+    return { hardState, snapshot, entries, empty };
   }
 
   append(batch: LogBatch, done: Done): void {
@@ -63,17 +60,10 @@ export class MemoryStorage implements LogStorage {
     this.#waiting = [];
   }
 
-  #store(batch: LogBatch): void {
-    if (batch.snapshot) {
-      const { index, term } = batch.snapshot;
-      const contained = this.#entries.some((entry) => entry.index === index && entry.term === term);
-      this.#entries = contained ? this.#entries.filter((entry) => entry.index > index) : [];
-      this.#snapshot = batch.snapshot;
-    }
-    for (const entry of batch.entries) {
-      while ((this.#entries.at(-1)?.index ?? 0) >= entry.index) this.#entries.pop();
-      this.#entries.push(entry);
-    }
-    if (batch.hardState) this.#hardState = batch.hardState;
+  #store({ hardState, snapshot, entries }: LogBatch): void {
+    if (snapshot && this.#log.term(snapshot.index) === snapshot.term) this.#log.compact(snapshot);
+    else if (snapshot) this.#log.applySnapshot(snapshot);
+    this.#log.append(entries);
+    if (hardState) this.#log.setHardState(hardState);
   }
 }
