@@ -1,7 +1,7 @@
 /** Broken rules of the lease on the lock, which rest on raft's: who may write, and until when. */
 import { type Mutation, mutationsOf } from "./mutation.ts";
 
-export const LEASE_MUTATIONS: readonly Mutation[] = mutationsOf("src/dcs/lease.ts", ["src/dcs"], [
+const lease = mutationsOf("src/dcs/lease.ts", ["src/dcs"], [
   ["lease-counted-from-receipt", 'this.#broken.has("lease-from-receipt") ? nowMs : sentMs', "nowMs"],
   [
     "lease-as-long-as-ttl",
@@ -84,4 +84,52 @@ export const LEASE_MUTATIONS: readonly Mutation[] = mutationsOf("src/dcs/lease.t
     "if (this.#firstAckUnderGrantMs === null || nowMs < this.#firstAckUnderGrantMs + waitTtlMs) return null;",
     "",
   ],
+  [
+    "grant-under-way-not-counted",
+    "this.#granting !== null && this.#granting.epoch > epoch ? this.#granting.holders : []",
+    "[] as string[]",
+  ],
+  [
+    "applied-grant-still-under-way",
+    "this.#granting !== null && this.#granting.epoch > epoch ?",
+    "this.#granting !== null ?",
+  ],
+  [
+    "second-grant-forgets-first",
+    "this.#granting?.epoch === epoch ? this.#granting.holders : []",
+    "[] as string[]",
+  ],
+  [
+    "failed-grant-of-another-epoch",
+    "if (this.#granting?.epoch !== epoch) return;",
+    "if (this.#granting === null) return;",
+  ],
 ]);
+
+const removals = [
+  ...mutationsOf("src/agent/leadership.ts", ["src/agent/leadership.test.ts"], [
+    ["grant-not-noted", 'if (body.op === "grant") this.#grantor.granting(body.epoch, body.holder);', ""],
+    [
+      "unknown-grant-forgotten",
+      'if (body.op === "grant" && outcome.kind === "refused") {',
+      'if (body.op === "grant" && outcome.kind !== "done") {',
+    ],
+    [
+      "refused-grant-keeps-member",
+      'if (body.op === "grant" && outcome.kind === "refused") {',
+      'if (false && body.op === "grant") {',
+    ],
+    ["removed-member-granted", "removed: this.#removed(view.statuses),", "removed: [],"],
+    ["holder-known-by-address-only", "=== addr || nodeOf(name) === id", "=== addr"],
+    [
+      "holder-known-by-id-only",
+      "members[name]?.raftAddr === addr || nodeOf(name) === id",
+      "nodeOf(name) === id",
+    ],
+  ]),
+  ...mutationsOf("src/brain/successor.ts", ["src/brain"], [
+    ["removed-member-chosen", "seen.ageMs < FRESH_MS && isMember(seen, view))", "seen.ageMs < FRESH_MS)"],
+  ]),
+];
+
+export const LEASE_MUTATIONS: readonly Mutation[] = [...lease, ...removals];

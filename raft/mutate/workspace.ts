@@ -7,7 +7,16 @@ import type { Mutation } from "./mutation.ts";
 import { mutate } from "./mutations.ts";
 
 /** What the tests of mutated files load. */
-const COPIED = ["raft", "src/dcs", "src/model", "src/lib", "package.json", "tsconfig.json"];
+const COPIED = [
+  "raft",
+  "src/agent",
+  "src/brain",
+  "src/dcs",
+  "src/model",
+  "src/lib",
+  "package.json",
+  "tsconfig.json",
+];
 /** A mutated program that does not end is ended, and has shown itself. */
 const PATIENCE_MS = 120_000;
 

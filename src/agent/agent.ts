@@ -82,6 +82,7 @@ function compose(
     clock,
     dcs,
     log,
+    mayRemove: (info) => member.objectionTo(info),
     fatal,
   });
   const dynamicOf = dynamicReader(() => config, log);

@@ -2,7 +2,7 @@
  * What a member does while it leads the raft group: confirms renewals, expires the lease, and carries out what the
  * coordinator decides. All commands that end or grant an epoch are proposed in the own term only, never forwarded.
  */
-import type { Clock, Raft } from "../../raft/mod.ts";
+import type { Clock, MemberInfo, Raft } from "../../raft/mod.ts";
 import { type ClusterDecision, coordinate } from "../brain/coordinator.ts";
 import { FRESH_MS, type SeenStatus } from "../brain/successor.ts";
 import { checkTiming } from "../brain/timing.ts";
@@ -117,6 +117,7 @@ export class Leadership {
       dcs,
       dynamic: view.dynamic,
       statuses: view.statuses,
+      removed: this.#removed(view.statuses),
       wallMs: view.wallMs,
       expiryDue: this.#grantor.expiryDue(dcs, nowMs),
       leaseOver: this.#grantor.leaseOver(dcs, nowMs),
@@ -136,6 +137,27 @@ export class Leadership {
     if (decision.transferTo !== null && nowMs - this.#lastTransferMs >= TRANSFER_PAUSE_MS) {
       this.#transfer(decision.transferTo, nowMs);
     }
+  }
+
+  /**
+   * For people: why raft must not remove this member now; null: it may. The lock's holder stays a member, and so does whom
+   * it may pass to. Both orders are covered, as this leader's one thread decides both: after a grant is proposed, its
+   * removal is refused here; after a removal is in our log, `removed` keeps it from being granted the lock.
+   */
+  objectionTo({ id, addr }: MemberInfo): string | null {
+    const { state, nodeOf } = this.#options;
+    const { lock, members } = state();
+    const names = this.#grantor.mayBeHolder(state());
+    const found = names.find((name) => members[name]?.raftAddr === addr || nodeOf(name) === id);
+    if (found === undefined) return null;
+    const how = found === lock.holder ? "holds the leader lock" : "is being granted the leader lock";
+    return `${found} ${how}: switch over to another member first (agent ctl switchover)`;
+  }
+
+  #removed(statuses: readonly SeenStatus[]): string[] {
+    const { raft, nodeOf } = this.#options;
+    const members = raft.status().members.map(({ id }): number | null => id);
+    return statuses.map(({ status }) => status.name).filter((name) => !members.includes(nodeOf(name)));
   }
 
   #requestForMs({ failover }: DcsState, nowMs: number): number {
@@ -169,9 +191,13 @@ export class Leadership {
   #propose(body: CommandBody): void {
     const { proposer, raft, wake } = this.#options;
     if (body.op === "expire") this.#grantor.expiring(body.epoch);
+    if (body.op === "grant") this.#grantor.granting(body.epoch, body.holder);
     proposer.propose(body, (outcome) => {
       // Only a refusal is certain; after "unknown" expire(e) may still take effect, so e stays unrenewable.
       if (body.op === "expire" && outcome.kind === "refused") this.#grantor.expireFailed(body.epoch);
+      if (body.op === "grant" && outcome.kind === "refused") {
+        this.#grantor.grantFailed(body.epoch, body.holder);
+      }
       wake();
     }, raftTerm(raft));
   }

@@ -3,7 +3,7 @@
  * randomness, network, disk, the guard and PostgreSQL come in through interfaces, so that the simulator runs this very
  * class. Everything that decides is in src/brain; here decisions are only carried out.
  */
-import type { Clock, Raft, RaftEvent } from "../../raft/mod.ts";
+import type { Clock, MemberInfo, Raft, RaftEvent } from "../../raft/mod.ts";
 import type { AgentCounters } from "../api/port.ts";
 import type { Action } from "../brain/actions.ts";
 import { keep, type NodeView } from "../brain/keeper.ts";
@@ -176,6 +176,11 @@ export class Member {
       broken,
     });
     this.#dynamic = options.effective({});
+  }
+
+  /** See Leadership. */
+  objectionTo(member: MemberInfo): string | null {
+    return this.#leadership.objectionTo(member);
   }
 
   /** Subscribes to everything and begins. Raft is started by whoever composed us, after this. */

@@ -12,6 +12,7 @@ import {
   type Found,
   LateRaft,
   type LogSink,
+  type MemberInfo,
   nodeIdOf,
   openWal,
   type Raft,
@@ -40,6 +41,8 @@ export interface RaftParts {
   readonly clock: SystemClock;
   readonly dcs: DcsStateMachine;
   readonly log: Log;
+  /** Why a member must not be removed now; asked while this one leads, after the start. */
+  readonly mayRemove: (member: MemberInfo) => string | null;
   /** The network or the directory cannot be used at all. */
   readonly fatal: (message: string) => void;
 }
@@ -182,7 +185,7 @@ function openNode(parts: RaftParts, config: LocalConfig, tls: TlsLayer | null, p
     founded,
     members,
     join: joined,
-    mayRemove: ({ addr }) => objectionTo(dcs, addr),
+    mayRemove: parts.mayRemove,
     storage,
     transport,
     clock,
@@ -196,13 +199,6 @@ function openNode(parts: RaftParts, config: LocalConfig, tls: TlsLayer | null, p
     electionMaxMs: config.raft.electionMaxMs,
   });
   return { node, storage };
-}
-
-/** The lock's holder stays a member: who is to be removed hands the lock over first. */
-function objectionTo(dcs: DcsStateMachine, addr: string): string | null {
-  const { holder } = dcs.state.lock;
-  if (holder === null || dcs.state.members[holder]?.raftAddr !== addr) return null;
-  return `${holder} holds the leader lock: switch over to another member first (agent ctl switchover)`;
 }
 
 function clusterName({ namespace, scope }: LocalConfig): string {

@@ -52,6 +52,7 @@ function compose(options: WitnessOptions): RunningAgent {
     clock,
     dcs,
     log,
+    mayRemove: (info) => witness.objectionTo(info),
     fatal: (message) => exit(1, message),
   });
   const dynamicOf = dynamicReader(() => config, log);

@@ -3,7 +3,7 @@
  * leader does: it confirms renewals, expires leases and chooses successors from what the members say of themselves. It
  * never holds the lock: it publishes no status that anybody could be chosen by.
  */
-import type { Clock, Raft, RaftEvent } from "../../raft/mod.ts";
+import type { Clock, MemberInfo, Raft, RaftEvent } from "../../raft/mod.ts";
 import type { BrokenRules } from "../dcs/lease.ts";
 import type { DcsStateMachine } from "../dcs/state_machine.ts";
 import type { Log } from "../lib/log.ts";
@@ -93,6 +93,11 @@ export class Witness {
       wake: () => this.#wake(),
       broken: options.broken ?? new Set(),
     });
+  }
+
+  /** See Leadership. */
+  objectionTo(member: MemberInfo): string | null {
+    return this.#leadership.objectionTo(member);
   }
 
   start(): void {

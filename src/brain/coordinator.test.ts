@@ -61,6 +61,14 @@ test("a step of a ttl change carries the lock it was decided under", () => {
 
 test("a possible switchover is accepted", () =>
   expect(ops({ dcs: cluster({ failover: request() }) })).toEqual(["acceptFailover"]));
+test("a switchover to a member that is being removed ends before anything is stopped", () =>
+  expect(ops({ removed: ["c"], dcs: cluster({ failover: request({ candidate: "c" }) }) })).toEqual([
+    "end false: Switchover failed: no good candidates have been found",
+  ]));
+test("raft leadership does not move to a member that is being removed", () => {
+  const moving = (removed: string[]) => coordinate(view({ self: "a", removed })).transferTo;
+  expect([moving([]), moving(["b"])]).toEqual(["b", "c"]);
+});
 test("a switchover from somebody who is not the leader ends", () =>
   expect(ops({ dcs: cluster({ failover: request({ leader: "c" }) }) })).toEqual([
     "end false: Switchover failed: leader name does not match, a is the leader",

@@ -9,6 +9,7 @@ import {
   chooseSuccessor,
   FRESH_MS,
   ineligible,
+  isMember,
   lagsTooFar,
   type SeenStatus,
   type SuccessorView,
@@ -183,7 +184,7 @@ function answerRequest(view: ClusterView): CommandBody | null {
     return end(false, `${title} failed: ${failover.candidate} is the leader already`);
   }
   const candidates = view.statuses.filter((seen) =>
-    seen.ageMs < FRESH_MS && seen.status.name !== lock.holder &&
+    seen.ageMs < FRESH_MS && isMember(seen, view) && seen.status.name !== lock.holder &&
     (failover.candidate === null || seen.status.name === failover.candidate)
   ).map((seen) => seen.status);
   const able = candidates.filter((status) =>
@@ -219,7 +220,8 @@ function placeLeader(view: ClusterView): string | null {
   const own = freshStatus(view, view.self);
   if (own === null || !own.writable) return null;
   const others = view.statuses.filter((seen) =>
-    seen.ageMs < FRESH_MS && seen.status.name !== view.self && !seen.status.shuttingDown
+    seen.ageMs < FRESH_MS && isMember(seen, view) && seen.status.name !== view.self &&
+    !seen.status.shuttingDown
   ).map((seen) => seen.status.name).sort();
   return others[0] ?? null;
 }

@@ -211,6 +211,32 @@ const CASES: [string, SuccessorView, string | null][] = [
     }),
     "c",
   ],
+  [
+    "who is being removed from the raft group is not chosen, and not waited for",
+    succession({
+      removed: ["b"],
+      statuses: [seen(status("b", { receivedLsn: 2000, lockFreeSeen: false })), seen(status("c"))],
+    }),
+    "c",
+  ],
+  [
+    "nor is it when an operator asked for it",
+    succession({
+      dcs: cluster({ lock: RELEASED, failover: request("failover", "b") }),
+      removed: ["b"],
+      statuses: [seen(status("b", { receivedLsn: 1200 })), seen(status("c", { receivedLsn: 1200 }))],
+    }),
+    "c",
+  ],
+  [
+    "nor when it bootstraps",
+    succession({
+      dcs: cluster({ lock: lock(FREE), initialize: { systemId: "", by: "b", incarnation: 1 } }),
+      removed: ["b"],
+      statuses: [seen(status("b", { bootstrapReady: true }))],
+    }),
+    null,
+  ],
   // Requests.
   [
     "the candidate of a switchover is chosen",

@@ -26,6 +26,8 @@ export interface SuccessorView {
   readonly dcs: DcsState;
   readonly dynamic: DynamicConfig;
   readonly statuses: readonly SeenStatus[];
+  /** Those that are not in the newest configuration of this leader's log: a removal counts before it is committed. */
+  readonly removed: readonly string[];
   /** Members that were reachable when the lock became free (or when this leader took over, if later). */
   readonly reachableAtFree: readonly string[];
   readonly freeForMs: number;
@@ -77,6 +79,11 @@ export function ineligible(
     return `timeline ${status.timeline} is behind the cluster's ${lastTimeline[0] + 1}`;
   }
   return null;
+}
+
+/** The lock's holder is a member of the raft group: whoever leaves it speaks for a while, and is granted nothing. */
+export function isMember({ status }: SeenStatus, { removed }: Pick<SuccessorView, "removed">): boolean {
+  return !removed.includes(status.name);
 }
 
 /** True when the member lags further behind the last known primary position than the configuration allows. */
@@ -147,10 +154,11 @@ export function chooseSuccessor(view: SuccessorView): Choice {
   const { dcs } = view;
   const { lock, initialize } = dcs;
   if (initialize === null) return { kind: "wait", reason: "the cluster is not initialized yet" };
-  const fresh = view.statuses.filter((seen) => seen.ageMs < FRESH_MS).map((seen) => seen.status);
+  const fresh = view.statuses.filter((seen) => seen.ageMs < FRESH_MS && isMember(seen, view))
+    .map((seen) => seen.status);
   if (initialize.systemId === "") return chooseBootstrapper(fresh, view);
 
-  const silent = view.reachableAtFree.filter((name) => {
+  const silent = view.reachableAtFree.filter((name) => !view.removed.includes(name)).filter((name) => {
     const status = fresh.find((each) => each.name === name);
     return status === undefined || !hasReported(status, view);
   });

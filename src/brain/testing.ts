@@ -138,6 +138,7 @@ export function succession(change: Partial<SuccessorView> = {}): SuccessorView {
     dcs: cluster({ lock: lock(FREE) }),
     dynamic: DYNAMIC,
     statuses: [seen(status("b")), seen(status("c"))],
+    removed: [],
     reachableAtFree: ["b", "c"],
     freeForMs: 10,
     warm: true,

@@ -207,3 +207,24 @@ test("each rule that can be switched off changes what it is about", () => {
   early.lead(2, 60_000);
   expect(early.deadlineMs(held(1))).toBe(5000);
 });
+
+test("from the proposal of a grant its member may be the holder, until the epoch is granted or the grant has failed", () => {
+  const grantor = new Grantor();
+  grantor.lead(1, 0);
+  const free = emptyState();
+  expect(grantor.mayBeHolder(free)).toEqual([]);
+  grantor.granting(1, "a");
+  // Decided anew before the first was applied.
+  grantor.granting(1, "b");
+  expect(grantor.mayBeHolder(free)).toEqual(["a", "b"]);
+  grantor.grantFailed(1, "a");
+  expect(grantor.mayBeHolder(free)).toEqual(["b"]);
+  expect(grantor.mayBeHolder(held(1, "b"))).toEqual(["b"]);
+  // It has lost the lock again; only a later grant counts.
+  expect(grantor.mayBeHolder({ ...free, lock: { ...free.lock, epoch: 1 } })).toEqual([]);
+  grantor.granting(2, "c");
+  grantor.grantFailed(1, "c");
+  expect(grantor.mayBeHolder(held(1))).toEqual(["a", "c"]);
+  grantor.follow();
+  expect(grantor.mayBeHolder(held(1))).toEqual(["a"]);
+});

@@ -190,6 +190,8 @@ export class Grantor {
   #epoch = 0;
   #confirmedUntilMs = -Infinity;
   #expiring: number | null = null;
+  /** Whom grants of this epoch name that were proposed in our term and may still be applied. */
+  #granting: { readonly epoch: number; readonly holders: readonly string[] } | null = null;
   /** First acknowledgement this leader gave under the present grant ttl: lowering waits for it. */
   #grantTtlMs = 0;
   #firstAckUnderGrantMs: number | null = null;
@@ -214,6 +216,7 @@ export class Grantor {
     if (this.#term === term) return;
     this.#term = term;
     this.#expiring = null;
+    this.#granting = null;
     this.#firstAckUnderGrantMs = null;
     if (this.#broken.has("no-reset")) return;
     this.#leaderSinceMs = nowMs;
@@ -223,6 +226,7 @@ export class Grantor {
   follow(): void {
     this.#term = null;
     this.#expiring = null;
+    this.#granting = null;
   }
 
   /** The records changed by an apply at `nowMs`: a grant starts a full ttl. */
@@ -299,6 +303,29 @@ export class Grantor {
   /** The proposal of expire(e) failed for certain, and we still lead: it may be proposed again. */
   expireFailed(epoch: number): void {
     if (this.#expiring === epoch) this.#expiring = null;
+  }
+
+  /** grant(e) to `holder` is being proposed: it may be applied at any moment from now on. */
+  granting(epoch: number, holder: string): void {
+    const others = this.#granting?.epoch === epoch ? this.#granting.holders : [];
+    this.#granting = { epoch, holders: [...others, holder] };
+  }
+
+  /** That proposal failed for certain. */
+  grantFailed(epoch: number, holder: string): void {
+    if (this.#granting?.epoch !== epoch) return;
+    this.#granting = { epoch, holders: this.#granting.holders.filter((name) => name !== holder) };
+  }
+
+  /**
+   * Whom the lock may pass to by what this leader has proposed, without anything more being decided. Only one of the grants
+   * of an epoch takes effect, so that none is left when one was applied. A grant by an earlier leader is applied, or gone,
+   * before an entry of our own term is applied; before that nobody is removed.
+   */
+  mayBeHolder(state: DcsState): readonly string[] {
+    const { holder, epoch } = state.lock;
+    const granting = this.#granting !== null && this.#granting.epoch > epoch ? this.#granting.holders : [];
+    return holder === null ? granting : [holder, ...granting];
   }
 
   /**

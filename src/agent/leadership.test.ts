@@ -1,0 +1,116 @@
+/** The lock's holder is never removed from the raft group, in whatever order grant and removal come. */
+import { expect, test } from "bun:test";
+import type { Clock, ProposeOutcome, Raft, RaftStatus } from "../../raft/mod.ts";
+import { cluster, DYNAMIC, FREE, lock, seen, status } from "../brain/testing.ts";
+import type { Command } from "../dcs/commands.ts";
+import { Leadership } from "./leadership.ts";
+import { Proposer } from "./proposer.ts";
+
+const IDS: Readonly<Record<string, number>> = { a: 1, b: 2, c: 3 };
+const TERM = 4;
+
+/** The leader `a` with a free lock that is `b`'s by right; what it proposes stays in its log until `apply`. */
+function newLeader() {
+  let members = [1, 2, 3];
+  let dcs = cluster({ lock: lock(FREE) });
+  const log: { readonly command: Command; readonly done: (outcome: ProposeOutcome) => void }[] = [];
+  const raft = {
+    leadsWithOwnTerm: () => true,
+    status: () => ({ term: TERM, members: members.map((id) => ({ id })) } as unknown as RaftStatus),
+    propose: (bytes: Uint8Array, done: (outcome: ProposeOutcome) => void) =>
+      void log.push({ command: JSON.parse(new TextDecoder().decode(bytes)), done }),
+  } as unknown as Raft;
+  const clock = { now: () => 100_000 } as Clock;
+  const leadership = new Leadership({
+    name: "a",
+    clock,
+    raft,
+    proposer: new Proposer("a", raft, () => 0),
+    state: () => dcs,
+    electionMaxMs: 1000,
+    nodeOf: (name) => IDS[name] ?? null,
+    decided: () => {},
+    wake: () => {},
+    broken: new Set(),
+  });
+  leadership.roleChanged(TERM);
+  return {
+    /** What raft asks before it appends a removal. */
+    remove(name: string): string | null {
+      const objection = leadership.objectionTo({ id: IDS[name]!, name, addr: `${name}:2222` });
+      if (objection === null) members = members.filter((id) => id !== IDS[name]);
+      return objection;
+    },
+    look: () =>
+      leadership.look({
+        dynamic: DYNAMIC,
+        statuses: ["a", "b", "c"].map((name) => seen(status(name, { nofailover: name === "a" }))),
+        primaryLsn: null,
+        wallMs: 0,
+      }),
+    leadership,
+    granted: () => log.flatMap(({ command }) => command.op === "grant" ? [command.holder] : []),
+    /** The oldest proposal becomes known to have succeeded, failed, or neither. */
+    end(outcome: "applied" | "rejected" | "unknown") {
+      const { command, done } = log.shift()!;
+      if (outcome === "applied" && command.op === "grant") {
+        const { epoch, holder } = command;
+        dcs = { ...dcs, lock: lock({ ...dcs.lock, epoch, holder, lastHolder: holder, ended: null }) };
+        leadership.applied();
+      }
+      if (outcome === "applied") done({ kind: "applied", index: 1, result: { ok: true, revision: 1 } });
+      else done({ kind: outcome, reason: "it was so" });
+    },
+  };
+}
+
+const GRANTING =
+  "b is being granted the leader lock: switch over to another member first (agent ctl switchover)";
+const HOLDING = "b holds the leader lock: switch over to another member first (agent ctl switchover)";
+
+test("first the grant, then the removal: the removal is refused from the proposal on", () => {
+  const leader = newLeader();
+  leader.look();
+  expect(leader.granted()).toEqual(["b"]);
+  expect(leader.remove("b")).toBe(GRANTING);
+  leader.end("applied");
+  expect(leader.remove("b")).toBe(HOLDING);
+  expect(leader.remove("c")).toBeNull();
+});
+
+test("a grant of which nothing is known may still be applied: its member stays", () => {
+  const leader = newLeader();
+  leader.look();
+  leader.end("unknown");
+  expect(leader.remove("b")).toBe(GRANTING);
+  expect(leader.remove("c")).toBeNull();
+});
+
+test("a grant that failed for certain keeps nobody, nor does one of a leadership that is over", () => {
+  const leader = newLeader();
+  leader.look();
+  leader.end("rejected");
+  expect(leader.remove("b")).toBeNull();
+
+  const again = newLeader();
+  again.look();
+  again.leadership.roleChanged(null);
+  again.leadership.roleChanged(TERM + 1);
+  expect(again.remove("b")).toBeNull();
+});
+
+test("first the removal, then the grant: whom a removal in the log has taken out is granted nothing", () => {
+  const leader = newLeader();
+  expect(leader.remove("b")).toBeNull();
+  leader.look();
+  expect(leader.granted()).toEqual(["c"]);
+});
+
+test("a holder whose records are missing is known by the id that it speaks from", () => {
+  const leader = newLeader();
+  leader.look();
+  leader.end("applied");
+  expect(leader.leadership.objectionTo({ id: IDS.b!, name: null, addr: "" })).toBe(HOLDING);
+  expect(leader.leadership.objectionTo({ id: 99, name: null, addr: "b:2222" })).toBe(HOLDING);
+  expect(leader.leadership.objectionTo({ id: 99, name: null, addr: "z:1" })).toBeNull();
+});
