@@ -255,4 +255,52 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
       "",
     ],
   ]),
+  ...mutationsOf("raft/transport/handshake.ts", [
+    "raft/transport/handshake.test.ts",
+    "raft/node/recorded_peer.test.ts",
+  ], [
+    [
+      "older-version-refused",
+      "if (version < oldest || version > newest) return version;",
+      "if (version !== newest) return version;",
+    ],
+    [
+      "later-version-let-in",
+      "if (version < oldest || version > newest) return version;",
+      "if (version < oldest) return version;",
+    ],
+    ["older-version-never-offered", "common < this.#version) this.olderVersion", "false) this.olderVersion"],
+    ["version-offered-for-ever", " && common < this.#version) this", ") this"],
+    [
+      "version-given-up-still-offered",
+      "common >= own.oldest && ",
+      "",
+    ],
+    [
+      "recorded-refusal-not-understood",
+      "if (reader.remaining < 4) return {",
+      "if (reader.remaining < 0) return {",
+    ],
+  ]),
+  ...mutationsOf("raft/transport/peer_link.ts", ["raft/node/recorded_peer.test.ts"], [
+    [
+      "older-version-not-dialed",
+      "        else if (dialer.olderVersion !== null) this.#connect(attempt, ip, port, dialer.olderVersion);\n",
+      "",
+    ],
+  ]),
+  ...mutationsOf("raft/node/admission_messages.ts", ["raft/node/recorded_peer.test.ts"], [
+    [
+      "recorded-hello-not-understood",
+      "version: reader.remaining === 0 ? 1 : reader.u16()",
+      "version: reader.u16()",
+    ],
+  ]),
+  ...mutationsOf("raft/core/message.ts", ["raft/node/recorded_peer.test.ts"], [
+    [
+      "message-in-another-order",
+      "    logTerm: reader.count(),\n    index: reader.count(),",
+      "    index: reader.count(),\n    logTerm: reader.count(),",
+    ],
+  ]),
 ];

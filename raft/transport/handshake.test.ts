@@ -30,6 +30,24 @@ function meet(dialing: Credentials, accepting: Credentials, target = accepting.i
   return { atAcceptor, atDialer, seen };
 }
 
+/** Dials again with the older version, as links do; returns what was offered, and how it ended. */
+function negotiate(dialing: [number, number], accepting: [number, number]) {
+  const range = ([oldest, newest]: [number, number]) => ({ versions: { oldest, newest } });
+  const offered: number[] = [];
+  for (let version: number | null = dialing[1];;) {
+    const dialer: Dialer = new Dialer(member(1, range(dialing)), 2, nonce(), version);
+    const acceptor = new Acceptor(member(2, range(accepting)), () => true, nonce());
+    offered.push(version);
+    expect(offered.length).toBeLessThan(4);
+    const answer = acceptor.step(dialer.hello);
+    const end = dialer.step(answer.reply!);
+    version = dialer.olderVersion;
+    if (version !== null) continue;
+    const text = (step: Step) => step.kind === "refuse" ? step.text : step.kind;
+    return { offered, atAcceptor: text(answer), atDialer: text(end) };
+  }
+}
+
 function texts(result: ReturnType<typeof meet>): string[] {
   return [result.atAcceptor, result.atDialer].map((step) =>
     step?.kind === "refuse" ? step.text : `${step?.kind}`
@@ -57,6 +75,30 @@ test("strangers are refused, and both sides learn why", () => {
     ["meant for another member: addresses are mixed up", meet(member(1), member(2), 3)],
   ];
   for (const [text, result] of cases) expect(texts(result)).toEqual([text, text]);
+});
+
+test("members of neighbouring versions speak the newest that both know", () => {
+  const met = { atAcceptor: "continue", atDialer: "continue" };
+  expect(negotiate([1, 2], [1, 1])).toEqual({ offered: [2, 1], ...met });
+  expect(negotiate([1, 1], [1, 2])).toEqual({ offered: [1], ...met });
+  expect(negotiate([1, 5], [2, 3])).toEqual({ offered: [5, 3], ...met });
+  expect(negotiate([2, 3], [3, 4])).toEqual({ offered: [3], ...met });
+});
+
+test("versions too far apart are refused, and both sides name both", () => {
+  expect(negotiate([3, 4], [1, 2])).toEqual({
+    offered: [4],
+    atAcceptor: "another version of the protocol: it offers 4, this member speaks 1 to 2",
+    atDialer: "another version of the protocol: it speaks 1 to 2, this member 3 to 4",
+  });
+  expect(negotiate([1, 2], [3, 3]).atDialer)
+    .toBe("another version of the protocol: it speaks 3, this member 1 to 2");
+});
+
+test("whoever refuses a version that it says it speaks is not asked for ever", () => {
+  const dialer = new Dialer(member(1, { versions: { oldest: 1, newest: 3 } }), 2, nonce(), 2);
+  expect(dialer.step(new Uint8Array([1, 0, 1, 0, 9])).kind).toBe("refuse");
+  expect(dialer.olderVersion).toBeNull();
 });
 
 test("a recorded proof is worth nothing in another conversation", () => {

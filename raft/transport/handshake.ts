@@ -2,13 +2,18 @@
  * How two members find out that they belong together, before anything else is said. Pure but for the hash functions.
  *
  *   dialer    hello:     magic, version, password used?, cluster, from, to, nonce
- *   acceptor  challenge: nonce                       or a refusal
+ *   acceptor  challenge: nonce                       or a refusal, for its version with those that are spoken here
  *   dialer    proof:     HMAC(key, "dialer"   + hello + challenge)
  *   acceptor  accept:    HMAC(key, "acceptor" + hello + challenge)   or a refusal
  *
  * The MACs cover both nonces, both ids, the cluster and the role, so that none can be replayed or reflected; the dialer
  * proves first, so that a stranger who knows no password gets nothing to guess it from. Without a password the MACs are
  * empty: then only an address that nobody else can reach protects (loopback), or TLS underneath.
+ *
+ * The version is the dialer's offer and holds for the conversation. It begins with the newest it speaks; refused by one that
+ * speaks older ones, it dials again with the newest of those that it speaks as well. Nobody has proved anything by then: who
+ * stands in between can bring about an older version, but none that is not spoken here, and no other one than was offered,
+ * since the MACs cover the hello.
  *
  * A visitor, which looks for the cluster and does not know its id yet, says NONE for both ids, and in the cluster's place
  * a number that follows from what the operator calls the cluster (visitIdOf); its key is made with that number.
@@ -18,7 +23,8 @@ import { ByteReader, ByteWriter, DecodeError } from "../core/bytes.ts";
 import { type NodeId, NONE } from "../core/types.ts";
 
 const MAGIC = 0x52414654; // "RAFT"
-const PROTOCOL_VERSION = 1;
+/** What a program answers that names no versions with its refusal. */
+const FIRST_VERSION = 1;
 const NONCE_BYTES = 32;
 const MAC_BYTES = 32;
 /** Makes guessing a weak password from a recorded handshake slow; costs each start some 20 ms. */
@@ -35,6 +41,18 @@ export const Refusal = {
   password: 6,
 } as const;
 export type RefusalCode = (typeof Refusal)[keyof typeof Refusal];
+
+/** Versions of the protocol between members, both ends included. */
+export interface VersionRange {
+  readonly oldest: number;
+  readonly newest: number;
+}
+
+/**
+ * What this program speaks. With a new version, the one before it stays for at least one release: members are upgraded one
+ * after another, and must understand each other meanwhile.
+ */
+export const VERSIONS: VersionRange = { oldest: FIRST_VERSION, newest: FIRST_VERSION };
 
 const REFUSAL_TEXTS: Readonly<Record<number, string>> = {
   [Refusal.version]: "another version of the protocol",
@@ -56,6 +74,8 @@ export interface Credentials {
   readonly key: Uint8Array | null;
   /** What visitors say and prove; null: none are let in. @default null */
   readonly visits?: VisitCredentials | null;
+  /** @default VERSIONS */
+  readonly versions?: VersionRange;
 }
 
 export interface VisitCredentials {
@@ -90,19 +110,23 @@ export type Step =
   | { readonly kind: "open"; readonly peer: NodeId; readonly reply: Uint8Array | null }
   | { readonly kind: "refuse"; readonly text: string; readonly reply: Uint8Array | null };
 
-/** The side that connects. `nonce`: 32 bytes nobody can foresee. */
+/** The side that connects. `nonce`: 32 bytes nobody can foresee. `version`: what it offers, by default the newest. */
 export class Dialer {
   readonly hello: Uint8Array;
+  /** Once refused: the version that would have been taken, and is to be offered next; null: there is none. */
+  olderVersion: number | null = null;
   #own: Credentials;
   #peer: NodeId;
+  #version: number;
   #challenge: Uint8Array | null = null;
 
-  constructor(own: Credentials, peer: NodeId, nonce: Uint8Array) {
+  constructor(own: Credentials, peer: NodeId, nonce: Uint8Array, version: number | null = null) {
     this.#own = own;
     this.#peer = peer;
+    this.#version = version ?? (own.versions ?? VERSIONS).newest;
     const writer = new ByteWriter(64);
     writer.u32(MAGIC);
-    writer.u16(PROTOCOL_VERSION);
+    writer.u16(this.#version);
     writer.u8(own.key ? 1 : 0);
     writer.count(own.clusterId);
     writer.count(own.id);
@@ -114,6 +138,7 @@ export class Dialer {
   step(message: Uint8Array): Step {
     const [status] = message;
     if (status === undefined) return { kind: "refuse", text: "an empty handshake message", reply: null };
+    if (status === Refusal.version) return this.#refusedVersion(message);
     if (status !== OK) return { kind: "refuse", text: refusalText(status), reply: null };
     const { key } = this.#own;
     if (!this.#challenge) {
@@ -127,6 +152,18 @@ export class Dialer {
       return { kind: "refuse", text: "wrong password", reply: null };
     }
     return { kind: "open", peer: this.#peer, reply: null };
+  }
+
+  #refusedVersion(message: Uint8Array): Step {
+    const own = this.#own.versions ?? VERSIONS;
+    const theirs = decodeVersions(message);
+    const common = Math.min(own.newest, theirs.newest);
+    // Only ever downwards, so that it ends.
+    if (common >= own.oldest && common < this.#version) this.olderVersion = common;
+    const text = `${refusalText(Refusal.version)}: it speaks ${describe(theirs)}, this member ${
+      describe(own)
+    }`;
+    return { kind: "refuse", text, reply: null };
   }
 }
 
@@ -156,10 +193,11 @@ export class Acceptor {
   }
 
   #onHello(message: Uint8Array): Step {
-    const hello = decodeHello(message);
-    if (!hello) return { kind: "refuse", text: "not a raft member", reply: null };
-    if (hello === "another version") return refuse(Refusal.version);
     const own = this.#own;
+    const versions = own.versions ?? VERSIONS;
+    const hello = decodeHello(message, versions);
+    if (!hello) return { kind: "refuse", text: "not a raft member", reply: null };
+    if (typeof hello === "number") return refuseVersion(hello, versions);
     if (hello.from === NONE && hello.to === NONE && own.visits) {
       const { id, key } = own.visits;
       if (hello.clusterId !== id) return refuse(Refusal.otherCluster);
@@ -187,12 +225,36 @@ function refuse(code: RefusalCode): Step {
   return { kind: "refuse", text: refusalText(code), reply: new Uint8Array([code]) };
 }
 
-function decodeHello(bytes: Uint8Array) {
+/** Code, oldest, newest: members that know of no ranges read the code alone. */
+function refuseVersion(offered: number, spoken: VersionRange): Step {
+  const writer = new ByteWriter(5);
+  writer.u8(Refusal.version);
+  writer.u16(spoken.oldest);
+  writer.u16(spoken.newest);
+  const text = `${refusalText(Refusal.version)}: it offers ${offered}, this member speaks ${
+    describe(spoken)
+  }`;
+  return { kind: "refuse", text, reply: writer.finish() };
+}
+
+function decodeVersions(refusal: Uint8Array): VersionRange {
+  const reader = new ByteReader(refusal.subarray(1));
+  if (reader.remaining < 4) return { oldest: FIRST_VERSION, newest: FIRST_VERSION };
+  return { oldest: reader.u16(), newest: reader.u16() };
+}
+
+function describe({ oldest, newest }: VersionRange): string {
+  return oldest === newest ? String(newest) : `${oldest} to ${newest}`;
+}
+
+/** A number: the version that it offers, which is not spoken here. */
+function decodeHello(bytes: Uint8Array, { oldest, newest }: VersionRange) {
   try {
     const reader = new ByteReader(bytes);
     if (reader.u32() !== MAGIC) return null;
     // What follows in another version may be anything.
-    if (reader.u16() !== PROTOCOL_VERSION) return "another version" as const;
+    const version = reader.u16();
+    if (version < oldest || version > newest) return version;
     const usesPassword = reader.u8() === 1;
     const hello = {
       usesPassword,

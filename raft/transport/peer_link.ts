@@ -153,11 +153,17 @@ export class PeerLink {
     );
   }
 
-  #connect(attempt: { connection: Connection | null }, ip: string, port: number): void {
+  /** `version`: to offer; null: the newest. */
+  #connect(
+    attempt: { connection: Connection | null },
+    ip: string,
+    port: number,
+    version: number | null = null,
+  ): void {
     if (this.#ended || this.#dialing !== attempt) return;
     if (this.#accepted || !this.#sought) return void (this.#dialing = null);
     const { own, peer, layer, clock, silenceMs } = this.#options;
-    const dialer = new Dialer(own, peer.id, randomBytes(NONCE_BYTES));
+    const dialer = new Dialer(own, peer.id, randomBytes(NONCE_BYTES), version);
     const socket = layer.connect(ip, port, () => connection.sendHello(dialer.hello));
     const connection: Connection = new Connection(socket, dialer, {
       onOpen: () => {
@@ -167,6 +173,7 @@ export class PeerLink {
       onFrame: (_, channel, payload) => this.#options.onFrame(channel, payload),
       onClose: (reason, refused) => {
         if (connection.peer !== null) this.lost(connection, reason);
+        else if (dialer.olderVersion !== null) this.#connect(attempt, ip, port, dialer.olderVersion);
         else {
           if (refused && reason === refusalText(Refusal.otherCluster)) this.#options.onOtherCluster();
           this.#failed(attempt, refused ? `it refuses this member: ${reason}` : reason);

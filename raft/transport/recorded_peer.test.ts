@@ -159,13 +159,13 @@ test("recorded refusals are given for the recorded reasons, and understood", () 
     expect(hello).not.toBe(RECORDED.hello);
     const acceptor = new Acceptor({ id: 2, clusterId: CLUSTER, key: KEY }, (id) => id === 1, ACCEPTOR_NONCE);
     const step = acceptor.step(bytesOf(hello));
-    expect([why, step.kind, hex(step.reply!)]).toEqual([why, "refuse", code]);
+    // Behind the code for the version, what later members tell each other; those of version 1 do not read it.
+    expect([why, step.kind, hex(step.reply!)])
+      .toEqual([why, "refuse", code === "01" ? "0100010001" : code]);
     expect(refusalText(bytesOf(code)[0]!)).toContain(why);
     const dialer = new Dialer({ id: 1, clusterId: CLUSTER, key: KEY }, 2, DIALER_NONCE);
-    expect(dialer.step(bytesOf(code))).toMatchObject({
-      kind: "refuse",
-      text: refusalText(bytesOf(code)[0]!),
-    });
+    const refused = dialer.step(bytesOf(code));
+    expect(refused.kind === "refuse" && refused.text).toStartWith(refusalText(bytesOf(code)[0]!));
   }
 });
 

@@ -11,7 +11,7 @@ import { type NodeId, NONE } from "../core/types.ts";
 import type { Clock, Timer, Transport, TransportHandlers, TransportPeer } from "../node/ports.ts";
 import type { LogSink } from "../node/raft_options.ts";
 import { Connection } from "./connection.ts";
-import { Acceptor, type Credentials, keyOf, NONCE_BYTES } from "./handshake.ts";
+import { Acceptor, type Credentials, keyOf, NONCE_BYTES, type VersionRange } from "./handshake.ts";
 import { parseHostPort } from "./host_port.ts";
 import { PeerLink } from "./peer_link.ts";
 import { QuietLog } from "./quiet_log.ts";
@@ -49,6 +49,8 @@ export interface TcpTransportOptions {
   readonly onListening?: (port: number) => void;
   /** A connection on which nothing has come for so long is closed, and one that has not opened. @default 3000 */
   readonly silenceMs?: number;
+  /** Of the protocol between members. For tests of upgrades. @default those of this program */
+  readonly versions?: VersionRange;
   /** @default plain TCP */
   readonly layer?: SocketLayer;
   /** Turns a host name into an address without using a thread pool. @default c-ares */
@@ -75,11 +77,11 @@ export class TcpTransport implements Transport {
   constructor(options: TcpTransportOptions) {
     this.#options = options;
     this.#layer = options.layer ?? tcpLayer;
-    const { id, clusterId, password, clock, visitId = null } = options;
+    const { id, clusterId, password, clock, visitId = null, versions } = options;
     this.#silenceMs = options.silenceMs ?? DEFAULT_SILENCE_MS;
     const keyFor = (cluster: number) => password === null ? null : keyOf(password, cluster);
     const visits = visitId === null ? null : { id: visitId, key: keyFor(visitId) };
-    this.#own = { id, clusterId, key: keyFor(clusterId), visits };
+    this.#own = { id, clusterId, key: keyFor(clusterId), visits, versions };
     this.#log = new QuietLog(options.log ?? (() => {}), () => clock.now());
   }
 

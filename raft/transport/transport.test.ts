@@ -8,6 +8,7 @@ import { MemoryNetwork } from "./memory_network.ts";
 import { TcpTransport, type TcpTransportOptions } from "./tcp_transport.ts";
 import { freePort, until } from "./testing.ts";
 import { TransportError } from "./transport_error.ts";
+import { Visitor, type VisitOutcome } from "./visit.ts";
 
 interface Side {
   readonly id: number;
@@ -105,6 +106,44 @@ for (const [name, make] of PAIRS) {
     expect(a.transport.send(2, 0, new Uint8Array(1))).toBe(false);
   });
 }
+
+test("members and visitors of neighbouring versions meet, whoever dials", async () => {
+  const later = { oldest: 1, newest: 2 };
+  for (const [first, second] of [[later, undefined], [undefined, later]]) {
+    const ports = [await freePort(), await freePort()];
+    const [a, b] = [tcp(1, ports, { versions: first }), tcp(2, ports, { versions: second })];
+    await until("connected", () => a.connected.has(2) && b.connected.has(1));
+    expect(a.transport.send(2, 3, Buffer.from("x"))).toBe(true);
+    await until("arrived", () => b.frames.length === 1);
+  }
+
+  const port = await freePort();
+  const host = new TcpTransport({
+    id: 1,
+    clusterId: 4711,
+    bindAddr: `127.0.0.1:${port}`,
+    peers: [],
+    password: "secret",
+    visitId: 12,
+    clock: monotonicClock,
+    random: () => 0.5,
+  });
+  open.push(host);
+  host.start({ onFrame: () => {}, onPeer: () => {}, onVisit: (question, answer) => answer(question) });
+  const ask = (oldest: number) =>
+    new Promise<VisitOutcome>((resolve) => {
+      const visitor = new Visitor({
+        visitId: 12,
+        password: "secret",
+        clock: monotonicClock,
+        versions: { oldest, newest: 3 },
+      });
+      visitor.ask(`127.0.0.1:${port}`, Buffer.from("who?"), resolve);
+    });
+  expect(await ask(1)).toMatchObject({ kind: "answer" });
+  const reason = "another version of the protocol: it speaks 1, this member 2 to 3";
+  expect(await ask(2)).toEqual({ kind: "failed", reason, refused: true });
+});
 
 test("a member learns that another cluster answers at the address of its peer", async () => {
   const ports = [await freePort(), await freePort()];

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { NONE } from "../core/types.ts";
 import type { Clock } from "../node/ports.ts";
 import { Connection } from "./connection.ts";
-import { Dialer, keyOf, NONCE_BYTES } from "./handshake.ts";
+import { Dialer, keyOf, NONCE_BYTES, type VersionRange } from "./handshake.ts";
 import { parseHostPort } from "./host_port.ts";
 import { resolveHost, type SocketLayer, tcpLayer } from "./socket_layer.ts";
 import { VISIT_CHANNEL } from "./tcp_transport.ts";
@@ -25,6 +25,8 @@ export interface VisitorOptions {
   readonly silenceMs?: number;
   /** Limit for the answer. @default 20000 */
   readonly patienceMs?: number;
+  /** See TcpTransportOptions. */
+  readonly versions?: VersionRange;
 }
 
 export type VisitOutcome =
@@ -56,7 +58,10 @@ export class Visitor {
     };
     resolve(host ?? "localhost").then(
       (ip) => {
-        if (!visit.over) visit.leave = this.#visit(ip, port, question, end);
+        const visitAs = (version: number | null): void => {
+          if (!visit.over) visit.leave = this.#visit({ ip, port, version }, question, end, visitAs);
+        };
+        visitAs(null);
       },
       (error) => {
         const reason = `${host} cannot be resolved: ${String(error?.message ?? error)}`;
@@ -66,24 +71,28 @@ export class Visitor {
     return () => end(null);
   }
 
-  /** Returns what ends it. */
+  /** Returns what ends it. `again`: the version that we offered is refused, and this one is not. */
   #visit(
-    ip: string,
-    port: number,
+    { ip, port, version }: { readonly ip: string; readonly port: number; readonly version: number | null },
     question: Uint8Array,
     end: (outcome: VisitOutcome) => void,
+    again: (version: number) => void,
   ): () => void {
-    const { visitId, clock, silenceMs = DEFAULT_SILENCE_MS, patienceMs = DEFAULT_PATIENCE_MS } =
+    const { visitId, clock, versions, silenceMs = DEFAULT_SILENCE_MS, patienceMs = DEFAULT_PATIENCE_MS } =
       this.#options;
-    const own = { id: NONE, clusterId: visitId, key: this.#key };
-    const dialer = new Dialer(own, NONE, randomBytes(NONCE_BYTES));
+    const own = { id: NONE, clusterId: visitId, key: this.#key, versions };
+    const dialer = new Dialer(own, NONE, randomBytes(NONCE_BYTES), version);
     const socket = this.#layer.connect(ip, port, () => connection.sendHello(dialer.hello));
     const connection: Connection = new Connection(socket, dialer, {
       onOpen: () => void connection.send(VISIT_CHANNEL, question),
       onFrame: (_, channel, bytes) => {
         if (channel === VISIT_CHANNEL) end({ kind: "answer", bytes });
       },
-      onClose: (reason, refused) => end({ kind: "failed", reason, refused }),
+      onClose: (reason, refused) => {
+        if (dialer.olderVersion === null) return end({ kind: "failed", reason, refused });
+        timer.cancel();
+        again(dialer.olderVersion);
+      },
     }, { now: () => clock.now(), silenceMs });
     const deadlineMs = clock.now() + patienceMs;
     const watch = () =>

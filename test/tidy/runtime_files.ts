@@ -31,6 +31,7 @@ export const RUNTIME_FILES: readonly string[] = [
   "raft/node/ids.ts",
   "raft/node/recover_cluster.ts",
   "raft/node/testing_real.ts",
+  "raft/node/testing_recorded_peer.ts",
   "raft/storage/directory_lock.ts",
   "raft/storage/discard_unused.ts",
   "raft/storage/identity.ts",
