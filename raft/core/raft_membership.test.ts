@@ -1,7 +1,18 @@
 /** Changes of the configuration, one server at a time, in force from the append on. */
 import { describe, expect, test } from "bun:test";
-import type { ConfigChange } from "./configuration.ts";
-import { bytesOf, entriesOf, flush, makeLeader, message, Network, newNode, storedTerms } from "./testing.ts";
+import { type ConfigChange, encodeConfiguration } from "./configuration.ts";
+import {
+  bytesOf,
+  entriesOf,
+  flush,
+  makeLeader,
+  message,
+  Network,
+  newNode,
+  PAPER,
+  storedLog,
+  storedTerms,
+} from "./testing.ts";
 import type { NodeId } from "./types.ts";
 
 const THREE = [1, 2, 3];
@@ -192,6 +203,26 @@ describe("safety of changes", () => {
     network.tick(60, [2, 4]);
     expect(network.node(2).role).not.toBe("leader");
     expect(network.node(4).role).not.toBe("leader");
+  });
+
+  test("B2: after a restart, too, when nothing is known to be committed and nothing is applied", () => {
+    const cases = [
+      { voters: [1, 2, 3, 4], votes: [3], elected: false },
+      { voters: [1, 2, 3, 4], votes: [3, 4], elected: true },
+      // 3 was removed: its vote counts no more, and 1's is needed.
+      { voters: [1, 2], votes: [3], elected: false },
+      { voters: [1, 2], votes: [1], elected: true },
+    ];
+    for (const { voters, votes, elected } of cases) {
+      const data = encodeConfiguration({ voters, learners: [] });
+      const entries = [...entriesOf([1]), { term: 1, index: 2, kind: "config", data } as const];
+      const node = newNode(2, THREE, { ...PAPER, storage: storedLog({ entries }) });
+      expect(node).toMatchObject({ commit: 0, applied: 0 });
+      node.campaign();
+      flush(node);
+      for (const from of votes) node.step(message("voteResponse", from, { to: 2, term: 2 }));
+      expect({ voters, votes, elected: node.role === "leader" }).toEqual({ voters, votes, elected });
+    }
   });
 
   test("a change is durable like any entry, and comes back after a restart", () => {

@@ -295,6 +295,37 @@ test("B41: a pause of the whole cluster is not taken for an election timeout", (
   expect(leader.node.status().term).toBe(term);
 });
 
+test("B41: a leader that goes on after a pause in which it was succeeded confirms, commits and forwards nothing", () => {
+  const cluster = new TestCluster(3);
+  cluster.startAll();
+  const leader = cluster.leader();
+  const { term } = leader.node.status();
+  const before: ReadOutcome[] = [];
+  leader.node.read((outcome) => before.push(outcome));
+  // The answers to this read's round lie unread during the pause.
+  leader.process.pause();
+  cluster.until("succeeded", () => followersOf(cluster, leader).some(({ node }) => node.leadsWithOwnTerm()));
+  const successor = followersOf(cluster, leader).find(({ node }) => node.leadsWithOwnTerm())!;
+  const written = propose(successor, "since");
+  cluster.until("written", () => written.length === 1);
+
+  const stale: ReadOutcome[] = [];
+  const commands: ProposeOutcome[] = [];
+  leader.process.resume(() => {
+    expect(leader.node.leadsWithOwnTerm()).toBe(true);
+    leader.node.read((outcome) => stale.push(outcome));
+    leader.node.propose(text("stale"), (outcome) => commands.push(outcome), { onlyInTerm: term });
+  });
+  cluster.until("ended", () => stale.length === 1 && commands.length === 1);
+  expect(stale).toMatchObject([{ kind: "rejected" }]);
+  expect(commands).toMatchObject([{ kind: "rejected" }]);
+  // One that was asked for before may be confirmed by answers of that time: what it shows was the newest then.
+  expect(before).toMatchObject([{ kind: "confirmed", term }]);
+  cluster.clock.advance(2000);
+  expect(cluster.leader().id).toBe(successor.id);
+  for (const { machine } of cluster.members.values()) expect(machine.commands).toEqual(["since"]);
+});
+
 test("channels carry bytes between members, and to ourselves not before the call returns", () => {
   const cluster = new TestCluster(3);
   cluster.startAll();

@@ -4,7 +4,7 @@ import { MemoryStorage } from "../storage/memory_storage.ts";
 import { generator } from "../storage/testing.ts";
 import { MemoryNetwork } from "../transport/memory_network.ts";
 import type { AddOutcome, RaftEvent } from "./api.ts";
-import type { Clock, StateMachine, Timer } from "./ports.ts";
+import type { Clock, StateMachine, Timer, Transport } from "./ports.ts";
 import type { LogLevel, MemberInfo, RaftNodeOptions } from "./raft_options.ts";
 import { RaftNode } from "./raft_node.ts";
 
@@ -45,6 +45,56 @@ export class ManualClock implements Clock {
   }
 }
 
+/** Clock and network as one process has them: while it is paused nothing reaches it, and nothing is lost. */
+class Process {
+  #paused = false;
+  #waiting: (() => void)[] = [];
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  /** `first` is what it does before it reads anything. */
+  resume(first: () => void): void {
+    this.#paused = false;
+    first();
+    for (const work of this.#waiting.splice(0)) work();
+  }
+
+  clock(clock: Clock): Clock {
+    return {
+      now: () => clock.now(),
+      after: (delayMs, fire) => {
+        let cancelled = false;
+        const timer = clock.after(delayMs, () => this.#run(() => cancelled || fire()));
+        return {
+          cancel: () => {
+            cancelled = true;
+            timer.cancel();
+          },
+        };
+      },
+      soon: (fire) => clock.soon(() => this.#run(fire)),
+    };
+  }
+
+  transport(transport: Transport): Transport {
+    return {
+      ...transport,
+      start: ({ onFrame, onPeer }) =>
+        transport.start({
+          onFrame: (from, channel, payload) => this.#run(() => onFrame(from, channel, payload)),
+          onPeer: (id, connected) => this.#run(() => onPeer(id, connected)),
+        }),
+    };
+  }
+
+  #run(work: () => void): void {
+    if (this.#paused) this.#waiting.push(work);
+    else work();
+  }
+}
+
 /** Remembers the commands it was given, as text. */
 export class ListMachine implements StateMachine {
   commands: string[] = [];
@@ -69,6 +119,7 @@ export function text(command: string): Uint8Array {
 
 export interface TestMember {
   readonly id: NodeId;
+  readonly process: Process;
   node: RaftNode;
   machine: ListMachine;
   storage: MemoryStorage;
@@ -111,6 +162,7 @@ export class TestCluster {
     const storage = old?.storage ?? new MemoryStorage(() => this.clock.now());
     const instance = old?.instance ?? 1 + Math.floor(this.#random() * 1e9);
     const machine = new ListMachine();
+    const process = new Process();
     const logged: TestMember["logged"] = [];
     const node = new RaftNode({
       id,
@@ -118,8 +170,8 @@ export class TestCluster {
       members: joined ?? this.ids.map((each) => ({ id: each, name: `n${each}`, addr: `127.0.0.1:${each}` })),
       join: joined !== undefined,
       storage,
-      transport: this.network.transport(id),
-      clock: this.clock,
+      transport: process.transport(this.network.transport(id)),
+      clock: process.clock(this.clock),
       random: this.#random,
       stateMachine: machine,
       instance,
@@ -127,7 +179,7 @@ export class TestCluster {
       ...this.#options,
       ...options,
     });
-    const member: TestMember = { id, node, machine, storage, instance, events: [], logged, joined };
+    const member: TestMember = { id, process, node, machine, storage, instance, events: [], logged, joined };
     node.onEvent((event) => member.events.push(event));
     this.members.set(id, member);
     node.start();

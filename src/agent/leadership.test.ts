@@ -1,6 +1,6 @@
-/** The lock's holder is never removed from the raft group, in whatever order grant and removal come. */
+/** What a leader promises by what it has proposed and not yet seen applied, and what time means to it. */
 import { expect, test } from "bun:test";
-import type { Clock, ProposeOutcome, Raft, RaftStatus } from "../../raft/mod.ts";
+import type { Clock, ProposeOutcome, Raft, RaftStatus, ReadOutcome } from "../../raft/mod.ts";
 import { cluster, DYNAMIC, FREE, lock, seen, status } from "../brain/testing.ts";
 import type { Command } from "../dcs/commands.ts";
 import { Leadership } from "./leadership.ts";
@@ -13,14 +13,25 @@ const TERM = 4;
 function newLeader() {
   let members = [1, 2, 3];
   let dcs = cluster({ lock: lock(FREE) });
-  const log: { readonly command: Command; readonly done: (outcome: ProposeOutcome) => void }[] = [];
+  const log: {
+    readonly command: Command;
+    readonly done: (outcome: ProposeOutcome) => void;
+    readonly onlyInTerm: number | undefined;
+  }[] = [];
+  const reads: ((outcome: ReadOutcome) => void)[] = [];
   const raft = {
     leadsWithOwnTerm: () => true,
     status: () => ({ term: TERM, members: members.map((id) => ({ id })) } as unknown as RaftStatus),
-    propose: (bytes: Uint8Array, done: (outcome: ProposeOutcome) => void) =>
-      void log.push({ command: JSON.parse(new TextDecoder().decode(bytes)), done }),
+    propose: (bytes: Uint8Array, done: (outcome: ProposeOutcome) => void, options: { onlyInTerm?: number }) =>
+      void log.push({
+        command: JSON.parse(new TextDecoder().decode(bytes)),
+        done,
+        onlyInTerm: options.onlyInTerm,
+      }),
+    read: (done: (outcome: ReadOutcome) => void) => void reads.push(done),
   } as unknown as Raft;
-  const clock = { now: () => 100_000 } as Clock;
+  const time = { nowMs: 100_000, wallMs: Date.parse("2026-01-01T00:00:00Z") };
+  const clock = { now: () => time.nowMs } as Clock;
   const leadership = new Leadership({
     name: "a",
     clock,
@@ -41,12 +52,16 @@ function newLeader() {
       if (objection === null) members = members.filter((id) => id !== IDS[name]);
       return objection;
     },
+    time,
+    log,
+    reads,
+    state: () => dcs,
     look: () =>
       leadership.look({
         dynamic: DYNAMIC,
         statuses: ["a", "b", "c"].map((name) => seen(status(name, { nofailover: name === "a" }))),
         primaryLsn: null,
-        wallMs: 0,
+        wallMs: time.wallMs,
       }),
     leadership,
     granted: () => log.flatMap(({ command }) => command.op === "grant" ? [command.holder] : []),
@@ -62,6 +77,14 @@ function newLeader() {
       else done({ kind: outcome, reason: "it was so" });
     },
   };
+}
+
+/** As `newLeader`, after `b` was granted the lock. */
+function newLeaderOfHolder() {
+  const leader = newLeader();
+  leader.look();
+  leader.end("applied");
+  return leader;
 }
 
 const GRANTING =
@@ -113,4 +136,40 @@ test("a holder whose records are missing is known by the id that it speaks from"
   expect(leader.leadership.objectionTo({ id: IDS.b!, name: null, addr: "" })).toBe(HOLDING);
   expect(leader.leadership.objectionTo({ id: 99, name: null, addr: "b:2222" })).toBe(HOLDING);
   expect(leader.leadership.objectionTo({ id: 99, name: null, addr: "z:1" })).toBeNull();
+});
+
+test("B20: steps of the wall clock neither end a lease nor prolong it", () => {
+  const YEAR_MS = 365 * 24 * 3600 * 1000;
+  const leader = newLeaderOfHolder();
+  const deadlineMs = leader.time.nowMs + leader.state().waitTtlMs;
+  expect(leader.leadership.deadlineMs()).toBe(deadlineMs);
+  for (const stepMs of [YEAR_MS, -20 * YEAR_MS, 100 * YEAR_MS, -60_000]) {
+    leader.time.wallMs += stepMs;
+    leader.time.nowMs += 1000;
+    leader.look();
+    expect(leader.log).toEqual([]);
+  }
+  leader.time.wallMs -= YEAR_MS;
+  leader.time.nowMs = deadlineMs;
+  leader.look();
+  expect(leader.log.map(({ command }) => command.op)).toEqual(["expire"]);
+});
+
+test("B41: a leader that goes on after a pause acts in its own term only, and acknowledges only what that confirms", () => {
+  const leader = newLeaderOfHolder();
+  const acks: unknown[] = [];
+  const renewal = { holder: "b", epoch: 4, incarnation: 1, seq: 1 };
+  // It was away for a minute, another leader was elected, and nothing of that has been read yet.
+  leader.time.nowMs += 60_000;
+  leader.leadership.renewal(renewal, (ack) => acks.push(ack));
+  leader.reads.shift()!({ kind: "confirmed", term: TERM + 1, index: 9 });
+  expect(acks).toEqual([]);
+  leader.leadership.renewal({ ...renewal, seq: 2 }, (ack) => acks.push(ack));
+  leader.reads.shift()!({ kind: "rejected", reason: "leadership was lost" });
+  expect(acks).toEqual([]);
+  leader.look();
+  expect(leader.log.map(({ command: { op }, onlyInTerm }) => [op, onlyInTerm])).toEqual([["expire", TERM]]);
+  // What it has proposed may still take effect as far as it knows.
+  leader.leadership.renewal({ ...renewal, seq: 3 }, (ack) => acks.push(ack));
+  expect([leader.reads.length, acks.length]).toEqual([0, 0]);
 });

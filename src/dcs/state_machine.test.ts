@@ -63,6 +63,31 @@ test("a late expire or release of an older epoch is a no-op", () => {
   expect(dcs.state.lock).toMatchObject({ epoch: 2, holder: "a" });
 });
 
+test("B20: what commands do does not depend on the wall clocks that stamped them", () => {
+  const bodies: [by: string, body: CommandBody][] = [
+    ["a", { op: "claimInitialize", incarnation: 1 }],
+    ["a", { op: "completeInitialize", incarnation: 1, systemId: "7" }],
+    ["q", grant(1, "a")],
+    ["q", { op: "expire", epoch: 1, reason: "test" }],
+    ["q", grant(2, "b")],
+    ["b", { op: "setUnfenced", epoch: 2, unfenced: true }],
+    ["q", { op: "expire", epoch: 2, reason: "test" }],
+    ["b", release(2)],
+  ];
+  const run = (at: (nth: number) => string) => {
+    const dcs = new DcsStateMachine();
+    const results = bodies.map(([by, body], nth) =>
+      dcs.apply(encodeCommand({ ...body, by, at: at(nth) }), nth + 1)
+    );
+    return { results, state: { ...dcs.state, events: dcs.state.events.map(({ at: _, ...event }) => event) } };
+  };
+  const steady = run((nth) => new Date(1000 * nth).toISOString());
+  expect(steady.results.filter(({ ok }) => ok).length).toBe(7);
+  expect(run((nth) => new Date(1e12 - 1e10 * nth).toISOString())).toEqual(steady);
+  expect(run((nth) => new Date(nth % 2 === 0 ? 0 : 8e15).toISOString())).toEqual(steady);
+  expect(run(() => "no time at all")).toEqual(steady);
+});
+
 test("an unfenced epoch cannot be expired until it is fenced again", () => {
   const { apply } = machine();
   apply("q", grant(1, "a"));
