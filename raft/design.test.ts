@@ -1,28 +1,103 @@
-/** Holds DESIGN.md to what it says: every class of known bugs has tests, which carry its number or are named. */
+/** Holds DESIGN.md to what it says: each class of known bugs has the tests that are named there, and none is left out. */
 import { expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 
 const CLASSES = 45;
+/** Of "test(" and of "test.skipIf(...)(": the name that follows. */
+const TITLE = /\btest(?:\.\w+\([^)]*\))?\(\s*(?:"((?:[^"\\]|\\.)*)"|`((?:[^`\\]|\\.)*)`)/g;
 
-/** Whether `place` of the table ("core/log", "membership_remove", or a path with a quoted text) holds the class. */
-function holds(place: string, bugClass: string): boolean {
-  const [, path, , title] = /^(\S+?)(?:\.test\.ts)?(?:$|:.*|( "(.*)"))$/.exec(place) ?? [];
-  if (path === undefined) return false;
-  const story = join(import.meta.dir, "core", "stories", `${path}.txt`);
-  const file = path.includes("/") ? join(import.meta.dir, `${path}.test.ts`) : story;
-  if (!existsSync(file)) return false;
-  const text = readFileSync(file, "utf8");
-  return title === undefined ? new RegExp(`\\b${bugClass}\\b`).test(text) : text.includes(title);
+interface Claim {
+  readonly bugClass: string;
+  /** From this folder. */
+  readonly file: string;
+  /** Null: a story, which has the name of its file. */
+  readonly name: string | null;
 }
 
-test("every class of known bugs is found by a test that exists", () => {
-  const design = readFileSync(join(import.meta.dir, "DESIGN.md"), "utf8");
-  const rows = [...design.matchAll(/^\| (B\d+) +\|([^|]*)\|([^|]*)\|$/gm)];
-  expect(rows.map((row) => row[1])).toEqual(Array.from({ length: CLASSES }, (_, i) => `B${i + 1}`));
-  const missing = rows.flatMap(([, bugClass, , places]) => {
-    const each = places!.trim().split(/[,;] (?=[\w./]+\/|\w+_)/);
-    return each.filter((place) => !holds(place.trim(), bugClass!)).map((place) => `${bugClass}: ${place}`);
+interface Title {
+  readonly text: string;
+  /** It has places for values, which stand in the same file as strings. */
+  readonly template: boolean;
+}
+
+function read(file: string): string {
+  return readFileSync(join(import.meta.dir, file), "utf8");
+}
+
+function claimsOf(design: string): Claim[] {
+  const sections = design.slice(design.indexOf("## Known bugs")).split(/^\*\*(B\d+)\*\* /m).slice(1);
+  return sections.flatMap((section, i) => {
+    if (i % 2 === 0) return [];
+    return [...section.matchAll(/^- `([^`]+)`(?:: (.+))?$/gm)].map(([, file, name]) => ({
+      bugClass: sections[i - 1]!,
+      file: file!,
+      name: name ?? null,
+    }));
   });
-  expect(missing).toEqual([]);
+}
+
+function titlesOf(source: string): Title[] {
+  return [...source.matchAll(TITLE)].map(([, plain, template]) => ({
+    text: (plain ?? template)!,
+    template: plain === undefined,
+  }));
+}
+
+function isTitle(name: string, { text, template }: Title, source: string): boolean {
+  if (!template) return text === name;
+  const [before, after] = text.split(/\$\{\w+\}/);
+  if (after === undefined || !name.startsWith(before!) || !name.endsWith(after)) return false;
+  return source.includes(`"${name.slice(before!.length, name.length - after.length)}"`);
+}
+
+/** Classes that a story is about, by its first words: "# B7, B40: all servers stop". */
+function classesOfStory(story: string): string[] {
+  return /^# ((?:B\d+, )*B\d+)[:,]/.exec(story)?.[1]?.split(", ") ?? [];
+}
+
+function holds({ bugClass, file, name }: Claim): boolean {
+  if (!existsSync(join(import.meta.dir, file))) return false;
+  const source = read(file);
+  if (name === null) return classesOfStory(source).includes(bugClass);
+  const titles = titlesOf(source);
+  return [`${bugClass}: ${name}`, name].some((full) => titles.some((title) => isTitle(full, title, source)));
+}
+
+const show = ({ bugClass, file, name }: Claim) => `${bugClass} ${file}: ${name ?? "the story"}`;
+const claims = claimsOf(read("DESIGN.md"));
+
+test("every class of known bugs is found by tests that exist under their names", () => {
+  const classes = [...new Set(claims.map(({ bugClass }) => bugClass))];
+  expect(classes).toEqual(Array.from({ length: CLASSES }, (_, i) => `B${i + 1}`));
+  expect(claims.filter((claim) => !holds(claim)).map(show)).toEqual([]);
+});
+
+test("no test that carries a class is missing there", () => {
+  const files = ["raft", "src"].flatMap((folder) =>
+    [...new Bun.Glob("**/*.{test.ts,txt}").scanSync(join(import.meta.dir, "..", folder))]
+      .map((path) => relative("raft", join(folder, path)))
+  );
+  const carried = files.flatMap((file): Claim[] => {
+    const source = read(file);
+    if (file.endsWith(".txt")) {
+      return classesOfStory(source).map((bugClass) => ({ bugClass, file, name: null }));
+    }
+    return titlesOf(source).flatMap(({ text }) => {
+      const [, bugClass, name] = /^(B\d+): (.+)$/.exec(text) ?? [];
+      return bugClass === undefined ? [] : [{ bugClass, file, name: name! }];
+    });
+  });
+  expect(carried.length).toBeGreaterThan(CLASSES);
+  const known = new Set(claims.map(show));
+  expect(carried.map(show).filter((claim) => !known.has(claim))).toEqual([]);
+});
+
+test("a name that differs in a letter, another class's, and a file that is not there hold nothing", () => {
+  const [claim] = claims.filter(({ name }) => name !== null) as [Claim];
+  expect(holds(claim)).toBe(true);
+  expect(holds({ ...claim, name: `${claim.name}s` })).toBe(false);
+  expect(holds({ ...claim, bugClass: "B44" })).toBe(false);
+  expect(holds({ ...claim, file: "core/nothing.test.ts" })).toBe(false);
+  expect(holds({ bugClass: "B44", file: "core/stories/election_learner_votes.txt", name: null })).toBe(false);
 });

@@ -133,7 +133,7 @@ test("a leader that was stalled itself waits as long as was left before, and no 
   expect(grantor.deadlineMs(state)).toBe(17_000);
 });
 
-test("a renewal received in one term is not confirmed in another", () => {
+test("B41: a renewal received in one term is not confirmed in another", () => {
   const grantor = new Grantor();
   grantor.lead(1, 0);
   const pending = grantor.receive(renewal(1), 10)!;

@@ -53,7 +53,7 @@ test("the lock passes on only through release or expire, each grant with the nex
   expect(apply("q", grant(2, "b")).ok).toBe(true);
 });
 
-test("a late expire or release of an older epoch is a no-op", () => {
+test("B22: a late expire or release of an older epoch is a no-op", () => {
   const { dcs, apply } = machine();
   apply("q", grant(1, "a"));
   apply("q", { op: "expire", epoch: 1, reason: "test" });

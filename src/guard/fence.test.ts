@@ -105,7 +105,7 @@ test("an ended epoch and everything below is refused for ever", () => {
   );
 });
 
-test("an older epoch than the armed one is refused", () => {
+test("B22: an older epoch than the armed one is refused", () => {
   expect(last([[0, arm(3, 5000)], [1, arm(2, 9000)]])).toBe("refused: epoch 2 is older than 3");
 });
 
