@@ -12,7 +12,7 @@ import { recover } from "./recover.ts";
 import type { LogIdentity } from "./replay.ts";
 import { decodeRecord, readRaw, segmentSequence } from "./wal_format.ts";
 
-/** Throws StorageError "locked" while a member runs on it, "damaged" when its identity cannot be read. */
+/** Throws StorageError: "locked" while a member runs on it, "damaged" or "version" when it cannot be read. */
 export function discardUnused(directory: string): void {
   if (!fs.existsSync(directory)) return;
   const unlock = lockFile(join(directory, "lock"));

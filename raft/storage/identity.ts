@@ -7,7 +7,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { syncDirectory } from "./real_disk.ts";
 import type { LogIdentity } from "./replay.ts";
-import { StorageError } from "./storage_error.ts";
+import { laterVersion, StorageError } from "./storage_error.ts";
 import type { MemberInfo } from "../node/raft_options.ts";
 
 const VERSION = 1;
@@ -46,12 +46,8 @@ export function identityFile(directory: string): string {
 
 /** Null when the directory has none yet. Throws StorageError for another cluster, member or version. */
 export function readIdentity(directory: string, expected: LogIdentity): DirectoryIdentity | null {
-  const path = identityFile(directory);
-  if (!fs.existsSync(path)) return null;
-  const found = parse(path);
-  if (found.version !== VERSION) {
-    throw new StorageError("identity", `${path} has version ${found.version}, this program knows ${VERSION}`);
-  }
+  const found = directoryIdentity(directory);
+  if (found === null) return null;
   if (found.clusterId !== expected.clusterId) {
     throw new StorageError(
       "identity",
@@ -77,11 +73,10 @@ export function readIdentity(directory: string, expected: LogIdentity): Director
 export function directoryIdentity(directory: string): DirectoryIdentity | null {
   const path = identityFile(directory);
   if (!fs.existsSync(path)) return null;
-  const { version: _, ...identity } = parse(path);
-  return identity;
+  return parse(path);
 }
 
-function parse(path: string): DirectoryIdentity & { readonly version: number } {
+function parse(path: string): DirectoryIdentity {
   const refuse = (cause: unknown) => {
     const error = new StorageError("damaged", `${path} is damaged: ${String(cause)}`);
     error.cause = cause;
@@ -99,6 +94,9 @@ function parse(path: string): DirectoryIdentity & { readonly version: number } {
   >;
   const { cluster, addr, joined, members, founded } = { ...NO_ORIGIN, ...rest } as Record<string, unknown>;
   const numbers = typeof version === "number" && typeof clusterId === "number" && typeof nodeId === "number";
+  if (numbers && version !== VERSION) {
+    throw laterVersion(`${path}: format ${version}, and this program knows ${VERSION}`);
+  }
   if (!numbers || typeof instance !== "string") throw refuse("fields are missing");
   if (typeof log !== "string" || log.includes("/")) throw refuse("the log's directory is none");
   if (founded !== null && typeof founded !== "number") throw refuse("the founding id is no number");
@@ -107,7 +105,7 @@ function parse(path: string): DirectoryIdentity & { readonly version: number } {
     throw refuse("the members are none");
   }
   const origin = { cluster, addr, joined, members, founded } as DirectoryOrigin;
-  return { version, clusterId, nodeId, instance, log, ...origin };
+  return { clusterId, nodeId, instance, log, ...origin };
 }
 
 function isMember(value: unknown): value is MemberInfo {

@@ -1,188 +1,82 @@
 import { expect, test } from "bun:test";
 import { inlineBackend } from "./inline_backend.ts";
-import { openLog } from "./open_wal.ts";
+import { openLog, readLogFiles } from "./open_wal.ts";
 import { recover } from "./recover.ts";
 import { SimDisk } from "./sim_disk.ts";
 import { StorageError } from "./storage_error.ts";
-import { batch, entry, generator, IDENTITY, openSim, snapshotAt } from "./testing.ts";
+import {
+  allowedAfter,
+  batch,
+  type Chapter,
+  entry,
+  generator,
+  histories,
+  IDENTITY,
+  type Life,
+  live,
+  openSim,
+  snapshotAt,
+  story,
+  STORY_SEGMENT_BYTES,
+} from "./testing.ts";
 import { decodeSnapshotFile, encodeSnapshotFile } from "./snapshot_format.ts";
 import { recordBytes, segmentName } from "./wal_format.ts";
 import { WalStorage } from "./wal_storage.ts";
-import type { LogBatch, StoredLog } from "../node/ports.ts";
+import type { StoredLog } from "../node/ports.ts";
 
-const SEGMENT_BYTES = 2048;
+const SEGMENT_BYTES = STORY_SEGMENT_BYTES;
 
-/** A short life of a log: elections, entries of several sizes, a conflict, a snapshot, several segments. */
-function story(): LogBatch[] {
-  const batches = [batch({ hardState: { term: 1, vote: 1, commit: 0 } })];
-  for (let i = 1; i <= 9; i++) {
-    batches.push(batch({ entries: [entry(1, i, 40 + 60 * i)] }));
-    batches.push(batch({ hardState: { term: 1, vote: 1, commit: i - 1 }, sync: false }));
-  }
-  batches.push(batch({ hardState: { term: 2, vote: 3, commit: 8 }, entries: [entry(2, 9, 700)] }));
-  batches.push(batch({ snapshot: snapshotAt(8, 1) }));
-  batches.push(batch({ entries: [entry(2, 10), entry(2, 11, 900), entry(2, 12)] }));
-  return batches;
+function play(disk: SimDisk, chapters: readonly Chapter[]): Life {
+  return live(openSim(disk, SEGMENT_BYTES), chapters);
 }
 
-/** What became of the first batches: `handedIn` of them came before any failure, `acknowledged` were called durable. */
-interface Life {
-  acknowledged: number;
-  handedIn: number;
-}
+const FAULTS = { crash: /crash/, EIO: /EIO/, ENOSPC: /ENOSPC|is full/, short: /short/ } as const;
+type Fault = keyof typeof FAULTS;
 
-function play(disk: SimDisk, batches: readonly LogBatch[]): Life {
-  return live(openSim(disk, SEGMENT_BYTES), batches);
-}
-
-function live(storage: WalStorage, batches: readonly LogBatch[]): Life {
-  const life = { acknowledged: 0, handedIn: 0 };
-  let failed = false;
-  for (const [i, one] of batches.entries()) {
-    if (!failed) life.handedIn = i + 1;
-    storage.append(one, (error) => {
-      if (error) failed = true;
-      else if (one.sync) life.acknowledged = i + 1;
-    });
-  }
-  return life;
-}
-
-/** A life on a disk that fails somewhere. Only the opening may throw, and then nothing was handed in. */
-function playFailing(disk: SimDisk, batches: readonly LogBatch[], failure: RegExp): Life {
-  let storage: WalStorage;
+/** Opens a disk that may fail at that; null: it did. */
+function openFailing(disk: SimDisk, fault: Fault, ballastBytes = 0): WalStorage | null {
   try {
-    storage = openSim(disk, SEGMENT_BYTES);
+    return openSim(disk, SEGMENT_BYTES, false, ballastBytes);
   } catch (error) {
-    expect(String(error)).toMatch(failure);
-    return { acknowledged: 0, handedIn: 0 };
+    expect(String(error)).toMatch(FAULTS[fault]);
+    return null;
   }
-  return live(storage, batches);
 }
 
-const NOTHING: StoredLog = {
-  hardState: { term: 0, vote: 0, commit: 0 },
-  snapshot: null,
-  entries: [],
-  empty: true,
-};
+/** A life on a disk that fails at an operation. */
+function playFailing(fault: Fault, operation: number, ballastBytes = 0) {
+  const disk = new SimDisk();
+  disk.failAt = { operation, fault };
+  const storage = openFailing(disk, fault, ballastBytes);
+  const life: Life = storage
+    ? live(storage, story())
+    : { acknowledged: 0, handedIn: 0, failure: new Error("not opened") };
+  return { disk, storage, life };
+}
 
-/** For each batch, what the log holds after each of its records: the test's own account. */
-function histories(batches: readonly LogBatch[]): StoredLog[][] {
-  let state = NOTHING;
-  return batches.map(({ snapshot, entries, hardState }) => {
-    const reached: StoredLog[] = [];
-    const reach = (next: Partial<StoredLog>) =>
-      void reached.push(state = { ...state, ...next, empty: false });
-    // Of a log that goes beyond it, and as committed as that.
-    if (snapshot) reach({ snapshot, entries: state.entries.filter(({ index }) => index > snapshot.index) });
-    for (const one of entries) {
-      const kept = state.entries.filter(({ index }) => index < one.index);
-      if (kept.length < state.entries.length) reach({ entries: kept });
-      reach({ entries: [...kept, one] });
-    }
-    if (hardState) reach({ hardState });
-    return reached;
+const reached = histories(story());
+const SYNCED = story().findLastIndex(({ sync }) => sync) + 1;
+
+/** Everything acknowledged is there, and beyond it only what was handed in after it. */
+function check(found: StoredLog, life: Life): void {
+  expect(allowedAfter(life, reached)).toContainEqual(found);
+}
+
+for (
+  const [what, damage] of [
+    ["a flipped bit", (disk) => disk.flip(segmentName(3), 8 * 300)],
+    ["a file that was cut", (disk) => disk.truncate(segmentName(3), 300)],
+  ] satisfies [string, (disk: SimDisk) => void][]
+) {
+  test(`the refusal of ${what} names the file, the byte and the way out`, () => {
+    const disk = new SimDisk();
+    play(disk, story());
+    damage(disk);
+    expect(() => openSim(disk, SEGMENT_BYTES, true)).toThrow(
+      /00000003\.log, byte \d+: .*move the raft directory/s,
+    );
   });
 }
-
-function reopen(disk: SimDisk): StoredLog | null {
-  try {
-    return openSim(disk, SEGMENT_BYTES, true).load();
-  } catch (error) {
-    if (error instanceof StorageError && error.code === "damaged") return null;
-    throw error;
-  }
-}
-
-test("a log of several segments is found again as it was written", () => {
-  const batches = story();
-  const disk = new SimDisk();
-  play(disk, batches);
-  const stored = openSim(disk, SEGMENT_BYTES).load();
-  expect(stored.hardState).toEqual({ term: 2, vote: 3, commit: 8 });
-  expect(stored.snapshot).toEqual(snapshotAt(8, 1));
-  expect(stored.entries).toEqual([entry(2, 9, 700), entry(2, 10), entry(2, 11, 900), entry(2, 12)]);
-  expect(disk.list().filter((name) => name.endsWith(".log")).length).toBeGreaterThan(2);
-});
-
-test("every truncation of a segment is refused, as sizes are durable before records", () => {
-  const batches = story();
-  const disk = new SimDisk();
-  play(disk, batches);
-  const segments = disk.list().filter((name) => name.endsWith(".log")).sort();
-  const begun = segments.slice(0, -1);
-  for (const name of begun) {
-    for (let bytes = 0; bytes < SEGMENT_BYTES; bytes++) {
-      const broken = disk.copy();
-      broken.truncate(name, bytes);
-      const isLast = name === begun.at(-1);
-      const found = reopen(broken);
-      // The last segment cut to nothing looks as one that was never begun; its predecessors must then suffice.
-      if (found && isLast && bytes === 0) expect(found.hardState.commit).toBe(8);
-      else expect({ name, bytes, found }).toEqual({ name, bytes, found: null });
-    }
-  }
-});
-
-test("B33: every single flipped bit of a small log is refused or harmless", () => {
-  const batches = [
-    batch({ hardState: { term: 1, vote: 1, commit: 0 } }),
-    batch({ entries: [entry(1, 1, 30)] }),
-    batch({ entries: [entry(1, 2, 600), entry(1, 3, 5)] }),
-    batch({ hardState: { term: 1, vote: 1, commit: 3 }, sync: false }),
-    batch({ entries: [entry(1, 4, 10)] }),
-  ];
-  const disk = new SimDisk();
-  play(disk, batches);
-  const whole = openSim(disk.copy(), SEGMENT_BYTES).load();
-  const used = disk.read(segmentName(1)).findLastIndex((byte) => byte !== 0) + 1;
-  for (let bit = 0; bit < used * 8; bit++) {
-    const broken = disk.copy();
-    broken.flip(segmentName(1), bit);
-    const found = reopen(broken);
-    expect({ bit, found }).toEqual({ bit, found: null });
-  }
-  // Behind the last record: a stray bit is no record, and hides none.
-  for (let bit = used * 8; bit < SEGMENT_BYTES * 8; bit += 7) {
-    const broken = disk.copy();
-    broken.flip(segmentName(1), bit);
-    const found = reopen(broken);
-    if (found) expect(found).toEqual(whole);
-  }
-});
-
-test("a flipped bit in a snapshot file is refused, and so is a missing one", () => {
-  const disk = new SimDisk();
-  play(disk, story());
-  const name = disk.list().find((file) => file.startsWith("snap-"))!;
-  for (let bit = 0; bit < disk.read(name).length * 8; bit += 5) {
-    const broken = disk.copy();
-    broken.flip(name, bit);
-    expect(reopen(broken)).toBeNull();
-  }
-  disk.remove(name);
-  expect(reopen(disk)).toBeNull();
-});
-
-test("a missing segment is refused unless a snapshot covers it", () => {
-  const disk = new SimDisk();
-  play(disk, story().slice(0, -2));
-  for (const sequence of [1, 2]) {
-    const broken = disk.copy();
-    broken.remove(segmentName(sequence));
-    expect(reopen(broken)).toBeNull();
-  }
-});
-
-test("the refusal names the file, the byte and the way out", () => {
-  const disk = new SimDisk();
-  play(disk, story());
-  disk.flip(segmentName(1), 8 * 300);
-  expect(() => openSim(disk, SEGMENT_BYTES, true)).toThrow(
-    /00000001\.log, byte \d+: .*move the raft directory/s,
-  );
-});
 
 test("a sector of durable records that reads as zeros is refused, though a torn write looks like that", () => {
   const disk = new SimDisk();
@@ -257,54 +151,63 @@ test("a log of another cluster is refused", () => {
   expect(result).toMatchObject({ ok: false, damage: { problem: "the segment belongs to another cluster" } });
 });
 
-/**
- * Everything acknowledged is there, and beyond it only what was handed in after it: whole records, in order. An
- * acknowledged entry may be missing only where a later batch had begun to replace it.
- */
-function check(found: StoredLog, { acknowledged, handedIn }: Life, reached: readonly StoredLog[][]): void {
-  const durable = reached[acknowledged - 1]?.at(-1) ?? NOTHING;
-  expect([durable, ...reached.slice(acknowledged, handedIn).flat()]).toContainEqual(found);
+/** How many operations a life takes in which nothing fails. */
+function operations(ballastBytes = 0): number {
+  const { disk, life } = playFailing("crash", Infinity, ballastBytes);
+  expect(life).toMatchObject({ acknowledged: SYNCED, failure: null });
+  return disk.operations;
 }
 
 test("B32: a crash at every operation loses nothing that was acknowledged and never refuses", () => {
-  const batches = story();
-  const reached = histories(batches);
-  const whole = new SimDisk();
-  expect(play(whole, batches).acknowledged).toBe(batches.length);
-  for (let operation = 1; operation <= whole.operations; operation++) {
+  const count = operations();
+  for (let operation = 1; operation <= count; operation++) {
     for (let seed = 0; seed < 6; seed++) {
-      const disk = new SimDisk();
-      disk.failAt = { operation, fault: "crash" };
-      const life = playFailing(disk, batches, /crash/);
+      const { disk, life } = playFailing("crash", operation);
       disk.crash(generator(operation * 1000 + seed));
-      const again = disk.copy();
-      check(openSim(disk, SEGMENT_BYTES).load(), life, reached);
-      // The repair itself may crash, too.
-      again.failAt = { operation: 1 + (seed % 4), fault: "crash" };
-      try {
-        openSim(again, SEGMENT_BYTES);
-      } catch (error) {
-        expect(String(error)).toContain("crash");
-      }
-      again.crash(generator(seed));
-      check(openSim(again, SEGMENT_BYTES).load(), life, reached);
+      check(openSim(disk, SEGMENT_BYTES).load(), life);
     }
   }
 });
 
 for (const fault of ["EIO", "ENOSPC", "short"] as const) {
-  test(`${fault} at every operation: nothing is acknowledged that a crash could take back`, () => {
-    const batches = story();
-    const reached = histories(batches);
-    const whole = new SimDisk();
-    expect(play(whole, batches).acknowledged).toBe(batches.length);
-    for (let operation = 1; operation <= whole.operations; operation++) {
-      const disk = new SimDisk();
-      disk.failAt = { operation, fault };
-      const life = playFailing(disk, batches, fault === "ENOSPC" ? /ENOSPC|is full/ : new RegExp(fault));
-      disk.crash(generator(operation));
-      check(openSim(disk, SEGMENT_BYTES).load(), life, reached);
+  test(`B32: ${fault} at every operation: nothing is acknowledged that a crash could take back`, () => {
+    for (const ballastBytes of [0, 2 * SEGMENT_BYTES]) {
+      const count = operations(ballastBytes);
+      for (let operation = 1; operation <= count; operation++) {
+        const { disk, storage, life } = playFailing(fault, operation, ballastBytes);
+        // Whatever waits for room gets it now.
+        storage?.shortOfSpace();
+        if (life.failure === null) expect({ operation, ...life }).toMatchObject({ acknowledged: SYNCED });
+        disk.crash(generator(operation));
+        check(openSim(disk, SEGMENT_BYTES).load(), life);
+      }
     }
+  });
+}
+
+for (const fault of Object.keys(FAULTS) as Fault[]) {
+  test(`B32: ${fault} at every operation of opening and repairing what a crash has left`, () => {
+    const count = operations();
+    const repairs = { torn: 0, leftovers: 0 };
+    for (let operation = 1; operation <= count; operation++) {
+      for (let seed = 0; seed < 4; seed++) {
+        const { disk, life } = playFailing("crash", operation);
+        disk.crash(generator(operation * 1000 + seed));
+        const left = recover(readLogFiles(disk), IDENTITY, false);
+        if (left.ok && left.log.cut) repairs.torn++;
+        if (left.ok && left.log.leftovers.length > 1) repairs.leftovers++;
+        const unhurt = disk.copy();
+        openSim(unhurt, SEGMENT_BYTES);
+        for (let at = 1; at <= unhurt.operations; at++) {
+          const again = disk.copy();
+          again.failAt = { operation: at, fault };
+          openFailing(again, fault);
+          again.crash(generator(at));
+          check(openSim(again, SEGMENT_BYTES).load(), life);
+        }
+      }
+    }
+    expect(Math.min(repairs.torn, repairs.leftovers)).toBeGreaterThan(10);
   });
 }
 

@@ -7,7 +7,8 @@
  * sign, so it is refused: this member can then not say what it has promised, and another one can.
  */
 import { type LogIdentity, Replay } from "./replay.ts";
-import { decodeSnapshotFile, snapshotIndexOf, snapshotName } from "./snapshot_format.ts";
+import { decodeSnapshotFile, laterSnapshot, snapshotIndexOf, snapshotName } from "./snapshot_format.ts";
+import { laterVersion } from "./storage_error.ts";
 import {
   declaredLength,
   decodeRecord,
@@ -18,6 +19,7 @@ import {
   SECTOR_BYTES,
   segmentName,
   segmentSequence,
+  unknownRecord,
 } from "./wal_format.ts";
 import type { Index, Snapshot } from "../core/types.ts";
 import type { StoredLog } from "../node/ports.ts";
@@ -77,7 +79,7 @@ interface Cursor {
 
 /**
  * `logExpected`: the directory is known to have held a log (its identity was recorded), so that an empty one is
- * damage and not a beginning.
+ * damage and not a beginning. Throws StorageError "version".
  */
 export function recover(
   files: ReadonlyMap<string, Uint8Array>,
@@ -86,8 +88,11 @@ export function recover(
 ): Recovery {
   const all = segmentsOf(files);
   const begun = all.slice(0, all.findLastIndex((s) => s.usedBytes > 0) + 1);
-  const gap = sequenceGap(begun);
+  const gap = sequenceGap(all);
   if (gap) return refuse(gap, 0, "the segment is missing");
+  // Made, and its size durable, before the next one's name was.
+  const emptied = all.slice(0, -1).find(({ bytes }) => bytes.length === 0);
+  if (emptied) return refuse(emptied.name, 0, "the file is shorter than it was made");
 
   const replay = new Replay(identity);
   const cursor: Cursor = { crc: 0, write: 0, closed: true };
@@ -161,7 +166,9 @@ function readSegment(segment: Segment, firstOfLog: boolean, replay: Replay, curs
     if (!begins && raw.previousCrc !== cursor.crc) return stop("the checksum chain is broken");
     if (!begins && raw.write !== expectedWrite(cursor, offset)) return stop("a write is missing");
     const record = decodeRecord(raw.type, raw.payload);
-    if (!record) return stop(`a record of unknown type ${raw.type}`);
+    if (!record) {
+      throw laterVersion(`${segment.name}, byte ${offset}: ${unknownRecord(raw.type, raw.payload)}`);
+    }
     if ((record.kind === "segmentHeader") !== (offset === 0)) return stop("a segment header is misplaced");
     const problem = replay.apply(record, segment.sequence);
     if (problem) return stop(problem);
@@ -222,6 +229,8 @@ function conclude(
   if (replay.snapshot.index > 0) {
     const file = snapshotName(replay.snapshot.index);
     const bytes = files.get(file);
+    const later = bytes ? laterSnapshot(bytes) : null;
+    if (later !== null) throw laterVersion(`${file}, byte 4: ${later}`);
     const decoded = bytes ? decodeSnapshotFile(bytes) : null;
     if (!decoded) {
       return refuse(file, 0, bytes ? "the snapshot fails its checksum" : "the snapshot is missing");

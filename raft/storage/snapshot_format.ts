@@ -22,6 +22,12 @@ export function encodeSnapshotFile(snapshot: Snapshot, clusterId: number, nodeId
   return bytes;
 }
 
+/** Why a later version of the program must have written this; null: none has. */
+export function laterSnapshot(bytes: Uint8Array): string | null {
+  if (bytes.length < 8 || getUint32(bytes, 0) !== MAGIC || getUint32(bytes, 4) === VERSION) return null;
+  return `format ${getUint32(bytes, 4)}, and this program knows ${VERSION}`;
+}
+
 /** The snapshot, or null when the bytes are damaged or of another version. */
 export function decodeSnapshotFile(bytes: Uint8Array): { snapshot: Snapshot; clusterId: number } | null {
   if (bytes.length < FIXED_BYTES) return null;

@@ -6,6 +6,8 @@ export type StorageErrorCode =
   | "identity"
   /** What is on the disk contradicts itself: it may have lost what this member has acknowledged. */
   | "damaged"
+  /** A later version of the program has written it. */
+  | "version"
   /** There is no room to go on with the log. */
   | "full"
   /** A write failed since the host was booted: what can be read may not be what is on the disk. */
@@ -20,4 +22,13 @@ export class StorageError extends Error {
     this.name = "StorageError";
     this.code = code;
   }
+}
+
+/** `what`: where something was found that this version does not know, and what. */
+export function laterVersion(what: string): StorageError {
+  return new StorageError(
+    "version",
+    `${what}: a later version of the program has written this. Nothing is lost: install the version that has run ` +
+      "here last",
+  );
 }

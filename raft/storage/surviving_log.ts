@@ -39,7 +39,7 @@ export interface ReadLog {
 
 /**
  * What a log holds, committed or not; for the directory of a member that does not run, perhaps of another host, mounted or
- * copied here. Only reads. Throws StorageError: "damaged", "identity" without a log.
+ * copied here. Only reads. Throws StorageError: "damaged", "version", "identity" without a log.
  */
 export function readLog(directory: string): ReadLog {
   const identity = directoryIdentity(directory);

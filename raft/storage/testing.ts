@@ -1,10 +1,11 @@
-/** What the storage tests share: batches, and a log on a simulated disk. */
+/** What the storage tests share: batches, a log on a simulated disk, and the story of one with all there is in it. */
 import { inlineBackend } from "./inline_backend.ts";
 import { openLog } from "./open_wal.ts";
 import type { SimDisk } from "./sim_disk.ts";
 import { WalStorage } from "./wal_storage.ts";
-import type { Entry, HardState, Snapshot } from "../core/types.ts";
-import type { LogBatch } from "../node/ports.ts";
+import { encodeConfiguration } from "../core/configuration.ts";
+import type { Entry, HardState, Index, NodeId, Snapshot } from "../core/types.ts";
+import type { LogBatch, LogStorage, StoredLog } from "../node/ports.ts";
 
 export const IDENTITY = { clusterId: 4711, nodeId: 1 };
 
@@ -30,9 +31,125 @@ export function batch(
 }
 
 /** Opens a log on the simulated disk; everything completes before `append` returns. */
-export function openSim(disk: SimDisk, segmentBytes = 4096, logExpected = false): WalStorage {
-  const { stored, writer } = openLog(disk, IDENTITY, { segmentBytes, logExpected });
+export function openSim(
+  disk: SimDisk,
+  segmentBytes = 4096,
+  logExpected = false,
+  ballastBytes = 0,
+): WalStorage {
+  const { stored, writer } = openLog(disk, IDENTITY, { segmentBytes, logExpected, ballastBytes });
   return new WalStorage(stored, { identity: IDENTITY, backend: inlineBackend(writer), now: () => 0 });
+}
+
+/** A batch, and what may go once it is written. */
+export interface Chapter extends LogBatch {
+  readonly compactTo: Index;
+}
+
+export const STORY_SEGMENT_BYTES = 1024;
+const SECOND: NodeId = 0x8bad_f00d_5eed;
+const VOTERS = [1, 2, SECOND];
+
+/**
+ * A life of a log, in many segments: elections, entries of all kinds and sizes, conflicts, a snapshot taken, one
+ * received in place of the log, another one taken, and a segment begun by what was not synced. It is recorded in
+ * recorded_log.txt, so it must not change.
+ */
+export function story(): Chapter[] {
+  const chapters: Chapter[] = [];
+  const tell = (parts: Parameters<typeof batch>[0], compactTo = 0) =>
+    void chapters.push({ ...batch(parts), compactTo });
+  const config = (term: number, index: number, voters: NodeId[], learners: NodeId[]): Entry => ({
+    ...entry(term, index),
+    kind: "config",
+    data: encodeConfiguration({ voters, learners }),
+  });
+  const snapshot = (index: number, term: number, learners: NodeId[]): Snapshot => ({
+    ...snapshotAt(index, term),
+    configuration: { voters: VOTERS, learners },
+  });
+  tell({ hardState: { term: 1, vote: 1, commit: 0 } });
+  tell({ entries: [config(1, 1, VOTERS, [])] });
+  tell({ entries: [entry(1, 2, 200), entry(1, 3, 0)] });
+  tell({ hardState: { term: 1, vote: 1, commit: 2 }, sync: false });
+  tell({ entries: [entry(1, 4, 300), entry(1, 5, 400)] });
+  tell({ hardState: { term: 1, vote: 1, commit: 5 }, sync: false });
+  tell({ snapshot: snapshot(4, 1, []) }, 4);
+  tell({ entries: Array.from({ length: 9 }, (_, i) => entry(1, 6 + i, 60 + i)) });
+  tell({ entries: [entry(2, 8, 100)], hardState: { term: 2, vote: SECOND, commit: 5 } });
+  tell({ entries: [entry(2, 9, 7), entry(2, 10, 2 * STORY_SEGMENT_BYTES), entry(2, 11)] });
+  tell({ hardState: { term: 4, vote: 0, commit: 6 } });
+  tell({ snapshot: snapshot(14, 4, []), hardState: { term: 4, vote: 0, commit: 14 } });
+  tell({ entries: [entry(4, 15), config(4, 16, VOTERS, [7]), entry(4, 17, 30)] });
+  tell({ hardState: { term: 4, vote: 0, commit: 16 }, sync: false });
+  tell({ entries: [entry(5, 17, 500)], hardState: { term: 5, vote: 2, commit: 16 } });
+  tell({ snapshot: snapshot(16, 4, [7]) }, 6);
+  tell({ entries: [entry(5, 18, 300), entry(5, 19, 0), entry(5, 20, 450)] });
+  tell({ hardState: { term: 5, vote: 2, commit: 19 }, sync: false });
+  return chapters;
+}
+
+/** What became of the first chapters: `handedIn` of them came before any failure, `acknowledged` were called durable. */
+export interface Life {
+  acknowledged: number;
+  handedIn: number;
+  failure: Error | null;
+}
+
+/** What is returned goes on changing when a write has to wait. */
+export function live(storage: LogStorage, chapters: readonly Chapter[]): Life {
+  const life: Life = { acknowledged: 0, handedIn: 0, failure: null };
+  for (const [i, one] of chapters.entries()) {
+    if (!life.failure) life.handedIn = i + 1;
+    storage.compact(one.compactTo);
+    storage.append(one, (error) => {
+      if (error) life.failure = error;
+      else if (one.sync) life.acknowledged = i + 1;
+    });
+  }
+  return life;
+}
+
+const NOTHING: StoredLog = {
+  hardState: { term: 0, vote: 0, commit: 0 },
+  snapshot: null,
+  entries: [],
+  empty: true,
+};
+
+/** Of each batch, what the log holds after each of its records: the tests' own account. */
+export function histories(batches: readonly LogBatch[]): StoredLog[][] {
+  let state = NOTHING;
+  return batches.map(({ snapshot, entries, hardState }) => {
+    const reached: StoredLog[] = [];
+    const reach = (next: Partial<StoredLog>) =>
+      void reached.push(state = { ...state, ...next, empty: false });
+    if (snapshot) {
+      const { index, term } = snapshot;
+      const own = state.entries.some((one) => one.index === index && one.term === term);
+      reach({
+        snapshot,
+        entries: own ? state.entries.filter((one) => one.index > index) : [],
+        hardState: { ...state.hardState, commit: Math.max(state.hardState.commit, index) },
+      });
+    }
+    for (const one of entries) {
+      const kept = state.entries.filter(({ index }) => index < one.index);
+      if (kept.length < state.entries.length) reach({ entries: kept });
+      reach({ entries: [...kept, one] });
+    }
+    if (hardState) reach({ hardState });
+    return reached;
+  });
+}
+
+/**
+ * What may be found of a life: everything acknowledged, and beyond it only what was handed in after it: whole records,
+ * in order. An acknowledged entry may be missing only where a later batch had begun to replace it.
+ */
+export function allowedAfter({ acknowledged, handedIn }: Life, reached: readonly StoredLog[][]): StoredLog[] {
+  const durable = reached[acknowledged - 1]?.at(-1) ?? NOTHING;
+  return [durable, ...reached.slice(acknowledged, handedIn).flat()];
 }
 
 /** mulberry32: a small generator for tests. */

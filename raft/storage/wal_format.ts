@@ -240,6 +240,15 @@ export function decodeRecord(type: number, payload: Uint8Array): WalRecord | nul
   return null;
 }
 
+/** What a whole record that decodeRecord does not know says of itself. */
+export function unknownRecord(type: number, payload: Uint8Array): string {
+  if (type === RecordType.segmentHeader && payload.length >= 16 && getUint53(payload, 0) === SEGMENT_MAGIC) {
+    return `format ${getUint53(payload, 8)}, and this program knows ${FORMAT_VERSION}`;
+  }
+  const known = Object.values<number>(RecordType).includes(type);
+  return known ? `an unknown record of type ${type}` : `a record of the unknown type ${type}`;
+}
+
 /** "00000001.log" of 1. */
 export function segmentName(sequence: number): string {
   return `${String(sequence).padStart(8, "0")}.log`;
