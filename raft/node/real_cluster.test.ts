@@ -48,7 +48,7 @@ test("however large the commands are, log and snapshots stay below 16 MiB, besid
   const base = fs.mkdtempSync(join(tmpdir(), "raft-size-"));
   try {
     const directoryOf = (member: number) => join(base, String(member));
-    const { start } = await newCluster(directoryOf);
+    const { start } = await newCluster({ directoryOf });
     const members = [start(0), start(1), start(2)];
     const leader = await leaderOf(members);
     let most = 0;

@@ -18,6 +18,8 @@ export interface RealMember {
   readonly node: RaftNode;
   readonly storage: WalStorage;
   readonly machine: ListMachine;
+  /** Of its log. */
+  readonly directory: string;
 }
 
 const directories: string[] = [];
@@ -42,8 +44,15 @@ async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-/** Three members; `directoryOf` says where a member keeps its log when that is not below a temporary directory. */
-export async function newCluster(directoryOf: (member: number) => string | null = () => null) {
+interface ClusterOptions {
+  /** Where a member keeps its log. @default below a temporary directory */
+  readonly directoryOf?: (member: number) => string;
+  /** @default as in production */
+  readonly segmentBytes?: number;
+}
+
+/** Three members. */
+export async function newCluster({ directoryOf, segmentBytes }: ClusterOptions = {}) {
   const base = fs.mkdtempSync(join(tmpdir(), "raft-cluster-"));
   directories.push(base);
   const addresses = (await freePorts(3)).map((port) => `127.0.0.1:${port}`);
@@ -53,16 +62,17 @@ export async function newCluster(directoryOf: (member: number) => string | null 
     name: `n${i}`,
     addr,
   }));
-  const start = (i: number) => begin(founders[i]!, founders, false, directoryOf(i));
+  const start = (i: number) => begin(founders[i]!, founders, false, directoryOf?.(i));
   const begin = (
     own: MemberInfo,
     members: readonly MemberInfo[],
     joins: boolean,
-    directory: string | null = null,
+    directory = join(base, `${own.name}`),
   ): RealMember => {
     const { id, addr } = own;
-    const storage = openWal(directory ?? join(base, `${own.name}`), { clusterId, nodeId: id }, {
+    const storage = openWal(directory, { clusterId, nodeId: id }, {
       now: monotonicClock.now,
+      segmentBytes,
       volatileDirectory: base,
     });
     const machine = new ListMachine();
@@ -87,7 +97,7 @@ export async function newCluster(directoryOf: (member: number) => string | null 
       instance: storage.instance,
     });
     node.start();
-    const member = { node, storage, machine };
+    const member = { node, storage, machine, directory };
     running.push(member);
     return member;
   };
