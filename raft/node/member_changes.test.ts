@@ -24,7 +24,7 @@ function newLeader(objections = new Map<number, string>()) {
   };
   const records = new MemberRecords();
   acknowledge();
-  const [proposed, forgotten]: [MemberRecord[], number[]] = [[], []];
+  const [proposed, forgotten, said]: [MemberRecord[], number[], string[]] = [[], [], []];
   const clock = { now: 0 };
   const changes = new MemberChanges({
     id: 1,
@@ -35,7 +35,7 @@ function newLeader(objections = new Map<number, string>()) {
     propose: (record) => void proposed.push(record),
     mayRemove: (id) => objections.get(id) ?? null,
     forget: (id) => void forgotten.push(id),
-    log: () => {},
+    log: (text) => void said.push(text),
   });
   const apply = () => proposed.splice(0).forEach((record) => records.put(record));
   const outcomes: OperationOutcome[] = [];
@@ -51,6 +51,7 @@ function newLeader(objections = new Map<number, string>()) {
     objections,
     proposed,
     forgotten,
+    said,
     outcomes,
     acknowledge,
     apply,
@@ -223,4 +224,51 @@ test("a replaced member stays for as long as its removal is objected to, wheneve
     idle(leader);
     expect(voters(core)).toEqual([1, 2, 4]);
   }
+});
+
+test("what a record waits for is said once, and again when it is something else", () => {
+  const leader = newLeader();
+  const { core, changes, objections, said, acknowledge, apply, run } = leader;
+  const news = () => said.splice(0);
+  run({ kind: "add", record: { ...FOURTH, replaces: 3 } });
+  apply();
+  changes.step(core);
+  acknowledge();
+  changes.step(core);
+  expect(news()).toEqual(["member 4 joins: proposed"]);
+  // Nothing of it has been heard yet.
+  idle(leader);
+  expect(news()).toEqual([
+    "n4 is to vote, and waits: it must be in contact and have the log, and has not caught up yet",
+  ]);
+  objections.set(3, "it holds the lock: switch over first");
+  core.step(message("appendResponse", 4, { term: core.term, index: core.lastIndex }));
+  idle(leader);
+  const stays = (reason: string) => `n4 is to replace n3, which stays for now: ${reason}`;
+  expect(news()).toEqual(["member 4 votes: proposed", stays("it holds the lock: switch over first")]);
+  objections.set(3, "it holds the lock: one is on its way");
+  idle(leader);
+  expect(news()).toEqual([stays("it holds the lock: one is on its way")]);
+  // Whoever leads next says it again.
+  changes.drop();
+  idle(leader);
+  expect(news()).toEqual([stays("it holds the lock: one is on its way")]);
+  objections.clear();
+  idle(leader);
+  idle(leader);
+  expect(news()).toEqual(["member 3 leaves: proposed"]);
+});
+
+test("a leader that is to be replaced says so when nobody can take over from it", () => {
+  const { core, records, changes, said } = newLeader();
+  for (const id of [1, 2, 3]) {
+    records.put({ ...FOURTH, id, name: `n${id}`, addr: `10.0.0.${id}:1`, replaces: id === 2 ? 1 : 0 });
+  }
+  const inContact = () => core.status().progress.some(({ id, recentActive }) => id !== 1 && recentActive);
+  while (inContact()) core.tick();
+  expect(core.role).toBe("leader");
+  for (let tick = 0; tick < 30; tick++) changes.tick(core);
+  expect(said).toEqual([
+    "n2 is to replace n1, which stays for now: it leads, and no other voter is in contact to take over",
+  ]);
 });

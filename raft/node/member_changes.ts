@@ -16,6 +16,7 @@ import type { MemberInfo } from "./raft_options.ts";
 const PATIENCE_MS = 8000;
 /** Ticks until a record that did not get through is proposed again, and between looks at learners. */
 const AGAIN_AFTER_TICKS = 10;
+const NOBODY_TAKES_OVER = "it leads, and no other voter is in contact to take over";
 
 type Answer = (outcome: OperationOutcome) => void;
 
@@ -49,6 +50,8 @@ export class MemberChanges {
   #ticks = 0;
   /** When records were proposed last. */
   #recordedAtTick = new Map<NodeId, number>();
+  /** What was said last of why records are not followed yet. */
+  #waits = new Map<NodeId, string>();
   /** When we were first called in this leadership; null before that. */
   #leadsSinceMs: number | null = null;
 
@@ -73,6 +76,7 @@ export class MemberChanges {
   drop(): void {
     for (const running of this.#running) this.#end(running, { kind: "retry", reason: "leadership was lost" });
     this.#recordedAtTick.clear();
+    this.#waits.clear();
     this.#leadsSinceMs = null;
   }
 
@@ -151,7 +155,7 @@ export class MemberChanges {
   #stepAside(core: RawNode, running: Running): OperationOutcome | null {
     const { voters } = core.configuration;
     if (voters.length === 1) return { kind: "rejected", reason: refusalText("lastVoter") };
-    if (!handOver(core)) running.lastReason = "it leads, and no other voter is in contact to take over";
+    if (!handOver(core)) running.lastReason = NOBODY_TAKES_OVER;
     else running.lastReason = "it leads, and leadership could not be handed over";
     return null;
   }
@@ -196,7 +200,7 @@ export class MemberChanges {
 
   /** What records ask for beyond what somebody waits for: promotions, and removals of those that were replaced. */
   #complete(core: RawNode): void {
-    const { records, id: own, log } = this.#options;
+    const { records, id: own, log, mayRemove } = this.#options;
     const { configuration } = core;
     if (core.status().configurationPending) return;
     for (const { id, votes, replaces } of records.all) {
@@ -207,14 +211,35 @@ export class MemberChanges {
         : arrived && contains(configuration, replaces)
         ? { kind: "remove", id: replaces }
         : null;
-      if (change === null || (change.kind === "remove" && this.#options.mayRemove(change.id) !== null)) {
+      if (change === null) {
+        this.#waits.delete(id);
         continue;
       }
-      if (change.id === own) return void handOver(core);
+      const objection = change.kind === "remove" ? mayRemove(change.id) : null;
+      if (objection !== null) {
+        this.#waitFor(id, change, objection);
+        continue;
+      }
+      if (change.id === own) {
+        if (!handOver(core)) this.#waitFor(id, change, NOBODY_TAKES_OVER);
+        return;
+      }
       const result = core.proposeConfig(change);
-      if (result.kind === "dropped") continue;
-      return log(`${describe(change)}: proposed`);
+      if (result.kind !== "dropped") return log(`${describe(change)}: proposed`);
+      if (!passes(result.reason)) this.#waitFor(id, change, refusalText(result.reason));
     }
+  }
+
+  /** Says it once: this may take minutes. */
+  #waitFor(newcomer: NodeId, change: ConfigChange, reason: string): void {
+    const { infoOf, log } = this.#options;
+    const nameOf = (id: NodeId) => infoOf(id)?.name ?? (infoOf(id)?.addr || `member ${id}`);
+    const text = change.kind === "remove"
+      ? `${nameOf(newcomer)} is to replace ${nameOf(change.id)}, which stays for now: ${reason}`
+      : `${nameOf(newcomer)} is to vote, and waits: ${reason}`;
+    if (this.#waits.get(newcomer) === text) return;
+    this.#waits.set(newcomer, text);
+    log(text);
   }
 
   #end(running: Running, outcome: OperationOutcome): void {

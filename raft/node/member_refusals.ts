@@ -24,7 +24,7 @@ const SENTENCES: Partial<Record<DropReason, string>> = {
     "the previous change of the membership is not committed yet: a majority of the voters must be running",
   transferPending: "leadership is being handed over",
   tooMuchUncommitted: "too much waits to be committed: a majority of the voters must be running",
-  notCaughtUp: "the member has not caught up yet",
+  notCaughtUp: "it must be in contact and have the log, and has not caught up yet",
   wouldLoseQuorum:
     "of the voters that would be left, those in contact would be no majority: nothing could be " +
     "committed any more. First bring members back, or remove those that are gone for good",
