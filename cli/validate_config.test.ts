@@ -2,7 +2,7 @@ import { afterEach, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo, Server } from "node:net";
-import { tmpdir } from "node:os";
+import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePorts } from "../src/demo/ports.ts";
 import { validateConfigCommand } from "./validate_config.ts";
@@ -218,3 +218,24 @@ test("a file for another store is valid, with the section to add", async () => {
   expect(await validateConfigCommand(file, { environment: {}, write: (line) => lines.push(line) })).toBe(0);
   expect(lines.join("\n")).toContain("raft:\n  self_addr: ");
 });
+
+const [outside] = Object.values(networkInterfaces()).flatMap((all) => all ?? []).filter((
+  { internal, family },
+) => !internal && family === "IPv4");
+
+test.skipIf(outside === undefined)(
+  "a partner that leads to another address of this host is an error",
+  async () => {
+    const [port] = await freePorts(1);
+    const partner = `${outside!.address}:${port}`;
+    const { code, lines } = await validate(host(), {
+      raft: `self_addr: "10.255.255.1:${port}", bind_addr: "0.0.0.0:${port}", password: secret, ` +
+        `partner_addrs: ["10.255.255.2:7800", "${partner}"]`,
+    });
+    expect(code).toBe(1);
+    expect(lines.filter((line) => line.includes("leads to"))).toEqual([
+      `F:3: error: raft.partner_addrs[1]: ${partner} leads to this member itself: partner_addrs names the others only. ` +
+      "Leave it out, or correct the address of the member that was meant",
+    ]);
+  },
+);

@@ -3,6 +3,7 @@ import { accessSync, constants, readdirSync, readFileSync, statSync } from "node
 import type { Stats } from "node:fs";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
+import { ownPartners } from "../src/agent/own_partners.ts";
 import type { HostPort, LocalConfig, PostgresqlConfig } from "../src/model/config.ts";
 import type { Issues, Path } from "../src/model/config_issues.ts";
 import { listenersOf } from "../src/model/config_ports.ts";
@@ -19,6 +20,9 @@ export async function checkHost(
   checkWritableDirectory(["raft", "data_dir"], config.raft.dataDir, issues);
   for (const [path, file] of certificateFiles(config)) checkReadable(path, file, issues);
   checkWatchdog(config.watchdog, issues);
+  for (const { at, problem } of await ownPartners(config)) {
+    issues.error(["raft", "partner_addrs", at], problem);
+  }
   for (const { path, addresses } of listenersOf(config)) {
     for (const address of addresses) {
       if (address.port !== 0) await checkPort(path, address, ignorePortInUse, issues);

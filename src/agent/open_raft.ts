@@ -32,6 +32,7 @@ import type { SystemClock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { random } from "../lib/random.ts";
 import type { LocalConfig } from "../model/config.ts";
+import { ownPartners } from "./own_partners.ts";
 import { withAdvice } from "./refusal_advice.ts";
 import { readTls, TlsWatch } from "./tls_watch.ts";
 
@@ -71,6 +72,9 @@ export function openRaft(parts: RaftParts): OpenedRaft {
     const opened = openNode(parts, config, tls, placeIn(known, config));
     return { raft: opened.node, closeRaft: (closed) => opened.storage.close(closed), tlsWatch };
   }
+  ownPartners(config).then((found) => {
+    for (const { at, problem } of found) log.error("config", `raft.partner_addrs[${at}]: ${problem}`);
+  }, (error) => log.warning("config", `raft.partner_addrs is not compared with this host: ${String(error)}`));
   const addresses = memberAddresses(config);
   const clusterId = clusterIdOf(namespace, scope, addresses);
   let storage: WalStorage | null = null;

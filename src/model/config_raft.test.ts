@@ -6,6 +6,10 @@ const raft = (keys: string) =>
   parse(MINIMAL_WITHOUT_RAFT + keys.split("\n").map((line) => `  ${line}\n`).join(""));
 const MINIMAL_WITHOUT_RAFT = minimalWith("raft:", "unused:").replace(/unused:\n( {2}.*\n)+/, "") + "raft:\n";
 
+const leadsBack = (entry: string) =>
+  `error: raft.${entry} leads to this member itself: partner_addrs names the others only. Leave it out, or correct the ` +
+  "address of the member that was meant";
+
 const ROWS: readonly [name: string, keys: string, issues: readonly string[]][] = [
   [
     "own address among the partners",
@@ -13,6 +17,26 @@ const ROWS: readonly [name: string, keys: string, issues: readonly string[]][] =
     [
       "error: raft.partner_addrs[2]: 127.0.0.1:1 is this member's own raft.self_addr: partner_addrs names the others only",
     ],
+  ],
+  [
+    "own address among the partners, by a name of the host",
+    "self_addr: 127.0.0.1:1\npartner_addrs: [localhost:1, 127.0.0.1:2]\ndata_dir: /r",
+    [leadsBack("partner_addrs[0]: localhost:1")],
+  ],
+  [
+    "own port on loopback, from other hosts' point of view",
+    'self_addr: 10.0.0.1:1\npartner_addrs: [127.0.0.1:1, "[::1]:1"]\ndata_dir: /r\npassword: x',
+    [leadsBack("partner_addrs[0]: 127.0.0.1:1"), leadsBack("partner_addrs[1]: [::1]:1")],
+  ],
+  [
+    "the port that is listened on, on loopback",
+    "self_addr: 10.0.0.1:1\nbind_addr: 0.0.0.0:2\npartner_addrs: [localhost:2, 127.0.0.1:3]\ndata_dir: /r\npassword: x",
+    [leadsBack("partner_addrs[0]: localhost:2")],
+  ],
+  [
+    "members of one host, with a loopback address each",
+    "self_addr: 127.0.0.1:1\npartner_addrs: [127.0.0.2:1, 127.0.0.3:1]\ndata_dir: /r",
+    [],
   ],
   [
     "a partner twice, in two spellings",

@@ -3,7 +3,7 @@ import type { RaftConfig } from "./config.ts";
 import { expected } from "./config_check.ts";
 import type { Issues } from "./config_issues.ts";
 import type { RaftSection } from "./config_schema.ts";
-import { addressKey, formatHostPort, isLoopback, isWildcard, parseHostPort } from "./host_port.ts";
+import { addressKey, formatHostPort, isLoopback, isWildcard, leadsBack, parseHostPort } from "./host_port.ts";
 import type { JsonObject } from "./json.ts";
 import { isJsonObject } from "./merge.ts";
 import { absolutePath, isWithin, parentDirectory } from "./posix_path.ts";
@@ -73,6 +73,7 @@ function checkAddresses(
       `${selfAddr} stands for all interfaces, and nobody can connect to it: name this host's address here, and put ${selfAddr} into raft.bind_addr`,
     );
   }
+  const bind = parseHostPort(bindAddr);
   const seen = new Set<string>();
   partners.forEach((partner, i) => {
     const key = keyOf(partner);
@@ -81,6 +82,8 @@ function checkAddresses(
         ["raft", "partner_addrs", i],
         `${partner} is this member's own raft.self_addr: partner_addrs names the others only`,
       );
+    } else if (own && [own, bind].some((one) => one && leadsBack(parseHostPort(partner)!, one))) {
+      issues.error(["raft", "partner_addrs", i], leadsBackText(partner));
     } else if (seen.has(key)) {
       issues.error(
         ["raft", "partner_addrs", i],
@@ -100,9 +103,15 @@ function checkAddresses(
           : "add or remove one, or add a witness"),
     );
   }
-  if (!parseHostPort(bindAddr) && bindAddr !== "127.0.0.1:0") {
+  if (!bind && bindAddr !== "127.0.0.1:0") {
     issues.error(["raft", "bind_addr"], expected("text like host:port", ["raft", "bind_addr"], bindAddr));
   }
+}
+
+/** Why a partner's address must not be there. */
+export function leadsBackText(partner: string): string {
+  return `${partner} leads to this member itself: partner_addrs names the others only. Leave it out, or correct the ` +
+    "address of the member that was meant";
 }
 
 /** Members that prove nothing to each other may only be reached from the host they run on. */

@@ -43,6 +43,27 @@ export function isLoopback(host: string): boolean {
   return ["localhost", "ip6-localhost", "ip6-loopback"].includes(host.toLowerCase());
 }
 
+/**
+ * Whoever connects to `address` from this host meets the one who is reached at `own`, or listens on it. Names are not
+ * looked up.
+ */
+export function leadsBack(address: HostPort, own: HostPort): boolean {
+  if (address.port !== own.port) return false;
+  if (addressKey(address) === addressKey(own)) return true;
+  if (!isLoopback(address.host)) return false;
+  // Members of one host may have a loopback address each, but no name of it.
+  return !isLoopback(own.host) || (isUsualLoopback(address.host) && isUsualLoopback(own.host) &&
+    [address.host, own.host].some((host) => !isNumeric(host)));
+}
+
+function isUsualLoopback(host: string): boolean {
+  return !isNumeric(host) || host === "127.0.0.1" || canonicalIpv6(host) === "::1";
+}
+
+function isNumeric(host: string): boolean {
+  return host.includes(":") || /^[\d.]+$/.test(host);
+}
+
 /** Every interface: may be listened on, cannot be connected to from elsewhere. */
 export function isWildcard(host: string): boolean {
   return host === "*" || host === "0.0.0.0" || canonicalIpv6(host) === "::";
@@ -72,7 +93,7 @@ function bareHost(host: string): string {
 function isHost(host: string): boolean {
   if (host === "*") return true;
   if (host.includes(":")) return canonicalIpv6(host) !== null;
-  if (/^[\d.]+$/.test(host)) return isIpv4(host);
+  if (isNumeric(host)) return isIpv4(host);
   return host.length <= 253 && HOST_NAME.test(host) && !host.includes("..");
 }
 

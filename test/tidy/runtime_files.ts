@@ -45,6 +45,7 @@ export const RUNTIME_FILES: readonly string[] = [
   "raft/transport/socket_layer.ts",
   "raft/transport/tcp_transport.ts",
   "raft/transport/visit.ts",
+  "src/agent/own_partners.ts",
   "src/agent/record_changes.ts",
   "src/agent/tls_watch.ts",
   "src/api/allowlist.ts",
