@@ -271,6 +271,29 @@ test("required, and the times leave no timeout", () => {
   );
 });
 
+test("a margin that makes the reset come late: used, and said at each start", () => {
+  for (const mode of ["automatic", "required"] as const) {
+    for (const [safetyMarginS, warned] of [[0, true], [1, false], [-1, false]] as const) {
+      site = new Site();
+      site.config = { ...site.config, mode, safetyMarginS };
+      const watchdog = site.watchdog();
+      watchdog.renewed(site.nowMs, 5000);
+      watchdog.renewed(site.nowMs, 5000);
+      expect(watchdog.permits).toBe(true);
+      expect({ mode, safetyMarginS, said: site.said().filter((line) => line.startsWith("WARNING")) }).toEqual(
+        {
+          mode,
+          safetyMarginS,
+          said: !warned ? [] : [
+            "WARNING: with watchdog.safety_margin: 0 the reset of a stalled host may come after another member was granted " +
+            "the lock; -1 (half the ttl) makes it come in time",
+          ],
+        },
+      );
+    }
+  }
+});
+
 test("a device that cannot be as fast: used with a warning when automatic, not when required", () => {
   site.device.onlyS = 60;
   const watchdog = site.watchdog();

@@ -280,7 +280,7 @@ export class DeviceWatchdog implements Watchdog {
       ? timesProblem(plan.problem)
       : set === null || !set.ok
       ? set!.problem
-      : this.#judge(set.value, plan.timeoutS);
+      : this.#judge(set.value, plan);
     if (problem !== null) this.#fail(problem, this.#options.clock.now());
     if (problem !== null && !facts.nowayout) {
       device.stop();
@@ -305,9 +305,12 @@ export class DeviceWatchdog implements Watchdog {
   }
 
   /** Why a device with this timeout cannot be used; null when it can. */
-  #judge(actualS: number, wantedS: number): WatchdogProblem | null {
-    const verdict = judgeTimeout(actualS, wantedS, this.#loopWaitS);
-    if (verdict.kind === "good") return null;
+  #judge(actualS: number, plan: Extract<WatchdogPlan, { kind: "usable" }>): WatchdogProblem | null {
+    const verdict = judgeTimeout(actualS, plan.timeoutS, this.#loopWaitS);
+    if (verdict.kind === "good") {
+      if (!feedingWindow(actualS, this.#ttlMs).proven) this.#warnOfMargin(plan.marginS);
+      return null;
+    }
     if (verdict.kind === "late" && this.#config.mode !== "required") {
       this.#options.log.warning("watchdog", `${this.#device.path}: ${verdict.text}`);
       return null;
@@ -318,6 +321,14 @@ export class DeviceWatchdog implements Watchdog {
       advice: "See what it can do: wdctl. Choose ttl and watchdog.safety_margin so that it fits, " +
         "or load another driver",
     };
+  }
+
+  #warnOfMargin(marginS: number): void {
+    this.#options.log.warning(
+      "watchdog",
+      `with watchdog.safety_margin: ${marginS} the reset of a stalled host may come after another member was granted the ` +
+        "lock; -1 (half the ttl) makes it come in time",
+    );
   }
 
   #feed(nowMs: number): void {
