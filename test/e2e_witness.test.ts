@@ -1,10 +1,14 @@
 /** Two members with data and a witness: its vote, its leadership of the raft group, and what it says of itself. */
 import { expect } from "bun:test";
 import { spawnSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { parse, stringify } from "yaml";
 import type { RaftJson } from "../src/api/client.ts";
 import type { Host } from "../src/demo/host.ts";
 import { nowMs } from "../src/demo/now.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
+import type { JsonObject } from "../src/model/json.ts";
+import { applyPatch } from "../src/model/merge.ts";
 import { START_MS, withCluster, WRITES_MS } from "./e2e/harness.ts";
 
 const { fixture, story } = withCluster({ dcs: { ttl: 2 }, witnesses: 1 });
@@ -58,6 +62,33 @@ story("its health checks take it for no server, and it says why it restarts noth
       "this is a witness: it has no PostgreSQL",
     ]);
   }
+});
+
+story("SIGHUP reads its file again; one that cannot be used changes nothing", async ({ cluster }) => {
+  const host = witness();
+  const pid = host.agentPid();
+  const original = readFileSync(host.configFile, "utf8");
+  const file = parse(original) as JsonObject;
+  const answerTo = async (password: string) =>
+    (await host.rest("/restart", { method: "POST", user: `agent:${password}`, body: {} })).status;
+  const reload = async (text: string, said: string) => {
+    const before = host.log().length;
+    writeFileSync(host.configFile, text);
+    host.signalAgent("SIGHUP");
+    await waitFor(said, START_MS, () => host.log().slice(before).includes(said));
+  };
+  const { restapi } = cluster.secrets;
+  try {
+    const patch = { restapi: { authentication: { password: "another" } } };
+    await reload(stringify(applyPatch(file, patch)), "configuration reloaded");
+    expect([await answerTo(restapi), await answerTo("another")]).toEqual([401, 503]);
+    await reload("scope: [", "the configuration in force stays");
+    expect([await answerTo(restapi), await answerTo("another")]).toEqual([401, 503]);
+  } finally {
+    await reload(original, "configuration reloaded");
+  }
+  expect([await answerTo(restapi), await answerTo("another")]).toEqual([503, 401]);
+  expect(host.agentPid()).toBe(pid);
 });
 
 for (const led of ["witness", "standby"] as const) {
