@@ -215,9 +215,10 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
     ],
     [
       "replacement-completed-without-asking",
-      '(change.kind === "remove" && this.#options.mayRemove(change.id) !== null)',
-      "false",
+      'const objection = change.kind === "remove" ? mayRemove(change.id) : null;',
+      "const objection: string | null = null;",
     ],
+    ["waits-said-at-each-look", "if (this.#waits.get(newcomer) === text) return;", ""],
     ["rejected-member-stays-recorded", "      if (!proposed) this.#forget(operation);\n", ""],
     [
       "leader-asked-to-go-stays",

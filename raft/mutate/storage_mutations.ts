@@ -159,6 +159,9 @@ export const STORAGE_MUTATIONS: readonly Mutation[] = [
     ],
     ["rot-in-an-old-segment-cut", ': "a record is damaged";', ": null;"],
     ["short-file-accepted", "if (madeBytes > segment.bytes.length) {", "if (false) {"],
+    ["vanished-segment-accepted", "sequenceGap(all)", "sequenceGap(begun)"],
+    ["emptied-segment-accepted", "if (emptied) return", "if (emptied && false) return"],
+    ["later-snapshot-taken-for-damage", "if (later !== null) throw", "if (false) throw"],
     ["lost-log-taken-for-new", "if (!tail && (logExpected ||", "if (!tail && (false ||"],
     ["gap-behind-snapshot-accepted", "if (replay.first > base + 1) return", "if (false) return"],
     [
@@ -174,6 +177,8 @@ export const STORAGE_MUTATIONS: readonly Mutation[] = [
       "",
     ],
     ["length-not-checked", "return lengthWord(length) === word ? length : null;", "return length;"],
+    ["later-record-has-no-format", "type === RecordType.segmentHeader && payload.length >= 16", "false"],
+    ["format-changed-in-passing", "const PAD = 0xa5;", "const PAD = 0xa6;"],
     ["records-may-end-in-zero", "bytes.fill(PAD, offset + RECORD_HEADER_BYTES + payload, end);", ""],
   ]),
   ...mutationsOf("raft/storage/snapshot_format.ts", TESTS, [
@@ -206,9 +211,11 @@ export const STORAGE_MUTATIONS: readonly Mutation[] = [
       "    handle.write(new Uint8Array(files.get(file)!.length - offset), offset);\n",
       "",
     ],
+    ["leftovers-removed-with-a-gap", "[...log.leftovers].sort().reverse()", "[...log.leftovers].sort()"],
     ["poisoned-directory-opened", "if (known) refusePoisoned(", "if (false) refusePoisoned("],
   ]),
   ...mutationsOf("raft/storage/identity.ts", TESTS, [
     ["log-of-another-cluster-accepted", "if (found.clusterId !== expected.clusterId) {", "if (false) {"],
+    ["later-directory-accepted", "if (numbers && version !== VERSION) {", "if (false) {"],
   ]),
 ];
