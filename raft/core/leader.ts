@@ -9,7 +9,7 @@ import { assert } from "./assert.ts";
 import { EMPTY_BYTES } from "./bytes.ts";
 import { changeConfiguration, type ConfigChange, encodeConfiguration } from "./configuration.ts";
 import type { RaftLog } from "./log.ts";
-import { contextNumber, makeMessage, numberContext } from "./message.ts";
+import { contextNumber, makeMessage, numberContext, sumOfEntryBytes } from "./message.ts";
 import type { RaftOptions } from "./options.ts";
 import { type Dropped, dropped, type DropReason, type Proposal, type TransferResult } from "./outcome.ts";
 import { Progress } from "./progress.ts";
@@ -243,7 +243,7 @@ export class Leadership {
     this.#host.send(
       makeMessage({ type: "append", from: this.#id, to, index, logTerm, entries, commit }),
     );
-    progress.sentEntries(entries.length);
+    progress.sentEntries(entries.length, sumOfEntryBytes(entries));
     progress.sentCommit(commit);
     return true;
   }
@@ -418,7 +418,8 @@ export class Leadership {
     this.#progress = new Map(ids.map((id) => {
       const known = this.#progress.get(id);
       if (known !== undefined) return [id, known];
-      return [id, new Progress(next, this.#host.options.maxInflight)];
+      const { maxInflight, maxInflightBytes } = this.#host.options;
+      return [id, new Progress(next, maxInflight, maxInflightBytes)];
     }));
   }
 }

@@ -9,7 +9,7 @@
 import type { StoredLog } from "../node/ports.ts";
 import { assert, assertCount, InvariantError } from "./assert.ts";
 import { decodeConfiguration } from "./configuration.ts";
-import { entryBytes } from "./message.ts";
+import { entryBytes, sumOfEntryBytes } from "./message.ts";
 import type { Configuration, Entry, Index, Snapshot, Term } from "./types.ts";
 
 /** One hand-over to the disk; `written` returns it when everything up to here is durable. */
@@ -301,7 +301,7 @@ export class RaftLog {
     const last = entries.at(-1);
     if (last === undefined) return;
     this.#applying = last.index;
-    this.#applyingBytes += sumBytes(entries);
+    this.#applyingBytes += sumOfEntryBytes(entries);
     // What did not fit waits for an acknowledgement, also when the next entry alone would be small enough.
     this.#applyPaused = this.#applyingBytes >= maxBytes || last.index < this.#appliable(durableOnly);
   }
@@ -312,7 +312,7 @@ export class RaftLog {
     if (last === undefined) return;
     assert(last.index <= this.#committed, "an uncommitted entry was applied");
     this.#applied = Math.max(this.#applied, last.index);
-    this.#applyingBytes -= sumBytes(entries);
+    this.#applyingBytes -= sumOfEntryBytes(entries);
     this.#applyPaused = false;
   }
 
@@ -360,8 +360,4 @@ export class RaftLog {
   #limitMarks(upTo: Index): void {
     for (const mark of this.#marks) mark.upTo = Math.min(mark.upTo, upTo);
   }
-}
-
-function sumBytes(entries: readonly Entry[]): number {
-  return entries.reduce((sum, entry) => sum + entryBytes(entry), 0);
 }

@@ -63,6 +63,10 @@ export function entryBytes(entry: Entry): number {
   return ENTRY_HEADER_BYTES + entry.data.length;
 }
 
+export function sumOfEntryBytes(entries: readonly Entry[]): number {
+  return entries.reduce((sum, entry) => sum + entryBytes(entry), 0);
+}
+
 /** The context that marks a campaign by leadership transfer: such votes are granted despite a living leader. */
 export const TRANSFER_CONTEXT: Uint8Array = new TextEncoder().encode("transfer");
 
@@ -93,7 +97,7 @@ export function contextNumber(context: Uint8Array): number | null {
 
 export function encodeMessage(message: Message): Uint8Array {
   assert(message.context.length <= MAX_CONTEXT_BYTES, "context of a message too long");
-  const size = message.entries.reduce((sum, entry) => sum + entryBytes(entry), 0);
+  const size = sumOfEntryBytes(message.entries);
   const writer = new ByteWriter(HEADER_BYTES + message.context.length + size);
   writer.u8(TYPE_CODES[message.type]);
   writer.u8((message.reject ? REJECT : 0) | (message.snapshot === null ? 0 : HAS_SNAPSHOT));

@@ -35,6 +35,11 @@ export interface RawNodeConfig {
   readonly random?: () => number;
   /** Append messages on their way to one member. @default 64 */
   readonly maxInflight?: number;
+  /**
+   * Entries on their way to one member; the message that exceeds it is the last. A member whose disk is slow has so much
+   * more to write than its log may keep. @default 2 MiB
+   */
+  readonly maxInflightBytes?: number;
   /** Entries in one append message; one entry may be larger. @default 256 KiB */
   readonly maxMessageBytes?: number;
   /** Proposals that are not yet committed; more are refused. @default 4 MiB */
@@ -68,6 +73,7 @@ export interface RaftOptions {
   readonly heartbeatTicks: number;
   readonly random: () => number;
   readonly maxInflight: number;
+  readonly maxInflightBytes: number;
   readonly maxMessageBytes: number;
   readonly maxUncommittedBytes: number;
   readonly maxApplyingBytes: number;
@@ -97,6 +103,7 @@ export function resolveOptions(config: RawNodeConfig): RaftOptions {
     heartbeatTicks,
     random: config.random ?? seededRandom(id),
     maxInflight: config.maxInflight ?? 64,
+    maxInflightBytes: config.maxInflightBytes ?? 2 * 1024 * 1024,
     maxMessageBytes: config.maxMessageBytes ?? 256 * 1024,
     maxUncommittedBytes: config.maxUncommittedBytes ?? 4 * 1024 * 1024,
     maxApplyingBytes: config.maxCommittedSizePerReady ?? 1024 * 1024,

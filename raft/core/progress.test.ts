@@ -3,8 +3,10 @@ import fc from "fast-check";
 import { Inflights } from "./inflights.ts";
 import { Progress } from "./progress.ts";
 
+const MANY = 1e9;
+
 function replicating(match: number, maxInflight = 4): Progress {
-  const progress = new Progress(match + 1, maxInflight);
+  const progress = new Progress(match + 1, maxInflight, MANY);
   progress.acknowledge(match);
   progress.becomeReplicate();
   return progress;
@@ -12,8 +14,8 @@ function replicating(match: number, maxInflight = 4): Progress {
 
 describe("Inflights", () => {
   test("an acknowledgement frees every message up to its index", () => {
-    const window = new Inflights(3);
-    for (const last of [4, 6, 9]) window.add(last);
+    const window = new Inflights(3, MANY);
+    for (const last of [4, 6, 9]) window.add(last, 1);
     expect(window.full).toBe(true);
     window.freeUpTo(3);
     expect(window.count).toBe(3);
@@ -23,17 +25,32 @@ describe("Inflights", () => {
     expect(window.count).toBe(0);
   });
 
+  test("it is full by messages or by bytes, and what exceeds the bytes is the last", () => {
+    const window = new Inflights(9, 100);
+    window.add(3, 60);
+    expect(window.full).toBe(false);
+    window.add(5, 400);
+    expect(window.full).toBe(true);
+    window.freeUpTo(3);
+    expect(window.full).toBe(true);
+    window.freeUpTo(5);
+    expect(window.full).toBe(false);
+    window.add(6, 100);
+    window.reset();
+    expect(window.full).toBe(false);
+  });
+
   test("a full window takes no more", () => {
-    const window = new Inflights(1);
-    window.add(1);
-    expect(() => window.add(2)).toThrow("full");
+    const window = new Inflights(1, MANY);
+    window.add(1, 1);
+    expect(() => window.add(2, 1)).toThrow("full");
   });
 });
 
 describe("Progress", () => {
   test("a probe pauses until it is answered", () => {
-    const progress = new Progress(5, 4);
-    progress.sentEntries(1);
+    const progress = new Progress(5, 4, MANY);
+    progress.sentEntries(1, 1);
     expect(progress.isPaused).toBe(true);
     expect(progress.next).toBe(5);
     progress.acknowledge(5);
@@ -41,17 +58,17 @@ describe("Progress", () => {
   });
 
   test("an empty probe does not pause", () => {
-    const progress = new Progress(5, 4);
-    progress.sentEntries(0);
+    const progress = new Progress(5, 4, MANY);
+    progress.sentEntries(0, 1);
     expect(progress.isPaused).toBe(false);
   });
 
   test("while replicating, next runs ahead until the window is full", () => {
     const progress = replicating(1, 2);
-    progress.sentEntries(3);
+    progress.sentEntries(3, 1);
     expect(progress.next).toBe(5);
     expect(progress.isPaused).toBe(false);
-    progress.sentEntries(1);
+    progress.sentEntries(1, 1);
     expect(progress.next).toBe(6);
     expect(progress.isPaused).toBe(true);
   });
@@ -65,7 +82,7 @@ describe("Progress", () => {
 
   test("while replicating, a rejection below the match is old and ignored", () => {
     const progress = replicating(5);
-    progress.sentEntries(4);
+    progress.sentEntries(4, 1);
     expect(progress.reject(5, 3)).toBe(false);
     expect(progress.next).toBe(10);
     expect(progress.reject(9, 3)).toBe(true);
@@ -73,17 +90,17 @@ describe("Progress", () => {
   });
 
   test("while probing, only the rejection of the probe that is out counts", () => {
-    const progress = new Progress(10, 4);
+    const progress = new Progress(10, 4, MANY);
     expect(progress.reject(7, 2)).toBe(false);
     expect(progress.reject(9, 4)).toBe(true);
     expect(progress.next).toBe(5);
-    progress.sentEntries(1);
+    progress.sentEntries(1, 1);
     expect(progress.reject(4, 100)).toBe(true);
     expect(progress.next).toBe(4);
   });
 
   test("B13: a rejection with a hint below the match never moves next to the match", () => {
-    const progress = new Progress(6, 4);
+    const progress = new Progress(6, 4, MANY);
     progress.acknowledge(5);
     progress.becomeSnapshot(8);
     expect(progress.reject(8, 2)).toBe(true);
@@ -91,9 +108,9 @@ describe("Progress", () => {
   });
 
   test("a member that rejects what it has acknowledged is not asked again before the next heartbeat", () => {
-    const progress = new Progress(6, 4);
+    const progress = new Progress(6, 4, MANY);
     progress.acknowledge(5);
-    progress.sentEntries(1);
+    progress.sentEntries(1, 1);
     expect(progress.reject(5, 0)).toBe(false);
     expect(progress.isPaused).toBe(true);
   });
@@ -117,13 +134,13 @@ describe("Progress", () => {
       fc.record({ act: fc.constantFrom("snapshot", "send", "acknowledge", "reject"), a: index, b: index }),
     );
     fc.assert(fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
-      const progress = new Progress(1, 3);
+      const progress = new Progress(1, 3, MANY);
       for (const { act, a, b } of steps) {
         if (act === "probe") progress.becomeProbe();
         else if (act === "replicate") progress.becomeReplicate();
         else if (act === "failed") progress.snapshotFailed();
         else if (act === "snapshot") progress.becomeSnapshot(Math.max(a, progress.match + 1));
-        else if (act === "send" && !progress.isPaused) progress.sentEntries(a % 4);
+        else if (act === "send" && !progress.isPaused) progress.sentEntries(a % 4, 1);
         else if (act === "acknowledge") progress.acknowledge(a);
         else if (act === "reject") progress.reject(a, b);
         expect(progress.match).toBeLessThan(progress.next);

@@ -34,10 +34,10 @@ export class Progress {
   /** The highest commit index that this member was told. */
   #sentCommit: Index = 0;
 
-  constructor(next: Index, maxInflight: number) {
+  constructor(next: Index, maxInflight: number, maxInflightBytes: number) {
     assert(next > 0, "next starts at 1");
     this.next = next;
-    this.inflights = new Inflights(maxInflight);
+    this.inflights = new Inflights(maxInflight, maxInflightBytes);
   }
 
   get isPaused(): boolean {
@@ -74,8 +74,8 @@ export class Progress {
     this.becomeProbe();
   }
 
-  /** An append message with `count` entries from `next` on was sent. */
-  sentEntries(count: number): void {
+  /** An append message with `count` entries from `next` on, of so many bytes, was sent. */
+  sentEntries(count: number, bytes: number): void {
     assert(this.state !== "snapshot", "entries sent while a snapshot is on its way");
     if (this.state === "probe") {
       if (count > 0) this.paused = true;
@@ -83,7 +83,7 @@ export class Progress {
     }
     if (count > 0) {
       this.next += count;
-      this.inflights.add(this.next - 1);
+      this.inflights.add(this.next - 1, bytes);
     }
     // With a full window each further message is a probe: one per heartbeat. Without any, a window whose messages
     // were all lost would never empty.

@@ -6,8 +6,8 @@
  * Servers are named by their ids; where ids may be several and none is given, all are meant.
  *
  *     add-nodes COUNT [voters=(1,2,3)] [learners=(4)] [index=N] [log=(1,1,2)] [term=N] [vote=ID] [commit=N]
- *               [prevote=off] [checkquorum=off] [async] [max-inflight=N] [max-message-bytes=N]
- *               [max-committed-size-per-ready=N] [election-ticks=N] [heartbeat-ticks=N]
+ *               [prevote=off] [checkquorum=off] [async] [max-inflight=N] [max-inflight-bytes=N]
+ *               [max-message-bytes=N] [max-committed-size-per-ready=N] [election-ticks=N] [heartbeat-ticks=N]
  *     campaign ID                        tick-heartbeat ID              tick-election ID
  *     set-randomized-election-timeout ID timeout=N
  *     propose ID COMMAND...              propose-conf-change ID add-learner|promote|remove MEMBER
@@ -215,6 +215,7 @@ class Player {
       checkQuorum: !args.isOff("checkquorum"),
       asyncStorage,
       maxInflight: args.option("max-inflight"),
+      maxInflightBytes: args.option("max-inflight-bytes"),
       maxMessageBytes: args.option("max-message-bytes"),
       maxCommittedSizePerReady: args.option("max-committed-size-per-ready"),
     };

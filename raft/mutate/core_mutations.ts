@@ -345,6 +345,9 @@ const arithmetic = [
     ["window-without-limit", "this.paused = this.inflights.full;", "this.paused = false;"],
     ["probe-without-pause", "if (count > 0) this.paused = true;", ""],
   ]),
+  ...mutationsOf("raft/core/inflights.ts", TESTS, [
+    ["window-without-limit-of-bytes", " || this.#bytes >= this.#capacityBytes", ""],
+  ]),
   ...mutationsOf("raft/core/configuration.ts", TESTS, [
     [
       "added-as-voter",
