@@ -12,6 +12,7 @@ import {
   writeSync,
 } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import type { JsonObject } from "../src/model/json.ts";
@@ -19,6 +20,7 @@ import { applyPatch } from "../src/model/merge.ts";
 import type { Cluster } from "../src/demo/cluster.ts";
 import type { Host } from "../src/demo/host.ts";
 import { nowMs } from "../src/demo/now.ts";
+import { freePorts } from "../src/demo/ports.ts";
 import { run } from "../src/demo/run.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
 import { findPrograms } from "../src/postgres/programs.ts";
@@ -82,6 +84,38 @@ story("a member of another cluster is refused, and the cluster goes on", async (
       await fixture.client.waitForWrite(begin + 3000, START_MS, primary.name);
     },
   );
+  expect(await fixture.healed()).toBe(primary);
+});
+
+story("a partner that leads back to the member itself is named, by whatever address", async (fixture) => {
+  const { cluster } = fixture;
+  const primary = await fixture.healed();
+  const standby = cluster.others(primary)[0]!;
+  await standby.powerOff();
+  const [port] = await freePorts(1);
+  // As a new one: what it would do with the directory of a member is not the question.
+  const startWith = async (raft: JsonObject, said: string) => {
+    const data_dir = join(standby.directory, "raft-other");
+    await withConfig(standby, { scope: "other", raft: { data_dir, ...raft } }, async () => {
+      const before = standby.log().length;
+      standby.start();
+      await waitFor(
+        said,
+        START_MS,
+        () => standby.log().slice(before).includes(`${said} leads to this member itself`),
+      );
+    });
+  };
+  const [self_addr, partner] = [`127.0.0.1:${port}`, `localhost:${port}`];
+  await startWith({ self_addr, partner_addrs: [partner] }, `raft.partner_addrs[0]: ${partner}`);
+  const outside = Object.values(networkInterfaces()).flatMap((all) => all ?? []).find((
+    { internal, family },
+  ) => !internal && family === "IPv4");
+  if (outside !== undefined) {
+    const other = `${outside.address}:${port}`;
+    const bind_addr = `0.0.0.0:${port}`;
+    await startWith({ partner_addrs: [other], bind_addr }, `ERROR: raft.partner_addrs[0]: ${other}`);
+  }
   expect(await fixture.healed()).toBe(primary);
 });
 
