@@ -20,7 +20,10 @@ const ADVICE: readonly (readonly [words: string, advice: string])[] = [
     "same member twice",
     "two agents run with the same raft.self_addr, or raft.partner_addrs holds an address of this host",
   ],
-  ["another version of the protocol", "run the same version of agent on all members"],
+  [
+    "another version of the protocol",
+    "upgrade the older version of agent, release by release: neighbours understand each other",
+  ],
 ];
 
 /** `text` as it is when there is no advice. */
