@@ -9,7 +9,6 @@ import type { AddOutcome, Raft } from "../node/api.ts";
 import { RaftNode } from "../node/raft_node.ts";
 import type { LogStorage, StateMachine } from "../node/ports.ts";
 import type { MemberInfo } from "../node/raft_options.ts";
-import { StorageError } from "../storage/storage_error.ts";
 import {
   drawDisk,
   drawNetwork,
@@ -450,16 +449,18 @@ export class RaftRun {
     this.checkInherited(node);
   }
 
-  /** Null: the log is refused, for rot or for want of room, and the process ends. */
+  /** Null: the log is refused, for rot or for want of room, or opening it has failed, and the process ends. */
   private open(node: SimNode): LogStorage | null {
     try {
       return node.disk.storage();
     } catch (error) {
-      if (!(error instanceof StorageError)) throw error;
-      this.world.log.add(node.process.name, error.message);
+      const { code, message } = error as { code?: unknown; message: string };
+      // Of a StorageError, or of the operation that failed.
+      if (typeof code !== "string") throw error;
+      this.world.log.add(node.process.name, message);
       node.process.kill();
       node.disk.crash(false);
-      if (error.code === "damaged") this.empty(node, this.random.chance(0.5));
+      if (code === "damaged") this.empty(node, this.random.chance(0.5));
       else this.world.after(1000, () => this.start(node));
       return null;
     }
@@ -716,6 +717,8 @@ export class RaftRun {
       }),
       crash: one((node, chance) => {
         this.kill(node, false);
+        // When it is opened again.
+        if (chance.chance(0.2)) node.disk.failNextSync();
         return { durationMs: chance.between(10, 4000), text: node.process.name, end: () => this.start(node) };
       }),
       "host-crash": one((node, chance) => {

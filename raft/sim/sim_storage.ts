@@ -218,6 +218,7 @@ export class SimDisk {
         ballastBytes: BALLAST_BYTES,
         logExpected: this.begun,
         where: this.process.name,
+        onFailure: () => this.failed = true,
       });
     } catch (error) {
       if (this.isRotten || !(error instanceof StorageError) || error.code !== "damaged") throw error;

@@ -48,8 +48,8 @@ export function inlineBackend(
         if (waiting && writer.retry()) blocked = null;
         shortage = writer.checkSpace();
       });
+      told(failed ?? shortage);
       if (failed) return waiting?.done(failed);
-      told(shortage);
       if (waiting && !blocked) finish(waiting.job, waiting.done);
     },
     close(whenClosed: () => void): void {

@@ -162,3 +162,23 @@ test("after a failed write the directory is refused until the host is booted aga
   fs.rmSync(directory, { recursive: true });
   await close(openWal(directory, IDENTITY, options));
 });
+
+test("one that cannot be made ready when it is opened is not opened again before the next boot either", async () => {
+  const directory = temporaryDirectory();
+  const options = { ...OPTIONS, volatileDirectory: temporaryDirectory() };
+  const storage = openWal(directory, IDENTITY, options);
+  await append(storage, batch({ entries: [entry(1, 1)] }));
+  await close(storage);
+  // The next segment is larger than any file may become for this process.
+  const script = `const { openWal } = require(${JSON.stringify(require.resolve("./open_wal.ts"))});
+    openWal(${JSON.stringify(directory)}, ${JSON.stringify(IDENTITY)}, {
+      now: () => 0, inline: true, volatileDirectory: ${JSON.stringify(options.volatileDirectory)},
+    });`;
+  const limited = ["-c", 'ulimit -f 256; trap "" XFSZ; exec "$@"', "limited", process.execPath, "-e", script];
+  const { exitCode, stderr } = Bun.spawnSync(["bash", ...limited], {
+    env: { ...process.env, NO_COLOR: "1" },
+  });
+  expect(exitCode).not.toBe(0);
+  expect(stderr.toString()).toContain("EFBIG");
+  expect(codeOf(() => openWal(directory, IDENTITY, options))).toBe("poisoned");
+});

@@ -39,6 +39,11 @@ export interface OpenLogOptions {
   readonly where?: string;
   /** Space kept back for a full disk, see space.ts. @default 0 */
   readonly ballastBytes?: number;
+  /**
+   * Told of the error before it is thrown, when what was found could not be repaired or made durable: from now on it may
+   * be read without being on the disk.
+   */
+  readonly onFailure?: (error: Error) => void;
 }
 
 /** What recovery is told of. */
@@ -60,7 +65,6 @@ export function openLog(
   const recovery = recover(files, identity, options.logExpected ?? false);
   if (!recovery.ok) throw new StorageError("damaged", describeDamage(recovery.damage, where));
   const { log } = recovery;
-  repair(disk, files, log);
   const { stored, lastIndex, tail, segments } = log;
   const writer = new WalWriter(disk, {
     identity,
@@ -74,9 +78,13 @@ export function openLog(
     ballastBytes: options.ballastBytes ?? 0,
   });
   try {
+    repair(disk, files, log);
     writer.open();
   } catch (cause) {
-    if (!(cause instanceof OutOfSpaceError)) throw cause;
+    if (!(cause instanceof OutOfSpaceError)) {
+      options.onFailure?.(cause as Error);
+      throw cause;
+    }
     throw new StorageError(
       "full",
       `the disk of the raft log in ${where} is full: it cannot be opened before there is room`,
@@ -149,6 +157,8 @@ export function openWal(directory: string, identity: LogIdentity, options: OpenW
       logExpected: known !== null,
       where: files,
       ballastBytes,
+      // Nothing was acknowledged in a directory without an identity.
+      onFailure: (error) => known && markPoisoned(volatileDirectory, known.instance, error.message),
     });
     const { instance } = known ?? writeIdentity(directory, identity, options.origin);
     if (cut) {

@@ -211,6 +211,22 @@ for (const fault of Object.keys(FAULTS) as Fault[]) {
   });
 }
 
+test("a failure while a log is made ready is told: what is read from then on may not be on the disk", () => {
+  const { disk } = playFailing("crash", 20);
+  disk.crash(() => 0.5);
+  const unhurt = disk.copy();
+  openLog(unhurt, IDENTITY, { segmentBytes: SEGMENT_BYTES });
+  expect(unhurt.operations).toBeGreaterThan(3);
+  for (let at = 1; at <= unhurt.operations; at++) {
+    const failing = disk.copy();
+    failing.failAt = { operation: at, fault: "EIO" };
+    let told = "";
+    const onFailure = (error: Error) => told = error.message;
+    expect(() => openLog(failing, IDENTITY, { segmentBytes: SEGMENT_BYTES, onFailure })).toThrow("EIO");
+    expect(told).toMatch("EIO");
+  }
+});
+
 test("compaction deletes the segments that a snapshot covers, and the rest still opens", () => {
   const disk = new SimDisk();
   const storage = openSim(disk, SEGMENT_BYTES);

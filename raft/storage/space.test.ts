@@ -22,6 +22,7 @@ const BALLAST_BYTES = 4 * SEGMENT_BYTES;
 /** A log that keeps space back, on a clock moved by hand. */
 function open(disk: SimDisk) {
   const clock = { nowMs: 0 };
+  const failures: string[] = [];
   const { stored, writer } = openLog(disk, IDENTITY, {
     segmentBytes: SEGMENT_BYTES,
     ballastBytes: BALLAST_BYTES,
@@ -32,6 +33,7 @@ function open(disk: SimDisk) {
     backend,
     now: () => clock.nowMs,
     where: "/x",
+    onFailure: (error) => failures.push(error.message),
   });
   const outcomes: (string | null)[] = [];
   const append = (one: LogBatch) => storage.append(one, (error) => outcomes.push(error?.message ?? null));
@@ -41,7 +43,7 @@ function open(disk: SimDisk) {
     storage.shortOfSpace();
     return storage.shortOfSpace();
   };
-  return { stored, storage, outcomes, append, shortage };
+  return { stored, storage, outcomes, failures, append, shortage };
 }
 
 const used = (disk: SimDisk) => disk.list().reduce((sum, name) => sum + disk.read(name).length, 0);
@@ -70,6 +72,24 @@ test("space is kept back, and with it a full disk is told before anything has to
   log.storage.compact(index);
   log.append(batch({ entries: [entry(1, index + 1)] }));
   expect(log.outcomes).toEqual(Array(index + 2).fill(null));
+});
+
+test("a disk that fails while room is looked for ends the log, though nobody writes, and is short of space no more", () => {
+  const disk = new SimDisk();
+  const log = open(disk);
+  disk.capacityBytes = used(disk);
+  while (disk.list().includes(BALLAST_NAME)) {
+    log.append(batch({ entries: [entry(1, log.outcomes.length + 1, 200)] }));
+  }
+  expect(log.shortage()).toContain("is full");
+  // There is room again; making the ballast fails.
+  disk.capacityBytes = Infinity;
+  disk.failAt = { operation: disk.operations + 1, fault: "EIO" };
+  expect(log.failures).toEqual([]);
+  expect(log.shortage()).toBeNull();
+  expect(log.failures).toEqual(["EIO: simulated EIO"]);
+  log.append(batch({ entries: [entry(1, log.outcomes.length + 1)] }));
+  expect(log.outcomes.at(-1)).toBe("EIO: simulated EIO");
 });
 
 test("too little free space is told while the ballast is still there, and its end not at the first byte", () => {

@@ -14,8 +14,8 @@ import type { LogBatch, LogStorage, StoredLog } from "../node/ports.ts";
 export interface WriteBackend {
   /** One job at a time. `done` may be called before `submit` returns; on a full disk, when there is room again. */
   submit(job: WriteJob, done: (error: Error | null) => void): void;
-  /** Looks at the room there is, and tries what waits for it. `told` is not called when that fails. */
-  checkSpace(told: (shortage: Shortage | null) => void): void;
+  /** Looks at the room there is, and tries what waits for it. An error ends the backend, as that of a write does. */
+  checkSpace(told: (found: Shortage | Error | null) => void): void;
   /** `closed` is called when no file is touched any more. */
   close(closed: () => void): void;
 }
@@ -120,9 +120,11 @@ export class WalStorage implements LogStorage {
     if (!this.#lookingAtSpace && !this.#closed && !this.#failed && nowMs - this.#spaceSeenMs >= everyMs) {
       this.#lookingAtSpace = true;
       this.#spaceSeenMs = nowMs;
-      this.#options.backend.checkSpace((shortage) => {
+      this.#options.backend.checkSpace((found) => {
         this.#lookingAtSpace = false;
-        this.#shortage = shortage;
+        // Whoever is short of space takes no commands, and would never learn of it by a write.
+        this.#shortage = found instanceof Error ? null : found;
+        if (found instanceof Error) this.#fail(found);
       });
     }
     return this.#shortage && describe(this.#shortage, this.#options.where ?? "the log");
@@ -196,16 +198,21 @@ export class WalStorage implements LogStorage {
     }
   }
 
+  #fail(error: Error): void {
+    if (this.#failed) return;
+    this.#failed = error;
+    this.#options.onFailure?.(error);
+  }
+
   #written(error: Error | null): void {
     if (this.#closed) return;
     const finished = this.#writing;
     this.#writing = [];
     this.#busy = false;
     if (error) {
-      this.#failed = error;
       finished.push(...this.#waiting);
       this.#waiting = [];
-      this.#options.onFailure?.(error);
+      this.#fail(error);
     }
     for (const pending of finished) {
       if (this.#closed) return;

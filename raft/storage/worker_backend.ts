@@ -24,7 +24,7 @@ export function workerBackend(directory: string, state: WriterState): WriteBacke
   const slot = new JobSlot();
   let waiting: ((error: Error | null) => void) | null = null;
   let failed: Error | null = null;
-  let asking: ((shortage: Shortage | null) => void) | null = null;
+  let asking: ((found: Shortage | Error | null) => void) | null = null;
   let closing: (() => void) | null = null;
 
   const tell = (message: ToWorker, transfer: ArrayBuffer[] = []) => {
@@ -38,6 +38,9 @@ export function workerBackend(directory: string, state: WriterState): WriteBacke
   };
   const fail = (message: string) => {
     failed ??= new Error(`the raft log in ${directory} cannot be written: ${message}`);
+    const asked = asking;
+    asking = null;
+    asked?.(failed);
     finish(failed);
   };
   const closed = () => {
@@ -70,6 +73,7 @@ export function workerBackend(directory: string, state: WriterState): WriteBacke
       if (!slot.put(job)) tell({ kind: "job", job }, [job.records.buffer as ArrayBuffer]);
     },
     checkSpace(told): void {
+      if (failed) return told(failed);
       asking = told;
       tell({ kind: "checkSpace" });
     },
