@@ -59,11 +59,6 @@ export const STORAGE_MUTATIONS: readonly Mutation[] = [
       "this.#compactTo",
     ],
     [
-      "found-log-not-made-durable",
-      "      this.#file!.datasync();\n      if (!this.#tail.closed)",
-      "      if (!this.#tail.closed)",
-    ],
-    [
       "segment-name-not-durable",
       "    this.#disk.syncDirectory();\n    this.#prepared = sequence;",
       "    this.#prepared = sequence;",
@@ -126,7 +121,7 @@ export const STORAGE_MUTATIONS: readonly Mutation[] = [
       "      this.#place(entry, records);\n      sync = true;\n",
       "      this.#place(entry, records);\n",
     ],
-    ["goes-on-after-failed-write", "      this.#failed = error;\n", ""],
+    ["goes-on-after-failed-write", "    this.#failed = error;\n", ""],
     ["failure-not-told", "      pending.done(error);\n", "      pending.done(null);\n"],
     ["truncation-not-recorded", '      records.push({ kind: "truncate", from: entry.index });\n', ""],
     [
@@ -208,11 +203,27 @@ export const STORAGE_MUTATIONS: readonly Mutation[] = [
   ...mutationsOf("raft/storage/open_wal.ts", TESTS, [
     [
       "torn-tail-left-in-place",
-      "    handle.write(new Uint8Array(files.get(file)!.length - offset), offset);\n",
+      "    if (cut) handle.write(new Uint8Array(files.get(last)!.length - cut.offset), cut.offset);\n",
       "",
+    ],
+    ["found-log-not-made-durable", "    handle.datasync();\n    handle.close();", "    handle.close();"],
+    [
+      "leftovers-removed-before-the-found-log-is-durable",
+      "  const { tail, cut } = log;\n",
+      "  for (const name of [...log.leftovers].sort().reverse()) {\n    disk.remove(name);\n    disk.syncDirectory();\n  }\n" +
+      "  log = { ...log, leftovers: [] };\n  const { tail, cut } = log;\n",
+    ],
+    ["failure-of-opening-not-told", "options.onFailure?.(cause as Error);", ""],
+    [
+      "failed-opening-forgotten",
+      "known && markPoisoned(volatileDirectory, known.instance, error.message),",
+      "void error,",
     ],
     ["leftovers-removed-with-a-gap", "[...log.leftovers].sort().reverse()", "[...log.leftovers].sort()"],
     ["poisoned-directory-opened", "if (known) refusePoisoned(", "if (false) refusePoisoned("],
+  ]),
+  ...mutationsOf("raft/storage/wal_storage.ts", TESTS, [
+    ["failure-while-looking-for-room-forgotten", "if (found instanceof Error) this.#fail(found);", ""],
   ]),
   ...mutationsOf("raft/storage/identity.ts", TESTS, [
     ["log-of-another-cluster-accepted", "if (found.clusterId !== expected.clusterId) {", "if (false) {"],

@@ -14,6 +14,7 @@ import type { LogIdentity } from "./replay.ts";
 import { StorageError } from "./storage_error.ts";
 import { type BrokenStorage, WalStorage } from "./wal_storage.ts";
 import { BALLAST_NAME, DEFAULT_BALLAST_BYTES, OutOfSpaceError } from "./space.ts";
+import { segmentName } from "./wal_format.ts";
 import { WalWriter } from "./wal_writer.ts";
 import { inlineBackend } from "./inline_backend.ts";
 import { workerBackend } from "./worker_backend.ts";
@@ -93,12 +94,18 @@ export function openLog(
   return { stored, writer, cut: log.cut };
 }
 
-/** Overwrites a torn tail with zeros, so that it can't be mistaken for anything later, and removes leftovers. */
+/**
+ * Makes what was found durable, overwrites a torn tail with zeros, so that it can't be mistaken for anything later, and
+ * removes leftovers. What was found may so far be only in the page cache, with it the mark of the snapshot for which an
+ * older one is a leftover: nothing is removed, and nothing built on it, before it is on the disk. Segments before the last
+ * one are.
+ */
 function repair(disk: Disk, files: ReadonlyMap<string, Uint8Array>, log: RecoveredLog): void {
-  if (log.cut) {
-    const { file, offset } = log.cut;
-    const handle = disk.open(file);
-    handle.write(new Uint8Array(files.get(file)!.length - offset), offset);
+  const { tail, cut } = log;
+  if (tail) {
+    const last = segmentName(tail.sequence);
+    const handle = disk.open(last);
+    if (cut) handle.write(new Uint8Array(files.get(last)!.length - cut.offset), cut.offset);
     handle.datasync();
     handle.close();
   }

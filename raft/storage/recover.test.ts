@@ -211,6 +211,45 @@ for (const fault of Object.keys(FAULTS) as Fault[]) {
   });
 }
 
+test("B32: a crash at every operation of opening what a dead process left unsynced loses nothing acknowledged", () => {
+  const chapters = story();
+  let opened = 0;
+  for (let last = 0; last < chapters.length; last++) {
+    const count = openUnsynced(last, Infinity).disk.operations;
+    for (let operation = 1; operation <= count; operation++) {
+      for (let seed = 0; seed < 4; seed++) {
+        const { disk, life, tried } = openUnsynced(last, operation);
+        if (!tried) continue;
+        opened++;
+        disk.crash(generator(last * 10_000 + operation * 10 + seed));
+        check(openSim(disk, SEGMENT_BYTES).load(), life);
+      }
+    }
+  }
+  expect(opened).toBeGreaterThan(100);
+});
+
+/**
+ * A process ends between the write of this chapter and its fdatasync, and the next one opens what it finds, which may be
+ * only in the page cache, on a disk that crashes at an operation. `tried`: not before that.
+ */
+function openUnsynced(last: number, operation: number) {
+  const chapters = story();
+  const disk = new SimDisk();
+  const { stored, writer } = openLog(disk, IDENTITY, { segmentBytes: SEGMENT_BYTES });
+  let hung = false;
+  const backend = inlineBackend(writer, (finish) => hung || finish());
+  const storage = new WalStorage(stored, { identity: IDENTITY, backend, now: () => 0 });
+  const { acknowledged } = live(storage, chapters.slice(0, last));
+  hung = true;
+  live(storage, chapters.slice(last, last + 1));
+  const life: Life = { acknowledged, handedIn: last + 1, failure: null };
+  const tried = disk.operations < operation;
+  disk.failAt = tried ? { operation, fault: "crash" } : null;
+  openFailing(disk, "crash");
+  return { disk, life, tried };
+}
+
 test("a failure while a log is made ready is told: what is read from then on may not be on the disk", () => {
   const { disk } = playFailing("crash", 20);
   disk.crash(() => 0.5);

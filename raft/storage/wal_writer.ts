@@ -107,17 +107,13 @@ export class WalWriter {
     };
   }
 
-  /**
-   * Prepares a log that was just recovered. What was found may so far be only in the page cache: it is made durable
-   * before anything is built on it. Throws OutOfSpaceError.
-   */
+  /** Prepares a log that was just recovered, and made durable as it was found. Throws OutOfSpaceError. */
   open(): void {
     if (this.#tail.sequence === 0) {
       this.#beginSegment();
       this.#putHeader(true);
     } else {
       this.resume();
-      this.#file!.datasync();
       if (!this.#tail.closed) {
         const records = encodeUnsealed([{ kind: "hardState", hardState: this.#hardState }]);
         this.#append({ records }, true);
