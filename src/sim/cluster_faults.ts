@@ -19,6 +19,7 @@ import type { SimMember } from "./sim_member.ts";
 
 /** How often, in a run that has it, a change of the lock is met with faults at that very moment. */
 const AMBUSH_RATE = 0.5;
+const MAX_PAUSE_MS = 10_000;
 const MAX_CUT_MS = 15_000;
 const MAX_RAFT_CUT_MS = 30_000;
 
@@ -75,7 +76,7 @@ function ambush(cluster: SimCluster, injector: FaultInjector<ClusterFault>, rand
     if (how !== "cut") {
       later(
         random.exponential(1),
-        () => injector.begun("agent-pause", pauseNow(target, random.between(100, 8000))),
+        () => injector.begun("agent-pause", pauseNow(target, random.between(100, MAX_PAUSE_MS))),
       );
     }
     // After what is on its way has arrived: a paused agent acts on it when it goes on, and nobody hears of it.
@@ -152,7 +153,7 @@ function makersOf(cluster: SimCluster): Record<Exclude<ClusterFault, NetworkFaul
       };
     },
     "agent-pause": one((member) => alive(member) && !member.agent.isPaused, (member, random) => {
-      const durationMs = random.chance(0.3) ? random.between(50, 1500) : random.between(1000, 10_000);
+      const durationMs = random.chance(0.3) ? random.between(50, 1500) : random.between(1000, MAX_PAUSE_MS);
       return random.chance(0.4)
         ? pauseAfterRenewal(cluster, member, durationMs)
         : pauseNow(member, durationMs);

@@ -20,6 +20,8 @@ export const BREAKABLE: { readonly [name: string]: string } = {
   "promote-before-renewal": "a member is promoted before its first renewal is acknowledged",
 };
 
+export const DEFAULT_FAULT_SECONDS = 60;
+
 export interface Options {
   readonly seeds: number;
   readonly seed: number;
@@ -43,7 +45,7 @@ Runs the whole cluster (raft, agents, guards; production code) in a simulated wo
   --seed S           first seed (default 1)
   --hours H          begin no run after H simulated hours in all
   --seconds S        begin no run after S seconds of real time
-  --fault-seconds S  length of the phase with faults of a run (default 60)
+  --fault-seconds S  length of the phase with faults of a run (default ${DEFAULT_FAULT_SECONDS})
   --only FAULT       no other faults than these: ${CLUSTER_FAULTS.join(", ")}
   --break RULE       switch one safety rule off; runs end at the first violation
   --trace            print the event log as it happens (best with one seed)
@@ -52,7 +54,8 @@ Runs the whole cluster (raft, agents, guards; production code) in a simulated wo
 Rules for --break:
 ${Object.entries(BREAKABLE).map(([name, text]) => `  ${name.padEnd(24)}${text}`).join("\n")}
 
-Exit code: 0 no violation, 1 a violation (how to replay it is printed), 2 wrong use.
+Exit code: 0 no violation, 1 a violation (how to replay it is printed), 2 wrong use. With --break: 1 in any case; a rule
+that is missing and was not noticed is said to be UNNOTICED.
 `;
 
 export type Parsed =
@@ -114,7 +117,7 @@ export function parseOptions(args: readonly string[]): Parsed {
       seed: numbers["--seed"] ?? 1,
       hours: numbers["--hours"] ?? Infinity,
       seconds: numbers["--seconds"] ?? Infinity,
-      faultSeconds: numbers["--fault-seconds"] ?? 60,
+      faultSeconds: numbers["--fault-seconds"] ?? DEFAULT_FAULT_SECONDS,
       only: only ?? null,
       broken: new Set(rule === undefined ? [] : [rule]),
       trace: given.has("--trace"),

@@ -1,5 +1,6 @@
 /** Gathers the results of runs and prints them: a line for each failure as it comes, the figures at the end. */
-import type { Options } from "./options.ts";
+import { VERSION } from "../model/version.ts";
+import { DEFAULT_FAULT_SECONDS, type Options } from "./options.ts";
 import type { RunResult } from "./run_seed.ts";
 
 const TAIL_LINES = 60;
@@ -24,10 +25,20 @@ export class Report {
   private readonly failedSeeds: number[] = [];
   private readonly startedMs = performance.now();
 
-  constructor(private readonly options: Options) {}
+  /** `commit`: what the sources were at; null: not known. */
+  constructor(
+    private readonly options: Options,
+    private readonly commit: string | null,
+    private readonly write: (text: string) => void = (text) => process.stdout.write(text),
+  ) {}
+
+  /** A rule was switched off, and no run has shown it: the simulator cannot see what the rule is there for. */
+  get unnoticed(): boolean {
+    return this.options.broken.size > 0 && this.violations === 0;
+  }
 
   get failed(): boolean {
-    return this.violations > 0 || this.workerCode !== null;
+    return this.violations > 0 || this.unnoticed || this.workerCode !== null;
   }
 
   add(result: RunResult): void {
@@ -60,9 +71,7 @@ export class Report {
     const hours = this.simulatedMs / 3_600_000;
     const last = this.runs === 1 ? "" : ` from ${options.seed}`;
     const lines = [
-      `seeds       ${this.runs}${last}${
-        options.broken.size > 0 ? `, without the rule ${[...options.broken].join(", ")}` : ""
-      }`,
+      `seeds       ${this.runs}${last}${options.broken.size > 0 ? `, without the rule ${this.rules}` : ""}`,
       `simulated   ${hours.toFixed(2)} hours in ${realS.toFixed(1)} s, ${this.steps} events`,
       `faults      ${
         [...this.faults].sort(([a], [b]) => a < b ? -1 : 1).map(([kind, count]) => `${kind} ${count}`).join(
@@ -78,22 +87,33 @@ export class Report {
         this.failedSeeds.length > 0 ? ` (seeds ${this.failedSeeds.join(" ")})` : ""
       }`,
     ];
+    if (this.unnoticed) lines.push(`UNNOTICED   no run shows that ${this.rules} is missing`);
     if (this.workerCode !== null) lines.push(`a worker ended with code ${this.workerCode}`);
-    process.stdout.write(`${lines.join("\n")}\n`);
+    this.write(`${lines.join("\n")}\n`);
+  }
+
+  private get rules(): string {
+    return [...this.options.broken].join(", ");
   }
 
   private fail(result: RunResult): void {
     const { options } = this;
     this.violations++;
     this.failedSeeds.push(result.seed);
-    const only = options.only === null ? "" : ` --only ${options.only}`;
-    const rule = options.broken.size > 0 ? ` --break ${[...options.broken].join("")}` : "";
-    const phase = options.faultSeconds === 60 ? "" : ` --fault-seconds ${options.faultSeconds}`;
     const tail = options.trace || this.violations > TAILS ? [] : result.tail.slice(-TAIL_LINES);
-    process.stdout.write(
+    this.write(
       `seed ${result.seed}: ${result.violation}\n` +
-        `  replay: npm run sim -- --seed ${result.seed}${rule}${only}${phase} --trace\n` +
+        `  at step ${result.steps}, version ${VERSION}${this.commit === null ? "" : ` (${this.commit})`}\n` +
+        `  replay: ${replayCommand(options, result.seed)}\n` +
         tail.map((line) => `  | ${line}\n`).join(""),
     );
   }
+}
+
+/** The command line that runs one seed again as it was run, with its event log. */
+export function replayCommand({ broken, only, faultSeconds }: Options, seed: number): string {
+  const rule = broken.size > 0 ? ` --break ${[...broken].join("")}` : "";
+  const kind = only === null ? "" : ` --only ${only}`;
+  const phase = faultSeconds === DEFAULT_FAULT_SECONDS ? "" : ` --fault-seconds ${faultSeconds}`;
+  return `npm run sim -- --seed ${seed}${rule}${kind}${phase} --trace`;
 }
