@@ -11,8 +11,9 @@ import {
   type Prng,
 } from "../../raft/sim/mod.ts";
 import { LEASE_CHANNEL } from "../agent/messages.ts";
-import { CLUSTER_FAULTS, type ClusterFault } from "./fault_kinds.ts";
+import { CLUSTER_FAULTS, type ClusterFault, LEASE_RULES, type LeaseAmbush } from "./fault_kinds.ts";
 import { failsafeAmbush } from "./failsafe_ambush.ts";
+import { leaseAmbush } from "./lease_ambush.ts";
 import { changeTtl, requestPause, requestSwitchover, resume, setFailsafeMode } from "./requests.ts";
 import type { SimCluster } from "./sim_cluster.ts";
 import type { SimMember } from "./sim_member.ts";
@@ -34,6 +35,7 @@ export function clusterFaults(
   weights["disk-fail"] *= 0.3;
   weights["data-lost"] *= 0.2;
   weights["reinit"] *= 0.3;
+  for (const rule of LEASE_RULES) weights[`ambush-${rule}`] *= 0.3;
   if (Object.values(weights).every((weight) => weight === 0)) weights["agent-pause"] = 1;
   if (only !== null) { for (const kind of CLUSTER_FAULTS) weights[kind] = kind === only ? 1 : 0; }
   const ids = cluster.members.map((member) => member.id);
@@ -64,7 +66,7 @@ function victim(cluster: SimCluster, random: Prng): SimMember {
 function ambush(cluster: SimCluster, injector: FaultInjector<ClusterFault>, random: Prng): void {
   const ids = cluster.members.map((member) => member.id);
   let known = "";
-  cluster.onLock = ({ epoch, holder }) => {
+  cluster.watchLock(({ epoch, holder }) => {
     const lock = `${epoch} ${holder}`;
     if (!injector.active || lock === known || !random.chance(AMBUSH_RATE)) return;
     known = lock;
@@ -86,7 +88,7 @@ function ambush(cluster: SimCluster, injector: FaultInjector<ClusterFault>, rand
         injector.begun("isolate", cutFault(cluster.network, cuts, random.between(1000, MAX_CUT_MS)));
       });
     }
-  };
+  });
 }
 
 function pauseNow(member: SimMember, durationMs: number): Fault {
@@ -130,6 +132,22 @@ function makersOf(cluster: SimCluster): Record<Exclude<ClusterFault, NetworkFaul
   const moment = (text: string): Fault => ({ durationMs: 0, text, end: () => {} });
   let requests = 0;
   let ambushed = false;
+  // Each is a story of its own.
+  const alone = (ambush: FaultMaker): FaultMaker => (random) => {
+    const fault = ambushed ? null : ambush(random);
+    if (fault === null) return null;
+    ambushed = true;
+    return {
+      ...fault,
+      end: () => {
+        ambushed = false;
+        fault.end();
+      },
+    };
+  };
+  const leaseAmbushes = Object.fromEntries(
+    LEASE_RULES.map((rule) => [`ambush-${rule}`, alone((random) => leaseAmbush(cluster, rule, random))]),
+  ) as Record<LeaseAmbush, FaultMaker>;
   return {
     // From everybody, or everybody from each other: then no majority is left.
     "raft-cut": (random) => {
@@ -138,20 +156,8 @@ function makersOf(cluster: SimCluster): Record<Exclude<ClusterFault, NetworkFaul
     },
     "rest-cut": (random) =>
       cluster.links.cutRest(directionsOf(random.pick(ids), ids), random.between(500, MAX_CUT_MS)),
-    // One at a time: each is a story of its own.
-    "failsafe-ambush": (random) => {
-      if (ambushed) return null;
-      const fault = failsafeAmbush(cluster, random);
-      if (fault === null) return null;
-      ambushed = true;
-      return {
-        ...fault,
-        end: () => {
-          ambushed = false;
-          fault.end();
-        },
-      };
-    },
+    "failsafe-ambush": alone((random) => failsafeAmbush(cluster, random)),
+    ...leaseAmbushes,
     "agent-pause": one((member) => alive(member) && !member.agent.isPaused, (member, random) => {
       const durationMs = random.chance(0.3) ? random.between(50, 1500) : random.between(1000, MAX_PAUSE_MS);
       return random.chance(0.4)

@@ -1,4 +1,17 @@
 /** The kinds of faults that a simulated cluster can be put through. */
+
+/** The rules of the lease that have an ambush of their own (lease_ambush.ts). */
+export const LEASE_RULES = [
+  "lease-from-receipt",
+  "no-jk-room",
+  "no-readindex",
+  "no-reset",
+  "no-guard",
+  "promote-before-renewal",
+] as const;
+export type LeaseRule = typeof LEASE_RULES[number];
+export type LeaseAmbush = `ambush-${LeaseRule}`;
+
 export const CLUSTER_FAULTS = [
   "isolate",
   "one-way",
@@ -6,6 +19,7 @@ export const CLUSTER_FAULTS = [
   "raft-cut",
   "rest-cut",
   "failsafe-ambush",
+  ...LEASE_RULES.map((rule): LeaseAmbush => `ambush-${rule}`),
   "agent-pause",
   "agent-crash",
   "agent-stop",
@@ -25,3 +39,9 @@ export const CLUSTER_FAULTS = [
   "maintenance",
 ] as const;
 export type ClusterFault = typeof CLUSTER_FAULTS[number];
+
+/** The faults that show soonest that a rule of BREAKABLE (options.ts) is missing. */
+export function faultsAgainst(rule: string): ClusterFault {
+  const lease = LEASE_RULES.find((each) => each === rule);
+  return lease === undefined ? "failsafe-ambush" : `ambush-${lease}`;
+}

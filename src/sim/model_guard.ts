@@ -63,6 +63,11 @@ export class ModelGuard {
     if (this.server.anyProcess) this.input({ kind: "orphans" });
   }
 
+  /** From now on everything is as late and as slow as is allowed. */
+  dawdle(): void {
+    this.slow = true;
+  }
+
   /** Killed alone: the kernel sends SIGQUIT to the postmaster that it started. */
   die(): void {
     const endsMs = this.random.between(8, 170);

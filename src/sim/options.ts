@@ -47,7 +47,8 @@ Runs the whole cluster (raft, agents, guards; production code) in a simulated wo
   --seconds S        begin no run after S seconds of real time
   --fault-seconds S  length of the phase with faults of a run (default ${DEFAULT_FAULT_SECONDS})
   --only FAULT       no other faults than these: ${CLUSTER_FAULTS.join(", ")}
-  --break RULE       switch one safety rule off; runs end at the first violation
+  --break RULE       switch one safety rule off; runs end at the first violation. The faults are those that show it
+                     soonest, unless --only names others
   --trace            print the event log as it happens (best with one seed)
   --help             this text
 

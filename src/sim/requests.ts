@@ -11,20 +11,27 @@ export function requestSwitchover(cluster: SimCluster, id: string, random: Prng)
   const { holder } = state.lock;
   const others = cluster.members.filter((member) => member.name !== holder);
   const candidate = random.chance(0.5) ? random.pick(others).name : null;
-  asked.member.proposer.propose({
+  askSwitchover(asked, candidate, id);
+  return `${holder} to ${candidate ?? "any"}, asked of ${asked.name}`;
+}
+
+/** Away from whoever holds the lock as far as the one who is asked knows; null: to anybody. */
+export function askSwitchover({ member, dcs }: SimMember, candidate: string | null, id: string): void {
+  if (!member || !dcs) return;
+  const { lock, failover } = dcs.state;
+  member.proposer.propose({
     op: "setFailover",
     record: {
       kind: "switchover",
-      leader: holder,
+      leader: lock.holder,
       candidate,
       scheduledAt: null,
       id,
       accepted: false,
       epoch: 0,
     },
-    expectRevision: state.failover?.revision ?? null,
+    expectRevision: failover?.revision ?? null,
   }, () => {});
-  return `${holder} to ${candidate ?? "any"}, asked of ${asked.name}`;
 }
 
 /** Asks a member to log maintenance mode; null: nobody can be asked. */

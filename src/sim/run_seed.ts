@@ -5,7 +5,7 @@
 import { CALM_DISK, CALM_NETWORK, drawDisk, drawNetwork, Violation, World } from "../../raft/sim/mod.ts";
 import type { BrokenRules } from "../dcs/lease.ts";
 import { clusterFaults } from "./cluster_faults.ts";
-import type { ClusterFault } from "./fault_kinds.ts";
+import { type ClusterFault, faultsAgainst } from "./fault_kinds.ts";
 import { resume } from "./requests.ts";
 import { SimCluster } from "./sim_cluster.ts";
 
@@ -23,7 +23,7 @@ export interface RunOptions {
   /** Length of the phase with faults, ms of true time. */
   readonly faultsMs: number;
   readonly broken: BrokenRules;
-  /** @default what the seed draws */
+  /** @default what the seed draws; when a rule is broken, what shows that soonest */
   readonly only?: ClusterFault | null;
   readonly trace: ((line: string) => void) | null;
 }
@@ -47,6 +47,8 @@ export interface RunResult {
 
 export function runSeed(options: RunOptions): RunResult {
   const { seed, faultsMs, broken, trace } = options;
+  const [missing] = broken;
+  const only = options.only ?? (missing === undefined ? null : faultsAgainst(missing));
   const world = new World(seed, trace);
   const random = world.random.split("scenario");
   const ttl = random.pick([2, 3, 5, 5, 5, 10]);
@@ -55,10 +57,10 @@ export function runSeed(options: RunOptions): RunResult {
     loop_wait: 1,
     use_pg_rewind: random.chance(0.7),
     primary_start_timeout: random.pick([2, 5, 15]),
-    failsafe_mode: random.chance(0.5) || options.only === "failsafe-ambush",
+    failsafe_mode: random.chance(0.5) || only === "failsafe-ambush",
   };
   const cluster = new SimCluster(world, broken, config, random.chance(WITNESS_RATE));
-  const injector = clusterFaults(cluster, random.split("faults"), options.only);
+  const injector = clusterFaults(cluster, random.split("faults"), only);
   let violation: string | null = null;
   let recoveryMs = 0;
   try {

@@ -22,14 +22,18 @@ export class SimCluster {
   readonly safety: Safety;
   /** On every host: a witness too. */
   readonly members: readonly SimMember[];
-  /** The lock as a member has just come to know it. */
-  onLock: (lock: LockRecord) => void = () => {};
   private readonly acknowledged = new Map<number, Uint8Array>();
+  private readonly lockWatchers = new Set<(lock: LockRecord) => void>();
   private systemIds = 0;
   /** For how long a primary has gone on in failsafe mode. */
   failsafeMs = 0;
 
-  constructor(readonly world: World, broken: BrokenRules, bootstrapConfig: JsonObject, withWitness = false) {
+  constructor(
+    readonly world: World,
+    readonly broken: BrokenRules,
+    bootstrapConfig: JsonObject,
+    withWitness = false,
+  ) {
     const names = withWitness ? WITH_WITNESS : NAMES;
     this.network = new SimNetwork(world);
     this.links = new Links(world, this.network);
@@ -50,7 +54,7 @@ export class SimCluster {
       newSystemId: () => `system-${++this.systemIds}`,
       onRecords: (state) => {
         this.safety.onRecords(state);
-        this.onLock(state.lock);
+        for (const watcher of [...this.lockWatchers]) watcher(state.lock);
       },
       onApplied: (command, index) => this.onApplied(command, index),
     };
@@ -60,6 +64,12 @@ export class SimCluster {
 
   find(name: string): SimMember | undefined {
     return this.members.find((member) => member.name === name);
+  }
+
+  /** Told of the lock as each member comes to know it; returns what ends that. */
+  watchLock(watcher: (lock: LockRecord) => void): () => void {
+    this.lockWatchers.add(watcher);
+    return () => void this.lockWatchers.delete(watcher);
   }
 
   /** The records as known by the living agent that knows most; null: none lives. */

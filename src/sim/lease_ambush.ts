@@ -1,0 +1,147 @@
+/**
+ * The worst that is known for the lease itself: for each of its rules the course of events in which two servers
+ * acknowledge when the rule is missing, and nothing happens when it is not. Chance alone finds some of them once in
+ * hundreds of runs.
+ */
+import { cutFault, directionsOf, type Fault, type Prng } from "../../raft/sim/mod.ts";
+import { LEASE_CHANNEL } from "../agent/messages.ts";
+import { leaseFromTtl } from "../brain/timing.ts";
+import type { LeaseRule } from "./fault_kinds.ts";
+import { askSwitchover } from "./requests.ts";
+import type { SimCluster } from "./sim_cluster.ts";
+import type { SimMember } from "./sim_member.ts";
+
+/** From the end of a lease until its successor writes, with an election, a restart of a standby, slow disks. */
+const SUCCESSION_MS = 4000;
+/** Time for a frame that was just sent, and what answers it, to arrive where a pause or a cut is to keep it. */
+const ARRIVES_MS = 200;
+
+/** What a story is played with. */
+interface Stage {
+  readonly cluster: SimCluster;
+  readonly random: Prng;
+  /** P. */
+  readonly holder: SimMember;
+  /** Q. */
+  readonly leader: SimMember;
+  readonly ttlMs: number;
+  /** Runs unless the ambush is over by then. */
+  later(delayMs: number, run: () => void): void;
+  /** From everybody, until the ambush is over. */
+  cutOff(member: SimMember): void;
+  pause(member: SimMember, durationMs: number): void;
+  atEnd(run: () => void): void;
+}
+
+/** How long it takes; null: it makes no sense now. */
+type Story = (stage: Stage) => number | null;
+
+const STORIES: Readonly<Record<LeaseRule, Story>> = {
+  // P reads the answer to its last renewal late: counted from then, its lease outlives what Q waits.
+  "lease-from-receipt": ({ cluster, random, holder, leader, ttlMs, later, cutOff, pause }) => {
+    if (holder === leader) return null;
+    // The lease before the last renewal must still run, or the guard has stopped PostgreSQL.
+    const pauseMs = random.between(0.5, 0.8) * leaseFromTtl(ttlMs);
+    cluster.network.afterNextFrame(holder.id, LEASE_CHANNEL, () => {
+      pause(holder, pauseMs);
+      later(ARRIVES_MS, () => cutOff(holder));
+    });
+    return pauseMs + ttlMs + SUCCESSION_MS;
+  },
+  // P is cut off as soon as it is acknowledged, and its guard is as late and as slow as is allowed.
+  "no-jk-room": ({ cluster, random, holder, leader, ttlMs, later, cutOff }) => {
+    if (holder === leader) return null;
+    holder.guard.dawdle();
+    cluster.network.afterNextFrame(
+      holder.id,
+      LEASE_CHANNEL,
+      () => later(random.between(20, ARRIVES_MS), () => cutOff(holder)),
+    );
+    return ttlMs + SUCCESSION_MS;
+  },
+  // P leads raft itself, is away for so long that others have elected another leader, and confirms itself when it is back.
+  "no-readindex": ({ cluster, random, holder, leader, ttlMs, later, cutOff, pause }) => {
+    const beginsMs = cluster.world.now();
+    const begin = () => {
+      if (holder.raft?.leadsWithOwnTerm()) {
+        cutOff(holder);
+        return pause(holder, random.between(0.6, 1) * leaseFromTtl(ttlMs));
+      }
+      if (cluster.world.now() < beginsMs + 2000) later(1, begin);
+    };
+    // It hands leadership back soon: its host is the primary's.
+    if (holder !== leader) leader.raft!.transferLeadership(holder.id, () => {});
+    begin();
+    return 2 * ttlMs + SUCCESSION_MS;
+  },
+  // P is cut off, and another leader, who knows nothing of its renewals, is elected right after that.
+  "no-reset": ({ cluster, random, holder, leader, ttlMs, later, cutOff }) => {
+    const next = random.pick(cluster.members.filter((each) => each !== holder && each !== leader));
+    if (holder === leader || !next) return null;
+    cutOff(holder);
+    later(random.between(1, ARRIVES_MS), () => leader.raft?.transferLeadership(next.id, () => {}));
+    return ttlMs + SUCCESSION_MS;
+  },
+  // P's agent stands still for longer than its lease.
+  "no-guard": ({ holder, ttlMs, pause }) => {
+    pause(holder, ttlMs + SUCCESSION_MS / 2);
+    return ttlMs + SUCCESSION_MS;
+  },
+  // A new holder learns of its grant, and of nothing after it, so late that the grant has been, or soon is, expired.
+  "promote-before-renewal": ({ cluster, random, holder, leader, ttlMs, later, cutOff, pause, atEnd }) => {
+    const next = cluster.members.filter((each) => each.member !== null && each !== holder && each !== leader);
+    if (next.length === 0) return null;
+    const candidate = random.pick(next);
+    const knownMs = random.between(0.3, 1.2) * ttlMs;
+    const forget = cluster.watchLock(({ holder: name }) => {
+      if (name !== candidate.name) return;
+      forget();
+      later(0, () => {
+        pause(candidate, knownMs);
+        later(ARRIVES_MS, () => cutOff(candidate));
+      });
+    });
+    atEnd(forget);
+    askSwitchover(holder, candidate.name, `ambush-${cluster.world.steps}`);
+    return 5000 + 2 * ttlMs + SUCCESSION_MS;
+  },
+};
+
+/** null: nobody is at work. */
+export function leaseAmbush(cluster: SimCluster, rule: LeaseRule, random: Prng): Fault | null {
+  const { world, network } = cluster;
+  const state = cluster.latestRecords();
+  const holder = cluster.find(state?.lock.holder ?? "");
+  const leader = cluster.members.find(({ raft }) => raft?.leadsWithOwnTerm());
+  if (!state || !holder?.server.canAcknowledge || !leader) return null;
+  const ends: (() => void)[] = [];
+  let over = false;
+  const durationMs = STORIES[rule]({
+    cluster,
+    random,
+    holder,
+    leader,
+    ttlMs: state.waitTtlMs,
+    atEnd: (run) => ends.push(run),
+    later: (delayMs, run) => void world.after(delayMs, () => over || run()),
+    cutOff: (member) => {
+      if (over) return;
+      const ids = cluster.members.map(({ id }) => id);
+      ends.push(cutFault(network, directionsOf(member.id, ids), 0).end);
+    },
+    pause: (member, ms) => {
+      if (over || !member.agent.alive) return;
+      member.agent.pause(ms);
+      ends.push(() => member.agent.isPaused && member.agent.resume());
+    },
+  });
+  if (durationMs === null) return null;
+  return {
+    durationMs,
+    text: `${holder.name} holds the lock, ${leader.name} leads`,
+    end: () => {
+      over = true;
+      for (const end of ends) end();
+    },
+  };
+}
