@@ -36,12 +36,20 @@ export class SimClock implements Clock {
     const lateMs = this.maxLateMs === 0
       ? 0
       : Math.min(this.maxLateMs, this.random.exponential(this.maxLateMs / 20));
-    // A timer never fires early: rounding must not make the clock read just below what was asked for.
-    const trueDelayMs = Math.max(0, delayMs) / process.host.rate + lateMs + 1e-6;
-    const run = () => {
-      if (!timer.cancelled) fire();
+    const dueMs = this.now() + Math.max(0, delayMs);
+    const wait = (clockMs: number, beyondMs: number) => {
+      // A timer never fires early: rounding must not make the clock read just below what was asked for.
+      const trueDelayMs = clockMs / process.host.rate + beyondMs + 1e-6;
+      timer.event = process.world.after(trueDelayMs, () => process.deliver(incarnation, run));
     };
-    timer.event = process.world.after(trueDelayMs, () => process.deliver(incarnation, run));
+    const run = () => {
+      if (timer.cancelled) return;
+      // The clock has become slower since.
+      const leftMs = dueMs - this.now();
+      if (leftMs > 0) wait(leftMs, 0);
+      else fire();
+    };
+    wait(Math.max(0, delayMs), lateMs);
     return timer;
   }
 

@@ -5,18 +5,35 @@
 import type { World } from "./world.ts";
 
 export class SimHost {
-  /** Clock ms per true ms. */
-  rate: number;
+  private clockRate: number;
   private offsetMs: number;
+  private readonly rateWatchers: (() => void)[] = [];
 
   constructor(readonly world: World, readonly name: string, rho: number) {
     const random = world.random.split(`host ${name}`);
-    this.rate = 1 + random.between(-rho, rho);
+    this.clockRate = 1 + random.between(-rho, rho);
     this.offsetMs = random.between(0, 1e8);
     this.rebootOffset = () => random.between(0, 1e6);
   }
 
   private readonly rebootOffset: () => number;
+
+  /** Clock ms per true ms. */
+  get rate(): number {
+    return this.clockRate;
+  }
+
+  /** From now on the clock runs at another rate; what it has shown stays. */
+  setRate(rate: number): void {
+    this.offsetMs += this.world.now() * (this.clockRate - rate);
+    this.clockRate = rate;
+    for (const watcher of this.rateWatchers) watcher();
+  }
+
+  /** Calls `watcher` after each change of the rate: what was to happen at a time of this clock has another true time. */
+  onRate(watcher: () => void): void {
+    this.rateWatchers.push(watcher);
+  }
 
   /** The clock that every process of this host reads. */
   nowMs(): number {

@@ -16,13 +16,14 @@ import { failsafeAmbush } from "./failsafe_ambush.ts";
 import { leaseAmbush } from "./lease_ambush.ts";
 import { changeTtl, requestPause, requestSwitchover, resume, setFailsafeMode } from "./requests.ts";
 import type { SimCluster } from "./sim_cluster.ts";
-import type { SimMember } from "./sim_member.ts";
+import { RHO, type SimMember } from "./sim_member.ts";
 
 /** How often, in a run that has it, a change of the lock is met with faults at that very moment. */
 const AMBUSH_RATE = 0.5;
 const MAX_PAUSE_MS = 10_000;
 const MAX_CUT_MS = 15_000;
 const MAX_RAFT_CUT_MS = 30_000;
+const MAX_CLOCK_STEP_MS = 3 * 86_400_000;
 
 /** About half of the kinds in every run; a cold start of everything is rare within one. */
 export function clusterFaults(
@@ -246,6 +247,21 @@ function makersOf(cluster: SimCluster): Record<Exclude<ClusterFault, NetworkFaul
       if (text === null) return null;
       return { durationMs: random.between(2000, 20_000), text, end: () => resume(cluster) };
     },
+    // Minutes to days, either way; and back, as when a time server is believed again.
+    "clock-step": one(() => true, (member, random) => {
+      const byMs = random.pick([-1, 1]) * 60_000 * (MAX_CLOCK_STEP_MS / 60_000) ** random.unit();
+      member.wall.step(byMs);
+      return {
+        durationMs: random.between(100, 20_000),
+        text: `${member.name} by ${(byMs / 1000).toFixed(0)} s`,
+        end: () => member.wall.step(-byMs),
+      };
+    }),
+    // Of the clock that leases are measured by, which is never stepped.
+    "clock-rate": one(() => true, (member, random) => {
+      member.host.setRate(1 + random.between(-RHO, RHO));
+      return moment(`${member.name} to ${member.host.rate.toFixed(6)}`);
+    }),
   };
 }
 

@@ -37,6 +37,8 @@ export const CLUSTER_FAULTS = [
   "set-ttl",
   "set-failsafe",
   "maintenance",
+  "clock-step",
+  "clock-rate",
 ] as const;
 export type ClusterFault = typeof CLUSTER_FAULTS[number];
 

@@ -48,6 +48,11 @@ export class ModelGuard {
     this.world = host.world;
     this.random = this.world.random.split(`guard ${host.name}`);
     this.process = new SimProcess(host, `${host.name} guard`);
+    // It is late by no more than it is allowed to be, whatever its clock does meanwhile.
+    host.onRate(() => {
+      this.timerDueMs = NaN;
+      if (this.process.alive) this.schedule();
+    });
   }
 
   /** A new guard process: it remembers nothing, and ends whatever it finds of PostgreSQL. */

@@ -167,6 +167,27 @@ test("the guard ends service at the deadline plus at most J and K, with the agen
   }
 });
 
+test("a clock that runs faster meanwhile makes the guard no later than it may be", () => {
+  const world = new World(11);
+  const server = new Pair(world).servers[0]!;
+  const host = new SimHost(world, "a", 0);
+  host.setRate(0.999);
+  const guard = new ModelGuard(host, server, null);
+  guard.spawn();
+  guard.dawdle();
+  server.initdb();
+  server.finishBootstrap();
+  const deadlineMs = host.nowMs() + 60_000;
+  guard.input({ kind: "arm", epoch: 1, deadlineMs, unfenced: false, killAfterMs: 5000 });
+  expect(guard.startServer(1).ok).toBe(true);
+  world.runUntil(10_000);
+  host.setRate(1.001);
+  world.runUntil(world.now() + host.trueDelayTo(deadlineMs));
+  expect(server.canAcknowledge).toBe(true);
+  world.runUntil(world.now() + 450);
+  expect(server.canAcknowledge).toBe(false);
+});
+
 test("a guard that dies takes PostgreSQL with it, and the agent makes another", () => {
   const world = new World(9);
   const pair = new Pair(world);

@@ -302,3 +302,25 @@ test("a ttl changed at run time, up and down, disturbs nothing", () => {
     expect(cluster.safety.longestOutageMs).toBe(0);
   }
 });
+
+test("steps of the wall clock by days, forward and back, on all hosts, change nothing at all", () => {
+  const course = (seed: number, stepped: boolean) => {
+    const cluster = healthy(seed);
+    const { world } = cluster;
+    const steps = [1, -2, 4, -3].map((days) => days * 86_400_000);
+    for (const [i, byMs] of steps.entries()) {
+      for (const [k, member] of cluster.members.entries()) if (stepped) member.wall.step(byMs * (k - 1));
+      // Renewals, then a failover.
+      if (i === 2) primaryOf(cluster).killHost();
+      world.runUntil(world.now() + 3000);
+    }
+    const { lock, members, failsafe } = records(cluster);
+    const { failovers, longestOutageMs } = cluster.safety;
+    return { steps: world.steps, lock, members, failsafe, failovers, longestOutageMs };
+  };
+  for (const seed of SEEDS) {
+    const seen = course(seed, true);
+    expect(seen.failovers).toBe(1);
+    expect(seen).toEqual(course(seed, false));
+  }
+});

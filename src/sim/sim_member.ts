@@ -26,6 +26,7 @@ import { ModelGuard } from "./model_guard.ts";
 import { ModelPostgres } from "./model_postgres.ts";
 import { ModelServer, type ServerWorld } from "./model_server.ts";
 import { simLog } from "./sim_log.ts";
+import { WallClock } from "./wall_clock.ts";
 
 /** Bound on the difference of clock rates that the production code assumes. */
 export const RHO = 1e-3;
@@ -33,8 +34,6 @@ const ELECTION_MIN_MS = 600;
 const ELECTION_MAX_MS = 1000;
 const HEARTBEAT_MS = 200;
 const MAX_TIMER_LATENESS_MS = 30;
-/** The wall clock at the beginning of a run. */
-const EPOCH_MS = 1_700_000_000_000;
 
 /** What a member needs of the cluster around it. */
 export interface Surroundings extends ServerWorld {
@@ -52,6 +51,7 @@ export interface Surroundings extends ServerWorld {
 
 export class SimMember {
   readonly host: SimHost;
+  readonly wall: WallClock;
   readonly agent: SimProcess;
   readonly guard: ModelGuard;
   readonly server: ModelServer;
@@ -69,6 +69,7 @@ export class SimMember {
     const { world } = around;
     this.id = idOf(name, around.names);
     this.host = new SimHost(world, name, RHO);
+    this.wall = new WallClock(world);
     this.agent = new SimProcess(this.host, name);
     this.server = new ModelServer(name, around);
     this.guard = new ModelGuard(this.host, this.server, around.broken.has("no-guard") ? this.agent : null);
@@ -102,7 +103,7 @@ export class SimMember {
       raftAddr: `${name}:2222`,
       apiUrl: () => `http://${name}:8008/patroni`,
       clock,
-      wallMs: () => EPOCH_MS + around.world.now(),
+      wallMs: this.wall.nowMs,
       raft,
       dcs,
       log: simLog(around.world, name),
@@ -139,7 +140,7 @@ export class SimMember {
       name,
       incarnation: memberIncarnation,
       clock,
-      wallMs: () => EPOCH_MS + world.now(),
+      wallMs: this.wall.nowMs,
       raft,
       dcs,
       guard,

@@ -1,0 +1,17 @@
+/** What time a simulated host believes it is. Nothing that matters may depend on it: it is stepped at will, and by days. */
+import type { World } from "../../raft/sim/mod.ts";
+
+/** At the beginning of a run. */
+const EPOCH_MS = 1_700_000_000_000;
+
+export class WallClock {
+  private steppedMs = 0;
+
+  constructor(private readonly world: World) {}
+
+  readonly nowMs = (): number => EPOCH_MS + this.world.now() + this.steppedMs;
+
+  step(byMs: number): void {
+    this.steppedMs += byMs;
+  }
+}
