@@ -11,7 +11,7 @@ const TTL_MS = 5000;
 
 function healthy(seed: number, failsafe = true): { cluster: SimCluster; primary: SimMember } {
   const world = new World(seed);
-  const config = { ttl: TTL_MS / 1000, loop_wait: 1, failsafe_mode: failsafe };
+  const config = { ttl: TTL_MS / 1000, loop_wait: 1, failsafe_mode: failsafe, primary_start_timeout: 300 };
   const cluster = new SimCluster(world, new Set(), config);
   for (const member of cluster.members) member.startAgent();
   expect(world.runUntilHolds(15_000, 50, () => cluster.unhealthy() === null)).toBe(true);
@@ -97,6 +97,29 @@ test("agents of standbys that are restarted meanwhile agree again; the primary's
     expect(cluster.safety.longestOutageMs).toBe(0);
     restart(primary);
     expect(world.runUntilHolds(world.now() + TTL_MS, 10, () => !primary.server.canAcknowledge)).toBe(true);
+  }
+});
+
+test("who agreed has seen the holder alive: when it dies, members that were restarted do not wait as after a cold start", () => {
+  for (const seed of SEEDS) {
+    const { cluster, primary } = healthy(seed);
+    const { world } = cluster;
+    const others = cluster.members.filter((member) => member !== primary);
+    const cut = cluster.links.cutRaft(everywhere, 0);
+    run(cluster, TTL_MS);
+    for (const other of others) {
+      other.killAgent(false);
+      run(cluster, 700);
+      other.startAgent();
+      // It has heard nothing of the holder since, but its question.
+      run(cluster, 2 * TTL_MS);
+    }
+    expect(primary.server.canAcknowledge).toBe(true);
+    primary.killHost();
+    cut.end();
+    // An election, a ttl from then on, and for who accepted as much again: far from primary_start_timeout.
+    const succeeded = () => others.some((member) => member.server.canAcknowledge);
+    expect(world.runUntilHolds(world.now() + 3 * TTL_MS, 50, succeeded)).toBe(true);
   }
 });
 
