@@ -2,7 +2,7 @@
  * One host of a simulated cluster with everything on it, and the lives of its agent: the production Member (or Witness) on
  * the production RaftNode, over a simulated clock, network and disk, the guard's production fence, and a model PostgreSQL.
  */
-import { type Raft, RaftNode, type StateMachine } from "../../raft/mod.ts";
+import { type Raft, RaftNode, type RaftNodeOptions, type StateMachine } from "../../raft/mod.ts";
 import {
   type RaftInvariants,
   SimClock,
@@ -14,11 +14,12 @@ import {
 } from "../../raft/sim/mod.ts";
 import { Member } from "../agent/member.ts";
 import { Witness } from "../agent/witness.ts";
-import { COMMAND_VERSION } from "../dcs/commands.ts";
+import { COMMAND_VERSION, type CommandResult } from "../dcs/commands.ts";
 import type { BrokenRules } from "../dcs/lease.ts";
 import { DcsStateMachine } from "../dcs/state_machine.ts";
 import type { JsonObject } from "../model/json.ts";
 import type { DcsState, MemberFacts } from "../model/records.ts";
+import type { Acknowledged } from "./acknowledged.ts";
 import { simulatedDynamic } from "./dynamic.ts";
 import type { Links } from "./links.ts";
 import { GuardClient } from "./guard_client.ts";
@@ -45,8 +46,9 @@ export interface Surroundings extends ServerWorld {
   readonly names: readonly string[];
   readonly bootstrapConfig: JsonObject;
   find(name: string): SimMember | undefined;
+  readonly acknowledged: Acknowledged;
+  readonly snapshots: Pick<RaftNodeOptions, "snapshotEveryEntries" | "keepEntries">;
   onRecords(state: DcsState): void;
-  onApplied(command: Uint8Array, index: number): void;
 }
 
 export class SimMember {
@@ -212,20 +214,28 @@ export class SimMember {
   }
 
   private startRaft(dcs: DcsStateMachine, clock: SimClock, random: () => number): Raft {
-    const { around, id, agent } = this;
-    const { checks } = around;
+    const { around, id, name, agent } = this;
+    const { checks, acknowledged } = around;
     const storage = this.disk.storage();
-    checks.onStart(id, around.names.map((name) => idOf(name, around.names)));
+    checks.onStart(id, around.names.map((each) => idOf(each, around.names)));
+    acknowledged.onStart(name);
+    const known = () => checks.onState(id, dcs.state.revision, JSON.stringify(dcs.state));
     const stateMachine: StateMachine = {
       apply: (command, index, term) => {
         checks.onApply(id, index, term, command);
         const before = dcs.state;
         const result = dcs.apply(command, index);
+        acknowledged.onApply(name, command, result);
+        known();
         if (dcs.state !== before) around.onRecords(dcs.state);
         return result;
       },
       snapshot: () => dcs.snapshot(),
-      restore: (data) => dcs.restore(data),
+      restore: (data) => {
+        dcs.restore(data);
+        acknowledged.onRestore(name, dcs.state.revision);
+        known();
+      },
     };
     const raft = new RaftNode({
       id,
@@ -248,21 +258,22 @@ export class SimMember {
       electionMinMs: ELECTION_MIN_MS,
       electionMaxMs: ELECTION_MAX_MS,
       heartbeatMs: HEARTBEAT_MS,
+      ...around.snapshots,
     });
     raft.onEvent((event) => {
       if (event.kind === "state" || event.kind === "applied") checks.onStatus(raft.status());
     });
-    return watched(raft, around);
+    return watched(raft, acknowledged);
   }
 }
 
 /** Notes every command whose application was acknowledged: it must never be lost. */
-function watched(raft: Raft, around: Surroundings): Raft {
+function watched(raft: Raft, acknowledged: Acknowledged): Raft {
   const propose = raft.propose.bind(raft);
   raft.propose = (command, done, options) => {
     const bytes = command.slice();
     propose(bytes, (outcome) => {
-      if (outcome.kind === "applied") around.onApplied(bytes, outcome.index);
+      if (outcome.kind === "applied") acknowledged.onTold(bytes, outcome.result as CommandResult);
       done(outcome);
     }, options);
   };
