@@ -32,7 +32,7 @@ export { RaftNode } from "./node/raft_node.ts";
 export { UpgradeNeededError } from "./node/upgrade_needed.ts";
 export type { LogLevel, LogSink, MemberInfo, RaftNodeOptions } from "./node/raft_options.ts";
 export { MAX_COMMAND_BYTES } from "./node/proposals.ts";
-export { findCluster, type FindOptions, type Found } from "./node/find_cluster.ts";
+export { findCluster, type FindOptions, type Found, type SearchNetwork } from "./node/find_cluster.ts";
 export { LateRaft } from "./node/late_raft.ts";
 export { canBeDialed, clusterIdOf, nodeIdOf, visitIdOf, withoutAddress } from "./node/ids.ts";
 export { monotonicClock } from "./node/monotonic_clock.ts";

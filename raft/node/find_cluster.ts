@@ -7,10 +7,10 @@ import type { NodeId } from "../core/types.ts";
 import { type SocketLayer, tcpLayer } from "../transport/socket_layer.ts";
 import { TcpTransport } from "../transport/tcp_transport.ts";
 import type { TransportError } from "../transport/transport_error.ts";
-import { Visitor } from "../transport/visit.ts";
+import { Visitor, type VisitOutcome } from "../transport/visit.ts";
 import { ClusterSearch } from "./cluster_search.ts";
 import { clusterIdOf, nodeIdOf, visitIdOf, withoutAddress } from "./ids.ts";
-import type { Clock, Timer } from "./ports.ts";
+import type { Clock, Timer, Transport } from "./ports.ts";
 import type { LogSink, MemberInfo } from "./raft_options.ts";
 import { decodeQuestion, decodeVisitAnswer, encodeQuestion, encodeVisitAnswer } from "./visit_messages.ts";
 
@@ -41,6 +41,15 @@ export interface FindOptions {
   readonly layer?: SocketLayer;
   /** The address cannot be listened on. */
   readonly onFatal: (error: TransportError) => void;
+  /** @default TCP, as the options above say */
+  readonly network?: SearchNetwork;
+}
+
+/** How a search asks others, and is asked itself. */
+export interface SearchNetwork {
+  /** `done` is called once, unless the returned function has ended the visit before. */
+  ask(addr: string, question: Uint8Array, done: (outcome: VisitOutcome) => void): () => void;
+  readonly listener: Pick<Transport, "start" | "close">;
 }
 
 /** What a member must know to take part: the arguments of its RaftNode. */
@@ -76,8 +85,7 @@ class Finder implements Search {
   readonly #addr: string;
   readonly #addresses: readonly string[];
   readonly #search: ClusterSearch;
-  readonly #visitor: Visitor;
-  readonly #transport: TcpTransport;
+  readonly #network: SearchNetwork;
   /** Timers and visits under way, by what they are for. */
   #pending = new Map<string, () => void>();
   #beganMs: number;
@@ -88,17 +96,21 @@ class Finder implements Search {
   constructor(options: FindOptions, done: (found: Found) => void) {
     this.#options = options;
     this.#done = done;
-    const { namespace, scope, selfAddr, name, partners, bindAddr, password, clock, random, log, layer } =
-      options;
+    const { namespace, scope, selfAddr, name, partners, clock } = options;
     this.#addr = selfAddr ?? withoutAddress(name);
     this.#addresses = [...(selfAddr === null ? [] : [selfAddr]), ...partners].sort();
     this.#founded = clusterIdOf(namespace, scope, this.#addresses);
     this.#beganMs = clock.now();
     this.#search = new ClusterSearch({ founded: this.#founded, selfAddr, partners });
+    this.#network = options.network ?? this.#overTcp();
+  }
+
+  #overTcp(): SearchNetwork {
+    const { namespace, scope, bindAddr, password, clock, random, log, layer, onFatal } = this.#options;
     const visitId = visitIdOf(namespace, scope);
     const shared = { visitId, password, clock, layer: layer ?? tcpLayer };
-    this.#visitor = new Visitor(shared);
-    this.#transport = new TcpTransport({
+    const visitor = new Visitor(shared);
+    const listener = new TcpTransport({
       ...shared,
       id: nodeIdOf(this.#founded, this.#addr),
       clusterId: this.#founded,
@@ -109,9 +121,10 @@ class Finder implements Search {
       log: (level, event, text) => event === "raft_refused" ? undefined : log(level, event, text),
       onFatal: (error) => {
         this.stop();
-        options.onFatal(error);
+        onFatal(error);
       },
     });
+    return { ask: (...question) => visitor.ask(...question), listener };
   }
 
   begin(): void {
@@ -123,7 +136,7 @@ class Finder implements Search {
       addresses: this.#addresses,
     });
     const busy = encodeVisitAnswer({ kind: "refused", reason: "it looks for the cluster itself" });
-    this.#transport.start({
+    this.#network.listener.start({
       onFrame: () => {},
       onPeer: () => {},
       onVisit: (question, reply) => {
@@ -136,13 +149,13 @@ class Finder implements Search {
   stop(): void {
     this.#over = true;
     for (const end of this.#pending.values()) end();
-    this.#transport.close();
+    this.#network.listener.close();
   }
 
   #ask(addr: string): void {
     if (this.#over) return;
     const question = encodeQuestion({ kind: "ask", addr: this.#addr });
-    const leave = this.#visitor.ask(addr, question, (outcome) => {
+    const leave = this.#network.ask(addr, question, (outcome) => {
       const answer = outcome.kind === "answer" ? decodeVisitAnswer(outcome.bytes) : null;
       if (answer) this.#search.answered(addr, answer);
       else this.#search.failed(addr, outcome.kind === "failed" ? outcome.reason : "its answer is none");
@@ -175,7 +188,7 @@ class Finder implements Search {
     this.waitsFor = `asking the leader at ${leaderAddr} to be made a member`;
     log("info", "raft_join", `the cluster exists: ${this.waitsFor}`);
     const question = encodeQuestion({ kind: "join", addr: this.#addr, name, votes: selfAddr !== null });
-    const leave = this.#visitor.ask(leaderAddr, question, (outcome) => {
+    const leave = this.#network.ask(leaderAddr, question, (outcome) => {
       const answer = outcome.kind === "answer" ? decodeVisitAnswer(outcome.bytes) : null;
       if (answer?.kind === "joined") {
         const { clusterId, founded, id, members } = answer;
