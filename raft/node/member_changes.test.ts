@@ -272,3 +272,19 @@ test("a leader that is to be replaced says so when nobody can take over from it"
     "n2 is to replace n1, which stays for now: it leads, and no other voter is in contact to take over",
   ]);
 });
+
+test("a member that comes back under a new id at its own address is not kept as what it was, whatever speaks against a removal", () => {
+  const leader = newLeader();
+  const { core, acknowledge, apply, changes, run, objections } = leader;
+  objections.set(3, "it holds the lock");
+  run({ kind: "add", record: { ...FOURTH, addr: "10.0.0.3:1", replaces: 3 } });
+  apply();
+  changes.step(core);
+  acknowledge();
+  core.step(message("appendResponse", 4, { term: core.term, index: core.lastIndex }));
+  for (let round = 0; round < 3; round++) {
+    core.step(message("appendResponse", 4, { term: core.term, index: core.lastIndex }));
+    idle(leader);
+  }
+  expect(voters(core)).toEqual([1, 2, 4]);
+});

@@ -124,7 +124,7 @@ export class MemberChanges {
       const settled = !configurationPending && core.applied === core.commit;
       return settled ? { kind: "rejected", reason: refusalText("notMember") } : null;
     }
-    const objection = this.#options.mayRemove(id);
+    const objection = this.#objectionTo(id);
     if (objection !== null && !running.proposed) return { kind: "rejected", reason: objection };
     if (!this.#recorded(core.configuration, null)) return null;
     if (id === this.#options.id) return this.#stepAside(core, running);
@@ -200,7 +200,7 @@ export class MemberChanges {
 
   /** What records ask for beyond what somebody waits for: promotions, and removals of those that were replaced. */
   #complete(core: RawNode): void {
-    const { records, id: own, log, mayRemove } = this.#options;
+    const { records, id: own, log } = this.#options;
     const { configuration } = core;
     if (core.status().configurationPending) return;
     for (const { id, votes, replaces } of records.all) {
@@ -215,7 +215,7 @@ export class MemberChanges {
         this.#waits.delete(id);
         continue;
       }
-      const objection = change.kind === "remove" ? mayRemove(change.id) : null;
+      const objection = change.kind === "remove" ? this.#objectionTo(change.id) : null;
       if (objection !== null) {
         this.#waitFor(id, change, objection);
         continue;
@@ -240,6 +240,17 @@ export class MemberChanges {
     if (this.#waits.get(newcomer) === text) return;
     this.#waits.set(newcomer, text);
     log(text);
+  }
+
+  /**
+   * Nobody leaves where the one that has the place of a member is at its very address: it is the same host under a new id,
+   * and the old id a voter that is never heard again.
+   */
+  #objectionTo(id: NodeId): string | null {
+    const { records, infoOf, mayRemove } = this.#options;
+    const addr = infoOf(id)?.addr;
+    const goesOn = records.all.some((record) => record.replaces === id && record.addr === addr);
+    return goesOn ? null : mayRemove(id);
   }
 
   #end(running: Running, outcome: OperationOutcome): void {

@@ -32,7 +32,7 @@ export interface RaftNodeOptions {
   readonly founded?: number;
   /**
    * Asked on the leader before a member is removed: null, or for people why it must not be now. A removal that follows
-   * from a replacement waits for it.
+   * from a replacement waits for it, unless the new member is at the same address: then it is the same one, under a new id.
    */
   readonly mayRemove?: (member: MemberInfo) => string | null;
   readonly storage: LogStorage;
