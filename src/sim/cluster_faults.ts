@@ -11,11 +11,18 @@ import {
   type Prng,
 } from "../../raft/sim/mod.ts";
 import { LEASE_CHANNEL } from "../agent/messages.ts";
-import { CLUSTER_FAULTS, type ClusterFault, LEASE_RULES, type LeaseAmbush } from "./fault_kinds.ts";
+import {
+  CLUSTER_FAULTS,
+  type ClusterFault,
+  LEASE_RULES,
+  type LeaseAmbush,
+  MEMBERSHIP_FAULTS,
+} from "./fault_kinds.ts";
 import { failsafeAmbush } from "./failsafe_ambush.ts";
 import { leaseAmbush } from "./lease_ambush.ts";
 import { changeTtl, requestPause, requestSwitchover, resume, setFailsafeMode } from "./requests.ts";
 import type { SimCluster } from "./sim_cluster.ts";
+import { Operators } from "./operators.ts";
 import { RHO, type SimMember } from "./sim_member.ts";
 
 /** How often, in a run that has it, a change of the lock is met with faults at that very moment. */
@@ -36,13 +43,20 @@ export function clusterFaults(
   weights["disk-fail"] *= 0.3;
   weights["data-lost"] *= 0.2;
   weights["reinit"] *= 0.3;
+  for (const kind of MEMBERSHIP_FAULTS) weights[kind] *= 0.5;
   for (const rule of LEASE_RULES) weights[`ambush-${rule}`] *= 0.3;
   if (Object.values(weights).every((weight) => weight === 0)) weights["agent-pause"] = 1;
   if (only !== null) { for (const kind of CLUSTER_FAULTS) weights[kind] = kind === only ? 1 : 0; }
-  const ids = cluster.members.map((member) => member.id);
+  // Of those that are members at the time.
+  const cut = (kind: NetworkFault): FaultMaker => (chance) =>
+    networkFaults(cluster.network, cluster.ids(), MAX_CUT_MS, (draw) => victim(cluster, draw).id)[kind](
+      chance,
+    );
   const makers: Record<ClusterFault, FaultMaker> = {
-    ...networkFaults(cluster.network, ids, MAX_CUT_MS, (chance) => victim(cluster, chance).id),
-    ...makersOf(cluster),
+    isolate: cut("isolate"),
+    "one-way": cut("one-way"),
+    pair: cut("pair"),
+    ...makersOf(cluster, random.split("operators")),
   };
   const injector = new FaultInjector(cluster.world, makers, weights, random.between(1000, 6000));
   if (random.chance(0.6) && only === null) ambush(cluster, injector, random.split("ambush"));
@@ -65,7 +79,6 @@ function victim(cluster: SimCluster, random: Prng): SimMember {
  * known somewhere. Mostly to the new holder.
  */
 function ambush(cluster: SimCluster, injector: FaultInjector<ClusterFault>, random: Prng): void {
-  const ids = cluster.members.map((member) => member.id);
   let known = "";
   cluster.watchLock(({ epoch, holder }) => {
     const lock = `${epoch} ${holder}`;
@@ -85,7 +98,7 @@ function ambush(cluster: SimCluster, injector: FaultInjector<ClusterFault>, rand
     // After what is on its way has arrived: a paused agent acts on it when it goes on, and nobody hears of it.
     if (how !== "pause") {
       later(random.between(0, 2) + random.exponential(3), () => {
-        const cuts = directionsOf(target.id, ids);
+        const cuts = directionsOf(target.id, cluster.ids());
         injector.begun("isolate", cutFault(cluster.network, cuts, random.between(1000, MAX_CUT_MS)));
       });
     }
@@ -119,7 +132,10 @@ function pauseAfterRenewal(cluster: SimCluster, member: SimMember, durationMs: n
   };
 }
 
-function makersOf(cluster: SimCluster): Record<Exclude<ClusterFault, NetworkFault>, FaultMaker> {
+function makersOf(
+  cluster: SimCluster,
+  random: Prng,
+): Record<Exclude<ClusterFault, NetworkFault>, FaultMaker> {
   const { world } = cluster;
   const one =
     (able: (member: SimMember) => boolean, make: (member: SimMember, random: Prng) => Fault): FaultMaker =>
@@ -129,8 +145,12 @@ function makersOf(cluster: SimCluster): Record<Exclude<ClusterFault, NetworkFaul
     };
   const alive = (member: SimMember) => member.agent.alive;
   const running = (member: SimMember) => member.server.anyProcess;
-  const ids = cluster.members.map((each) => each.id);
   const moment = (text: string): Fault => ({ durationMs: 0, text, end: () => {} });
+  const operators = new Operators(cluster, random);
+  const asked = (ask: (member: SimMember) => string | null): FaultMaker => (chance) => {
+    const text = ask(victim(cluster, chance));
+    return text === null ? null : moment(text);
+  };
   let requests = 0;
   let ambushed = false;
   // Each is a story of its own.
@@ -152,11 +172,15 @@ function makersOf(cluster: SimCluster): Record<Exclude<ClusterFault, NetworkFaul
   return {
     // From everybody, or everybody from each other: then no majority is left.
     "raft-cut": (random) => {
+      const ids = cluster.ids();
       const cut = random.chance(0.5) ? directionsOf(victim(cluster, random).id, ids) : everyDirection(ids);
       return cluster.links.cutRaft(cut, random.between(1000, MAX_RAFT_CUT_MS));
     },
     "rest-cut": (random) =>
-      cluster.links.cutRest(directionsOf(random.pick(ids), ids), random.between(500, MAX_CUT_MS)),
+      cluster.links.cutRest(
+        directionsOf(random.pick(cluster.ids()), cluster.ids()),
+        random.between(500, MAX_CUT_MS),
+      ),
     "failsafe-ambush": alone((random) => failsafeAmbush(cluster, random)),
     ...leaseAmbushes,
     "agent-pause": one((member) => alive(member) && !member.agent.isPaused, (member, random) => {
@@ -247,6 +271,10 @@ function makersOf(cluster: SimCluster): Record<Exclude<ClusterFault, NetworkFaul
       if (text === null) return null;
       return { durationMs: random.between(2000, 20_000), text, end: () => resume(cluster) };
     },
+    "member-added": asked(() => operators.add()),
+    "member-removed": asked((member) => operators.remove(member)),
+    "raft-directory-lost": asked((member) => operators.empty(member)),
+    "machine-lost": asked((member) => member.isWitness ? null : operators.loseMachine(member)),
     // Minutes to days, either way; and back, as when a time server is believed again.
     "clock-step": one(() => true, (member, random) => {
       const byMs = random.pick([-1, 1]) * 60_000 * (MAX_CLOCK_STEP_MS / 60_000) ** random.unit();

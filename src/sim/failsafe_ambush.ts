@@ -13,7 +13,7 @@ export function failsafeAmbush(cluster: SimCluster, random: Prng): Fault | null 
   const state = cluster.latestRecords();
   const holder = cluster.find(state?.lock.holder ?? "");
   if (!state || !holder?.server.canAcknowledge || state.failsafe?.epoch !== state.lock.epoch) return null;
-  const ids = cluster.members.map(({ id }) => id);
+  const ids = cluster.ids();
   const other = random.pick(cluster.members.filter((member) => member !== holder));
   const { waitTtlMs } = state;
   const ends: (() => void)[] = [];

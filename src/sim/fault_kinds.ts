@@ -1,5 +1,4 @@
 /** The kinds of faults that a simulated cluster can be put through. */
-
 /** The rules of the lease that have an ambush of their own (lease_ambush.ts). */
 export const LEASE_RULES = [
   "lease-from-receipt",
@@ -11,6 +10,13 @@ export const LEASE_RULES = [
 ] as const;
 export type LeaseRule = typeof LEASE_RULES[number];
 export type LeaseAmbush = `ambush-${LeaseRule}`;
+
+export const MEMBERSHIP_FAULTS = [
+  "member-added",
+  "member-removed",
+  "raft-directory-lost",
+  "machine-lost",
+] as const;
 
 export const CLUSTER_FAULTS = [
   "isolate",
@@ -37,6 +43,7 @@ export const CLUSTER_FAULTS = [
   "set-ttl",
   "set-failsafe",
   "maintenance",
+  ...MEMBERSHIP_FAULTS,
   "clock-step",
   "clock-rate",
 ] as const;

@@ -112,7 +112,7 @@ export function leaseAmbush(cluster: SimCluster, rule: LeaseRule, random: Prng):
   const { world, network } = cluster;
   const state = cluster.latestRecords();
   const holder = cluster.find(state?.lock.holder ?? "");
-  const leader = cluster.members.find(({ raft }) => raft?.leadsWithOwnTerm());
+  const leader = cluster.leader();
   if (!state || !holder?.server.canAcknowledge || !leader) return null;
   const ends: (() => void)[] = [];
   let over = false;
@@ -126,7 +126,7 @@ export function leaseAmbush(cluster: SimCluster, rule: LeaseRule, random: Prng):
     later: (delayMs, run) => void world.after(delayMs, () => over || run()),
     cutOff: (member) => {
       if (over) return;
-      const ids = cluster.members.map(({ id }) => id);
+      const ids = cluster.ids();
       ends.push(cutFault(network, directionsOf(member.id, ids), 0).end);
     },
     pause: (member, ms) => {

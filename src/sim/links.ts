@@ -58,10 +58,10 @@ export class Links {
     };
   }
 
-  /** POST /failsafe. `done` is told once: null, why not, or that no answer came in time. */
+  /** POST /failsafe, to whoever is at that url now. `done` is told once: null, why not, or that no answer came in time. */
   ask(
     from: SimMember,
-    to: SimMember,
+    { url, host: to }: { readonly url: string; readonly host: SimMember | undefined },
     question: FailsafeQuestion,
     timeoutMs: number,
     done: (refusal: string | null) => void,
@@ -75,6 +75,7 @@ export class Links {
         done(refusal);
       });
     this.world.after(timeoutMs, () => tell("no answer in time"));
+    if (to === undefined || to.apiUrl !== url) return;
     this.carry([from.id, to.id], () => {
       const asked = to.agent.incarnation;
       to.agent.deliver(asked, () => {

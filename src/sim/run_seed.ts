@@ -98,7 +98,7 @@ export function runSeed(options: RunOptions): RunResult {
     faults: Object.fromEntries(injector.counts),
     failovers: safety.failovers,
     switchovers: safety.switchovers,
-    elections: cluster.checks.terms,
+    elections: cluster.group.checks.terms,
     freezes: cluster.members.reduce((sum, member) => sum + member.guard.freezes, 0),
     lostBytes: safety.lostBytes,
     failsafeMs: cluster.failsafeMs,

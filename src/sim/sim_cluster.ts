@@ -1,4 +1,8 @@
-/** Three simulated hosts, the third perhaps of a witness, the network between them, and everything that is checked while they run. */
+/**
+ * Simulated hosts, three at first, the third perhaps of a witness; the network between them, and everything that is checked
+ * while they run.
+ */
+import { clusterIdOf } from "../../raft/mod.ts";
 import { RaftInvariants, SimNetwork, type World } from "../../raft/sim/mod.ts";
 import type { BrokenRules } from "../dcs/lease.ts";
 import type { JsonObject } from "../model/json.ts";
@@ -6,8 +10,10 @@ import type { DcsState, LockRecord } from "../model/records.ts";
 import type { ModelServer } from "./model_server.ts";
 import { Acknowledged } from "./acknowledged.ts";
 import { Links } from "./links.ts";
+import type { RaftGroup } from "./raft_place.ts";
 import { Safety } from "./safety.ts";
-import { SimMember, type Surroundings } from "./sim_member.ts";
+import { addressOf, SimMember, type Surroundings } from "./sim_member.ts";
+import { Visits } from "./visits.ts";
 import { contains } from "./wal.ts";
 
 const NAMES = ["pg1", "pg2", "pg3"] as const;
@@ -21,11 +27,14 @@ const SMALL_LAG_BYTES = 20_000;
 export class SimCluster {
   readonly network: SimNetwork;
   readonly links: Links;
-  readonly checks = new RaftInvariants();
   readonly safety: Safety;
-  /** On every host: a witness too. */
-  readonly members: readonly SimMember[];
-  private readonly acknowledged = new Acknowledged();
+  /** Those that are, or are to be, members; a witness too. */
+  members: readonly SimMember[] = [];
+  /** The raft group that they form. */
+  readonly group: RaftGroup;
+  /** All that there have ever been: whoever has left may still run. */
+  private readonly hosts: SimMember[] = [];
+  private readonly around: Surroundings;
   private readonly lockWatchers = new Set<(lock: LockRecord) => void>();
   private systemIds = 0;
   /** For how long a primary has gone on in failsafe mode. */
@@ -41,14 +50,16 @@ export class SimCluster {
     this.network = new SimNetwork(world);
     this.links = new Links(world, this.network);
     this.safety = new Safety(world);
+    const founders = names.map((name, i) => ({ id: i + 1, name, addr: addressOf(name) }));
+    const clusterId = clusterIdOf("service", "sim", founders.map(({ addr }) => addr));
+    this.group = { clusterId, checks: new RaftInvariants(), acknowledged: new Acknowledged() };
     const chance = world.random.split("snapshots");
-    const around: Surroundings = {
+    this.around = {
       world,
       network: this.network,
       links: this.links,
-      checks: this.checks,
+      visits: new Visits(world, this.network, () => this.hosts),
       broken,
-      names,
       bootstrapConfig,
       find: (name) => this.find(name),
       serverOf: (name) => this.find(name)?.server ?? null,
@@ -60,18 +71,42 @@ export class SimCluster {
         this.safety.onRecords(state);
         for (const watcher of [...this.lockWatchers]) watcher(state.lock);
       },
-      acknowledged: this.acknowledged,
+      groupOf: () => this.group,
+      partnersOf: (name) => this.members.filter((each) => each.name !== name).map(({ place }) => place.addr),
       snapshots: {
         snapshotEveryEntries: chance.pick([5, 20, 100, 4096]),
         keepEntries: chance.pick([0, 3, 30, 1024]),
       },
     };
-    this.members = names.map((name) => new SimMember(name, around, name === "w1"));
+    for (const { id, name } of founders) {
+      const founder = { clusterId, founded: clusterId, id, members: founders, joined: false };
+      this.enroll(name, { id, founder, isWitness: name === "w1" });
+    }
     this.check();
   }
 
+  /** Another host, which has to find the cluster. */
+  addHost(): SimMember {
+    const number = this.hosts.length + 1;
+    // Of no member: ids are positive.
+    return this.enroll(`pg${number}`, { id: -number, founder: null, isWitness: false });
+  }
+
+  /** It is no member any more, and is not to come back. */
+  retire(host: SimMember): void {
+    host.retired = true;
+    this.members = this.members.filter((member) => member !== host);
+  }
+
+  private enroll(name: string, as: ConstructorParameters<typeof SimMember>[2]): SimMember {
+    const host = new SimMember(name, this.around, as);
+    this.hosts.push(host);
+    this.members = [...this.members, host];
+    return host;
+  }
+
   find(name: string): SimMember | undefined {
-    return this.members.find((member) => member.name === name);
+    return this.hosts.find((member) => member.name === name);
   }
 
   /** Told of the lock as each member comes to know it; returns what ends that. */
@@ -89,12 +124,30 @@ export class SimCluster {
     return latest;
   }
 
-  /** null: one primary, two standbys that stream from it, raft with a leader; else what is missing. */
+  /** Of all members, in raft. */
+  ids(): number[] {
+    return this.members.map(({ id }) => id);
+  }
+
+  /** The one that leads raft, by the latest term. */
+  leader(): SimMember | undefined {
+    const leaders = this.members.filter(({ raft }) => raft?.leadsWithOwnTerm());
+    return leaders.sort((a, b) => b.raft!.status().term - a.raft!.status().term)[0];
+  }
+
+  /** null: one primary, standbys that stream from it, raft with a leader, and with these members; else what is missing. */
   unhealthy(): string | null {
     const asleep = this.members.filter((member) => !member.agent.alive);
     if (asleep.length > 0) return `no agent on ${asleep.map((member) => member.name).join(", ")}`;
-    const leaders = this.members.filter((member) => member.raft?.status().role === "leader");
-    if (leaders.length === 0) return "no raft leader";
+    const leader = this.leader();
+    if (leader === undefined) return "no raft leader";
+    const voters = leader.raft!.status().members.filter(({ voter }) => voter).map(({ id }) => id);
+    const learners = leader.raft!.status().members.length - voters.length;
+    if (learners > 0 || !sameSet(voters, this.ids())) {
+      return `raft has the voters ${voters.join(", ")} and ${learners} learners, not ${
+        this.ids().join(", ")
+      }`;
+    }
     const primaries = this.members.filter((member) => member.server.canAcknowledge);
     const primary = primaries[0];
     if (primary === undefined) return `no primary: ${this.describe()}`;
@@ -112,7 +165,7 @@ export class SimCluster {
 
   /** Everything that was acknowledged by now reaches everybody, and is still what was acknowledged. */
   checkAcknowledged(): void {
-    const { world, members, acknowledged } = this;
+    const { world, members, group: { acknowledged } } = this;
     const { told } = acknowledged;
     const known = () => members.every(({ dcs }) => dcs !== null && dcs.state.revision >= told);
     world.runUntilHolds(world.now() + KNOWN_WITHIN_MS, 50, known);
@@ -144,10 +197,14 @@ export class SimCluster {
   }
 
   private check(): void {
-    for (const { raft, member, server } of this.members) {
-      if (raft !== null) this.checks.onStatus(raft.status());
+    for (const { raft, member, server, place } of this.hosts) {
+      if (raft !== null) place.group?.checks.onStatus(raft.status());
       if (server.canAcknowledge && member?.failsafe.active()) this.failsafeMs += CHECK_MS;
     }
     this.world.after(CHECK_MS, () => this.check());
   }
+}
+
+function sameSet(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((each) => b.includes(each));
 }

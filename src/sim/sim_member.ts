@@ -2,52 +2,35 @@
  * One host of a simulated cluster with everything on it, and the lives of its agent: the production Member (or Witness) on
  * the production RaftNode, over a simulated clock, network and disk, the guard's production fence, and a model PostgreSQL.
  */
-import { type Raft, RaftNode, type RaftNodeOptions, type StateMachine } from "../../raft/mod.ts";
-import {
-  type RaftInvariants,
-  SimClock,
-  SimDisk,
-  SimHost,
-  type SimNetwork,
-  SimProcess,
-  type World,
-} from "../../raft/sim/mod.ts";
+import type { Found, Raft } from "../../raft/mod.ts";
+import { SimClock, type SimDisk, SimHost, SimProcess, type World } from "../../raft/sim/mod.ts";
 import { Member } from "../agent/member.ts";
 import { Witness } from "../agent/witness.ts";
-import { COMMAND_VERSION, type CommandResult } from "../dcs/commands.ts";
 import type { BrokenRules } from "../dcs/lease.ts";
 import { DcsStateMachine } from "../dcs/state_machine.ts";
 import type { JsonObject } from "../model/json.ts";
 import type { DcsState, MemberFacts } from "../model/records.ts";
-import type { Acknowledged } from "./acknowledged.ts";
 import { simulatedDynamic } from "./dynamic.ts";
 import type { Links } from "./links.ts";
 import { GuardClient } from "./guard_client.ts";
 import { ModelGuard } from "./model_guard.ts";
 import { ModelPostgres } from "./model_postgres.ts";
 import { ModelServer, type ServerWorld } from "./model_server.ts";
+import { ELECTION_MAX_MS, RaftPlace, type RaftSurroundings } from "./raft_place.ts";
 import { simLog } from "./sim_log.ts";
 import { WallClock } from "./wall_clock.ts";
 
 /** Bound on the difference of clock rates that the production code assumes. */
 export const RHO = 1e-3;
-const ELECTION_MIN_MS = 600;
-const ELECTION_MAX_MS = 1000;
-const HEARTBEAT_MS = 200;
 const MAX_TIMER_LATENESS_MS = 30;
 
 /** What a member needs of the cluster around it. */
-export interface Surroundings extends ServerWorld {
+export interface Surroundings extends ServerWorld, RaftSurroundings {
   readonly world: World;
-  readonly network: SimNetwork;
   readonly links: Links;
-  readonly checks: RaftInvariants;
   readonly broken: BrokenRules;
-  readonly names: readonly string[];
   readonly bootstrapConfig: JsonObject;
   find(name: string): SimMember | undefined;
-  readonly acknowledged: Acknowledged;
-  readonly snapshots: Pick<RaftNodeOptions, "snapshotEveryEntries" | "keepEntries">;
   onRecords(state: DcsState): void;
 }
 
@@ -57,8 +40,7 @@ export class SimMember {
   readonly agent: SimProcess;
   readonly guard: ModelGuard;
   readonly server: ModelServer;
-  readonly disk: SimDisk;
-  readonly id: number;
+  readonly place: RaftPlace;
   raft: Raft | null = null;
   /** null on a witness, whose PostgreSQL never runs either. */
   member: Member | null = null;
@@ -66,28 +48,71 @@ export class SimMember {
   dcs: DcsStateMachine | null = null;
   /** Started again by the service manager after it has ended by itself. */
   exits = 0;
+  /** The raft group has removed it, and it has ended: it is not started again as it is. */
+  removed = false;
+  /** It is not to come back. */
+  retired = false;
+  /** Of the machine: one that takes the place of another has another one. */
+  private hostname: string;
+  private machines = 1;
 
-  constructor(readonly name: string, private readonly around: Surroundings, readonly isWitness = false) {
+  /** `id`: for the network, until it has a place. `founder`: its first place; else it has to find the cluster. */
+  constructor(
+    readonly name: string,
+    private readonly around: Surroundings,
+    { id, founder, isWitness }: {
+      readonly id: number;
+      readonly founder: Found | null;
+      readonly isWitness: boolean;
+    },
+  ) {
     const { world } = around;
-    this.id = idOf(name, around.names);
+    this.isWitness = isWitness;
+    this.hostname = name;
     this.host = new SimHost(world, name, RHO);
     this.wall = new WallClock(world);
     this.agent = new SimProcess(this.host, name);
     this.server = new ModelServer(name, around);
     this.guard = new ModelGuard(this.host, this.server, around.broken.has("no-guard") ? this.agent : null);
-    this.disk = new SimDisk(this.agent);
-    around.checks.watch(this.id, this.disk);
+    this.place = new RaftPlace(this.agent, addressOf(name), id, founder, around);
+  }
+
+  readonly isWitness: boolean;
+
+  /** In raft; of the place before, while it has none. */
+  get id(): number {
+    return this.place.id;
+  }
+
+  get disk(): SimDisk {
+    return this.place.disk;
+  }
+
+  get apiUrl(): string {
+    return `http://${this.hostname}:8008/patroni`;
   }
 
   startAgent(): void {
-    if (this.agent.alive) return;
+    if (this.agent.alive || this.retired) return;
     const { around, name, agent } = this;
     const { world } = around;
     agent.start();
     const random = world.random.split(`agent ${name} ${agent.incarnation}`);
     const clock = new SimClock(agent, random.split("timers"), MAX_TIMER_LATENESS_MS);
     const dcs = new DcsStateMachine(around.broken);
-    const raft = this.startRaft(dcs, clock, random.split("raft").unit);
+    const { incarnation } = agent;
+    const raft = this.place.open({
+      clock,
+      random: random.split("raft").unit,
+      dcs,
+      changed: () => around.onRecords(dcs.state),
+      mayRemove: (member) => (this.member ?? this.witness)!.objectionTo(member),
+      removed: () => {
+        this.removed = true;
+        // As the production agent does: PostgreSQL is stopped, then it ends.
+        world.after(0, () => agent.deliver(incarnation, () => this.stopAgent()));
+      },
+    });
     this.dcs = dcs;
     this.raft = raft;
     world.log.add(name, `agent starts (life ${agent.incarnation})`);
@@ -102,8 +127,8 @@ export class SimMember {
     const { incarnation } = agent;
     return new Witness({
       name,
-      raftAddr: `${name}:2222`,
-      apiUrl: () => `http://${name}:8008/patroni`,
+      raftAddr: this.place.addr,
+      apiUrl: () => this.apiUrl,
       clock,
       wallMs: this.wall.nowMs,
       raft,
@@ -132,9 +157,9 @@ export class SimMember {
     const facts: MemberFacts = {
       name,
       connUrl: `postgres://${name}:5432/postgres`,
-      apiUrl: `http://${name}:8008/patroni`,
+      apiUrl: this.apiUrl,
       proxyUrl: null,
-      raftAddr: `${name}:2222`,
+      raftAddr: this.place.addr,
       tags: {},
       version: "simulated",
     };
@@ -151,12 +176,12 @@ export class SimMember {
       facts: () => facts,
       nofailover: () => false,
       failoverPriority: () => 1,
-      peers: () => around.names.map((each) => idOf(each, around.names)),
+      peers: () => raft.status().members.map((peer) => peer.id),
       bootstrapConfig: () => around.bootstrapConfig,
       effective: simulatedDynamic,
       memberAnswers: (_url, done) => world.after(20, () => agent.deliver(incarnation, () => done(false))),
-      askFailsafe: (_url, question, timeoutMs, done) =>
-        around.links.ask(this, around.find(question.to)!, question, timeoutMs, done),
+      askFailsafe: (url, question, timeoutMs, done) =>
+        around.links.ask(this, { url, host: around.find(question.to) }, question, timeoutMs, done),
       electionMaxMs: ELECTION_MAX_MS,
       exit: (code, message) => this.exited(incarnation, code, message),
       broken: around.broken,
@@ -184,8 +209,7 @@ export class SimMember {
     this.member?.end();
     this.witness?.end();
     this.agent.kill();
-    this.around.network.processEnded(this.id, hostGone);
-    this.disk.crash(hostGone);
+    this.place.ended(hostGone);
     this.raft = null;
     this.member = null;
     this.witness = null;
@@ -197,6 +221,22 @@ export class SimMember {
     this.killAgent(true);
     this.guard.stop();
     this.server.killed();
+  }
+
+  /** The raft directory is moved aside, so that a start is that of a new member. */
+  emptyRaftDirectory(): void {
+    this.killAgent(false);
+    this.place.empty();
+    this.removed = false;
+  }
+
+  /** The host is lost with its disks; another machine has its name and nothing else. */
+  replaceMachine(): void {
+    this.killHost();
+    this.emptyRaftDirectory();
+    this.server.setAside();
+    this.hostname = `${this.name}-${++this.machines}`;
+    this.place.move(addressOf(this.hostname));
   }
 
   private exited(incarnation: number, code: number, message: string): void {
@@ -212,74 +252,9 @@ export class SimMember {
       });
     });
   }
-
-  private startRaft(dcs: DcsStateMachine, clock: SimClock, random: () => number): Raft {
-    const { around, id, name, agent } = this;
-    const { checks, acknowledged } = around;
-    const storage = this.disk.storage();
-    checks.onStart(id, around.names.map((each) => idOf(each, around.names)));
-    acknowledged.onStart(name);
-    const known = () => checks.onState(id, dcs.state.revision, JSON.stringify(dcs.state));
-    const stateMachine: StateMachine = {
-      apply: (command, index, term) => {
-        checks.onApply(id, index, term, command);
-        const before = dcs.state;
-        const result = dcs.apply(command, index);
-        acknowledged.onApply(name, command, result);
-        known();
-        if (dcs.state !== before) around.onRecords(dcs.state);
-        return result;
-      },
-      snapshot: () => dcs.snapshot(),
-      restore: (data) => {
-        dcs.restore(data);
-        acknowledged.onRestore(name, dcs.state.revision);
-        known();
-      },
-    };
-    const raft = new RaftNode({
-      id,
-      clock,
-      storage,
-      transport: around.network.transport(id, agent),
-      stateMachine,
-      random,
-      clusterId: 1,
-      instance: this.disk.instance,
-      commandVersion: COMMAND_VERSION,
-      log: (_level, _event, text) => {
-        around.world.log.add(this.name, `raft: ${text}`);
-      },
-      members: around.names.map((name) => ({
-        id: idOf(name, around.names),
-        name,
-        addr: `${name}:2222`,
-      })),
-      electionMinMs: ELECTION_MIN_MS,
-      electionMaxMs: ELECTION_MAX_MS,
-      heartbeatMs: HEARTBEAT_MS,
-      ...around.snapshots,
-    });
-    raft.onEvent((event) => {
-      if (event.kind === "state" || event.kind === "applied") checks.onStatus(raft.status());
-    });
-    return watched(raft, acknowledged);
-  }
 }
 
-/** Notes every command whose application was acknowledged: it must never be lost. */
-function watched(raft: Raft, acknowledged: Acknowledged): Raft {
-  const propose = raft.propose.bind(raft);
-  raft.propose = (command, done, options) => {
-    const bytes = command.slice();
-    propose(bytes, (outcome) => {
-      if (outcome.kind === "applied") acknowledged.onTold(bytes, outcome.result as CommandResult);
-      done(outcome);
-    }, options);
-  };
-  return raft;
-}
-
-function idOf(name: string, names: readonly string[]): number {
-  return names.indexOf(name) + 1;
+/** Of the raft port of a machine. */
+export function addressOf(hostname: string): string {
+  return `${hostname}:2222`;
 }

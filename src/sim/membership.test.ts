@@ -1,0 +1,110 @@
+/** Members of a simulated cluster come, go and are replaced while it works: by the production code, from search to removal. */
+import { expect, test } from "bun:test";
+import { Prng, World } from "../../raft/sim/mod.ts";
+import { Operators } from "./operators.ts";
+import { SimCluster } from "./sim_cluster.ts";
+import type { SimMember } from "./sim_member.ts";
+
+const SEEDS = [1, 2, 3];
+const TTL_MS = 5000;
+
+interface Stage {
+  readonly cluster: SimCluster;
+  readonly world: World;
+  readonly operators: Operators;
+  readonly primary: SimMember;
+  readonly standbys: readonly SimMember[];
+}
+
+function healthy(seed: number, withWitness = false): Stage {
+  const world = new World(seed);
+  const cluster = new SimCluster(world, new Set(), { ttl: TTL_MS / 1000, loop_wait: 1 }, withWitness);
+  const operators = new Operators(cluster, new Prng(seed));
+  for (const member of cluster.members) member.startAgent();
+  expect(world.runUntilHolds(15_000, 50, () => cluster.unhealthy() === null)).toBe(true);
+  world.runUntil(world.now() + 8000);
+  const primary = cluster.members.find((member) => member.server.canAcknowledge)!;
+  const standbys = cluster.members.filter((member) => member !== primary && !member.isWitness);
+  return { cluster, world, operators, primary, standbys };
+}
+
+function recovers({ world, cluster }: Stage): void {
+  world.runUntilHolds(world.now() + 40_000, 50, () => cluster.unhealthy() === null);
+  expect(cluster.unhealthy()).toBe(null);
+}
+
+const voters = ({ cluster }: Stage) =>
+  cluster.leader()!.raft!.status().members.filter(({ voter }) => voter).map(({ addr }) => addr).sort();
+
+test("a removed member stops its PostgreSQL and ends; emptied, it comes back under a new id, as a learner first", () => {
+  for (const seed of SEEDS) {
+    const stage = healthy(seed);
+    const { world, cluster, operators, primary, standbys: [victim] } = stage;
+    const oldId = victim!.id;
+    expect(operators.remove(victim!)).not.toBe(null);
+    expect(world.runUntilHolds(world.now() + 3000, 5, () => !victim!.agent.alive)).toBe(true);
+    expect(victim!.removed).toBe(true);
+    expect(victim!.server.process).toBe("none");
+    expect(voters(stage)).toHaveLength(2);
+    const learns = () =>
+      cluster.leader()?.raft?.status().members.some(({ id, voter }) => id === victim!.id && !voter) ?? false;
+    expect(world.runUntilHolds(world.now() + 20_000, 5, () => victim!.id !== oldId && learns())).toBe(true);
+    recovers(stage);
+    expect(voters(stage)).toHaveLength(3);
+    expect(primary.server.canAcknowledge).toBe(true);
+    expect(cluster.safety.longestOutageMs).toBe(0);
+  }
+});
+
+test("the holder of the lock is not removed, whoever is asked", () => {
+  for (const seed of SEEDS) {
+    const stage = healthy(seed);
+    const { world, cluster, operators, primary } = stage;
+    const before = voters(stage);
+    expect(operators.remove(primary)).not.toBe(null);
+    world.runUntil(world.now() + 20_000);
+    expect(voters(stage)).toEqual(before);
+    expect(primary.removed).toBe(false);
+    expect(cluster.unhealthy()).toBe(null);
+    expect(cluster.safety.longestOutageMs).toBe(0);
+  }
+});
+
+test("a primary whose raft directory is lost comes back under a new id, and its old one does not stay a voter", () => {
+  for (const seed of SEEDS) {
+    const stage = healthy(seed);
+    const { primary, operators } = stage;
+    const before = voters(stage);
+    const oldId = primary.id;
+    expect(operators.empty(primary)).not.toBe(null);
+    recovers(stage);
+    expect(primary.id).not.toBe(oldId);
+    expect(voters(stage)).toEqual(before);
+  }
+});
+
+test("a machine that is lost is replaced by another one at another address, which copies the primary", () => {
+  for (const seed of SEEDS) {
+    for (const which of ["primary", "standby"] as const) {
+      const stage = healthy(seed, seed === 2);
+      const { operators, primary, standbys } = stage;
+      const victim = which === "primary" ? primary : standbys[0]!;
+      expect(operators.loseMachine(victim)).not.toBe(null);
+      expect(victim.server.systemId).toBe(null);
+      recovers(stage);
+      expect(voters(stage)).toContain(`${victim.name}-2:2222`);
+      expect(voters(stage)).not.toContain(`${victim.name}:2222`);
+    }
+  }
+});
+
+test("a host that is added finds the cluster, copies the primary and votes", () => {
+  for (const seed of SEEDS) {
+    const stage = healthy(seed, seed === 2);
+    expect(stage.operators.add()).toBe("pg4");
+    recovers(stage);
+    expect(voters(stage)).toHaveLength(4);
+    expect(stage.cluster.find("pg4")!.server.following).toBe(stage.primary.name);
+    expect(stage.cluster.safety.longestOutageMs).toBe(0);
+  }
+});

@@ -1,0 +1,176 @@
+/**
+ * Who adds, removes and replaces members of a simulated cluster, as docs/operations.md says: one change at a time, and
+ * afterwards with an eye on it: whoever has left is emptied and started again, or goes for good. What is asked for may be
+ * refused, or come to nothing; that is looked at, not assumed.
+ */
+import type { MemberOutcome } from "../../raft/mod.ts";
+import type { Prng } from "../../raft/sim/mod.ts";
+import type { SimCluster } from "./sim_cluster.ts";
+import type { SimMember } from "./sim_member.ts";
+
+const ROUND_MS = 1000;
+/** A member that the raft leader does not know for so long has been removed, whether it has heard of it or not. */
+const OUT_MS = 5000;
+/** Raft answers within 15 s, if whoever was asked lives. */
+const ANSWER_MS = 16_000;
+const MIN_MEMBERS = 3;
+const MAX_MEMBERS = 5;
+
+/** A machine that was lost, until another one has its place. */
+interface Lost {
+  readonly host: SimMember;
+  readonly oldId: number;
+}
+
+export class Operators {
+  /** A change has been asked for, and may yet be carried out. */
+  private busyUntilMs = -Infinity;
+  private readonly outSinceMs = new Map<SimMember, number>();
+  /** Not to come back once they are out. */
+  private readonly leaving = new Set<SimMember>();
+  private lost: Lost | null = null;
+
+  constructor(private readonly cluster: SimCluster, private readonly random: Prng) {
+    this.rounds();
+  }
+
+  /** `agent run` on another host, with an empty directory. */
+  add(): string | null {
+    const { members } = this.cluster;
+    if (!this.free() || members.length >= MAX_MEMBERS) return null;
+    const host = this.cluster.addHost();
+    this.busy();
+    host.startAgent();
+    return host.name;
+  }
+
+  /** `agent ctl raft remove NAME`, whoever it is: of the lock's holder it is refused. */
+  remove(victim: SimMember): string | null {
+    const { members } = this.cluster;
+    const asked = this.asked();
+    if (!this.free() || !asked || members.length < MIN_MEMBERS) return null;
+    this.busy();
+    if (members.length > MIN_MEMBERS && this.random.chance(0.5)) this.leaving.add(victim);
+    asked.raft!.removeMember(victim.id, (outcome) => this.removed(asked, victim, outcome));
+    return `${victim.name}, asked of ${asked.name}`;
+  }
+
+  /** The raft directory is lost, or moved aside, and the agent started again: it takes its place under a new id. */
+  empty(victim: SimMember): string | null {
+    if (!this.free() || !this.canSpare(victim)) return null;
+    this.busy();
+    victim.emptyRaftDirectory();
+    this.startSoon(victim);
+    return victim.name;
+  }
+
+  /** A machine is lost with its disks, and another one at another address is to have its place. */
+  loseMachine(victim: SimMember): string | null {
+    if (!this.free() || !this.canSpare(victim)) return null;
+    this.busy();
+    this.lost = { host: victim, oldId: victim.id };
+    victim.replaceMachine();
+    this.replaceLost();
+    this.startSoon(victim);
+    return `${victim.name}, which comes back as ${victim.place.addr}`;
+  }
+
+  private removed(asked: SimMember, victim: SimMember, outcome: MemberOutcome): void {
+    this.cluster.world.log.add("operator", `removal of ${victim.name}: ${JSON.stringify(outcome)}`);
+    if (outcome.kind === "rejected") {
+      this.leaving.delete(victim);
+      this.busyUntilMs = this.cluster.world.now();
+    }
+    if (outcome.kind !== "done") return;
+    // What `raft remove` does beside the removal from raft.
+    const { name, place } = victim;
+    (asked.member ?? asked.witness)?.proposer.propose(
+      { op: "dropMember", name, raftAddr: place.addr },
+      () => {},
+    );
+  }
+
+  /** Nothing else is under way, and everybody who is to be a member votes: a majority is left whoever is lost next. */
+  private free(): boolean {
+    const { cluster } = this;
+    if (cluster.world.now() < this.busyUntilMs || this.lost !== null || this.outSinceMs.size > 0) {
+      return false;
+    }
+    const status = cluster.leader()?.raft?.status();
+    return status !== undefined && status.members.length === cluster.members.length &&
+      cluster.members.every(({ id }) => status.members.some((member) => member.id === id && member.voter));
+  }
+
+  /** The others are a majority with what they have on their disks; and somebody else has the data. */
+  private canSpare(victim: SimMember): boolean {
+    const { members } = this.cluster;
+    if (members.length < MIN_MEMBERS) return false;
+    if (!victim.server.canAcknowledge) return members.some(({ server }) => server.canAcknowledge);
+    return members.some(({ server }) => server.streaming && server.following === victim.name);
+  }
+
+  private busy(): void {
+    this.busyUntilMs = this.cluster.world.now() + ANSWER_MS;
+  }
+
+  private asked(): SimMember | undefined {
+    const able = this.cluster.members.filter(({ raft, agent, place }) =>
+      raft !== null && !agent.isPaused && place.group !== null
+    );
+    return able.length === 0 ? undefined : this.random.pick(able);
+  }
+
+  private startSoon(host: SimMember): void {
+    this.cluster.world.after(this.random.between(100, 5000), () => {
+      if (!host.agent.alive) host.startAgent();
+    });
+  }
+
+  private rounds(): void {
+    this.cluster.world.after(ROUND_MS, () => {
+      this.lookAfter();
+      this.rounds();
+    });
+  }
+
+  private lookAfter(): void {
+    const { cluster, outSinceMs } = this;
+    const nowMs = cluster.world.now();
+    const status = cluster.leader()?.raft?.status();
+    if (status === undefined) return;
+    this.replaceLost();
+    const known = (id: number) => status.members.some((member) => member.id === id);
+    for (const host of cluster.members) {
+      if (host.place.group === null || known(host.id)) {
+        outSinceMs.delete(host);
+        continue;
+      }
+      if (!outSinceMs.has(host)) outSinceMs.set(host, nowMs);
+      if (nowMs - outSinceMs.get(host)! < OUT_MS) continue;
+      // It has had the time to stop by itself.
+      outSinceMs.delete(host);
+      host.emptyRaftDirectory();
+      if (this.leaving.delete(host)) {
+        cluster.world.log.add("operator", `${host.name} is gone for good`);
+        host.killHost();
+        cluster.retire(host);
+      } else this.startSoon(host);
+    }
+  }
+
+  /** `agent ctl raft replace NAME ADDRESS`, until the leader knows the new one; then the rest is raft's. */
+  private replaceLost(): void {
+    const { lost, cluster } = this;
+    if (lost === null) return;
+    const { host, oldId } = lost;
+    const members = cluster.leader()?.raft?.status().members;
+    if (members?.some(({ addr }) => addr === host.place.addr)) {
+      this.lost = null;
+      return;
+    }
+    const { addr } = host.place;
+    this.asked()?.raft!.replaceMember(oldId, { addr, name: host.name }, (outcome) => {
+      if (outcome.kind !== "done") cluster.world.log.add("operator", `no replacement: ${outcome.reason}`);
+    });
+  }
+}

@@ -1,0 +1,236 @@
+/**
+ * A host's place in a raft group: its raft directory, the id that it has there, and the production RaftNode of each life
+ * of its agent. With an empty directory the host looks for the cluster by the production search, as `agent run` does.
+ */
+import {
+  findCluster,
+  type Found,
+  LateRaft,
+  type MemberInfo,
+  type Raft,
+  RaftNode,
+  type RaftNodeOptions,
+  type StateMachine,
+  type Transport,
+  type TransportHandlers,
+} from "../../raft/mod.ts";
+import {
+  type RaftInvariants,
+  type SimClock,
+  SimDisk,
+  type SimNetwork,
+  type SimProcess,
+} from "../../raft/sim/mod.ts";
+import { COMMAND_VERSION, type CommandResult } from "../dcs/commands.ts";
+import type { DcsStateMachine } from "../dcs/state_machine.ts";
+import type { Acknowledged } from "./acknowledged.ts";
+import type { Visits } from "./visits.ts";
+
+export const ELECTION_MAX_MS = 1000;
+const ELECTION_MIN_MS = 600;
+const HEARTBEAT_MS = 200;
+
+/** Those who share a log, and what must hold of it. */
+export interface RaftGroup {
+  readonly clusterId: number;
+  readonly checks: RaftInvariants;
+  readonly acknowledged: Acknowledged;
+}
+
+/** What a place needs of the cluster around it. */
+export interface RaftSurroundings {
+  readonly network: SimNetwork;
+  readonly visits: Visits;
+  readonly snapshots: Pick<RaftNodeOptions, "snapshotEveryEntries" | "keepEntries">;
+  groupOf(clusterId: number): RaftGroup;
+  /** Where the other members are, as an operator would write it into a file. */
+  partnersOf(name: string): readonly string[];
+}
+
+/** One life of the agent. */
+export interface RaftLife {
+  readonly clock: SimClock;
+  readonly random: () => number;
+  readonly dcs: DcsStateMachine;
+  /** The records have changed. */
+  readonly changed: () => void;
+  /** What speaks against the removal of a member; null: nothing. */
+  readonly mayRemove: (member: MemberInfo) => string | null;
+  /** The raft group has removed this member. */
+  readonly removed: () => void;
+}
+
+export class RaftPlace {
+  readonly disk: SimDisk;
+  /** Answers those who visit this host; null: nothing listens. */
+  door: TransportHandlers | null = null;
+
+  /** `id`: before the first place, for the network. `found`: of a founder. */
+  constructor(
+    private readonly agent: SimProcess,
+    private address: string,
+    private lastId: number,
+    private found: Found | null,
+    private readonly around: RaftSurroundings,
+  ) {
+    this.disk = new SimDisk(agent);
+    if (found !== null) this.take(found);
+  }
+
+  /** Where the others reach it. */
+  get addr(): string {
+    return this.address;
+  }
+
+  /** Of this host in its present place; while it has none, that of the place before. */
+  get id(): number {
+    return this.lastId;
+  }
+
+  /** null: the raft directory is empty, and what the host is to become not known. */
+  get group(): RaftGroup | null {
+    return this.found === null ? null : this.around.groupOf(this.found.clusterId);
+  }
+
+  take(found: Found): void {
+    this.found = found;
+    this.lastId = found.id;
+    this.around.groupOf(found.clusterId).checks.watch(found.id, this.disk);
+  }
+
+  /** The raft directory is moved aside, or lost with its disk. While no agent runs. */
+  empty(): void {
+    this.disk.wipe();
+    this.group?.checks.forget(this.id);
+    this.found = null;
+  }
+
+  /** It is to be found elsewhere from now on. While the directory is empty. */
+  move(addr: string): void {
+    this.address = addr;
+  }
+
+  /** The agent's process has ended. */
+  ended(hostGone: boolean): void {
+    this.door = null;
+    this.around.network.processEnded(this.id, hostGone);
+    this.disk.crash(hostGone);
+  }
+
+  open(life: RaftLife): Raft {
+    const { found, around, agent, addr } = this;
+    if (found !== null) return this.node(found, life);
+    return new LateRaft({
+      id: this.id,
+      members: [],
+      begin: (begun) =>
+        findCluster({
+          namespace: "service",
+          scope: "sim",
+          selfAddr: addr,
+          name: agent.name,
+          partners: around.partnersOf(agent.name),
+          bindAddr: addr,
+          password: null,
+          clock: life.clock,
+          random: life.random,
+          log: this.log,
+          onFatal: () => {},
+          network: {
+            ask: (to, question, done) => around.visits.ask(agent.name, to, question, done),
+            listener: this.listening({ start() {}, close() {} }),
+          },
+        }, (place) => {
+          this.take(place);
+          begun(this.node(place, life));
+        }),
+    });
+  }
+
+  private node(
+    { clusterId, founded, id, members, joined }: Found,
+    { clock, random, dcs, changed, mayRemove, removed }: RaftLife,
+  ): Raft {
+    const { around, agent, disk } = this;
+    const { checks, acknowledged } = around.groupOf(clusterId);
+    const storage = disk.storage();
+    checks.onStart(id, joined ? [] : members.map((each) => each.id));
+    acknowledged.onStart(agent.name);
+    const known = () => checks.onState(id, dcs.state.revision, JSON.stringify(dcs.state));
+    const stateMachine: StateMachine = {
+      apply: (command, index, term) => {
+        checks.onApply(id, index, term, command);
+        const before = dcs.state;
+        const result = dcs.apply(command, index);
+        acknowledged.onApply(agent.name, command, result);
+        known();
+        if (dcs.state !== before) changed();
+        return result;
+      },
+      snapshot: () => dcs.snapshot(),
+      restore: (data) => {
+        dcs.restore(data);
+        acknowledged.onRestore(agent.name, dcs.state.revision);
+        known();
+      },
+    };
+    const raft = new RaftNode({
+      id,
+      clock,
+      storage,
+      transport: this.listening(around.network.transport(id, agent, clusterId)),
+      stateMachine,
+      random,
+      clusterId,
+      founded,
+      instance: disk.instance,
+      commandVersion: COMMAND_VERSION,
+      mayRemove,
+      log: this.log,
+      members,
+      join: joined,
+      electionMinMs: ELECTION_MIN_MS,
+      electionMaxMs: ELECTION_MAX_MS,
+      heartbeatMs: HEARTBEAT_MS,
+      ...around.snapshots,
+    });
+    raft.onEvent((event) => {
+      if (event.kind === "state" || event.kind === "applied") checks.onStatus(raft.status());
+      if (event.kind === "removed") removed();
+    });
+    return watched(raft, acknowledged);
+  }
+
+  /** Whoever listens to the network answers visitors as well. */
+  private listening<T extends Pick<Transport, "start" | "close">>(transport: T): T {
+    let own: TransportHandlers | null = null;
+    return {
+      ...transport,
+      start: (handlers: TransportHandlers) => {
+        this.door = own = handlers;
+        transport.start(handlers);
+      },
+      close: () => {
+        if (this.door === own) this.door = null;
+        transport.close();
+      },
+    };
+  }
+
+  private readonly log = (_level: string, _event: string, text: string): void => {
+    this.agent.world.log.add(this.agent.name, `raft: ${text}`);
+  };
+}
+
+/** Notes every command whose application was acknowledged: it must never be lost. */
+function watched(raft: Raft, acknowledged: Acknowledged): Raft {
+  const propose = raft.propose.bind(raft);
+  raft.propose = (command, done, options) => {
+    const bytes = command.slice();
+    propose(bytes, (outcome) => {
+      if (outcome.kind === "applied") acknowledged.onTold(bytes, outcome.result as CommandResult);
+      done(outcome);
+    }, options);
+  };
+  return raft;
+}
