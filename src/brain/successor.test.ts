@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import { EPOCHS_PER_CLUSTER_EPOCH, recoveredState } from "../dcs/recovered.ts";
+import type { DcsState } from "../model/records.ts";
 import { chooseSuccessor, type SuccessorView } from "./successor.ts";
 import { cluster, DYNAMIC, FREE, lock, primaryStatus, seen, status, succession } from "./testing.ts";
 
@@ -24,6 +26,12 @@ const stoppedPrimary = (name: string, change = {}) =>
     replayedLsn: null,
     ...change,
   });
+
+/** The lease has run out: that which nobody holds, or of a grant after it. */
+const expired = (dcs: DcsState, grants: number): DcsState => ({
+  ...dcs,
+  lock: lock({ ...dcs.lock, ...FREE, epoch: dcs.lock.epoch + grants }),
+});
 
 const CASES: [string, SuccessorView, string | null][] = [
   ["equal members: by name", succession(), "b"],
@@ -140,6 +148,17 @@ const CASES: [string, SuccessorView, string | null][] = [
     }),
     null,
   ],
+  ...[0, 1].map((grants): [string, SuccessorView, string | null] => [
+    `but it is in a cluster that was recovered, until somebody is granted the lock (${grants} grants)`,
+    succession({
+      dcs: expired(recoveredState(cluster(), { survivor: "b", at: "" }), grants),
+      statuses: [seen(stoppedPrimary("c", { epochSeen: EPOCHS_PER_CLUSTER_EPOCH + grants }))],
+      reachableAtFree: ["c"],
+      warm: false,
+      coldForMs: 1_000_000,
+    }),
+    grants === 0 ? "c" : null,
+  ]),
   [
     "after a clean stop, a member that has everything is preferred to the candidate that lacks some",
     succession({

@@ -3,6 +3,7 @@
  * this choice; what rests on it is how much of the unreplicated tail is lost, so the most advanced member wins.
  */
 import { mayNotSucceed } from "../dcs/failsafe.ts";
+import { isJustRecovered } from "../dcs/recovered.ts";
 import type { DynamicConfig } from "../model/config.ts";
 import type { Lsn } from "../model/lsn.ts";
 import type { MemberStatus } from "../model/member_status.ts";
@@ -68,7 +69,8 @@ export function ineligible(
     return "belongs to another system identifier";
   }
   // A stopped primary's directory may hold WAL that never became part of the cluster's history, unless it was the last.
-  if (status.primaryDirectory && status.name !== lock.lastHolder) {
+  // After a recovery from a lost majority nobody knows who was, and such a directory may be all that is left.
+  if (status.primaryDirectory && status.name !== lock.lastHolder && !isJustRecovered(view.dcs)) {
     return "was a primary once and has not rejoined yet";
   }
   if (!status.running && !status.primaryDirectory) return `PostgreSQL is ${status.state}`;

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { type CommandBody, encodeCommand } from "./commands.ts";
 import { Grantor } from "./lease.ts";
-import { EPOCHS_PER_CLUSTER_EPOCH, NOBODY, recoveredState } from "./recovered.ts";
+import { EPOCHS_PER_CLUSTER_EPOCH, isJustRecovered, NOBODY, recoveredState } from "./recovered.ts";
 import { DcsStateMachine } from "./state_machine.ts";
 
 function afterRecovery() {
@@ -72,4 +72,14 @@ test("each recovery begins above the one before", () => {
   const again = recoveredState(dcs.state, { survivor: "c", at: "2026-01-03T00:00:00Z" });
   expect(again.clusterEpoch).toBe(2);
   expect(again.lock.epoch).toBe(2 * EPOCHS_PER_CLUSTER_EPOCH);
+});
+
+test("it is just recovered until somebody is granted the lock", () => {
+  const { dcs, apply, grant } = afterRecovery();
+  const { epoch } = dcs.state.lock;
+  expect(isJustRecovered(dcs.state)).toBe(true);
+  apply("b", { op: "expire", epoch, reason: "nobody" });
+  expect(isJustRecovered(dcs.state)).toBe(true);
+  apply("b", grant(epoch + 1, "b"));
+  expect(isJustRecovered(dcs.state)).toBe(false);
 });

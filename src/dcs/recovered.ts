@@ -48,3 +48,8 @@ export function recoveredState(
     ].slice(-100),
   };
 }
+
+/** The cluster was recovered, and nobody has been granted the lock since. */
+export function isJustRecovered({ clusterEpoch, lock }: DcsState): boolean {
+  return clusterEpoch > 0 && lock.epoch === clusterEpoch * EPOCHS_PER_CLUSTER_EPOCH;
+}
