@@ -38,6 +38,26 @@ export class Acknowledged {
     if (result.ok) this.commands.set(result.revision, command);
   }
 
+  /**
+   * Of a cluster that goes on from the log of one member: what that log holds. `held`: the command there, by revision; null:
+   * it is lost with the others. Throws a Violation.
+   */
+  inherited(held: (revision: number) => Uint8Array | "in a snapshot" | null): Acknowledged {
+    const next = new Acknowledged();
+    for (const [revision, command] of this.commands) {
+      const there = held(revision);
+      if (there === null) continue;
+      if (there !== "in a snapshot" && !same(there, command)) {
+        throw new Violation(
+          "acknowledged commands are never lost",
+          `another one at ${revision} of the survivor`,
+        );
+      }
+      next.commands.set(revision, command);
+    }
+    return next;
+  }
+
   /** The last revision that anybody was told of. */
   get told(): number {
     return Math.max(0, ...this.commands.keys());
@@ -61,5 +81,9 @@ export class Acknowledged {
 function stands({ restored, applied }: Life, revision: number, command: Uint8Array): boolean {
   if (revision <= restored) return true;
   const there = applied.get(revision);
-  return there !== undefined && there.length === command.length && there.every((b, i) => b === command[i]);
+  return there !== undefined && same(there, command);
+}
+
+function same(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }

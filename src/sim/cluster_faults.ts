@@ -43,15 +43,18 @@ export function clusterFaults(
   weights["disk-fail"] *= 0.3;
   weights["data-lost"] *= 0.2;
   weights["reinit"] *= 0.3;
+  weights["majority-lost"] *= 0.3;
   for (const kind of MEMBERSHIP_FAULTS) weights[kind] *= 0.5;
   for (const rule of LEASE_RULES) weights[`ambush-${rule}`] *= 0.3;
   if (Object.values(weights).every((weight) => weight === 0)) weights["agent-pause"] = 1;
   if (only !== null) { for (const kind of CLUSTER_FAULTS) weights[kind] = kind === only ? 1 : 0; }
   // Of those that are members at the time.
   const cut = (kind: NetworkFault): FaultMaker => (chance) =>
-    networkFaults(cluster.network, cluster.ids(), MAX_CUT_MS, (draw) => victim(cluster, draw).id)[kind](
-      chance,
-    );
+    cluster.members.length < 2
+      ? null
+      : networkFaults(cluster.network, cluster.ids(), MAX_CUT_MS, (draw) => victim(cluster, draw).id)[kind](
+        chance,
+      );
   const makers: Record<ClusterFault, FaultMaker> = {
     isolate: cut("isolate"),
     "one-way": cut("one-way"),
@@ -275,6 +278,7 @@ function makersOf(
     "member-removed": asked((member) => operators.remove(member)),
     "raft-directory-lost": asked((member) => operators.empty(member)),
     "machine-lost": asked((member) => member.isWitness ? null : operators.loseMachine(member)),
+    "majority-lost": () => operators.loseMajority(),
     // Minutes to days, either way; and back, as when a time server is believed again.
     "clock-step": one(() => true, (member, random) => {
       const byMs = random.pick([-1, 1]) * 60_000 * (MAX_CLOCK_STEP_MS / 60_000) ** random.unit();
@@ -306,6 +310,6 @@ function everyDirection(ids: readonly number[]): (readonly [number, number])[] {
 
 function boot(member: SimMember): void {
   if (member.agent.alive) return;
-  member.host.reboot();
+  member.powerOn();
   member.startAgent();
 }

@@ -44,6 +44,7 @@ export const CLUSTER_FAULTS = [
   "set-failsafe",
   "maintenance",
   ...MEMBERSHIP_FAULTS,
+  "majority-lost",
   "clock-step",
   "clock-rate",
 ] as const;
@@ -52,5 +53,6 @@ export type ClusterFault = typeof CLUSTER_FAULTS[number];
 /** The faults that show soonest that a rule of BREAKABLE (options.ts) is missing. */
 export function faultsAgainst(rule: string): ClusterFault {
   const lease = LEASE_RULES.find((each) => each === rule);
-  return lease === undefined ? "failsafe-ambush" : `ambush-${lease}`;
+  if (lease !== undefined) return `ambush-${lease}`;
+  return rule.startsWith("failsafe-") ? "failsafe-ambush" : "majority-lost";
 }

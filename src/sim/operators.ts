@@ -4,7 +4,8 @@
  * refused, or come to nothing; that is looked at, not assumed.
  */
 import type { MemberOutcome } from "../../raft/mod.ts";
-import type { Prng } from "../../raft/sim/mod.ts";
+import type { Fault, Prng } from "../../raft/sim/mod.ts";
+import { loseMajority } from "./lost_majority.ts";
 import type { SimCluster } from "./sim_cluster.ts";
 import type { SimMember } from "./sim_member.ts";
 
@@ -13,6 +14,8 @@ const ROUND_MS = 1000;
 const OUT_MS = 5000;
 /** Raft answers within 15 s, if whoever was asked lives. */
 const ANSWER_MS = 16_000;
+/** After a recovery everybody who comes back has done so. */
+const BACK_WITHIN_MS = 30_000;
 const MIN_MEMBERS = 3;
 const MAX_MEMBERS = 5;
 
@@ -73,6 +76,16 @@ export class Operators {
     this.replaceLost();
     this.startSoon(victim);
     return `${victim.name}, which comes back as ${victim.place.addr}`;
+  }
+
+  /** The majority is lost for good, and `agent recover` run on one of the others. */
+  loseMajority(): Fault | null {
+    const { cluster, random } = this;
+    const underWay = cluster.world.now() < this.busyUntilMs || this.lost !== null;
+    if (underWay || cluster.members.length < MIN_MEMBERS) return null;
+    const fault = loseMajority(cluster, random);
+    if (fault !== null) this.busyUntilMs = cluster.world.now() + fault.durationMs + BACK_WITHIN_MS;
+    return fault;
   }
 
   private removed(asked: SimMember, victim: SimMember, outcome: MemberOutcome): void {
@@ -136,6 +149,9 @@ export class Operators {
   private lookAfter(): void {
     const { cluster, outSinceMs } = this;
     const nowMs = cluster.world.now();
+    // Whoever was lost with a majority is another one's care.
+    for (const host of outSinceMs.keys()) if (!cluster.members.includes(host)) outSinceMs.delete(host);
+    if (this.lost !== null && !cluster.members.includes(this.lost.host)) this.lost = null;
     const status = cluster.leader()?.raft?.status();
     if (status === undefined) return;
     this.replaceLost();

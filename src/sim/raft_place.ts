@@ -10,6 +10,7 @@ import {
   type Raft,
   RaftNode,
   type RaftNodeOptions,
+  type Snapshot,
   type StateMachine,
   type Transport,
   type TransportHandlers,
@@ -103,6 +104,13 @@ export class RaftPlace {
     this.disk.wipe();
     this.group?.checks.forget(this.id);
     this.found = null;
+  }
+
+  /** The log begins anew with a snapshot, as the founder of another cluster. While no agent runs. */
+  recover(found: Found, snapshot: Snapshot): void {
+    this.empty();
+    this.take(found);
+    this.disk.install(snapshot);
   }
 
   /** It is to be found elsewhere from now on. While the directory is empty. */

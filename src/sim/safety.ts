@@ -69,6 +69,10 @@ export class Safety {
         `${server.name} writes under ${epoch} after ${this.highestEpoch}`,
       );
     }
+    const before = this.lastWriter;
+    if (epoch > 0 && epoch === before?.epoch && server.name !== before.name) {
+      throw new Violation("epochs go forward", `${server.name} writes under ${epoch}, as ${before.name} did`);
+    }
     if (epoch > this.highestEpoch) this.handover(server, epoch);
     this.highestEpoch = epoch;
     if (this.writableUntilMs !== null) {

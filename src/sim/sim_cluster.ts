@@ -31,12 +31,17 @@ export class SimCluster {
   /** Those that are, or are to be, members; a witness too. */
   members: readonly SimMember[] = [];
   /** The raft group that they form. */
-  readonly group: RaftGroup;
+  group: RaftGroup;
+  /** Id with which the cluster was founded. */
+  readonly founded: number;
+  private readonly groups = new Map<number, RaftGroup>();
   /** All that there have ever been: whoever has left may still run. */
   private readonly hosts: SimMember[] = [];
   private readonly around: Surroundings;
   private readonly lockWatchers = new Set<(lock: LockRecord) => void>();
   private systemIds = 0;
+  /** What an operator has begun and not finished: until then the cluster is not what it is to be. */
+  readonly unfinished = new Set<string>();
   /** For how long a primary has gone on in failsafe mode. */
   failsafeMs = 0;
 
@@ -52,7 +57,9 @@ export class SimCluster {
     this.safety = new Safety(world);
     const founders = names.map((name, i) => ({ id: i + 1, name, addr: addressOf(name) }));
     const clusterId = clusterIdOf("service", "sim", founders.map(({ addr }) => addr));
+    this.founded = clusterId;
     this.group = { clusterId, checks: new RaftInvariants(), acknowledged: new Acknowledged() };
+    this.groups.set(clusterId, this.group);
     const chance = world.random.split("snapshots");
     this.around = {
       world,
@@ -71,8 +78,17 @@ export class SimCluster {
         this.safety.onRecords(state);
         for (const watcher of [...this.lockWatchers]) watcher(state.lock);
       },
-      groupOf: () => this.group,
-      partnersOf: (name) => this.members.filter((each) => each.name !== name).map(({ place }) => place.addr),
+      groupOf: (id) => this.groups.get(id)!,
+      partnersOf: (name) => {
+        // The files of the first members say what they said at first, as long as that leads to a member.
+        const present = this.addresses();
+        const isFounder = founders.some((founder) => founder.name === name);
+        const leads = present.some((each) =>
+          each.name !== name && founders.some(({ addr }) => addr === each.addr)
+        );
+        const known = !isFounder ? present : leads ? founders : [...founders, ...present];
+        return [...new Set(known.filter((each) => each.name !== name).map(({ addr }) => addr))];
+      },
       snapshots: {
         snapshotEveryEntries: chance.pick([5, 20, 100, 4096]),
         keepEntries: chance.pick([0, 3, 30, 1024]),
@@ -98,10 +114,26 @@ export class SimCluster {
     this.members = this.members.filter((member) => member !== host);
   }
 
+  /** A host that was a member once is to be one again. */
+  enlist(host: SimMember): void {
+    this.members = [...this.members, host];
+  }
+
+  /** The majority is lost: this one alone is a member of another group now. */
+  goesOnAs(group: RaftGroup, survivor: SimMember): void {
+    this.groups.set(group.clusterId, group);
+    this.group = group;
+    this.members = [survivor];
+  }
+
+  private addresses(): { name: string; addr: string }[] {
+    return this.members.map(({ name, place: { addr } }) => ({ name, addr }));
+  }
+
   private enroll(name: string, as: ConstructorParameters<typeof SimMember>[2]): SimMember {
     const host = new SimMember(name, this.around, as);
     this.hosts.push(host);
-    this.members = [...this.members, host];
+    this.enlist(host);
     return host;
   }
 
@@ -118,8 +150,11 @@ export class SimCluster {
   /** The records as known by the living agent that knows most; null: none lives. */
   latestRecords(): DcsState | null {
     let latest: DcsState | null = null;
-    for (const { dcs } of this.members) {
-      if (dcs !== null && (latest === null || dcs.state.revision > latest.revision)) latest = dcs.state;
+    for (const { dcs, place } of this.members) {
+      if (
+        dcs !== null && place.group === this.group &&
+        (latest === null || dcs.state.revision > latest.revision)
+      ) latest = dcs.state;
     }
     return latest;
   }
@@ -137,6 +172,7 @@ export class SimCluster {
 
   /** null: one primary, standbys that stream from it, raft with a leader, and with these members; else what is missing. */
   unhealthy(): string | null {
+    if (this.unfinished.size > 0) return [...this.unfinished].join(", ");
     const asleep = this.members.filter((member) => !member.agent.alive);
     if (asleep.length > 0) return `no agent on ${asleep.map((member) => member.name).join(", ")}`;
     const leader = this.leader();

@@ -223,6 +223,11 @@ export class SimMember {
     this.server.killed();
   }
 
+  /** The clock begins anew, unless something has been running all the time. */
+  powerOn(): void {
+    if (!this.agent.alive && !this.guard.process.alive && !this.server.anyProcess) this.host.reboot();
+  }
+
   /** The raft directory is moved aside, so that a start is that of a new member. */
   emptyRaftDirectory(): void {
     this.killAgent(false);
