@@ -215,10 +215,16 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
     ],
     [
       "replacement-completed-without-asking",
-      'const objection = change.kind === "remove" ? mayRemove(change.id) : null;',
+      'const objection = change.kind === "remove" ? this.#objectionTo(change.id) : null;',
       "const objection: string | null = null;",
     ],
     ["waits-said-at-each-look", "if (this.#waits.get(newcomer) === text) return;", ""],
+    ["host-under-a-new-id-keeps-the-old", "return goesOn ? null : mayRemove(id);", "return mayRemove(id);"],
+    [
+      "replacement-elsewhere-without-asking",
+      "record.replaces === id && record.addr === addr",
+      "record.replaces === id",
+    ],
     ["rejected-member-stays-recorded", "      if (!proposed) this.#forget(operation);\n", ""],
     [
       "leader-asked-to-go-stays",

@@ -185,7 +185,7 @@ export class Operators {
       return;
     }
     const { addr } = host.place;
-    this.asked()?.raft!.replaceMember(oldId, { addr, name: host.name }, (outcome) => {
+    this.asked()?.raft?.replaceMember(oldId, { addr, name: host.name }, (outcome) => {
       if (outcome.kind !== "done") cluster.world.log.add("operator", `no replacement: ${outcome.reason}`);
     });
   }

@@ -25,7 +25,7 @@ import {
 import { COMMAND_VERSION, type CommandResult } from "../dcs/commands.ts";
 import type { DcsStateMachine } from "../dcs/state_machine.ts";
 import type { Acknowledged } from "./acknowledged.ts";
-import type { Visits } from "./visits.ts";
+import type { Visiting } from "./visiting.ts";
 
 export const ELECTION_MAX_MS = 1000;
 const ELECTION_MIN_MS = 600;
@@ -41,7 +41,7 @@ export interface RaftGroup {
 /** What a place needs of the cluster around it. */
 export interface RaftSurroundings {
   readonly network: SimNetwork;
-  readonly visits: Visits;
+  readonly visits: Visiting;
   readonly snapshots: Pick<RaftNodeOptions, "snapshotEveryEntries" | "keepEntries">;
   groupOf(clusterId: number): RaftGroup;
   /** Where the other members are, as an operator would write it into a file. */

@@ -13,7 +13,7 @@ import { Links } from "./links.ts";
 import type { RaftGroup } from "./raft_place.ts";
 import { Safety } from "./safety.ts";
 import { addressOf, SimMember, type Surroundings } from "./sim_member.ts";
-import { Visits } from "./visits.ts";
+import { Visiting } from "./visiting.ts";
 import { contains } from "./wal.ts";
 
 const NAMES = ["pg1", "pg2", "pg3"] as const;
@@ -65,7 +65,7 @@ export class SimCluster {
       world,
       network: this.network,
       links: this.links,
-      visits: new Visits(world, this.network, () => this.hosts),
+      visits: new Visiting(world, this.network, () => this.hosts),
       broken,
       bootstrapConfig,
       find: (name) => this.find(name),

@@ -8,7 +8,7 @@ const DELAY_MEAN_MS = 2;
 const SILENCE_MS = 3000;
 const PATIENCE_MS = 20_000;
 
-export class Visits {
+export class Visiting {
   private readonly random: Prng;
 
   constructor(
