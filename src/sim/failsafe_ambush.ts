@@ -14,7 +14,9 @@ export function failsafeAmbush(cluster: SimCluster, random: Prng): Fault | null 
   const holder = cluster.find(state?.lock.holder ?? "");
   if (!state || !holder?.server.canAcknowledge || state.failsafe?.epoch !== state.lock.epoch) return null;
   const ids = cluster.ids();
-  const other = random.pick(cluster.members.filter((member) => member !== holder));
+  const others = cluster.members.filter((member) => member !== holder);
+  if (others.length === 0) return null;
+  const other = random.pick(others);
   const { waitTtlMs } = state;
   const ends: (() => void)[] = [];
   let over = false;

@@ -76,8 +76,9 @@ const STORIES: Readonly<Record<LeaseRule, Story>> = {
   },
   // P is cut off, and another leader, who knows nothing of its renewals, is elected right after that.
   "no-reset": ({ cluster, random, holder, leader, ttlMs, later, cutOff }) => {
-    const next = random.pick(cluster.members.filter((each) => each !== holder && each !== leader));
-    if (holder === leader || !next) return null;
+    const others = cluster.members.filter((each) => each !== holder && each !== leader);
+    if (holder === leader || others.length === 0) return null;
+    const next = random.pick(others);
     cutOff(holder);
     later(random.between(1, ARRIVES_MS), () => leader.raft?.transferLeadership(next.id, () => {}));
     return ttlMs + SUCCESSION_MS;

@@ -117,7 +117,9 @@ export class Operators {
   /** The others are a majority with what they have on their disks; and somebody else has the data. */
   private canSpare(victim: SimMember): boolean {
     const { members } = this.cluster;
-    if (members.length < MIN_MEMBERS) return false;
+    const others = members.filter((member) => member !== victim);
+    // A founder that has never taken part has nothing of what a majority wrote.
+    if (members.length < MIN_MEMBERS || others.some(({ disk }) => disk.durable.lastIndex === 0)) return false;
     if (!victim.server.canAcknowledge) return members.some(({ server }) => server.canAcknowledge);
     return members.some(({ server }) => server.streaming && server.following === victim.name);
   }

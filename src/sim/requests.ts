@@ -10,7 +10,7 @@ export function requestSwitchover(cluster: SimCluster, id: string, random: Prng)
   if (!state || state.lock.holder === null || !asked.member) return null;
   const { holder } = state.lock;
   const others = cluster.members.filter((member) => member.name !== holder);
-  const candidate = random.chance(0.5) ? random.pick(others).name : null;
+  const candidate = others.length > 0 && random.chance(0.5) ? random.pick(others).name : null;
   askSwitchover(asked, candidate, id);
   return `${holder} to ${candidate ?? "any"}, asked of ${asked.name}`;
 }
