@@ -192,12 +192,6 @@ export class RaftInvariants implements DiskObserver {
     return this.indexes.get(hashBytes(command, 0)) ?? null;
   }
 
-  /** Whether that command was applied at that index, or before it: a snapshot tells only that it was. */
-  wasApplied(index: Index, command: Uint8Array): boolean {
-    const at = this.indexOf(command);
-    return at !== null && at <= index;
-  }
-
   /** To be called when a node's role, term or commit index may have changed. */
   onStatus(status: RaftStatus): void {
     const node = this.nodes.get(status.id)!;

@@ -717,8 +717,7 @@ export class RaftRun {
       }),
       crash: one((node, chance) => {
         this.kill(node, false);
-        // When it is opened again.
-        if (chance.chance(0.2)) node.disk.failNextSync();
+        if (chance.chance(0.2)) node.disk.failOpening();
         return { durationMs: chance.between(10, 4000), text: node.process.name, end: () => this.start(node) };
       }),
       "host-crash": one((node, chance) => {
@@ -746,7 +745,7 @@ export class RaftRun {
         return { durationMs, text: node.process.name, end: () => node.disk.resume() };
       }),
       "disk-fail": one((node) => {
-        node.disk.failNextSync();
+        node.disk.failSoon();
         return { durationMs: 0, text: node.process.name, end: () => {} };
       }),
       "disk-full": one((node, chance) => {

@@ -276,7 +276,7 @@ test("a full disk and one that fails once more end a process, or make it wait fo
     const disk = new SimDisk(process);
     const storage = disk.storage();
     let durable = 0;
-    if (seed % 2 === 0) disk.failNextSync();
+    if (seed % 2 === 0) disk.failSoon();
     else disk.fill();
     for (let i = 1; i <= 30; i++) {
       storage.append(batch([entry(i, 1, "y".repeat(1500))]), (error) => error ? failed++ : durable = i);

@@ -55,6 +55,7 @@ export class SimDisk {
   private unsynced: LogBatch[] = [];
   /** Not completed, in order. */
   private pending: LogBatch[] = [];
+  private isOpen = false;
   private hungUntilMs = 0;
   private failed = false;
   private wake: (() => void) | null = null;
@@ -102,11 +103,14 @@ export class SimDisk {
     this.wake?.();
   }
 
-  /** One of the next operations on files fails, a write perhaps in the middle; for want of room it is tried again. */
-  failNextSync(): void {
-    const { files, random } = this;
-    const fault = random.pick(["EIO", "EIO", "short", "ENOSPC"] as const);
-    files.failAt = { operation: files.operations + 1 + random.below(4), fault };
+  /** While it is open: one of the next operations on files fails, a write perhaps in the middle. */
+  failSoon(): void {
+    if (this.isOpen) this.fail();
+  }
+
+  /** The same while it is opened the next time. */
+  failOpening(): void {
+    if (!this.isOpen) this.fail();
   }
 
   /** From now on there is hardly any room. */
@@ -123,6 +127,7 @@ export class SimDisk {
   crash(hostGone: boolean): void {
     // After a failed write a log is not opened again before the next boot (poison.ts), which empties the page cache.
     const booted = hostGone || this.failed;
+    this.isOpen = false;
     this.unsynced = [];
     this.pending = [];
     this.failed = false;
@@ -178,6 +183,7 @@ export class SimDisk {
       throw new Violation("rot is refused or means nothing", `${process.name} opens another log than it had`);
     }
     this.isRotten = false;
+    this.isOpen = true;
     this.image = found;
     this.observer?.onDurable(this);
     return {
@@ -247,6 +253,13 @@ export class SimDisk {
       process.deliver(life, finish);
     };
     world.after(tookMs, end);
+  }
+
+  /** For want of room it is tried again where that makes sense. */
+  private fail(): void {
+    const { files, random } = this;
+    const fault = random.pick(["EIO", "EIO", "short", "ENOSPC"] as const);
+    files.failAt = { operation: files.operations + 1 + random.below(4), fault };
   }
 
   private complete(batch: LogBatch): void {

@@ -228,7 +228,7 @@ function makersOf(
       return { durationMs, text: member.name, end: () => member.disk.resume() };
     }),
     "disk-fail": one(alive, (member) => {
-      member.disk.failNextSync();
+      member.disk.failSoon();
       return moment(member.name);
     }),
     "guard-kill": one((member) => member.guard.process.alive, (member) => {

@@ -86,7 +86,7 @@ function holderOf(cluster: SimCluster): SimMember | undefined {
 
 /** The survivor knows a cluster, and the data is somewhere. */
 function isLosable(cluster: SimCluster, survivor: SimMember, fates: ReadonlyMap<SimMember, Fate>): boolean {
-  const systemId = replayed(survivor.disk.durable.load()).state.initialize?.systemId;
+  const systemId = replayed(survivor.disk.read()).state.initialize?.systemId;
   const remain = [survivor, ...[...fates.keys()].filter((other) => fates.get(other) !== "gone")];
   return survivor.place.group === cluster.group && systemId !== undefined && systemId !== "" &&
     remain.some(({ server }) => server.directory.kind === "valid" && server.systemId === systemId);
@@ -148,7 +148,7 @@ function fatesOf(cluster: SimCluster, survivor: SimMember, random: Prng): Map<Si
 function isBounded(old: SimMember, survivor: SimMember): boolean {
   const known = old.dcs?.state;
   if (!known) return false;
-  const { state } = replayed(survivor.disk.durable.load());
+  const { state } = replayed(survivor.disk.read());
   const { armed } = old.guard.view();
   return !known.lock.unfenced && armed?.unfenced !== true && known.config?.value["pause"] !== true &&
     known.waitTtlMs <= state.waitTtlMs;
@@ -184,7 +184,7 @@ interface Replay {
 
 function recover(cluster: SimCluster, survivor: SimMember, random: Prng): void {
   const { group, broken, world } = cluster;
-  const stored = survivor.disk.durable.load();
+  const stored = survivor.disk.read();
   const { dcs, state, commands, restored } = replayed(stored);
   const at = new Date(survivor.wall.nowMs()).toISOString();
   const recovered = recoveredState(state, { survivor: survivor.name, at });
