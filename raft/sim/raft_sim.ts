@@ -460,7 +460,8 @@ export class RaftRun {
       this.world.log.add(node.process.name, message);
       node.process.kill();
       node.disk.crash(false);
-      if (code === "damaged") this.empty(node, this.random.chance(0.5));
+      // A bit of the number of the format makes it one of a later version.
+      if (code === "damaged" || code === "version") this.empty(node, this.random.chance(0.5));
       else this.world.after(1000, () => this.start(node));
       return null;
     }

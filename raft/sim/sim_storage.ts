@@ -227,7 +227,9 @@ export class SimDisk {
         onFailure: () => this.failed = true,
       });
     } catch (error) {
-      if (this.isRotten || !(error instanceof StorageError) || error.code !== "damaged") throw error;
+      if (this.isRotten || !(error instanceof StorageError) || !["damaged", "version"].includes(error.code)) {
+        throw error;
+      }
       throw unreadable(error.message);
     }
   }

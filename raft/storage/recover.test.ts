@@ -121,6 +121,14 @@ test("a log that was cut below what it knows to be committed is refused", () => 
   );
 });
 
+test("a log whose beginning is gone, and no snapshot stands for it, is refused", () => {
+  const disk = new SimDisk();
+  const storage = openSim(disk, SEGMENT_BYTES);
+  for (let i = 1; i <= 20; i++) storage.append(batch({ entries: [entry(1, i, 200)] }), () => {});
+  disk.remove(segmentName(1));
+  expect(() => openSim(disk, SEGMENT_BYTES, true)).toThrow(/entries 1 to \d+ are missing/);
+});
+
 test("what was only in the page cache when the process ended is made durable before anything is built on it", () => {
   const disk = new SimDisk();
   const { stored, writer } = openLog(disk, IDENTITY, { segmentBytes: SEGMENT_BYTES });

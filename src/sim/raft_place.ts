@@ -203,7 +203,6 @@ export class RaftPlace {
       ...around.snapshots,
     });
     raft.onEvent((event) => {
-      if (event.kind === "state" || event.kind === "applied") checks.onStatus(raft.status());
       if (event.kind === "removed") removed();
     });
     return watched(raft, acknowledged);

@@ -18,7 +18,7 @@ import { contains } from "./wal.ts";
 
 const NAMES = ["pg1", "pg2", "pg3"] as const;
 const WITH_WITNESS = ["pg1", "pg2", "w1"] as const;
-const CHECK_MS = 100;
+const COUNT_MS = 100;
 /** What the leader has committed is known to everybody after a heartbeat. */
 const KNOWN_WITHIN_MS = 2000;
 /** A standby that lags by less counts as healthy. */
@@ -98,7 +98,12 @@ export class SimCluster {
       const founder = { clusterId, founded: clusterId, id, members: founders, joined: false };
       this.enroll(name, { id, founder, isWitness: name === "w1" });
     }
-    this.check();
+    world.afterStep((ran) => {
+      for (const { raft, agent, place } of this.hosts) {
+        if (raft !== null && ran.has(agent)) place.group?.checks.onStatus(raft.status());
+      }
+    });
+    this.countFailsafe();
   }
 
   /** Another host, which has to find the cluster. */
@@ -232,12 +237,11 @@ export class SimCluster {
       (left === right || this.links.reachable(left.id, right.id));
   }
 
-  private check(): void {
-    for (const { raft, member, server, place } of this.hosts) {
-      if (raft !== null) place.group?.checks.onStatus(raft.status());
-      if (server.canAcknowledge && member?.failsafe.active()) this.failsafeMs += CHECK_MS;
+  private countFailsafe(): void {
+    for (const { member, server } of this.hosts) {
+      if (server.canAcknowledge && member?.failsafe.active()) this.failsafeMs += COUNT_MS;
     }
-    this.world.after(CHECK_MS, () => this.check());
+    this.world.after(COUNT_MS, () => this.countFailsafe());
   }
 }
 
