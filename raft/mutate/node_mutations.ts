@@ -148,13 +148,20 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
     ],
   ]),
   ...mutationsOf("raft/node/admission.ts", TESTS, [
-    ["founded-by-one", "return agreeing > (1 + others.length) / 2 ?", "return agreeing > 0 ?"],
+    ["founded-by-one", "agreeing > (1 + others.length) / 2 :", "agreeing > 0 :"],
     [
       "founded-with-strangers",
       "others.filter((id) => this.#connected.has(id)).length",
       "this.#connected.size",
     ],
     ["told-of-a-log-forgotten", 'if (message.verdict !== "noLog") this.#toldOfLog = true;', ""],
+    ["founded-beside-a-term", "term === 0 ? agreeing >", "term >= 0 ? agreeing >"],
+    ["founded-never-beside-a-term", ": agreeing === 1 + others.length;", ": false;"],
+    [
+      "vote-of-a-founder-unspent",
+      'return enough ? { kind: "founder", term } : null;',
+      'return enough ? { kind: "founder", term: 0 } : null;',
+    ],
   ]),
   ...mutationsOf("raft/node/registrar.ts", TESTS, [
     [
@@ -248,8 +255,9 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
     ["voter-that-cannot-be-dialed", "const flaw = !dialed && votes", "const flaw = false"],
   ]),
   ...mutationsOf("raft/node/raft_node.ts", ["raft/node/admission.test.ts"], [
-    ["added-member-knows-of-no-log", "lastIndex > 0 || this.#options.join || ", "lastIndex > 0 || "],
-    ["welcomed-member-knows-of-no-log", "this.#welcomed = !founding;", ""],
+    ["added-member-knows-of-no-log", "return this.#options.join || this.#admitted", "return this.#admitted"],
+    ["welcomed-member-knows-of-no-log", ' || this.#admitted?.kind === "welcome"', ""],
+    ["term-of-a-founder-not-told", "term: this.#admitted?.term ?? 0, lastIndex", "term: 0, lastIndex"],
   ]),
   ...mutationsOf("raft/node/raft_node.ts", MEMBERSHIP, [
     ["joining-member-votes-as-a-founder", "initialVoters: join ? [] :", "initialVoters: false ? [] :"],

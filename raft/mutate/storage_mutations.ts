@@ -215,6 +215,11 @@ export const STORAGE_MUTATIONS: readonly Mutation[] = [
     ],
     ["failure-of-opening-not-told", "options.onFailure?.(cause as Error);", ""],
     [
+      "file-that-cannot-be-opened-poisons",
+      'if ((cause as { syscall?: unknown }).syscall !== "open") options',
+      "options",
+    ],
+    [
       "failed-opening-forgotten",
       "known && markPoisoned(volatileDirectory, known.instance, error.message),",
       "void error,",

@@ -1,7 +1,13 @@
 import { expect, test } from "bun:test";
 import type { AddOutcome } from "./api.ts";
 import { Admission } from "./admission.ts";
-import type { AdmissionMessage } from "./admission_messages.ts";
+import {
+  ADMISSION_CHANNEL,
+  type AdmissionMessage,
+  decodeAdmission,
+  encodeAdmission,
+} from "./admission_messages.ts";
+import type { LogBatch } from "./ports.ts";
 import { TestCluster, text } from "./testing.ts";
 
 test("an empty member alone does not vote", () => {
@@ -100,21 +106,107 @@ test("a member that asks while no leader is known waits and is let in later", ()
   expect(cluster.member(other).node.status().notVoting).toBeNull();
 });
 
-test("an election that was tried before anything was written elsewhere does not keep the others out", () => {
+test("a member that is in a term is no proof that there is no log, though it has no entry itself", () => {
   const cluster = new TestCluster(3);
-  const first = cluster.start(1);
-  first.storage.append(
-    { hardState: { term: 7, vote: 1, commit: 0 }, entries: [], snapshot: null, sync: true },
-    () => {},
-  );
+  cluster.start(1).storage.append(inTerm(7), () => {});
   cluster.stop(1);
-  cluster.start(1);
-  expect(cluster.member(1).node.status().term).toBe(7);
+  expect(cluster.start(1).node.status()).toMatchObject({ term: 7, lastIndex: 0 });
   const second = cluster.start(2);
-  cluster.until("founded", () => second.node.status().notVoting === null);
-  // It may have voted in that term before it lost its directory: not a second time.
-  expect(second.storage.load().hardState).toEqual({ term: 7, vote: 2, commit: 0 });
+  cluster.clock.advance(5000);
+  expect(second.node.status().notVoting).toContain(
+    "a log may exist: waiting for a leader, or until all first members",
+  );
+  expect(second.storage.load().empty).toBe(true);
+  // All of them have none: an election was tried, and came to nothing.
+  const third = cluster.start(3);
+  cluster.until("founded", () => [second, third].every(({ node }) => node.status().notVoting === null));
+  // Each may have voted in that term before it lost its directory: not a second time.
+  expect([second, third].map(({ storage }) => storage.load().hardState)).toContainEqual(
+    { term: 7, vote: second.id, commit: 0 },
+  );
   expect(cluster.leader().node.status().term).toBeGreaterThan(7);
+});
+
+function inTerm(term: number): LogBatch {
+  return { hardState: { term, vote: 1, commit: 0 }, entries: [], snapshot: null, sync: true };
+}
+
+/** What the running member 1 says to an empty member 2: verdict and term. */
+function verdictOf(cluster: TestCluster): string | undefined {
+  const answers: (AdmissionMessage | null)[] = [];
+  const asking = cluster.network.transport(2);
+  asking.start({
+    onFrame: (_, channel, payload) => {
+      if (channel === ADMISSION_CHANNEL) answers.push(decodeAdmission(4711, payload));
+    },
+    onPeer: () => {},
+  });
+  cluster.clock.advance(20);
+  const hello = { kind: "hello", instance: 5, empty: true, version: 1 } as const;
+  asking.send(1, ADMISSION_CHANNEL, encodeAdmission(4711, hello));
+  cluster.clock.advance(20);
+  asking.close();
+  const answer = answers.findLast((message) => message?.kind === "answer");
+  return answer?.kind === "answer" ? `${answer.verdict} ${answer.term}` : undefined;
+}
+
+test("what a member without an entry says of a log: its term, and that there is one while its welcome is being written", () => {
+  const fresh = new TestCluster(3);
+  fresh.start(1);
+  expect(verdictOf(fresh)).toBe("noLog 0");
+  const voted = new TestCluster(3);
+  voted.start(1).storage.append(inTerm(7), () => {});
+  voted.stop(1);
+  voted.start(1);
+  expect(verdictOf(voted)).toBe("noLog 7");
+  const welcomed = new TestCluster(3);
+  welcomed.start(2);
+  welcomed.start(3);
+  const { term } = welcomed.leader().node.status();
+  const late = welcomed.start(1);
+  late.storage.held = true;
+  welcomed.until("its welcome is being written", () => late.storage.oldestPendingMs() > 0);
+  welcomed.stop(2);
+  expect(late.node.status().notVoting).toContain("writes that to its log");
+  expect(verdictOf(welcomed)).toBe(`log ${term}`);
+});
+
+test("a founder in a term tells it while it is being written", () => {
+  const cluster = new TestCluster(3);
+  cluster.start(2).storage.append(inTerm(7), () => {});
+  cluster.stop(2);
+  cluster.start(2);
+  cluster.start(3);
+  const founder = cluster.start(1);
+  founder.storage.held = true;
+  cluster.until("it is being written", () => founder.storage.oldestPendingMs() > 0);
+  cluster.stop(2);
+  expect(verdictOf(cluster)).toBe("noLog 7");
+});
+
+test("a founder that was welcomed and has nothing yet founds no second log with an emptied one, after a restart either", () => {
+  const cluster = new TestCluster(3);
+  cluster.start(1);
+  cluster.start(3);
+  const leader = cluster.leader();
+  let applied = false;
+  leader.node.propose(text("precious"), () => applied = true);
+  cluster.until("applied", () => applied);
+  const late = cluster.start(2);
+  late.storage.held = true;
+  cluster.until("its welcome is written", () => late.storage.oldestPendingMs() > 0);
+  cluster.stop(1);
+  cluster.isolate(3);
+  late.storage.release();
+  cluster.clock.advance(20);
+  expect(late.storage.load()).toMatchObject({ hardState: { vote: leader.id }, entries: [] });
+  cluster.stop(2);
+  cluster.start(2);
+  const emptied = cluster.start(1, true);
+  cluster.clock.advance(10_000);
+  expect(emptied.node.status().notVoting).toContain("a log may exist");
+  expect(emptied.storage.load().empty).toBe(true);
+  expect(cluster.member(2).node.status().lastIndex).toBe(0);
 });
 
 test("a founder that was emptied does not found with a member that was added and has nothing yet", () => {
@@ -131,15 +223,14 @@ test("a founder that was emptied does not found with a member that was added and
   expect(emptied.node.status().notVoting).toContain("waiting for the leader");
   expect(added.node.status()).toMatchObject({ lastIndex: 0, term: 0 });
   // Nor when that one was welcomed in an earlier life, and has got no further.
-  const hardState = { term: 1, vote: leader.id, commit: 0 };
-  added.storage.append({ hardState, entries: [], snapshot: null, sync: true }, () => {});
+  added.storage.append(inTerm(1), () => {});
   cluster.stop(1);
   cluster.stop(added.id);
   expect(cluster.start(added.id).node.status()).toMatchObject({ lastIndex: 0, term: 1 });
-  const again = cluster.start(1);
+  expect(cluster.start(1).instance).toBe(emptied.instance);
   cluster.clock.advance(5000);
-  expect(again.node.status().notVoting).toContain("waiting for the leader");
-  expect(again.storage.load().empty).toBe(true);
+  expect(cluster.member(1).node.status().notVoting).toContain("waiting for the leader");
+  expect(emptied.storage.load().empty).toBe(true);
 });
 
 test("a member that was welcomed knows of a log before it has any of it", () => {

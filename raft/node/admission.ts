@@ -1,12 +1,14 @@
 /**
  * May a member with an empty directory vote? It cannot know whether the directory is new or was lost, and with it the
  * votes and acknowledgements that it gave. So it takes part only when
- * - every member it is connected to, and with itself a majority of the founders, says that it knows of no log with an
- *   entry (an election may have been tried: the newcomer then starts in the highest term it was told, with its vote
- *   spent). Whoever was added later knows of one, without having any of it yet; so does whoever was told of one, also
- *   when the member that said so is gone again. A member at whose address another cluster answers counts as one with a
- *   log: after a recovery from a lost majority (recover_cluster.ts) the survivor goes on under another id, and the emptied
- *   old members must not found the old cluster a second time beside it; or
+ * - every member it is connected to says that it knows of no log with an entry, and these are, with itself, a majority of
+ *   the founders, none of them in a term yet; or all of them. Whoever was added later knows of a log without having any
+ *   of it; so does whoever was told of one, also when the member that said so is gone again. And whoever is in a term may
+ *   have made a leader that has one, or may have been welcomed by it in an earlier life: it is no proof that there is
+ *   none. All of them are: what was committed is on a majority, of which one directory may be lost. An election may have
+ *   been tried then: the newcomer starts in the highest term it was told, with its vote spent. A member at whose address
+ *   another cluster answers counts as one with a log: after a recovery from a lost majority (recover_cluster.ts) the
+ *   survivor goes on under another id, and the emptied old members must not found the old cluster a second time; or
  * - the leader welcomes it: the log records, committed by a majority that this member is not part of, that it never
  *   took part, or only with this very directory. It then starts in the leader's term with its vote spent on that
  *   leader, so that it cannot vote a second time in any term up to then.
@@ -37,11 +39,10 @@ export interface AdmissionOptions {
 export class Admission {
   #options: AdmissionOptions;
   #connected = new Set<NodeId>();
-  #verdicts = new Map<NodeId, Verdict>();
+  #verdicts = new Map<NodeId, { readonly verdict: Verdict; readonly term: Term }>();
   /** Members at whose address another cluster answers, until they connect. */
   #elsewhere = new Set<NodeId>();
   #toldOfLog = false;
-  #term: Term = 0;
   #ticks = 0;
 
   constructor(options: AdmissionOptions) {
@@ -82,9 +83,8 @@ export class Admission {
 
   answer(from: NodeId, message: AdmissionMessage): Admitted | null {
     if (message.kind !== "answer" || message.instance !== this.#options.instance) return null;
-    this.#verdicts.set(from, message.verdict);
+    this.#verdicts.set(from, message);
     if (message.verdict !== "noLog") this.#toldOfLog = true;
-    this.#term = Math.max(this.#term, message.term);
     if (message.verdict === "welcome") return { kind: "welcome", term: message.term, leader: from };
     return this.founder();
   }
@@ -93,15 +93,17 @@ export class Admission {
   founder(): Admitted | null {
     const { others } = this.#options;
     if (this.knowsLog) return null;
-    if ([...this.#connected].some((id) => this.#verdicts.get(id) !== "noLog")) return null;
+    const answers = [...this.#connected].map((id) => this.#verdicts.get(id));
+    if (answers.some((answer) => answer?.verdict !== "noLog")) return null;
+    const term = Math.max(0, ...answers.map((answer) => answer!.term));
     const agreeing = 1 + others.filter((id) => this.#connected.has(id)).length;
-    return agreeing > (1 + others.length) / 2 ? { kind: "founder", term: this.#term } : null;
+    const enough = term === 0 ? agreeing > (1 + others.length) / 2 : agreeing === 1 + others.length;
+    return enough ? { kind: "founder", term } : null;
   }
 
   /** Why this member does not vote yet, for people. */
   get reason(): string {
-    const verdicts = [...this.#verdicts.values()];
-    if (verdicts.includes("refused")) {
+    if (this.refused) {
       return "its raft directory is empty, but the cluster's log says that this member took part before with another " +
         "directory: what it has promised then is lost, so it must not vote. Restore the directory, or have the member " +
         "added anew (remove it, then add it, or replace it)";
@@ -113,12 +115,16 @@ export class Admission {
       return "its raft directory is empty, and at the address of a member another cluster answers: this one was " +
         "recovered there from a lost majority, or the addresses are wrong. Start this member again, to join that cluster";
     }
+    if ([...this.#verdicts.values()].some(({ term }) => term > 0)) {
+      return "its raft directory is empty, and another member has taken part in an election, so that a log may exist: " +
+        "waiting for a leader, or until all first members say that they have none";
+    }
     const heard = `${this.#verdicts.size} of ${this.#options.others.length}`;
     return `its raft directory is empty: waiting for other members to say whether a log exists (${heard} answered)`;
   }
 
   get refused(): boolean {
-    return [...this.#verdicts.values()].includes("refused");
+    return [...this.#verdicts.values()].some(({ verdict }) => verdict === "refused");
   }
 
   #ask(to: NodeId): void {

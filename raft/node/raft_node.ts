@@ -69,8 +69,8 @@ export class RaftNode implements Raft {
   #visits: Visits;
   /** Not null while the directory is empty and we may not take part yet. */
   #admission: Admission | null = null;
-  /** Admitted by a leader: then there is a log, though we may have nothing of it yet. */
-  #welcomed = false;
+  /** Null in a life that began with a log. */
+  #admitted: Admitted | null = null;
   /** Null before we take part. */
   #driver: CoreDriver | null = null;
   #timer: Timer | null = null;
@@ -143,10 +143,9 @@ export class RaftNode implements Raft {
       clusterId: resolved.clusterId,
       founded: resolved.founded,
       addresses: resolved.members.map(({ addr }) => addr),
-      join: resolved.join,
       core: () => this.#core,
       leads: () => this.leadsWithOwnTerm(),
-      knowsLog: () => this.#admission?.knowsLog ?? false,
+      knowsLog: () => this.#knowsLog,
       silentMs: (id) => {
         const heardMs = Math.max(this.#lastContactMs.get(id) ?? 0, this.#beganMs);
         return this.#connected.has(id) ? 0 : clock.now() - heardMs;
@@ -441,11 +440,12 @@ export class RaftNode implements Raft {
       this.#registrar.hello(from, instance);
       this.#versions.hello(from, message.version);
       if (!empty) return;
-      const { term, lastIndex } = this.#core ?? { term: 0, lastIndex: 0 };
+      // Null: not admitted, or that is being written.
+      const { term, lastIndex } = this.#core ?? { term: this.#admitted?.term ?? 0, lastIndex: 0 };
       const verdict = this.#registrar.verdict(
         from,
         instance,
-        lastIndex > 0 || this.#options.join || this.#welcomed || (this.#admission?.knowsLog ?? false),
+        lastIndex > 0 || this.#knowsLog,
         this.leadsWithOwnTerm(),
       );
       this.#tell(from, { kind: "answer", instance, verdict, term });
@@ -473,10 +473,10 @@ export class RaftNode implements Raft {
     this.#admission = null;
     const { storage, log } = this.#options;
     const founding = admitted.kind === "founder";
-    this.#welcomed = !founding;
     if (founding) log("info", "raft_founder", "no member has a log yet: founding the cluster");
     else log("info", "raft_welcome", `the leader ${this.#nameOf(admitted.leader)} has admitted this member`);
     const { term } = admitted;
+    this.#admitted = admitted;
     // The vote is spent, so that we can't vote a second time in a term that this member may have seen before.
     const hardState = { term, vote: term === 0 ? NONE : founding ? this.id : admitted.leader, commit: 0 };
     const stored: StoredLog = { hardState, snapshot: null, entries: [], empty: term === 0 };
@@ -484,6 +484,11 @@ export class RaftNode implements Raft {
     storage.append({ hardState, entries: [], snapshot: null, sync: true }, (error) => {
       this.#turn(() => error ? this.#fail(error) : this.#begin(stored));
     });
+  }
+
+  /** We have no entry, but know that there is a log: see admission.ts. */
+  get #knowsLog(): boolean {
+    return this.#options.join || this.#admitted?.kind === "welcome" || (this.#admission?.knowsLog ?? false);
   }
 
   #infoOf(id: NodeId): MemberInfo {

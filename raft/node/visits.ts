@@ -18,14 +18,13 @@ const ABSENT_MS = 3000;
 export interface VisitsOptions {
   readonly clusterId: number;
   readonly founded: number;
-  /** As configured: of the members that found the cluster, unless `join`. */
+  /** As configured: of the members that found the cluster; of one that was added, those it was told of. */
   readonly addresses: readonly string[];
-  readonly join: boolean;
   /** Null while we don't take part. */
   readonly core: () => RawNode | null;
   /** We lead and have applied an entry of our own term. */
   readonly leads: () => boolean;
-  /** Our directory is empty, and we know that the cluster has a log. */
+  /** We have no entry, but know that there is a log. */
   readonly knowsLog: () => boolean;
   /** ms since this member was last heard, at most since we run; 0 while it is connected. */
   readonly silentMs: (id: NodeId) => number;
@@ -48,11 +47,11 @@ export class Visits {
     const question = decodeQuestion(bytes);
     if (!question) return;
     const reply = (value: VisitAnswer) => answer(encodeVisitAnswer(value));
-    const { core, knowsLog, founded, addresses, clusterId, join } = this.#options;
+    const { core, knowsLog, founded, addresses, clusterId } = this.#options;
     const running = core();
     if (!running || running.lastIndex === 0) {
       // A member that was added, or that lost its directory, must not send others founding.
-      if (join || knowsLog()) return reply(refused("it waits to be admitted to the cluster itself"));
+      if (knowsLog()) return reply(refused("it waits to be admitted to the cluster itself"));
       return reply({ kind: "founding", founded, addresses });
     }
     const seat = this.#seat(running, question.addr);

@@ -52,7 +52,8 @@ export class RaftInvariants implements DiskObserver {
   private readonly states = new Map<Index, string>();
   /** By the command's hash. */
   private readonly indexes = new Map<number, Index>();
-  private readonly forgotten = new Set<NodeId>();
+  /** Whose directory was lost, and the end of the log in it. */
+  private readonly forgotten = new Map<NodeId, Index>();
   private maxCommit: Index = 0;
   /** Of the entry at maxCommit; null: not known. */
   private maxCommitEntryTerm: Term | null = null;
@@ -79,10 +80,10 @@ export class RaftInvariants implements DiskObserver {
     disk.observer = this;
   }
 
-  /** Its directory is lost: what it comes back with says nothing about what it had promised. */
+  /** Its directory is being lost: what it comes back with says nothing about what it had promised. */
   forget(id: NodeId): void {
     const node = this.nodes.get(id)!;
-    this.forgotten.add(id);
+    this.forgotten.set(id, Math.max(this.forgotten.get(id) ?? 0, node.disk.durable.lastIndex));
     Object.assign(node, { term: 0, vote: 0, commit: 0, applied: 0, leadTerm: 0, leadLast: 0 });
   }
 
@@ -296,7 +297,7 @@ export class RaftInvariants implements DiskObserver {
     const isDurable = (id: NodeId) => {
       const image = this.nodes.get(id)?.disk.durable;
       // Whoever has lost its directory may have been counted when it still had it.
-      if (this.forgotten.has(id)) return true;
+      if ((this.forgotten.get(id) ?? 0) >= commit) return true;
       return image !== undefined && image.lastIndex >= commit &&
         (term === 0 || image.termAt(commit) === term || image.termAt(commit) === 0);
     };

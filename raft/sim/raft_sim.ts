@@ -668,14 +668,15 @@ export class RaftRun {
     const votersOf = ({ raft }: SimNode) =>
       raft?.status().members.filter(({ voter }) => voter).map(({ id }) => id).join(" ") ?? "";
     const leader = nodes.find(({ raft }) => raft?.leadsWithOwnTerm());
-    if (this.operated || leader === undefined || node.gone) return false;
+    if (leader === undefined || node.gone) return false;
     const voters = votersOf(leader);
     const count = voters.split(" ").length;
     const others = nodes.filter((other) => other !== node && votersOf(other) === voters);
-    if (count < 3 || others.length * 2 <= count) return false;
-    // Whoever never wrote anything may found a cluster: with one that is emptied it would be two of three.
+    // A removal may be on its way, and takes away one more.
+    if (count < (this.operated ? 4 : 3) || others.length * 2 <= count) return false;
+    // Whoever has never taken part may found a cluster: with one that is emptied it would be two of three.
     return !nodes.some(({ emptied, gone, disk }) =>
-      emptied || disk.isRotten || (!gone && disk.durable.lastIndex === 0)
+      emptied || disk.isRotten || (!gone && disk.durable.hardState.term === 0)
     );
   }
 
@@ -685,8 +686,8 @@ export class RaftRun {
     // A founder has its id from its address, and comes back under it. Any other would come as a stranger.
     const isFounder = node.joined === null && this.heritage === null;
     node.lost = !isFounder || !comesBack;
-    node.disk.wipe();
     this.checks.forget(node.id);
+    node.disk.wipe();
     this.world.log.add(node.process.name, node.lost ? "does not come back" : "comes back empty");
     this.world.after(this.random.between(1000, 8000), () => {
       this.start(node);

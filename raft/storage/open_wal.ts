@@ -83,7 +83,8 @@ export function openLog(
     writer.open();
   } catch (cause) {
     if (!(cause instanceof OutOfSpaceError)) {
-      options.onFailure?.(cause as Error);
+      // A file that cannot be opened, for want of a permission perhaps, is as it was.
+      if ((cause as { syscall?: unknown }).syscall !== "open") options.onFailure?.(cause as Error);
       throw cause;
     }
     throw new StorageError(

@@ -274,6 +274,19 @@ test("a failure while a log is made ready is told: what is read from then on may
   }
 });
 
+test("a file that cannot be opened is as it was: that is no failure to remember", () => {
+  const disk = new SimDisk();
+  openLog(disk, IDENTITY, { segmentBytes: SEGMENT_BYTES });
+  const refused = () => {
+    throw Object.assign(new Error("EACCES: permission denied, open"), { code: "EACCES", syscall: "open" });
+  };
+  disk.create = refused;
+  const onFailure = () => {
+    throw new Error("told");
+  };
+  expect(() => openLog(disk, IDENTITY, { segmentBytes: SEGMENT_BYTES, onFailure })).toThrow("EACCES");
+});
+
 test("compaction deletes the segments that a snapshot covers, and the rest still opens", () => {
   const disk = new SimDisk();
   const storage = openSim(disk, SEGMENT_BYTES);
