@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { recoveredState } from "../dcs/recovered.ts";
 import { type ClusterView, coordinate } from "./coordinator.ts";
 import { cluster, FREE, lock, primaryStatus, seen, status, succession } from "./testing.ts";
 
@@ -175,4 +176,16 @@ test("a candidate that merely lags is refused only when the lag lasts", () => {
   expect(ops({ ...change, requestForMs: 100 })).toEqual([]);
   expect(ops({ ...change, requestForMs: 2000 })[0]).toContain("lags too far behind");
   expect(ops({ dcs, primaryLsn: 1000, requestForMs: 600 })).toEqual(["acceptFailover"]);
+});
+
+test("after a recovery a former primary is accepted as the candidate of a failover, and not as anybody's", () => {
+  const dcs = recoveredState(cluster(), { survivor: "b", at: "" });
+  const former = seen(status("c", { running: false, primaryDirectory: true, state: "stopped" }));
+  const asked = (candidate: string | null) =>
+    ops({
+      dcs: { ...dcs, failover: request({ kind: "failover", leader: null, candidate }) },
+      statuses: [former],
+    });
+  expect(asked("c")).toEqual(["acceptFailover"]);
+  expect(asked(null)[0]).toContain("was a primary once and has not rejoined yet");
 });

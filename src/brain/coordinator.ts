@@ -11,6 +11,7 @@ import {
   ineligible,
   isMember,
   lagsTooFar,
+  namesCandidate,
   type SeenStatus,
   type SuccessorView,
 } from "./successor.ts";
@@ -187,19 +188,20 @@ function answerRequest(view: ClusterView): CommandBody | null {
     seen.ageMs < FRESH_MS && isMember(seen, view) && seen.status.name !== lock.holder &&
     (failover.candidate === null || seen.status.name === failover.candidate)
   ).map((seen) => seen.status);
+  const why = (status: MemberStatus) => ineligible(status, view, namesCandidate(failover));
   const able = candidates.filter((status) =>
-    ineligible(status, view) === null && (failover.kind === "failover" || !lagsTooFar(status, view))
+    why(status) === null && (failover.kind === "failover" || !lagsTooFar(status, view))
   );
   if (able.length === 0) {
     // Broadcast positions are up to half a second old, and the primary's own is newer: a lag must last to count.
-    const onlyLag = candidates.some((status) => ineligible(status, view) === null);
+    const onlyLag = candidates.some((status) => why(status) === null);
     if (onlyLag && view.requestForMs < LAG_LASTS_MS) return null;
-    const why = candidates.map((status) =>
-      `${status.name} ${ineligible(status, view) ?? "lags too far behind"}`
-    );
+    const reasons = candidates.map((status) => `${status.name} ${why(status) ?? "lags too far behind"}`);
     return end(
       false,
-      `${title} failed: no good candidates have been found${why.length > 0 ? ` (${why.join("; ")})` : ""}`,
+      `${title} failed: no good candidates have been found${
+        reasons.length > 0 ? ` (${reasons.join("; ")})` : ""
+      }`,
     );
   }
   return { op: "acceptFailover", id: failover.id };

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { EPOCHS_PER_CLUSTER_EPOCH, recoveredState } from "../dcs/recovered.ts";
+import type { MemberStatus } from "../model/member_status.ts";
 import type { DcsState } from "../model/records.ts";
 import { chooseSuccessor, type SuccessorView } from "./successor.ts";
 import { cluster, DYNAMIC, FREE, lock, primaryStatus, seen, status, succession } from "./testing.ts";
@@ -32,6 +33,47 @@ const expired = (dcs: DcsState, grants: number): DcsState => ({
   ...dcs,
   lock: lock({ ...dcs.lock, ...FREE, epoch: dcs.lock.epoch + grants }),
 });
+
+const NEW_EPOCH = { epochSeen: EPOCHS_PER_CLUSTER_EPOCH };
+
+/** A cluster that was recovered, and as much later lost its first `grants` primaries; c is a former one that is stopped. */
+function recovered(
+  { grants = 0, coldForMs = 300_000, others = [], failover = null }: {
+    grants?: number;
+    coldForMs?: number;
+    others?: SuccessorView["statuses"];
+    failover?: SuccessorView["dcs"]["failover"];
+  },
+): SuccessorView {
+  const dcs = recoveredState(cluster(), { survivor: "b", at: "" });
+  return succession({
+    dcs: { ...expired({ ...dcs, members: {} }, grants), failover },
+    statuses: [...others, seen(stoppedPrimary("c", { epochSeen: EPOCHS_PER_CLUSTER_EPOCH + grants }))],
+    reachableAtFree: ["c"],
+    freeForMs: 300_000,
+    warm: false,
+    coldForMs,
+  });
+}
+
+type Other = readonly [what: string, ageMs: number, change: Partial<MemberStatus>];
+
+const BETTER: readonly Other[] = [
+  ["it starts", 100, { timeline: 4, running: false, state: "starting" }],
+  ["with a later position on the same timeline", 100, { running: false, diskLsn: 1101 }],
+  ["its guard is not there yet", 100, { timeline: 4, guard: "none" }],
+  ["it has not looked yet", 100, { timeline: 4, epochSeen: 2 }],
+  ["it lasts, and an operator has to say whose data is to go", 100, { timeline: 4, nofailover: true }],
+  ["its agent is being restarted", 299_000, { timeline: 4, nofailover: true }],
+  ["its system identifier is not known yet", 100, { timeline: 4, systemId: null, running: false }],
+];
+const NOT_BETTER: readonly Other[] = [
+  ["an earlier position", 100, { receivedLsn: 1099 }],
+  ["an earlier timeline", 100, { timeline: 0, receivedLsn: 5000 }],
+  ["another system identifier", 100, { timeline: 4, systemId: "1" }],
+  ["no usable directory", 100, { timeline: 4, directoryUsable: false }],
+  ["it is gone for longer than primary_start_timeout", 300_001, { timeline: 4 }],
+];
 
 const CASES: [string, SuccessorView, string | null][] = [
   ["equal members: by name", succession(), "b"],
@@ -148,17 +190,47 @@ const CASES: [string, SuccessorView, string | null][] = [
     }),
     null,
   ],
+  // In a cluster that was recovered nobody knows who was the last.
   ...[0, 1].map((grants): [string, SuccessorView, string | null] => [
     `but it is in a cluster that was recovered, until somebody is granted the lock (${grants} grants)`,
-    succession({
-      dcs: expired(recoveredState(cluster(), { survivor: "b", at: "" }), grants),
-      statuses: [seen(stoppedPrimary("c", { epochSeen: EPOCHS_PER_CLUSTER_EPOCH + grants }))],
-      reachableAtFree: ["c"],
-      warm: false,
-      coldForMs: 1_000_000,
-    }),
+    recovered({ grants }),
     grants === 0 ? "c" : null,
   ]),
+  ["and there not before primary_start_timeout", recovered({ coldForMs: 299_000 }), null],
+  ...BETTER.map(([what, ageMs, change]): [string, SuccessorView, string | null] => [
+    `nor while somebody has more, whatever keeps it away: ${what}`,
+    recovered({ others: [seen(status("b", { ...NEW_EPOCH, ...change }), ageMs)] }),
+    null,
+  ]),
+  ...NOT_BETTER.map(([what, ageMs, change]): [string, SuccessorView, string | null] => [
+    `nobody is waited for that has no more: ${what}`,
+    recovered({ others: [seen(status("b", { ...NEW_EPOCH, running: false, ...change }), ageMs)] }),
+    "c",
+  ]),
+  [
+    "a member that can be promoted goes before it, with less even",
+    recovered({ others: [seen(status("b", { ...NEW_EPOCH, receivedLsn: 40 }))] }),
+    "b",
+  ],
+  [
+    "nor is one waited for that was removed",
+    { ...recovered({ others: [seen(status("b", { ...NEW_EPOCH, nofailover: true }))] }), removed: ["b"] },
+    "c",
+  ],
+  [
+    "of several the one that has most",
+    recovered({ others: [seen(stoppedPrimary("b", { ...NEW_EPOCH, diskLsn: 1101 }))] }),
+    "b",
+  ],
+  [
+    "an operator who names it gets it at once",
+    recovered({
+      coldForMs: 10,
+      failover: request("failover", "c"),
+      others: [seen(status("b", { ...NEW_EPOCH, timeline: 4, nofailover: true }))],
+    }),
+    "c",
+  ],
   [
     "after a clean stop, a member that has everything is preferred to the candidate that lacks some",
     succession({

@@ -7,7 +7,7 @@ import { isJustRecovered } from "../dcs/recovered.ts";
 import type { DynamicConfig } from "../model/config.ts";
 import type { Lsn } from "../model/lsn.ts";
 import type { MemberStatus } from "../model/member_status.ts";
-import type { DcsState } from "../model/records.ts";
+import type { DcsState, FailoverRecord } from "../model/records.ts";
 
 /** A status older than this does not count as reachable: broadcasts come every 500 ms. */
 export const FRESH_MS = 1200;
@@ -53,10 +53,14 @@ export function positionOf(status: MemberStatus): Lsn | null {
   return known.length === 0 ? null : Math.max(...known);
 }
 
-/** Why a member cannot be promoted automatically; null when it can. The lag limit is separate. */
+/**
+ * Why a member cannot be promoted automatically; null when it can. The lag limit is separate. `lastResort`: of former
+ * primaries as well, where a recovery from a lost majority has left nobody who knows which of them was the last.
+ */
 export function ineligible(
   status: MemberStatus,
   view: Pick<SuccessorView, "dcs" | "dynamic">,
+  lastResort = false,
 ): string | null {
   const { initialize, lock, history, failsafe } = view.dcs;
   if (mayNotSucceed(view.dcs, status.name)) return `is not in the failsafe set of epoch ${failsafe!.epoch}`;
@@ -69,8 +73,11 @@ export function ineligible(
     return "belongs to another system identifier";
   }
   // A stopped primary's directory may hold WAL that never became part of the cluster's history, unless it was the last.
-  // After a recovery from a lost majority nobody knows who was, and such a directory may be all that is left.
-  if (status.primaryDirectory && status.name !== lock.lastHolder && !isJustRecovered(view.dcs)) {
+  // After a recovery from a lost majority nobody knows who was, and such a directory may be all that is left: but it may
+  // be weeks old as well, so that it is chosen by chooseLastResort alone, or by an operator who names it.
+  if (
+    status.primaryDirectory && status.name !== lock.lastHolder && !(lastResort && isJustRecovered(view.dcs))
+  ) {
     return "was a primary once and has not rejoined yet";
   }
   if (!status.running && !status.primaryDirectory) return `PostgreSQL is ${status.state}`;
@@ -189,6 +196,11 @@ function chooseBootstrapper(fresh: readonly MemberStatus[], view: SuccessorView)
     : grant(ready, "first primary of a new cluster", view);
 }
 
+/** Whoever names a member for a failover has seen which there are, and may mean the directory of a former primary. */
+export function namesCandidate({ kind, candidate }: FailoverRecord): boolean {
+  return kind === "failover" && candidate !== null;
+}
+
 /** The candidate of an accepted request, while it can be had; null: everyone may have it. */
 function chooseRequested(
   reported: readonly MemberStatus[],
@@ -205,8 +217,7 @@ function chooseRequested(
     }
     return null;
   }
-  const why = ineligible(candidate, view);
-  if (why !== null) return null;
+  if (ineligible(candidate, view, namesCandidate(request)) !== null) return null;
   if (!hasReported(candidate, view) && view.freeForMs < CANDIDATE_WAIT_MS) {
     return { kind: "wait", reason: `waiting until ${candidate.name} has received everything` };
   }
@@ -275,11 +286,50 @@ function chooseCold(reported: readonly MemberStatus[], view: SuccessorView): Cho
     };
   }
   const best = eligible[0];
-  if (best === undefined) return { kind: "wait", reason: explainNobody(reported, view) };
+  if (best === undefined) return chooseLastResort(reported, view);
   const lost = missing.length > 0
     ? `; ${missing.join(", ")} did not come back and may hold later writes`
     : "";
   return grant(best, `cold start without ${lock.lastHolder}: ${describe(best)}${lost}`, view);
+}
+
+/**
+ * After a recovery from a lost majority nobody but stopped former primaries may be left. Whoever has more than they have
+ * goes before them even while it cannot be promoted: it starts, its guard is not there yet, its agent is being restarted.
+ * What keeps it away may also last (nofailover): then an operator has to say whose data is to go, as the other one's would
+ * be rewound or copied over.
+ */
+function chooseLastResort(reported: readonly MemberStatus[], view: SuccessorView): Choice {
+  const waitMs = view.dynamic.primaryStartTimeoutS * 1000;
+  const former = reported.filter((status) => ineligible(status, view, true) === null)
+    .sort(candidateOrder(view))[0];
+  if (former === undefined) return { kind: "wait", reason: explainNobody(reported, view) };
+  const end = `"agent ctl failover --candidate NAME" ends the wait`;
+  const better = view.statuses.filter((seen) =>
+    isMember(seen, view) && seen.ageMs < Math.max(FRESH_MS, waitMs)
+  )
+    .map((seen) => seen.status).find((status) => hasMore(status, former, view));
+  if (better !== undefined) {
+    const why = ineligible(better, view) ?? "has not been heard just now";
+    const reason = `${better.name} has more than the former primary ${former.name}, and ${why}; ${end}`;
+    return { kind: "wait", reason };
+  }
+  if (view.coldForMs < waitMs) {
+    const leftS = Math.ceil((waitMs - view.coldForMs) / 1000);
+    const reason =
+      `nobody is left but the former primary ${former.name}: waiting for a better one for up to ${leftS} s`;
+    return { kind: "wait", reason: `${reason}; ${end}` };
+  }
+  const reason = `recovered cluster, nobody but former primaries is left: ${describe(former)}`;
+  return grant(former, reason, view);
+}
+
+/** Later data of this cluster on its disk, whether or not it can be promoted. */
+function hasMore(status: MemberStatus, than: MemberStatus, view: SuccessorView): boolean {
+  const systemId = view.dcs.initialize?.systemId;
+  if (!status.directoryUsable || (status.systemId !== null && status.systemId !== systemId)) return false;
+  const later = (status.timeline ?? 0) - (than.timeline ?? 0);
+  return later > 0 || (later === 0 && (positionOf(status) ?? 0) > (positionOf(than) ?? 0));
 }
 
 function describe(status: MemberStatus): string {
