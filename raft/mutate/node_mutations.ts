@@ -212,7 +212,7 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
     ],
     [
       "replaced-before-the-new-one-votes",
-      ": arrived && contains(configuration, replaces)",
+      ": hasArrived(configuration, record) && contains(configuration, replaces)",
       ": contains(configuration, replaces)",
     ],
     [
@@ -222,15 +222,41 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
     ],
     [
       "replacement-completed-without-asking",
-      'const objection = change.kind === "remove" ? this.#objectionTo(change.id) : null;',
+      'const objection = change.kind === "remove" ? this.#objectionTo(configuration, change.id) : null;',
       "const objection: string | null = null;",
     ],
     ["waits-said-at-each-look", "if (this.#waits.get(newcomer) === text) return;", ""],
     ["host-under-a-new-id-keeps-the-old", "return goesOn ? null : mayRemove(id);", "return mayRemove(id);"],
     [
       "replacement-elsewhere-without-asking",
-      "record.replaces === id && record.addr === addr",
-      "record.replaces === id",
+      "record.replaces === id && record.addr === addr &&",
+      "record.replaces === id &&",
+    ],
+    [
+      "removal-without-asking-before-the-new-one-votes",
+      "record.addr === addr && hasArrived(configuration, record)",
+      "record.addr === addr",
+    ],
+    ["living-member-replaced-by-itself", "      if (this.#takesOwnPlace(record)) {", "      if (false) {"],
+    [
+      "living-member-elsewhere-not-replaced",
+      "return replaces !== NONE && this.#options.infoOf(replaces)?.addr === addr;",
+      "return replaces !== NONE;",
+    ],
+    [
+      "member-taken-for-silent-between-two-heartbeats",
+      "      if (recentActive) this.#activeAtMs.set(id, now);\n",
+      "",
+    ],
+    [
+      "member-in-contact-for-ever",
+      "(this.#activeAtMs.get(id) ?? -Infinity) < ANSWERED_WITHIN_MS;",
+      "(this.#activeAtMs.get(id) ?? -Infinity) < Infinity;",
+    ],
+    [
+      "silence-believed-by-a-leader-that-has-heard-nobody",
+      "        if (this.#isYoung) return null;\n",
+      "",
     ],
     ["rejected-member-stays-recorded", "      if (!proposed) this.#forget(operation);\n", ""],
     [
@@ -240,7 +266,7 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
     ],
     [
       "refused-by-a-leader-that-has-heard-nobody",
-      'const passing = passes(result.reason) || (young && result.reason === "wouldLoseQuorum");',
+      'const passing = passes(result.reason) || (this.#isYoung && result.reason === "wouldLoseQuorum");',
       "const passing = passes(result.reason);",
     ],
   ]),

@@ -70,6 +70,26 @@ function idle({ core, changes, acknowledge }: ReturnType<typeof newLeader>): voi
   }
 }
 
+/** Until the core's next look at who has answered. */
+function forgetActivity({ core }: ReturnType<typeof newLeader>, silent = [2, 3]): void {
+  const isActive = () =>
+    core.status().progress.some(({ id, recentActive }) => silent.includes(id) && recentActive);
+  while (isActive()) {
+    for (const from of [2, 3].filter((id) => !silent.includes(id))) {
+      core.step(message("appendResponse", from, { term: core.term, index: core.lastIndex }));
+    }
+    core.tick();
+  }
+  flush(core);
+}
+
+/** It has not been heard for as long as it takes. */
+function silence(leader: ReturnType<typeof newLeader>, id: number): void {
+  leader.changes.step(leader.core);
+  leader.clock.now += 3000;
+  forgetActivity(leader, [id]);
+}
+
 /** A leader whose member 3 is to be replaced by 4, which has arrived and is about to get its vote. */
 function replacing(objections?: Map<number, string>) {
   const leader = newLeader(objections);
@@ -277,6 +297,7 @@ test("a member that comes back under a new id at its own address is not kept as 
   const leader = newLeader();
   const { core, acknowledge, apply, changes, run, objections } = leader;
   objections.set(3, "it holds the lock");
+  silence(leader, 3);
   run({ kind: "add", record: { ...FOURTH, addr: "10.0.0.3:1", replaces: 3 } });
   apply();
   changes.step(core);
@@ -287,4 +308,73 @@ test("a member that comes back under a new id at its own address is not kept as 
     idle(leader);
   }
   expect(voters(core)).toEqual([1, 2, 4]);
+});
+
+test("an explicit removal is objected to until the one that has the place at that address votes", () => {
+  const leader = newLeader(new Map([[3, "it holds the lock"]]));
+  const { core, acknowledge, apply, changes, clock, outcomes, run } = leader;
+  silence(leader, 3);
+  run({ kind: "add", record: { ...FOURTH, addr: "10.0.0.3:1", replaces: 3 } });
+  apply();
+  changes.step(core);
+  acknowledge();
+  changes.step(core);
+  expect({ outcomes, ...core.configuration }).toMatchObject({ outcomes: [{ kind: "done" }], learners: [4] });
+  run({ kind: "remove", id: 3 });
+  expect(outcomes.slice(1)).toEqual([{ kind: "rejected", reason: "it holds the lock" }]);
+  idle(leader);
+  expect(voters(core)).toEqual([1, 2, 3]);
+  core.step(message("appendResponse", 4, { term: core.term, index: core.lastIndex }));
+  while (!voters(core).includes(4)) changes.tick(core);
+  clock.now += 1;
+  run({ kind: "remove", id: 3 });
+  for (let round = 0; round < 3; round++) {
+    acknowledge();
+    core.step(message("appendResponse", 4, { term: core.term, index: core.lastIndex }));
+    changes.step(core);
+  }
+  expect(outcomes.slice(2)).toEqual([{ kind: "done" }]);
+});
+
+test("a member in contact is not replaced at its own address; a silent one is", () => {
+  for (const id of [1, 3]) {
+    const leader = newLeader();
+    const { core, changes, clock, proposed, outcomes, run } = leader;
+    changes.step(core);
+    clock.now = 1000;
+    const record = { ...FOURTH, name: `n${id}`, addr: `10.0.0.${id}:1`, replaces: id };
+    run({ kind: "add", record });
+    const reason =
+      `n${id} at 10.0.0.${id}:1 is in contact, and is not replaced by itself: stop it, empty its raft ` +
+      "directory and start it (it takes its own place), or remove it";
+    expect(outcomes).toEqual([{ kind: "rejected", reason }]);
+    // Between two looks of the core at who is active, nobody is.
+    changes.tick(core);
+    forgetActivity(leader);
+    run({ kind: "add", record });
+    expect(outcomes.slice(1)).toEqual([{ kind: "rejected", reason }]);
+    // Elsewhere it may be.
+    expect(proposed).toEqual([]);
+    run({ kind: "add", record: { ...FOURTH, replaces: id } });
+    expect(proposed.map((one) => one.id)).toContain(4);
+  }
+  const leader = newLeader();
+  silence(leader, 3);
+  leader.run({ kind: "add", record: { ...FOURTH, name: "n3", addr: "10.0.0.3:1", replaces: 3 } });
+  leader.apply();
+  leader.changes.step(leader.core);
+  expect(learners(leader.core)).toEqual([4]);
+});
+
+test("a leader that has just been elected waits before it takes a member for silent", () => {
+  const leader = newLeader();
+  const { core, clock, changes, outcomes, acknowledge, run } = leader;
+  changes.step(core);
+  forgetActivity(leader);
+  run({ kind: "add", record: { ...FOURTH, name: "n3", addr: "10.0.0.3:1", replaces: 3 } });
+  expect(outcomes).toEqual([]);
+  acknowledge();
+  clock.now = 1000;
+  changes.tick(core);
+  expect(outcomes).toMatchObject([{ kind: "rejected", reason: expect.stringContaining("is in contact") }]);
 });

@@ -6,7 +6,7 @@
  */
 import type { ConfigChange } from "../core/configuration.ts";
 import type { RawNode } from "../core/raw_node.ts";
-import type { Configuration, NodeId } from "../core/types.ts";
+import { type Configuration, type NodeId, NONE } from "../core/types.ts";
 import type { MemberOperation, OperationOutcome } from "./member_messages.ts";
 import type { MemberRecord, MemberRecords } from "./member_records.ts";
 import { passes, refusalText } from "./member_refusals.ts";
@@ -16,6 +16,11 @@ import type { MemberInfo } from "./raft_options.ts";
 const PATIENCE_MS = 8000;
 /** Ticks until a record that did not get through is proposed again, and between looks at learners. */
 const AGAIN_AFTER_TICKS = 10;
+/**
+ * How long a member counts as in contact after it was last seen to be active: together with the election timeout for which
+ * it is, no longer than it has to be silent before a node at its address is let in (visits.ts).
+ */
+const ANSWERED_WITHIN_MS = 2000;
 const NOBODY_TAKES_OVER = "it leads, and no other voter is in contact to take over";
 
 type Answer = (outcome: OperationOutcome) => void;
@@ -52,6 +57,8 @@ export class MemberChanges {
   #recordedAtTick = new Map<NodeId, number>();
   /** What was said last of why records are not followed yet. */
   #waits = new Map<NodeId, string>();
+  /** When members were last seen to be active, in this leadership. */
+  #activeAtMs = new Map<NodeId, number>();
   /** When we were first called in this leadership; null before that. */
   #leadsSinceMs: number | null = null;
 
@@ -77,13 +84,17 @@ export class MemberChanges {
     for (const running of this.#running) this.#end(running, { kind: "retry", reason: "leadership was lost" });
     this.#recordedAtTick.clear();
     this.#waits.clear();
+    this.#activeAtMs.clear();
     this.#leadsSinceMs = null;
   }
 
   tick(core: RawNode): void {
     this.#ticks++;
-    this.step(core);
     const now = this.#options.now();
+    for (const { id, recentActive } of core.status().progress) {
+      if (recentActive) this.#activeAtMs.set(id, now);
+    }
+    this.step(core);
     for (const running of this.#running) {
       if (now < running.deadlineMs) continue;
       const { operation, proposed, lastReason: reason } = running;
@@ -115,6 +126,13 @@ export class MemberChanges {
       }
       const flaw = this.#flawOf(core.configuration, record);
       if (flaw !== null) return { kind: "rejected", reason: flaw };
+      if (this.#takesOwnPlace(record)) {
+        if (this.#inContact(core, record.replaces)) {
+          return { kind: "rejected", reason: this.#livesOn(record) };
+        }
+        // A leader that has just been elected has not heard from everybody yet.
+        if (this.#isYoung) return null;
+      }
       if (!this.#recorded(core.configuration, record)) return null;
       return this.#propose(core, running, { kind: "addLearner", id: record.id });
     }
@@ -124,7 +142,7 @@ export class MemberChanges {
       const settled = !configurationPending && core.applied === core.commit;
       return settled ? { kind: "rejected", reason: refusalText("notMember") } : null;
     }
-    const objection = this.#objectionTo(id);
+    const objection = this.#objectionTo(core.configuration, id);
     if (objection !== null && !running.proposed) return { kind: "rejected", reason: objection };
     if (!this.#recorded(core.configuration, null)) return null;
     if (id === this.#options.id) return this.#stepAside(core, running);
@@ -140,8 +158,7 @@ export class MemberChanges {
     }
     running.lastReason = refusalText(result.reason);
     // A leader that has just been elected has not heard from everybody yet.
-    const young = this.#options.now() - (this.#leadsSinceMs ?? 0) < this.#options.electionMaxMs;
-    const passing = passes(result.reason) || (young && result.reason === "wouldLoseQuorum");
+    const passing = passes(result.reason) || (this.#isYoung && result.reason === "wouldLoseQuorum");
     return passing ? null : { kind: "rejected", reason: running.lastReason };
   }
 
@@ -203,19 +220,19 @@ export class MemberChanges {
     const { records, id: own, log } = this.#options;
     const { configuration } = core;
     if (core.status().configurationPending) return;
-    for (const { id, votes, replaces } of records.all) {
+    for (const record of records.all) {
+      const { id, votes, replaces } = record;
       const listens = configuration.learners.includes(id);
-      const arrived = votes ? configuration.voters.includes(id) : listens;
       const change: ConfigChange | null = votes && listens
         ? { kind: "promote", id }
-        : arrived && contains(configuration, replaces)
+        : hasArrived(configuration, record) && contains(configuration, replaces)
         ? { kind: "remove", id: replaces }
         : null;
       if (change === null) {
         this.#waits.delete(id);
         continue;
       }
-      const objection = change.kind === "remove" ? this.#objectionTo(change.id) : null;
+      const objection = change.kind === "remove" ? this.#objectionTo(configuration, change.id) : null;
       if (objection !== null) {
         this.#waitFor(id, change, objection);
         continue;
@@ -244,13 +261,39 @@ export class MemberChanges {
 
   /**
    * Nobody leaves where the one that has the place of a member is at its very address: it is the same host under a new id,
-   * and the old id a voter that is never heard again.
+   * and the old id a voter that is never heard again. A mere record says nothing of the kind: whoever is to have the place
+   * may never come, while the old one lives. Only a node that runs at that address gets so far as to vote.
    */
-  #objectionTo(id: NodeId): string | null {
+  #objectionTo(configuration: Configuration, id: NodeId): string | null {
     const { records, infoOf, mayRemove } = this.#options;
     const addr = infoOf(id)?.addr;
-    const goesOn = records.all.some((record) => record.replaces === id && record.addr === addr);
+    const goesOn = records.all.some((record) =>
+      record.replaces === id && record.addr === addr && hasArrived(configuration, record)
+    );
     return goesOn ? null : mayRemove(id);
+  }
+
+  get #isYoung(): boolean {
+    return this.#options.now() - (this.#leadsSinceMs ?? 0) < this.#options.electionMaxMs;
+  }
+
+  #takesOwnPlace({ replaces, addr }: MemberRecord): boolean {
+    return replaces !== NONE && this.#options.infoOf(replaces)?.addr === addr;
+  }
+
+  #inContact(core: RawNode, id: NodeId): boolean {
+    if (id === core.id || core.status().progress.some((one) => one.id === id && one.recentActive)) {
+      return true;
+    }
+    return this.#options.now() - (this.#activeAtMs.get(id) ?? -Infinity) < ANSWERED_WITHIN_MS;
+  }
+
+  /** The node at that address is the living member: nobody else could ever answer there to the new id. */
+  #livesOn({ replaces, addr }: MemberRecord): string {
+    return `${
+      this.#options.infoOf(replaces)?.name ?? `member ${replaces}`
+    } at ${addr} is in contact, and is not replaced ` +
+      "by itself: stop it, empty its raft directory and start it (it takes its own place), or remove it";
   }
 
   #end(running: Running, outcome: OperationOutcome): void {
@@ -261,6 +304,11 @@ export class MemberChanges {
 
 function contains({ voters, learners }: Configuration, id: NodeId): boolean {
   return voters.includes(id) || learners.includes(id);
+}
+
+/** Whoever is to vote does, and has caught up with that. */
+function hasArrived({ voters, learners }: Configuration, { id, votes }: MemberRecord): boolean {
+  return votes ? voters.includes(id) : learners.includes(id);
 }
 
 function keyOf(operation: MemberOperation): string {
