@@ -13,6 +13,7 @@ const TERM = 4;
 function newLeader() {
   let members = [1, 2, 3];
   let dcs = cluster({ lock: lock(FREE) });
+  const addrOf = (id: number) => `${Object.keys(IDS).find((name) => IDS[name] === id) ?? "d"}:2222`;
   const log: {
     readonly command: Command;
     readonly done: (outcome: ProposeOutcome) => void;
@@ -21,7 +22,10 @@ function newLeader() {
   const reads: ((outcome: ReadOutcome) => void)[] = [];
   const raft = {
     leadsWithOwnTerm: () => true,
-    status: () => ({ term: TERM, members: members.map((id) => ({ id })) } as unknown as RaftStatus),
+    status: () => ({
+      term: TERM,
+      members: members.map((id) => ({ id, addr: addrOf(id) })),
+    } as unknown as RaftStatus),
     propose: (bytes: Uint8Array, done: (outcome: ProposeOutcome) => void, options: { onlyInTerm?: number }) =>
       void log.push({
         command: JSON.parse(new TextDecoder().decode(bytes)),
@@ -52,6 +56,11 @@ function newLeader() {
       if (objection === null) members = members.filter((id) => id !== IDS[name]);
       return objection;
     },
+    /** Raft has completed a replacement, by one at `d:2222`. */
+    replaced: (name: string) => void (members = [...members.filter((id) => id !== IDS[name]), 4]),
+    spell: (name: string, raftAddr: string) =>
+      void (dcs = { ...dcs, members: { ...dcs.members, [name]: { ...dcs.members[name]!, raftAddr } } }),
+    dropped: () => log.flatMap(({ command }) => command.op === "dropMember" ? [command] : []),
     time,
     log,
     reads,
@@ -136,6 +145,25 @@ test("a holder whose records are missing is known by the id that it speaks from"
   expect(leader.leadership.objectionTo({ id: IDS.b!, name: null, addr: "" })).toBe(HOLDING);
   expect(leader.leadership.objectionTo({ id: 99, name: null, addr: "b:2222" })).toBe(HOLDING);
   expect(leader.leadership.objectionTo({ id: 99, name: null, addr: "z:1" })).toBeNull();
+});
+
+test("what the records know of a member that raft has replaced is dropped, in the term of its removal", () => {
+  const leader = newLeaderOfHolder();
+  leader.look();
+  expect(leader.dropped()).toEqual([]);
+  leader.replaced("c");
+  leader.look();
+  leader.look();
+  expect(leader.dropped()).toMatchObject([{ name: "c", raftAddr: "c:2222" }]);
+  expect(leader.log[0]!.onlyInTerm).toBe(TERM);
+});
+
+test("a member that is known by its id, or holds the lock, stays in the records", () => {
+  const leader = newLeaderOfHolder();
+  leader.spell("c", "localhost:2222");
+  leader.replaced("b");
+  leader.look();
+  expect(leader.dropped()).toEqual([]);
 });
 
 test("B20: steps of the wall clock neither end a lease nor prolong it", () => {

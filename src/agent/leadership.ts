@@ -134,6 +134,7 @@ export class Leadership {
     });
     this.#options.decided(decision);
     for (const command of decision.commands) this.#propose(command);
+    this.#dropGone(known);
     if (decision.transferTo !== null && nowMs - this.#lastTransferMs >= TRANSFER_PAUSE_MS) {
       this.#transfer(decision.transferTo, nowMs);
     }
@@ -158,6 +159,22 @@ export class Leadership {
     const { raft, nodeOf } = this.#options;
     const members = raft.status().members.map(({ id }): number | null => id);
     return statuses.map(({ status }) => status.name).filter((name) => !members.includes(nodeOf(name)));
+  }
+
+  /**
+   * What the records know of members that have left the raft group. Whoever removes a member drops it, too; of one that was
+   * replaced by a member of another name nobody else would: its slot would keep WAL, and failsafe mode wait for its word.
+   * The removal stands before this command in our log, and what is proposed in this term only is nowhere without it.
+   */
+  #dropGone(dcs: DcsState): void {
+    const { raft, nodeOf } = this.#options;
+    const peers = raft.status().members;
+    const held = this.#grantor.mayBeHolder(dcs);
+    for (const { name, raftAddr } of Object.values(dcs.members)) {
+      const node = nodeOf(name);
+      if (held.includes(name) || peers.some(({ id, addr }) => addr === raftAddr || id === node)) continue;
+      this.#propose({ op: "dropMember", name, raftAddr });
+    }
   }
 
   #requestForMs({ failover }: DcsState, nowMs: number): number {
