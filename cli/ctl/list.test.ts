@@ -274,13 +274,13 @@ test("dcs get prints a raw value, or nothing with exit code 1", async () => {
 
 test("raft status shows the group as its leader sees it", async () => {
   expect((await cluster.ctl(["raft", "status"])).out).toBe([
-    "+ Raft: demo -----------+--------+-------+--------------+",
-    "| Name  | Address       | Role   | Match | Last contact |",
-    "+-------+---------------+--------+-------+--------------+",
-    "| node1 | 10.0.0.1:2222 | leader |    57 |         0 ms |",
-    "| node2 | 10.0.0.2:2222 | voter  |    57 |        40 ms |",
-    "| node3 | 10.0.0.3:2222 | voter  |    57 |        40 ms |",
-    "+-------+---------------+--------+-------+--------------+",
+    "+ Raft: demo -----------+--------+-------+--------------+-----+",
+    "| Name  | Address       | Role   | Match | Last contact |  Id |",
+    "+-------+---------------+--------+-------+--------------+-----+",
+    "| node1 | 10.0.0.1:2222 | leader |    57 |         0 ms | 101 |",
+    "| node2 | 10.0.0.2:2222 | voter  |    57 |        40 ms | 102 |",
+    "| node3 | 10.0.0.3:2222 | voter  |    57 |        40 ms | 103 |",
+    "+-------+---------------+--------+-------+--------------+-----+",
     " Leader: node1, term 4, commit 57, can lose 1 more",
   ].join("\n"));
   expect(JSON.parse((await cluster.ctl(["raft", "status", "--format", "json"])).out)).toMatchObject({

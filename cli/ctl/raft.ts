@@ -19,7 +19,7 @@ export const raft: Command = {
     "replace: adds the node at ADDRESS, and removes NAME when that one has a vote.\n" +
     "snapshot: makes the member that answers (-d) shorten its log now.\n" +
     "dump: the raft log of this host, read from its files (raft.data_dir of -c FILE, or --dir); secrets as ***.\n" +
-    "Members are named as in the status, or by their address there.",
+    "Members are named as in the status, or by their address or id there: two that share a name by the id.",
   options: [
     FORMAT,
     FORCE,
@@ -70,9 +70,9 @@ async function status({ io, arguments: given, cluster: access }: Context): Promi
     io.out(format === "json" ? jsonText(value) : yamlText(value).trimEnd());
     return 0;
   }
-  const columns = ["Name", "Address", "Role", "Match", "Last contact"];
+  const columns = ["Name", "Address", "Role", "Match", "Last contact", "Id"];
   const rows = found.members.map((member) => memberRow(found, member));
-  printListing(io, { columns, rows, right: ["Match", "Last contact"] }, format, ` Raft: ${scope} `);
+  printListing(io, { columns, rows, right: ["Match", "Last contact", "Id"] }, format, ` Raft: ${scope} `);
   if (format === "pretty") io.out(` ${summary(found)}`);
   return 0;
 }
@@ -85,6 +85,7 @@ function memberRow({ leader }: RaftJson, member: RaftMemberJson): Row {
     Role: member.witness ? `${role}, witness` : role,
     Match: member.match ?? "",
     "Last contact": member.last_contact_ms === null ? "never" : `${member.last_contact_ms} ms`,
+    Id: member.id,
   };
 }
 

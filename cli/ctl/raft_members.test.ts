@@ -58,6 +58,25 @@ test("a member that does not exist is named, with those that do", async () => {
   expect(changes()).toEqual([]);
 });
 
+test("members that share a name are told apart by the id that the status shows", async () => {
+  const { raft } = cluster.port.view();
+  const other = { ...raft!.members[2]!, id: 4711, voter: false };
+  cluster.port.change({ raft: { ...raft!, members: [...raft!.members, other] } });
+  for (const name of ["node3", "10.0.0.3:2222"]) {
+    const { code, err } = await cluster.ctl(["raft", "remove", name, "--force"]);
+    expect({ code, err }).toEqual({
+      code: 1,
+      err:
+        `Error: More than one member is named ${name}: say which by its raft id, 103 (10.0.0.3:2222, voter), ` +
+        "4711 (10.0.0.3:2222, learner)",
+    });
+  }
+  expect(changes()).toEqual([]);
+  const removed = await cluster.ctl(["raft", "remove", "4711"], ["y"]);
+  expect(removed.out).toContain("3 voters become 3, of which 1 may fail.");
+  expect(changes()).toEqual(['changeRaft {"kind":"remove","name":"4711"}']);
+});
+
 test("raft replace and raft snapshot say what was done", async () => {
   const replaced = await cluster.ctl(["raft", "replace", "node3", "10.0.0.4:2222", "--force"]);
   expect(replaced.out).toContain("Success: 10.0.0.4:2222 is a member now; node3 leaves when it has a vote");

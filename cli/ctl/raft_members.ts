@@ -64,12 +64,20 @@ async function lookUp({ cluster: access }: Context): Promise<RaftJson> {
   return await asLeaderSees(await raftStatus(access), access);
 }
 
+/** As agents find it (src/agent/raft_changes.ts): by name, address or raft id. */
 function memberOf({ members }: RaftJson, name: string): RaftMemberJson {
-  const found = members.filter((member) => member.name === name || member.addr === name);
+  const named = members.filter((member) => member.name === name || member.addr === name);
+  const found = named.length > 0 ? named : members.filter(({ id }) => String(id) === name);
   const [member] = found;
   if (member && found.length === 1) return member;
+  if (member) {
+    const ids = found.map(({ id, addr, voter }) => `${id} (${addr}, ${voter ? "voter" : "learner"})`).join(
+      ", ",
+    );
+    throw new CtlError(`More than one member is named ${name}: say which by its raft id, ${ids}`);
+  }
   const known = members.map(({ name, addr }) => `${name} (${addr})`).join(", ");
-  throw new CtlError(`${member ? "More than one member" : "No member"} is named ${name}: there are ${known}`);
+  throw new CtlError(`No member is named ${name}: there are ${known}`);
 }
 
 /** What a removal does to the majority. */

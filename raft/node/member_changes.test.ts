@@ -368,11 +368,11 @@ test("a member in contact is not replaced at its own address; a silent one is", 
 
 test("a leader that has just been elected waits before it takes a member for silent", () => {
   const leader = newLeader();
-  const { core, clock, changes, outcomes, acknowledge, run } = leader;
+  const { core, clock, changes, outcomes, proposed, acknowledge, run } = leader;
   changes.step(core);
   forgetActivity(leader);
   run({ kind: "add", record: { ...FOURTH, name: "n3", addr: "10.0.0.3:1", replaces: 3 } });
-  expect(outcomes).toEqual([]);
+  expect({ outcomes, proposed }).toEqual({ outcomes: [], proposed: [] });
   acknowledge();
   clock.now = 1000;
   changes.tick(core);

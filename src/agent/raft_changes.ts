@@ -49,28 +49,42 @@ export class RaftChanges {
     return new Promise((resolve) => this.#options.raft.takeSnapshot(resolve));
   }
 
-  /** By its name, or by its address; else why there is none. */
+  /**
+   * By its name, its address, or the raft id that the status shows; else why there is none. Only the id is never shared:
+   * whoever takes the place of a member has its address, and mostly its name.
+   */
   #member(name: string): PeerStatus | string {
     const { raft, records, witnesses } = this.#options;
+    const { members } = raft.status();
     const addr = (records().members[name] ?? witnesses().find((one) => one.name === name))?.raftAddr;
-    const found = raft.status().members.filter((member) =>
+    const found = members.filter((member) =>
       member.name === name || member.addr === name || (addr !== undefined && member.addr === addr)
     );
     if (found.length > 1) {
-      return `there is more than one member ${name} (a replacement is under way): say its address`;
+      const which = found.map((one) =>
+        `${one.id} (${one.name === null ? "" : `${one.name} `}at ${one.addr})`
+      );
+      return `there is more than one member ${name}: say which by its raft id, ${which.join(" or ")}`;
     }
-    return found[0] ?? `there is no member named ${name} in the raft group`;
+    return found[0] ?? members.find(({ id }) => String(id) === name) ??
+      `there is no member named ${name} in the raft group`;
   }
 
   async #remove(name: string, { id, addr }: PeerStatus): Promise<MemberOutcome> {
     const { raft, records, propose } = this.#options;
     const outcome = await new Promise<MemberOutcome>((resolve) => raft.removeMember(id, resolve));
     if (outcome.kind !== "done") return outcome;
-    const known = Object.values(records().members).find((facts) => facts.raftAddr === addr);
+    // Where two shared the address, the other one is still that member.
+    const isShared = raft.status().members.some((other) => other.id !== id && other.addr === addr);
+    const known = isShared
+      ? undefined
+      : Object.values(records().members).find((facts) => facts.raftAddr === addr);
     const dropped = known === undefined
       ? null
       : await propose({ op: "dropMember", name: known.name, raftAddr: known.raftAddr });
     if (dropped === null || dropped.kind === "done") return outcome;
+    // The raft leader drops whoever has left, too.
+    if (records().members[known!.name]?.raftAddr !== addr) return outcome;
     const reason = dropped.reason ?? dropped.kind;
     return {
       kind: "unknown",
