@@ -59,7 +59,7 @@ function newLeader() {
     /** Raft has completed a replacement, by one at `d:2222`. */
     replaced: (name: string) => void (members = [...members.filter((id) => id !== IDS[name]), 4]),
     spell: (name: string, raftAddr: string) =>
-      void (dcs = { ...dcs, members: { ...dcs.members, [name]: { ...dcs.members[name]!, raftAddr } } }),
+      void (dcs = { ...dcs, members: { ...dcs.members, [name]: { ...dcs.members["c"]!, name, raftAddr } } }),
     dropped: () => log.flatMap(({ command }) => command.op === "dropMember" ? [command] : []),
     time,
     log,
@@ -152,6 +152,8 @@ test("what the records know of a member that raft has replaced is dropped, in th
   leader.look();
   expect(leader.dropped()).toEqual([]);
   leader.replaced("c");
+  // Not heard by this leader yet, and known by its address.
+  leader.spell("d", "d:2222");
   leader.look();
   leader.look();
   expect(leader.dropped()).toMatchObject([{ name: "c", raftAddr: "c:2222" }]);
