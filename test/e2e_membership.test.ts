@@ -82,6 +82,26 @@ story("the primary cannot be removed, and says what to do first", async (fixture
   expect(voters(await raftOf(other!))).toContain(primary.name);
 });
 
+story("a living member is not replaced at its own address, and is known by its id, too", async (fixture) => {
+  const { cluster } = fixture;
+  const primary = await fixture.healed();
+  const before = (await raftOf(primary)).members;
+  const [other] = cluster.others(primary) as [Host];
+  for (const host of [primary, other]) {
+    const { id, addr } = before.find(({ name }) => name === host.name)!;
+    for (const name of [host.name, String(id)]) {
+      const refused = await cluster.tryCtl("raft", "replace", name, addr, "--force");
+      expect(refused).toMatchObject({
+        code: 1,
+        output: expect.stringContaining(
+          `the member at ${addr} is in contact, and is not replaced by itself`,
+        ),
+      });
+    }
+  }
+  expect((await raftOf(primary)).members.map(({ id }) => id)).toEqual(before.map(({ id }) => id));
+});
+
 story("a removed member stops itself and its PostgreSQL, and comes back as a new one", async (fixture) => {
   const { cluster } = fixture;
   const primary = await fixture.healed();

@@ -345,7 +345,7 @@ test("a member in contact is not replaced at its own address; a silent one is", 
     const record = { ...FOURTH, name: `n${id}`, addr: `10.0.0.${id}:1`, replaces: id };
     run({ kind: "add", record });
     const reason =
-      `n${id} at 10.0.0.${id}:1 is in contact, and is not replaced by itself: stop it, empty its raft ` +
+      `the member at 10.0.0.${id}:1 is in contact, and is not replaced by itself: stop it, empty its raft ` +
       "directory and start it (it takes its own place), or remove it";
     expect(outcomes).toEqual([{ kind: "rejected", reason }]);
     // Between two looks of the core at who is active, nobody is.

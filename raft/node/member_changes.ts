@@ -289,11 +289,9 @@ export class MemberChanges {
   }
 
   /** The node at that address is the living member: nobody else could ever answer there to the new id. */
-  #livesOn({ replaces, addr }: MemberRecord): string {
-    return `${
-      this.#options.infoOf(replaces)?.name ?? `member ${replaces}`
-    } at ${addr} is in contact, and is not replaced ` +
-      "by itself: stop it, empty its raft directory and start it (it takes its own place), or remove it";
+  #livesOn({ addr }: MemberRecord): string {
+    return `the member at ${addr} is in contact, and is not replaced by itself: stop it, empty its raft directory and ` +
+      "start it (it takes its own place), or remove it";
   }
 
   #end(running: Running, outcome: OperationOutcome): void {
