@@ -381,9 +381,11 @@ export class Member {
   #join(): void {
     const facts = this.#options.facts();
     const text = JSON.stringify(facts);
-    if (this.#joining || this.#joinedFacts === text) return;
-    this.#joining = true;
     const { name, incarnation, memberAnswers, dcs, exit } = this.#options;
+    // Also when somebody has dropped them: whoever is still in the raft group is a member.
+    const isKnown = dcs.state.members[name] !== undefined;
+    if (this.#joining || (this.#joinedFacts === text && isKnown)) return;
+    this.#joining = true;
     const propose = (replace: boolean) =>
       this.proposer.propose({ op: "setMember", facts, incarnation, replace }, (outcome) => {
         if (outcome.kind === "refused" && outcome.reason === NAME_TAKEN) {

@@ -283,6 +283,20 @@ test("in pause the primary goes on alone, however soon it is cut off once its ep
   }
 });
 
+test("a member that is dropped from the records, and still one of the raft group, comes back to them", () => {
+  for (const seed of SEEDS) {
+    const cluster = healthy(seed);
+    const { world } = cluster;
+    const primary = primaryOf(cluster);
+    const { name, raftAddr } = Object.values(records(cluster).members).find((each) => each.name !== primary.name)!;
+    primary.member!.proposer.propose({ op: "dropMember", name, raftAddr }, () => {});
+    expect(world.runUntilHolds(world.now() + 2000, 1, () => !(name in records(cluster).members))).toBe(true);
+    expect(world.runUntilHolds(world.now() + 2000, 10, () => name in records(cluster).members)).toBe(true);
+    world.runUntil(world.now() + 5000);
+    expect(cluster.unhealthy()).toBe(null);
+  }
+});
+
 test("a ttl changed at run time, up and down, disturbs nothing", () => {
   for (const seed of SEEDS) {
     const cluster = healthy(seed);
