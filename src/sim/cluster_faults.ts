@@ -30,6 +30,9 @@ const AMBUSH_RATE = 0.5;
 const MAX_PAUSE_MS = 10_000;
 const MAX_CUT_MS = 15_000;
 const MAX_RAFT_CUT_MS = 30_000;
+/** Of the agents that crash, so many find that opening the log fails when they are started again. */
+const OPENING_FAILS_RATE = 0.2;
+const MAX_FULL_MS = 20_000;
 const MAX_CLOCK_STEP_MS = 3 * 86_400_000;
 
 /** About half of the kinds in every run; a cold start of everything is rare within one. */
@@ -41,6 +44,7 @@ export function clusterFaults(
   const weights = drawWeights(random, CLUSTER_FAULTS, 0.5);
   weights["all-hosts-crash"] *= 0.15;
   weights["disk-fail"] *= 0.3;
+  weights["bit-rot"] *= 0.5;
   weights["data-lost"] *= 0.2;
   weights["reinit"] *= 0.3;
   weights["majority-lost"] *= 0.3;
@@ -194,6 +198,7 @@ function makersOf(
     }),
     "agent-crash": one(alive, (member, random) => {
       member.killAgent(false);
+      if (random.chance(OPENING_FAILS_RATE)) member.disk.failOpening();
       return { durationMs: random.between(50, 8000), text: member.name, end: () => member.startAgent() };
     }),
     "agent-stop": one((member) => alive(member) && !member.agent.isPaused, (member, random) => {
@@ -210,7 +215,7 @@ function makersOf(
     }),
     "host-crash": one(alive, (member, random) => {
       member.killHost();
-      return { durationMs: random.between(2000, 20_000), text: member.name, end: () => boot(member) };
+      return { durationMs: random.between(2000, 20_000), text: member.name, end: () => member.boot() };
     }),
     "all-hosts-crash": (random) => {
       for (const member of cluster.members) member.killHost();
@@ -218,7 +223,7 @@ function makersOf(
         durationMs: random.between(500, 8000),
         text: "all",
         end: () => {
-          for (const member of cluster.members) world.after(random.between(0, 3000), () => boot(member));
+          for (const member of cluster.members) world.after(random.between(0, 3000), () => member.boot());
         },
       };
     },
@@ -230,6 +235,14 @@ function makersOf(
     "disk-fail": one(alive, (member) => {
       member.disk.failSoon();
       return moment(member.name);
+    }),
+    "disk-full": one(alive, (member, random) => {
+      member.disk.fill();
+      return {
+        durationMs: random.between(500, MAX_FULL_MS),
+        text: member.name,
+        end: () => member.disk.makeRoom(),
+      };
     }),
     "guard-kill": one((member) => member.guard.process.alive, (member) => {
       member.guard.die();
@@ -251,7 +264,7 @@ function makersOf(
     "data-lost": one((member) => alive(member) && spare(cluster, member), (member, random) => {
       member.killHost();
       member.server.setAside();
-      return { durationMs: random.between(1000, 5000), text: member.name, end: () => boot(member) };
+      return { durationMs: random.between(1000, 5000), text: member.name, end: () => member.boot() };
     }),
     reinit: one((member) => spare(cluster, member), (member) => {
       member.member?.requestReinit(false);
@@ -277,6 +290,7 @@ function makersOf(
     "member-added": asked(() => operators.add()),
     "member-removed": asked((member) => operators.remove(member)),
     "raft-directory-lost": asked((member) => operators.empty(member)),
+    "bit-rot": (random) => operators.rot(victim(cluster, random)),
     "machine-lost": asked((member) => member.isWitness ? null : operators.loseMachine(member)),
     "majority-lost": () => operators.loseMajority(),
     // Minutes to days, either way; and back, as when a time server is believed again.
@@ -306,10 +320,4 @@ function spare(cluster: SimCluster, member: SimMember): boolean {
 
 function everyDirection(ids: readonly number[]): (readonly [number, number])[] {
   return ids.flatMap((from) => ids.filter((to) => to !== from).map((to) => [from, to] as const));
-}
-
-function boot(member: SimMember): void {
-  if (member.agent.alive) return;
-  member.powerOn();
-  member.startAgent();
 }

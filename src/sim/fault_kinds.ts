@@ -33,6 +33,8 @@ export const CLUSTER_FAULTS = [
   "all-hosts-crash",
   "disk-hang",
   "disk-fail",
+  "disk-full",
+  "bit-rot",
   "guard-kill",
   "postmaster-kill",
   "postgres-crash",

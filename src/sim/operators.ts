@@ -16,6 +16,10 @@ const OUT_MS = 5000;
 const ANSWER_MS = 16_000;
 /** After a recovery everybody who comes back has done so. */
 const BACK_WITHIN_MS = 30_000;
+/** How long a host is off. */
+const OFF_MS = [500, 10_000] as const;
+/** Of the rounds in which somebody looks after a host whose log was refused. */
+const NOTICED_RATE = 0.3;
 const MIN_MEMBERS = 3;
 const MAX_MEMBERS = 5;
 
@@ -78,10 +82,24 @@ export class Operators {
     return `${victim.name}, which comes back as ${victim.place.addr}`;
   }
 
+  /** Its host is off for a while, and when it boots a bit of its raft log is another one. */
+  rot(victim: SimMember): Fault | null {
+    if (!victim.agent.alive || !this.free() || !this.canSpare(victim)) return null;
+    this.busy();
+    victim.killHost();
+    victim.disk.rot();
+    return {
+      durationMs: this.random.between(...OFF_MS),
+      text: victim.name,
+      end: () => victim.boot(),
+    };
+  }
+
   /** The majority is lost for good, and `agent recover` run on one of the others. */
   loseMajority(): Fault | null {
     const { cluster, random } = this;
-    const underWay = cluster.world.now() < this.busyUntilMs || this.lost !== null;
+    const underWay = cluster.world.now() < this.busyUntilMs || this.lost !== null ||
+      cluster.members.some(isSpoilt);
     if (underWay || cluster.members.length < MIN_MEMBERS) return null;
     const fault = loseMajority(cluster, random);
     if (fault !== null) this.busyUntilMs = cluster.world.now() + fault.durationMs + BACK_WITHIN_MS;
@@ -111,7 +129,10 @@ export class Operators {
     }
     const status = cluster.leader()?.raft?.status();
     return status !== undefined && status.members.length === cluster.members.length &&
-      cluster.members.every(({ id }) => status.members.some((member) => member.id === id && member.voter));
+      cluster.members.every((host) =>
+        host.place.group === cluster.group && !isSpoilt(host) &&
+        status.members.some(({ id, voter }) => id === host.id && voter)
+      );
   }
 
   /** The others are a majority with what they have on their disks; and somebody else has the data. */
@@ -157,6 +178,7 @@ export class Operators {
     const status = cluster.leader()?.raft?.status();
     if (status === undefined) return;
     this.replaceLost();
+    this.emptyRefused();
     const known = (id: number) => status.members.some((member) => member.id === id);
     for (const host of cluster.members) {
       if (host.place.group === null || known(host.id)) {
@@ -176,6 +198,18 @@ export class Operators {
     }
   }
 
+  /** What the message of a refused log says: while the others are healthy, the directory is moved aside. */
+  private emptyRefused(): void {
+    const { cluster, random } = this;
+    for (const host of cluster.members) {
+      if (!host.refused || !random.chance(NOTICED_RATE)) continue;
+      cluster.world.log.add("operator", `the raft directory of ${host.name} is moved aside`);
+      this.busy();
+      host.emptyRaftDirectory();
+      this.startSoon(host);
+    }
+  }
+
   /** `agent ctl raft replace NAME ADDRESS`, until the leader knows the new one; then the rest is raft's. */
   private replaceLost(): void {
     const { lost, cluster } = this;
@@ -191,4 +225,9 @@ export class Operators {
       if (outcome.kind !== "done") cluster.world.log.add("operator", `no replacement: ${outcome.reason}`);
     });
   }
+}
+
+/** It may have to be emptied. */
+function isSpoilt({ disk, refused }: SimMember): boolean {
+  return disk.isRotten || refused;
 }

@@ -59,6 +59,14 @@ export interface RaftLife {
   readonly mayRemove: (member: MemberInfo) => string | null;
   /** The raft group has removed this member. */
   readonly removed: () => void;
+  /** The log cannot be opened: the process has to end. */
+  readonly notOpened: (problem: OpeningProblem) => void;
+}
+
+/** Why a log cannot be opened: a StorageError's code and message, or those of the operation on files that failed. */
+export interface OpeningProblem {
+  readonly code: string;
+  readonly message: string;
 }
 
 export class RaftPlace {
@@ -125,7 +133,8 @@ export class RaftPlace {
     this.disk.crash(hostGone);
   }
 
-  open(life: RaftLife): Raft {
+  /** null: the log cannot be opened, and `life` was told. */
+  open(life: RaftLife): Raft | null {
     const { found, around, agent, addr } = this;
     if (found !== null) return this.node(found, life);
     return new LateRaft({
@@ -150,18 +159,22 @@ export class RaftPlace {
           },
         }, (place) => {
           this.take(place);
-          begun(this.node(place, life));
+          const raft = this.node(place, life);
+          if (raft !== null) begun(raft);
+          // What it is a member of is noted when its log is there: the next life looks for it again.
+          else this.found = null;
         }),
     });
   }
 
   private node(
     { clusterId, founded, id, members, joined }: Found,
-    { clock, random, dcs, changed, mayRemove, removed }: RaftLife,
-  ): Raft {
+    { clock, random, dcs, changed, mayRemove, removed, notOpened }: RaftLife,
+  ): Raft | null {
     const { around, agent, disk } = this;
     const { checks, acknowledged } = around.groupOf(clusterId);
-    const storage = disk.storage();
+    const storage = this.storage(notOpened);
+    if (storage === null) return null;
     checks.onStart(id, joined ? [] : members.map((each) => each.id));
     acknowledged.onStart(agent.name);
     const known = () => checks.onState(id, dcs.state.revision, JSON.stringify(dcs.state));
@@ -206,6 +219,17 @@ export class RaftPlace {
       if (event.kind === "removed") removed();
     });
     return watched(raft, acknowledged);
+  }
+
+  private storage(notOpened: RaftLife["notOpened"]): ReturnType<SimDisk["storage"]> | null {
+    try {
+      return this.disk.storage();
+    } catch (error) {
+      const { code, message } = error as { code?: unknown; message: string };
+      if (typeof code !== "string") throw error;
+      notOpened({ code, message });
+      return null;
+    }
   }
 
   /** Whoever listens to the network answers visitors as well. */

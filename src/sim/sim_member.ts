@@ -50,8 +50,12 @@ export class SimMember {
   exits = 0;
   /** The raft group has removed it, and it has ended: it is not started again as it is. */
   removed = false;
+  /** Its log was refused, as damaged or as that of a later version: it cannot go on with this directory. */
+  refused = false;
   /** It is not to come back. */
   retired = false;
+  /** By the service manager. */
+  private nextStart: ReturnType<World["after"]> | null = null;
   /** Of the machine: one that takes the place of another has another one. */
   private hostname: string;
   private machines = 1;
@@ -112,7 +116,13 @@ export class SimMember {
         // As the production agent does: PostgreSQL is stopped, then it ends.
         world.after(0, () => agent.deliver(incarnation, () => this.stopAgent()));
       },
+      notOpened: ({ code, message }) => {
+        // A bit of the number of the format makes it that of a later version.
+        this.refused = code === "damaged" || code === "version";
+        this.exited(incarnation, 1, message);
+      },
     });
+    if (raft === null) return this.startAgain(incarnation);
     this.dcs = dcs;
     this.raft = raft;
     world.log.add(name, `agent starts (life ${agent.incarnation})`);
@@ -205,7 +215,11 @@ export class SimMember {
 
   /** SIGKILL, a crash, or the end of the host: nothing is handed over. */
   killAgent(hostGone: boolean): void {
-    if (!this.agent.alive) return;
+    if (!this.agent.alive) {
+      // What a dead process has written is in the page cache until then.
+      if (hostGone) this.disk.crash(true);
+      return;
+    }
     this.member?.end();
     this.witness?.end();
     this.agent.kill();
@@ -218,6 +232,7 @@ export class SimMember {
 
   /** Power off. */
   killHost(): void {
+    this.nextStart?.cancel();
     this.killAgent(true);
     this.guard.stop();
     this.server.killed();
@@ -228,11 +243,19 @@ export class SimMember {
     if (!this.agent.alive && !this.guard.process.alive && !this.server.anyProcess) this.host.reboot();
   }
 
+  /** Power on, and the agent started. */
+  boot(): void {
+    if (this.agent.alive) return;
+    this.powerOn();
+    this.startAgent();
+  }
+
   /** The raft directory is moved aside, so that a start is that of a new member. */
   emptyRaftDirectory(): void {
     this.killAgent(false);
     this.place.empty();
     this.removed = false;
+    this.refused = false;
   }
 
   /** The host is lost with its disks; another machine has its name and nothing else. */
@@ -249,12 +272,14 @@ export class SimMember {
     world.log.add(this.name, `agent exits with ${code}: ${message}`);
     this.exits++;
     // The process ends after the event that asked for it.
-    world.after(0, () => {
-      if (this.agent.incarnation !== incarnation) return;
-      this.killAgent(false);
-      world.after(2000, () => {
-        if (this.agent.incarnation === incarnation) this.startAgent();
-      });
+    world.after(0, () => this.startAgain(incarnation));
+  }
+
+  private startAgain(incarnation: number): void {
+    if (!this.agent.alive || this.agent.incarnation !== incarnation) return;
+    this.killAgent(false);
+    this.nextStart = this.around.world.after(2000, () => {
+      if (this.agent.incarnation === incarnation) this.startAgent();
     });
   }
 }
