@@ -237,10 +237,12 @@ function makersOf(
       return moment(member.name);
     }),
     "disk-full": one(alive, (member, random) => {
+      // The wrong way to make room: a log that is there needs none to be opened, a new one does.
+      const emptied = random.chance(0.2) && operators.empty(member) !== null;
       member.disk.fill();
       return {
         durationMs: random.between(500, MAX_FULL_MS),
-        text: member.name,
+        text: emptied ? `${member.name}, whose raft directory is moved aside` : member.name,
         end: () => member.disk.makeRoom(),
       };
     }),

@@ -18,6 +18,8 @@ const ANSWER_MS = 16_000;
 const BACK_WITHIN_MS = 30_000;
 /** How long a host is off. */
 const OFF_MS = [500, 10_000] as const;
+/** Of the new logs, so many cannot be opened at first. */
+const OPENING_FAILS_RATE = 0.2;
 /** Of the rounds in which somebody looks after a host whose log was refused. */
 const NOTICED_RATE = 0.3;
 const MIN_MEMBERS = 3;
@@ -66,8 +68,7 @@ export class Operators {
   empty(victim: SimMember): string | null {
     if (!this.free() || !this.canSpare(victim)) return null;
     this.busy();
-    victim.emptyRaftDirectory();
-    this.startSoon(victim);
+    this.beginAnew(victim);
     return victim.name;
   }
 
@@ -205,9 +206,15 @@ export class Operators {
       if (!host.refused || !random.chance(NOTICED_RATE)) continue;
       cluster.world.log.add("operator", `the raft directory of ${host.name} is moved aside`);
       this.busy();
-      host.emptyRaftDirectory();
-      this.startSoon(host);
+      this.beginAnew(host);
     }
+  }
+
+  /** With an empty directory, on the same disk, which may be a bad one. */
+  private beginAnew(host: SimMember): void {
+    host.emptyRaftDirectory();
+    if (this.random.chance(OPENING_FAILS_RATE)) host.disk.failOpening();
+    this.startSoon(host);
   }
 
   /** `agent ctl raft replace NAME ADDRESS`, until the leader knows the new one; then the rest is raft's. */
