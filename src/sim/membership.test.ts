@@ -108,3 +108,77 @@ test("a host that is added finds the cluster, copies the primary and votes", () 
     expect(stage.cluster.safety.longestOutageMs).toBe(0);
   }
 });
+
+/** How often its agent has ended because of that. */
+const exits = ({ world }: Stage, why: RegExp) =>
+  world.log.tail(100_000).filter((line) => /agent exits with 1/.test(line) && why.test(line)).length;
+
+test("a log with another bit is refused until its directory is moved aside; the host joins under a new id", () => {
+  let refused = 0;
+  for (let seed = 1; seed <= 12; seed++) {
+    const stage = healthy(seed);
+    const { world, operators, standbys: [victim] } = stage;
+    const oldId = victim!.id;
+    const fault = operators.rot(victim!);
+    expect(victim!.agent.alive).toBe(false);
+    world.after(fault!.durationMs, fault!.end);
+    world.runUntil(world.now() + fault!.durationMs);
+    const wasRefused = victim!.refused;
+    if (wasRefused) refused++;
+    recovers(stage);
+    expect(exits(stage, /damaged|later version/) > 0).toBe(wasRefused);
+    expect(victim!.id !== oldId).toBe(wasRefused);
+    expect(victim!.disk.isRotten || victim!.refused).toBe(false);
+    expect(stage.cluster.safety.longestOutageMs).toBe(0);
+  }
+  expect(refused).toBeGreaterThan(2);
+});
+
+test("an agent that cannot open its log ends, and is started again until it can", () => {
+  let failed = 0;
+  for (let seed = 1; seed <= 6; seed++) {
+    const stage = healthy(seed);
+    const { world, cluster, standbys: [victim] } = stage;
+    const { id, exits: before } = victim!;
+    victim!.killAgent(false);
+    victim!.disk.failOpening();
+    victim!.startAgent();
+    // The operation that is to fail may be one that this opening does not get to.
+    if (victim!.exits > before) {
+      failed++;
+      expect(victim!.agent.alive).toBe(false);
+      expect(exits(stage, /simulated|is full/)).toBe(1);
+      world.runUntil(world.now() + 1990);
+      expect(victim!.agent.alive).toBe(false);
+    }
+    recovers(stage);
+    expect(victim!.id).toBe(id);
+    expect(victim!.exits).toBeLessThanOrEqual(before + 1);
+    expect(cluster.safety.longestOutageMs).toBe(0);
+  }
+  expect(failed).toBeGreaterThan(1);
+});
+
+test("a host whose disk is full joins as soon as there is room for a log", () => {
+  let full = 0;
+  for (let seed = 1; seed <= 6; seed++) {
+    const stage = healthy(seed);
+    const { world, cluster, operators } = stage;
+    expect(operators.add()).toBe("pg4");
+    const added = cluster.find("pg4")!;
+    added.disk.fill();
+    world.runUntil(world.now() + 15_000);
+    const attempts = exits(stage, /is full/);
+    if (attempts > 0) {
+      full++;
+      expect(attempts).toBeGreaterThan(2);
+      expect(voters(stage)).toHaveLength(3);
+    }
+    added.disk.makeRoom();
+    recovers(stage);
+    expect(voters(stage)).toHaveLength(4);
+    expect(exits(stage, /is full/)).toBeLessThanOrEqual(attempts + 1);
+    expect(cluster.safety.longestOutageMs).toBe(0);
+  }
+  expect(full).toBeGreaterThan(0);
+});
