@@ -141,7 +141,9 @@ export class Operators {
     const { members } = this.cluster;
     const others = members.filter((member) => member !== victim);
     // A founder that has never taken part has nothing of what a majority wrote.
-    if (members.length < MIN_MEMBERS || others.some(({ disk }) => disk.durable.lastIndex === 0)) return false;
+    if (members.length < MIN_MEMBERS || others.some(({ disk }) => disk.durable.hardState.term === 0)) {
+      return false;
+    }
     if (!victim.server.canAcknowledge) return members.some(({ server }) => server.canAcknowledge);
     return members.some(({ server }) => server.streaming && server.following === victim.name);
   }
