@@ -33,6 +33,8 @@ export function failsafeAmbush(cluster: SimCluster, random: Prng): Fault | null 
     "restart",
     "slow",
     "slow",
+    "slow",
+    "slow",
     "one less",
     "newcomer",
     "newcomer",
