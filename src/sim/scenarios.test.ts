@@ -288,7 +288,9 @@ test("a member that is dropped from the records, and still one of the raft group
     const cluster = healthy(seed);
     const { world } = cluster;
     const primary = primaryOf(cluster);
-    const { name, raftAddr } = Object.values(records(cluster).members).find((each) => each.name !== primary.name)!;
+    const { name, raftAddr } = Object.values(records(cluster).members).find((each) =>
+      each.name !== primary.name
+    )!;
     primary.member!.proposer.propose({ op: "dropMember", name, raftAddr }, () => {});
     expect(world.runUntilHolds(world.now() + 2000, 1, () => !(name in records(cluster).members))).toBe(true);
     expect(world.runUntilHolds(world.now() + 2000, 10, () => name in records(cluster).members)).toBe(true);
