@@ -80,6 +80,6 @@ export class LogImage {
 }
 
 function same(a: Entry, b: Entry): boolean {
-  return a.index === b.index && a.term === b.term && a.kind === b.kind && a.data.length === b.data.length &&
-    a.data.every((byte, i) => byte === b.data[i]);
+  return a.index === b.index && a.term === b.term && a.kind === b.kind &&
+    Buffer.compare(a.data, b.data) === 0;
 }

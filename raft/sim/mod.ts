@@ -19,4 +19,5 @@ export { SimClock } from "./sim_clock.ts";
 export { SimHost, SimProcess } from "./sim_host.ts";
 export { CALM_NETWORK, type NetworkSettings, SimNetwork } from "./sim_network.ts";
 export { CALM_DISK, type DiskSettings, SimDisk } from "./sim_storage.ts";
+export { sourceVersion } from "./source_version.ts";
 export { Violation, World } from "./world.ts";

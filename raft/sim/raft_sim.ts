@@ -300,9 +300,7 @@ export class RaftRun {
       const entry = stored.entries.find((one) => one.index === index);
       if (entry === undefined || entry.term !== this.checks.appliedTerm(index)) continue;
       const kept = has.get(index);
-      if (kept !== undefined && kept.length === command.length && kept.every((b, i) => b === command[i])) {
-        continue;
-      }
+      if (kept !== undefined && Buffer.compare(kept, command) === 0) continue;
       throw new Violation("acknowledged commands of the survivor's log remain", `at ${index}`);
     }
     return heritage;

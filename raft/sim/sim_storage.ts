@@ -6,8 +6,7 @@
 import type { Index, Snapshot, Term } from "../core/types.ts";
 import type { LogBatch, LogStorage, StoredLog } from "../node/ports.ts";
 import { inlineBackend } from "../storage/inline_backend.ts";
-import { describeDamage, type OpenedLog, openLog, readLogFiles } from "../storage/open_wal.ts";
-import { recover } from "../storage/recover.ts";
+import { type OpenedLog, openLog, readLogFiles, recoverOrThrow } from "../storage/open_wal.ts";
 import { SimDisk as SimFiles } from "../storage/sim_disk.ts";
 import { StorageError } from "../storage/storage_error.ts";
 import { WalStorage, type WriteBackend } from "../storage/wal_storage.ts";
@@ -166,9 +165,8 @@ export class SimDisk {
 
   /** What the files hold, read as `agent recover` reads them. */
   read(): StoredLog {
-    const recovery = recover(readLogFiles(this.files), IDENTITY, this.begun);
-    if (recovery.ok) return recovery.log.stored;
-    throw unreadable(describeDamage(recovery.damage, this.process.name));
+    const { name } = this.process;
+    return this.readable(() => recoverOrThrow(readLogFiles(this.files), IDENTITY, this.begun, name)).stored;
   }
 
   /** Throws StorageError: the log is damaged, which only rot may do, or there is no room to open it. */
@@ -218,19 +216,26 @@ export class SimDisk {
   }
 
   private openFiles(): OpenedLog {
-    try {
-      return openLog(this.files, IDENTITY, {
+    return this.readable(() =>
+      openLog(this.files, IDENTITY, {
         segmentBytes: SEGMENT_BYTES,
         ballastBytes: BALLAST_BYTES,
         logExpected: this.begun,
         where: this.process.name,
         onFailure: () => this.failed = true,
-      });
+      })
+    );
+  }
+
+  /** What a crash leaves can be read: only rot may be refused. */
+  private readable<T>(work: () => T): T {
+    try {
+      return work();
     } catch (error) {
       if (this.isRotten || !(error instanceof StorageError) || !["damaged", "version"].includes(error.code)) {
         throw error;
       }
-      throw unreadable(error.message);
+      throw new Violation("a crash leaves a log that can be read", error.message);
     }
   }
 
@@ -272,11 +277,6 @@ export class SimDisk {
     this.unsynced = [];
     this.observer?.onDurable(this);
   }
-}
-
-/** Only rot may do that. */
-function unreadable(problem: string): Violation {
-  return new Violation("a crash leaves a log that can be read", problem);
 }
 
 /** undefined: the batch says nothing of that index. */

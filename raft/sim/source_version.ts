@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 
 /** The commit, with a mark when files differ from it; null outside of a checkout, or without git. */
 export function sourceVersion(): string | null {
-  const git = spawnSync("git", ["describe", "--always", "--dirty", "--abbrev=12"], {
+  const git = spawnSync("git", ["describe", "--always", "--dirty", "--exclude", "*", "--abbrev=12"], {
     cwd: import.meta.dirname,
     encoding: "utf8",
   });

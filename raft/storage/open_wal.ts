@@ -63,9 +63,7 @@ export function openLog(
 ): OpenedLog {
   const { where = "the log" } = options;
   const files = readLogFiles(disk);
-  const recovery = recover(files, identity, options.logExpected ?? false);
-  if (!recovery.ok) throw new StorageError("damaged", describeDamage(recovery.damage, where));
-  const { log } = recovery;
+  const log = recoverOrThrow(files, identity, options.logExpected ?? false, where);
   const { stored, lastIndex, tail, segments } = log;
   const writer = new WalWriter(disk, {
     identity,
@@ -117,8 +115,20 @@ function repair(disk: Disk, files: ReadonlyMap<string, Uint8Array>, log: Recover
   }
 }
 
+/** As recover. Throws StorageError "damaged" or "version". */
+export function recoverOrThrow(
+  files: ReadonlyMap<string, Uint8Array>,
+  identity: LogIdentity,
+  logExpected: boolean,
+  where: string,
+): RecoveredLog {
+  const recovery = recover(files, identity, logExpected);
+  if (!recovery.ok) throw new StorageError("damaged", describeDamage(recovery.damage, where));
+  return recovery.log;
+}
+
 /** For people, with the way out. */
-export function describeDamage(damage: Damage, where: string): string {
+function describeDamage(damage: Damage, where: string): string {
   return `raft log damaged: ${where}/${damage.file}, byte ${damage.offset}: ${damage.problem}. ` +
     "This member may have lost what it has acknowledged and must not vote. Way out: check the disk; while a " +
     "majority of the other members is healthy, move the raft directory of this member aside and start it again, " +

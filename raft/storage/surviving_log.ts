@@ -11,10 +11,9 @@ import { join } from "node:path";
 import { lockFile } from "./directory_lock.ts";
 import { type DirectoryIdentity, directoryIdentity, LOG_DIRECTORY, writeIdentity } from "./identity.ts";
 import { inlineBackend } from "./inline_backend.ts";
-import { describeDamage, openLog, readLogFiles } from "./open_wal.ts";
+import { openLog, readLogFiles, recoverOrThrow } from "./open_wal.ts";
 import { realDisk, syncDirectory } from "./real_disk.ts";
 import { refusePoisoned, VOLATILE_DIRECTORY } from "./poison.ts";
-import { recover } from "./recover.ts";
 import { StorageError } from "./storage_error.ts";
 import { WalStorage } from "./wal_storage.ts";
 import type { LogIdentity } from "./replay.ts";
@@ -45,9 +44,7 @@ export function readLog(directory: string): ReadLog {
   const identity = directoryIdentity(directory);
   if (identity === null) throw noLog(directory);
   const path = join(directory, identity.log);
-  const recovery = recover(readLogFiles(realDisk(path)), identity, true);
-  if (!recovery.ok) throw new StorageError("damaged", describeDamage(recovery.damage, path));
-  const { stored, lastIndex } = recovery.log;
+  const { stored, lastIndex } = recoverOrThrow(readLogFiles(realDisk(path)), identity, true, path);
   return { identity, stored, lastIndex };
 }
 

@@ -47,7 +47,7 @@ export class Acknowledged {
     for (const [revision, command] of this.commands) {
       const there = held(revision);
       if (there === null) continue;
-      if (there !== "in a snapshot" && !same(there, command)) {
+      if (there !== "in a snapshot" && Buffer.compare(there, command) !== 0) {
         throw new Violation(
           "acknowledged commands are never lost",
           `another one at ${revision} of the survivor`,
@@ -81,9 +81,5 @@ export class Acknowledged {
 function stands({ restored, applied }: Life, revision: number, command: Uint8Array): boolean {
   if (revision <= restored) return true;
   const there = applied.get(revision);
-  return there !== undefined && same(there, command);
-}
-
-function same(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+  return there !== undefined && Buffer.compare(there, command) === 0;
 }

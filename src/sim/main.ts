@@ -2,10 +2,9 @@
  * `npm run sim`: runs the simulated cluster over many seeds, on all cores, and says what it saw. Exits with 1 when a
  * run broke an invariant, or a rule was switched off, with 2 when it was called in a way that makes no sense.
  */
-import { overWorkers } from "../../raft/sim/mod.ts";
+import { overWorkers, sourceVersion } from "../../raft/sim/mod.ts";
 import { type Options, parseOptions, USAGE } from "./options.ts";
 import { Report } from "./report.ts";
-import { sourceCommit } from "./source_commit.ts";
 import { type RunResult, runSeed } from "./run_seed.ts";
 
 /** Runs every `stride`-th seed and prints each result as a line of JSON. */
@@ -32,7 +31,7 @@ function runOne(options: Options, seed: number): RunResult {
 }
 
 async function dispatch(options: Options, args: readonly string[]): Promise<number> {
-  const report = new Report(options, sourceCommit());
+  const report = new Report(options, sourceVersion());
   const code = await overWorkers(import.meta.path, args, options.seeds, (result) => {
     report.add(result as RunResult);
     return report.violations > 0 && options.broken.size > 0;
@@ -58,7 +57,7 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   if (options.seeds === 1) {
-    const report = new Report(options, sourceCommit());
+    const report = new Report(options, sourceVersion());
     report.add(runOne(options, options.seed));
     report.finish();
     return report.failed ? 1 : 0;

@@ -90,5 +90,4 @@ export const RUNTIME_FILES: readonly string[] = [
   "src/postgres/run_program.ts",
   "src/sim/main.ts",
   "src/sim/report.ts",
-  "src/sim/source_commit.ts",
 ];
