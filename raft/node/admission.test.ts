@@ -8,7 +8,15 @@ import {
   encodeAdmission,
 } from "./admission_messages.ts";
 import type { LogBatch } from "./ports.ts";
-import { TestCluster, text } from "./testing.ts";
+import { TestCluster, type TestMember, text } from "./testing.ts";
+
+/** Starts an empty member, up to where its admission waits for its disk. */
+function startHeld(cluster: TestCluster, id: number): TestMember {
+  const member = cluster.start(id);
+  member.storage.held = true;
+  cluster.until("its admission waits for the disk", () => member.storage.oldestPendingMs() > 0);
+  return member;
+}
 
 test("an empty member alone does not vote", () => {
   const cluster = new TestCluster(3);
@@ -80,9 +88,7 @@ test("a member that crashed before it wrote anything is let in again with the sa
   cluster.start(1);
   cluster.start(2);
   cluster.leader();
-  const first = cluster.start(3);
-  first.storage.held = true;
-  cluster.until("its welcome waits for the disk", () => first.storage.oldestPendingMs() > 0);
+  const first = startHeld(cluster, 3);
   cluster.stop(3);
   first.storage.held = false;
   const again = cluster.start(3);
@@ -163,9 +169,7 @@ test("what a member without an entry says of a log: its term, and that there is 
   welcomed.start(2);
   welcomed.start(3);
   const { term } = welcomed.leader().node.status();
-  const late = welcomed.start(1);
-  late.storage.held = true;
-  welcomed.until("its welcome is being written", () => late.storage.oldestPendingMs() > 0);
+  const late = startHeld(welcomed, 1);
   welcomed.stop(2);
   expect(late.node.status().notVoting).toContain("writes that to its log");
   expect(verdictOf(welcomed)).toBe(`log ${term}`);
@@ -177,9 +181,7 @@ test("a founder in a term tells it while it is being written", () => {
   cluster.stop(2);
   cluster.start(2);
   cluster.start(3);
-  const founder = cluster.start(1);
-  founder.storage.held = true;
-  cluster.until("it is being written", () => founder.storage.oldestPendingMs() > 0);
+  startHeld(cluster, 1);
   cluster.stop(2);
   expect(verdictOf(cluster)).toBe("noLog 7");
 });
@@ -192,9 +194,7 @@ test("a founder that was welcomed and has nothing yet founds no second log with 
   let applied = false;
   leader.node.propose(text("precious"), () => applied = true);
   cluster.until("applied", () => applied);
-  const late = cluster.start(2);
-  late.storage.held = true;
-  cluster.until("its welcome is written", () => late.storage.oldestPendingMs() > 0);
+  const late = startHeld(cluster, 2);
   cluster.stop(1);
   cluster.isolate(3);
   late.storage.release();
@@ -241,9 +241,7 @@ test("a member that was welcomed knows of a log before it has any of it", () => 
   cluster.stop(1);
   cluster.start(1);
   cluster.leader();
-  const late = cluster.start(2);
-  late.storage.held = true;
-  cluster.until("its welcome is written", () => late.storage.oldestPendingMs() > 0);
+  const late = startHeld(cluster, 2);
   // From now on it hears of nobody but the emptied one.
   cluster.stop(1);
   cluster.isolate(3);

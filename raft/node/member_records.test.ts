@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { decodeEnvelope, encodeEnvelope, type Envelope } from "./envelope.ts";
 import { decodeMemberMessage, encodeMemberMessage, type MemberMessage } from "./member_messages.ts";
 import { type MemberRecord, MemberRecords } from "./member_records.ts";
-import { generator } from "../storage/testing.ts";
+import { seededRandom } from "../core/seeded_random.ts";
 
 function recordOf(id: number, parts: Partial<MemberRecord> = {}): MemberRecord {
   return { id, name: `n${id}`, addr: `10.0.0.${id}:7000`, votes: true, replaces: 0, ...parts };
@@ -96,7 +96,7 @@ test("requests and answers travel as they are; everything else is garbage", () =
   for (const one of wrong) {
     expect(decodeMemberMessage(new TextEncoder().encode(JSON.stringify(one)))).toBeNull();
   }
-  const random = generator(1);
+  const random = seededRandom(1);
   for (let i = 0; i < 300; i++) {
     const bytes = Uint8Array.from({ length: Math.floor(random() * 60) }, () => Math.floor(random() * 256));
     expect(decodeMemberMessage(bytes)).toBeNull();

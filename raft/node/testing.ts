@@ -1,7 +1,7 @@
 /** A world for tests of RaftNode: a clock moved by hand, and a small cluster on the in-memory twins. */
 import type { NodeId } from "../core/types.ts";
 import { MemoryStorage } from "../storage/memory_storage.ts";
-import { generator } from "../storage/testing.ts";
+import { seededRandom } from "../core/seeded_random.ts";
 import { MemoryNetwork } from "../transport/memory_network.ts";
 import type { AddOutcome, RaftEvent } from "./api.ts";
 import type { Clock, StateMachine, Timer, Transport } from "./ports.ts";
@@ -140,7 +140,7 @@ export class TestCluster {
 
   constructor(size: number, options: Partial<RaftNodeOptions> = {}, seed = 1) {
     this.ids = Array.from({ length: size }, (_, i) => i + 1);
-    this.#random = generator(seed);
+    this.#random = seededRandom(seed);
     this.#options = options;
   }
 

@@ -1,8 +1,9 @@
 import { expect, test } from "bun:test";
+import { seededRandom } from "../core/seeded_random.ts";
 import { inlineBackend } from "./inline_backend.ts";
 import { openLog } from "./open_wal.ts";
 import { SimDisk } from "./sim_disk.ts";
-import { batch, entry, generator, IDENTITY, snapshotAt } from "./testing.ts";
+import { batch, entry, IDENTITY, snapshotAt } from "./testing.ts";
 import { type BrokenStorage, WalStorage } from "./wal_storage.ts";
 import type { LogBatch, StoredLog } from "../node/ports.ts";
 
@@ -76,7 +77,7 @@ function replacesFrom({ entries, snapshot, hardState }: LogBatch): number {
 
 /** Several lives of one log, each ended by a crash; returns what was acknowledged and lost, or null. */
 function lives(seed: number, broken?: BrokenStorage): string | null {
-  const random = generator(seed);
+  const random = seededRandom(seed);
   const disk = new SimDisk();
   let model = new Model();
   /** Where a batch that was not acknowledged may have cut the log. */

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { seededRandom } from "../core/seeded_random.ts";
 import { inlineBackend } from "./inline_backend.ts";
 import { openLog, readLogFiles } from "./open_wal.ts";
 import { recover } from "./recover.ts";
@@ -9,7 +10,6 @@ import {
   batch,
   type Chapter,
   entry,
-  generator,
   histories,
   IDENTITY,
   type Life,
@@ -171,7 +171,7 @@ test("B32: a crash at every operation loses nothing that was acknowledged and ne
   for (let operation = 1; operation <= count; operation++) {
     for (let seed = 0; seed < 6; seed++) {
       const { disk, life } = playFailing("crash", operation);
-      disk.crash(generator(operation * 1000 + seed));
+      disk.crash(seededRandom(operation * 1000 + seed));
       check(openSim(disk, SEGMENT_BYTES).load(), life);
     }
   }
@@ -186,7 +186,7 @@ for (const fault of ["EIO", "ENOSPC", "short"] as const) {
         // Whatever waits for room gets it now.
         storage?.shortOfSpace();
         if (life.failure === null) expect({ operation, ...life }).toMatchObject({ acknowledged: SYNCED });
-        disk.crash(generator(operation));
+        disk.crash(seededRandom(operation));
         check(openSim(disk, SEGMENT_BYTES).load(), life);
       }
     }
@@ -200,7 +200,7 @@ for (const fault of Object.keys(FAULTS) as Fault[]) {
     for (let operation = 1; operation <= count; operation++) {
       for (let seed = 0; seed < 4; seed++) {
         const { disk, life } = playFailing("crash", operation);
-        disk.crash(generator(operation * 1000 + seed));
+        disk.crash(seededRandom(operation * 1000 + seed));
         const left = recover(readLogFiles(disk), IDENTITY, false);
         if (left.ok && left.log.cut) repairs.torn++;
         if (left.ok && left.log.leftovers.length > 1) repairs.leftovers++;
@@ -210,7 +210,7 @@ for (const fault of Object.keys(FAULTS) as Fault[]) {
           const again = disk.copy();
           again.failAt = { operation: at, fault };
           openFailing(again, fault);
-          again.crash(generator(at));
+          again.crash(seededRandom(at));
           check(openSim(again, SEGMENT_BYTES).load(), life);
         }
       }
@@ -229,7 +229,7 @@ test("B32: a crash at every operation of opening what a dead process left unsync
         const { disk, life, tried } = openUnsynced(last, operation);
         if (!tried) continue;
         opened++;
-        disk.crash(generator(last * 10_000 + operation * 10 + seed));
+        disk.crash(seededRandom(last * 10_000 + operation * 10 + seed));
         check(openSim(disk, SEGMENT_BYTES).load(), life);
       }
     }

@@ -1,4 +1,5 @@
 import { afterAll, expect, test } from "bun:test";
+import { seededRandom } from "../core/seeded_random.ts";
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,7 +12,7 @@ import { openLog, openWal } from "./open_wal.ts";
 import { SimDisk } from "./sim_disk.ts";
 import { BALLAST_NAME } from "./space.ts";
 import { StorageError } from "./storage_error.ts";
-import { batch, entry, generator, IDENTITY, openSim, snapshotAt } from "./testing.ts";
+import { batch, entry, IDENTITY, openSim, snapshotAt } from "./testing.ts";
 import { WalStorage } from "./wal_storage.ts";
 import type { FromWorker } from "./worker_protocol.ts";
 import { workerLoop } from "./worker_loop.ts";
@@ -128,7 +129,7 @@ test("B32: what was acknowledged before the disk was full is there after a crash
   disk.capacityBytes = used(disk);
   const written = fill(log);
   log.storage.close();
-  disk.crash(generator(1));
+  disk.crash(seededRandom(1));
   const again = open(disk);
   expect(again.stored.entries.length).toBe(written);
   expect(again.shortage()).not.toBeNull();
@@ -165,7 +166,7 @@ test("a snapshot without room waits, and leaves nothing half written", () => {
 
 test("no random history of writes and crashes on a disk that is full now and then loses anything", () => {
   for (let seed = 1; seed <= 60; seed++) {
-    const random = generator(seed);
+    const random = seededRandom(seed);
     const disk = new SimDisk();
     let acknowledged = 0;
     for (let life = 1; life <= 4; life++) {

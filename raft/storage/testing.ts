@@ -151,14 +151,3 @@ export function allowedAfter({ acknowledged, handedIn }: Life, reached: readonly
   const durable = reached[acknowledged - 1]?.at(-1) ?? NOTHING;
   return [durable, ...reached.slice(acknowledged, handedIn).flat()];
 }
-
-/** mulberry32: a small generator for tests. */
-export function generator(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 0x100000000;
-  };
-}
