@@ -29,6 +29,7 @@ import {
 import { COMMAND_VERSION, laterCommand } from "../dcs/commands.ts";
 import type { DcsStateMachine } from "../dcs/state_machine.ts";
 import type { SystemClock } from "../lib/clock.ts";
+import { LimitedLog } from "../lib/limited_log.ts";
 import type { Log } from "../lib/log.ts";
 import { random } from "../lib/random.ts";
 import type { LocalConfig } from "../model/config.ts";
@@ -92,7 +93,7 @@ export function openRaft(parts: RaftParts): OpenedRaft {
         password,
         clock,
         random,
-        log: logSink(log),
+        log: logSink(log, clock),
         layer: tls ?? undefined,
         onFatal: (error) => fatal(error.message),
       }, (found) => {
@@ -149,7 +150,7 @@ function placeIn(known: DirectoryIdentity, config: LocalConfig): Found {
 function openNode(parts: RaftParts, config: LocalConfig, tls: TlsLayer | null, place: Found) {
   const { clock, dcs, log, fatal } = parts;
   const { clusterId, founded, id, members, joined } = place;
-  const note = logSink(log);
+  const note = logSink(log, clock);
   const storage = openWal(config.raft.dataDir, { clusterId, nodeId: id }, {
     origin: {
       cluster: clusterName(config),
@@ -209,6 +210,8 @@ function clusterName({ namespace, scope }: LocalConfig): string {
   return `${namespace.replace(/\/+$/, "")}/${scope}`;
 }
 
-function logSink(log: Log): LogSink {
-  return (level, event, text) => log[level](`raft.${event}`, withAdvice(text));
+/** Limited by event: what a stranger on the raft port does, and how often, must fill no disk. */
+function logSink(log: Log, clock: SystemClock): LogSink {
+  const limited = new LimitedLog(log, () => clock.now());
+  return (level, event, text) => limited.add(level, `raft.${event}`, withAdvice(text));
 }

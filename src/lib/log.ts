@@ -1,10 +1,11 @@
 /**
  * The log that people and collectors read. One line an event, in the layout that Patroni's users know
  * (`2026-01-31 12:00:00,123 INFO: text`) or as JSON. Must never throw and never stop the program: a full pipe or disk
- * costs lines (counted and said later), not service.
+ * costs lines (counted and said later), not service. Whatever a text quotes, it stays one line of bounded length.
  */
 import { type LineSink, MemorySink } from "./line_sink.ts";
 import { wallClockMs } from "./clock.ts";
+import { oneLine } from "./plain_text.ts";
 
 export type Level = "debug" | "info" | "warning" | "error" | "critical";
 export type LogFields = { readonly [name: string]: string | number | boolean | null };
@@ -37,6 +38,9 @@ export interface LogOptions {
   /** @default the wall clock */
   readonly now?: () => number;
 }
+
+/** Of a text: room for the stack of an error, and for the output of a program that failed. */
+const MAX_TEXT = 8000;
 
 const ranks: { readonly [level in Level]: number } = { debug: 0, info: 1, warning: 2, error: 3, critical: 4 };
 
@@ -97,7 +101,7 @@ export class Logger implements Log {
   private write(level: Level, event: string, text: string, fields: LogFields = {}): void {
     const { sink, type, staticFields, now } = this.options;
     if (ranks[level] < ranks[this.options.level ?? "info"]) return;
-    const record = { atMs: (now ?? wallClockMs)(), level, event, text, fields };
+    const record = { atMs: (now ?? wallClockMs)(), level, event, text: oneLine(text, MAX_TEXT), fields };
     sink.write(type === "json" ? jsonLine(record, staticFields ?? {}) : plainLine(record));
   }
 }
