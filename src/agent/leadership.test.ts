@@ -69,6 +69,8 @@ function newLeader() {
       leadership.look({
         dynamic: DYNAMIC,
         statuses: ["a", "b", "c"].map((name) => seen(status(name, { nofailover: name === "a" }))),
+        witnesses: [],
+        sighting: { epoch: 0, lsn: null },
         primaryLsn: null,
         wallMs: time.wallMs,
       }),

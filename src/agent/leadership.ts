@@ -11,6 +11,8 @@ import { type BrokenRules, Grantor, type Renewal, type RenewalAck } from "../dcs
 import type { DynamicConfig } from "../model/config.ts";
 import type { Lsn } from "../model/lsn.ts";
 import type { DcsState } from "../model/records.ts";
+import type { WitnessNotice } from "../model/witness_notice.ts";
+import { type Sighting, sightingOf } from "./holder_sightings.ts";
 import type { Proposer } from "./proposer.ts";
 
 /** Leadership is handed off the primary's host at most this often. */
@@ -19,6 +21,10 @@ const TRANSFER_PAUSE_MS = 5000;
 export interface LeadershipView {
   readonly dynamic: DynamicConfig;
   readonly statuses: readonly SeenStatus[];
+  readonly witnesses: readonly WitnessNotice[];
+  /** What this node has seen of holders itself. */
+  readonly sighting: Sighting;
+  /** WAL position of the last primary that was heard, of whichever epoch. */
   readonly primaryLsn: Lsn | null;
   readonly wallMs: number;
 }
@@ -129,8 +135,7 @@ export class Leadership {
       reachableAtFree: this.#reachableAtFree,
       freeForMs: nowMs - this.#freeSinceMs,
       coldForMs: nowMs - this.#agentStartMs,
-      warm: this.#warm(dcs, view.statuses),
-      primaryLsn: view.primaryLsn,
+      ...this.#lastHolder(dcs, view),
     });
     this.#options.decided(decision);
     for (const command of decision.commands) this.#propose(command);
@@ -196,13 +201,13 @@ export class Leadership {
   }
 
   /**
-   * Somebody has seen the last holder alive since its own start, so this is no cold start. An epoch that we granted and
-   * that was never renewed had no primary: the one before it counts.
+   * Somebody has seen the last holder alive since its own start, so this is no cold start; and how far that one had
+   * written. An epoch that was granted here and never renewed had no primary: the one before it counts.
    */
-  #warm(dcs: DcsState, statuses: readonly SeenStatus[]): boolean {
+  #lastHolder(dcs: DcsState, { sighting, statuses, witnesses, primaryLsn }: LeadershipView) {
     const epoch = dcs.lock.epoch - (this.#unrenewedEpoch === dcs.lock.epoch ? 1 : 0);
-    return epoch === 0 ||
-      statuses.some(({ status, ageMs }) => ageMs < FRESH_MS && status.holderSeenEpoch >= epoch);
+    const { seen, lsn } = sightingOf(epoch, sighting, statuses, witnesses);
+    return { warm: epoch === 0 || seen, primaryLsn: lsn ?? primaryLsn };
   }
 
   #propose(body: CommandBody): void {

@@ -21,6 +21,7 @@ import type { DcsState, MemberFacts } from "../model/records.ts";
 import { Changes } from "./changes.ts";
 import { DecisionLog } from "./decision_log.ts";
 import { type AskFailsafe, Failsafe } from "./failsafe.ts";
+import { HolderSightings } from "./holder_sightings.ts";
 import { Leadership } from "./leadership.ts";
 import { LookTimer } from "./look_timer.ts";
 import { LoopHealth } from "./loop_health.ts";
@@ -102,7 +103,7 @@ export class Member {
   #statusText = "";
   #statusSentMs = -Infinity;
   #seq = 0;
-  #holderSeenEpoch = 0;
+  readonly #sightings = new HolderSightings();
   readonly #streamedTo = new StreamedTo();
   readonly #settling = new WalSettling();
   #lastStreamingMs = 0;
@@ -158,7 +159,7 @@ export class Member {
       postgres: options.postgres,
       ask: options.askFailsafe,
       // Else nobody may have seen a primary that lost raft right after its promotion, and a cold start is waited out.
-      holderSeen: (epoch) => this.#holderSeen(epoch),
+      holderSeen: (epoch) => this.#sightings.seen(epoch),
       log: options.log,
       wake,
       broken,
@@ -306,12 +307,7 @@ export class Member {
     const { dcs, clock } = this.#options;
     const known = this.board.seen(0).find((seen) => seen.status.name === status.name)?.status;
     if (!this.board.hear(status, from, clock.now())) return;
-    // A holder that is back with a dead PostgreSQL after all hosts were off has not been seen alive.
-    if (
-      dcs.state.lock.holder === status.name && status.epochSeen === dcs.state.lock.epoch && status.running
-    ) {
-      this.#holderSeen(dcs.state.lock.epoch);
-    }
+    this.#sightings.heard(status, dcs.state.lock);
     if (known === undefined || significant(known) !== significant(status) || dcs.state.lock.holder === null) {
       this.wake();
     }
@@ -422,18 +418,13 @@ export class Member {
     this.changes.changed();
   }
 
-  #holderSeen(epoch: number): void {
-    this.#holderSeenEpoch = Math.max(this.#holderSeenEpoch, epoch);
-  }
-
   #publish(nowMs: number): void {
     const { name, incarnation, dcs, postgres, guard, raft, facts } = this.#options;
     const tenure = this.#tenancy.tenure();
     const own = facts();
     const holding = tenure.kind === "holding";
-    if (holding && tenure.epoch === dcs.state.lock.epoch) {
-      this.#holderSeen(tenure.epoch);
-    }
+    const holder = holding && tenure.epoch === dcs.state.lock.epoch;
+    if (holder) this.#sightings.seen(tenure.epoch);
     this.#streamedTo.note(postgres.view());
     const status = ownStatus({
       name,
@@ -445,7 +436,7 @@ export class Member {
       watchdog: watchdogSummary(this.#options.watchdog),
       watchdogFailed: this.#options.watchdog?.failed ?? false,
       holding,
-      holderSeenEpoch: this.#holderSeenEpoch,
+      sighting: this.#sightings.last,
       walSettled: this.#settling.settled,
       streamedTo: this.#streamedTo.in(dcs.state.lock.epoch),
       stopping: this.#stopping,
@@ -465,6 +456,7 @@ export class Member {
     this.#statusText = text;
     this.#statusSentMs = nowMs;
     this.board.hear(status, raft.status().id, nowMs);
+    if (holder) this.#sightings.heard(status, dcs.state.lock);
     const bytes = encodeMessage(status);
     for (const peer of this.#options.peers()) {
       if (peer !== raft.status().id) raft.send(peer, STATUS_CHANNEL, bytes);
@@ -476,6 +468,8 @@ export class Member {
     this.#leadership.look({
       dynamic: this.#dynamic,
       statuses,
+      witnesses: this.board.witnesses(this.#options.clock.now()),
+      sighting: this.#sightings.last,
       primaryLsn: this.board.primaryLsn,
       wallMs: this.#options.wallMs(),
     });

@@ -63,7 +63,8 @@ export function decodeWitness(bytes: Uint8Array): WitnessNotice | null {
   const value = parse(bytes);
   if (value === null) return null;
   const texts = [value.name, value.raftAddr, value.apiUrl].every((text) => typeof text === "string");
-  return texts && (value.canLose === null || isCount(value.canLose))
+  const numbers = [value.canLose, value.holderSeenEpoch ?? null, value.holderLsn ?? null];
+  return texts && numbers.every((number) => number === null || isCount(number))
     ? value as unknown as WitnessNotice
     : null;
 }

@@ -4,6 +4,7 @@ import type { JsonObject } from "../model/json.ts";
 import type { MemberStatus, WatchdogSummary } from "../model/member_status.ts";
 import type { PostgresRole, PostgresView } from "../model/postgres_view.ts";
 import type { DcsState } from "../model/records.ts";
+import type { Sighting } from "./holder_sightings.ts";
 import type { Watchdog } from "./watchdog.ts";
 
 export interface OwnStatusInput {
@@ -16,7 +17,7 @@ export interface OwnStatusInput {
   readonly watchdog: WatchdogSummary | undefined;
   readonly watchdogFailed: boolean;
   readonly holding: boolean;
-  readonly holderSeenEpoch: number;
+  readonly sighting: Sighting;
   readonly walSettled: boolean;
   readonly streamedTo: readonly string[];
   readonly stopping: boolean;
@@ -43,7 +44,8 @@ export function ownStatus(input: OwnStatusInput): MemberStatus {
     seq: input.seq,
     epochSeen: dcs.lock.epoch,
     lockFreeSeen: dcs.lock.holder === null,
-    holderSeenEpoch: input.holderSeenEpoch,
+    holderSeenEpoch: input.sighting.epoch,
+    holderLsn: input.sighting.lsn,
     walSettled: input.walSettled,
     role: roleOf(input),
     state: postgres.state,
@@ -101,7 +103,14 @@ export function watchdogSummary(watchdog: Watchdog | undefined): WatchdogSummary
 
 /** Everything of a status but positions and counters: when it changes, others are told at once. */
 export function significant(status: MemberStatus): string {
-  const { seq: _seq, walLsn: _wal, receivedLsn: _received, replayedLsn: _replayed, lateMs: _late, ...rest } =
-    status;
+  const {
+    seq: _seq,
+    walLsn: _wal,
+    receivedLsn: _received,
+    replayedLsn: _replayed,
+    holderLsn: _holder,
+    lateMs: _late,
+    ...rest
+  } = status;
   return JSON.stringify(rest);
 }

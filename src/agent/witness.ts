@@ -10,8 +10,10 @@ import type { Log } from "../lib/log.ts";
 import type { DynamicConfig } from "../model/config.ts";
 import type { JsonObject } from "../model/json.ts";
 import type { DcsState } from "../model/records.ts";
+import type { WitnessNotice } from "../model/witness_notice.ts";
 import { Changes } from "./changes.ts";
 import { DecisionLog } from "./decision_log.ts";
+import { HolderSightings } from "./holder_sightings.ts";
 import { Leadership } from "./leadership.ts";
 import { LookTimer } from "./look_timer.ts";
 import { LoopHealth } from "./loop_health.ts";
@@ -58,6 +60,7 @@ export class Witness {
   readonly #options: WitnessOptions;
   readonly #leadership: Leadership;
   readonly #timer: LookTimer;
+  readonly #sightings = new HolderSightings();
   #ended = false;
   #dynamic: DynamicConfig;
   /** Undefined: to be looked at whatever it is. */
@@ -107,6 +110,7 @@ export class Witness {
     raft.onChannel(STATUS_CHANNEL, (from, bytes) => {
       const status = decodeStatus(bytes);
       if (status === null || !this.board.hear(status, from, clock.now())) return;
+      this.#sightings.heard(status, this.#options.dcs.state.lock);
       this.changes.changed();
       this.#wake();
     });
@@ -166,6 +170,8 @@ export class Witness {
     this.#leadership.look({
       dynamic: this.#dynamic,
       statuses: this.board.seen(nowMs),
+      witnesses: this.board.witnesses(nowMs),
+      sighting: this.#sightings.last,
       primaryLsn: this.board.primaryLsn,
       wallMs: wallMs(),
     });
@@ -191,7 +197,14 @@ export class Witness {
     this.#noticeAtMs = nowMs;
     const { name, raftAddr, apiUrl, raft } = this.#options;
     const status = raft.status();
-    const notice = { name, raftAddr, apiUrl: apiUrl(), canLose: status.canLose };
+    const notice: WitnessNotice = {
+      name,
+      raftAddr,
+      apiUrl: apiUrl(),
+      canLose: status.canLose,
+      holderSeenEpoch: this.#sightings.last.epoch,
+      holderLsn: this.#sightings.last.lsn,
+    };
     this.board.hearWitness(notice, nowMs);
     const bytes = encodeMessage(notice);
     for (const { id } of status.members) if (id !== status.id) raft.send(id, WITNESS_CHANNEL, bytes);

@@ -32,7 +32,7 @@ export interface SuccessorView {
   /** Members that were reachable when the lock became free (or when this leader took over, if later). */
   readonly reachableAtFree: readonly string[];
   readonly freeForMs: number;
-  /** A living holder of this or an earlier epoch has been seen by somebody since its start: no cold start. */
+  /** A living holder of the last epoch has been seen, by a member or a witness, since the start of that one: no cold start. */
   readonly warm: boolean;
   /** Last WAL position broadcast by a primary, for the lag limit; null when unknown. */
   readonly primaryLsn: Lsn | null;
@@ -263,7 +263,7 @@ function chooseWarm(
 }
 
 /**
- * Nobody has seen a living primary since its start: all hosts were off. The last holder has everything that was ever
+ * Nobody, member or witness, has seen a living primary since its start: all hosts were off. The last holder has everything that was ever
  * acknowledged; it is waited for, unless all members are present and have reported.
  */
 function chooseCold(reported: readonly MemberStatus[], view: SuccessorView): Choice {

@@ -21,6 +21,8 @@ export interface MemberStatus {
   readonly lockFreeSeen: boolean;
   /** Highest epoch whose holder this member has seen alive since it started; 0: none. Tells a failover from a cold start. */
   readonly holderSeenEpoch: number;
+  /** Last WAL position heard from the holder of that epoch; null: none. Absent from members of an older version. */
+  readonly holderLsn?: Lsn | null;
   /** Two looks since the lock became free gave the same end of received WAL: nothing more is arriving. */
   readonly walSettled: boolean;
   readonly role: PostgresRole;

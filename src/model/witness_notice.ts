@@ -1,3 +1,5 @@
+import type { Lsn } from "./lsn.ts";
+
 /** What a witness, a voter without PostgreSQL, tells the others about itself once a second. Never stored. */
 export interface WitnessNotice {
   readonly name: string;
@@ -5,4 +7,7 @@ export interface WitnessNotice {
   readonly apiUrl: string;
   /** While it leads the raft group: how many more voters may fail; null otherwise. */
   readonly canLose: number | null;
+  /** As in a member's status. Absent from witnesses of an older version. */
+  readonly holderSeenEpoch?: number;
+  readonly holderLsn?: Lsn | null;
 }

@@ -83,6 +83,53 @@ test("two members and a witness: the host of the primary dies, and the witness's
   }
 });
 
+for (const led of ["witness", "standby"] as const) {
+  test(`a witness has seen the primary: a standby that restarts beside its death waits for nobody (the ${led} led raft)`, () => {
+    for (const seed of SEEDS) {
+      const cluster = healthy(seed, 5, true);
+      const { world } = cluster;
+      const witness = cluster.find("w1")!;
+      const old = primaryOf(cluster);
+      const standby = cluster.members.find((member) => member !== old && member !== witness)!;
+      const leader = led === "witness" ? witness : standby;
+      const leads = () => {
+        const status = leader.raft?.status();
+        if (status?.role !== "leader") {
+          cluster.members.find((m) => m.raft?.status().role === "leader")?.raft
+            ?.transferLeadership(leader.id, () => {});
+        }
+        return status?.role === "leader";
+      };
+      expect(world.runUntilHolds(world.now() + 20_000, 200, leads)).toBe(true);
+      old.killHost();
+      standby.killHost();
+      world.runUntil(world.now() + 300);
+      standby.host.reboot();
+      standby.startAgent();
+      expect(outage(cluster)).toBeLessThan(15_000);
+      expect(primaryOf(cluster)).toBe(standby);
+    }
+  });
+}
+
+test("hosts that were all off, the witness too: nobody has seen the last primary, and it is waited for", () => {
+  for (const seed of SEEDS) {
+    const cluster = healthy(seed, 5, true);
+    const old = primaryOf(cluster);
+    const rest = cluster.members.filter((member) => member !== old);
+    for (const member of cluster.members) member.killHost();
+    for (const member of rest) {
+      member.host.reboot();
+      member.startAgent();
+    }
+    expect(outage(cluster)).toBe(Infinity);
+    old.host.reboot();
+    old.startAgent();
+    expect(outage(cluster)).toBeLessThan(15_000);
+    expect(primaryOf(cluster)).toBe(old);
+  }
+});
+
 test("the raft leader is kept off the primary's host", () => {
   for (const seed of SEEDS) {
     const cluster = healthy(seed);
