@@ -1,8 +1,9 @@
-/** Request bodies: JSON objects of at most 1 MiB. Whatever else arrives is answered, never thrown. */
+/** Request bodies: JSON objects within the bounds of src/model/bounded_json.ts. Whatever else arrives is answered, never thrown. */
 import type { HonoRequest } from "@hono/hono";
+import { JSON_BOUNDS, parseBounded } from "../model/bounded_json.ts";
 import type { Json, JsonObject } from "../model/json.ts";
 
-export const MAX_BODY_BYTES = 1024 * 1024;
+export const MAX_BODY_BYTES = JSON_BOUNDS.maxBytes;
 
 export type Body = { readonly ok: true; readonly value: JsonObject } | {
   readonly ok: false;
@@ -15,22 +16,26 @@ export async function readBody(request: HonoRequest, optional: boolean): Promise
   if (declared === undefined && request.header("transfer-encoding") === undefined) {
     return optional ? { ok: true, value: {} } : refused(411, "Length Required");
   }
-  if (Number(declared ?? 0) > MAX_BODY_BYTES) return refused(413, "Request body is too large");
+  if (Number(declared ?? 0) > MAX_BODY_BYTES) return tooLarge(`more than ${MAX_BODY_BYTES} bytes`);
   const text = await request.text();
-  if (text.length > MAX_BODY_BYTES) return refused(413, "Request body is too large");
   if (text === "" && optional) return { ok: true, value: {} };
-  const value = parseJson(text);
-  if (!isObject(value)) return refused(400, "Bad Request");
-  return Object.keys(value).length > 0 || optional ? { ok: true, value } : refused(400, "Bad Request");
+  const parsed = parseBounded(text);
+  if (!parsed.ok) {
+    return parsed.kind === "too-large"
+      ? tooLarge(parsed.problem)
+      : badRequest("a JSON object", parsed.problem);
+  }
+  if (!isObject(parsed.value)) return badRequest("a JSON object", "another JSON value");
+  if (Object.keys(parsed.value).length > 0 || optional) return { ok: true, value: parsed.value };
+  return badRequest("a JSON object with at least one key", "an empty one");
 }
 
-function parseJson(text: string): Json | undefined {
-  try {
-    return JSON.parse(text) as Json;
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
+function tooLarge(problem: string): Body {
+  return refused(413, `Request body is too large: ${problem}`);
+}
+
+function badRequest(expected: string, got: string): Body {
+  return refused(400, `Bad Request: the body must be ${expected}, and is ${got}`);
 }
 
 export function isObject(value: unknown): value is JsonObject {

@@ -59,7 +59,12 @@ async function reinitialize(port: ApiPort, body: JsonObject): Promise<Response> 
 
 async function failsafe(port: ApiPort, body: JsonObject): Promise<Response> {
   const request = failsafeRequest(body);
-  if (request === null) return textResponse(400, "Bad Request");
+  if (request === null) {
+    return textResponse(
+      400,
+      "Bad Request: name, conn_url and api_url must be texts of at most 1024 characters",
+    );
+  }
   const outcome = await port.acceptFailsafe(request);
   switch (outcome.kind) {
     case "accepted":
@@ -71,9 +76,14 @@ async function failsafe(port: ApiPort, body: JsonObject): Promise<Response> {
   }
 }
 
+/** What members are told of each other: names and addresses. */
+function isShort(value: unknown): value is string {
+  return typeof value === "string" && value.length <= 1024;
+}
+
 function failsafeRequest(body: JsonObject): FailsafeRequest | null {
   const { name, conn_url: connUrl, api_url: apiUrl } = body;
-  if (typeof name !== "string" || typeof connUrl !== "string" || typeof apiUrl !== "string") return null;
+  if (!isShort(name) || !isShort(connUrl) || !isShort(apiUrl)) return null;
   const slots: { [slot: string]: number } = {};
   for (const [slot, lsn] of Object.entries(isObject(body.slots) ? body.slots : {})) {
     if (typeof lsn === "number") slots[slot] = lsn;
@@ -84,6 +94,6 @@ function failsafeRequest(body: JsonObject): FailsafeRequest | null {
     apiUrl,
     slots,
     epoch: typeof body.epoch === "number" && Number.isSafeInteger(body.epoch) ? body.epoch : null,
-    to: typeof body.to === "string" ? body.to : null,
+    to: isShort(body.to) ? body.to : null,
   };
 }

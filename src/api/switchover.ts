@@ -33,6 +33,13 @@ async function handle(
   asked: Kind,
   body: { readonly [key: string]: unknown },
 ): Promise<Response> {
+  const wrong = ["leader", "candidate", "member"].find((field) => !isName(body[field]));
+  if (wrong !== undefined) {
+    return textResponse(
+      400,
+      `${wrong} must be the name of a member: a text of at most ${MAX_NAME} characters`,
+    );
+  }
   const leader = nameOf(body.leader);
   const candidate = nameOf(body.candidate) ?? nameOf(body.member);
   const view = port.view();
@@ -135,6 +142,14 @@ async function cancel(port: ApiPort): Promise<Response> {
   return outcome.kind === "ok"
     ? textResponse(200, "scheduled switchover deleted")
     : textResponse(409, "The request was changed by someone else at the same time");
+}
+
+/** The request is logged with them. Empty stands for none. */
+const MAX_NAME = 255;
+
+function isName(value: unknown): boolean {
+  if (value === undefined || value === null) return true;
+  return typeof value === "string" ? value.length <= MAX_NAME : typeof value === "number";
 }
 
 function nameOf(value: unknown): string | null {

@@ -1,0 +1,157 @@
+/** Any body, on any endpoint that takes one: answered in bounded time, and what goes on from there is bounded. */
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { boundsProblem } from "../model/bounded_json.ts";
+import { createApp } from "./app.ts";
+import { StubPort } from "./testing.ts";
+
+/** 10^6 by hand: BODIES=1000000 bun test --timeout 7200000 src/api/bodies.test.ts */
+const RUNS = Number(process.env.BODIES ?? 2000);
+/** Far above what the largest body takes on a busy machine, far below what a body that is copied at each level takes. */
+const LIMIT_MS = 2000;
+
+const ROUTES: readonly (readonly [method: string, path: string])[] = [
+  ["PATCH", "/config"],
+  ["PUT", "/config"],
+  ["POST", "/switchover"],
+  ["POST", "/failover"],
+  ["POST", "/restart"],
+  ["POST", "/reinitialize"],
+  ["POST", "/reload"],
+  ["POST", "/failsafe"],
+  ["POST", "/agent/raft/transfer"],
+  ["POST", "/agent/raft/add"],
+  ["POST", "/agent/raft/remove"],
+  ["POST", "/agent/raft/replace"],
+  ["POST", "/agent/raft/snapshot"],
+  ["DELETE", "/switchover"],
+  ["DELETE", "/restart"],
+];
+
+const KEYS = [
+  "leader",
+  "candidate",
+  "member",
+  "scheduled_at",
+  "schedule",
+  "role",
+  "postgres_version",
+  "timeout",
+  "restart_pending",
+  "force",
+  "from_leader",
+  "name",
+  "conn_url",
+  "api_url",
+  "slots",
+  "epoch",
+  "to",
+  "address",
+  "new_name",
+  "votes",
+  "ttl",
+  "postgresql",
+  "parameters",
+  "__proto__",
+  "constructor",
+];
+
+const key = fc.oneof({ weight: 3, arbitrary: fc.constantFrom(...KEYS) }, fc.string({ maxLength: 8 }));
+const scalar = fc.oneof(
+  fc.constantFrom<unknown>(
+    "",
+    "node1",
+    "node2",
+    "10.0.0.9:70000",
+    "2099-01-01T00:00:00Z",
+    "15.2",
+    true,
+    null,
+    1e308,
+    -1,
+  ),
+  fc.string({ unit: "binary", maxLength: 20 }),
+  fc.double({ noNaN: true, noDefaultInfinity: true }),
+  fc.integer({ min: 1, max: 400_000 }).map((length) => "x".repeat(length)),
+);
+const value = fc.letrec((tie) => ({
+  any: fc.oneof({ depthSize: "small" }, scalar, fc.array(tie("any"), { maxLength: 4 }), tie("map")),
+  map: fc.dictionary(key, tie("any"), { maxKeys: 6 }),
+}));
+const wide = fc.tuple(fc.integer({ min: 1, max: 60_000 }), key).map(([count, name]) => ({
+  [name]: Array(count).fill(0),
+}));
+const deep = fc.tuple(fc.integer({ min: 1, max: 40_000 }), fc.constantFrom('{"a":', "[", '{"postgresql":['))
+  .map(
+    ([levels, opening]) =>
+      `${opening.repeat(levels)}1${
+        [...opening].reverse().join("").replace(/[^{[]/g, "").replace(/\{/g, "}").replace(/\[/g, "]").repeat(
+          levels,
+        )
+      }`,
+  );
+const body = fc.oneof(
+  { weight: 12, arbitrary: value.map.map((one) => JSON.stringify(one)) },
+  { weight: 3, arbitrary: value.any.map((one) => JSON.stringify(one)) },
+  { weight: 2, arbitrary: fc.string({ unit: "binary", maxLength: 50 }) },
+  { weight: 1, arbitrary: wide.map((one) => JSON.stringify(one)) },
+  { weight: 1, arbitrary: deep },
+);
+
+test(
+  "any body on any endpoint is answered in bounded time, and what goes on from there is within the bounds",
+  async () => {
+    const port = new StubPort();
+    port.onFailover = (record) => {
+      expect(boundsProblem(record)).toBe(null);
+      expect(JSON.stringify(record).length).toBeLessThan(2500);
+      port.changeDcs({ failoverResults: [{ id: record.id, ok: false, text: "no" }] });
+    };
+    const app = createApp(port, { onError: (error) => expect.unreachable(String(error)) });
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...ROUTES), body, async ([method, path], text) => {
+        port.calls.length = 0;
+        port.failsafeRequests.length = 0;
+        const beginMs = performance.now();
+        const headers = { "Content-Length": String(Buffer.byteLength(text)) };
+        const response = await app.request(path, { method, body: text, headers });
+        const answer = await response.text();
+        expect(performance.now() - beginMs).toBeLessThan(LIMIT_MS);
+        expect([200, 202, 400, 404, 409, 412, 413, 422, 500, 502, 503]).toContain(response.status);
+        expect(answer).not.toContain("Internal error");
+        expect(answer.length).toBeLessThan(400_000);
+        for (const call of port.calls) expect(call.length).toBeLessThan(400_000);
+        for (const request of port.failsafeRequests) expect(boundsProblem(request)).toBe(null);
+      }),
+      { numRuns: RUNS },
+    );
+  },
+  7_200_000,
+);
+
+test("maps in each other, texts and values without end are refused before anything copies them", async () => {
+  const port = new StubPort();
+  port.changeDynamic({ failsafeMode: true });
+  const app = createApp(port, { onError: (error) => expect.unreachable(String(error)) });
+  const levels = 12_000;
+  const bodies = [
+    `${'{"a":'.repeat(levels)}1${"}".repeat(levels)}`,
+    JSON.stringify({ leader: "node1", candidate: "x".repeat(900_000) }),
+    JSON.stringify({ slots: Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`s${i}`, 1])) }),
+  ];
+  for (const [method, path] of ROUTES) {
+    if (path === "/reload" || method === "DELETE") continue;
+    for (const text of bodies) {
+      const headers = { "Content-Length": String(text.length) };
+      const response = await app.request(path, { method, body: text, headers });
+      expect([path, response.status]).toEqual([path, 413]);
+    }
+  }
+  const headers = { "Content-Length": "300" };
+  const long = JSON.stringify({ leader: "node1", candidate: "x".repeat(300) });
+  const response = await app.request("/switchover", { method: "POST", body: long, headers });
+  expect([response.status, await response.text()]).toEqual([
+    400,
+    "candidate must be the name of a member: a text of at most 255 characters",
+  ]);
+});
