@@ -5,6 +5,7 @@ import type { AddressInfo, Server } from "node:net";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePorts } from "../src/demo/ports.ts";
+import { DirectoryOwner } from "../src/guard/directory_owner.ts";
 import { validateConfigCommand } from "./validate_config.ts";
 import type { ValidateOptions } from "./validate_config.ts";
 
@@ -95,6 +96,24 @@ test("issues of the file and of the host, in the order of the lines", async () =
     'F:14: error: bootstrap.dcs.ttl: expected seconds (30, or 30s, 5min), got text "soon"',
   ]);
   expect(code).toBe(1);
+});
+
+test("a data directory that another agent owns is an error", async () => {
+  const directory = host();
+  mkdirSync(join(directory, "data"), { mode: 0o700 });
+  mkdirSync(join(directory, "other", "run"), { recursive: true });
+  const other = join(directory, "other");
+  const keepers = { guard: process.pid, agent: 0 };
+  const owner = new DirectoryOwner(join(directory, "data"), other, () => keepers);
+  expect(owner.claim()).toEqual({ kind: "ours" });
+  const { code, lines } = await validate(directory);
+  expect(lines[0]).toStartWith(
+    `F:8: error: postgresql.data_dir: ${directory}/data is in use: the agent of the raft directory`,
+  );
+  expect(lines[0]).toContain(`${other} owns it (guard ${process.pid})`);
+  expect(code).toBe(1);
+  owner.release();
+  expect((await validate(directory)).code).toBe(0);
 });
 
 test("a port in use is an error, unless the member may be running", async () => {

@@ -4,6 +4,7 @@ import type { Stats } from "node:fs";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { ownPartners } from "../src/agent/own_partners.ts";
+import { ownedByAnother } from "../src/guard/directory_owner.ts";
 import type { HostPort, LocalConfig, PostgresqlConfig } from "../src/model/config.ts";
 import type { Issues, Path } from "../src/model/config_issues.ts";
 import { listenersOf } from "../src/model/config_ports.ts";
@@ -16,7 +17,11 @@ export async function checkHost(
   issues: Issues,
 ): Promise<void> {
   checkFileMode(config.file, issues);
-  if (config.postgresql) checkPostgres(config.postgresql, issues);
+  if (config.postgresql) {
+    checkPostgres(config.postgresql, issues);
+    const taken = ownedByAnother(config.postgresql.dataDir, config.raft.dataDir);
+    if (taken !== null) issues.error(["postgresql", "data_dir"], taken);
+  }
   checkWritableDirectory(["raft", "data_dir"], config.raft.dataDir, issues);
   for (const [path, file] of certificateFiles(config)) checkReadable(path, file, issues);
   checkWatchdog(config.watchdog, issues);

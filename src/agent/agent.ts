@@ -6,6 +6,7 @@
 import { type ApiServer, startApiServer } from "../api/server.ts";
 import { DcsStateMachine } from "../dcs/state_machine.ts";
 import { GuardClient } from "../guard/client.ts";
+import { ownedByAnother } from "../guard/directory_owner.ts";
 import type { KeptDevice } from "../guard/open_watchdog.ts";
 import { watchdogDevice } from "../guard/watchdog.ts";
 import { WatchdogMark } from "../guard/watchdog_mark.ts";
@@ -73,6 +74,9 @@ function compose(
   if (forbidden.length > 0) {
     throw new Error(`bootstrap.dcs and raft.election_timeout do not fit: ${forbidden.join("; ")}`);
   }
+  // Before raft is opened: nothing of this start may reach the cluster.
+  const taken = ownedByAnother(config.postgresql.dataDir, config.raft.dataDir);
+  if (taken !== null) throw new Error(`postgresql.data_dir: ${taken}`);
   const clock = new SystemClock();
 
   const dcs = new DcsStateMachine();
@@ -95,6 +99,7 @@ function compose(
     // PostgreSQL is the other agent's business now: nothing of it is touched.
     onSuperseded: () =>
       exit(1, "another agent was started on this data directory and has taken its guard over"),
+    onTaken: (why) => exit(1, `postgresql.data_dir: ${why}`),
   });
   guardStarted(guard);
   const postgres = new PostgresExecutor({ config, dynamic: dynamicOf({}), guard, clock, log });

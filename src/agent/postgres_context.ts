@@ -134,6 +134,14 @@ export class PostgresContext {
     if (!reply.ok) this.warn(`PostgreSQL was not told to reload its configuration: ${reply.error}`);
   }
 
+  /** As whyBusy, and the lock of the directory that is there now is ours. */
+  async takeDirectory(): Promise<string | null> {
+    const busy = this.whyBusy();
+    if (busy !== null) return busy;
+    const reply = await ask((done) => this.parts.guard.claim(done));
+    return reply.ok ? null : reply.error;
+  }
+
   /** null when the directory may be changed: no server, no process of one. */
   whyBusy(): string | null {
     const view = this.parts.guard.view();

@@ -17,7 +17,7 @@ import { prune, setAside } from "../postgres/set_aside.ts";
 import { singleUserArguments } from "../postgres/single_user.ts";
 import { forgetMadeSlots } from "../postgres/slots.ts";
 import { slotName } from "../postgres/slot_name.ts";
-import { clearUnfinished } from "../postgres/staging.ts";
+import { clearUnfinished, prepareDataDir } from "../postgres/staging.ts";
 import { upstreamConninfo } from "../postgres/upstream.ts";
 import type { PostgresContext } from "./postgres_context.ts";
 import { CANCELLED, type PostgresRun } from "./postgres_run.ts";
@@ -31,7 +31,7 @@ export class PostgresJoin {
   async bootstrap(signal: AbortSignal): Promise<string | null> {
     const { context } = this;
     const { programs, local, postgresql, marker, ownDir, memory } = context.parts;
-    const busy = context.whyBusy() ?? await this.whyNotEmpty();
+    const busy = await this.whyNotMine();
     if (busy !== null) return busy;
     memory.failure = "initdb failed";
     // An empty cluster where somebody asked for a restore would look like success.
@@ -57,7 +57,7 @@ export class PostgresJoin {
   async clone(from: Upstream, signal: AbortSignal, progress: Progress): Promise<string | null> {
     const { context } = this;
     const { programs, postgresql, marker, pgpass, local, files } = context.parts;
-    const busy = context.whyBusy() ?? await this.whyNotEmpty();
+    const busy = await this.whyNotMine();
     if (busy !== null) return busy;
     pgpass.allow(from.connUrl, [postgresql.replication, postgresql.rewind]);
     const conninfo = this.conninfo(from, "replication");
@@ -93,7 +93,7 @@ export class PostgresJoin {
   async rewind(from: Upstream, signal: AbortSignal, progress: Progress): Promise<string | null> {
     const { context } = this;
     const { programs, postgresql, marker, pgpass, files, memory } = context.parts;
-    const busy = context.whyBusy();
+    const busy = await context.takeDirectory();
     if (busy !== null) return busy;
     await context.survey();
     const { directory } = memory.found;
@@ -138,7 +138,7 @@ export class PostgresJoin {
   async setAside(why: string): Promise<string | null> {
     const { context } = this;
     const { postgresql, marker, memory } = context.parts;
-    const busy = context.whyBusy();
+    const busy = await context.takeDirectory();
     if (busy !== null) return busy;
     await context.survey();
     const { directory } = memory.found;
@@ -271,6 +271,15 @@ export class PostgresJoin {
       major: programs.major,
       database: as === "rewind" ? "postgres" : null,
     });
+  }
+
+  /** null: the directory is there, empty of what anybody could want, and its lock is ours. */
+  private async whyNotMine(): Promise<string | null> {
+    const { context } = this;
+    const unusable = context.whyBusy() ?? await this.whyNotEmpty();
+    if (unusable !== null) return unusable;
+    prepareDataDir(context.dataDir);
+    return await context.takeDirectory();
   }
 
   private async whyNotEmpty(): Promise<string | null> {

@@ -37,6 +37,8 @@ export interface GuardClientOptions {
   readonly release?: string;
   /** Another agent has taken the guard over: this one has to end. @default nothing */
   readonly onSuperseded?: () => void;
+  /** The data directory belongs to another agent, as `why` says: this one has no business here. @default nothing */
+  readonly onTaken?: (why: string) => void;
 }
 
 const REQUEST_TIMEOUT_MS = 5000;
@@ -141,6 +143,10 @@ export class GuardClient implements GuardPort {
     });
   }
 
+  claim(done: GuardDone): void {
+    this.send({ op: "claim" }, REQUEST_TIMEOUT_MS, done);
+  }
+
   start(spec: StartSpec, done: GuardDone): void {
     this.send({ op: "start", spec }, START_TIMEOUT_MS, done, spec.epoch !== null);
   }
@@ -166,10 +172,13 @@ export class GuardClient implements GuardPort {
     const killHere = () => {
       if (!called) this.killHere(() => once({ ok: true }));
     };
-    this.send({ op: "kill" }, null, (reply) => reply.ok || this.closed ? once(reply) : killHere());
+    const isFinal = (reply: GuardReply) => reply.ok || this.closed || this.isTaken;
+    this.send({ op: "kill" }, null, (reply) => isFinal(reply) ? once(reply) : killHere());
     // Killing takes its time; an answer to this tells that the guard is at it.
     this.ping(() => {});
-    this.options.clock.after(2 * SILENT_MS, () => this.life.isSilent() ? killHere() : undefined);
+    this.options.clock.after(2 * SILENT_MS, () => {
+      if (this.life.isSilent() && !this.isTaken) killHere();
+    });
   }
 
   ping(done: GuardDone): void {
@@ -196,6 +205,11 @@ export class GuardClient implements GuardPort {
   /** min(10 s, ttl), the ttl as the longest lease shows it. */
   private killAfterMs(): number {
     return Math.min(MAX_FROZEN_MS, Math.max(0, this.lease.longestMs) + STOP_BUDGET_MS);
+  }
+
+  /** Another agent owns the data directory: what runs there is not ours to end. */
+  private get isTaken(): boolean {
+    return (this.wire?.taken ?? null) !== null;
   }
 
   private postmaster(): Postmaster | null {
@@ -248,13 +262,20 @@ export class GuardClient implements GuardPort {
         this.lastAnswerMs = message.atMs;
         break;
     }
+    const before = this.wire?.taken ?? null;
     this.wire = message.view;
+    const { taken = null } = message.view;
+    if (taken !== null && taken !== before) {
+      log.error("guard", taken);
+      this.options.onTaken?.(taken);
+    }
     this.lastExit = message.view.lastExit ?? this.lastExit;
     this.localFence.guardSays(message.view);
     this.changed();
   }
 
   private onDead(): void {
+    if (this.isTaken) return;
     // An adopted PostgreSQL is not tied to the guard: the next one adopts it again.
     if (this.wire?.anyProcess === true && this.wire.postmaster?.child !== false) this.killHere(() => {});
   }

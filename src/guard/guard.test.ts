@@ -30,6 +30,7 @@ class Host implements Clock {
       wallMs: () => this.wallMs,
       group: new ProcessGroup(this.directory, () => ({ guard: 0, agent: 0 }), send),
       killAfterMs: 5000,
+      claim: () => ({ kind: "ours" }),
       launch: () => {
         this.child = Bun.spawn(["sleep", "60"], { cwd: this.directory });
         return this.child.pid;

@@ -7,6 +7,7 @@ import { assert } from "../lib/assert.ts";
 import { executable } from "../lib/process_table.ts";
 import { ClockWatch, describeJump } from "../model/clock_jump.ts";
 import { fenceDueMs, type FenceEffect, type FenceInput, newFence, stepFence } from "./fence.ts";
+import type { Claim } from "./directory_owner.ts";
 import { type GuardState, whyNotNow } from "./hand_over.ts";
 import type { ExitReport, GuardDone, GuardReply, Postmaster, StartSpec } from "./port.ts";
 import { identify, isSame, type ProcessGroup, type ProcessId, signalProcess } from "./process_group.ts";
@@ -39,6 +40,8 @@ export interface GuardParts {
   wallMs(): number;
   readonly group: ProcessGroup;
   readonly killAfterMs: number;
+  /** Takes the lock of the data directory that is there now. */
+  claim(): Claim;
   /** Starts PostgreSQL as our child and returns its pid; throws when that fails. */
   launch(spec: StartSpec, onExit: (exit: ChildExit) => void): number;
   /** How a child has ended that the program before this one started; null while it lives. */
@@ -72,6 +75,7 @@ export class Guard {
   /** Requests to start that wait for something. */
   private starting = 0;
   private lookedAroundMs = -Infinity;
+  private claimed: Claim = { kind: "ours" };
   private allStopped = false;
   private saidFrozen = false;
   private saidFenced = false;
@@ -107,6 +111,10 @@ export class Guard {
     const { group, clock } = this.parts;
     this.lookedAroundMs = clock.now();
     if (this.fence.postmaster !== null || this.fence.sweeping) return;
+    this.claimed = this.parts.claim();
+    this.publish();
+    // What runs there is another agent's: neither adopted nor killed.
+    if (this.claimed.kind === "taken") return;
     group.resolve();
     const members = group.members();
     if (members.length === 0 || group.isSingleUser()) return;
@@ -145,7 +153,11 @@ export class Guard {
           this.starting--;
           done(reply);
         });
+      case "claim":
+        this.lookAround();
+        return done(this.claimReply());
       case "kill":
+        if (this.claimed.kind === "taken") return done(this.claimReply());
         this.whenGone.push(() => done({ ok: true }));
         this.apply({ kind: "kill" });
         return;
@@ -178,7 +190,8 @@ export class Guard {
       armed,
       endedEpoch,
       postmaster: this.postmaster(),
-      anyProcess: !this.isIdle(),
+      anyProcess: !this.isIdle() || this.claimed.kind === "taken",
+      taken: this.claimed.kind === "taken" ? this.claimed.why : null,
       allStopped: this.allStopped,
       lastExit: this.lastExit,
       lateMs: this.lateMs,
@@ -274,6 +287,8 @@ export class Guard {
       });
     }
     this.lookAround();
+    const refused = this.claimReply();
+    if (!refused.ok) return done(refused);
     if (this.fence.sweeping) {
       this.whenGone.push(() => this.start(spec, done));
       return;
@@ -299,6 +314,11 @@ export class Guard {
         error: `cannot start ${spec.program}: ${error instanceof Error ? error.message : error}`,
       });
     }
+  }
+
+  private claimReply(): GuardReply {
+    const { claimed } = this;
+    return claimed.kind === "ours" ? { ok: true } : { ok: false, error: claimed.why };
   }
 
   /** Between fork and execv a signal would end the process instead of doing what PostgreSQL does with it. */

@@ -381,3 +381,31 @@ test("a guard with nothing to guard ends when it is asked to, and every callback
       error: "no guard answers",
     });
   }));
+
+test("an agent of another raft directory gets nothing of a data directory that is in use", () =>
+  withSite(async (site) => {
+    const client = site.client();
+    const pid = await startPrimary(site, client, 60_000);
+    const taken: string[] = [];
+    const other = site.otherClient((why) => taken.push(why));
+    await until("it is told", () => taken.length > 0);
+    expect(taken[0]).toContain(`the raft directory ${site.root} owns it`);
+    expect(other.view()).toMatchObject({ postmaster: null, anyProcess: true });
+    for (const call of [other.claim.bind(other), other.kill.bind(other)]) {
+      expect(await reply(call)).toEqual({ ok: false, error: taken[0]! });
+    }
+    await reply((done) => other.arm(9, site.clock.now() + 60_000, false, done));
+    expect(await reply((done) => other.start(site.spec(9), done))).toEqual({ ok: false, error: taken[0]! });
+    expect(isAlive(pid)).toBe(true);
+    expect(await site.acknowledges()).toBe(true);
+    // The agent ends, PostgreSQL goes on: the directory is in use as before.
+    client.close();
+    expect(await reply((done) => other.claim(done))).toMatchObject({ ok: false });
+    const next = site.client();
+    await connected(next);
+    expect(next.view().postmaster).toMatchObject({ pid, epoch: 3 });
+    // Nothing runs and nobody is there: free.
+    await reply((done) => next.kill(done));
+    next.close();
+    await until("the other may", async () => (await reply((done) => other.claim(done))).ok);
+  }));

@@ -16,6 +16,7 @@ import { lockFile } from "../lib/ffi.ts";
 import { isAlive, readProcess } from "../lib/process_table.ts";
 import type { GuardClient } from "./client.ts";
 import { type Answer, GuardConnection } from "./connection.ts";
+import { ownedByAnother } from "./directory_owner.ts";
 import { newFence } from "./fence.ts";
 import { STATE_VERSION, UPGRADE_ROOM_MS } from "./hand_over.ts";
 import { type Operation, PROTOCOL_VERSION } from "./protocol.ts";
@@ -105,6 +106,8 @@ test("afterwards the lock keeps other guards away, and no descriptor is left ove
     const second = openSync(join(site.root, "run", "guard.lock"), "w");
     expect(lockFile(second).ok).toBe(false);
     closeSync(second);
+    expect(open.filter((path) => path === site.dataDir)).toHaveLength(1);
+    expect(ownedByAnother(site.dataDir, join(site.root, "other"))).toContain(`guard ${guard}`);
   }));
 
 /** A controller that says what it likes. */

@@ -5,6 +5,7 @@
  * The agent asks for an upgrade only when it reads what the guard writes, and the guard checks that once more, since
  * there is no way back: a state that cannot be read ends the process, and PostgreSQL with it.
  */
+import type { HeldDirectory } from "./directory_owner.ts";
 import type { FenceState } from "./fence.ts";
 import type { ExitReport } from "./port.ts";
 import type { ProcessId } from "./process_group.ts";
@@ -40,6 +41,8 @@ export interface HandedOver {
   readonly oomScoreAdj: string;
   /** The open file whose lock keeps other guards away. */
   readonly lockFd: number;
+  /** The lock of the data directory. Missing: of an earlier release, which took none. */
+  readonly directory?: HeldDirectory | null;
   /** Clock.now() when it was written. */
   readonly atMs: number;
 }

@@ -36,7 +36,7 @@ export interface GuardView {
   /** Highest epoch that was ended; it and everything below are refused for ever. 0: none. */
   readonly endedEpoch: number;
   readonly postmaster: Postmaster | null;
-  /** True while any process lives whose working directory is the data directory. */
+  /** True while any process lives whose working directory is the data directory, or another agent owns that. */
   readonly anyProcess: boolean;
   /** Frozen, and every process was seen stopped or certain to stop: nothing can be acknowledged. */
   readonly allStopped?: boolean;
@@ -71,6 +71,12 @@ export interface GuardPort {
   arm(epoch: number, deadlineMs: number, unfenced: boolean, done: GuardDone): void;
   /** The epoch is over; refused while a writable postmaster of that epoch lives. Never accepted again. */
   end(epoch: number, done: GuardDone): void;
+  /**
+   * Takes the lock of the data directory that is there now (directory_owner.ts). Asked before anything is done in a
+   * directory that may have been made, moved or mounted since. Refused when another agent owns it.
+   */
+  claim(done: GuardDone): void;
+  /** Claims the directory first. */
   start(spec: StartSpec, done: GuardDone): void;
   /**
    * Declares what an adopted postmaster (`child: false`) is: a primary under `epoch`, which must be armed with time

@@ -23,6 +23,8 @@ export type Operation =
   | { readonly op: "adopt"; readonly epoch: number | null }
   | { readonly op: "promote"; readonly epoch: number }
   | { readonly op: "signal"; readonly signal: "reload" | "fast" | "immediate" }
+  /** The data directory may have been made or replaced: take its lock. */
+  | { readonly op: "claim" }
   | { readonly op: "kill" }
   | { readonly op: "ping" }
   /** End the guard; refused while anything of PostgreSQL lives. */
@@ -50,6 +52,8 @@ export interface WireView {
   readonly endedEpoch: number;
   readonly postmaster: Postmaster | null;
   readonly anyProcess: boolean;
+  /** The data directory belongs to another agent, as this sentence says. Missing: a guard of an earlier release. */
+  readonly taken?: string | null;
   /** Frozen, and every process was seen stopped or certain to stop. */
   readonly allStopped: boolean;
   readonly lastExit: ExitReport | null;
@@ -178,6 +182,7 @@ function decodeOperation(fields: Fields): Operation | null {
       const { signal } = fields;
       return signal === "reload" || signal === "fast" || signal === "immediate" ? { op, signal } : null;
     }
+    case "claim":
     case "kill":
     case "ping":
     case "quit":

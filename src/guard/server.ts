@@ -11,6 +11,7 @@ import { lockFile, peerCredentials, pollNow, POLLOUT, reapChild, setSession } fr
 import { randomHex } from "../lib/random.ts";
 import { SystemClock, wallClockMs } from "../lib/clock.ts";
 import { VERSION } from "../model/version.ts";
+import { DirectoryOwner } from "./directory_owner.ts";
 import { EXIT_ANOTHER_GUARD } from "./exit_codes.ts";
 import { Guard } from "./guard.ts";
 import { guardArguments } from "./guard_arguments.ts";
@@ -97,6 +98,7 @@ class GuardServer {
   private readonly clock: Clock = new SystemClock();
   private readonly lockFd: number;
   private readonly hello: Hello;
+  private readonly directory: DirectoryOwner;
   private readonly guard: Guard;
   private readonly oomScoreAdj: string;
   private controller: GuardSocket | null = null;
@@ -118,15 +120,16 @@ class GuardServer {
       release: options.release ?? VERSION,
       stateVersion: STATE_VERSION,
     };
-    const group = new ProcessGroup(
-      options.dataDir,
-      () => ({ guard: process.pid, agent: this.controllerPid }),
-    );
+    const keepers = () => ({ guard: process.pid, agent: this.controllerPid });
+    const raftDir = dirname(dirname(options.socketPath));
+    this.directory = new DirectoryOwner(options.dataDir, raftDir, keepers, handed?.directory ?? null);
+    const group = new ProcessGroup(options.dataDir, keepers);
     this.guard = new Guard({
       clock: this.clock,
       wallMs: wallClockMs,
       group,
       killAfterMs: options.killAfterMs ?? DEFAULT_KILL_AFTER_MS,
+      claim: () => this.directory.claim(),
       launch: (spec, onExit) =>
         launchPostgres(
           { shimCommand: options.shimCommand, oomScoreAdj: this.oomScoreAdj },
@@ -137,10 +140,17 @@ class GuardServer {
       onView: (view) => this.push({ kind: "view", view }),
       onNotice: (notice) => this.notify(notice),
     });
-    if (handed !== null) this.guard.resume(handed.guard);
+    if (handed !== null) this.resume(handed);
     const privileges = takePrivileges();
     this.oomScoreAdj = handed?.oomScoreAdj ?? privileges.oomScoreAdj;
     this.sayWhoWeAre(privileges.summary, handed);
+  }
+
+  private resume({ guard, directory }: HandedOver): void {
+    this.guard.resume(guard);
+    // The program that this process was took no lock: it is taken once, although PostgreSQL may run.
+    const claim = directory === undefined ? this.directory.claim() : null;
+    if (claim?.kind === "taken") this.notify({ level: "error", event: "owner", text: claim.why });
   }
 
   private sayWhoWeAre(privileges: string, handed: HandedOver | null): void {
@@ -173,7 +183,10 @@ class GuardServer {
     this.socketInode = statSync(socketPath).ino;
     this.stayAlive();
     // What the agent runs in the directory must be known as its own before orphans are looked for.
-    this.clock.after(FIRST_LOOK_MS, () => this.guard.lookAround());
+    this.clock.after(FIRST_LOOK_MS, () => {
+      this.guard.lookAround();
+      this.letGo();
+    });
     this.aloneSinceMs = this.clock.now();
     this.lookWhileAlone();
   }
@@ -294,6 +307,7 @@ class GuardServer {
     const { dataDir } = this.options;
     const { release = VERSION, token } = this.hello;
     const { controllerPid, oomScoreAdj, lockFd } = this;
+    const directory = this.directory.handOver;
     const atMs = this.clock.now();
     return {
       version: STATE_VERSION,
@@ -304,6 +318,7 @@ class GuardServer {
       controllerPid,
       oomScoreAdj,
       lockFd,
+      directory,
       atMs,
     };
   }
@@ -314,12 +329,19 @@ class GuardServer {
     this.controller = null;
     this.controllerPid = 0;
     this.aloneSinceMs = this.clock.now();
+    this.letGo();
     this.lookWhileAlone();
+  }
+
+  /** Without an agent and without PostgreSQL nobody uses the data directory: another agent may. */
+  private letGo(): void {
+    if (this.controller === null && this.guard.isIdle()) this.directory.release();
   }
 
   private lookWhileAlone(): void {
     this.clock.after(LONELY_LOOK_MS, () => {
       if (this.controller !== null) return;
+      this.letGo();
       if (this.guard.isIdle() && this.isForgotten()) this.quit();
       else this.lookWhileAlone();
     });
@@ -341,6 +363,7 @@ class GuardServer {
   private quit(): void {
     // Before the lock falls with the process: the next guard makes its own.
     if (this.ownsSocket()) removeStale(this.options.socketPath);
+    this.directory.release();
     this.listener?.stop();
     // The last answer is in the kernel's hands already, or lost: its reader will see the close.
     this.clock.after(10, () => process.exit(0));
@@ -354,6 +377,7 @@ class GuardServer {
 
   private push(message: { kind: "view"; view: WireView }): void {
     if (this.controller !== null) this.send(this.controller, message);
+    else if (!message.view.anyProcess) this.letGo();
   }
 
   private notify(notice: Notice): void {

@@ -77,6 +77,22 @@ export class Site {
     return client;
   }
 
+  /** An agent of another raft directory on the same data directory. */
+  otherClient(onTaken: (why: string) => void): GuardClient {
+    const { dataDir, clock, log } = this;
+    const directory = join(this.root, "other");
+    const client = new GuardClient({
+      directory,
+      dataDir,
+      command: [...command, "guard"],
+      clock,
+      log,
+      onTaken,
+    });
+    this.clients.push(client);
+    return client;
+  }
+
   spec(epoch: number | null, env: { [name: string]: string } = {}): StartSpec {
     const { dataDir, program } = this;
     return { program, args: ["-D", dataDir], env: { PATH: process.env.PATH ?? "", ...env }, dataDir, epoch };

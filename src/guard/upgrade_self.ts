@@ -46,11 +46,12 @@ export function becomeProgram(programFd: number, argv: readonly string[], state:
   if (!memory.ok) return `no memory file: ${memory.name}`;
   writeSync(memory.value, writeState(state), 0);
   keepOverExec(memory.value, true);
-  keepOverExec(state.lockFd, true);
+  const locks = [state.lockFd, ...(state.directory ? [state.directory.fd] : [])];
+  for (const fd of locks) keepOverExec(fd, true);
   blockSignals(HELD_BACK, true);
   const failed = execv(`/proc/self/fd/${programFd}`, [...argv, "--state-fd", String(memory.value)]);
   blockSignals(HELD_BACK, false);
-  keepOverExec(state.lockFd, false);
+  for (const fd of locks) keepOverExec(fd, false);
   closeSync(memory.value);
   return failed.ok ? "it returned" : failed.name;
 }
@@ -61,6 +62,7 @@ export function takeState(stateFd: number): HandedOver {
   const state = readState(readFileSync(`/proc/self/fd/${stateFd}`, "utf8"));
   closeSync(stateFd);
   keepOverExec(state.lockFd, false);
+  if (state.directory) keepOverExec(state.directory.fd, false);
   return state;
 }
 

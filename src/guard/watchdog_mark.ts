@@ -4,6 +4,7 @@
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { bootId } from "../lib/process_table.ts";
 
 export class WatchdogMark {
   private readonly path: string;
@@ -32,10 +33,6 @@ export class WatchdogMark {
   clear(): void {
     rmSync(this.path, { force: true });
   }
-}
-
-function bootId(): string {
-  return readText("/proc/sys/kernel/random/boot_id")?.trim() ?? "";
 }
 
 function readText(path: string): string | null {

@@ -102,3 +102,12 @@ export function isStoppedOrWill(process: ProcessStat): boolean {
   }
   return false;
 }
+
+/** Random, one a boot: what is known of processes is worth nothing after the next. "" where the kernel does not say. */
+export function bootId(): string {
+  try {
+    return readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
+  } catch {
+    return ""; // a container that hides it
+  }
+}

@@ -8,7 +8,7 @@ import { errorText } from "./error_text.ts";
 import type { Programs } from "./programs.ts";
 import { ReplicationSource } from "./replication_source.ts";
 import { describeFailure, runProgram, succeeded } from "./run_program.ts";
-import { clearUnfinished, prepareDataDir, stagingPath, unstage } from "./staging.ts";
+import { clearUnfinished, stagingPath, unstage } from "./staging.ts";
 import type { UnfinishedMarker } from "./unfinished.ts";
 
 const OURS = [
@@ -75,7 +75,6 @@ export interface CloneInput {
 export async function cloneDirectory(input: CloneInput): Promise<string | null> {
   const { programs, postgresql, marker } = input;
   const { dataDir } = postgresql;
-  prepareDataDir(dataDir);
   await clearUnfinished(dataDir, marker);
   await marker.write("clone", null);
   if (input.slot !== null) await holdWal(input, input.slot);

@@ -1,4 +1,5 @@
 /** Finds out what a data directory is: absent, empty, valid, half-written or something of someone else's. */
+import { OWNER_FILE } from "../model/owner_file.ts";
 import type { DataDirectory } from "../model/postgres_view.ts";
 import { type ControlFile, readControlFile } from "./control_file.ts";
 import { exists, join, list, readText } from "./disk.ts";
@@ -9,7 +10,7 @@ import type { UnfinishedMarker } from "./unfinished.ts";
 /** Copies are made in here and moved up when complete: initdb and pg_basebackup insist on an empty directory. */
 export const STAGING = "agent.staging";
 /** What a file system puts into its root: a data directory may be a mount point. */
-const IGNORED = new Set(["lost+found", STAGING]);
+const IGNORED = new Set(["lost+found", STAGING, OWNER_FILE]);
 
 export interface FoundDirectory {
   readonly directory: DataDirectory;

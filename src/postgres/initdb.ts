@@ -4,7 +4,7 @@ import { bootstrapHba } from "./default_hba.ts";
 import { join, readText, removeFile, writeAtomically } from "./disk.ts";
 import type { Programs } from "./programs.ts";
 import { describeFailure, runProgram, succeeded } from "./run_program.ts";
-import { clearUnfinished, prepareDataDir, stagingPath, unstage } from "./staging.ts";
+import { clearUnfinished, stagingPath, unstage } from "./staging.ts";
 import type { UnfinishedMarker } from "./unfinished.ts";
 
 const OURS = ["pgdata", "username", "pwfile", "pwprompt", "version", "help", "show", "sync-only", "no-sync"];
@@ -48,7 +48,6 @@ export interface InitdbInput {
 export async function initializeDirectory(input: InitdbInput): Promise<string | null> {
   const { programs, local, postgresql, marker, signal } = input;
   const { dataDir, superuser } = postgresql;
-  prepareDataDir(dataDir);
   if (marker.read() !== null) await clearUnfinished(dataDir, marker);
   await marker.write("bootstrap", null);
   const passwordFile = superuser.password === null ? null : join(input.ownDir, "initdb.password");

@@ -2,6 +2,7 @@
  * A new data directory is made in a directory inside of the final one and moved up when it is complete: initdb and
  * pg_basebackup want an empty directory, the marker and a mount point's lost+found must be allowed to stand beside.
  */
+import { OWNER_FILE } from "../model/owner_file.ts";
 import { STAGING } from "./data_directory.ts";
 import {
   isDirectory,
@@ -17,7 +18,7 @@ import {
 import { describeFailure, killLeftover, runProgram, succeeded } from "./run_program.ts";
 import type { UnfinishedMarker } from "./unfinished.ts";
 
-const KEPT = new Set(["lost+found", "agent.unfinished"]);
+const KEPT = new Set(["lost+found", "agent.unfinished", OWNER_FILE]);
 
 export function stagingPath(dataDir: string): string {
   return join(dataDir, STAGING);
@@ -32,8 +33,8 @@ export async function unstage(dataDir: string): Promise<void> {
   const staging = stagingPath(dataDir);
   const mode = permissions(staging);
   for (const name of list(staging) ?? []) {
-    // The source's own marker, were it there, says nothing about our copy.
-    if (name !== "agent.unfinished") move(join(staging, name), join(dataDir, name));
+    // The source's own marker and owner, were they there, say nothing about our copy.
+    if (name !== "agent.unfinished" && name !== OWNER_FILE) move(join(staging, name), join(dataDir, name));
   }
   setPermissions(dataDir, mode);
   await removeTree(staging);

@@ -75,6 +75,11 @@ export class GuardClient implements GuardPort {
     this.request(done, (reply) => reply(this.guard.input({ kind: "signal", signal: kind })));
   }
 
+  /** The model's directories have one owner each. */
+  claim(done: GuardDone): void {
+    this.request(done, (reply) => reply({ ok: true }));
+  }
+
   kill(done: GuardDone): void {
     this.request(done, (reply) => this.guard.kill(() => reply({ ok: true })));
   }

@@ -64,6 +64,7 @@ export const RUNTIME_FILES: readonly string[] = [
   "src/demo/shared_memory.ts",
   "src/demo/system_user.ts",
   "src/guard/client.ts",
+  "src/guard/directory_owner.ts",
   "src/guard/connection.ts",
   "src/guard/guard_upgrade.ts",
   "src/guard/launch_postgres.ts",

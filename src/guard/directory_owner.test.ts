@@ -1,0 +1,160 @@
+/** Who may use a data directory, with real locks and real processes. */
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Subprocess } from "bun";
+import { OWNER_FILE } from "../model/owner_file.ts";
+import { DirectoryOwner, ownedByAnother } from "./directory_owner.ts";
+
+let root: string;
+let dataDir: string;
+let children: Subprocess[] = [];
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "owner-"));
+  dataDir = join(root, "data");
+  for (const name of ["data", "a/run", "b/run"]) mkdirSync(join(root, name), { recursive: true });
+});
+afterEach(() => {
+  for (const child of children) child.kill("SIGKILL");
+  children = [];
+  rmSync(root, { recursive: true });
+});
+
+const raftDir = (name: string) => join(root, name);
+
+/** `pid` of an agent and guard that live as long as the test wants them to. */
+function owner(name: string, pid: number, directory = dataDir): DirectoryOwner {
+  return new DirectoryOwner(directory, raftDir(name), () => ({ guard: pid, agent: pid }));
+}
+
+function sleeper(cwd = root): number {
+  const child = Bun.spawn(["sleep", "60"], { cwd });
+  children.push(child);
+  return child.pid;
+}
+
+async function end(pid: number): Promise<void> {
+  const child = children.find((one) => one.pid === pid)!;
+  child.kill("SIGKILL");
+  await child.exited;
+}
+
+/** As a killed guard leaves it: without the lock, with its file. */
+function leaveBehind(one: DirectoryOwner): void {
+  const file = join(dataDir, OWNER_FILE);
+  const text = readFileSync(file, "utf8");
+  one.release();
+  writeFileSync(file, text);
+}
+
+test("one owner: another raft directory is refused with who holds it, under any name of the directory", () => {
+  const first = owner("a", sleeper());
+  expect(first.claim()).toEqual({ kind: "ours" });
+  expect(first.claim()).toEqual({ kind: "ours" });
+  symlinkSync(dataDir, join(root, "link"));
+  for (const directory of [dataDir, join(root, "link")]) {
+    const claim = owner("b", sleeper(), directory).claim();
+    expect(claim).toMatchObject({ kind: "taken" });
+    expect("why" in claim && claim.why).toContain(`the raft directory ${raftDir("a")} owns it`);
+    expect(ownedByAnother(directory, raftDir("b"))).toContain("A data directory has one owner");
+  }
+  expect(ownedByAnother(dataDir, raftDir("a"))).toBeNull();
+  first.release();
+  expect(existsSync(join(dataDir, OWNER_FILE))).toBe(false);
+  expect(ownedByAnother(dataDir, raftDir("b"))).toBeNull();
+  const second = owner("b", sleeper());
+  expect(second.claim()).toEqual({ kind: "ours" });
+  second.release();
+});
+
+test("a guard that was killed leaves the directory to its own agent while that lives, and to nobody else", async () => {
+  const pid = sleeper();
+  const first = owner("a", pid);
+  first.claim();
+  leaveBehind(first);
+  expect(owner("b", sleeper()).claim()).toMatchObject({ kind: "taken" });
+  expect(ownedByAnother(dataDir, raftDir("b"))).toContain("that agent runs");
+  const next = owner("a", pid);
+  expect(next.claim()).toEqual({ kind: "ours" });
+  leaveBehind(next);
+  await end(pid);
+  const other = owner("b", sleeper());
+  expect(other.claim()).toEqual({ kind: "ours" });
+  other.release();
+});
+
+test("while a process works in it, a directory stays with the owner that its file names", async () => {
+  const pid = sleeper();
+  const first = owner("a", pid);
+  first.claim();
+  leaveBehind(first);
+  await end(pid);
+  const server = sleeper(dataDir);
+  expect(owner("b", sleeper()).claim()).toMatchObject({ kind: "taken" });
+  expect(ownedByAnother(dataDir, raftDir("b"))).toContain("its PostgreSQL runs");
+  expect(ownedByAnother(dataDir, raftDir("a"))).toBeNull();
+  await end(server);
+  expect(ownedByAnother(dataDir, raftDir("b"))).toBeNull();
+});
+
+test("a server that was started by hand may be adopted: the directory has no owner yet", () => {
+  sleeper(dataDir);
+  const first = owner("a", sleeper());
+  expect(first.claim()).toEqual({ kind: "ours" });
+  first.release();
+});
+
+test("a directory that takes the place of another is claimed anew, and the old one let go", () => {
+  const first = owner("a", sleeper());
+  rmSync(dataDir, { recursive: true });
+  expect(first.claim()).toEqual({ kind: "ours" });
+  mkdirSync(dataDir);
+  first.claim();
+  const aside = join(root, "aside");
+  renameSync(dataDir, aside);
+  mkdirSync(dataDir);
+  expect(ownedByAnother(dataDir, raftDir("b"))).toBeNull();
+  first.claim();
+  expect(ownedByAnother(dataDir, raftDir("b"))).toContain(dataDir);
+  expect(ownedByAnother(aside, raftDir("b"))).toBeNull();
+  expect(existsSync(join(aside, OWNER_FILE))).toBe(false);
+  first.release();
+});
+
+test("the file of another directory, of another boot, or half a file says nothing", () => {
+  const first = owner("a", sleeper());
+  first.claim();
+  const text = readFileSync(join(dataDir, OWNER_FILE), "utf8");
+  const copy = join(root, "copy");
+  mkdirSync(copy);
+  writeFileSync(join(copy, OWNER_FILE), text);
+  expect(ownedByAnother(copy, raftDir("b"))).toBeNull();
+  first.release();
+  const earlier = JSON.stringify({ ...JSON.parse(text), boot: "earlier" });
+  for (const content of [text.slice(0, 40), earlier, "", "null"]) {
+    writeFileSync(join(dataDir, OWNER_FILE), content);
+    expect(ownedByAnother(dataDir, raftDir("b"))).toBeNull();
+  }
+});
+
+test("what a rewind wrote over the file of the owner is put right with the next claim", () => {
+  const first = owner("a", sleeper());
+  first.claim();
+  const text = readFileSync(join(dataDir, OWNER_FILE), "utf8");
+  writeFileSync(join(dataDir, OWNER_FILE), "of the source");
+  expect(ownedByAnother(dataDir, raftDir("b"))).toContain("another process holds its lock");
+  first.claim();
+  expect(readFileSync(join(dataDir, OWNER_FILE), "utf8")).toBe(text);
+  first.release();
+});

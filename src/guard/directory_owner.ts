@@ -1,0 +1,240 @@
+/**
+ * A data directory has one owner: one agent with its guard. The guard holds flock(2) on the directory itself, so that
+ * symbolic links, bind mounts and mount namespaces lead to the same lock, and nothing that rewrites the content
+ * (pg_rewind, a copy) can replace it. A file inside says who holds it.
+ *
+ * Who is refused: everyone but the owner, while the lock is held, while the owner's agent lives (its guard may have died
+ * a moment ago), and while any process works in the directory that the named owner started. The owner is known by its
+ * raft directory: an agent that is started again on it finds its guard, and with it the lock.
+ *
+ * A directory that is not there has no lock. Whoever makes one, moves one or finds another in its place claims it before
+ * anything is done in it.
+ */
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { lockFile } from "../lib/ffi.ts";
+import { bootId } from "../lib/process_table.ts";
+import { OWNER_FILE } from "../model/owner_file.ts";
+import { identify, isSame, ProcessGroup, type ProcessId } from "./process_group.ts";
+
+/** Whoever only looks holds the lock for less than a millisecond. */
+const TRIES = 10;
+const PAUSE_MS = 5;
+const EAGAIN = 11;
+
+export type Claim =
+  /** Locked, or there is no such directory. */
+  | { readonly kind: "ours" }
+  /** `why` names the owner and what to do. */
+  | { readonly kind: "taken"; readonly why: string }
+  /** The kernel refuses: whether somebody owns it is not known. */
+  | { readonly kind: "failed"; readonly why: string };
+
+/** What is in the file. Processes are those of one boot. */
+interface Owner {
+  readonly boot: string;
+  /** Of the data directory, "dev:ino": a copy of the file in a copy of the directory says nothing. */
+  readonly directory: string;
+  readonly raftDir: string;
+  /** Of the `run` directory in the raft directory, "dev:ino": the same path may lead elsewhere. */
+  readonly identity: string;
+  readonly guard: ProcessId | null;
+  readonly agent: ProcessId | null;
+}
+
+/** The lock that a guard hands to the program that it becomes. */
+export interface HeldDirectory {
+  readonly fd: number;
+  readonly inode: string;
+}
+
+export class DirectoryOwner {
+  private held: HeldDirectory | null;
+  private readonly group: ProcessGroup;
+
+  /** `raftDir`: raft.data_dir; its directory `run` must be there. */
+  constructor(
+    private readonly dataDir: string,
+    private readonly raftDir: string,
+    private readonly keepers: () => { readonly guard: number; readonly agent: number },
+    held: HeldDirectory | null = null,
+  ) {
+    this.held = held;
+    this.group = new ProcessGroup(dataDir, keepers);
+  }
+
+  /** Descriptor and place, for the program that this process becomes. */
+  get handOver(): HeldDirectory | null {
+    return this.held;
+  }
+
+  /** Takes the lock of the directory that is there now. Reads and writes the disk: not while PostgreSQL runs. */
+  claim(): Claim {
+    const found = openDirectory(this.dataDir);
+    if (found === null) {
+      this.release();
+      return { kind: "ours" };
+    }
+    if ("error" in found) return { kind: "failed", why: `${this.dataDir} cannot be opened: ${found.error}` };
+    if (this.held?.inode === found.inode) {
+      closeSync(found.fd);
+      return this.sign(this.held);
+    }
+    this.release();
+    const refused = this.lock(found);
+    if (refused !== null) {
+      closeSync(found.fd);
+      return refused;
+    }
+    this.held = found;
+    return this.sign(found);
+  }
+
+  /** Nothing is looked after here any more. */
+  release(): void {
+    if (this.held === null) return;
+    // By descriptor: the directory may have been moved, and another one may be in its place.
+    rmSync(ownerFile(this.held), { force: true });
+    closeSync(this.held.fd);
+    this.held = null;
+  }
+
+  private lock(directory: HeldDirectory): Claim | null {
+    let owner = readOwner(directory);
+    for (let tries = 1;; tries++) {
+      const locked = lockFile(directory.fd);
+      owner = readOwner(directory);
+      // A file system without such locks is no reason not to run: the processes that the file names still count.
+      if (locked.ok || locked.errno !== EAGAIN) break;
+      if (tries === TRIES) return { kind: "taken", why: describe(this.dataDir, this.raftDir, owner, "") };
+      Bun.sleepSync(PAUSE_MS);
+    }
+    if (owner === null || isOwn(owner, this.raftDir)) return null;
+    const why = whyStillOwned(owner, this.group);
+    return why === null ? null : { kind: "taken", why: describe(this.dataDir, this.raftDir, owner, why) };
+  }
+
+  /** Says in the file who we are; a rewind may have taken it away. */
+  private sign(directory: HeldDirectory): Claim {
+    const { guard, agent } = this.keepers();
+    const text = `${
+      JSON.stringify(
+        {
+          boot: bootId(),
+          directory: directory.inode,
+          raftDir: this.raftDir,
+          identity: identityOf(this.raftDir) ?? "",
+          guard: identify(guard),
+          agent: agent === 0 ? null : identify(agent),
+        } satisfies Owner,
+      )
+    }\n`;
+    const file = ownerFile(directory);
+    try {
+      if (readText(file) !== text) writeFileSync(file, text, { mode: 0o600 });
+    } catch (error) {
+      // A full disk, or one that may only be read: the lock holds without the file.
+      if ((error as { code?: unknown }).code === undefined) throw error;
+    }
+    return { kind: "ours" };
+  }
+}
+
+/**
+ * Why the owner of that raft directory may not use the data directory: the sentence names who does. null: nobody else
+ * does, or there is no such directory. Changes nothing; holds the lock for a moment where it is free.
+ */
+export function ownedByAnother(dataDir: string, raftDir: string): string | null {
+  const found = openDirectory(dataDir);
+  if (found === null || "error" in found) return null;
+  try {
+    const owner = readOwner(found);
+    if (owner !== null && isOwn(owner, raftDir)) return null;
+    const locked = lockFile(found.fd);
+    if (!locked.ok && locked.errno === EAGAIN) return describe(dataDir, raftDir, owner, "");
+    if (owner === null) return null;
+    const why = whyStillOwned(owner, new ProcessGroup(dataDir, () => ({ guard: process.pid, agent: 0 })));
+    return why === null ? null : describe(dataDir, raftDir, owner, why);
+  } finally {
+    closeSync(found.fd);
+  }
+}
+
+function openDirectory(path: string): HeldDirectory | { readonly error: string } | null {
+  try {
+    const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+    const { dev, ino } = fstatSync(fd);
+    return { fd, inode: `${dev}:${ino}` };
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code === undefined) throw error;
+    return code === "ENOENT" ? null : { error: code };
+  }
+}
+
+function whyStillOwned(owner: Owner, group: ProcessGroup): string | null {
+  if (lives(owner.agent)) return "that agent runs";
+  if (lives(owner.guard)) return "its guard runs";
+  return group.members().length > 0 ? "its PostgreSQL runs" : null;
+}
+
+function lives(process: ProcessId | null): boolean {
+  return process !== null && isSame(process);
+}
+
+function isOwn(owner: Owner, raftDir: string): boolean {
+  return owner.identity !== "" && owner.identity === identityOf(raftDir);
+}
+
+function identityOf(raftDir: string): string | null {
+  try {
+    const { dev, ino } = statSync(join(raftDir, "run"));
+    return `${dev}:${ino}`;
+  } catch {
+    return null; // no agent has run on it yet
+  }
+}
+
+function describe(dataDir: string, raftDir: string, owner: Owner | null, why: string): string {
+  const pids = [["agent", owner?.agent?.pid], ["guard", owner?.guard?.pid]]
+    .flatMap(([what, pid]) => pid === undefined ? [] : [`${what} ${pid}`]);
+  const who = owner === null
+    ? "another process holds its lock, and does not say which agent it belongs to"
+    : `the agent of the raft directory ${owner.raftDir}${
+      owner.raftDir === raftDir ? " (as it was before this one)" : ""
+    } owns it (${[...pids, ...(why === "" ? [] : [why])].join(", ")})`;
+  return `${dataDir} is in use: ${who}. A data directory has one owner: stop that agent and its PostgreSQL first, or ` +
+    "name another directory";
+}
+
+function ownerFile({ fd }: HeldDirectory): string {
+  return `/proc/self/fd/${fd}/${OWNER_FILE}`;
+}
+
+/** null when there is none of this boot about this very directory. */
+function readOwner(directory: HeldDirectory): Owner | null {
+  try {
+    const owner = JSON.parse(readText(ownerFile(directory)) ?? "null") as Owner | null;
+    return owner?.directory === directory.inode && owner.boot === bootId() ? owner : null;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return null; // half-written by one that was killed
+  }
+}
+
+function readText(path: string): string | null {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return null; // there is none, or it is not ours to read
+  }
+}
