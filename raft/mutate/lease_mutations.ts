@@ -132,4 +132,17 @@ const removals = [
   ]),
 ];
 
-export const LEASE_MUTATIONS: readonly Mutation[] = [...lease, ...removals];
+const failsafe = mutationsOf("src/dcs/failsafe.ts", ["src/dcs/failsafe.test.ts"], [
+  [
+    "set-that-may-be-logged-forgotten",
+    "if (!this.#possible.some((each) => sameMembers(each.members, wanted))) this.#possible.push(command);",
+    "this.#possible = [...this.#possible.filter((each) => !sameMembers(each.members, wanted)), command];",
+  ],
+  [
+    "removal-under-way-not-counted",
+    "      if (members === null) return null;\n",
+    "      if (members === null) continue;\n",
+  ],
+]);
+
+export const LEASE_MUTATIONS: readonly Mutation[] = [...lease, ...removals, ...failsafe];

@@ -61,10 +61,10 @@ export class FailsafeSets {
     const expectRevision = failsafe?.revision ?? null;
     const command: SetFailsafe = { op: "setFailsafe", epoch, members: wanted, expectRevision };
     this.#underWay = command;
-    this.#possible = this.#possible.filter((each) =>
-      each.expectRevision === expectRevision && !sameMembers(each.members, wanted)
-    );
-    this.#possible.push(command);
+    this.#possible = this.#possible.filter((each) => each.expectRevision === expectRevision);
+    // One that says the same and came to an unknown end stays, and stands for both: it may be logged yet when this one
+    // is refused for certain.
+    if (!this.#possible.some((each) => sameMembers(each.members, wanted))) this.#possible.push(command);
     return command;
   }
 
