@@ -235,9 +235,9 @@ export class Leadership {
     const index = progress.next - 1;
     const logTerm = this.#log.term(index);
     if (logTerm === null) return this.#sendSnapshot(to, progress);
-    // With a full window only the empty message that probes for what became of it.
-    const throttled = progress.state === "replicate" && progress.inflights.full;
-    const entries = throttled ? [] : this.#log.slice(progress.next, this.#host.options.maxMessageBytes);
+    const entries = progress.windowFull
+      ? []
+      : this.#log.slice(progress.next, this.#host.options.maxMessageBytes);
     if (entries.length === 0 && !evenEmpty) return false;
     const commit = this.#log.committed;
     this.#host.send(
@@ -293,8 +293,7 @@ export class Leadership {
     // A probe that finds the match where it was assumed is no news, but it ends the probing.
     if (!isNews && !(index === progress.match && progress.state === "probe")) return;
     if (progress.state === "probe") progress.becomeReplicate();
-    else if (progress.state === "replicate") progress.inflights.freeUpTo(index);
-    else if (progress.match + 1 >= this.#log.firstIndex) {
+    else if (progress.state === "snapshot" && progress.match + 1 >= this.#log.firstIndex) {
       // Whatever snapshot it got: from here on our log can carry it.
       progress.becomeProbe();
       progress.becomeReplicate();

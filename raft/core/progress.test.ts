@@ -133,15 +133,16 @@ describe("Progress", () => {
       fc.record({ act: fc.constantFrom("probe", "replicate", "failed"), a: index, b: index }),
       fc.record({ act: fc.constantFrom("snapshot", "send", "acknowledge", "reject"), a: index, b: index }),
     );
-    fc.assert(fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+    fc.assert(fc.property(fc.array(step, { maxLength: 40, size: "max" }), (steps) => {
       const progress = new Progress(1, 3, MANY);
       for (const { act, a, b } of steps) {
         if (act === "probe") progress.becomeProbe();
         else if (act === "replicate") progress.becomeReplicate();
         else if (act === "failed") progress.snapshotFailed();
         else if (act === "snapshot") progress.becomeSnapshot(Math.max(a, progress.match + 1));
-        else if (act === "send" && !progress.isPaused) progress.sentEntries(a % 4, 1);
-        else if (act === "acknowledge") progress.acknowledge(a);
+        else if (act === "send" && !progress.isPaused) {
+          progress.sentEntries(progress.windowFull ? 0 : a % 4, 1);
+        } else if (act === "acknowledge") progress.acknowledge(a);
         else if (act === "reject") progress.reject(a, b);
         expect(progress.match).toBeLessThan(progress.next);
       }

@@ -44,6 +44,11 @@ export class Progress {
     return this.state === "snapshot" || this.paused;
   }
 
+  /** As many messages are out as may be: only an empty one is sent, which probes for what became of them. */
+  get windowFull(): boolean {
+    return this.state === "replicate" && this.inflights.full;
+  }
+
   heard(tick: number): void {
     this.recentActive = true;
     this.heardAtTick = tick;
@@ -104,6 +109,7 @@ export class Progress {
     if (index <= this.match) return false;
     this.match = index;
     this.next = Math.max(this.next, index + 1);
+    this.inflights.freeUpTo(index);
     this.paused = false;
     return true;
   }
