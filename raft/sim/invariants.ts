@@ -80,13 +80,6 @@ export class RaftInvariants implements DiskObserver {
     disk.observer = this;
   }
 
-  /** Its directory is being lost: what it comes back with says nothing about what it had promised. */
-  forget(id: NodeId): void {
-    const node = this.nodes.get(id)!;
-    this.forgotten.set(id, Math.max(this.forgotten.get(id) ?? 0, node.disk.durable.lastIndex));
-    Object.assign(node, { term: 0, vote: 0, commit: 0, applied: 0, leadTerm: 0, leadLast: 0 });
-  }
-
   onAppend(disk: SimDisk, batch: LogBatch): void {
     const node = this.nodes.get(this.idOf(disk))!;
     if (batch.snapshot !== null) beginWith(node, batch.snapshot);
@@ -136,6 +129,13 @@ export class RaftInvariants implements DiskObserver {
     }
     node.term = term;
     node.vote = vote;
+  }
+
+  /** Its directory is being lost: what it comes back with says nothing about what it had promised. */
+  onWipe(disk: SimDisk): void {
+    const id = this.idOf(disk);
+    this.forgotten.set(id, Math.max(this.forgotten.get(id) ?? 0, disk.durable.lastIndex));
+    Object.assign(this.nodes.get(id)!, { term: 0, vote: 0, commit: 0, applied: 0, leadTerm: 0, leadLast: 0 });
   }
 
   /** A life began, with what its disk holds: it applies again from its snapshot on. `founders`: who votes at index 0. */

@@ -15,7 +15,8 @@ function violationWithin(seeds: number, rule: string): string | null {
 
 test("raft keeps its promises under faults, and works again when they end", () => {
   let [elections, applied, reads, recoveries] = [0, 0, 0, 0];
-  for (let seed = 1; seed <= 10; seed++) {
+  // About one run in seven loses its majority: which ones do changes with everything that draws from a seed.
+  for (let seed = 1; seed <= 10 || (recoveries === 0 && seed <= 100); seed++) {
     const result = runRaftSeed({ seed, faultsMs: 30_000 });
     elections += result.elections;
     applied += result.applied;

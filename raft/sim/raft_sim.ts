@@ -10,9 +10,12 @@ import { RaftNode } from "../node/raft_node.ts";
 import type { LogStorage, StateMachine } from "../node/ports.ts";
 import type { MemberInfo } from "../node/raft_options.ts";
 import {
+  cutFault,
+  directionsOf,
   drawDisk,
   drawNetwork,
   drawWeights,
+  type Fault,
   FaultInjector,
   type FaultMaker,
   type NetworkFault,
@@ -20,7 +23,7 @@ import {
 } from "./faults.ts";
 import { RaftInvariants } from "./invariants.ts";
 import { EMPTY, isLinearizable, type Operation } from "./linearizability.ts";
-import { FIRST_CLUSTER_ID, type Heritage, heritageOf } from "./lost_majority.ts";
+import { BREAKABLE_RECOVERY, FIRST_CLUSTER_ID, type Heritage, heritageOf } from "./lost_majority.ts";
 import type { Prng } from "./prng.ts";
 import { SimClock } from "./sim_clock.ts";
 import { SimHost, SimProcess } from "./sim_host.ts";
@@ -40,6 +43,8 @@ const AFTERWARDS_MS = 20_000;
 const RECOVERED_VALUES = 1_000_000;
 
 const REGISTERS = 3;
+/** Between two reads of a leader that is cut off. */
+const READ_AT_CUT_MS = 50;
 /** Of a command: the register, and the value to store there. */
 const HEADER_BYTES = 5;
 
@@ -252,7 +257,9 @@ export class RaftRun {
     const { world, random } = this;
     this.begin();
     world.runUntil(this.faultsMs);
-    const survivor = random.chance(LOST_RATE) ? this.loseMajority() : null;
+    // Where a rule of the recovery is missing, nothing else shows it.
+    const lostRate = Object.keys(BREAKABLE_RECOVERY).some((rule) => this.broken.has(rule)) ? 1 : LOST_RATE;
+    const survivor = random.chance(lostRate) ? this.loseMajority() : null;
     if (survivor === null) return this.finish();
     const recovered = this.recovered = new RaftRun(this.options, this.heritageOf(survivor));
     recovered.begin();
@@ -615,26 +622,54 @@ export class RaftRun {
         node.raft?.status().role === "leader" && !node.process.isPaused
       );
       const node = leaders[random.below(leaders.length)];
-      if (node?.raft) {
-        const before = this.acknowledgedIndex;
-        const register = random.below(REGISTERS);
-        const callMs = this.world.now();
-        this.world.ran.add(node.process);
-        node.raft.read((outcome) => {
-          if (outcome.kind !== "confirmed") return;
-          this.reads++;
-          const saw = node.sum.register(register);
-          this.histories[register]!.add({ callMs, returnMs: this.world.now(), writes: null, saw });
-          if (outcome.index < before || node.sum.index < before) {
-            throw new Violation(
-              "reads are linearizable",
-              `n${node.id} confirms ${outcome.index} (applied ${node.sum.index}) after ${before}`,
-            );
-          }
-        });
-      }
+      if (node) this.read(node, random.below(REGISTERS));
       this.reader();
     });
+  }
+
+  private read({ id, raft, process, sum }: SimNode, register: number): void {
+    const before = this.acknowledgedIndex;
+    const callMs = this.world.now();
+    this.world.ran.add(process);
+    raft?.read((outcome) => {
+      if (outcome.kind !== "confirmed") return;
+      this.reads++;
+      const saw = sum.register(register);
+      this.histories[register]!.add({ callMs, returnMs: this.world.now(), writes: null, saw });
+      if (outcome.index < before || sum.index < before) {
+        throw new Violation(
+          "reads are linearizable",
+          `n${id} confirms ${outcome.index} (applied ${sum.index}) after ${before}`,
+        );
+      }
+    });
+  }
+
+  /** The leader hears from nobody, and is asked for reads all the time: the others have elected another one before it knows. */
+  private cutLeaderOff(random: Prng): Fault | null {
+    const leader = this.newestLeader();
+    if (!leader || leader.process.isPaused) return null;
+    const { process } = leader;
+    const { incarnation } = process;
+    const ids = this.nodes.map(({ id }) => id);
+    const cut = cutFault(this.network, directionsOf(leader.id, ids), random.between(1000, 4000));
+    let over = false;
+    const ask = () => {
+      if (over || !process.alive || process.incarnation !== incarnation) return;
+      if (!process.isPaused && leader.raft?.status().role === "leader") {
+        this.read(leader, random.below(REGISTERS));
+      }
+      this.world.after(READ_AT_CUT_MS, ask);
+    };
+    ask();
+    return {
+      ...cut,
+      text: `${process.name}: ${cut.text}`,
+      end: () => {
+        over = true;
+        cut.end();
+      },
+    };
   }
 
   private recover(): void {
@@ -684,7 +719,6 @@ export class RaftRun {
     // A founder has its id from its address, and comes back under it. Any other would come as a stranger.
     const isFounder = node.joined === null && this.heritage === null;
     node.lost = !isFounder || !comesBack;
-    this.checks.forget(node.id);
     node.disk.wipe();
     this.world.log.add(node.process.name, node.lost ? "does not come back" : "comes back empty");
     this.world.after(this.random.between(1000, 8000), () => {
@@ -706,6 +740,7 @@ export class RaftRun {
       isolate: cut("isolate"),
       "one-way": cut("one-way"),
       pair: cut("pair"),
+      "leader-cut": (chance) => this.cutLeaderOff(chance),
       pause: one((node, chance) => {
         const durationMs = chance.between(50, 10_000);
         node.process.pause(durationMs);
@@ -779,6 +814,8 @@ export class RaftRun {
     };
     const weights = drawWeights(random, Object.keys(makers), 0.6);
     weights["all-crash"]! *= 0.3;
+    // What shows soonest that the rule is missing.
+    if (this.broken.has("no-read-quorum")) weights["leader-cut"] = Object.keys(makers).length;
     return new FaultInjector(world, makers, weights, random.between(700, 4000));
   }
 }

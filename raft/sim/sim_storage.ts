@@ -36,6 +36,8 @@ const IDENTITY = { clusterId: 1, nodeId: 1 };
 export interface DiskObserver {
   onAppend(disk: SimDisk, batch: LogBatch): void;
   onDurable(disk: SimDisk): void;
+  /** While its contents can still be seen. */
+  onWipe(disk: SimDisk): void;
 }
 
 export class SimDisk {
@@ -154,6 +156,7 @@ export class SimDisk {
 
   /** The directory is lost with everything in it. */
   wipe(): void {
+    this.observer?.onWipe(this);
     this.files = new SimFiles();
     this.begun = false;
     this.isRotten = false;

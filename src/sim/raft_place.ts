@@ -110,7 +110,6 @@ export class RaftPlace {
   /** The raft directory is moved aside, or lost with its disk. While no agent runs. */
   empty(): void {
     this.disk.wipe();
-    this.group?.checks.forget(this.id);
     this.found = null;
   }
 
