@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { isAlive, readProcess } from "../lib/process_table.ts";
+import { startZombie } from "../lib/testing_zombie.ts";
 import type { GuardClient } from "./client.ts";
 import { connected, reply, type Site, startDetached, until, untilView, withSite } from "./testing.ts";
 
@@ -228,14 +229,16 @@ test("a PostgreSQL left frozen by a guard that was killed is ended by the next o
 
 test("the lock of a predecessor that is dead but not reaped does not keep PostgreSQL from starting", () =>
   withSite(async (site) => {
-    const parent = Bun.spawn(["sh", "-c", "sleep 0 & echo $!; exec sleep 60"], { stdout: "pipe" });
-    const { value } = await parent.stdout.getReader().read();
-    await Bun.write(join(site.dataDir, "postmaster.pid"), new TextDecoder().decode(value));
-    const client = site.client();
-    await connected(client);
-    expect(await reply((done) => client.start(site.spec(null), done))).toEqual({ ok: true });
-    await until("it runs", () => site.isUp());
-    parent.kill("SIGKILL");
+    const zombie = await startZombie();
+    try {
+      await Bun.write(join(site.dataDir, "postmaster.pid"), `${zombie.pid}\n`);
+      const client = site.client();
+      await connected(client);
+      expect(await reply((done) => client.start(site.spec(null), done))).toEqual({ ok: true });
+      await until("it runs", () => site.isUp());
+    } finally {
+      await zombie.end();
+    }
   }));
 
 test("PostgreSQL inherits none of the guard's privileges", () =>

@@ -86,6 +86,7 @@ export const RUNTIME_FILES: readonly string[] = [
   "src/lib/process_table.ts",
   "src/lib/rotating_file.ts",
   "src/lib/self_command.ts",
+  "src/lib/testing_zombie.ts",
   "src/postgres/disk.ts",
   "src/postgres/resolve_host.ts",
   "src/postgres/run_program.ts",
