@@ -20,7 +20,10 @@ export type ConfigChange =
   | { readonly kind: "remove"; readonly id: NodeId };
 
 /** Why a change does not fit the configuration. */
-export type ConfigRefusal = "alreadyMember" | "notLearner" | "notMember" | "lastVoter";
+export type ConfigRefusal = "alreadyMember" | "notLearner" | "notMember" | "lastVoter" | "tooManyMembers";
+
+/** Every member keeps a connection to every other, and each entry waits for a majority. */
+export const MAX_MEMBERS = 64;
 
 const FORMAT = 1;
 
@@ -46,6 +49,7 @@ export function changeConfiguration(
   switch (change.kind) {
     case "addLearner":
       if (voters.includes(id) || learners.includes(id)) return "alreadyMember";
+      if (voters.length + learners.length >= MAX_MEMBERS) return "tooManyMembers";
       return makeConfiguration(voters, [...learners, id]);
     case "promote":
       if (!learners.includes(id)) return voters.includes(id) ? "alreadyMember" : "notLearner";

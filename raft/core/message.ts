@@ -187,7 +187,10 @@ function readEntries(reader: ByteReader): Entry[] {
     const index = reader.count();
     const kind = readKind(reader);
     const data = reader.raw(reader.u32());
-    if (kind === "config") decodeConfiguration(data);
+    // Once in force, nobody could ever be elected again.
+    if (kind === "config" && decodeConfiguration(data).voters.length === 0) {
+      throw new DecodeError("a configuration without voters");
+    }
     return { term, index, kind, data };
   });
 }

@@ -8,7 +8,7 @@ import type { RawNodeConfig } from "../core/options.ts";
 import type { Entry, HardState, Index, Message, NodeId, ReadState, Ready, Snapshot } from "../core/types.ts";
 import type { LogBatch, LogStorage, Transport } from "./ports.ts";
 import type { Applied, ReplicatedState } from "./replicated_state.ts";
-import { UpgradeNeededError } from "./upgrade_needed.ts";
+import { isUnreadable } from "./upgrade_needed.ts";
 
 const SNAPSHOT_EVERY_BYTES = 1024 * 1024;
 /** Of entries behind a snapshot: with what follows it, two snapshots and segments in whole, the log stays below 16 MiB. */
@@ -83,13 +83,13 @@ export class CoreDriver {
     if (ready.committed.length > 0) this.#snapshotIfDue();
   }
 
-  /** False when it met what only a later version of the program knows. */
+  /** False when it met what this program cannot read. */
   #understood(work: () => void): boolean {
     try {
       work();
       return true;
     } catch (error) {
-      if (!(error instanceof UpgradeNeededError)) throw error;
+      if (!isUnreadable(error)) throw error;
       this.stop();
       this.#options.onFailure(error);
       return false;

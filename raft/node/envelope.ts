@@ -3,9 +3,9 @@
  * has taken part, what is known of a member, or which commands all members know. Pure.
  */
 import { ByteReader, ByteWriter, DecodeError } from "../core/bytes.ts";
-import type { NodeId } from "../core/types.ts";
+import { type NodeId, NONE } from "../core/types.ts";
+import { memberFlaw } from "./member_flaw.ts";
 import type { MemberRecord } from "./member_records.ts";
-import { UpgradeNeededError } from "./upgrade_needed.ts";
 
 const COMMAND = 1;
 const JOINED = 2;
@@ -103,7 +103,11 @@ export function encodeEnvelope(envelope: Envelope): Uint8Array {
   }
 }
 
-/** Null for garbage: such an entry does nothing, on every member alike. Throws UpgradeNeededError for a later kind. */
+/**
+ * Null for garbage, and for kinds that this program does not know: such an entry does nothing, on every member alike. A
+ * kind of a later version stands behind the record that all members know that version, at which this program has
+ * stopped (versions.ts).
+ */
 export function decodeEnvelope(bytes: Uint8Array): Envelope | null {
   try {
     const reader = new ByteReader(bytes);
@@ -124,15 +128,15 @@ export function decodeEnvelope(bytes: Uint8Array): Envelope | null {
       reader.end();
       return version;
     }
-    if (kind !== COMMAND) {
-      throw new UpgradeNeededError(`the raft log has an entry of the unknown kind ${kind}`);
-    }
+    if (kind !== COMMAND) return null;
     const [origin, incarnation, seq, floor] = [
       reader.count(),
       reader.count(),
       reader.count(),
       reader.count(),
     ];
+    // No proposer writes others, and they would raise the floor of a session beyond what it has sent.
+    if (origin === NONE || seq === 0 || floor > seq) return null;
     return { kind: "command", origin, incarnation, seq, floor, command: reader.raw(reader.remaining) };
   } catch (error) {
     if (error instanceof DecodeError) return null;
@@ -148,5 +152,6 @@ function readMember(reader: ByteReader): MemberEnvelope | null {
   const [name, addr] = [text(), text()];
   reader.end();
   const named = (flags & NAMED) !== 0 ? name : null;
-  return { kind: "member", record: { id, name: named, addr, votes: (flags & VOTES) !== 0, replaces } };
+  const record = { id, name: named, addr, votes: (flags & VOTES) !== 0, replaces };
+  return memberFlaw(record) === null ? { kind: "member", record } : null;
 }

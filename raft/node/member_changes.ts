@@ -8,6 +8,7 @@ import type { ConfigChange } from "../core/configuration.ts";
 import type { RawNode } from "../core/raw_node.ts";
 import { type Configuration, type NodeId, NONE } from "../core/types.ts";
 import type { MemberOperation, OperationOutcome } from "./member_messages.ts";
+import { memberFlaw } from "./member_flaw.ts";
 import type { MemberRecord, MemberRecords } from "./member_records.ts";
 import { passes, refusalText } from "./member_refusals.ts";
 import type { MemberInfo } from "./raft_options.ts";
@@ -196,6 +197,9 @@ export class MemberChanges {
 
   #flawOf(configuration: Configuration, record: MemberRecord): string | null {
     const { records, infoOf } = this.#options;
+    // What an older program let through, or a follower made up, must not be recorded.
+    const flaw = memberFlaw(record);
+    if (flaw !== null) return flaw;
     if (records.isRemoved(record.id)) return "a member with this id was removed: ids are never used again";
     if (record.replaces !== 0 && !contains(configuration, record.replaces)) {
       return `${record.replaces}, which it is to replace, is no member`;

@@ -1,6 +1,7 @@
 /** What members ask the leader for when the membership is to change, and its answers: JSON on a reserved channel. Pure. */
 import { MAX_NODE_ID } from "../core/configuration.ts";
 import { type NodeId, NONE } from "../core/types.ts";
+import { isCount, parseJson } from "./json_shape.ts";
 import type { MemberRecord } from "./member_records.ts";
 
 /** The channel that RaftNode keeps for this. */
@@ -28,13 +29,7 @@ export function encodeMemberMessage(message: MemberMessage): Uint8Array {
 
 /** Null for garbage. */
 export function decodeMemberMessage(bytes: Uint8Array): MemberMessage | null {
-  let value: unknown;
-  try {
-    value = JSON.parse(new TextDecoder().decode(bytes));
-  } catch (error) {
-    if (error instanceof SyntaxError) return null;
-    throw error;
-  }
+  const value = parseJson(new TextDecoder().decode(bytes));
   const { kind, seq, operation, outcome } = fieldsOf(value);
   if (!isCount(seq)) return null;
   if (kind === "request") {
@@ -47,10 +42,6 @@ export function decodeMemberMessage(bytes: Uint8Array): MemberMessage | null {
 
 function fieldsOf(value: unknown): Record<string, unknown> {
   return typeof value === "object" && value !== null ? value as Record<string, unknown> : {};
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 function isId(value: unknown): value is NodeId {

@@ -7,6 +7,8 @@
  * was a member once is known as removed.
  */
 import type { Configuration, NodeId } from "../core/types.ts";
+import { hasFields, isCount, isList, isPair, readJson } from "./json_shape.ts";
+import { memberFlaw } from "./member_flaw.ts";
 import type { MemberInfo } from "./raft_options.ts";
 
 /** Removed members that are remembered, so that they can be told; the oldest are forgotten. */
@@ -23,6 +25,11 @@ interface RecordsJson {
   readonly members: readonly NodeId[];
   readonly records: readonly MemberRecord[];
   readonly removed: readonly (readonly [NodeId, string | null])[];
+}
+
+function isRecords(value: unknown): value is RecordsJson {
+  return hasFields(value) && isList(value.members, isCount) && isList(value.records, hasFields) &&
+    isList(value.removed, isPair(isCount, (name) => name === null || typeof name === "string"));
 }
 
 export class MemberRecords {
@@ -82,10 +89,13 @@ export class MemberRecords {
     return new TextEncoder().encode(JSON.stringify(json));
   }
 
+  /** Throws DecodeError; then nothing has changed. */
   restore(bytes: Uint8Array): void {
-    const json = JSON.parse(new TextDecoder().decode(bytes)) as RecordsJson;
+    const json = readJson(bytes, isRecords, "member records");
     this.#members = json.members;
-    this.#records = new Map(json.records.map((record) => [record.id, record]));
+    // An older program took records that no member can be reached by; applied today, they would be none.
+    const records = json.records.filter((record) => memberFlaw(record) === null);
+    this.#records = new Map(records.map((record) => [record.id, record]));
     this.#removed = new Map(json.removed);
     this.version++;
   }

@@ -1,4 +1,5 @@
 /** Why a change of the membership is refused, in sentences for operators. Pure. */
+import { MAX_MEMBERS } from "../core/configuration.ts";
 import type { DropReason } from "../core/outcome.ts";
 
 /** Reasons that pass by themselves: the change is tried again. */
@@ -31,6 +32,7 @@ const SENTENCES: Partial<Record<DropReason, string>> = {
   lastVoter: "it is the last voter: the cluster would end with it",
   notMember: "there is no such member",
   alreadyMember: "it is a member already",
+  tooManyMembers: `a cluster has ${MAX_MEMBERS} members at most: remove those that are gone first`,
 };
 
 export function refusalText(reason: DropReason): string {

@@ -185,7 +185,20 @@ describe("adding a member", () => {
       kind: "rejected",
       reason: "no-address/far: a member that cannot be dialed has no vote",
     });
-    for (const addr of ["", "host", "host:", ":1", "a b:1", "host:123456"]) {
+    for (
+      const addr of [
+        "",
+        "host",
+        "host:",
+        ":1",
+        "a b:1",
+        "host:123456",
+        "10.55.0.9:70000",
+        "h:0",
+        "*:5",
+        "[::1:5",
+      ]
+    ) {
       expect(add(cluster, { addr, name: null })).toMatchObject({
         reason: expect.stringContaining("is no address"),
       });

@@ -6,7 +6,6 @@ import type { RawNode } from "../core/raw_node.ts";
 import { type NodeId, NONE } from "../core/types.ts";
 import type { AddOutcome, MemberOutcome, NewMember } from "./api.ts";
 import { encodeEnvelope } from "./envelope.ts";
-import { canBeDialed } from "./ids.ts";
 import { MemberChanges } from "./member_changes.ts";
 import {
   decodeMemberMessage,
@@ -16,14 +15,11 @@ import {
   MEMBERS_CHANNEL,
   type OperationOutcome,
 } from "./member_messages.ts";
-import type { MemberRecords } from "./member_records.ts";
+import { memberFlaw } from "./member_flaw.ts";
+import type { MemberRecord, MemberRecords } from "./member_records.ts";
 import { MemberRequests } from "./member_requests.ts";
 import type { Clock, Transport } from "./ports.ts";
 import type { LogSink, MemberInfo } from "./raft_options.ts";
-
-/** "host:port"; the transport reads it more closely. */
-const ADDRESS = /^(?:[^\s:[\]]+|\[[0-9a-fA-F:.]+\]):\d{1,5}$/;
-const MAX_NAME = 128;
 
 export interface MembershipOptions {
   readonly id: NodeId;
@@ -90,20 +86,14 @@ export class Membership {
 
   add({ addr, name, votes = true }: NewMember, replaces: NodeId, done: (outcome: AddOutcome) => void): void {
     const { random, later, records } = this.#options;
-    const dialed = canBeDialed(addr);
-    const flaw = !dialed && votes
-      ? `${addr}: a member that cannot be dialed has no vote`
-      : dialed && !ADDRESS.test(addr)
-      ? `"${addr}" is no address: "host:port" is expected`
-      : name !== null && (name === "" || name.length > MAX_NAME)
-      ? `a name has 1 to ${MAX_NAME} characters`
-      : null;
-    if (flaw !== null) return later(() => done({ kind: "rejected", reason: flaw }));
     let id: NodeId = NONE;
     do id = 1 + Math.floor(random() * (2 ** 48 - 1)); while (
       this.infoOf(id) !== null || records.isRemoved(id)
     );
-    this.#requests.add({ kind: "add", record: { id, name, addr, votes, replaces } }, (outcome) => {
+    const record: MemberRecord = { id, name, addr, votes, replaces };
+    const flaw = addr === "" ? '"" is no address: "host:port" is expected' : memberFlaw(record);
+    if (flaw !== null) return later(() => done({ kind: "rejected", reason: flaw }));
+    this.#requests.add({ kind: "add", record }, (outcome) => {
       done(outcome.kind === "done" ? { kind: "done", id, members: this.all() } : outcome);
     });
   }

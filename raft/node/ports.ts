@@ -98,8 +98,21 @@ export interface Transport {
 
 /** Deterministic: the same entries give the same states on every member. */
 export interface StateMachine {
-  /** `term` and `index` are those of the entry. The returned value reaches the proposer, if it is this node. */
-  apply(command: Uint8Array, index: Index, term: Term): unknown;
+  /**
+   * `term` and `index` are those of the entry; `version`: that of the commands that all members knew at this place of the
+   * log (RaftNodeOptions.commandVersion). Never throws, whatever the bytes are: what it does not understand at that
+   * version, or what belongs to a later one, changes nothing, on every member alike. The returned value reaches the
+   * proposer, if it is this node.
+   */
+  apply(command: Uint8Array, index: Index, term: Term, version: number): unknown;
   snapshot(): Uint8Array;
+  /** Throws when these bytes are no snapshot that this program can read; then nothing has changed. */
   restore(data: Uint8Array): void;
+  /**
+   * Why a command must not be proposed, for people; null: it may. Asked where it is proposed and again on the leader, of
+   * commands that others pass on. @default every command may
+   */
+  refusal?(command: Uint8Array, version: number): string | null;
+  /** Why `restore` would throw; null: it would not. @default it would not */
+  snapshotFlaw?(data: Uint8Array): string | null;
 }

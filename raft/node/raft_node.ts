@@ -7,7 +7,7 @@
 import { DecodeError } from "../core/bytes.ts";
 import { decodeMessage } from "../core/message.ts";
 import type { RawNode } from "../core/raw_node.ts";
-import { type Entry, type Index, type NodeId, NONE, type Term } from "../core/types.ts";
+import { type Entry, type Index, type Message, type NodeId, NONE, type Term } from "../core/types.ts";
 import { Admission, type Admitted } from "./admission.ts";
 import {
   ADMISSION_CHANNEL,
@@ -44,11 +44,13 @@ import { type Applied, ReplicatedState } from "./replicated_state.ts";
 import { StepAside } from "./step_aside.ts";
 import { Transfer } from "./transfer.ts";
 import { Turns } from "./turns.ts";
-import { UpgradeNeededError } from "./upgrade_needed.ts";
+import { isUnreadable, UpgradeNeededError } from "./upgrade_needed.ts";
 import { Versions } from "./versions.ts";
 import { Visits } from "./visits.ts";
 
 const DEFAULT_PROPOSE_TIMEOUT_MS = 5000;
+const GARBAGE_EVERY_MS = 60_000;
+const MAX_GARBAGE_TEXT = 500;
 
 type StateEvent = Extract<RaftEvent, { kind: "state" }>;
 
@@ -81,6 +83,7 @@ export class RaftNode implements Raft {
   #listeners: ((event: RaftEvent) => void)[] = [];
   #connected = new Set<NodeId>();
   #lastContactMs = new Map<NodeId, number>();
+  #garbageSaidMs = new Map<NodeId, number>();
   /** Term of the last applied entry. */
   #appliedTerm: Term = 0;
   #appliedSince: Index | null = null;
@@ -207,7 +210,8 @@ export class RaftNode implements Raft {
     const { onlyInTerm = null, timeoutMs = DEFAULT_PROPOSE_TIMEOUT_MS, version = 1 } = options;
     if (this.#phase !== "running") return done({ kind: "rejected", reason: "the node is not running" });
     this.#turn(() => {
-      const reason = this.#stepAside.refusal ?? this.#versions.refusal(version);
+      const reason = this.#stepAside.refusal ?? this.#versions.refusal(version) ??
+        this.#state.refusal(command);
       if (reason !== null) this.#turns.later(() => done({ kind: "rejected", reason }));
       else this.#proposals.add(command, done, { onlyInTerm, timeoutMs });
     });
@@ -414,15 +418,36 @@ export class RaftNode implements Raft {
       if (message.from !== from) throw new DecodeError(`from ${message.from}`);
       this.#registrar.heard(from);
       if (this.#stepAside.refuses(message)) return;
+      const flaw = this.#flawOf(message);
+      if (flaw !== null) throw new DecodeError(flaw);
       this.#driver.core.step(message);
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
-      this.#options.log(
-        "warning",
-        "raft_garbage",
-        `unusable message of ${this.#nameOf(from)}: ${error.message}`,
-      );
+      this.#noteGarbage(from, error.message);
     }
+  }
+
+  /**
+   * What is in the log is applied by every member for ever, and a snapshot that was written is restored at each start: so
+   * both are judged before they get there. The sender's program may be an older one, or at fault.
+   */
+  #flawOf({ type, from, entries, snapshot }: Message): string | null {
+    if (snapshot !== null) return this.#state.snapshotFlaw(snapshot.data);
+    if (type !== "propose" || this.#core?.role !== "leader") return null;
+    for (const { data } of entries) {
+      const refusal = this.#state.refusalOfForwarded(from, data);
+      if (refusal !== null) return `what it proposes is refused: ${refusal}`;
+    }
+    return null;
+  }
+
+  /** A line a minute and member: what comes, and how often, is up to the sender. */
+  #noteGarbage(from: NodeId, text: string): void {
+    const now = this.#options.clock.now();
+    if (now - (this.#garbageSaidMs.get(from) ?? -Infinity) < GARBAGE_EVERY_MS) return;
+    this.#garbageSaidMs.set(from, now);
+    const shown = text.slice(0, MAX_GARBAGE_TEXT);
+    this.#options.log("warning", "raft_garbage", `unusable message of ${this.#nameOf(from)}: ${shown}`);
   }
 
   // --- admission ---
@@ -548,12 +573,12 @@ export class RaftNode implements Raft {
     for (const id of this.#connected) this.#tellInstance(id);
   }
 
-  /** Null, and the end of this node, when the log is one of a later version of the program. */
+  /** Null, and the end of this node, when this program cannot read what the log holds. */
   #readable<T>(work: () => T): T | null {
     try {
       return work();
     } catch (error) {
-      if (!(error instanceof UpgradeNeededError)) throw error;
+      if (!isUnreadable(error)) throw error;
       this.#fail(error);
       return null;
     }
@@ -586,8 +611,9 @@ export class RaftNode implements Raft {
   // --- end ---
 
   #fail(error: Error): void {
-    const unreadable = error instanceof UpgradeNeededError;
-    this.#options.log("error", unreadable ? "raft_upgrade_needed" : "raft_storage_failed", error.message);
+    const unreadable = isUnreadable(error);
+    const event = error instanceof UpgradeNeededError ? "raft_upgrade_needed" : "raft_storage_failed";
+    this.#options.log("error", event, error.message);
     this.#emit({ kind: "fatal", error });
     this.#end(unreadable ? error.message : `the raft log cannot be written: ${error.message}`);
   }

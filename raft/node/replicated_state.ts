@@ -1,15 +1,17 @@
 /**
- * Applies entries: unwraps them, drops what was applied before, hands the rest to the state machine. What only a later
- * version of the program can read throws UpgradeNeededError.
+ * Applies entries: unwraps them, drops what was applied before, hands the rest to the state machine. Nothing that stands in
+ * the log throws, except the record that all members know a version of commands which this program does not: that is an
+ * UpgradeNeededError (the rule is in versions.ts).
  */
-import { ByteReader, ByteWriter } from "../core/bytes.ts";
+import { ByteReader, ByteWriter, DecodeError } from "../core/bytes.ts";
 import { decodeConfiguration } from "../core/configuration.ts";
 import { type CommandEnvelope, decodeEnvelope, type JoinedEnvelope } from "./envelope.ts";
 import { MemberRecords } from "./member_records.ts";
 import { Sessions } from "./sessions.ts";
 import type { StateMachine } from "./ports.ts";
+import { UnreadableSnapshotError } from "./unreadable_snapshot.ts";
 import { UpgradeNeededError } from "./upgrade_needed.ts";
-import type { Entry, Index } from "../core/types.ts";
+import type { Entry, Index, NodeId } from "../core/types.ts";
 
 /** `duplicate`: applied before, or given up by its origin; nothing was done. */
 export type Applied =
@@ -35,6 +37,7 @@ export class ReplicatedState {
 
   apply(entry: Entry): Applied {
     this.index = entry.index;
+    // Decoding was tried at the border (core/message.ts).
     if (entry.kind === "config") this.members.applied(decodeConfiguration(entry.data));
     const envelope = entry.kind === "normal" && entry.data.length > 0 ? decodeEnvelope(entry.data) : null;
     if (!envelope) return { kind: "nothing" };
@@ -47,7 +50,8 @@ export class ReplicatedState {
       return { kind: "nothing" };
     }
     if (envelope.kind === "version") {
-      this.sessions.agree(envelope.version);
+      // Leaders go up one by one. Anything else nobody has recorded, and must not stop a member for good.
+      if (envelope.version === this.sessions.agreedVersion + 1) this.sessions.agree(envelope.version);
       this.#mustKnowAgreed();
       return { kind: "nothing" };
     }
@@ -56,9 +60,24 @@ export class ReplicatedState {
       return { kind: "joined", envelope };
     }
     if (!this.sessions.admit(envelope)) return { kind: "duplicate", envelope };
-    const result = this.#machine.apply(envelope.command, entry.index, entry.term);
+    const { agreedVersion } = this.sessions;
+    const result = this.#machine.apply(envelope.command, entry.index, entry.term, agreedVersion);
     this.sessions.applied(envelope, result);
     return { kind: "command", envelope, result };
+  }
+
+  /** Why a command must not be proposed now, for people; null: it may. */
+  refusal(command: Uint8Array): string | null {
+    return this.#machine.refusal?.(command, this.sessions.agreedVersion) ?? null;
+  }
+
+  /** Why the leader must not append an entry that the member `from` has passed on; null: it may. */
+  refusalOfForwarded(from: NodeId, data: Uint8Array): string | null {
+    const envelope = decodeEnvelope(data);
+    if (envelope === null) return "it is of no kind that is known";
+    if (envelope.kind !== "command") return "only the leader records members and versions";
+    if (envelope.origin !== from) return "it is in the name of another member";
+    return this.refusal(envelope.command);
   }
 
   /** A state that later commands belong to would be applied in part. */
@@ -83,12 +102,45 @@ export class ReplicatedState {
     return writer.finish();
   }
 
+  /** Throws UpgradeNeededError, and UnreadableSnapshotError for what is none of this program's snapshots. */
   restore(data: Uint8Array, index: Index): void {
-    const reader = new ByteReader(data);
-    this.sessions.restore(reader.raw(reader.u32()));
-    this.#mustKnowAgreed();
-    this.members.restore(reader.raw(reader.u32()));
-    this.#machine.restore(reader.raw(reader.remaining));
+    try {
+      const { sessions, members, machine } = partsOf(data);
+      this.sessions.restore(sessions);
+      this.#mustKnowAgreed();
+      this.members.restore(members);
+      this.#machine.restore(machine);
+    } catch (error) {
+      throw error instanceof UpgradeNeededError ? error : new UnreadableSnapshotError(index, error);
+    }
     this.index = index;
   }
+
+  /**
+   * Why a snapshot of the leader must not even be written: this member would end at it, now and after each restart. null:
+   * it can be restored, or belongs to a later version of the program.
+   */
+  snapshotFlaw(data: Uint8Array): string | null {
+    try {
+      const { sessions, members, machine } = partsOf(data);
+      const read = new Sessions();
+      read.restore(sessions);
+      if (read.agreedVersion > this.#knows) return null;
+      new MemberRecords().restore(members);
+      return this.#machine.snapshotFlaw?.(machine) ?? null;
+    } catch (error) {
+      if (error instanceof DecodeError) return error.message;
+      throw error;
+    }
+  }
+}
+
+/** Throws DecodeError. */
+function partsOf(data: Uint8Array) {
+  const reader = new ByteReader(data);
+  return {
+    sessions: reader.raw(reader.u32()),
+    members: reader.raw(reader.u32()),
+    machine: reader.raw(reader.remaining),
+  };
 }

@@ -4,6 +4,7 @@
  */
 import type { CommandEnvelope, JoinedEnvelope } from "./envelope.ts";
 import type { NodeId } from "../core/types.ts";
+import { hasFields, isCount, isJsonText, isList, isPair, readJson } from "./json_shape.ts";
 
 /**
  * Commands of earlier processes of a member may still be on their way when a new one has begun; as many of them are
@@ -11,6 +12,8 @@ import type { NodeId } from "../core/types.ts";
  */
 const KEPT_INCARNATIONS = 4;
 const MAX_RESULT_CHARACTERS = 1024;
+/** A proposer has no more than 1,024 commands under way. One that skips numbers must not make the table grow. */
+const MAX_APPLIED = 8192;
 
 interface Session {
   readonly incarnation: number;
@@ -39,6 +42,17 @@ interface SessionsJson {
   readonly sessions: [NodeId, { incarnation: number; floor: number; applied: [number, string | null][] }[]][];
 }
 
+function isSessions(value: unknown): value is SessionsJson {
+  return hasFields(value) && (value.version === undefined || isCount(value.version)) &&
+    isList(value.joined, isPair(isCount, isCount)) &&
+    isList(value.sessions, isPair(isCount, (list) => isList(list, isSession)));
+}
+
+function isSession(value: unknown): boolean {
+  return hasFields(value) && isCount(value.incarnation) && isCount(value.floor) &&
+    isList(value.applied, isPair(isCount, (result) => result === null || isJsonText(result)));
+}
+
 export class Sessions {
   /** Oldest incarnation first. */
   #sessions = new Map<NodeId, Session[]>();
@@ -56,7 +70,13 @@ export class Sessions {
   }
 
   applied({ origin, incarnation, seq }: CommandEnvelope, result: unknown): void {
-    this.#session(origin, incarnation).applied.set(seq, resultJson(result));
+    const session = this.#session(origin, incarnation);
+    session.applied.set(seq, resultJson(result));
+    if (session.applied.size <= MAX_APPLIED) return;
+    // What is below the floor is never applied again, so that no repeated command is done twice by this.
+    const lowest = Math.min(...session.applied.keys());
+    session.applied.delete(lowest);
+    session.floor = Math.max(session.floor, lowest + 1);
   }
 
   /** The kept result of an applied command; null when it is not known to have been applied. */
@@ -102,8 +122,9 @@ export class Sessions {
     return new TextEncoder().encode(JSON.stringify(json));
   }
 
+  /** Throws DecodeError; then nothing has changed. */
   restore(bytes: Uint8Array): void {
-    const json = JSON.parse(new TextDecoder().decode(bytes)) as SessionsJson;
+    const json = readJson(bytes, isSessions, "sessions");
     this.#agreedVersion = json.version ?? 1;
     this.#joined = new Map(json.joined);
     this.#sessions = new Map(json.sessions.map(([origin, list]) => [

@@ -1,3 +1,10 @@
+import { UnreadableSnapshotError } from "./unreadable_snapshot.ts";
+
+/** What ends a member with a message for people, and is no fault of this process. */
+export function isUnreadable(error: unknown): error is UpgradeNeededError | UnreadableSnapshotError {
+  return error instanceof UpgradeNeededError || error instanceof UnreadableSnapshotError;
+}
+
 /** The log or a snapshot says what only a later version of this program can read: it must not go on as if it had not. */
 export class UpgradeNeededError extends Error {
   override readonly name = "UpgradeNeededError";

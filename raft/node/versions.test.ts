@@ -130,12 +130,34 @@ test("an empty member of an earlier version stops at the leader's snapshot", () 
   expect(old.machine.commands).toEqual([]);
 });
 
-test("an entry of a kind that is not known is never skipped", () => {
+test("an entry of a kind that no version in force has does nothing, and stops nobody", () => {
   const state = new ReplicatedState(new ListMachine(), 1);
   const entry: Entry = { term: 1, index: 1, kind: "normal", data: new Uint8Array([99, 1]) };
-  expect(() => state.apply(entry)).toThrow(UpgradeNeededError);
-  // What is no entry at all does nothing, as ever.
+  expect(state.apply(entry)).toEqual({ kind: "nothing" });
   expect(state.apply({ ...entry, data: new Uint8Array([1, 0]) })).toEqual({ kind: "nothing" });
+});
+
+test("only the next version can be recorded; any other record does nothing", () => {
+  const state = new ReplicatedState(new ListMachine(), 2);
+  const record = (version: number): Entry => ({
+    term: 1,
+    index: 1,
+    kind: "normal",
+    data: encodeEnvelope({ kind: "version", version }),
+  });
+  for (const version of [0, 1, 3, 60_000]) {
+    state.apply(record(version));
+    expect(state.sessions.agreedVersion).toBe(1);
+  }
+  state.apply(record(2));
+  expect(state.sessions.agreedVersion).toBe(2);
+  expect(() => state.apply(record(3))).toThrow(UpgradeNeededError);
+});
+
+test("members that all know several versions more get there one by one", () => {
+  const cluster = new TestCluster(3, { commandVersion: 5 });
+  cluster.startAll();
+  cluster.until("agreed", () => cluster.ids.every((id) => agreed(cluster.member(id)) === 5));
 });
 
 test("a recovered cluster goes on with the version that was agreed", () => {

@@ -3,6 +3,7 @@
  * connections of visitors (transport/visit.ts), which carry one question and one answer.
  */
 import { ByteReader, ByteWriter, DecodeError } from "../core/bytes.ts";
+import { MAX_MEMBERS } from "../core/configuration.ts";
 import { type NodeId, NONE } from "../core/types.ts";
 import type { MemberInfo } from "./raft_options.ts";
 
@@ -14,7 +15,6 @@ const JOINED = 5;
 const REFUSED = 6;
 
 const MAX_TEXT_BYTES = 1024;
-const MAX_MEMBERS = 64;
 
 export type VisitQuestion =
   /** What do you know of the cluster, and of a member at this address? */

@@ -1,8 +1,23 @@
-/** "host:port", "[ipv6]:port", ":port" and "*:port". Host null: all interfaces. */
-export function parseHostPort(text: string): { readonly host: string | null; readonly port: number } {
+/** Addresses "host:port", "[ipv6]:port", ":port" and "*:port". Pure; names are not looked up. */
+
+export interface HostPort {
+  /** null: all interfaces. */
+  readonly host: string | null;
+  readonly port: number;
+}
+
+/** null when it is no address. */
+export function readHostPort(text: string): HostPort | null {
   const match = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
-  if (!match || port > 65535) throw new TypeError(`not an address of the form host:port: "${text}"`);
+  if (!match || port > 65535) return null;
   const host = match[1] ?? match[2] ?? "";
   return { host: host === "" || host === "*" ? null : host, port };
+}
+
+/** For addresses of this process's own configuration only: throws TypeError when it is no address. */
+export function parseHostPort(text: string): HostPort {
+  const parsed = readHostPort(text);
+  if (parsed === null) throw new TypeError(`not an address of the form host:port: "${text}"`);
+  return parsed;
 }

@@ -5,7 +5,7 @@ import type { Clock, Timer, TransportPeer } from "../node/ports.ts";
 import { Connection } from "./connection.ts";
 import { FrameKind, maxPayloadBytes } from "./frame.ts";
 import { type Credentials, Dialer, NONCE_BYTES, Refusal, refusalText } from "./handshake.ts";
-import { parseHostPort } from "./host_port.ts";
+import { readHostPort } from "./host_port.ts";
 import type { QuietLog } from "./quiet_log.ts";
 import type { SocketLayer } from "./socket_layer.ts";
 
@@ -143,14 +143,25 @@ export class PeerLink {
 
   #dial(): void {
     if (this.#ended || this.#dialing || !this.#sought) return;
+    const address = readHostPort(this.#options.peer.addr);
+    if (address === null) return this.#giveUp();
     const attempt: { connection: Connection | null } = { connection: null };
     this.#dialing = attempt;
-    const { host, port } = parseHostPort(this.#options.peer.addr);
+    const { host, port } = address;
     // Looked up anew each time: addresses behind a name may change.
     this.#options.resolve(host ?? "localhost").then(
       (ip) => this.#connect(attempt, ip, port),
       (error) => this.#failed(attempt, `${host} cannot be resolved: ${String(error?.message ?? error)}`),
     );
+  }
+
+  /** Its record is of another program, or damaged: it is still heard when it dials. */
+  #giveUp(): void {
+    this.#sought = false;
+    const text = `${
+      JSON.stringify(this.#options.peer.addr)
+    }, the address of a member, is none: it is not dialed`;
+    this.#options.log.add("error", "raft_peer_unreachable", text);
   }
 
   /** `version`: to offer; null: the newest. */

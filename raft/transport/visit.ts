@@ -4,7 +4,7 @@ import { NONE } from "../core/types.ts";
 import type { Clock } from "../node/ports.ts";
 import { Connection } from "./connection.ts";
 import { Dialer, keyOf, NONCE_BYTES, type VersionRange } from "./handshake.ts";
-import { parseHostPort } from "./host_port.ts";
+import { readHostPort } from "./host_port.ts";
 import { resolveHost, type SocketLayer, tcpLayer } from "./socket_layer.ts";
 import { VISIT_CHANNEL } from "./tcp_transport.ts";
 
@@ -34,6 +34,8 @@ export type VisitOutcome =
   /** `reason` is for people; `refused`: it did not want us, so that asking again is of no use. */
   | { readonly kind: "failed"; readonly reason: string; readonly refused: boolean };
 
+const NO_ADDRESS = { host: null, port: 0 };
+
 export class Visitor {
   #options: VisitorOptions;
   #key: Uint8Array | null;
@@ -48,7 +50,7 @@ export class Visitor {
   /** `done` is called once, unless the returned function has ended the visit before. */
   ask(addr: string, question: Uint8Array, done: (outcome: VisitOutcome) => void): () => void {
     const { resolve = resolveHost } = this.#options;
-    const { host, port } = parseHostPort(addr);
+    const { host, port } = readHostPort(addr) ?? NO_ADDRESS;
     const visit: { over: boolean; leave: () => void } = { over: false, leave: () => {} };
     const end = (outcome: VisitOutcome | null) => {
       if (visit.over) return;
@@ -56,7 +58,8 @@ export class Visitor {
       visit.leave();
       if (outcome !== null) done(outcome);
     };
-    resolve(host ?? "localhost").then(
+    const found = port === 0 ? Promise.reject(new Error("it is no address")) : resolve(host ?? "localhost");
+    found.then(
       (ip) => {
         const visitAs = (version: number | null): void => {
           if (!visit.over) visit.leave = this.#visit({ ip, port, version }, question, end, visitAs);
@@ -64,7 +67,7 @@ export class Visitor {
         visitAs(null);
       },
       (error) => {
-        const reason = `${host} cannot be resolved: ${String(error?.message ?? error)}`;
+        const reason = `${addr} cannot be resolved: ${String(error?.message ?? error)}`;
         end({ kind: "failed", reason, refused: false });
       },
     );

@@ -1,0 +1,58 @@
+/**
+ * What a member may be called and where it may be: one judge for everybody who asks for a member, for the leader, and for
+ * every member that applies the record. Pure.
+ *
+ * Records are in the log for ever, and each member dials what they say. So the rule may only ever be loosened together
+ * with a version of commands (versions.ts), and never tightened: members that judge a record differently would have
+ * different members.
+ */
+import { MAX_NODE_ID } from "../core/configuration.ts";
+import { NONE } from "../core/types.ts";
+import { readHostPort } from "../transport/host_port.ts";
+import { canBeDialed } from "./ids.ts";
+import type { MemberRecord } from "./member_records.ts";
+
+const MAX_NAME_CHARACTERS = 256;
+const MAX_ADDRESS_CHARACTERS = 512;
+/** A host name, an IPv4 address, or an IPv6 address in brackets, with its zone. */
+const HOST = /^(?:[^\u0000-\u0020:[\]%]{1,255}|\[[0-9a-fA-F:.]{2,45}(?:%[A-Za-z0-9_.-]{1,32})?\])$/;
+
+/** Why nobody can be a member like this, for people; null: somebody can. */
+export function memberFlaw({ id, name, addr, votes, replaces }: MemberRecord): string | null {
+  if (!isId(id) || !(replaces === NONE || isId(replaces)) || id === replaces) {
+    return `"${id}" and "${replaces}" are no ids of a member and of the one that it replaces`;
+  }
+  if (typeof votes !== "boolean") return "it is not said whether the member votes";
+  return nameFlaw(name) ?? addressFlaw(addr, votes);
+}
+
+function isId(id: unknown): boolean {
+  return Number.isSafeInteger(id) && (id as number) > NONE && (id as number) <= MAX_NODE_ID;
+}
+
+function nameFlaw(name: unknown): string | null {
+  if (name === null) return null;
+  if (typeof name !== "string" || name === "" || name.length > MAX_NAME_CHARACTERS) {
+    return `a member's name has 1 to ${MAX_NAME_CHARACTERS} characters`;
+  }
+  return hasControls(name) ? "a member's name has no control characters" : null;
+}
+
+/** Empty: not known, the member dials the others. */
+function addressFlaw(addr: unknown, votes: boolean): string | null {
+  if (addr === "") return null;
+  if (typeof addr !== "string" || addr.length > MAX_ADDRESS_CHARACTERS) {
+    return `a member's address has at most ${MAX_ADDRESS_CHARACTERS} characters`;
+  }
+  if (hasControls(addr)) return "a member's address has no control characters";
+  if (!canBeDialed(addr)) return votes ? `${addr}: a member that cannot be dialed has no vote` : null;
+  const [, host = "", port = ""] = /^(.*):(\d{1,5})$/.exec(addr) ?? [];
+  const numbered = Number(port) >= 1 && Number(port) <= 65535;
+  return HOST.test(host) && host !== "*" && numbered && readHostPort(addr) !== null
+    ? null
+    : `"${addr}" is no address: "host:port" is expected, with a port from 1 to 65535`;
+}
+
+function hasControls(text: string): boolean {
+  return /[\u0000-\u001f\u007f]/.test(text) || !text.isWellFormed();
+}

@@ -1,0 +1,12 @@
+/** A snapshot whose checksum is right and whose content is none of this program's: nothing can be restored from it. */
+export class UnreadableSnapshotError extends Error {
+  override readonly name = "UnreadableSnapshotError";
+
+  constructor(index: number, cause: unknown) {
+    super(
+      `the snapshot at ${index} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}. ` +
+        "Stop this member, empty its raft directory and start it again: it gets a new one from the leader",
+      { cause },
+    );
+  }
+}
