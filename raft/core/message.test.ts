@@ -18,9 +18,9 @@ const count = fc.oneof(fc.nat(100), fc.maxSafeNat());
 const term = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
 const id = fc.integer({ min: 1, max: 2 ** 48 });
 const bytes = fc.uint8Array({ maxLength: 40 });
-const configuration = fc.uniqueArray(fc.integer({ min: 1, max: 50 }), { maxLength: 6 }).map((ids) =>
-  makeConfiguration(ids.slice(0, 3), ids.slice(3))
-);
+const configuration = fc.uniqueArray(fc.integer({ min: 1, max: 50 }), { minLength: 1, maxLength: 6 }).map((
+  ids,
+) => makeConfiguration(ids.slice(0, 3), ids.slice(3)));
 const command = fc.oneof(
   bytes.map((data) => ({ kind: "normal" as const, data })),
   configuration.map((config) => ({ kind: "config" as const, data: encodeConfiguration(config) })),

@@ -20,8 +20,8 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
     ["version-agreed-without-learners", "return [...voters, ...learners];", "return [...voters];"],
     [
       "version-agreed-by-a-majority",
-      "    const version = Math.min(...members.map",
-      "    const version = Math.max(...members.map",
+      "    const known = Math.min(...members.map",
+      "    const known = Math.max(...members.map",
     ],
     [
       "unheard-member-taken-for-new",
@@ -35,28 +35,33 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
     ],
     [
       "version-recorded-again-and-again",
-      "if (version <= sessions.agreedVersion) return;\n    const last",
-      "const last",
+      "if (known <= sessions.agreedVersion) return;\n",
+      "",
     ],
   ]),
   ...mutationsOf("raft/node/replicated_state.ts", ["raft/node/versions.test.ts"], [
     [
       "later-entry-applied",
-      "      this.sessions.agree(envelope.version);\n      this.#mustKnowAgreed();\n",
-      "      this.sessions.agree(envelope.version);\n",
+      "this.sessions.agree(envelope.version);\n      this.#mustKnowAgreed();\n",
+      "this.sessions.agree(envelope.version);\n",
     ],
+    ["any-version-recorded", "if (envelope.version === this.sessions.agreedVersion + 1) this", "this"],
     [
       "later-snapshot-restored",
-      "    this.sessions.restore(reader.raw(reader.u32()));\n    this.#mustKnowAgreed();\n",
-      "    this.sessions.restore(reader.raw(reader.u32()));\n",
+      "      this.sessions.restore(sessions);\n      this.#mustKnowAgreed();\n",
+      "      this.sessions.restore(sessions);\n",
     ],
   ]),
-  ...mutationsOf("raft/node/envelope.ts", ["raft/node/versions.test.ts"], [
-    [
-      "unknown-entry-skipped",
-      "if (kind !== COMMAND) {\n",
-      "if (kind !== COMMAND) {\n      if (kind > 0) return null;\n",
-    ],
+  ...mutationsOf("raft/node/replicated_state.ts", ["raft/node/log_garbage.test.ts"], [
+    ["others-record-members", 'if (envelope.kind !== "command") return', "if (false) return"],
+    ["command-of-another-passed-on", "if (envelope.origin !== from) return", "if (false) return"],
+    ["restored-unjudged", "new MemberRecords().restore(members);\n", ""],
+  ]),
+  ...mutationsOf("raft/node/envelope.ts", [
+    "raft/node/log_garbage.test.ts",
+    "raft/node/member_records.test.ts",
+  ], [
+    ["bad-record-applied", "return memberFlaw(record) === null ? {", "return memberFlaw(record) !== '' ? {"],
   ]),
   ...mutationsOf("raft/node/sessions.ts", ["raft/node/versions.test.ts"], [
     [
@@ -278,7 +283,17 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
       "mayRemove: () => null,",
     ],
     ["transport-not-told", "transport.setPeers?.(", "void ("],
-    ["voter-that-cannot-be-dialed", "const flaw = !dialed && votes", "const flaw = false"],
+    ["member-that-is-none-asked-for", ": memberFlaw(record);\n    if (flaw", ": null;\n    if (flaw"],
+  ]),
+  ...mutationsOf("raft/node/member_flaw.ts", [
+    "raft/node/member_flaw.test.ts",
+    "raft/node/membership.test.ts",
+  ], [
+    ["voter-that-cannot-be-dialed", "return votes ? `${addr}", "return false ? `${addr}"],
+    ["port-without-limit", "Number(port) <= 65535", "Number(port) <= 99999"],
+  ]),
+  ...mutationsOf("raft/node/raft_node.ts", ["raft/node/log_garbage.test.ts"], [
+    ["passed-on-unjudged", 'if (type !== "propose" || this', "if (type !== 'append' || this"],
   ]),
   ...mutationsOf("raft/node/raft_node.ts", ["raft/node/admission.test.ts"], [
     ["added-member-knows-of-no-log", "return this.#options.join || this.#admitted", "return this.#admitted"],
