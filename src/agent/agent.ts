@@ -155,9 +155,7 @@ function compose(
     wallMs: wallClockMs,
     reload,
   });
-  api = startApiServer(port, config, {
-    onError: (error, request) => log.error("restapi", `${request}: ${error.stack ?? error.message}`),
-  });
+  api = startApiServer(port, config, { log });
   log.info("start", `agent ${VERSION} started as ${config.name} of cluster ${config.scope}`);
   // Changes come twice a second at least, as the member publishes its status.
   member.changes.onChange(logQuorum(() => raft.status(), clock, log));

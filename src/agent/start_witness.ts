@@ -86,9 +86,7 @@ function compose(options: WitnessOptions): RunningAgent {
     wallMs: wallClockMs,
     reload,
   });
-  api = startApiServer(port, config, {
-    onError: (error, request) => log.error("restapi", `${request}: ${error.stack ?? error.message}`),
-  });
+  api = startApiServer(port, config, { log });
   log.info("start", `agent ${VERSION} started as ${config.name}, a witness of cluster ${config.scope}`);
   witness.changes.onChange(logQuorum(() => raft.status(), clock, log));
   let stopping = false;

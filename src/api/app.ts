@@ -63,6 +63,7 @@ export function createApp(port: ApiPort, options: AppOptions): Hono<ApiEnv> {
     return new Response(cache.get().text, { status: 503, headers: JSON_HEADERS });
   });
   app.onError((error, context) => {
+    if (error.name === "BodyMissing") return textResponse(408, error.message);
     options.onError(error, `${context.req.method} ${context.req.path}`);
     return textResponse(500, "Internal error; see the log of the agent");
   });

@@ -42,6 +42,13 @@ const CHECKS: { readonly [check in HealthCheck]: readonly string[] } = {
 
 const IGNORE_TAGS: ReadonlySet<HealthCheck> = new Set(["primary", "standby-leader", "leader"]);
 
+const PATHS: ReadonlySet<string> = new Set([...Object.values(CHECKS).flat(), "/readiness", "/liveness"]);
+
+/** `path` is one whose answer depends on the query. */
+export function isHealthCheck(path: string): boolean {
+  return PATHS.has(path);
+}
+
 export function healthRoutes(port: ApiPort, cache: StatusCache): Hono {
   const routes = new Hono();
   for (const [check, paths] of Object.entries(CHECKS)) {

@@ -1,7 +1,9 @@
 import { afterEach, expect, test } from "bun:test";
 import { connect } from "node:net";
+import { MemoryLog } from "../lib/log.ts";
 import { ApiClient } from "./client.ts";
 import { type ApiServer, ListenError, startApiServer } from "./server.ts";
+import type { ApiView } from "./port.ts";
 import { stubLocalConfig, StubPort } from "./testing.ts";
 
 const running: ApiServer[] = [];
@@ -74,6 +76,13 @@ test("a check without Host, as HAProxy sends it, is answered", async () => {
       "OPTIONS /primary HTTP/1.0",
       "GET /primary?x=1 HTTP/1.0",
       "HEAD / HTTP/1.0",
+      "GET /primary HTTP/1.1",
+      "OPTIONS /primary HTTP/1.1",
+      "GET /primary HTTP/1.1\r\nHost:",
+      "GET /primary HTTP/1.1\r\nHost: [::1",
+      "GET /primary HTTP/1.1\r\nHost: a b\"%0a'",
+      "GET /primary HTTP/1.1\r\nHost: a\r\nHost: b",
+      "GET http://pg1:8008/primary HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade",
     ]
   ) {
     expect(await raw(server.port, `${check}\r\n\r\n`, "\r\n\r\n")).toMatch(/^HTTP\/1\.[01] 200 /);
@@ -143,4 +152,91 @@ test("a switchover is answered when it is over", async () => {
     body: { leader: "node1", candidate: "node2" },
   });
   expect(reply.ok && [reply.status, reply.text]).toEqual([200, 'Successfully switched over to "node2"']);
+});
+
+test("a denied request leaves a line with its address, and a flood of them few", async () => {
+  const port = new StubPort();
+  port.changeRestapi({ authentication: { username: "a", password: "b" } });
+  const log = new MemoryLog();
+  const server = startApiServer(port, port.view().config, {
+    onError: (error) => expect.unreachable(String(error)),
+    log,
+  });
+  running.push(server);
+  const forged =
+    "POST /reload%0a2026-01-01%2000:00:00,000%20INFO:%20promoted HTTP/1.1\r\nContent-Length: 0\r\n\r\n";
+  const answers = await raw(
+    server.port,
+    forged.repeat(50).replace(/\r\n\r\n$/, "\r\nConnection: close\r\n\r\n"),
+  );
+  expect(answers.match(/HTTP\/1\.1 401 Unauthorized/g)).toHaveLength(50);
+  expect(log.lines).toHaveLength(10);
+  expect(log.lines[0]).toBe(
+    String
+      .raw`WARNING: 127.0.0.1: "POST" "/reload\n2026-01-01 00:00:00,000 INFO: promoted" denied: 401 no auth header received`,
+  );
+});
+
+test("no body is waited for before the access is granted", async () => {
+  const port = new StubPort();
+  port.changeRestapi({ authentication: { username: "a", password: "b" } });
+  const server = start(port);
+  const head = "POST /restart HTTP/1.1\r\nContent-Length: 100\r\n";
+  expect(await raw(server.port, `${head}\r\n`)).toStartWith("HTTP/1.1 401 Unauthorized\r\n");
+  const authorized = `${head}Authorization: Basic ${btoa("a:b")}\r\n\r\n`;
+  expect(await raw(server.port, `${authorized}${"{}".padEnd(100)}`, "restarted")).toStartWith(
+    "HTTP/1.1 200 OK\r\n",
+  );
+  expect(port.calls).toEqual(["restart null"]);
+});
+
+class CountingPort extends StubPort {
+  views = 0;
+
+  override view(): ApiView {
+    this.views++;
+    return super.view();
+  }
+}
+
+test("thousands of pipelined requests are answered from what was made once in 50 ms", async () => {
+  for (
+    const path of [
+      "/metrics",
+      "/metrics/?a=b",
+      "/%6detrics",
+      "/cluster",
+      "/history",
+      "/patroni",
+      "/agent/raft",
+    ]
+  ) {
+    const port = new CountingPort();
+    const server = start(port);
+    port.views = 0;
+    const beginMs = performance.now();
+    const request = `GET ${path} HTTP/1.1\r\n\r\n`;
+    const pipelined = `${request.repeat(99)}${request.replace(/\r\n\r\n$/, "\r\nConnection: close\r\n\r\n")}`;
+    const answers = await Promise.all(Array.from({ length: 20 }, () => raw(server.port, pipelined)));
+    const periods = Math.ceil((performance.now() - beginMs) / 50) + 1;
+    expect(answers.join("").match(/HTTP\/1\.1 200 OK/g)).toHaveLength(2000);
+    // Each making of an answer looks a few times.
+    expect([path, port.views < 10 * periods]).toEqual([path, true]);
+  }
+});
+
+test("an answer is not given again when the state has changed, or the lease has ended", async () => {
+  const port = new StubPort();
+  const server = start(port);
+  const code = async (path: string) => {
+    const reply = await client.request(baseOf(server), "GET", path);
+    return reply.ok && reply.status;
+  };
+  expect([await code("/primary"), await code("/primary")]).toEqual([200, 200]);
+  port.lease = false;
+  expect(await code("/primary")).toBe(503);
+  port.lease = true;
+  expect([await code("/primary"), (await client.cluster(baseOf(server)))?.pause]).toEqual([200, undefined]);
+  port.changeDynamic({ pause: true });
+  expect((await client.cluster(baseOf(server)))?.pause).toBe(true);
 });

@@ -2,52 +2,64 @@
  * Serves the REST API on `restapi.listen`: plain HTTP, or HTTPS when a certificate is configured. Up before PostgreSQL
  * is, and up when it hangs. Bytes that are no HTTP harm nothing but their own connection.
  */
-import type { Server } from "bun";
+import { LimitedLog } from "../lib/limited_log.ts";
+import { type Log, silentLog } from "../lib/log.ts";
 import type { LocalConfig, RestApiConfig } from "../model/config.ts";
+import { Answering } from "./answering.ts";
 import { type AppOptions, createApp } from "./app.ts";
-import { MAX_BODY_BYTES } from "./body.ts";
 import type { ApiPort } from "./port.ts";
 import { type CertificateFiles, readCertificates } from "./certificates.ts";
-import { serveOptionalCertificates } from "./server_optional_tls.ts";
-
-export interface RunningServer {
-  /** Port listened on; differs from the configured one when that is 0. */
-  readonly port: number;
-  stop(): Promise<void>;
-}
+import type { Answer } from "./http/answer.ts";
+import type { HttpRequest } from "./http/connection.ts";
+import { HttpServer } from "./http/http_server.ts";
+import { HTTP_LIMITS, type HttpLimits } from "./http/limits.ts";
 
 export interface ApiServer {
+  /** Port listened on; differs from the configured one when that is 0. */
   readonly port: number;
   /** After SIGHUP: listens anew if address or certificates have changed. Throws ListenError, then nothing has changed. */
   reload(config: LocalConfig): void;
   stop(): Promise<void>;
 }
 
-/** What every kind of server is made from. */
-export interface ServeSettings {
-  readonly hostname: string;
-  readonly port: number;
-  readonly certificates: CertificateFiles | null;
-  readonly fetch: (
-    request: Request,
-    connection: { ip: string | null; clientCertificate: boolean },
-  ) => Promise<Response>;
+export interface ServerOptions {
+  /** Told what strangers do, and of errors that are our own fault; limited by kind here. @default silent */
+  readonly log?: Log;
+  /** @default they are logged */
+  readonly onError?: AppOptions["onError"];
+  /** @default HTTP_LIMITS */
+  readonly limits?: Partial<HttpLimits>;
+  /** Makes what the port shows fresh enough for a request; undefined: it is. @default always fresh */
+  readonly freshen?: (path: string) => Promise<void> | undefined;
+}
+
+/** What each listener is made from. */
+interface Serving {
+  readonly limits: HttpLimits;
+  readonly log: LimitedLog;
+  readonly answer: (request: HttpRequest) => Answer | Promise<Answer>;
+  readonly onError: AppOptions["onError"];
 }
 
 export class ListenError extends Error {
   override readonly name = "ListenError";
 }
 
-/** Idle connections of proxies are kept this long. */
-const IDLE_TIMEOUT_S = 60;
-
 /** Throws ListenError when the address cannot be listened on or a certificate file cannot be read. */
-export function startApiServer(port: ApiPort, config: LocalConfig, options: AppOptions): ApiServer {
-  const app = createApp(port, options);
-  const fetch: ServeSettings["fetch"] = async (request, connection) => await app.fetch(request, connection);
+export function startApiServer(port: ApiPort, config: LocalConfig, options: ServerOptions): ApiServer {
+  const log = new LimitedLog(options.log ?? silentLog, () => performance.now());
+  const onError = options.onError ??
+    ((error, request) => log.add("error", "restapi.internal", `${request}: ${error.stack ?? error.message}`));
+  const answering = new Answering(port, createApp(port, { onError }), log, options.freshen);
+  const serving: Serving = {
+    limits: { ...HTTP_LIMITS, ...options.limits },
+    log,
+    answer: (request) => answering.answer(request),
+    onError,
+  };
   let restapi = config.restapi;
   let certificates = loadCertificates(restapi);
-  let running = listen(restapi, certificates, fetch);
+  let running = listen(restapi, certificates, serving);
 
   return {
     get port() {
@@ -59,17 +71,20 @@ export function startApiServer(port: ApiPort, config: LocalConfig, options: AppO
         sameListener(restapi, next.restapi) && certificates?.fingerprint === nextCertificates?.fingerprint
       ) return;
       // The runtime cannot change the certificate of a listener: the old one stops accepting, its connections live on.
-      void running.stop();
+      running.retire();
       try {
-        running = listen(next.restapi, nextCertificates, fetch);
+        running = listen(next.restapi, nextCertificates, serving);
       } catch (error) {
-        running = listen(restapi, certificates, fetch);
+        running = listen(restapi, certificates, serving);
         throw error;
       }
       restapi = next.restapi;
       certificates = nextCertificates;
     },
-    stop: () => running.stop(),
+    stop() {
+      running.stop();
+      return Promise.resolve();
+    },
   };
 }
 
@@ -97,19 +112,27 @@ function loadCertificates(config: RestApiConfig): CertificateFiles | null {
 function listen(
   config: RestApiConfig,
   certificates: CertificateFiles | null,
-  fetch: ServeSettings["fetch"],
-): RunningServer {
+  { limits, log, answer, onError }: Serving,
+): HttpServer {
   const { host, port } = config.listen;
   // Everything: one socket takes IPv4 too. A host without IPv6 refuses that one and gets the other.
   const hostnames = host === "" || host === "*" ? ["::", "0.0.0.0"] : [host];
   let failure: unknown;
   for (const hostname of hostnames) {
     try {
-      const settings: ServeSettings = { hostname, port, certificates, fetch };
-      if (certificates !== null && config.verifyClient === "optional") {
-        return serveOptionalCertificates(settings);
-      }
-      return serve(settings, config.verifyClient === "required");
+      return new HttpServer({
+        hostname,
+        port,
+        tls: certificates === null ? null : {
+          ...certificates,
+          clientCertificate: config.verifyClient === "none" ? "not asked for" : config.verifyClient,
+        },
+        limits,
+        log,
+        answer,
+        onError: (error, request) =>
+          onError(error instanceof Error ? error : new Error(String(error)), request),
+      });
     } catch (error) {
       failure = error;
       if (isInUse(error)) break;
@@ -124,42 +147,6 @@ function listen(
 
 function isInUse(error: unknown): boolean {
   return (error as { code?: string }).code === "EADDRINUSE" || messageOf(error).includes("EADDRINUSE");
-}
-
-function serve(
-  { hostname, port, certificates, fetch }: ServeSettings,
-  certificateRequired: boolean,
-): RunningServer {
-  const server: Server<undefined> = Bun.serve({
-    hostname,
-    port,
-    idleTimeout: IDLE_TIMEOUT_S,
-    maxRequestBodySize: MAX_BODY_BYTES,
-    ...(certificates === null ? {} : {
-      tls: {
-        cert: certificates.cert,
-        key: certificates.key,
-        ca: certificates.ca,
-        passphrase: certificates.passphrase,
-        requestCert: certificateRequired,
-        rejectUnauthorized: certificateRequired,
-      },
-    }),
-    fetch(incoming, self) {
-      const request = withHost(incoming);
-      // A switchover or a restart is answered when it is over, however long that takes.
-      if (request.method === "POST") self.timeout(incoming, 0);
-      const address = self.requestIP(incoming);
-      return fetch(request, { ip: address?.address ?? null, clientCertificate: certificateRequired });
-    },
-    error: () => new Response("Internal error", { status: 500 }),
-  });
-  return { port: server.port ?? port, stop: () => server.stop(false) };
-}
-
-/** HTTP/1.0 has no Host, and so do proxies' checks ("OPTIONS / HTTP/1.0"): the runtime then gives a path for a URL. */
-function withHost(request: Request): Request {
-  return request.url.startsWith("/") ? new Request(`http://localhost${request.url}`, request) : request;
 }
 
 function messageOf(error: unknown): string {

@@ -1,0 +1,148 @@
+/**
+ * Between the HTTP server and the application. Answers to safe requests are kept for a moment: whatever rate they are asked
+ * for at, each is made 20 times a second at most, and what is kept costs no more than a look into a table.
+ */
+import type { Hono } from "@hono/hono";
+import type { LimitedLog } from "../lib/limited_log.ts";
+import { quotedOutside } from "../lib/plain_text.ts";
+import type { ApiEnv } from "./app.ts";
+import { MAX_BODY_BYTES } from "./body.ts";
+import { isHealthCheck } from "./health.ts";
+import { type Answer, answerOf, textAnswer } from "./http/answer.ts";
+import type { HttpRequest } from "./http/connection.ts";
+import type { RequestHead } from "./http/request_head.ts";
+import type { ApiPort } from "./port.ts";
+
+/** An answer is given again at most this long, and not at all when the agent's state or its hold on the lease has changed. */
+const KEEP_MS = 50;
+const MAX_KEPT = 64;
+/** Headers that an endpoint looks at. */
+const HEADERS = ["authorization", "content-length", "content-type", "if-match"];
+/** Methods that the Request of the runtime refuses to have. */
+const REFUSED_METHODS: ReadonlySet<string> = new Set(["CONNECT", "TRACE", "TRACK"]);
+
+export class Answering {
+  readonly #port: ApiPort;
+  readonly #app: Hono<ApiEnv>;
+  readonly #log: LimitedLog;
+  readonly #freshen: (path: string) => Promise<void> | undefined;
+  readonly #kept = new Map<string, Answer>();
+  /** Being made: who asks for the same meanwhile waits for it. */
+  readonly #making = new Map<string, Promise<Answer>>();
+  #keptSince = { version: NaN, lease: false, atMs: 0 };
+
+  constructor(
+    port: ApiPort,
+    app: Hono<ApiEnv>,
+    log: LimitedLog,
+    freshen: (path: string) => Promise<void> | undefined = () => undefined,
+  ) {
+    this.#port = port;
+    this.#app = app;
+    this.#log = log;
+    this.#freshen = freshen;
+  }
+
+  answer(request: HttpRequest): Answer | Promise<Answer> {
+    const fresh = this.#freshen(request.head.path);
+    if (fresh !== undefined) return fresh.then(() => this.#answerNow(request));
+    return this.#answerNow(request);
+  }
+
+  #answerNow(request: HttpRequest): Answer | Promise<Answer> {
+    const { head } = request;
+    switch (head.method) {
+      case "GET":
+      case "HEAD":
+        return this.#safe(head);
+      case "OPTIONS": {
+        const answer = this.#safe(head);
+        return answer instanceof Promise ? answer.then(statusOnly) : statusOnly(answer);
+      }
+      default:
+        return this.#unsafe(request);
+    }
+  }
+
+  /** Only health checks look at the query: what else is asked for with one is the same answer. */
+  #safe(head: RequestHead): Answer | Promise<Answer> {
+    const key = isHealthCheck(head.path) ? `${head.path}${head.query}` : head.path;
+    this.#forgetOld();
+    const kept = this.#kept.get(key);
+    if (kept !== undefined) return kept;
+    const made = this.#making.get(key) ?? this.#make(key, head);
+    return made;
+  }
+
+  async #make(key: string, head: RequestHead): Promise<Answer> {
+    const making = this.#ask(new Request(urlOf(head)), null, false);
+    this.#making.set(key, making);
+    const { version, lease } = this.#keptSince;
+    try {
+      const answer = await making;
+      // The state may have changed while it was made.
+      const same = this.#port.version() === version && this.#port.holdsLease() === lease;
+      if (same && this.#kept.size < MAX_KEPT) this.#kept.set(key, answer);
+      return answer;
+    } finally {
+      this.#making.delete(key);
+    }
+  }
+
+  #forgetOld(): void {
+    const version = this.#port.version();
+    const lease = this.#port.holdsLease();
+    const atMs = performance.now();
+    const since = this.#keptSince;
+    if (since.version === version && since.lease === lease && atMs - since.atMs < KEEP_MS) return;
+    this.#kept.clear();
+    this.#keptSince = { version, lease, atMs };
+  }
+
+  async #unsafe({ head, address, clientCertificate, body }: HttpRequest): Promise<Answer> {
+    const { method } = head;
+    if (REFUSED_METHODS.has(method)) return textAnswer(501, `Unsupported method ('${method}')`);
+    const headers = new Headers();
+    for (const name of HEADERS) {
+      const value = head.headers.get(name);
+      if (value !== undefined) headers.set(name, value);
+    }
+    const bytes = head.bodyBytes ?? 0;
+    const request = new Request(urlOf(head), {
+      method,
+      headers,
+      // A body that is too large is refused by its length.
+      ...(bytes > 0 && bytes <= MAX_BODY_BYTES ? { body: bodyStream(body) } : {}),
+    });
+    const answer = await this.#ask(request, address, clientCertificate);
+    if (answer.status === 401 || answer.status === 403) {
+      const text = new TextDecoder().decode(answer.body);
+      const what = `${quotedOutside(method)} ${quotedOutside(head.path)}`;
+      this.#log.add("warning", "restapi.denied", `${address}: ${what} denied: ${answer.status} ${text}`);
+    }
+    return answer;
+  }
+
+  async #ask(request: Request, ip: string | null, clientCertificate: boolean): Promise<Answer> {
+    return await answerOf(await this.#app.fetch(request, { ip, clientCertificate }));
+  }
+}
+
+function statusOnly({ status }: Answer): Answer {
+  return { status, headers: "", body: new Uint8Array() };
+}
+
+/** Who asked by which name is of no interest, so the host is always the same one. */
+function urlOf({ path, query }: RequestHead): string {
+  return `http://localhost${path.split("/").map(encodeURIComponent).join("/")}${query}`;
+}
+
+/** Nothing of the body is read before the endpoint reads it: after the access was granted. */
+function bodyStream(body: HttpRequest["body"]): ReadableStream<Uint8Array> {
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      controller.enqueue(await body());
+      controller.close();
+    },
+  }, { highWaterMark: 0 });
+}

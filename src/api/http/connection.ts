@@ -1,0 +1,293 @@
+/**
+ * One connection: reads a head, has it answered, writes the answer, and then reads the next one. At most one request of a
+ * connection is under way; what a client pipelines waits. Every phase but the answering has a deadline.
+ */
+import type { Socket } from "bun";
+import { type Answer, answerBytes, CONTINUE, textAnswer } from "./answer.ts";
+import type { TableEntry } from "./connection_table.ts";
+import type { HttpLimits } from "./limits.ts";
+import { readHead, type RequestHead } from "./request_head.ts";
+
+export interface HttpRequest {
+  readonly head: RequestHead;
+  readonly address: string;
+  /** A client certificate of the configured authority was presented. */
+  readonly clientCertificate: boolean;
+  /** The body, not read from the connection before. Rejects with BodyMissing when it does not come in time. */
+  readonly body: () => Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/** What a connection needs of its server. */
+export interface ConnectionHost {
+  readonly limits: HttpLimits;
+  nowMs(): number;
+  /** Its request is complete but for the body: `serve` is to be called when it is its turn. */
+  ready(connection: Connection): void;
+  answer(request: HttpRequest): Answer | Promise<Answer>;
+  /** Memory for `bytes` more of unread input; false: there is none, and the connection ends. */
+  grow(bytes: number): boolean;
+  closed(connection: Connection): void;
+  refused(connection: Connection, reason: string): void;
+  timedOut(connection: Connection, what: string): void;
+  failed(connection: Connection, head: RequestHead, error: unknown): void;
+}
+
+export class BodyMissing extends Error {
+  override readonly name = "BodyMissing";
+}
+
+/**
+ * handshake: TLS is not up; reading: waits for a head, or the rest of it; ready: has one; answering; writing: the client has
+ * not taken the answer yet; ending: said, waits for the client to close.
+ */
+type Phase = "handshake" | "reading" | "ready" | "answering" | "writing" | "ending" | "closed";
+
+interface ExpectedBody {
+  readonly bytes: number;
+  /** Set while somebody waits for it. */
+  waiter: { resolve(body: Uint8Array<ArrayBuffer>): void; reject(error: Error): void } | null;
+  taken: boolean;
+}
+
+/** For the client to read the last answer before the connection is cut. */
+const END_MS = 1000;
+/** So much is taken of a connection whatever others hold: a health check is small. */
+const ALWAYS_TAKEN_BYTES = 2048;
+const NOTHING = new Uint8Array();
+
+export class Connection implements TableEntry {
+  readonly address: string;
+  readonly #socket: Socket<Connection>;
+  readonly #host: ConnectionHost;
+  readonly #tls: boolean;
+  #phase: Phase;
+  #deadlineMs: number;
+  /** Unread; changed by #setInput alone. */
+  #input: Uint8Array = NOTHING;
+  #counted = 0;
+  #output: Uint8Array = NOTHING;
+  #head: RequestHead | null = null;
+  #body: ExpectedBody | null = null;
+  /** A part of a head has come: its deadline runs. */
+  #begun = true;
+  #last = false;
+
+  constructor(socket: Socket<Connection>, host: ConnectionHost, tls: boolean) {
+    this.#socket = socket;
+    this.#host = host;
+    this.#tls = tls;
+    this.address = socket.remoteAddress;
+    this.#phase = tls ? "handshake" : "reading";
+    this.#deadlineMs = host.nowMs() + host.limits.headMs;
+  }
+
+  get waits(): boolean {
+    return this.#phase === "handshake" || this.#phase === "reading" || this.#phase === "ending";
+  }
+
+  get closed(): boolean {
+    return this.#phase === "closed";
+  }
+
+  /** TLS is up. */
+  secured(): void {
+    if (this.#phase !== "handshake") return;
+    this.#phase = "reading";
+    this.#readOn();
+  }
+
+  received(chunk: Uint8Array): void {
+    if (this.#phase === "closed" || this.#phase === "ending") return;
+    // A copy: the chunk may be a part of something large.
+    if (!this.#setInput(Buffer.concat([this.#input, chunk]))) {
+      if (this.#phase !== "reading") return this.drop();
+      return this.#refuse(503, "too much is under way here: try again later");
+    }
+    if (this.#phase === "reading") this.#readOn();
+    this.#completeBody();
+    this.#trim();
+  }
+
+  /** The socket takes more. */
+  drained(): void {
+    if (this.#phase === "writing") this.#write();
+  }
+
+  /** To be called when `nowMs` may be past its deadline. */
+  look(nowMs: number): void {
+    if (nowMs < this.#deadlineMs) return;
+    if (this.#body?.waiter) {
+      this.#host.timedOut(this, "the body of its request did not come");
+      return this.#failBody("the body did not come in time");
+    }
+    if (this.#phase === "reading" && this.#begun && this.#input.length > 0) {
+      return this.#refuse(408, "the request did not come in time");
+    }
+    if (this.#phase === "writing") this.#host.timedOut(this, "it did not take its answer");
+    else if (this.#phase !== "ending" && this.#begun) this.#host.timedOut(this, "no request came");
+    this.drop();
+  }
+
+  drop(): void {
+    this.#socket.terminate();
+    this.ended();
+  }
+
+  /** No request after the one that is under way. */
+  retire(): void {
+    this.#last = true;
+    if (this.waits) this.drop();
+  }
+
+  /** The socket is closed. */
+  ended(): void {
+    if (this.#phase === "closed") return;
+    this.#phase = "closed";
+    this.#deadlineMs = Infinity;
+    this.#failBody("the connection was closed");
+    this.#setInput(NOTHING);
+    this.#output = NOTHING;
+    this.#host.closed(this);
+  }
+
+  /** Has the request that was read answered. */
+  serve(): void {
+    const head = this.#head;
+    if (this.#phase !== "ready" || head === null) return;
+    this.#phase = "answering";
+    const fail = (error: unknown) => {
+      this.#host.failed(this, head, error);
+      this.#send(head, textAnswer(500, "Internal error; see the log of the agent"));
+    };
+    try {
+      const answer = this.#host.answer({
+        head,
+        address: this.address,
+        clientCertificate: this.#tls && this.#socket.authorized,
+        body: () => this.#readBody(),
+      });
+      if (answer instanceof Promise) answer.then((one) => this.#send(head, one), fail);
+      else this.#send(head, answer);
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  /** False: there is no memory for it; nothing has changed then. */
+  #setInput(input: Uint8Array): boolean {
+    const counted = input.length > ALWAYS_TAKEN_BYTES ? input.length : 0;
+    if (!this.#host.grow(counted - this.#counted)) return false;
+    this.#counted = counted;
+    this.#input = input;
+    return true;
+  }
+
+  /** Drops what was sent beyond what may wait, and with it the requests after this one. */
+  #trim(): void {
+    const allowed = this.#host.limits.pipelineBytes +
+      (this.#body !== null && !this.#body.taken ? this.#body.bytes : 0);
+    if (this.#input.length <= allowed || this.#phase === "closed") return;
+    this.#last = true;
+    this.#setInput(this.#input.slice(0, allowed));
+    this.#socket.pause();
+  }
+
+  #readOn(): void {
+    const read = readHead(this.#input);
+    if (read.kind === "bad") return this.#refuse(read.status, read.reason);
+    if (read.kind === "incomplete") {
+      if (!this.#begun && read.begun) {
+        this.#begun = true;
+        this.#deadlineMs = this.#host.nowMs() + this.#host.limits.headMs;
+      }
+      return;
+    }
+    this.#setInput(this.#input.subarray(read.bytes));
+    this.#head = read.head;
+    this.#body = read.head.bodyBytes === null || read.head.bodyBytes === 0
+      ? null
+      : { bytes: read.head.bodyBytes, waiter: null, taken: false };
+    this.#phase = "ready";
+    this.#deadlineMs = Infinity;
+    this.#host.ready(this);
+  }
+
+  #readBody(): Promise<Uint8Array<ArrayBuffer>> {
+    const body = this.#body;
+    if (body === null) return Promise.resolve(new Uint8Array());
+    if (this.#phase !== "answering" || body.taken || body.waiter !== null) {
+      return Promise.reject(new BodyMissing("the connection was closed"));
+    }
+    return new Promise((resolve, reject) => {
+      body.waiter = { resolve, reject };
+      this.#deadlineMs = this.#host.nowMs() + this.#host.limits.bodyMs;
+      if (this.#input.length < body.bytes && this.#head?.headers.get("expect") !== undefined) {
+        this.#socket.write(CONTINUE);
+      }
+      this.#completeBody();
+    });
+  }
+
+  #completeBody(): void {
+    const body = this.#body;
+    if (body === null || body.waiter === null || this.#input.length < body.bytes) return;
+    const bytes = new Uint8Array(this.#input.slice(0, body.bytes));
+    this.#setInput(this.#input.slice(body.bytes));
+    const { waiter } = body;
+    body.waiter = null;
+    body.taken = true;
+    this.#deadlineMs = Infinity;
+    waiter.resolve(bytes);
+  }
+
+  /** Whoever waits for it answers then. */
+  #failBody(reason: string): void {
+    const waiter = this.#body?.waiter;
+    if (!waiter) return;
+    this.#body!.waiter = null;
+    this.#deadlineMs = Infinity;
+    waiter.reject(new BodyMissing(reason));
+  }
+
+  #refuse(status: number, reason: string): void {
+    if (status === 408) this.#host.timedOut(this, "the head of its request did not come whole");
+    else this.#host.refused(this, `${status} ${reason}`);
+    this.#last = true;
+    this.#write(answerBytes(textAnswer(status, reason), false, true));
+  }
+
+  #send(head: RequestHead, answer: Answer): void {
+    if (this.#phase !== "answering") return;
+    // A body that nobody has read stands before the next request.
+    if (!head.keepAlive || this.#body !== null && !this.#body.taken) this.#last = true;
+    this.#head = null;
+    this.#body = null;
+    this.#write(answerBytes(answer, !this.#last, head.method !== "HEAD"));
+  }
+
+  #write(bytes: Uint8Array = this.#output): void {
+    const written = Math.max(0, this.#socket.write(bytes));
+    if (this.#phase === "closed") return;
+    if (written < bytes.length) {
+      if (this.#phase !== "writing") this.#deadlineMs = this.#host.nowMs() + this.#host.limits.writeMs;
+      this.#phase = "writing";
+      this.#output = bytes.subarray(written);
+      return;
+    }
+    this.#output = NOTHING;
+    if (this.#last) return this.#end();
+    this.#phase = "reading";
+    this.#begun = false;
+    this.#deadlineMs = this.#host.nowMs() + this.#host.limits.idleMs;
+    this.#readOn();
+  }
+
+  /** Says that nothing more comes. What the client still sends is thrown away: a reset would take the answer with it. */
+  #end(): void {
+    this.#phase = "ending";
+    this.#deadlineMs = this.#host.nowMs() + END_MS;
+    this.#setInput(NOTHING);
+    this.#socket.resume();
+    this.#socket.shutdown();
+  }
+}

@@ -1,0 +1,201 @@
+/**
+ * An HTTP/1 server that a stranger cannot exhaust: bounds of connections by address and in all, a deadline in every phase,
+ * bounded memory, and a share of each turn of the loop for requests. The runtime's own server has none of these, and
+ * prints what it does not understand. What is answered is the handler's affair.
+ */
+import type { LimitedLog } from "../../lib/limited_log.ts";
+import { quotedOutside } from "../../lib/plain_text.ts";
+import { type Answer, textAnswer } from "./answer.ts";
+import { Connection, type ConnectionHost, type HttpRequest } from "./connection.ts";
+import { ConnectionTable } from "./connection_table.ts";
+import { addressGroup, type HttpLimits } from "./limits.ts";
+import type { RequestHead } from "./request_head.ts";
+
+export interface HttpTls {
+  readonly cert: string;
+  readonly key: string;
+  readonly ca: string | undefined;
+  readonly passphrase: string | undefined;
+  readonly clientCertificate: "not asked for" | "optional" | "required";
+}
+
+export interface HttpServerOptions {
+  readonly hostname: string;
+  readonly port: number;
+  readonly tls: HttpTls | null;
+  readonly limits: HttpLimits;
+  readonly log: LimitedLog;
+  readonly answer: (request: HttpRequest) => Answer | Promise<Answer>;
+  /** The handler has thrown: a fault of ours. */
+  readonly onError: (error: unknown, request: string) => void;
+}
+
+/** All unread input together: heads, bodies, and what is pipelined. */
+const INPUT_BYTES = 16 * 1024 * 1024;
+const SWEEP_MS = 250;
+const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
+
+export class HttpServer implements ConnectionHost {
+  readonly limits: HttpLimits;
+  readonly #options: HttpServerOptions;
+  readonly #table: ConnectionTable<Connection>;
+  readonly #listener: { readonly port: number; stop(closeActive?: boolean): void };
+  readonly #sweeper: ReturnType<typeof setInterval>;
+  /** First come, first served; a connection stands in it once. */
+  #queue: Connection[] = [];
+  #scheduled = false;
+  #retired = false;
+  readonly #unsafe = new Map<string, number>();
+  #unsafeAll = 0;
+  #inputBytes = 0;
+
+  /** Throws when the address cannot be listened on. */
+  constructor(options: HttpServerOptions) {
+    this.#options = options;
+    this.limits = options.limits;
+    this.#table = new ConnectionTable(options.limits);
+    const { hostname, port, tls } = options;
+    this.#listener = Bun.listen<Connection>({
+      hostname,
+      port,
+      ...(tls === null ? {} : {
+        tls: {
+          cert: tls.cert,
+          key: tls.key,
+          ca: tls.ca,
+          passphrase: tls.passphrase,
+          requestCert: tls.clientCertificate !== "not asked for",
+          rejectUnauthorized: tls.clientCertificate === "required",
+        },
+      }),
+      socket: {
+        open: (socket) => {
+          const connection = new Connection(socket, this, tls !== null);
+          socket.data = connection;
+          if (this.#table.add(connection)) return;
+          this.#limited(connection.address);
+          connection.drop();
+        },
+        handshake: (socket, success, error) => {
+          if (success) socket.data.secured();
+          else {this.refused(
+              socket.data,
+              `the TLS handshake failed: ${error?.message ?? "for no given reason"}`,
+            );}
+        },
+        data: (socket, chunk) => socket.data.received(chunk),
+        drain: (socket) => socket.data.drained(),
+        close: (socket) => socket.data.ended(),
+        // The close follows.
+        error: (socket) => socket.data.drop(),
+      },
+    });
+    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS);
+    this.#sweeper.unref();
+  }
+
+  get port(): number {
+    return this.#listener.port;
+  }
+
+  get connections(): number {
+    return this.#table.size;
+  }
+
+  /** Listens no more; open connections live on. */
+  retire(): void {
+    this.#retired = true;
+    this.#listener.stop(false);
+  }
+
+  /** Ends connections that wait for their clients; requests that are under way are still answered. */
+  stop(): void {
+    this.retire();
+    for (const connection of [...this.#table.all()]) connection.retire();
+  }
+
+  nowMs(): number {
+    return performance.now();
+  }
+
+  ready(connection: Connection): void {
+    this.#queue.push(connection);
+    this.#schedule();
+  }
+
+  answer(request: HttpRequest): Answer | Promise<Answer> {
+    if (SAFE_METHODS.has(request.head.method)) return this.#options.answer(request);
+    const group = addressGroup(request.address);
+    const own = this.#unsafe.get(group) ?? 0;
+    if (this.#unsafeAll >= this.limits.unsafe || own >= this.limits.unsafePerAddress) {
+      this.#options.log.add("warning", "restapi.busy", `${request.address}: too many requests are under way`);
+      return textAnswer(503, "too many requests are under way here: try again later");
+    }
+    this.#unsafeAll++;
+    this.#unsafe.set(group, own + 1);
+    return (async () => {
+      try {
+        return await this.#options.answer(request);
+      } finally {
+        this.#unsafeAll--;
+        const left = (this.#unsafe.get(group) ?? 1) - 1;
+        if (left > 0) this.#unsafe.set(group, left);
+        else this.#unsafe.delete(group);
+      }
+    })();
+  }
+
+  grow(bytes: number): boolean {
+    if (bytes > 0 && this.#inputBytes + bytes > INPUT_BYTES) return false;
+    this.#inputBytes += bytes;
+    return true;
+  }
+
+  closed(connection: Connection): void {
+    this.#table.remove(connection);
+  }
+
+  refused({ address }: Connection, reason: string): void {
+    this.#options.log.add(
+      "warning",
+      "restapi.refused",
+      `${address}: no request that can be understood: ${reason}`,
+    );
+  }
+
+  timedOut({ address }: Connection, what: string): void {
+    this.#options.log.add("warning", "restapi.timeout", `${address}: connection closed: ${what}`);
+  }
+
+  failed({ address }: Connection, head: RequestHead, error: unknown): void {
+    this.#options.onError(error, `${address}: ${quotedOutside(head.method)} ${quotedOutside(head.path)}`);
+  }
+
+  #limited(address: string): void {
+    this.#options.log.add("warning", "restapi.limit", `${address}: connection refused: too many are open`);
+  }
+
+  #sweep(): void {
+    const nowMs = this.nowMs();
+    for (const connection of [...this.#table.all()]) connection.look(nowMs);
+    if (this.#retired && this.#table.size === 0) clearInterval(this.#sweeper);
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#turn();
+    });
+  }
+
+  /** A connection that pipelines stands at the end of the queue again after each answer. */
+  #turn(): void {
+    const endMs = this.nowMs() + this.limits.turnMs;
+    let next = 0;
+    while (next < this.#queue.length && (next === 0 || this.nowMs() < endMs)) this.#queue[next++]!.serve();
+    this.#queue = this.#queue.slice(next);
+    if (this.#queue.length > 0) this.#schedule();
+  }
+}

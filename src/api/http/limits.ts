@@ -1,0 +1,53 @@
+/**
+ * What a client may take of the server: connections, time, memory. All numbers that bound a stranger are here, and none
+ * depends on what he is.
+ */
+export interface HttpLimits {
+  /** Connections in all: with the largest heads and pipelines 16 MiB of memory. */
+  readonly connections: number;
+  /** Of one address (IPv6: of one /64, which one host can have whole). */
+  readonly connectionsPerAddress: number;
+  /** From the acceptance to the end of the first head, TLS included; and from the first byte of a later head to its end. */
+  readonly headMs: number;
+  /** From the end of the head, or where that comes later from the permission to send it, to the end of the body. */
+  readonly bodyMs: number;
+  /** Between two requests. */
+  readonly idleMs: number;
+  /** For a client to take an answer. */
+  readonly writeMs: number;
+  /** Unread bytes kept of one connection while its request is answered: what else it has sent is dropped, and it too. */
+  readonly pipelineBytes: number;
+  /** Requests other than GET, HEAD and OPTIONS that are being answered. */
+  readonly unsafe: number;
+  readonly unsafePerAddress: number;
+  /** Time in one turn of the loop for requests that are ready; the rest waits for the next turn. */
+  readonly turnMs: number;
+}
+
+export const HTTP_LIMITS: HttpLimits = {
+  connections: 512,
+  connectionsPerAddress: 128,
+  headMs: 5000,
+  bodyMs: 10_000,
+  idleMs: 60_000,
+  writeMs: 10_000,
+  pipelineBytes: 32 * 1024,
+  unsafe: 64,
+  unsafePerAddress: 16,
+  turnMs: 5,
+};
+
+/** What limits by address count by: an IPv4 address, or the first half of an IPv6 one. */
+export function addressGroup(address: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
+  if (mapped !== null) return mapped[1]!;
+  if (!address.includes(":")) return address;
+  const [left = "", right] = address.replace(/%.*$/, "").split("::");
+  const groups = left === "" ? [] : left.split(":");
+  if (right !== undefined) {
+    const tail = right === "" ? [] : right.split(":");
+    while (groups.length + tail.length < 8) groups.push("0");
+    groups.push(...tail);
+  }
+  return `${groups.slice(0, 4).map((group) => group.replace(/^0+(?=.)/, "").toLowerCase()).join(":")}::/64`;
+}
