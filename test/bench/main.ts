@@ -5,6 +5,7 @@
  *                 --dcs JSON     with this in the dynamic configuration: {"synchronous_mode": true}
  *        npm run bench -- --only freeze --reps 500      freezes and thaws under pgbench
  *        npm run bench -- --only load [--minutes 20] [--ttl 5]     CPU, disk and memory of this machine at their limits
+ *        npm run bench -- --only flood [--seconds 10] [--fault PART_OF_ITS_NAME]     what a stranger can do to the REST port
  */
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
@@ -17,6 +18,7 @@ import type { JsonObject } from "../../src/model/json.ts";
 import { binary, user } from "../e2e/environment.ts";
 import { hasNamespaces, Network } from "../e2e/network.ts";
 import { measureFencing, TTL_MS } from "./fencing.ts";
+import { measureFloods } from "./flood.ts";
 import { FREEZE_DCS, measureFreezes } from "./freeze.ts";
 import { measureIdle } from "./idle.ts";
 import { measureLoad } from "./load.ts";
@@ -37,7 +39,7 @@ const GROUPS = [
 ];
 
 /** Only when they are asked for: they take minutes and more. */
-const LONG_GROUPS = ["fencing", "freeze", "load"];
+const LONG_GROUPS = ["fencing", "freeze", "load", "flood"];
 
 function hostDeath(ttlS: number, goalS: number): OutageScenario {
   return {
@@ -93,6 +95,7 @@ async function main(): Promise<void> {
       dcs: { type: "string", default: "{}" },
       minutes: { type: "string", default: "20" },
       ttl: { type: "string", default: "5" },
+      seconds: { type: "string", default: "10" },
       "idle-seconds": { type: "string", default: "30" },
     },
   });
@@ -147,6 +150,11 @@ async function main(): Promise<void> {
   if (wanted("freeze")) {
     await withCluster(FREEZE_DCS, async (cluster) => {
       found.push(...await measureFreezes(cluster, reps, say));
+    });
+  }
+  if (wanted("flood")) {
+    await withCluster({ ...given, ttl: 5 }, async (cluster) => {
+      found.push(...await measureFloods(cluster, Number(values.seconds), values.fault, say));
     });
   }
   if (wanted("load")) {
