@@ -8,6 +8,7 @@ import { statSync } from "node:fs";
 import { recoverCluster, replayLog, StorageError, SurvivingLog } from "../raft/mod.ts";
 import { type ClientTls, loadClientTls, tlsPathsOf } from "../src/api/client.ts";
 import { COMMAND_VERSION } from "../src/dcs/commands.ts";
+import { longestWaitMs } from "../src/dcs/lease.ts";
 import { recoveredState } from "../src/dcs/recovered.ts";
 import { DcsStateMachine } from "../src/dcs/state_machine.ts";
 import type { Environment } from "../src/model/config_layers.ts";
@@ -155,7 +156,9 @@ async function recoverFrom(
   write(`Recovered: cluster epoch ${recovered.clusterEpoch}, ${config.name} is its only voter.`);
   write(`The old log was kept: ${kept.oldLog}, ${kept.oldIdentity}.`);
   write(
-    `Now start the agent here. It waits ${recovered.waitTtlMs / 1000} s before anyone becomes primary. ` +
+    `Now start the agent here. It waits ${
+      longestWaitMs(recovered) / 1000
+    } s before anyone becomes primary. ` +
       "It refuses the other members with their old raft directories: move those (raft.data_dir) aside before you start " +
       "them, and they join it.",
   );

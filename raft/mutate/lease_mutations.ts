@@ -5,8 +5,8 @@ const lease = mutationsOf("src/dcs/lease.ts", ["src/dcs"], [
   ["lease-counted-from-receipt", 'this.#broken.has("lease-from-receipt") ? nowMs : sentMs', "nowMs"],
   [
     "lease-as-long-as-ttl",
-    'this.#broken.has("no-jk-room") ? ack.grantTtlMs : this.#leaseFromTtl(ack.grantTtlMs)',
-    "ack.grantTtlMs",
+    'this.#broken.has("no-jk-room") ? grantMs : this.#leaseFromTtl(grantMs)',
+    "grantMs",
   ],
   [
     "acknowledgement-of-another-epoch",
@@ -33,18 +33,18 @@ const lease = mutationsOf("src/dcs/lease.ts", ["src/dcs"], [
   ["new-leader-does-not-wait", "    this.#leaderSinceMs = nowMs;\n", ""],
   [
     "deadline-forgets-the-election",
-    "return Math.max(this.#leaderSinceMs + state.waitTtlMs, this.#confirmedUntilMs);",
-    "return this.#confirmedUntilMs;",
+    "return Math.max(this.#leaderSinceMs, this.#countedFromMs) + longestWaitMs(state);",
+    "return this.#countedFromMs + longestWaitMs(state);",
   ],
   [
     "deadline-from-an-earlier-renewal",
-    "Math.max(this.#confirmedUntilMs, pending.receivedMs + state.waitTtlMs)",
-    "Math.min(this.#confirmedUntilMs, pending.receivedMs + state.waitTtlMs)",
+    "Math.max(this.#countedFromMs, pending.receivedMs)",
+    "Math.min(this.#countedFromMs, pending.receivedMs)",
   ],
   [
     "deadline-counts-grant-ttl",
-    "pending.receivedMs + state.waitTtlMs);",
-    "pending.receivedMs + state.grantTtlMs);",
+    "this.#countedFromMs) + longestWaitMs(state);",
+    "this.#countedFromMs) + state.grantTtlMs;",
   ],
   ["confirmed-in-another-term", "if (this.#term !== pending.term) return null;", ""],
   [
@@ -55,15 +55,15 @@ const lease = mutationsOf("src/dcs/lease.ts", ["src/dcs"], [
   ["confirmed-for-another-holder", "if (state.lock.holder !== renewal.holder || state", "if (state"],
   [
     "acknowledged-while-expiring",
-    "    if (this.#expiring === renewal.epoch) return null;\n    this.#confirmed",
-    "    this.#confirmed",
+    "    if (this.#expiring === renewal.epoch) return null;\n    this.#counted",
+    "    this.#counted",
   ],
   [
     "received-while-expiring",
     "if (this.#term === null || this.#expiring === renewal.epoch) return null;",
     "if (this.#term === null) return null;",
   ],
-  ["granted-without-a-full-ttl", "this.#confirmedUntilMs = nowMs + state.waitTtlMs;", ""],
+  ["granted-without-a-full-ttl", "      this.#countedFromMs = nowMs;\n", ""],
   [
     "unfenced-epoch-expires",
     "return !state.lock.unfenced && this.leaseOver(state, nowMs);",
@@ -72,7 +72,7 @@ const lease = mutationsOf("src/dcs/lease.ts", ["src/dcs"], [
   [
     "expired-too-early",
     "nowMs >= this.deadlineMs(state);",
-    "nowMs >= this.deadlineMs(state) - state.waitTtlMs / 2;",
+    "nowMs >= this.deadlineMs(state) - longestWaitMs(state) / 2;",
   ],
   [
     "ttl-raised-grant-first",
@@ -81,8 +81,21 @@ const lease = mutationsOf("src/dcs/lease.ts", ["src/dcs"], [
   ],
   [
     "ttl-lowered-at-once",
-    "if (this.#firstAckUnderGrantMs === null || nowMs < this.#firstAckUnderGrantMs + waitTtlMs) return null;",
-    "",
+    "if (this.#firstAckUnderGrantMs === null || nowMs < this.#firstAckUnderGrantMs + longestWaitMs(state)) {",
+    "if (this.#firstAckUnderGrantMs === null) {",
+  ],
+  ["ttl-lowered-without-the-promise", "countsOnMs <= state.grantTtlMs", "countsOnMs >= 0"],
+  ["lease-not-shortened", "      this.#validUntilMs = until;\n      return true;", "      return true;"],
+  ["promised-before-the-guard-knows", "guardUntilMs <= this.#validUntilMs!", "guardUntilMs >= 0"],
+  [
+    "old-acknowledgements-taken-after-the-promise",
+    "      this.#sent.clear();\n      this.#validUntilMs",
+    "      this.#validUntilMs",
+  ],
+  [
+    "promise-outlives-the-grant",
+    "      this.#firstAckUnderGrantMs = null;\n      this.#promised = false;",
+    "      this.#firstAckUnderGrantMs = null;",
   ],
   [
     "grant-under-way-not-counted",

@@ -13,7 +13,7 @@ import {
   type FailsafeQuestion,
   FailsafeSets,
 } from "../dcs/failsafe.ts";
-import type { BrokenRules } from "../dcs/lease.ts";
+import { type BrokenRules, longestWaitMs } from "../dcs/lease.ts";
 import type { GuardPort } from "../guard/port.ts";
 import type { Log } from "../lib/log.ts";
 import type { DynamicConfig } from "../model/config.ts";
@@ -77,7 +77,7 @@ export class Failsafe {
     const { tenancy, state, clock } = this.#options;
     if (tenancy.tenure().kind === "holding") return tenancy.leaseRuns && tenancy.extended;
     const { acceptedMs } = this.#promise;
-    return acceptedMs !== null && clock.now() < acceptedMs + state().waitTtlMs;
+    return acceptedMs !== null && clock.now() < acceptedMs + longestWaitMs(state());
   }
 
   /** A member asks for our agreement to its lease. */

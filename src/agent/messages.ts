@@ -42,7 +42,8 @@ export function decodeLeaseMessage(bytes: Uint8Array): LeaseMessage | null {
     | null;
   if (!body || !isCount(body.epoch) || !isCount(body.incarnation) || !isCount(body.seq)) return null;
   if (value!.kind === "renew") {
-    return typeof body.holder === "string" ? value as unknown as LeaseMessage : null;
+    const promised = body.countsOnMs === undefined || isCount(body.countsOnMs);
+    return typeof body.holder === "string" && promised ? value as unknown as LeaseMessage : null;
   }
   return isCount(body.grantTtlMs) ? value as unknown as LeaseMessage : null;
 }

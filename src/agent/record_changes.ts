@@ -9,7 +9,7 @@ import { checkWatchdogTiming } from "../brain/watchdog.ts";
 import type { CommandBody } from "../dcs/commands.ts";
 import type { LocalConfig } from "../model/config.ts";
 import { effectiveDynamic } from "../model/config_dynamic.ts";
-import { validateDynamic } from "../model/config_dynamic_validate.ts";
+import { newProblems } from "../model/config_dynamic_validate.ts";
 import type { JsonObject } from "../model/json.ts";
 import { applyPatch } from "../model/merge.ts";
 import type { DcsState, FailoverRecord } from "../model/records.ts";
@@ -45,7 +45,7 @@ export class RecordChanges {
     present: number | null,
   ): Promise<ConfigOutcome> {
     if (wanted !== null && wanted !== present) return { kind: "conflict" };
-    const refused = this.#refusal(value);
+    const refused = this.#refusal(value, this.#options.records().config?.value ?? null);
     if (refused !== null) return { kind: "invalid", reason: refused };
     const outcome = await this.propose({ op: "setConfig", value, expectRevision: present });
     if (outcome.kind === "done") return { kind: "ok", config: value };
@@ -55,8 +55,8 @@ export class RecordChanges {
   }
 
   /** Why a configuration cannot be taken: a broken rule of the keys, or of the timing inequalities, with the numbers. */
-  #refusal(value: JsonObject): string | null {
-    const errors = validateDynamic(value).filter((issue) => issue.severity === "error");
+  #refusal(value: JsonObject, present: JsonObject | null): string | null {
+    const errors = newProblems(value, present).filter((issue) => issue.severity === "error");
     if (errors.length > 0) return errors.map((issue) => `${issue.path}: ${issue.message}`).join("; ");
     const config = this.#options.config();
     const dynamic = effectiveDynamic(value, config).config;

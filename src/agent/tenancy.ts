@@ -42,6 +42,9 @@ export class Tenancy {
   #pingedMs = -Infinity;
   #releasing = false;
   #liftAsked = false;
+  /** Numbers what the guard was armed with, and the last of them that it has confirmed: it takes them in order. */
+  #armings = 0;
+  #armingsConfirmed = 0;
   #heldSinceMs = -Infinity;
 
   constructor(options: TenancyOptions) {
@@ -141,7 +144,7 @@ export class Tenancy {
       if (this.#pingedMs === -Infinity) this.#ping(nowMs);
       return nowMs + 50;
     }
-    send(this.#holder.renew(name, nowMs));
+    send(this.#holder.renew(name, nowMs, this.#guardUntilMs()));
     this.#ping(nowMs);
     return nowMs + renewMs;
   }
@@ -198,6 +201,14 @@ export class Tenancy {
     });
   }
 
+  /** The deadline that the guard holds for our epoch, with nothing else on its way to it; null: not known. */
+  #guardUntilMs(): number | null {
+    const { armed } = this.#options.guard.view();
+    const known = armed !== null && !armed.unfenced && armed.epoch === this.#holder.epoch &&
+      this.#armingsConfirmed === this.#armings;
+    return known ? armed.deadlineMs : null;
+  }
+
   #ping(nowMs: number): void {
     this.#pingedMs = nowMs;
     this.#options.guard.ping(() => {});
@@ -209,7 +220,11 @@ export class Tenancy {
     const until = this.#holder.validUntilMs;
     if (epoch === null || until === null) return;
     this.#guardIncarnation = guard.view().incarnation;
-    guard.arm(epoch, until, this.#unfenced(), () => wake());
+    const arming = ++this.#armings;
+    guard.arm(epoch, until, this.#unfenced(), (reply) => {
+      if (reply.ok) this.#armingsConfirmed = Math.max(arming, this.#armingsConfirmed);
+      wake();
+    });
   }
 
   /**

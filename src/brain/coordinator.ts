@@ -4,6 +4,7 @@
  * free in the applied records; the state machine checks the same again.
  */
 import type { CommandBody } from "../dcs/commands.ts";
+import { longestWaitMs } from "../dcs/lease.ts";
 import type { MemberStatus } from "../model/member_status.ts";
 import {
   chooseSuccessor,
@@ -53,7 +54,7 @@ export function coordinate(view: ClusterView): ClusterDecision {
   });
 
   if (view.expiryDue) {
-    const reason = `${lock.holder} has not renewed for ${dcs.waitTtlMs / 1000} s`;
+    const reason = `${lock.holder} has not renewed for ${longestWaitMs(dcs) / 1000} s`;
     return decide(reason, { op: "expire", epoch: lock.epoch, reason });
   }
   if (view.nextTtl !== null) {
@@ -72,7 +73,7 @@ export function coordinate(view: ClusterView): ClusterDecision {
   if (request !== null) return decide(`${dcs.failover!.kind} request`, request);
   if (forcedExpiry(view)) {
     const reason = `an operator asked for a failover, and ${lock.holder} has not renewed for ${
-      dcs.waitTtlMs / 1000
+      longestWaitMs(dcs) / 1000
     } s`;
     return decide(reason, { op: "expire", epoch: lock.epoch, reason, forced: true });
   }

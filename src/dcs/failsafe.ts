@@ -21,7 +21,7 @@
  */
 import type { DcsState, FailsafeRecord } from "../model/records.ts";
 import type { CommandBody } from "./commands.ts";
-import type { BrokenRules } from "./lease.ts";
+import { type BrokenRules, longestWaitMs } from "./lease.ts";
 
 export type FailsafeMembers = FailsafeRecord["members"];
 export type SetFailsafe = CommandBody & { readonly op: "setFailsafe" };
@@ -181,10 +181,11 @@ export class FailsafePromise {
    * To be asked at the moment of the promotion or the start: records that say that the lock is ours say as well whether
    * the holder of a set may still be writing, and they know wait_ttl as of that set or later.
    */
-  waitUntilMs(self: string, { failsafe, waitTtlMs }: DcsState): number {
+  waitUntilMs(self: string, state: DcsState): number {
+    const { failsafe } = state;
     if (failsafe === null || failsafe.holder === self) return -Infinity;
     const startMs = this.#broken.has("failsafe-no-start-wait") ? -Infinity : this.#agentStartMs;
     const acceptedMs = this.#broken.has("failsafe-forgotten") ? -Infinity : this.#acceptedMs ?? -Infinity;
-    return Math.max(startMs, acceptedMs) + waitTtlMs;
+    return Math.max(startMs, acceptedMs) + longestWaitMs(state);
   }
 }

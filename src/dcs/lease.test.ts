@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { emptyState } from "./state_machine.ts";
 import { Grantor, Holder, type Renewal } from "./lease.ts";
+import { LONGEST_LEASE_MS } from "../model/limits.ts";
 import type { DcsState } from "../model/records.ts";
 
 const L = (ttlMs: number) => ttlMs - 500;
@@ -192,6 +193,72 @@ test("lowering ttl moves grant first, and wait only one old ttl after an acknowl
   grantor.confirm(grantor.receive(renewal(1), 1000)!, lowered, 1010);
   expect(grantor.nextTtl(lowered, 2000, 6009)).toBeNull();
   expect(grantor.nextTtl(lowered, 2000, 6010)).toEqual({ grantMs: 2000, waitMs: 2000 });
+});
+
+/** A holder that has counted on `ttlMs`, acknowledged at 10 to a renewal of 0. */
+function counting(ttlMs: number): Holder {
+  const holder = new Holder(7, L);
+  holder.begin(1, null);
+  holder.acknowledge({ epoch: 1, incarnation: 7, seq: holder.renew("a", 0).seq, grantTtlMs: ttlMs }, 10);
+  return holder;
+}
+
+test("a lowered ttl shortens the lease, and nothing that was sent before lengthens it again", () => {
+  const holder = counting(60_000);
+  const [earlier, lowered] = [holder.renew("a", 100), holder.renew("a", 200)];
+  expect(holder.acknowledge({ ...lowered, grantTtlMs: 2000 }, 210)).toBe(true);
+  expect(holder.validUntilMs).toBe(200 + L(2000));
+  expect(holder.acknowledge({ ...earlier, grantTtlMs: 60_000 }, 220)).toBe(false);
+  expect(holder.validUntilMs).toBe(200 + L(2000));
+  // Failsafe mode counts on no more either, though the records of this member may be older.
+  holder.extend(1, 300, 60_000, 310);
+  expect(holder.validUntilMs).toBe(300 + L(2000));
+});
+
+test("a holder promises to count on a ttl only once its guard holds no later deadline", () => {
+  const holder = counting(60_000);
+  expect(holder.renew("a", 100).countsOnMs).toBeUndefined();
+  expect(holder.renew("a", 100, L(60_000)).countsOnMs).toBe(60_000);
+  holder.acknowledge({ ...holder.renew("a", 200), grantTtlMs: 2000 }, 210);
+  expect(holder.renew("a", 300, L(60_000)).countsOnMs).toBeUndefined();
+  expect(holder.renew("a", 300, 200 + L(2000)).countsOnMs).toBe(2000);
+  const adopted = new Holder(8, L);
+  adopted.begin(1, 5000);
+  expect(adopted.renew("a", 100, 5000).countsOnMs).toBeUndefined();
+});
+
+test("wait_ttl comes down at once when the holder has promised, and the deadline with it", () => {
+  const grantor = new Grantor();
+  grantor.lead(1, 0);
+  const lowered = held(1, "a", { grantTtlMs: 2000, waitTtlMs: 600_000 });
+  grantor.applied(lowered, 100);
+  const confirm = (atMs: number, countsOnMs?: number) =>
+    grantor.confirm(grantor.receive({ ...renewal(1), countsOnMs }, atMs)!, lowered, atMs + 10);
+  confirm(1000);
+  expect(grantor.nextTtl(lowered, 2000, 1010)).toBeNull();
+  confirm(1500, 600_000);
+  expect(grantor.nextTtl(lowered, 2000, 1510)).toBeNull();
+  confirm(2000, 2000);
+  expect(grantor.nextTtl(lowered, 2000, 2010)).toEqual({ grantMs: 2000, waitMs: 2000 });
+  const done = held(1, "a", { grantTtlMs: 2000, waitTtlMs: 2000 });
+  grantor.applied(done, 2020);
+  expect(grantor.deadlineMs(done)).toBe(2000 + 2000);
+  // The promise was about the grant of that time.
+  const raised = held(1, "a", { grantTtlMs: 3000, waitTtlMs: 5000 });
+  grantor.applied(raised, 2100);
+  expect(grantor.nextTtl(raised, 3000, 2110)).toBeNull();
+});
+
+test("nobody counts on, or waits for, a longer lease than the longest, whatever was logged", () => {
+  const holder = counting(4_294_967_296_000);
+  expect(holder.validUntilMs).toBe(L(LONGEST_LEASE_MS));
+  const grantor = new Grantor();
+  grantor.lead(1, 0);
+  const absurd = held(1, "a", { grantTtlMs: 5000, waitTtlMs: 4_294_967_296_000 });
+  grantor.applied(absurd, 0);
+  expect(grantor.deadlineMs(absurd)).toBe(LONGEST_LEASE_MS);
+  grantor.confirm(grantor.receive(renewal(1), 1000)!, absurd, 1010);
+  expect(grantor.nextTtl(absurd, 5000, LONGEST_LEASE_MS + 1010)).toEqual({ grantMs: 5000, waitMs: 5000 });
 });
 
 test("each rule that can be switched off changes what it is about", () => {

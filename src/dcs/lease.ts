@@ -6,6 +6,7 @@
  * the SEND of a renewal that was acknowledged (s + L, L < TTL); Q acknowledges only what it received at t0 >= s and has
  * then confirmed by a ReadIndex round, and expires no earlier than t0 + wait_ttl.
  */
+import { LONGEST_LEASE_MS } from "../model/limits.ts";
 import type { DcsState } from "../model/records.ts";
 
 export interface Renewal {
@@ -14,6 +15,11 @@ export interface Renewal {
   /** Numbers the renewals of one incarnation of the holder's agent; the acknowledgement repeats both. */
   readonly incarnation: number;
   readonly seq: number;
+  /**
+   * A promise: no deadline of this epoch that the sender or its guard holds is later than the send plus the lease of
+   * this ttl, and acknowledgements to earlier renewals are not taken any more. Left out: none is given.
+   */
+  readonly countsOnMs?: number;
 }
 
 export interface RenewalAck {
@@ -21,6 +27,16 @@ export interface RenewalAck {
   readonly incarnation: number;
   readonly seq: number;
   readonly grantTtlMs: number;
+}
+
+/**
+ * How long leaders and acceptors wait for a lease to end: wait_ttl, but never longer than the longest lease. A ttl that
+ * was logged by mistake (136 years) would otherwise be waited for even after it was put right. Safe, because no
+ * PostgreSQL writes on a longer one: the holder counts on LONGEST_LEASE_MS at most, from the send, and a guard of any
+ * version refuses a deadline further ahead than that.
+ */
+export function longestWaitMs({ waitTtlMs }: Pick<DcsState, "waitTtlMs">): number {
+  return Math.min(waitTtlMs, LONGEST_LEASE_MS);
 }
 
 /** Rules that the simulator switches off one at a time to see that they are needed. */
@@ -41,6 +57,8 @@ export class Holder {
   /** s of the last extension by failsafe mode under this epoch. */
   #extendedMs = -Infinity;
   #roundTripMs: number | null = null;
+  /** Ttl that the present deadline may count on; Infinity: that of an earlier start of the agent, unknown. */
+  #countsOnMs = 0;
 
   constructor(
     incarnation: number,
@@ -94,6 +112,7 @@ export class Holder {
     this.#acknowledged = adoptedUntilMs !== null;
     this.#provenMs = null;
     this.#extendedMs = -Infinity;
+    this.#countsOnMs = adoptedUntilMs === null ? 0 : Infinity;
     this.#sent.clear();
     this.#lastSentMs = -Infinity;
   }
@@ -117,15 +136,22 @@ export class Holder {
     return this.#validUntilMs !== null && nowMs < this.#validUntilMs;
   }
 
-  /** The renewal to send now, with s noted before it leaves. Call only while holding an epoch. */
-  renew(holder: string, nowMs: number): Renewal {
+  /**
+   * The renewal to send now, with s noted before it leaves. Call only while holding an epoch. `guardUntilMs`: the deadline
+   * that the guard has confirmed, with no later one on its way to it; null: not known.
+   */
+  renew(holder: string, nowMs: number, guardUntilMs: number | null = null): Renewal {
     if (this.#epoch === null) throw new Error("renewal without an epoch");
     const seq = ++this.#seq;
     this.#sent.set(seq, nowMs);
     this.#lastSentMs = nowMs;
     // Older unanswered renewals can only give an older deadline: keep a bounded number of them.
     if (this.#sent.size > 64) this.#sent.delete(this.#sent.keys().next().value!);
-    return { holder, epoch: this.#epoch, incarnation: this.#incarnation, seq };
+    const renewal = { holder, epoch: this.#epoch, incarnation: this.#incarnation, seq };
+    const shortened = guardUntilMs !== null && guardUntilMs <= this.#validUntilMs!;
+    return this.#provenMs !== null && (shortened || this.#broken.has("ttl-not-shortened"))
+      ? { ...renewal, countsOnMs: this.#countsOnMs }
+      : renewal;
   }
 
   /** True when the acknowledgement moved our deadline. */
@@ -138,11 +164,21 @@ export class Holder {
     // From the SEND: Q's t0 is not before s, so Q waits at least until s + TTL. Counted from the receipt of the
     // acknowledgement, a delay of the answer would lengthen our lease beyond what Q waits.
     const from = this.#broken.has("lease-from-receipt") ? nowMs : sentMs;
-    const lease = this.#broken.has("no-jk-room") ? ack.grantTtlMs : this.#leaseFromTtl(ack.grantTtlMs);
+    const grantMs = Math.min(ack.grantTtlMs, LONGEST_LEASE_MS);
+    const lease = this.#broken.has("no-jk-room") ? grantMs : this.#leaseFromTtl(grantMs);
     const until = from + lease;
     if (until <= nowMs) return false;
     this.#acknowledged = true;
     this.#provenMs = Math.max(sentMs, this.#provenMs ?? sentMs);
+    const lowered = grantMs < this.#countsOnMs;
+    this.#countsOnMs = grantMs;
+    if (lowered && !this.#broken.has("ttl-not-shortened")) {
+      // What was sent before now may still be acknowledged under the larger grant. What is sent from now on is confirmed
+      // after the lowering was committed: so no longer lease comes back, and `countsOnMs` may be promised.
+      this.#sent.clear();
+      this.#validUntilMs = until;
+      return true;
+    }
     if (this.#validUntilMs !== null && until <= this.#validUntilMs) return false;
     this.#validUntilMs = until;
     return true;
@@ -158,7 +194,7 @@ export class Holder {
     if (!this.holds(nowMs) && !this.#broken.has("failsafe-lapsed")) return false;
     // From the SEND, as for a renewal: whoever accepted did so after it, and waits from then on.
     const from = this.#broken.has("failsafe-from-receipt") ? nowMs : sentMs;
-    const until = from + this.#leaseFromTtl(grantTtlMs);
+    const until = from + this.#leaseFromTtl(Math.min(grantTtlMs, this.#countsOnMs));
     if (until <= nowMs || until <= this.#validUntilMs!) return false;
     this.#extendedMs = Math.max(from, this.#extendedMs);
     this.#validUntilMs = until;
@@ -188,13 +224,16 @@ export class Grantor {
   #term: number | null = null;
   #leaderSinceMs = 0;
   #epoch = 0;
-  #confirmedUntilMs = -Infinity;
+  /** The lease counts from here on our clock: t0 of the last renewal that was confirmed, or the grant. */
+  #countedFromMs = -Infinity;
   #expiring: number | null = null;
   /** Whom grants of this epoch name that were proposed in our term and may still be applied. */
   #granting: { readonly epoch: number; readonly holders: readonly string[] } | null = null;
   /** First acknowledgement this leader gave under the present grant ttl: lowering waits for it. */
   #grantTtlMs = 0;
   #firstAckUnderGrantMs: number | null = null;
+  /** The holder has promised to this leader that it counts on no more than the present grant ttl. */
+  #promised = false;
 
   constructor(broken: BrokenRules = NOTHING_BROKEN) {
     this.#broken = broken;
@@ -218,9 +257,10 @@ export class Grantor {
     this.#expiring = null;
     this.#granting = null;
     this.#firstAckUnderGrantMs = null;
+    this.#promised = false;
     if (this.#broken.has("no-reset")) return;
     this.#leaderSinceMs = nowMs;
-    this.#confirmedUntilMs = -Infinity;
+    this.#countedFromMs = -Infinity;
   }
 
   follow(): void {
@@ -233,12 +273,14 @@ export class Grantor {
   applied(state: DcsState, nowMs: number): void {
     if (state.lock.holder !== null && state.lock.epoch !== this.#epoch) {
       this.#epoch = state.lock.epoch;
-      this.#confirmedUntilMs = nowMs + state.waitTtlMs;
+      this.#countedFromMs = nowMs;
       this.#expiring = null;
+      this.#promised = false;
     }
     if (state.grantTtlMs !== this.#grantTtlMs) {
       this.#grantTtlMs = state.grantTtlMs;
       this.#firstAckUnderGrantMs = null;
+      this.#promised = false;
     }
   }
 
@@ -258,7 +300,9 @@ export class Grantor {
     if (state.lock.holder !== renewal.holder || state.lock.epoch !== renewal.epoch) return null;
     // From the moment expire(e) is proposed it may take effect: no acknowledgement may outlive it.
     if (this.#expiring === renewal.epoch) return null;
-    this.#confirmedUntilMs = Math.max(this.#confirmedUntilMs, pending.receivedMs + state.waitTtlMs);
+    this.#countedFromMs = Math.max(this.#countedFromMs, pending.receivedMs);
+    const { countsOnMs = Infinity } = renewal;
+    if (countsOnMs <= state.grantTtlMs) this.#promised = true;
     if (this.#firstAckUnderGrantMs === null) this.#firstAckUnderGrantMs = nowMs;
     return {
       epoch: renewal.epoch,
@@ -274,14 +318,14 @@ export class Grantor {
    */
   stalled(state: DcsState, lateMs: number, nowMs: number): void {
     if (this.#term === null || state.lock.holder === null || this.#expiring === state.lock.epoch) return;
-    const untilMs = Math.min(this.deadlineMs(state) + lateMs, nowMs + state.waitTtlMs);
-    this.#confirmedUntilMs = Math.max(this.#confirmedUntilMs, untilMs);
+    const countedFromMs = Math.max(this.#leaderSinceMs, this.#countedFromMs);
+    this.#countedFromMs = Math.max(this.#countedFromMs, Math.min(countedFromMs + lateMs, nowMs));
   }
 
   /** The end of the lock's lease on our clock; Infinity when nobody holds it. Meaningful only while leading. */
   deadlineMs(state: DcsState): number {
     if (state.lock.holder === null) return Infinity;
-    return Math.max(this.#leaderSinceMs + state.waitTtlMs, this.#confirmedUntilMs);
+    return Math.max(this.#leaderSinceMs, this.#countedFromMs) + longestWaitMs(state);
   }
 
   /** Whether expire(e) is to be proposed now, in our own term only. */
@@ -330,8 +374,13 @@ export class Grantor {
 
   /**
    * The next step of a change of ttl, as values for setTtl, or null. Raising: wait first, then grant. Lowering: grant
-   * first; wait only after this leader has acknowledged under the new grant and one old ttl has passed, so that no
-   * lease counted under the old grant is left.
+   * first; wait only when no lease counted under the old grant is left: the holder has promised so (Renewal.countsOnMs),
+   * or this leader has acknowledged under the new grant and one old ttl has passed.
+   *
+   * Why the promise is enough, however long the old ttl was: at the send s every deadline of the epoch, the guard's too,
+   * was at most s + L(new), and s is before this leader's t0. Only acknowledgements to later renewals move it, and those
+   * are confirmed under the new grant, or a later one, which is never above wait_ttl. A new start of the agent adopts the
+   * guard's deadline, which is one of these. A later leader counts from its election, which is after s.
    */
   nextTtl(state: DcsState, wantedMs: number, nowMs: number): { grantMs: number; waitMs: number } | null {
     const { grantTtlMs, waitTtlMs } = state;
@@ -341,7 +390,10 @@ export class Grantor {
     if (state.lock.holder === null) return { grantMs: wantedMs, waitMs: wantedMs };
     if (waitTtlMs < wantedMs) return { grantMs: grantTtlMs, waitMs: wantedMs };
     if (grantTtlMs !== wantedMs) return { grantMs: wantedMs, waitMs: waitTtlMs };
-    if (this.#firstAckUnderGrantMs === null || nowMs < this.#firstAckUnderGrantMs + waitTtlMs) return null;
+    if (this.#promised) return { grantMs: grantTtlMs, waitMs: wantedMs };
+    if (this.#firstAckUnderGrantMs === null || nowMs < this.#firstAckUnderGrantMs + longestWaitMs(state)) {
+      return null;
+    }
     return { grantMs: grantTtlMs, waitMs: wantedMs };
   }
 }

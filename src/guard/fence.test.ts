@@ -46,8 +46,9 @@ test("a renewal moves the deadline", () => {
   expect(last([...running, [4000, arm(3, 9000)], [9000, tick]])).toBe("freeze");
 });
 
-test("arming never shortens", () => {
-  expect(last([...running, [100, arm(3, 200)], [300, tick]])).toBe("");
+test("a deadline that was armed earlier than the one before it counts: ttl was lowered", () => {
+  expect(last([...running, [100, arm(3, 200)], [199, tick]])).toBe("");
+  expect(last([...running, [100, arm(3, 200)], [200, tick]])).toBe("freeze");
 });
 
 test("a frozen primary thaws when the same epoch has the stop budget ahead", () => {

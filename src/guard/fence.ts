@@ -7,13 +7,12 @@
  * - a writable postmaster runs unfrozen only while its epoch is armed and the deadline lies ahead, or is `unfenced`;
  * - an ended epoch, and every epoch below it, is never accepted again.
  */
+import { LONGEST_LEASE_MS } from "../model/limits.ts";
 import { MAX_FROZEN_MS, STOP_BUDGET_MS } from "../model/stop_budget.ts";
 import type { GuardReply } from "./port.ts";
 
 /** While frozen, everything is looked at again this often: something outside (a service manager) may send SIGCONT. */
 export const REFREEZE_MS = 100;
-/** No lease is this long: such a deadline comes from another clock. */
-const ABSURD_LEASE_MS = 3_600_000;
 
 export interface Armed {
   readonly epoch: number;
@@ -193,13 +192,15 @@ function arm(state: FenceState, input: FenceInput & { kind: "arm" }, nowMs: numb
   if (armed !== null && epoch < armed.epoch) {
     return refuse(state, `epoch ${epoch} is older than ${armed.epoch}`);
   }
-  if (!(deadlineMs <= nowMs + ABSURD_LEASE_MS)) {
+  // No lease is that long: such a deadline comes from another clock. Leaders count on it (longestWaitMs in lease.ts).
+  if (!(deadlineMs <= nowMs + LONGEST_LEASE_MS)) {
     return refuse(state, `deadline ${deadlineMs} is of another clock`);
   }
   const same = armed !== null && armed.epoch === epoch;
   return accept({
     ...state,
-    armed: { epoch, deadlineMs: same ? Math.max(armed.deadlineMs, deadlineMs) : deadlineMs, unfenced },
+    // An earlier deadline than before is meant: ttl was lowered. Requests come in order.
+    armed: { epoch, deadlineMs, unfenced },
     // A newer epoch ends the older one, as if end() had said so.
     endedEpoch: armed !== null && !same ? armed.epoch : state.endedEpoch,
     killAfterMs: Math.min(input.killAfterMs ?? state.killAfterMs, MAX_FROZEN_MS),

@@ -25,9 +25,8 @@ class Judge {
     switch (input.kind) {
       case "arm": {
         expect(input.epoch).toBeGreaterThan(this.endedEpoch);
-        const before = this.armed?.epoch === input.epoch ? this.armed.deadlineMs : 0;
         if (this.armed !== null && this.armed.epoch !== input.epoch) this.endedEpoch = this.armed.epoch;
-        this.armed = { ...input, deadlineMs: Math.max(before, input.deadlineMs) };
+        this.armed = { ...input, deadlineMs: input.deadlineMs };
         return;
       }
       case "end":

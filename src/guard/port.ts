@@ -65,7 +65,7 @@ export interface GuardPort {
   view(): GuardView;
   onChange(handler: () => void): void;
   /**
-   * Tells the guard that epoch's lease runs until deadlineMs. Never shortens. The fence's ladder (freeze, thaw, kill)
+   * Tells the guard that epoch's lease runs until deadlineMs, earlier than before when ttl was lowered. The fence's ladder (freeze, thaw, kill)
    * follows from it alone. `unfenced`: pause, no fencing for this epoch until armed again without it.
    */
   arm(epoch: number, deadlineMs: number, unfenced: boolean, done: GuardDone): void;

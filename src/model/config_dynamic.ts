@@ -39,7 +39,7 @@ export function effectiveDynamic(
   local: LocalConfig,
 ): { config: DynamicConfig; issues: ConfigIssue[] } {
   const issues = new Issues();
-  const root = readRoot(dcs, local.localDynamic, [], issues);
+  const root = readRoot(dcs, local.localDynamic, [], issues, "in force");
   const postgresql = effectivePostgresql(dcs, local.postgresql?.raw ?? {}, issues);
   return { config: { ...root, postgresql }, issues: issues.list.map(asWarning) };
 }

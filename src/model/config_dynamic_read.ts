@@ -6,6 +6,7 @@ import type { DynamicConfig } from "./config.ts";
 import { describeValue } from "./config_issues.ts";
 import type { Issues, Path } from "./config_issues.ts";
 import type { Json, JsonObject } from "./json.ts";
+import { MAX_AGE_S, MAX_COUNT, MAX_TIMEOUT_S, MAX_TTL_S } from "./limits.ts";
 import { isJsonObject } from "./merge.ts";
 import { parseBool } from "./parse_bool.ts";
 import { parseQuantity } from "./time_units.ts";
@@ -16,11 +17,14 @@ export type RootConfig = Omit<DynamicConfig, "postgresql">;
 interface IntegerKey {
   readonly fallback: number;
   readonly min: number;
+  readonly max: number;
   readonly unit: TimeUnit | MemoryUnit;
   readonly alias?: string;
 }
 
 const DEFAULT_TTL_S = 5;
+const MAX_LAG_BYTES = Number.MAX_SAFE_INTEGER;
+const MAX_MEMBERS = 1000;
 const STANDBY_CLUSTER_KEYS = [
   "host",
   "port",
@@ -31,40 +35,72 @@ const STANDBY_CLUSTER_KEYS = [
   "recovery_min_apply_delay",
 ];
 
+/** "proposed": what is above its largest value is an error. "in force": the largest value stands in for it. */
+export type Standing = "proposed" | "in force";
+
 /** `fallbacks`: ttl, loop_wait and retry_timeout of the local file, for what the cluster's configuration leaves out. */
-export function readRoot(dcs: JsonObject, fallbacks: JsonObject, path: Path, issues: Issues): RootConfig {
-  const read = new Reader(dcs, path, issues);
+export function readRoot(
+  dcs: JsonObject,
+  fallbacks: JsonObject,
+  path: Path,
+  issues: Issues,
+  standing: Standing,
+): RootConfig {
+  const read = new Reader(dcs, path, issues, standing);
   const standbyCluster = readStandbyCluster(dcs["standby_cluster"], [...path, "standby_cluster"], issues);
   const mode = readSynchronousMode(dcs["synchronous_mode"], [...path, "synchronous_mode"], issues);
   return {
-    ...readTiming(dcs, fallbacks, path, issues),
+    ...readTiming(dcs, fallbacks, path, issues, standing),
     maximumLagOnFailoverBytes: read.integer("maximum_lag_on_failover", {
       fallback: 1_048_576,
       min: 0,
+      max: MAX_LAG_BYTES,
       unit: "B",
     }),
-    maximumLagOnSyncnodeBytes: read.integer("maximum_lag_on_syncnode", { fallback: -1, min: -1, unit: "B" }),
+    maximumLagOnSyncnodeBytes: read.integer("maximum_lag_on_syncnode", {
+      fallback: -1,
+      min: -1,
+      max: MAX_LAG_BYTES,
+      unit: "B",
+    }),
     checkTimeline: read.bool("check_timeline", false),
-    maxTimelinesHistory: read.integer("max_timelines_history", { fallback: 0, min: 0, unit: "B" }),
+    maxTimelinesHistory: read.integer("max_timelines_history", {
+      fallback: 0,
+      min: 0,
+      max: MAX_COUNT,
+      unit: "B",
+    }),
     primaryStartTimeoutS: read.integer("primary_start_timeout", {
       fallback: 300,
       min: 0,
+      max: MAX_TIMEOUT_S,
       unit: "s",
       alias: "master_start_timeout",
     }),
     primaryStopTimeoutS: read.integer("primary_stop_timeout", {
       fallback: 0,
       min: 0,
+      max: MAX_TIMEOUT_S,
       unit: "s",
       alias: "master_stop_timeout",
     }),
     // A standby cluster receives its transactions: there is no commit of its own to wait for.
     synchronousMode: standbyCluster === null ? mode : "off",
     synchronousModeStrict: read.bool("synchronous_mode_strict", false),
-    synchronousNodeCount: read.integer("synchronous_node_count", { fallback: 1, min: 1, unit: "B" }),
+    synchronousNodeCount: read.integer("synchronous_node_count", {
+      fallback: 1,
+      min: 1,
+      max: MAX_MEMBERS,
+      unit: "B",
+    }),
     failsafeMode: read.bool("failsafe_mode", false),
     pause: read.bool("pause", false),
-    memberSlotsTtlS: read.integer("member_slots_ttl", { fallback: 1800, min: 0, unit: "s" }),
+    memberSlotsTtlS: read.integer("member_slots_ttl", {
+      fallback: 1800,
+      min: 0,
+      max: MAX_AGE_S,
+      unit: "s",
+    }),
     slots: readSlots(dcs, path, issues),
     ignoreSlots: readIgnoreSlots(dcs["ignore_slots"], [...path, "ignore_slots"], issues),
     standbyCluster,
@@ -77,12 +113,13 @@ function readTiming(
   fallbacks: JsonObject,
   path: Path,
   issues: Issues,
+  standing: Standing,
 ): Pick<DynamicConfig, "ttlS" | "loopWaitS" | "retryTimeoutS"> {
-  const own = new Reader(dcs, path, issues);
-  const local = new Reader(fallbacks, [], issues);
+  const own = new Reader(dcs, path, issues, standing);
+  const local = new Reader(fallbacks, [], issues, standing);
   const seconds = (key: string, min: number, otherwise: number) => {
-    const fallback = local.integer(key, { fallback: otherwise, min, unit: "s" });
-    return own.integer(key, { fallback, min, unit: "s" });
+    const fallback = local.integer(key, { fallback: otherwise, min, max: MAX_TTL_S, unit: "s" });
+    return own.integer(key, { fallback, min, max: MAX_TTL_S, unit: "s" });
   };
   const ttlS = seconds("ttl", 2, DEFAULT_TTL_S);
   const loopWaitS = seconds("loop_wait", 1, Math.max(1, Math.floor(ttlS / 5)));
@@ -189,9 +226,10 @@ class Reader {
     private readonly section: JsonObject,
     private readonly path: Path,
     private readonly issues: Issues,
+    private readonly standing: Standing,
   ) {}
 
-  integer(key: string, { fallback, min, unit, alias }: IntegerKey): number {
+  integer(key: string, { fallback, min, max, unit, alias }: IntegerKey): number {
     const [name, value] = this.#find(key, alias);
     if (!isSet(value)) return fallback;
     const path = [...this.path, name];
@@ -200,6 +238,12 @@ class Reader {
       const units = unit === "s" ? "seconds (30, or 30s, 5min)" : "an integer";
       this.issues.error(path, `expected ${units}, got ${describeValue(path, value)}`);
       return fallback;
+    }
+    if (number > max) {
+      const text = `${number} is above the largest value`;
+      if (this.standing === "proposed") this.issues.error(path, `${text}, ${max}`);
+      else this.issues.warning(path, `${text}: ${max} is used`);
+      return max;
     }
     if (number >= min) return number;
     this.issues.warning(path, `${number} is below the minimum: ${min} is used`);

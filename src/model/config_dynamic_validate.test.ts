@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { validateDynamic } from "./config_dynamic_validate.ts";
-import type { Json } from "./json.ts";
+import { newProblems, validateDynamic } from "./config_dynamic_validate.ts";
+import type { Json, JsonObject } from "./json.ts";
 
 const REFUSED: readonly [name: string, value: Json, path: string][] = [
   ["a list", [], ""],
@@ -19,6 +19,32 @@ const REFUSED: readonly [name: string, value: Json, path: string][] = [
   ["ignore_slots as a map", { ignore_slots: {} }, "ignore_slots"],
   ["standby_cluster as text", { standby_cluster: "host" }, "standby_cluster"],
   ["pause as text", { pause: "later" }, "pause"],
+  ["ttl of 136 years", { ttl: 4294967296 }, "ttl"],
+  ["a loop_wait beyond the longest", { ttl: 3600, loop_wait: "2h", retry_timeout: 1 }, "loop_wait"],
+  ["a timeout beyond what a timer can wait", { primary_start_timeout: "25d" }, "primary_start_timeout"],
+  ["the same by its old name", { master_stop_timeout: 2 ** 31 }, "master_stop_timeout"],
+  ["pg_ctl_timeout", { postgresql: { pg_ctl_timeout: 2 ** 31 - 1 } }, "postgresql.pg_ctl_timeout"],
+  ["member_slots_ttl", { member_slots_ttl: "99999d" }, "member_slots_ttl"],
+  ["synchronous_node_count", { synchronous_node_count: 1e9 }, "synchronous_node_count"],
+  ["a directory of one host", { postgresql: { data_dir: "/x" } }, "postgresql.data_dir"],
+  ["an address of one host", { postgresql: { connect_address: "a:1" } }, "postgresql.connect_address"],
+  [
+    "credentials",
+    { postgresql: { authentication: { superuser: { password: "x" } } } },
+    "postgresql.authentication",
+  ],
+  ["a section of the local file", { restapi: { listen: "a:1" } }, "restapi"],
+  ["a name", { name: "node1" }, "name"],
+  ["another store", { etcd3: { password: "x" } }, "etcd3"],
+  ["a password anywhere", { slots: { s: { password: "x" } } }, "slots.s.password"],
+  [
+    "a password in a list",
+    { postgresql: { basebackup: [{ password: "x" }] } },
+    "postgresql.basebackup[0].password",
+  ],
+  ["a password in a connection string", {
+    postgresql: { recovery_conf: { primary_conninfo: "host=a password=x" } },
+  }, "postgresql.recovery_conf.primary_conninfo"],
 ];
 
 for (const [name, value, path] of REFUSED) {
@@ -51,9 +77,16 @@ const ACCEPTED: readonly [name: string, value: Json, warnings: readonly string[]
   ["a parameter below its minimum", { postgresql: { parameters: { max_connections: 5 } } }, [
     "postgresql.parameters.max_connections: expected an integer from 25 to 262143, got number 5: the default 100 is used",
   ]],
-  ["a key of one host", { postgresql: { data_dir: "/x" } }, [
-    "postgresql.data_dir: belongs to each member's own file: it is ignored here",
-  ]],
+  ["the largest values", {
+    ttl: "1h",
+    loop_wait: 720,
+    retry_timeout: 1440,
+    primary_start_timeout: "7d",
+    postgresql: { pg_ctl_timeout: "7d" },
+  }, []],
+  ["parameters about passwords", {
+    postgresql: { parameters: { password_encryption: "scram-sha-256", ssl_passphrase_command: "x" } },
+  }, []],
   ["a slip of the hand", { maximum_lag_on_failovr: 5, postgresql: { paramters: {} } }, [
     "maximum_lag_on_failovr: this key is not known and has no effect; did you mean maximum_lag_on_failover?",
     "postgresql.paramters: this key is not known and has no effect; did you mean postgresql.parameters?",
@@ -73,3 +106,13 @@ for (const [name, value, warnings] of ACCEPTED) {
     expect(issues.map((issue) => `${issue.path}: ${issue.message}`)).toEqual([...warnings]);
   });
 }
+
+test("what was accepted before a rule came does not keep other changes from being made", () => {
+  const present = { ttl: 7200, postgresql: { authentication: { superuser: { password: "x" } } } };
+  const errors = (value: JsonObject) =>
+    newProblems(value, present).filter(({ severity }) => severity === "error").map(({ path }) => path);
+  expect(errors({ ...present, pause: true })).toEqual([]);
+  expect(errors({ ...present, ttl: 7201 })).toEqual(["ttl"]);
+  expect(errors({ ...present, postgresql: { data_dir: "/x" } })).toEqual(["postgresql.data_dir"]);
+  expect(newProblems(present, null)).toHaveLength(2);
+});

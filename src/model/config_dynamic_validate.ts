@@ -4,11 +4,20 @@ import { check, unknownKey, warnUnknownKeys } from "./config_check.ts";
 import { LOCAL_ONLY_POSTGRESQL_KEYS } from "./config_dynamic.ts";
 import { isSet, readRoot } from "./config_dynamic_read.ts";
 import { controlledParameters, fileParameters } from "./config_guc.ts";
-import { describeValue, Issues } from "./config_issues.ts";
+import { describeIssue, describeValue, Issues } from "./config_issues.ts";
 import type { Path } from "./config_issues.ts";
-import { DYNAMIC_ROOT_KEYS, postgresqlSchema } from "./config_schema.ts";
-import type { JsonObject } from "./json.ts";
+import { DYNAMIC_ROOT_KEYS, OTHER_STORES, postgresqlSchema } from "./config_schema.ts";
+import type { Json, JsonObject } from "./json.ts";
 import { isJsonObject } from "./merge.ts";
+
+/**
+ * The problems of `value` that `present` does not have: a rule that came later must not keep a cluster, whose configuration
+ * was accepted before it, from being paused. null: there is no configuration yet.
+ */
+export function newProblems(value: JsonObject, present: JsonObject | null): ConfigIssue[] {
+  const known = new Set(present === null ? [] : validateDynamic(present).map(describeIssue));
+  return validateDynamic(value).filter((issue) => !known.has(describeIssue(issue)));
+}
 
 /** Errors: to be refused. Warnings: accepted, to be shown. */
 export function validateDynamic(dcs: unknown): ConfigIssue[] {
@@ -24,14 +33,52 @@ export function checkDynamic(dcs: unknown, path: Path, issues: Issues): void {
   }
   const known = [...DYNAMIC_ROOT_KEYS, "postgresql"];
   for (const [key, value] of Object.entries(dcs)) {
+    if (LOCAL_SECTIONS.includes(key) && isSet(value)) {
+      issues.error([...path, key], LOCAL_ONLY);
+      continue;
+    }
+    refuseSecrets(value, [...path, key], issues);
     if (key === "primary_race_backoff" && isSet(value)) {
       issues.warning([...path, key], "is not supported and has no effect");
     } else if (!known.includes(key)) {
       issues.warning([...path, key], unknownKey(key, known, path));
     }
   }
-  readRoot(dcs, {}, path, issues);
+  readRoot(dcs, {}, path, issues, "proposed");
   checkPostgresql(dcs, [...path, "postgresql"], issues);
+}
+
+const LOCAL_SECTIONS: readonly string[] = [
+  "name",
+  "scope",
+  "namespace",
+  "restapi",
+  "ctl",
+  "raft",
+  "bootstrap",
+  ...OTHER_STORES,
+];
+const LOCAL_ONLY =
+  "belongs to each member's own file: what is here is the same on all members, kept in their logs, and " +
+  "shown to everybody who can reach GET /config. Remove it here, and set it there";
+const SECRET_KEYS: readonly string[] = ["password", "sslpassword", "keyfile_password", "passwd"];
+/** Of a connection string; not of a command, where it may be a variable's name. */
+const SECRET_SETTING = /(?:^|\s)(?:ssl)?password\s*=\s*\S/i;
+const CONNECTION_STRINGS: readonly string[] = ["primary_conninfo"];
+
+/** A password that everybody can read is none. Under `parameters` the keys are PostgreSQL's, and none of them is one. */
+function refuseSecrets(value: Json, path: Path, issues: Issues): void {
+  if (Array.isArray(value)) return value.forEach((item, i) => refuseSecrets(item, [...path, i], issues));
+  if (!isJsonObject(value)) return;
+  for (const [key, item] of Object.entries(value)) {
+    const inner = [...path, key];
+    // Refused as a whole, once.
+    if (path.at(-1) === "postgresql" && key === "authentication") continue;
+    if (isSet(item) && SECRET_KEYS.includes(key)) issues.error(inner, LOCAL_ONLY);
+    else if (CONNECTION_STRINGS.includes(key) && typeof item === "string" && SECRET_SETTING.test(item)) {
+      issues.error(inner, `holds a password, and ${LOCAL_ONLY}`);
+    } else refuseSecrets(item, inner, issues);
+  }
 }
 
 function checkPostgresql(dcs: JsonObject, path: Path, issues: Issues): void {
@@ -50,7 +97,7 @@ function checkPostgresql(dcs: JsonObject, path: Path, issues: Issues): void {
   for (const [key, value] of Object.entries(section)) {
     if (!isSet(value)) continue;
     if (localOnly.includes(key)) {
-      issues.warning([...path, key], "belongs to each member's own file: it is ignored here");
+      issues.error([...path, key], LOCAL_ONLY);
       continue;
     }
     checked[key] = value;

@@ -40,16 +40,15 @@ export const anything = z.unknown();
 
 export function integer(
   min: number,
-  max = Number.MAX_SAFE_INTEGER,
+  max: number,
   unit: TimeUnit | MemoryUnit | null = null,
 ) {
-  const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;
   const units = unit === null
     ? ""
     : unit === "s" || unit === "ms" || unit === "min"
     ? ` (in ${unit}, or like 30s, 5min)`
     : ` (in ${unit}, or like 64MB)`;
-  return field(`an integer ${range}${units}`, (value) => {
+  return field(`an integer from ${min} to ${max}${units}`, (value) => {
     const parsed = parseQuantity(value, unit);
     return parsed !== null && parsed >= min && parsed <= max ? parsed : undefined;
   });

@@ -8,6 +8,7 @@ import { parseConfig } from "./config_parse.ts";
 import { DYNAMIC_ROOT_KEYS, localSchema, postgresqlSchema } from "./config_schema.ts";
 import { MINIMAL, parsedConfig } from "./config_testing.ts";
 import type { JsonObject } from "./json.ts";
+import { MAX_TTL_S } from "./limits.ts";
 import { applyPatch } from "./merge.ts";
 
 const RUNS = { numRuns: 150 };
@@ -41,6 +42,8 @@ const { tree } = fc.letrec((tie) => ({
       5,
       -1,
       5432,
+      4294967296,
+      "136 d",
       1e300,
       true,
       false,
@@ -129,6 +132,12 @@ test("any dynamic configuration has an effective one, with times that can be use
       expect(config.ttlS).toBeGreaterThanOrEqual(2);
       expect(config.loopWaitS).toBeGreaterThanOrEqual(1);
       expect(config.retryTimeoutS).toBeGreaterThanOrEqual(1);
+      for (const seconds of [config.ttlS, config.loopWaitS, config.retryTimeoutS]) {
+        expect(seconds).toBeLessThanOrEqual(MAX_TTL_S);
+      }
+      for (const seconds of [config.primaryStartTimeoutS, config.primaryStopTimeoutS]) {
+        expect(seconds * 1000).toBeLessThan(2 ** 31);
+      }
       for (const text of Object.values(config.postgresql.parameters)) expect(typeof text).toBe("string");
     }),
     RUNS,

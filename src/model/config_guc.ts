@@ -48,6 +48,7 @@ export const CONTROLLED_PARAMETERS: readonly ControlledParameter[] = [
 const WAL_KEEP_SIZE = "wal_keep_size";
 const WAL_KEEP_SEGMENTS = "wal_keep_segments";
 const DEFAULT_WAL_KEEP_MB = 128;
+const MAX_WAL_KEEP_MB = 2_147_483_647;
 /** Follow from postgresql.listen and scope, settable nowhere. */
 const NEVER_SETTABLE = ["listen_addresses", "port", "cluster_name"];
 
@@ -134,14 +135,16 @@ function walKeepSize(dynamic: JsonObject, path: Path, issues: Issues): string {
   const [sizeKey, size] = lookup(dynamic, WAL_KEEP_SIZE);
   if (size !== null) {
     const megabytes = parseQuantity(size, "MB");
-    if (megabytes !== null && megabytes >= 16) return typeof size === "string" ? size : `${megabytes}MB`;
-    warnDefault([...path, sizeKey], "at least 16MB", size, fallback, issues);
+    if (megabytes !== null && megabytes >= 16 && megabytes <= MAX_WAL_KEEP_MB) {
+      return typeof size === "string" ? size : `${megabytes}MB`;
+    }
+    warnDefault([...path, sizeKey], `16MB to ${MAX_WAL_KEEP_MB}MB`, size, fallback, issues);
     return fallback;
   }
   const [segmentsKey, segments] = lookup(dynamic, WAL_KEEP_SEGMENTS);
   if (segments === null) return fallback;
   const count = parseQuantity(segments);
-  if (count !== null && count >= 1) return `${count * 16}MB`;
+  if (count !== null && count >= 1 && count * 16 <= MAX_WAL_KEEP_MB) return `${count * 16}MB`;
   warnDefault([...path, segmentsKey], "an integer of at least 1", segments, "8", issues);
   return fallback;
 }

@@ -6,6 +6,7 @@ import type * as z from "zod";
 import type { LocalConfig } from "./config.ts";
 import { buildBootstrap } from "./config_bootstrap.ts";
 import { check, expected } from "./config_check.ts";
+import { readRoot } from "./config_dynamic_read.ts";
 import { WHOLE_CONFIGURATION } from "./config_env.ts";
 import { compareIssues, Issues } from "./config_issues.ts";
 import type { LocatedIssue, Locations } from "./config_issues.ts";
@@ -111,6 +112,7 @@ function build(
   const watchdog = buildWatchdog(sections.watchdog ?? {}, issues);
   const log = buildLog(sections.log ?? {}, issues);
   const tags = readTags(sections.tags ?? {}, issues);
+  readRoot({}, localDynamic(root), [], issues, "proposed");
   checkPorts({ raft, restapi, postgresql }, issues);
   if (head === null || raft === null || restapi === null) return null;
   warnUnreachable(raft, { postgresql, restapi }, issues);

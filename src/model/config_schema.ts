@@ -15,6 +15,7 @@ import {
 } from "./config_fields.ts";
 import { address, anything, textList, textMap } from "./config_fields.ts";
 import { field } from "./config_fields.ts";
+import { MAX_COUNT, MAX_TIMEOUT_S } from "./limits.ts";
 import { isJsonObject } from "./merge.ts";
 
 const login = section({ username: text.optional(), password: text.optional() }).optional();
@@ -61,7 +62,7 @@ export const restapiSchema = section({
   https_extra_headers: textMap.optional(),
   request_queue_size: integer(0, 4096).optional(),
   server_tokens: oneOf(["original", "minimal", "productonly"]).optional(),
-  thread_pool_size: integer(1).optional(),
+  thread_pool_size: integer(1, MAX_COUNT).optional(),
 });
 
 export const ctlSchema = section({
@@ -125,7 +126,7 @@ export const postgresqlSchema = section({
   pg_hba: lines.optional(),
   pg_ident: lines.optional(),
   recovery_conf: json.optional(),
-  pg_ctl_timeout: integer(0, 2 ** 31 - 1, "s").optional(),
+  pg_ctl_timeout: integer(0, MAX_TIMEOUT_S, "s").optional(),
   use_slots: bool.optional(),
   use_pg_rewind: bool.optional(),
   rewind: anything.optional(),
@@ -161,11 +162,11 @@ export const logSchema = section({
   dateformat: anything.optional(),
   static_fields: json.optional(),
   loggers: json.optional(),
-  max_queue_size: integer(1).optional(),
+  max_queue_size: integer(1, MAX_COUNT).optional(),
   dir: nonEmptyText.optional(),
   mode: fileMode.optional(),
-  file_num: integer(0).optional(),
-  file_size: integer(1, Number.MAX_SAFE_INTEGER, "B").optional(),
+  file_num: integer(0, 1000).optional(),
+  file_size: integer(1, 2 ** 40, "B").optional(),
   deduplicate_heartbeat_logs: bool.optional(),
 });
 
@@ -173,7 +174,7 @@ const rootKeys = {
   name: nonEmptyText,
   scope: nonEmptyText,
   namespace: text.optional(),
-  thread_pool_size: integer(1).optional(),
+  thread_pool_size: integer(1, MAX_COUNT).optional(),
   thread_stack_size: anything.optional(),
 };
 

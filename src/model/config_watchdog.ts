@@ -4,6 +4,7 @@ import { expected } from "./config_check.ts";
 import { readText } from "./config_fields.ts";
 import type { Issues, Path } from "./config_issues.ts";
 import type { Json, JsonObject } from "./json.ts";
+import { MAX_TTL_S } from "./limits.ts";
 import { parseQuantity } from "./time_units.ts";
 
 const PATH: Path = ["watchdog"];
@@ -49,9 +50,9 @@ function mode(value: Json | undefined, issues: Issues): WatchdogConfig["mode"] {
 function safetyMargin(value: Json | undefined, issues: Issues): number | null {
   if (value === undefined) return null;
   const seconds = parseQuantity(value, "s");
-  if (seconds !== null && seconds >= -1) return seconds;
+  if (seconds !== null && seconds >= -1 && seconds <= MAX_TTL_S) return seconds;
   const path = [...PATH, "safety_margin"];
-  issues.error(path, expected("seconds (-1: half the ttl)", path, value));
+  issues.error(path, expected(`seconds from 0 to ${MAX_TTL_S} (-1: half the ttl)`, path, value));
   return null;
 }
 

@@ -64,3 +64,16 @@ test("a patch cannot reach an object's prototype", () => {
   expect(Object.keys(result)).toEqual(["a", "constructor"]);
   expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
 });
+
+test("the work of a patch grows with its size, not with size times depth", () => {
+  const nested = (levels: number): JsonObject => {
+    let value: JsonObject = {};
+    for (let i = 0; i < levels; i++) value = { a: value, b: i, c: i, d: i };
+    return value;
+  };
+  const [config, patch] = [nested(4000), nested(4000)];
+  const beganMs = performance.now();
+  expect(JSON.stringify(applyPatch(config, patch)).length).toBe(JSON.stringify(config).length);
+  // Half a second and more when all of it is copied at each level; now 5 ms.
+  expect(performance.now() - beganMs).toBeLessThan(250);
+});

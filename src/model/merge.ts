@@ -14,14 +14,16 @@ export function isJsonObject(value: unknown): value is JsonObject {
  * and removes it the second time.
  */
 export function applyPatch(config: JsonObject, patch: JsonObject): JsonObject {
-  const result = copyObject(config);
+  const result: JsonObject = {};
+  // Each value is copied once, at its own level: copying all of it at every level would be quadratic in the depth.
+  for (const [key, current] of entriesOf(config)) {
+    const value = Object.hasOwn(patch, key) ? patch[key] : undefined;
+    if (value === undefined) result[key] = copyJson(current);
+    else if (isJsonObject(value) && isJsonObject(current)) result[key] = applyPatch(current, value);
+    else if (value !== null) result[key] = copyJson(value);
+  }
   for (const [key, value] of entriesOf(patch)) {
-    if (value === null) {
-      delete result[key];
-      continue;
-    }
-    const current = Object.hasOwn(result, key) ? result[key] : undefined;
-    result[key] = isJsonObject(value) && isJsonObject(current) ? applyPatch(current, value) : copyJson(value);
+    if (value !== null && !Object.hasOwn(config, key)) result[key] = copyJson(value);
   }
   return result;
 }

@@ -22,7 +22,7 @@ export function readTags(section: JsonObject, issues: Issues): Tags {
   for (const [key, value] of Object.entries(section)) checkTag(key, value, issues);
   for (const [flag, priority] of PRIORITY_OF) warnConflict(section, flag, priority, issues);
   const flag = section["nofailover"];
-  const priority = parseQuantity(section["failover_priority"]);
+  const priority = priorityOf(section["failover_priority"]);
   const nofailover = isPresent(flag) ? truth(flag) : priority !== null && priority <= 0;
   return {
     tags: publishedTags(section),
@@ -48,7 +48,7 @@ function checkTag(key: string, value: Json, issues: Issues): void {
     issues.warning(path, "a tag is one word, number or boolean: it is ignored");
   } else if (BOOLEAN_TAGS.includes(key) && isPresent(value) && parseBool(value) === null) {
     issues.warning(path, "expected a boolean: anything else counts as true");
-  } else if (PRIORITY_OF_VALUES.includes(key) && isPresent(value) && parseQuantity(value) === null) {
+  } else if (PRIORITY_OF_VALUES.includes(key) && isPresent(value) && priorityOf(value) === null) {
     issues.warning(path, "expected an integer: it is ignored");
   }
   // Tags of the user's own are welcome, so only a near miss is worth a word.
@@ -57,12 +57,19 @@ function checkTag(key: string, value: Json, issues: Issues): void {
   if (near) issues.warning(path, `taken as a tag of your own; did you mean tags.${near}?`);
 }
 
+const MAX_PRIORITY = 2 ** 31 - 1;
+
+function priorityOf(value: Json | undefined): number | null {
+  const priority = parseQuantity(value);
+  return priority !== null && Math.abs(priority) <= MAX_PRIORITY ? priority : null;
+}
+
 const PRIORITY_OF_VALUES = [...PRIORITY_OF.values()];
 
 /** The flag wins; scripts look for this line, so its wording (booleans included) is fixed. */
 function warnConflict(section: JsonObject, flag: string, priorityTag: string, issues: Issues): void {
   const value = section[flag];
-  const priority = parseQuantity(section[priorityTag]);
+  const priority = priorityOf(section[priorityTag]);
   if (!isPresent(value) || priority === null) return;
   const set = truth(value);
   if (set !== (priority > 0)) return;

@@ -7,6 +7,7 @@ export const LEASE_RULES = [
   "no-reset",
   "no-guard",
   "promote-before-renewal",
+  "ttl-not-shortened",
 ] as const;
 export type LeaseRule = typeof LEASE_RULES[number];
 export type LeaseAmbush = `ambush-${LeaseRule}`;

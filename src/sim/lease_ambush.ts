@@ -7,12 +7,14 @@ import { cutFault, directionsOf, type Fault, type Prng } from "../../raft/sim/mo
 import { LEASE_CHANNEL } from "../agent/messages.ts";
 import { leaseFromTtl } from "../brain/timing.ts";
 import type { LeaseRule } from "./fault_kinds.ts";
-import { askSwitchover } from "./requests.ts";
+import { askSwitchover, setTtl } from "./requests.ts";
 import type { SimCluster } from "./sim_cluster.ts";
 import type { SimMember } from "./sim_member.ts";
 
 /** From the end of a lease until its successor writes, with an election, a restart of a standby, slow disks. */
 const SUCCESSION_MS = 4000;
+const LONG_TTL_S = 30;
+const SHORT_TTL_S = 2;
 /** Time for a frame that was just sent, and what answers it, to arrive where a pause or a cut is to keep it. */
 const ARRIVES_MS = 200;
 
@@ -105,6 +107,22 @@ const STORIES: Readonly<Record<LeaseRule, Story>> = {
     atEnd(forget);
     askSwitchover(holder, candidate.name, `ambush-${cluster.world.steps}`);
     return 5000 + 2 * ttlMs + SUCCESSION_MS;
+  },
+  // P holds a long lease when ttl is lowered, and is cut off as soon as leaders wait for the new one only.
+  "ttl-not-shortened": ({ cluster, random, holder, leader, later, cutOff }) => {
+    if (holder === leader || !setTtl(holder, LONG_TTL_S)) return null;
+    const settlesMs = 4000;
+    const loweredMs = () => cluster.latestRecords()?.waitTtlMs ?? Infinity;
+    later(settlesMs, () => void setTtl(holder, SHORT_TTL_S));
+    const endMs = cluster.world.now() + 2 * settlesMs;
+    const cutOffWhenLowered = () => {
+      if (loweredMs() <= SHORT_TTL_S * 1000) {
+        return later(random.between(0, ARRIVES_MS), () => cutOff(holder));
+      }
+      if (cluster.world.now() < endMs) later(5, cutOffWhenLowered);
+    };
+    later(settlesMs + 10, cutOffWhenLowered);
+    return 2 * settlesMs + SHORT_TTL_S * 1000 + SUCCESSION_MS;
   },
 };
 

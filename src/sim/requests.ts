@@ -62,7 +62,12 @@ function configure(asked: SimMember, change: (value: JsonObject) => JsonObject):
 export function changeTtl(cluster: SimCluster, random: Prng): string | null {
   const asked = random.pick(cluster.members);
   const ttl = random.pick([2, 3, 5, 10]);
-  return configure(asked, (value) => ({ ...value, ttl })) ? `${ttl} s, asked of ${asked.name}` : null;
+  return setTtl(asked, ttl) ? `${ttl} s, asked of ${asked.name}` : null;
+}
+
+/** False: it cannot be asked now. */
+export function setTtl(asked: SimMember, ttl: number): boolean {
+  return configure(asked, (value) => ({ ...value, ttl }));
 }
 
 export function setFailsafeMode(cluster: SimCluster, on: boolean, random: Prng): string | null {

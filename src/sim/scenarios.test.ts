@@ -350,12 +350,12 @@ test("a ttl changed at run time, up and down, disturbs nothing", () => {
   for (const seed of SEEDS) {
     const cluster = healthy(seed);
     const { world } = cluster;
-    for (const ttl of [2, 10, 3, 30, 5]) {
+    for (const ttl of [2, 10, 3, 3600, 5]) {
       const { config } = records(cluster);
       const { proposer } = cluster.members[seed % 3]!.member!;
       const value = { ...config!.value, ttl };
       proposer.propose({ op: "setConfig", value, expectRevision: config!.revision }, () => {});
-      expect(world.runUntilHolds(world.now() + 90_000, 100, () => {
+      expect(world.runUntilHolds(world.now() + 5000, 100, () => {
         const { grantTtlMs, waitTtlMs } = records(cluster);
         return grantTtlMs === ttl * 1000 && waitTtlMs === ttl * 1000;
       })).toBe(true);
