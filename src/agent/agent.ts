@@ -24,7 +24,7 @@ import { dynamicReader, timingProblems } from "./dynamic_reader.ts";
 import { openRaft, raftAddress } from "./open_raft.ts";
 import { PostgresExecutor } from "./postgres_executor.ts";
 import { logQuorum } from "./quorum_watch.ts";
-import { reloadListeners } from "./reload.ts";
+import { applyReload } from "./reload.ts";
 import { EXIT_REMOVED, type RunningAgent } from "./running.ts";
 import { DeviceWatchdog } from "./watchdog.ts";
 
@@ -137,11 +137,14 @@ function compose(
 
   let api: ApiServer | null = null;
   const reload = () => {
-    const next = options.reload();
-    if (next === null) return;
-    config = next;
-    member.factsChanged();
-    reloadListeners(config, { tls: tlsWatch, api, log });
+    const read = options.reload();
+    if (read === null) return;
+    const use = (next: LocalConfig) => {
+      config = next;
+      postgres.reload(next);
+      member.factsChanged();
+    };
+    applyReload({ inForce: config, read, use, tls: tlsWatch, api, log });
   };
   const port = new AgentApiPort({
     config: () => config,

@@ -1,7 +1,6 @@
 /** The end of a bootstrap, on the running first primary: roles, the user's script, and the mark taken away. */
 import { join, removeFile, writeAtomically } from "../postgres/disk.ts";
 import { runHook } from "../postgres/hooks.ts";
-import { endpoints } from "../postgres/local_server.ts";
 import { formatPgpass } from "../postgres/pgpass.ts";
 import { createRoles, rolesOf } from "../postgres/roles.ts";
 import type { PostgresContext } from "./postgres_context.ts";
@@ -44,8 +43,8 @@ async function postBootstrap(
 ): Promise<string | null> {
   const { server, postgresql, ownDir } = context.parts;
   const { username, password } = postgresql.superuser;
-  const where = endpoints(postgresql, server.pidFile())[0];
-  if (where === undefined) return "PostgreSQL listens nowhere";
+  const where = server.way();
+  if (where === null) return "PostgreSQL listens nowhere";
   const passfile = join(ownDir, "post_bootstrap.pgpass");
   try {
     const entries = password === null ? [] : [{ host: "*", port: "*", username, password }];

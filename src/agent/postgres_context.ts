@@ -8,6 +8,7 @@ import { errorText } from "../postgres/error_text.ts";
 import type { DynamicConfig, LocalConfig, PostgresqlConfig } from "../model/config.ts";
 import type { Callbacks } from "../postgres/callbacks.ts";
 import type { ConfigFiles } from "../postgres/config_files.ts";
+import type { ConfigInForce } from "../postgres/config_in_force.ts";
 import { readDataDirectory } from "../postgres/data_directory.ts";
 import type { LocalServer } from "../postgres/local_server.ts";
 import type { PgpassFile } from "../postgres/pgpass.ts";
@@ -27,8 +28,10 @@ const FRESH_MS = 500;
 const WAL_END_LIMIT_MS = 30_000;
 
 export interface ContextParts {
+  /** In force when they are read: a reload replaces both. */
   readonly local: LocalConfig;
   readonly postgresql: PostgresqlConfig;
+  readonly config: ConfigInForce;
   readonly programs: Programs;
   readonly files: ConfigFiles;
   readonly server: LocalServer;
@@ -49,6 +52,8 @@ export class PostgresContext {
   /** Files are written by one at a time: a start, a follow and a new configuration may come together. */
   private readonly writing = new Turns();
   private readonly surveying = new Turns();
+  /** Files were written that the running server has not been told of. */
+  reloadOwed = false;
 
   constructor(readonly parts: ContextParts, public dynamic: DynamicConfig) {}
 
@@ -108,7 +113,7 @@ export class PostgresContext {
   recoveryFor(follow: Upstream | null): RecoverySettings {
     if (follow === null) return NO_RECOVERY;
     const { pgpass, postgresql, local, programs } = this.parts;
-    pgpass.allow(follow.connUrl, [postgresql.replication, postgresql.rewind]);
+    pgpass.allow(follow.connUrl);
     const primaryConninfo = upstreamConninfo({
       upstream: follow,
       credentials: postgresql.replication,
@@ -123,14 +128,17 @@ export class PostgresContext {
     return { following: follow, primaryConninfo, primarySlotName };
   }
 
-  /** Writes all configuration files; true when a running server has something to reload. */
-  writeConfig(recovery: () => RecoverySettings): Promise<boolean> {
+  /** Writes all configuration files; names of those that changed, which a running server has to reload. */
+  writeConfig(recovery: () => RecoverySettings): Promise<readonly string[]> {
     return this.writing.take(() => this.parts.files.write(this.dynamic.postgresql, recovery()));
   }
 
+  /** What is not told now is told at the next upkeep. */
   async reload(): Promise<void> {
-    const { guard } = this.parts;
+    const { guard, server } = this.parts;
     const reply = await ask((done) => guard.signal("reload", done));
+    this.reloadOwed = !reply.ok;
+    server.changed();
     if (!reply.ok) this.warn(`PostgreSQL was not told to reload its configuration: ${reply.error}`);
   }
 

@@ -10,6 +10,7 @@ import type { DynamicConfig, LocalConfig } from "../model/config.ts";
 import type { PostgresView } from "../model/postgres_view.ts";
 import { type CallbackEvent, type CallbackRole, Callbacks } from "../postgres/callbacks.ts";
 import { ConfigFiles } from "../postgres/config_files.ts";
+import { ConfigInForce } from "../postgres/config_in_force.ts";
 import { join } from "../postgres/disk.ts";
 import { errorText } from "../postgres/error_text.ts";
 import { LocalServer } from "../postgres/local_server.ts";
@@ -39,6 +40,8 @@ export interface PostgresExecutorOptions {
 
 const SURVEY_EVERY_MS = 10_000;
 const UPKEEP_EVERY_MS = 15_000;
+/** Besides after each reload. */
+const CREDENTIALS_EVERY_MS = 300_000;
 
 export class PostgresExecutor implements PostgresPort {
   private readonly context: PostgresContext;
@@ -58,31 +61,48 @@ export class PostgresExecutor implements PostgresPort {
   private known: Postmaster | null = null;
   private callbackRole: CallbackRole | null = null;
   private upkeepDueMs = 0;
+  private credentialsDueMs: number;
 
   /** @throws ProgramsError when PostgreSQL is not installed where the configuration says. */
   constructor(private readonly options: PostgresExecutorOptions) {
-    const { config: local, dynamic, guard, clock, log } = options;
-    const { postgresql } = local;
-    if (postgresql === null) throw new Error("a witness has no PostgreSQL");
+    const { dynamic, guard, clock, log } = options;
+    const config = new ConfigInForce(options.config);
+    config.replaceCluster(dynamic.postgresql.section);
+    const { postgresql, local } = config;
     const programs = findPrograms(postgresql);
     const ownDir = join(local.raft.dataDir, "run");
     const warn = (text: string) => log.warning("postgresql", text);
+    const info = (text: string) => log.info("postgresql", text);
     this.context = new PostgresContext({
-      local,
-      postgresql,
+      get local() {
+        return config.local;
+      },
+      get postgresql() {
+        return config.postgresql;
+      },
+      config,
       programs,
-      files: new ConfigFiles({ local, postgresql, programs, warn }),
-      server: new LocalServer(postgresql),
+      files: new ConfigFiles({ config, programs, warn }),
+      server: new LocalServer({
+        config,
+        socketDirectories: () => this.context.dynamic.postgresql.parameters.unix_socket_directories ?? null,
+        now: () => clock.now(),
+        info,
+      }),
       guard,
       clock,
       log,
       marker: new UnfinishedMarker(postgresql.dataDir, ownDir),
-      pgpass: new PgpassFile(postgresql.pgpass),
-      callbacks: new Callbacks({ commands: postgresql.callbacks, scope: local.scope, log }),
+      pgpass: new PgpassFile(
+        postgresql.pgpass,
+        () => [config.postgresql.replication, config.postgresql.rewind],
+      ),
+      callbacks: new Callbacks({ commands: () => config.postgresql.callbacks, scope: local.scope, log }),
       ownDir,
       memory: this.memory,
       changed: () => this.announce(),
     }, dynamic);
+    this.credentialsDueMs = clock.now() + CREDENTIALS_EVERY_MS;
     this.monitor = new PostgresMonitor(this.context, () => this.onTick());
     this.running = new PostgresRun(this.context, this.monitor);
     this.joining = new PostgresJoin(this.context, this.running);
@@ -118,6 +138,13 @@ export class PostgresExecutor implements PostgresPort {
         if (await this.upkeep.configure(config)) this.call("on_reload", this.role());
       }),
     );
+  }
+
+  /** The local file was read again; what follows from it is put right by the `configure` that comes after this. */
+  reload(config: LocalConfig): void {
+    this.context.parts.config.replaceLocal(config);
+    this.monitor.renew();
+    this.credentialsDueMs = 0;
   }
 
   cancelLongAction(why: string): void {
@@ -327,10 +354,15 @@ export class PostgresExecutor implements PostgresPort {
 
   private onTick(): void {
     const { clock } = this.options;
+    if (clock.now() >= this.credentialsDueMs && this.memory.server?.ready) {
+      this.credentialsDueMs = clock.now() + CREDENTIALS_EVERY_MS;
+      this.background("credentials", this.upkeep.checkCredentials());
+    }
     if (clock.now() < this.upkeepDueMs) return;
     this.upkeepDueMs = clock.now() + (this.memory.server === null ? SURVEY_EVERY_MS : UPKEEP_EVERY_MS);
     if (this.memory.server !== null) {
       this.slots.reconcile();
+      if (this.actions.running === null) this.background("mend", this.upkeep.mend());
       this.background("resume", this.upkeep.resumeAfterParameterChange());
     } else if (this.actions.running === null) {
       // While nothing runs, an operator may put something else into the directory.

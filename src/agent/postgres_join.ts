@@ -59,7 +59,7 @@ export class PostgresJoin {
     const { programs, postgresql, marker, pgpass, local, files } = context.parts;
     const busy = await this.whyNotMine();
     if (busy !== null) return busy;
-    pgpass.allow(from.connUrl, [postgresql.replication, postgresql.rewind]);
+    pgpass.allow(from.connUrl);
     const conninfo = this.conninfo(from, "replication");
     if (conninfo === null) return `${from.name} has no usable address: ${from.connUrl}`;
     context.info(`trying to bootstrap from leader '${from.name}'`);
@@ -100,7 +100,7 @@ export class PostgresJoin {
     if (directory.kind !== "valid") return `the data directory is ${directory.kind}`;
     const impossible = whyNoRewind(directory.control);
     if (impossible !== null) return impossible;
-    pgpass.allow(from.connUrl, [postgresql.replication, postgresql.rewind]);
+    pgpass.allow(from.connUrl);
     const conninfo = this.conninfo(from, "rewind");
     if (conninfo === null) return `${from.name} has no usable address: ${from.connUrl}`;
     await context.writeConfig(() => NO_RECOVERY);

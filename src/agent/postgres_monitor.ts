@@ -3,10 +3,12 @@
  * look is under way; one that takes longer than its limit has failed and its connection is dropped.
  */
 import type { Timer } from "../../raft/mod.ts";
+import { LimitedLog } from "../lib/limited_log.ts";
 import { errorText } from "../postgres/error_text.ts";
 import { type Connection, sqlState } from "../postgres/connection.ts";
 import { join, readText } from "../postgres/disk.ts";
 import { historyFileName, parseHistory } from "../postgres/history.ts";
+import { UnreachableError } from "../postgres/local_server.ts";
 import type { PostmasterPid } from "../postgres/postmaster_pid.ts";
 import { parseStatus, STATUS_QUERY } from "../postgres/status_query.ts";
 import type { PostgresContext } from "./postgres_context.ts";
@@ -26,8 +28,12 @@ export class PostgresMonitor {
   private queued: Promise<void> | null = null;
   private timer: Timer | null = null;
   private lastFailure = "";
+  private renewing = false;
+  private readonly limited: LimitedLog;
 
   constructor(private readonly context: PostgresContext, private readonly onTick: () => void) {
+    const { log, clock } = context.parts;
+    this.limited = new LimitedLog(log, () => clock.now());
     this.schedule();
   }
 
@@ -38,6 +44,11 @@ export class PostgresMonitor {
       return this.once();
     });
     return this.queued;
+  }
+
+  /** The configuration was reloaded: looks come over a connection made by it from now on, once one can be made. */
+  renew(): void {
+    this.renewing = true;
   }
 
   /** The server has ended or will: what is open belongs to it. */
@@ -72,7 +83,7 @@ export class PostgresMonitor {
       if (expected !== undefined && status.systemId !== expected) {
         throw new Error(`another PostgreSQL (system identifier ${status.systemId}) answers in place of ours`);
       }
-      this.lastFailure = "";
+      if (!this.renewing) this.lastFailure = "";
       const timeline = memory.server?.status?.timeline;
       memory.seen(status, clock.now());
       if (status.timeline !== null && status.timeline !== timeline) this.readHistory(status.timeline);
@@ -87,28 +98,52 @@ export class PostgresMonitor {
       this.disconnect();
     }
     if (this.connection === null) {
-      const { server } = this.context.parts;
-      const to = await server.connect({
-        applicationName: "agent heartbeat",
-        statementTimeoutMs: LIMIT_MS,
-        connectTimeoutMs: LIMIT_MS,
-      });
-      this.connection = { pid, to };
-    }
+      this.renewing = false;
+      this.connection = { pid, to: await this.connect() };
+    } else if (this.renewing) await this.replace(this.connection.to, pid);
     return this.connection.to;
   }
 
+  private connect(): Promise<Connection> {
+    return this.context.parts.server.connect({
+      applicationName: "agent heartbeat",
+      statementTimeoutMs: LIMIT_MS,
+      connectTimeoutMs: LIMIT_MS,
+    });
+  }
+
+  private async replace(old: Connection, pid: number): Promise<void> {
+    const { log } = this.context.parts;
+    try {
+      this.connection = { pid, to: await this.connect() };
+      this.renewing = false;
+      old.close();
+    } catch (error) {
+      const kind = kindOf(error);
+      if (kind === this.lastFailure) return;
+      this.lastFailure = kind;
+      log.error(
+        "credentials",
+        `PostgreSQL cannot be reached with the configuration that was reloaded (${
+          errorText(error)
+        }). The connection from ` +
+          "before goes on while it lasts, and nothing else can be done in PostgreSQL meanwhile: change the role's password " +
+          "(ALTER ROLE), or correct postgresql.authentication.superuser and reload",
+      );
+    }
+  }
+
   private failed(pid: number, error: unknown): void {
-    const { memory, log, guard } = this.context.parts;
+    const { memory, guard } = this.context.parts;
     const state = sqlState(error);
     this.disconnect();
     if (state === CANNOT_CONNECT_NOW && memory.server?.pid === pid) memory.server.ready = false;
     if (guard.view().postmaster?.phase !== "running" || state === CANNOT_CONNECT_NOW) return;
-    const text = errorText(error);
-    if (text === this.lastFailure) return;
-    this.lastFailure = text;
+    const kind = kindOf(error);
+    if (kind === this.lastFailure) return;
+    this.lastFailure = kind;
     const hint = state?.startsWith("28") ? ": check postgresql.authentication.superuser and pg_hba" : "";
-    log.warning("postgres_silent", `PostgreSQL does not answer: ${text}${hint}`);
+    this.limited.add("warning", "postgres_silent", `PostgreSQL does not answer: ${errorText(error)}${hint}`);
   }
 
   private readHistory(timeline: number): void {
@@ -116,6 +151,11 @@ export class PostgresMonitor {
     const file = join(this.context.dataDir, "pg_wal", historyFileName(timeline));
     memory.timelineHistory = timeline <= 1 ? [] : parseHistory(readText(file) ?? "");
   }
+}
+
+/** What is the same while a failure lasts. */
+function kindOf(error: unknown): string {
+  return error instanceof UnreachableError ? error.kinds : errorText(error);
 }
 
 function isReady(file: PostmasterPid | null, pid: number): boolean {

@@ -147,7 +147,7 @@ export class PostgresRun {
     await this.monitor.look();
     memory.following = null;
     // The server has left recovery already; its files follow, so that nobody finds an upstream in them later.
-    if (await context.writeConfig(() => NO_RECOVERY)) await context.reload();
+    if ((await context.writeConfig(() => NO_RECOVERY)).length > 0) await context.reload();
     this.checkpointAfterPromotion();
     return null;
   }

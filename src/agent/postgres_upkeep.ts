@@ -7,6 +7,7 @@ import { managedSettings } from "../postgres/config_files.ts";
 import { errorText } from "../postgres/error_text.ts";
 import { parseSetting, PENDING_QUERY, pendingRestart, SETTINGS_QUERY } from "../postgres/parameters.ts";
 import { signalProcess } from "../postgres/run_program.ts";
+import { refusedCredentials } from "../postgres/refused_credentials.ts";
 import { NO_RECOVERY } from "../postgres/server_conf.ts";
 import type { PostgresContext } from "./postgres_context.ts";
 import type { PostgresMonitor } from "./postgres_monitor.ts";
@@ -19,7 +20,10 @@ const RECEIVER_POLL_MS = 20;
 const RECEIVER_LIMIT_MS = 10_000;
 
 export class PostgresUpkeep {
+  /** Who writes the files by whom they name: a cut that is under way is not undone by what was in force before. */
   private readonly followTurns = new Turns();
+  /** What the upstream refused at the last check. */
+  private refused = "";
 
   constructor(
     private readonly context: PostgresContext,
@@ -30,16 +34,63 @@ export class PostgresUpkeep {
   /** True when a running server was told to reload. */
   async configure(config: DynamicConfig): Promise<boolean> {
     const { context } = this;
+    const { pgpass } = context.parts;
     context.dynamic = config;
+    context.parts.config.replaceCluster(config.postgresql.section);
+    if (pgpass.mend()) context.info(`${pgpass.path} was written with the passwords in force`);
     if (!this.serverRuns()) return false;
-    const changed = await context.writeConfig(() => this.presentRecovery());
-    if (changed) {
-      context.info("Changes in the configuration: reloading PostgreSQL");
-      await context.reload();
-    }
+    const changed = await this.followTurns.take(async () => {
+      const written = await context.writeConfig(() => this.presentRecovery());
+      if (written.length > 0) {
+        context.info(`Changes in the configuration (${written.join(", ")}): reloading PostgreSQL`);
+        await context.reload();
+      }
+      return written.length > 0;
+    });
     const settled = changed ? sleep(context.parts.clock, AFTER_RELOAD_MS) : Promise.resolve();
     settled.then(() => this.findPendingRestart());
     return changed;
+  }
+
+  /**
+   * What the files hold follows from the configuration for as long as the server runs, not only at the moment of a reload:
+   * somebody else may change or remove them, and a server may not have heard that it should reload.
+   */
+  mend(): Promise<void> {
+    return this.followTurns.take(async () => {
+      const { context } = this;
+      const { guard, pgpass } = context.parts;
+      if (guard.view().postmaster?.phase !== "running") return;
+      const passwords = pgpass.mend() ? [pgpass.path] : [];
+      const files = await context.writeConfig(() => this.presentRecovery());
+      const mended = [...passwords, ...files].join(", ");
+      if (mended !== "") {
+        context.warn(`${mended}: somebody else has changed or removed what the agent wrote; written again`);
+      }
+      if (files.length > 0 || context.reloadOwed) await context.reload();
+    });
+  }
+
+  /** Without this question a password that is not right shows when a connection is lost, in the middle of a failover. */
+  async checkCredentials(): Promise<void> {
+    const { context } = this;
+    const { files, guard, config, log } = context.parts;
+    const upstream = files.intended() ?? null;
+    const { postmaster } = guard.view();
+    if (upstream === null || postmaster === null || postmaster.writable) return;
+    const { usePgRewind } = context.dynamic.postgresql;
+    const refused = await refusedCredentials(upstream, config.postgresql, usePgRewind);
+    const text = refused.join("; ");
+    if (text !== "" && text !== this.refused) {
+      log.error(
+        "credentials",
+        `${upstream.name} refuses ${text}. What is connected goes on; nothing comes back after that. ` +
+          "Change the role's password on the primary (ALTER ROLE), or correct the file and reload",
+      );
+    } else if (text === "" && this.refused !== "") {
+      log.info("credentials", `${upstream.name} accepts the passwords of the configuration again`);
+    }
+    this.refused = text;
   }
 
   async findPendingRestart(): Promise<void> {
@@ -83,7 +134,7 @@ export class PostgresUpkeep {
       if (guard.view().postmaster === null || guard.view().postmaster?.writable) return;
       const written = await context.writeConfig(() => context.recoveryFor(upstream));
       if (upstream === null) await files.sync();
-      if (written) {
+      if (written.length > 0) {
         const whom = upstream === null ? "following nobody" : `following ${upstream.name}`;
         log.info("follow", `${whom}: changing primary_conninfo and reloading`);
         await context.reload();
@@ -128,9 +179,10 @@ export class PostgresUpkeep {
   }
 
   private presentRecovery() {
-    const { memory, guard, files } = this.context.parts;
+    const { guard, files } = this.context.parts;
     if (guard.view().postmaster?.writable) return NO_RECOVERY;
-    return memory.following === null ? files.recovery() : this.context.recoveryFor(memory.following);
+    const upstream = files.intended();
+    return upstream === undefined ? files.recovery() : this.context.recoveryFor(upstream);
   }
 
   /**

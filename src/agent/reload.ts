@@ -1,19 +1,48 @@
-/** SIGHUP for what listens: certificates are read again, addresses that changed are listened on. What fails goes on as before. */
+/**
+ * A reload of the local file: decides what of it counts (planReload), makes what listens follow, and says by key what has
+ * changed, what has not, and what a restart is needed for. What fails leaves its whole section as it was.
+ */
 import type { ApiServer } from "../api/server.ts";
 import type { Log } from "../lib/log.ts";
 import type { LocalConfig } from "../model/config.ts";
+import { describeReload, planReload, type ReloadPlan } from "../model/config_reload.ts";
 import type { TlsWatch } from "./tls_watch.ts";
 
-export function reloadListeners(
-  config: LocalConfig,
-  { tls, api, log }: { readonly tls: TlsWatch | null; readonly api: ApiServer | null; readonly log: Log },
-): void {
+export interface ReloadParts {
+  readonly inForce: LocalConfig;
+  /** The file as it is now. */
+  readonly read: LocalConfig;
+  /** The configuration is in force: everything that asks for it gets this one from now on. */
+  readonly use: (config: LocalConfig) => void;
+  readonly tls: TlsWatch | null;
+  readonly api: ApiServer | null;
+  readonly log: Log;
+}
+
+export function applyReload({ inForce, read, use, tls, api, log }: ReloadParts): void {
+  let plan = planReload(inForce, read);
+  const refused = listenProblem(api, plan.config);
+  if (refused !== null) plan = planReload(inForce, { ...read, restapi: inForce.restapi });
+  use(plan.config);
   tls?.read("reload");
+  report(plan, log);
+  if (refused !== null) {
+    log.error("restapi", `the REST API and its settings (restapi) go on as before: ${refused}`);
+  }
+}
+
+/** null: it listens as the configuration says. */
+function listenProblem(api: ApiServer | null, config: LocalConfig): string | null {
   try {
     api?.reload(config);
+    return null;
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    log.error("restapi", `the REST API goes on as before: ${reason}`);
+    return error instanceof Error ? error.message : String(error);
   }
-  log.info("reload", "configuration reloaded");
+}
+
+function report(plan: ReloadPlan, log: Log): void {
+  const { info, warnings } = describeReload(plan);
+  log.info("reload", info);
+  for (const warning of warnings) log.warning("reload", warning);
 }

@@ -9,7 +9,7 @@ import { VERSION } from "../model/version.ts";
 import { dynamicReader } from "./dynamic_reader.ts";
 import { openRaft } from "./open_raft.ts";
 import { logQuorum } from "./quorum_watch.ts";
-import { reloadListeners } from "./reload.ts";
+import { applyReload } from "./reload.ts";
 import { EXIT_REMOVED, type RunningAgent } from "./running.ts";
 import { Witness } from "./witness.ts";
 import { WitnessApi } from "./witness_api.ts";
@@ -71,11 +71,13 @@ function compose(options: WitnessOptions): RunningAgent {
     exit,
   });
   const reload = () => {
-    const next = options.reload();
-    if (next === null) return;
-    config = next;
-    reloadListeners(config, { tls: tlsWatch, api, log });
-    witness.factsChanged();
+    const read = options.reload();
+    if (read === null) return;
+    const use = (next: LocalConfig) => {
+      config = next;
+      witness.factsChanged();
+    };
+    applyReload({ inForce: config, read, use, tls: tlsWatch, api, log });
   };
   const port = new WitnessApi({
     config: () => config,

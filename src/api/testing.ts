@@ -400,6 +400,7 @@ export const STUB_DYNAMIC: DynamicConfig = {
     pgHba: null,
     pgIdent: null,
     recoveryConf: {},
+    section: {},
   },
 };
 

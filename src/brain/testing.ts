@@ -36,6 +36,7 @@ export const DYNAMIC: DynamicConfig = {
     pgHba: null,
     pgIdent: null,
     recoveryConf: {},
+    section: {},
   },
 };
 

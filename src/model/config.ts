@@ -183,6 +183,8 @@ export interface EffectivePostgresql {
   readonly pgHba: readonly string[] | null;
   readonly pgIdent: readonly string[] | null;
   readonly recoveryConf: { readonly [name: string]: string };
+  /** The cluster's `postgresql` section as it is, without facts of one host: callbacks, timeouts ... */
+  readonly section: JsonObject;
 }
 
 /** A problem found in a configuration; `path` is dotted, `line` 1-based when known. */

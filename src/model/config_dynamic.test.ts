@@ -54,6 +54,7 @@ test("an empty configuration has the defaults", () => {
       pgHba: null,
       pgIdent: null,
       recoveryConf: {},
+      section: {},
     },
   });
 });

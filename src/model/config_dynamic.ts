@@ -81,6 +81,7 @@ function effectivePostgresql(dcs: JsonObject, local: JsonObject, issues: Issues)
     pgHba: lines(merged["pg_hba"], [...PATH, "pg_hba"], issues),
     pgIdent: lines(merged["pg_ident"], [...PATH, "pg_ident"], issues),
     recoveryConf: recoveryConf(merged["recovery_conf"], issues),
+    section: dynamic,
   };
 }
 

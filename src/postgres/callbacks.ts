@@ -17,7 +17,8 @@ export interface CallbackFacts {
 }
 
 export interface CallbacksOptions {
-  readonly commands: { readonly [hook: string]: string };
+  /** As configured now. */
+  readonly commands: () => { readonly [hook: string]: string };
   readonly scope: string;
   readonly log: Log;
 }
@@ -32,7 +33,7 @@ export class Callbacks {
 
   /** Returns at once; whatever comes of it goes to the log. */
   call(event: CallbackEvent, role: CallbackRole, facts: CallbackFacts): void {
-    const command = this.options.commands[event];
+    const command = this.options.commands()[event];
     if (command === undefined || command === "") return;
     const words = shellSplit(command);
     if (words === null || words.length === 0) {

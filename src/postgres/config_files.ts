@@ -5,6 +5,7 @@
 import type { Upstream } from "../brain/actions.ts";
 import type { EffectivePostgresql, LocalConfig, PostgresqlConfig } from "../model/config.ts";
 import { checkConf } from "./check_conf.ts";
+import type { ConfigInForce } from "./config_in_force.ts";
 import {
   exists,
   join,
@@ -30,8 +31,7 @@ import {
 const FILE_MODE = 0o600;
 
 export interface ConfigFilesOptions {
-  readonly local: LocalConfig;
-  readonly postgresql: PostgresqlConfig;
+  readonly config: ConfigInForce;
   readonly programs: Programs;
   readonly warn: (text: string) => void;
 }
@@ -42,10 +42,13 @@ export class ConfigFiles {
   private readonly configDir: string;
   /** Settings that `postgres` has accepted, as JSON, and what had to be left out of them. */
   private checked: { readonly settings: string; readonly refused: readonly string[] } | null = null;
+  /** Undefined: nothing was written yet. */
+  private intent: Upstream | null | undefined = undefined;
 
   constructor(private readonly options: ConfigFilesOptions) {
-    this.dataDir = options.postgresql.dataDir;
-    this.configDir = options.postgresql.configDir;
+    const { dataDir, configDir } = options.config.postgresql;
+    this.dataDir = dataDir;
+    this.configDir = configDir;
     this.file = join(this.configDir, "postgresql.conf");
   }
 
@@ -58,18 +61,29 @@ export class ConfigFiles {
     return this.recovery().following;
   }
 
-  /** Writes everything but the signal files. True when a running server has something to reload. */
-  async write(effective: EffectivePostgresql, recovery: RecoverySettings): Promise<boolean> {
+  /**
+   * Whom the files are to name: as they were written last, whatever became of them since; as found, before they were
+   * written for the first time (undefined: they name nobody that is known). The server follows once it has reloaded.
+   */
+  intended(): Upstream | null | undefined {
+    return this.intent !== undefined ? this.intent : this.following() ?? undefined;
+  }
+
+  /** Writes everything but the signal files. Names of those that were changed: a running server has them to reload. */
+  async write(effective: EffectivePostgresql, recovery: RecoverySettings): Promise<readonly string[]> {
     makeDirectory(this.configDir, 0o700);
     this.adoptUsersFile();
+    this.intent = recovery.following;
     const settings = await this.acceptedSettings(effective);
-    const conf = writeAtomically(this.file, this.render(settings, recovery), FILE_MODE);
-    const auto = this.stripAutoConf();
-    const hba = effective.pgHba !== null &&
-      writeAtomically(this.path("pg_hba.conf"), renderLines(effective.pgHba), FILE_MODE);
-    const ident = effective.pgIdent !== null &&
-      writeAtomically(this.path("pg_ident.conf"), renderLines(effective.pgIdent), FILE_MODE);
-    return conf || auto || hba || ident;
+    const lines = (name: string, content: readonly string[] | null) =>
+      content !== null && writeAtomically(this.path(name), renderLines(content), FILE_MODE);
+    const written: readonly (readonly [string, boolean])[] = [
+      ["postgresql.conf", writeAtomically(this.file, this.render(settings, recovery), FILE_MODE)],
+      ["postgresql.auto.conf", this.stripAutoConf()],
+      ["pg_hba.conf", lines("pg_hba.conf", effective.pgHba)],
+      ["pg_ident.conf", lines("pg_ident.conf", effective.pgIdent)],
+    ];
+    return written.filter(([, changed]) => changed).map(([name]) => name);
   }
 
   /** On disk when it resolves, the directory entry included. */
@@ -112,7 +126,7 @@ export class ConfigFiles {
 
   private render(settings: { readonly [name: string]: string }, recovery: RecoverySettings): string {
     return renderServerConf({
-      include: this.options.postgresql.customConf ?? "postgresql.base.conf",
+      include: this.options.config.postgresql.customConf ?? "postgresql.base.conf",
       hbaFile: settings.hba_file ?? this.existing("pg_hba.conf"),
       identFile: settings.ident_file ?? this.existing("pg_ident.conf"),
       settings,
@@ -122,7 +136,7 @@ export class ConfigFiles {
 
   /** The first contact with a directory: the user's postgresql.conf becomes postgresql.base.conf, once. */
   private adoptUsersFile(): void {
-    if (this.options.postgresql.customConf !== null) return;
+    if (this.options.config.postgresql.customConf !== null) return;
     const base = this.path("postgresql.base.conf");
     if (exists(base)) return;
     const text = readText(this.file);
@@ -141,9 +155,8 @@ export class ConfigFiles {
 
   /** All settings but those that this version of PostgreSQL refuses, which are warned about. */
   private async acceptedSettings(effective: EffectivePostgresql): Promise<{ [name: string]: string }> {
-    const { usable, refused } = usableSettings(
-      managedSettings(this.options.local, this.options.postgresql, effective),
-    );
+    const { local, postgresql } = this.options.config;
+    const { usable, refused } = usableSettings(managedSettings(local, postgresql, effective));
     const key = JSON.stringify(usable);
     if (this.checked?.settings !== key) {
       const complaints = await this.complaints(usable);

@@ -34,11 +34,14 @@ export interface Connection {
   /** Polite end, forced after a second. Never waits. */
   close(): void;
   readonly ended: boolean;
+  /** Process that serves it, as the server said; null: it did not. */
+  readonly backendPid: number | null;
 }
 
-/** SQLSTATE of an error from the server; null for failures of the connection. */
+/** SQLSTATE of an error from the server, or of the one that caused it; null for failures of the connection. */
 export function sqlState(error: unknown): string | null {
-  return error instanceof pg.DatabaseError ? error.code ?? null : null;
+  if (error instanceof pg.DatabaseError) return error.code ?? null;
+  return error instanceof Error && error.cause !== undefined ? sqlState(error.cause) : null;
 }
 
 /** sslmode decides, as in libpq: `prefer` tries with encryption first where that can matter, then without. */
@@ -139,6 +142,10 @@ class PgConnection implements Connection {
     client.on("end", () => {
       this.ended = true;
     });
+  }
+
+  get backendPid(): number | null {
+    return (this.client as unknown as { processID?: number | null }).processID ?? null;
   }
 
   async query(text: string): Promise<readonly Row[]> {

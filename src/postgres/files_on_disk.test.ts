@@ -1,6 +1,7 @@
 /** What must hold of files: atomic replacement, the marker, moving aside. In temporary directories, without PostgreSQL. */
 import { afterAll, expect, test } from "bun:test";
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -10,11 +11,13 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  unlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MemoryLog } from "../lib/log.ts";
+import type { Credentials } from "../model/config.ts";
 import { Callbacks } from "./callbacks.ts";
 import { writeAtomically } from "./disk.ts";
 import { PgpassFile } from "./pgpass.ts";
@@ -43,12 +46,28 @@ test("a file is replaced with its permissions, and left alone when nothing chang
 
 test("the password file is for its owner only and keeps the servers of before", () => {
   const file = join(directory(), "sub", "pgpass");
-  const pgpass = new PgpassFile(file);
-  const user = { username: "rep", password: "p", options: {} };
-  pgpass.allow("postgres://10.0.0.1:5432/postgres", [user]);
-  pgpass.allow("postgres://10.0.0.2:5432/postgres", [user, { ...user, username: "none", password: null }]);
-  expect(readFileSync(file, "utf8")).toBe("10.0.0.1:5432:*:rep:p\n10.0.0.2:5432:*:rep:p\n");
+  let users: Credentials[] = [
+    { username: "rep", password: "p", options: {} },
+    { username: "none", password: null, options: {} },
+  ];
+  const pgpass = new PgpassFile(file, () => users);
+  expect(pgpass.mend()).toBe(false);
+  pgpass.allow("postgres://10.0.0.1:5432/postgres");
+  pgpass.allow("postgres://10.0.0.2:5432/postgres");
+  const both = "10.0.0.1:5432:*:rep:p\n10.0.0.2:5432:*:rep:p\n";
+  expect(readFileSync(file, "utf8")).toBe(both);
   expect(statSync(file).mode & 0o777).toBe(0o600);
+  expect(pgpass.mend()).toBe(false);
+  // Somebody else removes it, changes it, or lets others read it, in which case libpq would not.
+  unlinkSync(file);
+  expect([pgpass.mend(), readFileSync(file, "utf8")]).toEqual([true, both]);
+  writeFileSync(file, "other");
+  expect([pgpass.mend(), readFileSync(file, "utf8")]).toEqual([true, both]);
+  chmodSync(file, 0o644);
+  expect([pgpass.mend(), statSync(file).mode & 0o777]).toEqual([true, 0o600]);
+  // After a rotation no old password is left for any of the servers.
+  users = [{ username: "rep", password: "q", options: {} }];
+  expect([pgpass.mend(), readFileSync(file, "utf8")]).toEqual([true, both.replaceAll(":p\n", ":q\n")]);
 });
 
 test("a half-written directory is known even when the marker inside is gone", async () => {
@@ -145,7 +164,8 @@ test("a callback gets action, role and scope, and ends the one before it", async
   const command =
     `sh -c 'test "$1" = on_stop || sleep 100; echo "$@" $AGENT_OLD_ROLE $AGENT_TIMELINE > ${out}' x`;
   const log = new MemoryLog();
-  const callbacks = new Callbacks({ commands: { on_start: command, on_stop: command }, scope: "demo", log });
+  const commands = () => ({ on_start: command, on_stop: command });
+  const callbacks = new Callbacks({ commands, scope: "demo", log });
   const facts = { oldRole: "primary" as const, timeline: 3, leader: null };
   callbacks.call("on_start", "replica", facts);
   callbacks.call("on_restart", "replica", facts);

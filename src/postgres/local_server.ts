@@ -1,51 +1,114 @@
-/** Connections to our own server: by its socket or its first address, as superuser. */
-import type { Credentials, PostgresqlConfig } from "../model/config.ts";
+/**
+ * Connections to our own server as superuser, by whichever way works (local_ways.ts). While none works, attempts are rare
+ * and the reasons are kept; what answers elsewhere in place of our server is never taken for it.
+ */
+import { readProcess } from "../lib/process_table.ts";
+import type { Credentials } from "../model/config.ts";
+import type { ConfigInForce } from "./config_in_force.ts";
 import { connect, type Connection, type Endpoint, sqlState } from "./connection.ts";
-import { join, readText } from "./disk.ts";
+import { errorCode, join, readText } from "./disk.ts";
+import { errorText } from "./error_text.ts";
+import { localWays, type WayFailure, WayMemory, wayText } from "./local_ways.ts";
 import { parsePostmasterPid, type PostmasterPid } from "./postmaster_pid.ts";
 
 export interface LocalConnectOptions {
   readonly applicationName?: string;
   readonly statementTimeoutMs?: number;
+  /** For all ways together. @default 2000 */
   readonly connectTimeoutMs?: number;
   readonly credentials?: Credentials;
 }
 
-export class LocalServer {
-  /** Which of the ways worked last: pg_hba.conf may allow only one of them. */
-  private preferred = 0;
+export interface LocalServerOptions {
+  readonly config: ConfigInForce;
+  /** `unix_socket_directories` as configured; null: not configured. */
+  readonly socketDirectories: () => string | null;
+  /** ms of a clock that does not go back. */
+  readonly now: () => number;
+  readonly info: (text: string) => void;
+}
 
-  constructor(private readonly config: PostgresqlConfig) {}
+interface FailedWay {
+  readonly way: string;
+  readonly error: unknown;
+}
+
+/** No way to our own server works. Its cause is the answer that says most. */
+export class UnreachableError extends Error {
+  override readonly name = "UnreachableError";
+  /** What is the same while nothing new happens: each way with the code of its failure. */
+  readonly kinds: string;
+
+  constructor(failures: readonly FailedWay[], advice: string) {
+    const reasons = failures.map(({ way, error }) => `${way}: ${errorText(error)}`);
+    const answer = failures.find(({ error }) => sqlState(error) !== null) ?? failures[0];
+    super(failures.length === 0 ? `PostgreSQL listens nowhere${advice}` : reasons.join("; ") + advice, {
+      cause: answer?.error,
+    });
+    this.kinds = failures.map(({ way, error }) => `${way} ${kindOf(error)}`).join(", ");
+  }
+}
+
+const CONNECT_TIMEOUT_MS = 2_000;
+/** Less is not worth an attempt. */
+const SHORTEST_ATTEMPT_MS = 50;
+/** "The database system is starting up", "... is shutting down". */
+const CANNOT_CONNECT_NOW = "57P03";
+const TOO_MANY_CONNECTIONS = "53300";
+
+export class LocalServer {
+  private memory = new WayMemory();
+  /** The server and the settings that the memory belongs to. */
+  private about = "";
+  private unreachable: UnreachableError | null = null;
+
+  constructor(private readonly options: LocalServerOptions) {}
 
   /** What the running server says of itself; null when there is no such file. */
   pidFile(): PostmasterPid | null {
-    const text = readText(join(this.config.dataDir, "postmaster.pid"));
+    const text = readText(join(this.options.config.postgresql.dataDir, "postmaster.pid"));
     return text === null ? null : parsePostmasterPid(text);
   }
 
+  /** Something that may open a way has changed (pg_hba.conf, a password): the next attempt is made at once. */
+  changed(): void {
+    this.about = "";
+  }
+
+  /** The way that is tried first; null: there is none. */
+  way(): Endpoint | null {
+    return this.ways(this.pidFile())[0] ?? null;
+  }
+
   async connect(options: LocalConnectOptions = {}): Promise<Connection> {
-    const ways = endpoints(this.config, this.pidFile());
-    let failure: unknown = new Error("PostgreSQL listens nowhere");
-    for (let attempt = 0; attempt < ways.length; attempt++) {
-      const way = (this.preferred + attempt) % ways.length;
+    const { now } = this.options;
+    const pidFile = this.pidFile();
+    const ways = this.ways(pidFile);
+    const { memory } = this;
+    if (this.unreachable !== null && memory.waitMs(now()) > 0) throw this.unreachable;
+    const untilMs = now() + (options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS);
+    const failures: FailedWay[] = [];
+    let starting = false;
+    for (const way of ways) {
+      const leftMs = untilMs - now();
+      if (leftMs < SHORTEST_ATTEMPT_MS) break;
       try {
-        const connection = await connect({
-          endpoint: ways[way]!,
-          credentials: options.credentials ?? this.config.superuser,
-          database: "postgres",
-          applicationName: options.applicationName ?? "agent",
-          connectTimeoutMs: options.connectTimeoutMs,
-          statementTimeoutMs: options.statementTimeoutMs,
-        });
-        this.preferred = way;
+        const connection = await this.attempt(way, pidFile, options, leftMs);
+        this.noteWay(way, failures);
         return connection;
       } catch (error) {
-        failure = error;
-        // Class 28: refused for who we are or where we come from. Anything else would be the same elsewhere.
-        if (!sqlState(error)?.startsWith("28")) break;
+        failures.push({ way: wayText(way), error });
+        const how = howItFailed(error);
+        memory.failed(way, how);
+        starting = sqlState(error) === CANNOT_CONNECT_NOW;
+        if (how === "server") break;
       }
     }
-    throw failure;
+    memory.nothingWorked(now(), starting);
+    const waitS = memory.waitMs(now()) / 1000;
+    const unreachable = new UnreachableError(failures, waitS < 1 ? "" : ` (next attempt in ${waitS} s)`);
+    if (memory === this.memory) this.unreachable = starting ? null : unreachable;
+    throw unreachable;
   }
 
   /** Runs `use` with a connection of its own, which is closed afterwards. */
@@ -57,22 +120,62 @@ export class LocalServer {
       connection.close();
     }
   }
+
+  private ways(pidFile: PostmasterPid | null): Endpoint[] {
+    const { config, socketDirectories } = this.options;
+    const ways = localWays(config.postgresql, pidFile, socketDirectories());
+    const about = `${pidFile?.pid} ${config.revision} ${ways.map(wayText).join(" ")}`;
+    if (about !== this.about) {
+      // What worked with the server before is a good first guess still; that something failed says nothing.
+      const { worked } = this.memory;
+      this.memory = new WayMemory(worked);
+      this.unreachable = null;
+      this.about = about;
+    }
+    return this.memory.order(ways);
+  }
+
+  private async attempt(
+    way: Endpoint,
+    pidFile: PostmasterPid | null,
+    options: LocalConnectOptions,
+    leftMs: number,
+  ): Promise<Connection> {
+    const connection = await connect({
+      endpoint: way,
+      credentials: options.credentials ?? this.options.config.postgresql.superuser,
+      database: "postgres",
+      applicationName: options.applicationName ?? "agent",
+      connectTimeoutMs: leftMs,
+      statementTimeoutMs: options.statementTimeoutMs,
+    });
+    // A published address may lead to another member, a port to another server of this host: both have our system
+    // identifier or none of our business. A backend of our own is a child of our postmaster, in this host's process table.
+    const { backendPid } = connection;
+    const own = pidFile === null || backendPid === null || readProcess(backendPid)?.parentPid === pidFile.pid;
+    if (own) return connection;
+    connection.close();
+    throw new Error(`another server answers there (no child of our postmaster, pid ${pidFile.pid})`);
+  }
+
+  private noteWay(way: Endpoint, failures: readonly FailedWay[]): void {
+    const { memory } = this;
+    const before = memory.worked;
+    memory.succeeded(way);
+    this.unreachable = null;
+    if (failures.length === 0 || before === memory.worked) return;
+    const reasons = failures.map((failed) => `${failed.way}: ${errorText(failed.error)}`).join("; ");
+    this.options.info(`PostgreSQL is reached at ${wayText(way)} from now on (${reasons})`);
+  }
 }
 
-/** Best first. The running server's own words (postmaster.pid) count before the configuration, which may be newer. */
-export function endpoints(
-  config: Pick<PostgresqlConfig, "useUnixSocket" | "listenAddresses" | "port">,
-  pidFile: PostmasterPid | null,
-): Endpoint[] {
-  const port = pidFile?.port ?? config.port;
-  const listen = pidFile === null ? config.listenAddresses[0] ?? null : pidFile.listenAddress;
-  const tcp = listen === null ? null : { host: reachable(listen), port };
-  const socket = pidFile?.socketDir ? { host: pidFile.socketDir, port } : null;
-  const ways = config.useUnixSocket ? [socket, tcp] : [tcp, socket];
-  return ways.filter((way) => way !== null);
+function howItFailed(error: unknown): WayFailure {
+  const state = sqlState(error);
+  if (state === CANNOT_CONNECT_NOW || state === TOO_MANY_CONNECTIONS) return "server";
+  return /timeout|timed out/i.test(errorText(error)) ? "timeout" : "refused";
 }
 
-function reachable(listenAddress: string): string {
-  if (listenAddress === "*" || listenAddress === "0.0.0.0" || listenAddress === "") return "127.0.0.1";
-  return listenAddress === "::" ? "::1" : listenAddress;
+/** What is the same each time: texts may hold pids and times. */
+function kindOf(error: unknown): string {
+  return sqlState(error) ?? errorCode(error) ?? errorText(error).slice(0, 60);
 }

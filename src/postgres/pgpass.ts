@@ -1,8 +1,10 @@
 /** The password file: the only place besides memory where we keep passwords for connections of PostgreSQL's programs. */
 import type { Credentials } from "../model/config.ts";
-import { dirname, makeDirectory, setPermissions, writeAtomically } from "./disk.ts";
+import { dirname, makeDirectory, permissions, setPermissions, writeAtomically } from "./disk.ts";
 import { quotePgpass } from "./quote.ts";
-import { parseConnUrl } from "./upstream.ts";
+import { parseConnUrl, type ServerAddress } from "./upstream.ts";
+
+const FILE_MODE = 0o600;
 
 export interface PgpassEntry {
   readonly host: string;
@@ -22,29 +24,45 @@ export function formatPgpass(entries: readonly PgpassEntry[]): string {
 
 /**
  * Grows by the members that we connect to and never forgets one while the agent lives: a WAL receiver reads the file
- * again at each reconnect, also for an upstream that has just been replaced.
+ * again at each reconnect, also for an upstream that has just been replaced. Passwords are those in force at each writing.
  */
 export class PgpassFile {
-  private readonly entries = new Map<string, PgpassEntry>();
+  private readonly addresses = new Map<string, ServerAddress>();
 
-  constructor(readonly path: string) {}
+  /** `users`: whose passwords it holds, as configured now. */
+  constructor(readonly path: string, private readonly users: () => readonly Credentials[]) {}
 
-  /** Makes connections as these users to the member possible. Written with mode 0600. */
-  allow(connUrl: string, users: readonly Credentials[]): void {
+  /** Makes connections to the member possible. */
+  allow(connUrl: string): void {
     const address = parseConnUrl(connUrl);
     if (address === null) return;
-    const hosts = address.host.split(",");
-    const ports = address.port.split(",");
-    hosts.forEach((host, at) => {
-      for (const { username, password } of users) {
-        if (password === null) continue;
-        const port = ports[at] ?? "5432";
-        this.entries.set(JSON.stringify([host, port, username]), { host, port, username, password });
-      }
-    });
+    this.addresses.set(connUrl, address);
+    this.mend();
+  }
+
+  /** True when the file was not as it should be, and had to be written (mode 0600). */
+  mend(): boolean {
+    if (this.addresses.size === 0) return false;
     makeDirectory(dirname(this.path), 0o700);
-    writeAtomically(this.path, formatPgpass([...this.entries.values()]), 0o600);
+    const written = writeAtomically(this.path, formatPgpass(this.entries()), FILE_MODE);
     // libpq ignores, with a warning, a file that others may read.
-    setPermissions(this.path, 0o600);
+    const open = permissions(this.path) !== FILE_MODE;
+    if (open) setPermissions(this.path, FILE_MODE);
+    return written || open;
+  }
+
+  private entries(): PgpassEntry[] {
+    const entries = new Map<string, PgpassEntry>();
+    for (const address of this.addresses.values()) {
+      const ports = address.port.split(",");
+      for (const [at, host] of address.host.split(",").entries()) {
+        for (const { username, password } of this.users()) {
+          if (password === null) continue;
+          const port = ports[at] ?? "5432";
+          entries.set(JSON.stringify([host, port, username]), { host, port, username, password });
+        }
+      }
+    }
+    return [...entries.values()];
   }
 }

@@ -1,6 +1,5 @@
 import { expect, test } from "bun:test";
 import type { Row } from "./connection.ts";
-import { endpoints } from "./local_server.ts";
 import { parsePostmasterPid } from "./postmaster_pid.ts";
 import { parseVersion } from "./programs.ts";
 import { parseStatus } from "./status_query.ts";
@@ -70,13 +69,6 @@ test("postmaster.pid says where and whether connections are accepted", () => {
   expect(file).toMatchObject({ pid: 123, status: "ready", socketDir: "/tmp/s" });
   expect(parsePostmasterPid("123\n/d\n1763\n5433\n")?.status).toBeNull();
   expect(parsePostmasterPid("-123\n/d\n")).toBeNull();
-  const config = { useUnixSocket: false, listenAddresses: ["10.0.0.1"], port: 1 };
-  expect(endpoints(config, file)).toEqual([{ host: "127.0.0.1", port: 5433 }, {
-    host: "/tmp/s",
-    port: 5433,
-  }]);
-  expect(endpoints({ ...config, useUnixSocket: true }, file)[0]!.host).toBe("/tmp/s");
-  expect(endpoints(config, null)).toEqual([{ host: "10.0.0.1", port: 1 }]);
 });
 
 test("versions are numbers as the server gives them", () => {

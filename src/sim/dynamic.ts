@@ -34,6 +34,7 @@ export function simulatedDynamic(records: JsonObject): DynamicConfig {
       pgHba: null,
       pgIdent: null,
       recoveryConf: {},
+      section: {},
     },
   };
 }
