@@ -51,5 +51,6 @@ export type { WalStorage } from "./storage/wal_storage.ts";
 // The network: TCP with or without TLS, and its twin in memory.
 export { TcpTransport, type TcpTransportOptions } from "./transport/tcp_transport.ts";
 export { type TlsFiles, type TlsLayer, tlsLayer } from "./transport/socket_layer.ts";
+export { certificateFlaw } from "./transport/certificate.ts";
 export { TransportError } from "./transport/transport_error.ts";
 export { MemoryNetwork } from "./transport/memory_network.ts";

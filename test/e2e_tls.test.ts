@@ -4,8 +4,8 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as tls from "node:tls";
-import type { TlsFiles } from "../raft/mod.ts";
-import { MEMBER, STRANGER } from "../raft/transport/testing_certificates.ts";
+import { clusterIdOf, monotonicClock, nodeIdOf, TcpTransport, type TlsFiles, tlsLayer } from "../raft/mod.ts";
+import { Authority } from "../raft/transport/testing_certificates.ts";
 import type { Host } from "../src/demo/host.ts";
 import { nowMs } from "../src/demo/now.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
@@ -25,10 +25,18 @@ function write(name: string, files: TlsFiles): void {
   for (const part of ["ca", "cert", "key"] as const) writeFileSync(fileOf(name, part), files[part]);
 }
 
+const AUTHORITY = new Authority("members");
+/** As a load balancer or Prometheus would have it. */
+const CLIENT = AUTHORITY.issue({ commonName: "prometheus", names: ["127.0.0.9"], usages: ["clientAuth"] });
+/** node1 is at 127.0.0.1, and so on. */
+const memberFiles = (name: string, authority = AUTHORITY) =>
+  authority.issue({ commonName: name, names: [`127.0.0.${name.slice("node".length)}`] });
+const OTHERS = new Authority("others");
+
 const { story } = withCluster({
   dcs: { ttl: 2 },
   override: (name) => {
-    write(name, MEMBER);
+    write(name, memberFiles(name));
     return {
       raft: {
         tls: { certfile: fileOf(name, "cert"), keyfile: fileOf(name, "key"), cafile: fileOf(name, "ca") },
@@ -44,7 +52,7 @@ function connect(host: Host, own: TlsFiles | null): Promise<string> {
     const socket = tls.connect({
       host: address,
       port: raftPort,
-      ca: MEMBER.ca,
+      ca: AUTHORITY.ca,
       checkServerIdentity: () => undefined,
       ...(own ? { cert: own.cert, key: own.key } : {}),
     });
@@ -67,9 +75,9 @@ story("the members find each other, replicate, and replace a dead primary", asyn
 
 story("nobody gets in without a certificate of the cluster's authority", async ({ cluster }) => {
   const [host] = cluster.hosts as [Host];
-  expect(await connect(host, MEMBER)).toBe("open");
+  expect(await connect(host, memberFiles("node2"))).toBe("open");
   expect(await connect(host, null)).toBe("refused");
-  expect(await connect(host, STRANGER)).toBe("refused");
+  expect(await connect(host, memberFiles("node2", OTHERS))).toBe("refused");
 });
 
 story(
@@ -78,7 +86,7 @@ story(
     const primary = await fixture.healed();
     const outside = fixture.cluster.members.find((host) => host !== primary)!;
     await outside.powerOff();
-    write(outside.name, STRANGER);
+    write(outside.name, memberFiles(outside.name, OTHERS));
     const before = outside.log().length;
     outside.start();
     await waitFor(
@@ -89,7 +97,83 @@ story(
     await fixture.client.waitForWrite(nowMs(), WRITES_MS, primary.name);
     expect(await outside.answers("/health")).toBe(false);
     // Renewed files are taken while it runs.
-    write(outside.name, MEMBER);
+    write(outside.name, memberFiles(outside.name));
+    await fixture.healed();
+  },
+);
+
+/** In the place of `host`, which is off: who of the others took it for that member, with the password and these files. */
+async function impersonate(
+  host: Host,
+  others: readonly Host[],
+  password: string,
+  files: TlsFiles,
+): Promise<string[]> {
+  const addrOf = ({ addresses: { address, raftPort } }: Host) => `${address}:${raftPort}`;
+  const clusterId = clusterIdOf("/service", "demo", [host, ...others].map(addrOf));
+  const memberOf = (one: Host) => ({
+    id: nodeIdOf(clusterId, addrOf(one)),
+    name: one.name,
+    addr: addrOf(one),
+  });
+  const taken: string[] = [];
+  const told = new Set<string>();
+  const transport = new TcpTransport({
+    id: memberOf(host).id,
+    clusterId,
+    bindAddr: addrOf(host),
+    peers: others.map(memberOf),
+    password,
+    clock: monotonicClock,
+    random: Math.random,
+    layer: tlsLayer(files),
+    log: (_, event, text) => void (event === "raft_peer_unreachable" && told.add(text)),
+  });
+  transport.start({
+    onFrame: () => {},
+    onPeer: (id, connected) =>
+      void (connected && taken.push(others.find((one) => memberOf(one).id === id)!.name)),
+  });
+  try {
+    await waitFor("an answer of every member", START_MS, () => taken.length + told.size >= others.length);
+    return taken.sort();
+  } finally {
+    transport.close();
+  }
+}
+
+story(
+  "a certificate stands for one member: neither a REST client's nor another member's is taken",
+  async (fixture) => {
+    const { cluster } = fixture;
+    const primary = await fixture.healed();
+    const off = cluster.members.find((host) => host !== primary)!;
+    const others = cluster.members.filter((host) => host !== off);
+    await off.powerOff();
+    const before = primary.log().length;
+    const { raft } = cluster.secrets;
+    expect(await impersonate(off, others, raft, CLIENT)).toEqual([]);
+    expect(await impersonate(off, others, raft, memberFiles(primary.name))).toEqual([]);
+    const why = new RegExp(
+      `refused connection from [0-9.]+: the certificate for IP Address:${primary.addresses.address} is not the one of the ` +
+        `member at ${off.addresses.address}:`,
+    );
+    await waitFor("the reason in a log", START_MS, () => why.test(primary.log().slice(before)));
+    // It was for the certificate alone.
+    const names = others.map(({ name }) => name).sort();
+    expect(await impersonate(off, others, raft, memberFiles(off.name))).toEqual(names);
+
+    // A member with a client's certificate does not begin what the others would refuse.
+    write(off.name, CLIENT);
+    const began = off.log().length;
+    off.start();
+    await waitFor(
+      "its refusal to start",
+      START_MS,
+      () => /raft\.tls\.certfile: .* no member's: its extended key usage/.test(off.log().slice(began)),
+    );
+    await off.powerOff();
+    write(off.name, memberFiles(off.name));
     await fixture.healed();
   },
 );

@@ -139,8 +139,12 @@ class Finder implements Search {
     this.#network.listener.start({
       onFrame: () => {},
       onPeer: () => {},
-      onVisit: (question, reply) => {
-        if (decodeQuestion(question)) reply(selfAddr !== null && !this.#joining ? answer : busy);
+      onVisit: (bytes, reply, flaw) => {
+        const question = decodeQuestion(bytes);
+        if (!question) return;
+        const reason = flaw(question.addr);
+        if (reason !== null) return reply(encodeVisitAnswer({ kind: "refused", reason }));
+        reply(selfAddr !== null && !this.#joining ? answer : busy);
       },
     });
     for (const addr of partners) this.#ask(addr);

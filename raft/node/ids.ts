@@ -37,3 +37,8 @@ export function withoutAddress(name: string): string {
 export function canBeDialed(addr: string): boolean {
   return !addr.startsWith(NO_ADDRESS);
 }
+
+/** The name in the stand-in of `withoutAddress`. */
+export function nameInAddress(addr: string): string {
+  return addr.slice(NO_ADDRESS.length);
+}

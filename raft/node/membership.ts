@@ -104,7 +104,6 @@ export class Membership {
 
   /** A frame of MEMBERS_CHANNEL. */
   frame(from: NodeId, payload: Uint8Array): void {
-    if (this.turnAway(from)) return;
     const message = decodeMemberMessage(payload);
     if (message?.kind === "answer") return this.#requests.answered(message.seq, message.outcome);
     if (!message) return;

@@ -70,8 +70,15 @@ export interface TransportHandlers {
   onPeer(id: NodeId, connected: boolean): void;
   /** At the address of this member somebody answers who belongs to another cluster. */
   onOtherCluster?(id: NodeId): void;
-  /** A question of somebody who is no member but knows the password; `answer` is called once, if at all. */
-  onVisit?(question: Uint8Array, answer: (bytes: Uint8Array) => void): void;
+  /**
+   * A question of somebody who is no member but knows the password; `answer` is called once, if at all. `flaw`: why it
+   * cannot be the one at this address (its certificate is for another one); null: it can.
+   */
+  onVisit?(
+    question: Uint8Array,
+    answer: (bytes: Uint8Array) => void,
+    flaw: (addr: string) => string | null,
+  ): void;
 }
 
 /** Another member, as the transport needs to know it. */

@@ -158,6 +158,7 @@ export class RaftNode implements Raft {
       sessions: this.#state.sessions,
       add: (member, replaces, done) => this.#membership.add(member, replaces, done),
       members: () => this.#membership.all(),
+      strangersMayJoin: resolved.strangersMayJoin,
     });
   }
 
@@ -192,7 +193,7 @@ export class RaftNode implements Raft {
         onFrame: (from, channel, payload) => this.#turn(() => this.#onFrame(from, channel, payload)),
         onPeer: (id, connected) => this.#turn(() => this.#onPeer(id, connected)),
         onOtherCluster: (id) => this.#turn(() => this.#onOtherCluster(id)),
-        onVisit: (question, answer) => this.#turn(() => this.#visits.visit(question, answer)),
+        onVisit: (question, answer, flaw) => this.#turn(() => this.#visits.visit(question, answer, flaw)),
       });
     });
     this.#armTimer();
@@ -403,6 +404,8 @@ export class RaftNode implements Raft {
   }
 
   #onFrame(from: NodeId, channel: number, payload: Uint8Array): void {
+    // A removed member is told so, and nothing it says counts: only its id is known any more, not who may bear it.
+    if (this.#membership.turnAway(from)) return;
     this.#lastContactMs.set(from, this.#options.clock.now());
     if (channel === 0) return this.#onRaftFrame(from, payload);
     if (channel === ADMISSION_CHANNEL) return this.#onAdmissionFrame(from, payload);
@@ -412,7 +415,7 @@ export class RaftNode implements Raft {
   }
 
   #onRaftFrame(from: NodeId, payload: Uint8Array): void {
-    if (!this.#driver || this.#membership.turnAway(from)) return;
+    if (!this.#driver) return;
     try {
       const message = decodeMessage(payload);
       if (message.from !== from) throw new DecodeError(`from ${message.from}`);
@@ -460,7 +463,6 @@ export class RaftNode implements Raft {
     const message = decodeAdmission(this.#options.clusterId, payload);
     if (message?.kind === "removed") this.#leave();
     if (message?.kind === "hello") {
-      if (this.#membership.turnAway(from)) return;
       const { instance, empty } = message;
       this.#registrar.hello(from, instance);
       this.#versions.hello(from, message.version);

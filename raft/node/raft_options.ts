@@ -35,6 +35,11 @@ export interface RaftNodeOptions {
    * from a replacement waits for it, unless the new member is at the same address: then it is the same one, under a new id.
    */
   readonly mayRemove?: (member: MemberInfo) => string | null;
+  /**
+   * A node that was let in by the transport and has no place in the cluster is made a member when it asks for it, as the
+   * leader. Otherwise addMember has to name its address first. @default true
+   */
+  readonly strangersMayJoin?: boolean;
   readonly storage: LogStorage;
   readonly transport: Transport;
   readonly clock: Clock;
@@ -84,6 +89,7 @@ export function resolveRaftOptions(options: RaftNodeOptions): ResolvedOptions {
     commandVersion: 1,
     founded: options.clusterId,
     mayRemove: () => null,
+    strangersMayJoin: true,
     ...options,
     instance: options.instance ?? 1 + Math.floor(options.random() * (2 ** 48 - 1)),
   };

@@ -11,7 +11,12 @@ import type { ProposeOutcome, ReadOutcome } from "./api.ts";
 import { monotonicClock as clock } from "./monotonic_clock.ts";
 import { RaftNode } from "./raft_node.ts";
 import { ListMachine, text } from "./testing.ts";
-import { RECORDED_CLUSTER, RECORDED_PASSWORD, RecordedPeer } from "./testing_recorded_peer.ts";
+import {
+  dialAsFirstVersion,
+  RECORDED_CLUSTER,
+  RECORDED_PASSWORD,
+  RecordedPeer,
+} from "./testing_recorded_peer.ts";
 
 /** Types of raft messages, by their numbers on the wire. */
 const SAID = { preVoteResponse: 2, voteResponse: 4, appendResponse: 6, propose: 11 } as const;
@@ -25,13 +30,15 @@ interface Setup {
   readonly versions?: VersionRange;
   /** The running member does not campaign by itself. */
   readonly patient?: boolean;
+  /** The other one speaks version 1. */
+  readonly first?: boolean;
 }
 
-async function started({ id, versions, patient = false }: Setup) {
+async function started({ id, versions, patient = false, first = false }: Setup) {
   const [own, other] = [await freePort(), await freePort()];
   const ports = id === 1 ? [own, other] : [other, own];
   const members = ports.map((port, i) => ({ id: i + 1, name: `n${i + 1}`, addr: `127.0.0.1:${port}` }));
-  const peer = new RecordedPeer(3 - id);
+  const peer = new RecordedPeer(3 - id, first);
   const machine = new ListMachine();
   const log: string[] = [];
   const sink = (_level: string, _event: string, line: string) => void log.push(line);
@@ -128,28 +135,46 @@ test("what a recorded member forwards is carried out once", async () => {
 });
 
 test("a member that speaks a later version, too, offers that first, and then speaks the recorded one's", async () => {
-  const { node, peer, other } = await started({ id: 1, versions: { oldest: 1, newest: 2 } });
+  const { node, peer, other } = await started({ id: 1, versions: { oldest: 2, newest: 3 } });
   await peer.listen(other);
   node.start();
   await until("elected", () => node.leadsWithOwnTerm());
-  expect(peer.offered).toEqual([2, 1]);
+  expect(peer.offered).toEqual([3, 2]);
 });
 
 test("a recorded dialer is let in by a member that speaks a later version, too", async () => {
-  const { node, peer, own } = await started({ id: 2, versions: { oldest: 1, newest: 2 } });
+  const { node, peer, own } = await started({ id: 2, versions: { oldest: 2, newest: 3 } });
   node.start();
   peer.dial(own);
   await until("elected", () => node.leadsWithOwnTerm());
 });
 
 test("a member that does not speak the recorded version any more says so, naming both", async () => {
-  const { node, peer, log, own, other } = await started({ id: 1, versions: { oldest: 2, newest: 3 } });
+  const { node, peer, log, own, other } = await started({ id: 1, versions: { oldest: 3, newest: 4 } });
   await peer.listen(other);
   node.start();
-  const dialed = "another version of the protocol: it speaks 1, this member 2 to 3";
+  const dialed = "another version of the protocol: it speaks 2, this member 3 to 4";
   await until("refused", () => log.some((line) => line.includes(dialed)));
   peer.dial(own);
-  const accepted = "another version of the protocol: it offers 1, this member speaks 2 to 3";
+  const accepted = "another version of the protocol: it offers 2, this member speaks 3 to 4";
   await until("refusing", () => log.some((line) => line.includes(accepted)));
+  expect(node.status().members.filter(({ connected }) => connected).map(({ id }) => id)).toEqual([1]);
+});
+
+test("a member of version 1, whose frames nobody could tell from forged ones, is refused whoever dials, naming both", async () => {
+  const { node, peer, log, own, other } = await started({ id: 1, first: true });
+  await peer.listen(other);
+  node.start();
+  const dialed = "another version of the protocol: it speaks 1, this member 2";
+  await until("refused", () => log.some((line) => line.includes(dialed)));
+  // Nothing else is offered to it.
+  expect(new Set(peer.offered)).toEqual(new Set([2]));
+  let refusal = "";
+  const socket = dialAsFirstVersion(2, own, (payload) => (refusal = payload.toString("hex")));
+  ended.push(() => socket.destroy());
+  await until("refusing", () => refusal !== "");
+  // The code that version 1 knows, and the versions that are spoken here.
+  expect(refusal).toBe("0100020002");
+  expect(log.join()).toContain("another version of the protocol: it offers 1, this member speaks 2");
   expect(node.status().members.filter(({ connected }) => connected).map(({ id }) => id)).toEqual([1]);
 });

@@ -1,7 +1,7 @@
 /**
- * For tests of upgrades: a member of protocol version 1 that is nothing but what such a one was recorded sending, over a
+ * For tests of upgrades: a member of protocol version 2 that is nothing but what such a one was recorded sending, over a
  * real socket. It knows none of our codecs: of a recorded message only the named fields are replaced, and computed is
- * only what has to be (checksums of frames, proofs of the password).
+ * only what has to be (checksums of frames, proofs of the password, keys).
  */
 import { createHmac, pbkdf2Sync } from "node:crypto";
 import * as net from "node:net";
@@ -15,10 +15,15 @@ const OTHER: Readonly<Record<number, number>> = { 1: 2, 2: 1 };
 /** Of member 1 to member 2; fields are replaced where it is the other one's. */
 const RECORDED = {
   hello:
+    "5241465400020002000201000000000000126700000000000000010000000000000002010101010101010101010101010101" +
+    "0101010101010101010101010101010101",
+  challenge: "00000200020202020202020202020202020202020202020202020202020202020202020202",
+  versionRefused: "0100020002",
+  /** Of version 1, which is spoken no more. */
+  firstHello:
     "5241465400010100000000000012670000000000000001000000000000000201010101010101010101010101010101010101" +
     "01010101010101010101010101",
-  challenge: "000202020202020202020202020202020202020202020202020202020202020202",
-  versionRefused: "01",
+  firstRefusal: "01",
   /** Without a version of commands: the first members said nothing of it. */
   emptyDirectory: "010000000000001267000000000000004d01",
   noLog: "020000000000001267000000000000004e000000000000000000",
@@ -61,7 +66,11 @@ const RECORDED = {
 } as const;
 type RecordedName = keyof typeof RECORDED;
 
-const HELLO_FIELDS = { from: 15, to: 23 };
+const HELLO_FIELDS = { from: 19, to: 27 };
+const FIRST_HELLO_FIELDS = { from: 15, to: 23 };
+/** Behind the version, and the versions that a later member speaks as well. */
+const HELLO_REST_AT = 10;
+const HELLO_NONCE_AT = 35;
 const ADMISSION_FIELDS = { instance: 9 };
 const VERDICT_AT = 17;
 const MESSAGE_FIELDS = {
@@ -78,6 +87,8 @@ const MESSAGE_FIELDS = {
 const ENTRY_LENGTH_AT = 81;
 const ENTRY_DATA_AT = 85;
 
+const PLAIN_HEADER_BYTES = 12;
+const SEALED_HEADER_BYTES = 24;
 const KIND = { data: 0, handshake: 2 } as const;
 const RAFT = 0;
 const ADMISSION = 255;
@@ -109,7 +120,31 @@ function framed(kind: number, channel: number, payload: Uint8Array): Uint8Array 
   return frame;
 }
 
-/** The member `id` of a cluster of two. */
+/** A frame behind the handshake, the `number`th in its direction. */
+function sealed(key: Uint8Array, number: number, kind: number, channel: number, payload: Uint8Array) {
+  const frame = Buffer.alloc(SEALED_HEADER_BYTES + payload.length);
+  frame.set([2, kind, channel, 0]);
+  frame.writeUInt32LE(payload.length, 4);
+  frame.set(payload, SEALED_HEADER_BYTES);
+  const numbered = Buffer.alloc(8);
+  numbered.writeBigUInt64LE(BigInt(number));
+  const mac = createHmac("sha256", key).update(numbered).update(frame.subarray(0, 8)).update(payload)
+    .digest();
+  frame.set(mac.subarray(0, 16), 8);
+  return frame;
+}
+
+/** What a conversation of version 1 begins with, which is answered by a refusal: the payload of that. */
+export function dialAsFirstVersion(id: number, port: number, refused: (payload: Buffer) => void): net.Socket {
+  const socket = net.connect(port, "127.0.0.1");
+  const ends = { from: id, to: OTHER[id]! };
+  socket.on("error", () => {});
+  socket.on("data", (chunk) => refused((chunk as Buffer).subarray(PLAIN_HEADER_BYTES)));
+  socket.write(framed(KIND.handshake, 0, replaced(bytesOf("firstHello"), FIRST_HELLO_FIELDS, ends)));
+  return socket;
+}
+
+/** The member `id` of a cluster of two. `first`: of version 1, which refuses every later one. */
 export class RecordedPeer {
   /** What the node has said: types of its raft messages, in order. */
   readonly heard: number[] = [];
@@ -123,10 +158,14 @@ export class RecordedPeer {
   readonly #key = pbkdf2Sync(RECORDED_PASSWORD, `raft ${RECORDED_CLUSTER}`, 50_000, 32, "sha256");
   #server: net.Server | null = null;
   #socket: net.Socket | null = null;
-  #open = false;
+  /** Of its own frames; null before the handshake is done. */
+  #frameKey: Uint8Array | null = null;
+  #sent = 0;
+  readonly #first: boolean;
 
-  constructor(id: number) {
+  constructor(id: number, first = false) {
     this.#id = id;
+    this.#first = first;
   }
 
   /** Waits to be dialed. */
@@ -145,9 +184,10 @@ export class RecordedPeer {
       if (payload[0] !== 0) return;
       if (challenge === null) {
         challenge = payload;
-        return void socket.write(framed(KIND.handshake, 0, this.#proof("dialer", hello, payload)));
+        return void socket.write(framed(KIND.handshake, 0, this.#hmac("raft dialer ", hello, payload)));
       }
-      if (this.#proof("acceptor", hello, challenge).equals(payload.subarray(1))) this.#begin(socket);
+      if (!this.#hmac("raft acceptor ", hello, challenge).equals(payload.subarray(1))) return;
+      this.#begin(socket, this.#hmac("raft frames of the dialer ", hello, challenge));
     });
     socket.on("error", () => {});
     socket.on("connect", () => socket.write(framed(KIND.handshake, 0, hello)));
@@ -188,11 +228,13 @@ export class RecordedPeer {
   }
 
   #send(channel: number, payload: Uint8Array): void {
-    if (this.#open) this.#socket!.write(framed(KIND.data, channel, payload));
+    if (this.#frameKey) {
+      this.#socket!.write(sealed(this.#frameKey, this.#sent++, KIND.data, channel, payload));
+    }
   }
 
-  #proof(role: "dialer" | "acceptor", hello: Uint8Array, challenge: Uint8Array): Buffer {
-    return createHmac("sha256", this.#key).update(`raft ${role} `).update(hello).update(challenge).digest();
+  #hmac(purpose: string, hello: Uint8Array, challenge: Uint8Array): Buffer {
+    return createHmac("sha256", this.#key).update(purpose).update(hello).update(challenge).digest();
   }
 
   #accept(socket: net.Socket): void {
@@ -202,25 +244,31 @@ export class RecordedPeer {
     this.#read(socket, (payload) => {
       if (hello === null) {
         this.offered.push(payload.readUInt16BE(4));
-        // All but the nonce: cluster, who it is from and for, and a version that it knows.
-        const ends = { from: OTHER[this.#id]!, to: this.#id };
-        const known = replaced(bytesOf("hello"), HELLO_FIELDS, ends).subarray(0, 31);
-        if (!known.equals(payload.subarray(0, 31))) {
-          return void socket.end(framed(KIND.handshake, 0, bytesOf("versionRefused")));
-        }
+        const refusal = this.#refusal(payload);
+        if (refusal) return void socket.end(framed(KIND.handshake, 0, refusal));
         hello = payload;
         return void socket.write(framed(KIND.handshake, 0, challenge));
       }
-      if (!this.#proof("dialer", hello, challenge).equals(payload)) return;
-      const accept = Buffer.concat([Buffer.from([0]), this.#proof("acceptor", hello, challenge)]);
+      if (!this.#hmac("raft dialer ", hello, challenge).equals(payload)) return;
+      const accept = Buffer.concat([Buffer.from([0]), this.#hmac("raft acceptor ", hello, challenge)]);
       socket.write(framed(KIND.handshake, 0, accept));
-      this.#begin(socket);
+      this.#begin(socket, this.#hmac("raft frames of the acceptor ", hello, challenge));
     });
   }
 
-  #begin(socket: net.Socket): void {
+  /** Knows all but the nonce: cluster, who it is from and for, and its own version. */
+  #refusal(hello: Buffer): Buffer | null {
+    if (this.#first) return bytesOf("firstRefusal");
+    const ends = { from: OTHER[this.#id]!, to: this.#id };
+    const known = replaced(bytesOf("hello"), HELLO_FIELDS, ends);
+    const parts = (bytes: Buffer) =>
+      Buffer.concat([bytes.subarray(0, 6), bytes.subarray(HELLO_REST_AT, HELLO_NONCE_AT)]);
+    return parts(known).equals(parts(hello)) ? null : bytesOf("versionRefused");
+  }
+
+  #begin(socket: net.Socket, frameKey: Uint8Array): void {
     this.#socket = socket;
-    this.#open = true;
+    this.#frameKey = frameKey;
     this.#send(ADMISSION, bytesOf("emptyDirectory"));
   }
 
@@ -228,10 +276,12 @@ export class RecordedPeer {
     let rest = Buffer.alloc(0);
     socket.on("data", (chunk) => {
       rest = Buffer.concat([rest, chunk as Buffer]);
-      while (rest.length >= 12 && rest.length >= 12 + rest.readUInt32LE(4)) {
-        const [, kind, channel] = rest;
-        const payload = rest.subarray(12, 12 + rest.readUInt32LE(4));
-        rest = rest.subarray(12 + payload.length);
+      for (;;) {
+        const [version, kind, channel] = rest;
+        const begin = version === 2 ? SEALED_HEADER_BYTES : PLAIN_HEADER_BYTES;
+        if (rest.length < begin || rest.length < begin + rest.readUInt32LE(4)) return;
+        const payload = rest.subarray(begin, begin + rest.readUInt32LE(4));
+        rest = rest.subarray(begin + payload.length);
         if (kind === KIND.handshake) handshake(payload);
         else if (kind === KIND.data) this.#answer(channel!, payload);
       }

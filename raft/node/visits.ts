@@ -33,6 +33,8 @@ export interface VisitsOptions {
   readonly sessions: Sessions;
   readonly add: (member: NewMember, replaces: NodeId, done: (outcome: AddOutcome) => void) => void;
   readonly members: () => readonly MemberInfo[];
+  /** See RaftNodeOptions. */
+  readonly strangersMayJoin: boolean;
 }
 
 export class Visits {
@@ -42,11 +44,18 @@ export class Visits {
     this.#options = options;
   }
 
-  /** `answer` is called once, unless the question is garbage. */
-  visit(bytes: Uint8Array, answer: (bytes: Uint8Array) => void): void {
+  /** `answer` is called once, unless the question is garbage. `flaw`: see TransportHandlers. */
+  visit(
+    bytes: Uint8Array,
+    answer: (bytes: Uint8Array) => void,
+    flaw: (addr: string) => string | null,
+  ): void {
     const question = decodeQuestion(bytes);
     if (!question) return;
     const reply = (value: VisitAnswer) => answer(encodeVisitAnswer(value));
+    // Whoever may become the member at an address must be the one that its certificate names.
+    const impostor = flaw(question.addr);
+    if (impostor !== null) return reply(refused(impostor));
     const { core, knowsLog, founded, addresses, clusterId } = this.#options;
     const running = core();
     if (!running || running.lastIndex === 0) {
@@ -70,7 +79,7 @@ export class Visits {
     seat: { readonly kind: Seat; readonly id: NodeId },
     reply: (answer: VisitAnswer) => void,
   ): void {
-    const { clusterId, founded, add, silentMs, members } = this.#options;
+    const { clusterId, founded, add, silentMs, members, strangersMayJoin } = this.#options;
     if (seat.kind === "founder") {
       return reply(
         refused(`${addr} is one of the first members: it has to name the same addresses as the others`),
@@ -78,6 +87,9 @@ export class Visits {
     }
     if (seat.kind === "used" && silentMs(seat.id) < ABSENT_MS) {
       return reply(refused(`a member at ${addr} was connected just now: do two nodes have this address?`));
+    }
+    if (seat.kind === "none" && !strangersMayJoin) {
+      return reply(refused(`a certificate alone makes nobody a member: ${addr} has to be added first`));
     }
     // Nobody took part with this id yet. Should two directories be given it, the first that the log records keeps it.
     // Whoever kept its place has said whether it votes.

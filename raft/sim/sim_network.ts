@@ -63,7 +63,7 @@ const NONCE = new Uint8Array(32);
 /** Whether these two believe that they belong together. */
 function shakeHands(a: Credentials, b: Credentials): boolean {
   const dialer = new Dialer(a, b.id, NONCE);
-  const acceptor = new Acceptor(b, () => true, NONCE);
+  const acceptor = new Acceptor(b, () => null, NONCE);
   const challenge = acceptor.step(dialer.hello);
   if (challenge.kind !== "continue") return false;
   const proof = dialer.step(challenge.reply);

@@ -4,11 +4,22 @@
  */
 import type { Socket } from "node:net";
 import type { NodeId } from "../core/types.ts";
-import { encodeFrame, type Frame, FrameError, FrameKind, FrameReader } from "./frame.ts";
-import type { Acceptor, Dialer } from "./handshake.ts";
+import {
+  encodeFrame,
+  type Frame,
+  FrameError,
+  FrameKind,
+  type FrameKindCode,
+  FrameReader,
+  sealFrame,
+} from "./frame.ts";
+import { FrameMac } from "./frame_mac.ts";
+import { type Acceptor, Dialer, type SessionKeys } from "./handshake.ts";
 
 /** More waiting than this: the peer does not read, and further frames are dropped. */
 const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
+/** So many times the longest silence a frame may take: 30 s, a snapshot at 280 kB a second. */
+const FRAME_SILENCES = 10;
 
 export interface ConnectionHandlers {
   onOpen(peer: NodeId): void;
@@ -27,12 +38,16 @@ export class Connection {
   #now: () => number;
   #silenceMs: number;
   #reader = new FrameReader();
+  /** Null before the handshake, and without a password. */
+  #mac: FrameMac | null = null;
   #queue: Uint8Array[] = [];
   #queuedBytes = 0;
   #flushScheduled = false;
   #closed = false;
   #receivedMs: number;
   #sentMs: number;
+  /** Since when a frame has begun and is not complete; null: none has. */
+  #withinFrameMs: number | null = null;
 
   /** `silenceMs`: how long nothing may come, and how long connecting and the handshake together may take. */
   constructor(
@@ -55,7 +70,7 @@ export class Connection {
 
   /** Sends the dialer's first message; the socket is connected. */
   sendHello(hello: Uint8Array): void {
-    this.#write(encodeFrame(FrameKind.handshake, 0, hello));
+    this.#send(FrameKind.handshake, 0, hello);
   }
 
   /** False when it is not open or its buffer is full. */
@@ -63,7 +78,7 @@ export class Connection {
     if (this.peer === null || this.#closed) return false;
     const bytes = this.#socket.writableLength + this.#queuedBytes;
     if (bytes > MAX_BUFFERED_BYTES) return false;
-    this.#write(encodeFrame(FrameKind.data, channel, payload));
+    this.#send(FrameKind.data, channel, payload);
     return true;
   }
 
@@ -75,8 +90,12 @@ export class Connection {
       if (now - this.sinceMs - lateMs > this.#silenceMs) this.close("no handshake");
     } else if (now - this.#receivedMs > this.#silenceMs) {
       this.close("silent");
+    } else if (
+      this.#withinFrameMs !== null && now - this.#withinFrameMs - lateMs > this.#silenceMs * FRAME_SILENCES
+    ) {
+      this.close("a frame that does not end");
     } else if (now - this.#sentMs >= this.#silenceMs / 3) {
-      this.#write(encodeFrame(FrameKind.ping, 0, new Uint8Array(0)));
+      this.#send(FrameKind.ping, 0, new Uint8Array(0));
     }
   }
 
@@ -99,9 +118,11 @@ export class Connection {
     this.#receivedMs = this.#now();
     try {
       this.#reader.push(chunk, (frame) => {
+        this.#withinFrameMs = null;
         this.#onFrame(frame);
         return !this.#closed;
       });
+      if (this.#reader.withinFrame) this.#withinFrameMs ??= this.#receivedMs;
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
       this.close(error.message, true);
@@ -117,12 +138,26 @@ export class Connection {
 
   #onHandshake(payload: Uint8Array): void {
     const step = this.#handshake.step(payload);
-    if (step.reply) this.#write(encodeFrame(FrameKind.handshake, 0, step.reply));
+    if (step.reply) this.#send(FrameKind.handshake, 0, step.reply);
     if (step.kind === "refuse") return this.close(step.text, true);
     if (step.kind === "continue") return;
     this.peer = step.peer;
-    this.#reader.handshakeOnly = false;
+    this.#open(step.keys);
     this.#handlers.onOpen(step.peer);
+  }
+
+  #open(keys: SessionKeys | null): void {
+    if (!keys) return this.#reader.open(null);
+    const { dialer, acceptor } = keys;
+    const dialed = this.#handshake instanceof Dialer;
+    this.#mac = new FrameMac(dialed ? dialer : acceptor);
+    this.#reader.open(new FrameMac(dialed ? acceptor : dialer));
+  }
+
+  #send(kind: FrameKindCode, channel: number, payload: Uint8Array): void {
+    this.#write(
+      this.#mac ? sealFrame(this.#mac, kind, channel, payload) : encodeFrame(kind, channel, payload),
+    );
   }
 
   /** Everything that is sent within one turn of the event loop leaves in one write. */

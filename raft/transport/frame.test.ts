@@ -9,11 +9,13 @@ import {
   FrameReader,
   MAX_CHANNEL_FRAME_BYTES,
   MAX_RAFT_FRAME_BYTES,
+  sealFrame,
 } from "./frame.ts";
+import { FrameMac } from "./frame_mac.ts";
 
 function openReader(): FrameReader {
   const reader = new FrameReader();
-  reader.handshakeOnly = false;
+  reader.open(null);
   return reader;
 }
 
@@ -138,4 +140,118 @@ test("a reader stops when it is told to", () => {
     return false;
   });
   expect(seen.length).toBe(1);
+});
+
+const KEY = new Uint8Array(32).fill(7);
+
+/** What a reader with this key makes of a stream of sealed frames: their payloads, and whether it refused something. */
+function unsealed(stream: Uint8Array, key = KEY): { payloads: string[]; refused: boolean } {
+  const reader = new FrameReader();
+  reader.open(new FrameMac(key));
+  const payloads: string[] = [];
+  try {
+    reader.push(stream, ({ payload }) => payloads.push(Buffer.from(payload).toString()) > 0);
+    return { payloads, refused: false };
+  } catch (error) {
+    expect(error).toBeInstanceOf(FrameError);
+    return { payloads, refused: true };
+  }
+}
+
+function sealedFrames(texts: readonly string[], key = KEY): Uint8Array[] {
+  const mac = new FrameMac(key);
+  return texts.map((text) => sealFrame(mac, FrameKind.data, 3, Buffer.from(text)));
+}
+
+test("sealed frames come out as they went in, in their order only", () => {
+  const [a, b, c] = sealedFrames(["a", "b", "c"]) as [Uint8Array, Uint8Array, Uint8Array];
+  expect(unsealed(Buffer.concat([a, b, c]))).toEqual({ payloads: ["a", "b", "c"], refused: false });
+  for (
+    const [frames, payloads] of [
+      [[b, a, c], []],
+      [[a, c], ["a"]],
+      [[a, a], ["a"]],
+      [[a, b, a], ["a", "b"]],
+      [[c], []],
+      [[a, encodeFrame(FrameKind.data, 3, Buffer.alloc(20))], ["a"]],
+    ] as const
+  ) {
+    expect(unsealed(Buffer.concat(frames))).toEqual({ payloads: [...payloads], refused: true });
+  }
+  expect(unsealed(a, new Uint8Array(32))).toEqual({ payloads: [], refused: true });
+  expect(() => readAll(a, 99)).toThrow("not authenticated");
+});
+
+test("every flipped bit of a sealed frame is refused, or waits for bytes that are refused", () => {
+  const [first, second] = sealedFrames(["first", "x".repeat(2000)]) as [Uint8Array, Uint8Array];
+  for (let bit = 0; bit < first.length * 8; bit++) {
+    const broken = first.slice();
+    broken[bit >> 3]! ^= 1 << (bit & 7);
+    expect(unsealed(Buffer.concat([broken, second])).payloads).toEqual([]);
+  }
+});
+
+test("a sealed stream that is changed anywhere brings what was sent before, and nothing else", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.string({ maxLength: 40 }), { maxLength: 8 }),
+      fc.nat(),
+      fc.nat(60),
+      fc.uint8Array({ maxLength: 60 }),
+      (texts, where, removed, put) => {
+        const frames = sealedFrames(texts);
+        const stream = Buffer.concat(frames);
+        const at = where % (stream.length + 1);
+        const changed = Buffer.concat([stream.subarray(0, at), put, stream.subarray(at + removed)]);
+        const { payloads } = unsealed(changed);
+        expect(payloads).toEqual(texts.slice(0, payloads.length));
+        if (changed.equals(stream)) return;
+        const same = [...stream].findIndex((byte, i) => byte !== changed[i]);
+        let end = 0;
+        const untouched = frames.filter((frame) =>
+          (end += frame.length) <= (same < 0 ? stream.length : same)
+        );
+        expect(payloads.length).toBe(untouched.length);
+      },
+    ),
+    { numRuns: 3000 },
+  );
+});
+
+test("any bytes, in any pieces, are read within bounds of time and memory, before and after the handshake", () => {
+  const readers: (() => FrameReader)[] = [
+    () => new FrameReader(),
+    openReader,
+    () => {
+      const reader = new FrameReader();
+      reader.open(new FrameMac(KEY));
+      return reader;
+    },
+  ];
+  // Bytes that look like headers get further than others.
+  const headers = fc.tuple(
+    fc.constantFrom(1, 2),
+    fc.nat(4),
+    fc.nat(255),
+    fc.constantFrom(0, 0, 1),
+    fc.nat(300),
+  )
+    .map(([version, kind, channel, reserved, length]) =>
+      new Uint8Array([version, kind, channel, reserved, length & 255, length >> 8, 0, 0, 1, 2, 3, 4])
+    );
+  const pieces = fc.array(fc.oneof(headers, fc.uint8Array({ maxLength: 400 })), { maxLength: 12 });
+  fc.assert(
+    fc.property(fc.nat(2), pieces, (which, chunks) => {
+      const reader = readers[which]!();
+      let frames = 0;
+      try {
+        for (const chunk of chunks) reader.push(chunk, () => ++frames > 0);
+      } catch (error) {
+        expect(error).toBeInstanceOf(FrameError);
+      }
+      expect(frames).toBeLessThanOrEqual(chunks.length * 400);
+      if (which === 2) expect(frames).toBe(0);
+    }),
+    { numRuns: Number(process.env["FRAME_RUNS"] ?? 3000) },
+  );
 });

@@ -1,15 +1,23 @@
 /**
- * Frames on a byte stream. Pure. A header of 12 bytes (little endian):
+ * Frames on a byte stream. Pure. Plain ones have a header of 12 bytes (little endian):
  *
- *   u8 version | u8 kind | u8 channel | u8 0 | u32 payload length | u32 CRC-32C of the 8 bytes before and the payload
+ *   u8 1 | u8 kind | u8 channel | u8 0 | u32 payload length | u32 CRC-32C of the 8 bytes before and the payload
+ *
+ * and sealed ones, which is all that is read once a handshake has agreed on keys, one of 24:
+ *
+ *   u8 2 | u8 kind | u8 channel | u8 0 | u32 payload length | 16 bytes, the keyed checksum of frame_mac.ts
  *
  * Everything in the header is checked before a byte is allocated for the payload.
  */
 import { crc32c } from "../storage/crc32c.ts";
 import { getUint32, putUint32 } from "../core/integers.ts";
+import { FRAME_MAC_BYTES, type FrameMac } from "./frame_mac.ts";
 
-const VERSION = 1;
-export const FRAME_HEADER_BYTES = 12;
+const PLAIN = 1;
+const SEALED = 2;
+const CHECKSUM_AT = 8;
+export const FRAME_HEADER_BYTES = CHECKSUM_AT + 4;
+export const SEALED_HEADER_BYTES = CHECKSUM_AT + FRAME_MAC_BYTES;
 /** A snapshot travels in one raft frame; nothing else comes near. */
 export const MAX_RAFT_FRAME_BYTES = 8 * 1024 * 1024;
 export const MAX_CHANNEL_FRAME_BYTES = 1024 * 1024;
@@ -42,13 +50,36 @@ export function maxPayloadBytes(kind: number, channel: number): number | null {
 }
 
 export function encodeFrame(kind: FrameKindCode, channel: number, payload: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(FRAME_HEADER_BYTES + payload.length);
-  bytes[0] = VERSION;
+  const bytes = withoutChecksum(PLAIN, FRAME_HEADER_BYTES, kind, channel, payload);
+  putUint32(bytes, CHECKSUM_AT, checksumOf(bytes, payload));
+  return bytes;
+}
+
+/** `mac`: of this direction. Sealed frames have to leave in the order in which they were sealed, all of them. */
+export function sealFrame(
+  mac: FrameMac,
+  kind: FrameKindCode,
+  channel: number,
+  payload: Uint8Array,
+): Uint8Array {
+  const bytes = withoutChecksum(SEALED, SEALED_HEADER_BYTES, kind, channel, payload);
+  bytes.set(mac.next(bytes, payload), CHECKSUM_AT);
+  return bytes;
+}
+
+function withoutChecksum(
+  version: number,
+  headerBytes: number,
+  kind: FrameKindCode,
+  channel: number,
+  payload: Uint8Array,
+): Uint8Array {
+  const bytes = new Uint8Array(headerBytes + payload.length);
+  bytes[0] = version;
   bytes[1] = kind;
   bytes[2] = channel;
   putUint32(bytes, 4, payload.length);
-  bytes.set(payload, FRAME_HEADER_BYTES);
-  putUint32(bytes, 8, checksumOf(bytes, payload));
+  bytes.set(payload, headerBytes);
   return bytes;
 }
 
@@ -60,11 +91,23 @@ function checksumOf(header: Uint8Array, payload: Uint8Array): number {
 /** Cuts a stream, however it was chopped, into frames. */
 export class FrameReader {
   /** Before the handshake is done, nothing else is read, and nothing large is allocated. */
-  handshakeOnly = true;
-  #header = new Uint8Array(FRAME_HEADER_BYTES);
+  #handshakeOnly = true;
+  #mac: FrameMac | null = null;
+  #header = new Uint8Array(SEALED_HEADER_BYTES);
   #headerBytes = 0;
   #payload: Uint8Array | null = null;
   #payloadBytes = 0;
+
+  /** A frame has begun and is not complete. */
+  get withinFrame(): boolean {
+    return this.#headerBytes > 0;
+  }
+
+  /** The handshake is done, between two frames. `mac`: only frames that are sealed with it are read from now on. */
+  open(mac: FrameMac | null): void {
+    this.#handshakeOnly = false;
+    this.#mac = mac;
+  }
 
   /**
    * Calls `onFrame` for every frame that `chunk` completes; the payload belongs to the receiver. Stops when it returns
@@ -74,11 +117,12 @@ export class FrameReader {
     let at = 0;
     while (at < chunk.length) {
       if (!this.#payload) {
-        const taken = Math.min(FRAME_HEADER_BYTES - this.#headerBytes, chunk.length - at);
+        const headerBytes = this.#mac ? SEALED_HEADER_BYTES : FRAME_HEADER_BYTES;
+        const taken = Math.min(headerBytes - this.#headerBytes, chunk.length - at);
         this.#header.set(chunk.subarray(at, at + taken), this.#headerBytes);
         this.#headerBytes += taken;
         at += taken;
-        if (this.#headerBytes < FRAME_HEADER_BYTES) return;
+        if (this.#headerBytes < headerBytes) return;
         this.#payload = new Uint8Array(this.#checkedLength());
         this.#payloadBytes = 0;
       }
@@ -91,23 +135,39 @@ export class FrameReader {
     }
   }
 
+  /** Its messages name no number that the other side chooses: they are logged, and limited by what they say. */
   #checkedLength(): number {
     const [version, kind, channel, reserved] = this.#header;
-    if (version !== VERSION || reserved !== 0) throw new FrameError("not a raft connection");
-    if (this.handshakeOnly && kind !== FrameKind.handshake) throw new FrameError("data before the handshake");
+    if (reserved !== 0 || (version !== PLAIN && version !== SEALED)) {
+      throw new FrameError("not a raft connection");
+    }
+    if (this.#handshakeOnly && (version !== PLAIN || kind !== FrameKind.handshake)) {
+      throw new FrameError("data before the handshake");
+    }
+    if (version !== (this.#mac ? SEALED : PLAIN)) throw new FrameError("a frame that is not authenticated");
     const most = maxPayloadBytes(kind!, channel!);
-    if (most === null) throw new FrameError(`a frame of kind ${kind} on channel ${channel}`);
+    if (most === null) throw new FrameError("a frame of a kind that has no such channel");
     const length = getUint32(this.#header, 4);
-    if (length > most) throw new FrameError(`a frame of ${length} bytes is too large`);
+    if (length > most) throw new FrameError("a frame that is too large for its kind");
     return length;
   }
 
   #finish(payload: Uint8Array): Frame {
-    if (checksumOf(this.#header, payload) !== getUint32(this.#header, 8)) {
-      throw new FrameError("a frame fails its checksum");
-    }
+    this.#check(payload);
     this.#payload = null;
     this.#headerBytes = 0;
     return { kind: this.#header[1]!, channel: this.#header[2]!, payload };
+  }
+
+  #check(payload: Uint8Array): void {
+    if (this.#mac) {
+      if (!this.#mac.holds(this.#header, payload, this.#header, CHECKSUM_AT)) {
+        throw new FrameError(
+          "a frame that is not authentic: bytes were changed, repeated, left out, moved or put in on the way",
+        );
+      }
+    } else if (checksumOf(this.#header, payload) !== getUint32(this.#header, CHECKSUM_AT)) {
+      throw new FrameError("a frame fails its checksum");
+    }
   }
 }

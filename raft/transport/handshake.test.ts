@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { expect, test } from "bun:test";
-import { Acceptor, type Credentials, Dialer, keyOf, NONCE_BYTES, type Step } from "./handshake.ts";
+import fc from "fast-check";
+import { Acceptor, type Credentials, Dialer, keyOf, NONCE_BYTES, Refusal, type Step } from "./handshake.ts";
 
 const KEY = keyOf("secret", 1);
 
@@ -15,7 +16,7 @@ function nonce(): Uint8Array {
 /** Plays both sides until one is done; returns what each ended with. */
 function meet(dialing: Credentials, accepting: Credentials, target = accepting.id) {
   const dialer = new Dialer(dialing, target, nonce());
-  const acceptor = new Acceptor(accepting, (id) => id <= 3, nonce());
+  const acceptor = new Acceptor(accepting, (id) => id <= 3 ? null : { code: Refusal.unknownMember }, nonce());
   let message: Uint8Array | null = dialer.hello;
   let atAcceptor: Step | null = null;
   let atDialer: Step | null = null;
@@ -36,7 +37,7 @@ function negotiate(dialing: [number, number], accepting: [number, number]) {
   const offered: number[] = [];
   for (let version: number | null = dialing[1];;) {
     const dialer: Dialer = new Dialer(member(1, range(dialing)), 2, nonce(), version);
-    const acceptor = new Acceptor(member(2, range(accepting)), () => true, nonce());
+    const acceptor = new Acceptor(member(2, range(accepting)), () => null, nonce());
     offered.push(version);
     expect(offered.length).toBeLessThan(4);
     const answer = acceptor.step(dialer.hello);
@@ -79,8 +80,8 @@ test("strangers are refused, and both sides learn why", () => {
 
 test("members of neighbouring versions speak the newest that both know", () => {
   const met = { atAcceptor: "continue", atDialer: "continue" };
-  expect(negotiate([1, 2], [1, 1])).toEqual({ offered: [2, 1], ...met });
-  expect(negotiate([1, 1], [1, 2])).toEqual({ offered: [1], ...met });
+  expect(negotiate([2, 3], [2, 2])).toEqual({ offered: [3, 2], ...met });
+  expect(negotiate([2, 2], [2, 3])).toEqual({ offered: [2], ...met });
   expect(negotiate([1, 5], [2, 3])).toEqual({ offered: [5, 3], ...met });
   expect(negotiate([2, 3], [3, 4])).toEqual({ offered: [3], ...met });
 });
@@ -104,17 +105,19 @@ test("whoever refuses a version that it says it speaks is not asked for ever", (
 test("a recorded proof is worth nothing in another conversation", () => {
   const { seen } = meet(member(1), member(2));
   const [hello, , proof] = seen;
-  const acceptor = new Acceptor(member(2), () => true, nonce());
+  const acceptor = new Acceptor(member(2), () => null, nonce());
   expect(acceptor.step(hello!).kind).toBe("continue");
   expect(acceptor.step(proof!)).toMatchObject({ kind: "refuse", text: "wrong password" });
 });
 
 test("an acceptor that knows no password is not believed", () => {
+  const challenge = new Acceptor(member(2), () => null, nonce()).step(new Dialer(member(1), 2, nonce()).hello)
+    .reply!;
   const dialer = new Dialer(member(1), 2, nonce());
-  expect(dialer.step(new Uint8Array(33)).kind).toBe("continue");
+  expect(dialer.step(challenge).kind).toBe("continue");
   expect(dialer.step(new Uint8Array(33))).toMatchObject({ kind: "refuse", text: "wrong password" });
   const reflecting = new Dialer(member(1), 2, nonce());
-  const step = reflecting.step(new Uint8Array(33));
+  const step = reflecting.step(challenge);
   const reflected = new Uint8Array(33);
   reflected.set(step.reply!, 1);
   expect(reflecting.step(reflected).kind).toBe("refuse");
@@ -123,7 +126,7 @@ test("an acceptor that knows no password is not believed", () => {
 test("no sequence of random or damaged messages opens anything", () => {
   const { seen } = meet(member(1), member(2));
   for (let i = 0; i < 3000; i++) {
-    const acceptor = new Acceptor(member(2), () => true, nonce());
+    const acceptor = new Acceptor(member(2), () => null, nonce());
     const dialer = new Dialer(member(1), 2, nonce());
     for (let step = 0; step < 3; step++) {
       const recorded = seen[(i + step) % seen.length]!.slice();
@@ -133,4 +136,78 @@ test("no sequence of random or damaged messages opens anything", () => {
       expect(dialer.step(message).kind).not.toBe("open");
     }
   }
+});
+
+const DOWNGRADED = "an older version of the protocol than both sides speak";
+
+test("nobody in between can make two members speak an older version than the newest of both", () => {
+  const both = { versions: { oldest: 2, newest: 4 } };
+  // What a dialer offers that was told, by whoever stands in between, that the other one speaks nothing newer.
+  const dialer = new Dialer(member(1, both), 2, nonce(), 3);
+  const acceptor = new Acceptor(member(2, both), () => null, nonce());
+  expect(acceptor.step(dialer.hello)).toMatchObject({
+    kind: "refuse",
+    text: expect.stringContaining(DOWNGRADED),
+  });
+  // The same, when the hello is changed so that the acceptor believes in an older dialer: the challenge tells.
+  const older = dialer.hello.slice();
+  older[9] = 3;
+  const misled = new Acceptor(member(2, both), () => null, nonce());
+  const challenge = misled.step(older);
+  expect(challenge.kind).toBe("continue");
+  expect(dialer.step(challenge.reply!)).toMatchObject({
+    kind: "refuse",
+    text: expect.stringContaining(DOWNGRADED),
+  });
+  // And when the challenge is changed as well, no proof fits: it covers what each side has said and heard.
+  const changed = challenge.reply!.slice();
+  changed[4] = 3;
+  const blind = new Dialer(member(1, both), 2, nonce(), 3);
+  const led = blind.hello.slice();
+  led[9] = 3;
+  const last = new Acceptor(member(2, both), () => null, nonce());
+  const answer = last.step(led).reply!.slice();
+  answer[4] = 3;
+  expect(last.step(blind.step(answer).reply!)).toMatchObject({ kind: "refuse", text: "wrong password" });
+});
+
+test("version 1 is not spoken, not even with a member that speaks nothing else", () => {
+  const dialer = new Dialer(member(1), 2, nonce());
+  expect(dialer.step(new Uint8Array([1, 0, 1, 0, 1]))).toMatchObject({ kind: "refuse" });
+  expect(dialer.olderVersion).toBeNull();
+});
+
+test("both sides agree on keys, one for each direction, and others for each conversation", () => {
+  const keysOf = (result: ReturnType<typeof meet>) =>
+    [result.atDialer, result.atAcceptor].map((step) => step?.kind === "open" ? step.keys! : null);
+  const [first, second] = [keysOf(meet(member(1), member(2))), keysOf(meet(member(1), member(2)))];
+  expect(first[0]).toEqual(first[1]!);
+  const all = [first[0]!, second[0]!].flatMap(({ dialer, acceptor }) => [dialer, acceptor]);
+  expect(new Set(all.map((key) => Buffer.from(key).toString("hex"))).size).toBe(4);
+  expect(keysOf(meet(member(1, { key: null }), member(2, { key: null })))).toEqual([null, null]);
+});
+
+test("no bytes at all open a handshake or break its code, whatever has been said before", () => {
+  const { seen } = meet(member(1), member(2));
+  const changed = fc.tuple(fc.nat(3), fc.nat(80), fc.nat(255)).map(([which, at, byte]) => {
+    const message = seen[which]!.slice();
+    message[at % message.length] = byte;
+    return message;
+  });
+  const messages = fc.array(fc.oneof(changed, fc.uint8Array({ maxLength: 120 })), {
+    minLength: 1,
+    maxLength: 4,
+  });
+  fc.assert(
+    fc.property(messages, fc.boolean(), (said, visits) => {
+      const own = member(2, { visits: visits ? { id: 12, key: KEY } : null });
+      const acceptor = new Acceptor(own, (id) => id <= 3 ? null : { code: Refusal.unknownMember }, nonce());
+      const dialer = new Dialer(member(1), 2, nonce());
+      for (const message of said) {
+        expect(acceptor.step(message).kind).not.toBe("open");
+        expect(dialer.step(message).kind).not.toBe("open");
+      }
+    }),
+    { numRuns: Number(process.env["FRAME_RUNS"] ?? 3000) },
+  );
 });

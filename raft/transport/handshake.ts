@@ -1,8 +1,8 @@
 /**
  * How two members find out that they belong together, before anything else is said. Pure but for the hash functions.
  *
- *   dialer    hello:     magic, version, password used?, cluster, from, to, nonce
- *   acceptor  challenge: nonce                       or a refusal, for its version with those that are spoken here
+ *   dialer    hello:     magic, version, versions it speaks, password used?, cluster, from, to, nonce
+ *   acceptor  challenge: versions it speaks, nonce    or a refusal, for its version with those that are spoken here
  *   dialer    proof:     HMAC(key, "dialer"   + hello + challenge)
  *   acceptor  accept:    HMAC(key, "acceptor" + hello + challenge)   or a refusal
  *
@@ -10,10 +10,15 @@
  * proves first, so that a stranger who knows no password gets nothing to guess it from. Without a password the MACs are
  * empty: then only an address that nobody else can reach protects (loopback), or TLS underneath.
  *
+ * With a password every frame that follows is sealed (frame.ts). The keys, one for each direction, are made of the same
+ * secret, the hello and the challenge: each connection has its own, since each side has drawn a nonce for it. So a
+ * frame is worth nothing in the other direction, and nothing on another connection.
+ *
  * The version is the dialer's offer and holds for the conversation. It begins with the newest it speaks; refused by one that
- * speaks older ones, it dials again with the newest of those that it speaks as well. Nobody has proved anything by then: who
- * stands in between can bring about an older version, but none that is not spoken here, and no other one than was offered,
- * since the MACs cover the hello.
+ * speaks older ones, it dials again with the newest of those that it speaks as well. Nobody has proved anything by then, so a
+ * refusal may come from somebody in between. Therefore each side says which versions it speaks, and each refuses a
+ * conversation in an older version than the newest that both speak. The MACs cover what was said: an older version can not
+ * be forced upon two members that share a newer one. Version 1, whose frames were not sealed, is not spoken at all.
  *
  * A visitor, which looks for the cluster and does not know its id yet, says NONE for both ids, and in the cluster's place
  * a number that follows from what the operator calls the cluster (visitIdOf); its key is made with that number.
@@ -23,10 +28,13 @@ import { ByteReader, ByteWriter, DecodeError } from "../core/bytes.ts";
 import { type NodeId, NONE } from "../core/types.ts";
 
 const MAGIC = 0x52414654; // "RAFT"
-/** What a program answers that names no versions with its refusal. */
+/** What a program speaks that names no versions with its refusal. */
 const FIRST_VERSION = 1;
+/** The first one whose frames are sealed. */
+const SEALED_VERSION = 2;
 const NONCE_BYTES = 32;
 const MAC_BYTES = 32;
+const CHALLENGE_BYTES = 1 + 4 + NONCE_BYTES;
 /** Makes guessing a weak password from a recorded handshake slow; costs each start some 20 ms. */
 const KEY_ITERATIONS = 50_000;
 
@@ -39,6 +47,8 @@ export const Refusal = {
   otherMember: 4,
   sameMember: 5,
   password: 6,
+  downgrade: 7,
+  certificate: 8,
 } as const;
 export type RefusalCode = (typeof Refusal)[keyof typeof Refusal];
 
@@ -50,9 +60,10 @@ export interface VersionRange {
 
 /**
  * What this program speaks. With a new version, the one before it stays for at least one release: members are upgraded one
- * after another, and must understand each other meanwhile.
+ * after another, and must understand each other meanwhile. The exception is version 1: whoever spoke it as well could be
+ * made to speak it, with any password, by somebody in between.
  */
-export const VERSIONS: VersionRange = { oldest: FIRST_VERSION, newest: FIRST_VERSION };
+export const VERSIONS: VersionRange = { oldest: SEALED_VERSION, newest: SEALED_VERSION };
 
 const REFUSAL_TEXTS: Readonly<Record<number, string>> = {
   [Refusal.version]: "another version of the protocol",
@@ -61,6 +72,9 @@ const REFUSAL_TEXTS: Readonly<Record<number, string>> = {
   [Refusal.otherMember]: "meant for another member: addresses are mixed up",
   [Refusal.sameMember]: "same member twice: another process claims to be this one",
   [Refusal.password]: "wrong password",
+  [Refusal.downgrade]:
+    "an older version of the protocol than both sides speak: somebody in between may have changed the offer",
+  [Refusal.certificate]: "the certificate that was shown is not the one of the member that was named",
 };
 
 export function refusalText(code: number): string {
@@ -88,16 +102,30 @@ export function keyOf(password: string, clusterId: number): Uint8Array {
   return new Uint8Array(pbkdf2Sync(password, `raft ${clusterId}`, KEY_ITERATIONS, 32, "sha256"));
 }
 
-function macOf(
+type Role = "dialer" | "acceptor";
+
+function hmac(key: Uint8Array, purpose: string, hello: Uint8Array, challenge: Uint8Array): Uint8Array {
+  return new Uint8Array(createHmac("sha256", key).update(purpose).update(hello).update(challenge).digest());
+}
+
+function macOf(key: Uint8Array | null, role: Role, hello: Uint8Array, challenge: Uint8Array): Uint8Array {
+  return key ? hmac(key, `raft ${role} `, hello, challenge) : new Uint8Array(0);
+}
+
+/** Of the frames that each side sends; null without a password: they are not sealed. */
+export interface SessionKeys {
+  readonly dialer: Uint8Array;
+  readonly acceptor: Uint8Array;
+}
+
+function sessionKeys(
   key: Uint8Array | null,
-  role: "dialer" | "acceptor",
   hello: Uint8Array,
   challenge: Uint8Array,
-) {
-  if (!key) return new Uint8Array(0);
-  return new Uint8Array(
-    createHmac("sha256", key).update(`raft ${role} `).update(hello).update(challenge).digest(),
-  );
+): SessionKeys | null {
+  if (!key) return null;
+  const keyOfFrames = (role: Role) => hmac(key, `raft frames of the ${role} `, hello, challenge);
+  return { dialer: keyOfFrames("dialer"), acceptor: keyOfFrames("acceptor") };
 }
 
 function macHolds(expected: Uint8Array, got: Uint8Array): boolean {
@@ -107,7 +135,12 @@ function macHolds(expected: Uint8Array, got: Uint8Array): boolean {
 /** What to do after a handshake message: `reply` is sent in any case. */
 export type Step =
   | { readonly kind: "continue"; readonly reply: Uint8Array }
-  | { readonly kind: "open"; readonly peer: NodeId; readonly reply: Uint8Array | null }
+  | {
+    readonly kind: "open";
+    readonly peer: NodeId;
+    readonly keys: SessionKeys | null;
+    readonly reply: Uint8Array | null;
+  }
   | { readonly kind: "refuse"; readonly text: string; readonly reply: Uint8Array | null };
 
 /** The side that connects. `nonce`: 32 bytes nobody can foresee. `version`: what it offers, by default the newest. */
@@ -123,10 +156,12 @@ export class Dialer {
   constructor(own: Credentials, peer: NodeId, nonce: Uint8Array, version: number | null = null) {
     this.#own = own;
     this.#peer = peer;
-    this.#version = version ?? (own.versions ?? VERSIONS).newest;
+    const versions = own.versions ?? VERSIONS;
+    this.#version = version ?? versions.newest;
     const writer = new ByteWriter(64);
     writer.u32(MAGIC);
     writer.u16(this.#version);
+    putVersions(writer, versions);
     writer.u8(own.key ? 1 : 0);
     writer.count(own.clusterId);
     writer.count(own.id);
@@ -142,7 +177,11 @@ export class Dialer {
     if (status !== OK) return { kind: "refuse", text: refusalText(status), reply: null };
     const { key } = this.#own;
     if (!this.#challenge) {
-      if (message.length !== 1 + NONCE_BYTES) return { kind: "refuse", text: "a bad challenge", reply: null };
+      const theirs = decodeChallenge(message);
+      if (!theirs) return { kind: "refuse", text: "a bad challenge", reply: null };
+      if (newestOfBoth(this.#own.versions ?? VERSIONS, theirs) !== this.#version) {
+        return { kind: "refuse", text: refusalText(Refusal.downgrade), reply: null };
+      }
       this.#challenge = message;
       return { kind: "continue", reply: macOf(key, "dialer", this.hello, message) };
     }
@@ -151,13 +190,14 @@ export class Dialer {
     if (!macHolds(expected, message.subarray(1))) {
       return { kind: "refuse", text: "wrong password", reply: null };
     }
-    return { kind: "open", peer: this.#peer, reply: null };
+    const keys = sessionKeys(key, this.hello, this.#challenge);
+    return { kind: "open", peer: this.#peer, keys, reply: null };
   }
 
   #refusedVersion(message: Uint8Array): Step {
     const own = this.#own.versions ?? VERSIONS;
     const theirs = decodeVersions(message);
-    const common = Math.min(own.newest, theirs.newest);
+    const common = newestOfBoth(own, theirs);
     // Only ever downwards, so that it ends.
     if (common >= own.oldest && common < this.#version) this.olderVersion = common;
     const text = `${refusalText(Refusal.version)}: it speaks ${describe(theirs)}, this member ${
@@ -167,19 +207,29 @@ export class Dialer {
   }
 }
 
-/** The side that is connected to. */
+/** Why a member is not let in. */
+export interface Objection {
+  readonly code: RefusalCode;
+  /** For people on this side; the other side learns the code. @default that of the code */
+  readonly text?: string;
+}
+
+/** The side that is connected to. `objection`: to this member at the other end; null: there is none. */
 export class Acceptor {
   #own: Credentials;
-  #isMember: (id: NodeId) => boolean;
+  #objection: (id: NodeId) => Objection | null;
   #challenge: Uint8Array;
   #hello: { readonly bytes: Uint8Array; readonly from: NodeId; readonly key: Uint8Array | null } | null =
     null;
 
-  constructor(own: Credentials, isMember: (id: NodeId) => boolean, nonce: Uint8Array) {
+  constructor(own: Credentials, objection: (id: NodeId) => Objection | null, nonce: Uint8Array) {
     this.#own = own;
-    this.#isMember = isMember;
-    this.#challenge = new Uint8Array(1 + NONCE_BYTES);
-    this.#challenge.set(nonce.subarray(0, NONCE_BYTES), 1);
+    this.#objection = objection;
+    const writer = new ByteWriter(CHALLENGE_BYTES);
+    writer.u8(OK);
+    putVersions(writer, own.versions ?? VERSIONS);
+    writer.raw(nonce.subarray(0, NONCE_BYTES));
+    this.#challenge = writer.finish();
   }
 
   step(message: Uint8Array): Step {
@@ -189,7 +239,7 @@ export class Acceptor {
     const mac = macOf(key, "acceptor", bytes, this.#challenge);
     const accept = new Uint8Array(1 + mac.length);
     accept.set(mac, 1);
-    return { kind: "open", peer: from, reply: accept };
+    return { kind: "open", peer: from, keys: sessionKeys(key, bytes, this.#challenge), reply: accept };
   }
 
   #onHello(message: Uint8Array): Step {
@@ -198,6 +248,7 @@ export class Acceptor {
     const hello = decodeHello(message, versions);
     if (!hello) return { kind: "refuse", text: "not a raft member", reply: null };
     if (typeof hello === "number") return refuseVersion(hello, versions);
+    if (newestOfBoth(versions, hello.versions) !== hello.version) return refuse(Refusal.downgrade);
     if (hello.from === NONE && hello.to === NONE && own.visits) {
       const { id, key } = own.visits;
       if (hello.clusterId !== id) return refuse(Refusal.otherCluster);
@@ -206,7 +257,8 @@ export class Acceptor {
     if (hello.clusterId !== own.clusterId) return refuse(Refusal.otherCluster);
     if (hello.from === own.id) return refuse(Refusal.sameMember);
     if (hello.to !== own.id) return refuse(Refusal.otherMember);
-    if (!this.#isMember(hello.from)) return refuse(Refusal.unknownMember);
+    const objection = this.#objection(hello.from);
+    if (objection) return refuse(objection.code, objection.text);
     return this.#challengeTo(message, hello, own.key);
   }
 
@@ -221,16 +273,15 @@ export class Acceptor {
   }
 }
 
-function refuse(code: RefusalCode): Step {
-  return { kind: "refuse", text: refusalText(code), reply: new Uint8Array([code]) };
+function refuse(code: RefusalCode, text = refusalText(code)): Step {
+  return { kind: "refuse", text, reply: new Uint8Array([code]) };
 }
 
 /** Code, oldest, newest: members that know of no ranges read the code alone. */
 function refuseVersion(offered: number, spoken: VersionRange): Step {
   const writer = new ByteWriter(5);
   writer.u8(Refusal.version);
-  writer.u16(spoken.oldest);
-  writer.u16(spoken.newest);
+  putVersions(writer, spoken);
   const text = `${refusalText(Refusal.version)}: it offers ${offered}, this member speaks ${
     describe(spoken)
   }`;
@@ -240,7 +291,25 @@ function refuseVersion(offered: number, spoken: VersionRange): Step {
 function decodeVersions(refusal: Uint8Array): VersionRange {
   const reader = new ByteReader(refusal.subarray(1));
   if (reader.remaining < 4) return { oldest: FIRST_VERSION, newest: FIRST_VERSION };
+  return readVersions(reader);
+}
+
+function putVersions(writer: ByteWriter, { oldest, newest }: VersionRange): void {
+  writer.u16(oldest);
+  writer.u16(newest);
+}
+
+function readVersions(reader: ByteReader): VersionRange {
   return { oldest: reader.u16(), newest: reader.u16() };
+}
+
+function newestOfBoth(one: VersionRange, other: VersionRange): number {
+  return Math.min(one.newest, other.newest);
+}
+
+/** The versions of the acceptor; null for what is no challenge. */
+function decodeChallenge(message: Uint8Array): VersionRange | null {
+  return message.length === CHALLENGE_BYTES ? readVersions(new ByteReader(message.subarray(1))) : null;
 }
 
 function describe({ oldest, newest }: VersionRange): string {
@@ -255,9 +324,10 @@ function decodeHello(bytes: Uint8Array, { oldest, newest }: VersionRange) {
     // What follows in another version may be anything.
     const version = reader.u16();
     if (version < oldest || version > newest) return version;
-    const usesPassword = reader.u8() === 1;
     const hello = {
-      usesPassword,
+      version,
+      versions: readVersions(reader),
+      usesPassword: reader.u8() === 1,
       clusterId: reader.count(),
       from: reader.count(),
       to: reader.count(),

@@ -39,6 +39,8 @@ export class PeerLink {
   #retry: Timer | null = null;
   #retryMs = FIRST_RETRY_MS;
   #ended = false;
+  /** Address that its name had at the last dial. */
+  #ip: string | null = null;
   /** False: it is no member any more, or has no address. Not dialed, but heard when it dials. */
   #sought: boolean;
 
@@ -53,6 +55,11 @@ export class PeerLink {
 
   get addr(): string {
     return this.#options.peer.addr;
+  }
+
+  /** Whether connections from this address may be its own. */
+  isAt(ip: string): boolean {
+    return this.#ip === ip || readHostPort(this.addr)?.host === ip;
   }
 
   get connected(): boolean {
@@ -174,8 +181,13 @@ export class PeerLink {
     if (this.#ended || this.#dialing !== attempt) return;
     if (this.#accepted || !this.#sought) return void (this.#dialing = null);
     const { own, peer, layer, clock, silenceMs } = this.#options;
+    this.#ip = ip;
     const dialer = new Dialer(own, peer.id, randomBytes(NONCE_BYTES), version);
-    const socket = layer.connect(ip, port, () => connection.sendHello(dialer.hello));
+    const socket = layer.connect(ip, port, () => {
+      const flaw = layer.flaw(socket, peer.addr);
+      if (flaw === null) connection.sendHello(dialer.hello);
+      else connection.close(flaw);
+    });
     const connection: Connection = new Connection(socket, dialer, {
       onOpen: () => {
         this.#dialing = null;

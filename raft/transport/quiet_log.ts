@@ -1,36 +1,61 @@
-/** Log lines about strangers and lost peers, each at most once a minute: a port scanner must not fill a disk. */
+/**
+ * Log lines about strangers and lost peers: a port scanner must not fill a disk. An equal line comes at most once a minute,
+ * and of an event at most so many lines a minute, however their texts vary.
+ */
 import type { LogLevel, LogSink } from "../node/raft_options.ts";
 
 const REPEAT_AFTER_MS = 60_000;
-const MAX_REMEMBERED = 256;
+const MAX_LINES = 20;
+/** Nothing that comes from outside makes a line longer, or two of one. */
+const MAX_LENGTH = 600;
+
+interface Budget {
+  beganMs: number;
+  /** Those that were written in this minute, and how often each was left out since. */
+  written: Map<string, number>;
+  suppressed: number;
+}
 
 export class QuietLog {
   #sink: LogSink;
   #now: () => number;
-  #last = new Map<string, { atMs: number; suppressed: number }>();
+  /** Events are few, and constants of this program. */
+  #budgets = new Map<string, Budget>();
 
   constructor(sink: LogSink, now: () => number) {
     this.#sink = sink;
     this.#now = now;
   }
 
-  /** Writes the line unless an equal one was written within the last minute. */
+  /** Writes the line unless an equal one, or too many of the event, were written within the last minute. */
   add(level: LogLevel, event: string, text: string): void {
-    const key = `${event} ${text}`;
-    const last = this.#last.get(key);
+    const line = text.replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, " ").slice(0, MAX_LENGTH);
     const now = this.#now();
-    if (last && now - last.atMs < REPEAT_AFTER_MS) {
-      last.suppressed++;
-      return;
+    let budget = this.#budgets.get(event);
+    let more = "";
+    if (!budget || now - budget.beganMs >= REPEAT_AFTER_MS) {
+      more = leftOut(budget, line);
+      budget = { beganMs: now, written: new Map(), suppressed: 0 };
+      this.#budgets.set(event, budget);
     }
-    if (this.#last.size >= MAX_REMEMBERED) this.#last.clear();
-    const more = last && last.suppressed > 0 ? ` (and ${last.suppressed} times since the last line)` : "";
-    this.#last.set(key, { atMs: now, suppressed: 0 });
-    this.#sink(level, event, text + more);
+    const repeated = budget.written.get(line);
+    if (repeated !== undefined) budget.written.set(line, repeated + 1);
+    else if (budget.written.size >= MAX_LINES) budget.suppressed++;
+    else {
+      budget.written.set(line, 0);
+      this.#sink(level, event, line + more);
+    }
   }
+}
 
-  /** What has ended may be reported again when it comes back. */
-  forget(event: string, text: string): void {
-    this.#last.delete(`${event} ${text}`);
-  }
+/** What the minute before did not say. */
+function leftOut(budget: Budget | undefined, line: string): string {
+  if (!budget) return "";
+  const same = budget.written.get(line) ?? 0;
+  const others = [...budget.written.values()].reduce((sum, times) => sum + times, budget.suppressed) - same;
+  const parts = [
+    ...same > 0 ? [`${same} times since the last line`] : [],
+    ...others > 0 ? [`${others} others were left out`] : [],
+  ];
+  return parts.length === 0 ? "" : ` (and ${parts.join(", and ")})`;
 }

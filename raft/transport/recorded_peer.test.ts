@@ -1,5 +1,5 @@
 /**
- * What a peer of protocol version 1 sends, as it was recorded: bytes that members of earlier releases still send and
+ * What a peer of protocol version 2 sends, as it was recorded: bytes that members of earlier releases still send and
  * expect. A change that breaks these breaks upgrading one member after another; make a new version instead.
  */
 import { expect, test } from "bun:test";
@@ -7,8 +7,9 @@ import { decodeMessage, encodeMessage, isTermless, makeMessage, numberContext } 
 import type { Message, MessageType } from "../core/types.ts";
 import { decodeAdmission, encodeAdmission } from "../node/admission_messages.ts";
 import { decodeEnvelope, encodeEnvelope } from "../node/envelope.ts";
-import { encodeFrame, FrameKind, FrameReader } from "./frame.ts";
-import { Acceptor, Dialer, keyOf, refusalText } from "./handshake.ts";
+import { encodeFrame, FrameKind, FrameReader, sealFrame } from "./frame.ts";
+import { FrameMac } from "./frame_mac.ts";
+import { Acceptor, Dialer, keyOf, Refusal, refusalText } from "./handshake.ts";
 
 const CLUSTER = 4711;
 const KEY = keyOf("secret", CLUSTER);
@@ -54,11 +55,13 @@ const COMMAND = {
 
 const RECORDED = {
   hello:
-    "5241465400010100000000000012670000000000000001000000000000000201010101010101010101010101010101010101" +
-    "01010101010101010101010101",
-  challenge: "000202020202020202020202020202020202020202020202020202020202020202",
-  proof: "709385f07f5e9600fe345f0707ad96ab1f6514a1e0fa2b3643a1bf12e23cc5b3",
-  accept: "0057b42c41a75ef764ae3d1dda79b78269a0438e8642560ded9ec2ee02c5302d0f",
+    "5241465400020002000201000000000000126700000000000000010000000000000002010101010101010101010101010101" +
+    "0101010101010101010101010101010101",
+  challenge: "00000200020202020202020202020202020202020202020202020202020202020202020202",
+  proof: "f430ffdab5e38e26d106db66321f1dd1ecd56814200d9e7d7d1019936180801b",
+  accept: "003d056fc17981cb1bce91b0acf45fb47e079684fc1bfa291c82c3164f7963f5c4",
+  dialerKey: "6d18845163d5e08c1c4e73032150eb6c9fcae30e7d96ee2157ed72826c41d2c4",
+  acceptorKey: "8645ee617c9f39071d16a1189c4627b4e8ec89cecd434d18e3a0d256879e8dfe",
   append:
     "0500000000000000000100000000000000020000000000000005000000000000000400000000000000090000000000000008" +
     "00000000000000000000000000020000000000000005000000000000000a0000000000000000000000000500000000000000" +
@@ -70,6 +73,9 @@ const RECORDED = {
   admission: "010000000000001267000000000000004d01",
   command: "0100000000000000010000000000000002000000000000000300000000000000017b2276223a317d",
   frame: "0100030003000000a033c448090807",
+  /** The first two of a dialer. */
+  sealed: "0200030003000000fd30182428c5074ceac21367da0eaaba090807",
+  sealedPing: "020100000000000052e21742f25ceee56551f8b524db2894",
 };
 
 /** What each type of message begins with: its number, and whether it says no. */
@@ -100,12 +106,12 @@ const PROPOSED = TERMLESS.slice(0, -8) + "00000001000000000000000000000000000000
 const REFUSED = [
   [
     "another version of the protocol",
-    (hello: string) => hello.replace(/^5241465400010/, "5241465400020"),
+    (hello: string) => hello.replace(/^524146540002/, "524146540003"),
     "01",
   ],
   [
     "another version of the protocol",
-    (hello: string) => `${hello.replace(/^5241465400010/, "5241465400020")}07`,
+    (hello: string) => `${hello.replace(/^524146540002/, "524146540001")}07`,
     "01",
   ],
   ["node of another cluster", (hello: string) => hello.replace("1267", "1268"), "02"],
@@ -120,24 +126,35 @@ const REFUSED = [
     "04",
   ],
   ["same member twice", (hello: string) => hello.replace("0000000000000001", "0000000000000002"), "05"],
-  ["wrong password", (hello: string) => hello.replace(/^52414654000101/, "52414654000100"), "06"],
+  [
+    "wrong password",
+    (hello: string) => hello.replace(/^5241465400020002000201/, "5241465400020002000200"),
+    "06",
+  ],
+  [
+    "an older version of the protocol",
+    (hello: string) => hello.replace(/^524146540002/, "524146540003"),
+    "07",
+    { oldest: 2, newest: 3 },
+  ],
 ] as const;
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
 const bytesOf = (text: string) => new Uint8Array(Buffer.from(text, "hex"));
 
 test("a recorded dialer and a recorded acceptor pass the handshake", () => {
-  const acceptor = new Acceptor({ id: 2, clusterId: CLUSTER, key: KEY }, () => true, ACCEPTOR_NONCE);
+  const acceptor = new Acceptor({ id: 2, clusterId: CLUSTER, key: KEY }, () => null, ACCEPTOR_NONCE);
   const challenged = acceptor.step(bytesOf(RECORDED.hello));
   expect(hex(challenged.reply!)).toBe(RECORDED.challenge);
   const opened = acceptor.step(bytesOf(RECORDED.proof));
-  expect(opened.kind).toBe("open");
   expect(hex(opened.reply!)).toBe(RECORDED.accept);
+  const keys = { dialer: bytesOf(RECORDED.dialerKey), acceptor: bytesOf(RECORDED.acceptorKey) };
+  expect(opened).toMatchObject({ kind: "open", peer: 1, keys });
 
   const dialer = new Dialer({ id: 1, clusterId: CLUSTER, key: KEY }, 2, DIALER_NONCE);
   expect(hex(dialer.hello)).toBe(RECORDED.hello);
   expect(hex(dialer.step(bytesOf(RECORDED.challenge)).reply!)).toBe(RECORDED.proof);
-  expect(dialer.step(bytesOf(RECORDED.accept)).kind).toBe("open");
+  expect(dialer.step(bytesOf(RECORDED.accept))).toMatchObject({ kind: "open", peer: 2, keys });
 });
 
 test("recorded messages mean what they meant, and are still sent alike", () => {
@@ -153,14 +170,19 @@ test("recorded messages mean what they meant, and are still sent alike", () => {
 });
 
 test("recorded refusals are given for the recorded reasons, and understood", () => {
-  for (const [why, change, code] of REFUSED) {
+  for (const [why, change, code, versions] of REFUSED) {
     const hello = change(RECORDED.hello);
     expect(hello).not.toBe(RECORDED.hello);
-    const acceptor = new Acceptor({ id: 2, clusterId: CLUSTER, key: KEY }, (id) => id === 1, ACCEPTOR_NONCE);
+    const own = { id: 2, clusterId: CLUSTER, key: KEY, versions };
+    const acceptor = new Acceptor(
+      own,
+      (id) => id === 1 ? null : { code: Refusal.unknownMember },
+      ACCEPTOR_NONCE,
+    );
     const step = acceptor.step(bytesOf(hello));
-    // Behind the code for the version, what later members tell each other; those of version 1 do not read it.
+    // Behind the code for the version, those that are spoken here; members of version 1 do not read them.
     expect([why, step.kind, hex(step.reply!)])
-      .toEqual([why, "refuse", code === "01" ? "0100010001" : code]);
+      .toEqual([why, "refuse", code === "01" ? "0100020002" : code]);
     expect(refusalText(bytesOf(code)[0]!)).toContain(why);
     const dialer = new Dialer({ id: 1, clusterId: CLUSTER, key: KEY }, 2, DIALER_NONCE);
     const refused = dialer.step(bytesOf(code));
@@ -193,16 +215,28 @@ for (const [name, beginning] of Object.entries(BEGINNINGS)) {
 test("a recorded ping is read, and still sent alike", () => {
   const recorded = "010100000000000065e317ad";
   const reader = new FrameReader();
-  reader.handshakeOnly = false;
+  reader.open(null);
   const kinds: number[] = [];
   reader.push(bytesOf(recorded), ({ kind }) => kinds.push(kind) > 0);
   expect(kinds).toEqual([FrameKind.ping]);
   expect(hex(encodeFrame(FrameKind.ping, 0, new Uint8Array(0)))).toBe(recorded);
 });
 
+test("recorded sealed frames are read, and still sent alike", () => {
+  const reader = new FrameReader();
+  reader.open(new FrameMac(bytesOf(RECORDED.dialerKey)));
+  const got: [number, number, string][] = [];
+  const stream = bytesOf(RECORDED.sealed + RECORDED.sealedPing);
+  reader.push(stream, ({ kind, channel, payload }) => got.push([kind, channel, hex(payload)]) > 0);
+  expect(got).toEqual([[FrameKind.data, 3, "090807"], [FrameKind.ping, 0, ""]]);
+  const mac = new FrameMac(bytesOf(RECORDED.dialerKey));
+  expect(hex(sealFrame(mac, FrameKind.data, 3, bytesOf("090807")))).toBe(RECORDED.sealed);
+  expect(hex(sealFrame(mac, FrameKind.ping, 0, new Uint8Array(0)))).toBe(RECORDED.sealedPing);
+});
+
 test("a recorded frame is read, and what a later version may send is no error", () => {
   const reader = new FrameReader();
-  reader.handshakeOnly = false;
+  reader.open(null);
   const channels: number[] = [];
   const later = encodeFrame(FrameKind.data, 200, new Uint8Array([1]));
   reader.push(Buffer.concat([bytesOf(RECORDED.frame), later]), ({ channel }) => {

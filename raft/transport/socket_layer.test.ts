@@ -1,10 +1,17 @@
 import { afterEach, expect, test } from "bun:test";
-import * as net from "node:net";
+import * as tls from "node:tls";
 import { monotonicClock } from "../node/monotonic_clock.ts";
-import { TcpTransport } from "./tcp_transport.ts";
-import { until } from "./testing.ts";
-import { MEMBER, STRANGER } from "./testing_certificates.ts";
 import { type SocketLayer, tcpLayer, type TlsFiles, tlsLayer } from "./socket_layer.ts";
+import { TcpTransport, type TcpTransportOptions } from "./tcp_transport.ts";
+import { freePort, until } from "./testing.ts";
+import { Authority } from "./testing_certificates.ts";
+import { Visitor, type VisitOutcome } from "./visit.ts";
+
+const AUTHORITY = new Authority("ca");
+const OTHER_AUTHORITY = new Authority("other");
+/** Each member has an address of its own, so that certificates can tell them apart. */
+const hostOf = (id: number) => `127.0.0.${id}`;
+const filesOf = (id: number) => AUTHORITY.issue({ commonName: `n${id}`, names: [hostOf(id)] });
 
 const open: TcpTransport[] = [];
 
@@ -12,33 +19,35 @@ afterEach(() => {
   for (const transport of open.splice(0)) transport.close();
 });
 
-async function freePort(): Promise<number> {
-  const server = net.createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 /** One of two members; its layer decides what it shows of itself. */
-function side(id: number, ports: readonly number[], layer: SocketLayer, password: string | null = null) {
-  const other = id === 1 ? 2 : 1;
+function side(
+  id: number,
+  ports: readonly number[],
+  layer: SocketLayer,
+  overrides: Partial<TcpTransportOptions> = {},
+) {
   const state = { connected: false, frames: [] as string[], logged: [] as string[] };
   const transport = new TcpTransport({
     id,
     clusterId: 1,
-    bindAddr: `127.0.0.1:${ports[id - 1]}`,
-    peers: [{ id: other, name: null, addr: `127.0.0.1:${ports[other - 1]}` }],
-    password,
+    bindAddr: `${hostOf(id)}:${ports[id - 1]}`,
+    peers: ports.map((port, i) => ({ id: i + 1, name: null, addr: `${hostOf(i + 1)}:${port}` }))
+      .filter((peer) => peer.id !== id),
+    password: null,
     clock: monotonicClock,
     random: () => 0.5,
     silenceMs: 600,
     layer,
     log: (_, event, text) => state.logged.push(`${event} ${text}`),
+    ...overrides,
   });
   transport.start({
     onFrame: (_from, _channel, payload) => state.frames.push(Buffer.from(payload).toString()),
     onPeer: (_, connected) => void (state.connected = connected),
+    onVisit: (question, answer, flaw) => {
+      const addr = Buffer.from(question).toString();
+      answer(Buffer.from(flaw(addr) ?? "welcome"));
+    },
   });
   open.push(transport);
   return { transport, state };
@@ -46,12 +55,15 @@ function side(id: number, ports: readonly number[], layer: SocketLayer, password
 
 async function meet(first: SocketLayer, second: SocketLayer, password: string | null = null) {
   const ports = [await freePort(), await freePort()];
-  return [side(1, ports, first, password), side(2, ports, second, password)] as const;
+  return [side(1, ports, first, { password }), side(2, ports, second, { password })] as const;
 }
+
+const said = ({ state }: { state: { logged: string[] } }, event: string, text = "") =>
+  state.logged.some((line) => line.startsWith(event) && line.includes(text));
 
 for (const password of [null, "secret"]) {
   test(`members with certificates of one authority connect${password ? " and prove the password, too" : ""}`, async () => {
-    const [a, b] = await meet(tlsLayer(MEMBER), tlsLayer(MEMBER), password);
+    const [a, b] = await meet(tlsLayer(filesOf(1)), tlsLayer(filesOf(2)), password);
     await until("connected", () => a.state.connected && b.state.connected);
     a.transport.send(2, 1, Buffer.from("over TLS"));
     const large = "x".repeat(1_000_000);
@@ -62,27 +74,133 @@ for (const password of [null, "secret"]) {
   });
 }
 
+const STRANGER = OTHER_AUTHORITY.issue({ names: [hostOf(2)] });
 const STRANGERS: [string, SocketLayer][] = [
   ["a certificate of another authority", tlsLayer(STRANGER)],
-  ["our authority but a stranger's certificate", tlsLayer({ ...STRANGER, ca: MEMBER.ca } satisfies TlsFiles)],
+  [
+    "our authority but a stranger's certificate",
+    tlsLayer({ ...STRANGER, ca: AUTHORITY.ca } satisfies TlsFiles),
+  ],
   ["no TLS", tcpLayer],
 ];
 
 for (const [what, layer] of STRANGERS) {
   test(`a peer with ${what} is not connected, and logged`, async () => {
-    const [a, b] = await meet(tlsLayer(MEMBER), layer);
-    await until("refused", () => a.state.logged.some((line) => line.startsWith("raft_refused")));
-    await until("tried", () => a.state.logged.some((line) => line.startsWith("raft_peer_unreachable")));
+    const [a, b] = await meet(tlsLayer(filesOf(1)), layer);
+    await until("refused", () => said(a, "raft_refused"));
+    await until("tried", () => said(a, "raft_peer_unreachable"));
     expect(a.state.connected || b.state.connected).toBe(false);
   });
 }
 
+/** Of the right authority; not the member 2, whose id it claims and at whose address it listens. */
+const OTHERS: [string, TlsFiles][] = [
+  ["another member's certificate", filesOf(3)],
+  ["a REST client's certificate", AUTHORITY.issue({ commonName: "prometheus" })],
+  ["a certificate whose common name alone is the member's", AUTHORITY.issue({ commonName: hostOf(2) })],
+];
+
+for (const [what, files] of OTHERS) {
+  test(`whoever shows ${what} is no member, whether it dials or is dialed, and both sides say why`, async () => {
+    const [a, b] = await meet(tlsLayer(filesOf(1)), tlsLayer(files));
+    const why = `is not the one of the member at ${hostOf(2)}:`;
+    const dialed = `refused connection from 127.0.0.1: the certificate for`;
+    await until("refused", () => said(a, "raft_refused", dialed) && said(a, "raft_refused", why));
+    await until("not taken for it", () => said(a, "raft_peer_unreachable", why));
+    const told = "it refuses this member: the certificate that was shown is not the one of the member";
+    await until("told", () => said(b, "raft_peer_unreachable", told));
+    expect(a.state.connected || b.state.connected).toBe(false);
+  });
+}
+
+test("a certificate for clients alone is refused, though it has the member's address", async () => {
+  const files = AUTHORITY.issue({ names: [hostOf(2)], usages: ["clientAuth"] });
+  const [a, b] = await meet(tlsLayer(filesOf(1)), tlsLayer(files));
+  await until("refused", () => said(a, "raft_refused", "extended key usage"));
+  expect(a.state.connected || b.state.connected).toBe(false);
+});
+
+test("a visitor is told by its certificate whose place it may take, and sees that it visits the right node", async () => {
+  const ports = [await freePort()];
+  side(1, ports, tlsLayer(filesOf(1)));
+  const visitId = 12;
+  const port = await freePort();
+  side(2, [1, port], tlsLayer(filesOf(2)), { visitId, peers: [] });
+  const ask = (files: TlsFiles, addr: string, question: string) =>
+    new Promise<VisitOutcome>((resolve) => {
+      const visitor = new Visitor({
+        visitId,
+        password: null,
+        clock: monotonicClock,
+        layer: tlsLayer(files),
+        silenceMs: 600,
+      });
+      visitor.ask(addr, Buffer.from(question), resolve);
+    });
+  const answered = (outcome: VisitOutcome) =>
+    outcome.kind === "answer" ? Buffer.from(outcome.bytes).toString() : outcome.reason;
+  const visited = `${hostOf(2)}:${port}`;
+  expect(answered(await ask(filesOf(3), visited, `${hostOf(3)}:7000`))).toBe("welcome");
+  expect(answered(await ask(filesOf(3), visited, `${hostOf(4)}:7000`))).toContain(
+    "is not the one of the member",
+  );
+  const client = AUTHORITY.issue({ names: [hostOf(3)], usages: ["clientAuth"] });
+  expect(answered(await ask(client, visited, `${hostOf(3)}:7000`))).toContain("extended key usage");
+  // By another name it is not the node that was meant.
+  const mistaken = await ask(filesOf(3), `localhost:${port}`, `${hostOf(3)}:7000`);
+  expect(mistaken.kind).toBe("failed");
+});
+
 test("certificates are replaced for new connections", async () => {
   const layer = tlsLayer(STRANGER);
-  const [a, b] = await meet(tlsLayer(MEMBER), layer);
-  await until("refused", () => a.state.logged.some((line) => line.startsWith("raft_refused")));
+  const [a, b] = await meet(tlsLayer(filesOf(1)), layer);
+  await until("refused", () => said(a, "raft_refused"));
   // Half of a pair was renewed: what is in force stays.
-  expect(() => layer.replace({ ...MEMBER, key: STRANGER.key })).toThrow();
-  layer.replace(MEMBER);
+  expect(() => layer.replace({ ...filesOf(2), key: STRANGER.key })).toThrow();
+  layer.replace(filesOf(2));
   await until("connected", () => a.state.connected && b.state.connected);
+});
+
+test("whoever begins no TLS handshake, or stops in it, is put out, and members come in meanwhile", async () => {
+  const ports = [await freePort(), await freePort()];
+  const a = side(1, ports, tlsLayer(filesOf(1)), { silenceMs: 1500 });
+  const idle = Array.from({ length: 2000 }, () => {
+    const state = { closed: false };
+    Bun.connect({
+      hostname: hostOf(1),
+      port: ports[0]!,
+      socket: {
+        data: () => {},
+        // The beginning of a record, and nothing after it.
+        open: (socket) => void socket.write(new Uint8Array([22, 3, 1])),
+        close: () => void (state.closed = true),
+        error: () => void (state.closed = true),
+      },
+    }).catch(() => (state.closed = true));
+    return state;
+  });
+  const left = () => idle.filter(({ closed }) => !closed).length;
+  await until("bounded", () => left() <= 32);
+  const b = side(2, ports, tlsLayer(filesOf(2)));
+  await until("connected", () => a.state.connected && b.state.connected);
+  await until("put out", () => left() === 0);
+  expect(a.state.connected).toBe(true);
+  // What it says of two thousand are a few lines.
+  expect(a.state.logged.filter((line) => line.startsWith("raft_refused")).length).toBeLessThan(5);
+});
+
+test("an end of TLS that says nothing afterwards is put out, too", async () => {
+  const ports = [await freePort(), await freePort()];
+  const a = side(1, ports, tlsLayer(filesOf(1)));
+  const socket = tls.connect({
+    host: hostOf(1),
+    port: ports[0]!,
+    ...filesOf(2),
+    checkServerIdentity: () => undefined,
+  });
+  let closed = false;
+  socket.on("error", () => {});
+  socket.on("close", () => (closed = true));
+  await until("put out", () => closed);
+  expect(said(a, "raft_refused", "no handshake")).toBe(true);
 });

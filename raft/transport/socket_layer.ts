@@ -4,6 +4,7 @@
  */
 import * as net from "node:net";
 import * as tls from "node:tls";
+import { certificateFlaw } from "./certificate.ts";
 
 export interface Listener {
   readonly port: number;
@@ -18,21 +19,32 @@ export interface SocketLayer {
     handlers: {
       onListening(listener: Listener): void;
       onError(error: NodeJS.ErrnoException): void;
+      /** Somebody has connected and has shown nothing yet. False: the socket was closed, and nothing more comes of it. */
+      onKnock(socket: net.Socket): boolean;
+      /** After `onKnock`, with the same socket: it can be read from and written to. */
       onSocket(socket: net.Socket): void;
-      /** Turned away before any frame; `from` is an address. */
-      onRefused(from: string, reason: string): void;
+      /** Instead of `onSocket`: turned away before any frame. */
+      onRefused(socket: net.Socket, reason: string): void;
     },
   ): Listener;
   /** `ip` is an address, no name. `onReady`: connected, and can be written to. */
   connect(ip: string, port: number, onReady: () => void): net.Socket;
+  /**
+   * Whether the other end may be the member at `addr` ("": any member). Null: yes, as far as this layer knows; otherwise,
+   * for people, why not.
+   */
+  flaw(socket: net.Socket, addr: string): string | null;
 }
 
 export const tcpLayer: SocketLayer = {
   listen(host, port, handlers) {
-    const server = net.createServer({ noDelay: true }, (socket) => handlers.onSocket(socket));
+    const server = net.createServer({ noDelay: true }, (socket) => {
+      if (handlers.onKnock(socket)) handlers.onSocket(socket);
+    });
     return listenWith(server, host, port, handlers);
   },
   connect: (ip, port, onReady) => net.connect({ host: ip, port, noDelay: true }, onReady),
+  flaw: () => null,
 };
 
 /** Binds a server of any kind. */
@@ -67,8 +79,8 @@ export interface TlsLayer extends SocketLayer {
 }
 
 /**
- * Whoever connects, and whoever is connected to, shows a certificate of the cluster's authority. Names in certificates
- * are not compared with addresses: the authority must sign nobody but members.
+ * Whoever connects, and whoever is connected to, shows a certificate of the cluster's authority. Which member it stands
+ * for is said by `flaw`, not by the TLS handshake: only who is at the other end says which member it means to be.
  */
 export function tlsLayer(initial: TlsFiles): TlsLayer {
   let files = initial;
@@ -78,17 +90,22 @@ export function tlsLayer(initial: TlsFiles): TlsLayer {
     listen(host, port, handlers) {
       const server = tls.createServer({ ...options(), requestCert: true, noDelay: true }, (socket) => {
         if (socket.authorized) return handlers.onSocket(socket);
-        handlers.onRefused(socket.remoteAddress ?? "unknown", "no certificate of this cluster's authority");
+        handlers.onRefused(socket, "no certificate of this cluster's authority");
         socket.destroy();
       });
-      server.on("tlsClientError", (error, socket) => {
-        handlers.onRefused(
-          (socket as net.Socket | null)?.remoteAddress ?? "unknown",
-          `TLS: ${error.message}`,
-        );
+      // Before the TLS handshake, with the socket that is given on when that is done.
+      server.on("connection", (socket) => void handlers.onKnock(socket));
+      server.on("tlsClientError", (error: NodeJS.ErrnoException, socket) => {
+        const reason = error.code === "ECONNRESET" ? "it left during the handshake" : error.message;
+        handlers.onRefused(socket, `TLS: ${reason}`);
+        socket.destroy();
       });
       servers.push(server);
       return listenWith(server, host, port, handlers);
+    },
+    flaw(socket, addr) {
+      const certificate = (socket as tls.TLSSocket).getPeerX509Certificate();
+      return certificate ? certificateFlaw(certificate, addr) : "it shows no certificate";
     },
     connect(ip, port, onReady) {
       const socket = tls.connect(

@@ -11,7 +11,16 @@ import { type NodeId, NONE } from "../core/types.ts";
 import type { Clock, Timer, Transport, TransportHandlers, TransportPeer } from "../node/ports.ts";
 import type { LogSink } from "../node/raft_options.ts";
 import { Connection } from "./connection.ts";
-import { Acceptor, type Credentials, keyOf, NONCE_BYTES, type VersionRange } from "./handshake.ts";
+import { Door } from "./door.ts";
+import {
+  Acceptor,
+  type Credentials,
+  keyOf,
+  NONCE_BYTES,
+  type Objection,
+  Refusal,
+  type VersionRange,
+} from "./handshake.ts";
 import { parseHostPort } from "./host_port.ts";
 import { PeerLink } from "./peer_link.ts";
 import { QuietLog } from "./quiet_log.ts";
@@ -19,10 +28,10 @@ import { type Listener, resolveHost, type SocketLayer, tcpLayer } from "./socket
 import { TransportError } from "./transport_error.ts";
 
 const DEFAULT_SILENCE_MS = 3000;
-/** Connections that have not shown who they are; the oldest makes room. A handshake takes a round trip or two. */
-const MAX_STRANGERS = 32;
 /** Connections of visitors; the oldest makes room. */
 const MAX_VISITORS = 16;
+/** A visitor asks one question, and leaves with the answer. */
+const VISIT_MS = 30_000;
 /** The channel of the one question that a visitor asks, and of the answer. */
 export const VISIT_CHANNEL = 1;
 
@@ -64,7 +73,7 @@ export class TcpTransport implements Transport {
   #own: Credentials;
   #log: QuietLog;
   #links = new Map<NodeId, PeerLink>();
-  #strangers = new Set<Connection>();
+  #door: Door;
   #visitors = new Set<Connection>();
   #listener: Listener | null = null;
   #listening = false;
@@ -83,6 +92,12 @@ export class TcpTransport implements Transport {
     const visits = visitId === null ? null : { id: visitId, key: keyFor(visitId) };
     this.#own = { id, clusterId, key: keyFor(clusterId), visits, versions };
     this.#log = new QuietLog(options.log ?? (() => {}), () => clock.now());
+    this.#door = new Door({
+      now: () => clock.now(),
+      deadlineMs: this.#silenceMs,
+      isMember: (ip) => [...this.#links.values()].some((link) => link.isAt(ip)),
+      onRefused: (from, reason) => this.#refused(from, reason),
+    });
   }
 
   /** Where we listen; 0 before that. */
@@ -126,7 +141,8 @@ export class TcpTransport implements Transport {
     this.#timer?.cancel();
     this.#listener?.close();
     for (const link of this.#links.values()) link.end();
-    for (const guest of [...this.#strangers, ...this.#visitors]) guest.close("the transport was closed");
+    this.#door.close();
+    for (const visitor of this.#visitors) visitor.close("the transport was closed");
   }
 
   #link(peer: TransportPeer): PeerLink {
@@ -162,6 +178,7 @@ export class TcpTransport implements Transport {
     const { bindAddr } = this.#options;
     const { host, port } = parseHostPort(bindAddr);
     this.#listener = this.#layer.listen(host, port, {
+      onKnock: (socket) => this.#onKnock(socket),
       onSocket: (socket) => this.#onSocket(socket),
       onListening: (listener) => {
         if (this.#closed) return listener.close();
@@ -170,7 +187,7 @@ export class TcpTransport implements Transport {
         for (const link of this.#links.values()) link.begin();
       },
       onError: (cause) => this.#onListenError(cause),
-      onRefused: (from, reason) => this.#refused(from, reason),
+      onRefused: (socket, reason) => this.#door.refuse(socket, reason),
     });
   }
 
@@ -193,32 +210,40 @@ export class TcpTransport implements Transport {
     this.#log.add("warning", "raft_refused", `refused connection from ${from}: ${reason}`);
   }
 
+  #onKnock(socket: Socket): boolean {
+    if (!this.#closed) return this.#door.enter(socket);
+    socket.destroy();
+    return false;
+  }
+
   #onSocket(socket: Socket): void {
-    if (this.#closed) return void socket.destroy();
-    const [oldest] = this.#strangers;
-    if (oldest && this.#strangers.size >= MAX_STRANGERS) {
-      oldest.close("too many connections without a handshake");
-    }
     const from = socket.remoteAddress ?? "unknown";
-    const acceptor = new Acceptor(this.#own, (id) => this.#links.has(id), randomBytes(NONCE_BYTES));
+    const acceptor = new Acceptor(this.#own, (id) => this.#objectionTo(socket, id), randomBytes(NONCE_BYTES));
     const connection = new Connection(socket, acceptor, {
       onOpen: (peer) => {
-        this.#strangers.delete(connection);
+        this.#door.leave(socket);
         if (peer === NONE) this.#welcome(connection);
         else this.#links.get(peer)!.accepted(connection);
       },
       onFrame: (peer, channel, payload) => {
-        if (peer === NONE) this.#visited(connection, payload);
+        if (peer === NONE) this.#visited(connection, socket, payload);
         else this.#handlers?.onFrame(peer, channel, payload);
       },
       onClose: (reason, refused) => {
-        this.#strangers.delete(connection);
         this.#visitors.delete(connection);
         if (connection.peer !== null) this.#links.get(connection.peer)?.lost(connection, reason);
-        if (refused) this.#refused(from, reason);
+        if (!refused) return;
+        if (connection.peer === null) this.#door.refuse(socket, reason);
+        else this.#refused(from, reason);
       },
     }, { now: () => this.#options.clock.now(), silenceMs: this.#silenceMs });
-    this.#strangers.add(connection);
+  }
+
+  #objectionTo(socket: Socket, id: NodeId): Objection | null {
+    const link = this.#links.get(id);
+    if (!link) return { code: Refusal.unknownMember };
+    const text = this.#layer.flaw(socket, link.addr);
+    return text === null ? null : { code: Refusal.certificate, text };
   }
 
   #welcome(connection: Connection): void {
@@ -227,8 +252,12 @@ export class TcpTransport implements Transport {
     this.#visitors.add(connection);
   }
 
-  #visited(connection: Connection, question: Uint8Array): void {
-    this.#handlers?.onVisit?.(question, (answer) => void connection.send(VISIT_CHANNEL, answer));
+  #visited(connection: Connection, socket: Socket, question: Uint8Array): void {
+    this.#handlers?.onVisit?.(
+      question,
+      (answer) => void connection.send(VISIT_CHANNEL, answer),
+      (addr) => this.#layer.flaw(socket, addr),
+    );
   }
 
   #watch(): void {
@@ -239,7 +268,11 @@ export class TcpTransport implements Transport {
       const late = now - this.#watchedMs - everyMs;
       this.#watchedMs = now;
       const lateMs = late > everyMs ? late : 0;
-      for (const guest of [...this.#strangers, ...this.#visitors]) guest.watch(lateMs);
+      this.#door.look(lateMs);
+      for (const visitor of [...this.#visitors]) {
+        visitor.watch(lateMs);
+        if (now - visitor.sinceMs - lateMs > VISIT_MS) visitor.close("a visit that does not end");
+      }
       for (const link of this.#links.values()) link.watch(lateMs);
       if (!this.#closed) this.#watch();
     });

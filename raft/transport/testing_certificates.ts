@@ -1,60 +1,120 @@
-/** Certificates for tests of the TLS layer: two authorities that know nothing of each other, a member of each. */
+/**
+ * Certificates for tests: authorities that know nothing of each other, and what they sign. Made when they are asked for, by
+ * hand: no program that makes them is needed.
+ */
+import { generateKeyPairSync, type KeyObject, randomBytes, sign } from "node:crypto";
+import { isIP } from "node:net";
 import type { TlsFiles } from "./socket_layer.ts";
 
-export const MEMBER: TlsFiles = {
-  ca: `-----BEGIN CERTIFICATE-----
-MIIBcTCCARegAwIBAgIUeckil8fznTJFL8G5z7j96gWmb7UwCgYIKoZIzj0EAwIw
-DTELMAkGA1UEAwwCY2EwIBcNMjYxMTIxMDAxMDU0WhgPMjEyNjEwMjgwMDEwNTRa
-MA0xCzAJBgNVBAMMAmNhMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEUxfJ4r57
-RNhirM4opVSS8rG+KgRtjdF98m4NP+aqzj8jPwzIwRG7Iq5AnzQq68DstyEmpHH/
-0gbBO80xrbLSfqNTMFEwHQYDVR0OBBYEFLjmhw9f5uz0OSprMqjPInP9S9E4MB8G
-A1UdIwQYMBaAFLjmhw9f5uz0OSprMqjPInP9S9E4MA8GA1UdEwEB/wQFMAMBAf8w
-CgYIKoZIzj0EAwIDSAAwRQIgaUsK7FSPQtKLV4QfTWt1i36T+nSiOBqzZYmo1r3C
-60UCIQCn+hC0wcn4mYxQQBHvJtR0tzS5EOBWoClDzcEDyHDWTQ==
------END CERTIFICATE-----
-`,
-  cert: `-----BEGIN CERTIFICATE-----
-MIIBGzCBwQIUOb6awOXIAFaq+dUfkc+DSlnsEg4wCgYIKoZIzj0EAwIwDTELMAkG
-A1UEAwwCY2EwIBcNMjYxMTIxMDAxMDU0WhgPMjEyNjEwMjgwMDEwNTRaMBExDzAN
-BgNVBAMMBm1lbWJlcjBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABC/q+acqXqmi
-n42+Kxys3EXXOEyTrApNDcZDFeFjuCMidbyrlKHWnTd6cv6k4ZfDbFqix1NzYlhC
-+xlfXajViukwCgYIKoZIzj0EAwIDSQAwRgIhAPZxZxMPHjNiRp99at3QjFcSRy5B
-8AbWu1q9yVKQenkoAiEAikVTbMpJNa8mSZdQMgR79IvhqheL7tInzV+sw+m9NWk=
------END CERTIFICATE-----
-`,
-  key: `-----BEGIN EC PRIVATE KEY-----
-MHcCAQEEIOyadBNuQHFLK7m/0OOz/TPIqMZw+b3QTLFhYWdLU+aIoAoGCCqGSM49
-AwEHoUQDQgAEL+r5pypeqaKfjb4rHKzcRdc4TJOsCk0NxkMV4WO4IyJ1vKuUodad
-N3py/qThl8NsWqLHU3NiWEL7GV9dqNWK6Q==
------END EC PRIVATE KEY-----
-`,
-};
+const TAG = {
+  boolean: 0x01,
+  integer: 0x02,
+  bits: 0x03,
+  octets: 0x04,
+  oid: 0x06,
+  text: 0x0c,
+  time: 0x18,
+} as const;
+const SEQUENCE = 0x30;
+const SET = 0x31;
+const OID = {
+  ecdsaWithSha256: [42, 134, 72, 206, 61, 4, 3, 2],
+  commonName: [85, 4, 3],
+  basicConstraints: [85, 29, 19],
+  subjectAltName: [85, 29, 17],
+  extKeyUsage: [85, 29, 37],
+  serverAuth: [43, 6, 1, 5, 5, 7, 3, 1],
+  clientAuth: [43, 6, 1, 5, 5, 7, 3, 2],
+} as const;
 
-export const STRANGER: TlsFiles = {
-  ca: `-----BEGIN CERTIFICATE-----
-MIIBeDCCAR2gAwIBAgIUVVoWsSTMZxz+MubDfqcW3AvqnEowCgYIKoZIzj0EAwIw
-EDEOMAwGA1UEAwwFb3RoZXIwIBcNMjYxMTIxMDAxMDU0WhgPMjEyNjEwMjgwMDEw
-NTRaMBAxDjAMBgNVBAMMBW90aGVyMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE
-rBZ4ne0Nlon+cxp9rr/GFyblev8PnvyVKdMkDRogCjvVOyABs11VLzzPJ1bO1UIH
-81zPLfB9siUlgIHOFAGxXKNTMFEwHQYDVR0OBBYEFHRT7Jz853uFbyH1ETxmtBrz
-/AxtMB8GA1UdIwQYMBaAFHRT7Jz853uFbyH1ETxmtBrz/AxtMA8GA1UdEwEB/wQF
-MAMBAf8wCgYIKoZIzj0EAwIDSQAwRgIhALVZVWsP6Em3p9/48wYFPDaJt34ydplF
-M9xAozLaOR0RAiEA6di4jbHHxWmsHOU7lTFDhy26xgteVkI3P6nrOSvsXVs=
------END CERTIFICATE-----
-`,
-  cert: `-----BEGIN CERTIFICATE-----
-MIIBHDCBxAIUGJ4HmoQX654g/utOxbn8y//GtHowCgYIKoZIzj0EAwIwEDEOMAwG
-A1UEAwwFb3RoZXIwIBcNMjYxMTIxMDAxMDU0WhgPMjEyNjEwMjgwMDEwNTRaMBEx
-DzANBgNVBAMMBm1lbWJlcjBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABBRbfRsE
-ZHyigZWGe+BBuviA9pYGQbkEqr50Opmlvhr076GC1l+6A44zX6WDQpXRXLXpucWr
-Q50n3/t4+Wb67rkwCgYIKoZIzj0EAwIDRwAwRAIgPgh5pxnl8DeZZC0HmXR8rr/x
-f+HrtahAVP2vD1ohatICIC0CSbzAEDvoVmbHQ4nQmMo/IjtDlgOwAO8kbBcNilcr
------END CERTIFICATE-----
-`,
-  key: `-----BEGIN EC PRIVATE KEY-----
-MHcCAQEEIICspEUWV5Xrm4YhZAMzNl2cVuOSUOgJIpiRUlL3LrYYoAoGCCqGSM49
-AwEHoUQDQgAEFFt9GwRkfKKBlYZ74EG6+ID2lgZBuQSqvnQ6maW+GvTvoYLWX7oD
-jjNfpYNCldFctem5xatDnSff+3j5ZvruuQ==
------END EC PRIVATE KEY-----
-`,
-};
+function der(tag: number, ...parts: readonly (Uint8Array | readonly number[])[]): Buffer {
+  const body = Buffer.concat(parts.map((part) => Buffer.from(part)));
+  const { length } = body;
+  const size = length < 128 ? [length] : length < 256 ? [0x81, length] : [0x82, length >> 8, length & 255];
+  return Buffer.concat([Buffer.from([tag, ...size]), body]);
+}
+
+const oid = (id: keyof typeof OID) => der(TAG.oid, OID[id]);
+const nameOf = (text: string) =>
+  der(SEQUENCE, der(SET, der(SEQUENCE, oid("commonName"), der(TAG.text, Buffer.from(text)))));
+const signature = der(SEQUENCE, oid("ecdsaWithSha256"));
+const forever = der(
+  SEQUENCE,
+  der(TAG.time, Buffer.from("20200101000000Z")),
+  der(TAG.time, Buffer.from("21200101000000Z")),
+);
+
+function pem(label: string, bytes: Uint8Array): string {
+  const lines = Buffer.from(bytes).toString("base64").match(/.{1,64}/g)!;
+  return `-----BEGIN ${label}-----\n${lines.join("\n")}\n-----END ${label}-----\n`;
+}
+
+function extension(id: keyof typeof OID, value: Buffer): Buffer {
+  return der(SEQUENCE, oid(id), der(TAG.octets, value));
+}
+
+/** "10.0.0.1", "::1" or a DNS name. */
+function generalName(name: string): Buffer {
+  if (isIP(name) === 0) return der(0x82, Buffer.from(name));
+  if (isIP(name) === 4) return der(0x87, name.split(".").map(Number));
+  const [head, tail = ""] = name.split("::") as [string, string?];
+  const words = (text: string) => text === "" ? [] : text.split(":").map((word) => parseInt(word, 16));
+  const [front, back] = [words(head), words(tail)];
+  const zeros = Array<number>(8 - front.length - back.length).fill(0);
+  return der(0x87, [...front, ...zeros, ...back].flatMap((word) => [word >> 8, word & 255]));
+}
+
+export interface Wanted {
+  /** @default "member" */
+  readonly commonName?: string;
+  /** Subject alternative names: addresses and DNS names. @default none */
+  readonly names?: readonly string[];
+  /** Extended key usage. @default for everything */
+  readonly usages?: readonly ("serverAuth" | "clientAuth")[];
+}
+
+/** Signs certificates. */
+export class Authority {
+  readonly ca: string;
+  readonly #name: string;
+  readonly #key: KeyObject;
+
+  constructor(name: string) {
+    const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    this.#name = name;
+    this.#key = privateKey;
+    const isAuthority = der(SEQUENCE, der(TAG.boolean, [255]));
+    this.ca = this.#sign(name, publicKey, [extension("basicConstraints", isAuthority)]);
+  }
+
+  issue({ commonName = "member", names = [], usages }: Wanted = {}): TlsFiles {
+    const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const extensions = [
+      ...names.length === 0
+        ? []
+        : [extension("subjectAltName", der(SEQUENCE, ...names.map((name) => generalName(name))))],
+      ...usages ? [extension("extKeyUsage", der(SEQUENCE, ...usages.map((usage) => oid(usage))))] : [],
+    ];
+    return {
+      ca: this.ca,
+      cert: this.#sign(commonName, publicKey, extensions),
+      key: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+    };
+  }
+
+  #sign(subject: string, key: KeyObject, extensions: readonly Buffer[]): string {
+    const content = der(
+      SEQUENCE,
+      der(0xa0, der(TAG.integer, [2])),
+      der(TAG.integer, [1], randomBytes(8)),
+      signature,
+      nameOf(this.#name),
+      forever,
+      nameOf(subject),
+      key.export({ type: "spki", format: "der" }),
+      ...extensions.length === 0 ? [] : [der(0xa3, der(SEQUENCE, ...extensions))],
+    );
+    const proof = sign("sha256", content, this.#key);
+    return pem("CERTIFICATE", der(SEQUENCE, content, signature, der(TAG.bits, [0], proof)));
+  }
+}

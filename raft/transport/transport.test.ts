@@ -2,7 +2,8 @@ import { afterEach, expect, test } from "bun:test";
 import * as net from "node:net";
 import { monotonicClock } from "../node/monotonic_clock.ts";
 import type { Transport } from "../node/ports.ts";
-import { encodeFrame, FrameKind, type FrameKindCode, FrameReader } from "./frame.ts";
+import { encodeFrame, FrameKind, type FrameKindCode, FrameReader, sealFrame } from "./frame.ts";
+import { FrameMac } from "./frame_mac.ts";
 import { Dialer, keyOf } from "./handshake.ts";
 import { MemoryNetwork } from "./memory_network.ts";
 import { TcpTransport, type TcpTransportOptions } from "./tcp_transport.ts";
@@ -108,7 +109,7 @@ for (const [name, make] of PAIRS) {
 }
 
 test("members and visitors of neighbouring versions meet, whoever dials", async () => {
-  const later = { oldest: 1, newest: 2 };
+  const later = { oldest: 2, newest: 3 };
   for (const [first, second] of [[later, undefined], [undefined, later]]) {
     const ports = [await freePort(), await freePort()];
     const [a, b] = [tcp(1, ports, { versions: first }), tcp(2, ports, { versions: second })];
@@ -136,13 +137,13 @@ test("members and visitors of neighbouring versions meet, whoever dials", async 
         visitId: 12,
         password: "secret",
         clock: monotonicClock,
-        versions: { oldest, newest: 3 },
+        versions: { oldest, newest: 4 },
       });
       visitor.ask(`127.0.0.1:${port}`, Buffer.from("who?"), resolve);
     });
-  expect(await ask(1)).toMatchObject({ kind: "answer" });
-  const reason = "another version of the protocol: it speaks 1, this member 2 to 3";
-  expect(await ask(2)).toEqual({ kind: "failed", reason, refused: true });
+  expect(await ask(2)).toMatchObject({ kind: "answer" });
+  const reason = "another version of the protocol: it speaks 2, this member 3 to 4";
+  expect(await ask(3)).toEqual({ kind: "failed", reason, refused: true });
 });
 
 test("a member learns that another cluster answers at the address of its peer", async () => {
@@ -269,17 +270,20 @@ test("a kind of frame that a later version sends is passed over, and the connect
     new Uint8Array(32).fill(3),
   );
   const reader = new FrameReader();
+  let mac: FrameMac | null = null;
   socket.on("data", (chunk: Buffer) =>
     reader.push(chunk, ({ payload }) => {
-      const { reply } = dialer.step(payload);
-      if (reply) socket.write(encodeFrame(FrameKind.handshake, 0, reply));
-      return true;
+      const step = dialer.step(payload);
+      if (step.reply) socket.write(encodeFrame(FrameKind.handshake, 0, step.reply));
+      if (step.kind === "open") mac = new FrameMac(step.keys!.dialer);
+      return mac === null;
     }));
   socket.write(encodeFrame(FrameKind.handshake, 0, dialer.hello));
-  await until("connected", () => a.connected.has(2));
-  const later = encodeFrame(9 as FrameKindCode, 5, new Uint8Array(300));
-  socket.write(Buffer.concat([later, encodeFrame(FrameKind.data, 3, Buffer.from("understood")), later]));
-  socket.write(encodeFrame(FrameKind.data, 3, Buffer.from("and this")));
+  await until("connected", () => a.connected.has(2) && mac !== null);
+  const later = () => sealFrame(mac!, 9 as FrameKindCode, 5, new Uint8Array(300));
+  const said = (text: string) => sealFrame(mac!, FrameKind.data, 3, Buffer.from(text));
+  socket.write(Buffer.concat([later(), said("understood"), later()]));
+  socket.write(said("and this"));
   await until("arrived", () => a.frames.length === 2);
   expect(a.frames).toEqual([[2, 3, "understood"], [2, 3, "and this"]]);
   expect(closed).toBe(false);

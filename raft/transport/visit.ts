@@ -62,7 +62,7 @@ export class Visitor {
     found.then(
       (ip) => {
         const visitAs = (version: number | null): void => {
-          if (!visit.over) visit.leave = this.#visit({ ip, port, version }, question, end, visitAs);
+          if (!visit.over) visit.leave = this.#visit({ addr, ip, port, version }, question, end, visitAs);
         };
         visitAs(null);
       },
@@ -76,7 +76,12 @@ export class Visitor {
 
   /** Returns what ends it. `again`: the version that we offered is refused, and this one is not. */
   #visit(
-    { ip, port, version }: { readonly ip: string; readonly port: number; readonly version: number | null },
+    { addr, ip, port, version }: {
+      readonly addr: string;
+      readonly ip: string;
+      readonly port: number;
+      readonly version: number | null;
+    },
     question: Uint8Array,
     end: (outcome: VisitOutcome) => void,
     again: (version: number) => void,
@@ -85,7 +90,11 @@ export class Visitor {
       this.#options;
     const own = { id: NONE, clusterId: visitId, key: this.#key, versions };
     const dialer = new Dialer(own, NONE, randomBytes(NONCE_BYTES), version);
-    const socket = this.#layer.connect(ip, port, () => connection.sendHello(dialer.hello));
+    const socket = this.#layer.connect(ip, port, () => {
+      const flaw = this.#layer.flaw(socket, addr);
+      if (flaw === null) connection.sendHello(dialer.hello);
+      else connection.close(flaw);
+    });
     const connection: Connection = new Connection(socket, dialer, {
       onOpen: () => void connection.send(VISIT_CHANNEL, question),
       onFrame: (_, channel, bytes) => {

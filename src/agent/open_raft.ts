@@ -24,7 +24,6 @@ import {
   UpgradeNeededError,
   visitIdOf,
   type WalStorage,
-  withoutAddress,
 } from "../../raft/mod.ts";
 import { COMMAND_VERSION, laterCommand } from "../dcs/commands.ts";
 import type { DcsStateMachine } from "../dcs/state_machine.ts";
@@ -34,6 +33,7 @@ import type { Log } from "../lib/log.ts";
 import { random } from "../lib/random.ts";
 import type { LocalConfig } from "../model/config.ts";
 import { ownPartners } from "./own_partners.ts";
+import { raftAddress } from "./raft_address.ts";
 import { withAdvice } from "./refusal_advice.ts";
 import { readTls, TlsWatch } from "./tls_watch.ts";
 
@@ -107,11 +107,6 @@ export function openRaft(parts: RaftParts): OpenedRaft {
       }),
   });
   return { raft, closeRaft: (closed) => storage ? storage.close(closed) : closed(), tlsWatch };
-}
-
-/** How the other members know this one: a member without an address dials them. */
-export function raftAddress({ name, raft }: LocalConfig): string {
-  return raft.selfAddr ?? withoutAddress(name);
 }
 
 /** Of the first members, as this configuration has it. */
@@ -191,6 +186,8 @@ function openNode(parts: RaftParts, config: LocalConfig, tls: TlsLayer | null, p
     members,
     join: joined,
     mayRemove: parts.mayRemove,
+    // An authority may sign for others than members: where certificates are all there is, an operator names the member.
+    strangersMayJoin: config.raft.password !== null || config.raft.tls === null,
     storage,
     transport,
     clock,

@@ -9,6 +9,8 @@ const SETTINGS: { readonly [reason in keyof typeof Refusal]: string } = {
   otherMember: "raft.partner_addrs",
   sameMember: "raft.self_addr",
   password: "raft.password",
+  downgrade: "network",
+  certificate: "raft.tls.certfile",
 };
 
 test("every refusal of a connection between members names what to look at", () => {

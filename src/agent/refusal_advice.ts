@@ -22,7 +22,25 @@ const ADVICE: readonly (readonly [words: string, advice: string])[] = [
   ],
   [
     "another version of the protocol",
-    "upgrade the older version of agent, release by release: neighbours understand each other",
+    "upgrade the older version of agent, release by release: neighbours understand each other. Members of version 1 and of " +
+    "later ones do not: see docs/operations.md on upgrading",
+  ],
+  [
+    "an older version of the protocol",
+    "look for what is between the members in the network: bytes were changed on the way",
+  ],
+  [
+    "not authentic",
+    "something in the network between the members changes what they send; raft.tls also keeps it secret",
+  ],
+  [
+    "the certificate that was shown",
+    "raft.tls.certfile must hold the host of this member's raft.self_addr in its subject alternative names, and be for " +
+    "both clientAuth and serverAuth, or for anything",
+  ],
+  [
+    "its subject alternative names must hold",
+    "look at raft.tls.certfile and raft.self_addr of the member there; somebody else's certificate is no member's",
   ],
 ];
 

@@ -2,10 +2,12 @@
  * Certificates of the connections between members that were renewed on the disk are taken without a signal. Looks at the
  * files' state, which is cheap, and reads them when it has changed.
  */
+import { X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
-import type { Clock, TlsFiles, TlsLayer } from "../../raft/mod.ts";
+import { certificateFlaw, type Clock, type TlsFiles, type TlsLayer } from "../../raft/mod.ts";
 import type { Log } from "../lib/log.ts";
 import type { LocalConfig } from "../model/config.ts";
+import { raftAddress } from "./raft_address.ts";
 
 const LOOK_MS = 10_000;
 
@@ -58,7 +60,10 @@ function stateOf({ raft: { tls } }: LocalConfig): string {
   }).join("\n");
 }
 
-/** Certificates of the connections between members; null: none configured. Throws with the file's name. */
+/**
+ * Certificates of the connections between members; null: none configured. Throws with the file's name when one cannot be
+ * read, or is not this member's: the others would refuse it.
+ */
 export function readTls(config: LocalConfig): TlsFiles | null {
   const { tls } = config.raft;
   if (tls === null) return null;
@@ -71,9 +76,19 @@ export function readTls(config: LocalConfig): TlsFiles | null {
       );
     }
   };
-  return {
-    cert: read("certfile", tls.certfile),
-    key: read("keyfile", tls.keyfile),
-    ca: read("cafile", tls.cafile),
-  };
+  const cert = read("certfile", tls.certfile);
+  const flaw = ownFlaw(cert, raftAddress(config));
+  if (flaw !== null) throw new Error(`raft.tls.certfile: ${tls.certfile}: ${flaw}`);
+  return { cert, key: read("keyfile", tls.keyfile), ca: read("cafile", tls.cafile) };
+}
+
+function ownFlaw(cert: string, addr: string): string | null {
+  try {
+    const flaw = certificateFlaw(new X509Certificate(cert), addr);
+    return flaw === null
+      ? null
+      : `${flaw}. The other members know this one by that address, and would refuse it`;
+  } catch (error) {
+    return `it is no certificate in PEM: ${error instanceof Error ? error.message : String(error)}`;
+  }
 }

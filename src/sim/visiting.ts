@@ -42,8 +42,9 @@ export class Visiting {
       this.carry(visitor, host, () =>
         agent.deliver(asked, () => {
           if (!place.door?.onVisit) return void fail(0);
-          place.door.onVisit(question, (bytes) =>
-            this.carry(host, visitor, () => end({ kind: "answer", bytes })));
+          const answer = (bytes: Uint8Array) =>
+            this.carry(host, visitor, () => end({ kind: "answer", bytes }));
+          place.door.onVisit(question, answer, () => null);
         }));
     }
     return () => {

@@ -1,0 +1,41 @@
+/**
+ * The keyed checksum of the frames that go one way over one connection. Who holds no key can neither make, change, repeat,
+ * reorder nor leave out a frame that the other side takes: the checksum covers the frame's number, which is not sent.
+ */
+import { createHmac } from "node:crypto";
+import { assert } from "../core/assert.ts";
+import { putUint53 } from "../core/integers.ts";
+
+/** Half of an HMAC-SHA256. */
+export const FRAME_MAC_BYTES = 16;
+/** Eight for the number, eight for what the header says before the checksum. */
+const NUMBER_BYTES = 8;
+const COVERED_HEADER_BYTES = 8;
+
+/** Both ends count alike: one instance for each direction at each end. */
+export class FrameMac {
+  #key: Uint8Array;
+  #number = 0;
+  #head = new Uint8Array(NUMBER_BYTES + COVERED_HEADER_BYTES);
+
+  constructor(key: Uint8Array) {
+    this.#key = key;
+  }
+
+  /** Of the next frame. `header` may go on behind the 8 bytes that are covered. */
+  next(header: Uint8Array, payload: Uint8Array): Uint8Array {
+    assert(this.#number < Number.MAX_SAFE_INTEGER, "frame numbers are used up");
+    putUint53(this.#head, 0, this.#number++);
+    for (let i = 0; i < COVERED_HEADER_BYTES; i++) this.#head[NUMBER_BYTES + i] = header[i]!;
+    const mac = createHmac("sha256", this.#key).update(this.#head).update(payload).digest();
+    return mac.subarray(0, FRAME_MAC_BYTES);
+  }
+
+  /** Whether `bytes` hold, from `at`, that of the next frame. Takes as long for every wrong one. */
+  holds(header: Uint8Array, payload: Uint8Array, bytes: Uint8Array, at: number): boolean {
+    const expected = this.next(header, payload);
+    let difference = 0;
+    for (let i = 0; i < FRAME_MAC_BYTES; i++) difference |= expected[i]! ^ bytes[at + i]!;
+    return difference === 0;
+  }
+}
