@@ -121,6 +121,11 @@ const lease = mutationsOf("src/dcs/lease.ts", ["src/dcs"], [
 
 const removals = [
   ...mutationsOf("src/agent/leadership.ts", ["src/agent/leadership.test.ts"], [
+    [
+      "unknown-expiry-forgotten",
+      'const failed = outcome.kind === "refused" ||',
+      'const failed = outcome.kind !== "done" ||',
+    ],
     ["grant-not-noted", 'if (body.op === "grant") this.#grantor.granting(body.epoch, body.holder);', ""],
     [
       "unknown-grant-forgotten",

@@ -205,3 +205,17 @@ test("B41: a leader that goes on after a pause acts in its own term only, and ac
   leader.leadership.renewal({ ...renewal, seq: 3 }, (ack) => acks.push(ack));
   expect([leader.reads.length, acks.length]).toEqual([0, 0]);
 });
+
+test("an expiry of which nothing is known keeps its epoch from being renewed; one that failed for certain does not", () => {
+  for (const [end, renewable] of [["unknown", false], ["rejected", true]] as const) {
+    const leader = newLeaderOfHolder();
+    const acks: unknown[] = [];
+    leader.time.nowMs += 60_000;
+    leader.look();
+    expect(leader.log.map(({ command }) => command.op)).toEqual(["expire"]);
+    leader.end(end);
+    leader.leadership.renewal({ holder: "b", epoch: 4, incarnation: 1, seq: 1 }, (ack) => acks.push(ack));
+    leader.reads.shift()?.({ kind: "confirmed", term: TERM, index: 9 });
+    expect([end, acks.length]).toEqual([end, renewable ? 1 : 0]);
+  }
+});

@@ -216,7 +216,9 @@ export class Leadership {
     if (body.op === "grant") this.#grantor.granting(body.epoch, body.holder);
     proposer.propose(body, (outcome) => {
       // Only a refusal is certain; after "unknown" expire(e) may still take effect, so e stays unrenewable.
-      if (body.op === "expire" && outcome.kind === "refused") this.#grantor.expireFailed(body.epoch);
+      const failed = outcome.kind === "refused" ||
+        (outcome.kind === "unknown" && this.#options.broken.has("expiry-forgotten"));
+      if (body.op === "expire" && failed) this.#grantor.expireFailed(body.epoch);
       if (body.op === "grant" && outcome.kind === "refused") {
         this.#grantor.grantFailed(body.epoch, body.holder);
       }

@@ -8,6 +8,7 @@ export const LEASE_RULES = [
   "no-guard",
   "promote-before-renewal",
   "ttl-not-shortened",
+  "expiry-forgotten",
 ] as const;
 export type LeaseRule = typeof LEASE_RULES[number];
 export type LeaseAmbush = `ambush-${LeaseRule}`;

@@ -15,6 +15,10 @@ import type { SimMember } from "./sim_member.ts";
 const SUCCESSION_MS = 4000;
 const LONG_TTL_S = 30;
 const SHORT_TTL_S = 2;
+/** After this a proposal that nobody answers has an unknown outcome. */
+const UNKNOWN_AFTER_MS = 5000;
+/** Of a frame on a quick network. */
+const QUICK_MS = 0.05;
 /** Time for a frame that was just sent, and what answers it, to arrive where a pause or a cut is to keep it. */
 const ARRIVES_MS = 200;
 
@@ -29,8 +33,8 @@ interface Stage {
   readonly ttlMs: number;
   /** Runs unless the ambush is over by then. */
   later(delayMs: number, run: () => void): void;
-  /** From everybody, until the ambush is over. */
-  cutOff(member: SimMember): void;
+  /** From everybody, until the ambush is over, or what is returned is called. */
+  cutOff(member: SimMember): () => void;
   pause(member: SimMember, durationMs: number): void;
   atEnd(run: () => void): void;
 }
@@ -124,6 +128,47 @@ const STORIES: Readonly<Record<LeaseRule, Story>> = {
     later(settlesMs + 10, cutOffWhenLowered);
     return 2 * settlesMs + SHORT_TTL_S * 1000 + SUCCESSION_MS;
   },
+  // Q expires the epoch of a P that is cut off, and nobody else writes that to a disk before Q gives up waiting for it. Q
+  // stands still then, so that what it reads next is that, and a renewal by P, which is back. When P writes again, the
+  // expiry gets through without its knowing.
+  "expiry-forgotten": ({ cluster, random, holder, leader, ttlMs, later, cutOff, pause, atEnd }) => {
+    const others = cluster.members.filter((each) => each !== leader);
+    if (holder === leader || others.length > 2) return null;
+    const durationMs = ttlMs + 2 * UNKNOWN_AFTER_MS + ttlMs + SUCCESSION_MS;
+    const back = cutOff(holder);
+    later(ttlMs / 2, () => {
+      for (const { disk } of others) disk.hang(durationMs);
+    });
+    const resume = () => {
+      for (const { disk } of others) disk.resume();
+    };
+    // Answers that come faster than Q looks.
+    const { settings } = cluster.network;
+    const { delayMeanMs } = settings;
+    settings.delayMeanMs = QUICK_MS;
+    atEnd(() => {
+      resume();
+      settings.delayMeanMs = delayMeanMs;
+    });
+    const watch = () => {
+      if (!holder.server.canAcknowledge) return later(1, watch);
+      cutOff(holder);
+      later(random.between(1, ARRIVES_MS), resume);
+    };
+    const standStill = () => {
+      pause(leader, random.between(300, 600));
+      later(UNKNOWN_AFTER_MS, standStill);
+    };
+    const proposed = () => {
+      const { lastIndex = 0, commit = 0 } = leader.raft?.status() ?? {};
+      if (lastIndex === commit) return later(1, proposed);
+      back();
+      later(UNKNOWN_AFTER_MS - random.between(1, 50), standStill);
+      later(UNKNOWN_AFTER_MS - ARRIVES_MS, watch);
+    };
+    later(ttlMs / 2, proposed);
+    return durationMs;
+  },
 };
 
 /** null: nobody is at work. */
@@ -144,9 +189,15 @@ export function leaseAmbush(cluster: SimCluster, rule: LeaseRule, random: Prng):
     atEnd: (run) => ends.push(run),
     later: (delayMs, run) => void world.after(delayMs, () => over || run()),
     cutOff: (member) => {
-      if (over) return;
-      const ids = cluster.ids();
-      ends.push(cutFault(network, directionsOf(member.id, ids), 0).end);
+      if (over) return () => {};
+      let healed = false;
+      const cut = cutFault(network, directionsOf(member.id, cluster.ids()), 0);
+      const heal = () => {
+        if (!healed) cut.end();
+        healed = true;
+      };
+      ends.push(heal);
+      return heal;
     },
     pause: (member, ms) => {
       if (over || !member.agent.alive) return;
