@@ -107,7 +107,6 @@ export class Member {
   readonly #streamedTo = new StreamedTo();
   readonly #settling = new WalSettling();
   #lastStreamingMs = 0;
-  #slots = "";
   /** Deadline of the lease that a checkpoint was made for. */
   #checkpointFor: number | null = null;
   #wantsRestart = false;
@@ -581,16 +580,12 @@ export class Member {
 
   /**
    * Slots for the others are made as soon as the lock is ours, not after the promotion: they follow us at once, and one
-   * that finds no slot comes back only after wal_retrieve_retry_interval.
+   * that finds no slot comes back only after wal_retrieve_retry_interval. What the holder owes it owes with each look: a
+   * server that was started anew in between has been told nothing.
    */
   #asHolder(view: PostgresView): void {
     const { dcs, postgres, name, wallMs } = this.#options;
-    const others = Object.keys(dcs.state.members).filter((member) => member !== name).sort();
-    const key = `${dcs.state.lock.epoch}:${others.join(",")}`;
-    if (key !== this.#slots) {
-      this.#slots = key;
-      postgres.ensureSlots(others);
-    }
+    postgres.ensureSlots(Object.keys(dcs.state.members).filter((member) => member !== name).sort());
     if (!view.writable || view.inRecovery !== false) return;
     const line = view.timelineHistory.at(-1);
     if (line === undefined || dcs.state.history.some((known) => known[0] >= line[0])) return;

@@ -354,6 +354,8 @@ export class PostgresExecutor implements PostgresPort {
 
   private onTick(): void {
     const { clock } = this.options;
+    this.slots.tick();
+    this.running.checkpointIfOwed();
     if (clock.now() >= this.credentialsDueMs && this.memory.server?.ready) {
       this.credentialsDueMs = clock.now() + CREDENTIALS_EVERY_MS;
       this.background("credentials", this.upkeep.checkCredentials());
@@ -361,7 +363,6 @@ export class PostgresExecutor implements PostgresPort {
     if (clock.now() < this.upkeepDueMs) return;
     this.upkeepDueMs = clock.now() + (this.memory.server === null ? SURVEY_EVERY_MS : UPKEEP_EVERY_MS);
     if (this.memory.server !== null) {
-      this.slots.reconcile();
       if (this.actions.running === null) this.background("mend", this.upkeep.mend());
       this.background("resume", this.upkeep.resumeAfterParameterChange());
     } else if (this.actions.running === null) {

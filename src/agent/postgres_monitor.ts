@@ -30,6 +30,8 @@ export class PostgresMonitor {
   private lastFailure = "";
   private renewing = false;
   private readonly limited: LimitedLog;
+  /** The timeline whose history file is in memory. */
+  private historyOf: number | null = null;
 
   constructor(private readonly context: PostgresContext, private readonly onTick: () => void) {
     const { log, clock } = context.parts;
@@ -84,9 +86,9 @@ export class PostgresMonitor {
         throw new Error(`another PostgreSQL (system identifier ${status.systemId}) answers in place of ours`);
       }
       if (!this.renewing) this.lastFailure = "";
-      const timeline = memory.server?.status?.timeline;
       memory.seen(status, clock.now());
-      if (status.timeline !== null && status.timeline !== timeline) this.readHistory(status.timeline);
+      const timeline = memory.server?.status?.timeline ?? null;
+      if (timeline !== null && timeline !== this.historyOf) this.readHistory(timeline);
     } catch (error) {
       this.failed(pid, error);
     }
@@ -149,7 +151,10 @@ export class PostgresMonitor {
   private readHistory(timeline: number): void {
     const { memory } = this.context.parts;
     const file = join(this.context.dataDir, "pg_wal", historyFileName(timeline));
-    memory.timelineHistory = timeline <= 1 ? [] : parseHistory(readText(file) ?? "");
+    const text = timeline <= 1 ? "" : readText(file);
+    memory.timelineHistory = parseHistory(text ?? "");
+    // One that is not there yet is looked for again.
+    this.historyOf = text === null ? null : timeline;
   }
 }
 

@@ -14,6 +14,6 @@ export interface PostgresPort {
   configure(config: DynamicConfig): void;
   /** Look again now (WAL positions, recovery state); onChange fires when something is new. */
   look(): void;
-  /** Names of members that need a physical slot here (primary: all others; standby: none on PG < 11). */
+  /** Names of members that need a physical slot here, said with each look of the holder. */
   ensureSlots(members: readonly string[]): void;
 }

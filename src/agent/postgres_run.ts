@@ -1,6 +1,7 @@
 /** Starts, stops, restarts and promotes the server through the guard. Each resolves to null, or to what went wrong. */
 import type { Upstream } from "../brain/actions.ts";
 import type { StartSpec } from "../guard/port.ts";
+import { pauseAfter } from "../model/pause_after.ts";
 import { serverArguments } from "../postgres/command_line.ts";
 import type { Connection } from "../postgres/connection.ts";
 import { errorText } from "../postgres/error_text.ts";
@@ -17,9 +18,16 @@ const GUARD_LOOK_MS = 50;
 /** The end of WAL on disk is to be known before a standby starts, as far as this allows. */
 const WAL_END_WAIT_MS = 2_000;
 
+const CHECKPOINT_PAUSE_MS = 1_000;
+const CHECKPOINT_MAX_PAUSE_MS = 60_000;
+
 export const CANCELLED = "cancelled";
 
 export class PostgresRun {
+  private checkpointing = false;
+  private checkpointDueMs = 0;
+  private checkpointFailures = 0;
+
   constructor(private readonly context: PostgresContext, private readonly monitor: PostgresMonitor) {}
 
   /** `epoch` null: as a standby of `follow` (null: of nobody). Resolves when connections are accepted. */
@@ -148,7 +156,7 @@ export class PostgresRun {
     memory.following = null;
     // The server has left recovery already; its files follow, so that nobody finds an upstream in them later.
     if ((await context.writeConfig(() => NO_RECOVERY)).length > 0) await context.reload();
-    this.checkpointAfterPromotion();
+    this.checkpointIfOwed();
     return null;
   }
 
@@ -178,17 +186,35 @@ export class PostgresRun {
     }
   }
 
-  /** Until it is done others cannot be rewound against us: pg_control still names the old timeline. */
-  private checkpointAfterPromotion(): void {
-    const { server, log } = this.context.parts;
+  /**
+   * A primary whose pg_control still names an older timeline owes a checkpoint: until it is done others cannot be rewound
+   * against it. Owed until then, whoever promoted it, and whatever became of the first one.
+   */
+  checkpointIfOwed(): void {
+    const { server, log, memory, guard, clock } = this.context.parts;
+    const status = memory.server?.status ?? null;
+    const owed = status !== null && !status.inRecovery && status.timeline !== null &&
+      status.checkpointTimeline !== status.timeline;
+    if (!owed || guard.view().postmaster?.phase !== "running" || memory.action?.kind === "stop") return;
+    if (this.checkpointing || clock.now() < this.checkpointDueMs) return;
+    this.checkpointing = true;
     server.with(
       { applicationName: "agent checkpoint", statementTimeoutMs: 0 },
       (connection) => connection.query("CHECKPOINT"),
     ).then(
-      () => this.monitor.look(),
-      (error: unknown) =>
-        log.warning("checkpoint_failed", `checkpoint after the promotion: ${errorText(error)}`),
-    );
+      () => {
+        this.checkpointFailures = 0;
+        return this.monitor.look();
+      },
+      (error: unknown) => {
+        this.checkpointFailures++;
+        log.warning("checkpoint_failed", `checkpoint after the promotion: ${errorText(error)}`);
+      },
+    ).finally(() => {
+      this.checkpointing = false;
+      const pauseMs = pauseAfter(this.checkpointFailures, CHECKPOINT_PAUSE_MS, CHECKPOINT_MAX_PAUSE_MS);
+      this.checkpointDueMs = clock.now() + pauseMs;
+    });
   }
 
   /** Shortens the shutdown to come; bounded, because nobody may wait for a disk that does not keep up. */
