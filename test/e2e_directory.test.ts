@@ -1,6 +1,6 @@
 /** The data directory under the agent's feet: who owns it, what becomes of it, and what is kept for others in it. */
-import { expect } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { expect, test } from "bun:test";
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import type { Cluster } from "../src/demo/cluster.ts";
@@ -9,9 +9,27 @@ import { run, type RunResult } from "../src/demo/run.ts";
 import { clusterView } from "../src/demo/rest.ts";
 import type { JsonObject } from "../src/model/json.ts";
 import { applyPatch } from "../src/model/merge.ts";
-import { withCluster } from "./e2e/harness.ts";
+import { nowMs } from "../src/demo/now.ts";
+import { waitFor } from "../src/demo/wait_for.ts";
+import { explained, newCluster, withCluster } from "./e2e/harness.ts";
 
-const { story } = withCluster({ dcs: { ttl: 2 } });
+/** Where the file `hold` lies in the node's directory, a promotion waits for `go` before its signal. */
+const HOLD =
+  `sh -c "if rm hold 2> /dev/null; then touch held; until rm go 2> /dev/null; do sleep 0.02; done; fi"`;
+
+const { story } = withCluster({
+  dcs: { ttl: 2, ignore_slots: [{ name: "mine", type: "physical" }] },
+  override: () => ({ postgresql: { pre_promote: HOLD } }),
+});
+
+async function slotsOf(cluster: Cluster, host: Host): Promise<string[]> {
+  const rows = await cluster.query<{ slot_name: string }>(host, "SELECT slot_name FROM pg_replication_slots");
+  return rows.map((row) => row.slot_name).sort();
+}
+
+async function switchover(cluster: Cluster, from: Host, to: Host): Promise<void> {
+  await cluster.ctl("switchover", "demo", "--primary", from.name, "--candidate", to.name, "--force");
+}
 
 /** Another agent with a raft directory, a name and addresses of its own, on the data directory of `host`. */
 function runStranger(cluster: Cluster, host: Host, command: "run" | "validate-config"): Promise<RunResult> {
@@ -63,3 +81,97 @@ story(
     expect(own.output).not.toContain("is in use: the agent");
   },
 );
+
+/** The primary that the last two stories left behind, with slots of users on it. */
+let former: Host;
+
+story(
+  "a candidate whose PostgreSQL dies before its promotion makes the slots of the others",
+  async (fixture) => {
+    const { cluster } = fixture;
+    const primary = await fixture.healed();
+    former = primary;
+    for (const slot of ["theirs", "mine"]) {
+      await cluster.query(primary, `SELECT pg_create_physical_replication_slot('${slot}', true)`);
+    }
+    const candidate = cluster.others(primary)[0]!;
+    writeFileSync(join(candidate.directory, "hold"), "", { mode: 0o666 });
+    const asked = switchover(cluster, primary, candidate).catch(() => undefined);
+    await waitFor("the promotion to begin", 20_000, () => existsSync(join(candidate.directory, "held")));
+    await candidate.killPostgres();
+    writeFileSync(join(candidate.directory, "go"), "", { mode: 0o666 });
+    await asked;
+    const healed = await fixture.healed();
+    expect(healed).toBe(candidate);
+    expect(await slotsOf(cluster, candidate)).toEqual(cluster.others(candidate).map(({ name }) => name));
+  },
+);
+
+story("a member's slot that somebody dropped comes back", async (fixture) => {
+  const { cluster } = fixture;
+  const primary = await fixture.healed();
+  const { name } = cluster.others(primary)[0]!;
+  await waitFor("the slot to be dropped", 10_000, async () => {
+    await cluster.query(
+      primary,
+      `SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = '${name}'`,
+    );
+    await cluster.query(primary, `SELECT pg_drop_replication_slot('${name}')`).catch(() => undefined);
+    return !(await slotsOf(cluster, primary)).includes(name);
+  });
+  await waitFor("the slot to be back", 15_000, async () => (await slotsOf(cluster, primary)).includes(name));
+  await fixture.healed();
+});
+
+story(
+  "a former primary keeps no WAL for users who are gone, but for slots that it is told to ignore",
+  async (fixture) => {
+    const { cluster } = fixture;
+    await fixture.healed();
+    await waitFor(
+      "the slot to be dropped",
+      30_000,
+      async () => (await slotsOf(cluster, former)).join() === "mine",
+    );
+    expect(former.log()).toContain("dropped replication slot theirs, which nobody uses on this standby");
+  },
+);
+
+story(
+  "a data directory that is moved away under its primary ends the primary, and nothing else",
+  async (fixture) => {
+    const primary = await fixture.healed();
+    const begin = nowMs();
+    const aside = `${primary.dataDir}.moved`;
+    renameSync(primary.dataDir, aside);
+    const next = await fixture.successorOf(primary, begin);
+    fixture.expectOnePrimary(primary, begin);
+    expect(await fixture.lostEarlierOn(next, primary, 0)).toEqual([]);
+    expect(primary.log()).toContain(`is at ${aside} now`);
+    expect(existsSync(join(aside, "postmaster.pid"))).toBe(false);
+    await fixture.healed();
+    rmSync(aside, { recursive: true });
+  },
+);
+
+test("an initdb that fails is said once, and ends the agent", async () => {
+  const initdb = [{ locale: "no_such_locale" }];
+  const cluster = await newCluster({ size: 1, override: () => ({ bootstrap: { initdb } }) });
+  try {
+    await explained(cluster, async () => {
+      const host = cluster.hosts[0]!;
+      // Twice: the half of a directory that the first one left is in nobody's way.
+      for (const round of [1, 2]) {
+        host.start();
+        expect(await host.exitCode(30_000)).toBe(1);
+        const log = host.log();
+        expect(log.match(/initdb failed: /g)).toHaveLength(round);
+        expect(log).toContain("no_such_locale");
+        expect(log).not.toContain("starting as primary");
+        await host.powerOff();
+      }
+    });
+  } finally {
+    await cluster.destroy();
+  }
+});

@@ -2,8 +2,7 @@
  * The order of actions: one long one at a time, and a stop before everything. What a stop has cancelled must have come
  * to its end before another action touches the directory; what it still has to say is not heard any more.
  */
-import type { PostgresAction } from "../brain/actions.ts";
-import type { LongAction, PostgresState } from "../model/postgres_view.ts";
+import type { LongAction, PostgresState, QuietAction } from "../model/postgres_view.ts";
 import { errorText } from "../postgres/error_text.ts";
 import type { ContextParts } from "./postgres_context.ts";
 import type { Progress } from "./postgres_join.ts";
@@ -36,7 +35,7 @@ export class PostgresActions {
   /** Work of actions, the cancelled ones included. */
   private readonly turns = new Turns();
   private current: Current | null = null;
-  private quiet: PostgresAction["kind"] | null = null;
+  private quiet: QuietAction | null = null;
   private lastQuietFailure = "";
 
   constructor(private readonly parts: Pick<ContextParts, "clock" | "log" | "memory" | "changed">) {}
@@ -72,12 +71,13 @@ export class PostgresActions {
   }
 
   /** Short of a long action: not shown as one, but never beside one that changes the directory. */
-  beginQuiet(kind: PostgresAction["kind"], work: () => Promise<string | null>): void {
+  beginQuiet(kind: QuietAction, work: () => Promise<string | null>): void {
     if (this.quiet !== null || (kind === "set-aside" && this.current !== null)) return;
     this.quiet = kind;
     const run = kind === "set-aside" ? this.turns.take(work) : work();
     run.catch((error: unknown) => errorText(error)).then((failed) => {
       this.quiet = null;
+      this.note(kind, failed, "");
       if (failed !== null && failed !== this.lastQuietFailure) {
         this.parts.log.error("action_failed", `${kind} failed: ${failed}`);
       }
@@ -90,6 +90,13 @@ export class PostgresActions {
     if (this.current === null || !kinds.includes(this.current.kind)) return;
     this.parts.log.info("cancel", `cancelling the ${this.current.kind}: ${why}`);
     this.current.controller.abort();
+  }
+
+  private note(kind: LongAction | QuietAction, failed: string | null, detail: string): void {
+    const { clock, memory } = this.parts;
+    const failures = failed === null ? 0 : (memory.last[kind]?.failures ?? 0) + 1;
+    const ok = failed === null;
+    memory.last[kind] = { kind, ok, atMs: clock.now(), detail: failed ?? detail, failures };
   }
 
   private enter(kind: LongAction, detail: string): Current {
@@ -121,14 +128,11 @@ export class PostgresActions {
     if (this.current !== current) return;
     const { clock, log, memory, changed } = this.parts;
     const { kind, detail } = current;
-    const ok = failed === null;
-    const atMs = clock.now();
     this.current = null;
     memory.action = null;
-    const failures = ok ? 0 : (memory.last[kind]?.failures ?? 0) + 1;
-    memory.last[kind] = { kind, ok, atMs, detail: failed ?? detail, failures };
-    if (ok) {
-      const seconds = (atMs - current.sinceMs) / 1000;
+    this.note(kind, failed, detail);
+    if (failed === null) {
+      const seconds = (clock.now() - current.sinceMs) / 1000;
       log.info("action_done", `PostgreSQL: ${kind} is done after ${seconds.toFixed(2)} s`);
     } else {
       memory.failure = FAILURES[kind] ?? memory.failure;

@@ -7,7 +7,7 @@ import type { PostgresAction, Upstream } from "../brain/actions.ts";
 import type { GuardPort, Postmaster } from "../guard/port.ts";
 import type { Log } from "../lib/log.ts";
 import type { DynamicConfig, LocalConfig } from "../model/config.ts";
-import type { PostgresView } from "../model/postgres_view.ts";
+import type { Displaced, PostgresView } from "../model/postgres_view.ts";
 import { type CallbackEvent, type CallbackRole, Callbacks } from "../postgres/callbacks.ts";
 import { ConfigFiles } from "../postgres/config_files.ts";
 import { ConfigInForce } from "../postgres/config_in_force.ts";
@@ -18,6 +18,7 @@ import { PgpassFile } from "../postgres/pgpass.ts";
 import { findPrograms } from "../postgres/programs.ts";
 import { UnfinishedMarker } from "../postgres/unfinished.ts";
 import { findWalEnd } from "../postgres/wal_end.ts";
+import { DirectoryWatch } from "./directory_watch.ts";
 import { PostgresActions, type StopHow } from "./postgres_actions.ts";
 import { finishBootstrap, sealBootstrap } from "./postgres_bootstrap.ts";
 import { PostgresContext } from "./postgres_context.ts";
@@ -54,6 +55,7 @@ export class PostgresExecutor implements PostgresPort {
   private readonly actions: PostgresActions;
   private readonly slots: PostgresSlots;
   private readonly configuring = new Turns();
+  private readonly directoryWatch: DirectoryWatch;
   private shown: string | null = null;
   private announcing = false;
   /** The end of the present server is our doing. */
@@ -109,6 +111,7 @@ export class PostgresExecutor implements PostgresPort {
     this.slots = new PostgresSlots(this.context);
     this.upkeep = new PostgresUpkeep(this.context, this.monitor, this.slots);
     this.actions = new PostgresActions(this.context.parts);
+    this.directoryWatch = new DirectoryWatch(postgresql.dataDir, (displaced) => this.displaced(displaced));
     log.info("postgresql_found", `PostgreSQL ${programs.versionText} in ${programs.directory}`);
     guard.onChange(() => this.onGuard());
     this.background("survey", this.context.survey());
@@ -360,6 +363,7 @@ export class PostgresExecutor implements PostgresPort {
       this.credentialsDueMs = clock.now() + CREDENTIALS_EVERY_MS;
       this.background("credentials", this.upkeep.checkCredentials());
     }
+    this.lookAtDirectory();
     if (clock.now() < this.upkeepDueMs) return;
     this.upkeepDueMs = clock.now() + (this.memory.server === null ? SURVEY_EVERY_MS : UPKEEP_EVERY_MS);
     if (this.memory.server !== null) {
@@ -369,6 +373,25 @@ export class PostgresExecutor implements PostgresPort {
       // While nothing runs, an operator may put something else into the directory.
       this.background("survey", this.context.survey());
     }
+  }
+
+  private lookAtDirectory(): void {
+    const { postmaster } = this.options.guard.view();
+    const { server, action } = this.memory;
+    // One that starts is not in its directory yet, and one that ends takes its lock file away.
+    const settled = server?.ready === true && !server.ending && action === null;
+    if (postmaster?.phase === "running" && settled && server.pid === postmaster.pid) {
+      this.directoryWatch.look(postmaster.pid);
+    }
+  }
+
+  private displaced(displaced: Displaced | null): void {
+    const { memory, options } = this;
+    if (displaced?.why === memory.displaced?.why || memory.server === null || memory.server.ending) return;
+    memory.displaced = displaced;
+    if (displaced === null) options.log.info("data_directory", "the data directory is in its place again");
+    else options.log.error("data_directory", displaced.why);
+    this.announce();
   }
 
   /** Resolves when the end of the server has been taken note of. */

@@ -6,10 +6,12 @@ import type { Upstream } from "../brain/actions.ts";
 import type { GuardView, Postmaster } from "../guard/port.ts";
 import type { Lsn } from "../model/lsn.ts";
 import type {
+  Displaced,
   FinishedAction,
   LongAction,
   PostgresState,
   PostgresView,
+  QuietAction,
   RunningAction,
 } from "../model/postgres_view.ts";
 import type { FoundDirectory } from "../postgres/data_directory.ts";
@@ -37,7 +39,8 @@ export class PostgresMemory {
   diskEnd: WalEnd | null = null;
   following: Upstream | null = null;
   action: RunningAction | null = null;
-  last: { [kind in LongAction]?: FinishedAction } = {};
+  last: { [kind in LongAction | QuietAction]?: FinishedAction } = {};
+  displaced: Displaced | null = null;
   crashedAtMs: number | null = null;
   /** State to show while nothing runs; null: "stopped". */
   failure: PostgresState | null = null;
@@ -65,6 +68,7 @@ export class PostgresMemory {
       floor: this.diskEnd,
     };
     this.pendingRestart = null;
+    this.displaced = null;
   }
 
   /** An answer of the server that is tracked. */
@@ -124,6 +128,7 @@ export class PostgresMemory {
       crashedAtMs: this.crashedAtMs,
       action: this.action,
       last: { ...this.last },
+      displaced: up ? this.displaced : null,
       checkpointAfterPromote: primary && status.checkpointTimeline === status.timeline,
       divergence: this.divergence,
       timelineHistory: this.timelineHistory,

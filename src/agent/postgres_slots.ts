@@ -26,7 +26,7 @@ import { Turns } from "./postgres_wait.ts";
 const EVERY_MS = 10_000;
 const FIRST_PAUSE_MS = 1_000;
 /** pg_receivewal and its like are back after 5 s. */
-const STRANGER_TTL_MS = 20_000;
+const STRANGER_TTL_MS = 10_000;
 
 export class PostgresSlots {
   /** Members that need a slot here; null: not told yet. */

@@ -19,7 +19,11 @@ import {
 
 const kinds = (view: NodeView): string[] => keep(view).actions.map((action) => action.kind);
 const RUNNING_ACTION = { sinceMs: 99_000, detail: "" };
-const failed = (kind: "start" | "promote" | "clone" | "rewind" | "bootstrap", failures = 1, atMs = 0) =>
+const HALF_BOOTSTRAPPED = { kind: "half-written", what: "bootstrap" } as const;
+const displaced = (removed: boolean) =>
+  postgres({ ...RUNNING_PRIMARY, displaced: { why: "the data directory was moved", removed } });
+type Failing = "start" | "promote" | "clone" | "rewind" | "bootstrap" | "set-aside";
+const failed = (kind: Failing, failures = 1, atMs = 0) =>
   ({ [kind]: { kind, ok: false, atMs, detail: "broken", failures } }) as const;
 
 const CASES: [string, NodeView, string[]][] = [
@@ -390,6 +394,73 @@ const CASES: [string, NodeView, string[]][] = [
     ["clear-initialize", "exit"],
   ],
   [
+    "a failed initdb leaves half a directory, which is not started",
+    node({
+      dcs: cluster({
+        initialize: { systemId: "", by: "b", incarnation: 1 },
+        lock: lock({ epoch: 0, holder: null }),
+      }),
+      postgres: postgres({ ...STOPPED, directory: HALF_BOOTSTRAPPED, last: failed("bootstrap") }),
+    }),
+    ["clear-initialize", "exit"],
+  ],
+  [
+    "a lock that was granted for a bootstrap that failed is given back first",
+    holder({
+      dcs: cluster({ initialize: { systemId: "", by: "a", incarnation: 1 } }),
+      postgres: postgres({ ...STOPPED, directory: HALF_BOOTSTRAPPED, last: failed("bootstrap") }),
+    }),
+    ["release"],
+  ],
+  [
+    "the first primary that does not start is tried again after a pause",
+    holder({
+      dcs: cluster({ initialize: { systemId: "", by: "a", incarnation: 1 } }),
+      postgres: postgres({ ...STOPPED, directory: HALF_BOOTSTRAPPED, last: failed("start", 1, 99_000) }),
+    }),
+    [],
+  ],
+  [
+    "and after a longer one when it failed again",
+    holder({
+      dcs: cluster({ initialize: { systemId: "", by: "a", incarnation: 1 } }),
+      postgres: postgres({ ...STOPPED, directory: HALF_BOOTSTRAPPED, last: failed("start", 2, 97_000) }),
+    }),
+    [],
+  ],
+  [
+    "until it is over",
+    holder({
+      dcs: cluster({ initialize: { systemId: "", by: "a", incarnation: 1 } }),
+      postgres: postgres({ ...STOPPED, directory: HALF_BOOTSTRAPPED, last: failed("start", 2, 95_000) }),
+    }),
+    ["start-primary"],
+  ],
+  [
+    "a directory that cannot be set aside is tried again after a pause, too",
+    node({
+      postgres: postgres({
+        ...STOPPED,
+        directory: { kind: "half-written", what: "rewind" },
+        last: failed("set-aside", 1, 99_000),
+      }),
+    }),
+    [],
+  ],
+  ["a primary whose data directory was moved away is stopped", holder({ postgres: displaced(false) }), [
+    "stop",
+  ]],
+  [
+    "in pause it is left to run",
+    holder({ dynamic: { ...DYNAMIC, pause: true }, postgres: displaced(false) }),
+    [],
+  ],
+  [
+    "a primary without a data directory gives the lock back",
+    holder({ postgres: postgres({ ...STOPPED, directory: { kind: "absent" } }) }),
+    ["release"],
+  ],
+  [
     "a standby's directory never bootstraps a cluster",
     node({
       dcs: cluster({ initialize: null, lock: lock({ epoch: 0, holder: null }) }),
@@ -701,4 +772,12 @@ test("a new holder begins to write only after the wait of failsafe mode", () => 
   const stopped = { ...waiting, postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY }) };
   expect(keep(stopped).actions).toEqual([]);
   expect(keep({ ...stopped, failsafeWait: false }).actions).toEqual([{ kind: "start-primary", epoch: 3 }]);
+});
+
+test("a server whose directory was removed cannot shut down in order", () => {
+  expect(keep(holder({ postgres: displaced(false) })).actions).toMatchObject([{ kind: "stop", how: "fast" }]);
+  expect(keep(holder({ postgres: displaced(true) })).actions).toMatchObject([{
+    kind: "stop",
+    how: "immediate",
+  }]);
 });

@@ -7,13 +7,15 @@
  */
 import type { DynamicConfig } from "../model/config.ts";
 import type { MemberStatus } from "../model/member_status.ts";
+import { pauseAfter } from "../model/pause_after.ts";
 import type { PostgresView } from "../model/postgres_view.ts";
 import type { DcsState, LockRecord } from "../model/records.ts";
 import type { Action, Decision, Upstream } from "./actions.ts";
 import { FRESH_MS, ineligible, type SeenStatus } from "./successor.ts";
 
-/** After a failed long action of a kind, it is tried again after this long, times the failures in a row, at most 60 s. */
+/** The pause after a failed action of a kind; it grows with each failure in a row. */
 const RETRY_MS = 2000;
+const MAX_RETRY_MS = 60_000;
 /** How long a server that was known to be down when its member was granted the lock has to start at the least. */
 const GRANTED_START_MS = 10_000;
 /** A standby that does not stream from a reachable primary for this long has its history compared. */
@@ -87,11 +89,54 @@ function inPause(view: NodeView): Decision {
 }
 
 export function keep(view: NodeView): Decision {
-  return unknownCluster(view) ?? fence(view) ?? leave(view) ?? busy(view) ?? withoutWatchdog(view) ??
-    unusableDirectory(view) ??
-    uninitialized(view) ??
-    mismatch(view) ?? operatorRequest(view) ??
-    (view.dynamic.pause ? inPause(view) : ordinarily(view));
+  const decision = unknownCluster(view) ?? fence(view) ?? leave(view) ?? busy(view) ??
+    withoutWatchdog(view) ?? displaced(view) ?? unusableDirectory(view) ?? uninitialized(view) ??
+    mismatch(view) ?? operatorRequest(view) ?? (view.dynamic.pause ? inPause(view) : ordinarily(view));
+  return tooSoon(view, decision) ?? decision;
+}
+
+/**
+ * What has failed is not begun again before its pause is over, whichever rule asks for it. Not so what ends a server:
+ * that may be urgent; and a restart, which its requester asks for once.
+ */
+function tooSoon(view: NodeView, { actions }: Decision): Decision | null {
+  for (const { kind } of actions) {
+    const tried = kind === "start-primary" || kind === "start-standby" ? "start" : kind;
+    if (!isRepeated(tried)) continue;
+    const last = view.postgres.last[tried];
+    if (retryLater(last, view.nowMs)) return decide(`${tried} failed, trying again soon: ${last!.detail}`);
+  }
+  return null;
+}
+
+const REPEATED = [
+  "bootstrap",
+  "finish-bootstrap",
+  "seal-bootstrap",
+  "clone",
+  "start",
+  "promote",
+  "rewind",
+  "set-aside",
+] as const;
+
+function isRepeated(kind: string): kind is typeof REPEATED[number] {
+  return (REPEATED as readonly string[]).includes(kind);
+}
+
+/**
+ * The server works in a directory that is not at its place any more: what it writes would be found by nobody after a
+ * restart. It is stopped in order, where there is still something to be in order, and goes on with what lies there.
+ */
+function displaced({ postgres, dynamic }: NodeView): Decision | null {
+  if (postgres.displaced === null || postgres.process !== "running") return null;
+  const { why, removed } = postgres.displaced;
+  if (dynamic.pause) return decide(`PAUSE: ${why}`);
+  return decide(`${why}: stopping it`, {
+    kind: "stop",
+    how: removed ? "immediate" : "fast",
+    checkpoint: false,
+  });
 }
 
 /**
@@ -266,6 +311,15 @@ function uninitialized(view: NodeView): Decision | null {
     return decide("trying to bootstrap a new cluster", { kind: "claim-initialize" });
   }
   if (!ownBootstrap(view)) return decide(`waiting for leader to bootstrap (${initialize.by})`);
+  const made = postgres.last.bootstrap;
+  if (made !== undefined && !made.ok) {
+    // Granted meanwhile: given back first, or nobody could be chosen after us before the lease is over.
+    if (view.tenure === "holding") {
+      return decide("bootstrap failed", { kind: "release", epoch: dcs.lock.epoch });
+    }
+    const message = `initdb failed: ${made.detail}`;
+    return decide("bootstrap failed", { kind: "clear-initialize" }, { kind: "exit", message });
+  }
   if (view.tenure === "holding" && directory.kind !== "absent" && directory.kind !== "empty") {
     if (postgres.process === "none") return startPrimary(view);
     if (postgres.process !== "running" || !postgres.writable) return decide("starting the first primary");
@@ -283,13 +337,6 @@ function uninitialized(view: NodeView): Decision | null {
     return decide("roles created", { kind: "complete-initialize", systemId });
   }
   if (directory.kind === "absent" || directory.kind === "empty") {
-    const last = postgres.last.bootstrap;
-    if (last !== undefined && !last.ok) {
-      return decide("bootstrap failed", { kind: "clear-initialize" }, {
-        kind: "exit",
-        message: `initdb failed: ${last.detail}`,
-      });
-    }
     return decide("bootstrapping a new cluster", { kind: "bootstrap" });
   }
   return decide("initdb done, waiting for the lock");
@@ -347,7 +394,8 @@ function retryLater(
   last: { readonly ok: boolean; readonly atMs: number; readonly failures: number } | undefined,
   nowMs: number,
 ): boolean {
-  return last !== undefined && !last.ok && nowMs - last.atMs < Math.min(60_000, RETRY_MS * last.failures);
+  return last !== undefined && !last.ok &&
+    nowMs - last.atMs < pauseAfter(last.failures, RETRY_MS, MAX_RETRY_MS);
 }
 
 /** Why a holder may not begin to write yet; null: it may. */

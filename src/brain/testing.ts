@@ -185,6 +185,7 @@ export function postgres(change: Partial<PostgresView> = {}): PostgresView {
     crashedAtMs: null,
     action: null,
     last: {},
+    displaced: null,
     checkpointAfterPromote: false,
     divergence: null,
     timelineHistory: [],

@@ -145,6 +145,7 @@ export class Guard {
     this.wake(request.op !== "arm" && this.isDue());
     switch (request.op) {
       case "ping":
+        if (this.process !== null) this.parts.group.follow(this.process);
         if (this.parts.clock.now() - this.lookedAroundMs > LOOK_AROUND_MS) this.lookAround();
         return done({ ok: true });
       case "start":
@@ -370,6 +371,7 @@ export class Guard {
       this.lastExit = { ...exit, pid: postmaster.pid, fenced: postmaster.fenced };
     }
     this.process = null;
+    this.parts.group.follow(null);
     this.exit = null;
     this.inherited = false;
     this.allStopped = this.saidFrozen = this.saidFenced = false;

@@ -50,6 +50,7 @@ function setUp() {
     group: {
       freeze: () => (note("freeze"), 0),
       thaw: () => (note("thaw"), 0),
+      follow: () => {},
       kill: () => {
         note("kill");
         return --passes <= 0;

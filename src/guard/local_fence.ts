@@ -21,7 +21,7 @@ const ENDING_MS = 1000;
 
 export interface LocalFenceParts {
   readonly clock: Clock;
-  readonly group: Pick<ProcessGroup, "freeze" | "thaw" | "kill" | "resolve">;
+  readonly group: Pick<ProcessGroup, "follow" | "freeze" | "thaw" | "kill" | "resolve">;
   readonly log: Log;
   readonly killAfterMs: () => number;
   /** Everything of the data directory is dead, by our hand; `fenced`: because the lease had run out. */
@@ -64,7 +64,11 @@ export class LocalFence {
     this.saidAtMs = this.parts.clock.now();
     this.postmaster = view.postmaster;
     if (view.postmaster === null) this.process = null;
-    else if (this.process?.pid !== view.postmaster.pid) this.process = identify(view.postmaster.pid);
+    else if (this.process?.pid !== view.postmaster.pid) {
+      this.process = identify(view.postmaster.pid);
+      this.parts.group.resolve();
+    }
+    if (this.state !== "killing") this.parts.group.follow(this.process);
     if (this.state === "frozen") this.handBack(view);
     this.look();
   }
@@ -163,6 +167,7 @@ export class LocalFence {
     this.state = "watching";
     this.postmaster = null;
     this.process = null;
+    this.parts.group.follow(null);
     this.parts.onKilled(this.fenced);
   }
 }

@@ -68,6 +68,31 @@ test("processes of a removed directory are still found", () =>
     expect(pidsOf(group)).toEqual([pid]);
   }));
 
+test("a directory that is moved away keeps its processes, as long as its postmaster is known", () =>
+  inDirectory(async (dir) => {
+    const group = new ProcessGroup(dir, nobody);
+    group.resolve();
+    const postmaster = startDetached("sleep 60 & exec sleep 61", dir);
+    const elsewhere = startDetached("exec sleep 60", join(dir, ".."));
+    await until("all run", () => pidsOf(group).length === 2 && readProcess(elsewhere)?.name === "sleep");
+    renameSync(dir, `${dir}.moved`);
+    expect(pidsOf(group)).toEqual([]);
+    // What is not the directory that was resolved is nobody's.
+    group.follow(identify(elsewhere));
+    expect(pidsOf(group)).toEqual([]);
+    group.follow(identify(postmaster));
+    expect(pidsOf(group)).toHaveLength(2);
+    group.freeze(identify(postmaster));
+    expect(group.allStopped()).toBe(true);
+    while (!group.kill(identify(postmaster))) await Bun.sleep(5);
+    group.follow(null);
+    const later = startDetached("exec sleep 60", `${dir}.moved`);
+    await until("it runs", () => readProcess(later)?.name === "sleep");
+    expect(pidsOf(group)).toEqual([]);
+    expect(isAlive(elsewhere)).toBe(true);
+    for (const pid of [elsewhere, later]) process.kill(pid, "SIGKILL");
+  }));
+
 test("a directory that comes later is found once it was looked for", () =>
   inDirectory(async (dir) => {
     rmSync(dir, { recursive: true });

@@ -40,8 +40,10 @@ export class ProcessGroup {
   readonly dataDir: string;
   /** Where dataDir led whenever it was resolved: a symbolic link may be turned while processes of the old place live. */
   private readonly places = new Set<string>();
-  /** Device and inode of the current place. */
-  private inode: string | null = null;
+  /** Device and inode of these places: a directory that is moved keeps them. */
+  private readonly inodes = new Set<string>();
+  /** Where the directory of the running postmaster was moved to; null: nowhere that is known. */
+  private movedTo: string | null = null;
   private readonly keepers: () => Keepers;
   private readonly namespace = mountNamespace("self");
 
@@ -62,10 +64,26 @@ export class ProcessGroup {
       const place = realpathSync(this.dataDir);
       const { dev, ino } = statSync(place);
       this.places.add(place);
-      this.inode = `${dev}:${ino}`;
-    } catch {
-      this.inode = null; // not there yet, or moved away
+      this.inodes.add(`${dev}:${ino}`);
+    } catch (error) {
+      // Not there yet, or moved away.
+      if ((error as { code?: unknown }).code === undefined) throw error;
     }
+  }
+
+  /**
+   * Where the postmaster works now: its data directory may have been moved, and its children with it. Looks on disk only
+   * when that is a new place. null: it is gone, with its children, and what comes to that place later is not ours.
+   */
+  follow(postmaster: ProcessId | null): void {
+    if (postmaster === null) {
+      this.movedTo = null;
+      return;
+    }
+    const link = workingDirectory(postmaster.pid);
+    if (link === null || this.isPlace(link) || !isSame(postmaster)) return;
+    // Before it has become PostgreSQL, it works in a directory in which others do.
+    if (this.isSameDirectory(postmaster.pid)) this.movedTo = withoutMark(link);
   }
 
   members(): ProcessStat[] {
@@ -200,20 +218,29 @@ export class ProcessGroup {
   private livesHere(pid: number): boolean {
     const link = workingDirectory(pid);
     if (link === null) return false;
-    const place = link.endsWith(" (deleted)") ? link.slice(0, -" (deleted)".length) : link;
-    if (!this.places.has(place)) return false;
+    if (!this.isPlace(link)) return false;
     // In a container the same path is another directory.
     return mountNamespace(pid) === this.namespace || this.isSameDirectory(pid);
+  }
+
+  private isPlace(link: string): boolean {
+    const place = withoutMark(link);
+    return this.places.has(place) || place === this.movedTo;
   }
 
   private isSameDirectory(pid: number): boolean {
     try {
       const { dev, ino } = statSync(`/proc/${pid}/cwd/`);
-      return `${dev}:${ino}` === this.inode;
+      return this.inodes.has(`${dev}:${ino}`);
     } catch {
       return false; // gone
     }
   }
+}
+
+/** As the kernel names a working directory that was removed. */
+function withoutMark(link: string): string {
+  return link.endsWith(" (deleted)") ? link.slice(0, -" (deleted)".length) : link;
 }
 
 /** SIGSTOP has been sent to it, and has not stopped it yet. One that waits for a disk is not forking. */

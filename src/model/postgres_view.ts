@@ -67,6 +67,16 @@ export type LongAction =
   | "demote"
   | "crash-recovery";
 
+/** Short of a long action: not shown as one. */
+export type QuietAction = "set-aside" | "seal-bootstrap" | "compare-history";
+
+/** The directory that a server works in is not the data directory any more, as `why` says. */
+export interface Displaced {
+  readonly why: string;
+  /** Nothing of it is left: the server cannot shut down in order. */
+  readonly removed: boolean;
+}
+
 export interface RunningAction {
   readonly kind: LongAction;
   /** Clock.now() at the beginning. */
@@ -75,7 +85,7 @@ export interface RunningAction {
 }
 
 export interface FinishedAction {
-  readonly kind: LongAction;
+  readonly kind: LongAction | QuietAction;
   readonly ok: boolean;
   readonly atMs: number;
   readonly detail: string;
@@ -119,7 +129,9 @@ export interface PostgresView {
   /** When a server that ran, writable, ended without our asking; null when not crashed. */
   readonly crashedAtMs: number | null;
   readonly action: RunningAction | null;
-  readonly last: { readonly [kind in LongAction]?: FinishedAction };
+  readonly last: { readonly [kind in LongAction | QuietAction]?: FinishedAction };
+  /** null: the running server works in the data directory, or none runs. */
+  readonly displaced: Displaced | null;
   /** True once a checkpoint has completed since the promotion (rewind of others is safe). */
   readonly checkpointAfterPromote: boolean;
   /** Result of comparing our history with that of the member named; null: not known yet. */

@@ -48,6 +48,7 @@ export const RUNTIME_FILES: readonly string[] = [
   "raft/transport/tcp_transport.ts",
   "raft/transport/testing_certificates.ts",
   "raft/transport/visit.ts",
+  "src/agent/directory_watch.ts",
   "src/agent/own_partners.ts",
   "src/agent/record_changes.ts",
   "src/agent/tls_watch.ts",
