@@ -210,6 +210,13 @@ test("below the table stands what concerns the whole cluster", async () => {
   expect((await cluster.ctl(["list", "-f", "tsv"])).out).not.toContain("Maintenance");
 });
 
+test("a member whose PostgreSQL does not answer is unknown, with what it was", async () => {
+  cluster.port.changeMember("node3", { lookAgeMs: 12_000 });
+  const { out } = await cluster.ctl(["list"]);
+  expect(out).toContain("| unknown");
+  expect(out).toContain(" Unknown: node3 does not answer, streaming 12 s ago");
+});
+
 test("a member that is cut off says so", async () => {
   cluster.port.change({ dcsAgeMs: 61_000 });
   expect((await cluster.ctl(["list"])).out).toContain(

@@ -159,7 +159,7 @@ function quorumLines({ agent }: ClusterJson): string[] {
 }
 
 function footer(
-  { pause, failsafe_mode_is_active: failsafe, scheduled_switchover: scheduled, agent }: ClusterJson,
+  { members, pause, failsafe_mode_is_active: failsafe, scheduled_switchover: scheduled, agent }: ClusterJson,
 ): string[] {
   const lines: string[] = [];
   if (pause) lines.push(" Maintenance mode: on");
@@ -168,6 +168,10 @@ function footer(
     lines.push(` Switchover scheduled at: ${scheduled.at}`);
     if (scheduled.from !== undefined) lines.push(`${"from".padStart(24)}: ${scheduled.from}`);
     if (scheduled.to !== undefined) lines.push(`${"to".padStart(24)}: ${scheduled.to}`);
+  }
+  for (const { name, agent: own } of members) {
+    if (own?.last_state === undefined) continue;
+    lines.push(` Unknown: ${name} does not answer, ${own.last_state} ${own.last_state_s} s ago`);
   }
   for (const { name, last_seen_s } of agent?.unreachable ?? []) {
     lines.push(` Unreachable: ${name}${last_seen_s === null ? "" : `, last seen ${last_seen_s} s ago`}`);

@@ -12,6 +12,7 @@ import type {
 import { restartConditionsMet } from "../api/restart.ts";
 import { watchdogTimes } from "../brain/watchdog.ts";
 import type { GuardPort } from "../guard/port.ts";
+import { STATE_KNOWN_MS } from "../model/member_status.ts";
 import type { TimingReport } from "../model/timing.ts";
 import { ClusterApi, type ClusterApiOptions, processClocks } from "./cluster_api.ts";
 import type { Member } from "./member.ts";
@@ -20,8 +21,6 @@ import type { Watchdog } from "./watchdog.ts";
 
 /** A restart in place is waited for this long when the request names no timeout. */
 const RESTART_WAIT_MS = 300_000;
-/** SQL looks come every second; after two missed ones the server counts as not answering. */
-const SQL_ANSWERS_MS = 3000;
 
 export interface ApiPortOptions extends ClusterApiOptions {
   readonly member: Member;
@@ -87,7 +86,7 @@ export class AgentApiPort extends ClusterApi implements ApiPort {
       ...this.sharedView(nowMs),
       postgres: view,
       sqlAnswers: view.process === "running" && view.lastLookMs !== null &&
-        nowMs - view.lastLookMs < SQL_ANSWERS_MS,
+        nowMs - view.lastLookMs < STATE_KNOWN_MS,
       status: member.status,
       guard: guard.view(),
       watchdog: watchdog.status(),

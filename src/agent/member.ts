@@ -429,6 +429,7 @@ export class Member {
       name,
       incarnation,
       seq: this.#seq + 1,
+      nowMs,
       dcs: dcs.state,
       postgres: postgres.view(),
       guard: guard.view(),

@@ -11,6 +11,7 @@ export interface OwnStatusInput {
   readonly name: string;
   readonly incarnation: number;
   readonly seq: number;
+  readonly nowMs: number;
   readonly dcs: DcsState;
   readonly postgres: PostgresView;
   readonly guard: GuardView;
@@ -50,6 +51,7 @@ export function ownStatus(input: OwnStatusInput): MemberStatus {
     role: roleOf(input),
     state: postgres.state,
     running,
+    lookAgeMs: running && postgres.lastLookMs !== null ? Math.round(input.nowMs - postgres.lastLookMs) : null,
     writable: postgres.writable && postgres.inRecovery === false && process === "running" && input.holding,
     systemId: postgres.systemId,
     timeline: postgres.timeline,
@@ -109,6 +111,7 @@ export function significant(status: MemberStatus): string {
     receivedLsn: _received,
     replayedLsn: _replayed,
     holderLsn: _holder,
+    lookAgeMs: _look,
     lateMs: _late,
     ...rest
   } = status;

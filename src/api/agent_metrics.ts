@@ -1,7 +1,7 @@
 /** Metrics that Patroni does not have: consensus, lease, guard, watchdog, event loop. Prefix `agent_`. */
 import type { LatenessKind, MeasuredLateness } from "../model/timing.ts";
 import type { ProcessClocks } from "./port.ts";
-import { livingStatuses } from "./cluster.ts";
+import { livingStatuses, shownStatuses } from "./cluster.ts";
 import { flag, type LabelledValue, type Look, type Metric } from "./patroni_metrics.ts";
 
 /** What a look does not hold because it passes by itself. */
@@ -146,8 +146,8 @@ export function agentMetrics(
       "replication_lag_bytes",
       "Bytes that the replay of a standby is behind the primary.",
       ({ view }) => {
-        const standbys = livingStatuses(view).filter(({ status }) => status.name !== view.dcs?.lock.holder);
-        return standbys.flatMap(({ status: { name, replayedLsn } }) =>
+        const standbys = shownStatuses(view).filter(({ name }) => name !== view.dcs?.lock.holder);
+        return standbys.flatMap(({ name, replayedLsn }) =>
           replayedLsn === null
             ? []
             : [{ labels: { member: name }, value: Math.max(0, view.progress.optime - replayedLsn) }]

@@ -72,6 +72,40 @@ test("members are sorted by name, and only standbys have positions", () => {
   });
 });
 
+test("what nobody has seen for 3 s is unknown, in the list, the member's record and the metrics: never what it was", async () => {
+  const port = new StubPort();
+  const shown = () => clusterJson(port.view()).members.find(({ name }) => name === "node2")!;
+  const lag = async () => {
+    const text = await (await createApp(port, { onError: () => {} }).request("/metrics")).text();
+    return /agent_replication_lag_bytes\{.*member="node2".*\} (\d+)/.exec(text)?.[1];
+  };
+  port.changeMember("node2", { lookAgeMs: 2000 }, 900);
+  expect([shown().state, shown().lag, await lag()]).toEqual(["streaming", 0, "0"]);
+  // Its agent is heard, and its PostgreSQL is not; or the agent itself is not.
+  for (const [lookAgeMs, ageMs] of [[4000, 100], [undefined, 4100]] as const) {
+    port.changeMember("node2", { lookAgeMs }, ageMs);
+    expect(shown()).toMatchObject({
+      state: "unknown",
+      timeline: 3,
+      lsn: "unknown",
+      lag: "unknown",
+      receive_lag: "unknown",
+      replay_lag: "unknown",
+      agent: { last_state: "streaming", last_state_s: 4 },
+    });
+    expect(JSON.parse(dcsKey(port.view(), "members/node2")!)).toMatchObject({ state: "unknown" });
+    expect(dcsKey(port.view(), "members/node2")).not.toMatch(/xlog_location|replication_state/);
+    expect(await lag()).toBeUndefined();
+  }
+  // A server that does not run, as its agent knows without asking it.
+  port.changeMember(
+    "node2",
+    { state: "stopped", running: false, lookAgeMs: null, replicationState: null },
+    100,
+  );
+  expect(shown().state).toBe("stopped");
+});
+
 test("roles follow the synchronous mode and the kind of cluster", () => {
   const port = new StubPort();
   const roles = () => clusterJson(port.view()).members.map(({ role }) => role);

@@ -1,7 +1,7 @@
 /** `GET /cluster` (compatibility.md 10.4) and `GET /history`: the whole cluster as this member sees it, from memory. */
 import { Hono } from "@hono/hono";
 import { formatLsn, type Lsn } from "../model/lsn.ts";
-import type { MemberStatus, WatchdogSummary } from "../model/member_status.ts";
+import { type MemberStatus, STATE_KNOWN_MS, type WatchdogSummary } from "../model/member_status.ts";
 import { jsonText } from "./json_text.ts";
 import type { ApiPort, ApiView, SeenStatus } from "./port.ts";
 import type { ClusterJson, ClusterMemberJson } from "./shapes.ts";
@@ -18,7 +18,7 @@ export function clusterRoutes(port: ApiPort): Hono {
 export function clusterJson(view: ApiView): ClusterJson {
   const failover = view.dcs?.failover ?? null;
   return {
-    members: livingStatuses(view).map(({ status }) => memberJson(view, status)),
+    members: shownStatuses(view).map((status) => memberJson(view, status)),
     scope: view.config.scope,
     ...(view.dynamic.pause ? { pause: true } : {}),
     ...(view.failsafeActive ? { failsafe_mode_is_active: true } : {}),
@@ -56,6 +56,33 @@ export function livingStatuses(view: ApiView): readonly SeenStatus[] {
     .sort((a, b) => a.status.name < b.status.name ? -1 : 1);
 }
 
+/** A status as it may be shown: what nobody has seen of late is unknown, not what it was. */
+export interface ShownStatus extends Omit<MemberStatus, "state"> {
+  readonly state: string;
+  /** Of what is unknown now; null: it is known. */
+  readonly before: { readonly state: string; readonly ageMs: number } | null;
+}
+
+/**
+ * The living members as all answers show them. Patroni shows `unknown` where SQL fails; a lag that was 0 before the server
+ * fell silent, or the member itself, would tell of a health that nobody has seen.
+ */
+export function shownStatuses(view: ApiView): readonly ShownStatus[] {
+  return livingStatuses(view).map(({ status, ageMs }) => {
+    const stateAgeMs = ageMs + (status.lookAgeMs ?? 0);
+    if (stateAgeMs <= STATE_KNOWN_MS) return { ...status, before: null };
+    return {
+      ...status,
+      state: "unknown",
+      replicationState: null,
+      walLsn: null,
+      receivedLsn: null,
+      replayedLsn: null,
+      before: { state: status.replicationState ?? status.state, ageMs: stateAgeMs },
+    };
+  });
+}
+
 function unreachableMembers(view: ApiView): ClusterJson["agent"]["unreachable"] {
   const living = new Set(livingStatuses(view).map(({ status }) => status.name));
   const ages = new Map(view.statuses.map(({ status, ageMs }) => [status.name, ageMs]));
@@ -74,7 +101,7 @@ export function shownClusterRole(view: ApiView, name: string): string {
   return mode === "quorum" ? "quorum_standby" : "sync_standby";
 }
 
-function memberJson(view: ApiView, status: MemberStatus): ClusterMemberJson {
+function memberJson(view: ApiView, status: ShownStatus): ClusterMemberJson {
   const role = shownClusterRole(view, status.name);
   const leading = view.dcs?.lock.holder === status.name;
   const address = hostPortOf(status.connUrl);
@@ -92,7 +119,17 @@ function memberJson(view: ApiView, status: MemberStatus): ClusterMemberJson {
     ...(scheduled ? { scheduled_restart: scheduled } : {}),
     ...(Object.keys(status.tags).length > 0 ? { tags: status.tags } : {}),
     ...(leading ? {} : positions(view.progress.optime, status)),
-    ...(status.watchdog ? { agent: { watchdog: watchdogOf(status.watchdog) } } : {}),
+    ...ownFields(status),
+  };
+}
+
+function ownFields({ watchdog, before }: ShownStatus): Pick<ClusterMemberJson, "agent"> {
+  if (watchdog === undefined && before === null) return {};
+  return {
+    agent: {
+      ...(watchdog === undefined ? {} : { watchdog: watchdogOf(watchdog) }),
+      ...(before === null ? {} : { last_state: before.state, last_state_s: Math.round(before.ageMs / 1000) }),
+    },
   };
 }
 
@@ -100,7 +137,7 @@ function watchdogOf({ mode, active, timeoutS }: WatchdogSummary) {
   return { mode, active, timeout: timeoutS };
 }
 
-function positions(optime: Lsn, status: MemberStatus): Partial<ClusterMemberJson> {
+function positions(optime: Lsn, status: ShownStatus): Partial<ClusterMemberJson> {
   const received = position(optime, status.receivedLsn);
   const replayed = position(optime, status.replayedLsn);
   const furthest = position(optime, Math.max(status.receivedLsn ?? 0, status.replayedLsn ?? 0));

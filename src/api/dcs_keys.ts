@@ -1,7 +1,6 @@
 /** The cluster's records under the names and in the shapes of Patroni's DCS keys (compatibility.md 4.2, 14). */
 import type { Json } from "../model/json.ts";
-import type { MemberStatus } from "../model/member_status.ts";
-import { livingStatuses } from "./cluster.ts";
+import { type ShownStatus, shownStatuses } from "./cluster.ts";
 import { jsonText } from "./json_text.ts";
 import type { ApiView } from "./port.ts";
 import { PATRONI_VERSION } from "../model/version.ts";
@@ -41,11 +40,11 @@ export function dcsKey(view: ApiView, key: string): string | null {
       });
   }
   if (!key.startsWith("members/")) return null;
-  const seen = livingStatuses(view).find(({ status }) => status.name === key.slice("members/".length));
-  return seen ? jsonText(memberRecord(view, seen.status)) : null;
+  const status = shownStatuses(view).find(({ name }) => name === key.slice("members/".length));
+  return status ? jsonText(memberRecord(view, status)) : null;
 }
 
-function memberRecord(view: ApiView, status: MemberStatus): { readonly [key: string]: Json | undefined } {
+function memberRecord(view: ApiView, status: ShownStatus): { readonly [key: string]: Json | undefined } {
   const proxyUrl = view.dcs?.members[status.name]?.proxyUrl ?? null;
   const scheduled = view.scheduledRestarts[status.name];
   const position = status.walLsn ?? Math.max(status.receivedLsn ?? 0, status.replayedLsn ?? 0);

@@ -152,6 +152,9 @@ export interface ClusterMemberJson {
   /** Ours. Absent when there is nothing to say. */
   readonly agent?: {
     readonly watchdog?: Pick<WatchdogFieldsJson, "mode" | "active" | "timeout">;
+    /** With state `unknown`: what it was when it was last known, and how many seconds ago that was. */
+    readonly last_state?: string;
+    readonly last_state_s?: number;
   };
 }
 

@@ -11,6 +11,9 @@ export interface WatchdogSummary {
   readonly timeoutS: number | null;
 }
 
+/** What a running PostgreSQL said of itself, or a member of it, is shown as known for this long; looks come every second. */
+export const STATE_KNOWN_MS = 3000;
+
 export interface MemberStatus {
   readonly name: string;
   /** Random per start of the agent, and a counter within it: a later status replaces an earlier one. */
@@ -29,6 +32,8 @@ export interface MemberStatus {
   readonly state: PostgresState;
   /** Server process answers and has finished recovery to consistency. */
   readonly running: boolean;
+  /** ms since the running server last answered; null: none runs. Absent from members of an older version. */
+  readonly lookAgeMs?: number | null;
   /** It may acknowledge writes at present (a primary that runs, not frozen). */
   readonly writable: boolean;
   readonly systemId: string | null;
