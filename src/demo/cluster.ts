@@ -56,7 +56,8 @@ export class Cluster {
     readonly options: ClusterOptions,
     readonly directory: string,
     readonly hosts: readonly Host[],
-    readonly secrets: Secrets,
+    /** What connections are made with; a test that changes a password sets the new one. */
+    public secrets: Secrets,
     readonly scope: string,
   ) {
     const onExit = () => this.destroyNow();

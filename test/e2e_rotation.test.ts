@@ -1,0 +1,158 @@
+/**
+ * Passwords of PostgreSQL's roles are changed on a running cluster with real authentication on every connection: at each
+ * moment it is said who does not answer, and afterwards nothing is left that works by an old password only.
+ */
+import { expect } from "bun:test";
+import { readFileSync, unlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parse } from "yaml";
+import type { ClusterJson } from "../src/api/client.ts";
+import type { Host } from "../src/demo/host.ts";
+import { toYaml } from "../src/demo/node_config.ts";
+import { nowMs } from "../src/demo/now.ts";
+import { signal } from "../src/demo/processes.ts";
+import { waitFor } from "../src/demo/wait_for.ts";
+import type { JsonObject } from "../src/model/json.ts";
+import { applyPatch } from "../src/model/merge.ts";
+import { START_MS, withCluster } from "./e2e/harness.ts";
+
+const { story } = withCluster({ dcs: { ttl: 2 } });
+
+const NEXT = { superuser: "new 'super\\", replication: "new:rep\\li", rewind: "new # rewind" };
+const literal = (text: string) => `E'${text.replaceAll("\\", "\\\\").replaceAll("'", "''")}'`;
+
+/** Lays a patch over the file, reloads, and waits until the agent has said `expected`. */
+async function reload(host: Host, patch: JsonObject, ...expected: string[]): Promise<void> {
+  const from = host.log().length;
+  const file = parse(readFileSync(host.configFile, "utf8")) as JsonObject;
+  writeFileSync(host.configFile, toYaml(applyPatch(file, patch)));
+  host.signalAgent("SIGHUP");
+  for (const text of expected) await said(host, text, from);
+}
+
+async function said(host: Host, text: string, from: number): Promise<void> {
+  await waitFor(
+    `"${text}" in the log of ${host.name}`,
+    START_MS,
+    () => host.log().slice(from).includes(text),
+  );
+}
+
+async function member(by: Host, name: string) {
+  const { members } = JSON.parse((await by.rest("/cluster")).text) as ClusterJson;
+  return members.find((one) => one.name === name);
+}
+
+const authentication = (change: JsonObject): JsonObject => ({ postgresql: { authentication: change } });
+const passwords = (secrets: typeof NEXT) =>
+  authentication({
+    superuser: { password: secrets.superuser },
+    replication: { password: secrets.replication },
+    rewind: { password: secrets.rewind },
+  });
+
+story(
+  "three passwords are rotated, member after member; then the primary's host dies and comes back",
+  async (fixture) => {
+    const { cluster } = fixture;
+    const primary = await cluster.waitHealthy(START_MS);
+    const [first, second] = cluster.others(primary) as [Host, Host];
+    await cluster.query(
+      primary,
+      `ALTER ROLE postgres PASSWORD ${literal(NEXT.superuser)}; ALTER ROLE replicator PASSWORD ${
+        literal(NEXT.replication)
+      }; ALTER ROLE rewind_user PASSWORD ${literal(NEXT.rewind)}`,
+    );
+    cluster.secrets = { ...cluster.secrets, ...NEXT };
+
+    // One whose agent has lost its connection is blind: that is what is shown, and not what was.
+    await waitFor("the new password on the standby", START_MS, async () => {
+      const ended = await cluster.query<{ n: number }>(
+        first,
+        "SELECT count(pg_terminate_backend(pid))::int AS n FROM pg_stat_activity WHERE application_name = 'agent heartbeat'",
+      );
+      return ended[0]!.n > 0;
+    });
+    const blind = await waitFor("the blind member", START_MS, async () => {
+      const seen = await member(primary, first.name);
+      return seen?.state === "unknown" ? seen : null;
+    });
+    expect(blind).toMatchObject({ lag: "unknown", agent: { last_state: "streaming" } });
+    expect(JSON.parse((await first.rest("/patroni")).text)).toMatchObject({ state: "unknown" });
+    expect(await first.answers("/replica")).toBe(false);
+    expect(await cluster.ctl("list")).toContain(`Unknown: ${first.name} does not answer`);
+
+    const changed = ["replication", "rewind", "superuser"].map((role) =>
+      `postgresql.authentication.${role}.password`
+    );
+    await reload(first, passwords(NEXT), `configuration reloaded: ${changed.join(", ")}`);
+    await waitFor(
+      "it to answer again",
+      START_MS,
+      async () => (await member(primary, first.name))?.state === "streaming",
+    );
+    // Its receiver comes back by the new password, while the others have not been told yet.
+    const [before] = await cluster.query<{ pid: number }>(first, "SELECT pid FROM pg_stat_wal_receiver");
+    signal(before!.pid, "SIGTERM");
+    await waitFor("a new WAL receiver", START_MS, async () => {
+      const [now] = await cluster.query<{ pid: number; status: string }>(
+        first,
+        "SELECT pid, status FROM pg_stat_wal_receiver",
+      );
+      return now !== undefined && now.pid !== before!.pid && now.status === "streaming";
+    });
+    await reload(primary, passwords(NEXT), "configuration reloaded: postgresql.authentication");
+    await reload(second, passwords(NEXT), "configuration reloaded: postgresql.authentication");
+
+    await fixture.healed();
+    const from = cluster.hosts.map((host) => host.log().length);
+    const begin = nowMs();
+    await primary.powerOff();
+    const successor = await fixture.successorOf(primary, begin);
+    fixture.expectOnePrimary(primary, begin);
+    await cluster.waitHealthy(START_MS, cluster.others(primary));
+    primary.start();
+    expect(await cluster.waitHealthy(START_MS)).toBe(successor);
+    const slots = await cluster.query<{ slot_name: string }>(
+      successor,
+      "SELECT slot_name FROM pg_replication_slots WHERE active",
+    );
+    expect(slots.map(({ slot_name }) => slot_name).sort()).toEqual(
+      cluster.others(successor).map(({ name }) => name).sort(),
+    );
+    for (const [i, host] of cluster.hosts.entries()) {
+      expect(host.log().slice(from[i])).not.toContain("password authentication failed");
+    }
+  },
+);
+
+story(
+  "a password that is refused is said at the reload; what somebody else has removed or changed comes back",
+  async (fixture) => {
+    const { cluster } = fixture;
+    const primary = await fixture.healed();
+    const standby = cluster.others(primary)[0]!;
+    const pgpass = join(standby.directory, "pgpass");
+    const kept = readFileSync(pgpass, "utf8");
+    await reload(
+      standby,
+      applyPatch(authentication({ replication: { password: "wrong" } }), { raft: { password: "another" } }),
+      "configuration reloaded: postgresql.authentication.replication.password",
+      "raft.password: not reloaded, the value in force stays until the agent is restarted",
+      `${primary.name} refuses postgresql.authentication.replication`,
+    );
+    await reload(
+      standby,
+      applyPatch(passwords(NEXT), { raft: { password: cluster.secrets.raft } }),
+      `${primary.name} accepts the passwords of the configuration again`,
+    );
+    const from = standby.log().length;
+    const conf = join(standby.dataDir, "postgresql.conf");
+    const text = readFileSync(conf, "utf8");
+    writeFileSync(conf, text.replace(/^primary_conninfo = .*$/m, "primary_conninfo = 'host=elsewhere'"));
+    unlinkSync(pgpass);
+    await said(standby, "postgresql.conf: somebody else has changed or removed what the agent wrote", from);
+    expect([readFileSync(conf, "utf8"), readFileSync(pgpass, "utf8")]).toEqual([text, kept]);
+    await cluster.waitHealthy(START_MS);
+  },
+);
