@@ -41,8 +41,9 @@ export interface PostgresExecutorOptions {
 
 const SURVEY_EVERY_MS = 10_000;
 const UPKEEP_EVERY_MS = 15_000;
-/** Besides after each reload. */
+/** Besides after each reload; sooner while they are refused. */
 const CREDENTIALS_EVERY_MS = 300_000;
+const REFUSED_EVERY_MS = 30_000;
 
 export class PostgresExecutor implements PostgresPort {
   private readonly context: PostgresContext;
@@ -361,7 +362,12 @@ export class PostgresExecutor implements PostgresPort {
     this.running.checkpointIfOwed();
     if (clock.now() >= this.credentialsDueMs && this.memory.server?.ready) {
       this.credentialsDueMs = clock.now() + CREDENTIALS_EVERY_MS;
-      this.background("credentials", this.upkeep.checkCredentials());
+      this.background(
+        "credentials",
+        this.upkeep.checkCredentials().then((answer) => {
+          if (answer === "refused") this.credentialsDueMs = clock.now() + REFUSED_EVERY_MS;
+        }),
+      );
     }
     this.lookAtDirectory();
     if (clock.now() < this.upkeepDueMs) return;

@@ -72,12 +72,12 @@ export class PostgresUpkeep {
   }
 
   /** Without this question a password that is not right shows when a connection is lost, in the middle of a failover. */
-  async checkCredentials(): Promise<void> {
+  async checkCredentials(): Promise<"refused" | "accepted"> {
     const { context } = this;
     const { files, guard, config, log } = context.parts;
     const upstream = files.intended() ?? null;
     const { postmaster } = guard.view();
-    if (upstream === null || postmaster === null || postmaster.writable) return;
+    if (upstream === null || postmaster === null || postmaster.writable) return "accepted";
     const { usePgRewind } = context.dynamic.postgresql;
     const refused = await refusedCredentials(upstream, config.postgresql, usePgRewind);
     const text = refused.join("; ");
@@ -91,6 +91,7 @@ export class PostgresUpkeep {
       log.info("credentials", `${upstream.name} accepts the passwords of the configuration again`);
     }
     this.refused = text;
+    return text === "" ? "accepted" : "refused";
   }
 
   async findPendingRestart(): Promise<void> {

@@ -43,9 +43,15 @@ export class Site {
   readonly root = realpathSync(mkdtempSync(join(tmpdir(), "agent-postgres-")));
   readonly members: TestMember[] = [];
 
-  async member(name: string, override: JsonObject = {}, dcs: JsonObject = {}): Promise<TestMember> {
+  /** `override`: into the file; a function where it depends on the port of PostgreSQL. */
+  async member(
+    name: string,
+    override: JsonObject | ((port: number) => JsonObject) = {},
+    dcs: JsonObject = {},
+  ): Promise<TestMember> {
     const [port] = await freePorts(1);
-    const member = new TestMember(this.root, name, port!, override, dcs);
+    const own = typeof override === "function" ? override(port!) : override;
+    const member = new TestMember(this.root, name, port!, own, dcs);
     this.members.push(member);
     await member.connected();
     return member;

@@ -1,0 +1,142 @@
+/** How the agent reaches its own PostgreSQL where only one of the ways works: by certificate, by socket, by pg_hba.conf. */
+import { expect, test } from "bun:test";
+import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { waitFor } from "../src/demo/wait_for.ts";
+import { ConfigInForce } from "../src/postgres/config_in_force.ts";
+import { LocalServer } from "../src/postgres/local_server.ts";
+import { LOCALHOST } from "./postgres/localhost_certificate.ts";
+import { LIMIT_MS, type TestMember, whyNoPostgres, withSite } from "./postgres/site.ts";
+
+const reason = whyNoPostgres();
+if (reason !== null) console.warn(`skipped: ${reason}`);
+const story = test.skipIf(reason !== null);
+
+const SCRAM = "scram-sha-256";
+const said = (member: TestMember, text: string) =>
+  waitFor(
+    `"${text}" in the log of ${member.name}`,
+    LIMIT_MS,
+    () => member.log.lines.join("\n").includes(text),
+  );
+
+/** As an agent that has just been started has it. */
+function newServer(member: TestMember, info: string[] = [], dataDir = member.dataDir): LocalServer {
+  const { postgresql } = member.config;
+  return new LocalServer({
+    config: new ConfigInForce({ ...member.config, postgresql: { ...postgresql!, dataDir } }),
+    socketDirectories: () => member.dynamic().postgresql.parameters.unix_socket_directories ?? null,
+    now: () => member.clock.now(),
+    info: (text) => void info.push(text),
+  });
+}
+
+/** What became of an attempt: whether our own server answered, or why none did. */
+async function outcome(server: LocalServer): Promise<string> {
+  try {
+    return await server.with({}, async (connection) => {
+      await connection.query("SELECT 1");
+      return "connected";
+    });
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+story(
+  "verify-full with a certificate for the host's name: all addresses are listened on, and the name is used",
+  () =>
+    withSite(async (site) => {
+      const file = (name: string, text: string) => {
+        writeFileSync(join(site.root, name), text, { mode: 0o600 });
+        return join(site.root, name);
+      };
+      const cert = file("server.crt", LOCALHOST.cert);
+      const superuser = { sslmode: "verify-full", sslrootcert: cert };
+      const member = await site.member("node-1", (port) => ({
+        postgresql: {
+          listen: `*:${port}`,
+          connect_address: `localhost:${port}`,
+          authentication: { superuser, replication: superuser, rewind: superuser },
+          pg_hba: [`hostssl all all all ${SCRAM}`, `hostssl replication all all ${SCRAM}`],
+          parameters: {
+            unix_socket_directories: "",
+            ssl: "on",
+            ssl_cert_file: cert,
+            ssl_key_file: file("server.key", LOCALHOST.key),
+          },
+        },
+      }));
+      await member.bootstrap();
+      await said(
+        member,
+        `PostgreSQL is reached at localhost:${member.port} from now on (127.0.0.1:${member.port}: `,
+      );
+      const ssl = await newServer(member).with(
+        {},
+        (connection) => connection.query("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"),
+      );
+      expect(ssl).toEqual([{ ssl: "t" }]);
+    }),
+  60_000,
+);
+
+story(
+  "sockets only, in several directories, one relative to the data directory; then pg_hba.conf refuses them",
+  () =>
+    withSite(async (site) => {
+      const second = join(site.root, "second");
+      mkdirSync(second);
+      const hba = (lines: string[]) => ({ postgresql: { pg_hba: lines } });
+      const member = await site.member("node-1", {
+        postgresql: {
+          use_unix_socket: true,
+          parameters: { unix_socket_directories: `../relative, "${second}"` },
+        },
+      }, hba([`local all all ${SCRAM}`, "host all all all reject"]));
+      const relative = join(member.dataDir, "../relative");
+      mkdirSync(relative, { recursive: true });
+      await member.bootstrap();
+      expect(member.log.lines.join("\n")).not.toContain("does not answer");
+      // The one in the server's own words is gone.
+      renameSync(join(relative, `.s.PGSQL.${member.port}`), join(relative, "gone"));
+      const info: string[] = [];
+      const server = newServer(member, info);
+      expect(await outcome(server)).toBe("connected");
+      expect(info[0]).toStartWith(
+        `PostgreSQL is reached at ${second}:${member.port} from now on (${relative}:${member.port}: `,
+      );
+
+      // No way at all: each is named with its reason, and attempts become rare. Then an address.
+      member.executor.configure(member.dynamic(hba(["local all all reject", "host all all all reject"])));
+      const text = await waitFor("the refusal", LIMIT_MS, async () => {
+        const last = await outcome(server);
+        return last.includes("next attempt in") ? last : null;
+      });
+      for (const way of [relative, second, "127.0.0.1"]) expect(text).toContain(`${way}:${member.port}: `);
+      expect(text).toContain("pg_hba.conf rejects connection");
+      member.executor.configure(member.dynamic(hba(["local all all reject", `host all all all ${SCRAM}`])));
+      await waitFor("a way", LIMIT_MS, async () => await outcome(server) === "connected");
+      expect(info.at(-1)).toStartWith(`PostgreSQL is reached at 127.0.0.1:${member.port} from now on (`);
+    }),
+  60_000,
+);
+
+story(
+  "another server that answers at a way of ours, with our password, is not taken for our own",
+  () =>
+    withSite(async (site) => {
+      const member = await site.member("node-1");
+      await member.bootstrap();
+      const dataDir = join(site.root, "other");
+      mkdirSync(dataDir);
+      writeFileSync(
+        join(dataDir, "postmaster.pid"),
+        `${process.pid}\n${dataDir}\n1\n${member.port}\n\n127.0.0.1\n\nready\n`,
+      );
+      expect(await outcome(newServer(member, [], dataDir))).toContain(
+        `127.0.0.1:${member.port}: another server answers there`,
+      );
+    }),
+  60_000,
+);
