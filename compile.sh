@@ -12,10 +12,10 @@ unset BUN_OPTIONS BUN_BE_BUN NODE_ENV NODE_OPTIONS || true
 [ -x node_modules/.bin/bun ] || npm ci --no-audit --no-fund --loglevel=error
 mkdir -p "$(dirname "$out")"
 
-# The Worker of the log is an entry of its own: a compiled program can open only workers that are listed.
+# The threads of the log and of the REST API are entries of their own: a compiled program can open only workers that are listed.
 node_modules/.bin/bun build --compile --minify --bytecode --sourcemap \
   --no-compile-autoload-dotenv --no-compile-autoload-bunfig \
-  cli/main.ts raft/storage/wal_worker.ts --outfile "$out" >"$out.log" 2>&1 || {
+  cli/main.ts raft/storage/wal_worker.ts src/api/thread/api_worker.ts --outfile "$out" >"$out.log" 2>&1 || {
   cat "$out.log" >&2
   exit 1
 }

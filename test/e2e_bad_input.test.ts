@@ -143,6 +143,68 @@ story("garbage on the raft and REST ports harms nobody", async (fixture) => {
   expect(await cluster.waitHealthy(START_MS)).toBe(primary);
 });
 
+/** A connection to a REST port from the address of somebody else; what comes, and when it ends. */
+function stranger(host: Host, bytes: string, localAddress = "127.0.1.1") {
+  const { address, restPort } = host.addresses;
+  const seen = { received: "", closed: false, socket: null as unknown as Socket };
+  seen.socket = connect({ host: address, port: restPort, localAddress }, () => seen.socket.write(bytes));
+  seen.socket.on("data", (chunk) => seen.received += chunk.toString("latin1"));
+  seen.socket.on("error", () => seen.socket.destroy());
+  seen.socket.on("close", () => seen.closed = true);
+  return seen;
+}
+
+story(
+  "what a stranger sends to the REST port costs neither lease nor health checks, and ends at its deadline",
+  async (fixture) => {
+    const { cluster } = fixture;
+    const primary = await fixture.healed();
+    const renewals = async () =>
+      Number(/^agent_renewal_seconds_count\{.*\} (\d+)$/m.exec((await primary.rest("/metrics")).text)?.[1]);
+    const epoch = async () => JSON.parse((await primary.rest("/patroni")).text).agent.epoch as number;
+    const before = { log: primary.log().length, epoch: await epoch(), renewals: await renewals() };
+    const request = "GET /metrics HTTP/1.1\r\n\r\n".repeat(100);
+    const forged =
+      "POST /reload%0a2026-01-01%2000:00:00,000%20INFO:%20promoted HTTP/1.1\r\nContent-Length: 0\r\n\r\n";
+    const strangers = [
+      ...Array.from({ length: 60 }, () => stranger(primary, request)),
+      ...Array.from(
+        { length: 30 },
+        () => stranger(primary, 'GET / HTTP/1.1\r\nHost: [a b%0a"\r\n\r\n'.repeat(20)),
+      ),
+      ...Array.from({ length: 10 }, () => stranger(primary, forged.repeat(20))),
+      ...Array.from(
+        { length: 300 },
+        () => stranger(primary, "POST /restart HTTP/1.1\r\nContent-Length: 9\r\n", "127.0.1.2"),
+      ),
+    ];
+    try {
+      const held = () => strangers.slice(100).filter(({ closed }) => !closed).length;
+      await waitFor("the limit of one address", 10_000, () => held() <= 128);
+      const check = stranger(primary, "OPTIONS /primary HTTP/1.0\r\n\r\n", "127.0.1.2");
+      await waitFor(
+        "the stranger's own check is answered",
+        5000,
+        () => check.received.startsWith("HTTP/1.1 200 "),
+      );
+      expect(await primary.answers("/primary")).toBe(true);
+      await waitFor("half a head is given up", 20_000, () => held() === 0);
+      await waitFor("renewals go on", 20_000, async () => await renewals() >= before.renewals + 10);
+      expect(strangers.slice(0, 60).every(({ received }) => received.startsWith("HTTP/1.1 200 "))).toBe(true);
+      expect(strangers[60]!.received).toStartWith("HTTP/1.1 200 ");
+      expect(strangers[90]!.received).toStartWith("HTTP/1.1 401 ");
+    } finally {
+      for (const { socket } of strangers) socket.destroy();
+    }
+    expect(await epoch()).toBe(before.epoch);
+    const lines = primary.log().slice(before.log).split("\n");
+    expect(lines.filter((line) => line.includes("INFO: promoted")).length).toBeLessThanOrEqual(20);
+    expect(lines.filter((line) => /INFO: promoted$/.test(line))).toEqual([]);
+    expect(lines.filter((line) => line.includes("127.0.1.")).length).toBeLessThan(100);
+    expect((await cluster.waitHealthy()).name).toBe(primary.name);
+  },
+);
+
 story("a REST port in use: the agent says which and ends", async (fixture) => {
   const primary = await fixture.healed();
   const standby = fixture.cluster.others(primary)[0]!;

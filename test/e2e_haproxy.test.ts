@@ -44,7 +44,7 @@ listen primary
 ${servers}
 listen replicas
     bind 127.0.0.1:${replicaPort}
-    option httpchk GET /replica
+    option httpchk GET /replica HTTP/1.1
     http-check expect status 200
     default-server inter 1s fastinter 300ms fall 2 rise 1 on-marked-down shutdown-sessions
 ${servers}

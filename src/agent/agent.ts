@@ -3,7 +3,7 @@
  * REST) and connects it to the member. Decides nothing. Whatever cannot be opened ends the start with a sentence that
  * names the setting to change.
  */
-import { type ApiServer, startApiServer } from "../api/server.ts";
+import { ApiThread } from "../api/thread/api_thread.ts";
 import { DcsStateMachine } from "../dcs/state_machine.ts";
 import { GuardClient } from "../guard/client.ts";
 import { ownedByAnother } from "../guard/directory_owner.ts";
@@ -25,7 +25,7 @@ import { openRaft } from "./open_raft.ts";
 import { PostgresExecutor } from "./postgres_executor.ts";
 import { logQuorum } from "./quorum_watch.ts";
 import { raftAddress } from "./raft_address.ts";
-import { applyReload } from "./reload.ts";
+import { applyReload, inTurn } from "./reload.ts";
 import { EXIT_REMOVED, type RunningAgent } from "./running.ts";
 import { DeviceWatchdog } from "./watchdog.ts";
 
@@ -136,8 +136,8 @@ function compose(
     exit,
   });
 
-  let api: ApiServer | null = null;
-  const reload = () => {
+  let api: ApiThread | null = null;
+  const reload = inTurn(async () => {
     const read = options.reload();
     if (read === null) return;
     const use = (next: LocalConfig) => {
@@ -145,8 +145,8 @@ function compose(
       postgres.reload(next);
       member.factsChanged();
     };
-    applyReload({ inForce: config, read, use, tls: tlsWatch, api, log });
-  };
+    await applyReload({ inForce: config, read, use, tls: tlsWatch, api, log });
+  });
   const port = new AgentApiPort({
     config: () => config,
     member,
@@ -159,7 +159,7 @@ function compose(
     wallMs: wallClockMs,
     reload,
   });
-  api = startApiServer(port, config, { log });
+  api = new ApiThread(port, config, { clock, log });
   log.info("start", `agent ${VERSION} started as ${config.name} of cluster ${config.scope}`);
   // Changes come twice a second at least, as the member publishes its status.
   member.changes.onChange(logQuorum(() => raft.status(), clock, log));
@@ -188,7 +188,7 @@ function compose(
   member.start();
   raft.start();
   return {
-    reload,
+    reload: () => void reload(),
     stop() {
       if (!stopping) log.info("stop", "stopping: PostgreSQL is stopped and the lock handed over");
       stop(0);

@@ -121,22 +121,22 @@ export class AgentApiPort extends ClusterApi implements ApiPort {
     });
   }
 
-  scheduleRestart(restart: ScheduledRestart): boolean {
-    if (this.#scheduled.length > 0) return false;
+  scheduleRestart(restart: ScheduledRestart): Promise<boolean> {
+    if (this.#scheduled.length > 0) return Promise.resolve(false);
     const delayMs = Math.max(0, Date.parse(restart.schedule) - this.#options.wallMs());
     const timer = setTimeout(() => {
       this.#scheduled.length = 0;
       if (restartConditionsMet(restart, this.view())) this.#options.member.requestRestart();
     }, Math.min(delayMs, 2 ** 31 - 1));
     this.#scheduled.push({ restart, timer });
-    return true;
+    return Promise.resolve(true);
   }
 
-  cancelScheduledRestart(): boolean {
+  cancelScheduledRestart(): Promise<boolean> {
     const scheduled = this.#scheduled.pop();
-    if (scheduled === undefined) return false;
+    if (scheduled === undefined) return Promise.resolve(false);
     clearTimeout(scheduled.timer);
-    return true;
+    return Promise.resolve(true);
   }
 
   reinitialize(force: boolean, fromLeader: boolean): Promise<ReinitializeOutcome> {

@@ -45,7 +45,7 @@ export interface ClusterApiOptions {
   readonly dcs: DcsStateMachine;
   readonly clock: Clock;
   readonly wallMs: () => number;
-  readonly reload: () => void;
+  readonly reload: () => Promise<void>;
 }
 
 /** The part of the view that is read in the same way on both. */
@@ -172,8 +172,8 @@ export class ClusterApi {
     return this.#records.deleteFailover(revision);
   }
 
-  reload(): void {
-    this.#options.reload();
+  reload(): Promise<void> {
+    return this.#options.reload();
   }
 
   transferRaft(name: string): Promise<string | null> {

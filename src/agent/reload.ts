@@ -2,7 +2,7 @@
  * A reload of the local file: decides what of it counts (planReload), makes what listens follow, and says by key what has
  * changed, what has not, and what a restart is needed for. What fails leaves its whole section as it was.
  */
-import type { ApiServer } from "../api/server.ts";
+import type { ApiThread } from "../api/thread/api_thread.ts";
 import type { Log } from "../lib/log.ts";
 import type { LocalConfig } from "../model/config.ts";
 import { describeReload, planReload, type ReloadPlan } from "../model/config_reload.ts";
@@ -15,13 +15,13 @@ export interface ReloadParts {
   /** The configuration is in force: everything that asks for it gets this one from now on. */
   readonly use: (config: LocalConfig) => void;
   readonly tls: TlsWatch | null;
-  readonly api: ApiServer | null;
+  readonly api: Pick<ApiThread, "reload"> | null;
   readonly log: Log;
 }
 
-export function applyReload({ inForce, read, use, tls, api, log }: ReloadParts): void {
+export async function applyReload({ inForce, read, use, tls, api, log }: ReloadParts): Promise<void> {
   let plan = planReload(inForce, read);
-  const refused = listenProblem(api, plan.config);
+  const refused = await api?.reload(plan.config) ?? null;
   if (refused !== null) plan = planReload(inForce, { ...read, restapi: inForce.restapi });
   use(plan.config);
   tls?.read("reload");
@@ -31,14 +31,11 @@ export function applyReload({ inForce, read, use, tls, api, log }: ReloadParts):
   }
 }
 
-/** null: it listens as the configuration says. */
-function listenProblem(api: ApiServer | null, config: LocalConfig): string | null {
-  try {
-    api?.reload(config);
-    return null;
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
+/** Reloads one after the other: each begins with what the one before has left in force. */
+export function inTurn(reload: () => Promise<void>): () => Promise<void> {
+  let last = Promise.resolve();
+  // One that has failed tells its own caller.
+  return () => last = last.then(reload, reload);
 }
 
 function report(plan: ReloadPlan, log: Log): void {

@@ -1,5 +1,5 @@
 /** Composition of a running witness: its part of the consensus and its REST interface, without PostgreSQL and guard. */
-import { type ApiServer, startApiServer } from "../api/server.ts";
+import { ApiThread } from "../api/thread/api_thread.ts";
 import { DcsStateMachine } from "../dcs/state_machine.ts";
 import { SystemClock, wallClockMs } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
@@ -9,7 +9,7 @@ import { VERSION } from "../model/version.ts";
 import { dynamicReader } from "./dynamic_reader.ts";
 import { openRaft } from "./open_raft.ts";
 import { logQuorum } from "./quorum_watch.ts";
-import { applyReload } from "./reload.ts";
+import { applyReload, inTurn } from "./reload.ts";
 import { EXIT_REMOVED, type RunningAgent } from "./running.ts";
 import { Witness } from "./witness.ts";
 import { WitnessApi } from "./witness_api.ts";
@@ -56,7 +56,7 @@ function compose(options: WitnessOptions): RunningAgent {
     fatal: (message) => exit(1, message),
   });
   const dynamicOf = dynamicReader(() => config, log);
-  let api: ApiServer | null = null;
+  let api: ApiThread | null = null;
   const witness = new Witness({
     name: config.name,
     raftAddr: selfAddr,
@@ -70,15 +70,15 @@ function compose(options: WitnessOptions): RunningAgent {
     electionMaxMs: config.raft.electionMaxMs,
     exit,
   });
-  const reload = () => {
+  const reload = inTurn(async () => {
     const read = options.reload();
     if (read === null) return;
     const use = (next: LocalConfig) => {
       config = next;
       witness.factsChanged();
     };
-    applyReload({ inForce: config, read, use, tls: tlsWatch, api, log });
-  };
+    await applyReload({ inForce: config, read, use, tls: tlsWatch, api, log });
+  });
   const port = new WitnessApi({
     config: () => config,
     witness,
@@ -88,7 +88,7 @@ function compose(options: WitnessOptions): RunningAgent {
     wallMs: wallClockMs,
     reload,
   });
-  api = startApiServer(port, config, { log });
+  api = new ApiThread(port, config, { clock, log });
   log.info("start", `agent ${VERSION} started as ${config.name}, a witness of cluster ${config.scope}`);
   witness.changes.onChange(logQuorum(() => raft.status(), clock, log));
   let stopping = false;
@@ -111,7 +111,7 @@ function compose(options: WitnessOptions): RunningAgent {
   witness.start();
   raft.start();
   return {
-    reload,
+    reload: () => void reload(),
     stop() {
       if (!stopping) log.info("stop", "stopping");
       stop(0);

@@ -60,12 +60,12 @@ export class WitnessApi extends ClusterApi implements ApiPort {
     return Promise.resolve({ kind: "failed" });
   }
 
-  scheduleRestart(): boolean {
-    return false;
+  scheduleRestart(): Promise<boolean> {
+    return Promise.resolve(false);
   }
 
-  cancelScheduledRestart(): boolean {
-    return false;
+  cancelScheduledRestart(): Promise<boolean> {
+    return Promise.resolve(false);
   }
 
   reinitialize(): Promise<ReinitializeOutcome> {

@@ -10,8 +10,8 @@ import { JSON_HEADERS } from "./status.ts";
 export function controlRoutes(port: ApiPort): Hono<ApiEnv> {
   const routes = new Hono<ApiEnv>();
 
-  routes.post("/reload", () => {
-    port.reload();
+  routes.post("/reload", async () => {
+    await port.reload();
     return textResponse(202, "reload scheduled");
   });
 

@@ -224,11 +224,11 @@ export interface ApiPort {
   /** Restarts PostgreSQL now (conditions were checked); done when it answers again or has failed. */
   restart(timeoutS: number | null): Promise<RestartOutcome>;
   /** False: another one is scheduled already. */
-  scheduleRestart(restart: ScheduledRestart): boolean;
+  scheduleRestart(restart: ScheduledRestart): Promise<boolean>;
   /** False: none was scheduled. */
-  cancelScheduledRestart(): boolean;
-  /** As SIGHUP. */
-  reload(): void;
+  cancelScheduledRestart(): Promise<boolean>;
+  /** As SIGHUP; done when it is. */
+  reload(): Promise<void>;
   reinitialize(force: boolean, fromLeader: boolean): Promise<ReinitializeOutcome>;
   acceptFailsafe(request: FailsafeRequest): Promise<FailsafeOutcome>;
   /** Hands raft leadership to the member of that name; null: done, else why not. */

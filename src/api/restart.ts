@@ -23,7 +23,7 @@ export function restartRoutes(port: ApiPort): Hono<ApiEnv> {
     const request = parseRestart(body.value, Date.now());
     if ("error" in request) return textResponse(request.status, request.error);
     if ("schedule" in request) {
-      return port.scheduleRestart(request)
+      return await port.scheduleRestart(request)
         ? textResponse(202, "Restart scheduled")
         : textResponse(409, "Another restart is already scheduled");
     }
@@ -35,8 +35,8 @@ export function restartRoutes(port: ApiPort): Hono<ApiEnv> {
 
   routes.delete(
     "/restart",
-    () =>
-      port.cancelScheduledRestart()
+    async () =>
+      await port.cancelScheduledRestart()
         ? textResponse(200, "scheduled restart deleted")
         : textResponse(404, "no restarts are scheduled"),
   );

@@ -31,6 +31,8 @@ export interface ServerOptions {
   readonly limits?: Partial<HttpLimits>;
   /** Makes what the port shows fresh enough for a request; undefined: it is. @default always fresh */
   readonly freshen?: (path: string) => Promise<void> | undefined;
+  /** As HttpServerOptions.collect. */
+  readonly collect?: () => void;
 }
 
 /** What each listener is made from. */
@@ -39,6 +41,7 @@ interface Serving {
   readonly log: LimitedLog;
   readonly answer: (request: HttpRequest) => Answer | Promise<Answer>;
   readonly onError: AppOptions["onError"];
+  readonly collect: (() => void) | undefined;
 }
 
 export class ListenError extends Error {
@@ -56,6 +59,7 @@ export function startApiServer(port: ApiPort, config: LocalConfig, options: Serv
     log,
     answer: (request) => answering.answer(request),
     onError,
+    collect: options.collect,
   };
   let restapi = config.restapi;
   let certificates = loadCertificates(restapi);
@@ -112,7 +116,7 @@ function loadCertificates(config: RestApiConfig): CertificateFiles | null {
 function listen(
   config: RestApiConfig,
   certificates: CertificateFiles | null,
-  { limits, log, answer, onError }: Serving,
+  { limits, log, answer, onError, collect }: Serving,
 ): HttpServer {
   const { host, port } = config.listen;
   // Everything: one socket takes IPv4 too. A host without IPv6 refuses that one and gets the other.
@@ -130,6 +134,7 @@ function listen(
         limits,
         log,
         answer,
+        collect,
         onError: (error, request) =>
           onError(error instanceof Error ? error : new Error(String(error)), request),
       });

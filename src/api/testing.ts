@@ -155,15 +155,16 @@ export class StubPort implements ApiPort {
     this.calls.push(`restart ${timeoutS}`);
     return Promise.resolve(this.restartOutcome);
   }
-  scheduleRestart(restart: ScheduledRestart): boolean {
+  scheduleRestart(restart: ScheduledRestart): Promise<boolean> {
     this.calls.push(`scheduleRestart ${JSON.stringify(restart)}`);
-    return !("node1" in this.current.scheduledRestarts);
+    return Promise.resolve(!("node1" in this.current.scheduledRestarts));
   }
-  cancelScheduledRestart(): boolean {
-    return "node1" in this.current.scheduledRestarts;
+  cancelScheduledRestart(): Promise<boolean> {
+    return Promise.resolve("node1" in this.current.scheduledRestarts);
   }
-  reload(): void {
+  reload(): Promise<void> {
     this.calls.push("reload");
+    return Promise.resolve();
   }
   reinitialize(force: boolean, fromLeader: boolean): Promise<ReinitializeOutcome> {
     this.calls.push(`reinitialize ${force} ${fromLeader}`);

@@ -57,6 +57,8 @@ export const RUNTIME_FILES: readonly string[] = [
   "src/api/certificates.ts",
   "src/api/client.ts",
   "src/api/http/http_server.ts",
+  "src/api/thread/api_thread.ts",
+  "src/api/thread/api_worker.ts",
   "src/demo/client.ts",
   "src/demo/client_process.ts",
   "src/demo/cluster.ts",

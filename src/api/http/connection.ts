@@ -51,6 +51,8 @@ interface ExpectedBody {
 
 /** For the client to read the last answer before the connection is cut. */
 const END_MS = 1000;
+/** So much is thrown away at the end; who sends more may lose the answer to a reset. */
+const DRAINED_BYTES = 64 * 1024;
 /** So much is taken of a connection whatever others hold: a health check is small. */
 const ALWAYS_TAKEN_BYTES = 2048;
 const NOTHING = new Uint8Array();
@@ -71,6 +73,7 @@ export class Connection implements TableEntry {
   /** A part of a head has come: its deadline runs. */
   #begun = true;
   #last = false;
+  #drained = 0;
 
   constructor(socket: Socket<Connection>, host: ConnectionHost, tls: boolean) {
     this.#socket = socket;
@@ -97,15 +100,20 @@ export class Connection implements TableEntry {
   }
 
   received(chunk: Uint8Array): void {
-    if (this.#phase === "closed" || this.#phase === "ending") return;
-    // A copy: the chunk may be a part of something large.
-    if (!this.#setInput(Buffer.concat([this.#input, chunk]))) {
+    if (this.#phase === "closed") return;
+    if (this.#phase === "ending") {
+      this.#drained += chunk.length;
+      if (this.#drained > DRAINED_BYTES) this.#socket.pause();
+      return;
+    }
+    if (!this.#setInput(this.#input.length === 0 ? chunk : Buffer.concat([this.#input, chunk]))) {
       if (this.#phase !== "reading") return this.drop();
       return this.#refuse(503, "too much is under way here: try again later");
     }
     if (this.#phase === "reading") this.#readOn();
     this.#completeBody();
     this.#trim();
+    this.#letGo();
   }
 
   /** The socket takes more. */
@@ -182,10 +190,16 @@ export class Connection implements TableEntry {
     return true;
   }
 
+  /** What is left of a large chunk must not keep all of it in memory. */
+  #letGo(): void {
+    if (2 * this.#input.length < this.#input.buffer.byteLength) this.#input = this.#input.slice();
+  }
+
   /** Drops what was sent beyond what may wait, and with it the requests after this one. */
   #trim(): void {
-    const allowed = this.#host.limits.pipelineBytes +
-      (this.#body !== null && !this.#body.taken ? this.#body.bytes : 0);
+    const { pipelineBytes, bodyBytes } = this.#host.limits;
+    const body = this.#body?.taken === false && this.#body.bytes <= bodyBytes ? this.#body.bytes : 0;
+    const allowed = pipelineBytes + body;
     if (this.#input.length <= allowed || this.#phase === "closed") return;
     this.#last = true;
     this.#setInput(this.#input.slice(0, allowed));

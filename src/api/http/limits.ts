@@ -1,7 +1,7 @@
-/**
- * What a client may take of the server: connections, time, memory. All numbers that bound a stranger are here, and none
- * depends on what he is.
- */
+/** All numbers that bound what a client may take of the server: connections, time, memory. */
+import { JSON_BOUNDS } from "../../model/bounded_json.ts";
+
+/** None depends on who the client is. */
 export interface HttpLimits {
   /** Connections in all: with the largest heads and pipelines 16 MiB of memory. */
   readonly connections: number;
@@ -17,6 +17,8 @@ export interface HttpLimits {
   readonly writeMs: number;
   /** Unread bytes kept of one connection while its request is answered: what else it has sent is dropped, and it too. */
   readonly pipelineBytes: number;
+  /** Of a body; a larger one is never read. */
+  readonly bodyBytes: number;
   /** Requests other than GET, HEAD and OPTIONS that are being answered. */
   readonly unsafe: number;
   readonly unsafePerAddress: number;
@@ -32,6 +34,7 @@ export const HTTP_LIMITS: HttpLimits = {
   idleMs: 60_000,
   writeMs: 10_000,
   pipelineBytes: 32 * 1024,
+  bodyBytes: JSON_BOUNDS.maxBytes,
   unsafe: 64,
   unsafePerAddress: 16,
   turnMs: 5,

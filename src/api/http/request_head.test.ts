@@ -66,6 +66,8 @@ test("what would be guessed wrong is refused, and what is too long", () => {
   expect(status(`GET /${"x".repeat(MAX_HEAD_BYTES)}`)).toBe(431);
   expect(status(`GET /${"x".repeat(MAX_HEAD_BYTES)} HTTP/1.1\r\n\r\n`)).toBe(431);
   expect(status("\x16\x03\x01\x02\x00\n\n")).toBe(400);
+  expect(status("\x16")).toBe(400);
+  expect(status("GE\0")).toBe(400);
   expect(status("GET / HTTP/1.1\r\nHost: x\r\n")).toBe("incomplete");
 });
 

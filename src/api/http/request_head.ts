@@ -28,6 +28,8 @@ export type ReadHead =
 export const MAX_HEAD_BYTES = 16 * 1024;
 const MAX_HEADERS = 100;
 
+const FIRST_LINE = "the first line must be METHOD PATH HTTP/1.1";
+
 const LF = 10;
 const CR = 13;
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
@@ -39,6 +41,12 @@ export function readHead(bytes: Uint8Array): ReadHead {
   let begin = 0;
   // Empty lines before a request are passed over (RFC 9112 2.2).
   while (bytes[begin] === CR || bytes[begin] === LF) begin++;
+  // TLS, and whatever else is no text: it never becomes a request.
+  if (
+    bytes.subarray(begin, begin + 16).some((byte) => (byte < 32 && byte !== CR && byte !== LF) || byte > 126)
+  ) {
+    return bad(400, FIRST_LINE);
+  }
   const end = endOfHead(bytes, begin);
   if (end === null) {
     return bytes.length > MAX_HEAD_BYTES
@@ -77,7 +85,7 @@ function parseHead([requestLine = "", ...lines]: readonly string[]): RequestHead
   const [method = "", target = "", version = ""] = parts;
   const http = /^HTTP\/(\d)\.(\d)$/.exec(version);
   if (parts.length !== 3 || !TOKEN.test(method) || method.length > 20 || http === null) {
-    return { status: 400, reason: "the first line must be METHOD PATH HTTP/1.1" };
+    return { status: 400, reason: FIRST_LINE };
   }
   if (http[1] !== "1") return { status: 505, reason: "HTTP/1.1 and HTTP/1.0 are spoken here" };
   const place = placeOf(target);

@@ -1,0 +1,131 @@
+/** What the agent's loop and the thread of the REST API say to each other. Everything is plain data: it is copied. */
+import type { Level, LogFields } from "../../lib/log.ts";
+import type { LocalConfig } from "../../model/config.ts";
+import type { LatenessKind, TimingReport } from "../../model/timing.ts";
+import type { ApiPort, ApiView, DecisionRecord, HistogramReading, ProcessClocks } from "../port.ts";
+
+/** What the application is answered from: all of it of one moment. */
+export interface Snapshot {
+  /** On the clock of leases, which all threads of a host share to less than a millisecond. */
+  readonly atMs: number;
+  readonly view: ApiView;
+  readonly version: number;
+  readonly holdsLease: boolean;
+  readonly leaseRemainingMs: number;
+  /** null: was not asked for. */
+  readonly timing: TimingSnapshot | null;
+  readonly decisions: readonly DecisionRecord[] | null;
+}
+
+export interface TimingSnapshot {
+  readonly report: TimingReport;
+  readonly lateness: { readonly [kind in LatenessKind]: HistogramReading };
+  readonly clocks: readonly ProcessClocks[];
+}
+
+/** The parts of a snapshot that only few endpoints need. */
+export type Part = "timing" | "decisions";
+
+/** The operations that a request may ask for, each run by the agent's loop. */
+export const OPERATIONS = [
+  "patchConfig",
+  "replaceConfig",
+  "requestFailover",
+  "deleteFailover",
+  "restart",
+  "scheduleRestart",
+  "cancelScheduledRestart",
+  "reload",
+  "reinitialize",
+  "acceptFailsafe",
+  "transferRaft",
+  "changeRaft",
+  "snapshotRaft",
+] as const satisfies readonly (keyof ApiPort)[];
+export type Operation = (typeof OPERATIONS)[number];
+
+export type ToThread =
+  /** `started`: told what became of the listening, for an agent that waits for it (StartSignal). */
+  | {
+    readonly kind: "start";
+    readonly config: LocalConfig;
+    readonly snapshot: Snapshot;
+    readonly started: SharedArrayBuffer;
+  }
+  | { readonly kind: "snapshot"; readonly look: number; readonly snapshot: Snapshot }
+  /** The snapshot was taken after the operation: who asked sees what it did. */
+  | {
+    readonly kind: "done";
+    readonly id: number;
+    readonly outcome: { readonly ok: true; readonly value: unknown } | {
+      readonly ok: false;
+      readonly error: string;
+    };
+    readonly snapshot: Snapshot;
+  }
+  | { readonly kind: "reload"; readonly id: number; readonly config: LocalConfig }
+  | { readonly kind: "stop" };
+
+export type FromThread =
+  | { readonly kind: "listening"; readonly port: number }
+  | { readonly kind: "failed"; readonly message: string }
+  /** `problem`: why it goes on as before. */
+  | { readonly kind: "reloaded"; readonly id: number; readonly port: number; readonly problem: string | null }
+  | { readonly kind: "look"; readonly look: number; readonly parts: readonly Part[] }
+  | {
+    readonly kind: "ask";
+    readonly id: number;
+    readonly operation: Operation;
+    readonly args: readonly unknown[];
+  }
+  | {
+    readonly kind: "log";
+    readonly level: Level;
+    readonly event: string;
+    readonly text: string;
+    readonly fields: LogFields;
+  };
+
+const STATE = 0;
+const PORT = 1;
+const LENGTH = 2;
+const TEXT_OFFSET = 12;
+const TEXT_BYTES = 4000;
+
+/** Memory by which the agent's loop waits, once and at its start, until the thread listens or has failed to. */
+export class StartSignal {
+  readonly memory: SharedArrayBuffer;
+  readonly #words: Int32Array;
+
+  constructor(memory = new SharedArrayBuffer(TEXT_OFFSET + TEXT_BYTES)) {
+    this.memory = memory;
+    this.#words = new Int32Array(memory, 0, 3);
+  }
+
+  listening(port: number): void {
+    this.#words[PORT] = port;
+    this.#tell(1);
+  }
+
+  failed(message: string): void {
+    const bytes = new TextEncoder().encode(message).subarray(0, TEXT_BYTES);
+    new Uint8Array(this.memory, TEXT_OFFSET, TEXT_BYTES).set(bytes);
+    this.#words[LENGTH] = bytes.length;
+    this.#tell(2);
+  }
+
+  /** null: nothing was told within the time. */
+  wait(timeoutMs: number): { readonly port: number } | { readonly error: string } | null {
+    Atomics.wait(this.#words, STATE, 0, timeoutMs);
+    const state = Atomics.load(this.#words, STATE);
+    if (state === 0) return null;
+    if (state === 1) return { port: this.#words[PORT]! };
+    const bytes = new Uint8Array(this.memory, TEXT_OFFSET, this.#words[LENGTH]!);
+    return { error: new TextDecoder().decode(bytes.slice()) };
+  }
+
+  #tell(state: number): void {
+    Atomics.store(this.#words, STATE, state);
+    Atomics.notify(this.#words, STATE);
+  }
+}

@@ -1,0 +1,218 @@
+/**
+ * The agent as its REST thread sees it: a copy that is asked for anew when it is older than 50 ms and a request needs it,
+ * and operations that the agent's loop runs. So whatever the rate of requests, the loop makes 20 copies a second at most.
+ *
+ * Ages go on while the loop says nothing, and a lease ends by time, on the clock that all threads share. A loop that stands still is waited for shortly, and then the last copy is answered from.
+ */
+import type { Clock } from "../../../raft/mod.ts";
+import { LATENESS_KINDS, type LatenessKind, type TimingReport } from "../../model/timing.ts";
+import type { ApiPort, ApiView, DecisionRecord, HistogramReading, ProcessClocks } from "../port.ts";
+import type { FromThread, Operation, Part, Snapshot, TimingSnapshot, ToThread } from "./protocol.ts";
+
+const FRESH_MS = 50;
+/** For an agent's loop that is busy. */
+const PATIENCE_MS = 250;
+/** A copy younger than this is shown as it is. */
+const AGE_SHOWN_MS = 100;
+
+export class RemotePort implements ApiPort {
+  readonly #clock: Clock;
+  readonly #tell: (message: FromThread) => void;
+  #snapshot: Snapshot;
+  #timing: TimingSnapshot | null;
+  #timingMs: number;
+  #decisions: readonly DecisionRecord[] | null;
+  #decisionsMs: number;
+  #look: {
+    readonly number: number;
+    readonly parts: readonly Part[];
+    readonly done: Promise<void>;
+    readonly arrived: () => void;
+  } | null = null;
+  #looks = 0;
+  #asked = 0;
+  readonly #waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
+  readonly #listeners = new Set<() => void>();
+  #watch: ReturnType<typeof setInterval> | null = null;
+
+  constructor(clock: Clock, snapshot: Snapshot, tell: (message: FromThread) => void) {
+    this.#clock = clock;
+    this.#tell = tell;
+    this.#snapshot = snapshot;
+    this.#timing = snapshot.timing;
+    this.#decisions = snapshot.decisions;
+    this.#timingMs = this.#decisionsMs = snapshot.atMs;
+  }
+
+  /** Makes the copy fresh enough for a request of the path; undefined: it is. */
+  freshen(path: string): Promise<void> | undefined {
+    const parts = partsFor(path);
+    const nowMs = this.#clock.now();
+    const fresh = (atMs: number) => nowMs - atMs <= FRESH_MS;
+    const enough = fresh(this.#snapshot.atMs) &&
+      parts.every((part) => fresh(part === "timing" ? this.#timingMs : this.#decisionsMs));
+    if (enough) return undefined;
+    return this.#lookAgain(parts);
+  }
+
+  heard(message: Extract<ToThread, { kind: "snapshot" | "done" }>): void {
+    this.#take(message.snapshot);
+    if (message.kind === "snapshot") {
+      const look = this.#look;
+      if (look?.number !== message.look) return;
+      this.#look = null;
+      look.arrived();
+      return;
+    }
+    const waiting = this.#waiting.get(message.id);
+    this.#waiting.delete(message.id);
+    if (message.outcome.ok) waiting?.resolve(message.outcome.value);
+    else waiting?.reject(new Error(message.outcome.error));
+  }
+
+  view(): ApiView {
+    const ageMs = this.#clock.now() - this.#snapshot.atMs;
+    return ageMs < AGE_SHOWN_MS ? this.#snapshot.view : aged(this.#snapshot.view, ageMs);
+  }
+
+  version(): number {
+    return this.#snapshot.version;
+  }
+
+  holdsLease(): boolean {
+    const { holdsLease, leaseRemainingMs } = this.#snapshot;
+    // Without time that remains it is held without a lease: maintenance mode.
+    return holdsLease && (leaseRemainingMs === 0 || this.leaseRemainingMs() > 0);
+  }
+
+  leaseRemainingMs(): number {
+    return Math.max(0, this.#snapshot.leaseRemainingMs - (this.#clock.now() - this.#snapshot.atMs));
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    this.#watch ??= setInterval(() => void this.freshen(""), FRESH_MS);
+    return () => {
+      this.#listeners.delete(listener);
+      if (this.#listeners.size > 0 || this.#watch === null) return;
+      clearInterval(this.#watch);
+      this.#watch = null;
+    };
+  }
+
+  decisions(): readonly DecisionRecord[] {
+    return this.#decisions ?? [];
+  }
+
+  timing(): TimingReport {
+    return this.#timed().report;
+  }
+
+  lateness(kind: LatenessKind): HistogramReading {
+    return this.#timed().lateness[kind];
+  }
+
+  clocks(): readonly ProcessClocks[] {
+    return this.#timed().clocks;
+  }
+
+  readonly patchConfig: ApiPort["patchConfig"] = (...args) => this.#ask("patchConfig", args);
+  readonly replaceConfig: ApiPort["replaceConfig"] = (...args) => this.#ask("replaceConfig", args);
+  readonly requestFailover: ApiPort["requestFailover"] = (...args) => this.#ask("requestFailover", args);
+  readonly deleteFailover: ApiPort["deleteFailover"] = (...args) => this.#ask("deleteFailover", args);
+  readonly restart: ApiPort["restart"] = (...args) => this.#ask("restart", args);
+  readonly scheduleRestart: ApiPort["scheduleRestart"] = (...args) => this.#ask("scheduleRestart", args);
+  readonly cancelScheduledRestart: ApiPort["cancelScheduledRestart"] = () =>
+    this.#ask("cancelScheduledRestart", []);
+  readonly reload: ApiPort["reload"] = () => this.#ask("reload", []);
+  readonly reinitialize: ApiPort["reinitialize"] = (...args) => this.#ask("reinitialize", args);
+  readonly acceptFailsafe: ApiPort["acceptFailsafe"] = (...args) => this.#ask("acceptFailsafe", args);
+  readonly transferRaft: ApiPort["transferRaft"] = (...args) => this.#ask("transferRaft", args);
+  readonly changeRaft: ApiPort["changeRaft"] = (...args) => this.#ask("changeRaft", args);
+  readonly snapshotRaft: ApiPort["snapshotRaft"] = () => this.#ask("snapshotRaft", []);
+
+  #ask<Outcome>(operation: Operation, args: readonly unknown[]): Promise<Outcome> {
+    const id = ++this.#asked;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve: (value) => resolve(value as Outcome), reject });
+      this.#tell({ kind: "ask", id, operation, args });
+    });
+  }
+
+  #timed(): TimingSnapshot {
+    if (this.#timing === null) throw new Error("the first copy of the agent's state has no timing");
+    return this.#timing;
+  }
+
+  #take(snapshot: Snapshot): void {
+    const changed = snapshot.version !== this.#snapshot.version;
+    this.#snapshot = snapshot;
+    if (snapshot.timing !== null) {
+      this.#timing = snapshot.timing;
+      this.#timingMs = snapshot.atMs;
+    }
+    if (snapshot.decisions !== null) {
+      this.#decisions = snapshot.decisions;
+      this.#decisionsMs = snapshot.atMs;
+    }
+    if (changed) { for (const listener of [...this.#listeners]) listener(); }
+  }
+
+  /** One look is under way at a time. Ends when the copy has come, or the patience is over. */
+  async #lookAgain(parts: readonly Part[]): Promise<void> {
+    const timeout = Promise.withResolvers<void>();
+    const timer = setTimeout(timeout.resolve, PATIENCE_MS);
+    try {
+      // One that does not bring all that is needed is waited for first.
+      while (this.#look !== null && !parts.every((part) => this.#look?.parts.includes(part))) {
+        const before = this.#look;
+        await Promise.race([before.done, timeout.promise]);
+        if (this.#look === before) return;
+      }
+      await Promise.race([(this.#look ?? this.#beginLook(parts)).done, timeout.promise]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #beginLook(parts: readonly Part[]) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const look = { number: ++this.#looks, parts, done: promise, arrived: resolve };
+    this.#look = look;
+    this.#tell({ kind: "look", look: look.number, parts });
+    return look;
+  }
+}
+
+/** Of the agent's port, for the other side. */
+export function takeSnapshot(port: ApiPort, clock: Clock, parts: readonly Part[]): Snapshot {
+  const lateness = () =>
+    Object.fromEntries(
+      LATENESS_KINDS.map((kind) => [kind, port.lateness(kind)]),
+    ) as TimingSnapshot["lateness"];
+  return {
+    atMs: clock.now(),
+    view: port.view(),
+    version: port.version(),
+    holdsLease: port.holdsLease(),
+    leaseRemainingMs: port.leaseRemainingMs(),
+    timing: parts.includes("timing")
+      ? { report: port.timing(), lateness: lateness(), clocks: port.clocks() }
+      : null,
+    decisions: parts.includes("decisions") ? port.decisions() : null,
+  };
+}
+
+function partsFor(path: string): readonly Part[] {
+  if (path === "/metrics" || path === "/agent/timing") return ["timing"];
+  return path === "/agent/decisions" ? ["decisions"] : [];
+}
+
+function aged(view: ApiView, byMs: number): ApiView {
+  return {
+    ...view,
+    dcsAgeMs: view.dcsAgeMs === null ? null : view.dcsAgeMs + byMs,
+    statuses: view.statuses.map(({ status, ageMs }) => ({ status, ageMs: ageMs + byMs })),
+    loopAgeMs: view.loopAgeMs + byMs,
+  };
+}
