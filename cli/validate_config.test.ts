@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import type { AddressInfo, Server } from "node:net";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
+import { Authority, type Wanted } from "../raft/transport/testing_certificates.ts";
 import { freePorts } from "../src/demo/ports.ts";
 import { DirectoryOwner } from "../src/guard/directory_owner.ts";
 import { validateConfigCommand } from "./validate_config.ts";
@@ -258,3 +259,28 @@ test.skipIf(outside === undefined)(
     ]);
   },
 );
+
+test("a certificate that the other members would refuse is an error, and one that stands for two members a warning", async () => {
+  const directory = host();
+  const authority = new Authority("ca");
+  const [port] = await freePorts(1);
+  const raft =
+    `self_addr: "127.0.0.1:${port}", partner_addrs: ["10.0.0.2:7000", "10.0.0.3:7000"], tls: {certfile: ` +
+    `${directory}/cert, keyfile: ${directory}/key, cafile: ${directory}/ca}`;
+  const said = async (names: string[], usages?: Wanted["usages"]) => {
+    const files = authority.issue({ names, usages });
+    for (const part of ["cert", "key", "ca"] as const) {
+      writeFileSync(join(directory, part), files[part], { mode: 0o600 });
+    }
+    const { code, lines } = await validate(directory, { raft });
+    return { code, lines: lines.filter((line) => line.includes("raft.tls.certfile")) };
+  };
+  expect(await said(["127.0.0.1"])).toEqual({ code: 0, lines: [] });
+  const shared = await said(["127.0.0.1", "10.0.0.3"]);
+  expect(shared.code).toBe(0);
+  expect(shared.lines.join()).toContain("stands for the member at 10.0.0.3:7000 as well");
+  const other = await said(["10.0.0.3"]);
+  expect(other.code).not.toBe(0);
+  expect(other.lines.join()).toContain("its subject alternative names must hold IP:127.0.0.1");
+  expect((await said(["127.0.0.1"], ["clientAuth"])).lines.join()).toContain("extended key usage");
+});

@@ -4,6 +4,7 @@ import type { Stats } from "node:fs";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { ownPartners } from "../src/agent/own_partners.ts";
+import { alsoStandsFor, ownCertificateFlaw } from "../src/agent/raft_certificate.ts";
 import { ownedByAnother } from "../src/guard/directory_owner.ts";
 import type { HostPort, LocalConfig, PostgresqlConfig } from "../src/model/config.ts";
 import type { Issues, Path } from "../src/model/config_issues.ts";
@@ -24,6 +25,7 @@ export async function checkHost(
   }
   checkWritableDirectory(["raft", "data_dir"], config.raft.dataDir, issues);
   for (const [path, file] of certificateFiles(config)) checkReadable(path, file, issues);
+  checkRaftCertificate(config, issues);
   checkWatchdog(config.watchdog, issues);
   for (const { at, problem } of await ownPartners(config)) {
     issues.error(["raft", "partner_addrs", at], problem);
@@ -128,6 +130,23 @@ function certificateFiles({ raft, restapi, ctl }: LocalConfig): [Path, string][]
 
 function checkReadable(path: Path, file: string, issues: Issues): void {
   if (!mayAccess(file, constants.R_OK)) issues.error(path, `${file} does not exist or cannot be read`);
+}
+
+/** What the other members would refuse, the agent refuses at its start. */
+function checkRaftCertificate(config: LocalConfig, issues: Issues): void {
+  const file = config.raft.tls?.certfile;
+  if (file === undefined || !mayAccess(file, constants.R_OK)) return;
+  const path = ["raft", "tls", "certfile"];
+  const cert = readFileSync(file, "utf8");
+  const flaw = ownCertificateFlaw(cert, config);
+  if (flaw !== null) return issues.error(path, `${file}: ${flaw}`);
+  for (const addr of alsoStandsFor(cert, config)) {
+    issues.warning(
+      path,
+      `${file} stands for the member at ${addr} as well: whoever gets hold of it can be either. Give each member a ` +
+        "certificate with its own address alone",
+    );
+  }
 }
 
 function checkWatchdog({ mode, device, driver }: LocalConfig["watchdog"], issues: Issues): void {

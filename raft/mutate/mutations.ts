@@ -4,11 +4,13 @@ import { LEASE_MUTATIONS } from "./lease_mutations.ts";
 import type { Mutation } from "./mutation.ts";
 import { NODE_MUTATIONS } from "./node_mutations.ts";
 import { STORAGE_MUTATIONS } from "./storage_mutations.ts";
+import { TRANSPORT_MUTATIONS } from "./transport_mutations.ts";
 
 export const MUTATIONS: readonly Mutation[] = [
   ...CORE_MUTATIONS,
   ...STORAGE_MUTATIONS,
   ...NODE_MUTATIONS,
+  ...TRANSPORT_MUTATIONS,
   ...LEASE_MUTATIONS,
 ];
 

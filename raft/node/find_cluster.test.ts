@@ -8,6 +8,8 @@ import { openWal } from "../storage/open_wal.ts";
 import type { WalStorage } from "../storage/wal_storage.ts";
 import { Visitor } from "../transport/visit.ts";
 import { TcpTransport } from "../transport/tcp_transport.ts";
+import { tcpLayer, type TlsFiles, tlsLayer } from "../transport/socket_layer.ts";
+import { Authority, type Wanted } from "../transport/testing_certificates.ts";
 import { freePort, until } from "../transport/testing.ts";
 import type { Raft } from "./api.ts";
 import { findCluster, type Found } from "./find_cluster.ts";
@@ -25,6 +27,8 @@ interface Settings {
   readonly scope?: string;
   readonly password?: string;
   readonly name?: string;
+  /** In place of the password. */
+  readonly tls?: TlsFiles;
 }
 
 interface TestMember {
@@ -52,15 +56,17 @@ function directory(): string {
 
 /** What a program does that starts on a directory: goes on with what it holds, or looks for a cluster. */
 function start(
-  { addr: selfAddr, partners, directory, scope = "test", password = "secret", name }: Settings,
+  { addr: selfAddr, partners, directory, scope = "test", password: secret = "secret", name, tls }: Settings,
 ): TestMember {
+  const password = tls ? null : secret;
+  const layer = tls ? tlsLayer(tls) : tcpLayer;
   const addr = selfAddr ?? withoutAddress(name!);
   const bindAddr = selfAddr ?? "127.0.0.1:0";
   const logged: string[] = [];
   const applied: string[] = [];
   const log = (level: string, _: string, text: string) => void logged.push(`${level}: ${text}`);
   let storage: WalStorage | null = null;
-  const shared = { clock: monotonicClock, random: Math.random, log, password };
+  const shared = { clock: monotonicClock, random: Math.random, log, password, layer };
   const visitId = visitIdOf("ns", scope);
   const onFatal = (error: Error) => void logged.push(`fatal: ${error.message}`);
   const open = ({ clusterId, founded, id, members, joined }: Found): Raft => {
@@ -94,6 +100,7 @@ function start(
       founded,
       members,
       join: joined,
+      strangersMayJoin: !tls,
       storage,
       transport,
       stateMachine,
@@ -367,3 +374,49 @@ test("a removed member learns of it, and its directory lets it in again only whe
   await until("votes", () => again.raft.status().notVoting === null);
   await until("known as a voter", () => voters(members[0]!).includes(settings[2]!.addr));
 });
+
+test(
+  "with certificates alone a node at a new address is let in when it was added, and only with its own certificate",
+  async () => {
+    const authority = new Authority("ca");
+    const port = await freePort();
+    const addrOf = (n: number) => `127.0.0.${n}:${port}`;
+    const others = (n: number) => [1, 2, 3].filter((other) => other !== n).map(addrOf);
+    const settingsOf = (n: number, wanted: Wanted = { names: [`127.0.0.${n}`] }): Settings => ({
+      addr: addrOf(n),
+      partners: others(n),
+      directory: directory(),
+      name: `n${n}`,
+      tls: authority.issue(wanted),
+    });
+    const settings = [1, 2, 3].map((n) => settingsOf(n));
+    const members = settings.map((one) => start(one));
+    await until("a leader", () => members.some(({ raft }) => raft.leadsWithOwnTerm()));
+    await write(members[0]!, "founded");
+    await until("all take part", () => members.every((member) => member.applied.includes("founded")));
+
+    // Of the same authority, but nobody's at the address that it asks for.
+    const client = start(settingsOf(4, { commonName: "prometheus", names: ["127.0.0.9"] }));
+    await until(
+      "refused",
+      () => client.logged.some((line) => line.includes("is not the one of the member at 127.0.0.4")),
+    );
+    await client.close();
+
+    const fourth = start(settingsOf(4));
+    const why = "a certificate alone makes nobody a member: 127.0.0.4:";
+    await until("refused", () => fourth.logged.some((line) => line.includes(why)));
+    expect(voters(members[0]!).length).toBe(3);
+    const added = await new Promise((resolve) =>
+      members[0]!.raft.addMember({ addr: addrOf(4), name: "n4" }, resolve)
+    );
+    expect(added).toMatchObject({ kind: "done" });
+    await until("votes", () => voters(members[0]!).includes(addrOf(4)), 20_000);
+
+    // A host that is replaced has its place, and its certificate.
+    await members[2]!.close();
+    const again = start(settingsOf(3));
+    await until("votes again", () => again.raft.status().notVoting === null, 20_000);
+  },
+  60_000,
+);

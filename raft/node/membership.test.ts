@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import type { AddOutcome, MemberOutcome, NewMember, ProposeOutcome } from "./api.ts";
 import { MemoryStorage } from "../storage/memory_storage.ts";
+import { ADMISSION_CHANNEL, decodeAdmission, encodeAdmission } from "./admission_messages.ts";
 import { withoutAddress } from "./ids.ts";
 import type { MemberInfo } from "./raft_options.ts";
 import { TestCluster, type TestMember, text } from "./testing.ts";
@@ -267,6 +268,36 @@ describe("removing a member", () => {
       cluster.until("told", () => again.events.some(({ kind }) => kind === "removed"));
     }
     expect(voters(cluster.leader()).sort()).toEqual(rest.sort());
+  });
+
+  test("whoever bears the id of a removed one is told so, and nothing it says counts", () => {
+    const cluster = started();
+    const gone = follower(cluster);
+    const heard: [number, string][] = [];
+    const leader = cluster.leader();
+    leader.node.onChannel(7, (from, bytes) => heard.push([from, new TextDecoder().decode(bytes)]));
+    gone.node.send(leader.id, 7, text("as a member"));
+    cluster.until("heard", () => heard.length === 1);
+    expect(remove(cluster, gone.id, leader)).toEqual({ kind: "done" });
+    cluster.until("it is out", () => gone.events.some(({ kind }) => kind === "removed"));
+
+    const told: (string | undefined)[] = [];
+    const bearer = cluster.network.transport(gone.id);
+    bearer.start({
+      onFrame: (_, channel, payload) => {
+        if (channel === ADMISSION_CHANNEL) told.push(decodeAdmission(4711, payload)?.kind);
+      },
+      onPeer: () => {},
+    });
+    cluster.clock.advance(10);
+    bearer.send(leader.id, 7, text("as nobody"));
+    // Were it heard, the leader would stop.
+    bearer.send(leader.id, ADMISSION_CHANNEL, encodeAdmission(4711, { kind: "removed" }));
+    cluster.until("told", () => told.includes("removed"));
+    cluster.clock.advance(100);
+    expect(heard).toEqual([[gone.id, "as a member"]]);
+    expect(leader.events.some(({ kind }) => kind === "removed")).toBe(false);
+    propose(cluster, "on", leader);
   });
 
   test("a leader hands over first", () => {

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import fc from "fast-check";
 import type { ProposeOutcome, ReadOutcome } from "./api.ts";
 import { ADMISSION_CHANNEL } from "./admission_messages.ts";
 import { TestCluster, type TestMember, text } from "./testing.ts";
@@ -349,4 +350,28 @@ test("garbage from a member is logged and harms nothing", () => {
   follower!.node.send(leader.id, 0, new Uint8Array([1, 2, 3]));
   cluster.until("logged", () => leader.logged.some(({ event }) => event === "raft_garbage"));
   expect(leader.node.leadsWithOwnTerm()).toBe(true);
+});
+
+test("any bytes of a member, on any channel, are passed over", () => {
+  const cluster = new TestCluster(3);
+  cluster.startAll();
+  const leader = cluster.leader();
+  const other = cluster.member(cluster.ids.find((id) => id !== leader.id)!);
+  other.node.stop();
+  const babbler = cluster.network.transport(other.id);
+  babbler.start({ onFrame: () => {}, onPeer: () => {} });
+  cluster.clock.advance(10);
+  const channel = fc.oneof(fc.constantFrom(0, 253, 254, 255), fc.nat(255));
+  const begun = fc.uint8Array({ maxLength: 80 });
+  // Kinds of messages are small numbers, and so are their ids.
+  const bytes = fc.tuple(fc.nat(16), begun).map(([kind, rest]) => new Uint8Array([kind, ...rest]));
+  fc.assert(
+    fc.property(channel, fc.oneof(bytes, begun), (to, payload) => {
+      babbler.send(leader.id, to, payload);
+      cluster.clock.advance(2);
+    }),
+    { numRuns: 2000 },
+  );
+  expect(leader.node.leadsWithOwnTerm()).toBe(true);
+  expect(leader.events.some(({ kind }) => kind === "fatal" || kind === "removed")).toBe(false);
 });

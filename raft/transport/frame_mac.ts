@@ -22,20 +22,25 @@ export class FrameMac {
     this.#key = key;
   }
 
-  /** Of the next frame. `header` may go on behind the 8 bytes that are covered. */
-  next(header: Uint8Array, payload: Uint8Array): Uint8Array {
+  /** Writes that of the next frame, from `at`. `header` may go on behind the 8 bytes that are covered. */
+  write(header: Uint8Array, payload: Uint8Array, at: number): void {
+    const mac = this.#next(header, payload);
+    for (let i = 0; i < FRAME_MAC_BYTES; i++) header[at + i] = mac[i]!;
+  }
+
+  /** Whether that of the next frame stands in `header`, from `at`. Takes as long for every wrong one. */
+  holds(header: Uint8Array, payload: Uint8Array, at: number): boolean {
+    const expected = this.#next(header, payload);
+    let difference = 0;
+    for (let i = 0; i < FRAME_MAC_BYTES; i++) difference |= expected[i]! ^ header[at + i]!;
+    return difference === 0;
+  }
+
+  /** Longer than FRAME_MAC_BYTES: the rest is not used. */
+  #next(header: Uint8Array, payload: Uint8Array): Uint8Array {
     assert(this.#number < Number.MAX_SAFE_INTEGER, "frame numbers are used up");
     putUint53(this.#head, 0, this.#number++);
     for (let i = 0; i < COVERED_HEADER_BYTES; i++) this.#head[NUMBER_BYTES + i] = header[i]!;
-    const mac = createHmac("sha256", this.#key).update(this.#head).update(payload).digest();
-    return mac.subarray(0, FRAME_MAC_BYTES);
-  }
-
-  /** Whether `bytes` hold, from `at`, that of the next frame. Takes as long for every wrong one. */
-  holds(header: Uint8Array, payload: Uint8Array, bytes: Uint8Array, at: number): boolean {
-    const expected = this.next(header, payload);
-    let difference = 0;
-    for (let i = 0; i < FRAME_MAC_BYTES; i++) difference |= expected[i]! ^ bytes[at + i]!;
-    return difference === 0;
+    return createHmac("sha256", this.#key).update(this.#head).update(payload).digest();
   }
 }

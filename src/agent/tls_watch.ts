@@ -2,12 +2,11 @@
  * Certificates of the connections between members that were renewed on the disk are taken without a signal. Looks at the
  * files' state, which is cheap, and reads them when it has changed.
  */
-import { X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
-import { certificateFlaw, type Clock, type TlsFiles, type TlsLayer } from "../../raft/mod.ts";
+import type { Clock, TlsFiles, TlsLayer } from "../../raft/mod.ts";
 import type { Log } from "../lib/log.ts";
 import type { LocalConfig } from "../model/config.ts";
-import { raftAddress } from "./raft_address.ts";
+import { ownCertificateFlaw } from "./raft_certificate.ts";
 
 const LOOK_MS = 10_000;
 
@@ -77,18 +76,7 @@ export function readTls(config: LocalConfig): TlsFiles | null {
     }
   };
   const cert = read("certfile", tls.certfile);
-  const flaw = ownFlaw(cert, raftAddress(config));
+  const flaw = ownCertificateFlaw(cert, config);
   if (flaw !== null) throw new Error(`raft.tls.certfile: ${tls.certfile}: ${flaw}`);
   return { cert, key: read("keyfile", tls.keyfile), ca: read("cafile", tls.cafile) };
-}
-
-function ownFlaw(cert: string, addr: string): string | null {
-  try {
-    const flaw = certificateFlaw(new X509Certificate(cert), addr);
-    return flaw === null
-      ? null
-      : `${flaw}. The other members know this one by that address, and would refuse it`;
-  } catch (error) {
-    return `it is no certificate in PEM: ${error instanceof Error ? error.message : String(error)}`;
-  }
 }

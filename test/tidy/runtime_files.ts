@@ -50,6 +50,7 @@ export const RUNTIME_FILES: readonly string[] = [
   "raft/transport/visit.ts",
   "src/agent/directory_watch.ts",
   "src/agent/own_partners.ts",
+  "src/agent/raft_certificate.ts",
   "src/agent/record_changes.ts",
   "src/agent/tls_watch.ts",
   "src/api/allowlist.ts",

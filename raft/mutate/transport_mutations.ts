@@ -1,0 +1,110 @@
+/** Rules of the transport: what is authenticated, whose certificate counts, what strangers may hold. */
+import { type Mutation, mutationsOf } from "./mutation.ts";
+
+const FRAMES = ["raft/transport/frame.test.ts", "raft/transport/recorded_peer.test.ts"];
+const LAYERS = ["raft/transport/socket_layer.test.ts"];
+
+export const TRANSPORT_MUTATIONS: readonly Mutation[] = [
+  ...mutationsOf("raft/transport/frame_mac.ts", FRAMES, [
+    ["frames-not-counted", "this.#number++);", "this.#number);"],
+    ["frame-checksum-not-compared", "return difference === 0;", "return difference >= 0;"],
+    ["frame-checksum-half-compared", "difference |= expected[i]!", "difference = expected[i]!"],
+    ["frame-header-not-covered", "i < COVERED_HEADER_BYTES", "i < 1"],
+    ["frame-payload-not-covered", ".update(payload).digest()", ".digest()"],
+  ]),
+  ...mutationsOf("raft/transport/frame.ts", FRAMES, [
+    [
+      "plain-frame-taken",
+      "if (version !== (this.#mac ? SEALED : PLAIN)) throw",
+      "if (version > SEALED) throw",
+    ],
+  ]),
+  ...mutationsOf("raft/transport/handshake.ts", ["raft/transport/handshake.test.ts"], [
+    [
+      "downgrade-accepted",
+      "if (newestOfBoth(versions, hello.versions) !== hello.version)",
+      "if (newestOfBoth(versions, hello.versions) < hello.version)",
+    ],
+    [
+      "downgrade-dialed",
+      "if (newestOfBoth(this.#own.versions ?? VERSIONS, theirs) !== this.#version) {",
+      "if (newestOfBoth(this.#own.versions ?? VERSIONS, theirs) < this.#version) {",
+    ],
+    ["version-1-spoken", "= { oldest: SEALED_VERSION,", "= { oldest: FIRST_VERSION,"],
+    [
+      "one-key-for-both-directions",
+      'acceptor: keyOfFrames("acceptor") };',
+      'acceptor: keyOfFrames("dialer") };',
+    ],
+  ]),
+  ...mutationsOf("raft/transport/connection.ts", ["raft/transport/tamper.test.ts"], [
+    [
+      "frames-not-sealed",
+      "if (!keys) return this.#reader.open(null);",
+      "if (keys) return this.#reader.open(null);",
+    ],
+    [
+      "endless-frame-waited-for",
+      "this.#withinFrameMs ??= this.#receivedMs;",
+      "this.#withinFrameMs ??= null;",
+    ],
+  ]),
+  ...mutationsOf("raft/transport/certificate.ts", ["raft/transport/certificate.test.ts"], [
+    ["common-name-counts", 'subject: "never"', 'subject: "default"'],
+    ["client-certificate-taken", "(usages.includes(SERVER) && ", "("],
+    ["server-certificate-taken", " && usages.includes(CLIENT))", ")"],
+    ["any-address-taken", "certificate.checkIP(host) !== undefined", "true"],
+  ]),
+  ...mutationsOf("raft/transport/tcp_transport.ts", LAYERS, [
+    ["dialer-certificate-not-compared", "return text === null ? null : {", "return text !== '' ? null : {"],
+    ["visitor-certificate-not-compared", "(addr) => this.#layer.flaw(socket, addr),", "() => null,"],
+  ]),
+  ...mutationsOf("raft/transport/peer_link.ts", LAYERS, [
+    [
+      "acceptor-certificate-not-compared",
+      "if (flaw === null) connection.sendHello",
+      "if (flaw !== '') connection.sendHello",
+    ],
+  ]),
+  ...mutationsOf("raft/transport/visit.ts", LAYERS, [
+    [
+      "visited-certificate-not-compared",
+      "if (flaw === null) connection.sendHello",
+      "if (flaw !== '') connection.sendHello",
+    ],
+  ]),
+  ...mutationsOf("raft/transport/socket_layer.ts", LAYERS, [
+    ["tls-stranger-not-bounded", "void handlers.onKnock(socket));", "void socket);"],
+  ]),
+  ...mutationsOf("raft/transport/door.ts", ["raft/transport/door.test.ts"], [
+    ["stranger-stays", "<= deadlineMs) break;", "<= 10 * deadlineMs) break;"],
+    ["one-address-unbounded", ">= MAX_OF_ONE) this", ">= 10 * MAX_OF_ONE) this"],
+    ["strangers-unbounded", ">= MAX_OF_STRANGERS) this", ">= 10 * MAX_OF_STRANGERS) this"],
+    ["members-counted-as-strangers", "if (!member) this.#strangers++;", "this.#strangers++;"],
+    ["member-makes-room-for-strangers", "if (!member && count > most.count)", "if (count >= most.count)"],
+    [
+      "members-limited-as-strangers",
+      "const rate = member ? RATES.member : RATES.one;",
+      "const rate = RATES.one;",
+    ],
+    [
+      "refused-not-counted",
+      "    guest.refused = true;\n",
+      "    guest.refused = true;\n    this.leave(socket);\n",
+    ],
+  ]),
+  ...mutationsOf("raft/transport/quiet_log.ts", ["raft/transport/quiet_log.test.ts"], [
+    ["log-limited-by-text-alone", "else if (budget.written.size >= MAX_LINES) budget.suppressed++;\n", ""],
+  ]),
+  ...mutationsOf("raft/node/raft_node.ts", ["raft/node/membership.test.ts"], [
+    [
+      "removed-member-heard",
+      "    if (this.#membership.turnAway(from)) return;\n    this.#lastContactMs",
+      "    this.#lastContactMs",
+    ],
+  ]),
+  ...mutationsOf("raft/node/visits.ts", ["raft/node/find_cluster.test.ts"], [
+    ["stranger-joins-by-certificate-alone", "&& !strangersMayJoin) {", "&& false) {"],
+    ["impostor-asks-for-a-place", "if (impostor !== null) return", "if (impostor === '') return"],
+  ]),
+];
