@@ -205,3 +205,31 @@ story("a server that the guard ends did not crash", () =>
     const view = await member.until("it is ended", (now) => now.process === "none", 20_000);
     expect(view).toMatchObject({ writable: false, crashedAtMs: null, state: "stopped" });
   }), 60_000);
+
+story(
+  "a lock file that names a living process of somebody else keeps nobody from starting",
+  () =>
+    withSite(async (site) => {
+      const one = await site.member("node-1");
+      await one.bootstrap();
+      const lock = join(one.dataDir, "postmaster.pid");
+      const before = readFileSync(lock, "utf8").split("\n");
+      await one.must({ kind: "stop", how: "kill", checkpoint: false }, "stop");
+      // As after a crash of the host, when its number has become somebody else's.
+      const stranger = Bun.spawn(["sleep", "600"], { cwd: "/" });
+      try {
+        writeFileSync(lock, [String(stranger.pid), ...before.slice(1)].join("\n"));
+        const socketLock = join(before[4]!, `.s.PGSQL.${one.port}.lock`);
+        writeFileSync(socketLock, [String(stranger.pid), ...before.slice(1, 5), ""].join("\n"));
+        await one.must({ kind: "start-primary", epoch: 1 }, "start");
+        expect(readFileSync(lock, "utf8").split("\n")[0]).toBe(String(one.guard.view().postmaster!.pid));
+        expect(one.log.lines.join("\n")).toContain(
+          `process ${stranger.pid} (sleep), which it names, does not work in`,
+        );
+        expect(stranger.exitCode).toBeNull();
+      } finally {
+        stranger.kill("SIGKILL");
+      }
+    }),
+  60_000,
+);

@@ -1,8 +1,9 @@
 /** Two real PostgreSQL: copy, follow, promote, cut, rewind, set aside. */
 import { expect, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { waitFor } from "../src/demo/wait_for.ts";
+import type { JsonObject } from "../src/model/json.ts";
 import { type TestMember, whyNoPostgres, withSite } from "./postgres/site.ts";
 
 const reason = whyNoPostgres();
@@ -236,4 +237,71 @@ story(
       expect(pending).toEqual({ max_connections: { old_value: "150", new_value: "100" } });
     }),
   120_000,
+);
+
+story(
+  "an interrupted copy with a WAL directory and tablespaces elsewhere is begun again, and set aside with them",
+  () =>
+    withSite(async (site) => {
+      const [spaceOne, spaceTwo, wal] = ["space-1", "space-2", "wal-2"].map((name) => join(site.root, name));
+      mkdirSync(spaceOne!);
+      // A directory that was there before stays there: it may be a mount point.
+      mkdirSync(spaceTwo!);
+      const one = await site.member("node-1");
+      const basebackup: JsonObject[] = [{ "max-rate": "4M" }, { waldir: wal! }, {
+        "tablespace-mapping": `${spaceOne}=${spaceTwo}`,
+      }];
+      const two = await site.member("node-2", { postgresql: { basebackup } });
+      await one.bootstrap();
+      await one.sql(`CREATE TABLESPACE space LOCATION '${spaceOne}'`);
+      await one.sql("CREATE TABLE t TABLESPACE space AS SELECT generate_series(1, 200000) AS id");
+      two.executor.run({ kind: "clone", from: one.upstream });
+      const inSpace = () => readdirSync(spaceTwo!).length > 0 && readdirSync(wal!).length > 0;
+      await waitFor("both to be begun", 20_000, () => existsSync(wal!) && inSpace());
+      // Its own cleaning is what a lost host does not do.
+      const { pid } =
+        (JSON.parse(readFileSync(join(two.dataDir, "agent.unfinished"), "utf8").split("\n")[1]!) as {
+          program: { pid: number };
+        }).program;
+      process.kill(pid, "SIGKILL");
+      await two.until("it has failed", (view) => view.last.clone?.ok === false);
+      expect(inSpace()).toBe(true);
+      const inode = statSync(spaceTwo!).ino;
+      two.executor.run({ kind: "set-aside", why: "the clone did not finish" });
+      await two.until("the rest is gone", (view) => view.directory.kind === "empty");
+      expect([readdirSync(spaceTwo!), readdirSync(wal!), statSync(spaceTwo!).ino]).toEqual([[], [], inode]);
+      await two.reconfigure({ postgresql: { basebackup: basebackup.slice(1) } });
+      await two.joinAsStandby(one);
+      expect(await two.sql("SELECT count(*)::int AS n FROM t")).toEqual([{ n: 200000 }]);
+
+      // All of it goes aside together, and comes again.
+      await two.must({ kind: "stop", how: "fast", checkpoint: false }, "stop");
+      two.executor.run({ kind: "set-aside", why: "a test" });
+      await two.until("it is empty", (view) => view.directory.kind === "empty");
+      await two.joinAsStandby(one);
+      const kept = readdirSync(site.root).filter((name) => /^(?:space|wal)-2\.failed-\d+$/.test(name));
+      expect(kept).toHaveLength(2);
+    }),
+  120_000,
+);
+
+story(
+  "an interrupted initdb with a WAL directory elsewhere is begun again",
+  () =>
+    withSite(async (site) => {
+      const wal = join(site.root, "wal");
+      const one = await site.member("node-1", {
+        bootstrap: { initdb: [{ waldir: wal }, { locale: "no_such" }] },
+      });
+      expect(await one.run({ kind: "bootstrap" }, "bootstrap")).toContain("no_such");
+      // As an initdb that was killed leaves it.
+      mkdirSync(join(wal, "archive_status"), { recursive: true });
+      one.executor.run({ kind: "set-aside", why: "the bootstrap did not finish" });
+      await one.until("the rest is gone", (view) => view.directory.kind === "empty");
+      expect(readdirSync(wal)).toEqual([]);
+      await one.reconfigure({ bootstrap: { initdb: [{ waldir: wal }] } });
+      await one.bootstrap();
+      expect(readdirSync(wal).some((name) => /^[0-9A-F]{24}$/.test(name))).toBe(true);
+    }),
+  60_000,
 );

@@ -207,6 +207,29 @@ test("reinit offers to cancel what runs", async () => {
   expect(second.out).toContain("Do you want to cancel it and reinitialize anyway? [y/N]: ");
 });
 
+test("reinit --wait says what keeps a member from its end, and fails when the member gives up", async () => {
+  cluster.port.becomeStandby();
+  cluster.port.changeMember("node1", { apiUrl: cluster.apiUrl });
+  const detail = "copying failed, trying again soon: /wal exists but is not empty";
+  cluster.port.change({ reinitialize: { state: "running", detail } });
+  const later = setTimeout(() => {
+    cluster.port.change({ reinitialize: { state: "failed", detail: "cannot move /data aside" } });
+  }, 2500);
+  const first = await cluster.ctl(["reinit", "demo", "node1", "--force", "--wait"]);
+  clearTimeout(later);
+  expect(said(first.out)).toEqual([
+    "Success: reinitialize for member node1",
+    "Waiting for reinitialize to complete on: node1",
+    `node1: ${detail}`,
+    "Failed: reinitialize for member node1, cannot move /data aside",
+  ]);
+  expect(first.code).toBe(1);
+  cluster.port.change({ reinitialize: { state: "done", detail: "" } });
+  const second = await cluster.ctl(["reinit", "demo", "node1", "--force", "--wait"]);
+  expect(said(second.out).at(-1)).toBe("Reinitialize is completed on: node1");
+  expect(second.code).toBe(0);
+}, 20_000);
+
 test("flush takes back what was scheduled", async () => {
   expect(said((await cluster.ctl(["flush", "switchover"])).out)).toEqual(["No pending scheduled switchover"]);
   expect(said((await cluster.ctl(["flush", "demo", "node1", "restart", "--force"])).out)).toEqual([

@@ -1,5 +1,6 @@
 /** `agent ctl reinit`: a member throws its data away and copies them anew. */
 import type { ClusterMemberJson, StatusJson } from "../../src/api/client.ts";
+import type { ReinitializeStatus } from "../../src/model/reinitialize_status.ts";
 import { type Command, type Context, FORCE } from "./command.ts";
 import { selectMembers } from "./members.ts";
 import { confirm } from "./prompt.ts";
@@ -33,19 +34,29 @@ async function run(context: Context): Promise<number> {
   const members = await selectMembers(context, cluster, given.positionals, selection);
   const started: Started[] = [];
   for (const member of members) {
-    const serverStart = (await serverOf(context, member))?.start ?? null;
+    const serverStart = (await look(context, member))?.start ?? null;
     if (await begin(context, member, force)) started.push({ member, serverStart });
   }
-  if (given.flag("wait")) await waitFor(context, started);
-  return started.length === members.length ? 0 : 1;
+  const failed = given.flag("wait") ? await waitFor(context, started) : 0;
+  return started.length === members.length && failed === 0 ? 0 : 1;
 }
 
-/** null while its agent or its PostgreSQL does not answer. */
-async function serverOf({ cluster }: Context, member: ClusterMemberJson): Promise<{ start: string } | null> {
+interface Seen {
+  /** When its PostgreSQL was started; null while that does not run. */
+  readonly start: string | null;
+  /** Missing: its agent was restarted since, or is of an earlier release. */
+  readonly reinitialize: ReinitializeStatus | null;
+}
+
+/** null while its agent does not answer. */
+async function look({ cluster }: Context, member: ClusterMemberJson): Promise<Seen | null> {
   const reply = await cluster.ofMember(member, "GET", "/patroni", { timeoutMs: POLL_MS });
   if (!reply.ok || reply.status !== 200) return null;
-  const { state, postmaster_start_time: start } = JSON.parse(reply.text) as StatusJson;
-  return state === "running" && start !== undefined ? { start } : null;
+  const { state, postmaster_start_time: start, agent } = JSON.parse(reply.text) as StatusJson;
+  return {
+    start: state === "running" ? start ?? null : null,
+    reinitialize: agent?.reinitialize ?? null,
+  };
 }
 
 async function begin({ io, arguments: given, cluster }: Context, member: ClusterMemberJson, force: boolean) {
@@ -66,11 +77,13 @@ async function begin({ io, arguments: given, cluster }: Context, member: Cluster
   }
 }
 
-/** Done is a member whose PostgreSQL answers and is another one than before. */
-async function waitFor(context: Context, started: readonly Started[]): Promise<void> {
+/** Returns how many have failed. What keeps a member from its end is said when it is new. */
+async function waitFor(context: Context, started: readonly Started[]): Promise<number> {
   const { io } = context;
+  const told = new Map<string, string>();
   let waiting = started;
   let said = -1;
+  let failed = 0;
   while (waiting.length > 0) {
     if (waiting.length !== said) {
       io.out(
@@ -81,10 +94,27 @@ async function waitFor(context: Context, started: readonly Started[]): Promise<v
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     const still: Started[] = [];
     for (const one of waiting) {
-      const server = await serverOf(context, one.member);
-      if (server === null || server.start === one.serverStart) still.push(one);
-      else io.out(`Reinitialize is completed on: ${one.member.name}`);
+      const { name } = one.member;
+      const seen = await look(context, one.member);
+      const detail = seen?.reinitialize?.detail ?? "";
+      if (isDone(seen, one)) io.out(`Reinitialize is completed on: ${name}`);
+      else if (seen?.reinitialize?.state === "failed") {
+        io.out(`Failed: reinitialize for member ${name}, ${detail}`);
+        failed++;
+      } else {
+        if (/failed/.test(detail) && told.get(name) !== detail) io.out(`${name}: ${detail}`);
+        told.set(name, detail);
+        still.push(one);
+      }
     }
     waiting = still;
   }
+  return failed;
+}
+
+/** By the member's own word; without one, when its PostgreSQL answers and is another one than before. */
+function isDone(seen: Seen | null, { serverStart }: Started): boolean {
+  if (seen === null) return false;
+  if (seen.reinitialize !== null) return seen.reinitialize.state === "done";
+  return seen.start !== null && seen.start !== serverStart;
 }

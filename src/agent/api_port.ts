@@ -91,6 +91,7 @@ export class AgentApiPort extends ClusterApi implements ApiPort {
       guard: guard.view(),
       watchdog: watchdog.status(),
       failsafeActive: member.failsafe.active(),
+      reinitialize: member.reinitialization.status,
       scheduledRestarts: schedule === undefined ? {} : { [config().name]: schedule },
       counters: member.counters,
     };

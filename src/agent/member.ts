@@ -37,6 +37,7 @@ import {
 import { ownStatus, significant, watchdogSummary } from "./own_status.ts";
 import type { PostgresPort } from "./postgres_port.ts";
 import { Proposer } from "./proposer.ts";
+import { Reinitialization } from "./reinitialization.ts";
 import { StatusBoard } from "./status_board.ts";
 import { StreamedTo } from "./streamed_to.ts";
 import { Tenancy } from "./tenancy.ts";
@@ -110,7 +111,7 @@ export class Member {
   /** Deadline of the lease that a checkpoint was made for. */
   #checkpointFor: number | null = null;
   #wantsRestart = false;
-  #wantsReinit: { fromLeader: boolean } | null = null;
+  readonly reinitialization = new Reinitialization();
   #counters = { promotions: 0, demotions: 0 };
   #fences = 0;
   #lastExitPid: number | null = null;
@@ -240,7 +241,7 @@ export class Member {
   }
 
   requestReinit(fromLeader: boolean): void {
-    this.#wantsReinit = { fromLeader };
+    this.reinitialization.ask(fromLeader, this.#options.clock.now());
     this.wake();
   }
 
@@ -498,6 +499,7 @@ export class Member {
     }
     this.#declareStandby(view, guardView);
     if (view.action?.kind === "restart") this.#wantsRestart = false;
+    this.reinitialization.look(view);
     const node: NodeView = {
       nowMs,
       name,
@@ -518,7 +520,8 @@ export class Member {
       notStreamingForMs: nowMs - this.#lastStreamingMs,
       stopping: this.#stopping,
       wantsRestart: this.#wantsRestart,
-      wantsReinit: this.#wantsReinit,
+      wantsReinit: this.reinitialization.wanted,
+      reinitializing: this.reinitialization.status?.state === "running",
     };
     const decision = keep(node);
     this.#note("keeper", decision.reason, decision.actions);
@@ -639,11 +642,6 @@ export class Member {
       }
       case "exit":
         exit(1, action.message);
-        return;
-      case "set-aside":
-        // The request is carried out by this: what follows is the copy that any member without a directory makes.
-        this.#wantsReinit = null;
-        postgres.run(action);
         return;
       case "stop":
       case "start-primary":

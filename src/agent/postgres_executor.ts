@@ -197,7 +197,10 @@ export class PostgresExecutor implements PostgresPort {
       case "checkpoint":
         return this.background("checkpoint", this.running.checkpoint(new AbortController().signal));
       case "set-aside":
-        return this.actions.beginQuiet("set-aside", () => this.joining.setAside(action.why));
+        return this.actions.beginQuiet(
+          "set-aside",
+          () => this.joining.setAside(action.why, action.onRequest ?? false),
+        );
       case "compare-history":
         return this.actions.beginQuiet("compare-history", async () => {
           await this.joining.compareHistory(action.with);

@@ -17,7 +17,7 @@ import { prune, setAside } from "../postgres/set_aside.ts";
 import { singleUserArguments } from "../postgres/single_user.ts";
 import { forgetMadeSlots } from "../postgres/slots.ts";
 import { slotName } from "../postgres/slot_name.ts";
-import { clearUnfinished, prepareDataDir } from "../postgres/staging.ts";
+import { clearUnfinished, prepareDataDir, stagingPath } from "../postgres/staging.ts";
 import { upstreamConninfo } from "../postgres/upstream.ts";
 import type { PostgresContext } from "./postgres_context.ts";
 import { CANCELLED, type PostgresRun } from "./postgres_run.ts";
@@ -135,7 +135,7 @@ export class PostgresJoin {
   }
 
   /** The keeper may ask for it again while it is at work. */
-  async setAside(why: string): Promise<string | null> {
+  async setAside(why: string, onRequest: boolean): Promise<string | null> {
     const { context } = this;
     const { postgresql, marker, memory } = context.parts;
     const busy = await context.takeDirectory();
@@ -143,9 +143,10 @@ export class PostgresJoin {
     await context.survey();
     const { directory } = memory.found;
     if (directory.kind === "absent" || directory.kind === "empty") return null;
-    if (directory.kind === "half-written" && directory.what === "clone") {
-      // Half a copy is nothing that anybody could want back.
-      context.info(`removing an unfinished copy from ${postgresql.dataDir}`);
+    const begun = directory.kind === "half-written" ? directory.what : null;
+    if (begun === "clone" || (begun === "bootstrap" && !this.isInitialized())) {
+      // Half a copy, or what initdb had not finished, is nothing that anybody could want back.
+      context.info(`removing an unfinished ${begun} from ${postgresql.dataDir}`);
       await clearUnfinished(postgresql.dataDir, marker);
       await marker.remove();
     } else {
@@ -153,7 +154,8 @@ export class PostgresJoin {
       await setAside({
         dataDir: postgresql.dataDir,
         now: new Date(),
-        mayRemove: this.mayRemove(),
+        mayRemove: onRequest || this.mayRemove(),
+        beforeRemoval: (parts) => marker.write("clone", null, parts),
         info: context.info,
       });
       marker.forget();
@@ -288,6 +290,12 @@ export class PostgresJoin {
     if (directory.kind === "absent" || directory.kind === "empty") return null;
     if (directory.kind === "half-written" && directory.what !== "rewind") return null;
     return `the data directory is not empty (${directory.kind})`;
+  }
+
+  /** initdb has finished, and what it made was moved up. */
+  private isInitialized(): boolean {
+    const { dataDir } = this.context;
+    return !exists(stagingPath(dataDir)) && exists(join(dataDir, "PG_VERSION"));
   }
 
   private mayRemove(): boolean {

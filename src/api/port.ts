@@ -9,6 +9,7 @@ import type { Json, JsonObject } from "../model/json.ts";
 import type { Lsn } from "../model/lsn.ts";
 import type { MemberStatus } from "../model/member_status.ts";
 import type { PostgresView } from "../model/postgres_view.ts";
+import type { ReinitializeStatus } from "../model/reinitialize_status.ts";
 import type { DcsState, FailoverRecord } from "../model/records.ts";
 import type { WitnessNotice } from "../model/witness_notice.ts";
 import type { ClockJump } from "../model/clock_jump.ts";
@@ -128,6 +129,8 @@ export interface ApiView {
   readonly guard: GuardView | null;
   readonly watchdog: WatchdogStatus | null;
   readonly failsafeActive: boolean;
+  /** What became of the last reinitialize that was asked for since the agent was started. */
+  readonly reinitialize?: ReinitializeStatus | null;
   /** By member name, our own included. */
   readonly scheduledRestarts: { readonly [member: string]: ScheduledRestart };
   /** ms since the agent's loop last looked. */

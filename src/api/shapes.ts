@@ -2,6 +2,7 @@
  * The JSON that the API answers with (compatibility.md 10.3, 10.4), as types shared by the server and its clients.
  * Fields under `agent` are ours; everything else is Patroni's.
  */
+import type { ReinitializeStatus } from "../model/reinitialize_status.ts";
 import type { JsonObject } from "../model/json.ts";
 import type { ReplicationConnection } from "../model/postgres_view.ts";
 
@@ -44,6 +45,8 @@ export interface StatusJson {
     readonly raft_leader: string | null;
     readonly watchdog?: WatchdogFieldsJson;
     readonly witness?: true;
+    /** What became of the last reinitialize. */
+    readonly reinitialize?: ReinitializeStatus;
   };
 }
 

@@ -97,6 +97,7 @@ export function statusJson(view: ApiView): StatusJson {
       raft_leader: raftLeaderName(view),
       ...(view.watchdog === null ? {} : { watchdog: watchdogFields(view.watchdog) }),
       ...(view.postgres === null ? { witness: true } : {}),
+      ...(view.reinitialize ? { reinitialize: view.reinitialize } : {}),
     },
   } as StatusJson;
 }

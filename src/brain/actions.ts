@@ -28,7 +28,12 @@ export type PostgresAction =
   | { readonly kind: "checkpoint" }
   | { readonly kind: "rewind"; readonly from: Upstream }
   /** Move the data directory aside (<dir>.failed-<time>) so that a clone can follow. */
-  | { readonly kind: "set-aside"; readonly why: string }
+  | {
+    readonly kind: "set-aside";
+    readonly why: string;
+    /** An operator wants it gone: where it cannot be moved, it may be removed. */
+    readonly onRequest?: true;
+  }
   /** Compare our history with that of `with` over its replication connection; result in PostgresView.divergence. */
   | { readonly kind: "compare-history"; readonly with: Upstream };
 

@@ -447,6 +447,23 @@ const CASES: [string, NodeView, string[]][] = [
     }),
     [],
   ],
+  [
+    "in pause, what an operator's reinitialize has set aside is copied anew",
+    node({
+      dynamic: { ...DYNAMIC, pause: true },
+      postgres: postgres({ ...STOPPED, directory: { kind: "empty" } }),
+      reinitializing: true,
+    }),
+    ["clone"],
+  ],
+  [
+    "in pause, a directory that is empty without it stays so",
+    node({
+      dynamic: { ...DYNAMIC, pause: true },
+      postgres: postgres({ ...STOPPED, directory: { kind: "empty" } }),
+    }),
+    [],
+  ],
   ["a primary whose data directory was moved away is stopped", holder({ postgres: displaced(false) }), [
     "stop",
   ]],

@@ -55,6 +55,8 @@ export interface NodeView {
   readonly wantsRestart: boolean;
   /** Operator's reinitialize: member to copy from (null: choose). */
   readonly wantsReinit: { readonly fromLeader: boolean } | null;
+  /** From that request until the new copy runs. */
+  readonly reinitializing?: boolean;
 }
 
 const decide = (reason: string, ...actions: Action[]): Decision => ({ reason, actions });
@@ -82,7 +84,7 @@ function inPause(view: NodeView): Decision {
     ));
   }
   const steppedDown = postgres.last.stop?.ok ?? false;
-  if (postgres.process === "none" && !steppedDown) {
+  if (postgres.process === "none" && !steppedDown && !view.reinitializing) {
     return paused(decide("PostgreSQL does not run, and is not started"));
   }
   return paused(dcs.lock.holder === null ? asWaiting(view) : asStandby(view));
@@ -362,7 +364,7 @@ function operatorRequest(view: NodeView): Decision | null {
       return decide("reinitialize", { kind: "stop", how: "immediate", checkpoint: false });
     }
     if (postgres.directory.kind === "valid") {
-      return decide("reinitialize", { kind: "set-aside", why: "reinitialize" });
+      return decide("reinitialize", { kind: "set-aside", why: "reinitialize", onRequest: true });
     }
   }
   if (view.wantsRestart && postgres.process === "running" && !(postgres.writable && !view.leaseUsable)) {

@@ -294,11 +294,19 @@ export class Guard {
       this.whenGone.push(() => this.start(spec, done));
       return;
     }
-    if (this.fence.postmaster === null && group.isLockedByZombie()) {
-      // PostgreSQL takes a dead predecessor that nobody has reaped for a living one, and some never are reaped.
-      if (clock.now() - sinceMs > ZOMBIE_PATIENCE_MS) group.removeLock();
+    const stale = this.fence.postmaster === null ? group.staleLock() : null;
+    // Some zombies are reaped in a moment, and some never.
+    if (stale?.kind === "zombie" && clock.now() - sinceMs <= ZOMBIE_PATIENCE_MS) {
       clock.after(ZOMBIE_LOOK_MS, () => this.start(spec, done, sinceMs));
       return;
+    }
+    if (stale !== null) {
+      const whose = stale.kind === "zombie"
+        ? "is dead"
+        : "does not work in this directory, and nobody else does";
+      const text = `removing postmaster.pid: process ${stale.pid} (${stale.name}), which it names, ${whose}`;
+      this.notice("warning", "stale_lock", text);
+      group.removeLock(stale);
     }
     const allowed = this.apply({ kind: "start", epoch: spec.epoch });
     if (!allowed.ok) return done(allowed);

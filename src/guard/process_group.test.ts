@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   realpathSync,
@@ -230,4 +231,45 @@ test("the postmaster is the process that the lock file names, unless it is anoth
     writeFileSync(join(dir, "postmaster.pid"), `-${pid}\n${dir}\n`);
     expect(group.findPostmaster()).toBeNull();
     expect(group.isSingleUser()).toBe(true);
+  }));
+
+test("a lock file that names somebody else's process is stale, one that may be a server's is not", () =>
+  inDirectory(async (dir) => {
+    const group = new ProcessGroup(dir, nobody);
+    group.resolve();
+    const lock = join(dir, "postmaster.pid");
+    const socketLock = join(dir, "..", ".s.PGSQL.5432.lock");
+    const name = (pid: number) => {
+      writeFileSync(lock, `${pid}\n${dir}\n1700000000\n5432\n${join(dir, "..")}\nlocalhost\n`);
+      writeFileSync(socketLock, `${pid}\n${dir}\n1700000000\n5432\n${join(dir, "..")}\n`);
+    };
+    expect(group.staleLock()).toBeNull();
+    const stranger = startDetached("exec sleep 60", tmpdir());
+    const below = startDetached("exec sleep 60", join(dir, ".."));
+    await until("both run", () => [stranger, below].every((pid) => readProcess(pid)?.name === "sleep"));
+    for (const pid of [stranger, -stranger]) {
+      name(pid);
+      expect(group.staleLock()).toEqual({ kind: "stranger", pid: stranger, name: "sleep" });
+    }
+    // As long as anybody works here, it may be his.
+    const member = startDetached("exec sleep 60", dir);
+    await until("it runs", () => group.members().length === 1);
+    expect(group.staleLock()).toBeNull();
+    name(member);
+    expect(group.staleLock()).toBeNull();
+    while (!group.kill(null)) await Bun.sleep(5);
+    // Nobody, or one that is not reaped yet.
+    expect(group.staleLock()?.kind).not.toBe("stranger");
+    // Another one has taken the lock since.
+    name(below);
+    group.removeLock({ kind: "stranger", pid: stranger, name: "sleep" });
+    expect(existsSync(lock)).toBe(true);
+    // A socket of somebody else's keeps its lock.
+    writeFileSync(socketLock, `${below}\n/elsewhere\n1700000000\n5432\n`);
+    group.removeLock(group.staleLock()!);
+    expect([existsSync(lock), existsSync(socketLock)]).toEqual([false, true]);
+    name(below);
+    group.removeLock(group.staleLock()!);
+    expect([existsSync(lock), existsSync(socketLock)]).toEqual([false, false]);
+    for (const pid of [stranger, below]) process.kill(pid, "SIGKILL");
   }));

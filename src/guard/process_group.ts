@@ -7,6 +7,7 @@ import { readFileSync, realpathSync, rmSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { kill as sendSignal } from "../lib/ffi.ts";
 import {
+  effectiveUser,
   executable,
   isDead,
   isStoppedOrWill,
@@ -35,6 +36,13 @@ export interface Keepers {
 const MAX_ROUNDS = 100;
 const MAX_DESCENT = 16;
 const NOBODY: ReadonlySet<number> = new Set();
+
+/** A lock file that keeps PostgreSQL from starting, and the process that it names. */
+export interface StaleLock {
+  readonly kind: "zombie" | "stranger";
+  readonly pid: number;
+  readonly name: string;
+}
 
 export class ProcessGroup {
   readonly dataDir: string;
@@ -112,10 +120,35 @@ export class ProcessGroup {
     return { pid, startTicks: named.startTicks };
   }
 
-  /** True when `postmaster.pid` names a process that is dead but not reaped yet. Reads the disk. */
-  isLockedByZombie(): boolean {
+  /**
+   * Whether `postmaster.pid` keeps PostgreSQL from starting although nobody works here. PostgreSQL takes any living process
+   * with that number for its predecessor, and a zombie too: after a crash of the host the number is somebody else's, for
+   * as long as that one lives. Reads the disk.
+   *
+   * "stranger" is said only with the proof that no PostgreSQL of this directory lives: no process works in it, and the one
+   * that is named acts as another user (the postmaster has the owner's, which is ours) or is seen to work in another
+   * directory. What cannot be seen proves nothing. Of a server in another container, whose processes do not show here, the
+   * lock of the directory tells (directory_owner.ts), and PostgreSQL itself looks for its shared memory.
+   */
+  staleLock(): StaleLock | null {
     const pid = this.lockHolder();
-    return pid !== null && readProcess(Math.abs(pid))?.state === "Z";
+    const holder = pid === null ? null : readProcess(Math.abs(pid));
+    if (holder === null) return null;
+    if (holder.state === "Z") return { kind: "zombie", pid: holder.pid, name: holder.name };
+    if (this.members().length > 0 || this.mayWorkHere(holder.pid)) return null;
+    return { kind: "stranger", pid: holder.pid, name: holder.name };
+  }
+
+  /** Unless another process has taken it meanwhile. With it goes the lock of its socket, where the same server made that. */
+  removeLock({ pid }: StaleLock): void {
+    const lock = readLines(this.lockPath());
+    if (lock === null || Math.abs(Number(lock[0])) !== pid) return;
+    const [, directory, , port, socketDirectory] = lock;
+    rmSync(this.lockPath(), { force: true });
+    if (!socketDirectory) return;
+    const socketLock = join(socketDirectory, `.s.PGSQL.${port}.lock`);
+    const other = readLines(socketLock);
+    if (Math.abs(Number(other?.[0])) === pid && other?.[1] === directory) rmSync(socketLock, { force: true });
   }
 
   /** True while somebody runs `postgres --single` here: it locks with its pid negated. Reads the disk. */
@@ -124,22 +157,22 @@ export class ProcessGroup {
     return pid !== null && pid < 0 && this.livesHere(-pid);
   }
 
-  /** For a lock whose holder is dead, with nobody left of its directory: PostgreSQL's own rule, but for zombies too. */
-  removeLock(): void {
-    rmSync(this.lockPath(), { force: true });
-  }
-
   private lockPath(): string {
     return join(this.dataDir, "postmaster.pid");
   }
 
   private lockHolder(): number | null {
-    try {
-      const pid = Number.parseInt(readFileSync(this.lockPath(), "latin1"), 10);
-      return Number.isNaN(pid) || pid === 0 ? null : pid;
-    } catch {
-      return null; // no file: not running
-    }
+    const pid = Number.parseInt(readLines(this.lockPath())?.[0] ?? "", 10);
+    return Number.isNaN(pid) || pid === 0 ? null : pid;
+  }
+
+  private mayWorkHere(pid: number): boolean {
+    const user = effectiveUser(pid);
+    if (user === null || user !== process.geteuid?.()) return user === null;
+    const link = workingDirectory(pid);
+    if (link === null || this.isPlace(link)) return true;
+    const inode = this.inodeOf(pid);
+    return inode === null || this.inodes.has(inode);
   }
 
   /**
@@ -229,12 +262,26 @@ export class ProcessGroup {
   }
 
   private isSameDirectory(pid: number): boolean {
+    const inode = this.inodeOf(pid);
+    return inode !== null && this.inodes.has(inode);
+  }
+
+  /** Device and inode of its working directory; null when that cannot be looked at. */
+  private inodeOf(pid: number): string | null {
     try {
       const { dev, ino } = statSync(`/proc/${pid}/cwd/`);
-      return this.inodes.has(`${dev}:${ino}`);
+      return `${dev}:${ino}`;
     } catch {
-      return false; // gone
+      return null; // gone, or not ours to see
     }
+  }
+}
+
+function readLines(path: string): string[] | null {
+  try {
+    return readFileSync(path, "latin1").split("\n").map((line) => line.trim());
+  } catch {
+    return null; // there is none
   }
 }
 

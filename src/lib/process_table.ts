@@ -81,6 +81,16 @@ export function executable(pid: number): string | null {
   return readLink(`/proc/${pid}/exe`);
 }
 
+/** The user that it acts as; null when there is no such process. */
+export function effectiveUser(pid: number): number | null {
+  try {
+    const uid = /^Uid:\s*\d+\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1];
+    return uid === undefined ? null : Number(uid);
+  } catch {
+    return null; // gone
+  }
+}
+
 /** Which tree of mounts the process sees: equal text, same tree. */
 export function mountNamespace(pid: number | "self"): string | null {
   return readLink(`/proc/${pid}/ns/mnt`);

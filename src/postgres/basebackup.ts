@@ -5,10 +5,12 @@
 import type { Upstream } from "../brain/actions.ts";
 import type { PostgresqlConfig } from "../model/config.ts";
 import { errorText } from "./error_text.ts";
+import { emptyParts, partsFilled } from "./outside_parts.ts";
 import type { Programs } from "./programs.ts";
 import { ReplicationSource } from "./replication_source.ts";
 import { describeFailure, runProgram, succeeded } from "./run_program.ts";
 import { clearUnfinished, stagingPath, unstage } from "./staging.ts";
+import { tablespacesOf } from "./tablespaces.ts";
 import type { UnfinishedMarker } from "./unfinished.ts";
 
 const OURS = [
@@ -76,7 +78,9 @@ export async function cloneDirectory(input: CloneInput): Promise<string | null> 
   const { programs, postgresql, marker } = input;
   const { dataDir } = postgresql;
   await clearUnfinished(dataDir, marker);
-  await marker.write("clone", null);
+  const options = basebackupOptions(postgresql.basebackup, input.warn);
+  const parts = emptyParts(partsFilled(options, await tablespaces(input)));
+  await marker.write("clone", null, parts);
   if (input.slot !== null) await holdWal(input, input.slot);
   const args = [
     `--pgdata=${stagingPath(dataDir)}`,
@@ -85,14 +89,14 @@ export async function cloneDirectory(input: CloneInput): Promise<string | null> 
     "--no-password",
     "--progress",
     `--dbname=${input.conninfo}`,
-    ...basebackupOptions(postgresql.basebackup, input.warn),
+    ...options,
   ];
   let marked: Promise<void> = Promise.resolve();
   const result = await runProgram(programs.path("pg_basebackup"), args, {
     env: { PGPASSFILE: input.passfile },
     signal: input.signal,
     onStart: (pid) => {
-      marked = marker.write("clone", pid);
+      marked = marker.write("clone", pid, parts);
     },
     onOutput: (_stream, text) => {
       const progress = parseProgress(text);
@@ -109,6 +113,16 @@ function describeProgress({ doneBytes, totalBytes }: { doneBytes: number; totalB
   const mib = (bytes: number) => Math.round(bytes / 2 ** 20);
   const percent = totalBytes === 0 ? 0 : Math.min(100, Math.floor(doneBytes / totalBytes * 100));
   return `${percent} %, ${mib(doneBytes)} of ${mib(totalBytes)} MiB`;
+}
+
+/** Unknown, an interrupted copy of them is only found by the links that it has made already. */
+async function tablespaces({ from, postgresql, applicationName, warn }: CloneInput): Promise<string[]> {
+  try {
+    return await tablespacesOf(from.connUrl, postgresql.rewind, applicationName);
+  } catch (error) {
+    warn(`could not ask ${from.name} for its tablespaces: ${errorText(error)}`);
+    return [];
+  }
 }
 
 async function holdWal(input: CloneInput, slot: string): Promise<void> {

@@ -13,6 +13,7 @@ import {
   readlinkSync,
   realpathSync,
   renameSync,
+  rmdirSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -75,6 +76,16 @@ export function realDirectory(path: string): string | null {
   }
 }
 
+/** All links followed; null when it leads nowhere. */
+export function realPath(path: string): string | null {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    if (errorCode(error) === "ENOENT" || errorCode(error) === "ENOTDIR") return null;
+    throw error;
+  }
+}
+
 export function isDirectory(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
@@ -111,6 +122,10 @@ export function removeFile(path: string): void {
   } catch (error) {
     if (errorCode(error) !== "ENOENT") throw error;
   }
+}
+
+export function removeEmptyDirectory(path: string): void {
+  rmdirSync(path);
 }
 
 /** Removes one small directory that we made, with everything in it. Big ones go through a child process. */

@@ -20,13 +20,16 @@ import { MemoryLog } from "../lib/log.ts";
 import type { Credentials } from "../model/config.ts";
 import { Callbacks } from "./callbacks.ts";
 import { writeAtomically } from "./disk.ts";
+import { emptyParts, partsFilled } from "./outside_parts.ts";
 import { PgpassFile } from "./pgpass.ts";
 import { runProgram } from "./run_program.ts";
 import { setAside, stamp } from "./set_aside.ts";
+import { clearUnfinished } from "./staging.ts";
 import { formatMarker, parseMarker, UnfinishedMarker } from "./unfinished.ts";
 
 const root = mkdtempSync(join(tmpdir(), "agent-files-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
+const beforeRemoval = () => Promise.resolve();
 let directories = 0;
 function directory(): string {
   const path = join(root, String(++directories));
@@ -87,8 +90,9 @@ test("a half-written directory is known even when the marker inside is gone", as
 test("a marker that cannot be read marks all the same", () => {
   expect(parseMarker("", null)?.what).toBe("rewind");
   expect(parseMarker("bootstrap\n{bro", null)?.what).toBe("bootstrap");
-  const text = formatMarker({ what: "rewind", program: null }, "/d");
-  expect(parseMarker(text, "/d")?.what).toBe("rewind");
+  const text = formatMarker({ what: "rewind", program: null, parts: ["/wal"] }, "/d");
+  expect(parseMarker(text, "/d")).toEqual({ what: "rewind", program: null, parts: ["/wal"] });
+  expect(parseMarker('clone\n{"directory":"/d"}\n', "/d")?.parts).toEqual([]);
   expect(parseMarker(text, "/e")).toBeNull();
 });
 
@@ -100,7 +104,13 @@ test("a directory is moved aside with its tablespaces, and the newest two are ke
     mkdirSync(join(base, "space"), { recursive: true });
     writeFileSync(join(base, "space", "rows"), String(round));
     symlinkSync(join(base, "space"), join(dataDir, "pg_tblspc", "1"));
-    await setAside({ dataDir, now: new Date(2026, 0, round), mayRemove: false, info: () => {} });
+    await setAside({
+      dataDir,
+      now: new Date(2026, 0, round),
+      mayRemove: false,
+      beforeRemoval,
+      info: () => {},
+    });
     expect(readdirSync(dataDir)).toEqual([]);
     rmSync(join(dataDir), { recursive: true });
   }
@@ -126,7 +136,7 @@ test("moved aside twice within a second, or by a clock that went back: all are t
     writeFileSync(join(dataDir, "round"), String(round));
     symlinkSync(join(base, "space"), join(dataDir, "pg_tblspc", "1"));
     // The user would allow to remove it; that is for what cannot be moved.
-    await setAside({ dataDir, now, mayRemove: true, info: (text) => said.push(text) });
+    await setAside({ dataDir, now, mayRemove: true, beforeRemoval, info: (text) => said.push(text) });
     expect(readdirSync(dataDir)).toEqual([]);
   }
   const kept = ["data.failed-20260201000001", "data.failed-20260201000002"];
@@ -137,6 +147,76 @@ test("moved aside twice within a second, or by a clock that went back: all are t
     "3",
   ]);
   expect(said.filter((text) => text.includes("cannot be moved"))).toEqual([]);
+});
+
+test("a tablespace that is named by a link of the user's moves, and the link leads to an empty place", async () => {
+  const base = directory();
+  const dataDir = join(base, "data");
+  for (const path of ["data/pg_tblspc", "disk/space"]) mkdirSync(join(base, path), { recursive: true });
+  writeFileSync(join(base, "disk", "space", "rows"), "1");
+  symlinkSync(join(base, "disk", "space"), join(base, "space"));
+  symlinkSync(join(base, "space"), join(dataDir, "pg_tblspc", "1"));
+  await setAside({ dataDir, now: new Date(2026, 0, 1), mayRemove: false, beforeRemoval, info: () => {} });
+  const suffix = `failed-${stamp(new Date(2026, 0, 1))}`;
+  expect(readdirSync(join(base, "space"))).toEqual([]);
+  expect(readFileSync(join(base, `data.${suffix}`, "pg_tblspc", "1", "rows"), "utf8")).toBe("1");
+  expect(readdirSync(join(base, "disk")).sort()).toEqual(["space", `space.${suffix}`]);
+});
+
+test("what cannot be moved is removed only by leave, marked as half-written before", async () => {
+  const base = directory();
+  // Moved aside, its name would be too long.
+  const dataDir = join(base, "d".repeat(240));
+  const wal = join(base, "wal");
+  for (const path of [dataDir, join(dataDir, "lost+found"), wal, join(wal, "lost+found")]) mkdirSync(path);
+  for (const path of [join(dataDir, "PG_VERSION"), join(wal, "0001")]) writeFileSync(path, "");
+  symlinkSync(wal, join(dataDir, "pg_wal"));
+  const content = () => [readdirSync(dataDir).sort(), readdirSync(wal).sort()];
+  const before = content();
+  const options = { dataDir, now: new Date(2026, 0, 1), beforeRemoval, info: () => {} };
+  await expect(setAside({ ...options, mayRemove: false })).rejects.toThrow("move or empty it by hand");
+  expect(content()).toEqual(before);
+  const marked: unknown[] = [];
+  await setAside({
+    ...options,
+    mayRemove: true,
+    beforeRemoval: (parts) => Promise.resolve(void marked.push(parts, content())),
+  });
+  expect(marked).toEqual([[wal], before]);
+  expect(content()).toEqual([["lost+found"], ["lost+found"]]);
+});
+
+test("what an unfinished copy has left outside of the data directory is cleared, its directories stay", async () => {
+  const base = directory();
+  const [dataDir, wal, space, other] = ["data", "wal", "space", "other"].map((name) => join(base, name));
+  for (const path of [dataDir!, wal!, space!, other!]) mkdirSync(path);
+  const options = [`--waldir=${wal}`, `--tablespace-mapping=/old\\=1=${space}`];
+  const parts = emptyParts(partsFilled(options, ["/old=1", other!]));
+  expect(parts).toEqual([wal!, space!, other!]);
+  const marker = new UnfinishedMarker(dataDir!, join(base, "run"));
+  await marker.write("clone", null, parts);
+  for (const path of [wal!, space!]) mkdirSync(join(path, "PG_17", "lost+found"), { recursive: true });
+  mkdirSync(join(wal!, "lost+found"));
+  // A link that the program has made already.
+  const linked = join(base, "linked");
+  for (const path of [linked, join(linked, "PG_17"), join(dataDir!, "agent.staging", "pg_tblspc")]) {
+    mkdirSync(path, { recursive: true });
+  }
+  symlinkSync(linked, join(dataDir!, "agent.staging", "pg_tblspc", "7"));
+  await clearUnfinished(dataDir!, marker);
+  expect([wal!, space!, other!, linked].map((path) => readdirSync(path))).toEqual([
+    ["lost+found"],
+    [],
+    [],
+    [],
+  ]);
+  expect(readdirSync(dataDir!)).toEqual(["agent.unfinished"]);
+});
+
+test("a place where somebody has something is none that a copy fills", () => {
+  const full = directory();
+  writeFileSync(join(full, "letter"), "");
+  expect(emptyParts([full, join(full, "not there")])).toEqual([join(full, "not there")]);
 });
 
 test("a program is ended with its children, and its last words are kept", async () => {

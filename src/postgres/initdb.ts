@@ -2,6 +2,7 @@
 import type { LocalConfig, PostgresqlConfig } from "../model/config.ts";
 import { bootstrapHba } from "./default_hba.ts";
 import { join, readText, removeFile, writeAtomically } from "./disk.ts";
+import { emptyParts, partsFilled } from "./outside_parts.ts";
 import type { Programs } from "./programs.ts";
 import { describeFailure, runProgram, succeeded } from "./run_program.ts";
 import { clearUnfinished, stagingPath, unstage } from "./staging.ts";
@@ -49,12 +50,12 @@ export async function initializeDirectory(input: InitdbInput): Promise<string | 
   const { programs, local, postgresql, marker, signal } = input;
   const { dataDir, superuser } = postgresql;
   if (marker.read() !== null) await clearUnfinished(dataDir, marker);
-  await marker.write("bootstrap", null);
+  const options = initdbOptions(local.bootstrap.initdb, input.warn);
+  await marker.write("bootstrap", null, emptyParts(partsFilled(options, [])));
   const passwordFile = superuser.password === null ? null : join(input.ownDir, "initdb.password");
   try {
     if (passwordFile !== null) writeAtomically(passwordFile, `${superuser.password}\n`, 0o600);
     else input.warn("the superuser has no password: connections are trusted as initdb sets them up");
-    const options = initdbOptions(local.bootstrap.initdb, input.warn);
     const args = initdbArguments(postgresql, options, stagingPath(dataDir), passwordFile);
     const result = await runProgram(programs.path("initdb"), args, {
       signal,

@@ -1,7 +1,7 @@
 /** Another server as seen over the replication protocol: who it is, its history, and a slot for us. */
 import type { Credentials } from "../model/config.ts";
 import { type Lsn, parseLsn } from "../model/lsn.ts";
-import { connect, type Connection, sqlState } from "./connection.ts";
+import { connect, type Connection, type ConnectOptions, sqlState } from "./connection.ts";
 import { errorText } from "./error_text.ts";
 import { parseHistory, type TimelineHistory } from "./history.ts";
 import { quoteIdentifier } from "./quote.ts";
@@ -14,6 +14,26 @@ export interface SourceIdentity {
   readonly lsn: Lsn;
 }
 
+/** Tries the hosts of the URL in turn. */
+export async function connectByUrl(
+  connUrl: string,
+  options: Omit<ConnectOptions, "endpoint">,
+): Promise<Connection> {
+  const address = parseConnUrl(connUrl);
+  if (address === null) throw new Error(`not a connection URL: ${connUrl}`);
+  const hosts = address.host.split(",");
+  const ports = address.port.split(",");
+  const failures: string[] = [];
+  for (const [at, host] of hosts.entries()) {
+    try {
+      return await connect({ ...options, endpoint: { host, port: Number(ports[at] ?? 5432) } });
+    } catch (error) {
+      failures.push(`${host}: ${errorText(error)}`);
+    }
+  }
+  throw new Error(failures.join("; "));
+}
+
 export class ReplicationSource {
   private constructor(private readonly connection: Connection) {}
 
@@ -23,21 +43,8 @@ export class ReplicationSource {
     credentials: Credentials,
     applicationName: string,
   ): Promise<ReplicationSource> {
-    const address = parseConnUrl(connUrl);
-    if (address === null) throw new Error(`not a connection URL: ${connUrl}`);
-    const hosts = address.host.split(",");
-    const ports = address.port.split(",");
-    const failures: string[] = [];
-    for (const [at, host] of hosts.entries()) {
-      try {
-        const endpoint = { host, port: Number(ports[at] ?? 5432) };
-        const options = { endpoint, credentials, database: "", applicationName, replication: true };
-        return new ReplicationSource(await connect(options));
-      } catch (error) {
-        failures.push(`${host}: ${errorText(error)}`);
-      }
-    }
-    throw new Error(failures.join("; "));
+    const options = { credentials, database: "", applicationName, replication: true };
+    return new ReplicationSource(await connectByUrl(connUrl, options));
   }
 
   async identify(): Promise<SourceIdentity> {

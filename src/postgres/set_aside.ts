@@ -12,9 +12,11 @@ import {
   list,
   makeDirectory,
   move,
+  removeEmptyDirectory,
   removeFile,
 } from "./disk.ts";
 import { errorText } from "./error_text.ts";
+import { contentOf, linksOutside } from "./outside_parts.ts";
 import { removeTree } from "./staging.ts";
 
 const KEPT = 2;
@@ -25,6 +27,8 @@ export interface SetAsideOptions {
   readonly now: Date;
   /** The user agreed to lose the directory (remove_data_directory_on_...) should it be impossible to move it. */
   readonly mayRemove: boolean;
+  /** What is left is worthless from now on: should the removal be interrupted, nobody must start PostgreSQL on it. */
+  readonly beforeRemoval: (parts: readonly string[]) => Promise<void>;
   readonly info: (text: string) => void;
 }
 
@@ -54,15 +58,16 @@ export async function setAside(options: SetAsideOptions): Promise<void> {
   const directory = realDirectory(dataDir);
   const moved: { readonly from: string; readonly to: string }[] = [];
   try {
-    const links = linksOutside(directory);
-    const places = [directory, ...links.map((path) => linkTarget(path)!)];
-    const suffix = `.failed-${nextStamp(options.now, places)}`;
-    for (const path of links) {
-      const target = linkTarget(path)!;
-      move(target, target + suffix);
-      moved.push({ from: target, to: target + suffix });
+    const parts = linksOutside(directory);
+    const suffix = `.failed-${nextStamp(options.now, [directory, ...parts.map(({ place }) => place)])}`;
+    for (const { link: path, place } of parts) {
+      const direct = linkTarget(path) === place;
+      move(place, place + suffix);
+      moved.push({ from: place, to: place + suffix });
       removeFile(path);
-      link(target + suffix, path);
+      link(place + suffix, path);
+      // Who named it by a link of his own finds an empty directory behind that.
+      if (!direct) makeDirectory(place, 0o700);
     }
     move(directory, directory + suffix);
     makeDirectory(directory, 0o700);
@@ -79,6 +84,7 @@ export async function setAside(options: SetAsideOptions): Promise<void> {
       );
     }
     options.info(`removing the content of ${directory}, which cannot be moved aside: ${errorText(error)}`);
+    await options.beforeRemoval(linksOutside(directory).map(({ place }) => place));
     await removeContent(directory);
   }
   await prune(directory, KEPT, options.info);
@@ -93,36 +99,22 @@ function realDirectory(dataDir: string): string {
 
 function undo(moved: readonly { readonly from: string; readonly to: string }[], directory: string): void {
   for (const { from, to } of moved) {
+    const links = linksOutside(directory).filter(({ place }) => place === to);
+    // Empty, made in its place for a link that leads there.
+    if (isDirectory(from)) removeEmptyDirectory(from);
     move(to, from);
-    for (const path of linksOutside(directory)) {
-      if (linkTarget(path) !== to) continue;
+    for (const { link: path } of links) {
       removeFile(path);
       link(from, path);
     }
   }
 }
 
-/** Symbolic links of tablespaces and of pg_wal, where their targets exist. */
-function linksOutside(directory: string): string[] {
-  const tablespaces = join(directory, "pg_tblspc");
-  const candidates = [
-    join(directory, "pg_wal"),
-    ...(list(tablespaces) ?? []).map((name) => join(tablespaces, name)),
-  ];
-  return candidates.filter((path) => {
-    const target = linkTarget(path);
-    return target !== null && target.startsWith("/") && isDirectory(target);
-  });
-}
-
 async function removeContent(directory: string): Promise<void> {
-  for (const path of linksOutside(directory)) {
-    const target = linkTarget(path)!;
-    for (const name of list(target) ?? []) await removeTree(join(target, name));
+  for (const { place } of linksOutside(directory)) {
+    for (const path of contentOf(place)) await removeTree(path);
   }
-  for (const name of list(directory) ?? []) {
-    if (name !== "lost+found") await removeTree(join(directory, name));
-  }
+  for (const path of contentOf(directory)) await removeTree(path);
 }
 
 /** Copies of a directory that were set aside earlier, oldest first. */
@@ -139,9 +131,8 @@ export async function prune(directory: string, keep: number, info: (text: string
   for (const old of aside.slice(0, Math.max(0, aside.length - keep))) {
     info(`removing an old data directory that was set aside: ${old}`);
     const suffix = old.slice(directory.length);
-    for (const path of linksOutside(old)) {
-      const target = linkTarget(path)!;
-      if (target.endsWith(suffix)) await removeTree(target);
+    for (const { place } of linksOutside(old)) {
+      if (place.endsWith(suffix)) await removeTree(place);
     }
     await removeTree(old);
   }

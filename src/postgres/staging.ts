@@ -4,6 +4,7 @@
  */
 import { OWNER_FILE } from "../model/owner_file.ts";
 import { STAGING } from "./data_directory.ts";
+import { contentOf, linksOutside } from "./outside_parts.ts";
 import {
   isDirectory,
   join,
@@ -41,9 +42,17 @@ export async function unstage(dataDir: string): Promise<void> {
   await syncPath(dataDir);
 }
 
-/** Ends what an earlier agent may have left running in there, and removes what it had copied. */
+/**
+ * Ends what an earlier agent may have left running in there, and removes what it had made or copied, here and in the parts
+ * outside. The directories of those stay: they may be mount points, or lie in a directory that is not ours.
+ */
 export async function clearUnfinished(dataDir: string, marker: UnfinishedMarker): Promise<void> {
   endLeftover(marker);
+  // A link is made by the program that has found the place empty before.
+  const linked = [dataDir, stagingPath(dataDir)].flatMap(linksOutside).map(({ place }) => place);
+  for (const part of new Set([...marker.read()?.parts ?? [], ...linked])) {
+    for (const path of contentOf(part)) await removeTree(path);
+  }
   for (const name of list(dataDir) ?? []) if (!KEPT.has(name)) await removeTree(join(dataDir, name));
 }
 

@@ -16,6 +16,8 @@ export interface Marker {
   readonly what: Unfinished;
   /** The program at work, should it outlive the agent that started it. */
   readonly program: ProcessIdentity | null;
+  /** Directories outside that were empty when it began, and are filled by it. */
+  readonly parts: readonly string[];
 }
 
 const FILE = "agent.unfinished";
@@ -38,11 +40,9 @@ export class UnfinishedMarker {
     return outside === null ? null : parseMarker(outside, identityOf(this.dataDir));
   }
 
-  async write(what: Unfinished, programPid: number | null): Promise<void> {
-    const text = formatMarker(
-      { what, program: programPid === null ? null : identify(programPid) },
-      identityOf(this.dataDir),
-    );
+  async write(what: Unfinished, programPid: number | null, parts: readonly string[] = []): Promise<void> {
+    const program = programPid === null ? null : identify(programPid);
+    const text = formatMarker({ what, program, parts }, identityOf(this.dataDir));
     makeDirectory(this.ownDir, 0o700);
     await writeDurably(this.outside, text, 0o600);
     await writeDurably(this.inside, text, 0o600);
@@ -68,7 +68,7 @@ function identityOf(dataDir: string): string {
 }
 
 export function formatMarker(marker: Marker, directory: string): string {
-  return `${marker.what}\n${JSON.stringify({ directory, program: marker.program })}\n`;
+  return `${marker.what}\n${JSON.stringify({ directory, program: marker.program, parts: marker.parts })}\n`;
 }
 
 /**
@@ -79,11 +79,11 @@ export function parseMarker(text: string, directory: string | null): Marker | nu
   const [word, json] = text.split("\n");
   const what = word === "bootstrap" || word === "clone" ? word : "rewind";
   try {
-    const parsed = JSON.parse(json ?? "{}") as { directory?: unknown; program?: Marker["program"] };
+    const parsed = JSON.parse(json ?? "{}") as Partial<Marker> & { directory?: unknown };
     if (directory !== null && parsed.directory !== directory) return null;
-    return { what, program: parsed.program ?? null };
+    return { what, program: parsed.program ?? null, parts: parsed.parts ?? [] };
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw new Error(errorText(error));
-    return { what, program: null };
+    return { what, program: null, parts: [] };
   }
 }

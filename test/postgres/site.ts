@@ -85,7 +85,7 @@ export async function withSite(body: (site: Site) => Promise<void>): Promise<voi
 export class TestMember {
   readonly clock = new SystemClock();
   readonly log = new MemoryLog();
-  readonly config: LocalConfig;
+  config: LocalConfig;
   readonly dataDir: string;
   readonly upstream: Upstream;
   guard: GuardClient;
@@ -115,6 +115,13 @@ export class TestMember {
   dynamic(dcs: JsonObject = {}): DynamicConfig {
     const base = { postgresql: { use_pg_rewind: true, parameters: { wal_keep_size: "16MB" } } };
     return effectiveDynamic(deepMerge([base, this.dcs, dcs]), this.config).config;
+  }
+
+  /** Another agent of the same member, with another file. */
+  async reconfigure(override: JsonObject): Promise<void> {
+    this.config = this.parse(override);
+    this.restartAgent();
+    await this.connected();
   }
 
   /** Another agent of the same member: adopts what runs. */
