@@ -18,10 +18,11 @@ import { effectiveDynamic } from "../model/config_dynamic.ts";
 import type { MemberFacts } from "../model/records.ts";
 import { VERSION } from "../model/version.ts";
 import { AgentApiPort } from "./api_port.ts";
-import { askFailsafe } from "./ask_failsafe.ts";
+import { askFailsafe, memberAnswers } from "./ask_member.ts";
 import { Member } from "./member.ts";
 import { dynamicReader, timingProblems } from "./dynamic_reader.ts";
 import { openRaft } from "./open_raft.ts";
+import { ownMachine } from "./own_machine.ts";
 import { PostgresExecutor } from "./postgres_executor.ts";
 import { logQuorum } from "./quorum_watch.ts";
 import { raftAddress } from "./raft_address.ts";
@@ -40,9 +41,6 @@ export interface AgentOptions {
   readonly keptWatchdog?: KeptDevice | null;
   readonly exit: (code: number) => void;
 }
-
-/** A peer that does not answer its REST within this time is not alive. */
-const PROBE_TIMEOUT_MS = 1000;
 
 /** Starts everything. What cannot be opened is said, and options.exit is called with 1. */
 export function startAgent(options: AgentOptions): RunningAgent {
@@ -90,6 +88,8 @@ function compose(
     mayRemove: (info) => member.objectionTo(info),
     fatal,
   });
+  // After the raft directory was locked: its machine id is written by one process.
+  const machine = ownMachine(config.raft.dataDir, config.postgresql.dataDir, log);
   const dynamicOf = dynamicReader(() => config, log);
   const guard = new GuardClient({
     directory: config.raft.dataDir,
@@ -115,6 +115,7 @@ function compose(
   });
   const member: Member = new Member({
     name: config.name,
+    machine,
     incarnation: Math.floor(random() * 2 ** 48),
     clock,
     wallMs: wallClockMs,
@@ -131,7 +132,7 @@ function compose(
     bootstrapConfig: () => config.bootstrap.dcs,
     effective: dynamicOf,
     electionMaxMs: config.raft.electionMaxMs,
-    memberAnswers,
+    memberAnswers: memberAnswers(() => config, () => factsOf(config)),
     askFailsafe: askFailsafe(() => config, () => factsOf(config)),
     exit,
   });
@@ -208,18 +209,6 @@ function factsOf(config: LocalConfig): MemberFacts {
     tags: config.tags,
     version: VERSION,
   };
-}
-
-/** Asks the agent behind an api_url whether it lives. */
-function memberAnswers(apiUrl: string, done: (answers: boolean) => void): void {
-  let url: URL;
-  try {
-    url = new URL("/liveness", apiUrl);
-  } catch {
-    return done(false);
-  }
-  fetch(url, { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS), tls: { rejectUnauthorized: false } })
-    .then(() => done(true), () => done(false));
 }
 
 function messageOf(error: unknown): string {

@@ -155,12 +155,12 @@ export class AgentApiPort extends ClusterApi implements ApiPort {
     return Promise.resolve({ kind: "started" });
   }
 
-  acceptFailsafe({ name, epoch, to }: FailsafeRequest): Promise<FailsafeOutcome> {
+  acceptFailsafe({ name, epoch, to, node }: FailsafeRequest): Promise<FailsafeOutcome> {
     const { member, postgres } = this.#options;
-    if (epoch === null || to === null) {
+    if (epoch === null || to === null || node === null) {
       return Promise.resolve({ kind: "refused", reason: "the request names no epoch, or not whom it asks" });
     }
-    const answer = member.failsafe.answer({ holder: name, epoch, to });
+    const answer = member.failsafe.answer({ holder: name, epoch, to, node });
     if (answer.kind !== "accepted") return Promise.resolve(answer);
     const { receivedLsn, replayedLsn } = postgres.view();
     return Promise.resolve({ kind: "accepted", lsn: receivedLsn ?? replayedLsn });

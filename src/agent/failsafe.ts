@@ -89,6 +89,7 @@ export class Failsafe {
     const wasActive = this.active();
     const answer = this.#promise.answer(question, {
       name,
+      node: tenancy.life().node,
       state: state(),
       leads: (view.process !== "none" && view.writable) || tenancy.tenure().kind === "holding",
       guardEpoch: guardState === "none" ? null : Math.max(armed?.epoch ?? 0, endedEpoch),
@@ -147,7 +148,7 @@ export class Failsafe {
     if (tenancy.extended || !tenancy.leaseRuns || nowMs < this.#againAtMs) return;
     const wanted = this.#wanted(statuses, nowMs);
     if (wanted === undefined) return;
-    const command = this.#sets.propose(epoch, wanted, state());
+    const command = this.#sets.propose(epoch, tenancy.life(), wanted, state());
     if (command === null) return;
     this.#round++;
     this.#asking = false;
@@ -174,7 +175,10 @@ export class Failsafe {
       facts.name === name || isNew || heardMs(facts.name) < GONE_MS
     );
     if (present.length < 2) return undefined;
-    return Object.fromEntries(present.map((facts) => [facts.name, facts.apiUrl]));
+    return Object.fromEntries(
+      // Nobody has the raft id 0: a member that has not said which machine it is does not accept.
+      present.map(({ name: member, apiUrl, life }) => [member, { apiUrl, node: life?.node ?? 0 }]),
+    );
   }
 
   #askWhenDue(epoch: number, nowMs: number): number {
@@ -205,7 +209,8 @@ export class Failsafe {
     const sentMs = clock.now();
     this.#askedMs = sentMs;
     for (const to of names) {
-      ask(members[to]!, { holder: name, epoch, to }, timeoutMs, (refusal) => {
+      const { apiUrl, node } = members[to]!;
+      ask(apiUrl, { holder: name, epoch, to, node }, timeoutMs, (refusal) => {
         if (round !== this.#round) return;
         if (refusal !== null) refusals.push(`${to}: ${refusal}`);
         if (--missing > 0) return;

@@ -1,7 +1,7 @@
 /** What a leader promises by what it has proposed and not yet seen applied, and what time means to it. */
 import { expect, test } from "bun:test";
 import type { Clock, ProposeOutcome, Raft, RaftStatus, ReadOutcome } from "../../raft/mod.ts";
-import { cluster, DYNAMIC, FREE, lock, seen, status } from "../brain/testing.ts";
+import { cluster, DYNAMIC, FREE, life, lock, seen, status } from "../brain/testing.ts";
 import type { Command } from "../dcs/commands.ts";
 import { Leadership } from "./leadership.ts";
 import { Proposer } from "./proposer.ts";
@@ -190,7 +190,7 @@ test("B20: steps of the wall clock neither end a lease nor prolong it", () => {
 test("B41: a leader that goes on after a pause acts in its own term only, and acknowledges only what that confirms", () => {
   const leader = newLeaderOfHolder();
   const acks: unknown[] = [];
-  const renewal = { holder: "b", epoch: 4, incarnation: 1, seq: 1 };
+  const renewal = { holder: "b", life: life("b"), epoch: 4, incarnation: 1, seq: 1 };
   // It was away for a minute, another leader was elected, and nothing of that has been read yet.
   leader.time.nowMs += 60_000;
   leader.leadership.renewal(renewal, (ack) => acks.push(ack));

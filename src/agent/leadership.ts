@@ -154,7 +154,11 @@ export class Leadership {
     const { state, nodeOf } = this.#options;
     const { lock, members } = state();
     const names = this.#grantor.mayBeHolder(state());
-    const found = names.find((name) => members[name]?.raftAddr === addr || nodeOf(name) === id);
+    // By the life that was granted the epoch, too: another machine may have the name by now, or claim to.
+    const found = names.find((name) =>
+      members[name]?.raftAddr === addr || nodeOf(name) === id ||
+      (name === lock.holder && lock.life?.node === id)
+    );
     if (found === undefined) return null;
     const how = found === lock.holder ? "holds the leader lock" : "is being granted the leader lock";
     return `${found} ${how}: switch over to another member first (agent ctl switchover)`;

@@ -10,11 +10,12 @@ import { keep, type NodeView } from "../brain/keeper.ts";
 import { FRESH_MS, type SeenStatus } from "../brain/successor.ts";
 import { leaseFromTtl } from "../brain/timing.ts";
 import type { BrokenRules, Renewal, RenewalAck } from "../dcs/lease.ts";
-import { type DcsStateMachine, NAME_TAKEN } from "../dcs/state_machine.ts";
+import { type DcsStateMachine, NAME_HOLDS_LOCK, NAME_TAKEN, nodeIn } from "../dcs/state_machine.ts";
 import type { GuardPort, GuardView } from "../guard/port.ts";
 import type { Log } from "../lib/log.ts";
 import type { DynamicConfig } from "../model/config.ts";
 import type { JsonObject } from "../model/json.ts";
+import { describeLife, isSameLife, type Life } from "../model/life.ts";
 import type { MemberStatus } from "../model/member_status.ts";
 import type { PostgresView } from "../model/postgres_view.ts";
 import type { DcsState, MemberFacts } from "../model/records.ts";
@@ -45,11 +46,17 @@ import { WalSettling } from "./wal_settling.ts";
 import type { Watchdog } from "./watchdog.ts";
 
 const STATUS_PERIOD_MS = 500;
+/** Another machine of our name that was heard within this time lives. */
+const NAMESAKE_MS = 5000;
+/** While the lock is held by another machine under our name, joining is tried again this often. */
+const JOIN_AGAIN_MS = 250;
 /** After a look that itself changed something. */
 const LOOK_AGAIN_MS = 5;
 
 export interface MemberOptions {
   readonly name: string;
+  /** Machine and boot that this member runs on; the third part of its life is its raft id. */
+  readonly machine: Pick<Life, "machine" | "boot">;
   /** Random, one for each start of the agent; at most 2^48. */
   readonly incarnation: number;
   readonly clock: Clock;
@@ -81,7 +88,7 @@ export interface MemberOptions {
 
 export class Member {
   readonly #options: MemberOptions;
-  readonly board = new StatusBoard();
+  readonly board: StatusBoard;
   readonly decisions = new DecisionLog();
   readonly #tenancy: Tenancy;
   readonly #leadership: Leadership;
@@ -100,6 +107,11 @@ export class Member {
   #lastState: DcsState | null = null;
   #joining = false;
   #joinedFacts = "";
+  #joinAgainMs = -Infinity;
+  #saidHeld = false;
+  #saidLost = false;
+  /** When another machine was last heard to speak in our name. */
+  #namesakeMs = -Infinity;
   #status: MemberStatus | null = null;
   #statusText = "";
   #statusSentMs = -Infinity;
@@ -133,8 +145,10 @@ export class Member {
       electionMaxMs: options.electionMaxMs,
       stalled: (lateMs) => this.#leadership.stalled(lateMs),
     });
+    this.board = new StatusBoard((member) => nodeIn(state(), member));
     this.#tenancy = new Tenancy({
       name,
+      life: () => this.#life(),
       incarnation: options.incarnation,
       clock,
       raft,
@@ -287,8 +301,13 @@ export class Member {
     const message = decodeLeaseMessage(bytes);
     if (message === null) return;
     if (message.kind === "ack") this.#tenancy.acknowledged(message.ack);
-    else {this.#leadership.renewal(message.renewal, (ack) =>
-        this.#options.raft.send(from, LEASE_CHANNEL, encodeMessage({ kind: "ack", ack })));}
+    // Nobody renews for another machine.
+    else if (message.renewal.life.node === from) {
+      this.#leadership.renewal(
+        message.renewal,
+        (ack) => this.#options.raft.send(from, LEASE_CHANNEL, encodeMessage({ kind: "ack", ack })),
+      );
+    }
   }
 
   #sendRenewal(renewal: Renewal): void {
@@ -303,8 +322,13 @@ export class Member {
   #statusMessage(from: number, bytes: Uint8Array): void {
     if (this.#ended) return;
     const status = decodeStatus(bytes);
-    if (status === null || status.name === this.#options.name) return;
-    const { dcs, clock } = this.#options;
+    const { dcs, clock, name, raft } = this.#options;
+    if (status === null || from === raft.status().id) return;
+    if (status.name === name) {
+      // Noted: somebody else lives by our name.
+      this.#namesakeMs = clock.now();
+      return;
+    }
     const known = this.board.seen(0).find((seen) => seen.status.name === status.name)?.status;
     if (!this.board.hear(status, from, clock.now())) return;
     this.#sightings.heard(status, dcs.state.lock);
@@ -373,21 +397,33 @@ export class Member {
     });
   }
 
+  /** Of this machine; its raft id once it has a place. */
+  #life(): Life {
+    const { machine: { machine, boot }, raft } = this.#options;
+    return { node: raft.status().id, machine, boot };
+  }
+
   /** Logs our facts when they are new in this start; when that is applied, our records are not older than the start. */
   #join(): void {
-    const facts = this.#options.facts();
+    const { name, incarnation, memberAnswers, dcs, exit, clock, log } = this.#options;
+    const facts: MemberFacts = { ...this.#options.facts(), life: this.#life() };
     const text = JSON.stringify(facts);
-    const { name, incarnation, memberAnswers, dcs, exit } = this.#options;
+    const known = Object.hasOwn(dcs.state.members, name) ? dcs.state.members[name] : undefined;
+    if (this.#joinedFacts !== "" && known?.life !== undefined && known.life.node !== facts.life!.node) {
+      return this.#nameLost(known.life);
+    }
     // Also when somebody has dropped them: whoever is still in the raft group is a member.
-    const isKnown = dcs.state.members[name] !== undefined;
-    if (this.#joining || (this.#joinedFacts === text && isKnown)) return;
+    const isKnown = known !== undefined && isSameLife(known.life, facts.life);
+    if (this.#joining || (this.#joinedFacts === text && isKnown) || clock.now() < this.#joinAgainMs) return;
     this.#joining = true;
     const propose = (replace: boolean) =>
       this.proposer.propose({ op: "setMember", facts, incarnation, replace }, (outcome) => {
         if (outcome.kind === "refused" && outcome.reason === NAME_TAKEN) {
-          const other = dcs.state.members[name];
-          return memberAnswers(other?.apiUrl ?? "", (answers) => {
-            if (answers) exit(1, `Can't start; there is already a node named '${name}' running`);
+          // No answer proves nothing: the name is taken over then, but not what its machine may hold under it.
+          const taken = () => exit(1, `Can't start; there is already a node named '${name}' running`);
+          if (clock.now() - this.#namesakeMs < NAMESAKE_MS) return taken();
+          return memberAnswers(dcs.state.members[name]?.apiUrl ?? "", (answers) => {
+            if (answers) taken();
             else propose(true);
           });
         }
@@ -395,10 +431,35 @@ export class Member {
         if (outcome.kind === "done") {
           this.#joinedFacts = text;
           this.#tenancy.joined();
+        } else if (outcome.kind === "refused" && outcome.reason === NAME_HOLDS_LOCK) {
+          this.#joinAgainMs = clock.now() + JOIN_AGAIN_MS;
+          this.#timer.at(this.#joinAgainMs);
+          if (!this.#saidHeld) {
+            log.warning(
+              "join",
+              `another machine, or this one before it booted anew, holds the lock as '${name}': this one takes no part ` +
+                "until that lease has ended (in pause: until an operator runs agent ctl failover)",
+            );
+          }
+          this.#saidHeld = true;
         }
         this.wake();
       });
     propose(false);
+  }
+
+  /** Another machine has joined under our name. Ours was silent when it did, and is none of the members any more. */
+  #nameLost(life: Life): void {
+    if (this.#saidLost) return;
+    this.#saidLost = true;
+    const { name, exit } = this.#options;
+    exit(
+      1,
+      `another machine has taken the name '${name}' over (${
+        describeLife(life)
+      }): this one was not heard at that time. ` +
+        "Give one of them another name, or stop the one that is not wanted",
+    );
   }
 
   #applyConfig(): void {
@@ -429,6 +490,7 @@ export class Member {
     const status = ownStatus({
       name,
       incarnation,
+      life: this.#life(),
       seq: this.#seq + 1,
       nowMs,
       dcs: dcs.state,

@@ -4,6 +4,7 @@
  * expected shape is dropped.
  */
 import type { Renewal, RenewalAck } from "../dcs/lease.ts";
+import { isLife } from "../model/life.ts";
 import type { MemberStatus } from "../model/member_status.ts";
 import type { WitnessNotice } from "../model/witness_notice.ts";
 
@@ -43,7 +44,9 @@ export function decodeLeaseMessage(bytes: Uint8Array): LeaseMessage | null {
   if (!body || !isCount(body.epoch) || !isCount(body.incarnation) || !isCount(body.seq)) return null;
   if (value!.kind === "renew") {
     const promised = body.countsOnMs === undefined || isCount(body.countsOnMs);
-    return typeof body.holder === "string" && promised ? value as unknown as LeaseMessage : null;
+    return typeof body.holder === "string" && isLife(body.life) && promised
+      ? value as unknown as LeaseMessage
+      : null;
   }
   return isCount(body.grantTtlMs) ? value as unknown as LeaseMessage : null;
 }
@@ -57,6 +60,7 @@ export function decodeStatus(bytes: Uint8Array): MemberStatus | null {
     !isCount(value.epochSeen) || typeof value.running !== "boolean" || typeof value.writable !== "boolean"
   ) return null;
   if (typeof value.tags !== "object" || value.tags === null) return null;
+  if (value.life !== undefined && !isLife(value.life)) return null;
   return value as unknown as MemberStatus;
 }
 

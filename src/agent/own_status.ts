@@ -1,6 +1,7 @@
 /** The status that a member broadcasts, made from what it sees of itself. Pure. */
 import type { GuardView } from "../guard/port.ts";
 import type { JsonObject } from "../model/json.ts";
+import type { Life } from "../model/life.ts";
 import type { MemberStatus, WatchdogSummary } from "../model/member_status.ts";
 import type { PostgresRole, PostgresView } from "../model/postgres_view.ts";
 import type { DcsState } from "../model/records.ts";
@@ -10,6 +11,7 @@ import type { Watchdog } from "./watchdog.ts";
 export interface OwnStatusInput {
   readonly name: string;
   readonly incarnation: number;
+  readonly life: Life;
   readonly seq: number;
   readonly nowMs: number;
   readonly dcs: DcsState;
@@ -42,6 +44,7 @@ export function ownStatus(input: OwnStatusInput): MemberStatus {
   return {
     name: input.name,
     incarnation: input.incarnation,
+    life: input.life,
     seq: input.seq,
     epochSeen: dcs.lock.epoch,
     lockFreeSeen: dcs.lock.holder === null,

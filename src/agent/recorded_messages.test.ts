@@ -10,7 +10,8 @@ import type { MemberStatus } from "../model/member_status.ts";
 import { decodeLeaseMessage, decodeStatus, decodeWitness, encodeMessage } from "./messages.ts";
 
 const RECORDED = {
-  renew: '{"kind":"renew","renewal":{"holder":"node1","epoch":7,"incarnation":1234567,"seq":89}}',
+  renew: '{"kind":"renew","renewal":{"holder":"node1","life":{"node":1,"machine":"m1","boot":"b1"},' +
+    '"epoch":7,"incarnation":1234567,"seq":89}}',
   ack: '{"kind":"ack","ack":{"epoch":7,"incarnation":1234567,"seq":89,"grantTtlMs":5000}}',
   status:
     '{"name":"node2","incarnation":42,"seq":17,"epochSeen":7,"lockFreeSeen":false,"holderSeenEpoch":7,' +
@@ -76,7 +77,8 @@ test("a recorded status means what it meant, and is still sent alike", () => {
 });
 
 test("recorded renewals and acknowledgements mean what they meant, and are still sent alike", () => {
-  const renewal = { holder: "node1", epoch: 7, incarnation: 1234567, seq: 89 };
+  const life = { node: 1, machine: "m1", boot: "b1" };
+  const renewal = { holder: "node1", life, epoch: 7, incarnation: 1234567, seq: 89 };
   const ack = { epoch: 7, incarnation: 1234567, seq: 89, grantTtlMs: 5000 };
   expect(decodeLeaseMessage(bytes(RECORDED.renew))).toEqual({ kind: "renew", renewal });
   expect(decodeLeaseMessage(bytes(RECORDED.ack))).toEqual({ kind: "ack", ack });

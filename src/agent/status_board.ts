@@ -1,4 +1,7 @@
-/** The last status heard of each member, and when, on our own clock: statuses carry no times that others could trust. */
+/**
+ * The last status heard of each member, and when, on our own clock: statuses carry no times that others could trust. A
+ * member is heard from the raft id that the records give its name, and from no other: names can come twice.
+ */
 import type { SeenStatus } from "../brain/successor.ts";
 import type { Lsn } from "../model/lsn.ts";
 import type { MemberStatus } from "../model/member_status.ts";
@@ -7,12 +10,20 @@ import type { WitnessNotice } from "../model/witness_notice.ts";
 const WITNESS_FRESH_MS = 10_000;
 
 export class StatusBoard {
+  readonly #recordedNode: (name: string) => number | null;
   #entries = new Map<string, { status: MemberStatus; atMs: number; from: number }>();
   #witnesses = new Map<string, { readonly notice: WitnessNotice; readonly atMs: number }>();
   #primaryLsn: Lsn | null = null;
 
-  /** False when it is older than what we have, or of a former start of that member. */
+  /** `recordedNode`: raft id of the member of that name in the records; null: the records don't say. */
+  constructor(recordedNode: (name: string) => number | null) {
+    this.#recordedNode = recordedNode;
+  }
+
+  /** False when it is older than what we have, of a former start of that member, or of another machine of its name. */
   hear(status: MemberStatus, from: number, nowMs: number): boolean {
+    const recorded = this.#recordedNode(status.name);
+    if (recorded !== null && recorded !== from) return false;
     const known = this.#entries.get(status.name);
     if (
       known !== undefined && known.status.incarnation === status.incarnation && status.seq <= known.status.seq
@@ -25,6 +36,7 @@ export class StatusBoard {
   /** All statuses with their age, sorted by name. */
   seen(nowMs: number): SeenStatus[] {
     return [...this.#entries.values()]
+      .filter(({ status, from }) => (this.#recordedNode(status.name) ?? from) === from)
       .map(({ status, atMs }) => ({ status, ageMs: nowMs - atMs }))
       .sort((a, b) => a.status.name < b.status.name ? -1 : 1);
   }
@@ -41,9 +53,9 @@ export class StatusBoard {
       .sort((a, b) => a.name < b.name ? -1 : 1);
   }
 
-  /** Raft id that the member last spoke from; null: never heard. */
+  /** Raft id of the member of that name, as recorded, or as it last spoke; null: neither. */
   nodeOf(name: string): number | null {
-    return this.#entries.get(name)?.from ?? null;
+    return this.#recordedNode(name) ?? this.#entries.get(name)?.from ?? null;
   }
 
   /** WAL position of the last broadcast by any primary; null: none heard since our start. */

@@ -7,6 +7,7 @@ import { type Tenure, tenureOf } from "../brain/tenure.ts";
 import { leaseFromTtl, timingOf } from "../brain/timing.ts";
 import { type BrokenRules, Holder, type Renewal, type RenewalAck } from "../dcs/lease.ts";
 import type { GuardPort } from "../guard/port.ts";
+import { claimOn, type Life } from "../model/life.ts";
 import type { DcsState } from "../model/records.ts";
 import type { Proposer } from "./proposer.ts";
 import type { Watchdog } from "./watchdog.ts";
@@ -16,6 +17,8 @@ const ARMED_MARGIN_MS = 300;
 
 export interface TenancyOptions {
   readonly name: string;
+  /** Of this machine; the raft id is known once the member has a place. */
+  readonly life: () => Life;
   readonly incarnation: number;
   readonly clock: Clock;
   readonly raft: Raft;
@@ -61,13 +64,20 @@ export class Tenancy {
     return this.#epochAtJoin !== null;
   }
 
+  /** The machine that this member runs on. */
+  life(): Life {
+    return this.#options.life();
+  }
+
   tenure(): Tenure {
     const guard = this.#options.guard.view();
+    const { lock } = this.#options.state();
     return tenureOf({
-      name: this.#options.name,
-      lock: this.#options.state().lock,
+      lock,
+      claim: claimOn(lock, this.#options.name, this.life()),
       epochAtJoin: this.#epochAtJoin,
       givenUpEpoch: this.#givenUpEpoch,
+      guardSpoke: guard.lastAnswerMs !== null,
       guardArmedEpoch: guard.armed?.epoch ?? null,
       guardEndedEpoch: guard.endedEpoch,
       heldEpoch: this.#holder.epoch,
@@ -144,7 +154,7 @@ export class Tenancy {
       if (this.#pingedMs === -Infinity) this.#ping(nowMs);
       return nowMs + 50;
     }
-    send(this.#holder.renew(name, nowMs, this.#guardUntilMs()));
+    send(this.#holder.renew(name, this.life(), nowMs, this.#guardUntilMs()));
     this.#ping(nowMs);
     return nowMs + renewMs;
   }
@@ -183,6 +193,10 @@ export class Tenancy {
   /**
    * Gives the epoch up. The caller has proven that PostgreSQL cannot acknowledge any more. The guard is told first, and
    * accepts the epoch never again; only then is the release proposed; whatever becomes of the proposal, it is final.
+   *
+   * Without the guard's word nothing is released. One that is silent may be stopped, with a start in its socket that it
+   * carries out when it goes on; one that is dead is replaced within a second, and the new one looks at the processes of
+   * the data directory itself. Where none can be had, the epoch expires.
    */
   release(epoch: number, reason: string, lsn: number | null, timeline: number | null): void {
     const { guard, proposer, wake } = this.#options;
@@ -195,9 +209,9 @@ export class Tenancy {
     this.#givenUpEpoch = Math.max(this.#givenUpEpoch, epoch);
     this.#holder.end();
     guard.end(epoch, (reply) => {
-      // Without a guard there is no PostgreSQL of its either; with one, a refusal means that a writable server lives.
-      if (!reply.ok && guard.view().state !== "none") return finish();
-      if (!proposer.propose({ op: "release", epoch, reason, lsn, timeline }, finish)) finish();
+      if (!reply.ok) return finish();
+      const release = { op: "release", epoch, life: this.life(), reason, lsn, timeline } as const;
+      if (!proposer.propose(release, finish)) finish();
     });
   }
 
@@ -248,7 +262,10 @@ export class Tenancy {
     if (!this.isJoined || lock.epoch !== this.#holder.epoch || paused() === lock.unfenced) return;
     const { armed } = guard.view();
     if (!paused() && !(this.leaseUsable() && armed !== null && !armed.unfenced)) return;
-    proposer.propose({ op: "setUnfenced", epoch: lock.epoch, unfenced: paused() }, () => wake());
+    proposer.propose(
+      { op: "setUnfenced", epoch: lock.epoch, life: this.life(), unfenced: paused() },
+      () => wake(),
+    );
   }
 
   /**

@@ -5,7 +5,7 @@
  */
 import type { Clock, MemberInfo, Raft, RaftEvent } from "../../raft/mod.ts";
 import type { BrokenRules } from "../dcs/lease.ts";
-import type { DcsStateMachine } from "../dcs/state_machine.ts";
+import { type DcsStateMachine, nodeIn } from "../dcs/state_machine.ts";
 import type { Log } from "../lib/log.ts";
 import type { DynamicConfig } from "../model/config.ts";
 import type { JsonObject } from "../model/json.ts";
@@ -52,7 +52,7 @@ export interface WitnessOptions {
 }
 
 export class Witness {
-  readonly board = new StatusBoard();
+  readonly board: StatusBoard;
   readonly decisions = new DecisionLog();
   readonly loop: LoopHealth;
   readonly changes = new Changes();
@@ -72,6 +72,7 @@ export class Witness {
     this.#options = options;
     const { name, clock, raft, dcs, log, electionMaxMs, wallMs, effective } = options;
     const state = () => dcs.state;
+    this.board = new StatusBoard((member) => nodeIn(dcs.state, member));
     this.#dynamic = effective({});
     this.#timer = new LookTimer(clock, (dueMs) => this.#look(dueMs));
     this.proposer = new Proposer(name, raft, wallMs);
@@ -149,7 +150,7 @@ export class Witness {
   #leaseMessage(from: number, bytes: Uint8Array): void {
     if (this.#ended) return;
     const message = decodeLeaseMessage(bytes);
-    if (message?.kind !== "renew") return;
+    if (message?.kind !== "renew" || message.renewal.life.node !== from) return;
     this.#leadership.renewal(
       message.renewal,
       (ack) => this.#options.raft.send(from, LEASE_CHANNEL, encodeMessage({ kind: "ack", ack })),

@@ -95,5 +95,6 @@ function failsafeRequest(body: JsonObject): FailsafeRequest | null {
     slots,
     epoch: typeof body.epoch === "number" && Number.isSafeInteger(body.epoch) ? body.epoch : null,
     to: isShort(body.to) ? body.to : null,
+    node: typeof body.node === "number" && Number.isSafeInteger(body.node) ? body.node : null,
   };
 }

@@ -174,6 +174,8 @@ export interface FailsafeRequest {
   /** Epoch whose lease is meant, and the member that is asked; null: not said. */
   readonly epoch: number | null;
   readonly to: string | null;
+  /** Raft id of the member that is asked; null: not said. */
+  readonly node: number | null;
 }
 
 export type FailsafeOutcome =

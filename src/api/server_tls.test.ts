@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:tls";
-import { askFailsafe } from "../agent/ask_failsafe.ts";
+import { askFailsafe } from "../agent/ask_member.ts";
 import type { LocalConfig, RestApiConfig } from "../model/config.ts";
 import { ApiClient, type ClientTls } from "./client.ts";
 import { type ApiServer, ListenError, startApiServer } from "./server.ts";
@@ -188,7 +188,7 @@ test("members ask each other in failsafe mode with their own certificates, and c
     new Promise<string | null>((resolve) =>
       askFailsafe(() => used, () => stub.view().dcs!.members.node2!)(
         `https://127.0.0.1:${server.port}/patroni`,
-        { holder: "node2", epoch: 1, to: "node1" },
+        { holder: "node2", epoch: 1, to: "node1", node: 1 },
         2000,
         resolve,
       )

@@ -1,5 +1,6 @@
 /** An agent for tests of the API and the CLI: a healthy cluster of three, whose every detail a test may replace. */
 import type { DynamicConfig, LocalConfig, RestApiConfig } from "../model/config.ts";
+import type { Life } from "../model/life.ts";
 import type { MemberStatus } from "../model/member_status.ts";
 import type { PostgresView } from "../model/postgres_view.ts";
 import type { DcsState, FailoverRecord } from "../model/records.ts";
@@ -303,6 +304,10 @@ function stubPostgres(): PostgresView {
   } as unknown as PostgresView;
 }
 
+function lifeOf(name: string): Life {
+  return { node: Number(name.slice(-1)), machine: `machine-${name}`, boot: `boot-${name}` };
+}
+
 function stubDcs(): DcsState {
   const facts = MEMBERS.map((name) => ({
     name,
@@ -310,6 +315,7 @@ function stubDcs(): DcsState {
     apiUrl: `http://10.0.0.${name.slice(-1)}:8008/patroni`,
     proxyUrl: null,
     raftAddr: `10.0.0.${name.slice(-1)}:2222`,
+    life: lifeOf(name),
     tags: {},
     version: "0.1.0",
   }));
@@ -326,6 +332,7 @@ function stubDcs(): DcsState {
       holder: "node1",
       reason: "",
       lastHolder: "node1",
+      life: { node: 1, machine: "machine-1", boot: "boot-1" },
       ended: null,
       cleanStart: true,
       unfenced: false,

@@ -179,7 +179,7 @@ test("a candidate that merely lags is refused only when the lag lasts", () => {
 });
 
 test("after a recovery a former primary is accepted as the candidate of a failover, and not as anybody's", () => {
-  const dcs = recoveredState(cluster(), { survivor: "b", at: "" });
+  const dcs = { ...recoveredState(cluster(), { survivor: "b", at: "" }), members: cluster().members };
   const former = seen(status("c", { running: false, primaryDirectory: true, state: "stopped" }));
   const asked = (candidate: string | null) =>
     ops({

@@ -80,10 +80,13 @@ export function coordinate(view: ClusterView): ClusterDecision {
   if (lock.holder === null) {
     const choice = chooseSuccessor(view);
     if (choice.kind === "wait") return decide(choice.reason);
+    const { life } = dcs.members[choice.to] ?? {};
+    if (life === undefined) return decide(`${choice.to} has not joined yet`);
     return decide(choice.reason, {
       op: "grant",
       epoch: lock.epoch + 1,
       holder: choice.to,
+      life,
       reason: choice.reason,
       complete: choice.complete,
     });

@@ -46,8 +46,13 @@ function recovered(
   },
 ): SuccessorView {
   const dcs = recoveredState(cluster(), { survivor: "b", at: "" });
+  // Of those who have joined the new cluster.
+  const present = ["c", ...others.map(({ status }) => status.name)];
+  const members = Object.fromEntries(
+    Object.entries(cluster().members).filter(([name]) => present.includes(name)),
+  );
   return succession({
-    dcs: { ...expired({ ...dcs, members: {} }, grants), failover },
+    dcs: { ...expired({ ...dcs, members }, grants), failover },
     statuses: [...others, seen(stoppedPrimary("c", { epochSeen: EPOCHS_PER_CLUSTER_EPOCH + grants }))],
     reachableAtFree: ["c"],
     freeForMs: 300_000,

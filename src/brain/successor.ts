@@ -5,6 +5,7 @@
 import { mayNotSucceed } from "../dcs/failsafe.ts";
 import { isJustRecovered } from "../dcs/recovered.ts";
 import type { DynamicConfig } from "../model/config.ts";
+import { isSameLife } from "../model/life.ts";
 import type { Lsn } from "../model/lsn.ts";
 import type { MemberStatus } from "../model/member_status.ts";
 import type { DcsState, FailoverRecord } from "../model/records.ts";
@@ -62,7 +63,10 @@ export function ineligible(
   view: Pick<SuccessorView, "dcs" | "dynamic">,
   lastResort = false,
 ): string | null {
-  const { initialize, lock, history, failsafe } = view.dcs;
+  const { initialize, history, failsafe, members } = view.dcs;
+  if (!isSameLife(status.life, Object.hasOwn(members, status.name) ? members[status.name]?.life : null)) {
+    return "has not joined yet with the machine that it runs on now";
+  }
   if (mayNotSucceed(view.dcs, status.name)) return `is not in the failsafe set of epoch ${failsafe!.epoch}`;
   if (status.nofailover) return "not allowed to promote (nofailover)";
   if (status.shuttingDown) return "is shutting down";
@@ -76,7 +80,7 @@ export function ineligible(
   // After a recovery from a lost majority nobody knows who was, and such a directory may be all that is left: but it may
   // be weeks old as well, so that it is chosen by chooseLastResort alone, or by an operator who names it.
   if (
-    status.primaryDirectory && status.name !== lock.lastHolder && !(lastResort && isJustRecovered(view.dcs))
+    status.primaryDirectory && !wasLastHolder(status, view) && !(lastResort && isJustRecovered(view.dcs))
   ) {
     return "was a primary once and has not rejoined yet";
   }
@@ -88,6 +92,15 @@ export function ineligible(
     return `timeline ${status.timeline} is behind the cluster's ${lastTimeline[0] + 1}`;
   }
   return null;
+}
+
+/**
+ * The member that had the last epoch, by its raft directory: a machine that has merely taken over its name has nothing of
+ * what that one wrote. With the raft directory emptied, the data directory of a primary tells the same.
+ */
+function wasLastHolder(status: MemberStatus, { dcs: { lock } }: Pick<SuccessorView, "dcs">): boolean {
+  if (status.name !== lock.lastHolder) return false;
+  return lock.life === null || status.life?.node === lock.life.node || status.primaryDirectory;
 }
 
 /** The lock's holder is a member of the raft group: whoever leaves it speaks for a while, and is granted nothing. */
@@ -124,13 +137,13 @@ function hasEverything(status: MemberStatus, view: SuccessorView): boolean {
  */
 function streamedFromHolder(view: SuccessorView): readonly string[] | null {
   const { lock } = view.dcs;
-  const holder = view.statuses.find((seen) => seen.status.name === lock.lastHolder)?.status;
+  const holder = view.statuses.find((seen) => wasLastHolder(seen.status, view))?.status;
   return holder === undefined || holder.epochSeen !== lock.epoch ? null : holder.streamedTo ?? null;
 }
 
 function grant(to: MemberStatus, reason: string, view: SuccessorView): Choice {
-  const { ended, lastHolder } = view.dcs.lock;
-  const complete = ended === null || to.name === lastHolder ||
+  const { ended } = view.dcs.lock;
+  const complete = ended === null || wasLastHolder(to, view) ||
     (ended.lsn !== null && hasEverything(to, view));
   return { kind: "grant", to: to.name, reason, complete };
 }
@@ -235,15 +248,15 @@ function chooseWarm(
   const eligible = reported.filter((status) =>
     ineligible(status, view) === null && !lagsTooFar(status, view)
   );
-  const others = eligible.filter((status) => status.name !== lock.lastHolder).sort(candidateOrder(view));
+  const others = eligible.filter((status) => !wasLastHolder(status, view)).sort(candidateOrder(view));
   // After a clean stop nothing need be lost: whoever lacks some of it is second to the former holder itself.
-  const former = eligible.find((status) => status.name === lock.lastHolder);
+  const former = eligible.find((status) => wasLastHolder(status, view));
   const complete = others.filter((status) => hasEverything(status, view));
   if (complete.length === 0 && others.length > 0) {
     if (former !== undefined) {
       return grant(former, "no other member has everything that it wrote before it stopped", view);
     }
-    const alive = fresh.some((status) => status.name === lock.lastHolder && !status.shuttingDown);
+    const alive = fresh.some((status) => wasLastHolder(status, view) && !status.shuttingDown);
     if (alive && view.freeForMs < CANDIDATE_WAIT_MS) {
       return { kind: "wait", reason: `nobody has everything but ${lock.lastHolder}: waiting for its report` };
     }
@@ -269,7 +282,7 @@ function chooseWarm(
 function chooseCold(reported: readonly MemberStatus[], view: SuccessorView): Choice {
   const { lock, members } = view.dcs;
   const eligible = reported.filter((status) => ineligible(status, view) === null).sort(candidateOrder(view));
-  const last = eligible.find((status) => status.name === lock.lastHolder);
+  const last = eligible.find((status) => wasLastHolder(status, view));
   if (last !== undefined) {
     return grant(last, "cold start: it was the last primary", view);
   }

@@ -2,8 +2,12 @@
  * Whether this start of the agent may act on the lock that the records give to us. Release is final (design.md 4.2):
  * an epoch that was, or may have been, released must never be renewed again. A restarted agent does not remember what
  * its predecessor released, so it keeps an epoch only if the guard, which outlives agents and remembers, still
- * has it armed; every other epoch from before its start it gives back.
+ * has it armed; every other epoch that was granted to this life before the start it gives back.
+ *
+ * Names can come twice: an epoch that another machine holds under this name is neither kept nor given back. Silence is no
+ * proof either: as long as no guard has answered, nothing is said of an epoch from before the start.
  */
+import { type Claim, mayRelease } from "../model/life.ts";
 import type { LockRecord } from "../model/records.ts";
 
 export type Tenure =
@@ -12,12 +16,15 @@ export type Tenure =
   | { readonly kind: "to-release"; readonly epoch: number };
 
 export interface TenureView {
-  readonly name: string;
   readonly lock: LockRecord;
+  /** What this life is to the epoch on record. */
+  readonly claim: Claim;
   /** Epoch of the lock when our own record of this start was applied; null before. */
   readonly epochAtJoin: number | null;
   /** Highest epoch that this start of the agent has given up. */
   readonly givenUpEpoch: number;
+  /** A guard of the data directory has answered this start of the agent. */
+  readonly guardSpoke: boolean;
   readonly guardArmedEpoch: number | null;
   readonly guardEndedEpoch: number;
   /** Epoch we have been holding until now; a guard that was replaced meanwhile does not end it. */
@@ -25,18 +32,19 @@ export interface TenureView {
 }
 
 export function tenureOf(view: TenureView): Tenure {
-  const { lock, epochAtJoin, guardArmedEpoch, guardEndedEpoch, givenUpEpoch } = view;
+  const { lock, claim, epochAtJoin, guardArmedEpoch, guardEndedEpoch, givenUpEpoch } = view;
   if (epochAtJoin === null) {
     // Our records may be old. The guard knows an epoch that was acknowledged: renewing it can do no harm, since the
-    // raft leader acknowledges only the current epoch of the current holder.
+    // raft leader acknowledges only the current epoch of the life that holds it.
     return guardArmedEpoch !== null && guardArmedEpoch > guardEndedEpoch && guardArmedEpoch > givenUpEpoch
       ? { kind: "holding", epoch: guardArmedEpoch }
       : { kind: "none" };
   }
-  if (lock.holder !== view.name) return { kind: "none" };
-  if (lock.epoch <= givenUpEpoch || lock.epoch <= guardEndedEpoch) {
-    return { kind: "to-release", epoch: lock.epoch };
+  if (!mayRelease(lock, claim)) return { kind: "none" };
+  const { epoch } = lock;
+  if (claim === "own" && epoch > givenUpEpoch && epoch > guardEndedEpoch) {
+    const earned = epoch > epochAtJoin || epoch === view.heldEpoch || epoch === guardArmedEpoch;
+    if (earned) return { kind: "holding", epoch };
   }
-  const earned = lock.epoch > epochAtJoin || lock.epoch === view.heldEpoch || lock.epoch === guardArmedEpoch;
-  return earned ? { kind: "holding", epoch: lock.epoch } : { kind: "to-release", epoch: lock.epoch };
+  return view.guardSpoke ? { kind: "to-release", epoch } : { kind: "none" };
 }

@@ -3,6 +3,7 @@ import { emptyState } from "../dcs/state_machine.ts";
 import type { DynamicConfig } from "../model/config.ts";
 import type { MemberStatus } from "../model/member_status.ts";
 import type { PostgresView } from "../model/postgres_view.ts";
+import type { Life } from "../model/life.ts";
 import type { DcsState, LockRecord } from "../model/records.ts";
 import type { NodeView } from "./keeper.ts";
 import type { SuccessorView } from "./successor.ts";
@@ -40,11 +41,18 @@ export const DYNAMIC: DynamicConfig = {
   },
 };
 
+/** The machine of the member of that name. */
+export function life(name: string, change: Partial<Life> = {}): Life {
+  return { node: name.charCodeAt(0) - 96, machine: `machine-${name}`, boot: `boot-${name}`, ...change };
+}
+
 export function lock(change: Partial<LockRecord> = {}): LockRecord {
+  const { lastHolder = "a" } = change;
   return {
     epoch: 3,
     holder: "a",
-    lastHolder: "a",
+    lastHolder,
+    life: lastHolder === null ? null : life(lastHolder),
     reason: "test",
     ended: null,
     cleanStart: true,
@@ -65,6 +73,7 @@ export function cluster(change: Partial<DcsState> = {}): DcsState {
     apiUrl: `http://${name}:8008/patroni`,
     proxyUrl: null,
     raftAddr: `${name}:2222`,
+    life: life(name),
     tags: {},
     version: "0",
   });
@@ -82,6 +91,7 @@ export function status(name: string, change: Partial<MemberStatus> = {}): Member
   return {
     name,
     incarnation: 1,
+    life: life(name),
     seq: 1,
     epochSeen: 3,
     lockFreeSeen: true,

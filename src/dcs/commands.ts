@@ -4,6 +4,7 @@
  * and only ever shown to people.
  */
 import type { JsonObject } from "../model/json.ts";
+import type { Life } from "../model/life.ts";
 import type { FailoverRecord, HistoryLine, MemberFacts } from "../model/records.ts";
 
 interface Stamp {
@@ -20,29 +21,44 @@ export type CommandBody =
   | { readonly op: "clearInitialize"; readonly of: string; readonly incarnation: number }
   /** null: there must be no configuration yet. */
   | { readonly op: "setConfig"; readonly value: JsonObject; readonly expectRevision: number | null }
-  /** `complete`: the new holder has everything that the last one wrote before it stopped cleanly. */
+  /**
+   * `life`: the machine that is meant, which must have the name when this is applied. `complete`: the new holder has
+   * everything that the last one wrote before it stopped cleanly.
+   */
   | {
     readonly op: "grant";
     readonly epoch: number;
     readonly holder: string;
+    /** Absent in logs of versions that did not know lives, as below. */
+    readonly life?: Life;
     readonly reason: string;
     readonly complete: boolean;
   }
   /** `forced`: an operator's failover ends an unfenced epoch. */
   | { readonly op: "expire"; readonly epoch: number; readonly reason: string; readonly forced?: boolean }
+  /** `life`, here and below: of the proposer. Only the one that was granted the epoch has a say (src/model/life.ts). */
   | {
     readonly op: "release";
     readonly epoch: number;
+    readonly life?: Life;
     readonly reason: string;
     readonly lsn: number | null;
     readonly timeline: number | null;
   }
-  | { readonly op: "setUnfenced"; readonly epoch: number; readonly unfenced: boolean }
+  | {
+    readonly op: "setUnfenced";
+    readonly epoch: number;
+    readonly life?: Life;
+    readonly unfenced: boolean;
+  }
   /** null: no request may be present. */
   | { readonly op: "setFailover"; readonly record: FailoverRecord; readonly expectRevision: number | null }
   | { readonly op: "acceptFailover"; readonly id: string }
   | { readonly op: "endFailover"; readonly id: string; readonly ok: boolean; readonly text: string }
-  /** Without `replace`, a member of that name with other addresses is left alone: it may be another, living one. */
+  /**
+   * Without `replace`, a member of that name with another raft id is left alone: it may live. With it the name passes to
+   * the proposer's machine, but never while another life holds the lock under that name.
+   */
   | {
     readonly op: "setMember";
     readonly facts: MemberFacts;
@@ -59,12 +75,15 @@ export type CommandBody =
   }
   /**
    * The members that failsafe mode asks, by name with their api_url; null: failsafe mode is not to be used under this
-   * epoch any more. By the holder only (src/dcs/failsafe.ts). `expectRevision`: of the set in the records, null: none.
+   * epoch any more. By the holder only (src/dcs/failsafe.ts). `nodes`: their raft ids. `expectRevision`: of the set in the
+   * records, null: none.
    */
   | {
     readonly op: "setFailsafe";
     readonly epoch: number;
+    readonly life?: Life;
     readonly members: { readonly [name: string]: string } | null;
+    readonly nodes?: { readonly [name: string]: number };
     readonly expectRevision: number | null;
   }
   /** `epoch`, `free`: the lock as the proposer saw it. What is safe while it is free is not safe once it is granted. */
@@ -105,11 +124,15 @@ const VERSION_OF: Readonly<Record<CommandBody["op"], number>> = {
   setTtl: 1,
 };
 
-/** The latest version that this program knows. */
-export const COMMAND_VERSION = Math.max(...Object.values(VERSION_OF));
+/** With a life, a command is judged by it: an older version would judge it by name alone, and differ. */
+const VERSION_WITH_LIFE = 3;
 
-export function commandVersion({ op }: CommandBody): number {
-  return VERSION_OF[op];
+/** The latest version that this program knows. */
+export const COMMAND_VERSION = Math.max(VERSION_WITH_LIFE, ...Object.values(VERSION_OF));
+
+export function commandVersion(body: CommandBody): number {
+  const life = body.op === "setMember" ? body.facts.life : "life" in body ? body.life : undefined;
+  return life === undefined ? VERSION_OF[body.op] : VERSION_WITH_LIFE;
 }
 
 const encoder = new TextEncoder();

@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import type { DcsState } from "../model/records.ts";
+import type { Life } from "../model/life.ts";
+import type { DcsState, MemberFacts } from "../model/records.ts";
+import { life } from "../brain/testing.ts";
 import { type CommandBody, encodeCommand } from "./commands.ts";
 import { FailsafePromise, FailsafeSets, type SetFailsafe } from "./failsafe.ts";
 import { Grantor, Holder } from "./lease.ts";
@@ -9,19 +11,50 @@ import { DcsStateMachine, emptyState } from "./state_machine.ts";
 const ALL = { a: "http://a:8008", b: "http://b:8008", c: "http://c:8008" };
 const AB = { a: ALL.a, b: ALL.b };
 
+const nodesOf = (members: SetFailsafe["members"]) =>
+  Object.fromEntries(Object.keys(members ?? {}).map((name) => [name, life(name).node]));
+/** As the holder asks them. */
+const asking = (members: { readonly [name: string]: string }) =>
+  Object.fromEntries(
+    Object.entries(members).map(([name, apiUrl]) => [name, { apiUrl, node: life(name).node }]),
+  );
+
 function machine() {
   const dcs = new DcsStateMachine();
   let index = 0;
   const apply = (by: string, body: CommandBody) =>
     dcs.apply(encodeCommand({ ...body, by, at: "2026-01-01T00:00:00Z" }), ++index);
   const grant = (epoch: number, holder: string) =>
-    apply("q", { op: "grant", epoch, holder, reason: "test", complete: true }).ok;
+    apply("q", {
+      op: "grant",
+      epoch,
+      holder,
+      life: dcs.state.members[holder]?.life ?? life(holder),
+      reason: "test",
+      complete: true,
+    }).ok;
   const set = (by: string, epoch: number, members: SetFailsafe["members"]) =>
-    apply(by, { op: "setFailsafe", epoch, members, expectRevision: dcs.state.failsafe?.revision ?? null });
+    apply(by, {
+      op: "setFailsafe",
+      epoch,
+      life: life(by),
+      members,
+      nodes: nodesOf(members),
+      expectRevision: dcs.state.failsafe?.revision ?? null,
+    });
   const release = (by: string, epoch: number) =>
-    apply(by, { op: "release", epoch, reason: "test", lsn: null, timeline: null });
-  const join = (name: string, apiUrl: string) => {
-    const facts = { name, connUrl: "", apiUrl, proxyUrl: null, raftAddr: name, tags: {}, version: "" };
+    apply(by, { op: "release", epoch, life: life(by), reason: "test", lsn: null, timeline: null });
+  const join = (name: string, apiUrl: string, change: Partial<Life> = {}) => {
+    const facts: MemberFacts = {
+      name,
+      connUrl: "",
+      apiUrl,
+      proxyUrl: null,
+      raftAddr: name,
+      life: life(name, change),
+      tags: {},
+      version: "",
+    };
     return apply(name, { op: "setMember", facts, incarnation: 1, replace: true });
   };
   for (const [name, url] of Object.entries(ALL)) join(name, url);
@@ -35,8 +68,18 @@ test("only the holder logs a set, under its own epoch and over the set that it k
   expect(set("b", 1, ALL)).toEqual({ ok: false, reason: "epoch 1 is not held" });
   expect(set("a", 2, ALL).ok).toBe(false);
   expect(set("a", 1, ALL).ok).toBe(true);
-  expect(dcs.state.failsafe).toEqual({ epoch: 1, holder: "a", members: ALL, revision: 7 });
-  expect(apply("a", { op: "setFailsafe", epoch: 1, members: null, expectRevision: 6 }).ok).toBe(false);
+  expect(dcs.state.failsafe).toEqual({
+    epoch: 1,
+    holder: "a",
+    life: life("a"),
+    members: ALL,
+    nodes: nodesOf(ALL),
+    revision: 7,
+  });
+  expect(
+    apply("a", { op: "setFailsafe", epoch: 1, life: life("a"), members: null, nodes: {}, expectRevision: 6 })
+      .ok,
+  ).toBe(false);
   expire(1);
   expect(set("a", 1, AB).ok).toBe(false);
   expect(dcs.state.failsafe?.members).toEqual(ALL);
@@ -75,7 +118,12 @@ test("a member whose name now belongs to another host was not asked, nor one tha
   expire(1);
   expect(grant(2, "b")).toBe(false);
   expect(grant(2, "c")).toBe(false);
-  join("b", ALL.b);
+  // Another machine at the very address of one that was asked, and a copy of the holder's, which asks everybody but itself.
+  join("b", ALL.b, { node: 9 });
+  expect(grant(2, "b")).toBe(false);
+  join("a", ALL.a, { machine: "m9" });
+  expect(grant(2, "a")).toBe(false);
+  join("b", ALL.b, { boot: "later" });
   expect(grant(2, "b")).toBe(true);
 });
 
@@ -112,7 +160,7 @@ const TTL = 5000;
 function proven(): Holder {
   const holder = new Holder(7, L);
   holder.begin(3, null);
-  const { seq } = holder.renew("a", 1000);
+  const { seq } = holder.renew("a", life("a"), 1000);
   holder.acknowledge({ epoch: 3, incarnation: 7, seq, grantTtlMs: TTL }, 1010);
   return holder;
 }
@@ -137,50 +185,50 @@ test("a lease that raft has not acknowledged to this start of the agent is not e
 test("after an extension the lease stands on raft again with the first renewal sent after it", () => {
   const holder = proven();
   expect(holder.extended).toBe(false);
-  const early = holder.renew("a", 2000);
+  const early = holder.renew("a", life("a"), 2000);
   holder.extend(3, 3000, TTL, 3010);
   expect(holder.extended).toBe(true);
   holder.acknowledge({ epoch: 3, incarnation: 7, seq: early.seq, grantTtlMs: TTL }, 3100);
   expect(holder.extended).toBe(true);
-  const late = holder.renew("a", 3200);
+  const late = holder.renew("a", life("a"), 3200);
   holder.acknowledge({ epoch: 3, incarnation: 7, seq: late.seq, grantTtlMs: TTL }, 3210);
   expect(holder.extended).toBe(false);
 });
 
 const withSet = (revision: number, members: { [name: string]: string } = ALL): DcsState => ({
   ...emptyState(),
-  failsafe: { epoch: 3, holder: "a", members, revision },
+  failsafe: { epoch: 3, holder: "a", life: life("a"), members, nodes: nodesOf(members), revision },
 });
 
 test("a start of the agent uses only a set that it has logged itself", () => {
   const sets = new FailsafeSets();
   expect(sets.toAsk(3, "a", withSet(5))).toBe(null);
-  const command = sets.propose(3, ALL, withSet(5))!;
+  const command = sets.propose(3, life("a"), asking(ALL), withSet(5))!;
   expect(command).toMatchObject({ members: ALL, expectRevision: 5 });
-  expect(sets.propose(3, ALL, withSet(5))).toBe(null);
+  expect(sets.propose(3, life("a"), asking(ALL), withSet(5))).toBe(null);
   sets.outcome(command, { revision: 6 });
-  expect(sets.toAsk(3, "a", withSet(6))).toEqual({ b: ALL.b, c: ALL.c });
-  expect(sets.propose(3, ALL, withSet(6))).toBe(null);
+  expect(sets.toAsk(3, "a", withSet(6))).toEqual(asking({ b: ALL.b, c: ALL.c }));
+  expect(sets.propose(3, life("a"), asking(ALL), withSet(6))).toBe(null);
   expect(sets.toAsk(4, "a", withSet(6))).toBe(null);
 });
 
 test("a removal that may have taken effect ends failsafe mode, and nobody to ask is no agreement", () => {
   const sets = new FailsafeSets();
-  sets.outcome(sets.propose(3, ALL, emptyState())!, { revision: 6 });
-  sets.outcome(sets.propose(3, null, withSet(6))!, "unknown");
+  sets.outcome(sets.propose(3, life("a"), asking(ALL), emptyState())!, { revision: 6 });
+  sets.outcome(sets.propose(3, life("a"), null, withSet(6))!, "unknown");
   expect(sets.toAsk(3, "a", withSet(6))).toBe(null);
-  expect(sets.propose(3, null, emptyState())).toBe(null);
+  expect(sets.propose(3, life("a"), null, emptyState())).toBe(null);
   const alone = new FailsafeSets();
-  alone.outcome(alone.propose(3, { a: "" }, emptyState())!, { revision: 6 });
+  alone.outcome(alone.propose(3, life("a"), asking({ a: "" }), emptyState())!, { revision: 6 });
   expect(alone.toAsk(3, "a", withSet(6, { a: "" }))).toBe(null);
 });
 
 test("a set that may be logged yet is asked for, though the same proposed again was refused for certain", () => {
   const sets = new FailsafeSets();
-  sets.outcome(sets.propose(3, AB, emptyState())!, { revision: 6 });
-  sets.outcome(sets.propose(3, ALL, withSet(6, AB))!, "unknown");
-  sets.outcome(sets.propose(3, ALL, withSet(6, AB))!, "refused");
-  expect(sets.toAsk(3, "a", withSet(6, AB))).toEqual({ b: ALL.b, c: ALL.c });
+  sets.outcome(sets.propose(3, life("a"), asking(AB), emptyState())!, { revision: 6 });
+  sets.outcome(sets.propose(3, life("a"), asking(ALL), withSet(6, AB))!, "unknown");
+  sets.outcome(sets.propose(3, life("a"), asking(ALL), withSet(6, AB))!, "refused");
+  expect(sets.toAsk(3, "a", withSet(6, AB))).toEqual(asking({ b: ALL.b, c: ALL.c }));
 });
 
 test("whatever becomes of proposals under way, everybody who could succeed is asked", () => {
@@ -209,7 +257,7 @@ test("whatever becomes of proposals under way, everybody who could succeed is as
       let untold: SetFailsafe[] = [];
       for (const each of steps) {
         if (each.kind === "propose") {
-          const command = sets.propose(1, each.members, dcs.state);
+          const command = sets.propose(1, life("a"), each.members && asking(each.members), dcs.state);
           if (command === null) continue;
           flying.push(command);
           untold.push(command);
@@ -248,12 +296,13 @@ test("whatever becomes of proposals under way, everybody who could succeed is as
 
 // The asked member's side. -------------------------------------------------------------------------------------------
 
-const QUESTION = { holder: "a", epoch: 3, to: "b" };
+const QUESTION = { holder: "a", epoch: 3, to: "b", node: life("b").node };
 
 function asked(change: Partial<DcsState> = {}) {
   const state = emptyState();
   return {
     name: "b",
+    node: life("b").node,
     state: { ...state, lock: { ...state.lock, epoch: 3, holder: "a", lastHolder: "a" }, ...change },
     leads: false,
     guardEpoch: 0 as number | null,
@@ -265,6 +314,7 @@ test("a member that knows better than the holder refuses, and has promised nothi
   const { lock } = asked().state;
   const refusals: [ReturnType<typeof asked>, string][] = [
     [{ ...asked(), name: "c" }, "this is c, not b"],
+    [{ ...asked(), node: 9 }, "this is another machine of the name b (raft id 9, not 2)"],
     [{ ...asked(), guardEpoch: null }, "no guard answers here"],
     [{ ...asked(), guardEpoch: 4 }, "epoch 3 is over: 4 is known here"],
     [asked({ lock: { ...lock, epoch: 4, holder: "c" } }), "epoch 3 is over: 4 is known here"],

@@ -5,8 +5,9 @@
  *
  * Invariant: whoever may write under a later epoch begins only after P's PostgreSQL cannot acknowledge any more. While a
  * set is in the records,
- * - only its members may be granted an epoch, e + 1 or any later one (state_machine.ts), and only at the addresses that
- *   are asked: e + 1 may come to nothing, and P's lease outlive it; a name may come to belong to another host;
+ * - only its members may be granted an epoch, e + 1 or any later one (state_machine.ts), and only at the addresses and with
+ *   the raft ids that are asked: e + 1 may come to nothing, and P's lease outlive it; a name, and an address with it, may
+ *   come to belong to another host, which never accepted anything;
  * - each of them accepted at x >= s, and writes under no other epoch before x + wait_ttl, nor within wait_ttl of the start
  *   of its agent, which has forgotten its x. P is stopped by s + L/(1-rho) + J + K, which is not later by I1;
  * - wait_ttl is not lowered, so whatever ttl P counted on, whoever waits waits as long.
@@ -19,11 +20,15 @@
  *   asks as if it had taken effect and as if it had not (`FailsafeSets.toAsk`);
  * - by a later holder, once it writes: then its own wait is over, and with it P's lease.
  */
+import { isSameMachine, type Life } from "../model/life.ts";
 import type { DcsState, FailsafeRecord } from "../model/records.ts";
 import type { CommandBody } from "./commands.ts";
 import { type BrokenRules, longestWaitMs } from "./lease.ts";
 
-export type FailsafeMembers = FailsafeRecord["members"];
+/** Whom to ask: api_url and raft id by name. */
+export interface FailsafeMembers {
+  readonly [name: string]: { readonly apiUrl: string; readonly node: number };
+}
 export type SetFailsafe = CommandBody & { readonly op: "setFailsafe" };
 
 /**
@@ -33,8 +38,13 @@ export type SetFailsafe = CommandBody & { readonly op: "setFailsafe" };
 export function mayNotSucceed({ failsafe, members }: DcsState, name: string): boolean {
   if (failsafe === null) return false;
   const facts = Object.hasOwn(members, name) ? members[name] : undefined;
-  return facts === undefined || !Object.hasOwn(failsafe.members, name) ||
-    failsafe.members[name] !== facts.apiUrl;
+  if (facts === undefined || !Object.hasOwn(failsafe.members, name)) return true;
+  // The holder asks everybody but itself, so that a copy of its machine would not know that its lease goes on.
+  const { life, nodes } = failsafe;
+  if (name === failsafe.holder && life !== undefined && !isSameMachine(life, facts.life)) return true;
+  // A set of a version that did not know lives names addresses only.
+  const isThat = nodes === undefined || (Object.hasOwn(nodes, name) && nodes[name] === facts.life?.node);
+  return failsafe.members[name] !== facts.apiUrl || !isThat;
 }
 
 /** The holder's side: which sets may be in force, as far as this start of the agent can know. */
@@ -51,20 +61,35 @@ export class FailsafeSets {
    * is logged anew by each start of the agent: what an earlier start may still have under way is void from then on, as it
    * names an older revision.
    */
-  propose(epoch: number, wanted: FailsafeMembers | null, { failsafe }: DcsState): SetFailsafe | null {
+  propose(
+    epoch: number,
+    life: Life,
+    wanted: FailsafeMembers | null,
+    { failsafe }: DcsState,
+  ): SetFailsafe | null {
     this.#begin(epoch);
     if (this.#underWay !== null) return null;
     const said = wanted === null
       ? failsafe === null
-      : this.#isOurs(failsafe) && sameMembers(failsafe.members, wanted);
+      : this.#isOurs(failsafe) && sameMembers(membersOf(failsafe), wanted);
     if (said) return null;
     const expectRevision = failsafe?.revision ?? null;
-    const command: SetFailsafe = { op: "setFailsafe", epoch, members: wanted, expectRevision };
+    const entries = Object.entries(wanted ?? {});
+    const command: SetFailsafe = {
+      op: "setFailsafe",
+      epoch,
+      life,
+      members: wanted === null
+        ? null
+        : Object.fromEntries(entries.map(([name, { apiUrl }]) => [name, apiUrl])),
+      nodes: Object.fromEntries(entries.map(([name, { node }]) => [name, node])),
+      expectRevision,
+    };
     this.#underWay = command;
     this.#possible = this.#possible.filter((each) => each.expectRevision === expectRevision);
     // One that says the same and came to an unknown end stays, and stands for both: it may be logged yet when this one
     // is refused for certain.
-    if (!this.#possible.some((each) => sameMembers(each.members, wanted))) this.#possible.push(command);
+    if (!this.#possible.some((each) => sameMembers(membersOf(each), wanted))) this.#possible.push(command);
     return command;
   }
 
@@ -82,14 +107,20 @@ export class FailsafeSets {
    */
   toAsk(epoch: number, self: string, { failsafe }: DcsState): FailsafeMembers | null {
     if (epoch !== this.#epoch || !this.#isOurs(failsafe)) return null;
-    const asked: { [name: string]: string } = { ...failsafe.members };
-    for (const { members, expectRevision } of this.#possible) {
-      if (expectRevision !== failsafe.revision) continue;
+    const asked = new Map(Object.entries(membersOf(failsafe)!));
+    for (const possible of this.#possible) {
+      if (possible.expectRevision !== failsafe.revision) continue;
+      const members = membersOf(possible);
       if (members === null) return null;
-      Object.assign(asked, members);
+      for (const [name, member] of Object.entries(members)) {
+        // Either of them may be granted the next epoch, and a question reaches one.
+        const other = asked.get(name);
+        if (other !== undefined && !isSameMember(other, member)) return null;
+        asked.set(name, member);
+      }
     }
-    delete asked[self];
-    return Object.keys(asked).length === 0 ? null : asked;
+    asked.delete(self);
+    return asked.size === 0 ? null : Object.fromEntries(asked);
   }
 
   #isOurs(failsafe: FailsafeRecord | null): failsafe is FailsafeRecord {
@@ -105,24 +136,42 @@ export class FailsafeSets {
   }
 }
 
+/** As recorded, or proposed; null: no set. */
+function membersOf(
+  { members, nodes }: { members: FailsafeRecord["members"] | null; nodes?: FailsafeRecord["nodes"] },
+): FailsafeMembers | null {
+  if (members === null) return null;
+  return Object.fromEntries(
+    // Nobody has the raft id 0: of a set of an older version, nobody accepts.
+    Object.entries(members).map(([name, apiUrl]) => [name, { apiUrl, node: nodes?.[name] ?? 0 }]),
+  );
+}
+
+function isSameMember(a: FailsafeMembers[string], b: FailsafeMembers[string] | undefined): boolean {
+  return a.apiUrl === b?.apiUrl && a.node === b.node;
+}
+
 function sameMembers(a: FailsafeMembers | null, b: FailsafeMembers | null): boolean {
   if (a === null || b === null) return a === b;
   const names = Object.keys(a);
   return names.length === Object.keys(b).length &&
-    names.every((name) => Object.hasOwn(b, name) && a[name] === b[name]);
+    names.every((name) => Object.hasOwn(b, name) && isSameMember(a[name]!, b[name]));
 }
 
 /** What the holder asks of a member of its set. */
 export interface FailsafeQuestion {
   readonly holder: string;
   readonly epoch: number;
-  /** The member that is meant: another one may answer at an old address. */
+  /** The member that is meant, and its raft id: another one may answer at an old address, under the old name. */
   readonly to: string;
+  readonly node: number;
 }
 
 /** What the asked member knows of itself. */
 export interface AcceptorView {
   readonly name: string;
+  /** Its raft id. */
+  readonly node: number;
   readonly state: DcsState;
   /** Its PostgreSQL may acknowledge writes, or it holds the lock. */
   readonly leads: boolean;
@@ -153,10 +202,14 @@ export class FailsafePromise {
 
   /** Accepting is always safe, as it only makes us wait; refusing as well. It is refused where it would be pointless. */
   answer(question: FailsafeQuestion, view: AcceptorView, nowMs: number): FailsafeAnswer {
-    const { epoch, holder, to } = question;
+    const { epoch, holder, to, node } = question;
     const { lock, failsafe } = view.state;
     const refused = (reason: string): FailsafeAnswer => ({ kind: "refused", reason });
     if (to !== view.name) return refused(`this is ${view.name}, not ${to}`);
+    // What the member of that name accepts binds it alone, not the machine that has its name now.
+    if (node !== view.node && !this.#broken.has("failsafe-lapsed")) {
+      return refused(`this is another machine of the name ${to} (raft id ${view.node}, not ${node})`);
+    }
     if (this.#broken.has("failsafe-lapsed")) {
       this.#acceptedMs = nowMs;
       return { kind: "accepted" };

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { life } from "../brain/testing.ts";
 import { emptyState } from "./state_machine.ts";
 import { Grantor, Holder, type Renewal } from "./lease.ts";
 import { LONGEST_LEASE_MS } from "../model/limits.ts";
@@ -8,16 +9,22 @@ const L = (ttlMs: number) => ttlMs - 500;
 
 function held(epoch: number, holder = "a", ttl: Partial<DcsState> = {}): DcsState {
   const state = emptyState();
-  return { ...state, ...ttl, lock: { ...state.lock, epoch, holder, lastHolder: holder } };
+  return { ...state, ...ttl, lock: { ...state.lock, epoch, holder, lastHolder: holder, life: life(holder) } };
 }
 
-const renewal = (epoch: number, seq = 1): Renewal => ({ holder: "a", epoch, incarnation: 7, seq });
+const renewal = (epoch: number, seq = 1): Renewal => ({
+  holder: "a",
+  life: life("a"),
+  epoch,
+  incarnation: 7,
+  seq,
+});
 
 test("a lease counts from the send of the renewal, however late its acknowledgement comes", () => {
   const holder = new Holder(7, L);
   holder.begin(3, null);
   expect(holder.acknowledged).toBe(false);
-  const sent = holder.renew("a", 1000);
+  const sent = holder.renew("a", life("a"), 1000);
   expect(holder.acknowledge({ epoch: 3, incarnation: 7, seq: sent.seq, grantTtlMs: 5000 }, 4000)).toBe(true);
   expect(holder.validUntilMs).toBe(1000 + 4500);
   expect(holder.holds(5499)).toBe(true);
@@ -27,7 +34,7 @@ test("a lease counts from the send of the renewal, however late its acknowledgem
 test("an acknowledgement of another epoch, start or unknown number is ignored, and a repeated one too", () => {
   const holder = new Holder(7, L);
   holder.begin(3, null);
-  const { seq } = holder.renew("a", 0);
+  const { seq } = holder.renew("a", life("a"), 0);
   const ack = { epoch: 3, incarnation: 7, seq, grantTtlMs: 5000 };
   expect(holder.acknowledge({ ...ack, epoch: 2 }, 10)).toBe(false);
   expect(holder.acknowledge({ ...ack, incarnation: 8 }, 10)).toBe(false);
@@ -40,7 +47,7 @@ test("an acknowledgement of another epoch, start or unknown number is ignored, a
 test("an acknowledgement that comes after its own lease has run out starts nothing", () => {
   const holder = new Holder(7, L);
   holder.begin(1, null);
-  const { seq } = holder.renew("a", 0);
+  const { seq } = holder.renew("a", life("a"), 0);
   expect(holder.acknowledge({ epoch: 1, incarnation: 7, seq, grantTtlMs: 5000 }, 4500)).toBe(false);
   expect(holder.acknowledged).toBe(false);
 });
@@ -48,8 +55,8 @@ test("an acknowledgement that comes after its own lease has run out starts nothi
 test("a late acknowledgement of an older renewal never shortens the lease", () => {
   const holder = new Holder(7, L);
   holder.begin(1, null);
-  const first = holder.renew("a", 0);
-  const second = holder.renew("a", 500);
+  const first = holder.renew("a", life("a"), 0);
+  const second = holder.renew("a", life("a"), 500);
   holder.acknowledge({ epoch: 1, incarnation: 7, seq: second.seq, grantTtlMs: 5000 }, 510);
   expect(holder.acknowledge({ epoch: 1, incarnation: 7, seq: first.seq, grantTtlMs: 5000 }, 520)).toBe(false);
   expect(holder.validUntilMs).toBe(5000);
@@ -58,7 +65,7 @@ test("a late acknowledgement of an older renewal never shortens the lease", () =
 test("what was held ends with end()", () => {
   const holder = new Holder(7, L);
   holder.begin(1, null);
-  const ack = { epoch: 1, incarnation: 7, seq: holder.renew("a", 0).seq, grantTtlMs: 5000 };
+  const ack = { epoch: 1, incarnation: 7, seq: holder.renew("a", life("a"), 0).seq, grantTtlMs: 5000 };
   expect(holder.acknowledge(ack, 10)).toBe(true);
   holder.end();
   expect(holder).toMatchObject({ epoch: null, validUntilMs: null, acknowledged: false });
@@ -199,13 +206,18 @@ test("lowering ttl moves grant first, and wait only one old ttl after an acknowl
 function counting(ttlMs: number): Holder {
   const holder = new Holder(7, L);
   holder.begin(1, null);
-  holder.acknowledge({ epoch: 1, incarnation: 7, seq: holder.renew("a", 0).seq, grantTtlMs: ttlMs }, 10);
+  holder.acknowledge({
+    epoch: 1,
+    incarnation: 7,
+    seq: holder.renew("a", life("a"), 0).seq,
+    grantTtlMs: ttlMs,
+  }, 10);
   return holder;
 }
 
 test("a lowered ttl shortens the lease, and nothing that was sent before lengthens it again", () => {
   const holder = counting(60_000);
-  const [earlier, lowered] = [holder.renew("a", 100), holder.renew("a", 200)];
+  const [earlier, lowered] = [holder.renew("a", life("a"), 100), holder.renew("a", life("a"), 200)];
   expect(holder.acknowledge({ ...lowered, grantTtlMs: 2000 }, 210)).toBe(true);
   expect(holder.validUntilMs).toBe(200 + L(2000));
   expect(holder.acknowledge({ ...earlier, grantTtlMs: 60_000 }, 220)).toBe(false);
@@ -217,14 +229,14 @@ test("a lowered ttl shortens the lease, and nothing that was sent before lengthe
 
 test("a holder promises to count on a ttl only once its guard holds no later deadline", () => {
   const holder = counting(60_000);
-  expect(holder.renew("a", 100).countsOnMs).toBeUndefined();
-  expect(holder.renew("a", 100, L(60_000)).countsOnMs).toBe(60_000);
-  holder.acknowledge({ ...holder.renew("a", 200), grantTtlMs: 2000 }, 210);
-  expect(holder.renew("a", 300, L(60_000)).countsOnMs).toBeUndefined();
-  expect(holder.renew("a", 300, 200 + L(2000)).countsOnMs).toBe(2000);
+  expect(holder.renew("a", life("a"), 100).countsOnMs).toBeUndefined();
+  expect(holder.renew("a", life("a"), 100, L(60_000)).countsOnMs).toBe(60_000);
+  holder.acknowledge({ ...holder.renew("a", life("a"), 200), grantTtlMs: 2000 }, 210);
+  expect(holder.renew("a", life("a"), 300, L(60_000)).countsOnMs).toBeUndefined();
+  expect(holder.renew("a", life("a"), 300, 200 + L(2000)).countsOnMs).toBe(2000);
   const adopted = new Holder(8, L);
   adopted.begin(1, 5000);
-  expect(adopted.renew("a", 100, 5000).countsOnMs).toBeUndefined();
+  expect(adopted.renew("a", life("a"), 100, 5000).countsOnMs).toBeUndefined();
 });
 
 test("wait_ttl comes down at once when the holder has promised, and the deadline with it", () => {
@@ -264,11 +276,19 @@ test("nobody counts on, or waits for, a longer lease than the longest, whatever 
 test("each rule that can be switched off changes what it is about", () => {
   const receipt = new Holder(7, L, new Set(["lease-from-receipt"]));
   receipt.begin(1, null);
-  receipt.acknowledge({ epoch: 1, incarnation: 7, seq: receipt.renew("a", 0).seq, grantTtlMs: 5000 }, 1000);
+  receipt.acknowledge({
+    epoch: 1,
+    incarnation: 7,
+    seq: receipt.renew("a", life("a"), 0).seq,
+    grantTtlMs: 5000,
+  }, 1000);
   expect(receipt.validUntilMs).toBe(5500);
   const whole = new Holder(7, L, new Set(["no-jk-room"]));
   whole.begin(1, null);
-  whole.acknowledge({ epoch: 1, incarnation: 7, seq: whole.renew("a", 0).seq, grantTtlMs: 5000 }, 1000);
+  whole.acknowledge(
+    { epoch: 1, incarnation: 7, seq: whole.renew("a", life("a"), 0).seq, grantTtlMs: 5000 },
+    1000,
+  );
   expect(whole.validUntilMs).toBe(5000);
   const early = new Grantor(new Set(["no-reset"]));
   early.lead(2, 60_000);

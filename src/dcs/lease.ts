@@ -6,11 +6,14 @@
  * the SEND of a renewal that was acknowledged (s + L, L < TTL); Q acknowledges only what it received at t0 >= s and has
  * then confirmed by a ReadIndex round, and expires no earlier than t0 + wait_ttl.
  */
+import { claimOn, type Life } from "../model/life.ts";
 import { LONGEST_LEASE_MS } from "../model/limits.ts";
 import type { DcsState } from "../model/records.ts";
 
 export interface Renewal {
   readonly holder: string;
+  /** Of the machine that renews: one that merely has the holder's name is not acknowledged. */
+  readonly life: Life;
   readonly epoch: number;
   /** Numbers the renewals of one incarnation of the holder's agent; the acknowledgement repeats both. */
   readonly incarnation: number;
@@ -140,14 +143,14 @@ export class Holder {
    * The renewal to send now, with s noted before it leaves. Call only while holding an epoch. `guardUntilMs`: the deadline
    * that the guard has confirmed, with no later one on its way to it; null: not known.
    */
-  renew(holder: string, nowMs: number, guardUntilMs: number | null = null): Renewal {
+  renew(holder: string, life: Life, nowMs: number, guardUntilMs: number | null = null): Renewal {
     if (this.#epoch === null) throw new Error("renewal without an epoch");
     const seq = ++this.#seq;
     this.#sent.set(seq, nowMs);
     this.#lastSentMs = nowMs;
     // Older unanswered renewals can only give an older deadline: keep a bounded number of them.
     if (this.#sent.size > 64) this.#sent.delete(this.#sent.keys().next().value!);
-    const renewal = { holder, epoch: this.#epoch, incarnation: this.#incarnation, seq };
+    const renewal = { holder, life, epoch: this.#epoch, incarnation: this.#incarnation, seq };
     const shortened = guardUntilMs !== null && guardUntilMs <= this.#validUntilMs!;
     return this.#provenMs !== null && (shortened || this.#broken.has("ttl-not-shortened"))
       ? { ...renewal, countsOnMs: this.#countsOnMs }
@@ -297,7 +300,8 @@ export class Grantor {
   confirm(pending: PendingRenewal, state: DcsState, nowMs: number): RenewalAck | null {
     const { renewal } = pending;
     if (this.#term !== pending.term) return null;
-    if (state.lock.holder !== renewal.holder || state.lock.epoch !== renewal.epoch) return null;
+    if (state.lock.epoch !== renewal.epoch) return null;
+    if (claimOn(state.lock, renewal.holder, renewal.life) !== "own") return null;
     // From the moment expire(e) is proposed it may take effect: no acknowledgement may outlive it.
     if (this.#expiring === renewal.epoch) return null;
     this.#countedFromMs = Math.max(this.#countedFromMs, pending.receivedMs);

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { life } from "../brain/testing.ts";
 import { type CommandBody, encodeCommand } from "./commands.ts";
 import { Grantor } from "./lease.ts";
 import { EPOCHS_PER_CLUSTER_EPOCH, isJustRecovered, NOBODY, recoveredState } from "./recovered.ts";
@@ -14,8 +15,26 @@ function afterRecovery() {
     complete: true,
     epoch,
     holder,
+    life: life(holder),
     reason: "test",
   });
+  const join = (name: string) =>
+    apply(name, {
+      op: "setMember",
+      facts: {
+        name,
+        connUrl: "",
+        apiUrl: "",
+        proxyUrl: null,
+        raftAddr: name,
+        life: life(name),
+        tags: {},
+        version: "",
+      },
+      incarnation: 1,
+      replace: false,
+    });
+  join("a");
   apply("a", {
     op: "setTtl",
     epoch: 0,
@@ -28,7 +47,7 @@ function afterRecovery() {
   apply("a", grant(1, "a"));
   const state = recoveredState(dcs.state, { survivor: "b", at: "2026-01-02T00:00:00Z" });
   dcs.restore(new TextEncoder().encode(JSON.stringify(state)));
-  return { dcs, apply, grant };
+  return { dcs, apply, grant, join };
 }
 
 test("the lock is void, the last holder stays known, requests and the sync state are gone", () => {
@@ -45,14 +64,16 @@ test("a grant, renewal or release of an earlier cluster epoch is never valid, ho
   grantor.applied(dcs.state, 0);
   for (const epoch of [1, 2, 1_000_000, EPOCHS_PER_CLUSTER_EPOCH - 1]) {
     expect(apply("a", grant(epoch, "a")).ok).toBe(false);
-    expect(apply("a", { op: "release", epoch, reason: "late", lsn: null, timeline: null }).ok).toBe(false);
-    const pending = grantor.receive({ holder: "a", epoch, incarnation: 1, seq: 1 }, 1)!;
+    expect(
+      apply("a", { op: "release", epoch, life: life("a"), reason: "late", lsn: null, timeline: null }).ok,
+    ).toBe(false);
+    const pending = grantor.receive({ holder: "a", life: life("a"), epoch, incarnation: 1, seq: 1 }, 1)!;
     expect(grantor.confirm(pending, dcs.state, 2)).toBeNull();
   }
 });
 
 test("nobody is granted the lock before wait_ttl; the first epoch is above all that were granted before", () => {
-  const { dcs, apply, grant } = afterRecovery();
+  const { dcs, apply, grant, join } = afterRecovery();
   const { epoch } = dcs.state.lock;
   const grantor = new Grantor();
   grantor.lead(9, 1000);
@@ -62,6 +83,7 @@ test("nobody is granted the lock before wait_ttl; the first epoch is above all t
   expect(grantor.expiryDue(dcs.state, 3000)).toBe(true);
   expect(apply("b", { op: "expire", epoch, reason: "nobody" }).ok).toBe(true);
   expect(dcs.state.lock).toMatchObject({ holder: null, lastHolder: "a" });
+  join("b");
   expect(apply("b", grant(epoch + 1, "b")).ok).toBe(true);
   // What the guard compares.
   expect(epoch + 1).toBeGreaterThan(EPOCHS_PER_CLUSTER_EPOCH);
@@ -75,11 +97,12 @@ test("each recovery begins above the one before", () => {
 });
 
 test("it is just recovered until somebody is granted the lock", () => {
-  const { dcs, apply, grant } = afterRecovery();
+  const { dcs, apply, grant, join } = afterRecovery();
   const { epoch } = dcs.state.lock;
   expect(isJustRecovered(dcs.state)).toBe(true);
   apply("b", { op: "expire", epoch, reason: "nobody" });
   expect(isJustRecovered(dcs.state)).toBe(true);
+  join("b");
   apply("b", grant(epoch + 1, "b"));
   expect(isJustRecovered(dcs.state)).toBe(false);
 });

@@ -24,7 +24,7 @@ export function recoveredState(
   // From the epoch too: a log that is behind its own recovery does not exist, but costs nothing to be excluded.
   const seen = Math.max(state.clusterEpoch, Math.floor(state.lock.epoch / EPOCHS_PER_CLUSTER_EPOCH));
   const clusterEpoch = seen + 1;
-  const facts = state.members[survivor];
+  const { life: _former, ...facts } = state.members[survivor] ?? { life: null };
   const text = `cluster recovered on ${survivor} from a lost majority, cluster epoch ${clusterEpoch}`;
   return {
     ...state,
@@ -34,6 +34,8 @@ export function recoveredState(
       holder: NOBODY,
       reason: text,
       lastHolder: state.lock.lastHolder,
+      // Raft ids are others now: the last holder is known by its name, and whoever joins says who it is.
+      life: null,
       ended: null,
       cleanStart: false,
       unfenced: false,
@@ -41,7 +43,7 @@ export function recoveredState(
     failover: null,
     sync: { leader: null, syncStandby: [], quorum: 0, revision: state.revision },
     failsafe: null,
-    members: facts === undefined ? {} : { [survivor]: facts },
+    members: "name" in facts ? { [survivor]: facts } : {},
     events: [
       ...state.events,
       { index: state.revision, at, member: survivor, kind: "recover", text },

@@ -1,6 +1,9 @@
 import { expect, test } from "bun:test";
-import { type CommandBody, decodeCommand, encodeCommand } from "./commands.ts";
-import { DcsStateMachine, NAME_TAKEN } from "./state_machine.ts";
+import { life } from "../brain/testing.ts";
+import type { Life } from "../model/life.ts";
+import { type CommandBody, commandVersion, decodeCommand, encodeCommand } from "./commands.ts";
+import type { MemberFacts } from "../model/records.ts";
+import { DcsStateMachine, NAME_HOLDS_LOCK, NAME_TAKEN } from "./state_machine.ts";
 
 function machine() {
   const dcs = new DcsStateMachine();
@@ -10,16 +13,43 @@ function machine() {
   return { dcs, apply };
 }
 
+/** With the members a and b. */
+function joined() {
+  const made = machine();
+  for (const name of ["a", "b"]) made.apply(name, join(name));
+  return made;
+}
+
+const factsOf = (name: string, change: Partial<MemberFacts> = {}): MemberFacts => ({
+  name,
+  connUrl: "",
+  apiUrl: `http://${name}:8008`,
+  proxyUrl: null,
+  raftAddr: `${name}:2222`,
+  life: life(name),
+  tags: {},
+  version: "",
+  ...change,
+});
+const join = (name: string, change: Partial<MemberFacts> = {}, replace = false): CommandBody => ({
+  op: "setMember",
+  facts: factsOf(name, change),
+  incarnation: 1,
+  replace,
+});
+
 const grant = (epoch: number, holder: string): CommandBody => ({
   op: "grant",
   complete: true,
   epoch,
   holder,
+  life: life(holder),
   reason: "test",
 });
-const release = (epoch: number): CommandBody => ({
+const release = (epoch: number, by: string): CommandBody => ({
   op: "release",
   epoch,
+  life: life(by),
   reason: "test",
   lsn: null,
   timeline: null,
@@ -37,12 +67,12 @@ test("one member wins the race to bootstrap, and only its own start of the agent
 });
 
 test("the lock passes on only through release or expire, each grant with the next epoch", () => {
-  const { dcs, apply } = machine();
+  const { dcs, apply } = joined();
   expect(apply("q", grant(2, "a")).ok).toBe(false);
   expect(apply("q", grant(1, "a")).ok).toBe(true);
   expect(apply("q", grant(2, "b")).ok).toBe(false);
-  expect(apply("b", release(1)).ok).toBe(false);
-  expect(apply("a", release(1)).ok).toBe(true);
+  expect(apply("b", release(1, "b")).ok).toBe(false);
+  expect(apply("a", release(1, "a")).ok).toBe(true);
   expect(dcs.state.lock).toMatchObject({
     epoch: 1,
     holder: null,
@@ -54,25 +84,27 @@ test("the lock passes on only through release or expire, each grant with the nex
 });
 
 test("B22: a late expire or release of an older epoch is a no-op", () => {
-  const { dcs, apply } = machine();
+  const { dcs, apply } = joined();
   apply("q", grant(1, "a"));
   apply("q", { op: "expire", epoch: 1, reason: "test" });
   apply("q", grant(2, "a"));
   expect(apply("q", { op: "expire", epoch: 1, reason: "late" }).ok).toBe(false);
-  expect(apply("a", release(1)).ok).toBe(false);
+  expect(apply("a", release(1, "a")).ok).toBe(false);
   expect(dcs.state.lock).toMatchObject({ epoch: 2, holder: "a" });
 });
 
 test("B20: what commands do does not depend on the wall clocks that stamped them", () => {
   const bodies: [by: string, body: CommandBody][] = [
+    ["a", join("a")],
+    ["b", join("b")],
     ["a", { op: "claimInitialize", incarnation: 1 }],
     ["a", { op: "completeInitialize", incarnation: 1, systemId: "7" }],
     ["q", grant(1, "a")],
     ["q", { op: "expire", epoch: 1, reason: "test" }],
     ["q", grant(2, "b")],
-    ["b", { op: "setUnfenced", epoch: 2, unfenced: true }],
+    ["b", { op: "setUnfenced", epoch: 2, life: life("b"), unfenced: true }],
     ["q", { op: "expire", epoch: 2, reason: "test" }],
-    ["b", release(2)],
+    ["b", release(2, "b")],
   ];
   const run = (at: (nth: number) => string) => {
     const dcs = new DcsStateMachine();
@@ -82,19 +114,19 @@ test("B20: what commands do does not depend on the wall clocks that stamped them
     return { results, state: { ...dcs.state, events: dcs.state.events.map(({ at: _, ...event }) => event) } };
   };
   const steady = run((nth) => new Date(1000 * nth).toISOString());
-  expect(steady.results.filter(({ ok }) => ok).length).toBe(7);
+  expect(steady.results.filter(({ ok }) => ok).length).toBe(9);
   expect(run((nth) => new Date(1e12 - 1e10 * nth).toISOString())).toEqual(steady);
   expect(run((nth) => new Date(nth % 2 === 0 ? 0 : 8e15).toISOString())).toEqual(steady);
   expect(run(() => "no time at all")).toEqual(steady);
 });
 
 test("an unfenced epoch cannot be expired until it is fenced again", () => {
-  const { apply } = machine();
+  const { apply } = joined();
   apply("q", grant(1, "a"));
-  expect(apply("b", { op: "setUnfenced", epoch: 1, unfenced: true }).ok).toBe(false);
-  expect(apply("a", { op: "setUnfenced", epoch: 1, unfenced: true }).ok).toBe(true);
+  expect(apply("b", { op: "setUnfenced", epoch: 1, life: life("a"), unfenced: true }).ok).toBe(false);
+  expect(apply("a", { op: "setUnfenced", epoch: 1, life: life("a"), unfenced: true }).ok).toBe(true);
   expect(apply("q", { op: "expire", epoch: 1, reason: "test" }).ok).toBe(false);
-  expect(apply("a", { op: "setUnfenced", epoch: 1, unfenced: false }).ok).toBe(true);
+  expect(apply("a", { op: "setUnfenced", epoch: 1, life: life("a"), unfenced: false }).ok).toBe(true);
   expect(apply("q", { op: "expire", epoch: 1, reason: "test" }).ok).toBe(true);
 });
 
@@ -109,7 +141,7 @@ test("configuration is changed by compare-and-swap on its revision", () => {
 });
 
 test("ttl: grant never exceeds wait, and a change meant for a free lock does nothing once it is granted", () => {
-  const { dcs, apply } = machine();
+  const { dcs, apply } = joined();
   const change = {
     op: "setTtl",
     epoch: 0,
@@ -127,7 +159,7 @@ test("ttl: grant never exceeds wait, and a change meant for a free lock does not
 });
 
 test("a request remembers the epoch that it was accepted in, and its outcome is kept for whoever asked", () => {
-  const { dcs, apply } = machine();
+  const { dcs, apply } = joined();
   apply("q", grant(1, "a"));
   const record = {
     kind: "switchover",
@@ -151,7 +183,7 @@ test("a request remembers the epoch that it was accepted in, and its outcome is 
 });
 
 test("a snapshot restores the same state, and garbage or an unknown command changes nothing", () => {
-  const { dcs, apply } = machine();
+  const { dcs, apply } = joined();
   apply("q", grant(1, "a"));
   const copy = new DcsStateMachine();
   copy.restore(dcs.snapshot());
@@ -163,34 +195,85 @@ test("a snapshot restores the same state, and garbage or an unknown command chan
   expect(decodeCommand(new Uint8Array([0xff, 0xfe]))).toBeNull();
 });
 
-test("a member with other addresses does not take a name over, unless the old one is known to be gone", () => {
+test("another machine does not take a name over, unless the one that has it does not answer", () => {
   const { dcs, apply } = machine();
-  const facts = {
-    name: "a",
-    connUrl: "",
-    apiUrl: "http://h1",
-    proxyUrl: null,
-    raftAddr: "h1:1",
-    tags: {},
-    version: "0",
-  };
-  expect(apply("a", { op: "setMember", facts, incarnation: 1, replace: false }).ok).toBe(true);
-  expect(
-    apply("a", { op: "setMember", facts: { ...facts, tags: { x: 1 } }, incarnation: 2, replace: false }).ok,
-  ).toBe(true);
-  const moved = { ...facts, apiUrl: "http://h2" };
-  expect(apply("a", { op: "setMember", facts: moved, incarnation: 3, replace: false })).toEqual({
-    ok: false,
-    reason: NAME_TAKEN,
+  expect(apply("a", join("a")).ok).toBe(true);
+  // The same raft directory: other tags, other addresses, another boot.
+  expect(apply("a", join("a", { tags: { x: 1 } })).ok).toBe(true);
+  expect(apply("a", join("a", { apiUrl: "http://h2", life: life("a", { boot: "later" }) })).ok).toBe(true);
+  const other = { life: life("a", { node: 9, machine: "m9" }) };
+  expect(apply("a", join("a", other))).toEqual({ ok: false, reason: NAME_TAKEN });
+  expect(apply("a", join("a", other, true)).ok).toBe(true);
+  expect(dcs.state.members.a).toEqual(factsOf("a", other));
+});
+
+const NAMESAKES: [string, Partial<Life>][] = [
+  ["another raft directory at the same address", { node: 9, machine: "m9" }],
+  ["a copy of the machine", { machine: "m9", boot: "b9" }],
+  ["the host itself, booted anew", { boot: "b9" }],
+];
+
+for (const [what, change] of NAMESAKES) {
+  test(`while the lock is held, the name is not taken over, nor the epoch touched: ${what}`, () => {
+    const { dcs, apply } = joined();
+    apply("q", grant(1, "a"));
+    const other = life("a", change);
+    const { lock, members } = dcs.state;
+    for (const replace of [false, true]) {
+      expect(apply("a", join("a", { life: other }, replace)).ok).toBe(false);
+    }
+    expect(apply("a", join("a", { life: other }, true))).toEqual({ ok: false, reason: NAME_HOLDS_LOCK });
+    expect(apply("a", { ...release(1, "a"), life: other } as CommandBody).ok).toBe(false);
+    expect(apply("a", { op: "setUnfenced", epoch: 1, life: other, unfenced: true }).ok).toBe(false);
+    const set = { op: "setFailsafe", epoch: 1, life: other, members: { a: "u", b: "v" }, nodes: {} } as const;
+    expect(apply("a", { ...set, expectRevision: null }).ok).toBe(false);
+    expect(apply("q", { op: "dropMember", name: "a", raftAddr: "a:2222" }).ok).toBe(false);
+    expect(dcs.state).toMatchObject({ lock, members });
+    // Once it has expired, the name is free, and an epoch is granted to the machine that has it then.
+    apply("q", { op: "expire", epoch: 1, reason: "test" });
+    expect(apply("a", join("a", { life: other }, true)).ok).toBe(true);
+    expect(apply("q", grant(2, "a"))).toEqual({
+      ok: false,
+      reason: "another machine is the member a by now",
+    });
+    expect(apply("q", { ...grant(2, "a"), life: other } as CommandBody).ok).toBe(true);
+    expect(dcs.state.lock.life).toEqual(other);
   });
-  expect(apply("a", { op: "setMember", facts: moved, incarnation: 3, replace: true }).ok).toBe(true);
-  expect(dcs.state.members.a).toEqual(moved);
+}
+
+test("in pause a machine that booted anew takes its place again, and gives the unfenced epoch back; no other does", () => {
+  const { dcs, apply } = joined();
+  apply("q", grant(1, "a"));
+  apply("a", { op: "setUnfenced", epoch: 1, life: life("a"), unfenced: true });
+  const copy = life("a", { machine: "m9", boot: "b9" });
+  expect(apply("a", join("a", { life: copy }, true))).toEqual({ ok: false, reason: NAME_HOLDS_LOCK });
+  expect(apply("a", { ...release(1, "a"), life: copy } as CommandBody).ok).toBe(false);
+  const booted = life("a", { boot: "b9" });
+  expect(apply("a", join("a", { life: booted })).ok).toBe(true);
+  expect(apply("a", { ...release(1, "a"), life: booted } as CommandBody).ok).toBe(true);
+  expect(dcs.state.lock).toMatchObject({ holder: null, ended: { how: "released" } });
+});
+
+test("an epoch that was granted to a mere name belongs to the first machine of that name that joins", () => {
+  const { dcs, apply } = machine();
+  apply("q", { ...grant(1, "a"), life: undefined } as CommandBody);
+  expect(dcs.state.lock.life).toBeNull();
+  expect(apply("a", join("a")).ok).toBe(true);
+  expect(dcs.state.lock).toMatchObject({ holder: "a", life: life("a") });
+  expect(apply("a", join("a", { life: life("a", { node: 9 }) }, true)).ok).toBe(false);
+});
+
+test("a command that carries a life is none for a version that does not know lives", () => {
+  expect(commandVersion(grant(1, "a"))).toBe(3);
+  expect(commandVersion({ ...grant(1, "a"), life: undefined } as CommandBody)).toBe(1);
+  expect(commandVersion(join("a"))).toBe(3);
+  expect(commandVersion(join("a", { life: undefined }))).toBe(1);
 });
 
 test("an operator's failover ends an unfenced epoch", () => {
-  const { dcs, apply } = machine();
+  const { dcs, apply } = joined();
   apply("q", grant(1, "a"));
-  apply("a", { op: "setUnfenced", epoch: 1, unfenced: true });
+  apply("a", { op: "setUnfenced", epoch: 1, life: life("a"), unfenced: true });
   expect(apply("q", { op: "expire", epoch: 1, reason: "asked for", forced: true }).ok).toBe(true);
   expect(dcs.state.lock.holder).toBeNull();
 });

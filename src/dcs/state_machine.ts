@@ -3,13 +3,16 @@
  * the same order give the same state on every member. Owns this invariant: the lock passes from one holder to
  * another only through release(e) or expire(e), and each grant has a new, higher epoch (design.md 4.2).
  */
-import type { ClusterEvent, DcsState, LockRecord } from "../model/records.ts";
+import { claimOn, isSameLife, mayRelease } from "../model/life.ts";
+import type { ClusterEvent, DcsState, LockRecord, MemberFacts } from "../model/records.ts";
 import { type Command, type CommandResult, decodeCommand } from "./commands.ts";
 import { mayNotSucceed } from "./failsafe.ts";
 import { type BrokenRules, NOTHING_BROKEN } from "./lease.ts";
 
-/** Why setMember was refused, for whoever then asks the member of that name whether it lives. */
-export const NAME_TAKEN = "a member of this name has other addresses";
+/** Why setMember was refused: the proposer then asks the member of that name whether it lives. */
+export const NAME_TAKEN = "another machine is the member of this name";
+/** Why setMember was refused: the name may be taken over once that epoch has ended. */
+export const NAME_HOLDS_LOCK = "another machine holds the lock under this name";
 const MAX_EVENTS = 100;
 const MAX_RESULTS = 20;
 export const DEFAULT_TTL_MS = 5000;
@@ -19,6 +22,7 @@ export const EMPTY_LOCK: LockRecord = {
   holder: null,
   reason: "never granted",
   lastHolder: null,
+  life: null,
   ended: null,
   cleanStart: true,
   unfenced: false,
@@ -91,6 +95,10 @@ function evaluate(state: DcsState, command: Command, index: number, broken: Brok
       if (mayNotSucceed(state, command.holder) && !broken.has("failsafe-outsider")) {
         return { refuse: `${command.holder} is not in the failsafe set of epoch ${failsafe!.epoch}` };
       }
+      // While an epoch is held, its life is that of the member on record: setMember below keeps it so.
+      if (command.life !== undefined && !isSameLife(memberOf(state, command.holder)?.life, command.life)) {
+        return { refuse: `another machine is the member ${command.holder} by now` };
+      }
       return {
         change: {
           lock: {
@@ -98,6 +106,7 @@ function evaluate(state: DcsState, command: Command, index: number, broken: Brok
             holder: command.holder,
             reason: command.reason,
             lastHolder: command.holder,
+            life: command.life ?? null,
             ended: null,
             cleanStart: command.complete,
             unfenced: false,
@@ -111,8 +120,9 @@ function evaluate(state: DcsState, command: Command, index: number, broken: Brok
       }
       if (lock.unfenced && !command.forced) return { refuse: `epoch ${command.epoch} is unfenced` };
       return endEpoch(lock, "expired", null, null, command.reason);
-    case "release":
-      if (lock.holder !== command.by || lock.epoch !== command.epoch) {
+    case "release": {
+      const claim = claimOn(lock, command.by, command.life ?? null);
+      if (lock.epoch !== command.epoch || !mayRelease(lock, claim)) {
         return { refuse: `epoch ${command.epoch} is not held` };
       }
       return endEpoch(
@@ -124,10 +134,11 @@ function evaluate(state: DcsState, command: Command, index: number, broken: Brok
         // Its PostgreSQL was proven stopped: nothing that the set's members agreed to goes on. An older set stays.
         failsafe?.epoch === command.epoch ? { failsafe: null } : {},
       );
+    }
     case "setFailsafe":
       return setFailsafe(state, command, index);
     case "setUnfenced":
-      if (lock.holder !== command.by || lock.epoch !== command.epoch) {
+      if (lock.epoch !== command.epoch || claimOn(lock, command.by, command.life ?? null) !== "own") {
         return { refuse: `epoch ${command.epoch} is not held` };
       }
       return {
@@ -160,14 +171,31 @@ function evaluate(state: DcsState, command: Command, index: number, broken: Brok
         event: `${failover.kind} ${command.ok ? "done" : "ended"}: ${command.text}`,
       };
     case "setMember": {
-      const known = state.members[command.facts.name];
-      const moved = known !== undefined &&
-        (known.apiUrl !== command.facts.apiUrl || known.raftAddr !== command.facts.raftAddr);
-      if (moved && !command.replace) return { refuse: NAME_TAKEN };
-      return { change: { members: { ...state.members, [command.facts.name]: command.facts } } };
+      const { facts } = command;
+      const known = memberOf(state, facts.name);
+      // Its own directory says so: the same member, whatever else of it has changed. Of an older one only addresses tell.
+      const isSame = known?.life !== undefined && facts.life !== undefined
+        ? known.life.node === facts.life.node
+        : known?.apiUrl === facts.apiUrl && known.raftAddr === facts.raftAddr;
+      if (known !== undefined && !isSame && !command.replace) return { refuse: NAME_TAKEN };
+      // The epoch is that machine's until it has expired: taken over by name, it would be given back beside a living primary.
+      const claim = claimOn(lock, facts.name, facts.life ?? null);
+      if (claim !== "none" && !mayRelease(lock, claim)) {
+        return { refuse: NAME_HOLDS_LOCK };
+      }
+      const taken = known !== undefined && !isSame;
+      return {
+        change: {
+          members: { ...state.members, [facts.name]: facts },
+          // The first to say which machine holds an epoch that was granted to a mere name.
+          ...(claim === "own" && lock.life === null ? { lock: { ...lock, life: facts.life ?? null } } : {}),
+        },
+        ...(taken ? { event: `another machine is the member ${facts.name} from now on` } : {}),
+      };
     }
     case "dropMember": {
-      const { [command.name]: known, ...members } = state.members;
+      const { [command.name]: _dropped, ...members } = state.members;
+      const known = memberOf(state, command.name);
       if (known?.raftAddr !== command.raftAddr) return { refuse: "there is no such member" };
       if (lock.holder === command.name) return { refuse: `${command.name} holds the lock` };
       return { change: { members }, event: `member ${command.name} was removed` };
@@ -219,12 +247,23 @@ function endEpoch(
   };
 }
 
+function memberOf({ members }: DcsState, name: string): MemberFacts | undefined {
+  return Object.hasOwn(members, name) ? members[name] : undefined;
+}
+
+/** Raft id of the machine that has the name of a member; null: none has, or an older version recorded it. */
+export function nodeIn(state: DcsState, name: string): number | null {
+  return memberOf(state, name)?.life?.node ?? null;
+}
+
 function setFailsafe(
   { lock, failsafe }: DcsState,
-  { by, epoch, members, expectRevision }: Command & { readonly op: "setFailsafe" },
+  { by, epoch, life, members, nodes, expectRevision }: Command & { readonly op: "setFailsafe" },
   index: number,
 ): Outcome {
-  if (lock.holder !== by || lock.epoch !== epoch) return { refuse: `epoch ${epoch} is not held` };
+  if (lock.epoch !== epoch || claimOn(lock, by, life ?? null) !== "own") {
+    return { refuse: `epoch ${epoch} is not held` };
+  }
   if ((failsafe?.revision ?? null) !== expectRevision) return { refuse: "the failsafe set has changed" };
   if (members === null) {
     if (failsafe === null) return { refuse: "no failsafe set is logged" };
@@ -235,7 +274,16 @@ function setFailsafe(
     return { refuse: "a failsafe set names its holder and somebody else" };
   }
   return {
-    change: { failsafe: { epoch, holder: by, members, revision: index } },
+    change: {
+      failsafe: {
+        epoch,
+        holder: by,
+        members,
+        ...(life === undefined ? {} : { life }),
+        ...(nodes === undefined ? {} : { nodes }),
+        revision: index,
+      },
+    },
     event: `failsafe set of epoch ${epoch}: ${Object.keys(members).sort().join(", ")}`,
   };
 }
@@ -279,6 +327,11 @@ export class DcsStateMachine {
   }
 
   restore(data: Uint8Array): void {
-    this.#state = data.length === 0 ? emptyState() : JSON.parse(new TextDecoder().decode(data)) as DcsState;
+    if (data.length === 0) this.#state = emptyState();
+    else {
+      const state = JSON.parse(new TextDecoder().decode(data)) as DcsState;
+      // Records from before lives were logged.
+      this.#state = { ...state, lock: { ...state.lock, life: state.lock.life ?? null } };
+    }
   }
 }

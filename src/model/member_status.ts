@@ -1,5 +1,6 @@
 /** A member's volatile status: broadcast to all members every 500 ms and at once when it changes; never logged. */
 import type { JsonObject } from "./json.ts";
+import type { Life } from "./life.ts";
 import type { Lsn } from "./lsn.ts";
 import type { PostgresRole, PostgresState } from "./postgres_view.ts";
 
@@ -19,6 +20,8 @@ export interface MemberStatus {
   /** Random per start of the agent, and a counter within it: a later status replaces an earlier one. */
   readonly incarnation: number;
   readonly seq: number;
+  /** The machine that speaks. Absent from members of an older version, which are granted nothing. */
+  readonly life?: Life;
   /** Lock record this member had applied when it looked at its PostgreSQL: epoch, and whether it was free. */
   readonly epochSeen: number;
   readonly lockFreeSeen: boolean;

@@ -1,5 +1,6 @@
 /** The replicated records of a cluster (design.md 4.1): logged through Raft, changed by compare-and-swap only. */
 import type { Json, JsonObject } from "./json.ts";
+import type { Life } from "./life.ts";
 import type { Lsn } from "./lsn.ts";
 
 /** Epochs compare as (clusterEpoch, number): a recovery of the cluster outranks everything before it. */
@@ -12,6 +13,11 @@ export interface LockRecord {
   readonly reason: string;
   /** Last holder, also while free; null before the first grant. */
   readonly lastHolder: string | null;
+  /**
+   * The machine that the last epoch was granted to, also while free: a name can come twice. Null before the first grant,
+   * and in records from before lives were logged, until the holder joins with a version that says which machine it is.
+   */
+  readonly life: Life | null;
   /** How the last epoch ended; null while held. "released" may carry the holder's final WAL position. */
   readonly ended: {
     readonly how: "released" | "expired";
@@ -57,6 +63,8 @@ export interface MemberFacts {
   readonly apiUrl: string;
   readonly proxyUrl: string | null;
   readonly raftAddr: string;
+  /** The machine that has the name, as of its last start. Absent in records of older versions. */
+  readonly life?: Life;
   readonly tags: JsonObject;
   readonly version: string;
 }
@@ -82,6 +90,10 @@ export interface FailsafeRecord {
   readonly holder: string;
   /** api_url by name, the holder's own included. */
   readonly members: { readonly [name: string]: string };
+  /** Raft id by name: another machine that has taken a member's name was never asked. Absent in older records. */
+  readonly nodes?: { readonly [name: string]: number };
+  /** The holder's machine: nobody asks it. Absent in older records. */
+  readonly life?: Life;
   readonly revision: number;
 }
 

@@ -59,6 +59,9 @@ export class SimMember {
   /** Of the machine: one that takes the place of another has another one. */
   private hostname: string;
   private machines = 1;
+  private boots = 1;
+  /** As kept with the raft directory. */
+  private directories = 1;
 
   /** `id`: for the network, until it has a place. `founder`: its first place; else it has to find the cluster. */
   constructor(
@@ -175,6 +178,7 @@ export class SimMember {
     };
     return new Member({
       name,
+      machine: this.machine,
       incarnation: memberIncarnation,
       clock,
       wallMs: this.wall.nowMs,
@@ -240,7 +244,16 @@ export class SimMember {
 
   /** The clock begins anew, unless something has been running all the time. */
   powerOn(): void {
-    if (!this.agent.alive && !this.guard.process.alive && !this.server.anyProcess) this.host.reboot();
+    if (this.agent.alive || this.guard.process.alive || this.server.anyProcess) return;
+    this.host.reboot();
+    this.boots++;
+  }
+
+  /** As production reads it from the raft directory and the kernel. */
+  private get machine(): { machine: string; boot: string } {
+    // Without the rule every machine of a name is the same.
+    if (this.around.broken.has("name-is-enough")) return { machine: "any", boot: "any" };
+    return { machine: `${this.hostname}.${this.directories}`, boot: `${this.hostname}.${this.boots}` };
   }
 
   /** Power on, and the agent started. */
@@ -254,6 +267,7 @@ export class SimMember {
   emptyRaftDirectory(): void {
     this.killAgent(false);
     this.place.empty();
+    this.directories++;
     this.removed = false;
     this.refused = false;
   }

@@ -4,7 +4,7 @@ import type { ApiServer } from "../api/server.ts";
 import { startApiServer } from "../api/server.ts";
 import { StubPort } from "../api/testing.ts";
 import type { LocalConfig } from "../model/config.ts";
-import { askFailsafe } from "./ask_failsafe.ts";
+import { askFailsafe } from "./ask_member.ts";
 
 const FACTS = {
   name: "node2",
@@ -37,14 +37,27 @@ function ask(
   apiUrl = `http://127.0.0.1:${server.port}/patroni`,
 ): Promise<string | null> {
   return new Promise((resolve) =>
-    askFailsafe(() => config, () => FACTS)(apiUrl, { holder: "node2", epoch: 7, to: "node1" }, 1000, resolve)
+    askFailsafe(() => config, () => FACTS)(
+      apiUrl,
+      { holder: "node2", epoch: 7, to: "node1", node: 1 },
+      1000,
+      resolve,
+    )
   );
 }
 
 test("a member accepts, and is told whose lease of which epoch is meant, and whom", async () => {
   expect(await ask(stub.view().config)).toBe(null);
   expect(stub.failsafeRequests).toEqual([
-    { name: "node2", connUrl: FACTS.connUrl, apiUrl: FACTS.apiUrl, slots: {}, epoch: 7, to: "node1" },
+    {
+      name: "node2",
+      connUrl: FACTS.connUrl,
+      apiUrl: FACTS.apiUrl,
+      slots: {},
+      epoch: 7,
+      to: "node1",
+      node: 1,
+    },
   ]);
 });
 
