@@ -61,9 +61,14 @@ export class SimDisk {
   private failed = false;
   private wake: (() => void) | null = null;
 
-  constructor(private readonly process: SimProcess) {
+  constructor(private process: SimProcess) {
     this.random = process.world.random.split(`disk ${process.name}`);
     this.instance = 1 + this.random.bits();
+  }
+
+  /** It is in another machine from now on, which boots with it. While no process has it open. */
+  moveTo(process: SimProcess): void {
+    this.process = process;
   }
 
   /** What would be found after the loss of everything that is not durable. */

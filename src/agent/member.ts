@@ -48,7 +48,7 @@ import type { Watchdog } from "./watchdog.ts";
 const STATUS_PERIOD_MS = 500;
 /** Another machine of our name that was heard within this time lives. */
 const NAMESAKE_MS = 5000;
-/** While the lock is held by another machine under our name, joining is tried again this often. */
+/** Joining is tried again after this: raft has no leader yet, or another machine holds the lock under our name. */
 const JOIN_AGAIN_MS = 250;
 /** After a look that itself changed something. */
 const LOOK_AGAIN_MS = 5;
@@ -276,7 +276,10 @@ export class Member {
     if (this.#ended) return;
     if (event.kind === "state") {
       this.#leadership.roleChanged(event.role === "leader" ? event.term : null);
-      if (event.leader !== null) this.#tenancy.renewSoon();
+      if (event.leader !== null) {
+        this.#tenancy.renewSoon();
+        this.#joinAgainMs = -Infinity;
+      }
       this.changes.changed();
     } else if (event.kind === "applied") {
       const { state } = this.#options.dcs;
@@ -365,6 +368,7 @@ export class Member {
       settleAtMs,
       failsafeAtMs,
       this.#waitAtMs(nowMs),
+      this.#tenancy.isJoined ? Infinity : Math.max(nowMs, this.#joinAgainMs),
       Math.max(nowMs + 1, this.#leadership.deadlineMs()),
       nowMs + this.#dynamic.loopWaitS * 1000,
       this.#options.dcs.state.lock.holder === null ? nowMs + 50 : Infinity,
@@ -431,17 +435,16 @@ export class Member {
         if (outcome.kind === "done") {
           this.#joinedFacts = text;
           this.#tenancy.joined();
-        } else if (outcome.kind === "refused" && outcome.reason === NAME_HOLDS_LOCK) {
+        } else {
           this.#joinAgainMs = clock.now() + JOIN_AGAIN_MS;
-          this.#timer.at(this.#joinAgainMs);
-          if (!this.#saidHeld) {
+          if (outcome.kind === "refused" && outcome.reason === NAME_HOLDS_LOCK && !this.#saidHeld) {
+            this.#saidHeld = true;
             log.warning(
               "join",
               `another machine, or this one before it booted anew, holds the lock as '${name}': this one takes no part ` +
                 "until that lease has ended (in pause: until an operator runs agent ctl failover)",
             );
           }
-          this.#saidHeld = true;
         }
         this.wake();
       });

@@ -95,12 +95,13 @@ export function ineligible(
 }
 
 /**
- * The member that had the last epoch, by its raft directory: a machine that has merely taken over its name has nothing of
- * what that one wrote. With the raft directory emptied, the data directory of a primary tells the same.
+ * The member that had the last epoch, by its raft directory, whatever its name is now: a machine that has merely taken over
+ * the name has nothing of what that one wrote. With the raft directory emptied, a primary's data directory tells the same.
  */
 function wasLastHolder(status: MemberStatus, { dcs: { lock } }: Pick<SuccessorView, "dcs">): boolean {
-  if (status.name !== lock.lastHolder) return false;
-  return lock.life === null || status.life?.node === lock.life.node || status.primaryDirectory;
+  const isNamed = status.name === lock.lastHolder;
+  if (lock.life === null) return isNamed;
+  return status.life?.node === lock.life.node || (isNamed && status.primaryDirectory);
 }
 
 /** The lock's holder is a member of the raft group: whoever leaves it speaks for a while, and is granted nothing. */

@@ -124,15 +124,11 @@ const VERSION_OF: Readonly<Record<CommandBody["op"], number>> = {
   setTtl: 1,
 };
 
-/** With a life, a command is judged by it: an older version would judge it by name alone, and differ. */
-const VERSION_WITH_LIFE = 3;
-
 /** The latest version that this program knows. */
-export const COMMAND_VERSION = Math.max(VERSION_WITH_LIFE, ...Object.values(VERSION_OF));
+export const COMMAND_VERSION = Math.max(...Object.values(VERSION_OF));
 
-export function commandVersion(body: CommandBody): number {
-  const life = body.op === "setMember" ? body.facts.life : "life" in body ? body.life : undefined;
-  return life === undefined ? VERSION_OF[body.op] : VERSION_WITH_LIFE;
+export function commandVersion({ op }: CommandBody): number {
+  return VERSION_OF[op];
 }
 
 const encoder = new TextEncoder();

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { life } from "../brain/testing.ts";
 import type { Life } from "../model/life.ts";
-import { type CommandBody, commandVersion, decodeCommand, encodeCommand } from "./commands.ts";
+import { type CommandBody, decodeCommand, encodeCommand } from "./commands.ts";
 import type { MemberFacts } from "../model/records.ts";
 import { DcsStateMachine, NAME_HOLDS_LOCK, NAME_TAKEN } from "./state_machine.ts";
 
@@ -261,13 +261,6 @@ test("an epoch that was granted to a mere name belongs to the first machine of t
   expect(apply("a", join("a")).ok).toBe(true);
   expect(dcs.state.lock).toMatchObject({ holder: "a", life: life("a") });
   expect(apply("a", join("a", { life: life("a", { node: 9 }) }, true)).ok).toBe(false);
-});
-
-test("a command that carries a life is none for a version that does not know lives", () => {
-  expect(commandVersion(grant(1, "a"))).toBe(3);
-  expect(commandVersion({ ...grant(1, "a"), life: undefined } as CommandBody)).toBe(1);
-  expect(commandVersion(join("a"))).toBe(3);
-  expect(commandVersion(join("a", { life: undefined }))).toBe(1);
 });
 
 test("an operator's failover ends an unfenced epoch", () => {

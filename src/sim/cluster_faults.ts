@@ -48,6 +48,7 @@ export function clusterFaults(
   weights["data-lost"] *= 0.2;
   weights["reinit"] *= 0.3;
   weights["majority-lost"] *= 0.3;
+  weights["machine-doubled"] *= 0.5;
   for (const kind of MEMBERSHIP_FAULTS) weights[kind] *= 0.5;
   for (const rule of LEASE_RULES) weights[`ambush-${rule}`] *= 0.3;
   if (Object.values(weights).every((weight) => weight === 0)) weights["agent-pause"] = 1;
@@ -294,6 +295,24 @@ function makersOf(
     "raft-directory-lost": asked((member) => operators.empty(member)),
     "bit-rot": (random) => operators.rot(victim(cluster, random)),
     "machine-lost": asked((member) => member.isWitness ? null : operators.loseMachine(member)),
+    // A standby's agent is started again with a file that names the primary.
+    "name-copied": one((member) => alive(member) && !member.isWitness, (member, random) => {
+      const { holder } = cluster.latestRecords()?.lock ?? { holder: null };
+      const other = random.pick(cluster.members.filter((each) => each !== member));
+      const start = (alias: string | null) => {
+        member.killAgent(false);
+        member.alias = alias;
+        member.startAgent();
+      };
+      start(holder === null || holder === member.name ? other.name : holder);
+      return {
+        durationMs: random.between(1000, 15_000),
+        text: `${member.name} as ${member.alias}`,
+        end: () => start(null),
+      };
+    }),
+    "machine-doubled": (random) =>
+      operators.double(victim(cluster, random), random.chance(0.5) ? "copy" : "replacement"),
     "majority-lost": () => operators.loseMajority(),
     // Minutes to days, either way; and back, as when a time server is believed again.
     "clock-step": one(() => true, (member, random) => {

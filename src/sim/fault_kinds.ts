@@ -48,6 +48,8 @@ export const CLUSTER_FAULTS = [
   "set-failsafe",
   "maintenance",
   ...MEMBERSHIP_FAULTS,
+  "machine-doubled",
+  "name-copied",
   "majority-lost",
   "clock-step",
   "clock-rate",
@@ -58,5 +60,6 @@ export type ClusterFault = typeof CLUSTER_FAULTS[number];
 export function faultsAgainst(rule: string): ClusterFault {
   const lease = LEASE_RULES.find((each) => each === rule);
   if (lease !== undefined) return `ambush-${lease}`;
+  if (rule === "name-is-enough") return "machine-doubled";
   return rule.startsWith("failsafe-") ? "failsafe-ambush" : "majority-lost";
 }

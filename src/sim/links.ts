@@ -60,7 +60,7 @@ export class Links {
 
   /** POST /failsafe, to whoever is at that url now. `done` is told once: null, why not, or that no answer came in time. */
   ask(
-    from: SimMember,
+    from: Pick<SimMember, "id" | "agent">,
     { url, host: to }: { readonly url: string; readonly host: SimMember | undefined },
     question: FailsafeQuestion,
     timeoutMs: number,

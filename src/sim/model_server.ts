@@ -117,6 +117,22 @@ export class ModelServer {
     this.changed();
   }
 
+  /** The directory of a virtual machine that was copied while its server ran. */
+  restoredFrom(other: ModelServer): void {
+    const { directory, position, clusterState, checkpointLsn, minRecoveryLsn, standbySignal, following } =
+      other;
+    Object.assign(this, {
+      directory,
+      position,
+      clusterState,
+      checkpointLsn,
+      minRecoveryLsn,
+      standbySignal,
+      following,
+    });
+    this.changed();
+  }
+
   /** The end of a clone or rewind: everything that `source` has, to be started as a standby. */
   copyFrom(source: ModelServer): void {
     this.directory = { kind: "valid" };

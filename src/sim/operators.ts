@@ -83,6 +83,27 @@ export class Operators {
     return `${victim.name}, which comes back as ${victim.place.addr}`;
   }
 
+  /**
+   * The primary's host drops out of raft and lives on, while another machine boots under its name: a copy of it, or an empty
+   * one at its very address, as somebody would who takes it for dead.
+   */
+  double(victim: SimMember, how: "copy" | "replacement"): Fault | null {
+    const { cluster, random } = this;
+    const records = cluster.latestRecords();
+    // In pause the former one would have to be switched off, and an operator to say so.
+    if (records === null || records.lock.unfenced || records.config?.value["pause"]) return null;
+    if (!victim.member || !victim.server.canAcknowledge || records.lock.holder !== victim.name) return null;
+    if (!this.free() || !this.canSpare(victim)) return null;
+    this.busy();
+    const end = victim.double(how);
+    cluster.world.after(random.between(10, 3000), () => victim.boot());
+    return {
+      durationMs: random.between(1000, 2 * records.waitTtlMs + 5000),
+      text: `${victim.name}, by a ${how}`,
+      end,
+    };
+  }
+
   /** Its host is off for a while, and when it boots a bit of its raft log is another one. */
   rot(victim: SimMember): Fault | null {
     if (!victim.agent.alive || !this.free() || !this.canSpare(victim)) return null;

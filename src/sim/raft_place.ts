@@ -76,7 +76,7 @@ export class RaftPlace {
 
   /** `id`: before the first place, for the network. `found`: of a founder. */
   constructor(
-    private readonly agent: SimProcess,
+    private agent: SimProcess,
     private address: string,
     private lastId: number,
     private found: Found | null,
@@ -123,6 +123,12 @@ export class RaftPlace {
   /** It is to be found elsewhere from now on. While the directory is empty. */
   move(addr: string): void {
     this.address = addr;
+  }
+
+  /** The raft directory is that of another machine from now on. While no agent runs. */
+  moveTo(agent: SimProcess): void {
+    this.agent = agent;
+    this.disk.moveTo(agent);
   }
 
   /** The agent's process has ended. */

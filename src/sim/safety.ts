@@ -18,10 +18,10 @@ export class Safety {
   /** Acknowledged writes that an asynchronous failover left behind: allowed, and shown. */
   lostBytes = 0;
   longestOutageMs = 0;
-  private readonly writers = new Map<string, Writer>();
+  private readonly writers = new Map<ModelServer, Writer>();
   private highestEpoch = 0;
   private lastWriter:
-    | { readonly name: string; readonly epoch: number; end: Position; clean: boolean }
+    | { readonly server: ModelServer; readonly epoch: number; end: Position; clean: boolean }
     | null = null;
   private writableUntilMs: number | null = null;
   private readonly knownResults = new Set<string>();
@@ -36,11 +36,11 @@ export class Safety {
   onAcking(server: ModelServer, can: boolean): void {
     const nowMs = this.world.now();
     if (!can) {
-      this.writers.delete(server.name);
+      this.writers.delete(server);
       // A cluster that is still being bootstrapped has no users' data: it may be begun anew.
       if (server.directory.kind === "valid") {
         this.lastWriter = {
-          name: server.name,
+          server,
           epoch: server.epoch ?? 0,
           end: server.position!,
           clean: false,
@@ -70,20 +70,23 @@ export class Safety {
       );
     }
     const before = this.lastWriter;
-    if (epoch > 0 && epoch === before?.epoch && server.name !== before.name) {
-      throw new Violation("epochs go forward", `${server.name} writes under ${epoch}, as ${before.name} did`);
+    if (epoch > 0 && epoch === before?.epoch && server !== before.server) {
+      throw new Violation(
+        "epochs go forward",
+        `${server.name} writes under ${epoch}, as ${before.server.name} did`,
+      );
     }
     if (epoch > this.highestEpoch) this.handover(server, epoch);
     this.highestEpoch = epoch;
     if (this.writableUntilMs !== null) {
       this.longestOutageMs = Math.max(this.longestOutageMs, nowMs - this.writableUntilMs);
     }
-    this.writers.set(server.name, { server, sinceMs: nowMs });
+    this.writers.set(server, { server, sinceMs: nowMs });
   }
 
   /** PostgreSQL ended in order: everything it acknowledged is in its WAL, up to here. */
   onCleanShutdown(server: ModelServer): void {
-    if (this.lastWriter?.name === server.name) {
+    if (this.lastWriter?.server === server) {
       // A cluster that is still being bootstrapped has no users' data: it may be begun anew.
       if (server.directory.kind === "valid") {
         this.lastWriter = { ...this.lastWriter, end: server.position!, clean: true };
@@ -120,7 +123,7 @@ export class Safety {
     const before = this.lastWriter;
     if (before === null) return;
     const lost = lostBytes(before.end, server.position!);
-    if (before.name !== server.name) this.failovers++;
+    if (before.server !== server) this.failovers++;
     else if (!contains(server.position!, before.end)) {
       throw new Violation(
         "a server keeps what it wrote",
@@ -129,7 +132,7 @@ export class Safety {
     }
     this.lostBytes += lost;
     if (lost > 0) {
-      this.world.log.add(server.name, `${lost} acknowledged bytes of ${before.name} are left behind`);
+      this.world.log.add(server.name, `${lost} acknowledged bytes of ${before.server.name} are left behind`);
     }
     this.handovers.set(epoch, { clean: before.clean, lost });
     this.checkSwitchover(epoch);

@@ -35,11 +35,11 @@ export interface Surroundings extends ServerWorld, RaftSurroundings {
 }
 
 export class SimMember {
-  readonly host: SimHost;
+  host: SimHost;
   readonly wall: WallClock;
-  readonly agent: SimProcess;
-  readonly guard: ModelGuard;
-  readonly server: ModelServer;
+  agent: SimProcess;
+  guard: ModelGuard;
+  server: ModelServer;
   readonly place: RaftPlace;
   raft: Raft | null = null;
   /** null on a witness, whose PostgreSQL never runs either. */
@@ -54,6 +54,8 @@ export class SimMember {
   refused = false;
   /** It is not to come back. */
   retired = false;
+  /** The name in its configuration, where an operator has copied that of another member; null: its own. */
+  alias: string | null = null;
   /** By the service manager. */
   private nextStart: ReturnType<World["after"]> | null = null;
   /** Of the machine: one that takes the place of another has another one. */
@@ -62,6 +64,8 @@ export class SimMember {
   private boots = 1;
   /** As kept with the raft directory. */
   private directories = 1;
+  /** Of the machines that have had this name at this address, one after the other or at once. */
+  private doubles = 0;
 
   /** `id`: for the network, until it has a place. `founder`: its first place; else it has to find the cluster. */
   constructor(
@@ -76,15 +80,22 @@ export class SimMember {
     const { world } = around;
     this.isWitness = isWitness;
     this.hostname = name;
-    this.host = new SimHost(world, name, RHO);
     this.wall = new WallClock(world);
-    this.agent = new SimProcess(this.host, name);
-    this.server = new ModelServer(name, around);
-    this.guard = new ModelGuard(this.host, this.server, around.broken.has("no-guard") ? this.agent : null);
+    ({ host: this.host, agent: this.agent, server: this.server, guard: this.guard } = this.newMachine());
     this.place = new RaftPlace(this.agent, addressOf(name), id, founder, around);
   }
 
   readonly isWitness: boolean;
+
+  /** With nothing on it. */
+  private newMachine() {
+    const { name, around, doubles } = this;
+    const host = new SimHost(around.world, doubles === 0 ? name : `${name}+${doubles}`, RHO);
+    const agent = new SimProcess(host, name);
+    const server = new ModelServer(name, around);
+    const guard = new ModelGuard(host, server, around.broken.has("no-guard") ? agent : null);
+    return { host, agent, server, guard };
+  }
 
   /** In raft; of the place before, while it has none. */
   get id(): number {
@@ -104,7 +115,7 @@ export class SimMember {
     const { around, name, agent } = this;
     const { world } = around;
     agent.start();
-    const random = world.random.split(`agent ${name} ${agent.incarnation}`);
+    const random = world.random.split(`agent ${agent.host.name} ${agent.incarnation}`);
     const clock = new SimClock(agent, random.split("timers"), MAX_TIMER_LATENESS_MS);
     const dcs = new DcsStateMachine(around.broken);
     const { incarnation } = agent;
@@ -155,7 +166,8 @@ export class SimMember {
   }
 
   private newMember(dcs: DcsStateMachine, raft: Raft, clock: SimClock, memberIncarnation: number): Member {
-    const { around, name, agent } = this;
+    const { around, agent } = this;
+    const name = this.alias ?? this.name;
     const { world } = around;
     const guard = new GuardClient(agent, this.guard);
     const postgres = new ModelPostgres({
@@ -169,7 +181,7 @@ export class SimMember {
     const { incarnation } = agent;
     const facts: MemberFacts = {
       name,
-      connUrl: `postgres://${name}:5432/postgres`,
+      connUrl: `postgres://${this.name}:5432/postgres`,
       apiUrl: this.apiUrl,
       proxyUrl: null,
       raftAddr: this.place.addr,
@@ -195,9 +207,19 @@ export class SimMember {
       effective: simulatedDynamic,
       memberAnswers: (_url, done) => world.after(20, () => agent.deliver(incarnation, () => done(false))),
       askFailsafe: (url, question, timeoutMs, done) =>
-        around.links.ask(this, { url, host: around.find(question.to) }, question, timeoutMs, done),
+        around.links.ask(
+          { id: this.id, agent },
+          { url, host: around.find(question.to) },
+          question,
+          timeoutMs,
+          done,
+        ),
       electionMaxMs: ELECTION_MAX_MS,
-      exit: (code, message) => this.exited(incarnation, code, message),
+      exit: (code, message) => {
+        // The machine that another one has the place of is not looked after by anybody.
+        if (agent === this.agent) this.exited(incarnation, code, message);
+        else world.log.add(name, `the agent of the former machine exits with ${code}: ${message}`);
+      },
       broken: around.broken,
     });
   }
@@ -253,7 +275,8 @@ export class SimMember {
   private get machine(): { machine: string; boot: string } {
     // Without the rule every machine of a name is the same.
     if (this.around.broken.has("name-is-enough")) return { machine: "any", boot: "any" };
-    return { machine: `${this.hostname}.${this.directories}`, boot: `${this.hostname}.${this.boots}` };
+    const machine = `${this.hostname}.${this.doubles}.${this.directories}`;
+    return { machine, boot: `${machine}.${this.boots}` };
   }
 
   /** Power on, and the agent started. */
@@ -279,6 +302,31 @@ export class SimMember {
     this.server.setAside();
     this.hostname = `${this.name}-${++this.machines}`;
     this.place.move(addressOf(this.hostname));
+  }
+
+  /**
+   * Another machine boots under this name, while the present one lives on without hearing, or being heard by, raft: with a
+   * copy of its disks, or with nothing. Returns what ends the former one.
+   */
+  double(how: "copy" | "replacement"): () => void {
+    const { raft, member, agent, guard, server, host } = this;
+    raft?.stop();
+    this.place.ended(true);
+    this.raft = null;
+    this.member = null;
+    this.dcs = null;
+    this.doubles++;
+    ({ host: this.host, agent: this.agent, server: this.server, guard: this.guard } = this.newMachine());
+    this.place.moveTo(this.agent);
+    if (how === "copy") this.server.restoredFrom(server);
+    else this.emptyRaftDirectory();
+    this.around.world.log.add(this.name, `${this.host.name} boots (${how}) while ${host.name} lives on`);
+    return () => {
+      member?.end();
+      agent.kill();
+      guard.stop();
+      server.killed();
+    };
   }
 
   private exited(incarnation: number, code: number, message: string): void {
