@@ -49,10 +49,14 @@ const lease = mutationsOf("src/dcs/lease.ts", ["src/dcs"], [
   ["confirmed-in-another-term", "if (this.#term !== pending.term) return null;", ""],
   [
     "confirmed-for-another-epoch",
-    "state.lock.holder !== renewal.holder || state.lock.epoch !== renewal.epoch) return null",
-    "state.lock.holder !== renewal.holder) return null",
+    "if (state.lock.epoch !== renewal.epoch) return null;",
+    "",
   ],
-  ["confirmed-for-another-holder", "if (state.lock.holder !== renewal.holder || state", "if (state"],
+  [
+    "confirmed-for-another-holder",
+    'if (claimOn(state.lock, renewal.holder, renewal.life) !== "own") return null;',
+    "",
+  ],
   [
     "acknowledged-while-expiring",
     "    if (this.#expiring === renewal.epoch) return null;\n    this.#counted",
@@ -153,8 +157,8 @@ const removals = [
 const failsafe = mutationsOf("src/dcs/failsafe.ts", ["src/dcs/failsafe.test.ts"], [
   [
     "set-that-may-be-logged-forgotten",
-    "if (!this.#possible.some((each) => sameMembers(each.members, wanted))) this.#possible.push(command);",
-    "this.#possible = [...this.#possible.filter((each) => !sameMembers(each.members, wanted)), command];",
+    "if (!this.#possible.some((each) => sameMembers(membersOf(each), wanted))) this.#possible.push(command);",
+    "this.#possible = [...this.#possible.filter((each) => !sameMembers(membersOf(each), wanted)), command];",
   ],
   [
     "removal-under-way-not-counted",
@@ -163,4 +167,44 @@ const failsafe = mutationsOf("src/dcs/failsafe.ts", ["src/dcs/failsafe.test.ts"]
   ],
 ]);
 
-export const LEASE_MUTATIONS: readonly Mutation[] = [...lease, ...removals, ...failsafe];
+/** Names can come twice: what belongs to one machine is touched by another. */
+const lives = [
+  ...mutationsOf("src/model/life.ts", ["src/model/life.test.ts", "src/dcs", "src/brain/tenure.test.ts"], [
+    ["raft-id-is-enough", "a.node === b.node && a.machine === b.machine", "a.node === b.node"],
+    ["machine-is-enough", "a.node === b.node && a.machine === b.machine", "a.machine === b.machine"],
+    ["any-boot", "&& a?.boot === b?.boot", ""],
+    ["former-life-releases", '(claim === "former" && lock.unfenced)', 'claim === "former"'],
+    ["name-is-enough", "if (lock.life === null) return", "if (lock.life !== undefined) return"],
+  ]),
+  ...mutationsOf("src/dcs/state_machine.ts", ["src/dcs"], [
+    [
+      "granted-to-another-machine",
+      "if (command.life !== undefined && !isSameLife(",
+      "if (false && !isSameLife(",
+    ],
+    ["name-taken-from-the-holder", "return { refuse: NAME_HOLDS_LOCK };", ""],
+    ["name-taken-without-asking", "if (known !== undefined && !isSame && !command.replace)", "if (false)"],
+    ["released-by-name", "|| !mayRelease(lock, claim)) {", "|| lock.holder !== command.by) {"],
+    [
+      "unfenced-by-name",
+      'claimOn(lock, command.by, command.life ?? null) !== "own") {',
+      "lock.holder !== command.by) {",
+    ],
+    ["failsafe-set-by-name", 'claimOn(lock, by, life ?? null) !== "own") {', "lock.holder !== by) {"],
+  ]),
+  ...mutationsOf("src/brain/tenure.ts", ["src/brain/tenure.test.ts"], [
+    ["silent-guard-taken-for-none", "return view.guardSpoke ?", "return true ?"],
+    ["epoch-of-a-namesake", 'if (!mayRelease(lock, claim)) return { kind: "none" };', ""],
+    ["epoch-of-a-former-boot-held", 'if (claim === "own" && epoch', "if (epoch"],
+  ]),
+  ...mutationsOf("src/model/machine.ts", ["src/model/machine.test.ts"], [
+    [
+      "copied-directory-is-the-same",
+      'if (kept.inode !== here.inode) return "the raft directory is a copy";',
+      "",
+    ],
+    ["copied-disk-is-the-same", "return kept.host === here.host ? null", "return true ? null"],
+  ]),
+];
+
+export const LEASE_MUTATIONS: readonly Mutation[] = [...lease, ...removals, ...failsafe, ...lives];

@@ -80,8 +80,11 @@ function newLeader() {
     end(outcome: "applied" | "rejected" | "unknown") {
       const { command, done } = log.shift()!;
       if (outcome === "applied" && command.op === "grant") {
-        const { epoch, holder } = command;
-        dcs = { ...dcs, lock: lock({ ...dcs.lock, epoch, holder, lastHolder: holder, ended: null }) };
+        const { epoch, holder, life: granted = null } = command;
+        dcs = {
+          ...dcs,
+          lock: lock({ ...dcs.lock, epoch, holder, lastHolder: holder, life: granted, ended: null }),
+        };
         leadership.applied();
       }
       if (outcome === "applied") done({ kind: "applied", index: 1, result: { ok: true, revision: 1 } });
@@ -214,7 +217,10 @@ test("an expiry of which nothing is known keeps its epoch from being renewed; on
     leader.look();
     expect(leader.log.map(({ command }) => command.op)).toEqual(["expire"]);
     leader.end(end);
-    leader.leadership.renewal({ holder: "b", epoch: 4, incarnation: 1, seq: 1 }, (ack) => acks.push(ack));
+    leader.leadership.renewal(
+      { holder: "b", life: life("b"), epoch: 4, incarnation: 1, seq: 1 },
+      (ack) => acks.push(ack),
+    );
     leader.reads.shift()?.({ kind: "confirmed", term: TERM, index: 9 });
     expect([end, acks.length]).toEqual([end, renewable ? 1 : 0]);
   }

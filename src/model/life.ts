@@ -27,12 +27,13 @@ export function isLife(value: unknown): value is Life {
 
 /** The same member on the same machine, perhaps since another boot. */
 export function isSameMachine(a: Life | null | undefined, b: Life | null | undefined): boolean {
-  return a != null && b != null && a.node === b.node && a.machine === b.machine;
+  if (!a || !b) return false;
+  return a.node === b.node && a.machine === b.machine;
 }
 
 /** The same member on the same machine since the same boot: whatever one of them started, the other can find. */
 export function isSameLife(a: Life | null | undefined, b: Life | null | undefined): boolean {
-  return isSameMachine(a, b) && a!.boot === b!.boot;
+  return isSameMachine(a, b) && a?.boot === b?.boot;
 }
 
 /**

@@ -49,6 +49,7 @@ export const RUNTIME_FILES: readonly string[] = [
   "raft/transport/testing_certificates.ts",
   "raft/transport/visit.ts",
   "src/agent/directory_watch.ts",
+  "src/agent/own_machine.ts",
   "src/agent/own_partners.ts",
   "src/agent/raft_certificate.ts",
   "src/agent/record_changes.ts",
