@@ -119,6 +119,8 @@ export class Answering {
       const text = new TextDecoder().decode(answer.body);
       const what = `${quotedOutside(method)} ${quotedOutside(head.path)}`;
       this.#log.add("warning", "restapi.denied", `${address}: ${what} denied: ${answer.status} ${text}`);
+      // Who has no access, and asks for more, is to pay with a connection each time.
+      return { ...answer, last: true };
     }
     return answer;
   }

@@ -31,20 +31,22 @@ export function accessControl(port: ApiPort): MiddlewareHandler<ApiEnv> {
   };
 }
 
-/** Built anew only when a reload has replaced the configuration. */
+/** The list is built anew only when a reload has changed it: what it has resolved is kept in it. */
 function rulesCache(port: ApiPort): () => { config: RestApiConfig; allowlist: Allowlist } {
-  let current: { config: RestApiConfig; allowlist: Allowlist } | null = null;
+  let current: { key: string; allowlist: Allowlist } | null = null;
   return () => {
     const config = port.view().config.restapi;
-    if (current?.config !== config) {
+    // By value: each copy of the configuration is another object.
+    const key = JSON.stringify([config.allowlist, config.allowlistIncludeMembers]);
+    if (current?.key !== key) {
       const allowlist = new Allowlist({
         entries: config.allowlist,
         includeMembers: config.allowlistIncludeMembers,
         memberUrls: () => port.view().statuses.map(({ status }) => status.apiUrl),
       });
-      current = { config, allowlist };
+      current = { key, allowlist };
     }
-    return current;
+    return { config, allowlist: current.allowlist };
   };
 }
 

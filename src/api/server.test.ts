@@ -165,11 +165,11 @@ test("a denied request leaves a line with its address, and a flood of them few",
   running.push(server);
   const forged =
     "POST /reload%0a2026-01-01%2000:00:00,000%20INFO:%20promoted HTTP/1.1\r\nContent-Length: 0\r\n\r\n";
-  const answers = await raw(
-    server.port,
-    forged.repeat(50).replace(/\r\n\r\n$/, "\r\nConnection: close\r\n\r\n"),
-  );
-  expect(answers.match(/HTTP\/1\.1 401 Unauthorized/g)).toHaveLength(50);
+  // Each is the last of its connection.
+  for (let round = 0; round < 5; round++) {
+    const answers = await Promise.all(Array.from({ length: 10 }, () => raw(server.port, forged.repeat(3))));
+    expect(answers.join("").match(/HTTP\/1\.1 401 Unauthorized/g)).toHaveLength(10);
+  }
   expect(log.lines).toHaveLength(10);
   expect(log.lines[0]).toBe(
     String

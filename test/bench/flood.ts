@@ -17,6 +17,7 @@ import { only, scrape, type Series } from "./scrape.ts";
 const MIB = 1024 * 1024;
 const CHECK_MS = 250;
 const CHECK_TIMEOUT_MS = 2000;
+const LOOP = "agent_event_loop_late_seconds";
 const PROGRAM = join(import.meta.dir, "flood_process.ts");
 /** The largest bound of the histograms below 100 ms: what is beyond it is looked at more closely. */
 const BOUND_S = "0.064";
@@ -25,6 +26,8 @@ interface Result {
   readonly kind: string;
   readonly renewalMs: number;
   readonly loopMs: number;
+  /** The same of the members that are not flooded: what the machine does to all of them. */
+  readonly elsewhereMs: number;
   readonly checkMs: number;
   readonly grownMib: number;
   readonly logBytesPerMinute: number;
@@ -67,6 +70,7 @@ export async function measureFloods(
       note,
     ),
     measurement("floods: latest look of the loop", "ms", eachAtMost(100, "ms"), of(({ loopMs }) => loopMs)),
+    measurement("floods: the same, of members not flooded", "ms", NO_GOAL, of((one) => one.elsewhereMs)),
     measurement("floods: slowest health check", "ms", NO_GOAL, of(({ checkMs }) => checkMs)),
     measurement(
       "floods: memory of the agent grows",
@@ -88,7 +92,9 @@ async function flood(cluster: Cluster, kind: string, seconds: number): Promise<R
   const host = await cluster.waitHealthy();
   const reign = await reignOf(host);
   const pid = host.agentPid()!;
+  const others = cluster.others(host);
   const before = await scrape(host);
+  const beforeElsewhere = await Promise.all(others.map(scrape));
   const frozen = freezesIn(host.log()).frozeMs.length;
   const logBytes = statSync(host.logFile).size;
   const rss = rssBytes(pid);
@@ -121,13 +127,17 @@ async function flood(cluster: Cluster, kind: string, seconds: number): Promise<R
   flooding = false;
   await watch;
   const after = await scrape(host);
+  const afterElsewhere = await Promise.all(others.map(scrape));
   const change = describeChange(reign, await reignOf(host).catch(() => ({ ...reign, epoch: -1 })));
   if (change !== null) failures.push(change);
   if (freezesIn(host.log()).frozeMs.length > frozen) failures.push("PostgreSQL was frozen");
   return {
     kind,
     renewalMs: latestMs(before, after, "agent_renewal_seconds", "renewal"),
-    loopMs: latestMs(before, after, "agent_event_loop_late_seconds", "event_loop"),
+    loopMs: latestMs(before, after, LOOP, "event_loop"),
+    elsewhereMs: Math.max(
+      ...afterElsewhere.map((one, i) => latestMs(beforeElsewhere[i]!, one, LOOP, "event_loop")),
+    ),
     checkMs,
     grownMib: (mostBytes - rss) / MIB,
     logBytesPerMinute: (statSync(host.logFile).size - logBytes) * 60_000 / (nowMs() - beginMs),

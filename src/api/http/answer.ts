@@ -5,6 +5,8 @@ export interface Answer {
   /** Lines of headers, each with its line end. */
   readonly headers: string;
   readonly body: Uint8Array;
+  /** The connection is closed after it. @default false */
+  readonly last?: boolean;
 }
 
 /** Throws what reading the body of `response` throws. */

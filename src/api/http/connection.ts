@@ -273,7 +273,7 @@ export class Connection implements TableEntry {
   #send(head: RequestHead, answer: Answer): void {
     if (this.#phase !== "answering") return;
     // A body that nobody has read stands before the next request.
-    if (!head.keepAlive || this.#body !== null && !this.#body.taken) this.#last = true;
+    if (!head.keepAlive || answer.last || this.#body !== null && !this.#body.taken) this.#last = true;
     this.#head = null;
     this.#body = null;
     this.#write(answerBytes(answer, !this.#last, head.method !== "HEAD"));

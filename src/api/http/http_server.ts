@@ -202,18 +202,21 @@ export class HttpServer implements ConnectionHost {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    setImmediate(() => {
-      this.#scheduled = false;
-      this.#turn();
-    });
+    setImmediate(() => this.#turn());
   }
 
-  /** A connection that pipelines stands at the end of the queue again after each answer. */
+  /**
+   * A connection that pipelines stands at the end of the queue again after each answer. When a turn leaves something, it rests
+   * for as long as it took: a flood gets half a processor at most.
+   */
   #turn(): void {
+    this.#scheduled = false;
     const endMs = this.nowMs() + this.limits.turnMs;
     let next = 0;
     while (next < this.#queue.length && (next === 0 || this.nowMs() < endMs)) this.#queue[next++]!.serve();
     this.#queue = this.#queue.slice(next);
-    if (this.#queue.length > 0) this.#schedule();
+    if (this.#queue.length === 0) return;
+    this.#scheduled = true;
+    setTimeout(() => this.#turn(), this.limits.turnMs);
   }
 }

@@ -22,7 +22,7 @@ export interface HttpLimits {
   /** Requests other than GET, HEAD and OPTIONS that are being answered. */
   readonly unsafe: number;
   readonly unsafePerAddress: number;
-  /** Time in one turn of the loop for requests that are ready; the rest waits for the next turn. */
+  /** Time in one turn of the loop for requests that are ready; the rest waits for as long, and then for its turn. */
   readonly turnMs: number;
 }
 
