@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import type { Clock, ProposeOutcome, Raft, RaftStatus, ReadOutcome } from "../../raft/mod.ts";
 import { cluster, DYNAMIC, FREE, life, lock, seen, status } from "../brain/testing.ts";
 import type { Command } from "../dcs/commands.ts";
+import { MemoryLog } from "../lib/log.ts";
 import { Leadership } from "./leadership.ts";
 import { Proposer } from "./proposer.ts";
 
@@ -40,7 +41,7 @@ function newLeader() {
     name: "a",
     clock,
     raft,
-    proposer: new Proposer("a", raft, () => 0),
+    proposer: new Proposer("a", raft, () => 0, clock, new MemoryLog()),
     state: () => dcs,
     electionMaxMs: 1000,
     nodeOf: (name) => IDS[name] ?? null,

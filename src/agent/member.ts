@@ -135,7 +135,7 @@ export class Member {
     const wake = () => this.wake();
     const state = () => options.dcs.state;
     this.#timer = new LookTimer(clock, (dueMs) => this.#look(dueMs));
-    this.proposer = new Proposer(name, raft, options.wallMs);
+    this.proposer = new Proposer(name, raft, options.wallMs, clock, options.log);
     this.loop = new LoopHealth({
       who: "agent",
       clock,
@@ -469,7 +469,7 @@ export class Member {
     const { dcs, effective, postgres, bootstrapConfig, incarnation, name } = this.#options;
     const { config, initialize } = dcs.state;
     if (config === null && initialize?.by === name && initialize.incarnation === incarnation) {
-      this.proposer.propose(
+      this.proposer.repeat(
         { op: "setConfig", value: bootstrapConfig(), expectRevision: null },
         () => this.wake(),
       );
@@ -660,7 +660,7 @@ export class Member {
     if (line === undefined || dcs.state.history.some((known) => known[0] >= line[0])) return;
     const at = dcs.state.events.findLast((event) => event.kind === "grant")?.at ??
       new Date(wallMs()).toISOString();
-    this.proposer.propose({
+    this.proposer.repeat({
       op: "addHistory",
       epoch: dcs.state.lock.epoch,
       line: [...line, at, name],
@@ -673,17 +673,17 @@ export class Member {
     const wake = () => this.wake();
     switch (action.kind) {
       case "claim-initialize":
-        this.proposer.propose({ op: "claimInitialize", incarnation: this.#options.incarnation }, wake);
+        this.proposer.repeat({ op: "claimInitialize", incarnation: this.#options.incarnation }, wake);
         return;
       case "complete-initialize":
-        this.proposer.propose({
+        this.proposer.repeat({
           op: "completeInitialize",
           incarnation: this.#options.incarnation,
           systemId: action.systemId,
         }, wake);
         return;
       case "clear-initialize":
-        this.proposer.propose({
+        this.proposer.repeat({
           op: "clearInitialize",
           of: this.#options.name,
           incarnation: this.#options.incarnation,

@@ -2,21 +2,34 @@
  * Proposes commands of this member: stamps them, keeps at most one of a kind under way, so that a decision that is
  * taken again before its command is applied does not propose it twice.
  */
-import type { ProposeOutcome, Raft } from "../../raft/mod.ts";
+import type { Clock, ProposeOutcome, Raft } from "../../raft/mod.ts";
 import { type CommandBody, type CommandResult, commandVersion, encodeCommand } from "../dcs/commands.ts";
+import type { Log } from "../lib/log.ts";
+import { pauseAfter } from "../model/pause_after.ts";
 
 export type CommandOutcome =
   | { readonly kind: "done"; readonly revision: number }
   | { readonly kind: "refused"; readonly reason: string }
   | { readonly kind: "unknown"; readonly reason: string };
 
+const KEPT = 20;
+const FIRST_PAUSE_MS = 50;
+const MAX_PAUSE_MS = 2000;
+
 export class Proposer {
   #underWay = new Set<string>();
+  /** Of what is said again and again: what became of it the last times. Without a time: nothing. */
+  readonly #failed = new Map<
+    string,
+    { readonly failures: number; readonly dueMs: number; readonly reason: string }
+  >();
 
   constructor(
     private readonly name: string,
     private readonly raft: Raft,
     private readonly wallMs: () => number,
+    private readonly clock: Pick<Clock, "now">,
+    private readonly log: Pick<Log, "warning">,
   ) {}
 
   /** False when the same command is under way already; `done` is not called then. */
@@ -31,6 +44,37 @@ export class Proposer {
     };
     this.raft.propose(command, finish, { onlyInTerm, version: commandVersion(body) });
     return true;
+  }
+
+  /**
+   * For what is owed as long as the records do not say it, and so proposed with each look: after a refusal not before a
+   * pause, which grows with each one in a row. False: under way, or too soon; `done` is not called then.
+   */
+  repeat(body: CommandBody, done: (outcome: CommandOutcome) => void): boolean {
+    const key = JSON.stringify(body);
+    const before = this.#failed.get(key);
+    if (before !== undefined && this.clock.now() < before.dueMs) return false;
+    return this.propose(body, (outcome) => {
+      if (outcome.kind === "done") this.#failed.delete(key);
+      else this.#note(body.op, key, outcome.reason);
+      done(outcome);
+    });
+  }
+
+  #note(op: string, key: string, reason: string): void {
+    const before = this.#failed.get(key);
+    const failures = (before?.failures ?? 0) + 1;
+    if (before?.reason !== reason) {
+      this.log.warning(
+        "proposal",
+        `${op} was not accepted: ${reason}. It is proposed again as long as it is owed`,
+      );
+    }
+    this.#failed.delete(key);
+    const dueMs = this.clock.now() + pauseAfter(failures, FIRST_PAUSE_MS, MAX_PAUSE_MS);
+    this.#failed.set(key, { failures, dueMs, reason });
+    // What is owed changes with epochs and times; the oldest is owed no more.
+    if (this.#failed.size > KEPT) this.#failed.delete(this.#failed.keys().next().value!);
   }
 }
 

@@ -75,7 +75,7 @@ export class Witness {
     this.board = new StatusBoard((member) => nodeIn(dcs.state, member));
     this.#dynamic = effective({});
     this.#timer = new LookTimer(clock, (dueMs) => this.#look(dueMs));
-    this.proposer = new Proposer(name, raft, wallMs);
+    this.proposer = new Proposer(name, raft, wallMs, clock, log);
     this.loop = new LoopHealth({
       who: "witness",
       clock,

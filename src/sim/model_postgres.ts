@@ -338,6 +338,9 @@ export class ModelPostgres implements PostgresPort {
       if (server.answers) {
         memory.seen(serverStatus(server), clock.now());
         memory.timelineHistory = timelineHistory(server);
+        memory.displaced = server.misplaced
+          ? { why: "the data directory was moved away", removed: false }
+          : null;
       } else if (server.process === "stopping" && memory.server !== null) memory.server.ready = false;
     }
     this.announce();

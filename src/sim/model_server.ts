@@ -62,6 +62,8 @@ export class ModelServer {
   /** Told of every change and of the end of the postmaster. */
   onChange: () => void = () => {};
   onExit: (exit: ServerExit) => void = () => {};
+  /** Its data directory was moved away: it writes on, and nobody finds it after its end. */
+  misplaced = false;
   private acking = false;
   private promoting = false;
   private generation = 0;
@@ -362,6 +364,10 @@ export class ModelServer {
     if (this.streaming) this.disconnect();
     this.blocked.length = 0;
     this.connected = [];
+    if (this.misplaced) {
+      this.misplaced = false;
+      this.setAside();
+    }
     this.changed();
   }
 

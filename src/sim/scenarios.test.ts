@@ -387,3 +387,19 @@ test("steps of the wall clock by days, forward and back, on all hosts, change no
     expect(seen).toEqual(course(seed, false));
   }
 });
+
+test("a primary whose data directory is moved away ends in order before another takes over, and copies itself anew", () => {
+  for (const seed of SEEDS) {
+    const cluster = healthy(seed);
+    const { world } = cluster;
+    const old = primaryOf(cluster);
+    const { pid } = old.server;
+    old.server.misplaced = true;
+    expect(world.runUntilHolds(world.now() + 5000, 5, () => !old.server.canAcknowledge)).toBe(true);
+    expect(outage(cluster)).toBeLessThan(3000);
+    expect(primaryOf(cluster)).not.toBe(old);
+    expect(records(cluster).lock.ended?.how ?? "released").toBe("released");
+    expect(recovers(cluster, 60_000)).toBe(true);
+    expect(old.server.pid).not.toBe(pid);
+  }
+});
