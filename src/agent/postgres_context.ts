@@ -130,7 +130,12 @@ export class PostgresContext {
 
   /** Writes all configuration files; names of those that changed, which a running server has to reload. */
   writeConfig(recovery: () => RecoverySettings): Promise<readonly string[]> {
-    return this.writing.take(() => this.parts.files.write(this.dynamic.postgresql, recovery()));
+    return this.writing.take(() => {
+      const { displaced } = this.parts.memory;
+      // What lies at its place now is not what the server would read.
+      if (displaced !== null) throw new Error(`no configuration is written: ${displaced.why}`);
+      return this.parts.files.write(this.dynamic.postgresql, recovery());
+    });
   }
 
   /** What is not told now is told at the next upkeep. */

@@ -59,8 +59,8 @@ export class PostgresUpkeep {
   mend(): Promise<void> {
     return this.followTurns.take(async () => {
       const { context } = this;
-      const { guard, pgpass } = context.parts;
-      if (guard.view().postmaster?.phase !== "running") return;
+      const { guard, pgpass, memory } = context.parts;
+      if (guard.view().postmaster?.phase !== "running" || memory.displaced !== null) return;
       const passwords = pgpass.mend() ? [pgpass.path] : [];
       const files = await context.writeConfig(() => this.presentRecovery());
       const mended = [...passwords, ...files].join(", ");

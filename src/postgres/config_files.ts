@@ -71,6 +71,8 @@ export class ConfigFiles {
 
   /** Writes everything but the signal files. Names of those that were changed: a running server has them to reload. */
   async write(effective: EffectivePostgresql, recovery: RecoverySettings): Promise<readonly string[]> {
+    // One that was moved away is not begun anew by its configuration: half a directory would be in the way of a copy.
+    if (!exists(this.dataDir)) throw new Error(`${this.dataDir} is not there: no configuration is written`);
     makeDirectory(this.configDir, 0o700);
     this.adoptUsersFile();
     this.intent = recovery.following;

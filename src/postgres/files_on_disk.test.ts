@@ -18,11 +18,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MemoryLog } from "../lib/log.ts";
 import type { Credentials } from "../model/config.ts";
+import type { EffectivePostgresql } from "../model/config.ts";
 import { Callbacks } from "./callbacks.ts";
+import { ConfigFiles } from "./config_files.ts";
+import type { ConfigInForce } from "./config_in_force.ts";
 import { writeAtomically } from "./disk.ts";
 import { emptyParts, partsFilled } from "./outside_parts.ts";
 import { PgpassFile } from "./pgpass.ts";
+import type { Programs } from "./programs.ts";
 import { runProgram } from "./run_program.ts";
+import { NO_RECOVERY } from "./server_conf.ts";
 import { setAside, stamp } from "./set_aside.ts";
 import { clearUnfinished } from "./staging.ts";
 import { formatMarker, parseMarker, UnfinishedMarker } from "./unfinished.ts";
@@ -161,6 +166,17 @@ test("a tablespace that is named by a link of the user's moves, and the link lea
   expect(readdirSync(join(base, "space"))).toEqual([]);
   expect(readFileSync(join(base, `data.${suffix}`, "pg_tblspc", "1", "rows"), "utf8")).toBe("1");
   expect(readdirSync(join(base, "disk")).sort()).toEqual(["space", `space.${suffix}`]);
+});
+
+test("a data directory that is not there is not made by its configuration", async () => {
+  const dataDir = join(directory(), "data");
+  for (const configDir of [dataDir, join(dataDir, "conf")]) {
+    const config = { postgresql: { dataDir, configDir } } as unknown as ConfigInForce;
+    const files = new ConfigFiles({ config, programs: {} as unknown as Programs, warn: () => {} });
+    const written = files.write({} as unknown as EffectivePostgresql, NO_RECOVERY);
+    await expect(written).rejects.toThrow(`${dataDir} is not there`);
+    expect(existsSync(dataDir)).toBe(false);
+  }
 });
 
 test("what cannot be moved is removed only by leave, marked as half-written before", async () => {
