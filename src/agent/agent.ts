@@ -97,6 +97,7 @@ function compose(
     command: options.guardCommand,
     clock,
     log,
+    unfenced: () => dcs.state.lock.unfenced && dcs.state.lock.life?.machine === machine.machine,
     // PostgreSQL is the other agent's business now: nothing of it is touched.
     onSuperseded: () =>
       exit(1, "another agent was started on this data directory and has taken its guard over"),

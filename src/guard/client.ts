@@ -9,6 +9,7 @@ import type { Clock, Timer } from "../../raft/mod.ts";
 import type { Log } from "../lib/log.ts";
 import { MAX_FROZEN_MS, STOP_BUDGET_MS } from "../model/stop_budget.ts";
 import { VERSION } from "../model/version.ts";
+import { guardOf } from "./directory_owner.ts";
 import { GuardLife, SILENT_MS } from "./guard_life.ts";
 import { GuardUpgrade } from "./guard_upgrade.ts";
 import { LocalFence } from "./local_fence.ts";
@@ -35,6 +36,8 @@ export interface GuardClientOptions {
   readonly log: Log;
   /** Of this program: a guard of another one is upgraded. @default VERSION */
   readonly release?: string;
+  /** The records say that this machine holds an unfenced epoch (pause). @default false */
+  readonly unfenced?: () => boolean;
   /** Another agent has taken the guard over: this one has to end. @default nothing */
   readonly onSuperseded?: () => void;
   /** The data directory belongs to another agent, as `why` says: this one has no business here. @default nothing */
@@ -43,6 +46,12 @@ export interface GuardClientOptions {
 
 const REQUEST_TIMEOUT_MS = 5000;
 const START_TIMEOUT_MS = 30_000;
+/**
+ * A guard that has not answered a new agent for so long, or that is seen to be stopped, does not fence in time. With a ttl
+ * of 2 s, what an agent that died a moment ago was acknowledged runs out within a second.
+ */
+const UNHEARD_MS = 500;
+const UNHEARD_LOOK_MS = 50;
 const NO_GUARD: GuardReply = { ok: false, error: "no guard answers" };
 
 export class GuardClient implements GuardPort {
@@ -62,6 +71,7 @@ export class GuardClient implements GuardPort {
   private lastExit: ExitReport | null = null;
   private readonly whenKilled: (() => void)[] = [];
   private closed = false;
+  private unheard: Timer | null = null;
 
   constructor(options: GuardClientOptions) {
     this.options = options;
@@ -75,6 +85,7 @@ export class GuardClient implements GuardPort {
       group,
       log,
       killAfterMs: () => this.killAfterMs(),
+      unfenced: () => options.unfenced?.() ?? false,
       onKilled: (fenced) => this.onKilledHere(fenced),
     });
     this.upgrade = new GuardUpgrade({
@@ -96,9 +107,21 @@ export class GuardClient implements GuardPort {
       onLost: () => this.changed(),
       onDead: () => this.onDead(),
       onSilence: () => this.changed(),
+      livingGuard: () => guardOf(dataDir, directory),
       mayStart: () => this.localFence.phase() !== "killing",
     });
     this.life.start();
+    this.watchUnheard();
+  }
+
+  /** Until the first word of a guard. */
+  private watchUnheard(sinceMs = this.options.clock.now()): void {
+    const { clock } = this.options;
+    this.unheard = clock.after(UNHEARD_LOOK_MS, () => {
+      if (this.wire !== null || this.closed) return;
+      if (this.life.isStopped() || clock.now() - sinceMs >= UNHEARD_MS) this.localFence.guardUnheard();
+      this.watchUnheard(sinceMs);
+    });
   }
 
   view(): GuardView {
@@ -197,6 +220,7 @@ export class GuardClient implements GuardPort {
   /** Leaves the guard as it is: another agent may find it. */
   close(): void {
     this.closed = true;
+    this.unheard?.cancel();
     this.upgrade.close();
     this.localFence.close();
     this.life.close();

@@ -169,6 +169,18 @@ export function ownedByAnother(dataDir: string, raftDir: string): string | null 
   }
 }
 
+/** The living guard that the data directory's owner of that raft directory has; null: it has none, or another is the owner. */
+export function guardOf(dataDir: string, raftDir: string): ProcessId | null {
+  const found = openDirectory(dataDir);
+  if (found === null || "error" in found) return null;
+  try {
+    const owner = readOwner(found);
+    return owner !== null && isOwn(owner, raftDir) && lives(owner.guard) ? owner.guard : null;
+  } finally {
+    closeSync(found.fd);
+  }
+}
+
 function openDirectory(path: string): HeldDirectory | { readonly error: string } | null {
   try {
     const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);

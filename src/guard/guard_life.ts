@@ -31,12 +31,19 @@ export interface GuardLifeOptions {
   onSilence(): void;
   /** May a guard be started now? */
   mayStart(): boolean;
+  /** The guard that the data directory names as its owner's, while it lives; null: none. */
+  livingGuard(): ProcessId | null;
 }
 
 /** Without an answer for this long, the guard is not there. A stopped one is woken. */
 export const SILENT_MS = 1000;
 /** Without an answer for this long, it is killed and replaced. */
 const HOPELESS_MS = 15_000;
+/**
+ * A guard that lives and cannot be connected to for so long has lost its socket: it never comes back, and keeps another one
+ * from starting. It is ended, and PostgreSQL with it by the kernel.
+ */
+const UNREACHABLE_MS = 5000;
 const RECONNECT_MS = 20;
 const MAX_RECONNECT_MS = 500;
 const RESPAWN_MS = 300;
@@ -53,6 +60,8 @@ export class GuardLife {
   private readonly options: GuardLifeOptions;
   private connection: GuardConnection | null = null;
   private spawnedMs = -Infinity;
+  /** Since when nothing could be connected to; null: connected. */
+  private unreachableSinceMs: number | null = null;
   private retry: Timer | null = null;
   private retryMs = RECONNECT_MS;
   private superviser: Timer | null = null;
@@ -66,6 +75,7 @@ export class GuardLife {
 
   start(): void {
     if (this.closed) return;
+    this.unreachableSinceMs ??= this.options.clock.now();
     this.connection = new GuardConnection(this.options.socketPath, this.options.clock, {
       onOpen: (connection) => this.onOpen(connection),
       onMessage: (message) => this.onMessage(message),
@@ -101,6 +111,12 @@ export class GuardLife {
     });
   }
 
+  /** The guard that the connection leads to was stopped by a signal. */
+  isStopped(): boolean {
+    const seen = this.process === null ? null : readProcess(this.process.pid);
+    return seen !== null && isStopped(seen);
+  }
+
   isSilent(): boolean {
     return (this.connection?.silentMs() ?? 0) > SILENT_MS;
   }
@@ -118,6 +134,7 @@ export class GuardLife {
   }
 
   private onOpen(connection: GuardConnection): void {
+    this.unreachableSinceMs = null;
     this.process = connection.guardPid === null ? null : identify(connection.guardPid);
     connection.request({ op: "hello", version: PROTOCOL_VERSION }, false, (answer) => {
       if (answer !== null) this.onHello(connection, answer);
@@ -175,10 +192,22 @@ export class GuardLife {
       this.process = null;
       this.options.onDead();
     }
-    if (!alive) this.spawn();
+    if (!alive) {
+      this.endUnreachable();
+      this.spawn();
+    }
     this.retry?.cancel();
     this.retry = clock.after(this.retryMs, () => this.start());
     this.retryMs = Math.min(this.retryMs * 1.5, MAX_RECONNECT_MS);
+  }
+
+  private endUnreachable(): void {
+    const { clock, livingGuard } = this.options;
+    if (clock.now() - (this.unreachableSinceMs ?? Infinity) < UNREACHABLE_MS) return;
+    const lost = livingGuard();
+    if (lost === null) return;
+    this.complain(`guard ${lost.pid} lives, but its socket is gone: it is killed and replaced`);
+    signalProcess(lost, SIGKILL);
   }
 
   private spawn(): void {

@@ -1,6 +1,6 @@
 /** The guard process and its client, with real processes. */
 import { expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { isAlive, readProcess } from "../lib/process_table.ts";
 import { startZombie } from "../lib/testing_zombie.ts";
@@ -26,8 +26,10 @@ test("a primary is frozen at its deadline, thawed by a renewal, and loses no pro
   withSite(async (site) => {
     const client = site.client();
     const pid = await startPrimary(site, client, 700);
-    const before = site.group.members().filter((member) => member.parentPid === pid);
-    expect(before.length).toBe(2);
+    const backends = () => site.group.members().filter((member) => member.parentPid === pid);
+    // Each begins as a shell that becomes another program.
+    await until("there are two backends", () => backends().length === 2);
+    const before = backends();
     await untilView(
       client,
       "it is frozen, and every process is seen stopped",
@@ -120,6 +122,41 @@ test("while the guard is stopped, the agent freezes PostgreSQL at the deadline, 
     expect(await answered).toEqual({ ok: true });
     await untilView(client, "it runs again", (view) => view.postmaster?.phase === "running");
     await until("it acknowledges again", () => site.acknowledges());
+  }));
+
+test("an agent that starts while the guard is stopped freezes what runs, and the lease goes on when the guard wakes", () =>
+  withSite(async (site) => {
+    const client = site.client();
+    const pid = await startPrimary(site, client, 60_000);
+    const guardPid = client.view().pid ?? 0;
+    client.close();
+    process.kill(guardPid, "SIGSTOP");
+    const next = site.client();
+    expect(next.view()).toMatchObject({ state: "none", lastAnswerMs: null, anyProcess: true });
+    // The agent wakes the guard; stopped anew until then, so that there is something to see.
+    await until("it is frozen", () => {
+      process.kill(guardPid, "SIGSTOP");
+      return readProcess(pid)?.state === "T";
+    });
+    await connected(next);
+    await until("it goes on", () => readProcess(pid)?.state !== "T");
+    expect(next.view()).toMatchObject({ armed: { epoch: 3 }, postmaster: { pid, epoch: 3 } });
+    expect(await site.acknowledges()).toBe(true);
+  }));
+
+test("a guard whose socket is gone is replaced by the next agent, and ends PostgreSQL", () =>
+  withSite(async (site) => {
+    const client = site.client();
+    await startPrimary(site, client, 60_000);
+    const guardPid = client.view().pid ?? 0;
+    client.close();
+    rmSync(join(site.root, "run", "guard.sock"));
+    const next = site.client();
+    await until("it is frozen", () => site.group.allStopped());
+    await untilView(next, "another guard answers", (view) => view.state === "ok" && view.pid !== guardPid);
+    expect(isAlive(guardPid)).toBe(false);
+    await until("nothing is left", () => site.group.members().length === 0);
+    expect(next.view()).toMatchObject({ armed: null, endedEpoch: 0 });
   }));
 
 test("a primary does not start without a lease, a standby does and is promoted with one", () =>

@@ -3,6 +3,7 @@ import type { Clock } from "../../raft/mod.ts";
 import { silentLog } from "../lib/log.ts";
 import { LocalFence } from "./local_fence.ts";
 import type { Postmaster } from "./port.ts";
+import type { ProcessGroup } from "./process_group.ts";
 import type { WireView } from "./protocol.ts";
 
 class ManualClock implements Clock {
@@ -42,15 +43,18 @@ function setUp() {
     if (did.at(-1)?.startsWith(what) !== true) did.push(`${what} ${clock.nowMs}`);
   };
   let passes = 2;
+  const found = { members: 3, unfenced: false };
   const fence = new LocalFence({
     clock,
     log: silentLog,
     killAfterMs: () => 3000,
+    unfenced: () => found.unfenced,
     onKilled: (fenced) => did.push(`killed ${fenced ? "fenced" : "for the guard"}`),
     group: {
       freeze: () => (note("freeze"), 0),
       thaw: () => (note("thaw"), 0),
       follow: () => {},
+      members: () => Array.from({ length: found.members }) as ReturnType<ProcessGroup["members"]>,
       kill: () => {
         note("kill");
         return --passes <= 0;
@@ -58,7 +62,7 @@ function setUp() {
       resolve: () => {},
     },
   });
-  return { clock, did, fence };
+  return { clock, did, fence, found };
 }
 
 function view(postmaster: Partial<Postmaster> | null, deadlineMs = 1000): WireView {
@@ -162,6 +166,55 @@ test("a shutdown that a silent guard does not bound is frozen too", () => {
   expect(did).toEqual([]);
   clock.advanceTo(2400);
   expect(did[0]).toStartWith("freeze");
+});
+
+test("what runs while no guard has ever answered is frozen at once, and killed if that lasts", () => {
+  const { clock, did, fence } = setUp();
+  clock.advanceTo(1000);
+  fence.guardUnheard();
+  expect(did).toEqual(["freeze 1000"]);
+  clock.advanceTo(10_900);
+  expect(did).toEqual(["freeze 1000"]);
+  clock.advanceTo(11_500);
+  expect(did).toEqual(["freeze 1000", "kill 11000", "killed fenced"]);
+});
+
+test("where nothing runs, or the epoch is unfenced, a guard that was never heard is merely waited for", () => {
+  const idle = setUp();
+  idle.found.members = 0;
+  idle.fence.guardUnheard();
+  const paused = setUp();
+  paused.found.unfenced = true;
+  paused.fence.guardUnheard();
+  for (const { clock, did } of [idle, paused]) {
+    clock.advanceTo(60_000);
+    expect(did).toEqual([]);
+  }
+});
+
+test("the first word of a guard ends such a freeze: thawed with a lease or as a standby, else left to the guard", () => {
+  const leased = setUp();
+  leased.fence.guardUnheard();
+  leased.fence.guardSays(view({}, 60_000));
+  expect(leased.did).toEqual(["freeze 0", "thaw 0"]);
+  const standby = setUp();
+  standby.fence.guardUnheard();
+  standby.fence.guardSays(view({ writable: false, epoch: null }));
+  expect(standby.did).toEqual(["freeze 0", "thaw 0"]);
+  const over = setUp();
+  over.fence.guardUnheard();
+  over.fence.guardSays(view({}, 100));
+  over.clock.advanceTo(50);
+  expect(over.did).toEqual(["freeze 0"]);
+});
+
+test("records that turn out to be those of a pause end it, too", () => {
+  const { clock, did, fence, found } = setUp();
+  fence.guardUnheard();
+  clock.advanceTo(50);
+  found.unfenced = true;
+  clock.advanceTo(500);
+  expect(did).toEqual(["freeze 0", "thaw 100"]);
 });
 
 test("without a guard everything is killed, until nothing is left", () => {

@@ -1,6 +1,7 @@
 /**
  * What the agent does itself when its guard cannot: the guard is stopped or too slow (freeze at the deadline, thaw or
- * kill later), or it is gone (kill everything). It acts on what was asked of the guard and on what the guard last
+ * kill later), it has not said anything to this agent yet (freeze at once: what runs may be a primary, and its deadline is
+ * not known), or it is gone (kill everything). It acts on what was asked of the guard and on what the guard last
  * said; as soon as the guard speaks again, the guard's word counts.
  */
 import type { Clock, Timer } from "../../raft/mod.ts";
@@ -21,9 +22,11 @@ const ENDING_MS = 1000;
 
 export interface LocalFenceParts {
   readonly clock: Clock;
-  readonly group: Pick<ProcessGroup, "follow" | "freeze" | "thaw" | "kill" | "resolve">;
+  readonly group: Pick<ProcessGroup, "follow" | "freeze" | "thaw" | "kill" | "members" | "resolve">;
   readonly log: Log;
   readonly killAfterMs: () => number;
+  /** The records say that this machine's epoch is unfenced (pause): it does not end, whoever is silent. */
+  readonly unfenced: () => boolean;
   /** Everything of the data directory is dead, by our hand; `fenced`: because the lease had run out. */
   onKilled(fenced: boolean): void;
 }
@@ -43,6 +46,8 @@ export class LocalFence {
   private saidAtMs = 0;
   private suspicious = false;
   private fenced = false;
+  /** Frozen without a word from any guard. */
+  private unheard = false;
   private timer: Timer | null = null;
 
   constructor(parts: LocalFenceParts) {
@@ -70,6 +75,28 @@ export class LocalFence {
     }
     if (this.state !== "killing") this.parts.group.follow(this.process);
     if (this.state === "frozen") this.handBack(view);
+    if (this.state !== "frozen") this.unheard = false;
+    this.look();
+  }
+
+  /**
+   * No guard has answered this agent, and a guard that nobody hears may be one that cannot fence: stopped, or starved. An
+   * earlier agent may have had a primary started under a deadline that only the guard knows, and that may be over. So
+   * what runs is frozen until a guard speaks. Does nothing where nothing runs.
+   */
+  guardUnheard(): void {
+    const { group, clock, log, unfenced } = this.parts;
+    if (this.state !== "watching" || unfenced()) return;
+    group.resolve();
+    const count = group.members().length;
+    if (count === 0) return;
+    this.state = "frozen";
+    this.unheard = true;
+    this.frozenAtMs = clock.now();
+    log.error(
+      "guard",
+      `no guard answers, and ${count} processes of PostgreSQL run: they are frozen, since their lease may be over`,
+    );
     this.look();
   }
 
@@ -133,12 +160,23 @@ export class LocalFence {
       );
     }
     if (this.state === "frozen") {
-      if (nowMs >= this.frozenAtMs + Math.min(this.parts.killAfterMs(), MAX_FROZEN_MS)) {
+      const limitMs = this.unheard ? MAX_FROZEN_MS : Math.min(this.parts.killAfterMs(), MAX_FROZEN_MS);
+      if (this.unheard && this.parts.unfenced()) return this.thawUnheard();
+      if (nowMs >= this.frozenAtMs + limitMs) {
         return this.kill("the lease has run out and the guard does not answer", true);
       }
       group.freeze(this.process);
     }
     this.sleep(nowMs);
+  }
+
+  /** The records were not known when it was frozen. */
+  private thawUnheard(): void {
+    this.state = "watching";
+    this.unheard = false;
+    this.parts.group.thaw(this.process);
+    this.parts.log.warning("guard", "PostgreSQL runs again: the cluster is in maintenance mode");
+    this.sleep(this.parts.clock.now());
   }
 
   private sleep(nowMs: number): void {
@@ -153,6 +191,7 @@ export class LocalFence {
   private kill(why: string, fenced: boolean): void {
     this.state = "killing";
     this.fenced = fenced;
+    this.unheard = false;
     this.timer?.cancel();
     this.parts.log.error("guard", `killing every process of PostgreSQL: ${why}`);
     this.parts.group.resolve();
