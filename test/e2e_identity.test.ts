@@ -1,0 +1,128 @@
+/**
+ * Names that come twice, and guards that are silent while an agent starts: an epoch belongs to one life of one machine, so
+ * nobody else ends it, and nothing is "not running" because somebody does not answer. A client on each node writes all the
+ * time.
+ */
+import { expect } from "bun:test";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Client } from "../src/demo/client.ts";
+import type { Host } from "../src/demo/host.ts";
+import { nowMs } from "../src/demo/now.ts";
+import { overlapMs } from "../src/demo/outage.ts";
+import { sleep, waitFor } from "../src/demo/wait_for.ts";
+import { isAlive } from "../src/lib/process_table.ts";
+import { type Fixture, START_MS, withCluster, WRITES_MS } from "./e2e/harness.ts";
+
+const TTL_MS = 5000;
+
+const { story } = withCluster({ dcs: { ttl: TTL_MS / 1000 } });
+
+const clients = new Map<Host, Client>();
+
+async function ready(fixture: Fixture): Promise<{ primary: Host; other: Host; third: Host }> {
+  const primary = await fixture.healed();
+  for (const host of fixture.cluster.hosts) {
+    if (!clients.has(host)) clients.set(host, fixture.cluster.startClient([host]));
+  }
+  await clients.get(primary)!.waitForWrite(nowMs(), WRITES_MS);
+  const [other, third] = fixture.cluster.hosts.filter((host) => host !== primary) as [Host, Host];
+  return { primary, other, third };
+}
+
+/** Nobody confirmed beside `old` after `beginMs`. */
+function expectNoneBeside(fixture: Fixture, old: Host, beginMs: number): void {
+  for (const client of clients.values()) client.read();
+  fixture.client.read();
+  const acks = [...clients.values(), fixture.client].flatMap((client) => client.acks)
+    .sort((a, b) => a.ackMs - b.ackMs);
+  expect(overlapMs(acks, old.name, beginMs)).toBe(0);
+}
+
+function rename(host: Host, name: string): void {
+  const text = readFileSync(host.configFile, "utf8");
+  const renamed = text.replace(/^name: .*$/m, `name: ${name}`);
+  expect(renamed).not.toBe(text);
+  writeFileSync(host.configFile, renamed);
+}
+
+story(
+  "an agent with the living primary's name ends with the message, and the primary's epoch goes on",
+  async (fixture) => {
+    const { primary, other } = await ready(fixture);
+    const begin = nowMs();
+    const history = (await primary.rest("/history")).text;
+    await other.stopAgent(START_MS);
+    rename(other, primary.name);
+    try {
+      other.start();
+      expect(await other.exitCode(START_MS)).toBe(1);
+      expect(other.log()).toContain(`Can't start; there is already a node named '${primary.name}' running`);
+    } finally {
+      if (other.agentPid() !== null) await other.killAgent();
+      rename(other, other.name);
+    }
+    expect(await fixture.healed()).toBe(primary);
+    expect((await primary.rest("/history")).text).toBe(history);
+    expectNoneBeside(fixture, primary, begin);
+  },
+);
+
+story("an agent with the name of a primary whose agent is stopped waits for its lease", async (fixture) => {
+  const { primary, other, third } = await ready(fixture);
+  await other.stopAgent(START_MS);
+  rename(other, primary.name);
+  const begin = nowMs();
+  primary.signalAgent("SIGSTOP");
+  try {
+    other.start();
+    // The guard fences the primary at the end of its lease, and only then the third one is promoted.
+    const successor = await fixture.successorOf(primary, begin);
+    expect(successor).toBe(third);
+    await clients.get(third)!.waitForWrite(nowMs(), WRITES_MS);
+    expectNoneBeside(fixture, primary, begin);
+  } finally {
+    if (other.agentPid() !== null) await other.killAgent();
+    rename(other, other.name);
+    primary.signalAgent("SIGCONT");
+  }
+  // Its name was taken over while it was silent: it ends, and a service manager starts it again.
+  await waitFor(
+    "the end or the return of the former primary",
+    START_MS,
+    async () => primary.agentPid() === null || await primary.answers("/replica"),
+  );
+  await fixture.healed();
+  expectNoneBeside(fixture, primary, begin);
+});
+
+story("an agent that starts while its guard is stopped gives nothing back", async (fixture) => {
+  const { primary } = await ready(fixture);
+  const guard = primary.guardPid()!;
+  const begin = nowMs();
+  process.kill(guard, "SIGSTOP");
+  await primary.killAgent();
+  primary.start();
+  // Woken by the agent, it still has the epoch armed, if the lease has not run out meanwhile.
+  await fixture.healed();
+  expectNoneBeside(fixture, primary, begin);
+  expect(primary.log()).not.toContain("giving back epoch");
+});
+
+story(
+  "a guard that has lost its socket is replaced, and nobody is promoted beside what it guards",
+  async (fixture) => {
+    const { primary } = await ready(fixture);
+    const guard = primary.guardPid()!;
+    const socket = join(primary.directory, "raft", "run", "guard.sock");
+    expect(existsSync(socket)).toBe(true);
+    const begin = nowMs();
+    rmSync(socket);
+    await primary.killAgent();
+    await sleep(100);
+    primary.start();
+    await waitFor("the end of that guard", START_MS, () => !isAlive(guard));
+    await fixture.healed();
+    expectNoneBeside(fixture, primary, begin);
+  },
+);
