@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { waitFor } from "../src/demo/wait_for.ts";
+import { slotName } from "../src/model/slot_name.ts";
 import { whyNoPostgres, withSite } from "./postgres/site.ts";
 
 const reason = whyNoPostgres();
@@ -119,4 +120,63 @@ story(
       expect(await member.run({ kind: "finish-bootstrap" }, "finish-bootstrap")).toContain("post_bootstrap");
     }),
   60_000,
+);
+
+const ODD = "a b'c\"d\\e%f:g#h$(i)`j`{k}~@=,;&|<>?*[l]";
+
+story(
+  "names, users, passwords, a database and directories with every sign that is allowed: a member is made, copied and rewound",
+  () =>
+    withSite(async (site) => {
+      const authentication = {
+        superuser: {
+          username: `sü ${ODD.replace(/["$'\\]/g, "")}`,
+          password: `'sup"er' \\ %s:# ${ODD} ü€😀`,
+        },
+        replication: { username: `rep ${ODD}`, password: ` ${ODD} \t:` },
+        rewind: { username: `Re"wind é`, password: "pass word='x' e\u0301 \u00a0" },
+      };
+      const member = (name: string) =>
+        site.member(name, {
+          scope: `main ${ODD}`,
+          postgresql: { authentication, parameters: { unix_socket_directories: site.root } },
+        });
+      const [first, second] = [await member("n1 'q\"%p\\:#$(x)"), await member("n2 [*]&;~=`")];
+      await first.bootstrap();
+      await first.sql(`CREATE DATABASE "${ODD.replaceAll('"', '""')}"`);
+      await first.sql("CREATE TABLE t AS SELECT 1 AS x", ODD);
+      await second.joinAsStandby(first);
+      const seen = await first.sql(
+        "SELECT usename, application_name, state, slot_name FROM pg_stat_replication JOIN pg_replication_slots ON active_pid = pid",
+      );
+      expect(seen).toEqual([{
+        usename: authentication.replication.username,
+        application_name: second.name,
+        state: "streaming",
+        slot_name: slotName(second.name),
+      }]);
+      await waitFor("the table is there", 10_000, async () =>
+        (await second.sql("SELECT x FROM t", ODD).catch(() => [])).length === 1);
+      expect(await second.sql("SELECT current_setting('cluster_name') AS scope"))
+        .toEqual([{ scope: `main ${ODD}` }]);
+      // Both have written since: the old primary is rewound, as the rewind user.
+      await second.arm(2);
+      second.executor.ensureSlots([first.name]);
+      await second.must({ kind: "promote", epoch: 2 }, "promote");
+      await second.until("a checkpoint is made", (view) =>
+        view.checkpointAfterPromote);
+      await second.sql("CREATE TABLE u AS SELECT 2 AS x", ODD);
+      await first.sql("CREATE TABLE lost AS SELECT 3 AS x", ODD);
+      await first.must({ kind: "stop", how: "fast", checkpoint: true }, "stop");
+      await first.must({ kind: "rewind", from: second.upstream }, "rewind");
+      await first.must({ kind: "start-standby", follow: second.upstream }, "start");
+      await first.until("it streams", (view) =>
+        view.replicationState === "streaming");
+      await waitFor(
+        "the other's table is there",
+        10_000,
+        async () => (await first.sql("SELECT x FROM u", ODD).catch(() => [])).length === 1,
+      );
+    }),
+  90_000,
 );

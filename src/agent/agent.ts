@@ -28,6 +28,7 @@ import { logQuorum } from "./quorum_watch.ts";
 import { raftAddress } from "./raft_address.ts";
 import { applyReload, inTurn } from "./reload.ts";
 import { EXIT_REMOVED, type RunningAgent } from "./running.ts";
+import { watchSlotClash } from "./slot_clash.ts";
 import { DeviceWatchdog } from "./watchdog.ts";
 
 export interface AgentOptions {
@@ -165,6 +166,7 @@ function compose(
   log.info("start", `agent ${VERSION} started as ${config.name} of cluster ${config.scope}`);
   // Changes come twice a second at least, as the member publishes its status.
   member.changes.onChange(logQuorum(() => raft.status(), clock, log));
+  member.changes.onChange(watchSlotClash({ name: config.name, state: () => dcs.state, log, exit }));
   let stopping = false;
   const stop = (code: number) => {
     if (stopping) return;

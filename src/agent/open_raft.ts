@@ -32,6 +32,7 @@ import { LimitedLog } from "../lib/limited_log.ts";
 import type { Log } from "../lib/log.ts";
 import { random } from "../lib/random.ts";
 import type { LocalConfig } from "../model/config.ts";
+import { clusterNameOf, isSameCluster } from "../model/namespace.ts";
 import { ownPartners } from "./own_partners.ts";
 import { raftAddress } from "./raft_address.ts";
 import { withAdvice } from "./refusal_advice.ts";
@@ -119,7 +120,7 @@ function placeIn(known: DirectoryIdentity, config: LocalConfig): Found {
   const { dataDir, selfAddr } = config.raft;
   const { clusterId, nodeId: id, joined } = known;
   const founded = known.founded ?? clusterId;
-  if (known.cluster !== null && known.cluster !== clusterName(config)) {
+  if (known.cluster !== null && !isSameCluster(known.cluster, clusterName(config))) {
     throw new Error(
       `raft.data_dir: ${dataDir} holds the raft log of the cluster ${known.cluster}, and namespace and scope here name ` +
         `${clusterName(config)}: restore those, or point raft.data_dir elsewhere`,
@@ -204,7 +205,7 @@ function openNode(parts: RaftParts, config: LocalConfig, tls: TlsLayer | null, p
 }
 
 function clusterName({ namespace, scope }: LocalConfig): string {
-  return `${namespace.replace(/\/+$/, "")}/${scope}`;
+  return clusterNameOf(namespace, scope);
 }
 
 /** Limited by event: what a stranger on the raft port does, and how often, must fill no disk. */

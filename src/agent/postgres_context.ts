@@ -14,7 +14,7 @@ import type { LocalServer } from "../postgres/local_server.ts";
 import type { PgpassFile } from "../postgres/pgpass.ts";
 import type { Programs } from "../postgres/programs.ts";
 import { NO_RECOVERY, type RecoverySettings } from "../postgres/server_conf.ts";
-import { slotName } from "../postgres/slot_name.ts";
+import { slotName } from "../model/slot_name.ts";
 import type { UnfinishedMarker } from "../postgres/unfinished.ts";
 import { upstreamConninfo } from "../postgres/upstream.ts";
 import { findWalEnd } from "../postgres/wal_end.ts";

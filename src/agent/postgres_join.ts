@@ -16,7 +16,7 @@ import { NO_RECOVERY } from "../postgres/server_conf.ts";
 import { prune, setAside } from "../postgres/set_aside.ts";
 import { singleUserArguments } from "../postgres/single_user.ts";
 import { forgetMadeSlots } from "../postgres/slots.ts";
-import { slotName } from "../postgres/slot_name.ts";
+import { slotName } from "../model/slot_name.ts";
 import { clearUnfinished, prepareDataDir, stagingPath } from "../postgres/staging.ts";
 import { upstreamConninfo } from "../postgres/upstream.ts";
 import type { PostgresContext } from "./postgres_context.ts";

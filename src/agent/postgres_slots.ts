@@ -7,7 +7,7 @@ import { isDeepStrictEqual } from "node:util";
 import { pauseAfter } from "../model/pause_after.ts";
 import type { Connection } from "../postgres/connection.ts";
 import { errorText } from "../postgres/error_text.ts";
-import { slotName } from "../postgres/slot_name.ts";
+import { slotName } from "../model/slot_name.ts";
 import {
   createSlot,
   dropSlot,

@@ -2,11 +2,14 @@
 import type { BootstrapConfig, CustomBootstrap } from "./config.ts";
 import { checkDynamic } from "./config_dynamic_validate.ts";
 import { readText } from "./config_fields.ts";
+import { describeValue } from "./config_issues.ts";
 import type { Issues, Path } from "./config_issues.ts";
+import { checkPassword, checkRole } from "./config_names.ts";
 import type { BootstrapSection } from "./config_schema.ts";
 import { optionList } from "./config_postgresql.ts";
 import type { JsonObject } from "./json.ts";
 import { isJsonObject } from "./merge.ts";
+import { isRoleOption } from "./role_option.ts";
 import { parseBool } from "./parse_bool.ts";
 
 const PATH: Path = ["bootstrap"];
@@ -23,7 +26,7 @@ export function buildBootstrap(section: BootstrapSection, raw: JsonObject, issue
     dcs,
     initdb: initdbOptions(section, issues),
     pgHba: section.pg_hba ?? [],
-    postBootstrap: section.post_bootstrap ?? section.post_init ?? null,
+    postBootstrap: section.post_bootstrap || section.post_init || null,
     users: users(section.users ?? {}, issues),
     custom: customMethod(section.method ?? "initdb", raw, issues),
   };
@@ -56,10 +59,16 @@ function users(section: JsonObject, issues: Issues): BootstrapConfig["users"] {
       issues.error([...PATH, "users", name], "expected a map with password and options (a list)");
       continue;
     }
-    result[name] = {
-      password: readText(value["password"]) ?? null,
-      options: (options ?? []).map((option) => readText(option)).filter((option) => option !== undefined),
-    };
+    const path = [...PATH, "users", name];
+    const password = readText(value["password"]) ?? null;
+    const texts = (options ?? []).map((option) => readText(option)).filter((option) => option !== undefined);
+    checkRole(name, path, issues);
+    checkPassword(password ?? "", [...path, "password"], issues);
+    const wrong = texts.find((option) => !isRoleOption(option));
+    if (wrong !== undefined) {
+      issues.error([...path, "options"], `${describeValue(path, wrong)} is no option of CREATE ROLE`);
+    }
+    result[name] = { password, options: texts };
   }
   return result;
 }

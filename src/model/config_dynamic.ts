@@ -12,7 +12,7 @@ import type {
 } from "./config.ts";
 import { isSet, readRoot } from "./config_dynamic_read.ts";
 import { readText } from "./config_fields.ts";
-import { controlledParameters, fileParameters, parameterText } from "./config_guc.ts";
+import { controlledParameters, fileParameters, PARAMETER_NAME, parameterText } from "./config_guc.ts";
 import { Issues } from "./config_issues.ts";
 import type { Path } from "./config_issues.ts";
 import { buildPostgresql } from "./config_postgresql.ts";
@@ -128,7 +128,9 @@ function recoveryConf(value: Json | undefined, issues: Issues): { [name: string]
   const result: { [name: string]: string } = {};
   for (const [name, item] of Object.entries(mapOrEmpty(value, path, issues))) {
     const text = item === null ? null : parameterText(item);
-    if (IGNORED_RECOVERY.test(name.toLowerCase())) {
+    if (!PARAMETER_NAME.test(name)) {
+      issues.warning([...path, name], "is no parameter PostgreSQL could read: it is left out");
+    } else if (IGNORED_RECOVERY.test(name.toLowerCase())) {
       issues.warning([...path, name], "is decided by the agent: it is ignored");
     } else if (text !== null) result[name] = text;
   }

@@ -1,9 +1,10 @@
 /**
  * PATRONI_* variables as a layer over the file: names fixed by compatibility, values texts, lists and maps in YAML
- * (outer brackets may be left out). An empty variable counts as unset.
+ * (outer brackets may be left out). An empty variable counts as unset, but for a secret it is an error.
  */
 import { Issues, pathKey } from "./config_issues.ts";
 import type { Location, Locations, Path } from "./config_issues.ts";
+import { isSecretKey } from "./config_secret.ts";
 import { parseYaml } from "./config_yaml.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { isJsonObject } from "./merge.ts";
@@ -104,8 +105,14 @@ export function readEnvironment(
   const value: JsonObject = {};
   for (const variable of ENVIRONMENT) {
     const text = environment[variable.name];
-    if (text === undefined || text.trim() === "") continue;
+    if (text === undefined) continue;
     const location = { file: `environment ${variable.name}`, line: null };
+    if (text.trim() === "") {
+      if (isSecretKey(variable.path.at(-1))) {
+        issues.at("error", location, "is set and empty: give it the secret, or unset it");
+      }
+      continue;
+    }
     const read = readVariable(variable.kind, text, location, issues);
     if (read === null) continue;
     set(value, variable.path, read);

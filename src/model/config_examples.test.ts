@@ -172,8 +172,23 @@ tags:
     nosync: false
 `;
 
-test("a tutorial's file for etcd validates with warnings and says which section to add", () => {
+const AUTHENTICATION = "    authentication: {username: agent, password: x}\n";
+
+test("a tutorial's file for etcd, whose REST API is open to everybody, is refused with both ways out", () => {
   const { config, issues, missingRaft } = parse(TUTORIAL);
+  expect(config).toBeNull();
+  expect(missingRaft).toContain("self_addr: 10.104.0.7:7800");
+  const [error, ...others] = issues.filter((issue) => issue.severity === "error");
+  expect(others).toEqual([]);
+  expect(error).toMatchObject({ path: "restapi.authentication" });
+  expect(error!.message).toContain("username and password");
+  expect(error!.message).toContain("restapi.allow_unauthenticated: true");
+});
+
+test("a tutorial's file for etcd validates with warnings and says which section to add", () => {
+  const { config, issues, missingRaft } = parse(
+    TUTORIAL.replace("restapi:\n", `restapi:\n${AUTHENTICATION}`),
+  );
   expect(config).toBeNull();
   expect(missingRaft).toContain("self_addr: 10.104.0.7:7800");
   expect(issues.map((issue) => [issue.severity, issue.path])).toEqual([
@@ -187,7 +202,7 @@ test("a tutorial's file for etcd validates with warnings and says which section 
 test("the same file with that section runs", () => {
   const raft = "raft:\n  self_addr: 10.104.0.7:7800\n  partner_addrs: [10.104.0.2:7800, 10.104.0.8:7800]\n" +
     "  data_dir: /var/lib/agent/node1.raft\n  password: x\n";
-  const { config } = parse(TUTORIAL + raft);
+  const { config } = parse(TUTORIAL.replace("restapi:\n", `restapi:\n${AUTHENTICATION}`) + raft);
   expect(config).toMatchObject({
     watchdog: { mode: "required", safetyMarginS: 5 },
     postgresql: {

@@ -6,6 +6,7 @@ import * as z from "zod";
 import { formatHostPort, parseHostPort, parseListen } from "./host_port.ts";
 import { isJsonObject } from "./merge.ts";
 import { parseBool } from "./parse_bool.ts";
+import { shellSplit } from "./shell_split.ts";
 import { parseQuantity } from "./time_units.ts";
 import type { MemoryUnit, TimeUnit } from "./time_units.ts";
 import type { HostPort } from "./config.ts";
@@ -28,6 +29,13 @@ export function section<Shape extends z.ZodRawShape>(shape: Shape) {
 /** Numbers are text too: `password: 123456`. */
 export const text = field("text", readText);
 export const nonEmptyText = field("text that is not empty", (value) => readText(value) || undefined);
+/** A command with its arguments, run without a shell. Empty: none. */
+export const command = field("a command whose quotes are closed", (value) => {
+  const written = readText(value);
+  return written === undefined || shellSplit(written) === null || written.includes("\u0000")
+    ? undefined
+    : written;
+});
 export const bool = field(
   "a boolean (on, off, true, false, yes, no)",
   (value) => parseBool(value) ?? undefined,

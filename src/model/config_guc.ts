@@ -59,7 +59,7 @@ const CONTROLLED_NAMES: ReadonlySet<string> = new Set([
   WAL_KEEP_SEGMENTS,
 ]);
 
-const PARAMETER_NAME = /^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)*$/;
+export const PARAMETER_NAME = /^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)*$/;
 
 export function isControlled(name: string): boolean {
   return CONTROLLED_NAMES.has(name.toLowerCase());

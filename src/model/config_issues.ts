@@ -35,11 +35,15 @@ export function dottedPath(path: Path): string {
   return text;
 }
 
+/** Of one severity: a text that is no configuration at all has a problem in every line. */
+const MAX_SHOWN = 100;
+
 /** Collects issues and finds out where they are. */
 export class Issues {
   readonly #locations: Locations;
   readonly #whole: Location | null;
   readonly #found: LocatedIssue[] = [];
+  readonly #counts = { error: 0, warning: 0 };
 
   /** `whole`: the place of what is written nowhere, such as a missing section. */
   constructor(locations: Locations = new Map(), whole: Location | null = null) {
@@ -57,7 +61,7 @@ export class Issues {
 
   /** A problem of the text itself, before there are keys. */
   at(severity: ConfigIssue["severity"], location: Location, message: string): void {
-    this.#found.push({ severity, path: "", file: location.file, line: location.line, message });
+    this.#push({ severity, path: "", file: location.file, line: location.line, message });
   }
 
   get list(): readonly LocatedIssue[] {
@@ -70,13 +74,22 @@ export class Issues {
 
   #add(severity: ConfigIssue["severity"], path: Path, message: string): void {
     const location = locate(this.#locations, path) ?? this.#whole;
-    this.#found.push({
+    this.#push({
       severity,
       path: dottedPath(path),
       file: location?.file ?? null,
       line: location?.line ?? null,
       message,
     });
+  }
+
+  #push(issue: LocatedIssue): void {
+    const count = ++this.#counts[issue.severity];
+    if (count <= MAX_SHOWN) this.#found.push(issue);
+    else if (count === MAX_SHOWN + 1) {
+      const message = `more than ${MAX_SHOWN} problems of this kind: the rest is not shown`;
+      this.#found.push({ ...issue, path: "", message });
+    }
   }
 }
 

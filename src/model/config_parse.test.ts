@@ -47,7 +47,7 @@ const ROWS: readonly [name: string, text: string, issues: readonly string[]][] =
   ]],
   ["no name", minimalWith("name: node1\n", ""), ["error: name: required: text that is not empty"]],
   ["a name with a slash", minimalWith("name: node1", "name: a/b"), [
-    "line 2: error: name: expected a name of at most 200 characters without slashes, line breaks and spaces at its ends",
+    "line 2: error: name: expected a name without slashes, and without spaces at its ends",
   ]],
   ["a reserved name", minimalWith("name: node1", "name: __patroni_strict_sync_replica_placeholder__"), [
     "line 2: error: name: this name stands for a missing standby: choose another",

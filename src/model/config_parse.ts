@@ -13,6 +13,7 @@ import type { LocatedIssue, Locations } from "./config_issues.ts";
 import { mergeSources, withoutNulls } from "./config_layers.ts";
 import type { ConfigSource, Environment } from "./config_layers.ts";
 import { buildLog } from "./config_log.ts";
+import { checkClusterName, checkMemberName } from "./config_names.ts";
 import { buildPostgresql } from "./config_postgresql.ts";
 import { checkPorts } from "./config_ports.ts";
 import { buildRaft, proposeRaftSection } from "./config_raft.ts";
@@ -24,6 +25,7 @@ import { buildWatchdog } from "./config_watchdog.ts";
 import { isLoopback, parseHostPort } from "./host_port.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { isJsonObject } from "./merge.ts";
+import { normalizeNamespace } from "./namespace.ts";
 import type { PathContext } from "./posix_path.ts";
 import { readTags } from "./tags.ts";
 
@@ -42,7 +44,7 @@ export interface ParsedConfig {
   readonly issues: readonly LocatedIssue[];
   /** Files and environment merged, passwords included: not to be printed. */
   readonly mergedYaml: JsonObject;
-  /** A file for another store (etcd, ...) that is fine but for this: the raft section to add. Otherwise null. */
+  /** A file for another store (etcd, ...) without a raft section: the one to add. Otherwise null. */
   readonly missingRaft: string | null;
   /** Where each key is written: for whoever checks it against the host. */
   readonly locations: Locations;
@@ -71,7 +73,7 @@ export function parseConfig(
   const paths: PathContext = { cwd: options.cwd ?? null, home: environment["HOME"] || null };
   const config = build(withoutNulls(merged), file, paths, options.witness ?? false, issues);
   const otherStore = OTHER_STORES.some((store) => isJsonObject(merged[store]));
-  const missingRaft = otherStore && !isJsonObject(merged["raft"]) && !issues.hasErrors;
+  const missingRaft = otherStore && !isJsonObject(merged["raft"]);
   return finish(
     issues.hasErrors ? null : config,
     issues.list,
@@ -101,7 +103,11 @@ function build(
   };
   const raftSection = root["raft"] === undefined ? missingRaft(root, issues) : read(raftSchema, "raft");
   const name = head?.name ?? "member";
-  if (head) checkName(name, "name", issues);
+  if (head) {
+    checkMemberName(name, issues);
+    checkClusterName(head.scope, "scope", issues);
+    checkClusterName(head.namespace ?? "", "namespace", issues);
+  }
   const witness = witnessCommand || raftSection?.witness === true;
   const postgresql = postgresqlOf(root["postgresql"], witness, paths, issues);
   const surroundings = { name, postgresDataDir: postgresql?.dataDir ?? null, paths };
@@ -116,7 +122,7 @@ function build(
   checkPorts({ raft, restapi, postgresql }, issues);
   if (head === null || raft === null || restapi === null) return null;
   warnUnreachable(raft, { postgresql, restapi }, issues);
-  const namespace = head.namespace || "/service";
+  const namespace = normalizeNamespace(head.namespace ?? "");
   const identity = { name, scope: head.scope, namespace, file };
   return {
     ...identity,
@@ -194,18 +200,6 @@ function missingRaft(root: JsonObject, issues: Issues): null {
     );
   }
   return null;
-}
-
-/** Names go into slot names, file names and the keys of the REST interface. */
-function checkName(name: string, key: string, issues: Issues): void {
-  if (/[\u0000-\u001f\u007f/]/.test(name) || name.length > 200 || name.trim() !== name) {
-    issues.error(
-      [key],
-      "expected a name of at most 200 characters without slashes, line breaks and spaces at its ends",
-    );
-  } else if (name === "__patroni_strict_sync_replica_placeholder__") {
-    issues.error([key], "this name stands for a missing standby: choose another");
-  }
 }
 
 function localDynamic(root: JsonObject): JsonObject {

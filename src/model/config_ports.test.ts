@@ -21,6 +21,7 @@ raft: {${raft}, data_dir: /srv/raft, password: x}
 restapi:
   listen: "${restapi}"
   connect_address: 10.0.0.1:8008
+  authentication: {username: agent, password: x}
 ` + (postgresql === null ? "" : `postgresql:
   listen: "${postgresql}"
   connect_address: 10.0.0.1:5432

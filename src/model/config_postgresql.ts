@@ -5,6 +5,7 @@ import type { Issues, Path } from "./config_issues.ts";
 import { postgresqlSchema } from "./config_schema.ts";
 import type { PostgresqlSection } from "./config_schema.ts";
 import { readText } from "./config_fields.ts";
+import { checkPassword, checkPath, checkRole } from "./config_names.ts";
 import { formatHostPort, isWildcard } from "./host_port.ts";
 import type { JsonObject } from "./json.ts";
 import { isJsonObject } from "./merge.ts";
@@ -27,6 +28,9 @@ export function buildPostgresql(
   const connectAddress = published(section, issues);
   if (connectAddress === null) return null;
   const dataDir = absolutePath(section.data_dir, paths);
+  for (const key of ["data_dir", "config_dir", "bin_dir", "pgpass", "custom_conf"] as const) {
+    checkPath(section[key] ?? null, [...PATH, key], issues);
+  }
   const superuser = credentials(section.authentication?.superuser, "superuser", "postgres", issues);
   const rewind = section.authentication?.rewind;
   return {
@@ -51,8 +55,8 @@ export function buildPostgresql(
     basebackup: optionList(section.basebackup, [...PATH, "basebackup"], issues),
     customConf: section.custom_conf ?? null,
     callbacks: texts(section.callbacks),
-    prePromote: section.pre_promote ?? null,
-    beforeStop: section.before_stop ?? null,
+    prePromote: section.pre_promote || null,
+    beforeStop: section.before_stop || null,
     pgCtlTimeoutS: section.pg_ctl_timeout ?? 60,
     removeDataDirectoryOnRewindFailure: section.remove_data_directory_on_rewind_failure ?? false,
     removeDataDirectoryOnDivergedTimelines: section.remove_data_directory_on_diverged_timelines ?? false,
@@ -120,6 +124,16 @@ function credentials(
     issues.warning([...PATH, "authentication", role, "username"], `not set: "${defaultName}" is used`);
   }
   const { username, password, ...rest } = section ?? {};
+  const path = [...PATH, "authentication", role];
+  if (username !== undefined) checkRole(username, [...path, "username"], issues);
+  // The owner of the extensions that initdb makes.
+  if (role === "superuser" && /["$'\\]/.test(username ?? "")) {
+    issues.error(
+      [...path, "username"],
+      `holds one of "$'\\, with which PostgreSQL makes no owner of an extension: choose another`,
+    );
+  }
+  if (password !== undefined) checkPassword(password, [...path, "password"], issues);
   const options = Object.fromEntries(CONNECTION_OPTIONS.flatMap((key) => {
     const value = rest[key];
     return typeof value === "string" && value !== "" ? [[key, value]] : [];

@@ -2,6 +2,7 @@
 import type { RaftConfig } from "./config.ts";
 import { expected } from "./config_check.ts";
 import type { Issues } from "./config_issues.ts";
+import { checkPassword, checkRaftDirectory } from "./config_names.ts";
 import type { RaftSection } from "./config_schema.ts";
 import { addressKey, formatHostPort, isLoopback, isWildcard, leadsBack, parseHostPort } from "./host_port.ts";
 import type { JsonObject } from "./json.ts";
@@ -28,6 +29,7 @@ export function buildRaft(section: RaftSection, around: RaftSurroundings, issues
   const bindAddr = section.bind_addr ?? selfAddr ?? "127.0.0.1:0";
   const tls = section.tls ? pickTls(section.tls) : null;
   const password = section.password ? section.password : null;
+  checkPassword(password ?? "", ["raft", "password"], issues);
   checkAddresses(selfAddr, bindAddr, partners, issues);
   if (password === null && tls === null) requireLoopback(selfAddr, bindAddr, partners, issues);
   const dataDir = dataDirectory(section, around, issues);
@@ -148,6 +150,7 @@ function dataDirectory(section: RaftSection, around: RaftSurroundings, issues: I
     return chosen;
   }
   const dataDir = absolutePath(section.data_dir, around.paths);
+  checkRaftDirectory(dataDir, path, issues);
   const postgres = around.postgresDataDir;
   if (postgres !== null && isWithin(dataDir, postgres)) {
     issues.error(

@@ -2,6 +2,7 @@
 import * as z from "zod";
 import {
   bool,
+  command,
   fileMode,
   hostPort,
   integer,
@@ -52,6 +53,7 @@ export const restapiSchema = section({
   connect_address: hostPort(8008).optional(),
   authentication: login,
   auth: text.optional(),
+  allow_unauthenticated: bool.optional(),
   ...tlsFiles,
   cafile: nonEmptyText.optional(),
   ciphers: text.optional(),
@@ -109,11 +111,11 @@ export const postgresqlSchema = section({
   authentication: section({ superuser: credentials, replication: credentials, rewind: credentials })
     .optional(),
   callbacks: section({
-    on_start: text.optional(),
-    on_stop: text.optional(),
-    on_restart: text.optional(),
-    on_reload: text.optional(),
-    on_role_change: text.optional(),
+    on_start: command.optional(),
+    on_stop: command.optional(),
+    on_restart: command.optional(),
+    on_reload: command.optional(),
+    on_role_change: command.optional(),
   }).optional(),
   create_replica_methods: textList.optional(),
   create_replica_method: textList.optional(),
@@ -132,8 +134,8 @@ export const postgresqlSchema = section({
   rewind: anything.optional(),
   remove_data_directory_on_rewind_failure: bool.optional(),
   remove_data_directory_on_diverged_timelines: bool.optional(),
-  pre_promote: nonEmptyText.optional(),
-  before_stop: nonEmptyText.optional(),
+  pre_promote: command.optional(),
+  before_stop: command.optional(),
   krbsrvname: nonEmptyText.optional(),
   // Kept in the raw section, not used for decisions by the configuration itself.
   parameters_primary: anything.optional(),
@@ -149,8 +151,8 @@ export const bootstrapSchema = section({
     (value) => Array.isArray(value) || isJsonObject(value) ? value : undefined,
   ).optional(),
   pg_hba: lines.optional(),
-  post_bootstrap: nonEmptyText.optional(),
-  post_init: nonEmptyText.optional(),
+  post_bootstrap: command.optional(),
+  post_init: command.optional(),
   users: json.optional(),
 });
 

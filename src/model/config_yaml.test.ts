@@ -87,3 +87,48 @@ test("aliases that multiply are stopped", () => {
       .join("\n");
   expect(read(text).value).toBeNull();
 });
+
+const HOSTILE: readonly [name: string, text: string][] = [
+  [
+    "aliases in merged maps",
+    "a: &a {k: 1}\n" + Array.from({ length: 16 }, (_, i) => {
+      const before = i === 0 ? "a" : `b${i - 1}`;
+      return `b${i}: &b${i} {<<: *${before}, x: *${before}, y: *${before}}`;
+    }).join("\n"),
+  ],
+  ["4 MB of quotes", '"'.repeat(4_000_000)],
+  ["as many quotes as are read", '"'.repeat(250_000)],
+  ["brackets", "[".repeat(250_000)],
+  ["braces", "{a: ".repeat(20_000)],
+  ["lists in one line", "- ".repeat(40_000)],
+  ["complex keys", "? ".repeat(40_000)],
+  ["colons", ": ".repeat(40_000)],
+  ["anchors", "a: " + "&a ".repeat(40_000)],
+  ["tags", "a: " + "!a ".repeat(40_000)],
+  ["documents", "---\n".repeat(40_000)],
+  ["one key again and again", "k: 1\n".repeat(9000)],
+  ["keys without end", Array.from({ length: 20_000 }, (_, i) => `k${i}:`).join("\n")],
+  ["unknown escapes", `a: "${"\\x".repeat(100_000)}"`],
+  ["deeper and deeper", Array.from({ length: 600 }, (_, i) => `${" ".repeat(i)}a:`).join("\n")],
+];
+
+for (const [name, text] of HOSTILE) {
+  test(`bounded time and few messages: ${name}`, () => {
+    const beganMs = performance.now();
+    const { issues } = parseYaml("a.yml", text);
+    // 5 to 150 ms on an idle host; the guard is there for seconds and minutes.
+    expect(performance.now() - beganMs).toBeLessThan(3000);
+    expect(issues.hasErrors || issues.list.length > 0).toBe(true);
+    expect(issues.list.length).toBeLessThanOrEqual(202);
+  }, 20_000);
+}
+
+test("an anchor that is set again counts from there on, also where an alias repeats the earlier one", () => {
+  expect(read("a: &x {k: &y 1}\nb: &y 2\nc: *x\nd: *y\n").value).toMatchObject({ c: { k: 1 }, d: 2 });
+});
+
+test("a NUL is refused wherever it stands", () => {
+  expect(problems('a: "x\\0y"')[0]).toBe(
+    "a.yml:1: error: a: holds a NUL character, which no text of PostgreSQL can",
+  );
+});

@@ -2,9 +2,10 @@
  * One YAML (or JSON) text as plain data with the line of every value. Reads YAML 1.1, as the files were written for
  * it: `on` is a boolean, 0644 octal. Never throws, never quotes the text in a message: it may hold passwords.
  */
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
-import type { Document, ErrorCode, Node, ScalarTag, Tags, YAMLMap } from "yaml";
+import { isAlias, isMap, isScalar, isSeq, Lexer, LineCounter, parseDocument } from "yaml";
+import type { ErrorCode, Node, Scalar, ScalarTag, Tags, YAMLMap } from "yaml";
 import { Issues, pathKey } from "./config_issues.ts";
+import { isSecretKey, refuseEmptySecrets } from "./config_secret.ts";
 import type { Locations, Path } from "./config_issues.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { isJsonObject } from "./merge.ts";
@@ -16,16 +17,20 @@ export interface ParsedYaml {
   readonly issues: Issues;
 }
 
-const MAX_NODES = 50_000;
+/** A real configuration needs a hundredth of these. They bound time and memory, whatever the text is. */
+const MAX_NODES = 10_000;
 const MAX_DEPTH = 64;
-const MAX_BYTES = 4 * 2 ** 20;
+const MAX_BYTES = 256 * 1024;
+/** Pieces that the text falls into: keys, values, signs, gaps and line ends. */
+const MAX_PIECES = 50_000;
 
 export function parseYaml(file: string, text: string): ParsedYaml {
   const locations: Locations = new Map();
   const issues = new Issues(locations);
   const failed = { value: null, locations, issues };
-  if (text.length > MAX_BYTES) {
-    issues.at("error", { file, line: null }, "the file is larger than 4 MiB: this is no configuration");
+  const tooLarge = sizeProblem(text);
+  if (tooLarge !== null) {
+    issues.at("error", { file, line: null }, tooLarge);
     return failed;
   }
   const lines = new LineCounter();
@@ -45,8 +50,9 @@ export function parseYaml(file: string, text: string): ParsedYaml {
     issues.at("warning", { file, line: lineOf(warning.pos[0]) }, syntaxMessage(warning.code));
   }
   if (issues.hasErrors) return failed;
-  const reader = new Reader(document, file, lineOf, locations, issues);
-  const value = reader.read(document.contents, [], 0);
+  const reader = new Reader(text, file, lineOf, locations, issues);
+  const value = reader.readAll(document.contents);
+  if (value !== null && !issues.hasErrors) refuseEmptySecrets(value, [], issues);
   if (issues.hasErrors) return failed;
   if (value === null) return { value: {}, locations, issues };
   if (!isJsonObject(value)) {
@@ -55,6 +61,18 @@ export function parseYaml(file: string, text: string): ParsedYaml {
     return failed;
   }
   return { value, locations, issues };
+}
+
+function sizeProblem(text: string): string | null {
+  if (text.length > MAX_BYTES) {
+    return `the file is larger than ${MAX_BYTES / 1024} KiB: this is no configuration`;
+  }
+  let pieces = 0;
+  // The lexer goes through the text once and keeps nothing; the parser would keep an object for each piece.
+  for (const _piece of new Lexer().lex(text)) {
+    if (++pieces > MAX_PIECES) return `the file has more than ${MAX_PIECES} parts: this is no configuration`;
+  }
+  return null;
 }
 
 /** Keys whose value is text whatever it looks like: `password: 0123` is no octal number. */
@@ -71,34 +89,85 @@ const TEXT_KEYS = new Set([
 class Reader {
   #nodes = 0;
   #gaveUp = false;
+  /** The last node with each anchor so far, in the order of the text. */
+  readonly #anchors = new Map<string, Node>();
+  /** Anchors that an alias has named. */
+  readonly #named = new Set<string>();
+  readonly #anchoredSecrets: { readonly anchor: string; readonly path: Path }[] = [];
+  #insideAlias = 0;
 
   constructor(
-    private readonly document: Document,
+    private readonly text: string,
     private readonly file: string,
     private readonly lineOf: (position: number) => number,
     private readonly locations: Locations,
     private readonly issues: Issues,
   ) {}
 
+  readAll(node: unknown): Json {
+    const value = this.read(node, [], 0);
+    for (const { anchor, path } of this.#anchoredSecrets) {
+      if (this.#named.has(anchor)) continue;
+      this.issues.error(
+        path,
+        "begins with &, which YAML takes for an anchor: put the value in single quotes",
+      );
+    }
+    return value;
+  }
+
   read(node: unknown, path: Path, depth: number): Json {
+    if (this.#gaveUp) return null;
     if (++this.#nodes > MAX_NODES || depth > MAX_DEPTH) return this.#giveUp(node);
     this.#locate(node, path);
     if (isAlias(node)) {
-      const target = node.resolve(this.document);
-      if (target) return this.read(target, path, depth + 1);
+      const target = this.#anchors.get(node.source);
+      if (target) return this.#readAlias(node.source, target, path, depth + 1);
       this.#problem(node, "an alias (*name) names an anchor (&name) that is not defined above it");
       return null;
     }
+    this.#noteAnchor(node);
     if (isMap(node)) return this.#map(node, path, depth);
     if (isSeq(node)) return node.items.map((item, i) => this.read(item, [...path, i], depth + 1));
-    if (isScalar(node)) return this.#scalar(node.value, node.source, path);
+    if (isScalar(node)) {
+      if (isSecretKey(path.at(-1))) this.#checkSecret(node, path);
+      return this.#scalar(node.value, node.source, path);
+    }
     return null;
+  }
+
+  /** What stands for another value is looked up here: the library goes through the whole text for each alias. */
+  #readAlias(anchor: string, target: Node, path: Path, depth: number): Json {
+    this.#named.add(anchor);
+    this.#insideAlias++;
+    const value = this.read(target, path, depth);
+    this.#insideAlias--;
+    return value;
+  }
+
+  #noteAnchor(node: unknown): void {
+    const anchor = (node as { readonly anchor?: string } | null)?.anchor;
+    if (anchor !== undefined && this.#insideAlias === 0) this.#anchors.set(anchor, node as Node);
+  }
+
+  /** Signs of YAML that somebody meant as a part of the secret. An empty one is found by config_secret.ts. */
+  #checkSecret(node: Scalar, path: Path): void {
+    if (node.tag !== undefined && node.tag !== "tag:yaml.org,2002:str") {
+      this.issues.error(path, "begins with !, which YAML takes for a tag: put the value in single quotes");
+    } else if (node.anchor !== undefined) this.#anchoredSecrets.push({ anchor: node.anchor, path });
+    else if (node.range && /^[ \t]#[^ \t\r\n#]/.test(this.text.slice(node.range[1], node.range[1] + 3))) {
+      this.issues.warning(
+        path,
+        "ends where a # begins a comment: put the value in single quotes if that belongs to it",
+      );
+    }
   }
 
   #map(node: YAMLMap, path: Path, depth: number): JsonObject {
     const result: JsonObject = {};
     const merged: JsonObject[] = [];
     for (const pair of node.items) {
+      if (this.#gaveUp) return result;
       const keyNode: unknown = pair.key;
       const rawKey = isScalar(keyNode) ? keyNode.value : undefined;
       if (typeof rawKey === "symbol") {
@@ -143,7 +212,11 @@ class Reader {
       if (typeof value === "number" && !Number.isFinite(value)) return source ?? null;
       return value;
     }
-    return typeof value === "string" ? value : null;
+    if (typeof value !== "string") return null;
+    if (value.includes("\u0000")) {
+      this.issues.error(path, "holds a NUL character, which no text of PostgreSQL can");
+    }
+    return value;
   }
 
   #locate(node: unknown, path: Path): void {

@@ -64,6 +64,17 @@ function isNumeric(host: string): boolean {
   return host.includes(":") || /^[\d.]+$/.test(host);
 }
 
+/** 4 or 6 for a numeric address, 0 for anything else. */
+export function addressFamily(host: string): 0 | 4 | 6 {
+  if (host.includes(":")) return canonicalIpv6(host) === null ? 0 : 6;
+  return isIpv4(host) ? 4 : 0;
+}
+
+/** An address or a host name, without a port. */
+export function isHostName(host: string): boolean {
+  return host !== "*" && isHost(host);
+}
+
 /** Every interface: may be listened on, cannot be connected to from elsewhere. */
 export function isWildcard(host: string): boolean {
   return host === "*" || host === "0.0.0.0" || canonicalIpv6(host) === "::";

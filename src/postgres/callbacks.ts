@@ -5,7 +5,7 @@
 import type { Log } from "../lib/log.ts";
 import { errorText } from "./error_text.ts";
 import { describeFailure, runProgram, succeeded } from "./run_program.ts";
-import { shellSplit } from "./shell_split.ts";
+import { shellSplit } from "../model/shell_split.ts";
 
 export type CallbackEvent = "on_start" | "on_stop" | "on_restart" | "on_reload" | "on_role_change";
 export type CallbackRole = "primary" | "replica" | "standby_leader" | "demoted";

@@ -1,5 +1,6 @@
 /** The roles of a new cluster: replication, rewind, and (deprecated) those of bootstrap.users. initdb makes the superuser. */
 import type { BootstrapConfig, Credentials, PostgresqlConfig } from "../model/config.ts";
+import { isRoleOption } from "../model/role_option.ts";
 import type { Connection } from "./connection.ts";
 import { quoteIdentifier, quoteLiteral } from "./quote.ts";
 
@@ -54,12 +55,9 @@ export function rolesOf(postgresql: PostgresqlConfig, bootstrap: BootstrapConfig
   return [...roles.values()];
 }
 
-const OPTION =
-  /^(?:(?:NO)?(?:SUPERUSER|CREATEDB|CREATEROLE|INHERIT|LOGIN|REPLICATION|BYPASSRLS)|CONNECTION LIMIT -?\d+)$/;
-
 /** Statements for one role. Throws on an option that is none: it stands unquoted in SQL. */
 export function roleStatements(role: Role, exists: boolean): string[] {
-  const wrong = role.options.find((option) => !OPTION.test(option));
+  const wrong = role.options.find((option) => !isRoleOption(option));
   if (wrong !== undefined) throw new Error(`role ${role.name}: "${wrong}" is no option of CREATE ROLE`);
   const name = quoteIdentifier(role.name);
   const password = role.password === null ? "" : ` PASSWORD ${quoteLiteral(role.password)}`;

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { JsonObject } from "../model/json.ts";
-import { slotName } from "./slot_name.ts";
+import { slotName } from "../model/slot_name.ts";
 import { isIgnored, planSlots, type SlotPlanInput, type SlotState } from "./slots.ts";
 
 test("slot names are made of member names as Patroni makes them", () => {

@@ -175,13 +175,15 @@ export class TestMember {
     await this.until("it streams", (view) => view.replicationState === "streaming");
   }
 
-  async sql(text: string): Promise<{ [column: string]: unknown }[]> {
+  /** `database`: another one than postgres. */
+  async sql(text: string, database = "postgres"): Promise<{ [column: string]: unknown }[]> {
+    const { username, password } = this.config.postgresql!.superuser;
     const client = new pg.Client({
       host: "127.0.0.1",
       port: this.port,
-      user: "postgres",
-      password: "super's secret",
-      database: "postgres",
+      user: username,
+      password: password ?? undefined,
+      database,
       connectionTimeoutMillis: 5000,
     });
     client.on("error", () => {});

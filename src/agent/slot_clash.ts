@@ -1,0 +1,35 @@
+/**
+ * Ends a member whose replication slot belongs to another one that joined before it. It would never stream: its slot is
+ * always in use. Not the holder of the lock, which needs no slot: that one is warned.
+ */
+import type { Log } from "../lib/log.ts";
+import { slotName, slotTakenBy } from "../model/slot_name.ts";
+import type { DcsState } from "../model/records.ts";
+
+export interface SlotClashOptions {
+  readonly name: string;
+  readonly state: () => DcsState;
+  readonly log: Log;
+  /** Ends the process. */
+  readonly exit: (code: number, message: string) => void;
+}
+
+/** Returns what is to be called whenever the records may have changed. */
+export function watchSlotClash({ name, state, log, exit }: SlotClashOptions): () => void {
+  let said = false;
+  return () => {
+    const { members, lock } = state();
+    const other = said || !Object.hasOwn(members, name) ? null : slotTakenBy(name, Object.keys(members));
+    if (other === null) return;
+    said = true;
+    const text = `the names ${other} and ${name} give the same replication slot, ${slotName(name)}`;
+    if (lock.holder === name) log.error("config", `${text}: give one of the two another name`);
+    else {
+      exit(
+        1,
+        `Can't start: ${text}, and only one of the two could stream. Give this member another name (name in its file), and ` +
+          `forget this one: agent ctl raft remove ${name}`,
+      );
+    }
+  };
+}

@@ -1,0 +1,30 @@
+/** Secrets that are written and empty: a slip, or a sign that YAML took for its own. Silently, they would be no secret at all. */
+import type { Issues, Path } from "./config_issues.ts";
+import type { Json } from "./json.ts";
+import { isJsonObject } from "./merge.ts";
+
+const SECRET_KEYS: readonly unknown[] = ["password", "sslpassword", "keyfile_password", "passwd", "auth"];
+/** Sections that hold nothing but who somebody is. */
+const SECRET_SECTIONS: readonly unknown[] = ["authentication", "superuser", "replication", "rewind"];
+
+export function isSecretKey(key: unknown): boolean {
+  return SECRET_KEYS.includes(key);
+}
+
+/** Of one layer of the configuration, before an empty value counts as none. */
+export function refuseEmptySecrets(value: Json, path: Path, issues: Issues): void {
+  if (Array.isArray(value)) return value.forEach((item, i) => refuseEmptySecrets(item, [...path, i], issues));
+  if (!isJsonObject(value)) return;
+  for (const [key, item] of Object.entries(value)) {
+    const inner = [...path, key];
+    const empty = item === null || (typeof item === "string" && item.trim() === "");
+    if (empty && isSecretKey(key)) {
+      issues.error(
+        inner,
+        "is empty: write the secret in single quotes (YAML takes #, !, & and ~ at its beginning for its own), or remove the key",
+      );
+    } else if (item === null && SECRET_SECTIONS.includes(key)) {
+      issues.error(inner, "is empty: write what belongs to it, or remove the key");
+    } else refuseEmptySecrets(item, inner, issues);
+  }
+}

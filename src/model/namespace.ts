@@ -1,0 +1,20 @@
+/** One spelling of a namespace: `service`, `/service` and `/service/` are one, as they are one path in Patroni's stores. */
+
+export const DEFAULT_NAMESPACE = "/service";
+
+/** With a slash in front, none at the end, and none twice. `/` stays, nothing at all is the default. */
+export function normalizeNamespace(written: string): string {
+  return written === ""
+    ? DEFAULT_NAMESPACE
+    : `/${written.split("/").filter((part) => part !== "").join("/")}`;
+}
+
+/** Names a cluster for people, and in its raft directory. */
+export function clusterNameOf(namespace: string, scope: string): string {
+  return namespace === "/" ? `/${scope}` : `${namespace}/${scope}`;
+}
+
+/** The name of a raft directory may be of a version that kept the namespace as it was written. */
+export function isSameCluster(one: string, other: string): boolean {
+  return normalizeNamespace(one) === normalizeNamespace(other);
+}

@@ -1,0 +1,9 @@
+/** Options of a role in bootstrap.users: they stand unquoted in SQL, so only these are taken. */
+
+const OPTION =
+  /^(?:(?:NO)?(?:SUPERUSER|CREATEDB|CREATEROLE|INHERIT|LOGIN|REPLICATION|BYPASSRLS)|CONNECTION LIMIT -?\d{1,9})$/;
+
+/** In any case, with spaces around it. */
+export function isRoleOption(option: string): boolean {
+  return OPTION.test(option.trim().toUpperCase());
+}
