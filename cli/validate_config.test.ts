@@ -220,6 +220,12 @@ test("times that would break a promise are refused with the numbers", async () =
   expect(refused.code).toBe(1);
 });
 
+test("failsafe mode with nobody to ask is warned of", async () => {
+  const { code, lines } = await validate(host(), { more: "bootstrap: {dcs: {failsafe_mode: on}}\n" });
+  expect(code).toBe(0);
+  expect(lines[0]).toContain("warning: bootstrap.dcs.failsafe_mode: has no effect with one member");
+});
+
 test("the printed configuration hides passwords", async () => {
   const { lines } = await validate(host(), {}, { printConfig: true });
   expect(lines[0]).toContain("username: postgres");

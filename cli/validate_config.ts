@@ -29,7 +29,7 @@ export async function validateConfigCommand(path: string | null, options: Valida
   const found = [...parsed.issues];
   if (parsed.config !== null) {
     const issues = new Issues(parsed.locations, { file: parsed.config.file, line: null });
-    checkTimes(parsed.config, issues);
+    checkBeginning(parsed.config, issues);
     await checkHost(parsed.config, options.ignoreListenPort ?? false, issues);
     found.push(...issues.list);
   }
@@ -49,9 +49,15 @@ export async function validateConfigCommand(path: string | null, options: Valida
   return errors > 0 ? 1 : 0;
 }
 
-/** The times the cluster would begin with: bootstrap.dcs, or what stands in for it. */
-function checkTimes(config: LocalConfig, issues: Issues): void {
-  const { ttlS, loopWaitS } = effectiveDynamic(config.bootstrap.dcs, config).config;
+/** What the cluster would begin with: bootstrap.dcs, or what stands in for it. */
+function checkBeginning(config: LocalConfig, issues: Issues): void {
+  const { ttlS, loopWaitS, failsafeMode } = effectiveDynamic(config.bootstrap.dcs, config).config;
+  if (failsafeMode && config.raft.partnerAddrs.length === 0) {
+    issues.warning(
+      ["bootstrap", "dcs", "failsafe_mode"],
+      "has no effect with one member: it asks the others whether the primary may go on without raft (raft.partner_addrs is empty)",
+    );
+  }
   for (const problem of checkTiming(ttlS * 1000, config.raft.electionMaxMs)) {
     issues.error(["bootstrap", "dcs", "ttl"], problem);
   }

@@ -217,6 +217,26 @@ test("a member whose PostgreSQL does not answer is unknown, with what it was", a
   expect(out).toContain(" Unknown: node3 does not answer, streaming 12 s ago");
 });
 
+test("what failsafe mode lacks is said, with the voters that were never up", async () => {
+  const { dynamic, raft } = cluster.port.view();
+  const missing = {
+    id: 9,
+    name: null,
+    addr: "10.0.0.9:2222",
+    voter: true,
+    connected: false,
+    match: null,
+    lastContactMs: null,
+  };
+  cluster.port.change({
+    dynamic: { ...dynamic, failsafeMode: true },
+    raft: { ...raft!, members: [...raft!.members, missing] },
+  });
+  expect((await cluster.ctl(["list"])).out).toContain(
+    " Failsafe mode: never seen so far: 10.0.0.9:2222. It counts for",
+  );
+});
+
 test("a member that is cut off says so", async () => {
   cluster.port.change({ dcsAgeMs: 61_000 });
   expect((await cluster.ctl(["list"])).out).toContain(

@@ -164,6 +164,7 @@ function footer(
   const lines: string[] = [];
   if (pause) lines.push(" Maintenance mode: on");
   if (failsafe) lines.push(" Failsafe mode: active");
+  if (agent?.failsafe_lacks !== undefined) lines.push(` Failsafe mode: ${agent.failsafe_lacks}`);
   if (scheduled) {
     lines.push(` Switchover scheduled at: ${scheduled.at}`);
     if (scheduled.from !== undefined) lines.push(`${"from".padStart(24)}: ${scheduled.from}`);

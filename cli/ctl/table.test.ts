@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import * as fc from "fast-check";
 import { type Column, table } from "./table.ts";
 
 const COLUMNS: readonly Column[] = [{ title: "Name", align: "left" }, { title: "TL", align: "right" }];
@@ -36,4 +37,18 @@ test("rows are ruled off when a cell has several lines", () => {
 
 test("without rows the borders remain", () => {
   expect(table("", COLUMNS, [])).toBe("+------+----+\n| Name | TL |\n+------+----+\n+------+----+");
+});
+
+test("every line of a table is as long as the others, whatever signs are in it, and none is cut in half", () => {
+  const sign = fc.string({ unit: "grapheme", maxLength: 12 }).filter((text) => !/[\r\n]/.test(text));
+  fc.assert(fc.property(sign, fc.array(fc.tuple(sign, sign), { maxLength: 4 }), (title, rows) => {
+    const columns = [{ title: "Member", align: "left" }, { title: "Host", align: "right" }] as const;
+    const lines = table(` Cluster: ${title} `, columns, rows).split("\n");
+    expect(new Set(lines.map((line) => [...line].length)).size).toBe(1);
+    for (const line of lines) expect(line.isWellFormed()).toBe(true);
+    for (const [i, [name, host]] of rows.entries()) {
+      expect(lines[3 + i]).toStartWith(`| ${name}`);
+      expect(lines[3 + i]).toEndWith(`${host} |`);
+    }
+  }));
 });

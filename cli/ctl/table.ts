@@ -26,8 +26,8 @@ export function table(
 }
 
 function withTitle(rule: string, title: string): string {
-  const shown = title.slice(0, rule.length - 2);
-  return `${rule[0]}${shown}${rule.slice(1 + shown.length)}`;
+  const shown = [...title].slice(0, rule.length - 2);
+  return `${rule[0]}${shown.join("")}${rule.slice(1 + shown.length)}`;
 }
 
 function rowLines(row: readonly string[], columns: readonly Column[], widths: readonly number[]): string[] {

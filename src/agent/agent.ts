@@ -15,10 +15,12 @@ import type { Log } from "../lib/log.ts";
 import { random } from "../lib/random.ts";
 import type { LocalConfig } from "../model/config.ts";
 import { effectiveDynamic } from "../model/config_dynamic.ts";
+import { failsafeGap, votersHeard } from "../model/failsafe_gap.ts";
 import type { MemberFacts } from "../model/records.ts";
 import { VERSION } from "../model/version.ts";
 import { AgentApiPort } from "./api_port.ts";
 import { askFailsafe, memberAnswers } from "./ask_member.ts";
+import { watchFailsafeGap } from "./failsafe_watch.ts";
 import { Member } from "./member.ts";
 import { dynamicReader, timingProblems } from "./dynamic_reader.ts";
 import { openRaft } from "./open_raft.ts";
@@ -166,6 +168,12 @@ function compose(
   log.info("start", `agent ${VERSION} started as ${config.name} of cluster ${config.scope}`);
   // Changes come twice a second at least, as the member publishes its status.
   member.changes.onChange(logQuorum(() => raft.status(), clock, log));
+  const gap = () => {
+    if (dcs.state.lock.holder !== config.name) return null;
+    const voters = votersHeard(raft.status());
+    return failsafeGap({ enabled: member.dynamic.failsafeMode, state: dcs.state, voters });
+  };
+  member.changes.onChange(watchFailsafeGap(gap, clock, log));
   member.changes.onChange(watchSlotClash({ name: config.name, state: () => dcs.state, log, exit }));
   let stopping = false;
   const stop = (code: number) => {

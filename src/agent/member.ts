@@ -40,6 +40,7 @@ import type { PostgresPort } from "./postgres_port.ts";
 import { Proposer } from "./proposer.ts";
 import { Reinitialization } from "./reinitialization.ts";
 import { StatusBoard } from "./status_board.ts";
+import { StatusRelay } from "./status_relay.ts";
 import { StreamedTo } from "./streamed_to.ts";
 import { Tenancy } from "./tenancy.ts";
 import { WalSettling } from "./wal_settling.ts";
@@ -203,7 +204,11 @@ export class Member {
     const { raft, guard, postgres, clock } = this.#options;
     raft.onEvent((event) => this.#raftEvent(event));
     raft.onChannel(LEASE_CHANNEL, (from, bytes) => this.#leaseMessage(from, bytes));
-    raft.onChannel(STATUS_CHANNEL, (from, bytes) => this.#statusMessage(from, bytes));
+    const relay = new StatusRelay(raft, (from, bytes) => this.#statusMessage(from, bytes));
+    raft.onChannel(STATUS_CHANNEL, (from, bytes) => {
+      relay.pass(from, bytes);
+      this.#statusMessage(from, bytes);
+    });
     raft.onChannel(WITNESS_CHANNEL, (_, bytes) => {
       const notice = decodeWitness(bytes);
       if (notice !== null) this.board.hearWitness(notice, clock.now());

@@ -11,6 +11,8 @@ import type { WitnessNotice } from "../model/witness_notice.ts";
 export const LEASE_CHANNEL = 1;
 export const STATUS_CHANNEL = 2;
 export const WITNESS_CHANNEL = 3;
+/** The status of one that the receiver has no connection with, from the raft leader. */
+export const RELAY_CHANNEL = 4;
 
 export type LeaseMessage = { readonly kind: "renew"; readonly renewal: Renewal } | {
   readonly kind: "ack";
@@ -72,4 +74,21 @@ export function decodeWitness(bytes: Uint8Array): WitnessNotice | null {
   return texts && numbers.every((number) => number === null || isCount(number))
     ? value as unknown as WitnessNotice
     : null;
+}
+
+export interface RelayedStatus {
+  /** Raft id of the member that has sent it. */
+  readonly from: number;
+  /** As it was sent. */
+  readonly status: Uint8Array;
+}
+
+export function encodeRelayed({ from, status }: RelayedStatus): Uint8Array {
+  return encoder.encode(JSON.stringify({ from, status: decoder.decode(status) }));
+}
+
+export function decodeRelayed(bytes: Uint8Array): RelayedStatus | null {
+  const value = parse(bytes);
+  if (value === null || !isCount(value.from) || typeof value.status !== "string") return null;
+  return { from: value.from, status: encoder.encode(value.status) };
 }

@@ -27,6 +27,7 @@ import {
 } from "./messages.ts";
 import { Proposer } from "./proposer.ts";
 import { StatusBoard } from "./status_board.ts";
+import { StatusRelay } from "./status_relay.ts";
 
 const NOTICE_PERIOD_MS = 1000;
 /** While nobody holds the lock, the statuses that decide may come at any time. */
@@ -105,16 +106,22 @@ export class Witness {
   }
 
   start(): void {
-    const { raft, clock } = this.#options;
+    const { raft } = this.#options;
     raft.onEvent((event) => this.#raftEvent(event));
     raft.onChannel(LEASE_CHANNEL, (from, bytes) => this.#leaseMessage(from, bytes));
+    const relay = new StatusRelay(raft, (from, bytes) => this.#statusMessage(from, bytes));
     raft.onChannel(STATUS_CHANNEL, (from, bytes) => {
-      const status = decodeStatus(bytes);
-      if (status === null || !this.board.hear(status, from, clock.now())) return;
-      this.#sightings.heard(status, this.#options.dcs.state.lock);
-      this.changes.changed();
-      this.#wake();
+      relay.pass(from, bytes);
+      this.#statusMessage(from, bytes);
     });
+    this.#wake();
+  }
+
+  #statusMessage(from: number, bytes: Uint8Array): void {
+    const status = decodeStatus(bytes);
+    if (status === null || !this.board.hear(status, from, this.#options.clock.now())) return;
+    this.#sightings.heard(status, this.#options.dcs.state.lock);
+    this.changes.changed();
     this.#wake();
   }
 

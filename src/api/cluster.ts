@@ -1,5 +1,6 @@
 /** `GET /cluster` (compatibility.md 10.4) and `GET /history`: the whole cluster as this member sees it, from memory. */
 import { Hono } from "@hono/hono";
+import { failsafeGap, votersHeard } from "../model/failsafe_gap.ts";
 import { formatLsn, type Lsn } from "../model/lsn.ts";
 import { type MemberStatus, STATE_KNOWN_MS, type WatchdogSummary } from "../model/member_status.ts";
 import { jsonText } from "./json_text.ts";
@@ -17,6 +18,11 @@ export function clusterRoutes(port: ApiPort): Hono {
 
 export function clusterJson(view: ApiView): ClusterJson {
   const failover = view.dcs?.failover ?? null;
+  const lacking = failsafeGap({
+    enabled: view.dynamic.failsafeMode,
+    state: view.dcs,
+    voters: view.raft === null ? [] : votersHeard(view.raft),
+  });
   return {
     members: shownStatuses(view).map((status) => memberJson(view, status)),
     scope: view.config.scope,
@@ -39,6 +45,7 @@ export function clusterJson(view: ApiView): ClusterJson {
       unreachable: unreachableMembers(view),
       witnesses: view.witnesses.map(({ name }) => name),
       can_lose: canLose(view),
+      ...(lacking === null ? {} : { failsafe_lacks: lacking }),
     },
   };
 }

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import * as fc from "fast-check";
 import { createApp } from "./app.ts";
 import { epochSeconds } from "./patroni_metrics.ts";
 import { STUB_WATCHDOG, StubPort } from "./testing.ts";
@@ -167,4 +168,27 @@ test("timestamps of PostgreSQL become epoch seconds", () => {
   expect(epochSeconds("2026-01-31 14:00:00+02:00")).toBe(1769860800);
   expect(epochSeconds(null)).toBe(0);
   expect(epochSeconds("never")).toBe(0);
+});
+
+/** As Prometheus reads the labels of a line. */
+function labelsOf(line: string): { [label: string]: string } {
+  const labels: { [label: string]: string } = {};
+  for (const [, label, value] of line.matchAll(/([a-z_]+)="((?:[^"\\\n]|\\["\\n])*)"/g)) {
+    labels[label!] = value!.replace(/\\(.)/g, (_, escaped: string) => escaped === "n" ? "\n" : escaped);
+  }
+  return labels;
+}
+
+test("scope and name come out of the labels as they are, whatever signs they have", async () => {
+  const sign = fc.string({ unit: "grapheme", minLength: 1, maxLength: 12 });
+  await fc.assert(
+    fc.asyncProperty(sign, sign, async (scope, name) => {
+      const port = new StubPort();
+      const { config } = port.view();
+      port.change({ config: { ...config, scope, name } });
+      const line = (await scrape(port)).split("\n").find((each) => each.startsWith("patroni_version{"))!;
+      expect(labelsOf(line)).toMatchObject({ scope, name });
+    }),
+    { numRuns: 50 },
+  );
 });

@@ -186,6 +186,8 @@ export interface ClusterJson {
     readonly witnesses: readonly string[];
     /** So many more voters of the raft group may fail; null: its leader is not known. */
     readonly can_lose: number | null;
+    /** What failsafe mode would lack if raft were lost now; left out: nothing, or it is not enabled. */
+    readonly failsafe_lacks?: string;
   };
 }
 

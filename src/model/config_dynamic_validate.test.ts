@@ -116,3 +116,14 @@ test("what was accepted before a rule came does not keep other changes from bein
   expect(errors({ ...present, postgresql: { data_dir: "/x" } })).toEqual(["postgresql.data_dir"]);
   expect(newProblems(present, null)).toHaveLength(2);
 });
+
+test("a value that is deeply nested or large is judged in bounded time, and refused", () => {
+  let deep: Json = 1;
+  for (let i = 0; i < 12_000; i++) deep = { a: deep };
+  const wide = Object.fromEntries(Array.from({ length: 60_000 }, (_, i) => [`k${i}`, {}]));
+  const beganMs = performance.now();
+  for (const value of [{ slots: deep }, { slots: [deep] }, { postgresql: wide }] as JsonObject[]) {
+    expect(validateDynamic(value).filter(({ severity }) => severity === "error")).toHaveLength(1);
+  }
+  expect(performance.now() - beganMs).toBeLessThan(2000);
+});

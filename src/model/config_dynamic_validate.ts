@@ -1,5 +1,6 @@
 /** Whether a dynamic configuration may become the cluster's: PATCH and PUT /config, edit-config, bootstrap.dcs. */
 import type { ConfigIssue } from "./config.ts";
+import { boundsProblem } from "./bounded_json.ts";
 import { check, unknownKey, warnUnknownKeys } from "./config_check.ts";
 import { LOCAL_ONLY_POSTGRESQL_KEYS } from "./config_dynamic.ts";
 import { isSet, readRoot } from "./config_dynamic_read.ts";
@@ -32,6 +33,8 @@ export function checkDynamic(dcs: unknown, path: Path, issues: Issues): void {
     return;
   }
   const known = [...DYNAMIC_ROOT_KEYS, "postgresql"];
+  const tooLarge = boundsProblem(dcs);
+  if (tooLarge !== null) return issues.error(path, `${tooLarge}: this is no configuration`);
   for (const [key, value] of Object.entries(dcs)) {
     if (LOCAL_SECTIONS.includes(key) && isSet(value)) {
       issues.error([...path, key], LOCAL_ONLY);

@@ -151,3 +151,15 @@ for (const row of ROWS) {
     expect(issues.list.map((issue) => issue.message)).toEqual([...row.warnings ?? []]);
   });
 }
+
+test("a tag that would break a table or a terminal is refused", () => {
+  const broken: JsonObject[] = [{ a: "x\ny" }, { "a\u001b[2J": true }, { a: "\u009b2J" }];
+  for (const section of broken) {
+    const issues = new Issues();
+    readTags(section, issues);
+    expect(issues.hasErrors).toBe(true);
+  }
+  const fine = new Issues();
+  readTags({ place: "Zürich, 3. OG 'links' 50 %" }, fine);
+  expect(fine.list).toEqual([]);
+});

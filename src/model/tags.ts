@@ -42,8 +42,13 @@ export function publishedTags(section: JsonObject): JsonObject {
   return result;
 }
 
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
+
 function checkTag(key: string, value: Json, issues: Issues): void {
   const path = ["tags", key];
+  if (CONTROL.test(key) || (typeof value === "string" && CONTROL.test(value))) {
+    issues.error(path, "holds a control character or line break: tags are shown in tables and on terminals");
+  }
   if (value !== null && typeof value === "object") {
     issues.warning(path, "a tag is one word, number or boolean: it is ignored");
   } else if (BOOLEAN_TAGS.includes(key) && isPresent(value) && parseBool(value) === null) {
