@@ -11,6 +11,7 @@ import { runClient } from "../src/demo/client_process.ts";
 import { report, runDemo } from "../src/demo/demo.ts";
 import { stopProcessesIn } from "../src/demo/host.ts";
 import { findUser } from "../src/demo/system_user.ts";
+import { MAX_TTL_S } from "../src/model/limits.ts";
 import { findPrograms, type Programs, ProgramsError } from "../src/postgres/programs.ts";
 
 export const DEMO_HELP = `Usage: agent demo [--ttl SECONDS] [--keep] [--user NAME]
@@ -58,7 +59,9 @@ export async function demoCommand(args: readonly string[]): Promise<number> {
   }
   if (options.stop !== undefined) return await stopKept(options.stop);
   const ttlS = Number(options.ttl);
-  if (!Number.isInteger(ttlS) || ttlS < 2) return usageError("--ttl takes whole seconds, 2 or more");
+  if (!Number.isInteger(ttlS) || ttlS < 2 || ttlS > MAX_TTL_S) {
+    return usageError(`--ttl takes whole seconds, from 2 to ${MAX_TTL_S}`);
+  }
 
   const user = chooseUser(options.user);
   if (typeof user === "object" && user !== null) return fail(user.error);

@@ -246,6 +246,48 @@ story("times that break an inequality of the lease are refused, with the numbers
   expect(await fixture.healed()).toBe(primary);
 });
 
+story(
+  "a reload of a file that nobody can use holds nothing up, changes nothing, and says why",
+  async (fixture) => {
+    const primary = await fixture.healed();
+    const [pid, postmaster] = [primary.agentPid(), primary.postmasterPid()];
+    const original = readFileSync(primary.configFile, "utf8");
+    const aliases = "a: &a {k: 1}\n" + Array.from({ length: 16 }, (_, i) => {
+      const before = i === 0 ? "a" : `b${i - 1}`;
+      return `b${i}: &b${i} {<<: *${before}, x: *${before}, y: *${before}}\n`;
+    }).join("");
+    const begin = nowMs();
+    try {
+      for (
+        const [text, said] of [
+          [aliases, "too many or too deeply nested values"],
+          ['"'.repeat(3_900_000), "the file is larger than 256 KiB"],
+          [original.replace(/password: .*/g, "password: !x"), "begins with !, which YAML takes for a tag"],
+          [
+            original.replace("restapi:\n", "restapi:\n  http_extra_headers: {X: 'a\u20ac'}\n"),
+            "no header can have",
+          ],
+        ] as const
+      ) {
+        const before = primary.log().length;
+        writeFileSync(primary.configFile, text);
+        primary.signalAgent("SIGHUP");
+        await waitFor(
+          said,
+          20_000,
+          () => primary.log().slice(before).includes("the configuration in force stays"),
+        );
+        expect(primary.log().slice(before)).toContain(said);
+        expect((await primary.rest("/primary")).status).toBe(200);
+      }
+    } finally {
+      writeFileSync(primary.configFile, original);
+    }
+    expect([primary.agentPid(), primary.postmasterPid()]).toEqual([pid, postmaster]);
+    expect(fixture.client.failures.filter((one) => one.sentMs > begin)).toEqual([]);
+  },
+);
+
 story("PostgreSQL's programs missing: the message names what was looked for", async (fixture) => {
   const primary = await fixture.healed();
   const standby = fixture.cluster.others(primary)[0]!;

@@ -137,6 +137,11 @@ const WRONG: readonly [string[], string, string][] = [
     "Usage: agent ctl list [OPTIONS] [CLUSTER_NAMES]...",
     "Invalid value for '-w' / '--watch': 'often' is not a valid number of seconds.",
   ],
+  [
+    ["list", "-w", "3000000"],
+    "Usage: agent ctl list [OPTIONS] [CLUSTER_NAMES]...",
+    "Invalid value for '-w' / '--watch': '3000000' is not a valid number of seconds.",
+  ],
 ];
 
 for (const [words, usage, message] of WRONG) {

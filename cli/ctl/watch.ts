@@ -1,5 +1,6 @@
 /** Repeats what a command shows, for -w and -W. */
 import type { Context } from "./command.ts";
+import { MAX_TIMEOUT_S } from "../../src/model/limits.ts";
 import { UsageError } from "./errors.ts";
 
 /** Shows once, or again and again on a cleared screen until the user ends it. */
@@ -9,7 +10,7 @@ export async function watching(
 ): Promise<number> {
   const value = given.value("watch");
   const seconds = value !== null ? Number(value) : given.flag("W") ? 2 : null;
-  if (seconds !== null && !(seconds > 0)) {
+  if (seconds !== null && !(seconds > 0 && seconds <= MAX_TIMEOUT_S)) {
     throw new UsageError(`Invalid value for '-w' / '--watch': '${value}' is not a valid number of seconds.`);
   }
   for (;;) {

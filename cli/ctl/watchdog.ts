@@ -1,5 +1,6 @@
 /** `agent ctl watchdog status` and `watchdog test`: the device that resets a host which stalls. */
 import type { WatchdogJson } from "../../src/api/client.ts";
+import { MAX_TIMEOUT_S } from "../../src/model/limits.ts";
 import { type Command, type Context, FORMAT } from "./command.ts";
 import { CtlError, UsageError } from "./errors.ts";
 import { leaderOf } from "./members.ts";
@@ -79,7 +80,9 @@ async function test(
   name: string | null,
 ): Promise<number> {
   const seconds = Number(given.value("seconds") ?? DEFAULT_SECONDS);
-  if (!(seconds > 0)) throw new UsageError("--seconds must be a number of seconds.");
+  if (!(seconds > 0 && seconds <= MAX_TIMEOUT_S)) {
+    throw new UsageError(`--seconds must be a number of seconds, at most ${MAX_TIMEOUT_S}.`);
+  }
   const cluster = await access.look();
   const member = name === null ? leaderOf(cluster) : cluster.members.find((each) => each.name === name);
   if (!member) {

@@ -27,8 +27,8 @@ export function watchSlotClash({ name, state, log, exit }: SlotClashOptions): ()
     else {
       exit(
         1,
-        `Can't start: ${text}, and only one of the two could stream. Give this member another name (name in its file), and ` +
-          `forget this one: agent ctl raft remove ${name}`,
+        `Can't start: ${text}, and only one of the two could stream. Remove this member (agent ctl raft remove ${name}), ` +
+          "move its raft.data_dir aside, and start it with another name in its file",
       );
     }
   };

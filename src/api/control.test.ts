@@ -133,6 +133,12 @@ const CASES: readonly Case[] = [
     text: "Timeout should be a positive number of seconds",
   },
   {
+    says: "restart with a timeout beyond what a timer can wait",
+    request: post("/restart", { timeout: "25d" }),
+    code: 400,
+    text: "Timeout should be a positive number of seconds",
+  },
+  {
     says: "restart with an unknown key",
     request: post("/restart", { when: 1 }),
     code: 400,

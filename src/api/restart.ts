@@ -1,6 +1,7 @@
 /** `POST /restart`, now or scheduled, under conditions; `DELETE /restart`. */
 import { Hono } from "@hono/hono";
 import type { JsonObject } from "../model/json.ts";
+import { MAX_TIMEOUT_S } from "../model/limits.ts";
 import { parseQuantity } from "../model/time_units.ts";
 import type { ApiEnv } from "./app.ts";
 import { readBody, textResponse, truthy } from "./body.ts";
@@ -69,7 +70,7 @@ function parseRestart(body: JsonObject, nowMs: number): Parsed {
       request.postgres_version = String(value);
     } else if (key === "timeout") {
       const timeout = parseQuantity(value, "s");
-      if (timeout === null || timeout <= 0) {
+      if (timeout === null || timeout <= 0 || timeout > MAX_TIMEOUT_S) {
         return { status: 400, error: "Timeout should be a positive number of seconds" };
       }
       request.timeout = timeout;
