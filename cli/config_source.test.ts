@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MINIMAL } from "../src/model/config_testing.ts";
@@ -69,4 +69,16 @@ test("what cannot be read is an issue", () => {
 test("without a path the environment is the configuration", () => {
   const { config } = loadConfig({ path: null, environment: { PATRONI_CONFIGURATION: MINIMAL } });
   expect(config?.file).toBe("PATRONI_CONFIGURATION");
+});
+
+test("a file that is too large for a configuration is not read", () => {
+  const file = join(temporary(), "a.yml");
+  writeFileSync(file, "");
+  truncateSync(file, 8 * 2 ** 30);
+  const beganMs = performance.now();
+  expect(loadConfig({ path: file, environment: {} })).toMatchObject({
+    config: null,
+    issues: [{ severity: "error", file, message: expect.stringContaining("larger than 256 KiB") }],
+  });
+  expect(performance.now() - beganMs).toBeLessThan(1000);
 });

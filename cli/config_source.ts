@@ -7,6 +7,7 @@ import { join, resolve } from "node:path";
 import { WHOLE_CONFIGURATION } from "../src/model/config_env.ts";
 import type { LocatedIssue } from "../src/model/config_issues.ts";
 import type { ConfigSource, Environment } from "../src/model/config_layers.ts";
+import { MAX_YAML_BYTES, YAML_TOO_LARGE } from "../src/model/config_yaml.ts";
 import { parseConfig } from "../src/model/config_parse.ts";
 import type { ParsedConfig } from "../src/model/config_parse.ts";
 
@@ -55,6 +56,9 @@ export function readSources(path: string): { sources: ConfigSource[]; issue: Loc
     const isDirectory = statSync(path).isDirectory();
     const files = isDirectory ? configurationFiles(path) : [path];
     if (files.length === 0) return problem("the directory holds no *.yml or *.yaml");
+    // A character has at most 4 bytes. What is larger is not even read.
+    const large = files.find((file) => statSync(file).size > 4 * MAX_YAML_BYTES);
+    if (large !== undefined) return problem(`${YAML_TOO_LARGE} (${large})`);
     return { sources: files.map((file) => ({ file, text: readFileSync(file, "utf8") })), issue: null };
   } catch (error) {
     return problem(`cannot be read: ${error instanceof Error ? error.message : String(error)}`);

@@ -1,8 +1,9 @@
 /** Nodes join, leave, and lose their raft directories, under load. */
 import { expect } from "bun:test";
-import { rmSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { RaftJson } from "../src/api/client.ts";
+import type { ClusterJson, RaftJson } from "../src/api/client.ts";
+import type { Cluster } from "../src/demo/cluster.ts";
 import type { Host } from "../src/demo/host.ts";
 import { nowMs } from "../src/demo/now.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
@@ -11,12 +12,13 @@ import { START_MS, withCluster } from "./e2e/harness.ts";
 const VOTERS = 4;
 /** A replica far away: it has no vote, and never becomes the primary. */
 const READER = "node5";
+const OTHER_READER = "node6";
 const asReader = { raft: { self_addr: null }, tags: { nofailover: true } };
 const options = {
   dcs: { ttl: 2 },
-  size: VOTERS + 1,
+  size: VOTERS + 2,
   founders: 3,
-  override: (name: string) => name === READER ? asReader : {},
+  override: (name: string) => [READER, OTHER_READER].includes(name) ? asReader : {},
 };
 const { story } = withCluster(options, async (cluster) => {
   const founders = cluster.hosts.slice(0, 3);
@@ -26,6 +28,10 @@ const { story } = withCluster(options, async (cluster) => {
 
 async function raftOf(host: Host): Promise<RaftJson> {
   return JSON.parse((await host.rest("/agent/raft")).text) as RaftJson;
+}
+
+function withoutOtherReader({ hosts }: Cluster): Host[] {
+  return hosts.filter(({ name }) => name !== OTHER_READER);
 }
 
 function voters({ members }: RaftJson): string[] {
@@ -55,7 +61,7 @@ story(
     const [first] = cluster.hosts as [Host];
     const reader = cluster.host(READER);
     reader.start();
-    await cluster.waitHealthy(START_MS);
+    await cluster.waitHealthy(START_MS, withoutOtherReader(cluster));
     const status = await raftOf(first);
     expect(voters(status)).toHaveLength(VOTERS);
     expect(status.members.find(({ name }) => name === READER)).toMatchObject({
@@ -65,9 +71,33 @@ story(
     // Restarted, it finds its way by itself: nobody dials it.
     await reader.stopAgent(START_MS);
     reader.start();
-    await cluster.waitHealthy(START_MS);
+    await cluster.waitHealthy(START_MS, withoutOtherReader(cluster));
     expect(await cluster.ctl("list")).toContain(READER);
     expect(cluster.hosts.some((host) => host.log().includes(`no connection to ${READER}`))).toBe(false);
+  },
+);
+
+story(
+  "a node whose name gives the slot of another one is refused, and nodes without raft.self_addr hear each other",
+  async ({ cluster }) => {
+    const [reader, other] = [cluster.host(READER), cluster.host(OTHER_READER)];
+    const original = readFileSync(other.configFile, "utf8");
+    writeFileSync(other.configFile, original.replace(/^name: .*$/m, `name: ${READER.toUpperCase()}`));
+    other.start();
+    expect(await other.exitCode(START_MS)).toBe(1);
+    expect(other.log()).toContain(`the names ${READER} and NODE5 give the same replication slot, node5`);
+    await cluster.ctl("raft", "remove", "NODE5", "--force");
+    rmSync(join(other.directory, "raft"), { recursive: true, force: true });
+    writeFileSync(other.configFile, original);
+    other.start();
+    await cluster.waitHealthy(START_MS);
+    // Asked themselves: they share no connection.
+    for (const [asked, sees] of [[reader, OTHER_READER], [other, READER]] as const) {
+      await waitFor(`${asked.name} hears ${sees}`, START_MS, async () => {
+        const { members } = JSON.parse((await asked.rest("/cluster")).text) as ClusterJson;
+        return members.some(({ name, state }) => name === sees && state === "streaming");
+      });
+    }
   },
 );
 

@@ -139,11 +139,13 @@ story(
       const member = (name: string) =>
         site.member(name, {
           scope: `main ${ODD}`,
+          bootstrap: { post_bootstrap: `psql -X -c 'CREATE TABLE "made here" ()'` },
           postgresql: { authentication, parameters: { unix_socket_directories: site.root } },
         });
       const [first, second] = [await member("n1 'q\"%p\\:#$(x)"), await member("n2 [*]&;~=`")];
       await first.bootstrap();
       await first.sql(`CREATE DATABASE "${ODD.replaceAll('"', '""')}"`);
+      expect(await first.sql('SELECT count(*)::int AS n FROM "made here"')).toEqual([{ n: 0 }]);
       await first.sql("CREATE TABLE t AS SELECT 1 AS x", ODD);
       await second.joinAsStandby(first);
       const seen = await first.sql(

@@ -64,7 +64,8 @@ function readConfiguration(file: string | null, io: Io): JsonObject {
   const problem = found.find(({ severity }) => severity === "error");
   if (problem) {
     const line = problem.line === null ? "" : `:${problem.line}`;
-    throw new CtlError(`${problem.file ?? path}${line}: ${problem.message}`);
+    const key = problem.path === "" ? "" : `${problem.path}: `;
+    throw new CtlError(`${problem.file ?? path}${line}: ${key}${problem.message}`);
   }
   return merged;
 }

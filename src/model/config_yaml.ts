@@ -20,7 +20,10 @@ export interface ParsedYaml {
 /** A real configuration needs a hundredth of these. They bound time and memory, whatever the text is. */
 const MAX_NODES = 10_000;
 const MAX_DEPTH = 64;
-const MAX_BYTES = 256 * 1024;
+export const MAX_YAML_BYTES = 256 * 1024;
+export const YAML_TOO_LARGE = `the file is larger than ${
+  MAX_YAML_BYTES / 1024
+} KiB: this is no configuration`;
 /** Pieces that the text falls into: keys, values, signs, gaps and line ends. */
 const MAX_PIECES = 50_000;
 
@@ -64,9 +67,7 @@ export function parseYaml(file: string, text: string): ParsedYaml {
 }
 
 function sizeProblem(text: string): string | null {
-  if (text.length > MAX_BYTES) {
-    return `the file is larger than ${MAX_BYTES / 1024} KiB: this is no configuration`;
-  }
+  if (text.length > MAX_YAML_BYTES) return YAML_TOO_LARGE;
   let pieces = 0;
   // The lexer goes through the text once and keeps nothing; the parser would keep an object for each piece.
   for (const _piece of new Lexer().lex(text)) {

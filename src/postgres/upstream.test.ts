@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import * as fc from "fast-check";
 import { formatPgpass } from "./pgpass.ts";
 import { parseConnUrl, upstreamConninfo } from "./upstream.ts";
 
@@ -48,4 +49,17 @@ test("a standby's connection string names file and member, never the password", 
 test("the password file has one line a server and user, for every database", () => {
   expect(formatPgpass([{ host: "fd00::1", port: "5432", username: "rep", password: "a:b" }]))
     .toBe("fd00\\:\\:1:5432:*:rep:a\\:b\n");
+});
+
+test("any text is a connection URL or none", () => {
+  const text = fc.oneof(
+    fc.string({ unit: "binary" }),
+    fc.string({ unit: "binary" }).map((rest) => `postgres://h:1/${rest}`),
+  );
+  fc.assert(fc.property(text, (url) => {
+    const address = parseConnUrl(url);
+    expect(address === null || typeof address.database === "string").toBe(true);
+  }));
+  expect(parseConnUrl("postgres://h:1/%zz")).toBeNull();
+  expect(parseConnUrl("postgres://h:1/a%20b")?.database).toBe("a b");
 });

@@ -22,11 +22,18 @@ export function parseConnUrl(url: string): ServerAddress | null {
     hosts.push(parts[1] ?? parts[2]!);
     ports.push(parts[3] ?? "5432");
   }
-  return {
-    host: hosts.join(","),
-    port: ports.join(","),
-    database: decodeURIComponent(match[2] || "postgres"),
-  };
+  const database = decoded(match[2] || "postgres");
+  return database === null ? null : { host: hosts.join(","), port: ports.join(","), database };
+}
+
+/** null for percent signs that stand for nothing: the URL is another member's word. */
+function decoded(text: string): string | null {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    if (error instanceof URIError) return null;
+    throw error;
+  }
 }
 
 export interface ConninfoInput {
