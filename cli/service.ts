@@ -11,6 +11,7 @@ import { notifySystemd, takeNotifySocket } from "../src/lib/sd_notify.ts";
 import type { RunningAgent } from "../src/agent/running.ts";
 import type { LocalConfig, LogConfig } from "../src/model/config.ts";
 import { captureEnvironment, loadConfig } from "./config_source.ts";
+import { logDirectoryProblem } from "./log_directory.ts";
 
 /** What a service is started with. */
 export interface ServiceParts {
@@ -46,6 +47,8 @@ export function runService(
     const list = errors.map((issue) => `  ${where(issue)}`).join("\n");
     return fail(command, `the configuration cannot be used:\n${list}`);
   }
+  const noLog = logDirectoryProblem(parsed.config.log.dir);
+  if (noLog !== null) return fail(command, `log.dir: ${noLog}`);
   const log = new Logger(logOptions(parsed.config.log));
   reapOrphans();
   for (const issue of parsed.issues) log.warning("config", where(issue));
@@ -55,8 +58,13 @@ export function runService(
     for (const issue of again.issues) {
       log[issue.severity === "error" ? "error" : "warning"]("config", where(issue));
     }
-    if (again.config === null) log.error("config", "the configuration in force stays");
-    else log.configure(logOptions(again.config.log));
+    const noLog = logDirectoryProblem(again.config?.log.dir ?? null);
+    if (noLog !== null) log.error("config", `log.dir: ${noLog}`);
+    if (again.config === null || noLog !== null) {
+      log.error("config", "the configuration in force stays");
+      return null;
+    }
+    log.configure(logOptions(again.config.log));
     return again.config;
   };
   const exit = (code: number) => {

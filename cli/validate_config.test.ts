@@ -220,6 +220,23 @@ test("times that would break a promise are refused with the numbers", async () =
   expect(refused.code).toBe(1);
 });
 
+test("programs, files and directories that are named and not there", async () => {
+  const { code, lines } = await validate(host(), {
+    postgres:
+      "  pre_promote: /nonexistent/hook -x\n  callbacks: {on_start: /nonexistent/call, on_stop: /bin/true}\n" +
+      "  custom_conf: /nonexistent/my.conf\n",
+    more: "bootstrap: {post_bootstrap: /nonexistent/post}\nlog: {dir: /nonexistent/log}\n",
+  });
+  expect(code).toBe(1);
+  const said = lines.join("\n");
+  for (const key of ["pre_promote", "callbacks.on_start", "custom_conf"]) {
+    expect(said).toContain(`error: postgresql.${key}: /nonexistent/`);
+  }
+  expect(said).toContain("error: bootstrap.post_bootstrap: /nonexistent/post");
+  expect(said).toContain("error: log.dir: /nonexistent/log does not exist");
+  expect(said).not.toContain("on_stop");
+});
+
 test("failsafe mode with nobody to ask is warned of", async () => {
   const { code, lines } = await validate(host(), { more: "bootstrap: {dcs: {failsafe_mode: on}}\n" });
   expect(code).toBe(0);

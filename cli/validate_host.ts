@@ -10,7 +10,9 @@ import type { HostPort, LocalConfig, PostgresqlConfig } from "../src/model/confi
 import type { Issues, Path } from "../src/model/config_issues.ts";
 import { listenersOf } from "../src/model/config_ports.ts";
 import { formatHostPort } from "../src/model/host_port.ts";
+import { shellSplit } from "../src/model/shell_split.ts";
 import { findPrograms, ProgramsError } from "../src/postgres/programs.ts";
+import { logDirectoryProblem } from "./log_directory.ts";
 
 export async function checkHost(
   config: LocalConfig,
@@ -26,6 +28,9 @@ export async function checkHost(
   checkWritableDirectory(["raft", "data_dir"], config.raft.dataDir, issues);
   for (const [path, file] of certificateFiles(config)) checkReadable(path, file, issues);
   checkRaftCertificate(config, issues);
+  checkCommands(config, issues);
+  const noLog = logDirectoryProblem(config.log.dir);
+  if (noLog !== null) issues.error(["log", "dir"], noLog);
   checkWatchdog(config.watchdog, issues);
   for (const { at, problem } of await ownPartners(config)) {
     issues.error(["raft", "partner_addrs", at], problem);
@@ -126,6 +131,28 @@ function certificateFiles({ raft, restapi, ctl }: LocalConfig): [Path, string][]
     seen.add(file);
     return [[path, file]];
   });
+}
+
+/** Programs that PostgreSQL's life depends on, and a file that it includes. Those without a slash are found by PATH. */
+function checkCommands({ postgresql, bootstrap }: LocalConfig, issues: Issues): void {
+  if (postgresql === null) return;
+  const { callbacks, prePromote, beforeStop, customConf } = postgresql;
+  const commands: readonly [Path, string | null][] = [
+    ...Object.entries(callbacks).map(([event, command]): [Path, string] => [
+      ["postgresql", "callbacks", event],
+      command,
+    ]),
+    [["postgresql", "pre_promote"], prePromote],
+    [["postgresql", "before_stop"], beforeStop],
+    [["bootstrap", "post_bootstrap"], bootstrap.postBootstrap],
+  ];
+  for (const [path, command] of commands) {
+    const program = shellSplit(command ?? "")?.[0];
+    if (program?.startsWith("/") && !mayAccess(program, constants.X_OK)) {
+      issues.error(path, `${program} does not exist or cannot be run by this user`);
+    }
+  }
+  if (customConf?.startsWith("/")) checkReadable(["postgresql", "custom_conf"], customConf, issues);
 }
 
 function checkReadable(path: Path, file: string, issues: Issues): void {

@@ -262,6 +262,7 @@ story(
         const [text, said] of [
           [aliases, "too many or too deeply nested values"],
           ['"'.repeat(3_900_000), "the file is larger than 256 KiB"],
+          [`${original}log: {dir: /nonexistent/log}\n`, "log.dir: /nonexistent/log does not exist"],
           [original.replace(/password: .*/g, "password: !x"), "begins with !, which YAML takes for a tag"],
           [
             original.replace("restapi:\n", "restapi:\n  http_extra_headers: {X: 'a\u20ac'}\n"),

@@ -9,6 +9,7 @@ export const RUNTIME_FILES: readonly string[] = [
   "cli/ctl_process.ts",
   "cli/demo.ts",
   "cli/guard.ts",
+  "cli/log_directory.ts",
   "cli/main.ts",
   "cli/recover.ts",
   "cli/recover_survey.ts",
