@@ -5,6 +5,12 @@ import { join } from "node:path";
 import { MINIMAL } from "../src/model/config_testing.ts";
 import { captureEnvironment, loadConfig, readSources } from "./config_source.ts";
 
+/** Of this process, so that other work on the host does not count. */
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
 const directories: string[] = [];
 function temporary(): string {
   const directory = mkdtempSync(join(tmpdir(), "config-source-"));
@@ -75,10 +81,10 @@ test("a file that is too large for a configuration is not read", () => {
   const file = join(temporary(), "a.yml");
   writeFileSync(file, "");
   truncateSync(file, 8 * 2 ** 30);
-  const beganMs = performance.now();
+  const beganMs = cpuMs();
   expect(loadConfig({ path: file, environment: {} })).toMatchObject({
     config: null,
     issues: [{ severity: "error", file, message: expect.stringContaining("larger than 256 KiB") }],
   });
-  expect(performance.now() - beganMs).toBeLessThan(1000);
+  expect(cpuMs() - beganMs).toBeLessThan(1000);
 });

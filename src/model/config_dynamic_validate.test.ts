@@ -2,6 +2,12 @@ import { expect, test } from "bun:test";
 import { newProblems, validateDynamic } from "./config_dynamic_validate.ts";
 import type { Json, JsonObject } from "./json.ts";
 
+/** Of this process, so that other work on the host does not count. */
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
 const REFUSED: readonly [name: string, value: Json, path: string][] = [
   ["a list", [], ""],
   ["text", "ttl: 5", ""],
@@ -121,9 +127,9 @@ test("a value that is deeply nested or large is judged in bounded time, and refu
   let deep: Json = 1;
   for (let i = 0; i < 12_000; i++) deep = { a: deep };
   const wide = Object.fromEntries(Array.from({ length: 60_000 }, (_, i) => [`k${i}`, {}]));
-  const beganMs = performance.now();
+  const beganMs = cpuMs();
   for (const value of [{ slots: deep }, { slots: [deep] }, { postgresql: wide }] as JsonObject[]) {
     expect(validateDynamic(value).filter(({ severity }) => severity === "error")).toHaveLength(1);
   }
-  expect(performance.now() - beganMs).toBeLessThan(2000);
+  expect(cpuMs() - beganMs).toBeLessThan(2000);
 });

@@ -11,6 +11,12 @@ import type { JsonObject } from "./json.ts";
 import { MAX_TTL_S } from "./limits.ts";
 import { applyPatch } from "./merge.ts";
 
+/** Of this process, so that other work on the host does not count. */
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
 const RUNS = { numRuns: 150 };
 /** Texts that are read; 10^6 were, once: FUZZ_RUNS=1000000. */
 const YAML_RUNS = Number(process.env["FUZZ_RUNS"] ?? 2000);
@@ -120,11 +126,11 @@ const json = tree.map((value) => JSON.parse(JSON.stringify(value)) as JsonObject
 test("any text is a configuration or a list of issues, in bounded time", () => {
   fc.assert(
     fc.property(yamlText, (text) => {
-      const beganMs = performance.now();
+      const beganMs = cpuMs();
       const { config, issues, missingRaft } = parseConfig([{ file: "a.yml", text }], {});
       expect(config !== null || missingRaft !== null || issues.length > 0).toBe(true);
       expect(issues.length).toBeLessThan(1000);
-      expect(performance.now() - beganMs).toBeLessThan(3000);
+      expect(cpuMs() - beganMs).toBeLessThan(3000);
     }),
     { numRuns: YAML_RUNS },
   );

@@ -2,6 +2,12 @@ import { expect, test } from "bun:test";
 import { formatIssue, pathKey } from "./config_issues.ts";
 import { parseYaml } from "./config_yaml.ts";
 
+/** Of this process, so that other work on the host does not count. */
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
 const read = (text: string) => parseYaml("a.yml", text);
 const problems = (text: string) => read(text).issues.list.map(formatIssue);
 
@@ -114,10 +120,10 @@ const HOSTILE: readonly [name: string, text: string][] = [
 
 for (const [name, text] of HOSTILE) {
   test(`bounded time and few messages: ${name}`, () => {
-    const beganMs = performance.now();
+    const beganMs = cpuMs();
     const { issues } = parseYaml("a.yml", text);
     // 5 to 150 ms on an idle host; the guard is there for seconds and minutes.
-    expect(performance.now() - beganMs).toBeLessThan(3000);
+    expect(cpuMs() - beganMs).toBeLessThan(3000);
     expect(issues.hasErrors || issues.list.length > 0).toBe(true);
     expect(issues.list.length).toBeLessThanOrEqual(202);
   }, 20_000);

@@ -2,6 +2,12 @@ import { expect, test } from "bun:test";
 import type { Json, JsonObject } from "./json.ts";
 import { applyPatch, deepMerge } from "./merge.ts";
 
+/** Of this process, so that other work on the host does not count. */
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
 const CASES: readonly { name: string; config: JsonObject; patch: JsonObject; result: JsonObject }[] = [
   { name: "scalars replace", config: { ttl: 30 }, patch: { ttl: 20 }, result: { ttl: 20 } },
   { name: "lists replace", config: { a: [1, 2] }, patch: { a: [3] }, result: { a: [3] } },
@@ -72,8 +78,8 @@ test("the work of a patch grows with its size, not with size times depth", () =>
     return value;
   };
   const [config, patch] = [nested(4000), nested(4000)];
-  const beganMs = performance.now();
+  const beganMs = cpuMs();
   expect(JSON.stringify(applyPatch(config, patch)).length).toBe(JSON.stringify(config).length);
   // Half a second and more when all of it is copied at each level; now 5 ms.
-  expect(performance.now() - beganMs).toBeLessThan(250);
+  expect(cpuMs() - beganMs).toBeLessThan(250);
 });
