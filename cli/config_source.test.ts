@@ -2,14 +2,9 @@ import { afterEach, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { cpuMs } from "../src/lib/testing_cpu.ts";
 import { MINIMAL } from "../src/model/config_testing.ts";
 import { captureEnvironment, loadConfig, readSources } from "./config_source.ts";
-
-/** Of this process, so that other work on the host does not count. */
-function cpuMs(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
-}
 
 const directories: string[] = [];
 function temporary(): string {

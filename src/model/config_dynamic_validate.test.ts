@@ -1,12 +1,7 @@
 import { expect, test } from "bun:test";
+import { cpuMs } from "../lib/testing_cpu.ts";
 import { newProblems, validateDynamic } from "./config_dynamic_validate.ts";
 import type { Json, JsonObject } from "./json.ts";
-
-/** Of this process, so that other work on the host does not count. */
-function cpuMs(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
-}
 
 const REFUSED: readonly [name: string, value: Json, path: string][] = [
   ["a list", [], ""],

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
+import { cpuMs } from "../lib/testing_cpu.ts";
 import { effectiveDynamic } from "./config_dynamic.ts";
 import { validateDynamic } from "./config_dynamic_validate.ts";
 import { ENVIRONMENT } from "./config_env.ts";
@@ -10,12 +11,6 @@ import { MINIMAL, parsedConfig } from "./config_testing.ts";
 import type { JsonObject } from "./json.ts";
 import { MAX_TTL_S } from "./limits.ts";
 import { applyPatch } from "./merge.ts";
-
-/** Of this process, so that other work on the host does not count. */
-function cpuMs(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
-}
 
 const RUNS = { numRuns: 150 };
 /** Texts that are read; 10^6 were, once: FUZZ_RUNS=1000000. */

@@ -1,12 +1,7 @@
 import { expect, test } from "bun:test";
+import { cpuMs } from "../lib/testing_cpu.ts";
 import { formatIssue, pathKey } from "./config_issues.ts";
 import { parseYaml } from "./config_yaml.ts";
-
-/** Of this process, so that other work on the host does not count. */
-function cpuMs(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
-}
 
 const read = (text: string) => parseYaml("a.yml", text);
 const problems = (text: string) => read(text).issues.list.map(formatIssue);

@@ -1,12 +1,7 @@
 import { expect, test } from "bun:test";
+import { cpuMs } from "../lib/testing_cpu.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { applyPatch, deepMerge } from "./merge.ts";
-
-/** Of this process, so that other work on the host does not count. */
-function cpuMs(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
-}
 
 const CASES: readonly { name: string; config: JsonObject; patch: JsonObject; result: JsonObject }[] = [
   { name: "scalars replace", config: { ttl: 30 }, patch: { ttl: 20 }, result: { ttl: 20 } },
