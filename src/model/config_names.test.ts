@@ -70,6 +70,8 @@ test("directories of any text but control characters, up to what PostgreSQL's pr
   for (const directory of ["/srv/a\nb", "/srv/\u007f", `/${"x".repeat(900)}`]) {
     expect(withDirectory(directory)).toHaveLength(1);
   }
+  const chosen = minimalWith("  data_dir: /srv/raft\n", "").replace("/srv/data", `/${"x".repeat(90)}/data`);
+  expect(errorsOf(chosen)[0]).toStartWith("raft.data_dir: is ");
   const raft = (directory: string) => errorsOf(minimalWith("data_dir: /srv/raft", `data_dir: ${directory}`));
   expect(raft(`/${"x".repeat(91)}`)).toEqual([]);
   expect(raft(`/${"x".repeat(92)}`)).toEqual([

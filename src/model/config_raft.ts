@@ -143,6 +143,7 @@ function dataDirectory(section: RaftSection, around: RaftSurroundings, issues: I
       return null;
     }
     const chosen = `${parentDirectory(around.postgresDataDir)}/${around.name.replaceAll("/", "_")}.raft`;
+    checkRaftDirectory(chosen, path, issues);
     issues.warning(
       path,
       `not set: ${chosen} is used; name it, so that it never moves with postgresql.data_dir`,
