@@ -88,6 +88,10 @@ test("a section of credentials that is there and empty is an error", () => {
   }
 });
 
+test("an empty key that only has the name of a role is none", () => {
+  expect(parse(`${MINIMAL}  rewind:\n`).config).not.toBeNull();
+});
+
 test("an anchor that an alias names is one, and the secret is what follows it", () => {
   const text = MINIMAL.replace("postgres, password: hunter2", "postgres, password: &pw hunter2")
     .replace("replicator, password: hunter2", "replicator, password: *pw");

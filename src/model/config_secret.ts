@@ -4,8 +4,6 @@ import type { Json } from "./json.ts";
 import { isJsonObject } from "./merge.ts";
 
 const SECRET_KEYS: readonly unknown[] = ["password", "sslpassword", "keyfile_password", "passwd", "auth"];
-/** Sections that hold nothing but who somebody is. */
-const SECRET_SECTIONS: readonly unknown[] = ["authentication", "superuser", "replication", "rewind"];
 
 export function isSecretKey(key: unknown): boolean {
   return SECRET_KEYS.includes(key);
@@ -23,8 +21,13 @@ export function refuseEmptySecrets(value: Json, path: Path, issues: Issues): voi
         inner,
         "is empty: write the secret in single quotes (YAML takes #, !, & and ~ at its beginning for its own), or remove the key",
       );
-    } else if (item === null && SECRET_SECTIONS.includes(key)) {
+    } else if (item === null && isSecretSection(key, path)) {
       issues.error(inner, "is empty: write what belongs to it, or remove the key");
     } else refuseEmptySecrets(item, inner, issues);
   }
+}
+
+/** Sections that hold nothing but who somebody is. */
+function isSecretSection(key: string, path: Path): boolean {
+  return key === "authentication" || path.at(-1) === "authentication";
 }
