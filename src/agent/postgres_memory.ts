@@ -120,6 +120,7 @@ export class PostgresMemory {
       replayPaused: status?.replayPaused ?? false,
       replicationState: status?.replicationState ?? null,
       following: this.following?.name ?? null,
+      followingUrl: this.following?.connUrl ?? null,
       lastLookMs: this.lastLookMs,
       postmasterStartTime: status?.startedAt ?? null,
       serverVersion: status?.serverVersion ?? null,

@@ -85,7 +85,10 @@ export class PostgresMonitor {
       if (expected !== undefined && status.systemId !== expected) {
         throw new Error(`another PostgreSQL (system identifier ${status.systemId}) answers in place of ours`);
       }
-      if (!this.renewing) this.lastFailure = "";
+      if (!this.renewing && this.lastFailure !== "") {
+        this.lastFailure = "";
+        this.limited.add("info", "postgres_answers", "PostgreSQL answers again");
+      }
       memory.seen(status, clock.now());
       const timeline = memory.server?.status?.timeline ?? null;
       if (timeline !== null && timeline !== this.historyOf) this.readHistory(timeline);

@@ -1,7 +1,7 @@
 /** Metrics that Patroni does not have: consensus, lease, guard, watchdog, event loop. Prefix `agent_`. */
 import type { LatenessKind, MeasuredLateness } from "../model/timing.ts";
 import type { ProcessClocks } from "./port.ts";
-import { livingStatuses, shownStatuses } from "./cluster.ts";
+import { knownOptime, livingStatuses, shownStatuses } from "./cluster.ts";
 import { flag, type LabelledValue, type Look, type Metric } from "./patroni_metrics.ts";
 
 /** What a look does not hold because it passes by itself. */
@@ -147,10 +147,11 @@ export function agentMetrics(
       "Bytes that the replay of a standby is behind the primary.",
       ({ view }) => {
         const standbys = shownStatuses(view).filter(({ name }) => name !== view.dcs?.lock.holder);
+        const optime = knownOptime(view);
         return standbys.flatMap(({ name, replayedLsn }) =>
-          replayedLsn === null
+          replayedLsn === null || optime === null
             ? []
-            : [{ labels: { member: name }, value: Math.max(0, view.progress.optime - replayedLsn) }]
+            : [{ labels: { member: name }, value: Math.max(0, optime - replayedLsn) }]
         );
       },
       ["member"],

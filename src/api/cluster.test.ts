@@ -97,6 +97,12 @@ test("what nobody has seen for 3 s is unknown, in the list, the member's record 
     expect(dcsKey(port.view(), "members/node2")).not.toMatch(/xlog_location|replication_state/);
     expect(await lag()).toBeUndefined();
   }
+  // A primary that has fallen silent may write on: nobody knows how far behind the others are.
+  port.changeMember("node2", { lookAgeMs: 100 }, 100);
+  port.changeMember("node1", { lookAgeMs: 4000 }, 0);
+  expect(shown()).toMatchObject({ state: "streaming", lsn: "0/5000000", lag: "unknown" });
+  expect(await lag()).toBeUndefined();
+  port.changeMember("node1", { lookAgeMs: 100 }, 0);
   // A server that does not run, as its agent knows without asking it.
   port.changeMember(
     "node2",

@@ -90,6 +90,17 @@ export function shownStatuses(view: ApiView): readonly ShownStatus[] {
   });
 }
 
+/**
+ * What lags are measured against; null: not known. A primary that has fallen silent may write on, and a standby would have
+ * no lag behind what was heard last. Without a primary the last one's position is the end.
+ */
+export function knownOptime(view: ApiView): Lsn | null {
+  const holder = view.dcs?.lock.holder ?? null;
+  if (holder === null) return view.progress.optime;
+  const status = shownStatuses(view).find(({ name }) => name === holder);
+  return status === undefined || status.before !== null ? null : view.progress.optime;
+}
+
 function unreachableMembers(view: ApiView): ClusterJson["agent"]["unreachable"] {
   const living = new Set(livingStatuses(view).map(({ status }) => status.name));
   const ages = new Map(view.statuses.map(({ status, ageMs }) => [status.name, ageMs]));
@@ -125,7 +136,7 @@ function memberJson(view: ApiView, status: ShownStatus): ClusterMemberJson {
       : {}),
     ...(scheduled ? { scheduled_restart: scheduled } : {}),
     ...(Object.keys(status.tags).length > 0 ? { tags: status.tags } : {}),
-    ...(leading ? {} : positions(view.progress.optime, status)),
+    ...(leading ? {} : positions(knownOptime(view), status)),
     ...ownFields(status),
   };
 }
@@ -144,7 +155,7 @@ function watchdogOf({ mode, active, timeoutS }: WatchdogSummary) {
   return { mode, active, timeout: timeoutS };
 }
 
-function positions(optime: Lsn, status: ShownStatus): Partial<ClusterMemberJson> {
+function positions(optime: Lsn | null, status: ShownStatus): Partial<ClusterMemberJson> {
   const received = position(optime, status.receivedLsn);
   const replayed = position(optime, status.replayedLsn);
   const furthest = position(optime, Math.max(status.receivedLsn ?? 0, status.replayedLsn ?? 0));
@@ -158,9 +169,9 @@ function positions(optime: Lsn, status: ShownStatus): Partial<ClusterMemberJson>
   };
 }
 
-function position(optime: Lsn, lsn: Lsn | null): { lsn: string; lag: number | "unknown" } {
+function position(optime: Lsn | null, lsn: Lsn | null): { lsn: string; lag: number | "unknown" } {
   if (!lsn) return { lsn: "unknown", lag: "unknown" };
-  return { lsn: formatLsn(lsn), lag: Math.max(0, optime - lsn) };
+  return { lsn: formatLsn(lsn), lag: optime === null ? "unknown" : Math.max(0, optime - lsn) };
 }
 
 /** Host and port of a `postgres://` address; null when it is none. */

@@ -29,6 +29,11 @@ const failed = (kind: Failing, failures = 1, atMs = 0) =>
 const CASES: [string, NodeView, string[]][] = [
   ["a healthy primary with the lock has nothing to do", holder(), []],
   ["a healthy standby has nothing to do", node(), []],
+  [
+    "a standby goes to the new address of the primary that it follows already",
+    node({ postgres: postgres({ followingUrl: "postgres://elsewhere:5432/postgres" }) }),
+    ["follow"],
+  ],
   // Fencing.
   [
     "a primary whose lock went to another is killed",

@@ -540,6 +540,9 @@ function asStandby(view: NodeView): Decision {
   if (postgres.following !== holder) {
     return decide(`following a different leader: ${holder}`, { kind: "follow", follow: upstream });
   }
+  if (postgres.followingUrl !== upstream.connUrl) {
+    return decide(`following ${holder} at its new address`, { kind: "follow", follow: upstream });
+  }
   if (primary !== null && view.notStreamingForMs > NOT_STREAMING_MS) {
     if (diverged(view)) {
       return decide("history has diverged: stopping to rejoin", {

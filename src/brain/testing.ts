@@ -173,6 +173,7 @@ export const PRIMARY_DIRECTORY = { kind: "valid", control: CONTROL, standbySigna
 export const STANDBY_DIRECTORY = { kind: "valid", control: CONTROL, standbySignal: true } as const;
 
 export function postgres(change: Partial<PostgresView> = {}): PostgresView {
+  const following = change.following === undefined ? "a" : change.following;
   return {
     directory: STANDBY_DIRECTORY,
     process: "running",
@@ -186,7 +187,8 @@ export function postgres(change: Partial<PostgresView> = {}): PostgresView {
     replayedAt: null,
     replayPaused: false,
     replicationState: "streaming",
-    following: "a",
+    following,
+    followingUrl: following === null ? null : `postgres://${following}:5432/postgres`,
     lastLookMs: 0,
     postmasterStartTime: null,
     serverVersion: 150000,

@@ -118,6 +118,8 @@ export interface PostgresView {
   readonly replicationState: string | null;
   /** Member name that primary_conninfo names at present; null: none configured. */
   readonly following: string | null;
+  /** The address of that member that it was pointed at; its member record may name another one since. */
+  readonly followingUrl: string | null;
   /** Clock.now() of the last successful look by SQL; null: never. */
   readonly lastLookMs: number | null;
   readonly postmasterStartTime: string | null;
