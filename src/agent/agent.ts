@@ -26,6 +26,7 @@ import { dynamicReader, timingProblems } from "./dynamic_reader.ts";
 import { openRaft } from "./open_raft.ts";
 import { ownMachine } from "./own_machine.ts";
 import { PostgresExecutor } from "./postgres_executor.ts";
+import { PublishedAddress } from "./published_address.ts";
 import { logQuorum } from "./quorum_watch.ts";
 import { raftAddress } from "./raft_address.ts";
 import { applyReload, inTurn } from "./reload.ts";
@@ -142,15 +143,37 @@ function compose(
   });
 
   let api: ApiThread | null = null;
+  const published = new PublishedAddress();
+  const postmasterPid = () => guard.view().postmaster?.pid ?? null;
+  const use = (next: LocalConfig) => {
+    config = next;
+    postgres.reload(next);
+    member.factsChanged();
+  };
   const reload = inTurn(async () => {
     const read = options.reload();
     if (read === null) return;
-    const use = (next: LocalConfig) => {
-      config = next;
-      postgres.reload(next);
-      member.factsChanged();
-    };
-    await applyReload({ inForce: config, read, use, tls: tlsWatch, api, log });
+    await applyReload({
+      inForce: config,
+      read,
+      use: (next, plan) => {
+        published.reloaded(plan, postmasterPid());
+        use(next);
+      },
+      listenPending: published.isPending,
+      tls: tlsWatch,
+      api,
+      log,
+    });
+  });
+  guard.onChange(() => {
+    const connectAddress = published.due(postmasterPid());
+    if (connectAddress === null) return;
+    use({ ...config, postgresql: { ...config.postgresql!, connectAddress } });
+    log.info(
+      "reload",
+      `postgresql.connect_address: ${connectAddress} is published, PostgreSQL was started again`,
+    );
   });
   const port = new AgentApiPort({
     config: () => config,

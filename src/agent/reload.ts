@@ -13,17 +13,21 @@ export interface ReloadParts {
   /** The file as it is now. */
   readonly read: LocalConfig;
   /** The configuration is in force: everything that asks for it gets this one from now on. */
-  readonly use: (config: LocalConfig) => void;
+  readonly use: (config: LocalConfig, plan: ReloadPlan) => void;
+  /** See planReload. @default false */
+  readonly listenPending?: boolean;
   readonly tls: TlsWatch | null;
   readonly api: Pick<ApiThread, "reload"> | null;
   readonly log: Log;
 }
 
-export async function applyReload({ inForce, read, use, tls, api, log }: ReloadParts): Promise<void> {
-  let plan = planReload(inForce, read);
+export async function applyReload(
+  { inForce, read, use, tls, api, log, listenPending }: ReloadParts,
+): Promise<void> {
+  let plan = planReload(inForce, read, listenPending);
   const refused = await api?.reload(plan.config) ?? null;
-  if (refused !== null) plan = planReload(inForce, { ...read, restapi: inForce.restapi });
-  use(plan.config);
+  if (refused !== null) plan = planReload(inForce, { ...read, restapi: inForce.restapi }, listenPending);
+  use(plan.config, plan);
   tls?.read("reload");
   report(plan, log);
   if (refused !== null) {

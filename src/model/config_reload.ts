@@ -82,10 +82,14 @@ const CTL: Rules<CtlConfig> = {
   keyfilePassword: ["ctl.keyfile_password", "reload"],
 };
 
+const LISTEN = "postgresql.listen";
+const CONNECT_ADDRESS = "postgresql.connect_address";
+
 const POSTGRESQL: Rules<PostgresqlConfig> = {
-  listenAddresses: ["postgresql.listen", "PostgreSQL restart"],
-  port: ["postgresql.listen", "PostgreSQL restart"],
-  connectAddress: ["postgresql.connect_address", "reload"],
+  listenAddresses: [LISTEN, "PostgreSQL restart"],
+  port: [LISTEN, "PostgreSQL restart"],
+  // Together with a new `listen`: when PostgreSQL is started again.
+  connectAddress: [CONNECT_ADDRESS, "reload"],
   proxyAddress: ["postgresql.proxy_address", "reload"],
   dataDir: ["postgresql.data_dir", "restart"],
   configDir: ["postgresql.config_dir", "restart"],
@@ -156,6 +160,8 @@ export const RELOAD_RULES: readonly ReloadRule[] = [ROOT, ...Object.values(SECTI
 export interface ReloadPlan {
   /** In force from now on. */
   readonly config: LocalConfig;
+  /** `postgresql.connect_address` for when PostgreSQL has been started again; null: the one in force. */
+  readonly publishLater: string | null;
   /** Keys by what a change of them needs; values are never named, as they may be secret. */
   readonly keys: { readonly [effect in ReloadEffect]: readonly string[] };
 }
@@ -164,8 +170,11 @@ interface Draft {
   readonly keys: { [effect in ReloadEffect]: Set<string> };
 }
 
-/** `read`: the file as it is now. */
-export function planReload(inForce: LocalConfig, read: LocalConfig): ReloadPlan {
+/**
+ * `read`: the file as it is now. `listenPending`: a reload before this one has changed where PostgreSQL is to listen, and it
+ * has not been started since.
+ */
+export function planReload(inForce: LocalConfig, read: LocalConfig, listenPending = false): ReloadPlan {
   const draft: Draft = {
     keys: { reload: new Set(), "PostgreSQL restart": new Set(), restart: new Set(), once: new Set() },
   };
@@ -181,13 +190,28 @@ export function planReload(inForce: LocalConfig, read: LocalConfig): ReloadPlan 
       if (before !== after) draft.keys.restart.add(section);
     }
   }
+  let publishLater: string | null = null;
   if (inForce.postgresql !== null && read.postgresql !== null) {
     const raw = withKept(inForce.postgresql.raw, read.postgresql.raw);
-    next.postgresql = { ...next.postgresql as PostgresqlConfig, raw };
+    const { connectAddress } = read.postgresql;
+    const before = inForce.postgresql.connectAddress;
+    const pending = listenPending || draft.keys["PostgreSQL restart"].has(LISTEN);
+    // The others follow what is published: at an address where nobody listens yet they would find nobody.
+    if (pending && connectAddress !== before) {
+      publishLater = connectAddress;
+      draft.keys.reload.delete(CONNECT_ADDRESS);
+      draft.keys["PostgreSQL restart"].add(CONNECT_ADDRESS);
+    }
+    next.postgresql = {
+      ...next.postgresql as PostgresqlConfig,
+      raw,
+      connectAddress: publishLater === null ? connectAddress : before,
+    };
   }
   const sorted = (effect: ReloadEffect) => [...draft.keys[effect]].sort();
   return {
     config: next as unknown as LocalConfig,
+    publishLater,
     keys: {
       reload: sorted("reload"),
       "PostgreSQL restart": sorted("PostgreSQL restart"),

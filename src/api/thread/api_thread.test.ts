@@ -153,6 +153,7 @@ test("a copy ages: the lease ends by time while the agent says nothing, and main
   expect([remote.holdsLease(), remote.leaseRemainingMs()]).toEqual([true, 900]);
   nowMs = 1899;
   expect([remote.holdsLease(), remote.view().loopAgeMs - port.view().loopAgeMs]).toEqual([true, 899]);
+  expect(remote.view().sqlAnswers).toBe(true);
   nowMs = 1900;
   expect([remote.holdsLease(), remote.leaseRemainingMs()]).toEqual([false, 0]);
   // Nobody answers: patience ends, and the old copy is answered from.
@@ -164,4 +165,6 @@ test("a copy ages: the lease ends by time while the agent says nothing, and main
   remote.heard({ kind: "snapshot", look: 1, snapshot: takeSnapshot(port, hand, []) });
   nowMs = 100_000;
   expect(remote.holdsLease()).toBe(true);
+  // Whether PostgreSQL answers has not been seen since.
+  expect(remote.view().sqlAnswers).toBe(false);
 });

@@ -5,6 +5,7 @@
  * Ages go on while the loop says nothing, and a lease ends by time, on the clock that all threads share. A loop that stands still is waited for shortly, and then the last copy is answered from.
  */
 import type { Clock } from "../../../raft/mod.ts";
+import { STATE_KNOWN_MS } from "../../model/member_status.ts";
 import { LATENESS_KINDS, type LatenessKind, type TimingReport } from "../../model/timing.ts";
 import type { ApiPort, ApiView, DecisionRecord, HistogramReading, ProcessClocks } from "../port.ts";
 import type { FromThread, Operation, Part, Snapshot, TimingSnapshot, ToThread } from "./protocol.ts";
@@ -212,6 +213,8 @@ function aged(view: ApiView, byMs: number): ApiView {
   return {
     ...view,
     dcsAgeMs: view.dcsAgeMs === null ? null : view.dcsAgeMs + byMs,
+    // A loop that hangs has not asked PostgreSQL, either.
+    sqlAnswers: view.sqlAnswers && byMs < STATE_KNOWN_MS,
     statuses: view.statuses.map(({ status, ageMs }) => ({ status, ageMs: ageMs + byMs })),
     loopAgeMs: view.loopAgeMs + byMs,
   };

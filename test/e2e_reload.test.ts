@@ -1,6 +1,7 @@
 /**
- * Passwords of PostgreSQL's roles are changed on a running cluster with real authentication on every connection: at each
- * moment it is said who does not answer, and afterwards nothing is left that works by an old password only.
+ * The configuration changes while the cluster runs. Passwords of PostgreSQL's roles, with real authentication on every
+ * connection: at each moment it is said who does not answer, and afterwards nothing is left that works by an old password
+ * only. Files that somebody else changes. Another address.
  */
 import { expect } from "bun:test";
 import { readFileSync, unlinkSync, writeFileSync } from "node:fs";
@@ -154,5 +155,40 @@ story(
     await said(standby, "postgresql.conf: somebody else has changed or removed what the agent wrote", from);
     expect([readFileSync(conf, "utf8"), readFileSync(pgpass, "utf8")]).toEqual([text, kept]);
     await cluster.waitHealthy(START_MS);
+  },
+);
+
+story(
+  "another address of the primary is published when its PostgreSQL listens there, and the standbys follow it",
+  async (fixture) => {
+    const { cluster } = fixture;
+    const primary = await fixture.healed();
+    const { address, postgresPort } = primary.addresses;
+    const other = address.replace("127.0.0.", "127.0.1.");
+    const listen = `${address},${other}:${postgresPort}`;
+    await reload(
+      primary,
+      { postgresql: { listen, connect_address: `${other}:${postgresPort}` } },
+      "postgresql.connect_address, postgresql.listen: counts after a restart of PostgreSQL (agent ctl restart)",
+    );
+    const host = async () => (await member(primary, primary.name))!.host;
+    await waitFor(
+      "the pending restart",
+      START_MS,
+      async () => (await member(primary, primary.name))!.pending_restart,
+    );
+    expect(await host()).toBe(address);
+    await cluster.ctl("restart", cluster.scope, primary.name, "--force");
+    await waitFor("the new address", START_MS, async () => await host() === other);
+    for (const standby of cluster.others(primary)) {
+      await waitFor(`${standby.name} to stream from there`, START_MS, async () => {
+        const [receiver] = await cluster.query<{ sender_host: string; status: string }>(
+          standby,
+          "SELECT sender_host, status FROM pg_stat_wal_receiver",
+        );
+        return receiver?.sender_host === other && receiver.status === "streaming";
+      });
+    }
+    expect(await cluster.waitHealthy(START_MS)).toBe(primary);
   },
 );
