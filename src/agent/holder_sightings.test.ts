@@ -23,6 +23,19 @@ test("an agent whose PostgreSQL is dead, one of an older epoch and a standby pro
   }
 });
 
+test("a namesake of the holder proves nothing; one that does not say which machine it is counts by its name", () => {
+  const life = { node: 1, machine: "m1", boot: "b1" };
+  const granted = lock({ epoch: 3, holder: "a", life });
+  const seenBy = (change: object) => {
+    const sightings = new HolderSightings();
+    sightings.heard(holder(change), granted);
+    return sightings.last.epoch;
+  };
+  expect(seenBy({ life: { ...life, machine: "m2" } })).toBe(0);
+  expect(seenBy({ life: { ...life, boot: "b2" } })).toBe(3);
+  expect(seenBy({ life: undefined })).toBe(3);
+});
+
 test("the position belongs to the epoch: that of an older one counts no more", () => {
   const sightings = heard(holder({}));
   sightings.seen(4);

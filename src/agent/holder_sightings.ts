@@ -7,6 +7,7 @@
  */
 import { FRESH_MS, type SeenStatus } from "../brain/successor.ts";
 import type { Lsn } from "../model/lsn.ts";
+import { isSameMachine } from "../model/life.ts";
 import type { MemberStatus } from "../model/member_status.ts";
 import type { LockRecord } from "../model/records.ts";
 import type { WitnessNotice } from "../model/witness_notice.ts";
@@ -29,6 +30,8 @@ export class HolderSightings {
   /** A status came, from another member or from this one. */
   heard(status: MemberStatus, lock: LockRecord): void {
     if (lock.holder !== status.name || status.epochSeen !== lock.epoch || !status.running) return;
+    // A namesake is another machine: that its PostgreSQL runs says nothing of the holder's.
+    if (lock.life !== null && status.life !== undefined && !isSameMachine(lock.life, status.life)) return;
     this.seen(lock.epoch);
     if (lock.epoch === this.#epoch && status.writable && status.walLsn !== null) this.#lsn = status.walLsn;
   }
