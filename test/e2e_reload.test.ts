@@ -145,7 +145,7 @@ story(
     await reload(
       standby,
       applyPatch(passwords(NEXT), { raft: { password: cluster.secrets.raft } }),
-      `${primary.name} accepts the passwords of the configuration again`,
+      "the passwords of the configuration are accepted again",
     );
     const from = standby.log().length;
     const conf = join(standby.dataDir, "postgresql.conf");

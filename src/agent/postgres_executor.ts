@@ -19,6 +19,7 @@ import { findPrograms } from "../postgres/programs.ts";
 import { UnfinishedMarker } from "../postgres/unfinished.ts";
 import { findWalEnd } from "../postgres/wal_end.ts";
 import { DirectoryWatch } from "./directory_watch.ts";
+import { CredentialWatch } from "./credential_watch.ts";
 import { PostgresActions, type StopHow } from "./postgres_actions.ts";
 import { finishBootstrap, sealBootstrap } from "./postgres_bootstrap.ts";
 import { PostgresContext } from "./postgres_context.ts";
@@ -41,9 +42,6 @@ export interface PostgresExecutorOptions {
 
 const SURVEY_EVERY_MS = 10_000;
 const UPKEEP_EVERY_MS = 15_000;
-/** Besides after each reload; sooner while they are refused. */
-const CREDENTIALS_EVERY_MS = 300_000;
-const REFUSED_EVERY_MS = 30_000;
 
 export class PostgresExecutor implements PostgresPort {
   private readonly context: PostgresContext;
@@ -64,7 +62,7 @@ export class PostgresExecutor implements PostgresPort {
   private known: Postmaster | null = null;
   private callbackRole: CallbackRole | null = null;
   private upkeepDueMs = 0;
-  private credentialsDueMs: number;
+  private readonly credentials: CredentialWatch;
 
   /** @throws ProgramsError when PostgreSQL is not installed where the configuration says. */
   constructor(private readonly options: PostgresExecutorOptions) {
@@ -105,7 +103,7 @@ export class PostgresExecutor implements PostgresPort {
       memory: this.memory,
       changed: () => this.announce(),
     }, dynamic);
-    this.credentialsDueMs = clock.now() + CREDENTIALS_EVERY_MS;
+    this.credentials = new CredentialWatch(this.context);
     this.monitor = new PostgresMonitor(this.context, () => this.onTick());
     this.running = new PostgresRun(this.context, this.monitor);
     this.joining = new PostgresJoin(this.context, this.running);
@@ -148,7 +146,7 @@ export class PostgresExecutor implements PostgresPort {
   reload(config: LocalConfig): void {
     this.context.parts.config.replaceLocal(config);
     this.monitor.renew();
-    this.credentialsDueMs = 0;
+    this.credentials.soon();
   }
 
   cancelLongAction(why: string): void {
@@ -363,15 +361,7 @@ export class PostgresExecutor implements PostgresPort {
     const { clock } = this.options;
     this.slots.tick();
     this.running.checkpointIfOwed();
-    if (clock.now() >= this.credentialsDueMs && this.memory.server?.ready) {
-      this.credentialsDueMs = clock.now() + CREDENTIALS_EVERY_MS;
-      this.background(
-        "credentials",
-        this.upkeep.checkCredentials().then((answer) => {
-          if (answer === "refused") this.credentialsDueMs = clock.now() + REFUSED_EVERY_MS;
-        }),
-      );
-    }
+    this.background("credentials", this.credentials.look());
     this.lookAtDirectory();
     if (clock.now() < this.upkeepDueMs) return;
     this.upkeepDueMs = clock.now() + (this.memory.server === null ? SURVEY_EVERY_MS : UPKEEP_EVERY_MS);

@@ -7,7 +7,6 @@ import { managedSettings } from "../postgres/config_files.ts";
 import { errorText } from "../postgres/error_text.ts";
 import { parseSetting, PENDING_QUERY, pendingRestart, SETTINGS_QUERY } from "../postgres/parameters.ts";
 import { signalProcess } from "../postgres/run_program.ts";
-import { refusedCredentials } from "../postgres/refused_credentials.ts";
 import { NO_RECOVERY } from "../postgres/server_conf.ts";
 import type { PostgresContext } from "./postgres_context.ts";
 import type { PostgresMonitor } from "./postgres_monitor.ts";
@@ -22,8 +21,6 @@ const RECEIVER_LIMIT_MS = 10_000;
 export class PostgresUpkeep {
   /** Who writes the files by whom they name: a cut that is under way is not undone by what was in force before. */
   private readonly followTurns = new Turns();
-  /** What the upstream refused at the last check. */
-  private refused = "";
 
   constructor(
     private readonly context: PostgresContext,
@@ -69,29 +66,6 @@ export class PostgresUpkeep {
       }
       if (files.length > 0 || context.reloadOwed) await context.reload();
     });
-  }
-
-  /** Without this question a password that is not right shows when a connection is lost, in the middle of a failover. */
-  async checkCredentials(): Promise<"refused" | "accepted"> {
-    const { context } = this;
-    const { files, guard, config, log } = context.parts;
-    const upstream = files.intended() ?? null;
-    const { postmaster } = guard.view();
-    if (upstream === null || postmaster === null || postmaster.writable) return "accepted";
-    const { usePgRewind } = context.dynamic.postgresql;
-    const refused = await refusedCredentials(upstream, config.postgresql, usePgRewind);
-    const text = refused.join("; ");
-    if (text !== "" && text !== this.refused) {
-      log.error(
-        "credentials",
-        `${upstream.name} refuses ${text}. What is connected goes on; nothing comes back after that. ` +
-          "Change the role's password on the primary (ALTER ROLE), or correct the file and reload",
-      );
-    } else if (text === "" && this.refused !== "") {
-      log.info("credentials", `${upstream.name} accepts the passwords of the configuration again`);
-    }
-    this.refused = text;
-    return text === "" ? "accepted" : "refused";
   }
 
   async findPendingRestart(): Promise<void> {

@@ -42,6 +42,6 @@ export async function refusedCredentials(
 }
 
 /** A wrong password, a user that does not exist or may not log in. */
-function isRefusal(error: unknown): boolean {
+export function isRefusal(error: unknown): boolean {
   return sqlState(error) === "28P01" || (sqlState(error) === "28000" && !/pg_hba/.test(errorText(error)));
 }
