@@ -217,6 +217,16 @@ test("a member whose PostgreSQL does not answer is unknown, with what it was", a
   expect(out).toContain(" Unknown: node3 does not answer, streaming 12 s ago");
 });
 
+test("a failover that waits longer than ttl says is shown", async () => {
+  const { dcs } = cluster.port.view();
+  cluster.port.change({ dcs: { ...dcs!, waitTtlMs: 4_294_967_296_000 } });
+  expect((await cluster.ctl(["list"])).out).toContain(
+    " Failover: waits 3600 s until the primary has followed the lower ttl",
+  );
+  cluster.port.change({ dcs });
+  expect((await cluster.ctl(["list"])).out).not.toContain("Failover:");
+});
+
 test("what failsafe mode lacks is said, with the voters that were never up", async () => {
   const { dynamic, raft } = cluster.port.view();
   const missing = {

@@ -164,6 +164,9 @@ function footer(
   const lines: string[] = [];
   if (pause) lines.push(" Maintenance mode: on");
   if (failsafe) lines.push(" Failsafe mode: active");
+  if (agent?.failover_waits_s !== undefined) {
+    lines.push(` Failover: waits ${agent.failover_waits_s} s until the primary has followed the lower ttl`);
+  }
   if (agent?.failsafe_lacks !== undefined) lines.push(` Failsafe mode: ${agent.failsafe_lacks}`);
   if (scheduled) {
     lines.push(` Switchover scheduled at: ${scheduled.at}`);

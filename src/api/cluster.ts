@@ -1,6 +1,7 @@
 /** `GET /cluster` (compatibility.md 10.4) and `GET /history`: the whole cluster as this member sees it, from memory. */
 import { Hono } from "@hono/hono";
 import { failsafeGap, votersHeard } from "../model/failsafe_gap.ts";
+import { LONGEST_LEASE_MS } from "../model/limits.ts";
 import { formatLsn, type Lsn } from "../model/lsn.ts";
 import { type MemberStatus, STATE_KNOWN_MS, type WatchdogSummary } from "../model/member_status.ts";
 import { jsonText } from "./json_text.ts";
@@ -18,6 +19,7 @@ export function clusterRoutes(port: ApiPort): Hono {
 
 export function clusterJson(view: ApiView): ClusterJson {
   const failover = view.dcs?.failover ?? null;
+  const waitsS = Math.min(view.dcs?.waitTtlMs ?? 0, LONGEST_LEASE_MS) / 1000;
   const lacking = failsafeGap({
     enabled: view.dynamic.failsafeMode,
     state: view.dcs,
@@ -46,6 +48,7 @@ export function clusterJson(view: ApiView): ClusterJson {
       witnesses: view.witnesses.map(({ name }) => name),
       can_lose: canLose(view),
       ...(lacking === null ? {} : { failsafe_lacks: lacking }),
+      ...(waitsS > view.dynamic.ttlS ? { failover_waits_s: waitsS } : {}),
     },
   };
 }
