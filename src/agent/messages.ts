@@ -45,7 +45,7 @@ export function decodeLeaseMessage(bytes: Uint8Array): LeaseMessage | null {
     | null;
   if (!body || !isCount(body.epoch) || !isCount(body.incarnation) || !isCount(body.seq)) return null;
   if (value!.kind === "renew") {
-    const promised = body.countsOnMs === undefined || isCount(body.countsOnMs);
+    const promised = [body.countsOnMs, body.revision].every((each) => each === undefined || isCount(each));
     return typeof body.holder === "string" && isLife(body.life) && promised
       ? value as unknown as LeaseMessage
       : null;

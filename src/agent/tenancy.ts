@@ -154,7 +154,7 @@ export class Tenancy {
       if (this.#pingedMs === -Infinity) this.#ping(nowMs);
       return nowMs + 50;
     }
-    send(this.#holder.renew(name, this.life(), nowMs, this.#guardUntilMs()));
+    send(this.#holder.renew(name, this.life(), nowMs, this.#known()));
     this.#ping(nowMs);
     return nowMs + renewMs;
   }
@@ -215,12 +215,13 @@ export class Tenancy {
     });
   }
 
-  /** The deadline that the guard holds for our epoch, with nothing else on its way to it; null: not known. */
-  #guardUntilMs(): number | null {
-    const { armed } = this.#options.guard.view();
+  /** The deadline that the guard holds for our epoch, with nothing else on its way to it, and our records; null: not known. */
+  #known(): { guardUntilMs: number; revision: number } | null {
+    const { guard, state } = this.#options;
+    const { armed } = guard.view();
     const known = armed !== null && !armed.unfenced && armed.epoch === this.#holder.epoch &&
       this.#armingsConfirmed === this.#armings;
-    return known ? armed.deadlineMs : null;
+    return known ? { guardUntilMs: armed.deadlineMs, revision: state().revision } : null;
   }
 
   #ping(nowMs: number): void {

@@ -215,11 +215,12 @@ function counting(ttlMs: number): Holder {
   return holder;
 }
 
-test("a lowered ttl shortens the lease, and nothing that was sent before lengthens it again", () => {
+test("a lowered ttl shortens the lease, and nothing that was sent before the promise lengthens it again", () => {
   const holder = counting(60_000);
   const [earlier, lowered] = [holder.renew("a", life("a"), 100), holder.renew("a", life("a"), 200)];
   expect(holder.acknowledge({ ...lowered, grantTtlMs: 2000 }, 210)).toBe(true);
   expect(holder.validUntilMs).toBe(200 + L(2000));
+  holder.renew("a", life("a"), 215, known(200 + L(2000)));
   expect(holder.acknowledge({ ...earlier, grantTtlMs: 60_000 }, 220)).toBe(false);
   expect(holder.validUntilMs).toBe(200 + L(2000));
   // Failsafe mode counts on no more either, though the records of this member may be older.
@@ -227,16 +228,48 @@ test("a lowered ttl shortens the lease, and nothing that was sent before lengthe
   expect(holder.validUntilMs).toBe(300 + L(2000));
 });
 
+const known = (guardUntilMs: number) => ({ guardUntilMs, revision: 1 });
+
+test("what was sent before a promise counts no more than was promised, whatever it is acknowledged with", () => {
+  const holder = counting(2000);
+  const earlier = holder.renew("a", life("a"), 100);
+  const promise = holder.renew("a", life("a"), 200, known(L(2000)));
+  expect(promise).toMatchObject({ countsOnMs: 2000, revision: 1 });
+  // ttl was raised and lowered again: this was confirmed in between.
+  holder.acknowledge({ ...earlier, grantTtlMs: 60_000 }, 210);
+  expect(holder.validUntilMs).toBe(100 + L(2000));
+  holder.acknowledge({ ...promise, grantTtlMs: 60_000 }, 220);
+  expect(holder.validUntilMs).toBe(200 + L(60_000));
+});
+
+test("a promise of one that did not know the present grant ttl yet is none", () => {
+  const grantor = new Grantor();
+  grantor.lead(1, 0);
+  const lowered = held(1, "a", { grantTtlMs: 2000, waitTtlMs: 600_000, revision: 9 });
+  grantor.applied(lowered, 100);
+  const confirm = (atMs: number, revision?: number) =>
+    grantor.confirm(
+      grantor.receive({ ...renewal(1), countsOnMs: 2000, revision }, atMs)!,
+      lowered,
+      atMs + 10,
+    );
+  confirm(1000, 8);
+  confirm(1100);
+  expect(grantor.nextTtl(lowered, 2000, 1110)).toBeNull();
+  confirm(1200, 9);
+  expect(grantor.nextTtl(lowered, 2000, 1210)).toEqual({ grantMs: 2000, waitMs: 2000 });
+});
+
 test("a holder promises to count on a ttl only once its guard holds no later deadline", () => {
   const holder = counting(60_000);
   expect(holder.renew("a", life("a"), 100).countsOnMs).toBeUndefined();
-  expect(holder.renew("a", life("a"), 100, L(60_000)).countsOnMs).toBe(60_000);
+  expect(holder.renew("a", life("a"), 100, known(L(60_000))).countsOnMs).toBe(60_000);
   holder.acknowledge({ ...holder.renew("a", life("a"), 200), grantTtlMs: 2000 }, 210);
-  expect(holder.renew("a", life("a"), 300, L(60_000)).countsOnMs).toBeUndefined();
-  expect(holder.renew("a", life("a"), 300, 200 + L(2000)).countsOnMs).toBe(2000);
+  expect(holder.renew("a", life("a"), 300, known(L(60_000))).countsOnMs).toBeUndefined();
+  expect(holder.renew("a", life("a"), 300, known(200 + L(2000))).countsOnMs).toBe(2000);
   const adopted = new Holder(8, L);
   adopted.begin(1, 5000);
-  expect(adopted.renew("a", life("a"), 100, 5000).countsOnMs).toBeUndefined();
+  expect(adopted.renew("a", life("a"), 100, known(5000)).countsOnMs).toBeUndefined();
 });
 
 test("wait_ttl comes down at once when the holder has promised, and the deadline with it", () => {
@@ -245,7 +278,7 @@ test("wait_ttl comes down at once when the holder has promised, and the deadline
   const lowered = held(1, "a", { grantTtlMs: 2000, waitTtlMs: 600_000 });
   grantor.applied(lowered, 100);
   const confirm = (atMs: number, countsOnMs?: number) =>
-    grantor.confirm(grantor.receive({ ...renewal(1), countsOnMs }, atMs)!, lowered, atMs + 10);
+    grantor.confirm(grantor.receive({ ...renewal(1), countsOnMs, revision: 5 }, atMs)!, lowered, atMs + 10);
   confirm(1000);
   expect(grantor.nextTtl(lowered, 2000, 1010)).toBeNull();
   confirm(1500, 600_000);

@@ -20,9 +20,11 @@ export interface Renewal {
   readonly seq: number;
   /**
    * A promise: no deadline of this epoch that the sender or its guard holds is later than the send plus the lease of
-   * this ttl, and acknowledgements to earlier renewals are not taken any more. Left out: none is given.
+   * this ttl, and acknowledgements to earlier renewals count no more than it. Left out: none is given.
    */
   readonly countsOnMs?: number;
+  /** With a promise: revision of the records that the sender knew. */
+  readonly revision?: number;
 }
 
 export interface RenewalAck {
@@ -53,7 +55,8 @@ export class Holder {
   #epoch: number | null = null;
   #validUntilMs: number | null = null;
   #seq = 0;
-  #sent = new Map<number, number>();
+  /** By number: s, and the largest ttl that its acknowledgement may count on (a promise was given after it). */
+  #sent = new Map<number, { readonly sentMs: number; readonly mostMs: number }>();
   #lastSentMs = -Infinity;
   #acknowledged = false;
   #provenMs: number | null = null;
@@ -140,34 +143,46 @@ export class Holder {
   }
 
   /**
-   * The renewal to send now, with s noted before it leaves. Call only while holding an epoch. `guardUntilMs`: the deadline
-   * that the guard has confirmed, with no later one on its way to it; null: not known.
+   * The renewal to send now, with s noted before it leaves. Call only while holding an epoch. `known`: the deadline that
+   * the guard has confirmed, with no later one on its way to it, and the revision of our records; null: not known.
    */
-  renew(holder: string, life: Life, nowMs: number, guardUntilMs: number | null = null): Renewal {
+  renew(
+    holder: string,
+    life: Life,
+    nowMs: number,
+    known: { readonly guardUntilMs: number; readonly revision: number } | null = null,
+  ): Renewal {
     if (this.#epoch === null) throw new Error("renewal without an epoch");
+    const shortened = known !== null && known.guardUntilMs <= this.#validUntilMs!;
+    const countsOnMs = this.#countsOnMs;
+    const promises = known !== null && this.#provenMs !== null &&
+      (shortened || this.#broken.has("ttl-not-shortened"));
+    if (promises) {
+      for (const [seq, { sentMs, mostMs }] of this.#sent) {
+        this.#sent.set(seq, { sentMs, mostMs: Math.min(mostMs, countsOnMs) });
+      }
+    }
     const seq = ++this.#seq;
-    this.#sent.set(seq, nowMs);
+    this.#sent.set(seq, { sentMs: nowMs, mostMs: LONGEST_LEASE_MS });
     this.#lastSentMs = nowMs;
     // Older unanswered renewals can only give an older deadline: keep a bounded number of them.
     if (this.#sent.size > 64) this.#sent.delete(this.#sent.keys().next().value!);
     const renewal = { holder, life, epoch: this.#epoch, incarnation: this.#incarnation, seq };
-    const shortened = guardUntilMs !== null && guardUntilMs <= this.#validUntilMs!;
-    return this.#provenMs !== null && (shortened || this.#broken.has("ttl-not-shortened"))
-      ? { ...renewal, countsOnMs: this.#countsOnMs }
-      : renewal;
+    return promises ? { ...renewal, countsOnMs, revision: known.revision } : renewal;
   }
 
   /** True when the acknowledgement moved our deadline. */
   acknowledge(ack: RenewalAck, nowMs: number): boolean {
     if (ack.epoch !== this.#epoch || ack.incarnation !== this.#incarnation) return false;
-    const sentMs = this.#sent.get(ack.seq);
-    if (sentMs === undefined) return false;
+    const sent = this.#sent.get(ack.seq);
+    if (sent === undefined) return false;
+    const { sentMs, mostMs } = sent;
     this.#sent.delete(ack.seq);
     this.#roundTripMs = nowMs - sentMs;
     // From the SEND: Q's t0 is not before s, so Q waits at least until s + TTL. Counted from the receipt of the
     // acknowledgement, a delay of the answer would lengthen our lease beyond what Q waits.
     const from = this.#broken.has("lease-from-receipt") ? nowMs : sentMs;
-    const grantMs = Math.min(ack.grantTtlMs, LONGEST_LEASE_MS);
+    const grantMs = Math.min(ack.grantTtlMs, mostMs);
     const lease = this.#broken.has("no-jk-room") ? grantMs : this.#leaseFromTtl(grantMs);
     const until = from + lease;
     if (until <= nowMs) return false;
@@ -176,9 +191,6 @@ export class Holder {
     const lowered = grantMs < this.#countsOnMs;
     this.#countsOnMs = grantMs;
     if (lowered && !this.#broken.has("ttl-not-shortened")) {
-      // What was sent before now may still be acknowledged under the larger grant. What is sent from now on is confirmed
-      // after the lowering was committed: so no longer lease comes back, and `countsOnMs` may be promised.
-      this.#sent.clear();
       this.#validUntilMs = until;
       return true;
     }
@@ -234,6 +246,8 @@ export class Grantor {
   #granting: { readonly epoch: number; readonly holders: readonly string[] } | null = null;
   /** First acknowledgement this leader gave under the present grant ttl: lowering waits for it. */
   #grantTtlMs = 0;
+  /** Of the records that first had the present grant ttl, or a later one. */
+  #grantRevision = Infinity;
   #firstAckUnderGrantMs: number | null = null;
   /** The holder has promised to this leader that it counts on no more than the present grant ttl. */
   #promised = false;
@@ -282,6 +296,7 @@ export class Grantor {
     }
     if (state.grantTtlMs !== this.#grantTtlMs) {
       this.#grantTtlMs = state.grantTtlMs;
+      this.#grantRevision = state.revision;
       this.#firstAckUnderGrantMs = null;
       this.#promised = false;
     }
@@ -306,7 +321,10 @@ export class Grantor {
     if (this.#expiring === renewal.epoch) return null;
     this.#countedFromMs = Math.max(this.#countedFromMs, pending.receivedMs);
     const { countsOnMs = Infinity } = renewal;
-    if (countsOnMs <= state.grantTtlMs) this.#promised = true;
+    // Sent by one that knew of the present grant ttl: a promise of before may have been broken by a longer one since.
+    if (countsOnMs <= state.grantTtlMs && (renewal.revision ?? -1) >= this.#grantRevision) {
+      this.#promised = true;
+    }
     if (this.#firstAckUnderGrantMs === null) this.#firstAckUnderGrantMs = nowMs;
     return {
       epoch: renewal.epoch,
@@ -382,8 +400,9 @@ export class Grantor {
    * or this leader has acknowledged under the new grant and one old ttl has passed.
    *
    * Why the promise is enough, however long the old ttl was: at the send s every deadline of the epoch, the guard's too,
-   * was at most s + L(new), and s is before this leader's t0. Only acknowledgements to later renewals move it, and those
-   * are confirmed under the new grant, or a later one, which is never above wait_ttl. A new start of the agent adopts the
+   * was at most s + L(new), and s is before this leader's t0. Acknowledgements to earlier renewals count no more. This
+   * renewal and later ones were sent when the new grant was committed, as its sender knew of it: they are confirmed under
+   * that, or a later one, which is never above wait_ttl. A new start of the agent adopts the
    * guard's deadline, which is one of these. A later leader counts from its election, which is after s.
    */
   nextTtl(state: DcsState, wantedMs: number, nowMs: number): { grantMs: number; waitMs: number } | null {
