@@ -177,3 +177,36 @@ story(
     await fixture.healed();
   },
 );
+
+story(
+  "two thousand connections that never shake hands are put out, and cost neither lease nor log",
+  async (fixture) => {
+    const primary = await fixture.healed();
+    const { address, raftPort } = primary.addresses;
+    const before = primary.log().length;
+    const begin = nowMs();
+    let left = 2000;
+    const ended = () => void left--;
+    for (let i = 0; i < 2000; i++) {
+      Bun.connect({
+        hostname: address,
+        port: raftPort,
+        // The beginning of a TLS record, and nothing after it.
+        socket: {
+          open: (socket) => void socket.write(new Uint8Array([22, 3, 1])),
+          data: () => {},
+          close: ended,
+        },
+      }).catch(ended);
+    }
+    await waitFor("their end", 20_000, () => left === 0);
+    await fixture.client.waitForWrite(nowMs(), WRITES_MS, primary.name);
+    const said = primary.log().slice(before).split("\n");
+    expect(said.filter((line) => /frozen|freez|demot/i.test(line))).toEqual([]);
+    expect(said.filter((line) => line.includes("refused connection")).length).toBeLessThan(12);
+    // The same primary all the time.
+    fixture.client.read();
+    const acks = fixture.client.acks.filter(({ ackMs }) => ackMs >= begin);
+    expect(new Set(acks.map(({ node }) => node))).toEqual(new Set([primary.name]));
+  },
+);

@@ -103,8 +103,9 @@ export class Connection {
     if (this.#closed) return;
     this.#flush();
     this.#closed = true;
-    // After a refusal its code has to get out; whoever keeps the connection open then is cut off.
-    if (refused) {
+    // After a refused handshake its code has to get out. Nothing is read meanwhile, so that nothing keeps the socket alive.
+    if (refused && this.peer === null) {
+      this.#socket.pause();
       this.#socket.setTimeout(this.#silenceMs, () => this.#socket.destroy());
       this.#socket.end(() => this.#socket.destroy());
     } else {

@@ -1,0 +1,81 @@
+import { EventEmitter } from "node:events";
+import type { Socket } from "node:net";
+import { expect, test } from "bun:test";
+import { Connection } from "./connection.ts";
+import { encodeFrame, FrameKind } from "./frame.ts";
+import { Acceptor, Dialer, keyOf, Refusal } from "./handshake.ts";
+
+const KEY = keyOf("secret", 1);
+const nonce = () => crypto.getRandomValues(new Uint8Array(32));
+
+/** Its other end takes nothing and goes on sending: `end` is never done. */
+class StubbornSocket extends EventEmitter {
+  readonly written: Uint8Array[] = [];
+  writableLength = 0;
+  state: "open" | "ending" | "destroyed" = "open";
+  paused = false;
+  timeoutMs = 0;
+
+  write(bytes: Uint8Array): void {
+    this.written.push(bytes);
+  }
+
+  end(): void {
+    this.state = "ending";
+  }
+
+  pause(): void {
+    this.paused = true;
+  }
+
+  setTimeout(ms: number): void {
+    this.timeoutMs = ms;
+  }
+
+  destroy(): void {
+    this.state = "destroyed";
+  }
+}
+
+function accepting() {
+  const fake = new StubbornSocket();
+  const acceptor = new Acceptor({ id: 2, clusterId: 1, key: KEY }, () => null, nonce());
+  const closed: string[] = [];
+  const frames: string[] = [];
+  const connection = new Connection(fake as unknown as Socket, acceptor, {
+    onOpen: () => {},
+    onFrame: (_, channel) => frames.push(`${channel}`),
+    onClose: (reason, refused) => closed.push(`${reason} ${refused}`),
+  }, { now: () => 0, silenceMs: 3000 });
+  const receive = (payload: Uint8Array) => fake.emit("data", encodeFrame(FrameKind.handshake, 0, payload));
+  return { fake, connection, closed, frames, receive };
+}
+
+/** The handshake payload that was written last. */
+async function replied(fake: StubbornSocket): Promise<Uint8Array> {
+  await Promise.resolve();
+  return fake.written.at(-1)!.slice(12);
+}
+
+test("a refused handshake sends its code, reads nothing more, and waits for no one for ever", async () => {
+  const { fake, closed, receive } = accepting();
+  receive(new Dialer({ id: 1, clusterId: 9, key: KEY }, 2, nonce()).hello);
+  expect(closed).toEqual(["node of another cluster true"]);
+  expect(await replied(fake)).toEqual(new Uint8Array([Refusal.otherCluster]));
+  // What goes on coming would put off an idle timeout.
+  expect([fake.state, fake.paused, fake.timeoutMs]).toEqual(["ending", true, 3000]);
+});
+
+test("an open connection on which something is not authentic is ended at once, whether the other end reads or not", async () => {
+  const { fake, closed, frames, receive } = accepting();
+  const dialer = new Dialer({ id: 1, clusterId: 1, key: KEY }, 2, nonce());
+  receive(dialer.hello);
+  const step = dialer.step(await replied(fake));
+  receive(step.reply!);
+  expect(dialer.step(await replied(fake)).kind).toBe("open");
+  fake.emit("data", encodeFrame(FrameKind.data, 3, new Uint8Array(50)));
+  expect(closed).toEqual(["a frame that is not authenticated true"]);
+  expect(fake.state).toBe("destroyed");
+  fake.emit("data", encodeFrame(FrameKind.data, 3, new Uint8Array(50)));
+  expect([closed.length, frames.length]).toEqual([1, 0]);
+});
