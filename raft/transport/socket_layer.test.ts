@@ -159,33 +159,41 @@ test("certificates are replaced for new connections", async () => {
   await until("connected", () => a.state.connected && b.state.connected);
 });
 
-test("whoever begins no TLS handshake, or stops in it, is put out, and members come in meanwhile", async () => {
-  const ports = [await freePort(), await freePort()];
-  const a = side(1, ports, tlsLayer(filesOf(1)), { silenceMs: 1500 });
-  const idle = Array.from({ length: 2000 }, () => {
-    const state = { closed: false };
-    Bun.connect({
-      hostname: hostOf(1),
-      port: ports[0]!,
-      socket: {
-        data: () => {},
-        // The beginning of a record, and nothing after it.
-        open: (socket) => void socket.write(new Uint8Array([22, 3, 1])),
-        close: () => void (state.closed = true),
-        error: () => void (state.closed = true),
-      },
-    }).catch(() => (state.closed = true));
-    return state;
+const BOTH: [string, (id: number) => SocketLayer][] = [
+  ["TLS", (id) => tlsLayer(filesOf(id))],
+  ["TCP", () => tcpLayer],
+];
+
+for (const [name, layerOf] of BOTH) {
+  test(`${name}: whoever begins no handshake, or stops in it, is put out, and members come in meanwhile`, async () => {
+    const ports = [await freePort(), await freePort()];
+    const a = side(1, ports, layerOf(1), { silenceMs: 1500 });
+    // Of a TLS record, or of a frame.
+    const beginning = name === "TLS" ? [22, 3, 1] : [1, 2, 0];
+    const idle = Array.from({ length: 2000 }, () => {
+      const state = { closed: false };
+      Bun.connect({
+        hostname: hostOf(1),
+        port: ports[0]!,
+        socket: {
+          data: () => {},
+          open: (socket) => void socket.write(new Uint8Array(beginning)),
+          close: () => void (state.closed = true),
+          error: () => void (state.closed = true),
+        },
+      }).catch(() => (state.closed = true));
+      return state;
+    });
+    const left = () => idle.filter(({ closed }) => !closed).length;
+    await until("bounded", () => left() <= 32);
+    const b = side(2, ports, layerOf(2));
+    await until("connected", () => a.state.connected && b.state.connected);
+    await until("put out", () => left() === 0);
+    expect(a.state.connected).toBe(true);
+    // What it says of two thousand are a few lines.
+    expect(a.state.logged.filter((line) => line.startsWith("raft_refused")).length).toBeLessThan(5);
   });
-  const left = () => idle.filter(({ closed }) => !closed).length;
-  await until("bounded", () => left() <= 32);
-  const b = side(2, ports, tlsLayer(filesOf(2)));
-  await until("connected", () => a.state.connected && b.state.connected);
-  await until("put out", () => left() === 0);
-  expect(a.state.connected).toBe(true);
-  // What it says of two thousand are a few lines.
-  expect(a.state.logged.filter((line) => line.startsWith("raft_refused")).length).toBeLessThan(5);
-});
+}
 
 test("an end of TLS that says nothing afterwards is put out, too", async () => {
   const ports = [await freePort(), await freePort()];

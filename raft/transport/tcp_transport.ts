@@ -74,7 +74,8 @@ export class TcpTransport implements Transport {
   #log: QuietLog;
   #links = new Map<NodeId, PeerLink>();
   #door: Door;
-  #visitors = new Set<Connection>();
+  /** Open connections of visitors, and whether each has asked its question. */
+  #visitors = new Map<Connection, boolean>();
   #listener: Listener | null = null;
   #listening = false;
   #handlers: TransportHandlers | null = null;
@@ -142,7 +143,7 @@ export class TcpTransport implements Transport {
     this.#listener?.close();
     for (const link of this.#links.values()) link.end();
     this.#door.close();
-    for (const visitor of this.#visitors) visitor.close("the transport was closed");
+    for (const visitor of [...this.#visitors.keys()]) visitor.close("the transport was closed");
   }
 
   #link(peer: TransportPeer): PeerLink {
@@ -247,12 +248,14 @@ export class TcpTransport implements Transport {
   }
 
   #welcome(connection: Connection): void {
-    const [oldest] = this.#visitors;
+    const [oldest] = this.#visitors.keys();
     if (oldest && this.#visitors.size >= MAX_VISITORS) oldest.close("too many visitors");
-    this.#visitors.add(connection);
+    this.#visitors.set(connection, false);
   }
 
   #visited(connection: Connection, socket: Socket, question: Uint8Array): void {
+    if (this.#visitors.get(connection)) return connection.close("a visitor asks one question");
+    this.#visitors.set(connection, true);
     this.#handlers?.onVisit?.(
       question,
       (answer) => void connection.send(VISIT_CHANNEL, answer),
@@ -269,7 +272,7 @@ export class TcpTransport implements Transport {
       this.#watchedMs = now;
       const lateMs = late > everyMs ? late : 0;
       this.#door.look(lateMs);
-      for (const visitor of [...this.#visitors]) {
+      for (const visitor of [...this.#visitors.keys()]) {
         visitor.watch(lateMs);
         if (now - visitor.sinceMs - lateMs > VISIT_MS) visitor.close("a visit that does not end");
       }

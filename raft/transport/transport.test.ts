@@ -146,6 +146,45 @@ test("members and visitors of neighbouring versions meet, whoever dials", async 
   expect(await ask(3)).toEqual({ kind: "failed", reason, refused: true });
 });
 
+test("a visitor asks one question, and is put out for another", async () => {
+  const port = await freePort();
+  const asked: string[] = [];
+  const transport = new TcpTransport({
+    id: 1,
+    clusterId: 4711,
+    bindAddr: `127.0.0.1:${port}`,
+    peers: [],
+    password: null,
+    visitId: 12,
+    clock: monotonicClock,
+    random: () => 0.5,
+  });
+  open.push(transport);
+  transport.start({
+    onFrame: () => {},
+    onPeer: () => {},
+    onVisit: (question) => asked.push(Buffer.from(question).toString()),
+  });
+  const socket = connectRaw(port);
+  let closed = false;
+  socket.on("close", () => (closed = true));
+  const dialer = new Dialer({ id: 0, clusterId: 12, key: null }, 0, new Uint8Array(32));
+  const reader = new FrameReader();
+  socket.on("data", (chunk: Buffer) =>
+    reader.push(chunk, ({ payload }) => {
+      const step = dialer.step(payload);
+      if (step.reply) socket.write(encodeFrame(FrameKind.handshake, 0, step.reply));
+      if (step.kind === "open") {
+        const question = encodeFrame(FrameKind.data, 1, Buffer.from("who?"));
+        socket.write(Buffer.concat([question, question, question]));
+      }
+      return true;
+    }));
+  socket.write(encodeFrame(FrameKind.handshake, 0, dialer.hello));
+  await until("put out", () => closed);
+  expect(asked).toEqual(["who?"]);
+});
+
 test("a member learns that another cluster answers at the address of its peer", async () => {
   const ports = [await freePort(), await freePort()];
   const a = tcp(1, ports);
