@@ -87,7 +87,7 @@ async function recoverFrom(
   const { write } = options;
   const dcs = new DcsStateMachine();
   replayLog(log.stored, {
-    apply: (command, index) => dcs.apply(command, index),
+    apply: (command, index, _, version) => dcs.apply(command, index, version),
     snapshot: () => dcs.snapshot(),
     restore: (data) => dcs.restore(data),
   }, COMMAND_VERSION);

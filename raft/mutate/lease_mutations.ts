@@ -146,7 +146,7 @@ const removals = [
     ["holder-known-by-address-only", "=== addr || nodeOf(name) === id", "=== addr"],
     [
       "holder-known-by-id-only",
-      "members[name]?.raftAddr === addr || nodeOf(name) === id",
+      "knownMember({ members }, name)?.raftAddr === addr || nodeOf(name) === id",
       "nodeOf(name) === id",
     ],
   ]),

@@ -53,7 +53,6 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
     ],
   ]),
   ...mutationsOf("raft/node/replicated_state.ts", ["raft/node/log_garbage.test.ts"], [
-    ["others-record-members", 'if (envelope.kind !== "command") return', "if (false) return"],
     ["command-of-another-passed-on", "if (envelope.origin !== from) return", "if (false) return"],
     ["restored-unjudged", "new MemberRecords().restore(members);\n", ""],
   ]),
@@ -283,14 +282,13 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
       "mayRemove: () => null,",
     ],
     ["transport-not-told", "transport.setPeers?.(", "void ("],
-    ["member-that-is-none-asked-for", ": memberFlaw(record);\n    if (flaw", ": null;\n    if (flaw"],
   ]),
   ...mutationsOf("raft/node/member_flaw.ts", [
     "raft/node/member_flaw.test.ts",
     "raft/node/membership.test.ts",
   ], [
     ["voter-that-cannot-be-dialed", "return votes ? `${addr}", "return false ? `${addr}"],
-    ["port-without-limit", "Number(port) <= 65535", "Number(port) <= 99999"],
+    ["port-of-zero", "return port > 0 && HOST", "return HOST"],
   ]),
   ...mutationsOf("raft/node/raft_node.ts", ["raft/node/log_garbage.test.ts"], [
     ["passed-on-unjudged", 'if (type !== "propose" || this', "if (type !== 'append' || this"],

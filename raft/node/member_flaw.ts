@@ -46,9 +46,9 @@ function addressFlaw(addr: unknown, votes: boolean): string | null {
   }
   if (hasControls(addr)) return "a member's address has no control characters";
   if (!canBeDialed(addr)) return votes ? `${addr}: a member that cannot be dialed has no vote` : null;
-  const [, host = "", port = ""] = /^(.*):(\d{1,5})$/.exec(addr) ?? [];
-  const numbered = Number(port) >= 1 && Number(port) <= 65535;
-  return HOST.test(host) && host !== "*" && numbered && readHostPort(addr) !== null
+  const { port } = readHostPort(addr) ?? { port: 0 };
+  const host = addr.slice(0, addr.lastIndexOf(":"));
+  return port > 0 && HOST.test(host) && host !== "*"
     ? null
     : `"${addr}" is no address: "host:port" is expected, with a port from 1 to 65535`;
 }

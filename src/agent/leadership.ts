@@ -10,7 +10,7 @@ import type { CommandBody } from "../dcs/commands.ts";
 import { type BrokenRules, Grantor, type Renewal, type RenewalAck } from "../dcs/lease.ts";
 import type { DynamicConfig } from "../model/config.ts";
 import type { Lsn } from "../model/lsn.ts";
-import type { DcsState } from "../model/records.ts";
+import { type DcsState, knownMember } from "../model/records.ts";
 import type { WitnessNotice } from "../model/witness_notice.ts";
 import { type Sighting, sightingOf } from "./holder_sightings.ts";
 import type { Proposer } from "./proposer.ts";
@@ -156,7 +156,7 @@ export class Leadership {
     const names = this.#grantor.mayBeHolder(state());
     // By the life that was granted the epoch, too: another machine may have the name by now, or claim to.
     const found = names.find((name) =>
-      members[name]?.raftAddr === addr || nodeOf(name) === id ||
+      knownMember({ members }, name)?.raftAddr === addr || nodeOf(name) === id ||
       (name === lock.holder && lock.life?.node === id)
     );
     if (found === undefined) return null;

@@ -18,7 +18,7 @@ import type { JsonObject } from "../model/json.ts";
 import { describeLife, isSameLife, type Life } from "../model/life.ts";
 import type { MemberStatus } from "../model/member_status.ts";
 import type { PostgresView } from "../model/postgres_view.ts";
-import type { DcsState, MemberFacts } from "../model/records.ts";
+import { type DcsState, knownMember, type MemberFacts } from "../model/records.ts";
 import { Changes } from "./changes.ts";
 import { DecisionLog } from "./decision_log.ts";
 import { type AskFailsafe, Failsafe } from "./failsafe.ts";
@@ -417,7 +417,7 @@ export class Member {
     const { name, incarnation, memberAnswers, dcs, exit, clock, log } = this.#options;
     const facts: MemberFacts = { ...this.#options.facts(), life: this.#life() };
     const text = JSON.stringify(facts);
-    const known = Object.hasOwn(dcs.state.members, name) ? dcs.state.members[name] : undefined;
+    const known = knownMember(dcs.state, name);
     if (this.#joinedFacts !== "" && known?.life !== undefined && known.life.node !== facts.life!.node) {
       return this.#nameLost(known.life);
     }
@@ -431,7 +431,7 @@ export class Member {
           // No answer proves nothing: the name is taken over then, but not what its machine may hold under it.
           const taken = () => exit(1, `Can't start; there is already a node named '${name}' running`);
           if (clock.now() - this.#namesakeMs < NAMESAKE_MS) return taken();
-          return memberAnswers(dcs.state.members[name]?.apiUrl ?? "", (answers) => {
+          return memberAnswers(knownMember(dcs.state, name)?.apiUrl ?? "", (answers) => {
             if (answers) taken();
             else propose(true);
           });

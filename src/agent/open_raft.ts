@@ -21,11 +21,10 @@ import {
   TcpTransport,
   type TlsLayer,
   tlsLayer,
-  UpgradeNeededError,
   visitIdOf,
   type WalStorage,
 } from "../../raft/mod.ts";
-import { COMMAND_VERSION, laterCommand } from "../dcs/commands.ts";
+import { COMMAND_VERSION, commandRefusal } from "../dcs/commands.ts";
 import type { DcsStateMachine } from "../dcs/state_machine.ts";
 import type { SystemClock } from "../lib/clock.ts";
 import { LimitedLog } from "../lib/limited_log.ts";
@@ -172,13 +171,11 @@ function openNode(parts: RaftParts, config: LocalConfig, tls: TlsLayer | null, p
     onFatal: (error) => fatal(error.message),
   });
   const stateMachine: StateMachine = {
-    apply: (command, index) => {
-      const later = laterCommand(command);
-      if (later !== null) throw new UpgradeNeededError(`the raft log has ${later}`);
-      return dcs.apply(command, index);
-    },
+    apply: (command, index, _, version) => dcs.apply(command, index, version),
+    refusal: commandRefusal,
     snapshot: () => dcs.snapshot(),
     restore: (data) => dcs.restore(data),
+    snapshotFlaw: (data) => dcs.snapshotFlaw(data),
   };
   const node = new RaftNode({
     id,

@@ -81,6 +81,7 @@ export class Proposer {
 function translate(outcome: ProposeOutcome): CommandOutcome {
   if (outcome.kind === "rejected") return { kind: "refused", reason: outcome.reason };
   if (outcome.kind === "unknown") return outcome;
-  const result = outcome.result as CommandResult;
+  const result = outcome.result as CommandResult | undefined;
+  if (result === undefined) return { kind: "unknown", reason: "it was applied, and its result is not known" };
   return result.ok ? { kind: "done", revision: result.revision } : { kind: "refused", reason: result.reason };
 }

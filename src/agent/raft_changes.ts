@@ -5,7 +5,7 @@
 import type { MemberOutcome, PeerStatus, Raft } from "../../raft/mod.ts";
 import type { RaftChange } from "../api/port.ts";
 import type { CommandBody } from "../dcs/commands.ts";
-import type { DcsState } from "../model/records.ts";
+import { type DcsState, knownMember } from "../model/records.ts";
 import type { WitnessNotice } from "../model/witness_notice.ts";
 import type { CommandOutcome } from "./proposer.ts";
 
@@ -56,7 +56,7 @@ export class RaftChanges {
   #member(name: string): PeerStatus | string {
     const { raft, records, witnesses } = this.#options;
     const { members } = raft.status();
-    const addr = (records().members[name] ?? witnesses().find((one) => one.name === name))?.raftAddr;
+    const addr = (knownMember(records(), name) ?? witnesses().find((one) => one.name === name))?.raftAddr;
     const found = members.filter((member) =>
       member.name === name || member.addr === name || (addr !== undefined && member.addr === addr)
     );
@@ -84,7 +84,7 @@ export class RaftChanges {
       : await propose({ op: "dropMember", name: known.name, raftAddr: known.raftAddr });
     if (dropped === null || dropped.kind === "done") return outcome;
     // The raft leader drops whoever has left, too.
-    if (records().members[known!.name]?.raftAddr !== addr) return outcome;
+    if (knownMember(records(), known!.name)?.raftAddr !== addr) return outcome;
     const reason = dropped.reason ?? dropped.kind;
     return {
       kind: "unknown",

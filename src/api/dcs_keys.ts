@@ -1,4 +1,5 @@
 /** The cluster's records under the names and in the shapes of Patroni's DCS keys (compatibility.md 4.2, 14). */
+import { knownMember } from "../model/records.ts";
 import type { Json } from "../model/json.ts";
 import { type ShownStatus, shownStatuses } from "./cluster.ts";
 import { jsonText } from "./json_text.ts";
@@ -45,7 +46,7 @@ export function dcsKey(view: ApiView, key: string): string | null {
 }
 
 function memberRecord(view: ApiView, status: ShownStatus): { readonly [key: string]: Json | undefined } {
-  const proxyUrl = view.dcs?.members[status.name]?.proxyUrl ?? null;
+  const proxyUrl = (view.dcs && knownMember(view.dcs, status.name))?.proxyUrl ?? null;
   const scheduled = view.scheduledRestarts[status.name];
   const position = status.walLsn ?? Math.max(status.receivedLsn ?? 0, status.replayedLsn ?? 0);
   return {

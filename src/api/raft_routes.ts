@@ -1,4 +1,5 @@
 /** The endpoints below `/agent/raft`: the group of voters, and its changes. */
+import { knownMember } from "../model/records.ts";
 import { Hono } from "@hono/hono";
 import type { ApiEnv } from "./app.ts";
 import { readBody, textResponse } from "./body.ts";
@@ -109,7 +110,7 @@ export function raftJson(view: ApiView): RaftJson | null {
         witness: witness !== undefined,
         match: member.match,
         last_contact_ms: member.lastContactMs === null ? null : Math.round(member.lastContactMs),
-        api_url: (witness ?? view.dcs?.members[name])?.apiUrl ?? null,
+        api_url: (witness ?? (view.dcs && knownMember(view.dcs, name)))?.apiUrl ?? null,
       };
     }),
   };

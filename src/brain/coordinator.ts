@@ -175,6 +175,7 @@ function answerRequest(view: ClusterView): CommandBody | null {
   if (failover.scheduledAt !== null) {
     const lateMs = view.wallMs - Date.parse(failover.scheduledAt);
     const loopMs = view.dynamic.loopWaitS * 1000;
+    if (Number.isNaN(lateMs)) return end(false, `${title} is dropped: "${failover.scheduledAt}" is no time`);
     if (lateMs > 1.5 * loopMs) {
       return end(false, `${title} was scheduled for ${failover.scheduledAt} and is dropped: it is too late`);
     }

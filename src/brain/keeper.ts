@@ -9,7 +9,7 @@ import type { DynamicConfig } from "../model/config.ts";
 import type { MemberStatus } from "../model/member_status.ts";
 import { pauseAfter } from "../model/pause_after.ts";
 import type { PostgresView } from "../model/postgres_view.ts";
-import type { DcsState, LockRecord } from "../model/records.ts";
+import { type DcsState, knownMember, type LockRecord } from "../model/records.ts";
 import type { Action, Decision, Upstream } from "./actions.ts";
 import { FRESH_MS, ineligible, type SeenStatus } from "./successor.ts";
 
@@ -496,7 +496,7 @@ function asWaiting(view: NodeView): Decision {
 
 function upstreamOf(dcs: DcsState, name: string | null, self: string): Upstream | null {
   if (name === null || name === self) return null;
-  const facts = dcs.members[name];
+  const facts = knownMember(dcs, name);
   return facts === undefined ? null : { name, connUrl: facts.connUrl };
 }
 

@@ -3,9 +3,12 @@
  * incarnation): a command that comes late finds something else and is a no-op. `at` is the proposer's wall clock
  * and only ever shown to people.
  */
+import { parseBounded } from "../model/bounded_json.ts";
 import type { JsonObject } from "../model/json.ts";
 import type { Life } from "../model/life.ts";
 import type { FailoverRecord, HistoryLine, MemberFacts } from "../model/records.ts";
+import { COMMAND_BOUNDS, commandFlaw, LOOSE_BOUNDS, MAX_REASON } from "./command_schema.ts";
+import { isFields } from "./shape.ts";
 
 interface Stamp {
   readonly by: string;
@@ -102,8 +105,8 @@ export type CommandResult =
   | { readonly ok: false; readonly reason: string };
 
 /**
- * Which version brought each command. A new one takes the next version: it is proposed only when all members know it, and
- * whoever meets it in the log without knowing it stops (raft/node/versions.ts).
+ * Which version brought each command. A new one, and a new field, takes the next version: it is proposed only when all
+ * members know it, and does nothing at a place of the log where it is not in force (raft/node/versions.ts).
  */
 const VERSION_OF: Readonly<Record<CommandBody["op"], number>> = {
   claimInitialize: 1,
@@ -124,43 +127,90 @@ const VERSION_OF: Readonly<Record<CommandBody["op"], number>> = {
   setTtl: 1,
 };
 
+/**
+ * From this version on, sizes and contents are judged where a command is applied; before it, only types. What is proposed
+ * is judged in full at every version: the difference is for logs that older programs have written.
+ */
+const BOUNDED_SINCE = 3;
+
 /** The latest version that this program knows. */
-export const COMMAND_VERSION = Math.max(...Object.values(VERSION_OF));
+export const COMMAND_VERSION = Math.max(BOUNDED_SINCE, ...Object.values(VERSION_OF));
 
 export function commandVersion({ op }: CommandBody): number {
   return VERSION_OF[op];
 }
 
+/** Whether limits of numbers and sizes of records apply at this version. */
+export function hasBounds(version: number): boolean {
+  return version >= BOUNDED_SINCE;
+}
+
+const MAX_HISTORY_REASON = 500;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
-/** Commands are JSON with a version, so that an older member can tell a command that it does not know. */
+/** Commands are JSON with a version. Explanations that are too long are cut: no decision may fail for its own. */
 export function encodeCommand(command: Command): Uint8Array {
-  return encoder.encode(JSON.stringify({ v: commandVersion(command), ...command }));
+  return encoder.encode(JSON.stringify({ v: commandVersion(command), ...shortened(command) }));
 }
 
-/** What makes these bytes a command of a later program than this one; null: it can be applied. */
-export function laterCommand(bytes: Uint8Array): string | null {
-  const value = parse(bytes);
-  if (value === null) return null;
-  const { v, op } = value;
-  if (typeof v === "number" && v > COMMAND_VERSION) return `a command of version ${v} (${String(op)})`;
-  return typeof op === "string" && !Object.hasOwn(VERSION_OF, op) ? `the unknown command ${op}` : null;
+function shortened(command: Command): Command {
+  if ("reason" in command) return { ...command, reason: cutText(command.reason, MAX_REASON) };
+  if (command.op === "endFailover") return { ...command, text: cutText(command.text, MAX_REASON) };
+  if (command.op !== "addHistory") return command;
+  const [timeline, lsn, reason, ...rest] = command.line;
+  return { ...command, line: [timeline, lsn, cutText(reason, MAX_HISTORY_REASON), ...rest] };
 }
 
-function parse(bytes: Uint8Array): { readonly v: unknown; readonly op: unknown } | null {
+/** Text of at most so many characters, all of them whole. */
+export function cutText(text: string, max: number): string {
+  return (text.length <= max ? text : `${text.slice(0, max - 4)} ...`).toWellFormed();
+}
+
+export type Judged =
+  | { readonly ok: true; readonly command: Command }
+  | { readonly ok: false; readonly reason: string };
+
+/**
+ * The one parser of commands. `version`: what is in force at the entry's place in the log. Never throws, whatever the
+ * bytes are; the same bytes at the same version are judged alike by every member, for ever.
+ */
+export function parseCommand(bytes: Uint8Array, version: number): Judged {
+  return parsed(bytes, version, hasBounds(version));
+}
+
+/** Why these bytes must not be proposed, for people; null: they may. */
+export function commandRefusal(bytes: Uint8Array, version: number): string | null {
+  const judged = parsed(bytes, version, true);
+  return judged.ok ? null : judged.reason;
+}
+
+function parsed(bytes: Uint8Array, version: number, bounded: boolean): Judged {
+  const refuse = (reason: string): Judged => ({ ok: false, reason });
+  const text = decoded(bytes);
+  if (text === null) return refuse("not a command: its text is no UTF-8");
+  const read = parseBounded(text, bounded ? COMMAND_BOUNDS : LOOSE_BOUNDS);
+  if (!read.ok) return refuse(`not a command: ${read.problem}`);
+  const { value } = read;
+  if (!isFields(value)) return refuse("not a command that this version knows");
+  const { op, v } = value;
+  if (typeof op !== "string" || !Object.hasOwn(VERSION_OF, op)) {
+    return refuse("not a command that this version knows");
+  }
+  const needed = VERSION_OF[op as CommandBody["op"]];
+  if (typeof v !== "number" || !(v >= needed && v <= version)) {
+    return refuse(`${op} needs version ${needed} of commands, and ${version} is in force`);
+  }
+  const flaw = commandFlaw(op, value, bounded);
+  return flaw === null ? { ok: true, command: value as unknown as Command } : refuse(`${op}: ${flaw}`);
+}
+
+/** null: no UTF-8. */
+function decoded(bytes: Uint8Array): string | null {
   try {
-    const value: unknown = JSON.parse(decoder.decode(bytes));
-    return typeof value === "object" && value !== null && "v" in value && "op" in value ? value : null;
+    return decoder.decode(bytes);
   } catch (error) {
-    if (error instanceof SyntaxError || error instanceof TypeError) return null;
+    if (error instanceof TypeError) return null;
     throw error;
   }
-}
-
-/** null for bytes that are no command of this version: every member then treats it alike, as a no-op. */
-export function decodeCommand(bytes: Uint8Array): Command | null {
-  const value = parse(bytes);
-  if (value === null || typeof value.v !== "number" || laterCommand(bytes) !== null) return null;
-  return value as unknown as Command;
 }

@@ -21,7 +21,7 @@
  * - by a later holder, once it writes: then its own wait is over, and with it P's lease.
  */
 import { isSameMachine, type Life } from "../model/life.ts";
-import type { DcsState, FailsafeRecord } from "../model/records.ts";
+import { type DcsState, type FailsafeRecord, knownMember } from "../model/records.ts";
 import type { CommandBody } from "./commands.ts";
 import { type BrokenRules, longestWaitMs } from "./lease.ts";
 
@@ -35,9 +35,10 @@ export type SetFailsafe = CommandBody & { readonly op: "setFailsafe" };
  * Whoever is not in the set was not asked, and would not wait while its holder still writes without raft. Nor was one
  * asked that has another address than the set says: it may be another host, which took the name of one that still answers.
  */
-export function mayNotSucceed({ failsafe, members }: DcsState, name: string): boolean {
+export function mayNotSucceed(state: DcsState, name: string): boolean {
+  const { failsafe } = state;
   if (failsafe === null) return false;
-  const facts = Object.hasOwn(members, name) ? members[name] : undefined;
+  const facts = knownMember(state, name);
   if (facts === undefined || !Object.hasOwn(failsafe.members, name)) return true;
   // The holder asks everybody but itself, so that a copy of its machine would not know that its lease goes on.
   const { life, nodes } = failsafe;

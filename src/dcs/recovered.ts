@@ -7,7 +7,7 @@
  * second it would take 31 years. So no grant or renewal from before is ever valid again, nor could a guard that was
  * armed under a new epoch be told an old one.
  */
-import type { DcsState } from "../model/records.ts";
+import { type DcsState, knownMember } from "../model/records.ts";
 
 export const EPOCHS_PER_CLUSTER_EPOCH = 1_000_000_000;
 
@@ -24,7 +24,7 @@ export function recoveredState(
   // From the epoch too: a log that is behind its own recovery does not exist, but costs nothing to be excluded.
   const seen = Math.max(state.clusterEpoch, Math.floor(state.lock.epoch / EPOCHS_PER_CLUSTER_EPOCH));
   const clusterEpoch = seen + 1;
-  const { life: _former, ...facts } = state.members[survivor] ?? { life: null };
+  const { life: _former, ...facts } = knownMember(state, survivor) ?? { life: null };
   const text = `cluster recovered on ${survivor} from a lost majority, cluster epoch ${clusterEpoch}`;
   return {
     ...state,

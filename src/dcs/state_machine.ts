@@ -4,17 +4,30 @@
  * another only through release(e) or expire(e), and each grant has a new, higher epoch (design.md 4.2).
  */
 import { claimOn, isSameLife, mayRelease } from "../model/life.ts";
-import type { ClusterEvent, DcsState, LockRecord, MemberFacts } from "../model/records.ts";
-import { type Command, type CommandResult, decodeCommand } from "./commands.ts";
+import { type ClusterEvent, type DcsState, knownMember, type LockRecord } from "../model/records.ts";
+import {
+  type Command,
+  COMMAND_VERSION,
+  type CommandResult,
+  cutText,
+  hasBounds,
+  parseCommand,
+} from "./commands.ts";
 import { mayNotSucceed } from "./failsafe.ts";
 import { type BrokenRules, NOTHING_BROKEN } from "./lease.ts";
+import { readState } from "./state_schema.ts";
 
 /** Why setMember was refused: the proposer then asks the member of that name whether it lives. */
 export const NAME_TAKEN = "another machine is the member of this name";
 /** Why setMember was refused: the name may be taken over once that epoch has ended. */
 export const NAME_HOLDS_LOCK = "another machine holds the lock under this name";
-const MAX_EVENTS = 100;
+export const MAX_EVENTS = 100;
+const MAX_EVENT_TEXT = 512;
 const MAX_RESULTS = 20;
+/** Of all members there are; raft has no more than 64. */
+const MAX_MEMBERS = 128;
+/** Also where `maxLines` asks for all: at one failover an hour, half a year. */
+const MAX_HISTORY = 4096;
 export const DEFAULT_TTL_MS = 5000;
 
 export const EMPTY_LOCK: LockRecord = {
@@ -50,8 +63,14 @@ export function emptyState(): DcsState {
 /** What a command does to the state: the changed records and a line for the event log, or why it does nothing. */
 type Outcome = { readonly change: Partial<DcsState>; readonly event?: string } | { readonly refuse: string };
 
-/** Refuses unless the expectation holds; each case names what it compared. */
-function evaluate(state: DcsState, command: Command, index: number, broken: BrokenRules): Outcome {
+/** Refuses unless the expectation holds; each case names what it compared. `bounded`: see commands.ts. */
+function evaluate(
+  state: DcsState,
+  command: Command,
+  index: number,
+  bounded: boolean,
+  broken: BrokenRules,
+): Outcome {
   const { lock, initialize, failover, failsafe } = state;
   switch (command.op) {
     case "claimInitialize":
@@ -96,7 +115,7 @@ function evaluate(state: DcsState, command: Command, index: number, broken: Brok
         return { refuse: `${command.holder} is not in the failsafe set of epoch ${failsafe!.epoch}` };
       }
       // While an epoch is held, its life is that of the member on record: setMember below keeps it so.
-      if (command.life !== undefined && !isSameLife(memberOf(state, command.holder)?.life, command.life)) {
+      if (command.life !== undefined && !isSameLife(knownMember(state, command.holder)?.life, command.life)) {
         return { refuse: `another machine is the member ${command.holder} by now` };
       }
       return {
@@ -172,7 +191,7 @@ function evaluate(state: DcsState, command: Command, index: number, broken: Brok
       };
     case "setMember": {
       const { facts } = command;
-      const known = memberOf(state, facts.name);
+      const known = knownMember(state, facts.name);
       // Its own directory says so: the same member, whatever else of it has changed. Of an older one only addresses tell.
       const isSame = known?.life !== undefined && facts.life !== undefined
         ? known.life.node === facts.life.node
@@ -182,6 +201,9 @@ function evaluate(state: DcsState, command: Command, index: number, broken: Brok
       const claim = claimOn(lock, facts.name, facts.life ?? null);
       if (claim !== "none" && !mayRelease(lock, claim)) {
         return { refuse: NAME_HOLDS_LOCK };
+      }
+      if (bounded && known === undefined && Object.keys(state.members).length >= MAX_MEMBERS) {
+        return { refuse: `there are ${MAX_MEMBERS} members already` };
       }
       const taken = known !== undefined && !isSame;
       return {
@@ -194,9 +216,10 @@ function evaluate(state: DcsState, command: Command, index: number, broken: Brok
       };
     }
     case "dropMember": {
-      const { [command.name]: _dropped, ...members } = state.members;
-      const known = memberOf(state, command.name);
-      if (known?.raftAddr !== command.raftAddr) return { refuse: "there is no such member" };
+      if (knownMember(state, command.name)?.raftAddr !== command.raftAddr) {
+        return { refuse: "there is no such member" };
+      }
+      const { [command.name]: _, ...members } = state.members;
       if (lock.holder === command.name) return { refuse: `${command.name} holds the lock` };
       return { change: { members }, event: `member ${command.name} was removed` };
     }
@@ -206,7 +229,8 @@ function evaluate(state: DcsState, command: Command, index: number, broken: Brok
         return { refuse: "this timeline is known" };
       }
       const lines = [...state.history, command.line];
-      return { change: { history: command.maxLines > 0 ? lines.slice(-command.maxLines) : lines } };
+      const kept = command.maxLines > 0 ? Math.min(command.maxLines, MAX_HISTORY) : MAX_HISTORY;
+      return { change: { history: lines.slice(-kept) } };
     }
     case "setTtl":
       if (state.grantTtlMs !== command.expectGrantMs || state.waitTtlMs !== command.expectWaitMs) {
@@ -247,13 +271,9 @@ function endEpoch(
   };
 }
 
-function memberOf({ members }: DcsState, name: string): MemberFacts | undefined {
-  return Object.hasOwn(members, name) ? members[name] : undefined;
-}
-
 /** Raft id of the machine that has the name of a member; null: none has, or an older version recorded it. */
 export function nodeIn(state: DcsState, name: string): number | null {
-  return memberOf(state, name)?.life?.node ?? null;
+  return knownMember(state, name)?.life?.node ?? null;
 }
 
 function setFailsafe(
@@ -301,11 +321,13 @@ export class DcsStateMachine {
     return this.#state;
   }
 
-  apply(bytes: Uint8Array, index: number): CommandResult {
+  /** `version`: of the commands that are in force at this place of the log. Never throws. */
+  apply(bytes: Uint8Array, index: number, version: number = COMMAND_VERSION): CommandResult {
     if (bytes.length === 0) return { ok: true, revision: this.#state.revision };
-    const command = decodeCommand(bytes);
-    if (command === null) return { ok: false, reason: "not a command that this version knows" };
-    const outcome = evaluate(this.#state, command, index, this.#broken);
+    const judged = parseCommand(bytes, version);
+    if (!judged.ok) return { ok: false, reason: cutText(judged.reason, MAX_EVENT_TEXT) };
+    const { command } = judged;
+    const outcome = evaluate(this.#state, command, index, hasBounds(version), this.#broken);
     if ("refuse" in outcome) return { ok: false, reason: outcome.refuse };
     let events = this.#state.events;
     if (outcome.event !== undefined) {
@@ -314,7 +336,7 @@ export class DcsStateMachine {
         at: command.at,
         member: command.by,
         kind: command.op,
-        text: outcome.event,
+        text: cutText(outcome.event, MAX_EVENT_TEXT),
       };
       events = [...events, event].slice(-MAX_EVENTS);
     }
@@ -326,12 +348,16 @@ export class DcsStateMachine {
     return new TextEncoder().encode(JSON.stringify(this.#state));
   }
 
+  /** Throws for what is no snapshot of this program or an older one; then nothing has changed. */
   restore(data: Uint8Array): void {
-    if (data.length === 0) this.#state = emptyState();
-    else {
-      const state = JSON.parse(new TextDecoder().decode(data)) as DcsState;
-      // Records from before lives were logged.
-      this.#state = { ...state, lock: { ...state.lock, life: state.lock.life ?? null } };
-    }
+    const read = readState(data, emptyState());
+    if (!read.ok) throw new Error(read.flaw);
+    this.#state = read.state;
+  }
+
+  /** Why `restore` would throw; null: it would not. */
+  snapshotFlaw(data: Uint8Array): string | null {
+    const read = readState(data, emptyState());
+    return read.ok ? null : read.flaw;
   }
 }

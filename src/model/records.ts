@@ -118,4 +118,9 @@ export interface DcsState {
   readonly events: readonly ClusterEvent[];
 }
 
+/** Names are free: one may be that of a property which every object has ("constructor"). */
+export function knownMember({ members }: Pick<DcsState, "members">, name: string): MemberFacts | undefined {
+  return Object.hasOwn(members, name) ? members[name] : undefined;
+}
+
 export type { Json, JsonObject };

@@ -159,9 +159,9 @@ function replayed(stored: StoredLog): Replay {
   const commands = new Map<number, Uint8Array>();
   let restored = 0;
   replayLog(stored, {
-    apply: (command, index) => {
+    apply: (command, index, _, version) => {
       commands.set(index, command);
-      return dcs.apply(command, index);
+      return dcs.apply(command, index, version);
     },
     snapshot: () => dcs.snapshot(),
     restore: (data) => {

@@ -22,7 +22,7 @@ import {
   type SimNetwork,
   type SimProcess,
 } from "../../raft/sim/mod.ts";
-import { COMMAND_VERSION, type CommandResult } from "../dcs/commands.ts";
+import { COMMAND_VERSION, commandRefusal, type CommandResult } from "../dcs/commands.ts";
 import type { DcsStateMachine } from "../dcs/state_machine.ts";
 import type { Acknowledged } from "./acknowledged.ts";
 import type { Visiting } from "./visiting.ts";
@@ -184,10 +184,12 @@ export class RaftPlace {
     acknowledged.onStart(agent.name);
     const known = () => checks.onState(id, dcs.state.revision, JSON.stringify(dcs.state));
     const stateMachine: StateMachine = {
-      apply: (command, index, term) => {
+      refusal: commandRefusal,
+      snapshotFlaw: (data) => dcs.snapshotFlaw(data),
+      apply: (command, index, term, version) => {
         checks.onApply(id, index, term, command);
         const before = dcs.state;
-        const result = dcs.apply(command, index);
+        const result = dcs.apply(command, index, version);
         acknowledged.onApply(agent.name, command, result);
         known();
         if (dcs.state !== before) changed();

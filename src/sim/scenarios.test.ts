@@ -212,7 +212,8 @@ test("a pause of everybody but the primary freezes it, and costs it nothing more
       for (const member of cluster.members) if (member !== primary) member.agent.pause(ttl * 1000 + 100);
       world.runUntil(world.now() + ttl * 1000);
       expect(primary.server.canAcknowledge).toBe(false);
-      expect(outage(cluster)).toBeLessThan(1500);
+      // An election, or two: in one of forty runs the first is won by nobody.
+      expect(outage(cluster)).toBeLessThan(3000);
       world.runUntil(world.now() + 10_000);
       expect(cluster.unhealthy()).toBe(null);
       expect(records(cluster).lock.epoch).toBe(epoch);

@@ -1,0 +1,133 @@
+/**
+ * The form of each command, and of the values in it: names, times, addresses, sizes. Used by the one parser of commands
+ * (commands.ts) wherever one is proposed, passed on or applied.
+ *
+ * Nothing here may be tightened: members whose programs judge one entry of the log differently would have different
+ * records from then on. What is to be refused that was taken before, and each new field, takes the next version of
+ * commands, and is judged by the version in force at the entry's place.
+ */
+import type { JsonBounds } from "../model/bounded_json.ts";
+import type { CommandBody } from "./commands.ts";
+import {
+  type Check,
+  fields,
+  flag,
+  json,
+  line,
+  map,
+  matching,
+  oneOf,
+  orNull,
+  text,
+  tuple,
+  wholeNumber,
+} from "./shape.ts";
+
+/** Of a whole command. raft takes 1 MiB. */
+export const COMMAND_BOUNDS: JsonBounds = {
+  maxBytes: 1024 * 1024,
+  maxDepth: 24,
+  maxValues: 20_000,
+  maxText: 64 * 1024,
+};
+/** Where only types are judged: what none of the code that goes through a configuration overflows on. */
+export const LOOSE_BOUNDS: JsonBounds = {
+  maxBytes: 1024 * 1024,
+  maxDepth: 64,
+  maxValues: 200_000,
+  maxText: 1024 * 1024,
+};
+const CONFIG_BOUNDS: JsonBounds = { ...COMMAND_BOUNDS, maxBytes: 512 * 1024, maxDepth: 20 };
+const TAGS_BOUNDS: JsonBounds = { maxBytes: 16 * 1024, maxDepth: 8, maxValues: 500, maxText: 4096 };
+
+/** A week: longer than any lease makes sense, and shorter than the longest timer. */
+const MAX_TTL_MS = 7 * 24 * 3600 * 1000;
+const MAX_NAME = 256;
+const MAX_ADDRESS = 1024;
+/** Of reasons and results; the encoder cuts what is longer, so that no decision fails for its own explanation. */
+export const MAX_REASON = 1000;
+const MAX_SET = 128;
+
+const isLine = line(MAX_NAME);
+/** Names are keys of maps, and this one is none that every code treats as such. */
+const name: Check = (value, bounded) =>
+  isLine(value, bounded) ?? (value === "__proto__" ? "this is no name of a member" : null);
+const reason = text(MAX_REASON);
+const address = text(MAX_ADDRESS);
+const number = wholeNumber();
+const revision = orNull(number);
+const stamp = text(64);
+const id = line(64);
+/** ISO 8601 with time zone, which Date.parse reads. Day 31 of a shorter month is one of the next. */
+const time = matching(
+  /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/,
+  "an ISO 8601 time with seconds and time zone",
+);
+
+const failover = fields({
+  kind: oneOf("switchover", "failover"),
+  leader: orNull(name),
+  candidate: orNull(name),
+  scheduledAt: orNull(time),
+  id,
+  accepted: flag,
+  epoch: number,
+});
+
+const facts = fields({
+  name,
+  connUrl: address,
+  apiUrl: address,
+  proxyUrl: orNull(address),
+  raftAddr: address,
+  tags: json(TAGS_BOUNDS, LOOSE_BOUNDS),
+  version: text(64),
+});
+
+/** Beside `op`, and the stamp that every command has. Fields that may be missing come second. */
+const BODIES: Readonly<
+  Record<
+    CommandBody["op"],
+    readonly [{ readonly [field: string]: Check }, { readonly [field: string]: Check }?]
+  >
+> = {
+  claimInitialize: [{ incarnation: number }],
+  completeInitialize: [{ incarnation: number, systemId: text(64) }],
+  clearInitialize: [{ of: name, incarnation: number }],
+  setConfig: [{ value: json(CONFIG_BOUNDS, LOOSE_BOUNDS), expectRevision: revision }],
+  grant: [{ epoch: number, holder: name, reason, complete: flag }],
+  expire: [{ epoch: number, reason }, { forced: flag }],
+  release: [{ epoch: number, reason, lsn: orNull(number), timeline: orNull(number) }],
+  setUnfenced: [{ epoch: number, unfenced: flag }],
+  setFailover: [{ record: failover, expectRevision: revision }],
+  acceptFailover: [{ id }],
+  endFailover: [{ id, ok: flag, text: reason }],
+  setMember: [{ facts, incarnation: number, replace: flag }],
+  dropMember: [{ name, raftAddr: address }],
+  addHistory: [{
+    epoch: number,
+    line: tuple(number, number, text(512), stamp, name),
+    maxLines: number,
+  }],
+  setFailsafe: [{ epoch: number, members: orNull(map(name, address, MAX_SET)), expectRevision: revision }],
+  setTtl: [{
+    epoch: number,
+    free: flag,
+    expectGrantMs: wholeNumber(),
+    expectWaitMs: wholeNumber(),
+    grantMs: wholeNumber(MAX_TTL_MS, 1),
+    waitMs: wholeNumber(MAX_TTL_MS, 1),
+  }],
+};
+
+const CHECKS = new Map<string, Check>(
+  Object.entries(BODIES).map(([op, [required, optional]]) => [
+    op,
+    fields({ v: wholeNumber(65_535, 1), op: oneOf(op), by: name, at: stamp, ...required }, optional),
+  ]),
+);
+
+/** Why this value is no command of that name, for people; null: it is one. */
+export function commandFlaw(op: string, value: unknown, bounded: boolean): string | null {
+  return CHECKS.get(op)?.(value, bounded) ?? null;
+}

@@ -1,0 +1,292 @@
+/**
+ * No sequence of commands, valid or random, ends a member, or makes two members differ; nor does anything throw that is
+ * made from the records. `GARBAGE=1000000` tries so many.
+ */
+import { expect, test } from "bun:test";
+import { printMembers } from "../../cli/ctl/members_table.ts";
+import { createApp } from "../api/app.ts";
+import { clusterJson } from "../api/cluster.ts";
+import { dcsKey } from "../api/dcs_keys.ts";
+import { StubPort } from "../api/testing.ts";
+import { coordinate } from "../brain/coordinator.ts";
+import { keep } from "../brain/keeper.ts";
+import { node, primaryStatus, seen, status, succession } from "../brain/testing.ts";
+import { effectiveDynamic, effectivePostgresqlSection } from "../model/config_dynamic.ts";
+import { MINIMAL, parsedConfig } from "../model/config_testing.ts";
+import { validateDynamic } from "../model/config_dynamic_validate.ts";
+import { applyPatch } from "../model/merge.ts";
+import { seededRandom } from "../../raft/core/seeded_random.ts";
+import type { DcsState } from "../model/records.ts";
+import { COMMAND_VERSION, type CommandBody, commandRefusal, encodeCommand } from "./commands.ts";
+import { recoveredState } from "./recovered.ts";
+import { DcsStateMachine } from "./state_machine.ts";
+
+const COUNT = Number(process.env.GARBAGE ?? 6000);
+const SEQUENCE = 300;
+
+class Garbage {
+  constructor(private readonly random: () => number) {}
+
+  below(n: number): number {
+    return Math.floor(this.random() * n);
+  }
+
+  of<T>(...values: readonly T[]): T {
+    return values[this.below(values.length)]!;
+  }
+
+  name(): string {
+    return this.of(
+      "a",
+      "b",
+      "c",
+      "a",
+      "b",
+      "constructor",
+      "__proto__",
+      "toString",
+      "",
+      "x".repeat(300),
+      "\ud800",
+      "ä\n",
+    );
+  }
+
+  number(): number {
+    return this.of(0, 1, 2, 3, this.below(5), -1, 0.5, 1e300, 2 ** 53, NaN, 5000, Number.MAX_SAFE_INTEGER);
+  }
+
+  text(): string {
+    return this.of(
+      "",
+      "why",
+      "2026-01-31T12:00:00+00:00",
+      "http://h:1",
+      "h:70000",
+      "\u0000",
+      "y".repeat(3000),
+      "[",
+      "__proto__",
+    );
+  }
+
+  json(depth = 0): unknown {
+    switch (this.below(depth > 3 ? 4 : 7)) {
+      case 0:
+        return this.number();
+      case 1:
+        return this.text();
+      case 2:
+        return this.of(true, false, null);
+      case 3:
+        return this.name();
+      case 4:
+        return Array.from({ length: this.below(4) }, () => this.json(depth + 1));
+      case 5:
+        return JSON.parse("[".repeat(200) + "]".repeat(200));
+      default:
+        return Object.fromEntries(
+          Array.from({ length: this.below(4) }, () => [
+            this.of(
+              "ttl",
+              "pause",
+              "postgresql",
+              "parameters",
+              "slots",
+              "kind",
+              "synchronous_mode",
+              this.name(),
+            ),
+            this.json(depth + 1),
+          ]),
+        );
+    }
+  }
+
+  /** As some member might propose it. */
+  body(state: DcsState): CommandBody {
+    const { epoch } = state.lock;
+    const name = this.name();
+    const bodies: CommandBody[] = [
+      { op: "claimInitialize", incarnation: this.below(2) },
+      { op: "completeInitialize", incarnation: this.below(2), systemId: "7" },
+      { op: "clearInitialize", of: name, incarnation: this.below(2) },
+      { op: "setConfig", value: this.json() as never, expectRevision: state.config?.revision ?? null },
+      { op: "grant", epoch: epoch + 1, holder: name, reason: this.text(), complete: true },
+      { op: "expire", epoch, reason: this.text(), forced: this.of(true, false) },
+      {
+        op: "release",
+        epoch,
+        reason: this.text(),
+        lsn: this.of(null, this.number()),
+        timeline: this.number(),
+      },
+      { op: "setUnfenced", epoch, unfenced: this.of(true, false) },
+      {
+        op: "setFailover",
+        record: {
+          kind: this.of("switchover", "failover"),
+          leader: name,
+          candidate: this.of(null, this.name()),
+          scheduledAt: this.of(null, this.text()),
+          id: this.of("x", "y"),
+          accepted: false,
+          epoch: 0,
+        },
+        expectRevision: null,
+      },
+      { op: "acceptFailover", id: this.of("x", "y") },
+      { op: "endFailover", id: this.of("x", "y"), ok: true, text: this.text() },
+      {
+        op: "setMember",
+        facts: {
+          name,
+          connUrl: this.of("postgres://h:5432/postgres", this.text()),
+          apiUrl: this.of("http://h:8008/patroni", this.text()),
+          proxyUrl: this.of(null, this.text()),
+          raftAddr: this.of("h:1", this.text()),
+          tags: this.of({}, this.json()) as never,
+          version: this.text(),
+        },
+        incarnation: 1,
+        replace: this.of(true, false),
+      },
+      { op: "dropMember", name, raftAddr: this.of("h:1", this.text()) },
+      {
+        op: "addHistory",
+        epoch,
+        line: [this.below(9), this.number(), this.text(), this.text(), name],
+        maxLines: this.below(3),
+      },
+      {
+        op: "setFailsafe",
+        epoch,
+        members: this.of(null, { [name]: "http://h:1", a: "x", b: "x" }),
+        expectRevision: state.failsafe?.revision ?? null,
+      },
+      {
+        op: "setTtl",
+        epoch,
+        free: this.of(true, false),
+        expectGrantMs: 5000,
+        expectWaitMs: 5000,
+        grantMs: this.number(),
+        waitMs: this.number(),
+      },
+    ];
+    return this.of(...bodies);
+  }
+
+  /** One command: as proposed, with fields replaced, with bytes replaced, or no command at all. */
+  command(state: DcsState): Uint8Array {
+    if (this.below(12) === 0) return Uint8Array.from({ length: this.below(60) }, () => this.below(256));
+    const valid = encodeCommand({ ...this.body(state), by: this.of("a", "b", this.name()), at: this.text() });
+    const kind = this.below(4);
+    if (kind < 2) return valid;
+    if (kind === 2) {
+      for (let flips = 1 + this.below(3); flips > 0; flips--) {
+        valid[this.below(valid.length)] = this.below(256);
+      }
+      return valid;
+    }
+    const value = JSON.parse(new TextDecoder().decode(valid)) as Record<string, unknown>;
+    this.spoil(value);
+    return new TextEncoder().encode(JSON.stringify(value));
+  }
+
+  private spoil(value: Record<string, unknown>): void {
+    const key = this.of(...Object.keys(value));
+    const inner = value[key];
+    if (typeof inner === "object" && inner !== null && Object.keys(inner).length > 0 && this.below(2) === 0) {
+      return this.spoil(inner as Record<string, unknown>);
+    }
+    if (this.below(4) === 0) delete value[key];
+    else value[key] = this.json();
+  }
+}
+
+const CONFIG = parsedConfig(MINIMAL);
+
+/** Everything that agents make of the records. */
+function look(state: DcsState): void {
+  const value = state.config?.value ?? {};
+  const { config: dynamic } = effectiveDynamic(value, CONFIG);
+  effectivePostgresqlSection(value, CONFIG.postgresql!);
+  validateDynamic(applyPatch(value, value));
+  const statuses = [seen(primaryStatus("a")), seen(status("b")), seen(status("constructor"))];
+  coordinate({
+    ...succession({ dcs: state, dynamic, statuses }),
+    self: "b",
+    wallMs: Date.parse("2026-01-01T00:00:00Z"),
+    expiryDue: false,
+    leaseOver: false,
+    nextTtl: null,
+    leadingForMs: 60_000,
+    requestForMs: 60_000,
+  });
+  for (const name of ["a", "b", "__proto__"]) keep(node({ name, dcs: state, dynamic }));
+  const port = new StubPort();
+  port.change({ dcs: state, dynamic });
+  const view = port.view();
+  for (
+    const key of [
+      "leader",
+      "initialize",
+      "config",
+      "history",
+      "failsafe",
+      "failover",
+      "sync",
+      "status",
+      "members/a",
+    ]
+  ) {
+    dcsKey(view, key);
+  }
+  const io = { out: () => {} } as unknown as Parameters<typeof printMembers>[0];
+  for (const format of ["pretty", "json", "tsv", "topology"] as const) {
+    printMembers(io, clusterJson(view), { format, extended: true, quorum: true });
+  }
+  recoveredState(state, { survivor: "a", at: "" });
+}
+
+async function ask(state: DcsState): Promise<void> {
+  const port = new StubPort();
+  port.change({ dcs: state });
+  const app = createApp(port, {
+    onError: (error) => {
+      throw error;
+    },
+  });
+  for (const path of ["/cluster", "/history", "/config", "/metrics", "/patroni", "/health", "/agent/raft"]) {
+    const response = await app.request(path);
+    expect([path, response.status === 500]).toEqual([path, false]);
+  }
+}
+
+for (const version of [1, COMMAND_VERSION]) {
+  test(
+    `commands of any bytes at version ${version} end nobody, and all members have the same records`,
+    async () => {
+      for (let done = 0, seed = 1; done < COUNT; done += SEQUENCE, seed++) {
+        const garbage = new Garbage(seededRandom(seed * 7 + version));
+        const [first, second] = [new DcsStateMachine(), new DcsStateMachine()];
+        for (let index = 1; index <= SEQUENCE; index++) {
+          const bytes = garbage.command(first.state);
+          commandRefusal(bytes, version);
+          expect(second.apply(bytes, index, version)).toEqual(first.apply(bytes, index, version));
+          if (index % 50 !== 0) continue;
+          const snapshot = first.snapshot();
+          expect(second.snapshot()).toEqual(snapshot);
+          // A member that was brought up by a snapshot goes on as the one that has every entry.
+          expect(second.snapshotFlaw(snapshot)).toBeNull();
+          second.restore(snapshot);
+          expect(second.snapshot()).toEqual(snapshot);
+          look(first.state);
+        }
+        await ask(first.state);
+      }
+    },
+    3_600_000,
+  );
+}
