@@ -344,6 +344,11 @@ export class Leadership {
     if (progress?.state === "replicate") progress.becomeProbe();
   }
 
+  reportSnapshotProgress(id: NodeId): void {
+    const progress = this.#progress.get(id);
+    if (progress?.state === "snapshot") progress.snapshotTicks = 0;
+  }
+
   reportSnapshot(id: NodeId, ok: boolean): void {
     const progress = this.#progress.get(id);
     if (progress?.state !== "snapshot") return;

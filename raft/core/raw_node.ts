@@ -192,6 +192,11 @@ export class RawNode {
     this.#raft.leadership?.reportSnapshot(id, ok);
   }
 
+  /** A part of the snapshot for `id` has arrived: the rest is waited for as long again. */
+  reportSnapshotProgress(id: NodeId): void {
+    this.#raft.leadership?.reportSnapshotProgress(id);
+  }
+
   /** Replaces the drawn election timeout until the next one is drawn. For tests. */
   setRandomizedElectionTimeout(ticks: number): void {
     this.#raft.electionTimeout = ticks;

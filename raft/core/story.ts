@@ -20,7 +20,7 @@
  *     raft-log [ID...]                   raft-state [ID...]             status ID
  *     state-machine [ID...]              durable [ID...]                compact ID INDEX
  *     restart [ID...]
- *     send-snapshot FROM TO              report-unreachable ID MEMBER   report-snapshot ID MEMBER ok|failed
+ *     send-snapshot FROM TO              report-unreachable ID MEMBER   report-snapshot ID MEMBER ok|failed|progress
  *     log-level all|none                 whether what follows is printed
  */
 import { InvariantError } from "./assert.ts";
@@ -189,7 +189,9 @@ class Player {
     },
     "report-unreachable": (args) => this.#world.node(args.number()).reportUnreachable(args.number()),
     "report-snapshot": (args) => {
-      this.#world.node(args.number()).reportSnapshot(args.number(), args.word() === "ok");
+      const [node, member, what] = [this.#world.node(args.number()), args.number(), args.word()];
+      if (what === "progress") node.reportSnapshotProgress(member);
+      else node.reportSnapshot(member, what === "ok");
     },
 
     "raft-log": (args) => args.ids(this.#world.ids).flatMap((id) => this.#log(id)),

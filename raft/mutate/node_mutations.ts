@@ -283,6 +283,21 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
     ],
     ["transport-not-told", "transport.setPeers?.(", "void ("],
   ]),
+  ...mutationsOf("raft/node/snapshot_sender.ts", ["raft/node/snapshot_transfer.test.ts"], [
+    ["lost-piece-not-sent-again", "transfer.sent = transfer.received;\n        this", "this"],
+    ["transfer-without-end", "now - transfer.progressMs >= GIVE_UP_AFTER_MS", "now < 0"],
+    ["old-leader-goes-on", "if (transfer.message.term !== term) {", "if (term === -1) {"],
+    ["lost-beginning-not-sent-again", "transfer.begun = false;\n", ""],
+    ["window-without-limit", "transfer.sent - transfer.received < WINDOW * pieceBytes", "true"],
+  ]),
+  ...mutationsOf("raft/node/snapshot_receiver.ts", ["raft/node/snapshot_transfer.test.ts"], [
+    ["piece-anywhere", "offset === incoming.received && data", "data"],
+    ["size-believed", "total === 0 || total > maxBytes", "total === 0"],
+    ["pieces-kept-for-good", ">= FORGET_AFTER_MS", ">= Infinity"],
+  ]),
+  ...mutationsOf("raft/core/leader.ts", ["raft/core/stories.test.ts"], [
+    ["progress-does-not-count", 'if (progress?.state === "snapshot") progress.snapshotTicks = 0;', ""],
+  ]),
   ...mutationsOf("raft/node/member_flaw.ts", [
     "raft/node/member_flaw.test.ts",
     "raft/node/membership.test.ts",

@@ -148,7 +148,7 @@ function verdictOf(cluster: TestCluster): string | undefined {
     onPeer: () => {},
   });
   cluster.clock.advance(20);
-  const hello = { kind: "hello", instance: 5, empty: true, version: 1 } as const;
+  const hello = { kind: "hello", instance: 5, empty: true, version: 1, pieces: false } as const;
   asking.send(1, ADMISSION_CHANNEL, encodeAdmission(4711, hello));
   cluster.clock.advance(20);
   asking.close();

@@ -133,6 +133,7 @@ export class Admission {
       instance: this.#options.instance,
       empty: true,
       version: this.#options.version,
+      pieces: true,
     });
   }
 }

@@ -20,9 +20,15 @@ const VERDICTS: readonly Verdict[] = ["noLog", "log", "welcome", "refused"];
 export type AdmissionMessage =
   /**
    * Sent when connected, and repeated while `empty`. `instance` tells directories of one member apart; `version`: the
-   * latest commands that the sender knows (see versions.ts).
+   * latest commands that the sender knows (see versions.ts). `pieces`: it takes snapshots in pieces.
    */
-  | { readonly kind: "hello"; readonly instance: number; readonly empty: boolean; readonly version: number }
+  | {
+    readonly kind: "hello";
+    readonly instance: number;
+    readonly empty: boolean;
+    readonly version: number;
+    readonly pieces: boolean;
+  }
   /** `instance` repeats the one that was asked about. */
   | { readonly kind: "answer"; readonly instance: number; readonly verdict: Verdict; readonly term: Term }
   /** To a member that was removed: it will never be one again. */
@@ -43,6 +49,7 @@ export function encodeAdmission(clusterId: number, message: AdmissionMessage): U
   if (message.kind === "hello") {
     writer.u8(message.empty ? 1 : 0);
     writer.u16(message.version);
+    writer.u8(message.pieces ? 1 : 0);
   } else {
     writer.u8(VERDICTS.indexOf(message.verdict));
     writer.count(message.term);
@@ -60,8 +67,10 @@ export function decodeAdmission(clusterId: number, bytes: Uint8Array): Admission
     const instance = reader.count();
     if (kind === HELLO) {
       const empty = reader.u8() === 1;
-      // The first members said nothing of versions.
-      return { kind: "hello", instance, empty, version: reader.remaining === 0 ? 1 : reader.u16() };
+      // The first members said nothing of versions, and later ones nothing of pieces.
+      const version = reader.remaining === 0 ? 1 : reader.u16();
+      const pieces = reader.remaining > 0 && (reader.u8() & 1) === 1;
+      return { kind: "hello", instance, empty, version, pieces };
     }
     const verdict = VERDICTS[reader.u8()];
     return kind === ANSWER && verdict ? { kind: "answer", instance, verdict, term: reader.count() } : null;

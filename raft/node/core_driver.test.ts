@@ -50,6 +50,7 @@ function newDriver() {
       driver.pump();
     },
     soon: (work) => void soon.push(work),
+    sendPieces: () => false,
     onApplied: () => {},
     onRestored: () => {},
     onReadStates: () => {},

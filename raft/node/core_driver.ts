@@ -28,6 +28,8 @@ export interface CoreDriverOptions {
   /** Runs when what is at hand is done, as a turn of its own; never before it returns. */
   readonly soon: (work: () => void) => void;
   readonly onApplied: (entry: Entry, applied: Applied) => void;
+  /** Sends a snapshot in pieces; false where it goes as one message. */
+  readonly sendPieces: (message: Message, snapshot: Snapshot) => boolean;
   /** The state jumped forward to a snapshot that the leader sent. */
   readonly onRestored: (index: Index) => void;
   readonly onReadStates: (states: readonly ReadState[]) => void;
@@ -184,8 +186,9 @@ export class CoreDriver {
   }
 
   #sendNow(message: Message): void {
-    const { type, to } = message;
+    const { type, to, snapshot } = message;
     const ofLeader = type === "append" || type === "heartbeat" || type === "snapshot";
+    if (snapshot !== null && !this.mutedAsLeader && this.#options.sendPieces(message, snapshot)) return;
     const sent = !(ofLeader && this.mutedAsLeader) &&
       this.#options.transport.send(to, 0, encodeMessage(message));
     if (type === "snapshot") this.core.reportSnapshot(to, sent);

@@ -41,6 +41,8 @@ import { raftStatus } from "./raft_status.ts";
 import { Reads } from "./reads.ts";
 import { Registrar } from "./registrar.ts";
 import { type Applied, ReplicatedState } from "./replicated_state.ts";
+import { SNAPSHOT_CHANNEL } from "./snapshot_messages.ts";
+import { SnapshotTransfers } from "./snapshot_transfers.ts";
 import { StepAside } from "./step_aside.ts";
 import { Transfer } from "./transfer.ts";
 import { Turns } from "./turns.ts";
@@ -89,6 +91,7 @@ export class RaftNode implements Raft {
   #appliedSince: Index | null = null;
   #lastState: StateEvent = { kind: "state", role: "follower", leader: null, term: 0, ownTermApplied: false };
   #refusalLogged = false;
+  #snapshots: SnapshotTransfers;
   #stepAside: StepAside;
   #versions: Versions;
   #removed = false;
@@ -118,6 +121,13 @@ export class RaftNode implements Raft {
       log: resolved.log,
       electionMinMs: resolved.electionMinMs,
       driver: () => this.#driver,
+    });
+    this.#snapshots = new SnapshotTransfers({
+      ...resolved,
+      driver: () => this.#driver,
+      step: (message) => this.#stepMessage(message),
+      isRemoved: (id) => this.#membership.turnAway(id),
+      nameOf: (id) => this.#nameOf(id),
     });
     this.#registrar = new Registrar({
       id: this.id,
@@ -272,7 +282,7 @@ export class RaftNode implements Raft {
   }
 
   onChannel(channel: number, handler: (from: NodeId, bytes: Uint8Array) => void): void {
-    if (channel < 1 || channel >= MEMBERS_CHANNEL) throw new RangeError(`channel ${channel} is reserved`);
+    if (channel < 1 || channel >= SNAPSHOT_CHANNEL) throw new RangeError(`channel ${channel} is reserved`);
     this.#channels.set(channel, handler);
   }
 
@@ -385,6 +395,7 @@ export class RaftNode implements Raft {
         this.#versions.tick(this.leadsWithOwnTerm());
       }
       this.#driver?.writeCommit();
+      this.#snapshots.tick();
       this.#proposals.tick();
       this.#transfer.tick(now);
       this.#membership.tick();
@@ -410,6 +421,7 @@ export class RaftNode implements Raft {
     if (channel === 0) return this.#onRaftFrame(from, payload);
     if (channel === ADMISSION_CHANNEL) return this.#onAdmissionFrame(from, payload);
     if (channel === MEMBERS_CHANNEL) return this.#membership.frame(from, payload);
+    if (channel === SNAPSHOT_CHANNEL) return this.#snapshots.frame(from, payload);
     const handler = this.#channels.get(channel);
     if (handler) this.#turns.later(() => handler(from, payload));
   }
@@ -419,15 +431,21 @@ export class RaftNode implements Raft {
     try {
       const message = decodeMessage(payload);
       if (message.from !== from) throw new DecodeError(`from ${message.from}`);
-      this.#registrar.heard(from);
-      if (this.#stepAside.refuses(message)) return;
-      const flaw = this.#flawOf(message);
+      const flaw = this.#stepMessage(message);
       if (flaw !== null) throw new DecodeError(flaw);
-      this.#driver.core.step(message);
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
       this.#noteGarbage(from, error.message);
     }
+  }
+
+  /** Why it was not given to the core, for people; null: it was, or had to be dropped. */
+  #stepMessage(message: Message): string | null {
+    this.#registrar.heard(message.from);
+    if (this.#stepAside.refuses(message)) return null;
+    const flaw = this.#flawOf(message);
+    if (flaw === null) this.#driver?.core.step(message);
+    return flaw;
   }
 
   /**
@@ -466,6 +484,7 @@ export class RaftNode implements Raft {
       const { instance, empty } = message;
       this.#registrar.hello(from, instance);
       this.#versions.hello(from, message.version);
+      this.#snapshots.hello(from, message.pieces);
       if (!empty) return;
       // Null: not admitted, or that is being written.
       const { term, lastIndex } = this.#core ?? { term: this.#admitted?.term ?? 0, lastIndex: 0 };
@@ -562,6 +581,7 @@ export class RaftNode implements Raft {
         broken,
         turn: (work) => this.#turn(work),
         soon: (work) => this.#options.clock.soon(() => this.#turn(work)),
+        sendPieces: (message, snapshot) => this.#snapshots.send(message, snapshot),
         onApplied: (entry, applied) => this.#onApplied(entry, applied),
         onRestored: (index) => this.#onRestored(index),
         onReadStates: (states) => this.#reads.confirmed(states),
@@ -588,7 +608,7 @@ export class RaftNode implements Raft {
 
   #tellInstance(to: NodeId): void {
     const { instance, commandVersion: version } = this.#options;
-    this.#tell(to, { kind: "hello", instance, empty: false, version });
+    this.#tell(to, { kind: "hello", instance, empty: false, version, pieces: true });
   }
 
   #onApplied(entry: Entry, applied: Applied): void {

@@ -64,6 +64,10 @@ export interface RaftNodeOptions {
   readonly electionMaxMs?: number;
   /** @default 4096 */
   readonly snapshotEveryEntries?: number;
+  /** A larger snapshot travels in pieces of so many bytes, 1 MiB at most. @default 131072 */
+  readonly snapshotPieceBytes?: number;
+  /** The largest snapshot that is taken from a leader, which is collected in memory. @default 256 MiB */
+  readonly maxSnapshotBytes?: number;
   /** Entries kept in memory and on disk behind a snapshot, so that a short absence costs none; 4 MiB of them at most. @default 1024 */
   readonly keepEntries?: number;
   /**
@@ -84,6 +88,8 @@ export function resolveRaftOptions(options: RaftNodeOptions): ResolvedOptions {
     electionMaxMs: 1000,
     snapshotEveryEntries: 4096,
     keepEntries: 1024,
+    snapshotPieceBytes: 128 * 1024,
+    maxSnapshotBytes: 256 * 1024 * 1024,
     broken: new Set(),
     join: false,
     commandVersion: 1,

@@ -3,6 +3,7 @@ import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DEFAULT_BALLAST_BYTES } from "../storage/space.ts";
+import { MAX_RAFT_FRAME_BYTES } from "../transport/frame.ts";
 import { until } from "../transport/testing.ts";
 import type { AddOutcome } from "./api.ts";
 import { crash, endAll, leaderOf, newCluster, propose } from "./testing_real.ts";
@@ -110,3 +111,29 @@ test("leadership moves on request and reads are confirmed", async () => {
   const read = await new Promise((resolve) => next.node.read(resolve));
   expect(read).toMatchObject({ kind: "confirmed" });
 });
+
+test("a snapshot larger than any frame brings a member up, while the leader keeps its role", async () => {
+  const { start } = await newCluster();
+  const members = [start(0), start(1), start(2)];
+  const leader = await leaderOf(members);
+  const away = members.find((member) => member !== leader)!;
+  await crash(away);
+  for (let n = 0; n < 14; n++) {
+    expect((await propose(leader, `${n}`.repeat(900_000 / `${n}`.length))).kind).toBe("applied");
+  }
+  expect(sizeOf(leader.directory)).toBeGreaterThan(2 * MAX_RAFT_FRAME_BYTES);
+  const { term } = leader.node.status();
+  const back = start(members.indexOf(away));
+  await until(
+    "it has the snapshot",
+    () => back.machine.commands.length === leader.machine.commands.length,
+    30_000,
+  );
+  expect(back.machine.commands).toEqual(leader.machine.commands);
+  expect(leader.node.status()).toMatchObject({ term, role: "leader" });
+  expect((await propose(back, "after")).kind).toBe("applied");
+  // What it wrote is the snapshot that it starts from.
+  await crash(back);
+  const again = start(members.indexOf(away));
+  await until("state is back", () => again.machine.commands.at(-1) === "after", 30_000);
+}, 60_000);

@@ -172,7 +172,11 @@ export class RaftRun {
   private readonly founders: readonly MemberInfo[];
   private readonly random: Prng;
   /** How often members take snapshots, and what they keep behind them. */
-  private readonly snapshots: { readonly everyEntries: number; readonly keepEntries: number };
+  private readonly snapshots: {
+    readonly everyEntries: number;
+    readonly keepEntries: number;
+    readonly pieceBytes: number;
+  };
   private proposed = 0;
   private applied = 0;
   private reads = 0;
@@ -202,6 +206,7 @@ export class RaftRun {
     this.snapshots = {
       everyEntries: chance.pick([5, 20, 100, 4096]),
       keepEntries: chance.pick([0, 3, 30, 1024]),
+      pieceBytes: chance.pick([32, 200, 1000, 128 * 1024]),
     };
     this.network = heritage?.network ?? new SimNetwork(world);
     this.faultsMs = world.now() + (heritage ? AFTERWARDS_MS : faultsMs);
@@ -431,6 +436,7 @@ export class RaftRun {
       heartbeatMs: 100,
       snapshotEveryEntries: this.snapshots.everyEntries,
       keepEntries: this.snapshots.keepEntries,
+      snapshotPieceBytes: this.snapshots.pieceBytes,
       broken: this.broken,
     });
     node.raft = raft;

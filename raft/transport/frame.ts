@@ -18,7 +18,7 @@ const SEALED = 2;
 const CHECKSUM_AT = 8;
 export const FRAME_HEADER_BYTES = CHECKSUM_AT + 4;
 export const SEALED_HEADER_BYTES = CHECKSUM_AT + FRAME_MAC_BYTES;
-/** A snapshot travels in one raft frame; nothing else comes near. */
+/** A snapshot for a member that does not take pieces travels in one raft frame; nothing else comes near. */
 export const MAX_RAFT_FRAME_BYTES = 8 * 1024 * 1024;
 export const MAX_CHANNEL_FRAME_BYTES = 1024 * 1024;
 const MAX_HANDSHAKE_BYTES = 256;

@@ -43,7 +43,7 @@ const SNAPSHOT: Message = {
     data: new Uint8Array([7]),
   },
 };
-const HELLO = { kind: "hello", instance: 77, empty: true, version: 1 } as const;
+const HELLO = { kind: "hello", instance: 77, empty: true, version: 1, pieces: false } as const;
 const COMMAND = {
   kind: "command",
   origin: 1,
@@ -165,7 +165,7 @@ test("recorded messages mean what they meant, and are still sent alike", () => {
   expect(hex(encodeMessage(APPEND))).toBe(RECORDED.append);
   expect(hex(encodeMessage(SNAPSHOT))).toBe(RECORDED.snapshot);
   // A later hello says more, behind what earlier members read of it.
-  expect(hex(encodeAdmission(CLUSTER, HELLO))).toBe(`${RECORDED.admission}0001`);
+  expect(hex(encodeAdmission(CLUSTER, HELLO))).toBe(`${RECORDED.admission}000100`);
   expect(hex(encodeEnvelope(COMMAND))).toBe(RECORDED.command);
 });
 

@@ -42,7 +42,7 @@ export interface RaftGroup {
 export interface RaftSurroundings {
   readonly network: SimNetwork;
   readonly visits: Visiting;
-  readonly snapshots: Pick<RaftNodeOptions, "snapshotEveryEntries" | "keepEntries">;
+  readonly snapshots: Pick<RaftNodeOptions, "snapshotEveryEntries" | "keepEntries" | "snapshotPieceBytes">;
   groupOf(clusterId: number): RaftGroup;
   /** Where the other members are, as an operator would write it into a file. */
   partnersOf(name: string): readonly string[];

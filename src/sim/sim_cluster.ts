@@ -92,6 +92,7 @@ export class SimCluster {
       snapshots: {
         snapshotEveryEntries: chance.pick([5, 20, 100, 4096]),
         keepEntries: chance.pick([0, 3, 30, 1024]),
+        snapshotPieceBytes: chance.pick([200, 1000, 128 * 1024]),
       },
     };
     for (const { id, name } of founders) {

@@ -1,0 +1,132 @@
+/**
+ * The other side of snapshot_sender.ts: collects the pieces, in memory, and hands the whole message to the core. One at a
+ * time, as there is one leader; nothing is believed of a size before the bytes are there.
+ */
+import { DecodeError } from "../core/bytes.ts";
+import { decodeMessage } from "../core/message.ts";
+import type { Message, NodeId, Snapshot } from "../core/types.ts";
+import { encodeSnapshotMessage, type SnapshotMessage } from "./snapshot_messages.ts";
+
+/** What a member keeps of a snapshot that does not come to its end. */
+const FORGET_AFTER_MS = 30_000;
+
+export interface SnapshotReceiverOptions {
+  readonly now: () => number;
+  /** Largest snapshot that is taken. */
+  readonly maxBytes: number;
+  readonly send: (to: NodeId, bytes: Uint8Array) => void;
+  /** Why the snapshot of this message is of no use here; null: it is wanted, or not needed. */
+  readonly objection: (head: Message) => string | null;
+  /** True where all that it covers is here; the core has then answered it, without its data. */
+  readonly needless: (head: Message, snapshot: Snapshot) => boolean;
+  /** The whole message; why it is not taken, or null. */
+  readonly deliver: (message: Message) => string | null;
+}
+
+interface Incoming {
+  readonly from: NodeId;
+  readonly transfer: number;
+  readonly total: number;
+  readonly head: Message;
+  readonly snapshot: Snapshot;
+  pieces: Uint8Array[];
+  received: number;
+  lastMs: number;
+}
+
+export class SnapshotReceiver {
+  readonly #options: SnapshotReceiverOptions;
+  /** Once all is there, without its pieces: what comes late is answered as before. */
+  #incoming: Incoming | null = null;
+
+  constructor(options: SnapshotReceiverOptions) {
+    this.#options = options;
+  }
+
+  /** Bytes that are kept. */
+  get size(): number {
+    return this.#incoming?.pieces.reduce((sum, { length }) => sum + length, 0) ?? 0;
+  }
+
+  took(from: NodeId, message: SnapshotMessage): void {
+    const { transfer } = message;
+    if (message.kind === "begin") return this.#begin(from, message);
+    if (message.kind !== "piece") return;
+    const incoming = this.#incoming;
+    if (incoming?.from !== from || incoming.transfer !== transfer) {
+      return this.#answer(from, { kind: "lost", transfer });
+    }
+    this.#piece(incoming, message.offset, message.data);
+  }
+
+  tick(): void {
+    const lastMs = this.#incoming?.lastMs ?? Infinity;
+    if (this.#options.now() - lastMs >= FORGET_AFTER_MS) this.#incoming = null;
+  }
+
+  #begin(from: NodeId, { transfer, total, head }: SnapshotMessage & { readonly kind: "begin" }): void {
+    const known = this.#incoming;
+    if (known?.from !== from || known.transfer !== transfer) {
+      const incoming = this.#read(from, transfer, total, head);
+      if (typeof incoming === "string") {
+        return this.#answer(from, { kind: "refused", transfer, reason: incoming });
+      }
+      if (this.#options.needless(incoming.head, incoming.snapshot)) {
+        return this.#answer(from, { kind: "got", transfer, received: total });
+      }
+      this.#incoming = incoming;
+    }
+    this.#answer(from, { kind: "got", transfer, received: this.#incoming!.received });
+  }
+
+  #read(from: NodeId, transfer: number, total: number, bytes: Uint8Array): Incoming | string {
+    const { maxBytes, objection, now } = this.#options;
+    if (total === 0 || total > maxBytes) return `a snapshot of ${total} bytes: 1 to ${maxBytes} are taken`;
+    let head: Message;
+    try {
+      head = decodeMessage(bytes);
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      return error.message;
+    }
+    const { snapshot } = head;
+    if (snapshot === null || head.from !== from) return "it is no snapshot of the member that sends it";
+    const useless = objection(head);
+    if (useless !== null) return useless;
+    return { from, transfer, total, head, snapshot, pieces: [], received: 0, lastMs: now() };
+  }
+
+  #piece(incoming: Incoming, offset: number, data: Uint8Array): void {
+    const { from, transfer, total, head, snapshot } = incoming;
+    incoming.lastMs = this.#options.now();
+    const fits = offset === incoming.received && data.length > 0 && data.length <= total - offset;
+    if (fits) {
+      incoming.pieces.push(data);
+      incoming.received += data.length;
+    }
+    if (fits && incoming.received === total) {
+      const message = { ...head, snapshot: { ...snapshot, data: joined(incoming.pieces, total) } };
+      incoming.pieces = [];
+      const reason = this.#options.deliver(message);
+      if (reason !== null) {
+        this.#incoming = null;
+        return this.#answer(from, { kind: "refused", transfer, reason });
+      }
+    }
+    this.#answer(from, { kind: "got", transfer, received: incoming.received });
+  }
+
+  #answer(to: NodeId, message: SnapshotMessage): void {
+    this.#options.send(to, encodeSnapshotMessage(message));
+  }
+}
+
+function joined(pieces: readonly Uint8Array[], total: number): Uint8Array {
+  const bytes = new Uint8Array(total);
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
+}
