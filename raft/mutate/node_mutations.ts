@@ -288,7 +288,7 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
     ["transfer-without-end", "now - transfer.progressMs >= GIVE_UP_AFTER_MS", "now < 0"],
     ["old-leader-goes-on", "if (transfer.message.term !== term) {", "if (term === -1) {"],
     ["lost-beginning-not-sent-again", "transfer.begun = false;\n", ""],
-    ["window-without-limit", "transfer.sent - transfer.received < WINDOW * pieceBytes", "true"],
+    ["snapshot-window-without-limit", "transfer.sent - transfer.received < WINDOW * pieceBytes", "true"],
   ]),
   ...mutationsOf("raft/node/snapshot_receiver.ts", ["raft/node/snapshot_transfer.test.ts"], [
     ["piece-anywhere", "offset === incoming.received && data", "data"],
@@ -361,8 +361,8 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
   ...mutationsOf("raft/node/admission_messages.ts", ["raft/node/recorded_peer.test.ts"], [
     [
       "recorded-hello-not-understood",
-      "version: reader.remaining === 0 ? 1 : reader.u16()",
-      "version: reader.u16()",
+      "const version = reader.remaining === 0 ? 1 : reader.u16()",
+      "const version = reader.u16()",
     ],
   ]),
   ...mutationsOf("raft/core/message.ts", ["raft/node/recorded_peer.test.ts"], [
