@@ -74,6 +74,10 @@ const failover = fields({
   epoch: number,
 });
 
+/** Which machine is meant (raft id, machine, boot): a name can come twice. */
+const token = matching(/^[0-9a-zA-Z._-]{1,64}$/, "an id of at most 64 letters and digits");
+const life = fields({ node: wholeNumber(2 ** 48, 1), machine: token, boot: token });
+
 const facts = fields({
   name,
   connUrl: address,
@@ -82,7 +86,7 @@ const facts = fields({
   raftAddr: address,
   tags: json(TAGS_BOUNDS, LOOSE_BOUNDS),
   version: text(64),
-});
+}, { life });
 
 /** Beside `op`, and the stamp that every command has. Fields that may be missing come second. */
 const BODIES: Readonly<
@@ -95,10 +99,10 @@ const BODIES: Readonly<
   completeInitialize: [{ incarnation: number, systemId: text(64) }],
   clearInitialize: [{ of: name, incarnation: number }],
   setConfig: [{ value: json(CONFIG_BOUNDS, LOOSE_BOUNDS), expectRevision: revision }],
-  grant: [{ epoch: number, holder: name, reason, complete: flag }],
+  grant: [{ epoch: number, holder: name, reason, complete: flag }, { life }],
   expire: [{ epoch: number, reason }, { forced: flag }],
-  release: [{ epoch: number, reason, lsn: orNull(number), timeline: orNull(number) }],
-  setUnfenced: [{ epoch: number, unfenced: flag }],
+  release: [{ epoch: number, reason, lsn: orNull(number), timeline: orNull(number) }, { life }],
+  setUnfenced: [{ epoch: number, unfenced: flag }, { life }],
   setFailover: [{ record: failover, expectRevision: revision }],
   acceptFailover: [{ id }],
   endFailover: [{ id, ok: flag, text: reason }],
@@ -109,7 +113,10 @@ const BODIES: Readonly<
     line: tuple(number, number, text(512), stamp, name),
     maxLines: number,
   }],
-  setFailsafe: [{ epoch: number, members: orNull(map(name, address, MAX_SET)), expectRevision: revision }],
+  setFailsafe: [{ epoch: number, members: orNull(map(name, address, MAX_SET)), expectRevision: revision }, {
+    life,
+    nodes: map(name, number, MAX_SET),
+  }],
   setTtl: [{
     epoch: number,
     free: flag,
