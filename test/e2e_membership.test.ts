@@ -2,10 +2,15 @@
 import { expect } from "bun:test";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { parse } from "yaml";
+import { encodeMessage, makeMessage } from "../raft/core/message.ts";
+import { directoryIdentity, monotonicClock, TcpTransport } from "../raft/mod.ts";
+import { encodeEnvelope } from "../raft/node/envelope.ts";
 import type { ClusterJson, RaftJson } from "../src/api/client.ts";
 import type { Cluster } from "../src/demo/cluster.ts";
 import type { Host } from "../src/demo/host.ts";
 import { nowMs } from "../src/demo/now.ts";
+import { freePorts } from "../src/demo/ports.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
 import { START_MS, withCluster } from "./e2e/harness.ts";
 
@@ -130,6 +135,88 @@ story("a living member is not replaced at its own address, and is known by its i
     }
   }
   expect((await raftOf(primary)).members.map(({ id }) => id)).toEqual(before.map(({ id }) => id));
+});
+
+story("an address that is none, and garbage of a member, are refused, and end nobody", async (fixture) => {
+  const { cluster } = fixture;
+  const primary = await fixture.healed();
+  const before = (await raftOf(primary)).members.map(({ id }) => id);
+  const agents = cluster.hosts.map((host) => host.agentPid());
+  for (const address of ["10.55.0.9:70000", "10.55.0.9:0", "10.55.0.9", "*:2222", "__proto__:x"]) {
+    for (const words of [["add", address], ["replace", primary.name, address]]) {
+      const refused = await cluster.tryCtl("raft", ...words, "--force");
+      expect([address, refused.code]).not.toEqual([address, 0]);
+      expect(refused.output).toMatch(/"host:port" is expected|stands for every address/);
+    }
+  }
+  for (const name of ["__proto__", "constructor", "70000", "a b", "x".repeat(3000)]) {
+    expect((await cluster.tryCtl("raft", "remove", name, "--force")).code).toBe(1);
+  }
+  const { raft, restapi } = parse(readFileSync(primary.configFile, "utf8")) as {
+    raft: { password: string };
+    restapi: { authentication: { username: string; password: string } };
+  };
+  const user = `${restapi.authentication.username}:${restapi.authentication.password}`;
+  for (
+    const body of [{ address: "10.55.0.9:70000" }, { address: "h:1\n" }, {
+      address: "h:1",
+      name: "x".repeat(300),
+    }]
+  ) {
+    const { status } = await primary.rest("/agent/raft/add", {
+      method: "POST",
+      user,
+      body,
+      timeoutMs: 10_000,
+    });
+    expect([body, status >= 400 && status < 500]).toEqual([body, true]);
+  }
+
+  // A member whose program is at fault: it has a place, knows the password, and sends what no program sends.
+  const [port] = await freePorts(1);
+  await cluster.ctl("raft", "add", `127.0.0.1:${port}`, "ghost", "--no-vote", "--force");
+  const status = await raftOf(primary);
+  const ghost = status.members.find(({ name }) => name === "ghost")!;
+  const leader = cluster.host(status.leader!);
+  const to = status.members.find(({ name }) => name === leader.name)!;
+  const transport = new TcpTransport({
+    id: ghost.id,
+    clusterId: directoryIdentity(join(primary.directory, "raft"))!.clusterId,
+    bindAddr: ghost.addr,
+    peers: [{ id: to.id, name: to.name, addr: to.addr }],
+    password: raft.password,
+    clock: monotonicClock,
+    random: Math.random,
+  });
+  try {
+    let connected = false;
+    transport.start({ onFrame: () => {}, onPeer: (_, is) => (connected = is) });
+    await waitFor("a connection to the leader", START_MS, () => connected);
+    const record = { id: 77, name: "x", addr: "10.55.0.9:70000", votes: true, replaces: 0 };
+    const command = new TextEncoder().encode('{"v":1,"op":"setMember","facts":5,"by":"x","at":""}');
+    for (
+      const data of [
+        new Uint8Array([99, 1, 2]),
+        encodeEnvelope({ kind: "version", version: 4 }),
+        encodeEnvelope({ kind: "member", record }),
+        encodeEnvelope({ kind: "command", origin: ghost.id, incarnation: 1, seq: 1, floor: 1, command }),
+      ]
+    ) {
+      const entries = [{ term: 0, index: 0, kind: "normal" as const, data }];
+      const message = makeMessage({ type: "propose", from: ghost.id, to: to.id, entries });
+      expect(transport.send(to.id, 0, encodeMessage(message))).toBe(true);
+    }
+    for (const channel of [1, 2, 3, 252, 253, 254, 255]) {
+      transport.send(to.id, channel, new Uint8Array([1, 2, 3]));
+    }
+    await waitFor("a word about it", START_MS, () => leader.log().includes("unusable message of ghost"));
+  } finally {
+    transport.close();
+  }
+  await cluster.ctl("raft", "remove", "ghost", "--force");
+  await fixture.healed();
+  expect((await raftOf(primary)).members.map(({ id }) => id)).toEqual(before);
+  expect(cluster.hosts.map((host) => host.agentPid())).toEqual(agents);
 });
 
 story("a removed member stops itself and its PostgreSQL, and comes back as a new one", async (fixture) => {

@@ -89,3 +89,24 @@ test("raft with anything else says what there is", async () => {
   expect(code).toBe(2);
   expect(err).toContain("remove NAME");
 });
+
+test("an address that nobody can dial is refused before anything is asked or sent", async () => {
+  for (
+    const address of [
+      "10.55.0.9:70000",
+      "10.0.0.4",
+      "10.0.0.4:0",
+      "*:2222",
+      "0.0.0.0:2222",
+      "a b:1",
+      "__proto__",
+    ]
+  ) {
+    for (const words of [["add", address, "node4"], ["replace", "node3", address]]) {
+      const { code, err } = await cluster.ctl(["raft", ...words, "--force"]);
+      expect([address, code]).not.toEqual([address, 0]);
+      expect(err).toMatch(/"host:port" is expected|stands for every address/);
+    }
+  }
+  expect(changes()).toEqual([]);
+});

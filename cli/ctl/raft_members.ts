@@ -1,12 +1,14 @@
 /** `agent ctl raft add, remove, replace, snapshot`: who belongs to the group of voters. */
 import type { RaftJson, RaftMemberJson } from "../../src/api/client.ts";
 import type { Context } from "./command.ts";
-import { CtlError } from "./errors.ts";
+import { dialProblem } from "../../src/model/host_port.ts";
+import { CtlError, UsageError } from "./errors.ts";
 import { confirm } from "./prompt.ts";
 import { asLeaderSees, raftStatus, summary } from "./raft_view.ts";
 
 export async function addMember(context: Context, address: string, name: string | null): Promise<number> {
   const { io, arguments: given } = context;
+  refuseUnusable(address);
   const votes = !given.flag("no-vote");
   const before = await lookUp(context);
   const text = await ask(context, before, "/agent/raft/add", { address, name: name ?? undefined, votes });
@@ -36,6 +38,7 @@ export async function removeMember(context: Context, name: string): Promise<numb
 
 export async function replaceMember(context: Context, name: string, address: string): Promise<number> {
   const { io, arguments: given } = context;
+  refuseUnusable(address);
   const before = await lookUp(context);
   const member = memberOf(before, name);
   const question =
@@ -57,6 +60,12 @@ export async function takeSnapshot({ io, cluster: access }: Context): Promise<nu
   if (reply.status !== 200) throw new CtlError(reply.text);
   io.out(`Success: ${reply.text} on ${own.name}`);
   return 0;
+}
+
+/** What a member dials stays in the log for good: the first place where it is seen refuses it. */
+function refuseUnusable(address: string): void {
+  const problem = dialProblem(address);
+  if (problem !== null) throw new UsageError(problem);
 }
 
 async function lookUp({ cluster: access }: Context): Promise<RaftJson> {

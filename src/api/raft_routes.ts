@@ -3,6 +3,7 @@ import { knownMember } from "../model/records.ts";
 import { Hono } from "@hono/hono";
 import type { ApiEnv } from "./app.ts";
 import { readBody, textResponse } from "./body.ts";
+import { dialProblem } from "../model/host_port.ts";
 import { jsonText } from "./json_text.ts";
 import type { ApiPort, ApiView, RaftChange, RaftChangeOutcome } from "./port.ts";
 import type { RaftJson } from "./shapes.ts";
@@ -42,6 +43,8 @@ export function raftRoutes(port: ApiPort): Hono<ApiEnv> {
         'The body must be {"address": "<host:port>", "name": "<member>", "votes": true}',
       );
     }
+    const problem = dialProblem(address);
+    if (problem !== null) return textResponse(400, problem);
     return await change({ kind: "add", address, name: name ?? null, votes }, `${address} is a member now`);
   });
 
@@ -63,6 +66,8 @@ export function raftRoutes(port: ApiPort): Hono<ApiEnv> {
         'The body must be {"name": "<member>", "address": "<host:port>", "new_name": "<member>"}',
       );
     }
+    const problem = dialProblem(address);
+    if (problem !== null) return textResponse(400, problem);
     return await change(
       { kind: "replace", name, address, newName: newName ?? null },
       `${address} is a member now; ${name} leaves when it has a vote`,

@@ -11,6 +11,15 @@ export function parseHostPort(value: string, defaultPort: number | null = null):
   return isHost(host) ? { host, port: parts.port } : null;
 }
 
+/** Why nobody can connect to this text, for people; null: somebody can. */
+export function dialProblem(value: string): string | null {
+  const parsed = parseHostPort(value);
+  if (parsed === null || value !== value.trim()) {
+    return `"${value.slice(0, 100)}" is no address: "host:port" is expected, with a port from 1 to 65535`;
+  }
+  return isWildcard(parsed.host) ? `${value} stands for every address of a host: name one of them` : null;
+}
+
 /** `addr[,addr...]:port`: one port for all. */
 export function parseListen(
   value: string,
