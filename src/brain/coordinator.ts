@@ -6,6 +6,7 @@
 import type { CommandBody } from "../dcs/commands.ts";
 import { longestWaitMs } from "../dcs/lease.ts";
 import type { MemberStatus } from "../model/member_status.ts";
+import { knownMember } from "../model/records.ts";
 import {
   chooseSuccessor,
   FRESH_MS,
@@ -80,7 +81,7 @@ export function coordinate(view: ClusterView): ClusterDecision {
   if (lock.holder === null) {
     const choice = chooseSuccessor(view);
     if (choice.kind === "wait") return decide(choice.reason);
-    const { life } = dcs.members[choice.to] ?? {};
+    const { life } = knownMember(dcs, choice.to) ?? {};
     if (life === undefined) return decide(`${choice.to} has not joined yet`);
     return decide(choice.reason, {
       op: "grant",

@@ -18,6 +18,7 @@ const SNAPSHOT_BOUNDS: JsonBounds = {
 const number = wholeNumber();
 const any = text(Infinity);
 const tree = json(LOOSE_BOUNDS, LOOSE_BOUNDS);
+const life = fields({ node: number, machine: any, boot: any });
 const texts = list(any, Infinity);
 
 const isState = fields({
@@ -37,6 +38,7 @@ const isState = fields({
     })),
     cleanStart: flag,
     unfenced: flag,
+    life: orNull(life),
   }),
   failover: orNull(fields({
     kind: oneOf("switchover", "failover"),
@@ -52,7 +54,10 @@ const isState = fields({
   sync: fields({ leader: orNull(any), syncStandby: texts, quorum: number, revision: number }),
   history: list(tuple(number, number, any, any, any), Infinity),
   failsafe: orNull(
-    fields({ epoch: number, holder: any, members: map(any, any, Infinity), revision: number }),
+    fields({ epoch: number, holder: any, members: map(any, any, Infinity), revision: number }, {
+      life,
+      nodes: map(any, number, Infinity),
+    }),
   ),
   members: map(
     any,
@@ -64,7 +69,7 @@ const isState = fields({
       raftAddr: any,
       tags: tree,
       version: any,
-    }),
+    }, { life }),
     Infinity,
   ),
   grantTtlMs: number,

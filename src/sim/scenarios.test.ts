@@ -125,8 +125,9 @@ test("hosts that were all off, the witness too: nobody has seen the last primary
     expect(outage(cluster)).toBe(Infinity);
     old.host.reboot();
     old.startAgent();
+    // All are there now: it, or one that has everything it had.
     expect(outage(cluster)).toBeLessThan(15_000);
-    expect(primaryOf(cluster)).toBe(old);
+    expect(recovers(cluster, 30_000)).toBe(true);
   }
 });
 
