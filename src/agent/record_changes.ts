@@ -6,6 +6,7 @@ import { randomUUID } from "node:crypto";
 import type { ConfigOutcome, WriteOutcome } from "../api/port.ts";
 import { checkTiming } from "../brain/timing.ts";
 import { checkWatchdogTiming } from "../brain/watchdog.ts";
+import { configFlaw, requestFlaw } from "../dcs/command_schema.ts";
 import type { CommandBody } from "../dcs/commands.ts";
 import type { LocalConfig } from "../model/config.ts";
 import { effectiveDynamic } from "../model/config_dynamic.ts";
@@ -56,6 +57,8 @@ export class RecordChanges {
 
   /** Why a configuration cannot be taken: a broken rule of the keys, or of the timing inequalities, with the numbers. */
   #refusal(value: JsonObject, present: JsonObject | null): string | null {
+    const flaw = configFlaw(value);
+    if (flaw !== null) return `the configuration has ${flaw}`;
     const errors = newProblems(value, present).filter((issue) => issue.severity === "error");
     if (errors.length > 0) return errors.map((issue) => `${issue.path}: ${issue.message}`).join("; ");
     const config = this.#options.config();
@@ -70,6 +73,8 @@ export class RecordChanges {
 
   async requestFailover(request: FailoverRecord): Promise<WriteOutcome> {
     const record = { ...request, id: request.id === "" ? randomUUID() : request.id };
+    const flaw = requestFlaw(record);
+    if (flaw !== null) return { kind: "invalid", reason: flaw };
     return writeOutcome(await this.propose({ op: "setFailover", record, expectRevision: null }));
   }
 

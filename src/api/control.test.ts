@@ -560,6 +560,18 @@ const CASES: readonly Case[] = [
     text: "10.0.0.4:2222 is a member now",
   },
   {
+    says: "a switchover that the log does not take",
+    request: post("/switchover", { leader: "node1", candidate: "node2" }),
+    arrange: (port) => {
+      port.writeOutcome = {
+        kind: "invalid",
+        reason: "candidate: a text without control characters is expected",
+      };
+    },
+    code: 400,
+    text: "candidate: a text without control characters is expected",
+  },
+  {
     says: "a raft member added where nobody can dial it",
     request: post("/agent/raft/add", { address: "10.55.0.9:70000", name: "node4" }),
     code: 400,

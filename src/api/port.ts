@@ -151,6 +151,8 @@ export type ConfigOutcome =
   | { readonly kind: "unavailable"; readonly reason: string };
 
 export type WriteOutcome =
+  /** What was asked for cannot be logged, in whatever state; `reason` is for people. */
+  | { readonly kind: "invalid"; readonly reason: string }
   | { readonly kind: "ok" }
   | { readonly kind: "conflict" }
   | { readonly kind: "unavailable"; readonly reason: string };

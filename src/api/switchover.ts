@@ -68,6 +68,7 @@ async function handle(
   };
   const before = view.dcs?.lock.holder ?? null;
   const logged = await port.requestFailover(record);
+  if (logged.kind === "invalid") return textResponse(400, logged.reason);
   if (logged.kind !== "ok") return textResponse(503, "failed to write failover key into DCS");
   if (scheduledAt !== null) return textResponse(202, `${title(kind)} scheduled`);
   return await waitForOutcome(port, record, before);

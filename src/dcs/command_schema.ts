@@ -7,6 +7,8 @@
  * commands, and is judged by the version in force at the entry's place.
  */
 import type { JsonBounds } from "../model/bounded_json.ts";
+import type { JsonObject } from "../model/json.ts";
+import type { FailoverRecord } from "../model/records.ts";
 import type { CommandBody } from "./commands.ts";
 import {
   type Check,
@@ -64,6 +66,8 @@ const time = matching(
   "an ISO 8601 time with seconds and time zone",
 );
 
+const config = json(CONFIG_BOUNDS, LOOSE_BOUNDS);
+
 const failover = fields({
   kind: oneOf("switchover", "failover"),
   leader: orNull(name),
@@ -98,7 +102,7 @@ const BODIES: Readonly<
   claimInitialize: [{ incarnation: number }],
   completeInitialize: [{ incarnation: number, systemId: text(64) }],
   clearInitialize: [{ of: name, incarnation: number }],
-  setConfig: [{ value: json(CONFIG_BOUNDS, LOOSE_BOUNDS), expectRevision: revision }],
+  setConfig: [{ value: config, expectRevision: revision }],
   grant: [{ epoch: number, holder: name, reason, complete: flag }, { life }],
   expire: [{ epoch: number, reason }, { forced: flag }],
   release: [{ epoch: number, reason, lsn: orNull(number), timeline: orNull(number) }, { life }],
@@ -126,6 +130,16 @@ const BODIES: Readonly<
     waitMs: wholeNumber(MAX_TTL_MS, 1),
   }],
 };
+
+/** Why the log takes no such request, for people; null: it does. */
+export function requestFlaw(record: FailoverRecord): string | null {
+  return failover(record, true);
+}
+
+/** Why the log takes no such configuration, for people; null: it does. */
+export function configFlaw(value: JsonObject): string | null {
+  return config(value, true);
+}
 
 const CHECKS = new Map<string, Check>(
   Object.entries(BODIES).map(([op, [required, optional]]) => [

@@ -107,21 +107,27 @@ class Garbage {
   body(state: DcsState): CommandBody {
     const { epoch } = state.lock;
     const name = this.name();
+    const life = this.of(undefined, { node: 1, machine: "m", boot: "b" }, {
+      node: this.number(),
+      machine: this.text(),
+      boot: "b",
+    });
     const bodies: CommandBody[] = [
       { op: "claimInitialize", incarnation: this.below(2) },
       { op: "completeInitialize", incarnation: this.below(2), systemId: "7" },
       { op: "clearInitialize", of: name, incarnation: this.below(2) },
       { op: "setConfig", value: this.json() as never, expectRevision: state.config?.revision ?? null },
-      { op: "grant", epoch: epoch + 1, holder: name, reason: this.text(), complete: true },
+      { op: "grant", epoch: epoch + 1, holder: name, life, reason: this.text(), complete: true },
       { op: "expire", epoch, reason: this.text(), forced: this.of(true, false) },
       {
         op: "release",
         epoch,
+        life,
         reason: this.text(),
         lsn: this.of(null, this.number()),
         timeline: this.number(),
       },
-      { op: "setUnfenced", epoch, unfenced: this.of(true, false) },
+      { op: "setUnfenced", epoch, life, unfenced: this.of(true, false) },
       {
         op: "setFailover",
         record: {
@@ -146,6 +152,7 @@ class Garbage {
           proxyUrl: this.of(null, this.text()),
           raftAddr: this.of("h:1", this.text()),
           tags: this.of({}, this.json()) as never,
+          life,
           version: this.text(),
         },
         incarnation: 1,
@@ -161,6 +168,8 @@ class Garbage {
       {
         op: "setFailsafe",
         epoch,
+        life,
+        nodes: this.of(undefined, { a: 1, b: this.number() }),
         members: this.of(null, { [name]: "http://h:1", a: "x", b: "x" }),
         expectRevision: state.failsafe?.revision ?? null,
       },
