@@ -11,7 +11,7 @@ import type { Displaced } from "../model/postgres_view.ts";
 const LOOKS = 2;
 
 export class DirectoryWatch {
-  private reading = false;
+  private reading: Promise<void> | null = null;
   private seen: { readonly pid: number; readonly why: string; readonly times: number } | null = null;
 
   /** `found` is called with what is wrong, or null; not at all when an earlier reading has not ended. */
@@ -20,14 +20,13 @@ export class DirectoryWatch {
     private readonly found: (displaced: Displaced | null) => void,
   ) {}
 
-  /** `pid`: of a postmaster that accepts connections. */
-  look(pid: number): void {
-    if (this.reading) return;
-    this.reading = true;
-    whyDisplaced(this.dataDir, pid).then((displaced) => this.note(pid, displaced), () => this.note(pid, null))
-      .finally(
-        () => this.reading = false,
-      );
+  /** `pid`: of a postmaster that accepts connections. Resolves when the reading has ended; never rejects. */
+  look(pid: number): Promise<void> {
+    this.reading ??= whyDisplaced(this.dataDir, pid).then(
+      (displaced) => this.note(pid, displaced),
+      () => this.note(pid, null),
+    ).finally(() => this.reading = null);
+    return this.reading;
   }
 
   private note(pid: number, displaced: Displaced | null): void {

@@ -380,7 +380,7 @@ export class PostgresExecutor implements PostgresPort {
     // One that starts is not in its directory yet, and one that ends takes its lock file away.
     const settled = server?.ready === true && !server.ending && action === null;
     if (postmaster?.phase === "running" && settled && server.pid === postmaster.pid) {
-      this.directoryWatch.look(postmaster.pid);
+      this.background("data directory", this.directoryWatch.look(postmaster.pid));
     }
   }
 
