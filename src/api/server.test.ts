@@ -2,7 +2,8 @@ import { afterEach, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { MemoryLog } from "../lib/log.ts";
 import { ApiClient } from "./client.ts";
-import { type ApiServer, ListenError, startApiServer } from "./server.ts";
+import { ListenError } from "./listen_error.ts";
+import { type ApiServer, startApiServer } from "./server.ts";
 import type { ApiView } from "./port.ts";
 import { stubLocalConfig, StubPort } from "./testing.ts";
 

@@ -13,6 +13,7 @@ import type { Answer } from "./http/answer.ts";
 import type { HttpRequest } from "./http/connection.ts";
 import { HttpServer } from "./http/http_server.ts";
 import { HTTP_LIMITS, type HttpLimits } from "./http/limits.ts";
+import { ListenError } from "./listen_error.ts";
 
 export interface ApiServer {
   /** Port listened on; differs from the configured one when that is 0. */
@@ -42,10 +43,6 @@ interface Serving {
   readonly answer: (request: HttpRequest) => Answer | Promise<Answer>;
   readonly onError: AppOptions["onError"];
   readonly collect: (() => void) | undefined;
-}
-
-export class ListenError extends Error {
-  override readonly name = "ListenError";
 }
 
 /** Throws ListenError when the address cannot be listened on or a certificate file cannot be read. */

@@ -7,7 +7,8 @@ import { connect } from "node:tls";
 import { askFailsafe } from "../agent/ask_member.ts";
 import type { LocalConfig, RestApiConfig } from "../model/config.ts";
 import { ApiClient, type ClientTls } from "./client.ts";
-import { type ApiServer, ListenError, startApiServer } from "./server.ts";
+import { ListenError } from "./listen_error.ts";
+import { type ApiServer, startApiServer } from "./server.ts";
 import { StubPort } from "./testing.ts";
 
 // Made for this test alone, valid for 127.0.0.1 until 2126; the authority's key was thrown away.

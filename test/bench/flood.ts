@@ -50,7 +50,7 @@ export async function measureFloods(
     say(
       `${kind}: renewals <= ${result.renewalMs.toFixed(0)} ms, loop <= ${
         result.loopMs.toFixed(0)
-      } ms, health check <= ` +
+      } ms (elsewhere ${result.elsewhereMs.toFixed(0)}), health check <= ` +
         `${result.checkMs.toFixed(0)} ms, memory + ${result.grownMib.toFixed(1)} MiB, log ` +
         `${(result.logBytesPerMinute / 1000).toFixed(1)} kB/min${
           result.failures.map((one) => `; FAILED: ${one}`).join("")

@@ -47,11 +47,11 @@ export class HttpServer implements ConnectionHost {
   readonly #options: HttpServerOptions;
   readonly #table: ConnectionTable<Connection>;
   readonly #listener: { readonly port: number; stop(closeActive?: boolean): void };
-  readonly #sweeper: ReturnType<typeof setInterval>;
+  /** Only while there are connections. */
+  #sweeper: ReturnType<typeof setInterval> | null = null;
   /** First come, first served; a connection stands in it once. */
   #queue: Connection[] = [];
   #scheduled = false;
-  #retired = false;
   readonly #unsafe = new Map<string, number>();
   #unsafeAll = 0;
   #inputBytes = 0;
@@ -80,7 +80,10 @@ export class HttpServer implements ConnectionHost {
         open: (socket) => {
           const connection = new Connection(socket, this, tls !== null);
           socket.data = connection;
-          if (this.#table.add(connection)) return;
+          if (this.#table.add(connection)) {
+            this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS);
+            return;
+          }
           this.#limited(connection.address);
           connection.drop();
         },
@@ -101,8 +104,6 @@ export class HttpServer implements ConnectionHost {
         error: (socket) => socket.data.drop(),
       },
     });
-    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS);
-    this.#sweeper.unref();
   }
 
   get port(): number {
@@ -115,7 +116,6 @@ export class HttpServer implements ConnectionHost {
 
   /** Listens no more; open connections live on. */
   retire(): void {
-    this.#retired = true;
     this.#listener.stop(false);
   }
 
@@ -196,7 +196,9 @@ export class HttpServer implements ConnectionHost {
   #sweep(): void {
     const nowMs = this.nowMs();
     for (const connection of [...this.#table.all()]) connection.look(nowMs);
-    if (this.#retired && this.#table.size === 0) clearInterval(this.#sweeper);
+    if (this.#table.size > 0 || this.#sweeper === null) return;
+    clearInterval(this.#sweeper);
+    this.#sweeper = null;
   }
 
   #schedule(): void {

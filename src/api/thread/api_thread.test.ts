@@ -4,7 +4,7 @@ import { SystemClock } from "../../lib/clock.ts";
 import { MemoryLog } from "../../lib/log.ts";
 import { ApiClient } from "../client.ts";
 import type { ApiView } from "../port.ts";
-import { ListenError } from "../server.ts";
+import { ListenError } from "../listen_error.ts";
 import { stubLocalConfig, StubPort } from "../testing.ts";
 import { ApiThread } from "./api_thread.ts";
 import type { FromThread } from "./protocol.ts";

@@ -7,7 +7,7 @@ import type { Clock } from "../../../raft/mod.ts";
 import type { Log } from "../../lib/log.ts";
 import type { LocalConfig } from "../../model/config.ts";
 import type { ApiPort } from "../port.ts";
-import { ListenError } from "../server.ts";
+import { ListenError } from "../listen_error.ts";
 import { type FromThread, type Operation, OPERATIONS, StartSignal, type ToThread } from "./protocol.ts";
 import { takeSnapshot } from "./remote_port.ts";
 
