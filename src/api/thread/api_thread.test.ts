@@ -126,6 +126,27 @@ test("a thread that ends is started again, and said so", async () => {
   expect(log.lines[0]).toContain("the thread of the REST API has ended");
 });
 
+test("a thread that hangs is replaced", async () => {
+  const workers: Worker[] = [];
+  const log = new MemoryLog();
+  // The first hears no ping, as if it stood still.
+  const onWorker = (worker: Worker) => {
+    workers.push(worker);
+    if (workers.length > 1) return;
+    const post = worker.postMessage.bind(worker);
+    worker.postMessage = (message: { kind: string }) => {
+      if (message.kind !== "ping") post(message);
+    };
+  };
+  const thread = new ApiThread(new StubPort(), stubLocalConfig(0), { clock, log, onWorker, pingMs: 50 });
+  threads.push(thread);
+  await until("a second thread", () => workers.length === 2);
+  await until("it answers", async () => {
+    return (await client.request(`http://127.0.0.1:${thread.port}`, "GET", "/primary")).ok;
+  });
+  expect(log.lines[0]).toContain("(it does not answer)");
+});
+
 test("the agent's loop makes 20 copies a second at most, whatever is asked", async () => {
   const port = new CountingPort();
   const { base } = start(port);

@@ -15,12 +15,17 @@ import { takeSnapshot } from "./remote_port.ts";
 const EMBEDDED_WORKER = "./src/api/thread/api_worker.ts";
 const START_MS = 15_000;
 const RELOAD_MS = 5000;
+const PING_MS = 5000;
+/** A thread that leaves so many pings in a row without an answer hangs. */
+const MAX_UNANSWERED = 3;
 const RESTART_MIN_MS = 100;
 const RESTART_MAX_MS = 10_000;
 
 export interface ApiThreadOptions {
   readonly clock: Clock;
   readonly log: Log;
+  /** How often the thread is asked whether it is there. @default 5000 */
+  readonly pingMs?: number;
   /** For tests: told each thread that is started. */
   readonly onWorker?: (worker: Worker) => void;
 }
@@ -41,6 +46,8 @@ export class ApiThread {
   #restartMs = RESTART_MIN_MS;
   #restart: ReturnType<typeof setTimeout> | null = null;
   #stopped = false;
+  #unanswered = 0;
+  #pinger: ReturnType<typeof setInterval> | null = null;
   #asks: Extract<FromThread, { kind: "ask" }>[] = [];
   #asksScheduled = false;
   #reloads = 0;
@@ -55,6 +62,8 @@ export class ApiThread {
     const started = signal.wait(START_MS);
     if (started !== null && "port" in started) {
       this.#port = started.port;
+      this.#pinger = setInterval(() => this.#ping(), options.pingMs ?? PING_MS);
+      this.#pinger.unref();
       return;
     }
     this.#stopped = true;
@@ -97,6 +106,7 @@ export class ApiThread {
   stop(): void {
     this.#stopped = true;
     if (this.#restart !== null) clearTimeout(this.#restart);
+    if (this.#pinger !== null) clearInterval(this.#pinger);
     this.#tell({ kind: "stop" });
   }
 
@@ -110,6 +120,7 @@ export class ApiThread {
     const signal = new StartSignal();
     const worker = openWorker();
     this.#worker = worker;
+    this.#unanswered = 0;
     this.#options.onWorker?.(worker);
     worker.onmessage = (event: MessageEvent<FromThread>) => this.#heard(worker, event.data);
     worker.onerror = (event) => this.#ended(worker, event.message || "for a reason that it did not give");
@@ -117,6 +128,14 @@ export class ApiThread {
     const snapshot = takeSnapshot(this.#api, this.#options.clock, ["timing"]);
     this.#tell({ kind: "start", config: this.#config, snapshot, started: signal.memory });
     return signal;
+  }
+
+  /** Counted, not timed: a host that was suspended is no thread that hangs. */
+  #ping(): void {
+    if (this.#worker === null) return;
+    if (this.#unanswered >= MAX_UNANSWERED) return this.#ended(this.#worker, "it does not answer");
+    this.#unanswered++;
+    this.#tell({ kind: "ping" });
   }
 
   #tell(message: ToThread): void {
@@ -133,6 +152,9 @@ export class ApiThread {
       case "failed":
         // At the start the constructor throws it.
         return this.#ended(worker, message.message);
+      case "pong":
+        this.#unanswered = 0;
+        return;
       case "reloaded":
         this.#port = message.port;
         return this.#reloading.get(message.id)?.(message.problem);

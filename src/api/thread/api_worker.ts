@@ -24,6 +24,8 @@ self.onmessage = ({ data }: MessageEvent<ToThread>) => {
       return port?.heard(data);
     case "reload":
       return reload(data);
+    case "ping":
+      return tell({ kind: "pong" });
     case "stop":
       void server?.stop();
   }

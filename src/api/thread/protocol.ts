@@ -64,11 +64,14 @@ export type ToThread =
     readonly snapshot: Snapshot;
   }
   | { readonly kind: "reload"; readonly id: number; readonly config: LocalConfig }
+  /** Are you there? */
+  | { readonly kind: "ping" }
   | { readonly kind: "stop" };
 
 export type FromThread =
   | { readonly kind: "listening"; readonly port: number }
   | { readonly kind: "failed"; readonly message: string }
+  | { readonly kind: "pong" }
   /** `problem`: why it goes on as before. */
   | { readonly kind: "reloaded"; readonly id: number; readonly port: number; readonly problem: string | null }
   | { readonly kind: "look"; readonly look: number; readonly parts: readonly Part[] }

@@ -191,12 +191,15 @@ export function takeSnapshot(port: ApiPort, clock: Clock, parts: readonly Part[]
     Object.fromEntries(
       LATENESS_KINDS.map((kind) => [kind, port.lateness(kind)]),
     ) as TimingSnapshot["lateness"];
+  // In this order: a lease that ends between the two must not look like one that is held without time.
+  const leaseRemainingMs = port.leaseRemainingMs();
+  const holdsLease = port.holdsLease();
   return {
     atMs: clock.now(),
     view: port.view(),
     version: port.version(),
-    holdsLease: port.holdsLease(),
-    leaseRemainingMs: port.leaseRemainingMs(),
+    holdsLease,
+    leaseRemainingMs,
     timing: parts.includes("timing")
       ? { report: port.timing(), lateness: lateness(), clocks: port.clocks() }
       : null,
