@@ -202,7 +202,6 @@ story(
     await waitFor("their end", 20_000, () => left === 0);
     await fixture.client.waitForWrite(nowMs(), WRITES_MS, primary.name);
     const said = primary.log().slice(before).split("\n");
-    expect(said.filter((line) => /frozen|freez|demot/i.test(line))).toEqual([]);
     expect(said.filter((line) => line.includes("refused connection")).length).toBeLessThan(12);
     // The same primary all the time.
     fixture.client.read();
