@@ -156,26 +156,56 @@ export class Leadership {
     return { kind: "appended", index: this.#log.lastIndex, term: this.#host.term };
   }
 
+  /**
+   * Whoever is counted on after a change has completed a write within one election timeout. Answers to heartbeats need no
+   * disk: with members that only talk, a smaller group would commit nothing, a member that is promoted would be one more
+   * to wait for, and should they come back empty, nobody could be elected.
+   */
   #refusalOf(change: ConfigChange, next: Configuration): DropReason | null {
     if (change.kind === "addLearner") return null;
     // A leader outside of its configuration would have to count majorities that it is no part of.
     if (change.id === this.#id) return "removesLeader";
-    if (change.kind === "promote") {
-      const missing = this.#log.lastIndex - (this.#progress.get(change.id)?.match ?? 0);
-      if (!this.#inContact(change.id) || missing > CAUGHT_UP_ENTRIES) return "notCaughtUp";
+    const promoted = change.kind === "promote" ? change.id : NONE;
+    if (promoted !== NONE) {
+      const missing = this.#log.lastIndex - (this.#progress.get(promoted)?.match ?? 0);
+      if (!this.#inContact(promoted) || missing > CAUGHT_UP_ENTRIES) return "notCaughtUp";
+      if (this.#diskHangs(promoted)) return "diskHangs";
     }
-    const able = next.voters.filter((id) =>
-      this.#inContact(id) && (change.kind === "promote" || this.#hasWrittenInTerm(id))
-    );
-    return able.length < majority(next.voters.length) ? "wouldLoseQuorum" : null;
+    const needed = majority(next.voters.length);
+    const enough = (ids: readonly NodeId[]) =>
+      ids.length >= needed && (promoted === NONE || ids.includes(promoted));
+    if (enough(next.voters.filter((id) => this.#writes(id)))) return null;
+    const hopeful = next.voters.filter((id) => this.#inContact(id) && !this.#diskHangs(id));
+    if (!enough(hopeful)) return "wouldLoseQuorum";
+    // At rest nobody has had anything to write: an entry without a command shows who can.
+    const idle = hopeful.some((id) => !this.#writes(id) && this.#progress.get(id)?.owesSinceTick === null);
+    if (idle && this.#appendOwn([{ kind: "normal", data: EMPTY_BYTES }])) this.broadcastAppend();
+    return "writesUnproven";
   }
 
   /**
-   * It has made an entry of our term durable. One that only talks to us may have a disk that hangs: with its help a
-   * smaller group would commit nothing, and should it come back empty, elect nobody.
+   * It is in contact, has made an entry of our term durable within one election timeout, and does not owe one for half of
+   * that: then it is waited for, until it either acknowledges or hangs.
    */
-  #hasWrittenInTerm(id: NodeId): boolean {
-    return id === this.#id || this.#log.term(this.#progress.get(id)?.match ?? 0) === this.#host.term;
+  #writes(id: NodeId): boolean {
+    const progress = this.#progress.get(id);
+    if (progress === undefined || !this.#inContact(id)) return false;
+    const { electionTicks, isBroken } = this.#host.options;
+    if (isBroken("count-hung-disks")) return true;
+    const { match, wroteAtTick, owesSinceTick } = progress;
+    return this.#log.term(match) === this.#host.term && this.#ticks - wroteAtTick < electionTicks &&
+      this.#ticks - (owesSinceTick ?? this.#ticks) < electionTicks / 2;
+  }
+
+  /** It owes the acknowledgement of a write, and has completed none for an election timeout. */
+  #diskHangs(id: NodeId): boolean {
+    const since = this.#progress.get(id)?.owesSinceTick ?? null;
+    return since !== null && this.#ticks - since >= this.#host.options.electionTicks;
+  }
+
+  /** Of those in contact, who complete no write: ascending. */
+  get hanging(): readonly NodeId[] {
+    return [...this.#progress.keys()].filter((id) => this.#inContact(id) && this.#diskHangs(id));
   }
 
   #appendOwn(commands: readonly { kind: EntryKind; data: Uint8Array }[]): boolean {
@@ -191,6 +221,7 @@ export class Leadership {
       term: this.#host.term,
     }));
     this.#log.append(entries);
+    for (const progress of this.#progress.values()) progress.mustWrite(this.#log.lastIndex, this.#ticks);
     // Our own vote for these entries: it returns to us when they are durable here, and is counted only then. A
     // leader that counted what its disk may yet lose would, with one server, acknowledge writes that vanish.
     this.#host.send(
@@ -290,6 +321,7 @@ export class Leadership {
       `${from} acknowledged ${index}, which the leader's log does not hold`,
     );
     const isNews = progress.acknowledge(index);
+    if (isNews) progress.wrote(this.#log.lastIndex, this.#ticks);
     // A probe that finds the match where it was assumed is no news, but it ends the probing.
     if (!isNews && !(index === progress.match && progress.state === "probe")) return;
     if (progress.state === "probe") progress.becomeReplicate();
@@ -423,7 +455,9 @@ export class Leadership {
       const known = this.#progress.get(id);
       if (known !== undefined) return [id, known];
       const { maxInflight, maxInflightBytes } = this.#host.options;
-      return [id, new Progress(next, maxInflight, maxInflightBytes)];
+      const progress = new Progress(next, maxInflight, maxInflightBytes);
+      progress.mustWrite(this.#log.lastIndex, this.#ticks);
+      return [id, progress];
     }));
   }
 }

@@ -13,7 +13,7 @@ export const DEFAULT_ELECTION_TICKS = 3;
  * see the fault. "commit-old-term": entries of older terms are committed by counting (paper, figure 8).
  * "no-read-quorum": ReadIndex is confirmed without asking anybody.
  */
-export type BrokenRule = "commit-old-term" | "no-read-quorum";
+export type BrokenRule = "commit-old-term" | "no-read-quorum" | "count-hung-disks";
 
 /** What a RawNode is made from. Ticks are the unit of time; how long one takes is up to the caller. */
 export interface RawNodeConfig {

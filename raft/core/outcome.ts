@@ -20,8 +20,12 @@ export type DropReason =
   | "configPending"
   /** The learner's log is too far behind, or it is silent. */
   | "notCaughtUp"
-  /** The voters after this change that are in contact would be no majority. */
+  /** The learner is in contact, and its disk completes no write. */
+  | "diskHangs"
+  /** The voters after this change that are in contact, and whose disks do not hang, would be no majority. */
   | "wouldLoseQuorum"
+  /** Not enough of them have written anything within an election timeout; they were given something to write. */
+  | "writesUnproven"
   /** A leader does not remove itself: transfer leadership first. */
   | "removesLeader"
   /** Leadership can only go to another voter. */

@@ -28,6 +28,10 @@ export class Progress {
   recentActive = false;
   /** The leader's tick at the last answer. */
   heardAtTick = -Infinity;
+  /** The leader's tick at the last acknowledgement of something new: a write that its disk completed. */
+  wroteAtTick = -Infinity;
+  /** The leader's tick since when its disk owes the acknowledgement of an entry; null: it has acknowledged the log's end. */
+  owesSinceTick: number | null = null;
   /** One message is out and the next waits for an answer or a heartbeat's answer. */
   paused = false;
   readonly inflights: Inflights;
@@ -52,6 +56,17 @@ export class Progress {
   heard(tick: number): void {
     this.recentActive = true;
     this.heardAtTick = tick;
+  }
+
+  /** The log's end is at `lastIndex` now. */
+  mustWrite(lastIndex: Index, tick: number): void {
+    if (this.match < lastIndex) this.owesSinceTick ??= tick;
+  }
+
+  /** It has acknowledged something new, and the log's end is at `lastIndex`. */
+  wrote(lastIndex: Index, tick: number): void {
+    this.wroteAtTick = tick;
+    this.owesSinceTick = this.match < lastIndex ? tick : null;
   }
 
   becomeProbe(): void {

@@ -17,10 +17,16 @@ import type { NodeId } from "./types.ts";
 
 const THREE = [1, 2, 3];
 
-function change(network: Network, kind: ConfigChange["kind"], id: NodeId): string {
+function tryChange(network: Network, kind: ConfigChange["kind"], id: NodeId): string {
   const result = network.node(network.leader()).proposeConfig({ kind, id });
   network.settle();
   return result.kind === "dropped" ? result.reason : result.kind;
+}
+
+/** Again when the members were at rest, and have shown by now that they can write. */
+function change(network: Network, kind: ConfigChange["kind"], id: NodeId): string {
+  const result = tryChange(network, kind, id);
+  return result === "writesUnproven" ? tryChange(network, kind, id) : result;
 }
 
 function withLearner(): Network {
@@ -112,15 +118,104 @@ describe("removing a server", () => {
   });
 });
 
-describe("removing a server beside one whose disk hangs", () => {
-  test("is refused: the smaller group could commit nothing", () => {
+describe("a disk that hangs", () => {
+  /** It answers heartbeats, and has nothing durable to acknowledge any more. */
+  function hang(network: Network, id: NodeId): void {
+    network.drop = ({ type, from }) => type === "appendResponse" && from === id;
+  }
+
+  /** `id`'s disk hangs after everybody has written everything, and nothing more is written. */
+  function atRestWith(id: NodeId, network = new Network(THREE)): Network {
+    if (!network.node(1).status().ownTermCommitted) network.elect(1);
+    network.propose(1, "a");
+    network.tick(30);
+    hang(network, id);
+    network.tick(30);
+    return network;
+  }
+
+  test("beside it no healthy voter is removed: the smaller group could commit nothing", () => {
+    const network = atRestWith(3);
+    expect(tryChange(network, "remove", 2)).toBe("writesUnproven");
+    network.tick(9);
+    expect(tryChange(network, "remove", 2)).toBe("writesUnproven");
+    network.tick(1);
+    expect(tryChange(network, "remove", 2)).toBe("wouldLoseQuorum");
+    expect(network.node(1).status().progress.map(({ diskHangs }) => diskHangs)).toEqual([false, false, true]);
+    expect(change(network, "remove", 3)).toBe("appended");
+    network.propose(1, "b");
+    expect(network.member(2).commands).toEqual(["a", "b"]);
+  });
+
+  test("of a new leader's follower, that has written nothing in its term, shows as well", () => {
     const network = new Network(THREE);
-    // It answers heartbeats, and never has anything durable to acknowledge.
-    network.drop = ({ type, from }) => type === "appendResponse" && from === 3;
+    hang(network, 3);
     network.elect(1);
     network.tick(12);
     expect(change(network, "remove", 2)).toBe("wouldLoseQuorum");
     expect(change(network, "remove", 3)).toBe("appended");
+  });
+
+  test("that has completed a write a moment ago, and owes one since, is waited for", () => {
+    const network = new Network(THREE);
+    network.elect(1);
+    hang(network, 3);
+    network.propose(1, "a");
+    network.tick(5);
+    expect(tryChange(network, "remove", 2)).toBe("writesUnproven");
+    network.tick(5);
+    expect(tryChange(network, "remove", 2)).toBe("wouldLoseQuorum");
+  });
+
+  test("while commands go on it is the same: what it wrote before proves nothing", () => {
+    const network = atRestWith(3);
+    for (let i = 0; i < 12; i++) {
+      network.propose(1, `${i}`);
+      network.tick(1);
+    }
+    expect(tryChange(network, "remove", 2)).toBe("wouldLoseQuorum");
+  });
+
+  test("members at rest show that they can write, and the change goes on; nobody is asked twice", () => {
+    const network = new Network(THREE);
+    network.elect(1);
+    network.tick(30);
+    const { lastIndex } = network.node(1);
+    expect(tryChange(network, "remove", 2)).toBe("writesUnproven");
+    expect(network.node(1).lastIndex).toBe(lastIndex + 1);
+    expect(tryChange(network, "remove", 2)).toBe("appended");
+    const hung = atRestWith(3);
+    const { lastIndex: before } = hung.node(1);
+    for (let i = 0; i < 30; i++) {
+      tryChange(hung, "remove", 2);
+      hung.tick(1);
+    }
+    expect(hung.node(1).lastIndex).toBe(before + 1);
+  });
+
+  test("a learner is given no vote, though it lacks few entries: neither one that never acknowledged any", () => {
+    const network = atRestWith(4, withLearner());
+    expect(change(network, "promote", 4)).toBe("writesUnproven");
+    network.tick(12);
+    expect(change(network, "promote", 4)).toBe("diskHangs");
+    network.drop = () => false;
+    network.tick(3);
+    expect(change(network, "promote", 4)).toBe("appended");
+
+    const never = new Network(THREE);
+    never.elect(1);
+    hang(never, 4);
+    never.add(4, { storage: undefined });
+    expect(change(never, "addLearner", 4)).toBe("appended");
+    never.tick(12);
+    expect(change(never, "promote", 4)).toBe("diskHangs");
+  });
+
+  test("of one voter keeps no healthy learner from being promoted", () => {
+    const network = atRestWith(3, withLearner());
+    expect(change(network, "promote", 4)).toBe("appended");
+    network.propose(1, "b");
+    expect(network.member(4).commands).toEqual(["a", "b"]);
   });
 });
 

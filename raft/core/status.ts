@@ -12,6 +12,8 @@ export interface MemberProgress {
   readonly next: Index;
   /** Has answered since the last check of the quorum (at most one election timeout ago). */
   readonly recentActive: boolean;
+  /** In contact, and its disk has completed no write for an election timeout, though it owes one. */
+  readonly diskHangs: boolean;
   readonly paused: boolean;
   readonly inflight: number;
 }
@@ -47,6 +49,7 @@ export interface RawNodeStatus {
 export function statusOf(raft: Raft): RawNodeStatus {
   const { log, leadership } = raft;
   const { configuration } = log;
+  const hanging = leadership?.hanging ?? [];
   const progress = [...(leadership?.progress ?? [])].map(([id, member]): MemberProgress => ({
     id,
     voter: configuration.voters.includes(id),
@@ -54,6 +57,7 @@ export function statusOf(raft: Raft): RawNodeStatus {
     match: member.match,
     next: member.next,
     recentActive: member.recentActive,
+    diskHangs: hanging.includes(id),
     paused: member.isPaused,
     inflight: member.inflights.count,
   }));

@@ -229,6 +229,11 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
       'const objection = change.kind === "remove" ? this.#objectionTo(configuration, change.id) : null;',
       "const objection: string | null = null;",
     ],
+    [
+      "hung-disk-not-named",
+      "refusalText(reason, hanging.map(({ id }) => this.#nameOf(id)))",
+      "refusalText(reason)",
+    ],
     ["waits-said-at-each-look", "if (this.#waits.get(newcomer) === text) return;", ""],
     ["host-under-a-new-id-keeps-the-old", "return goesOn ? null : mayRemove(id);", "return mayRemove(id);"],
     [

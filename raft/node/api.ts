@@ -51,6 +51,8 @@ export interface PeerStatus {
   readonly connected: boolean;
   /** Leader only: highest index known to be replicated there; null otherwise. */
   readonly match: Index | null;
+  /** Leader only: it is in contact, and its disk completes no write (MemberProgress); false elsewhere. */
+  readonly diskHangs: boolean;
   /** ms since the last frame of this peer; null: never. For ourselves 0. */
   readonly lastContactMs: number | null;
 }
@@ -67,7 +69,7 @@ export interface RaftStatus {
   readonly lastIndex: Index;
   readonly snapshotIndex: Index;
   readonly members: readonly PeerStatus[];
-  /** Voters that may fail, of those now in contact, before there is no majority. Leader only; null elsewhere. */
+  /** Voters that may fail, of those now in contact whose disks complete writes, before there is no majority. Leader only; null elsewhere. */
   readonly canLose: number | null;
   /** Why this node does not vote, when it doesn't (empty directory, learner, removed ...); null otherwise. */
   readonly notVoting: string | null;

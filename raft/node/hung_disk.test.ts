@@ -113,6 +113,34 @@ test.skipIf(process.platform !== "linux")(
 );
 
 test.skipIf(process.platform !== "linux")(
+  "beside a follower whose disk hangs the healthy one is not removed, and the group goes on",
+  async () => {
+    const { members, leader, first } = await started();
+    const others = members.filter((member) => member !== first);
+    if (first === leader) await lead(others[0]!, leader);
+    const now = await leaderOf(others);
+    const spare = others.find((member) => member !== now)!;
+    const remove = (id: number) =>
+      new Promise<{ kind: string; reason?: string }>((resolve) => now.node.removeMember(id, resolve));
+    const thaw = await hang(first, now);
+    try {
+      await until("the leader knows", () => now.node.status().canLose === 0);
+      const refused = await remove(spare.node.id);
+      expect(refused.kind).toBe("rejected");
+      expect(refused.reason).toContain("completes no write: look there at the disk of the raft directory");
+      expect((await propose(now, "goes on")).kind).toBe("applied");
+      thaw();
+      await until("it writes again", () => now.node.status().canLose === 1);
+      expect((await remove(spare.node.id)).kind).toBe("done");
+      expect((await propose(now, "of two")).kind).toBe("applied");
+    } finally {
+      thaw();
+    }
+  },
+  60_000,
+);
+
+test.skipIf(process.platform !== "linux")(
   "B8: a follower whose disk hangs acknowledges nothing, and counts for no majority",
   async () => {
     const { members, leader, first } = await started();

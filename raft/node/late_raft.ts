@@ -115,6 +115,7 @@ export class LateRaft implements Raft {
         ...member,
         voter: true,
         connected: member.id === id,
+        diskHangs: false,
         match: null,
         lastContactMs: member.id === id ? 0 : null,
       })),

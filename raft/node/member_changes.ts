@@ -5,6 +5,7 @@
  * where this one stopped.
  */
 import type { ConfigChange } from "../core/configuration.ts";
+import type { DropReason } from "../core/outcome.ts";
 import type { RawNode } from "../core/raw_node.ts";
 import { type Configuration, type NodeId, NONE } from "../core/types.ts";
 import type { MemberOperation, OperationOutcome } from "./member_messages.ts";
@@ -58,6 +59,8 @@ export class MemberChanges {
   #recordedAtTick = new Map<NodeId, number>();
   /** What was said last of why records are not followed yet. */
   #waits = new Map<NodeId, string>();
+  /** A change that records ask for waits for members to show that they can write. */
+  #proving = false;
   /** When members were last seen to be active, in this leadership. */
   #activeAtMs = new Map<NodeId, number>();
   /** When we were first called in this leadership; null before that. */
@@ -85,6 +88,7 @@ export class MemberChanges {
     for (const running of this.#running) this.#end(running, { kind: "retry", reason: "leadership was lost" });
     this.#recordedAtTick.clear();
     this.#waits.clear();
+    this.#proving = false;
     this.#activeAtMs.clear();
     this.#leadsSinceMs = null;
   }
@@ -113,6 +117,8 @@ export class MemberChanges {
       if (outcome === null) return;
       this.#end(first, outcome);
     }
+    // What shows that members can write is there soon, and does not last.
+    if (this.#proving) this.#complete(core);
   }
 
   /** Null: it goes on later. */
@@ -157,10 +163,20 @@ export class MemberChanges {
       this.#options.log(`${describe(change)}: proposed`);
       return null;
     }
-    running.lastReason = refusalText(result.reason);
+    running.lastReason = this.#refusal(core, result.reason);
     // A leader that has just been elected has not heard from everybody yet.
     const passing = passes(result.reason) || (this.#isYoung && result.reason === "wouldLoseQuorum");
     return passing ? null : { kind: "rejected", reason: running.lastReason };
+  }
+
+  #refusal(core: RawNode, reason: DropReason): string {
+    const hanging = core.status().progress.filter(({ diskHangs }) => diskHangs);
+    return refusalText(reason, hanging.map(({ id }) => this.#nameOf(id)));
+  }
+
+  #nameOf(id: NodeId): string {
+    const info = this.#options.infoOf(id);
+    return info?.name ?? (info?.addr || `member ${id}`);
   }
 
   /** The record of a member that will not be one. */
@@ -223,6 +239,7 @@ export class MemberChanges {
   #complete(core: RawNode): void {
     const { records, id: own, log } = this.#options;
     const { configuration } = core;
+    this.#proving = false;
     if (core.status().configurationPending) return;
     for (const record of records.all) {
       const { id, votes, replaces } = record;
@@ -247,20 +264,19 @@ export class MemberChanges {
       }
       const result = core.proposeConfig(change);
       if (result.kind !== "dropped") return log(`${describe(change)}: proposed`);
-      if (!passes(result.reason)) this.#waitFor(id, change, refusalText(result.reason));
+      if (result.reason === "writesUnproven") this.#proving = true;
+      if (!passes(result.reason)) this.#waitFor(id, change, this.#refusal(core, result.reason));
     }
   }
 
   /** Says it once: this may take minutes. */
   #waitFor(newcomer: NodeId, change: ConfigChange, reason: string): void {
-    const { infoOf, log } = this.#options;
-    const nameOf = (id: NodeId) => infoOf(id)?.name ?? (infoOf(id)?.addr || `member ${id}`);
     const text = change.kind === "remove"
-      ? `${nameOf(newcomer)} is to replace ${nameOf(change.id)}, which stays for now: ${reason}`
-      : `${nameOf(newcomer)} is to vote, and waits: ${reason}`;
+      ? `${this.#nameOf(newcomer)} is to replace ${this.#nameOf(change.id)}, which stays for now: ${reason}`
+      : `${this.#nameOf(newcomer)} is to vote, and waits: ${reason}`;
     if (this.#waits.get(newcomer) === text) return;
     this.#waits.set(newcomer, text);
-    log(text);
+    this.#options.log(text);
   }
 
   /**

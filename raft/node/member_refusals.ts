@@ -10,11 +10,15 @@ const PASSING: readonly DropReason[] = [
   "configPending",
   "transferPending",
   "tooMuchUncommitted",
+  "writesUnproven",
 ];
 
 export function passes(reason: DropReason): boolean {
   return PASSING.includes(reason);
 }
+
+/** Refused for what disks do not do. */
+const ABOUT_DISKS: readonly DropReason[] = ["diskHangs", "wouldLoseQuorum"];
 
 const SENTENCES: Partial<Record<DropReason, string>> = {
   noLeader: "no leader is known: a majority of the voters must be running",
@@ -25,16 +29,26 @@ const SENTENCES: Partial<Record<DropReason, string>> = {
     "the previous change of the membership is not committed yet: a majority of the voters must be running",
   transferPending: "leadership is being handed over",
   tooMuchUncommitted: "too much waits to be committed: a majority of the voters must be running",
+  writesUnproven: "too few members have completed a write since they were asked for one",
   notCaughtUp: "it must be in contact and have the log, and has not caught up yet",
+  diskHangs: "it must write the log to its disk, and has not done so for an election timeout",
   wouldLoseQuorum:
-    "of the voters that would be left, those in contact would be no majority: nothing could be " +
-    "committed any more. First bring members back, or remove those that are gone for good",
+    "of the voters that there would be, those in contact whose disks complete writes would be no majority: nothing " +
+    "could be committed any more. First bring members back, or remove those that are gone for good",
   lastVoter: "it is the last voter: the cluster would end with it",
   notMember: "there is no such member",
   alreadyMember: "it is a member already",
   tooManyMembers: `a cluster has ${MAX_MEMBERS} members at most: remove those that are gone first`,
 };
 
-export function refusalText(reason: DropReason): string {
-  return SENTENCES[reason] ?? reason;
+/** `hanging`: names of members that are in contact and whose disks complete no write. */
+export function refusalText(reason: DropReason, hanging: readonly string[] = []): string {
+  const sentence = SENTENCES[reason] ?? reason;
+  if (hanging.length === 0 || !ABOUT_DISKS.includes(reason)) return sentence;
+  const whose = hanging.length === 1 ? "The disk of" : "The disks of";
+  const does = hanging.length === 1 ? "completes" : "complete";
+  return `${sentence}. ${whose} ${
+    hanging.join(", ")
+  } ${does} no write: look there at the disk of the raft directory ` +
+    "(raft.data_dir), and try again, or remove that member first";
 }

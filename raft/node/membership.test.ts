@@ -108,6 +108,32 @@ describe("adding a member", () => {
     propose(cluster, "a");
   });
 
+  test("one whose disk hangs gets no vote, which is said once with its name; the one that it replaces stays", () => {
+    const cluster = started();
+    const replaced = follower(cluster);
+    const fifth = { addr: "127.0.0.1:5", name: "n5" };
+    const outcome = outcomeOf<AddOutcome>(
+      cluster,
+      (done) => cluster.leader().node.replaceMember(replaced.id, fifth, done),
+    );
+    const joined = cluster.join(outcome);
+    cluster.until("it has the log", () => joined.node.status().applied > 0);
+    joined.storage.held = true;
+    cluster.clock.advance(20_000);
+    const leader = cluster.leader();
+    expect(voters(leader)).toEqual([1, 2, 3]);
+    const said = leader.logged.filter(({ text }) => text.includes("is to vote, and waits"));
+    expect(said.length).toBe(1);
+    expect(said[0]!.text).toContain("The disk of n5 completes no write");
+    const { lastIndex } = leader.node.status();
+    cluster.clock.advance(60_000);
+    expect(leader.node.status().lastIndex).toBe(lastIndex);
+    propose(cluster, "goes on");
+    joined.storage.release();
+    cluster.until("it votes", () => voters(cluster.leader()).includes(joined.id));
+    cluster.until("the other one is out", () => !voters(cluster.leader()).includes(replaced.id));
+  });
+
   test("one that comes late is brought up by a snapshot, and takes snapshots itself", () => {
     const cluster = started(3, { snapshotEveryEntries: 20, keepEntries: 5 });
     for (let i = 0; i < 50; i++) propose(cluster, `c${i}`);
@@ -329,6 +355,36 @@ describe("removing a member", () => {
     expect(remove(cluster, cluster.leader().id)).toMatchObject({
       reason: expect.stringContaining("last voter"),
     });
+  });
+
+  test("is refused while the disk of one that stays hangs, which is named, also long after the last command", () => {
+    const cluster = started();
+    const hung = follower(cluster);
+    const healthy = follower(cluster, [hung.id]);
+    propose(cluster, "a");
+    cluster.clock.advance(5000);
+    hung.storage.held = true;
+    cluster.clock.advance(5000);
+    expect(cluster.leader().node.status().canLose).toBe(1);
+    expect(remove(cluster, healthy.id)).toMatchObject({
+      kind: "rejected",
+      reason: expect.stringContaining(`The disk of n${hung.id} completes no write`),
+    });
+    propose(cluster, "goes on");
+    expect(cluster.leader().node.status()).toMatchObject({ canLose: 0 });
+    hung.storage.release();
+    cluster.clock.advance(500);
+    expect(cluster.leader().node.status().canLose).toBe(1);
+    expect(remove(cluster, healthy.id)).toEqual({ kind: "done" });
+    propose(cluster, "with the other one");
+  });
+
+  test("of one that was at rest with the others is done at once: they show that they can write", () => {
+    const cluster = started();
+    cluster.clock.advance(60_000);
+    const since = cluster.clock.now();
+    expect(remove(cluster, follower(cluster).id)).toEqual({ kind: "done" });
+    expect(cluster.clock.now() - since).toBeLessThan(500);
   });
 
   test("is refused with the reason when somebody objects, also to the leader, which goes on leading", () => {

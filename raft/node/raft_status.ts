@@ -37,12 +37,13 @@ export function raftStatus(
       addr,
       voter: voters.includes(member),
       connected: own || contacts.connected.has(member),
+      diskHangs: leads && (progress.get(member)?.diskHangs ?? false),
       match: leads ? progress.get(member)?.match ?? null : null,
       lastContactMs: own ? 0 : lastMs === undefined ? null : Math.max(0, contacts.nowMs - lastMs),
     };
   });
-  const present = peers.filter(({ id: peer, voter, connected }) =>
-    voter && connected && (peer === id || progress.get(peer)?.recentActive)
+  const present = peers.filter(({ id: peer, voter, connected, diskHangs }) =>
+    voter && connected && !diskHangs && (peer === id || progress.get(peer)?.recentActive)
   );
   const quorum = Math.floor(voters.length / 2) + 1;
   return {

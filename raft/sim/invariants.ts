@@ -42,6 +42,8 @@ interface ConfigurationAt {
 export class RaftInvariants implements DiskObserver {
   /** Elections won, for figures. */
   terms = 0;
+  /** Whether that leader may take that voter for one that can write, where that can be told. */
+  mayCountOn: (leader: NodeId, voter: NodeId) => boolean = () => true;
   private readonly nodes = new Map<NodeId, NodeMemory>();
   private readonly idOfDisk = new Map<SimDisk, NodeId>();
   private readonly leaders = new Map<Term, NodeId>();
@@ -107,6 +109,14 @@ export class RaftInvariants implements DiskObserver {
     if (before !== undefined) {
       const changes = voters.filter((id) => !before.voters.includes(id)).length +
         before.voters.filter((id) => !voters.includes(id)).length;
+      const leader = this.idOf(node.disk);
+      const able = voters.filter((id) => this.mayCountOn(leader, id));
+      if (changes > 0 && node.leadTerm === term && able.length * 2 <= voters.length) {
+        throw new Violation(
+          "a change leaves a majority that can write",
+          `${leader} makes the voters ${voters.join(" ")} at ${index}; the disks work of ${able.join(" ")}`,
+        );
+      }
       if (changes > 1) {
         throw new Violation(
           "neighbouring configurations overlap",

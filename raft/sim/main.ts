@@ -17,6 +17,7 @@ const BREAKABLE: { readonly [rule: string]: string } = {
   "vote-not-persisted": "term and vote are not written",
   "commit-old-term": "entries of older terms are committed by counting",
   "no-read-quorum": "reads are confirmed without asking anybody",
+  "count-hung-disks": "a change of the members counts those who only talk, and whose disks hang",
   ...BREAKABLE_RECOVERY,
 };
 

@@ -45,6 +45,10 @@ test("an acknowledgement before the write is durable is found", () => {
   expect(violationWithin(50, "ack-before-fsync")).not.toBe(null);
 });
 
+test("a change of the members that counts on disks that hang is found", () => {
+  expect(violationWithin(50, "count-hung-disks")).toMatch("a majority that can write");
+});
+
 test("a vote that is not persisted is found", () => {
   expect(violationWithin(50, "vote-not-persisted")).toMatch("vote");
 });

@@ -42,6 +42,11 @@ const AFTERWARDS_MS = 20_000;
 /** Values that the clients of a recovered cluster write are above, so that those of the old one's are known. */
 const RECOVERED_VALUES = 1_000_000;
 
+/** Between the changes of an operator who is to show that a rule of these is missing. */
+const OFTEN_MS = 500;
+/** So long after its disk began to hang a leader that was awake meanwhile knows it: an election timeout, and some time. */
+const HANG_SHOWS_MS = 2000;
+
 const REGISTERS = 3;
 /** Between two reads of a leader that is cut off. */
 const READ_AT_CUT_MS = 50;
@@ -342,12 +347,28 @@ export class RaftRun {
     this.client();
     this.reader();
     this.operated = random.chance(0.6);
+    const { broken, network: { settings } } = this;
+    if (broken.has("count-hung-disks")) {
+      this.operated = true;
+      this.operator(OFTEN_MS);
+      Object.assign(settings, { longDelayRate: 0, replayMaxMs: 10, heldByCut: false });
+    }
+    // Elsewhere what a disk acknowledged before it hung may arrive long after.
+    const prompt = settings.longDelayRate === 0 && settings.replayMaxMs <= 10 && !settings.heldByCut;
+    if (prompt) this.checks.mayCountOn = (leader, voter) => this.mayCountOn(leader, voter);
     if (this.operated) this.operator(random.between(1500, 8000));
     world.afterStep((ran) => {
       for (const { raft, process } of nodes) {
         if (raft !== null && ran.has(process)) this.checks.onStatus(raft.status());
       }
     });
+  }
+
+  private mayCountOn(leader: NodeId, voter: NodeId): boolean {
+    const [at, counted] = [leader, voter].map((id) => this.nodes.find((node) => node.id === id));
+    if (at === undefined || counted === undefined) return true;
+    const awakeMs = this.world.now() - at.process.awakeSinceMs;
+    return awakeMs < HANG_SHOWS_MS || counted.disk.hungForMs < HANG_SHOWS_MS;
   }
 
   /** Peace, in which the group must work again. */
@@ -781,7 +802,7 @@ export class RaftRun {
         };
       },
       "disk-hang": one((node, chance) => {
-        const durationMs = chance.between(100, 5000);
+        const durationMs = chance.chance(0.3) ? chance.between(5000, 15_000) : chance.between(100, 5000);
         node.disk.hang(durationMs);
         return { durationMs, text: node.process.name, end: () => node.disk.resume() };
       }),
@@ -821,6 +842,7 @@ export class RaftRun {
     const weights = drawWeights(random, Object.keys(makers), 0.6);
     weights["all-crash"]! *= 0.3;
     // What shows soonest that the rule is missing.
+    if (this.broken.has("count-hung-disks")) weights["disk-hang"] = Object.keys(makers).length;
     if (this.broken.has("no-read-quorum")) weights["leader-cut"] = Object.keys(makers).length;
     return new FaultInjector(world, makers, weights, random.between(700, 4000));
   }

@@ -55,6 +55,8 @@ export class SimProcess {
   alive = false;
   /** Of this process's life: what was meant for an earlier one is dropped. */
   incarnation = 0;
+  /** True time of its start, or of the end of its last pause. */
+  awakeSinceMs = 0;
   private paused = false;
   private resumeAtMs = 0;
   private readonly waiting: (() => void)[] = [];
@@ -72,6 +74,7 @@ export class SimProcess {
   start(): void {
     if (this.alive) throw new Error(`${this.name} is running already`);
     this.alive = true;
+    this.awakeSinceMs = this.world.now();
     this.incarnation++;
   }
 
@@ -110,6 +113,7 @@ export class SimProcess {
   /** What waited runs in the order of arrival; it may be killed by it. */
   resume(): void {
     this.paused = false;
+    this.awakeSinceMs = this.world.now();
     const incarnation = this.incarnation;
     this.world.ran.add(this);
     while (this.alive && this.incarnation === incarnation && !this.paused) {

@@ -58,6 +58,7 @@ export class SimDisk {
   private pending: LogBatch[] = [];
   private isOpen = false;
   private hungUntilMs = 0;
+  private hungSinceMs = 0;
   private failed = false;
   private wake: (() => void) | null = null;
 
@@ -100,7 +101,14 @@ export class SimDisk {
 
   /** Nothing completes for that long. */
   hang(durationMs: number): void {
+    if (this.hungForMs === 0) this.hungSinceMs = this.process.world.now();
     this.hungUntilMs = Math.max(this.hungUntilMs, this.process.world.now() + durationMs);
+  }
+
+  /** How long nothing has completed for a hang; 0: it does not hang. */
+  get hungForMs(): number {
+    const nowMs = this.process.world.now();
+    return nowMs < this.hungUntilMs ? nowMs - this.hungSinceMs : 0;
   }
 
   /** The end of a hang, before its time. */

@@ -9,6 +9,7 @@ function voters(...connected: boolean[]): PeerStatus[] {
     addr: `10.0.0.${i + 1}:7800`,
     voter: true,
     connected: up,
+    diskHangs: false,
     match: null,
     lastContactMs: 0,
   }));
@@ -25,6 +26,15 @@ test("a margin of none is said once, with who is missing, and said again when it
   expect(watch.look(short, 10 * SETTLE_MS)).toBeNull();
   const after = watch.look({ canLose: 1, members: voters(true, true, true) }, 11 * SETTLE_MS);
   expect(after).toEqual({ level: "info", text: "the cluster can lose 1 more of its voters" });
+});
+
+test("a voter in contact whose disk hangs is named, with what hangs", () => {
+  const watch = new QuorumWatch();
+  const members = voters(true, true, true).map((voter) => ({ ...voter, diskHangs: voter.id === 2 }));
+  watch.look({ canLose: 0, members }, 0);
+  expect(watch.look({ canLose: 0, members }, SETTLE_MS)?.text).toContain(
+    "whose disk for raft.data_dir completes no write: 10.0.0.2:7800",
+  );
 });
 
 test("a short absence is no news", () => {

@@ -2,7 +2,7 @@
  * Says in the log when one more failure would stop the cluster, and when that is over. Only the raft leader knows: the
  * others are silent.
  */
-import type { Clock, RaftStatus } from "../../raft/mod.ts";
+import type { Clock, PeerStatus, RaftStatus } from "../../raft/mod.ts";
 import type { Log } from "../lib/log.ts";
 
 /** A new leader has heard of nobody yet, and a member that is restarted is soon back. */
@@ -47,8 +47,14 @@ export class QuorumWatch {
     this.#sinceMs ??= nowMs;
     if (this.#warned || nowMs - this.#sinceMs < SETTLE_MS) return null;
     this.#warned = true;
-    const gone = voters.filter(({ connected }) => !connected).map(({ name, addr }) => name ?? addr);
-    const missing = gone.length === 0 ? "a voter does not answer" : `not in contact: ${gone.join(", ")}`;
+    const namesOf = (which: (voter: PeerStatus) => boolean) =>
+      voters.filter(which).map(({ name, addr }) => name ?? addr).join(", ");
+    const gone = namesOf(({ connected }) => !connected);
+    const hanging = namesOf(({ connected, diskHangs }) => connected && diskHangs);
+    const missing = [
+      ...gone === "" ? [] : [`not in contact: ${gone}`],
+      ...hanging === "" ? [] : [`whose disk for raft.data_dir completes no write: ${hanging}`],
+    ].join("; ") || "a voter does not answer";
     return {
       level: "warning",
       text: `the cluster can lose no more of its ${voters.length} voters (${missing}): ` +

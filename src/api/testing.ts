@@ -371,6 +371,7 @@ function stubRaft(): RaftStatus {
       addr: `10.0.0.${index + 1}:2222`,
       voter: true,
       connected: true,
+      diskHangs: false,
       match: 57,
       lastContactMs: index === 0 ? 0 : 40,
     })),

@@ -56,6 +56,38 @@ test("a removed member stops its PostgreSQL and ends; emptied, it comes back und
   }
 });
 
+test("beside a voter whose disk hangs no healthy one is removed, however long everything was at rest", () => {
+  for (const seed of SEEDS) {
+    const stage = healthy(seed);
+    const { world, cluster, standbys: [hung, other] } = stage;
+    const before = voters(stage);
+    // The holder does not lead, so one of the standbys does.
+    const leader = cluster.leader()!;
+    const [victim, stays] = leader === hung ? [hung!, other!] : [other!, hung!];
+    const asked = cluster.members.find((member) => member.server.canAcknowledge)!;
+    asked.raft!.transferLeadership(asked.id, () => {});
+    world.runUntil(world.now() + 10_000);
+    stays.disk.hang(60_000);
+    world.runUntil(world.now() + 10_000);
+    const outcomes: string[] = [];
+    asked.raft!.removeMember(victim.id, (outcome) => outcomes.push(JSON.stringify(outcome)));
+    expect(world.runUntilHolds(world.now() + 20_000, 5, () => outcomes.length > 0)).toBe(true);
+    expect(outcomes[0]).toContain(`The disk of ${stays.name} completes no write`);
+    const { value, revision } = cluster.latestRecords()!.config!;
+    asked.member!.proposer.propose({ op: "setConfig", value, expectRevision: revision }, () => {});
+    expect(world.runUntilHolds(
+      world.now() + 2000,
+      5,
+      () => cluster.latestRecords()!.config!.revision > revision,
+    )).toBe(true);
+    stays.disk.resume();
+    world.runUntil(world.now() + 2000);
+    expect(voters(stage)).toEqual(before);
+    expect(cluster.unhealthy()).toBe(null);
+    expect(cluster.safety.longestOutageMs).toBe(0);
+  }
+});
+
 test("the holder of the lock is not removed, whoever is asked", () => {
   for (const seed of SEEDS) {
     const stage = healthy(seed);
