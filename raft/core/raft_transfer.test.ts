@@ -38,6 +38,19 @@ describe("a transfer", () => {
     expect(network.member(3).commands).toEqual(["a"]);
   });
 
+  test("tells a target that catches up step by step nothing before it has acknowledged the log's end", () => {
+    const node = newNode(1, THREE);
+    makeLeader(node, [2, 3]);
+    for (const command of ["a", "b", "c"]) node.propose(bytesOf(command));
+    flush(node);
+    node.transferLeader(3);
+    for (let index = 1; index <= node.lastIndex; index++) {
+      node.step(message("appendResponse", 3, { term: node.term, index }));
+      const told = flush(node).some(({ type }) => type === "timeoutNow");
+      expect([index, told]).toEqual([index, index === node.lastIndex]);
+    }
+  });
+
   test("B25: goes only to another voter", () => {
     const network = new Network(THREE);
     network.add(4);

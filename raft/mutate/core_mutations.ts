@@ -217,6 +217,11 @@ const leading = mutationsOf("raft/core/leader.ts", TESTS, [
     "if (progress === undefined)",
   ],
   [
+    "timeout-now-to-one-that-lags",
+    "if (from === this.#transferee && progress.match === this.#log.lastIndex) this.#sendTimeoutNow();",
+    "if (from === this.#transferee) this.#sendTimeoutNow();",
+  ],
+  [
     "transfer-never-given-up",
     "this.#transferee !== NONE && ++this.#transferTicks >=",
     "false && ++this.#transferTicks >=",

@@ -1,5 +1,6 @@
 /** All mutations, and how one is applied. */
 import { CORE_MUTATIONS } from "./core_mutations.ts";
+import { GUARD_MUTATIONS } from "./guard_mutations.ts";
 import { LEASE_MUTATIONS } from "./lease_mutations.ts";
 import type { Mutation } from "./mutation.ts";
 import { NODE_MUTATIONS } from "./node_mutations.ts";
@@ -12,6 +13,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...NODE_MUTATIONS,
   ...TRANSPORT_MUTATIONS,
   ...LEASE_MUTATIONS,
+  ...GUARD_MUTATIONS,
 ];
 
 /** The source after the mutation; null when it does not apply any more: the text is gone, or there twice. */

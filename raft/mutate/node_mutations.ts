@@ -152,6 +152,11 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
     ],
   ]),
   ...mutationsOf("raft/node/admission.ts", TESTS, [
+    [
+      "founded-before-everybody-connected-has-answered",
+      "[...this.#connected].map((id) => this.#verdicts.get(id));",
+      "[...this.#connected].flatMap((id) => this.#verdicts.get(id) ?? []);",
+    ],
     ["founded-by-one", "agreeing > (1 + others.length) / 2 :", "agreeing > 0 :"],
     [
       "founded-with-strangers",
@@ -312,6 +317,9 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
   ]),
   ...mutationsOf("raft/node/raft_node.ts", ["raft/node/log_garbage.test.ts"], [
     ["passed-on-unjudged", 'if (type !== "propose" || this', "if (type !== 'append' || this"],
+  ]),
+  ...mutationsOf("raft/node/raft_node.ts", ["raft/node/step_aside.test.ts"], [
+    ["votes-with-a-hung-disk", "mayVote: () => !this.#stepAside.diskHangs,", "mayVote: () => true,"],
   ]),
   ...mutationsOf("raft/node/raft_node.ts", ["raft/node/admission.test.ts"], [
     ["added-member-knows-of-no-log", "return this.#options.join || this.#admitted", "return this.#admitted"],

@@ -9,11 +9,7 @@ import { mutate } from "./mutations.ts";
 /** What the tests of mutated files load. */
 const COPIED = [
   "raft",
-  "src/agent",
-  "src/brain",
-  "src/dcs",
-  "src/model",
-  "src/lib",
+  "src",
   "package.json",
   "tsconfig.json",
 ];

@@ -112,6 +112,26 @@ test("a member that asks while no leader is known waits and is let in later", ()
   expect(cluster.member(other).node.status().notVoting).toBeNull();
 });
 
+test("an empty founder waits for the answer of every member that it is connected to: that one may have the log", () => {
+  const sent: AdmissionMessage[] = [];
+  const options = { others: [2, 3], instance: 7, version: 1, mayFound: true };
+  const newcomer = () => new Admission({ ...options, send: (_, one) => void sent.push(one) });
+  const answer = (verdict: "noLog" | "log"): AdmissionMessage => ({
+    kind: "answer",
+    instance: 7,
+    verdict,
+    term: 0,
+  });
+  for (const last of ["noLog", "log"] as const) {
+    const admission = newcomer();
+    admission.peer(2, true);
+    admission.peer(3, true);
+    expect(admission.answer(2, answer("noLog"))).toBeNull();
+    expect(admission.founder()).toBeNull();
+    expect(admission.answer(3, answer(last))?.kind ?? null).toBe(last === "noLog" ? "founder" : null);
+  }
+});
+
 test("a member that is in a term is no proof that there is no log, though it has no entry itself", () => {
   const cluster = new TestCluster(3);
   cluster.start(1).storage.append(inTerm(7), () => {});

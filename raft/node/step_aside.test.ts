@@ -46,6 +46,26 @@ test("a leader whose disk is full takes no commands, hands over, says why, and r
   cluster.until("applied", () => accepted[0]?.kind === "applied");
 });
 
+test("a member whose disk hangs neither votes nor campaigns: what it promised then could not be kept", () => {
+  const { cluster, leader, others: [hung, healthy] } = started();
+  hung!.storage.held = true;
+  const outcomes = propose(leader, "a");
+  cluster.until("applied", () => outcomes[0]?.kind === "applied");
+  cluster.clock.advance(1500);
+  cluster.stop(leader.id);
+  const { term } = healthy!.node.status();
+  const seen = new Set<string>();
+  for (let ms = 0; ms < 10_000; ms += 20) {
+    cluster.clock.advance(20);
+    const { role, term: own } = hung!.node.status();
+    seen.add(`${role} in ${own}`);
+    expect(healthy!.node.status().role).not.toBe("leader");
+  }
+  expect([...seen]).toEqual([`follower in ${term}`]);
+  hung!.storage.release();
+  cluster.until("a leader again", () => [hung!, healthy!].some(({ node }) => node.leadsWithOwnTerm()));
+});
+
 test("the member that is asked first may be full as well: then the other one is asked", () => {
   const { cluster, leader, others } = started();
   const status = leader.node.status();

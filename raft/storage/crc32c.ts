@@ -37,3 +37,20 @@ export function crc32c(bytes: Uint8Array, previous = 0, from = 0, to = bytes.len
   for (; at < to; at++) crc = TABLES[(crc ^ bytes[at]!) & 0xff]! ^ (crc >>> 8);
   return ~crc >>> 0;
 }
+
+/**
+ * Whether the checksums of two texts of `length` bytes that differ in one bit can differ by `difference` (their XOR): the
+ * checksum is linear, so that depends on how far the bit is from the end, and on nothing else.
+ */
+export function differsByOneBit(difference: number, length: number): boolean {
+  const wanted = difference | 0;
+  const changes = Array.from({ length: 8 }, (_, bit) => TABLES[1 << bit]!);
+  for (let behind = 0; behind < length; behind++) {
+    for (let bit = 0; bit < 8; bit++) {
+      const change = changes[bit]!;
+      if (change === wanted) return true;
+      changes[bit] = TABLES[change & 0xff]! ^ (change >>> 8);
+    }
+  }
+  return false;
+}

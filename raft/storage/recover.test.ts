@@ -20,8 +20,9 @@ import {
   STORY_SEGMENT_BYTES,
 } from "./testing.ts";
 import { decodeSnapshotFile, encodeSnapshotFile } from "./snapshot_format.ts";
-import { recordBytes, segmentName } from "./wal_format.ts";
+import { encodeUnsealed, readRaw, recordBytes, sealRecords, segmentName } from "./wal_format.ts";
 import { WalStorage } from "./wal_storage.ts";
+import type { Entry } from "../core/types.ts";
 import type { StoredLog } from "../node/ports.ts";
 
 const SEGMENT_BYTES = STORY_SEGMENT_BYTES;
@@ -91,6 +92,90 @@ test("a sector of durable records that reads as zeros is refused, though a torn 
     file.datasync();
     expect(() => openSim(broken, 16 * 1024, true)).toThrow(StorageError);
   }
+});
+
+test("B33: a flipped bit of the last write is refused also where the payload has sectors of zeros", () => {
+  const zeros = (index: number): Entry => ({ ...entry(1, index), data: new Uint8Array(1100) });
+  for (const entries of [[zeros(2)], [entry(1, 2, 40), zeros(3)], [zeros(2), entry(1, 3, 40)]]) {
+    const disk = new SimDisk();
+    const storage = openSim(disk, 4096);
+    storage.append(batch({ entries: [entry(1, 1, 100)] }), () => {});
+    const before = disk.read(segmentName(1)).findLastIndex((byte) => byte !== 0) + 1;
+    storage.append(batch({ entries }), () => {});
+    const bytes = disk.read(segmentName(1));
+    const used = bytes.findLastIndex((byte) => byte !== 0) + 1;
+    const files = new Map([[segmentName(1), bytes]]);
+    const taken: number[] = [];
+    for (let bit = before * 8; bit < used * 8; bit++) {
+      bytes[bit >> 3]! ^= 1 << (bit & 7);
+      if (recover(files, IDENTITY, true).ok) taken.push(bit);
+      bytes[bit >> 3]! ^= 1 << (bit & 7);
+    }
+    expect(taken).toEqual([]);
+  }
+});
+
+test("the number of writes may pass 2^32: what was durable is told from what is torn as before", () => {
+  const LAST = 0xffff_ffff;
+  const header = {
+    sequence: 1,
+    ...IDENTITY,
+    segmentBytes: 16 * 1024,
+    firstIndex: 1,
+    hardState: { term: 0, vote: 0, commit: 0 },
+    snapshot: { index: 0, term: 0 },
+  };
+  const first = encodeUnsealed([{ kind: "segmentHeader", header }]);
+  sealRecords(first, 0, LAST - 2, true);
+  const disk = new SimDisk();
+  const file = disk.create(segmentName(1));
+  file.write(new Uint8Array(header.segmentBytes), 0);
+  file.write(first, 0);
+  file.datasync();
+  disk.syncDirectory();
+  const entries = Array.from({ length: 8 }, (_, i) => entry(1, i + 1, 700));
+  const storage = openSim(disk, header.segmentBytes, true);
+  for (const one of entries) storage.append(batch({ entries: [one] }), () => {});
+  expect(openSim(disk.copy(), header.segmentBytes, true).load().entries).toEqual(entries);
+  const bytes = disk.read(segmentName(1));
+  const writes: number[] = [];
+  for (let offset = 0;;) {
+    const raw = readRaw(bytes, offset);
+    if (raw === null) break;
+    writes.push(raw.write);
+    offset += raw.totalBytes;
+  }
+  expect(writes).toEqual([LAST - 2, LAST - 1, LAST, 0, 1, 2, 3, 4, 5]);
+  // A sector of the one before the wrap: whatever follows it is later.
+  const broken = disk.copy();
+  const other = broken.open(segmentName(1));
+  other.write(new Uint8Array(512), 1024);
+  other.datasync();
+  expect(() => openSim(broken, header.segmentBytes, true)).toThrow("a record that was durable is damaged");
+});
+
+test("what a torn write left whole, and was built on since, is not cut as torn later", () => {
+  const size = 16 * 1024;
+  const disk = new SimDisk();
+  const storage = openSim(disk, size);
+  storage.append(batch({ entries: [entry(1, 1, 2000), entry(1, 2, 2000)] }), () => {});
+  const used = disk.read(segmentName(1)).findLastIndex((byte) => byte !== 0) + 1;
+  const torn = disk.copy();
+  const file = torn.open(segmentName(1));
+  // The second record of the write never got to the disk.
+  const second = recordBytes(3 * 8 + 2000);
+  file.write(new Uint8Array(second), used - second);
+  file.datasync();
+  const again = openSim(torn, size, true);
+  expect(again.load().entries).toEqual([entry(1, 1, 2000)]);
+  const acknowledged: (Error | null)[] = [];
+  again.append(batch({ entries: [entry(1, 2, 100)] }), (error) => acknowledged.push(error));
+  expect(acknowledged).toEqual([null]);
+  // The first one was acknowledged with it: a sector of it that is lost shows.
+  const rotten = torn.open(segmentName(1));
+  rotten.write(new Uint8Array(512), 1024);
+  rotten.datasync();
+  expect(() => openSim(torn, size, true)).toThrow("a record that was durable is damaged");
 });
 
 test("a record that is gone from between others is refused", () => {

@@ -3,8 +3,10 @@
  *
  * The rule: what may have been acknowledged is returned or the log is refused; what was certainly never durable
  * (a torn last write) is cut. A record is taken for torn only when nothing written after a later fdatasync follows
- * it, and when its end or one of its sectors still holds the zeros it was made with. A flipped bit has neither
- * sign, so it is refused: this member can then not say what it has promised, and another one can.
+ * it, and when its end or one of its sectors still holds the zeros it was made with. A flipped bit leaves neither sign,
+ * and where the record has zeros of its own, it is told by the checksum: it is refused, as this member can then not say
+ * what it has promised, and another one can. Of a last write with a whole sector of zeros in its payload, more damage than
+ * one bit is taken for torn; so is a sector that turns into zeros. Where the commit index is known, even that is refused.
  */
 import { type LogIdentity, Replay } from "./replay.ts";
 import { decodeSnapshotFile, laterSnapshot, snapshotIndexOf, snapshotName } from "./snapshot_format.ts";
@@ -12,6 +14,9 @@ import { laterVersion } from "./storage_error.ts";
 import {
   declaredLength,
   decodeRecord,
+  hasOneFlippedBit,
+  isLaterWrite,
+  nextWrite,
   type RawRecord,
   readRaw,
   RECORD_HEADER_BYTES,
@@ -188,7 +193,7 @@ function advance(cursor: Cursor, raw: RawRecord): void {
 
 /** Write number of the record behind the cursor. A new segment is begun only after an fdatasync of the old one. */
 function expectedWrite(cursor: Cursor, offset: number): number {
-  return cursor.closed || offset === 0 ? cursor.write + 1 : cursor.write;
+  return cursor.closed || offset === 0 ? nextWrite(cursor.write) : cursor.write;
 }
 
 /** Why the bad record at `offset` of the last segment is not just a torn write; null when it is one. */
@@ -196,11 +201,15 @@ function notTorn(segment: Segment, offset: number, write: number): string | null
   const { bytes, usedBytes } = segment;
   for (let at = offset + 8; at + RECORD_HEADER_BYTES <= usedBytes; at += 8) {
     const later = readRaw(bytes, at);
-    if (later && later.write > write) return "a record that was durable is damaged";
+    if (later && isLaterWrite(later.write, write)) return "a record that was durable is damaged";
   }
   const declared = offset + 8 <= bytes.length ? declaredLength(bytes, offset) : null;
   const end = offset + (declared === null ? RECORD_HEADER_BYTES : recordBytes(declared));
   if (usedBytes < end) return null; // records never end in a zero: the end was not written
+  // A payload may hold zeros of its own, which look like a sector that was not written.
+  if (offset + 8 <= bytes.length && hasOneFlippedBit(bytes, offset)) {
+    return "a record has rotted: one bit of it is another";
+  }
   for (let from = offset; from < usedBytes;) {
     const to = Math.min(usedBytes, (Math.floor(from / SECTOR_BYTES) + 1) * SECTOR_BYTES);
     if (bytes.subarray(from, to).every((byte) => byte === 0)) return null;

@@ -8,13 +8,14 @@
  *   a record that goes on into sectors which were never written;
  * - crc: CRC-32C of everything after it, padding included. The chain is the copy of the predecessor's crc, kept as
  *   a field so that a record behind a hole can still be recognised as whole;
- * - write: how many fdatasyncs of this log had succeeded before. A record with a higher number than a damaged one
- *   before it proves that the damaged one was durable once: that is rot, not a torn write;
+ * - write: how many fdatasyncs of this log had succeeded before, modulo 2^32. A record with a later number than a damaged
+ *   one before it proves that the damaged one was durable once: that is rot, not a torn write. Numbers of records that are
+ *   there together are far less than 2^31 apart (a log has some MiB), so which of two is later is never in doubt;
  * - flags bit 0: the write that this record ends is followed by an fdatasync, so the next record has `write + 1`.
  * There is at least one byte of padding, 0xA5: a record never ends in a zero, so that one whose end is missing shows.
  */
 import { getUint32, getUint53, putUint32, putUint53 } from "../core/integers.ts";
-import { crc32c } from "./crc32c.ts";
+import { crc32c, differsByOneBit } from "./crc32c.ts";
 import type { Entry, HardState, Index, NodeId, Term } from "../core/types.ts";
 
 export const RECORD_HEADER_BYTES = 20;
@@ -79,6 +80,16 @@ export function recordBytes(payloadBytes: number): number {
 function lengthWord(bytes: number): number {
   const check = (bytes ^ (bytes >>> 8) ^ (bytes >>> 16) ^ PAD) & 0xff;
   return ((check << 24) | bytes) >>> 0;
+}
+
+/** The write number after this one. */
+export function nextWrite(write: number): number {
+  return (write + 1) >>> 0;
+}
+
+/** Whether a record with this write number was written after an fdatasync that followed `write`. */
+export function isLaterWrite(later: number, write: number): boolean {
+  return ((later - write) | 0) > 0;
 }
 
 /** Payload length declared at `offset`, or null when the word is no length. */
@@ -205,6 +216,35 @@ export function readRaw(bytes: Uint8Array, offset: number): RawRecord | null {
     write: getUint32(bytes, offset + 12),
     syncedAfter: (bytes[offset + 9]! & FLAG_SYNCED_AFTER) !== 0,
   };
+}
+
+/**
+ * Whether one inverted bit is all that keeps the bytes at `offset` from being a record: then it was written, and has rotted
+ * since. A torn write passes for that once in thousands of millions of bits, and is then refused instead of cut.
+ */
+export function hasOneFlippedBit(bytes: Uint8Array, offset: number): boolean {
+  const word = getUint32(bytes, offset);
+  const length = declaredLength(bytes, offset);
+  const holds = (payloadBytes: number, differences: (crc: number, length: number) => boolean) => {
+    const end = offset + recordBytes(payloadBytes);
+    if (end > bytes.length) return false;
+    const wrong = (crc32c(bytes, 0, offset + 8, end) ^ getUint32(bytes, offset + 4)) >>> 0;
+    return differences(wrong, end - offset - 8);
+  };
+  // In the checksum itself, or in what it covers.
+  if (length !== null) {
+    return holds(length, (wrong, covered) => isPowerOfTwo(wrong) || differsByOneBit(wrong, covered));
+  }
+  for (let bit = 0; bit < 32; bit++) {
+    const mended = (word ^ (1 << bit)) >>> 0;
+    const before = mended & MAX_PAYLOAD_BYTES;
+    if (lengthWord(before) === mended && holds(before, (wrong) => wrong === 0)) return true;
+  }
+  return false;
+}
+
+function isPowerOfTwo(value: number): boolean {
+  return value !== 0 && (value & (value - 1)) === 0;
 }
 
 /** The meaning of a record, or null when its type or payload is none of this version. Entry data is copied. */

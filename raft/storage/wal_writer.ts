@@ -14,6 +14,7 @@ import { snapshotIndexOf, snapshotName } from "./snapshot_format.ts";
 import { OutOfSpaceError, type Shortage, Space, writeZeros } from "./space.ts";
 import {
   encodeUnsealed,
+  nextWrite,
   RECORD_HEADER_BYTES,
   RecordType,
   sealRecords,
@@ -237,7 +238,7 @@ export class WalWriter {
 
   #put(records: Uint8Array, synced: boolean): void {
     const tail = this.#tail;
-    const write = tail.closed ? tail.write + 1 : tail.write;
+    const write = tail.closed ? nextWrite(tail.write) : tail.write;
     const crc = sealRecords(records, tail.crc, write, synced);
     // Without room the tail stays as it is: the same bytes are written to the same place when there is some.
     this.#space.within(() => this.#file!.write(records, tail.offset));

@@ -14,7 +14,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { kill } from "../lib/ffi.ts";
 import { isAlive, isStoppedOrWill, listChildren, readProcess } from "../lib/process_table.ts";
-import { identify, isSame, ProcessGroup } from "./process_group.ts";
+import { startZombie } from "../lib/testing_zombie.ts";
+import { identify, isSame, ProcessGroup, signalProcess } from "./process_group.ts";
 import { startDetached, until } from "./testing.ts";
 
 const nobody = () => ({ guard: 0, agent: 0 });
@@ -137,7 +138,7 @@ test("freeze stops everyone, also what is being forked; thaw lets them go on", (
     startDetached("while :; do sh -c 'sleep 0.001; sleep 0.001' & sleep 0.002; done", dir);
     await until("it forks", () => group.members().length > 2);
     group.freeze(null);
-    expect(group.allStopped()).toBe(true);
+    await until("all are stopped", () => group.allStopped());
     const frozen = pidsOf(group).sort();
     await Bun.sleep(50);
     expect(pidsOf(group).sort()).toEqual(frozen);
@@ -160,7 +161,7 @@ test("a child whose fork had begun before the stop is stopped too", () =>
     await until("it runs", () => readProcess(postmaster)?.name === "sleep");
     expect(group.freeze(identify(postmaster))).toBe(2);
     expect(group.members().length).toBe(2);
-    expect(group.allStopped()).toBe(true);
+    await until("all are stopped", () => group.allStopped());
   }));
 
 test("the postmaster's children are stopped before anything is looked for, wherever they are, and go on", () =>
@@ -175,11 +176,58 @@ test("the postmaster's children are stopped before anything is looked for, where
     const id = identify(postmaster);
     const stopped = () => [postmaster, child].map((pid) => isStoppedOrWill(readProcess(pid)!));
     expect(group.freeze(id)).toBe(2);
-    expect(stopped()).toEqual([true, true]);
+    await until("both are stopped", () => !stopped().includes(false));
     expect(group.thaw(id)).toBe(2);
     await until("both go on", () => !stopped().includes(true));
     kill(child, 9);
   }));
+
+test("all are stopped only when every one is", () =>
+  inDirectory(async (dir) => {
+    const group = new ProcessGroup(dir, nobody);
+    const [one, other] = [1, 2].map(() => startDetached("exec sleep 60", dir)) as [number, number];
+    await until("both run", () => [one, other].every((pid) => readProcess(pid)?.name === "sleep"));
+    expect(group.allStopped()).toBe(false);
+    process.kill(one, "SIGSTOP");
+    await until("it is stopped", () => readProcess(one)?.state === "T");
+    expect(group.allStopped()).toBe(false);
+    process.kill(other, "SIGSTOP");
+    // On its way from being queued to having its effect a signal is seen in neither place.
+    await until("all are", () => group.allStopped());
+  }));
+
+test("a process that got the number of a postmaster that died is not taken for it, and not left out", () =>
+  inDirectory(async (dir) => {
+    const sent: number[] = [];
+    const group = new ProcessGroup(dir, nobody, (pid, signal) => {
+      sent.push(signal);
+      return kill(pid, signal);
+    });
+    const pid = startDetached("exec sleep 60", dir);
+    await until("it runs", () => readProcess(pid)?.name === "sleep");
+    const own = identify(pid)!;
+    const former = { pid, startTicks: own.startTicks - 1 };
+    expect([isSame(own), isSame(former)]).toEqual([true, false]);
+    expect(signalProcess(former, 9, (_, signal) => (sent.push(signal), { ok: true, value: 0 }))).toBe(false);
+    expect(sent).toEqual([]);
+    expect(group.freeze(former)).toBe(1);
+    await until("it is stopped", () => group.allStopped());
+    expect(group.thaw(former)).toBe(1);
+    await until("it goes on", () => !group.allStopped());
+    await until("it is ended", () => group.kill(former));
+    // Nothing of what only the postmaster gets: SIGQUIT.
+    expect(sent).not.toContain(3);
+    expect(isAlive(pid)).toBe(false);
+  }));
+
+test("a process that has ended and is not reaped is gone", async () => {
+  const zombie = await startZombie();
+  try {
+    expect(isSame(identify(zombie.pid)!)).toBe(false);
+  } finally {
+    await zombie.end();
+  }
+});
 
 test("kill leaves nobody", () =>
   inDirectory(async (dir) => {

@@ -186,7 +186,8 @@ export class ProcessGroup {
    *
    * Returns to how many it was sent.
    */
-  freeze(postmaster: ProcessId | null): number {
+  freeze(named: ProcessId | null): number {
+    const postmaster = living(named);
     const signalled = new Set<number>();
     if (postmaster !== null) {
       // All backends in a moment: a scan takes milliseconds of processor time, and a busy host gives few at a time.
@@ -205,7 +206,8 @@ export class ProcessGroup {
   }
 
   /** Returns to how many it was sent. */
-  thaw(postmaster: ProcessId | null): number {
+  thaw(named: ProcessId | null): number {
+    const postmaster = living(named);
     // Looked for while nobody runs yet: whoever goes on competes with us for the processor.
     const pids = new Set(this.members().map(({ pid }) => pid));
     if (postmaster !== null) { for (const pid of childrenOf(postmaster)) pids.add(pid); }
@@ -218,7 +220,8 @@ export class ProcessGroup {
    * One pass; true when nothing was left at its end. To be repeated until then: dying takes time. SIGQUIT keeps the
    * postmaster from forking, and makes it finish what we may not.
    */
-  kill(postmaster: ProcessId | null): boolean {
+  kill(named: ProcessId | null): boolean {
+    const postmaster = living(named);
     if (postmaster !== null) signalProcess(postmaster, SIGQUIT, this.send);
     this.signalAll(SIGKILL, new Set(), postmaster?.pid);
     if (postmaster !== null) signalProcess(postmaster, SIGKILL, this.send);
@@ -342,6 +345,11 @@ export function identify(pid: number): ProcessId | null {
 export function isSame(id: ProcessId): boolean {
   const process = readProcess(id.pid);
   return process !== null && !isDead(process) && process.startTicks === id.startTicks;
+}
+
+/** Null also when another process has its number by now: that one is treated as any other. */
+function living(id: ProcessId | null): ProcessId | null {
+  return id !== null && isSame(id) ? id : null;
 }
 
 /** False when it is gone, or not ours to signal. */
