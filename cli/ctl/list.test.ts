@@ -235,6 +235,7 @@ test("what failsafe mode lacks is said, with the voters that were never up", asy
     addr: "10.0.0.9:2222",
     voter: true,
     connected: false,
+    diskHangs: false,
     match: null,
     lastContactMs: null,
   };
