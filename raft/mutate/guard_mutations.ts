@@ -2,6 +2,13 @@
 import { type Mutation, mutationsOf } from "./mutation.ts";
 
 export const GUARD_MUTATIONS: readonly Mutation[] = [
+  ...mutationsOf("src/guard/local_fence.ts", ["src/guard/local_fence.test.ts"], [
+    [
+      "own-freeze-forgotten",
+      'if (this.state === "frozen" || this.stopped) this',
+      'if (this.state === "frozen") this',
+    ],
+  ]),
   ...mutationsOf("src/guard/process_group.ts", ["src/guard/process_group.test.ts"], [
     [
       "one-stopped-process-taken-for-all",

@@ -2,7 +2,7 @@
 import * as net from "node:net";
 
 /** Resolves when the condition holds; throws after `deadlineMs`. */
-export async function until(what: string, condition: () => boolean, deadlineMs = 8000): Promise<void> {
+export async function until(what: string, condition: () => boolean, deadlineMs = 20_000): Promise<void> {
   const end = performance.now() + deadlineMs;
   while (!condition()) {
     if (performance.now() > end) throw new Error(`not within ${deadlineMs} ms: ${what}`);

@@ -157,6 +157,30 @@ test("a guard that comes back and freezes it itself has the say again", () => {
   expect(did).toEqual(["freeze 1205"]);
 });
 
+test("what the agent stopped after the guard, unheard yet, had made it go on, goes on", () => {
+  const { clock, did, fence } = setUp();
+  fence.armed(1000);
+  fence.guardSays(view({}));
+  clock.advanceTo(1500);
+  // Both lay unread: it was frozen by the guard, too, and thawed with the renewal before our last SIGSTOP.
+  fence.armed(60_000);
+  fence.guardSays(view({ phase: "frozen" }));
+  expect(did).toEqual(["freeze 1205"]);
+  fence.guardSays(view({}, 60_000));
+  expect(did).toEqual(["freeze 1205", "thaw 1500"]);
+  clock.advanceTo(3000);
+  fence.guardSays(view({}, 60_000));
+  expect(did.length).toBe(2);
+  // Without a lease that lasts it is left as it is.
+  const late = setUp();
+  late.fence.armed(1000);
+  late.fence.guardSays(view({}));
+  late.clock.advanceTo(1500);
+  late.fence.guardSays(view({ phase: "frozen" }));
+  late.fence.guardSays(view({}, 1600));
+  expect(late.did).toEqual(["freeze 1205"]);
+});
+
 test("a shutdown that a silent guard does not bound is frozen too", () => {
   const { clock, did, fence } = setUp();
   fence.armed(1000);

@@ -43,6 +43,8 @@ export class LocalFence {
   private maybePrimary = false;
   private state: LocalPhase = "watching";
   private frozenAtMs = 0;
+  /** We have stopped its processes, and nobody is known to have made them go on since. */
+  private stopped = false;
   private saidAtMs = 0;
   private suspicious = false;
   private fenced = false;
@@ -74,7 +76,7 @@ export class LocalFence {
       this.parts.group.resolve();
     }
     if (this.state !== "killing") this.parts.group.follow(this.process);
-    if (this.state === "frozen") this.handBack(view);
+    if (this.state === "frozen" || this.stopped) this.handBack(view);
     if (this.state !== "frozen") this.unheard = false;
     this.look();
   }
@@ -117,13 +119,20 @@ export class LocalFence {
     this.timer?.cancel();
   }
 
+  /**
+   * The guard's word counts, but for what it cannot know: our last SIGSTOP may have come after it made PostgreSQL go on,
+   * while what it had said before lay unread here. So when it says that it runs, it is made to go on by us, too.
+   */
   private handBack(view: WireView): void {
+    if (this.state === "killing") return;
     const { postmaster, armed } = view;
     const { clock, group, log } = this.parts;
     if (postmaster === null || postmaster.phase !== "running") {
       this.state = "watching"; // the guard has it frozen, is killing it, or it is gone
+      if (postmaster === null) this.stopped = false;
     } else if (!postmaster.writable || (armed !== null && armed.deadlineMs >= clock.now() + STOP_BUDGET_MS)) {
       this.state = "watching";
+      this.stopped = false;
       group.thaw(this.process);
       log.warning("guard", "PostgreSQL runs again: the guard answers and the lease was renewed");
     }
@@ -165,6 +174,7 @@ export class LocalFence {
       if (nowMs >= this.frozenAtMs + limitMs) {
         return this.kill("the lease has run out and the guard does not answer", true);
       }
+      this.stopped = true;
       group.freeze(this.process);
     }
     this.sleep(nowMs);
@@ -174,6 +184,7 @@ export class LocalFence {
   private thawUnheard(): void {
     this.state = "watching";
     this.unheard = false;
+    this.stopped = false;
     this.parts.group.thaw(this.process);
     this.parts.log.warning("guard", "PostgreSQL runs again: the cluster is in maintenance mode");
     this.sleep(this.parts.clock.now());
@@ -190,6 +201,7 @@ export class LocalFence {
 
   private kill(why: string, fenced: boolean): void {
     this.state = "killing";
+    this.stopped = false;
     this.fenced = fenced;
     this.unheard = false;
     this.timer?.cancel();

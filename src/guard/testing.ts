@@ -167,7 +167,7 @@ export async function withSite(body: (site: Site) => Promise<void>): Promise<voi
 export async function until(
   what: string,
   condition: () => boolean | Promise<boolean>,
-  limitMs = 8000,
+  limitMs = 20_000,
 ): Promise<void> {
   const deadline = Date.now() + limitMs;
   while (!(await condition())) {
