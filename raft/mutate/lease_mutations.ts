@@ -143,12 +143,18 @@ const removals = [
       'if (false && body.op === "grant") {',
     ],
     ["removed-member-granted", "removed: this.#removed(view.statuses),", "removed: [],"],
-    ["holder-known-by-address-only", "=== addr || nodeOf(name) === id", "=== addr"],
+    ["holder-of-an-older-version-known-by-address-only", "=== addr || nodeOf(name) === id", "=== addr"],
     [
-      "holder-known-by-id-only",
-      "knownMember({ members }, name)?.raftAddr === addr || nodeOf(name) === id",
+      "holder-of-an-older-version-known-by-id-only",
+      "known?.raftAddr === addr || nodeOf(name) === id",
       "nodeOf(name) === id",
     ],
+    [
+      "holder-known-by-its-namesake",
+      "name === lock.holder && lock.life !== null ? lock.life.node : known",
+      "known",
+    ],
+    ["address-of-the-holder-kept", ": node === id;", ": node === id || known?.raftAddr === addr;"],
   ]),
   ...mutationsOf("src/brain/successor.ts", ["src/brain"], [
     ["removed-member-chosen", "seen.ageMs < FRESH_MS && isMember(seen, view))", "seen.ageMs < FRESH_MS)"],

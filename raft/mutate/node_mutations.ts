@@ -231,7 +231,7 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
     ],
     [
       "replacement-completed-without-asking",
-      'const objection = change.kind === "remove" ? this.#objectionTo(configuration, change.id) : null;',
+      'const objection = change.kind === "remove" ? this.#options.mayRemove(change.id) : null;',
       "const objection: string | null = null;",
     ],
     [
@@ -240,17 +240,6 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
       "refusalText(reason)",
     ],
     ["waits-said-at-each-look", "if (this.#waits.get(newcomer) === text) return;", ""],
-    ["host-under-a-new-id-keeps-the-old", "return goesOn ? null : mayRemove(id);", "return mayRemove(id);"],
-    [
-      "replacement-elsewhere-without-asking",
-      "record.replaces === id && record.addr === addr &&",
-      "record.replaces === id &&",
-    ],
-    [
-      "removal-without-asking-before-the-new-one-votes",
-      "record.addr === addr && hasArrived(configuration, record)",
-      "record.addr === addr",
-    ],
     ["living-member-replaced-by-itself", "      if (this.#takesOwnPlace(record)) {", "      if (false) {"],
     [
       "living-member-elsewhere-not-replaced",

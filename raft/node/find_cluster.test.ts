@@ -101,6 +101,7 @@ function start(
       members,
       join: joined,
       strangersMayJoin: !tls,
+      mayJoin: (visitor) => visitor.name === "unwanted" ? `${visitor.name} lives elsewhere` : null,
       storage,
       transport,
       stateMachine,
@@ -130,6 +131,7 @@ function start(
         partners,
         bindAddr,
         onFatal,
+        onRefused: (reason) => void logged.push(`refused: ${reason}`),
       }, (found) => {
         member.found = found;
         begun(open(found));
@@ -308,12 +310,29 @@ test("a second node with a living member's address is not given its place", asyn
     onFatal: (error) => {
       throw error;
     },
+    onRefused: (reason) => {
+      throw new Error(reason);
+    },
   }, () => {
     throw new Error("it was given a place");
   });
   await until("refused", () => search.waitsFor.includes("do two nodes have this address?"));
   search.stop();
   expect(members[2]!.raft.status().notVoting).toBeNull();
+});
+
+test("a node that the leader will not have is told why, and asks no more", async () => {
+  const { settings, members } = await cluster();
+  const [addr] = await addresses(1);
+  const unwanted = start({
+    addr: addr!,
+    name: "unwanted",
+    partners: settings.map((one) => one.addr),
+    directory: directory(),
+  });
+  await until("refused", () => unwanted.logged.includes("refused: unwanted lives elsewhere"));
+  expect(unwanted.found).toBeNull();
+  expect(members[0]!.raft.status().members).toHaveLength(3);
 });
 
 test("a first member that is started late takes the place that was kept for it", async () => {

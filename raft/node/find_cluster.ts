@@ -41,6 +41,8 @@ export interface FindOptions {
   readonly layer?: SocketLayer;
   /** The address cannot be listened on. */
   readonly onFatal: (error: TransportError) => void;
+  /** The cluster will not have this node as it is; the search has ended. */
+  readonly onRefused: (reason: string) => void;
   /** @default TCP, as the options above say */
   readonly network?: SearchNetwork;
 }
@@ -198,6 +200,10 @@ class Finder implements Search {
         const { clusterId, founded, id, members } = answer;
         log("info", "raft_joined", `the leader at ${leaderAddr} has made this node a member (${id})`);
         return this.#finish({ clusterId, founded, id, members, joined: true });
+      }
+      if (answer?.kind === "refused" && answer.final) {
+        this.stop();
+        return this.#options.onRefused(answer.reason);
       }
       const reason = outcome.kind === "failed"
         ? outcome.reason

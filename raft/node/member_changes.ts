@@ -149,7 +149,7 @@ export class MemberChanges {
       const settled = !configurationPending && core.applied === core.commit;
       return settled ? { kind: "rejected", reason: refusalText("notMember") } : null;
     }
-    const objection = this.#objectionTo(core.configuration, id);
+    const objection = this.#options.mayRemove(id);
     if (objection !== null && !running.proposed) return { kind: "rejected", reason: objection };
     if (!this.#recorded(core.configuration, null)) return null;
     if (id === this.#options.id) return this.#stepAside(core, running);
@@ -253,7 +253,7 @@ export class MemberChanges {
         this.#waits.delete(id);
         continue;
       }
-      const objection = change.kind === "remove" ? this.#objectionTo(configuration, change.id) : null;
+      const objection = change.kind === "remove" ? this.#options.mayRemove(change.id) : null;
       if (objection !== null) {
         this.#waitFor(id, change, objection);
         continue;
@@ -277,20 +277,6 @@ export class MemberChanges {
     if (this.#waits.get(newcomer) === text) return;
     this.#waits.set(newcomer, text);
     this.#options.log(text);
-  }
-
-  /**
-   * Nobody leaves where the one that has the place of a member is at its very address: it is the same host under a new id,
-   * and the old id a voter that is never heard again. A mere record says nothing of the kind: whoever is to have the place
-   * may never come, while the old one lives. Only a node that runs at that address gets so far as to vote.
-   */
-  #objectionTo(configuration: Configuration, id: NodeId): string | null {
-    const { records, infoOf, mayRemove } = this.#options;
-    const addr = infoOf(id)?.addr;
-    const goesOn = records.all.some((record) =>
-      record.replaces === id && record.addr === addr && hasArrived(configuration, record)
-    );
-    return goesOn ? null : mayRemove(id);
   }
 
   get #isYoung(): boolean {

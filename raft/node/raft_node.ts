@@ -169,6 +169,7 @@ export class RaftNode implements Raft {
       add: (member, replaces, done) => this.#membership.add(member, replaces, done),
       members: () => this.#membership.all(),
       strangersMayJoin: resolved.strangersMayJoin,
+      mayJoin: resolved.mayJoin,
     });
   }
 

@@ -32,9 +32,14 @@ export interface RaftNodeOptions {
   readonly founded?: number;
   /**
    * Asked on the leader before a member is removed: null, or for people why it must not be now. A removal that follows
-   * from a replacement waits for it, unless the new member is at the same address: then it is the same one, under a new id.
+   * from a replacement waits for it, also where the new member is at the same address: another machine may have that one.
    */
   readonly mayRemove?: (member: MemberInfo) => string | null;
+  /**
+   * Asked on the leader before a node that asks for it is made a member: null, or for that node's operator why it never will
+   * be, as it is. @default nothing speaks against it
+   */
+  readonly mayJoin?: (visitor: Omit<MemberInfo, "id">) => string | null;
   /**
    * A node that was let in by the transport and has no place in the cluster is made a member when it asks for it, as the
    * leader. Otherwise addMember has to name its address first. @default true
@@ -95,6 +100,7 @@ export function resolveRaftOptions(options: RaftNodeOptions): ResolvedOptions {
     commandVersion: 1,
     founded: options.clusterId,
     mayRemove: () => null,
+    mayJoin: () => null,
     strangersMayJoin: true,
     ...options,
     instance: options.instance ?? 1 + Math.floor(options.random() * (2 ** 48 - 1)),

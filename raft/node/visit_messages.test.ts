@@ -34,6 +34,7 @@ const answer: fc.Arbitrary<VisitAnswer> = fc.oneof(
     members: fc.array(fc.record({ id: count, name, addr: text })),
   }),
   fc.record({ kind: fc.constant("refused" as const), reason: text }),
+  fc.record({ kind: fc.constant("refused" as const), reason: text, final: fc.constant(true as const) }),
 );
 
 test("questions and answers survive the wire", () => {

@@ -13,6 +13,8 @@ const FOUNDING = 3;
 const MEMBER = 4;
 const JOINED = 5;
 const REFUSED = 6;
+/** An older visitor cannot read it, and goes on asking. */
+const REFUSED_FOR_GOOD = 7;
 
 const MAX_TEXT_BYTES = 1024;
 
@@ -47,8 +49,8 @@ export type VisitAnswer =
     readonly id: NodeId;
     readonly members: readonly MemberInfo[];
   }
-  /** Not now; `reason` is for people. */
-  | { readonly kind: "refused"; readonly reason: string };
+  /** Not now; `reason` is for people. `final`: nor later, as long as the visitor is what it is. */
+  | { readonly kind: "refused"; readonly reason: string; readonly final?: true };
 
 export function encodeQuestion(question: VisitQuestion): Uint8Array {
   const writer = new ByteWriter(128);
@@ -98,7 +100,7 @@ export function encodeVisitAnswer(answer: VisitAnswer): Uint8Array {
       putText(writer, addr);
     }
   } else {
-    writer.u8(REFUSED);
+    writer.u8(answer.final ? REFUSED_FOR_GOOD : REFUSED);
     putText(writer, answer.reason);
   }
   return writer.finish();
@@ -109,6 +111,7 @@ export function decodeVisitAnswer(bytes: Uint8Array): VisitAnswer | null {
   return decoded(bytes, (reader) => {
     const kind = reader.u8();
     if (kind === REFUSED) return { kind: "refused", reason: text(reader) };
+    if (kind === REFUSED_FOR_GOOD) return { kind: "refused", reason: text(reader), final: true };
     if (kind === FOUNDING) {
       const founded = reader.count();
       return { kind: "founding", founded, addresses: list(reader, () => text(reader)) };

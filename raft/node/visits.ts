@@ -33,6 +33,7 @@ export interface VisitsOptions {
   readonly sessions: Sessions;
   readonly add: (member: NewMember, replaces: NodeId, done: (outcome: AddOutcome) => void) => void;
   readonly members: () => readonly MemberInfo[];
+  readonly mayJoin: (visitor: Omit<MemberInfo, "id">) => string | null;
   /** See RaftNodeOptions. */
   readonly strangersMayJoin: boolean;
 }
@@ -79,7 +80,9 @@ export class Visits {
     seat: { readonly kind: Seat; readonly id: NodeId },
     reply: (answer: VisitAnswer) => void,
   ): void {
-    const { clusterId, founded, add, silentMs, members, strangersMayJoin } = this.#options;
+    const { clusterId, founded, add, silentMs, members, strangersMayJoin, mayJoin } = this.#options;
+    const objection = mayJoin({ addr, name });
+    if (objection !== null) return reply({ kind: "refused", reason: objection, final: true });
     if (seat.kind === "founder") {
       return reply(
         refused(`${addr} is one of the first members: it has to name the same addresses as the others`),

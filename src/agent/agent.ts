@@ -90,6 +90,7 @@ function compose(
     dcs,
     log,
     mayRemove: (info) => member.objectionTo(info),
+    mayJoin: (visitor) => member.objectionToJoining(visitor),
     fatal,
   });
   // After the raft directory was locked: its machine id is written by one process.

@@ -61,6 +61,15 @@ function newLeader() {
     replaced: (name: string) => void (members = [...members.filter((id) => id !== IDS[name]), 4]),
     spell: (name: string, raftAddr: string) =>
       void (dcs = { ...dcs, members: { ...dcs.members, [name]: { ...dcs.members["c"]!, name, raftAddr } } }),
+    /** As in records from before lives were logged. */
+    forgetLives() {
+      const members = Object.entries(dcs.members).map(([name, { life: _life, ...facts }]) => [name, facts]);
+      dcs = { ...dcs, members: Object.fromEntries(members) };
+    },
+    hold(holder: string) {
+      dcs = { ...dcs, lock: lock({ epoch: 4, holder, lastHolder: holder, life: null }) };
+      leadership.applied();
+    },
     dropped: () => log.flatMap(({ command }) => command.op === "dropMember" ? [command] : []),
     time,
     log,
@@ -144,10 +153,17 @@ test("first the removal, then the grant: whom a removal in the log has taken out
   expect(leader.granted()).toEqual(["c"]);
 });
 
-test("a holder whose records are missing is known by the id that it speaks from", () => {
+test("a holder is known by the raft id that was granted its epoch, wherever it is, and whoever else is there", () => {
+  const leader = newLeaderOfHolder();
+  expect(leader.leadership.objectionTo({ id: IDS.b!, name: null, addr: "" })).toBe(HOLDING);
+  // Its own former id, at its very address: a dead voter.
+  expect(leader.leadership.objectionTo({ id: 99, name: null, addr: "b:2222" })).toBeNull();
+});
+
+test("a holder that an older version has recorded is known by its address, and by the id that it speaks from", () => {
   const leader = newLeader();
-  leader.look();
-  leader.end("applied");
+  leader.forgetLives();
+  leader.hold("b");
   expect(leader.leadership.objectionTo({ id: IDS.b!, name: null, addr: "" })).toBe(HOLDING);
   expect(leader.leadership.objectionTo({ id: 99, name: null, addr: "b:2222" })).toBe(HOLDING);
   expect(leader.leadership.objectionTo({ id: 99, name: null, addr: "z:1" })).toBeNull();

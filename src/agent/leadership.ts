@@ -154,11 +154,13 @@ export class Leadership {
     const { state, nodeOf } = this.#options;
     const { lock, members } = state();
     const names = this.#grantor.mayBeHolder(state());
-    // By the life that was granted the epoch, too: another machine may have the name by now, or claim to.
-    const found = names.find((name) =>
-      knownMember({ members }, name)?.raftAddr === addr || nodeOf(name) === id ||
-      (name === lock.holder && lock.life?.node === id)
-    );
+    // By raft id: a machine under a new one may be at the address of the old one, which is a dead voter then. Of a member
+    // that an older version has recorded the address tells as well.
+    const found = names.find((name) => {
+      const known = knownMember({ members }, name);
+      const node = name === lock.holder && lock.life !== null ? lock.life.node : known?.life?.node;
+      return node === undefined ? known?.raftAddr === addr || nodeOf(name) === id : node === id;
+    });
     if (found === undefined) return null;
     const how = found === lock.holder ? "holds the leader lock" : "is being granted the leader lock";
     return `${found} ${how}: switch over to another member first (agent ctl switchover)`;

@@ -24,6 +24,7 @@ import { DecisionLog } from "./decision_log.ts";
 import { type AskFailsafe, Failsafe } from "./failsafe.ts";
 import { HolderSightings } from "./holder_sightings.ts";
 import { Leadership } from "./leadership.ts";
+import { NAMESAKE_MS, nameTaken, whyNameTaken } from "./namesake.ts";
 import { LookTimer } from "./look_timer.ts";
 import { LoopHealth } from "./loop_health.ts";
 import {
@@ -47,8 +48,6 @@ import { WalSettling } from "./wal_settling.ts";
 import type { Watchdog } from "./watchdog.ts";
 
 const STATUS_PERIOD_MS = 500;
-/** Another machine of our name that was heard within this time lives. */
-const NAMESAKE_MS = 5000;
 /** Joining is tried again after this: raft has no leader yet, or another machine holds the lock under our name. */
 const JOIN_AGAIN_MS = 250;
 /** After a look that itself changed something. */
@@ -192,6 +191,12 @@ export class Member {
       broken,
     });
     this.#dynamic = options.effective({});
+  }
+
+  /** A node that has the name of a member that lives elsewhere is told so before it takes part in anything. */
+  objectionToJoining(visitor: Omit<MemberInfo, "id">): string | null {
+    const { clock, dcs } = this.#options;
+    return whyNameTaken(visitor, dcs.state, this.board.seen(clock.now()));
   }
 
   /** See Leadership. */
@@ -429,7 +434,7 @@ export class Member {
       this.proposer.propose({ op: "setMember", facts, incarnation, replace }, (outcome) => {
         if (outcome.kind === "refused" && outcome.reason === NAME_TAKEN) {
           // No answer proves nothing: the name is taken over then, but not what its machine may hold under it.
-          const taken = () => exit(1, `Can't start; there is already a node named '${name}' running`);
+          const taken = () => exit(1, nameTaken(name));
           if (clock.now() - this.#namesakeMs < NAMESAKE_MS) return taken();
           return memberAnswers(knownMember(dcs.state, name)?.apiUrl ?? "", (answers) => {
             if (answers) taken();

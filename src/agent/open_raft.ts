@@ -45,6 +45,8 @@ export interface RaftParts {
   readonly log: Log;
   /** Why a member must not be removed now; asked while this one leads, after the start. */
   readonly mayRemove: (member: MemberInfo) => string | null;
+  /** Why a node must not become a member; asked likewise. */
+  readonly mayJoin: (visitor: Omit<MemberInfo, "id">) => string | null;
   /** The network or the directory cannot be used at all. */
   readonly fatal: (message: string) => void;
 }
@@ -96,6 +98,7 @@ export function openRaft(parts: RaftParts): OpenedRaft {
         log: logSink(log, clock),
         layer: tls ?? undefined,
         onFatal: (error) => fatal(error.message),
+        onRefused: fatal,
       }, (found) => {
         try {
           const opened = openNode(parts, config, tls, found);
@@ -184,6 +187,7 @@ function openNode(parts: RaftParts, config: LocalConfig, tls: TlsLayer | null, p
     members,
     join: joined,
     mayRemove: parts.mayRemove,
+    mayJoin: parts.mayJoin,
     // An authority may sign for others than members: where certificates are all there is, an operator names the member.
     strangersMayJoin: config.raft.password !== null || config.raft.tls === null,
     storage,

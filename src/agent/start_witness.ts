@@ -53,6 +53,7 @@ function compose(options: WitnessOptions): RunningAgent {
     dcs,
     log,
     mayRemove: (info) => witness.objectionTo(info),
+    mayJoin: (visitor) => witness.objectionToJoining(visitor),
     fatal: (message) => exit(1, message),
   });
   const dynamicOf = dynamicReader(() => config, log);

@@ -15,6 +15,7 @@ import { Changes } from "./changes.ts";
 import { DecisionLog } from "./decision_log.ts";
 import { HolderSightings } from "./holder_sightings.ts";
 import { Leadership } from "./leadership.ts";
+import { whyNameTaken } from "./namesake.ts";
 import { LookTimer } from "./look_timer.ts";
 import { LoopHealth } from "./loop_health.ts";
 import {
@@ -98,6 +99,12 @@ export class Witness {
       wake: () => this.#wake(),
       broken: options.broken ?? new Set(),
     });
+  }
+
+  /** A node that has the name of a member that lives elsewhere is told so before it takes part in anything. */
+  objectionToJoining(visitor: Omit<MemberInfo, "id">): string | null {
+    const { clock, dcs } = this.#options;
+    return whyNameTaken(visitor, dcs.state, this.board.seen(clock.now()));
   }
 
   /** See Leadership. */

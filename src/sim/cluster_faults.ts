@@ -296,21 +296,24 @@ function makersOf(
     "bit-rot": (random) => operators.rot(victim(cluster, random)),
     "machine-lost": asked((member) => member.isWitness ? null : operators.loseMachine(member)),
     // A standby's agent is started again with a file that names the primary.
-    "name-copied": one((member) => alive(member) && !member.isWitness, (member, random) => {
-      const { holder } = cluster.latestRecords()?.lock ?? { holder: null };
-      const other = random.pick(cluster.members.filter((each) => each !== member));
-      const start = (alias: string | null) => {
-        member.killAgent(false);
-        member.alias = alias;
-        member.startAgent();
-      };
-      start(holder === null || holder === member.name ? other.name : holder);
-      return {
-        durationMs: random.between(1000, 15_000),
-        text: `${member.name} as ${member.alias}`,
-        end: () => start(null),
-      };
-    }),
+    "name-copied": one(
+      (member) => alive(member) && !member.isWitness && cluster.members.length > 1,
+      (member, random) => {
+        const { holder } = cluster.latestRecords()?.lock ?? { holder: null };
+        const other = random.pick(cluster.members.filter((each) => each !== member));
+        const start = (alias: string | null) => {
+          member.killAgent(false);
+          member.alias = alias;
+          member.startAgent();
+        };
+        start(holder === null || holder === member.name ? other.name : holder);
+        return {
+          durationMs: random.between(1000, 15_000),
+          text: `${member.name} as ${member.alias}`,
+          end: () => start(null),
+        };
+      },
+    ),
     "machine-doubled": (random) =>
       operators.double(victim(cluster, random), random.chance(0.5) ? "copy" : "replacement"),
     "majority-lost": () => operators.loseMajority(),

@@ -6,6 +6,7 @@
 import type { MemberOutcome } from "../../raft/mod.ts";
 import type { Fault, Prng } from "../../raft/sim/mod.ts";
 import { loseMajority } from "./lost_majority.ts";
+import { askFailover } from "./requests.ts";
 import type { SimCluster } from "./sim_cluster.ts";
 import type { SimMember } from "./sim_member.ts";
 
@@ -203,6 +204,7 @@ export class Operators {
     if (status === undefined) return;
     this.replaceLost();
     this.emptyRefused();
+    this.endStranded();
     const known = (id: number) => status.members.some((member) => member.id === id);
     for (const host of cluster.members) {
       if (host.place.group === null || known(host.id)) {
@@ -220,6 +222,24 @@ export class Operators {
         cluster.retire(host);
       } else this.startSoon(host);
     }
+  }
+
+  /** Once maintenance mode is over: nobody holds the epoch of a machine that is none of the members any more. */
+  private endStranded(): void {
+    const { cluster } = this;
+    const records = cluster.latestRecords();
+    if (records === null || !records.lock.unfenced || records.config?.value["pause"]) return;
+    const { holder, life } = records.lock;
+    const host = cluster.find(holder ?? "");
+    if (host === undefined || (host.id === life?.node && host.hasLife(life))) return;
+    const candidate = cluster.members.find(({ member, server }) => member !== null && server.answers);
+    const asked = this.asked();
+    if (candidate === undefined || asked === undefined || records.failover !== null) return;
+    cluster.world.log.add(
+      "operator",
+      `the former machine of ${holder} is switched off: failover to ${candidate.name}`,
+    );
+    askFailover(asked, candidate.name, `stranded-${cluster.world.steps}`);
   }
 
   /** What the message of a refused log says: while the others are healthy, the directory is moved aside. */

@@ -57,6 +57,8 @@ export interface RaftLife {
   readonly changed: () => void;
   /** What speaks against the removal of a member; null: nothing. */
   readonly mayRemove: (member: MemberInfo) => string | null;
+  /** What speaks against a new one; null: nothing. */
+  readonly mayJoin: (visitor: Omit<MemberInfo, "id">) => string | null;
   /** The raft group has removed this member. */
   readonly removed: () => void;
   /** The log cannot be opened: the process has to end. */
@@ -158,6 +160,7 @@ export class RaftPlace {
           random: life.random,
           log: this.log,
           onFatal: () => {},
+          onRefused: (message) => life.notOpened({ code: "refused", message }),
           network: {
             ask: (to, question, done) => around.visits.ask(agent.name, to, question, done),
             listener: this.listening({ start() {}, close() {} }),
@@ -174,7 +177,7 @@ export class RaftPlace {
 
   private node(
     { clusterId, founded, id, members, joined }: Found,
-    { clock, random, dcs, changed, mayRemove, removed, notOpened }: RaftLife,
+    { clock, random, dcs, changed, mayRemove, mayJoin, removed, notOpened }: RaftLife,
   ): Raft | null {
     const { around, agent, disk } = this;
     const { checks, acknowledged } = around.groupOf(clusterId);
@@ -214,6 +217,7 @@ export class RaftPlace {
       instance: disk.instance,
       commandVersion: COMMAND_VERSION,
       mayRemove,
+      mayJoin,
       log: this.log,
       members,
       join: joined,

@@ -34,6 +34,19 @@ export function askSwitchover({ member, dcs }: SimMember, candidate: string | nu
   }, () => {});
 }
 
+/**
+ * An unfenced epoch whose machine is no more: nobody can fence it again, and an operator who has switched that machine off
+ * says so by a failover.
+ */
+export function askFailover({ member, dcs }: SimMember, candidate: string, id: string): void {
+  if (!member || !dcs) return;
+  member.proposer.propose({
+    op: "setFailover",
+    record: { kind: "failover", leader: null, candidate, scheduledAt: null, id, accepted: false, epoch: 0 },
+    expectRevision: dcs.state.failover?.revision ?? null,
+  }, () => {});
+}
+
 /** Asks a member to log maintenance mode; null: nobody can be asked. */
 export function requestPause(cluster: SimCluster, random: Prng): string | null {
   const asked = random.pick(cluster.members);

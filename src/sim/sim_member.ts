@@ -9,6 +9,7 @@ import { Witness } from "../agent/witness.ts";
 import type { BrokenRules } from "../dcs/lease.ts";
 import { DcsStateMachine } from "../dcs/state_machine.ts";
 import type { JsonObject } from "../model/json.ts";
+import type { Life } from "../model/life.ts";
 import type { DcsState, MemberFacts } from "../model/records.ts";
 import { simulatedDynamic } from "./dynamic.ts";
 import type { Links } from "./links.ts";
@@ -87,6 +88,11 @@ export class SimMember {
 
   readonly isWitness: boolean;
 
+  /** It runs on the machine of that life, perhaps since another boot. */
+  hasLife(life: Life): boolean {
+    return life.machine === this.machine.machine;
+  }
+
   /** With nothing on it. */
   private newMachine() {
     const { name, around, doubles } = this;
@@ -125,6 +131,7 @@ export class SimMember {
       dcs,
       changed: () => around.onRecords(dcs.state),
       mayRemove: (member) => (this.member ?? this.witness)!.objectionTo(member),
+      mayJoin: (visitor) => (this.member ?? this.witness)!.objectionToJoining(visitor),
       removed: () => {
         this.removed = true;
         // As the production agent does: PostgreSQL is stopped, then it ends.
