@@ -1,7 +1,7 @@
 /** Two machines of one name: whether the one that has it lives, and what the other one is told. Pure. */
 import type { MemberInfo } from "../../raft/mod.ts";
 import type { SeenStatus } from "../brain/successor.ts";
-import type { DcsState } from "../model/records.ts";
+import { type DcsState, knownMember } from "../model/records.ts";
 
 /** A machine that was heard within this time lives. Longer ago, nothing is known of it. */
 export const NAMESAKE_MS = 5000;
@@ -14,10 +14,11 @@ export function nameTaken(name: string): string {
 /** Why a node that asks for a place cannot have its name: a member of that name lives at another address. null: it can. */
 export function whyNameTaken(
   { name, addr }: Omit<MemberInfo, "id">,
-  { members }: DcsState,
+  dcs: DcsState,
   statuses: readonly SeenStatus[],
 ): string | null {
-  if (name === null || !Object.hasOwn(members, name) || members[name]?.raftAddr === addr) return null;
+  const known = name === null ? undefined : knownMember(dcs, name);
+  if (name === null || known === undefined || known.raftAddr === addr) return null;
   const lives = statuses.some((seen) => seen.status.name === name && seen.ageMs < NAMESAKE_MS);
   return lives ? nameTaken(name) : null;
 }

@@ -8,7 +8,7 @@ import type { DynamicConfig } from "../model/config.ts";
 import { isSameLife } from "../model/life.ts";
 import type { Lsn } from "../model/lsn.ts";
 import type { MemberStatus } from "../model/member_status.ts";
-import type { DcsState, FailoverRecord } from "../model/records.ts";
+import { type DcsState, type FailoverRecord, knownMember } from "../model/records.ts";
 
 /** A status older than this does not count as reachable: broadcasts come every 500 ms. */
 export const FRESH_MS = 1200;
@@ -63,8 +63,8 @@ export function ineligible(
   view: Pick<SuccessorView, "dcs" | "dynamic">,
   lastResort = false,
 ): string | null {
-  const { initialize, history, failsafe, members } = view.dcs;
-  if (!isSameLife(status.life, Object.hasOwn(members, status.name) ? members[status.name]?.life : null)) {
+  const { initialize, history, failsafe } = view.dcs;
+  if (!isSameLife(status.life, knownMember(view.dcs, status.name)?.life)) {
     return "has not joined yet with the machine that it runs on now";
   }
   if (mayNotSucceed(view.dcs, status.name)) return `is not in the failsafe set of epoch ${failsafe!.epoch}`;
