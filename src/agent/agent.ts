@@ -134,6 +134,7 @@ function compose(
     facts: () => factsOf(config),
     nofailover: () => config.nofailover,
     failoverPriority: () => config.failoverPriority,
+    pgCtlTimeoutS: () => config.postgresql?.pgCtlTimeoutS ?? 60,
     peers: () => raft.status().members.map((peer) => peer.id),
     bootstrapConfig: () => config.bootstrap.dcs,
     effective: dynamicOf,

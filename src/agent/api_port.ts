@@ -16,6 +16,7 @@ import { STATE_KNOWN_MS } from "../model/member_status.ts";
 import type { TimingReport } from "../model/timing.ts";
 import { ClusterApi, type ClusterApiOptions, processClocks } from "./cluster_api.ts";
 import type { Member } from "./member.ts";
+import { servesAsPrimary } from "./own_status.ts";
 import type { PostgresPort } from "./postgres_port.ts";
 import type { Watchdog } from "./watchdog.ts";
 
@@ -52,8 +53,7 @@ export class AgentApiPort extends ClusterApi implements ApiPort {
 
   holdsLease(): boolean {
     const { postgres, member, dcs, config } = this.#options;
-    const view = postgres.view();
-    if (view.process === "none" || !view.writable) return false;
+    if (!servesAsPrimary(postgres.view(), dcs.state)) return false;
     // In pause the primary writes without a lease: what was logged as unfenced is ours until it is fenced again.
     const { lock } = dcs.state;
     const unfenced = member.dynamic.pause && lock.unfenced && lock.holder === config().name;
@@ -102,8 +102,11 @@ export class AgentApiPort extends ClusterApi implements ApiPort {
     const view = postgres.view();
     if (view.action !== null) return Promise.resolve({ kind: "busy", action: view.action.kind });
     if (view.process === "starting") return Promise.resolve({ kind: "still-starting" });
-    if (view.process !== "running") return Promise.resolve({ kind: "failed" });
-    const before = view.last.restart?.atMs ?? -1;
+    // In maintenance mode this is how a server that has ended is started again.
+    const isDead = view.process === "none";
+    if (view.process !== "running" && !isDead) return Promise.resolve({ kind: "failed" });
+    const last = () => isDead ? postgres.view().last.start : postgres.view().last.restart;
+    const before = last()?.atMs ?? -1;
     member.requestRestart();
     return new Promise((resolve) => {
       const finish = (outcome: RestartOutcome) => {
@@ -116,8 +119,8 @@ export class AgentApiPort extends ClusterApi implements ApiPort {
         timeoutS === null ? RESTART_WAIT_MS : timeoutS * 1000,
       );
       const unsubscribe = this.onChange(() => {
-        const last = postgres.view().last.restart;
-        if (last !== undefined && last.atMs > before) finish({ kind: last.ok ? "ok" : "failed" });
+        const done = last();
+        if (done !== undefined && done.atMs > before) finish({ kind: done.ok ? "ok" : "failed" });
       });
     });
   }

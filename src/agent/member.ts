@@ -39,6 +39,7 @@ import {
 import { ownStatus, significant, watchdogSummary } from "./own_status.ts";
 import type { PostgresPort } from "./postgres_port.ts";
 import { Proposer } from "./proposer.ts";
+import { ReceivedGrowth } from "./received_growth.ts";
 import { Reinitialization } from "./reinitialization.ts";
 import { StatusBoard } from "./status_board.ts";
 import { StatusRelay } from "./status_relay.ts";
@@ -71,6 +72,8 @@ export interface MemberOptions {
   readonly facts: () => MemberFacts;
   readonly nofailover: () => boolean;
   readonly failoverPriority: () => number;
+  /** postgresql.pg_ctl_timeout. */
+  readonly pgCtlTimeoutS: () => number;
   /** Raft ids of all members. */
   readonly peers: () => readonly number[];
   /** `bootstrap.dcs`: written to the records once, by the member that bootstraps. */
@@ -120,6 +123,8 @@ export class Member {
   readonly #streamedTo = new StreamedTo();
   readonly #settling = new WalSettling();
   #lastStreamingMs = 0;
+  #lastRaftMs = 0;
+  readonly #received = new ReceivedGrowth();
   /** Deadline of the lease that a checkpoint was made for. */
   #checkpointFor: number | null = null;
   #wantsRestart = false;
@@ -223,7 +228,7 @@ export class Member {
       this.wake();
     });
     postgres.onChange(() => this.wake());
-    this.#lastStreamingMs = clock.now();
+    this.#lastStreamingMs = this.#lastRaftMs = clock.now();
     this.wake();
   }
 
@@ -371,6 +376,7 @@ export class Member {
     this.#keep(statuses, nowMs);
     this.#publish(clock.now());
     this.#looking = false;
+    if (this.#ended) return;
     const next = Math.min(
       this.#statusSentMs + STATUS_PERIOD_MS,
       renewAtMs,
@@ -552,7 +558,7 @@ export class Member {
   }
 
   #keep(statuses: readonly SeenStatus[], nowMs: number): void {
-    const { name, incarnation, dcs, postgres, guard, broken } = this.#options;
+    const { name, incarnation, dcs, postgres, guard, raft, pgCtlTimeoutS, broken } = this.#options;
     const view = postgres.view();
     const guardView = guard.view();
     const tenure = this.#tenancy.tenure();
@@ -573,7 +579,8 @@ export class Member {
       if (exit.fenced) this.#fences++;
     }
     this.#declareStandby(view, guardView);
-    if (view.action?.kind === "restart") this.#wantsRestart = false;
+    if (view.action?.kind === "restart" || view.action?.kind === "start") this.#wantsRestart = false;
+    if (raft.status().leader !== null) this.#lastRaftMs = nowMs;
     this.reinitialization.look(view);
     const node: NodeView = {
       nowMs,
@@ -593,6 +600,9 @@ export class Member {
       guardOk: guardView.state !== "none",
       statuses,
       notStreamingForMs: nowMs - this.#lastStreamingMs,
+      pgCtlTimeoutS: pgCtlTimeoutS(),
+      receivedGrewMs: this.#received.look(name, statuses, nowMs),
+      raftLostForMs: nowMs - this.#lastRaftMs,
       stopping: this.#stopping,
       wantsRestart: this.#wantsRestart,
       wantsReinit: this.reinitialization.wanted,
@@ -716,6 +726,8 @@ export class Member {
         return;
       }
       case "exit":
+        // Nothing more is decided while the process comes to its end.
+        this.end();
         exit(1, action.message);
         return;
       case "stop":

@@ -4,7 +4,7 @@ import type { JsonObject } from "../model/json.ts";
 import type { Life } from "../model/life.ts";
 import type { MemberStatus, WatchdogSummary } from "../model/member_status.ts";
 import type { PostgresRole, PostgresView } from "../model/postgres_view.ts";
-import type { DcsState } from "../model/records.ts";
+import { type DcsState, isInitialized } from "../model/records.ts";
 import type { Sighting } from "./holder_sightings.ts";
 import type { Watchdog } from "./watchdog.ts";
 
@@ -33,6 +33,19 @@ export interface OwnStatusInput {
   readonly canLose: number | null;
 }
 
+/**
+ * Whether users may be told that they can write here, as far as PostgreSQL and the records go; the lease is asked for
+ * beside it. A primary that shuts down is none any more, whatever it still does; one whose bootstrap is not complete is
+ * none yet: what is written to it may be set aside.
+ */
+export function servesAsPrimary(
+  postgres: Pick<PostgresView, "process" | "writable">,
+  dcs: DcsState,
+): boolean {
+  const { process, writable } = postgres;
+  return writable && process !== "none" && process !== "stopping" && isInitialized(dcs);
+}
+
 export function ownStatus(input: OwnStatusInput): MemberStatus {
   const { postgres, dcs, guard } = input;
   const { directory, process } = postgres;
@@ -55,7 +68,9 @@ export function ownStatus(input: OwnStatusInput): MemberStatus {
     state: postgres.state,
     running,
     lookAgeMs: running && postgres.lastLookMs !== null ? Math.round(input.nowMs - postgres.lastLookMs) : null,
-    writable: postgres.writable && postgres.inRecovery === false && process === "running" && input.holding,
+    // A bootstrap that may still fail has no users yet: nobody is told of a primary.
+    writable: postgres.writable && postgres.inRecovery === false && process === "running" && input.holding &&
+      isInitialized(dcs),
     systemId: postgres.systemId,
     timeline: postgres.timeline,
     walLsn: postgres.walLsn,
@@ -68,8 +83,10 @@ export function ownStatus(input: OwnStatusInput): MemberStatus {
     streamedTo: input.streamedTo,
     following: postgres.following,
     directoryUsable: running || directory.kind === "valid",
-    primaryDirectory: process === "none" && directory.kind === "valid" && !directory.standbySignal,
-    bootstrapReady: bootstrapping && hasDirectory && postgres.action?.kind !== "bootstrap",
+    primaryDirectory: directory.kind === "valid" &&
+      ((process === "none" && !directory.standbySignal) || directory.formerPrimary === true),
+    bootstrapReady: bootstrapping && hasDirectory && postgres.action?.kind !== "bootstrap" &&
+      postgres.last["finish-bootstrap"]?.ok !== false,
     nofailover: input.nofailover,
     failoverPriority: input.failoverPriority,
     watchdogFailed: input.watchdogFailed,
@@ -87,7 +104,8 @@ export function ownStatus(input: OwnStatusInput): MemberStatus {
   };
 }
 
-function roleOf({ postgres, holding }: OwnStatusInput): PostgresRole {
+function roleOf({ postgres, holding, dcs }: OwnStatusInput): PostgresRole {
+  if (!isInitialized(dcs)) return "uninitialized";
   const { directory, process } = postgres;
   // A standby that is being promoted has the right to write before it can.
   if (postgres.writable && process !== "none" && postgres.inRecovery !== true) {

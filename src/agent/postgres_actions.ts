@@ -6,7 +6,7 @@ import type { LongAction, PostgresState, QuietAction } from "../model/postgres_v
 import { errorText } from "../postgres/error_text.ts";
 import type { ContextParts } from "./postgres_context.ts";
 import type { Progress } from "./postgres_join.ts";
-import { CANCELLED } from "./postgres_run.ts";
+import { CANCELLED } from "./postgres_stop.ts";
 import { atMost, Turns } from "./postgres_wait.ts";
 
 /** A stop does not wait longer than this for what it cancelled. */

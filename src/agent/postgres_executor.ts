@@ -27,7 +27,8 @@ import { PostgresJoin, type Progress } from "./postgres_join.ts";
 import { PostgresMemory } from "./postgres_memory.ts";
 import { PostgresMonitor } from "./postgres_monitor.ts";
 import type { PostgresPort } from "./postgres_port.ts";
-import { CANCELLED, PostgresRun } from "./postgres_run.ts";
+import { PostgresRun } from "./postgres_run.ts";
+import { CANCELLED } from "./postgres_stop.ts";
 import { PostgresSlots } from "./postgres_slots.ts";
 import { PostgresUpkeep } from "./postgres_upkeep.ts";
 import { Turns } from "./postgres_wait.ts";
@@ -118,7 +119,7 @@ export class PostgresExecutor implements PostgresPort {
   }
 
   view(): PostgresView {
-    return this.memory.view(this.options.guard.view());
+    return this.memory.view(this.options.guard.view(), this.context.dynamic.pause);
   }
 
   onChange(handler: () => void): void {
@@ -193,12 +194,18 @@ export class PostgresExecutor implements PostgresPort {
       case "follow":
         return this.background("follow", this.upkeep.follow(action.follow));
       case "checkpoint":
-        return this.background("checkpoint", this.running.checkpoint(new AbortController().signal));
+        return this.background("checkpoint", this.running.ending.checkpoint(new AbortController().signal));
       case "set-aside":
         return this.actions.beginQuiet(
           "set-aside",
           () => this.joining.setAside(action.why, action.onRequest ?? false),
         );
+      case "joined-history":
+        return this.actions.beginQuiet("joined-history", async () => {
+          this.context.parts.files.unmarkFormerPrimary();
+          await this.context.survey();
+          return null;
+        });
       case "compare-history":
         return this.actions.beginQuiet("compare-history", async () => {
           await this.joining.compareHistory(action.with);
@@ -229,11 +236,11 @@ export class PostgresExecutor implements PostgresPort {
   ): Promise<string | null> {
     this.endAsked = true;
     // A start that was under way must not come to life after the stop; a kill does not wait for that.
-    if (how === "kill") await this.running.stop(how, false, signal);
+    if (how === "kill") await this.running.ending.stop(how, false, signal);
     await cancelled();
     if (signal.aborted) return CANCELLED;
     this.endAsked = true;
-    const failed = await this.running.stop(how, checkpoint, signal);
+    const failed = await this.running.ending.stop(how, checkpoint, signal);
     if (failed === null) await this.settled();
     else if (!signal.aborted) this.endAsked = false;
     return failed;
@@ -378,7 +385,7 @@ export class PostgresExecutor implements PostgresPort {
     const { postmaster } = this.options.guard.view();
     const { server, action } = this.memory;
     // One that starts is not in its directory yet, and one that ends takes its lock file away.
-    const settled = server?.ready === true && !server.ending && action === null;
+    const settled = server?.ready === true && server.shutdown === null && action === null;
     if (postmaster?.phase === "running" && settled && server.pid === postmaster.pid) {
       this.background("data directory", this.directoryWatch.look(postmaster.pid));
     }
@@ -386,7 +393,9 @@ export class PostgresExecutor implements PostgresPort {
 
   private displaced(displaced: Displaced | null): void {
     const { memory, options } = this;
-    if (displaced?.why === memory.displaced?.why || memory.server === null || memory.server.ending) return;
+    if (
+      displaced?.why === memory.displaced?.why || memory.server === null || memory.server.shutdown !== null
+    ) return;
     memory.displaced = displaced;
     if (displaced === null) options.log.info("data_directory", "the data directory is in its place again");
     else options.log.error("data_directory", displaced.why);

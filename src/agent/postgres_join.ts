@@ -20,7 +20,8 @@ import { slotName } from "../model/slot_name.ts";
 import { clearUnfinished, prepareDataDir, stagingPath } from "../postgres/staging.ts";
 import { upstreamConninfo } from "../postgres/upstream.ts";
 import type { PostgresContext } from "./postgres_context.ts";
-import { CANCELLED, type PostgresRun } from "./postgres_run.ts";
+import type { PostgresRun } from "./postgres_run.ts";
+import { CANCELLED } from "./postgres_stop.ts";
 import { ask } from "./postgres_wait.ts";
 
 export type Progress = (detail: string) => void;
@@ -222,7 +223,7 @@ export class PostgresJoin {
       progress("ending recovery");
       const started = await this.run.start(null, null, signal);
       if (started !== null) return started;
-      const stopped = await this.run.stop("fast", false, signal);
+      const stopped = await this.run.ending.stop("fast", false, signal);
       await context.survey();
       return stopped;
     }
@@ -237,7 +238,7 @@ export class PostgresJoin {
     const spec = { ...this.run.startSpec(null), args: singleUserArguments(context.dataDir, files.file) };
     const reply = await ask((done) => guard.start(spec, done));
     if (!reply.ok) return reply.error;
-    const gone = await this.run.untilGone(signal);
+    const gone = await this.run.ending.untilGone(signal);
     if (gone !== null) return gone;
     await context.survey();
     const recovered = memory.found.control;

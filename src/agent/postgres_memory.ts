@@ -13,6 +13,7 @@ import type {
   PostgresView,
   QuietAction,
   RunningAction,
+  Shutdown,
 } from "../model/postgres_view.ts";
 import type { FoundDirectory } from "../postgres/data_directory.ts";
 import type { PendingRestart } from "../postgres/parameters.ts";
@@ -27,8 +28,8 @@ interface ServerMemory {
   status: ServerStatus | null;
   received: WalEnd | null;
   replayedLsn: Lsn | null;
-  /** It has been told to end. Until then a stop that is only being prepared (a checkpoint) takes nothing away. */
-  ending: boolean;
+  /** Until it is announced, a stop that is only being prepared (a checkpoint) takes nothing away. */
+  shutdown: Shutdown | null;
   /** Valid WAL that was on disk when it began: after a restart it says nothing of that itself. */
   floor: WalEnd | null;
 }
@@ -62,7 +63,7 @@ export class PostgresMemory {
       pid,
       ready: false,
       status: null,
-      ending: false,
+      shutdown: null,
       received: null,
       replayedLsn: null,
       floor: this.diskEnd,
@@ -91,12 +92,22 @@ export class PostgresMemory {
     server.status = status;
   }
 
+  /** The shutdown of the server that is tracked has come so far. */
+  shutdownAt(stage: Shutdown["stage"], nowMs: number): void {
+    const { server } = this;
+    if (server === null || server.shutdown?.stage === stage) return;
+    const before = server.shutdown;
+    const beganMs = before === null || before.stage === "announced" ? nowMs : before.beganMs;
+    server.shutdown = { stage, beganMs, stageMs: nowMs };
+  }
+
   /** Valid WAL found on the disk of a server that was running already. */
   raiseFloor(pid: number, end: WalEnd): void {
     if (this.server?.pid === pid) this.server.floor = end;
   }
 
-  view(guard: GuardView): PostgresView {
+  /** `paused`: nothing is started on the agent's own initiative, so a server that ended by itself is just stopped. */
+  view(guard: GuardView, paused = false): PostgresView {
     const { server, found } = this;
     const { postmaster } = guard;
     const process = this.process(guard);
@@ -128,12 +139,13 @@ export class PostgresMemory {
       pendingRestart: this.pendingRestart,
       crashedAtMs: this.crashedAtMs,
       action: this.action,
+      shutdown: up ? server.shutdown : null,
       last: { ...this.last },
       displaced: up ? this.displaced : null,
       checkpointAfterPromote: primary && status.checkpointTimeline === status.timeline,
       divergence: this.divergence,
       timelineHistory: this.timelineHistory,
-      state: this.state(process),
+      state: this.state(process, paused),
       replication: status?.replication ?? [],
     };
   }
@@ -151,11 +163,11 @@ export class PostgresMemory {
   private serverProcess(postmaster: Postmaster): PostgresView["process"] {
     if (postmaster.phase === "frozen") return "frozen";
     const own = this.server?.pid === postmaster.pid ? this.server : null;
-    if (postmaster.phase === "ending" || own?.ending) return "stopping";
+    if (postmaster.phase === "ending" || own?.shutdown) return "stopping";
     return own?.ready ? "running" : "starting";
   }
 
-  private state(process: PostgresView["process"]): PostgresState {
+  private state(process: PostgresView["process"], paused: boolean): PostgresState {
     switch (this.action?.kind) {
       case "bootstrap":
       case "finish-bootstrap":
@@ -167,7 +179,8 @@ export class PostgresMemory {
       case "restart":
         return "restarting";
       case "stop":
-        return "stopping";
+        // Prepared by a CHECKPOINT, it is a running primary still.
+        if (process !== "running") return "stopping";
     }
     switch (process) {
       case "running":
@@ -178,8 +191,10 @@ export class PostgresMemory {
       case "stopping":
       case "orphans":
         return "stopping";
-      case "none":
-        return this.failure ?? (this.crashedAtMs !== null ? "crashed" : "stopped");
+      case "none": {
+        const state = this.failure ?? (this.crashedAtMs !== null ? "crashed" : "stopped");
+        return paused && state === "crashed" ? "stopped" : state;
+      }
     }
   }
 }

@@ -142,7 +142,14 @@ export class PostgresMonitor {
     const { memory, guard } = this.context.parts;
     const state = sqlState(error);
     this.disconnect();
-    if (state === CANNOT_CONNECT_NOW && memory.server?.pid === pid) memory.server.ready = false;
+    if (state === CANNOT_CONNECT_NOW && memory.server?.pid === pid) {
+      memory.server.ready = false;
+      // Somebody else has told it to end.
+      const file = this.context.parts.server.pidFile();
+      if (file?.pid === pid && file.status === "stopping" && memory.server.shutdown === null) {
+        memory.shutdownAt("ending", this.context.parts.clock.now());
+      }
+    }
     if (guard.view().postmaster?.phase !== "running" || state === CANNOT_CONNECT_NOW) return;
     const kind = kindOf(error);
     if (kind === this.lastFailure) return;

@@ -1,4 +1,4 @@
-/** Starts, stops, restarts and promotes the server through the guard. Each resolves to null, or to what went wrong. */
+/** Starts, restarts and promotes the server through the guard. Each resolves to null, or to what went wrong. */
 import type { Upstream } from "../brain/actions.ts";
 import type { StartSpec } from "../guard/port.ts";
 import { pauseAfter } from "../model/pause_after.ts";
@@ -10,25 +10,26 @@ import { serverEnvironment } from "../postgres/run_program.ts";
 import { NO_RECOVERY } from "../postgres/server_conf.ts";
 import type { PostgresContext } from "./postgres_context.ts";
 import type { PostgresMonitor } from "./postgres_monitor.ts";
+import { CANCELLED, PostgresStop } from "./postgres_stop.ts";
 import { ask, atMost, sleep } from "./postgres_wait.ts";
 
 /** How often a condition is looked at while somebody waits for it. */
 const POLL_MS = 20;
-const GUARD_LOOK_MS = 50;
 /** The end of WAL on disk is to be known before a standby starts, as far as this allows. */
 const WAL_END_WAIT_MS = 2_000;
 
 const CHECKPOINT_PAUSE_MS = 1_000;
 const CHECKPOINT_MAX_PAUSE_MS = 60_000;
 
-export const CANCELLED = "cancelled";
-
 export class PostgresRun {
+  readonly ending: PostgresStop;
   private checkpointing = false;
   private checkpointDueMs = 0;
   private checkpointFailures = 0;
 
-  constructor(private readonly context: PostgresContext, private readonly monitor: PostgresMonitor) {}
+  constructor(private readonly context: PostgresContext, private readonly monitor: PostgresMonitor) {
+    this.ending = new PostgresStop(context);
+  }
 
   /** `epoch` null: as a standby of `follow` (null: of nobody). Resolves when connections are accepted. */
   async start(epoch: number | null, follow: Upstream | null, signal: AbortSignal): Promise<string | null> {
@@ -43,6 +44,8 @@ export class PostgresRun {
     if (memory.diskEnd === null && !begun) await atMost(clock, WAL_END_WAIT_MS, context.readWalEnd());
     files.removePromoteTrigger();
     await context.writeConfig(() => epoch === null ? context.recoveryFor(follow) : NO_RECOVERY);
+    const wasPrimary = directory.kind === "valid" && !directory.standbySignal;
+    if (epoch === null && follow === null && wasPrimary) await files.markFormerPrimary();
     if (epoch === null) files.markStandby();
     else files.markPrimary();
     memory.following = epoch === null ? follow : null;
@@ -77,51 +80,6 @@ export class PostgresRun {
     }
   }
 
-  async stop(
-    how: "fast" | "immediate" | "kill",
-    checkpoint: boolean,
-    signal: AbortSignal,
-  ): Promise<string | null> {
-    const { guard, postgresql, memory, changed } = this.context.parts;
-    if (how === "fast") {
-      const hook = postgresql.beforeStop;
-      if (hook !== null) await this.beforeStop(hook, signal);
-      const { postmaster } = guard.view();
-      if (checkpoint && postmaster?.phase === "running" && memory.server?.ready) {
-        await this.checkpoint(signal);
-      }
-      if (signal.aborted) return CANCELLED;
-    }
-    if (guard.view().postmaster === null && !guard.view().anyProcess) return null;
-    if (memory.server !== null) memory.server.ending = true;
-    changed();
-    const reply = how === "kill" || guard.view().postmaster === null
-      ? await ask((done) => guard.kill(done))
-      : await ask((done) => guard.signal(how, done));
-    // It may have ended by itself in between: then there is nobody to signal, and nothing to complain of.
-    if (!reply.ok && guard.view().postmaster !== null) {
-      if (memory.server !== null) memory.server.ending = false;
-      return reply.error;
-    }
-    return await this.untilGone(signal);
-  }
-
-  /** No process is left: only then is anything said to be stopped. */
-  async untilGone(signal: AbortSignal): Promise<string | null> {
-    const { guard, clock } = this.context.parts;
-    let nextPingMs = clock.now() + GUARD_LOOK_MS;
-    for (;;) {
-      if (signal.aborted) return CANCELLED;
-      const { postmaster, anyProcess } = guard.view();
-      if (postmaster === null && !anyProcess) return null;
-      if (clock.now() >= nextPingMs) {
-        nextPingMs = clock.now() + GUARD_LOOK_MS;
-        guard.ping(() => {});
-      }
-      await sleep(clock, POLL_MS, signal);
-    }
-  }
-
   /** Same role, same epoch. */
   async restart(signal: AbortSignal): Promise<string | null> {
     const { guard, memory } = this.context.parts;
@@ -130,7 +88,7 @@ export class PostgresRun {
     const { writable, epoch } = postmaster;
     if (writable && epoch === null) return "PostgreSQL runs as a primary without an epoch";
     const { following } = memory;
-    const stopped = await this.stop("fast", true, signal);
+    const stopped = await this.ending.stopInPlace(signal);
     if (stopped !== null) return stopped;
     return await this.start(writable ? epoch : null, writable ? null : following, signal);
   }
@@ -154,6 +112,7 @@ export class PostgresRun {
     if (failed !== null) return failed;
     await this.monitor.look();
     memory.following = null;
+    files.unmarkFormerPrimary();
     // The server has left recovery already; its files follow, so that nobody finds an upstream in them later.
     if ((await context.writeConfig(() => NO_RECOVERY)).length > 0) await context.reload();
     this.checkpointIfOwed();
@@ -215,27 +174,6 @@ export class PostgresRun {
       const pauseMs = pauseAfter(this.checkpointFailures, CHECKPOINT_PAUSE_MS, CHECKPOINT_MAX_PAUSE_MS);
       this.checkpointDueMs = clock.now() + pauseMs;
     });
-  }
-
-  /** Shortens the shutdown to come; bounded, because nobody may wait for a disk that does not keep up. */
-  async checkpoint(signal: AbortSignal): Promise<void> {
-    const { server, clock, log, postgresql } = this.context.parts;
-    const limitMs = postgresql.pgCtlTimeoutS * 1000;
-    const work = server.with(
-      { applicationName: "agent checkpoint", statementTimeoutMs: limitMs },
-      (connection) => connection.query("CHECKPOINT"),
-    ).then(() => null, (error: unknown) => errorText(error));
-    const cut = new Promise<string>((resolve) =>
-      signal.addEventListener("abort", () => resolve(CANCELLED), { once: true })
-    );
-    const failed = await atMost(clock, limitMs, Promise.race([work, cut]));
-    if (failed !== null) log.warning("checkpoint_failed", `checkpoint: ${failed}`);
-  }
-
-  private async beforeStop(hook: string, signal: AbortSignal): Promise<void> {
-    const { log, postgresql } = this.context.parts;
-    const failed = await runHook(hook, { signal, timeoutMs: postgresql.pgCtlTimeoutS * 1000 });
-    if (failed !== null) log.warning("before_stop", `before_stop: ${failed}`);
   }
 
   startSpec(epoch: number | null): StartSpec {

@@ -3,6 +3,7 @@ import type { LatenessKind, MeasuredLateness } from "../model/timing.ts";
 import type { ProcessClocks } from "./port.ts";
 import { knownOptime, livingStatuses, shownStatuses } from "./cluster.ts";
 import { flag, type LabelledValue, type Look, type Metric } from "./patroni_metrics.ts";
+import { shownLeader } from "./status.ts";
 
 /** What a look does not hold because it passes by itself. */
 export interface LeaseLook {
@@ -146,7 +147,7 @@ export function agentMetrics(
       "replication_lag_bytes",
       "Bytes that the replay of a standby is behind the primary.",
       ({ view }) => {
-        const standbys = shownStatuses(view).filter(({ name }) => name !== view.dcs?.lock.holder);
+        const standbys = shownStatuses(view).filter(({ name }) => name !== shownLeader(view.dcs));
         const optime = knownOptime(view);
         return standbys.flatMap(({ name, replayedLsn }) =>
           replayedLsn === null || optime === null

@@ -259,3 +259,19 @@ test("GET /history, /agent/raft and /agent/decisions are JSON", async () => {
     ],
   });
 });
+
+test("while a bootstrap is not complete, nobody is shown as leader", async () => {
+  const port = new StubPort();
+  const dcs = port.view().dcs!;
+  port.changeDcs({ initialize: { systemId: "", by: "node1", incarnation: 1 } });
+  expect(clusterJson(port.view()).members.map(({ role }) => role)).not.toContain("leader");
+  expect(dcsKey(port.view(), "leader")).toBe(null);
+  const app = createApp(port, { onError: (error) => expect.unreachable(String(error)) });
+  const status = await (await app.request("/patroni")).json() as {
+    cluster_unlocked?: boolean;
+    role: string;
+  };
+  expect(status.cluster_unlocked).toBe(true);
+  port.changeDcs({ initialize: dcs.initialize });
+  expect(dcsKey(port.view(), "leader")).toBe("node1");
+});

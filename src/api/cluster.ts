@@ -7,7 +7,7 @@ import { type MemberStatus, STATE_KNOWN_MS, type WatchdogSummary } from "../mode
 import { jsonText } from "./json_text.ts";
 import type { ApiPort, ApiView, SeenStatus } from "./port.ts";
 import type { ClusterJson, ClusterMemberJson } from "./shapes.ts";
-import { hasClusterView, isStandbyCluster, JSON_HEADERS, synchronousMode } from "./status.ts";
+import { hasClusterView, isStandbyCluster, JSON_HEADERS, shownLeader, synchronousMode } from "./status.ts";
 
 export function clusterRoutes(port: ApiPort): Hono {
   const routes = new Hono();
@@ -116,7 +116,7 @@ function unreachableMembers(view: ApiView): ClusterJson["agent"]["unreachable"] 
 }
 
 export function shownClusterRole(view: ApiView, name: string): string {
-  if (view.dcs?.lock.holder === name) return isStandbyCluster(view) ? "standby_leader" : "leader";
+  if (shownLeader(view.dcs) === name) return isStandbyCluster(view) ? "standby_leader" : "leader";
   const mode = synchronousMode(view);
   if (mode === "off" || !view.dcs?.sync.syncStandby.includes(name)) return "replica";
   return mode === "quorum" ? "quorum_standby" : "sync_standby";
@@ -124,7 +124,7 @@ export function shownClusterRole(view: ApiView, name: string): string {
 
 function memberJson(view: ApiView, status: ShownStatus): ClusterMemberJson {
   const role = shownClusterRole(view, status.name);
-  const leading = view.dcs?.lock.holder === status.name;
+  const leading = shownLeader(view.dcs) === status.name;
   const address = hostPortOf(status.connUrl);
   const scheduled = view.scheduledRestarts[status.name];
   return {

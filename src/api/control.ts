@@ -5,7 +5,7 @@ import type { ApiEnv } from "./app.ts";
 import { isObject, readBody, textResponse, truthy } from "./body.ts";
 import { jsonText } from "./json_text.ts";
 import type { ApiPort, FailsafeRequest } from "./port.ts";
-import { JSON_HEADERS } from "./status.ts";
+import { JSON_HEADERS, shownLeader } from "./status.ts";
 
 export function controlRoutes(port: ApiPort): Hono<ApiEnv> {
   const routes = new Hono<ApiEnv>();
@@ -40,7 +40,7 @@ export function controlRoutes(port: ApiPort): Hono<ApiEnv> {
 
 async function reinitialize(port: ApiPort, body: JsonObject): Promise<Response> {
   const view = port.view();
-  const holder = view.dcs?.lock.holder ?? null;
+  const holder = shownLeader(view.dcs);
   if (holder === null) return textResponse(503, "Cluster has no leader, can not reinitialize");
   if (holder === view.config.name) return textResponse(503, "I am the leader, can not reinitialize");
   const outcome = await port.reinitialize(

@@ -5,6 +5,7 @@ import { type ShownStatus, shownStatuses } from "./cluster.ts";
 import { jsonText } from "./json_text.ts";
 import type { ApiView } from "./port.ts";
 import { PATRONI_VERSION } from "../model/version.ts";
+import { shownLeader } from "./status.ts";
 
 /** The raw value of `key`; null when there is none. */
 export function dcsKey(view: ApiView, key: string): string | null {
@@ -12,7 +13,7 @@ export function dcsKey(view: ApiView, key: string): string | null {
   if (dcs === null) return null;
   switch (key) {
     case "leader":
-      return dcs.lock.holder;
+      return shownLeader(dcs);
     case "initialize":
       return dcs.initialize?.systemId ?? null;
     case "config":

@@ -8,7 +8,7 @@ import type { ApiPort, ApiView } from "./port.ts";
 import type { WatchdogJson } from "./shapes.ts";
 import { raftRoutes } from "./raft_routes.ts";
 import { timingJson } from "./timing_json.ts";
-import { JSON_HEADERS, watchdogFields } from "./status.ts";
+import { JSON_HEADERS, shownLeader, watchdogFields } from "./status.ts";
 
 export function ownRoutes(port: ApiPort): Hono<ApiEnv> {
   const routes = new Hono<ApiEnv>();
@@ -36,7 +36,7 @@ export function watchdogJson({ watchdog, config, dcs }: ApiView): WatchdogJson |
   if (watchdog === null) return null;
   return {
     name: config.name,
-    leader: dcs?.lock.holder ?? null,
+    leader: shownLeader(dcs),
     ...watchdogFields(watchdog),
     healthy: watchdog.healthy,
     driver: watchdog.driver,

@@ -3,6 +3,7 @@
  * must cost PostgreSQL nothing. Everything is read from memory.
  */
 import { Hono } from "@hono/hono";
+import { isInitialized } from "../model/records.ts";
 import { PATRONI_VERSION, VERSION } from "../model/version.ts";
 import { jsonText } from "./json_text.ts";
 import type { ApiPort, ApiView, WatchdogStatus } from "./port.ts";
@@ -51,6 +52,11 @@ export function hasClusterView(view: ApiView): boolean {
   return view.dcs !== null && view.dcsAgeMs !== null && view.dcsAgeMs <= view.dynamic.ttlS * 1000;
 }
 
+/** The lock's holder as users see it: nobody while a bootstrap is not complete, since it may be undone still. */
+export function shownLeader(dcs: ApiView["dcs"]): string | null {
+  return dcs !== null && isInitialized(dcs) ? dcs.lock.holder : null;
+}
+
 export function isStandbyCluster(view: ApiView): boolean {
   return view.dynamic.standbyCluster !== null;
 }
@@ -77,7 +83,7 @@ export function statusJson(view: ApiView): StatusJson {
     state: shownState(view),
     ...(answers ? databaseFields(view, view.postgres!) : { role: shownRole(view) }),
     ...(isPaused(view) ? { pause: true } : {}),
-    ...(hasClusterView(view) && view.dcs!.lock.holder !== null ? {} : { cluster_unlocked: true }),
+    ...(hasClusterView(view) && shownLeader(view.dcs) !== null ? {} : { cluster_unlocked: true }),
     ...(view.failsafeActive ? { failsafe_mode_is_active: true } : {}),
     dcs_last_seen: view.dcsLastSeenS,
     ...(status && Object.keys(status.tags).length > 0 ? { tags: status.tags } : {}),
@@ -140,6 +146,7 @@ function shownState(view: ApiView): string {
 /** While PostgreSQL answers, its own word counts; else the role that we gave it. */
 function shownRole(view: ApiView): string {
   const given = view.status?.role ?? "uninitialized";
+  if (view.dcs !== null && !isInitialized(view.dcs)) return given;
   if (view.postgres === null || !view.sqlAnswers || view.postgres.inRecovery === null) return given;
   if (!view.postgres.inRecovery) return "primary";
   return isStandbyCluster(view) && given === "standby_leader" ? given : "replica";

@@ -9,7 +9,7 @@ import { readBody, textResponse } from "./body.ts";
 import { livingStatuses } from "./cluster.ts";
 import type { ApiPort, ApiView, SeenStatus } from "./port.ts";
 import { parseSchedule } from "./schedule.ts";
-import { synchronousMode } from "./status.ts";
+import { shownLeader, synchronousMode } from "./status.ts";
 import { waitForOutcome } from "./switchover_wait.ts";
 
 type Kind = FailoverRecord["kind"];
@@ -66,7 +66,7 @@ async function handle(
     accepted: false,
     epoch: 0,
   };
-  const before = view.dcs?.lock.holder ?? null;
+  const before = shownLeader(view.dcs);
   const logged = await port.requestFailover(record);
   if (logged.kind === "invalid") return textResponse(400, logged.reason);
   if (logged.kind !== "ok") return textResponse(503, "failed to write failover key into DCS");
@@ -103,7 +103,7 @@ export function obstacleTo(
   leader: string | null,
   candidate: string | null,
 ): string | null {
-  const holder = view.dcs?.lock.holder ?? null;
+  const holder = shownLeader(view.dcs);
   if (leader !== null && holder !== leader) return "leader name does not match";
   const mustBeSync = synchronousMode(view) === "on";
   const sync = view.dcs?.sync.syncStandby ?? [];

@@ -2,6 +2,7 @@
 import type { TimingReport } from "../model/timing.ts";
 import type { ApiView, ProcessClocks } from "./port.ts";
 import type { TimingJson } from "./shapes.ts";
+import { shownLeader } from "./status.ts";
 
 export function timingJson(
   { config, dcs }: ApiView,
@@ -11,7 +12,7 @@ export function timingJson(
   const { settings } = report;
   return {
     name: config.name,
-    leader: dcs?.lock.holder ?? null,
+    leader: shownLeader(dcs),
     settings: {
       ttl_ms: settings.grantTtlMs,
       wait_ttl_ms: settings.waitTtlMs,

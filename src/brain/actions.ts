@@ -34,6 +34,8 @@ export type PostgresAction =
     /** An operator wants it gone: where it cannot be moved, it may be removed. */
     readonly onRequest?: true;
   }
+  /** The mark of a former primary is taken from the directory: what is in it is a part of the cluster's history. */
+  | { readonly kind: "joined-history" }
   /** Compare our history with that of `with` over its replication connection; result in PostgresView.divergence. */
   | { readonly kind: "compare-history"; readonly with: Upstream };
 

@@ -189,3 +189,41 @@ test("after a recovery a former primary is accepted as the candidate of a failov
   expect(asked("c")).toEqual(["acceptFailover"]);
   expect(asked(null)[0]).toContain("was a primary once and has not rejoined yet");
 });
+
+test("a switchover is for a candidate that streams from the primary, and waits for it as long as it may come back", () => {
+  const with_ = (change: object, requestForMs: number) =>
+    ops({
+      dcs: cluster({ failover: request({ candidate: "b" }) }),
+      statuses: [seen(primaryStatus("a")), seen(status("b", change)), seen(status("c"))],
+      requestForMs,
+    })[0];
+  expect(with_({}, 0)).toBe("acceptFailover");
+  for (
+    const gone of [{ replicationState: null }, { following: "c" }, {
+      replicationState: "in archive recovery",
+    }]
+  ) {
+    expect(with_(gone, 6000)).toBe(undefined);
+    expect(with_(gone, 7000)).toContain("no good candidates have been found (b does not stream from a)");
+  }
+});
+
+test("a failover to a member that does not stream is the operator's choice", () => {
+  const failover = request({ kind: "failover" as const, leader: null, candidate: "b" });
+  const statuses = [seen(primaryStatus("a")), seen(status("b", { replicationState: null }))];
+  expect(ops({ dcs: cluster({ failover }), statuses })).toEqual(["acceptFailover"]);
+});
+
+test("an accepted switchover for which nobody streams any more is ended, and the primary goes on", () => {
+  const dcs = cluster({ failover: request({ candidate: "b", accepted: true, epoch: 3 }) });
+  const statuses = (replicationState: string | null) => [
+    seen(primaryStatus("a")),
+    seen(status("b", { replicationState })),
+    seen(status("c")),
+  ];
+  expect(ops({ dcs, statuses: statuses("streaming"), requestForMs: 99_000 })).toEqual([]);
+  expect(ops({ dcs, statuses: statuses(null), requestForMs: 14_000 })).toEqual([]);
+  expect(ops({ dcs, statuses: statuses(null), requestForMs: 15_000 })[0]).toContain(
+    "end false: Switchover failed: b does not stream from a any more",
+  );
+});

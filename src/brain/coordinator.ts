@@ -22,6 +22,10 @@ import {
 const BOOTSTRAP_SILENCE_MS = 10_000;
 /** A request whose candidates merely lag is refused after this long. */
 const LAG_LASTS_MS = 1500;
+/** One whose candidates do not stream: a WAL receiver comes back after wal_retrieve_retry_interval, 5 s by default. */
+const NO_STREAM_LASTS_MS = 6500;
+/** After this long an accepted switchover for which the primary did not step down, since nobody streams, is over. */
+const ACCEPTED_LASTS_MS = 15_000;
 
 export interface ClusterView extends SuccessorView {
   readonly self: string;
@@ -148,7 +152,15 @@ function answerRequest(view: ClusterView): CommandBody | null {
     }
     const from = failover.leader;
     if (holder.name === from) {
-      return requestStillPending(view) ? null : end(false, `${title} failed: ${from} is the leader again`);
+      if (!requestStillPending(view)) return end(false, `${title} failed: ${from} is the leader again`);
+      // It does not step down for one that does not stream, and a stream that is gone for good is not waited for.
+      const some = view.statuses.some((seen) =>
+        seen.ageMs < FRESH_MS && streams(seen.status, view) &&
+        (failover.candidate === null || failover.candidate === seen.status.name)
+      );
+      if (failover.kind === "failover" || some || view.requestForMs < ACCEPTED_LASTS_MS) return null;
+      const whom = failover.candidate ?? "no other member";
+      return end(false, `${title} failed: ${whom} does not stream from ${from} any more`);
     }
     if (failover.kind === "switchover" && !lock.cleanStart) {
       return end(
@@ -190,19 +202,24 @@ function answerRequest(view: ClusterView): CommandBody | null {
   if (failover.candidate !== null && failover.candidate === lock.holder) {
     return end(false, `${title} failed: ${failover.candidate} is the leader already`);
   }
+  const isOrderly = failover.kind === "switchover";
   const candidates = view.statuses.filter((seen) =>
     seen.ageMs < FRESH_MS && isMember(seen, view) && seen.status.name !== lock.holder &&
     (failover.candidate === null || seen.status.name === failover.candidate)
   ).map((seen) => seen.status);
-  const why = (status: MemberStatus) => ineligible(status, view, namesCandidate(failover));
-  const able = candidates.filter((status) =>
-    why(status) === null && (failover.kind === "failover" || !lagsTooFar(status, view))
-  );
+  const unfit = (status: MemberStatus) => ineligible(status, view, namesCandidate(failover));
+  const why = (status: MemberStatus) => unfit(status) ?? (isOrderly ? notReady(status, view) : null);
+  const able = candidates.filter((status) => why(status) === null);
   if (able.length === 0) {
     // Broadcast positions are up to half a second old, and the primary's own is newer: a lag must last to count.
-    const onlyLag = candidates.some((status) => why(status) === null);
-    if (onlyLag && view.requestForMs < LAG_LASTS_MS) return null;
-    const reasons = candidates.map((status) => `${status.name} ${why(status) ?? "lags too far behind"}`);
+    const hopeful = candidates.filter((status) => unfit(status) === null);
+    const patienceMs = hopeful.length === 0
+      ? 0
+      : hopeful.some((status) => streams(status, view))
+      ? LAG_LASTS_MS
+      : NO_STREAM_LASTS_MS;
+    if (view.requestForMs < patienceMs) return null;
+    const reasons = candidates.map((status) => `${status.name} ${why(status)}`);
     return end(
       false,
       `${title} failed: no good candidates have been found${
@@ -211,6 +228,19 @@ function answerRequest(view: ClusterView): CommandBody | null {
     );
   }
   return { op: "acceptFailover", id: failover.id };
+}
+
+/**
+ * Why a switchover to it would lose something, or leave nobody; null when it would not. A position counts only while WAL
+ * streams from the holder: without that, the last of it never arrives.
+ */
+function notReady(status: MemberStatus, view: ClusterView): string | null {
+  if (!streams(status, view)) return `does not stream from ${view.dcs.lock.holder}`;
+  return lagsTooFar(status, view) ? "lags too far behind" : null;
+}
+
+function streams({ running, replicationState, following }: MemberStatus, { dcs }: ClusterView): boolean {
+  return running && replicationState === "streaming" && following === dcs.lock.holder;
 }
 
 /** The holder that is to step down has not released the lock since the request was accepted. */

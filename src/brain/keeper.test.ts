@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import type { PostgresView } from "../model/postgres_view.ts";
 import { keep, type NodeView } from "./keeper.ts";
 import {
   cluster,
@@ -15,6 +16,7 @@ import {
   STANDBY_DIRECTORY,
   status,
   STOPPED,
+  streamingTo,
 } from "./testing.ts";
 
 const kinds = (view: NodeView): string[] => keep(view).actions.map((action) => action.kind);
@@ -25,6 +27,41 @@ const displaced = (removed: boolean) =>
 type Failing = "start" | "promote" | "clone" | "rewind" | "bootstrap" | "set-aside";
 const failed = (kind: Failing, failures = 1, atMs = 0) =>
   ({ [kind]: { kind, ok: false, atMs, detail: "broken", failures } }) as const;
+
+/** Raft has been away for longer than a lease lasts. */
+const LOST = { leaseUsable: false, raftLostForMs: 5000 };
+/** Started read-only after it was a primary. */
+const FORMER = postgres({ directory: { ...STANDBY_DIRECTORY, formerPrimary: true } });
+function undoing(server: Partial<PostgresView>): NodeView {
+  return holder({
+    dcs: cluster({ initialize: { systemId: "", by: "a", incarnation: 1 } }),
+    postgres: postgres({
+      ...RUNNING_PRIMARY,
+      directory: { kind: "half-written", what: "bootstrap" },
+      last: {
+        "finish-bootstrap": {
+          kind: "finish-bootstrap",
+          ok: false,
+          atMs: 0,
+          detail: "post_bootstrap: 1",
+          failures: 1,
+        },
+      },
+      ...server,
+    }),
+  });
+}
+function stepDownFor(candidate: string | null) {
+  const request = {
+    kind: "switchover" as const,
+    leader: "a",
+    scheduledAt: null,
+    id: "x",
+    accepted: true,
+    epoch: 3,
+  };
+  return cluster({ failover: { ...request, candidate, revision: 9 } });
+}
 
 const CASES: [string, NodeView, string[]][] = [
   ["a healthy primary with the lock has nothing to do", holder(), []],
@@ -374,6 +411,69 @@ const CASES: [string, NodeView, string[]][] = [
       }),
     }),
     ["complete-initialize"],
+  ],
+  ["a bootstrap that failed is undone: the server is ended first", undoing({}), ["stop"]],
+  ["then its directory is kept aside, while nobody else can begin", undoing(STOPPED), ["set-aside"]],
+  ["then the lock is given back", undoing({ ...STOPPED, writable: false, directory: { kind: "absent" } }), [
+    "release",
+  ]],
+  [
+    "and the claim, and the process ends",
+    { ...undoing({ ...STOPPED, writable: false, directory: { kind: "absent" } }), tenure: "none" },
+    ["clear-initialize", "exit"],
+  ],
+  [
+    "a primary that was ended with its lease comes back read-only when raft stays away",
+    holder({ ...LOST, postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY }) }),
+    ["start-standby"],
+  ],
+  [
+    "a new holder whose raft leader answers waits for its lease, and is not started read-only",
+    holder({
+      ...LOST,
+      raftLostForMs: 4999,
+      postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY }),
+    }),
+    [],
+  ],
+  ["read-only, it is promoted only with a lease", holder({ ...LOST, postgres: FORMER }), []],
+  ["with a lease it is the primary again", holder({ postgres: FORMER }), ["promote"]],
+  [
+    "a former primary that streams from the new one on its timeline is a standby like any other",
+    node({ postgres: FORMER }),
+    ["joined-history"],
+  ],
+  [
+    "a former primary that streams an older timeline is none",
+    node({ postgres: FORMER, statuses: [seen(primaryStatus("a", { timeline: 2 }))] }),
+    [],
+  ],
+  [
+    "a primary does not step down for a candidate that does not stream from it",
+    holder({
+      dcs: stepDownFor("b"),
+      postgres: postgres({ ...RUNNING_PRIMARY, replication: [streamingTo("c")] }),
+    }),
+    [],
+  ],
+  [
+    "without a named candidate any member that streams will do",
+    holder({
+      dcs: stepDownFor(null),
+      postgres: postgres({ ...RUNNING_PRIMARY, replication: [streamingTo("c")] }),
+    }),
+    ["stop"],
+  ],
+  [
+    "a stop that failed is not tried again at once",
+    holder({
+      dcs: stepDownFor("b"),
+      postgres: postgres({
+        ...RUNNING_PRIMARY,
+        last: { stop: { kind: "stop", ok: false, atMs: 99_000, detail: "", failures: 1 } },
+      }),
+    }),
+    [],
   ],
   [
     "once the records name it, the directory is no longer half-written",
@@ -739,6 +839,25 @@ const PAUSES: [string, NodeView, string[]][] = [
   [
     "in pause a primary that crashed is not started",
     holder({ ...PAUSED, postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY, crashedAtMs: 0 }) }),
+    [],
+  ],
+  [
+    "in pause a primary that crashed is started when a restart is asked for",
+    holder({
+      ...PAUSED,
+      wantsRestart: true,
+      postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY, crashedAtMs: 0 }),
+    }),
+    ["start-primary"],
+  ],
+  [
+    "in pause a standby that ended is started when a restart is asked for",
+    node({ ...PAUSED, wantsRestart: true, postgres: postgres(STOPPED) }),
+    ["start-standby"],
+  ],
+  [
+    "in pause a primary that lost raft and ended is not started, not even read-only",
+    holder({ ...PAUSED, ...LOST, postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY }) }),
     [],
   ],
   ["in pause a stopped standby is not started", node({ ...PAUSED, postgres: postgres(STOPPED) }), []],

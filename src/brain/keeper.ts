@@ -11,7 +11,8 @@ import { pauseAfter } from "../model/pause_after.ts";
 import type { PostgresView } from "../model/postgres_view.ts";
 import { type DcsState, knownMember, type LockRecord } from "../model/records.ts";
 import type { Action, Decision, Upstream } from "./actions.ts";
-import { FRESH_MS, ineligible, type SeenStatus } from "./successor.ts";
+import { LEFTOVERS_AFTER_RELEASE_MS, LEFTOVERS_MS, shutdownStep } from "./shutdown.ts";
+import { FRESH_MS, ineligible, positionOf, type SeenStatus } from "./successor.ts";
 
 /** The pause after a failed action of a kind; it grows with each failure in a row. */
 const RETRY_MS = 2000;
@@ -50,6 +51,12 @@ export interface NodeView {
   readonly statuses: readonly SeenStatus[];
   /** ms for which a running standby has not been streaming from the present holder on its timeline. */
   readonly notStreamingForMs: number;
+  /** postgresql.pg_ctl_timeout: what a step of a shutdown may take that has no limit of its own. */
+  readonly pgCtlTimeoutS: number;
+  /** When the end of received WAL was last seen to grow on any other member. */
+  readonly receivedGrewMs: number;
+  /** ms since a raft leader was known here. */
+  readonly raftLostForMs: number;
   /** SIGTERM: stop PostgreSQL, hand over, leave. */
   readonly stopping: boolean;
   readonly wantsRestart: boolean;
@@ -91,7 +98,7 @@ function inPause(view: NodeView): Decision {
 }
 
 export function keep(view: NodeView): Decision {
-  const decision = unknownCluster(view) ?? fence(view) ?? leave(view) ?? busy(view) ??
+  const decision = unknownCluster(view) ?? fence(view) ?? shuttingDown(view) ?? leave(view) ?? busy(view) ??
     withoutWatchdog(view) ?? displaced(view) ?? unusableDirectory(view) ?? uninitialized(view) ??
     mismatch(view) ?? operatorRequest(view) ?? (view.dynamic.pause ? inPause(view) : ordinarily(view));
   return tooSoon(view, decision) ?? decision;
@@ -120,6 +127,7 @@ const REPEATED = [
   "promote",
   "rewind",
   "set-aside",
+  "joined-history",
 ] as const;
 
 function isRepeated(kind: string): kind is typeof REPEATED[number] {
@@ -149,6 +157,8 @@ function unknownCluster(view: NodeView): Decision | null {
   if (view.joined) return null;
   if (!view.stopping) return decide("waiting for the cluster's records");
   if (view.postgres.process === "none") return mayLeave("stopped");
+  const step = shuttingDown(view);
+  if (step !== null) return step;
   if (view.postgres.action?.kind === "stop") return decide("stopping PostgreSQL");
   return decide("the agent is stopping", { kind: "stop", how: "fast", checkpoint: view.postgres.writable });
 }
@@ -166,7 +176,8 @@ function fence(view: NodeView): Decision | null {
   }
   if (view.tenure === "to-release") {
     if (postgres.process !== "none" && postgres.writable) return null;
-    if (postgres.process === "orphans" || postgres.process === "stopping") {
+    const closed = postgres.shutdown?.stage === "closed";
+    if (postgres.process === "orphans" || (postgres.process === "stopping" && !closed)) {
       return decide("waiting for the last process of PostgreSQL", {
         kind: "stop",
         how: "kill",
@@ -195,6 +206,93 @@ function undeclared(view: NodeView): Decision {
     how: "fast",
     checkpoint: true,
   });
+}
+
+/**
+ * A shutdown under way. It waits for processes that PostgreSQL does not control, so each step has a limit (shutdown.ts),
+ * and the lock is handed over as soon as nothing can be acknowledged and a standby has the shutdown checkpoint:
+ * archiver and WAL senders may live on for a while (guard/fence.ts says why that is safe).
+ */
+function shuttingDown(view: NodeView): Decision | null {
+  const { postgres, dynamic, nowMs } = view;
+  const { shutdown, action } = postgres;
+  if (postgres.process !== "stopping") return null;
+  if (action === null && !view.anyProcess) return decide("PostgreSQL has ended: reading what it has left");
+  if (action === null) {
+    // Begun by an agent before this one, or by somebody else: should it hang, nobody else would end it.
+    if (dynamic.pause && !view.stopping) {
+      return decide("PAUSE: PostgreSQL is being shut down, not by this agent");
+    }
+    if (retryLater(postgres.last.stop, nowMs)) return decide("stopping PostgreSQL failed, trying again soon");
+    return decide("PostgreSQL is being shut down: seeing to its end", {
+      kind: "stop",
+      how: "fast",
+      checkpoint: false,
+    });
+  }
+  const how = action.kind === "stop" ? STOPS.find((each) => each === action.detail) : undefined;
+  if (shutdown === null || how === undefined) return null;
+  if (shutdown.stage === "closed") return how === "kill" ? null : pastCheckpoint(view, shutdown.stageMs);
+  const step = shutdownStep(shutdown, how, action.sinceMs, nowMs, {
+    primary: postgres.writable,
+    primaryStopTimeoutS: dynamic.primaryStopTimeoutS,
+    pgCtlTimeoutS: view.pgCtlTimeoutS,
+  });
+  if (step === null || (step.early && successorWith(view, postgres.walLsn) === null)) return null;
+  const word = step.how === "kill" ? "PostgreSQL is killed" : "PostgreSQL is told to end at once";
+  return decide(`${word}: ${step.why}`, { kind: "stop", how: step.how, checkpoint: false });
+}
+
+const STOPS = ["fast", "immediate", "kill"] as const;
+
+/** A primary that acknowledges nothing any more, with archiver or WAL senders left. */
+function pastCheckpoint(view: NodeView, sinceMs: number): Decision {
+  const { postgres, dcs, nowMs } = view;
+  const end = (why: string) => decide(why, { kind: "stop", how: "kill", checkpoint: false });
+  if (view.tenure === "holding" && handsOver(view)) {
+    const { directory } = postgres;
+    // The record begins there: a standby that has it has received more.
+    const lsn = directory.kind === "valid" ? directory.control.checkpointLsn + 1 : null;
+    const next = successorWith(view, lsn);
+    if (next !== null) {
+      return decide(`past its shutdown checkpoint, which ${next} has: handing over the lock`, {
+        kind: "release",
+        epoch: dcs.lock.epoch,
+      });
+    }
+    // WAL senders that still send are what a successor lives on; those of a hung receiver are not waited for.
+    if (
+      nowMs - Math.max(sinceMs, view.receivedGrewMs) < LEFTOVERS_MS &&
+      nowMs - sinceMs < view.pgCtlTimeoutS * 1000
+    ) {
+      return decide("past its shutdown checkpoint, waiting until a standby has it");
+    }
+    return end("no standby receives the shutdown checkpoint: ending what is left of PostgreSQL");
+  }
+  const limitMs = view.tenure === "holding" ? LEFTOVERS_MS : LEFTOVERS_AFTER_RELEASE_MS;
+  if (nowMs - sinceMs < limitMs) {
+    return decide("PostgreSQL has shut down, waiting for its archiver and WAL senders");
+  }
+  return end(
+    `archiver or WAL senders have not ended ${limitMs / 1000} s after the shutdown checkpoint: ending them`,
+  );
+}
+
+/** The present stop, if there is one, is to give the lock to another member. */
+function handsOver(view: NodeView): boolean {
+  return view.stopping || stepDownWanted(view) || view.watchdogFailed === true;
+}
+
+/** A member that could be the next primary and has our WAL up to `lsn`; null: none, or `lsn` is not known. */
+function successorWith(view: NodeView, lsn: number | null): string | null {
+  if (lsn === null) return null;
+  const wanted = stepDownWanted(view) ? view.dcs.failover?.candidate ?? null : null;
+  const found = view.statuses.find(({ status, ageMs }) =>
+    status.name !== view.name && ageMs < FRESH_MS && (wanted === null || status.name === wanted) &&
+    ineligible(status, view) === null && (status.timeline ?? 0) >= (view.postgres.timeline ?? 0) &&
+    (positionOf(status) ?? 0) >= lsn
+  );
+  return found?.status.name ?? null;
 }
 
 function leave(view: NodeView): Decision | null {
@@ -280,10 +378,12 @@ function ownBootstrap(view: NodeView): boolean {
 }
 
 function uninitialized(view: NodeView): Decision | null {
-  const { postgres, dcs, nowMs } = view;
+  const { postgres, dcs } = view;
   const { initialize } = dcs;
   if (initialize !== null && initialize.systemId !== "") return null;
   const directory = postgres.directory;
+  const finish = postgres.last["finish-bootstrap"];
+  if (ownBootstrap(view) && finish !== undefined && !finish.ok) return undoBootstrap(view, finish.detail);
   // Granted for a bootstrap that was given up meanwhile: whoever bootstraps now could never be granted the lock.
   if (view.tenure === "holding" && !ownBootstrap(view)) {
     const reason = "holding the lock for a bootstrap that is not ours any more";
@@ -327,11 +427,7 @@ function uninitialized(view: NodeView): Decision | null {
     if (postgres.process !== "running" || !postgres.writable) return decide("starting the first primary");
     // The mark of a half-written directory stays until the records name its system identifier: ended in between, it
     // must not look like another cluster's.
-    const roles = postgres.last["finish-bootstrap"];
-    if (directory.kind === "half-written" && !roles?.ok) {
-      if (retryLater(roles, nowMs)) {
-        return decide(`finishing the bootstrap failed, trying again soon: ${roles!.detail}`);
-      }
+    if (directory.kind === "half-written" && finish === undefined) {
       return decide("creating roles", { kind: "finish-bootstrap" });
     }
     const { systemId } = postgres;
@@ -342,6 +438,25 @@ function uninitialized(view: NodeView): Decision | null {
     return decide("bootstrapping a new cluster", { kind: "bootstrap" });
   }
   return decide("initdb done, waiting for the lock");
+}
+
+/**
+ * Roles or post_bootstrap failed: nobody was told of this server as a primary, and nobody is. The directory is kept aside,
+ * the lock and the claim are given back, and the process ends with the reason, as Patroni's does: what failed once will
+ * fail again, and a script may not bear to run twice.
+ */
+function undoBootstrap(view: NodeView, why: string): Decision {
+  const { postgres, dcs } = view;
+  const reason = `the bootstrap failed and is undone: ${why}`;
+  if (postgres.process !== "none") return decide(reason, { kind: "stop", how: "kill", checkpoint: false });
+  if (postgres.directory.kind !== "absent" && postgres.directory.kind !== "empty") {
+    return decide(reason, { kind: "set-aside", why: "the bootstrap failed" });
+  }
+  if (view.tenure === "holding") return decide(reason, { kind: "release", epoch: dcs.lock.epoch });
+  return decide(reason, { kind: "clear-initialize" }, {
+    kind: "exit",
+    message: `Failed to bootstrap cluster: ${why}`,
+  });
 }
 
 function mismatch(view: NodeView): Decision | null {
@@ -369,6 +484,11 @@ function operatorRequest(view: NodeView): Decision | null {
   }
   if (view.wantsRestart && postgres.process === "running" && !(postgres.writable && !view.leaseUsable)) {
     return decide("restart requested", { kind: "restart" });
+  }
+  // In maintenance mode nothing else starts it.
+  if (view.wantsRestart && postgres.process === "none" && view.dynamic.pause) {
+    const decision = ordinarily(view);
+    return { ...decision, reason: `PAUSE: restart requested: ${decision.reason}` };
   }
   return null;
 }
@@ -416,6 +536,22 @@ function startPrimary(view: NodeView): Decision {
   return decide("starting as primary", { kind: "start-primary", epoch: view.dcs.lock.epoch });
 }
 
+/**
+ * A primary that lost raft was ended with its lease; as a standby of nobody it serves reads until raft is back, as
+ * Patroni's does. Why that needs no quorum: a server in recovery acknowledges no write and forks no history, the guard
+ * counts it as one that cannot, and it becomes a primary only by a promotion, which needs the lease. It replays what is
+ * in its own pg_wal, and receives nothing. Its WAL may not be the cluster's, if another primary followed meanwhile: the
+ * directory is marked as a former primary's until it has streamed from the holder, so that it is no candidate in
+ * between (successor.ts), nor after a restart of the agent.
+ */
+function startReadOnly(view: NodeView): Decision | null {
+  if (view.leaseUsable || view.raftLostForMs < view.dcs.grantTtlMs) return null;
+  return decide("raft is not accessible and I was the primary: starting read-only, as a standby of nobody", {
+    kind: "start-standby",
+    follow: null,
+  });
+}
+
 function asHolder(view: NodeView): Decision {
   const { postgres, dcs, nowMs } = view;
   const { lock } = dcs;
@@ -439,7 +575,7 @@ function asHolder(view: NodeView): Decision {
     if (directory.standbySignal) {
       return decide("starting to be promoted", { kind: "start-standby", follow: null });
     }
-    return startPrimary(view);
+    return startReadOnly(view) ?? startPrimary(view);
   }
   if (process === "frozen") return decide("PostgreSQL is frozen until the lease is renewed");
   if (!postgres.writable) {
@@ -457,6 +593,13 @@ function asHolder(view: NodeView): Decision {
     });
   }
   if (stepDownWanted(view) && process === "running") {
+    if (retryLater(postgres.last.stop, nowMs)) return decide("stopping PostgreSQL failed, trying again soon");
+    if (!streamsFromUs(view)) {
+      const candidate = dcs.failover!.candidate ?? "no other member";
+      return decide(
+        `manual switchover: not stepping down, ${candidate} does not stream from here at present`,
+      );
+    }
     return decide(`manual ${dcs.failover!.kind}: demoting self`, {
       kind: "stop",
       how: "fast",
@@ -471,6 +614,16 @@ function stepDownWanted(view: NodeView): boolean {
   const { failover, lock } = view.dcs;
   return failover !== null && failover.accepted && failover.epoch === lock.epoch &&
     failover.candidate !== view.name;
+}
+
+/** Whoever takes over in a switchover gets the last of our WAL only over a connection that stands when we end. */
+function streamsFromUs({ dcs, postgres }: NodeView): boolean {
+  const { failover } = dcs;
+  if (failover?.kind !== "switchover") return true;
+  return postgres.replication.some(({ state, application_name: name }) =>
+    state === "streaming" &&
+    (failover.candidate === null ? knownMember(dcs, name) !== undefined : name === failover.candidate)
+  );
 }
 
 /** The lock is free: be ready to report the end of our WAL, change nothing that could matter. */
@@ -536,12 +689,20 @@ function asStandby(view: NodeView): Decision {
     }
     return rejoin(view, upstream, primary);
   }
-  if (process !== "running") return decide("PostgreSQL is starting");
+  if (process !== "running") return decide(`PostgreSQL is ${process}`);
   if (postgres.following !== holder) {
     return decide(`following a different leader: ${holder}`, { kind: "follow", follow: upstream });
   }
   if (postgres.followingUrl !== upstream.connUrl) {
     return decide(`following ${holder} at its new address`, { kind: "follow", follow: upstream });
+  }
+  if (directory.kind === "valid" && directory.formerPrimary && primary !== null) {
+    // Streaming on the holder's own timeline: everything here is a part of its history.
+    if (
+      postgres.replicationState === "streaming" && (postgres.timeline ?? 0) >= (primary.timeline ?? Infinity)
+    ) {
+      return decide(`streams from ${holder}: a standby like any other`, { kind: "joined-history" });
+    }
   }
   if (primary !== null && view.notStreamingForMs > NOT_STREAMING_MS) {
     if (diverged(view)) {

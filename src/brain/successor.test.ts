@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { EPOCHS_PER_CLUSTER_EPOCH, recoveredState } from "../dcs/recovered.ts";
 import type { MemberStatus } from "../model/member_status.ts";
 import type { DcsState } from "../model/records.ts";
-import { chooseSuccessor, type SuccessorView } from "./successor.ts";
+import { chooseSuccessor, ineligible, type SuccessorView } from "./successor.ts";
 import { cluster, DYNAMIC, FREE, lock, primaryStatus, seen, status, succession } from "./testing.ts";
 
 const RELEASED = lock({ ...FREE, ended: { how: "released", lsn: 1200, timeline: 1 } });
@@ -491,4 +491,39 @@ test("only members of the failsafe set that is logged may succeed its holder", (
     kind: "wait",
     reason: expect.stringContaining("c: is not in the failsafe set of epoch 3"),
   });
+});
+
+test("in pause a primary that stepped down for a request which nobody can follow gets the lock back", () => {
+  const failover = {
+    kind: "switchover" as const,
+    leader: "a",
+    candidate: "b",
+    scheduledAt: null,
+    id: "x",
+    accepted: true,
+    epoch: 3,
+    revision: 9,
+  };
+  const released = lock({ ...FREE, ended: { how: "released", lsn: 2000, timeline: 1 } });
+  const choose = (change: object) =>
+    chooseSuccessor(succession({
+      dynamic: { ...DYNAMIC, pause: true },
+      dcs: cluster({ lock: released, failover }),
+      // b has not got the end of what a wrote.
+      statuses: [
+        seen(status("a", { running: false, primaryDirectory: true, diskLsn: 2000 })),
+        seen(status("b")),
+      ],
+      freeForMs: 6000,
+      ...change,
+    }));
+  expect(choose({})).toMatchObject({ kind: "grant", to: "a" });
+  expect(choose({ freeForMs: 1000 }).kind).toBe("wait");
+  expect(choose({ dcs: cluster({ lock: released }) }).kind).toBe("wait");
+});
+
+test("a former primary that runs read-only is no candidate, unless it was the last holder", () => {
+  const former = status("c", { primaryDirectory: true });
+  expect(ineligible(former, succession())).toContain("has not rejoined yet");
+  expect(ineligible(status("a", { primaryDirectory: true }), succession())).toBe(null);
 });

@@ -194,6 +194,13 @@ export function chooseSuccessor(view: SuccessorView): Choice {
     if (manual !== null) return manual;
   }
   if (view.dynamic.pause) {
+    // It stepped down for a request that nobody could follow: better it again than nobody.
+    const former = dcs.failover?.accepted && lock.ended?.how === "released"
+      ? reported.find((status) => status.name === lock.lastHolder && ineligible(status, view) === null)
+      : undefined;
+    if (former !== undefined && view.freeForMs >= FORMER_HOLDER_WAIT_MS) {
+      return grant(former, "nobody could take over as requested: the former primary again", view);
+    }
     return {
       kind: "wait",
       reason: 'PAUSE: nobody is promoted; "agent ctl failover --candidate NAME" or "agent ctl resume"',

@@ -2,7 +2,7 @@
 import { emptyState } from "../dcs/state_machine.ts";
 import type { DynamicConfig } from "../model/config.ts";
 import type { MemberStatus } from "../model/member_status.ts";
-import type { PostgresView } from "../model/postgres_view.ts";
+import type { PostgresView, ReplicationConnection } from "../model/postgres_view.ts";
 import type { Life } from "../model/life.ts";
 import type { DcsState, LockRecord } from "../model/records.ts";
 import type { NodeView } from "./keeper.ts";
@@ -196,6 +196,7 @@ export function postgres(change: Partial<PostgresView> = {}): PostgresView {
     pendingRestart: null,
     crashedAtMs: null,
     action: null,
+    shutdown: null,
     last: {},
     displaced: null,
     checkpointAfterPromote: false,
@@ -222,7 +223,20 @@ export const RUNNING_PRIMARY: Partial<PostgresView> = {
   walLsn: 1000,
   replicationState: null,
   following: null,
+  replication: [streamingTo("b"), streamingTo("c")],
 };
+
+/** A standby that streams, as its primary sees it. */
+export function streamingTo(name: string): ReplicationConnection {
+  return {
+    usename: "replicator",
+    application_name: name,
+    client_addr: null,
+    state: "streaming",
+    sync_state: "async",
+    sync_priority: 0,
+  };
+}
 
 /** Member b, standby of a. */
 export function node(change: Partial<NodeView> = {}): NodeView {
@@ -242,6 +256,9 @@ export function node(change: Partial<NodeView> = {}): NodeView {
     guardOk: true,
     statuses: [seen(primaryStatus("a")), seen(status("b")), seen(status("c"))],
     notStreamingForMs: 0,
+    pgCtlTimeoutS: 60,
+    receivedGrewMs: -Infinity,
+    raftLostForMs: 0,
     stopping: false,
     wantsRestart: false,
     wantsReinit: null,

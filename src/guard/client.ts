@@ -186,6 +186,10 @@ export class GuardClient implements GuardPort {
     this.send({ op: "signal", signal: kind }, REQUEST_TIMEOUT_MS, done);
   }
 
+  pastCheckpoint(pid: number, leftoversMs: number, done: GuardDone): void {
+    this.send({ op: "close", pid, leftoversMs }, REQUEST_TIMEOUT_MS, done);
+  }
+
   kill(done: GuardDone): void {
     let called = false;
     const once = (reply: GuardReply) => {

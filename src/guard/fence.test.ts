@@ -236,3 +236,44 @@ test("the next look is due at the deadline, and soon while frozen", () => {
   expect(fenceDueMs(play([...running, [20, arm(3, 5000, true)]]).state, 20)).toBeNull();
   expect(fenceDueMs(newFence(5000), 0)).toBeNull();
 });
+
+const fast: FenceInput = { kind: "signal", signal: "fast" };
+const closing = (leftoversMs = 2000, pid = 7): FenceInput => ({ kind: "close", pid, leftoversMs });
+const closed: readonly Timed[] = [...running, [1000, fast], [1500, closing()]];
+
+test("an epoch ends while the archiver of a primary past its shutdown checkpoint still lives", () => {
+  expect(last([...closed, [1600, { kind: "end", epoch: 3 }]])).toBe("");
+  expect(last([...closed, [1600, { kind: "end", epoch: 3 }], [1700, arm(3, 9000)]])).toMatch(/is over/);
+});
+
+test("what is left of a closed primary is killed at its limit, not at the deadline of the lease", () => {
+  expect(last([...closed, [3499, tick]])).toBe("");
+  expect(last([...closed, [3500, tick]])).toBe("kill");
+  const long: readonly Timed[] = [...running, [1000, fast], [1500, closing(60_000)]];
+  expect(last([...long, [20_000, tick]])).toBe("");
+  expect(fenceDueMs(play(long).state, 20_000)).toBe(61_500);
+});
+
+test("a second word on the same primary never gives what is left of it more time", () => {
+  expect(last([...closed, [1600, closing(60_000)], [3500, tick]])).toBe("kill");
+});
+
+test("a primary that nobody told to shut down does not count as closed", () => {
+  expect(last([...running, [1500, closing()]])).toMatch(/no shutdown was asked for/);
+  expect(last([...running, [1500, closing()], [1600, { kind: "end", epoch: 3 }]])).toMatch(/may still/);
+});
+
+test("one process is not closed by word of another, nor one that is frozen or no primary", () => {
+  expect(last([...running, [1000, fast], [1500, closing(2000, 8)]])).toMatch(/no postmaster/);
+  expect(last([...running, [1000, fast], [5000, tick], [5100, closing()]])).toMatch(/frozen/);
+  expect(last([[0, standby], [1000, fast], [1500, closing()]])).toMatch(/no primary/);
+});
+
+test("nothing is started beside what is left of a closed primary, and it is not promoted", () => {
+  expect(last([...closed, [1600, arm(4, 9000)], [1700, { kind: "start", epoch: 4 }]])).toMatch(
+    /runs already/,
+  );
+  expect(last([...closed, [1600, arm(4, 9000)], [1700, { kind: "promote", epoch: 4 }]])).toMatch(
+    /shut down/,
+  );
+});

@@ -5,7 +5,16 @@
  *
  * Invariants, checked after every input:
  * - a writable postmaster runs unfrozen only while its epoch is armed and the deadline lies ahead, or is `unfenced`;
- * - an ended epoch, and every epoch below it, is never accepted again.
+ * - an ended epoch, and every epoch below it, is never accepted again;
+ * - a postmaster counts as closed only after a shutdown was asked for through this fence, and is never open again.
+ *
+ * Closed: the shutdown checkpoint is written, the control file says "shut down". Why nothing can be acknowledged then:
+ * the postmaster tells the checkpointer to write that checkpoint only when no backend, no background worker and no
+ * autovacuum is left, and a shutdown that was asked for never goes back: its states only go forward, and with a shutdown
+ * asked for a crash of a child ends the postmaster instead of starting it anew. WAL senders have been told before the
+ * checkpoint to take no more commands (WalSndInitStopping); they and the archiver are all that is left, and commit
+ * nothing. So its epoch may be ended while they live, and what still lives after a limit is killed here, whatever has
+ * become of the agent. The controller reads the control file: the guard does not touch the disk.
  */
 import { LONGEST_LEASE_MS } from "../model/limits.ts";
 import { MAX_FROZEN_MS, STOP_BUDGET_MS } from "../model/stop_budget.ts";
@@ -13,6 +22,8 @@ import type { GuardReply } from "./port.ts";
 
 /** While frozen, everything is looked at again this often: something outside (a service manager) may send SIGCONT. */
 export const REFREEZE_MS = 100;
+/** A closed postmaster's archiver and WAL senders are given no more than this. */
+const MAX_LEFTOVERS_MS = 3_600_000;
 
 export interface Armed {
   readonly epoch: number;
@@ -40,6 +51,8 @@ export interface FencePostmaster {
   readonly killing: boolean;
   /** True when the ladder, not a request, ended it. */
   readonly fenced: boolean;
+  /** Closed: it acknowledges nothing any more, and what is left of it is killed at this time. Absent: it is open. */
+  readonly closedUntilMs?: number;
 }
 
 export interface FenceState {
@@ -70,6 +83,8 @@ export type FenceInput =
   | { readonly kind: "adopt"; readonly epoch: number | null }
   | { readonly kind: "promote"; readonly epoch: number }
   | { readonly kind: "signal"; readonly signal: "reload" | "fast" | "immediate" }
+  /** This postmaster is past its shutdown checkpoint. What is left of it may take `leftoversMs` more. */
+  | { readonly kind: "close"; readonly pid: number; readonly leftoversMs: number }
   | { readonly kind: "kill" }
   /** The postmaster has ended; others of its directory may live. */
   | { readonly kind: "exited" }
@@ -114,6 +129,7 @@ export function stepFence(state: FenceState, input: FenceInput, nowMs: number): 
 export function fenceDueMs(state: FenceState, nowMs: number): number | null {
   const { postmaster, armed } = state;
   if (postmaster === null || postmaster.killing) return null;
+  if (postmaster.closedUntilMs !== undefined) return postmaster.closedUntilMs;
   if (postmaster.frozenAtMs !== null) {
     return Math.min(postmaster.frozenAtMs + state.killAfterMs, nowMs + REFREEZE_MS);
   }
@@ -149,6 +165,8 @@ function handle(state: FenceState, input: FenceInput, nowMs: number): FenceStep 
       return promote(state, input.epoch, nowMs);
     case "signal":
       return signal(state, input.signal);
+    case "close":
+      return close(state, input.pid, input.leftoversMs, nowMs);
     case "kill":
       return state.postmaster === null
         ? accept({ ...state, sweeping: true }, { kind: "kill" })
@@ -183,6 +201,11 @@ function withPostmaster(state: FenceState, pid: number, authority: Authority, ch
   return { ...state, postmaster, sweeping: false };
 }
 
+/** Whether it may still acknowledge writes. */
+export function isWritable({ authority, closedUntilMs }: FencePostmaster): boolean {
+  return authority.kind !== "standby" && closedUntilMs === undefined;
+}
+
 function arm(state: FenceState, input: FenceInput & { kind: "arm" }, nowMs: number): FenceStep {
   const { epoch, deadlineMs, unfenced } = input;
   const { armed } = state;
@@ -213,9 +236,11 @@ function end(state: FenceState, epoch: number): FenceStep {
   if (state.sweeping) return refuse(state, "processes of PostgreSQL are still being killed");
   if (postmaster !== null) {
     const authority = postmaster.authority;
-    const writable = authority.kind === "undeclared" ||
+    const older = authority.kind === "undeclared" ||
       (authority.kind === "primary" && authority.epoch <= epoch);
-    if (writable) return refuse(state, `the postmaster (pid ${postmaster.pid}) may still acknowledge writes`);
+    if (older && isWritable(postmaster)) {
+      return refuse(state, `the postmaster (pid ${postmaster.pid}) may still acknowledge writes`);
+    }
   }
   return accept({
     ...state,
@@ -283,6 +308,23 @@ function signal(state: FenceState, name: "reload" | "fast" | "immediate"): Fence
   return accept({ ...state, postmaster: { ...postmaster, ending: true } }, { kind: "signal", signal: name });
 }
 
+function close(state: FenceState, pid: number, leftoversMs: number, nowMs: number): FenceStep {
+  const { postmaster } = state;
+  if (postmaster === null || postmaster.killing || postmaster.pid !== pid) {
+    return refuse(state, `there is no postmaster (pid ${pid})`);
+  }
+  // Without a shutdown asked for by us, "shut down" may be what an earlier server has left in the control file.
+  if (!postmaster.ending) return refuse(state, "no shutdown was asked for");
+  if (postmaster.frozenAtMs !== null) return refuse(state, "the postmaster is frozen");
+  // What an undeclared one is, the control file does not say.
+  if (postmaster.authority.kind !== "primary") return refuse(state, "the postmaster is no primary");
+  const untilMs = nowMs + Math.min(Math.max(0, leftoversMs), MAX_LEFTOVERS_MS);
+  return accept({
+    ...state,
+    postmaster: { ...postmaster, closedUntilMs: Math.min(postmaster.closedUntilMs ?? Infinity, untilMs) },
+  });
+}
+
 function kill(state: FenceState, fenced: boolean): FenceStep {
   const { postmaster } = state;
   if (postmaster === null) return accept(state);
@@ -294,6 +336,9 @@ function climb(state: FenceState, nowMs: number): { state: FenceState; effects: 
   const { postmaster, armed } = state;
   if (postmaster === null || postmaster.killing || postmaster.authority.kind !== "primary") {
     return { state, effects: [] };
+  }
+  if (postmaster.closedUntilMs !== undefined) {
+    return nowMs < postmaster.closedUntilMs ? { state, effects: [] } : kill(state, false);
   }
   const { epoch } = postmaster.authority;
   if (armed === null || armed.epoch !== epoch || epoch <= state.endedEpoch) return kill(state, true);

@@ -18,8 +18,11 @@ class Judge {
   /** null: not writable. */
   writableUnder: number | null = null;
   frozenAtMs: number | null = null;
+  shutdownAsked = false;
+  closedUntilMs: number | null = null;
   armed: { epoch: number; deadlineMs: number; unfenced: boolean } | null = null;
   endedEpoch = 0;
+  nowMs = 0;
 
   accepted(input: FenceInput): void {
     switch (input.kind) {
@@ -37,11 +40,21 @@ class Judge {
       case "started":
         expect(this.running).toBe(false);
         this.running = true;
+        this.shutdownAsked = false;
+        this.closedUntilMs = null;
         this.writableUnder = input.kind === "started" ? input.epoch : null;
         return;
       case "adopt":
       case "promote":
-        this.writableUnder = input.epoch;
+        if (this.closedUntilMs === null) this.writableUnder = input.epoch;
+        return;
+      case "signal":
+        if (input.signal !== "reload") this.shutdownAsked = true;
+        return;
+      case "close":
+        expect(this.running && this.shutdownAsked && this.frozenAtMs === null).toBe(true);
+        this.writableUnder = null;
+        this.closedUntilMs = Math.min(this.closedUntilMs ?? Infinity, this.nowMs + input.leftoversMs);
         return;
     }
   }
@@ -57,6 +70,10 @@ class Judge {
   }
 
   check(state: FenceState, nowMs: number): void {
+    if (this.running && this.closedUntilMs !== null) {
+      expect(nowMs).toBeLessThan(this.closedUntilMs);
+      expect(fenceDueMs(state, nowMs)).toBe(this.closedUntilMs);
+    }
     if (!this.running || this.writableUnder === null) return;
     const dueMs = fenceDueMs(state, nowMs);
     expect(this.writableUnder).toBeGreaterThan(this.endedEpoch);
@@ -102,6 +119,14 @@ const input: fc.Arbitrary<FenceInput> = fc.oneof(
     kind: fc.constantFrom("kill" as const, "exited" as const, "orphans" as const, "gone" as const),
   }),
   fc.record({ kind: kind("found"), pid: fc.constant(8) }),
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: kind("close"),
+      pid: fc.constantFrom(8, 9),
+      leftoversMs: fc.integer({ min: 1, max: 5000 }),
+    }),
+  },
 );
 
 function handedOver(fence: FenceState): FenceState {
@@ -131,6 +156,7 @@ test("no sequence of inputs lets a writable postmaster run past its deadline or 
       let state = newFence(KILL_AFTER_MS);
       let nowMs = 0;
       const feed = (next: FenceInput) => {
+        judge.nowMs = nowMs;
         const step = stepFence(state, next, nowMs);
         state = step.state;
         if (next.kind === "gone") {

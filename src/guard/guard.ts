@@ -6,7 +6,7 @@ import type { Clock, Timer } from "../../raft/mod.ts";
 import { assert } from "../lib/assert.ts";
 import { executable } from "../lib/process_table.ts";
 import { ClockWatch, describeJump } from "../model/clock_jump.ts";
-import { fenceDueMs, type FenceEffect, type FenceInput, newFence, stepFence } from "./fence.ts";
+import { fenceDueMs, type FenceEffect, type FenceInput, isWritable, newFence, stepFence } from "./fence.ts";
 import type { Claim } from "./directory_owner.ts";
 import { type GuardState, whyNotNow } from "./hand_over.ts";
 import type { ExitReport, GuardDone, GuardReply, Postmaster, StartSpec } from "./port.ts";
@@ -177,6 +177,8 @@ export class Guard {
         return done(this.apply({ kind: "arm", ...request }));
       case "end":
         return done(this.apply({ kind: "end", epoch: request.epoch }));
+      case "close":
+        return done(this.apply({ kind: "close", pid: request.pid, leftoversMs: request.leftoversMs }));
     }
   }
 
@@ -208,13 +210,14 @@ export class Guard {
   private postmaster(): Postmaster | null {
     const { postmaster } = this.fence;
     if (postmaster === null) return null;
-    const { pid, authority, child, ending, killing, frozenAtMs } = postmaster;
+    const { pid, authority, child, ending, killing, frozenAtMs, closedUntilMs } = postmaster;
     return {
       pid,
-      writable: authority.kind !== "standby",
+      writable: isWritable(postmaster),
       epoch: authority.kind === "primary" ? authority.epoch : null,
       phase: killing ? "ending" : frozenAtMs !== null ? "frozen" : ending ? "ending" : "running",
       child,
+      ...(closedUntilMs === undefined ? {} : { closed: true }),
     };
   }
 

@@ -13,6 +13,8 @@ export interface Postmaster {
   /** Epoch under which it became writable; null for a standby. */
   readonly epoch: number | null;
   readonly phase: "running" | "frozen" | "ending";
+  /** A primary past its shutdown checkpoint: no longer writable. Absent: it is not, or the guard is of an earlier release. */
+  readonly closed?: boolean;
   /** False: found running and adopted; looked at five times a second, without PDEATHSIG. */
   readonly child: boolean;
 }
@@ -87,6 +89,12 @@ export interface GuardPort {
   promote(epoch: number, done: GuardDone): void;
   /** reload SIGHUP; fast SIGINT; immediate SIGQUIT. Thaws first when it is frozen and the signal ends it. */
   signal(kind: "reload" | "fast" | "immediate", done: GuardDone): void;
+  /**
+   * The primary `pid`, told to shut down, is past its shutdown checkpoint: the control file says "shut down". From here on
+   * it is not writable and its epoch may be ended. The guard kills what is left of it after `leftoversMs`. Refused without
+   * a shutdown that was asked for; an error of a guard of an earlier release, which does not know this.
+   */
+  pastCheckpoint(pid: number, leftoversMs: number, done: GuardDone): void;
   /** Stop postmaster, SIGKILL everything of the data directory; done when no process is left. */
   kill(done: GuardDone): void;
   ping(done: GuardDone): void;

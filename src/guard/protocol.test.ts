@@ -29,6 +29,8 @@ test("every request survives the way through the socket", () => {
     { id: 8, op: "promote", epoch: 3 },
     { id: 9, op: "signal", signal: "fast" },
     { id: 10, op: "kill" },
+    { id: 11, op: "claim" },
+    { id: 12, op: "close", pid: 7, leftoversMs: 60_000 },
     { id: 11, op: "ping" },
     { id: 12, op: "quit" },
   ];
@@ -48,6 +50,8 @@ test("what is malformed is refused with its id", () => {
     { id: 1, op: "start", spec: { program: "p", args: [], env: { A: 1 }, dataDir: "/d", epoch: null } },
     { id: 1, op: "start", spec: { program: "p", args: [], env: {}, dataDir: "/d" } },
     { id: 1, op: "signal", signal: "smart" },
+    { id: 1, op: "close", pid: 7, leftoversMs: -1 },
+    { id: 1, op: "close", pid: "7", leftoversMs: 1 },
     { id: 1, op: "hello" },
   ];
   for (const request of malformed) {

@@ -25,6 +25,7 @@ export type Operation =
   | { readonly op: "signal"; readonly signal: "reload" | "fast" | "immediate" }
   /** The data directory may have been made or replaced: take its lock. */
   | { readonly op: "claim" }
+  | { readonly op: "close"; readonly pid: number; readonly leftoversMs: number }
   | { readonly op: "kill" }
   | { readonly op: "ping" }
   /** End the guard; refused while anything of PostgreSQL lives. */
@@ -181,6 +182,11 @@ function decodeOperation(fields: Fields): Operation | null {
     case "signal": {
       const { signal } = fields;
       return signal === "reload" || signal === "fast" || signal === "immediate" ? { op, signal } : null;
+    }
+    case "close": {
+      const { pid, leftoversMs } = fields;
+      if (!Number.isSafeInteger(pid) || typeof leftoversMs !== "number" || !(leftoversMs >= 0)) return null;
+      return { op, pid: pid as number, leftoversMs };
     }
     case "claim":
     case "kill":

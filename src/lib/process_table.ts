@@ -15,6 +15,8 @@ export interface ProcessStat {
   readonly terminal: number;
   /** Clock ticks after boot: with the pid, an identity that is not reused. */
   readonly startTicks: number;
+  /** Clock ticks that it has computed for, in user and kernel mode. */
+  readonly cpuTicks: number;
 }
 
 /** null when there is no such process (any more). */
@@ -36,6 +38,7 @@ export function readProcess(pid: number): ProcessStat | null {
     parentPid: Number(fields[1]),
     terminal: Number(fields[4]),
     startTicks: Number(fields[19]),
+    cpuTicks: Number(fields[11]) + Number(fields[12]),
   };
 }
 

@@ -55,7 +55,7 @@ export interface MemberStatus {
   readonly following: string | null;
   /** A complete data directory of the cluster's system identifier (or a running server). */
   readonly directoryUsable: boolean;
-  /** The directory is that of a primary (no standby.signal) and the server does not run. */
+  /** The directory of a former primary: without standby.signal and not running, or read-only since and not yet rejoined. */
   readonly primaryDirectory: boolean;
   /** Set while this member bootstraps and asks for the first lock. */
   readonly bootstrapReady: boolean;

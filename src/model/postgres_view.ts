@@ -36,7 +36,13 @@ export type PostgresRole =
 export type DataDirectory =
   | { readonly kind: "absent" }
   | { readonly kind: "empty" }
-  | { readonly kind: "valid"; readonly control: ControlData; readonly standbySignal: boolean }
+  | {
+    readonly kind: "valid";
+    readonly control: ControlData;
+    readonly standbySignal: boolean;
+    /** Started read-only after it was a primary; it has not streamed from a holder of the lock since. */
+    readonly formerPrimary?: boolean;
+  }
   | { readonly kind: "half-written"; readonly what: "bootstrap" | "clone" | "rewind" }
   /** Not empty and not a PostgreSQL directory, unreadable, or of an unsupported version. */
   | { readonly kind: "foreign"; readonly reason: string };
@@ -68,7 +74,7 @@ export type LongAction =
   | "crash-recovery";
 
 /** Short of a long action: not shown as one. */
-export type QuietAction = "set-aside" | "seal-bootstrap" | "compare-history";
+export type QuietAction = "set-aside" | "seal-bootstrap" | "compare-history" | "joined-history";
 
 /** The directory that a server works in is not the data directory any more, as `why` says. */
 export interface Displaced {
@@ -82,6 +88,20 @@ export interface RunningAction {
   /** Clock.now() at the beginning. */
   readonly sinceMs: number;
   readonly detail: string;
+}
+
+/** A shutdown of the server that is under way. */
+export interface Shutdown {
+  /**
+   * announced: decided, the server has not been told (before_stop runs). ending: told to end; it may acknowledge still.
+   * checkpoint: a primary that writes its shutdown checkpoint (control file "shutting down"). closed: past it (control
+   * file "shut down"), by word of the guard: archiver and WAL senders may live, nothing is acknowledged any more.
+   */
+  readonly stage: "announced" | "ending" | "checkpoint" | "closed";
+  /** Clock.now() when it was told to end; of an announced one, when it was announced. */
+  readonly beganMs: number;
+  /** Clock.now() when this stage began. */
+  readonly stageMs: number;
 }
 
 export interface FinishedAction {
@@ -131,6 +151,8 @@ export interface PostgresView {
   /** When a server that ran, writable, ended without our asking; null when not crashed. */
   readonly crashedAtMs: number | null;
   readonly action: RunningAction | null;
+  /** null: none is under way, or only its preparation (a CHECKPOINT), which takes nothing away. */
+  readonly shutdown: Shutdown | null;
   readonly last: { readonly [kind in LongAction | QuietAction]?: FinishedAction };
   /** null: the running server works in the data directory, or none runs. */
   readonly displaced: Displaced | null;

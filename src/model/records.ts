@@ -123,4 +123,9 @@ export function knownMember({ members }: Pick<DcsState, "members">, name: string
   return Object.hasOwn(members, name) ? members[name] : undefined;
 }
 
+/** A bootstrap is complete. Before, nobody is told of a primary: what is written may be set aside still. */
+export function isInitialized({ initialize }: Pick<DcsState, "initialize">): boolean {
+  return initialize !== null && initialize.systemId !== "";
+}
+
 export type { Json, JsonObject };

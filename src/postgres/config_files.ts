@@ -6,6 +6,7 @@ import type { Upstream } from "../brain/actions.ts";
 import type { EffectivePostgresql, LocalConfig, PostgresqlConfig } from "../model/config.ts";
 import { checkConf } from "./check_conf.ts";
 import type { ConfigInForce } from "./config_in_force.ts";
+import { FORMER_PRIMARY } from "./data_directory.ts";
 import {
   exists,
   join,
@@ -15,6 +16,7 @@ import {
   removeFile,
   syncPath,
   writeAtomically,
+  writeDurably,
 } from "./disk.ts";
 import type { Programs } from "./programs.ts";
 import {
@@ -99,7 +101,17 @@ export class ConfigFiles {
     removeFile(join(this.dataDir, "recovery.signal"));
   }
 
+  /** Before standby.signal is written, which is all that tells a standby from a former primary otherwise. */
+  async markFormerPrimary(): Promise<void> {
+    await writeDurably(join(this.dataDir, FORMER_PRIMARY), "", FILE_MODE);
+  }
+
+  unmarkFormerPrimary(): void {
+    removeFile(join(this.dataDir, FORMER_PRIMARY));
+  }
+
   markPrimary(): void {
+    this.unmarkFormerPrimary();
     removeFile(join(this.dataDir, "standby.signal"));
     removeFile(join(this.dataDir, "recovery.signal"));
   }

@@ -9,6 +9,8 @@ import type { UnfinishedMarker } from "./unfinished.ts";
 
 /** Copies are made in here and moved up when complete: initdb and pg_basebackup insist on an empty directory. */
 export const STAGING = "agent.staging";
+/** Marks a directory in which a former primary runs as a standby of nobody: its WAL may not be the cluster's. */
+export const FORMER_PRIMARY = "agent.former_primary";
 /** What a file system puts into its root: a data directory may be a mount point. */
 const IGNORED = new Set(["lost+found", STAGING, OWNER_FILE]);
 
@@ -46,7 +48,8 @@ export async function readDataDirectory(
     if (!result.ok) return foreign(`${dataDir}: ${result.error}`);
     const { redoLsn: _redo, segmentBytes: _segment, settings: _settings, ...control } = result.control;
     const standbySignal = exists(join(dataDir, "standby.signal"));
-    return found({ kind: "valid", control, standbySignal }, result.control);
+    const formerPrimary = exists(join(dataDir, FORMER_PRIMARY));
+    return found({ kind: "valid", control, standbySignal, formerPrimary }, result.control);
   } catch (error) {
     return foreign(`${dataDir} cannot be read: ${errorText(error)}`);
   }

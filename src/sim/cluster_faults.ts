@@ -22,6 +22,7 @@ import { failsafeAmbush } from "./failsafe_ambush.ts";
 import { leaseAmbush } from "./lease_ambush.ts";
 import { changeTtl, requestPause, requestSwitchover, resume, setFailsafeMode } from "./requests.ts";
 import type { SimCluster } from "./sim_cluster.ts";
+import { HANGS } from "./model_server.ts";
 import { Operators } from "./operators.ts";
 import { RHO, type SimMember } from "./sim_member.ts";
 
@@ -262,6 +263,27 @@ function makersOf(
     "postgres-restart": one((member) => member.member !== null, (member) => {
       member.member?.requestRestart();
       return moment(member.name);
+    }),
+    // And the shutdown that it hangs in, mostly.
+    "stop-hang": one((member) => member.server.hangsAt === null, (member, random) => {
+      const hang = random.pick(HANGS);
+      const { server } = member;
+      server.hangsAt = hang;
+      const how = random.weighted({ switchover: 0.4, stop: 0.3, restart: 0.15, none: 0.15 });
+      if (how === "switchover") requestSwitchover(cluster, `switchover-${++requests}`, random);
+      const stops = how === "stop" && alive(member) && !member.agent.isPaused;
+      if (stops) member.stopAgent();
+      if (how === "restart") member.member?.requestRestart();
+      return {
+        durationMs: random.between(1000, 20_000),
+        text: `${member.name} at the ${hang}, ${how}`,
+        end: () => {
+          server.hangsAt = null;
+          if (!stops) return;
+          member.killAgent(false);
+          member.startAgent();
+        },
+      };
     }),
     // The host of a standby that was none but a standby comes back with an empty data directory.
     "data-lost": one((member) => alive(member) && spare(cluster, member), (member, random) => {

@@ -41,6 +41,7 @@ export const CLUSTER_FAULTS = [
   "postmaster-kill",
   "postgres-crash",
   "postgres-restart",
+  "stop-hang",
   "data-lost",
   "reinit",
   "switchover",
@@ -61,5 +62,6 @@ export function faultsAgainst(rule: string): ClusterFault {
   const lease = LEASE_RULES.find((each) => each === rule);
   if (lease !== undefined) return `ambush-${lease}`;
   if (rule === "name-is-enough") return "machine-doubled";
+  if (rule === "shutdown-unproven") return "stop-hang";
   return rule.startsWith("failsafe-") ? "failsafe-ambush" : "majority-lost";
 }

@@ -80,6 +80,10 @@ export class GuardClient implements GuardPort {
     this.request(done, (reply) => reply({ ok: true }));
   }
 
+  pastCheckpoint(pid: number, leftoversMs: number, done: GuardDone): void {
+    this.request(done, (reply) => reply(this.guard.input({ kind: "close", pid, leftoversMs })));
+  }
+
   kill(done: GuardDone): void {
     this.request(done, (reply) => this.guard.kill(() => reply({ ok: true })));
   }

@@ -9,6 +9,7 @@ import {
   type FenceEffect,
   type FenceInput,
   type FenceState,
+  isWritable,
   newFence,
   stepFence,
 } from "../guard/fence.ts";
@@ -220,7 +221,7 @@ function postmasterOf({ postmaster }: FenceState): Postmaster | null {
   const { authority } = postmaster;
   return {
     pid: postmaster.pid,
-    writable: authority.kind !== "standby",
+    writable: isWritable(postmaster),
     epoch: authority.kind === "primary" ? authority.epoch : null,
     phase: postmaster.frozenAtMs !== null
       ? "frozen"
@@ -228,5 +229,6 @@ function postmasterOf({ postmaster }: FenceState): Postmaster | null {
       ? "ending"
       : "running",
     child: postmaster.child,
+    ...(postmaster.closedUntilMs === undefined ? {} : { closed: true }),
   };
 }

@@ -8,13 +8,18 @@ import type { Prng, SimProcess } from "../../raft/sim/mod.ts";
 import { PostgresMemory } from "../agent/postgres_memory.ts";
 import type { PostgresPort } from "../agent/postgres_port.ts";
 import type { PostgresAction, Upstream } from "../brain/actions.ts";
+import { LEFTOVERS_MS, shutdownStep } from "../brain/shutdown.ts";
+import type { BrokenRules } from "../dcs/lease.ts";
 import type { GuardPort, GuardReply, Postmaster, StartSpec } from "../guard/port.ts";
+import type { DynamicConfig } from "../model/config.ts";
 import type { LongAction, PostgresView } from "../model/postgres_view.ts";
 import type { ModelServer } from "./model_server.ts";
 import { foundDirectory, serverStatus, timelineHistory, walEnd } from "./server_facts.ts";
 
 const LOOK_MS = 500;
 const POLL_MS = 20;
+const CONTROL_LOOK_MS = 200;
+const PG_CTL_TIMEOUT_S = 60;
 
 export interface ModelPostgresOptions {
   readonly agent: SimProcess;
@@ -23,6 +28,7 @@ export interface ModelPostgresOptions {
   readonly guard: GuardPort;
   readonly serverOf: (member: string) => ModelServer | null;
   readonly reachable: (a: string, b: string) => boolean;
+  readonly broken: BrokenRules;
 }
 
 export class ModelPostgres implements PostgresPort {
@@ -33,6 +39,7 @@ export class ModelPostgres implements PostgresPort {
   /** Numbers the actions: what an earlier one still has coming is not heard. */
   private actions = 0;
   private endAsked = false;
+  private paused = false;
   private known: Postmaster | null = null;
   private lookAsked = false;
   private announcing = false;
@@ -49,7 +56,7 @@ export class ModelPostgres implements PostgresPort {
   }
 
   view(): PostgresView {
-    return this.memory.view(this.options.guard.view());
+    return this.memory.view(this.options.guard.view(), this.paused);
   }
 
   onChange(handler: () => void): void {
@@ -65,7 +72,9 @@ export class ModelPostgres implements PostgresPort {
     });
   }
 
-  configure(): void {}
+  configure({ pause }: DynamicConfig): void {
+    this.paused = pause;
+  }
 
   ensureSlots(): void {}
 
@@ -118,6 +127,9 @@ export class ModelPostgres implements PostgresPort {
       case "set-aside":
         if (!server.anyProcess) server.setAside();
         this.memory.divergence = null;
+        return this.survey();
+      case "joined-history":
+        server.formerPrimary = false;
         return this.survey();
       case "compare-history":
         return this.compare(action.with);
@@ -227,18 +239,86 @@ export class ModelPostgres implements PostgresPort {
     const { memory } = this;
     const view = guard.view();
     if (view.postmaster === null && !view.anyProcess) return done(null);
-    if (memory.server !== null) memory.server.ending = true;
+    const stage = view.postmaster?.closed ? "closed" : "ending";
+    if (memory.server?.shutdown?.stage !== "checkpoint") memory.shutdownAt(stage, this.options.clock.now());
     this.announce();
     const replied = this.heard((reply: GuardReply) => {
-      if (!reply.ok && guard.view().postmaster !== null) {
-        if (memory.server !== null) memory.server.ending = false;
+      const { postmaster } = guard.view();
+      if (!reply.ok && postmaster !== null && postmaster.phase !== "ending") {
+        if (memory.server !== null) memory.server.shutdown = null;
         return done(reply.error);
       }
       const gone = () => guard.view().postmaster === null && !guard.view().anyProcess;
       this.until(gone, () => this.until(() => !memory.settling, () => done(null)));
+      this.followShutdown();
     });
     if (how === "kill" || view.postmaster === null) guard.kill(replied);
     else guard.signal(how, replied);
+  }
+
+  /** As PostgresStop: the control file says how far the shutdown of a primary has come. */
+  private followShutdown(): void {
+    const { guard, server: model, clock, broken } = this.options;
+    const { memory } = this;
+    const { server } = memory;
+    if (server === null) return;
+    this.step(CONTROL_LOOK_MS + this.random.between(3, 40), () => {
+      if (memory.server !== server || model.pid !== server.pid) return;
+      const stage = server.shutdown?.stage;
+      const primary = server.status?.inRecovery === false;
+      if (primary && (stage === "ending" || stage === "checkpoint")) {
+        const state = broken.has("shutdown-unproven") ? "shut down" : model.clusterState;
+        if (state === "shutting down") memory.shutdownAt("checkpoint", clock.now());
+        if (state === "shut down") {
+          guard.pastCheckpoint(
+            server.pid,
+            PG_CTL_TIMEOUT_S * 1000,
+            this.heard((reply) => {
+              if (!reply.ok || memory.server !== server) return;
+              this.readDirectory();
+              memory.shutdownAt("closed", clock.now());
+              this.announce();
+            }),
+          );
+        }
+        this.announce();
+      }
+      this.followShutdown();
+    });
+  }
+
+  /** As PostgresStop: nobody takes over from a restart, so its steps are ended by time alone. */
+  private endInPlace(done: (failed: string | null) => void): void {
+    const { guard, clock } = this.options;
+    let how: "fast" | "immediate" | "kill" = "fast";
+    let sinceMs = clock.now();
+    let over = false;
+    const watch = () => {
+      const shutdown = this.memory.server?.shutdown ?? null;
+      if (over) return;
+      if (shutdown !== null && how !== "kill") {
+        const nowMs = clock.now();
+        const step = shutdown.stage === "closed"
+          ? nowMs - shutdown.stageMs >= LEFTOVERS_MS ? "kill" : null
+          : shutdownStep(shutdown, how, sinceMs, nowMs, {
+            primary: this.memory.server?.status?.inRecovery === false,
+            primaryStopTimeoutS: 0,
+            pgCtlTimeoutS: PG_CTL_TIMEOUT_S,
+          })?.how ?? null;
+        if (step !== null) {
+          how = step;
+          sinceMs = nowMs;
+          if (step === "immediate") guard.signal("immediate", () => {});
+          else guard.kill(() => {});
+        }
+      }
+      this.step(CONTROL_LOOK_MS, watch);
+    };
+    watch();
+    this.end("fast", (failed) => {
+      over = true;
+      done(failed);
+    });
   }
 
   private restart(): void {
@@ -248,7 +328,7 @@ export class ModelPostgres implements PostgresPort {
       if (postmaster === null) return this.finish("restart", "PostgreSQL does not run");
       this.endAsked = true;
       const { writable, epoch } = postmaster;
-      this.end("fast", (failed) => {
+      this.endInPlace((failed) => {
         if (failed !== null) return this.finish("restart", failed);
         this.start("restart", writable ? epoch : null, writable ? null : following);
       });

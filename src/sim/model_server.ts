@@ -26,6 +26,13 @@ export type DirectoryState =
 
 export type ServerProcess = "none" | "orphans" | "starting" | "running" | "stopping";
 
+/**
+ * Where a shutdown hangs: on a backend that cannot be interrupted and goes on committing, in the shutdown checkpoint, or,
+ * after it, on WAL senders that send nothing or on the archiver.
+ */
+export const HANGS = ["backend", "checkpoint", "senders", "archiver"] as const;
+export type Hang = typeof HANGS[number];
+
 export interface ServerExit {
   readonly pid: number;
   readonly code: number | null;
@@ -38,6 +45,7 @@ const RECONNECT_MS = 1000;
 /** A connection over which nothing comes is given up, by either side. */
 const SILENCE_MS = 4000;
 const TICK_MS = 40;
+const HANG_LOOK_MS = 50;
 
 export class ModelServer {
   directory: DirectoryState = { kind: "empty" };
@@ -49,6 +57,10 @@ export class ModelServer {
   standbySignal = false;
   /** primary_conninfo, durable. */
   following: string | null = null;
+  /** Marked as a former primary's that was started read-only, durable. */
+  formerPrimary = false;
+  /** A shutdown that comes there does not go on as long as this is set. */
+  hangsAt: Hang | null = null;
   process: ServerProcess = "none";
   pid = 0;
   frozen = false;
@@ -143,11 +155,14 @@ export class ModelServer {
     this.checkpointLsn = source.checkpointLsn;
     this.minRecoveryLsn = source.position?.lsn ?? 0;
     this.standbySignal = true;
+    this.formerPrimary = false;
     this.changed();
   }
 
   /** What is written into the directory before a start. */
   configureRecovery(standby: boolean, upstream: string | null): void {
+    if (!standby) this.formerPrimary = false;
+    else if (upstream === null && !this.standbySignal) this.formerPrimary = true;
     this.standbySignal = standby;
     this.following = upstream;
   }
@@ -156,6 +171,7 @@ export class ModelServer {
     this.directory = { kind: "empty" };
     this.position = null;
     this.standbySignal = false;
+    this.formerPrimary = false;
     this.following = null;
     this.changed();
   }
@@ -203,7 +219,7 @@ export class ModelServer {
       this.promoting = false;
       const fork = this.position!;
       this.inRecovery = false;
-      this.standbySignal = false;
+      this.standbySignal = this.formerPrimary = false;
       const branch = new Branch(fork.branch.timeline + 1, fork.branch.systemId, fork, this.name);
       this.position = { branch, lsn: fork.lsn };
       this.open();
@@ -264,20 +280,37 @@ export class ModelServer {
     const resume = this.acking;
     this.changed();
     if (resume) this.client();
-    this.stage(this.random.between(5, 200), () => {
-      this.acking = false;
+    this.stage(this.random.between(5, 200), () => this.endBackends(wasPrimary, wasStarting));
+  }
+
+  private endBackends(wasPrimary: boolean, wasStarting: boolean): void {
+    if (wasPrimary && this.hangsAt === "backend") {
+      return this.stage(HANG_LOOK_MS, () => this.endBackends(wasPrimary, wasStarting));
+    }
+    this.acking = false;
+    if (!wasPrimary) {
       this.changed();
-      if (!wasPrimary) {
-        if (this.inRecovery && !wasStarting) this.clusterState = "shut down in recovery";
-        if (this.replayedLsn !== null) this.checkpointLsn = this.minRecoveryLsn = this.position!.lsn;
-        this.ended({ pid: this.pid, code: 0, signal: null });
-        return;
-      }
-      const { branch, lsn } = this.position!;
-      this.write(branch, lsn + CHECKPOINT_BYTES);
-      this.checkpointLsn = lsn;
-      this.drain(this.context.world.now() + SILENCE_MS);
-    });
+      if (this.inRecovery && !wasStarting) this.clusterState = "shut down in recovery";
+      if (this.replayedLsn !== null) this.checkpointLsn = this.minRecoveryLsn = this.position!.lsn;
+      this.ended({ pid: this.pid, code: 0, signal: null });
+      return;
+    }
+    this.clusterState = "shutting down";
+    this.changed();
+    this.stage(this.random.between(1, 50), () => this.shutdownCheckpoint());
+  }
+
+  private shutdownCheckpoint(): void {
+    if (this.hangsAt === "checkpoint") return this.stage(HANG_LOOK_MS, () => this.shutdownCheckpoint());
+    const { world } = this.context;
+    const { branch, lsn } = this.position!;
+    this.write(branch, lsn + CHECKPOINT_BYTES);
+    this.checkpointLsn = lsn;
+    this.clusterState = "shut down";
+    world.log.add(this.name, `postgres: shutdown checkpoint at ${lsn}`);
+    this.context.onCleanShutdown(this);
+    this.changed();
+    this.drain(world.now() + SILENCE_MS);
   }
 
   /** The last step of a clean shutdown: waits until whoever streams has everything, or is given up. */
@@ -286,13 +319,12 @@ export class ModelServer {
     const end = this.position!;
     const behind = world.now() < untilMs &&
       this.connected.some((each) => each.position !== null && !contains(each.position, end));
-    if (behind) {
-      this.stage(10, () => this.drain(untilMs));
+    const hangs = this.hangsAt === "senders" || this.hangsAt === "archiver";
+    if (behind || hangs) {
+      this.stage(hangs ? HANG_LOOK_MS : 10, () => this.drain(untilMs));
       return;
     }
     world.log.add(this.name, `postgres: clean shutdown at ${this.position!.lsn}`);
-    this.clusterState = "shut down";
-    this.context.onCleanShutdown(this);
     this.ended({ pid: this.pid, code: 0, signal: null });
   }
 
@@ -455,7 +487,7 @@ export class ModelServer {
 
   /** Serves replication connections. */
   private get sends(): boolean {
-    return this.process === "running" || (this.process === "stopping" && this.clusterState !== "shut down");
+    return this.process === "running" || (this.process === "stopping" && this.hangsAt !== "senders");
   }
 
   /** What comparing our history with that of `other` gives; null: it does not answer. */

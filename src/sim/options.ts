@@ -21,6 +21,8 @@ export const BREAKABLE: { readonly [name: string]: string } = {
   "ttl-not-shortened": "a holder keeps its longer lease when ttl is lowered, and says that it has none",
   "expiry-forgotten": "an expiry whose outcome is unknown no longer keeps its epoch from being renewed",
   "name-is-enough": "an epoch belongs to the member of its holder's name, whatever machine that is",
+  "shutdown-unproven":
+    "a primary that was told to shut down counts as past its shutdown checkpoint, whatever its control file says",
   "recover-at-once": "a cluster that is recovered from a lost majority grants the lock without waiting a ttl",
   "recover-old-epochs": "a recovered cluster counts on from the last epoch that the survivor knows",
 };

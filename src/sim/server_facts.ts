@@ -19,7 +19,8 @@ export function foundDirectory(server: ModelServer): FoundDirectory {
     segmentBytes: 16 * 1024 * 1024,
     settings: {},
   };
-  return { directory: { kind: "valid", control, standbySignal: server.standbySignal }, control };
+  const { standbySignal, formerPrimary } = server;
+  return { directory: { kind: "valid", control, standbySignal, formerPrimary }, control };
 }
 
 export function walEnd(server: ModelServer): WalEnd | null {

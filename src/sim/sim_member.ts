@@ -184,6 +184,7 @@ export class SimMember {
       guard,
       serverOf: around.serverOf,
       reachable: around.reachable,
+      broken: around.broken,
     });
     const { incarnation } = agent;
     const facts: MemberFacts = {
@@ -209,6 +210,7 @@ export class SimMember {
       facts: () => facts,
       nofailover: () => false,
       failoverPriority: () => 1,
+      pgCtlTimeoutS: () => 60,
       peers: () => raft.status().members.map((peer) => peer.id),
       bootstrapConfig: () => around.bootstrapConfig,
       effective: simulatedDynamic,

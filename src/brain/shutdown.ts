@@ -1,0 +1,70 @@
+/**
+ * How long a shutdown of PostgreSQL may take, step by step: fast, immediate, kill. Pure.
+ *
+ * PostgreSQL waits without a limit for processes that it does not control: backends and background workers, WAL senders
+ * whose receiver does not read, and, after its shutdown checkpoint, the archiver with the user's archive_command. None
+ * of them may keep a cluster without a primary.
+ */
+import type { Shutdown } from "../model/postgres_view.ts";
+
+/**
+ * A primary that was told to end and has not begun its shutdown checkpoint after this long hangs on one of its processes:
+ * backends end within milliseconds of the signal, a busy host with hundreds of them takes about a second.
+ */
+export const ENDING_MS = 4000;
+/** Told to end at once (SIGQUIT), PostgreSQL kills its own children after 5 s; nobody waits for that. */
+export const IMMEDIATE_MS = 1000;
+/** The same time without progress is given to what is left after the shutdown checkpoint, as long as somebody waits. */
+export const LEFTOVERS_MS = 4000;
+/** Once another may write, the archiver has this long to finish; then its member rejoins. */
+export const LEFTOVERS_AFTER_RELEASE_MS = 10_000;
+
+export interface ShutdownLimits {
+  /** It was a primary when it was told to end. */
+  readonly primary: boolean;
+  /** primary_stop_timeout; 0: not set. */
+  readonly primaryStopTimeoutS: number;
+  /** postgresql.pg_ctl_timeout: the limit of every step that has none of its own. */
+  readonly pgCtlTimeoutS: number;
+}
+
+export interface ShutdownStep {
+  readonly how: "immediate" | "kill";
+  readonly why: string;
+  /** Before the limits that the user has set: only when nothing is lost by it. */
+  readonly early: boolean;
+}
+
+/** What comes next when the present step has taken too long; null: it may go on. `sinceMs`: when `how` was begun. */
+export function shutdownStep(
+  shutdown: Shutdown,
+  how: "fast" | "immediate" | "kill",
+  sinceMs: number,
+  nowMs: number,
+  { primary, primaryStopTimeoutS, pgCtlTimeoutS }: ShutdownLimits,
+): ShutdownStep | null {
+  const { stage, beganMs, stageMs } = shutdown;
+  if (how === "kill" || stage === "announced" || stage === "closed") return null;
+  const wait = stage === "checkpoint"
+    ? "its shutdown checkpoint is not done"
+    : "one of its processes does not end";
+  const after = (ms: number) => `${wait} after ${ms / 1000} s`;
+  if (how === "immediate") {
+    return nowMs - sinceMs >= IMMEDIATE_MS
+      ? { how: "kill", why: `an immediate shutdown has not ended it`, early: false }
+      : null;
+  }
+  if (primary && primaryStopTimeoutS > 0) {
+    const limitMs = primaryStopTimeoutS * 1000;
+    return nowMs - beganMs >= limitMs
+      ? { how: "kill", why: `${after(limitMs)} (primary_stop_timeout)`, early: false }
+      : null;
+  }
+  const limitMs = pgCtlTimeoutS * 1000;
+  if (nowMs - stageMs >= limitMs) {
+    return { how: "immediate", why: `${after(limitMs)} (pg_ctl_timeout)`, early: false };
+  }
+  return primary && stage === "ending" && nowMs - stageMs >= ENDING_MS
+    ? { how: "immediate", why: after(ENDING_MS), early: true }
+    : null;
+}

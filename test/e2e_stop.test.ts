@@ -1,0 +1,193 @@
+/** Stops that hang: whatever helper of PostgreSQL does not end, another member writes soon, and clients are told in time. */
+import { expect } from "bun:test";
+import { chmodSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Cluster } from "../src/demo/cluster.ts";
+import type { Host } from "../src/demo/host.ts";
+import { nowMs } from "../src/demo/now.ts";
+import { commandLine, signal } from "../src/demo/processes.ts";
+import { waitFor } from "../src/demo/wait_for.ts";
+import { START_MS, startHealthy, withCluster } from "./e2e/harness.ts";
+
+/** By default, whatever hangs. */
+const OUTAGE_MS = 10_000;
+
+/** While `hang` lies beside it, it ignores whatever can be ignored. Started in the data directory. */
+const ARCHIVE = `#!/bin/sh
+[ -e ../hang ] || exit 0
+trap '' TERM INT HUP QUIT
+while [ -e ../hang ]; do sleep 0.1; done
+`;
+
+const { story } = withCluster({
+  dcs: { postgresql: { parameters: { archive_mode: "on", archive_command: "sh ../archive.sh %p" } } },
+}, (cluster) => {
+  for (const { directory } of cluster.hosts) {
+    writeFileSync(join(directory, "archive.sh"), ARCHIVE);
+    chmodSync(join(directory, "archive.sh"), 0o755);
+  }
+  return startHealthy(cluster);
+});
+
+/** Runs `act` while `path` of the host is asked again and again; the answers, without repetitions. */
+async function watched(host: Host, path: string, act: () => Promise<unknown>): Promise<boolean[]> {
+  const answers: boolean[] = [];
+  let over = false;
+  const watch = async () => {
+    while (!over) {
+      const answer = await host.answers(path);
+      if (answers.at(-1) !== answer) answers.push(answer);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  };
+  const watching = watch();
+  await act();
+  over = true;
+  await watching;
+  return answers;
+}
+
+function helper(host: Host, title: string): number {
+  const pid = host.postgresProcesses().find((one) => commandLine(one).join(" ").includes(title));
+  if (pid === undefined) throw new Error(`PostgreSQL of ${host.name} has no ${title}`);
+  return pid;
+}
+
+function hangArchiver({ directory }: Host): () => void {
+  const file = join(directory, "hang");
+  writeFileSync(file, "");
+  return () => rmSync(file, { force: true });
+}
+
+function reportOutage(what: string, sinceMs: number, ackMs: number): void {
+  console.log(`${what}: another member confirmed ${Math.round(ackMs - sinceMs)} ms after the request`);
+  expect(ackMs - sinceMs).toBeLessThan(OUTAGE_MS);
+}
+
+async function switchOver(cluster: Cluster, from: Host, to: Host): Promise<void> {
+  await cluster.ctl("switchover", "--leader", from.name, "--candidate", to.name, "--force");
+}
+
+story(
+  "a switchover does not wait for a hung archiver, and /primary says at once that it ends",
+  async (fixture) => {
+    const { cluster, client } = fixture;
+    const old = await fixture.healed();
+    const next = cluster.others(old)[0]!;
+    const release = hangArchiver(old);
+    const begin = nowMs();
+    const answers = await watched(old, "/primary", async () => {
+      await switchOver(cluster, old, next);
+      const { ackMs } = await client.waitForWrite(begin, OUTAGE_MS, next.name);
+      reportOutage("hung archiver, switchover", begin, ackMs);
+    });
+    expect(answers).toEqual([true, false]);
+    expect(await fixture.lostOn(next, begin)).toEqual([]);
+    fixture.expectOnePrimary(old, begin);
+    release();
+    expect(await fixture.healed()).toBe(next);
+  },
+);
+
+story(
+  "an agent that is stopped does not wait for a hung archiver, and nothing of it is left",
+  async (fixture) => {
+    const { client } = fixture;
+    const old = await fixture.healed();
+    const release = hangArchiver(old);
+    const begin = nowMs();
+    const stopped = old.stopAgent(START_MS);
+    const next = await fixture.successorOf(old, begin);
+    reportOutage(
+      "hung archiver, SIGTERM",
+      begin,
+      client.acks.find((one) => one.node === next.name && one.ackMs > begin)!.ackMs,
+    );
+    await stopped;
+    await waitFor("the end of every process", START_MS, () => old.processes().length === 0);
+    expect(await fixture.lostOn(next, begin)).toEqual([]);
+    release();
+    await fixture.healed();
+  },
+);
+
+for (
+  const [title, label] of [["checkpointer", "checkpointer"], ["walsender replicator", "WAL sender"]] as const
+) {
+  story(`a switchover does not wait for a hung ${label}`, async (fixture) => {
+    const { cluster, client } = fixture;
+    const old = await fixture.healed();
+    const [next, other] = cluster.others(old) as [Host, Host];
+    // The WAL sender of the member that is not to take over.
+    const pid = title === "checkpointer" ? helper(old, title) : await senderTo(cluster, old, other);
+    expect(signal(pid, "SIGSTOP")).toBe(true);
+    const begin = nowMs();
+    await switchOver(cluster, old, next).catch((error: unknown) => {
+      // Ended without its shutdown checkpoint, it is no orderly switchover, and the answer says so.
+      expect(String(error)).toContain("before it had stopped cleanly");
+    });
+    const { ackMs } = await client.waitForWrite(begin, OUTAGE_MS, next.name);
+    reportOutage(
+      `hung ${label}, switchover`,
+      begin,
+      client.acks.find((one) => one.node === next.name && one.ackMs > begin)?.ackMs ?? ackMs,
+    );
+    expect(await fixture.lostOn(next, begin)).toEqual([]);
+    fixture.expectOnePrimary(old, begin);
+    await fixture.healed();
+  });
+}
+
+async function senderTo(cluster: Cluster, primary: Host, standby: Host): Promise<number> {
+  const rows = await cluster.query<{ pid: number }>(
+    primary,
+    `SELECT pid FROM pg_stat_replication WHERE application_name = '${standby.name}'`,
+  );
+  return rows[0]!.pid;
+}
+
+story("in pause a primary that died is shown as stopped, and started by a restart", async (fixture) => {
+  const { cluster, client } = fixture;
+  const primary = await fixture.healed();
+  await cluster.ctl("pause", "--wait");
+  await primary.killPostgres();
+  await waitFor(
+    "the state in list",
+    START_MS,
+    async () => new RegExp(`${primary.name} .* stopped `).test(await cluster.ctl("list")),
+  );
+  const begin = nowMs();
+  expect(await cluster.ctl("restart", "demo", primary.name, "--force")).toContain(
+    `Success: restart on member ${primary.name}`,
+  );
+  const { ackMs } = await client.waitForWrite(begin, START_MS, primary.name);
+  console.log(
+    `pause, restart of a dead primary: writes again ${Math.round(ackMs - begin)} ms after the request`,
+  );
+  await cluster.ctl("resume", "--wait");
+  await fixture.healed();
+});
+
+story(
+  "a primary that loses raft comes back read-only without it, and is the primary again with it",
+  async (fixture) => {
+    const { cluster } = fixture;
+    await cluster.ctl("edit-config", "-s", "ttl=2", "--force");
+    const primary = await fixture.healed();
+    const begin = nowMs();
+    for (const other of cluster.others(primary)) await other.killAgent();
+    await waitFor("a read-only server", START_MS, async () => {
+      const rows = await cluster.query<{ in_recovery: boolean }>(
+        primary,
+        "SELECT pg_is_in_recovery() AS in_recovery",
+      );
+      return rows[0]!.in_recovery;
+    });
+    console.log(`raft lost: read-only ${Math.round(nowMs() - begin)} ms after`);
+    expect(await primary.answers("/primary")).toBe(false);
+    await waitFor("it to be a replica", START_MS, () => primary.answers("/replica"));
+    // What it confirmed is there to be read.
+    expect((await fixture.lostOn(primary, begin - 1000)).length).toBe(0);
+    expect(await fixture.healed()).toBe(primary);
+  },
+);
