@@ -106,7 +106,7 @@ test("a data directory that another agent owns is an error", async () => {
   const other = join(directory, "other");
   const keepers = { guard: process.pid, agent: 0 };
   const owner = new DirectoryOwner(join(directory, "data"), other, () => keepers);
-  expect(owner.claim()).toEqual({ kind: "ours" });
+  expect(owner.claim("look")).toEqual({ kind: "ours" });
   const { code, lines } = await validate(directory);
   expect(lines[0]).toStartWith(
     `F:8: error: postgresql.data_dir: ${directory}/data is in use: the agent of the raft directory`,

@@ -4,6 +4,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -60,11 +61,11 @@ function leaveBehind(one: DirectoryOwner): void {
 
 test("one owner: another raft directory is refused with who holds it, under any name of the directory", () => {
   const first = owner("a", sleeper());
-  expect(first.claim()).toEqual({ kind: "ours" });
-  expect(first.claim()).toEqual({ kind: "ours" });
+  expect(first.claim("look")).toEqual({ kind: "ours" });
+  expect(first.claim("look")).toEqual({ kind: "ours" });
   symlinkSync(dataDir, join(root, "link"));
   for (const directory of [dataDir, join(root, "link")]) {
-    const claim = owner("b", sleeper(), directory).claim();
+    const claim = owner("b", sleeper(), directory).claim("look");
     expect(claim).toMatchObject({ kind: "taken" });
     expect("why" in claim && claim.why).toContain(`the raft directory ${raftDir("a")} owns it`);
     expect(ownedByAnother(directory, raftDir("b"))).toContain("A data directory has one owner");
@@ -74,34 +75,66 @@ test("one owner: another raft directory is refused with who holds it, under any 
   expect(existsSync(join(dataDir, OWNER_FILE))).toBe(false);
   expect(ownedByAnother(dataDir, raftDir("b"))).toBeNull();
   const second = owner("b", sleeper());
-  expect(second.claim()).toEqual({ kind: "ours" });
+  expect(second.claim("look")).toEqual({ kind: "ours" });
   second.release();
+});
+
+test("a directory with what is not PostgreSQL's is locked, and not written to before it is to be used", () => {
+  writeFileSync(join(dataDir, "photo"), "holiday");
+  const first = owner("a", sleeper());
+  expect(first.claim("look")).toEqual({ kind: "foreign" });
+  expect(first.claim("look")).toEqual({ kind: "foreign" });
+  expect(readdirSync(dataDir)).toEqual(["photo"]);
+  expect(owner("b", sleeper()).claim("look")).toMatchObject({ kind: "taken" });
+  expect(first.claim("use")).toEqual({ kind: "ours" });
+  expect(readdirSync(dataDir).sort()).toEqual([OWNER_FILE, "photo"]);
+  first.release();
+  expect(readdirSync(dataDir)).toEqual(["photo"]);
+});
+
+for (
+  const name of ["PG_VERSION", "global", "pg_wal", "postgresql.conf", "agent.staging", "agent.unfinished"]
+) {
+  test(`a directory in which ${name} is left is a data directory, or was one`, () => {
+    for (const one of [name, "lost+found"]) writeFileSync(join(dataDir, one), "");
+    writeFileSync(join(dataDir, "photo"), "");
+    const first = owner("a", sleeper());
+    expect(first.claim("look")).toEqual({ kind: "ours" });
+    first.release();
+  });
+}
+
+test("an empty file system is ours to fill", () => {
+  mkdirSync(join(dataDir, "lost+found"));
+  const first = owner("a", sleeper());
+  expect(first.claim("look")).toEqual({ kind: "ours" });
+  first.release();
 });
 
 test("a guard that was killed leaves the directory to its own agent while that lives, and to nobody else", async () => {
   const pid = sleeper();
   const first = owner("a", pid);
-  first.claim();
+  first.claim("look");
   leaveBehind(first);
-  expect(owner("b", sleeper()).claim()).toMatchObject({ kind: "taken" });
+  expect(owner("b", sleeper()).claim("look")).toMatchObject({ kind: "taken" });
   expect(ownedByAnother(dataDir, raftDir("b"))).toContain("that agent runs");
   const next = owner("a", pid);
-  expect(next.claim()).toEqual({ kind: "ours" });
+  expect(next.claim("look")).toEqual({ kind: "ours" });
   leaveBehind(next);
   await end(pid);
   const other = owner("b", sleeper());
-  expect(other.claim()).toEqual({ kind: "ours" });
+  expect(other.claim("look")).toEqual({ kind: "ours" });
   other.release();
 });
 
 test("while a process works in it, a directory stays with the owner that its file names", async () => {
   const pid = sleeper();
   const first = owner("a", pid);
-  first.claim();
+  first.claim("look");
   leaveBehind(first);
   await end(pid);
   const server = sleeper(dataDir);
-  expect(owner("b", sleeper()).claim()).toMatchObject({ kind: "taken" });
+  expect(owner("b", sleeper()).claim("look")).toMatchObject({ kind: "taken" });
   expect(ownedByAnother(dataDir, raftDir("b"))).toContain("its PostgreSQL runs");
   expect(ownedByAnother(dataDir, raftDir("a"))).toBeNull();
   await end(server);
@@ -111,21 +144,21 @@ test("while a process works in it, a directory stays with the owner that its fil
 test("a server that was started by hand may be adopted: the directory has no owner yet", () => {
   sleeper(dataDir);
   const first = owner("a", sleeper());
-  expect(first.claim()).toEqual({ kind: "ours" });
+  expect(first.claim("look")).toEqual({ kind: "ours" });
   first.release();
 });
 
 test("a directory that takes the place of another is claimed anew, and the old one let go", () => {
   const first = owner("a", sleeper());
   rmSync(dataDir, { recursive: true });
-  expect(first.claim()).toEqual({ kind: "ours" });
+  expect(first.claim("look")).toEqual({ kind: "ours" });
   mkdirSync(dataDir);
-  first.claim();
+  first.claim("look");
   const aside = join(root, "aside");
   renameSync(dataDir, aside);
   mkdirSync(dataDir);
   expect(ownedByAnother(dataDir, raftDir("b"))).toBeNull();
-  first.claim();
+  first.claim("look");
   expect(ownedByAnother(dataDir, raftDir("b"))).toContain(dataDir);
   expect(ownedByAnother(aside, raftDir("b"))).toBeNull();
   expect(existsSync(join(aside, OWNER_FILE))).toBe(false);
@@ -134,7 +167,7 @@ test("a directory that takes the place of another is claimed anew, and the old o
 
 test("the file of another directory, of another boot, or half a file says nothing", () => {
   const first = owner("a", sleeper());
-  first.claim();
+  first.claim("look");
   const text = readFileSync(join(dataDir, OWNER_FILE), "utf8");
   const copy = join(root, "copy");
   mkdirSync(copy);
@@ -150,11 +183,11 @@ test("the file of another directory, of another boot, or half a file says nothin
 
 test("what a rewind wrote over the file of the owner is put right with the next claim", () => {
   const first = owner("a", sleeper());
-  first.claim();
+  first.claim("look");
   const text = readFileSync(join(dataDir, OWNER_FILE), "utf8");
   writeFileSync(join(dataDir, OWNER_FILE), "of the source");
   expect(ownedByAnother(dataDir, raftDir("b"))).toContain("another process holds its lock");
-  first.claim();
+  first.claim("look");
   expect(readFileSync(join(dataDir, OWNER_FILE), "utf8")).toBe(text);
   first.release();
 });

@@ -7,6 +7,9 @@
  * a moment ago), and while any process works in the directory that the named owner started. The owner is known by its
  * raft directory: an agent that is started again on it finds its guard, and with it the lock.
  *
+ * A directory with content that is not PostgreSQL's (a wrong `data_dir`) is locked, and nothing is written into it, until
+ * the agent asks to use it: it asks only after it has judged the content itself.
+ *
  * A directory that is not there has no lock. Whoever makes one, moves one or finds another in its place claims it before
  * anything is done in it.
  */
@@ -15,6 +18,7 @@ import {
   constants,
   fstatSync,
   openSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -34,6 +38,8 @@ const EAGAIN = 11;
 export type Claim =
   /** Locked, or there is no such directory. */
   | { readonly kind: "ours" }
+  /** Locked, and left as it was: what is in it is not PostgreSQL's. */
+  | { readonly kind: "foreign" }
   /** `why` names the owner and what to do. */
   | { readonly kind: "taken"; readonly why: string }
   /** The kernel refuses: whether somebody owns it is not known. */
@@ -77,8 +83,11 @@ export class DirectoryOwner {
     return this.held;
   }
 
-  /** Takes the lock of the directory that is there now. Reads and writes the disk: not while PostgreSQL runs. */
-  claim(): Claim {
+  /**
+   * Takes the lock of the directory that is there now. Reads and writes the disk: not while PostgreSQL runs.
+   * "look": what is not PostgreSQL's is not written to. "use": the agent is about to change what is there.
+   */
+  claim(purpose: "look" | "use"): Claim {
     const found = openDirectory(this.dataDir);
     if (found === null) {
       this.release();
@@ -87,7 +96,7 @@ export class DirectoryOwner {
     if ("error" in found) return { kind: "failed", why: `${this.dataDir} cannot be opened: ${found.error}` };
     if (this.held?.inode === found.inode) {
       closeSync(found.fd);
-      return this.sign(this.held);
+      return this.sign(this.held, purpose);
     }
     this.release();
     const refused = this.lock(found);
@@ -96,7 +105,7 @@ export class DirectoryOwner {
       return refused;
     }
     this.held = found;
-    return this.sign(found);
+    return this.sign(found, purpose);
   }
 
   /** Nothing is looked after here any more. */
@@ -124,7 +133,8 @@ export class DirectoryOwner {
   }
 
   /** Says in the file who we are; a rewind may have taken it away. */
-  private sign(directory: HeldDirectory): Claim {
+  private sign(directory: HeldDirectory, purpose: "look" | "use"): Claim {
+    if (purpose === "look" && isForeign(directory)) return { kind: "foreign" };
     const { guard, agent } = this.keepers();
     const text = `${
       JSON.stringify(
@@ -190,6 +200,21 @@ function openDirectory(path: string): HeldDirectory | { readonly error: string }
     const { code } = error as { code?: string };
     if (code === undefined) throw error;
     return code === "ENOENT" ? null : { error: code };
+  }
+}
+
+/** Names of which one is enough: half a data directory is still one. `lost+found`: of an empty file system. */
+const OF_POSTGRES =
+  /^(PG_VERSION|global|base|pg_.*|postgresql\..*|postmaster\..*|.*\.signal|agent\..*|patroni\..*)$/;
+
+/** There is something in it, and nothing that PostgreSQL or an agent has made. */
+function isForeign({ fd }: HeldDirectory): boolean {
+  try {
+    const names = readdirSync(`/proc/self/fd/${fd}`).filter((name) => name !== "lost+found");
+    return names.length > 0 && !names.some((name) => OF_POSTGRES.test(name));
+  } catch (error) {
+    if ((error as { code?: unknown }).code === undefined) throw error;
+    return true; // What cannot be read is not written to either.
   }
 }
 

@@ -40,8 +40,8 @@ export interface GuardParts {
   wallMs(): number;
   readonly group: ProcessGroup;
   readonly killAfterMs: number;
-  /** Takes the lock of the data directory that is there now. */
-  claim(): Claim;
+  /** Takes the lock of the data directory that is there now; "use": the agent is about to change what is there. */
+  claim(purpose: "look" | "use"): Claim;
   /** Starts PostgreSQL as our child and returns its pid; throws when that fails. */
   launch(spec: StartSpec, onExit: (exit: ChildExit) => void): number;
   /** How a child has ended that the program before this one started; null while it lives. */
@@ -107,15 +107,17 @@ export class Guard {
   }
 
   /** What a guard does first: find out what an earlier one has left. */
-  lookAround(): void {
+  lookAround(purpose: "look" | "use" = "look"): void {
     const { group, clock } = this.parts;
     this.lookedAroundMs = clock.now();
     if (this.fence.postmaster !== null || this.fence.sweeping) return;
-    this.claimed = this.parts.claim();
+    this.claimed = this.parts.claim(purpose);
     this.publish();
     // What runs there is another agent's: neither adopted nor killed.
     if (this.claimed.kind === "taken") return;
     group.resolve();
+    // A wrong data_dir: what works there is not PostgreSQL's, and nobody else's processes are killed.
+    if (this.isForeign()) return;
     const members = group.members();
     if (members.length === 0 || group.isSingleUser()) return;
     const found = group.findPostmaster();
@@ -155,10 +157,11 @@ export class Guard {
           done(reply);
         });
       case "claim":
-        this.lookAround();
+        this.lookAround("use");
         return done(this.claimReply());
       case "kill":
         if (this.claimed.kind === "taken") return done(this.claimReply());
+        if (this.isIdle() && this.isForeign()) return done({ ok: true });
         this.whenGone.push(() => done({ ok: true }));
         this.apply({ kind: "kill" });
         return;
@@ -290,7 +293,7 @@ export class Guard {
         error: `this guard is responsible for ${group.dataDir}, not for ${spec.dataDir}`,
       });
     }
-    this.lookAround();
+    this.lookAround("use");
     const refused = this.claimReply();
     if (!refused.ok) return done(refused);
     if (this.fence.sweeping) {
@@ -330,7 +333,12 @@ export class Guard {
 
   private claimReply(): GuardReply {
     const { claimed } = this;
-    return claimed.kind === "ours" ? { ok: true } : { ok: false, error: claimed.why };
+    return "why" in claimed ? { ok: false, error: claimed.why } : { ok: true };
+  }
+
+  /** A server counts wherever it works: what lies in its directory may have been removed under it. */
+  private isForeign(): boolean {
+    return this.claimed.kind === "foreign" && !this.parts.group.hasServer();
   }
 
   /** Between fork and execv a signal would end the process instead of doing what PostgreSQL does with it. */

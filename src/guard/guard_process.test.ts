@@ -1,6 +1,6 @@
 /** The guard process and its client, with real processes. */
 import { expect, test } from "bun:test";
-import { readFileSync, rmSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isAlive, readProcess } from "../lib/process_table.ts";
 import { startZombie } from "../lib/testing_zombie.ts";
@@ -235,6 +235,23 @@ test("orphans without a postmaster are killed before anything starts", () =>
     await connected(client);
     await startStandby(site, client);
     expect(isAlive(orphan)).toBe(false);
+  }));
+
+test("in a directory that is not PostgreSQL's nobody's process is killed, and nothing is written", () =>
+  withSite(async (site) => {
+    rmSync(join(site.dataDir, "PG_VERSION"), { force: true });
+    writeFileSync(join(site.dataDir, "photo"), "holiday");
+    const somebody = startDetached("exec sleep 60", site.dataDir);
+    await until("it is there", () => site.group.members().some(({ pid }) => pid === somebody));
+    const client = site.client();
+    await connected(client);
+    expect(await reply((done) => client.kill(done))).toEqual({ ok: true });
+    expect(isAlive(somebody)).toBe(true);
+    expect(client.view()).toMatchObject({ postmaster: null, anyProcess: false });
+    await new Promise<void>((resolve) => client.shutdown(resolve));
+    expect(isAlive(somebody)).toBe(true);
+    expect(readdirSync(site.dataDir)).toEqual(["photo"]);
+    process.kill(somebody, "SIGKILL");
   }));
 
 test("what the agent itself runs in the directory is left alone, with its children", () =>

@@ -98,6 +98,11 @@ export class ProcessGroup {
     return [...this.scan()];
   }
 
+  /** Whether a member runs PostgreSQL's server. */
+  hasServer(): boolean {
+    return this.members().some(({ pid }) => runsServer(pid) === true);
+  }
+
   /** One by one, so that a signal need not wait for the end of the scan. `known`: not looked at, it costs the most. */
   private *scan(known: ReadonlySet<number> = NOBODY): Generator<ProcessStat> {
     const keepers = this.keepers();

@@ -129,7 +129,7 @@ class GuardServer {
       wallMs: wallClockMs,
       group,
       killAfterMs: options.killAfterMs ?? DEFAULT_KILL_AFTER_MS,
-      claim: () => this.directory.claim(),
+      claim: (purpose) => this.directory.claim(purpose),
       launch: (spec, onExit) =>
         launchPostgres(
           { shimCommand: options.shimCommand, oomScoreAdj: this.oomScoreAdj },
@@ -149,7 +149,7 @@ class GuardServer {
   private resume({ guard, directory }: HandedOver): void {
     this.guard.resume(guard);
     // The program that this process was took no lock: it is taken once, although PostgreSQL may run.
-    const claim = directory === undefined ? this.directory.claim() : null;
+    const claim = directory === undefined ? this.directory.claim("look") : null;
     if (claim?.kind === "taken") this.notify({ level: "error", event: "owner", text: claim.why });
   }
 
