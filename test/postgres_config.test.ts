@@ -19,7 +19,15 @@ story(
       const show = async (name: string) => (await member.sql(`SHOW ${name}`))[0]?.[name];
       member.executor.configure(
         member.dynamic({
-          postgresql: { parameters: { work_mem: "8MB", max_connections: 50, shared_buffers: "64MB" } },
+          postgresql: {
+            // The last one is refused by PostgreSQL, and waits for no restart.
+            parameters: {
+              work_mem: "8MB",
+              max_connections: 50,
+              shared_buffers: "64MB",
+              max_files_per_process: "many",
+            },
+          },
         }),
       );
       await waitFor("the reload", 5_000, async () => (await show("work_mem")) === "8MB");

@@ -311,6 +311,17 @@ Apply these changes? [y/N]: Configuration changed`);
   ]);
 });
 
+test("edit-config says before it asks what will not be used as it was typed", async () => {
+  const typed = ["edit-config", "-q", "-s", "synchronous_node_count=0", "-s", "loop_wiat=3"];
+  const { out, err } = await cluster.ctl(typed, ["n"]);
+  expect(err.split("\n")).toEqual([
+    "Warning: loop_wiat: this key is not known and has no effect; did you mean loop_wait?",
+    "Warning: synchronous_node_count: 0 is below the minimum: 1 is used",
+  ]);
+  expect(out).toBe("Apply these changes? [y/N]: ");
+  expect(cluster.port.calls).toEqual([]);
+});
+
 test("edit-config without a change says so", async () => {
   expect((await cluster.ctl(["edit-config", "-s", "ttl=5"])).out).toBe("Not changed");
   expect((await cluster.ctl(["edit-config", "-q", "-s", "ttl=5"])).out).toBe("");
@@ -343,7 +354,7 @@ test("edit-config aborts when someone else was faster, and tells why it was refu
     "Error: Config modification aborted due to concurrent changes",
   );
   cluster.port.configOutcome = { kind: "invalid", reason: "ttl must be at least 2" };
-  expect((await cluster.ctl(["edit-config", "-s", "ttl=1", "--force"])).err).toBe(
+  expect((await cluster.ctl(["edit-config", "-s", "ttl=6", "--force"])).err).toBe(
     "Error: The configuration was refused (422): ttl must be at least 2",
   );
 });

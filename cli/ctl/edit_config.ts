@@ -64,6 +64,7 @@ async function run(context: Context): Promise<number> {
     ]);
     page(io, unifiedDiff(beforeText, text));
   }
+  await warn(io, before, after);
   const force = given.flag("force");
   if (!force && (given.value("apply") === "-" || given.value("replace") === "-")) {
     io.out("Use --force option to apply changes");
@@ -81,6 +82,18 @@ async function run(context: Context): Promise<number> {
   }
   io.out("Configuration changed");
   return 0;
+}
+
+/** What will be accepted and not used as it stands is said to the one who types it, and not in the members' logs alone. */
+async function warn(io: Context["io"], before: JsonObject, after: JsonObject): Promise<void> {
+  const [{ newProblems }, { describeIssue }] = await Promise.all([
+    import("../../src/model/config_dynamic_validate.ts"),
+    import("../../src/model/config_issues.ts"),
+  ]);
+  for (const issue of newProblems(after, before)) {
+    // An error is the members' to say, in their answer.
+    if (issue.severity === "warning") io.err(`Warning: ${describeIssue(issue)}`);
+  }
 }
 
 /** The wanted configuration, and its text as the user has written or would write it. */

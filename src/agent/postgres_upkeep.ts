@@ -70,7 +70,7 @@ export class PostgresUpkeep {
 
   async findPendingRestart(): Promise<void> {
     const { context } = this;
-    const { server, memory, local, postgresql, log, changed } = context.parts;
+    const { server, memory, local, postgresql, files, log, changed } = context.parts;
     const pid = memory.server?.pid;
     if (pid === undefined || !memory.server?.ready) return;
     try {
@@ -86,6 +86,7 @@ export class PostgresUpkeep {
           settings,
           managedSettings(local, postgresql, context.dynamic.postgresql),
           inFiles,
+          files.leftOut(),
         );
       });
       if (memory.server?.pid !== pid) return;

@@ -59,6 +59,11 @@ export class ConfigFiles {
     return parseRecoverySettings(readText(this.file) ?? "") ?? NO_RECOVERY;
   }
 
+  /** Parameters that are configured and left out of the file, as this version of PostgreSQL refuses them or their values. */
+  leftOut(): readonly string[] {
+    return this.checked?.refused ?? [];
+  }
+
   following(): Upstream | null {
     return this.recovery().following;
   }

@@ -61,6 +61,14 @@ test("only what needs a restart is pending, in the units that people write", () 
   expect(pendingRestart(settings, {}, {})).toBeNull();
 });
 
+test("what PostgreSQL refuses waits for no restart, as none would bring it", () => {
+  const desired = { Shared_Buffers: "12 XB", max_connections: "200" };
+  const settings = [buffers, setting("max_connections", "100")];
+  expect(pendingRestart(settings, desired, {}, ["Shared_Buffers"])).toEqual({
+    max_connections: { old_value: "100", new_value: "200" },
+  });
+});
+
 test("changes of someone else are reported with what the files say", () => {
   const changed = setting("max_files_per_process", "1000", { pendingRestart: true });
   expect(pendingRestart([changed], {}, { max_files_per_process: "2000" })).toEqual({

@@ -39,14 +39,16 @@ export type PendingRestart = {
 
 /**
  * What a restart would change. `desired`: name and value as configured; `inFiles`: values of pg_file_settings, for
- * changes that are not ours. null: nothing.
+ * changes that are not ours; `leftOut`: parameters that are configured but not written, which no restart brings. null: nothing.
  */
 export function pendingRestart(
   settings: readonly Setting[],
   desired: { readonly [name: string]: string },
   inFiles: { readonly [name: string]: string },
+  leftOut: readonly string[] = [],
 ): PendingRestart | null {
   const wanted = new Map(Object.entries(desired).map(([name, value]) => [name.toLowerCase(), value]));
+  for (const name of leftOut) wanted.delete(name.toLowerCase());
   const pending: { [parameter: string]: { old_value: string; new_value: string } } = {};
   for (const one of settings) {
     const name = one.name.toLowerCase();
