@@ -232,9 +232,11 @@ export class Operators {
     const { holder, life } = records.lock;
     const host = cluster.find(holder ?? "");
     if (host === undefined || (host.id === life?.node && host.hasLife(life))) return;
-    const candidate = cluster.members.find(({ member, server }) => member !== null && server.answers);
+    // A member outside its failsafe set is refused: another one is tried the next time.
+    const able = cluster.members.filter(({ member, server }) => member !== null && server.answers);
     const asked = this.asked();
-    if (candidate === undefined || asked === undefined || records.failover !== null) return;
+    if (able.length === 0 || asked === undefined || records.failover !== null) return;
+    const candidate = this.random.pick(able);
     cluster.world.log.add(
       "operator",
       `the former machine of ${holder} is switched off: failover to ${candidate.name}`,
