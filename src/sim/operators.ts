@@ -232,6 +232,13 @@ export class Operators {
     const { holder, life } = records.lock;
     const host = cluster.find(holder ?? "");
     if (host === undefined || (host.id === life?.node && host.hasLife(life))) return;
+    // What runs under it is not fenced, so that it is switched off before anybody says so.
+    if (host.server.anyProcess) {
+      cluster.world.log.add("operator", `${host.name}, whose epoch nobody can end, is switched off`);
+      host.killHost();
+      this.startSoon(host);
+      return;
+    }
     // A member outside its failsafe set is refused: another one is tried the next time.
     const able = cluster.members.filter(({ member, server }) => member !== null && server.answers);
     const asked = this.asked();
