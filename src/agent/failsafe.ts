@@ -12,6 +12,7 @@ import {
   FailsafePromise,
   type FailsafeQuestion,
   FailsafeSets,
+  mayEndFailsafe,
 } from "../dcs/failsafe.ts";
 import { type BrokenRules, longestWaitMs } from "../dcs/lease.ts";
 import type { GuardPort } from "../guard/port.ts";
@@ -115,6 +116,7 @@ export class Failsafe {
   look(statuses: readonly SeenStatus[]): number {
     const { tenancy, clock, guard, log } = this.#options;
     const tenure = tenancy.tenure();
+    if (tenancy.isJoined) this.#endSet();
     if (tenure.kind !== "holding" || !tenancy.isJoined) {
       this.#keeping = null;
       this.#round++;
@@ -132,6 +134,16 @@ export class Failsafe {
     // In pause nothing is fenced: there is no lease to extend.
     if (guard.view().armed?.unfenced === true) return Infinity;
     return this.#askWhenDue(tenure.epoch, nowMs);
+  }
+
+  /** A set whose holder's lease cannot run any more, as this member knows: with it, others than its members may succeed. */
+  #endSet(): void {
+    const { state, name, tenancy, clock, proposer, wake, broken } = this.#options;
+    const { failsafe } = state();
+    const life = tenancy.life();
+    if (failsafe === null || !mayEndFailsafe(state(), name, life)) return;
+    if (clock.now() < this.waitUntilMs() && !broken.has("failsafe-ended-early")) return;
+    proposer.repeat({ op: "endFailsafe", revision: failsafe.revision, life }, () => wake());
   }
 
   /**

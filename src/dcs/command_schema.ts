@@ -121,6 +121,7 @@ const BODIES: Readonly<
     life,
     nodes: map(name, number, MAX_SET),
   }],
+  endFailsafe: [{ revision: number, life }],
   setTtl: [{
     epoch: number,
     free: flag,

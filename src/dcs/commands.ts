@@ -89,6 +89,8 @@ export type CommandBody =
     readonly nodes?: { readonly [name: string]: number };
     readonly expectRevision: number | null;
   }
+  /** By a member of the set of this revision, when no lease that it agreed to can still run (src/dcs/failsafe.ts). */
+  | { readonly op: "endFailsafe"; readonly revision: number; readonly life: Life }
   /** `epoch`, `free`: the lock as the proposer saw it. What is safe while it is free is not safe once it is granted. */
   | {
     readonly op: "setTtl";
@@ -124,6 +126,7 @@ const VERSION_OF: Readonly<Record<CommandBody["op"], number>> = {
   dropMember: 1,
   addHistory: 1,
   setFailsafe: 2,
+  endFailsafe: 3,
   setTtl: 1,
 };
 

@@ -127,6 +127,25 @@ test("a member whose name now belongs to another host was not asked, nor one tha
   expect(grant(2, "b")).toBe(true);
 });
 
+test("a member that the holder has to ask ends the set once the epoch is over, and nobody else does", () => {
+  const { dcs, apply, grant, set, expire } = machine();
+  grant(1, "a");
+  set("a", 1, AB);
+  const { revision } = dcs.state.failsafe!;
+  const end = (by: string, change: Partial<Life> = {}, of = revision) =>
+    apply(by, { op: "endFailsafe", revision: of, life: life(by, change) }).ok;
+  expect(end("b")).toBe(false);
+  expire(1);
+  expect(end("a")).toBe(false);
+  expect(end("c")).toBe(false);
+  expect(end("b", { node: 9 })).toBe(false);
+  expect(end("b", {}, revision - 1)).toBe(false);
+  expect(grant(2, "c")).toBe(false);
+  expect(end("b")).toBe(true);
+  expect(dcs.state.failsafe).toBe(null);
+  expect(grant(2, "c")).toBe(true);
+});
+
 test("the release of its epoch ends a set, since its holder's PostgreSQL was proven stopped", () => {
   const { dcs, grant, set, release } = machine();
   grant(1, "a");

@@ -18,7 +18,11 @@
  * - by release(e), as P's PostgreSQL is proven stopped;
  * - by P itself, when its lease stands on a renewal that was sent after the last extension; and from the proposal on P
  *   asks as if it had taken effect and as if it had not (`FailsafeSets.toAsk`);
- * - by a later holder, once it writes: then its own wait is over, and with it P's lease.
+ * - by a later holder, once it writes: then its own wait is over, and with it P's lease;
+ * - by any other member M of the set, once e is over and M's wait is: P's lease by raft has expired then, and one by failsafe
+ *   mode has run out, as each extension needs M's acceptance, the last of which was wait_ttl ago (M's agent may have
+ *   forgotten one from before its start, so wait_ttl since that, too). What has run out, P extends no more. Without
+ *   this nobody could take over where the members of the set have lost their raft directories, or are not eligible.
  */
 import { isSameMachine, type Life } from "../model/life.ts";
 import { type DcsState, type FailsafeRecord, knownMember } from "../model/records.ts";
@@ -46,6 +50,17 @@ export function mayNotSucceed(state: DcsState, name: string): boolean {
   // A set of a version that did not know lives names addresses only.
   const isThat = nodes === undefined || (Object.hasOwn(nodes, name) && nodes[name] === facts.life?.node);
   return failsafe.members[name] !== facts.apiUrl || !isThat;
+}
+
+/**
+ * Whether a member may end the set: it is one of those that P has to ask, and P's epoch is over. That its wait is over as
+ * well only it knows.
+ */
+export function mayEndFailsafe({ failsafe, lock }: DcsState, by: string, life: Life): boolean {
+  if (failsafe === null || by === failsafe.holder || !Object.hasOwn(failsafe.members, by)) return false;
+  const { nodes } = failsafe;
+  const isThat = nodes !== undefined && Object.hasOwn(nodes, by) && nodes[by] === life.node;
+  return isThat && (lock.holder === null || lock.epoch > failsafe.epoch);
 }
 
 /** The holder's side: which sets may be in force, as far as this start of the agent can know. */

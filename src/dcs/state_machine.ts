@@ -13,7 +13,7 @@ import {
   hasBounds,
   parseCommand,
 } from "./commands.ts";
-import { mayNotSucceed } from "./failsafe.ts";
+import { mayEndFailsafe, mayNotSucceed } from "./failsafe.ts";
 import { type BrokenRules, NOTHING_BROKEN } from "./lease.ts";
 import { readState } from "./state_schema.ts";
 
@@ -156,6 +156,17 @@ function evaluate(
     }
     case "setFailsafe":
       return setFailsafe(state, command, index);
+    case "endFailsafe":
+      if (failsafe === null || failsafe.revision !== command.revision) {
+        return { refuse: "the failsafe set has changed" };
+      }
+      if (!mayEndFailsafe(state, command.by, command.life)) {
+        return { refuse: `${command.by} cannot end the failsafe set of epoch ${failsafe.epoch}` };
+      }
+      return {
+        change: { failsafe: null },
+        event: `failsafe set of epoch ${failsafe.epoch} ended: ${command.by} agrees to no more of its leases`,
+      };
     case "setUnfenced":
       if (lock.epoch !== command.epoch || claimOn(lock, command.by, command.life ?? null) !== "own") {
         return { refuse: `epoch ${command.epoch} is not held` };

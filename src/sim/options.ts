@@ -17,6 +17,7 @@ export const BREAKABLE: { readonly [name: string]: string } = {
   "failsafe-some": "a lease in failsafe mode needs one member's answer, not every member's",
   "failsafe-lapsed": "failsafe mode extends a lease that has run out, and members accept whatever they know",
   "failsafe-outsider": "a member outside the failsafe set may be granted the lock",
+  "failsafe-ended-early": "a member ends a failsafe set before the lease that it agreed to has run out",
   "promote-before-renewal": "a member is promoted before its first renewal is acknowledged",
   "ttl-not-shortened": "a holder keeps its longer lease when ttl is lowered, and says that it has none",
   "expiry-forgotten": "an expiry whose outcome is unknown no longer keeps its epoch from being renewed",
