@@ -45,6 +45,11 @@ export class Tenancy {
   #pingedMs = -Infinity;
   #releasing = false;
   #liftAsked = false;
+  /** Epoch whose fenced(e) may yet take effect: proposed, and not known to have come to nothing; 0: none. */
+  #fencingEpoch = 0;
+  /** Proposals of fenced(e) so far, and whether the last one is under way. */
+  #fencings = 0;
+  #fencingUnderWay = false;
   /** Numbers what the guard was armed with, and the last of them that it has confirmed: it takes them in order. */
   #armings = 0;
   #armingsConfirmed = 0;
@@ -141,6 +146,8 @@ export class Tenancy {
       // Never but in the simulator: a lease that no raft leader has acknowledged.
       const unearned = broken.has("promote-before-renewal") ? nowMs + leaseFromTtl(state().grantTtlMs) : null;
       this.#holder.begin(tenure.epoch, adopted ?? unearned);
+      // An earlier start may have proposed fenced(e), as its guard was armed for it.
+      if (adopted !== null && view.armed?.unfenced === false) this.#fencingEpoch = tenure.epoch;
       if (unearned !== null) this.#arm();
     }
     this.#rearmNewGuard();
@@ -245,28 +252,48 @@ export class Tenancy {
   /**
    * Whether the guard is to be armed without the fence. Only after unfenced(e) is committed, and no longer than the
    * pause is wished for. Before our own record is applied our records may be old: what the guard knows stays.
+   *
+   * Never while a fenced(e) may yet take effect. A pause that is asked for again overtakes one that is under way: the
+   * records say "unfenced" here then, and a raft leader that we do not hear may log fenced(e) and expire the epoch beside
+   * a primary that nothing ends.
    */
   #unfenced(): boolean {
     const { guard, state, paused } = this.#options;
     if (this.#epochAtJoin === null) return guard.view().armed?.unfenced ?? false;
     const { lock } = state();
-    return lock.unfenced && lock.epoch === this.#holder.epoch && paused();
+    const isCurrent = lock.unfenced && lock.epoch === this.#holder.epoch && paused();
+    return isCurrent && this.#fencingEpoch !== lock.epoch;
   }
 
   /**
    * Pause: unfenced(e) is committed before the guard is disarmed, and the guard is armed again, with a lease that runs,
    * before fenced(e) is proposed. In between nobody expires the epoch.
+   *
+   * A fenced(e) that came to an unknown end is void once a later command of ours is applied, as that names it as settled
+   * (the sessions of raft): so unfenced(e) is logged once more, though the records say so already.
    */
   #logFencing(): void {
     const { state, paused, proposer, wake, guard } = this.#options;
     const { lock } = state();
-    if (!this.isJoined || lock.epoch !== this.#holder.epoch || paused() === lock.unfenced) return;
+    const { epoch } = lock;
+    const unfenced = paused();
+    if (!this.isJoined || epoch !== this.#holder.epoch || this.#fencingUnderWay) return;
+    const inDoubt = unfenced && this.#fencingEpoch === epoch;
+    if (unfenced === lock.unfenced && !inDoubt) return;
     const { armed } = guard.view();
-    if (!paused() && !(this.leaseUsable() && armed !== null && !armed.unfenced)) return;
-    proposer.propose(
-      { op: "setUnfenced", epoch: lock.epoch, life: this.life(), unfenced: paused() },
-      () => wake(),
-    );
+    if (!unfenced && !(this.leaseUsable() && armed !== null && !armed.unfenced)) return;
+    const fencings = this.#fencings;
+    const command = { op: "setUnfenced", epoch, life: this.life(), unfenced } as const;
+    const begun = proposer.propose(command, ({ kind }) => {
+      if (!unfenced) this.#fencingUnderWay = false;
+      const isVoid = unfenced ? kind === "done" && fencings === this.#fencings : kind !== "unknown";
+      if (isVoid && this.#fencingEpoch === epoch) this.#fencingEpoch = 0;
+      wake();
+    });
+    if (!begun || unfenced) return;
+    this.#fencings++;
+    this.#fencingUnderWay = true;
+    this.#fencingEpoch = epoch;
   }
 
   /**
