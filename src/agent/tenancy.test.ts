@@ -1,8 +1,7 @@
 import { expect, test } from "bun:test";
 import type { Clock, ProposeOutcome, Raft } from "../../raft/mod.ts";
 import { life } from "../brain/testing.ts";
-import type { Renewal } from "../dcs/lease.ts";
-import { NOTHING_BROKEN } from "../dcs/lease.ts";
+import { NOTHING_BROKEN, type Renewal } from "../dcs/lease.ts";
 import { emptyState } from "../dcs/state_machine.ts";
 import type { GuardPort, GuardView } from "../guard/port.ts";
 import { Proposer } from "./proposer.ts";
@@ -16,7 +15,14 @@ function paused() {
   let isPaused = true;
   let state = {
     ...emptyState(),
-    lock: { ...emptyState().lock, epoch: EPOCH, holder: "a", lastHolder: "a", life: life("a"), unfenced: true },
+    lock: {
+      ...emptyState().lock,
+      epoch: EPOCH,
+      holder: "a",
+      lastHolder: "a",
+      life: life("a"),
+      unfenced: true,
+    },
   };
   let armed: GuardView["armed"] = { epoch: EPOCH, deadlineMs: nowMs + 4500, unfenced: true };
   const proposed: { unfenced: boolean; end: (outcome: ProposeOutcome) => void }[] = [];

@@ -260,6 +260,23 @@ test("a promise of one that did not know the present grant ttl yet is none", () 
   expect(grantor.nextTtl(lowered, 2000, 1210)).toEqual({ grantMs: 2000, waitMs: 2000 });
 });
 
+test("a promise is none when ttl was raised and lowered since, by leaders whose records came all at once", () => {
+  const grantor = new Grantor();
+  grantor.lead(1, 0);
+  grantor.applied(held(1, "a", { grantTtlMs: 2000, waitTtlMs: 2000, revision: 9 }), 100);
+  grantor.follow();
+  // Revision 20 raised both to 600 s, revision 30 lowered the first again: this node looks only afterwards.
+  const now = held(1, "a", { grantTtlMs: 2000, waitTtlMs: 600_000, revision: 30 });
+  grantor.applied(now, 5000);
+  grantor.lead(3, 5000);
+  const confirm = (atMs: number, revision: number) =>
+    grantor.confirm(grantor.receive({ ...renewal(1), countsOnMs: 2000, revision }, atMs)!, now, atMs + 10);
+  confirm(5100, 9);
+  expect(grantor.nextTtl(now, 2000, 5110)).toBeNull();
+  confirm(5200, 30);
+  expect(grantor.nextTtl(now, 2000, 5210)).toEqual({ grantMs: 2000, waitMs: 2000 });
+});
+
 test("a holder promises to count on a ttl only once its guard holds no later deadline", () => {
   const holder = counting(60_000);
   expect(holder.renew("a", life("a"), 100).countsOnMs).toBeUndefined();

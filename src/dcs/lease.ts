@@ -246,8 +246,11 @@ export class Grantor {
   #granting: { readonly epoch: number; readonly holders: readonly string[] } | null = null;
   /** First acknowledgement this leader gave under the present grant ttl: lowering waits for it. */
   #grantTtlMs = 0;
-  /** Of the records that first had the present grant ttl, or a later one. */
-  #grantRevision = Infinity;
+  /**
+   * Of records that had the present grant ttl, with no other one since; null: none are known in this term. What earlier
+   * leaders logged is not seen one by one: between two looks the grant ttl may have been raised, and lowered again.
+   */
+  #grantRevision: number | null = null;
   #firstAckUnderGrantMs: number | null = null;
   /** The holder has promised to this leader that it counts on no more than the present grant ttl. */
   #promised = false;
@@ -274,6 +277,7 @@ export class Grantor {
     this.#expiring = null;
     this.#granting = null;
     this.#firstAckUnderGrantMs = null;
+    this.#grantRevision = null;
     this.#promised = false;
     if (this.#broken.has("no-reset")) return;
     this.#leaderSinceMs = nowMs;
@@ -296,7 +300,7 @@ export class Grantor {
     }
     if (state.grantTtlMs !== this.#grantTtlMs) {
       this.#grantTtlMs = state.grantTtlMs;
-      this.#grantRevision = state.revision;
+      this.#grantRevision = null;
       this.#firstAckUnderGrantMs = null;
       this.#promised = false;
     }
@@ -320,6 +324,8 @@ export class Grantor {
     // From the moment expire(e) is proposed it may take effect: no acknowledgement may outlive it.
     if (this.#expiring === renewal.epoch) return null;
     this.#countedFromMs = Math.max(this.#countedFromMs, pending.receivedMs);
+    // Everything of earlier leaders is applied by now, and in our term nobody else changes the grant ttl.
+    this.#grantRevision ??= state.revision;
     const { countsOnMs = Infinity } = renewal;
     // Sent by one that knew of the present grant ttl: a promise of before may have been broken by a longer one since.
     if (countsOnMs <= state.grantTtlMs && (renewal.revision ?? -1) >= this.#grantRevision) {
