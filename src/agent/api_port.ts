@@ -18,6 +18,7 @@ import { ClusterApi, type ClusterApiOptions, processClocks } from "./cluster_api
 import type { Member } from "./member.ts";
 import { servesAsPrimary } from "./own_status.ts";
 import type { PostgresPort } from "./postgres_port.ts";
+import { RestartSchedule } from "./scheduled_restart.ts";
 import type { Watchdog } from "./watchdog.ts";
 
 /** A restart in place is waited for this long when the request names no timeout. */
@@ -32,12 +33,20 @@ export interface ApiPortOptions extends ClusterApiOptions {
 
 export class AgentApiPort extends ClusterApi implements ApiPort {
   readonly #options: ApiPortOptions;
-  readonly #scheduled: { restart: ScheduledRestart; timer: ReturnType<typeof setTimeout> }[] = [];
+  readonly #scheduled: RestartSchedule;
   #extraVersion = 0;
 
   constructor(options: ApiPortOptions) {
     super(options.member, options);
     this.#options = options;
+    this.#scheduled = new RestartSchedule({
+      wallMs: options.wallMs,
+      due: (restart) => {
+        const view = this.view();
+        // Nothing that is scheduled takes place in maintenance mode.
+        if (!view.dynamic.pause && restartConditionsMet(restart, view)) options.member.requestRestart();
+      },
+    });
     options.guard.onChange(() => this.#extraVersion++);
     options.postgres.onChange(() => this.#extraVersion++);
   }
@@ -81,7 +90,7 @@ export class AgentApiPort extends ClusterApi implements ApiPort {
     const { config, member, guard, postgres, watchdog, clock } = this.#options;
     const nowMs = clock.now();
     const view = postgres.view();
-    const schedule = this.#scheduled[0]?.restart;
+    const schedule = this.#scheduled.restart;
     return {
       ...this.sharedView(nowMs),
       postgres: view,
@@ -92,7 +101,7 @@ export class AgentApiPort extends ClusterApi implements ApiPort {
       watchdog: watchdog.status(),
       failsafeActive: member.failsafe.active(),
       reinitialize: member.reinitialization.status,
-      scheduledRestarts: schedule === undefined ? {} : { [config().name]: schedule },
+      scheduledRestarts: schedule === null ? {} : { [config().name]: schedule },
       counters: member.counters,
     };
   }
@@ -126,21 +135,11 @@ export class AgentApiPort extends ClusterApi implements ApiPort {
   }
 
   scheduleRestart(restart: ScheduledRestart): Promise<boolean> {
-    if (this.#scheduled.length > 0) return Promise.resolve(false);
-    const delayMs = Math.max(0, Date.parse(restart.schedule) - this.#options.wallMs());
-    const timer = setTimeout(() => {
-      this.#scheduled.length = 0;
-      if (restartConditionsMet(restart, this.view())) this.#options.member.requestRestart();
-    }, Math.min(delayMs, 2 ** 31 - 1));
-    this.#scheduled.push({ restart, timer });
-    return Promise.resolve(true);
+    return Promise.resolve(this.#scheduled.set(restart));
   }
 
   cancelScheduledRestart(): Promise<boolean> {
-    const scheduled = this.#scheduled.pop();
-    if (scheduled === undefined) return Promise.resolve(false);
-    clearTimeout(scheduled.timer);
-    return Promise.resolve(true);
+    return Promise.resolve(this.#scheduled.cancel());
   }
 
   reinitialize(force: boolean, fromLeader: boolean): Promise<ReinitializeOutcome> {

@@ -9,6 +9,7 @@
 import type { JsonBounds } from "../model/bounded_json.ts";
 import type { JsonObject } from "../model/json.ts";
 import type { FailoverRecord } from "../model/records.ts";
+import { TAGS_BOUNDS } from "../model/tags.ts";
 import type { CommandBody } from "./commands.ts";
 import {
   type Check,
@@ -40,7 +41,6 @@ export const LOOSE_BOUNDS: JsonBounds = {
   maxText: 1024 * 1024,
 };
 const CONFIG_BOUNDS: JsonBounds = { ...COMMAND_BOUNDS, maxBytes: 512 * 1024, maxDepth: 20 };
-const TAGS_BOUNDS: JsonBounds = { maxBytes: 16 * 1024, maxDepth: 8, maxValues: 500, maxText: 4096 };
 
 /** A week: longer than any lease makes sense, and shorter than the longest timer. */
 const MAX_TTL_MS = 7 * 24 * 3600 * 1000;

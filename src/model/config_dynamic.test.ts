@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { describeIssue } from "./config_issues.ts";
 import { effectiveDynamic, effectivePostgresqlSection } from "./config_dynamic.ts";
-import { MINIMAL, parsedConfig } from "./config_testing.ts";
+import { MINIMAL, minimalWith, parsedConfig } from "./config_testing.ts";
 import type { DynamicConfig } from "./config.ts";
 import type { JsonObject } from "./json.ts";
 
@@ -366,4 +366,11 @@ test("the postgresql section in force: dynamic keys below the local ones, facts 
     raw: { tool: { command: "x" } },
   });
   expect(section.superuser).toEqual(LOCAL.postgresql!.superuser);
+});
+
+test("pg_ctl_timeout of 0 leaves time for an orderly stop all the same", () => {
+  const section = effectivePostgresqlSection({ postgresql: { pg_ctl_timeout: 0 } }, LOCAL.postgresql!);
+  expect(section.pgCtlTimeoutS).toBe(60);
+  const file = minimalWith("data_dir: /srv/data", "data_dir: /srv/data\n  pg_ctl_timeout: 0");
+  expect(parsedConfig(file).postgresql?.pgCtlTimeoutS).toBe(60);
 });

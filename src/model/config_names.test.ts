@@ -39,6 +39,8 @@ test("a name that PostgreSQL would change in application_name is refused with th
     expect(withName(name)[0]).toContain("application_name");
   }
   for (const name of ["x/y", " x", "x "]) expect(withName(name)[0]).toContain("slashes");
+  expect(withName("__proto__")[0]).toContain("choose another");
+  for (const name of ["constructor", "toString", "proto"]) expect(withName(name)).toEqual([]);
 });
 
 test("users and passwords of any text but control characters, up to what PostgreSQL keeps", () => {

@@ -29,6 +29,11 @@ export function checkMemberName(name: string, issues: Issues): void {
     );
   } else if (name.includes("/") || name.trim() !== name) {
     issues.error(path, "expected a name without slashes, and without spaces at its ends");
+  } else if (name === "__proto__") {
+    issues.error(
+      path,
+      "this name means something else to programs that read maps of members: choose another",
+    );
   } else if (name === "__patroni_strict_sync_replica_placeholder__") {
     issues.error(path, "this name stands for a missing standby: choose another");
   } else if (isSlotNameCut(name)) {

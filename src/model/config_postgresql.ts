@@ -57,11 +57,23 @@ export function buildPostgresql(
     callbacks: texts(section.callbacks),
     prePromote: section.pre_promote || null,
     beforeStop: section.before_stop || null,
-    pgCtlTimeoutS: section.pg_ctl_timeout ?? 60,
+    pgCtlTimeoutS: pgCtlTimeoutS(section, issues),
     removeDataDirectoryOnRewindFailure: section.remove_data_directory_on_rewind_failure ?? false,
     removeDataDirectoryOnDivergedTimelines: section.remove_data_directory_on_diverged_timelines ?? false,
     raw,
   };
+}
+
+const PG_CTL_TIMEOUT_S = 60;
+
+/** Patroni takes 0, and waits for nothing. Here each step of a stop ends by it: with 0 every stop would be an immediate one. */
+function pgCtlTimeoutS({ pg_ctl_timeout: given }: PostgresqlSection, issues: Issues): number {
+  if (given !== 0) return given ?? PG_CTL_TIMEOUT_S;
+  issues.warning(
+    [...PATH, "pg_ctl_timeout"],
+    `0 would leave PostgreSQL no time for an orderly stop: ${PG_CTL_TIMEOUT_S} s are used`,
+  );
+  return PG_CTL_TIMEOUT_S;
 }
 
 /** Strings, and maps with one or more options, of a list or one map: as pg_basebackup's and initdb's are written. */

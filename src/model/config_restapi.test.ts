@@ -34,6 +34,12 @@ for (const [name, text, refused] of ACCESS) {
   });
 }
 
+test("a password in the old form that is empty is none", () => {
+  for (const auth of ["'a:'", "'a: '", "a", "':b'"]) {
+    expect([auth, errorsOf(withKeys(`auth: ${auth}`))]).toEqual([auth, ["restapi.auth"]]);
+  }
+});
+
 test("an allowlist holds addresses, networks and host names, nothing else", () => {
   for (
     const entry of ["10.0.0.1", "10.0.0.0/8", "0.0.0.0/0", "::1", "fd00::/8", "db1.example.com", "localhost"]

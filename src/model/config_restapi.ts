@@ -181,7 +181,7 @@ function login(
 function oldLogin(auth: string | undefined, issues: Issues): RestApiConfig["authentication"] {
   if (auth === undefined) return null;
   const colon = auth.indexOf(":");
-  if (colon < 1) {
+  if (colon < 1 || auth.slice(colon + 1).trim() === "") {
     issues.error(
       ["restapi", "auth"],
       "expected text like user:password; better: restapi.authentication with username and password",

@@ -163,3 +163,19 @@ test("a tag that would break a table or a terminal is refused", () => {
   readTags({ place: "Zürich, 3. OG 'links' 50 %" }, fine);
   expect(fine.list).toEqual([]);
 });
+
+test("tags that the log would not take are refused, with what is too large", () => {
+  const many = Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`tag${i}`, i]));
+  const large: [JsonObject, RegExp][] = [[many, /more than 500 values/], [
+    { a: "x".repeat(4097) },
+    /4097 characters: at most 4096/,
+  ]];
+  for (const [section, why] of large) {
+    const issues = new Issues();
+    readTags(section, issues);
+    expect(issues.list.filter(({ severity }) => severity === "error").map(({ path }) => path)).toEqual([
+      "tags",
+    ]);
+    expect(issues.list.map((issue) => issue.message).join()).toMatch(why);
+  }
+});

@@ -1,4 +1,5 @@
 /** Tags of a member: what they mean to us, and in which shape others see them. */
+import { boundsProblem, type JsonBounds } from "./bounded_json.ts";
 import type { Issues } from "./config_issues.ts";
 import { nearest } from "./config_check.ts";
 import type { Json, JsonObject } from "./json.ts";
@@ -13,6 +14,9 @@ export interface Tags {
   readonly failoverPriority: number;
 }
 
+/** Of what one member publishes. Members judge the log by it: it must not be made smaller (dcs/command_schema.ts). */
+export const TAGS_BOUNDS: JsonBounds = { maxBytes: 16 * 1024, maxDepth: 8, maxValues: 500, maxText: 4096 };
+
 /** Boolean tags are published only when true, or next to the priority that says the same more finely. */
 const BOOLEAN_TAGS = ["clonefrom", "nofailover", "noloadbalance", "nostream", "nosync"];
 const PRIORITY_OF = new Map([["nofailover", "failover_priority"], ["nosync", "sync_priority"]]);
@@ -20,12 +24,16 @@ const OTHER_TAGS = ["failover_priority", "sync_priority", "replicatefrom"];
 
 export function readTags(section: JsonObject, issues: Issues): Tags {
   for (const [key, value] of Object.entries(section)) checkTag(key, value, issues);
+  const tags = publishedTags(section);
+  // The record of a member that the log refuses is never made, and the member waits for it for ever.
+  const large = boundsProblem(tags, TAGS_BOUNDS);
+  if (large !== null) issues.error(["tags"], `${large}: tags are kept by every member, shorten them`);
   for (const [flag, priority] of PRIORITY_OF) warnConflict(section, flag, priority, issues);
   const flag = section["nofailover"];
   const priority = priorityOf(section["failover_priority"]);
   const nofailover = isPresent(flag) ? truth(flag) : priority !== null && priority <= 0;
   return {
-    tags: publishedTags(section),
+    tags,
     nofailover,
     failoverPriority: isPresent(flag) && truth(flag) ? 0 : priority ?? 1,
   };
