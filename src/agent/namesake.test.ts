@@ -19,3 +19,11 @@ test("it does where that member is silent, where it is the member's own address,
   expect(whyNameTaken({ name: "__proto__", addr: "d:2222" }, cluster(), alive)).toBeNull();
   expect(whyNameTaken({ name: null, addr: "d:2222" }, cluster(), alive)).toBeNull();
 });
+
+test("a name whose slot another member has is refused before it is a member, but at that one's own address", () => {
+  expect(whyNameTaken({ name: "A", addr: "d:2222" }, cluster(), [])).toBe(
+    "Can't start: the names a and A give the same replication slot, a, and only one of the two could stream: give this " +
+      "one another name",
+  );
+  expect(whyNameTaken({ name: "A", addr: "a:2222" }, cluster(), alive)).toBeNull();
+});

@@ -29,6 +29,10 @@ function changesOf(
   const raft = {
     status: () => ({ members: peers }),
     removeMember: remove,
+    addMember: (_: unknown, done: (outcome: MemberOutcome) => void) => {
+      calls.push("add");
+      done({ kind: "done" });
+    },
     replaceMember: (id: number, _: unknown, done: (outcome: MemberOutcome) => void) => {
       calls.push(`replace ${id}`);
       done({ kind: "done" });
@@ -117,4 +121,24 @@ test("a record that the leader has dropped meanwhile is dropped", async () => {
   }, () => forget("b"));
   expect(await changes.change({ kind: "remove", name: "b" })).toEqual({ kind: "done" });
   expect(proposed).toHaveLength(1);
+});
+
+test("nobody is added under the name of another member, by raft or by the records", async () => {
+  const { changes, calls } = changesOf([peer(101, "a", "a:2222"), peer(102, null, "b:2222")]);
+  for (const [name, addr] of [["a", "a:2222"], ["b", "b:2222"]] as const) {
+    expect(await changes.change({ kind: "add", address: "d:2222", name, votes: true })).toEqual({
+      kind: "rejected",
+      reason:
+        `${name} is the name of the member at ${addr}: give the new one another name, or put it in that one's place ` +
+        `(agent ctl raft replace ${name} d:2222)`,
+    });
+  }
+  const replace = { kind: "replace", name: "a", address: "d:2222" } as const;
+  expect(await changes.change({ ...replace, newName: "b" })).toMatchObject({ kind: "rejected" });
+  expect(calls).toEqual([]);
+  expect(await changes.change({ ...replace, newName: "a" })).toEqual({ kind: "done" });
+  // Its place is kept.
+  await changes.change({ kind: "add", address: "a:2222", name: "a", votes: true });
+  await changes.change({ kind: "add", address: "d:2222", name: "d", votes: true });
+  expect(calls).toEqual(["replace 101", "add", "add"]);
 });

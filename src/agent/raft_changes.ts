@@ -28,11 +28,15 @@ export class RaftChanges {
     const { raft } = this.#options;
     if (change.kind === "add") {
       const { address: addr, name, votes } = change;
+      const taken = this.#whyTaken(name, addr, null);
+      if (taken !== null) return Promise.resolve({ kind: "rejected", reason: taken });
       return new Promise((resolve) => raft.addMember({ addr, name, votes }, resolve));
     }
     const found = this.#member(change.name);
     if (typeof found === "string") return Promise.resolve({ kind: "rejected", reason: found });
     if (change.kind === "remove") return this.#remove(change.name, found);
+    const taken = this.#whyTaken(change.newName, change.address, found);
+    if (taken !== null) return Promise.resolve({ kind: "rejected", reason: taken });
     const member = { addr: change.address, name: change.newName };
     return new Promise((resolve) => raft.replaceMember(found.id, member, resolve));
   }
@@ -47,6 +51,19 @@ export class RaftChanges {
   /** Of this member's log. */
   snapshot(): Promise<MemberOutcome> {
     return new Promise((resolve) => this.#options.raft.takeSnapshot(resolve));
+  }
+
+  /** Two members of one name can only be told apart by their ids, and the second one is refused when it starts. */
+  #whyTaken(name: string | null, addr: string, replaced: PeerStatus | null): string | null {
+    if (name === null) return null;
+    const { raft, records } = this.#options;
+    const known = knownMember(records(), name)?.raftAddr ?? undefined;
+    const others = raft.status().members.filter((one) => one.id !== replaced?.id && one.addr !== addr);
+    const other = others.find((one) => one.name === name || one.addr === known);
+    return other === undefined
+      ? null
+      : `${name} is the name of the member at ${other.addr}: give the new one another name, ` +
+        `or put it in that one's place (agent ctl raft replace ${name} ${addr})`;
   }
 
   /**

@@ -5,6 +5,7 @@
 import type { Log } from "../lib/log.ts";
 import { slotName, slotTakenBy } from "../model/slot_name.ts";
 import type { DcsState } from "../model/records.ts";
+import { slotTaken } from "./namesake.ts";
 
 export interface SlotClashOptions {
   readonly name: string;
@@ -22,13 +23,16 @@ export function watchSlotClash({ name, state, log, exit }: SlotClashOptions): ()
     const other = said || !Object.hasOwn(members, name) ? null : slotTakenBy(name, Object.keys(members));
     if (other === null) return;
     said = true;
-    const text = `the names ${other} and ${name} give the same replication slot, ${slotName(name)}`;
-    if (lock.holder === name) log.error("config", `${text}: give one of the two another name`);
-    else {
+    if (lock.holder === name) {
+      const text = `the names ${other} and ${name} give the same replication slot, ${slotName(name)}`;
+      log.error("config", `${text}: give one of the two another name`);
+    } else {
       exit(
         1,
-        `Can't start: ${text}, and only one of the two could stream. Remove this member (agent ctl raft remove ${name}), ` +
-          "move its raft.data_dir aside, and start it with another name in its file",
+        `${
+          slotTaken(name, other)
+        }. Remove this member (agent ctl raft remove ${name}), move its raft.data_dir aside, and ` +
+          "start it with another name in its file",
       );
     }
   };
