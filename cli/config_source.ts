@@ -61,7 +61,10 @@ export function readSources(path: string): { sources: ConfigSource[]; issue: Loc
     if (large !== undefined) return problem(`${YAML_TOO_LARGE} (${large})`);
     return { sources: files.map((file) => ({ file, text: readFileSync(file, "utf8") })), issue: null };
   } catch (error) {
-    return problem(`cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    const denied = (error as { code?: unknown }).code === "EACCES"
+      ? `. It has to belong to the user who runs the agent (uid ${process.geteuid?.()}), with the permissions 0600`
+      : "";
+    return problem(`cannot be read: ${error instanceof Error ? error.message : String(error)}${denied}`);
   }
 }
 

@@ -10,7 +10,9 @@ import { RotatingFile } from "../src/lib/rotating_file.ts";
 import { notifySystemd, takeNotifySocket } from "../src/lib/sd_notify.ts";
 import type { RunningAgent } from "../src/agent/running.ts";
 import type { LocalConfig, LogConfig } from "../src/model/config.ts";
+import { Issues } from "../src/model/config_issues.ts";
 import { captureEnvironment, loadConfig } from "./config_source.ts";
+import { checkPlaces } from "./validate_host.ts";
 import { logDirectoryProblem } from "./log_directory.ts";
 
 /** What a service is started with. */
@@ -52,6 +54,10 @@ export function runService(
   const log = new Logger(logOptions(parsed.config.log));
   reapOrphans();
   for (const issue of parsed.issues) log.warning("config", where(issue));
+  // No end of the agent: a PostgreSQL that runs goes on under it. What fails later for it names no key.
+  const places = new Issues(parsed.locations, { file: parsed.config.file, line: null });
+  checkPlaces(parsed.config, null, places);
+  for (const issue of places.list) log.error("config", where(issue));
 
   const reload = (): LocalConfig | null => {
     const again = loadConfig({ path: file, environment, witness });

@@ -99,6 +99,14 @@ test("issues of the file and of the host, in the order of the lines", async () =
   expect(code).toBe(1);
 });
 
+test("a password file whose directory cannot be used is an error", async () => {
+  const directory = host();
+  writeFileSync(join(directory, "file"), "");
+  const { code, lines } = await validate(directory, { postgres: `  pgpass: ${directory}/file/pgpass\n` });
+  expect(lines[0]).toBe(`F:11: error: postgresql.pgpass: ${directory}/file is not a directory`);
+  expect(code).toBe(1);
+});
+
 test("a data directory that another agent owns is an error", async () => {
   const directory = host();
   mkdirSync(join(directory, "data"), { mode: 0o700 });

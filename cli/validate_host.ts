@@ -20,12 +20,13 @@ export async function checkHost(
   issues: Issues,
 ): Promise<void> {
   checkFileMode(config.file, issues);
+  let major: number | null = null;
   if (config.postgresql) {
-    checkPostgres(config.postgresql, issues);
+    major = checkPrograms(config.postgresql, issues);
     const taken = ownedByAnother(config.postgresql.dataDir, config.raft.dataDir);
     if (taken !== null) issues.error(["postgresql", "data_dir"], taken);
   }
-  checkWritableDirectory(["raft", "data_dir"], config.raft.dataDir, issues);
+  checkPlaces(config, major, issues);
   for (const [path, file] of certificateFiles(config)) checkReadable(path, file, issues);
   checkRaftCertificate(config, issues);
   checkCommands(config, issues);
@@ -50,7 +51,16 @@ function checkFileMode(file: string, issues: Issues): void {
   }
 }
 
-function checkPostgres(config: PostgresqlConfig, issues: Issues): void {
+/** Directories that this user has to be able to use. `major`: of the programs; null: not known. Looks, and runs nothing. */
+export function checkPlaces(config: LocalConfig, major: number | null, issues: Issues): void {
+  const { postgresql, raft } = config;
+  checkWritableDirectory(["raft", "data_dir"], raft.dataDir, issues);
+  if (postgresql === null) return;
+  checkDataDirectory(postgresql.dataDir, major, issues);
+  checkWritableDirectory(["postgresql", "pgpass"], dirname(postgresql.pgpass), issues);
+}
+
+function checkPrograms(config: PostgresqlConfig, issues: Issues): number | null {
   let major: number | null = null;
   try {
     major = findPrograms(config).major;
@@ -64,7 +74,7 @@ function checkPostgres(config: PostgresqlConfig, issues: Issues): void {
       "checked as root; PostgreSQL refuses to run as root: start the agent as the owner of the data directory",
     );
   }
-  checkDataDirectory(config.dataDir, major, issues);
+  return major;
 }
 
 function checkDataDirectory(dataDir: string, major: number | null, issues: Issues): void {

@@ -66,16 +66,23 @@ test("ctl without a member that answers says whom it asked, and ends with 1", as
   }
 });
 
-test("a consensus log that cannot be written ends the start with the directory's name", async () => {
+test("a consensus log that cannot be written ends the start; it and what else cannot be written is named by its key", async () => {
   const cluster = await newCluster({
     size: 1,
-    override: () => ({ raft: { data_dir: "/proc/nowhere/raft" } }),
+    override: () => ({
+      raft: { data_dir: "/proc/nowhere/raft" },
+      postgresql: { data_dir: "/etc/passwd", pgpass: "/etc/passwd/pgpass" },
+    }),
   });
   await explained(cluster, async () => {
     const host = cluster.hosts[0]!;
     host.start();
     expect(await host.exitCode(START_MS)).toBe(1);
-    expect(host.log()).toContain("/proc/nowhere/raft");
+    expect(host.log()).toMatch(
+      /agent\.yml:\d+: raft\.data_dir: \/proc\/nowhere\/raft does not exist and cannot be made/,
+    );
+    expect(host.log()).toMatch(/agent\.yml:\d+: postgresql\.data_dir: \/etc\/passwd is not a directory/);
+    expect(host.log()).toMatch(/agent\.yml:\d+: postgresql\.pgpass: \/etc\/passwd is not a directory/);
   }).finally(() => cluster.destroy());
 });
 
