@@ -7,7 +7,14 @@ import { type MemberStatus, STATE_KNOWN_MS, type WatchdogSummary } from "../mode
 import { jsonText } from "./json_text.ts";
 import type { ApiPort, ApiView, SeenStatus } from "./port.ts";
 import type { ClusterJson, ClusterMemberJson } from "./shapes.ts";
-import { hasClusterView, isStandbyCluster, JSON_HEADERS, shownLeader, synchronousMode } from "./status.ts";
+import {
+  hasClusterView,
+  isStandbyCluster,
+  JSON_HEADERS,
+  scheduledRestartOf,
+  shownLeader,
+  synchronousMode,
+} from "./status.ts";
 
 export function clusterRoutes(port: ApiPort): Hono {
   const routes = new Hono();
@@ -126,7 +133,7 @@ function memberJson(view: ApiView, status: ShownStatus): ClusterMemberJson {
   const role = shownClusterRole(view, status.name);
   const leading = shownLeader(view.dcs) === status.name;
   const address = hostPortOf(status.connUrl);
-  const scheduled = view.scheduledRestarts[status.name];
+  const scheduled = scheduledRestartOf(view, status.name);
   return {
     name: status.name,
     role,

@@ -155,7 +155,7 @@ export const PATRONI_METRICS: readonly Metric[] = [
   gauge(
     "failsafe_member",
     "Value is 1 if this node is one of those that failsafe mode asks, 0 otherwise.",
-    ({ view }) => flag(view.config.name in (view.dcs?.failsafe?.members ?? {})),
+    ({ view }) => flag(Object.hasOwn(view.dcs?.failsafe?.members ?? {}, view.config.name)),
   ),
   gauge(
     "failover_priority",

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import type { GuardView } from "../guard/port.ts";
 import { jsonText } from "./json_text.ts";
-import { StatusCache, statusJson } from "./status.ts";
+import { scheduledRestartOf, StatusCache, statusJson } from "./status.ts";
 import { STUB_WATCHDOG, StubPort } from "./testing.ts";
 
 const AGENT = { version: "0.1.0", epoch: null, guard: null, raft_leader: "node1" };
@@ -157,4 +157,13 @@ test("JSON is spelled as Python spells it", () => {
   );
   expect(jsonText([])).toBe("[]");
   expect(jsonText({})).toBe("{}");
+});
+
+test("a member that is called as a property of every map has no restart that nobody scheduled", () => {
+  const view = new StubPort().view();
+  for (const name of ["constructor", "toString"]) {
+    const named = { ...view, config: { ...view.config, name } };
+    expect(statusJson(named).scheduled_restart).toBeUndefined();
+    expect(scheduledRestartOf(named, name)).toBeNull();
+  }
 });

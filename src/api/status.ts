@@ -6,7 +6,7 @@ import { Hono } from "@hono/hono";
 import { isInitialized } from "../model/records.ts";
 import { PATRONI_VERSION, VERSION } from "../model/version.ts";
 import { jsonText } from "./json_text.ts";
-import type { ApiPort, ApiView, WatchdogStatus } from "./port.ts";
+import type { ApiPort, ApiView, ScheduledRestart, WatchdogStatus } from "./port.ts";
 import type { StatusJson, WatchdogFieldsJson } from "./shapes.ts";
 
 export const JSON_HEADERS = { "Content-Type": "application/json" };
@@ -76,9 +76,15 @@ function isPaused({ dynamic, dcs, guard, config }: ApiView): boolean {
   return dynamic.pause && !(fenced && dcs?.lock.holder === config.name && dcs.lock.epoch === armed.epoch);
 }
 
+/** null: none is known. A member may be called "constructor", as is a property of every map. */
+export function scheduledRestartOf({ scheduledRestarts }: ApiView, name: string): ScheduledRestart | null {
+  return Object.hasOwn(scheduledRestarts, name) ? scheduledRestarts[name]! : null;
+}
+
 export function statusJson(view: ApiView): StatusJson {
   const { config, status } = view;
   const answers = view.postgres !== null && view.sqlAnswers;
+  const scheduled = scheduledRestartOf(view, config.name);
   return {
     state: shownState(view),
     ...(answers ? databaseFields(view, view.postgres!) : { role: shownRole(view) }),
@@ -92,9 +98,7 @@ export function statusJson(view: ApiView): StatusJson {
       ? { pending_restart: true, pending_restart_reason: view.postgres.pendingRestart }
       : {}),
     patroni: { version: PATRONI_VERSION, scope: config.scope, name: config.name },
-    ...(view.scheduledRestarts[config.name]
-      ? { scheduled_restart: { ...view.scheduledRestarts[config.name] } }
-      : {}),
+    ...(scheduled === null ? {} : { scheduled_restart: { ...scheduled } }),
     ...(status?.watchdogFailed ? { watchdog_failed: true } : {}),
     agent: {
       version: VERSION,
