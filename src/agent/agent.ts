@@ -16,6 +16,7 @@ import { random } from "../lib/random.ts";
 import type { LocalConfig } from "../model/config.ts";
 import { effectiveDynamic } from "../model/config_dynamic.ts";
 import { failsafeGap, votersHeard } from "../model/failsafe_gap.ts";
+import { isUnfenced } from "../model/life.ts";
 import type { MemberFacts } from "../model/records.ts";
 import { VERSION } from "../model/version.ts";
 import { AgentApiPort } from "./api_port.ts";
@@ -102,7 +103,7 @@ function compose(
     command: options.guardCommand,
     clock,
     log,
-    unfenced: () => dcs.state.lock.unfenced && dcs.state.lock.life?.machine === machine.machine,
+    unfenced: () => isUnfenced(dcs.state.lock, config.name, { node: raft.status().id, ...machine }),
     // PostgreSQL is the other agent's business now: nothing of it is touched.
     onSuperseded: () =>
       exit(1, "another agent was started on this data directory and has taken its guard over"),

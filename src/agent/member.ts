@@ -458,7 +458,7 @@ export class Member {
             log.warning(
               "join",
               `another machine, or this one before it booted anew, holds the lock as '${name}': this one takes no part ` +
-                "until that lease has ended (in pause: until an operator runs agent ctl failover)",
+                "until that lease has ended (in pause it does not end: once that machine is certainly off, run agent ctl failover)",
             );
           }
         }

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { claimOn, isLife, type Life, mayRelease } from "./life.ts";
+import { claimOn, isLife, isUnfenced, type Life, mayRelease } from "./life.ts";
 
 const LIFE: Life = { node: 1, machine: "m1", boot: "b1" };
 const HELD = { holder: "a", life: LIFE };
@@ -28,6 +28,16 @@ test("a machine that booted anew gives back an unfenced epoch, and leaves a fenc
   expect(mayRelease({ unfenced: true }, "former")).toBe(true);
   expect(mayRelease({ unfenced: true }, "other")).toBe(false);
   expect(mayRelease({ unfenced: true }, "none")).toBe(false);
+});
+
+test("in pause a silent guard ends nothing of the life that holds the epoch, also one of a version without lives", () => {
+  expect(isUnfenced({ ...HELD, unfenced: true }, "a", LIFE)).toBe(true);
+  expect(isUnfenced({ holder: "a", life: null, unfenced: true }, "a", LIFE)).toBe(true);
+  expect(isUnfenced({ ...HELD, unfenced: false }, "a", LIFE)).toBe(false);
+  for (const other of [{ ...LIFE, node: 2 }, { ...LIFE, machine: "m2" }]) {
+    expect(isUnfenced({ ...HELD, unfenced: true }, "a", other)).toBe(false);
+  }
+  expect(isUnfenced({ ...HELD, unfenced: true }, "b", LIFE)).toBe(false);
 });
 
 test("what comes from outside is a life only with a raft id and two short tokens", () => {

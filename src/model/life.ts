@@ -61,6 +61,15 @@ export function mayRelease(lock: Pick<LockRecord, "unfenced">, claim: Claim): bo
   return claim === "own" || (claim === "former" && lock.unfenced);
 }
 
+/** Whether what this life runs needs no lease, as its epoch is unfenced (pause): nobody may end it for a guard's silence. */
+export function isUnfenced(
+  lock: Pick<LockRecord, "holder" | "life" | "unfenced">,
+  name: string,
+  life: Life,
+): boolean {
+  return lock.unfenced && claimOn(lock, name, life) === "own";
+}
+
 /** For people: which machine this is. */
 export function describeLife({ node, machine, boot }: Life): string {
   return `raft id ${node}, machine ${machine.slice(0, 8)}, boot ${boot.slice(0, 8)}`;
