@@ -1,6 +1,6 @@
 /** The guard process and its client, with real processes. */
 import { expect, test } from "bun:test";
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isAlive, readProcess } from "../lib/process_table.ts";
 import { startZombie } from "../lib/testing_zombie.ts";
@@ -386,6 +386,22 @@ test("PostgreSQL gets a session of its own, no descriptor of ours, and not our s
     expect(status).toMatch(/^SigIgn:\s*0+$/m);
     expect(status).toMatch(new RegExp(`^NSsid:\\s*${pid}$`, "m"));
   }));
+
+test(
+  "a guard whose agent ended before it connected does not wait for the next one",
+  () =>
+    withSite(async (site) => {
+      const socketPath = join(site.root, "run", "guard.sock");
+      const entry = join(import.meta.dir, "testing.ts");
+      mkdirSync(join(site.root, "run"), { recursive: true });
+      const arguments_ = ["guard", "--socket", socketPath, "--data-dir", site.dataDir];
+      const guard = Bun.spawn([process.execPath, entry, ...arguments_], { stderr: "ignore" });
+      await until("it serves", () => existsSync(socketPath));
+      await guard.exited;
+      expect(existsSync(socketPath)).toBe(false);
+    }),
+  60_000,
+);
 
 test("a second guard for the same socket goes away", () =>
   withSite(async (site) => {

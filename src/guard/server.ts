@@ -103,6 +103,8 @@ class GuardServer {
   private readonly oomScoreAdj: string;
   private controller: GuardSocket | null = null;
   private controllerPid = 0;
+  /** Without one: the agent that started this process ended before it connected, and nobody knows of it. */
+  private hadController: boolean;
   private readonly notices: Notice[] = [];
   private listener: UnixSocketListener<Connection | null> | null = null;
   private socketInode = 0;
@@ -112,6 +114,7 @@ class GuardServer {
     this.options = options;
     this.lockFd = lockFd;
     this.controllerPid = handed?.controllerPid ?? 0;
+    this.hadController = handed !== null;
     this.hello = {
       version: PROTOCOL_VERSION,
       pid: process.pid,
@@ -264,6 +267,7 @@ class GuardServer {
     }
     const older = this.controller;
     this.controller = socket;
+    this.hadController = true;
     this.controllerPid = socket.data?.pid ?? 0;
     if (older !== null && older !== socket) {
       this.send(older, { kind: "superseded" });
@@ -349,7 +353,7 @@ class GuardServer {
 
   /** Looks at the disk: only for a guard that has nothing to watch. */
   private isForgotten(): boolean {
-    return !this.ownsSocket() || this.clock.now() - this.aloneSinceMs > LONELY_MS;
+    return !this.ownsSocket() || !this.hadController || this.clock.now() - this.aloneSinceMs > LONELY_MS;
   }
 
   private ownsSocket(): boolean {
