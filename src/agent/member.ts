@@ -10,7 +10,7 @@ import { keep, type NodeView } from "../brain/keeper.ts";
 import { FRESH_MS, type SeenStatus } from "../brain/successor.ts";
 import { leaseFromTtl } from "../brain/timing.ts";
 import type { BrokenRules, Renewal, RenewalAck } from "../dcs/lease.ts";
-import { type DcsStateMachine, NAME_HOLDS_LOCK, NAME_TAKEN, nodeIn } from "../dcs/state_machine.ts";
+import { type DcsStateMachine, NAME_HOLDS_LOCK, NAME_TAKEN } from "../dcs/state_machine.ts";
 import type { GuardPort, GuardView } from "../guard/port.ts";
 import type { Log } from "../lib/log.ts";
 import type { DynamicConfig } from "../model/config.ts";
@@ -115,6 +115,8 @@ export class Member {
   #saidLost = false;
   /** When another machine was last heard to speak in our name. */
   #namesakeMs = -Infinity;
+  /** Raft id of the leader that the last renewal went to. */
+  #renewedWith: number | null = null;
   #status: MemberStatus | null = null;
   #statusText = "";
   #statusSentMs = -Infinity;
@@ -150,7 +152,7 @@ export class Member {
       electionMaxMs: options.electionMaxMs,
       stalled: (lateMs) => this.#leadership.stalled(lateMs),
     });
-    this.board = new StatusBoard((member) => nodeIn(state(), member));
+    this.board = new StatusBoard(state);
     this.#tenancy = new Tenancy({
       name,
       life: () => this.#life(),
@@ -216,12 +218,11 @@ export class Member {
     raft.onChannel(LEASE_CHANNEL, (from, bytes) => this.#leaseMessage(from, bytes));
     const relay = new StatusRelay(raft, (from, bytes) => this.#statusMessage(from, bytes));
     raft.onChannel(STATUS_CHANNEL, (from, bytes) => {
-      relay.pass(from, bytes);
-      this.#statusMessage(from, bytes);
+      if (this.#statusMessage(from, bytes)) relay.pass(from, bytes);
     });
-    raft.onChannel(WITNESS_CHANNEL, (_, bytes) => {
+    raft.onChannel(WITNESS_CHANNEL, (from, bytes) => {
       const notice = decodeWitness(bytes);
-      if (notice !== null) this.board.hearWitness(notice, clock.now());
+      if (notice !== null) this.board.hearWitness(notice, from, clock.now());
     });
     guard.onChange(() => {
       this.loop.lateness.guardSaid(guard.view());
@@ -318,8 +319,10 @@ export class Member {
     if (this.#ended) return;
     const message = decodeLeaseMessage(bytes);
     if (message === null) return;
-    if (message.kind === "ack") this.#tenancy.acknowledged(message.ack);
-    // Nobody renews for another machine.
+    if (message.kind === "ack") {
+      // A lease is as good as its acknowledgements: only whom we asked as the leader gives one.
+      if (from === this.#renewedWith) this.#tenancy.acknowledged(message.ack);
+    } // Nobody renews for another machine.
     else if (message.renewal.life.node === from) {
       this.#leadership.renewal(
         message.renewal,
@@ -334,14 +337,21 @@ export class Member {
     if (leader === null) return;
     if (leader === id) {
       this.#leadership.renewal(renewal, (ack: RenewalAck) => this.#tenancy.acknowledged(ack));
-    } else raft.send(leader, LEASE_CHANNEL, encodeMessage({ kind: "renew", renewal }));
+    } else {
+      this.#renewedWith = leader;
+      raft.send(leader, LEASE_CHANNEL, encodeMessage({ kind: "renew", renewal }));
+    }
   }
 
-  #statusMessage(from: number, bytes: Uint8Array): void {
-    if (this.#ended) return;
+  /** False: it is no status. */
+  #statusMessage(from: number, bytes: Uint8Array): boolean {
     const status = decodeStatus(bytes);
-    const { dcs, clock, name, raft } = this.#options;
-    if (status === null || from === raft.status().id) return;
+    if (status !== null && !this.#ended && from !== this.#options.raft.status().id) this.#heard(status, from);
+    return status !== null;
+  }
+
+  #heard(status: MemberStatus, from: number): void {
+    const { dcs, clock, name } = this.#options;
     if (status.name === name) {
       // Noted: somebody else lives by our name.
       this.#namesakeMs = clock.now();

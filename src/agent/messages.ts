@@ -1,12 +1,11 @@
 /**
  * Messages between members on raft's opaque channels: lease renewals and their acknowledgements, and status
- * broadcasts. Senders are authenticated peers, but a message may come from another version: what does not have the
- * expected shape is dropped.
+ * broadcasts. What does not have the expected form (message_schema.ts) is dropped.
  */
 import type { Renewal, RenewalAck } from "../dcs/lease.ts";
-import { isLife } from "../model/life.ts";
 import type { MemberStatus } from "../model/member_status.ts";
 import type { WitnessNotice } from "../model/witness_notice.ts";
+import { readLease, readMessage, readRelayed, STATUS, WITNESS } from "./message_schema.ts";
 
 export const LEASE_CHANNEL = 1;
 export const STATUS_CHANNEL = 2;
@@ -26,54 +25,16 @@ export function encodeMessage(message: LeaseMessage | MemberStatus | WitnessNoti
   return encoder.encode(JSON.stringify(message));
 }
 
-function parse(bytes: Uint8Array): Record<string, unknown> | null {
-  try {
-    const value: unknown = JSON.parse(decoder.decode(bytes));
-    return typeof value === "object" && value !== null ? value as Record<string, unknown> : null;
-  } catch (error) {
-    if (error instanceof SyntaxError) return null;
-    throw error;
-  }
-}
-
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
-
 export function decodeLeaseMessage(bytes: Uint8Array): LeaseMessage | null {
-  const value = parse(bytes);
-  const body = (value?.kind === "renew" ? value.renewal : value?.kind === "ack" ? value.ack : null) as
-    | Record<string, unknown>
-    | null;
-  if (!body || !isCount(body.epoch) || !isCount(body.incarnation) || !isCount(body.seq)) return null;
-  if (value!.kind === "renew") {
-    const promised = [body.countsOnMs, body.revision].every((each) => each === undefined || isCount(each));
-    return typeof body.holder === "string" && isLife(body.life) && promised
-      ? value as unknown as LeaseMessage
-      : null;
-  }
-  return isCount(body.grantTtlMs) ? value as unknown as LeaseMessage : null;
+  return readLease(bytes) as LeaseMessage | null;
 }
 
 export function decodeStatus(bytes: Uint8Array): MemberStatus | null {
-  const value = parse(bytes);
-  if (
-    value === null || typeof value.name !== "string" || !isCount(value.incarnation) || !isCount(value.seq)
-  ) return null;
-  if (
-    !isCount(value.epochSeen) || typeof value.running !== "boolean" || typeof value.writable !== "boolean"
-  ) return null;
-  if (typeof value.tags !== "object" || value.tags === null) return null;
-  if (value.life !== undefined && !isLife(value.life)) return null;
-  return value as unknown as MemberStatus;
+  return readMessage(bytes, STATUS) as MemberStatus | null;
 }
 
 export function decodeWitness(bytes: Uint8Array): WitnessNotice | null {
-  const value = parse(bytes);
-  if (value === null) return null;
-  const texts = [value.name, value.raftAddr, value.apiUrl].every((text) => typeof text === "string");
-  const numbers = [value.canLose, value.holderSeenEpoch ?? null, value.holderLsn ?? null];
-  return texts && numbers.every((number) => number === null || isCount(number))
-    ? value as unknown as WitnessNotice
-    : null;
+  return readMessage(bytes, WITNESS) as WitnessNotice | null;
 }
 
 export interface RelayedStatus {
@@ -88,7 +49,6 @@ export function encodeRelayed({ from, status }: RelayedStatus): Uint8Array {
 }
 
 export function decodeRelayed(bytes: Uint8Array): RelayedStatus | null {
-  const value = parse(bytes);
-  if (value === null || !isCount(value.from) || typeof value.status !== "string") return null;
-  return { from: value.from, status: encoder.encode(value.status) };
+  const relayed = readRelayed(bytes);
+  return relayed && { from: relayed.from, status: encoder.encode(relayed.status) };
 }

@@ -95,13 +95,27 @@ export function ownStatus(input: OwnStatusInput): MemberStatus {
     shuttingDown: input.stopping,
     checkpointAfterPromote: postgres.checkpointAfterPromote,
     tags: input.tags,
-    pendingRestart: postgres.pendingRestart,
+    pendingRestart: shortened(postgres.pendingRestart),
     serverVersion: postgres.serverVersion,
     connUrl: input.connUrl,
     apiUrl: input.apiUrl,
     lateMs: input.lateMs,
     canLose: input.canLose,
   };
+}
+
+/** Others refuse a status that is too large, and would take this member for gone. Its own REST API shows them whole. */
+const SHOWN_SETTINGS = 100;
+const SHOWN_VALUE = 400;
+
+function shortened(pending: MemberStatus["pendingRestart"]): MemberStatus["pendingRestart"] {
+  if (pending === null) return null;
+  const cut = (value: string) => value.length > SHOWN_VALUE ? `${value.slice(0, SHOWN_VALUE)}...` : value;
+  return Object.fromEntries(
+    Object.entries(pending).slice(0, SHOWN_SETTINGS).map((
+      [name, { old_value, new_value }],
+    ) => [name, { old_value: cut(old_value), new_value: cut(new_value) }]),
+  );
 }
 
 function roleOf({ postgres, holding, dcs }: OwnStatusInput): PostgresRole {

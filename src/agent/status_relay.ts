@@ -21,7 +21,7 @@ export class StatusRelay {
     });
   }
 
-  /** A status came from its sender itself. */
+  /** A status came from its sender itself: one that was read, so that it fits into a frame with what is put around it. */
   pass(from: number, status: Uint8Array): void {
     const { role, id, members } = this.#raft.status();
     if (role !== "leader") return;

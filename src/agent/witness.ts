@@ -5,7 +5,7 @@
  */
 import type { Clock, MemberInfo, Raft, RaftEvent } from "../../raft/mod.ts";
 import type { BrokenRules } from "../dcs/lease.ts";
-import { type DcsStateMachine, nodeIn } from "../dcs/state_machine.ts";
+import type { DcsStateMachine } from "../dcs/state_machine.ts";
 import type { Log } from "../lib/log.ts";
 import type { DynamicConfig } from "../model/config.ts";
 import type { JsonObject } from "../model/json.ts";
@@ -74,7 +74,7 @@ export class Witness {
     this.#options = options;
     const { name, clock, raft, dcs, log, electionMaxMs, wallMs, effective } = options;
     const state = () => dcs.state;
-    this.board = new StatusBoard((member) => nodeIn(dcs.state, member));
+    this.board = new StatusBoard(state);
     this.#dynamic = effective({});
     this.#timer = new LookTimer(clock, (dueMs) => this.#look(dueMs));
     this.proposer = new Proposer(name, raft, wallMs, clock, log);
@@ -118,18 +118,20 @@ export class Witness {
     raft.onChannel(LEASE_CHANNEL, (from, bytes) => this.#leaseMessage(from, bytes));
     const relay = new StatusRelay(raft, (from, bytes) => this.#statusMessage(from, bytes));
     raft.onChannel(STATUS_CHANNEL, (from, bytes) => {
-      relay.pass(from, bytes);
-      this.#statusMessage(from, bytes);
+      if (this.#statusMessage(from, bytes)) relay.pass(from, bytes);
     });
     this.#wake();
   }
 
-  #statusMessage(from: number, bytes: Uint8Array): void {
+  /** False: it is no status. */
+  #statusMessage(from: number, bytes: Uint8Array): boolean {
     const status = decodeStatus(bytes);
-    if (status === null || !this.board.hear(status, from, this.#options.clock.now())) return;
-    this.#sightings.heard(status, this.#options.dcs.state.lock);
-    this.changes.changed();
-    this.#wake();
+    if (status !== null && this.board.hear(status, from, this.#options.clock.now())) {
+      this.#sightings.heard(status, this.#options.dcs.state.lock);
+      this.changes.changed();
+      this.#wake();
+    }
+    return status !== null;
   }
 
   /** No more events are handled. */
@@ -220,7 +222,7 @@ export class Witness {
       holderSeenEpoch: this.#sightings.last.epoch,
       holderLsn: this.#sightings.last.lsn,
     };
-    this.board.hearWitness(notice, nowMs);
+    this.board.hearWitness(notice, status.id, nowMs);
     const bytes = encodeMessage(notice);
     for (const { id } of status.members) if (id !== status.id) raft.send(id, WITNESS_CHANNEL, bytes);
     this.changes.changed();

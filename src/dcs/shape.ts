@@ -31,6 +31,14 @@ export function wholeNumber(max: number = Number.MAX_SAFE_INTEGER, min = 0): Che
   };
 }
 
+/** A number that need not be whole. */
+export function finite(min: number, max: number): Check {
+  return (value) =>
+    typeof value === "number" && value >= min && value <= max
+      ? null
+      : `a number from ${min} to ${max} is expected`;
+}
+
 /** Text of at most so many characters. */
 export function text(max: number): Check {
   return (value, bounded) => {
@@ -83,7 +91,23 @@ export function fields(
   required: { readonly [name: string]: Check },
   optional: { readonly [name: string]: Check } = {},
 ): Check {
-  const checks = new Map([...Object.entries(required), ...Object.entries(optional)]);
+  const known = openFields(required, optional);
+  return (value, bounded) => {
+    const flaw = known(value, bounded);
+    if (flaw !== null || !bounded) return flaw;
+    const stranger = Object.keys(value as Fields).find((name) =>
+      !Object.hasOwn(required, name) && !Object.hasOwn(optional, name)
+    );
+    return stranger === undefined ? null : `${shown(stranger)} is not known`;
+  };
+}
+
+/** At least these fields; those of `optional` may be missing. Others are of a later version, and are not judged. */
+export function openFields(
+  required: { readonly [name: string]: Check },
+  optional: { readonly [name: string]: Check } = {},
+): Check {
+  const checks = [...Object.entries(required), ...Object.entries(optional)];
   return (value, bounded) => {
     if (!isFields(value)) return "a map is expected";
     for (const [name, check] of checks) {
@@ -92,8 +116,7 @@ export function fields(
         if (flaw !== null) return `${name}: ${flaw}`;
       } else if (Object.hasOwn(required, name)) return `${name} is missing`;
     }
-    const stranger = bounded ? Object.keys(value).find((name) => !checks.has(name)) : undefined;
-    return stranger === undefined ? null : `${shown(stranger)} is not known`;
+    return null;
   };
 }
 
