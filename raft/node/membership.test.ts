@@ -326,6 +326,25 @@ describe("removing a member", () => {
     propose(cluster, "on", leader);
   });
 
+  test("who hears a leader believes no other member that it was removed", () => {
+    const cluster = started();
+    const leader = cluster.leader();
+    const mad = follower(cluster);
+    const other = cluster.member(cluster.ids.find((id) => id !== leader.id && id !== mad.id)!);
+    cluster.stop(mad.id);
+    const liar = cluster.network.transport(mad.id);
+    liar.start({ onFrame: () => {}, onPeer: () => {} });
+    cluster.clock.advance(10);
+    for (const { id } of [leader, other]) {
+      expect(liar.send(id, ADMISSION_CHANNEL, encodeAdmission(4711, { kind: "removed" }))).toBe(true);
+    }
+    cluster.clock.advance(100);
+    for (const { events } of [leader, other]) {
+      expect(events.some(({ kind }) => kind === "removed")).toBe(false);
+    }
+    propose(cluster, "on", leader);
+  });
+
   test("a leader hands over first", () => {
     const cluster = started();
     const old = cluster.leader();

@@ -25,6 +25,7 @@ import type {
   RaftStatus,
   ReadOutcome,
 } from "./api.ts";
+import { ChannelBudget } from "./channel_budget.ts";
 import { CoreDriver } from "./core_driver.ts";
 import { encodeEnvelope } from "./envelope.ts";
 import { Membership } from "./membership.ts";
@@ -86,6 +87,7 @@ export class RaftNode implements Raft {
   #connected = new Set<NodeId>();
   #lastContactMs = new Map<NodeId, number>();
   #garbageSaidMs = new Map<NodeId, number>();
+  #budget = new ChannelBudget(() => this.#options.clock.now());
   /** Term of the last applied entry. */
   #appliedTerm: Term = 0;
   #appliedSince: Index | null = null;
@@ -424,7 +426,9 @@ export class RaftNode implements Raft {
     if (channel === MEMBERS_CHANNEL) return this.#membership.frame(from, payload);
     if (channel === SNAPSHOT_CHANNEL) return this.#snapshots.frame(from, payload);
     const handler = this.#channels.get(channel);
-    if (handler) this.#turns.later(() => handler(from, payload));
+    if (handler === undefined) return;
+    if (!this.#budget.take(from, payload.length)) return this.#noteGarbage(from, "more than it may say");
+    this.#turns.later(() => handler(from, payload));
   }
 
   #onRaftFrame(from: NodeId, payload: Uint8Array): void {
@@ -480,7 +484,7 @@ export class RaftNode implements Raft {
 
   #onAdmissionFrame(from: NodeId, payload: Uint8Array): void {
     const message = decodeAdmission(this.#options.clusterId, payload);
-    if (message?.kind === "removed") this.#leave();
+    if (message?.kind === "removed") this.#toldRemoved(from);
     if (message?.kind === "hello") {
       const { instance, empty } = message;
       this.#registrar.hello(from, instance);
@@ -639,6 +643,15 @@ export class RaftNode implements Raft {
     this.#options.log("error", event, error.message);
     this.#emit({ kind: "fatal", error });
     this.#end(unreadable ? error.message : `the raft log cannot be written: ${error.message}`);
+  }
+
+  /**
+   * Whoever hears a leader is a member: a leader speaks to nobody else. So another member's word does not count meanwhile;
+   * it is repeated whenever we speak to it.
+   */
+  #toldRemoved(from: NodeId): void {
+    const { leader = NONE } = this.#core ?? {};
+    if (leader === NONE || leader === from) this.#leave();
   }
 
   /** We are no member any more, for good. */

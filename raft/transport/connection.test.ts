@@ -2,8 +2,10 @@ import { EventEmitter } from "node:events";
 import type { Socket } from "node:net";
 import { expect, test } from "bun:test";
 import { Connection } from "./connection.ts";
-import { encodeFrame, FrameKind } from "./frame.ts";
+import { encodeFrame, FrameKind, sealFrame } from "./frame.ts";
 import { Acceptor, Dialer, keyOf, Refusal } from "./handshake.ts";
+
+import { FrameMac } from "./frame_mac.ts";
 
 const KEY = keyOf("secret", 1);
 const nonce = () => crypto.getRandomValues(new Uint8Array(32));
@@ -28,6 +30,10 @@ class StubbornSocket extends EventEmitter {
     this.paused = true;
   }
 
+  resume(): void {
+    this.paused = false;
+  }
+
   setTimeout(ms: number): void {
     this.timeoutMs = ms;
   }
@@ -37,16 +43,21 @@ class StubbornSocket extends EventEmitter {
   }
 }
 
-function accepting() {
+/** `workMs`: what each frame costs. */
+function accepting(workMs = 0) {
+  let nowMs = 0;
   const fake = new StubbornSocket();
   const acceptor = new Acceptor({ id: 2, clusterId: 1, key: KEY }, () => null, nonce());
   const closed: string[] = [];
   const frames: string[] = [];
   const connection = new Connection(fake as unknown as Socket, acceptor, {
     onOpen: () => {},
-    onFrame: (_, channel) => frames.push(`${channel}`),
+    onFrame: (_, channel) => {
+      nowMs += workMs;
+      frames.push(`${channel}`);
+    },
     onClose: (reason, refused) => closed.push(`${reason} ${refused}`),
-  }, { now: () => 0, silenceMs: 3000 });
+  }, { now: () => nowMs, silenceMs: 3000 });
   const receive = (payload: Uint8Array) => fake.emit("data", encodeFrame(FrameKind.handshake, 0, payload));
   return { fake, connection, closed, frames, receive };
 }
@@ -78,4 +89,27 @@ test("an open connection on which something is not authentic is ended at once, w
   expect(fake.state).toBe("destroyed");
   fake.emit("data", encodeFrame(FrameKind.data, 3, new Uint8Array(50)));
   expect([closed.length, frames.length]).toEqual([1, 0]);
+});
+
+test("a peer that sends without end leaves the loop its turns, and nothing of what it sent is lost", async () => {
+  const { fake, closed, frames, receive } = accepting(0.1);
+  const dialer = new Dialer({ id: 1, clusterId: 1, key: KEY }, 2, nonce());
+  receive(dialer.hello);
+  receive(dialer.step(await replied(fake)).reply!);
+  const last = dialer.step(await replied(fake));
+  const mac = new FrameMac((last as { keys: { dialer: Uint8Array } }).keys.dialer);
+  const sent = Array.from({ length: 1000 }, () => sealFrame(mac, FrameKind.data, 3, new Uint8Array(1000)));
+  fake.emit("data", Buffer.concat(sent));
+  // One piece holds 16 frames: 1.6 ms of work each.
+  expect(frames.length).toBeLessThan(100);
+  expect(fake.paused).toBe(true);
+  let turns = 0;
+  while (frames.length < sent.length) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    if (++turns > 10_000) break;
+  }
+  expect([frames.length, closed]).toEqual([sent.length, []]);
+  expect(turns).toBeGreaterThan(5);
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  expect(fake.paused).toBe(false);
 });

@@ -18,6 +18,13 @@ import { type Acceptor, Dialer, type SessionKeys } from "./handshake.ts";
 
 /** More waiting than this: the peer does not read, and further frames are dropped. */
 const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
+/**
+ * What came on one connection may hold the loop for so long, then everything else gets its turn: the runtime reads a socket
+ * for as long as there is something to read, and a peer that sends without end would be all that is ever heard.
+ */
+const STRETCH_MS = 5;
+/** So much is looked at before the time is. */
+const PIECE_BYTES = 16 * 1024;
 /** So many times the longest silence a frame may take: 30 s, a snapshot at 280 kB a second. */
 const FRAME_SILENCES = 10;
 
@@ -48,6 +55,12 @@ export class Connection {
   #sentMs: number;
   /** Since when a frame has begun and is not complete; null: none has. */
   #withinFrameMs: number | null = null;
+  /** The present stretch: how long it has lasted, and until when. */
+  #stretchMs = 0;
+  #workedMs = -Infinity;
+  #resting = false;
+  /** What has come and has to wait for the next stretch: one chunk of the runtime's. */
+  #unread: Uint8Array = new Uint8Array(0);
 
   /** `silenceMs`: how long nothing may come, and how long connecting and the handshake together may take. */
   constructor(
@@ -116,7 +129,37 @@ export class Connection {
 
   #onData(chunk: Uint8Array): void {
     if (this.#closed) return;
-    this.#receivedMs = this.#now();
+    this.#unread = this.#unread.length === 0 ? chunk : Buffer.concat([this.#unread, chunk]);
+    if (!this.#resting) this.#work();
+  }
+
+  #work(): void {
+    while (!this.#closed && this.#unread.length > 0) {
+      const beganMs = this.#now();
+      if (beganMs - this.#workedMs >= 1) this.#stretchMs = 0;
+      const piece = this.#unread.subarray(0, PIECE_BYTES);
+      this.#unread = this.#unread.subarray(piece.length);
+      this.#receivedMs = beganMs;
+      this.#read(piece);
+      this.#workedMs = this.#now();
+      this.#stretchMs += this.#workedMs - beganMs;
+      if (this.#stretchMs >= STRETCH_MS) return this.#rest();
+    }
+  }
+
+  #rest(): void {
+    if (this.#closed) return;
+    this.#stretchMs = 0;
+    this.#resting = true;
+    this.#socket.pause();
+    setTimeout(() => {
+      this.#resting = false;
+      this.#work();
+      if (!this.#closed && !this.#resting) this.#socket.resume();
+    }, 1);
+  }
+
+  #read(chunk: Uint8Array): void {
     try {
       this.#reader.push(chunk, (frame) => {
         this.#withinFrameMs = null;

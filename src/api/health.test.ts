@@ -175,6 +175,22 @@ const CASES: readonly Case[] = [
     good: ["/health"],
   },
   {
+    node: "primary in pause whose agent hangs",
+    arrange: (port) => {
+      port.changeDynamic({ pause: true });
+      port.change({ loopAgeMs: 6000 });
+    },
+    good: ["/health", "/liveness"],
+  },
+  {
+    node: "primary in pause without a view of the cluster, whose agent hangs",
+    arrange: (port) => {
+      port.changeDynamic({ pause: true });
+      port.change({ loopAgeMs: 6000, dcsAgeMs: null });
+    },
+    good: ["/health", "/liveness"],
+  },
+  {
     node: "standby whose agent is late",
     arrange: (port) => {
       port.becomeStandby();

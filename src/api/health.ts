@@ -82,14 +82,15 @@ export function healthCode(
   holdsLease: boolean,
   query: URLSearchParams,
 ): number {
+  const leads = holdsLease && !isSilent(view);
   const known = hasClusterView(view);
   const role = status.role;
   // In pause a primary lives on without a DCS: its role is all there is to go by.
-  const byRole = !known && view.dynamic.pause;
-  const primary = byRole ? role === "primary" : holdsLease && !isStandbyCluster(view);
+  const byRole = !known && view.dynamic.pause && !isSilent(view);
+  const primary = byRole ? role === "primary" : leads && !isStandbyCluster(view);
   const standbyLeader = byRole
     ? role === "standby_leader"
-    : holdsLease && isStandbyCluster(view) && (role === "replica" || role === "standby_leader");
+    : leads && isStandbyCluster(view) && (role === "replica" || role === "standby_leader");
   const replica = isReplica(view, status, query);
   const leading = primary || standbyLeader;
   const sync = known && status.sync_standby === true;
@@ -98,7 +99,7 @@ export function healthCode(
   const good: { readonly [name in HealthCheck]: boolean } = {
     primary,
     "standby-leader": standbyLeader,
-    leader: byRole ? leading : holdsLease,
+    leader: byRole ? leading : leads,
     replica,
     "read-only": leading || replica,
     synchronous: sync && replica,
@@ -139,6 +140,14 @@ function tagsMatch(view: ApiView, query: URLSearchParams): boolean {
   return true;
 }
 
+/**
+ * The agent's loop has not looked for a ttl, and what is known of this member is at least that old. Without it /primary would
+ * be answered in maintenance mode, where no lease ends, from a copy of any age.
+ */
+function isSilent(view: ApiView): boolean {
+  return view.loopAgeMs >= view.dynamic.ttlS * 1000;
+}
+
 /** The agent's own loop runs; on a standby it may be late for twice as long, as no lease hangs on it. */
 export function isLive(view: ApiView): boolean {
   const primary = view.status?.role === "primary" && view.postgres?.process === "running";
@@ -151,7 +160,7 @@ export function readinessProblem(
   holdsLease: boolean,
   query: URLSearchParams,
 ): string | null {
-  if (holdsLease) return null;
+  if (holdsLease && !isSilent(view)) return null;
   if (status.state !== "running") return "PostgreSQL is not running";
   if (status.replication_state !== "streaming") return "PostgreSQL replication state is not streaming";
   // A stream that still flows tells where the primary is, also without the DCS.
