@@ -124,7 +124,10 @@ export class AgentApiPort extends ClusterApi implements ApiPort {
         resolve(outcome);
       };
       const timer = setTimeout(
-        () => finish({ kind: "failed" }),
+        () => {
+          member.withdrawRestart();
+          finish({ kind: "failed" });
+        },
         timeoutS === null ? RESTART_WAIT_MS : timeoutS * 1000,
       );
       const unsubscribe = this.onChange(() => {

@@ -15,8 +15,9 @@ import type { GuardPort, GuardView } from "../guard/port.ts";
 import type { Log } from "../lib/log.ts";
 import type { DynamicConfig } from "../model/config.ts";
 import type { JsonObject } from "../model/json.ts";
-import { describeLife, isSameLife, type Life } from "../model/life.ts";
+import { claimOn, describeLife, isSameLife, type Life, mayRelease } from "../model/life.ts";
 import type { MemberStatus } from "../model/member_status.ts";
+import { pauseAfter } from "../model/pause_after.ts";
 import type { PostgresView } from "../model/postgres_view.ts";
 import { type DcsState, knownMember, type MemberFacts } from "../model/records.ts";
 import { Changes } from "./changes.ts";
@@ -51,6 +52,9 @@ import type { Watchdog } from "./watchdog.ts";
 const STATUS_PERIOD_MS = 500;
 /** Joining is tried again after this: raft has no leader yet, or another machine holds the lock under our name. */
 const JOIN_AGAIN_MS = 250;
+const MAX_JOIN_AGAIN_MS = 5000;
+/** A name is taken over from a member that was not heard for this long in contact with the others: statuses come twice a second. */
+const LISTEN_MS = 2000;
 /** After a look that itself changed something. */
 const LOOK_AGAIN_MS = 5;
 
@@ -111,6 +115,9 @@ export class Member {
   #joining = false;
   #joinedFacts = "";
   #joinAgainMs = -Infinity;
+  #joinFailures = 0;
+  /** Since when raft has had a leader; Infinity: it has none. */
+  #leaderSinceMs = Infinity;
   #saidHeld = false;
   #saidLost = false;
   /** When another machine was last heard to speak in our name. */
@@ -270,6 +277,11 @@ export class Member {
     this.wake();
   }
 
+  /** A restart that has not begun is wanted no more: its asker was told that it failed. */
+  withdrawRestart(): void {
+    this.#wantsRestart = false;
+  }
+
   requestReinit(fromLeader: boolean): void {
     this.reinitialization.ask(fromLeader, this.#options.clock.now());
     this.wake();
@@ -295,7 +307,8 @@ export class Member {
       if (event.leader !== null) {
         this.#tenancy.renewSoon();
         this.#joinAgainMs = -Infinity;
-      }
+        if (this.#leaderSinceMs === Infinity) this.#leaderSinceMs = this.#options.clock.now();
+      } else this.#leaderSinceMs = Infinity;
       this.changes.changed();
     } else if (event.kind === "applied") {
       const { state } = this.#options.dcs;
@@ -305,6 +318,7 @@ export class Member {
         if (state.lock !== this.#lastState?.lock) {
           this.#options.postgres.look();
           this.#tenancy.renewSoon();
+          this.#joinAgainMs = -Infinity;
         }
         this.#lastState = state;
       }
@@ -435,7 +449,7 @@ export class Member {
 
   /** Logs our facts when they are new in this start; when that is applied, our records are not older than the start. */
   #join(): void {
-    const { name, incarnation, memberAnswers, dcs, exit, clock, log } = this.#options;
+    const { name, incarnation, dcs, clock } = this.#options;
     const facts: MemberFacts = { ...this.#options.facts(), life: this.#life() };
     const text = JSON.stringify(facts);
     const known = knownMember(dcs.state, name);
@@ -446,35 +460,62 @@ export class Member {
     const isKnown = known !== undefined && isSameLife(known.life, facts.life);
     if (this.#joining || (this.#joinedFacts === text && isKnown) || clock.now() < this.#joinAgainMs) return;
     this.#joining = true;
+    const { lock } = dcs.state;
+    const claim = claimOn(lock, name, facts.life!);
+    // Refused for certain, as the records say: nothing is proposed before they say otherwise.
+    if (!this.#tenancy.isJoined && claim !== "none" && !mayRelease(lock, claim)) {
+      const isOther = known?.life !== undefined && known.life.node !== facts.life!.node;
+      return isOther
+        ? this.#askNamesake(() => this.#joinLater(NAME_HOLDS_LOCK))
+        : this.#joinLater(NAME_HOLDS_LOCK);
+    }
     const propose = (replace: boolean) =>
       this.proposer.propose({ op: "setMember", facts, incarnation, replace }, (outcome) => {
         if (outcome.kind === "refused" && outcome.reason === NAME_TAKEN) {
-          // No answer proves nothing: the name is taken over then, but not what its machine may hold under it.
-          const taken = () => exit(1, nameTaken(name));
-          if (clock.now() - this.#namesakeMs < NAMESAKE_MS) return taken();
-          return memberAnswers(knownMember(dcs.state, name)?.apiUrl ?? "", (answers) => {
-            if (answers) taken();
-            else propose(true);
-          });
+          return this.#askNamesake(() => this.#hasListened ? propose(true) : this.#joinLater(NAME_TAKEN));
         }
+        if (outcome.kind !== "done") return this.#joinLater(outcome.reason);
         this.#joining = false;
-        if (outcome.kind === "done") {
-          this.#joinedFacts = text;
-          this.#tenancy.joined();
-        } else {
-          this.#joinAgainMs = clock.now() + JOIN_AGAIN_MS;
-          if (outcome.kind === "refused" && outcome.reason === NAME_HOLDS_LOCK && !this.#saidHeld) {
-            this.#saidHeld = true;
-            log.warning(
-              "join",
-              `another machine, or this one before it booted anew, holds the lock as '${name}': this one takes no part ` +
-                "until that lease has ended (in pause it does not end: once that machine is certainly off, run agent ctl failover)",
-            );
-          }
-        }
+        this.#joinFailures = 0;
+        this.#joinedFacts = text;
+        this.#tenancy.joined();
         this.wake();
       });
     propose(false);
+  }
+
+  /**
+   * Ends this agent if the machine that has its name lives. `silent`: it does not answer, which proves nothing: the name may
+   * be taken over then, but not what its machine may hold under it.
+   */
+  #askNamesake(silent: () => void): void {
+    const { name, exit, clock, dcs, memberAnswers } = this.#options;
+    if (clock.now() - this.#namesakeMs < NAMESAKE_MS) return exit(1, nameTaken(name));
+    memberAnswers(knownMember(dcs.state, name)?.apiUrl ?? "", (answers) => {
+      if (answers) exit(1, nameTaken(name));
+      else silent();
+    });
+  }
+
+  /** Long enough that the status of every member in contact has come. */
+  get #hasListened(): boolean {
+    return this.#options.clock.now() - this.#leaderSinceMs > LISTEN_MS;
+  }
+
+  /** Later and later, and at once when the records change or raft has a leader again. */
+  #joinLater(reason: string): void {
+    const { name, clock, log } = this.#options;
+    this.#joining = false;
+    this.#joinAgainMs = clock.now() + pauseAfter(++this.#joinFailures, JOIN_AGAIN_MS, MAX_JOIN_AGAIN_MS);
+    if (reason === NAME_HOLDS_LOCK && !this.#saidHeld) {
+      this.#saidHeld = true;
+      log.warning(
+        "join",
+        `another machine, or this one before it booted anew, holds the lock as '${name}': this one takes no part ` +
+          "until that lease has ended (in pause it does not end: once that machine is certainly off, run agent ctl failover)",
+      );
+    }
+    this.wake();
   }
 
   /** Another machine has joined under our name. Ours was silent when it did, and is none of the members any more. */

@@ -21,7 +21,13 @@ import { basename, dirname, join, resolve } from "node:path";
 import type { Log } from "../lib/log.ts";
 import { randomHex } from "../lib/random.ts";
 import type { Life } from "../model/life.ts";
-import { type KeptMachine, type MachinePlace, parseMachine, whyAnotherMachine } from "../model/machine.ts";
+import {
+  type KeptMachine,
+  type MachinePlace,
+  parseMachine,
+  UNKNOWN_HOST,
+  whyAnotherMachine,
+} from "../model/machine.ts";
 
 export function ownMachine(raftDir: string, dataDir: string, log: Log): Pick<Life, "machine" | "boot"> {
   mkdirSync(raftDir, { recursive: true, mode: 0o700 });
@@ -41,11 +47,12 @@ export function ownMachine(raftDir: string, dataDir: string, log: Log): Pick<Lif
 
 function placeOf(raftDir: string, dataDir: string): MachinePlace {
   const { dev, ino } = statSync(raftDir, { bigint: true });
+  const cards = networkCards();
   return {
     boot: digest([readText("/proc/sys/kernel/random/boot_id") ?? "", linkText("/proc/self/ns/pid")]),
     device: String(dev),
     inode: String(ino),
-    host: digest([readText("/etc/machine-id") ?? "", ...networkCards()]),
+    host: cards.length === 0 ? UNKNOWN_HOST : digest([readText("/etc/machine-id") ?? "", ...cards]),
     dataDir: resolved(dataDir),
   };
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { type KeptMachine, parseMachine, whyAnotherMachine } from "./machine.ts";
+import { type KeptMachine, parseMachine, UNKNOWN_HOST, whyAnotherMachine } from "./machine.ts";
 
 const KEPT: KeptMachine = {
   machine: "m1",
@@ -17,6 +17,12 @@ const CASES: [string, Partial<KeptMachine>, RegExp | null][] = [
   ["a copy of the directory is another one", { inode: "43" }, /copy/],
   ["a snapshot of its file system, too, beside it on the same host", { device: "8:2" }, /another device/],
   ["a cloned virtual machine has other network cards", { boot: "b2", host: "h2" }, /another host/],
+  [
+    "a container that was started anew cannot be told from a copy",
+    { boot: "b2", host: UNKNOWN_HOST },
+    /cannot be told/,
+  ],
+  ["while it runs its directory tells, as anywhere", { host: UNKNOWN_HOST }, null],
   ["another data directory means other processes", { dataDir: "/data/pg2" }, /data_dir was/],
 ];
 

@@ -4,6 +4,9 @@
  * and writes it.
  */
 
+/** A host without network cards of its own (a container): an image gives all of them one machine-id. */
+export const UNKNOWN_HOST = "unknown";
+
 /** Where a raft directory lies at present. */
 export interface MachinePlace {
   /** Of the kernel, by boot_id, and of the process namespace: processes of another are not seen, or gone. */
@@ -11,7 +14,7 @@ export interface MachinePlace {
   /** Device and inode of the raft directory: a copy has others, as long as the host runs. */
   readonly device: string;
   readonly inode: string;
-  /** A digest of what stays over a reboot and differs between hosts: machine-id, network cards. */
+  /** A digest of what stays over a reboot and differs between hosts: machine-id, network cards. UNKNOWN_HOST: nothing does. */
   readonly host: string;
   /** PostgreSQL's data directory, resolved: what runs in another one says nothing of this one. */
   readonly dataDir: string;
@@ -32,6 +35,9 @@ export function whyAnotherMachine(kept: KeptMachine, here: MachinePlace): string
   if (kept.inode !== here.inode) return "the raft directory is a copy";
   if (kept.boot === here.boot) {
     return kept.device === here.device ? null : "the raft directory is a copy on another device";
+  }
+  if (here.host === UNKNOWN_HOST) {
+    return "this host (a container?) cannot be told from others after it was started anew";
   }
   return kept.host === here.host ? null : "the raft directory was used on another host";
 }

@@ -319,7 +319,10 @@ function makersOf(
     "machine-lost": asked((member) => member.isWitness ? null : operators.loseMachine(member)),
     // A standby's agent is started again with a file that names the primary.
     "name-copied": one(
-      (member) => alive(member) && !member.isWitness && cluster.members.length > 1,
+      // Not the one whose bootstrap is not sealed yet: renamed, it would take its directory for somebody else's half.
+      (member) =>
+        alive(member) && !member.isWitness && member.server.directory.kind !== "half-written" &&
+        cluster.members.length > 1,
       (member, random) => {
         const { holder } = cluster.latestRecords()?.lock ?? { holder: null };
         const other = random.pick(cluster.members.filter((each) => each !== member));
