@@ -408,7 +408,8 @@ export class Member {
       settleAtMs,
       failsafeAtMs,
       this.#waitAtMs(nowMs),
-      this.#tenancy.isJoined ? Infinity : Math.max(nowMs, this.#joinAgainMs),
+      // While it is under way its outcome wakes: nothing is looked at over and over meanwhile.
+      this.#tenancy.isJoined || this.#joining ? Infinity : Math.max(nowMs, this.#joinAgainMs),
       Math.max(nowMs + 1, this.#leadership.deadlineMs()),
       nowMs + this.#dynamic.loopWaitS * 1000,
       this.#options.dcs.state.lock.holder === null ? nowMs + 50 : Infinity,

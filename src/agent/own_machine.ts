@@ -19,6 +19,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Log } from "../lib/log.ts";
+import { bootId } from "../lib/process_table.ts";
 import { randomHex } from "../lib/random.ts";
 import type { Life } from "../model/life.ts";
 import {
@@ -49,7 +50,7 @@ function placeOf(raftDir: string, dataDir: string): MachinePlace {
   const { dev, ino } = statSync(raftDir, { bigint: true });
   const cards = networkCards();
   return {
-    boot: digest([readText("/proc/sys/kernel/random/boot_id") ?? "", linkText("/proc/self/ns/pid")]),
+    boot: digest([bootId(), linkText("/proc/self/ns/pid")]),
     device: String(dev),
     inode: String(ino),
     host: cards.length === 0 ? UNKNOWN_HOST : digest([readText("/etc/machine-id") ?? "", ...cards]),
