@@ -35,6 +35,17 @@ async function raftOf(host: Host): Promise<RaftJson> {
   return JSON.parse((await host.rest("/agent/raft")).text) as RaftJson;
 }
 
+/** The status of `host` once `holds` of it: a member hears of a change that another one answered a moment later. */
+async function raftThat(
+  what: string,
+  host: Host,
+  holds: (status: RaftJson) => boolean,
+): Promise<RaftJson> {
+  let status = await raftOf(host);
+  await waitFor(what, START_MS, async () => holds(status = await raftOf(host)));
+  return status;
+}
+
 function withoutOtherReader({ hosts }: Cluster): Host[] {
   return hosts.filter(({ name }) => name !== OTHER_READER);
 }
@@ -176,7 +187,11 @@ story("an address that is none, and garbage of a member, are refused, and end no
   // A member whose program is at fault: it has a place, knows the password, and sends what no program sends.
   const [port] = await freePorts(1);
   await cluster.ctl("raft", "add", `127.0.0.1:${port}`, "ghost", "--no-vote", "--force");
-  const status = await raftOf(primary);
+  const status = await raftThat(
+    "the ghost and a leader in sight of the primary",
+    primary,
+    ({ members, leader }) => leader !== null && members.some(({ name }) => name === "ghost"),
+  );
   const ghost = status.members.find(({ name }) => name === "ghost")!;
   const leader = cluster.host(status.leader!);
   const to = status.members.find(({ name }) => name === leader.name)!;
@@ -213,10 +228,15 @@ story("an address that is none, and garbage of a member, are refused, and end no
     await waitFor("a word about it", START_MS, () => leader.log().includes("unusable message of ghost"));
   } finally {
     transport.close();
+    await cluster.ctl("raft", "remove", "ghost", "--force");
   }
-  await cluster.ctl("raft", "remove", "ghost", "--force");
   await fixture.healed();
-  expect((await raftOf(primary)).members.map(({ id }) => id)).toEqual(before);
+  const { members } = await raftThat(
+    "the end of the ghost",
+    primary,
+    ({ members }) => !members.some(({ name }) => name === "ghost"),
+  );
+  expect(members.map(({ id }) => id)).toEqual(before);
   expect(cluster.hosts.map((host) => host.agentPid())).toEqual(agents);
 });
 
@@ -233,7 +253,7 @@ story("a removed member stops itself and its PostgreSQL, and comes back as a new
     "was removed from the cluster: PostgreSQL is stopped, and so is this agent",
   );
   expect(await leaving.exitCode(START_MS)).toBe(3);
-  expect(voters(await raftOf(primary))).not.toContain(leaving.name);
+  await raftThat("a vote less", primary, (status) => !voters(status).includes(leaving.name));
   await cluster.waitHealthy(START_MS, cluster.others(leaving));
 
   // Its directory is of no use: it ends again. Without it, it joins.
