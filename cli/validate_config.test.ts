@@ -251,6 +251,15 @@ test("failsafe mode with nobody to ask is warned of", async () => {
   expect(lines[0]).toContain("warning: bootstrap.dcs.failsafe_mode: has no effect with one member");
 });
 
+test("what bootstrap.dcs asks for and this version does not do is warned of", async () => {
+  const more = "bootstrap:\n  dcs: {standby_cluster: {host: 10.0.0.1}, slots: {a: null}}";
+  const { code, lines } = await validate(host(), { more });
+  expect([code, lines.filter((line) => line.includes("not available in this version")).length]).toEqual([
+    0,
+    2,
+  ]);
+});
+
 test("the printed configuration hides passwords", async () => {
   const { lines } = await validate(host(), {}, { printConfig: true });
   expect(lines[0]).toContain("username: postgres");

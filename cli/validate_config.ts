@@ -9,6 +9,7 @@ import type { LocalConfig } from "../src/model/config.ts";
 import { effectiveDynamic } from "../src/model/config_dynamic.ts";
 import { compareIssues, formatIssue, Issues, withoutSecrets } from "../src/model/config_issues.ts";
 import type { Environment } from "../src/model/config_layers.ts";
+import { unavailableFeatures } from "../src/model/unavailable.ts";
 import { loadConfig } from "./config_source.ts";
 import { checkHost } from "./validate_host.ts";
 
@@ -51,7 +52,9 @@ export async function validateConfigCommand(path: string | null, options: Valida
 
 /** What the cluster would begin with: bootstrap.dcs, or what stands in for it. */
 function checkBeginning(config: LocalConfig, issues: Issues): void {
-  const { ttlS, loopWaitS, failsafeMode } = effectiveDynamic(config.bootstrap.dcs, config).config;
+  const dynamic = effectiveDynamic(config.bootstrap.dcs, config).config;
+  const { ttlS, loopWaitS, failsafeMode } = dynamic;
+  for (const feature of unavailableFeatures(dynamic)) issues.warning(["bootstrap", "dcs"], feature);
   if (failsafeMode && config.raft.partnerAddrs.length === 0) {
     issues.warning(
       ["bootstrap", "dcs", "failsafe_mode"],

@@ -6,7 +6,8 @@ import { describeValue } from "./config_issues.ts";
 import type { Issues, Path } from "./config_issues.ts";
 import { checkPassword, checkRole } from "./config_names.ts";
 import type { BootstrapSection } from "./config_schema.ts";
-import { optionList } from "./config_postgresql.ts";
+import { optionList } from "./config_options.ts";
+import { readHba } from "./config_server_files.ts";
 import type { JsonObject } from "./json.ts";
 import { isJsonObject } from "./merge.ts";
 import { isRoleOption } from "./role_option.ts";
@@ -25,7 +26,7 @@ export function buildBootstrap(section: BootstrapSection, raw: JsonObject, issue
   return {
     dcs,
     initdb: initdbOptions(section, issues),
-    pgHba: section.pg_hba ?? [],
+    pgHba: readHba(raw["pg_hba"], [...PATH, "pg_hba"], issues) ?? [],
     postBootstrap: section.post_bootstrap || section.post_init || null,
     users: users(section.users ?? {}, issues),
     custom: customMethod(section.method ?? "initdb", raw, issues),

@@ -170,14 +170,14 @@ const ROOT: readonly [
     { slots: { "A-b": null, l: { type: "logical" }, x: { type: "odd" }, y: "text" } },
     { slots: {} },
     [
-      "slots.A-b: a slot's name has 1 to 63 lower case letters, digits and underscores: the slot is left out",
-      "slots.l: a logical slot needs database and plugin: the slot is left out",
-      "slots.x: type is physical or logical: the slot is left out",
-      "slots.y: expected a map with type, and database and plugin for a logical slot: the slot is left out",
+      "slots.A-b: a slot's name has 1 to 63 lower case letters, digits and underscores; it is ignored, the default is used",
+      "slots.l: a logical slot needs database and plugin; it is ignored, the default is used",
+      "slots.x.type: type is physical or logical; it is ignored, the default is used",
+      "slots.y: expected a map with type, and database and plugin for a logical slot; it is ignored, the default is used",
     ],
   ],
   ["ignore_slots", { ignore_slots: [{ name: "x" }, "y"] }, { ignoreSlots: [{ name: "x" }] }, [
-    "ignore_slots[1]: expected a map with name, type, database or plugin: it is left out",
+    "ignore_slots[1]: expected a map with name, type, database or plugin; it is ignored, the default is used",
   ]],
   ["a standby cluster", { standby_cluster: { host: "a,b", port: 5432, odd: 1 }, synchronous_mode: "on" }, {
     standbyCluster: { host: "a,b", port: 5432 },
@@ -188,7 +188,7 @@ const ROOT: readonly [
   }],
   ["a standby cluster that names no source", { standby_cluster: { primary_slot_name: "x" } }, {
     standbyCluster: null,
-  }],
+  }, ["standby_cluster: has no effect without one of host, port, restore_command"]],
   ["a standby cluster with an impossible port", { standby_cluster: { host: "a", port: 99999 } }, {
     standbyCluster: { host: "a" },
   }, [
@@ -290,9 +290,7 @@ test("local parameters win over dynamic ones, but for the controlled", () => {
     work_mem: "8MB",
   });
   expect(config.postgresql.controlled["max_connections"]).toBe("300");
-  expect(issues).toEqual([
-    "postgresql.parameters.max_connections: must be equal on all members: set it in the dynamic configuration; the local value is ignored",
-  ]);
+  expect(issues).toEqual([]);
 });
 
 test("what no configuration file of PostgreSQL could hold is left out", () => {
@@ -308,17 +306,17 @@ test("local postgresql keys replace dynamic ones, use_slots is the cluster's", (
       postgresql: {
         use_slots: false,
         use_pg_rewind: false,
-        pg_hba: ["a"],
+        pg_hba: ["local all all trust"],
         pg_ident: ["i"],
         recovery_conf: { restore_command: "x" },
       },
     },
-    `${MINIMAL}  use_slots: on\n  use_pg_rewind: on\n  pg_hba: [b, c]\n`,
+    `${MINIMAL}  use_slots: on\n  use_pg_rewind: on\n  pg_hba: [local all all peer, host all all all reject]\n`,
   );
   expect(config.postgresql).toMatchObject({
     useSlots: false,
     usePgRewind: true,
-    pgHba: ["b", "c"],
+    pgHba: ["local all all peer", "host all all all reject"],
     pgIdent: ["i"],
     recoveryConf: { restore_command: "x" },
   });
@@ -341,6 +339,20 @@ test("parameters that are no map are ignored as a whole", () => {
   expect(config.postgresql.parameters).toEqual({ wal_keep_size: "128MB" });
   expect(config.postgresql.pgHba).toBeNull();
   expect(issues).toHaveLength(2);
+});
+
+test("one value that cannot be used does not cost the others of its section their effect", () => {
+  const section = { pg_ctl_timeout: -1, use_pg_rewind: "perhaps", callbacks: { on_start: "/bin/hook" } };
+  const { config, issues } = effective({ postgresql: section });
+  expect(config.postgresql.usePgRewind).toBe(false);
+  expect(issues.map((issue) => issue.split(":")[0])).toEqual([
+    "postgresql.pg_ctl_timeout",
+    "postgresql.use_pg_rewind",
+  ]);
+  expect(effectivePostgresqlSection({ postgresql: section }, LOCAL.postgresql!)).toMatchObject({
+    callbacks: { on_start: "/bin/hook" },
+    pgCtlTimeoutS: 60,
+  });
 });
 
 test("the postgresql section in force: dynamic keys below the local ones, facts of the host only local", () => {

@@ -10,14 +10,15 @@ import type {
   LocalConfig,
   PostgresqlConfig,
 } from "./config.ts";
-import { isSet, readRoot } from "./config_dynamic_read.ts";
-import { readText } from "./config_fields.ts";
-import { controlledParameters, fileParameters, PARAMETER_NAME, parameterText } from "./config_guc.ts";
+import { readRoot } from "./config_dynamic_read.ts";
+import { controlledParameters, fileParameters } from "./config_guc.ts";
 import { Issues } from "./config_issues.ts";
 import type { Path } from "./config_issues.ts";
 import { buildPostgresql } from "./config_postgresql.ts";
+import { usableKeys } from "./config_postgresql_keys.ts";
+import { readHba, readIdent, readRecoveryConf } from "./config_server_files.ts";
 import type { Json, JsonObject } from "./json.ts";
-import { isJsonObject } from "./merge.ts";
+import { isJsonObject, isSet } from "./merge.ts";
 import { parseBool } from "./parse_bool.ts";
 
 /** Facts of one host: found in the dynamic configuration, they are dropped. */
@@ -69,7 +70,7 @@ export function effectivePostgresqlSection(dcs: JsonObject, local: PostgresqlCon
 }
 
 function effectivePostgresql(dcs: JsonObject, local: JsonObject, issues: Issues): EffectivePostgresql {
-  const dynamic = dynamicSection(dcs);
+  const dynamic = dynamicSection(dcs, issues);
   const merged = mergedSection(dcs, local);
   const dynamicParameters = mapOrEmpty(dynamic["parameters"], [...PATH, "parameters"], issues);
   const localParameters = isJsonObject(local["parameters"]) ? local["parameters"] : {};
@@ -78,9 +79,9 @@ function effectivePostgresql(dcs: JsonObject, local: JsonObject, issues: Issues)
     usePgRewind: parseBool(merged["use_pg_rewind"]) ?? false,
     parameters: fileParameters(dynamicParameters, localParameters, [...PATH, "parameters"], issues),
     controlled: controlledParameters(dynamicParameters, [...PATH, "parameters"], issues),
-    pgHba: lines(merged["pg_hba"], [...PATH, "pg_hba"], issues),
-    pgIdent: lines(merged["pg_ident"], [...PATH, "pg_ident"], issues),
-    recoveryConf: recoveryConf(merged["recovery_conf"], issues),
+    pgHba: readHba(merged["pg_hba"], [...PATH, "pg_hba"], issues),
+    pgIdent: readIdent(merged["pg_ident"], [...PATH, "pg_ident"], issues),
+    recoveryConf: readRecoveryConf(merged["recovery_conf"], [...PATH, "recovery_conf"], issues),
     section: dynamic,
   };
 }
@@ -95,46 +96,19 @@ function mergedSection(dcs: JsonObject, local: JsonObject): JsonObject {
   return merged;
 }
 
-function dynamicSection(dcs: JsonObject): JsonObject {
+/** What can be used of the cluster's section: one value that cannot must not cost the others their effect. */
+function dynamicSection(dcs: JsonObject, issues: Issues = new Issues()): JsonObject {
   const section = dcs["postgresql"];
   if (!isJsonObject(section)) return {};
   const dropped: readonly string[] = LOCAL_ONLY_POSTGRESQL_KEYS;
-  return Object.fromEntries(
-    Object.entries(section).filter(([key, value]) => isSet(value) && !dropped.includes(key)),
-  );
+  const shared = Object.entries(section).filter(([key, value]) => isSet(value) && !dropped.includes(key));
+  return usableKeys(Object.fromEntries(shared), PATH, issues);
 }
 
 function mapOrEmpty(value: Json | undefined, path: Path, issues: Issues): JsonObject {
   if (isJsonObject(value)) return value;
   if (isSet(value)) issues.error(path, "expected a map of parameters");
   return {};
-}
-
-function lines(value: Json | undefined, path: Path, issues: Issues): string[] | null {
-  if (!isSet(value)) return null;
-  if (typeof value === "string") return value.split("\n").filter((line) => line.trim() !== "");
-  const texts = Array.isArray(value) ? value.map(readText) : [undefined];
-  if (texts.every((text) => text !== undefined)) return texts;
-  issues.error(path, "expected a list of lines");
-  return null;
-}
-
-/** Decided by the agent itself. */
-const IGNORED_RECOVERY =
-  /^(recovery_target.*|primary_conninfo|primary_slot_name|standby_mode|trigger_file|promote_trigger_file)$/;
-
-function recoveryConf(value: Json | undefined, issues: Issues): { [name: string]: string } {
-  const path = [...PATH, "recovery_conf"];
-  const result: { [name: string]: string } = {};
-  for (const [name, item] of Object.entries(mapOrEmpty(value, path, issues))) {
-    const text = item === null ? null : parameterText(item);
-    if (!PARAMETER_NAME.test(name)) {
-      issues.warning([...path, name], "is no parameter PostgreSQL could read: it is left out");
-    } else if (IGNORED_RECOVERY.test(name.toLowerCase())) {
-      issues.warning([...path, name], "is decided by the agent: it is ignored");
-    } else if (text !== null) result[name] = text;
-  }
-  return result;
 }
 
 /** What is in force already cannot be refused any more: the default stands in for what cannot be used. */

@@ -5,9 +5,11 @@
 import type { DynamicConfig } from "./config.ts";
 import { describeValue } from "./config_issues.ts";
 import type { Issues, Path } from "./config_issues.ts";
+import { readIgnoreSlots, readSlots } from "./config_slots.ts";
+import { readStandbyCluster } from "./config_standby_cluster.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { MAX_AGE_S, MAX_COUNT, MAX_TIMEOUT_S, MAX_TTL_S } from "./limits.ts";
-import { isJsonObject } from "./merge.ts";
+import { isSet } from "./merge.ts";
 import { parseBool } from "./parse_bool.ts";
 import { parseQuantity } from "./time_units.ts";
 import type { MemoryUnit, TimeUnit } from "./time_units.ts";
@@ -25,15 +27,6 @@ interface IntegerKey {
 const DEFAULT_TTL_S = 5;
 const MAX_LAG_BYTES = Number.MAX_SAFE_INTEGER;
 const MAX_MEMBERS = 1000;
-const STANDBY_CLUSTER_KEYS = [
-  "host",
-  "port",
-  "primary_slot_name",
-  "create_replica_methods",
-  "restore_command",
-  "archive_cleanup_command",
-  "recovery_min_apply_delay",
-];
 
 /** "proposed": what is above its largest value is an error. "in force": the largest value stands in for it. */
 export type Standing = "proposed" | "in force";
@@ -144,81 +137,6 @@ function readSynchronousMode(
   const flag = parseBool(value);
   if (flag === null) issues.error(path, `expected one of off, on, quorum, got ${describeValue(path, value)}`);
   return flag === true ? "on" : "off";
-}
-
-/** null unless it is active: a host, a port or a restore_command says where the transactions come from. */
-function readStandbyCluster(value: Json | undefined, path: Path, issues: Issues): JsonObject | null {
-  if (!isSet(value)) return null;
-  if (!isJsonObject(value)) {
-    issues.error(path, `expected a map, got ${describeValue(path, value)}`);
-    return null;
-  }
-  const result: JsonObject = {};
-  for (const [key, item] of Object.entries(value)) {
-    if (!STANDBY_CLUSTER_KEYS.includes(key)) {
-      issues.warning([...path, key], "this key is not known and has no effect");
-    } else if (isSet(item)) result[key] = item;
-  }
-  const port = result["port"];
-  const number = port === undefined ? null : parseQuantity(port);
-  if (port !== undefined && (number === null || number < 1 || number > 65535)) {
-    issues.error([...path, "port"], `expected a port from 1 to 65535, got ${describeValue(path, port)}`);
-    delete result["port"];
-  }
-  return ["host", "port", "restore_command"].some((key) => isSet(result[key]) && result[key] !== "")
-    ? result
-    : null;
-}
-
-function readSlots(dcs: JsonObject, path: Path, issues: Issues): JsonObject {
-  const key = ["slots", "permanent_slots", "permanent_replication_slots"].find((name) => isSet(dcs[name]));
-  if (key === undefined) return {};
-  const value = dcs[key]!;
-  const slotsPath = [...path, key];
-  if (!isJsonObject(value)) {
-    issues.error(slotsPath, `expected a map of slot names, got ${describeValue(slotsPath, value)}`);
-    return {};
-  }
-  const result: JsonObject = {};
-  for (const [name, definition] of Object.entries(value)) {
-    const problem = slotProblem(name, definition);
-    if (problem === null) result[name] = definition;
-    else issues.warning([...slotsPath, name], `${problem}: the slot is left out`);
-  }
-  return result;
-}
-
-/** Empty values (null, 0, "") mean a physical slot, as does a map without a type. */
-function slotProblem(name: string, definition: Json): string | null {
-  if (!/^[a-z0-9_]{1,63}$/.test(name)) {
-    return "a slot's name has 1 to 63 lower case letters, digits and underscores";
-  }
-  if (!definition) return null;
-  if (!isJsonObject(definition)) {
-    return "expected a map with type, and database and plugin for a logical slot";
-  }
-  const type = String(definition["type"] ?? "physical").toLowerCase();
-  if (type === "logical") {
-    return definition["database"] && definition["plugin"] ? null : "a logical slot needs database and plugin";
-  }
-  return type === "physical" ? null : "type is physical or logical";
-}
-
-function readIgnoreSlots(value: Json | undefined, path: Path, issues: Issues): JsonObject[] {
-  if (!isSet(value)) return [];
-  if (!Array.isArray(value)) {
-    issues.error(path, `expected a list of maps, got ${describeValue(path, value)}`);
-    return [];
-  }
-  return value.filter((item, i): item is JsonObject => {
-    if (isJsonObject(item)) return true;
-    issues.warning([...path, i], "expected a map with name, type, database or plugin: it is left out");
-    return false;
-  });
-}
-
-export function isSet(value: Json | undefined): value is Exclude<Json, null> {
-  return value !== undefined && value !== null;
 }
 
 class Reader {

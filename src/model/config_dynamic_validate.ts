@@ -1,15 +1,16 @@
 /** Whether a dynamic configuration may become the cluster's: PATCH and PUT /config, edit-config, bootstrap.dcs. */
 import type { ConfigIssue } from "./config.ts";
 import { boundsProblem } from "./bounded_json.ts";
-import { check, unknownKey, warnUnknownKeys } from "./config_check.ts";
+import { unknownKey, warnUnknownKeys } from "./config_check.ts";
 import { LOCAL_ONLY_POSTGRESQL_KEYS } from "./config_dynamic.ts";
-import { isSet, readRoot } from "./config_dynamic_read.ts";
-import { controlledParameters, fileParameters } from "./config_guc.ts";
+import { readRoot } from "./config_dynamic_read.ts";
+import { textList } from "./config_fields.ts";
 import { describeIssue, describeValue, Issues } from "./config_issues.ts";
 import type { Path } from "./config_issues.ts";
+import { checkValues, usableKeys } from "./config_postgresql_keys.ts";
 import { DYNAMIC_ROOT_KEYS, OTHER_STORES, postgresqlSchema } from "./config_schema.ts";
 import type { Json, JsonObject } from "./json.ts";
-import { isJsonObject } from "./merge.ts";
+import { isJsonObject, isSet } from "./merge.ts";
 
 /**
  * The problems of `value` that `present` does not have: a rule that came later must not keep a cluster, whose configuration
@@ -91,24 +92,13 @@ function checkPostgresql(dcs: JsonObject, path: Path, issues: Issues): void {
     issues.error(path, `expected a map, got ${describeValue(path, section)}`);
     return;
   }
-  const shape = postgresqlSchema.shape;
   const localOnly: readonly string[] = LOCAL_ONLY_POSTGRESQL_KEYS;
-  const methods = Array.isArray(section["create_replica_methods"])
-    ? section["create_replica_methods"].map(String)
-    : [];
-  const checked: JsonObject = {};
+  const methods = textList.safeParse(section["create_replica_methods"]).data ?? [];
+  const shared: JsonObject = {};
   for (const [key, value] of Object.entries(section)) {
-    if (!isSet(value)) continue;
-    if (localOnly.includes(key)) {
-      issues.error([...path, key], LOCAL_ONLY);
-      continue;
-    }
-    checked[key] = value;
-    if (Object.hasOwn(shape, key)) check(shape[key as keyof typeof shape], value, [...path, key], issues);
+    if (isSet(value) && localOnly.includes(key)) issues.error([...path, key], LOCAL_ONLY);
+    else if (isSet(value)) shared[key] = value;
   }
-  warnUnknownKeys(postgresqlSchema, checked, path, issues, methods);
-  const parameters = checked["parameters"];
-  if (!isJsonObject(parameters)) return;
-  controlledParameters(parameters, [...path, "parameters"], issues);
-  fileParameters(parameters, {}, [...path, "parameters"], issues);
+  warnUnknownKeys(postgresqlSchema, shared, path, issues, methods);
+  checkValues(usableKeys(shared, path, issues), "dynamic", path, issues);
 }

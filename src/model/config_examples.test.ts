@@ -196,6 +196,7 @@ test("a tutorial's file for etcd validates with warnings and says which section 
     ["warning", "etcd3"],
     ["warning", "bootstrap.users"],
     ["warning", "postgresql.cluster_name"],
+    ["warning", "postgresql.parameters.max_connections"],
   ]);
 });
 
@@ -223,7 +224,7 @@ test("the same file with that section runs", () => {
     archive_timeout: "600s",
     max_wal_size: "10GB",
   });
-  expect(issues.map((issue) => issue.path)).toEqual(["postgresql.parameters.max_connections"]);
+  expect(issues).toEqual([]);
 });
 
 const AUTOMATION = `# written by a configuration tool: everything that can be set

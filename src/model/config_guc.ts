@@ -3,8 +3,8 @@
  * dynamic configuration only), and how the layers of the others merge. A bad value never stops a server: it is
  * replaced by the default, with a warning.
  */
-import { describeValue } from "./config_issues.ts";
-import type { Issues, Path } from "./config_issues.ts";
+import { describeValue, Issues } from "./config_issues.ts";
+import type { Path } from "./config_issues.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { parseBool } from "./parse_bool.ts";
 import { parseQuantity } from "./time_units.ts";
@@ -59,7 +59,7 @@ const CONTROLLED_NAMES: ReadonlySet<string> = new Set([
   WAL_KEEP_SEGMENTS,
 ]);
 
-export const PARAMETER_NAME = /^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)*$/;
+const PARAMETER_NAME = /^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)*$/;
 
 export function isControlled(name: string): boolean {
   return CONTROLLED_NAMES.has(name.toLowerCase());
@@ -96,34 +96,56 @@ export function fileParameters(
   issues: Issues,
 ): { [name: string]: string } {
   const merged = new Map<string, readonly [string, string]>();
-  for (const [layer, isLocal] of [[dynamic, false], [local, true]] as const) {
+  // The local ones were judged with their file (checkLocalParameters).
+  for (const [layer, found] of [[dynamic, issues], [local, new Issues()]] as const) {
     for (const [name, value] of Object.entries(layer)) {
-      if (value === null || isControlled(name)) {
-        if (isLocal && value !== null) {
-          issues.warning(
-            [...path, name],
-            "must be equal on all members: set it in the dynamic configuration; the local value is ignored",
-          );
-        }
-        continue;
-      }
-      const text = parameterText(value);
-      if (!PARAMETER_NAME.test(name) || text === null) {
-        issues.warning([...path, name], "is no parameter PostgreSQL could read: it is left out");
-      } else {
-        merged.set(name.toLowerCase(), [name, text]);
-      }
+      if (value === null || isControlled(name)) continue;
+      const text = readParameter(name, value, [...path, name], found);
+      if (text !== null) merged.set(name.toLowerCase(), [name, text]);
     }
   }
   merged.set(WAL_KEEP_SIZE, [WAL_KEEP_SIZE, walKeepSize(dynamic, path, issues)]);
   return Object.fromEntries([...merged.values()].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
 }
 
-/** As postgresql.conf writes it, without quotes; null for what has no text form. */
-export function parameterText(value: Json): string | null {
+/** `postgresql.parameters` of the local file. */
+export function checkLocalParameters(local: JsonObject, path: Path, issues: Issues): void {
+  for (const [name, value] of Object.entries(local)) {
+    if (value === null) continue;
+    if (isControlled(name)) {
+      issues.warning(
+        [...path, name],
+        "must be equal on all members: set it in the dynamic configuration; the local value is ignored",
+      );
+    } else readParameter(name, value, [...path, name], issues);
+  }
+}
+
+const MAX_PARAMETER_NAME = 63;
+
+/** A setting's value as postgresql.conf writes it, without quotes; null after an error. */
+export function readParameter(name: string, value: Json, path: Path, issues: Issues): string | null {
+  if (!PARAMETER_NAME.test(name) || name.length > MAX_PARAMETER_NAME) {
+    issues.error(
+      path,
+      `is no name of a parameter: at most ${MAX_PARAMETER_NAME} letters, digits, _ and $, with dots between its parts`,
+    );
+    return null;
+  }
+  const text = parameterText(value);
+  if (text === null) {
+    const found = typeof value === "string"
+      ? "text with a NUL or half a character"
+      : describeValue(path, value);
+    issues.error(path, `expected text, a number, a boolean or a list of them, got ${found}`);
+  }
+  return text;
+}
+
+function parameterText(value: Json): string | null {
   if (typeof value === "boolean") return value ? "on" : "off";
   if (typeof value === "number") return Number.isFinite(value) ? String(value) : null;
-  if (typeof value === "string") return value.includes("\u0000") ? null : value;
+  if (typeof value === "string") return value.includes("\u0000") || !value.isWellFormed() ? null : value;
   if (!Array.isArray(value)) return null;
   const items = value.map((item) => Array.isArray(item) ? null : parameterText(item));
   return items.every((item) => item !== null) ? items.join(", ") : null;

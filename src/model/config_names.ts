@@ -2,11 +2,12 @@
  * Names, users, passwords and paths, checked for every place where they go: what does not work in one of them is refused
  * here, with the reason, and not found out when a standby cannot connect.
  */
+import { describeValue } from "./config_issues.ts";
 import type { Issues, Path } from "./config_issues.ts";
 import { isSlotNameCut, slotName } from "./slot_name.ts";
 
 /** PostgreSQL cuts longer names of roles, and what a connection says of itself. */
-const MAX_NAME_BYTES = 63;
+export const MAX_NAME_BYTES = 63;
 const MAX_PASSWORD_BYTES = 500;
 /** Of PostgreSQL's programs: MAXPGPATH, less the longest name of a file below. */
 const MAX_PATH_BYTES = 900;
@@ -110,4 +111,25 @@ export function checkRaftDirectory(directory: string, path: Path, issues: Issues
       } bytes in all`,
     );
   }
+}
+
+/** Text that PostgreSQL, a file and a command line can hold: no NUL, no half character. False after an error. */
+export function checkText(value: unknown, maxBytes: number, path: Path, issues: Issues): value is string {
+  const problem = typeof value !== "string"
+    ? `expected text, got ${describeValue(path, value)}`
+    : value.includes("\u0000") || !value.isWellFormed()
+    ? "holds a NUL or half a character, which no text for PostgreSQL can"
+    : bytes(value) > maxBytes
+    ? `is longer than ${maxBytes} bytes`
+    : null;
+  if (problem !== null) issues.error(path, problem);
+  return problem === null;
+}
+
+/** The same on one line: names, and what stands in a line of a file. False after an error. */
+export function checkOneLine(value: unknown, maxBytes: number, path: Path, issues: Issues): value is string {
+  if (!checkText(value, maxBytes, path, issues)) return false;
+  if (!hasControl(value) && value !== "") return true;
+  issues.error(path, value === "" ? "is empty" : "holds a control character or line break");
+  return false;
 }

@@ -1,14 +1,15 @@
 /** The postgresql section, of the local file alone or merged with the dynamic one (config_dynamic.ts). */
 import type { Credentials, PostgresqlConfig } from "./config.ts";
 import { check, warnUnknownKeys } from "./config_check.ts";
-import type { Issues, Path } from "./config_issues.ts";
+import { Issues } from "./config_issues.ts";
+import type { Path } from "./config_issues.ts";
 import { postgresqlSchema } from "./config_schema.ts";
 import type { PostgresqlSection } from "./config_schema.ts";
-import { readText } from "./config_fields.ts";
-import { checkPassword, checkPath, checkRole } from "./config_names.ts";
+import { checkPassword, checkRole } from "./config_names.ts";
+import { optionList } from "./config_options.ts";
+import { checkValues } from "./config_postgresql_keys.ts";
 import { formatHostPort, isWildcard } from "./host_port.ts";
 import type { JsonObject } from "./json.ts";
-import { isJsonObject } from "./merge.ts";
 import { absolutePath, parentDirectory } from "./posix_path.ts";
 import type { PathContext } from "./posix_path.ts";
 
@@ -24,13 +25,11 @@ export function buildPostgresql(
   if (section === null) return null;
   const methods = section.create_replica_methods ?? section.create_replica_method ?? ["basebackup"];
   warnUnknownKeys(postgresqlSchema, raw, PATH, issues, methods);
-  warnWithoutEffect(section, methods, raw, issues);
+  warnWithoutEffect(section, issues);
+  checkValues(raw, "local", PATH, issues);
   const connectAddress = published(section, issues);
   if (connectAddress === null) return null;
   const dataDir = absolutePath(section.data_dir, paths);
-  for (const key of ["data_dir", "config_dir", "bin_dir", "pgpass", "custom_conf"] as const) {
-    checkPath(section[key] ?? null, [...PATH, key], issues);
-  }
   const superuser = credentials(section.authentication?.superuser, "superuser", "postgres", issues);
   const rewind = section.authentication?.rewind;
   return {
@@ -52,7 +51,8 @@ export function buildPostgresql(
     replication: credentials(section.authentication?.replication, "replication", "replicator", issues),
     rewind: rewind ? credentials(rewind, "rewind", superuser.username, issues) : superuser,
     createReplicaMethods: methods,
-    basebackup: optionList(section.basebackup, [...PATH, "basebackup"], issues),
+    // Judged by checkValues.
+    basebackup: optionList(section.basebackup, [...PATH, "basebackup"], new Issues()),
     customConf: section.custom_conf ?? null,
     callbacks: texts(section.callbacks),
     prePromote: section.pre_promote || null,
@@ -74,40 +74,6 @@ function pgCtlTimeoutS({ pg_ctl_timeout: given }: PostgresqlSection, issues: Iss
     `0 would leave PostgreSQL no time for an orderly stop: ${PG_CTL_TIMEOUT_S} s are used`,
   );
   return PG_CTL_TIMEOUT_S;
-}
-
-/** Strings, and maps with one or more options, of a list or one map: as pg_basebackup's and initdb's are written. */
-export function optionList(
-  value: readonly unknown[] | JsonObject | undefined,
-  path: Path,
-  issues: Issues,
-): (string | { [option: string]: string })[] {
-  if (value === undefined) return [];
-  const items = Array.isArray(value) ? value : Object.entries(value).map(([key, item]) => ({ [key]: item }));
-  const result: (string | { [option: string]: string })[] = [];
-  items.forEach((item: unknown, i) => {
-    const simple = readText(item);
-    if (simple !== undefined) result.push(simple);
-    else if (isJsonObject(item)) result.push(...optionPairs(item, path, issues));
-    else issues.error([...path, i], "expected an option as text, or as option: value");
-  });
-  return result;
-}
-
-/** `verbose: true` is the option alone, `verbose: false` none. */
-function optionPairs(
-  item: JsonObject,
-  path: Path,
-  issues: Issues,
-): (string | { [option: string]: string })[] {
-  return Object.entries(item).flatMap(([option, value]): (string | { [option: string]: string })[] => {
-    if (value === true || value === null) return [option];
-    if (value === false) return [];
-    const written = readText(value);
-    if (written !== undefined) return [{ [option]: written }];
-    issues.error([...path, option], "expected text, a number or a boolean");
-    return [];
-  });
 }
 
 function published(section: PostgresqlSection, issues: Issues): string | null {
@@ -166,12 +132,7 @@ const CONNECTION_OPTIONS = [
   "channel_binding",
 ] as const;
 
-function warnWithoutEffect(
-  section: PostgresqlSection,
-  methods: readonly string[],
-  raw: JsonObject,
-  issues: Issues,
-): void {
+function warnWithoutEffect(section: PostgresqlSection, issues: Issues): void {
   if (section.use_slots !== undefined) {
     issues.warning(
       [...PATH, "use_slots"],
@@ -180,42 +141,6 @@ function warnWithoutEffect(
   }
   for (const key of ["parameters_primary", "parameters_replica", "parameters_standby_leader"] as const) {
     if (section[key] !== undefined) issues.warning([...PATH, key], "is not supported and has no effect");
-  }
-  for (const method of methods) {
-    if (method !== "basebackup" && !isJsonObject(raw[method])) {
-      issues.warning(
-        [...PATH, "create_replica_methods"],
-        `names ${method}, but there is no section postgresql.${method} with its command`,
-      );
-    }
-  }
-  if (section.rewind !== undefined) checkRewindOptions(section.rewind, issues);
-}
-
-const FORBIDDEN_REWIND_OPTIONS = [
-  "target-pgdata",
-  "source-pgdata",
-  "source-server",
-  "write-recovery-conf",
-  "dry-run",
-  "restore-target-wal",
-  "config-file",
-  "no-ensure-shutdown",
-  "version",
-  "help",
-];
-
-function checkRewindOptions(value: unknown, issues: Issues): void {
-  const path = [...PATH, "rewind"];
-  if (!Array.isArray(value) && !isJsonObject(value)) {
-    issues.warning(path, "expected a list of options for pg_rewind: it is ignored");
-    return;
-  }
-  for (const option of optionList(value, path, issues)) {
-    const name = typeof option === "string" ? option : Object.keys(option)[0]!;
-    if (FORBIDDEN_REWIND_OPTIONS.includes(name)) {
-      issues.warning(path, `the option ${name} is set by the agent itself: it is ignored`);
-    }
   }
 }
 

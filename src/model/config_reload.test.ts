@@ -53,7 +53,10 @@ test("what needs a restart of the agent stays as it is, in every part of the con
 
 test("parameters, tags and fallbacks are named one by one; a new address of PostgreSQL needs its restart", () => {
   const read = parsedConfig(
-    MINIMAL.replace("127.0.0.1:5001", "127.0.0.1:5009\n  parameters: {work_mem: 5MB}\n  pg_hba: [a]") +
+    MINIMAL.replace(
+      "127.0.0.1:5001",
+      "127.0.0.1:5009\n  parameters: {work_mem: 5MB}\n  pg_hba: [local all all trust]",
+    ) +
       "tags: {nofailover: true}\nttl: 9\n",
   );
   const { keys } = planReload(before, read);

@@ -19,3 +19,9 @@ export const MAX_TIMEOUT_S = 7 * DAY_S;
 export const MAX_AGE_S = 3650 * DAY_S;
 /** Of counts of things that are kept in memory or on disk. */
 export const MAX_COUNT = 1_000_000;
+/** Of what a person writes one by one: slots, hosts. */
+export const MAX_ENTRIES = 1000;
+/** PostgreSQL's own largest value of a time in ms. */
+export const MAX_DELAY_MS = 2 ** 31 - 1;
+/** Of a command that a shell runs: Linux takes 128 KiB as one argument. */
+export const MAX_COMMAND_BYTES = 100_000;

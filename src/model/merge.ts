@@ -8,6 +8,10 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+export function isSet(value: Json | undefined): value is Exclude<Json, null> {
+  return value !== undefined && value !== null;
+}
+
 /**
  * Objects merge, scalars and lists replace, null deletes. A sub-object whose key did not exist (or held something
  * that is no object) is stored as it is, nulls included: `{"slots":{"s1":null}}` defines the slot s1 the first time
