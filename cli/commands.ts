@@ -29,9 +29,37 @@ function flagsLast(argv: readonly string[]): string[] {
   return [...argv.filter((word) => !isFlag(word)), ...argv.filter(isFlag)];
 }
 
+/** For `agent COMMAND --help`: what it does, what it needs, how it ends. */
+const DESCRIPTIONS: { readonly [command: string]: string } = {
+  run:
+    `Runs one member: its part of the quorum, its PostgreSQL, the REST API. FILE is a YAML (or JSON) of Patroni with a
+section raft, or a directory of such files; without one PATRONI_CONFIGURATION is read (docs/configuration.md).
+Logs to standard error. SIGHUP reads FILE again; SIGTERM stops PostgreSQL, hands the lock over, and ends.
+Exit codes: 0 stopped, 1 it cannot go on (the last line says why), 2 the command line is wrong.`,
+  witness:
+    `Runs a voter that has no PostgreSQL, for two hosts with data and a small third one. FILE is that of a member
+without its section postgresql; raft.data_dir is required (docs/operations.md). Signals as for agent run.`,
+  "validate-config":
+    `Reads FILE as agent run does, and compares it with this host: programs, directories, certificates, ports.
+One line for each problem, file:line: error: key: what was expected, and what was found. Changes nothing.
+Exit codes: 0 no error (warnings are allowed), 1 an error, 2 the command line is wrong.`,
+  version:
+    "Prints the version of this program on one line. Those of running members: agent ctl version CLUSTER.",
+  recover:
+    `Founds a new cluster from what this member holds, with this member as its only voter. For when a majority of
+the voters is lost for good; where one of them can be brought back, do that instead (docs/operations.md). The
+agent must be stopped. Shows what it found, and asks for the scope before it changes anything. PostgreSQL's
+data is never touched, and the old log is kept.
+Exit codes: 0 done, 1 refused or not confirmed (why: standard error), 2 the command line is wrong.`,
+};
+
 function describeCommands(): CAC {
   const cli = cac("agent");
-  cli.help();
+  cli.help((sections) => {
+    const name = cli.matchedCommand?.name ?? "";
+    const about = Object.hasOwn(DESCRIPTIONS, name) ? DESCRIPTIONS[name]! : null;
+    return about === null ? sections : sections.toSpliced(2, 0, { body: about.replace(/^/gm, "  ") });
+  });
   cli.command("run [file]", "Run one member of a cluster, in the foreground")
     .option("--user <name>", "Become this user when started as root")
     .example("agent run /etc/agent/node1.yml")
@@ -86,6 +114,7 @@ function describeCommands(): CAC {
         confirm: confirm === undefined ? null : String(confirm),
         ask: (question) => Promise.resolve(prompt(question)),
         write: (line) => process.stdout.write(`${line}\n`),
+        writeError: (line) => process.stderr.write(`${line}\n`),
       });
       leave(code);
     });

@@ -31,11 +31,20 @@ test("agent alone and agent --help give an overview with examples", async () => 
 });
 
 test("each command explains itself", async () => {
-  for (const name of ["run", "validate-config", "demo", "version"]) {
+  const says: { readonly [name: string]: string } = {
+    run: "SIGHUP reads FILE again",
+    witness: "a voter that has no PostgreSQL",
+    "validate-config": "Changes nothing.",
+    recover: "The\n  agent must be stopped.",
+    demo: "a cluster of three nodes on this machine",
+    version: "on one line",
+  };
+  for (const [name, text] of Object.entries(says)) {
     const { code, out } = await agent(name, "--help");
     expect(code).toBe(0);
     expect(out).toContain(`agent ${name}`);
     expect(out).toContain("Examples:");
+    expect(out).toContain(text);
   }
 });
 
@@ -55,5 +64,6 @@ test("a file may stand behind a flag", async () => {
   expect(checked.out).toContain("/nonexistent.yml");
   const recovered = await agent("recover", "--force-new-cluster", "/nonexistent.yml");
   expect(recovered.code).toBe(1);
-  expect(recovered.out).toStartWith("Error: /nonexistent.yml cannot be used: cannot be read");
+  expect(recovered.out).toBe("");
+  expect(recovered.err).toStartWith("Error: /nonexistent.yml cannot be used: cannot be read");
 });

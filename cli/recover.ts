@@ -34,12 +34,13 @@ export interface RecoverOptions {
   /** null: the input has ended. */
   readonly ask: (question: string) => Promise<string | null>;
   readonly write: (line: string) => void;
+  /** Why nothing was done. */
+  readonly writeError: (line: string) => void;
 }
 
 /** Returns the exit code: 0 done, 1 refused or not confirmed, 2 a wrong command line. */
 export async function recoverCommand(path: string | null, options: RecoverOptions): Promise<number> {
-  const { write } = options;
-  const fail = (text: string, code = 1) => (write(`Error: ${text}`), code);
+  const fail = (text: string, code = 1) => (options.writeError(`Error: ${text}`), code);
   if (!options.forceNewCluster) {
     return fail("say --force-new-cluster: this founds a new cluster from what this one member holds", 2);
   }
@@ -84,7 +85,7 @@ async function recoverFrom(
   selfAddr: string,
   options: RecoverOptions,
 ): Promise<number> {
-  const { write } = options;
+  const { write, writeError } = options;
   const dcs = new DcsStateMachine();
   replayLog(log.stored, {
     apply: (command, index, _, version) => dcs.apply(command, index, version),
@@ -103,7 +104,7 @@ async function recoverFrom(
   for (const path of options.also) {
     const found = await surveyDirectory(path, config);
     if (typeof found === "string") {
-      write(`Error: --also: ${found}`);
+      writeError(`Error: --also: ${found}`);
       return 1;
     }
     for (const line of found.lines) write(line);
@@ -118,7 +119,7 @@ async function recoverFrom(
     tls = loadClientTls(tlsPathsOf(config));
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    write(
+    writeError(
       `Error: the other members cannot be asked whether a majority lives: ${why}. Put the certificates of ctl or ` +
         "restapi right, or take these settings out of the configuration when the others do not use them",
     );
@@ -128,7 +129,7 @@ async function recoverFrom(
   for (const line of answers.lines) write(line);
   if (answers.leads !== null) {
     const { leader, by } = answers.leads;
-    write(
+    writeError(
       `Error: ${by} says that the raft group has a leader, ${leader}: a majority lives, and nothing needs to be recovered. ` +
         "Start the agent of this member",
     );
@@ -139,7 +140,7 @@ async function recoverFrom(
   for (const line of warnings(dcs.state, config)) write(line);
   const typed = options.confirm ?? (await options.ask(`Type the scope (${config.scope}) to go on:`))?.trim();
   if (typed !== config.scope) {
-    write(`Nothing was changed: "${typed ?? ""}" is not the scope.`);
+    writeError(`Nothing was changed: "${typed ?? ""}" is not the scope.`);
     return 1;
   }
   const at = new Date().toISOString();

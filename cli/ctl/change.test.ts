@@ -197,6 +197,7 @@ test("reinit offers to cancel what runs", async () => {
   cluster.port.changeMember("node1", { apiUrl: cluster.apiUrl });
   const first = await cluster.ctl(["reinit", "demo", "node1", "--force", "--from-leader"]);
   expect(said(first.out)).toEqual(["Success: reinitialize for member node1"]);
+  expect(first.err).toContain("Under way, not done");
   expect(cluster.port.calls).toEqual(["reinitialize true true"]);
   cluster.port.reinitializeOutcome = { kind: "busy", action: "clone" };
   const second = await cluster.ctl(["reinit", "node1"], ["y", "n"]);

@@ -352,6 +352,14 @@ test("version tells what this is and, asked for the cluster, what runs", async (
   ]);
 });
 
+test("version of a member that is none, and SQL that fails, end with exit code 1", async () => {
+  const stranger = await cluster.ctl(["version", "demo", "nope"]);
+  expect([stranger.code, stranger.err]).toEqual([1, "Error: nope is not a member of cluster"]);
+  const failed = await cluster.ctl(["query", "-c", "select 1", "-m", "node2"]);
+  expect(failed.code).toBe(1);
+  expect(failed.out).toContain("ERROR, SQLSTATE: ");
+});
+
 test("show-config is YAML with sorted keys", async () => {
   expect((await cluster.ctl(["show-config"])).out).toBe(
     "loop_wait: 1\npostgresql:\n  parameters:\n    max_connections: 100\nttl: 5",

@@ -12,7 +12,8 @@ export const query: Command = {
   usage: "[CLUSTER_NAME]",
   description:
     "Runs SQL on the leader, or on a member of that name or role. User, password and database are taken from\n" +
-    "the options, else from PGUSER, PGPASSWORD, PGDATABASE as psql takes them.",
+    "the options, else from PGUSER, PGPASSWORD, PGDATABASE as psql takes them. An error is shown as a row, and the\n" +
+    "exit code is 1.",
   options: [
     { names: ["command"], short: "c", value: "SQL", help: "The SQL commands to execute" },
     { names: ["file"], short: "f", value: "FILE", help: "Execute the SQL commands from this file" },
@@ -41,7 +42,8 @@ async function run(context: Context): Promise<number> {
     password = await io.readSecret();
   }
   const name = onlyClusterName(context);
-  return await watching(context, async () => {
+  let failed = false;
+  const code = await watching(context, async () => {
     const member = memberToConnect(await context.cluster.look(name), given);
     const result = await execute({
       host: member.host,
@@ -51,7 +53,9 @@ async function run(context: Context): Promise<number> {
       database: given.value("dbname") ?? io.environment.PGDATABASE ?? "postgres",
     }, sql);
     print(context, result);
+    failed = result.columns === null;
   });
+  return failed ? 1 : code;
 }
 
 function statements({ arguments: given }: Context): string {
@@ -65,6 +69,7 @@ function statements({ arguments: given }: Context): string {
 }
 
 interface Result {
+  /** null: the only row says what went wrong. */
   readonly columns: readonly string[] | null;
   readonly rows: readonly (readonly Cell[])[];
 }

@@ -10,10 +10,14 @@ const POLL_MS = 2000;
 export const reinit: Command = {
   usage: "[CLUSTER_NAME] [MEMBER_NAMES]...",
   description:
-    "Rebuilds the named replicas from a copy. The old data directory is moved aside where disk permits.",
+    "Rebuilds the named replicas from a copy of the leader. The old data directory is moved aside where disk permits.\n" +
+    "Success says that a member has begun; --wait waits until its PostgreSQL runs on the copy.",
   options: [
     FORCE,
-    { names: ["from-leader"], help: "Get basebackup from leader" },
+    {
+      names: ["from-leader"],
+      help: "Get basebackup from leader (always so: other members are not copied from)",
+    },
     { names: ["wait"], help: "Wait until reinitialization completes" },
   ],
   examples: ["agent ctl reinit demo node3", "agent ctl reinit demo node3 --force --wait"],
@@ -37,7 +41,14 @@ async function run(context: Context): Promise<number> {
     const serverStart = (await look(context, member))?.start ?? null;
     if (await begin(context, member, force)) started.push({ member, serverStart });
   }
-  const failed = given.flag("wait") ? await waitFor(context, started) : 0;
+  const wait = given.flag("wait");
+  if (!wait && started.length > 0) {
+    context.io.err(
+      "Under way, not done: the member stops PostgreSQL, moves its data aside, and copies the leader's. " +
+        "--wait, or agent ctl list, shows how that ends",
+    );
+  }
+  const failed = wait ? await waitFor(context, started) : 0;
   return started.length === members.length && failed === 0 ? 0 : 1;
 }
 

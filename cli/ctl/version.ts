@@ -2,6 +2,7 @@
 import type { StatusJson } from "../../src/api/client.ts";
 import { PATRONI_VERSION, VERSION } from "../../src/model/version.ts";
 import type { Command } from "./command.ts";
+import { CtlError } from "./errors.ts";
 import { splitClusterName } from "./members.ts";
 
 export const version: Command = {
@@ -15,6 +16,8 @@ export const version: Command = {
     io.out("");
     const cluster = await access.look();
     const { members: names } = splitClusterName(positionals, cluster);
+    const stranger = names.find((name) => !cluster.members.some((member) => member.name === name));
+    if (stranger !== undefined) throw new CtlError(`${stranger} is not a member of cluster`);
     for (const member of cluster.members) {
       if (names.length > 0 && !names.includes(member.name)) continue;
       const reply = await access.ofMember(member, "GET", "/patroni", { timeoutMs: 3000 });
