@@ -92,6 +92,23 @@ test("a directory with what is not PostgreSQL's is locked, and not written to be
   expect(readdirSync(dataDir)).toEqual(["photo"]);
 });
 
+test("a whole data directory is locked, and not written to before the agent that has judged it uses it", () => {
+  writeFileSync(join(dataDir, "PG_VERSION"), "17");
+  const first = owner("a", sleeper());
+  expect(first.claim("look")).toEqual({ kind: "ours" });
+  expect(readdirSync(dataDir)).toEqual(["PG_VERSION"]);
+  expect(owner("b", sleeper()).claim("look")).toMatchObject({ kind: "taken" });
+  expect(first.claim("use")).toEqual({ kind: "ours" });
+  // Known again by its file, also by a guard that replaces this one.
+  leaveBehind(first);
+  const next = owner("a", sleeper());
+  const before = readFileSync(join(dataDir, OWNER_FILE), "utf8");
+  expect(next.claim("look")).toEqual({ kind: "ours" });
+  expect(readFileSync(join(dataDir, OWNER_FILE), "utf8")).not.toBe(before);
+  next.release();
+  expect(readdirSync(dataDir)).toEqual(["PG_VERSION"]);
+});
+
 for (
   const name of ["PG_VERSION", "global", "pg_wal", "postgresql.conf", "agent.staging", "agent.unfinished"]
 ) {

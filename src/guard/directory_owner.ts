@@ -7,8 +7,9 @@
  * a moment ago), and while any process works in the directory that the named owner started. The owner is known by its
  * raft directory: an agent that is started again on it finds its guard, and with it the lock.
  *
- * A directory with content that is not PostgreSQL's (a wrong `data_dir`) is locked, and nothing is written into it, until
- * the agent asks to use it: it asks only after it has judged the content itself.
+ * A directory with content that is not PostgreSQL's (a wrong `data_dir`), or with a whole data directory that was not this
+ * agent's before (perhaps one of another cluster), is locked, and nothing is written into it, until the agent asks to use
+ * it: it asks only after it has judged the content itself.
  *
  * A directory that is not there has no lock. Whoever makes one, moves one or finds another in its place claims it before
  * anything is done in it.
@@ -135,6 +136,7 @@ export class DirectoryOwner {
   /** Says in the file who we are; a rewind may have taken it away. */
   private sign(directory: HeldDirectory, purpose: "look" | "use"): Claim {
     if (purpose === "look" && isForeign(directory)) return { kind: "foreign" };
+    if (purpose === "look" && isStrange(directory, this.raftDir)) return { kind: "ours" };
     const { guard, agent } = this.keepers();
     const text = `${
       JSON.stringify(
@@ -216,6 +218,13 @@ function isForeign({ fd }: HeldDirectory): boolean {
     if ((error as { code?: unknown }).code === undefined) throw error;
     return true; // What cannot be read is not written to either.
   }
+}
+
+/** Whole, and no file in it says that the owner of that raft directory has used it since this host was booted. */
+function isStrange(directory: HeldDirectory, raftDir: string): boolean {
+  const owner = readOwner(directory);
+  return readText(`/proc/self/fd/${directory.fd}/PG_VERSION`) !== null &&
+    !(owner !== null && isOwn(owner, raftDir));
 }
 
 function whyStillOwned(owner: Owner, group: ProcessGroup): string | null {
