@@ -135,6 +135,12 @@ for (
     expect(await fixture.lostOn(next, begin)).toEqual([]);
     fixture.expectOnePrimary(old, begin);
     await fixture.healed();
+    // Why, by which steps, and what hung: for who looks later.
+    const reason = (await cluster.ctl("list", "-e")).split("\n").find((line) =>
+      line.startsWith(` Last stop: ${old.name}, `)
+    );
+    console.log(reason);
+    expect(reason).toMatch(/\(fast, (?:immediate|kill)[a-z, ]* since /);
   });
 }
 

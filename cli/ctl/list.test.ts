@@ -217,6 +217,23 @@ test("a member whose PostgreSQL does not answer is unknown, with what it was", a
   expect(out).toContain(" Unknown: node3 does not answer, streaming 12 s ago");
 });
 
+test("why a member's PostgreSQL was stopped is shown below the table until it runs again", async () => {
+  const at = "2026-01-01T00:00:00.000Z";
+  const why = "the agent is stopping; one of its processes does not end after 4 s";
+  const lastStop = { at, steps: ["fast", "immediate"] as const, why, over: false };
+  cluster.port.changeMember("node3", { state: "stopping", running: false, lastStop });
+  const text = `${why} (fast, immediate since ${at})`;
+  const before = (await cluster.ctl(["list", "-f", "tsv"])).out.split("\n")[0]!.split("\t");
+  expect((await cluster.ctl(["list"])).out).toContain(` Stopped: node3, ${text}`);
+  expect(before).not.toContain("Stop reason");
+  const rows = JSON.parse((await cluster.ctl(["list", "-f", "json"])).out) as { [key: string]: string }[];
+  expect(rows.map((row) => row["Stop reason"])).toEqual([undefined, undefined, text]);
+  cluster.port.changeMember("node3", { lastStop: { ...lastStop, over: true } });
+  expect((await cluster.ctl(["list"])).out).not.toContain("the agent is stopping");
+  expect((await cluster.ctl(["list", "-f", "json"])).out).not.toContain("Stop reason");
+  expect((await cluster.ctl(["list", "-e"])).out).toContain(` Last stop: node3, ${text}`);
+});
+
 test("a failover that waits longer than ttl says is shown", async () => {
   const { dcs } = cluster.port.view();
   cluster.port.change({ dcs: { ...dcs!, waitTtlMs: 4_294_967_296_000 } });

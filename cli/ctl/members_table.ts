@@ -1,5 +1,6 @@
 /** The members of a cluster as `list` and `topology` show them: patronictl's columns, order and wording. */
 import type { ClusterJson, ClusterMemberJson } from "../../src/api/client.ts";
+import type { LastStop } from "../../src/model/last_stop.ts";
 import type { Io } from "./io.ts";
 import { type Cell, type Format, printListing, type Row } from "./output.ts";
 import { type Column, table } from "./table.ts";
@@ -51,18 +52,24 @@ export function printMembers(
   const forPeople = format === "pretty" || format === "topology";
   const rows = ordered.map(({ member, shownName }) => {
     const cells = memberCells(cluster.scope, member, shownName, appendPort, forPeople);
-    return { ...cells, ...(member.tags ? { Tags: tagsCell(member.tags, format) } : {}) };
+    return {
+      ...cells,
+      ...(member.tags ? { Tags: tagsCell(member.tags, format) } : {}),
+      ...(isStopped(member) ? { "Stop reason": stopText(member.agent!.last_stop!) } : {}),
+    };
   });
   if (!forPeople) {
+    // What is read by columns keeps those that it had.
+    const keys = format === "tsv" ? columns : [...columns, "Stop reason"];
     return printListing(
       io,
-      { columns, rows: rows.map((row) => filled(row, columns, format)), right: RIGHT },
+      { columns: keys, rows: rows.map((row) => filled(row, columns, format)), right: RIGHT },
       format,
       "",
     );
   }
   io.out(membersTable(cluster, columns.slice(1), rows));
-  for (const line of [...footer(cluster), ...(quorum ? quorumLines(cluster) : [])]) io.out(line);
+  for (const line of [...footer(cluster, extended), ...(quorum ? quorumLines(cluster) : [])]) io.out(line);
 }
 
 /** In tsv every column has its place; in JSON and YAML what is empty is left out. */
@@ -158,8 +165,18 @@ function quorumLines({ agent }: ClusterJson): string[] {
   ];
 }
 
+/** Its PostgreSQL was stopped, and does not run again. */
+function isStopped({ agent }: ClusterMemberJson): boolean {
+  return agent?.last_stop?.over === false;
+}
+
+function stopText({ steps, why, at }: LastStop): string {
+  return `${why} (${steps.join(", ")} since ${at})`;
+}
+
 function footer(
   { members, pause, failsafe_mode_is_active: failsafe, scheduled_switchover: scheduled, agent }: ClusterJson,
+  extended: boolean,
 ): string[] {
   const lines: string[] = [];
   if (pause) lines.push(" Maintenance mode: on");
@@ -176,6 +193,11 @@ function footer(
   for (const { name, agent: own } of members) {
     if (own?.last_state === undefined) continue;
     lines.push(` Unknown: ${name} does not answer, ${own.last_state} ${own.last_state_s} s ago`);
+  }
+  for (const member of members) {
+    const stop = member.agent?.last_stop;
+    if (stop === undefined || !(extended || isStopped(member))) continue;
+    lines.push(` ${stop.over ? "Last stop" : "Stopped"}: ${member.name}, ${stopText(stop)}`);
   }
   for (const { name, last_seen_s } of agent?.unreachable ?? []) {
     lines.push(` Unreachable: ${name}${last_seen_s === null ? "" : `, last seen ${last_seen_s} s ago`}`);

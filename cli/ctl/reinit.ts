@@ -45,7 +45,7 @@ async function run(context: Context): Promise<number> {
   if (!wait && started.length > 0) {
     context.io.err(
       "Under way, not done: the member stops PostgreSQL, moves its data aside, and copies the leader's. " +
-        "--wait, or agent ctl list, shows how that ends",
+        "--wait waits for its end, and says what keeps it from that",
     );
   }
   const failed = wait ? await waitFor(context, started) : 0;

@@ -44,6 +44,7 @@ import { ReceivedGrowth } from "./received_growth.ts";
 import { Reinitialization } from "./reinitialization.ts";
 import { StatusBoard } from "./status_board.ts";
 import { StatusRelay } from "./status_relay.ts";
+import { StopNote } from "./stop_note.ts";
 import { StreamedTo } from "./streamed_to.ts";
 import { Tenancy } from "./tenancy.ts";
 import { WalSettling } from "./wal_settling.ts";
@@ -138,6 +139,7 @@ export class Member {
   #checkpointFor: number | null = null;
   #wantsRestart = false;
   readonly reinitialization = new Reinitialization();
+  readonly #stopNote = new StopNote();
   #counters = { promotions: 0, demotions: 0 };
   #fences = 0;
   #lastExitPid: number | null = null;
@@ -581,6 +583,7 @@ export class Member {
       apiUrl: own.apiUrl,
       lateMs: Math.round(this.loop.lateMs),
       canLose: raft.status().canLose,
+      lastStop: this.#stopNote.last,
     });
     const text = significant(status);
     const changed = text !== this.#statusText;
@@ -626,6 +629,7 @@ export class Member {
       this.#lastStreamingMs = nowMs;
     }
     const exit = guardView.lastExit;
+    this.#stopNote.look(view, exit, this.#wallTime());
     if (exit !== null && exit.pid !== this.#lastExitPid) {
       this.#lastExitPid = exit.pid;
       if (exit.fenced) this.#fences++;
@@ -725,13 +729,13 @@ export class Member {
    * server that was started anew in between has been told nothing.
    */
   #asHolder(view: PostgresView): void {
-    const { dcs, postgres, name, wallMs } = this.#options;
+    const { dcs, postgres, name } = this.#options;
     postgres.ensureSlots(Object.keys(dcs.state.members).filter((member) => member !== name).sort());
     if (!view.writable || view.inRecovery !== false) return;
     const line = view.timelineHistory.at(-1);
     if (line === undefined || dcs.state.history.some((known) => known[0] >= line[0])) return;
     const at = dcs.state.events.findLast((event) => event.kind === "grant")?.at ??
-      new Date(wallMs()).toISOString();
+      this.#wallTime();
     this.proposer.repeat({
       op: "addHistory",
       epoch: dcs.state.lock.epoch,
@@ -799,18 +803,23 @@ export class Member {
         }
         // Who streams from us by now is part of what the successor is chosen by: looked at while the checkpoint runs.
         if (action.kind === "stop" && action.checkpoint) postgres.look();
+        if (action.kind === "stop") this.#stopNote.asked(action.how, reason, this.#wallTime());
         postgres.run(action);
         return;
       default:
+        if (action.kind === "restart") this.#stopNote.asked("fast", reason, this.#wallTime());
         postgres.run(action);
     }
   }
 
+  #wallTime(): string {
+    return new Date(this.#options.wallMs()).toISOString();
+  }
+
   /** Decisions that do something, or that a person would want to see once, are news; the rest is for whoever debugs. */
   #note(by: "keeper" | "coordinator", reason: string, actions: readonly unknown[]): void {
-    const { wallMs, log } = this.#options;
-    const at = new Date(wallMs()).toISOString();
-    if (!this.decisions.record(by, at, reason, actions)) return;
+    const { log } = this.#options;
+    if (!this.decisions.record(by, this.#wallTime(), reason, actions)) return;
     const news = actions.length > 0 || (by === "keeper" && this.#options.postgres.view().action === null);
     log[news ? "info" : "debug"](`decision.${by}`, reason);
   }

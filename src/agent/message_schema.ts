@@ -109,6 +109,7 @@ export const STATUS = shape({
   lookAgeMs: orNull(ms),
   streamedTo: list(name, MAX_MEMBERS),
   watchdog: openFields({ mode: word, active: flag, timeoutS: orNull(ms) }),
+  lastStop: openFields({ at: word, steps: list(word, 10), why: text(1000), over: flag }),
   canLose: orNull(count),
 });
 

@@ -1,6 +1,7 @@
 /** The status that a member broadcasts, made from what it sees of itself. Pure. */
 import type { GuardView } from "../guard/port.ts";
 import type { JsonObject } from "../model/json.ts";
+import type { LastStop } from "../model/last_stop.ts";
 import type { Life } from "../model/life.ts";
 import type { MemberStatus, WatchdogSummary } from "../model/member_status.ts";
 import type { PostgresRole, PostgresView } from "../model/postgres_view.ts";
@@ -31,6 +32,8 @@ export interface OwnStatusInput {
   readonly apiUrl: string;
   readonly lateMs: number;
   readonly canLose: number | null;
+  /** @default null */
+  readonly lastStop?: LastStop | null;
 }
 
 /**
@@ -101,6 +104,7 @@ export function ownStatus(input: OwnStatusInput): MemberStatus {
     apiUrl: input.apiUrl,
     lateMs: input.lateMs,
     canLose: input.canLose,
+    ...(input.lastStop ? { lastStop: input.lastStop } : {}),
   };
 }
 

@@ -28,7 +28,8 @@ import { PostgresMemory } from "./postgres_memory.ts";
 import { PostgresMonitor } from "./postgres_monitor.ts";
 import type { PostgresPort } from "./postgres_port.ts";
 import { PostgresRun } from "./postgres_run.ts";
-import { CANCELLED } from "./postgres_stop.ts";
+import { CANCELLED, type StopProgress } from "./postgres_stop.ts";
+import { restartStep } from "./stop_note.ts";
 import { PostgresSlots } from "./postgres_slots.ts";
 import { PostgresUpkeep } from "./postgres_upkeep.ts";
 import { Turns } from "./postgres_wait.ts";
@@ -179,7 +180,11 @@ export class PostgresExecutor implements PostgresPort {
           (signal) => this.promote(action.epoch, signal),
         );
       case "restart":
-        return this.actions.begin("restart", "", (signal) => this.restart(signal));
+        return this.actions.begin(
+          "restart",
+          "",
+          (signal, progress) => this.restart(signal, (step, why) => progress(restartStep(step, why))),
+        );
       case "rewind":
         return this.actions.begin(
           "rewind",
@@ -246,9 +251,9 @@ export class PostgresExecutor implements PostgresPort {
     return failed;
   }
 
-  private async restart(signal: AbortSignal): Promise<string | null> {
+  private async restart(signal: AbortSignal, step: StopProgress): Promise<string | null> {
     this.endAsked = true;
-    const failed = await this.running.restart(signal);
+    const failed = await this.running.restart(signal, step);
     if (failed === null) this.started("on_restart");
     return failed;
   }

@@ -10,7 +10,7 @@ import { serverEnvironment } from "../postgres/run_program.ts";
 import { NO_RECOVERY } from "../postgres/server_conf.ts";
 import type { PostgresContext } from "./postgres_context.ts";
 import type { PostgresMonitor } from "./postgres_monitor.ts";
-import { CANCELLED, PostgresStop } from "./postgres_stop.ts";
+import { CANCELLED, PostgresStop, type StopProgress } from "./postgres_stop.ts";
 import { ask, atMost, sleep } from "./postgres_wait.ts";
 
 /** How often a condition is looked at while somebody waits for it. */
@@ -81,14 +81,15 @@ export class PostgresRun {
   }
 
   /** Same role, same epoch. */
-  async restart(signal: AbortSignal): Promise<string | null> {
+  /** `step`: told when time has ended a step of its stop. */
+  async restart(signal: AbortSignal, step: StopProgress): Promise<string | null> {
     const { guard, memory } = this.context.parts;
     const { postmaster } = guard.view();
     if (postmaster === null) return "PostgreSQL does not run";
     const { writable, epoch } = postmaster;
     if (writable && epoch === null) return "PostgreSQL runs as a primary without an epoch";
     const { following } = memory;
-    const stopped = await this.ending.stopInPlace(signal);
+    const stopped = await this.ending.stopInPlace(signal, step);
     if (stopped !== null) return stopped;
     return await this.start(writable ? epoch : null, writable ? null : following, signal);
   }

@@ -24,6 +24,9 @@ const STALL_LOOK_MS = 250;
 
 export const CANCELLED = "cancelled";
 
+/** A step of a stop that the keeper does not lead, and what made it necessary. */
+export type StopProgress = (step: "immediate" | "kill", why: string) => void;
+
 export class PostgresStop {
   constructor(private readonly context: PostgresContext) {}
 
@@ -66,7 +69,7 @@ export class PostgresStop {
   }
 
   /** A stop that the keeper does not lead (of a restart): each step is ended by time alone, since nobody takes over. */
-  async stopInPlace(signal: AbortSignal): Promise<string | null> {
+  async stopInPlace(signal: AbortSignal, said: StopProgress): Promise<string | null> {
     const { clock } = this.context.parts;
     const limit = new AbortController();
     const either = AbortSignal.any([signal, limit.signal]);
@@ -79,10 +82,12 @@ export class PostgresStop {
         const next = this.overdue(step.how, step.sinceMs);
         if (next !== null && next.how === "immediate") {
           this.context.warn(`PostgreSQL is told to end at once: ${next.why}`);
+          said("immediate", next.why);
           step = { how: "immediate", sinceMs: clock.now() };
           await ask((done) => this.context.parts.guard.signal("immediate", done));
         } else if (next !== null) {
           this.context.warn(`PostgreSQL is killed: ${next.why}`);
+          said("kill", next.why);
           await ask((done) => this.context.parts.guard.kill(done));
           return;
         }

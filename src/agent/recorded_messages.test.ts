@@ -76,6 +76,14 @@ test("a recorded status means what it meant, and is still sent alike", () => {
   expect(decodeStatus(later(RECORDED.status))).toMatchObject({ ...STATUS });
 });
 
+test("what later versions say of themselves is judged where this one knows it", () => {
+  const lastStop = { at: "t", steps: ["fast"] as const, why: "demoted", over: true };
+  expect(decodeStatus(encodeMessage({ ...STATUS, lastStop }))).toEqual({ ...STATUS, lastStop });
+  for (const wrong of [null, {}, { ...lastStop, steps: "fast" }, { ...lastStop, why: "x".repeat(1001) }]) {
+    expect(decodeStatus(encodeMessage({ ...STATUS, lastStop: wrong as typeof lastStop }))).toBeNull();
+  }
+});
+
 test("recorded renewals and acknowledgements mean what they meant, and are still sent alike", () => {
   const life = { node: 1, machine: "m1", boot: "b1" };
   const renewal = { holder: "node1", life, epoch: 7, incarnation: 1234567, seq: 89 };

@@ -151,12 +151,13 @@ function memberJson(view: ApiView, status: ShownStatus): ClusterMemberJson {
   };
 }
 
-function ownFields({ watchdog, before }: ShownStatus): Pick<ClusterMemberJson, "agent"> {
-  if (watchdog === undefined && before === null) return {};
+function ownFields({ watchdog, before, lastStop }: ShownStatus): Pick<ClusterMemberJson, "agent"> {
+  if (watchdog === undefined && before === null && lastStop === undefined) return {};
   return {
     agent: {
       ...(watchdog === undefined ? {} : { watchdog: watchdogOf(watchdog) }),
       ...(before === null ? {} : { last_state: before.state, last_state_s: Math.round(before.ageMs / 1000) }),
+      ...(lastStop === undefined ? {} : { last_stop: lastStop }),
     },
   };
 }

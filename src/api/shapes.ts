@@ -4,6 +4,7 @@
  */
 import type { ReinitializeStatus } from "../model/reinitialize_status.ts";
 import type { JsonObject } from "../model/json.ts";
+import type { LastStop } from "../model/last_stop.ts";
 import type { ReplicationConnection } from "../model/postgres_view.ts";
 
 export type PendingRestart = {
@@ -47,6 +48,8 @@ export interface StatusJson {
     readonly witness?: true;
     /** What became of the last reinitialize. */
     readonly reinitialize?: ReinitializeStatus;
+    /** Why PostgreSQL was stopped last, since the agent was started. */
+    readonly last_stop?: LastStop;
   };
 }
 
@@ -158,6 +161,8 @@ export interface ClusterMemberJson {
     /** With state `unknown`: what it was when it was last known, and how many seconds ago that was. */
     readonly last_state?: string;
     readonly last_state_s?: number;
+    /** Why its PostgreSQL was stopped last, since its agent was started. */
+    readonly last_stop?: LastStop;
   };
 }
 

@@ -108,6 +108,7 @@ export function statusJson(view: ApiView): StatusJson {
       ...(view.watchdog === null ? {} : { watchdog: watchdogFields(view.watchdog) }),
       ...(view.postgres === null ? { witness: true } : {}),
       ...(view.reinitialize ? { reinitialize: view.reinitialize } : {}),
+      ...(status?.lastStop ? { last_stop: status.lastStop } : {}),
     },
   } as StatusJson;
 }

@@ -42,7 +42,7 @@ export const LOOSE_BOUNDS: JsonBounds = {
 };
 const CONFIG_BOUNDS: JsonBounds = { ...COMMAND_BOUNDS, maxBytes: 512 * 1024, maxDepth: 20 };
 
-/** A week: longer than any lease makes sense, and shorter than the longest timer. */
+/** A week, for what stands in logs already. What is proposed has the limit of all leases (commandRefusal). */
 const MAX_TTL_MS = 7 * 24 * 3600 * 1000;
 const MAX_NAME = 256;
 const MAX_ADDRESS = 1024;

@@ -1,3 +1,4 @@
+import { LONGEST_LEASE_MS } from "../model/limits.ts";
 import { expect, test } from "bun:test";
 import type { FailoverRecord } from "../model/records.ts";
 import {
@@ -68,17 +69,20 @@ test("a request names members and a time that there are", () => {
 });
 
 test("numbers are whole, and have a largest value", () => {
-  const ttl = (grantMs: unknown) =>
-    refusal({
-      op: "setTtl",
-      epoch: 1,
-      free: true,
-      expectGrantMs: 5000,
-      expectWaitMs: 5000,
-      grantMs,
-      waitMs: 5000,
-    });
-  expect(ttl(604_800_000)).toBeNull();
+  const ttlCommand = (grantMs: unknown) => ({
+    op: "setTtl",
+    epoch: 1,
+    free: true,
+    expectGrantMs: 5000,
+    expectWaitMs: 5000,
+    grantMs,
+    waitMs: 5000,
+  });
+  const ttl = (grantMs: unknown) => refusal(ttlCommand(grantMs));
+  expect(ttl(LONGEST_LEASE_MS)).toBeNull();
+  expect(ttl(LONGEST_LEASE_MS + 1)).toContain("a ttl of at most 3600000 ms");
+  // In a log that is there already it means what it meant.
+  expect(parseCommand(bytes(JSON.stringify(stamped(ttlCommand(604_800_000)))), 3).ok).toBe(true);
   for (const value of [0, -1, 0.5, 604_800_001, 1e300, null, "5"]) expect(ttl(value)).toContain("grantMs");
   // JSON writes no -0, Infinity or NaN, but whoever writes bytes can.
   const raw = (epoch: string) =>

@@ -5,6 +5,7 @@
  */
 import { parseBounded } from "../model/bounded_json.ts";
 import type { JsonObject } from "../model/json.ts";
+import { LONGEST_LEASE_MS } from "../model/limits.ts";
 import type { Life } from "../model/life.ts";
 import type { FailoverRecord, HistoryLine, MemberFacts } from "../model/records.ts";
 import { COMMAND_BOUNDS, commandFlaw, LOOSE_BOUNDS, MAX_REASON } from "./command_schema.ts";
@@ -185,7 +186,16 @@ export function parseCommand(bytes: Uint8Array, version: number): Judged {
 /** Why these bytes must not be proposed, for people; null: they may. */
 export function commandRefusal(bytes: Uint8Array, version: number): string | null {
   const judged = parsed(bytes, version, true);
-  return judged.ok ? null : judged.reason;
+  return judged.ok ? excess(judged.command) : judged.reason;
+}
+
+/**
+ * What is applied where an earlier program has logged it, and proposed no more: a ttl above the longest lease, which every
+ * member cuts where it counts with it.
+ */
+function excess(command: Command): string | null {
+  if (command.op !== "setTtl" || Math.max(command.grantMs, command.waitMs) <= LONGEST_LEASE_MS) return null;
+  return `setTtl: a ttl of at most ${LONGEST_LEASE_MS} ms is expected`;
 }
 
 function parsed(bytes: Uint8Array, version: number, bounded: boolean): Judged {

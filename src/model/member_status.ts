@@ -1,5 +1,6 @@
 /** A member's volatile status: broadcast to all members every 500 ms and at once when it changes; never logged. */
 import type { JsonObject } from "./json.ts";
+import type { LastStop } from "./last_stop.ts";
 import type { Life } from "./life.ts";
 import type { Lsn } from "./lsn.ts";
 import type { PostgresRole, PostgresState } from "./postgres_view.ts";
@@ -77,6 +78,8 @@ export interface MemberStatus {
   readonly apiUrl: string;
   /** Largest event loop or renewal delay since the last status, ms. */
   readonly lateMs: number;
+  /** Absent: its PostgreSQL was not stopped since its agent was started, or that is of an older version. */
+  readonly lastStop?: LastStop;
   /** While it leads the raft group: how many more voters may fail. Null, or left out by older versions, otherwise. */
   readonly canLose?: number | null;
 }
