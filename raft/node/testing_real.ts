@@ -49,10 +49,12 @@ interface ClusterOptions {
   readonly directoryOf?: (member: number) => string;
   /** @default as in production */
   readonly segmentBytes?: number;
+  /** Shortest election timeout; the longest is twice that. @default as in production */
+  readonly electionMs?: number;
 }
 
 /** Three members. */
-export async function newCluster({ directoryOf, segmentBytes }: ClusterOptions = {}) {
+export async function newCluster({ directoryOf, segmentBytes, electionMs }: ClusterOptions = {}) {
   const base = fs.mkdtempSync(join(tmpdir(), "raft-cluster-"));
   directories.push(base);
   const addresses = (await freePorts(3)).map((port) => `127.0.0.1:${port}`);
@@ -95,6 +97,7 @@ export async function newCluster({ directoryOf, segmentBytes }: ClusterOptions =
       random: Math.random,
       stateMachine: machine,
       instance: storage.instance,
+      ...(electionMs !== undefined && { electionMinMs: electionMs, electionMaxMs: 2 * electionMs }),
     });
     node.start();
     const member = { node, storage, machine, directory };
