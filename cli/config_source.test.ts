@@ -2,7 +2,7 @@ import { afterEach, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { cpuMs } from "../src/lib/testing_cpu.ts";
+import { cpuMs } from "../raft/testing.ts";
 import { MINIMAL } from "../src/model/config_testing.ts";
 import { captureEnvironment, loadConfig, readSources } from "./config_source.ts";
 

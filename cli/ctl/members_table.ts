@@ -6,6 +6,7 @@ import { type Cell, type Format, printListing, type Row } from "./output.ts";
 import { type Column, table } from "./table.ts";
 import { type TopologyMember, topologyOrder } from "./topology_order.ts";
 import { yamlFlowText, yamlText } from "./yaml_text.ts";
+import { textOf } from "../../src/model/text_of.ts";
 
 const COLUMNS = [
   "Cluster",
@@ -85,7 +86,7 @@ function membersTable(cluster: ClusterJson, columns: readonly string[], rows: re
   }));
   const initialize = cluster.agent?.initialize ?? null;
   const systemId = initialize === null ? "uninitialized" : initialize === "" ? "initializing" : initialize;
-  const cells = rows.map((row) => columns.map((name) => String(row[name] ?? "")));
+  const cells = rows.map((row) => columns.map((name) => textOf(row[name] ?? "")));
   return table(` Cluster: ${cluster.scope} (${systemId}) `, shown, cells);
 }
 

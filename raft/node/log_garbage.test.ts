@@ -8,9 +8,8 @@ import { encodeEnvelope, type Envelope } from "./envelope.ts";
 import { MEMBERS_CHANNEL } from "./member_messages.ts";
 import { ReplicatedState } from "./replicated_state.ts";
 import { ListMachine, TestCluster, text } from "./testing.ts";
+import { borderTest } from "../testing.ts";
 import { UnreadableSnapshotError } from "./unreadable_snapshot.ts";
-
-const COUNT = Number(process.env.GARBAGE ?? 20_000);
 
 /** Random bytes, and mutations of entries that somebody proposes. */
 function garbage(random: () => number): Uint8Array {
@@ -47,25 +46,33 @@ function garbage(random: () => number): Uint8Array {
 /** A record of the next version stops an older program, by design: only leaders write it. */
 const VERSION_KIND = 5;
 
-test("entries of any bytes are applied alike, and a snapshot of the state goes on as the state does", () => {
-  const random = seededRandom(5);
-  const state = new ReplicatedState(new ListMachine(), 1);
-  let twin = new ReplicatedState(new ListMachine(), 1);
-  for (let index = 1; index <= COUNT; index++) {
-    const data = garbage(random);
-    if (data[0] === VERSION_KIND) continue;
-    const entry: Entry = { term: 1, index, kind: "normal", data };
-    expect(state.apply(entry).kind).toBe(twin.apply(entry).kind);
-    if (index % 500 !== 0) continue;
-    const snapshot = state.snapshot();
-    expect(snapshot).toEqual(twin.snapshot());
-    expect(state.snapshotFlaw(snapshot)).toBeNull();
-    twin = new ReplicatedState(new ListMachine(), 1);
-    twin.restore(snapshot, index);
-  }
-}, 60_000);
+/** Each log begins anew: what is compared grows with it. */
+const ENTRIES_OF_A_LOG = 10_000;
 
-test("a snapshot that is none is refused as such, and one that is passes the check restores", () => {
+borderTest("an entry of the log, and a snapshot of the state goes on as the state does", 10_000, (inputs) => {
+  const random = seededRandom(5);
+  for (let done = 0; done < inputs.count; done += ENTRIES_OF_A_LOG) {
+    const state = new ReplicatedState(new ListMachine(), 1);
+    let twin = new ReplicatedState(new ListMachine(), 1);
+    for (let index = 1; index <= ENTRIES_OF_A_LOG; index++) {
+      const data = garbage(random);
+      if (data[0] === VERSION_KIND) continue;
+      const entry: Entry = { term: 1, index, kind: "normal", data };
+      const { kind } = twin.apply(entry);
+      let applied: string | null = null;
+      inputs.tried(() => applied ??= state.apply(entry).kind);
+      expect(applied!).toBe(kind);
+      if (index % 500 !== 0) continue;
+      const snapshot = state.snapshot();
+      expect(snapshot).toEqual(twin.snapshot());
+      expect(state.snapshotFlaw(snapshot)).toBeNull();
+      twin = new ReplicatedState(new ListMachine(), 1);
+      twin.restore(snapshot, index);
+    }
+  }
+});
+
+borderTest("a snapshot: one that is none is refused, one that passes the check restores", 2000, (inputs) => {
   const random = seededRandom(6);
   const source = new ReplicatedState(new ListMachine(), 1);
   for (let index = 1; index <= 200; index++) {
@@ -73,19 +80,19 @@ test("a snapshot that is none is refused as such, and one that is passes the che
     if (data[0] !== VERSION_KIND) source.apply({ term: 1, index, kind: "normal", data });
   }
   const snapshot = source.snapshot();
-  for (let n = 0; n < 2000; n++) {
+  for (let n = 0; n < inputs.count; n++) {
     const bytes = snapshot.slice(0, random() < 0.2 ? Math.floor(random() * snapshot.length) : undefined);
-    for (let flips = 1; flips > 0; flips--) {
-      bytes[Math.floor(random() * bytes.length)] = Math.floor(random() * 256);
-    }
-    const state = new ReplicatedState({
-      ...new ListMachine(),
-      apply: () => 0,
-      snapshot: () => bytes,
-      restore: () => {},
-    }, 1);
-    if (state.snapshotFlaw(bytes) === null) restoreOrUpgrade(state, bytes);
-    else expect(() => state.restore(bytes, 1)).toThrow(UnreadableSnapshotError);
+    bytes[Math.floor(random() * bytes.length)] = Math.floor(random() * 256);
+    inputs.tried(() => {
+      const state = new ReplicatedState({
+        ...new ListMachine(),
+        apply: () => 0,
+        snapshot: () => bytes,
+        restore: () => {},
+      }, 1);
+      if (state.snapshotFlaw(bytes) === null) restoreOrUpgrade(state, bytes);
+      else expect(() => state.restore(bytes, 1)).toThrow(UnreadableSnapshotError);
+    });
   }
 });
 

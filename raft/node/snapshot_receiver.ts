@@ -29,14 +29,15 @@ interface Incoming {
   readonly total: number;
   readonly head: Message;
   readonly snapshot: Snapshot;
-  pieces: Uint8Array[];
+  /** Grows with what has come: it costs no more than twice that, however small the pieces are. */
+  data: Uint8Array;
   received: number;
   lastMs: number;
 }
 
 export class SnapshotReceiver {
   readonly #options: SnapshotReceiverOptions;
-  /** Once all is there, without its pieces: what comes late is answered as before. */
+  /** Once all is there, without its data: what comes late is answered as before. */
   #incoming: Incoming | null = null;
 
   constructor(options: SnapshotReceiverOptions) {
@@ -45,7 +46,7 @@ export class SnapshotReceiver {
 
   /** Bytes that are kept. */
   get size(): number {
-    return this.#incoming?.pieces.reduce((sum, { length }) => sum + length, 0) ?? 0;
+    return this.#incoming?.data.length ?? 0;
   }
 
   took(from: NodeId, message: SnapshotMessage): void {
@@ -93,7 +94,7 @@ export class SnapshotReceiver {
     if (snapshot === null || head.from !== from) return "it is no snapshot of the member that sends it";
     const useless = objection(head);
     if (useless !== null) return useless;
-    return { from, transfer, total, head, snapshot, pieces: [], received: 0, lastMs: now() };
+    return { from, transfer, total, head, snapshot, data: NOTHING, received: 0, lastMs: now() };
   }
 
   #piece(incoming: Incoming, offset: number, data: Uint8Array): void {
@@ -101,12 +102,13 @@ export class SnapshotReceiver {
     incoming.lastMs = this.#options.now();
     const fits = offset === incoming.received && data.length > 0 && data.length <= total - offset;
     if (fits) {
-      incoming.pieces.push(data);
+      incoming.data = withRoom(incoming.data, incoming.received + data.length, total);
+      incoming.data.set(data, incoming.received);
       incoming.received += data.length;
     }
     if (fits && incoming.received === total) {
-      const message = { ...head, snapshot: { ...snapshot, data: joined(incoming.pieces, total) } };
-      incoming.pieces = [];
+      const message = { ...head, snapshot: { ...snapshot, data: incoming.data } };
+      incoming.data = NOTHING;
       const reason = this.#options.deliver(message);
       if (reason !== null) {
         this.#incoming = null;
@@ -121,12 +123,12 @@ export class SnapshotReceiver {
   }
 }
 
-function joined(pieces: readonly Uint8Array[], total: number): Uint8Array {
-  const bytes = new Uint8Array(total);
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
+const NOTHING = new Uint8Array(0);
+
+/** `bytes`, or a longer copy where `needed` do not fit. Never longer than `total`. */
+function withRoom(bytes: Uint8Array, needed: number, total: number): Uint8Array {
+  if (needed <= bytes.length) return bytes;
+  const longer = new Uint8Array(Math.min(total, Math.max(needed, bytes.length * 2)));
+  longer.set(bytes);
+  return longer;
 }

@@ -1,7 +1,7 @@
 /** Snapshots in pieces: both sides over a bad network, and members of a cluster. */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { makeMessage } from "../core/message.ts";
+import { encodeMessage, makeMessage } from "../core/message.ts";
 import { seededRandom } from "../core/seeded_random.ts";
 import type { Message } from "../core/types.ts";
 import { ADMISSION_CHANNEL } from "./admission_messages.ts";
@@ -201,6 +201,23 @@ test("one that is too large, or none, is refused with the reason, before it is c
   while (!unreadable.over) unreadable.exchange(always);
   expect(unreadable.log.slice(-2)).toEqual(["it cannot be read", "failed"]);
   expect(unreadable.receiver.size).toBe(0);
+});
+
+test("a snapshot in tiny pieces costs no more memory than twice what has come", () => {
+  const pair = new Pair(100);
+  const { message } = snapshotMessage(0);
+  const head = encodeMessage(message);
+  const total = 500_000;
+  pair.receiver.took(LEADER, { kind: "begin", transfer: 1, total, head });
+  Bun.gc(true);
+  const before = process.memoryUsage().heapUsed;
+  for (let offset = 0; offset < 200_000; offset++) {
+    pair.receiver.took(LEADER, { kind: "piece", transfer: 1, offset, data: Uint8Array.of(offset) });
+    pair.toLeader.length = 0;
+  }
+  expect(pair.receiver.size).toBeLessThanOrEqual(400_000);
+  Bun.gc(true);
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(4_000_000);
 });
 
 test("garbage on the channel is none of its messages, and harms nothing", () => {

@@ -2,6 +2,7 @@
 import type { HonoRequest } from "@hono/hono";
 import { JSON_BOUNDS, parseBounded } from "../model/bounded_json.ts";
 import type { Json, JsonObject } from "../model/json.ts";
+import { textOf } from "../model/text_of.ts";
 
 export const MAX_BODY_BYTES = JSON_BOUNDS.maxBytes;
 
@@ -57,5 +58,5 @@ function refused(status: number, text: string): Body {
 
 /** Patroni's reading of a boolean: also "on", "yes", 1 ... */
 export function truthy(value: Json | undefined): boolean {
-  return value === true || ["true", "yes", "on", "1"].includes(String(value ?? "").toLowerCase());
+  return value === true || ["true", "yes", "on", "1"].includes(textOf(value ?? "").toLowerCase());
 }

@@ -12,6 +12,7 @@ import {
   type RenderedStatus,
   type StatusCache,
 } from "./status.ts";
+import { textOf } from "../model/text_of.ts";
 
 export type HealthCheck =
   | "primary"
@@ -135,7 +136,7 @@ function tagsMatch(view: ApiView, query: URLSearchParams): boolean {
     if (!key.startsWith("tag_")) continue;
     const tag = tags[key.slice("tag_".length)];
     if (tag === undefined || tag === null) return false;
-    if ((typeof tag === "string" ? tag : String(tag).toLowerCase()) !== wanted) return false;
+    if ((typeof tag === "string" ? tag : textOf(tag).toLowerCase()) !== wanted) return false;
   }
   return true;
 }

@@ -9,6 +9,7 @@ import type { ApiPort, ApiView, RestartConditions, RestartOutcome, ScheduledRest
 import { parsePostgresVersion } from "./postgres_version.ts";
 import { parseSchedule } from "./schedule.ts";
 import { statusJson } from "./status.ts";
+import { textOf } from "../model/text_of.ts";
 
 export function restartRoutes(port: ApiPort): Hono<ApiEnv> {
   const routes = new Hono<ApiEnv>();
@@ -61,13 +62,13 @@ function parseRestart(body: JsonObject, nowMs: number): Parsed {
       }
       request.role = value;
     } else if (key === "postgres_version") {
-      if (parsePostgresVersion(String(value)) === null) {
+      if (parsePostgresVersion(textOf(value)) === null) {
         return {
           status: 400,
-          error: `Invalid PostgreSQL version: ${String(value)}. It should look like 15.2 or 9.6.24`,
+          error: `Invalid PostgreSQL version: ${textOf(value)}. It should look like 15.2 or 9.6.24`,
         };
       }
-      request.postgres_version = String(value);
+      request.postgres_version = textOf(value);
     } else if (key === "timeout") {
       const timeout = parseQuantity(value, "s");
       if (timeout === null || timeout <= 0 || timeout > MAX_TIMEOUT_S) {

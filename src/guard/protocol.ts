@@ -5,6 +5,7 @@
  */
 import type { ClockReport } from "../model/clock_jump.ts";
 import type { ExitReport, GuardReply, Postmaster, StartSpec } from "./port.ts";
+import { textOf } from "../model/text_of.ts";
 
 export const PROTOCOL_VERSION = 1;
 export const MAX_LINE_BYTES = 64 * 1024;
@@ -159,7 +160,7 @@ export function decodeRequest(
   const { id, op } = fields;
   if (!Number.isSafeInteger(id)) return { error: "no id", id: null };
   const operation = decodeOperation(fields);
-  if (operation === null) return { error: `unknown or malformed request ${String(op)}`, id: id as number };
+  if (operation === null) return { error: `unknown or malformed request ${textOf(op)}`, id: id as number };
   return { id: id as number, ...operation };
 }
 

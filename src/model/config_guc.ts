@@ -8,6 +8,7 @@ import type { Path } from "./config_issues.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { parseBool } from "./parse_bool.ts";
 import { parseQuantity } from "./time_units.ts";
+import { textOf } from "./text_of.ts";
 
 interface ControlledParameter {
   readonly name: string;
@@ -24,7 +25,7 @@ export const CONTROLLED_PARAMETERS: readonly ControlledParameter[] = [
     default: "replica",
     expected: "one of replica, logical (hot_standby means replica)",
     read: (value) => {
-      const level = String(value).toLowerCase();
+      const level = textOf(value).toLowerCase();
       return level === "hot_standby" ? "replica" : level === "replica" || level === "logical" ? level : null;
     },
   },

@@ -5,6 +5,7 @@
 import type { ConfigIssue } from "./config.ts";
 import type { Json } from "./json.ts";
 import { isJsonObject } from "./merge.ts";
+import { textOf } from "./text_of.ts";
 
 export type Path = readonly (string | number)[];
 
@@ -130,7 +131,7 @@ export function describeValue(path: Path, value: unknown): string {
 }
 
 export function isSecret(path: Path, value: unknown): boolean {
-  return isSecretPlace(path) || SECRET_TEXT.test(String(value));
+  return isSecretPlace(path) || SECRET_TEXT.test(textOf(value));
 }
 
 export function isSecretPlace(path: Path): boolean {

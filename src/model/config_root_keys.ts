@@ -4,6 +4,7 @@ import type { Issues } from "./config_issues.ts";
 import { DYNAMIC_ROOT_KEYS, localSchema, OTHER_STORES } from "./config_schema.ts";
 import type { JsonObject } from "./json.ts";
 import { isJsonObject } from "./merge.ts";
+import { textOf } from "./text_of.ts";
 
 /** Dynamic keys that the local file may give as well, for as long as the cluster says nothing. */
 export const FALLBACKS: readonly string[] = ["ttl", "loop_wait", "retry_timeout"];
@@ -36,7 +37,7 @@ export function warnRootKeys(root: JsonObject, issues: Issues): void {
   const bootstrap = root["bootstrap"];
   if (isJsonObject(bootstrap)) {
     // The section of a custom method carries the method's name.
-    const { [String(bootstrap["method"])]: _custom, ...known } = bootstrap;
+    const { [textOf(bootstrap["method"])]: _custom, ...known } = bootstrap;
     checked["bootstrap"] = known;
   }
   warnUnknownKeys(localSchema, checked, [], issues, otherwiseHandled);

@@ -6,6 +6,7 @@ import type { Issues, Path } from "./config_issues.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { MAX_TTL_S } from "./limits.ts";
 import { parseQuantity } from "./time_units.ts";
+import { textOf } from "./text_of.ts";
 
 const PATH: Path = ["watchdog"];
 const DRIVERS = ["default", "testing"];
@@ -26,7 +27,7 @@ export function buildWatchdog(section: JsonObject, issues: Issues): WatchdogConf
 
 function mode(value: Json | undefined, issues: Issues): WatchdogConfig["mode"] {
   if (value === undefined) return "automatic";
-  switch (String(value).toLowerCase()) {
+  switch (textOf(value).toLowerCase()) {
     case "off":
     case "false":
     case "disable":

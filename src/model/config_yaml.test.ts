@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { cpuMs } from "../lib/testing_cpu.ts";
+import { cpuMs } from "../../raft/testing.ts";
 import { formatIssue, pathKey } from "./config_issues.ts";
 import { parseYaml } from "./config_yaml.ts";
 

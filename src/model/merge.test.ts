@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { cpuMs } from "../lib/testing_cpu.ts";
+import { cpuMs } from "../../raft/testing.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { applyPatch, deepMerge } from "./merge.ts";
 

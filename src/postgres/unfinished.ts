@@ -7,6 +7,8 @@
  * are two: one inside, and one in a directory of ours that names the data directory.
  */
 import { inode, join, makeDirectory, readText, removeFile, syncPath, writeDurably } from "./disk.ts";
+import type { JsonObject } from "../model/json.ts";
+import { isJsonObject } from "../model/merge.ts";
 import { errorText } from "./error_text.ts";
 import { identify, type ProcessIdentity } from "./run_program.ts";
 
@@ -78,12 +80,29 @@ export function formatMarker(marker: Marker, directory: string): string {
 export function parseMarker(text: string, directory: string | null): Marker | null {
   const [word, json] = text.split("\n");
   const what = word === "bootstrap" || word === "clone" ? word : "rewind";
+  const fields = fieldsOf(json ?? "{}");
+  if (fields === null) return { what, program: null, parts: [] };
+  if (directory !== null && fields.directory !== directory) return null;
+  const { program, parts } = fields;
+  return {
+    what,
+    program: isProgram(program) ? program : null,
+    parts: Array.isArray(parts) ? parts.filter((part) => typeof part === "string") : [],
+  };
+}
+
+/** null: half written, or by somebody else. */
+function fieldsOf(json: string): JsonObject | null {
   try {
-    const parsed = JSON.parse(json ?? "{}") as Partial<Marker> & { directory?: unknown };
-    if (directory !== null && parsed.directory !== directory) return null;
-    return { what, program: parsed.program ?? null, parts: parsed.parts ?? [] };
+    const value: unknown = JSON.parse(json);
+    return isJsonObject(value) ? value : null;
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw new Error(errorText(error));
-    return { what, program: null, parts: [] };
+    return null;
   }
+}
+
+function isProgram(value: unknown): value is ProcessIdentity {
+  const { pid, startTicks } = (value ?? {}) as Partial<ProcessIdentity>;
+  return Number.isSafeInteger(pid) && Number.isSafeInteger(startTicks);
 }

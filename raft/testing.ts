@@ -1,0 +1,154 @@
+/**
+ * For tests at the borders of the product, where bytes and texts come from others: any of them is understood or refused, in
+ * bounded time and memory. `INPUTS=1000000 npm run fuzz` gives so many to every border, and prints what the worst one took.
+ */
+import { test } from "bun:test";
+import fc from "fast-check";
+
+/** How many inputs each border gets; null: as many as its test finds enough. */
+const ASKED = process.env.INPUTS === undefined ? null : Number(process.env.INPUTS);
+
+/** CPU time that one input may take, unless its border says otherwise, ms. Most take less than one. */
+export const INPUT_MS = 100;
+
+/** What may be kept after any number of inputs, bytes. */
+const MAX_KEPT_BYTES = 64 * 1024 * 1024;
+
+/** A slow input is slow each time; what only happened to be slow (a collection of garbage, a compiler thread) is not. */
+const TRIES = 4;
+
+/** The name that `npm run fuzz` looks for. */
+export function borderTest(border: string, usual: number, run: (inputs: Inputs) => unknown): void {
+  const count = ASKED ?? usual;
+  test(`any input: ${border}`, async () => {
+    const inputs = new Inputs(border, count);
+    await run(inputs);
+    inputs.end();
+  }, 60_000 + count * 20);
+}
+
+export interface BorderOptions {
+  /** How many inputs there are without INPUTS. @default 1000 */
+  readonly usual?: number;
+  /** Largest CPU time of one input, ms. @default INPUT_MS */
+  readonly limitMs?: number;
+}
+
+/** A test that `judge` throws for no input, and takes bounded time and memory. It may be called again with the same input. */
+export function anyInput<T>(
+  border: string,
+  arbitrary: fc.Arbitrary<T>,
+  judge: (input: T) => unknown,
+  { usual = 1000, limitMs = INPUT_MS }: BorderOptions = {},
+): void {
+  borderTest(border, usual, (inputs) =>
+    fc.assert(
+      fc.asyncProperty(arbitrary, async (input) => {
+        const pending = inputs.tried(() => judge(input), limitMs);
+        if (pending !== null) await pending;
+      }),
+      { numRuns: inputs.count },
+    ));
+}
+
+/** Any bytes; or one of these samples, with some bytes replaced, cut, or with bytes too many. */
+export function spoiled(samples: readonly Uint8Array[], maxLength = 200): fc.Arbitrary<Uint8Array> {
+  const change = fc.tuple(fc.nat(), fc.oneof(fc.nat(255), fc.constantFrom(0, 1, 127, 128, 255)));
+  const changed = fc.record({
+    sample: fc.constantFrom(...samples),
+    changes: fc.array(change, { maxLength: 3 }),
+    end: fc.option(fc.nat()),
+    more: fc.oneof(
+      { weight: 4, arbitrary: fc.constant(new Uint8Array(0)) },
+      fc.uint8Array({ maxLength: 20 }),
+    ),
+  }).map(({ sample, changes, end, more }) => {
+    const bytes = sample.slice();
+    for (const [at, to] of changes) bytes[at % bytes.length] = to;
+    const kept = end === null || end % 4 > 0 ? bytes : bytes.subarray(0, end % bytes.length);
+    return more.length === 0 ? kept : new Uint8Array([...kept, ...more]);
+  });
+  return fc.oneof({ weight: 1, arbitrary: fc.uint8Array({ maxLength }) }, { weight: 4, arbitrary: changed });
+}
+
+/** Keys of a map that mean something to the language. */
+export const ODD_KEYS: readonly string[] = [
+  "__proto__",
+  "constructor",
+  "toString",
+  "valueOf",
+  "toJSON",
+  "length",
+];
+
+/** Counts and times the inputs of one border. */
+export class Inputs {
+  #done = 0;
+  #slowestMs = 0;
+  #startBytes: number | null = null;
+  #startResident = 0;
+  #mostResident = 0;
+  readonly #begunMs = performance.now();
+
+  constructor(readonly border: string, readonly count: number) {}
+
+  /** Throws when `judge` does, or takes too long each time. Null, or the promise of the rest. */
+  tried(judge: () => unknown, limitMs = INPUT_MS): Promise<void> | null {
+    const beganMs = cpuMs();
+    const result = judge();
+    if (result instanceof Promise) return result.then(() => this.#took(cpuMs() - beganMs, judge, limitMs));
+    const tookMs = cpuMs() - beganMs;
+    return tookMs > limitMs ? this.#took(tookMs, judge, limitMs) : this.#counted(tookMs);
+  }
+
+  async #took(firstMs: number, judge: () => unknown, limitMs: number): Promise<void> {
+    let tookMs = firstMs;
+    for (let again = 1; again < TRIES && tookMs > limitMs; again++) {
+      const beganMs = cpuMs();
+      await judge();
+      tookMs = Math.min(tookMs, cpuMs() - beganMs);
+    }
+    this.#counted(tookMs);
+    if (tookMs > limitMs) {
+      throw new Error(`an input took ${tookMs} ms of CPU time: at most ${limitMs} are allowed`);
+    }
+  }
+
+  #counted(tookMs: number): null {
+    this.#slowestMs = Math.max(this.#slowestMs, tookMs);
+    // The first ones compile the code, and fill what is kept once.
+    if (++this.#done === Math.min(1000, this.count >> 1)) {
+      this.#startBytes = keptBytes();
+      this.#startResident = process.memoryUsage.rss();
+    }
+    if (this.#done % 1024 === 0) this.#mostResident = Math.max(this.#mostResident, process.memoryUsage.rss());
+    return null;
+  }
+
+  /** Throws when more memory is kept than at the beginning. */
+  end(): void {
+    const grown = keptBytes() - (this.#startBytes ?? Infinity);
+    if (ASKED !== null) {
+      const mib = (bytes: number) => `${(Math.max(0, bytes) / 1024 / 1024).toFixed(1)} MiB`;
+      const seconds = ((performance.now() - this.#begunMs) / 1000).toFixed(0);
+      console.log(
+        `${this.border}: ${this.#done} inputs in ${seconds} s; the slowest took ${
+          this.#slowestMs.toFixed(1)
+        } ms; ` +
+          `memory kept +${mib(grown)}, resident at most +${mib(this.#mostResident - this.#startResident)}`,
+      );
+    }
+    if (grown > MAX_KEPT_BYTES) throw new Error(`${grown} bytes more are kept than before the inputs`);
+  }
+}
+
+function keptBytes(): number {
+  Bun.gc(true);
+  return process.memoryUsage().heapUsed;
+}
+
+/** CPU time of this process so far, ms. Wall time would count what else the host does. */
+export function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
