@@ -144,6 +144,26 @@ for (
   });
 }
 
+story("an agent that is stopped does not wait for a hung postmaster, and names it", async (fixture) => {
+  const { client } = fixture;
+  const old = await fixture.healed();
+  const postmaster = old.postmasterPid()!;
+  expect(signal(postmaster, "SIGSTOP")).toBe(true);
+  const begin = nowMs();
+  const stopped = old.stopAgent(START_MS);
+  const next = await fixture.successorOf(old, begin);
+  const first = client.acks.find((one) => one.node === next.name && one.ackMs > begin)!;
+  reportOutage("hung postmaster, SIGTERM", begin, first.ackMs);
+  await stopped;
+  expect(old.log()).toMatch(
+    new RegExp(`waits for: pid ${postmaster} \\(.*postgres.*; stopped by a signal\\)`),
+  );
+  // Its sessions wrote on until they were ended, and a standby has everything.
+  expect(await fixture.lostOn(next, begin)).toEqual([]);
+  fixture.expectOnePrimary(old, begin);
+  await fixture.healed();
+});
+
 async function senderTo(cluster: Cluster, primary: Host, standby: Host): Promise<number> {
   const rows = await cluster.query<{ pid: number }>(
     primary,

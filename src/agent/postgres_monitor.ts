@@ -1,6 +1,6 @@
 /**
- * Looks at the running server by SQL over one connection of its own, on which nothing else is ever asked. At most one
- * look is under way; one that takes longer than its limit has failed and its connection is dropped.
+ * Looks at the running server by SQL over one connection of its own, on which nothing else is asked while it runs. At
+ * most one look is under way; one that takes longer than its limit has failed and its connection is dropped.
  */
 import type { Timer } from "../../raft/mod.ts";
 import { LimitedLog } from "../lib/limited_log.ts";
@@ -20,6 +20,9 @@ const BUSY_LOOK_MS = 100;
 const LIMIT_MS = 2_000;
 /** "The database system is starting up", "... is shutting down". */
 const CANNOT_CONNECT_NOW = "57P03";
+
+const END_SESSIONS = "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity " +
+  "WHERE backend_type = 'client backend' AND pid <> pg_catalog.pg_backend_pid()";
 
 export class PostgresMonitor {
   private connection: { readonly pid: number; readonly to: Connection } | null = null;
@@ -51,6 +54,22 @@ export class PostgresMonitor {
   /** The configuration was reloaded: looks come over a connection made by it from now on, once one can be made. */
   renew(): void {
     this.renewing = true;
+  }
+
+  /**
+   * Ends the sessions of clients over the connection that stands; without one it does nothing. For a shutdown whose
+   * postmaster hangs: it tells nobody, and its clients would go on writing what no standby is given in the end.
+   */
+  endSessions(): Promise<void> {
+    return this.turns.take(async () => {
+      const { connection } = this;
+      if (connection === null || connection.to.ended) return;
+      try {
+        await connection.to.query(END_SESSIONS);
+      } catch (error) {
+        this.context.parts.log.debug("end_sessions", `sessions were not ended: ${errorText(error)}`);
+      }
+    });
   }
 
   /** The server has ended or will: what is open belongs to it. */

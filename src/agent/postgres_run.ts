@@ -15,7 +15,11 @@ import { ask, atMost, sleep } from "./postgres_wait.ts";
 
 /** How often a condition is looked at while somebody waits for it. */
 const POLL_MS = 20;
-/** The end of WAL on disk is to be known before a standby starts, as far as this allows. */
+/**
+ * The end of WAL on disk is to be known before a standby starts, as far as this allows: what it had before is what it is
+ * measured by when the next primary is chosen (PostgresMemory.seen). A primary says where it writes as soon as it is up,
+ * and until then it is no candidate: nothing of it waits.
+ */
 const WAL_END_WAIT_MS = 2_000;
 
 const CHECKPOINT_PAUSE_MS = 1_000;
@@ -28,7 +32,7 @@ export class PostgresRun {
   private checkpointFailures = 0;
 
   constructor(private readonly context: PostgresContext, private readonly monitor: PostgresMonitor) {
-    this.ending = new PostgresStop(context);
+    this.ending = new PostgresStop(context, () => monitor.endSessions());
   }
 
   /** `epoch` null: as a standby of `follow` (null: of nobody). Resolves when connections are accepted. */
@@ -41,7 +45,7 @@ export class PostgresRun {
     const { directory } = memory.found;
     const begun = directory.kind === "half-written" && directory.what === "bootstrap" && epoch !== null;
     if (directory.kind !== "valid" && !begun) return `the data directory is ${directory.kind}`;
-    if (memory.diskEnd === null && !begun) await atMost(clock, WAL_END_WAIT_MS, context.readWalEnd());
+    if (memory.diskEnd === null && epoch === null) await atMost(clock, WAL_END_WAIT_MS, context.readWalEnd());
     files.removePromoteTrigger();
     await context.writeConfig(() => epoch === null ? context.recoveryFor(follow) : NO_RECOVERY);
     const wasPrimary = directory.kind === "valid" && !directory.standbySignal;

@@ -10,6 +10,8 @@ import { readProcess } from "../lib/process_table.ts";
 import { readControlFile } from "../postgres/control_file.ts";
 import { errorText } from "../postgres/error_text.ts";
 import { runHook } from "../postgres/hooks.ts";
+import { describeWaitedFor } from "../postgres/waited_for.ts";
+import type { Shutdown } from "../model/postgres_view.ts";
 import type { PostgresContext } from "./postgres_context.ts";
 import { ask, atMost, sleep } from "./postgres_wait.ts";
 
@@ -21,6 +23,8 @@ const CONTROL_LOOK_MS = 200;
 /** A checkpointer that has done nothing for so long will not finish a CHECKPOINT that somebody waits for. */
 const STALLED_MS = 2000;
 const STALL_LOOK_MS = 250;
+/** A step that takes so long has somebody to wait for, who is named while he can still be looked at. */
+const NAMING_MS = 1000;
 
 export const CANCELLED = "cancelled";
 
@@ -28,7 +32,11 @@ export const CANCELLED = "cancelled";
 export type StopProgress = (step: "immediate" | "kill", why: string) => void;
 
 export class PostgresStop {
-  constructor(private readonly context: PostgresContext) {}
+  /** `endSessions`: of clients, as the postmaster should have done. */
+  constructor(
+    private readonly context: PostgresContext,
+    private readonly endSessions: () => Promise<void>,
+  ) {}
 
   /** In Patroni's order: a CHECKPOINT of a primary that still serves, then before_stop, then the signal. */
   async stop(
@@ -124,11 +132,20 @@ export class PostgresStop {
     let nextPingMs = clock.now() + GUARD_LOOK_MS;
     let nextControlMs = clock.now() + CONTROL_LOOK_MS;
     let looking = false;
+    let named: string | null = null;
     for (;;) {
       if (signal.aborted) return CANCELLED;
       const { postmaster, anyProcess } = guard.view();
       if (postmaster === null && !anyProcess) return null;
       const nowMs = clock.now();
+      const shutdown = this.context.parts.memory.server?.shutdown ?? null;
+      if (shutdown !== null && shutdown.stage !== named && nowMs - shutdown.stageMs >= NAMING_MS) {
+        named = shutdown.stage;
+        if (postmaster !== null) this.nameWaitedFor(postmaster.pid, shutdown.stage);
+        if (shutdown.stage === "ending") {
+          this.endSessions().catch((error: unknown) => this.context.warn(errorText(error)));
+        }
+      }
       if (nowMs >= nextPingMs) {
         nextPingMs = nowMs + GUARD_LOOK_MS;
         guard.ping(() => {});
@@ -144,6 +161,16 @@ export class PostgresStop {
       }
       await sleep(clock, POLL_MS, signal);
     }
+  }
+
+  private nameWaitedFor(pid: number, stage: Shutdown["stage"]): void {
+    describeWaitedFor(pid).then(
+      (names) => {
+        if (names !== "") this.context.warn(`PostgreSQL ${WAITS[stage]} and waits for: ${names}`);
+      },
+      (error: unknown) =>
+        this.context.warn(`who keeps PostgreSQL from ending is not known: ${errorText(error)}`),
+    );
   }
 
   /** Reads from the control file how far the shutdown of a primary has come. */
@@ -226,5 +253,12 @@ export class PostgresStop {
     if (failed !== null) log.warning("before_stop", `before_stop: ${failed}`);
   }
 }
+
+const WAITS: { readonly [stage in Shutdown["stage"]]: string } = {
+  announced: "is to end",
+  ending: "was told to end, has not begun its shutdown checkpoint,",
+  checkpoint: "writes its shutdown checkpoint",
+  closed: "is past its shutdown checkpoint",
+};
 
 const CHECKPOINTER_QUERY = "SELECT pid FROM pg_catalog.pg_stat_activity WHERE backend_type = 'checkpointer'";

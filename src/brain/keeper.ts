@@ -176,8 +176,8 @@ function fence(view: NodeView): Decision | null {
   }
   if (view.tenure === "to-release") {
     if (postgres.process !== "none" && postgres.writable) return null;
-    const closed = postgres.shutdown?.stage === "closed";
-    if (postgres.process === "orphans" || (postgres.process === "stopping" && !closed)) {
+    const harmless = postgres.shutdown?.stage === "closed" || isDoomed(view);
+    if (postgres.process === "orphans" || (postgres.process === "stopping" && !harmless)) {
       return decide("waiting for the last process of PostgreSQL", {
         kind: "stop",
         how: "kill",
@@ -190,6 +190,13 @@ function fence(view: NodeView): Decision | null {
     });
   }
   return null;
+}
+
+/** Killed as a primary, with processes that the kernel keeps: they run nothing any more, by word of the guard. */
+function isDoomed({ postgres }: NodeView): boolean {
+  const { process, writable, epoch, shutdown, action } = postgres;
+  const killing = action?.kind !== "stop" || action.detail === "kill";
+  return process === "stopping" && !writable && epoch !== null && killing && shutdown?.stage !== "closed";
 }
 
 /** A server that this guard did not start: nobody has said yet what it is. A primary among them has no epoch. */
@@ -229,6 +236,15 @@ function shuttingDown(view: NodeView): Decision | null {
       how: "fast",
       checkpoint: false,
     });
+  }
+  if (isDoomed(view) && view.tenure === "holding" && (handsOver(view) || someoneElseCan(view))) {
+    return decide(
+      "PostgreSQL is killed, and the kernel keeps processes of it that run no more: handing over",
+      {
+        kind: "release",
+        epoch: view.dcs.lock.epoch,
+      },
+    );
   }
   const how = action.kind === "stop" ? STOPS.find((each) => each === action.detail) : undefined;
   if (shutdown === null || how === undefined) return null;

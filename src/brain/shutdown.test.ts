@@ -181,3 +181,18 @@ test("a lock that is lost in a shutdown ends it at once", () => {
     "stop kill",
   );
 });
+
+test("what was killed and is kept by the kernel hands over, if anybody can take over", () => {
+  const kept = { writable: false };
+  const ending = at("ending", 5000);
+  expect(decided(stopping(ending, { how: "kill" }))).toBe("");
+  expect(decided(stopping(ending, { how: "kill" }, kept))).toBe("release");
+  expect(decided(stopping(ending, { how: "kill", stopping: true, dcs: cluster() }, kept))).toBe("release");
+  // Not only where it was to hand over: nobody knows when it can start again.
+  expect(decided(stopping(ending, { how: "kill", dcs: cluster() }, kept))).toBe("release");
+  expect(decided(stopping(ending, { how: "kill", dcs: cluster(), statuses: [] }, kept))).toBe("");
+  // Not answered, the release is repeated, and nothing more is killed for it.
+  expect(decided(stopping(ending, { how: "kill", tenure: "to-release" }, kept))).toBe("release");
+  const standby = { ...kept, epoch: null };
+  expect(decided(stopping(ending, { how: "kill", tenure: "to-release" }, standby))).toBe("stop kill");
+});

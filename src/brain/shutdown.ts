@@ -10,10 +10,17 @@ import type { Shutdown } from "../model/postgres_view.ts";
 /**
  * A primary that was told to end and has not begun its shutdown checkpoint after this long hangs on one of its processes:
  * backends end within milliseconds of the signal, a busy host with hundreds of them takes about a second.
+ *
+ * Where the 10 s go within which another member is to write, measured with a load average of 10 on two cores: up to 2 s for
+ * the CHECKPOINT of a checkpointer that hangs, ENDING_MS, IMMEDIATE_MS, and 0.3 to 1.5 s from the last process to the next
+ * primary's first commit.
  */
-export const ENDING_MS = 4000;
-/** Told to end at once (SIGQUIT), PostgreSQL kills its own children after 5 s; nobody waits for that. */
-export const IMMEDIATE_MS = 1000;
+export const ENDING_MS = 3000;
+/**
+ * Told to end at once (SIGQUIT), PostgreSQL kills its own children after 5 s; nobody waits for that. Those that can end
+ * have told their clients within milliseconds.
+ */
+export const IMMEDIATE_MS = 500;
 /** The same time without progress is given to what is left after the shutdown checkpoint, as long as somebody waits. */
 export const LEFTOVERS_MS = 4000;
 /** Once another may write, the archiver has this long to finish; then its member rejoins. */

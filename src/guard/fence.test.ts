@@ -277,3 +277,29 @@ test("nothing is started beside what is left of a closed primary, and it is not 
     /shut down/,
   );
 });
+
+const doomed: FenceInput = { kind: "doomed" };
+
+test("an epoch ends while the kernel keeps processes that were killed, and nothing starts before they are gone", () => {
+  const killed: readonly Timed[] = [...running, [100, { kind: "kill" }]];
+  expect(last([...killed, [200, { kind: "end", epoch: 3 }]])).toContain("may still acknowledge writes");
+  const left: readonly Timed[] = [...killed, [200, doomed]];
+  expect(last([...left, [300, { kind: "end", epoch: 3 }]])).toBe("");
+  expect(last([...left, [300, { kind: "end", epoch: 3 }], [400, { kind: "start", epoch: null }]])).toContain(
+    "a postmaster runs already",
+  );
+  expect(last([...left, [400, { kind: "gone" }], [500, { kind: "start", epoch: null }]])).toBe("");
+});
+
+test("only what is being killed is doomed, and what comes after it is not", () => {
+  expect(last([...running, [100, doomed]])).toContain("nothing is being killed");
+  expect(last([...frozen, [5100, doomed]])).toContain("nothing is being killed");
+  const again: readonly Timed[] = [
+    ...running,
+    [100, { kind: "kill" }],
+    [200, doomed],
+    [300, { kind: "gone" }],
+    [400, primary(3)],
+  ];
+  expect(last([...again, [500, { kind: "end", epoch: 3 }]])).toContain("may still acknowledge writes");
+});

@@ -6,7 +6,8 @@
  * Invariants, checked after every input:
  * - a writable postmaster runs unfrozen only while its epoch is armed and the deadline lies ahead, or is `unfenced`;
  * - an ended epoch, and every epoch below it, is never accepted again;
- * - a postmaster counts as closed only after a shutdown was asked for through this fence, and is never open again.
+ * - a postmaster counts as closed only after a shutdown was asked for through this fence, and is never open again;
+ * - it counts as doomed only while it is being killed, and until it is gone nothing is started in its place.
  *
  * Closed: the shutdown checkpoint is written, the control file says "shut down". Why nothing can be acknowledged then:
  * the postmaster tells the checkpointer to write that checkpoint only when no backend, no background worker and no
@@ -15,6 +16,13 @@
  * checkpoint to take no more commands (WalSndInitStopping); they and the archiver are all that is left, and commit
  * nothing. So its epoch may be ended while they live, and what still lives after a limit is killed here, whatever has
  * become of the agent. The controller reads the control file: the guard does not touch the disk.
+ *
+ * Doomed: every process of the directory that is left has SIGKILL queued. The kernel keeps one that waits for a disk or a
+ * network file system (state D) for as long as that hangs, and nobody must wait so long for a primary. Why nothing can be
+ * acknowledged then: SIGKILL cannot be blocked, and is acted upon before the process runs another instruction of its own;
+ * a fork under way fails when it finds the signal. What the call in which it waits still does to the disk, it does to a
+ * directory in which nothing is started before \`gone\`. That is what a freeze relies on when the lease runs out (SIGSTOP
+ * queued), and more: it is final.
  */
 import { LONGEST_LEASE_MS } from "../model/limits.ts";
 import { MAX_FROZEN_MS, STOP_BUDGET_MS } from "../model/stop_budget.ts";
@@ -53,6 +61,8 @@ export interface FencePostmaster {
   readonly fenced: boolean;
   /** Closed: it acknowledges nothing any more, and what is left of it is killed at this time. Absent: it is open. */
   readonly closedUntilMs?: number;
+  /** It acknowledges nothing any more: SIGKILL is queued for whatever is left of it. Absent: not known. */
+  readonly doomed?: boolean;
 }
 
 export interface FenceState {
@@ -90,6 +100,8 @@ export type FenceInput =
   | { readonly kind: "exited" }
   /** Processes of the data directory were found, but no postmaster. */
   | { readonly kind: "orphans" }
+  /** Every process of the data directory that is left has SIGKILL queued. */
+  | { readonly kind: "doomed" }
   /** No process of the data directory is left. */
   | { readonly kind: "gone" }
   | { readonly kind: "tick" };
@@ -177,6 +189,8 @@ function handle(state: FenceState, input: FenceInput, nowMs: number): FenceStep 
       return state.postmaster === null
         ? accept({ ...state, sweeping: true }, { kind: "kill" })
         : accept(state);
+    case "doomed":
+      return doom(state);
     case "gone":
       return accept({ ...state, postmaster: null, sweeping: false });
     case "tick":
@@ -202,8 +216,8 @@ function withPostmaster(state: FenceState, pid: number, authority: Authority, ch
 }
 
 /** Whether it may still acknowledge writes. */
-export function isWritable({ authority, closedUntilMs }: FencePostmaster): boolean {
-  return authority.kind !== "standby" && closedUntilMs === undefined;
+export function isWritable({ authority, closedUntilMs, doomed }: FencePostmaster): boolean {
+  return authority.kind !== "standby" && closedUntilMs === undefined && doomed !== true;
 }
 
 function arm(state: FenceState, input: FenceInput & { kind: "arm" }, nowMs: number): FenceStep {
@@ -323,6 +337,12 @@ function close(state: FenceState, pid: number, leftoversMs: number, nowMs: numbe
     ...state,
     postmaster: { ...postmaster, closedUntilMs: Math.min(postmaster.closedUntilMs ?? Infinity, untilMs) },
   });
+}
+
+function doom(state: FenceState): FenceStep {
+  const { postmaster } = state;
+  if (postmaster === null || !postmaster.killing) return refuse(state, "nothing is being killed");
+  return accept({ ...state, postmaster: { ...postmaster, doomed: true } });
 }
 
 function kill(state: FenceState, fenced: boolean): FenceStep {

@@ -20,6 +20,8 @@ class Judge {
   frozenAtMs: number | null = null;
   shutdownAsked = false;
   closedUntilMs: number | null = null;
+  /** SIGKILL was sent to all, and they have not been seen to be gone. */
+  killing = false;
   armed: { epoch: number; deadlineMs: number; unfenced: boolean } | null = null;
   endedEpoch = 0;
   nowMs = 0;
@@ -51,6 +53,12 @@ class Judge {
       case "signal":
         if (input.signal !== "reload") this.shutdownAsked = true;
         return;
+      case "start":
+        expect(this.killing).toBe(false);
+        return;
+      case "doomed":
+        expect(this.killing).toBe(true);
+        return;
       case "close":
         expect(this.running && this.shutdownAsked && this.frozenAtMs === null).toBe(true);
         this.writableUnder = null;
@@ -61,6 +69,7 @@ class Judge {
 
   effect(effect: FenceEffect, nowMs: number): void {
     if (effect.kind === "freeze") this.frozenAtMs ??= nowMs;
+    if (effect.kind === "kill") this.killing = true;
     if (effect.kind === "kill") [this.running, this.writableUnder, this.frozenAtMs] = [false, null, null];
     if (effect.kind === "thaw") {
       expect(this.armed?.epoch).toBe(this.writableUnder ?? -1);
@@ -116,7 +125,13 @@ const input: fc.Arbitrary<FenceInput> = fc.oneof(
     signal: fc.constantFrom("reload" as const, "fast" as const, "immediate" as const),
   }),
   fc.record({
-    kind: fc.constantFrom("kill" as const, "exited" as const, "orphans" as const, "gone" as const),
+    kind: fc.constantFrom(
+      "kill" as const,
+      "exited" as const,
+      "orphans" as const,
+      "doomed" as const,
+      "gone" as const,
+    ),
   }),
   fc.record({ kind: kind("found"), pid: fc.constant(8) }),
   {
@@ -161,6 +176,7 @@ test("no sequence of inputs lets a writable postmaster run past its deadline or 
         state = step.state;
         if (next.kind === "gone") {
           [judge.running, judge.writableUnder, judge.frozenAtMs] = [false, null, null];
+          judge.killing = false;
         }
         if (step.reply.ok) judge.accepted(next);
         for (const effect of step.effects) judge.effect(effect, nowMs);

@@ -19,16 +19,21 @@ class Host implements Clock {
   readonly notices: string[] = [];
   readonly signals: number[] = [];
   readonly guard: Guard;
+  /** SIGKILL is queued for whoever is left. */
+  kept = false;
 
   constructor() {
     const send = (_pid: number, signal: number) => {
       this.signals.push(signal);
       return { ok: true as const, value: 0 };
     };
+    const group = new ProcessGroup(this.directory, () => ({ guard: 0, agent: 0 }), send);
+    const looked = group.allDoomed.bind(group);
+    group.allDoomed = (named) => this.kept || looked(named);
     this.guard = new Guard({
       clock: this,
       wallMs: () => this.wallMs,
-      group: new ProcessGroup(this.directory, () => ({ guard: 0, agent: 0 }), send),
+      group,
       killAfterMs: 5000,
       claim: () => ({ kind: "ours" }),
       launch: () => {
@@ -50,7 +55,7 @@ class Host implements Clock {
 
   after(_delayMs: number, fire: () => void): Timer {
     this.fire = fire;
-    return { cancel: () => this.fire = null };
+    return { cancel: () => void (this.fire === fire && (this.fire = null)) };
   }
 
   soon(): void {}
@@ -113,4 +118,17 @@ test("the wall clock decides nothing: it is reported, and the deadline stays", (
     "clock: the wall clock went back b",
   ]);
   expect(host.guard.view()).toMatchObject({ clocks: { jumps: 2 }, armed: { deadlineMs: 5500 } });
+});
+
+test("an epoch ends beside what was killed and the kernel keeps, and not beside what may still run", () => {
+  expect(host.ask({ op: "kill" })).toBeNull();
+  // The signal was not sent: the process runs.
+  host.fire?.();
+  expect(host.guard.view().postmaster).toMatchObject({ phase: "ending", writable: true });
+  expect(host.ask({ op: "end", epoch: 3 })?.ok).toBe(false);
+  host.kept = true;
+  host.fire?.();
+  expect(host.guard.view().postmaster).toMatchObject({ phase: "ending", writable: false, epoch: 3 });
+  expect(host.guard.view().anyProcess).toBe(true);
+  expect(host.ask({ op: "end", epoch: 3 })).toEqual({ ok: true });
 });

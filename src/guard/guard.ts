@@ -374,6 +374,9 @@ export class Guard {
     const clean = this.parts.group.kill(this.process);
     const { postmaster } = this.fence;
     if (clean && (postmaster === null || !postmaster.child || this.exit !== null)) return this.gone();
+    if (postmaster !== null && !postmaster.doomed && this.parts.group.allDoomed(this.process)) {
+      this.apply({ kind: "doomed" });
+    }
     this.killTimer?.cancel();
     // A process that waits for a hung disk dies when the disk comes back: look less and less often.
     this.killTimer = this.parts.clock.after(

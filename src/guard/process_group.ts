@@ -10,6 +10,7 @@ import {
   effectiveUser,
   executable,
   isDead,
+  isDoomed,
   isStoppedOrWill,
   listChildren,
   listPids,
@@ -236,6 +237,12 @@ export class ProcessGroup {
   /** True when nobody here can run an instruction: all are stopped, or will be before their next one. */
   allStopped(): boolean {
     return this.members().every(isStoppedOrWill);
+  }
+
+  /** After kill(): whoever is left can run no instruction any more. `named`: wherever it works. */
+  allDoomed(named: ProcessId | null): boolean {
+    const postmaster = named !== null && isSame(named) ? readProcess(named.pid) : null;
+    return this.members().every(isDoomed) && (postmaster === null || isDoomed(postmaster));
   }
 
   /** Rounds until one shows nobody new. */

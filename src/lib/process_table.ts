@@ -99,19 +99,29 @@ export function mountNamespace(pid: number | "self"): string | null {
   return readLink(`/proc/${pid}/ns/mnt`);
 }
 
+const SIGKILL_BIT = 1n << 8n;
 const SIGSTOP_BIT = 1n << 18n;
 
 /** Stopped, or certain to stop before it runs another instruction of its own: SIGSTOP is queued and cannot be blocked. */
 export function isStoppedOrWill(process: ProcessStat): boolean {
-  if (isStopped(process)) return true;
+  return isStopped(process) || isQueued(process.pid, SIGSTOP_BIT);
+}
+
+/** SIGKILL is queued, which nothing blocks: it dies before it runs another instruction of its own. True when it is gone. */
+export function isDoomed(process: ProcessStat): boolean {
+  return isDead(process) || isQueued(process.pid, SIGKILL_BIT);
+}
+
+/** True also when the process is gone. */
+function isQueued(pid: number, bit: bigint): boolean {
   let status: string;
   try {
-    status = readFileSync(`/proc/${process.pid}/status`, "latin1");
+    status = readFileSync(`/proc/${pid}/status`, "latin1");
   } catch {
     return true; // gone
   }
   for (const match of status.matchAll(/^(?:SigPnd|ShdPnd):\s*([0-9a-f]+)$/gm)) {
-    if ((BigInt(`0x${match[1]}`) & SIGSTOP_BIT) !== 0n) return true;
+    if ((BigInt(`0x${match[1]}`) & bit) !== 0n) return true;
   }
   return false;
 }

@@ -34,6 +34,8 @@ export class ModelGuard {
   private freezing: { cancel(): void } | null = null;
   private lastExit: ExitReport | null = null;
   private killing = false;
+  /** How often the kernel keeps what is killed, from 0 to 1. */
+  keepsKilled = 0;
   /** True time by which a freeze or kill that has begun ends all commits. */
   private stoppedByMs = 0;
   /** As late and as slow as is allowed, in everything. */
@@ -176,7 +178,15 @@ export class ModelGuard {
     const stoppedMs = this.slow ? MAX_FREEZE_MS : this.random.between(5, 80);
     this.stoppedByMs = this.world.now() + stoppedMs;
     this.later(stoppedMs, () => this.server.freeze());
-    this.later(stoppedMs + this.random.between(5, 150), () => {
+    // The kernel may keep a process for as long as a disk hangs.
+    const kept = this.keepsKilled > 0 && this.random.chance(this.keepsKilled);
+    if (kept) {
+      this.later(stoppedMs + this.random.between(5, 150), () => {
+        this.input({ kind: "doomed" });
+      });
+    }
+    const deadMs = kept ? this.random.between(1000, 60_000) : this.random.between(5, 150);
+    this.later(stoppedMs + deadMs, () => {
       this.server.killed();
       this.killing = false;
       this.input({ kind: "gone" });

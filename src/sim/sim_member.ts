@@ -24,6 +24,8 @@ import { WallClock } from "./wall_clock.ts";
 /** Bound on the difference of clock rates that the production code assumes. */
 export const RHO = 1e-3;
 const MAX_TIMER_LATENESS_MS = 30;
+/** How often a process that is killed stays for up to a minute, since its disk hangs. */
+const KEEPS_KILLED = 0.05;
 
 /** What a member needs of the cluster around it. */
 export interface Surroundings extends ServerWorld, RaftSurroundings {
@@ -100,6 +102,7 @@ export class SimMember {
     const agent = new SimProcess(host, name);
     const server = new ModelServer(name, around);
     const guard = new ModelGuard(host, server, around.broken.has("no-guard") ? agent : null);
+    guard.keepsKilled = KEEPS_KILLED;
     return { host, agent, server, guard };
   }
 

@@ -5,6 +5,7 @@
  *                 --dcs JSON     with this in the dynamic configuration: {"synchronous_mode": true}
  *        npm run bench -- --only freeze --reps 500      freezes and thaws under pgbench
  *        npm run bench -- --only load [--minutes 20] [--ttl 5]     CPU, disk and memory of this machine at their limits
+ *        npm run bench -- --only stop [--fault WAY/HELPER]     stops of the primary while a helper of PostgreSQL hangs
  *        npm run bench -- --only flood [--seconds 10] [--fault PART_OF_ITS_NAME]     what a stranger can do to the REST port
  */
 import { execFileSync } from "node:child_process";
@@ -25,6 +26,8 @@ import { measureLoad } from "./load.ts";
 import { atMost, type Measurement, measurement, table } from "./measurement.ts";
 import { measureOutage, type OutageScenario } from "./outages.ts";
 import { measureList, measureRest } from "./rest.ts";
+import { measureStops } from "./stop.ts";
+import { STOP_DCS } from "./stop_hang.ts";
 
 const GROUPS = [
   "bootstrap",
@@ -39,7 +42,7 @@ const GROUPS = [
 ];
 
 /** Only when they are asked for: they take minutes and more. */
-const LONG_GROUPS = ["fencing", "freeze", "load", "flood"];
+const LONG_GROUPS = ["fencing", "freeze", "load", "flood", "stop"];
 
 function hostDeath(ttlS: number, goalS: number): OutageScenario {
   return {
@@ -155,6 +158,11 @@ async function main(): Promise<void> {
   if (wanted("flood")) {
     await withCluster({ ...given, ttl: 5 }, async (cluster) => {
       found.push(...await measureFloods(cluster, Number(values.seconds), values.fault, say));
+    });
+  }
+  if (wanted("stop")) {
+    await withCluster({ ...STOP_DCS, ...given }, async (cluster) => {
+      found.push(...await measureStops(cluster, reps, values.fault, say));
     });
   }
   if (wanted("load")) {
