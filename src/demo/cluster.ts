@@ -44,6 +44,8 @@ export interface ClusterOptions {
 const WITHOUT_PRIMARY =
   /could not connect to the primary server|Is the server running on that host|waiting for WAL to become/;
 const HEALTHY_DEADLINE_MS = 60_000;
+/** To a server that is up: on a loaded machine it takes a while. */
+const CONNECT_TIMEOUT_MS = 10_000;
 const IDS_PER_CLIENT = 1e9;
 const MAX_LAG_BYTES = 1024 * 1024;
 
@@ -162,7 +164,8 @@ export class Cluster {
 
   /**
    * Waits until one of `hosts` is primary and all the others stream from it on its timeline, at most `maxLagBytes`
-   * behind as far as it knows (more, and a switchover may be refused); returns the primary.
+   * behind as far as it knows (more, and a switchover may be refused), and until each of them shows all that: a member
+   * hears of another one a moment later, and any of them may be asked next. Returns the primary.
    */
   async waitHealthy(
     deadlineMs = HEALTHY_DEADLINE_MS,
@@ -177,15 +180,17 @@ export class Cluster {
           last = "there is no primary";
           return null;
         }
-        const view = await clusterView(primary.restAddress);
-        last = describe(view);
-        const replicas = await Promise.all(
-          hosts.filter((host) => host !== primary).map((host) => host.answers("/replica")),
-        );
-        return replicas.every(Boolean) &&
-            isHealthy(view, primary.name, hosts.map((host) => host.name), maxLagBytes)
-          ? primary
-          : null;
+        const names = hosts.map((host) => host.name);
+        const others = hosts.filter((host) => host !== primary);
+        const replicas = await Promise.all(others.map((host) => host.answers("/replica")));
+        for (const host of [primary, ...others]) {
+          const view = await clusterView(host.restAddress);
+          last = `by ${host.name}: ${describe(view)}`;
+          if (!isHealthy(view, primary.name, names, host === primary ? maxLagBytes : Infinity)) return null;
+        }
+        const silent = others.find((_, i) => !replicas[i]);
+        if (silent !== undefined) last = `/replica of ${silent.name} does not answer 200; ${last}`;
+        return silent === undefined ? primary : null;
       });
     } catch (error) {
       throw new Error(`${(error as Error).message} (last seen: ${last})`);
@@ -222,7 +227,7 @@ export class Cluster {
       user: "postgres",
       password: this.secrets.superuser,
       database,
-      connectionTimeoutMillis: 2000,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     });
     client.on("error", () => undefined);
     await client.connect();

@@ -180,10 +180,13 @@ export class Host {
     return rest(this.restAddress, path, options);
   }
 
-  /** Whether the health check answers 200; false when there is no answer. */
-  async answers(path: string): Promise<boolean> {
+  /**
+   * Whether the health check answers 200; false when there is no answer within `timeoutMs`. For those who ask again: of one
+   * look a loaded machine makes a false "no".
+   */
+  async answers(path: string, timeoutMs = 1000): Promise<boolean> {
     try {
-      return (await this.rest(path)).status === 200;
+      return (await this.rest(path, { timeoutMs })).status === 200;
     } catch {
       // No answer is an answer: not healthy.
       return false;

@@ -4,15 +4,23 @@ import { createServer } from "node:net";
 const LOWEST = 15_000;
 const HIGHEST = 32_000;
 
-/** `count` different ports that nothing listens on now, on any address. Another process may still take one. */
+/** A port is given once: nothing listens yet on one that was given a moment ago. */
+const given = new Set<number>();
+
+/**
+ * `count` ports that nothing listens on now, on any address, and that this process has not been given before. Another
+ * process may still take one.
+ */
 export async function freePorts(count: number): Promise<number[]> {
-  const found = new Set<number>();
-  for (let tries = 0; found.size < count; tries++) {
-    if (tries > 50 * count) throw new Error(`found only ${found.size} of ${count} free ports`);
+  const found: number[] = [];
+  for (let tries = 0; found.length < count; tries++) {
+    if (tries > 50 * count) throw new Error(`found only ${found.length} of ${count} free ports`);
     const port = LOWEST + Math.floor(Math.random() * (HIGHEST - LOWEST));
-    if (!found.has(port) && await isFree(port)) found.add(port);
+    if (given.has(port)) continue;
+    given.add(port);
+    if (await isFree(port)) found.push(port);
   }
-  return [...found];
+  return found;
 }
 
 function isFree(port: number): Promise<boolean> {

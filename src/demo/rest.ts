@@ -20,7 +20,10 @@ export interface RestReply {
   readonly text: string;
 }
 
-/** One request over a connection of its own; throws when there is no answer in time. */
+/** Of a node that is up: on a loaded machine an answer takes a while, and is an answer. */
+const ANSWER_MS = 10_000;
+
+/** One request over a connection of its own; throws when there is no answer in time. @default timeoutMs ANSWER_MS */
 export async function rest(
   address: string,
   path: string,
@@ -35,7 +38,7 @@ export async function rest(
     method: options.method ?? "GET",
     headers,
     body: options.body === undefined ? undefined : JSON.stringify(options.body),
-    signal: AbortSignal.timeout(options.timeoutMs ?? 1000),
+    signal: AbortSignal.timeout(options.timeoutMs ?? ANSWER_MS),
     keepalive: false,
   });
   return { status: response.status, text: await response.text() };

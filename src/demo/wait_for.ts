@@ -6,8 +6,9 @@ export function sleep(ms: number): Promise<void> {
 }
 
 /**
- * Calls `probe` until it returns something truthy, and returns that. An error of the probe counts as "not yet".
- * Throws after `deadlineMs`, naming `what` and the last error or falsy value seen.
+ * Calls `probe` until it returns something truthy, and returns that. An error of the probe counts as "not yet", also a
+ * failed `expect`: what must hold all the time is for holdsFor.
+ * Throws after `deadlineMs`, naming `what` and the last error seen, or that the last look has not ended.
  */
 export async function waitFor<T>(
   what: string,
@@ -19,7 +20,7 @@ export async function waitFor<T>(
   let last = "";
   while (true) {
     try {
-      const value = await probe();
+      const value = await beforeDeadline(probe, Math.max(LEAST_LOOK_MS, end - nowMs()));
       if (value) return value;
       last = "";
     } catch (error) {
@@ -30,4 +31,32 @@ export async function waitFor<T>(
     }
     await sleep(everyMs);
   }
+}
+
+/** Even a look that begins at the deadline may take so long: a connection may be slow, not the condition. */
+const LEAST_LOOK_MS = 1000;
+
+/** A look at a server that hangs must not hang the wait. */
+async function beforeDeadline<T>(probe: () => Promise<T> | T, limitMs: number): Promise<T> {
+  const answer = probe();
+  if (!(answer instanceof Promise)) return answer;
+  answer.catch(() => undefined);
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error("the last look has not ended")), limitMs);
+  });
+  return await Promise.race([answer, late]).finally(() => clearTimeout(timer));
+}
+
+/** Looks again and again for `forMs`; throws at once what `look` throws. */
+export async function holdsFor(
+  forMs: number,
+  look: () => Promise<unknown> | unknown,
+  everyMs = 50,
+): Promise<void> {
+  const end = nowMs() + forMs;
+  do {
+    await look();
+    await sleep(everyMs);
+  } while (nowMs() < end);
 }
