@@ -4,7 +4,14 @@ import { readFileSync } from "node:fs";
 import { nowMs } from "../src/demo/now.ts";
 import { commandLine } from "../src/demo/processes.ts";
 import type { ClusterView } from "../src/demo/rest.ts";
-import { startHealthy, withCluster } from "./e2e/harness.ts";
+import { waitFor } from "../src/demo/wait_for.ts";
+import { START_MS, startHealthy, withCluster, WRITES_MS } from "./e2e/harness.ts";
+import { answersWith, shown } from "./e2e/shown.ts";
+
+interface Dynamic {
+  readonly ttl: number;
+  readonly postgresql: { readonly use_pg_rewind: boolean };
+}
 
 /** Command lines of every process of the cluster while it came up, looked at again and again. */
 const commandLines = new Set<string>();
@@ -15,15 +22,18 @@ const { story } = withCluster({ dcs: { ttl: 2 } }, async (cluster) => {
       for (const pid of host.processes()) commandLines.add(commandLine(pid).join(" "));
     }
   }, 30);
-  await startHealthy(cluster);
-  clearInterval(timer);
+  try {
+    await startHealthy(cluster);
+  } finally {
+    clearInterval(timer);
+  }
 });
 
 story(
   "three empty directories become a primary and two streaming standbys of one system",
   async ({ cluster, client }) => {
     const primary = await cluster.waitHealthy();
-    await client.waitForWrite(nowMs(), 20_000, primary.name);
+    await client.waitForWrite(nowMs(), WRITES_MS, primary.name);
     const ids = await Promise.all(
       cluster.hosts.map((host) =>
         cluster.query<{ id: string; recovery: boolean }>(
@@ -50,18 +60,22 @@ story(
       { rolname: "replicator", rolsuper: false, rolreplication: true },
       { rolname: "rewind_user", rolsuper: false, rolreplication: false },
     ]);
-    const slots = await cluster.query<{ slot_name: string }>(
-      primary,
-      "SELECT slot_name::text FROM pg_replication_slots WHERE active ORDER BY 1",
-    );
-    expect(slots.map((row) => row.slot_name)).toEqual(cluster.others(primary).map((host) => host.name));
+    const names = cluster.others(primary).map((host) => host.name);
+    await waitFor("the slots of all standbys", START_MS, async () => {
+      const slots = await cluster.query<{ slot_name: string }>(
+        primary,
+        "SELECT slot_name::text FROM pg_replication_slots WHERE active ORDER BY 1",
+      );
+      return slots.map((row) => row.slot_name).join() === names.join();
+    });
   },
 );
 
 story("bootstrap.dcs becomes the dynamic configuration", async ({ cluster }) => {
-  const config = JSON.parse((await cluster.hosts[0]!.rest("/config")).text);
-  expect(config.ttl).toBe(2);
-  expect(config.postgresql.use_pg_rewind).toBe(true);
+  for (const host of cluster.hosts) {
+    const { postgresql } = await shown<Dynamic>("the ttl", host, "/config", ({ ttl }) => ttl === 2);
+    expect(postgresql.use_pg_rewind).toBe(true);
+  }
 });
 
 story("every node answers the health checks for what it is", async ({ cluster }) => {
@@ -69,14 +83,14 @@ story("every node answers the health checks for what it is", async ({ cluster })
   for (const host of cluster.hosts) {
     const leads = host === primary;
     for (const path of ["/", "/primary", "/master", "/leader", "/read-write"]) {
-      expect([host.name, path, (await host.rest(path)).status]).toEqual([host.name, path, leads ? 200 : 503]);
+      await answersWith(host, path, leads ? 200 : 503);
     }
-    expect((await host.rest("/replica")).status).toBe(leads ? 503 : 200);
+    await answersWith(host, "/replica", leads ? 503 : 200);
     for (const path of ["/read-only", "/health", "/liveness", "/readiness", "/patroni", "/metrics"]) {
-      expect([host.name, path, (await host.rest(path)).status]).toEqual([host.name, path, 200]);
+      await answersWith(host, path, 200);
     }
     // HAProxy's default check.
-    expect((await host.rest("/primary", { method: "OPTIONS" })).status).toBe(leads ? 200 : 503);
+    await answersWith(host, "/primary", leads ? 200 : 503, { method: "OPTIONS" });
   }
 });
 
@@ -113,8 +127,8 @@ story("a live change of ttl reaches every member and disturbs nobody", async ({ 
   const change = { method: "PATCH", body: { ttl: 4 }, user: `agent:${cluster.secrets.restapi}` };
   expect((await cluster.others(primary)[0]!.rest("/config", change)).status).toBe(200);
   // Longer than the old lease.
-  await client.waitForWrite(begin + 5000, 20_000, primary.name);
-  for (const host of cluster.hosts) expect(JSON.parse((await host.rest("/config")).text).ttl).toBe(4);
+  await client.waitForWrite(begin + 5000, WRITES_MS, primary.name);
+  for (const host of cluster.hosts) await shown<Dynamic>("the ttl", host, "/config", ({ ttl }) => ttl === 4);
   expect(primary.postmasterPid()).toBe(postmaster);
   expect(client.failures.filter((one) => one.endMs > begin)).toEqual([]);
 });

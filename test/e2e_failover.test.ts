@@ -138,7 +138,7 @@ story(
     const successor = await fixture.successorOf(old, begin);
     fixture.expectOnePrimary(old, begin);
     // Nobody but the guard is left to do this.
-    await waitFor("the end of the old PostgreSQL", 30_000, () => !before.some(isAlive));
+    await waitFor("the end of the old PostgreSQL", START_MS, () => !before.some(isAlive));
     fixture.expectOnePrimary(old, begin);
     old.start();
     expect(await cluster.waitHealthy(START_MS)).toBe(successor);
@@ -169,7 +169,7 @@ story("a graceful stop of the primary's agent hands over: nothing confirmed is l
   const old = await fixture.healed();
   const begin = nowMs();
   await old.stopAgent(START_MS);
-  expect(await old.exitCode(1000)).toBe(0);
+  expect(await old.exitCode(START_MS)).toBe(0);
   const successor = await fixture.successorOf(old, begin);
   expect(await fixture.lostOn(successor, begin)).toEqual([]);
   expect(old.postgresProcesses()).toEqual([]);

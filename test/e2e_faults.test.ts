@@ -7,14 +7,13 @@ import { spawnSync } from "node:child_process";
 import {
   closeSync,
   constants,
+  existsSync,
   openSync,
   readFileSync,
   renameSync,
   rmSync,
-  writeFileSync,
   writeSync,
 } from "node:fs";
-import type { Client } from "../src/demo/client.ts";
 import type { Host } from "../src/demo/host.ts";
 import { nowMs } from "../src/demo/now.ts";
 import { overlapMs } from "../src/demo/outage.ts";
@@ -35,28 +34,9 @@ function skipped(name: string): void {
   test.skip(name, () => {});
 }
 
-/** Each node's own client: who confirms side by side is seen only by clients that do not follow the primary. */
-const clients = new Map<Host, Client>();
-
-function acksOf(fixture: Fixture) {
-  for (const client of clients.values()) client.read();
-  fixture.client.read();
-  return [...clients.values(), fixture.client].flatMap((client) => client.acks)
-    .sort((a, b) => a.ackMs - b.ackMs);
-}
-
-async function ready(fixture: Fixture): Promise<Host> {
-  const primary = await fixture.healed();
-  for (const host of fixture.cluster.hosts) {
-    if (!clients.has(host)) clients.set(host, fixture.cluster.startClient([host]));
-  }
-  await clients.get(primary)!.waitForWrite(nowMs(), WRITES_MS);
-  return primary;
-}
-
 /** Of a primary whose lease nobody renews from `beginMs` on, until another one leads. */
 function expectFenced(fixture: Fixture, old: Host, beginMs: number, withinMs = TTL_MS): void {
-  const acks = acksOf(fixture).filter((ack) => ack.ackMs >= beginMs);
+  const acks = fixture.acks().filter((ack) => ack.ackMs >= beginMs);
   expect(overlapMs(acks, old.name, beginMs)).toBe(0);
   const first = acks.find((ack) => ack.node !== old.name);
   expect(first).toBeDefined();
@@ -67,7 +47,7 @@ function expectFenced(fixture: Fixture, old: Host, beginMs: number, withinMs = T
 /** The successor, once it confirms; the former primary joins it when it can. */
 async function succeeded(fixture: Fixture, old: Host, beginMs: number, withinMs?: number): Promise<Host> {
   const successor = await fixture.successorOf(old, beginMs);
-  await clients.get(successor)!.waitForWrite(nowMs(), WRITES_MS);
+  await fixture.clientOf(successor).waitForWrite(nowMs(), WRITES_MS);
   expectFenced(fixture, old, beginMs, withinMs);
   expect(await fixture.lostEarlierOn(successor, old, beginMs)).toEqual([]);
   return successor;
@@ -76,7 +56,7 @@ async function succeeded(fixture: Fixture, old: Host, beginMs: number, withinMs?
 story(
   "an event loop that is blocked for two leases: a read that waits, with every thread alive",
   async (fixture) => {
-    const old = await ready(fixture);
+    const old = await fixture.healedWithClients();
     const configuration = readFileSync(old.configFile);
     const kept = `${old.configFile}.kept`;
     renameSync(old.configFile, kept);
@@ -97,23 +77,23 @@ story(
       expect(old.agentPid()).toBe(agent);
       expectFenced(fixture, old, begin);
     } finally {
-      writeFileSync(old.configFile, configuration);
+      if (existsSync(kept)) renameSync(kept, old.configFile);
     }
   },
 );
 
 story("an agent that crashes in its runtime: dead at once, and its PostgreSQL fenced", async (fixture) => {
-  const old = await ready(fixture);
+  const old = await fixture.healedWithClients();
   const begin = nowMs();
   const agent = old.signalAgent("SIGSEGV");
-  await waitFor("its end", 2000, () => !isAlive(agent));
+  await waitFor("its end", START_MS, () => !isAlive(agent));
   const successor = await succeeded(fixture, old, begin);
   old.start();
   expect(await fixture.cluster.waitHealthy(START_MS)).toBe(successor);
 });
 
 story("an agent without memory: it goes on or ends, and nobody confirms beside another", async (fixture) => {
-  const old = await ready(fixture);
+  const old = await fixture.healedWithClients();
   const agent = old.agentPid()!;
   const begin = nowMs();
   // What it has, and not a page more: neither mapped anew nor taken from what it has only reserved.
@@ -132,7 +112,7 @@ story("an agent without memory: it goes on or ends, and nobody confirms beside a
   if (isAlive(agent)) signal(agent, "SIGKILL");
   await fixture.client.waitForWrite(nowMs(), WRITES_MS);
   await fixture.healed();
-  expect(overlapMs(acksOf(fixture), old.name, begin)).toBe(0);
+  fixture.expectOnePrimary(old, begin);
 });
 
 const noFreezer = whyNoFreezer();
@@ -141,15 +121,18 @@ if (noFreezer !== null) console.warn(`skipped: ${noFreezer}`);
 (noFreezer === null ? story : skipped)(
   "a guard that cannot run, nor be woken: the agent freezes PostgreSQL and renews no lease",
   async (fixture) => {
-    const old = await ready(fixture);
+    const old = await fixture.healedWithClients();
     const guard = old.guardPid()!;
     const postmaster = old.postmasterPid()!;
     const begin = nowMs();
     const freezer = new Freezer(guard);
     try {
-      await waitFor("the freeze", 2 * TTL_MS, () => readProcess(postmaster)?.state === "T", 2);
-      expect(nowMs() - begin).toBeLessThan(TTL_MS + RENEW_MS);
-      expect(old.log()).toContain("PostgreSQL is frozen by the agent");
+      await waitFor("the freeze", START_MS, () => readProcess(postmaster)?.state === "T", 2);
+      await waitFor(
+        "a word about it",
+        START_MS,
+        () => old.log().includes("PostgreSQL is frozen by the agent"),
+      );
       // It had answered the last renewal: one more is sent, which it does not answer.
       const successor = await succeeded(fixture, old, begin, TTL_MS + RENEW_MS);
       await waitFor("another guard", START_MS, () => old.guardPid() !== null && old.guardPid() !== guard);
@@ -161,7 +144,7 @@ if (noFreezer !== null) console.warn(`skipped: ${noFreezer}`);
 );
 
 story("agent and guard killed with busy backends: nothing is confirmed after a second", async (fixture) => {
-  const old = await ready(fixture);
+  const old = await fixture.healedWithClients();
   const spin = "DO $$ BEGIN LOOP PERFORM sum(i) FROM generate_series(1, 100000) i; END LOOP; END $$";
   const busy = Array.from({ length: 4 }, () => fixture.cluster.query(old, spin).then(() => null, String));
   await waitFor("busy backends", START_MS, async () => {
@@ -173,7 +156,7 @@ story("agent and guard killed with busy backends: nothing is confirmed after a s
   const begin = nowMs();
   old.signalAgent("SIGKILL");
   signal(guard, "SIGKILL");
-  await waitFor("the end of PostgreSQL", 20_000, () => old.postgresProcesses().length === 0);
+  await waitFor("the end of PostgreSQL", START_MS, () => old.postgresProcesses().length === 0);
   const successor = await succeeded(fixture, old, begin, 1000);
   expect((await Promise.all(busy)).every((error) => error !== null)).toBe(true);
   old.start();
@@ -181,7 +164,7 @@ story("agent and guard killed with busy backends: nothing is confirmed after a s
 });
 
 story("a log that nobody reads: the pipe is full, and the lease is renewed all the same", async (fixture) => {
-  const old = await ready(fixture);
+  const old = await fixture.healedWithClients();
   await old.powerOff();
   const log = `${old.logFile}.kept`;
   renameSync(old.logFile, log);

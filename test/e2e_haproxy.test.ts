@@ -4,10 +4,11 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import pg from "pg";
+import type { Cluster } from "../src/demo/cluster.ts";
 import { nowMs } from "../src/demo/now.ts";
 import { freePorts } from "../src/demo/ports.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
-import { explained, Fixture, START_MS, startHealthy } from "./e2e/harness.ts";
+import { Fixture, START_MS, startHealthy, TEST_MS } from "./e2e/harness.ts";
 
 const program = ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy", "/usr/bin/haproxy"].find((path) =>
   existsSync(path)
@@ -18,11 +19,17 @@ let primaryPort = 0;
 let replicaPort = 0;
 
 beforeAll(async () => {
-  if (program === undefined) return;
-  await fixture.open({ dcs: { ttl: 2 } }, startHealthy);
+  if (program !== undefined) {
+    await fixture.open({ dcs: { ttl: 2 } }, (cluster) => startWithProxy(program, cluster));
+  }
+}, 2 * START_MS);
+
+async function startWithProxy(program: string, cluster: Cluster): Promise<void> {
+  proxy?.kill("SIGKILL");
+  await startHealthy(cluster);
   [primaryPort, replicaPort] = await freePorts(2) as [number, number];
-  const file = join(fixture.cluster.directory, "haproxy.cfg");
-  const servers = fixture.cluster.hosts.map(({ addresses }) =>
+  const file = join(cluster.directory, "haproxy.cfg");
+  const servers = cluster.hosts.map(({ addresses }) =>
     `    server ${addresses.name} ${addresses.address}:${addresses.postgresPort} maxconn 100 check port ${addresses.restPort}`
   ).join("\n");
   writeFileSync(
@@ -51,7 +58,7 @@ ${servers}
 `,
   );
   proxy = spawn(program, ["-db", "-f", file], { stdio: "ignore" });
-}, 2 * START_MS);
+}
 
 afterAll(async () => {
   proxy?.kill("SIGKILL");
@@ -59,7 +66,7 @@ afterAll(async () => {
 }, START_MS);
 
 function story(name: string, tell: () => Promise<void>): void {
-  test.skipIf(program === undefined)(name, () => explained(fixture.cluster, tell), 4 * START_MS);
+  test.skipIf(program === undefined)(name, () => fixture.tell(tell), TEST_MS);
 }
 
 /** Address of the server that answers behind the proxy. */
@@ -89,9 +96,9 @@ async function serverBehind(port: number): Promise<string> {
 
 story("the proxy leads writers to the primary and readers to the standbys", async () => {
   const primary = await fixture.healed();
-  const writable = await waitFor("a primary behind the proxy", 30_000, () => serverBehind(primaryPort));
+  const writable = await waitFor("a primary behind the proxy", START_MS, () => serverBehind(primaryPort));
   expect(writable).toBe(primary.addresses.address);
-  const reader = await waitFor("a standby behind the proxy", 30_000, () => serverBehind(replicaPort));
+  const reader = await waitFor("a standby behind the proxy", START_MS, () => serverBehind(replicaPort));
   expect(reader).not.toBe(writable);
 });
 
@@ -102,7 +109,7 @@ story("after a switchover the proxy follows the new primary", async () => {
   const successor = await fixture.successorOf(old, nowMs());
   await waitFor(
     "the proxy to follow",
-    30_000,
+    START_MS,
     async () => await serverBehind(primaryPort) === successor.addresses.address,
   );
 });
@@ -114,10 +121,10 @@ story("after the death of the primary's host the proxy follows the new primary",
   const successor = await fixture.successorOf(old, begin);
   await waitFor(
     "the proxy to follow",
-    30_000,
+    START_MS,
     async () => await serverBehind(primaryPort) === successor.addresses.address,
   );
   await fixture.healed();
-  const reader = await waitFor("a standby behind the proxy", 30_000, () => serverBehind(replicaPort));
+  const reader = await waitFor("a standby behind the proxy", START_MS, () => serverBehind(replicaPort));
   expect(reader).not.toBe(successor.addresses.address);
 });

@@ -6,11 +6,9 @@
 import { expect } from "bun:test";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Client } from "../src/demo/client.ts";
 import type { Host } from "../src/demo/host.ts";
 import { nowMs } from "../src/demo/now.ts";
-import { overlapMs } from "../src/demo/outage.ts";
-import { sleep, waitFor } from "../src/demo/wait_for.ts";
+import { waitFor } from "../src/demo/wait_for.ts";
 import { isAlive } from "../src/lib/process_table.ts";
 import { type Fixture, START_MS, withCluster, WRITES_MS } from "./e2e/harness.ts";
 
@@ -18,25 +16,10 @@ const TTL_MS = 5000;
 
 const { story } = withCluster({ dcs: { ttl: TTL_MS / 1000 } });
 
-const clients = new Map<Host, Client>();
-
 async function ready(fixture: Fixture): Promise<{ primary: Host; other: Host; third: Host }> {
-  const primary = await fixture.healed();
-  for (const host of fixture.cluster.hosts) {
-    if (!clients.has(host)) clients.set(host, fixture.cluster.startClient([host]));
-  }
-  await clients.get(primary)!.waitForWrite(nowMs(), WRITES_MS);
+  const primary = await fixture.healedWithClients();
   const [other, third] = fixture.cluster.hosts.filter((host) => host !== primary) as [Host, Host];
   return { primary, other, third };
-}
-
-/** Nobody confirmed beside `old` after `beginMs`. */
-function expectNoneBeside(fixture: Fixture, old: Host, beginMs: number): void {
-  for (const client of clients.values()) client.read();
-  fixture.client.read();
-  const acks = [...clients.values(), fixture.client].flatMap((client) => client.acks)
-    .sort((a, b) => a.ackMs - b.ackMs);
-  expect(overlapMs(acks, old.name, beginMs)).toBe(0);
 }
 
 function rename(host: Host, name: string): void {
@@ -64,7 +47,7 @@ story(
     }
     expect(await fixture.healed()).toBe(primary);
     expect((await primary.rest("/history")).text).toBe(history);
-    expectNoneBeside(fixture, primary, begin);
+    fixture.expectOnePrimary(primary, begin);
   },
 );
 
@@ -79,8 +62,8 @@ story("an agent with the name of a primary whose agent is stopped waits for its 
     // The guard fences the primary at the end of its lease, and only then the third one is promoted.
     const successor = await fixture.successorOf(primary, begin);
     expect(successor).toBe(third);
-    await clients.get(third)!.waitForWrite(nowMs(), WRITES_MS);
-    expectNoneBeside(fixture, primary, begin);
+    await fixture.clientOf(third).waitForWrite(nowMs(), WRITES_MS);
+    fixture.expectOnePrimary(primary, begin);
   } finally {
     if (other.agentPid() !== null) await other.killAgent();
     rename(other, other.name);
@@ -93,7 +76,7 @@ story("an agent with the name of a primary whose agent is stopped waits for its 
     async () => primary.agentPid() === null || await primary.answers("/replica"),
   );
   await fixture.healed();
-  expectNoneBeside(fixture, primary, begin);
+  fixture.expectOnePrimary(primary, begin);
 });
 
 story("an agent that starts while its guard is stopped gives nothing back", async (fixture) => {
@@ -105,7 +88,7 @@ story("an agent that starts while its guard is stopped gives nothing back", asyn
   primary.start();
   // Woken by the agent, it still has the epoch armed, if the lease has not run out meanwhile.
   await fixture.healed();
-  expectNoneBeside(fixture, primary, begin);
+  fixture.expectOnePrimary(primary, begin);
   expect(primary.log()).not.toContain("giving back epoch");
 });
 
@@ -119,10 +102,9 @@ story(
     const begin = nowMs();
     rmSync(socket);
     await primary.killAgent();
-    await sleep(100);
     primary.start();
     await waitFor("the end of that guard", START_MS, () => !isAlive(guard));
     await fixture.healed();
-    expectNoneBeside(fixture, primary, begin);
+    fixture.expectOnePrimary(primary, begin);
   },
 );

@@ -13,6 +13,7 @@ import { nowMs } from "../src/demo/now.ts";
 import { freePorts } from "../src/demo/ports.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
 import { START_MS, withCluster } from "./e2e/harness.ts";
+import { answersWith, raftOf, raftThat, shown } from "./e2e/shown.ts";
 
 const VOTERS = 4;
 /** A replica far away: it has no vote, and never becomes the primary. */
@@ -31,19 +32,10 @@ const { story } = withCluster(options, async (cluster) => {
   await cluster.waitHealthy(START_MS, founders);
 });
 
-async function raftOf(host: Host): Promise<RaftJson> {
-  return JSON.parse((await host.rest("/agent/raft")).text) as RaftJson;
-}
-
-/** The status of `host` once `holds` of it: a member hears of a change that another one answered a moment later. */
-async function raftThat(
-  what: string,
-  host: Host,
-  holds: (status: RaftJson) => boolean,
-): Promise<RaftJson> {
-  let status = await raftOf(host);
-  await waitFor(what, START_MS, async () => holds(status = await raftOf(host)));
-  return status;
+/** Starts those that do not run: the cluster may be a new one, of its founders only. */
+function started(hosts: readonly Host[]): Host[] {
+  for (const host of hosts) if (host.agentPid() === null) host.start();
+  return [...hosts];
 }
 
 function withoutOtherReader({ hosts }: Cluster): Host[] {
@@ -61,25 +53,30 @@ story(
     expect(voters(await raftOf(first))).toEqual(["node1", "node2", "node3"]);
     fourth.start();
     await cluster.waitHealthy(START_MS, cluster.hosts.slice(0, VOTERS));
-    await waitFor("four voters", START_MS, async () => voters(await raftOf(first)).length === VOTERS);
-    expect(
-      (await raftOf(fourth)).members.every(({ name, api_url: url }) =>
-        name.startsWith("node") && url !== null
-      ),
-    )
-      .toBe(true);
+    for (const host of [first, fourth]) {
+      await raftThat(
+        "four voters with names and addresses",
+        host,
+        (status) =>
+          voters(status).length === VOTERS &&
+          status.members.every(({ name, api_url: url }) => name.startsWith("node") && url !== null),
+      );
+    }
   },
 );
 
 story(
   "a node without raft.self_addr joins without a vote, and is a standby as any other",
-  async ({ cluster }) => {
+  async (fixture) => {
+    const { cluster } = fixture;
     const [first] = cluster.hosts as [Host];
     const reader = cluster.host(READER);
-    reader.start();
-    await cluster.waitHealthy(START_MS, withoutOtherReader(cluster));
-    const status = await raftOf(first);
-    expect(voters(status)).toHaveLength(VOTERS);
+    await cluster.waitHealthy(START_MS, started(withoutOtherReader(cluster)));
+    const status = await raftThat(
+      "four voters and the reader",
+      first,
+      (status) => voters(status).length === VOTERS && status.members.some(({ name }) => name === READER),
+    );
     expect(status.members.find(({ name }) => name === READER)).toMatchObject({
       addr: `no-address/${READER}`,
       voter: false,
@@ -88,7 +85,7 @@ story(
     await reader.stopAgent(START_MS);
     reader.start();
     await cluster.waitHealthy(START_MS, withoutOtherReader(cluster));
-    expect(await cluster.ctl("list")).toContain(READER);
+    await fixture.listed(READER);
     expect(cluster.hosts.some((host) => host.log().includes(`no connection to ${READER}`))).toBe(false);
   },
 );
@@ -97,6 +94,7 @@ story(
   "a node whose name gives the slot of another one is refused, and nodes without raft.self_addr hear each other",
   async ({ cluster }) => {
     const [reader, other] = [cluster.host(READER), cluster.host(OTHER_READER)];
+    await cluster.waitHealthy(START_MS, started(withoutOtherReader(cluster)));
     const original = readFileSync(other.configFile, "utf8");
     writeFileSync(other.configFile, original.replace(/^name: .*$/m, `name: ${READER.toUpperCase()}`));
     other.start();
@@ -110,10 +108,12 @@ story(
     await cluster.waitHealthy(START_MS);
     // Asked themselves: they share no connection.
     for (const [asked, sees] of [[reader, OTHER_READER], [other, READER]] as const) {
-      await waitFor(`${asked.name} hears ${sees}`, START_MS, async () => {
-        const { members } = JSON.parse((await asked.rest("/cluster")).text) as ClusterJson;
-        return members.some(({ name, state }) => name === sees && state === "streaming");
-      });
+      await shown<ClusterJson>(
+        `${sees} streaming`,
+        asked,
+        "/cluster",
+        ({ members }) => members.some(({ name, state }) => name === sees && state === "streaming"),
+      );
     }
   },
 );
@@ -231,11 +231,8 @@ story("an address that is none, and garbage of a member, are refused, and end no
     await cluster.ctl("raft", "remove", "ghost", "--force");
   }
   await fixture.healed();
-  const { members } = await raftThat(
-    "the end of the ghost",
-    primary,
-    ({ members }) => !members.some(({ name }) => name === "ghost"),
-  );
+  const withoutGhost = ({ members }: RaftJson) => !members.some(({ name }) => name === "ghost");
+  const { members } = await raftThat("the end of the ghost", primary, withoutGhost);
   expect(members.map(({ id }) => id)).toEqual(before);
   expect(cluster.hosts.map((host) => host.agentPid())).toEqual(agents);
 });
@@ -262,8 +259,8 @@ story("a removed member stops itself and its PostgreSQL, and comes back as a new
   rmSync(join(leaving.directory, "raft"), { recursive: true });
   leaving.start();
   await cluster.waitHealthy(START_MS);
-  await waitFor("a vote", START_MS, async () => voters(await raftOf(primary)).includes(leaving.name));
-  expect((await raftOf(primary)).members.map(({ id }) => id)).not.toContain(oldId);
+  const after = await raftThat("a vote", primary, (status) => voters(status).includes(leaving.name));
+  expect(after.members.map(({ id }) => id)).not.toContain(oldId);
 });
 
 story(
@@ -278,10 +275,11 @@ story(
     const successor = await fixture.successorOf(old, begin);
     fixture.expectOnePrimary(old, begin);
     await cluster.waitHealthy(START_MS);
-    await waitFor("all vote again", START_MS, async () => {
-      const status = await raftOf(successor);
-      return voters(status).length === VOTERS && status.members.length === VOTERS + 2;
-    });
+    await raftThat(
+      "all voters again",
+      successor,
+      (status) => voters(status).length === VOTERS && status.members.length === VOTERS + 2,
+    );
     // The others can be lost as before: three voters of four go on.
     const [lost] = cluster.others(successor).filter(({ name }) =>
       ![old.name, READER, OTHER_READER].includes(name)
@@ -289,6 +287,6 @@ story(
     await lost.powerOff();
     const sinceMs = nowMs();
     await fixture.client.waitForWrite(sinceMs, START_MS, successor.name);
-    expect(await old.answers("/replica")).toBe(true);
+    await answersWith(old, "/replica", 200);
   },
 );

@@ -1,23 +1,31 @@
 /** Maintenance mode: PostgreSQL survives its agent, nobody takes the lock, and the end of the pause arms the fence again. */
 import { expect } from "bun:test";
+import type { Host } from "../src/demo/host.ts";
 import { nowMs } from "../src/demo/now.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
-import { START_MS, withCluster, WRITES_MS } from "./e2e/harness.ts";
+import { type Fixture, START_MS, withCluster, WRITES_MS } from "./e2e/harness.ts";
 
 const TTL_S = 2;
 const { story } = withCluster({ dcs: { ttl: TTL_S } });
+
+/** The primary of the healthy cluster in pause: the story before has left it so, unless it failed. */
+async function paused(fixture: Fixture): Promise<Host> {
+  const primary = await fixture.healed();
+  const { pause } = JSON.parse((await primary.rest("/config")).text) as { pause?: boolean };
+  if (pause !== true) await fixture.cluster.ctl("pause", "--wait");
+  return primary;
+}
 
 story(
   "in pause the primary's agent may be gone for many leases, and clients notice nothing",
   async (fixture) => {
     const { client, cluster } = fixture;
-    const primary = await fixture.healed();
-    await cluster.ctl("pause", "--wait");
+    const primary = await paused(fixture);
     await waitFor("the epoch to be logged as unfenced", START_MS, async () => {
       const reply = await primary.rest("/agent/decisions");
       return reply.text.includes("PAUSE: no action");
     });
-    expect(await cluster.ctl("list")).toContain("Maintenance mode: on");
+    await fixture.listed("Maintenance mode: on");
     const postmaster = primary.postmasterPid();
     const begin = nowMs();
     await primary.killAgent();
@@ -33,7 +41,7 @@ story(
 
 story("in pause a stopped agent leaves PostgreSQL running, and finds it again", async (fixture) => {
   const { client, cluster } = fixture;
-  const primary = await fixture.healed();
+  const primary = await paused(fixture);
   const postmaster = primary.postmasterPid();
   const begin = nowMs();
   await primary.stopAgent(START_MS);
@@ -46,7 +54,7 @@ story("in pause a stopped agent leaves PostgreSQL running, and finds it again", 
 
 story("a switchover to a named candidate works in pause, and the old primary rejoins", async (fixture) => {
   const { cluster } = fixture;
-  const old = await fixture.healed();
+  const old = await paused(fixture);
   const candidate = cluster.others(old)[0]!;
   const refused = await cluster.tryCtl("switchover", "--leader", old.name, "--force");
   expect(refused.code).toBe(1);
@@ -60,7 +68,7 @@ story(
   "after the pause the fence is back: a primary whose agent dies is followed by another one",
   async (fixture) => {
     const { cluster } = fixture;
-    const primary = await fixture.healed();
+    const primary = await paused(fixture);
     await cluster.ctl("resume", "--wait");
     await fixture.client.waitForWrite(nowMs() + 2 * 1000 * TTL_S, WRITES_MS, primary.name);
     const begin = nowMs();

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { nowMs } from "../src/demo/now.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
 import { START_MS, withCluster } from "./e2e/harness.ts";
+import { answersWith } from "./e2e/shown.ts";
 
 const { story } = withCluster({
   size: 1,
@@ -25,7 +26,7 @@ story(
     host.start();
     await began();
     for (const path of ["/primary", "/leader", "/read-write", "/readiness"]) {
-      expect([path, await host.answers(path)]).toEqual([path, false]);
+      await answersWith(host, path, 503);
     }
     expect(await cluster.ctl("list")).not.toContain("Leader");
     expect((await cluster.tryCtl("dcs", "get", "leader")).code).not.toBe(0);

@@ -131,7 +131,7 @@ test.skipIf(!canMount)(
       await cluster.ctl("edit-config", "-s", "maximum_lag_on_failover=2097152", "--force");
       rmSync(filler);
       await waitFor("room again", START_MS, () => host.log().includes("has room again"));
-      expect(await cluster.primary()).toBe(host);
+      expect(await cluster.waitForPrimary(START_MS)).toBe(host);
     }).finally(async () => {
       await Promise.all(cluster.hosts.map((one) => one.powerOff()));
       spawnSync("umount", ["--lazy", small]);

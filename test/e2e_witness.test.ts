@@ -3,28 +3,17 @@ import { expect } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { parse, stringify } from "yaml";
-import type { RaftJson } from "../src/api/client.ts";
 import type { Host } from "../src/demo/host.ts";
 import { nowMs } from "../src/demo/now.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
 import type { JsonObject } from "../src/model/json.ts";
 import { applyPatch } from "../src/model/merge.ts";
 import { START_MS, withCluster, WRITES_MS } from "./e2e/harness.ts";
+import { answersWith, raftOf, raftThat, shown } from "./e2e/shown.ts";
 
 const { fixture, story } = withCluster({ dcs: { ttl: 2 }, witnesses: 1 });
 
 const witness = () => fixture.cluster.hosts[2]!;
-
-async function raftOf(host: Host): Promise<RaftJson> {
-  return JSON.parse((await host.rest("/agent/raft")).text) as RaftJson;
-}
-
-async function listed(text: string): Promise<string> {
-  return await waitFor(`"${text}" in the list`, START_MS, async () => {
-    const output = await fixture.cluster.ctl("list");
-    return output.includes(text) ? output : null;
-  });
-}
 
 async function lead(host: Host): Promise<void> {
   await waitFor(`${host.name} to lead the raft group`, START_MS, async () => {
@@ -35,15 +24,18 @@ async function lead(host: Host): Promise<void> {
 }
 
 story("the witness votes, and is listed apart from the members", async ({ cluster }) => {
-  const list = await listed("Witness: node3");
+  const list = await fixture.listed("Witness: node3");
   expect(list).not.toContain("| node3");
-  await listed("Quorum: can lose 1 more");
-  const status = await raftOf(cluster.hosts[0]!);
-  expect(status.members.map(({ name, voter, witness }) => [name, voter, witness]).sort()).toEqual([
-    ["node1", true, false],
-    ["node2", true, false],
-    ["node3", true, true],
-  ]);
+  await fixture.listed("Quorum: can lose 1 more");
+  const expected = [["node1", true, false], ["node2", true, false], ["node3", true, true]];
+  for (const host of cluster.hosts) {
+    await raftThat(
+      "two members and a witness",
+      host,
+      ({ members }) =>
+        Bun.deepEquals(members.map(({ name, voter, witness }) => [name, voter, witness]).sort(), expected),
+    );
+  }
 });
 
 story("its health checks take it for no server, and it says why it restarts nothing", async ({ cluster }) => {
@@ -51,8 +43,13 @@ story("its health checks take it for no server, and it says why it restarts noth
     ["/primary", "/replica", "/read-only", "/health"].map((path) => witness().answers(path)),
   );
   expect(answers).toEqual([false, false, false, false]);
-  expect(await witness().answers("/liveness")).toBe(true);
-  expect(JSON.parse((await witness().rest("/patroni")).text)).toMatchObject({ agent: { witness: true } });
+  await answersWith(witness(), "/liveness", 200);
+  await shown<{ agent: { witness: boolean } }>(
+    "a witness",
+    witness(),
+    "/patroni",
+    ({ agent }) => agent.witness,
+  );
   const user = `agent:${cluster.secrets.restapi}`;
   for (const path of ["/restart", "/reinitialize"]) {
     const answer = await witness().rest(path, { method: "POST", user, body: {} });
@@ -110,10 +107,10 @@ for (const led of ["witness", "standby"] as const) {
       await old.powerOff();
       expect(await fixture.successorOf(old, begin)).toBe(standby);
       fixture.expectOnePrimary(old, begin);
-      await listed("Quorum: can lose 0 more");
+      await fixture.listed("Quorum: can lose 0 more");
       expect(await fixture.lostEarlierOn(standby, old, begin)).toEqual([]);
       await fixture.healed();
-      await listed("Quorum: can lose 1 more");
+      await fixture.listed("Quorum: can lose 1 more");
     },
   );
 }
@@ -121,7 +118,7 @@ for (const led of ["witness", "standby"] as const) {
 story("without the witness the primary goes on; without a majority it does not", async (fixture) => {
   const primary = await fixture.healed();
   await witness().powerOff();
-  await listed("Quorum: can lose 0 more");
+  await fixture.listed("Quorum: can lose 0 more");
   await fixture.client.waitForWrite(nowMs(), WRITES_MS, primary.name);
   const standby = fixture.cluster.members.find((host) => host !== primary)!;
   await standby.powerOff();

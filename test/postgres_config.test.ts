@@ -4,7 +4,7 @@ import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs
 import { join } from "node:path";
 import { waitFor } from "../src/demo/wait_for.ts";
 import { slotName } from "../src/model/slot_name.ts";
-import { whyNoPostgres, withSite } from "./postgres/site.ts";
+import { LIMIT_MS, STORY_MS, whyNoPostgres, withSite } from "./postgres/site.ts";
 
 const reason = whyNoPostgres();
 if (reason !== null) console.warn(`skipped: ${reason}`);
@@ -30,8 +30,12 @@ story(
           },
         }),
       );
-      await waitFor("the reload", 5_000, async () => (await show("work_mem")) === "8MB");
-      const view = await member.until("a restart is pending", (now) => now.pendingRestart !== null);
+      await waitFor("the reload", LIMIT_MS, async () => (await show("work_mem")) === "8MB");
+      const both = ["max_connections", "shared_buffers"];
+      const view = await member.until(
+        "a restart is pending for both",
+        ({ pendingRestart }) => both.every((name) => pendingRestart?.[name] !== undefined),
+      );
       expect(view.pendingRestart).toEqual({
         max_connections: { old_value: "100", new_value: "50" },
         shared_buffers: { old_value: "128MB", new_value: "64MB" },
@@ -41,7 +45,7 @@ story(
       await member.until("nothing is pending", (now) => now.pendingRestart === null);
       expect([await show("max_connections"), await show("shared_buffers")]).toEqual(["50", "64MB"]);
     }),
-  60_000,
+  STORY_MS,
 );
 
 story("a parameter that PostgreSQL does not know keeps nobody from starting", () =>
@@ -64,7 +68,7 @@ story("a parameter that PostgreSQL does not know keeps nobody from starting", ()
     expect(warnings.join("\n")).toContain("work_memm");
     expect(warnings.join("\n")).toContain("maintenance_work_mem");
     expect(warnings.length).toBe(2);
-  }), 60_000);
+  }), STORY_MS);
 
 story(
   "pg_hba is replaced as a whole, and ALTER SYSTEM cannot change recovery or what is controlled",
@@ -89,7 +93,7 @@ story(
       expect(conf).toContain("include 'postgresql.base.conf'");
       expect(existsSync(join(member.dataDir, "postgresql.base.conf"))).toBe(true);
     }),
-  60_000,
+  STORY_MS,
 );
 
 story("a hook that refuses keeps a standby from being promoted", () =>
@@ -107,7 +111,7 @@ story("a hook that refuses keeps a standby from being promoted", () =>
     expect(failed).toContain("not today");
     expect(two.view).toMatchObject({ writable: false, inRecovery: true });
     expect(existsSync(join(two.dataDir, "promote"))).toBe(false);
-  }), 60_000);
+  }), STORY_MS);
 
 story(
   "post_bootstrap gets a connection URL that works, and its failure is a failed bootstrap",
@@ -127,7 +131,7 @@ story(
       appendFileSync(script, "exit 4\n");
       expect(await member.run({ kind: "finish-bootstrap" }, "finish-bootstrap")).toContain("post_bootstrap");
     }),
-  60_000,
+  STORY_MS,
 );
 
 const ODD = "a b'c\"d\\e%f:g#h$(i)`j`{k}~@=,;&|<>?*[l]";
@@ -156,16 +160,20 @@ story(
       expect(await first.sql('SELECT count(*)::int AS n FROM "made here"')).toEqual([{ n: 0 }]);
       await first.sql("CREATE TABLE t AS SELECT 1 AS x", ODD);
       await second.joinAsStandby(first);
-      const seen = await first.sql(
-        "SELECT usename, application_name, state, slot_name FROM pg_stat_replication JOIN pg_replication_slots ON active_pid = pid",
-      );
+      const seen = await waitFor("a WAL sender that streams from a slot", LIMIT_MS, async () => {
+        const rows = await first.sql(
+          "SELECT usename, application_name, state, slot_name FROM pg_stat_replication JOIN pg_replication_slots " +
+            "ON active_pid = pid WHERE state = 'streaming'",
+        );
+        return rows.length > 0 ? rows : null;
+      });
       expect(seen).toEqual([{
         usename: authentication.replication.username,
         application_name: second.name,
         state: "streaming",
         slot_name: slotName(second.name),
       }]);
-      await waitFor("the table is there", 10_000, async () =>
+      await waitFor("the table is there", LIMIT_MS, async () =>
         (await second.sql("SELECT x FROM t", ODD).catch(() => [])).length === 1);
       expect(await second.sql("SELECT current_setting('cluster_name') AS scope"))
         .toEqual([{ scope: `main ${ODD}` }]);
@@ -184,9 +192,9 @@ story(
         view.replicationState === "streaming");
       await waitFor(
         "the other's table is there",
-        10_000,
+        LIMIT_MS,
         async () => (await first.sql("SELECT x FROM u", ODD).catch(() => [])).length === 1,
       );
     }),
-  90_000,
+  STORY_MS,
 );

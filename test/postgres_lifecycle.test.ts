@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { waitFor } from "../src/demo/wait_for.ts";
-import { whyNoPostgres, withSite } from "./postgres/site.ts";
+import { LIMIT_MS, STORY_MS, whyNoPostgres, withSite } from "./postgres/site.ts";
 
 const reason = whyNoPostgres();
 if (reason !== null) console.warn(`skipped: ${reason}`);
@@ -47,7 +47,7 @@ story(
       expect(command).toContain("--wal_level=replica");
       expect(command.join(" ")).not.toContain("secret");
     }),
-  60_000,
+  STORY_MS,
 );
 
 story("without an armed epoch nothing writable is started", () =>
@@ -57,7 +57,7 @@ story("without an armed epoch nothing writable is started", () =>
     const failed = await member.run({ kind: "start-primary", epoch: 1 }, "start");
     expect(failed).not.toBeNull();
     expect(member.view).toMatchObject({ process: "none", state: "start failed", writable: false });
-  }), 60_000);
+  }), STORY_MS);
 
 story(
   "a stop ends everything, leaves a clean directory and the end of its WAL",
@@ -73,7 +73,7 @@ story(
       expect(view.receivedLsn).toBeGreaterThan(view.directory.control.checkpointLsn);
       expect(view.receivedLsn! - view.directory.control.checkpointLsn).toBeLessThan(256);
     }),
-  60_000,
+  STORY_MS,
 );
 
 story("a restart keeps role and epoch", () =>
@@ -84,7 +84,7 @@ story("a restart keeps role and epoch", () =>
     await member.must({ kind: "restart" }, "restart");
     expect(member.view).toMatchObject({ process: "running", writable: true, epoch: 7 });
     expect(member.guard.view().postmaster!.pid).not.toBe(before);
-  }), 60_000);
+  }), STORY_MS);
 
 story(
   "a primary that is killed counts as crashed, and starts again by crash recovery",
@@ -104,7 +104,7 @@ story(
       expect(member.view).toMatchObject({ state: "running", crashedAtMs: null });
       expect(await member.sql("SELECT count(*)::int AS n FROM t")).toEqual([{ n: 1000 }]);
     }),
-  60_000,
+  STORY_MS,
 );
 
 story(
@@ -129,20 +129,19 @@ story(
       );
       expect(view.receivedLsn).toBeGreaterThanOrEqual(Number(row!["lsn"]));
     }),
-  60_000,
+  STORY_MS,
 );
 
 story("a stop that becomes urgent overtakes the polite one", () =>
   withSite(async (site) => {
-    const member = await site.member("node-1", { postgresql: { before_stop: "sleep 20" } });
+    const member = await site.member("node-1", { postgresql: { before_stop: "sleep 600" } });
     await member.bootstrap();
     member.executor.run({ kind: "stop", how: "fast", checkpoint: true });
     member.executor.run({ kind: "stop", how: "kill", checkpoint: false });
     expect(member.view.action?.detail).toBe("kill");
-    const view = await member.until("it is gone", (now) =>
-      now.process === "none" && now.action === null, 5_000);
+    const view = await member.until("it is gone", (now) => now.process === "none" && now.action === null);
     expect(view.last.stop).toMatchObject({ ok: true, detail: "kill" });
-  }), 60_000);
+  }), STORY_MS);
 
 story(
   "an agent that comes later finds the running server, its role and its timeline",
@@ -156,23 +155,18 @@ story(
       member.restartAgent();
       const view = await member.until(
         "it is seen running",
-        (now) => now.process === "running" && now.timeline !== null,
+        (now) => now.process === "running" && now.timeline !== null && now.checkpointAfterPromote,
       );
-      expect(view).toMatchObject({
-        writable: true,
-        epoch: 1,
-        inRecovery: false,
-        checkpointAfterPromote: true,
-      });
+      expect(view).toMatchObject({ writable: true, epoch: 1, inRecovery: false });
       expect(member.guard.view().postmaster!.pid).toBe(pid);
       const line = "on_start primary test node-1\n";
       await waitFor(
         "both callbacks",
-        5_000,
+        LIMIT_MS,
         () => readFileSync(join(site.root, "called"), "utf8") === line + line,
       );
     }),
-  60_000,
+  STORY_MS,
 );
 
 story(
@@ -181,7 +175,8 @@ story(
     withSite(async (site) => {
       const member = await site.member("node-1");
       await member.must({ kind: "bootstrap" }, "bootstrap");
-      await member.arm(1, 5_000);
+      // Long enough for its start, on a loaded machine too: whoever is frozen before cannot start.
+      await member.arm(1, 8_000);
       await member.must({ kind: "start-primary", epoch: 1 }, "start");
       const frozen = await member.until("it is frozen", (view) => view.process === "frozen");
       expect(frozen).toMatchObject({ state: "running", writable: true, epoch: 1 });
@@ -193,18 +188,18 @@ story(
       expect(thawed.crashedAtMs).toBeNull();
       expect(member.log.lines.filter((line) => line.includes("does not answer"))).toEqual([]);
     }),
-  60_000,
+  STORY_MS,
 );
 
 story("a server that the guard ends did not crash", () =>
   withSite(async (site) => {
     const member = await site.member("node-1");
     await member.must({ kind: "bootstrap" }, "bootstrap");
-    await member.arm(1, 3_000);
+    await member.arm(1, 8_000);
     await member.must({ kind: "start-primary", epoch: 1 }, "start");
-    const view = await member.until("it is ended", (now) => now.process === "none", 20_000);
+    const view = await member.until("it is ended", (now) => now.process === "none");
     expect(view).toMatchObject({ writable: false, crashedAtMs: null, state: "stopped" });
-  }), 60_000);
+  }), STORY_MS);
 
 story(
   "a lock file that names a living process of somebody else keeps nobody from starting",
@@ -231,5 +226,5 @@ story(
         stranger.kill("SIGKILL");
       }
     }),
-  60_000,
+  STORY_MS,
 );

@@ -6,7 +6,7 @@ import { waitFor } from "../src/demo/wait_for.ts";
 import { ConfigInForce } from "../src/postgres/config_in_force.ts";
 import { LocalServer } from "../src/postgres/local_server.ts";
 import { LOCALHOST } from "./postgres/localhost_certificate.ts";
-import { LIMIT_MS, type TestMember, whyNoPostgres, withSite } from "./postgres/site.ts";
+import { LIMIT_MS, STORY_MS, type TestMember, whyNoPostgres, withSite } from "./postgres/site.ts";
 
 const reason = whyNoPostgres();
 if (reason !== null) console.warn(`skipped: ${reason}`);
@@ -78,7 +78,7 @@ story(
       );
       expect(ssl).toEqual([{ ssl: "t" }]);
     }),
-  60_000,
+  STORY_MS,
 );
 
 story(
@@ -119,7 +119,7 @@ story(
       await waitFor("a way", LIMIT_MS, async () => await outcome(server) === "connected");
       expect(info.at(-1)).toStartWith(`PostgreSQL is reached at 127.0.0.1:${member.port} from now on (`);
     }),
-  60_000,
+  STORY_MS,
 );
 
 story(
@@ -138,5 +138,5 @@ story(
         `127.0.0.1:${member.port}: another server answers there`,
       );
     }),
-  60_000,
+  STORY_MS,
 );

@@ -12,6 +12,9 @@ import { rest, type RestReply } from "./rest.ts";
 import { SharedMemory } from "./shared_memory.ts";
 import { waitFor } from "./wait_for.ts";
 
+/** What is killed may have to wait for a disk first. */
+const KILL_MS = 30_000;
+
 export interface HostSettings {
   readonly binary: string;
   /** Put before the command: another user (setpriv), a network namespace (ip netns exec). Must exec, not fork. */
@@ -111,7 +114,7 @@ export class Host {
     this.#sharedMemory.note(this.postgresProcesses());
     await stopProcessesIn(this.directory);
     // A process that is ending loses its working directory a moment before it is gone.
-    await waitFor(`the end of the agent of ${this.name}`, 10_000, () => this.agentPid() === null, 2);
+    await waitFor(`the end of the agent of ${this.name}`, KILL_MS, () => this.agentPid() === null, 2);
   }
 
   /** powerOff for the end of the program, when nothing can be waited for. */
@@ -136,7 +139,7 @@ export class Host {
     for (const pid of first) signal(pid, "SIGKILL");
     await waitFor(
       `the death of PostgreSQL on ${this.name}`,
-      10_000,
+      KILL_MS,
       () => first.every((pid) => !isAlive(pid)),
       2,
     );
@@ -145,7 +148,7 @@ export class Host {
 
   async killAgent(): Promise<void> {
     const pid = this.signalAgent("SIGKILL");
-    await waitFor(`the death of the agent of ${this.name}`, 10_000, () => !isAlive(pid), 2);
+    await waitFor(`the death of the agent of ${this.name}`, KILL_MS, () => !isAlive(pid), 2);
   }
 
   /** Returns the agent's pid. */
@@ -196,7 +199,7 @@ export class Host {
 
 /** SIGKILL to every process that works in a directory, again and again: one may fork while the others are looked at. */
 export async function stopProcessesIn(directory: string): Promise<void> {
-  await waitFor(`the end of every process in ${directory}`, 10_000, () => {
+  await waitFor(`the end of every process in ${directory}`, KILL_MS, () => {
     const pids = processesIn(directory);
     for (const pid of pids) signal(pid, "SIGKILL");
     return pids.length === 0;

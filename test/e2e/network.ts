@@ -1,7 +1,9 @@
 /** Three hosts with network namespaces of their own, a switch, and a place beside it for us. Needs root and iproute2. */
 import { spawnSync } from "node:child_process";
+import { networkInterfaces } from "node:os";
 
-const SUBNET = "10.213.77";
+/** Networks that this process has made: the kernel takes the parts of one away some time after they were given up. */
+let made = 0;
 
 function ip(...args: string[]): void {
   const result = spawnSync("ip", args, { encoding: "utf8" });
@@ -20,7 +22,9 @@ export function hasNamespaces(): boolean {
 }
 
 export class Network {
-  readonly #prefix = `agent${process.pid}`;
+  /** Names of interfaces hold 15 characters, and another run of tests may have a network beside this one. */
+  readonly #prefix = `agent${process.pid}${"abcdefghijklmnopqrstuvwxyz"[made++ % 26]}`;
+  readonly #subnet = unusedSubnet();
   readonly #nodes: number;
   /** A second address of the same network on this host would take the next one's traffic. */
   readonly #atExit = () => this.close();
@@ -48,19 +52,19 @@ export class Network {
         this.#name("s"),
       );
       ip("-n", this.#name("s"), "link", "set", `v${i}`, "master", "br0", "up");
-      ip("-n", this.#name(i), "addr", "add", `${SUBNET}.${i}/24`, "dev", "eth0");
+      ip("-n", this.#name(i), "addr", "add", `${this.#subnet}.${i}/24`, "dev", "eth0");
       ip("-n", this.#name(i), "link", "set", "eth0", "up");
       ip("-n", this.#name(i), "link", "set", "lo", "up");
     }
     // Our own cable to the switch.
     ip("link", "add", this.#name("h"), "type", "veth", "peer", "name", "vh", "netns", this.#name("s"));
     ip("-n", this.#name("s"), "link", "set", "vh", "master", "br0", "up");
-    ip("addr", "add", `${SUBNET}.254/24`, "dev", this.#name("h"));
+    ip("addr", "add", `${this.#subnet}.254/24`, "dev", this.#name("h"));
     ip("link", "set", this.#name("h"), "up");
   }
 
   place(index: number): { address: string; namespace: string } {
-    return { address: `${SUBNET}.${index}`, namespace: this.#name(index) };
+    return { address: `${this.#subnet}.${index}`, namespace: this.#name(index) };
   }
 
   /** Put before a command: it runs at the node's place, where the node is reached when it is cut off. */
@@ -91,6 +95,7 @@ export class Network {
 
   close(): void {
     process.off("exit", this.#atExit);
+    spawnSync("ip", ["link", "del", this.#name("h")]);
     for (
       const name of [...Array.from({ length: this.#nodes }, (_, i) => this.#name(i + 1)), this.#name("s")]
     ) {
@@ -98,10 +103,19 @@ export class Network {
     }
   }
 
-  /** Names of interfaces hold 15 characters. */
   #name(what: string | number): string {
     return `${this.#prefix}${what}`;
   }
+}
+
+/** The first three numbers of addresses that no interface here has. */
+function unusedSubnet(): string {
+  const used = Object.values(networkInterfaces()).flatMap((all) => all ?? []).map(({ address }) => address);
+  for (let i = 0; i < 256; i++) {
+    const subnet = `10.213.${(process.pid + i) % 256}`;
+    if (!used.some((address) => address.startsWith(`${subnet}.`))) return subnet;
+  }
+  throw new Error("every network of 10.213.0.0/16 is in use here: ip link show");
 }
 
 /** Rules of routing: they need no firewall in the kernel. */

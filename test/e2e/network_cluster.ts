@@ -3,21 +3,24 @@ import { afterAll, beforeAll, test } from "bun:test";
 import type { Client } from "../../src/demo/client.ts";
 import type { ClusterOptions } from "../../src/demo/cluster.ts";
 import type { Host } from "../../src/demo/host.ts";
-import { explained, Fixture, START_MS, startHealthy } from "./harness.ts";
+import { Fixture, newCluster, START_MS, startHealthy, TEST_MS } from "./harness.ts";
 import { hasNamespaces, Network } from "./network.ts";
 
 export class NetworkFixture extends Fixture {
   #network: Network | null = null;
 
   async openWithNetwork(options: Partial<ClusterOptions>): Promise<void> {
-    const network = new Network(3);
-    this.#network = network;
-    await this.open({ ...options, place: (index) => network.place(index) }, startHealthy);
+    await this.open(options, startHealthy, (options) => {
+      const network = new Network(3);
+      this.#network = network;
+      return newCluster({ ...options, place: (index) => network.place(index) });
+    });
   }
 
   override async close(): Promise<void> {
     await super.close();
     this.#network?.close();
+    this.#network = null;
   }
 
   /** Put before a command: it runs at the host's own place, where the host is reached when it is cut off. */
@@ -76,12 +79,12 @@ export function withNetworkCluster(
   afterAll(() => fixture.close(), START_MS);
   const story = (name: string, tell: () => Promise<void>) =>
     test.skipIf(!possible)(name, () =>
-      explained(fixture.cluster, async () => {
+      fixture.tell(async () => {
         try {
           await tell();
         } finally {
           fixture.mendAll();
         }
-      }), 4 * START_MS);
+      }), TEST_MS);
   return { fixture, story };
 }

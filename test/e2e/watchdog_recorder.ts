@@ -36,6 +36,12 @@ export class WatchdogRecorder {
     closeSync(this.fd);
   }
 
+  /** Now, with everything that was written before taken in as older: from here on comes only what is written from here on. */
+  mark(): number {
+    this.read();
+    return nowMs();
+  }
+
   read(): void {
     const bytes = new Uint8Array(4096);
     const atMs = nowMs();
