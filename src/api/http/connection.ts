@@ -73,6 +73,7 @@ export class Connection implements TableEntry {
   /** A part of a head has come: its deadline runs. */
   #begun = true;
   #last = false;
+  #inputEnded = false;
   #drained = 0;
 
   constructor(socket: Socket<Connection>, host: ConnectionHost, tls: boolean) {
@@ -114,6 +115,13 @@ export class Connection implements TableEntry {
     this.#completeBody();
     this.#trim();
     this.#letGo();
+  }
+
+  /** The client sends no more; it may still read, so what has come whole is answered first. */
+  inputEnded(): void {
+    this.#inputEnded = true;
+    if (this.#body?.waiter) this.#failBody("the client sent no more before the body was whole");
+    else if (this.waits) this.#end();
   }
 
   /** The socket takes more. */
@@ -210,6 +218,7 @@ export class Connection implements TableEntry {
     const read = readHead(this.#input);
     if (read.kind === "bad") return this.#refuse(read.status, read.reason);
     if (read.kind === "incomplete") {
+      if (this.#inputEnded) return this.#end();
       if (!this.#begun && read.begun) {
         this.#begun = true;
         this.#deadlineMs = this.#host.nowMs() + this.#host.limits.headMs;
@@ -239,6 +248,7 @@ export class Connection implements TableEntry {
         this.#socket.write(CONTINUE);
       }
       this.#completeBody();
+      if (this.#inputEnded) this.#failBody("the client sent no more before the body was whole");
     });
   }
 
@@ -301,6 +311,8 @@ export class Connection implements TableEntry {
     this.#phase = "ending";
     this.#deadlineMs = this.#host.nowMs() + END_MS;
     this.#setInput(NOTHING);
+    // What was written still arrives, which terminating could keep from it.
+    if (this.#inputEnded) return void this.#socket.end();
     this.#socket.resume();
     this.#socket.shutdown();
   }

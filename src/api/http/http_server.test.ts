@@ -38,11 +38,11 @@ function serve(
 }
 
 /** A client of the address; `received` grows until `closed` is true. */
-function open(server: HttpServer, bytes = "", localAddress = "127.0.0.1") {
+function open(server: HttpServer, bytes = "", localAddress = "127.0.0.1", allowHalfOpen = false) {
   const client = { received: "", closed: false, afterMs: 0, socket: null as unknown as Socket };
   const beginMs = performance.now();
   client.socket = connect(
-    { port: server.port, host: "127.0.0.1", localAddress },
+    { port: server.port, host: "127.0.0.1", localAddress, allowHalfOpen },
     () => client.socket.write(bytes),
   );
   client.socket.on("data", (chunk) => client.received += chunk.toString("latin1"));
@@ -256,6 +256,34 @@ test("addresses are grouped by what one host can have", () => {
   expect(addressGroup("2001:db8:0:1:ffff:1:2:3")).toBe("2001:db8:0:1::/64");
   expect(addressGroup("::1")).toBe("0:0:0:0::/64");
   expect(addressGroup("fe80::1%eth0")).toBe("fe80:0:0:0::/64");
+});
+
+test("a client that ends its side with its request is answered, whatever stands behind it", async () => {
+  const { server } = serve({}, async ({ head, body }) => {
+    await Bun.sleep(20);
+    if (head.method !== "POST") return textAnswer(200, head.path);
+    try {
+      return textAnswer(200, new TextDecoder().decode(await body()));
+    } catch (error) {
+      expect(error).toBeInstanceOf(BodyMissing);
+      return textAnswer(408, "no body");
+    }
+  });
+  const get = "GET /x HTTP/1.1\r\n\r\n";
+  const post = "POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\n";
+  const ended = async (bytes: string) => {
+    const client = open(server, bytes, "127.0.0.1", true);
+    client.socket.on("connect", () => client.socket.end());
+    await until("closed", () => client.closed);
+    return client.received.match(/ (200|408) /g)?.length ?? 0;
+  };
+  expect(
+    await Promise.all(
+      [get, get + get, `${post}abcd`, `${post}ab`, `${get}GET /half HT`, "GET", ""].map(ended),
+    ),
+  )
+    .toEqual([1, 2, 1, 1, 1, 0, 0]);
+  await until("nothing is left open", () => server.connections === 0);
 });
 
 test("when the table is full, the largest holder makes room, never one that is being answered", () => {

@@ -66,6 +66,8 @@ export class HttpServer implements ConnectionHost {
     this.#listener = Bun.listen<Connection>({
       hostname,
       port,
+      // A health check may end its side as soon as it has sent its request (`nc -N`).
+      allowHalfOpen: true,
       ...(tls === null ? {} : {
         tls: {
           cert: tls.cert,
@@ -98,6 +100,7 @@ export class HttpServer implements ConnectionHost {
           socket.data.received(chunk);
           this.#received(chunk.length);
         },
+        end: (socket) => socket.data.inputEnded(),
         drain: (socket) => socket.data.drained(),
         close: (socket) => socket.data.ended(),
         // The close follows.
