@@ -74,24 +74,17 @@ story("SIGHUP reads its file again; one that cannot be used changes nothing", as
     host.signalAgent("SIGHUP");
     await waitFor(said, START_MS, () => host.log().slice(before).includes(said));
   };
-  /** The REST API's thread has a copy of what is in force, which follows within a moment. */
-  const answers = (wanted: readonly [number, number]) =>
-    waitFor(
-      `the answers ${wanted.join(" and ")}`,
-      START_MS,
-      async () => await answerTo(restapi) === wanted[0] && await answerTo("another") === wanted[1],
-    );
   const { restapi } = cluster.secrets;
   try {
     const patch = { restapi: { authentication: { password: "another" } } };
     await reload(stringify(applyPatch(file, patch)), "configuration reloaded");
-    await answers([401, 503]);
+    expect([await answerTo(restapi), await answerTo("another")]).toEqual([401, 503]);
     await reload("scope: [", "the configuration in force stays");
     expect([await answerTo(restapi), await answerTo("another")]).toEqual([401, 503]);
   } finally {
     await reload(original, "configuration reloaded");
   }
-  await answers([503, 401]);
+  expect([await answerTo(restapi), await answerTo("another")]).toEqual([503, 401]);
   expect(host.agentPid()).toBe(pid);
 });
 

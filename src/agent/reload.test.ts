@@ -9,7 +9,13 @@ const inForce = parsedConfig(MINIMAL);
 async function reload(text: string, apiFails: string | null = null) {
   const log = new MemoryLog();
   const used: LocalConfig[] = [];
-  const api = { reload: () => Promise.resolve(apiFails) };
+  const api = {
+    reload: () => Promise.resolve(apiFails),
+    show: async () => {
+      await Bun.sleep(1);
+      log.info("test", `shown after ${used.length} uses`);
+    },
+  };
   const use = (config: LocalConfig) => void used.push(config);
   await applyReload({ inForce, read: parsedConfig(text), use, tls: null, api, log });
   return { used: used[0]!, times: used.length, lines: log.lines };
@@ -22,6 +28,7 @@ test("what counts is used and named; what does not is named and not used", async
   );
   const { used, times, lines } = await reload(text.replace("7801", "7809"));
   expect(times).toBe(1);
+  expect(lines[0]).toContain("shown after 1 uses");
   expect(used.postgresql!.superuser.password).toBe("new");
   expect(used.raft).toEqual(inForce.raft);
   expect(lines.join("\n")).toContain(

@@ -17,7 +17,7 @@ export interface ReloadParts {
   /** See planReload. @default false */
   readonly listenPending?: boolean;
   readonly tls: TlsWatch | null;
-  readonly api: Pick<ApiThread, "reload"> | null;
+  readonly api: Pick<ApiThread, "reload" | "show"> | null;
   readonly log: Log;
 }
 
@@ -29,6 +29,8 @@ export async function applyReload(
   if (refused !== null) plan = planReload(inForce, { ...read, restapi: inForce.restapi }, listenPending);
   use(plan.config, plan);
   tls?.read("reload");
+  // Who reads "reloaded" in the log finds it so: an old password is refused from now on.
+  await api?.show();
   report(plan, log);
   if (refused !== null) {
     log.error("restapi", `the REST API and its settings (restapi) go on as before: ${refused}`);

@@ -92,6 +92,18 @@ test("an operation is run by the agent, and what it did is seen by the next requ
   expect(cluster?.members.find(({ role }) => role === "leader")?.name).toBe("node2");
 });
 
+test("what is shown counts for the next request, however young the copy was", async () => {
+  const port = new StubPort();
+  const { base, thread } = start(port);
+  const { config, dynamic } = port.view();
+  for (const scope of ["one", "two", "three", "four"]) {
+    port.change({ config: { ...config, scope }, dynamic });
+    await thread.show();
+    const reply = await client.request(base, "GET", "/patroni");
+    expect(reply.ok && reply.text).toContain(`"scope": "${scope}"`);
+  }
+});
+
 test("an operation that throws is an error of one request", async () => {
   const port = new StubPort();
   port.restart = () => Promise.reject(new Error("a fault of ours"));

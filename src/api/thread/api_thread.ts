@@ -52,6 +52,7 @@ export class ApiThread {
   #asksScheduled = false;
   #reloads = 0;
   readonly #reloading = new Map<number, (problem: string | null) => void>();
+  readonly #copying = new Map<number, () => void>();
 
   /** Throws ListenError when the address cannot be listened on or a certificate file cannot be read. */
   constructor(api: ApiPort, config: LocalConfig, options: ApiThreadOptions) {
@@ -99,6 +100,22 @@ export class ApiThread {
       );
       this.#reloading.set(id, finish);
       this.#tell({ kind: "reload", id, config });
+    });
+  }
+
+  /** Resolves when requests are answered from the agent's state as it is now; after a while also without that. */
+  show(): Promise<void> {
+    if (this.#worker === null) return Promise.resolve();
+    const id = ++this.#reloads;
+    return new Promise((resolve) => {
+      const finish = () => {
+        clearTimeout(timer);
+        this.#copying.delete(id);
+        resolve();
+      };
+      const timer = setTimeout(finish, RELOAD_MS);
+      this.#copying.set(id, finish);
+      this.#tell({ kind: "copy", id, snapshot: takeSnapshot(this.#api, this.#options.clock, []) });
     });
   }
 
@@ -158,6 +175,8 @@ export class ApiThread {
       case "reloaded":
         this.#port = message.port;
         return this.#reloading.get(message.id)?.(message.problem);
+      case "copied":
+        return this.#copying.get(message.id)?.();
       case "look":
         return this.#tell({
           kind: "snapshot",
@@ -209,6 +228,7 @@ export class ApiThread {
     this.#worker = null;
     this.#asks = [];
     for (const finish of [...this.#reloading.values()]) finish("its thread has ended");
+    for (const finish of [...this.#copying.values()]) finish();
     worker.terminate();
     const waitMs = this.#restartMs;
     this.#restartMs = Math.min(RESTART_MAX_MS, 2 * waitMs);

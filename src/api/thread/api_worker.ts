@@ -22,6 +22,9 @@ self.onmessage = ({ data }: MessageEvent<ToThread>) => {
     case "snapshot":
     case "done":
       return port?.heard(data);
+    case "copy":
+      port?.heard(data);
+      return tell({ kind: "copied", id: data.id });
     case "reload":
       return reload(data);
     case "ping":

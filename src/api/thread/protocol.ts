@@ -64,6 +64,8 @@ export type ToThread =
     readonly snapshot: Snapshot;
   }
   | { readonly kind: "reload"; readonly id: number; readonly config: LocalConfig }
+  /** Answered by "copied" when every request from then on is answered from it. */
+  | { readonly kind: "copy"; readonly id: number; readonly snapshot: Snapshot }
   /** Are you there? */
   | { readonly kind: "ping" }
   | { readonly kind: "stop" };
@@ -74,6 +76,7 @@ export type FromThread =
   | { readonly kind: "pong" }
   /** `problem`: why it goes on as before. */
   | { readonly kind: "reloaded"; readonly id: number; readonly port: number; readonly problem: string | null }
+  | { readonly kind: "copied"; readonly id: number }
   | { readonly kind: "look"; readonly look: number; readonly parts: readonly Part[] }
   | {
     readonly kind: "ask";

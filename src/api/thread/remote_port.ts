@@ -56,8 +56,9 @@ export class RemotePort implements ApiPort {
     return this.#lookAgain(parts);
   }
 
-  heard(message: Extract<ToThread, { kind: "snapshot" | "done" }>): void {
+  heard(message: Extract<ToThread, { kind: "snapshot" | "done" | "copy" }>): void {
     this.#take(message.snapshot);
+    if (message.kind === "copy") return;
     if (message.kind === "snapshot") {
       const look = this.#look;
       if (look?.number !== message.look) return;
