@@ -171,7 +171,9 @@ const ACCEPTED: readonly [name: string, value: Json, warnings: readonly string[]
       create_replica_methods: ["wal_g"],
       wal_g: { command: "x" },
     },
-  }, []],
+  }, [
+    "postgresql.create_replica_methods: wal_g is not carried out in this version: copies are made by pg_basebackup",
+  ]],
   ["a parameter below its minimum", { postgresql: { parameters: { max_connections: 5 } } }, [
     "postgresql.parameters.max_connections: expected an integer from 25 to 262143, got number 5: the default 100 is used",
   ]],

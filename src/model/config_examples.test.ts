@@ -301,6 +301,10 @@ test("a tool's file with everything in it", () => {
     "warning log.traceback_level",
     "warning bootstrap.method",
     "warning bootstrap.dcs.master_start_timeout",
+    "warning postgresql.use_unix_socket_repl",
+    "warning postgresql.create_replica_methods",
+    "warning tags.clonefrom",
+    "warning tags.replicatefrom",
   ]);
   expect(config).toMatchObject({
     log: { type: "json", staticFields: { app: "patroni" } },

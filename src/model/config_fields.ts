@@ -6,6 +6,7 @@ import * as z from "zod";
 import { formatHostPort, parseHostPort, parseListen } from "./host_port.ts";
 import { isJsonObject } from "./merge.ts";
 import { parseBool } from "./parse_bool.ts";
+import { byteLength, hasControl, isWhole, MAX_SECRET_BYTES, secretProblem } from "./plain_text.ts";
 import { shellSplit } from "./shell_split.ts";
 import { parseQuantity } from "./time_units.ts";
 import type { MemoryUnit, TimeUnit } from "./time_units.ts";
@@ -29,12 +30,40 @@ export function section<Shape extends z.ZodRawShape>(shape: Shape) {
 /** Numbers are text too: `password: 123456`. */
 export const text = field("text", readText);
 export const nonEmptyText = field("text that is not empty", (value) => readText(value) || undefined);
+/** Text in one line of a file, of a table, of a terminal. Empty: none. */
+export const oneLine = field("text on one line, without control characters", (value) => {
+  const written = readText(value);
+  return written === undefined || hasControl(written) ? undefined : written;
+});
+export const nonEmptyLine = field(
+  "text that is not empty, on one line, without control characters",
+  (value) => oneLine.safeParse(value).data || undefined,
+);
+
+/** Of Linux, with the NUL at its end. */
+const PATH_BYTES = 4096;
+const FILE = `a path of at most ${PATH_BYTES - 1} bytes, without control characters`;
+
+/** Empty: none. */
+export const file = field(FILE, (value) => {
+  const written = oneLine.safeParse(value).data;
+  return written === undefined || byteLength(written) >= PATH_BYTES ? undefined : written;
+});
+export const nonEmptyFile = field(FILE, (value) => file.safeParse(value).data || undefined);
+
+/** As a password file, a prompt and an HTTP header can carry it. That it is not empty is judged with the text of the file. */
+export const secret = field(
+  `text on one line of at most ${MAX_SECRET_BYTES} bytes (in YAML, | adds a line break: use single quotes)`,
+  (value) => {
+    const written = readText(value);
+    return written === undefined || secretProblem(written) !== null ? undefined : written;
+  },
+);
+
 /** A command with its arguments, run without a shell. Empty: none. */
 export const command = field("a command whose quotes are closed", (value) => {
   const written = readText(value);
-  return written === undefined || shellSplit(written) === null || written.includes("\u0000")
-    ? undefined
-    : written;
+  return written === undefined || shellSplit(written) === null || !isWhole(written) ? undefined : written;
 });
 export const bool = field(
   "a boolean (on, off, true, false, yes, no)",
@@ -73,21 +102,33 @@ export function hostPort(defaultPort: number | null) {
   return field(
     "text like host:port",
     (value): HostPort | undefined =>
-      typeof value === "string" ? parseHostPort(value, defaultPort) ?? undefined : undefined,
+      typeof value === "string" ? withUsableZone(parseHostPort(value, defaultPort)) : undefined,
   );
 }
 
 /** As hostPort, as text in one spelling. */
 export const address = field("text like host:port", (value) => {
-  const parsed = typeof value === "string" ? parseHostPort(value) : null;
+  const parsed = typeof value === "string" ? withUsableZone(parseHostPort(value)) : undefined;
   return parsed ? formatHostPort(parsed) : undefined;
 });
 
 export function listen(defaultPort: number | null) {
   return field(
     "text like host:port",
-    (value) => typeof value === "string" ? parseListen(value, defaultPort) ?? undefined : undefined,
+    (value) => {
+      const parsed = typeof value === "string" ? parseListen(value, defaultPort) : null;
+      return parsed?.hosts.every(isUsableZone) ? parsed : undefined;
+    },
   );
+}
+
+function withUsableZone(address: HostPort | null): HostPort | undefined {
+  return address !== null && isUsableZone(address.host) ? address : undefined;
+}
+
+/** Behind the % of an IPv6 address stands a network interface. */
+function isUsableZone(host: string): boolean {
+  return !host.includes("%") || /%[A-Za-z0-9_.-]{1,15}$/.test(host);
 }
 
 /** A list of texts; one text stands for a list, its items separated by commas. */

@@ -7,6 +7,7 @@ import { describeValue, Issues } from "./config_issues.ts";
 import type { Path } from "./config_issues.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { parseBool } from "./parse_bool.ts";
+import { isWhole } from "./plain_text.ts";
 import { parseQuantity } from "./time_units.ts";
 import { textOf } from "./text_of.ts";
 
@@ -146,7 +147,7 @@ export function readParameter(name: string, value: Json, path: Path, issues: Iss
 function parameterText(value: Json): string | null {
   if (typeof value === "boolean") return value ? "on" : "off";
   if (typeof value === "number") return Number.isFinite(value) ? String(value) : null;
-  if (typeof value === "string") return value.includes("\u0000") || !value.isWellFormed() ? null : value;
+  if (typeof value === "string") return isWhole(value) ? value : null;
   if (!Array.isArray(value)) return null;
   const items = value.map((item) => Array.isArray(item) ? null : parameterText(item));
   return items.every((item) => item !== null) ? items.join(", ") : null;

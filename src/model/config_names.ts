@@ -4,20 +4,16 @@
  */
 import { describeValue } from "./config_issues.ts";
 import type { Issues, Path } from "./config_issues.ts";
+import { byteLength, hasControl, isWhole, secretProblem } from "./plain_text.ts";
 import { isSlotNameCut, slotName } from "./slot_name.ts";
 
 /** PostgreSQL cuts longer names of roles, and what a connection says of itself. */
 export const MAX_NAME_BYTES = 63;
-const MAX_PASSWORD_BYTES = 500;
 /** Of PostgreSQL's programs: MAXPGPATH, less the longest name of a file below. */
 const MAX_PATH_BYTES = 900;
 /** Of the address of a Unix socket, with the NUL at its end. */
 const SOCKET_PATH_BYTES = 108;
 const GUARD_SOCKET = "run/guard.sock";
-
-const bytes = (text: string) => new TextEncoder().encode(text).length;
-// Lone surrogates are no text: they would be written as something else.
-const hasControl = (text: string) => /[\u0000-\u001f\u007f]/.test(text) || !text.isWellFormed();
 
 /** The name of a member: application_name, slot, file name, URL, key of the REST interface. */
 export function checkMemberName(name: string, issues: Issues): void {
@@ -68,23 +64,16 @@ export function checkRole(name: string, path: Path, issues: Issues): void {
       path,
       "holds a control character or line break, which pg_hba.conf and password files cannot",
     );
-  } else if (bytes(name) > MAX_NAME_BYTES) {
+  } else if (byteLength(name) > MAX_NAME_BYTES) {
     issues.error(path, `is longer than ${MAX_NAME_BYTES} bytes, where PostgreSQL cuts names off`);
   } else if (RESERVED_ROLES.includes(name) || name.startsWith("pg_")) {
     issues.error(path, "is a name that PostgreSQL keeps for itself (pg_..., public, none): choose another");
   }
 }
 
-/** Anything but line ends and NUL: a password file has one line for each, and PostgreSQL's texts end at a NUL. */
 export function checkPassword(password: string, path: Path, issues: Issues): void {
-  if (/[\u0000\r\n]/.test(password) || !password.isWellFormed()) {
-    issues.error(
-      path,
-      "holds a line break or NUL (in YAML, | adds a line break: use single quotes), which password files cannot",
-    );
-  } else if (bytes(password) > MAX_PASSWORD_BYTES) {
-    issues.error(path, `is longer than ${MAX_PASSWORD_BYTES} bytes`);
-  }
+  const problem = secretProblem(password);
+  if (problem !== null) issues.error(path, problem);
 }
 
 export function checkPath(file: string | null, path: Path, issues: Issues): void {
@@ -94,7 +83,7 @@ export function checkPath(file: string | null, path: Path, issues: Issues): void
       path,
       "holds a control character or line break, which PostgreSQL's own files (postmaster.pid) cannot",
     );
-  } else if (bytes(file) > MAX_PATH_BYTES) {
+  } else if (byteLength(file) > MAX_PATH_BYTES) {
     issues.error(path, `is longer than ${MAX_PATH_BYTES} bytes, which PostgreSQL's programs cannot open`);
   }
 }
@@ -102,7 +91,7 @@ export function checkPath(file: string | null, path: Path, issues: Issues): void
 /** raft.data_dir: the guard listens on a Unix socket in it. */
 export function checkRaftDirectory(directory: string, path: Path, issues: Issues): void {
   checkPath(directory, path, issues);
-  const over = bytes(`${directory}/${GUARD_SOCKET}`) + 1 - SOCKET_PATH_BYTES;
+  const over = byteLength(`${directory}/${GUARD_SOCKET}`) + 1 - SOCKET_PATH_BYTES;
   if (over > 0) {
     issues.error(
       path,
@@ -117,9 +106,9 @@ export function checkRaftDirectory(directory: string, path: Path, issues: Issues
 export function checkText(value: unknown, maxBytes: number, path: Path, issues: Issues): value is string {
   const problem = typeof value !== "string"
     ? `expected text, got ${describeValue(path, value)}`
-    : value.includes("\u0000") || !value.isWellFormed()
+    : !isWhole(value)
     ? "holds a NUL or half a character, which no text for PostgreSQL can"
-    : bytes(value) > maxBytes
+    : byteLength(value) > maxBytes
     ? `is longer than ${maxBytes} bytes`
     : null;
   if (problem !== null) issues.error(path, problem);

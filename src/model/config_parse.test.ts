@@ -93,7 +93,7 @@ const ROWS: readonly [name: string, text: string, issues: readonly string[]][] =
     "line 15: warning: watchdog.ipmi_user: options of a watchdog driver are not supported and have no effect",
   ]],
   ["restapi without an address to publish", minimalWith("127.0.0.1:8001", "0.0.0.0:8001"), [
-    "line 7: error: restapi.connect_address: required: the host:port at which others reach this member (restapi.listen stands for all interfaces)",
+    "line 7: error: restapi.connect_address: required: the host:port at which others reach this member (restapi.listen names no address for them)",
   ]],
   [
     "restapi publishing all interfaces",
@@ -113,7 +113,7 @@ const ROWS: readonly [name: string, text: string, issues: readonly string[]][] =
     ],
   ],
   ["postgresql without an address to publish", minimalWith("127.0.0.1:5001", '"*:5001"'), [
-    "line 9: error: postgresql.connect_address: required: the host:port at which others reach this PostgreSQL (listen stands for all interfaces)",
+    "line 9: error: postgresql.connect_address: required: the host:port at which others reach this PostgreSQL (listen names no address for them)",
   ]],
   ["local parameters that are no map", `${MINIMAL}  parameters: a = b\n`, [
     'line 15: error: postgresql.parameters: expected a map, got text "a = b"',
@@ -127,7 +127,9 @@ const ROWS: readonly [name: string, text: string, issues: readonly string[]][] =
   [
     "a clone method with one",
     `${MINIMAL}  create_replica_methods: [pgbackrest]\n  pgbackrest: {command: x, keep_data: true}\n`,
-    [],
+    [
+      "line 15: warning: postgresql.create_replica_methods: pgbackrest is not carried out in this version: copies are made by pg_basebackup",
+    ],
   ],
   ["a rewind option that is the agent's", `${MINIMAL}  rewind: [dry-run, debug]\n`, [
     "line 15: warning: postgresql.rewind: the option dry-run is set by the agent itself: it is ignored",

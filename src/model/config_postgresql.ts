@@ -8,7 +8,7 @@ import type { PostgresqlSection } from "./config_schema.ts";
 import { checkPassword, checkRole } from "./config_names.ts";
 import { optionList } from "./config_options.ts";
 import { checkValues } from "./config_postgresql_keys.ts";
-import { formatHostPort, isWildcard } from "./host_port.ts";
+import { formatHostPort, unpublishable } from "./host_port.ts";
 import type { JsonObject } from "./json.ts";
 import { absolutePath, parentDirectory } from "./posix_path.ts";
 import type { PathContext } from "./posix_path.ts";
@@ -23,11 +23,14 @@ export function buildPostgresql(
 ): PostgresqlConfig | null {
   const section = check(postgresqlSchema, raw, PATH, issues);
   if (section === null) return null;
-  const methods = section.create_replica_methods ?? section.create_replica_method ?? ["basebackup"];
+  const named = [section.create_replica_methods, section.create_replica_method].find((list) => list?.length);
+  const methods = named ?? ["basebackup"];
   warnUnknownKeys(postgresqlSchema, raw, PATH, issues, methods);
   warnWithoutEffect(section, issues);
   checkValues(raw, "local", PATH, issues);
   const connectAddress = published(section, issues);
+  const proxyProblem = section.proxy_address ? unpublishable(section.proxy_address.host) : null;
+  if (proxyProblem !== null) issues.error([...PATH, "proxy_address"], proxyProblem);
   if (connectAddress === null) return null;
   const dataDir = absolutePath(section.data_dir, paths);
   const superuser = credentials(section.authentication?.superuser, "superuser", "postgres", issues);
@@ -79,15 +82,16 @@ function pgCtlTimeoutS({ pg_ctl_timeout: given }: PostgresqlSection, issues: Iss
 function published(section: PostgresqlSection, issues: Issues): string | null {
   const path = [...PATH, "connect_address"];
   if (section.connect_address) {
-    if (!isWildcard(section.connect_address.host)) return formatHostPort(section.connect_address);
-    issues.error(path, "stands for all interfaces, and nobody can connect to it: name this host's address");
+    const problem = unpublishable(section.connect_address.host);
+    if (problem === null) return formatHostPort(section.connect_address);
+    issues.error(path, problem);
     return null;
   }
-  const host = section.listen.hosts.find((each) => !isWildcard(each));
+  const host = section.listen.hosts.find((each) => unpublishable(each) === null);
   if (host !== undefined) return formatHostPort({ host, port: section.listen.port });
   issues.error(
     path,
-    "required: the host:port at which others reach this PostgreSQL (listen stands for all interfaces)",
+    "required: the host:port at which others reach this PostgreSQL (listen names no address for them)",
   );
   return null;
 }
@@ -132,6 +136,14 @@ const CONNECTION_OPTIONS = [
   "channel_binding",
 ] as const;
 
+const WITHOUT_EFFECT = [
+  "parameters_primary",
+  "parameters_replica",
+  "parameters_standby_leader",
+  "use_unix_socket_repl",
+  "krbsrvname",
+] as const;
+
 function warnWithoutEffect(section: PostgresqlSection, issues: Issues): void {
   if (section.use_slots !== undefined) {
     issues.warning(
@@ -139,7 +151,7 @@ function warnWithoutEffect(section: PostgresqlSection, issues: Issues): void {
       "has no effect in the local file: it belongs to the dynamic configuration",
     );
   }
-  for (const key of ["parameters_primary", "parameters_replica", "parameters_standby_leader"] as const) {
+  for (const key of WITHOUT_EFFECT) {
     if (section[key] !== undefined) issues.warning([...PATH, key], "is not supported and has no effect");
   }
 }

@@ -5,6 +5,7 @@
 import { check } from "./config_check.ts";
 import { command, textList } from "./config_fields.ts";
 import { checkLocalParameters, controlledParameters, fileParameters } from "./config_guc.ts";
+import { describeValue } from "./config_issues.ts";
 import type { Issues, Path } from "./config_issues.ts";
 import { checkPath } from "./config_names.ts";
 import { optionList } from "./config_options.ts";
@@ -55,6 +56,9 @@ function checkParameters(parameters: JsonObject, layer: Layer, path: Path, issue
   fileParameters(parameters, {}, path, issues);
 }
 
+/** Names a section, and is part of messages. */
+export const METHOD_NAME = /^[\w.-]{1,63}$/;
+
 /** Each is a section beside the others, of a name of its own. */
 function checkMethods(
   section: JsonObject,
@@ -65,7 +69,12 @@ function checkMethods(
   for (const method of textList.safeParse(section[key] ?? []).data ?? []) {
     if (method === "basebackup") continue;
     const own = section[method];
-    if (Object.hasOwn(postgresqlSchema.shape, method)) {
+    if (!METHOD_NAME.test(method)) {
+      issues.error(
+        [...path, key],
+        `${describeValue(path, method)} is no name of a method: letters, digits, _, - and .`,
+      );
+    } else if (Object.hasOwn(postgresqlSchema.shape, method)) {
       issues.error(
         [...path, key],
         `names ${method}, which is a key of the section itself: choose another name`,
@@ -75,7 +84,12 @@ function checkMethods(
         [...path, key],
         `names ${method}, but there is no section postgresql.${method} with its command`,
       );
-    } else check(command, own["command"], [...path, method, "command"], issues);
+    } else if (check(command, own["command"], [...path, method, "command"], issues) !== null) {
+      issues.warning(
+        [...path, key],
+        `${method} is not carried out in this version: copies are made by pg_basebackup`,
+      );
+    }
   }
 }
 

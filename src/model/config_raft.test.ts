@@ -91,8 +91,8 @@ const ROWS: readonly [name: string, keys: string, issues: readonly string[]][] =
     ],
   ],
   ["half of TLS", "self_addr: 127.0.0.1:1\ntls: {certfile: c}\ndata_dir: /r", [
-    "error: raft.tls.keyfile: required: text that is not empty",
-    "error: raft.tls.cafile: required: text that is not empty",
+    "error: raft.tls.keyfile: required: a path of at most 4095 bytes, without control characters",
+    "error: raft.tls.cafile: required: a path of at most 4095 bytes, without control characters",
   ]],
   ["no directory for the log", "self_addr: 127.0.0.1:1", [
     "warning: raft.data_dir: not set: /srv/node1.raft is used; name it, so that it never moves with postgresql.data_dir",

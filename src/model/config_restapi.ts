@@ -3,7 +3,7 @@ import type { CtlConfig, HostPort, RestApiConfig } from "./config.ts";
 import { describeValue } from "./config_issues.ts";
 import type { Issues } from "./config_issues.ts";
 import type { CtlSection, RestApiSection } from "./config_schema.ts";
-import { addressFamily, formatHostPort, isHostName, isLoopback, isWildcard } from "./host_port.ts";
+import { addressFamily, formatHostPort, isHostName, isLoopback, unpublishable } from "./host_port.ts";
 
 /** `optional`: a witness may do without; it then answers on loopback, on any free port. */
 export function buildRestApi(
@@ -20,15 +20,13 @@ export function buildRestApi(
     return null;
   }
   const published = section.connect_address ?? listen;
-  if (isWildcard(published.host)) {
-    const key = section.connect_address ? "connect_address" : "listen";
+  const problem = unpublishable(published.host);
+  if (problem !== null) {
     issues.error(
       ["restapi", "connect_address"],
       section.connect_address
-        ? `${
-          formatHostPort(published)
-        } stands for all interfaces, and nobody can connect to it: name this host's address`
-        : `required: the host:port at which others reach this member (restapi.${key} stands for all interfaces)`,
+        ? `${formatHostPort(published)} ${problem}`
+        : "required: the host:port at which others reach this member (restapi.listen names no address for them)",
     );
     return null;
   }

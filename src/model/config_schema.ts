@@ -3,14 +3,19 @@ import * as z from "zod";
 import {
   bool,
   command,
+  file,
   fileMode,
   hostPort,
   integer,
   json,
   lines,
   listen,
+  nonEmptyFile,
+  nonEmptyLine,
   nonEmptyText,
+  oneLine,
   oneOf,
+  secret,
   section,
   text,
 } from "./config_fields.ts";
@@ -19,12 +24,12 @@ import { field } from "./config_fields.ts";
 import { MAX_COUNT, MAX_TIMEOUT_S } from "./limits.ts";
 import { isJsonObject } from "./merge.ts";
 
-const login = section({ username: text.optional(), password: text.optional() }).optional();
+const login = section({ username: oneLine.optional(), password: secret.optional() }).optional();
 
 const tlsFiles = {
-  certfile: nonEmptyText.optional(),
-  keyfile: nonEmptyText.optional(),
-  keyfile_password: text.optional(),
+  certfile: nonEmptyFile.optional(),
+  keyfile: nonEmptyFile.optional(),
+  keyfile_password: secret.optional(),
 };
 
 /** [min, max] or one number, ms. */
@@ -42,7 +47,7 @@ export const raftSchema = section({
   partner_addrs: textList.optional(),
   data_dir: nonEmptyText.optional(),
   password: text.optional(),
-  tls: section({ certfile: nonEmptyText, keyfile: nonEmptyText, cafile: nonEmptyText }).optional(),
+  tls: section({ certfile: nonEmptyFile, keyfile: nonEmptyFile, cafile: nonEmptyFile }).optional(),
   witness: bool.optional(),
   election_timeout: electionTimeout.optional(),
   heartbeat_interval: integer(10, 10_000, "ms").optional(),
@@ -52,10 +57,10 @@ export const restapiSchema = section({
   listen: hostPort(8008).optional(),
   connect_address: hostPort(8008).optional(),
   authentication: login,
-  auth: text.optional(),
+  auth: secret.optional(),
   allow_unauthenticated: bool.optional(),
   ...tlsFiles,
-  cafile: nonEmptyText.optional(),
+  cafile: nonEmptyFile.optional(),
   ciphers: text.optional(),
   verify_client: oneOf(["none", "optional", "required"]).optional(),
   allowlist: textList.optional(),
@@ -70,7 +75,7 @@ export const restapiSchema = section({
 export const ctlSchema = section({
   authentication: login,
   insecure: bool.optional(),
-  cacert: nonEmptyText.optional(),
+  cacert: nonEmptyFile.optional(),
   ...tlsFiles,
 });
 
@@ -78,12 +83,12 @@ const credentials = section({
   username: nonEmptyText.optional(),
   password: text.optional(),
   sslmode: oneOf(["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]).optional(),
-  sslkey: text.optional(),
-  sslpassword: text.optional(),
-  sslcert: text.optional(),
-  sslrootcert: text.optional(),
-  sslcrl: text.optional(),
-  sslcrldir: text.optional(),
+  sslkey: file.optional(),
+  sslpassword: secret.optional(),
+  sslcert: file.optional(),
+  sslrootcert: file.optional(),
+  sslcrl: file.optional(),
+  sslcrldir: file.optional(),
   sslnegotiation: oneOf(["postgres", "direct"]).optional(),
   gssencmode: oneOf(["disable", "prefer", "require"]).optional(),
   channel_binding: oneOf(["disable", "prefer", "require"]).optional(),
@@ -97,13 +102,13 @@ export const postgresqlSchema = section({
   config_dir: nonEmptyText.optional(),
   bin_dir: nonEmptyText.optional(),
   bin_name: section({
-    pg_ctl: nonEmptyText.optional(),
-    initdb: nonEmptyText.optional(),
-    pg_controldata: nonEmptyText.optional(),
-    pg_basebackup: nonEmptyText.optional(),
-    postgres: nonEmptyText.optional(),
-    pg_isready: nonEmptyText.optional(),
-    pg_rewind: nonEmptyText.optional(),
+    pg_ctl: nonEmptyFile.optional(),
+    initdb: nonEmptyFile.optional(),
+    pg_controldata: nonEmptyFile.optional(),
+    pg_basebackup: nonEmptyFile.optional(),
+    postgres: nonEmptyFile.optional(),
+    pg_isready: nonEmptyFile.optional(),
+    pg_rewind: nonEmptyFile.optional(),
   }).optional(),
   pgpass: nonEmptyText.optional(),
   use_unix_socket: bool.optional(),
@@ -136,7 +141,7 @@ export const postgresqlSchema = section({
   remove_data_directory_on_diverged_timelines: bool.optional(),
   pre_promote: command.optional(),
   before_stop: command.optional(),
-  krbsrvname: nonEmptyText.optional(),
+  krbsrvname: nonEmptyLine.optional(),
   // Kept in the raw section, not used for decisions by the configuration itself.
   parameters_primary: anything.optional(),
   parameters_replica: anything.optional(),
@@ -165,7 +170,7 @@ export const logSchema = section({
   static_fields: json.optional(),
   loggers: json.optional(),
   max_queue_size: integer(1, MAX_COUNT).optional(),
-  dir: nonEmptyText.optional(),
+  dir: nonEmptyFile.optional(),
   mode: fileMode.optional(),
   file_num: integer(0, 1000).optional(),
   file_size: integer(1, 2 ** 40, "B").optional(),

@@ -1,7 +1,7 @@
 /** The watchdog section. A mode that nobody understands switches the watchdog off, loudly, as it always did. */
 import type { WatchdogConfig } from "./config.ts";
-import { expected } from "./config_check.ts";
-import { readText } from "./config_fields.ts";
+import { check, expected } from "./config_check.ts";
+import { file, readText } from "./config_fields.ts";
 import type { Issues, Path } from "./config_issues.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { MAX_TTL_S } from "./limits.ts";
@@ -9,6 +9,7 @@ import { parseQuantity } from "./time_units.ts";
 import { textOf } from "./text_of.ts";
 
 const PATH: Path = ["watchdog"];
+const DEVICE = "/dev/watchdog";
 const DRIVERS = ["default", "testing"];
 
 export function buildWatchdog(section: JsonObject, issues: Issues): WatchdogConfig {
@@ -19,7 +20,7 @@ export function buildWatchdog(section: JsonObject, issues: Issues): WatchdogConf
   }
   return {
     mode: mode(section["mode"], issues),
-    device: readText(section["device"]) || "/dev/watchdog",
+    device: device(section["device"], issues),
     safetyMarginS: safetyMargin(section["safety_margin"], issues),
     driver: driver(section["driver"], issues),
   };
@@ -62,4 +63,9 @@ function driver(value: Json | undefined, issues: Issues): string {
   if (DRIVERS.includes(name)) return name;
   issues.error([...PATH, "driver"], expected(`one of ${DRIVERS.join(", ")}`, [...PATH, "driver"], value));
   return "default";
+}
+
+function device(value: Json | undefined, issues: Issues): string {
+  if (value === undefined) return DEVICE;
+  return check(file, value, [...PATH, "device"], issues) || DEVICE;
 }

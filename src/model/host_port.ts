@@ -89,6 +89,16 @@ export function isWildcard(host: string): boolean {
   return host === "*" || host === "0.0.0.0" || canonicalIpv6(host) === "::";
 }
 
+/** Why others cannot connect to what is published with this host, for people; null: they can. */
+export function unpublishable(host: string): string | null {
+  if (isWildcard(host)) {
+    return "stands for all interfaces, and nobody can connect to it: name this host's address";
+  }
+  return host.includes("%")
+    ? "names an interface (%...), which means something on this host only: name an address without it"
+    : null;
+}
+
 /** Not both can be listened on. Names are not looked up. */
 export function addressesClash(a: HostPort, b: HostPort): boolean {
   if (a.port !== b.port) return false;

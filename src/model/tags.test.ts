@@ -12,6 +12,9 @@ interface Row {
   readonly warnings?: readonly string[];
 }
 
+const NO_EFFECT =
+  "is shown to others, and has no effect in this version: every member copies from and follows the primary";
+
 const ROWS: readonly Row[] = [
   { name: "none", section: {}, nofailover: false, priority: 1, published: {} },
   {
@@ -27,6 +30,7 @@ const ROWS: readonly Row[] = [
     nofailover: false,
     priority: 1,
     published: { nosync: true, clonefrom: true },
+    warnings: [NO_EFFECT],
   },
   {
     name: "nofailover",
@@ -101,6 +105,14 @@ const ROWS: readonly Row[] = [
     ],
   },
   {
+    name: "what is not done in this version",
+    section: { replicatefrom: "b", nostream: true, clonefrom: false },
+    nofailover: false,
+    priority: 1,
+    published: { replicatefrom: "b", nostream: true },
+    warnings: [NO_EFFECT, NO_EFFECT],
+  },
+  {
     name: "tags of the user's own, false included",
     section: { datacenter: "eu-1", ssd: false, rack: 7, cost: "0" },
     nofailover: false,
@@ -153,7 +165,7 @@ for (const row of ROWS) {
 }
 
 test("a tag that would break a table or a terminal is refused", () => {
-  const broken: JsonObject[] = [{ a: "x\ny" }, { "a\u001b[2J": true }, { a: "\u009b2J" }];
+  const broken: JsonObject[] = [{ a: "x\ny" }, { "a\u001b[2J": true }, { a: "\ud800" }, { a: "\u009b2J" }];
   for (const section of broken) {
     const issues = new Issues();
     readTags(section, issues);

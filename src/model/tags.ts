@@ -3,6 +3,7 @@ import { boundsProblem, type JsonBounds } from "./bounded_json.ts";
 import type { Issues } from "./config_issues.ts";
 import { nearest } from "./config_check.ts";
 import type { Json, JsonObject } from "./json.ts";
+import { isWhole } from "./plain_text.ts";
 import { parseBool } from "./parse_bool.ts";
 import { parseQuantity } from "./time_units.ts";
 
@@ -20,6 +21,8 @@ export const TAGS_BOUNDS: JsonBounds = { maxBytes: 16 * 1024, maxDepth: 8, maxVa
 /** Boolean tags are published only when true, or next to the priority that says the same more finely. */
 const BOOLEAN_TAGS = ["clonefrom", "nofailover", "noloadbalance", "nostream", "nosync"];
 const PRIORITY_OF = new Map([["nofailover", "failover_priority"], ["nosync", "sync_priority"]]);
+/** What they ask for is not done: silence would let somebody count on it. */
+const WITHOUT_EFFECT = ["clonefrom", "nostream", "replicatefrom"];
 const OTHER_TAGS = ["failover_priority", "sync_priority", "replicatefrom"];
 
 export function readTags(section: JsonObject, issues: Issues): Tags {
@@ -54,13 +57,19 @@ const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
 
 function checkTag(key: string, value: Json, issues: Issues): void {
   const path = ["tags", key];
-  if (CONTROL.test(key) || (typeof value === "string" && CONTROL.test(value))) {
+  const texts = [key, ...(typeof value === "string" ? [value] : [])];
+  if (texts.some((text) => CONTROL.test(text) || !isWhole(text))) {
     issues.error(path, "holds a control character or line break: tags are shown in tables and on terminals");
   }
   if (value !== null && typeof value === "object") {
     issues.warning(path, "a tag is one word, number or boolean: it is ignored");
   } else if (BOOLEAN_TAGS.includes(key) && isPresent(value) && parseBool(value) === null) {
     issues.warning(path, "expected a boolean: anything else counts as true");
+  } else if (WITHOUT_EFFECT.includes(key) && isPresent(value) && value !== "" && parseBool(value) !== false) {
+    issues.warning(
+      path,
+      "is shown to others, and has no effect in this version: every member copies from and follows the primary",
+    );
   } else if (PRIORITY_OF_VALUES.includes(key) && isPresent(value) && priorityOf(value) === null) {
     issues.warning(path, "expected an integer: it is ignored");
   }

@@ -1,0 +1,25 @@
+/** What texts hold that not every place can: files with lines, terminals, PostgreSQL, programs. */
+
+/** Of every secret. PostgreSQL's own client cuts longer ones. */
+export const MAX_SECRET_BYTES = 500;
+
+export function byteLength(text: string): number {
+  return new TextEncoder().encode(text).length;
+}
+
+/** No NUL, at which programs end a text, and no half of a character, which is written as something else. */
+export function isWhole(text: string): boolean {
+  return !text.includes("\u0000") && text.isWellFormed();
+}
+
+export function hasControl(text: string): boolean {
+  return /[\u0000-\u001f\u007f]/.test(text) || !text.isWellFormed();
+}
+
+/** Why this is no secret: a password file has one line for each, and PostgreSQL's texts end at a NUL. null: it is one. */
+export function secretProblem(secret: string): string | null {
+  if (/[\r\n]/.test(secret) || !isWhole(secret)) {
+    return "holds a line break or NUL (in YAML, | adds a line break: use single quotes), which password files cannot";
+  }
+  return byteLength(secret) > MAX_SECRET_BYTES ? `is longer than ${MAX_SECRET_BYTES} bytes` : null;
+}
