@@ -8,6 +8,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  statSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
@@ -330,15 +331,19 @@ story(
     );
     expect(made.code).toBe(0);
     const control = readFileSync(join(foreign, "global/pg_control"));
+    const found = () => [readdirSync(foreign), statSync(foreign).mtimeMs, statSync(foreign).mode];
+    const before = found();
     await withConfig(standby, { postgresql: { data_dir: foreign } }, async () => {
-      const before = standby.log().length;
+      const from = standby.log().length;
       standby.start();
       await waitFor(
         "a word about the system identifier",
         30_000,
-        () => /system (ID|identifier)/i.test(standby.log().slice(before)),
+        () => /system (ID|identifier)/i.test(standby.log().slice(from)),
       );
     });
+    // Not even a file that was taken away again.
+    expect(found()).toEqual(before);
     expect(readFileSync(join(foreign, "global/pg_control")).equals(control)).toBe(true);
     expect(await fixture.healed()).toBe(primary);
   },

@@ -43,6 +43,16 @@ test("a request whose names or time nothing could be done with is refused, namin
   expect(await records.requestFailover(REQUEST)).toEqual({ kind: "ok" });
 });
 
+test("a value that cannot be used is refused by PATCH and PUT alike, naming the key", async () => {
+  const { records, proposed } = changes();
+  for (const value of [{ slots: { "a\nb": null } }, { standby_cluster: { host: "a b" } }] as JsonObject[]) {
+    const path = Object.keys(value)[0]!;
+    const refused = await records.replaceConfig(value, null);
+    expect(refused.kind === "invalid" && refused.reason).toStartWith(`${path}.`);
+  }
+  expect(proposed).toEqual([]);
+});
+
 test("a configuration that is too deep or too large is refused, saying how large it may be", async () => {
   const { records, proposed } = changes();
   const deep = JSON.parse('{"a":'.repeat(40) + "1" + "}".repeat(40)) as JsonObject;

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { cpuMs } from "../../raft/testing.ts";
 import { newProblems, validateDynamic } from "./config_dynamic_validate.ts";
+import { MINIMAL, parse } from "./config_testing.ts";
 import type { Json, JsonObject } from "./json.ts";
 
 const LONG = "s".repeat(64);
@@ -149,6 +150,15 @@ for (const [name, value, path] of REFUSED) {
   test(`refused: ${name}`, () => {
     expect(validateDynamic(value).filter((issue) => issue.severity === "error").map((issue) => issue.path))
       .toEqual([path]);
+  });
+}
+
+for (const [name, value, path] of REFUSED) {
+  if (path === "") continue;
+  test(`refused by the local file, too, which a cluster begins with: ${name}`, () => {
+    const file = MINIMAL + `bootstrap: ${JSON.stringify({ dcs: value })}\n`;
+    const errors = parse(file).issues.filter((issue) => issue.severity === "error");
+    expect(errors.map((issue) => issue.path)).toEqual([`bootstrap.dcs.${path}`]);
   });
 }
 
