@@ -9,7 +9,8 @@
  *
  * A directory with content that is not PostgreSQL's (a wrong `data_dir`), or with a whole data directory that was not this
  * agent's before (perhaps one of another cluster), is locked, and nothing is written into it, until the agent asks to use
- * it: it asks only after it has judged the content itself.
+ * it: it asks only after it has judged the content itself. A server that somebody started there by hand is adopted under
+ * the lock alone: nothing is written while PostgreSQL runs, as the guard must not wait for a disk then.
  *
  * A directory that is not there has no lock. Whoever makes one, moves one or finds another in its place claims it before
  * anything is done in it.

@@ -166,8 +166,7 @@ export class Guard {
         this.apply({ kind: "kill" });
         return;
       case "adopt":
-        // Judged, and ours from now on: what a guard that starts later finds in the directory says so.
-        this.claimed = this.parts.claim("use");
+        this.lookAround();
         return done(this.apply({ kind: "adopt", epoch: request.epoch }));
       case "promote":
         if (this.isStillShim()) return done({ ok: false, error: "PostgreSQL is only being started" });
