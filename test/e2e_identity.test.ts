@@ -64,6 +64,8 @@ story("an agent with the name of a primary whose agent is stopped waits for its 
     expect(successor).toBe(third);
     await fixture.clientOf(third).waitForWrite(nowMs(), WRITES_MS);
     fixture.expectOnePrimary(primary, begin);
+    // Then the name is its own, until it is given another one again: that keeps nobody from it.
+    await waitFor("the newcomer as a standby", START_MS, () => other.answers("/replica"));
   } finally {
     if (other.agentPid() !== null) await other.killAgent();
     rename(other, other.name);

@@ -1,10 +1,10 @@
-/** The question of failsafe mode over HTTP, to the REST API itself: password, answers, silence. */
+/** What a member asks others over HTTP, of the REST API itself: password, answers, silence. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import type { ApiServer } from "../api/server.ts";
 import { startApiServer } from "../api/server.ts";
 import { StubPort } from "../api/testing.ts";
 import type { LocalConfig } from "../model/config.ts";
-import { askFailsafe } from "./ask_member.ts";
+import { askFailsafe, memberAnswers } from "./ask_member.ts";
 
 const FACTS = {
   name: "node2",
@@ -83,4 +83,30 @@ test("a certificate that cannot be read is a refusal too", async () => {
 test("a member that takes too long has not accepted", async () => {
   stub.failsafeOutcome = null;
   expect(await ask(stub.view().config)).toBe("no answer within 1 seconds");
+});
+
+function answers(name: string, apiUrl: string): Promise<boolean> {
+  return new Promise((resolve) =>
+    memberAnswers(() => stub.view().config, () => FACTS)(name, apiUrl, resolve)
+  );
+}
+
+test("a namesake is an agent that answers by that name, and not one that has been given another name since", async () => {
+  const url = `http://127.0.0.1:${server.port}/patroni`;
+  const { name } = stub.view().config;
+  expect(await answers(name, url)).toBe(true);
+  expect(await answers("another", url)).toBe(false);
+  expect(await answers(name, FACTS.apiUrl)).toBe(false);
+  expect(await answers(name, "no address")).toBe(false);
+  expect(await answers(name, "http://127.0.0.1:1/patroni")).toBe(false);
+});
+
+test("what answers at a member's old address and is no agent is no namesake", async () => {
+  for (const body of ["", "<html>", "null", "[]", '"node1"', '{"patroni":null}', '{"patroni":{"name":7}}']) {
+    using stranger = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response(body) });
+    expect([body, await answers("node1", `http://127.0.0.1:${stranger.port}/patroni`)]).toEqual([
+      body,
+      false,
+    ]);
+  }
 });

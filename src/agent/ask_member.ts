@@ -2,7 +2,7 @@
  * What this member asks others over their REST API, with its client certificate and password: whether they accept its lease
  * in failsafe mode, and whether somebody lives by its name. Decides nothing.
  */
-import { ApiClient, loadClientTls, tlsPathsOf } from "../api/client.ts";
+import { ApiClient, loadClientTls, parseJson, type StatusJson, tlsPathsOf } from "../api/client.ts";
 import type { LocalConfig } from "../model/config.ts";
 import type { MemberFacts } from "../model/records.ts";
 import type { AskFailsafe } from "./failsafe.ts";
@@ -30,18 +30,22 @@ export function askFailsafe(config: () => LocalConfig, facts: () => MemberFacts)
   };
 }
 
-/** Whether an agent answers at an api_url that is not this member's own. */
+/**
+ * Whether an agent of this name answers at an api_url that is not this member's own. A machine that has been given another
+ * name since is no namesake, though the records may still know the name by its address.
+ */
 export function memberAnswers(
   config: () => LocalConfig,
   facts: () => MemberFacts,
-): (apiUrl: string, done: (answers: boolean) => void) => void {
-  return (apiUrl, done) => {
+): (name: string, apiUrl: string, done: (answers: boolean) => void) => void {
+  return (name, apiUrl, done) => {
     const client = clientOf(config(), PROBE_TIMEOUT_MS);
     if (typeof client === "string" || apiUrl === facts().apiUrl || !URL.canParse(apiUrl)) {
       queueMicrotask(() => done(false));
       return;
     }
-    client.request(apiUrl, "GET", "/liveness", { keepAlive: false }).then((reply) => done(reply.ok));
+    client.request(apiUrl, "GET", "/patroni", { keepAlive: false })
+      .then((reply) => done(reply.ok && parseJson<StatusJson>(reply.text)?.patroni?.name === name));
   };
 }
 

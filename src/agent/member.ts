@@ -85,8 +85,8 @@ export interface MemberOptions {
   readonly bootstrapConfig: () => JsonObject;
   readonly effective: (dcs: JsonObject) => DynamicConfig;
   readonly electionMaxMs: number;
-  /** Whether an agent answers at that api_url: somebody else who uses our name. */
-  readonly memberAnswers: (apiUrl: string, done: (answers: boolean) => void) => void;
+  /** Whether an agent of that name answers at that api_url: somebody else who uses our name. */
+  readonly memberAnswers: (name: string, apiUrl: string, done: (answers: boolean) => void) => void;
   /** Failsafe mode: asks a member over its REST API. */
   readonly askFailsafe: AskFailsafe;
   /** Ends the process. */
@@ -494,7 +494,7 @@ export class Member {
   #askNamesake(silent: () => void): void {
     const { name, exit, clock, dcs, memberAnswers } = this.#options;
     if (clock.now() - this.#namesakeMs < NAMESAKE_MS) return exit(1, nameTaken(name));
-    memberAnswers(knownMember(dcs.state, name)?.apiUrl ?? "", (answers) => {
+    memberAnswers(name, knownMember(dcs.state, name)?.apiUrl ?? "", (answers) => {
       if (answers) exit(1, nameTaken(name));
       else silent();
     });

@@ -90,7 +90,7 @@ export class ApiClient {
   /** Body of a 200 as JSON; null for everything else. */
   async json<T>(base: string, path: string): Promise<T | null> {
     const reply = await this.request(base, "GET", path);
-    return reply.ok && reply.status === 200 ? parse<T>(reply.text) : null;
+    return reply.ok && reply.status === 200 ? parseJson<T>(reply.text) : null;
   }
 
   /** Credentials go only with requests that need them: an address may be a guess. */
@@ -146,7 +146,8 @@ function fetchTls({ insecure, ...files }: ClientTls) {
   return { ...files, rejectUnauthorized: !insecure };
 }
 
-function parse<T>(text: string): T | null {
+/** As whatever the caller says it is; null: no JSON. */
+export function parseJson<T>(text: string): T | null {
   try {
     return JSON.parse(text) as T;
   } catch (error) {

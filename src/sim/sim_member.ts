@@ -217,7 +217,8 @@ export class SimMember {
       peers: () => raft.status().members.map((peer) => peer.id),
       bootstrapConfig: () => around.bootstrapConfig,
       effective: simulatedDynamic,
-      memberAnswers: (_url, done) => world.after(20, () => agent.deliver(incarnation, () => done(false))),
+      memberAnswers: (_name, _url, done) =>
+        world.after(20, () => agent.deliver(incarnation, () => done(false))),
       askFailsafe: (url, question, timeoutMs, done) =>
         around.links.ask(
           { id: this.id, agent },
