@@ -24,6 +24,8 @@ export interface ClientSettings {
   readonly logFile: string;
   /** Ids count up from here: clients of one cluster must not take each other's. */
   readonly firstId: number;
+  /** What the pauses are multiplied by: 1 as fast as is sensible. */
+  readonly slowness: number;
 }
 
 export const CLIENT_TABLE = "agent_client";
@@ -48,6 +50,7 @@ export async function runClient(settingsFile: string): Promise<void> {
   process.stdin.on("error", stop);
   process.stdin.resume();
 
+  const pause = (ms: number) => sleep(ms * settings.slowness);
   const write = (line: string) => writeSync(log, `${line}\n`);
   await Promise.all(settings.targets.map((target) => serve(target)));
   closeSync(log);
@@ -57,7 +60,7 @@ export async function runClient(settingsFile: string): Promise<void> {
     while (!state.stopping) {
       const client = await connect(settings, target);
       if (client === null) {
-        await sleep(RETRY_PAUSE_MS);
+        await pause(RETRY_PAUSE_MS);
         continue;
       }
       let result: Answer = "good";
@@ -72,7 +75,7 @@ export async function runClient(settingsFile: string): Promise<void> {
     const inRecovery = await inTime(client.query("SELECT pg_is_in_recovery() AS r"));
     if (inRecovery === null || inRecovery instanceof Error) return answerOf(inRecovery);
     if ((inRecovery.rows[0] as { r: boolean }).r) {
-      await sleep(STANDBY_PAUSE_MS);
+      await pause(STANDBY_PAUSE_MS);
       return "good";
     }
     if (!state.tableReady) {
@@ -102,7 +105,7 @@ export async function runClient(settingsFile: string): Promise<void> {
       );
       const result = await inTime(insert);
       if (result !== true) return answerOf(result);
-      await sleep(WRITE_PAUSE_MS);
+      await pause(WRITE_PAUSE_MS);
     }
     return "good";
   }

@@ -14,7 +14,7 @@ import { CLIENT_TABLE } from "./client_process.ts";
 import { Host } from "./host.ts";
 import { type NodeAddresses, nodeConfig, type Secrets, toYaml } from "./node_config.ts";
 import { freePorts } from "./ports.ts";
-import { type ClusterMember, type ClusterView, clusterView } from "./rest.ts";
+import { type ClientCertificate, type ClusterMember, type ClusterView, clusterView } from "./rest.ts";
 import { run, type RunResult } from "./run.ts";
 import { lookupUser, type SystemUser } from "./system_user.ts";
 import { waitFor } from "./wait_for.ts";
@@ -36,6 +36,12 @@ export interface ClusterOptions {
   readonly user?: string | null;
   /** Network address and namespace of node 1, 2, ... */
   readonly place?: (index: number) => { readonly address: string; readonly namespace: string };
+  /** For REST APIs that `override` has made HTTPS. @default plain HTTP */
+  readonly clientCertificate?: ClientCertificate;
+  /** Time between two looks at the health of all; longer where many clusters share a host. @default 20 */
+  readonly lookEveryMs?: number;
+  /** Clients pause so many times longer between two questions. @default 1 */
+  readonly clientSlowness?: number;
   /** Runs the client process; the path of its settings is appended. */
   readonly clientCommand?: readonly string[];
 }
@@ -106,6 +112,7 @@ export class Cluster {
           ...asUser(user),
         ],
         env: { ...process.env, ...(user ? { USER: user.name, LOGNAME: user.name } : {}) },
+        ...(options.clientCertificate ? { clientCertificate: options.clientCertificate } : {}),
         command: i < size - (options.witnesses ?? 0) ? "run" : "witness",
       });
       const { postgresql, ...common } = nodeConfig({
@@ -184,14 +191,14 @@ export class Cluster {
         const others = hosts.filter((host) => host !== primary);
         const replicas = await Promise.all(others.map((host) => host.answers("/replica")));
         for (const host of [primary, ...others]) {
-          const view = await clusterView(host.restAddress);
+          const view = await clusterView(host.restAddress, host.settings.clientCertificate);
           last = `by ${host.name}: ${describe(view)}`;
           if (!isHealthy(view, primary.name, names, host === primary ? maxLagBytes : Infinity)) return null;
         }
         const silent = others.find((_, i) => !replicas[i]);
         if (silent !== undefined) last = `/replica of ${silent.name} does not answer 200; ${last}`;
         return silent === undefined ? primary : null;
-      });
+      }, this.options.lookEveryMs);
     } catch (error) {
       throw new Error(`${(error as Error).message} (last seen: ${last})`);
     }
@@ -260,6 +267,7 @@ export class Cluster {
       password: this.secrets.superuser,
       database: "postgres",
       firstId: this.#clients.length * IDS_PER_CLIENT + 1,
+      slowness: this.options.clientSlowness ?? 1,
     });
     this.#clients.push(client);
     return client;

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import type { NodeAddresses } from "./node_config.ts";
 import { isAlive } from "../lib/process_table.ts";
 import { commandLine, processesIn, signal } from "./processes.ts";
-import { rest, type RestReply } from "./rest.ts";
+import { type ClientCertificate, rest, type RestReply } from "./rest.ts";
 import { SharedMemory } from "./shared_memory.ts";
 import { waitFor } from "./wait_for.ts";
 
@@ -22,6 +22,8 @@ export interface HostSettings {
   readonly env: { readonly [name: string]: string | undefined };
   /** @default "run" */
   readonly command?: "run" | "witness";
+  /** Its REST API speaks HTTPS, and is shown this. @default plain HTTP */
+  readonly clientCertificate?: ClientCertificate;
 }
 
 export class Host {
@@ -180,7 +182,8 @@ export class Host {
   }
 
   rest(path: string, options: Parameters<typeof rest>[2] = {}): Promise<RestReply> {
-    return rest(this.restAddress, path, options);
+    const tls = this.settings.clientCertificate;
+    return rest(this.restAddress, path, tls ? { ...options, tls } : options);
   }
 
   /**

@@ -2,8 +2,6 @@
  * Two primaries: how long two nodes confirm writes side by side, and whether a former primary confirms anything after its
  * lease. Each node has a client of its own, at its own end of the network, which writes to it whenever it can.
  */
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { leaseFromTtl } from "../../src/brain/timing.ts";
 import type { Client } from "../../src/demo/client.ts";
 import type { Cluster } from "../../src/demo/cluster.ts";
@@ -35,11 +33,6 @@ interface Fault {
   readonly lastsMs?: number;
   harm(primary: Host, network: Network | null, cluster: Cluster): Promise<void> | void;
   heal(primary: Host, network: Network | null, cluster: Cluster): Promise<void> | void;
-}
-
-function rename(host: Host, from: string, to: string): void {
-  const text = readFileSync(host.configFile, "utf8");
-  writeFileSync(host.configFile, text.replace(`name: ${from}\n`, `name: ${to}\n`));
 }
 
 const start = (host: Host) => {
@@ -97,53 +90,6 @@ const FAULTS: readonly Fault[] = [
       await primary.killAgent();
     },
     heal: start,
-  },
-  {
-    name: "guard stopped, agent started again",
-    share: 0.5,
-    writesGoOn: "any",
-    async harm(primary) {
-      process.kill(pidOfGuard(primary), "SIGSTOP");
-      await primary.killAgent();
-      await sleep(500 * Math.random());
-      start(primary);
-    },
-    heal: start,
-  },
-  {
-    name: "guard without its socket, agent started again",
-    share: 0.5,
-    writesGoOn: "any",
-    async harm(primary) {
-      rmSync(join(primary.directory, "raft", "run", "guard.sock"));
-      await primary.killAgent();
-      await sleep(500 * Math.random());
-      start(primary);
-    },
-    heal: start,
-  },
-  {
-    name: "agent stopped, another one started by its name",
-    share: 0.5,
-    writesGoOn: "other",
-    async harm(primary, _network, cluster) {
-      primary.signalAgent("SIGSTOP");
-      const other = cluster.hosts.find((host) => host !== primary)!;
-      await other.killAgent();
-      rename(other, other.name, primary.name);
-      start(other);
-    },
-    async heal(primary, _network, cluster) {
-      for (const host of cluster.hosts.filter((each) => each !== primary)) {
-        const text = readFileSync(host.configFile, "utf8");
-        if (!text.includes(`name: ${primary.name}\n`)) continue;
-        if (host.agentPid() !== null) await host.killAgent();
-        rename(host, primary.name, host.name);
-      }
-      if (primary.agentPid() !== null) primary.signalAgent("SIGCONT");
-      // Told that its name was taken over, it ends; a service manager would start it again.
-      await sleep(3000);
-    },
   },
   {
     name: "partition",

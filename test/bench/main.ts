@@ -1,13 +1,4 @@
-/**
- * The benchmark: real clusters of the compiled program on this machine, a client in a process of its own.
- * usage: npm run bench [-- --only NAME[,NAME] --reps N --json FILE]
- *        npm run bench -- --only fencing --reps 100 [--fault PART_OF_ITS_NAME]     two primaries, over many faults
- *                 --dcs JSON     with this in the dynamic configuration: {"synchronous_mode": true}
- *        npm run bench -- --only freeze --reps 500      freezes and thaws under pgbench
- *        npm run bench -- --only load [--minutes 20] [--ttl 5]     CPU, disk and memory of this machine at their limits
- *        npm run bench -- --only stop [--fault WAY/HELPER]     stops of the primary while a helper of PostgreSQL hangs
- *        npm run bench -- --only flood [--seconds 10] [--fault PART_OF_ITS_NAME]     what a stranger can do to the REST port
- */
+/** The benchmark: real clusters of the compiled program on this machine, a client in a process of its own. */
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
@@ -21,6 +12,7 @@ import { hasNamespaces, Network } from "../e2e/network.ts";
 import { measureFencing, TTL_MS } from "./fencing.ts";
 import { measureFloods } from "./flood.ts";
 import { FREEZE_DCS, measureFreezes } from "./freeze.ts";
+import { measureIdentity } from "./identity.ts";
 import { measureIdle } from "./idle.ts";
 import { measureLoad } from "./load.ts";
 import { atMost, type Measurement, measurement, table } from "./measurement.ts";
@@ -42,7 +34,27 @@ const GROUPS = [
 ];
 
 /** Only when they are asked for: they take minutes and more. */
-const LONG_GROUPS = ["fencing", "freeze", "load", "flood", "stop"];
+const LONG_GROUPS = ["fencing", "identity", "freeze", "load", "flood", "stop"];
+
+const USAGE = `usage: npm run bench [-- --only NAME[,NAME] --reps N --json FILE]
+  ${GROUPS.join(", ")}: all of them unless some are asked for by name
+
+  --only fencing --reps 100     two primaries, over many faults (ttl 2)
+      --fault TEXT              only faults with this in their names
+      --dcs JSON                with this in the dynamic configuration: '{"synchronous_mode": true}'
+  --only identity --reps 100    two primaries, by machines of one name and by silent guards; as root, with iproute2
+      --ttl 2,5,30              one cluster for each of them, side by side
+      --clusters N              N clusters for each of them
+      --certificates            raft.tls, and a REST API with verify_client: required
+      --fault TEXT              only ways with this in their names
+      --journal FILE            appends a line of JSON for each try
+  --only freeze --reps 500      freezes and thaws under pgbench
+  --only load                   CPU, disk and memory of this machine at their limits
+      --minutes 20 --ttl 5
+  --only stop                   stops of the primary while a helper of PostgreSQL hangs
+      --fault WAY/HELPER
+  --only flood                  what a stranger can do to the REST port
+      --seconds 10 --fault TEXT`;
 
 function hostDeath(ttlS: number, goalS: number): OutageScenario {
   return {
@@ -91,17 +103,25 @@ const SWITCHOVER: OutageScenario = {
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
+      help: { type: "boolean", default: false },
       only: { type: "string" },
       reps: { type: "string", default: "5" },
       fault: { type: "string", default: "" },
       json: { type: "string" },
       dcs: { type: "string", default: "{}" },
       minutes: { type: "string", default: "20" },
-      ttl: { type: "string", default: "5" },
+      ttl: { type: "string" },
+      clusters: { type: "string", default: "1" },
+      certificates: { type: "boolean", default: false },
+      journal: { type: "string" },
       seconds: { type: "string", default: "10" },
       "idle-seconds": { type: "string", default: "30" },
     },
   });
+  if (values.help) {
+    process.stdout.write(`${USAGE}\n`);
+    return;
+  }
   const only = values.only?.split(",") ?? GROUPS;
   const unknown = only.filter((name) => ![...GROUPS, ...LONG_GROUPS].includes(name));
   if (unknown.length > 0) {
@@ -150,6 +170,20 @@ async function main(): Promise<void> {
       network?.close();
     }
   }
+  if (wanted("identity")) {
+    if (!hasNamespaces()) throw new Error("identity needs network namespaces: run it as root, with iproute2");
+    found.push(
+      ...await measureIdentity({
+        ttls: (values.ttl ?? "2,5,30").split(",").map(Number),
+        certificates: values.certificates,
+        clusters: Number(values.clusters),
+        reps,
+        only: values.fault,
+        journal: values.journal ?? null,
+        say,
+      }),
+    );
+  }
   if (wanted("freeze")) {
     await withCluster(FREEZE_DCS, async (cluster) => {
       found.push(...await measureFreezes(cluster, reps, say));
@@ -166,7 +200,7 @@ async function main(): Promise<void> {
     });
   }
   if (wanted("load")) {
-    const ttl = Number(values.ttl);
+    const ttl = Number(values.ttl ?? "5");
     await withCluster({ ...given, ttl }, async (cluster) => {
       found.push(...await measureLoad(cluster, `load, ttl ${ttl}`, Number(values.minutes), ttl < 5, say));
     });
