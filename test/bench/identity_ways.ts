@@ -15,6 +15,8 @@ const DEADLINE_MS = 60_000;
 const RESTART_MS = 1000;
 /** After the last event that could begin a second primary. */
 const MORE_MS = 1500;
+/** The predecessor is stopped while the newcomer asks for its place, is refused, or waits. */
+const STAGGER_MS = 300;
 /** Twice: once as it came, and once as a service manager starts it again. */
 const REFUSALS = 2;
 
@@ -74,6 +76,11 @@ class Newcomer {
     writeFileSync(this.host.configFile, this.#original);
   }
 
+  /** Its agent has begun to look for the others. */
+  get hasStarted(): boolean {
+    return this.#count(" started as ") > 0;
+  }
+
   get refusals(): number {
     return this.#count("Can't start; there is already a node named");
   }
@@ -119,13 +126,18 @@ function namesake(place: "founder" | "replacement", predecessor: Predecessor, in
       const host = place === "founder" ? other : it.spare;
       if (host.agentPid() !== null) await host.killAgent();
       const second = new Newcomer(host, primary.name);
-      const harmMs = nowMs();
       const index = it.indexOf(primary);
-      if (predecessor === "stopped") primary.signalAgent("SIGSTOP");
       if (predecessor === "cut off from its own REST port") {
         it.network.cutPort(index, primary.addresses.restPort);
       }
       second.start();
+      // Also with a short lease the newcomer is to be there before it ends.
+      if (predecessor === "stopped") {
+        await waitFor("the newcomer's start", DEADLINE_MS, () => second.hasStarted, 5);
+      }
+      await sleep(STAGGER_MS * Math.random());
+      const harmMs = nowMs();
+      if (predecessor === "stopped") primary.signalAgent("SIGSTOP");
       return {
         harmMs,
         async watch() {
