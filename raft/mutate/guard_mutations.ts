@@ -8,6 +8,7 @@ export const GUARD_MUTATIONS: readonly Mutation[] = [
       'if (this.state === "frozen" || this.stopped) this',
       'if (this.state === "frozen") this',
     ],
+    ["freeze-of-an-earlier-agent-forgotten", "if (!this.heard &&", "if (this.heard &&"],
   ]),
   ...mutationsOf("src/guard/process_group.ts", ["src/guard/process_group.test.ts"], [
     [

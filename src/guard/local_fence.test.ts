@@ -43,7 +43,7 @@ function setUp() {
     if (did.at(-1)?.startsWith(what) !== true) did.push(`${what} ${clock.nowMs}`);
   };
   let passes = 2;
-  const found = { members: 3, unfenced: false };
+  const found = { members: 3, state: "S", unfenced: false };
   const fence = new LocalFence({
     clock,
     log: silentLog,
@@ -54,7 +54,10 @@ function setUp() {
       freeze: () => (note("freeze"), 0),
       thaw: () => (note("thaw"), 0),
       follow: () => {},
-      members: () => Array.from({ length: found.members }) as ReturnType<ProcessGroup["members"]>,
+      members: () =>
+        Array.from({ length: found.members }, () => ({ state: found.state })) as ReturnType<
+          ProcessGroup["members"]
+        >,
       kill: () => {
         note("kill");
         return --passes <= 0;
@@ -179,6 +182,33 @@ test("what the agent stopped after the guard, unheard yet, had made it go on, go
   late.fence.guardSays(view({ phase: "frozen" }));
   late.fence.guardSays(view({}, 1600));
   expect(late.did).toEqual(["freeze 1205"]);
+});
+
+test("what an earlier agent had stopped before it ended goes on when the guard says that it runs", () => {
+  const standby = setUp();
+  standby.found.state = "T";
+  standby.fence.guardSays(view({ writable: false }));
+  expect(standby.did).toEqual(["thaw 0"]);
+  // A primary only under a lease that lasts, or none that ends.
+  const primary = setUp();
+  primary.found.state = "T";
+  primary.fence.guardSays({ ...view({}), armed: null });
+  primary.fence.guardSays(view({}, 100));
+  primary.fence.guardSays(view({ phase: "frozen" }, 60_000));
+  expect(primary.did).toEqual([]);
+  primary.fence.guardSays(view({}, 60_000));
+  primary.fence.guardSays(view({}, 60_000));
+  expect(primary.did).toEqual(["thaw 0"]);
+  const inPause = setUp();
+  inPause.found.state = "T";
+  inPause.fence.guardSays({ ...view({}), armed: { epoch: 3, deadlineMs: 0, unfenced: true } });
+  expect(inPause.did).toEqual(["thaw 0"]);
+  // What runs is left alone.
+  const running = setUp();
+  running.fence.guardSays(view({}, 60_000));
+  running.found.state = "T";
+  running.fence.guardSays(view({}, 60_000));
+  expect(running.did).toEqual([]);
 });
 
 test("a shutdown that a silent guard does not bound is frozen too", () => {

@@ -6,6 +6,7 @@
  */
 import type { Clock, Timer } from "../../raft/mod.ts";
 import type { Log } from "../lib/log.ts";
+import { isStopped } from "../lib/process_table.ts";
 import { MAX_FROZEN_MS, STOP_BUDGET_MS } from "../model/stop_budget.ts";
 import { REFREEZE_MS } from "./fence.ts";
 import type { Postmaster } from "./port.ts";
@@ -43,8 +44,10 @@ export class LocalFence {
   private maybePrimary = false;
   private state: LocalPhase = "watching";
   private frozenAtMs = 0;
-  /** We have stopped its processes, and nobody is known to have made them go on since. */
+  /** This agent, or an earlier one, has stopped its processes, and nobody is known to have made them go on since. */
   private stopped = false;
+  /** A guard has spoken to this agent. */
+  private heard = false;
   private saidAtMs = 0;
   private suspicious = false;
   private fenced = false;
@@ -76,6 +79,9 @@ export class LocalFence {
       this.parts.group.resolve();
     }
     if (this.state !== "killing") this.parts.group.follow(this.process);
+    // An agent that froze what runs, and ended before a guard answered, has told nobody of it: the guard believes that it runs.
+    if (!this.heard && this.parts.group.members().some(isStopped)) this.stopped = true;
+    this.heard = true;
     if (this.state === "frozen" || this.stopped) this.handBack(view);
     if (this.state !== "frozen") this.unheard = false;
     this.look();
@@ -130,7 +136,10 @@ export class LocalFence {
     if (postmaster === null || postmaster.phase !== "running") {
       this.state = "watching"; // the guard has it frozen, is killing it, or it is gone
       if (postmaster === null) this.stopped = false;
-    } else if (!postmaster.writable || (armed !== null && armed.deadlineMs >= clock.now() + STOP_BUDGET_MS)) {
+    } else if (
+      !postmaster.writable ||
+      (armed !== null && (armed.unfenced || armed.deadlineMs >= clock.now() + STOP_BUDGET_MS))
+    ) {
       this.state = "watching";
       this.stopped = false;
       group.thaw(this.process);
