@@ -94,6 +94,24 @@ story("an agent that starts while its guard is stopped gives nothing back", asyn
   expect(primary.log()).not.toContain("giving back epoch");
 });
 
+story("what an agent froze that ended before its guard spoke goes on under the next one", async (fixture) => {
+  const { other } = await ready(fixture);
+  const guard = other.guardPid()!;
+  const before = other.log().length;
+  process.kill(guard, "SIGSTOP");
+  try {
+    await other.killAgent();
+    other.start();
+    // It wakes the guard itself, if it is left the time for it.
+    await waitFor("the freeze", START_MS, () => other.log().slice(before).includes("they are frozen"), 1);
+    await other.killAgent();
+  } finally {
+    process.kill(guard, "SIGCONT");
+  }
+  await fixture.healed();
+  expect(await other.answers("/replica")).toBe(true);
+});
+
 story(
   "a guard that has lost its socket is replaced, and nobody is promoted beside what it guards",
   async (fixture) => {
