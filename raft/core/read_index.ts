@@ -6,7 +6,7 @@
  * answer means "answered up to N". The asker's own token never travels in heartbeats: were it reused by a retry,
  * late answers to the first try would confirm the second one, on a leader that has been deposed in between.
  */
-import { tally } from "./quorum.ts";
+import { majorityIndex } from "./quorum.ts";
 import type { Index, NodeId } from "./types.ts";
 
 export interface ReadRequest {
@@ -69,15 +69,14 @@ export class ReadIndexQueue {
     this.#answered.set(from, Math.max(this.#answered.get(from) ?? 0, round));
   }
 
-  /** Takes out the reads that a majority of `voters`, `self` included if it is one, has confirmed. */
+  /**
+   * Takes out the reads that a majority of `voters`, `self` included if it is one, has confirmed. Rounds ascend, so the newest
+   * round that a majority has answered confirms all before it: the cost does not grow with what waits.
+   */
   takeConfirmed(voters: readonly NodeId[], self: NodeId): ConfirmedRead[] {
-    const confirmed = this.#pending.filter(({ round }) => {
-      const votes = new Map<NodeId, boolean>([[self, true]]);
-      for (const [id, answered] of this.#answered) if (answered >= round) votes.set(id, true);
-      return tally(voters, votes) === "won";
-    });
-    this.#pending = this.#pending.slice(confirmed.length);
-    return confirmed;
+    const confirmed = majorityIndex(voters, (id) => id === self ? Infinity : this.#answered.get(id) ?? 0);
+    const waits = this.#pending.findIndex(({ round }) => round > confirmed);
+    return this.#pending.splice(0, waits < 0 ? this.#pending.length : waits);
   }
 
   /** Takes out everything without any round: what a broken leader would do. */

@@ -349,7 +349,7 @@ const arithmetic = [
     ],
   ]),
   ...mutationsOf("raft/core/read_index.ts", TESTS, [
-    ["old-answer-confirms-new-read", "if (answered >= round) votes", "if (answered >= 1) votes"],
+    ["old-answer-confirms-new-read", "round > confirmed)", "confirmed < 1)"],
     ["unknown-round-accepted", "if (round > this.#lastRound) return;", ""],
     [
       "read-round-reused",

@@ -374,4 +374,9 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
       "    index: reader.count(),\n    logTerm: reader.count(),",
     ],
   ]),
+  ...mutationsOf("raft/node/raft_node.ts", ["raft/node/mad_member.test.ts"], [
+    ["second-leader-heard", "core.leader !== NONE && core.leader !== from)", "core.leader === from)"],
+    ["false-acknowledgement-heard", "index > core.lastIndex) {", "index < 0) {"],
+    ["requests-without-limit", "if (cost !== null && !this", "if (cost === -1 && !this"],
+  ]),
 ];

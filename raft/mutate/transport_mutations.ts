@@ -107,4 +107,12 @@ export const TRANSPORT_MUTATIONS: readonly Mutation[] = [
     ["stranger-joins-by-certificate-alone", "&& !strangersMayJoin) {", "&& false) {"],
     ["impostor-asks-for-a-place", "if (impostor !== null) return", "if (impostor === '') return"],
   ]),
+  ...mutationsOf("raft/transport/loop_share.ts", ["raft/transport/loop_share.test.ts"], [
+    ["peer-without-limit", "return this.#usedMs >= STRETCH_MS;", "return false;"],
+    ["peer-rests-as-long-as-it-likes", "Math.min(MAX_REST_MS, Math.max(1, this.#usedMs))", "this.#usedMs"],
+    ["peer-hardly-rests", "Math.max(1, this.#usedMs)", "1"],
+  ]),
+  ...mutationsOf("raft/transport/connection.ts", ["raft/transport/connection.test.ts"], [
+    ["frames-read-while-resting", "return !this.#closed && !this.#share.spend();", "return !this.#closed;"],
+  ]),
 ];

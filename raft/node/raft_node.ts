@@ -25,7 +25,7 @@ import type {
   RaftStatus,
   ReadOutcome,
 } from "./api.ts";
-import { ChannelBudget } from "./channel_budget.ts";
+import { ChannelBudget, costOf, messagesIn } from "./channel_budget.ts";
 import { CoreDriver } from "./core_driver.ts";
 import { encodeEnvelope } from "./envelope.ts";
 import { Membership } from "./membership.ts";
@@ -87,7 +87,9 @@ export class RaftNode implements Raft {
   #connected = new Set<NodeId>();
   #lastContactMs = new Map<NodeId, number>();
   #garbageSaidMs = new Map<NodeId, number>();
+  /** What members say on all channels but raft's own, and what they ask of this one on that. */
   #budget = new ChannelBudget(() => this.#options.clock.now());
+  #requestBudget = new ChannelBudget(() => this.#options.clock.now());
   /** Term of the last applied entry. */
   #appliedTerm: Term = 0;
   #appliedSince: Index | null = null;
@@ -422,12 +424,18 @@ export class RaftNode implements Raft {
     if (this.#membership.turnAway(from)) return;
     this.#lastContactMs.set(from, this.#options.clock.now());
     if (channel === 0) return this.#onRaftFrame(from, payload);
+    // As many bytes as the log's state has: what they cost is bounded by the transport.
+    if (channel === SNAPSHOT_CHANNEL) return this.#snapshots.frame(from, payload);
+    const own = channel === ADMISSION_CHANNEL || channel === MEMBERS_CHANNEL;
+    const handler = this.#channels.get(channel);
+    if (handler === undefined && !own) return;
+    const budget = own ? this.#requestBudget : this.#budget;
+    if (!budget.take(from, messagesIn(payload.length))) {
+      return this.#noteGarbage(from, "more than it may say");
+    }
     if (channel === ADMISSION_CHANNEL) return this.#onAdmissionFrame(from, payload);
     if (channel === MEMBERS_CHANNEL) return this.#membership.frame(from, payload);
-    if (channel === SNAPSHOT_CHANNEL) return this.#snapshots.frame(from, payload);
-    const handler = this.#channels.get(channel);
     if (handler === undefined) return;
-    if (!this.#budget.take(from, payload.length)) return this.#noteGarbage(from, "more than it may say");
     this.#turns.later(() => handler(from, payload));
   }
 
@@ -447,6 +455,8 @@ export class RaftNode implements Raft {
   /** Why it was not given to the core, for people; null: it was, or had to be dropped. */
   #stepMessage(message: Message): string | null {
     this.#registrar.heard(message.from);
+    const cost = costOf(message);
+    if (cost !== null && !this.#requestBudget.take(message.from, cost)) return "more than it may ask for";
     if (this.#stepAside.refuses(message)) return null;
     const flaw = this.#flawOf(message);
     if (flaw === null) this.#driver?.core.step(message);
@@ -457,7 +467,10 @@ export class RaftNode implements Raft {
    * What is in the log is applied by every member for ever, and a snapshot that was written is restored at each start: so
    * both are judged before they get there. The sender's program may be an older one, or at fault.
    */
-  #flawOf({ type, from, entries, snapshot }: Message): string | null {
+  #flawOf(message: Message): string | null {
+    const { type, from, entries, snapshot } = message;
+    const lie = this.#core ? lieOf(message, this.#core) : null;
+    if (lie !== null) return lie;
     if (snapshot !== null) return this.#state.snapshotFlaw(snapshot.data);
     if (type !== "propose" || this.#core?.role !== "leader") return null;
     for (const { data } of entries) {
@@ -681,4 +694,21 @@ export class RaftNode implements Raft {
     this.#options.transport.close();
     this.#options.storage.close();
   }
+}
+
+/**
+ * What no member in good order can say to this one, for people; null: it may be true. The core would end this process, rightly
+ * if it were true: a second leader of a term, or an acknowledgement of what no leader sent. But one member that is at fault must
+ * not end the others. Dropping it is safe: the network may drop any message, and nothing here counts on one that is dropped.
+ */
+function lieOf({ type, from, term, index, reject }: Message, core: RawNode): string | null {
+  if (term !== core.term) return null;
+  const ofLeader = type === "append" || type === "heartbeat" || type === "snapshot";
+  if (ofLeader && core.leader !== NONE && core.leader !== from) {
+    return "it speaks as the leader of a term in which another member leads";
+  }
+  if (type === "appendResponse" && !reject && core.role === "leader" && index > core.lastIndex) {
+    return "it acknowledges an entry that this leader does not have";
+  }
+  return null;
 }

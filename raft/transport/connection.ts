@@ -15,16 +15,10 @@ import {
 } from "./frame.ts";
 import { FrameMac } from "./frame_mac.ts";
 import { type Acceptor, Dialer, type SessionKeys } from "./handshake.ts";
+import { LoopShare } from "./loop_share.ts";
 
 /** More waiting than this: the peer does not read, and further frames are dropped. */
 const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
-/**
- * What came on one connection may hold the loop for so long, then everything else gets its turn: the runtime reads a socket
- * for as long as there is something to read, and a peer that sends without end would be all that is ever heard.
- */
-const STRETCH_MS = 5;
-/** So much is looked at before the time is. */
-const PIECE_BYTES = 16 * 1024;
 /** So many times the longest silence a frame may take: 30 s, a snapshot at 280 kB a second. */
 const FRAME_SILENCES = 10;
 
@@ -55,25 +49,32 @@ export class Connection {
   #sentMs: number;
   /** Since when a frame has begun and is not complete; null: none has. */
   #withinFrameMs: number | null = null;
-  /** The present stretch: how long it has lasted, and until when. */
-  #stretchMs = 0;
-  #workedMs = -Infinity;
+  /** Until the peer is known this connection has one of its own. */
+  #share: LoopShare;
   #resting = false;
-  /** What has come and has to wait for the next stretch: one chunk of the runtime's. */
+  /** What has come and has to wait until the peer has rested: one chunk of the runtime's. */
   #unread: Uint8Array = new Uint8Array(0);
 
-  /** `silenceMs`: how long nothing may come, and how long connecting and the handshake together may take. */
+  /**
+   * `silenceMs`: how long nothing may come, and how long connecting and the handshake together may take. `share`: of the peer
+   * that is dialed; null: not known yet, see `shareWith`.
+   */
   constructor(
     socket: Socket,
     handshake: Dialer | Acceptor,
     handlers: ConnectionHandlers,
-    { now, silenceMs }: { readonly now: () => number; readonly silenceMs: number },
+    { now, silenceMs, share = null }: {
+      readonly now: () => number;
+      readonly silenceMs: number;
+      readonly share?: LoopShare | null;
+    },
   ) {
     this.#socket = socket;
     this.#handshake = handshake;
     this.#handlers = handlers;
     this.#now = now;
     this.#silenceMs = silenceMs;
+    this.#share = share ?? new LoopShare(now);
     this.sinceMs = this.#receivedMs = this.#sentMs = now();
     socket.on("data", (chunk: Uint8Array) => this.#onData(chunk));
     socket.on("error", (error) => this.close(error.message));
@@ -84,6 +85,12 @@ export class Connection {
   /** Sends the dialer's first message; the socket is connected. */
   sendHello(hello: Uint8Array): void {
     this.#send(FrameKind.handshake, 0, hello);
+  }
+
+  /** Counts what comes from now on with what comes on other connections of the same peer. */
+  shareWith(share: LoopShare): void {
+    this.#share = share;
+    share.begin();
   }
 
   /** False when it is not open or its buffer is full. */
@@ -135,41 +142,40 @@ export class Connection {
 
   #work(): void {
     while (!this.#closed && this.#unread.length > 0) {
-      const beganMs = this.#now();
-      if (beganMs - this.#workedMs >= 1) this.#stretchMs = 0;
-      const piece = this.#unread.subarray(0, PIECE_BYTES);
-      this.#unread = this.#unread.subarray(piece.length);
-      this.#receivedMs = beganMs;
-      this.#read(piece);
-      this.#workedMs = this.#now();
-      this.#stretchMs += this.#workedMs - beganMs;
-      if (this.#stretchMs >= STRETCH_MS) return this.#rest();
+      if (this.#share.resting) return this.#rest();
+      this.#share.begin();
+      this.#receivedMs = this.#now();
+      const taken = this.#read(this.#unread);
+      this.#unread = this.#unread.subarray(taken);
+      if (this.#share.spend()) return this.#rest();
     }
   }
 
   #rest(): void {
     if (this.#closed) return;
-    this.#stretchMs = 0;
     this.#resting = true;
     this.#socket.pause();
-    setTimeout(() => {
+    this.#share.rest(() => {
       this.#resting = false;
       this.#work();
       if (!this.#closed && !this.#resting) this.#socket.resume();
-    }, 1);
+    });
   }
 
-  #read(chunk: Uint8Array): void {
+  /** How many bytes were taken: fewer than all when the peer's stretch is over. */
+  #read(chunk: Uint8Array): number {
     try {
-      this.#reader.push(chunk, (frame) => {
+      const taken = this.#reader.push(chunk, (frame) => {
         this.#withinFrameMs = null;
         this.#onFrame(frame);
-        return !this.#closed;
+        return !this.#closed && !this.#share.spend();
       });
       if (this.#reader.withinFrame) this.#withinFrameMs ??= this.#receivedMs;
+      return taken;
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
       this.close(error.message, true);
+      return chunk.length;
     }
   }
 

@@ -12,11 +12,14 @@ import type { Socket } from "node:net";
 const MAX_OF_ONE = 32;
 /** The same, of all addresses at which no member is. */
 const MAX_OF_STRANGERS = 128;
-/** New connections a second, and at once: a handshake over TLS costs a millisecond of the loop that renews the lease. */
+/**
+ * New connections a second, and at once: a handshake over TLS costs a millisecond of the loop that renews the lease, three with
+ * an RSA key of 4096 bits, and those that come at once are all handled in one turn.
+ */
 const RATES = {
-  one: { perSecond: 16, burst: 48 },
-  strangers: { perSecond: 64, burst: 128 },
-  member: { perSecond: 128, burst: 256 },
+  one: { perSecond: 8, burst: 12 },
+  strangers: { perSecond: 32, burst: 24 },
+  member: { perSecond: 64, burst: 48 },
 } as const satisfies Readonly<Record<string, Rate>>;
 
 export interface DoorOptions {
@@ -131,10 +134,12 @@ export class Door {
   }
 
   #mayCome(key: string, member: boolean): boolean {
-    // All first: so there are never more buckets than strangers that were let in lately.
-    if (!member && !this.#take(this.#allStrangers)) return false;
     const rate = member ? RATES.member : RATES.one;
     let bucket = this.#buckets.get(key);
+    // One that is over its own limit takes no other stranger's place.
+    if (bucket?.rate === rate && this.#filled(bucket) < 1) return false;
+    // A bucket is made only for one that is let in: there are never more than strangers that came in lately.
+    if (!member && !this.#take(this.#allStrangers)) return false;
     if (bucket?.rate !== rate) {
       bucket = this.#full(rate);
       this.#buckets.set(key, bucket);

@@ -110,10 +110,10 @@ export class FrameReader {
   }
 
   /**
-   * Calls `onFrame` for every frame that `chunk` completes; the payload belongs to the receiver. Stops when it returns
-   * false. Throws FrameError.
+   * Calls `onFrame` for every frame that `chunk` completes; the payload belongs to the receiver. Stops behind the frame for
+   * which it returns false. Returns how many bytes were taken: the next call goes on with the others. Throws FrameError.
    */
-  push(chunk: Uint8Array, onFrame: (frame: Frame) => boolean): void {
+  push(chunk: Uint8Array, onFrame: (frame: Frame) => boolean): number {
     let at = 0;
     while (at < chunk.length) {
       if (!this.#payload) {
@@ -122,7 +122,7 @@ export class FrameReader {
         this.#header.set(chunk.subarray(at, at + taken), this.#headerBytes);
         this.#headerBytes += taken;
         at += taken;
-        if (this.#headerBytes < headerBytes) return;
+        if (this.#headerBytes < headerBytes) return at;
         this.#payload = new Uint8Array(this.#checkedLength());
         this.#payloadBytes = 0;
       }
@@ -130,9 +130,10 @@ export class FrameReader {
       this.#payload.set(chunk.subarray(at, at + taken), this.#payloadBytes);
       this.#payloadBytes += taken;
       at += taken;
-      if (this.#payloadBytes < this.#payload.length) return;
-      if (!onFrame(this.#finish(this.#payload))) return;
+      if (this.#payloadBytes < this.#payload.length) return at;
+      if (!onFrame(this.#finish(this.#payload))) return at;
     }
+    return at;
   }
 
   /** Its messages name no number that the other side chooses: they are logged, and limited by what they say. */

@@ -6,6 +6,7 @@ import { Connection } from "./connection.ts";
 import { FrameKind, maxPayloadBytes } from "./frame.ts";
 import { type Credentials, Dialer, NONCE_BYTES, Refusal, refusalText } from "./handshake.ts";
 import { readHostPort } from "./host_port.ts";
+import { LoopShare } from "./loop_share.ts";
 import type { QuietLog } from "./quiet_log.ts";
 import type { SocketLayer } from "./socket_layer.ts";
 
@@ -30,6 +31,8 @@ export interface PeerLinkOptions {
 }
 
 export class PeerLink {
+  /** What comes from this member, however many connections it has. */
+  readonly #share: LoopShare;
   #options: PeerLinkOptions;
   /** Open connections, by who dialed. */
   #dialed: Connection | null = null;
@@ -46,6 +49,7 @@ export class PeerLink {
 
   constructor(options: PeerLinkOptions) {
     this.#options = options;
+    this.#share = new LoopShare(() => options.clock.now());
     this.#sought = canBeDialed(options.peer.addr);
   }
 
@@ -93,6 +97,7 @@ export class PeerLink {
 
   /** A connection that the peer dialed has proved itself. */
   accepted(connection: Connection): void {
+    connection.shareWith(this.#share);
     const old = this.#accepted;
     this.#accepted = null;
     old?.close("replaced by a newer connection");
@@ -202,7 +207,7 @@ export class PeerLink {
           this.#failed(attempt, refused ? `it refuses this member: ${reason}` : reason);
         }
       },
-    }, { now: () => clock.now(), silenceMs });
+    }, { now: () => clock.now(), silenceMs, share: this.#share });
     attempt.connection = connection;
   }
 

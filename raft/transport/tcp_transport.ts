@@ -22,6 +22,7 @@ import {
   type VersionRange,
 } from "./handshake.ts";
 import { parseHostPort } from "./host_port.ts";
+import { LoopShare } from "./loop_share.ts";
 import { PeerLink } from "./peer_link.ts";
 import { QuietLog } from "./quiet_log.ts";
 import { type Listener, resolveHost, type SocketLayer, tcpLayer } from "./socket_layer.ts";
@@ -76,6 +77,8 @@ export class TcpTransport implements Transport {
   #door: Door;
   /** Open connections of visitors, and whether each has asked its question. */
   #visitors = new Map<Connection, boolean>();
+  /** What all visitors say. */
+  #visitorShare: LoopShare;
   #listener: Listener | null = null;
   #listening = false;
   #handlers: TransportHandlers | null = null;
@@ -93,6 +96,7 @@ export class TcpTransport implements Transport {
     const visits = visitId === null ? null : { id: visitId, key: keyFor(visitId) };
     this.#own = { id, clusterId, key: keyFor(clusterId), visits, versions };
     this.#log = new QuietLog(options.log ?? (() => {}), () => clock.now());
+    this.#visitorShare = new LoopShare(() => clock.now());
     this.#door = new Door({
       now: () => clock.now(),
       deadlineMs: this.#silenceMs,
@@ -250,6 +254,7 @@ export class TcpTransport implements Transport {
   #welcome(connection: Connection): void {
     const [oldest] = this.#visitors.keys();
     if (oldest && this.#visitors.size >= MAX_VISITORS) oldest.close("too many visitors");
+    connection.shareWith(this.#visitorShare);
     this.#visitors.set(connection, false);
   }
 

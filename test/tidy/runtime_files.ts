@@ -36,6 +36,7 @@ export const RUNTIME_FILES: readonly string[] = [
   "raft/storage/directory_lock.ts",
   "raft/storage/discard_unused.ts",
   "raft/storage/identity.ts",
+  "raft/storage/libc.ts",
   "raft/storage/open_wal.ts",
   "raft/storage/poison.ts",
   "raft/storage/real_disk.ts",

@@ -1,0 +1,61 @@
+import { expect, test } from "bun:test";
+import { LoopShare } from "./loop_share.ts";
+
+function made() {
+  const time = { nowMs: 0 };
+  const share = new LoopShare(() => time.nowMs);
+  /** Frames of `ms` each, until the stretch is over. */
+  const frames = (ms: number) => {
+    share.begin();
+    for (let count = 1; count < 10_000; count++) {
+      time.nowMs += ms;
+      if (share.spend()) return count;
+    }
+    return Infinity;
+  };
+  const rested = () => new Promise<void>((resolve) => share.rest(resolve));
+  return { time, share, frames, rested };
+}
+
+test("a peer's stretch ends by what its frames cost, not by how many they are", () => {
+  expect(made().frames(0.25)).toBe(20);
+  expect(made().frames(2)).toBe(3);
+  expect(made().frames(100)).toBe(1);
+});
+
+test("all connections of a peer spend one share, and all of them wait until it has rested", async () => {
+  const { time, share, frames, rested } = made();
+  share.begin();
+  time.nowMs += 4;
+  expect(share.spend()).toBe(false);
+  // Another connection, in the same turn of the loop.
+  expect(frames(1)).toBe(1);
+  const first = rested();
+  expect(share.resting).toBe(true);
+  const second = rested();
+  await Promise.all([first, second]);
+  expect(share.resting).toBe(false);
+  expect(frames(1)).toBe(5);
+});
+
+test("when everything else has had its turn, a new stretch begins", () => {
+  const { time, share, frames } = made();
+  share.begin();
+  time.nowMs += 4;
+  share.spend();
+  time.nowMs += 1;
+  expect(frames(1)).toBe(5);
+});
+
+test("a peer rests for as long as it had the loop, and a single long frame silences it for 20 ms at most", async () => {
+  const timed = async (ms: number) => {
+    const { frames, rested } = made();
+    frames(ms);
+    const beganMs = performance.now();
+    await rested();
+    return performance.now() - beganMs;
+  };
+  expect(await timed(15)).toBeGreaterThan(13);
+  // Were it not bounded it would rest for 10 minutes, and this test not end.
+  await timed(600_000);
+});

@@ -1,0 +1,66 @@
+/**
+ * How much of the event loop one peer may have. The runtime reads a socket for as long as there is something to read, so a peer
+ * that sends without end would be all that is ever heard, and the loop renews leases. So after each frame the time is looked at:
+ * what a peer's frames cost between two turns of everything else is bounded, and after that the peer rests for as long as it had
+ * the loop. Meanwhile its sockets are not read: TCP holds it back, and nothing is dropped, reordered or kept in memory beyond
+ * what the runtime had read already. Raft takes that for a slow network.
+ *
+ * All connections of a peer have one share. The measure is time and neither bytes nor frames: a frame costs from 2 us (a ping)
+ * to some ms (a snapshot), and 5 ms of appends are as long as 5 ms of votes. A peer in good order is seldom at its limit: half of
+ * the loop is more than a leader at full speed takes.
+ */
+
+/** Frames of one peer may hold the loop for so long at a stretch; the last one may exceed it. */
+const STRETCH_MS = 5;
+/** A single frame that took longer (a whole snapshot) does not silence a leader for an election timeout. */
+const MAX_REST_MS = 20;
+
+/** One for each peer. */
+export class LoopShare {
+  readonly #now: () => number;
+  #usedMs = 0;
+  #lookedMs = -Infinity;
+  /** Not null while the peer rests: what goes on after it. */
+  #waiting: (() => void)[] | null = null;
+
+  /** `now`: ms of a clock that does not go back. */
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** Nothing of this peer is to be read: see `rest`. */
+  get resting(): boolean {
+    return this.#waiting !== null;
+  }
+
+  /** Something of the peer is about to be read. A new stretch begins when everything else had its turn since the last time. */
+  begin(): void {
+    const now = this.#now();
+    if (now - this.#lookedMs >= 1) this.#usedMs = 0;
+    this.#lookedMs = now;
+  }
+
+  /** A frame is done with. True: that was the end of the stretch. */
+  spend(): boolean {
+    const now = this.#now();
+    this.#usedMs += now - this.#lookedMs;
+    this.#lookedMs = now;
+    return this.#usedMs >= STRETCH_MS;
+  }
+
+  /** Calls `resume` once, when the peer has rested. */
+  rest(resume: () => void): void {
+    if (this.#waiting === null) {
+      this.#waiting = [];
+      setTimeout(() => this.#rested(), Math.min(MAX_REST_MS, Math.max(1, this.#usedMs)));
+      this.#usedMs = 0;
+    }
+    this.#waiting.push(resume);
+  }
+
+  #rested(): void {
+    const waiting = this.#waiting ?? [];
+    this.#waiting = null;
+    for (const resume of waiting) resume();
+  }
+}
