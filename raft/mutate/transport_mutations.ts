@@ -109,8 +109,11 @@ export const TRANSPORT_MUTATIONS: readonly Mutation[] = [
   ]),
   ...mutationsOf("raft/transport/loop_share.ts", ["raft/transport/loop_share.test.ts"], [
     ["peer-without-limit", "return this.#usedMs >= STRETCH_MS;", "return false;"],
-    ["peer-rests-as-long-as-it-likes", "Math.min(MAX_REST_MS, Math.max(1, this.#usedMs))", "this.#usedMs"],
-    ["peer-hardly-rests", "Math.max(1, this.#usedMs)", "1"],
+    [
+      "share-for-each-connection",
+      "get resting(): boolean {\n    return this.#waiting !== null;",
+      "get resting(): boolean {\n    return false;",
+    ],
   ]),
   ...mutationsOf("raft/transport/connection.ts", ["raft/transport/connection.test.ts"], [
     ["frames-read-while-resting", "return !this.#closed && !this.#share.spend();", "return !this.#closed;"],

@@ -1,19 +1,20 @@
 /**
  * How much of the event loop one peer may have. The runtime reads a socket for as long as there is something to read, so a peer
  * that sends without end would be all that is ever heard, and the loop renews leases. So after each frame the time is looked at:
- * what a peer's frames cost between two turns of everything else is bounded, and after that the peer rests for as long as it had
- * the loop. Meanwhile its sockets are not read: TCP holds it back, and nothing is dropped, reordered or kept in memory beyond
- * what the runtime had read already. Raft takes that for a slow network.
+ * what a peer's frames cost between two turns of everything else is bounded, and after that the peer rests. Meanwhile
+ * its sockets are not read: TCP holds it back, and nothing is dropped, reordered or kept in memory beyond what the
+ * runtime had read already. Raft takes that for a slow network.
  *
  * All connections of a peer have one share. The measure is time and neither bytes nor frames: a frame costs from 2 us (a ping)
- * to some ms (a snapshot), and 5 ms of appends are as long as 5 ms of votes. A peer in good order is seldom at its limit: half of
- * the loop is more than a leader at full speed takes.
+ * to some ms (a snapshot), and 5 ms of appends are as long as 5 ms of votes. The rest is short: it is there for the others'
+ * turns and not as a penalty, since a member that catches up is at its limit for seconds, and a core that is shared makes
+ * any frame look long. With a rest as long as the stretch, catching up took half as long again.
  */
 
 /** Frames of one peer may hold the loop for so long at a stretch; the last one may exceed it. */
 const STRETCH_MS = 5;
-/** A single frame that took longer (a whole snapshot) does not silence a leader for an election timeout. */
-const MAX_REST_MS = 20;
+/** Timers and the sockets of all others have their turn within it. */
+const REST_MS = 1;
 
 /** One for each peer. */
 export class LoopShare {
@@ -52,7 +53,7 @@ export class LoopShare {
   rest(resume: () => void): void {
     if (this.#waiting === null) {
       this.#waiting = [];
-      setTimeout(() => this.#rested(), Math.min(MAX_REST_MS, Math.max(1, this.#usedMs)));
+      setTimeout(() => this.#rested(), REST_MS);
       this.#usedMs = 0;
     }
     this.#waiting.push(resume);

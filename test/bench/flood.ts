@@ -1,16 +1,19 @@
 /**
- * Floods of the REST port of the primary, by a stranger without a password: none may cost a renewal its time, a client its
- * primary, or the host its memory and disk. A second client, from another address, asks for the primary's health meanwhile.
+ * Floods of the REST port of the primary, with and without a password, of its raft port by strangers, and by a member that has gone mad:
+ * none may cost a renewal its time, a client its primary, or the host its memory and disk. A second client, from another address,
+ * asks for the primary's health meanwhile.
  */
 import { readFileSync, statSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
+import type { TlsFiles } from "../../raft/mod.ts";
 import type { Cluster } from "../../src/demo/cluster.ts";
 import type { Host } from "../../src/demo/host.ts";
 import { nowMs } from "../../src/demo/now.ts";
 import { run } from "../../src/demo/run.ts";
 import { sleep } from "../../src/demo/wait_for.ts";
 import { eachAtMost, type Measurement, measurement, NO_GOAL } from "./measurement.ts";
+import { RAFT_FLOODS, raftFloodCommand } from "./raft_flood.ts";
 import { describeChange, freezesIn, reignOf } from "./reign.ts";
 import { only, scrape, type Series } from "./scrape.ts";
 
@@ -34,21 +37,64 @@ interface Result {
   readonly failures: readonly string[];
 }
 
-/** Each flood for `seconds`; `only`: those whose name has this in it. */
+interface Flood {
+  readonly kind: string;
+  /** Arguments of the process that floods `primary`; none: nothing is flooded. */
+  readonly command: (primary: Host) => Promise<string[]>;
+}
+
+/** Which floods there are. */
+export interface FloodOptions {
+  /** Each of them. */
+  readonly seconds: number;
+  /** Those whose name has this in it. */
+  readonly wanted: string;
+  /** What the mad member shows of itself; null: the raft ports speak no TLS. Then REST is flooded, too. */
+  readonly tlsOf: ((host: Host) => TlsFiles) | null;
+}
+
+/** Every flood, one after another; before those of the mad member a standby is switched off, whose place it takes. */
 export async function measureFloods(
   cluster: Cluster,
-  seconds: number,
-  wanted: string,
+  { seconds, wanted, tlsOf }: FloodOptions,
   say: (text: string) => void,
 ): Promise<Measurement[]> {
-  const list = await run(process.execPath, [PROGRAM, "", "0", "--list", "0"], "/");
-  const kinds = ["nothing", ...JSON.parse(list.output) as string[]].filter((kind) => kind.includes(wanted));
+  const rest = JSON.parse(
+    (await run(process.execPath, [PROGRAM, "", "0", "--list", "0"], "/")).output,
+  ) as string[];
+  const raft = JSON.parse((await run(process.execPath, [RAFT_FLOODS, "{}", "--list", "0"], "/")).output) as {
+    readonly strangers: readonly string[];
+    readonly mad: readonly string[];
+  };
+  const name = (kind: string) => tlsOf === null ? kind : `${kind} (TLS)`;
+  const fits = (kind: string) => name(kind).includes(wanted);
+  let off: Host | null = null;
+  const restFloods = ["nothing", ...tlsOf === null ? rest : []].filter(fits).map((kind): Flood => ({
+    kind,
+    command: ({ addresses: { address, restPort } }) =>
+      Promise.resolve(
+        kind === "nothing" ? [] : [
+          PROGRAM,
+          address,
+          String(restPort),
+          kind,
+          String(seconds),
+          "127.0.1.1",
+          `agent:${cluster.secrets.restapi}`,
+        ],
+      ),
+  }));
+  const raftFlood = (kind: string): Flood => ({
+    kind,
+    command: (primary) => raftFloodCommand(cluster, { primary, off, kind, seconds, tlsOf }),
+  });
   const results: Result[] = [];
-  for (const kind of kinds) {
-    const result = await flood(cluster, kind, seconds);
+  const measure = async (one: Flood) => {
+    const hosts = cluster.hosts.filter((host) => host !== off);
+    const result = { ...await flood(cluster, hosts, one, seconds), kind: name(one.kind) };
     results.push(result);
     say(
-      `${kind}: renewals <= ${result.renewalMs.toFixed(0)} ms, loop <= ${
+      `${result.kind}: renewals <= ${result.renewalMs.toFixed(0)} ms, loop <= ${
         result.loopMs.toFixed(0)
       } ms (elsewhere ${result.elsewhereMs.toFixed(0)}), health check <= ` +
         `${result.checkMs.toFixed(0)} ms, memory + ${result.grownMib.toFixed(1)} MiB, log ` +
@@ -56,7 +102,16 @@ export async function measureFloods(
           result.failures.map((one) => `; FAILED: ${one}`).join("")
         }`,
     );
+  };
+  for (const one of restFloods) await measure(one);
+  for (const kind of raft.strangers.filter(fits)) await measure(raftFlood(kind));
+  const mad = raft.mad.filter(fits);
+  if (mad.length > 0) {
+    off = cluster.others(await cluster.waitHealthy())[0]!;
+    await off.powerOff();
+    for (const kind of mad) await measure(raftFlood(kind));
   }
+  if (results.length === 0) return [];
   const note = results.map(({ kind }) => kind).join(", ");
   const of = (part: (result: Result) => number) => results.map(part);
   const failures = results.flatMap(({ kind, failures }) => failures.map((one) => `${kind}: ${one}`));
@@ -87,17 +142,23 @@ export async function measureFloods(
   ];
 }
 
-async function flood(cluster: Cluster, kind: string, seconds: number): Promise<Result> {
+async function flood(
+  cluster: Cluster,
+  hosts: readonly Host[],
+  { kind, command }: Flood,
+  seconds: number,
+): Promise<Result> {
   const failures: string[] = [];
-  const host = await cluster.waitHealthy();
+  const host = await cluster.waitHealthy(60_000, hosts);
   const reign = await reignOf(host);
   const pid = host.agentPid()!;
-  const others = cluster.others(host);
+  const others = hosts.filter((one) => one !== host);
   const before = await scrape(host);
   const beforeElsewhere = await Promise.all(others.map(scrape));
   const frozen = freezesIn(host.log()).frozeMs.length;
   const logBytes = statSync(host.logFile).size;
   const rss = rssBytes(pid);
+  const args = await command(host);
   const beginMs = nowMs();
   let mostBytes = rss;
   let checkMs = 0;
@@ -111,17 +172,13 @@ async function flood(cluster: Cluster, kind: string, seconds: number): Promise<R
       await sleep(CHECK_MS);
     }
   })();
-  if (kind === "nothing") await sleep(seconds * 1000);
+  if (args.length === 0) await sleep(seconds * 1000);
   else {
-    const { address, restPort } = host.addresses;
-    const done = await run(process.execPath, [
-      PROGRAM,
-      address,
-      String(restPort),
-      kind,
-      String(seconds),
-      "127.0.1.1",
-    ], "/");
+    const done = await run(process.execPath, args, "/");
+    // What came of it: a flood that did not get in would be a figure about nothing.
+    if (kind.startsWith("mad member") && !/"connected":[1-9]/.test(done.output)) {
+      failures.push(`the mad member was not let in: ${done.output.slice(0, 200)}`);
+    }
     if (done.code !== 0) failures.push(`the flood itself: ${done.output.slice(0, 200)}`);
   }
   flooding = false;
@@ -188,6 +245,7 @@ function check(host: Host): Promise<{ status: string; ms: number }> {
   });
 }
 
-function rssBytes(pid: number): number {
+/** Memory of a process. */
+export function rssBytes(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1]) * 1024;
 }

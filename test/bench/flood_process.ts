@@ -1,14 +1,15 @@
 /**
  * What strangers do to a REST port, in a process of its own, at full speed until the time is over.
- * usage: flood_process.ts HOST PORT KIND SECONDS [SOURCE]; prints {"connections", "sent", "received"} (bytes).
+ * usage: flood_process.ts HOST PORT KIND SECONDS [SOURCE [USER:PASSWORD]]; prints {"connections", "sent", "received"} (bytes).
  */
 import { type Socket } from "bun";
 
-const [host, port, kind, seconds, source] = process.argv.slice(2) as [
+const [host, port, kind, seconds, source, user = ""] = process.argv.slice(2) as [
   string,
   string,
   string,
   string,
+  string?,
   string?,
 ];
 const endMs = performance.now() + Number(seconds) * 1000;
@@ -31,6 +32,7 @@ interface Flood {
 const get = (path: string, headers = "") => `GET ${path} HTTP/1.1\r\n${headers}\r\n`;
 const post = (path: string, headers: string) => `POST ${path} HTTP/1.1\r\n${headers}\r\n`;
 const again = (text: string, everyMs = 1) => ({ text: () => text, everyMs });
+const authorized = `Authorization: Basic ${Buffer.from(user).toString("base64")}\r\n`;
 const random = () => Math.random().toString(36).slice(2);
 
 const FLOODS: { readonly [kind: string]: Flood } = {
@@ -105,6 +107,27 @@ const FLOODS: { readonly [kind: string]: Flood } = {
   },
   "TLS on a plain port": { connections: 200, first: () => "", tls: true, renewMs: 50 },
   "answers that nobody reads": { connections: 200, first: () => get("/metrics").repeat(400), deaf: true },
+  "with the password: unusable configurations": {
+    connections: 60,
+    first: () => {
+      const body = `{"x":${"[".repeat(100_000)}`;
+      return `PATCH /config HTTP/1.1\r\n${authorized}Content-Length: ${body.length}\r\n\r\n${body}`;
+    },
+    renewMs: 20,
+  },
+  "with the password: reloads": {
+    connections: 60,
+    first: () => post("/reload", `${authorized}Content-Length: 0\r\n`).repeat(20),
+    then: again(post("/reload", `${authorized}Content-Length: 0\r\n`).repeat(20), 20),
+  },
+  "with the password: switchovers to nobody": {
+    connections: 60,
+    first: () => {
+      const body = '{"leader":"node9","candidate":"nobody"}';
+      return (post("/switchover", `${authorized}Content-Length: ${body.length}\r\n`) + body).repeat(20);
+    },
+    renewMs: 50,
+  },
   "paths at random": {
     connections: 60,
     first: () => get(`/${random()}`).repeat(50),

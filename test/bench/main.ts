@@ -7,6 +7,8 @@ import { parseArgs } from "node:util";
 import { Cluster, type ClusterOptions } from "../../src/demo/cluster.ts";
 import { nowMs } from "../../src/demo/now.ts";
 import type { JsonObject } from "../../src/model/json.ts";
+import type { Host } from "../../src/demo/host.ts";
+import { RaftCertificates } from "./raft_certificates.ts";
 import { binary, user } from "../e2e/environment.ts";
 import { hasNamespaces, Network } from "../e2e/network.ts";
 import { measureFencing, TTL_MS } from "./fencing.ts";
@@ -53,7 +55,7 @@ const USAGE = `usage: npm run bench [-- --only NAME[,NAME] --reps N --json FILE]
       --minutes 20 --ttl 5
   --only stop                   stops of the primary while a helper of PostgreSQL hangs
       --fault WAY/HELPER
-  --only flood                  what a stranger can do to the REST port
+  --only flood                  what strangers can do to the REST and raft ports, and a mad member
       --seconds 10 --fault TEXT`;
 
 function hostDeath(ttlS: number, goalS: number): OutageScenario {
@@ -191,8 +193,19 @@ async function main(): Promise<void> {
   }
   if (wanted("flood")) {
     await withCluster({ ...given, ttl: 5 }, async (cluster) => {
-      found.push(...await measureFloods(cluster, Number(values.seconds), values.fault, say));
+      const options = { seconds: Number(values.seconds), wanted: values.fault };
+      found.push(...await measureFloods(cluster, { ...options, tlsOf: null }, say));
     });
+    const certificates = new RaftCertificates();
+    try {
+      await withCluster({ ...given, ttl: 5 }, async (cluster) => {
+        const options = { seconds: Number(values.seconds), wanted: values.fault || "raft port" };
+        const tlsOf = ({ name }: Host) => certificates.files(name);
+        found.push(...await measureFloods(cluster, { ...options, tlsOf }, say));
+      }, { override: (name) => ({ raft: { tls: certificates.section(name) } }) });
+    } finally {
+      certificates.remove();
+    }
   }
   if (wanted("stop")) {
     await withCluster({ ...STOP_DCS, ...given }, async (cluster) => {
@@ -252,7 +265,7 @@ async function measureBootstrap(reps: number): Promise<Measurement> {
 async function withCluster(
   dcs: JsonObject,
   action: (cluster: Cluster) => Promise<void>,
-  options: Pick<ClusterOptions, "place"> = {},
+  options: Pick<ClusterOptions, "place" | "override"> = {},
 ): Promise<void> {
   const cluster = await Cluster.create({ binary, user, dcs, ...options });
   try {
