@@ -1,6 +1,8 @@
 /** Holds the layout: directions of imports, purity, the crash handler first, nothing protocol-like written twice. */
 import { expect, test } from "bun:test";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { PAGES } from "./tidy/pages.ts";
 import {
   DIRECTIONS,
   HARMLESS_MODULES,
@@ -37,6 +39,13 @@ test("imports follow the directions of the layout", () => {
     }
   }
   expect(wrong).toEqual([]);
+});
+
+test("the pages that are printed from tables are as the tables say: npm run pages writes them", () => {
+  const stale = PAGES.filter(({ path, text }) =>
+    !existsSync(join(root, path)) || readFileSync(join(root, path), "utf8") !== text()
+  );
+  expect(stale.map(({ path }) => path)).toEqual([]);
 });
 
 test("local imports name a file that exists", () => {
@@ -154,7 +163,7 @@ const SIM_NEEDS: readonly (readonly [string, readonly string[]])[] = [
     "src/dcs/state_machine.ts",
     "src/dcs/lease.ts",
     "src/brain/coordinator.ts",
-    "src/brain/keeper.ts",
+    "src/brain/keep/rules.ts",
     "src/guard/fence.ts",
   ]],
 ];

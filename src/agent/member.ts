@@ -6,7 +6,8 @@
 import type { Clock, MemberInfo, Raft, RaftEvent } from "../../raft/mod.ts";
 import type { AgentCounters } from "../api/port.ts";
 import type { Action } from "../brain/actions.ts";
-import { keep, type NodeView } from "../brain/keeper.ts";
+import { keep } from "../brain/keep/rules.ts";
+import type { NodeView } from "../brain/keep/view.ts";
 import { FRESH_MS, type SeenStatus } from "../brain/successor.ts";
 import { leaseFromTtl } from "../brain/timing.ts";
 import type { BrokenRules, Renewal, RenewalAck } from "../dcs/lease.ts";
@@ -653,7 +654,6 @@ export class Member {
       watchdogFailed: this.#options.watchdog?.failed ?? false,
       skipLeaseCheck: broken?.has("promote-before-renewal") ?? false,
       anyProcess: guardView.anyProcess,
-      guardOk: guardView.state !== "none",
       statuses,
       notStreamingForMs: nowMs - this.#lastStreamingMs,
       pgCtlTimeoutS: pgCtlTimeoutS(),

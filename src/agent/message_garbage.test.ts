@@ -8,7 +8,7 @@ import { anyInput, ODD_KEYS, spoiled } from "../../raft/testing.ts";
 import { createApp } from "../api/app.ts";
 import { StubPort } from "../api/testing.ts";
 import { coordinate } from "../brain/coordinator.ts";
-import { keep } from "../brain/keeper.ts";
+import { keep } from "../brain/keep/rules.ts";
 import { cluster, life, lock, node, primaryStatus, seen, status, succession } from "../brain/testing.ts";
 import type { GuardView } from "../guard/port.ts";
 import type { MemberStatus } from "../model/member_status.ts";

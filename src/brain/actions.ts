@@ -52,6 +52,8 @@ export type RecordAction =
 export type Action = PostgresAction | RecordAction;
 
 export interface Decision {
+  /** The rule that decided, by its name in docs/decisions.md. */
+  readonly rule: string;
   /** At most one long action; empty: nothing to do. */
   readonly actions: readonly Action[];
   /** One sentence for log, history of decisions, and users. */

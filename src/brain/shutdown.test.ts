@@ -1,7 +1,8 @@
 /** A stop that hangs: how long each step lasts, and when the lock is handed over although processes are left. */
 import { expect, test } from "bun:test";
 import type { PostgresView, Shutdown } from "../model/postgres_view.ts";
-import { keep, type NodeView } from "./keeper.ts";
+import { keep } from "./keep/rules.ts";
+import type { NodeView } from "./keep/view.ts";
 import {
   ENDING_MS,
   IMMEDIATE_MS,

@@ -5,7 +5,7 @@ import type { MemberStatus } from "../model/member_status.ts";
 import type { PostgresView, ReplicationConnection } from "../model/postgres_view.ts";
 import type { Life } from "../model/life.ts";
 import type { DcsState, LockRecord } from "../model/records.ts";
-import type { NodeView } from "./keeper.ts";
+import type { NodeView } from "./keep/view.ts";
 import type { SuccessorView } from "./successor.ts";
 
 export const SYSTEM_ID = "7300000000000000001";
@@ -253,7 +253,6 @@ export function node(change: Partial<NodeView> = {}): NodeView {
     leaseUsable: false,
     skipLeaseCheck: false,
     anyProcess: true,
-    guardOk: true,
     statuses: [seen(primaryStatus("a")), seen(status("b")), seen(status("c"))],
     notStreamingForMs: 0,
     pgCtlTimeoutS: 60,

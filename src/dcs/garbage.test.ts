@@ -9,7 +9,7 @@ import { clusterJson } from "../api/cluster.ts";
 import { dcsKey } from "../api/dcs_keys.ts";
 import { StubPort } from "../api/testing.ts";
 import { coordinate } from "../brain/coordinator.ts";
-import { keep } from "../brain/keeper.ts";
+import { keep } from "../brain/keep/rules.ts";
 import { node, primaryStatus, seen, status, succession } from "../brain/testing.ts";
 import { effectiveDynamic, effectivePostgresqlSection } from "../model/config_dynamic.ts";
 import { MINIMAL, parsedConfig } from "../model/config_testing.ts";

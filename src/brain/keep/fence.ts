@@ -1,0 +1,84 @@
+/**
+ * Before anything else: nothing is decided by records that may be older than this start, and a server that may
+ * acknowledge writes without the epoch being held here is ended.
+ */
+import { decide, kill, mayLeave, type Outcome, release, type Rule } from "./rule.ts";
+import { shuttingDown } from "./shutdown.ts";
+import { isDoomed, type NodeView } from "./view.ts";
+
+/**
+ * Before its own record of this start is applied, the records that a node knows may be older than the start: nothing is
+ * begun or ended by them. The guard's deadline bounds a running primary meanwhile.
+ */
+function recordsUnknown(view: NodeView): Outcome | null {
+  if (view.joined) return null;
+  if (!view.stopping) return decide("waiting for the cluster's records");
+  if (view.postgres.process === "none") return mayLeave("stopped");
+  const step = shuttingDown(view);
+  if (step !== null) return step;
+  if (view.postgres.action?.kind === "stop") return decide("stopping PostgreSQL");
+  return decide("the agent is stopping", { kind: "stop", how: "fast", checkpoint: view.postgres.writable });
+}
+
+/** This guard did not start it, so nobody has said yet what it is. A primary among such servers has no epoch. */
+function foundRunning({ postgres }: NodeView): Outcome | null {
+  if (!postgres.writable || postgres.epoch !== null || postgres.process === "none") return null;
+  if (postgres.action?.kind === "stop") return decide("stopping a server that was found running");
+  if (postgres.inRecovery === null && postgres.process === "starting") {
+    return decide("a server was found running: looking at it");
+  }
+  if (postgres.inRecovery === true) return decide("a standby was found running");
+  // Its clients must not write without a lease. A clean stop loses nothing, and it is started again under an epoch.
+  return decide("a primary was found running without the lock: stopping it cleanly", {
+    kind: "stop",
+    how: "fast",
+    checkpoint: true,
+  });
+}
+
+/** A graceful stop may go on while the epoch is still held; without it nothing may be acknowledged. */
+function lockLost({ postgres, tenure, dcs }: NodeView): Outcome | null {
+  if (!postgres.writable || (tenure === "holding" && postgres.epoch === dcs.lock.epoch)) return null;
+  if (postgres.action?.kind === "stop" && postgres.action.detail === "kill") {
+    return decide("ending PostgreSQL: the lock is lost");
+  }
+  return kill("the lock is lost: PostgreSQL is ended");
+}
+
+/** Rules above this one have ended whatever may write: what is left here cannot. */
+function giveBack(view: NodeView): Outcome | null {
+  if (view.tenure !== "to-release") return null;
+  const { process, shutdown } = view.postgres;
+  const isHarmless = shutdown?.stage === "closed" || isDoomed(view);
+  if (process === "orphans" || (process === "stopping" && !isHarmless)) {
+    return kill("waiting for the last process of PostgreSQL");
+  }
+  return release(`giving back epoch ${view.dcs.lock.epoch}`, view);
+}
+
+export const FENCE: readonly Rule[] = [
+  {
+    name: "records-unknown",
+    when: "The node's own record of this start is not applied yet.",
+    then: "Waits. Asked to stop, it stops PostgreSQL in order and ends.",
+    decide: recordsUnknown,
+  },
+  {
+    name: "found-running",
+    when: "PostgreSQL runs, its guard did not start it, and nobody has declared what it is.",
+    then: "Looks at it. A standby is left to run; a primary is stopped cleanly.",
+    decide: foundRunning,
+  },
+  {
+    name: "lock-lost",
+    when: "PostgreSQL may write, and this node does not hold the epoch that it writes under.",
+    then: "Kills PostgreSQL.",
+    decide: lockLost,
+  },
+  {
+    name: "give-back",
+    when: "The lock names this node, which does not go on with that epoch.",
+    then: "Ends what is left of PostgreSQL, then releases the epoch.",
+    decide: giveBack,
+  },
+];

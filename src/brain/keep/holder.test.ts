@@ -1,0 +1,271 @@
+/** The node that holds the lock. */
+import { expect, test } from "bun:test";
+import {
+  cluster,
+  DYNAMIC,
+  holder,
+  lock,
+  postgres,
+  PRIMARY_DIRECTORY,
+  RUNNING_PRIMARY,
+  seen,
+  STANDBY_DIRECTORY,
+  status,
+  STOPPED,
+  streamingTo,
+} from "../testing.ts";
+import { HOLDER } from "./holder.ts";
+import { keep } from "./rules.ts";
+import {
+  type Case,
+  decides,
+  failed,
+  FAST,
+  FAST_AFTER_CHECKPOINT,
+  FORMER,
+  LOST,
+  PAUSED,
+  PROMOTE,
+  RELEASE,
+  START_PRIMARY,
+  SWITCHOVER,
+} from "./testing.ts";
+
+const CASES: readonly Case[] = [
+  [
+    "a standby that holds the lock waits for its first renewal",
+    holder({ leaseUsable: false, postgres: postgres() }),
+    "promote",
+  ],
+  [
+    "a standby that holds the lock with a running lease is promoted",
+    holder({ postgres: postgres() }),
+    "promote",
+    PROMOTE,
+  ],
+  [
+    "a stopped primary directory is not started without a running lease",
+    holder({ leaseUsable: false, postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY }) }),
+    "start-primary",
+  ],
+  [
+    "a stopped primary directory is started under the epoch",
+    holder({ postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY }) }),
+    "start-primary",
+    START_PRIMARY,
+  ],
+  [
+    "a stopped standby that holds the lock starts as a standby first",
+    holder({ postgres: postgres({ ...STOPPED, directory: STANDBY_DIRECTORY }) }),
+    "start-to-promote",
+    { "kind": "start-standby", "follow": null },
+  ],
+  [
+    "a failed promotion is not tried again at once",
+    holder({ postgres: postgres({ last: failed("promote", 1, 99_500) }) }),
+    "promote",
+  ],
+  [
+    "a frozen primary is left to the guard",
+    holder({ postgres: postgres({ ...RUNNING_PRIMARY, process: "frozen" }), leaseUsable: false }),
+    "frozen",
+  ],
+  [
+    "a crashed primary is started again in place",
+    holder({
+      postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY, crashedAtMs: 99_900, state: "crashed" }),
+    }),
+    "start-primary",
+    START_PRIMARY,
+  ],
+  [
+    "with primary_start_timeout 0 a crashed primary gives the lock up at once",
+    holder({
+      dynamic: { ...DYNAMIC, primaryStartTimeoutS: 0 },
+      postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY, crashedAtMs: 99_999 }),
+    }),
+    "crash-hand-over",
+    RELEASE,
+  ],
+  [
+    "a crash before the epoch was granted is no reason to give it up",
+    holder({
+      heldSinceMs: 99_999.5,
+      dynamic: { ...DYNAMIC, primaryStartTimeoutS: 0 },
+      postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY, crashedAtMs: 99_999 }),
+    }),
+    "start-primary",
+    START_PRIMARY,
+  ],
+  [
+    "a server that was down at the grant and has not come up for long gives the lock up",
+    holder({
+      nowMs: 120_000,
+      heldSinceMs: 105_000,
+      statuses: [seen(status("b"), 0)],
+      dynamic: { ...DYNAMIC, primaryStartTimeoutS: 5 },
+      postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY, crashedAtMs: 99_000 }),
+    }),
+    "crash-hand-over",
+    RELEASE,
+  ],
+  [
+    "without a possible successor it restarts in place all the same",
+    holder({
+      dynamic: { ...DYNAMIC, primaryStartTimeoutS: 0 },
+      statuses: [],
+      postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY, crashedAtMs: 99_999 }),
+    }),
+    "start-primary",
+    START_PRIMARY,
+  ],
+  [
+    "a holder without a data directory gives the lock up",
+    holder({ postgres: postgres({ ...STOPPED, directory: { kind: "absent" } }) }),
+    "no-directory",
+    RELEASE,
+  ],
+  [
+    "an accepted switchover stops the primary",
+    holder({
+      dcs: cluster({ failover: SWITCHOVER }),
+    }),
+    "step-down",
+    FAST_AFTER_CHECKPOINT,
+  ],
+  [
+    "after the stop for a switchover the lock is released",
+    holder({
+      postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY }),
+      dcs: cluster({ failover: SWITCHOVER }),
+    }),
+    "stepped-down",
+    RELEASE,
+  ],
+  [
+    "a primary that was ended with its lease comes back read-only when raft stays away",
+    holder({ ...LOST, postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY }) }),
+    "read-only",
+    { "kind": "start-standby", "follow": null },
+  ],
+  [
+    "a new holder whose raft leader answers waits for its lease, and is not started read-only",
+    holder({
+      ...LOST,
+      raftLostForMs: 4999,
+      postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY }),
+    }),
+    "start-primary",
+  ],
+  ["read-only, it is promoted only with a lease", holder({ ...LOST, postgres: FORMER }), "promote"],
+  ["with a lease it is the primary again", holder({ postgres: FORMER }), "promote", PROMOTE],
+  [
+    "a primary does not step down for a candidate that does not stream from it",
+    holder({
+      dcs: cluster({ failover: SWITCHOVER }),
+      postgres: postgres({ ...RUNNING_PRIMARY, replication: [streamingTo("c")] }),
+    }),
+    "step-down",
+  ],
+  [
+    "without a named candidate any member that streams will do",
+    holder({
+      dcs: cluster({ failover: { ...SWITCHOVER, candidate: null } }),
+      postgres: postgres({ ...RUNNING_PRIMARY, replication: [streamingTo("c")] }),
+    }),
+    "step-down",
+    FAST_AFTER_CHECKPOINT,
+  ],
+  [
+    "a stop that failed is not tried again at once",
+    holder({
+      dcs: cluster({ failover: SWITCHOVER }),
+      postgres: postgres({
+        ...RUNNING_PRIMARY,
+        last: { stop: { kind: "stop", ok: false, atMs: 99_000, detail: "", failures: 1 } },
+      }),
+    }),
+    "step-down",
+  ],
+  [
+    "a primary without a data directory gives the lock back",
+    holder({ postgres: postgres({ ...STOPPED, directory: { kind: "absent" } }) }),
+    "no-directory",
+    RELEASE,
+  ],
+  [
+    "in pause a primary that crashed is started when a restart is asked for",
+    holder({
+      ...PAUSED,
+      wantsRestart: true,
+      postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY, crashedAtMs: 0 }),
+    }),
+    "start-primary",
+    START_PRIMARY,
+  ],
+  [
+    "in pause a requested switchover stops the primary",
+    holder({ ...PAUSED, dcs: cluster({ lock: lock({ unfenced: true }), failover: SWITCHOVER }) }),
+    "step-down",
+    FAST_AFTER_CHECKPOINT,
+  ],
+  [
+    "in pause the winner of a request is promoted",
+    holder({ ...PAUSED, postgres: postgres() }),
+    "promote",
+    PROMOTE,
+  ],
+  ["a holder that is frozen waits for the guard", {
+    ...holder({ postgres: postgres({ ...RUNNING_PRIMARY, process: "frozen" }) }),
+    watchdogFailed: true,
+  }, "frozen"],
+  [
+    "a server that does not start gives the lock up for one that could serve",
+    holder({
+      nowMs: 200_000,
+      statuses: [seen(status("b"))],
+      postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY, last: failed("start", 3) }),
+    }),
+    "start-fails",
+    RELEASE,
+  ],
+  [
+    "a server that did not start twice is tried again",
+    holder({ postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY, last: failed("start", 2) }) }),
+    "start-primary",
+    START_PRIMARY,
+  ],
+  [
+    "a standby that is starting is waited for",
+    holder({ postgres: postgres({ process: "starting" }) }),
+    "standby-starting",
+  ],
+  [
+    "a server that is not promoted again and again is stopped for one that could serve",
+    holder({ postgres: postgres({ last: failed("promote", 3, 99_500) }) }),
+    "promotion-fails",
+    FAST,
+  ],
+  [
+    "without one that could serve it is tried again",
+    holder({ statuses: [], postgres: postgres({ last: failed("promote", 3, 99_500) }) }),
+    "promote",
+  ],
+];
+
+decides(HOLDER, CASES);
+
+test("a new holder begins to write only after the wait of failsafe mode", () => {
+  const failsafe = { epoch: 2, holder: "c", members: { a: "", c: "" }, revision: 9 };
+  const dcs = cluster({ failsafe });
+  const waiting = holder({ dcs, failsafeWait: true, postgres: postgres() });
+  expect(keep(waiting)).toEqual({
+    rule: "promote",
+    actions: [],
+    reason: "lock is ours, waiting: c may still be the primary in failsafe mode for up to a ttl",
+  });
+  expect(keep({ ...waiting, failsafeWait: false }).actions).toEqual([{ kind: "promote", epoch: 3 }]);
+  const stopped = { ...waiting, postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY }) };
+  expect(keep(stopped).actions).toEqual([]);
+  expect(keep({ ...stopped, failsafeWait: false }).actions).toEqual([{ kind: "start-primary", epoch: 3 }]);
+});

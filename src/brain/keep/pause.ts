@@ -1,0 +1,45 @@
+/**
+ * Maintenance mode: PostgreSQL is neither started nor stopped of the agent's own accord. What an operator asks for is
+ * carried out, and a primary that stepped down for it rejoins: then the rules after these decide as they do otherwise.
+ */
+import { decide, type Outcome, type Rule } from "./rule.ts";
+import type { NodeView } from "./view.ts";
+
+/** In maintenance mode nothing else starts a server that ended. */
+export function startsOnRequest({ dynamic, wantsRestart, postgres }: NodeView): boolean {
+  return dynamic.pause && wantsRestart && postgres.process === "none";
+}
+
+function holding(view: NodeView): Outcome | null {
+  const { postgres: { process, writable }, dcs } = view;
+  if (!view.dynamic.pause || startsOnRequest(view) || view.tenure !== "holding") return null;
+  if (dcs.failover?.accepted || (process === "running" && !writable)) return null;
+  return decide(
+    process === "none"
+      ? "PostgreSQL does not run, and is not started"
+      : `no action. I am (${view.name}), the leader with the lock`,
+  );
+}
+
+function stopped(view: NodeView): Outcome | null {
+  const { postgres: { process, last } } = view;
+  if (!view.dynamic.pause || startsOnRequest(view) || view.tenure === "holding") return null;
+  const steppedDown = last.stop?.ok ?? false;
+  if (process !== "none" || steppedDown || view.reinitializing) return null;
+  return decide("PostgreSQL does not run, and is not started");
+}
+
+export const PAUSE: readonly Rule[] = [
+  {
+    name: "pause-holder",
+    when: "In pause, on the holder: neither a switchover is accepted nor a promotion due.",
+    then: "Leaves PostgreSQL as it is.",
+    decide: holding,
+  },
+  {
+    name: "pause-stopped",
+    when: "In pause, on another member: PostgreSQL does not run, and the agent did not stop it.",
+    then: "Does not start it.",
+    decide: stopped,
+  },
+];

@@ -1,0 +1,106 @@
+/**
+ * What this node's PostgreSQL must do next: a pure decision, with its reason and the name of the rule that made it. The
+ * table is ordered by urgency, and the first rule that applies decides. Long actions appear in the next view as running;
+ * nothing waits here.
+ *
+ * No rule starts or promotes a server that may acknowledge writes unless this node holds the lock, its first renewal is
+ * acknowledged, its lease runs, the guard is armed with it, and no wait of failsafe mode is left (holder.ts).
+ */
+import type { Decision } from "../actions.ts";
+import { BOOTSTRAP } from "./bootstrap.ts";
+import { BUSY } from "./busy.ts";
+import { DIRECTORY, OTHER_CLUSTER } from "./directory.ts";
+import { FENCE } from "./fence.ts";
+import { HOLDER } from "./holder.ts";
+import { LEAVE } from "./leave.ts";
+import { PAUSE, startsOnRequest } from "./pause.ts";
+import { REJOIN } from "./rejoin.ts";
+import { REQUEST } from "./request.ts";
+import { decide, kill, type Outcome, type Rule } from "./rule.ts";
+import { SHUTDOWN } from "./shutdown.ts";
+import { STANDBY } from "./standby.ts";
+import { type NodeView, retryLater } from "./view.ts";
+import { WAITING } from "./waiting.ts";
+import { WATCHDOG } from "./watchdog.ts";
+
+const LEFTOVERS: Rule = {
+  name: "leftovers",
+  when: "The postmaster is gone, and processes of its directory live.",
+  then: "Kills them.",
+  decide: ({ postgres: { process } }) =>
+    process === "orphans" ? kill("ending what is left of PostgreSQL") : null,
+};
+
+/** They decide in pause as they do otherwise, and say then that it is pause. */
+const ORDINARY: readonly Rule[] = [...PAUSE, LEFTOVERS, ...HOLDER, ...WAITING, ...STANDBY, ...REJOIN];
+
+/** All rules, most urgent first. */
+export const RULES: readonly Rule[] = [
+  ...FENCE,
+  ...SHUTDOWN,
+  ...LEAVE,
+  ...BUSY,
+  ...WATCHDOG,
+  ...DIRECTORY,
+  ...BOOTSTRAP,
+  OTHER_CLUSTER,
+  ...REQUEST,
+  ...ORDINARY,
+];
+
+/** What is decided when no rule applies: all is as it should be. */
+export const IDLE = "idle";
+
+function idle({ name, tenure, dcs: { lock } }: NodeView): Outcome {
+  if (tenure === "holding") return decide(`no action. I am (${name}), the leader with the lock`);
+  if (lock.holder === null) return decide("the lock is free, waiting for the coordinator's choice");
+  return decide(`no action. I am (${name}), a secondary, and following a leader (${lock.holder})`);
+}
+
+export function keep(view: NodeView): Decision {
+  for (const rule of RULES) {
+    const outcome = rule.decide(view);
+    if (outcome !== null) return decision(rule.name, outcome, view, ORDINARY.includes(rule));
+  }
+  return decision(IDLE, idle(view), view, true);
+}
+
+function decision(rule: string, outcome: Outcome, view: NodeView, isOrdinary: boolean): Decision {
+  const { reason, ...rest } = tooSoon(view, outcome) ?? outcome;
+  const prefix = !isOrdinary || !view.dynamic.pause
+    ? ""
+    : startsOnRequest(view)
+    ? "PAUSE: restart requested: "
+    : "PAUSE: ";
+  return { rule, reason: prefix + reason, ...rest };
+}
+
+/**
+ * What has failed is not begun again before its pause is over, whichever rule asks for it. Not so what ends a server:
+ * that may be urgent; and a restart, which its requester asks for once.
+ */
+function tooSoon(view: NodeView, { actions }: Outcome): Outcome | null {
+  for (const { kind } of actions) {
+    const tried = kind === "start-primary" || kind === "start-standby" ? "start" : kind;
+    if (!isRepeated(tried)) continue;
+    const last = view.postgres.last[tried];
+    if (retryLater(last, view.nowMs)) return decide(`${tried} failed, trying again soon: ${last!.detail}`);
+  }
+  return null;
+}
+
+const REPEATED = [
+  "bootstrap",
+  "finish-bootstrap",
+  "seal-bootstrap",
+  "clone",
+  "start",
+  "promote",
+  "rewind",
+  "set-aside",
+  "joined-history",
+] as const;
+
+function isRepeated(kind: string): kind is typeof REPEATED[number] {
+  return (REPEATED as readonly string[]).includes(kind);
+}

@@ -1,0 +1,49 @@
+/** A shutdown under way. */
+import type { PostgresView } from "../../model/postgres_view.ts";
+import { cluster, holder, postgres, RUNNING_PRIMARY } from "../testing.ts";
+import { SHUTDOWN } from "./shutdown.ts";
+import { type Case, decides, FAST, IMMEDIATE, PAUSED, RELEASE } from "./testing.ts";
+import type { NodeView } from "./view.ts";
+
+/** What is under way is the subject; how long each step lasts has tests of its own beside ../shutdown.ts. */
+function shuttingDown(server: Partial<PostgresView>, change: Partial<NodeView> = {}): NodeView {
+  return holder({
+    postgres: postgres({ ...RUNNING_PRIMARY, process: "stopping", ...server }),
+    ...change,
+  });
+}
+const STOP = { kind: "stop", sinceMs: 80_000, detail: "fast" } as const;
+const SHUT_DOWN = {
+  writable: false,
+  action: STOP,
+  shutdown: { stage: "closed", beganMs: 80_000, stageMs: 99_900 },
+} as const;
+const CASES: readonly Case[] = [
+  ["a shutdown that this agent did not begin is seen to", shuttingDown({}), "shutdown-unattended", FAST],
+  ["in pause it is watched", shuttingDown({}, PAUSED), "shutdown-unattended"],
+  [
+    "a lock to hand over goes as soon as a standby has the shutdown checkpoint",
+    shuttingDown(SHUT_DOWN, { stopping: true, dcs: cluster() }),
+    "past-checkpoint",
+    RELEASE,
+  ],
+  ["a restart of ours waits for the archiver", shuttingDown(SHUT_DOWN), "past-checkpoint"],
+  [
+    "what was killed and is kept by the kernel hands over",
+    shuttingDown({
+      writable: false,
+      action: { ...STOP, detail: "kill" },
+      shutdown: { stage: "ending", beganMs: 95_000, stageMs: 95_000 },
+    }),
+    "doomed",
+    RELEASE,
+  ],
+  [
+    "a shutdown that hangs goes on to the next step",
+    shuttingDown({ action: STOP, shutdown: { stage: "ending", beganMs: 20_000, stageMs: 20_000 } }),
+    "shutdown-overdue",
+    IMMEDIATE,
+  ],
+];
+
+decides(SHUTDOWN, CASES);
