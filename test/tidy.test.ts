@@ -162,7 +162,7 @@ const SIM_NEEDS: readonly (readonly [string, readonly string[]])[] = [
     "raft/node/raft_node.ts",
     "src/dcs/state_machine.ts",
     "src/dcs/lease.ts",
-    "src/brain/coordinator.ts",
+    "src/brain/cluster/coordinate.ts",
     "src/brain/keep/rules.ts",
     "src/guard/fence.ts",
   ]],

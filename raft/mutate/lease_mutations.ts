@@ -156,7 +156,7 @@ const removals = [
     ],
     ["address-of-the-holder-kept", ": node === id;", ": node === id || known?.raftAddr === addr;"],
   ]),
-  ...mutationsOf("src/brain/successor.ts", ["src/brain"], [
+  ...mutationsOf("src/brain/cluster/successor.ts", ["src/brain"], [
     ["removed-member-chosen", "seen.ageMs < FRESH_MS && isMember(seen, view))", "seen.ageMs < FRESH_MS)"],
   ]),
 ];

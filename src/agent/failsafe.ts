@@ -5,7 +5,7 @@
  */
 import type { Clock } from "../../raft/mod.ts";
 import { timingOf } from "../brain/timing.ts";
-import type { SeenStatus } from "../brain/successor.ts";
+import type { SeenStatus } from "../brain/cluster/successor.ts";
 import {
   type FailsafeAnswer,
   type FailsafeMembers,

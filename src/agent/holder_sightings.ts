@@ -5,7 +5,7 @@
  * that one that is told was made since that process began. A witness's sighting is as good as a member's. What the standby
  * missed meanwhile is bounded by the position that belongs to the sighting, through the lag limit.
  */
-import { FRESH_MS, type SeenStatus } from "../brain/successor.ts";
+import { FRESH_MS, type SeenStatus } from "../brain/cluster/successor.ts";
 import type { Lsn } from "../model/lsn.ts";
 import { isSameMachine } from "../model/life.ts";
 import type { MemberStatus } from "../model/member_status.ts";

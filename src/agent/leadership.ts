@@ -3,8 +3,8 @@
  * coordinator decides. All commands that end or grant an epoch are proposed in the own term only, never forwarded.
  */
 import type { Clock, MemberInfo, Raft } from "../../raft/mod.ts";
-import { type ClusterDecision, coordinate } from "../brain/coordinator.ts";
-import { FRESH_MS, type SeenStatus } from "../brain/successor.ts";
+import { type ClusterDecision, coordinate } from "../brain/cluster/coordinate.ts";
+import { FRESH_MS, type SeenStatus } from "../brain/cluster/successor.ts";
 import { checkTiming } from "../brain/timing.ts";
 import type { CommandBody } from "../dcs/commands.ts";
 import { type BrokenRules, Grantor, type Renewal, type RenewalAck } from "../dcs/lease.ts";

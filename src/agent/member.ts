@@ -8,7 +8,7 @@ import type { AgentCounters } from "../api/port.ts";
 import type { Action } from "../brain/actions.ts";
 import { keep } from "../brain/keep/rules.ts";
 import type { NodeView } from "../brain/keep/view.ts";
-import { FRESH_MS, type SeenStatus } from "../brain/successor.ts";
+import { FRESH_MS, type SeenStatus } from "../brain/cluster/successor.ts";
 import { leaseFromTtl } from "../brain/timing.ts";
 import type { BrokenRules, Renewal, RenewalAck } from "../dcs/lease.ts";
 import { type DcsStateMachine, NAME_HOLDS_LOCK, NAME_TAKEN } from "../dcs/state_machine.ts";
@@ -203,7 +203,7 @@ export class Member {
       state,
       electionMaxMs: options.electionMaxMs,
       nodeOf: (member) => this.board.nodeOf(member),
-      decided: (decision) => this.#note("coordinator", decision.reason, decision.commands),
+      decided: (decision) => this.#note("coordinator", decision, decision.commands),
       wake,
       broken,
     });
@@ -665,7 +665,7 @@ export class Member {
       reinitializing: this.reinitialization.status?.state === "running",
     };
     const decision = keep(node);
-    this.#note("keeper", decision.reason, decision.actions);
+    this.#note("keeper", decision, decision.actions);
     for (const action of decision.actions) this.#act(action, decision.reason);
     this.#cancelDeadCopy(statuses);
     if (tenure.kind === "holding" && view.process === "running") this.#asHolder(view);
@@ -817,9 +817,13 @@ export class Member {
   }
 
   /** Decisions that do something, or that a person would want to see once, are news; the rest is for whoever debugs. */
-  #note(by: "keeper" | "coordinator", reason: string, actions: readonly unknown[]): void {
+  #note(
+    by: "keeper" | "coordinator",
+    { rule, reason }: { readonly rule: string; readonly reason: string },
+    actions: readonly unknown[],
+  ): void {
     const { log } = this.#options;
-    if (!this.decisions.record(by, this.#wallTime(), reason, actions)) return;
+    if (!this.decisions.record(by, this.#wallTime(), rule, reason, actions)) return;
     const news = actions.length > 0 || (by === "keeper" && this.#options.postgres.view().action === null);
     log[news ? "info" : "debug"](`decision.${by}`, reason);
   }

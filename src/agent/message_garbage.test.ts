@@ -7,7 +7,7 @@ import fc from "fast-check";
 import { anyInput, ODD_KEYS, spoiled } from "../../raft/testing.ts";
 import { createApp } from "../api/app.ts";
 import { StubPort } from "../api/testing.ts";
-import { coordinate } from "../brain/coordinator.ts";
+import { coordinate } from "../brain/cluster/coordinate.ts";
 import { keep } from "../brain/keep/rules.ts";
 import { cluster, life, lock, node, primaryStatus, seen, status, succession } from "../brain/testing.ts";
 import type { GuardView } from "../guard/port.ts";

@@ -1,6 +1,6 @@
 /** Two machines of one name: whether the one that has it lives, and what the other one is told. Pure. */
 import type { MemberInfo } from "../../raft/mod.ts";
-import type { SeenStatus } from "../brain/successor.ts";
+import type { SeenStatus } from "../brain/cluster/successor.ts";
 import { type DcsState, knownMember } from "../model/records.ts";
 import { slotName, slotTakenBy } from "../model/slot_name.ts";
 

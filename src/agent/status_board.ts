@@ -3,7 +3,7 @@
  * member is heard from the raft id that the records give its name, and from no other: names can come twice. Of each raft id
  * one status is kept, so that one that calls itself by ever new names fills nothing.
  */
-import type { SeenStatus } from "../brain/successor.ts";
+import type { SeenStatus } from "../brain/cluster/successor.ts";
 import { nodeIn } from "../dcs/state_machine.ts";
 import type { Lsn } from "../model/lsn.ts";
 import type { MemberStatus } from "../model/member_status.ts";

@@ -3,6 +3,7 @@
  * leader does: it confirms renewals, expires leases and chooses successors from what the members say of themselves. It
  * never holds the lock: it publishes no status that anybody could be chosen by.
  */
+import type { ClusterDecision } from "../brain/cluster/coordinate.ts";
 import type { Clock, MemberInfo, Raft, RaftEvent } from "../../raft/mod.ts";
 import type { BrokenRules } from "../dcs/lease.ts";
 import type { DcsStateMachine } from "../dcs/state_machine.ts";
@@ -95,7 +96,7 @@ export class Witness {
       state,
       electionMaxMs,
       nodeOf: (member) => this.board.nodeOf(member),
-      decided: ({ reason, commands }) => this.#note(reason, commands),
+      decided: (decision) => this.#note(decision),
       wake: () => this.#wake(),
       broken: options.broken ?? new Set(),
     });
@@ -228,9 +229,10 @@ export class Witness {
     this.changes.changed();
   }
 
-  #note(reason: string, commands: readonly unknown[]): void {
+  #note({ rule, reason, commands }: ClusterDecision): void {
     const { wallMs, log } = this.#options;
-    if (!this.decisions.record("coordinator", new Date(wallMs()).toISOString(), reason, commands)) return;
+    const at = new Date(wallMs()).toISOString();
+    if (!this.decisions.record("coordinator", at, rule, reason, commands)) return;
     log[commands.length > 0 ? "info" : "debug"]("decision.coordinator", reason);
   }
 }

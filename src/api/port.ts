@@ -49,6 +49,8 @@ export interface ScheduledRestart extends RestartConditions {
 export interface DecisionRecord {
   /** ISO 8601. */
   readonly at: string;
+  /** The rule that decided, by its name in docs/decisions.md. */
+  readonly rule: string;
   readonly reason: string;
   readonly actions: readonly Json[];
 }

@@ -113,6 +113,7 @@ export class StubPort implements ApiPort {
   decisions() {
     return [{
       at: "2026-01-31T12:00:00.000Z",
+      rule: "idle",
       reason: "no action. I am (node1), the leader with the lock",
       actions: [],
     }];

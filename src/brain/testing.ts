@@ -6,7 +6,7 @@ import type { PostgresView, ReplicationConnection } from "../model/postgres_view
 import type { Life } from "../model/life.ts";
 import type { DcsState, LockRecord } from "../model/records.ts";
 import type { NodeView } from "./keep/view.ts";
-import type { SuccessorView } from "./successor.ts";
+import type { SuccessorView } from "./cluster/successor.ts";
 
 export const SYSTEM_ID = "7300000000000000001";
 

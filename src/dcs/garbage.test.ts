@@ -8,7 +8,7 @@ import { createApp } from "../api/app.ts";
 import { clusterJson } from "../api/cluster.ts";
 import { dcsKey } from "../api/dcs_keys.ts";
 import { StubPort } from "../api/testing.ts";
-import { coordinate } from "../brain/coordinator.ts";
+import { coordinate } from "../brain/cluster/coordinate.ts";
 import { keep } from "../brain/keep/rules.ts";
 import { node, primaryStatus, seen, status, succession } from "../brain/testing.ts";
 import { effectiveDynamic, effectivePostgresqlSection } from "../model/config_dynamic.ts";

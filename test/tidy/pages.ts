@@ -1,5 +1,6 @@
 /** Pages of docs/ that are printed from tables of the code, so that they cannot say anything else. */
-import { RULES } from "../../src/brain/keep/rules.ts";
+import { CLUSTER_RULES, HELD } from "../../src/brain/cluster/coordinate.ts";
+import { IDLE, RULES } from "../../src/brain/keep/rules.ts";
 
 export interface Page {
   /** From the root of the repository. */
@@ -7,26 +8,39 @@ export interface Page {
   readonly text: () => string;
 }
 
-function decisions(): string {
-  const rows = RULES.map(({ name, when, then }, index) =>
+interface Rule {
+  readonly name: string;
+  readonly when: string;
+  readonly then: string;
+}
+
+function table(rules: readonly Rule[], otherwise: string): string {
+  const rows = rules.map(({ name, when, then }, index) =>
     `| ${index + 1} | \`${name}\` | ${when} | ${then} |`
   );
-  return `# What a node decides for its PostgreSQL
+  return ["| | rule | when | what it does |", "|---|---|---|---|", ...rows, otherwise].join("\n");
+}
 
-<!-- Printed from src/brain/keep by \`npm run pages\`. -->
+function decisions(): string {
+  return `# Decisions
 
-Each time something happens, and every \`loop_wait\` at the latest, a node goes through these rules from the top. The first one
-that applies decides, and the others are not asked. Rules that wait are rules, too: while \`busy\` decides, nothing below it does.
-\`GET /agent/decisions\` and the log name the rule of each decision.
+<!-- Printed from src/brain by \`npm run pages\`. -->
 
-| | rule | when | what it does |
-|---|---|---|---|
-${rows.join("\n")}
-| | \`idle\` | None of them applies. | Nothing: all is as it should be. |
+Whenever something happens, and every \`loop_wait\` at the latest, rules are gone through from the top. The first one that
+applies decides, and the others are not asked. \`GET /agent/decisions\` names the rule of each decision.
 
+## A node, for its PostgreSQL
+
+${table(RULES, `| | \`${IDLE}\` | None of them applies. | Nothing: all is as it should be. |`)}
+
+- Waiting is a decision, too: while \`busy\` decides, nothing below it does.
 - In pause the rules from \`pause-holder\` on say so: their reasons begin with \`PAUSE:\`.
-- An action that failed is begun again only after a pause, which grows from 2 s to 60 s. Until then its rule decides to do nothing, and
-  says what failed. Stopping PostgreSQL, and a restart that was asked for, are not held back.
+- An action that failed is begun again only after a pause, which grows from 2 s to 60 s. Until then its rule decides to do
+  nothing, and says what failed. Stopping PostgreSQL, and a restart that was asked for, are not held back.
+
+## The raft leader, for the cluster
+
+${table(CLUSTER_RULES, `| | \`${HELD}\` | None of them applies. | Nothing: somebody holds the lock. |`)}
 `;
 }
 

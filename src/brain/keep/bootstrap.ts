@@ -1,7 +1,7 @@
 /** The cluster has no data yet: one member claims the bootstrap, makes or adopts a directory, and names it in the records. */
-import { FRESH_MS } from "../successor.ts";
+import { FRESH_MS } from "../cluster/successor.ts";
 import { startPrimary } from "./holder.ts";
-import { decide, kill, type Outcome, release, type Rule } from "./rule.ts";
+import { decide, kill, type NodeRule, type Outcome, release } from "./outcome.ts";
 import { type NodeView, ownBootstrap } from "./view.ts";
 
 const isInitialized = ({ dcs: { initialize } }: NodeView) =>
@@ -100,7 +100,7 @@ function initdb(view: NodeView): Outcome | null {
     : decide("initdb done, waiting for the lock");
 }
 
-export const BOOTSTRAP: readonly Rule[] = [
+export const BOOTSTRAP: readonly NodeRule[] = [
   {
     name: "undo-bootstrap",
     when: "Creating roles or post_bootstrap failed.",

@@ -1,5 +1,5 @@
 /** A long action is under way: it is waited for, unless it keeps the lock from a member that could serve. */
-import { decide, kill, type Outcome, type Rule } from "./rule.ts";
+import { decide, kill, type NodeRule, type Outcome } from "./outcome.ts";
 import { type NodeView, someoneElseCan } from "./view.ts";
 
 /** How long a server that was known to be down when its member was granted the lock has to start at the least. */
@@ -30,7 +30,7 @@ function busy({ postgres: { action } }: NodeView): Outcome | null {
   return decide(`${action.kind} in progress${action.detail === "" ? "" : ` (${action.detail})`}`);
 }
 
-export const BUSY: readonly Rule[] = [
+export const BUSY: readonly NodeRule[] = [
   {
     name: "start-overdue",
     when:

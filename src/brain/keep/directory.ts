@@ -1,5 +1,5 @@
 /** The data directory is not what the rules after these may take for granted: a whole one, at its place, ours. */
-import { decide, kill, type Outcome, release, type Rule } from "./rule.ts";
+import { decide, kill, type NodeRule, type Outcome, release } from "./outcome.ts";
 import { type NodeView, ownBootstrap } from "./view.ts";
 
 /**
@@ -57,7 +57,7 @@ function otherCluster(view: NodeView): Outcome | null {
   });
 }
 
-export const DIRECTORY: readonly Rule[] = [
+export const DIRECTORY: readonly NodeRule[] = [
   {
     name: "displaced",
     when: "PostgreSQL works in a directory that was moved away or removed.",
@@ -85,7 +85,7 @@ export const DIRECTORY: readonly Rule[] = [
   },
 ];
 
-export const OTHER_CLUSTER: Rule = {
+export const OTHER_CLUSTER: NodeRule = {
   name: "other-cluster",
   when: "The data directory has another system identifier than the cluster.",
   then: "The agent ends with exit code 1. Nothing is touched.",

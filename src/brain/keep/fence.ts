@@ -2,7 +2,7 @@
  * Before anything else: nothing is decided by records that may be older than this start, and a server that may
  * acknowledge writes without the epoch being held here is ended.
  */
-import { decide, kill, mayLeave, type Outcome, release, type Rule } from "./rule.ts";
+import { decide, kill, mayLeave, type NodeRule, type Outcome, release } from "./outcome.ts";
 import { shuttingDown } from "./shutdown.ts";
 import { isDoomed, type NodeView } from "./view.ts";
 
@@ -56,7 +56,7 @@ function giveBack(view: NodeView): Outcome | null {
   return release(`giving back epoch ${view.dcs.lock.epoch}`, view);
 }
 
-export const FENCE: readonly Rule[] = [
+export const FENCE: readonly NodeRule[] = [
   {
     name: "records-unknown",
     when: "The node's own record of this start is not applied yet.",

@@ -4,7 +4,7 @@
  */
 import { knownMember } from "../../model/records.ts";
 import { startTakesTooLong } from "./busy.ts";
-import { decide, type Outcome, release, type Rule } from "./rule.ts";
+import { decide, type NodeRule, type Outcome, release } from "./outcome.ts";
 import { type NodeView, retryLater, someoneElseCan, stepDownWanted } from "./view.ts";
 
 /** So often in a row it may fail before another member is to try. */
@@ -123,7 +123,7 @@ function streamsFromUs({ dcs, postgres }: NodeView): boolean {
   );
 }
 
-export const HOLDER: readonly Rule[] = [
+export const HOLDER: readonly NodeRule[] = [
   {
     name: "no-directory",
     when: "The holder has no data directory.",

@@ -1,5 +1,5 @@
 /** The agent is to end: PostgreSQL is stopped, the lock handed over. In pause PostgreSQL stays, if its epoch may. */
-import { decide, mayLeave, type Outcome, release, type Rule } from "./rule.ts";
+import { decide, mayLeave, type NodeRule, type Outcome, release } from "./outcome.ts";
 import type { NodeView } from "./view.ts";
 
 function stopped(view: NodeView): Outcome | null {
@@ -22,7 +22,7 @@ function stopPostgres({ stopping, postgres: { action, writable } }: NodeView): O
   return decide("the agent is stopping", { kind: "stop", how: "fast", checkpoint: writable });
 }
 
-export const LEAVE: readonly Rule[] = [
+export const LEAVE: readonly NodeRule[] = [
   {
     name: "stopped",
     when: "The agent is to end, and PostgreSQL does not run.",

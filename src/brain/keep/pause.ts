@@ -2,7 +2,7 @@
  * Maintenance mode: PostgreSQL is neither started nor stopped of the agent's own accord. What an operator asks for is
  * carried out, and a primary that stepped down for it rejoins: then the rules after these decide as they do otherwise.
  */
-import { decide, type Outcome, type Rule } from "./rule.ts";
+import { decide, type NodeRule, type Outcome } from "./outcome.ts";
 import type { NodeView } from "./view.ts";
 
 /** In maintenance mode nothing else starts a server that ended. */
@@ -29,7 +29,7 @@ function stopped(view: NodeView): Outcome | null {
   return decide("PostgreSQL does not run, and is not started");
 }
 
-export const PAUSE: readonly Rule[] = [
+export const PAUSE: readonly NodeRule[] = [
   {
     name: "pause-holder",
     when: "In pause, on the holder: neither a switchover is accepted nor a promotion due.",

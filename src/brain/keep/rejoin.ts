@@ -1,7 +1,7 @@
 /** A stopped former primary, or a standby found diverged: compare histories, then start, rewind or copy anew. */
 import type { MemberStatus } from "../../model/member_status.ts";
 import type { Upstream } from "../actions.ts";
-import { decide, type Outcome, type Rule } from "./rule.ts";
+import { decide, type NodeRule, type Outcome } from "./outcome.ts";
 import { livingHolder, type NodeView, retryLater, upstreamOf } from "./view.ts";
 
 /** The verdict on our history against the present primary and its timeline; null: not compared yet. */
@@ -84,7 +84,7 @@ function copyAnew(view: NodeView): Outcome | null {
   return decide(`diverged and ${why}: copying anew, the old directory is kept`, { kind: "set-aside", why });
 }
 
-export const REJOIN: readonly Rule[] = [
+export const REJOIN: readonly NodeRule[] = [
   {
     name: "await-primary",
     when:

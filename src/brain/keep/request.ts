@@ -1,5 +1,5 @@
 /** What an operator asked of this node. */
-import { decide, type Outcome, type Rule } from "./rule.ts";
+import { decide, type NodeRule, type Outcome } from "./outcome.ts";
 import { livingHolder, type NodeView } from "./view.ts";
 
 /** Without a primary to copy from, this directory may be the one that the cluster needs. */
@@ -18,7 +18,7 @@ function restart({ wantsRestart, postgres: { process, writable }, leaseUsable }:
   return decide("restart requested", { kind: "restart" });
 }
 
-export const REQUEST: readonly Rule[] = [
+export const REQUEST: readonly NodeRule[] = [
   {
     name: "reinitialize",
     when: "An operator asked for a new copy, this node is not the holder, and a primary runs to copy from.",

@@ -7,6 +7,7 @@
  * acknowledged, its lease runs, the guard is armed with it, and no wait of failsafe mode is left (holder.ts).
  */
 import type { Decision } from "../actions.ts";
+import { firstOf } from "../rule.ts";
 import { BOOTSTRAP } from "./bootstrap.ts";
 import { BUSY } from "./busy.ts";
 import { DIRECTORY, OTHER_CLUSTER } from "./directory.ts";
@@ -16,14 +17,14 @@ import { LEAVE } from "./leave.ts";
 import { PAUSE, startsOnRequest } from "./pause.ts";
 import { REJOIN } from "./rejoin.ts";
 import { REQUEST } from "./request.ts";
-import { decide, kill, type Outcome, type Rule } from "./rule.ts";
+import { decide, kill, type NodeRule, type Outcome } from "./outcome.ts";
 import { SHUTDOWN } from "./shutdown.ts";
 import { STANDBY } from "./standby.ts";
 import { type NodeView, retryLater } from "./view.ts";
 import { WAITING } from "./waiting.ts";
 import { WATCHDOG } from "./watchdog.ts";
 
-const LEFTOVERS: Rule = {
+const LEFTOVERS: NodeRule = {
   name: "leftovers",
   when: "The postmaster is gone, and processes of its directory live.",
   then: "Kills them.",
@@ -32,10 +33,10 @@ const LEFTOVERS: Rule = {
 };
 
 /** They decide in pause as they do otherwise, and say then that it is pause. */
-const ORDINARY: readonly Rule[] = [...PAUSE, LEFTOVERS, ...HOLDER, ...WAITING, ...STANDBY, ...REJOIN];
+const ORDINARY: readonly NodeRule[] = [...PAUSE, LEFTOVERS, ...HOLDER, ...WAITING, ...STANDBY, ...REJOIN];
 
 /** All rules, most urgent first. */
-export const RULES: readonly Rule[] = [
+export const RULES: readonly NodeRule[] = [
   ...FENCE,
   ...SHUTDOWN,
   ...LEAVE,
@@ -58,11 +59,9 @@ function idle({ name, tenure, dcs: { lock } }: NodeView): Outcome {
 }
 
 export function keep(view: NodeView): Decision {
-  for (const rule of RULES) {
-    const outcome = rule.decide(view);
-    if (outcome !== null) return decision(rule.name, outcome, view, ORDINARY.includes(rule));
-  }
-  return decision(IDLE, idle(view), view, true);
+  const first = firstOf(RULES, view);
+  if (first === null) return decision(IDLE, idle(view), view, true);
+  return decision(first.rule.name, first.outcome, view, ORDINARY.includes(first.rule));
 }
 
 function decision(rule: string, outcome: Outcome, view: NodeView, isOrdinary: boolean): Decision {

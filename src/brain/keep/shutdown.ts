@@ -4,8 +4,8 @@
  * checkpoint: archiver and WAL senders may live on for a while (guard/fence.ts says why that is safe).
  */
 import { LEFTOVERS_AFTER_RELEASE_MS, LEFTOVERS_MS, shutdownStep } from "../shutdown.ts";
-import { FRESH_MS, ineligible, positionOf } from "../successor.ts";
-import { decide, kill, type Outcome, release, type Rule } from "./rule.ts";
+import { FRESH_MS, ineligible, positionOf } from "../cluster/successor.ts";
+import { decide, kill, type NodeRule, type Outcome, release } from "./outcome.ts";
 import { isDoomed, type NodeView, retryLater, someoneElseCan, stepDownWanted } from "./view.ts";
 
 const STOPS = ["fast", "immediate", "kill"] as const;
@@ -106,7 +106,7 @@ function successorWith(view: NodeView, lsn: number | null): string | null {
   return found?.status.name ?? null;
 }
 
-export const SHUTDOWN: readonly Rule[] = [
+export const SHUTDOWN: readonly NodeRule[] = [
   {
     name: "shutdown-unattended",
     when: "PostgreSQL is being shut down, and not by this start of the agent.",

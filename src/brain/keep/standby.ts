@@ -1,5 +1,5 @@
 /** Another member holds the lock: copy from it, follow it, and find out why its WAL does not come. */
-import { decide, type Outcome, type Rule } from "./rule.ts";
+import { decide, type NodeRule, type Outcome } from "./outcome.ts";
 import { diverged, mustCompare } from "./rejoin.ts";
 import { livingHolder, type NodeView, retryLater, upstreamOf } from "./view.ts";
 
@@ -84,7 +84,7 @@ function doesNotStream(view: NodeView): Outcome | null {
   return decide("does not stream: comparing histories", { kind: "compare-history", with: upstream });
 }
 
-export const STANDBY: readonly Rule[] = [
+export const STANDBY: readonly NodeRule[] = [
   {
     name: "await-address",
     when: "Another member holds the lock, and its record is not there yet.",

@@ -4,7 +4,7 @@ import type { PostgresView } from "../../model/postgres_view.ts";
 import type { DcsState } from "../../model/records.ts";
 import type { Action, Upstream } from "../actions.ts";
 import { cluster, DYNAMIC, lock, postgres, RUNNING_PRIMARY, STANDBY_DIRECTORY } from "../testing.ts";
-import type { Rule } from "./rule.ts";
+import type { NodeRule } from "./outcome.ts";
 import { keep } from "./rules.ts";
 import type { NodeView } from "./view.ts";
 
@@ -13,7 +13,7 @@ export const MAY_LEAVE = "the agent may leave";
 export type Case = readonly [string, NodeView, string, ...(Action | typeof MAY_LEAVE)[]];
 
 /** A test for each case, and one that shows that each of `rules` decides some case. */
-export function decides(rules: readonly Rule[], cases: readonly Case[]): void {
+export function decides(rules: readonly NodeRule[], cases: readonly Case[]): void {
   for (const [name, view, rule, ...expected] of cases) {
     test(name, () => {
       const decision = keep(view);

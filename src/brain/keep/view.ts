@@ -5,7 +5,7 @@ import { pauseAfter } from "../../model/pause_after.ts";
 import type { FinishedAction, PostgresView } from "../../model/postgres_view.ts";
 import { type DcsState, knownMember } from "../../model/records.ts";
 import type { Upstream } from "../actions.ts";
-import { FRESH_MS, ineligible, type SeenStatus } from "../successor.ts";
+import { FRESH_MS, ineligible, type SeenStatus } from "../cluster/successor.ts";
 
 /** The pause after a failed action of a kind; it grows with each failure in a row. */
 const RETRY_MS = 2000;

@@ -1,5 +1,5 @@
 /** The lock is free: be ready to report the end of the own WAL, change nothing that could matter. */
-import { decide, type Outcome, type Rule } from "./rule.ts";
+import { decide, type NodeRule, type Outcome } from "./outcome.ts";
 import { type NodeView, upstreamOf } from "./view.ts";
 
 const isDown = ({ tenure, dcs, postgres }: NodeView) =>
@@ -25,7 +25,7 @@ function start(view: NodeView): Outcome | null {
   });
 }
 
-export const WAITING: readonly Rule[] = [
+export const WAITING: readonly NodeRule[] = [
   {
     name: "await-leader",
     when: "The lock is free, and this node has no data directory.",

@@ -1,5 +1,5 @@
 /** A required watchdog that cannot be used: an orderly end, as the guard still stands behind PostgreSQL. */
-import { decide, type Outcome, release, type Rule } from "./rule.ts";
+import { decide, type NodeRule, type Outcome, release } from "./outcome.ts";
 import type { NodeView } from "./view.ts";
 
 const REASON = "a watchdog is required and cannot be used";
@@ -17,7 +17,7 @@ function handOver(view: NodeView): Outcome | null {
   return release(`${REASON}: handing over the lock`, view);
 }
 
-export const WATCHDOG: readonly Rule[] = [
+export const WATCHDOG: readonly NodeRule[] = [
   {
     name: "watchdog-demote",
     when: "The holder's watchdog is required and cannot be used, and its PostgreSQL may write.",

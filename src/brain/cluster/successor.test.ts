@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
-import { EPOCHS_PER_CLUSTER_EPOCH, recoveredState } from "../dcs/recovered.ts";
-import type { MemberStatus } from "../model/member_status.ts";
-import type { DcsState } from "../model/records.ts";
+import { EPOCHS_PER_CLUSTER_EPOCH, recoveredState } from "../../dcs/recovered.ts";
+import type { MemberStatus } from "../../model/member_status.ts";
+import type { DcsState } from "../../model/records.ts";
 import { chooseSuccessor, ineligible, type SuccessorView } from "./successor.ts";
-import { cluster, DYNAMIC, FREE, lock, primaryStatus, seen, status, succession } from "./testing.ts";
+import { cluster, DYNAMIC, FREE, lock, primaryStatus, seen, status, succession } from "../testing.ts";
 
 const RELEASED = lock({ ...FREE, ended: { how: "released", lsn: 1200, timeline: 1 } });
 const request = (kind: "switchover" | "failover", candidate: string | null) =>

@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
-import { recoveredState } from "../dcs/recovered.ts";
-import { type ClusterView, coordinate } from "./coordinator.ts";
-import { cluster, FREE, lock, primaryStatus, seen, status, succession } from "./testing.ts";
+import { recoveredState } from "../../dcs/recovered.ts";
+import { CLUSTER_RULES, type ClusterDecision, coordinate } from "./coordinate.ts";
+import type { ClusterView } from "./view.ts";
+import { cluster, FREE, life, lock, primaryStatus, seen, status, succession } from "../testing.ts";
 
 function view(change: Partial<ClusterView> = {}): ClusterView {
   return {
@@ -39,6 +40,86 @@ const ops = (change: Partial<ClusterView>) =>
   coordinate(view(change)).commands.map((command) =>
     command.op === "endFailover" ? `end ${command.ok}: ${command.text}` : command.op
   );
+
+/** The whole decision, one of each rule. */
+const DECISIONS: readonly [string, Partial<ClusterView>, Omit<ClusterDecision, "reason">][] = [
+  ["a lease that ran out", { expiryDue: true }, {
+    rule: "expire",
+    commands: [{ op: "expire", epoch: 3, reason: "a has not renewed for 5 s" }],
+    transferTo: null,
+  }],
+  ["a step of a ttl change", { nextTtl: { grantMs: 2000, waitMs: 5000 } }, {
+    rule: "change-ttl",
+    commands: [{
+      op: "setTtl",
+      epoch: 3,
+      free: false,
+      expectGrantMs: 5000,
+      expectWaitMs: 5000,
+      grantMs: 2000,
+      waitMs: 5000,
+    }],
+    transferTo: null,
+  }],
+  ["a bootstrap whose member is gone", {
+    dcs: cluster({ initialize: { systemId: "", by: "d", incarnation: 7 }, lock: lock(FREE) }),
+  }, {
+    rule: "abandon-bootstrap",
+    commands: [{ op: "clearInitialize", of: "d", incarnation: 7 }],
+    transferTo: null,
+  }],
+  ["a possible switchover", { dcs: cluster({ failover: request() }) }, {
+    rule: "answer-request",
+    commands: [{ op: "acceptFailover", id: "x" }],
+    transferTo: null,
+  }],
+  ["a failover from an unfenced epoch", {
+    leaseOver: true,
+    statuses: [],
+    dcs: cluster({
+      lock: lock({ unfenced: true }),
+      failover: request({ kind: "failover", leader: null, candidate: "b", accepted: true, epoch: 3 }),
+    }),
+  }, {
+    rule: "force-expiry",
+    commands: [{
+      op: "expire",
+      epoch: 3,
+      reason: "an operator asked for a failover, and a has not renewed for 5 s",
+      forced: true,
+    }],
+    transferTo: null,
+  }],
+  ["a free lock", {
+    dcs: cluster({ lock: lock(FREE) }),
+    statuses: [seen(status("b")), seen(status("c"))],
+  }, {
+    rule: "grant",
+    commands: [{
+      op: "grant",
+      epoch: 4,
+      holder: "b",
+      life: life("b"),
+      reason: "most advanced member (timeline 1, position 1000) after a's epoch 3 expired",
+      complete: false,
+    }],
+    transferTo: null,
+  }],
+  ["the primary's host leads raft", { self: "a" }, { rule: "place-leader", commands: [], transferTo: "b" }],
+  ["a healthy cluster", {}, { rule: "held", commands: [], transferTo: null }],
+];
+
+for (const [what, change, expected] of DECISIONS) {
+  test(`${what}: ${expected.rule}`, () => {
+    const { reason: _, ...decision } = coordinate(view(change));
+    expect(decision).toEqual(expected);
+  });
+}
+
+test("each of the rules decides some case", () => {
+  const decided = DECISIONS.map(([, , { rule }]) => rule);
+  expect(CLUSTER_RULES.map(({ name }) => name).filter((name) => !decided.includes(name))).toEqual([]);
+});
 
 test("a healthy cluster needs nothing", () => expect(ops({})).toEqual([]));
 test("a lease that ran out is expired", () => expect(ops({ expiryDue: true })).toEqual(["expire"]));

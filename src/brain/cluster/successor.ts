@@ -2,13 +2,13 @@
  * Who gets the lock when it is free: a pure choice with its reason (design.md 5). The lock's safety does not rest on
  * this choice; what rests on it is how much of the unreplicated tail is lost, so the most advanced member wins.
  */
-import { mayNotSucceed } from "../dcs/failsafe.ts";
-import { isJustRecovered } from "../dcs/recovered.ts";
-import type { DynamicConfig } from "../model/config.ts";
-import { isSameLife } from "../model/life.ts";
-import type { Lsn } from "../model/lsn.ts";
-import type { MemberStatus } from "../model/member_status.ts";
-import { type DcsState, type FailoverRecord, knownMember } from "../model/records.ts";
+import { mayNotSucceed } from "../../dcs/failsafe.ts";
+import { isJustRecovered } from "../../dcs/recovered.ts";
+import type { DynamicConfig } from "../../model/config.ts";
+import { isSameLife } from "../../model/life.ts";
+import type { Lsn } from "../../model/lsn.ts";
+import type { MemberStatus } from "../../model/member_status.ts";
+import { type DcsState, type FailoverRecord, knownMember } from "../../model/records.ts";
 
 /** A status older than this does not count as reachable: broadcasts come every 500 ms. */
 export const FRESH_MS = 1200;

@@ -1,23 +1,16 @@
-/** What a rule of the keeper is: a name, words for people, and a pure function of the view. */
+/** What a rule of the keeper decides, and the words that most of them use. */
 import type { Action } from "../actions.ts";
+import type { Rule } from "../rule.ts";
 import type { NodeView } from "./view.ts";
 
-/** What a rule decides, before its name is put to it. */
+/** A decision, before the name of its rule is put to it. */
 export interface Outcome {
   readonly reason: string;
   readonly actions: readonly Action[];
   readonly mayLeave?: boolean;
 }
 
-export interface Rule {
-  /** Unique, in kebab-case: shown with each decision, and the key into docs/decisions.md. */
-  readonly name: string;
-  /** When it applies, and what it decides then. A sentence each, for docs/decisions.md. */
-  readonly when: string;
-  readonly then: string;
-  /** null: the rule does not apply. */
-  readonly decide: (view: NodeView) => Outcome | null;
-}
+export type NodeRule = Rule<NodeView, Outcome>;
 
 export const decide = (reason: string, ...actions: Action[]): Outcome => ({ reason, actions });
 

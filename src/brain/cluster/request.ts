@@ -1,0 +1,123 @@
+/** What the raft leader answers to the switchover or failover that is on record. Pure. */
+import type { CommandBody } from "../../dcs/commands.ts";
+import type { MemberStatus } from "../../model/member_status.ts";
+import type { FailoverRecord } from "../../model/records.ts";
+import { FRESH_MS, ineligible, isMember, lagsTooFar, namesCandidate } from "./successor.ts";
+import { type ClusterView, freshStatus } from "./view.ts";
+
+/** A request whose candidates merely lag is refused after this long. */
+const LAG_LASTS_MS = 1500;
+/** One whose candidates do not stream: a WAL receiver comes back after wal_retrieve_retry_interval, 5 s by default. */
+const NO_STREAM_LASTS_MS = 6500;
+/** After this long an accepted switchover for which the primary did not step down, since nobody streams, is over. */
+const ACCEPTED_LASTS_MS = 15_000;
+
+const title = ({ kind }: FailoverRecord) => kind === "switchover" ? "Switchover" : "Failover";
+
+function end({ id }: FailoverRecord, ok: boolean, text: string): CommandBody {
+  return { op: "endFailover", id, ok, text };
+}
+
+/** Accepts, refuses or completes it; null: there is none, or nothing to say of it now. */
+export function answerRequest(view: ClusterView): CommandBody | null {
+  const { failover } = view.dcs;
+  if (failover === null) return null;
+  if (failover.accepted) return outcomeOf(failover, view);
+  const why = impossible(failover, view);
+  if (why !== null) return end(failover, false, `${title(failover)} ${why}`);
+  return isDue(failover, view) ? judgeCandidates(failover, view) : null;
+}
+
+/** How an accepted request ended: somebody holds the lock and can write under it, whoever it is. null: not yet. */
+function outcomeOf(request: FailoverRecord, view: ClusterView): CommandBody | null {
+  const { lock } = view.dcs;
+  const { leader: from, candidate, kind } = request;
+  const failed = (why: string) => end(request, false, `${title(request)} failed: ${why}`);
+  // Somebody was granted the lock for it and has lost it again: the request has had its try.
+  if (lock.holder === null && lock.epoch > request.epoch) {
+    return failed(`${lock.lastHolder} could not take over (${lock.reason})`);
+  }
+  const holder = freshStatus(view, lock.holder);
+  if (holder === null || !holder.writable || !holder.running || holder.epochSeen !== lock.epoch) return null;
+  // False: the holder that was to step down has released the lock since the request was accepted.
+  const isSameEpoch = lock.epoch === request.epoch;
+  if (holder.name === from) {
+    if (!isSameEpoch) return failed(`${from} is the leader again`);
+    // It does not step down for one that does not stream, and a stream that is gone for good is not waited for.
+    const some = view.statuses.some((seen) =>
+      seen.ageMs < FRESH_MS && streams(seen.status, view) &&
+      (candidate === null || candidate === seen.status.name)
+    );
+    if (kind === "failover" || some || view.requestForMs < ACCEPTED_LASTS_MS) return null;
+    return failed(`${candidate ?? "no other member"} does not stream from ${from} any more`);
+  }
+  if (kind === "switchover" && !lock.cleanStart) {
+    return failed(`${from} ended before it had stopped cleanly, ${holder.name} took over`);
+  }
+  const over = `${kind === "switchover" ? "switched" : "failed"} over to "${holder.name}"`;
+  if (candidate === null || candidate === holder.name) return end(request, true, `Successfully ${over}`);
+  if (from === null && isSameEpoch) return null;
+  return end(request, true, `${over[0]!.toUpperCase()}${over.slice(1)} instead of "${candidate}"`);
+}
+
+/** Why it cannot be done, whoever the candidates are; null: it may be possible. */
+function impossible(request: FailoverRecord, view: ClusterView): string | null {
+  const { lock, initialize } = view.dcs;
+  const { kind, leader, candidate, scheduledAt } = request;
+  if (initialize === null || initialize.systemId === "") {
+    return "is not possible: the cluster is not initialized";
+  }
+  if (scheduledAt !== null) {
+    const lateMs = view.wallMs - Date.parse(scheduledAt);
+    if (Number.isNaN(lateMs)) return `is dropped: "${scheduledAt}" is no time`;
+    if (lateMs > 1500 * view.dynamic.loopWaitS) {
+      return `was scheduled for ${scheduledAt} and is dropped: it is too late`;
+    }
+    if (lateMs < 0) return null;
+  }
+  if (kind === "switchover" && lock.holder !== null && leader !== lock.holder) {
+    return `failed: leader name does not match, ${lock.holder} is the leader`;
+  }
+  if (candidate !== null && candidate === lock.holder) return `failed: ${candidate} is the leader already`;
+  return null;
+}
+
+/** Its time has come, and a switchover has its leader. */
+function isDue({ kind, leader, scheduledAt }: FailoverRecord, { dcs, wallMs }: ClusterView): boolean {
+  if (scheduledAt !== null && wallMs < Date.parse(scheduledAt)) return false;
+  return kind !== "switchover" || leader === dcs.lock.holder;
+}
+
+/** Accepted while somebody could take over; refused once what keeps all of them from it has lasted. */
+function judgeCandidates(request: FailoverRecord, view: ClusterView): CommandBody | null {
+  const { holder } = view.dcs.lock;
+  const candidates = view.statuses.filter((seen) =>
+    seen.ageMs < FRESH_MS && isMember(seen, view) && seen.status.name !== holder &&
+    (request.candidate === null || seen.status.name === request.candidate)
+  ).map((seen) => seen.status);
+  const unfit = (status: MemberStatus) => ineligible(status, view, namesCandidate(request));
+  const why = (status: MemberStatus) =>
+    unfit(status) ?? (request.kind === "switchover" ? notReady(status, view) : null);
+  if (candidates.some((status) => why(status) === null)) return { op: "acceptFailover", id: request.id };
+  // Broadcast positions are up to half a second old, and the primary's own is newer: a lag must last to count.
+  const hopeful = candidates.filter((status) => unfit(status) === null);
+  const isLagging = hopeful.some((status) => streams(status, view));
+  const patienceMs = hopeful.length === 0 ? 0 : isLagging ? LAG_LASTS_MS : NO_STREAM_LASTS_MS;
+  if (view.requestForMs < patienceMs) return null;
+  const reasons = candidates.map((status) => `${status.name} ${why(status)}`);
+  const list = reasons.length > 0 ? ` (${reasons.join("; ")})` : "";
+  return end(request, false, `${title(request)} failed: no good candidates have been found${list}`);
+}
+
+/**
+ * Why a switchover to it would lose something, or leave nobody; null when it would not. A position counts only while WAL
+ * streams from the holder: without that, the last of it never arrives.
+ */
+function notReady(status: MemberStatus, view: ClusterView): string | null {
+  if (!streams(status, view)) return `does not stream from ${view.dcs.lock.holder}`;
+  return lagsTooFar(status, view) ? "lags too far behind" : null;
+}
+
+function streams({ running, replicationState, following }: MemberStatus, { dcs }: ClusterView): boolean {
+  return running && replicationState === "streaming" && following === dcs.lock.holder;
+}
