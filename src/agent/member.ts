@@ -6,20 +6,19 @@
 import type { Clock, MemberInfo, Raft, RaftEvent } from "../../raft/mod.ts";
 import type { AgentCounters } from "../api/port.ts";
 import type { Action } from "../brain/actions.ts";
+import { duties, type Duty, missesWal } from "../brain/duties.ts";
 import { keep } from "../brain/keep/rules.ts";
 import type { NodeView } from "../brain/keep/view.ts";
-import { FRESH_MS, type SeenStatus } from "../brain/cluster/successor.ts";
-import { leaseFromTtl } from "../brain/timing.ts";
+import type { SeenStatus } from "../brain/cluster/successor.ts";
 import type { BrokenRules, Renewal, RenewalAck } from "../dcs/lease.ts";
 import { type DcsStateMachine, NAME_HOLDS_LOCK, NAME_TAKEN } from "../dcs/state_machine.ts";
-import type { GuardPort, GuardView } from "../guard/port.ts";
+import type { GuardPort } from "../guard/port.ts";
 import type { Log } from "../lib/log.ts";
 import type { DynamicConfig } from "../model/config.ts";
 import type { JsonObject } from "../model/json.ts";
 import { claimOn, describeLife, isSameLife, type Life, mayRelease } from "../model/life.ts";
 import type { MemberStatus } from "../model/member_status.ts";
 import { pauseAfter } from "../model/pause_after.ts";
-import type { PostgresView } from "../model/postgres_view.ts";
 import { type DcsState, knownMember, type MemberFacts } from "../model/records.ts";
 import { Changes } from "./changes.ts";
 import { DecisionLog } from "./decision_log.ts";
@@ -618,24 +617,13 @@ export class Member {
     const view = postgres.view();
     const guardView = guard.view();
     const tenure = this.#tenancy.tenure();
-    // A standby whose history left the primary's streams the old timeline to its end, again and again.
-    const holderTimeline = statuses.find(({ status }) => status.name === dcs.state.lock.holder)?.status
-      .timeline;
-    const isStreaming = view.replicationState === "streaming" &&
-      (view.timeline ?? 0) >= (holderTimeline ?? 0);
-    if (
-      isStreaming || view.process !== "running" ||
-      view.following !== dcs.state.lock.holder
-    ) {
-      this.#lastStreamingMs = nowMs;
-    }
+    if (!missesWal(view, dcs.state, statuses)) this.#lastStreamingMs = nowMs;
     const exit = guardView.lastExit;
     this.#stopNote.look(view, exit, this.#wallTime());
     if (exit !== null && exit.pid !== this.#lastExitPid) {
       this.#lastExitPid = exit.pid;
       if (exit.fenced) this.#fences++;
     }
-    this.#declareStandby(view, guardView);
     if (view.action?.kind === "restart" || view.action?.kind === "start") this.#wantsRestart = false;
     if (raft.status().leader !== null) this.#lastRaftMs = nowMs;
     this.reinitialization.look(view);
@@ -667,81 +655,47 @@ export class Member {
     const decision = keep(node);
     this.#note("keeper", decision, decision.actions);
     for (const action of decision.actions) this.#act(action, decision.reason);
-    this.#cancelDeadCopy(statuses);
-    if (tenure.kind === "holding" && view.process === "running") this.#asHolder(view);
-    if (tenure.kind === "holding" && view.writable && view.process === "running") {
-      this.#checkpointInTime(nowMs);
-    }
+    const leaseUntilMs = this.#tenancy.validUntilMs;
+    const checkpointedForMs = this.#checkpointFor;
+    for (const duty of duties({ ...node, leaseUntilMs, checkpointedForMs })) this.#fulfil(duty);
     if (decision.mayLeave) this.#stopped();
   }
 
-  /**
-   * Renewals have failed for half of the lease: if it runs out, PostgreSQL ends without a shutdown. A checkpoint now makes
-   * the recovery after that short.
-   */
-  #checkpointInTime(nowMs: number): void {
-    const untilMs = this.#tenancy.validUntilMs;
-    const { grantTtlMs } = this.#options.dcs.state;
-    if (
-      untilMs === null || untilMs === this.#checkpointFor || untilMs - nowMs > leaseFromTtl(grantTtlMs) / 2
-    ) return;
-    this.#checkpointFor = untilMs;
-    this.#options.log.warning(
-      "renewal",
-      "the lease has not been renewed for half of its time: a checkpoint, in case it runs out",
-    );
-    this.#options.postgres.run({ kind: "checkpoint" });
-  }
-
-  /** A standby that a new guard found running counts as writable until somebody who has asked it says that it is none. */
-  #declareStandby(view: PostgresView, guard: GuardView): void {
-    const { postmaster } = guard;
-    if (
-      postmaster === null || !postmaster.writable || postmaster.epoch !== null || view.inRecovery !== true
-    ) return;
-    this.#options.guard.adopt?.(null, () => this.wake());
+  /** What is owed as long as a state lasts; each of them may be told again and again. */
+  #fulfil(duty: Duty): void {
+    const { guard, log, name, postgres } = this.#options;
+    switch (duty.kind) {
+      case "declare-standby":
+        guard.adopt?.(null, () => this.wake());
+        return;
+      case "cancel-copy":
+        postgres.cancelLongAction(duty.why);
+        return;
+      case "slots":
+        postgres.ensureSlots(duty.members);
+        return;
+      case "record-history":
+        this.proposer.repeat({
+          op: "addHistory",
+          epoch: duty.epoch,
+          line: [...duty.line, duty.at ?? this.#wallTime(), name],
+          maxLines: this.#dynamic.maxTimelinesHistory,
+        }, () => {});
+        return;
+      case "checkpoint":
+        this.#checkpointFor = duty.leaseUntilMs;
+        log.warning(
+          "renewal",
+          "the lease has not been renewed for half of its time: a checkpoint, in case it runs out",
+        );
+        postgres.run({ kind: "checkpoint" });
+    }
   }
 
   #stopped(): void {
     const done = this.#onStopped;
     this.#onStopped = null;
     done?.();
-  }
-
-  /** A copy from a member that is gone would wait for TCP to notice. */
-  #cancelDeadCopy(statuses: readonly SeenStatus[]): void {
-    const { postgres, dcs } = this.#options;
-    const { action } = postgres.view();
-    if (action?.kind !== "clone" && action?.kind !== "rewind") return;
-    const { holder } = dcs.state.lock;
-    const source = statuses.find((seen) => seen.status.name === holder);
-    const gone = holder === null || source === undefined || source.ageMs > 10 * FRESH_MS;
-    if (gone || this.#stopping) {
-      postgres.cancelLongAction(
-        this.#stopping ? "the agent is stopping" : "the member that we copy from is gone",
-      );
-    }
-  }
-
-  /**
-   * Slots for the others are made as soon as the lock is ours, not after the promotion: they follow us at once, and one
-   * that finds no slot comes back only after wal_retrieve_retry_interval. What the holder owes it owes with each look: a
-   * server that was started anew in between has been told nothing.
-   */
-  #asHolder(view: PostgresView): void {
-    const { dcs, postgres, name } = this.#options;
-    postgres.ensureSlots(Object.keys(dcs.state.members).filter((member) => member !== name).sort());
-    if (!view.writable || view.inRecovery !== false) return;
-    const line = view.timelineHistory.at(-1);
-    if (line === undefined || dcs.state.history.some((known) => known[0] >= line[0])) return;
-    const at = dcs.state.events.findLast((event) => event.kind === "grant")?.at ??
-      this.#wallTime();
-    this.proposer.repeat({
-      op: "addHistory",
-      epoch: dcs.state.lock.epoch,
-      line: [...line, at, name],
-      maxLines: this.#dynamic.maxTimelinesHistory,
-    }, () => {});
   }
 
   #act(action: Action, reason: string): void {
