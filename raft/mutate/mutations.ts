@@ -1,4 +1,5 @@
 /** All mutations, and how one is applied. */
+import { BRAIN_MUTATIONS } from "./brain_mutations.ts";
 import { CORE_MUTATIONS } from "./core_mutations.ts";
 import { GUARD_MUTATIONS } from "./guard_mutations.ts";
 import { LEASE_MUTATIONS } from "./lease_mutations.ts";
@@ -13,6 +14,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...NODE_MUTATIONS,
   ...TRANSPORT_MUTATIONS,
   ...LEASE_MUTATIONS,
+  ...BRAIN_MUTATIONS,
   ...GUARD_MUTATIONS,
 ];
 

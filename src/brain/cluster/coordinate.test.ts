@@ -106,6 +106,15 @@ const DECISIONS: readonly [string, Partial<ClusterView>, Omit<ClusterDecision, "
     transferTo: null,
   }],
   ["the primary's host leads raft", { self: "a" }, { rule: "place-leader", commands: [], transferTo: "b" }],
+  ["a switchover from an unfenced epoch", {
+    leaseOver: true,
+    statuses: [],
+    dcs: cluster({ lock: lock({ unfenced: true }), failover: request({ accepted: true, epoch: 3 }) }),
+  }, { rule: "held", commands: [], transferTo: null }],
+  ["a switchover whose leader has just lost the lock", {
+    dcs: cluster({ lock: lock(FREE), failover: request() }),
+    statuses: [],
+  }, { rule: "grant", commands: [], transferTo: null }],
   ["a healthy cluster", {}, { rule: "held", commands: [], transferTo: null }],
 ];
 

@@ -239,9 +239,23 @@ const CASES: readonly Case[] = [
     "claim-bootstrap",
   ],
   ["an empty member leaves the bootstrap to others", {
-    ...node({ dcs: cluster({ initialize: null, lock: lock(FREE) }), postgres: postgres(EMPTY) }),
+    ...node({
+      dcs: cluster({ initialize: null, lock: lock(FREE) }),
+      postgres: postgres(EMPTY),
+      statuses: [],
+    }),
     watchdogFailed: true,
   }, "claim-bootstrap"],
+  [
+    "a restart that is asked for waits until the cluster is initialized",
+    holder({
+      wantsRestart: true,
+      dcs: cluster({ initialize: { systemId: "", by: "a", incarnation: 1 } }),
+      postgres: postgres({ ...RUNNING_PRIMARY, directory: HALF_BOOTSTRAPPED }),
+    }),
+    "first-primary",
+    { kind: "finish-bootstrap" },
+  ],
 ];
 
 decides(BOOTSTRAP, CASES);

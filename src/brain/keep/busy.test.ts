@@ -39,6 +39,20 @@ const CASES: readonly Case[] = [
     }),
     watchdogFailed: true,
   }, "busy"],
+  [
+    "a crash recovery beyond primary_start_timeout goes on when nobody else could serve",
+    holder({
+      dynamic: { ...DYNAMIC, primaryStartTimeoutS: 10 },
+      statuses: [],
+      postgres: postgres({
+        ...RUNNING_PRIMARY,
+        process: "starting",
+        crashedAtMs: 80_000,
+        action: { kind: "start", sinceMs: 80_000, detail: "" },
+      }),
+    }),
+    "busy",
+  ],
 ];
 
 decides(BUSY, CASES);

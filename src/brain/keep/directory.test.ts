@@ -1,7 +1,7 @@
 /** Data directories that are moved, foreign, half-written, or of another cluster. */
 import { cluster, holder, lock, node, postgres, RUNNING_PRIMARY, STOPPED } from "../testing.ts";
 import { DIRECTORY, OTHER_CLUSTER } from "./directory.ts";
-import { type Case, decides, displaced, failed, FAST, IMMEDIATE, PAUSED } from "./testing.ts";
+import { type Case, decides, displaced, failed, FAST, IMMEDIATE, KILL, PAUSED, RELEASE } from "./testing.ts";
 
 const CASES: readonly Case[] = [
   [
@@ -74,6 +74,18 @@ const CASES: readonly Case[] = [
     holder({ postgres: displaced(true) }),
     "displaced",
     IMMEDIATE,
+  ],
+  [
+    "a half-made server is ended before its directory is moved",
+    node({ postgres: postgres({ directory: { kind: "half-written", what: "rewind" } }) }),
+    "half-written",
+    KILL,
+  ],
+  [
+    "a holder whose directory cannot be used gives the lock up",
+    holder({ postgres: postgres({ ...STOPPED, directory: { kind: "foreign", reason: "not empty" } }) }),
+    "foreign-directory",
+    RELEASE,
   ],
 ];
 

@@ -251,6 +251,12 @@ const CASES: readonly Case[] = [
     holder({ statuses: [], postgres: postgres({ last: failed("promote", 3, 99_500) }) }),
     "promote",
   ],
+  [
+    "with a lease it is started as the primary, however long raft had been away",
+    holder({ ...LOST, leaseUsable: true, postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY }) }),
+    "start-primary",
+    START_PRIMARY,
+  ],
 ];
 
 decides(HOLDER, CASES);

@@ -79,6 +79,21 @@ const CASES: readonly Case[] = [
     }),
     "await-primary",
   ],
+  [
+    "without wal_log_hints and checksums it is copied anew",
+    node({
+      postgres: postgres({
+        ...STOPPED,
+        directory: {
+          ...PRIMARY_DIRECTORY,
+          control: { ...PRIMARY_DIRECTORY.control, walLogHints: false, dataChecksums: false },
+        },
+        divergence: verdict("diverged"),
+      }),
+    }),
+    "copy-anew",
+    { kind: "set-aside", why: "pg_rewind needs wal_log_hints or data checksums" },
+  ],
 ];
 
 decides(REJOIN, CASES);

@@ -1,5 +1,5 @@
 /** What an operator asks of one node. */
-import { node, postgres, STOPPED } from "../testing.ts";
+import { holder, node, postgres, STOPPED } from "../testing.ts";
 import { REQUEST } from "./request.ts";
 import { type Case, decides, IMMEDIATE } from "./testing.ts";
 
@@ -16,6 +16,11 @@ const CASES: readonly Case[] = [
     node({ wantsReinit: { fromLeader: true }, postgres: postgres({ ...STOPPED }) }),
     "reinitialize",
     { "kind": "set-aside", "why": "reinitialize", "onRequest": true },
+  ],
+  [
+    "a primary without a lease is not restarted",
+    holder({ wantsRestart: true, leaseUsable: false }),
+    "idle",
   ],
 ];
 

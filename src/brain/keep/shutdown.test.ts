@@ -44,6 +44,11 @@ const CASES: readonly Case[] = [
     "shutdown-overdue",
     IMMEDIATE,
   ],
+  [
+    "a standby on an older timeline has not the shutdown checkpoint, whatever its position",
+    shuttingDown({ ...SHUT_DOWN, timeline: 2 }, { stopping: true, dcs: cluster() }),
+    "past-checkpoint",
+  ],
 ];
 
 decides(SHUTDOWN, CASES);
