@@ -65,6 +65,16 @@ const shutdown = keep("shutdown", [
     "step === null",
   ],
   [
+    "killed-primary-kept-by-the-kernel-keeps-the-lock",
+    '!isDoomed(view) || view.postgres.action === null || view.tenure !== "holding"',
+    "true",
+  ],
+  [
+    "lock-handed-over-to-nobody",
+    "if (!handsOver(view) && !someoneElseCan(view)) return null;",
+    "",
+  ],
+  [
     "others-shutdown-hangs",
     '  return decide("PostgreSQL is being shut down: seeing to its end", {\n    kind: "stop",\n    how: "fast",\n    checkpoint: false,\n  });',
     "  return null;",

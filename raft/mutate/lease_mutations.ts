@@ -189,7 +189,11 @@ const lives = [
       "if (command.life !== undefined && !isSameLife(",
       "if (false && !isSameLife(",
     ],
-    ["name-taken-from-the-holder", "return { refuse: NAME_HOLDS_LOCK };", ""],
+    [
+      "name-taken-from-the-holder",
+      'return { refuse: "another machine holds the lock under this name", code: "name-holds-lock" };',
+      "",
+    ],
     ["name-taken-without-asking", "if (known !== undefined && !isSame && !command.replace)", "if (false)"],
     ["released-by-name", "|| !mayRelease(lock, claim)) {", "|| lock.holder !== command.by) {"],
     [

@@ -10,6 +10,7 @@ import { mutate } from "./mutations.ts";
 const COPIED = [
   "raft",
   "src",
+  "cli",
   "package.json",
   "tsconfig.json",
 ];

@@ -11,21 +11,21 @@ import { keep } from "../brain/keep/rules.ts";
 import type { NodeView } from "../brain/keep/view.ts";
 import type { SeenStatus } from "../brain/cluster/successor.ts";
 import type { BrokenRules, Renewal, RenewalAck } from "../dcs/lease.ts";
-import { type DcsStateMachine, NAME_HOLDS_LOCK, NAME_TAKEN } from "../dcs/state_machine.ts";
+import type { DcsStateMachine } from "../dcs/state_machine.ts";
 import type { GuardPort } from "../guard/port.ts";
 import type { Log } from "../lib/log.ts";
 import type { DynamicConfig } from "../model/config.ts";
 import type { JsonObject } from "../model/json.ts";
-import { claimOn, describeLife, isSameLife, type Life, mayRelease } from "../model/life.ts";
+import type { Life } from "../model/life.ts";
 import type { MemberStatus } from "../model/member_status.ts";
-import { pauseAfter } from "../model/pause_after.ts";
-import { type DcsState, knownMember, type MemberFacts } from "../model/records.ts";
+import type { DcsState, MemberFacts } from "../model/records.ts";
 import { Changes } from "./changes.ts";
 import { DecisionLog } from "./decision_log.ts";
 import { type AskFailsafe, Failsafe } from "./failsafe.ts";
 import { HolderSightings } from "./holder_sightings.ts";
+import { Joining } from "./joining.ts";
 import { Leadership } from "./leadership.ts";
-import { NAMESAKE_MS, nameTaken, whyNameTaken } from "./namesake.ts";
+import { whyNameTaken } from "./namesake.ts";
 import { LookTimer } from "./look_timer.ts";
 import { LoopHealth } from "./loop_health.ts";
 import {
@@ -51,11 +51,6 @@ import { WalSettling } from "./wal_settling.ts";
 import type { Watchdog } from "./watchdog.ts";
 
 const STATUS_PERIOD_MS = 500;
-/** Joining is tried again after this: raft has no leader yet, or another machine holds the lock under our name. */
-const JOIN_AGAIN_MS = 250;
-const MAX_JOIN_AGAIN_MS = 5000;
-/** A name is taken over from a member that was not heard for this long in contact with the others: statuses come twice a second. */
-const LISTEN_MS = 2000;
 /** After a look that itself changed something. */
 const LOOK_AGAIN_MS = 5;
 
@@ -99,6 +94,7 @@ export class Member {
   readonly board: StatusBoard;
   readonly decisions = new DecisionLog();
   readonly #tenancy: Tenancy;
+  readonly #joining: Joining;
   readonly #leadership: Leadership;
   readonly failsafe: Failsafe;
   readonly proposer: Proposer;
@@ -113,16 +109,6 @@ export class Member {
   #configRevision: number | null | undefined = undefined;
   #dynamic: DynamicConfig;
   #lastState: DcsState | null = null;
-  #joining = false;
-  #joinedFacts = "";
-  #joinAgainMs = -Infinity;
-  #joinFailures = 0;
-  /** Since when raft has had a leader; Infinity: it has none. */
-  #leaderSinceMs = Infinity;
-  #saidHeld = false;
-  #saidLost = false;
-  /** When another machine was last heard to speak in our name. */
-  #namesakeMs = -Infinity;
   /** Raft id of the leader that the last renewal went to. */
   #renewedWith: number | null = null;
   #status: MemberStatus | null = null;
@@ -177,6 +163,19 @@ export class Member {
       tookMs: (roundTripMs) => this.loop.lateness.record("renewal", roundTripMs),
       wake,
       broken,
+    });
+    this.#joining = new Joining({
+      name,
+      incarnation: options.incarnation,
+      clock,
+      log: options.log,
+      state,
+      facts: () => ({ ...options.facts(), life: this.#life() }),
+      tenancy: this.#tenancy,
+      proposer: this.proposer,
+      memberAnswers: options.memberAnswers,
+      exit: options.exit,
+      wake,
     });
     this.failsafe = new Failsafe({
       name,
@@ -306,11 +305,8 @@ export class Member {
     if (this.#ended) return;
     if (event.kind === "state") {
       this.#leadership.roleChanged(event.role === "leader" ? event.term : null);
-      if (event.leader !== null) {
-        this.#tenancy.renewSoon();
-        this.#joinAgainMs = -Infinity;
-        if (this.#leaderSinceMs === Infinity) this.#leaderSinceMs = this.#options.clock.now();
-      } else this.#leaderSinceMs = Infinity;
+      this.#joining.raftLeader(event.leader !== null);
+      if (event.leader !== null) this.#tenancy.renewSoon();
       this.changes.changed();
     } else if (event.kind === "applied") {
       const { state } = this.#options.dcs;
@@ -320,7 +316,7 @@ export class Member {
         if (state.lock !== this.#lastState?.lock) {
           this.#options.postgres.look();
           this.#tenancy.renewSoon();
-          this.#joinAgainMs = -Infinity;
+          this.#joining.lockChanged();
         }
         this.#lastState = state;
       }
@@ -369,8 +365,8 @@ export class Member {
   #heard(status: MemberStatus, from: number): void {
     const { dcs, clock, name } = this.#options;
     if (status.name === name) {
-      // Noted: somebody else lives by our name.
-      this.#namesakeMs = clock.now();
+      // Somebody else lives by our name.
+      this.#joining.namesakeHeard();
       return;
     }
     const known = this.board.seen(0).find((seen) => seen.status.name === status.name)?.status;
@@ -390,7 +386,7 @@ export class Member {
     const { clock } = this.#options;
     const nowMs = clock.now();
     this.loop.look(nowMs, dueMs);
-    this.#join();
+    this.#joining.look();
     this.#applyConfig();
     const renewAtMs = this.#tenancy.look();
     const feedAtMs = this.#careForWatchdog();
@@ -410,8 +406,7 @@ export class Member {
       settleAtMs,
       failsafeAtMs,
       this.#waitAtMs(nowMs),
-      // While it is under way its outcome wakes: nothing is looked at over and over meanwhile.
-      this.#tenancy.isJoined || this.#joining ? Infinity : Math.max(nowMs, this.#joinAgainMs),
+      this.#joining.dueMs(nowMs),
       Math.max(nowMs + 1, this.#leadership.deadlineMs()),
       nowMs + this.#dynamic.loopWaitS * 1000,
       this.#options.dcs.state.lock.holder === null ? nowMs + 50 : Infinity,
@@ -448,91 +443,6 @@ export class Member {
   #life(): Life {
     const { machine: { machine, boot }, raft } = this.#options;
     return { node: raft.status().id, machine, boot };
-  }
-
-  /** Logs our facts when they are new in this start; when that is applied, our records are not older than the start. */
-  #join(): void {
-    const { name, incarnation, dcs, clock } = this.#options;
-    const facts: MemberFacts = { ...this.#options.facts(), life: this.#life() };
-    const text = JSON.stringify(facts);
-    const known = knownMember(dcs.state, name);
-    if (this.#joinedFacts !== "" && known?.life !== undefined && known.life.node !== facts.life!.node) {
-      return this.#nameLost(known.life);
-    }
-    // Also when somebody has dropped them: whoever is still in the raft group is a member.
-    const isKnown = known !== undefined && isSameLife(known.life, facts.life);
-    if (this.#joining || (this.#joinedFacts === text && isKnown) || clock.now() < this.#joinAgainMs) return;
-    this.#joining = true;
-    const { lock } = dcs.state;
-    const claim = claimOn(lock, name, facts.life!);
-    // Refused for certain, as the records say: nothing is proposed before they say otherwise.
-    if (!this.#tenancy.isJoined && claim !== "none" && !mayRelease(lock, claim)) {
-      const isOther = known?.life !== undefined && known.life.node !== facts.life!.node;
-      return isOther
-        ? this.#askNamesake(() => this.#joinLater(NAME_HOLDS_LOCK))
-        : this.#joinLater(NAME_HOLDS_LOCK);
-    }
-    const propose = (replace: boolean) =>
-      this.proposer.propose({ op: "setMember", facts, incarnation, replace }, (outcome) => {
-        if (outcome.kind === "refused" && outcome.reason === NAME_TAKEN) {
-          return this.#askNamesake(() => this.#hasListened ? propose(true) : this.#joinLater(NAME_TAKEN));
-        }
-        if (outcome.kind !== "done") return this.#joinLater(outcome.reason);
-        this.#joining = false;
-        this.#joinFailures = 0;
-        this.#joinedFacts = text;
-        this.#tenancy.joined();
-        this.wake();
-      });
-    propose(false);
-  }
-
-  /**
-   * Ends this agent if the machine that has its name lives. `silent`: it does not answer, which proves nothing: the name may
-   * be taken over then, but not what its machine may hold under it.
-   */
-  #askNamesake(silent: () => void): void {
-    const { name, exit, clock, dcs, memberAnswers } = this.#options;
-    if (clock.now() - this.#namesakeMs < NAMESAKE_MS) return exit(1, nameTaken(name));
-    memberAnswers(name, knownMember(dcs.state, name)?.apiUrl ?? "", (answers) => {
-      if (answers) exit(1, nameTaken(name));
-      else silent();
-    });
-  }
-
-  /** Long enough that the status of every member in contact has come. */
-  get #hasListened(): boolean {
-    return this.#options.clock.now() - this.#leaderSinceMs > LISTEN_MS;
-  }
-
-  /** Later and later, and at once when the records change or raft has a leader again. */
-  #joinLater(reason: string): void {
-    const { name, clock, log } = this.#options;
-    this.#joining = false;
-    this.#joinAgainMs = clock.now() + pauseAfter(++this.#joinFailures, JOIN_AGAIN_MS, MAX_JOIN_AGAIN_MS);
-    if (reason === NAME_HOLDS_LOCK && !this.#saidHeld) {
-      this.#saidHeld = true;
-      log.warning(
-        "join",
-        `another machine, or this one before it booted anew, holds the lock as '${name}': this one takes no part ` +
-          "until that lease has ended (in pause it does not end: once that machine is certainly off, run agent ctl failover)",
-      );
-    }
-    this.wake();
-  }
-
-  /** Another machine has joined under our name. Ours was silent when it did, and is none of the members any more. */
-  #nameLost(life: Life): void {
-    if (this.#saidLost) return;
-    this.#saidLost = true;
-    const { name, exit } = this.#options;
-    exit(
-      1,
-      `another machine has taken the name '${name}' over (${
-        describeLife(life)
-      }): this one was not heard at that time. ` +
-        "Give one of them another name, or stop the one that is not wanted",
-    );
   }
 
   #applyConfig(): void {

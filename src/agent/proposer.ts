@@ -3,13 +3,19 @@
  * taken again before its command is applied does not propose it twice.
  */
 import type { Clock, ProposeOutcome, Raft } from "../../raft/mod.ts";
-import { type CommandBody, type CommandResult, commandVersion, encodeCommand } from "../dcs/commands.ts";
+import {
+  type CommandBody,
+  type CommandResult,
+  commandVersion,
+  encodeCommand,
+  type RefusalCode,
+} from "../dcs/commands.ts";
 import type { Log } from "../lib/log.ts";
 import { pauseAfter } from "../model/pause_after.ts";
 
 export type CommandOutcome =
   | { readonly kind: "done"; readonly revision: number }
-  | { readonly kind: "refused"; readonly reason: string }
+  | { readonly kind: "refused"; readonly reason: string; readonly code?: RefusalCode }
   | { readonly kind: "unknown"; readonly reason: string };
 
 const KEPT = 20;
@@ -83,5 +89,6 @@ function translate(outcome: ProposeOutcome): CommandOutcome {
   if (outcome.kind === "unknown") return outcome;
   const result = outcome.result as CommandResult | undefined;
   if (result === undefined) return { kind: "unknown", reason: "it was applied, and its result is not known" };
-  return result.ok ? { kind: "done", revision: result.revision } : { kind: "refused", reason: result.reason };
+  if (result.ok) return { kind: "done", revision: result.revision };
+  return { kind: "refused", reason: result.reason, code: result.code };
 }

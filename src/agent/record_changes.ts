@@ -50,7 +50,7 @@ export class RecordChanges {
     if (refused !== null) return { kind: "invalid", reason: refused };
     const outcome = await this.propose({ op: "setConfig", value, expectRevision: present });
     if (outcome.kind === "done") return { kind: "ok", config: value };
-    return outcome.kind === "refused" && outcome.reason.startsWith("configuration")
+    return outcome.kind === "refused" && outcome.code === "config-changed"
       ? { kind: "conflict" }
       : { kind: "unavailable", reason: outcome.reason };
   }

@@ -105,7 +105,16 @@ export type CommandBody =
 
 export type CommandResult =
   | { readonly ok: true; readonly revision: number }
-  | { readonly ok: false; readonly reason: string };
+  /** `reason` is for people; `code` for who proposed it, where that makes a difference to what is done next. */
+  | { readonly ok: false; readonly reason: string; readonly code?: RefusalCode };
+
+export type RefusalCode =
+  /** Another machine is the member of that name: it is asked whether it lives. */
+  | "name-taken"
+  /** The name may be taken over once the epoch has ended that another machine holds under it. */
+  | "name-holds-lock"
+  /** The configuration is not the one that the change was made of. */
+  | "config-changed";
 
 /**
  * Which version brought each command. A new one, and a new field, takes the next version: it is proposed only when all

@@ -3,7 +3,7 @@ import { life } from "../brain/testing.ts";
 import type { Life } from "../model/life.ts";
 import { type CommandBody, encodeCommand, parseCommand } from "./commands.ts";
 import type { MemberFacts } from "../model/records.ts";
-import { DcsStateMachine, NAME_HOLDS_LOCK, NAME_TAKEN } from "./state_machine.ts";
+import { DcsStateMachine } from "./state_machine.ts";
 
 function machine() {
   const dcs = new DcsStateMachine();
@@ -202,7 +202,7 @@ test("another machine does not take a name over, unless the one that has it does
   expect(apply("a", join("a", { tags: { x: 1 } })).ok).toBe(true);
   expect(apply("a", join("a", { apiUrl: "http://h2", life: life("a", { boot: "later" }) })).ok).toBe(true);
   const other = { life: life("a", { node: 9, machine: "m9" }) };
-  expect(apply("a", join("a", other))).toEqual({ ok: false, reason: NAME_TAKEN });
+  expect(apply("a", join("a", other))).toMatchObject({ ok: false, code: "name-taken" });
   expect(apply("a", join("a", other, true)).ok).toBe(true);
   expect(dcs.state.members.a).toEqual(factsOf("a", other));
 });
@@ -222,7 +222,10 @@ for (const [what, change] of NAMESAKES) {
     for (const replace of [false, true]) {
       expect(apply("a", join("a", { life: other }, replace)).ok).toBe(false);
     }
-    expect(apply("a", join("a", { life: other }, true))).toEqual({ ok: false, reason: NAME_HOLDS_LOCK });
+    expect(apply("a", join("a", { life: other }, true))).toMatchObject({
+      ok: false,
+      code: "name-holds-lock",
+    });
     expect(apply("a", { ...release(1, "a"), life: other } as CommandBody).ok).toBe(false);
     expect(apply("a", { op: "setUnfenced", epoch: 1, life: other, unfenced: true }).ok).toBe(false);
     const set = { op: "setFailsafe", epoch: 1, life: other, members: { a: "u", b: "v" }, nodes: {} } as const;
@@ -246,7 +249,7 @@ test("in pause a machine that booted anew takes its place again, and gives the u
   apply("q", grant(1, "a"));
   apply("a", { op: "setUnfenced", epoch: 1, life: life("a"), unfenced: true });
   const copy = life("a", { machine: "m9", boot: "b9" });
-  expect(apply("a", join("a", { life: copy }, true))).toEqual({ ok: false, reason: NAME_HOLDS_LOCK });
+  expect(apply("a", join("a", { life: copy }, true))).toMatchObject({ ok: false, code: "name-holds-lock" });
   expect(apply("a", { ...release(1, "a"), life: copy } as CommandBody).ok).toBe(false);
   const booted = life("a", { boot: "b9" });
   expect(apply("a", join("a", { life: booted })).ok).toBe(true);

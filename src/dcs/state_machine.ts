@@ -12,15 +12,12 @@ import {
   cutText,
   hasBounds,
   parseCommand,
+  type RefusalCode,
 } from "./commands.ts";
 import { mayEndFailsafe, mayNotSucceed } from "./failsafe.ts";
 import { type BrokenRules, NOTHING_BROKEN } from "./lease.ts";
 import { readState } from "./state_schema.ts";
 
-/** Why setMember was refused: the proposer then asks the member of that name whether it lives. */
-export const NAME_TAKEN = "another machine is the member of this name";
-/** Why setMember was refused: the name may be taken over once that epoch has ended. */
-export const NAME_HOLDS_LOCK = "another machine holds the lock under this name";
 export const MAX_EVENTS = 100;
 const MAX_EVENT_TEXT = 512;
 const MAX_RESULTS = 20;
@@ -61,7 +58,9 @@ export function emptyState(): DcsState {
 }
 
 /** What a command does to the state: the changed records and a line for the event log, or why it does nothing. */
-type Outcome = { readonly change: Partial<DcsState>; readonly event?: string } | { readonly refuse: string };
+type Outcome =
+  | { readonly change: Partial<DcsState>; readonly event?: string }
+  | { readonly refuse: string; readonly code?: RefusalCode };
 
 /** Refuses unless the expectation holds; each case names what it compared. `bounded`: see commands.ts. */
 function evaluate(
@@ -100,7 +99,7 @@ function evaluate(
       return { change: { initialize: null }, event: `bootstrap by ${command.of} given up` };
     case "setConfig":
       if ((state.config?.revision ?? null) !== command.expectRevision) {
-        return { refuse: "configuration has changed" };
+        return { refuse: "configuration has changed", code: "config-changed" };
       }
       return {
         change: { config: { value: command.value, revision: index } },
@@ -207,11 +206,13 @@ function evaluate(
       const isSame = known?.life !== undefined && facts.life !== undefined
         ? known.life.node === facts.life.node
         : known?.apiUrl === facts.apiUrl && known.raftAddr === facts.raftAddr;
-      if (known !== undefined && !isSame && !command.replace) return { refuse: NAME_TAKEN };
+      if (known !== undefined && !isSame && !command.replace) {
+        return { refuse: "another machine is the member of this name", code: "name-taken" };
+      }
       // The epoch is that machine's until it has expired: taken over by name, it would be given back beside a living primary.
       const claim = claimOn(lock, facts.name, facts.life ?? null);
       if (claim !== "none" && !mayRelease(lock, claim)) {
-        return { refuse: NAME_HOLDS_LOCK };
+        return { refuse: "another machine holds the lock under this name", code: "name-holds-lock" };
       }
       if (bounded && known === undefined && Object.keys(state.members).length >= MAX_MEMBERS) {
         return { refuse: `there are ${MAX_MEMBERS} members already` };
@@ -339,7 +340,7 @@ export class DcsStateMachine {
     if (!judged.ok) return { ok: false, reason: cutText(judged.reason, MAX_EVENT_TEXT) };
     const { command } = judged;
     const outcome = evaluate(this.#state, command, index, hasBounds(version), this.#broken);
-    if ("refuse" in outcome) return { ok: false, reason: outcome.refuse };
+    if ("refuse" in outcome) return { ok: false, reason: outcome.refuse, code: outcome.code };
     let events = this.#state.events;
     if (outcome.event !== undefined) {
       const event: ClusterEvent = {
