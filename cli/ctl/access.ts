@@ -12,6 +12,7 @@ import {
 import { CtlError } from "./errors.ts";
 import { type Answer, firstAnswer } from "./first_answer.ts";
 import type { Settings } from "./settings.ts";
+import { readAnswer } from "./answer_json.ts";
 
 /** Longer than any operation that a member answers when it is over. */
 const OPERATION_TIMEOUT_MS = 3_600_000;
@@ -53,7 +54,7 @@ export class ClusterAccess {
   ): Promise<Answer<{ base: string; cluster: ClusterJson }>> {
     const reply = await this.client.request(base, "GET", "/cluster");
     if (!reply.ok) return { kind: "none", why: reply.error };
-    const cluster = parseCluster(reply.text);
+    const cluster = readAnswer<ClusterJson>(reply.text, ["members"]);
     if (reply.status !== 200 || cluster === null) {
       return { kind: "none", why: `no agent: answered ${reply.status}` };
     }
@@ -117,14 +118,4 @@ export class ClusterAccess {
 /** Scheme, host and port of an api_url; null when it is none. */
 function originOf(url: string): string | null {
   return URL.canParse(url) ? new URL(url).origin : null;
-}
-
-function parseCluster(text: string): ClusterJson | null {
-  try {
-    const value = JSON.parse(text) as ClusterJson;
-    return Array.isArray(value?.members) ? value : null;
-  } catch (error) {
-    if (error instanceof SyntaxError) return null;
-    throw error;
-  }
 }

@@ -2,12 +2,13 @@
 import type { RaftJson } from "../../src/api/client.ts";
 import type { ClusterAccess } from "./access.ts";
 import { CtlError } from "./errors.ts";
+import { answerJson } from "./answer_json.ts";
 
 /** As the member that answers first sees it. Call access.look() first. */
 export async function raftStatus(access: ClusterAccess): Promise<RaftJson> {
   const reply = await access.get("/agent/raft");
   if (reply.status !== 200) throw new CtlError(`the member answered ${reply.status}: ${reply.text}`);
-  return JSON.parse(reply.text) as RaftJson;
+  return answerJson<RaftJson>(reply.text, ["members"]);
 }
 
 /** Only the leader knows how far the others are and how many may fail. */
@@ -15,7 +16,7 @@ export async function asLeaderSees(here: RaftJson, access: ClusterAccess): Promi
   const leader = here.members.find(({ name }) => name === here.leader);
   if (here.can_lose !== null || !leader?.api_url) return here;
   const reply = await access.ofMember({ api_url: leader.api_url }, "GET", "/agent/raft", { timeoutMs: 2000 });
-  return reply.ok && reply.status === 200 ? JSON.parse(reply.text) as RaftJson : here;
+  return reply.ok && reply.status === 200 ? answerJson<RaftJson>(reply.text, ["members"]) : here;
 }
 
 export function summary({ leader, term, commit, can_lose: canLose }: RaftJson): string {

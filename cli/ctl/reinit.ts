@@ -4,6 +4,7 @@ import type { ReinitializeStatus } from "../../src/model/reinitialize_status.ts"
 import { type Command, type Context, FORCE } from "./command.ts";
 import { selectMembers } from "./members.ts";
 import { confirm } from "./prompt.ts";
+import { answerJson } from "./answer_json.ts";
 
 const POLL_MS = 2000;
 
@@ -63,7 +64,7 @@ interface Seen {
 async function look({ cluster }: Context, member: ClusterMemberJson): Promise<Seen | null> {
   const reply = await cluster.ofMember(member, "GET", "/patroni", { timeoutMs: POLL_MS });
   if (!reply.ok || reply.status !== 200) return null;
-  const { state, postmaster_start_time: start, agent } = JSON.parse(reply.text) as StatusJson;
+  const { state, postmaster_start_time: start, agent } = answerJson<StatusJson>(reply.text);
   return {
     start: state === "running" ? start ?? null : null,
     reinitialize: agent?.reinitialize ?? null,

@@ -3,6 +3,7 @@ import type { JsonObject } from "../../src/model/json.ts";
 import { isJsonObject } from "../../src/model/merge.ts";
 import type { ClusterAccess } from "./access.ts";
 import { CtlError } from "./errors.ts";
+import { parseAnswer } from "../../src/api/client.ts";
 
 export interface RemoteConfig {
   readonly value: JsonObject;
@@ -18,11 +19,6 @@ export async function readConfig(access: ClusterAccess, cluster: string): Promis
 }
 
 export function parseConfig(text: string): JsonObject {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isJsonObject(value) ? value : {};
-  } catch (error) {
-    if (error instanceof SyntaxError) return {};
-    throw error;
-  }
+  const value = parseAnswer<JsonObject>(text);
+  return isJsonObject(value) ? value : {};
 }

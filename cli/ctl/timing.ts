@@ -5,6 +5,7 @@ import { CtlError } from "./errors.ts";
 import { leaderOf } from "./members.ts";
 import { type Format, type Listing, printListing, type Row } from "./output.ts";
 import { yamlText } from "./yaml_text.ts";
+import { answerJson } from "./answer_json.ts";
 
 export const timing: Command = {
   usage: "[MEMBER]",
@@ -51,7 +52,7 @@ async function ask(access: Context["cluster"], name: string | null): Promise<Tim
     : await access.get("/agent/timing");
   if (!reply.ok) throw new CtlError(`${member?.name ?? "the member"} does not answer: ${reply.error}`);
   if (reply.status !== 200) throw new CtlError(`the member answered ${reply.status}: ${reply.text}`);
-  return JSON.parse(reply.text) as TimingJson;
+  return answerJson<TimingJson>(reply.text);
 }
 
 function settings({ settings: of }: TimingJson): Listing {

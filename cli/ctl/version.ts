@@ -4,6 +4,7 @@ import { PATRONI_VERSION, VERSION } from "../../src/model/version.ts";
 import type { Command } from "./command.ts";
 import { CtlError } from "./errors.ts";
 import { splitClusterName } from "./members.ts";
+import { answerJson } from "./answer_json.ts";
 
 export const version: Command = {
   usage: "[CLUSTER_NAME] [MEMBER_NAMES]...",
@@ -30,7 +31,7 @@ export const version: Command = {
 };
 
 function runningVersions(text: string): string {
-  const { patroni, server_version: server } = JSON.parse(text) as StatusJson;
+  const { patroni, server_version: server } = answerJson<StatusJson>(text);
   return `Patroni ${patroni.version}${server === undefined ? "" : ` PostgreSQL ${serverVersion(server)}`}`;
 }
 

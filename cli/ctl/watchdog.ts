@@ -5,6 +5,7 @@ import { type Command, type Context, FORMAT } from "./command.ts";
 import { CtlError, UsageError } from "./errors.ts";
 import { leaderOf } from "./members.ts";
 import { type Format, printListing, type Row } from "./output.ts";
+import { answerJson } from "./answer_json.ts";
 
 const DEFAULT_SECONDS = 4;
 const POLL_MS = 100;
@@ -72,7 +73,7 @@ async function ask(
 ): Promise<WatchdogJson | string> {
   const reply = await access.ofMember(member, "GET", "/agent/watchdog", { timeoutMs: 2000 });
   if (!reply.ok) return `no answer: ${reply.error}`;
-  return reply.status === 200 ? JSON.parse(reply.text) as WatchdogJson : reply.text;
+  return reply.status === 200 ? answerJson<WatchdogJson>(reply.text) : reply.text;
 }
 
 async function test(

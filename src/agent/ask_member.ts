@@ -2,7 +2,7 @@
  * What this member asks others over their REST API, with its client certificate and password: whether they accept its lease
  * in failsafe mode, and whether somebody lives by its name. Decides nothing.
  */
-import { ApiClient, loadClientTls, parseJson, type StatusJson, tlsPathsOf } from "../api/client.ts";
+import { ApiClient, loadClientTls, parseAnswer, type StatusJson, tlsPathsOf } from "../api/client.ts";
 import type { LocalConfig } from "../model/config.ts";
 import type { MemberFacts } from "../model/records.ts";
 import type { AskFailsafe } from "./failsafe.ts";
@@ -45,7 +45,7 @@ export function memberAnswers(
       return;
     }
     client.request(apiUrl, "GET", "/patroni", { keepAlive: false })
-      .then((reply) => done(reply.ok && parseJson<StatusJson>(reply.text)?.patroni?.name === name));
+      .then((reply) => done(reply.ok && parseAnswer<StatusJson>(reply.text)?.patroni?.name === name));
   };
 }
 

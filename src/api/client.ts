@@ -3,6 +3,7 @@
  * a failure is a value. Members that must not be held up by a dead name server are addressed by IP (api_url).
  */
 import { readFileSync } from "node:fs";
+import { type JsonBounds, parseBounded } from "../model/bounded_json.ts";
 import type { LocalConfig } from "../model/config.ts";
 import type { ClusterJson, RaftJson, StatusJson } from "./shapes.ts";
 
@@ -69,7 +70,12 @@ export class ApiClient {
         proxy: NO_PROXY,
         ...(this.options.tls === null ? {} : { tls: fetchTls(this.options.tls) }),
       });
-      return { ok: true, status: response.status, text: await response.text(), headers: response.headers };
+      return {
+        ok: true,
+        status: response.status,
+        text: await boundedText(response),
+        headers: response.headers,
+      };
     } catch (error) {
       return { ok: false, error: failureText(error, timeoutMs) };
     }
@@ -90,7 +96,7 @@ export class ApiClient {
   /** Body of a 200 as JSON; null for everything else. */
   async json<T>(base: string, path: string): Promise<T | null> {
     const reply = await this.request(base, "GET", path);
-    return reply.ok && reply.status === 200 ? parseJson<T>(reply.text) : null;
+    return reply.ok && reply.status === 200 ? parseAnswer<T>(reply.text) : null;
   }
 
   /** Credentials go only with requests that need them: an address may be a guess. */
@@ -146,14 +152,32 @@ function fetchTls({ insecure, ...files }: ClientTls) {
   return { ...files, rejectUnauthorized: !insecure };
 }
 
-/** As whatever the caller says it is; null: no JSON. */
-export function parseJson<T>(text: string): T | null {
-  try {
-    return JSON.parse(text) as T;
-  } catch (error) {
-    if (error instanceof SyntaxError) return null;
-    throw error;
+/** No member's answer is near these: what listens at an address may be anybody. */
+const ANSWER_BOUNDS: JsonBounds = {
+  maxBytes: 8 * 1024 * 1024,
+  maxDepth: 64,
+  maxValues: 500_000,
+  maxText: 1024 * 1024,
+};
+
+/** Throws for more; the connection is closed then. */
+async function boundedText(response: Response): Promise<string> {
+  const { maxBytes } = ANSWER_BOUNDS;
+  const decoder = new TextDecoder();
+  let text = "";
+  let bytes = 0;
+  for await (const chunk of response.body ?? []) {
+    bytes += chunk.length;
+    if (bytes > maxBytes) throw new Error(`an answer of more than ${maxBytes} bytes, which no agent gives`);
+    text += decoder.decode(chunk, { stream: true });
   }
+  return text + decoder.decode();
+}
+
+/** A map or list; null for any other text. Never throws. */
+export function parseAnswer<T>(text: string): T | null {
+  const parsed = parseBounded(text, ANSWER_BOUNDS);
+  return parsed.ok && typeof parsed.value === "object" ? parsed.value as T : null;
 }
 
 function failureText(error: unknown, timeoutMs: number): string {
