@@ -258,11 +258,11 @@ export class Tenancy {
    * a primary that nothing ends.
    */
   #unfenced(): boolean {
-    const { guard, state, paused } = this.#options;
+    const { guard, state, paused, broken } = this.#options;
     if (this.#epochAtJoin === null) return guard.view().armed?.unfenced ?? false;
     const { lock } = state();
     const isCurrent = lock.unfenced && lock.epoch === this.#holder.epoch && paused();
-    return isCurrent && this.#fencingEpoch !== lock.epoch;
+    return isCurrent && (this.#fencingEpoch !== lock.epoch || broken.has("fence-lifted-early"));
   }
 
   /**

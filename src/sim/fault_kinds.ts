@@ -9,6 +9,7 @@ export const LEASE_RULES = [
   "promote-before-renewal",
   "ttl-not-shortened",
   "expiry-forgotten",
+  "fence-lifted-early",
 ] as const;
 export type LeaseRule = typeof LEASE_RULES[number];
 export type LeaseAmbush = `ambush-${LeaseRule}`;

@@ -7,7 +7,7 @@ import { cutFault, directionsOf, type Fault, type Prng } from "../../raft/sim/mo
 import { LEASE_CHANNEL } from "../agent/messages.ts";
 import { leaseFromTtl } from "../brain/timing.ts";
 import type { LeaseRule } from "./fault_kinds.ts";
-import { askSwitchover, setTtl } from "./requests.ts";
+import { askPause, askSwitchover, resume, setTtl } from "./requests.ts";
 import type { SimCluster } from "./sim_cluster.ts";
 import type { SimMember } from "./sim_member.ts";
 
@@ -19,6 +19,8 @@ const SHORT_TTL_S = 2;
 const UNKNOWN_AFTER_MS = 5000;
 /** Of a frame on a quick network. */
 const QUICK_MS = 0.05;
+/** Until what an operator asks for is in force everywhere. */
+const SETTLES_MS = 4000;
 /** Time for a frame that was just sent, and what answers it, to arrive where a pause or a cut is to keep it. */
 const ARRIVES_MS = 200;
 
@@ -115,18 +117,17 @@ const STORIES: Readonly<Record<LeaseRule, Story>> = {
   // P holds a long lease when ttl is lowered, and is cut off as soon as leaders wait for the new one only.
   "ttl-not-shortened": ({ cluster, random, holder, leader, later, cutOff }) => {
     if (holder === leader || !setTtl(holder, LONG_TTL_S)) return null;
-    const settlesMs = 4000;
     const loweredMs = () => cluster.latestRecords()?.waitTtlMs ?? Infinity;
-    later(settlesMs, () => void setTtl(holder, SHORT_TTL_S));
-    const endMs = cluster.world.now() + 2 * settlesMs;
+    later(SETTLES_MS, () => void setTtl(holder, SHORT_TTL_S));
+    const endMs = cluster.world.now() + 2 * SETTLES_MS;
     const cutOffWhenLowered = () => {
       if (loweredMs() <= SHORT_TTL_S * 1000) {
         return later(random.between(0, ARRIVES_MS), () => cutOff(holder));
       }
       if (cluster.world.now() < endMs) later(5, cutOffWhenLowered);
     };
-    later(settlesMs + 10, cutOffWhenLowered);
-    return 2 * settlesMs + SHORT_TTL_S * 1000 + SUCCESSION_MS;
+    later(SETTLES_MS + 10, cutOffWhenLowered);
+    return 2 * SETTLES_MS + SHORT_TTL_S * 1000 + SUCCESSION_MS;
   },
   // Q expires the epoch of a P that is cut off, and nobody else writes that to a disk before Q gives up waiting for it. Q
   // stands still then, so that what it reads next is that, and a renewal by P, which is back. When P writes again, the
@@ -168,6 +169,30 @@ const STORIES: Readonly<Record<LeaseRule, Story>> = {
     };
     later(ttlMs / 2, proposed);
     return durationMs;
+  },
+  // Maintenance mode ends, and P, whose guard is armed again, proposes fenced(e). Q is asked for the mode once more just
+  // before that arrives, so that P learns of the mode first, and is cut off. Then the mode ends for good.
+  "fence-lifted-early": ({ cluster, random, holder, leader, ttlMs, later, cutOff, atEnd }) => {
+    if (holder === leader || !askPause(holder, true)) return null;
+    atEnd(() => resume(cluster));
+    const isUnfenced = (member: SimMember) => member.dcs?.state.lock.unfenced === true;
+    const isPaused = (member: SimMember) => member.dcs?.state.config?.value["pause"] === true;
+    const isArmed = (unfenced: boolean) => holder.guard.view().armed?.unfenced === unfenced;
+    const when = (holds: () => boolean, run: () => void) => {
+      const look = () => holds() ? run() : later(0.2, look);
+      look();
+    };
+    when(() => isUnfenced(holder) && isArmed(true), () => {
+      askPause(leader, false);
+      when(() => !isPaused(holder) && isArmed(false), () => {
+        askPause(leader, true);
+        when(() => isPaused(holder) || !isUnfenced(holder), () => {
+          later(random.between(0, 1), () => cutOff(holder));
+          when(() => isPaused(leader) && !isUnfenced(leader), () => askPause(leader, false));
+        });
+      });
+    });
+    return SETTLES_MS + 2 * ttlMs + SUCCESSION_MS;
   },
 };
 

@@ -21,6 +21,7 @@ export const BREAKABLE: { readonly [name: string]: string } = {
   "promote-before-renewal": "a member is promoted before its first renewal is acknowledged",
   "ttl-not-shortened": "a holder keeps its longer lease when ttl is lowered, and says that it has none",
   "expiry-forgotten": "an expiry whose outcome is unknown no longer keeps its epoch from being renewed",
+  "fence-lifted-early": "a pause that is asked for again lifts the fence while fenced(e) may yet take effect",
   "name-is-enough": "an epoch belongs to the member of its holder's name, whatever machine that is",
   "shutdown-unproven":
     "a primary that was told to shut down counts as past its shutdown checkpoint, whatever its control file says",

@@ -50,13 +50,18 @@ export function askFailover({ member, dcs }: SimMember, candidate: string, id: s
 /** Asks a member to log maintenance mode; null: nobody can be asked. */
 export function requestPause(cluster: SimCluster, random: Prng): string | null {
   const asked = random.pick(cluster.members);
-  return configure(asked, (value) => ({ ...value, pause: true })) ? `asked of ${asked.name}` : null;
+  return askPause(asked, true) ? `asked of ${asked.name}` : null;
+}
+
+/** `on`: maintenance mode is to begin, else to end. False: it cannot be asked now. */
+export function askPause(asked: SimMember, on: boolean): boolean {
+  return configure(asked, ({ pause: _pause, ...value }) => on ? { ...value, pause: true } : value);
 }
 
 /** Ends maintenance mode. Asked for again for a while: the wish for it may still be under way, or nobody there to ask. */
 export function resume(cluster: SimCluster, tries = 30): void {
   if (cluster.latestRecords()?.config?.value["pause"]) {
-    for (const member of cluster.members) configure(member, ({ pause: _pause, ...value }) => value);
+    for (const member of cluster.members) askPause(member, false);
   }
   if (tries > 1) cluster.world.after(1000, () => resume(cluster, tries - 1));
 }
