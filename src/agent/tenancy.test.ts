@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import type { Clock, ProposeOutcome, Raft } from "../../raft/mod.ts";
 import { life } from "../brain/testing.ts";
+import { COMMAND_VERSION } from "../dcs/commands.ts";
 import { NOTHING_BROKEN, type Renewal } from "../dcs/lease.ts";
 import { emptyState } from "../dcs/state_machine.ts";
 import type { GuardPort, GuardView } from "../guard/port.ts";
@@ -10,7 +11,7 @@ import { Tenancy } from "./tenancy.ts";
 const EPOCH = 3;
 
 /** A holder in maintenance mode, whose PostgreSQL is not fenced. What it proposes waits for the test. */
-function paused() {
+function paused(agreedVersion = COMMAND_VERSION) {
   let nowMs = 1000;
   let isPaused = true;
   let state = {
@@ -25,13 +26,18 @@ function paused() {
     },
   };
   let armed: GuardView["armed"] = { epoch: EPOCH, deadlineMs: nowMs + 4500, unfenced: true };
-  const proposed: { unfenced: boolean; end: (outcome: ProposeOutcome) => void }[] = [];
+  const proposed: {
+    unfenced: boolean;
+    expectRevision?: number | null;
+    end: (outcome: ProposeOutcome) => void;
+  }[] = [];
   const renewals: Renewal[] = [];
   const clock = { now: () => nowMs } as Clock;
   const raft = {
+    status: () => ({ agreedVersion }),
     propose: (bytes: Uint8Array, end: (outcome: ProposeOutcome) => void) => {
-      const { unfenced } = JSON.parse(new TextDecoder().decode(bytes)) as { unfenced: boolean };
-      proposed.push({ unfenced, end });
+      const { unfenced, expectRevision } = JSON.parse(new TextDecoder().decode(bytes));
+      proposed.push({ unfenced, expectRevision, end });
     },
   } as unknown as Raft;
   const guard = {
@@ -75,8 +81,8 @@ function paused() {
       isPaused = pause;
       look();
     },
-    logged: (unfenced: boolean) => {
-      state = { ...state, lock: { ...state.lock, unfenced } };
+    logged: (unfenced: boolean, fencingRevision = 1) => {
+      state = { ...state, lock: { ...state.lock, unfenced, fencingRevision } };
     },
   };
 }
@@ -125,4 +131,17 @@ test("a fenced(e) that was refused for certain keeps no fence up", () => {
   holder.look();
   expect(holder.isFenced()).toBe(false);
   expect(holder.proposed).toHaveLength(1);
+});
+
+test("each word about the fence names the one that it follows, once all members know that", () => {
+  const holder = paused();
+  holder.wish(false);
+  expect(holder.proposed.at(-1)).toMatchObject({ unfenced: false, expectRevision: null });
+  holder.logged(false, 12);
+  holder.proposed[0]!.end(APPLIED);
+  holder.wish(true);
+  expect(holder.proposed.at(-1)).toMatchObject({ unfenced: true, expectRevision: 12 });
+  const older = paused(3);
+  older.wish(false);
+  expect(older.proposed).toMatchObject([{ unfenced: false, expectRevision: undefined }]);
 });

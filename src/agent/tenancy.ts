@@ -5,6 +5,7 @@
 import type { Clock, Raft } from "../../raft/mod.ts";
 import { type Tenure, tenureOf } from "../brain/tenure.ts";
 import { leaseFromTtl, timingOf } from "../brain/timing.ts";
+import { FENCING_REVISION_SINCE } from "../dcs/commands.ts";
 import { type BrokenRules, Holder, type Renewal, type RenewalAck } from "../dcs/lease.ts";
 import type { GuardPort } from "../guard/port.ts";
 import { claimOn, type Life } from "../model/life.ts";
@@ -269,11 +270,12 @@ export class Tenancy {
    * Pause: unfenced(e) is committed before the guard is disarmed, and the guard is armed again, with a lease that runs,
    * before fenced(e) is proposed. In between nobody expires the epoch.
    *
-   * A fenced(e) that came to an unknown end is void once a later command of ours is applied, as that names it as settled
-   * (the sessions of raft): so unfenced(e) is logged once more, though the records say so already.
+   * A fenced(e) that came to an unknown end is void once another setUnfenced is applied, as each names the one that it
+   * follows: so unfenced(e) is logged once more, though the records say so already. The sessions of raft void only what the same
+   * start of the agent has proposed; a frame of an earlier start may arrive after everything that this one has logged.
    */
   #logFencing(): void {
-    const { state, paused, proposer, wake, guard } = this.#options;
+    const { state, paused, proposer, wake, guard, raft } = this.#options;
     const { lock } = state();
     const { epoch } = lock;
     const unfenced = paused();
@@ -283,7 +285,10 @@ export class Tenancy {
     const { armed } = guard.view();
     if (!unfenced && !(this.leaseUsable() && armed !== null && !armed.unfenced)) return;
     const fencings = this.#fencings;
-    const command = { op: "setUnfenced", epoch, life: this.life(), unfenced } as const;
+    const follows = raft.status().agreedVersion < FENCING_REVISION_SINCE
+      ? {}
+      : { expectRevision: lock.fencingRevision ?? null };
+    const command = { op: "setUnfenced", epoch, life: this.life(), unfenced, ...follows } as const;
     const begun = proposer.propose(command, ({ kind }) => {
       if (!unfenced) this.#fencingUnderWay = false;
       const isVoid = unfenced ? kind === "done" && fencings === this.#fencings : kind !== "unknown";

@@ -106,7 +106,7 @@ const BODIES: Readonly<
   grant: [{ epoch: number, holder: name, reason, complete: flag }, { life }],
   expire: [{ epoch: number, reason }, { forced: flag }],
   release: [{ epoch: number, reason, lsn: orNull(number), timeline: orNull(number) }, { life }],
-  setUnfenced: [{ epoch: number, unfenced: flag }, { life }],
+  setUnfenced: [{ epoch: number, unfenced: flag }, { life, expectRevision: revision }],
   setFailover: [{ record: failover, expectRevision: revision }],
   acceptFailover: [{ id }],
   endFailover: [{ id, ok: flag, text: reason }],

@@ -49,11 +49,16 @@ export type CommandBody =
     readonly lsn: number | null;
     readonly timeline: number | null;
   }
+  /**
+   * `expectRevision`: of the last one under this epoch, null: none. One that comes late, of an earlier start of the agent even,
+   * is void once another was applied. Absent where not all members know it.
+   */
   | {
     readonly op: "setUnfenced";
     readonly epoch: number;
     readonly life?: Life;
     readonly unfenced: boolean;
+    readonly expectRevision?: number | null;
   }
   /** null: no request may be present. */
   | { readonly op: "setFailover"; readonly record: FailoverRecord; readonly expectRevision: number | null }
@@ -140,6 +145,9 @@ const VERSION_OF: Readonly<Record<CommandBody["op"], number>> = {
   setTtl: 1,
 };
 
+/** From this version on, setUnfenced may name the revision that it follows (`expectRevision`). */
+export const FENCING_REVISION_SINCE = 4;
+
 /**
  * From this version on, sizes and contents are judged where a command is applied; before it, only types. What is proposed
  * is judged in full at every version: the difference is for logs that older programs have written.
@@ -147,9 +155,18 @@ const VERSION_OF: Readonly<Record<CommandBody["op"], number>> = {
 const BOUNDED_SINCE = 3;
 
 /** The latest version that this program knows. */
-export const COMMAND_VERSION = Math.max(BOUNDED_SINCE, ...Object.values(VERSION_OF));
+export const COMMAND_VERSION = Math.max(
+  BOUNDED_SINCE,
+  FENCING_REVISION_SINCE,
+  ...Object.values(VERSION_OF),
+);
 
-export function commandVersion({ op }: CommandBody): number {
+export function commandVersion(body: CommandBody): number {
+  return versionOf(body.op, body);
+}
+
+function versionOf(op: CommandBody["op"], fields: object): number {
+  if (op === "setUnfenced" && "expectRevision" in fields) return FENCING_REVISION_SINCE;
   return VERSION_OF[op];
 }
 
@@ -219,7 +236,7 @@ function parsed(bytes: Uint8Array, version: number, bounded: boolean): Judged {
   if (typeof op !== "string" || !Object.hasOwn(VERSION_OF, op)) {
     return refuse("not a command that this version knows");
   }
-  const needed = VERSION_OF[op as CommandBody["op"]];
+  const needed = versionOf(op as CommandBody["op"], value);
   if (typeof v !== "number" || !(v >= needed && v <= version)) {
     return refuse(`${op} needs version ${needed} of commands, and ${version} is in force`);
   }

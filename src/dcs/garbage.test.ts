@@ -129,6 +129,13 @@ class Garbage {
       },
       { op: "setUnfenced", epoch, life, unfenced: this.of(true, false) },
       {
+        op: "setUnfenced",
+        epoch,
+        life,
+        unfenced: this.of(true, false),
+        expectRevision: this.of(null, epoch),
+      },
+      {
         op: "setFailover",
         record: {
           kind: this.of("switchover", "failover"),

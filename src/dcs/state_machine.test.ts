@@ -130,6 +130,53 @@ test("an unfenced epoch cannot be expired until it is fenced again", () => {
   expect(apply("q", { op: "expire", epoch: 1, reason: "test" }).ok).toBe(true);
 });
 
+test("a fenced(e) that comes late is void once another word about the fence was logged, whichever start of the agent sent it", () => {
+  const { dcs, apply } = joined();
+  apply("q", grant(1, "a"));
+  const fence = (unfenced: boolean, expectRevision: number | null): CommandBody => ({
+    op: "setUnfenced",
+    epoch: 1,
+    life: life("a"),
+    unfenced,
+    expectRevision,
+  });
+  expect(apply("a", fence(true, null)).ok).toBe(true);
+  const revision = dcs.state.lock.fencingRevision!;
+  // Sent by an agent that ends, and still on its way when the next one, in the same life, lets the guard lift its fence.
+  const late = fence(false, revision);
+  expect(apply("a", fence(true, revision)).ok).toBe(true);
+  expect(apply("a", late).ok).toBe(false);
+  expect(apply("q", { op: "expire", epoch: 1, reason: "test" }).ok).toBe(false);
+  expect(apply("a", fence(false, dcs.state.lock.fencingRevision!)).ok).toBe(true);
+  expect(apply("q", { op: "expire", epoch: 1, reason: "test" }).ok).toBe(true);
+  // Of the next epoch nothing is known.
+  apply("q", grant(2, "a"));
+  expect(dcs.state.lock.fencingRevision).toBeUndefined();
+  const restored = new DcsStateMachine();
+  apply("a", { ...fence(true, null), epoch: 2 } as CommandBody);
+  restored.restore(dcs.snapshot());
+  expect(restored.state.lock.fencingRevision).toBe(dcs.state.lock.fencingRevision);
+});
+
+test("a word about the fence that names what it follows is for members that all know that", () => {
+  const { dcs, apply } = joined();
+  apply("q", grant(1, "a"));
+  const command = encodeCommand({
+    op: "setUnfenced",
+    epoch: 1,
+    life: life("a"),
+    unfenced: true,
+    expectRevision: null,
+    by: "a",
+    at: "",
+  });
+  expect(dcs.apply(command, 100, 3)).toMatchObject({ ok: false });
+  expect(dcs.apply(command, 101, 4)).toMatchObject({ ok: true });
+  // Without the name it does what it did: nobody remembers when.
+  expect(apply("a", { op: "setUnfenced", epoch: 1, life: life("a"), unfenced: false }).ok).toBe(true);
+  expect(dcs.state.lock.fencingRevision).toBe(101);
+});
+
 test("configuration is changed by compare-and-swap on its revision", () => {
   const { dcs, apply } = machine();
   apply("a", { op: "setConfig", value: { ttl: 5 }, expectRevision: null });

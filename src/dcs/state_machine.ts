@@ -170,8 +170,20 @@ function evaluate(
       if (lock.epoch !== command.epoch || claimOn(lock, command.by, command.life ?? null) !== "own") {
         return { refuse: `epoch ${command.epoch} is not held` };
       }
+      if (
+        command.expectRevision !== undefined && (lock.fencingRevision ?? null) !== command.expectRevision
+      ) {
+        return { refuse: "the fence of this epoch has changed since" };
+      }
       return {
-        change: { lock: { ...lock, unfenced: command.unfenced } },
+        change: {
+          lock: {
+            ...lock,
+            unfenced: command.unfenced,
+            // Only by members that all know it: the records stay the same everywhere.
+            ...(command.expectRevision === undefined ? {} : { fencingRevision: index }),
+          },
+        },
         event: `epoch ${command.epoch} ${command.unfenced ? "unfenced (pause)" : "fenced again"}`,
       };
     case "setFailover":

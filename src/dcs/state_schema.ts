@@ -39,7 +39,7 @@ const isState = fields({
     cleanStart: flag,
     unfenced: flag,
     life: orNull(life),
-  }),
+  }, { fencingRevision: number }),
   failover: orNull(fields({
     kind: oneOf("switchover", "failover"),
     leader: orNull(any),

@@ -28,6 +28,8 @@ export interface LockRecord {
   readonly cleanStart: boolean;
   /** True while the holder has logged unfenced(epoch) (pause): never expired automatically. */
   readonly unfenced: boolean;
+  /** Of the last command that said whether this epoch is fenced; absent: none did that named the one before it. */
+  readonly fencingRevision?: number;
 }
 
 export interface InitializeRecord {
