@@ -254,6 +254,17 @@ test("flush takes back what was scheduled", async () => {
   ]);
 });
 
+test("resume, and list, say that an operator is needed, and the command", async () => {
+  cluster.port.change({ operatorNeeded: "node9 is not heard: agent ctl failover --candidate node1" });
+  cluster.port.changeDynamic({ pause: true });
+  const needed = "Operator needed: node9 is not heard: agent ctl failover --candidate node1";
+  expect(said((await cluster.ctl(["resume"])).out)).toEqual([
+    "Success: cluster management is resumed",
+    needed,
+  ]);
+  expect((await cluster.ctl(["list"])).out).toContain(needed);
+});
+
 test("pause and resume patch the configuration", async () => {
   expect((await cluster.ctl(["pause"])).out).toBe("Success: cluster management is paused");
   cluster.port.changeDynamic({ pause: true });

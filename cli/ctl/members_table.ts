@@ -182,6 +182,7 @@ function footer(
   const lines: string[] = [];
   if (pause) lines.push(" Maintenance mode: on");
   if (failsafe) lines.push(" Failsafe mode: active");
+  if (agent?.operator_needed !== undefined) lines.push(` Operator needed: ${agent.operator_needed}`);
   if (agent?.failover_waits_s !== undefined) {
     lines.push(` Failover: waits ${agent.failover_waits_s} s until the primary has followed the lower ttl`);
   }

@@ -43,6 +43,8 @@ async function toggle(context: Context, paused: boolean): Promise<number> {
   }
   if (given.flag("wait") && !await isApplied(context, cluster, paused)) return 1;
   io.out(`Success: cluster management is ${paused ? "paused" : "resumed"}`);
+  const needed = paused ? undefined : cluster.agent?.operator_needed;
+  if (needed !== undefined) io.out(`Operator needed: ${needed}`);
   return 0;
 }
 

@@ -201,7 +201,16 @@ const lives = [
       'claimOn(lock, command.by, command.life ?? null) !== "own") {',
       "lock.holder !== command.by) {",
     ],
+    ["fencing-unordered", "(lock.fencingRevision ?? null) !== command.expectRevision", "false"],
     ["failsafe-set-by-name", 'claimOn(lock, by, life ?? null) !== "own") {', "lock.holder !== by) {"],
+  ]),
+  ...mutationsOf("src/agent/tenancy.ts", ["src/agent/tenancy.test.ts"], [
+    [
+      "fence-lifted-early",
+      "return isCurrent && (this.#fencingEpoch !== lock.epoch ||",
+      "return isCurrent && (true ||",
+    ],
+    ["fencing-names-nothing", "raft.status().agreedVersion < FENCING_REVISION_SINCE", "true"],
   ]),
   ...mutationsOf("src/brain/tenure.ts", ["src/brain/tenure.test.ts"], [
     ["silent-guard-taken-for-none", "return view.guardSpoke ?", "return true ?"],

@@ -4,6 +4,7 @@
  * names the setting to change.
  */
 import { ApiThread } from "../api/thread/api_thread.ts";
+import { operatorNeeded } from "../dcs/operator_needed.ts";
 import { DcsStateMachine } from "../dcs/state_machine.ts";
 import { GuardClient } from "../guard/client.ts";
 import { ownedByAnother } from "../guard/directory_owner.ts";
@@ -21,7 +22,7 @@ import type { MemberFacts } from "../model/records.ts";
 import { VERSION } from "../model/version.ts";
 import { AgentApiPort } from "./api_port.ts";
 import { askFailsafe, memberAnswers } from "./ask_member.ts";
-import { watchFailsafeGap } from "./failsafe_watch.ts";
+import { namesHeard, watchGap } from "./gap_watch.ts";
 import { Member } from "./member.ts";
 import { dynamicReader, timingProblems } from "./dynamic_reader.ts";
 import { openRaft } from "./open_raft.ts";
@@ -194,12 +195,25 @@ function compose(
   log.info("start", `agent ${VERSION} started as ${config.name} of cluster ${config.scope}`);
   // Changes come twice a second at least, as the member publishes its status.
   member.changes.onChange(logQuorum(() => raft.status(), clock, log));
-  const gap = () => {
+  const missing = () => {
     if (dcs.state.lock.holder !== config.name) return null;
     const voters = votersHeard(raft.status());
     return failsafeGap({ enabled: member.dynamic.failsafeMode, state: dcs.state, voters });
   };
-  member.changes.onChange(watchFailsafeGap(gap, clock, log));
+  const over = "failsafe mode lacks nothing any more";
+  const failsafe = { event: "failsafe", title: "failsafe mode", over, missing };
+  member.changes.onChange(watchGap(failsafe, clock, log));
+  member.changes.onChange(watchGap(
+    {
+      event: "operator_needed",
+      title: "an operator is needed",
+      over: "no operator is needed any more",
+      missing: () =>
+        operatorNeeded(dcs.state, namesHeard(member.board.seen(clock.now()), member.dynamic.ttlS)),
+    },
+    clock,
+    log,
+  ));
   member.changes.onChange(watchSlotClash({ name: config.name, state: () => dcs.state, log, exit }));
   let stopping = false;
   const stop = (code: number) => {

@@ -14,6 +14,7 @@ import type {
   WriteOutcome,
 } from "../api/port.ts";
 import { type RunningTimes, timingReport } from "../brain/timing.ts";
+import { operatorNeeded } from "../dcs/operator_needed.ts";
 import type { DcsStateMachine } from "../dcs/state_machine.ts";
 import type { ClockReport } from "../model/clock_jump.ts";
 import type { DynamicConfig, LocalConfig } from "../model/config.ts";
@@ -22,6 +23,7 @@ import type { FailoverRecord } from "../model/records.ts";
 import type { LatenessKind, TimingReport } from "../model/timing.ts";
 import type { Changes } from "./changes.ts";
 import type { DecisionLog } from "./decision_log.ts";
+import { namesHeard } from "./gap_watch.ts";
 import { WINDOW_S } from "./lateness.ts";
 import type { LoopHealth } from "./loop_health.ts";
 import type { Proposer } from "./proposer.ts";
@@ -59,6 +61,7 @@ type SharedView = Pick<
   | "statuses"
   | "progress"
   | "witnesses"
+  | "operatorNeeded"
   | "raft"
   | "loopAgeMs"
   | "eventLoopLateMs"
@@ -135,15 +138,17 @@ export class ClusterApi {
     const { board, dynamic, loop } = this.#node;
     const status = raft.status();
     const dcsAgeMs = this.#leaderAgeMs(status, nowMs);
+    const statuses = board.seen(nowMs);
     return {
       config: config(),
       dynamic,
       dcs: dcs.state,
       dcsAgeMs,
       dcsLastSeenS: dcsAgeMs === null ? 0 : Math.floor((wallMs() - dcsAgeMs) / 1000),
-      statuses: board.seen(nowMs),
+      statuses,
       progress: { optime: board.primaryLsn ?? 0, slots: {}, retainSlots: [] },
       witnesses: board.witnesses(nowMs),
+      operatorNeeded: operatorNeeded(dcs.state, namesHeard(statuses, dynamic.ttlS)),
       raft: status,
       loopAgeMs: nowMs - loop.lastLookMs,
       eventLoopLateMs: loop.lateMs,

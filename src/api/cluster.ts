@@ -55,6 +55,9 @@ export function clusterJson(view: ApiView): ClusterJson {
       witnesses: view.witnesses.map(({ name }) => name),
       can_lose: canLose(view),
       ...(lacking === null ? {} : { failsafe_lacks: lacking }),
+      ...(view.operatorNeeded === null || !hasClusterView(view)
+        ? {}
+        : { operator_needed: view.operatorNeeded }),
       ...(waitsS > view.dynamic.ttlS ? { failover_waits_s: waitsS } : {}),
     },
   };

@@ -131,6 +131,8 @@ export interface ApiView {
   readonly guard: GuardView | null;
   readonly watchdog: WatchdogStatus | null;
   readonly failsafeActive: boolean;
+  /** What is waited for until an operator ends it, and how; null: nothing. */
+  readonly operatorNeeded: string | null;
   /** What became of the last reinitialize that was asked for since the agent was started. */
   readonly reinitialize?: ReinitializeStatus | null;
   /** By member name, our own included. */

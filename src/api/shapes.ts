@@ -193,6 +193,8 @@ export interface ClusterJson {
     readonly can_lose: number | null;
     /** What failsafe mode would lack if raft were lost now; left out: nothing, or it is not enabled. */
     readonly failsafe_lacks?: string;
+    /** What the cluster waits for until an operator ends it, and the command; left out: nothing. */
+    readonly operator_needed?: string;
     /** How long a failover waits, where that is more than ttl: ttl was lowered, and the primary has not followed yet. */
     readonly failover_waits_s?: number;
   };

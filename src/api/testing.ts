@@ -261,6 +261,7 @@ export function stubView(): ApiView {
     guard: null,
     watchdog: null,
     failsafeActive: false,
+    operatorNeeded: null,
     scheduledRestarts: {},
     loopAgeMs: 100,
     eventLoopLateMs: 2,

@@ -6,7 +6,7 @@
 import type { MemberOutcome } from "../../raft/mod.ts";
 import type { Fault, Prng } from "../../raft/sim/mod.ts";
 import { loseMajority } from "./lost_majority.ts";
-import { askFailover } from "./requests.ts";
+import { askFailover, askPause, resume } from "./requests.ts";
 import type { SimCluster } from "./sim_cluster.ts";
 import type { SimMember } from "./sim_member.ts";
 
@@ -23,6 +23,9 @@ const OFF_MS = [500, 10_000] as const;
 const OPENING_FAILS_RATE = 0.2;
 /** Of the rounds in which somebody looks after a host whose log was refused. */
 const NOTICED_RATE = 0.3;
+/** Of the primaries that are doubled, so many are so in maintenance mode. */
+const IN_PAUSE_RATE = 0.3;
+const PAUSE_SETTLES_MS = 3000;
 const MIN_MEMBERS = 3;
 const MAX_MEMBERS = 5;
 
@@ -91,17 +94,37 @@ export class Operators {
   double(victim: SimMember, how: "copy" | "replacement"): Fault | null {
     const { cluster, random } = this;
     const records = cluster.latestRecords();
-    // In pause the former one would have to be switched off, and an operator to say so.
-    if (records === null || records.lock.unfenced || records.config?.value["pause"]) return null;
-    if (!victim.member || !victim.server.canAcknowledge || records.lock.holder !== victim.name) return null;
-    if (!this.free() || !this.canSpare(victim)) return null;
+    if (records === null) return null;
+    const isPrimary = () =>
+      victim.member !== null && victim.server.canAcknowledge && !victim.formerRuns &&
+      cluster.latestRecords()?.lock.holder === victim.name;
+    if (!isPrimary() || !this.free() || !this.canSpare(victim)) return null;
     this.busy();
-    const end = victim.double(how);
-    cluster.world.after(random.between(10, 3000), () => victim.boot());
+    const durationMs = random.between(1000, 2 * records.waitTtlMs + 5000);
+    const text = `${victim.name}, by a ${how}`;
+    const double = () => {
+      const end = victim.double(how);
+      cluster.world.after(random.between(10, 3000), () => victim.boot());
+      return end;
+    };
+    if (!random.chance(IN_PAUSE_RATE) || !askPause(victim, true)) return { durationMs, text, end: double() };
+    // In maintenance mode nothing ends its epoch: it is switched off before an operator says that it is.
+    let end = () => {};
+    let over = false;
+    const whenUnfenced = () => {
+      if (over || !isPrimary()) return;
+      if (victim.guard.view().armed?.unfenced === true) end = double();
+      else cluster.world.after(50, whenUnfenced);
+    };
+    whenUnfenced();
     return {
-      durationMs: random.between(1000, 2 * records.waitTtlMs + 5000),
-      text: `${victim.name}, by a ${how}`,
-      end,
+      durationMs: PAUSE_SETTLES_MS + durationMs,
+      text: `${text}, in maintenance mode`,
+      end: () => {
+        over = true;
+        end();
+        resume(cluster);
+      },
     };
   }
 
@@ -232,6 +255,7 @@ export class Operators {
     const { holder, life } = records.lock;
     const host = cluster.find(holder ?? "");
     if (host === undefined || (host.id === life?.node && host.hasLife(life))) return;
+    if (host.formerRuns) return;
     // What runs under it is not fenced, so that it is switched off before anybody says so.
     if (host.server.anyProcess) {
       cluster.world.log.add("operator", `${host.name}, whose epoch nobody can end, is switched off`);

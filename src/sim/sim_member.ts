@@ -69,6 +69,8 @@ export class SimMember {
   private directories = 1;
   /** Of the machines that have had this name at this address, one after the other or at once. */
   private doubles = 0;
+  /** The machine before has not been switched off yet: what it runs may write. */
+  formerRuns = false;
 
   /** `id`: for the network, until it has a place. `founder`: its first place; else it has to find the cluster. */
   constructor(
@@ -329,6 +331,7 @@ export class SimMember {
     this.member = null;
     this.dcs = null;
     this.doubles++;
+    this.formerRuns = true;
     ({ host: this.host, agent: this.agent, server: this.server, guard: this.guard } = this.newMachine());
     this.place.moveTo(this.agent);
     if (how === "copy") this.server.restoredFrom(server);
@@ -339,6 +342,7 @@ export class SimMember {
       agent.kill();
       guard.stop();
       server.killed();
+      this.formerRuns = false;
     };
   }
 

@@ -3,7 +3,7 @@ import { EPOCHS_PER_CLUSTER_EPOCH, recoveredState } from "../../dcs/recovered.ts
 import type { MemberStatus } from "../../model/member_status.ts";
 import type { DcsState } from "../../model/records.ts";
 import { chooseSuccessor, ineligible, type SuccessorView } from "./successor.ts";
-import { cluster, DYNAMIC, FREE, lock, primaryStatus, seen, status, succession } from "../testing.ts";
+import { cluster, DYNAMIC, FREE, life, lock, primaryStatus, seen, status, succession } from "../testing.ts";
 
 const RELEASED = lock({ ...FREE, ended: { how: "released", lsn: 1200, timeline: 1 } });
 const request = (kind: "switchover" | "failover", candidate: string | null) =>
@@ -330,6 +330,14 @@ const CASES: [string, SuccessorView, string | null][] = [
       dcs: cluster({ lock: lock(FREE), initialize: { systemId: "", by: "b", incarnation: 1 } }),
       removed: ["b"],
       statuses: [seen(status("b", { bootstrapReady: true }))],
+    }),
+    null,
+  ],
+  [
+    "nor another machine of its name, which could not use the grant",
+    succession({
+      dcs: cluster({ lock: lock(FREE), initialize: { systemId: "", by: "b", incarnation: 1 } }),
+      statuses: [seen(status("b", { bootstrapReady: true, life: life("b", { machine: "other" }) }))],
     }),
     null,
   ],

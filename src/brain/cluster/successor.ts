@@ -211,7 +211,11 @@ export function chooseSuccessor(view: SuccessorView): Choice {
 
 function chooseBootstrapper(fresh: readonly MemberStatus[], view: SuccessorView): Choice {
   const by = view.dcs.initialize!.by;
-  const ready = fresh.find((status) => status.name === by && status.bootstrapReady);
+  // The grant names the life on record: one that this status is not of could not use it.
+  const life = knownMember(view.dcs, by)?.life;
+  const ready = fresh.find((status) =>
+    status.name === by && status.bootstrapReady && isSameLife(status.life, life)
+  );
   return ready === undefined
     ? { kind: "wait", reason: `${by} is bootstrapping` }
     : grant(ready, "first primary of a new cluster", view);

@@ -1,12 +1,14 @@
 import { expect, test } from "bun:test";
 import { MemoryLog } from "../lib/log.ts";
-import { watchFailsafeGap } from "./failsafe_watch.ts";
+import { watchGap } from "./gap_watch.ts";
 
 test("what failsafe mode lacks is said once after a while, what is new again, and that it is over", () => {
   const log = new MemoryLog();
   let nowMs = 0;
   let gap: string | null = "nobody can be asked";
-  const watch = watchFailsafeGap(() => gap, { now: () => nowMs }, log);
+  const watch = watchGap({ event: "failsafe", title: "failsafe mode", over: "nothing", missing: () => gap }, {
+    now: () => nowMs,
+  }, log);
   const at = (ms: number) => {
     nowMs = ms;
     watch();
