@@ -82,7 +82,9 @@ test("numbers are whole, and have a largest value", () => {
   expect(ttl(LONGEST_LEASE_MS)).toBeNull();
   expect(ttl(LONGEST_LEASE_MS + 1)).toContain("a ttl of at most 3600000 ms");
   // In a log that is there already it means what it meant.
-  expect(parseCommand(bytes(JSON.stringify(stamped(ttlCommand(604_800_000)))), 3).ok).toBe(true);
+  expect(parseCommand(bytes(JSON.stringify(stamped(ttlCommand(604_800_000)))), COMMAND_VERSION).ok).toBe(
+    true,
+  );
   for (const value of [0, -1, 0.5, 604_800_001, 1e300, null, "5"]) expect(ttl(value)).toContain("grantMs");
   // JSON writes no -0, Infinity or NaN, but whoever writes bytes can.
   const raw = (epoch: string) =>
