@@ -1,10 +1,9 @@
 import { afterEach, expect, test } from "bun:test";
 import { type ChildProcess, spawn } from "node:child_process";
 import * as fs from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { until } from "../transport/testing.ts";
+import { freePort, until } from "../transport/testing.ts";
 
 interface Member {
   readonly child: ChildProcess;
@@ -29,10 +28,8 @@ function kill(child: ChildProcess): Promise<void> {
 }
 
 async function freeAddresses(count: number): Promise<string[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  await Promise.all(servers.map((one) => new Promise<void>((done) => one.listen(0, "127.0.0.1", done))));
-  const addresses = servers.map((one) => `127.0.0.1:${(one.address() as AddressInfo).port}`);
-  await Promise.all(servers.map((one) => new Promise((done) => one.close(done))));
+  const addresses: string[] = [];
+  while (addresses.length < count) addresses.push(`127.0.0.1:${await freePort()}`);
   return addresses;
 }
 

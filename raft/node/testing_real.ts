@@ -1,12 +1,11 @@
 /** Clusters as in production, for tests: TCP on loopback, logs on disk written by workers, real time. */
 import * as fs from "node:fs";
-import * as net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openWal } from "../storage/open_wal.ts";
 import type { WalStorage } from "../storage/wal_storage.ts";
 import { TcpTransport } from "../transport/tcp_transport.ts";
-import { until } from "../transport/testing.ts";
+import { freePort, until } from "../transport/testing.ts";
 import type { ProposeOutcome } from "./api.ts";
 import { clusterIdOf, nodeIdOf } from "./ids.ts";
 import { monotonicClock } from "./monotonic_clock.ts";
@@ -37,10 +36,8 @@ function stop({ node, storage }: RealMember): Promise<void> {
 }
 
 async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => net.createServer());
-  await Promise.all(servers.map((s) => new Promise<void>((resolve) => s.listen(0, "127.0.0.1", resolve))));
-  const ports = servers.map((server) => (server.address() as net.AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  const ports: number[] = [];
+  while (ports.length < count) ports.push(await freePort());
   return ports;
 }
 

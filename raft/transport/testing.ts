@@ -10,11 +10,22 @@ export async function until(what: string, condition: () => boolean, deadlineMs =
   }
 }
 
-/** A free port, found by listening on it for a moment. */
+/** Below the range from which the kernel takes ports for outgoing connections: it may give one of those away meanwhile. */
+const [LOWEST_PORT, HIGHEST_PORT] = [10_000, 32_000];
+/** A port is given once: nothing listens yet on one that was given a moment ago. */
+const given = new Set<number>();
+
+/** A port of 127.0.0.1 that nothing listens on now. Another process may still take it. */
 export async function freePort(): Promise<number> {
-  const server = net.createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    const port = LOWEST_PORT + Math.floor(Math.random() * (HIGHEST_PORT - LOWEST_PORT));
+    if (given.has(port)) continue;
+    given.add(port);
+    const server = net.createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once("error", () => resolve(false));
+      server.listen({ port, host: "127.0.0.1", exclusive: true }, () => server.close(() => resolve(true)));
+    });
+    if (isFree) return port;
+  }
 }
