@@ -284,6 +284,21 @@ const cluster = [
   ]),
 ];
 
+/** Between decision and deed. */
+const agent = [
+  ...mutationsOf("src/agent/lease_messages.ts", ["src/agent/lease_messages.test.ts"], [
+    ["acknowledged-by-anybody", "if (from === this.#asked) acknowledged", "acknowledged"],
+    ["renewed-for-another-machine", "if (message.renewal.life.node !== from) return;", ""],
+  ]),
+  ...mutationsOf("src/agent/restart_in_place.ts", ["src/agent/restart_in_place.test.ts"], [
+    ["restart-not-withdrawn", "      member.withdrawRestart();\n", ""],
+    ["older-restart-taken-for-ours", "done.atMs > before", "true"],
+  ]),
+  ...mutationsOf("src/agent/scheduled_restart.ts", ["src/agent/scheduled_restart.test.ts"], [
+    ["scheduled-restart-in-pause", "!view.dynamic.pause && ", ""],
+  ]),
+];
+
 export const BRAIN_MUTATIONS: readonly Mutation[] = [
   ...outcome,
   ...rules,
@@ -295,4 +310,5 @@ export const BRAIN_MUTATIONS: readonly Mutation[] = [
   ...standby,
   ...others,
   ...cluster,
+  ...agent,
 ];

@@ -9,7 +9,6 @@ import type {
   RestartOutcome,
   ScheduledRestart,
 } from "../api/port.ts";
-import { restartConditionsMet } from "../api/restart.ts";
 import { watchdogTimes } from "../brain/watchdog.ts";
 import type { GuardPort } from "../guard/port.ts";
 import { STATE_KNOWN_MS } from "../model/member_status.ts";
@@ -18,11 +17,9 @@ import { ClusterApi, type ClusterApiOptions, processClocks } from "./cluster_api
 import type { Member } from "./member.ts";
 import { servesAsPrimary } from "./own_status.ts";
 import type { PostgresPort } from "./postgres_port.ts";
-import { RestartSchedule } from "./scheduled_restart.ts";
+import { restartInPlace } from "./restart_in_place.ts";
+import { RestartSchedule, takesPlace } from "./scheduled_restart.ts";
 import type { Watchdog } from "./watchdog.ts";
-
-/** A restart in place is waited for this long when the request names no timeout. */
-const RESTART_WAIT_MS = 300_000;
 
 export interface ApiPortOptions extends ClusterApiOptions {
   readonly member: Member;
@@ -42,9 +39,7 @@ export class AgentApiPort extends ClusterApi implements ApiPort {
     this.#scheduled = new RestartSchedule({
       wallMs: options.wallMs,
       due: (restart) => {
-        const view = this.view();
-        // Nothing that is scheduled takes place in maintenance mode.
-        if (!view.dynamic.pause && restartConditionsMet(restart, view)) options.member.requestRestart();
+        if (takesPlace(restart, this.view())) options.member.requestRestart();
       },
     });
     options.guard.onChange(() => this.#extraVersion++);
@@ -108,33 +103,7 @@ export class AgentApiPort extends ClusterApi implements ApiPort {
 
   restart(timeoutS: number | null): Promise<RestartOutcome> {
     const { postgres, member } = this.#options;
-    const view = postgres.view();
-    if (view.action !== null) return Promise.resolve({ kind: "busy", action: view.action.kind });
-    if (view.process === "starting") return Promise.resolve({ kind: "still-starting" });
-    // In maintenance mode this is how a server that has ended is started again.
-    const isDead = view.process === "none";
-    if (view.process !== "running" && !isDead) return Promise.resolve({ kind: "failed" });
-    const last = () => isDead ? postgres.view().last.start : postgres.view().last.restart;
-    const before = last()?.atMs ?? -1;
-    member.requestRestart();
-    return new Promise((resolve) => {
-      const finish = (outcome: RestartOutcome) => {
-        clearTimeout(timer);
-        unsubscribe();
-        resolve(outcome);
-      };
-      const timer = setTimeout(
-        () => {
-          member.withdrawRestart();
-          finish({ kind: "failed" });
-        },
-        timeoutS === null ? RESTART_WAIT_MS : timeoutS * 1000,
-      );
-      const unsubscribe = this.onChange(() => {
-        const done = last();
-        if (done !== undefined && done.atMs > before) finish({ kind: done.ok ? "ok" : "failed" });
-      });
-    });
+    return restartInPlace({ postgres, member, onChange: (listener) => this.onChange(listener) }, timeoutS);
   }
 
   scheduleRestart(restart: ScheduledRestart): Promise<boolean> {

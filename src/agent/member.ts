@@ -10,7 +10,7 @@ import { duties, type Duty, missesWal } from "../brain/duties.ts";
 import { keep } from "../brain/keep/rules.ts";
 import type { NodeView } from "../brain/keep/view.ts";
 import type { SeenStatus } from "../brain/cluster/successor.ts";
-import type { BrokenRules, Renewal, RenewalAck } from "../dcs/lease.ts";
+import type { BrokenRules } from "../dcs/lease.ts";
 import type { DcsStateMachine } from "../dcs/state_machine.ts";
 import type { GuardPort } from "../guard/port.ts";
 import type { Log } from "../lib/log.ts";
@@ -26,17 +26,10 @@ import { HolderSightings } from "./holder_sightings.ts";
 import { Joining } from "./joining.ts";
 import { Leadership } from "./leadership.ts";
 import { whyNameTaken } from "./namesake.ts";
+import { LeaseMessages } from "./lease_messages.ts";
 import { LookTimer } from "./look_timer.ts";
 import { LoopHealth } from "./loop_health.ts";
-import {
-  decodeLeaseMessage,
-  decodeStatus,
-  decodeWitness,
-  encodeMessage,
-  LEASE_CHANNEL,
-  STATUS_CHANNEL,
-  WITNESS_CHANNEL,
-} from "./messages.ts";
+import { decodeStatus, decodeWitness, encodeMessage, STATUS_CHANNEL, WITNESS_CHANNEL } from "./messages.ts";
 import { ownStatus, significant, watchdogSummary } from "./own_status.ts";
 import type { PostgresPort } from "./postgres_port.ts";
 import { Proposer } from "./proposer.ts";
@@ -109,8 +102,7 @@ export class Member {
   #configRevision: number | null | undefined = undefined;
   #dynamic: DynamicConfig;
   #lastState: DcsState | null = null;
-  /** Raft id of the leader that the last renewal went to. */
-  #renewedWith: number | null = null;
+  #leaseMessages: LeaseMessages | null = null;
   #status: MemberStatus | null = null;
   #statusText = "";
   #statusSentMs = -Infinity;
@@ -159,7 +151,7 @@ export class Member {
       watchdog: options.watchdog,
       state,
       paused: () => this.#dynamic.pause,
-      send: (renewal) => this.#sendRenewal(renewal),
+      send: (renewal) => this.#leaseMessages?.renew(renewal),
       tookMs: (roundTripMs) => this.loop.lateness.record("renewal", roundTripMs),
       wake,
       broken,
@@ -223,7 +215,11 @@ export class Member {
   start(): void {
     const { raft, guard, postgres, clock } = this.#options;
     raft.onEvent((event) => this.#raftEvent(event));
-    raft.onChannel(LEASE_CHANNEL, (from, bytes) => this.#leaseMessage(from, bytes));
+    this.#leaseMessages = new LeaseMessages({
+      raft,
+      renewal: (renewal, reply) => this.#leadership.renewal(renewal, reply),
+      acknowledged: (ack) => this.#tenancy.acknowledged(ack),
+    });
     const relay = new StatusRelay(raft, (from, bytes) => this.#statusMessage(from, bytes));
     raft.onChannel(STATUS_CHANNEL, (from, bytes) => {
       if (this.#statusMessage(from, bytes)) relay.pass(from, bytes);
@@ -251,6 +247,7 @@ export class Member {
   /** The agent ends now (or crashes, in the simulator): no more events are handled. */
   end(): void {
     this.#ended = true;
+    this.#leaseMessages?.end();
     this.#timer.end();
   }
 
@@ -325,34 +322,6 @@ export class Member {
       return;
     }
     this.wake();
-  }
-
-  #leaseMessage(from: number, bytes: Uint8Array): void {
-    if (this.#ended) return;
-    const message = decodeLeaseMessage(bytes);
-    if (message === null) return;
-    if (message.kind === "ack") {
-      // A lease is as good as its acknowledgements: only whom we asked as the leader gives one.
-      if (from === this.#renewedWith) this.#tenancy.acknowledged(message.ack);
-    } // Nobody renews for another machine.
-    else if (message.renewal.life.node === from) {
-      this.#leadership.renewal(
-        message.renewal,
-        (ack) => this.#options.raft.send(from, LEASE_CHANNEL, encodeMessage({ kind: "ack", ack })),
-      );
-    }
-  }
-
-  #sendRenewal(renewal: Renewal): void {
-    const { raft } = this.#options;
-    const { leader, id } = raft.status();
-    if (leader === null) return;
-    if (leader === id) {
-      this.#leadership.renewal(renewal, (ack: RenewalAck) => this.#tenancy.acknowledged(ack));
-    } else {
-      this.#renewedWith = leader;
-      raft.send(leader, LEASE_CHANNEL, encodeMessage({ kind: "renew", renewal }));
-    }
   }
 
   /** False: it is no status. */

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { RestartSchedule } from "./scheduled_restart.ts";
+import { StubPort } from "../api/testing.ts";
+import { RestartSchedule, takesPlace } from "./scheduled_restart.ts";
 
 const DAY_MS = 24 * 3600 * 1000;
 const turns = async () => {
@@ -41,4 +42,14 @@ test("one that is cancelled does not come", async () => {
   nowMs = 2 * DAY_MS;
   await turns();
   expect(due).toEqual([]);
+});
+
+test("one whose time has come takes place on the server that it means, and not in maintenance mode", () => {
+  const port = new StubPort();
+  const schedule = "1970-01-02T00:00:00+00:00";
+  expect(takesPlace({ schedule }, port.view())).toBe(true);
+  expect(takesPlace({ schedule, role: "primary" }, port.view())).toBe(true);
+  expect(takesPlace({ schedule, role: "replica" }, port.view())).toBe(false);
+  port.changeDynamic({ pause: true });
+  expect(takesPlace({ schedule }, port.view())).toBe(false);
 });

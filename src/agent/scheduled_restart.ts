@@ -1,5 +1,6 @@
 /** The restart that was asked for at a time of day. Kept in memory only, one at a time, as in Patroni. */
-import type { ScheduledRestart } from "../api/port.ts";
+import type { ApiView, ScheduledRestart } from "../api/port.ts";
+import { restartConditionsMet } from "../api/restart.ts";
 
 /**
  * The time is looked at again at least this often: a timer of the runtime fires at once when it is asked for more than 25
@@ -54,4 +55,9 @@ export class RestartSchedule {
       due(restart);
     }, Math.min(leftMs, lookAgainMs));
   }
+}
+
+/** Whether one whose time has come takes place: nothing that is scheduled does so in maintenance mode. */
+export function takesPlace(restart: ScheduledRestart, view: ApiView): boolean {
+  return !view.dynamic.pause && restartConditionsMet(restart, view);
 }

@@ -17,16 +17,10 @@ import { DecisionLog } from "./decision_log.ts";
 import { HolderSightings } from "./holder_sightings.ts";
 import { Leadership } from "./leadership.ts";
 import { whyNameTaken } from "./namesake.ts";
+import { LeaseMessages } from "./lease_messages.ts";
 import { LookTimer } from "./look_timer.ts";
 import { LoopHealth } from "./loop_health.ts";
-import {
-  decodeLeaseMessage,
-  decodeStatus,
-  encodeMessage,
-  LEASE_CHANNEL,
-  STATUS_CHANNEL,
-  WITNESS_CHANNEL,
-} from "./messages.ts";
+import { decodeStatus, encodeMessage, STATUS_CHANNEL, WITNESS_CHANNEL } from "./messages.ts";
 import { Proposer } from "./proposer.ts";
 import { StatusBoard } from "./status_board.ts";
 import { StatusRelay } from "./status_relay.ts";
@@ -64,6 +58,7 @@ export class Witness {
   readonly #leadership: Leadership;
   readonly #timer: LookTimer;
   readonly #sightings = new HolderSightings();
+  #leaseMessages: LeaseMessages | null = null;
   #ended = false;
   #dynamic: DynamicConfig;
   /** Undefined: to be looked at whatever it is. */
@@ -116,7 +111,12 @@ export class Witness {
   start(): void {
     const { raft } = this.#options;
     raft.onEvent((event) => this.#raftEvent(event));
-    raft.onChannel(LEASE_CHANNEL, (from, bytes) => this.#leaseMessage(from, bytes));
+    // It has no lease of its own to renew.
+    this.#leaseMessages = new LeaseMessages({
+      raft,
+      renewal: (renewal, reply) => this.#leadership.renewal(renewal, reply),
+      acknowledged: () => {},
+    });
     const relay = new StatusRelay(raft, (from, bytes) => this.#statusMessage(from, bytes));
     raft.onChannel(STATUS_CHANNEL, (from, bytes) => {
       if (this.#statusMessage(from, bytes)) relay.pass(from, bytes);
@@ -138,6 +138,7 @@ export class Witness {
   /** No more events are handled. */
   end(): void {
     this.#ended = true;
+    this.#leaseMessages?.end();
     this.#timer.end();
   }
 
@@ -162,16 +163,6 @@ export class Witness {
     }
     this.changes.changed();
     this.#wake();
-  }
-
-  #leaseMessage(from: number, bytes: Uint8Array): void {
-    if (this.#ended) return;
-    const message = decodeLeaseMessage(bytes);
-    if (message?.kind !== "renew" || message.renewal.life.node !== from) return;
-    this.#leadership.renewal(
-      message.renewal,
-      (ack) => this.#options.raft.send(from, LEASE_CHANNEL, encodeMessage({ kind: "ack", ack })),
-    );
   }
 
   #wake(): void {
