@@ -1,49 +1,26 @@
 /** Members that prove themselves by certificates: the compiled program, `raft.tls`, PostgreSQL. */
 import { afterAll, expect } from "bun:test";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import * as tls from "node:tls";
 import { clusterIdOf, monotonicClock, nodeIdOf, TcpTransport, type TlsFiles, tlsLayer } from "../raft/mod.ts";
 import { Authority } from "../raft/transport/testing_certificates.ts";
 import type { Host } from "../src/demo/host.ts";
 import { nowMs } from "../src/demo/now.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
+import { Certificates } from "./e2e/certificates.ts";
 import { START_MS, withCluster, WRITES_MS } from "./e2e/harness.ts";
 
-/** Readable by whoever runs the agents: these keys protect nothing. */
-const certificates = mkdtempSync(join(tmpdir(), "agent-tls-"));
-chmodSync(certificates, 0o755);
-afterAll(() => rmSync(certificates, { recursive: true, force: true }));
+const certificates = new Certificates();
+afterAll(() => certificates.remove());
 
-function fileOf(name: string, part: keyof TlsFiles): string {
-  return join(certificates, name, `${part}.pem`);
-}
-
-function write(name: string, files: TlsFiles): void {
-  mkdirSync(join(certificates, name), { recursive: true });
-  for (const part of ["ca", "cert", "key"] as const) writeFileSync(fileOf(name, part), files[part]);
-}
-
-const AUTHORITY = new Authority("members");
 /** As a load balancer or Prometheus would have it. */
-const CLIENT = AUTHORITY.issue({ commonName: "prometheus", names: ["127.0.0.9"], usages: ["clientAuth"] });
-/** node1 is at 127.0.0.1, and so on. */
-const memberFiles = (name: string, authority = AUTHORITY) =>
-  authority.issue({ commonName: name, names: [`127.0.0.${name.slice("node".length)}`] });
+const CLIENT = certificates.authority.issue({
+  commonName: "prometheus",
+  names: ["127.0.0.9"],
+  usages: ["clientAuth"],
+});
 const OTHERS = new Authority("others");
 
-const { story } = withCluster({
-  dcs: { ttl: 2 },
-  override: (name) => {
-    write(name, memberFiles(name));
-    return {
-      raft: {
-        tls: { certfile: fileOf(name, "cert"), keyfile: fileOf(name, "key"), cafile: fileOf(name, "ca") },
-      },
-    };
-  },
-});
+const { story } = withCluster({ dcs: { ttl: 2 }, override: (name) => certificates.override(name) });
 
 /** What becomes of a TLS connection to the member's raft port: "open" when it is still there after a question. */
 function connect(host: Host, own: TlsFiles | null): Promise<string> {
@@ -52,7 +29,7 @@ function connect(host: Host, own: TlsFiles | null): Promise<string> {
     const socket = tls.connect({
       host: address,
       port: raftPort,
-      ca: AUTHORITY.ca,
+      ca: certificates.authority.ca,
       checkServerIdentity: () => undefined,
       ...(own ? { cert: own.cert, key: own.key } : {}),
     });
@@ -77,9 +54,9 @@ story("nobody gets in without a certificate of the cluster's authority", async (
   const [host] = cluster.hosts as [Host];
   const comesTo = (end: string, files: TlsFiles | null) =>
     waitFor(`"${end}"`, START_MS, async () => await connect(host, files) === end);
-  await comesTo("open", memberFiles("node2"));
+  await comesTo("open", certificates.issue("node2"));
   await comesTo("refused", null);
-  await comesTo("refused", memberFiles("node2", OTHERS));
+  await comesTo("refused", certificates.issue("node2", OTHERS));
 });
 
 story(
@@ -88,7 +65,7 @@ story(
     const primary = await fixture.healed();
     const outside = fixture.cluster.members.find((host) => host !== primary)!;
     await outside.powerOff();
-    write(outside.name, memberFiles(outside.name, OTHERS));
+    certificates.write(outside.name, certificates.issue(outside.name, OTHERS));
     const before = outside.log().length;
     outside.start();
     await waitFor(
@@ -99,7 +76,7 @@ story(
     await fixture.client.waitForWrite(nowMs(), WRITES_MS, primary.name);
     expect(await outside.answers("/health")).toBe(false);
     // Renewed files are taken while it runs.
-    write(outside.name, memberFiles(outside.name));
+    certificates.write(outside.name, certificates.issue(outside.name));
     await fixture.healed();
   },
 );
@@ -155,7 +132,7 @@ story(
     const before = primary.log().length;
     const { raft } = cluster.secrets;
     expect(await impersonate(off, others, raft, CLIENT)).toEqual([]);
-    expect(await impersonate(off, others, raft, memberFiles(primary.name))).toEqual([]);
+    expect(await impersonate(off, others, raft, certificates.issue(primary.name))).toEqual([]);
     const why = new RegExp(
       `refused connection from [0-9.]+: the certificate for IP Address:${primary.addresses.address} is not the one of the ` +
         `member at ${off.addresses.address}:`,
@@ -163,10 +140,10 @@ story(
     await waitFor("the reason in a log", START_MS, () => why.test(primary.log().slice(before)));
     // It was for the certificate alone.
     const names = others.map(({ name }) => name).sort();
-    expect(await impersonate(off, others, raft, memberFiles(off.name))).toEqual(names);
+    expect(await impersonate(off, others, raft, certificates.issue(off.name))).toEqual(names);
 
     // A member with a client's certificate does not begin what the others would refuse.
-    write(off.name, CLIENT);
+    certificates.write(off.name, CLIENT);
     const began = off.log().length;
     off.start();
     await waitFor(
@@ -175,7 +152,7 @@ story(
       () => /raft\.tls\.certfile: .* no member's: its extended key usage/.test(off.log().slice(began)),
     );
     await off.powerOff();
-    write(off.name, memberFiles(off.name));
+    certificates.write(off.name, certificates.issue(off.name));
     await fixture.healed();
   },
 );

@@ -1,5 +1,5 @@
 /** Two members with data and a witness: its vote, its leadership of the raft group, and what it says of itself. */
-import { expect } from "bun:test";
+import { afterAll, expect } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { parse, stringify } from "yaml";
@@ -8,10 +8,19 @@ import { nowMs } from "../src/demo/now.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
 import type { JsonObject } from "../src/model/json.ts";
 import { applyPatch } from "../src/model/merge.ts";
+import { Certificates } from "./e2e/certificates.ts";
 import { START_MS, withCluster, WRITES_MS } from "./e2e/harness.ts";
 import { answersWith, raftOf, raftThat, shown } from "./e2e/shown.ts";
 
-const { fixture, story } = withCluster({ dcs: { ttl: 2 }, witnesses: 1 });
+/** A witness proves itself as any member does. */
+const certificates = new Certificates();
+afterAll(() => certificates.remove());
+
+const { fixture, story } = withCluster({
+  dcs: { ttl: 2 },
+  witnesses: 1,
+  override: (name) => certificates.override(name),
+});
 
 const witness = () => fixture.cluster.hosts[2]!;
 
