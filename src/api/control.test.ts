@@ -310,6 +310,20 @@ const CASES: readonly Case[] = [
     code: 412,
     text: "switchover is not possible: no good candidates have been found",
   },
+  {
+    says: "switchover to a member that shuts down",
+    request: post("/switchover", { leader: "node1", candidate: "node2" }),
+    arrange: (port) => port.changeMember("node2", { shuttingDown: true }),
+    code: 412,
+    text: "switchover is not possible: no good candidates have been found",
+  },
+  {
+    says: "failover to another machine than the one that has joined under the name",
+    request: post("/failover", { candidate: "node2" }),
+    arrange: (port) => port.changeMember("node2", { life: { node: 9, machine: "other", boot: "other" } }),
+    code: 412,
+    text: "failover is not possible: no good candidates have been found",
+  },
 
   // what happens then
   {

@@ -3,11 +3,12 @@
  * request that is logged is waited for until the lock has changed hands. The coordinator decides, not the API.
  */
 import { Hono } from "@hono/hono";
+import { judgeCandidates } from "../brain/cluster/request.ts";
 import type { FailoverRecord } from "../model/records.ts";
 import type { ApiEnv } from "./app.ts";
 import { readBody, textResponse } from "./body.ts";
 import { livingStatuses } from "./cluster.ts";
-import type { ApiPort, ApiView, SeenStatus } from "./port.ts";
+import type { ApiPort, ApiView } from "./port.ts";
 import { parseSchedule } from "./schedule.ts";
 import { shownLeader, synchronousMode } from "./status.ts";
 import { waitForOutcome } from "./switchover_wait.ts";
@@ -122,16 +123,19 @@ export function obstacleTo(
   } else if (candidates.length === 0) {
     return `${kind} is not possible: cluster does not have members except leader`;
   }
-  return candidates.some(couldTakeOver)
-    ? null
-    : `${kind} is not possible: no good candidates have been found`;
-}
-
-/** Four broadcasts missed: as good as not reachable. */
-const SILENT_MS = 2000;
-
-function couldTakeOver({ status, ageMs }: SeenStatus): boolean {
-  return ageMs <= SILENT_MS && !status.nofailover && !status.watchdogFailed && status.directoryUsable;
+  const { dcs, dynamic, progress } = view;
+  if (dcs === null) return null;
+  const judged = judgeCandidates({ kind, candidate }, {
+    dcs,
+    dynamic,
+    statuses: candidates,
+    removed: [],
+    primaryLsn: progress.optime === 0 ? null : progress.optime,
+  });
+  // What may pass is waited for by the raft leader.
+  return judged.kind === "nobody" && judged.patienceMs === 0
+    ? `${kind} is not possible: no good candidates have been found`
+    : null;
 }
 
 async function cancel(port: ApiPort): Promise<Response> {

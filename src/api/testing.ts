@@ -207,6 +207,7 @@ export function stubStatus(name: string, primary: boolean): MemberStatus {
   const number = name.slice(-1);
   return {
     name,
+    life: lifeOf(name),
     incarnation: 1,
     seq: 1,
     epochSeen: 1,

@@ -31,7 +31,7 @@ export const DIRECTIONS: readonly Direction[] = [
   { from: "src/guard/", may: ["src/guard/", "src/model/", "src/lib/"], types: ["raft/mod.ts"] },
   {
     from: "src/api/",
-    may: ["src/api/", "src/model/", "src/lib/"],
+    may: ["src/api/", "src/brain/cluster/", "src/model/", "src/lib/"],
     types: ["src/brain/", "src/dcs/", "src/guard/port.ts", "raft/mod.ts"],
   },
   {

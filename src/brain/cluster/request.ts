@@ -25,7 +25,12 @@ export function answerRequest(view: ClusterView): CommandBody | null {
   if (failover.accepted) return outcomeOf(failover, view);
   const why = impossible(failover, view);
   if (why !== null) return end(failover, false, `${title(failover)} ${why}`);
-  return isDue(failover, view) ? judgeCandidates(failover, view) : null;
+  if (!isDue(failover, view)) return null;
+  const judged = judgeCandidates(failover, view);
+  if (judged.kind === "possible") return { op: "acceptFailover", id: failover.id };
+  if (view.requestForMs < judged.patienceMs) return null;
+  const list = judged.reasons.length > 0 ? ` (${judged.reasons.join("; ")})` : "";
+  return end(failover, false, `${title(failover)} failed: no good candidates have been found${list}`);
 }
 
 /** How an accepted request ended: somebody holds the lock and can write under it, whoever it is. null: not yet. */
@@ -88,8 +93,22 @@ function isDue({ kind, leader, scheduledAt }: FailoverRecord, { dcs, wallMs }: C
   return kind !== "switchover" || leader === dcs.lock.holder;
 }
 
-/** Accepted while somebody could take over; refused once what keeps all of them from it has lasted. */
-function judgeCandidates(request: FailoverRecord, view: ClusterView): CommandBody | null {
+/** What the candidates of a request are judged by. */
+export type CandidatesView = Pick<ClusterView, "dcs" | "dynamic" | "statuses" | "removed" | "primaryLsn">;
+
+export type Judgement =
+  | { readonly kind: "possible" }
+  /** It is to be refused once this has lasted for `patienceMs`; 0: at once. `reasons`: for people, one for each candidate. */
+  | { readonly kind: "nobody"; readonly patienceMs: number; readonly reasons: readonly string[] };
+
+/**
+ * Whether somebody could take over for it. The one rule for that: the API asks it before a request is logged, and the raft
+ * leader when it answers the request.
+ */
+export function judgeCandidates(
+  request: Pick<FailoverRecord, "kind" | "candidate">,
+  view: CandidatesView,
+): Judgement {
   const { holder } = view.dcs.lock;
   const candidates = view.statuses.filter((seen) =>
     seen.ageMs < FRESH_MS && isMember(seen, view) && seen.status.name !== holder &&
@@ -98,26 +117,29 @@ function judgeCandidates(request: FailoverRecord, view: ClusterView): CommandBod
   const unfit = (status: MemberStatus) => ineligible(status, view, namesCandidate(request));
   const why = (status: MemberStatus) =>
     unfit(status) ?? (request.kind === "switchover" ? notReady(status, view) : null);
-  if (candidates.some((status) => why(status) === null)) return { op: "acceptFailover", id: request.id };
+  if (candidates.some((status) => why(status) === null)) return { kind: "possible" };
   // Broadcast positions are up to half a second old, and the primary's own is newer: a lag must last to count.
   const hopeful = candidates.filter((status) => unfit(status) === null);
   const isLagging = hopeful.some((status) => streams(status, view));
-  const patienceMs = hopeful.length === 0 ? 0 : isLagging ? LAG_LASTS_MS : NO_STREAM_LASTS_MS;
-  if (view.requestForMs < patienceMs) return null;
-  const reasons = candidates.map((status) => `${status.name} ${why(status)}`);
-  const list = reasons.length > 0 ? ` (${reasons.join("; ")})` : "";
-  return end(request, false, `${title(request)} failed: no good candidates have been found${list}`);
+  return {
+    kind: "nobody",
+    patienceMs: hopeful.length === 0 ? 0 : isLagging ? LAG_LASTS_MS : NO_STREAM_LASTS_MS,
+    reasons: candidates.map((status) => `${status.name} ${why(status)}`),
+  };
 }
 
 /**
  * Why a switchover to it would lose something, or leave nobody; null when it would not. A position counts only while WAL
  * streams from the holder: without that, the last of it never arrives.
  */
-function notReady(status: MemberStatus, view: ClusterView): string | null {
+function notReady(status: MemberStatus, view: CandidatesView): string | null {
   if (!streams(status, view)) return `does not stream from ${view.dcs.lock.holder}`;
   return lagsTooFar(status, view) ? "lags too far behind" : null;
 }
 
-function streams({ running, replicationState, following }: MemberStatus, { dcs }: ClusterView): boolean {
+function streams(
+  { running, replicationState, following }: MemberStatus,
+  { dcs }: Pick<ClusterView, "dcs">,
+): boolean {
   return running && replicationState === "streaming" && following === dcs.lock.holder;
 }

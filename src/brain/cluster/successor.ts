@@ -222,7 +222,7 @@ function chooseBootstrapper(fresh: readonly MemberStatus[], view: SuccessorView)
 }
 
 /** Whoever names a member for a failover has seen which there are, and may mean the directory of a former primary. */
-export function namesCandidate({ kind, candidate }: FailoverRecord): boolean {
+export function namesCandidate({ kind, candidate }: Pick<FailoverRecord, "kind" | "candidate">): boolean {
   return kind === "failover" && candidate !== null;
 }
 
