@@ -263,7 +263,7 @@ const cluster = [
       'if (kind === "switchover" && !lock.cleanStart) {',
       "if (false) {",
     ],
-    ["refused-at-once-for-a-lag", "if (view.requestForMs < patienceMs) return null;", ""],
+    ["refused-at-once-for-a-lag", "if (view.requestForMs < judged.patienceMs) return null;", ""],
   ]),
   ...mutationsOf("src/brain/duties.ts", ["src/brain/duties.test.ts"], [
     ["slots-of-its-own", "(member) => member !== name", "() => true"],

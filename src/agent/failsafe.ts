@@ -14,7 +14,8 @@ import {
   FailsafeSets,
   mayEndFailsafe,
 } from "../dcs/failsafe.ts";
-import { type BrokenRules, longestWaitMs } from "../dcs/lease.ts";
+import type { BrokenRules } from "../dcs/broken_rules.ts";
+import { longestWaitMs } from "../dcs/lease.ts";
 import type { GuardPort } from "../guard/port.ts";
 import type { Log } from "../lib/log.ts";
 import type { DynamicConfig } from "../model/config.ts";

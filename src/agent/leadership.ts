@@ -7,7 +7,8 @@ import { type ClusterDecision, coordinate } from "../brain/cluster/coordinate.ts
 import { FRESH_MS, type SeenStatus } from "../brain/cluster/successor.ts";
 import { checkTiming } from "../brain/timing.ts";
 import type { CommandBody } from "../dcs/commands.ts";
-import { type BrokenRules, Grantor, type Renewal, type RenewalAck } from "../dcs/lease.ts";
+import type { BrokenRules } from "../dcs/broken_rules.ts";
+import { Grantor, type Renewal, type RenewalAck } from "../dcs/lease.ts";
 import type { DynamicConfig } from "../model/config.ts";
 import type { Lsn } from "../model/lsn.ts";
 import { type DcsState, knownMember } from "../model/records.ts";

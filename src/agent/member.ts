@@ -10,7 +10,7 @@ import { duties, type Duty, missesWal } from "../brain/duties.ts";
 import { keep } from "../brain/keep/rules.ts";
 import type { NodeView } from "../brain/keep/view.ts";
 import type { SeenStatus } from "../brain/cluster/successor.ts";
-import type { BrokenRules } from "../dcs/lease.ts";
+import { type BrokenRules, NOTHING_BROKEN } from "../dcs/broken_rules.ts";
 import type { DcsStateMachine } from "../dcs/state_machine.ts";
 import type { GuardPort } from "../guard/port.ts";
 import type { Log } from "../lib/log.ts";
@@ -125,7 +125,7 @@ export class Member {
   constructor(options: MemberOptions) {
     this.#options = options;
     const { clock, raft, name } = options;
-    const broken = options.broken ?? new Set<string>();
+    const broken = options.broken ?? NOTHING_BROKEN;
     const wake = () => this.wake();
     const state = () => options.dcs.state;
     this.#timer = new LookTimer(clock, (dueMs) => this.#look(dueMs));

@@ -5,7 +5,7 @@
  */
 import type { ClusterDecision } from "../brain/cluster/coordinate.ts";
 import type { Clock, MemberInfo, Raft, RaftEvent } from "../../raft/mod.ts";
-import type { BrokenRules } from "../dcs/lease.ts";
+import { type BrokenRules, NOTHING_BROKEN } from "../dcs/broken_rules.ts";
 import type { DcsStateMachine } from "../dcs/state_machine.ts";
 import type { Log } from "../lib/log.ts";
 import type { DynamicConfig } from "../model/config.ts";
@@ -93,7 +93,7 @@ export class Witness {
       nodeOf: (member) => this.board.nodeOf(member),
       decided: (decision) => this.#note(decision),
       wake: () => this.#wake(),
-      broken: options.broken ?? new Set(),
+      broken: options.broken ?? NOTHING_BROKEN,
     });
   }
 

@@ -27,7 +27,8 @@
 import { isSameMachine, type Life } from "../model/life.ts";
 import { type DcsState, type FailsafeRecord, knownMember } from "../model/records.ts";
 import type { CommandBody } from "./commands.ts";
-import { type BrokenRules, longestWaitMs } from "./lease.ts";
+import type { BrokenRules } from "./broken_rules.ts";
+import { longestWaitMs } from "./lease.ts";
 
 /** Whom to ask: api_url and raft id by name. */
 export interface FailsafeMembers {

@@ -6,6 +6,7 @@
  * the SEND of a renewal that was acknowledged (s + L, L < TTL); Q acknowledges only what it received at t0 >= s and has
  * then confirmed by a ReadIndex round, and expires no earlier than t0 + wait_ttl.
  */
+import { type BrokenRules, NOTHING_BROKEN } from "./broken_rules.ts";
 import { claimOn, type Life } from "../model/life.ts";
 import { LONGEST_LEASE_MS } from "../model/limits.ts";
 import type { DcsState } from "../model/records.ts";
@@ -43,10 +44,6 @@ export interface RenewalAck {
 export function longestWaitMs({ waitTtlMs }: Pick<DcsState, "waitTtlMs">): number {
   return Math.min(waitTtlMs, LONGEST_LEASE_MS);
 }
-
-/** Rules that the simulator switches off one at a time to see that they are needed. */
-export type BrokenRules = ReadonlySet<string>;
-export const NOTHING_BROKEN: BrokenRules = new Set();
 
 export class Holder {
   readonly #incarnation: number;

@@ -15,7 +15,7 @@ import {
   type RefusalCode,
 } from "./commands.ts";
 import { mayEndFailsafe, mayNotSucceed } from "./failsafe.ts";
-import { type BrokenRules, NOTHING_BROKEN } from "./lease.ts";
+import { type BrokenRules, NOTHING_BROKEN } from "./broken_rules.ts";
 import { readState } from "./state_schema.ts";
 
 export const MAX_EVENTS = 100;

@@ -4,6 +4,7 @@
  * seeds find nothing.
  */
 import { expect, test } from "bun:test";
+import type { BrokenRule } from "../dcs/broken_rules.ts";
 import { faultsAgainst, LEASE_RULES } from "./fault_kinds.ts";
 import { runSeed } from "./run_seed.ts";
 
@@ -13,10 +14,17 @@ const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
 /** A recovery from a lost majority shows a missing rule on a quarter of the seeds: ten may hold one of these alone. */
 const MORE_SEEDS = [...SEEDS, ...SEEDS.map((seed) => seed + 10)];
 
-for (const rule of [...LEASE_RULES, "shutdown-unproven", "recover-at-once", "recover-old-epochs"]) {
+const RULES: readonly BrokenRule[] = [
+  ...LEASE_RULES,
+  "shutdown-unproven",
+  "recover-at-once",
+  "recover-old-epochs",
+];
+
+for (const rule of RULES) {
   const only = faultsAgainst(rule);
   const seeds = rule.startsWith("recover-") ? MORE_SEEDS : SEEDS;
-  const ambushed = (seed: number, broken: readonly string[]) =>
+  const ambushed = (seed: number, broken: readonly BrokenRule[]) =>
     runSeed({ seed, faultsMs: 60_000, broken: new Set(broken), only, trace: null });
 
   test(`${rule}: without the rule two servers acknowledge at once, with it nothing is found`, () => {

@@ -1,5 +1,6 @@
 /** Failsafe mode in the simulated cluster: what it keeps going, what it must not, and what happens without its rules. */
 import { expect, test } from "bun:test";
+import type { BrokenRule } from "../dcs/broken_rules.ts";
 import { directionsOf, World } from "../../raft/sim/mod.ts";
 import { runSeed } from "./run_seed.ts";
 import { SimCluster } from "./sim_cluster.ts";
@@ -156,7 +157,7 @@ test("ttl is lowered in failsafe mode too: the set goes first, and comes back", 
   expect(cluster.unhealthy()).toBe(null);
 });
 
-function violationWithout(rule: string, seeds: number): string | null {
+function violationWithout(rule: BrokenRule, seeds: number): string | null {
   for (let seed = 1; seed <= seeds; seed++) {
     const broken = new Set([rule]);
     const { violation } = runSeed({ seed, faultsMs: 60_000, broken, only: "failsafe-ambush", trace: null });

@@ -9,7 +9,7 @@ import { PostgresMemory } from "../agent/postgres_memory.ts";
 import type { PostgresPort } from "../agent/postgres_port.ts";
 import type { PostgresAction, Upstream } from "../brain/actions.ts";
 import { LEFTOVERS_MS, shutdownStep } from "../brain/shutdown.ts";
-import type { BrokenRules } from "../dcs/lease.ts";
+import type { BrokenRules } from "../dcs/broken_rules.ts";
 import type { GuardPort, GuardReply, Postmaster, StartSpec } from "../guard/port.ts";
 import type { DynamicConfig } from "../model/config.ts";
 import type { LongAction, PostgresView } from "../model/postgres_view.ts";

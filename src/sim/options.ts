@@ -1,10 +1,11 @@
 /** The command line of the simulator. Pure: text in, options or a sentence about what is wrong out. */
 
+import type { BrokenRule, BrokenRules } from "../dcs/broken_rules.ts";
 import { CLUSTER_FAULTS, type ClusterFault } from "./fault_kinds.ts";
 import { type Share, shareOf } from "../../raft/sim/mod.ts";
 
 /** Rules of the lease and the guard that can be switched off, each to be seen as needed (docs: the safety argument). */
-export const BREAKABLE: { readonly [name: string]: string } = {
+export const BREAKABLE: Readonly<Record<BrokenRule, string>> = {
   "lease-from-receipt": "the lease is counted from the receipt of the acknowledgement",
   "no-jk-room": "the lease is as long as the ttl: no room for the guard's J + K",
   "no-readindex": "renewals are acknowledged without a ReadIndex round",
@@ -29,12 +30,16 @@ export const BREAKABLE: { readonly [name: string]: string } = {
   "recover-old-epochs": "a recovered cluster counts on from the last epoch that the survivor knows",
 };
 
+function isBreakable(rule: string): rule is BrokenRule {
+  return Object.hasOwn(BREAKABLE, rule);
+}
+
 export const DEFAULT_FAULT_SECONDS = 60;
 
 export interface Options {
   readonly seeds: number;
   readonly seed: number;
-  readonly broken: ReadonlySet<string>;
+  readonly broken: BrokenRules;
   /** Stop beginning runs after so many simulated hours in all; Infinity: no limit. */
   readonly hours: number;
   /** Stop beginning runs after so many real seconds; Infinity: no limit. */
@@ -111,7 +116,7 @@ export function parseOptions(args: readonly string[]): Parsed {
     numbers[name] = value;
   }
   const rule = given.get("--break");
-  if (rule !== undefined && BREAKABLE[rule] === undefined) {
+  if (rule !== undefined && !isBreakable(rule)) {
     return wrong(`--break ${rule}: no such rule; known are ${Object.keys(BREAKABLE).join(", ")}`);
   }
   const only = given.get("--only") as ClusterFault | undefined;

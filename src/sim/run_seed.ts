@@ -3,7 +3,7 @@
  * become healthy again. Everything follows from the seed.
  */
 import { CALM_DISK, CALM_NETWORK, drawDisk, drawNetwork, Violation, World } from "../../raft/sim/mod.ts";
-import type { BrokenRules } from "../dcs/lease.ts";
+import type { BrokenRules } from "../dcs/broken_rules.ts";
 import { clusterFaults } from "./cluster_faults.ts";
 import { type ClusterFault, faultsAgainst } from "./fault_kinds.ts";
 import { resume } from "./requests.ts";

@@ -4,7 +4,7 @@
  */
 import { clusterIdOf } from "../../raft/mod.ts";
 import { RaftInvariants, SimNetwork, type World } from "../../raft/sim/mod.ts";
-import type { BrokenRules } from "../dcs/lease.ts";
+import type { BrokenRules } from "../dcs/broken_rules.ts";
 import type { JsonObject } from "../model/json.ts";
 import type { DcsState, LockRecord } from "../model/records.ts";
 import type { ModelServer } from "./model_server.ts";

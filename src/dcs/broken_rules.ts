@@ -1,0 +1,27 @@
+/**
+ * Rules of safety that the simulator switches off one at a time, to see that they are needed (`npm run sim -- --break RULE`).
+ * In the product none is: whoever composes it passes NOTHING_BROKEN.
+ */
+export type BrokenRule =
+  | "lease-from-receipt"
+  | "no-jk-room"
+  | "no-readindex"
+  | "no-reset"
+  | "no-guard"
+  | "failsafe-forgotten"
+  | "failsafe-no-start-wait"
+  | "failsafe-from-receipt"
+  | "failsafe-some"
+  | "failsafe-lapsed"
+  | "failsafe-outsider"
+  | "failsafe-ended-early"
+  | "promote-before-renewal"
+  | "ttl-not-shortened"
+  | "expiry-forgotten"
+  | "fence-lifted-early"
+  | "name-is-enough"
+  | "shutdown-unproven"
+  | "recover-at-once"
+  | "recover-old-epochs";
+export type BrokenRules = ReadonlySet<BrokenRule>;
+export const NOTHING_BROKEN: BrokenRules = new Set();
