@@ -14,7 +14,6 @@ export interface Direction {
 export const DIRECTIONS: readonly Direction[] = [
   { from: "raft/core/", may: ["raft/core/"], types: ["raft/node/ports.ts"] },
   { from: "raft/sim/", may: ["raft/"] },
-  { from: "raft/mutate/", may: ["raft/mutate/"] },
   { from: "raft/examples/", may: ["raft/mod.ts"] },
   { from: "raft/bench/", may: ["raft/bench/", "raft/mod.ts"] },
   { from: "raft/", may: ["raft/core/", "raft/storage/", "raft/transport/", "raft/node/", "raft/sim/mod.ts"] },

@@ -38,7 +38,7 @@ export class Workspace {
   #running: ReturnType<typeof spawn> | null = null;
 
   constructor(project: string) {
-    this.#root = mkdtempSync(join(tmpdir(), "raft-mutate-"));
+    this.#root = mkdtempSync(join(tmpdir(), "agent-mutate-"));
     for (const path of COPIED) {
       mkdirSync(dirname(join(this.#root, path)), { recursive: true });
       cpSync(join(project, path), join(this.#root, path), { recursive: true });
