@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cpuMs } from "../raft/testing.ts";
-import { MINIMAL } from "../src/model/config_testing.ts";
+import { MINIMAL } from "../src/config/testing.ts";
 import { captureEnvironment, loadConfig, readSources } from "./config_source.ts";
 
 const directories: string[] = [];

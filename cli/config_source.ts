@@ -1,15 +1,15 @@
 /**
  * Where a configuration comes from: one file, the *.yml and *.yaml of a directory, PATRONI_* variables. The only
- * place that reads them; what they mean is decided in src/model/config_parse.ts. Prints nothing.
+ * place that reads them; what they mean is decided in src/config/parse.ts. Prints nothing.
  */
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { WHOLE_CONFIGURATION } from "../src/model/config_env.ts";
-import type { LocatedIssue } from "../src/model/config_issues.ts";
-import type { ConfigSource, Environment } from "../src/model/config_layers.ts";
-import { MAX_YAML_BYTES, YAML_TOO_LARGE } from "../src/model/config_yaml.ts";
-import { parseConfig } from "../src/model/config_parse.ts";
-import type { ParsedConfig } from "../src/model/config_parse.ts";
+import { WHOLE_CONFIGURATION } from "../src/config/env.ts";
+import type { LocatedIssue } from "../src/config/issues.ts";
+import type { ConfigSource, Environment } from "../src/config/layers.ts";
+import { MAX_YAML_BYTES, YAML_TOO_LARGE } from "../src/config/yaml.ts";
+import { parseConfig } from "../src/config/parse.ts";
+import type { ParsedConfig } from "../src/config/parse.ts";
 
 export interface LoadOptions {
   /** null: PATRONI_CONFIGURATION and the other variables alone. */

@@ -11,7 +11,7 @@ import { COMMAND_VERSION } from "../src/dcs/commands.ts";
 import { longestWaitMs } from "../src/dcs/lease.ts";
 import { recoveredState } from "../src/dcs/recovered.ts";
 import { DcsStateMachine } from "../src/dcs/state_machine.ts";
-import type { Environment } from "../src/model/config_layers.ts";
+import type { Environment } from "../src/config/layers.ts";
 import type { LocalConfig } from "../src/model/config.ts";
 import type { DcsState } from "../src/model/records.ts";
 import { loadConfig } from "./config_source.ts";

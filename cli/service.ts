@@ -10,7 +10,7 @@ import { RotatingFile } from "../src/lib/rotating_file.ts";
 import { notifySystemd, takeNotifySocket } from "../src/lib/sd_notify.ts";
 import type { RunningAgent } from "../src/agent/running.ts";
 import type { LocalConfig, LogConfig } from "../src/model/config.ts";
-import { Issues } from "../src/model/config_issues.ts";
+import { Issues } from "../src/config/issues.ts";
 import { captureEnvironment, loadConfig } from "./config_source.ts";
 import { checkPlaces } from "./validate_host.ts";
 import { logDirectoryProblem } from "./log_directory.ts";

@@ -6,10 +6,10 @@ import { stringify } from "yaml";
 import { checkTiming } from "../src/brain/timing.ts";
 import { checkWatchdogTiming } from "../src/brain/watchdog.ts";
 import type { LocalConfig } from "../src/model/config.ts";
-import { effectiveDynamic } from "../src/model/config_dynamic.ts";
-import { compareIssues, formatIssue, Issues, withoutSecrets } from "../src/model/config_issues.ts";
-import type { Environment } from "../src/model/config_layers.ts";
-import { unavailableFeatures } from "../src/model/unavailable.ts";
+import { effectiveDynamic } from "../src/config/dynamic.ts";
+import { compareIssues, formatIssue, Issues, withoutSecrets } from "../src/config/issues.ts";
+import type { Environment } from "../src/config/layers.ts";
+import { unavailableFeatures } from "../src/config/unavailable.ts";
 import { loadConfig } from "./config_source.ts";
 import { checkHost } from "./validate_host.ts";
 

@@ -87,8 +87,8 @@ async function run(context: Context): Promise<number> {
 /** What will be accepted and not used as it stands is said to the one who types it, and not in the members' logs alone. */
 async function warn(io: Context["io"], before: JsonObject, after: JsonObject): Promise<void> {
   const [{ newProblems }, { describeIssue }] = await Promise.all([
-    import("../../src/model/config_dynamic_validate.ts"),
-    import("../../src/model/config_issues.ts"),
+    import("../../src/config/dynamic_validate.ts"),
+    import("../../src/config/issues.ts"),
   ]);
   for (const issue of newProblems(after, before)) {
     // An error is the members' to say, in their answer.

@@ -1,7 +1,7 @@
 /** `agent ctl raft dump`: what the raft log of this host holds, read from its files. Works while the agent runs. */
 import { type DumpedRecord, dumpLog, type LogDump, StorageError } from "../../raft/mod.ts";
 import { jsonText } from "../../src/api/client.ts";
-import { withoutSecrets } from "../../src/model/config_issues.ts";
+import { withoutSecrets } from "../../src/config/issues.ts";
 import type { Json, JsonObject } from "../../src/model/json.ts";
 import { CtlError } from "./errors.ts";
 import type { Io } from "./io.ts";

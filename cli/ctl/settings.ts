@@ -6,7 +6,7 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type ClientOptions, type ClientTls, loadClientTls } from "../../src/api/client.ts";
-import { type ConfigSource, mergeSources } from "../../src/model/config_layers.ts";
+import { type ConfigSource, mergeSources } from "../../src/config/layers.ts";
 import { formatHostPort, isWildcard, parseHostPort } from "../../src/model/host_port.ts";
 import type { HostPort } from "../../src/model/config.ts";
 import type { Json, JsonObject } from "../../src/model/json.ts";

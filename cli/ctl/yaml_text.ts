@@ -3,7 +3,7 @@
  * lists not indented.
  */
 import { Document, type ToStringOptions } from "yaml";
-import { parseYaml } from "../../src/model/config_yaml.ts";
+import { parseYaml } from "../../src/config/yaml.ts";
 import type { Json } from "../../src/model/json.ts";
 import { CtlError } from "./errors.ts";
 

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import pg from "pg";
 import { MemoryLog } from "../lib/log.ts";
 import { CredentialWatch } from "./credential_watch.ts";
-import type { PostgresContext } from "./postgres_context.ts";
+import type { PostgresContext } from "./postgres/context.ts";
 
 function refusal(code: string, text: string): pg.DatabaseError {
   const error = new pg.DatabaseError(text, text.length, "error");

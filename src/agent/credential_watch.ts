@@ -5,7 +5,7 @@
  */
 import { errorText } from "../postgres/error_text.ts";
 import { isRefusal, refusedCredentials } from "../postgres/refused_credentials.ts";
-import type { PostgresContext } from "./postgres_context.ts";
+import type { PostgresContext } from "./postgres/context.ts";
 
 /** Besides after each reload; sooner while they are refused. */
 const EVERY_MS = 300_000;

@@ -3,9 +3,9 @@ import { checkTiming } from "../brain/timing.ts";
 import { checkWatchdogTiming } from "../brain/watchdog.ts";
 import type { Log } from "../lib/log.ts";
 import type { DynamicConfig, LocalConfig } from "../model/config.ts";
-import { effectiveDynamic } from "../model/config_dynamic.ts";
+import { effectiveDynamic } from "../config/dynamic.ts";
 import type { JsonObject } from "../model/json.ts";
-import { unavailableFeatures } from "../model/unavailable.ts";
+import { unavailableFeatures } from "../config/unavailable.ts";
 
 /** Of what the records hold, with the local file's part; of bootstrap.dcs as long as they hold nothing. */
 export function dynamicReader(config: () => LocalConfig, log: Log): (value: JsonObject) => DynamicConfig {

@@ -31,7 +31,7 @@ import { LookTimer } from "./look_timer.ts";
 import { LoopHealth } from "./loop_health.ts";
 import { decodeStatus, decodeWitness, encodeMessage, STATUS_CHANNEL, WITNESS_CHANNEL } from "./messages.ts";
 import { ownStatus, significant, watchdogSummary } from "./own_status.ts";
-import type { PostgresPort } from "./postgres_port.ts";
+import type { PostgresPort } from "./postgres/port.ts";
 import { Proposer } from "./proposer.ts";
 import { ReceivedGrowth } from "./received_growth.ts";
 import { Reinitialization } from "./reinitialization.ts";

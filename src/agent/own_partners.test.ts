@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { minimalWith, parsedConfig } from "../model/config_testing.ts";
+import { minimalWith, parsedConfig } from "../config/testing.ts";
 import { type HostLookup, ownPartners } from "./own_partners.ts";
 
 const NAMES: Record<string, readonly string[]> = {

@@ -4,7 +4,7 @@
  */
 import { networkInterfaces } from "node:os";
 import type { HostPort, LocalConfig } from "../model/config.ts";
-import { leadsBackText } from "../model/config_raft.ts";
+import { leadsBackText } from "../config/raft.ts";
 import { formatHostPort, isWildcard, leadsBack, parseHostPort } from "../model/host_port.ts";
 import { resolveAll } from "../postgres/resolve_host.ts";
 

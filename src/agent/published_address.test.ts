@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { planReload } from "../model/config_reload.ts";
-import { MINIMAL, minimalWith, parsedConfig } from "../model/config_testing.ts";
+import { planReload } from "../config/reload.ts";
+import { MINIMAL, minimalWith, parsedConfig } from "../config/testing.ts";
 import { PublishedAddress } from "./published_address.ts";
 
 const before = parsedConfig(MINIMAL);

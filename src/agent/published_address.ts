@@ -1,5 +1,5 @@
 /** `postgresql.connect_address` of a reload that also changed `listen`: published when PostgreSQL was started again. */
-import type { ReloadPlan } from "../model/config_reload.ts";
+import type { ReloadPlan } from "../config/reload.ts";
 
 export class PublishedAddress {
   /** `pid`: the postmaster that listens as before, null where none ran. */

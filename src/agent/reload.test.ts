@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { MemoryLog } from "../lib/log.ts";
 import type { LocalConfig } from "../model/config.ts";
-import { MINIMAL, parsedConfig } from "../model/config_testing.ts";
+import { MINIMAL, parsedConfig } from "../config/testing.ts";
 import { applyReload, inTurn } from "./reload.ts";
 
 const inForce = parsedConfig(MINIMAL);

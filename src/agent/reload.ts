@@ -5,7 +5,7 @@
 import type { ApiThread } from "../api/thread/api_thread.ts";
 import type { Log } from "../lib/log.ts";
 import type { LocalConfig } from "../model/config.ts";
-import { describeReload, planReload, type ReloadPlan } from "../model/config_reload.ts";
+import { describeReload, planReload, type ReloadPlan } from "../config/reload.ts";
 import type { TlsWatch } from "./tls_watch.ts";
 
 export interface ReloadParts {

@@ -12,7 +12,7 @@ import { logQuorum } from "./quorum_watch.ts";
 import { applyReload, inTurn } from "./reload.ts";
 import { EXIT_REMOVED, type RunningAgent } from "./running.ts";
 import { Witness } from "./witness.ts";
-import { WitnessApi } from "./witness_api.ts";
+import { WitnessApi } from "./rest/witness_api.ts";
 
 export interface WitnessOptions {
   readonly config: LocalConfig;

@@ -4,7 +4,7 @@
  */
 import type { Lsn } from "../model/lsn.ts";
 import type { LockRecord } from "../model/records.ts";
-import type { PostgresPort } from "./postgres_port.ts";
+import type { PostgresPort } from "./postgres/port.ts";
 
 const LOOK_MS = 20;
 

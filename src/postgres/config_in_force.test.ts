@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { MINIMAL, minimalWith, parsedConfig } from "../model/config_testing.ts";
+import { MINIMAL, minimalWith, parsedConfig } from "../config/testing.ts";
 import { ConfigInForce } from "./config_in_force.ts";
 
 const DYNAMIC = {

@@ -3,7 +3,7 @@
  * keep no part of it: a reload replaces it in one step for all of them.
  */
 import type { LocalConfig, PostgresqlConfig } from "../model/config.ts";
-import { effectivePostgresqlSection } from "../model/config_dynamic.ts";
+import { effectivePostgresqlSection } from "../config/dynamic.ts";
 import type { JsonObject } from "../model/json.ts";
 
 export class ConfigInForce {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { createServer } from "node:net";
-import { MINIMAL, parsedConfig } from "../model/config_testing.ts";
+import { MINIMAL, parsedConfig } from "../config/testing.ts";
 import { ConfigInForce } from "./config_in_force.ts";
 import { LocalServer } from "./local_server.ts";
 

@@ -5,8 +5,8 @@
  */
 import type { Clock } from "../../raft/mod.ts";
 import type { Prng, SimProcess } from "../../raft/sim/mod.ts";
-import { PostgresMemory } from "../agent/postgres_memory.ts";
-import type { PostgresPort } from "../agent/postgres_port.ts";
+import { PostgresMemory } from "../agent/postgres/memory.ts";
+import type { PostgresPort } from "../agent/postgres/port.ts";
 import type { PostgresAction, Upstream } from "../brain/actions.ts";
 import { LEFTOVERS_MS, shutdownStep } from "../brain/shutdown.ts";
 import type { BrokenRules } from "../dcs/broken_rules.ts";

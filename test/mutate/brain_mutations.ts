@@ -290,11 +290,11 @@ const agent = [
     ["acknowledged-by-anybody", "if (from === this.#asked) acknowledged", "acknowledged"],
     ["renewed-for-another-machine", "if (message.renewal.life.node !== from) return;", ""],
   ]),
-  ...mutationsOf("src/agent/restart_in_place.ts", ["src/agent/restart_in_place.test.ts"], [
+  ...mutationsOf("src/agent/rest/restart_in_place.ts", ["src/agent/rest/restart_in_place.test.ts"], [
     ["restart-not-withdrawn", "      member.withdrawRestart();\n", ""],
     ["older-restart-taken-for-ours", "done.atMs > before", "true"],
   ]),
-  ...mutationsOf("src/agent/scheduled_restart.ts", ["src/agent/scheduled_restart.test.ts"], [
+  ...mutationsOf("src/agent/rest/scheduled_restart.ts", ["src/agent/rest/scheduled_restart.test.ts"], [
     ["scheduled-restart-in-pause", "!view.dynamic.pause && ", ""],
   ]),
 ];

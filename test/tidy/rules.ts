@@ -20,11 +20,16 @@ export const DIRECTIONS: readonly Direction[] = [
 
   { from: "src/lib/", may: ["src/lib/"], types: ["raft/mod.ts"] },
   { from: "src/model/", may: ["src/model/", "src/lib/"] },
-  { from: "src/dcs/", may: ["src/dcs/", "src/model/", "src/lib/", "raft/mod.ts"] },
+  { from: "src/config/", may: ["src/config/", "src/model/", "src/lib/"] },
+  // A member's tags are judged by one rule, in its file and in the log.
+  {
+    from: "src/dcs/",
+    may: ["src/dcs/", "src/config/tags.ts", "src/model/", "src/lib/", "raft/mod.ts"],
+  },
   { from: "src/brain/", may: ["src/brain/", "src/dcs/", "src/model/", "src/lib/"] },
   {
     from: "src/postgres/",
-    may: ["src/postgres/", "src/model/", "src/lib/"],
+    may: ["src/postgres/", "src/config/", "src/model/", "src/lib/"],
     types: ["src/brain/", "src/guard/port.ts"],
   },
   { from: "src/guard/", may: ["src/guard/", "src/model/", "src/lib/"], types: ["raft/mod.ts"] },
@@ -42,6 +47,7 @@ export const DIRECTIONS: readonly Direction[] = [
       "src/postgres/",
       "src/brain/",
       "src/dcs/",
+      "src/config/",
       "src/model/",
       "src/lib/",
       "raft/mod.ts",
@@ -56,6 +62,7 @@ export const DIRECTIONS: readonly Direction[] = [
       "src/guard/",
       "src/brain/",
       "src/dcs/",
+      "src/config/",
       "src/model/",
       "src/lib/",
       "raft/mod.ts",
@@ -67,16 +74,24 @@ export const DIRECTIONS: readonly Direction[] = [
   // What it shows is on this host's disk, and no agent need run.
   {
     from: "cli/ctl/raft_dump",
-    may: ["cli/ctl/", "src/api/client.ts", "src/model/", "src/lib/", "src/dcs/", "raft/mod.ts"],
+    may: [
+      "cli/ctl/",
+      "src/api/client.ts",
+      "src/config/",
+      "src/model/",
+      "src/lib/",
+      "src/dcs/",
+      "raft/mod.ts",
+    ],
   },
-  { from: "cli/ctl/", may: ["cli/ctl/", "src/api/client.ts", "src/model/", "src/lib/"] },
+  { from: "cli/ctl/", may: ["cli/ctl/", "src/api/client.ts", "src/config/", "src/model/", "src/lib/"] },
   { from: "cli/", may: ["cli/", "src/", "raft/mod.ts"] },
   { from: "test/tidy", may: ["test/tidy/"] },
   { from: "test/", may: ["test/", "src/", "cli/"] },
 ];
 
 /** Folders whose code only computes: no input or output, no time, no chance, nothing asynchronous. */
-export const PURE: readonly string[] = ["raft/core/", "src/model/", "src/dcs/", "src/brain/"];
+export const PURE: readonly string[] = ["raft/core/", "src/model/", "src/config/", "src/dcs/", "src/brain/"];
 
 /** Packages that pure code may use, because they only compute as well. */
 export const PURE_PACKAGES: readonly string[] = ["yaml", "zod"];

@@ -52,7 +52,7 @@ export const RUNTIME_FILES: readonly string[] = [
   "src/agent/own_machine.ts",
   "src/agent/own_partners.ts",
   "src/agent/raft_certificate.ts",
-  "src/agent/record_changes.ts",
+  "src/agent/rest/record_changes.ts",
   "src/agent/tls_watch.ts",
   "src/api/allowlist.ts",
   "src/api/auth.ts",

@@ -1,0 +1,204 @@
+/**
+ * What the executor knows of PostgreSQL between looks, and the view made of it. Changed by effects, answers at once:
+ * a hung server or disk makes it old, never late.
+ */
+import type { Upstream } from "../../brain/actions.ts";
+import type { GuardView, Postmaster } from "../../guard/port.ts";
+import type { Lsn } from "../../model/lsn.ts";
+import type {
+  Displaced,
+  FinishedAction,
+  LongAction,
+  PostgresState,
+  PostgresView,
+  QuietAction,
+  RunningAction,
+  Shutdown,
+} from "../../model/postgres_view.ts";
+import type { FoundDirectory } from "../../postgres/data_directory.ts";
+import type { PendingRestart } from "../../postgres/parameters.ts";
+import type { ServerStatus } from "../../postgres/status_query.ts";
+import type { WalEnd } from "../../postgres/wal_end.ts";
+
+/** Of one postmaster; forgotten with it. */
+interface ServerMemory {
+  readonly pid: number;
+  /** It has answered, and has not said since that it is busy starting or stopping. */
+  ready: boolean;
+  status: ServerStatus | null;
+  received: WalEnd | null;
+  replayedLsn: Lsn | null;
+  /** Until it is announced, a stop that is only being prepared (a checkpoint) takes nothing away. */
+  shutdown: Shutdown | null;
+  /** Valid WAL that was on disk when it began: after a restart it says nothing of that itself. */
+  floor: WalEnd | null;
+}
+
+export class PostgresMemory {
+  found: FoundDirectory = { directory: { kind: "absent" }, control: null };
+  /** End of valid WAL on disk while no server runs; null: not known. */
+  diskEnd: WalEnd | null = null;
+  following: Upstream | null = null;
+  action: RunningAction | null = null;
+  last: { [kind in LongAction | QuietAction]?: FinishedAction } = {};
+  displaced: Displaced | null = null;
+  crashedAtMs: number | null = null;
+  /** State to show while nothing runs; null: "stopped". */
+  failure: PostgresState | null = null;
+  customBootstrap = false;
+  divergence: PostgresView["divergence"] = null;
+  timelineHistory: PostgresView["timelineHistory"] = [];
+  pendingRestart: PendingRestart | null = null;
+  lastLookMs: number | null = null;
+  /** The server has ended, and what it left on disk has not been read yet. */
+  settling = false;
+  /** When the directory was last read; null: not yet. */
+  surveyedMs: number | null = null;
+  server: ServerMemory | null = null;
+
+  /** Another postmaster than before, or none. */
+  track(pid: number | null): void {
+    if (pid === (this.server?.pid ?? null)) return;
+    this.server = pid === null ? null : {
+      pid,
+      ready: false,
+      status: null,
+      shutdown: null,
+      received: null,
+      replayedLsn: null,
+      floor: this.diskEnd,
+    };
+    this.pendingRestart = null;
+    this.displaced = null;
+  }
+
+  /** An answer of the server that is tracked. */
+  seen(answer: ServerStatus, nowMs: number): void {
+    const { server } = this;
+    if (server === null) return;
+    this.lastLookMs = nowMs;
+    // Without a WAL receiver a standby names the timeline of its last checkpoint, which may be an older one. A server
+    // never goes back to an older timeline while it runs.
+    const timeline = Math.max(answer.timeline ?? 0, server.status?.timeline ?? 0);
+    const status = { ...answer, timeline: timeline === 0 ? null : timeline };
+    if (status.inRecovery) {
+      const lsn = Math.max(status.receiveLsn ?? 0, status.replayLsn ?? 0, floorOn(server.floor, timeline));
+      // On a new timeline, what was received of the old one beyond the switch counts no more.
+      const before = server.received?.timeline === timeline ? server.received.lsn : 0;
+      server.received = { timeline, lsn: Math.max(lsn, before) };
+      server.replayedLsn = Math.max(status.replayLsn ?? 0, server.replayedLsn ?? 0);
+    }
+    server.ready = true;
+    server.status = status;
+  }
+
+  /** The shutdown of the server that is tracked has come so far. */
+  shutdownAt(stage: Shutdown["stage"], nowMs: number): void {
+    const { server } = this;
+    if (server === null || server.shutdown?.stage === stage) return;
+    const before = server.shutdown;
+    const beganMs = before === null || before.stage === "announced" ? nowMs : before.beganMs;
+    server.shutdown = { stage, beganMs, stageMs: nowMs };
+  }
+
+  /** Valid WAL found on the disk of a server that was running already. */
+  raiseFloor(pid: number, end: WalEnd): void {
+    if (this.server?.pid === pid) this.server.floor = end;
+  }
+
+  /** `paused`: nothing is started on the agent's own initiative, so a server that ended by itself is just stopped. */
+  view(guard: GuardView, paused = false): PostgresView {
+    const { server, found } = this;
+    const { postmaster } = guard;
+    const process = this.process(guard);
+    const up = server !== null && server.pid === postmaster?.pid;
+    const status = up ? server.status : null;
+    const standby = status?.inRecovery ?? false;
+    const primary = status !== null && !status.inRecovery;
+    const stopped = process === "none";
+    return {
+      directory: found.directory,
+      process,
+      writable: postmaster?.writable ?? false,
+      epoch: postmaster?.epoch ?? null,
+      inRecovery: status?.inRecovery ?? null,
+      timeline: status?.timeline ?? this.diskEnd?.timeline ?? found.control?.timeline ?? null,
+      walLsn: primary ? status.walLsn : null,
+      // Of a stopped server: the end of valid WAL on its disk, which is what a successor must be measured by.
+      receivedLsn: stopped ? this.diskEnd?.lsn ?? null : standby && up ? server.received?.lsn ?? null : null,
+      replayedLsn: standby && up ? server.replayedLsn : null,
+      replayedAt: status?.replayedAt ?? null,
+      replayPaused: status?.replayPaused ?? false,
+      replicationState: status?.replicationState ?? null,
+      following: this.following?.name ?? null,
+      followingUrl: this.following?.connUrl ?? null,
+      lastLookMs: this.lastLookMs,
+      postmasterStartTime: status?.startedAt ?? null,
+      serverVersion: status?.serverVersion ?? null,
+      systemId: status?.systemId ?? found.control?.systemId ?? null,
+      pendingRestart: this.pendingRestart,
+      crashedAtMs: this.crashedAtMs,
+      action: this.action,
+      shutdown: up ? server.shutdown : null,
+      last: { ...this.last },
+      displaced: up ? this.displaced : null,
+      checkpointAfterPromote: primary && status.checkpointTimeline === status.timeline,
+      divergence: this.divergence,
+      timelineHistory: this.timelineHistory,
+      state: this.state(process, paused),
+      replication: status?.replication ?? [],
+    };
+  }
+
+  private process(guard: GuardView): PostgresView["process"] {
+    const { postmaster } = guard;
+    // Before a guard has answered for the first time nobody knows what runs: nothing may be begun.
+    if (guard.state === "none" && guard.lastAnswerMs === null) return "starting";
+    if (postmaster !== null) return this.serverProcess(postmaster);
+    if (guard.anyProcess) return "orphans";
+    if (this.settling) return "stopping";
+    return this.surveyedMs !== null ? "none" : "starting";
+  }
+
+  private serverProcess(postmaster: Postmaster): PostgresView["process"] {
+    if (postmaster.phase === "frozen") return "frozen";
+    const own = this.server?.pid === postmaster.pid ? this.server : null;
+    if (postmaster.phase === "ending" || own?.shutdown) return "stopping";
+    return own?.ready ? "running" : "starting";
+  }
+
+  private state(process: PostgresView["process"], paused: boolean): PostgresState {
+    switch (this.action?.kind) {
+      case "bootstrap":
+      case "finish-bootstrap":
+        return this.customBootstrap ? "running custom bootstrap script" : "initializing new cluster";
+      case "clone":
+        return "creating replica";
+      case "start":
+        return "starting";
+      case "restart":
+        return "restarting";
+      case "stop":
+        // Prepared by a CHECKPOINT, it is a running primary still.
+        if (process !== "running") return "stopping";
+    }
+    switch (process) {
+      case "running":
+      case "frozen":
+        return "running";
+      case "starting":
+        return "starting";
+      case "stopping":
+      case "orphans":
+        return "stopping";
+      case "none": {
+        const state = this.failure ?? (this.crashedAtMs !== null ? "crashed" : "stopped");
+        return paused && state === "crashed" ? "stopped" : state;
+      }
+    }
+  }
+}
+
+function floorOn(floor: WalEnd | null, timeline: number): Lsn {
+  return floor !== null && floor.timeline === timeline ? floor.lsn : 0;
+}

@@ -1,0 +1,197 @@
+/**
+ * Looks at the running server by SQL over one connection of its own, on which nothing else is asked while it runs. At
+ * most one look is under way; one that takes longer than its limit has failed and its connection is dropped.
+ */
+import type { Timer } from "../../../raft/mod.ts";
+import { LimitedLog } from "../../lib/limited_log.ts";
+import { errorText } from "../../postgres/error_text.ts";
+import { type Connection, sqlState } from "../../postgres/connection.ts";
+import { join, readText } from "../../postgres/disk.ts";
+import { historyFileName, parseHistory } from "../../postgres/history.ts";
+import { UnreachableError } from "../../postgres/local_server.ts";
+import type { PostmasterPid } from "../../postgres/postmaster_pid.ts";
+import { parseStatus, STATUS_QUERY } from "../../postgres/status_query.ts";
+import type { PostgresContext } from "./context.ts";
+import { Turns } from "./wait.ts";
+
+const IDLE_LOOK_MS = 1_000;
+/** While the server starts, is promoted or stops. */
+const BUSY_LOOK_MS = 100;
+const LIMIT_MS = 2_000;
+/** "The database system is starting up", "... is shutting down". */
+const CANNOT_CONNECT_NOW = "57P03";
+
+const END_SESSIONS = "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity " +
+  "WHERE backend_type = 'client backend' AND pid <> pg_catalog.pg_backend_pid()";
+
+export class PostgresMonitor {
+  private connection: { readonly pid: number; readonly to: Connection } | null = null;
+  private readonly turns = new Turns();
+  /** A look that has not begun yet. */
+  private queued: Promise<void> | null = null;
+  private timer: Timer | null = null;
+  private lastFailure = "";
+  private renewing = false;
+  private readonly limited: LimitedLog;
+  /** The timeline whose history file is in memory. */
+  private historyOf: number | null = null;
+
+  constructor(private readonly context: PostgresContext, private readonly onTick: () => void) {
+    const { log, clock } = context.parts;
+    this.limited = new LimitedLog(log, () => clock.now());
+    this.schedule();
+  }
+
+  /** Resolves after a look that began after this call. Never rejects. */
+  look(): Promise<void> {
+    this.queued ??= this.turns.take(() => {
+      this.queued = null;
+      return this.once();
+    });
+    return this.queued;
+  }
+
+  /** The configuration was reloaded: looks come over a connection made by it from now on, once one can be made. */
+  renew(): void {
+    this.renewing = true;
+  }
+
+  /**
+   * Ends the sessions of clients over the connection that stands; without one it does nothing. For a shutdown whose
+   * postmaster hangs: it tells nobody, and its clients would go on writing what no standby is given in the end.
+   */
+  endSessions(): Promise<void> {
+    return this.turns.take(async () => {
+      const { connection } = this;
+      if (connection === null || connection.to.ended) return;
+      try {
+        await connection.to.query(END_SESSIONS);
+      } catch (error) {
+        this.context.parts.log.debug("end_sessions", `sessions were not ended: ${errorText(error)}`);
+      }
+    });
+  }
+
+  /** The server has ended or will: what is open belongs to it. */
+  disconnect(): void {
+    this.connection?.to.close();
+    this.connection = null;
+  }
+
+  private schedule(): void {
+    const { clock, memory } = this.context.parts;
+    const busy = memory.action !== null || (memory.server !== null && !memory.server.ready);
+    this.timer?.cancel();
+    this.timer = clock.after(busy ? BUSY_LOOK_MS : IDLE_LOOK_MS, () => {
+      this.onTick();
+      this.look().finally(() => this.schedule());
+    });
+  }
+
+  private async once(): Promise<void> {
+    const { guard, memory, clock, changed, server } = this.context.parts;
+    const { postmaster } = guard.view();
+    if (postmaster === null || postmaster.phase === "frozen" || memory.server?.pid !== postmaster.pid) return;
+    const { pid } = postmaster;
+    // A server that is only beginning says so in its file: cheaper than to be refused.
+    if (!memory.server.ready && !isReady(server.pidFile(), pid)) return;
+    try {
+      const connection = await this.connectionTo(pid);
+      const row = (await connection.query(STATUS_QUERY))[0];
+      if (row === undefined) throw new Error("no answer to the status query");
+      const status = parseStatus(row);
+      const expected = memory.found.control?.systemId;
+      if (expected !== undefined && status.systemId !== expected) {
+        throw new Error(`another PostgreSQL (system identifier ${status.systemId}) answers in place of ours`);
+      }
+      if (!this.renewing && this.lastFailure !== "") {
+        this.lastFailure = "";
+        this.limited.add("info", "postgres_answers", "PostgreSQL answers again");
+      }
+      memory.seen(status, clock.now());
+      const timeline = memory.server?.status?.timeline ?? null;
+      if (timeline !== null && timeline !== this.historyOf) this.readHistory(timeline);
+    } catch (error) {
+      this.failed(pid, error);
+    }
+    changed();
+  }
+
+  private async connectionTo(pid: number): Promise<Connection> {
+    if (this.connection !== null && (this.connection.pid !== pid || this.connection.to.ended)) {
+      this.disconnect();
+    }
+    if (this.connection === null) {
+      this.renewing = false;
+      this.connection = { pid, to: await this.connect() };
+    } else if (this.renewing) await this.replace(this.connection.to, pid);
+    return this.connection.to;
+  }
+
+  private connect(): Promise<Connection> {
+    return this.context.parts.server.connect({
+      applicationName: "agent heartbeat",
+      statementTimeoutMs: LIMIT_MS,
+      connectTimeoutMs: LIMIT_MS,
+    });
+  }
+
+  private async replace(old: Connection, pid: number): Promise<void> {
+    const { log } = this.context.parts;
+    try {
+      this.connection = { pid, to: await this.connect() };
+      this.renewing = false;
+      old.close();
+    } catch (error) {
+      const kind = kindOf(error);
+      if (kind === this.lastFailure) return;
+      this.lastFailure = kind;
+      log.error(
+        "credentials",
+        `PostgreSQL cannot be reached with the configuration that was reloaded (${
+          errorText(error)
+        }). The connection from ` +
+          "before goes on while it lasts, and nothing else can be done in PostgreSQL meanwhile: change the role's password " +
+          "(ALTER ROLE), or correct postgresql.authentication.superuser and reload",
+      );
+    }
+  }
+
+  private failed(pid: number, error: unknown): void {
+    const { memory, guard } = this.context.parts;
+    const state = sqlState(error);
+    this.disconnect();
+    if (state === CANNOT_CONNECT_NOW && memory.server?.pid === pid) {
+      memory.server.ready = false;
+      // Somebody else has told it to end.
+      const file = this.context.parts.server.pidFile();
+      if (file?.pid === pid && file.status === "stopping" && memory.server.shutdown === null) {
+        memory.shutdownAt("ending", this.context.parts.clock.now());
+      }
+    }
+    if (guard.view().postmaster?.phase !== "running" || state === CANNOT_CONNECT_NOW) return;
+    const kind = kindOf(error);
+    if (kind === this.lastFailure) return;
+    this.lastFailure = kind;
+    const hint = state?.startsWith("28") ? ": check postgresql.authentication.superuser and pg_hba" : "";
+    this.limited.add("warning", "postgres_silent", `PostgreSQL does not answer: ${errorText(error)}${hint}`);
+  }
+
+  private readHistory(timeline: number): void {
+    const { memory } = this.context.parts;
+    const file = join(this.context.dataDir, "pg_wal", historyFileName(timeline));
+    const text = timeline <= 1 ? "" : readText(file);
+    memory.timelineHistory = parseHistory(text ?? "");
+    // One that is not there yet is looked for again.
+    this.historyOf = text === null ? null : timeline;
+  }
+}
+
+/** What is the same while a failure lasts. */
+function kindOf(error: unknown): string {
+  return error instanceof UnreachableError ? error.kinds : errorText(error);
+}
+
+function isReady(file: PostmasterPid | null, pid: number): boolean {
+  return file !== null && file.pid === pid && file.status !== "starting" && file.status !== null;
+}

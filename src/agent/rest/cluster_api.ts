@@ -1,0 +1,203 @@
+/**
+ * What the REST interface of a member and that of a witness do alike: they show the cluster as it is seen from here, and
+ * change its records and its raft group.
+ */
+import type { Clock, Raft, RaftStatus } from "../../../raft/mod.ts";
+import type {
+  ApiView,
+  ConfigOutcome,
+  DecisionRecord,
+  HistogramReading,
+  ProcessClocks,
+  RaftChange,
+  RaftChangeOutcome,
+  WriteOutcome,
+} from "../../api/port.ts";
+import { type RunningTimes, timingReport } from "../../brain/timing.ts";
+import { operatorNeeded } from "../../dcs/operator_needed.ts";
+import type { DcsStateMachine } from "../../dcs/state_machine.ts";
+import type { ClockReport } from "../../model/clock_jump.ts";
+import type { DynamicConfig, LocalConfig } from "../../model/config.ts";
+import type { JsonObject } from "../../model/json.ts";
+import type { FailoverRecord } from "../../model/records.ts";
+import type { LatenessKind, TimingReport } from "../../model/timing.ts";
+import type { Changes } from "../changes.ts";
+import type { DecisionLog } from "../decision_log.ts";
+import { namesHeard } from "../gap_watch.ts";
+import { WINDOW_S } from "../lateness.ts";
+import type { LoopHealth } from "../loop_health.ts";
+import type { Proposer } from "../proposer.ts";
+import { RaftChanges } from "./raft_changes.ts";
+import { RecordChanges } from "./record_changes.ts";
+import type { StatusBoard } from "../status_board.ts";
+
+/** A member or a witness, as far as both are alike. */
+export interface Node {
+  readonly board: StatusBoard;
+  readonly changes: Changes;
+  readonly decisions: DecisionLog;
+  readonly dynamic: DynamicConfig;
+  readonly loop: LoopHealth;
+  readonly proposer: Proposer;
+}
+
+export interface ClusterApiOptions {
+  readonly config: () => LocalConfig;
+  readonly raft: Raft;
+  readonly dcs: DcsStateMachine;
+  readonly clock: Clock;
+  readonly wallMs: () => number;
+  readonly reload: () => Promise<void>;
+}
+
+/** The part of the view that is read in the same way on both. */
+type SharedView = Pick<
+  ApiView,
+  | "config"
+  | "dynamic"
+  | "dcs"
+  | "dcsAgeMs"
+  | "dcsLastSeenS"
+  | "statuses"
+  | "progress"
+  | "witnesses"
+  | "operatorNeeded"
+  | "raft"
+  | "loopAgeMs"
+  | "eventLoopLateMs"
+>;
+
+export class ClusterApi {
+  readonly #node: Node;
+  readonly #options: ClusterApiOptions;
+  readonly #records: RecordChanges;
+  readonly #raftChanges: RaftChanges;
+  /** When a raft leader was last heard of. */
+  #leaderSeenMs: number | null = null;
+
+  constructor(node: Node, options: ClusterApiOptions) {
+    this.#node = node;
+    this.#options = options;
+    const { raft, dcs, config, clock } = options;
+    const records = () => dcs.state;
+    this.#records = new RecordChanges({ records, config, proposer: node.proposer });
+    this.#raftChanges = new RaftChanges({
+      raft,
+      records,
+      witnesses: () => node.board.witnesses(clock.now()),
+      propose: (body) => this.#records.propose(body),
+    });
+  }
+
+  version(): number {
+    return this.#node.changes.version;
+  }
+
+  onChange(listener: () => void): () => void {
+    return this.#node.changes.onChange(listener);
+  }
+
+  decisions(): readonly DecisionRecord[] {
+    return this.#node.decisions.entries();
+  }
+
+  lateness(kind: LatenessKind): HistogramReading {
+    return this.#node.loop.lateness.reading(kind);
+  }
+
+  /** The inequalities of the lease with the numbers in force here, and what is measured. */
+  protected timingReport(
+    watchdog: (ttlMs: number, loopWaitS: number) => RunningTimes["watchdog"],
+  ): TimingReport {
+    const { dcs, config } = this.#options;
+    const { loop, dynamic } = this.#node;
+    const { grantTtlMs, waitTtlMs } = dcs.state;
+    const { heartbeatMs, electionMinMs, electionMaxMs } = config().raft;
+    return timingReport(
+      {
+        grantTtlMs,
+        waitTtlMs,
+        heartbeatMs,
+        electionMinMs,
+        electionMaxMs,
+        loopWaitMs: 1000 * dynamic.loopWaitS,
+        retryTimeoutMs: 1000 * dynamic.retryTimeoutS,
+        watchdog: watchdog(grantTtlMs, dynamic.loopWaitS),
+      },
+      loop.lateness.measured(),
+      WINDOW_S,
+    );
+  }
+
+  protected ownClocks(): ProcessClocks {
+    return processClocks("agent", this.#node.loop.clocks.report(), this.#options.clock.now());
+  }
+
+  protected sharedView(nowMs: number): SharedView {
+    const { config, raft, dcs, wallMs } = this.#options;
+    const { board, dynamic, loop } = this.#node;
+    const status = raft.status();
+    const dcsAgeMs = this.#leaderAgeMs(status, nowMs);
+    const statuses = board.seen(nowMs);
+    return {
+      config: config(),
+      dynamic,
+      dcs: dcs.state,
+      dcsAgeMs,
+      dcsLastSeenS: dcsAgeMs === null ? 0 : Math.floor((wallMs() - dcsAgeMs) / 1000),
+      statuses,
+      progress: { optime: board.primaryLsn ?? 0, slots: {}, retainSlots: [] },
+      witnesses: board.witnesses(nowMs),
+      operatorNeeded: operatorNeeded(dcs.state, namesHeard(statuses, dynamic.ttlS)),
+      raft: status,
+      loopAgeMs: nowMs - loop.lastLookMs,
+      eventLoopLateMs: loop.lateMs,
+    };
+  }
+
+  #leaderAgeMs({ leader, members }: RaftStatus, nowMs: number): number | null {
+    const contactMs = members.find(({ id }) => id === leader)?.lastContactMs ?? null;
+    if (leader !== null && contactMs !== null) this.#leaderSeenMs = nowMs - contactMs;
+    return this.#leaderSeenMs === null ? null : nowMs - this.#leaderSeenMs;
+  }
+
+  patchConfig(patch: JsonObject, revision: number | null): Promise<ConfigOutcome> {
+    return this.#records.patchConfig(patch, revision);
+  }
+
+  replaceConfig(value: JsonObject, revision: number | null): Promise<ConfigOutcome> {
+    return this.#records.replaceConfig(value, revision);
+  }
+
+  requestFailover(request: FailoverRecord): Promise<WriteOutcome> {
+    return this.#records.requestFailover(request);
+  }
+
+  deleteFailover(revision: number): Promise<WriteOutcome> {
+    return this.#records.deleteFailover(revision);
+  }
+
+  reload(): Promise<void> {
+    return this.#options.reload();
+  }
+
+  transferRaft(name: string): Promise<string | null> {
+    return this.#raftChanges.transfer(name);
+  }
+
+  changeRaft(change: RaftChange): Promise<RaftChangeOutcome> {
+    return this.#raftChanges.change(change);
+  }
+
+  snapshotRaft(): Promise<RaftChangeOutcome> {
+    return this.#raftChanges.snapshot();
+  }
+}
+
+export function processClocks(
+  process: ProcessClocks["process"],
+  { jumps, last }: ClockReport,
+  nowMs: number,
+): ProcessClocks {
+  return { process, jumps, last: last && { kind: last.kind, byMs: last.byMs, agoMs: nowMs - last.atMs } };
+}

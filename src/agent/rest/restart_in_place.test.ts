@@ -1,0 +1,69 @@
+import { expect, test } from "bun:test";
+import { postgres, STOPPED } from "../../brain/testing.ts";
+import type { FinishedAction, PostgresView } from "../../model/postgres_view.ts";
+import { restartInPlace } from "./restart_in_place.ts";
+
+const ended = (kind: "restart" | "start", atMs: number, ok = true): FinishedAction => ({
+  kind,
+  ok,
+  atMs,
+  detail: "",
+  failures: ok ? 0 : 1,
+});
+
+/** A server and who is asked for its restart. */
+function server(first: Partial<PostgresView> = {}) {
+  const listeners = new Set<() => void>();
+  const it = { view: postgres(first), asked: [] as string[], listeners };
+  const restart = (timeoutS: number | null = 60) =>
+    restartInPlace({
+      postgres: { view: () => it.view },
+      member: {
+        requestRestart: () => void it.asked.push("requested"),
+        withdrawRestart: () => void it.asked.push("withdrawn"),
+      },
+      onChange: (listener) => {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+    }, timeoutS);
+  const becomes = (change: Partial<PostgresView>) => {
+    it.view = postgres({ ...first, ...change });
+    for (const listener of [...listeners]) listener();
+  };
+  return { it, restart, becomes };
+}
+
+test("it is done when a restart has ended that is newer than the request", async () => {
+  const { it, restart, becomes } = server({ last: { restart: ended("restart", 10, false) } });
+  const outcome = restart();
+  becomes({ last: { restart: ended("restart", 10, false) } });
+  becomes({ last: { restart: ended("restart", 20) } });
+  expect(await outcome).toEqual({ kind: "ok" });
+  expect(it.asked).toEqual(["requested"]);
+  expect(it.listeners.size).toBe(0);
+});
+
+test("a server that has ended is started, and a start that failed is said", async () => {
+  const { restart, becomes } = server(STOPPED);
+  const outcome = restart();
+  becomes({ last: { start: ended("start", 20, false) } });
+  expect(await outcome).toEqual({ kind: "failed" });
+});
+
+test("one that has not ended in time is withdrawn, so that it does not begin when nobody expects it", async () => {
+  const { it, restart } = server();
+  expect(await restart(0.01)).toEqual({ kind: "failed" });
+  expect(it.asked).toEqual(["requested", "withdrawn"]);
+  expect(it.listeners.size).toBe(0);
+});
+
+test("while something else is under way, none is asked for", async () => {
+  const busy = server({ action: { kind: "clone", sinceMs: 0, detail: "" } });
+  expect(await busy.restart()).toEqual({ kind: "busy", action: "clone" });
+  const starting = server({ process: "starting" });
+  expect(await starting.restart()).toEqual({ kind: "still-starting" });
+  const frozen = server({ process: "frozen" });
+  expect(await frozen.restart()).toEqual({ kind: "failed" });
+  expect([busy, starting, frozen].flatMap(({ it }) => it.asked)).toEqual([]);
+});

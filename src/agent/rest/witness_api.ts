@@ -1,0 +1,78 @@
+/** A witness behind the REST API: the cluster as it sees it, and what can be asked of its records and of the raft group. */
+import type {
+  ApiPort,
+  ApiView,
+  FailsafeOutcome,
+  ProcessClocks,
+  ReinitializeOutcome,
+  RestartOutcome,
+} from "../../api/port.ts";
+import type { TimingReport } from "../../model/timing.ts";
+import { ClusterApi, type ClusterApiOptions } from "./cluster_api.ts";
+import type { Witness } from "../witness.ts";
+
+export interface WitnessApiOptions extends ClusterApiOptions {
+  readonly witness: Witness;
+}
+
+const NO_POSTGRESQL = "this is a witness: it has no PostgreSQL";
+
+export class WitnessApi extends ClusterApi implements ApiPort {
+  readonly #options: WitnessApiOptions;
+
+  constructor(options: WitnessApiOptions) {
+    super(options.witness, options);
+    this.#options = options;
+  }
+
+  leaseRemainingMs(): number {
+    return 0;
+  }
+
+  holdsLease(): boolean {
+    return false;
+  }
+
+  timing(): TimingReport {
+    return this.timingReport(() => ({ used: false, why: NO_POSTGRESQL }));
+  }
+
+  clocks(): readonly ProcessClocks[] {
+    return [this.ownClocks()];
+  }
+
+  view(): ApiView {
+    const { witness, clock } = this.#options;
+    return {
+      ...this.sharedView(clock.now()),
+      postgres: null,
+      sqlAnswers: false,
+      status: null,
+      guard: null,
+      watchdog: null,
+      failsafeActive: false,
+      scheduledRestarts: {},
+      counters: { promotions: 0, demotions: 0, fences: 0, lateLoops: witness.loop.lateLooks },
+    };
+  }
+
+  restart(): Promise<RestartOutcome> {
+    return Promise.resolve({ kind: "failed" });
+  }
+
+  scheduleRestart(): Promise<boolean> {
+    return Promise.resolve(false);
+  }
+
+  cancelScheduledRestart(): Promise<boolean> {
+    return Promise.resolve(false);
+  }
+
+  reinitialize(): Promise<ReinitializeOutcome> {
+    return Promise.resolve({ kind: "refused", reason: NO_POSTGRESQL });
+  }
+
+  acceptFailsafe(): Promise<FailsafeOutcome> {
+    return Promise.resolve({ kind: "refused", reason: NO_POSTGRESQL });
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * The dynamic configuration in force on one member: built-in defaults, the cluster's values, and the local
+ * `postgresql` section over them (compatibility.md 3.1). Always gives a usable result: what cannot be used is
+ * replaced by its default and reported.
+ */
+import type {
+  ConfigIssue,
+  DynamicConfig,
+  EffectivePostgresql,
+  LocalConfig,
+  PostgresqlConfig,
+} from "../model/config.ts";
+import { readRoot } from "./dynamic_read.ts";
+import { controlledParameters, fileParameters } from "./guc.ts";
+import { Issues } from "./issues.ts";
+import type { Path } from "./issues.ts";
+import { buildPostgresql } from "./postgresql.ts";
+import { usableKeys } from "./postgresql_keys.ts";
+import { readHba, readIdent, readRecoveryConf } from "./server_files.ts";
+import type { Json, JsonObject } from "../model/json.ts";
+import { isJsonObject, isSet } from "../model/merge.ts";
+import { parseBool } from "../model/parse_bool.ts";
+
+/** Facts of one host: found in the dynamic configuration, they are dropped. */
+export const LOCAL_ONLY_POSTGRESQL_KEYS = [
+  "connect_address",
+  "proxy_address",
+  "listen",
+  "config_dir",
+  "data_dir",
+  "pgpass",
+  "authentication",
+] as const;
+
+const PATH: Path = ["postgresql"];
+
+/** `dcs`: the cluster's configuration, or `bootstrap.dcs` as long as there is none. */
+export function effectiveDynamic(
+  dcs: JsonObject,
+  local: LocalConfig,
+): { config: DynamicConfig; issues: ConfigIssue[] } {
+  const issues = new Issues();
+  const root = readRoot(dcs, local.localDynamic, [], issues, "in force");
+  const postgresql = effectivePostgresql(dcs, local.postgresql?.raw ?? {}, issues);
+  return { config: { ...root, postgresql }, issues: issues.list.map(asWarning) };
+}
+
+/**
+ * The local `postgresql` section with the dynamic one beneath it: what callbacks, clone, rewind and timeouts go by.
+ * For reading only: not to be given to effectiveDynamic, where dynamic values would pass for local ones.
+ */
+export function effectivePostgresqlSection(dcs: JsonObject, local: PostgresqlConfig): PostgresqlConfig {
+  const raw = mergedSection(dcs, local.raw);
+  const built = buildPostgresql(raw, { cwd: null, home: null }, new Issues());
+  if (built === null) return local;
+  return {
+    ...built,
+    listenAddresses: local.listenAddresses,
+    port: local.port,
+    connectAddress: local.connectAddress,
+    proxyAddress: local.proxyAddress,
+    dataDir: local.dataDir,
+    configDir: local.configDir,
+    binDir: local.binDir ?? built.binDir,
+    pgpass: local.pgpass,
+    superuser: local.superuser,
+    replication: local.replication,
+    rewind: local.rewind,
+  };
+}
+
+function effectivePostgresql(dcs: JsonObject, local: JsonObject, issues: Issues): EffectivePostgresql {
+  const dynamic = dynamicSection(dcs, issues);
+  const merged = mergedSection(dcs, local);
+  const dynamicParameters = mapOrEmpty(dynamic["parameters"], [...PATH, "parameters"], issues);
+  const localParameters = isJsonObject(local["parameters"]) ? local["parameters"] : {};
+  return {
+    useSlots: parseBool(dynamic["use_slots"]) ?? true,
+    usePgRewind: parseBool(merged["use_pg_rewind"]) ?? false,
+    parameters: fileParameters(dynamicParameters, localParameters, [...PATH, "parameters"], issues),
+    controlled: controlledParameters(dynamicParameters, [...PATH, "parameters"], issues),
+    pgHba: readHba(merged["pg_hba"], [...PATH, "pg_hba"], issues),
+    pgIdent: readIdent(merged["pg_ident"], [...PATH, "pg_ident"], issues),
+    recoveryConf: readRecoveryConf(merged["recovery_conf"], [...PATH, "recovery_conf"], issues),
+    section: dynamic,
+  };
+}
+
+/** Local keys replace dynamic ones whole; only `parameters` merge, and `use_slots` is the cluster's. */
+function mergedSection(dcs: JsonObject, local: JsonObject): JsonObject {
+  const dynamic = dynamicSection(dcs);
+  const merged = { ...dynamic, ...local };
+  const parameters = [dynamic["parameters"], local["parameters"]].filter(isJsonObject);
+  if (parameters.length > 0) merged["parameters"] = Object.assign({}, ...parameters);
+  delete merged["use_slots"];
+  return merged;
+}
+
+/** What can be used of the cluster's section: one value that cannot must not cost the others their effect. */
+function dynamicSection(dcs: JsonObject, issues: Issues = new Issues()): JsonObject {
+  const section = dcs["postgresql"];
+  if (!isJsonObject(section)) return {};
+  const dropped: readonly string[] = LOCAL_ONLY_POSTGRESQL_KEYS;
+  const shared = Object.entries(section).filter(([key, value]) => isSet(value) && !dropped.includes(key));
+  return usableKeys(Object.fromEntries(shared), PATH, issues);
+}
+
+function mapOrEmpty(value: Json | undefined, path: Path, issues: Issues): JsonObject {
+  if (isJsonObject(value)) return value;
+  if (isSet(value)) issues.error(path, "expected a map of parameters");
+  return {};
+}
+
+/** What is in force already cannot be refused any more: the default stands in for what cannot be used. */
+function asWarning({ severity, path, message }: ConfigIssue): ConfigIssue {
+  const consequence = severity === "error" ? "; it is ignored, the default is used" : "";
+  return { severity: "warning", path, line: null, message: message + consequence };
+}

@@ -1,0 +1,104 @@
+/** Whether a dynamic configuration may become the cluster's: PATCH and PUT /config, edit-config, bootstrap.dcs. */
+import type { ConfigIssue } from "../model/config.ts";
+import { boundsProblem } from "../model/bounded_json.ts";
+import { unknownKey, warnUnknownKeys } from "./check.ts";
+import { LOCAL_ONLY_POSTGRESQL_KEYS } from "./dynamic.ts";
+import { readRoot } from "./dynamic_read.ts";
+import { textList } from "./fields.ts";
+import { describeIssue, describeValue, Issues } from "./issues.ts";
+import type { Path } from "./issues.ts";
+import { checkValues, usableKeys } from "./postgresql_keys.ts";
+import { DYNAMIC_ROOT_KEYS, OTHER_STORES, postgresqlSchema } from "./schema.ts";
+import type { Json, JsonObject } from "../model/json.ts";
+import { isJsonObject, isSet } from "../model/merge.ts";
+
+/**
+ * The problems of `value` that `present` does not have: a rule that came later must not keep a cluster, whose configuration
+ * was accepted before it, from being paused. null: there is no configuration yet.
+ */
+export function newProblems(value: JsonObject, present: JsonObject | null): ConfigIssue[] {
+  const known = new Set(present === null ? [] : validateDynamic(present).map(describeIssue));
+  return validateDynamic(value).filter((issue) => !known.has(describeIssue(issue)));
+}
+
+/** Errors: to be refused. Warnings: accepted, to be shown. */
+export function validateDynamic(dcs: unknown): ConfigIssue[] {
+  const issues = new Issues();
+  checkDynamic(dcs, [], issues);
+  return issues.list.map(({ severity, path, message }) => ({ severity, path, line: null, message }));
+}
+
+export function checkDynamic(dcs: unknown, path: Path, issues: Issues): void {
+  if (!isJsonObject(dcs)) {
+    issues.error(path, `expected a map, got ${describeValue(path, dcs)}`);
+    return;
+  }
+  const known = [...DYNAMIC_ROOT_KEYS, "postgresql"];
+  const tooLarge = boundsProblem(dcs);
+  if (tooLarge !== null) return issues.error(path, `${tooLarge}: this is no configuration`);
+  for (const [key, value] of Object.entries(dcs)) {
+    if (LOCAL_SECTIONS.includes(key) && isSet(value)) {
+      issues.error([...path, key], LOCAL_ONLY);
+      continue;
+    }
+    refuseSecrets(value, [...path, key], issues);
+    if (key === "primary_race_backoff" && isSet(value)) {
+      issues.warning([...path, key], "is not supported and has no effect");
+    } else if (!known.includes(key)) {
+      issues.warning([...path, key], unknownKey(key, known, path));
+    }
+  }
+  readRoot(dcs, {}, path, issues, "proposed");
+  checkPostgresql(dcs, [...path, "postgresql"], issues);
+}
+
+const LOCAL_SECTIONS: readonly string[] = [
+  "name",
+  "scope",
+  "namespace",
+  "restapi",
+  "ctl",
+  "raft",
+  "bootstrap",
+  ...OTHER_STORES,
+];
+const LOCAL_ONLY =
+  "belongs to each member's own file: what is here is the same on all members, kept in their logs, and " +
+  "shown to everybody who can reach GET /config. Remove it here, and set it there";
+const SECRET_KEYS: readonly string[] = ["password", "sslpassword", "keyfile_password", "passwd"];
+/** Of a connection string; not of a command, where it may be a variable's name. */
+const SECRET_SETTING = /(?:^|\s)(?:ssl)?password\s*=\s*\S/i;
+const CONNECTION_STRINGS: readonly string[] = ["primary_conninfo"];
+
+/** A password that everybody can read is none. Under `parameters` the keys are PostgreSQL's, and none of them is one. */
+function refuseSecrets(value: Json, path: Path, issues: Issues): void {
+  if (Array.isArray(value)) return value.forEach((item, i) => refuseSecrets(item, [...path, i], issues));
+  if (!isJsonObject(value)) return;
+  for (const [key, item] of Object.entries(value)) {
+    const inner = [...path, key];
+    // Refused as a whole, once.
+    if (path.at(-1) === "postgresql" && key === "authentication") continue;
+    if (isSet(item) && SECRET_KEYS.includes(key)) issues.error(inner, LOCAL_ONLY);
+    else if (CONNECTION_STRINGS.includes(key) && typeof item === "string" && SECRET_SETTING.test(item)) {
+      issues.error(inner, `holds a password, and ${LOCAL_ONLY}`);
+    } else refuseSecrets(item, inner, issues);
+  }
+}
+
+function checkPostgresql(dcs: JsonObject, path: Path, issues: Issues): void {
+  const section = dcs["postgresql"];
+  if (!isSet(section)) return;
+  if (!isJsonObject(section)) {
+    issues.error(path, `expected a map, got ${describeValue(path, section)}`);
+    return;
+  }
+  const localOnly: readonly string[] = LOCAL_ONLY_POSTGRESQL_KEYS;
+  const methods = textList.safeParse(section["create_replica_methods"]).data ?? [];
+  const shared: JsonObject = {};
+  for (const [key, value] of Object.entries(section)) {
+    if (isSet(value) && localOnly.includes(key)) issues.error([...path, key], LOCAL_ONLY);
+    else if (isSet(value)) shared[key] = value;
+  }
+  warnUnknownKeys(postgresqlSchema, shared, path, issues, methods);
+  checkValues(usableKeys(shared, path, issues), "dynamic", path, issues);
+}

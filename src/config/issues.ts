@@ -1,0 +1,174 @@
+/**
+ * Problems of a configuration in plain sentences: which key, where, what was expected, what was found. Owns the
+ * rule that no secret is ever part of a message.
+ */
+import type { ConfigIssue } from "../model/config.ts";
+import type { Json } from "../model/json.ts";
+import { isJsonObject } from "../model/merge.ts";
+import { textOf } from "../model/text_of.ts";
+
+export type Path = readonly (string | number)[];
+
+export interface Location {
+  /** A file, or `environment PATRONI_...`. */
+  readonly file: string;
+  readonly line: number | null;
+}
+
+export interface LocatedIssue extends ConfigIssue {
+  readonly file: string | null;
+}
+
+/** Where each value was written, by `pathKey`. */
+export type Locations = Map<string, Location>;
+
+export function pathKey(path: Path): string {
+  return path.join("\u0000");
+}
+
+/** `postgresql.listen`, `raft.partner_addrs[1]`. */
+export function dottedPath(path: Path): string {
+  let text = "";
+  for (const part of path) {
+    if (typeof part === "number") text += `[${part}]`;
+    else text += (text === "" ? "" : ".") + showKey(part);
+  }
+  return text;
+}
+
+/** Of one severity: a text that is no configuration at all has a problem in every line. */
+const MAX_SHOWN = 100;
+
+/** Collects issues and finds out where they are. */
+export class Issues {
+  readonly #locations: Locations;
+  readonly #whole: Location | null;
+  readonly #found: LocatedIssue[] = [];
+  readonly #counts = { error: 0, warning: 0 };
+
+  /** `whole`: the place of what is written nowhere, such as a missing section. */
+  constructor(locations: Locations = new Map(), whole: Location | null = null) {
+    this.#locations = locations;
+    this.#whole = whole;
+  }
+
+  error(path: Path, message: string): void {
+    this.#add("error", path, message);
+  }
+
+  warning(path: Path, message: string): void {
+    this.#add("warning", path, message);
+  }
+
+  /** A problem of the text itself, before there are keys. */
+  at(severity: ConfigIssue["severity"], location: Location, message: string): void {
+    this.#push({ severity, path: "", file: location.file, line: location.line, message });
+  }
+
+  get list(): readonly LocatedIssue[] {
+    return this.#found;
+  }
+
+  get hasErrors(): boolean {
+    return this.#found.some((issue) => issue.severity === "error");
+  }
+
+  #add(severity: ConfigIssue["severity"], path: Path, message: string): void {
+    const location = locate(this.#locations, path) ?? this.#whole;
+    this.#push({
+      severity,
+      path: dottedPath(path),
+      file: location?.file ?? null,
+      line: location?.line ?? null,
+      message,
+    });
+  }
+
+  #push(issue: LocatedIssue): void {
+    const count = ++this.#counts[issue.severity];
+    if (count <= MAX_SHOWN) this.#found.push(issue);
+    else if (count === MAX_SHOWN + 1) {
+      const message = `more than ${MAX_SHOWN} problems of this kind: the rest is not shown`;
+      this.#found.push({ ...issue, path: "", message });
+    }
+  }
+}
+
+/** The place of the value or, for a missing one, of the nearest section around it. */
+export function locate(locations: Locations, path: Path): Location | null {
+  for (let length = path.length; length > 0; length--) {
+    const location = locations.get(pathKey(path.slice(0, length)));
+    if (location) return location;
+  }
+  return null;
+}
+
+/** `file:12: error: postgresql.listen: expected text like host:port, got number 5432` */
+export function formatIssue(issue: ConfigIssue & { readonly file?: string | null }): string {
+  const place = [issue.file ?? "", issue.line ?? ""].filter((part) => part !== "").join(":");
+  return `${place === "" ? "" : `${place}: `}${issue.severity}: ${messageWithKey(issue)}`;
+}
+
+/** `line 12: postgresql.listen: expected text like host:port, got number 5432` */
+export function describeIssue(issue: ConfigIssue): string {
+  return (issue.line === null ? "" : `line ${issue.line}: `) + messageWithKey(issue);
+}
+
+/** By file, then line, errors before warnings of one line. */
+export function compareIssues(a: LocatedIssue, b: LocatedIssue): number {
+  return compareText(a.file ?? "", b.file ?? "") || (a.line ?? 0) - (b.line ?? 0) ||
+    compareText(a.severity, b.severity) || compareText(a.path, b.path);
+}
+
+/** `number 5432`, `text "abc"`, `a list of 3`; never the content of what may be a secret. */
+export function describeValue(path: Path, value: unknown): string {
+  if (value === undefined || value === null) return "nothing";
+  if (Array.isArray(value)) return `a list of ${value.length}`;
+  if (typeof value === "object") return "a map";
+  const kind = typeof value === "string" ? "text" : typeof value;
+  if (isSecret(path, value)) return `${kind} (not shown)`;
+  return typeof value === "string" ? `text ${JSON.stringify(shorten(value, 60))}` : `${kind} ${value}`;
+}
+
+export function isSecret(path: Path, value: unknown): boolean {
+  return isSecretPlace(path) || SECRET_TEXT.test(textOf(value));
+}
+
+export function isSecretPlace(path: Path): boolean {
+  return path.some((part) => typeof part === "string" && SECRET_KEY.test(part));
+}
+
+/** A copy that may be shown: what may be a secret reads ***. */
+export function withoutSecrets(value: Json, path: Path = []): Json {
+  if (Array.isArray(value)) return value.map((item, i) => withoutSecrets(item, [...path, i]));
+  if (isJsonObject(value)) {
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [key, withoutSecrets(item, [...path, key])]),
+    );
+  }
+  const shown = value === null || typeof value === "boolean" || path.at(-1) === "username" ||
+    !isSecret(path, value);
+  return shown ? value : "***";
+}
+
+const SECRET_KEY = /password|passwd|passphrase|secret|token|credential|^authentication$|^auth$|^users$/i;
+/** `user:secret@host`, `password=...`, and lines that lost the space behind a colon. */
+const SECRET_TEXT = /(pass|pwd|secret|token)\w*["']?\s*[=:]|\S+:\S*@/i;
+
+/** A key is shown unless a missing space made a secret part of it. */
+function showKey(key: string): string {
+  if (/(pass|pwd|secret|token)\w*\s*[:=\s]/i.test(key)) return "(not shown)";
+  return shorten(key.replace(/[\u0000-\u001f\u007f]/g, "?"), 64);
+}
+
+function messageWithKey(issue: ConfigIssue): string {
+  return issue.path === "" ? issue.message : `${issue.path}: ${issue.message}`;
+}
+
+function shorten(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length)}...`;
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

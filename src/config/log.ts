@@ -1,0 +1,41 @@
+/** The log section. */
+import type { LogConfig } from "../model/config.ts";
+import type { Issues } from "./issues.ts";
+import type { LogSection } from "./schema.ts";
+
+const WITHOUT_EFFECT = [
+  "traceback_level",
+  "format",
+  "dateformat",
+  "loggers",
+  "max_queue_size",
+  "deduplicate_heartbeat_logs",
+] as const;
+
+export function buildLog(section: LogSection, issues: Issues): LogConfig {
+  for (const key of WITHOUT_EFFECT) {
+    if (section[key] !== undefined) issues.warning(["log", key], "is accepted and has no effect here");
+  }
+  if (section.static_fields !== undefined && section.type !== "json") {
+    issues.warning(["log", "static_fields"], "has an effect only with log.type: json");
+  }
+  return {
+    type: section.type ?? "plain",
+    level: LEVELS[section.level ?? "info"],
+    dir: section.dir ?? null,
+    mode: section.mode ?? null,
+    fileNum: section.file_num ?? 4,
+    fileSizeBytes: section.file_size ?? 25_000_000,
+    staticFields: section.static_fields ?? {},
+  };
+}
+
+const LEVELS = {
+  debug: "DEBUG",
+  info: "INFO",
+  warn: "WARNING",
+  warning: "WARNING",
+  error: "ERROR",
+  fatal: "CRITICAL",
+  critical: "CRITICAL",
+} as const;

@@ -1,0 +1,44 @@
+/** Keys at the root of the local file: which of them have no effect there, and which nobody knows. */
+import { warnUnknownKeys } from "./check.ts";
+import type { Issues } from "./issues.ts";
+import { DYNAMIC_ROOT_KEYS, localSchema, OTHER_STORES } from "./schema.ts";
+import type { JsonObject } from "../model/json.ts";
+import { isJsonObject } from "../model/merge.ts";
+import { textOf } from "../model/text_of.ts";
+
+/** Dynamic keys that the local file may give as well, for as long as the cluster says nothing. */
+export const FALLBACKS: readonly string[] = ["ttl", "loop_wait", "retry_timeout"];
+const RESERVED = ["router", "vip", "dashboard"];
+
+export function warnRootKeys(root: JsonObject, issues: Issues): void {
+  const dynamic: readonly string[] = DYNAMIC_ROOT_KEYS;
+  const stores: readonly string[] = OTHER_STORES;
+  for (const key of Object.keys(root)) {
+    if (stores.includes(key)) {
+      issues.warning([key], "is ignored: the members form their own quorum (section raft)");
+    } else if (key === "citus") issues.warning([key], "is not supported and has no effect");
+    else if (RESERVED.includes(key)) issues.warning([key], "is reserved and has no effect in this version");
+    else if (FALLBACKS.includes(key)) {
+      issues.warning(
+        [key],
+        "belongs to the dynamic configuration (bootstrap.dcs, then `agent ctl edit-config`): used here only while that has none",
+      );
+    } else if (dynamic.includes(key)) {
+      issues.warning(
+        [key],
+        "has no effect in the local file: set it in the dynamic configuration (bootstrap.dcs, then `agent ctl edit-config`)",
+      );
+    }
+  }
+  const otherwiseHandled = [...dynamic, ...stores, ...RESERVED, "citus"];
+  const checked = Object.fromEntries(
+    Object.entries(root).filter(([key]) => key !== "postgresql" && key !== "watchdog"),
+  );
+  const bootstrap = root["bootstrap"];
+  if (isJsonObject(bootstrap)) {
+    // The section of a custom method carries the method's name.
+    const { [textOf(bootstrap["method"])]: _custom, ...known } = bootstrap;
+    checked["bootstrap"] = known;
+  }
+  warnUnknownKeys(localSchema, checked, [], issues, otherwiseHandled);
+}

@@ -1,0 +1,104 @@
+/** Slots that the dynamic configuration names: permanent ones, and those that the agent leaves alone. */
+import { describeValue } from "./issues.ts";
+import type { Issues, Path } from "./issues.ts";
+import { checkOneLine, MAX_NAME_BYTES } from "./names.ts";
+import type { Json, JsonObject } from "../model/json.ts";
+import { MAX_ENTRIES } from "../model/limits.ts";
+import { isJsonObject, isSet } from "../model/merge.ts";
+
+const KEYS = ["slots", "permanent_slots", "permanent_replication_slots"];
+const SLOT_KEYS = ["type", "database", "plugin", "cluster_type"];
+const IGNORE_KEYS = ["name", "type", "database", "plugin"];
+const SLOT_NAME = /^[a-z0-9_]{1,63}$/;
+const NAME_EXPECTED = "a slot's name has 1 to 63 lower case letters, digits and underscores";
+const CLUSTER_TYPES = ["primary", "standby"];
+
+/** Permanent slots by name, as configured. What cannot be one is an error, and left out. */
+export function readSlots(dcs: JsonObject, path: Path, issues: Issues): JsonObject {
+  const [key, ...others] = KEYS.filter((name) => isSet(dcs[name]));
+  if (key === undefined) return {};
+  for (const other of others) issues.warning([...path, other], `has no effect beside ${key}`);
+  const value = dcs[key]!;
+  const slotsPath = [...path, key];
+  if (!isJsonObject(value)) {
+    issues.error(slotsPath, `expected a map of slot names, got ${describeValue(slotsPath, value)}`);
+    return {};
+  }
+  const slots = atMost(Object.entries(value), "slots", slotsPath, issues);
+  return Object.fromEntries(slots.filter(([name, slot]) => isSlot(name, slot, [...slotsPath, name], issues)));
+}
+
+/** Empty values (null, 0, "", false) mean a physical slot, as does a map without a type. */
+function isSlot(name: string, slot: Json, path: Path, issues: Issues): boolean {
+  const refuse = (message: string, key?: string): false => {
+    issues.error(key === undefined ? path : [...path, key], message);
+    return false;
+  };
+  if (!SLOT_NAME.test(name)) return refuse(NAME_EXPECTED);
+  if (!slot) return true;
+  if (!isJsonObject(slot)) {
+    return refuse("expected a map with type, and database and plugin for a logical slot");
+  }
+  warnUnknown(slot, SLOT_KEYS, path, issues);
+  const type = typeof slot["type"] === "string" ? slot["type"].toLowerCase() : slot["type"] ?? "physical";
+  if (type !== "physical" && type !== "logical") return refuse("type is physical or logical", "type");
+  if (type === "logical" && !(slot["database"] && slot["plugin"])) {
+    return refuse("a logical slot needs database and plugin");
+  }
+  const clusterType = slot["cluster_type"] ?? null;
+  if (clusterType !== null && !CLUSTER_TYPES.some((one) => one === clusterType)) {
+    return refuse("cluster_type is primary or standby", "cluster_type");
+  }
+  return isPlace(slot, path, issues);
+}
+
+/** Slots to leave alone: all that a map gives has to agree. What no slot can agree with is an error, and left out. */
+export function readIgnoreSlots(value: Json | undefined, path: Path, issues: Issues): JsonObject[] {
+  if (!isSet(value)) return [];
+  if (!Array.isArray(value)) {
+    issues.error(path, `expected a list of maps, got ${describeValue(path, value)}`);
+    return [];
+  }
+  return atMost([...value.entries()], "maps", path, issues).flatMap(([at, item]) =>
+    isIgnoreRule(item, [...path, at], issues) ? [item] : []
+  );
+}
+
+function isIgnoreRule(item: Json, path: Path, issues: Issues): item is JsonObject {
+  const refuse = (message: string, key?: string): false => {
+    issues.error(key === undefined ? path : [...path, key], message);
+    return false;
+  };
+  if (!isJsonObject(item) || !IGNORE_KEYS.some((key) => isSet(item[key]))) {
+    return refuse("expected a map with name, type, database or plugin");
+  }
+  warnUnknown(item, IGNORE_KEYS, path, issues);
+  const { name = null, type = null } = item;
+  if (name !== null && !(typeof name === "string" && SLOT_NAME.test(name))) {
+    return refuse(NAME_EXPECTED, "name");
+  }
+  if (type !== null && type !== "physical" && type !== "logical") {
+    return refuse("type is physical or logical", "type");
+  }
+  return isPlace(item, path, issues);
+}
+
+/** Database and plugin, where they are given. */
+function isPlace(slot: JsonObject, path: Path, issues: Issues): boolean {
+  return ["database", "plugin"].every((key) =>
+    !isSet(slot[key]) || checkOneLine(slot[key], MAX_NAME_BYTES, [...path, key], issues)
+  );
+}
+
+function warnUnknown(value: JsonObject, known: readonly string[], path: Path, issues: Issues): void {
+  for (const key of Object.keys(value)) {
+    if (!known.includes(key)) issues.warning([...path, key], "this key is not known and has no effect");
+  }
+}
+
+function atMost<Item>(items: Item[], noun: string, path: Path, issues: Issues): Item[] {
+  if (items.length > MAX_ENTRIES) {
+    issues.error(path, `holds ${items.length} ${noun}: at most ${MAX_ENTRIES} are taken`);
+  }
+  return items.slice(0, MAX_ENTRIES);
+}

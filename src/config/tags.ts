@@ -1,0 +1,111 @@
+/** Tags of a member: what they mean to us, and in which shape others see them. */
+import { boundsProblem, type JsonBounds } from "../model/bounded_json.ts";
+import type { Issues } from "./issues.ts";
+import { nearest } from "./check.ts";
+import type { Json, JsonObject } from "../model/json.ts";
+import { isWhole } from "../model/plain_text.ts";
+import { parseBool } from "../model/parse_bool.ts";
+import { parseQuantity } from "../model/time_units.ts";
+
+export interface Tags {
+  /** As published in the member's record, in the order of the file. */
+  readonly tags: JsonObject;
+  readonly nofailover: boolean;
+  /** 0 where nofailover says so; the larger one wins among equals. */
+  readonly failoverPriority: number;
+}
+
+/** Of what one member publishes. Members judge the log by it: it must not be made smaller (dcs/command_schema.ts). */
+export const TAGS_BOUNDS: JsonBounds = { maxBytes: 16 * 1024, maxDepth: 8, maxValues: 500, maxText: 4096 };
+
+/** Boolean tags are published only when true, or next to the priority that says the same more finely. */
+const BOOLEAN_TAGS = ["clonefrom", "nofailover", "noloadbalance", "nostream", "nosync"];
+const PRIORITY_OF = new Map([["nofailover", "failover_priority"], ["nosync", "sync_priority"]]);
+/** What they ask for is not done: silence would let somebody count on it. */
+const WITHOUT_EFFECT = ["clonefrom", "nostream", "replicatefrom"];
+const OTHER_TAGS = ["failover_priority", "sync_priority", "replicatefrom"];
+
+export function readTags(section: JsonObject, issues: Issues): Tags {
+  for (const [key, value] of Object.entries(section)) checkTag(key, value, issues);
+  const tags = publishedTags(section);
+  // The record of a member that the log refuses is never made, and the member waits for it for ever.
+  const large = boundsProblem(tags, TAGS_BOUNDS);
+  if (large !== null) issues.error(["tags"], `${large}: tags are kept by every member, shorten them`);
+  for (const [flag, priority] of PRIORITY_OF) warnConflict(section, flag, priority, issues);
+  const flag = section["nofailover"];
+  const priority = priorityOf(section["failover_priority"]);
+  const nofailover = isPresent(flag) ? truth(flag) : priority !== null && priority <= 0;
+  return {
+    tags,
+    nofailover,
+    failoverPriority: isPresent(flag) && truth(flag) ? 0 : priority ?? 1,
+  };
+}
+
+export function publishedTags(section: JsonObject): JsonObject {
+  const result: JsonObject = {};
+  for (const [key, value] of Object.entries(section)) {
+    if (value === null || typeof value === "object") continue;
+    const priority = PRIORITY_OF.get(key);
+    const besidePriority = priority !== undefined && isPresent(section[priority]);
+    if (!BOOLEAN_TAGS.includes(key) || truth(value) || besidePriority) result[key] = value;
+  }
+  return result;
+}
+
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
+
+function checkTag(key: string, value: Json, issues: Issues): void {
+  const path = ["tags", key];
+  const texts = [key, ...(typeof value === "string" ? [value] : [])];
+  if (texts.some((text) => CONTROL.test(text) || !isWhole(text))) {
+    issues.error(path, "holds a control character or line break: tags are shown in tables and on terminals");
+  }
+  if (value !== null && typeof value === "object") {
+    issues.warning(path, "a tag is one word, number or boolean: it is ignored");
+  } else if (BOOLEAN_TAGS.includes(key) && isPresent(value) && parseBool(value) === null) {
+    issues.warning(path, "expected a boolean: anything else counts as true");
+  } else if (WITHOUT_EFFECT.includes(key) && isPresent(value) && value !== "" && parseBool(value) !== false) {
+    issues.warning(
+      path,
+      "is shown to others, and has no effect in this version: every member copies from and follows the primary",
+    );
+  } else if (PRIORITY_OF_VALUES.includes(key) && isPresent(value) && priorityOf(value) === null) {
+    issues.warning(path, "expected an integer: it is ignored");
+  }
+  // Tags of the user's own are welcome, so only a near miss is worth a word.
+  const known = [...BOOLEAN_TAGS, ...OTHER_TAGS];
+  const near = known.includes(key) ? null : nearest(key, known);
+  if (near) issues.warning(path, `taken as a tag of your own; did you mean tags.${near}?`);
+}
+
+const MAX_PRIORITY = 2 ** 31 - 1;
+
+function priorityOf(value: Json | undefined): number | null {
+  const priority = parseQuantity(value);
+  return priority !== null && Math.abs(priority) <= MAX_PRIORITY ? priority : null;
+}
+
+const PRIORITY_OF_VALUES = [...PRIORITY_OF.values()];
+
+/** The flag wins; scripts look for this line, so its wording (booleans included) is fixed. */
+function warnConflict(section: JsonObject, flag: string, priorityTag: string, issues: Issues): void {
+  const value = section[flag];
+  const priority = priorityOf(section[priorityTag]);
+  if (!isPresent(value) || priority === null) return;
+  const set = truth(value);
+  if (set !== (priority > 0)) return;
+  const shown = set ? "True" : "False";
+  issues.warning(
+    ["tags"],
+    `Conflicting configuration between ${flag}: ${shown} and ${priorityTag}: ${priority}. Defaulting to ${flag}: ${shown}`,
+  );
+}
+
+function isPresent(value: Json | undefined): value is Exclude<Json, null> {
+  return value !== undefined && value !== null;
+}
+
+function truth(value: Exclude<Json, null>): boolean {
+  return parseBool(value) ?? (typeof value === "string" ? value !== "" : Boolean(value));
+}
