@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { circles } from "./tidy/circles.ts";
 import { PAGES } from "./tidy/pages.ts";
 import {
   DIRECTIONS,
@@ -46,6 +47,15 @@ test("the pages that are printed from tables are as the tables say: npm run page
     !existsSync(join(root, path)) || readFileSync(join(root, path), "utf8") !== text()
   );
   expect(stale.map(({ path }) => path)).toEqual([]);
+});
+
+test("no files import each other in a circle, types neither", () => {
+  expect(circles(product)).toEqual([]);
+  const file = (path: string, ...targets: string[]) => ({
+    path,
+    imports: targets.map((target) => ({ target, local: true, typeOnly: true })),
+  });
+  expect(circles([file("a", "b"), file("b", "c", "d"), file("c", "b"), file("d")])).toEqual(["b > c > b"]);
 });
 
 test("local imports name a file that exists", () => {

@@ -5,7 +5,7 @@
 import { ByteReader, ByteWriter, DecodeError } from "../core/bytes.ts";
 import { type NodeId, NONE } from "../core/types.ts";
 import { memberFlaw } from "./member_flaw.ts";
-import type { MemberRecord } from "./member_records.ts";
+import type { MemberRecord } from "./member_record.ts";
 
 const COMMAND = 1;
 const JOINED = 2;

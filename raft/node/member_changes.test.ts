@@ -4,7 +4,8 @@ import { flush, makeLeader, message, newNode } from "../core/testing.ts";
 import type { RawNode } from "../core/raw_node.ts";
 import { MemberChanges } from "./member_changes.ts";
 import type { OperationOutcome } from "./member_messages.ts";
-import { type MemberRecord, MemberRecords } from "./member_records.ts";
+import type { MemberRecord } from "./member_record.ts";
+import { MemberRecords } from "./member_records.ts";
 
 const FOURTH: MemberRecord = { id: 4, name: "n4", addr: "10.0.0.4:1", votes: true, replaces: 0 };
 

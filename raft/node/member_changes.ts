@@ -10,7 +10,8 @@ import type { RawNode } from "../core/raw_node.ts";
 import { type Configuration, type NodeId, NONE } from "../core/types.ts";
 import type { MemberOperation, OperationOutcome } from "./member_messages.ts";
 import { memberFlaw } from "./member_flaw.ts";
-import type { MemberRecord, MemberRecords } from "./member_records.ts";
+import type { MemberRecord } from "./member_record.ts";
+import type { MemberRecords } from "./member_records.ts";
 import { passes, refusalText } from "./member_refusals.ts";
 import type { MemberInfo } from "./raft_options.ts";
 

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { withoutAddress } from "./ids.ts";
 import { memberFlaw } from "./member_flaw.ts";
-import type { MemberRecord } from "./member_records.ts";
+import type { MemberRecord } from "./member_record.ts";
 
 const GOOD: MemberRecord = { id: 7, name: "n7", addr: "10.0.0.7:7000", votes: true, replaces: 0 };
 

@@ -10,7 +10,7 @@ import { MAX_NODE_ID } from "../core/configuration.ts";
 import { NONE } from "../core/types.ts";
 import { readHostPort } from "../transport/host_port.ts";
 import { canBeDialed } from "./ids.ts";
-import type { MemberRecord } from "./member_records.ts";
+import type { MemberRecord } from "./member_record.ts";
 
 const MAX_NAME_CHARACTERS = 256;
 const MAX_ADDRESS_CHARACTERS = 512;

@@ -2,7 +2,7 @@
 import { MAX_NODE_ID } from "../core/configuration.ts";
 import { type NodeId, NONE } from "../core/types.ts";
 import { isCount, parseJson } from "./json_shape.ts";
-import type { MemberRecord } from "./member_records.ts";
+import type { MemberRecord } from "./member_record.ts";
 
 /** The channel that RaftNode keeps for this. */
 export const MEMBERS_CHANNEL = 254;

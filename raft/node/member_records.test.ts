@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import { decodeEnvelope, encodeEnvelope, type Envelope } from "./envelope.ts";
 import { decodeMemberMessage, encodeMemberMessage, type MemberMessage } from "./member_messages.ts";
-import { type MemberRecord, MemberRecords } from "./member_records.ts";
+import type { MemberRecord } from "./member_record.ts";
+import { MemberRecords } from "./member_records.ts";
 import { seededRandom } from "../core/seeded_random.ts";
 
 function recordOf(id: number, parts: Partial<MemberRecord> = {}): MemberRecord {

@@ -9,17 +9,10 @@
 import type { Configuration, NodeId } from "../core/types.ts";
 import { hasFields, isCount, isList, isPair, readJson } from "./json_shape.ts";
 import { memberFlaw } from "./member_flaw.ts";
-import type { MemberInfo } from "./raft_options.ts";
+import type { MemberRecord } from "./member_record.ts";
 
 /** Removed members that are remembered, so that they can be told; the oldest are forgotten. */
 const KEPT_REMOVED = 64;
-
-export interface MemberRecord extends MemberInfo {
-  /** Made a voter when it has caught up; otherwise it only listens. */
-  readonly votes: boolean;
-  /** Removed when this one votes; NONE: nobody. */
-  readonly replaces: NodeId;
-}
 
 interface RecordsJson {
   readonly members: readonly NodeId[];

@@ -16,7 +16,8 @@ import {
   type OperationOutcome,
 } from "./member_messages.ts";
 import { memberFlaw } from "./member_flaw.ts";
-import type { MemberRecord, MemberRecords } from "./member_records.ts";
+import type { MemberRecord } from "./member_record.ts";
+import type { MemberRecords } from "./member_records.ts";
 import { MemberRequests } from "./member_requests.ts";
 import type { Clock, Transport } from "./ports.ts";
 import type { LogSink, MemberInfo } from "./raft_options.ts";

@@ -5,12 +5,9 @@
 import type { NodeId } from "../core/types.ts";
 import type { StateMachine, StoredLog } from "../node/ports.ts";
 import { recoverCluster, type RecoveredCluster, replayLog } from "../node/recover_cluster.ts";
-import type { SimNetwork } from "./sim_network.ts";
+import { FIRST_CLUSTER_ID, type SimNetwork } from "./sim_network.ts";
 import type { SimProcess } from "./sim_host.ts";
 import type { World } from "./world.ts";
-
-/** Of all clusters but recovered ones. */
-export const FIRST_CLUSTER_ID = 1;
 
 /** What a recovered cluster has from the lost one. */
 export interface Heritage extends RecoveredCluster {

@@ -23,11 +23,11 @@ import {
 } from "./faults.ts";
 import { RaftInvariants } from "./invariants.ts";
 import { EMPTY, isLinearizable, type Operation } from "./linearizability.ts";
-import { BREAKABLE_RECOVERY, FIRST_CLUSTER_ID, type Heritage, heritageOf } from "./lost_majority.ts";
+import { BREAKABLE_RECOVERY, type Heritage, heritageOf } from "./lost_majority.ts";
 import type { Prng } from "./prng.ts";
 import { SimClock } from "./sim_clock.ts";
 import { SimHost, SimProcess } from "./sim_host.ts";
-import { CALM_NETWORK, SimNetwork } from "./sim_network.ts";
+import { CALM_NETWORK, FIRST_CLUSTER_ID, SimNetwork } from "./sim_network.ts";
 import { CALM_DISK, SimDisk } from "./sim_storage.ts";
 import { Violation, World } from "./world.ts";
 

@@ -6,10 +6,12 @@
 import type { NodeId } from "../core/types.ts";
 import type { Transport, TransportHandlers } from "../node/ports.ts";
 import { Acceptor, type Credentials, Dialer } from "../transport/handshake.ts";
-import { FIRST_CLUSTER_ID } from "./lost_majority.ts";
 import type { Prng } from "./prng.ts";
 import type { SimProcess } from "./sim_host.ts";
 import type { World } from "./world.ts";
+
+/** Of all clusters but recovered ones. */
+export const FIRST_CLUSTER_ID = 1;
 
 export interface NetworkSettings {
   lossRate: number;

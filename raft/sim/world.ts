@@ -5,7 +5,6 @@
 import { EventQueue, type SimEvent } from "./event_queue.ts";
 import { EventLog } from "./event_log.ts";
 import { Prng } from "./prng.ts";
-import type { SimProcess } from "./sim_host.ts";
 
 /** Thrown by a check that failed: the run ends, and its seed is reported. */
 export class Violation extends Error {
@@ -21,10 +20,10 @@ export class World {
   /** Events that have run, for speed figures and as a position in a run. */
   steps = 0;
   /** Processes that have run in the present step. */
-  readonly ran = new Set<SimProcess>();
+  readonly ran = new Set<object>();
   private readonly queue = new EventQueue();
   private timeMs = 0;
-  private readonly checks: ((ran: ReadonlySet<SimProcess>) => void)[] = [];
+  private readonly checks: ((ran: ReadonlySet<object>) => void)[] = [];
 
   constructor(seed: number, trace: ((line: string) => void) | null = null) {
     this.random = new Prng(seed);
@@ -41,7 +40,7 @@ export class World {
   }
 
   /** Calls it after every step in which a process has run. */
-  afterStep(check: (ran: ReadonlySet<SimProcess>) => void): void {
+  afterStep(check: (ran: ReadonlySet<object>) => void): void {
     this.checks.push(check);
   }
 

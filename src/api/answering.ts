@@ -5,7 +5,7 @@
 import type { Hono } from "@hono/hono";
 import type { LimitedLog } from "../lib/limited_log.ts";
 import { quotedOutside } from "../lib/plain_text.ts";
-import type { ApiEnv } from "./app.ts";
+import type { ApiEnv } from "./env.ts";
 import { MAX_BODY_BYTES } from "./body.ts";
 import { isHealthCheck } from "./health.ts";
 import { type Answer, answerOf, textAnswer } from "./http/answer.ts";

@@ -9,21 +9,11 @@ import { controlRoutes } from "./control.ts";
 import { healthRoutes } from "./health.ts";
 import { metricsRoutes } from "./metrics.ts";
 import { ownRoutes } from "./own.ts";
+import type { ApiEnv } from "./env.ts";
 import type { ApiPort } from "./port.ts";
 import { restartRoutes } from "./restart.ts";
 import { JSON_HEADERS, StatusCache, statusRoutes } from "./status.ts";
 import { switchoverRoutes } from "./switchover.ts";
-
-/** What the server knows of the connection that a request came by. */
-export interface Connection {
-  readonly ip: string | null;
-  /** A client certificate of our CA was presented. */
-  readonly clientCertificate: boolean;
-}
-
-export interface ApiEnv {
-  Bindings: Connection | undefined;
-}
 
 export interface AppOptions {
   /** Told of errors that are our own fault; the client gets 500. */

@@ -6,7 +6,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { MiddlewareHandler } from "@hono/hono";
 import type { RestApiConfig } from "../model/config.ts";
 import { Allowlist } from "./allowlist.ts";
-import type { ApiEnv } from "./app.ts";
+import type { ApiEnv } from "./env.ts";
 import { textResponse } from "./body.ts";
 import type { ApiPort } from "./port.ts";
 

@@ -3,7 +3,7 @@
  * and gets 409 when someone else was faster.
  */
 import { Hono } from "@hono/hono";
-import type { ApiEnv } from "./app.ts";
+import type { ApiEnv } from "./env.ts";
 import { readBody, textResponse } from "./body.ts";
 import { jsonText } from "./json_text.ts";
 import type { ApiPort, ConfigOutcome } from "./port.ts";

@@ -1,6 +1,7 @@
 /** Every unsafe endpoint: code and text of each outcome (compatibility.md 10.2). */
 import { expect, test } from "bun:test";
-import { type Connection, createApp } from "./app.ts";
+import { createApp } from "./app.ts";
+import type { Connection } from "./env.ts";
 import { StubPort } from "./testing.ts";
 
 interface Request {

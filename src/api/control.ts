@@ -1,7 +1,7 @@
 /** `POST /reload`, `POST /reinitialize`, and the failsafe endpoints. */
 import { Hono } from "@hono/hono";
 import type { JsonObject } from "../model/json.ts";
-import type { ApiEnv } from "./app.ts";
+import type { ApiEnv } from "./env.ts";
 import { isObject, readBody, textResponse, truthy } from "./body.ts";
 import { jsonText } from "./json_text.ts";
 import type { ApiPort, FailsafeRequest } from "./port.ts";

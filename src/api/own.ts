@@ -1,6 +1,6 @@
 /** Endpoints that Patroni does not have, all below `/agent`: raft, the raw records, and why what was decided. */
 import { Hono } from "@hono/hono";
-import type { ApiEnv } from "./app.ts";
+import type { ApiEnv } from "./env.ts";
 import { textResponse } from "./body.ts";
 import { dcsKey } from "./dcs_keys.ts";
 import { jsonText } from "./json_text.ts";

@@ -1,7 +1,7 @@
 /** The endpoints below `/agent/raft`: the group of voters, and its changes. */
 import { knownMember } from "../model/records.ts";
 import { Hono } from "@hono/hono";
-import type { ApiEnv } from "./app.ts";
+import type { ApiEnv } from "./env.ts";
 import { readBody, textResponse } from "./body.ts";
 import { dialProblem } from "../model/host_port.ts";
 import { jsonText } from "./json_text.ts";

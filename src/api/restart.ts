@@ -3,7 +3,7 @@ import { Hono } from "@hono/hono";
 import type { JsonObject } from "../model/json.ts";
 import { MAX_TIMEOUT_S } from "../model/limits.ts";
 import { parseQuantity } from "../model/time_units.ts";
-import type { ApiEnv } from "./app.ts";
+import type { ApiEnv } from "./env.ts";
 import { readBody, textResponse, truthy } from "./body.ts";
 import type { ApiPort, ApiView, RestartConditions, RestartOutcome, ScheduledRestart } from "./port.ts";
 import { parsePostgresVersion } from "./postgres_version.ts";

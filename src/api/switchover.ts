@@ -5,7 +5,7 @@
 import { Hono } from "@hono/hono";
 import { judgeCandidates } from "../brain/cluster/request.ts";
 import type { FailoverRecord } from "../model/records.ts";
-import type { ApiEnv } from "./app.ts";
+import type { ApiEnv } from "./env.ts";
 import { readBody, textResponse } from "./body.ts";
 import { livingStatuses } from "./cluster.ts";
 import type { ApiPort, ApiView } from "./port.ts";

@@ -10,7 +10,7 @@ import type { JsonBounds } from "../model/bounded_json.ts";
 import type { JsonObject } from "../model/json.ts";
 import type { FailoverRecord } from "../model/records.ts";
 import { TAGS_BOUNDS } from "../config/tags.ts";
-import type { CommandBody } from "./commands.ts";
+import type { CommandBody } from "./command.ts";
 import {
   type Check,
   fields,

@@ -3,16 +3,9 @@
  * host is replaced while its predecessor lives on, a file is copied with its name, a virtual machine is cloned. So the
  * lock is granted to a life, and every claim to it is judged by `claimOn`, here and nowhere else (design.md 4.4).
  */
-import type { LockRecord } from "./records.ts";
+import type { Life, LockRecord } from "./records.ts";
 
-export interface Life {
-  /** Raft id. It stays with the raft directory, also when that is copied. */
-  readonly node: number;
-  /** Random, kept with the raft directory and bound to the host: a copy elsewhere has another one. */
-  readonly machine: string;
-  /** Names the boot of the kernel and the process namespace: no process of another boot can still run. */
-  readonly boot: string;
-}
+export type { Life } from "./records.ts";
 
 /** A machine id or a boot as it may stand in a record: short, and without anything that needs quoting. */
 const TOKEN = /^[0-9a-zA-Z._-]{1,64}$/;

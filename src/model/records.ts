@@ -1,7 +1,16 @@
 /** The replicated records of a cluster (design.md 4.1): logged through Raft, changed by compare-and-swap only. */
 import type { Json, JsonObject } from "./json.ts";
-import type { Life } from "./life.ts";
 import type { Lsn } from "./lsn.ts";
+
+/** Which machine a member runs on, and since which boot (life.ts). */
+export interface Life {
+  /** Raft id. It stays with the raft directory, also when that is copied. */
+  readonly node: number;
+  /** Random, kept with the raft directory and bound to the host: a copy elsewhere has another one. */
+  readonly machine: string;
+  /** Names the boot of the kernel and the process namespace: no process of another boot can still run. */
+  readonly boot: string;
+}
 
 /** Epochs compare as (clusterEpoch, number): a recovery of the cluster outranks everything before it. */
 export interface LockRecord {

@@ -2,15 +2,23 @@
  * What goes between simulated hosts beside raft: PostgreSQL's replication, and questions over the REST API. Both take the
  * network's paths, but a fault may cut raft alone (a firewall that lost a rule, a certificate that ran out), or REST alone.
  */
-import type { Fault, Prng, SimNetwork, World } from "../../raft/sim/mod.ts";
-import type { FailsafeQuestion } from "../dcs/failsafe.ts";
-import type { SimMember } from "./sim_member.ts";
+import type { Fault, Prng, SimNetwork, SimProcess, World } from "../../raft/sim/mod.ts";
+import type { FailsafeAnswer, FailsafeQuestion } from "../dcs/failsafe.ts";
 
 type Direction = readonly [from: number, to: number];
 
 /** Requests and answers take this long on the average; some of them much longer. */
 const DELAY_MEAN_MS = 2;
 const SLOW_MAX_MS = 3000;
+
+/** A host that asks and is asked over REST. */
+export interface LinkedHost {
+  readonly id: number;
+  readonly agent: SimProcess;
+  readonly apiUrl: string;
+  /** null: no member runs there. */
+  readonly member: { readonly failsafe: { answer(question: FailsafeQuestion): FailsafeAnswer } } | null;
+}
 
 export class Links {
   /** Share of requests and of answers that are slow. */
@@ -60,8 +68,8 @@ export class Links {
 
   /** POST /failsafe, to whoever is at that url now. `done` is told once: null, why not, or that no answer came in time. */
   ask(
-    from: Pick<SimMember, "id" | "agent">,
-    { url, host: to }: { readonly url: string; readonly host: SimMember | undefined },
+    from: Pick<LinkedHost, "id" | "agent">,
+    { url, host: to }: { readonly url: string; readonly host: LinkedHost | undefined },
     question: FailsafeQuestion,
     timeoutMs: number,
     done: (refusal: string | null) => void,

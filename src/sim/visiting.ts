@@ -1,12 +1,20 @@
 /** Visits between simulated hosts: the questions of one that looks for its cluster, by address, over the paths that raft takes. */
-import type { Prng, SimNetwork, World } from "../../raft/sim/mod.ts";
-import type { SearchNetwork } from "../../raft/mod.ts";
-import type { SimMember } from "./sim_member.ts";
+import type { Prng, SimNetwork, SimProcess, World } from "../../raft/sim/mod.ts";
+import type { SearchNetwork, TransportHandlers } from "../../raft/mod.ts";
 
 const DELAY_MEAN_MS = 2;
 /** A host that says nothing is given up, and an answer that does not come, as by the production visitor. */
 const SILENCE_MS = 3000;
 const PATIENCE_MS = 20_000;
+
+/** A host that visits and is visited. */
+export interface VisitHost {
+  readonly id: number;
+  readonly name: string;
+  readonly agent: SimProcess;
+  /** `door`: of the agent that runs there; null: none listens. */
+  readonly place: { readonly addr: string; readonly door: TransportHandlers | null };
+}
 
 export class Visiting {
   private readonly random: Prng;
@@ -14,7 +22,7 @@ export class Visiting {
   constructor(
     private readonly world: World,
     private readonly network: SimNetwork,
-    private readonly hosts: () => readonly SimMember[],
+    private readonly hosts: () => readonly VisitHost[],
   ) {
     this.random = world.random.split("visits");
   }
@@ -52,13 +60,13 @@ export class Visiting {
     };
   }
 
-  private carry(from: SimMember, to: SimMember, arrive: () => void): void {
+  private carry(from: VisitHost, to: VisitHost, arrive: () => void): void {
     this.world.after(this.random.exponential(DELAY_MEAN_MS), () => {
       if (this.open(from, to)) arrive();
     });
   }
 
-  private open(a: SimMember, b: SimMember): boolean {
+  private open(a: VisitHost, b: VisitHost): boolean {
     return this.network.reachable(a.id, b.id);
   }
 }

@@ -1,0 +1,12 @@
+/** What a request brings along, for every group of endpoints. */
+
+/** What the server knows of the connection that a request came by. */
+export interface Connection {
+  readonly ip: string | null;
+  /** A client certificate of our CA was presented. */
+  readonly clientCertificate: boolean;
+}
+
+export interface ApiEnv {
+  Bindings: Connection | undefined;
+}
