@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { circles } from "./tidy/circles.ts";
+import { LARGE, MOST_LINES, SLACK_LINES } from "./tidy/large.ts";
 import { PAGES } from "./tidy/pages.ts";
 import {
   DIRECTIONS,
@@ -14,6 +15,7 @@ import {
   RUNTIME_MODULES,
 } from "./tidy/rules.ts";
 import { RUNTIME_FILES } from "./tidy/runtime_files.ts";
+import { fileSize, functionSizes } from "./tidy/sizes.ts";
 import { parseSource, readSources, type SourceFile } from "./tidy/source.ts";
 
 const root = join(import.meta.dir, "..");
@@ -56,6 +58,41 @@ test("no files import each other in a circle, types neither", () => {
     imports: targets.map((target) => ({ target, local: true, typeOnly: true })),
   });
   expect(circles([file("a", "b"), file("b", "c", "d"), file("c", "b"), file("d")])).toEqual(["b > c > b"]);
+});
+
+test("files and functions are short, but for those of tidy/large.ts, which may only shrink", () => {
+  const long = [
+    ...product.map(fileSize).filter(({ lines }) => lines > MOST_LINES.file),
+    ...product.flatMap(functionSizes).filter(({ lines }) => lines > MOST_LINES.function),
+  ];
+  const wrong = long.filter(({ name, lines }) => lines > (LARGE[name]?.[0] ?? 0))
+    .map(({ name, lines }) => `${name} has ${lines} lines: break it up`);
+  const gone = Object.entries(LARGE).filter(([name, [lines]]) =>
+    lines > (long.find((one) => one.name === name)?.lines ?? 0) + SLACK_LINES
+  ).map(([name]) => `${name} has become shorter: lower its number, or take it from the list`);
+  expect([...wrong, ...gone]).toEqual([]);
+});
+
+test("the length of a function is found by its braces", () => {
+  const code = [
+    "function one({ a }: A): { b: number } {",
+    "  if (a) {",
+    "  }",
+    "}",
+    "class C {",
+    "  #two(): void {",
+    "    each((x) => {",
+    "    });",
+    "  }",
+    "}",
+    "const three = async (x: X) => {",
+    "};",
+  ].join("\n");
+  expect(functionSizes(parseSource("f.ts", code))).toEqual([
+    { name: "f.ts one", lines: 4 },
+    { name: "f.ts #two", lines: 4 },
+    { name: "f.ts three", lines: 2 },
+  ]);
 });
 
 test("local imports name a file that exists", () => {
