@@ -24,7 +24,8 @@ export function hasNamespaces(): boolean {
 export class Network {
   /** Names of interfaces hold 15 characters, and another run of tests may have a network beside this one. */
   readonly #prefix = `agent${process.pid}${"abcdefghijklmnopqrstuvwxyz"[made++ % 26]}`;
-  readonly #subnet = unusedSubnet();
+  readonly #number = claimSubnet();
+  readonly #subnet = subnetOf(this.#number);
   readonly #nodes: number;
   /** A second address of the same network on this host would take the next one's traffic. */
   readonly #atExit = () => this.close();
@@ -101,6 +102,7 @@ export class Network {
     ) {
       spawnSync("ip", ["netns", "del", name]);
     }
+    spawnSync("ip", ["netns", "del", claimOf(this.#number)]);
   }
 
   #name(what: string | number): string {
@@ -108,14 +110,21 @@ export class Network {
   }
 }
 
-/** The first three numbers of addresses that no interface here has. */
-function unusedSubnet(): string {
+const subnetOf = (number: number) => `10.213.${number}`;
+const claimOf = (number: number) => `agentnet${number}`;
+
+/**
+ * The number of a network that nobody on this host has. An interface gets its address only when the rest is made: until then
+ * an empty namespace, whose name cannot be had twice, says that it is taken.
+ */
+function claimSubnet(): number {
   const used = Object.values(networkInterfaces()).flatMap((all) => all ?? []).map(({ address }) => address);
   for (let i = 0; i < 256; i++) {
-    const subnet = `10.213.${(process.pid + i) % 256}`;
-    if (!used.some((address) => address.startsWith(`${subnet}.`))) return subnet;
+    const number = (process.pid + i) % 256;
+    if (used.some((address) => address.startsWith(`${subnetOf(number)}.`))) continue;
+    if (spawnSync("ip", ["netns", "add", claimOf(number)]).status === 0) return number;
   }
-  throw new Error("every network of 10.213.0.0/16 is in use here: ip link show");
+  throw new Error("every network of 10.213.0.0/16 is in use here: ip link show; ip netns list");
 }
 
 /** Rules of routing: they need no firewall in the kernel. */
