@@ -21,6 +21,9 @@ const MAX_LATE_MS = 180;
 const MAX_FREEZE_MS = 260;
 const KILL_AFTER_MS = 5000;
 
+/** A run has a minute to become healthy. */
+const LONGEST_KEPT_MS = 20_000;
+
 export class ModelGuard {
   readonly process: SimProcess;
   freezes = 0;
@@ -178,14 +181,14 @@ export class ModelGuard {
     const stoppedMs = this.slow ? MAX_FREEZE_MS : this.random.between(5, 80);
     this.stoppedByMs = this.world.now() + stoppedMs;
     this.later(stoppedMs, () => this.server.freeze());
-    // The kernel may keep a process for as long as a disk hangs.
-    const kept = this.keepsKilled > 0 && this.random.chance(this.keepsKilled);
+    // The kernel may keep a process for as long as a disk hangs: one that lives. What has exited leaves nobody here.
+    const kept = this.keepsKilled > 0 && this.server.anyProcess && this.random.chance(this.keepsKilled);
     if (kept) {
       this.later(stoppedMs + this.random.between(5, 150), () => {
         this.input({ kind: "doomed" });
       });
     }
-    const deadMs = kept ? this.random.between(1000, 60_000) : this.random.between(5, 150);
+    const deadMs = kept ? this.random.between(1000, LONGEST_KEPT_MS) : this.random.between(5, 150);
     this.later(stoppedMs + deadMs, () => {
       this.server.killed();
       this.killing = false;

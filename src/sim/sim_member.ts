@@ -24,7 +24,7 @@ import { WallClock } from "./wall_clock.ts";
 /** Bound on the difference of clock rates that the production code assumes. */
 export const RHO = 1e-3;
 const MAX_TIMER_LATENESS_MS = 30;
-/** How often a process that is killed stays for up to a minute, since its disk hangs. */
+/** How often a process that is killed stays for a while, since its disk hangs. */
 const KEEPS_KILLED = 0.05;
 
 /** What a member needs of the cluster around it. */
