@@ -19,6 +19,11 @@ export interface Postmaster {
   readonly child: boolean;
 }
 
+/** Started as, or promoted to, a primary; also once it is closed, or killed and kept by the kernel, and writes no more. */
+export function isPrimary({ writable, epoch }: Postmaster): boolean {
+  return writable || epoch !== null;
+}
+
 export interface ExitReport {
   readonly pid: number;
   readonly code: number | null;

@@ -137,8 +137,15 @@ function fatesOf(cluster: SimCluster, survivor: SimMember, random: Prng): Map<Si
   const fates = new Map<SimMember, Fate>();
   for (const other of others) fates.set(other, random.chance(0.3) && !other.isWitness ? "gone" : "emptied");
   const old = holder && others.includes(holder) && random.chance(0.7) ? holder : random.pick(others);
-  if (random.chance(0.8)) fates.set(old, random.chance(0.5) ? "left running" : "as it was");
+  if (random.chance(0.8) && !isMajority(old)) {
+    fates.set(old, random.chance(0.5) ? "left running" : "as it was");
+  }
   return fates;
+}
+
+/** It is the old cluster by itself: the others had not got their votes yet. One whose agent does not run is not asked. */
+function isMajority({ raft, id }: SimMember): boolean {
+  return raft === null || !raft.status().members.some((member) => member.voter && member.id !== id);
 }
 
 /**

@@ -22,7 +22,7 @@ const MAX_FREEZE_MS = 260;
 const KILL_AFTER_MS = 5000;
 
 /** A run has a minute to become healthy. */
-const LONGEST_KEPT_MS = 20_000;
+const LONGEST_KEPT_MS = 10_000;
 
 export class ModelGuard {
   readonly process: SimProcess;

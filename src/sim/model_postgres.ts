@@ -10,7 +10,13 @@ import type { PostgresPort } from "../agent/postgres/port.ts";
 import type { PostgresAction, Upstream } from "../brain/actions.ts";
 import { LEFTOVERS_MS, shutdownStep } from "../brain/shutdown.ts";
 import type { BrokenRules } from "../dcs/broken_rules.ts";
-import type { GuardPort, GuardReply, Postmaster, StartSpec } from "../guard/port.ts";
+import {
+  type GuardPort,
+  type GuardReply,
+  isPrimary,
+  type Postmaster,
+  type StartSpec,
+} from "../guard/port.ts";
 import type { DynamicConfig } from "../model/config.ts";
 import type { LongAction, PostgresView } from "../model/postgres_view.ts";
 import type { ModelServer } from "./model_server.ts";
@@ -457,7 +463,7 @@ export class ModelPostgres implements PostgresPort {
     if (this.endAsked || report?.fenced) memory.failure = null;
     else {
       memory.failure = "crashed";
-      if (postmaster.writable) memory.crashedAtMs ??= report?.atMs ?? clock.now();
+      if (isPrimary(postmaster)) memory.crashedAtMs ??= report?.atMs ?? clock.now();
     }
     memory.settling = true;
     memory.diskEnd = null;

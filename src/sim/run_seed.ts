@@ -7,6 +7,7 @@ import type { BrokenRules } from "../dcs/broken_rules.ts";
 import { clusterFaults } from "./cluster_faults.ts";
 import { type ClusterFault, faultsAgainst } from "./fault_kinds.ts";
 import { resume } from "./requests.ts";
+import { operatorNeeded } from "../dcs/operator_needed.ts";
 import { SimCluster } from "./sim_cluster.ts";
 
 /** So many of the clusters are two members and a witness. */
@@ -78,10 +79,11 @@ export function runSeed(options: RunOptions): RunResult {
     cluster.links.slowRate = 0;
     for (const member of cluster.members) Object.assign(member.disk.settings, CALM_DISK);
     const calmSinceMs = world.now();
-    become(cluster, "recovery", RECOVERY_MS);
-    recoveryMs = world.now() - calmSinceMs;
-    world.runUntil(world.now() + 2000);
-    cluster.checkAcknowledged();
+    if (become(cluster, "recovery", RECOVERY_MS) === "healthy") {
+      recoveryMs = world.now() - calmSinceMs;
+      world.runUntil(world.now() + 2000);
+      cluster.checkAcknowledged();
+    }
   } catch (error) {
     if (!(error instanceof Violation)) violation = `exception: ${(error as Error).stack ?? error}`;
     // Without one of its rules a cluster may do many things badly; what the rule is there for is looked for.
@@ -106,8 +108,11 @@ export function runSeed(options: RunOptions): RunResult {
   };
 }
 
-/** Healthy twice in a row, a second apart, within the bound. */
-function become(cluster: SimCluster, phase: string, boundMs: number): void {
+/**
+ * Healthy twice in a row, a second apart, within the bound. What cannot be without an operator who knows that a host is off
+ * has at least to be said.
+ */
+function become(cluster: SimCluster, phase: string, boundMs: number): "healthy" | "waits for an operator" {
   const { world } = cluster;
   const untilMs = world.now() + boundMs;
   while (world.now() < untilMs) {
@@ -115,8 +120,14 @@ function become(cluster: SimCluster, phase: string, boundMs: number): void {
     world.runUntil(world.now() + 1000);
     if (cluster.unhealthy() === null) {
       world.log.add("healthy", phase);
-      return;
+      return "healthy";
     }
+  }
+  const heard = cluster.members.filter(({ agent, isWitness }) => agent.alive && !isWitness);
+  const records = cluster.latestRecords();
+  if (records !== null && operatorNeeded(records, heard.map(({ name }) => name)) !== null) {
+    world.log.add("operator", "is needed, and is told so");
+    return "waits for an operator";
   }
   throw new Violation(
     "liveness",

@@ -4,7 +4,7 @@
  */
 import type { Clock } from "../../../raft/mod.ts";
 import type { PostgresAction, Upstream } from "../../brain/actions.ts";
-import type { GuardPort, Postmaster } from "../../guard/port.ts";
+import { type GuardPort, isPrimary, type Postmaster } from "../../guard/port.ts";
 import type { Log } from "../../lib/log.ts";
 import type { DynamicConfig, LocalConfig } from "../../model/config.ts";
 import type { Displaced, PostgresView } from "../../model/postgres_view.ts";
@@ -323,10 +323,10 @@ export class PostgresExecutor implements PostgresPort {
       options.log.error("crashed", `PostgreSQL ended without being asked to (pid ${server.pid}${how})`);
       memory.failure = "crashed";
       // The first of several: a server that ends while it is being started again has not recovered in between.
-      if (server.writable) memory.crashedAtMs ??= report?.atMs ?? options.clock.now();
+      if (isPrimary(server)) memory.crashedAtMs ??= report?.atMs ?? options.clock.now();
     }
     if (this.callbackRole !== null && this.endAsked && this.actions.running === "stop") {
-      this.call("on_stop", server.writable ? "primary" : "replica");
+      this.call("on_stop", isPrimary(server) ? "primary" : "replica");
     }
     memory.settling = true;
     memory.diskEnd = null;
@@ -414,9 +414,8 @@ export class PostgresExecutor implements PostgresPort {
   }
 
   private role(): CallbackRole {
-    return this.options.guard.view().postmaster?.writable ?? this.known?.writable ?? false
-      ? "primary"
-      : "replica";
+    const server = this.options.guard.view().postmaster ?? this.known;
+    return server !== null && isPrimary(server) ? "primary" : "replica";
   }
 
   private call(event: CallbackEvent, role: CallbackRole): void {
