@@ -78,12 +78,7 @@ export function runSeed(options: RunOptions): RunResult {
     Object.assign(cluster.network.settings, CALM_NETWORK);
     cluster.links.slowRate = 0;
     for (const member of cluster.members) Object.assign(member.disk.settings, CALM_DISK);
-    const calmSinceMs = world.now();
-    if (become(cluster, "recovery", RECOVERY_MS) === "healthy") {
-      recoveryMs = world.now() - calmSinceMs;
-      world.runUntil(world.now() + 2000);
-      cluster.checkAcknowledged();
-    }
+    recoveryMs = recover(cluster);
   } catch (error) {
     if (!(error instanceof Violation)) violation = `exception: ${(error as Error).stack ?? error}`;
     // Without one of its rules a cluster may do many things badly; what the rule is there for is looked for.
@@ -106,6 +101,17 @@ export function runSeed(options: RunOptions): RunResult {
     failsafeMs: cluster.failsafeMs,
     recoveryMs,
   };
+}
+
+/** ms until it is healthy again; 0: it waits for an operator, and nothing can be asked of it. */
+function recover(cluster: SimCluster): number {
+  const { world } = cluster;
+  const calmSinceMs = world.now();
+  if (become(cluster, "recovery", RECOVERY_MS) !== "healthy") return 0;
+  const recoveryMs = world.now() - calmSinceMs;
+  world.runUntil(world.now() + 2000);
+  cluster.checkAcknowledged();
+  return recoveryMs;
 }
 
 /**

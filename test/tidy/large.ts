@@ -26,7 +26,7 @@ export const LARGE: Readonly<Record<string, readonly [lines: number, why: string
   "src/dcs/lease.ts": [425, "holder and grantor with the argument that ties them together"],
   "src/guard/guard.ts": [445, "fence, processes and clock of one guard"],
   "src/guard/server.ts": [404, "the guard's socket, from the first agent to the handing over"],
-  "src/sim/model_postgres.ts": [501, "imitates the executor, until both use one class"],
+  "src/sim/model_postgres.ts": [507, "imitates the executor, until both use one class"],
   "src/sim/model_server.ts": [501, "a model of one PostgreSQL server"],
 
   "raft/node/raft_node.ts constructor": [76, "wires the rooms of a node"],
