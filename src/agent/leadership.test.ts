@@ -66,6 +66,11 @@ function newLeader() {
       const members = Object.entries(dcs.members).map(([name, { life: _life, ...facts }]) => [name, facts]);
       dcs = { ...dcs, members: Object.fromEntries(members) };
     },
+    /** Another machine has joined under that name. */
+    takeName(name: string, node: number) {
+      const facts = dcs.members[name]!;
+      dcs = { ...dcs, members: { ...dcs.members, [name]: { ...facts, life: { ...facts.life!, node } } } };
+    },
     hold(holder: string) {
       dcs = { ...dcs, lock: lock({ epoch: 4, holder, lastHolder: holder, life: null }) };
       leadership.applied();
@@ -158,6 +163,9 @@ test("a holder is known by the raft id that was granted its epoch, wherever it i
   expect(leader.leadership.objectionTo({ id: IDS.b!, name: null, addr: "" })).toBe(HOLDING);
   // Its own former id, at its very address: a dead voter.
   expect(leader.leadership.objectionTo({ id: 99, name: null, addr: "b:2222" })).toBeNull();
+  leader.takeName("b", 98);
+  expect(leader.leadership.objectionTo({ id: IDS.b!, name: null, addr: "" })).toBe(HOLDING);
+  expect(leader.leadership.objectionTo({ id: 98, name: null, addr: "b:2222" })).toBeNull();
 });
 
 test("a holder that an older version has recorded is known by its address, and by the id that it speaks from", () => {
