@@ -21,6 +21,7 @@ import {
   RUNNING_PRIMARY,
   seen,
   status,
+  SWITCHOVER,
 } from "./testing.ts";
 
 const NOW = 100_000;
@@ -74,18 +75,7 @@ const SHUT_DOWN = {
   ...PRIMARY_DIRECTORY,
   control: { ...PRIMARY_DIRECTORY.control, clusterState: "shut down", checkpointLsn: 1000 },
 };
-const STEP_DOWN = cluster({
-  failover: {
-    kind: "switchover",
-    leader: "a",
-    candidate: "b",
-    scheduledAt: null,
-    id: "x",
-    accepted: true,
-    epoch: 3,
-    revision: 9,
-  },
-});
+const STEP_DOWN = cluster({ failover: SWITCHOVER });
 /** Member a, told to end. The checkpoint record begins at 1000. */
 function stopping(
   shutdown: Shutdown,

@@ -275,3 +275,15 @@ export function holder(change: Partial<NodeView> = {}): NodeView {
     ...change,
   });
 }
+
+/** An accepted switchover from a, as its records stand. */
+export const SWITCHOVER: NonNullable<DcsState["failover"]> = {
+  kind: "switchover",
+  leader: "a",
+  candidate: "b",
+  scheduledAt: null,
+  id: "x",
+  accepted: true,
+  epoch: 3,
+  revision: 9,
+};

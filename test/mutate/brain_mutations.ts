@@ -66,7 +66,7 @@ const shutdown = keep("shutdown", [
   ],
   [
     "killed-primary-kept-by-the-kernel-keeps-the-lock",
-    '!isDoomed(view) || view.postgres.action === null || view.tenure !== "holding"',
+    '!isDoomed(view) || view.tenure !== "holding"',
     "true",
   ],
   [

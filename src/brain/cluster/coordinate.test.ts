@@ -2,7 +2,17 @@ import { expect, test } from "bun:test";
 import { recoveredState } from "../../dcs/recovered.ts";
 import { CLUSTER_RULES, type ClusterDecision, coordinate } from "./coordinate.ts";
 import type { ClusterView } from "./view.ts";
-import { cluster, FREE, life, lock, primaryStatus, seen, status, succession } from "../testing.ts";
+import {
+  cluster,
+  FREE,
+  life,
+  lock,
+  primaryStatus,
+  seen,
+  status,
+  succession,
+  SWITCHOVER,
+} from "../testing.ts";
 
 function view(change: Partial<ClusterView> = {}): ClusterView {
   return {
@@ -25,17 +35,7 @@ function view(change: Partial<ClusterView> = {}): ClusterView {
   };
 }
 
-const request = (change = {}) => ({
-  kind: "switchover" as const,
-  leader: "a",
-  candidate: null,
-  scheduledAt: null,
-  id: "x",
-  accepted: false,
-  epoch: 0,
-  revision: 9,
-  ...change,
-});
+const request = (change = {}) => ({ ...SWITCHOVER, candidate: null, accepted: false, epoch: 0, ...change });
 const ops = (change: Partial<ClusterView>) =>
   coordinate(view(change)).commands.map((command) =>
     command.op === "endFailover" ? `end ${command.ok}: ${command.text}` : command.op

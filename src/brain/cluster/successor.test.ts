@@ -3,7 +3,18 @@ import { EPOCHS_PER_CLUSTER_EPOCH, recoveredState } from "../../dcs/recovered.ts
 import type { MemberStatus } from "../../model/member_status.ts";
 import type { DcsState } from "../../model/records.ts";
 import { chooseSuccessor, ineligible, type SuccessorView } from "./successor.ts";
-import { cluster, DYNAMIC, FREE, life, lock, primaryStatus, seen, status, succession } from "../testing.ts";
+import {
+  cluster,
+  DYNAMIC,
+  FREE,
+  life,
+  lock,
+  primaryStatus,
+  seen,
+  status,
+  succession,
+  SWITCHOVER,
+} from "../testing.ts";
 
 const RELEASED = lock({ ...FREE, ended: { how: "released", lsn: 1200, timeline: 1 } });
 const request = (kind: "switchover" | "failover", candidate: string | null) =>
@@ -502,21 +513,11 @@ test("only members of the failsafe set that is logged may succeed its holder", (
 });
 
 test("in pause a primary that stepped down for a request which nobody can follow gets the lock back", () => {
-  const failover = {
-    kind: "switchover" as const,
-    leader: "a",
-    candidate: "b",
-    scheduledAt: null,
-    id: "x",
-    accepted: true,
-    epoch: 3,
-    revision: 9,
-  };
   const released = lock({ ...FREE, ended: { how: "released", lsn: 2000, timeline: 1 } });
   const choose = (change: object) =>
     chooseSuccessor(succession({
       dynamic: { ...DYNAMIC, pause: true },
-      dcs: cluster({ lock: released, failover }),
+      dcs: cluster({ lock: released, failover: SWITCHOVER }),
       // b has not got the end of what a wrote.
       statuses: [
         seen(status("a", { running: false, primaryDirectory: true, diskLsn: 2000 })),

@@ -13,6 +13,7 @@ import {
   status,
   STOPPED,
   streamingTo,
+  SWITCHOVER,
 } from "../testing.ts";
 import { HOLDER } from "./holder.ts";
 import { keep } from "./rules.ts";
@@ -28,7 +29,6 @@ import {
   PROMOTE,
   RELEASE,
   START_PRIMARY,
-  SWITCHOVER,
 } from "./testing.ts";
 
 const CASES: readonly Case[] = [

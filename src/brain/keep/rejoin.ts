@@ -2,7 +2,7 @@
 import type { MemberStatus } from "../../model/member_status.ts";
 import type { Upstream } from "../actions.ts";
 import { decide, type NodeRule, type Outcome } from "./outcome.ts";
-import { livingHolder, type NodeView, retryLater, upstreamOf } from "./view.ts";
+import { livingHolder, type NodeView, retryLater, sourceOf } from "./view.ts";
 
 /** The verdict on our history against the present primary and its timeline; null: not compared yet. */
 function compared({ postgres: { divergence } }: NodeView, holder: string, primary: MemberStatus) {
@@ -25,22 +25,21 @@ export function mustCompare(view: NodeView, holder: string, primary: MemberStatu
   return !retryLater({ ok: false, atMs: view.postgres.divergence!.atMs, failures: 1 }, view.nowMs);
 }
 
-/** A stopped server that the rules above do not start as it is. */
-function stoppedAside(view: NodeView): { upstream: Upstream; primary: MemberStatus | null } | null {
-  if (view.tenure === "holding" || view.postgres.process !== "none") return null;
-  const upstream = upstreamOf(view, view.dcs.lock.holder);
-  return upstream === null ? null : { upstream, primary: livingHolder(view) };
+/** Of a stopped server that the rules above do not start as it is: the member to rejoin. null: it is none of these. */
+function stoppedBeside(view: NodeView): Upstream | null {
+  return view.postgres.process === "none" ? sourceOf(view) : null;
 }
 
 function awaitPrimary(view: NodeView): Outcome | null {
-  const aside = stoppedAside(view);
-  if (aside === null || aside.primary !== null) return null;
-  return decide(`waiting for ${aside.upstream.name} to be a running primary, to rejoin it`);
+  const upstream = stoppedBeside(view);
+  if (upstream === null || livingHolder(view) !== null) return null;
+  return decide(`waiting for ${upstream.name} to be a running primary, to rejoin it`);
 }
 
 function compare(view: NodeView): Outcome | null {
-  const { upstream, primary } = stoppedAside(view) ?? {};
-  if (upstream === undefined || primary === null || primary === undefined) return null;
+  const upstream = stoppedBeside(view);
+  const primary = livingHolder(view);
+  if (upstream === null || primary === null) return null;
   if (mustCompare(view, upstream.name, primary)) {
     return decide("comparing histories", { kind: "compare-history", with: upstream });
   }
@@ -49,8 +48,9 @@ function compare(view: NodeView): Outcome | null {
 }
 
 function startAgain(view: NodeView): Outcome | null {
-  const { upstream, primary } = stoppedAside(view) ?? {};
-  if (upstream === undefined || primary === null || primary === undefined) return null;
+  const upstream = stoppedBeside(view);
+  const primary = livingHolder(view);
+  if (upstream === null || primary === null) return null;
   if (compared(view, upstream.name, primary) !== "same") return null;
   return decide(`same history: starting as a secondary of ${upstream.name}`, {
     kind: "start-standby",
@@ -68,8 +68,9 @@ function noRewind({ postgres: { directory, last }, dynamic }: NodeView): string 
 }
 
 function rewind(view: NodeView): Outcome | null {
-  const { upstream, primary } = stoppedAside(view) ?? {};
-  if (upstream === undefined || primary === null || primary === undefined) return null;
+  const upstream = stoppedBeside(view);
+  const primary = livingHolder(view);
+  if (upstream === null || primary === null) return null;
   if (noRewind(view) !== null) return null;
   // Until the new primary's checkpoint is done, its control file names the old timeline and a rewind would do nothing.
   if (!primary.checkpointAfterPromote) {
@@ -80,7 +81,7 @@ function rewind(view: NodeView): Outcome | null {
 
 function copyAnew(view: NodeView): Outcome | null {
   const why = noRewind(view);
-  if (stoppedAside(view) === null || why === null) return null;
+  if (stoppedBeside(view) === null || why === null) return null;
   return decide(`diverged and ${why}: copying anew, the old directory is kept`, { kind: "set-aside", why });
 }
 

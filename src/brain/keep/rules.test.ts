@@ -14,19 +14,10 @@ import {
   STANDBY_DIRECTORY,
   status,
   STOPPED,
+  SWITCHOVER,
 } from "../testing.ts";
 import { keep, RULES } from "./rules.ts";
-import {
-  type Case,
-  decides,
-  failed,
-  FORMER,
-  KILL,
-  PAUSED,
-  SWITCHOVER,
-  UNFENCED,
-  verdict,
-} from "./testing.ts";
+import { type Case, decides, failed, FORMER, KILL, PAUSED, UNFENCED, verdict } from "./testing.ts";
 
 const CASES: readonly Case[] = [
   ["a healthy primary with the lock has nothing to do", holder(), "idle"],

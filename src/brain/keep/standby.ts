@@ -1,25 +1,22 @@
 /** Another member holds the lock: copy from it, follow it, and find out why its WAL does not come. */
 import { decide, type NodeRule, type Outcome } from "./outcome.ts";
 import { diverged, mustCompare } from "./rejoin.ts";
-import { livingHolder, type NodeView, retryLater, upstreamOf } from "./view.ts";
+import { livingHolder, type NodeView, retryLater, sourceOf } from "./view.ts";
 
 /** A standby that does not stream from a reachable primary for this long has its history compared. */
 const NOT_STREAMING_MS = 3000;
 /** A verdict on its history is good for so long, as long as it does not stream. */
 const COMPARED_MS = 10_000;
 
-/** The member that this one is a standby of; null: the lock is free, our own, or its holder's address is not known. */
-const source = (view: NodeView) => view.tenure === "holding" ? null : upstreamOf(view, view.dcs.lock.holder);
-
 function withoutAddress(view: NodeView): Outcome | null {
   const { holder } = view.dcs.lock;
-  if (view.tenure === "holding" || holder === null || source(view) !== null) return null;
+  if (view.tenure === "holding" || holder === null || sourceOf(view) !== null) return null;
   return decide(`Lock owner: ${holder}; I am ${view.name}: waiting for its address`);
 }
 
 function copy(view: NodeView): Outcome | null {
   const { directory, last } = view.postgres;
-  const from = source(view);
+  const from = sourceOf(view);
   if (from === null || (directory.kind !== "absent" && directory.kind !== "empty")) return null;
   if (livingHolder(view) === null) {
     return decide(`waiting for ${from.name} to be a running primary, to copy from it`);
@@ -32,7 +29,7 @@ function copy(view: NodeView): Outcome | null {
 
 function start(view: NodeView): Outcome | null {
   const { directory, process } = view.postgres;
-  const follow = source(view);
+  const follow = sourceOf(view);
   if (follow === null || process !== "none" || directory.kind !== "valid") return null;
   if (!directory.standbySignal || diverged(view)) return null;
   return decide(`starting as a secondary of ${follow.name}`, { kind: "start-standby", follow });
@@ -40,13 +37,13 @@ function start(view: NodeView): Outcome | null {
 
 function notRunning(view: NodeView): Outcome | null {
   const { process } = view.postgres;
-  if (source(view) === null || process === "running" || process === "none") return null;
+  if (sourceOf(view) === null || process === "running" || process === "none") return null;
   return decide(`PostgreSQL is ${process}`);
 }
 
 function follow(view: NodeView): Outcome | null {
   const { process, following, followingUrl } = view.postgres;
-  const upstream = source(view);
+  const upstream = sourceOf(view);
   if (upstream === null || process !== "running") return null;
   if (following !== upstream.name) {
     return decide(`following a different leader: ${upstream.name}`, { kind: "follow", follow: upstream });
@@ -59,14 +56,14 @@ function follow(view: NodeView): Outcome | null {
 function joinedHistory(view: NodeView): Outcome | null {
   const { directory, process, replicationState, timeline } = view.postgres;
   const primary = livingHolder(view);
-  if (source(view) === null || process !== "running" || primary === null) return null;
+  if (sourceOf(view) === null || process !== "running" || primary === null) return null;
   if (directory.kind !== "valid" || !directory.formerPrimary) return null;
   if (replicationState !== "streaming" || (timeline ?? 0) < (primary.timeline ?? Infinity)) return null;
   return decide(`streams from ${primary.name}: a standby like any other`, { kind: "joined-history" });
 }
 
 function doesNotStream(view: NodeView): Outcome | null {
-  const upstream = source(view);
+  const upstream = sourceOf(view);
   const primary = livingHolder(view);
   const { process, divergence } = view.postgres;
   if (upstream === null || primary === null || process !== "running") return null;

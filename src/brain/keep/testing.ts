@@ -1,7 +1,6 @@
 /** What the tables of the keeper's rules share: a case is a view, and the whole decision that it must bring. */
 import { expect, test } from "bun:test";
 import type { PostgresView } from "../../model/postgres_view.ts";
-import type { DcsState } from "../../model/records.ts";
 import type { Action, Upstream } from "../actions.ts";
 import { cluster, DYNAMIC, lock, postgres, RUNNING_PRIMARY, STANDBY_DIRECTORY } from "../testing.ts";
 import type { NodeRule } from "./outcome.ts";
@@ -42,17 +41,6 @@ export function from(name: string): Upstream {
 
 export const PAUSED = { dynamic: { ...DYNAMIC, pause: true } };
 export const UNFENCED = cluster({ lock: lock({ unfenced: true }) });
-/** An accepted switchover from a, as its records stand. */
-export const SWITCHOVER: NonNullable<DcsState["failover"]> = {
-  kind: "switchover",
-  leader: "a",
-  candidate: "b",
-  scheduledAt: null,
-  id: "x",
-  accepted: true,
-  epoch: 3,
-  revision: 9,
-};
 export const HALF_BOOTSTRAPPED = { kind: "half-written", what: "bootstrap" } as const;
 /** Started read-only after it was a primary. */
 export const FORMER = postgres({ directory: { ...STANDBY_DIRECTORY, formerPrimary: true } });

@@ -105,3 +105,8 @@ export function upstreamOf(view: NodeView, name: string | null): Upstream | null
   const facts = knownMember(view.dcs, name);
   return facts === undefined ? null : { name, connUrl: facts.connUrl };
 }
+
+/** The member that this one is a standby of; null: the lock is free, our own, or its holder's address is not known. */
+export function sourceOf(view: NodeView): Upstream | null {
+  return view.tenure === "holding" ? null : upstreamOf(view, view.dcs.lock.holder);
+}
