@@ -608,7 +608,7 @@ export class RaftRun {
     world.log.add("operator", `added ${id} as ${node.process.name}`);
     if (!this.calm) drawDisk(random, node.disk.settings);
     this.nodes.push(node);
-    world.after(random.exponential(1000), () => this.start(node));
+    world.after(random.between(0, 2000), () => this.start(node));
   }
 
   private newestLeader(): SimNode | undefined {
