@@ -41,7 +41,7 @@ export const editConfig: Command = {
   ],
   examples: [
     "agent ctl edit-config",
-    "agent ctl edit-config -s synchronous_mode=quorum -p work_mem=16MB --force",
+    "agent ctl edit-config -s failsafe_mode=true -p work_mem=16MB --force",
     "agent ctl edit-config --apply - --force < patch.yml",
   ],
   run,

@@ -1,4 +1,5 @@
 /** An agent for tests of the API and the CLI: a healthy cluster of three, whose every detail a test may replace. */
+import { DEFAULT_DYNAMIC } from "../config/testing.ts";
 import type { DynamicConfig, LocalConfig, RestApiConfig } from "../model/config.ts";
 import type { Life } from "../model/life.ts";
 import type { MemberStatus } from "../model/member_status.ts";
@@ -248,7 +249,7 @@ export function stubView(): ApiView {
   }));
   return {
     config: stubLocalConfig(),
-    dynamic: STUB_DYNAMIC,
+    dynamic: DEFAULT_DYNAMIC,
     dcs: stubDcs(),
     dcsAgeMs: 20,
     dcsLastSeenS: 1769860800,
@@ -384,37 +385,6 @@ function stubRaft(): RaftStatus {
     agreedVersion: 1,
   };
 }
-
-export const STUB_DYNAMIC: DynamicConfig = {
-  ttlS: 5,
-  loopWaitS: 1,
-  retryTimeoutS: 2,
-  maximumLagOnFailoverBytes: 1048576,
-  maximumLagOnSyncnodeBytes: -1,
-  checkTimeline: false,
-  maxTimelinesHistory: 0,
-  primaryStartTimeoutS: 300,
-  primaryStopTimeoutS: 0,
-  synchronousMode: "off",
-  synchronousModeStrict: false,
-  synchronousNodeCount: 1,
-  failsafeMode: false,
-  pause: false,
-  memberSlotsTtlS: 1800,
-  slots: {},
-  ignoreSlots: [],
-  standbyCluster: null,
-  postgresql: {
-    useSlots: true,
-    usePgRewind: false,
-    parameters: {},
-    controlled: {},
-    pgHba: null,
-    pgIdent: null,
-    recoveryConf: {},
-    section: {},
-  },
-};
 
 export function stubLocalConfig(listenPort = 0): LocalConfig {
   return {

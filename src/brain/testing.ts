@@ -1,4 +1,5 @@
 /** Builders for the tables of the brain's tests: a healthy three-member cluster, from which each case departs. */
+import { DEFAULT_DYNAMIC } from "../config/testing.ts";
 import { emptyState } from "../dcs/state_machine.ts";
 import type { DynamicConfig } from "../model/config.ts";
 import type { MemberStatus } from "../model/member_status.ts";
@@ -11,34 +12,8 @@ import type { SuccessorView } from "./cluster/successor.ts";
 export const SYSTEM_ID = "7300000000000000001";
 
 export const DYNAMIC: DynamicConfig = {
-  ttlS: 5,
-  loopWaitS: 1,
-  retryTimeoutS: 2,
-  maximumLagOnFailoverBytes: 1048576,
-  maximumLagOnSyncnodeBytes: -1,
-  checkTimeline: false,
-  maxTimelinesHistory: 0,
-  primaryStartTimeoutS: 300,
-  primaryStopTimeoutS: 0,
-  synchronousMode: "off",
-  synchronousModeStrict: false,
-  synchronousNodeCount: 1,
-  failsafeMode: false,
-  pause: false,
-  memberSlotsTtlS: 1800,
-  slots: {},
-  ignoreSlots: [],
-  standbyCluster: null,
-  postgresql: {
-    useSlots: true,
-    usePgRewind: true,
-    parameters: {},
-    controlled: {},
-    pgHba: null,
-    pgIdent: null,
-    recoveryConf: {},
-    section: {},
-  },
+  ...DEFAULT_DYNAMIC,
+  postgresql: { ...DEFAULT_DYNAMIC.postgresql, usePgRewind: true },
 };
 
 /** The machine of the member of that name. */

@@ -5,7 +5,7 @@ import { readText } from "./fields.ts";
 import { describeValue } from "./issues.ts";
 import type { Issues, Path } from "./issues.ts";
 import { checkPassword, checkRole } from "./names.ts";
-import type { BootstrapSection } from "./schema.ts";
+import type { BootstrapSection } from "./keys/bootstrap.ts";
 import { optionList } from "./options.ts";
 import { readHba } from "./server_files.ts";
 import type { JsonObject } from "../model/json.ts";

@@ -122,7 +122,7 @@ const ROOT: readonly [
   ]],
   ["the present name before the old", { master_start_timeout: 10, primary_start_timeout: 7 }, {
     primaryStartTimeoutS: 7,
-  }],
+  }, ["master_start_timeout: has no effect beside primary_start_timeout"]],
   ["synchronous_mode on", { synchronous_mode: "on" }, { synchronousMode: "on" }],
   ["synchronous_mode true", { synchronous_mode: true }, { synchronousMode: "on" }],
   ["synchronous_mode Quorum", { synchronous_mode: "Quorum" }, { synchronousMode: "quorum" }],
@@ -163,8 +163,12 @@ const ROOT: readonly [
       d: { type: "logical", database: "x", plugin: "pgoutput" },
     },
   }],
-  ["slots by their old names", { permanent_slots: { a: null } }, { slots: { a: null } }],
-  ["slots by their oldest name", { permanent_replication_slots: { a: null } }, { slots: { a: null } }],
+  ["slots by their old name", { permanent_slots: { a: null } }, { slots: { a: null } }, [
+    "permanent_slots: is the old name of slots",
+  ]],
+  ["slots by their oldest name", { permanent_replication_slots: { a: null } }, { slots: { a: null } }, [
+    "permanent_replication_slots: is the old name of slots",
+  ]],
   [
     "slots that cannot be",
     { slots: { "A-b": null, l: { type: "logical" }, x: { type: "odd" }, y: "text" } },

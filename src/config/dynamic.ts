@@ -14,6 +14,7 @@ import { readRoot } from "./dynamic_read.ts";
 import { controlledParameters, fileParameters } from "./guc.ts";
 import { Issues } from "./issues.ts";
 import type { Path } from "./issues.ts";
+import { LOCAL_ONLY_POSTGRESQL_KEYS } from "./keys/postgresql.ts";
 import { buildPostgresql } from "./postgresql.ts";
 import { usableKeys } from "./postgresql_keys.ts";
 import { readHba, readIdent, readRecoveryConf } from "./server_files.ts";
@@ -21,23 +22,12 @@ import type { Json, JsonObject } from "../model/json.ts";
 import { isJsonObject, isSet } from "../model/merge.ts";
 import { parseBool } from "../model/parse_bool.ts";
 
-/** Facts of one host: found in the dynamic configuration, they are dropped. */
-export const LOCAL_ONLY_POSTGRESQL_KEYS = [
-  "connect_address",
-  "proxy_address",
-  "listen",
-  "config_dir",
-  "data_dir",
-  "pgpass",
-  "authentication",
-] as const;
-
 const PATH: Path = ["postgresql"];
 
 /** `dcs`: the cluster's configuration, or `bootstrap.dcs` as long as there is none. */
 export function effectiveDynamic(
   dcs: JsonObject,
-  local: LocalConfig,
+  local: Pick<LocalConfig, "localDynamic" | "postgresql">,
 ): { config: DynamicConfig; issues: ConfigIssue[] } {
   const issues = new Issues();
   const root = readRoot(dcs, local.localDynamic, [], issues, "in force");

@@ -2,13 +2,14 @@
 import type { ConfigIssue } from "../model/config.ts";
 import { boundsProblem } from "../model/bounded_json.ts";
 import { unknownKey, warnUnknownKeys } from "./check.ts";
-import { LOCAL_ONLY_POSTGRESQL_KEYS } from "./dynamic.ts";
 import { readRoot } from "./dynamic_read.ts";
 import { textList } from "./fields.ts";
 import { describeIssue, describeValue, Issues } from "./issues.ts";
 import type { Path } from "./issues.ts";
 import { checkValues, usableKeys } from "./postgresql_keys.ts";
-import { DYNAMIC_ROOT_KEYS, OTHER_STORES, postgresqlSchema } from "./schema.ts";
+import { DYNAMIC_ROOT_KEYS, UNSUPPORTED } from "./keys/dynamic.ts";
+import { LOCAL_ONLY_POSTGRESQL_KEYS, postgresqlSchema } from "./keys/postgresql.ts";
+import { OTHER_STORES } from "./keys/root.ts";
 import type { Json, JsonObject } from "../model/json.ts";
 import { isJsonObject, isSet } from "../model/merge.ts";
 
@@ -34,6 +35,7 @@ export function checkDynamic(dcs: unknown, path: Path, issues: Issues): void {
     return;
   }
   const known = [...DYNAMIC_ROOT_KEYS, "postgresql"];
+  const unsupported: readonly string[] = UNSUPPORTED;
   const tooLarge = boundsProblem(dcs);
   if (tooLarge !== null) return issues.error(path, `${tooLarge}: this is no configuration`);
   for (const [key, value] of Object.entries(dcs)) {
@@ -42,7 +44,7 @@ export function checkDynamic(dcs: unknown, path: Path, issues: Issues): void {
       continue;
     }
     refuseSecrets(value, [...path, key], issues);
-    if (key === "primary_race_backoff" && isSet(value)) {
+    if (unsupported.includes(key) && isSet(value)) {
       issues.warning([...path, key], "is not supported and has no effect");
     } else if (!known.includes(key)) {
       issues.warning([...path, key], unknownKey(key, known, path));

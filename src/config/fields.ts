@@ -1,6 +1,6 @@
 /**
  * Building blocks of the configuration's schemas. The `error` of each is the phrase that completes "expected ...",
- * from which config_check.ts makes the sentence a user reads.
+ * from which check.ts makes the sentence a user reads.
  */
 import * as z from "zod";
 import { formatHostPort, parseHostPort, parseListen } from "../model/host_port.ts";
@@ -74,6 +74,11 @@ export const json = field(
   (value): JsonObject | undefined => (isJsonObject(value) ? value : undefined),
 );
 export const anything = z.unknown();
+/** Options of a program, as those of pg_basebackup and initdb are written. */
+export const options = field(
+  "a list of options or a map of them",
+  (value) => Array.isArray(value) || isJsonObject(value) ? value : undefined,
+);
 
 export function integer(
   min: number,

@@ -15,6 +15,8 @@ interface ControlledParameter {
   readonly name: string;
   readonly default: string;
   readonly expected: string;
+  /** What is allowed, as the table of docs/configuration.md has it. */
+  readonly allowed: string;
   /** The value as written on the command line; null when it is not allowed. */
   readonly read: (value: Json) => string | null;
 }
@@ -25,6 +27,7 @@ export const CONTROLLED_PARAMETERS: readonly ControlledParameter[] = [
     name: "wal_level",
     default: "replica",
     expected: "one of replica, logical (hot_standby means replica)",
+    allowed: "`replica`, `logical` (`hot_standby` means `replica`)",
     read: (value) => {
       const level = textOf(value).toLowerCase();
       return level === "hot_standby" ? "replica" : level === "replica" || level === "logical" ? level : null;
@@ -34,6 +37,7 @@ export const CONTROLLED_PARAMETERS: readonly ControlledParameter[] = [
     name: "hot_standby",
     default: "on",
     expected: "on",
+    allowed: "`on`",
     read: (value) => (parseBool(value) === true ? "on" : null),
   },
   atLeast("max_connections", 100, 25, 262_143),
@@ -50,9 +54,33 @@ export const CONTROLLED_PARAMETERS: readonly ControlledParameter[] = [
 const WAL_KEEP_SIZE = "wal_keep_size";
 const WAL_KEEP_SEGMENTS = "wal_keep_segments";
 const DEFAULT_WAL_KEEP_MB = 128;
+const MIN_WAL_KEEP_MB = 16;
 const MAX_WAL_KEEP_MB = 2_147_483_647;
 /** Follow from postgresql.listen and scope, settable nowhere. */
 const NEVER_SETTABLE = ["listen_addresses", "port", "cluster_name"];
+
+/** The table of docs/configuration.md, in Markdown. */
+export const CONTROLLED_ROWS: readonly {
+  readonly names: string;
+  readonly default: string;
+  readonly allowed: string;
+}[] = [
+  ...CONTROLLED_PARAMETERS.map(({ name, default: standard, allowed }) => ({
+    names: `\`${name}\``,
+    default: `\`${standard}\``,
+    allowed,
+  })),
+  {
+    names: `\`${WAL_KEEP_SIZE}\` (or \`${WAL_KEEP_SEGMENTS}\`, 16 MB each)`,
+    default: `\`${DEFAULT_WAL_KEEP_MB}MB\``,
+    allowed: `${MIN_WAL_KEEP_MB}..${MAX_WAL_KEEP_MB} MB; written into the file, a reload is enough`,
+  },
+  {
+    names: NEVER_SETTABLE.map((name) => `\`${name}\``).join(", "),
+    default: "from `postgresql.listen` and `scope`",
+    allowed: "never settable",
+  },
+];
 
 const CONTROLLED_NAMES: ReadonlySet<string> = new Set([
   ...CONTROLLED_PARAMETERS.map((parameter) => parameter.name),
@@ -159,10 +187,10 @@ function walKeepSize(dynamic: JsonObject, path: Path, issues: Issues): string {
   const [sizeKey, size] = lookup(dynamic, WAL_KEEP_SIZE);
   if (size !== null) {
     const megabytes = parseQuantity(size, "MB");
-    if (megabytes !== null && megabytes >= 16 && megabytes <= MAX_WAL_KEEP_MB) {
+    if (megabytes !== null && megabytes >= MIN_WAL_KEEP_MB && megabytes <= MAX_WAL_KEEP_MB) {
       return typeof size === "string" ? size : `${megabytes}MB`;
     }
-    warnDefault([...path, sizeKey], `16MB to ${MAX_WAL_KEEP_MB}MB`, size, fallback, issues);
+    warnDefault([...path, sizeKey], `${MIN_WAL_KEEP_MB}MB to ${MAX_WAL_KEEP_MB}MB`, size, fallback, issues);
     return fallback;
   }
   const [segmentsKey, segments] = lookup(dynamic, WAL_KEEP_SEGMENTS);
@@ -192,6 +220,7 @@ function atLeast(name: string, fallback: number, min: number, max: number): Cont
     name,
     default: String(fallback),
     expected: `an integer from ${min} to ${max}`,
+    allowed: `${min}..${max}`,
     read: (value) => {
       const count = parseQuantity(value);
       return count !== null && count >= min && count <= max ? String(count) : null;
@@ -204,6 +233,7 @@ function onOff(name: string, fallback: "on" | "off"): ControlledParameter {
     name,
     default: fallback,
     expected: "a boolean",
+    allowed: "boolean",
     read: (value) => {
       const flag = parseBool(value);
       return flag === null ? null : flag ? "on" : "off";

@@ -1,21 +1,12 @@
 /** The log section. */
 import type { LogConfig } from "../model/config.ts";
 import type { Issues } from "./issues.ts";
-import type { LogSection } from "./schema.ts";
-
-const WITHOUT_EFFECT = [
-  "traceback_level",
-  "format",
-  "dateformat",
-  "loggers",
-  "max_queue_size",
-  "deduplicate_heartbeat_logs",
-] as const;
+import { logSchema } from "./keys/log.ts";
+import type { LogSection } from "./keys/log.ts";
+import { warnWithoutEffect } from "./keys/row.ts";
 
 export function buildLog(section: LogSection, issues: Issues): LogConfig {
-  for (const key of WITHOUT_EFFECT) {
-    if (section[key] !== undefined) issues.warning(["log", key], "is accepted and has no effect here");
-  }
+  warnWithoutEffect(logSchema, section, ["log"], issues);
   if (section.static_fields !== undefined && section.type !== "json") {
     issues.warning(["log", "static_fields"], "has an effect only with log.type: json");
   }

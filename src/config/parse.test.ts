@@ -79,7 +79,10 @@ const ROWS: readonly [name: string, text: string, issues: readonly string[]][] =
   ["synchronous_mode in the local file", `${MINIMAL}synchronous_mode: on\n`, [
     "line 15: warning: synchronous_mode: has no effect in the local file: set it in the dynamic configuration (bootstrap.dcs, then `agent ctl edit-config`)",
   ]],
-  ["thread pools", `${MINIMAL}thread_pool_size: 5\nthread_stack_size: 512kB\n`, []],
+  ["thread pools", `${MINIMAL}thread_pool_size: 5\nthread_stack_size: 512kB\n`, [
+    "line 15: warning: thread_pool_size: is accepted and has no effect here",
+    "line 16: warning: thread_stack_size: is accepted and has no effect here",
+  ]],
   ["log keys without effect", `${MINIMAL}log:\n  level: WARN\n  format: x\n`, [
     "line 17: warning: log.format: is accepted and has no effect here",
   ]],
@@ -132,6 +135,7 @@ const ROWS: readonly [name: string, text: string, issues: readonly string[]][] =
     ],
   ],
   ["a rewind option that is the agent's", `${MINIMAL}  rewind: [dry-run, debug]\n`, [
+    "line 15: warning: postgresql.rewind: is accepted and has no effect here",
     "line 15: warning: postgresql.rewind: the option dry-run is set by the agent itself: it is ignored",
   ]],
   ["no user names", minimalWith("{username: replicator, password: hunter2}", "{password: hunter2}"), [

@@ -6,6 +6,7 @@ import type * as z from "zod";
 import type { LocalConfig } from "../model/config.ts";
 import { buildBootstrap } from "./bootstrap.ts";
 import { check, expected } from "./check.ts";
+import { json } from "./fields.ts";
 import { readRoot } from "./dynamic_read.ts";
 import { WHOLE_CONFIGURATION } from "./env.ts";
 import { compareIssues, Issues } from "./issues.ts";
@@ -18,9 +19,14 @@ import { buildPostgresql } from "./postgresql.ts";
 import { checkPorts } from "./ports.ts";
 import { buildRaft, proposeRaftSection } from "./raft.ts";
 import { buildCtl, buildRestApi } from "./restapi.ts";
-import { FALLBACKS, warnRootKeys } from "./root_keys.ts";
-import { bootstrapSchema, ctlSchema, logSchema, raftSchema, restapiSchema } from "./schema.ts";
-import { OTHER_STORES, rootSchema, tagsSchema, watchdogSchema } from "./schema.ts";
+import { warnRootKeys } from "./root_keys.ts";
+import { bootstrapSchema } from "./keys/bootstrap.ts";
+import { FALLBACKS } from "./keys/dynamic.ts";
+import { logSchema } from "./keys/log.ts";
+import { raftSchema } from "./keys/raft.ts";
+import { ctlSchema, restapiSchema } from "./keys/restapi.ts";
+import { OTHER_STORES, rootSchema } from "./keys/root.ts";
+import { tagsSchema } from "./keys/tags.ts";
 import { buildWatchdog } from "./watchdog.ts";
 import { isLoopback, parseHostPort } from "../model/host_port.ts";
 import type { Json, JsonObject } from "../model/json.ts";
@@ -99,7 +105,7 @@ function build(
     bootstrap: read(bootstrapSchema, "bootstrap"),
     log: read(logSchema, "log"),
     tags: read(tagsSchema, "tags"),
-    watchdog: read(watchdogSchema, "watchdog"),
+    watchdog: read(json, "watchdog"),
   };
   const raftSection = root["raft"] === undefined ? missingRaft(root, issues) : read(raftSchema, "raft");
   const name = head?.name ?? "member";

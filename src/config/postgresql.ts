@@ -1,10 +1,11 @@
-/** The postgresql section, of the local file alone or merged with the dynamic one (config_dynamic.ts). */
+/** The postgresql section, of the local file alone or merged with the dynamic one (dynamic.ts). */
 import type { Credentials, PostgresqlConfig } from "../model/config.ts";
 import { check, warnUnknownKeys } from "./check.ts";
 import { Issues } from "./issues.ts";
 import type { Path } from "./issues.ts";
-import { postgresqlSchema } from "./schema.ts";
-import type { PostgresqlSection } from "./schema.ts";
+import { postgresqlSchema } from "./keys/postgresql.ts";
+import type { PostgresqlSection } from "./keys/postgresql.ts";
+import { warnWithoutEffect } from "./keys/row.ts";
 import { checkPassword, checkRole } from "./names.ts";
 import { optionList } from "./options.ts";
 import { checkValues } from "./postgresql_keys.ts";
@@ -26,7 +27,13 @@ export function buildPostgresql(
   const named = [section.create_replica_methods, section.create_replica_method].find((list) => list?.length);
   const methods = named ?? ["basebackup"];
   warnUnknownKeys(postgresqlSchema, raw, PATH, issues, methods);
-  warnWithoutEffect(section, issues);
+  warnWithoutEffect(postgresqlSchema, raw, PATH, issues);
+  if (section.use_slots !== undefined) {
+    issues.warning(
+      [...PATH, "use_slots"],
+      "has no effect in the local file: it belongs to the dynamic configuration",
+    );
+  }
   checkValues(raw, "local", PATH, issues);
   const connectAddress = published(section, issues);
   const proxyProblem = section.proxy_address ? unpublishable(section.proxy_address.host) : null;
@@ -135,26 +142,6 @@ const CONNECTION_OPTIONS = [
   "gssencmode",
   "channel_binding",
 ] as const;
-
-const WITHOUT_EFFECT = [
-  "parameters_primary",
-  "parameters_replica",
-  "parameters_standby_leader",
-  "use_unix_socket_repl",
-  "krbsrvname",
-] as const;
-
-function warnWithoutEffect(section: PostgresqlSection, issues: Issues): void {
-  if (section.use_slots !== undefined) {
-    issues.warning(
-      [...PATH, "use_slots"],
-      "has no effect in the local file: it belongs to the dynamic configuration",
-    );
-  }
-  for (const key of WITHOUT_EFFECT) {
-    if (section[key] !== undefined) issues.warning([...PATH, key], "is not supported and has no effect");
-  }
-}
 
 function texts(section: { [key: string]: unknown } | undefined): { [key: string]: string } {
   return Object.fromEntries(

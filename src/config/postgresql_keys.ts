@@ -9,7 +9,7 @@ import { describeValue } from "./issues.ts";
 import type { Issues, Path } from "./issues.ts";
 import { checkPath } from "./names.ts";
 import { optionList } from "./options.ts";
-import { postgresqlSchema } from "./schema.ts";
+import { postgresqlSchema } from "./keys/postgresql.ts";
 import { readHba, readIdent, readRecoveryConf } from "./server_files.ts";
 import type { JsonObject } from "../model/json.ts";
 import { isJsonObject, isSet } from "../model/merge.ts";

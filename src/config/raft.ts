@@ -3,7 +3,7 @@ import type { RaftConfig } from "../model/config.ts";
 import { expected } from "./check.ts";
 import type { Issues } from "./issues.ts";
 import { checkPassword, checkRaftDirectory } from "./names.ts";
-import type { RaftSection } from "./schema.ts";
+import type { RaftSection } from "./keys/raft.ts";
 import {
   addressKey,
   formatHostPort,

@@ -2,7 +2,9 @@
 import type { CtlConfig, HostPort, RestApiConfig } from "../model/config.ts";
 import { describeValue } from "./issues.ts";
 import type { Issues } from "./issues.ts";
-import type { CtlSection, RestApiSection } from "./schema.ts";
+import { restapiSchema } from "./keys/restapi.ts";
+import type { CtlSection, RestApiSection } from "./keys/restapi.ts";
+import { warnWithoutEffect } from "./keys/row.ts";
 import { addressFamily, formatHostPort, isHostName, isLoopback, unpublishable } from "../model/host_port.ts";
 
 /** `optional`: a witness may do without; it then answers on loopback, on any free port. */
@@ -32,6 +34,7 @@ export function buildRestApi(
   }
   const verifyClient = section.verify_client ?? "none";
   checkTls(section, verifyClient, issues);
+  warnWithoutEffect(restapiSchema, section, ["restapi"], issues);
   const authentication = login(section.authentication, "restapi", issues) ?? oldLogin(section.auth, issues);
   const isClosed = authentication !== null || (verifyClient !== "none" && section.certfile && section.cafile);
   if (!isClosed && !section.allow_unauthenticated) requireLoopback(listen, issues);
@@ -155,9 +158,6 @@ function checkTls(
       ["restapi", "keyfile"],
       "has no effect without restapi.certfile: the API answers in plain HTTP",
     );
-  }
-  for (const key of ["ciphers", "request_queue_size", "server_tokens", "thread_pool_size"] as const) {
-    if (section[key] !== undefined) issues.warning(["restapi", key], "is accepted and has no effect here");
   }
 }
 

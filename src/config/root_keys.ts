@@ -1,17 +1,17 @@
 /** Keys at the root of the local file: which of them have no effect there, and which nobody knows. */
 import { warnUnknownKeys } from "./check.ts";
 import type { Issues } from "./issues.ts";
-import { DYNAMIC_ROOT_KEYS, localSchema, OTHER_STORES } from "./schema.ts";
+import { DYNAMIC_ROOT_KEYS, FALLBACKS } from "./keys/dynamic.ts";
+import { localSchema, OTHER_STORES, rootSchema } from "./keys/root.ts";
+import { warnWithoutEffect } from "./keys/row.ts";
 import type { JsonObject } from "../model/json.ts";
 import { isJsonObject } from "../model/merge.ts";
 import { textOf } from "../model/text_of.ts";
 
-/** Dynamic keys that the local file may give as well, for as long as the cluster says nothing. */
-export const FALLBACKS: readonly string[] = ["ttl", "loop_wait", "retry_timeout"];
 const RESERVED = ["router", "vip", "dashboard"];
 
 export function warnRootKeys(root: JsonObject, issues: Issues): void {
-  const dynamic: readonly string[] = DYNAMIC_ROOT_KEYS;
+  const dynamic = DYNAMIC_ROOT_KEYS;
   const stores: readonly string[] = OTHER_STORES;
   for (const key of Object.keys(root)) {
     if (stores.includes(key)) {
@@ -30,6 +30,7 @@ export function warnRootKeys(root: JsonObject, issues: Issues): void {
       );
     }
   }
+  warnWithoutEffect(rootSchema, root, [], issues);
   const otherwiseHandled = [...dynamic, ...stores, ...RESERVED, "citus"];
   const checked = Object.fromEntries(
     Object.entries(root).filter(([key]) => key !== "postgresql" && key !== "watchdog"),

@@ -6,7 +6,6 @@ import type { Json, JsonObject } from "../model/json.ts";
 import { MAX_ENTRIES } from "../model/limits.ts";
 import { isJsonObject, isSet } from "../model/merge.ts";
 
-const KEYS = ["slots", "permanent_slots", "permanent_replication_slots"];
 const SLOT_KEYS = ["type", "database", "plugin", "cluster_type"];
 const IGNORE_KEYS = ["name", "type", "database", "plugin"];
 const SLOT_NAME = /^[a-z0-9_]{1,63}$/;
@@ -14,18 +13,13 @@ const NAME_EXPECTED = "a slot's name has 1 to 63 lower case letters, digits and 
 const CLUSTER_TYPES = ["primary", "standby"];
 
 /** Permanent slots by name, as configured. What cannot be one is an error, and left out. */
-export function readSlots(dcs: JsonObject, path: Path, issues: Issues): JsonObject {
-  const [key, ...others] = KEYS.filter((name) => isSet(dcs[name]));
-  if (key === undefined) return {};
-  for (const other of others) issues.warning([...path, other], `has no effect beside ${key}`);
-  const value = dcs[key]!;
-  const slotsPath = [...path, key];
+export function readSlots(value: Exclude<Json, null>, path: Path, issues: Issues): JsonObject | undefined {
   if (!isJsonObject(value)) {
-    issues.error(slotsPath, `expected a map of slot names, got ${describeValue(slotsPath, value)}`);
-    return {};
+    issues.error(path, `expected a map of slot names, got ${describeValue(path, value)}`);
+    return undefined;
   }
-  const slots = atMost(Object.entries(value), "slots", slotsPath, issues);
-  return Object.fromEntries(slots.filter(([name, slot]) => isSlot(name, slot, [...slotsPath, name], issues)));
+  const slots = atMost(Object.entries(value), "slots", path, issues);
+  return Object.fromEntries(slots.filter(([name, slot]) => isSlot(name, slot, [...path, name], issues)));
 }
 
 /** Empty values (null, 0, "", false) mean a physical slot, as does a map without a type. */
@@ -53,11 +47,14 @@ function isSlot(name: string, slot: Json, path: Path, issues: Issues): boolean {
 }
 
 /** Slots to leave alone: all that a map gives has to agree. What no slot can agree with is an error, and left out. */
-export function readIgnoreSlots(value: Json | undefined, path: Path, issues: Issues): JsonObject[] {
-  if (!isSet(value)) return [];
+export function readIgnoreSlots(
+  value: Exclude<Json, null>,
+  path: Path,
+  issues: Issues,
+): JsonObject[] | undefined {
   if (!Array.isArray(value)) {
     issues.error(path, `expected a list of maps, got ${describeValue(path, value)}`);
-    return [];
+    return undefined;
   }
   return atMost([...value.entries()], "maps", path, issues).flatMap(([at, item]) =>
     isIgnoreRule(item, [...path, at], issues) ? [item] : []

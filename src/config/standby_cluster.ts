@@ -40,8 +40,11 @@ const KEYS: { readonly [key: string]: Judge } = {
 const SOURCES = ["host", "port", "restore_command"];
 
 /** null unless it is active, by one of SOURCES. A value that cannot be used is an error, and left out. */
-export function readStandbyCluster(value: Json | undefined, path: Path, issues: Issues): JsonObject | null {
-  if (!isSet(value)) return null;
+export function readStandbyCluster(
+  value: Exclude<Json, null>,
+  path: Path,
+  issues: Issues,
+): JsonObject | null {
   if (!isJsonObject(value)) {
     issues.error(path, `expected a map, got ${describeValue(path, value)}`);
     return null;

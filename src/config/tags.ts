@@ -2,6 +2,7 @@
 import { boundsProblem, type JsonBounds } from "../model/bounded_json.ts";
 import type { Issues } from "./issues.ts";
 import { nearest } from "./check.ts";
+import { knownTags } from "./keys/tags.ts";
 import type { Json, JsonObject } from "../model/json.ts";
 import { isWhole } from "../model/plain_text.ts";
 import { parseBool } from "../model/parse_bool.ts";
@@ -23,7 +24,6 @@ const BOOLEAN_TAGS = ["clonefrom", "nofailover", "noloadbalance", "nostream", "n
 const PRIORITY_OF = new Map([["nofailover", "failover_priority"], ["nosync", "sync_priority"]]);
 /** What they ask for is not done: silence would let somebody count on it. */
 const WITHOUT_EFFECT = ["clonefrom", "nostream", "replicatefrom"];
-const OTHER_TAGS = ["failover_priority", "sync_priority", "replicatefrom"];
 
 export function readTags(section: JsonObject, issues: Issues): Tags {
   for (const [key, value] of Object.entries(section)) checkTag(key, value, issues);
@@ -74,7 +74,7 @@ function checkTag(key: string, value: Json, issues: Issues): void {
     issues.warning(path, "expected an integer: it is ignored");
   }
   // Tags of the user's own are welcome, so only a near miss is worth a word.
-  const known = [...BOOLEAN_TAGS, ...OTHER_TAGS];
+  const known = Object.keys(knownTags.shape);
   const near = known.includes(key) ? null : nearest(key, known);
   if (near) issues.warning(path, `taken as a tag of your own; did you mean tags.${near}?`);
 }

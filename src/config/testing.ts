@@ -1,9 +1,10 @@
 /** Configurations to start tests from. */
+import { effectiveDynamic } from "./dynamic.ts";
 import { describeIssue } from "./issues.ts";
 import type { Environment } from "./layers.ts";
 import { parseConfig } from "./parse.ts";
 import type { ParsedConfig, ParseOptions } from "./parse.ts";
-import type { LocalConfig } from "../model/config.ts";
+import type { DynamicConfig, LocalConfig } from "../model/config.ts";
 
 /** The smallest configuration without an error or a warning. */
 export const MINIMAL = `scope: main
@@ -21,6 +22,9 @@ postgresql:
     superuser: {username: postgres, password: hunter2}
     replication: {username: replicator, password: hunter2}
 `;
+
+/** In force where the cluster and the file say nothing: what tests of other rooms start from. */
+export const DEFAULT_DYNAMIC: DynamicConfig = effectiveDynamic({}, parsedConfig(MINIMAL)).config;
 
 export function parse(text: string, environment: Environment = {}, options: ParseOptions = {}): ParsedConfig {
   return parseConfig([{ file: "a.yml", text }], environment, options);

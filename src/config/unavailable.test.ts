@@ -15,7 +15,7 @@ test("every feature that is missing is named by its key", () => {
   });
   expect(all.map((text) => text.split(/[: ]/)[0])).toEqual([
     "synchronous_mode",
-    "standby_cluster",
     "slots",
+    "standby_cluster",
   ]);
 });

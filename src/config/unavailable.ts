@@ -3,15 +3,14 @@
  * found in a file, it is said at every start: silence would let somebody believe in a protection that is not there.
  */
 import type { DynamicConfig } from "../model/config.ts";
+import { DYNAMIC_KEYS } from "./keys/dynamic.ts";
+import type { DynamicKey, RootConfig } from "./keys/dynamic.ts";
 
 export function unavailableFeatures(config: DynamicConfig): string[] {
-  const found: string[] = [];
-  if (config.synchronousMode !== "off") {
-    found.push("synchronous_mode is not available in this version: replication stays asynchronous");
-  }
-  if (config.standbyCluster !== null) found.push("standby_cluster is not available in this version");
-  if (Object.keys(config.slots).length > 0) {
-    found.push("slots: permanent replication slots are not available in this version");
-  }
-  return found;
+  return Object.entries<DynamicKey<unknown>>(DYNAMIC_KEYS).flatMap(([field, { key, type, unavailable }]) => {
+    const asked = JSON.stringify(config[field as keyof RootConfig]) !== JSON.stringify(type.fallback(config));
+    return unavailable !== undefined && asked
+      ? [`${key} is not available in this version: ${unavailable}`]
+      : [];
+  });
 }

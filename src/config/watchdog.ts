@@ -2,6 +2,7 @@
 import type { WatchdogConfig } from "../model/config.ts";
 import { check, expected } from "./check.ts";
 import { file, readText } from "./fields.ts";
+import { watchdogSchema } from "./keys/watchdog.ts";
 import type { Issues, Path } from "./issues.ts";
 import type { Json, JsonObject } from "../model/json.ts";
 import { MAX_TTL_S } from "../model/limits.ts";
@@ -14,7 +15,7 @@ const DRIVERS = ["default", "testing"];
 
 export function buildWatchdog(section: JsonObject, issues: Issues): WatchdogConfig {
   for (const key of Object.keys(section)) {
-    if (!["mode", "device", "safety_margin", "driver"].includes(key)) {
+    if (!Object.hasOwn(watchdogSchema.shape, key)) {
       issues.warning([...PATH, key], "options of a watchdog driver are not supported and have no effect");
     }
   }

@@ -1,40 +1,13 @@
-/** The dynamic configuration of a simulated cluster: defaults with what the records say of the times. */
+/** The dynamic configuration of a simulated cluster: what its records say is read as a member reads it. */
 import type { DynamicConfig } from "../model/config.ts";
 import type { JsonObject } from "../model/json.ts";
+import { effectiveDynamic } from "../config/dynamic.ts";
+
+/** A crashed primary is not waited for as long as five minutes: a run has no time for that. */
+const START_TIMEOUT_S = 15;
 
 export function simulatedDynamic(records: JsonObject): DynamicConfig {
-  const seconds = (key: string, otherwise: number) => {
-    const value = records[key];
-    return typeof value === "number" ? value : otherwise;
-  };
-  return {
-    ttlS: seconds("ttl", 5),
-    loopWaitS: seconds("loop_wait", 1),
-    retryTimeoutS: seconds("retry_timeout", 2),
-    maximumLagOnFailoverBytes: 1_048_576,
-    maximumLagOnSyncnodeBytes: -1,
-    checkTimeline: false,
-    maxTimelinesHistory: 0,
-    primaryStartTimeoutS: seconds("primary_start_timeout", 15),
-    primaryStopTimeoutS: 0,
-    synchronousMode: "off",
-    synchronousModeStrict: false,
-    synchronousNodeCount: 1,
-    failsafeMode: records["failsafe_mode"] === true,
-    pause: records["pause"] === true,
-    memberSlotsTtlS: 1800,
-    slots: {},
-    ignoreSlots: [],
-    standbyCluster: null,
-    postgresql: {
-      useSlots: true,
-      usePgRewind: records["use_pg_rewind"] !== false,
-      parameters: {},
-      controlled: {},
-      pgHba: null,
-      pgIdent: null,
-      recoveryConf: {},
-      section: {},
-    },
-  };
+  const postgresql = { use_pg_rewind: records["use_pg_rewind"] !== false };
+  const given = { primary_start_timeout: START_TIMEOUT_S, ...records, postgresql };
+  return effectiveDynamic(given, { localDynamic: {}, postgresql: null }).config;
 }

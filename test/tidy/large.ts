@@ -39,7 +39,6 @@ export const LARGE: Readonly<Record<string, readonly [lines: number, why: string
   "src/agent/postgres/executor.ts run": [63, "a switch over the kinds of actions"],
   "src/api/agent_metrics.ts agentMetrics": [136, "a table of metrics"],
   "src/api/raft_routes.ts raftRoutes": [73, "a table of routes"],
-  "src/config/dynamic_read.ts readRoot": [61, "a table of keys"],
   "src/dcs/state_machine.ts evaluate": [
     208,
     "a switch over the kinds of commands: one place says what each of them does",

@@ -1,11 +1,13 @@
 /** Pages of docs/ that are printed from tables of the code, so that they cannot say anything else. */
 import { CLUSTER_RULES, HELD } from "../../src/brain/cluster/coordinate.ts";
 import { IDLE, RULES } from "../../src/brain/keep/rules.ts";
+import { KEY_TABLES } from "./key_tables.ts";
 
 export interface Page {
   /** From the root of the repository. */
   readonly path: string;
-  readonly text: () => string;
+  /** `present`: the page as it is, of which some keep what is not in a table. */
+  readonly text: (present: string) => string;
 }
 
 interface Rule {
@@ -44,4 +46,21 @@ ${table(CLUSTER_RULES, `| | \`${HELD}\` | None of them applies. | Nothing: someb
 `;
 }
 
-export const PAGES: readonly Page[] = [{ path: "docs/decisions.md", text: decisions }];
+const SLOT = /(<!-- keys: (\w+) -->\n)[^]*?(<!-- end -->)/g;
+
+/** Each table between its two marks. */
+function configuration(present: string): string {
+  const found = [...present.matchAll(SLOT)].map((match) => match[2]);
+  const missing = Object.keys(KEY_TABLES).filter((name) => !found.includes(name));
+  if (missing.length > 0) throw new Error(`docs/configuration.md has no mark for ${missing.join(", ")}`);
+  return present.replace(SLOT, (_, begin: string, name: string, end: string) => {
+    const table = KEY_TABLES[name];
+    if (table === undefined) throw new Error(`docs/configuration.md: no table is called ${name}`);
+    return `${begin}\n${table()}\n\n${end}`;
+  });
+}
+
+export const PAGES: readonly Page[] = [
+  { path: "docs/decisions.md", text: decisions },
+  { path: "docs/configuration.md", text: configuration },
+];

@@ -1,9 +1,10 @@
 /** `npm run pages`: writes the pages of docs/ that are printed from tables of the code. */
-import { writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { PAGES } from "./pages.ts";
 
 for (const { path, text } of PAGES) {
-  writeFileSync(join(import.meta.dir, "../..", path), text());
+  const file = join(import.meta.dir, "../..", path);
+  writeFileSync(file, text(existsSync(file) ? readFileSync(file, "utf8") : ""));
   console.log(path);
 }
