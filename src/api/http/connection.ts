@@ -26,6 +26,8 @@ export interface ConnectionHost {
   answer(request: HttpRequest): Answer | Promise<Answer>;
   /** Memory for `bytes` more of unread input; false: there is none, and the connection ends. */
   grow(bytes: number): boolean;
+  /** The client has not taken `bytes` of an answer; 0: it has taken all. May drop connections, never this one. */
+  unsent(connection: Connection, bytes: number): void;
   closed(connection: Connection): void;
   refused(connection: Connection, reason: string): void;
   timedOut(connection: Connection, what: string): void;
@@ -86,6 +88,10 @@ export class Connection implements TableEntry {
   }
 
   get waits(): boolean {
+    if (this.#phase === "writing") {
+      const { writeMs, slowWriteMs } = this.#host.limits;
+      return this.#host.nowMs() >= this.#deadlineMs - writeMs + slowWriteMs;
+    }
     return this.#phase === "handshake" || this.#phase === "reading" || this.#phase === "ending";
   }
 
@@ -163,6 +169,7 @@ export class Connection implements TableEntry {
     this.#failBody("the connection was closed");
     this.#setInput(NOTHING);
     this.#output = NOTHING;
+    this.#host.unsent(this, 0);
     this.#host.closed(this);
   }
 
@@ -293,11 +300,16 @@ export class Connection implements TableEntry {
     const written = Math.max(0, this.#socket.write(bytes));
     if (this.#phase === "closed") return;
     if (written < bytes.length) {
-      if (this.#phase !== "writing") this.#deadlineMs = this.#host.nowMs() + this.#host.limits.writeMs;
+      const begins = this.#phase !== "writing";
       this.#phase = "writing";
+      // A part keeps the whole in memory.
       this.#output = bytes.subarray(written);
+      if (!begins) return;
+      this.#deadlineMs = this.#host.nowMs() + this.#host.limits.writeMs;
+      this.#host.unsent(this, bytes.length);
       return;
     }
+    if (this.#phase === "writing") this.#host.unsent(this, 0);
     this.#output = NOTHING;
     if (this.#last) return this.#end();
     this.#phase = "reading";

@@ -7,7 +7,7 @@ import { addressGroup, type HttpLimits } from "./limits.ts";
 
 export interface TableEntry {
   readonly address: string;
-  /** It waits for its client: no answer is being made or sent. */
+  /** It waits for its client: no answer is being made, nor sent to one that takes it. */
   readonly waits: boolean;
   /** Ends it at once; it must leave the table before this returns. */
   drop(): void;

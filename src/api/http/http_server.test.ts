@@ -139,6 +139,42 @@ test("a connection whose request is being answered is not dropped for another", 
   await until("one is answered", () => waiting.some(({ received }) => received.endsWith("waited")));
 });
 
+/** More than the kernel keeps of a connection. */
+const LARGE = { status: 200, headers: "", body: new Uint8Array(8 * 1024 * 1024) };
+
+/** Asks for an answer, and takes nothing of it. */
+function greedy(server: HttpServer, localAddress: string) {
+  const client = open(server, "GET /large HTTP/1.1\r\nConnection: close\r\n\r\n", localAddress);
+  client.socket.pause();
+  return client;
+}
+
+test("clients that do not take their answers keep others neither out nor without memory", async () => {
+  const limits = { connections: 3, connectionsPerAddress: 2, slowWriteMs: 50, writeMs: 60_000 };
+  const { server } = serve(limits, ({ head }) => head.path === "/large" ? LARGE : textAnswer(200, ""));
+  const held = ["127.0.0.2", "127.0.0.2", "127.0.0.3"].map((address) => greedy(server, address));
+  await until("all are in", () => server.connections === 3);
+  await Bun.sleep(100);
+  const next = ["127.0.0.2", "127.0.0.4"].map((address) => open(server, "GET / HTTP/1.1\r\n\r\n", address));
+  await until("others come through", () => next.every(({ received }) => received.includes("200 OK")));
+  for (const { socket } of held) socket.destroy();
+
+  const few = serve({ unsentBytes: 20 * 1024 * 1024, writeMs: 60_000 }, () => LARGE);
+  const three = ["127.0.0.2", "127.0.0.3", "127.0.0.4"].map((at) => greedy(few.server, at));
+  await until(
+    "one is cut off",
+    () => few.log.lines.join().includes("it did not take its answer, and others wait"),
+  );
+  expect(few.server.connections).toBe(2);
+  for (const { socket } of three) socket.resume();
+  await until("all have ended", () => three.every(({ closed }) => closed));
+  expect(three.filter(({ received }) => received.length > LARGE.body.length).length).toBe(2);
+  // Read to the end: nothing more is kept of them.
+  const again = ["127.0.0.2", "127.0.0.3"].map((at) => greedy(few.server, at));
+  await until("both are in", () => few.server.connections === 2);
+  expect(again.some(({ closed }) => closed)).toBe(false);
+});
+
 test("pipelined requests are answered in order, and connections in turn", async () => {
   const order: string[] = [];
   const waiting: (() => void)[] = [];

@@ -55,6 +55,9 @@ export class HttpServer implements ConnectionHost {
   readonly #unsafe = new Map<string, number>();
   #unsafeAll = 0;
   #inputBytes = 0;
+  /** Bytes of answers that are not taken yet, by connection: the one that waits longest first. */
+  readonly #unsent = new Map<Connection, number>();
+  #unsentBytes = 0;
   #uncollectedBytes = 0;
 
   /** Throws when the address cannot be listened on. */
@@ -163,6 +166,17 @@ export class HttpServer implements ConnectionHost {
     if (bytes > 0 && this.#inputBytes + bytes > INPUT_BYTES) return false;
     this.#inputBytes += bytes;
     return true;
+  }
+
+  unsent(connection: Connection, bytes: number): void {
+    this.#unsentBytes += bytes - (this.#unsent.get(connection) ?? 0);
+    if (bytes === 0) this.#unsent.delete(connection);
+    else this.#unsent.set(connection, bytes);
+    for (const longest of this.#unsent.keys()) {
+      if (this.#unsentBytes <= this.limits.unsentBytes || longest === connection) return;
+      this.timedOut(longest, "it did not take its answer, and others wait");
+      longest.drop();
+    }
   }
 
   closed(connection: Connection): void {

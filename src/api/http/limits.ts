@@ -15,6 +15,10 @@ export interface HttpLimits {
   readonly idleMs: number;
   /** For a client to take an answer. */
   readonly writeMs: number;
+  /** A client that has not taken its answer for so long makes room for others, like one that sends nothing. */
+  readonly slowWriteMs: number;
+  /** Of answers that clients have not taken yet, all together: beyond that, the one that waits longest is cut off. */
+  readonly unsentBytes: number;
   /** Unread bytes kept of one connection while its request is answered: what else it has sent is dropped, and it too. */
   readonly pipelineBytes: number;
   /** Of a body; a larger one is never read. */
@@ -33,6 +37,8 @@ export const HTTP_LIMITS: HttpLimits = {
   bodyMs: 10_000,
   idleMs: 60_000,
   writeMs: 10_000,
+  slowWriteMs: 1000,
+  unsentBytes: 16 * 1024 * 1024,
   pipelineBytes: 32 * 1024,
   bodyBytes: JSON_BOUNDS.maxBytes,
   unsafe: 64,
