@@ -35,6 +35,9 @@ const VERSION_OF: Readonly<Record<CommandBody["op"], number>> = {
   setTtl: 1,
 };
 
+/** All kinds. */
+export const COMMANDS = Object.keys(VERSION_OF) as readonly CommandBody["op"][];
+
 /** From this version on, setUnfenced may name the revision that it follows (`expectRevision`). */
 export const FENCING_REVISION_SINCE = 4;
 
