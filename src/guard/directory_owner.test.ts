@@ -144,6 +144,29 @@ test("a guard that was killed leaves the directory to its own agent while that l
   other.release();
 });
 
+test("the guard of an agent that has ended keeps the directory as long as it lives", async () => {
+  const [guard, agent] = [sleeper(), sleeper()];
+  const first = new DirectoryOwner(dataDir, raftDir("a"), () => ({ guard, agent }));
+  first.claim("look");
+  leaveBehind(first);
+  await end(agent);
+  expect(ownedByAnother(dataDir, raftDir("b"))).toContain("its guard runs");
+  expect(owner("b", sleeper()).claim("look")).toMatchObject({ kind: "taken" });
+  await end(guard);
+  expect(ownedByAnother(dataDir, raftDir("b"))).toBeNull();
+});
+
+test("a raft directory that takes the place of the owner's is another one, at the same path", () => {
+  const first = owner("a", sleeper());
+  first.claim("look");
+  leaveBehind(first);
+  renameSync(raftDir("a"), join(root, "aside"));
+  mkdirSync(join(raftDir("a"), "run"), { recursive: true });
+  expect(owner("a", sleeper()).claim("look")).toMatchObject({ kind: "taken" });
+  expect(ownedByAnother(dataDir, raftDir("a"))).toContain("(as it was before this one)");
+  expect(ownedByAnother(dataDir, join(root, "aside"))).toBeNull();
+});
+
 test("while a process works in it, a directory stays with the owner that its file names", async () => {
   const pid = sleeper();
   const first = owner("a", pid);

@@ -93,6 +93,7 @@ test("arming another epoch leaves a standby alone", () => {
 
 test("a writable postmaster that nothing was armed for is killed", () => {
   expect(last([[0, primary(3)]])).toBe("kill");
+  expect(last([[0, arm(4, 9000)], [1, primary(5)]])).toBe("kill");
 });
 
 test("an ended epoch and everything below is refused for ever", () => {

@@ -1,14 +1,18 @@
 /** What the guard does first when it wakes up, with clocks that a test sets and a process that is not stopped really. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
 import type { Clock, Timer } from "../../raft/mod.ts";
+import { readProcess } from "../lib/process_table.ts";
+import { startZombie } from "../lib/testing_zombie.ts";
+import type { Claim } from "./directory_owner.ts";
 import { Guard } from "./guard.ts";
 import type { GuardReply } from "./port.ts";
 import { ProcessGroup } from "./process_group.ts";
-import { SIGSTOP } from "./signals.ts";
+import { SIGKILL, SIGSTOP } from "./signals.ts";
+import { startDetached, until } from "./testing.ts";
 
 class Host implements Clock {
   nowMs = 1000;
@@ -21,6 +25,7 @@ class Host implements Clock {
   readonly guard: Guard;
   /** SIGKILL is queued for whoever is left. */
   kept = false;
+  claim: Claim = { kind: "ours" };
 
   constructor() {
     const send = (_pid: number, signal: number) => {
@@ -35,7 +40,7 @@ class Host implements Clock {
       wallMs: () => this.wallMs,
       group,
       killAfterMs: 5000,
-      claim: () => ({ kind: "ours" }),
+      claim: () => this.claim,
       launch: () => {
         this.child = Bun.spawn(["sleep", "60"], { cwd: this.directory });
         return this.child.pid;
@@ -45,8 +50,10 @@ class Host implements Clock {
       onNotice: ({ event, text }) => this.notices.push(`${event}: ${text}`),
     });
     this.ask({ op: "arm", epoch: 3, deadlineMs: this.nowMs + 4500, unfenced: false });
-    const spec = { program: "sleep", args: [], env: {}, dataDir: this.directory, epoch: 3 };
-    expect(this.ask({ op: "start", spec })).toEqual({ ok: true });
+  }
+
+  start(dataDir = this.directory): GuardReply | null {
+    return this.ask({ op: "start", spec: { program: "sleep", args: [], env: {}, dataDir, epoch: 3 } });
   }
 
   now(): number {
@@ -74,13 +81,18 @@ class Host implements Clock {
 }
 
 let host: Host;
+/** The same, with nothing started. */
+let idle: Host;
 
 beforeEach(() => {
-  host = new Host();
+  [host, idle] = [new Host(), new Host()];
+  expect(host.start()).toEqual({ ok: true });
 });
 afterEach(() => {
-  host.child?.kill("SIGKILL");
-  rmSync(host.directory, { recursive: true });
+  for (const { child, directory } of [host, idle]) {
+    child?.kill("SIGKILL");
+    rmSync(directory, { recursive: true });
+  }
 });
 
 test("back from a suspension, the deadline comes before what waits on the socket", () => {
@@ -131,4 +143,82 @@ test("an epoch ends beside what was killed and the kernel keeps, and not beside 
   expect(host.guard.view().postmaster).toMatchObject({ phase: "ending", writable: false, epoch: 3 });
   expect(host.guard.view().anyProcess).toBe(true);
   expect(host.ask({ op: "end", epoch: 3 })).toEqual({ ok: true });
+});
+
+test("all are stopped when they are seen stopped, not when they were told to be, and no longer than until they go on", async () => {
+  const allStopped = () => host.guard.view().allStopped;
+  host.sleep(5000);
+  host.ask({ op: "ping" });
+  expect(host.guard.view().postmaster?.phase).toBe("frozen");
+  expect(allStopped()).toBe(false);
+  // The signal takes effect.
+  host.child!.kill("SIGSTOP");
+  await until("it is stopped", () => readProcess(host.child!.pid)?.state === "T");
+  host.sleep(100);
+  host.fire?.();
+  expect(allStopped()).toBe(true);
+  host.ask({ op: "arm", epoch: 3, deadlineMs: host.nowMs + 4000, unfenced: false });
+  expect(host.guard.view().postmaster?.phase).toBe("running");
+  expect(allStopped()).toBe(false);
+});
+
+test("what was left frozen is killed, and what runs is adopted", async () => {
+  const left = startDetached("exec setsid sleep 60", idle.directory);
+  try {
+    await until("it runs", () => readProcess(left)?.name === "sleep");
+    writeFileSync(join(idle.directory, "postmaster.pid"), `${left}\n`);
+    process.kill(left, "SIGSTOP");
+    await until("it is stopped", () => readProcess(left)?.state === "T");
+    idle.guard.lookAround();
+    expect(idle.guard.view()).toMatchObject({ postmaster: null, anyProcess: true });
+    expect(idle.signals).toContain(SIGKILL);
+  } finally {
+    process.kill(left, "SIGKILL");
+  }
+});
+
+test("in a directory of another agent nothing is adopted, started or killed", async () => {
+  const theirs = startDetached("exec setsid sleep 60", idle.directory);
+  try {
+    await until("it runs", () => readProcess(theirs)?.name === "sleep");
+    writeFileSync(join(idle.directory, "postmaster.pid"), `${theirs}\n`);
+    idle.claim = { kind: "taken", why: "another agent owns it" };
+    const refusal = { ok: false, error: "another agent owns it" } as const;
+    idle.guard.lookAround();
+    expect(idle.guard.view()).toMatchObject({ postmaster: null, anyProcess: true, taken: refusal.error });
+    expect(idle.ask({ op: "kill" })).toEqual(refusal);
+    expect(idle.start()).toEqual(refusal);
+    expect([idle.child, idle.signals]).toEqual([null, []]);
+  } finally {
+    process.kill(theirs, "SIGKILL");
+  }
+});
+
+test("a guard starts nothing in another directory than its own", () => {
+  expect(idle.start("/elsewhere")).toEqual({
+    ok: false,
+    error: `this guard is responsible for ${idle.directory}, not for /elsewhere`,
+  });
+  expect(idle.child).toBeNull();
+});
+
+test("a start that waits is void when another agent takes over", async () => {
+  const zombie = await startZombie();
+  const lock = join(idle.directory, "postmaster.pid");
+  try {
+    writeFileSync(lock, `${zombie.pid}\n`);
+    const spec = { program: "sleep", args: [], env: {}, dataDir: idle.directory, epoch: 3 };
+    const answers: GuardReply[] = [];
+    idle.guard.handle({ op: "start", spec }, (reply) => answers.push(reply));
+    const look = idle.fire!;
+    idle.guard.newController();
+    rmSync(lock);
+    look();
+    expect(answers).toEqual([{ ok: false, error: "another agent has taken over meanwhile" }]);
+    expect(idle.child).toBeNull();
+    expect(idle.guard.handOver()).toHaveProperty("fence");
+    expect(idle.start()).toEqual({ ok: true });
+  } finally {
+    await zombie.end();
+  }
 });

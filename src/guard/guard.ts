@@ -2,15 +2,16 @@
  * The guard without its socket: executes what the fence decides on real processes, and looks at the clock. Never
  * waits for anything but timers, never writes a log or a file.
  */
-import type { Clock, Timer } from "../../raft/mod.ts";
+import type { Timer } from "../../raft/mod.ts";
 import { assert } from "../lib/assert.ts";
 import { executable } from "../lib/process_table.ts";
 import { ClockWatch, describeJump } from "../model/clock_jump.ts";
 import { fenceDueMs, type FenceEffect, type FenceInput, isWritable, newFence, stepFence } from "./fence.ts";
 import type { Claim } from "./directory_owner.ts";
+import type { ChildExit, GuardParts } from "./guard_parts.ts";
 import { type GuardState, whyNotNow } from "./hand_over.ts";
 import type { ExitReport, GuardDone, GuardReply, Postmaster, StartSpec } from "./port.ts";
-import { identify, isSame, type ProcessGroup, type ProcessId, signalProcess } from "./process_group.ts";
+import { identify, isSame, type ProcessId, signalProcess } from "./process_group.ts";
 import type { Notice, Operation, WireView } from "./protocol.ts";
 import { SIGHUP, SIGINT, SIGQUIT, SIGUSR1 } from "./signals.ts";
 
@@ -28,27 +29,6 @@ const WATCH_MS = 200;
 const LOOK_AROUND_MS = 1000;
 const ZOMBIE_LOOK_MS = 50;
 const ZOMBIE_PATIENCE_MS = 2000;
-
-export interface ChildExit {
-  readonly code: number | null;
-  readonly signal: string | null;
-}
-
-export interface GuardParts {
-  readonly clock: Clock;
-  /** For the look-out for jumps, and for nothing else. */
-  wallMs(): number;
-  readonly group: ProcessGroup;
-  readonly killAfterMs: number;
-  /** Takes the lock of the data directory that is there now; "use": the agent is about to change what is there. */
-  claim(purpose: "look" | "use"): Claim;
-  /** Starts PostgreSQL as our child and returns its pid; throws when that fails. */
-  launch(spec: StartSpec, onExit: (exit: ChildExit) => void): number;
-  /** How a child has ended that the program before this one started; null while it lives. */
-  reap(pid: number): ChildExit | null;
-  onView(view: WireView): void;
-  onNotice(notice: Notice): void;
-}
 
 type Handled = Exclude<Operation, { readonly op: "hello" | "quit" | "upgrade" }>;
 
@@ -74,6 +54,8 @@ export class Guard {
   private inherited = false;
   /** Requests to start that wait for something. */
   private starting = 0;
+  /** How many agents have taken over so far. */
+  private controllers = 0;
   private lookedAroundMs = -Infinity;
   private claimed: Claim = { kind: "ours" };
   private allStopped = false;
@@ -285,8 +267,25 @@ export class Guard {
     return `${count} processes took ${(this.parts.clock.now() - beginMs).toFixed(1)} ms`;
   }
 
-  private start(spec: StartSpec, done: GuardDone, sinceMs = this.parts.clock.now()): void {
+  /**
+   * Another agent has the say. A start that the one before it has asked for, and that still waits for something, is void: the
+   * new one does not know of it, and may be at work in the directory when its turn comes.
+   */
+  newController(): void {
+    this.controllers++;
+    this.lookAround();
+  }
+
+  private start(
+    spec: StartSpec,
+    done: GuardDone,
+    sinceMs = this.parts.clock.now(),
+    controller = this.controllers,
+  ): void {
     const { group, clock } = this.parts;
+    if (controller !== this.controllers) {
+      return done({ ok: false, error: "another agent has taken over meanwhile" });
+    }
     if (spec.dataDir !== group.dataDir) {
       return done({
         ok: false,
@@ -297,13 +296,13 @@ export class Guard {
     const refused = this.claimReply();
     if (!refused.ok) return done(refused);
     if (this.fence.sweeping) {
-      this.whenGone.push(() => this.start(spec, done));
+      this.whenGone.push(() => this.start(spec, done, sinceMs, controller));
       return;
     }
     const stale = this.fence.postmaster === null ? group.staleLock() : null;
     // Some zombies are reaped in a moment, and some never.
     if (stale?.kind === "zombie" && clock.now() - sinceMs <= ZOMBIE_PATIENCE_MS) {
-      clock.after(ZOMBIE_LOOK_MS, () => this.start(spec, done, sinceMs));
+      clock.after(ZOMBIE_LOOK_MS, () => this.start(spec, done, sinceMs, controller));
       return;
     }
     if (stale !== null) {

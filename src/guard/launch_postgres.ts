@@ -1,5 +1,5 @@
 /** Starts PostgreSQL as a child of this process, through the shim that becomes it (postgres_shim.ts). */
-import type { ChildExit } from "./guard.ts";
+import type { ChildExit } from "./guard_parts.ts";
 import type { StartSpec } from "./port.ts";
 
 /** Variables of our own supervision, which PostgreSQL and what it starts must not see. */

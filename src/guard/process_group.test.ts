@@ -20,6 +20,8 @@ import { startDetached, until } from "./testing.ts";
 
 const nobody = () => ({ guard: 0, agent: 0 });
 
+const mayMount = Bun.spawnSync(["unshare", "--mount", "true"], { stderr: "ignore" }).exitCode === 0;
+
 async function inDirectory(body: (dir: string) => Promise<void>): Promise<void> {
   const root = realpathSync(mkdtempSync(join(tmpdir(), "group-")));
   const started: ProcessGroup[] = [new ProcessGroup(join(root, "data"), nobody)];
@@ -94,6 +96,35 @@ test("a directory that is moved away keeps its processes, as long as its postmas
     expect(isAlive(elsewhere)).toBe(true);
     for (const pid of [elsewhere, later]) process.kill(pid, "SIGKILL");
   }));
+
+test.skipIf(!mayMount)(
+  "a directory that is mounted twice is one, whichever path PostgreSQL was started with",
+  () =>
+    inDirectory(async (dir) => {
+      const other = join(dir, "..", "mounted");
+      mkdirSync(other);
+      expect(Bun.spawnSync(["mount", "--bind", dir, other]).exitCode).toBe(0);
+      const pid = startDetached("exec sleep 60", other);
+      try {
+        await until("it runs", () => readProcess(pid)?.name === "sleep");
+        writeFileSync(join(dir, "postmaster.pid"), `${pid}\n${other}\n1700000000\n5432\n`);
+        const group = new ProcessGroup(dir, nobody);
+        expect([pidsOf(group), group.findPostmaster()?.pid]).toEqual([[pid], pid]);
+        expect(group.staleLock()).toBeNull();
+        await until("it is ended", () => group.kill(identify(pid)));
+        // What comes to that path later is not ours.
+        group.follow(null);
+        const stranger = startDetached("exec sleep 60", other);
+        await until("it runs", () => readProcess(stranger)?.name === "sleep");
+        expect(pidsOf(group)).toEqual([]);
+        process.kill(stranger, "SIGKILL");
+        await until("it is gone", () => !isAlive(stranger));
+      } finally {
+        if (isAlive(pid)) process.kill(pid, "SIGKILL");
+        await until("it can be unmounted", () => Bun.spawnSync(["umount", other]).exitCode === 0);
+      }
+    }),
+);
 
 test("a directory that comes later is found once it was looked for", () =>
   inDirectory(async (dir) => {
@@ -196,6 +227,20 @@ test("all are stopped only when every one is", () =>
     await until("all are", () => group.allStopped());
   }));
 
+test("whoever may run is not doomed, nor a postmaster that works elsewhere by now", () =>
+  inDirectory(async (dir) => {
+    const group = new ProcessGroup(dir, nobody);
+    const elsewhere = startDetached("exec sleep 60", tmpdir());
+    await until("it runs", () => readProcess(elsewhere)?.name === "sleep");
+    const id = identify(elsewhere)!;
+    expect([group.allDoomed(null), group.allDoomed(id)]).toEqual([true, false]);
+    kill(elsewhere, 9);
+    await until("it is gone", () => group.allDoomed(id));
+    const member = startDetached("exec sleep 60", dir);
+    await until("it works here", () => pidsOf(group).includes(member));
+    expect(group.allDoomed(null)).toBe(false);
+  }));
+
 test("a process that got the number of a postmaster that died is not taken for it, and not left out", () =>
   inDirectory(async (dir) => {
     const sent: number[] = [];
@@ -261,6 +306,27 @@ test("whoever is killed while it signals leaves a postmaster that can end the re
     expect(sent.slice(0, 3)).toEqual(["postmaster QUIT", "backend KILL", "backend KILL"]);
     expect(sent.at(-1)).toBe("postmaster KILL");
     expect(sent).not.toContain("postmaster STOP");
+  }));
+
+test("so does it where a backend is no child of the postmaster, and has a lower number", () =>
+  inDirectory(async (dir) => {
+    const sent: string[] = [];
+    let backend = 0;
+    const group = new ProcessGroup(dir, nobody, (pid, signal) => {
+      sent.push(`${pid === backend ? "backend" : "postmaster"} ${signal}`);
+      return kill(pid, signal);
+    });
+    const starts = () => startDetached("exec sleep 60", dir);
+    backend = starts();
+    let postmaster = starts();
+    // Numbers begin anew at their end.
+    if (postmaster < backend) [backend, postmaster] = [postmaster, backend];
+    await until("both run", () => [backend, postmaster].every((pid) => readProcess(pid)?.name === "sleep"));
+    const id = identify(postmaster);
+    group.freeze(id);
+    expect(sent.splice(0)).toEqual(["backend 19", "postmaster 19"]);
+    group.thaw(id);
+    expect(sent).toEqual(["postmaster 18", "backend 18"]);
   }));
 
 test("the postmaster is the process that the lock file names, unless it is another's child", () =>

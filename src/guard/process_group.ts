@@ -3,7 +3,7 @@
  * postmaster belong to init, and each is a session of its own). Freeze, thaw and kill for guard and agent alike.
  * Looks at nothing but /proc once resolve() has been called: a hung disk must not delay a freeze.
  */
-import { readFileSync, realpathSync, rmSync, statSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { kill as sendSignal } from "../lib/ffi.ts";
 import {
@@ -51,7 +51,7 @@ export class ProcessGroup {
   private readonly places = new Set<string>();
   /** Device and inode of these places: a directory that is moved keeps them. */
   private readonly inodes = new Set<string>();
-  /** Where the directory of the running postmaster was moved to; null: nowhere that is known. */
+  /** Under which other path the running postmaster works: it was moved, or is mounted twice; null: under none that is known. */
   private movedTo: string | null = null;
   private readonly keepers: () => Keepers;
   private readonly namespace = mountNamespace("self");
@@ -71,13 +71,24 @@ export class ProcessGroup {
     this.places.add(this.dataDir);
     try {
       const place = realpathSync(this.dataDir);
-      const { dev, ino } = statSync(place);
       this.places.add(place);
-      this.inodes.add(`${dev}:${ino}`);
+      this.inodes.add(inodeAt(place));
+      this.findOtherPath();
     } catch (error) {
       // Not there yet, or moved away.
       if ((error as { code?: unknown }).code === undefined) throw error;
     }
+  }
+
+  /**
+   * PostgreSQL may have been started under another path of the same directory (a bind mount): the kernel names its working
+   * directory by that path, and nobody would be seen to work here. The lock file says which.
+   */
+  private findOtherPath(): void {
+    const named = readLines(this.lockPath())?.[1] ?? "";
+    if (!named.startsWith("/") || !existsSync(named)) return;
+    const place = realpathSync(named);
+    if (!this.places.has(place) && this.inodes.has(inodeAt(place))) this.movedTo = place;
   }
 
   /**
@@ -284,12 +295,17 @@ export class ProcessGroup {
   /** Device and inode of its working directory; null when that cannot be looked at. */
   private inodeOf(pid: number): string | null {
     try {
-      const { dev, ino } = statSync(`/proc/${pid}/cwd/`);
-      return `${dev}:${ino}`;
+      return inodeAt(`/proc/${pid}/cwd/`);
     } catch {
       return null; // gone, or not ours to see
     }
   }
+}
+
+/** "device:inode" */
+function inodeAt(path: string): string {
+  const { dev, ino } = statSync(path);
+  return `${dev}:${ino}`;
 }
 
 function readLines(path: string): string[] | null {

@@ -18,6 +18,7 @@ import { guardArguments } from "./guard_arguments.ts";
 import { type HandedOver, STATE_VERSION } from "./hand_over.ts";
 import { launchPostgres } from "./launch_postgres.ts";
 import { LineWriter } from "./line_writer.ts";
+import { mayControl } from "./may_control.ts";
 import { takePrivileges } from "./privileges.ts";
 import { ProcessGroup } from "./process_group.ts";
 import {
@@ -207,8 +208,7 @@ class GuardServer {
 
   private onOpen(socket: GuardSocket): void {
     const peer = peerCredentials((socket as unknown as { fd: number }).fd);
-    const own = process.geteuid?.() ?? 0;
-    if (peer === null || (peer.uid !== own && peer.uid !== 0)) {
+    if (peer === null || !mayControl(peer.uid, process.geteuid?.() ?? 0)) {
       this.notify({ level: "warning", event: "stranger", text: `refused a controller of uid ${peer?.uid}` });
       socket.end();
       return;
@@ -273,7 +273,7 @@ class GuardServer {
       this.send(older, { kind: "superseded" });
       older.end();
     }
-    this.guard.lookAround();
+    this.guard.newController();
     this.answer(socket, id, null, this.hello);
     for (const notice of this.notices.splice(0)) this.send(socket, { kind: "notice", notice });
   }

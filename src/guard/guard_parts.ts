@@ -1,0 +1,27 @@
+/** What a Guard (guard.ts) is put together from. */
+import type { Clock } from "../../raft/mod.ts";
+import type { Claim } from "./directory_owner.ts";
+import type { StartSpec } from "./port.ts";
+import type { ProcessGroup } from "./process_group.ts";
+import type { Notice, WireView } from "./protocol.ts";
+
+export interface ChildExit {
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
+export interface GuardParts {
+  readonly clock: Clock;
+  /** For the look-out for jumps, and for nothing else. */
+  wallMs(): number;
+  readonly group: ProcessGroup;
+  readonly killAfterMs: number;
+  /** Takes the lock of the data directory that is there now; "use": the agent is about to change what is there. */
+  claim(purpose: "look" | "use"): Claim;
+  /** Starts PostgreSQL as our child and returns its pid; throws when that fails. */
+  launch(spec: StartSpec, onExit: (exit: ChildExit) => void): number;
+  /** How a child has ended that the program before this one started; null while it lives. */
+  reap(pid: number): ChildExit | null;
+  onView(view: WireView): void;
+  onNotice(notice: Notice): void;
+}
