@@ -66,6 +66,13 @@ describe("adding a server", () => {
     expect(network.node(4).role).toBe("follower");
   });
 
+  test("a leader that hears nobody but a learner steps down", () => {
+    const network = withLearner();
+    for (const voter of [2, 3]) network.isolate(voter);
+    network.tick(20, [1, 4]);
+    expect(network.node(1)).toMatchObject({ role: "follower", leader: 0 });
+  });
+
   test("one that lags or is silent is not promoted", () => {
     const network = withLearner();
     network.isolate(4);

@@ -71,6 +71,19 @@ describe("a transfer", () => {
     expect(node.role).toBe("follower");
   });
 
+  test("a candidate that is told to take over goes on with its election, in its term", () => {
+    const node = newNode(1, THREE);
+    node.campaign();
+    flush(node);
+    node.step(message("preVoteResponse", 2, { term: 1 }));
+    flush(node);
+    expect(node).toMatchObject({ role: "candidate", term: 1 });
+    node.step(message("timeoutNow", 3, { term: 1 }));
+    expect(node).toMatchObject({ role: "candidate", term: 1 });
+    node.step(message("voteResponse", 2, { term: 1 }));
+    expect(node.role).toBe("leader");
+  });
+
   test("B25: a candidate that wins although the leader is only slow is not stopped by a late TimeoutNow", () => {
     const node = newNode(1, THREE);
     makeLeader(node, [2, 3]);

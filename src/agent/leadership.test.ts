@@ -13,6 +13,7 @@ const TERM = 4;
 /** The leader `a` with a free lock that is `b`'s by right; what it proposes stays in its log until `apply`. */
 function newLeader() {
   let members = [1, 2, 3];
+  let ownTermApplied = true;
   let dcs = cluster({ lock: lock(FREE) });
   const addrOf = (id: number) => `${Object.keys(IDS).find((name) => IDS[name] === id) ?? "d"}:2222`;
   const log: {
@@ -22,7 +23,7 @@ function newLeader() {
   }[] = [];
   const reads: ((outcome: ReadOutcome) => void)[] = [];
   const raft = {
-    leadsWithOwnTerm: () => true,
+    leadsWithOwnTerm: () => ownTermApplied,
     status: () => ({
       term: TERM,
       members: members.map((id) => ({ id, addr: addrOf(id) })),
@@ -51,6 +52,8 @@ function newLeader() {
   });
   leadership.roleChanged(TERM);
   return {
+    /** Whether an entry of its own term is applied. */
+    ownTerm: (applied: boolean) => void (ownTermApplied = applied),
     /** What raft asks before it appends a removal. */
     remove(name: string): string | null {
       const objection = leadership.objectionTo({ id: IDS[name]!, name, addr: `${name}:2222` });
@@ -249,4 +252,20 @@ test("an expiry of which nothing is known keeps its epoch from being renewed; on
     leader.reads.shift()?.({ kind: "confirmed", term: TERM, index: 9 });
     expect([end, acks.length]).toEqual([end, renewable ? 1 : 0]);
   }
+});
+
+test("before an entry of its own term is applied a leader decides nothing: its records may be those of before", () => {
+  const leader = newLeader();
+  leader.ownTerm(false);
+  leader.look();
+  expect(leader.log).toEqual([]);
+  leader.ownTerm(true);
+  leader.look();
+  expect(leader.granted()).toEqual(["b"]);
+
+  const ofHolder = newLeaderOfHolder();
+  ofHolder.time.nowMs += 60_000;
+  ofHolder.ownTerm(false);
+  ofHolder.look();
+  expect(ofHolder.log).toEqual([]);
 });

@@ -161,6 +161,17 @@ test("from the proposal of expire(e) no renewal of e is acknowledged, also one t
   expect(grantor.confirm(pending, state, 5002)).toBeNull();
 });
 
+test("of two proposals of expire(e) the failure of the one for another epoch says nothing", () => {
+  const grantor = new Grantor();
+  grantor.lead(1, 0);
+  grantor.applied(held(2), 0);
+  grantor.expiring(2);
+  grantor.expireFailed(1);
+  expect(grantor.receive(renewal(2), 5001)).toBeNull();
+  grantor.expireFailed(2);
+  expect(grantor.receive(renewal(2), 5001)).not.toBeNull();
+});
+
 test("an epoch that is not current any more is not acknowledged", () => {
   const grantor = new Grantor();
   grantor.lead(1, 0);

@@ -103,6 +103,11 @@ const elections = mutationsOf("raft/core/raft.ts", TESTS, [
     "this.#electionTimeout = electionTicks + 0 * (random() + electionTicksMax);",
   ],
   ["no-entry-of-own-term", "    leadership.appendNoop();\n", ""],
+  [
+    "candidate-obeys-timeout-now",
+    'if (this.#role === "follower") this.#campaign("transfer");',
+    'this.#campaign("transfer");',
+  ],
 ]);
 
 const following = mutationsOf("raft/core/raft.ts", TESTS, [
@@ -184,6 +189,11 @@ const leading = mutationsOf("raft/core/leader.ts", TESTS, [
   ],
   ["heartbeat-commits-beyond-match", "Math.min(progress.match, this.#log.committed)", "this.#log.committed"],
   ["leader-without-quorum-stays", "this.#host.options.checkQuorum && !this.#quorumActive()", "false"],
+  [
+    "learners-keep-a-leader",
+    "const active = voters.filter((id) => this",
+    "const active = [...this.#progress.keys()].filter((id) => this",
+  ],
   ["silence-not-noticed", "if (id !== this.#id) progress.recentActive = false;", ""],
   ["leader-removes-itself", 'if (change.id === this.#id) return "removesLeader";', ""],
   ["laggard-promoted", "|| missing > CAUGHT_UP_ENTRIES) return", ") return"],

@@ -122,6 +122,11 @@ const lease = mutationsOf("src/dcs/lease.ts", ["src/dcs"], [
     "if (this.#granting?.epoch !== epoch) return;",
     "if (this.#granting === null) return;",
   ],
+  [
+    "failed-expiry-of-another-epoch",
+    "if (this.#expiring === epoch) this.#expiring = null;",
+    "this.#expiring = null;",
+  ],
 ]);
 
 const removals = [
@@ -131,6 +136,13 @@ const removals = [
       'const failed = outcome.kind === "refused" ||',
       'const failed = outcome.kind !== "done" ||',
     ],
+    [
+      "decided-before-the-own-term-is-applied",
+      "if (!this.#grantor.leading || !raft.leadsWithOwnTerm()) return;",
+      "if (!this.#grantor.leading) return;",
+    ],
+    ["expiry-not-noted", 'if (body.op === "expire") this.#grantor.expiring(body.epoch);', ""],
+    ["decided-in-any-term", "    }, raftTerm(raft));", "    });"],
     ["grant-not-noted", 'if (body.op === "grant") this.#grantor.granting(body.epoch, body.holder);', ""],
     [
       "unknown-grant-forgotten",
@@ -158,6 +170,26 @@ const removals = [
   ]),
   ...mutationsOf("src/brain/cluster/successor.ts", ["src/brain"], [
     ["removed-member-chosen", "seen.ageMs < FRESH_MS && isMember(seen, view))", "seen.ageMs < FRESH_MS)"],
+    [
+      "waited-for-with-a-report-of-before-the-lock-was-free",
+      "if (status.epochSeen !== lock.epoch || !status.lockFreeSeen) return false;",
+      "if (status.epochSeen !== lock.epoch) return false;",
+    ],
+    [
+      "waited-for-with-a-report-of-another-epoch",
+      "if (status.epochSeen !== lock.epoch || !status.lockFreeSeen) return false;",
+      "if (!status.lockFreeSeen) return false;",
+    ],
+    [
+      "chosen-by-a-report-of-before-the-lock-was-free",
+      "fresh.filter((status) => status.epochSeen === lock.epoch && status.lockFreeSeen);",
+      "fresh.filter((status) => status.epochSeen === lock.epoch);",
+    ],
+    [
+      "chosen-by-a-report-of-another-epoch",
+      "fresh.filter((status) => status.epochSeen === lock.epoch && status.lockFreeSeen);",
+      "fresh.filter((status) => status.lockFreeSeen);",
+    ],
   ]),
 ];
 

@@ -158,8 +158,29 @@ const CASES: [string, SuccessorView, string | null][] = [
     null,
   ],
   [
+    "its report on another epoch is none",
+    succession({ statuses: [seen(status("b")), seen(status("c", { epochSeen: 2 }))] }),
+    null,
+  ],
+  [
     "but not longer than 200 ms",
     succession({ freeForMs: 201, statuses: [seen(status("b")), seen(status("c", { epochSeen: 2 }))] }),
+    "b",
+  ],
+  [
+    "a report of before the lock was free chooses nobody, however much WAL it tells of",
+    succession({
+      freeForMs: 201,
+      statuses: [seen(status("b")), seen(status("c", { lockFreeSeen: false, receivedLsn: 2000 }))],
+    }),
+    "b",
+  ],
+  [
+    "nor does one of another epoch",
+    succession({
+      freeForMs: 201,
+      statuses: [seen(status("b")), seen(status("c", { epochSeen: 2, receivedLsn: 2000 }))],
+    }),
     "b",
   ],
   [
