@@ -16,6 +16,7 @@ import type { LocalConfig } from "../src/model/config.ts";
 import type { DcsState } from "../src/model/records.ts";
 import { loadConfig } from "./config_source.ts";
 import {
+  type Answers,
   askMembers,
   hasMore,
   logPosition,
@@ -127,12 +128,9 @@ async function recoverFrom(
   }
   const answers = await askMembers(dcs.state, config.name, tls);
   for (const line of answers.lines) write(line);
-  if (answers.leads !== null) {
-    const { leader, by } = answers.leads;
-    writeError(
-      `Error: ${by} says that the raft group has a leader, ${leader}: a majority lives, and nothing needs to be recovered. ` +
-        "Start the agent of this member",
-    );
+  const lives = whyNotLost(answers);
+  if (lives !== null) {
+    writeError(`Error: ${lives}`);
     return 1;
   }
   write("");
@@ -164,6 +162,20 @@ async function recoverFrom(
       "them, and they join it.",
   );
   return 0;
+}
+
+/** Why nothing may be founded here, as others answer; null: it may. */
+function whyNotLost({ leads, primaries }: Answers): string | null {
+  if (leads !== null) {
+    return `${leads.by} says that the raft group has a leader, ${leads.leader}: a majority lives, and nothing needs to be ` +
+      "recovered. Start the agent of this member";
+  }
+  if (primaries.length === 0) return null;
+  return `${
+    primaries.join(", ")
+  } runs as a primary, and goes on without a majority (maintenance or failsafe mode): the ` +
+    "cluster that is founded here would have a second one. If it is to go on, recover there; else switch its host off, or " +
+    "stop the agent and PostgreSQL there, and try again";
 }
 
 function describe(

@@ -88,6 +88,8 @@ export interface Answers {
   readonly lines: readonly string[];
   /** Who says that the raft group has a leader; null: nobody. */
   readonly leads: { readonly leader: string; readonly by: string } | null;
+  /** Who runs as a primary without a majority: in maintenance mode, or in failsafe mode. */
+  readonly primaries: readonly string[];
 }
 
 /** Asks every other member that the records know, all at once. */
@@ -117,7 +119,9 @@ export async function askMembers(
     return `${member.name} answers: ${log}; ${postgres}`;
   });
   const led = answers.find(({ raft }) => (raft?.leader ?? null) !== null);
-  return { lines, leads: led ? { leader: led.raft!.leader!, by: led.member.name } : null };
+  const primaries = answers.filter(({ status }) => status?.role === "primary" && status.state === "running")
+    .map(({ member }) => member.name);
+  return { lines, leads: led ? { leader: led.raft!.leader!, by: led.member.name } : null, primaries };
 }
 
 /** The position, when the status says one. */

@@ -59,6 +59,24 @@ story(
     survivor.start();
     await cluster.waitHealthy(START_MS);
 
+    // In maintenance mode the primary goes on without a majority, and no lease ends it.
+    await cluster.ctl("pause", "--wait");
+    await Promise.all([survivor, other].map((host) => host.powerOff()));
+    let beside = needless;
+    await waitFor("the primary to know of no leader", START_MS, () => {
+      beside = recover(survivor, "--confirm", cluster.scope);
+      return !beside.text.includes("a majority lives");
+    });
+    expect(beside.code).toBe(1);
+    expect(beside.text).toContain(`${old.name} runs as a primary`);
+    for (const host of [survivor, other]) host.start();
+    await waitFor(
+      "maintenance mode to end",
+      START_MS,
+      async () => (await cluster.tryCtl("resume", "--wait")).code === 0,
+    );
+    await cluster.waitHealthy(START_MS);
+
     const offMs = nowMs();
     await Promise.all(cluster.hosts.map((host) => host.powerOff()));
     const unconfirmed = recover(survivor);
