@@ -2,7 +2,8 @@
 import { expect, test } from "bun:test";
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import type { GuardReply } from "./port.ts";
+import { isAlive } from "../lib/process_table.ts";
+import type { GuardDone, GuardReply } from "./port.ts";
 import { LineReader } from "./protocol.ts";
 import { mayControl } from "./may_control.ts";
 import { connected, reply, type Site, until, withSite } from "./testing.ts";
@@ -55,4 +56,25 @@ test("whoever has not greeted is obeyed in nothing", () =>
     other.end();
     expect(await reply((done) => client.ping(done))).toEqual({ ok: true });
     expect(client.view().armed).toBeNull();
+  }));
+
+test("a guard of another data directory is neither armed nor told to start anything, and ends when nothing runs", () =>
+  withSite(async (site) => {
+    const client = site.client();
+    await connected(client);
+    expect(await reply((done) => client.start(site.spec(null), done))).toEqual({ ok: true });
+    await until("it runs", () => site.isUp());
+    const { pid, postmaster } = client.view();
+    client.close();
+    const elsewhere = join(site.root, "elsewhere");
+    const next = site.clientElsewhere(elsewhere);
+    await until("it has met the guard", () => site.log.lines.join().includes(`not for ${elsewhere}`));
+    const arm = (done: GuardDone) => next.arm(3, site.clock.now() + 60_000, false, done);
+    expect(await reply(arm)).toEqual({ ok: false, error: "no guard answers" });
+    expect(next.view()).toMatchObject({ state: "none", armed: null, postmaster: null, anyProcess: true });
+    expect(isAlive(postmaster!.pid)).toBe(true);
+    process.kill(postmaster!.pid, "SIGINT");
+    await until("a guard of its own answers", () => next.view().state === "ok");
+    expect(next.view().pid).not.toBe(pid);
+    expect(await reply(arm)).toEqual({ ok: true });
   }));

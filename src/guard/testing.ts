@@ -77,6 +77,14 @@ export class Site {
     return client;
   }
 
+  /** The same agent after its configuration names another data directory. */
+  clientElsewhere(dataDir: string): GuardClient {
+    const { root: directory, clock, log } = this;
+    const client = new GuardClient({ directory, dataDir, command: [...command, "guard"], clock, log });
+    this.clients.push(client);
+    return client;
+  }
+
   /** An agent of another raft directory on the same data directory. */
   otherClient(onTaken: (why: string) => void): GuardClient {
     const { dataDir, clock, log } = this;

@@ -128,6 +128,10 @@ const server = mutationsOf("src/guard/server.ts", ["src/guard/server.test.ts"], 
   ["earlier-agent-obeyed", "} else if (socket !== this.controller) {", "} else if (false) {"],
 ]);
 
+const life = mutationsOf("src/guard/guard_life.ts", ["src/guard/server.test.ts"], [
+  ["guard-of-another-directory-obeyed", "} else if (hello.dataDir !== dataDir) {", "} else if (false) {"],
+]);
+
 const controllers = mutationsOf("src/guard/may_control.ts", ["src/guard/server.test.ts"], [
   ["controller-of-another-user", "return uid === own || uid === 0;", "return uid >= 0;"],
 ]);
@@ -138,6 +142,7 @@ export const GUARD_MUTATIONS: readonly Mutation[] = [
   ...owner,
   ...server,
   ...controllers,
+  ...life,
   ...mutationsOf("src/guard/local_fence.ts", ["src/guard/local_fence.test.ts"], [
     [
       "own-freeze-forgotten",
