@@ -79,6 +79,26 @@ story("death of a standby's host: writes go on, and it streams again when it is 
 });
 
 story(
+  "a standby that is promoted by hand is ended, chosen by nobody, and rejoins without what it wrote",
+  async (fixture) => {
+    const { cluster, client } = fixture;
+    const primary = await fixture.healed();
+    const standby = cluster.others(primary)[0]!;
+    await cluster.query(standby, "SELECT pg_catalog.pg_promote(false)");
+    await waitFor(
+      "its agent to end it",
+      10_000,
+      () => standby.log().includes("promoted without the lock, which"),
+    );
+    expect(await cluster.waitHealthy(START_MS)).toBe(primary);
+    expect(await cluster.query(standby, "SELECT pg_catalog.pg_is_in_recovery() AS standby")).toEqual([
+      { standby: true },
+    ]);
+    await client.waitForWrite(nowMs(), WRITES_MS, primary.name);
+  },
+);
+
+story(
   "a killed postmaster: service comes back, and never beside a backend that was left over",
   async (fixture) => {
     const old = await fixture.healed();

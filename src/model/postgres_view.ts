@@ -181,3 +181,13 @@ export interface ReplicationConnection {
   readonly sync_state: string;
   readonly sync_priority: number;
 }
+
+/**
+ * A standby that takes writes, and was not promoted by its guard: somebody else did it (pg_promote(), pg_ctl promote, a
+ * recovery target that ends in a promotion). No epoch stands for what it writes, and no other member has it.
+ */
+export function isPromotedByOthers(
+  { process, writable, inRecovery }: Pick<PostgresView, "process" | "writable" | "inRecovery">,
+): boolean {
+  return process === "running" && !writable && inRecovery === false;
+}

@@ -46,6 +46,11 @@ const fence = keep("fence", [
     '(tenure === "holding" && postgres.epoch === dcs.lock.epoch)',
     "postgres.epoch === dcs.lock.epoch",
   ],
+  [
+    "promoted-by-others-goes-on",
+    'if (!isPromotedByOthers(postgres) || dynamic.pause || tenure === "holding") return null;',
+    "return null;",
+  ],
   ["given-back-beside-leftovers", 'process === "orphans" || (process', "(process"],
   [
     "found-standby-stopped",

@@ -170,6 +170,8 @@ const removals = [
   ]),
   ...mutationsOf("src/brain/cluster/successor.ts", ["src/brain"], [
     ["removed-member-chosen", "seen.ageMs < FRESH_MS && isMember(seen, view))", "seen.ageMs < FRESH_MS)"],
+    ["promoted-by-others-goes-first", "    outside(a) - outside(b) ||\n", ""],
+    ["promoted-by-others-has-everything", "  if (isPromotedByOthers(status)) return false;\n", ""],
     [
       "waited-for-with-a-report-of-before-the-lock-was-free",
       "if (status.epochSeen !== lock.epoch || !status.lockFreeSeen) return false;",

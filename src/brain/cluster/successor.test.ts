@@ -45,6 +45,8 @@ const expired = (dcs: DcsState, grants: number): DcsState => ({
   lock: lock({ ...dcs.lock, ...FREE, epoch: dcs.lock.epoch + grants }),
 });
 
+const PROMOTED_BY_OTHERS = { timeline: 2, walLsn: 2000, receivedLsn: null, replayedLsn: null };
+
 const NEW_EPOCH = { epochSeen: EPOCHS_PER_CLUSTER_EPOCH };
 
 /** A cluster that was recovered, and as much later lost its first `grants` primaries; c is a former one that is stopped. */
@@ -166,6 +168,28 @@ const CASES: [string, SuccessorView, string | null][] = [
     "but not longer than 200 ms",
     succession({ freeForMs: 201, statuses: [seen(status("b")), seen(status("c", { epochSeen: 2 }))] }),
     "b",
+  ],
+  [
+    "a standby that others have promoted comes after all others, for all its timeline",
+    succession({ statuses: [seen(status("b", PROMOTED_BY_OTHERS)), seen(status("c"))] }),
+    "c",
+  ],
+  [
+    "and is chosen when nobody else is there",
+    succession({ statuses: [seen(status("b", PROMOTED_BY_OTHERS))], reachableAtFree: ["b"] }),
+    "b",
+  ],
+  [
+    "what it wrote is not what the holder wrote before it stopped",
+    succession({
+      dcs: cluster({ lock: RELEASED }),
+      statuses: [
+        seen(stoppedPrimary("a", { diskLsn: 1200 })),
+        seen(status("b", PROMOTED_BY_OTHERS)),
+        seen(status("c")),
+      ],
+    }),
+    "a",
   ],
   [
     "a report of before the lock was free chooses nobody, however much WAL it tells of",

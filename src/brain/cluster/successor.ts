@@ -109,6 +109,15 @@ export function isMember({ status }: SeenStatus, { removed }: Pick<SuccessorView
   return !removed.includes(status.name);
 }
 
+/**
+ * A standby that somebody else has promoted (isPromotedByOthers in postgres_view.ts): only a server out of recovery has a
+ * position of its own WAL. What it wrote is no part of the cluster's history, its timeline is later than that of all others,
+ * and it may lack what the holder wrote since.
+ */
+function isPromotedByOthers({ running, role, walLsn }: MemberStatus): boolean {
+  return running && role === "replica" && walLsn !== null;
+}
+
 /** True when the member lags further behind the last known primary position than the configuration allows. */
 export function lagsTooFar(
   status: MemberStatus,
@@ -126,6 +135,7 @@ export function lagsTooFar(
 function hasEverything(status: MemberStatus, view: SuccessorView): boolean {
   const { ended } = view.dcs.lock;
   if (ended === null || ended.how !== "released" || ended.lsn === null) return true;
+  if (isPromotedByOthers(status)) return false;
   const streamed = streamedFromHolder(view);
   if (streamed !== null && !streamed.includes(status.name)) return false;
   return (status.timeline ?? 0) >= (ended.timeline ?? 0) && (positionOf(status) ?? 0) >= ended.lsn;
@@ -158,13 +168,15 @@ function hasReported(status: MemberStatus, view: SuccessorView): boolean {
 }
 
 /**
- * Most advanced first: part of the last holder's history, timeline, WAL received, failover priority, least replay lag,
+ * Those that others have promoted last. Most advanced first: part of the last holder's history, timeline, WAL received, failover priority, least replay lag,
  * then name for a total order.
  */
 function candidateOrder(view: SuccessorView): (a: MemberStatus, b: MemberStatus) => number {
   const streamed = streamedFromHolder(view) ?? [];
   const part = (status: MemberStatus) => streamed.includes(status.name) ? 1 : 0;
+  const outside = (status: MemberStatus) => isPromotedByOthers(status) ? 1 : 0;
   return (a, b) =>
+    outside(a) - outside(b) ||
     part(b) - part(a) ||
     (b.timeline ?? 0) - (a.timeline ?? 0) ||
     (positionOf(b) ?? 0) - (positionOf(a) ?? 0) ||

@@ -1,4 +1,5 @@
 /** What comes before everything else: fencing, and epochs that are given back. */
+import { expect, test } from "bun:test";
 import {
   cluster,
   FREE,
@@ -7,11 +8,16 @@ import {
   node,
   postgres,
   PRIMARY_DIRECTORY,
+  primaryStatus,
   RUNNING_PRIMARY,
+  seen,
+  status,
   STOPPED,
 } from "../testing.ts";
+import { FRESH_MS } from "../cluster/successor.ts";
 import { FENCE } from "./fence.ts";
-import { type Case, decides, FAST_AFTER_CHECKPOINT, KILL, PAUSED, RELEASE } from "./testing.ts";
+import { keep } from "./rules.ts";
+import { type Case, decides, FAST_AFTER_CHECKPOINT, KILL, PAUSED, PROMOTE, RELEASE } from "./testing.ts";
 
 const CASES: readonly Case[] = [
   [
@@ -47,6 +53,19 @@ const CASES: readonly Case[] = [
     "a standby that was found running is left to run",
     node({ postgres: postgres({ writable: true, epoch: null }) }),
     "found-running",
+  ],
+  [
+    "a standby that others have promoted is killed",
+    node({ postgres: postgres({ inRecovery: false }) }),
+    "promoted-by-others",
+    KILL,
+  ],
+  [
+    "and while that goes on nothing else is done",
+    node({
+      postgres: postgres({ inRecovery: false, action: { kind: "stop", sinceMs: 99_000, detail: "kill" } }),
+    }),
+    "promoted-by-others",
   ],
   [
     "an epoch of a former start is given back",
@@ -99,3 +118,23 @@ const CASES: readonly Case[] = [
 ];
 
 decides(FENCE, CASES);
+
+test("in pause a standby that an operator promotes is the operator's affair", () => {
+  expect(keep(node({ ...PAUSED, postgres: postgres({ inRecovery: false }) })).actions).toEqual([]);
+});
+
+test("nor is one that may be all that is left: the lock is free, its own, or nobody hears its holder", () => {
+  const promoted = { postgres: postgres({ inRecovery: false }) };
+  const actions = (change: Parameters<typeof node>[0]) => keep(node({ ...promoted, ...change })).actions;
+  expect(actions({})).toEqual([KILL]);
+  expect(actions({ statuses: [] })).not.toContainEqual(KILL);
+  expect(actions({ statuses: [seen(primaryStatus("a"), FRESH_MS)] })).not.toContainEqual(KILL);
+  expect(actions({ dcs: cluster({ lock: lock(FREE) }) })).not.toContainEqual(KILL);
+  const own = {
+    name: "b",
+    tenure: "holding",
+    leaseUsable: true,
+    dcs: cluster({ lock: lock({ holder: "b" }) }),
+  } as const;
+  expect(actions({ ...own, statuses: [seen(status("b"))] })).toEqual([PROMOTE]);
+});

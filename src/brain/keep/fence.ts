@@ -2,6 +2,8 @@
  * Before anything else: nothing is decided by records that may be older than this start, and a server that may
  * acknowledge writes without the epoch being held here is ended.
  */
+import { isPromotedByOthers } from "../../model/postgres_view.ts";
+import { FRESH_MS } from "../cluster/successor.ts";
 import { decide, kill, mayLeave, type NodeRule, type Outcome, release } from "./outcome.ts";
 import { shuttingDown } from "./shutdown.ts";
 import { isDoomed, type NodeView } from "./view.ts";
@@ -45,6 +47,21 @@ function lockLost({ postgres, tenure, dcs }: NodeView): Outcome | null {
   return kill("the lock is lost: PostgreSQL is ended");
 }
 
+/**
+ * No lease bounds what it acknowledges beside the holder. Where no holder is heard it is left to run: it may be all that is
+ * left, and is chosen then after all others (successor.ts). In pause an operator may mean it.
+ */
+function promotedByOthers({ postgres, dynamic, dcs, tenure, statuses }: NodeView): Outcome | null {
+  const { action } = postgres;
+  if (!isPromotedByOthers(postgres) || dynamic.pause || tenure === "holding") return null;
+  const { holder } = dcs.lock;
+  if (!statuses.some(({ status, ageMs }) => status.name === holder && ageMs < FRESH_MS)) return null;
+  if (action?.kind === "stop" && action.detail === "kill") {
+    return decide("ending a standby that others promoted");
+  }
+  return kill(`promoted without the lock, which ${holder} holds, and not by this agent: PostgreSQL is ended`);
+}
+
 /** Rules above this one have ended whatever may write: what is left here cannot. */
 function giveBack(view: NodeView): Outcome | null {
   if (view.tenure !== "to-release") return null;
@@ -74,6 +91,13 @@ export const FENCE: readonly NodeRule[] = [
     when: "PostgreSQL may write, and this node does not hold the epoch that it writes under.",
     then: "Kills PostgreSQL.",
     decide: lockLost,
+  },
+  {
+    name: "promoted-by-others",
+    when:
+      "PostgreSQL, started as a standby, takes writes, and not because its agent has promoted it. Not in pause.",
+    then: "Kills PostgreSQL. It rejoins as a former primary does.",
+    decide: promotedByOthers,
   },
   {
     name: "give-back",
