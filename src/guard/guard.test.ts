@@ -1,6 +1,6 @@
 /** What the guard does first when it wakes up, with clocks that a test sets and a process that is not stopped really. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
@@ -35,7 +35,12 @@ class Host implements Clock {
     const group = new ProcessGroup(this.directory, () => ({ guard: 0, agent: 0 }), send);
     const looked = group.allDoomed.bind(group);
     group.allDoomed = (named) => this.kept || looked(named);
-    this.guard = new Guard({
+    this.guard = this.guardOf(group);
+    this.ask({ op: "arm", epoch: 3, deadlineMs: this.nowMs + 4500, unfenced: false });
+  }
+
+  guardOf(group: ProcessGroup): Guard {
+    return new Guard({
       clock: this,
       wallMs: () => this.wallMs,
       group,
@@ -49,7 +54,6 @@ class Host implements Clock {
       onView: () => {},
       onNotice: ({ event, text }) => this.notices.push(`${event}: ${text}`),
     });
-    this.ask({ op: "arm", epoch: 3, deadlineMs: this.nowMs + 4500, unfenced: false });
   }
 
   start(dataDir = this.directory): GuardReply | null {
@@ -220,5 +224,22 @@ test("a start that waits is void when another agent takes over", async () => {
     expect(idle.start()).toEqual({ ok: true });
   } finally {
     await zombie.end();
+  }
+});
+
+test("a program that takes over finds the processes of a directory that was moved away meanwhile", async () => {
+  const { pid } = host.child!;
+  const aside = `${host.directory}-aside`;
+  await until("it has begun", () => readProcess(pid)?.name === "sleep");
+  const state = host.guard.handOver();
+  if ("error" in state) throw new Error(state.error);
+  renameSync(host.directory, aside);
+  try {
+    const group = new ProcessGroup(host.directory, () => ({ guard: 0, agent: 0 }));
+    expect(group.members()).toEqual([]);
+    host.guardOf(group).resume(state);
+    expect(group.members().map((member) => member.pid)).toEqual([pid]);
+  } finally {
+    renameSync(aside, host.directory);
   }
 });

@@ -70,11 +70,12 @@ export class Guard {
   }
 
   /** Goes on with what the program knew that this process was before. The deadline is looked at before anything else. */
-  resume({ fence, process, lastExit }: GuardState): void {
+  resume({ fence, process, lastExit, seen }: GuardState): void {
     this.fence = fence;
     this.process = process;
     this.lastExit = lastExit;
     this.inherited = fence.postmaster?.child ?? false;
+    if (seen !== undefined) this.parts.group.recall(seen, process);
     this.apply({ kind: "tick" });
     this.lookAtPostmaster();
   }
@@ -85,7 +86,7 @@ export class Guard {
     const why = this.starting > 0 || this.whenGone.length > 0 || this.isStillShim()
       ? "PostgreSQL is being started or killed"
       : whyNotNow(fence, this.parts.clock.now());
-    return why === null ? { fence, process, lastExit } : { error: why };
+    return why === null ? { fence, process, lastExit, seen: this.parts.group.seen } : { error: why };
   }
 
   /** What a guard does first: find out what an earlier one has left. */

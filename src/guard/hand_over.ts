@@ -8,7 +8,7 @@
 import type { HeldDirectory } from "./directory_owner.ts";
 import type { FenceState } from "./fence.ts";
 import type { ExitReport } from "./port.ts";
-import type { ProcessId } from "./process_group.ts";
+import type { ProcessId, SeenPlaces } from "./process_group.ts";
 
 export const STATE_VERSION = 1;
 
@@ -25,6 +25,8 @@ export interface GuardState {
   /** The postmaster as the kernel knows it. */
   readonly process: ProcessId | null;
   readonly lastExit: ExitReport | null;
+  /** Missing: of an earlier release. */
+  readonly seen?: SeenPlaces;
 }
 
 /** And what its process holds beside that. */

@@ -45,6 +45,9 @@ export interface StaleLock {
   readonly name: string;
 }
 
+/** By what a data directory is known that is not at its place: each "device:inode", and its other path. */
+export type SeenPlaces = { readonly inodes: readonly string[]; readonly movedTo: string | null };
+
 export class ProcessGroup {
   readonly dataDir: string;
   /** Where dataDir led whenever it was resolved: a symbolic link may be turned while processes of the old place live. */
@@ -104,6 +107,17 @@ export class ProcessGroup {
     if (link === null || this.isPlace(link) || !isSame(postmaster)) return;
     // Before it has become PostgreSQL, it works in a directory in which others do.
     if (this.isSameDirectory(postmaster.pid)) this.movedTo = withoutMark(link);
+  }
+
+  /** For the program that this process becomes: it may not find the directory at its place any more. */
+  get seen(): SeenPlaces {
+    return { inodes: [...this.inodes], movedTo: this.movedTo };
+  }
+
+  recall({ inodes, movedTo }: SeenPlaces, postmaster: ProcessId | null): void {
+    for (const inode of inodes) this.inodes.add(inode);
+    this.movedTo = movedTo;
+    if (postmaster !== null) this.follow(postmaster);
   }
 
   members(): ProcessStat[] {

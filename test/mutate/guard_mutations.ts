@@ -91,6 +91,11 @@ const guard = mutationsOf("src/guard/guard.ts", ["src/guard/guard.test.ts"], [
   ["stopped-after-a-thaw", "this.allStopped = this.saidFrozen = false;", "this.saidFrozen = false;"],
   ["doomed-unseen", "this.parts.group.allDoomed(this.process)", "true"],
   ["frozen-one-adopted", "if (found === null || frozen !== undefined) {", "if (found === null) {"],
+  [
+    "moved-directory-forgotten-by-the-next-program",
+    "    if (seen !== undefined) this.parts.group.recall(seen, process);\n",
+    "",
+  ],
   ["start-outlives-its-agent", "    this.controllers++;\n", ""],
   ["anothers-server-adopted", 'if (this.claimed.kind === "taken") return;', ""],
   ["anothers-server-killed", 'if (this.claimed.kind === "taken") return done(this.claimReply());', ""],
