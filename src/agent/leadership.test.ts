@@ -14,6 +14,7 @@ const TERM = 4;
 function newLeader() {
   let members = [1, 2, 3];
   let ownTermApplied = true;
+  let term = TERM;
   let dcs = cluster({ lock: lock(FREE) });
   const addrOf = (id: number) => `${Object.keys(IDS).find((name) => IDS[name] === id) ?? "d"}:2222`;
   const log: {
@@ -25,7 +26,7 @@ function newLeader() {
   const raft = {
     leadsWithOwnTerm: () => ownTermApplied,
     status: () => ({
-      term: TERM,
+      term,
       members: members.map((id) => ({ id, addr: addrOf(id) })),
     } as unknown as RaftStatus),
     propose: (bytes: Uint8Array, done: (outcome: ProposeOutcome) => void, options: { onlyInTerm?: number }) =>
@@ -52,6 +53,12 @@ function newLeader() {
   });
   leadership.roleChanged(TERM);
   return {
+    /** It has lost the leadership, and has it again. */
+    leadAgain() {
+      leadership.roleChanged(null);
+      leadership.roleChanged(++term);
+    },
+    setWait: (waitTtlMs: number) => void (dcs = { ...dcs, waitTtlMs }),
     /** Whether an entry of its own term is applied. */
     ownTerm: (applied: boolean) => void (ownTermApplied = applied),
     /** What raft asks before it appends a removal. */
@@ -268,4 +275,32 @@ test("before an entry of its own term is applied a leader decides nothing: its r
   ofHolder.ownTerm(false);
   ofHolder.look();
   expect(ofHolder.log).toEqual([]);
+});
+
+test("what becomes of a proposal of an earlier term says nothing about the one that is under way in this", () => {
+  const leader = newLeaderOfHolder();
+  leader.time.nowMs += 60_000;
+  leader.look();
+  leader.leadAgain();
+  // Another leader has changed it meanwhile, so that this expiry is worded otherwise.
+  leader.setWait(6000);
+  leader.time.nowMs += 60_000;
+  leader.look();
+  expect(leader.log.map(({ command: { op }, onlyInTerm }) => [op, onlyInTerm])).toEqual([
+    ["expire", TERM],
+    ["expire", TERM + 1],
+  ]);
+  leader.end("rejected");
+  leader.leadership.renewal({ holder: "b", life: life("b"), epoch: 4, incarnation: 1, seq: 1 }, () => {});
+  expect(leader.reads).toEqual([]);
+
+  const granting = newLeader();
+  granting.look();
+  granting.leadAgain();
+  // The same grant is under way in the log as far as this leader knows.
+  granting.look();
+  granting.end("rejected");
+  expect(granting.remove("b")).toBe(GRANTING);
+  granting.look();
+  expect(granting.granted()).toEqual(["b"]);
 });

@@ -219,18 +219,19 @@ export class Leadership {
 
   #propose(body: CommandBody): void {
     const { proposer, raft, wake } = this.#options;
+    const term = raftTerm(raft);
     if (body.op === "expire") this.#grantor.expiring(body.epoch);
     if (body.op === "grant") this.#grantor.granting(body.epoch, body.holder);
     proposer.propose(body, (outcome) => {
       // Only a refusal is certain; after "unknown" expire(e) may still take effect, so e stays unrenewable.
       const failed = outcome.kind === "refused" ||
         (outcome.kind === "unknown" && this.#options.broken.has("expiry-forgotten"));
-      if (body.op === "expire" && failed) this.#grantor.expireFailed(body.epoch);
+      if (body.op === "expire" && failed) this.#grantor.expireFailed(body.epoch, term);
       if (body.op === "grant" && outcome.kind === "refused") {
-        this.#grantor.grantFailed(body.epoch, body.holder);
+        this.#grantor.grantFailed(body.epoch, body.holder, term);
       }
       wake();
-    }, raftTerm(raft));
+    }, term);
   }
 
   #transfer(name: string, nowMs: number): void {

@@ -166,9 +166,9 @@ test("of two proposals of expire(e) the failure of the one for another epoch say
   grantor.lead(1, 0);
   grantor.applied(held(2), 0);
   grantor.expiring(2);
-  grantor.expireFailed(1);
+  grantor.expireFailed(1, 1);
   expect(grantor.receive(renewal(2), 5001)).toBeNull();
-  grantor.expireFailed(2);
+  grantor.expireFailed(2, 1);
   expect(grantor.receive(renewal(2), 5001)).not.toBeNull();
 });
 
@@ -365,13 +365,13 @@ test("from the proposal of a grant its member may be the holder, until the epoch
   // Decided anew before the first was applied.
   grantor.granting(1, "b");
   expect(grantor.mayBeHolder(free)).toEqual(["a", "b"]);
-  grantor.grantFailed(1, "a");
+  grantor.grantFailed(1, "a", 1);
   expect(grantor.mayBeHolder(free)).toEqual(["b"]);
   expect(grantor.mayBeHolder(held(1, "b"))).toEqual(["b"]);
   // It has lost the lock again; only a later grant counts.
   expect(grantor.mayBeHolder({ ...free, lock: { ...free.lock, epoch: 1 } })).toEqual([]);
   grantor.granting(2, "c");
-  grantor.grantFailed(1, "c");
+  grantor.grantFailed(1, "c", 1);
   expect(grantor.mayBeHolder(held(1))).toEqual(["a", "c"]);
   grantor.follow();
   expect(grantor.mayBeHolder(held(1))).toEqual(["a"]);

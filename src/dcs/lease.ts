@@ -369,9 +369,9 @@ export class Grantor {
     this.#expiring = epoch;
   }
 
-  /** The proposal of expire(e) failed for certain, and we still lead: it may be proposed again. */
-  expireFailed(epoch: number): void {
-    if (this.#expiring === epoch) this.#expiring = null;
+  /** expire(e), proposed in `term`, failed for certain: it may be proposed again. One of an earlier term says nothing. */
+  expireFailed(epoch: number, term: number): void {
+    if (this.#term === term && this.#expiring === epoch) this.#expiring = null;
   }
 
   /** grant(e) to `holder` is being proposed: it may be applied at any moment from now on. */
@@ -380,9 +380,9 @@ export class Grantor {
     this.#granting = { epoch, holders: [...others, holder] };
   }
 
-  /** That proposal failed for certain. */
-  grantFailed(epoch: number, holder: string): void {
-    if (this.#granting?.epoch !== epoch) return;
+  /** That proposal, in `term`, failed for certain. */
+  grantFailed(epoch: number, holder: string, term: number): void {
+    if (this.#term !== term || this.#granting?.epoch !== epoch) return;
     this.#granting = { epoch, holders: this.#granting.holders.filter((name) => name !== holder) };
   }
 

@@ -119,17 +119,29 @@ const lease = mutationsOf("src/dcs/lease.ts", ["src/dcs"], [
   ],
   [
     "failed-grant-of-another-epoch",
-    "if (this.#granting?.epoch !== epoch) return;",
-    "if (this.#granting === null) return;",
+    "if (this.#term !== term || this.#granting?.epoch !== epoch) return;",
+    "if (this.#term !== term || this.#granting === null) return;",
   ],
   [
     "failed-expiry-of-another-epoch",
-    "if (this.#expiring === epoch) this.#expiring = null;",
-    "this.#expiring = null;",
+    "if (this.#term === term && this.#expiring === epoch) this.#expiring = null;",
+    "if (this.#term === term) this.#expiring = null;",
   ],
 ]);
 
 const removals = [
+  ...mutationsOf("src/dcs/lease.ts", ["src/agent/leadership.test.ts"], [
+    [
+      "failed-expiry-of-an-earlier-term",
+      "if (this.#term === term && this.#expiring === epoch) this.#expiring = null;",
+      "if (this.#expiring === epoch) this.#expiring = null;",
+    ],
+    [
+      "failed-grant-of-an-earlier-term",
+      "if (this.#term !== term || this.#granting?.epoch !== epoch) return;",
+      "if (this.#granting?.epoch !== epoch) return;",
+    ],
+  ]),
   ...mutationsOf("src/agent/leadership.ts", ["src/agent/leadership.test.ts"], [
     [
       "unknown-expiry-forgotten",
@@ -142,7 +154,7 @@ const removals = [
       "if (!this.#grantor.leading) return;",
     ],
     ["expiry-not-noted", 'if (body.op === "expire") this.#grantor.expiring(body.epoch);', ""],
-    ["decided-in-any-term", "    }, raftTerm(raft));", "    });"],
+    ["decided-in-any-term", "    }, term);", "    });"],
     ["grant-not-noted", 'if (body.op === "grant") this.#grantor.granting(body.epoch, body.holder);', ""],
     [
       "unknown-grant-forgotten",
