@@ -90,7 +90,10 @@ export interface GuardPort {
    * left, or a standby (null). Until then it counts as writable and is not fenced.
    */
   adopt?(epoch: number | null, done: GuardDone): void;
-  /** Sends the promote signal (the trigger file is written first); refused without an armed epoch with time left. */
+  /**
+   * Fences it as a primary from now on, and sends the promote signal, which does nothing without the trigger file; refused
+   * without an armed epoch with time left.
+   */
   promote(epoch: number, done: GuardDone): void;
   /** reload SIGHUP; fast SIGINT; immediate SIGQUIT. Thaws first when it is frozen and the signal ends it. */
   signal(kind: "reload" | "fast" | "immediate", done: GuardDone): void;

@@ -107,6 +107,12 @@ const busy = keep("busy", [
 ]);
 
 const holder = keep("holder", [
+  [
+    "fenced-standby-never-told",
+    "return !writable || (inRecovery === true &&",
+    "return !writable || (false &&",
+  ],
+  ["recovery-to-a-target-hurried", '&& directory.kind === "valid" && directory.standbySignal);', ");"],
   ["promoted-without-a-lease", '  return notYet(view) ?? decide("promoting', '  return decide("promoting'],
   [
     "started-without-a-lease",
@@ -291,6 +297,14 @@ const cluster = [
 
 /** Between decision and deed. */
 const agent = [
+  ...mutationsOf("src/agent/postgres/run.ts", ["src/agent/postgres/run.test.ts"], [
+    ["trigger-file-before-the-fence", "if (!fenced.ok) return fenced.error;", ""],
+    [
+      "trigger-file-outlives-a-refusal",
+      "      files.removePromoteTrigger();\n      return reply.error;",
+      "      return reply.error;",
+    ],
+  ]),
   ...mutationsOf("src/agent/lease_messages.ts", ["src/agent/lease_messages.test.ts"], [
     ["acknowledged-by-anybody", "if (from === this.#asked) acknowledged", "acknowledged"],
     ["renewed-for-another-machine", "if (message.renewal.life.node !== from) return;", ""],

@@ -107,6 +107,10 @@ export class PostgresRun {
       if (refused !== null) return `pre_promote: ${refused}`;
     }
     if (signal.aborted) return CANCELLED;
+    // The guard first: from its word on, what runs is fenced as a primary. The file alone promotes a standby, with the next
+    // signal that any of its processes sends to the postmaster; with an agent that hangs or dies here, nobody would end it.
+    const fenced = await ask((done) => guard.promote(epoch, done));
+    if (!fenced.ok) return fenced.error;
     files.writePromoteTrigger();
     const reply = await ask((done) => guard.promote(epoch, done));
     if (!reply.ok) {

@@ -61,6 +61,12 @@ const CASES: readonly Case[] = [
     { "kind": "start-standby", "follow": null },
   ],
   [
+    "a standby that its guard fences as a primary already, and that nobody has told, is promoted",
+    holder({ postgres: postgres({ writable: true, epoch: 3 }) }),
+    "promote",
+    PROMOTE,
+  ],
+  [
     "a failed promotion is not tried again at once",
     holder({ postgres: postgres({ last: failed("promote", 1, 99_500) }) }),
     "promote",
@@ -274,4 +280,9 @@ test("a new holder begins to write only after the wait of failsafe mode", () => 
   const stopped = { ...waiting, postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY }) };
   expect(keep(stopped).actions).toEqual([]);
   expect(keep({ ...stopped, failsafeWait: false }).actions).toEqual([{ kind: "start-primary", epoch: 3 }]);
+});
+
+test("what recovers to a target under the lock, and is no standby, is left to its recovery", () => {
+  const recovering = postgres({ writable: true, epoch: 3, directory: PRIMARY_DIRECTORY });
+  expect(keep(holder({ postgres: recovering })).actions).toEqual([]);
 });

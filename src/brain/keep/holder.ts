@@ -85,15 +85,23 @@ function standbyStarting({ tenure, postgres: { process, writable } }: NodeView):
   return decide("standby is starting");
 }
 
+/**
+ * A standby, also one that the guard counts as a primary already: its agent died, or failed, before it had told the server.
+ * To be told once more does no harm. What recovers to a target without being a standby is not hurried.
+ */
+function awaitsPromotion({ postgres: { writable, inRecovery, directory } }: NodeView): boolean {
+  return !writable || (inRecovery === true && directory.kind === "valid" && directory.standbySignal);
+}
+
 function promotionFails(view: NodeView): Outcome | null {
-  const { last: { promote: last }, writable } = view.postgres;
-  if (view.tenure !== "holding" || writable || last === undefined) return null;
+  const { last: { promote: last } } = view.postgres;
+  if (view.tenure !== "holding" || !awaitsPromotion(view) || last === undefined) return null;
   if (!retryLater(last, view.nowMs) || last.failures < FAILURES || !someoneElseCan(view)) return null;
   return decide("promotion failed repeatedly", { kind: "stop", how: "fast", checkpoint: false });
 }
 
 function promote(view: NodeView): Outcome | null {
-  if (view.tenure !== "holding" || view.postgres.writable) return null;
+  if (view.tenure !== "holding" || !awaitsPromotion(view)) return null;
   return notYet(view) ?? decide("promoting self to leader by acquiring session lock", {
     kind: "promote",
     epoch: view.dcs.lock.epoch,

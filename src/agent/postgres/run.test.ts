@@ -1,0 +1,37 @@
+/** The order in which a standby is promoted: what it must never be without. */
+import { expect, test } from "bun:test";
+import type { GuardReply } from "../../guard/port.ts";
+import type { PostgresContext } from "./context.ts";
+import type { PostgresMonitor } from "./monitor.ts";
+import { PostgresRun } from "./run.ts";
+
+/** Promotes under epoch 3 with a guard that answers so, one after the other. */
+async function promoted(...replies: GuardReply[]) {
+  const done: string[] = [];
+  const parts = {
+    guard: {
+      view: () => ({ postmaster: { pid: 7 } }),
+      promote: (epoch: number, reply: (answer: GuardReply) => void) => {
+        done.push(`guard told of ${epoch}`);
+        reply(replies.shift()!);
+      },
+    },
+    files: {
+      writePromoteTrigger: () => done.push("file written"),
+      removePromoteTrigger: () => done.push("file removed"),
+    },
+    postgresql: { prePromote: null },
+  };
+  const run = new PostgresRun({ parts } as unknown as PostgresContext, {} as PostgresMonitor);
+  return { error: await run.promote(3, new AbortController().signal), done };
+}
+
+const REFUSED = { ok: false, error: "epoch 3 is over" } as const;
+
+test("a standby's trigger file is written only when its guard fences it as a primary, and is removed if that ends", async () => {
+  expect(await promoted(REFUSED)).toEqual({ error: "epoch 3 is over", done: ["guard told of 3"] });
+  expect(await promoted({ ok: true }, REFUSED)).toEqual({
+    error: "epoch 3 is over",
+    done: ["guard told of 3", "file written", "guard told of 3", "file removed"],
+  });
+});
