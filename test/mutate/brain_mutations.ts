@@ -107,12 +107,6 @@ const busy = keep("busy", [
 ]);
 
 const holder = keep("holder", [
-  [
-    "fenced-standby-never-told",
-    "return !writable || (inRecovery === true &&",
-    "return !writable || (false &&",
-  ],
-  ["recovery-to-a-target-hurried", '&& directory.kind === "valid" && directory.standbySignal);', ");"],
   ["promoted-without-a-lease", '  return notYet(view) ?? decide("promoting', '  return decide("promoting'],
   [
     "started-without-a-lease",
@@ -143,6 +137,14 @@ const holder = keep("holder", [
 ]);
 
 const standby = [
+  ...keep("view", [
+    [
+      "fenced-standby-never-told",
+      "return !writable || (inRecovery === true &&",
+      "return !writable || (false &&",
+    ],
+    ["recovery-to-a-target-hurried", '&& directory.kind === "valid" && directory.standbySignal);', ");"],
+  ]),
   ...keep("waiting", [
     [
       "former-primary-started-as-a-standby",
@@ -237,6 +239,11 @@ const others = [
       "true) return null;\n  if (dcs",
     ],
     ["stopped-standby-started-in-pause", "steppedDown || view.reinitializing", "true"],
+    [
+      "fenced-standby-never-told-in-pause",
+      "awaitsPromotion(view))) return null;",
+      "!view.postgres.writable)) return null;",
+    ],
     ["switchover-in-pause-ignored", "if (dcs.failover?.accepted || (", "if (("],
   ]),
 ];

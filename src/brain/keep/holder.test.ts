@@ -221,6 +221,12 @@ const CASES: readonly Case[] = [
     "promote",
     PROMOTE,
   ],
+  [
+    "also when its guard fences it as a primary already",
+    holder({ ...PAUSED, postgres: postgres({ writable: true, epoch: 3 }) }),
+    "promote",
+    PROMOTE,
+  ],
   ["a holder that is frozen waits for the guard", {
     ...holder({ postgres: postgres({ ...RUNNING_PRIMARY, process: "frozen" }) }),
     watchdogFailed: true,

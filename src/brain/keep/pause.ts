@@ -3,7 +3,7 @@
  * carried out, and a primary that stepped down for it rejoins: then the rules after these decide as they do otherwise.
  */
 import { decide, type NodeRule, type Outcome } from "./outcome.ts";
-import type { NodeView } from "./view.ts";
+import { awaitsPromotion, type NodeView } from "./view.ts";
 
 /** In maintenance mode nothing else starts a server that ended. */
 export function startsOnRequest({ dynamic, wantsRestart, postgres }: NodeView): boolean {
@@ -11,9 +11,9 @@ export function startsOnRequest({ dynamic, wantsRestart, postgres }: NodeView): 
 }
 
 function holding(view: NodeView): Outcome | null {
-  const { postgres: { process, writable }, dcs } = view;
+  const { postgres: { process }, dcs } = view;
   if (!view.dynamic.pause || startsOnRequest(view) || view.tenure !== "holding") return null;
-  if (dcs.failover?.accepted || (process === "running" && !writable)) return null;
+  if (dcs.failover?.accepted || (process === "running" && awaitsPromotion(view))) return null;
   return decide(
     process === "none"
       ? "PostgreSQL does not run, and is not started"

@@ -92,6 +92,14 @@ export function livingHolder(view: NodeView): MemberStatus | null {
     : null;
 }
 
+/**
+ * A standby, also one that the guard counts as a primary already: its agent died, or failed, before it had told the server.
+ * To be told once more does no harm. What recovers to a target without being a standby is not hurried.
+ */
+export function awaitsPromotion({ postgres: { writable, inRecovery, directory } }: NodeView): boolean {
+  return !writable || (inRecovery === true && directory.kind === "valid" && directory.standbySignal);
+}
+
 /** We claimed the bootstrap in this start of the agent, and it is still in progress. */
 export function ownBootstrap(view: NodeView): boolean {
   const { initialize } = view.dcs;
