@@ -116,6 +116,11 @@ export function encodeMessage(message: Message): Uint8Array {
   return writer.finish();
 }
 
+/** What it claims to be, unread; null: no message. */
+export function typeOfMessage(bytes: Uint8Array): MessageType | null {
+  return TYPES_BY_CODE.get(bytes[0] ?? 0) ?? null;
+}
+
 /** Throws DecodeError on anything that is not exactly one valid message. */
 export function decodeMessage(bytes: Uint8Array): Message {
   const reader = new ByteReader(bytes);

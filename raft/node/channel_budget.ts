@@ -6,7 +6,7 @@
  * snapshot's pieces and large appends are many bytes, and what they cost is bounded by transport/loop_share.ts, which delays and
  * drops nothing. But some messages cost others far more than to read them, and are sent without being asked for (`costOf`).
  */
-import type { Message, NodeId } from "../core/types.ts";
+import type { MessageType, NodeId } from "../core/types.ts";
 
 /** Messages; one of more than 4 kB counts as several. */
 const PER_SECOND = 250;
@@ -14,21 +14,22 @@ const BURST = 500;
 const UNIT_BYTES = 4096;
 
 /**
- * What a message of channel 0 takes from its sender's budget. Null: nothing. A proposal becomes an entry of every log; what is
- * dropped is proposed again, or ends as unknown, as after a lost connection. A read costs a round of heartbeats to all; members
- * of this program forward none. A whole snapshot is parsed before it is believed; a leader sends one when a member needs it.
+ * What a message of channel 0, `bytes` long, takes from its sender's budget. It is known before the message is read. Null: it is of
+ * no known type. A proposal becomes an entry of every log; what is dropped is proposed again, or ends as unknown, as after a
+ * lost connection. A read costs a round of heartbeats to all; members of this program forward none. A whole snapshot is parsed
+ * before it is believed; a leader sends one when a member needs it.
  */
-export function costOf({ type, entries }: Message): number | null {
+export function costOf(type: MessageType | null, bytes: number): number {
   switch (type) {
     case "propose":
-      return entries.reduce((sum, { data }) => sum + messagesIn(data.length), 0);
+      return messagesIn(bytes);
     case "readIndex":
       return 4;
     case "snapshot":
     case "transferLeader":
       return BURST / 4;
     default:
-      return null;
+      return 0;
   }
 }
 

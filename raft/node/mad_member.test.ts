@@ -2,6 +2,12 @@ import { describe, expect, test } from "bun:test";
 import { decodeMessage, encodeMessage, makeMessage } from "../core/message.ts";
 import type { Message, NodeId } from "../core/types.ts";
 import { encodeEnvelope } from "./envelope.ts";
+import {
+  decodeSnapshotMessage,
+  encodeSnapshotMessage,
+  SNAPSHOT_CHANNEL,
+  type SnapshotMessage,
+} from "./snapshot_messages.ts";
 import { TestCluster, text } from "./testing.ts";
 
 /** Three members, of which one follower has gone mad: what it is sent, and how to speak for it. */
@@ -12,10 +18,12 @@ function withMadMember() {
   const [mad, other] = cluster.ids.filter((id) => id !== leader.id).map((id) => cluster.member(id));
   cluster.stop(mad!.id);
   const answers: Message[] = [];
+  const aboutSnapshots: string[] = [];
   const liar = cluster.network.transport(mad!.id);
   liar.start({
     onFrame: (_, channel, payload) => {
       if (channel === 0) answers.push(decodeMessage(payload));
+      if (channel === SNAPSHOT_CHANNEL) aboutSnapshots.push(decodeSnapshotMessage(payload)!.kind);
     },
     onPeer: () => {},
   });
@@ -23,6 +31,8 @@ function withMadMember() {
   const term = leader.node.status().term;
   const say = (to: NodeId, message: Partial<Message> & Pick<Message, "type">) =>
     liar.send(to, 0, encodeMessage(makeMessage({ from: mad!.id, to, ...message })));
+  const piece = (to: NodeId, message: SnapshotMessage) =>
+    liar.send(to, SNAPSHOT_CHANNEL, encodeSnapshotMessage(message));
   const goesOn = () => {
     expect(leader.node.status().term).toBe(term);
     let outcome: unknown = null;
@@ -31,7 +41,7 @@ function withMadMember() {
     expect(outcome).toMatchObject({ kind: "applied" });
     cluster.until("applied", () => other!.machine.commands.includes("on"));
   };
-  return { cluster, leader, other: other!, mad: mad!, term, answers, say, goesOn };
+  return { cluster, leader, other: other!, mad: mad!, term, answers, aboutSnapshots, say, piece, goesOn };
 }
 
 describe("a member that has gone mad", () => {
@@ -60,6 +70,28 @@ describe("a member that has gone mad", () => {
     const rounds = answers.filter(({ type }) => type === "readIndexResponse").length;
     expect(rounds).toBeGreaterThan(100);
     expect(rounds).toBeLessThan(140);
+    goesOn();
+  });
+
+  test("and begins snapshots though another member leads is given no memory for them, in any term", () => {
+    const { cluster, leader, other, mad, term, aboutSnapshots, piece, goesOn } = withMadMember();
+    const snapshot = {
+      index: 1e6,
+      term: 1,
+      configuration: { voters: [mad.id], learners: [] },
+      data: new Uint8Array(0),
+    };
+    for (const { id: to } of [leader, other]) {
+      for (const claimed of [term, term + 1]) {
+        const head = encodeMessage(
+          makeMessage({ type: "snapshot", from: mad.id, to, term: claimed, snapshot }),
+        );
+        piece(to, { kind: "begin", transfer: claimed, total: 1 << 24, head });
+        piece(to, { kind: "piece", transfer: claimed, offset: 0, data: new Uint8Array(1 << 17) });
+      }
+    }
+    cluster.clock.advance(20);
+    expect(aboutSnapshots.sort()).toEqual([...Array(4).fill("lost"), ...Array(4).fill("refused")]);
     goesOn();
   });
 

@@ -65,8 +65,11 @@ export interface LogStorage {
 
 /** What a transport tells its node. */
 export interface TransportHandlers {
-  /** A frame of a known, authenticated peer of our cluster. `channel` 0 carries raft, others are opaque. */
-  onFrame(from: NodeId, channel: number, payload: Uint8Array): void;
+  /**
+   * A frame of a known, authenticated peer of our cluster. `channel` 0 carries raft, others are opaque. Returns false when it
+   * was of no use (garbage, or more than a member may say): the transport should read less of this peer for a while.
+   */
+  onFrame(from: NodeId, channel: number, payload: Uint8Array): unknown;
   onPeer(id: NodeId, connected: boolean): void;
   /** At the address of this member somebody answers who belongs to another cluster. */
   onOtherCluster?(id: NodeId): void;

@@ -5,7 +5,7 @@
  * Every call from outside is one turn (see turns.ts). Owns the storage and the transport: `stop` closes both.
  */
 import { DecodeError } from "../core/bytes.ts";
-import { decodeMessage } from "../core/message.ts";
+import { decodeMessage, typeOfMessage } from "../core/message.ts";
 import type { RawNode } from "../core/raw_node.ts";
 import { type Entry, type Index, type Message, type NodeId, NONE, type Term } from "../core/types.ts";
 import { Admission, type Admitted } from "./admission.ts";
@@ -28,6 +28,7 @@ import type {
 import { ChannelBudget, costOf, messagesIn } from "./channel_budget.ts";
 import { CoreDriver } from "./core_driver.ts";
 import { encodeEnvelope } from "./envelope.ts";
+import { lieOf } from "./lie_of.ts";
 import { Membership } from "./membership.ts";
 import { MEMBERS_CHANNEL } from "./member_messages.ts";
 import type { StoredLog, Timer } from "./ports.ts";
@@ -205,7 +206,11 @@ export class RaftNode implements Raft {
       }
       if (this.#phase !== "running") return;
       transport.start({
-        onFrame: (from, channel, payload) => this.#turn(() => this.#onFrame(from, channel, payload)),
+        onFrame: (from, channel, payload) => {
+          let useful = true;
+          this.#turn(() => (useful = this.#onFrame(from, channel, payload)));
+          return useful;
+        },
         onPeer: (id, connected) => this.#turn(() => this.#onPeer(id, connected)),
         onOtherCluster: (id) => this.#turn(() => this.#onOtherCluster(id)),
         onVisit: (question, answer, flaw) => this.#turn(() => this.#visits.visit(question, answer, flaw)),
@@ -419,44 +424,56 @@ export class RaftNode implements Raft {
     this.#emit({ kind: "peer", id, connected });
   }
 
-  #onFrame(from: NodeId, channel: number, payload: Uint8Array): void {
+  /** False: see TransportHandlers. */
+  #onFrame(from: NodeId, channel: number, payload: Uint8Array): boolean {
     // A removed member is told so, and nothing it says counts: only its id is known any more, not who may bear it.
-    if (this.#membership.turnAway(from)) return;
+    if (this.#membership.turnAway(from)) return false;
     this.#lastContactMs.set(from, this.#options.clock.now());
     if (channel === 0) return this.#onRaftFrame(from, payload);
     // As many bytes as the log's state has: what they cost is bounded by the transport.
     if (channel === SNAPSHOT_CHANNEL) return this.#snapshots.frame(from, payload);
     const own = channel === ADMISSION_CHANNEL || channel === MEMBERS_CHANNEL;
     const handler = this.#channels.get(channel);
-    if (handler === undefined && !own) return;
+    if (handler === undefined && !own) return false;
     const budget = own ? this.#requestBudget : this.#budget;
     if (!budget.take(from, messagesIn(payload.length))) {
-      return this.#noteGarbage(from, "more than it may say");
+      this.#noteGarbage(from, "more than it may say");
+      return false;
     }
-    if (channel === ADMISSION_CHANNEL) return this.#onAdmissionFrame(from, payload);
-    if (channel === MEMBERS_CHANNEL) return this.#membership.frame(from, payload);
-    if (handler === undefined) return;
-    this.#turns.later(() => handler(from, payload));
+    if (channel === ADMISSION_CHANNEL) this.#onAdmissionFrame(from, payload);
+    else if (channel === MEMBERS_CHANNEL) this.#membership.frame(from, payload);
+    else if (handler !== undefined) this.#turns.later(() => handler(from, payload));
+    return true;
   }
 
-  #onRaftFrame(from: NodeId, payload: Uint8Array): void {
-    if (!this.#driver) return;
+  #onRaftFrame(from: NodeId, payload: Uint8Array): boolean {
+    if (!this.#driver) return true;
     try {
+      // Before it is read, which copies it.
+      const cost = costOf(typeOfMessage(payload), payload.length);
+      if (cost > 0 && !this.#requestBudget.take(from, cost)) {
+        throw new DecodeError("more than it may ask for");
+      }
       const message = decodeMessage(payload);
       if (message.from !== from) throw new DecodeError(`from ${message.from}`);
       const flaw = this.#stepMessage(message);
       if (flaw !== null) throw new DecodeError(flaw);
+      return true;
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
       this.#noteGarbage(from, error.message);
+      return false;
     }
   }
 
   /** Why it was not given to the core, for people; null: it was, or had to be dropped. */
   #stepMessage(message: Message): string | null {
-    this.#registrar.heard(message.from);
-    const cost = costOf(message);
-    if (cost !== null && !this.#requestBudget.take(message.from, cost)) return "more than it may ask for";
+    const { type, from, entries } = message;
+    this.#registrar.heard(from);
+    // Each entry of a proposal is one for every log, however small it is.
+    if (type === "propose" && !this.#requestBudget.take(from, entries.length - 1)) {
+      return "more than it may ask for";
+    }
     if (this.#stepAside.refuses(message)) return null;
     const flaw = this.#flawOf(message);
     if (flaw === null) this.#driver?.core.step(message);
@@ -694,21 +711,4 @@ export class RaftNode implements Raft {
     this.#options.transport.close();
     this.#options.storage.close();
   }
-}
-
-/**
- * What no member in good order can say to this one, for people; null: it may be true. The core would end this process, rightly
- * if it were true: a second leader of a term, or an acknowledgement of what no leader sent. But one member that is at fault must
- * not end the others. Dropping it is safe: the network may drop any message, and nothing here counts on one that is dropped.
- */
-function lieOf({ type, from, term, index, reject }: Message, core: RawNode): string | null {
-  if (term !== core.term) return null;
-  const ofLeader = type === "append" || type === "heartbeat" || type === "snapshot";
-  if (ofLeader && core.leader !== NONE && core.leader !== from) {
-    return "it speaks as the leader of a term in which another member leads";
-  }
-  if (type === "appendResponse" && !reject && core.role === "leader" && index > core.lastIndex) {
-    return "it acknowledges an entry that this leader does not have";
-  }
-  return null;
 }

@@ -49,15 +49,17 @@ export class SnapshotReceiver {
     return this.#incoming?.data.length ?? 0;
   }
 
-  took(from: NodeId, message: SnapshotMessage): void {
+  /** False: it brought nothing, as what is refused, or came before. */
+  took(from: NodeId, message: SnapshotMessage): boolean {
     const { transfer } = message;
     if (message.kind === "begin") return this.#begin(from, message);
-    if (message.kind !== "piece") return;
+    if (message.kind !== "piece") return false;
     const incoming = this.#incoming;
     if (incoming?.from !== from || incoming.transfer !== transfer) {
-      return this.#answer(from, { kind: "lost", transfer });
+      this.#answer(from, { kind: "lost", transfer });
+      return false;
     }
-    this.#piece(incoming, message.offset, message.data);
+    return this.#piece(incoming, message.offset, message.data);
   }
 
   tick(): void {
@@ -65,19 +67,22 @@ export class SnapshotReceiver {
     if (this.#options.now() - lastMs >= FORGET_AFTER_MS) this.#incoming = null;
   }
 
-  #begin(from: NodeId, { transfer, total, head }: SnapshotMessage & { readonly kind: "begin" }): void {
+  #begin(from: NodeId, { transfer, total, head }: SnapshotMessage & { readonly kind: "begin" }): boolean {
     const known = this.#incoming;
     if (known?.from !== from || known.transfer !== transfer) {
       const incoming = this.#read(from, transfer, total, head);
       if (typeof incoming === "string") {
-        return this.#answer(from, { kind: "refused", transfer, reason: incoming });
+        this.#answer(from, { kind: "refused", transfer, reason: incoming });
+        return false;
       }
       if (this.#options.needless(incoming.head, incoming.snapshot)) {
-        return this.#answer(from, { kind: "got", transfer, received: total });
+        this.#answer(from, { kind: "got", transfer, received: total });
+        return true;
       }
       this.#incoming = incoming;
     }
     this.#answer(from, { kind: "got", transfer, received: this.#incoming!.received });
+    return true;
   }
 
   #read(from: NodeId, transfer: number, total: number, bytes: Uint8Array): Incoming | string {
@@ -97,7 +102,7 @@ export class SnapshotReceiver {
     return { from, transfer, total, head, snapshot, data: NOTHING, received: 0, lastMs: now() };
   }
 
-  #piece(incoming: Incoming, offset: number, data: Uint8Array): void {
+  #piece(incoming: Incoming, offset: number, data: Uint8Array): boolean {
     const { from, transfer, total, head, snapshot } = incoming;
     incoming.lastMs = this.#options.now();
     const fits = offset === incoming.received && data.length > 0 && data.length <= total - offset;
@@ -112,10 +117,12 @@ export class SnapshotReceiver {
       const reason = this.#options.deliver(message);
       if (reason !== null) {
         this.#incoming = null;
-        return this.#answer(from, { kind: "refused", transfer, reason });
+        this.#answer(from, { kind: "refused", transfer, reason });
+        return false;
       }
     }
     this.#answer(from, { kind: "got", transfer, received: incoming.received });
+    return fits;
   }
 
   #answer(to: NodeId, message: SnapshotMessage): void {

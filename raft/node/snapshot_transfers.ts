@@ -6,6 +6,7 @@ import type { Message, NodeId, Snapshot } from "../core/types.ts";
 import type { CoreDriver } from "./core_driver.ts";
 import type { Clock, Transport } from "./ports.ts";
 import type { LogSink } from "./raft_options.ts";
+import { lieOf } from "./lie_of.ts";
 import { decodeSnapshotMessage, SNAPSHOT_CHANNEL } from "./snapshot_messages.ts";
 import { SnapshotReceiver } from "./snapshot_receiver.ts";
 import { SnapshotSender } from "./snapshot_sender.ts";
@@ -51,10 +52,15 @@ export class SnapshotTransfers {
       now: () => clock.now(),
       maxBytes: options.maxSnapshotBytes,
       send: (to, bytes) => void send(to, bytes),
-      objection: ({ term }) => {
+      // A leader sends snapshots to those alone that have answered it, so that they are in its term and know it: whose first
+      // pieces come from another member, or of another term, keeps none of them.
+      objection: (head) => {
         const core = driver()?.core;
         if (!core) return "this member does not take part yet";
-        return term < core.term ? `it is of the leader of term ${term}, and this is ${core.term}` : null;
+        const { term } = head;
+        return term === core.term
+          ? lieOf(head, core)
+          : `it is of the leader of term ${term}, and this is ${core.term}`;
       },
       needless: (head, { index }) => {
         const core = driver()?.core;
@@ -81,12 +87,15 @@ export class SnapshotTransfers {
     return true;
   }
 
-  frame(from: NodeId, payload: Uint8Array): void {
-    if (!this.#options.driver() || this.#options.isRemoved(from)) return;
+  /** False: it was of no use. */
+  frame(from: NodeId, payload: Uint8Array): boolean {
+    if (!this.#options.driver()) return true;
+    if (this.#options.isRemoved(from)) return false;
     const message = decodeSnapshotMessage(payload);
-    if (message === null) return;
-    if (message.kind === "begin" || message.kind === "piece") this.#receiver.took(from, message);
-    else this.#sender.answered(from, message);
+    if (message === null) return false;
+    if (message.kind === "begin" || message.kind === "piece") return this.#receiver.took(from, message);
+    this.#sender.answered(from, message);
+    return true;
   }
 
   tick(): void {

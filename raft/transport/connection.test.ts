@@ -43,8 +43,8 @@ class StubbornSocket extends EventEmitter {
   }
 }
 
-/** `workMs`: what each frame costs. */
-function accepting(workMs = 0) {
+/** `workMs`: what each frame costs. `useful`: what its receiver says of it. */
+function accepting(workMs = 0, useful = true) {
   let nowMs = 0;
   const fake = new StubbornSocket();
   const acceptor = new Acceptor({ id: 2, clusterId: 1, key: KEY }, () => null, nonce());
@@ -55,6 +55,7 @@ function accepting(workMs = 0) {
     onFrame: (_, channel) => {
       nowMs += workMs;
       frames.push(`${channel}`);
+      return useful;
     },
     onClose: (reason, refused) => closed.push(`${reason} ${refused}`),
   }, { now: () => nowMs, silenceMs: 3000 });
@@ -91,13 +92,19 @@ test("an open connection on which something is not authentic is ended at once, w
   expect([closed.length, frames.length]).toEqual([1, 0]);
 });
 
-test("a peer that sends without end leaves the loop its turns, and nothing of what it sent is lost", async () => {
-  const { fake, closed, frames, receive } = accepting(0.1);
+/** Opens the connection; returns the checksum of what the dialer sends from now on. */
+async function open({ fake, receive }: ReturnType<typeof accepting>): Promise<FrameMac> {
   const dialer = new Dialer({ id: 1, clusterId: 1, key: KEY }, 2, nonce());
   receive(dialer.hello);
   receive(dialer.step(await replied(fake)).reply!);
   const last = dialer.step(await replied(fake));
-  const mac = new FrameMac((last as { keys: { dialer: Uint8Array } }).keys.dialer);
+  return new FrameMac((last as { keys: { dialer: Uint8Array } }).keys.dialer);
+}
+
+test("a peer that sends without end leaves the loop its turns, and nothing of what it sent is lost", async () => {
+  const connection = accepting(0.1);
+  const { fake, closed, frames } = connection;
+  const mac = await open(connection);
   const sent = Array.from({ length: 1000 }, () => sealFrame(mac, FrameKind.data, 3, new Uint8Array(1000)));
   fake.emit("data", Buffer.concat(sent));
   // One piece holds 16 frames: 1.6 ms of work each.
@@ -112,4 +119,18 @@ test("a peer that sends without end leaves the loop its turns, and nothing of wh
   expect(turns).toBeGreaterThan(5);
   await new Promise((resolve) => setTimeout(resolve, 5));
   expect(fake.paused).toBe(false);
+});
+
+test("a peer whose frames are of no use is read at the speed of a slow line, and kept", async () => {
+  const connection = accepting(0, false);
+  const { fake, closed, frames } = connection;
+  const mac = await open(connection);
+  const bytes = 64 * 1024;
+  const sent = Array.from({ length: 5 }, () => sealFrame(mac, FrameKind.data, 3, new Uint8Array(bytes)));
+  const beganMs = performance.now();
+  fake.emit("data", Buffer.concat(sent));
+  expect([frames.length, fake.paused]).toEqual([1, true]);
+  while (frames.length < sent.length) await new Promise((resolve) => setTimeout(resolve, 1));
+  expect(performance.now() - beganMs).toBeGreaterThan(4 * 16 - 1);
+  expect(closed).toEqual([]);
 });

@@ -24,7 +24,8 @@ const FRAME_SILENCES = 10;
 
 export interface ConnectionHandlers {
   onOpen(peer: NodeId): void;
-  onFrame(peer: NodeId, channel: number, payload: Uint8Array): void;
+  /** Returns false when it was of no use, see loop_share.ts. */
+  onFrame(peer: NodeId, channel: number, payload: Uint8Array): unknown;
   /** Once. `reason` is for people; `refused` says that one of the sides did not want the other. */
   onClose(reason: string, refused: boolean): void;
 }
@@ -183,7 +184,10 @@ export class Connection {
     if (this.peer === null) return this.#onHandshake(payload);
     if (kind === FrameKind.handshake) throw new FrameError("a second handshake");
     // A ping has done its work by coming; other kinds are of a later version.
-    if (kind === FrameKind.data) this.#handlers.onFrame(this.peer, channel, payload);
+    const useful = kind === FrameKind.data
+      ? this.#handlers.onFrame(this.peer, channel, payload) !== false
+      : kind === FrameKind.ping;
+    if (!useful) this.#share.wasted(payload.length);
   }
 
   #onHandshake(payload: Uint8Array): void {

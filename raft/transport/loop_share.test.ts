@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, spyOn, test } from "bun:test";
 import { LoopShare } from "./loop_share.ts";
 
 function made() {
@@ -45,4 +45,33 @@ test("when everything else has had its turn, a new stretch begins", () => {
   share.spend();
   time.nowMs += 1;
   expect(frames(1)).toBe(5);
+});
+
+test("frames of no use end the stretch, and are rested for as if they had come at 4 MB a second", () => {
+  const timers = spyOn(globalThis, "setTimeout").mockImplementation(
+    (() => 0) as unknown as typeof setTimeout,
+  );
+  const delays = () => timers.mock.calls.map(([, ms]) => ms);
+  try {
+    const large = made().share;
+    large.begin();
+    large.wasted(256 * 1024);
+    expect(large.spend()).toBe(true);
+    large.rest(() => {});
+    expect(delays()).toEqual([64.25]);
+    // Small ones together.
+    const small = made().share;
+    let count = 0;
+    for (small.begin(); !small.spend();) {
+      small.wasted(0);
+      count++;
+    }
+    expect(count).toBe(4);
+    // Not for so long that the connection is given up.
+    for (let i = 0; i < 100; i++) small.wasted(8 * 1024 * 1024);
+    small.rest(() => {});
+    expect(delays()).toEqual([64.25, 1000]);
+  } finally {
+    timers.mockRestore();
+  }
 });

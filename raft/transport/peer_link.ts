@@ -24,7 +24,8 @@ export interface PeerLinkOptions {
   readonly layer: SocketLayer;
   readonly resolve: (host: string) => Promise<string>;
   readonly silenceMs: number;
-  readonly onFrame: (channel: number, payload: Uint8Array) => void;
+  /** As of a connection. */
+  readonly onFrame: (channel: number, payload: Uint8Array) => unknown;
   readonly onPeer: (connected: boolean) => void;
   /** Whoever answers at its address belongs to another cluster. */
   readonly onOtherCluster: () => void;

@@ -231,8 +231,8 @@ export class TcpTransport implements Transport {
         else this.#links.get(peer)!.accepted(connection);
       },
       onFrame: (peer, channel, payload) => {
-        if (peer === NONE) this.#visited(connection, socket, payload);
-        else this.#handlers?.onFrame(peer, channel, payload);
+        if (peer !== NONE) return this.#handlers?.onFrame(peer, channel, payload);
+        this.#visited(connection, socket, payload);
       },
       onClose: (reason, refused) => {
         this.#visitors.delete(connection);

@@ -99,6 +99,7 @@ export class Visitor {
       onOpen: () => void connection.send(VISIT_CHANNEL, question),
       onFrame: (_, channel, bytes) => {
         if (channel === VISIT_CHANNEL) end({ kind: "answer", bytes });
+        return channel === VISIT_CHANNEL;
       },
       onClose: (reason, refused) => {
         if (dialer.olderVersion === null) return end({ kind: "failed", reason, refused });

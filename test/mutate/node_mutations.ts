@@ -374,9 +374,15 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
       "    index: reader.count(),\n    logTerm: reader.count(),",
     ],
   ]),
-  ...mutationsOf("raft/node/raft_node.ts", ["raft/node/mad_member.test.ts"], [
+  ...mutationsOf("raft/node/lie_of.ts", ["raft/node/mad_member.test.ts"], [
     ["second-leader-heard", "core.leader !== NONE && core.leader !== from)", "core.leader === from)"],
     ["false-acknowledgement-heard", "index > core.lastIndex) {", "index < 0) {"],
-    ["requests-without-limit", "if (cost !== null && !this", "if (cost === -1 && !this"],
+  ]),
+  ...mutationsOf("raft/node/raft_node.ts", ["raft/node/mad_member.test.ts"], [
+    ["requests-without-limit", "if (cost > 0 && !this", "if (cost === -1 && !this"],
+  ]),
+  ...mutationsOf("raft/node/snapshot_transfers.ts", ["raft/node/mad_member.test.ts"], [
+    ["snapshot-of-a-later-term-kept", "return term === core.term\n", "return term >= core.term\n"],
+    ["snapshot-of-no-leader-kept", "? lieOf(head, core)", "? null"],
   ]),
 ];

@@ -99,7 +99,7 @@ export const TRANSPORT_MUTATIONS: readonly Mutation[] = [
   ...mutationsOf("raft/node/raft_node.ts", ["raft/node/membership.test.ts"], [
     [
       "removed-member-heard",
-      "    if (this.#membership.turnAway(from)) return;\n    this.#lastContactMs",
+      "    if (this.#membership.turnAway(from)) return false;\n    this.#lastContactMs",
       "    this.#lastContactMs",
     ],
   ]),
@@ -107,8 +107,12 @@ export const TRANSPORT_MUTATIONS: readonly Mutation[] = [
     ["stranger-joins-by-certificate-alone", "&& !strangersMayJoin) {", "&& false) {"],
     ["impostor-asks-for-a-place", "if (impostor !== null) return", "if (impostor === '') return"],
   ]),
+  ...mutationsOf("raft/transport/connection.ts", ["raft/transport/connection.test.ts"], [
+    ["waste-not-counted", "if (!useful) this.#share.wasted(payload.length);", ""],
+  ]),
   ...mutationsOf("raft/transport/loop_share.ts", ["raft/transport/loop_share.test.ts"], [
-    ["peer-without-limit", "return this.#usedMs >= STRETCH_MS;", "return false;"],
+    ["peer-without-limit", "return this.#usedMs >= STRETCH_MS ||", "return"],
+    ["waste-costs-nothing", "Math.max(REST_MS, this.#owedMs)", "REST_MS"],
     [
       "share-for-each-connection",
       "get resting(): boolean {\n    return this.#waiting !== null;",
