@@ -1,11 +1,12 @@
 /**
  * Floods of the REST port of the primary, with and without a password, of its raft port by strangers, and by a member that has gone mad:
  * none may cost a renewal its time, a client its primary, or the host its memory and disk. A second client, from another address,
- * asks for the primary's health meanwhile.
+ * asks for the primary's health meanwhile. With certificates the same ports are flooded over TLS, by the worst kinds.
  */
 import { readFileSync, statSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
+import { connect as connectTls } from "node:tls";
 import type { TlsFiles } from "../../raft/mod.ts";
 import type { Cluster } from "../../src/demo/cluster.ts";
 import type { Host } from "../../src/demo/host.ts";
@@ -49,19 +50,20 @@ export interface FloodOptions {
   readonly seconds: number;
   /** Those whose name has this in it. */
   readonly wanted: string;
-  /** What the mad member shows of itself; null: the raft ports speak no TLS. Then REST is flooded, too. */
+  /** Also those of the mad member. */
+  readonly mad: boolean;
+  /** What the mad member shows of itself; null: neither the raft ports nor REST speak TLS. */
   readonly tlsOf: ((host: Host) => TlsFiles) | null;
 }
 
 /** Every flood, one after another; before those of the mad member a standby is switched off, whose place it takes. */
 export async function measureFloods(
   cluster: Cluster,
-  { seconds, wanted, tlsOf }: FloodOptions,
+  { seconds, wanted, mad: withMad, tlsOf }: FloodOptions,
   say: (text: string) => void,
 ): Promise<Measurement[]> {
-  const rest = JSON.parse(
-    (await run(process.execPath, [PROGRAM, "", "0", "--list", "0"], "/")).output,
-  ) as string[];
+  const scheme = tlsOf === null ? "http" : "https";
+  const rest = JSON.parse((await run(process.execPath, [PROGRAM, scheme, "--list"], "/")).output) as string[];
   const raft = JSON.parse((await run(process.execPath, [RAFT_FLOODS, "{}", "--list", "0"], "/")).output) as {
     readonly strangers: readonly string[];
     readonly mad: readonly string[];
@@ -69,12 +71,13 @@ export async function measureFloods(
   const name = (kind: string) => tlsOf === null ? kind : `${kind} (TLS)`;
   const fits = (kind: string) => name(kind).includes(wanted);
   let off: Host | null = null;
-  const restFloods = ["nothing", ...tlsOf === null ? rest : []].filter(fits).map((kind): Flood => ({
+  const restFloods = ["nothing", ...rest].filter(fits).map((kind): Flood => ({
     kind,
     command: ({ addresses: { address, restPort } }) =>
       Promise.resolve(
         kind === "nothing" ? [] : [
           PROGRAM,
+          scheme,
           address,
           String(restPort),
           kind,
@@ -105,7 +108,7 @@ export async function measureFloods(
   };
   for (const one of restFloods) await measure(one);
   for (const kind of raft.strangers.filter(fits)) await measure(raftFlood(kind));
-  const mad = raft.mad.filter(fits);
+  const mad = withMad ? raft.mad.filter(fits) : [];
   if (mad.length > 0) {
     off = cluster.others(await cluster.waitHealthy())[0]!;
     await off.powerOff();
@@ -227,9 +230,11 @@ function check(host: Host): Promise<{ status: string; ms: number }> {
     const beginMs = performance.now();
     let received = "";
     const { address, restPort } = host.addresses;
-    const socket = connect({ host: address, port: restPort, localAddress: "127.0.2.1" }, () => {
-      socket.write("OPTIONS /primary HTTP/1.0\r\n\r\n");
-    });
+    const to = { host: address, port: restPort, localAddress: "127.0.2.1" };
+    const ask = () => void socket.write("OPTIONS /primary HTTP/1.0\r\n\r\n");
+    const socket = host.settings.clientCertificate === undefined
+      ? connect(to, ask)
+      : connectTls({ ...to, rejectUnauthorized: false }, ask);
     const finish = (status: string) => {
       socket.destroy();
       resolve({ status, ms: performance.now() - beginMs });

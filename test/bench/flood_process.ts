@@ -1,10 +1,12 @@
 /**
  * What strangers do to a REST port, in a process of its own, at full speed until the time is over.
- * usage: flood_process.ts HOST PORT KIND SECONDS [SOURCE [USER:PASSWORD]]; prints {"connections", "sent", "received"} (bytes).
+ * usage: flood_process.ts SCHEME HOST PORT KIND SECONDS [SOURCE [USER:PASSWORD]]; SCHEME: http, https. Prints {"connections",
+ * "sent", "received"} (bytes). With "--list" for HOST it prints the kinds that fit the scheme.
  */
 import { type Socket } from "bun";
 
-const [host, port, kind, seconds, source, user = ""] = process.argv.slice(2) as [
+const [scheme, host, port, kind, seconds, source, user = ""] = process.argv.slice(2) as [
+  string,
   string,
   string,
   string,
@@ -26,11 +28,16 @@ interface Flood {
   readonly renewMs?: number;
   /** Reads nothing. */
   readonly deaf?: boolean;
+  /** Shakes hands, whatever the port speaks. */
   readonly tls?: boolean;
+  /** What it is for a port that speaks HTTPS. too: the same over TLS; only: there is no such flood of plain HTTP. @default none */
+  readonly https?: "too" | "only";
 }
 
 const get = (path: string, headers = "") => `GET ${path} HTTP/1.1\r\n${headers}\r\n`;
 const post = (path: string, headers: string) => `POST ${path} HTTP/1.1\r\n${headers}\r\n`;
+/** The beginning of a ClientHello of 512 bytes. */
+const helloHead = new Uint8Array([22, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3]);
 const again = (text: string, everyMs = 1) => ({ text: () => text, everyMs });
 const authorized = `Authorization: Basic ${Buffer.from(user).toString("base64")}\r\n`;
 const random = () => Math.random().toString(36).slice(2);
@@ -40,18 +47,27 @@ const FLOODS: { readonly [kind: string]: Flood } = {
     connections: 60,
     first: () => get("/metrics").repeat(100),
     then: again(get("/metrics").repeat(100), 20),
+    https: "too",
   },
   "pipelined /cluster": {
     connections: 60,
     first: () => get("/cluster").repeat(100),
     then: again(get("/cluster").repeat(100), 20),
+    https: "too",
   },
   "4,000 single connections": {
     connections: 4000,
     first: () => get("/primary", "Connection: close\r\n"),
     renewMs: 1000,
+    https: "too",
   },
-  "bodies that never come": { connections: 3000, first: () => post("/restart", "Content-Length: 100\r\n") },
+  "bodies that never come": {
+    connections: 3000,
+    first: () => post("/restart", "Content-Length: 100\r\n"),
+    https: "too",
+  },
+  "handshakes that are not finished": { connections: 3000, first: () => helloHead, https: "only" },
+  "handshakes without end": { connections: 200, first: () => "", renewMs: 5, tls: true, https: "only" },
   "bad Host headers": {
     connections: 50,
     first: () => get("/", `Host: [${random()}"\r\n`).repeat(50),
@@ -82,6 +98,7 @@ const FLOODS: { readonly [kind: string]: Flood } = {
     connections: 60,
     first: () => post("/config", "Content-Length: 900000\r\n") + "x".repeat(900_000),
     renewMs: 50,
+    https: "too",
   },
   "HEAD, OPTIONS, POST, PATCH": {
     connections: 60,
@@ -106,7 +123,12 @@ const FLOODS: { readonly [kind: string]: Flood } = {
     renewMs: 10,
   },
   "TLS on a plain port": { connections: 200, first: () => "", tls: true, renewMs: 50 },
-  "answers that nobody reads": { connections: 200, first: () => get("/metrics").repeat(400), deaf: true },
+  "answers that nobody reads": {
+    connections: 200,
+    first: () => get("/metrics").repeat(400),
+    deaf: true,
+    https: "too",
+  },
   "with the password: unusable configurations": {
     connections: 60,
     first: () => {
@@ -135,8 +157,12 @@ const FLOODS: { readonly [kind: string]: Flood } = {
   },
 };
 
-if (kind === "--list") process.stdout.write(JSON.stringify(Object.keys(FLOODS)));
-else run(FLOODS[kind] ?? fail(`unknown: ${kind}`));
+const fits = ({ https }: Flood) => scheme === "https" ? https !== undefined : https !== "only";
+if (host === "--list") {
+  process.stdout.write(
+    JSON.stringify(Object.entries(FLOODS).filter(([, flood]) => fits(flood)).map(([name]) => name)),
+  );
+} else run(FLOODS[kind] ?? fail(`unknown: ${kind}`));
 
 function fail(message: string): never {
   throw new Error(message);
@@ -184,7 +210,9 @@ async function connect(flood: Flood): Promise<void> {
       hostname: host,
       port: Number(port),
       ...local,
-      ...(flood.tls ? { tls: { rejectUnauthorized: false } } : {}),
+      ...(flood.tls || scheme === "https" && flood.https === "too"
+        ? { tls: { rejectUnauthorized: false } }
+        : {}),
       socket: {
         open: (socket) => begin(socket as Socket),
         data: (_, chunk) => void (count.received += chunk.length),

@@ -193,16 +193,23 @@ async function main(): Promise<void> {
   }
   if (wanted("flood")) {
     await withCluster({ ...given, ttl: 5 }, async (cluster) => {
-      const options = { seconds: Number(values.seconds), wanted: values.fault };
+      const options = { seconds: Number(values.seconds), wanted: values.fault, mad: true };
       found.push(...await measureFloods(cluster, { ...options, tlsOf: null }, say));
     });
     const certificates = new RaftCertificates();
     try {
       await withCluster({ ...given, ttl: 5 }, async (cluster) => {
-        const options = { seconds: Number(values.seconds), wanted: values.fault || "raft port" };
+        // The mad member is the same behind TLS.
+        const options = { seconds: Number(values.seconds), wanted: values.fault, mad: values.fault !== "" };
         const tlsOf = ({ name }: Host) => certificates.files(name);
         found.push(...await measureFloods(cluster, { ...options, tlsOf }, say));
-      }, { override: (name) => ({ raft: { tls: certificates.section(name) } }) });
+      }, {
+        override: (name) => ({
+          raft: { tls: certificates.section(name) },
+          restapi: certificates.section(name),
+        }),
+        clientCertificate: certificates.client(),
+      });
     } finally {
       certificates.remove();
     }
@@ -265,7 +272,7 @@ async function measureBootstrap(reps: number): Promise<Measurement> {
 async function withCluster(
   dcs: JsonObject,
   action: (cluster: Cluster) => Promise<void>,
-  options: Pick<ClusterOptions, "place" | "override"> = {},
+  options: Pick<ClusterOptions, "place" | "override" | "clientCertificate"> = {},
 ): Promise<void> {
   const cluster = await Cluster.create({ binary, user, dcs, ...options });
   try {

@@ -28,6 +28,11 @@ export class RaftCertificates {
     return files;
   }
 
+  /** What a client of the REST APIs believes, and shows. */
+  client(): TlsFiles {
+    return this.#authority.issue({ commonName: "bench", usages: ["clientAuth"] });
+  }
+
   /** `raft.tls` of this member. */
   section(name: string) {
     this.files(name);
