@@ -97,6 +97,11 @@ export class RawNode {
     return this.#raft.leader;
   }
 
+  /** While we lead, the voter that we have asked to take over; else NONE. */
+  get transferee(): NodeId {
+    return this.#raft.leadership?.transferee ?? NONE;
+  }
+
   get commit(): Index {
     return this.#raft.log.committed;
   }

@@ -6,7 +6,7 @@
  * snapshot's pieces and large appends are many bytes, and what they cost is bounded by transport/loop_share.ts, which delays and
  * drops nothing. But some messages cost others far more than to read them, and are sent without being asked for (`costOf`).
  */
-import type { MessageType, NodeId } from "../core/types.ts";
+import type { Message, MessageType, NodeId } from "../core/types.ts";
 
 /** Messages; one of more than 4 kB counts as several. */
 const PER_SECOND = 250;
@@ -31,6 +31,16 @@ export function costOf(type: MessageType | null, bytes: number): number {
     default:
       return 0;
   }
+}
+
+/**
+ * What it takes besides, now that it is read. Each entry of a proposal is one for every log, however small it is. The wish that another
+ * member lead is a person's, and while the leader carries it out, nothing is proposed or read: for an election timeout, where the
+ * other one does not take over.
+ */
+export function costOnceRead({ type, entries }: Message, leads: boolean): number {
+  if (type === "propose") return entries.length - 1;
+  return type === "transferLeader" && leads ? BURST - BURST / 4 : 0;
 }
 
 /** As how many messages so many bytes count. */

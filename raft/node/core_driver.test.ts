@@ -165,7 +165,7 @@ test("a leader that is muted sends nothing that keeps its followers loyal, but s
   driver.core.transferLeader(2);
   driver.core.step(makeMessage({ type: "appendResponse", from: 2, to: 1, term: 1, index: 2 }));
   driver.pump();
-  expect(taken()).toEqual(["timeoutNow>2"]);
+  expect(taken()).toEqual(["transferLeader>3", "timeoutNow>2"]);
 });
 
 test("no snapshot is taken of a state that a received one is about to replace", () => {

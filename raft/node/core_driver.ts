@@ -3,6 +3,7 @@
  * whole: see the contract in core/raw_node.ts. Owns the core; everything is called from one turn at a time.
  */
 import { encodeMessage } from "../core/message.ts";
+import { announcements } from "./hand_over.ts";
 import { RawNode } from "../core/raw_node.ts";
 import type { RawNodeConfig } from "../core/options.ts";
 import type { Entry, HardState, Index, Message, NodeId, ReadState, Ready, Snapshot } from "../core/types.ts";
@@ -189,6 +190,9 @@ export class CoreDriver {
     const { type, to, snapshot } = message;
     const ofLeader = type === "append" || type === "heartbeat" || type === "snapshot";
     if (snapshot !== null && !this.mutedAsLeader && this.#options.sendPieces(message, snapshot)) return;
+    for (const one of announcements(message, this.core.configuration.voters)) {
+      this.#options.transport.send(one.to, 0, encodeMessage(one));
+    }
     const sent = !(ofLeader && this.mutedAsLeader) &&
       this.#options.transport.send(to, 0, encodeMessage(message));
     if (type === "snapshot") this.core.reportSnapshot(to, sent);

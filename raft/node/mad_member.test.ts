@@ -1,5 +1,11 @@
 import { describe, expect, test } from "bun:test";
-import { decodeMessage, encodeMessage, makeMessage } from "../core/message.ts";
+import {
+  decodeMessage,
+  encodeMessage,
+  makeMessage,
+  numberContext,
+  TRANSFER_CONTEXT,
+} from "../core/message.ts";
 import type { Message, NodeId } from "../core/types.ts";
 import { encodeEnvelope } from "./envelope.ts";
 import {
@@ -113,5 +119,66 @@ describe("a member that has gone mad", () => {
     expect(done).toBeGreaterThan(400);
     expect(done).toBeLessThan(800);
     goesOn();
+  });
+
+  /**
+   * Lets `ms` pass, and the mad one speak every 10 of them. How long the leader of the others confirmed no read, and in how many
+   * of these moments it did.
+   */
+  function readsUnder(
+    { cluster, leader, other, say }: ReturnType<typeof withMadMember>,
+    message: (term: number) => Partial<Message> & Pick<Message, "type">,
+    ms = 20_000,
+  ) {
+    const began = cluster.clock.now();
+    const confirmed = new Set([began]);
+    for (let at = 0; at < ms; at += 10) {
+      for (const { id, node } of [leader, other]) say(id, message(node.status().term));
+      for (const { node } of [leader, other]) {
+        node.read((outcome) => {
+          if (outcome.kind === "confirmed") confirmed.add(cluster.clock.now());
+        });
+      }
+      cluster.clock.advance(10);
+    }
+    const times = [...confirmed, cluster.clock.now()];
+    const longestMs = Math.max(...times.slice(1).map((at, i) => at - times[i]!));
+    return { longestMs, share: confirmed.size / (ms / 10) };
+  }
+
+  test("and asks for votes as after a transfer deposes nobody", () => {
+    const mad = withMadMember();
+    const { longestMs } = readsUnder(mad, (term) => ({
+      type: "vote",
+      term: term + 1,
+      index: 1e6,
+      logTerm: term + 1,
+      context: TRANSFER_CONTEXT,
+    }), 5000);
+    expect(longestMs).toBeLessThan(20);
+    mad.goesOn();
+  });
+
+  test("and tells others to take over, or claims the term at the end of all numbers, is not heard", () => {
+    const mad = withMadMember();
+    for (const later of [0, 1]) {
+      const said = readsUnder(mad, (term) => ({ type: "timeoutNow", term: term + later }), 2000);
+      expect(said.longestMs).toBeLessThan(20);
+    }
+    for (const type of ["heartbeat", "appendResponse", "timeoutNow"] as const) {
+      const term = Number.MAX_SAFE_INTEGER - 1;
+      expect(readsUnder(mad, () => ({ type, term }), 1000).longestMs).toBeLessThan(20);
+    }
+    mad.goesOn();
+  });
+
+  test("and wishes without end that it lead itself keeps the leader from reads for an election timeout in two seconds", () => {
+    const mad = withMadMember();
+    const { leader, mad: { id }, term } = mad;
+    const wish = { type: "transferLeader", term, context: numberContext(id) } as const;
+    const { longestMs, share } = readsUnder(mad, () => wish);
+    expect(longestMs).toBeLessThan(700);
+    expect(share).toBeGreaterThan(0.6);
+    expect(leader.node.status().term).toBe(term);
   });
 });

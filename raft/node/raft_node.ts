@@ -25,9 +25,11 @@ import type {
   RaftStatus,
   ReadOutcome,
 } from "./api.ts";
-import { ChannelBudget, costOf, messagesIn } from "./channel_budget.ts";
+import { ChannelBudget, costOf, costOnceRead, messagesIn } from "./channel_budget.ts";
 import { CoreDriver } from "./core_driver.ts";
 import { encodeEnvelope } from "./envelope.ts";
+import { GarbageLog } from "./garbage_log.ts";
+import { HandOver } from "./hand_over.ts";
 import { lieOf } from "./lie_of.ts";
 import { Membership } from "./membership.ts";
 import { MEMBERS_CHANNEL } from "./member_messages.ts";
@@ -53,8 +55,6 @@ import { Versions } from "./versions.ts";
 import { Visits } from "./visits.ts";
 
 const DEFAULT_PROPOSE_TIMEOUT_MS = 5000;
-const GARBAGE_EVERY_MS = 60_000;
-const MAX_GARBAGE_TEXT = 500;
 
 type StateEvent = Extract<RaftEvent, { kind: "state" }>;
 
@@ -87,7 +87,11 @@ export class RaftNode implements Raft {
   #listeners: ((event: RaftEvent) => void)[] = [];
   #connected = new Set<NodeId>();
   #lastContactMs = new Map<NodeId, number>();
-  #garbageSaidMs = new Map<NodeId, number>();
+  #garbage = new GarbageLog(
+    () => this.#options.clock.now(),
+    (from, text) =>
+      this.#options.log("warning", "raft_garbage", `unusable message of ${this.#nameOf(from)}: ${text}`),
+  );
   /** What members say on all channels but raft's own, and what they ask of this one on that. */
   #budget = new ChannelBudget(() => this.#options.clock.now());
   #requestBudget = new ChannelBudget(() => this.#options.clock.now());
@@ -99,6 +103,7 @@ export class RaftNode implements Raft {
   #snapshots: SnapshotTransfers;
   #stepAside: StepAside;
   #versions: Versions;
+  #handOver = new HandOver();
   #removed = false;
 
   constructor(options: RaftNodeOptions) {
@@ -437,7 +442,7 @@ export class RaftNode implements Raft {
     if (handler === undefined && !own) return false;
     const budget = own ? this.#requestBudget : this.#budget;
     if (!budget.take(from, messagesIn(payload.length))) {
-      this.#noteGarbage(from, "more than it may say");
+      this.#garbage.note(from, "more than it may say");
       return false;
     }
     if (channel === ADMISSION_CHANNEL) this.#onAdmissionFrame(from, payload);
@@ -461,23 +466,23 @@ export class RaftNode implements Raft {
       return true;
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
-      this.#noteGarbage(from, error.message);
+      this.#garbage.note(from, error.message);
       return false;
     }
   }
 
   /** Why it was not given to the core, for people; null: it was, or had to be dropped. */
   #stepMessage(message: Message): string | null {
-    const { type, from, entries } = message;
-    this.#registrar.heard(from);
-    // Each entry of a proposal is one for every log, however small it is.
-    if (type === "propose" && !this.#requestBudget.take(from, entries.length - 1)) {
-      return "more than it may ask for";
-    }
+    this.#registrar.heard(message.from);
+    const cost = costOnceRead(message, this.#leadingTerm() !== null);
+    if (cost > 0 && !this.#requestBudget.take(message.from, cost)) return "more than it may ask for";
     if (this.#stepAside.refuses(message)) return null;
     const flaw = this.#flawOf(message);
-    if (flaw === null) this.#driver?.core.step(message);
-    return flaw;
+    const core = this.#core;
+    if (flaw !== null || core === null) return flaw;
+    if (!this.#handOver.believes(message, core)) return "it asks for votes as if the leader had told it to";
+    core.step(message);
+    return null;
   }
 
   /**
@@ -495,15 +500,6 @@ export class RaftNode implements Raft {
       if (refusal !== null) return `what it proposes is refused: ${refusal}`;
     }
     return null;
-  }
-
-  /** A line a minute and member: what comes, and how often, is up to the sender. */
-  #noteGarbage(from: NodeId, text: string): void {
-    const now = this.#options.clock.now();
-    if (now - (this.#garbageSaidMs.get(from) ?? -Infinity) < GARBAGE_EVERY_MS) return;
-    this.#garbageSaidMs.set(from, now);
-    const shown = text.slice(0, MAX_GARBAGE_TEXT);
-    this.#options.log("warning", "raft_garbage", `unusable message of ${this.#nameOf(from)}: ${shown}`);
   }
 
   // --- admission ---

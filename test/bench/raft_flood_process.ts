@@ -3,7 +3,13 @@
  * time is over. usage: raft_flood_process.ts SETTINGS KIND SECONDS; SETTINGS is JSON, see RaftFloodSettings. With "--list" for
  * KIND it prints the kinds. Prints {"connections", "frames", "bytes", "connected"}.
  */
-import { decodeMessage, encodeMessage, makeMessage } from "../../raft/core/message.ts";
+import {
+  decodeMessage,
+  encodeMessage,
+  makeMessage,
+  numberContext,
+  TRANSFER_CONTEXT,
+} from "../../raft/core/message.ts";
 import type { Message } from "../../raft/core/types.ts";
 import {
   clusterIdOf,
@@ -150,6 +156,20 @@ const MAD: { readonly [kind: string]: MadFrame } = {
   "mad member: reads": raft(() => ({ type: "readIndex", context: new Uint8Array(16) })),
   "mad member: pre-votes": raft((term) => ({ type: "preVote", term: term + 1, index: 1, logTerm: term })),
   "mad member: votes": raft((term) => ({ type: "vote", term: term + 1, index: 2 ** 40, logTerm: term })),
+  "mad member: votes as after a transfer": raft((term) => ({
+    type: "vote",
+    term: term + 1,
+    index: 2 ** 40,
+    logTerm: term,
+    context: TRANSFER_CONTEXT,
+  })),
+  "mad member: words to take over": raft((term) => ({ type: "timeoutNow", term })),
+  "mad member: wishes to lead": raft((term) => ({
+    type: "transferLeader",
+    term,
+    context: numberContext(idOf(mad)),
+  })),
+  "mad member: later terms": raft((term) => ({ type: "heartbeat", term: term + 1 })),
   "mad member: appends": raft((term) => ({
     type: "append",
     term,

@@ -377,9 +377,21 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
   ...mutationsOf("raft/node/lie_of.ts", ["raft/node/mad_member.test.ts"], [
     ["second-leader-heard", "core.leader !== NONE && core.leader !== from)", "core.leader === from)"],
     ["false-acknowledgement-heard", "index > core.lastIndex) {", "index < 0) {"],
+    ["take-over-of-no-leader-heard", "|| from !== core.leader)", ")"],
+    ["last-term-of-all-heard", "term - core.term > MAX_TERM_JUMP", "term < 0"],
+  ]),
+  ...mutationsOf("raft/node/hand_over.ts", ["raft/node/mad_member.test.ts"], [
+    ["marked-vote-of-anybody", "return !mustBeWanted ||", "return true ||"],
+  ]),
+  ...mutationsOf("raft/node/hand_over.ts", ["raft/node/hand_over.test.ts"], [
+    ["hand-over-announced-by-anybody", "&& from === core.leader) {", ") {"],
+    ["hand-over-not-announced", 'if (type !== "timeoutNow") return [];', "return [];"],
+  ]),
+  ...mutationsOf("raft/node/channel_budget.ts", ["raft/node/mad_member.test.ts"], [
+    ["wishes-without-limit", "BURST - BURST / 4 : 0;", "0 : 0;"],
   ]),
   ...mutationsOf("raft/node/raft_node.ts", ["raft/node/mad_member.test.ts"], [
-    ["requests-without-limit", "if (cost > 0 && !this", "if (cost === -1 && !this"],
+    ["requests-without-limit", "costOf(typeOfMessage(payload), payload.length)", "0"],
   ]),
   ...mutationsOf("raft/node/snapshot_transfers.ts", ["raft/node/mad_member.test.ts"], [
     ["snapshot-of-a-later-term-kept", "return term === core.term\n", "return term >= core.term\n"],
