@@ -1,4 +1,4 @@
-/** Stops that hang: whatever helper of PostgreSQL does not end, another member writes soon, and clients are told in time. */
+/** Stops and promotions that hang: whatever does not end, another member writes soon, and clients are told in time. */
 import { expect } from "bun:test";
 import { chmodSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -148,6 +148,37 @@ for (
     console.log(reason);
     expect(reason).toMatch(/\(fast, (?:immediate|kill)[a-z, ]* since /);
   });
+}
+
+for (const paused of [false, true]) {
+  story(
+    `a candidate that cannot be promoted is followed by another member, and says so${
+      paused ? ", also in pause" : ""
+    }`,
+    async (fixture) => {
+      const { cluster } = fixture;
+      const old = await fixture.healed();
+      const [next, other] = cluster.others(old) as [Host, Host];
+      if (paused) await cluster.ctl("pause", "--wait");
+      expect(signal(await helper(next, "startup"), "SIGSTOP")).toBe(true);
+      const begin = nowMs();
+      const answers = watched(next, "/primary", async () => {
+        const asked = cluster.tryCtl("switchover", "--leader", old.name, "--candidate", next.name, "--force");
+        expect(await fixture.successorOf(old, begin)).toBe(other);
+        const { code, output } = await asked;
+        expect(output).toContain(`${next.name} could not take over, ${other.name} did`);
+        expect(code).toBe(1);
+      });
+      // Granted the lock, it could not write.
+      expect(await answers).toEqual([false]);
+      const first = fixture.client.acks.find((one) => one.node === other.name && one.ackMs > begin)!;
+      reportOutage("hung startup process, switchover", begin, first.ackMs);
+      expect(await fixture.lostOn(other, begin)).toEqual([]);
+      fixture.expectOnePrimary(old, begin);
+      if (paused) await cluster.ctl("resume", "--wait");
+      await fixture.healed();
+    },
+  );
 }
 
 story("an agent that is stopped does not wait for a hung postmaster, and names it", async (fixture) => {

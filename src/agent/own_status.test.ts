@@ -48,6 +48,15 @@ test("a primary is told of as one that can be written to until it shuts down", (
   expect(servesAsPrimary(postgres(), cluster())).toBe(false);
 });
 
+test("a primary that starts, or is being promoted, is none yet", () => {
+  const promoting = { writable: true, epoch: 3, inRecovery: true };
+  expect(servesAsPrimary(postgres(promoting), cluster())).toBe(false);
+  const starting = { ...RUNNING_PRIMARY, process: "starting", inRecovery: null } as const;
+  expect(servesAsPrimary(postgres(starting), cluster())).toBe(false);
+  // Lost connections say nothing of the server, and a frozen one may go on within its lease.
+  expect(servesAsPrimary(postgres({ ...RUNNING_PRIMARY, process: "frozen" }), cluster())).toBe(true);
+});
+
 test("nobody is told of a primary before its bootstrap is complete", () => {
   expect(servesAsPrimary(postgres(RUNNING_PRIMARY), BOOTSTRAPPING)).toBe(false);
   const { role, writable } = statusOf({ dcs: BOOTSTRAPPING });

@@ -38,15 +38,17 @@ export interface OwnStatusInput {
 
 /**
  * Whether users may be told that they can write here, as far as PostgreSQL and the records go; the lease is asked for
- * beside it. A primary that shuts down is none any more, whatever it still does; one whose bootstrap is not complete is
- * none yet: what is written to it may be set aside.
+ * beside it. A primary that shuts down is none any more, whatever it still does; one that starts, recovers from a crash
+ * or is being promoted takes no writes yet, however long that lasts; one whose bootstrap is not complete is none yet:
+ * what is written to it may be set aside.
  */
 export function servesAsPrimary(
-  postgres: Pick<PostgresView, "process" | "writable">,
+  postgres: Pick<PostgresView, "process" | "writable" | "inRecovery">,
   dcs: DcsState,
 ): boolean {
-  const { process, writable } = postgres;
-  return writable && process !== "none" && process !== "stopping" && isInitialized(dcs);
+  const { process, writable, inRecovery } = postgres;
+  const isUp = process === "running" || process === "frozen";
+  return writable && isUp && inRecovery === false && isInitialized(dcs);
 }
 
 export function ownStatus(input: OwnStatusInput): MemberStatus {

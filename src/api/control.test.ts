@@ -35,15 +35,13 @@ const IN_AN_HOUR = new Date(Date.now() + 3_600_000).toISOString();
 const post = (path: string, body?: unknown): Request => ({ method: "POST", path, body });
 const paused = (port: StubPort) => port.changeDynamic({ pause: true });
 
-/** The coordinator gives the lock to `holder` and records the outcome. */
-function grants(holder: string) {
+/** The coordinator gives the lock to `holder` and, once that writes, records the outcome. */
+function grants(holder: string, text: string) {
   return (port: StubPort) => {
-    port.onFailover = ({ id }) =>
-      port.changeDcs({
-        failover: null,
-        lock: { ...port.view().dcs!.lock, holder, epoch: 2 },
-        failoverResults: [{ id, ok: true, text: "" }],
-      });
+    port.onFailover = ({ id }) => {
+      port.changeDcs({ lock: { ...port.view().dcs!.lock, holder, epoch: 2 } });
+      port.changeDcs({ failover: null, failoverResults: [{ id, ok: true, text }] });
+    };
   };
 }
 
@@ -330,21 +328,21 @@ const CASES: readonly Case[] = [
   {
     says: "switchover to a candidate",
     request: post("/switchover", { leader: "node1", candidate: "node2" }),
-    arrange: grants("node2"),
+    arrange: grants("node2", 'Successfully switched over to "node2"'),
     code: 200,
     text: 'Successfully switched over to "node2"',
   },
   {
     says: "switchover with the old name of the candidate",
     request: post("/switchover", { leader: "node1", member: "node2" }),
-    arrange: grants("node2"),
+    arrange: grants("node2", 'Successfully switched over to "node2"'),
     code: 200,
     text: 'Successfully switched over to "node2"',
   },
   {
     says: "switchover that ends elsewhere",
     request: post("/switchover", { leader: "node1", candidate: "node2" }),
-    arrange: grants("node3"),
+    arrange: grants("node3", 'Switched over to "node3" instead of "node2"'),
     code: 200,
     text: 'Switched over to "node3" instead of "node2"',
   },
@@ -354,7 +352,7 @@ const CASES: readonly Case[] = [
     arrange: (port) => {
       port.changeDynamic({ synchronousMode: "on" });
       port.changeDcs({ sync: { leader: "node1", syncStandby: ["node2"], quorum: 0, revision: 1 } });
-      grants("node3")(port);
+      grants("node3", 'Successfully failed over to "node3"')(port);
     },
     code: 200,
     text: 'Successfully failed over to "node3"',
@@ -364,7 +362,7 @@ const CASES: readonly Case[] = [
     request: post("/failover", { candidate: "node3" }),
     arrange: (port) => {
       port.changeDcs({ lock: { ...port.view().dcs!.lock, holder: null } });
-      grants("node3")(port);
+      grants("node3", 'Successfully failed over to "node3"')(port);
     },
     code: 200,
     text: 'Successfully failed over to "node3"',
@@ -372,9 +370,24 @@ const CASES: readonly Case[] = [
   {
     says: "failover that names the leader",
     request: post("/failover", { leader: "node1", candidate: "node2" }),
-    arrange: grants("node2"),
+    arrange: grants("node2", 'Successfully switched over to "node2"'),
     code: 200,
     text: 'Successfully switched over to "node2"',
+  },
+  {
+    says: "switchover whose candidate is granted the lock and cannot be promoted",
+    request: post("/switchover", { leader: "node1", candidate: "node2" }),
+    arrange: (port) => {
+      port.onFailover = ({ id }) => {
+        port.changeDcs({ lock: { ...port.view().dcs!.lock, holder: "node2", epoch: 2 } });
+        port.changeDcs({
+          failover: null,
+          failoverResults: [{ id, ok: false, text: "node2 could not take over" }],
+        });
+      };
+    },
+    code: 503,
+    text: "Switchover failed",
   },
   {
     says: "switchover that the coordinator refuses",

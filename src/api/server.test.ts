@@ -147,7 +147,7 @@ test("a switchover is answered when it is over", async () => {
       port.changeDcs({
         failover: null,
         lock: { ...port.view().dcs!.lock, holder: "node2" },
-        failoverResults: [{ id, ok: true, text: "" }],
+        failoverResults: [{ id, ok: true, text: 'Successfully switched over to "node2"' }],
       }), 50);
   const reply = await client.request(baseOf(start(port)), "POST", "/switchover", {
     body: { leader: "node1", candidate: "node2" },

@@ -27,26 +27,18 @@ export function waitForOutcome(
   });
 }
 
-/** null: not yet known. The request was applied here before we began to wait: when it is gone, it is over. */
+/**
+ * null: not yet known. What became of it is what the raft leader has logged, once somebody can write: the lock alone is
+ * granted before the promotion, which may fail. The request was applied here before we began to wait: when it is gone
+ * without a result, it is over.
+ */
 function outcomeOf(view: ApiView, request: FailoverRecord, before: string | null): Response | null {
   const dcs = view.dcs;
   if (dcs === null) return null;
   const result = dcs.failoverResults.find(({ id }) => id === request.id);
+  if (result !== undefined) return result.ok ? textResponse(200, result.text) : failed(request, result.text);
   const holder = dcs.lock.holder;
-  if (result?.ok !== false && holder !== null && holder !== before) return succeeded(request, holder);
-  if (result !== undefined) return result.ok ? null : failed(request, result.text);
   return dcs.failover?.id !== request.id && holder !== null && holder === before ? failed(request, "") : null;
-}
-
-function succeeded({ kind, candidate }: FailoverRecord, holder: string): Response {
-  const verb = kind === "switchover" ? "switched" : "failed";
-  if (candidate === null || candidate === holder) {
-    return textResponse(200, `Successfully ${verb} over to "${holder}"`);
-  }
-  return textResponse(
-    200,
-    `${verb[0]!.toUpperCase()}${verb.slice(1)} over to "${holder}" instead of "${candidate}"`,
-  );
 }
 
 /** The body is Patroni's; why it failed is in a header of ours, which `agent ctl` prints. */

@@ -88,6 +88,8 @@ export interface RunningAction {
   /** Clock.now() at the beginning. */
   readonly sinceMs: number;
   readonly detail: string;
+  /** Clock.now() when its work was last seen to go on; absent: nobody looks. */
+  readonly movedMs?: number;
 }
 
 /** A shutdown of the server that is under way. */

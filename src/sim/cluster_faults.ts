@@ -14,6 +14,7 @@ import { LEASE_CHANNEL } from "../agent/messages.ts";
 import {
   CLUSTER_FAULTS,
   type ClusterFault,
+  HANGS,
   LEASE_RULES,
   type LeaseAmbush,
   MEMBERSHIP_FAULTS,
@@ -22,7 +23,6 @@ import { failsafeAmbush } from "./failsafe_ambush.ts";
 import { leaseAmbush } from "./lease_ambush.ts";
 import { changeTtl, requestPause, requestSwitchover, resume, setFailsafeMode } from "./requests.ts";
 import type { SimCluster } from "./sim_cluster.ts";
-import { HANGS } from "./model_server.ts";
 import { Operators } from "./operators.ts";
 import { RHO, type SimMember } from "./sim_member.ts";
 
@@ -264,27 +264,14 @@ function makersOf(
       member.member?.requestRestart();
       return moment(member.name);
     }),
-    // And the shutdown that it hangs in, mostly.
-    "stop-hang": one((member) => member.server.hangsAt === null, (member, random) => {
-      const hang = random.pick(HANGS);
-      const { server } = member;
-      server.hangsAt = hang;
-      const how = random.weighted({ switchover: 0.4, stop: 0.3, restart: 0.15, none: 0.15 });
-      if (how === "switchover") requestSwitchover(cluster, `switchover-${++requests}`, random);
-      const stops = how === "stop" && alive(member) && !member.agent.isPaused;
-      if (stops) member.stopAgent();
-      if (how === "restart") member.member?.requestRestart();
-      return {
-        durationMs: random.between(1000, 20_000),
-        text: `${member.name} at the ${hang}, ${how}`,
-        end: () => {
-          server.hangsAt = null;
-          if (!stops) return;
-          member.killAgent(false);
-          member.startAgent();
-        },
-      };
-    }),
+    "stop-hang": one(
+      (member) => member.server.hangsAt === null,
+      (member, random) => hangShutdown(cluster, member, `switchover-${++requests}`, random),
+    ),
+    "promotion-hang": one(
+      (member) => member.server.hangsAt === null,
+      (member, random) => hangPromotion(cluster, member, `switchover-${++requests}`, random),
+    ),
     // The host of a standby that was none but a standby comes back with an empty data directory.
     "data-lost": one((member) => alive(member) && spare(cluster, member), (member, random) => {
       member.killHost();
@@ -369,4 +356,36 @@ function spare(cluster: SimCluster, member: SimMember): boolean {
 
 function everyDirection(ids: readonly number[]): (readonly [number, number])[] {
   return ids.flatMap((from) => ids.filter((to) => to !== from).map((to) => [from, to] as const));
+}
+
+/** The next shutdown of its PostgreSQL hangs, and mostly is asked for. */
+function hangShutdown(cluster: SimCluster, member: SimMember, id: string, random: Prng) {
+  const hang = random.pick(HANGS);
+  const { server } = member;
+  server.hangsAt = hang;
+  const how = random.weighted({ switchover: 0.4, stop: 0.3, restart: 0.15, none: 0.15 });
+  if (how === "switchover") requestSwitchover(cluster, id, random);
+  const stops = how === "stop" && member.agent.alive && !member.agent.isPaused;
+  if (stops) member.stopAgent();
+  if (how === "restart") member.member?.requestRestart();
+  return {
+    durationMs: random.between(1000, 20_000),
+    text: `${member.name} at the ${hang}, ${how}`,
+    end: () => {
+      server.hangsAt = null;
+      if (!stops) return;
+      member.killAgent(false);
+      member.startAgent();
+    },
+  };
+}
+
+/** No switchover to this member comes to its end, and one is asked for. */
+function hangPromotion(cluster: SimCluster, { name, server }: SimMember, id: string, random: Prng) {
+  server.hangsAt = "promotion";
+  requestSwitchover(cluster, id, random);
+  const end = () => {
+    server.hangsAt = null;
+  };
+  return { durationMs: random.between(1000, 20_000), text: `${name} cannot be promoted`, end };
 }

@@ -43,6 +43,7 @@ export const CLUSTER_FAULTS = [
   "postgres-crash",
   "postgres-restart",
   "stop-hang",
+  "promotion-hang",
   "data-lost",
   "reinit",
   "switchover",
@@ -57,6 +58,14 @@ export const CLUSTER_FAULTS = [
   "clock-rate",
 ] as const;
 export type ClusterFault = typeof CLUSTER_FAULTS[number];
+
+/**
+ * Where a shutdown hangs: on a backend that cannot be interrupted and goes on committing, in the shutdown checkpoint, or,
+ * after it, on WAL senders that send nothing or on the archiver.
+ */
+export const HANGS = ["backend", "checkpoint", "senders", "archiver"] as const;
+/** "promotion": not a shutdown but the startup process hangs, so that recovery does not end. */
+export type Hang = typeof HANGS[number] | "promotion";
 
 /** The faults that show soonest that a rule of BREAKABLE (options.ts) is missing. */
 export function faultsAgainst(rule: string): ClusterFault {

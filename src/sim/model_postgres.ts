@@ -208,18 +208,20 @@ export class ModelPostgres implements PostgresPort {
   }
 
   private promote(epoch: number): void {
-    const { server, guard } = this.options;
+    const { memory, options: { server, guard, clock } } = this;
     this.begin("promote", `epoch ${epoch}`, () =>
       guard.promote(
         epoch,
         this.heard((reply) => {
           if (!reply.ok) return this.finish("promote", reply.error);
           const promoted = () => server.answers && !server.inRecovery;
-          this.until(() => promoted() || guard.view().postmaster === null, () => {
-            const ok = promoted();
-            if (ok) this.memory.following = null;
+          this.until(() => {
+            if (server.hangsAt !== "promotion") memory.moved("promote", clock.now());
+            return promoted() || guard.view().postmaster === null;
+          }, () => {
+            if (promoted()) memory.following = null;
             this.lookNow();
-            this.finish("promote", ok ? null : "it ended before it was promoted");
+            this.finish("promote", promoted() ? null : "it ended before it was promoted");
           });
         }),
       ));
@@ -227,9 +229,9 @@ export class ModelPostgres implements PostgresPort {
 
   /** A stop goes before whatever is running. */
   private stop(how: "fast" | "immediate" | "kill", checkpoint: boolean): void {
-    const { server } = this.options;
-    const { action } = this.memory;
+    const { options: { server }, memory: { action } } = this;
     if (action?.kind === "stop" && (action.detail === how || action.detail === "kill")) return;
+    if (action?.kind === "promote") this.memory.note("promote", "cancelled", "", this.options.clock.now());
     this.memory.action = null;
     this.begin("stop", how, () => {
       this.endAsked = true;
@@ -360,19 +362,17 @@ export class ModelPostgres implements PostgresPort {
   private begin(kind: LongAction, detail: string, work: () => void): void {
     if (this.memory.action !== null) return;
     this.actions++;
-    this.memory.action = { kind, sinceMs: this.options.clock.now(), detail };
+    const nowMs = this.options.clock.now();
+    this.memory.action = { kind, sinceMs: nowMs, movedMs: nowMs, detail };
     this.announce();
     work();
   }
 
   private finish(kind: LongAction, failed: string | null): void {
-    const { memory } = this;
-    if (memory.action?.kind !== kind) return;
-    memory.action = null;
-    const failures = failed === null ? 0 : (memory.last[kind]?.failures ?? 0) + 1;
-    const atMs = this.options.clock.now();
-    memory.last[kind] = { kind, ok: failed === null, atMs, detail: failed ?? "", failures };
-    const { server, agent } = this.options;
+    const { server, agent, clock } = this.options;
+    if (this.memory.action?.kind !== kind) return;
+    this.memory.action = null;
+    this.memory.note(kind, failed, "", clock.now());
     agent.world.log.add(server.name, `postgres: ${kind} ${failed === null ? "done" : `failed: ${failed}`}`);
     this.announce();
   }

@@ -3,6 +3,7 @@
  * the agent dies. What commits it acknowledges is decided here alone: `acking && !frozen`. Times are true times; the
  * order of effects is PostgreSQL's, as far as the decisions about it depend on it.
  */
+import type { Hang } from "./fault_kinds.ts";
 import { type Prng, type World } from "../../raft/sim/mod.ts";
 import { Branch, commonAncestor, contains, type Position } from "./wal.ts";
 
@@ -25,13 +26,6 @@ export type DirectoryState =
   | { readonly kind: "half-written"; readonly what: "bootstrap" | "clone" | "rewind" };
 
 export type ServerProcess = "none" | "orphans" | "starting" | "running" | "stopping";
-
-/**
- * Where a shutdown hangs: on a backend that cannot be interrupted and goes on committing, in the shutdown checkpoint, or,
- * after it, on WAL senders that send nothing or on the archiver.
- */
-export const HANGS = ["backend", "checkpoint", "senders", "archiver"] as const;
-export type Hang = typeof HANGS[number];
 
 export interface ServerExit {
   readonly pid: number;
@@ -59,7 +53,7 @@ export class ModelServer {
   following: string | null = null;
   /** Marked as a former primary's that was started read-only, durable. */
   formerPrimary = false;
-  /** A shutdown that comes there does not go on as long as this is set. */
+  /** What comes there does not go on as long as this is set. */
   hangsAt: Hang | null = null;
   process: ServerProcess = "none";
   pid = 0;
@@ -215,7 +209,8 @@ export class ModelServer {
     this.promoting = true;
     if (this.streaming) this.disconnect();
     // Everything received is replayed first; then the history forks.
-    this.stage(this.random.chance(0.3) ? this.random.between(5, 30) : this.random.between(30, 400), () => {
+    const leaveRecovery = () => {
+      if (this.hangsAt === "promotion") return this.stage(HANG_LOOK_MS, leaveRecovery);
       this.promoting = false;
       const fork = this.position!;
       this.inRecovery = false;
@@ -223,7 +218,9 @@ export class ModelServer {
       const branch = new Branch(fork.branch.timeline + 1, fork.branch.systemId, fork, this.name);
       this.position = { branch, lsn: fork.lsn };
       this.open();
-    });
+    };
+    const quick = this.random.chance(0.3);
+    this.stage(quick ? this.random.between(5, 30) : this.random.between(30, 400), leaveRecovery);
     this.changed();
   }
 

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { cutFault, directionsOf, World } from "../../raft/sim/mod.ts";
 import type { DcsState } from "../model/records.ts";
-import { resume } from "./requests.ts";
+import { askPause, askSwitchover, resume } from "./requests.ts";
 import { SimCluster } from "./sim_cluster.ts";
 import type { SimMember } from "./sim_member.ts";
 
@@ -246,6 +246,59 @@ test("a PostgreSQL that dies is started again in place", () => {
     expect(outage(cluster)).toBeLessThan(4000);
     expect(primaryOf(cluster)).toBe(primary);
     expect(records(cluster).lock.epoch).toBe(epoch);
+  }
+});
+
+/** A switchover to a member that hangs in its promotion; returns how long nobody writes, and what was answered. */
+function switchToHung(cluster: SimCluster, candidate: SimMember): { outageMs: number; result?: unknown } {
+  const { world } = cluster;
+  const old = primaryOf(cluster);
+  candidate.server.hangsAt = "promotion";
+  askSwitchover(old, candidate.name, "hung");
+  expect(world.runUntilHolds(world.now() + 5000, 5, () => !old.server.canAcknowledge)).toBe(true);
+  const outageMs = outage(cluster);
+  world.runUntil(world.now() + 2000);
+  return { outageMs, result: records(cluster).failoverResults.find(({ id }) => id === "hung") };
+}
+
+for (const pause of [false, true]) {
+  test(`a member that cannot be promoted is followed by another one within 8 s${pause ? ", also in pause" : ""}`, () => {
+    for (const seed of SEEDS) {
+      const cluster = healthy(seed);
+      const old = primaryOf(cluster);
+      if (pause) {
+        askPause(old, true);
+        cluster.world.runUntil(cluster.world.now() + 3000);
+      }
+      const [candidate, other] = cluster.members.filter((member) => member !== old);
+      const { outageMs, result } = switchToHung(cluster, candidate!);
+      expect(outageMs).toBeLessThan(8000);
+      expect(primaryOf(cluster)).toBe(other!);
+      expect(result).toMatchObject({
+        ok: false,
+        text: `Switchover failed: ${candidate!.name} could not take over, ${other!.name} did`,
+      });
+      candidate!.server.hangsAt = null;
+      resume(cluster);
+      expect(recovers(cluster, 60_000)).toBe(true);
+      expect(cluster.safety.lostBytes).toBe(0);
+    }
+  });
+}
+
+test("a member that cannot be promoted, with nobody else, tries again until it can", () => {
+  for (const seed of SEEDS) {
+    const cluster = healthy(seed, 5, true);
+    const old = primaryOf(cluster);
+    const candidate = cluster.members.find((member) => member !== old && member.name !== "w1")!;
+    cluster.world.after(15_000, () => {
+      candidate.server.hangsAt = null;
+    });
+    const { outageMs } = switchToHung(cluster, candidate);
+    expect(outageMs).toBeLessThan(30_000);
+    expect(primaryOf(cluster)).toBe(candidate);
+    expect(recovers(cluster, 60_000)).toBe(true);
+    expect(cluster.safety.lostBytes).toBe(0);
   }
 });
 

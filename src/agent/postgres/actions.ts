@@ -64,6 +64,8 @@ export class PostgresActions {
       return;
     }
     this.current?.controller.abort();
+    // What it still has to say is not heard any more, and it has not succeeded.
+    if (this.current?.kind === "promote") this.note("promote", `${CANCELLED} (${how} stop)`, "");
     const current = this.enter("stop", how);
     const ended = this.turns.take(() => Promise.resolve());
     const done = work(current.controller.signal, () => atMost(this.parts.clock, CANCEL_WAIT_MS, ended));
@@ -93,10 +95,7 @@ export class PostgresActions {
   }
 
   private note(kind: LongAction | QuietAction, failed: string | null, detail: string): void {
-    const { clock, memory } = this.parts;
-    const failures = failed === null ? 0 : (memory.last[kind]?.failures ?? 0) + 1;
-    const ok = failed === null;
-    memory.last[kind] = { kind, ok, atMs: clock.now(), detail: failed ?? detail, failures };
+    this.parts.memory.note(kind, failed, detail, this.parts.clock.now());
   }
 
   private enter(kind: LongAction, detail: string): Current {

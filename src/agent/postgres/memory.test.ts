@@ -110,3 +110,20 @@ test("others can be rewound against a primary once its checkpoint is on its own 
   memory.seen(standby({ inRecovery: false, timeline: 2, walLsn: 300, checkpointTimeline: 2 }), 2);
   expect(view().checkpointAfterPromote).toBe(true);
 });
+
+test("a promotion that failed counts until another member was promoted", () => {
+  const memory = running();
+  const failures = () => memory.view(guard({ postmaster, anyProcess: true })).last.promote?.failures;
+  memory.seen(standby(), 1);
+  memory.note("promote", "it hangs", "", 2);
+  memory.note("promote", "it hangs", "", 3);
+  expect(failures()).toBe(2);
+  // It may stream from a member whose promotion hangs, too.
+  memory.seen(standby({ receiveLsn: 200 }), 4);
+  memory.seen(standby({ receiverTimeline: 2, replicationState: null }), 5);
+  expect(failures()).toBe(2);
+  memory.seen(standby({ receiverTimeline: 2 }), 6);
+  expect(failures()).toBe(undefined);
+  memory.note("promote", "it hangs", "", 7);
+  expect(failures()).toBe(1);
+});

@@ -41,6 +41,8 @@ export class PostgresMemory {
   following: Upstream | null = null;
   action: RunningAction | null = null;
   last: { [kind in LongAction | QuietAction]?: FinishedAction } = {};
+  /** The timeline that the last failed promotion was to leave; null: none failed, or the others went on without it. */
+  private promotionFailedOn: number | null = null;
   displaced: Displaced | null = null;
   crashedAtMs: number | null = null;
   /** State to show while nothing runs; null: "stopped". */
@@ -72,11 +74,34 @@ export class PostgresMemory {
     this.displaced = null;
   }
 
+  /** The work of the running action goes on. */
+  moved(kind: LongAction, nowMs: number): void {
+    if (this.action?.kind === kind) this.action = { ...this.action, movedMs: nowMs };
+  }
+
+  /** How an action ended: `failed` is what went wrong, null nothing. */
+  note(kind: LongAction | QuietAction, failed: string | null, detail: string, atMs: number): void {
+    const failures = failed === null ? 0 : (this.last[kind]?.failures ?? 0) + 1;
+    this.last[kind] = { kind, ok: failed === null, atMs, detail: failed ?? detail, failures };
+    if (kind !== "promote") return;
+    const timeline = this.server?.status?.timeline ?? this.found.control?.timeline ?? null;
+    this.promotionFailedOn = failed === null ? null : timeline;
+  }
+
+  /** Another member was promoted since a promotion failed here: the next one is no repetition. */
+  private forgetPromotion({ replicationState, receiverTimeline }: ServerStatus): void {
+    if (this.promotionFailedOn === null || replicationState !== "streaming") return;
+    if ((receiverTimeline ?? 0) <= this.promotionFailedOn) return;
+    this.promotionFailedOn = null;
+    delete this.last.promote;
+  }
+
   /** An answer of the server that is tracked. */
   seen(answer: ServerStatus, nowMs: number): void {
     const { server } = this;
     if (server === null) return;
     this.lastLookMs = nowMs;
+    this.forgetPromotion(answer);
     // Without a WAL receiver a standby names the timeline of its last checkpoint, which may be an older one. A server
     // never goes back to an older timeline while it runs.
     const timeline = Math.max(answer.timeline ?? 0, server.status?.timeline ?? 0);

@@ -10,6 +10,7 @@ import { serverEnvironment } from "../../postgres/run_program.ts";
 import { NO_RECOVERY } from "../../postgres/server_conf.ts";
 import type { PostgresContext } from "./context.ts";
 import type { PostgresMonitor } from "./monitor.ts";
+import { PromotionProgress } from "./promotion_progress.ts";
 import { CANCELLED, PostgresStop, type StopProgress } from "./stop.ts";
 import { ask, atMost, sleep } from "./wait.ts";
 
@@ -21,6 +22,11 @@ const POLL_MS = 20;
  * and until then it is no candidate: nothing of it waits.
  */
 const WAL_END_WAIT_MS = 2_000;
+
+/** The answer to one look at a promotion; a server that does not answer is looked at from outside. */
+const PROMOTED_LOOK_MS = 1_000;
+const PROMOTED_QUERY = "SELECT pg_is_in_recovery() AS in_recovery, " +
+  "(SELECT pid FROM pg_catalog.pg_stat_activity WHERE backend_type = 'startup') AS startup";
 
 const CHECKPOINT_PAUSE_MS = 1_000;
 const CHECKPOINT_MAX_PAUSE_MS = 60_000;
@@ -129,7 +135,9 @@ export class PostgresRun {
   }
 
   private async untilPromoted(signal: AbortSignal): Promise<string | null> {
-    const { guard, clock, server } = this.context.parts;
+    const { guard, clock, server, memory } = this.context.parts;
+    memory.moved("promote", clock.now());
+    const progress = new PromotionProgress();
     let connection: Connection | null = null;
     try {
       for (;;) {
@@ -138,14 +146,23 @@ export class PostgresRun {
         if (postmaster === null) return "PostgreSQL ended before it was promoted: its log says why";
         if (postmaster.phase === "running") {
           try {
-            connection ??= await server.connect({ applicationName: "agent promote" });
-            const row = (await connection.query("SELECT pg_is_in_recovery() AS in_recovery"))[0];
+            connection ??= await server.connect({
+              applicationName: "agent promote",
+              connectTimeoutMs: PROMOTED_LOOK_MS,
+              statementTimeoutMs: PROMOTED_LOOK_MS,
+            });
+            const row = (await connection.query(PROMOTED_QUERY))[0];
             if (row?.in_recovery === "f") return null;
+            progress.startup = Number(row?.startup) || null;
           } catch (error) {
             connection?.close();
             connection = null;
             this.context.parts.log.debug("promote_wait", `waiting for the promotion: ${errorText(error)}`);
           }
+        }
+        // Frozen, it stands still because its lease has run out.
+        if (postmaster.phase === "frozen" || progress.moves(postmaster.pid)) {
+          memory.moved("promote", clock.now());
         }
         await sleep(clock, POLL_MS, signal);
       }

@@ -79,7 +79,7 @@ test("an operation is run by the agent, and what it did is seen by the next requ
       port.changeDcs({
         failover: null,
         lock: { ...port.view().dcs!.lock, holder: "node2" },
-        failoverResults: [{ id, ok: true, text: "" }],
+        failoverResults: [{ id, ok: true, text: 'Successfully switched over to "node2"' }],
       }), 100);
   const reply = await client.request(base, "POST", "/switchover", {
     body: { leader: "node1", candidate: "node2" },

@@ -4,6 +4,7 @@ import { CLUSTER_RULES, type ClusterDecision, coordinate } from "./coordinate.ts
 import type { ClusterView } from "./view.ts";
 import {
   cluster,
+  DYNAMIC,
   FREE,
   life,
   lock,
@@ -242,15 +243,30 @@ test("a switchover whose leader died on the way is no success: writes may be los
   ]);
 });
 
-test("a request whose winner gives the lock back has had its try", () => {
-  const dcs = cluster({
-    lock: lock({ ...FREE, epoch: 4, lastHolder: "b", reason: "crashed" }),
-    failover: request({ accepted: true, epoch: 3, candidate: "b" }),
+for (const pause of [false, true]) {
+  test(`a request whose winner gives the lock back is followed by another one${pause ? " in pause" : ""}`, () => {
+    const failover = request({ accepted: true, epoch: 3, candidate: "b" });
+    const dcs = cluster({ lock: lock({ ...FREE, epoch: 4, lastHolder: "b", reason: "hung" }), failover });
+    const dynamic = { ...DYNAMIC, pause };
+    const reported = ["b", "c"].map((name) => seen(status(name, { epochSeen: 4 })));
+    expect(coordinate(view({ dcs, dynamic, statuses: reported, freeForMs: 300 })).commands).toMatchObject([
+      { op: "grant", epoch: 5, holder: "c" },
+    ]);
+    // Waited for, and then answered: somebody may take over by hand.
+    expect(ops({ dcs, dynamic, statuses: [], freeForMs: 14_000 })).toEqual([]);
+    expect(ops({ dcs, dynamic, statuses: [], freeForMs: 15_000 })).toEqual([
+      "end false: Switchover failed: b could not take over (hung)",
+    ]);
+    const next = cluster({ lock: lock({ epoch: 5, holder: "c", cleanStart: false }), failover });
+    expect(ops({ dcs: next, dynamic, statuses: [seen(primaryStatus("c", { epochSeen: 5 }))] })).toEqual([
+      "end false: Switchover failed: b could not take over, c did",
+    ]);
+    const anyone = { ...next, failover: { ...failover, candidate: null } };
+    expect(ops({ dcs: anyone, dynamic, statuses: [seen(primaryStatus("c", { epochSeen: 5 }))] })).toEqual([
+      'end true: Successfully switched over to "c"',
+    ]);
   });
-  expect(ops({ dcs, statuses: [] })).toEqual([
-    "end false: Switchover failed: b could not take over (crashed)",
-  ]);
-});
+}
 
 test("an unfenced epoch is ended by an operator's failover only, and only when its lease has run out", () => {
   const lockNow = lock({ unfenced: true });

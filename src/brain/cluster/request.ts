@@ -12,6 +12,9 @@ const NO_STREAM_LASTS_MS = 6500;
 /** After this long an accepted switchover for which the primary did not step down, since nobody streams, is over. */
 const ACCEPTED_LASTS_MS = 15_000;
 
+/** When those who were granted the lock for a request have failed, another one is waited for for so long. */
+const NOBODY_LASTS_MS = 15_000;
+
 const title = ({ kind }: FailoverRecord) => kind === "switchover" ? "Switchover" : "Failover";
 
 function end({ id }: FailoverRecord, ok: boolean, text: string): CommandBody {
@@ -38,8 +41,10 @@ function outcomeOf(request: FailoverRecord, view: ClusterView): CommandBody | nu
   const { lock } = view.dcs;
   const { leader: from, candidate, kind } = request;
   const failed = (why: string) => end(request, false, `${title(request)} failed: ${why}`);
-  // Somebody was granted the lock for it and has lost it again: the request has had its try.
+  // Somebody was granted the lock for it and has lost it again. Until somebody writes it stays on record, as long as that
+  // may come soon: in maintenance mode the lock is granted for a request only.
   if (lock.holder === null && lock.epoch > request.epoch) {
+    if (view.freeForMs < NOBODY_LASTS_MS) return null;
     return failed(`${lock.lastHolder} could not take over (${lock.reason})`);
   }
   const holder = freshStatus(view, lock.holder);
@@ -56,7 +61,12 @@ function outcomeOf(request: FailoverRecord, view: ClusterView): CommandBody | nu
     if (kind === "failover" || some || view.requestForMs < ACCEPTED_LASTS_MS) return null;
     return failed(`${candidate ?? "no other member"} does not stream from ${from} any more`);
   }
-  if (kind === "switchover" && !lock.cleanStart) {
+  // Those who had the lock in between did not take over: nothing is known of how clean the end of `from` was.
+  const isFirst = lock.epoch <= request.epoch + 1;
+  if (!isFirst && candidate !== null && candidate !== holder.name) {
+    return failed(`${candidate} could not take over, ${holder.name} did`);
+  }
+  if (kind === "switchover" && isFirst && !lock.cleanStart) {
     return failed(`${from} ended before it had stopped cleanly, ${holder.name} took over`);
   }
   const over = `${kind === "switchover" ? "switched" : "failed"} over to "${holder.name}"`;

@@ -205,9 +205,11 @@ export function chooseSuccessor(view: SuccessorView): Choice {
     const manual = chooseRequested(reported, fresh, view);
     if (manual !== null) return manual;
   }
-  if (view.dynamic.pause) {
+  // In pause a primary that stepped down for a request is not left without a successor, when the one that was named fails.
+  const request = dcs.failover?.accepted ? dcs.failover : null;
+  if (view.dynamic.pause && !(request !== null && hasHadItsTry(request, view))) {
     // It stepped down for a request that nobody could follow: better it again than nobody.
-    const former = dcs.failover?.accepted && lock.ended?.how === "released"
+    const former = request !== null && lock.ended?.how === "released"
       ? reported.find((status) => status.name === lock.lastHolder && ineligible(status, view) === null)
       : undefined;
     if (former !== undefined && view.freeForMs >= FORMER_HOLDER_WAIT_MS) {
@@ -238,6 +240,11 @@ export function namesCandidate({ kind, candidate }: Pick<FailoverRecord, "kind" 
   return kind === "failover" && candidate !== null;
 }
 
+/** A member was granted the lock for this accepted request, and has lost it again. */
+function hasHadItsTry({ epoch }: FailoverRecord, { dcs: { lock } }: Pick<SuccessorView, "dcs">): boolean {
+  return lock.epoch > epoch;
+}
+
 /** The candidate of an accepted request, while it can be had; null: everyone may have it. */
 function chooseRequested(
   reported: readonly MemberStatus[],
@@ -246,6 +253,7 @@ function chooseRequested(
 ): Choice | null {
   const request = view.dcs.failover!;
   if (request.candidate === null) return null;
+  if (request.candidate === view.dcs.lock.lastHolder && hasHadItsTry(request, view)) return null;
   const candidate = reported.find((status) => status.name === request.candidate);
   if (candidate === undefined) {
     const alive = fresh.some((status) => status.name === request.candidate);

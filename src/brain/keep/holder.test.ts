@@ -30,6 +30,7 @@ import {
   RELEASE,
   START_PRIMARY,
 } from "./testing.ts";
+import type { NodeView } from "./view.ts";
 
 const CASES: readonly Case[] = [
   [
@@ -264,12 +265,59 @@ const CASES: readonly Case[] = [
     "promote",
   ],
   [
+    "what was told to be promoted and has not been is promoted again, by an agent that was started meanwhile",
+    holder({ postgres: postgres({ writable: true, epoch: 3 }) }),
+    "promote",
+    PROMOTE,
+  ],
+  [
+    "in pause, too",
+    holder({ ...PAUSED, postgres: postgres({ writable: true, epoch: 3 }) }),
+    "promote",
+    PROMOTE,
+  ],
+  [
+    "stopped for its promotion that hung, it gives the lock to one that could serve",
+    gaveUp(),
+    "promotion-gave-up",
+    RELEASE,
+  ],
+  [
+    "with nobody else it is started to be promoted again",
+    { ...gaveUp(), statuses: [] },
+    "start-to-promote",
+    { "kind": "start-standby", "follow": null },
+  ],
+  [
+    "a promotion that failed under an earlier epoch is no reason",
+    { ...gaveUp(), heldSinceMs: 99_000 },
+    "start-to-promote",
+    { "kind": "start-standby", "follow": null },
+  ],
+  [
+    "a standby that ended by itself while it was promoted is started again",
+    gaveUp({ ok: true, atMs: 97_000 }),
+    "start-to-promote",
+    { "kind": "start-standby", "follow": null },
+  ],
+  [
     "with a lease it is started as the primary, however long raft had been away",
     holder({ ...LOST, leaseUsable: true, postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY }) }),
     "start-primary",
     START_PRIMARY,
   ],
 ];
+
+function gaveUp(stop = { ok: true, atMs: 98_100 }): NodeView {
+  const last = {
+    ...failed("promote", 1, 98_000),
+    stop: { kind: "stop", detail: "kill", failures: 0, ...stop },
+  } as const;
+  return holder({
+    heldSinceMs: 90_000,
+    postgres: postgres({ ...STOPPED, directory: STANDBY_DIRECTORY, last }),
+  });
+}
 
 decides(HOLDER, CASES);
 

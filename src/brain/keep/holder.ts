@@ -53,6 +53,16 @@ function doesNotStart(view: NodeView): Outcome | null {
   return release(`PostgreSQL does not start: ${last.detail}`, view);
 }
 
+/** What hung or failed here may not elsewhere. With nobody else it is tried again: start-to-promote. */
+function promotionGaveUp(view: NodeView): Outcome | null {
+  const { last: { promote: last, stop }, directory } = view.postgres;
+  if (!isDown(view) || directory.kind !== "valid" || !directory.standbySignal) return null;
+  if (last === undefined || last.ok || last.atMs < view.heldSinceMs) return null;
+  // Stopped because of that, and not for a restart: what ended by itself is started again first.
+  if (stop === undefined || !stop.ok || stop.atMs < last.atMs || !someoneElseCan(view)) return null;
+  return release(`PostgreSQL was not promoted: ${last.detail}`, view);
+}
+
 function startStandbyFirst(view: NodeView): Outcome | null {
   const { directory } = view.postgres;
   if (!isDown(view) || directory.kind !== "valid" || !directory.standbySignal) return null;
@@ -148,6 +158,13 @@ export const HOLDER: readonly NodeRule[] = [
     when: `The holder's PostgreSQL did not start ${FAILURES} times in a row, and another member could serve.`,
     then: "Releases the lock.",
     decide: doesNotStart,
+  },
+  {
+    name: "promotion-gave-up",
+    when:
+      "The holder's PostgreSQL was stopped because its promotion failed or hung, and another member could serve.",
+    then: "Releases the lock.",
+    decide: promotionGaveUp,
   },
   {
     name: "start-to-promote",
