@@ -142,8 +142,8 @@ export class GuardClient implements GuardPort {
       return { ...known, state: "none", pid: null, armed: null, lateMs: 0 };
     }
     const state = this.life.isSilent() ? "none" : wire.postmaster?.child === false ? "partial" : "ok";
-    const { armed, allStopped, lateMs } = wire;
-    return { ...known, state, pid: hello.pid, armed, allStopped, lateMs };
+    const { armed, allStopped, lateMs, doomed = false } = wire;
+    return { ...known, state, pid: hello.pid, armed, allStopped, lateMs, doomed };
   }
 
   onChange(handler: () => void): void {

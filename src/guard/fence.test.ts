@@ -292,6 +292,21 @@ test("an epoch ends while the kernel keeps processes that were killed, and nothi
   expect(last([...left, [400, { kind: "gone" }], [500, { kind: "start", epoch: null }]])).toBe("");
 });
 
+test("an epoch ends while the kernel keeps what an earlier guard has left behind, and nothing starts before it is gone", () => {
+  const found: readonly Timed[] = [[0, arm(3, 5000)], [100, { kind: "orphans" }]];
+  const end: FenceInput = { kind: "end", epoch: 3 };
+  expect(last([...found, [200, end]])).toContain("still being killed");
+  const left: readonly Timed[] = [...found, [200, doomed]];
+  expect(last([...left, [300, end]])).toBe("");
+  expect(last([...left, [300, end], [400, { kind: "start", epoch: null }]])).toContain("still being killed");
+  expect(last([...left, [400, { kind: "gone" }], [500, { kind: "start", epoch: null }]])).toBe("");
+  // What is found later is not known to be doomed.
+  expect(last([...left, [300, { kind: "orphans" }], [400, end]])).toContain("still being killed");
+  expect(last([...left, [300, { kind: "gone" }], [400, { kind: "orphans" }], [500, end]])).toContain(
+    "still being killed",
+  );
+});
+
 test("only what is being killed is doomed, and what comes after it is not", () => {
   expect(last([...running, [100, doomed]])).toContain("nothing is being killed");
   expect(last([...frozen, [5100, doomed]])).toContain("nothing is being killed");

@@ -22,7 +22,9 @@
  * acknowledged then: SIGKILL cannot be blocked, and is acted upon before the process runs another instruction of its own;
  * a fork under way fails when it finds the signal. What the call in which it waits still does to the disk, it does to a
  * directory in which nothing is started before \`gone\`. That is what a freeze relies on when the lease runs out (SIGSTOP
- * queued), and more: it is final.
+ * queued), and more: it is final. The same counts for what an earlier guard has left behind: a guard that dies leaves a
+ * postmaster with SIGQUIT, and those of its children that hang in the kernel; the next one finds them by their directory,
+ * kills them, and knows as much of them then.
  */
 import { LONGEST_LEASE_MS } from "../model/limits.ts";
 import { MAX_FROZEN_MS, STOP_BUDGET_MS } from "../model/stop_budget.ts";
@@ -71,6 +73,8 @@ export interface FenceState {
   readonly postmaster: FencePostmaster | null;
   /** Processes of the data directory without a postmaster, being killed. Nothing starts before `gone`. */
   readonly sweeping: boolean;
+  /** SIGKILL is queued for whatever is left of these: they acknowledge nothing any more. Absent: not known. */
+  readonly sweptDoomed?: boolean;
   readonly killAfterMs: number;
 }
 
@@ -180,19 +184,15 @@ function handle(state: FenceState, input: FenceInput, nowMs: number): FenceStep 
     case "close":
       return close(state, input.pid, input.leftoversMs, nowMs);
     case "kill":
-      return state.postmaster === null
-        ? accept({ ...state, sweeping: true }, { kind: "kill" })
-        : kill(state, false);
+      return state.postmaster === null ? sweep(state) : kill(state, false);
     case "exited":
       return state.postmaster === null ? accept(state) : kill(state, state.postmaster.fenced);
     case "orphans":
-      return state.postmaster === null
-        ? accept({ ...state, sweeping: true }, { kind: "kill" })
-        : accept(state);
+      return state.postmaster === null ? sweep(state) : accept(state);
     case "doomed":
       return doom(state);
     case "gone":
-      return accept({ ...state, postmaster: null, sweeping: false });
+      return accept({ ...state, postmaster: null, sweeping: false, sweptDoomed: false });
     case "tick":
       return accept(state);
   }
@@ -212,12 +212,17 @@ function withPostmaster(state: FenceState, pid: number, authority: Authority, ch
     killing: false,
     fenced: false,
   };
-  return { ...state, postmaster, sweeping: false };
+  return { ...state, postmaster, sweeping: false, sweptDoomed: false };
 }
 
 /** Whether it may still acknowledge writes. */
 export function isWritable({ authority, closedUntilMs, doomed }: FencePostmaster): boolean {
   return authority.kind !== "standby" && closedUntilMs === undefined && doomed !== true;
+}
+
+/** Something of the directory is left, and acknowledges nothing any more: SIGKILL is queued for all of it. */
+export function isDoomed({ postmaster, sweeping, sweptDoomed }: FenceState): boolean {
+  return postmaster === null ? sweeping && sweptDoomed === true : postmaster.doomed === true;
 }
 
 function arm(state: FenceState, input: FenceInput & { kind: "arm" }, nowMs: number): FenceStep {
@@ -247,7 +252,9 @@ function arm(state: FenceState, input: FenceInput & { kind: "arm" }, nowMs: numb
 function end(state: FenceState, epoch: number): FenceStep {
   const { postmaster, armed } = state;
   if (epoch <= state.endedEpoch) return accept(state);
-  if (state.sweeping) return refuse(state, "processes of PostgreSQL are still being killed");
+  if (state.sweeping && state.sweptDoomed !== true) {
+    return refuse(state, "processes of PostgreSQL are still being killed");
+  }
   if (postmaster !== null) {
     const authority = postmaster.authority;
     const older = authority.kind === "undeclared" ||
@@ -339,8 +346,14 @@ function close(state: FenceState, pid: number, leftoversMs: number, nowMs: numbe
   });
 }
 
+/** What was known of others that were swept says nothing of those that are found now. */
+function sweep(state: FenceState): FenceStep {
+  return accept({ ...state, sweeping: true, sweptDoomed: false }, { kind: "kill" });
+}
+
 function doom(state: FenceState): FenceStep {
   const { postmaster } = state;
+  if (postmaster === null && state.sweeping) return accept({ ...state, sweptDoomed: true });
   if (postmaster === null || !postmaster.killing) return refuse(state, "nothing is being killed");
   return accept({ ...state, postmaster: { ...postmaster, doomed: true } });
 }

@@ -22,7 +22,8 @@ class Host implements Clock {
   child: Subprocess | null = null;
   readonly notices: string[] = [];
   readonly signals: number[] = [];
-  readonly guard: Guard;
+  readonly group: ProcessGroup;
+  guard: Guard;
   /** SIGKILL is queued for whoever is left. */
   kept = false;
   claim: Claim = { kind: "ours" };
@@ -32,7 +33,7 @@ class Host implements Clock {
       this.signals.push(signal);
       return { ok: true as const, value: 0 };
     };
-    const group = new ProcessGroup(this.directory, () => ({ guard: 0, agent: 0 }), send);
+    const group = this.group = new ProcessGroup(this.directory, () => ({ guard: 0, agent: 0 }), send);
     const looked = group.allDoomed.bind(group);
     group.allDoomed = (named) => this.kept || looked(named);
     this.guard = this.guardOf(group);
@@ -242,4 +243,19 @@ test("a program that takes over finds the processes of a directory that was move
   } finally {
     renameSync(aside, host.directory);
   }
+});
+
+test("nor does it wait for what an earlier guard has left behind, once that is certain to run no more", () => {
+  host.guard = host.guardOf(host.group);
+  host.guard.lookAround();
+  const { postmaster, anyProcess, doomed } = host.guard.view();
+  expect({ postmaster, anyProcess, doomed }).toEqual({ postmaster: null, anyProcess: true, doomed: false });
+  expect(host.ask({ op: "end", epoch: 3 })?.ok).toBe(false);
+  host.kept = true;
+  host.fire?.();
+  expect(host.guard.view()).toMatchObject({ anyProcess: true, doomed: true });
+  expect(host.ask({ op: "end", epoch: 3 })).toEqual({ ok: true });
+  const spec = { program: "sleep", args: [], env: {}, dataDir: host.directory, epoch: null };
+  // Answered when it is gone.
+  expect(host.ask({ op: "start", spec })).toBeNull();
 });

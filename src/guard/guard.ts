@@ -6,11 +6,12 @@ import type { Timer } from "../../raft/mod.ts";
 import { assert } from "../lib/assert.ts";
 import { executable } from "../lib/process_table.ts";
 import { ClockWatch, describeJump } from "../model/clock_jump.ts";
-import { fenceDueMs, type FenceEffect, type FenceInput, isWritable, newFence, stepFence } from "./fence.ts";
+import { fenceDueMs, type FenceEffect, type FenceInput, isDoomed, newFence, stepFence } from "./fence.ts";
+import { postmasterOf } from "./fence_view.ts";
 import type { Claim } from "./directory_owner.ts";
 import type { ChildExit, GuardParts } from "./guard_parts.ts";
 import { type GuardState, whyNotNow } from "./hand_over.ts";
-import type { ExitReport, GuardDone, GuardReply, Postmaster, StartSpec } from "./port.ts";
+import type { ExitReport, GuardDone, GuardReply, StartSpec } from "./port.ts";
 import { identify, isSame, type ProcessId, signalProcess } from "./process_group.ts";
 import type { Notice, Operation, WireView } from "./protocol.ts";
 import { SIGHUP, SIGINT, SIGQUIT, SIGUSR1 } from "./signals.ts";
@@ -178,9 +179,10 @@ export class Guard {
     return {
       armed,
       endedEpoch,
-      postmaster: this.postmaster(),
+      postmaster: postmasterOf(this.fence),
       anyProcess: !this.isIdle() || this.claimed.kind === "taken",
       taken: this.claimed.kind === "taken" ? this.claimed.why : null,
+      doomed: isDoomed(this.fence),
       allStopped: this.allStopped,
       lastExit: this.lastExit,
       lateMs: this.lateMs,
@@ -191,20 +193,6 @@ export class Guard {
   /** The lateness is a maximum since the last answer. */
   answered(): void {
     this.lateMs = 0;
-  }
-
-  private postmaster(): Postmaster | null {
-    const { postmaster } = this.fence;
-    if (postmaster === null) return null;
-    const { pid, authority, child, ending, killing, frozenAtMs, closedUntilMs } = postmaster;
-    return {
-      pid,
-      writable: isWritable(postmaster),
-      epoch: authority.kind === "primary" ? authority.epoch : null,
-      phase: killing ? "ending" : frozenAtMs !== null ? "frozen" : ending ? "ending" : "running",
-      child,
-      ...(closedUntilMs === undefined ? {} : { closed: true }),
-    };
   }
 
   private apply(input: FenceInput): GuardReply {
@@ -373,7 +361,7 @@ export class Guard {
     const clean = this.parts.group.kill(this.process);
     const { postmaster } = this.fence;
     if (clean && (postmaster === null || !postmaster.child || this.exit !== null)) return this.gone();
-    if (postmaster !== null && !postmaster.doomed && this.parts.group.allDoomed(this.process)) {
+    if (!isDoomed(this.fence) && this.parts.group.allDoomed(this.process)) {
       this.apply({ kind: "doomed" });
     }
     this.killTimer?.cancel();

@@ -45,6 +45,8 @@ export interface GuardView {
   readonly postmaster: Postmaster | null;
   /** True while any process lives whose working directory is the data directory, or another agent owns that. */
   readonly anyProcess: boolean;
+  /** What is left has SIGKILL queued: it acknowledges nothing any more. Absent: it has not, or that is not known. */
+  readonly doomed?: boolean;
   /** Frozen, and every process was seen stopped or certain to stop: nothing can be acknowledged. */
   readonly allStopped?: boolean;
   readonly lastExit: ExitReport | null;

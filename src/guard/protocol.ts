@@ -54,6 +54,8 @@ export interface WireView {
   readonly endedEpoch: number;
   readonly postmaster: Postmaster | null;
   readonly anyProcess: boolean;
+  /** What is left of PostgreSQL has SIGKILL queued, and is kept by the kernel. Missing: a guard of an earlier release. */
+  readonly doomed?: boolean;
   /** The data directory belongs to another agent, as this sentence says. Missing: a guard of an earlier release. */
   readonly taken?: string | null;
   /** Frozen, and every process was seen stopped or certain to stop. */

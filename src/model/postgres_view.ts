@@ -122,6 +122,8 @@ export interface PostgresView {
    * "orphans" = no postmaster, but processes whose working directory is the data directory still live.
    */
   readonly process: "none" | "orphans" | "starting" | "running" | "stopping" | "frozen";
+  /** What is left of a server that was killed runs no more, by word of the guard: the kernel keeps it. Absent: not known. */
+  readonly doomed?: boolean;
   /** Whether the guard runs or ran it as one that may acknowledge writes: started as primary, or promoted. */
   readonly writable: boolean;
   /** Epoch under which it was started as primary or promoted; null for a standby. */

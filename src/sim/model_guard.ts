@@ -9,11 +9,12 @@ import {
   type FenceEffect,
   type FenceInput,
   type FenceState,
-  isWritable,
+  isDoomed,
   newFence,
   stepFence,
 } from "../guard/fence.ts";
-import type { ExitReport, GuardReply, GuardView, Postmaster } from "../guard/port.ts";
+import { postmasterOf } from "../guard/fence_view.ts";
+import type { ExitReport, GuardReply, GuardView } from "../guard/port.ts";
 import type { ModelServer, ServerExit } from "./model_server.ts";
 
 /** Bounds of the parts of the 450 ms that I1 leaves for J + K. */
@@ -110,6 +111,7 @@ export class ModelGuard {
       endedEpoch: fence.endedEpoch,
       postmaster: postmasterOf(fence),
       anyProcess: server.anyProcess,
+      doomed: isDoomed(fence),
       lastExit: this.lastExit,
       lastAnswerMs: null,
       lateMs: 0,
@@ -227,21 +229,4 @@ export class ModelGuard {
     const { incarnation } = this.process;
     return this.world.after(delayMs, () => this.process.deliver(incarnation, run));
   }
-}
-
-function postmasterOf({ postmaster }: FenceState): Postmaster | null {
-  if (postmaster === null) return null;
-  const { authority } = postmaster;
-  return {
-    pid: postmaster.pid,
-    writable: isWritable(postmaster),
-    epoch: authority.kind === "primary" ? authority.epoch : null,
-    phase: postmaster.frozenAtMs !== null
-      ? "frozen"
-      : postmaster.ending || postmaster.killing
-      ? "ending"
-      : "running",
-    child: postmaster.child,
-    ...(postmaster.closedUntilMs === undefined ? {} : { closed: true }),
-  };
 }

@@ -24,7 +24,7 @@ export const LARGE: Readonly<Record<string, readonly [lines: number, why: string
   ],
   "src/agent/watchdog.ts": [448, "one device through all its states"],
   "src/dcs/lease.ts": [425, "holder and grantor with the argument that ties them together"],
-  "src/guard/guard.ts": [445, "fence, processes and clock of one guard"],
+  "src/guard/guard.ts": [433, "fence, processes and clock of one guard"],
   "src/guard/server.ts": [404, "the guard's socket, from the first agent to the handing over"],
   "src/sim/model_postgres.ts": [507, "imitates the executor, until both use one class"],
   "src/sim/model_server.ts": [501, "a model of one PostgreSQL server"],

@@ -144,6 +144,7 @@ export class PostgresMemory {
     return {
       directory: found.directory,
       process,
+      doomed: guard.doomed ?? false,
       writable: postmaster?.writable ?? false,
       epoch: postmaster?.epoch ?? null,
       inRecovery: status?.inRecovery ?? null,

@@ -84,6 +84,16 @@ const CASES: readonly Case[] = [
     KILL,
   ],
   [
+    "it is, beside processes that were killed and that the kernel keeps",
+    node({
+      name: "a",
+      tenure: "to-release",
+      postgres: postgres({ ...STOPPED, process: "orphans", doomed: true }),
+    }),
+    "give-back",
+    RELEASE,
+  ],
+  [
     "an epoch is not given back while its primary may write",
     holder({ tenure: "to-release" }),
     "lock-lost",

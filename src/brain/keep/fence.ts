@@ -67,7 +67,7 @@ function giveBack(view: NodeView): Outcome | null {
   if (view.tenure !== "to-release") return null;
   const { process, shutdown } = view.postgres;
   const isHarmless = shutdown?.stage === "closed" || isDoomed(view);
-  if (process === "orphans" || (process === "stopping" && !isHarmless)) {
+  if ((process === "orphans" || process === "stopping") && !isHarmless) {
     return kill("waiting for the last process of PostgreSQL");
   }
   return release(`giving back epoch ${view.dcs.lock.epoch}`, view);

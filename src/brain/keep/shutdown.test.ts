@@ -1,6 +1,6 @@
 /** A shutdown under way. */
 import type { PostgresView } from "../../model/postgres_view.ts";
-import { cluster, holder, postgres, RUNNING_PRIMARY } from "../testing.ts";
+import { cluster, holder, postgres, RUNNING_PRIMARY, STOPPED } from "../testing.ts";
 import { SHUTDOWN } from "./shutdown.ts";
 import { type Case, decides, FAST, IMMEDIATE, PAUSED, RELEASE } from "./testing.ts";
 import type { NodeView } from "./view.ts";
@@ -37,6 +37,17 @@ const CASES: readonly Case[] = [
     }),
     "doomed",
     RELEASE,
+  ],
+  [
+    "so does what an earlier guard has left behind",
+    holder({ postgres: postgres({ ...STOPPED, process: "orphans", doomed: true }) }),
+    "doomed",
+    RELEASE,
+  ],
+  [
+    "in pause nobody would be promoted for it",
+    holder({ ...PAUSED, postgres: postgres({ ...STOPPED, process: "orphans", doomed: true }) }),
+    "pause-holder",
   ],
   [
     "a shutdown that hangs goes on to the next step",

@@ -31,7 +31,8 @@ function unattended(view: NodeView): Outcome | null {
 /** Nobody knows when it can start again: handed over wherever somebody can take over, and not only where it was to be. */
 function doomed(view: NodeView): Outcome | null {
   if (!isDoomed(view) || view.tenure !== "holding") return null;
-  if (!handsOver(view) && !someoneElseCan(view)) return null;
+  // In pause nobody would be promoted for it.
+  if (!handsOver(view) && (view.dynamic.pause || !someoneElseCan(view))) return null;
   return release(
     "PostgreSQL is killed, and the kernel keeps processes of it that run no more: handing over",
     view,

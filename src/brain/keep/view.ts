@@ -61,9 +61,13 @@ export function retryLater(
     nowMs - last.atMs < pauseAfter(last.failures, RETRY_MS, MAX_RETRY_MS);
 }
 
-/** Killed as a primary, with processes that the kernel keeps: they run nothing any more, by word of the guard. */
+/**
+ * Killed, with processes that the kernel keeps: they run nothing any more, by word of the guard. "orphans": what an earlier
+ * guard has left behind.
+ */
 export function isDoomed({ postgres }: NodeView): boolean {
-  const { process, writable, epoch, shutdown, action } = postgres;
+  const { process, writable, epoch, shutdown, action, doomed } = postgres;
+  if (process === "orphans") return doomed === true;
   const killing = action?.kind !== "stop" || action.detail === "kill";
   return process === "stopping" && !writable && epoch !== null && killing && shutdown?.stage !== "closed";
 }
