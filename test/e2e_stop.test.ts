@@ -201,6 +201,31 @@ story("an agent that is stopped does not wait for a hung postmaster, and names i
   await fixture.healed();
 });
 
+story(
+  "a primary that somebody tells to end when its clients have left is not called writable",
+  async (fixture) => {
+    const { cluster } = fixture;
+    const primary = await fixture.healed();
+    // A session that stays, as the agent's own does: a smart shutdown waits for both.
+    const session = await cluster.connect(primary);
+    try {
+      const begin = nowMs();
+      expect(signal(primary.postmasterPid()!, "SIGTERM")).toBe(true);
+      await answersWith(primary, "/primary", 503);
+      await waitFor(
+        "its reason",
+        START_MS,
+        () => primary.log().includes("was told to shut down, and takes no"),
+      );
+      const { ackMs, node } = await fixture.client.waitForWrite(begin + 500, WRITES_MS);
+      console.log(`smart shutdown: ${node} confirmed ${Math.round(ackMs - begin)} ms after the signal`);
+    } finally {
+      await session.end().catch(() => undefined); // It has ended with the server.
+    }
+    await fixture.healed();
+  },
+);
+
 async function senderTo(cluster: Cluster, primary: Host, standby: Host): Promise<number> {
   return await waitFor(`the WAL sender to ${standby.name}`, START_MS, async () => {
     const rows = await cluster.query<{ pid: number }>(

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
 import type { Displaced } from "../model/postgres_view.ts";
-import { DirectoryWatch, whyDisplaced } from "./directory_watch.ts";
+import { DirectoryWatch, inspect } from "./directory_watch.ts";
 
 let root: string;
 let dataDir: string;
@@ -22,6 +22,10 @@ afterEach(() => {
   server.kill("SIGKILL");
   rmSync(root, { recursive: true, force: true });
 });
+
+async function whyDisplaced(dataDir: string, pid: number): Promise<Displaced | null> {
+  return (await inspect(dataDir, pid)).displaced;
+}
 
 function make(directory: string): void {
   mkdirSync(join(directory, "global"), { recursive: true });
@@ -61,7 +65,7 @@ test("files of the data directory that are missing, or another server's", async 
 
 test("said after two looks in a row, and taken back when it is in its place again", async () => {
   const heard: (Displaced | null)[] = [];
-  const watch = new DirectoryWatch(dataDir, (displaced) => heard.push(displaced));
+  const watch = new DirectoryWatch(dataDir, { displaced: (found) => heard.push(found), toldToEnd: () => {} });
   const look = async () => {
     // One reading: the second asks while the first is under way.
     await Promise.all([watch.look(server.pid), watch.look(server.pid)]);
@@ -75,4 +79,24 @@ test("said after two looks in a row, and taken back when it is in its place agai
   renameSync(join(root, "aside"), dataDir);
   await look();
   expect(heard.slice(1)).toEqual([null]);
+});
+
+test("a server that was told to end says so in its lock file, also while connections stand", async () => {
+  const told: number[] = [];
+  const watch = new DirectoryWatch(dataDir, { displaced: () => {}, toldToEnd: (pid) => told.push(pid) });
+  const lock = (status: string, pid = server.pid) =>
+    writeFileSync(
+      join(dataDir, "postmaster.pid"),
+      [pid, dataDir, 1700000000, 5432, "/tmp", "*", "  1 2", `${status.padEnd(8)}`, ""].join("\n"),
+    );
+  for (const status of ["starting", "ready", "standby"]) {
+    lock(status);
+    await watch.look(server.pid);
+  }
+  lock("stopping", 1);
+  await watch.look(server.pid);
+  expect(told).toEqual([]);
+  lock("stopping");
+  await watch.look(server.pid);
+  expect(told).toEqual([server.pid]);
 });

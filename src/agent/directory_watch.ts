@@ -1,29 +1,40 @@
 /**
- * Whether the directory in which PostgreSQL works is still the one at its place. PostgreSQL does not notice when that is
- * moved away: it works on by its working directory, and what it writes there is found by nobody who looks at the place.
+ * Whether the directory in which PostgreSQL works is still the one at its place, and whether the server in it still takes
+ * connections. PostgreSQL does not notice when its directory is moved away: it works on by its working directory, and what
+ * it writes there is found by nobody who looks at the place. And one that somebody told to end when its clients have left
+ * (SIGTERM, `pg_ctl stop -m smart`) answers on the connections that stand, the agent's own among them, for as long as
+ * these last, while it refuses every new one; its lock file says so.
  * Reads the disk off the loop, one reading at a time; what cannot be read proves nothing.
  */
 import { readFile, readlink, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Displaced } from "../model/postgres_view.ts";
+import { parsePostmasterPid } from "../postgres/postmaster_pid.ts";
 
 /** Seen so often in a row, it is no server that is just ending, nor a rename that is half done. */
 const LOOKS = 2;
+
+/** Who is told. Nobody is while an earlier reading has not ended. */
+export interface DirectoryListener {
+  /** What is wrong with the directory; null: nothing. */
+  displaced(displaced: Displaced | null): void;
+  /** The server of this pid says that it shuts down. */
+  toldToEnd(pid: number): void;
+}
 
 export class DirectoryWatch {
   private reading: Promise<void> | null = null;
   private seen: { readonly pid: number; readonly why: string; readonly times: number } | null = null;
 
-  /** `found` is called with what is wrong, or null; not at all when an earlier reading has not ended. */
-  constructor(
-    private readonly dataDir: string,
-    private readonly found: (displaced: Displaced | null) => void,
-  ) {}
+  constructor(private readonly dataDir: string, private readonly listener: DirectoryListener) {}
 
   /** `pid`: of a postmaster that accepts connections. Resolves when the reading has ended; never rejects. */
   look(pid: number): Promise<void> {
-    this.reading ??= whyDisplaced(this.dataDir, pid).then(
-      (displaced) => this.note(pid, displaced),
+    this.reading ??= inspect(this.dataDir, pid).then(
+      ({ displaced, ending }) => {
+        this.note(pid, displaced);
+        if (ending) this.listener.toldToEnd(pid);
+      },
       () => this.note(pid, null),
     ).finally(() => this.reading = null);
     return this.reading;
@@ -33,15 +44,25 @@ export class DirectoryWatch {
     const again = displaced !== null && this.seen?.pid === pid && this.seen.why === displaced.why;
     const times = again ? this.seen!.times + 1 : 1;
     this.seen = displaced === null ? null : { pid, why: displaced.why, times };
-    if (displaced === null || times >= LOOKS) this.found(displaced);
+    if (displaced === null || times >= LOOKS) this.listener.displaced(displaced);
   }
 }
 
-/** null: in its place, or not to be told. Rejects when something cannot be read. */
-export async function whyDisplaced(dataDir: string, pid: number): Promise<Displaced | null> {
+interface Inspection {
+  /** null: in its place, or not to be told. */
+  readonly displaced: Displaced | null;
+  /** It was told to shut down. */
+  readonly ending: boolean;
+}
+
+const IN_PLACE: Inspection = { displaced: null, ending: false };
+
+/** Rejects when something cannot be read. */
+export async function inspect(dataDir: string, pid: number): Promise<Inspection> {
   const cwd = `/proc/${pid}/cwd`;
+  const is = (why: string, removed = false): Inspection => ({ displaced: { why, removed }, ending: false });
   const works = await ifThere(stat(cwd));
-  if (works === null) return null;
+  if (works === null) return IN_PLACE;
   const place = await ifThere(stat(dataDir));
   if (place === null || place.dev !== works.dev || place.ino !== works.ino) {
     const where = await readlink(cwd);
@@ -51,20 +72,19 @@ export async function whyDisplaced(dataDir: string, pid: number): Promise<Displa
       : where === dataDir
       ? "is covered by another one"
       : `is at ${where} now`;
-    return { why: `the data directory that PostgreSQL (pid ${pid}) works in ${what}`, removed };
+    return is(`the data directory that PostgreSQL (pid ${pid}) works in ${what}`, removed);
   }
-  const missing = (name: string) => ({
-    why: `${name} is missing from the data directory of PostgreSQL (pid ${pid})`,
-    removed: false,
-  });
+  const missing = (name: string) =>
+    is(`${name} is missing from the data directory of PostgreSQL (pid ${pid})`);
   if (await ifThere(stat(join(dataDir, "global", "pg_control"))) === null) {
     return missing("global/pg_control");
   }
   const lock = await ifThere(readFile(join(dataDir, "postmaster.pid"), "latin1"));
   if (lock === null) return missing("postmaster.pid");
   const named = Number.parseInt(lock, 10);
-  if (named === pid || Number.isNaN(named)) return null;
-  return { why: `postmaster.pid names process ${named} instead of PostgreSQL (pid ${pid})`, removed: false };
+  if (named === pid) return { displaced: null, ending: parsePostmasterPid(lock)?.status === "stopping" };
+  if (Number.isNaN(named)) return IN_PLACE;
+  return is(`postmaster.pid names process ${named} instead of PostgreSQL (pid ${pid})`);
 }
 
 async function ifThere<T>(reading: Promise<T>): Promise<T | null> {

@@ -19,7 +19,7 @@ export const LARGE: Readonly<Record<string, readonly [lines: number, why: string
     "the loop with its fields; observing, acting and publishing are to have rooms",
   ],
   "src/agent/postgres/executor.ts": [
-    447,
+    435,
     "carries out actions and tracks the server; the tracking is to be one class with the simulator's",
   ],
   "src/agent/watchdog.ts": [448, "one device through all its states"],

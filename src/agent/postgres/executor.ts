@@ -7,7 +7,7 @@ import type { PostgresAction, Upstream } from "../../brain/actions.ts";
 import { type GuardPort, isPrimary, type Postmaster } from "../../guard/port.ts";
 import type { Log } from "../../lib/log.ts";
 import type { DynamicConfig, LocalConfig } from "../../model/config.ts";
-import type { Displaced, PostgresView } from "../../model/postgres_view.ts";
+import type { PostgresView } from "../../model/postgres_view.ts";
 import { type CallbackEvent, type CallbackRole, Callbacks } from "../../postgres/callbacks.ts";
 import { ConfigFiles } from "../../postgres/config_files.ts";
 import { ConfigInForce } from "../../postgres/config_in_force.ts";
@@ -112,7 +112,7 @@ export class PostgresExecutor implements PostgresPort {
     this.slots = new PostgresSlots(this.context);
     this.upkeep = new PostgresUpkeep(this.context, this.monitor, this.slots);
     this.actions = new PostgresActions(this.context.parts);
-    this.directoryWatch = new DirectoryWatch(postgresql.dataDir, (displaced) => this.displaced(displaced));
+    this.directoryWatch = new DirectoryWatch(postgresql.dataDir, this.monitor);
     log.info("postgresql_found", `PostgreSQL ${programs.versionText} in ${programs.directory}`);
     guard.onChange(() => this.onGuard());
     this.background("survey", this.context.survey());
@@ -394,17 +394,6 @@ export class PostgresExecutor implements PostgresPort {
     if (postmaster?.phase === "running" && settled && server.pid === postmaster.pid) {
       this.background("data directory", this.directoryWatch.look(postmaster.pid));
     }
-  }
-
-  private displaced(displaced: Displaced | null): void {
-    const { memory, options } = this;
-    if (
-      displaced?.why === memory.displaced?.why || memory.server === null || memory.server.shutdown !== null
-    ) return;
-    memory.displaced = displaced;
-    if (displaced === null) options.log.info("data_directory", "the data directory is in its place again");
-    else options.log.error("data_directory", displaced.why);
-    this.announce();
   }
 
   /** Resolves when the end of the server has been taken note of. */

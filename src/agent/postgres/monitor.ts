@@ -2,6 +2,7 @@
  * Looks at the running server by SQL over one connection of its own, on which nothing else is asked while it runs. At
  * most one look is under way; one that takes longer than its limit has failed and its connection is dropped.
  */
+import type { Displaced } from "../../model/postgres_view.ts";
 import type { Timer } from "../../../raft/mod.ts";
 import { LimitedLog } from "../../lib/limited_log.ts";
 import { errorText } from "../../postgres/error_text.ts";
@@ -12,6 +13,7 @@ import { UnreachableError } from "../../postgres/local_server.ts";
 import type { PostmasterPid } from "../../postgres/postmaster_pid.ts";
 import { parseStatus, STATUS_QUERY } from "../../postgres/status_query.ts";
 import type { PostgresContext } from "./context.ts";
+import type { DirectoryListener } from "../directory_watch.ts";
 import { Turns } from "./wait.ts";
 
 const IDLE_LOOK_MS = 1_000;
@@ -24,7 +26,7 @@ const CANNOT_CONNECT_NOW = "57P03";
 const END_SESSIONS = "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity " +
   "WHERE backend_type = 'client backend' AND pid <> pg_catalog.pg_backend_pid()";
 
-export class PostgresMonitor {
+export class PostgresMonitor implements DirectoryListener {
   private connection: { readonly pid: number; readonly to: Connection } | null = null;
   private readonly turns = new Turns();
   /** A look that has not begun yet. */
@@ -76,6 +78,30 @@ export class PostgresMonitor {
   disconnect(): void {
     this.connection?.to.close();
     this.connection = null;
+  }
+
+  displaced(displaced: Displaced | null): void {
+    const { memory, log, changed } = this.context.parts;
+    if (
+      displaced?.why === memory.displaced?.why || memory.server === null || memory.server.shutdown !== null
+    ) return;
+    memory.displaced = displaced;
+    if (displaced === null) log.info("data_directory", "the data directory is in its place again");
+    else log.error("data_directory", displaced.why);
+    changed();
+  }
+
+  /** Our own connection would be one of those that it waits for. */
+  toldToEnd(pid: number): void {
+    const { memory, clock, log, changed } = this.context.parts;
+    if (memory.server?.pid !== pid || memory.server.shutdown !== null) return;
+    log.warning(
+      "shutdown",
+      `PostgreSQL (pid ${pid}) was told to shut down, and takes no connections any more`,
+    );
+    memory.shutdownAt("ending", clock.now());
+    this.disconnect();
+    changed();
   }
 
   private schedule(): void {
