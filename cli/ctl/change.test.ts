@@ -13,7 +13,7 @@ beforeEach(() => {
     cluster.port.changeDcs({
       failover: null,
       lock: { ...cluster.port.view().dcs!.lock, holder: candidate ?? "node3" },
-      failoverResults: [{ id, ok: true, text: "" }],
+      failoverResults: [{ id, ok: true, text: `Successfully switched over to "${candidate ?? "node3"}"` }],
     });
 });
 afterEach(() => cluster.stop());

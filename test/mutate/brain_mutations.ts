@@ -51,7 +51,11 @@ const fence = keep("fence", [
     'if (!isPromotedByOthers(postgres) || dynamic.pause || tenure === "holding") return null;',
     "return null;",
   ],
-  ["given-back-beside-leftovers", 'process === "orphans" || (process', "(process"],
+  [
+    "given-back-beside-leftovers",
+    '(process === "orphans" || process === "stopping")',
+    'process === "stopping"',
+  ],
   [
     "found-standby-stopped",
     'if (postgres.inRecovery === true) return decide("a standby was found running");',
@@ -76,7 +80,7 @@ const shutdown = keep("shutdown", [
   ],
   [
     "lock-handed-over-to-nobody",
-    "if (!handsOver(view) && !someoneElseCan(view)) return null;",
+    "if (!handsOver(view) && (view.dynamic.pause || !someoneElseCan(view))) return null;",
     "",
   ],
   [
@@ -97,6 +101,7 @@ const leave = keep("leave", [
 ]);
 
 const busy = keep("busy", [
+  ["hung-promotion-goes-on", "if (view.nowMs - action.movedMs < limitMs) return null;", "return null;"],
   ["overdue-start-goes-on", "!startTakesTooLong(view, action.sinceMs) || !someoneElseCan(view)", "true"],
   [
     "overdue-start-ended-for-nobody",
@@ -107,6 +112,7 @@ const busy = keep("busy", [
 ]);
 
 const holder = keep("holder", [
+  ["hung-promotion-keeps-the-lock", "stop.atMs < last.atMs || !someoneElseCan(view)", "true"],
   ["promoted-without-a-lease", '  return notYet(view) ?? decide("promoting', '  return decide("promoting'],
   [
     "started-without-a-lease",
@@ -278,7 +284,7 @@ const cluster = [
     ["accepted-for-one-that-lags", 'lagsTooFar(status, view) ? "lags too far behind" : null', "null"],
     [
       "unclean-switchover-called-a-success",
-      'if (kind === "switchover" && !lock.cleanStart) {',
+      'if (kind === "switchover" && isFirst && !lock.cleanStart) {',
       "if (false) {",
     ],
     ["refused-at-once-for-a-lag", "if (view.requestForMs < judged.patienceMs) return null;", ""],

@@ -72,14 +72,6 @@ export function isDoomed({ postgres }: NodeView): boolean {
   return process === "stopping" && !writable && epoch !== null && killing && shutdown?.stage !== "closed";
 }
 
-/**
- * A standby, also one that the guard counts as a primary already: its agent died, or failed, before it had told the server.
- * To be told once more does no harm. What recovers to a target without being a standby is not hurried.
- */
-export function awaitsPromotion({ postgres: { writable, inRecovery, directory } }: NodeView): boolean {
-  return !writable || (inRecovery === true && directory.kind === "valid" && directory.standbySignal);
-}
-
 /** Another member that is reachable could be promoted. */
 export function someoneElseCan(view: NodeView): boolean {
   return view.statuses.some(({ status, ageMs }) =>
