@@ -124,8 +124,7 @@ export class Member {
 
   constructor(options: MemberOptions) {
     this.#options = options;
-    const { clock, raft, name } = options;
-    const broken = options.broken ?? NOTHING_BROKEN;
+    const { clock, raft, name, broken = NOTHING_BROKEN } = options;
     const wake = () => this.wake();
     const state = () => options.dcs.state;
     this.#timer = new LookTimer(clock, (dueMs) => this.#look(dueMs));
@@ -151,6 +150,7 @@ export class Member {
       watchdog: options.watchdog,
       state,
       paused: () => this.#dynamic.pause,
+      inRecovery: () => options.postgres.view().inRecovery === true,
       send: (renewal) => this.#leaseMessages?.renew(renewal),
       tookMs: (roundTripMs) => this.loop.lateness.record("renewal", roundTripMs),
       wake,

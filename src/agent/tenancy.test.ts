@@ -41,6 +41,7 @@ function paused(agreedVersion = COMMAND_VERSION) {
       proposed.push({ unfenced, expectRevision, end });
     },
   } as unknown as Raft;
+  let inRecovery = false;
   const guard = {
     view: () => ({ state: "ok", armed, endedEpoch: 0, incarnation: 1, lastAnswerMs: nowMs }) as GuardView,
     arm: (epoch: number, deadlineMs: number, unfenced: boolean) => {
@@ -58,6 +59,7 @@ function paused(agreedVersion = COMMAND_VERSION) {
     proposer: new Proposer("a", raft, () => 0, clock, { warning: () => {} }),
     state: () => state,
     paused: () => isPaused,
+    inRecovery: () => inRecovery,
     send: (renewal) => renewals.push(renewal),
     tookMs: () => {},
     wake: () => {},
@@ -80,6 +82,10 @@ function paused(agreedVersion = COMMAND_VERSION) {
     isFenced: () => !armed!.unfenced,
     wish: (pause: boolean) => {
       isPaused = pause;
+      look();
+    },
+    recovers: (isStandby: boolean) => {
+      inRecovery = isStandby;
       look();
     },
     logged: (unfenced: boolean, fencingRevision = 1) => {
@@ -145,4 +151,16 @@ test("each word about the fence names the one that it follows, once all members 
   const older = paused(3);
   older.wish(false);
   expect(older.proposed).toMatchObject([{ unfenced: false, expectRevision: undefined }]);
+});
+
+test("the fence of a member that is yet to be promoted stays: its epoch is to expire if its agent ends before", () => {
+  const holder = paused();
+  holder.wish(false);
+  holder.logged(false);
+  holder.proposed[0]!.end(APPLIED);
+  holder.recovers(true);
+  holder.wish(true);
+  expect(holder.proposed.map(({ unfenced }) => unfenced)).toEqual([false]);
+  holder.recovers(false);
+  expect(holder.proposed.map(({ unfenced }) => unfenced)).toEqual([false, true]);
 });

@@ -31,6 +31,8 @@ export interface TenancyOptions {
   readonly state: () => DcsState;
   /** Maintenance mode is asked for. */
   readonly paused: () => boolean;
+  /** PostgreSQL runs, and is (still) a standby. */
+  readonly inRecovery: () => boolean;
   readonly send: (renewal: Renewal) => void;
   /** How long a renewal took until it was acknowledged. */
   readonly tookMs: (roundTripMs: number) => void;
@@ -284,6 +286,8 @@ export class Tenancy {
     const inDoubt = unfenced && this.#fencingEpoch === epoch;
     if (unfenced === lock.unfenced && !inDoubt) return;
     const { armed } = guard.view();
+    // Not before the promotion: should this agent end until then, nobody would write, and the epoch would never expire.
+    if (unfenced && !lock.unfenced && this.#options.inRecovery()) return;
     if (!unfenced && !(this.leaseUsable() && armed !== null && !armed.unfenced)) return;
     const fencings = this.#fencings;
     const follows = raft.status().agreedVersion < FENCING_REVISION_SINCE

@@ -286,6 +286,32 @@ for (const pause of [false, true]) {
   });
 }
 
+test("in pause, a candidate whose agent dies between grant and promotion is followed by another member", () => {
+  for (const seed of SEEDS) {
+    const cluster = healthy(seed);
+    const { world } = cluster;
+    const old = primaryOf(cluster);
+    askPause(old, true);
+    world.runUntil(world.now() + 3000);
+    const [candidate, other] = cluster.members.filter((member) => member !== old);
+    // So that there is time to kill it, after the others have heard that it holds the lock.
+    candidate!.server.hangsAt = "promotion";
+    askSwitchover(old, candidate!.name, "killed");
+    const granted = () => records(cluster).lock.holder === candidate!.name;
+    expect(world.runUntilHolds(world.now() + 5000, 1, granted)).toBe(true);
+    world.runUntil(world.now() + 2000);
+    candidate!.killAgent(false);
+    expect(candidate!.server.canAcknowledge).toBe(false);
+    expect(outage(cluster)).toBeLessThan(9000);
+    expect(primaryOf(cluster)).toBe(other!);
+    candidate!.server.hangsAt = null;
+    candidate!.startAgent();
+    resume(cluster);
+    expect(recovers(cluster, 60_000)).toBe(true);
+    expect(cluster.safety.lostBytes).toBe(0);
+  }
+});
+
 test("a member that cannot be promoted, with nobody else, tries again until it can", () => {
   for (const seed of SEEDS) {
     const cluster = healthy(seed, 5, true);
