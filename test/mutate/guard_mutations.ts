@@ -35,8 +35,8 @@ const fence = mutationsOf("src/guard/fence.ts", ["src/guard/fence.test.ts"], [
   ["ended-beside-an-undeclared-server", 'authority.kind === "undeclared" ||', "false ||"],
   [
     "ended-beside-leftovers",
-    "return accept(state);\n  if (state.sweeping) return refuse",
-    "return accept(state);\n  if (false) return refuse",
+    "state.sweeping && state.sweptDoomed !== true",
+    "false",
   ],
   [
     "doomed-without-a-kill",
