@@ -5,7 +5,7 @@
 import { knownMember } from "../../model/records.ts";
 import { startTakesTooLong } from "./busy.ts";
 import { decide, type NodeRule, type Outcome, release } from "./outcome.ts";
-import { type NodeView, retryLater, someoneElseCan, stepDownWanted } from "./view.ts";
+import { awaitsPromotion, type NodeView, retryLater, someoneElseCan, stepDownWanted } from "./view.ts";
 
 /** So often in a row it may fail before another member is to try. */
 const FAILURES = 3;
@@ -93,14 +93,6 @@ function frozen({ tenure, postgres: { process } }: NodeView): Outcome | null {
 function standbyStarting({ tenure, postgres: { process, writable } }: NodeView): Outcome | null {
   if (tenure !== "holding" || writable || process === "running") return null;
   return decide("standby is starting");
-}
-
-/**
- * A standby, also one that the guard counts as a primary already: its agent died, or failed, before it had told the server.
- * To be told once more does no harm. What recovers to a target without being a standby is not hurried.
- */
-export function awaitsPromotion({ postgres: { writable, inRecovery, directory } }: NodeView): boolean {
-  return !writable || (inRecovery === true && directory.kind === "valid" && directory.standbySignal);
 }
 
 function promotionFails(view: NodeView): Outcome | null {

@@ -3,8 +3,7 @@
  * carried out, and a primary that stepped down for it rejoins: then the rules after these decide as they do otherwise.
  */
 import { decide, type NodeRule, type Outcome } from "./outcome.ts";
-import { awaitsPromotion } from "./holder.ts";
-import type { NodeView } from "./view.ts";
+import { awaitsPromotion, type NodeView } from "./view.ts";
 
 /** In maintenance mode nothing else starts a server that ended. */
 export function startsOnRequest({ dynamic, wantsRestart, postgres }: NodeView): boolean {
