@@ -26,7 +26,7 @@ export const restart: Command = {
     {
       names: ["timeout"],
       value: "SECONDS",
-      help: "Return error and fail over if necessary when restarting takes longer than this.",
+      help: "Return error when restarting takes longer than this. It does not fail over.",
     },
     FORCE,
   ],

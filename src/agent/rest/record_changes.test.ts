@@ -3,11 +3,13 @@ import { expect, test } from "bun:test";
 import { emptyState } from "../../dcs/state_machine.ts";
 import { MINIMAL, parsedConfig } from "../../config/testing.ts";
 import type { JsonObject } from "../../model/json.ts";
-import type { FailoverRecord } from "../../model/records.ts";
+import type { DcsState, FailoverRecord } from "../../model/records.ts";
 import type { Proposer } from "../proposer.ts";
 import { RecordChanges } from "./record_changes.ts";
 
-function changes(): { readonly records: RecordChanges; readonly proposed: unknown[] } {
+function changes(
+  state: Partial<DcsState> = {},
+): { readonly records: RecordChanges; readonly proposed: unknown[] } {
   const proposed: unknown[] = [];
   const proposer = {
     propose: (body: unknown, done: (outcome: { kind: "done"; revision: number }) => void) => {
@@ -16,7 +18,11 @@ function changes(): { readonly records: RecordChanges; readonly proposed: unknow
       return true;
     },
   } as unknown as Proposer;
-  const records = new RecordChanges({ records: emptyState, config: () => parsedConfig(MINIMAL), proposer });
+  const records = new RecordChanges({
+    records: () => ({ ...emptyState(), ...state }),
+    config: () => parsedConfig(MINIMAL),
+    proposer,
+  });
   return { records, proposed };
 }
 
@@ -41,6 +47,38 @@ test("a request whose names or time nothing could be done with is refused, namin
   });
   expect(proposed).toEqual([]);
   expect(await records.requestFailover(REQUEST)).toEqual({ kind: "ok" });
+});
+
+test("a request takes the place of one that waits for its time, and of no other", async () => {
+  const present = { ...REQUEST, id: "x", revision: 7 };
+  const scheduledAt = "2030-01-01T00:00:00+00:00";
+  for (
+    const [failover, expectRevision] of [
+      [{ ...present, scheduledAt }, 7],
+      [{ ...present, scheduledAt, accepted: true, epoch: 3 }, null],
+      [present, null],
+    ] as const
+  ) {
+    const { records, proposed } = changes({ failover });
+    await records.requestFailover(REQUEST);
+    expect(proposed).toMatchObject([{ op: "setFailover", expectRevision }]);
+  }
+});
+
+test("what this version does not do is refused, and does not keep a cluster that has it from being paused", async () => {
+  const value = { synchronous_mode: "quorum", slots: { analytics: null } };
+  for (const [key, asked] of Object.entries(value)) {
+    expect(await changes().records.replaceConfig({ [key]: asked }, null)).toMatchObject({
+      kind: "invalid",
+      reason: expect.stringContaining(key),
+    });
+  }
+  const { records } = changes({ config: { value, revision: 3 } });
+  expect(await records.patchConfig({ pause: true }, null)).toMatchObject({ kind: "ok" });
+  expect(await records.patchConfig({ standby_cluster: { host: "10.0.0.9" } }, null)).toMatchObject({
+    kind: "invalid",
+    reason: expect.stringMatching(/^standby_cluster/),
+  });
 });
 
 test("a value that cannot be used is refused by PATCH and PUT alike, naming the key", async () => {

@@ -63,8 +63,10 @@ export class RecordChanges {
     if (errors.length > 0) return errors.map((issue) => `${issue.path}: ${issue.message}`).join("; ");
     const config = this.#options.config();
     const dynamic = effectiveDynamic(value, config).config;
+    // What bootstrap.dcs has brought is said at every start; it must not keep other keys, as that of a pause, from being changed.
+    const known = present === null ? [] : unavailableFeatures(effectiveDynamic(present, config).config);
     const problems = [
-      ...unavailableFeatures(dynamic),
+      ...unavailableFeatures(dynamic).filter((feature) => !known.includes(feature)),
       ...checkTiming(dynamic.ttlS * 1000, config.raft.electionMaxMs),
       ...checkWatchdogTiming(config.watchdog, dynamic),
     ];
@@ -75,7 +77,11 @@ export class RecordChanges {
     const record = { ...request, id: request.id === "" ? randomUUID() : request.id };
     const flaw = requestFlaw(record);
     if (flaw !== null) return { kind: "invalid", reason: flaw };
-    return writeOutcome(await this.propose({ op: "setFailover", record, expectRevision: null }));
+    const { failover } = this.#options.records();
+    // One that waits for its time gives way to a later request; one that is judged or carried out does not.
+    const waits = failover !== null && failover.scheduledAt !== null && !failover.accepted;
+    const expectRevision = waits ? failover.revision : null;
+    return writeOutcome(await this.propose({ op: "setFailover", record, expectRevision }));
   }
 
   async deleteFailover(revision: number): Promise<WriteOutcome> {

@@ -183,6 +183,13 @@ test("a scheduled switchover that is too late is dropped", () =>
   expect(ops({ dcs: cluster({ failover: request({ scheduledAt: "2025-12-31T23:00:00Z" }) }) })[0]).toContain(
     "too late",
   ));
+test("nothing that is scheduled takes place in pause: it waits, and is dropped when its time is over", () => {
+  const paused = (scheduledAt: string | null) =>
+    ops({ dynamic: { ...DYNAMIC, pause: true }, dcs: cluster({ failover: request({ scheduledAt }) }) });
+  expect(paused("2025-12-31T23:59:59.500Z")).toEqual([]);
+  expect(paused("2025-12-31T23:00:00Z")[0]).toContain("nothing that is scheduled takes place in pause");
+  expect(paused(null)).toEqual(["acceptFailover"]);
+});
 test("an accepted switchover is not answered while the leader steps down", () =>
   expect(ops({ dcs: cluster({ failover: request({ accepted: true, epoch: 3 }) }) })).toEqual([]));
 test("an accepted switchover ends well with the new primary", () => {

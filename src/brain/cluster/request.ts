@@ -86,7 +86,8 @@ function impossible(request: FailoverRecord, view: ClusterView): string | null {
     const lateMs = view.wallMs - Date.parse(scheduledAt);
     if (Number.isNaN(lateMs)) return `is dropped: "${scheduledAt}" is no time`;
     if (lateMs > 1500 * view.dynamic.loopWaitS) {
-      return `was scheduled for ${scheduledAt} and is dropped: it is too late`;
+      const why = view.dynamic.pause ? "nothing that is scheduled takes place in pause" : "it is too late";
+      return `was scheduled for ${scheduledAt} and is dropped: ${why}`;
     }
     if (lateMs < 0) return null;
   }
@@ -97,9 +98,12 @@ function impossible(request: FailoverRecord, view: ClusterView): string | null {
   return null;
 }
 
-/** Its time has come, and a switchover has its leader. */
-function isDue({ kind, leader, scheduledAt }: FailoverRecord, { dcs, wallMs }: ClusterView): boolean {
-  if (scheduledAt !== null && wallMs < Date.parse(scheduledAt)) return false;
+/** Its time has come, and a switchover has its leader. In pause no time comes. */
+function isDue(
+  { kind, leader, scheduledAt }: FailoverRecord,
+  { dcs, dynamic, wallMs }: ClusterView,
+): boolean {
+  if (scheduledAt !== null && (dynamic.pause || wallMs < Date.parse(scheduledAt))) return false;
   return kind !== "switchover" || leader === dcs.lock.holder;
 }
 
