@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { circles } from "./tidy/circles.ts";
+import { readCompatibility, sectionsNamed } from "./tidy/compatibility.ts";
 import { LARGE, MOST_LINES, SLACK_LINES } from "./tidy/large.ts";
 import { PAGES } from "./tidy/pages.ts";
 import {
@@ -50,6 +51,18 @@ test("the pages that are printed from tables are as the tables say: npm run page
     return present !== text(present);
   });
   expect(stale.map(({ path }) => path)).toEqual([]);
+});
+
+test("docs/compatibility.md counts its rows as they are, and has the tests and sections that are named", () => {
+  const page = readCompatibility(readFileSync(join(root, "docs/compatibility.md"), "utf8"));
+  expect(page.unclear).toEqual([]);
+  expect(page.summary).toEqual(page.counted);
+  expect(page.tests.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+  const named = all.flatMap(({ path }) =>
+    sectionsNamed(readFileSync(join(root, path), "utf8")).map((section) => `${section} in ${path}`)
+  );
+  expect(named.length).toBeGreaterThan(20);
+  expect(named.filter((one) => !page.sections.includes(one.split(" ")[0]!))).toEqual([]);
 });
 
 test("no files import each other in a circle, types neither", () => {

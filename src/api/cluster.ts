@@ -1,4 +1,7 @@
-/** `GET /cluster` (compatibility.md 10.4) and `GET /history`: the whole cluster as this member sees it, from memory. */
+/**
+ * `GET /cluster` (docs/compatibility.md section 10.4) and `GET /history`: the whole cluster as this member
+ * sees it, from memory.
+ */
 import { Hono } from "@hono/hono";
 import { failsafeGap, votersHeard } from "../model/failsafe_gap.ts";
 import { LONGEST_LEASE_MS } from "../model/limits.ts";

@@ -1,4 +1,4 @@
-/** Every unsafe endpoint: code and text of each outcome (compatibility.md 10.2). */
+/** Every unsafe endpoint: code and text of each outcome (docs/compatibility.md section 10.2). */
 import { expect, test } from "bun:test";
 import { createApp } from "./app.ts";
 import type { Connection } from "./env.ts";

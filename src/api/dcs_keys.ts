@@ -1,4 +1,7 @@
-/** The cluster's records under the names and in the shapes of Patroni's DCS keys (compatibility.md 4.2, 14). */
+/**
+ * The cluster's records under the names and in the shapes of Patroni's DCS keys (docs/compatibility.md
+ * section 4.2, 14).
+ */
 import { knownMember } from "../model/records.ts";
 import type { Json } from "../model/json.ts";
 import { type ShownStatus, shownStatuses } from "./cluster.ts";

@@ -1,6 +1,7 @@
 /**
- * The health checks that proxies and orchestrators ask for (compatibility.md 10.1). The status code is the answer; the
- * body of a GET is the status JSON. Answered from memory, also while PostgreSQL hangs.
+ * The health checks that proxies and orchestrators ask for (docs/compatibility.md section 10.1). The status
+ * code is the answer; the body of a GET is the status JSON. Answered from memory, also while PostgreSQL
+ * hangs.
  */
 import { Hono } from "@hono/hono";
 import { parseQuantity } from "../model/time_units.ts";

@@ -4,7 +4,7 @@ import { createApp } from "./app.ts";
 import { epochSeconds } from "./patroni_metrics.ts";
 import { STUB_WATCHDOG, StubPort } from "./testing.ts";
 
-/** Names and types that existing dashboards read (compatibility.md section 12), in Patroni's order. */
+/** Names and types that existing dashboards read (docs/compatibility.md section 12), in Patroni's order. */
 const PATRONI = [
   "version gauge",
   "postgres_running gauge",

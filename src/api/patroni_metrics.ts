@@ -1,6 +1,6 @@
 /**
- * Patroni's metrics (compatibility.md section 12): names, order and meaning are theirs, so that existing dashboards and
- * alerts go on working. Each is a function of one look.
+ * Patroni's metrics (docs/compatibility.md section 12): names, order and meaning are theirs, so that existing
+ * dashboards and alerts go on working. Each is a function of one look.
  */
 import { POSTGRES_STATES } from "../model/postgres_view.ts";
 import { PATRONI_VERSION } from "../model/version.ts";

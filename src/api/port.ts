@@ -31,7 +31,7 @@ export interface ClusterProgress {
   readonly retainSlots: readonly string[];
 }
 
-/** Conditions of a restart (compatibility.md 10.2); every one that is present must hold. */
+/** Conditions of a restart (docs/compatibility.md section 10.2); every one that is present must hold. */
 export interface RestartConditions {
   readonly restart_pending?: boolean;
   readonly role?: "primary" | "standby_leader" | "replica";
@@ -225,7 +225,10 @@ export interface ApiPort {
   /** What the clocks of agent and guard did since each of the two started. */
   clocks(): readonly ProcessClocks[];
 
-  /** Merges (objects merge, null deletes: compatibility.md 3.1 and 14). `revision`: only if the config is at it; null: any. */
+  /**
+   * Merges (objects merge, null deletes: docs/compatibility.md section 3.1 and 14). `revision`: only if the
+   * config is at it; null: any.
+   */
   patchConfig(patch: JsonObject, revision: number | null): Promise<ConfigOutcome>;
   replaceConfig(value: JsonObject, revision: number | null): Promise<ConfigOutcome>;
   /** Logs the request in place of any other; it ends in dcs.failoverResults under its id. Done when applied here. */

@@ -1,6 +1,6 @@
 /**
- * The JSON that the API answers with (compatibility.md 10.3, 10.4), as types shared by the server and its clients.
- * Fields under `agent` are ours; everything else is Patroni's.
+ * The JSON that the API answers with (docs/compatibility.md section 10.3, 10.4), as types shared by the
+ * server and its clients. Fields under `agent` are ours; everything else is Patroni's.
  */
 import type { ReinitializeStatus } from "../model/reinitialize_status.ts";
 import type { JsonObject } from "../model/json.ts";

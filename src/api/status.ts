@@ -1,6 +1,6 @@
 /**
- * The status JSON (compatibility.md 10.3), rendered once per change and kept: health checks come by the thousand and
- * must cost PostgreSQL nothing. Everything is read from memory.
+ * The status JSON (docs/compatibility.md section 10.3), rendered once per change and kept: health checks come
+ * by the thousand and must cost PostgreSQL nothing. Everything is read from memory.
  */
 import { Hono } from "@hono/hono";
 import { isInitialized } from "../model/records.ts";

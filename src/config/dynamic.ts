@@ -1,7 +1,7 @@
 /**
  * The dynamic configuration in force on one member: built-in defaults, the cluster's values, and the local
- * `postgresql` section over them (compatibility.md 3.1). Always gives a usable result: what cannot be used is
- * replaced by its default and reported.
+ * `postgresql` section over them (docs/compatibility.md section 3.1). Always gives a usable result: what
+ * cannot be used is replaced by its default and reported.
  */
 import type {
   ConfigIssue,

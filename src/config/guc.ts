@@ -21,7 +21,10 @@ interface ControlledParameter {
   readonly read: (value: Json) => string | null;
 }
 
-/** From compatibility.md 3.4; upper bounds are those of PostgreSQL, beyond which it would not start. */
+/**
+ * From docs/compatibility.md section 3.4; upper bounds are those of PostgreSQL, beyond which it would not
+ * start.
+ */
 export const CONTROLLED_PARAMETERS: readonly ControlledParameter[] = [
   {
     name: "wal_level",

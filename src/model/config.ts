@@ -103,7 +103,10 @@ export interface PostgresqlConfig {
   readonly pgCtlTimeoutS: number;
   readonly removeDataDirectoryOnRewindFailure: boolean;
   readonly removeDataDirectoryOnDivergedTimelines: boolean;
-  /** Local `postgresql.*` as JSON, to be merged over the dynamic section by the rules of compatibility.md 3.1. */
+  /**
+   * Local `postgresql.*` as JSON, to be merged over the dynamic section by the rules of docs/compatibility.md
+   * section 3.1.
+   */
   readonly raw: JsonObject;
 }
 

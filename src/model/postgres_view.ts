@@ -4,7 +4,7 @@
  */
 import type { Lsn } from "./lsn.ts";
 
-/** Patroni's state names (compatibility.md 4.1), as users and metrics see them. */
+/** Patroni's state names (docs/compatibility.md section 4.1), as users and metrics see them. */
 export const POSTGRES_STATES = [
   "initializing new cluster",
   "initdb failed",

@@ -1,4 +1,7 @@
-/** Name of a member's replication slot: what Patroni makes of the member's name (compatibility.md 5.2). */
+/**
+ * Name of a member's replication slot: what Patroni makes of the member's name (docs/compatibility.md section
+ * 5.2).
+ */
 
 const MAX_LENGTH = 63;
 

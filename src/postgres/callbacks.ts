@@ -1,6 +1,7 @@
 /**
- * The user's callbacks (compatibility.md 9): told what happened, never asked. One runs at a time; a running one is ended
- * with its children when the next arrives, except that on_reload replaces on_reload only.
+ * The user's callbacks (docs/compatibility.md section 9): told what happened, never asked. One runs at a
+ * time; a running one is ended with its children when the next arrives, except that on_reload replaces
+ * on_reload only.
  */
 import type { Log } from "../lib/log.ts";
 import { errorText } from "./error_text.ts";

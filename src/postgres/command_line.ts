@@ -1,4 +1,7 @@
-/** Arguments of the server: the parameters that must not be changed by files or ALTER SYSTEM (compatibility.md 3.4). */
+/**
+ * Arguments of the server: the parameters that must not be changed by files or ALTER SYSTEM
+ * (docs/compatibility.md section 3.4).
+ */
 import type { EffectivePostgresql, LocalConfig, PostgresqlConfig } from "../model/config.ts";
 
 /** A standby refuses to start, or stops replaying, with less of these than its primary has. */

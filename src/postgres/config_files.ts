@@ -1,6 +1,7 @@
 /**
- * Puts the configuration of PostgreSQL on disk as Patroni does (compatibility.md 3.5), so that a directory can move
- * between the two: postgresql.conf is ours, the user's lies in postgresql.base.conf. Never signals the server.
+ * Puts the configuration of PostgreSQL on disk as Patroni does (docs/compatibility.md section 3.5), so that a
+ * directory can move between the two: postgresql.conf is ours, the user's lies in postgresql.base.conf. Never
+ * signals the server.
  */
 import type { Upstream } from "../brain/actions.ts";
 import type { EffectivePostgresql, LocalConfig, PostgresqlConfig } from "../model/config.ts";

@@ -1,6 +1,6 @@
 /**
- * Timelines and whether two servers' histories agree (compatibility.md 6.3). Pure: positions come from pg_control, from
- * the end of WAL on disk, or from a running server.
+ * Timelines and whether two servers' histories agree (docs/compatibility.md section 6.3). Pure: positions
+ * come from pg_control, from the end of WAL on disk, or from a running server.
  */
 import { formatLsn, type Lsn, parseLsn } from "../model/lsn.ts";
 

@@ -1,6 +1,7 @@
 /**
- * Text of the postgresql.conf that the agent manages (compatibility.md 3.5): the user's own file is included first, then
- * come the settings of the cluster, then recovery. Pure text; config_files.ts puts it on disk.
+ * Text of the postgresql.conf that the agent manages (docs/compatibility.md section 3.5): the user's own file
+ * is included first, then come the settings of the cluster, then recovery. Pure text; config_files.ts puts it
+ * on disk.
  */
 import type { Upstream } from "../brain/actions.ts";
 import { quoteConf, unquoteConf } from "./quote.ts";

@@ -1,8 +1,9 @@
 /**
- * Physical replication slots for the other members, and what may stay beside them. A slot dropped too early costs a
- * standby, one kept for ever the disk. So on a primary only those go that we made, that nobody uses and that no member
- * has needed for a while. On a standby nothing moves a slot on but a client of its own, so that whatever nobody has used
- * there for a while goes too (compatibility.md 5.2), unless the configuration names it.
+ * Physical replication slots for the other members, and what may stay beside them. A slot dropped too early
+ * costs a standby, one kept for ever the disk. So on a primary only those go that we made, that nobody uses
+ * and that no member has needed for a while. On a standby nothing moves a slot on but a client of its own, so
+ * that whatever nobody has used there for a while goes too (docs/compatibility.md section 5.2), unless the
+ * configuration names it.
  */
 import type { Json, JsonObject } from "../model/json.ts";
 import { type Connection, sqlState } from "./connection.ts";
