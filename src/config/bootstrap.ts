@@ -80,7 +80,7 @@ function customMethod(name: string, raw: JsonObject, issues: Issues): CustomBoot
   if (name === "initdb") return null;
   issues.warning(
     [...PATH, "method"],
-    `${name} is not carried out in this version: an empty cluster would be made by initdb, not restored`,
+    `${name} is not carried out in this version: a member that has to make the cluster ends with an error`,
   );
   const section = raw[name];
   const command = isJsonObject(section) ? readText(section["command"]) : undefined;

@@ -235,6 +235,14 @@ const ACCEPTED: readonly [name: string, value: Json, warnings: readonly string[]
       pg_hba: ["# all", "", "local all \\", '"my db" trust', "include_if_exists more"],
     },
   }, []],
+  [
+    "what has no effect in a file has none here",
+    { postgresql: { krbsrvname: "x", parameters_replica: {} } },
+    [
+      "postgresql.krbsrvname: is accepted and has no effect here",
+      "postgresql.parameters_replica: is accepted and has no effect here",
+    ],
+  ],
   ["primary_race_backoff", { primary_race_backoff: 5 }, [
     "primary_race_backoff: is not supported and has no effect",
   ]],

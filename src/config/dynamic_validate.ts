@@ -10,6 +10,7 @@ import { checkValues, usableKeys } from "./postgresql_keys.ts";
 import { DYNAMIC_ROOT_KEYS, UNSUPPORTED } from "./keys/dynamic.ts";
 import { LOCAL_ONLY_POSTGRESQL_KEYS, postgresqlSchema } from "./keys/postgresql.ts";
 import { OTHER_STORES } from "./keys/root.ts";
+import { warnWithoutEffect } from "./keys/row.ts";
 import type { Json, JsonObject } from "../model/json.ts";
 import { isJsonObject, isSet } from "../model/merge.ts";
 
@@ -102,5 +103,6 @@ function checkPostgresql(dcs: JsonObject, path: Path, issues: Issues): void {
     else if (isSet(value)) shared[key] = value;
   }
   warnUnknownKeys(postgresqlSchema, shared, path, issues, methods);
+  warnWithoutEffect(postgresqlSchema, shared, path, issues);
   checkValues(usableKeys(shared, path, issues), "dynamic", path, issues);
 }

@@ -153,7 +153,7 @@ const ROWS: readonly [name: string, text: string, issues: readonly string[]][] =
   ],
   ["a bootstrap method without a command", `${MINIMAL}bootstrap:\n  method: restore\n`, [
     "line 16: error: bootstrap.method: bootstrap.restore.command is required when bootstrap.method is restore",
-    "line 16: warning: bootstrap.method: restore is not carried out in this version: an empty cluster would be made by initdb, not restored",
+    "line 16: warning: bootstrap.method: restore is not carried out in this version: a member that has to make the cluster ends with an error",
   ]],
   [
     "a broken dynamic configuration",

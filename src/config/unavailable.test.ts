@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { DYNAMIC } from "../brain/testing.ts";
-import { unavailableFeatures } from "./unavailable.ts";
+import { unavailableBootstrap, unavailableFeatures } from "./unavailable.ts";
 
 test("a plain configuration asks for nothing that is missing", () => {
   expect(unavailableFeatures(DYNAMIC)).toEqual([]);
@@ -18,4 +18,23 @@ test("every feature that is missing is named by its key", () => {
     "slots",
     "standby_cluster",
   ]);
+});
+
+test("an empty cluster is not made where a restore, or one that follows another, was asked for", () => {
+  const custom = {
+    name: "pitr",
+    command: "x",
+    keepExistingRecoveryConf: false,
+    noParams: false,
+    recoveryConf: {},
+    options: {},
+  };
+  const standbyCluster = { host: "10.0.0.9" };
+  expect(unavailableBootstrap({}, { standbyCluster: null })).toBe(null);
+  expect(unavailableBootstrap({ custom }, { standbyCluster: null })).toStartWith(
+    "bootstrap.method pitr is not",
+  );
+  expect(unavailableBootstrap({ custom: null }, { standbyCluster })).toStartWith(
+    "bootstrap.dcs.standby_cluster",
+  );
 });

@@ -3,6 +3,7 @@
  * between them. Never while a process of PostgreSQL may live in it. Each resolves to null, or to what went wrong.
  */
 import type { Upstream } from "../../brain/actions.ts";
+import { unavailableBootstrap } from "../../config/unavailable.ts";
 import { archiveReady } from "../../postgres/archive_ready.ts";
 import { cloneDirectory } from "../../postgres/basebackup.ts";
 import { wasShutDown } from "../../postgres/control_file.ts";
@@ -35,11 +36,8 @@ export class PostgresJoin {
     const busy = await this.whyNotMine();
     if (busy !== null) return busy;
     memory.failure = "initdb failed";
-    // An empty cluster where somebody asked for a restore would look like success.
-    const { custom } = local.bootstrap;
-    if (custom !== undefined && custom !== null) {
-      return `bootstrap.method ${custom.name} is not available in this version: restore into ${postgresql.dataDir} by hand, or use initdb`;
-    }
+    const unavailable = unavailableBootstrap(local.bootstrap, context.dynamic);
+    if (unavailable !== null) return unavailable;
     const failed = await initializeDirectory({
       programs,
       local,

@@ -22,8 +22,8 @@ export const bootstrapSchema = section({
   method: key(nonEmptyText, {
     default: "`initdb`",
     meaning:
-      "name of a method of your own. Read, but not carried out in this version: an empty cluster is made by `initdb`, with " +
-      "a warning",
+      "name of a method of your own. Read, but not carried out in this version: with a warning, and a member that has to make " +
+      "the cluster ends with an error",
   }),
   users: key(json, {
     shown: "users.<name>",

@@ -63,7 +63,7 @@ export const DYNAMIC_KEYS: { readonly [Field in keyof RootConfig]: DynamicKey<Ro
       max: MAX_TTL_S,
       unit: "s",
     }),
-    meaning: "how long an operation is retried",
+    meaning: "no limit of any operation here; `loop_wait + 2 * retry_timeout` is compared with `ttl`",
     example: 1,
   },
   maximumLagOnFailoverBytes: {
@@ -145,7 +145,7 @@ export const DYNAMIC_KEYS: { readonly [Field in keyof RootConfig]: DynamicKey<Ro
   memberSlotsTtlS: {
     key: "member_slots_ttl",
     type: integer({ fallback: 1800, shown: "`30min` (s)", min: 0, max: MAX_AGE_S, unit: "s" }),
-    meaning: "how long the slot of a missing member is kept",
+    meaning: "how long the slot of a member is kept that was removed from the cluster",
     example: "2h",
   },
   slots: {

@@ -53,6 +53,8 @@ const FILE_LINES = {
     "list of lines; replaces the whole file. An empty list is none. Lines of `pg_hba` begin with `local`, `host...`, " +
     "`include...` or `#`",
 };
+const REMOVAL =
+  "a directory that cannot be rewound is moved aside and copied anew; where it cannot be moved, it may be removed";
 const METHODS = {
   default: "`[basebackup]`",
   effect: "once, at a clone",
@@ -182,12 +184,12 @@ export const postgresqlSchema = section({
   remove_data_directory_on_rewind_failure: key(bool, {
     default: "`false`",
     effect: "reload",
-    meaning: "after a failed rewind, copy anew",
+    meaning: REMOVAL,
   }),
   remove_data_directory_on_diverged_timelines: key(bool, {
     default: "`false`",
     effect: "reload",
-    meaning: "instead of a rewind, copy anew",
+    meaning: REMOVAL,
   }),
   rewind: key(anything, { ...NO_EFFECT, meaning: "checked, and accepted with a warning, no effect" }),
   krbsrvname: key(nonEmptyLine, NO_EFFECT),
