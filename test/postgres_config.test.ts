@@ -134,14 +134,20 @@ story(
   STORY_MS,
 );
 
-story("no empty cluster is made where one that follows another, or a restore, was asked for", () =>
-  withSite(async (site) => {
-    const standby = await site.member("node-1", {}, { standby_cluster: { host: "192.0.2.1" } });
-    expect(await standby.run({ kind: "bootstrap" }, "bootstrap")).toContain("standby_cluster");
-    const restored = await site.member("node-2", { bootstrap: { method: "pitr", pitr: { command: "true" } } });
-    expect(await restored.run({ kind: "bootstrap" }, "bootstrap")).toContain("bootstrap.method pitr");
-    for (const member of [standby, restored]) expect(member.view.directory.kind).not.toBe("valid");
-  }), STORY_MS);
+story(
+  "no empty cluster is made where one that follows another, or a restore, was asked for",
+  () =>
+    withSite(async (site) => {
+      const standby = await site.member("node-1", {}, { standby_cluster: { host: "192.0.2.1" } });
+      expect(await standby.run({ kind: "bootstrap" }, "bootstrap")).toContain("standby_cluster");
+      const restored = await site.member("node-2", {
+        bootstrap: { method: "pitr", pitr: { command: "true" } },
+      });
+      expect(await restored.run({ kind: "bootstrap" }, "bootstrap")).toContain("bootstrap.method pitr");
+      for (const member of [standby, restored]) expect(member.view.directory.kind).not.toBe("valid");
+    }),
+  STORY_MS,
+);
 
 const ODD = "a b'c\"d\\e%f:g#h$(i)`j`{k}~@=,;&|<>?*[l]";
 
