@@ -1,6 +1,7 @@
 /** `agent ctl query`: SQL on a member, without looking up first where it is. */
 import { type Command, type Context, FORMAT, ROLE, WATCH } from "./command.ts";
 import { memberToConnect } from "./dsn.ts";
+import { textOf } from "../../src/model/text_of.ts";
 import { CtlError } from "./errors.ts";
 import { readLocalFile } from "./local_file.ts";
 import { onlyClusterName } from "./members.ts";
@@ -84,11 +85,12 @@ interface Target {
 
 /** An error of the server is a row, as patronictl shows it, so that a watch goes on. */
 async function execute(target: Target, sql: string): Promise<Result> {
-  const { Client } = (await import("pg")).default;
+  const { Client, types } = (await import("pg")).default;
   const client = new Client({ ...target, connectionTimeoutMillis: 5000, application_name: "agent ctl" });
+  const readers = ((type: number) => readerOf(type, types.getTypeParser)) as typeof types.getTypeParser;
   try {
     await client.connect();
-    const results = await client.query({ text: sql, rowMode: "array" });
+    const results = await client.query({ text: sql, rowMode: "array", types: { getTypeParser: readers } });
     const last = [results].flat().at(-1)!;
     return { columns: last.fields.map(({ name }) => name), rows: last.rows.map((row) => row.map(cell)) };
   } catch (error) {
@@ -103,9 +105,21 @@ async function execute(target: Target, sql: string): Promise<Result> {
   }
 }
 
+/** Times, intervals, bytes and places, and lists of them: what `pg` makes of them says less than what the server has written. */
+const AS_WRITTEN: ReadonlySet<number> = new Set(
+  [17, 600, 718, 1001, 1017, 1082, 1083, 1114, 1115, 1182, 1184, 1185, 1186, 1187, 1266],
+);
+
+/** How values of a type are read: `usual` does it for all that loses nothing by it. */
+export function readerOf<Reader>(
+  type: number,
+  usual: (type: number) => Reader,
+): Reader | ((text: string) => string) {
+  return AS_WRITTEN.has(type) ? (text) => text : usual(type);
+}
+
 function cell(value: unknown): Cell {
   if (value === null || value === undefined) return "None";
-  if (value instanceof Date) return value.toISOString();
   return typeof value === "number" || typeof value === "boolean" || typeof value === "object"
     ? value
     : String(value);
@@ -116,7 +130,7 @@ function print({ io, arguments: given }: Context, { columns, rows }: Result): vo
   const delimiter = given.value("delimiter") ?? "\t";
   if (format === "tsv" || columns === null) {
     for (const line of [...(columns === null ? [] : [columns]), ...rows]) {
-      io.out(line.map(String).join(delimiter));
+      io.out(line.map(textOf).join(delimiter));
     }
     return;
   }
