@@ -271,9 +271,10 @@ const cluster = [
   ...mutationsOf("src/brain/cluster/request.ts", ["src/brain"], [
     [
       "request-accepted-before-its-time",
-      "if (scheduledAt !== null && wallMs < Date.parse(scheduledAt)) return false;",
-      "",
+      "wallMs < Date.parse(scheduledAt))) return false",
+      "false)) return false",
     ],
+    ["scheduled-request-accepted-in-pause", "(dynamic.pause || wallMs <", "(false || wallMs <"],
     ["late-request-carried-out", "if (lateMs > 1500 * view.dynamic.loopWaitS) {", "if (false) {"],
     ["switchover-from-another-leader", 'kind !== "switchover" || leader === dcs.lock.holder', "true"],
     [
