@@ -4,15 +4,16 @@
  */
 import {
   ApiClient,
+  CLUSTER,
   type ClusterJson,
   type ClusterMemberJson,
+  parseAnswer,
   type Reply,
   type RequestOptions,
 } from "../../src/api/client.ts";
 import { CtlError } from "./errors.ts";
 import { type Answer, firstAnswer } from "./first_answer.ts";
 import type { Settings } from "./settings.ts";
-import { readAnswer } from "./answer_json.ts";
 
 /** Longer than any operation that a member answers when it is over. */
 const OPERATION_TIMEOUT_MS = 3_600_000;
@@ -54,10 +55,10 @@ export class ClusterAccess {
   ): Promise<Answer<{ base: string; cluster: ClusterJson }>> {
     const reply = await this.client.request(base, "GET", "/cluster");
     if (!reply.ok) return { kind: "none", why: reply.error };
-    const cluster = readAnswer<ClusterJson>(reply.text, ["members"]);
-    if (reply.status !== 200 || cluster === null) {
-      return { kind: "none", why: `no agent: answered ${reply.status}` };
-    }
+    if (reply.status !== 200) return { kind: "none", why: `no agent: answered ${reply.status}` };
+    const parsed = parseAnswer(reply.text, CLUSTER);
+    if (!parsed.ok) return { kind: "none", why: `no answer of an agent: ${parsed.problem}` };
+    const cluster = parsed.value;
     if (scope !== null && cluster.scope !== scope) {
       return { kind: "none", why: `is a member of the cluster ${cluster.scope}, not of ${scope}` };
     }

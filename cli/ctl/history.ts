@@ -2,7 +2,8 @@
 import { type Command, FORMAT } from "./command.ts";
 import { CtlError } from "./errors.ts";
 import { onlyClusterName } from "./members.ts";
-import { type Cell, type Format, printListing } from "./output.ts";
+import { type Format, printListing } from "./output.ts";
+import { HISTORY } from "../../src/api/client.ts";
 import { answerJson } from "./answer_json.ts";
 
 const COLUMNS = ["TL", "LSN", "Reason", "Timestamp", "New Leader"];
@@ -18,7 +19,7 @@ export const history: Command = {
     await cluster.look(onlyClusterName(context));
     const reply = await cluster.get("/history");
     if (reply.status !== 200) throw new CtlError(`the member answered ${reply.status}: ${reply.text}`);
-    const lines = answerJson<Cell[][]>(reply.text);
+    const lines = answerJson(reply.text, HISTORY);
     const rows = lines.map((line) =>
       Object.fromEntries(COLUMNS.map((column, index) => [column, line[index] ?? ""]))
     );

@@ -1,5 +1,5 @@
 /** What the members say of the group of voters. */
-import type { RaftJson } from "../../src/api/client.ts";
+import { RAFT, type RaftJson } from "../../src/api/client.ts";
 import type { ClusterAccess } from "./access.ts";
 import { CtlError } from "./errors.ts";
 import { answerJson } from "./answer_json.ts";
@@ -8,7 +8,7 @@ import { answerJson } from "./answer_json.ts";
 export async function raftStatus(access: ClusterAccess): Promise<RaftJson> {
   const reply = await access.get("/agent/raft");
   if (reply.status !== 200) throw new CtlError(`the member answered ${reply.status}: ${reply.text}`);
-  return answerJson<RaftJson>(reply.text, ["members"]);
+  return answerJson(reply.text, RAFT);
 }
 
 /** Only the leader knows how far the others are and how many may fail. */
@@ -16,7 +16,7 @@ export async function asLeaderSees(here: RaftJson, access: ClusterAccess): Promi
   const leader = here.members.find(({ name }) => name === here.leader);
   if (here.can_lose !== null || !leader?.api_url) return here;
   const reply = await access.ofMember({ api_url: leader.api_url }, "GET", "/agent/raft", { timeoutMs: 2000 });
-  return reply.ok && reply.status === 200 ? answerJson<RaftJson>(reply.text, ["members"]) : here;
+  return reply.ok && reply.status === 200 ? answerJson(reply.text, RAFT) : here;
 }
 
 export function summary({ leader, term, commit, can_lose: canLose }: RaftJson): string {

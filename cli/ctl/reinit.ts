@@ -1,5 +1,5 @@
 /** `agent ctl reinit`: a member throws its data away and copies them anew. */
-import type { ClusterMemberJson, StatusJson } from "../../src/api/client.ts";
+import { type ClusterMemberJson, STATUS } from "../../src/api/client.ts";
 import type { ReinitializeStatus } from "../../src/model/reinitialize_status.ts";
 import { type Command, type Context, FORCE } from "./command.ts";
 import { selectMembers } from "./members.ts";
@@ -64,7 +64,7 @@ interface Seen {
 async function look({ cluster }: Context, member: ClusterMemberJson): Promise<Seen | null> {
   const reply = await cluster.ofMember(member, "GET", "/patroni", { timeoutMs: POLL_MS });
   if (!reply.ok || reply.status !== 200) return null;
-  const { state, postmaster_start_time: start, agent } = answerJson<StatusJson>(reply.text);
+  const { state, postmaster_start_time: start, agent } = answerJson(reply.text, STATUS);
   return {
     start: state === "running" ? start ?? null : null,
     reinitialize: agent?.reinitialize ?? null,

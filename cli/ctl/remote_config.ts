@@ -1,9 +1,8 @@
 /** The cluster's configuration as its members hold it. */
 import type { JsonObject } from "../../src/model/json.ts";
-import { isJsonObject } from "../../src/model/merge.ts";
 import type { ClusterAccess } from "./access.ts";
 import { CtlError } from "./errors.ts";
-import { parseAnswer } from "../../src/api/client.ts";
+import { CONFIG, parseAnswer } from "../../src/api/client.ts";
 
 export interface RemoteConfig {
   readonly value: JsonObject;
@@ -19,6 +18,6 @@ export async function readConfig(access: ClusterAccess, cluster: string): Promis
 }
 
 export function parseConfig(text: string): JsonObject {
-  const value = parseAnswer<JsonObject>(text);
-  return isJsonObject(value) ? value : {};
+  const parsed = parseAnswer(text, CONFIG);
+  return parsed.ok ? parsed.value : {};
 }

@@ -1,11 +1,13 @@
 /** `agent ctl timing`: whether the times of a running member fit together, and how late things come on it. */
-import { jsonText, type TimingJson } from "../../src/api/client.ts";
+import { type Answered, jsonText, TIMING } from "../../src/api/client.ts";
 import { type Command, type Context, FORMAT } from "./command.ts";
 import { CtlError } from "./errors.ts";
 import { leaderOf } from "./members.ts";
 import { type Format, type Listing, printListing, type Row } from "./output.ts";
 import { yamlText } from "./yaml_text.ts";
 import { answerJson } from "./answer_json.ts";
+
+type Timing = Answered<typeof TIMING>;
 
 export const timing: Command = {
   usage: "[MEMBER]",
@@ -42,7 +44,7 @@ export const timing: Command = {
   },
 };
 
-async function ask(access: Context["cluster"], name: string | null): Promise<TimingJson> {
+async function ask(access: Context["cluster"], name: string | null): Promise<Timing> {
   const cluster = await access.look();
   const member = name === null ? leaderOf(cluster) : cluster.members.find((each) => each.name === name);
   if (name !== null && !member) throw new CtlError(`${name} is not a member of cluster`);
@@ -52,10 +54,10 @@ async function ask(access: Context["cluster"], name: string | null): Promise<Tim
     : await access.get("/agent/timing");
   if (!reply.ok) throw new CtlError(`${member?.name ?? "the member"} does not answer: ${reply.error}`);
   if (reply.status !== 200) throw new CtlError(`the member answered ${reply.status}: ${reply.text}`);
-  return answerJson<TimingJson>(reply.text);
+  return answerJson(reply.text, TIMING);
 }
 
-function settings({ settings: of }: TimingJson): Listing {
+function settings({ settings: of }: Timing): Listing {
   const ttl = of.ttl_ms === of.wait_ttl_ms
     ? `${of.ttl_ms} ms`
     : `${of.ttl_ms} ms granted, ${of.wait_ttl_ms} ms waited for`;
@@ -85,7 +87,7 @@ function settings({ settings: of }: TimingJson): Listing {
   };
 }
 
-function inequalities({ inequalities: rules }: TimingJson): Listing {
+function inequalities({ inequalities: rules }: Timing): Listing {
   const rows = rules.map((rule): Row => {
     const used = rule.left.length > 0;
     const sum = (of: (term: { name: string; ms: number }) => string) => rule.left.map(of).join(" + ");
@@ -107,32 +109,37 @@ function inequalities({ inequalities: rules }: TimingJson): Listing {
   };
 }
 
-const JUMP = {
+const JUMP: { readonly [kind: string]: string } = {
   stall: "stood still for",
   forward: "saw the wall clock go ahead by",
   backward: "saw the wall clock go back by",
-} as const;
+};
+
+/** A later release may have words that this one does not know. */
+function wordOf(words: { readonly [word: string]: string }, word: string): string {
+  return Object.hasOwn(words, word) ? words[word]! : word;
+}
 
 /** Members of earlier releases do not tell. */
-function clockJumps({ clock_jumps: found = [] }: Partial<TimingJson>): string[] {
+function clockJumps({ clock_jumps: found = [] }: Timing): string[] {
   return found.flatMap(({ process, count, last }) =>
     last === null ? [] : [
-      ` The ${process} ${JUMP[last.kind]} ${
+      ` The ${process} ${wordOf(JUMP, last.kind)} ${
         (last.by_ms / 1000).toFixed(1)
       } s, ${last.ago_s} s ago (${count} in all)`,
     ]
   );
 }
 
-const WHAT = {
+const WHAT: { readonly [what: string]: string } = {
   event_loop: "event loop late",
   guard: "guard's timer late",
   renewal: "renewal, round trip",
-} as const;
+};
 
-function measured({ measured: found }: TimingJson): Listing {
+function measured({ measured: found }: Timing): Listing {
   const rows = found.map((one): Row => ({
-    What: WHAT[one.what],
+    What: wordOf(WHAT, one.what),
     p50: milliseconds(one.p50_ms),
     p99: milliseconds(one.p99_ms),
     "p99.9": milliseconds(one.p999_ms),

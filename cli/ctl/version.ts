@@ -1,5 +1,5 @@
 /** `agent ctl version`: of this program, and of what runs. */
-import type { StatusJson } from "../../src/api/client.ts";
+import { STATUS } from "../../src/api/client.ts";
 import { PATRONI_VERSION, VERSION } from "../../src/model/version.ts";
 import type { Command } from "./command.ts";
 import { CtlError } from "./errors.ts";
@@ -31,7 +31,7 @@ export const version: Command = {
 };
 
 function runningVersions(text: string): string {
-  const { patroni, server_version: server } = answerJson<StatusJson>(text);
+  const { patroni, server_version: server } = answerJson(text, STATUS);
   return `Patroni ${patroni.version}${server === undefined ? "" : ` PostgreSQL ${serverVersion(server)}`}`;
 }
 

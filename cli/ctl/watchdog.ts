@@ -1,5 +1,5 @@
 /** `agent ctl watchdog status` and `watchdog test`: the device that resets a host which stalls. */
-import type { WatchdogJson } from "../../src/api/client.ts";
+import { WATCHDOG, type WatchdogJson } from "../../src/api/client.ts";
 import { MAX_TIMEOUT_S } from "../../src/model/limits.ts";
 import { type Command, type Context, FORMAT } from "./command.ts";
 import { CtlError, UsageError } from "./errors.ts";
@@ -73,7 +73,7 @@ async function ask(
 ): Promise<WatchdogJson | string> {
   const reply = await access.ofMember(member, "GET", "/agent/watchdog", { timeoutMs: 2000 });
   if (!reply.ok) return `no answer: ${reply.error}`;
-  return reply.status === 200 ? answerJson<WatchdogJson>(reply.text) : reply.text;
+  return reply.status === 200 ? answerJson(reply.text, WATCHDOG) : reply.text;
 }
 
 async function test(

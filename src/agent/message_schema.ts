@@ -21,7 +21,7 @@ import {
   orNull,
   text,
   wholeNumber,
-} from "../dcs/shape.ts";
+} from "../model/shape.ts";
 
 /** Of a whole message. A status is 2 kB long; with tags and settings that wait for a restart it may be 100 kB. */
 export const MESSAGE_BOUNDS: JsonBounds = {

@@ -2,7 +2,8 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { anyInput, ODD_KEYS } from "../../raft/testing.ts";
-import { ApiClient, parseAnswer } from "./client.ts";
+import * as forms from "./answers.ts";
+import { ApiClient, CONFIG, HISTORY, parseAnswer } from "./client.ts";
 
 const client = new ApiClient({ timeoutMs: 20_000, authentication: null, tls: null });
 
@@ -26,11 +27,12 @@ test("an answer without end is given up, and takes bounded memory", async () => 
   }
 });
 
-test("an answer that is no map and no list, or too deep, is none", () => {
+test("an answer of another form, or too deep, is none, and it is said why", () => {
   for (const text of ["", "1", "null", '"a"', "{", "[".repeat(1e6), `${"[".repeat(100)}${"]".repeat(100)}`]) {
-    expect(parseAnswer(text)).toBeNull();
+    expect(parseAnswer(text, CONFIG).ok).toBe(false);
   }
-  expect(parseAnswer<unknown>('{"a":[1]}')).toEqual({ a: [1] });
+  expect(parseAnswer('{"a":[1]}', CONFIG)).toEqual({ ok: true, value: { a: [1] } });
+  expect(parseAnswer("[[1,{}]]", HISTORY)).toEqual({ ok: false, problem: "a text is expected" });
 });
 
 const word = fc.constantFrom(
@@ -46,7 +48,19 @@ const word = fc.constantFrom(
   ...ODD_KEYS.map((key) => `"${key}":`),
 );
 const text = fc.oneof(fc.json(), fc.array(word, { maxLength: 40 }).map((words) => words.join("")));
+const every = [
+  forms.CLUSTER,
+  forms.STATUS,
+  forms.NAME,
+  forms.RAFT,
+  forms.WATCHDOG,
+  forms.TIMING,
+  forms.HISTORY,
+  forms.CONFIG,
+] as const;
 anyInput("the answer of another member", text, (answer) => {
-  const value = parseAnswer<unknown>(answer);
-  expect(value === null || typeof value === "object").toBe(true);
+  for (const form of every) {
+    const parsed = parseAnswer<unknown>(answer, form);
+    expect(!parsed.ok || typeof parsed.value === "object").toBe(true);
+  }
 });

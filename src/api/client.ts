@@ -3,10 +3,21 @@
  * a failure is a value. Members that must not be held up by a dead name server are addressed by IP (api_url).
  */
 import { readFileSync } from "node:fs";
-import { type JsonBounds, parseBounded } from "../model/bounded_json.ts";
 import type { LocalConfig } from "../model/config.ts";
-import type { ClusterJson, RaftJson, StatusJson } from "./shapes.ts";
+import { ANSWER_BOUNDS, type AnswerForm, CLUSTER, parseAnswer, RAFT, STATUS } from "./answers.ts";
 
+export {
+  type Answered,
+  type AnswerForm,
+  CLUSTER,
+  CONFIG,
+  HISTORY,
+  parseAnswer,
+  RAFT,
+  STATUS,
+  TIMING,
+  WATCHDOG,
+} from "./answers.ts";
 export { jsonText } from "./json_text.ts";
 export type {
   ClusterJson,
@@ -81,22 +92,24 @@ export class ApiClient {
     }
   }
 
-  cluster(base: string): Promise<ClusterJson | null> {
-    return this.json<ClusterJson>(base, "/cluster");
+  cluster(base: string) {
+    return this.read(base, "/cluster", CLUSTER);
   }
 
-  status(base: string): Promise<StatusJson | null> {
-    return this.json<StatusJson>(base, "/patroni");
+  status(base: string) {
+    return this.read(base, "/patroni", STATUS);
   }
 
-  raft(base: string): Promise<RaftJson | null> {
-    return this.json<RaftJson>(base, "/agent/raft");
+  raft(base: string) {
+    return this.read(base, "/agent/raft", RAFT);
   }
 
-  /** Body of a 200 as JSON; null for everything else. */
-  async json<T>(base: string, path: string): Promise<T | null> {
+  /** Body of a 200 that has the form; null for everything else. */
+  private async read<T>(base: string, path: string, form: AnswerForm<T>): Promise<T | null> {
     const reply = await this.request(base, "GET", path);
-    return reply.ok && reply.status === 200 ? parseAnswer<T>(reply.text) : null;
+    if (!reply.ok || reply.status !== 200) return null;
+    const parsed = parseAnswer(reply.text, form);
+    return parsed.ok ? parsed.value : null;
   }
 
   /** Credentials go only with requests that need them: an address may be a guess. */
@@ -152,14 +165,6 @@ function fetchTls({ insecure, ...files }: ClientTls) {
   return { ...files, rejectUnauthorized: !insecure };
 }
 
-/** No member's answer is near these: what listens at an address may be anybody. */
-const ANSWER_BOUNDS: JsonBounds = {
-  maxBytes: 8 * 1024 * 1024,
-  maxDepth: 64,
-  maxValues: 500_000,
-  maxText: 1024 * 1024,
-};
-
 /** Throws for more; the connection is closed then. */
 async function boundedText(response: Response): Promise<string> {
   const { maxBytes } = ANSWER_BOUNDS;
@@ -172,12 +177,6 @@ async function boundedText(response: Response): Promise<string> {
     text += decoder.decode(chunk, { stream: true });
   }
   return text + decoder.decode();
-}
-
-/** A map or list; null for any other text. Never throws. */
-export function parseAnswer<T>(text: string): T | null {
-  const parsed = parseBounded(text, ANSWER_BOUNDS);
-  return parsed.ok && typeof parsed.value === "object" ? parsed.value as T : null;
 }
 
 function failureText(error: unknown, timeoutMs: number): string {

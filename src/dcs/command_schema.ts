@@ -24,7 +24,7 @@ import {
   text,
   tuple,
   wholeNumber,
-} from "./shape.ts";
+} from "../model/shape.ts";
 
 /** Of a whole command. raft takes 1 MiB. */
 export const COMMAND_BOUNDS: JsonBounds = {

@@ -7,7 +7,7 @@ import { parseBounded } from "../model/bounded_json.ts";
 import { LONGEST_LEASE_MS } from "../model/limits.ts";
 import type { Command, CommandBody } from "./command.ts";
 import { COMMAND_BOUNDS, commandFlaw, LOOSE_BOUNDS, MAX_REASON } from "./command_schema.ts";
-import { isFields } from "./shape.ts";
+import { isFields } from "../model/shape.ts";
 
 export type { Command, CommandBody, CommandResult, RefusalCode } from "./command.ts";
 

@@ -5,7 +5,19 @@
 import { type JsonBounds, parseBounded } from "../model/bounded_json.ts";
 import type { DcsState } from "../model/records.ts";
 import { LOOSE_BOUNDS } from "./command_schema.ts";
-import { fields, flag, isFields, json, list, map, oneOf, orNull, text, tuple, wholeNumber } from "./shape.ts";
+import {
+  fields,
+  flag,
+  isFields,
+  json,
+  list,
+  map,
+  oneOf,
+  orNull,
+  text,
+  tuple,
+  wholeNumber,
+} from "../model/shape.ts";
 
 /** A snapshot holds many commands' worth of records, each within LOOSE_BOUNDS. */
 const SNAPSHOT_BOUNDS: JsonBounds = {

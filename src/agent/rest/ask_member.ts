@@ -2,7 +2,8 @@
  * What this member asks others over their REST API, with its client certificate and password: whether they accept its lease
  * in failsafe mode, and whether somebody lives by its name. Decides nothing.
  */
-import { ApiClient, loadClientTls, parseAnswer, type StatusJson, tlsPathsOf } from "../../api/client.ts";
+import { NAME, parseAnswer } from "../../api/answers.ts";
+import { ApiClient, loadClientTls, tlsPathsOf } from "../../api/client.ts";
 import type { LocalConfig } from "../../model/config.ts";
 import type { MemberFacts } from "../../model/records.ts";
 import type { AskFailsafe } from "../failsafe.ts";
@@ -44,8 +45,10 @@ export function memberAnswers(
       queueMicrotask(() => done(false));
       return;
     }
-    client.request(apiUrl, "GET", "/patroni", { keepAlive: false })
-      .then((reply) => done(reply.ok && parseAnswer<StatusJson>(reply.text)?.patroni?.name === name));
+    client.request(apiUrl, "GET", "/patroni", { keepAlive: false }).then((reply) => {
+      const parsed = reply.ok ? parseAnswer(reply.text, NAME) : null;
+      done(parsed?.ok === true && parsed.value.patroni.name === name);
+    });
   };
 }
 

@@ -5,7 +5,7 @@
  * clock or a version of Unicode, and no check throws on any value. `bounded`: sizes and contents are judged too; else only
  * the types, which is what members did before the version of commands that brought bounds (commands.ts).
  */
-import { boundsProblem, type JsonBounds } from "../model/bounded_json.ts";
+import { boundsProblem, type JsonBounds } from "./bounded_json.ts";
 
 /** Why the value is not what it should be, for people; null: it is. */
 export type Check = (value: unknown, bounded: boolean) => string | null;

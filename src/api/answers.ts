@@ -1,0 +1,253 @@
+/**
+ * The form of what an agent answers, for those who ask: `agent ctl`, `agent recover` and other members. Anybody may listen
+ * at a member's address, so nothing is read from an answer before all of it is judged: the bounds first, then the form. Keys
+ * that are not named here are of a later version and are left as they are; nobody reads them.
+ */
+import type { JsonObject } from "../model/json.ts";
+import { JSON_BOUNDS, type JsonBounds, parseBounded } from "../model/bounded_json.ts";
+import { type Check, finite, flag, json, list, map, openFields, orNull, text } from "../model/shape.ts";
+import type { ClusterJson, RaftJson, StatusJson, TimingJson, WatchdogJson } from "./shapes.ts";
+
+/** No member's answer is near these: what listens at an address may be anybody. */
+export const ANSWER_BOUNDS: JsonBounds = {
+  maxBytes: 8 * 1024 * 1024,
+  maxDepth: 64,
+  maxValues: 500_000,
+  maxText: 1024 * 1024,
+};
+
+/** As of the tags in a record. */
+const TAGS_BOUNDS: JsonBounds = { maxBytes: 16 * 1024, maxDepth: 8, maxValues: 500, maxText: 4096 };
+
+/** The form of one kind of answer; `T` is what it has when `check` finds nothing. */
+export interface AnswerForm<T> {
+  readonly check: Check;
+  /** Never there: ties the type to the form. */
+  readonly type?: T;
+}
+
+export type Answered<F> = F extends AnswerForm<infer T> ? T : never;
+
+export type Parsed<T> =
+  | { readonly ok: true; readonly value: T }
+  /** What is wrong, for people. */
+  | { readonly ok: false; readonly problem: string };
+
+/** Never throws. */
+export function parseAnswer<T>(body: string, { check }: AnswerForm<T>): Parsed<T> {
+  const parsed = parseBounded(body, ANSWER_BOUNDS);
+  if (!parsed.ok) return { ok: false, problem: parsed.problem };
+  const problem = check(parsed.value, true);
+  return problem === null ? { ok: true, value: parsed.value as T } : { ok: false, problem };
+}
+
+/** A cluster has 64 raft members at most, and members without a vote beside them. */
+const MAX_MEMBERS = 256;
+/** Settings that wait for a restart, rules, lines of history: more than a member ever has. */
+const MANY = 10_000;
+/** A table is as wide as its widest cell in each of its lines, so the length of each text counts many times. */
+const anyText = text(16 * 1024);
+const cellText = text(1024);
+const number = finite(-Number.MAX_VALUE, Number.MAX_VALUE);
+const textOrNull = orNull(anyText);
+const numberOrNull = orNull(number);
+const tags = json(TAGS_BOUNDS, TAGS_BOUNDS);
+const lag: Check = (value, bounded) => value === "unknown" ? null : number(value, bounded);
+
+const pendingRestart = map(anyText, openFields({ old_value: anyText, new_value: anyText }), 1000);
+const lastStop = openFields({ at: anyText, steps: list(anyText, 10), why: anyText, over: flag });
+const watchdogFields = {
+  mode: anyText,
+  active: flag,
+  device: anyText,
+  identity: textOrNull,
+  timeout: numberOrNull,
+  boot_cause: textOrNull,
+};
+
+const member = openFields({ name: anyText, role: anyText, state: anyText, api_url: anyText }, {
+  host: anyText,
+  port: number,
+  timeline: number,
+  pending_restart: flag,
+  pending_restart_reason: pendingRestart,
+  scheduled_restart: openFields({ schedule: anyText }, { postgres_version: anyText }),
+  tags,
+  receive_lsn: anyText,
+  receive_lag: lag,
+  replay_lsn: anyText,
+  replay_lag: lag,
+  lsn: anyText,
+  lag,
+  agent: openFields({}, {
+    watchdog: openFields({ mode: anyText, active: flag, timeout: numberOrNull }),
+    last_state: anyText,
+    last_state_s: number,
+    last_stop: lastStop,
+  }),
+});
+
+/** Members of Patroni have no `agent`, and those of earlier releases not all of it. */
+export const CLUSTER: AnswerForm<ClusterJson> = {
+  check: openFields({ members: list(member, MAX_MEMBERS), scope: anyText }, {
+    pause: flag,
+    failsafe_mode_is_active: flag,
+    scheduled_switchover: openFields({ at: anyText }, { from: anyText, to: anyText }),
+    agent: openFields({}, {
+      initialize: textOrNull,
+      answered_by: anyText,
+      view_age_ms: numberOrNull,
+      fresh: flag,
+      unreachable: list(
+        openFields({ name: anyText, last_seen_s: numberOrNull, api_url: anyText }),
+        MAX_MEMBERS,
+      ),
+      witnesses: list(anyText, MAX_MEMBERS),
+      can_lose: numberOrNull,
+      failsafe_lacks: anyText,
+      operator_needed: anyText,
+      failover_waits_s: number,
+    }),
+  }),
+};
+
+const xlog: Check = (value, bounded) =>
+  openFields({ location: number })(value, bounded) === null
+    ? null
+    : openFields({ received_location: number, replayed_location: number })(value, bounded);
+
+/** What is read of it: the rest is for others. */
+export const STATUS: AnswerForm<
+  Pick<StatusJson, "state" | "role" | "postmaster_start_time" | "server_version" | "timeline" | "xlog"> & {
+    readonly patroni: Pick<StatusJson["patroni"], "version"> & Partial<StatusJson["patroni"]>;
+    readonly agent?: Pick<StatusJson["agent"], "reinitialize">;
+  }
+> = {
+  check: openFields(
+    { state: anyText, role: anyText, patroni: openFields({ version: anyText }, { name: anyText }) },
+    {
+      postmaster_start_time: anyText,
+      server_version: number,
+      timeline: number,
+      xlog,
+      agent: openFields({}, { reinitialize: openFields({ state: anyText, detail: anyText }) }),
+    },
+  ),
+};
+
+/** Who answers, and nothing else. */
+export const NAME: AnswerForm<{ readonly patroni: { readonly name: string } }> = {
+  check: openFields({ patroni: openFields({ name: anyText }) }),
+};
+
+export const RAFT: AnswerForm<RaftJson> = {
+  check: openFields({
+    name: anyText,
+    leader: textOrNull,
+    term: number,
+    commit: number,
+    can_lose: numberOrNull,
+    members: list(
+      openFields({
+        name: anyText,
+        addr: anyText,
+        id: number,
+        voter: flag,
+        witness: flag,
+        match: numberOrNull,
+        last_contact_ms: numberOrNull,
+        api_url: textOrNull,
+      }),
+      MAX_MEMBERS,
+    ),
+  }, { applied: number, disk_full: textOrNull }),
+};
+
+export const WATCHDOG: AnswerForm<WatchdogJson> = {
+  check: openFields({
+    ...watchdogFields,
+    name: anyText,
+    leader: textOrNull,
+    time_left: numberOrNull,
+    feeds: number,
+    problem: textOrNull,
+    advice: textOrNull,
+  }),
+};
+
+const term = openFields({ name: anyText, ms: number });
+
+/** Members of earlier releases tell of no jumps. */
+export const TIMING: AnswerForm<Omit<TimingJson, "clock_jumps"> & Partial<TimingJson>> = {
+  check: openFields({
+    name: anyText,
+    leader: textOrNull,
+    settings: openFields({
+      ttl_ms: number,
+      wait_ttl_ms: number,
+      lease_ms: number,
+      renew_ms: number,
+      j_ms: number,
+      k_ms: number,
+      rho: number,
+      heartbeat_ms: number,
+      election_min_ms: number,
+      election_max_ms: number,
+      kill_after_ms: number,
+      watchdog_timeout_ms: numberOrNull,
+      loop_wait_ms: number,
+      retry_timeout_ms: number,
+    }),
+    inequalities: list(
+      openFields({
+        id: anyText,
+        about: anyText,
+        left: list(term, 100),
+        left_ms: number,
+        relation: anyText,
+        right: anyText,
+        right_ms: number,
+        margin_ms: number,
+        verdict: anyText,
+        note: textOrNull,
+      }),
+      100,
+    ),
+    window_s: number,
+    measured: list(
+      openFields({
+        what: cellText,
+        samples: number,
+        p50_ms: numberOrNull,
+        p99_ms: numberOrNull,
+        p999_ms: numberOrNull,
+        max_ms: numberOrNull,
+        budget_ms: number,
+        verdict: anyText,
+      }),
+      100,
+    ),
+  }, {
+    clock_jumps: list(
+      openFields({
+        process: anyText,
+        count: number,
+        last: orNull(
+          openFields({ kind: cellText, by_ms: number, ago_s: number }),
+        ),
+      }),
+      100,
+    ),
+  }),
+};
+
+const historyCell: Check = (value, bounded) =>
+  numberOrNull(value, bounded) === null ? null : cellText(value, bounded);
+
+/** Timeline, LSN, reason, and for most when and who. */
+export const HISTORY: AnswerForm<readonly (readonly (string | number | null)[])[]> = {
+  check: list(list(historyCell, 100), MANY),
+};
+
+/** The dynamic configuration. */
+export const CONFIG: AnswerForm<JsonObject> = { check: json(JSON_BOUNDS, JSON_BOUNDS) };
