@@ -1,6 +1,6 @@
 /** The data directory under the agent's feet: who owns it, what becomes of it, and what is kept for others in it. */
 import { expect, test } from "bun:test";
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import type { Cluster } from "../src/demo/cluster.ts";
@@ -10,6 +10,7 @@ import { clusterView } from "../src/demo/rest.ts";
 import type { JsonObject } from "../src/model/json.ts";
 import { applyPatch } from "../src/model/merge.ts";
 import { nowMs } from "../src/demo/now.ts";
+import { signal } from "../src/demo/processes.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
 import { explained, newCluster, START_MS, withCluster } from "./e2e/harness.ts";
 
@@ -153,6 +154,49 @@ story(
     );
   },
 );
+
+story("a standby that is promoted by hand is ended, and what was written there is gone", async (fixture) => {
+  const { cluster } = fixture;
+  const primary = await fixture.healed();
+  const promoted = cluster.others(primary)[0]!;
+  const write = (table: string) =>
+    cluster.query(promoted, `CREATE TABLE IF NOT EXISTS ${table} (i int)`).catch((error: Error) =>
+      error.message
+    );
+  const rejoined = async (how: string, from: number) => {
+    await waitFor(
+      "its server to be killed",
+      START_MS,
+      () => promoted.log().slice(from).includes("promoted without the lock, which"),
+    );
+    await waitFor(how, START_MS, () => promoted.log().slice(from).includes(how));
+    expect(await fixture.healed()).toBe(primary);
+  };
+
+  const first = promoted.log().length;
+  await cluster.query(promoted, "SELECT pg_promote()");
+  await write("by_hand");
+  await rejoined("running pg_rewind from", first);
+
+  // It recovers from the death of one of its processes on the primary's own timeline, as a primary.
+  const second = promoted.log().length;
+  const [backend] = await cluster.query<{ pid: number }>(
+    promoted,
+    "SELECT pid FROM pg_stat_activity WHERE application_name = 'agent heartbeat'",
+  );
+  rmSync(join(promoted.dataDir, "standby.signal"));
+  signal(backend!.pid, "SIGKILL");
+  await waitFor("its writes", START_MS, async () => {
+    const failed = await write("alone");
+    return typeof failed !== "string" || promoted.log().slice(second).includes("without the lock");
+  });
+  await rejoined("replica has been created using basebackup", second);
+  const tables = "SELECT 1 FROM pg_tables WHERE tablename IN ('by_hand', 'alone')";
+  for (const host of cluster.hosts) expect(await cluster.query(host, tables)).toEqual([]);
+  for (const aside of readdirSync(promoted.directory).filter((name) => name.startsWith("data.failed-"))) {
+    rmSync(join(promoted.directory, aside), { recursive: true });
+  }
+});
 
 story(
   "a data directory that is moved away under its primary ends the primary, and nothing else",

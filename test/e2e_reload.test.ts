@@ -4,7 +4,7 @@
  * only. Files that somebody else changes. Another address.
  */
 import { expect } from "bun:test";
-import { readFileSync, unlinkSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
 import type { ClusterJson } from "../src/api/client.ts";
@@ -156,12 +156,18 @@ story(
     const text = readFileSync(conf, "utf8");
     writeFileSync(conf, text.replace(/^primary_conninfo = .*$/m, "primary_conninfo = 'host=elsewhere'"));
     unlinkSync(pgpass);
+    const signalFile = join(standby.dataDir, "standby.signal");
+    unlinkSync(signalFile);
+    await cluster.query(standby, "ALTER SYSTEM SET hba_file = '/nonexistent'");
     await said(standby, "somebody else has changed or removed what the agent wrote", from);
     // Found on two rounds, if the first one came between the two.
     await waitFor(
-      "both files as they were",
+      "all files as they were",
       START_MS,
-      () => readFileSync(conf, "utf8") === text && readFileSync(pgpass, "utf8") === kept,
+      () =>
+        readFileSync(conf, "utf8") === text && readFileSync(pgpass, "utf8") === kept &&
+        existsSync(signalFile) &&
+        !readFileSync(join(standby.dataDir, "postgresql.auto.conf"), "utf8").includes("hba_file"),
     );
     await cluster.waitHealthy(START_MS);
   },

@@ -169,6 +169,8 @@ export interface PostgresView {
     readonly verdict: "same" | "diverged" | "unknown";
     readonly detail: string;
     readonly atMs: number;
+    /** Diverged in a way that pg_rewind does not see, and why; left out: it can be tried. */
+    readonly noRewind?: string;
   } | null;
   /** Lines of our timeline's history file: [timeline, LSN of the switch, reason]; empty on timeline 1 or unknown. */
   readonly timelineHistory: readonly (readonly [number, number, string])[];

@@ -7,7 +7,7 @@ import type { Upstream } from "../brain/actions.ts";
 import type { EffectivePostgresql, LocalConfig, PostgresqlConfig } from "../model/config.ts";
 import { checkConf } from "./check_conf.ts";
 import type { ConfigInForce } from "./config_in_force.ts";
-import { FORMER_PRIMARY } from "./data_directory.ts";
+import { FORMER_PRIMARY, WROTE_ALONE, wroteAlone } from "./data_directory.ts";
 import {
   exists,
   join,
@@ -27,7 +27,7 @@ import {
   type RecoverySettings,
   renderLines,
   renderServerConf,
-  stripRecovery,
+  stripAutoConf,
   usableSettings,
 } from "./server_conf.ts";
 
@@ -89,7 +89,7 @@ export class ConfigFiles {
       content !== null && writeAtomically(this.path(name), renderLines(content), FILE_MODE);
     const written: readonly (readonly [string, boolean])[] = [
       ["postgresql.conf", writeAtomically(this.file, this.render(settings, recovery), FILE_MODE)],
-      ["postgresql.auto.conf", this.stripAutoConf()],
+      ["postgresql.auto.conf", this.cleanAutoConf(settings)],
       ["pg_hba.conf", lines("pg_hba.conf", effective.pgHba)],
       ["pg_ident.conf", lines("pg_ident.conf", effective.pgIdent)],
     ];
@@ -107,6 +107,13 @@ export class ConfigFiles {
     removeFile(join(this.dataDir, "recovery.signal"));
   }
 
+  /** True when it was missing: after a crash of one of its processes the server would recover as a primary. */
+  mendStandbySignal(): boolean {
+    if (exists(join(this.dataDir, "standby.signal"))) return false;
+    this.markStandby();
+    return true;
+  }
+
   /** Before standby.signal is written, which is all that tells a standby from a former primary otherwise. */
   async markFormerPrimary(): Promise<void> {
     await writeDurably(join(this.dataDir, FORMER_PRIMARY), "", FILE_MODE);
@@ -116,8 +123,21 @@ export class ConfigFiles {
     removeFile(join(this.dataDir, FORMER_PRIMARY));
   }
 
+  /** `timeline`: on which the server writes now. The lowest one stays. In place when it returns, on disk when it resolves. */
+  async markWroteAlone(timeline: number): Promise<void> {
+    const known = wroteAlone(this.dataDir);
+    if (known !== null && known <= timeline) return;
+    await writeDurably(join(this.dataDir, WROTE_ALONE), `${timeline}\n`, FILE_MODE);
+  }
+
+  /** What it wrote has become the cluster's, or was taken out of it. */
+  unmarkWroteAlone(): void {
+    removeFile(join(this.dataDir, WROTE_ALONE));
+  }
+
   markPrimary(): void {
     this.unmarkFormerPrimary();
+    this.unmarkWroteAlone();
     removeFile(join(this.dataDir, "standby.signal"));
     removeFile(join(this.dataDir, "recovery.signal"));
   }
@@ -167,10 +187,10 @@ export class ConfigFiles {
     writeAtomically(base, found.find((one) => one !== null && !isManaged(one)) ?? "", FILE_MODE);
   }
 
-  private stripAutoConf(): boolean {
+  private cleanAutoConf(settings: { readonly [name: string]: string }): boolean {
     const file = join(this.dataDir, "postgresql.auto.conf");
     const text = readText(file);
-    return text !== null && writeAtomically(file, stripRecovery(text), FILE_MODE);
+    return text !== null && writeAtomically(file, stripAutoConf(text, settings), FILE_MODE);
   }
 
   /** All settings but those that this version of PostgreSQL refuses, which are warned about. */

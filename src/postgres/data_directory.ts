@@ -11,6 +11,11 @@ import type { UnfinishedMarker } from "./unfinished.ts";
 export const STAGING = "agent.staging";
 /** Marks a directory in which a former primary runs as a standby of nobody: its WAL may not be the cluster's. */
 export const FORMER_PRIMARY = "agent.former_primary";
+/**
+ * Marks a directory whose server wrote without the lock, and holds the lowest timeline on which it did: positions and
+ * timelines alone would take what it wrote for a part of the primary's history.
+ */
+export const WROTE_ALONE = "agent.wrote_alone";
 /** What a file system puts into its root: a data directory may be a mount point. */
 const IGNORED = new Set(["lost+found", STAGING, OWNER_FILE]);
 
@@ -47,10 +52,19 @@ export async function readDataDirectory(
     const result = await readControlFile(programs, dataDir);
     if (!result.ok) return foreign(`${dataDir}: ${result.error}`);
     const { redoLsn: _redo, segmentBytes: _segment, settings: _settings, ...control } = result.control;
-    const standbySignal = exists(join(dataDir, "standby.signal"));
+    // What it holds may not be the cluster's: it is compared before it is started, as a former primary is.
+    const standbySignal = exists(join(dataDir, "standby.signal")) && wroteAlone(dataDir) === null;
     const formerPrimary = exists(join(dataDir, FORMER_PRIMARY));
     return found({ kind: "valid", control, standbySignal, formerPrimary }, result.control);
   } catch (error) {
     return foreign(`${dataDir} cannot be read: ${errorText(error)}`);
   }
+}
+
+/** The timeline that WROTE_ALONE names; 0 when it cannot be read; null: there is no such mark. */
+export function wroteAlone(dataDir: string): number | null {
+  const text = readText(join(dataDir, WROTE_ALONE));
+  if (text === null) return null;
+  const timeline = Number(text);
+  return Number.isSafeInteger(timeline) && timeline > 0 ? timeline : 0;
 }

@@ -27,6 +27,8 @@ export interface LocalPosition {
   readonly timeline: number;
   /** Running or cleanly stopped standby: replayed up to here. Former primary: end of the last record on disk. */
   readonly lsn: Lsn;
+  /** The lowest timeline on which this server wrote without the lock; null: it did not. */
+  readonly wroteAlone: number | null;
 }
 
 export interface OtherHistory {
@@ -39,6 +41,8 @@ export interface OtherHistory {
 export interface HistoryVerdict {
   readonly verdict: "same" | "diverged" | "unknown";
   readonly detail: string;
+  /** Left out: pg_rewind finds where they part. */
+  readonly noRewind?: string;
 }
 
 /** Whether what we have is a beginning of what the other has: then we can follow it, else we must rewind or copy. */
@@ -49,6 +53,14 @@ export function compareHistories(local: LocalPosition, other: OtherHistory): His
     return {
       verdict: "unknown",
       detail: `another cluster: system identifier ${other.systemId}, ours is ${local.systemId}`,
+    };
+  }
+  // Timelines and positions say nothing of what two servers wrote on one timeline, to pg_rewind neither.
+  if (local.wroteAlone !== null && local.wroteAlone <= other.timeline) {
+    return {
+      verdict: "diverged",
+      detail: `we wrote on timeline ${local.wroteAlone} without the lock`,
+      noRewind: `pg_rewind does not see what was written on timeline ${local.wroteAlone} without the lock`,
     };
   }
   if (timeline > other.timeline) {

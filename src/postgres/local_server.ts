@@ -106,7 +106,10 @@ export class LocalServer {
     }
     memory.nothingWorked(now(), starting);
     const waitS = memory.waitMs(now()) / 1000;
-    const unreachable = new UnreachableError(failures, waitS < 1 ? "" : ` (next attempt in ${waitS} s)`);
+    const unreachable = new UnreachableError(
+      failures,
+      waitS < 1 ? "" : ` (next attempt in ${Math.round(waitS)} s)`,
+    );
     if (memory === this.memory) this.unreachable = starting ? null : unreachable;
     throw unreachable;
   }

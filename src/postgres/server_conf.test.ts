@@ -4,7 +4,7 @@ import {
   NO_RECOVERY,
   parseRecoverySettings,
   renderServerConf,
-  stripRecovery,
+  stripAutoConf,
   usableSettings,
 } from "./server_conf.ts";
 
@@ -40,7 +40,13 @@ test("whom a standby follows can be read back from the file", () => {
 
 test("recovery settings of ALTER SYSTEM are removed, others stay", () => {
   const auto = "# by ALTER SYSTEM\nwork_mem = '4MB'\nPRIMARY_CONNINFO = 'host=x'\n recovery_target_xid='7'\n";
-  expect(stripRecovery(auto)).toBe("# by ALTER SYSTEM\nwork_mem = '4MB'\n");
+  expect(stripAutoConf(auto, {})).toBe("# by ALTER SYSTEM\nwork_mem = '4MB'\n");
+});
+
+test("ALTER SYSTEM moves no file and no socket that the agent has put somewhere", () => {
+  const auto = "hba_file = '/x'\nident_file = '/y'\nunix_socket_directories = '/z'\n";
+  expect(stripAutoConf(auto, { unix_socket_directories: "/run" })).toBe("");
+  expect(stripAutoConf(auto, {})).toBe("unix_socket_directories = '/z'\n");
 });
 
 test("names that would break out of their line are refused", () => {

@@ -142,11 +142,23 @@ export function usableSettings(
   return { usable, refused };
 }
 
-/** postgresql.auto.conf without recovery settings: ALTER SYSTEM would override what the cluster decides. */
-export function stripRecovery(autoConf: string): string {
+/**
+ * Where the agent's own files and sockets are: in postgresql.auto.conf they would win, and PostgreSQL would not start any
+ * more, or could not be reached. Other settings of the configuration may be overridden there, as with Patroni.
+ */
+const PLACES: readonly string[] = ["hba_file", "ident_file", "unix_socket_directories"];
+
+/**
+ * postgresql.auto.conf without what ALTER SYSTEM must not override: settings of recovery, and those places that the
+ * agent's file (with these `settings`) names itself.
+ */
+export function stripAutoConf(autoConf: string, settings: { readonly [name: string]: string }): string {
+  const isOurs = (name: string) =>
+    RECOVERY_PARAMETERS.has(name) ||
+    (PLACES.includes(name) && (name !== "unix_socket_directories" || Object.hasOwn(settings, name)));
   return autoConf.split("\n").filter((line) => {
     const name = /^\s*([A-Za-z_][A-Za-z0-9_]*)\s*(?:=|\s)/.exec(line)?.[1];
-    return name === undefined || !RECOVERY_PARAMETERS.has(name.toLowerCase());
+    return name === undefined || !isOurs(name.toLowerCase());
   }).join("\n");
 }
 

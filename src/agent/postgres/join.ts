@@ -7,6 +7,7 @@ import { unavailableBootstrap } from "../../config/unavailable.ts";
 import { archiveReady } from "../../postgres/archive_ready.ts";
 import { cloneDirectory } from "../../postgres/basebackup.ts";
 import { wasShutDown } from "../../postgres/control_file.ts";
+import { wroteAlone } from "../../postgres/data_directory.ts";
 import { exists, join } from "../../postgres/disk.ts";
 import { errorText } from "../../postgres/error_text.ts";
 import { compareHistories, type LocalPosition } from "../../postgres/history.ts";
@@ -120,6 +121,7 @@ export class PostgresJoin {
       onProgress: progress,
     });
     if (result.ok) {
+      files.unmarkWroteAlone();
       files.markStandby();
       if (result.needed) {
         forgetMadeSlots(postgresql.dataDir);
@@ -167,12 +169,24 @@ export class PostgresJoin {
 
   async compareHistory(other: Upstream): Promise<void> {
     const { clock, memory, changed, postgresql, local } = this.context.parts;
-    const note = (timelineOfOther: number, verdict: "same" | "diverged" | "unknown", detail: string) => {
+    const note = (
+      timelineOfOther: number,
+      verdict: "same" | "diverged" | "unknown",
+      detail: string,
+      noRewind?: string,
+    ) => {
       const known = memory.divergence;
       if (known?.verdict !== verdict || known.from !== other.name) {
         this.context.info(`history compared with ${other.name}: ${verdict} (${detail})`);
       }
-      memory.divergence = { from: other.name, timelineOfOther, verdict, detail, atMs: clock.now() };
+      memory.divergence = {
+        from: other.name,
+        timelineOfOther,
+        verdict,
+        detail,
+        atMs: clock.now(),
+        ...(noRewind === undefined ? {} : { noRewind }),
+      };
       changed();
     };
     const position = await this.position();
@@ -182,8 +196,8 @@ export class PostgresJoin {
       source = await ReplicationSource.open(other.connUrl, postgresql.replication, local.name);
       const identity = await source.identify();
       const history = await source.history(identity.timeline);
-      const { verdict, detail } = compareHistories(position, { ...identity, history });
-      note(identity.timeline, verdict, detail);
+      const { verdict, detail, noRewind } = compareHistories(position, { ...identity, history });
+      note(identity.timeline, verdict, detail, noRewind);
     } catch (error) {
       note(0, "unknown", `${other.name}: ${errorText(error)}`);
     } finally {
@@ -195,20 +209,23 @@ export class PostgresJoin {
   private async position(): Promise<LocalPosition | null> {
     const { context } = this;
     const { memory, guard } = context.parts;
+    const alone = wroteAlone(context.dataDir);
     if (guard.view().postmaster !== null) {
       const status = memory.server?.status ?? null;
       const lsn = status?.inRecovery ? status.replayLsn : status?.walLsn;
       if (!status?.systemId || status.timeline === null || !lsn) return null;
-      return { systemId: status.systemId, timeline: status.timeline, lsn };
+      return { systemId: status.systemId, timeline: status.timeline, lsn, wroteAlone: alone };
     }
     const { control, directory } = memory.found;
     if (control === null || directory.kind !== "valid") return null;
     const { systemId, timeline } = control;
     if (control.clusterState.endsWith("recovery") && control.clusterState !== "in crash recovery") {
-      return { systemId, timeline, lsn: control.minRecoveryLsn || control.redoLsn };
+      return { systemId, timeline, lsn: control.minRecoveryLsn || control.redoLsn, wroteAlone: alone };
     }
     if (memory.diskEnd === null) await context.readWalEnd();
-    return memory.diskEnd === null ? null : { systemId, timeline, lsn: memory.diskEnd.lsn };
+    return memory.diskEnd === null
+      ? null
+      : { systemId, timeline, lsn: memory.diskEnd.lsn, wroteAlone: alone };
   }
 
   /** pg_rewind works only on what a completed shutdown checkpoint has left. */

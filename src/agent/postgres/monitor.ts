@@ -135,12 +135,31 @@ export class PostgresMonitor implements DirectoryListener {
         this.limited.add("info", "postgres_answers", "PostgreSQL answers again");
       }
       memory.seen(status, clock.now());
+      this.noteWritesAlone();
       const timeline = memory.server?.status?.timeline ?? null;
       if (timeline !== null && timeline !== this.historyOf) this.readHistory(timeline);
     } catch (error) {
       this.failed(pid, error);
     }
     changed();
+  }
+
+  /**
+   * A server that the guard did not make a primary takes writes. What it has written is marked before the keeper, who is
+   * told of this look afterwards, ends it: later nothing else tells. The end does not wait for the disk.
+   */
+  private noteWritesAlone(): void {
+    const { guard, memory, files } = this.context.parts;
+    const status = memory.server?.status ?? null;
+    const { postmaster } = guard.view();
+    if (status === null || status.inRecovery || status.timeline === null) return;
+    if (postmaster === null || postmaster.writable || memory.action?.kind === "promote") return;
+    if (postmaster.pid !== memory.server?.pid) return;
+    files.markWroteAlone(status.timeline).catch((error: unknown) =>
+      this.context.warn(
+        `the data directory cannot be marked as written without the lock: ${errorText(error)}`,
+      )
+    );
   }
 
   private async connectionTo(pid: number): Promise<Connection> {

@@ -128,6 +128,7 @@ export class PostgresRun {
     await this.monitor.look();
     memory.following = null;
     files.unmarkFormerPrimary();
+    files.unmarkWroteAlone();
     // The server has left recovery already; its files follow, so that nobody finds an upstream in them later.
     if ((await context.writeConfig(() => NO_RECOVERY)).length > 0) await context.reload();
     this.checkpointIfOwed();

@@ -60,12 +60,24 @@ export class PostgresUpkeep {
       if (guard.view().postmaster?.phase !== "running" || memory.displaced !== null) return;
       const passwords = pgpass.mend() ? [pgpass.path] : [];
       const files = await context.writeConfig(() => this.presentRecovery());
-      const mended = [...passwords, ...files].join(", ");
+      const mended = [...passwords, ...files, ...this.mendStandbySignal()].join(", ");
       if (mended !== "") {
         context.warn(`${mended}: somebody else has changed or removed what the agent wrote; written again`);
       }
       if (files.length > 0 || context.reloadOwed) await context.reload();
     });
+  }
+
+  /**
+   * Looked at and written without a pause in between: PostgreSQL takes the file away when it is promoted, and one that came
+   * back afterwards would make a standby of the primary at its next crash.
+   */
+  private mendStandbySignal(): readonly string[] {
+    const { guard, memory, files } = this.context.parts;
+    const { postmaster } = guard.view();
+    const isStandby = postmaster?.writable === false && memory.action === null &&
+      memory.server?.pid === postmaster.pid && memory.server.status?.inRecovery === true;
+    return isStandby && files.mendStandbySignal() ? ["standby.signal"] : [];
   }
 
   async findPendingRestart(): Promise<void> {

@@ -37,6 +37,14 @@ const CASES: readonly Case[] = [
     { "kind": "set-aside", "why": "pg_rewind failed: broken" },
   ],
   [
+    "diverged where pg_rewind does not see it, it is copied anew",
+    node({
+      postgres: postgres({ ...REJOIN_VIEW, divergence: { ...verdict("diverged"), noRewind: "unseen" } }),
+    }),
+    "copy-anew",
+    { "kind": "set-aside", "why": "unseen" },
+  ],
+  [
     "without use_pg_rewind it is copied anew",
     node({
       dynamic: { ...DYNAMIC, postgresql: { ...DYNAMIC.postgresql, usePgRewind: false } },

@@ -59,8 +59,9 @@ function startAgain(view: NodeView): Outcome | null {
 }
 
 /** Why pg_rewind cannot bring it back; null: it can be tried. */
-function noRewind({ postgres: { directory, last }, dynamic }: NodeView): string | null {
+function noRewind({ postgres: { directory, last, divergence }, dynamic }: NodeView): string | null {
   if (!dynamic.postgresql.usePgRewind) return "use_pg_rewind is off";
+  if (divergence?.noRewind !== undefined) return divergence.noRewind;
   const possible = directory.kind === "valid" &&
     (directory.control.walLogHints || directory.control.dataChecksums);
   if (!possible) return "pg_rewind needs wal_log_hints or data checksums";
