@@ -14,6 +14,7 @@ import { type GuardState, whyNotNow } from "./hand_over.ts";
 import type { ExitReport, GuardDone, GuardReply, StartSpec } from "./port.ts";
 import { identify, isSame, type ProcessId, signalProcess } from "./process_group.ts";
 import type { Notice, Operation, WireView } from "./protocol.ts";
+import { staleReason } from "./stale_lock.ts";
 import { SIGHUP, SIGINT, SIGQUIT, SIGUSR1 } from "./signals.ts";
 
 /** Within this time of a deadline the clock is read every NEAR_TICK_MS: a timer only wakes. */
@@ -295,11 +296,7 @@ export class Guard {
       return;
     }
     if (stale !== null) {
-      const whose = stale.kind === "zombie"
-        ? "is dead"
-        : "does not work in this directory, and nobody else does";
-      const text = `removing postmaster.pid: process ${stale.pid} (${stale.name}), which it names, ${whose}`;
-      this.notice("warning", "stale_lock", text);
+      this.notice("warning", "stale_lock", `removing postmaster.pid: ${staleReason(stale)}`);
       group.removeLock(stale);
     }
     const allowed = this.apply({ kind: "start", epoch: spec.epoch });

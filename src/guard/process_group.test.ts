@@ -347,6 +347,14 @@ test("the postmaster is the process that the lock file names, unless it is anoth
     expect(group.isSingleUser()).toBe(true);
   }));
 
+test("a directory that cannot be looked into holds no lock file that would be stale", () =>
+  inDirectory((dir) => {
+    const loop = join(dir, "loop");
+    symlinkSync(loop, loop);
+    expect(new ProcessGroup(loop, nobody).staleLock()).toBeNull();
+    return Promise.resolve();
+  }));
+
 test("a lock file that names somebody else's process is stale, one that may be a server's is not", () =>
   inDirectory(async (dir) => {
     const group = new ProcessGroup(dir, nobody);
@@ -358,6 +366,10 @@ test("a lock file that names somebody else's process is stale, one that may be a
       writeFileSync(socketLock, `${pid}\n${dir}\n1700000000\n5432\n${join(dir, "..")}\n`);
     };
     expect(group.staleLock()).toBeNull();
+    for (const text of ["", "\0\0\0", "0\n", "nobody\n"]) {
+      writeFileSync(lock, text);
+      expect(group.staleLock()).toEqual({ kind: "nameless" });
+    }
     const stranger = startDetached("exec sleep 60", tmpdir());
     const below = startDetached("exec sleep 60", join(dir, ".."));
     await until("both run", () => [stranger, below].every((pid) => readProcess(pid)?.name === "sleep"));
@@ -371,11 +383,15 @@ test("a lock file that names somebody else's process is stale, one that may be a
     expect(group.staleLock()).toBeNull();
     name(member);
     expect(group.staleLock()).toBeNull();
+    writeFileSync(lock, "");
+    expect(group.staleLock()).toBeNull();
+    name(member);
     while (!group.kill(null)) await Bun.sleep(5);
     // Nobody, or one that is not reaped yet.
     expect(group.staleLock()?.kind).not.toBe("stranger");
     // Another one has taken the lock since.
     name(below);
+    group.removeLock({ kind: "nameless" });
     group.removeLock({ kind: "stranger", pid: stranger, name: "sleep" });
     expect(existsSync(lock)).toBe(true);
     // A socket of somebody else's keeps its lock.
@@ -385,5 +401,8 @@ test("a lock file that names somebody else's process is stale, one that may be a
     name(below);
     group.removeLock(group.staleLock()!);
     expect([existsSync(lock), existsSync(socketLock)]).toEqual([false, false]);
+    writeFileSync(lock, "");
+    group.removeLock(group.staleLock()!);
+    expect(existsSync(lock)).toBe(false);
     for (const pid of [stranger, below]) process.kill(pid, "SIGKILL");
   }));

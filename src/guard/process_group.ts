@@ -3,7 +3,7 @@
  * postmaster belong to init, and each is a session of its own). Freeze, thaw and kill for guard and agent alike.
  * Looks at nothing but /proc once resolve() has been called: a hung disk must not delay a freeze.
  */
-import { existsSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs";
+import { existsSync, lstatSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { kill as sendSignal } from "../lib/ffi.ts";
 import {
@@ -19,6 +19,7 @@ import {
   readProcess,
   workingDirectory,
 } from "../lib/process_table.ts";
+import type { StaleLock } from "./stale_lock.ts";
 import { SIGCONT, SIGKILL, SIGQUIT, SIGSTOP } from "./signals.ts";
 
 /** A process for good: pids are reused, start times of the same pid are not. */
@@ -37,13 +38,6 @@ export interface Keepers {
 const MAX_ROUNDS = 100;
 const MAX_DESCENT = 16;
 const NOBODY: ReadonlySet<number> = new Set();
-
-/** A lock file that keeps PostgreSQL from starting, and the process that it names. */
-export interface StaleLock {
-  readonly kind: "zombie" | "stranger";
-  readonly pid: number;
-  readonly name: string;
-}
 
 /** By what a data directory is known that is not at its place: each "device:inode", and its other path. */
 export type SeenPlaces = { readonly inodes: readonly string[]; readonly movedTo: string | null };
@@ -163,7 +157,10 @@ export class ProcessGroup {
    */
   staleLock(): StaleLock | null {
     const pid = this.lockHolder();
-    const holder = pid === null ? null : readProcess(Math.abs(pid));
+    if (pid === null) {
+      return isFile(this.lockPath()) && this.members().length === 0 ? { kind: "nameless" } : null;
+    }
+    const holder = readProcess(Math.abs(pid));
     if (holder === null) return null;
     if (holder.state === "Z") return { kind: "zombie", pid: holder.pid, name: holder.name };
     if (this.members().length > 0 || this.mayWorkHere(holder.pid)) return null;
@@ -171,7 +168,12 @@ export class ProcessGroup {
   }
 
   /** Unless another process has taken it meanwhile. With it goes the lock of its socket, where the same server made that. */
-  removeLock({ pid }: StaleLock): void {
+  removeLock(stale: StaleLock): void {
+    if (stale.kind === "nameless") {
+      if (this.lockHolder() === null) rmSync(this.lockPath(), { force: true });
+      return;
+    }
+    const { pid } = stale;
     const lock = readLines(this.lockPath());
     if (lock === null || Math.abs(Number(lock[0])) !== pid) return;
     const [, directory, , port, socketDirectory] = lock;
@@ -327,6 +329,14 @@ function readLines(path: string): string[] | null {
     return readFileSync(path, "latin1").split("\n").map((line) => line.trim());
   } catch {
     return null; // there is none
+  }
+}
+
+function isFile(path: string): boolean {
+  try {
+    return lstatSync(path).isFile();
+  } catch {
+    return false; // there is none, or it cannot be seen
   }
 }
 

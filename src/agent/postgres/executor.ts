@@ -322,6 +322,7 @@ export class PostgresExecutor implements PostgresPort {
         : `, exit code ${report.code}`;
       options.log.error("crashed", `PostgreSQL ended without being asked to (pid ${server.pid}${how})`);
       memory.failure = "crashed";
+      memory.endedByItself(report?.atMs ?? options.clock.now());
       // The first of several: a server that ends while it is being started again has not recovered in between.
       if (isPrimary(server)) memory.crashedAtMs ??= report?.atMs ?? options.clock.now();
     }

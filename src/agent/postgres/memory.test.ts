@@ -127,3 +127,23 @@ test("a promotion that failed counts until another member was promoted", () => {
   memory.note("promote", "it hangs", "", 7);
   expect(failures()).toBe(1);
 });
+
+test("servers that end by themselves right after their start, again and again, count as starts that failed", () => {
+  const memory = new PostgresMemory();
+  const started = (atMs: number) =>
+    void (memory.last.start = { kind: "start", ok: true, atMs, detail: "", failures: 0 });
+  const failures = (startMs: number, endMs: number) => {
+    started(startMs);
+    memory.endedByItself(endMs);
+    return memory.last.start!.ok ? 0 : memory.last.start!.failures;
+  };
+  expect([failures(0, 100), failures(200, 300), failures(400, 500)]).toEqual([0, 1, 2]);
+  expect(memory.last.start).toMatchObject({
+    atMs: 500,
+    detail: expect.stringContaining("ended 0.1 s after"),
+  });
+  // One that lasted ends the row.
+  expect([failures(1000, 9000), failures(9100, 9200), failures(9300, 9400)]).toEqual([0, 0, 1]);
+  memory.endedByItself(9500);
+  expect(memory.last.start).toMatchObject({ ok: false, failures: 1 });
+});

@@ -34,6 +34,9 @@ interface ServerMemory {
   floor: WalEnd | null;
 }
 
+/** A server that ends by itself sooner after its start than this was not started well. */
+const LASTS_MS = 2000;
+
 export class PostgresMemory {
   found: FoundDirectory = { directory: { kind: "absent" }, control: null };
   /** End of valid WAL on disk while no server runs; null: not known. */
@@ -57,6 +60,8 @@ export class PostgresMemory {
   /** When the directory was last read; null: not yet. */
   surveyedMs: number | null = null;
   server: ServerMemory | null = null;
+  /** How many servers in a row have ended by themselves right after their start. */
+  private endedSoon = 0;
 
   /** Another postmaster than before, or none. */
   track(pid: number | null): void {
@@ -115,6 +120,24 @@ export class PostgresMemory {
     }
     server.ready = true;
     server.status = status;
+  }
+
+  /**
+   * A server has ended by itself. One that does so right after its start, again and again (a full disk, a broken page), counts
+   * as one that did not start, so that the pause before the next start grows. The first one is started again at once: that
+   * may have been anything.
+   */
+  endedByItself(nowMs: number): void {
+    const { start } = this.last;
+    if (start === undefined || !start.ok) return;
+    const livedMs = nowMs - start.atMs;
+    this.endedSoon = livedMs < LASTS_MS ? this.endedSoon + 1 : 0;
+    if (this.endedSoon < 2) return;
+    const detail = `PostgreSQL ended ${(livedMs / 1000).toFixed(1)} s after its start: its log says why`;
+    this.last = {
+      ...this.last,
+      start: { ...start, ok: false, atMs: nowMs, detail, failures: this.endedSoon - 1 },
+    };
   }
 
   /** The shutdown of the server that is tracked has come so far. */
