@@ -4,7 +4,7 @@
  * only. Files that somebody else changes. Another address.
  */
 import { expect } from "bun:test";
-import { existsSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, statSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
 import type { ClusterJson } from "../src/api/client.ts";
@@ -158,6 +158,8 @@ story(
     unlinkSync(pgpass);
     const signalFile = join(standby.dataDir, "standby.signal");
     unlinkSync(signalFile);
+    const hba = join(standby.dataDir, "pg_hba.conf");
+    chmodSync(hba, 0);
     await cluster.query(standby, "ALTER SYSTEM SET hba_file = '/nonexistent'");
     await said(standby, "somebody else has changed or removed what the agent wrote", from);
     // Found on two rounds, if the first one came between the two.
@@ -166,12 +168,30 @@ story(
       START_MS,
       () =>
         readFileSync(conf, "utf8") === text && readFileSync(pgpass, "utf8") === kept &&
-        existsSync(signalFile) &&
+        existsSync(signalFile) && (statSync(hba).mode & 0o777) === 0o600 &&
         !readFileSync(join(standby.dataDir, "postgresql.auto.conf"), "utf8").includes("hba_file"),
     );
     await cluster.waitHealthy(START_MS);
   },
 );
+
+story("a standby whose postmaster was stopped is not shown as one that streams", async (fixture) => {
+  const { cluster } = fixture;
+  const primary = await fixture.healed();
+  const standby = cluster.others(primary)[0]!;
+  const postmaster = standby.postmasterPid()!;
+  const from = standby.log().length;
+  signal(postmaster, "SIGSTOP");
+  try {
+    await said(standby, `its postmaster (pid ${postmaster}) is stopped`, from);
+    await answersWith(standby, "/replica", 503);
+    await fixture.listed(`Unknown: ${standby.name} does not answer`);
+  } finally {
+    signal(postmaster, "SIGCONT");
+  }
+  await said(standby, "PostgreSQL answers again", from);
+  await cluster.waitHealthy(START_MS);
+});
 
 story(
   "another address of the primary is published when its PostgreSQL listens there, and the standbys follow it",

@@ -135,18 +135,30 @@ export function removeSmallDirectory(path: string): void {
 
 /**
  * Replaces a file in one step: readers see the old text or the new one. The mode is that of the file it replaces, else
- * `mode`. Returns false, and touches nothing, when the text is there already.
+ * `mode`. Returns false, and touches nothing, when the text is there already. A file that its owner or mode keeps from
+ * being read (somebody has edited it as root) is replaced with `mode`.
  */
 export function writeAtomically(path: string, text: string, mode: number): boolean {
   const old = lstatSync(path, { throwIfNoEntry: false });
-  if (old?.isFile() && readText(path) === text) return false;
+  const before = old?.isFile() ? textIfReadable(path) : null;
+  if (before === text) return false;
   const temporary = join(dirname(path), `.${basename(path)}.new`);
   removeFile(temporary);
-  const wanted = old?.isFile() ? old.mode & 0o777 : mode;
+  const wanted = old !== undefined && before !== null ? old.mode & 0o777 : mode;
   writeFileSync(temporary, text, { mode: wanted, flag: "wx" });
   chmodSync(temporary, wanted);
   renameSync(temporary, path);
   return true;
+}
+
+/** null: it may not be read. */
+function textIfReadable(path: string): string | null {
+  try {
+    return readText(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EACCES") throw error;
+    return null;
+  }
 }
 
 /** As writeAtomically, and on disk, the name included, before it resolves. */

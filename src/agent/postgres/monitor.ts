@@ -4,6 +4,7 @@
  */
 import type { Displaced } from "../../model/postgres_view.ts";
 import type { Timer } from "../../../raft/mod.ts";
+import { readProcess } from "../../lib/process_table.ts";
 import { LimitedLog } from "../../lib/limited_log.ts";
 import { errorText } from "../../postgres/error_text.ts";
 import { type Connection, sqlState } from "../../postgres/connection.ts";
@@ -121,6 +122,13 @@ export class PostgresMonitor implements DirectoryListener {
     const { pid } = postmaster;
     // A server that is only beginning says so in its file: cheaper than to be refused.
     if (!memory.server.ready && !isReady(server.pidFile(), pid)) return;
+    if (isStopped(pid)) {
+      // The connection that stands is kept: it answers, and may be all that can end sessions (endSessions).
+      this.say(
+        new Error(`its postmaster (pid ${pid}) is stopped, by SIGSTOP or a debugger: nobody can connect`),
+      );
+      return changed();
+    }
     try {
       const connection = await this.connectionTo(pid);
       const row = (await connection.query(STATUS_QUERY))[0];
@@ -215,10 +223,14 @@ export class PostgresMonitor implements DirectoryListener {
       }
     }
     if (guard.view().postmaster?.phase !== "running" || state === CANNOT_CONNECT_NOW) return;
+    const hint = state?.startsWith("28") ? ": check postgresql.authentication.superuser and pg_hba" : "";
+    this.say(error, hint);
+  }
+
+  private say(error: unknown, hint = ""): void {
     const kind = kindOf(error);
     if (kind === this.lastFailure) return;
     this.lastFailure = kind;
-    const hint = state?.startsWith("28") ? ": check postgresql.authentication.superuser and pg_hba" : "";
     this.limited.add("warning", "postgres_silent", `PostgreSQL does not answer: ${errorText(error)}${hint}`);
   }
 
@@ -235,6 +247,11 @@ export class PostgresMonitor implements DirectoryListener {
 /** What is the same while a failure lasts. */
 function kindOf(error: unknown): string {
   return error instanceof UnreachableError ? error.kinds : errorText(error);
+}
+
+/** Whoever is connected goes on, and nobody else comes in: a look over a connection that stands would see nothing of that. */
+function isStopped(pid: number): boolean {
+  return ["T", "t"].includes(readProcess(pid)?.state ?? "");
 }
 
 function isReady(file: PostmasterPid | null, pid: number): boolean {
