@@ -177,6 +177,7 @@ story("a standby that is promoted by hand is ended, and what was written there i
   await cluster.query(promoted, "SELECT pg_promote()");
   await write("by_hand");
   await rejoined("running pg_rewind from", first);
+  expect(promoted.log().slice(first)).toContain("and was promoted by somebody else: what is written here");
 
   // It recovers from the death of one of its processes on the primary's own timeline, as a primary.
   const second = promoted.log().length;

@@ -36,6 +36,8 @@ export class PostgresMonitor implements DirectoryListener {
   private lastFailure = "";
   private renewing = false;
   private readonly limited: LimitedLog;
+  /** The server of which it was said that it takes writes without the lock. */
+  private saidAloneOf: number | null = null;
   /** The timeline whose history file is in memory. */
   private historyOf: number | null = null;
 
@@ -163,6 +165,14 @@ export class PostgresMonitor implements DirectoryListener {
     if (status === null || status.inRecovery || status.timeline === null) return;
     if (postmaster === null || postmaster.writable || memory.action?.kind === "promote") return;
     if (postmaster.pid !== memory.server?.pid) return;
+    if (this.saidAloneOf !== postmaster.pid) {
+      this.saidAloneOf = postmaster.pid;
+      this.context.parts.log.error(
+        "wrote_alone",
+        `PostgreSQL (pid ${postmaster.pid}) takes writes on timeline ${status.timeline}, and was promoted by somebody else: ` +
+          "what is written here is not in the cluster",
+      );
+    }
     files.markWroteAlone(status.timeline).catch((error: unknown) =>
       this.context.warn(
         `the data directory cannot be marked as written without the lock: ${errorText(error)}`,
