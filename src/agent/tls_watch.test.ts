@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TlsFiles, TlsLayer } from "../../raft/mod.ts";
@@ -53,6 +53,12 @@ test("certificates that change on the disk are taken once; half of a pair is ref
     clock.advance(10_000);
     expect(said.at(-1)).toContain("raft.tls.cafile");
     expect(taken).toHaveLength(1);
+
+    // As a directory that may not be entered: what cannot even be looked at is said, and ends nobody.
+    symlinkSync(path("ca"), path("ca"));
+    clock.advance(10_000);
+    expect(said).toHaveLength(4);
+    expect(said.at(-1)).toContain("raft.tls.cafile");
   } finally {
     rmSync(directory, { recursive: true });
   }

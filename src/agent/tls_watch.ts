@@ -54,8 +54,13 @@ export class TlsWatch {
 function stateOf({ raft: { tls } }: LocalConfig): string {
   if (tls === null) return "";
   return [tls.certfile, tls.keyfile, tls.cafile].map((path) => {
-    const found = statSync(path, { throwIfNoEntry: false });
-    return found ? `${path} ${found.ino} ${found.size} ${found.mtimeMs}` : `${path} missing`;
+    try {
+      const { ino, size, mtimeMs } = statSync(path);
+      return `${path} ${ino} ${size} ${mtimeMs}`;
+    } catch (error) {
+      // A directory that may not be entered any more is seen from a timer, where nobody would catch it.
+      return `${path} ${(error as NodeJS.ErrnoException).code}`;
+    }
   }).join("\n");
 }
 

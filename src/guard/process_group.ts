@@ -3,7 +3,7 @@
  * postmaster belong to init, and each is a session of its own). Freeze, thaw and kill for guard and agent alike.
  * Looks at nothing but /proc once resolve() has been called: a hung disk must not delay a freeze.
  */
-import { existsSync, lstatSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs";
+import { existsSync, realpathSync, rmSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { kill as sendSignal } from "../lib/ffi.ts";
 import {
@@ -19,7 +19,7 @@ import {
   readProcess,
   workingDirectory,
 } from "../lib/process_table.ts";
-import type { StaleLock } from "./stale_lock.ts";
+import { isFile, readLines, type StaleLock } from "./stale_lock.ts";
 import { SIGCONT, SIGKILL, SIGQUIT, SIGSTOP } from "./signals.ts";
 
 /** A process for good: pids are reused, start times of the same pid are not. */
@@ -322,22 +322,6 @@ export class ProcessGroup {
 function inodeAt(path: string): string {
   const { dev, ino } = statSync(path);
   return `${dev}:${ino}`;
-}
-
-function readLines(path: string): string[] | null {
-  try {
-    return readFileSync(path, "latin1").split("\n").map((line) => line.trim());
-  } catch {
-    return null; // there is none
-  }
-}
-
-function isFile(path: string): boolean {
-  try {
-    return lstatSync(path).isFile();
-  } catch {
-    return false; // there is none, or it cannot be seen
-  }
 }
 
 /** As the kernel names a working directory that was removed. */

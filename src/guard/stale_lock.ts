@@ -1,4 +1,5 @@
 /** A postmaster.pid that keeps PostgreSQL from starting, although nobody works in its directory. */
+import { lstatSync, readFileSync } from "node:fs";
 
 /** A lock file that keeps PostgreSQL from starting, and the process that it names. */
 export type StaleLock =
@@ -11,4 +12,21 @@ export function staleReason(stale: StaleLock): string {
   if (stale.kind === "nameless") return "it names no process, and nobody works in this directory";
   const whose = stale.kind === "zombie" ? "is dead" : "does not work in this directory, and nobody else does";
   return `process ${stale.pid} (${stale.name}), which it names, ${whose}`;
+}
+
+/** null: there is none, or it cannot be read. */
+export function readLines(path: string): string[] | null {
+  try {
+    return readFileSync(path, "latin1").split("\n").map((line) => line.trim());
+  } catch {
+    return null;
+  }
+}
+
+export function isFile(path: string): boolean {
+  try {
+    return lstatSync(path).isFile();
+  } catch {
+    return false; // there is none, or it cannot be seen
+  }
 }

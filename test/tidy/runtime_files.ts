@@ -82,6 +82,7 @@ export const RUNTIME_FILES: readonly string[] = [
   "src/guard/process_group.ts",
   "src/guard/server.ts",
   "src/guard/spawn_guard.ts",
+  "src/guard/stale_lock.ts",
   "src/guard/testing_watchdog.ts",
   "src/guard/upgrade_self.ts",
   "src/guard/watchdog.ts",
