@@ -128,7 +128,9 @@ export class PostgresJoin {
         await marker.remove();
       }
       context.info(result.needed ? "pg_rewind is done" : "no rewind required");
+      const primary = memory.divergence?.timelineOfOther ?? null;
       this.forgetHistory();
+      if (!result.needed) memory.rewoundInVain = primary;
     }
     await context.survey();
     if (result.ok) return null;
@@ -196,7 +198,11 @@ export class PostgresJoin {
       source = await ReplicationSource.open(other.connUrl, postgresql.replication, local.name);
       const identity = await source.identify();
       const history = await source.history(identity.timeline);
-      const { verdict, detail, noRewind } = compareHistories(position, { ...identity, history });
+      const compared = compareHistories(position, { ...identity, history });
+      const { verdict, detail } = compared;
+      const noRewind = memory.rewoundInVain === identity.timeline
+        ? "pg_rewind finds nothing to do"
+        : compared.noRewind;
       note(identity.timeline, verdict, detail, noRewind);
     } catch (error) {
       note(0, "unknown", `${other.name}: ${errorText(error)}`);
@@ -321,7 +327,7 @@ export class PostgresJoin {
 
   private forgetHistory(): void {
     const { memory } = this.context.parts;
-    memory.divergence = null;
+    memory.divergence = memory.rewoundInVain = null;
     memory.crashedAtMs = null;
   }
 }

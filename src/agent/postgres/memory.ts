@@ -52,6 +52,11 @@ export class PostgresMemory {
   failure: PostgresState | null = null;
   customBootstrap = false;
   divergence: PostgresView["divergence"] = null;
+  /**
+   * The timeline of a primary against which pg_rewind found nothing to do; null: none. It goes by the control file, which a
+   * server that was killed right after its promotion has left on the old timeline, while recovery goes on to the new one.
+   */
+  rewoundInVain: number | null = null;
   timelineHistory: PostgresView["timelineHistory"] = [];
   pendingRestart: PendingRestart | null = null;
   lastLookMs: number | null = null;
