@@ -321,7 +321,6 @@ export class PostgresExecutor implements PostgresPort {
         ? `, ${report.signal}`
         : `, exit code ${report.code}`;
       options.log.error("crashed", `PostgreSQL ended without being asked to (pid ${server.pid}${how})`);
-      memory.failure = "crashed";
       memory.endedByItself(report?.atMs ?? options.clock.now());
       // The first of several: a server that ends while it is being started again has not recovered in between.
       if (isPrimary(server)) memory.crashedAtMs ??= report?.atMs ?? options.clock.now();

@@ -133,6 +133,7 @@ export class PostgresMemory {
    * may have been anything.
    */
   endedByItself(nowMs: number): void {
+    this.failure = "crashed";
     const { start } = this.last;
     if (start === undefined || !start.ok) return;
     const livedMs = nowMs - start.atMs;
