@@ -8,7 +8,7 @@ import { statSync } from "node:fs";
 import { recoverCluster, replayLog, StorageError, SurvivingLog } from "../raft/mod.ts";
 import { type ClientTls, loadClientTls, tlsPathsOf } from "../src/api/client.ts";
 import { COMMAND_VERSION } from "../src/dcs/commands.ts";
-import { longestWaitMs } from "../src/dcs/lease.ts";
+import { longestWaitMs } from "../src/lease/renewal.ts";
 import { recoveredState } from "../src/dcs/recovered.ts";
 import { DcsStateMachine } from "../src/dcs/state_machine.ts";
 import type { Environment } from "../src/config/layers.ts";

@@ -3,7 +3,7 @@
  * and an exit code. Changes nothing on the host; ports are tried by listening for a moment.
  */
 import { stringify } from "yaml";
-import { checkTiming } from "../src/brain/timing.ts";
+import { checkTiming } from "../src/lease/timing.ts";
 import { checkWatchdogTiming } from "../src/brain/watchdog.ts";
 import type { LocalConfig } from "../src/model/config.ts";
 import { effectiveDynamic } from "../src/config/dynamic.ts";

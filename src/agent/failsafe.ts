@@ -1,10 +1,10 @@
 /**
- * Failsafe mode of a member (the argument: src/dcs/failsafe.ts). As the holder: keeps the set in the records up to date
+ * Failsafe mode of a member (the argument: src/lease/failsafe.ts). As the holder: keeps the set in the records up to date
  * while raft works, and asks everybody in it for a lease while raft does not. As anyone else: answers such questions, and
  * says how long it must wait before it may write. Never extends a lease without the answer of every member asked.
  */
 import type { Clock } from "../../raft/mod.ts";
-import { timingOf } from "../brain/timing.ts";
+import { timingOf } from "../lease/timing.ts";
 import type { SeenStatus } from "../brain/cluster/successor.ts";
 import {
   type FailsafeAnswer,
@@ -12,10 +12,10 @@ import {
   FailsafePromise,
   type FailsafeQuestion,
   FailsafeSets,
-  mayEndFailsafe,
-} from "../dcs/failsafe.ts";
+} from "../lease/failsafe.ts";
 import type { BrokenRules } from "../dcs/broken_rules.ts";
-import { longestWaitMs } from "../dcs/lease.ts";
+import { mayEndFailsafe } from "../dcs/failsafe_set.ts";
+import { longestWaitMs } from "../lease/renewal.ts";
 import type { GuardPort } from "../guard/port.ts";
 import type { Log } from "../lib/log.ts";
 import type { DynamicConfig } from "../model/config.ts";

@@ -5,10 +5,11 @@
 import type { Clock, MemberInfo, Raft } from "../../raft/mod.ts";
 import { type ClusterDecision, coordinate } from "../brain/cluster/coordinate.ts";
 import { FRESH_MS, type SeenStatus } from "../brain/cluster/successor.ts";
-import { checkTiming } from "../brain/timing.ts";
+import { checkTiming } from "../lease/timing.ts";
 import type { CommandBody } from "../dcs/commands.ts";
 import type { BrokenRules } from "../dcs/broken_rules.ts";
-import { Grantor, type Renewal, type RenewalAck } from "../dcs/lease.ts";
+import { Grantor } from "../lease/grantor.ts";
+import type { Renewal, RenewalAck } from "../lease/renewal.ts";
 import type { DynamicConfig } from "../model/config.ts";
 import type { Lsn } from "../model/lsn.ts";
 import { type DcsState, knownMember } from "../model/records.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { RaftStatus } from "../../raft/mod.ts";
-import type { Renewal, RenewalAck } from "../dcs/lease.ts";
+import type { Renewal, RenewalAck } from "../lease/renewal.ts";
 import { LeaseMessages } from "./lease_messages.ts";
 import { encodeMessage, LEASE_CHANNEL } from "./messages.ts";
 

@@ -2,7 +2,7 @@
  * Messages between members on raft's opaque channels: lease renewals and their acknowledgements, and status
  * broadcasts. What does not have the expected form (message_schema.ts) is dropped.
  */
-import type { Renewal, RenewalAck } from "../dcs/lease.ts";
+import type { Renewal, RenewalAck } from "../lease/renewal.ts";
 import type { MemberStatus } from "../model/member_status.ts";
 import type { WitnessNotice } from "../model/witness_notice.ts";
 import { readLease, readMessage, readRelayed, STATUS, WITNESS } from "./message_schema.ts";

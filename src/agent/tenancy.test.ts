@@ -3,7 +3,7 @@ import type { Clock, ProposeOutcome, Raft } from "../../raft/mod.ts";
 import { life } from "../brain/testing.ts";
 import { COMMAND_VERSION } from "../dcs/commands.ts";
 import { NOTHING_BROKEN } from "../dcs/broken_rules.ts";
-import type { Renewal } from "../dcs/lease.ts";
+import type { Renewal } from "../lease/renewal.ts";
 import { emptyState } from "../dcs/state_machine.ts";
 import type { GuardPort, GuardView } from "../guard/port.ts";
 import { Proposer } from "./proposer.ts";

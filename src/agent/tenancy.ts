@@ -1,13 +1,14 @@
 /**
  * The holder's side of the lock: renew, arm the guard with each acknowledged renewal, and release, in the order that
- * design.md 4.2 demands. Owns this invariant: an epoch that release() was called for is never renewed again.
+ * src/lease/DESIGN.md demands. Owns this invariant: an epoch that release() was called for is never renewed again.
  */
 import type { Clock, Raft } from "../../raft/mod.ts";
-import { type Tenure, tenureOf } from "../brain/tenure.ts";
-import { leaseFromTtl, timingOf } from "../brain/timing.ts";
+import { type Tenure, tenureOf } from "../lease/tenure.ts";
+import { leaseFromTtl, timingOf } from "../lease/timing.ts";
 import { FENCING_REVISION_SINCE } from "../dcs/commands.ts";
 import type { BrokenRules } from "../dcs/broken_rules.ts";
-import { Holder, type Renewal, type RenewalAck } from "../dcs/lease.ts";
+import { Holder } from "../lease/holder.ts";
+import type { Renewal, RenewalAck } from "../lease/renewal.ts";
 import type { GuardPort } from "../guard/port.ts";
 import { claimOn, type Life } from "../model/life.ts";
 import type { DcsState } from "../model/records.ts";

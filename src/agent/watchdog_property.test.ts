@@ -6,7 +6,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Timer } from "../../raft/mod.ts";
-import { leaseFromTtl, RHO } from "../brain/timing.ts";
+import { leaseFromTtl, RHO } from "../lease/timing.ts";
 import type { DeviceResult, WatchdogDevice } from "../guard/watchdog_port.ts";
 import { silentLog } from "../lib/log.ts";
 import { DeviceWatchdog } from "./watchdog.ts";

@@ -14,7 +14,7 @@ import {
   seen,
   STOPPED,
 } from "./testing.ts";
-import { leaseFromTtl } from "./timing.ts";
+import { leaseFromTtl } from "../lease/timing.ts";
 
 const of = (view: NodeView, change: Partial<DutyView> = {}): DutyView => ({
   ...view,

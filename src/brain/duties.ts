@@ -8,7 +8,7 @@ import type { PostgresView } from "../model/postgres_view.ts";
 import type { DcsState } from "../model/records.ts";
 import { FRESH_MS, type SeenStatus } from "./cluster/successor.ts";
 import type { NodeView } from "./keep/view.ts";
-import { leaseFromTtl } from "./timing.ts";
+import { leaseFromTtl } from "../lease/timing.ts";
 
 /** A copy from a member that has been silent for so long would wait for TCP to notice. */
 const SOURCE_SILENT_MS = 10 * FRESH_MS;

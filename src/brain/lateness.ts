@@ -2,9 +2,9 @@
  * What to think of how late things come: how much the inequalities leave for each, when that becomes little, and what
  * to do then. Pure; the numbers are gathered in src/agent/lateness_watch.ts.
  */
-import { J_MS } from "../model/stop_budget.ts";
+import { J_MS } from "../lease/stop_budget.ts";
 import type { LatenessKind, MeasuredLateness, Quantiles } from "../model/timing.ts";
-import { renewalRoomMs } from "./timing.ts";
+import { renewalRoomMs } from "../lease/timing.ts";
 
 /** Below this, the slowest of a thousand is any single one. */
 export const MIN_SAMPLES = 200;

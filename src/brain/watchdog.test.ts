@@ -1,7 +1,7 @@
 /** Timeouts, windows and decisions of the watchdog, as tables. */
 import { expect, test } from "bun:test";
-import { STOP_BUDGET_MS } from "../model/stop_budget.ts";
-import { leaseFromTtl, RESET_LATENCY_MS, RHO, timingRules } from "./timing.ts";
+import { STOP_BUDGET_MS } from "../lease/stop_budget.ts";
+import { leaseFromTtl, RESET_LATENCY_MS, RHO, timingRules } from "../lease/timing.ts";
 import {
   careFor,
   feedingWindow,

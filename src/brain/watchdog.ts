@@ -7,7 +7,7 @@
  * before which no raft leader's clock has waited a ttl. While PostgreSQL is frozen nothing is acknowledged anyway.
  */
 import type { DynamicConfig, WatchdogConfig } from "../model/config.ts";
-import { RESET_LATENCY_MS, RHO, type WatchdogTimes } from "./timing.ts";
+import { RESET_LATENCY_MS, RHO, type WatchdogTimes } from "../lease/timing.ts";
 
 /** A window shorter than this would depend on how fast a renewal is acknowledged: then nothing is promised. */
 const MIN_WINDOW_MS = 500;

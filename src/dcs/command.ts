@@ -75,7 +75,7 @@ export type CommandBody =
   }
   /**
    * The members that failsafe mode asks, by name with their api_url; null: failsafe mode is not to be used under this
-   * epoch any more. By the holder only (src/dcs/failsafe.ts). `nodes`: their raft ids. `expectRevision`: of the set in the
+   * epoch any more. By the holder only (src/lease/failsafe.ts). `nodes`: their raft ids. `expectRevision`: of the set in the
    * records, null: none.
    */
   | {
@@ -86,7 +86,7 @@ export type CommandBody =
     readonly nodes?: { readonly [name: string]: number };
     readonly expectRevision: number | null;
   }
-  /** By a member of the set of this revision, when no lease that it agreed to can still run (src/dcs/failsafe.ts). */
+  /** By a member of the set of this revision, when no lease that it agreed to can still run (src/lease/failsafe.ts). */
   | { readonly op: "endFailsafe"; readonly revision: number; readonly life: Life }
   /** `epoch`, `free`: the lock as the proposer saw it. What is safe while it is free is not safe once it is granted. */
   | {

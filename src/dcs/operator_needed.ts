@@ -3,7 +3,7 @@
  * member, in `agent ctl list`, and by `agent ctl resume`.
  */
 import type { DcsState } from "../model/records.ts";
-import { mayEndFailsafe, mayNotSucceed } from "./failsafe.ts";
+import { mayEndFailsafe, mayNotSucceed } from "./failsafe_set.ts";
 
 /** What is waited for, and the command that ends it; null: nothing. `heard`: the members that are heard of. */
 export function operatorNeeded(state: DcsState, heard: readonly string[]): string | null {

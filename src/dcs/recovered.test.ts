@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { life } from "../brain/testing.ts";
 import { type CommandBody, encodeCommand } from "./commands.ts";
-import { Grantor } from "./lease.ts";
+import { Grantor } from "../lease/grantor.ts";
 import { EPOCHS_PER_CLUSTER_EPOCH, isJustRecovered, NOBODY, recoveredState } from "./recovered.ts";
 import { DcsStateMachine } from "./state_machine.ts";
 

@@ -1,5 +1,5 @@
 /**
- * What the records become when a cluster is recovered from a lost majority (design.md 4.2).
+ * What the records become when a cluster is recovered from a lost majority.
  *
  * Epochs compare as (cluster epoch, e). They are plain numbers everywhere (the guard compares nothing else), so the
  * pair is made one number: the epochs of cluster epoch c begin above c * EPOCHS_PER_CLUSTER_EPOCH. Whatever the lost

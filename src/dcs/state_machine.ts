@@ -1,7 +1,7 @@
 /**
  * The cluster's records as a replicated state machine. Deterministic: no clock, no randomness; the same commands in
  * the same order give the same state on every member. Owns this invariant: the lock passes from one holder to
- * another only through release(e) or expire(e), and each grant has a new, higher epoch (design.md 4.2).
+ * another only through release(e) or expire(e), and each grant has a new, higher epoch (src/lease/DESIGN.md).
  */
 import { claimOn, isSameLife, mayRelease } from "../model/life.ts";
 import { type ClusterEvent, type DcsState, knownMember, type LockRecord } from "../model/records.ts";
@@ -14,7 +14,7 @@ import {
   parseCommand,
   type RefusalCode,
 } from "./commands.ts";
-import { mayEndFailsafe, mayNotSucceed } from "./failsafe.ts";
+import { mayEndFailsafe, mayNotSucceed } from "./failsafe_set.ts";
 import { type BrokenRules, NOTHING_BROKEN } from "./broken_rules.ts";
 import { readState } from "./state_schema.ts";
 

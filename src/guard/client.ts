@@ -7,7 +7,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock, Timer } from "../../raft/mod.ts";
 import type { Log } from "../lib/log.ts";
-import { MAX_FROZEN_MS, STOP_BUDGET_MS } from "../model/stop_budget.ts";
+import { MAX_FROZEN_MS, STOP_BUDGET_MS } from "../lease/stop_budget.ts";
 import { VERSION } from "../model/version.ts";
 import { guardOf } from "./directory_owner.ts";
 import { GuardLife, SILENT_MS } from "./guard_life.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { STOP_BUDGET_MS } from "../model/stop_budget.ts";
+import { STOP_BUDGET_MS } from "../lease/stop_budget.ts";
 import { fenceDueMs, type FenceInput, type FenceState, newFence, stepFence } from "./fence.ts";
 
 type Timed = readonly [nowMs: number, input: FenceInput];

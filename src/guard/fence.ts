@@ -27,7 +27,7 @@
  * kills them, and knows as much of them then.
  */
 import { LONGEST_LEASE_MS } from "../model/limits.ts";
-import { MAX_FROZEN_MS, STOP_BUDGET_MS } from "../model/stop_budget.ts";
+import { MAX_FROZEN_MS, STOP_BUDGET_MS } from "../lease/stop_budget.ts";
 import type { GuardReply } from "./port.ts";
 
 /** While frozen, everything is looked at again this often: something outside (a service manager) may send SIGCONT. */
@@ -234,7 +234,7 @@ function arm(state: FenceState, input: FenceInput & { kind: "arm" }, nowMs: numb
   if (armed !== null && epoch < armed.epoch) {
     return refuse(state, `epoch ${epoch} is older than ${armed.epoch}`);
   }
-  // No lease is that long: such a deadline comes from another clock. Leaders count on it (longestWaitMs in lease.ts).
+  // No lease is that long: such a deadline comes from another clock. Leaders count on it (longestWaitMs in src/lease/renewal.ts).
   if (!(deadlineMs <= nowMs + LONGEST_LEASE_MS)) {
     return refuse(state, `deadline ${deadlineMs} is of another clock`);
   }

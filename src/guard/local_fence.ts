@@ -7,7 +7,7 @@
 import type { Clock, Timer } from "../../raft/mod.ts";
 import type { Log } from "../lib/log.ts";
 import { isStopped } from "../lib/process_table.ts";
-import { MAX_FROZEN_MS, STOP_BUDGET_MS } from "../model/stop_budget.ts";
+import { MAX_FROZEN_MS, STOP_BUDGET_MS } from "../lease/stop_budget.ts";
 import { REFREEZE_MS } from "./fence.ts";
 import type { Postmaster } from "./port.ts";
 import { identify, type ProcessGroup, type ProcessId } from "./process_group.ts";

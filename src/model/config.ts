@@ -136,7 +136,7 @@ export interface CustomBootstrap {
 export interface WatchdogConfig {
   readonly mode: "off" | "automatic" | "required";
   readonly device: string;
-  /** null: unset (design.md 4.3 chooses by ttl). */
+  /** null: unset (docs/watchdog.md: chosen by ttl). */
   readonly safetyMarginS: number | null;
   readonly driver: string;
 }

@@ -1,7 +1,7 @@
 /**
  * Which machine a member runs on, and since which boot: names, addresses and raft ids can come twice, a life cannot. A
  * host is replaced while its predecessor lives on, a file is copied with its name, a virtual machine is cloned. So the
- * lock is granted to a life, and every claim to it is judged by `claimOn`, here and nowhere else (design.md 4.4).
+ * lock is granted to a life, and every claim to it is judged by `claimOn`, here and nowhere else (docs/adr/0008-lives.md).
  */
 import type { Life, LockRecord } from "./records.ts";
 

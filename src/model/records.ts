@@ -1,4 +1,4 @@
-/** The replicated records of a cluster (design.md 4.1): logged through Raft, changed by compare-and-swap only. */
+/** The replicated records of a cluster: logged through Raft, changed by compare-and-swap only. */
 import type { Json, JsonObject } from "./json.ts";
 import type { Lsn } from "./lsn.ts";
 
@@ -120,10 +120,10 @@ export interface DcsState {
   readonly failoverResults: readonly { readonly id: string; readonly ok: boolean; readonly text: string }[];
   readonly sync: SyncRecord & { readonly revision: number };
   readonly history: readonly HistoryLine[];
-  /** Null: nobody holds a lease but by raft. Stays after the end of its epoch: see src/dcs/failsafe.ts. */
+  /** Null: nobody holds a lease but by raft. Stays after the end of its epoch: see src/lease/failsafe.ts. */
   readonly failsafe: FailsafeRecord | null;
   readonly members: { readonly [name: string]: MemberFacts };
-  /** Lease times in ms (design.md 4.2): grant <= wait. */
+  /** Lease times in ms (src/lease/DESIGN.md): grant <= wait. */
   readonly grantTtlMs: number;
   readonly waitTtlMs: number;
   readonly events: readonly ClusterEvent[];

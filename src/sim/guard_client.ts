@@ -4,7 +4,7 @@
  * A guard that died is replaced, by the agent that notices.
  */
 import type { Prng, SimProcess } from "../../raft/sim/mod.ts";
-import { MAX_FROZEN_MS, STOP_BUDGET_MS } from "../model/stop_budget.ts";
+import { MAX_FROZEN_MS, STOP_BUDGET_MS } from "../lease/stop_budget.ts";
 import type { GuardDone, GuardPort, GuardReply, GuardView, StartSpec } from "../guard/port.ts";
 import type { ModelGuard } from "./model_guard.ts";
 

@@ -5,7 +5,7 @@
  */
 import { cutFault, directionsOf, type Fault, type Prng } from "../../raft/sim/mod.ts";
 import { LEASE_CHANNEL } from "../agent/messages.ts";
-import { leaseFromTtl } from "../brain/timing.ts";
+import { leaseFromTtl } from "../lease/timing.ts";
 import type { LeaseRule } from "./fault_kinds.ts";
 import { askPause, askSwitchover, resume, setTtl } from "./requests.ts";
 import type { SimCluster } from "./sim_cluster.ts";

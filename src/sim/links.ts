@@ -3,7 +3,7 @@
  * network's paths, but a fault may cut raft alone (a firewall that lost a rule, a certificate that ran out), or REST alone.
  */
 import type { Fault, Prng, SimNetwork, SimProcess, World } from "../../raft/sim/mod.ts";
-import type { FailsafeAnswer, FailsafeQuestion } from "../dcs/failsafe.ts";
+import type { FailsafeAnswer, FailsafeQuestion } from "../lease/failsafe.ts";
 
 type Direction = readonly [from: number, to: number];
 

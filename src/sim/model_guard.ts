@@ -1,7 +1,7 @@
 /**
  * The guard process of a simulated host: the production fence (guard/fence.ts) with a model PostgreSQL under it. It is
  * a process of its own: neither the pause nor the death of the agent touches it. Its timers are late by up to J, and
- * what it does takes up to K, as design.md 4.2 allows; often the worst of it.
+ * what it does takes up to K, as src/lease/DESIGN.md allows; often the worst of it.
  */
 import { type Prng, type SimHost, SimProcess, type World } from "../../raft/sim/mod.ts";
 import {

@@ -2,7 +2,7 @@
  * Two primaries: how long two nodes confirm writes side by side, and whether a former primary confirms anything after its
  * lease. Each node has a client of its own, at its own end of the network, which writes to it whenever it can.
  */
-import { leaseFromTtl } from "../../src/brain/timing.ts";
+import { leaseFromTtl } from "../../src/lease/timing.ts";
 import type { Client } from "../../src/demo/client.ts";
 import type { Cluster } from "../../src/demo/cluster.ts";
 import type { Host } from "../../src/demo/host.ts";

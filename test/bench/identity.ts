@@ -14,7 +14,7 @@ import {
 } from "node:fs";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
-import { leaseFromTtl } from "../../src/brain/timing.ts";
+import { leaseFromTtl } from "../../src/lease/timing.ts";
 import { nowMs } from "../../src/demo/now.ts";
 import { type Acknowledged, longestGap, lostIds, overlapMs } from "../../src/demo/outage.ts";
 import { sleep, waitFor } from "../../src/demo/wait_for.ts";

@@ -1,7 +1,7 @@
 /** Broken rules of the lease on the lock, which rest on raft's: who may write, and until when. */
 import { type Mutation, mutationsOf } from "./mutation.ts";
 
-const lease = mutationsOf("src/dcs/lease.ts", ["src/dcs"], [
+const holder = mutationsOf("src/lease/holder.ts", ["src/lease"], [
   ["lease-counted-from-receipt", 'this.#broken.has("lease-from-receipt") ? nowMs : sentMs', "nowMs"],
   [
     "lease-as-long-as-ttl",
@@ -30,6 +30,16 @@ const lease = mutationsOf("src/dcs/lease.ts", ["src/dcs"], [
     "    this.#epoch = null;\n    this.#validUntilMs = null;\n    this.#acknowledged = false;",
     "    this.#epoch = null;\n    this.#acknowledged = false;",
   ],
+  ["lease-not-shortened", "      this.#validUntilMs = until;\n      return true;", "      return true;"],
+  ["promised-before-the-guard-knows", "known.guardUntilMs <= this.#validUntilMs!", "known.guardUntilMs >= 0"],
+  [
+    "old-acknowledgements-taken-after-the-promise",
+    "mostMs: Math.min(mostMs, countsOnMs)",
+    "mostMs",
+  ],
+]);
+
+const grantor = mutationsOf("src/lease/grantor.ts", ["src/lease"], [
   ["new-leader-does-not-wait", "    this.#leaderSinceMs = nowMs;\n", ""],
   [
     "deadline-forgets-the-election",
@@ -89,13 +99,6 @@ const lease = mutationsOf("src/dcs/lease.ts", ["src/dcs"], [
     "if (this.#firstAckUnderGrantMs === null) {",
   ],
   ["ttl-lowered-without-the-promise", "countsOnMs <= state.grantTtlMs &&", "countsOnMs >= 0 &&"],
-  ["lease-not-shortened", "      this.#validUntilMs = until;\n      return true;", "      return true;"],
-  ["promised-before-the-guard-knows", "known.guardUntilMs <= this.#validUntilMs!", "known.guardUntilMs >= 0"],
-  [
-    "old-acknowledgements-taken-after-the-promise",
-    "mostMs: Math.min(mostMs, countsOnMs)",
-    "mostMs",
-  ],
   ["promise-of-before-the-grant", "(renewal.revision ?? -1) >= this.#grantRevision", "true"],
   [
     "promise-outlives-the-grant",
@@ -207,7 +210,7 @@ const removals = [
   ]),
 ];
 
-const failsafe = mutationsOf("src/dcs/failsafe.ts", ["src/dcs/failsafe.test.ts"], [
+const failsafe = mutationsOf("src/lease/failsafe.ts", ["src/lease/failsafe.test.ts"], [
   [
     "set-that-may-be-logged-forgotten",
     "if (!this.#possible.some((each) => sameMembers(membersOf(each), wanted))) this.#possible.push(command);",
@@ -222,7 +225,7 @@ const failsafe = mutationsOf("src/dcs/failsafe.ts", ["src/dcs/failsafe.test.ts"]
 
 /** Names can come twice: what belongs to one machine is touched by another. */
 const lives = [
-  ...mutationsOf("src/model/life.ts", ["src/model/life.test.ts", "src/dcs", "src/brain/tenure.test.ts"], [
+  ...mutationsOf("src/model/life.ts", ["src/model/life.test.ts", "src/dcs", "src/lease/tenure.test.ts"], [
     ["raft-id-is-enough", "a.node === b.node && a.machine === b.machine", "a.node === b.node"],
     ["machine-is-enough", "a.node === b.node && a.machine === b.machine", "a.machine === b.machine"],
     ["any-boot", "&& a?.boot === b?.boot", ""],
@@ -258,7 +261,7 @@ const lives = [
     ],
     ["fencing-names-nothing", "raft.status().agreedVersion < FENCING_REVISION_SINCE", "true"],
   ]),
-  ...mutationsOf("src/brain/tenure.ts", ["src/brain/tenure.test.ts"], [
+  ...mutationsOf("src/lease/tenure.ts", ["src/lease/tenure.test.ts"], [
     ["silent-guard-taken-for-none", "return view.guardSpoke ?", "return true ?"],
     ["epoch-of-a-namesake", 'if (!mayRelease(lock, claim)) return { kind: "none" };', ""],
     ["epoch-of-a-former-boot-held", 'if (claim === "own" && epoch', "if (epoch"],
@@ -273,4 +276,10 @@ const lives = [
   ]),
 ];
 
-export const LEASE_MUTATIONS: readonly Mutation[] = [...lease, ...removals, ...failsafe, ...lives];
+export const LEASE_MUTATIONS: readonly Mutation[] = [
+  ...holder,
+  ...grantor,
+  ...removals,
+  ...failsafe,
+  ...lives,
+];

@@ -23,7 +23,6 @@ export const LARGE: Readonly<Record<string, readonly [lines: number, why: string
     "carries out actions and tracks the server; the tracking is to be one class with the simulator's",
   ],
   "src/agent/watchdog.ts": [448, "one device through all its states"],
-  "src/dcs/lease.ts": [425, "holder and grantor with the argument that ties them together"],
   "src/guard/guard.ts": [433, "fence, processes and clock of one guard"],
   "src/guard/server.ts": [404, "the guard's socket, from the first agent to the handing over"],
   "src/sim/model_postgres.ts": [507, "imitates the executor, until both use one class"],

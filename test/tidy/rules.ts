@@ -26,13 +26,18 @@ export const DIRECTIONS: readonly Direction[] = [
     from: "src/dcs/",
     may: ["src/dcs/", "src/config/tags.ts", "src/model/", "src/lib/", "raft/mod.ts"],
   },
-  { from: "src/brain/", may: ["src/brain/", "src/dcs/", "src/model/", "src/lib/"] },
+  { from: "src/lease/", may: ["src/lease/", "src/dcs/", "src/model/", "src/lib/"] },
+  { from: "src/brain/", may: ["src/brain/", "src/lease/", "src/dcs/", "src/model/", "src/lib/"] },
   {
     from: "src/postgres/",
     may: ["src/postgres/", "src/config/", "src/model/", "src/lib/"],
     types: ["src/brain/", "src/guard/port.ts"],
   },
-  { from: "src/guard/", may: ["src/guard/", "src/model/", "src/lib/"], types: ["raft/mod.ts"] },
+  {
+    from: "src/guard/",
+    may: ["src/guard/", "src/lease/stop_budget.ts", "src/model/", "src/lib/"],
+    types: ["raft/mod.ts"],
+  },
   {
     from: "src/api/",
     may: ["src/api/", "src/brain/cluster/", "src/model/", "src/lib/"],
@@ -46,6 +51,7 @@ export const DIRECTIONS: readonly Direction[] = [
       "src/guard/",
       "src/postgres/",
       "src/brain/",
+      "src/lease/",
       "src/dcs/",
       "src/config/",
       "src/model/",
@@ -61,6 +67,7 @@ export const DIRECTIONS: readonly Direction[] = [
       "src/postgres/",
       "src/guard/",
       "src/brain/",
+      "src/lease/",
       "src/dcs/",
       "src/config/",
       "src/model/",
@@ -91,7 +98,14 @@ export const DIRECTIONS: readonly Direction[] = [
 ];
 
 /** Folders whose code only computes: no input or output, no time, no chance, nothing asynchronous. */
-export const PURE: readonly string[] = ["raft/core/", "src/model/", "src/config/", "src/dcs/", "src/brain/"];
+export const PURE: readonly string[] = [
+  "raft/core/",
+  "src/model/",
+  "src/config/",
+  "src/dcs/",
+  "src/lease/",
+  "src/brain/",
+];
 
 /** Packages that pure code may use, because they only compute as well. */
 export const PURE_PACKAGES: readonly string[] = ["yaml", "zod"];

@@ -13,7 +13,7 @@ import type {
   RaftChangeOutcome,
   WriteOutcome,
 } from "../../api/port.ts";
-import { type RunningTimes, timingReport } from "../../brain/timing.ts";
+import { type RunningTimes, timingReport } from "../../lease/timing.ts";
 import { operatorNeeded } from "../../dcs/operator_needed.ts";
 import type { DcsStateMachine } from "../../dcs/state_machine.ts";
 import type { ClockReport } from "../../model/clock_jump.ts";

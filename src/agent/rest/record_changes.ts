@@ -4,7 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import type { ConfigOutcome, WriteOutcome } from "../../api/port.ts";
-import { checkTiming } from "../../brain/timing.ts";
+import { checkTiming } from "../../lease/timing.ts";
 import { checkWatchdogTiming } from "../../brain/watchdog.ts";
 import { configFlaw, requestFlaw } from "../../dcs/command_schema.ts";
 import type { CommandBody } from "../../dcs/commands.ts";

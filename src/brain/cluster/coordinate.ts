@@ -5,7 +5,7 @@
  * same again.
  */
 import type { CommandBody } from "../../dcs/commands.ts";
-import { longestWaitMs } from "../../dcs/lease.ts";
+import { longestWaitMs } from "../../lease/renewal.ts";
 import { knownMember } from "../../model/records.ts";
 import { firstOf, type Rule } from "../rule.ts";
 import { answerRequest } from "./request.ts";

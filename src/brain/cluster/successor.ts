@@ -1,8 +1,8 @@
 /**
- * Who gets the lock when it is free: a pure choice with its reason (design.md 5). The lock's safety does not rest on
+ * Who gets the lock when it is free: a pure choice with its reason (docs/decisions.md). The lock's safety does not rest on
  * this choice; what rests on it is how much of the unreplicated tail is lost, so the most advanced member wins.
  */
-import { mayNotSucceed } from "../../dcs/failsafe.ts";
+import { mayNotSucceed } from "../../dcs/failsafe_set.ts";
 import { isJustRecovered } from "../../dcs/recovered.ts";
 import type { DynamicConfig } from "../../model/config.ts";
 import { isSameLife } from "../../model/life.ts";

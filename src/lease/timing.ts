@@ -1,11 +1,11 @@
 /**
- * The inequalities of design.md 4.2, in milliseconds, and what follows from ttl. Pure arithmetic: whoever changes a
+ * The inequalities of DESIGN.md, in milliseconds, and what follows from ttl. Pure arithmetic: whoever changes a
  * time goes through `timing`, which derives the rest and says, with the numbers, what would be broken.
  *
  * `timingRules` is the only place where the inequalities stand: what is refused at the start and at a change of the
  * configuration, and what is shown of a running member, are two readings of it.
  */
-import { J_MS, K_MS, MAX_FROZEN_MS, STOP_BUDGET_MS } from "../model/stop_budget.ts";
+import { J_MS, K_MS, MAX_FROZEN_MS, STOP_BUDGET_MS } from "./stop_budget.ts";
 import type { MeasuredLateness, RuleVerdict, TimingReport, TimingRule, TimingTerm } from "../model/timing.ts";
 
 /** Bound on how much the rates of two clocks differ: CLOCK_MONOTONIC_RAW is not slewed. */

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { tenureOf, type TenureView } from "./tenure.ts";
-import { FREE, lock } from "./testing.ts";
+import { FREE, lock } from "../brain/testing.ts";
 
 const base: TenureView = {
   lock: lock(),

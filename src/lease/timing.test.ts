@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { STOP_BUDGET_MS } from "../model/stop_budget.ts";
+import { STOP_BUDGET_MS } from "./stop_budget.ts";
 import type { RuleVerdict } from "../model/timing.ts";
 import {
   checkTiming,

@@ -1,5 +1,5 @@
 /**
- * Whether this start of the agent may act on the lock that the records give to us. Release is final (design.md 4.2):
+ * Whether this start of the agent may act on the lock that the records give to us. Release is final (DESIGN.md):
  * an epoch that was, or may have been, released must never be renewed again. A restarted agent does not remember what
  * its predecessor released, so it keeps an epoch only if the guard, which outlives agents and remembers, still
  * has it armed; every other epoch that was granted to this life before the start it gives back.

@@ -1,7 +1,9 @@
 import { expect, test } from "bun:test";
 import { life } from "../brain/testing.ts";
-import { emptyState } from "./state_machine.ts";
-import { Grantor, Holder, type Renewal } from "./lease.ts";
+import { emptyState } from "../dcs/state_machine.ts";
+import { Grantor } from "./grantor.ts";
+import { Holder } from "./holder.ts";
+import type { Renewal } from "./renewal.ts";
 import { LONGEST_LEASE_MS } from "../model/limits.ts";
 import type { DcsState } from "../model/records.ts";
 

@@ -1,5 +1,5 @@
 /**
- * The times that a lease must leave for PostgreSQL to stop in (I1 in design.md 4.2). Brain and guard both count with
+ * The times that a lease must leave for PostgreSQL to stop in (I1 in DESIGN.md). Brain and guard both count with
  * them: the brain derives the lease from them, the guard refuses and thaws by them.
  */
 

@@ -3,10 +3,11 @@ import fc from "fast-check";
 import type { Life } from "../model/life.ts";
 import type { DcsState, MemberFacts } from "../model/records.ts";
 import { life } from "../brain/testing.ts";
-import { type CommandBody, encodeCommand } from "./commands.ts";
+import { type CommandBody, encodeCommand } from "../dcs/commands.ts";
 import { FailsafePromise, FailsafeSets, type SetFailsafe } from "./failsafe.ts";
-import { Grantor, Holder } from "./lease.ts";
-import { DcsStateMachine, emptyState } from "./state_machine.ts";
+import { Grantor } from "./grantor.ts";
+import { Holder } from "./holder.ts";
+import { DcsStateMachine, emptyState } from "../dcs/state_machine.ts";
 
 const ALL = { a: "http://a:8008", b: "http://b:8008", c: "http://c:8008" };
 const AB = { a: ALL.a, b: ALL.b };

@@ -1,7 +1,7 @@
 /**
- * Failsafe mode (design.md 4.2): a lease without raft. The holder P of epoch e that cannot renew asks every other member
+ * Failsafe mode: a lease without raft. The holder P of epoch e that cannot renew asks every other member
  * of the set logged under e; if all accept, its lease counts from the send s of the questions. Pure; the questions
- * themselves are sent by src/agent/failsafe_rounds.ts.
+ * themselves are sent by src/agent/failsafe.ts.
  *
  * Invariant: whoever may write under a later epoch begins only after P's PostgreSQL cannot acknowledge any more. While a
  * set is in the records,
@@ -24,45 +24,17 @@
  *   forgotten one from before its start, so wait_ttl since that, too). What has run out, P extends no more. Without
  *   this nobody could take over where the members of the set have lost their raft directories, or are not eligible.
  */
-import { isSameMachine, type Life } from "../model/life.ts";
-import { type DcsState, type FailsafeRecord, knownMember } from "../model/records.ts";
-import type { CommandBody } from "./commands.ts";
-import type { BrokenRules } from "./broken_rules.ts";
-import { longestWaitMs } from "./lease.ts";
+import type { Life } from "../model/life.ts";
+import type { DcsState, FailsafeRecord } from "../model/records.ts";
+import type { CommandBody } from "../dcs/commands.ts";
+import type { BrokenRules } from "../dcs/broken_rules.ts";
+import { longestWaitMs } from "./renewal.ts";
 
 /** Whom to ask: api_url and raft id by name. */
 export interface FailsafeMembers {
   readonly [name: string]: { readonly apiUrl: string; readonly node: number };
 }
 export type SetFailsafe = CommandBody & { readonly op: "setFailsafe" };
-
-/**
- * Whoever is not in the set was not asked, and would not wait while its holder still writes without raft. Nor was one
- * asked that has another address than the set says: it may be another host, which took the name of one that still answers.
- */
-export function mayNotSucceed(state: DcsState, name: string): boolean {
-  const { failsafe } = state;
-  if (failsafe === null) return false;
-  const facts = knownMember(state, name);
-  if (facts === undefined || !Object.hasOwn(failsafe.members, name)) return true;
-  // The holder asks everybody but itself, so that a copy of its machine would not know that its lease goes on.
-  const { life, nodes } = failsafe;
-  if (name === failsafe.holder && life !== undefined && !isSameMachine(life, facts.life)) return true;
-  // A set of a version that did not know lives names addresses only.
-  const isThat = nodes === undefined || (Object.hasOwn(nodes, name) && nodes[name] === facts.life?.node);
-  return failsafe.members[name] !== facts.apiUrl || !isThat;
-}
-
-/**
- * Whether a member may end the set: it is one of those that P has to ask, and P's epoch is over. That its wait is over as
- * well only it knows.
- */
-export function mayEndFailsafe({ failsafe, lock }: DcsState, by: string, life: Life): boolean {
-  if (failsafe === null || by === failsafe.holder || !Object.hasOwn(failsafe.members, by)) return false;
-  const { nodes } = failsafe;
-  const isThat = nodes !== undefined && Object.hasOwn(nodes, by) && nodes[by] === life.node;
-  return isThat && (lock.holder === null || lock.epoch > failsafe.epoch);
-}
 
 /** The holder's side: which sets may be in force, as far as this start of the agent can know. */
 export class FailsafeSets {
