@@ -141,7 +141,7 @@ export class Member {
     this.board = new StatusBoard(state);
     this.#tenancy = new Tenancy({
       name,
-      life: () => this.#life(),
+      life: () => this.life(),
       incarnation: options.incarnation,
       clock,
       raft,
@@ -162,7 +162,7 @@ export class Member {
       clock,
       log: options.log,
       state,
-      facts: () => ({ ...options.facts(), life: this.#life() }),
+      facts: () => ({ ...options.facts(), life: this.life() }),
       tenancy: this.#tenancy,
       proposer: this.proposer,
       memberAnswers: options.memberAnswers,
@@ -263,6 +263,11 @@ export class Member {
 
   get counters(): AgentCounters {
     return { ...this.#counters, fences: this.#fences, lateLoops: this.loop.lateLooks };
+  }
+
+  life(): Life {
+    const { machine: { machine, boot }, raft } = this.#options;
+    return { node: raft.status().id, machine, boot };
   }
 
   /** s + L while we hold the lock and the lease is acknowledged; null otherwise. */
@@ -409,11 +414,6 @@ export class Member {
   }
 
   /** Of this machine; its raft id once it has a place. */
-  #life(): Life {
-    const { machine: { machine, boot }, raft } = this.#options;
-    return { node: raft.status().id, machine, boot };
-  }
-
   #applyConfig(): void {
     const { dcs, effective, postgres, bootstrapConfig, incarnation, name } = this.#options;
     const { config, initialize } = dcs.state;
@@ -442,7 +442,7 @@ export class Member {
     const status = ownStatus({
       name,
       incarnation,
-      life: this.#life(),
+      life: this.life(),
       seq: this.#seq + 1,
       nowMs,
       dcs: dcs.state,

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import {
   cluster,
   life,
+  lock,
   postgres,
   PRIMARY_DIRECTORY,
   RUNNING_PRIMARY,
@@ -9,7 +10,7 @@ import {
   STOPPED,
 } from "../brain/testing.ts";
 import type { GuardView } from "../guard/port.ts";
-import { ownStatus, type OwnStatusInput, servesAsPrimary } from "./own_status.ts";
+import { isWritablePrimary, ownStatus, type OwnStatusInput, servesAsPrimary } from "./own_status.ts";
 
 const BOOTSTRAPPING = cluster({ initialize: { systemId: "", by: "a", incarnation: 1 } });
 
@@ -55,6 +56,24 @@ test("a primary that starts, or is being promoted, is none yet", () => {
   expect(servesAsPrimary(postgres(starting), cluster())).toBe(false);
   // Lost connections say nothing of the server, and a frozen one may go on within its lease.
   expect(servesAsPrimary(postgres({ ...RUNNING_PRIMARY, process: "frozen" }), cluster())).toBe(true);
+});
+
+test("users are sent to a primary whose lease runs, and in pause to the machine whose epoch is unfenced", () => {
+  const own = {
+    postgres: postgres(RUNNING_PRIMARY),
+    dcs: cluster({ lock: lock({ unfenced: true }) }),
+    name: "a",
+    life: life("a"),
+    paused: true,
+    leaseLeftMs: 0,
+  };
+  expect(isWritablePrimary(own)).toBe(true);
+  expect(isWritablePrimary({ ...own, life: life("a", { machine: "another of this name" }) })).toBe(false);
+  expect(isWritablePrimary({ ...own, paused: false })).toBe(false);
+  expect(isWritablePrimary({ ...own, paused: false, leaseLeftMs: 1 })).toBe(true);
+  expect(isWritablePrimary({ ...own, dcs: cluster() })).toBe(false);
+  expect(isWritablePrimary({ ...own, postgres: postgres({ ...RUNNING_PRIMARY, process: "stopping" }) }))
+    .toBe(false);
 });
 
 test("nobody is told of a primary before its bootstrap is complete", () => {

@@ -2,7 +2,7 @@
 import type { GuardView } from "../guard/port.ts";
 import type { JsonObject } from "../model/json.ts";
 import type { LastStop } from "../model/last_stop.ts";
-import type { Life } from "../model/life.ts";
+import { isUnfenced, type Life } from "../model/life.ts";
 import type { MemberStatus, WatchdogSummary } from "../model/member_status.ts";
 import type { PostgresRole, PostgresView } from "../model/postgres_view.ts";
 import { type DcsState, isInitialized } from "../model/records.ts";
@@ -49,6 +49,23 @@ export function servesAsPrimary(
   const { process, writable, inRecovery } = postgres;
   const isUp = process === "running" || process === "frozen";
   return writable && isUp && inRecovery === false && isInitialized(dcs);
+}
+
+/**
+ * Whether this member is the primary that users are sent to, now. Its lease runs; or, in pause, the epoch is unfenced: it
+ * writes without a lease until it is fenced again. By the machine, not by the name: another one may have it.
+ */
+export function isWritablePrimary(own: {
+  readonly postgres: Pick<PostgresView, "process" | "writable">;
+  readonly dcs: DcsState;
+  readonly name: string;
+  readonly life: Life;
+  readonly paused: boolean;
+  readonly leaseLeftMs: number;
+}): boolean {
+  const { postgres, dcs, name, life, paused, leaseLeftMs } = own;
+  if (!servesAsPrimary(postgres, dcs)) return false;
+  return leaseLeftMs > 0 || (paused && isUnfenced(dcs.lock, name, life));
 }
 
 export function ownStatus(input: OwnStatusInput): MemberStatus {

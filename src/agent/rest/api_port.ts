@@ -15,7 +15,7 @@ import { STATE_KNOWN_MS } from "../../model/member_status.ts";
 import type { TimingReport } from "../../model/timing.ts";
 import { ClusterApi, type ClusterApiOptions, processClocks } from "./cluster_api.ts";
 import type { Member } from "../member.ts";
-import { servesAsPrimary } from "../own_status.ts";
+import { isWritablePrimary } from "../own_status.ts";
 import type { PostgresPort } from "../postgres/port.ts";
 import { restartInPlace } from "./restart_in_place.ts";
 import { RestartSchedule, takesPlace } from "./scheduled_restart.ts";
@@ -57,11 +57,14 @@ export class AgentApiPort extends ClusterApi implements ApiPort {
 
   holdsLease(): boolean {
     const { postgres, member, dcs, config } = this.#options;
-    if (!servesAsPrimary(postgres.view(), dcs.state)) return false;
-    // In pause the primary writes without a lease: what was logged as unfenced is ours until it is fenced again.
-    const { lock } = dcs.state;
-    const unfenced = member.dynamic.pause && lock.unfenced && lock.holder === config().name;
-    return unfenced || this.leaseRemainingMs() > 0;
+    return isWritablePrimary({
+      postgres: postgres.view(),
+      dcs: dcs.state,
+      name: config().name,
+      life: member.life(),
+      paused: member.dynamic.pause,
+      leaseLeftMs: this.leaseRemainingMs(),
+    });
   }
 
   timing(): TimingReport {
