@@ -22,7 +22,7 @@ import type { MemberFacts } from "../model/records.ts";
 import { VERSION } from "../model/version.ts";
 import { AgentApiPort } from "./rest/api_port.ts";
 import { askFailsafe, memberAnswers } from "./rest/ask_member.ts";
-import { namesHeard, watchGap } from "./gap_watch.ts";
+import { heardOf, watchGap } from "./gap_watch.ts";
 import { Member } from "./member.ts";
 import { dynamicReader, timingProblems } from "./dynamic_reader.ts";
 import { openRaft } from "./open_raft.ts";
@@ -194,7 +194,7 @@ function compose(
   api = new ApiThread(port, config, { clock, log });
   log.info("start", `agent ${VERSION} started as ${config.name} of cluster ${config.scope}`);
   // Changes come twice a second at least, as the member publishes its status.
-  member.changes.onChange(logQuorum(() => raft.status(), clock, log));
+  member.voter.changes.onChange(logQuorum(() => raft.status(), clock, log));
   const missing = () => {
     if (dcs.state.lock.holder !== config.name) return null;
     const voters = votersHeard(raft.status());
@@ -202,19 +202,19 @@ function compose(
   };
   const over = "failsafe mode lacks nothing any more";
   const failsafe = { event: "failsafe", title: "failsafe mode", over, missing };
-  member.changes.onChange(watchGap(failsafe, clock, log));
-  member.changes.onChange(watchGap(
+  member.voter.changes.onChange(watchGap(failsafe, clock, log));
+  member.voter.changes.onChange(watchGap(
     {
       event: "operator_needed",
       title: "an operator is needed",
       over: "no operator is needed any more",
       missing: () =>
-        operatorNeeded(dcs.state, namesHeard(member.board.seen(clock.now()), member.dynamic.ttlS)),
+        operatorNeeded(dcs.state, heardOf(member.voter.board.seen(clock.now()), member.dynamic.ttlS)),
     },
     clock,
     log,
   ));
-  member.changes.onChange(watchSlotClash({ name: config.name, state: () => dcs.state, log, exit }));
+  member.voter.changes.onChange(watchSlotClash({ name: config.name, state: () => dcs.state, log, exit }));
   let stopping = false;
   const stop = (code: number) => {
     if (stopping) return;

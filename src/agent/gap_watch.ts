@@ -2,6 +2,7 @@
 import type { Clock } from "../../raft/mod.ts";
 import type { SeenStatus } from "../api/port.ts";
 import type { Log } from "../lib/log.ts";
+import type { MemberStatus } from "../model/member_status.ts";
 
 /** Members that start together join within seconds. */
 const SETTLE_MS = 30_000;
@@ -37,6 +38,7 @@ export function watchGap(gap: Gap, clock: Pick<Clock, "now">, log: Log): () => v
 }
 
 /** Members that were heard of within a ttl. */
-export function namesHeard(statuses: readonly SeenStatus[], ttlS: number): readonly string[] {
-  return statuses.filter(({ ageMs }) => ageMs <= ttlS * 1000).map(({ status }) => status.name).sort();
+export function heardOf(statuses: readonly SeenStatus[], ttlS: number): readonly MemberStatus[] {
+  return statuses.filter(({ ageMs }) => ageMs <= ttlS * 1000).map(({ status }) => status)
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
 }

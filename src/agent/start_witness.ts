@@ -91,7 +91,7 @@ function compose(options: WitnessOptions): RunningAgent {
   });
   api = new ApiThread(port, config, { clock, log });
   log.info("start", `agent ${VERSION} started as ${config.name}, a witness of cluster ${config.scope}`);
-  witness.changes.onChange(logQuorum(() => raft.status(), clock, log));
+  witness.voter.changes.onChange(logQuorum(() => raft.status(), clock, log));
   let stopping = false;
   const stop = (code: number) => {
     if (stopping) return;

@@ -147,7 +147,7 @@ test("without failsafe mode a primary that has lost raft is fenced, whoever coul
 test("ttl is lowered in failsafe mode too: the set goes first, and comes back", () => {
   const { cluster, primary } = healthy(1);
   const { value, revision } = cluster.latestRecords()!.config!;
-  primary.member!.proposer.propose(
+  primary.member!.voter.proposer.propose(
     { op: "setConfig", value: { ...value, ttl: 2 }, expectRevision: revision },
     () => {},
   );

@@ -74,7 +74,7 @@ test("beside a voter whose disk hangs no healthy one is removed, however long ev
     expect(world.runUntilHolds(world.now() + 20_000, 5, () => outcomes.length > 0)).toBe(true);
     expect(outcomes[0]).toContain(`The disk of ${stays.name} completes no write`);
     const { value, revision } = cluster.latestRecords()!.config!;
-    asked.member!.proposer.propose({ op: "setConfig", value, expectRevision: revision }, () => {});
+    asked.member!.voter.proposer.propose({ op: "setConfig", value, expectRevision: revision }, () => {});
     expect(world.runUntilHolds(
       world.now() + 2000,
       5,

@@ -161,7 +161,7 @@ export class Operators {
     if (outcome.kind !== "done") return;
     // What `raft remove` does beside the removal from raft.
     const { name, place } = victim;
-    (asked.member ?? asked.witness)?.proposer.propose(
+    (asked.member ?? asked.witness)?.voter.proposer.propose(
       { op: "dropMember", name, raftAddr: place.addr },
       () => {},
     );

@@ -19,7 +19,7 @@ export function requestSwitchover(cluster: SimCluster, id: string, random: Prng)
 export function askSwitchover({ member, dcs }: SimMember, candidate: string | null, id: string): void {
   if (!member || !dcs) return;
   const { lock, failover } = dcs.state;
-  member.proposer.propose({
+  member.voter.proposer.propose({
     op: "setFailover",
     record: {
       kind: "switchover",
@@ -40,7 +40,7 @@ export function askSwitchover({ member, dcs }: SimMember, candidate: string | nu
  */
 export function askFailover({ member, dcs }: SimMember, candidate: string, id: string): void {
   if (!member || !dcs) return;
-  member.proposer.propose({
+  member.voter.proposer.propose({
     op: "setFailover",
     record: { kind: "failover", leader: null, candidate, scheduledAt: null, id, accepted: false, epoch: 0 },
     expectRevision: dcs.state.failover?.revision ?? null,
@@ -70,7 +70,7 @@ function configure(asked: SimMember, change: (value: JsonObject) => JsonObject):
   const config = asked.dcs?.state.config;
   if (!config || !asked.member) return false;
   const { value, revision } = config;
-  asked.member.proposer.propose(
+  asked.member.voter.proposer.propose(
     { op: "setConfig", value: change(value), expectRevision: revision },
     () => {},
   );

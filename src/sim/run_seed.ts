@@ -129,9 +129,9 @@ function become(cluster: SimCluster, phase: string, boundMs: number): "healthy" 
       return "healthy";
     }
   }
-  const heard = cluster.members.filter(({ agent, isWitness }) => agent.alive && !isWitness);
+  const heard = cluster.members.flatMap(({ agent, member }) => agent.alive ? member?.status ?? [] : []);
   const records = cluster.latestRecords();
-  if (records !== null && operatorNeeded(records, heard.map(({ name }) => name)) !== null) {
+  if (records !== null && operatorNeeded(records, heard) !== null) {
     world.log.add("operator", "is needed, and is told so");
     return "waits for an operator";
   }

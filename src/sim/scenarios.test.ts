@@ -74,7 +74,9 @@ test("two members and a witness: the host of the primary dies, and the witness's
     expect(outage(cluster)).toBeLessThan(7000);
     expect(primaryOf(cluster)).toBe(standby);
     expect(
-      witness.witness!.decisions.entries().some(({ actions }) => JSON.stringify(actions).includes("grant")),
+      witness.witness!.voter.decisions.entries().some(({ actions }) =>
+        JSON.stringify(actions).includes("grant")
+      ),
     )
       .toBe(true);
     witness.killHost();
@@ -334,7 +336,7 @@ test("a switchover loses nothing and is over in two seconds", () => {
     const { world } = cluster;
     const old = primaryOf(cluster);
     const candidate = cluster.members.find((member) => member !== old)!;
-    old.member!.proposer.propose({
+    old.member!.voter.proposer.propose({
       op: "setFailover",
       record: {
         kind: "switchover",
@@ -395,7 +397,7 @@ test("in pause the primary goes on alone, however soon it is cut off once its ep
     const primary = primaryOf(cluster);
     const { epoch } = records(cluster).lock;
     const { value, revision } = records(cluster).config!;
-    primary.member!.proposer.propose(
+    primary.member!.voter.proposer.propose(
       { op: "setConfig", value: { ...value, pause: true }, expectRevision: revision },
       () => {},
     );
@@ -419,7 +421,7 @@ test("a member that is dropped from the records, and still one of the raft group
     const { name, raftAddr } = Object.values(records(cluster).members).find((each) =>
       each.name !== primary.name
     )!;
-    primary.member!.proposer.propose({ op: "dropMember", name, raftAddr }, () => {});
+    primary.member!.voter.proposer.propose({ op: "dropMember", name, raftAddr }, () => {});
     expect(world.runUntilHolds(world.now() + 2000, 1, () => !(name in records(cluster).members))).toBe(true);
     expect(world.runUntilHolds(world.now() + 2000, 10, () => name in records(cluster).members)).toBe(true);
     world.runUntil(world.now() + 5000);
@@ -433,7 +435,7 @@ test("a ttl changed at run time, up and down, disturbs nothing", () => {
     const { world } = cluster;
     for (const ttl of [2, 10, 3, 3600, 5]) {
       const { config } = records(cluster);
-      const { proposer } = cluster.members[seed % 3]!.member!;
+      const { proposer } = cluster.members[seed % 3]!.member!.voter;
       const value = { ...config!.value, ttl };
       proposer.propose({ op: "setConfig", value, expectRevision: config!.revision }, () => {});
       expect(world.runUntilHolds(world.now() + 5000, 100, () => {

@@ -221,7 +221,7 @@ export class SimCluster {
       }`;
       const reasons = member === null
         ? ["no agent"]
-        : member.decisions.entries().slice(-2).map((each) => each.reason);
+        : member.voter.decisions.entries().slice(-2).map((each) => each.reason);
       return `${name} ${state}: ${reasons.join(" | ")}`;
     }).join("; ");
   }

@@ -14,10 +14,6 @@ export const LARGE: Readonly<Record<string, readonly [lines: number, why: string
     "composes the rooms of a node; contact, joining and pacing are to have their own",
   ],
   "raft/sim/raft_sim.ts": [849, "one simulated run; lives, clients and faults are to become rows of tables"],
-  "src/agent/member.ts": [
-    663,
-    "the loop with its fields; observing, acting and publishing are to have rooms",
-  ],
   "src/agent/postgres/executor.ts": [
     435,
     "carries out actions and tracks the server; the tracking is to be one class with the simulator's",
@@ -34,7 +30,6 @@ export const LARGE: Readonly<Record<string, readonly [lines: number, why: string
   "src/agent/agent.ts compose": [178, "wires the agent; a witness's has the same half"],
   "src/agent/start_witness.ts compose": [85, "wires the witness"],
   "src/agent/member.ts constructor": [77, "wires the rooms of a member"],
-  "src/agent/member.ts #act": [67, "a switch over the kinds of actions"],
   "src/agent/postgres/executor.ts run": [63, "a switch over the kinds of actions"],
   "src/api/agent_metrics.ts agentMetrics": [136, "a table of metrics"],
   "src/api/raft_routes.ts raftRoutes": [73, "a table of routes"],

@@ -34,7 +34,7 @@ export class AgentApiPort extends ClusterApi implements ApiPort {
   #extraVersion = 0;
 
   constructor(options: ApiPortOptions) {
-    super(options.member, options);
+    super(options.member.voter, options);
     this.#options = options;
     this.#scheduled = new RestartSchedule({
       wallMs: options.wallMs,

@@ -17,29 +17,15 @@ import { type RunningTimes, timingReport } from "../../lease/timing.ts";
 import { operatorNeeded } from "../../dcs/operator_needed.ts";
 import type { DcsStateMachine } from "../../dcs/state_machine.ts";
 import type { ClockReport } from "../../model/clock_jump.ts";
-import type { DynamicConfig, LocalConfig } from "../../model/config.ts";
+import type { LocalConfig } from "../../model/config.ts";
 import type { JsonObject } from "../../model/json.ts";
 import type { FailoverRecord } from "../../model/records.ts";
 import type { LatenessKind, TimingReport } from "../../model/timing.ts";
-import type { Changes } from "../changes.ts";
-import type { DecisionLog } from "../decision_log.ts";
-import { namesHeard } from "../gap_watch.ts";
+import { heardOf } from "../gap_watch.ts";
 import { WINDOW_S } from "../lateness.ts";
-import type { LoopHealth } from "../loop_health.ts";
-import type { Proposer } from "../proposer.ts";
 import { RaftChanges } from "./raft_changes.ts";
 import { RecordChanges } from "./record_changes.ts";
-import type { StatusBoard } from "../status_board.ts";
-
-/** A member or a witness, as far as both are alike. */
-export interface Node {
-  readonly board: StatusBoard;
-  readonly changes: Changes;
-  readonly decisions: DecisionLog;
-  readonly dynamic: DynamicConfig;
-  readonly loop: LoopHealth;
-  readonly proposer: Proposer;
-}
+import type { Voter } from "../voter.ts";
 
 export interface ClusterApiOptions {
   readonly config: () => LocalConfig;
@@ -68,41 +54,41 @@ type SharedView = Pick<
 >;
 
 export class ClusterApi {
-  readonly #node: Node;
+  readonly #voter: Voter;
   readonly #options: ClusterApiOptions;
   readonly #records: RecordChanges;
   readonly #raftChanges: RaftChanges;
   /** When a raft leader was last heard of. */
   #leaderSeenMs: number | null = null;
 
-  constructor(node: Node, options: ClusterApiOptions) {
-    this.#node = node;
+  constructor(voter: Voter, options: ClusterApiOptions) {
+    this.#voter = voter;
     this.#options = options;
     const { raft, dcs, config, clock } = options;
     const records = () => dcs.state;
-    this.#records = new RecordChanges({ records, config, proposer: node.proposer });
+    this.#records = new RecordChanges({ records, config, proposer: voter.proposer });
     this.#raftChanges = new RaftChanges({
       raft,
       records,
-      witnesses: () => node.board.witnesses(clock.now()),
+      witnesses: () => voter.board.witnesses(clock.now()),
       propose: (body) => this.#records.propose(body),
     });
   }
 
   version(): number {
-    return this.#node.changes.version;
+    return this.#voter.changes.version;
   }
 
   onChange(listener: () => void): () => void {
-    return this.#node.changes.onChange(listener);
+    return this.#voter.changes.onChange(listener);
   }
 
   decisions(): readonly DecisionRecord[] {
-    return this.#node.decisions.entries();
+    return this.#voter.decisions.entries();
   }
 
   lateness(kind: LatenessKind): HistogramReading {
-    return this.#node.loop.lateness.reading(kind);
+    return this.#voter.loop.lateness.reading(kind);
   }
 
   /** The inequalities of the lease with the numbers in force here, and what is measured. */
@@ -110,7 +96,7 @@ export class ClusterApi {
     watchdog: (ttlMs: number, loopWaitS: number) => RunningTimes["watchdog"],
   ): TimingReport {
     const { dcs, config } = this.#options;
-    const { loop, dynamic } = this.#node;
+    const { loop, dynamic } = this.#voter;
     const { grantTtlMs, waitTtlMs } = dcs.state;
     const { heartbeatMs, electionMinMs, electionMaxMs } = config().raft;
     return timingReport(
@@ -130,12 +116,12 @@ export class ClusterApi {
   }
 
   protected ownClocks(): ProcessClocks {
-    return processClocks("agent", this.#node.loop.clocks.report(), this.#options.clock.now());
+    return processClocks("agent", this.#voter.loop.clocks.report(), this.#options.clock.now());
   }
 
   protected sharedView(nowMs: number): SharedView {
     const { config, raft, dcs, wallMs } = this.#options;
-    const { board, dynamic, loop } = this.#node;
+    const { board, dynamic, loop } = this.#voter;
     const status = raft.status();
     const dcsAgeMs = this.#leaderAgeMs(status, nowMs);
     const statuses = board.seen(nowMs);
@@ -148,7 +134,7 @@ export class ClusterApi {
       statuses,
       progress: { optime: board.primaryLsn ?? 0, slots: {}, retainSlots: [] },
       witnesses: board.witnesses(nowMs),
-      operatorNeeded: operatorNeeded(dcs.state, namesHeard(statuses, dynamic.ttlS)),
+      operatorNeeded: operatorNeeded(dcs.state, heardOf(statuses, dynamic.ttlS)),
       raft: status,
       loopAgeMs: nowMs - loop.lastLookMs,
       eventLoopLateMs: loop.lateMs,

@@ -21,7 +21,7 @@ export class WitnessApi extends ClusterApi implements ApiPort {
   readonly #options: WitnessApiOptions;
 
   constructor(options: WitnessApiOptions) {
-    super(options.witness, options);
+    super(options.witness.voter, options);
     this.#options = options;
   }
 
@@ -52,7 +52,7 @@ export class WitnessApi extends ClusterApi implements ApiPort {
       watchdog: null,
       failsafeActive: false,
       scheduledRestarts: {},
-      counters: { promotions: 0, demotions: 0, fences: 0, lateLoops: witness.loop.lateLooks },
+      counters: { promotions: 0, demotions: 0, fences: 0, lateLoops: witness.voter.loop.lateLooks },
     };
   }
 
