@@ -27,8 +27,6 @@ export const LARGE: Readonly<Record<string, readonly [lines: number, why: string
   "raft/node/raft_node.ts constructor": [76, "wires the rooms of a node"],
   "raft/sim/raft_sim.ts makeInjector": [92, "a table of faults"],
   "raft/storage/worker_backend.ts workerBackend": [66, "one state shared by a few closures"],
-  "src/agent/agent.ts compose": [178, "wires the agent; a witness's has the same half"],
-  "src/agent/start_witness.ts compose": [85, "wires the witness"],
   "src/agent/member.ts constructor": [77, "wires the rooms of a member"],
   "src/agent/postgres/executor.ts run": [63, "a switch over the kinds of actions"],
   "src/api/agent_metrics.ts agentMetrics": [136, "a table of metrics"],
