@@ -17,8 +17,8 @@ story(
       const member = await site.member("node-1");
       await member.bootstrap();
       const show = async (name: string) => (await member.sql(`SHOW ${name}`))[0]?.[name];
-      member.executor.configure(
-        member.dynamic({
+      member.executor.desire({
+        configuration: member.dynamic({
           postgresql: {
             // The last one is refused by PostgreSQL, and waits for no restart.
             parameters: {
@@ -29,7 +29,7 @@ story(
             },
           },
         }),
-      );
+      });
       await waitFor("the reload", LIMIT_MS, async () => (await show("work_mem")) === "8MB");
       const both = ["max_connections", "shared_buffers"];
       const view = await member.until(
@@ -194,7 +194,7 @@ story(
         .toEqual([{ scope: `main ${ODD}` }]);
       // Both have written since: the old primary is rewound, as the rewind user.
       await second.arm(2);
-      second.executor.ensureSlots([first.name]);
+      second.executor.desire({ slots: [first.name] });
       await second.must({ kind: "promote", epoch: 2 }, "promote");
       await second.until("a checkpoint is made", (view) =>
         view.checkpointAfterPromote);

@@ -26,7 +26,7 @@ story(
       const two = await site.member("node-2");
       await one.bootstrap();
       await one.sql("CREATE TABLE t AS SELECT generate_series(1, 10) AS id");
-      one.executor.ensureSlots(["node-2"]);
+      one.executor.desire({ slots: ["node-2"] });
       await two.joinAsStandby(one);
       expect(two.view).toMatchObject({ writable: false, inRecovery: true, following: "node-1", timeline: 1 });
       await replayed(two, 10);
@@ -39,7 +39,7 @@ story(
       await two.until("everything is received", (view) =>
         view.receivedLsn === one.view.receivedLsn);
       await two.arm(2);
-      two.executor.ensureSlots(["node-1"]);
+      two.executor.desire({ slots: ["node-1"] });
       await two.must({ kind: "promote", epoch: 2 }, "promote");
       expect(two.view).toMatchObject({
         writable: true,
@@ -90,7 +90,7 @@ story("a former primary with WAL of its own is found diverged, and rewound", () 
     await one.must({ kind: "stop", how: "kill", checkpoint: false }, "stop");
     await two.must({ kind: "start-standby", follow: null }, "start");
     await two.arm(2);
-    two.executor.ensureSlots(["node-1"]);
+    two.executor.desire({ slots: ["node-1"] });
     await two.must({ kind: "promote", epoch: 2 }, "promote");
     await two.until("a checkpoint is made", (view) => view.checkpointAfterPromote);
     await two.sql("INSERT INTO t VALUES (11)");
@@ -121,7 +121,7 @@ story(
       await two.joinAsStandby(one);
       await replayed(two, 0);
       await two.sql("SELECT pg_wal_replay_pause()");
-      two.executor.run({ kind: "follow", follow: null });
+      two.executor.desire({ upstream: null });
       await two.until("it is cut", (view) => view.following === null);
       expect(await two.sql("SELECT 1 FROM pg_stat_get_wal_receiver() WHERE pid IS NOT NULL")).toEqual([]);
       await two.until("it is seen to receive nothing", (view) => view.replicationState === null);
@@ -131,7 +131,7 @@ story(
       two.executor.look();
       await two.until("replay goes on", (view) => !view.replayPaused);
       expect(two.view.receivedLsn).toBe(receivedLsn);
-      two.executor.run({ kind: "follow", follow: one.upstream });
+      two.executor.desire({ upstream: one.upstream });
       await two.until("it streams again", (view) => view.replicationState === "streaming");
       await replayed(two, 1000);
     }),
@@ -229,7 +229,9 @@ story(
       const two = await site.member("node-2");
       await one.bootstrap();
       await two.joinAsStandby(one);
-      one.executor.configure(one.dynamic({ postgresql: { parameters: { max_connections: 150 } } }));
+      one.executor.desire({
+        configuration: one.dynamic({ postgresql: { parameters: { max_connections: 150 } } }),
+      });
       await one.until("a restart is pending", (view) => view.pendingRestart !== null);
       await one.must({ kind: "restart" }, "restart");
       await two.until("it has ended by itself", (view) => view.process === "none");

@@ -108,14 +108,18 @@ story(
       );
 
       // No way at all: each is named with its reason, and attempts become rare. Then an address.
-      member.executor.configure(member.dynamic(hba(["local all all reject", "host all all all reject"])));
+      member.executor.desire({
+        configuration: member.dynamic(hba(["local all all reject", "host all all all reject"])),
+      });
       const text = await waitFor("the refusal", LIMIT_MS, async () => {
         const last = await outcome(server);
         return last.includes("next attempt in") ? last : null;
       });
       for (const way of [relative, second, "127.0.0.1"]) expect(text).toContain(`${way}:${member.port}: `);
       expect(text).toContain("pg_hba.conf rejects connection");
-      member.executor.configure(member.dynamic(hba(["local all all reject", `host all all all ${SCRAM}`])));
+      member.executor.desire({
+        configuration: member.dynamic(hba(["local all all reject", `host all all all ${SCRAM}`])),
+      });
       await waitFor("a way", LIMIT_MS, async () => await outcome(server) === "connected");
       expect(info.at(-1)).toStartWith(`PostgreSQL is reached at 127.0.0.1:${member.port} from now on (`);
     }),

@@ -1,5 +1,5 @@
 /** Carries out what was decided: a handler for each kind of action and of duty. Decides nothing. */
-import type { Action } from "../brain/actions.ts";
+import type { Action, PostgresAction } from "../brain/actions.ts";
 import type { Duty } from "../brain/duties.ts";
 import type { GuardPort } from "../guard/port.ts";
 import type { Log } from "../lib/log.ts";
@@ -60,7 +60,7 @@ export class Actor {
     (this.#duties[duty.kind] as (duty: Duty) => void)(duty);
   }
 
-  readonly #run = (action: Of<Action, Exclude<Action["kind"], RecordKind>>): void => {
+  readonly #run = (action: PostgresAction): void => {
     this.#options.postgres.run(action);
   };
 
@@ -73,6 +73,7 @@ export class Actor {
       const { name: of, incarnation } = this.#options;
       this.#propose({ op: "clearInitialize", of, incarnation });
     },
+    follow: ({ follow }) => this.#options.postgres.desire({ upstream: follow }),
     release: ({ epoch }, reason) => this.#release(epoch, reason),
     exit: ({ message }) => this.#options.exit(message),
 
@@ -103,7 +104,6 @@ export class Actor {
     "seal-bootstrap": this.#run,
     clone: this.#run,
     "start-standby": this.#run,
-    follow: this.#run,
     checkpoint: this.#run,
     rewind: this.#run,
     "set-aside": this.#run,
@@ -114,7 +114,7 @@ export class Actor {
   readonly #duties: DutyHandlers = {
     "declare-standby": () => this.#options.guard.adopt?.(null, this.#options.wake),
     "cancel-copy": ({ why }) => this.#options.postgres.cancelLongAction(why),
-    slots: ({ members }) => this.#options.postgres.ensureSlots(members),
+    slots: ({ members }) => this.#options.postgres.desire({ slots: members }),
     "record-history": ({ epoch, line, at }) => {
       const { proposer, name, wallTime, maxHistoryLines } = this.#options;
       const full = [...line, at ?? wallTime(), name] as const;
@@ -154,5 +154,3 @@ export class Actor {
     }
   }
 }
-
-type RecordKind = "claim-initialize" | "complete-initialize" | "clear-initialize" | "release" | "exit";

@@ -307,7 +307,7 @@ export class Member {
       const first = { op: "setConfig", value: bootstrapConfig(), expectRevision: null } as const;
       this.voter.proposer.repeat(first, () => this.voter.wake());
     }
-    if (this.voter.applyConfig()) postgres.configure(this.dynamic);
+    if (this.voter.applyConfig()) postgres.desire({ configuration: this.dynamic });
   }
 
   #publish(nowMs: number): void {

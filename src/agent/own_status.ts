@@ -56,7 +56,7 @@ export function servesAsPrimary(
  * writes without a lease until it is fenced again. By the machine, not by the name: another one may have it.
  */
 export function isWritablePrimary(own: {
-  readonly postgres: Pick<PostgresView, "process" | "writable">;
+  readonly postgres: Pick<PostgresView, "process" | "writable" | "inRecovery">;
   readonly dcs: DcsState;
   readonly name: string;
   readonly life: Life;

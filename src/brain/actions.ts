@@ -19,8 +19,6 @@ export type PostgresAction =
   | { readonly kind: "start-primary"; readonly epoch: number }
   | { readonly kind: "start-standby"; readonly follow: Upstream | null }
   | { readonly kind: "promote"; readonly epoch: number }
-  /** Point a running standby elsewhere (reload). */
-  | { readonly kind: "follow"; readonly follow: Upstream | null }
   /** fast: SIGINT, after a CHECKPOINT when `checkpoint`; immediate: SIGQUIT; kill: at once, nothing survives. */
   | { readonly kind: "stop"; readonly how: "fast" | "immediate" | "kill"; readonly checkpoint: boolean }
   | { readonly kind: "restart" }
@@ -49,7 +47,12 @@ export type RecordAction =
   /** Leave the process: message for the user, exit code 1. */
   | { readonly kind: "exit"; readonly message: string };
 
-export type Action = PostgresAction | RecordAction;
+/** What PostgreSQL is to be like from now on, beside its role. */
+export type DesireAction =
+  /** Point a running standby elsewhere (reload). */
+  { readonly kind: "follow"; readonly follow: Upstream | null };
+
+export type Action = PostgresAction | RecordAction | DesireAction;
 
 export interface Decision {
   /** The rule that decided, by its name in docs/decisions.md. */

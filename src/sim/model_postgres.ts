@@ -5,19 +5,14 @@
  */
 import type { Clock } from "../../raft/mod.ts";
 import type { Prng, SimProcess } from "../../raft/sim/mod.ts";
+import { ActionLedger, type Begun } from "../agent/postgres/action_ledger.ts";
 import { PostgresMemory } from "../agent/postgres/memory.ts";
-import type { PostgresPort } from "../agent/postgres/port.ts";
+import type { Desired, PostgresPort } from "../agent/postgres/port.ts";
+import { ServerWatch } from "../agent/postgres/server_watch.ts";
 import type { PostgresAction, Upstream } from "../brain/actions.ts";
 import { LEFTOVERS_MS, shutdownStep } from "../brain/shutdown.ts";
 import type { BrokenRules } from "../dcs/broken_rules.ts";
-import {
-  type GuardPort,
-  type GuardReply,
-  isPrimary,
-  type Postmaster,
-  type StartSpec,
-} from "../guard/port.ts";
-import type { DynamicConfig } from "../model/config.ts";
+import type { GuardPort, GuardReply, Postmaster, StartSpec } from "../guard/port.ts";
 import type { LongAction, PostgresView } from "../model/postgres_view.ts";
 import type { ModelServer } from "./model_server.ts";
 import { foundDirectory, serverStatus, timelineHistory, walEnd } from "./server_facts.ts";
@@ -42,17 +37,23 @@ export class ModelPostgres implements PostgresPort {
   private readonly incarnation: number;
   private readonly memory = new PostgresMemory();
   private readonly handlers: (() => void)[] = [];
-  /** Numbers the actions: what an earlier one still has coming is not heard. */
-  private actions = 0;
-  private endAsked = false;
+  private readonly ledger: ActionLedger;
+  private readonly watch: ServerWatch;
+  /** What an earlier action still has coming is not heard. */
+  private begun: Begun | null = null;
   private paused = false;
-  private known: Postmaster | null = null;
   private lookAsked = false;
   private announcing = false;
   private shown = "";
 
   constructor(private readonly options: ModelPostgresOptions) {
-    const { agent, guard } = options;
+    const { agent, guard, clock } = options;
+    const nowMs = () => clock.now();
+    this.ledger = new ActionLedger(this.memory, nowMs);
+    this.watch = new ServerWatch(this.memory, nowMs, {
+      ended: () => this.survey(),
+      appeared: (server) => this.adopt(server),
+    });
     this.incarnation = agent.incarnation;
     this.random = agent.world.random.split(`postgres port ${agent.name} ${agent.incarnation}`);
     guard.onChange(() => this.onGuard());
@@ -78,15 +79,20 @@ export class ModelPostgres implements PostgresPort {
     });
   }
 
-  configure({ pause }: DynamicConfig): void {
-    this.paused = pause;
+  /** The model keeps no slots: a standby finds what it needs on its primary. */
+  desire({ configuration, upstream }: Partial<Desired>): void {
+    if (configuration !== undefined) this.paused = configuration.pause;
+    if (upstream === undefined) return;
+    this.later(this.random.between(1, 20), () => {
+      this.memory.following = upstream;
+      this.options.server.follow(upstream?.name ?? null);
+      this.announce();
+    });
   }
 
-  ensureSlots(): void {}
-
   cancelLongAction(why: string): void {
-    const kind = this.memory.action?.kind;
-    if (kind === "clone" || kind === "rewind") this.finish(kind, why);
+    const { running } = this.ledger;
+    if (running === "clone" || running === "rewind") this.finish(running, why);
   }
 
   run(action: PostgresAction): void {
@@ -118,12 +124,6 @@ export class ModelPostgres implements PostgresPort {
         return this.begin("start", "standby", () => this.start("start", null, action.follow));
       case "promote":
         return this.promote(action.epoch);
-      case "follow":
-        return this.later(this.random.between(1, 20), () => {
-          this.memory.following = action.follow;
-          server.follow(action.follow?.name ?? null);
-          this.announce();
-        });
       case "stop":
         return this.stop(action.how, action.checkpoint);
       case "restart":
@@ -186,7 +186,7 @@ export class ModelPostgres implements PostgresPort {
     server.configureRecovery(epoch === null, follow?.name ?? null);
     this.readDirectory();
     memory.following = epoch === null ? follow : null;
-    this.endAsked = false;
+    this.watch.expectNoEnd();
     memory.failure = null;
     guard.start(
       startSpec(epoch),
@@ -229,12 +229,9 @@ export class ModelPostgres implements PostgresPort {
 
   /** A stop goes before whatever is running. */
   private stop(how: "fast" | "immediate" | "kill", checkpoint: boolean): void {
-    const { options: { server }, memory: { action } } = this;
-    if (action?.kind === "stop" && (action.detail === how || action.detail === "kill")) return;
-    if (action?.kind === "promote") this.memory.note("promote", "cancelled", "", this.options.clock.now());
-    this.memory.action = null;
-    this.begin("stop", how, () => {
-      this.endAsked = true;
+    const { server } = this.options;
+    this.enter(this.ledger.beginStop(how), () => {
+      this.watch.askEnd();
       const finish = (failed: string | null) => this.finish("stop", failed);
       if (how !== "fast" || !checkpoint || !server.answers) return this.end(how, finish);
       this.step(this.random.between(20, 500), () => this.end(how, finish));
@@ -334,7 +331,7 @@ export class ModelPostgres implements PostgresPort {
     const { following } = this.memory;
     this.begin("restart", "", () => {
       if (postmaster === null) return this.finish("restart", "PostgreSQL does not run");
-      this.endAsked = true;
+      this.watch.askEnd();
       const { writable, epoch } = postmaster;
       this.endInPlace((failed) => {
         if (failed !== null) return this.finish("restart", failed);
@@ -360,36 +357,36 @@ export class ModelPostgres implements PostgresPort {
   }
 
   private begin(kind: LongAction, detail: string, work: () => void): void {
-    if (this.memory.action !== null) return;
-    this.actions++;
-    const nowMs = this.options.clock.now();
-    this.memory.action = { kind, sinceMs: nowMs, movedMs: nowMs, detail };
+    this.enter(this.ledger.begin(kind, detail), work);
+  }
+
+  private enter(begun: Begun | null, work: () => void): void {
+    if (begun === null) return;
+    this.begun = begun;
     this.announce();
     work();
   }
 
   private finish(kind: LongAction, failed: string | null): void {
-    const { server, agent, clock } = this.options;
-    if (this.memory.action?.kind !== kind) return;
-    this.memory.action = null;
-    this.memory.note(kind, failed, "", clock.now());
+    if (this.begun?.kind !== kind || !this.ledger.finish(this.begun, failed)) return;
+    const { server, agent } = this.options;
     agent.world.log.add(server.name, `postgres: ${kind} ${failed === null ? "done" : `failed: ${failed}`}`);
     this.announce();
   }
 
   /** Goes on with the running action after a while, unless another has taken its place. */
   private step(delayMs: number, run: () => void): void {
-    const action = this.actions;
+    const { begun } = this;
     this.later(delayMs, () => {
-      if (action === this.actions && this.memory.action !== null) run();
+      if (begun !== null && this.ledger.isCurrent(begun)) run();
     });
   }
 
   /** An answer that is heard only while the action that asked is the running one. */
   private heard(handle: (reply: GuardReply) => void): (reply: GuardReply) => void {
-    const action = this.actions;
+    const { begun } = this;
     return (reply) => {
-      if (action === this.actions && this.memory.action !== null) handle(reply);
+      if (begun !== null && this.ledger.isCurrent(begun)) handle(reply);
     };
   }
 
@@ -433,41 +430,18 @@ export class ModelPostgres implements PostgresPort {
   }
 
   private onGuard(): void {
-    const { guard, server } = this.options;
-    const { memory } = this;
-    const { postmaster } = guard.view();
-    const before = this.known;
-    this.known = postmaster;
-    if (before !== null && before.pid !== postmaster?.pid) this.ended(before);
-    memory.track(postmaster?.pid ?? null);
-    if (postmaster !== null && before?.pid !== postmaster.pid && memory.action === null) {
-      // One that ran before this life of the agent began.
-      this.endAsked = false;
-      if (!postmaster.writable && server.following !== null) {
-        memory.following = {
-          name: server.following,
-          connUrl: `postgres://${server.following}:5432/postgres`,
-        };
-      }
-      this.survey();
-      this.look();
-    }
+    this.watch.look(this.options.guard.view(), this.ledger.running !== null);
     this.announce();
   }
 
-  private ended(postmaster: Postmaster): void {
-    const { memory } = this;
-    const { guard, clock } = this.options;
-    const { lastExit } = guard.view();
-    const report = lastExit?.pid === postmaster.pid ? lastExit : null;
-    if (this.endAsked || report?.fenced) memory.failure = null;
-    else {
-      memory.failure = "crashed";
-      if (isPrimary(postmaster)) memory.crashedAtMs ??= report?.atMs ?? clock.now();
+  /** One that ran before this life of the agent began. */
+  private adopt(postmaster: Postmaster): void {
+    const { following: name } = this.options.server;
+    if (!postmaster.writable && name !== null) {
+      this.memory.following = { name, connUrl: `postgres://${name}:5432/postgres` };
     }
-    memory.settling = true;
-    memory.diskEnd = null;
     this.survey();
+    this.look();
   }
 
   /** Reads the directory and the end of WAL in it, which takes a moment. */

@@ -14,14 +14,11 @@ export const LARGE: Readonly<Record<string, readonly [lines: number, why: string
     "composes the rooms of a node; contact, joining and pacing are to have their own",
   ],
   "raft/sim/raft_sim.ts": [849, "one simulated run; lives, clients and faults are to become rows of tables"],
-  "src/agent/postgres/executor.ts": [
-    435,
-    "carries out actions and tracks the server; the tracking is to be one class with the simulator's",
-  ],
+  "src/agent/postgres/executor.ts": [418, "carries out actions, and says what is known of the server"],
   "src/agent/watchdog.ts": [448, "one device through all its states"],
   "src/guard/guard.ts": [433, "fence, processes and clock of one guard"],
   "src/guard/server.ts": [404, "the guard's socket, from the first agent to the handing over"],
-  "src/sim/model_postgres.ts": [507, "imitates the executor, until both use one class"],
+  "src/sim/model_postgres.ts": [481, "what programs and queries do, for each action"],
   "src/sim/model_server.ts": [501, "a model of one PostgreSQL server"],
 
   "raft/node/raft_node.ts constructor": [76, "wires the rooms of a node"],

@@ -20,16 +20,18 @@ import { UnfinishedMarker } from "../../postgres/unfinished.ts";
 import { findWalEnd } from "../../postgres/wal_end.ts";
 import { DirectoryWatch } from "../directory_watch.ts";
 import { CredentialWatch } from "../credential_watch.ts";
-import { PostgresActions, type StopHow } from "./actions.ts";
+import type { StopHow } from "./action_ledger.ts";
+import { PostgresActions } from "./actions.ts";
 import { finishBootstrap, sealBootstrap } from "./bootstrap.ts";
 import { PostgresContext } from "./context.ts";
 import { PostgresJoin, type Progress } from "./join.ts";
 import { PostgresMemory } from "./memory.ts";
 import { PostgresMonitor } from "./monitor.ts";
-import type { PostgresPort } from "./port.ts";
+import type { Desired, PostgresPort } from "./port.ts";
 import { PostgresRun } from "./run.ts";
 import { CANCELLED, type StopProgress } from "./stop.ts";
 import { restartStep } from "../stop_note.ts";
+import { type ServerEnd, ServerWatch } from "./server_watch.ts";
 import { PostgresSlots } from "./slots.ts";
 import { PostgresUpkeep } from "./upkeep.ts";
 import { Turns } from "./wait.ts";
@@ -59,9 +61,7 @@ export class PostgresExecutor implements PostgresPort {
   private readonly directoryWatch: DirectoryWatch;
   private shown: string | null = null;
   private announcing = false;
-  /** The end of the present server is our doing. */
-  private endAsked = false;
-  private known: Postmaster | null = null;
+  private readonly watch: ServerWatch;
   private callbackRole: CallbackRole | null = null;
   private upkeepDueMs = 0;
   private readonly credentials: CredentialWatch;
@@ -112,6 +112,10 @@ export class PostgresExecutor implements PostgresPort {
     this.slots = new PostgresSlots(this.context);
     this.upkeep = new PostgresUpkeep(this.context, this.monitor, this.slots);
     this.actions = new PostgresActions(this.context.parts);
+    this.watch = new ServerWatch(this.memory, () => clock.now(), {
+      ended: (end) => this.ended(end),
+      appeared: (server) => this.background("adopt", this.adopt(server)),
+    });
     this.directoryWatch = new DirectoryWatch(postgresql.dataDir, this.monitor);
     log.info("postgresql_found", `PostgreSQL ${programs.versionText} in ${programs.directory}`);
     guard.onChange(() => this.onGuard());
@@ -131,20 +135,19 @@ export class PostgresExecutor implements PostgresPort {
     this.background("look", this.monitor.look());
   }
 
-  ensureSlots(members: readonly string[]): void {
-    this.slots.ensure(members);
+  desire({ configuration, slots, upstream }: Partial<Desired>): void {
+    if (configuration !== undefined) this.background("configure", this.configure(configuration));
+    if (slots !== undefined) this.slots.ensure(slots);
+    if (upstream !== undefined) this.background("follow", this.upkeep.follow(upstream));
   }
 
-  configure(config: DynamicConfig): void {
-    this.background(
-      "configure",
-      this.configuring.take(async () => {
-        if (await this.upkeep.configure(config)) this.call("on_reload", this.role());
-      }),
-    );
+  private configure(configuration: DynamicConfig): Promise<void> {
+    return this.configuring.take(async () => {
+      if (await this.upkeep.configure(configuration)) this.call("on_reload", this.role());
+    });
   }
 
-  /** The local file was read again; what follows from it is put right by the `configure` that comes after this. */
+  /** The local file was read again; what follows from it is put right by the configuration that is desired after this. */
   reload(config: LocalConfig): void {
     this.context.parts.config.replaceLocal(config);
     this.monitor.renew();
@@ -196,8 +199,6 @@ export class PostgresExecutor implements PostgresPort {
           action.how,
           (signal, cancelled) => this.stop(action.how, action.checkpoint, signal, cancelled),
         );
-      case "follow":
-        return this.background("follow", this.upkeep.follow(action.follow));
       case "checkpoint":
         return this.background("checkpoint", this.running.ending.checkpoint(new AbortController().signal));
       case "set-aside":
@@ -226,7 +227,7 @@ export class PostgresExecutor implements PostgresPort {
     follow: Upstream | null,
     signal: AbortSignal,
   ): Promise<string | null> {
-    this.endAsked = false;
+    this.watch.expectNoEnd();
     if (epoch === null) this.slots.becameStandby();
     const failed = await this.running.start(epoch, follow, signal);
     if (failed === null) this.started("on_start");
@@ -239,27 +240,27 @@ export class PostgresExecutor implements PostgresPort {
     signal: AbortSignal,
     cancelled: () => Promise<unknown>,
   ): Promise<string | null> {
-    this.endAsked = true;
+    this.watch.askEnd();
     // A start that was under way must not come to life after the stop; a kill does not wait for that.
     if (how === "kill") await this.running.ending.stop(how, false, signal);
     await cancelled();
     if (signal.aborted) return CANCELLED;
-    this.endAsked = true;
+    this.watch.askEnd();
     const failed = await this.running.ending.stop(how, checkpoint, signal);
     if (failed === null) await this.settled();
-    else if (!signal.aborted) this.endAsked = false;
+    else if (!signal.aborted) this.watch.expectNoEnd();
     return failed;
   }
 
   private async restart(signal: AbortSignal, step: StopProgress): Promise<string | null> {
-    this.endAsked = true;
+    this.watch.askEnd();
     const failed = await this.running.restart(signal, step);
     if (failed === null) this.started("on_restart");
     return failed;
   }
 
   private started(event: "on_start" | "on_restart"): void {
-    this.endAsked = false;
+    this.watch.expectNoEnd();
     const role = this.role();
     const bootstrapping = this.memory.found.directory.kind === "half-written";
     if (!bootstrapping) {
@@ -289,7 +290,7 @@ export class PostgresExecutor implements PostgresPort {
 
   private async rewind(from: Upstream, signal: AbortSignal, progress: Progress): Promise<string | null> {
     // Servers that it starts for a moment (to end recovery) end because it wants them to.
-    this.endAsked = true;
+    this.watch.askEnd();
     this.memory.following = null;
     return await this.joining.rewind(from, signal, progress);
   }
@@ -297,53 +298,35 @@ export class PostgresExecutor implements PostgresPort {
   // ---- what happens ----------------------------------------------------------------------------------------------
 
   private onGuard(): void {
-    const { guard } = this.options;
-    const { postmaster } = guard.view();
-    const before = this.known;
-    this.known = postmaster;
-    if (before !== null && before.pid !== postmaster?.pid) this.ended(before);
-    this.memory.track(postmaster?.pid ?? null);
-    if (postmaster !== null && before?.pid !== postmaster.pid) this.appeared(postmaster);
+    this.watch.look(this.options.guard.view(), this.actions.running !== null);
     this.announce();
   }
 
-  private ended(server: Postmaster): void {
-    const { memory, options } = this;
-    const { lastExit } = options.guard.view();
-    const report = lastExit?.pid === server.pid ? lastExit : null;
+  private ended({ server, asked, report }: ServerEnd): void {
+    const { options } = this;
     this.monitor.disconnect();
-    if (this.endAsked || report?.fenced) {
-      memory.failure = null;
-    } else {
+    if (!asked) {
       const how = report === null
         ? ""
         : report.signal !== null
         ? `, ${report.signal}`
         : `, exit code ${report.code}`;
       options.log.error("crashed", `PostgreSQL ended without being asked to (pid ${server.pid}${how})`);
-      memory.endedByItself(report?.atMs ?? options.clock.now());
-      // The first of several: a server that ends while it is being started again has not recovered in between.
-      if (isPrimary(server)) memory.crashedAtMs ??= report?.atMs ?? options.clock.now();
     }
-    if (this.callbackRole !== null && this.endAsked && this.actions.running === "stop") {
+    if (this.callbackRole !== null && this.watch.endAsked && this.actions.running === "stop") {
       this.call("on_stop", isPrimary(server) ? "primary" : "replica");
     }
-    memory.settling = true;
-    memory.diskEnd = null;
-    this.background(
-      "survey",
-      this.context.survey().finally(() => {
-        // Another server may have been started since: then there is nothing to settle, either.
-        memory.settling = false;
-        this.announce();
-      }),
-    );
+    this.background("survey", this.settle());
   }
 
-  private appeared(server: Postmaster): void {
-    if (this.actions.running !== null) return;
-    this.endAsked = false;
-    this.background("adopt", this.adopt(server));
+  /** Reads what the server has left on disk. Another one may have been started since: then there is nothing to settle, either. */
+  private async settle(): Promise<void> {
+    try {
+      await this.context.survey();
+    } finally {
+      this.memory.settling = false;
+      this.announce();
+    }
   }
 
   /** A server that runs already: known by what it and its files say, and left as it is. */
@@ -403,7 +386,7 @@ export class PostgresExecutor implements PostgresPort {
   }
 
   private role(): CallbackRole {
-    const server = this.options.guard.view().postmaster ?? this.known;
+    const server = this.options.guard.view().postmaster ?? this.watch.known;
     return server !== null && isPrimary(server) ? "primary" : "replica";
   }
 

@@ -1,7 +1,20 @@
 /** One PostgreSQL as the member drives it. Real: src/agent/postgres/executor.ts; simulated: the model PostgreSQL. */
-import type { PostgresAction } from "../../brain/actions.ts";
+import type { PostgresAction, Upstream } from "../../brain/actions.ts";
 import type { DynamicConfig } from "../../model/config.ts";
 import type { PostgresView } from "../../model/postgres_view.ts";
+
+/**
+ * What PostgreSQL is to be like, beside its role, for as long as it runs: said whenever it is known, and compared with what
+ * is there now and then. What differs is put right.
+ */
+export interface Desired {
+  /** Files are rewritten, a running server is reloaded, pending restarts found. */
+  readonly configuration: DynamicConfig;
+  /** Members that need a physical slot here. A standby keeps none. */
+  readonly slots: readonly string[];
+  /** Whom a running standby follows. Nobody: its WAL receiver is proven gone before the view says so. */
+  readonly upstream: Upstream | null;
+}
 
 export interface PostgresPort {
   view(): PostgresView;
@@ -10,10 +23,8 @@ export interface PostgresPort {
   run(action: PostgresAction): void;
   /** Aborts a running clone or rewind (their process group is ended, the directory stays half-written). */
   cancelLongAction(why: string): void;
-  /** New effective configuration: files are rewritten, a running server is reloaded, pending restarts found. */
-  configure(config: DynamicConfig): void;
+  /** What it is to be like from now on; what is left out stays as it was. */
+  desire(desired: Partial<Desired>): void;
   /** Look again now (WAL positions, recovery state); onChange fires when something is new. */
   look(): void;
-  /** Names of members that need a physical slot here, said with each look of the holder. */
-  ensureSlots(members: readonly string[]): void;
 }
