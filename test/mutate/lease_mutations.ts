@@ -133,7 +133,7 @@ const grantor = mutationsOf("src/lease/grantor.ts", ["src/lease"], [
 ]);
 
 const removals = [
-  ...mutationsOf("src/dcs/lease.ts", ["src/agent/leadership.test.ts"], [
+  ...mutationsOf("src/lease/grantor.ts", ["src/agent/leadership.test.ts"], [
     [
       "failed-expiry-of-an-earlier-term",
       "if (this.#term === term && this.#expiring === epoch) this.#expiring = null;",
