@@ -106,5 +106,7 @@ test("a name that differs in a letter, another class's, and a file that is not t
   expect(holds({ ...claim, name: `${claim.name}s` })).toBe(false);
   expect(holds({ ...claim, bugClass: "B44" })).toBe(false);
   expect(holds({ ...claim, file: "core/nothing.test.ts" })).toBe(false);
-  expect(holds({ bugClass: "B44", file: "core/stories/election_learner_votes.txt", name: null })).toBe(false);
+  expect(holds({ bugClass: "B44", file: "core/story/stories/election_learner_votes.txt", name: null })).toBe(
+    false,
+  );
 });

@@ -1,7 +1,8 @@
-/** A stored log in memory, for whoever carries out a RawNode's Readys by hand: scenarios and tests. */
-import type { StoredLog } from "../node/ports.ts";
+/** A stored log in memory: for scenarios and tests that carry out a RawNode's Readys by hand, and the model of a disk. */
+import type { LogBatch, StoredLog } from "../node/ports.ts";
 import { assert } from "./assert.ts";
-import type { Entry, HardState, Index, Snapshot, Term } from "./types.ts";
+import { decodeConfiguration } from "./configuration.ts";
+import type { Entry, HardState, Index, NodeId, Snapshot, Term } from "./types.ts";
 
 /**
  * What a server has on its disk, as a value that is written step by step. A RawNode is made from it, and made anew from
@@ -54,11 +55,13 @@ export class MemoryLog implements StoredLog {
 
   /** Writes entries in the place of whatever stands at the first one's index and behind it. */
   append(entries: readonly Entry[]): void {
-    const fresh = entries.filter(({ index }) => index >= this.firstIndex);
-    const first = fresh[0]?.index;
-    if (first === undefined) return;
-    assert(first <= this.lastIndex + 1, `gap in the stored log before ${first}`);
-    this.#entries = [...this.#entries.slice(0, first - this.firstIndex), ...fresh];
+    for (const entry of entries) {
+      const at = entry.index - this.firstIndex;
+      if (at < 0) continue;
+      assert(at <= this.#entries.length, `gap in the stored log before ${entry.index}`);
+      this.#entries.length = at;
+      this.#entries.push(entry);
+    }
   }
 
   /** A snapshot of the leader replaces the whole log. */
@@ -77,4 +80,38 @@ export class MemoryLog implements StoredLog {
   setHardState(hardState: HardState): void {
     this.#hardState = hardState;
   }
+
+  /** As a log on a disk takes a batch: of a snapshot that it is beyond, nothing changes. */
+  apply({ hardState, snapshot, entries }: LogBatch): void {
+    if (snapshot !== null && snapshot.index >= this.firstIndex) {
+      if (this.term(snapshot.index) === snapshot.term) this.compact(snapshot);
+      else this.applySnapshot(snapshot);
+    }
+    this.append(entries);
+    if (hardState !== null) this.#hardState = hardState;
+  }
+
+  /** That the log begins with or holds, by index. */
+  configurations(): { readonly index: Index; readonly voters: readonly NodeId[] }[] {
+    const snapshot = this.#snapshot;
+    const first = snapshot === null ? [] : [{ index: snapshot.index, voters: snapshot.configuration.voters }];
+    const later = this.#entries.filter(({ kind }) => kind === "config");
+    return [
+      ...first,
+      ...later.map(({ index, data }) => ({ index, voters: decodeConfiguration(data).voters })),
+    ];
+  }
+
+  /** Nothing that a member may have promised differs. */
+  equals(other: MemoryLog): boolean {
+    const { term, vote } = this.#hardState;
+    return term === other.hardState.term && vote === other.hardState.vote &&
+      this.#snapshot?.index === other.snapshot?.index && this.#entries.length === other.entries.length &&
+      this.#entries.every((entry, i) => same(entry, other.entries[i]!));
+  }
+}
+
+function same(a: Entry, b: Entry): boolean {
+  return a.index === b.index && a.term === b.term && a.kind === b.kind &&
+    Buffer.compare(a.data, b.data) === 0;
 }

@@ -309,7 +309,7 @@ export class RaftInvariants implements DiskObserver {
       // Whoever has lost its directory may have been counted when it still had it.
       if ((this.forgotten.get(id) ?? 0) >= commit) return true;
       return image !== undefined && image.lastIndex >= commit &&
-        (term === 0 || image.termAt(commit) === term || image.termAt(commit) === 0);
+        (term === 0 || image.firstIndex > commit || image.term(commit) === term);
     };
     // Several changes may have come since the last look, one after the other.
     const enough = (ids: readonly NodeId[]) =>

@@ -145,7 +145,7 @@ test("a write below the end of the log replaces what follows", () => {
   expect(disk.termAt(2)).toBe(2);
   expect(disk.termAt(3)).toBe(null);
   world.runUntil(1000);
-  expect([1, 2, 3].map((index) => disk.durable.termAt(index))).toEqual([1, 2, null]);
+  expect([1, 2, 3].map((index) => disk.durable.term(index))).toEqual([1, 2, null]);
   expect(disk.read().entries.map((e) => e.term)).toEqual([1, 2]);
 });
 

@@ -3,6 +3,7 @@
  * its segments, snapshot files and recovery, over files of which a crash keeps, loses or tears what was not synced. The
  * disk can be slow, hang, fill up, fail and rot.
  */
+import { MemoryLog } from "../core/memory_log.ts";
 import type { Index, Snapshot, Term } from "../core/types.ts";
 import type { LogBatch, LogStorage, StoredLog } from "../node/ports.ts";
 import { inlineBackend } from "../storage/inline_backend.ts";
@@ -11,7 +12,6 @@ import { SimDisk as SimFiles } from "../storage/sim_disk.ts";
 import { StorageError } from "../storage/storage_error.ts";
 import { WalStorage, type WriteBackend } from "../storage/wal_storage.ts";
 import type { WalWriter } from "../storage/wal_writer.ts";
-import { LogImage } from "./log_image.ts";
 import type { Prng } from "./prng.ts";
 import type { SimProcess } from "./sim_host.ts";
 import { Violation } from "./world.ts";
@@ -51,7 +51,7 @@ export class SimDisk {
   private files = new SimFiles();
   /** The directory has held a log. */
   private begun = false;
-  private image = new LogImage();
+  private image = new MemoryLog();
   /** Written and completed without a sync, in order. */
   private unsynced: LogBatch[] = [];
   /** Not completed, in order. */
@@ -73,7 +73,7 @@ export class SimDisk {
   }
 
   /** What would be found after the loss of everything that is not durable. */
-  get durable(): LogImage {
+  get durable(): MemoryLog {
     return this.image;
   }
 
@@ -85,7 +85,7 @@ export class SimDisk {
         if (term !== undefined) return term;
       }
     }
-    return this.image.termAt(index);
+    return index < this.image.firstIndex ? 0 : this.image.term(index);
   }
 
   /** A log that begins with this snapshot. */
@@ -96,7 +96,7 @@ export class SimDisk {
       if (error) throw error;
     });
     log.close();
-    this.image = LogImage.of(this.read());
+    this.image = new MemoryLog(this.read());
   }
 
   /** Nothing completes for that long. */
@@ -151,7 +151,7 @@ export class SimDisk {
     this.files.crash(this.random.unit);
     // It may be unreadable, which shows when it is opened.
     if (this.isRotten) return;
-    this.image = LogImage.of(this.read());
+    this.image = new MemoryLog(this.read());
     this.observer?.onDurable(this);
   }
 
@@ -174,7 +174,7 @@ export class SimDisk {
     this.begun = false;
     this.isRotten = false;
     this.failed = false;
-    this.image = new LogImage();
+    this.image = new MemoryLog();
     this.instance = 1 + this.random.bits();
     this.crash(false);
   }
@@ -192,7 +192,7 @@ export class SimDisk {
     const { stored, log } = this.open((writer) =>
       inlineBackend(writer, (finish) => this.later(life, finish))
     );
-    const found = LogImage.of(stored);
+    const found = new MemoryLog(stored);
     if (this.isRotten && !found.equals(this.image)) {
       throw new Violation("rot is refused or means nothing", `${process.name} opens another log than it had`);
     }

@@ -36,7 +36,7 @@ export class MemoryStorage implements LogStorage {
   release(): void {
     this.held = false;
     for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) {
-      if (!this.failure) this.#store(next.batch);
+      if (!this.failure) this.#log.apply(next.batch);
       next.done(this.failure);
       if (this.held) return;
     }
@@ -58,12 +58,5 @@ export class MemoryStorage implements LogStorage {
   /** What waits is lost, as in a crash. A new node may `load` again. */
   close(): void {
     this.#waiting = [];
-  }
-
-  #store({ hardState, snapshot, entries }: LogBatch): void {
-    if (snapshot && this.#log.term(snapshot.index) === snapshot.term) this.#log.compact(snapshot);
-    else if (snapshot) this.#log.applySnapshot(snapshot);
-    this.#log.append(entries);
-    if (hardState) this.#log.setHardState(hardState);
   }
 }

@@ -294,7 +294,7 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
     ["size-believed", "total === 0 || total > maxBytes", "total === 0"],
     ["pieces-kept-for-good", ">= FORGET_AFTER_MS", ">= Infinity"],
   ]),
-  ...mutationsOf("raft/core/leader.ts", ["raft/core/stories.test.ts"], [
+  ...mutationsOf("raft/core/leader.ts", ["raft/core/story/stories.test.ts"], [
     ["progress-does-not-count", 'if (progress?.state === "snapshot") progress.snapshotTicks = 0;', ""],
   ]),
   ...mutationsOf("raft/node/member_flaw.ts", [

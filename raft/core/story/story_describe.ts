@@ -1,10 +1,10 @@
 /** How stories print messages, entries, Readys and servers: one line each, without what is empty. Pure. */
-import { ByteReader } from "./bytes.ts";
-import { decodeConfiguration } from "./configuration.ts";
-import { contextNumber, isTransferCampaign } from "./message.ts";
-import type { MemberProgress, RawNodeStatus } from "./status.ts";
-import { textOf } from "./testing.ts";
-import type { Configuration, Entry, Message, Ready, Snapshot } from "./types.ts";
+import { ByteReader } from "../bytes.ts";
+import { decodeConfiguration } from "../configuration.ts";
+import { contextNumber, isTransferCampaign } from "../message.ts";
+import type { MemberProgress, RawNodeStatus } from "../status.ts";
+import { textOf } from "../testing.ts";
+import type { Configuration, Entry, Message, Ready, Snapshot } from "../types.ts";
 
 export function describeConfiguration({ voters, learners }: Configuration): string {
   const listening = learners.length === 0 ? "" : ` learners ${learners.join(",")}`;

@@ -23,10 +23,10 @@
  *     send-snapshot FROM TO              report-unreachable ID MEMBER   report-snapshot ID MEMBER ok|failed|progress
  *     log-level all|none                 whether what follows is printed
  */
-import { InvariantError } from "./assert.ts";
-import type { ConfigChange } from "./configuration.ts";
-import { makeConfiguration } from "./configuration.ts";
-import { makeMessage } from "./message.ts";
+import { InvariantError } from "../assert.ts";
+import type { ConfigChange } from "../configuration.ts";
+import { makeConfiguration } from "../configuration.ts";
+import { makeMessage } from "../message.ts";
 import {
   describeEntry,
   describeMessage,
@@ -36,8 +36,8 @@ import {
 } from "./story_describe.ts";
 import { parseStory, renderStory, type StoryCommand, StoryError } from "./story_text.ts";
 import { StoryWorld } from "./story_world.ts";
-import { bytesOf, entriesOf, storedLog, type TestOptions } from "./testing.ts";
-import type { MessageType, NodeId } from "./types.ts";
+import { bytesOf, entriesOf, storedLog, type TestOptions } from "../testing.ts";
+import type { MessageType, NodeId } from "../types.ts";
 
 /** The story as it goes now: equal to `text` when everything is as it was written. Throws StoryError. */
 export function playStory(text: string): string {

@@ -2,14 +2,14 @@
  * The servers of a story and the network between them. Nothing happens by itself: Readys are carried out and messages
  * delivered when a command says so. Every message passes the codec on its way. Pure.
  */
-import { MemoryLog } from "./memory_log.ts";
-import { decodeMessage, encodeMessage } from "./message.ts";
-import { DEFAULT_ELECTION_TICKS } from "./options.ts";
-import type { RawNode } from "./raw_node.ts";
+import { MemoryLog } from "../memory_log.ts";
+import { decodeMessage, encodeMessage } from "../message.ts";
+import { DEFAULT_ELECTION_TICKS } from "../options.ts";
+import type { RawNode } from "../raw_node.ts";
 import { describeEntry, describeMessage, describeReady, describeSnapshot } from "./story_describe.ts";
 import { StoryError } from "./story_text.ts";
-import { bytesOf, newNode, type TestOptions, textOf, writeReady } from "./testing.ts";
-import type { Entry, Message, MessageType, NodeId, Ready, Snapshot } from "./types.ts";
+import { bytesOf, newNode, type TestOptions, textOf, writeReady } from "../testing.ts";
+import type { Entry, Message, MessageType, NodeId, Ready, Snapshot } from "../types.ts";
 
 /** Rounds after which a story that does not come to rest is given up. */
 const MAX_ROUNDS = 1000;
