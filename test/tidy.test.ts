@@ -1,7 +1,7 @@
 /** Holds the layout: directions of imports, purity, the crash handler first, nothing protocol-like written twice. */
 import { expect, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { circles } from "./tidy/circles.ts";
 import { readCompatibility, sectionsNamed } from "./tidy/compatibility.ts";
 import { LARGE, MOST_LINES, SLACK_LINES } from "./tidy/large.ts";
@@ -63,6 +63,22 @@ test("docs/compatibility.md counts its rows as they are, and has the tests and s
   );
   expect(named.length).toBeGreaterThan(20);
   expect(named.filter((one) => !page.sections.includes(one.split(" ")[0]!))).toEqual([]);
+});
+
+test("every file that a comment names exists, from the top, from its own folder, or by its last part", () => {
+  const names = files(root).map((path) => `/${path}`);
+  const exists = (name: string, folder: string) =>
+    names.some((path) => path.endsWith(`/${name}`)) || existsSync(join(root, folder, name));
+  const missing = all.flatMap(({ path, comments }) =>
+    comments.flatMap((comment) => [...comment.matchAll(NAMED_FILE)].map(([name]) => name))
+      .filter((name) => !exists(name, dirname(path)))
+      .map((name) => `${path} names ${name}`)
+  );
+  expect([...new Set(missing)]).toEqual([]);
+  expect("see `src/a.ts` and docs/b.md, not any.test.tsx or *.ts".match(NAMED_FILE)).toEqual([
+    "src/a.ts",
+    "docs/b.md",
+  ]);
 });
 
 test("no files import each other in a circle, types neither", () => {
@@ -229,6 +245,18 @@ const SIM_NEEDS: readonly (readonly [string, readonly string[]])[] = [
     "src/guard/fence.ts",
   ]],
 ];
+
+/** A name of a source, a page or a script; not a pattern such as *.ts. */
+const NAMED_FILE = /(?<![\w./*<-])[\w-][\w./-]*\.(?:ts|md|sh)\b/g;
+
+/** Every file of the project. */
+function files(top: string): string[] {
+  return readdirSync(top, { withFileTypes: true }).flatMap((entry) => {
+    if (["node_modules", ".git", "dist"].includes(entry.name)) return [];
+    if (!entry.isDirectory()) return [entry.name];
+    return files(join(top, entry.name)).map((inner) => `${entry.name}/${inner}`);
+  });
+}
 
 function lineOf(code: string, at: number): number {
   return code.slice(0, at).split("\n").length;

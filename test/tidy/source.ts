@@ -17,6 +17,8 @@ export interface SourceFile {
   readonly path: string;
   /** The text with comments, strings and regular expressions replaced by blanks; same length, same lines. */
   readonly code: string;
+  /** What comments say, a comment a line. */
+  readonly comments: readonly string[];
   readonly imports: readonly Import[];
 }
 
@@ -33,8 +35,8 @@ export function readSources(root: string, folders: readonly string[]): SourceFil
 }
 
 export function parseSource(path: string, text: string): SourceFile {
-  const { code, strings } = blank(text);
-  return { path, code, imports: findImports(path, code, strings) };
+  const { code, strings, comments } = blank(text);
+  return { path, code, comments, imports: findImports(path, code, strings) };
 }
 
 function findImports(path: string, code: string, strings: ReadonlyMap<number, string>): Import[] {
@@ -62,9 +64,10 @@ function findImports(path: string, code: string, strings: ReadonlyMap<number, st
 }
 
 /** Blanks what is not code. Quotes stay, the text between them does not; `strings` holds it by the quote's place. */
-function blank(text: string): { code: string; strings: Map<number, string> } {
+function blank(text: string): { code: string; strings: Map<number, string>; comments: string[] } {
   const out = text.split("");
   const strings = new Map<number, string>();
+  const comments: string[] = [];
   const templates: number[] = [];
   let depth = 0;
   let at = 0;
@@ -84,13 +87,17 @@ function blank(text: string): { code: string; strings: Map<number, string> } {
   while (at < text.length) {
     const char = text[at]!;
     if (text.startsWith("//", at)) {
-      const end = text.indexOf("\n", at);
-      wipe(at, end < 0 ? text.length : end);
-      at = end < 0 ? text.length : end;
+      const newline = text.indexOf("\n", at);
+      const end = newline < 0 ? text.length : newline;
+      comments.push(text.slice(at, end));
+      wipe(at, end);
+      at = end;
     } else if (text.startsWith("/*", at)) {
-      const end = text.indexOf("*/", at + 2);
-      wipe(at, end < 0 ? text.length : end + 2);
-      at = end < 0 ? text.length : end + 2;
+      const close = text.indexOf("*/", at + 2);
+      const end = close < 0 ? text.length : close + 2;
+      comments.push(text.slice(at, end));
+      wipe(at, end);
+      at = end;
     } else if (char === '"' || char === "'") {
       let end = at + 1;
       while (end < text.length && text[end] !== char) end += text[end] === "\\" ? 2 : 1;
@@ -121,7 +128,7 @@ function blank(text: string): { code: string; strings: Map<number, string> } {
       at++;
     }
   }
-  return { code: out.join(""), strings };
+  return { code: out.join(""), strings, comments };
 }
 
 /** A slash begins a regular expression where an operand may stand. */
