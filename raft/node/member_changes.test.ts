@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { flush, makeLeader, message, newNode } from "../core/testing.ts";
 import type { RawNode } from "../core/raw_node.ts";
+import { Contacts } from "./contacts.ts";
 import { MemberChanges } from "./member_changes.ts";
 import type { OperationOutcome } from "./member_messages.ts";
 import type { MemberRecord } from "./member_record.ts";
@@ -27,11 +28,13 @@ function newLeader(objections = new Map<number, string>()) {
   acknowledge();
   const [proposed, forgotten, said]: [MemberRecord[], number[], string[]] = [[], [], []];
   const clock = { now: 0 };
+  const now = () => clock.now;
   const changes = new MemberChanges({
     id: 1,
     records,
     electionMaxMs: 1000,
-    now: () => clock.now,
+    contacts: new Contacts({ now, electionMaxMs: 1000 }),
+    now,
     infoOf: (id) => ({ id, name: `n${id}`, addr: `10.0.0.${id}:1` }),
     propose: (record) => void proposed.push(record),
     mayRemove: (id) => objections.get(id) ?? null,

@@ -12,6 +12,7 @@ import type { MemberOperation, OperationOutcome } from "./member_messages.ts";
 import { memberFlaw } from "./member_flaw.ts";
 import type { MemberRecord } from "./member_record.ts";
 import type { MemberRecords } from "./member_records.ts";
+import type { Contacts } from "./contacts.ts";
 import { passes, refusalText } from "./member_refusals.ts";
 import type { MemberInfo } from "./raft_options.ts";
 
@@ -19,11 +20,6 @@ import type { MemberInfo } from "./raft_options.ts";
 const PATIENCE_MS = 8000;
 /** Ticks until a record that did not get through is proposed again, and between looks at learners. */
 const AGAIN_AFTER_TICKS = 10;
-/**
- * How long a member counts as in contact after it was last seen to be active: together with the election timeout for which
- * it is, no longer than it has to be silent before a node at its address is let in (visits.ts).
- */
-const ANSWERED_WITHIN_MS = 2000;
 const NOBODY_TAKES_OVER = "it leads, and no other voter is in contact to take over";
 
 type Answer = (outcome: OperationOutcome) => void;
@@ -43,6 +39,7 @@ export interface MemberChangesOptions {
   /** After this a leader has heard from everybody who lives. */
   readonly electionMaxMs: number;
   readonly now: () => number;
+  readonly contacts: Pick<Contacts, "active" | "forgetActive" | "hasAnswered">;
   /** Name and address of a member that has no record, from our own configuration. */
   readonly infoOf: (id: NodeId) => MemberInfo | null;
   /** Why a member must not be removed now; null: it may. */
@@ -62,8 +59,6 @@ export class MemberChanges {
   #waits = new Map<NodeId, string>();
   /** A change that records ask for waits for members to show that they can write. */
   #proving = false;
-  /** When members were last seen to be active, in this leadership. */
-  #activeAtMs = new Map<NodeId, number>();
   /** When we were first called in this leadership; null before that. */
   #leadsSinceMs: number | null = null;
 
@@ -90,7 +85,7 @@ export class MemberChanges {
     this.#recordedAtTick.clear();
     this.#waits.clear();
     this.#proving = false;
-    this.#activeAtMs.clear();
+    this.#options.contacts.forgetActive();
     this.#leadsSinceMs = null;
   }
 
@@ -98,7 +93,7 @@ export class MemberChanges {
     this.#ticks++;
     const now = this.#options.now();
     for (const { id, recentActive } of core.status().progress) {
-      if (recentActive) this.#activeAtMs.set(id, now);
+      if (recentActive) this.#options.contacts.active(id);
     }
     this.step(core);
     for (const running of this.#running) {
@@ -292,7 +287,7 @@ export class MemberChanges {
     if (id === core.id || core.status().progress.some((one) => one.id === id && one.recentActive)) {
       return true;
     }
-    return this.#options.now() - (this.#activeAtMs.get(id) ?? -Infinity) < ANSWERED_WITHIN_MS;
+    return this.#options.contacts.hasAnswered(id);
   }
 
   /** The node at that address is the living member: nobody else could ever answer there to the new id. */

@@ -2,6 +2,7 @@
  * Everything of a RaftNode that has to do with who the members are: requests made here, the leader's changes, the
  * addresses that the transport needs, and what becomes of removed members. Called within the node's turns.
  */
+import type { Contacts } from "./contacts.ts";
 import type { RawNode } from "../core/raw_node.ts";
 import { type NodeId, NONE } from "../core/types.ts";
 import type { AddOutcome, MemberOutcome, NewMember } from "./api.ts";
@@ -29,6 +30,7 @@ export interface MembershipOptions {
   readonly records: MemberRecords;
   readonly clock: Clock;
   readonly electionMaxMs: number;
+  readonly contacts: Contacts;
   readonly transport: Transport;
   readonly random: () => number;
   readonly log: LogSink;
@@ -53,13 +55,14 @@ export class Membership {
 
   constructor(options: MembershipOptions) {
     this.#options = options;
-    const { id, records, clock, electionMaxMs, later, mayRemove } = options;
+    const { id, records, clock, contacts, electionMaxMs, later, mayRemove } = options;
     const propose = (envelope: Parameters<typeof encodeEnvelope>[0]) =>
       void options.core()?.propose(encodeEnvelope(envelope));
     this.#changes = new MemberChanges({
       id,
       records,
       electionMaxMs,
+      contacts,
       now: () => clock.now(),
       infoOf: (member) => this.infoOf(member),
       mayRemove: (member) => mayRemove(this.infoOf(member) ?? { id: member, name: null, addr: "" }),

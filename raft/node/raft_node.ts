@@ -8,7 +8,6 @@ import { DecodeError } from "../core/bytes.ts";
 import { decodeMessage, typeOfMessage } from "../core/message.ts";
 import type { RawNode } from "../core/raw_node.ts";
 import { type Entry, type Index, type Message, type NodeId, NONE, type Term } from "../core/types.ts";
-import { Admission, type Admitted } from "./admission.ts";
 import {
   ADMISSION_CHANNEL,
   type AdmissionMessage,
@@ -26,6 +25,7 @@ import type {
   ReadOutcome,
 } from "./api.ts";
 import { ChannelBudget, costOf, costOnceRead, messagesIn } from "./channel_budget.ts";
+import { Contacts } from "./contacts.ts";
 import { CoreDriver } from "./core_driver.ts";
 import { encodeEnvelope } from "./envelope.ts";
 import { GarbageLog } from "./garbage_log.ts";
@@ -33,7 +33,8 @@ import { HandOver } from "./hand_over.ts";
 import { lieOf } from "./lie_of.ts";
 import { Membership } from "./membership.ts";
 import { MEMBERS_CHANNEL } from "./member_messages.ts";
-import type { StoredLog, Timer } from "./ports.ts";
+import { Pace } from "./pace.ts";
+import type { StoredLog } from "./ports.ts";
 import { Proposals } from "./proposals.ts";
 import {
   type MemberInfo,
@@ -48,6 +49,7 @@ import { type Applied, ReplicatedState } from "./replicated_state.ts";
 import { SNAPSHOT_CHANNEL } from "./snapshot_messages.ts";
 import { SnapshotTransfers } from "./snapshot_transfers.ts";
 import { StepAside } from "./step_aside.ts";
+import { TakingPart } from "./taking_part.ts";
 import { Transfer } from "./transfer.ts";
 import { Turns } from "./turns.ts";
 import { isUnreadable, UpgradeNeededError } from "./upgrade_needed.ts";
@@ -73,20 +75,14 @@ export class RaftNode implements Raft {
   #transfer: Transfer;
   #membership: Membership;
   #visits: Visits;
-  /** Not null while the directory is empty and we may not take part yet. */
-  #admission: Admission | null = null;
-  /** Null in a life that began with a log. */
-  #admitted: Admitted | null = null;
+  #takingPart: TakingPart;
   /** Null before we take part. */
   #driver: CoreDriver | null = null;
-  #timer: Timer | null = null;
-  #lastTickMs = 0;
-  #beganMs = 0;
+  #contacts: Contacts;
+  #pace: Pace;
   #phase: "new" | "running" | "stopped" = "new";
   #channels = new Map<number, (from: NodeId, bytes: Uint8Array) => void>();
   #listeners: ((event: RaftEvent) => void)[] = [];
-  #connected = new Set<NodeId>();
-  #lastContactMs = new Map<NodeId, number>();
   #garbage = new GarbageLog(
     () => this.#options.clock.now(),
     (from, text) =>
@@ -99,7 +95,6 @@ export class RaftNode implements Raft {
   #appliedTerm: Term = 0;
   #appliedSince: Index | null = null;
   #lastState: StateEvent = { kind: "state", role: "follower", leader: null, term: 0, ownTermApplied: false };
-  #refusalLogged = false;
   #snapshots: SnapshotTransfers;
   #stepAside: StepAside;
   #versions: Versions;
@@ -110,21 +105,26 @@ export class RaftNode implements Raft {
     const resolved = resolveRaftOptions(options);
     this.#options = resolved;
     this.id = resolved.id;
-    const { clock, instance, random, stateMachine } = resolved;
+    const { clock, instance, stateMachine } = resolved;
     const { later } = this.#turns;
+    this.#contacts = new Contacts({ now: () => clock.now(), electionMaxMs: resolved.electionMaxMs });
+    this.#pace = new Pace({
+      ...resolved,
+      leaderSilentMs: () => this.#leaderSilentMs(),
+      wake: (ticks) => this.#turn(() => this.#tick(ticks)),
+    });
+    this.#takingPart = new TakingPart({
+      ...resolved,
+      tell: (to, message) => this.#tell(to, message),
+      nameOf: (id) => this.#nameOf(id),
+      begin: (stored) => this.#begin(stored),
+      fail: (error) => this.#fail(error),
+      turn: (work) => this.#turn(work),
+    });
     this.#state = new ReplicatedState(stateMachine, resolved.commandVersion);
     this.#reads = new Reads(later);
     this.#transfer = new Transfer(later);
-    this.#proposals = new Proposals({
-      origin: this.id,
-      incarnation: Math.floor(random() * 2 ** 48),
-      now: () => clock.now(),
-      propose: (data) => this.#core?.propose(data) ?? { kind: "dropped", reason: "noLeader" },
-      proposeAll: (data) => this.#core?.proposeAll(data) ?? { kind: "dropped", reason: "noLeader" },
-      busy: () => this.#core?.role === "leader" && (this.#driver?.isWriting ?? false),
-      leadingTerm: () => this.#leadingTerm(),
-      later,
-    });
+    this.#proposals = this.#newProposals();
     this.#stepAside = new StepAside({
       storage: resolved.storage,
       clock,
@@ -146,40 +146,61 @@ export class RaftNode implements Raft {
       propose: (member, directory) =>
         void this.#core?.propose(encodeEnvelope({ kind: "joined", member, instance: directory })),
     });
-    this.#versions = new Versions({
+    this.#versions = this.#newVersions();
+    this.#membership = new Membership({
+      ...resolved,
+      records: this.#state.members,
+      core: () => this.#core,
+      contacts: this.#contacts,
+      leads: () => this.leadsWithOwnTerm(),
+      tellRemoved: (id) => this.#tell(id, { kind: "removed" }),
+      later,
+    });
+    this.#visits = this.#newVisits();
+  }
+
+  #newProposals(): Proposals {
+    const { clock, random } = this.#options;
+    return new Proposals({
+      origin: this.id,
+      incarnation: Math.floor(random() * 2 ** 48),
+      now: () => clock.now(),
+      propose: (data) => this.#core?.propose(data) ?? { kind: "dropped", reason: "noLeader" },
+      proposeAll: (data) => this.#core?.proposeAll(data) ?? { kind: "dropped", reason: "noLeader" },
+      busy: () => this.#core?.role === "leader" && (this.#driver?.isWriting ?? false),
+      leadingTerm: () => this.#leadingTerm(),
+      later: this.#turns.later,
+    });
+  }
+
+  #newVersions(): Versions {
+    return new Versions({
       id: this.id,
-      own: resolved.commandVersion,
+      own: this.#options.commandVersion,
       sessions: this.#state.sessions,
       configuration: () => this.#core?.configuration ?? null,
       nameOf: (id) => this.#nameOf(id),
       propose: (version) => void this.#core?.propose(encodeEnvelope({ kind: "version", version })),
     });
-    this.#membership = new Membership({
-      ...resolved,
-      records: this.#state.members,
+  }
+
+  #newVisits(): Visits {
+    const { clusterId, founded, members, strangersMayJoin, mayJoin } = this.#options;
+    return new Visits({
+      clusterId,
+      founded,
+      addresses: members.map(({ addr }) => addr),
       core: () => this.#core,
       leads: () => this.leadsWithOwnTerm(),
-      tellRemoved: (id) => this.#tell(id, { kind: "removed" }),
-      later,
-    });
-    this.#visits = new Visits({
-      clusterId: resolved.clusterId,
-      founded: resolved.founded,
-      addresses: resolved.members.map(({ addr }) => addr),
-      core: () => this.#core,
-      leads: () => this.leadsWithOwnTerm(),
-      knowsLog: () => this.#knowsLog,
-      silentMs: (id) => {
-        const heardMs = Math.max(this.#lastContactMs.get(id) ?? 0, this.#beganMs);
-        return this.#connected.has(id) ? 0 : clock.now() - heardMs;
-      },
+      knowsLog: () => this.#takingPart.knowsLog,
+      contacts: this.#contacts,
       infoOf: (id) => this.#infoOf(id),
       records: this.#state.members,
       sessions: this.#state.sessions,
       add: (member, replaces, done) => this.#membership.add(member, replaces, done),
       members: () => this.#membership.all(),
-      strangersMayJoin: resolved.strangersMayJoin,
-      mayJoin: resolved.mayJoin,
+      strangersMayJoin,
+      mayJoin,
     });
   }
 
@@ -192,23 +213,13 @@ export class RaftNode implements Raft {
   start(): void {
     if (this.#phase !== "new") throw new Error("a raft node is started once");
     this.#phase = "running";
-    const { storage, transport, clock, members, instance, join } = this.#options;
+    const { storage, transport } = this.#options;
     this.#turns.run(() => {
-      this.#lastTickMs = this.#beganMs = clock.now();
+      this.#contacts.begin();
+      this.#pace.begin();
       const stored = storage.load();
-      if (stored.empty) {
-        const others = members.map((member) => member.id).filter((id) => id !== this.id);
-        this.#admission = new Admission({
-          others,
-          instance,
-          version: this.#options.commandVersion,
-          mayFound: !join,
-          send: (to, message) => this.#tell(to, message),
-        });
-        this.#admit(this.#admission.founder());
-      } else {
-        this.#begin(stored);
-      }
+      if (stored.empty) this.#takingPart.ask();
+      else this.#begin(stored);
       if (this.#phase !== "running") return;
       transport.start({
         onFrame: (from, channel, payload) => {
@@ -217,11 +228,11 @@ export class RaftNode implements Raft {
           return useful;
         },
         onPeer: (id, connected) => this.#turn(() => this.#onPeer(id, connected)),
-        onOtherCluster: (id) => this.#turn(() => this.#onOtherCluster(id)),
+        onOtherCluster: (id) => this.#turn(() => this.#takingPart.otherCluster(id)),
         onVisit: (question, answer, flaw) => this.#turn(() => this.#visits.visit(question, answer, flaw)),
       });
     });
-    this.#armTimer();
+    this.#pace.arm();
   }
 
   stop(): void {
@@ -314,8 +325,7 @@ export class RaftNode implements Raft {
     const { members, clock } = this.#options;
     const expected = members.map((member) => member.id);
     return raftStatus(this.id, expected, this.#core?.status() ?? null, {
-      connected: this.#connected,
-      lastContactMs: this.#lastContactMs,
+      contacts: this.#contacts,
       nowMs: clock.now(),
       applied: this.#state.index,
       notVoting: this.#notVoting,
@@ -379,52 +389,36 @@ export class RaftNode implements Raft {
 
   // --- time ---
 
-  #armTimer(): void {
-    if (this.#phase !== "running") return;
-    this.#timer = this.#options.clock.after(this.#nextTimerMs(), () => this.#onTimer());
-  }
-
-  /** At rest we wake once a heartbeat and feed the ticks together; every tick counts when the leader is silent. */
-  #nextTimerMs(): number {
-    const { clock, tickMs, heartbeatMs, electionMinMs } = this.#options;
+  /** See Pace. */
+  #leaderSilentMs(): number | null {
     const core = this.#core;
-    if (!core || core.leader === NONE) return tickMs;
-    const heardMs = core.role === "leader" ? clock.now() : this.#lastContactMs.get(core.leader) ?? 0;
-    return clock.now() - heardMs < electionMinMs / 2 ? Math.max(tickMs, heartbeatMs) : tickMs;
+    if (!core || core.leader === NONE) return null;
+    return core.role === "leader"
+      ? 0
+      : this.#options.clock.now() - (this.#contacts.lastHeardMs(core.leader) ?? 0);
   }
 
-  #onTimer(): void {
-    this.#turn(() => {
-      const { clock, tickMs, electionMinMs } = this.#options;
-      const now = clock.now();
-      const elapsed = Math.floor((now - this.#lastTickMs) / tickMs);
-      // After a pause, what the others said meanwhile still waits to be read: half an election timeout at most is made
-      // up for, so that a whole one passes only while we listen.
-      const most = Math.max(1, Math.floor(electionMinMs / tickMs / 2));
-      this.#lastTickMs = elapsed > most ? now : this.#lastTickMs + elapsed * tickMs;
-      this.#stepAside.look();
-      for (let i = Math.min(elapsed, most); i > 0; i--) {
-        this.#core?.tick();
-        this.#admission?.tick();
-        this.#registrar.tick(this.leadsWithOwnTerm());
-        this.#versions.tick(this.leadsWithOwnTerm());
-      }
-      this.#driver?.writeCommit();
-      this.#snapshots.tick();
-      this.#proposals.tick();
-      this.#transfer.tick(now);
-      this.#membership.tick();
-    });
-    this.#armTimer();
+  #tick(ticks: number): void {
+    this.#stepAside.look();
+    for (let i = ticks; i > 0; i--) {
+      this.#core?.tick();
+      this.#takingPart.tick();
+      this.#registrar.tick(this.leadsWithOwnTerm());
+      this.#versions.tick(this.leadsWithOwnTerm());
+    }
+    this.#driver?.writeCommit();
+    this.#snapshots.tick();
+    this.#proposals.tick();
+    this.#transfer.tick(this.#options.clock.now());
+    this.#membership.tick();
   }
 
   // --- network ---
 
   #onPeer(id: NodeId, connected: boolean): void {
-    if (connected) this.#connected.add(id);
-    else this.#connected.delete(id);
+    this.#contacts.peer(id, connected);
     if (!connected) this.#driver?.reportUnreachable(id);
-    if (this.#admission) this.#admission.peer(id, connected);
+    if (this.#takingPart.isAsking) this.#takingPart.peer(id, connected);
     else if (connected) this.#tellInstance(id);
     this.#emit({ kind: "peer", id, connected });
   }
@@ -433,7 +427,7 @@ export class RaftNode implements Raft {
   #onFrame(from: NodeId, channel: number, payload: Uint8Array): boolean {
     // A removed member is told so, and nothing it says counts: only its id is known any more, not who may bear it.
     if (this.#membership.turnAway(from)) return false;
-    this.#lastContactMs.set(from, this.#options.clock.now());
+    this.#contacts.heard(from);
     if (channel === 0) return this.#onRaftFrame(from, payload);
     // As many bytes as the log's state has: what they cost is bounded by the transport.
     if (channel === SNAPSHOT_CHANNEL) return this.#snapshots.frame(from, payload);
@@ -518,54 +512,15 @@ export class RaftNode implements Raft {
       this.#snapshots.hello(from, message.pieces);
       if (!empty) return;
       // Null: not admitted, or that is being written.
-      const { term, lastIndex } = this.#core ?? { term: this.#admitted?.term ?? 0, lastIndex: 0 };
+      const { term, lastIndex } = this.#core ?? { term: this.#takingPart.term, lastIndex: 0 };
       const verdict = this.#registrar.verdict(
         from,
         instance,
-        lastIndex > 0 || this.#knowsLog,
+        lastIndex > 0 || this.#takingPart.knowsLog,
         this.leadsWithOwnTerm(),
       );
       this.#tell(from, { kind: "answer", instance, verdict, term });
-    } else if (message?.kind === "answer" && this.#admission) {
-      this.#admit(this.#admission.answer(from, message));
-      this.#noteRefusal();
-    }
-  }
-
-  #onOtherCluster(id: NodeId): void {
-    this.#admission?.otherCluster(id);
-    this.#noteRefusal();
-  }
-
-  /** Says once why this member will not vote before somebody does something about it. */
-  #noteRefusal(): void {
-    const admission = this.#admission;
-    if (!admission || this.#refusalLogged || !(admission.refused || admission.isElsewhere)) return;
-    this.#refusalLogged = true;
-    this.#options.log("warning", "raft_not_voting", `this member does not vote: ${admission.reason}`);
-  }
-
-  #admit(admitted: Admitted | null): void {
-    if (!admitted || !this.#admission) return;
-    this.#admission = null;
-    const { storage, log } = this.#options;
-    const founding = admitted.kind === "founder";
-    if (founding) log("info", "raft_founder", "no member has a log yet: founding the cluster");
-    else log("info", "raft_welcome", `the leader ${this.#nameOf(admitted.leader)} has admitted this member`);
-    const { term } = admitted;
-    this.#admitted = admitted;
-    // The vote is spent, so that we can't vote a second time in a term that this member may have seen before.
-    const hardState = { term, vote: term === 0 ? NONE : founding ? this.id : admitted.leader, commit: 0 };
-    const stored: StoredLog = { hardState, snapshot: null, entries: [], empty: term === 0 };
-    if (term === 0) return this.#begin(stored);
-    storage.append({ hardState, entries: [], snapshot: null, sync: true }, (error) => {
-      this.#turn(() => error ? this.#fail(error) : this.#begin(stored));
-    });
-  }
-
-  /** We have no entry, but know that there is a log: see admission.ts. */
-  get #knowsLog(): boolean {
-    return this.#options.join || this.#admitted?.kind === "welcome" || (this.#admission?.knowsLog ?? false);
+    } else if (message?.kind === "answer") this.#takingPart.answer(from, message);
   }
 
   #infoOf(id: NodeId): MemberInfo {
@@ -578,7 +533,7 @@ export class RaftNode implements Raft {
 
   get #notVoting(): string | null {
     if (this.#removed) return "this member was removed from the cluster";
-    if (this.#admission) return this.#admission.reason;
+    if (this.#takingPart.isAsking) return this.#takingPart.waitsFor;
     if (!this.#core) return "it was admitted, and writes that to its log";
     const listens = this.#core?.configuration.learners.includes(this.id) ?? false;
     return listens ? "this member has no vote (yet): it only follows" : null;
@@ -623,7 +578,7 @@ export class RaftNode implements Raft {
     this.#driver = driver;
     this.#appliedTerm = stored.snapshot?.term ?? 0;
     // Members that were connected while we asked know us as empty.
-    for (const id of this.#connected) this.#tellInstance(id);
+    for (const id of this.#contacts.connected) this.#tellInstance(id);
   }
 
   /** Null, and the end of this node, when this program cannot read what the log holds. */
@@ -696,7 +651,7 @@ export class RaftNode implements Raft {
     const wasRunning = this.#phase === "running";
     this.#phase = "stopped";
     if (!wasRunning) return;
-    this.#timer?.cancel();
+    this.#pace.end();
     this.#driver?.stop();
     this.#turns.run(() => {
       this.#proposals.endAll(reason);

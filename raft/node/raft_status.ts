@@ -2,12 +2,11 @@
 import type { RawNodeStatus } from "../core/status.ts";
 import { type Index, type NodeId, NONE } from "../core/types.ts";
 import type { PeerStatus, RaftStatus } from "./api.ts";
+import type { Contacts } from "./contacts.ts";
 import type { MemberInfo } from "./raft_options.ts";
 
-export interface Contacts {
-  readonly connected: ReadonlySet<NodeId>;
-  /** On our clock. */
-  readonly lastContactMs: ReadonlyMap<NodeId, number>;
+export interface Around {
+  readonly contacts: Pick<Contacts, "connected" | "lastHeardMs">;
   readonly nowMs: number;
   readonly applied: Index;
   readonly notVoting: string | null;
@@ -22,24 +21,24 @@ export function raftStatus(
   id: NodeId,
   expected: readonly NodeId[],
   core: RawNodeStatus | null,
-  contacts: Contacts,
+  around: Around,
 ): RaftStatus {
   const leads = core?.role === "leader";
   const { voters, learners } = core?.configuration ?? { voters: expected, learners: [] };
   const progress = new Map(core?.progress.map((one) => [one.id, one]));
   const peers = [...voters, ...learners].map((member): PeerStatus => {
-    const { name, addr } = contacts.infoOf(member);
+    const { name, addr } = around.infoOf(member);
     const own = member === id;
-    const lastMs = contacts.lastContactMs.get(member);
+    const lastMs = around.contacts.lastHeardMs(member);
     return {
       id: member,
       name,
       addr,
       voter: voters.includes(member),
-      connected: own || contacts.connected.has(member),
+      connected: own || around.contacts.connected.has(member),
       diskHangs: leads && (progress.get(member)?.diskHangs ?? false),
       match: leads ? progress.get(member)?.match ?? null : null,
-      lastContactMs: own ? 0 : lastMs === undefined ? null : Math.max(0, contacts.nowMs - lastMs),
+      lastContactMs: own ? 0 : lastMs === null ? null : Math.max(0, around.nowMs - lastMs),
     };
   });
   const present = peers.filter(({ id: peer, voter, connected, diskHangs }) =>
@@ -52,13 +51,13 @@ export function raftStatus(
     role: core?.role ?? "follower",
     leader: !core || core.leader === NONE ? null : core.leader,
     commit: core?.commit ?? 0,
-    applied: contacts.applied,
+    applied: around.applied,
     lastIndex: core?.lastIndex ?? 0,
     snapshotIndex: core?.snapshotIndex ?? 0,
     members: peers,
     canLose: leads ? Math.max(0, present.length - quorum) : null,
-    notVoting: contacts.notVoting,
-    shortOfSpace: contacts.shortOfSpace,
-    agreedVersion: contacts.agreedVersion,
+    notVoting: around.notVoting,
+    shortOfSpace: around.shortOfSpace,
+    agreedVersion: around.agreedVersion,
   };
 }

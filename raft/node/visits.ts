@@ -3,6 +3,7 @@
  * makes them members. Who asks has proved that it knows the cluster's password (or holds a certificate); everything it
  * may become goes through the same changes of the membership that operators ask for.
  */
+import type { Contacts } from "./contacts.ts";
 import type { RawNode } from "../core/raw_node.ts";
 import { type NodeId, NONE } from "../core/types.ts";
 import type { AddOutcome, NewMember } from "./api.ts";
@@ -11,9 +12,6 @@ import type { MemberRecords } from "./member_records.ts";
 import type { MemberInfo } from "./raft_options.ts";
 import type { Sessions } from "./sessions.ts";
 import { decodeQuestion, encodeVisitAnswer, type Seat, type VisitAnswer } from "./visit_messages.ts";
-
-/** A member that has been gone for so long may be replaced by one at its address. Connections break for less. */
-const ABSENT_MS = 3000;
 
 export interface VisitsOptions {
   readonly clusterId: number;
@@ -26,8 +24,7 @@ export interface VisitsOptions {
   readonly leads: () => boolean;
   /** We have no entry, but know that there is a log. */
   readonly knowsLog: () => boolean;
-  /** ms since this member was last heard, at most since we run; 0 while it is connected. */
-  readonly silentMs: (id: NodeId) => number;
+  readonly contacts: Pick<Contacts, "isAbsent">;
   readonly infoOf: (id: NodeId) => MemberInfo;
   readonly records: MemberRecords;
   readonly sessions: Sessions;
@@ -80,7 +77,7 @@ export class Visits {
     seat: { readonly kind: Seat; readonly id: NodeId },
     reply: (answer: VisitAnswer) => void,
   ): void {
-    const { clusterId, founded, add, silentMs, members, strangersMayJoin, mayJoin } = this.#options;
+    const { clusterId, founded, add, contacts, members, strangersMayJoin, mayJoin } = this.#options;
     const objection = mayJoin({ addr, name });
     if (objection !== null) return reply({ kind: "refused", reason: objection, final: true });
     if (seat.kind === "founder") {
@@ -88,7 +85,7 @@ export class Visits {
         refused(`${addr} is one of the first members: it has to name the same addresses as the others`),
       );
     }
-    if (seat.kind === "used" && silentMs(seat.id) < ABSENT_MS) {
+    if (seat.kind === "used" && !contacts.isAbsent(seat.id)) {
       return reply(refused(`a member at ${addr} was connected just now: do two nodes have this address?`));
     }
     if (seat.kind === "none" && !strangersMayJoin) {

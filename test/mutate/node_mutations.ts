@@ -248,13 +248,8 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
     ],
     [
       "member-taken-for-silent-between-two-heartbeats",
-      "      if (recentActive) this.#activeAtMs.set(id, now);\n",
+      "      if (recentActive) this.#options.contacts.active(id);\n",
       "",
-    ],
-    [
-      "member-in-contact-for-ever",
-      "(this.#activeAtMs.get(id) ?? -Infinity) < ANSWERED_WITHIN_MS;",
-      "(this.#activeAtMs.get(id) ?? -Infinity) < Infinity;",
     ],
     [
       "silence-believed-by-a-leader-that-has-heard-nobody",
@@ -310,14 +305,28 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
   ...mutationsOf("raft/node/raft_node.ts", ["raft/node/step_aside.test.ts"], [
     ["votes-with-a-hung-disk", "mayVote: () => !this.#stepAside.diskHangs,", "mayVote: () => true,"],
   ]),
-  ...mutationsOf("raft/node/raft_node.ts", ["raft/node/admission.test.ts"], [
-    ["added-member-knows-of-no-log", "return this.#options.join || this.#admitted", "return this.#admitted"],
-    ["welcomed-member-knows-of-no-log", ' || this.#admitted?.kind === "welcome"', ""],
-    ["term-of-a-founder-not-told", "term: this.#admitted?.term ?? 0, lastIndex", "term: 0, lastIndex"],
-  ]),
   ...mutationsOf("raft/node/raft_node.ts", MEMBERSHIP, [
     ["joining-member-votes-as-a-founder", "initialVoters: join ? [] :", "initialVoters: false ? [] :"],
+  ]),
+  ...mutationsOf("raft/node/taking_part.ts", ["raft/node/admission.test.ts"], [
+    ["added-member-knows-of-no-log", "return this.#options.join || this.#admitted", "return this.#admitted"],
+    ["welcomed-member-knows-of-no-log", ' || this.#admitted?.kind === "welcome"', ""],
+  ]),
+  ...mutationsOf("raft/node/taking_part.ts", MEMBERSHIP, [
     ["joining-member-founds", "mayFound: !join,", "mayFound: true,"],
+  ]),
+  ...mutationsOf("raft/node/raft_node.ts", ["raft/node/admission.test.ts"], [
+    ["term-of-a-founder-not-told", "term: this.#takingPart.term, lastIndex", "term: 0, lastIndex"],
+  ]),
+  ...mutationsOf("raft/node/contacts.ts", ["raft/node/contacts.test.ts"], [
+    [
+      "member-in-contact-for-ever",
+      "(this.#activeMs.get(id) ?? -Infinity) < ANSWERED_WITHIN_MS;",
+      "(this.#activeMs.get(id) ?? -Infinity) < Infinity;",
+    ],
+    ["absent-while-counted", "Math.max(LEAST_ABSENCE_MS, counted)", "LEAST_ABSENCE_MS"],
+    ["contact-outlives-the-leadership", "    this.#activeMs.clear();\n", ""],
+    ["connected-member-is-silent", "    if (this.#connected.has(id)) return 0;\n", ""],
   ]),
   ...mutationsOf("raft/node/core_driver.ts", MEMBERSHIP, [
     [

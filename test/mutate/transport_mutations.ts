@@ -99,8 +99,8 @@ export const TRANSPORT_MUTATIONS: readonly Mutation[] = [
   ...mutationsOf("raft/node/raft_node.ts", ["raft/node/membership.test.ts"], [
     [
       "removed-member-heard",
-      "    if (this.#membership.turnAway(from)) return false;\n    this.#lastContactMs",
-      "    this.#lastContactMs",
+      "    if (this.#membership.turnAway(from)) return false;\n    this.#contacts",
+      "    this.#contacts",
     ],
   ]),
   ...mutationsOf("raft/node/visits.ts", ["raft/node/find_cluster.test.ts"], [

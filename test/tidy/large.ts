@@ -10,8 +10,8 @@ export const LARGE: Readonly<Record<string, readonly [lines: number, why: string
   "raft/core/leader.ts": [463, "the leader's state with all that changes it"],
   "raft/core/raft.ts": [498, "the roles' transitions, which share one state"],
   "raft/node/raft_node.ts": [
-    714,
-    "composes the rooms of a node; contact, joining and pacing are to have their own",
+    665,
+    "composes the rooms of a node: turns, the network, what the core asks for, the end",
   ],
   "raft/sim/raft_sim.ts": [849, "one simulated run; lives, clients and faults are to become rows of tables"],
   "src/agent/postgres/executor.ts": [418, "carries out actions, and says what is known of the server"],
@@ -21,7 +21,6 @@ export const LARGE: Readonly<Record<string, readonly [lines: number, why: string
   "src/sim/model_postgres.ts": [481, "what programs and queries do, for each action"],
   "src/sim/model_server.ts": [501, "a model of one PostgreSQL server"],
 
-  "raft/node/raft_node.ts constructor": [76, "wires the rooms of a node"],
   "raft/sim/raft_sim.ts makeInjector": [92, "a table of faults"],
   "raft/storage/worker_backend.ts workerBackend": [66, "one state shared by a few closures"],
   "src/agent/member.ts constructor": [77, "wires the rooms of a member"],

@@ -1,0 +1,112 @@
+/**
+ * From an empty directory to a member that takes part: asks whether it may (admission.ts), spends the vote that it may have
+ * given before, and hands over the log to begin with. Owns what this node knows of a log before it has an entry.
+ */
+import { type NodeId, NONE, type Term } from "../core/types.ts";
+import { Admission, type Admitted } from "./admission.ts";
+import type { AdmissionMessage } from "./admission_messages.ts";
+import type { LogStorage, StoredLog } from "./ports.ts";
+import type { ResolvedOptions } from "./raft_options.ts";
+
+export interface TakingPartOptions
+  extends Pick<ResolvedOptions, "id" | "members" | "instance" | "join" | "log"> {
+  readonly commandVersion: number;
+  readonly storage: Pick<LogStorage, "append">;
+  readonly tell: (to: NodeId, message: AdmissionMessage) => void;
+  readonly nameOf: (id: NodeId) => string;
+  /** It takes part from now on, with this log. */
+  readonly begin: (stored: StoredLog) => void;
+  readonly fail: (error: Error) => void;
+  readonly turn: (work: () => void) => void;
+}
+
+export class TakingPart {
+  readonly #options: TakingPartOptions;
+  /** Not null while the directory is empty and this node may not take part yet. */
+  #admission: Admission | null = null;
+  /** Null in a life that began with a log. */
+  #admitted: Admitted | null = null;
+  #refusalLogged = false;
+
+  constructor(options: TakingPartOptions) {
+    this.#options = options;
+  }
+
+  /** The directory is empty. */
+  ask(): void {
+    const { id: self, members, instance, commandVersion, join, tell } = this.#options;
+    const others = members.map(({ id }) => id).filter((id) => id !== self);
+    this.#admission = new Admission({
+      others,
+      instance,
+      version: commandVersion,
+      mayFound: !join,
+      send: tell,
+    });
+    this.#admit(this.#admission.founder());
+  }
+
+  get isAsking(): boolean {
+    return this.#admission !== null;
+  }
+
+  /** Why this node does not vote, for people; null: it may. */
+  get waitsFor(): string | null {
+    return this.#admission?.reason ?? null;
+  }
+
+  /** It has no entry, but there is a log: see admission.ts. */
+  get knowsLog(): boolean {
+    return this.#options.join || this.#admitted?.kind === "welcome" || (this.#admission?.knowsLog ?? false);
+  }
+
+  /** The term in which it was admitted; 0: in none, or not yet. */
+  get term(): Term {
+    return this.#admitted?.term ?? 0;
+  }
+
+  tick(): void {
+    this.#admission?.tick();
+  }
+
+  peer(id: NodeId, connected: boolean): void {
+    this.#admission?.peer(id, connected);
+  }
+
+  answer(from: NodeId, message: Extract<AdmissionMessage, { kind: "answer" }>): void {
+    if (this.#admission === null) return;
+    this.#admit(this.#admission.answer(from, message));
+    this.#noteRefusal();
+  }
+
+  otherCluster(id: NodeId): void {
+    this.#admission?.otherCluster(id);
+    this.#noteRefusal();
+  }
+
+  /** Says once why this member will not vote before somebody does something about it. */
+  #noteRefusal(): void {
+    const admission = this.#admission;
+    if (!admission || this.#refusalLogged || !(admission.refused || admission.isElsewhere)) return;
+    this.#refusalLogged = true;
+    this.#options.log("warning", "raft_not_voting", `this member does not vote: ${admission.reason}`);
+  }
+
+  #admit(admitted: Admitted | null): void {
+    if (!admitted || !this.#admission) return;
+    this.#admission = null;
+    const { id, storage, log, nameOf, begin, fail, turn } = this.#options;
+    const founding = admitted.kind === "founder";
+    if (founding) log("info", "raft_founder", "no member has a log yet: founding the cluster");
+    else log("info", "raft_welcome", `the leader ${nameOf(admitted.leader)} has admitted this member`);
+    const { term } = admitted;
+    this.#admitted = admitted;
+    // The vote is spent, so that it cannot vote a second time in a term that this member may have seen before.
+    const hardState = { term, vote: term === 0 ? NONE : founding ? id : admitted.leader, commit: 0 };
+    const stored: StoredLog = { hardState, snapshot: null, entries: [], empty: term === 0 };
+    if (term === 0) return begin(stored);
+    storage.append({ hardState, entries: [], snapshot: null, sync: true }, (error) => {
+      turn(() => error ? fail(error) : begin(stored));
+    });
+  }
+}
