@@ -214,7 +214,7 @@ export class Guard {
     switch (effect.kind) {
       case "freeze": {
         const took = this.timed(() => group.freeze(this.process));
-        this.allStopped = group.allStopped();
+        this.allStopped = group.allStopped(this.process);
         if (!this.saidFrozen) {
           this.notice(
             "warning",

@@ -54,7 +54,7 @@ test("what others wake while it is frozen is stopped again", () =>
     await startPrimary(site, client, 2000);
     await untilView(client, "it is frozen", (view) => view.postmaster?.phase === "frozen");
     for (const member of site.group.members()) process.kill(member.pid, "SIGCONT");
-    await until("it is frozen again", () => site.group.allStopped());
+    await until("it is frozen again", () => site.group.allStopped(null));
     expect(await site.acknowledges()).toBe(false);
     expect(client.view().postmaster?.phase).toBe("frozen");
   }));
@@ -152,7 +152,7 @@ test("a guard whose socket is gone is replaced by the next agent, and ends Postg
     client.close();
     rmSync(join(site.root, "run", "guard.sock"));
     const next = site.client();
-    await until("it is frozen", () => site.group.allStopped());
+    await until("it is frozen", () => site.group.allStopped(null));
     await untilView(next, "another guard answers", (view) => view.state === "ok" && view.pid !== guardPid);
     expect(isAlive(guardPid)).toBe(false);
     await until("nothing is left", () => site.group.members().length === 0);

@@ -87,7 +87,7 @@ test("a directory that is moved away keeps its processes, as long as its postmas
     group.follow(identify(postmaster));
     expect(pidsOf(group)).toHaveLength(2);
     group.freeze(identify(postmaster));
-    expect(group.allStopped()).toBe(true);
+    expect(group.allStopped(identify(postmaster))).toBe(true);
     while (!group.kill(identify(postmaster))) await Bun.sleep(5);
     group.follow(null);
     const later = startDetached("exec sleep 60", `${dir}.moved`);
@@ -95,6 +95,26 @@ test("a directory that is moved away keeps its processes, as long as its postmas
     expect(pidsOf(group)).toEqual([]);
     expect(isAlive(elsewhere)).toBe(true);
     for (const pid of [elsewhere, later]) process.kill(pid, "SIGKILL");
+  }));
+
+test("a directory that is moved away right before the deadline is frozen and killed where it is", () =>
+  inDirectory(async (dir) => {
+    const group = new ProcessGroup(dir, nobody);
+    group.resolve();
+    const pid = startDetached("sleep 60 & exec sleep 61", dir);
+    await until("both run", () => pidsOf(group).length === 2);
+    const postmaster = identify(pid);
+    const [child] = pidsOf(group).filter((one) => one !== pid);
+    renameSync(dir, `${dir}.moved`);
+    // Nobody is found, which is no proof that nobody runs.
+    expect([pidsOf(group), group.allStopped(postmaster)]).toEqual([[], false]);
+    group.freeze(postmaster);
+    expect(pidsOf(group)).toHaveLength(2);
+    expect(group.allStopped(postmaster)).toBe(true);
+    group.thaw(postmaster);
+    renameSync(`${dir}.moved`, `${dir}.again`);
+    await until("all are gone", () => group.kill(postmaster));
+    expect([isAlive(pid), isAlive(child!)]).toEqual([false, false]);
   }));
 
 test.skipIf(!mayMount)(
@@ -169,7 +189,7 @@ test("freeze stops everyone, also what is being forked; thaw lets them go on", (
     startDetached("while :; do sh -c 'sleep 0.001; sleep 0.001' & sleep 0.002; done", dir);
     await until("it forks", () => group.members().length > 2);
     group.freeze(null);
-    await until("all are stopped", () => group.allStopped());
+    await until("all are stopped", () => group.allStopped(null));
     const frozen = pidsOf(group).sort();
     await Bun.sleep(50);
     expect(pidsOf(group).sort()).toEqual(frozen);
@@ -192,7 +212,7 @@ test("a child whose fork had begun before the stop is stopped too", () =>
     await until("it runs", () => readProcess(postmaster)?.name === "sleep");
     expect(group.freeze(identify(postmaster))).toBe(2);
     expect(group.members().length).toBe(2);
-    await until("all are stopped", () => group.allStopped());
+    await until("all are stopped", () => group.allStopped(null));
   }));
 
 test("the postmaster's children are stopped before anything is looked for, wherever they are, and go on", () =>
@@ -218,13 +238,13 @@ test("all are stopped only when every one is", () =>
     const group = new ProcessGroup(dir, nobody);
     const [one, other] = [1, 2].map(() => startDetached("exec sleep 60", dir)) as [number, number];
     await until("both run", () => [one, other].every((pid) => readProcess(pid)?.name === "sleep"));
-    expect(group.allStopped()).toBe(false);
+    expect(group.allStopped(null)).toBe(false);
     process.kill(one, "SIGSTOP");
     await until("it is stopped", () => readProcess(one)?.state === "T");
-    expect(group.allStopped()).toBe(false);
+    expect(group.allStopped(null)).toBe(false);
     process.kill(other, "SIGSTOP");
     // On its way from being queued to having its effect a signal is seen in neither place.
-    await until("all are", () => group.allStopped());
+    await until("all are", () => group.allStopped(null));
   }));
 
 test("whoever may run is not doomed, nor a postmaster that works elsewhere by now", () =>
@@ -256,9 +276,9 @@ test("a process that got the number of a postmaster that died is not taken for i
     expect(signalProcess(former, 9, (_, signal) => (sent.push(signal), { ok: true, value: 0 }))).toBe(false);
     expect(sent).toEqual([]);
     expect(group.freeze(former)).toBe(1);
-    await until("it is stopped", () => group.allStopped());
+    await until("it is stopped", () => group.allStopped(null));
     expect(group.thaw(former)).toBe(1);
-    await until("it goes on", () => !group.allStopped());
+    await until("it goes on", () => !group.allStopped(null));
     await until("it is ended", () => group.kill(former));
     // Nothing of what only the postmaster gets: SIGQUIT.
     expect(sent).not.toContain(3);

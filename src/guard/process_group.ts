@@ -221,6 +221,8 @@ export class ProcessGroup {
    */
   freeze(named: ProcessId | null): number {
     const postmaster = living(named);
+    // The directory may have been moved since the last look: who works in it now is meant.
+    if (postmaster !== null) this.follow(postmaster);
     const signalled = new Set<number>();
     if (postmaster !== null) {
       // All backends in a moment: a scan takes milliseconds of processor time, and a busy host gives few at a time.
@@ -255,6 +257,8 @@ export class ProcessGroup {
    */
   kill(named: ProcessId | null): boolean {
     const postmaster = living(named);
+    // As in freeze(). Before it is signalled: a dead one leads nowhere.
+    if (postmaster !== null) this.follow(postmaster);
     if (postmaster !== null) signalProcess(postmaster, SIGQUIT, this.send);
     this.signalAll(SIGKILL, new Set(), postmaster?.pid);
     if (postmaster !== null) signalProcess(postmaster, SIGKILL, this.send);
@@ -262,8 +266,12 @@ export class ProcessGroup {
   }
 
   /** True when nobody here can run an instruction: all are stopped, or will be before their next one. */
-  allStopped(): boolean {
-    return this.members().every(isStoppedOrWill);
+  allStopped(named: ProcessId | null): boolean {
+    const members = this.members();
+    const postmaster = living(named);
+    // Where the postmaster lives and is not found, others of its directory are not found either.
+    if (postmaster !== null && !members.some(({ pid }) => pid === postmaster.pid)) return false;
+    return members.every(isStoppedOrWill);
   }
 
   /** After kill(): whoever is left can run no instruction any more. `named`: wherever it works. */

@@ -85,7 +85,7 @@ const guard = mutationsOf("src/guard/guard.ts", ["src/guard/guard.test.ts"], [
   ["socket-before-the-deadline", 'this.wake(request.op !== "arm" && this.isDue());', "this.wake(false);"],
   [
     "stopped-as-soon-as-told",
-    "this.allStopped = group.allStopped();",
+    "this.allStopped = group.allStopped(this.process);",
     "this.allStopped = true;",
   ],
   ["stopped-after-a-thaw", "this.allStopped = this.saidFrozen = false;", "this.saidFrozen = false;"],
