@@ -30,7 +30,8 @@ import { join } from "node:path";
 import { lockFile } from "../lib/ffi.ts";
 import { bootId } from "../lib/process_table.ts";
 import { OWNER_FILE } from "../model/owner_file.ts";
-import { identify, isSame, ProcessGroup, type ProcessId } from "./process_group.ts";
+import { ProcessGroup } from "./process_group.ts";
+import { identify, isSame, type ProcessId } from "./process_id.ts";
 
 /** Whoever only looks holds the lock for less than a millisecond. */
 const TRIES = 10;

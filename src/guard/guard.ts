@@ -12,7 +12,7 @@ import type { Claim } from "./directory_owner.ts";
 import type { ChildExit, GuardParts } from "./guard_parts.ts";
 import { type GuardState, whyNotNow } from "./hand_over.ts";
 import type { ExitReport, GuardDone, GuardReply, StartSpec } from "./port.ts";
-import { identify, isSame, type ProcessId, signalProcess } from "./process_group.ts";
+import { identify, isSame, type ProcessId, signalProcess } from "./process_id.ts";
 import type { Notice, Operation, WireView } from "./protocol.ts";
 import { staleReason } from "./stale_lock.ts";
 import { SIGHUP, SIGINT, SIGQUIT, SIGUSR1 } from "./signals.ts";

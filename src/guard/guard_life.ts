@@ -8,7 +8,7 @@ import type { Log } from "../lib/log.ts";
 import { isStopped, readProcess } from "../lib/process_table.ts";
 import { type Answer, GuardConnection } from "./connection.ts";
 import { guardArguments } from "./guard_arguments.ts";
-import { identify, isSame, type ProcessId, signalProcess } from "./process_group.ts";
+import { identify, isSame, type ProcessId, signalProcess } from "./process_id.ts";
 import { type GuardMessage, type Hello, type Operation, PROTOCOL_VERSION } from "./protocol.ts";
 import { SIGCONT, SIGKILL } from "./signals.ts";
 import { spawnGuard } from "./spawn_guard.ts";

@@ -8,7 +8,8 @@
 import type { HeldDirectory } from "./directory_owner.ts";
 import type { FenceState } from "./fence.ts";
 import type { ExitReport } from "./port.ts";
-import type { ProcessId, SeenPlaces } from "./process_group.ts";
+import type { SeenPlaces } from "./process_group.ts";
+import type { ProcessId } from "./process_id.ts";
 
 export const STATE_VERSION = 1;
 

@@ -10,7 +10,8 @@ import { isStopped } from "../lib/process_table.ts";
 import { MAX_FROZEN_MS, STOP_BUDGET_MS } from "../lease/stop_budget.ts";
 import { REFREEZE_MS } from "./fence.ts";
 import type { Postmaster } from "./port.ts";
-import { identify, type ProcessGroup, type ProcessId } from "./process_group.ts";
+import { type ProcessGroup } from "./process_group.ts";
+import { identify, type ProcessId } from "./process_id.ts";
 import type { WireView } from "./protocol.ts";
 
 /** The guard's turn comes first, and a freeze on a busy host takes 100 ms; ours is within the stop budget still. */

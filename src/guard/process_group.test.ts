@@ -15,7 +15,8 @@ import { join } from "node:path";
 import { kill } from "../lib/ffi.ts";
 import { isAlive, isStoppedOrWill, listChildren, readProcess } from "../lib/process_table.ts";
 import { startZombie } from "../lib/testing_zombie.ts";
-import { identify, isSame, ProcessGroup, signalProcess } from "./process_group.ts";
+import { ProcessGroup } from "./process_group.ts";
+import { identify, isSame, signalProcess } from "./process_id.ts";
 import { startDetached, until } from "./testing.ts";
 
 const nobody = () => ({ guard: 0, agent: 0 });

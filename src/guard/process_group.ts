@@ -19,14 +19,9 @@ import {
   readProcess,
   workingDirectory,
 } from "../lib/process_table.ts";
+import { isSame, living, type ProcessId, signalProcess } from "./process_id.ts";
 import { isFile, readLines, type StaleLock } from "./stale_lock.ts";
 import { SIGCONT, SIGKILL, SIGQUIT, SIGSTOP } from "./signals.ts";
-
-/** A process for good: pids are reused, start times of the same pid are not. */
-export interface ProcessId {
-  readonly pid: number;
-  readonly startTicks: number;
-}
 
 /** Who looks after PostgreSQL here; 0: not there. Never members, even when started in that directory. */
 export interface Keepers {
@@ -377,26 +372,4 @@ function runsServer(pid: number): boolean | null {
   const program = executable(pid);
   if (program === null) return null;
   return ["postgres", "postmaster"].includes(basename(program.replace(/ \(deleted\)$/, "")));
-}
-
-/** null when there is no such process. */
-export function identify(pid: number): ProcessId | null {
-  const process = readProcess(pid);
-  return process === null ? null : { pid, startTicks: process.startTicks };
-}
-
-/** True while that very process lives (a zombie does not). */
-export function isSame(id: ProcessId): boolean {
-  const process = readProcess(id.pid);
-  return process !== null && !isDead(process) && process.startTicks === id.startTicks;
-}
-
-/** Null also when another process has its number by now: that one is treated as any other. */
-function living(id: ProcessId | null): ProcessId | null {
-  return id !== null && isSame(id) ? id : null;
-}
-
-/** False when it is gone, or not ours to signal. */
-export function signalProcess(id: ProcessId, signal: number, send = sendSignal): boolean {
-  return isSame(id) && send(id.pid, signal).ok;
 }

@@ -156,17 +156,24 @@ export const GUARD_MUTATIONS: readonly Mutation[] = [
     ],
     ["freeze-of-an-earlier-agent-forgotten", "if (!this.heard &&", "if (this.heard &&"],
   ]),
-  ...mutationsOf("src/guard/process_group.ts", ["src/guard/process_group.test.ts"], [
-    [
-      "one-stopped-process-taken-for-all",
-      "return this.members().every(isStoppedOrWill);",
-      "return this.members().some(isStoppedOrWill);",
-    ],
-    ["reused-pid-taken-for-its-former-owner", " && process.startTicks === id.startTicks;", ";"],
+  ...mutationsOf("src/guard/process_id.ts", ["src/guard/process_group.test.ts"], [
     [
       "process-with-a-reused-pid-left-out",
       "return id !== null && isSame(id) ? id : null;",
       "return id;",
+    ],
+    [
+      "zombie-taken-for-alive",
+      "return process !== null && !isDead(process) && process.startTicks",
+      "return process !== null && process.startTicks",
+    ],
+    ["reused-pid-taken-for-its-former-owner", " && process.startTicks === id.startTicks;", ";"],
+  ]),
+  ...mutationsOf("src/guard/process_group.ts", ["src/guard/process_group.test.ts"], [
+    [
+      "one-stopped-process-taken-for-all",
+      "return members.every(isStoppedOrWill);",
+      "return members.some(isStoppedOrWill);",
     ],
     [
       "postmaster-stopped-first",
@@ -209,11 +216,6 @@ export const GUARD_MUTATIONS: readonly Mutation[] = [
       "removed-lock-of-another",
       "if (lock === null || Math.abs(Number(lock[0])) !== pid) return;",
       "if (lock === null) return;",
-    ],
-    [
-      "zombie-taken-for-alive",
-      "return process !== null && !isDead(process) && process.startTicks",
-      "return process !== null && process.startTicks",
     ],
   ]),
 ];

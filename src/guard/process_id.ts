@@ -1,0 +1,31 @@
+/** One process, told from another one that has its number later. */
+import { kill as sendSignal } from "../lib/ffi.ts";
+import { isDead, readProcess } from "../lib/process_table.ts";
+
+/** A process for good: pids are reused, start times of the same pid are not. */
+export interface ProcessId {
+  readonly pid: number;
+  readonly startTicks: number;
+}
+
+/** null when there is no such process. */
+export function identify(pid: number): ProcessId | null {
+  const process = readProcess(pid);
+  return process === null ? null : { pid, startTicks: process.startTicks };
+}
+
+/** True while that very process lives (a zombie does not). */
+export function isSame(id: ProcessId): boolean {
+  const process = readProcess(id.pid);
+  return process !== null && !isDead(process) && process.startTicks === id.startTicks;
+}
+
+/** Null also when another process has its number by now: that one is treated as any other. */
+export function living(id: ProcessId | null): ProcessId | null {
+  return id !== null && isSame(id) ? id : null;
+}
+
+/** False when it is gone, or not ours to signal. */
+export function signalProcess(id: ProcessId, signal: number, send = sendSignal): boolean {
+  return isSame(id) && send(id.pid, signal).ok;
+}
