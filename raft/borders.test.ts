@@ -18,7 +18,7 @@ import {
 } from "./node/visit_messages.ts";
 import { readLogFiles } from "./storage/open_wal.ts";
 import { recover } from "./storage/recover.ts";
-import { SimDisk } from "./storage/sim_disk.ts";
+import { MemoryDisk } from "./storage/memory_disk.ts";
 import { decodeSnapshotFile, encodeSnapshotFile, laterSnapshot } from "./storage/snapshot_format.ts";
 import { entry, IDENTITY, openSim, snapshotAt, story } from "./storage/testing.ts";
 import { decodeRecord, encodeUnsealed, readRaw, sealRecords, unknownRecord } from "./storage/wal_format.ts";
@@ -160,7 +160,7 @@ anyInput("a record of the log's file", spoiled([RECORDS]), (bytes) => {
 
 /** The files of a log with every kind of record. */
 function logFiles(): Map<string, Uint8Array> {
-  const disk = new SimDisk();
+  const disk = new MemoryDisk();
   const log = openSim(disk, 1024);
   for (const chapter of story()) {
     log.append(chapter, () => {});

@@ -128,7 +128,7 @@ story(
       const { receivedLsn } = two.view;
       await one.sql("INSERT INTO t SELECT generate_series(1, 1000)");
       await two.sql("SELECT pg_wal_replay_resume()");
-      two.executor.look();
+      two.executor.refresh();
       await two.until("replay goes on", (view) => !view.replayPaused);
       expect(two.view.receivedLsn).toBe(receivedLsn);
       two.executor.desire({ upstream: one.upstream });

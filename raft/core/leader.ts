@@ -1,7 +1,7 @@
 /**
  * What a server does because it leads: replicate, count, confirm reads, hand over, change the configuration.
  *
- * One Leadership is one term at the head: it is created at the election and dropped at the step-down, and
+ * One LeaderTerm is one term at the head: it is created at the election and dropped at the step-down, and
  * everything that must not survive that (progress, pending transfer, pending reads, uncommitted bytes) is a field
  * of it. A flag that outlives its leadership, and makes a later one refuse writes for ever, cannot exist.
  */
@@ -35,7 +35,7 @@ export interface LeaderHost {
   readConfirmed(read: ConfirmedRead): void;
 }
 
-export class Leadership {
+export class LeaderTerm {
   readonly #host: LeaderHost;
   readonly #log: RaftLog;
   readonly #id: NodeId;

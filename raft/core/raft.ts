@@ -10,7 +10,7 @@
  */
 import { assert, assertCount } from "./assert.ts";
 import { ByteReader, ByteWriter, EMPTY_BYTES } from "./bytes.ts";
-import { type LeaderHost, Leadership } from "./leader.ts";
+import { type LeaderHost, LeaderTerm } from "./leader.ts";
 import { RaftLog } from "./log.ts";
 import {
   contextNumber,
@@ -49,7 +49,7 @@ export class Raft implements LeaderHost {
   #leader: NodeId = NONE;
   #role: Role = "follower";
   /** Not null exactly while we lead. */
-  #leadership: Leadership | null = null;
+  #leadership: LeaderTerm | null = null;
   /** Answers to the present campaign. */
   #votes = new Map<NodeId, boolean>();
   /** Ticks since the leader was last heard or the election began; for a leader, since its quorum was checked. */
@@ -94,7 +94,7 @@ export class Raft implements LeaderHost {
     return this.#role;
   }
 
-  get leadership(): Leadership | null {
+  get leadership(): LeaderTerm | null {
     return this.#leadership;
   }
 
@@ -352,7 +352,7 @@ export class Raft implements LeaderHost {
     this.#reset(this.#term);
     this.#leader = this.id;
     this.#role = "leader";
-    const leadership = new Leadership(this);
+    const leadership = new LeaderTerm(this);
     this.#leadership = leadership;
     leadership.appendNoop();
     leadership.broadcastAppend();

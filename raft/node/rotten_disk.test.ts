@@ -1,7 +1,7 @@
 /** A member whose log has rotted on its disk, in a cluster whose majority is sound. */
 import { expect, test } from "bun:test";
 import type { NodeId } from "../core/types.ts";
-import { SimDisk } from "../storage/sim_disk.ts";
+import { MemoryDisk } from "../storage/memory_disk.ts";
 import { StorageError } from "../storage/storage_error.ts";
 import { openSim } from "../storage/testing.ts";
 import { TestCluster, type TestMember, text } from "./testing.ts";
@@ -11,10 +11,10 @@ const COMMANDS = ["a", "b".repeat(300), "c", "d", "e".repeat(60), "f"];
 const FLIPS_WITHIN = 60;
 const FLIPS_BEHIND = 6;
 
-type Disks = ReadonlyMap<NodeId, SimDisk>;
+type Disks = ReadonlyMap<NodeId, MemoryDisk>;
 
 /** Null when the log is refused. */
-function startOn(cluster: TestCluster, id: NodeId, disk: SimDisk, instance = 100 + id): TestMember | null {
+function startOn(cluster: TestCluster, id: NodeId, disk: MemoryDisk, instance = 100 + id): TestMember | null {
   try {
     return cluster.start(id, false, undefined, { storage: openSim(disk), instance });
   } catch (error) {
@@ -32,7 +32,7 @@ function write(cluster: TestCluster, command: string): void {
 /** Members 1 and 2 hold all commands, 3 was away since the second one. */
 function written(): Disks {
   const cluster = new TestCluster(3);
-  const disks = new Map(cluster.ids.map((id) => [id, new SimDisk()]));
+  const disks = new Map(cluster.ids.map((id) => [id, new MemoryDisk()]));
   for (const [id, disk] of disks) startOn(cluster, id, disk);
   for (const [i, command] of COMMANDS.entries()) {
     if (i === 2) cluster.isolate(3);
@@ -44,7 +44,7 @@ function written(): Disks {
 }
 
 /** Where bits are flipped in the segment that holds everything; the next one is made, and not begun. */
-function flipsOf(disk: SimDisk): { readonly segment: string; readonly bits: number[] } {
+function flipsOf(disk: MemoryDisk): { readonly segment: string; readonly bits: number[] } {
   const segments = disk.list().filter((name) => name.endsWith(".log")).sort();
   const [bytes, ...others] = segments.map((name) => disk.read(name)) as [Uint8Array, ...Uint8Array[]];
   expect(others.every((other) => other.every((byte) => byte === 0))).toBe(true);
@@ -89,7 +89,7 @@ test("B33: a member whose log was refused and comes back empty neither votes nor
   const disks = written();
   const cluster = new TestCluster(3);
   // 1 has rotted and was emptied; 2 has everything, 3 lacks what was written while it was away.
-  const wiped = startOn(cluster, 1, new SimDisk(), 99)!;
+  const wiped = startOn(cluster, 1, new MemoryDisk(), 99)!;
   const third = startOn(cluster, 3, disks.get(3)!.copy())!;
   cluster.clock.advance(10_000);
   // 1 and 3 are a majority in number. Together they would have lost what 1 and 2 had acknowledged.

@@ -8,7 +8,7 @@ import type { Index, Snapshot, Term } from "../core/types.ts";
 import type { LogBatch, LogStorage, StoredLog } from "../node/ports.ts";
 import { inlineBackend } from "../storage/inline_backend.ts";
 import { type OpenedLog, openLog, readLogFiles, recoverOrThrow } from "../storage/open_wal.ts";
-import { SimDisk as SimFiles } from "../storage/sim_disk.ts";
+import { MemoryDisk } from "../storage/memory_disk.ts";
 import { StorageError } from "../storage/storage_error.ts";
 import { WalStorage, type WriteBackend } from "../storage/wal_storage.ts";
 import type { WalWriter } from "../storage/wal_writer.ts";
@@ -48,7 +48,7 @@ export class SimDisk {
   instance: number;
   /** A bit was inverted since it was last opened. */
   isRotten = false;
-  private files = new SimFiles();
+  private files = new MemoryDisk();
   /** The directory has held a log. */
   private begun = false;
   private image = new MemoryLog();
@@ -170,7 +170,7 @@ export class SimDisk {
   /** The directory is lost with everything in it. */
   wipe(): void {
     this.observer?.onWipe(this);
-    this.files = new SimFiles();
+    this.files = new MemoryDisk();
     this.begun = false;
     this.isRotten = false;
     this.failed = false;

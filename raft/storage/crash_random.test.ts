@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { seededRandom } from "../core/seeded_random.ts";
 import { inlineBackend } from "./inline_backend.ts";
 import { openLog } from "./open_wal.ts";
-import { SimDisk } from "./sim_disk.ts";
+import { MemoryDisk } from "./memory_disk.ts";
 import { batch, entry, IDENTITY, snapshotAt } from "./testing.ts";
 import { type BrokenStorage, WalStorage } from "./wal_storage.ts";
 import type { LogBatch, StoredLog } from "../node/ports.ts";
@@ -78,7 +78,7 @@ function replacesFrom({ entries, snapshot, hardState }: LogBatch): number {
 /** Several lives of one log, each ended by a crash; returns what was acknowledged and lost, or null. */
 function lives(seed: number, broken?: BrokenStorage): string | null {
   const random = seededRandom(seed);
-  const disk = new SimDisk();
+  const disk = new MemoryDisk();
   let model = new Model();
   /** Where a batch that was not acknowledged may have cut the log. */
   let truncatedFrom = Infinity;

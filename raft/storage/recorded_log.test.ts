@@ -13,7 +13,7 @@ import { putUint32, putUint53 } from "../core/integers.ts";
 import { directoryIdentity, type DirectoryOrigin, identityFile, writeIdentity } from "./identity.ts";
 import { openWal } from "./open_wal.ts";
 import { recover } from "./recover.ts";
-import { SimDisk } from "./sim_disk.ts";
+import { MemoryDisk } from "./memory_disk.ts";
 import { snapshotIndexOf } from "./snapshot_format.ts";
 import { StorageError } from "./storage_error.ts";
 import {
@@ -73,7 +73,7 @@ function filesIn(text: string): Files {
 
 /** What lies on the disk after each batch of the story. */
 function written(): Files[] {
-  const disk = new SimDisk();
+  const disk = new MemoryDisk();
   const storage = openSim(disk, STORY_SEGMENT_BYTES);
   return story().map((one) => {
     live(storage, [one]);

@@ -3,7 +3,7 @@ import { seededRandom } from "../core/seeded_random.ts";
 import { inlineBackend } from "./inline_backend.ts";
 import { openLog, readLogFiles } from "./open_wal.ts";
 import { recover } from "./recover.ts";
-import { SimDisk } from "./sim_disk.ts";
+import { MemoryDisk } from "./memory_disk.ts";
 import { StorageError } from "./storage_error.ts";
 import {
   allowedAfter,
@@ -27,7 +27,7 @@ import type { StoredLog } from "../node/ports.ts";
 
 const SEGMENT_BYTES = STORY_SEGMENT_BYTES;
 
-function play(disk: SimDisk, chapters: readonly Chapter[]): Life {
+function play(disk: MemoryDisk, chapters: readonly Chapter[]): Life {
   return live(openSim(disk, SEGMENT_BYTES), chapters);
 }
 
@@ -35,7 +35,7 @@ const FAULTS = { crash: /crash/, EIO: /EIO/, ENOSPC: /ENOSPC|is full/, short: /s
 type Fault = keyof typeof FAULTS;
 
 /** Opens a disk that may fail at that; null: it did. */
-function openFailing(disk: SimDisk, fault: Fault, ballastBytes = 0): WalStorage | null {
+function openFailing(disk: MemoryDisk, fault: Fault, ballastBytes = 0): WalStorage | null {
   try {
     return openSim(disk, SEGMENT_BYTES, false, ballastBytes);
   } catch (error) {
@@ -46,7 +46,7 @@ function openFailing(disk: SimDisk, fault: Fault, ballastBytes = 0): WalStorage 
 
 /** A life on a disk that fails at an operation. */
 function playFailing(fault: Fault, operation: number, ballastBytes = 0) {
-  const disk = new SimDisk();
+  const disk = new MemoryDisk();
   disk.failAt = { operation, fault };
   const storage = openFailing(disk, fault, ballastBytes);
   const life: Life = storage
@@ -67,10 +67,10 @@ for (
   const [what, damage] of [
     ["a flipped bit", (disk) => disk.flip(segmentName(3), 8 * 300)],
     ["a file that was cut", (disk) => disk.truncate(segmentName(3), 300)],
-  ] satisfies [string, (disk: SimDisk) => void][]
+  ] satisfies [string, (disk: MemoryDisk) => void][]
 ) {
   test(`the refusal of ${what} names the file, the byte and the way out`, () => {
-    const disk = new SimDisk();
+    const disk = new MemoryDisk();
     play(disk, story());
     damage(disk);
     expect(() => openSim(disk, SEGMENT_BYTES, true)).toThrow(
@@ -80,7 +80,7 @@ for (
 }
 
 test("a sector of durable records that reads as zeros is refused, though a torn write looks like that", () => {
-  const disk = new SimDisk();
+  const disk = new MemoryDisk();
   const storage = openSim(disk, 16 * 1024);
   for (let i = 1; i <= 3; i++) storage.append(batch({ entries: [entry(1, i, 1500)] }), () => {});
   const used = disk.read(segmentName(1)).findLastIndex((byte) => byte !== 0) + 1;
@@ -97,7 +97,7 @@ test("a sector of durable records that reads as zeros is refused, though a torn 
 test("B33: a flipped bit of the last write is refused also where the payload has sectors of zeros", () => {
   const zeros = (index: number): Entry => ({ ...entry(1, index), data: new Uint8Array(1100) });
   for (const entries of [[zeros(2)], [entry(1, 2, 40), zeros(3)], [zeros(2), entry(1, 3, 40)]]) {
-    const disk = new SimDisk();
+    const disk = new MemoryDisk();
     const storage = openSim(disk, 4096);
     storage.append(batch({ entries: [entry(1, 1, 100)] }), () => {});
     const before = disk.read(segmentName(1)).findLastIndex((byte) => byte !== 0) + 1;
@@ -127,7 +127,7 @@ test("the number of writes may pass 2^32: what was durable is told from what is 
   };
   const first = encodeUnsealed([{ kind: "segmentHeader", header }]);
   sealRecords(first, 0, LAST - 2, true);
-  const disk = new SimDisk();
+  const disk = new MemoryDisk();
   const file = disk.create(segmentName(1));
   file.write(new Uint8Array(header.segmentBytes), 0);
   file.write(first, 0);
@@ -156,7 +156,7 @@ test("the number of writes may pass 2^32: what was durable is told from what is 
 
 test("what a torn write left whole, and was built on since, is not cut as torn later", () => {
   const size = 16 * 1024;
-  const disk = new SimDisk();
+  const disk = new MemoryDisk();
   const storage = openSim(disk, size);
   storage.append(batch({ entries: [entry(1, 1, 2000), entry(1, 2, 2000)] }), () => {});
   const used = disk.read(segmentName(1)).findLastIndex((byte) => byte !== 0) + 1;
@@ -179,7 +179,7 @@ test("what a torn write left whole, and was built on since, is not cut as torn l
 });
 
 test("a record that is gone from between others is refused", () => {
-  const disk = new SimDisk();
+  const disk = new MemoryDisk();
   const hardState = (term: number) => batch({ hardState: { term, vote: 1, commit: 0 } });
   const storage = openSim(disk, SEGMENT_BYTES);
   for (let term = 1; term <= 3; term++) storage.append({ ...hardState(term), sync: false }, () => {});
@@ -196,7 +196,7 @@ test("a record that is gone from between others is refused", () => {
 });
 
 test("a log that was cut below what it knows to be committed is refused", () => {
-  const disk = new SimDisk();
+  const disk = new MemoryDisk();
   const storage = openSim(disk, SEGMENT_BYTES);
   storage.append(batch({ entries: [entry(1, 1), entry(1, 2), entry(1, 3)] }), () => {});
   storage.append(batch({ hardState: { term: 1, vote: 1, commit: 3 } }), () => {});
@@ -207,7 +207,7 @@ test("a log that was cut below what it knows to be committed is refused", () => 
 });
 
 test("a log whose beginning is gone, and no snapshot stands for it, is refused", () => {
-  const disk = new SimDisk();
+  const disk = new MemoryDisk();
   const storage = openSim(disk, SEGMENT_BYTES);
   for (let i = 1; i <= 20; i++) storage.append(batch({ entries: [entry(1, i, 200)] }), () => {});
   disk.remove(segmentName(1));
@@ -215,7 +215,7 @@ test("a log whose beginning is gone, and no snapshot stands for it, is refused",
 });
 
 test("what was only in the page cache when the process ended is made durable before anything is built on it", () => {
-  const disk = new SimDisk();
+  const disk = new MemoryDisk();
   const { stored, writer } = openLog(disk, IDENTITY, { segmentBytes: SEGMENT_BYTES });
   // The process ends between write and fdatasync.
   const unfinished = new WalStorage(stored, {
@@ -237,7 +237,7 @@ test("a snapshot file keeps voters and learners apart", () => {
 });
 
 test("a log of another cluster is refused", () => {
-  const disk = new SimDisk();
+  const disk = new MemoryDisk();
   play(disk, story());
   const files = new Map(disk.list().map((name) => [name, disk.read(name)]));
   const result = recover(files, { clusterId: 1, nodeId: 1 }, true);
@@ -328,7 +328,7 @@ test("B32: a crash at every operation of opening what a dead process left unsync
  */
 function openUnsynced(last: number, operation: number) {
   const chapters = story();
-  const disk = new SimDisk();
+  const disk = new MemoryDisk();
   const { stored, writer } = openLog(disk, IDENTITY, { segmentBytes: SEGMENT_BYTES });
   let hung = false;
   const backend = inlineBackend(writer, (finish) => hung || finish());
@@ -360,7 +360,7 @@ test("a failure while a log is made ready is told: what is read from then on may
 });
 
 test("a file that cannot be opened is as it was: that is no failure to remember", () => {
-  const disk = new SimDisk();
+  const disk = new MemoryDisk();
   openLog(disk, IDENTITY, { segmentBytes: SEGMENT_BYTES });
   const refused = () => {
     throw Object.assign(new Error("EACCES: permission denied, open"), { code: "EACCES", syscall: "open" });
@@ -373,7 +373,7 @@ test("a file that cannot be opened is as it was: that is no failure to remember"
 });
 
 test("compaction deletes the segments that a snapshot covers, and the rest still opens", () => {
-  const disk = new SimDisk();
+  const disk = new MemoryDisk();
   const storage = openSim(disk, SEGMENT_BYTES);
   for (let i = 1; i <= 60; i++) storage.append(batch({ entries: [entry(1, i, 200)] }), () => {});
   const segments = () => disk.list().filter((name) => name.endsWith(".log")).length;
@@ -390,7 +390,7 @@ test("compaction deletes the segments that a snapshot covers, and the rest still
 });
 
 test("nothing is deleted that no durable snapshot covers", () => {
-  const disk = new SimDisk();
+  const disk = new MemoryDisk();
   const storage = openSim(disk, SEGMENT_BYTES);
   for (let i = 1; i <= 40; i++) storage.append(batch({ entries: [entry(1, i, 200)] }), () => {});
   storage.append(batch({ snapshot: snapshotAt(10, 1) }), () => {});
@@ -401,14 +401,14 @@ test("nothing is deleted that no durable snapshot covers", () => {
 });
 
 test("an entry larger than a segment is kept", () => {
-  const disk = new SimDisk();
+  const disk = new MemoryDisk();
   const storage = openSim(disk, SEGMENT_BYTES);
   storage.append(batch({ entries: [entry(1, 1), entry(1, 2, 9000), entry(1, 3)] }), () => {});
   expect(openSim(disk, SEGMENT_BYTES).load().entries).toEqual([entry(1, 1), entry(1, 2, 9000), entry(1, 3)]);
 });
 
 test("reopening many times writes nothing and makes no new segments", () => {
-  const disk = new SimDisk();
+  const disk = new MemoryDisk();
   play(disk, story());
   openSim(disk, SEGMENT_BYTES).close();
   const files = disk.list().sort();

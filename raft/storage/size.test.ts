@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { DEFAULT_SEGMENT_BYTES } from "./open_wal.ts";
-import { SimDisk } from "./sim_disk.ts";
+import { MemoryDisk } from "./memory_disk.ts";
 import { batch, entry, openSim, snapshotAt } from "./testing.ts";
 
 /** As a RaftNode does by default. */
@@ -9,7 +9,7 @@ const KEPT = 1024;
 const MOST_BYTES = 16 * 1024 * 1024;
 
 test("log and snapshots stay below 16 MiB however many commands there are", () => {
-  const disk = new SimDisk();
+  const disk = new MemoryDisk();
   const storage = openSim(disk, DEFAULT_SEGMENT_BYTES);
   const onDisk = () => disk.list().reduce((sum, name) => sum + disk.read(name).length, 0);
   let most = 0;

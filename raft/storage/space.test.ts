@@ -9,7 +9,7 @@ import type { LogBatch } from "../node/ports.ts";
 import { inlineBackend } from "./inline_backend.ts";
 import { JobSlot } from "./job_slot.ts";
 import { openLog, openWal } from "./open_wal.ts";
-import { SimDisk } from "./sim_disk.ts";
+import { MemoryDisk } from "./memory_disk.ts";
 import { BALLAST_NAME } from "./space.ts";
 import { StorageError } from "./storage_error.ts";
 import { batch, entry, IDENTITY, openSim, snapshotAt } from "./testing.ts";
@@ -21,7 +21,7 @@ const SEGMENT_BYTES = 4096;
 const BALLAST_BYTES = 4 * SEGMENT_BYTES;
 
 /** A log that keeps space back, on a clock moved by hand. */
-function open(disk: SimDisk) {
+function open(disk: MemoryDisk) {
   const clock = { nowMs: 0 };
   const failures: string[] = [];
   const { stored, writer } = openLog(disk, IDENTITY, {
@@ -47,7 +47,7 @@ function open(disk: SimDisk) {
   return { stored, storage, outcomes, failures, append, shortage };
 }
 
-const used = (disk: SimDisk) => disk.list().reduce((sum, name) => sum + disk.read(name).length, 0);
+const used = (disk: MemoryDisk) => disk.list().reduce((sum, name) => sum + disk.read(name).length, 0);
 
 /** Appends one entry after another until one of them has to wait; returns how many were written. */
 function fill({ append, outcomes }: ReturnType<typeof open>): number {
@@ -59,7 +59,7 @@ function fill({ append, outcomes }: ReturnType<typeof open>): number {
 }
 
 test("space is kept back, and with it a full disk is told before anything has to wait", () => {
-  const disk = new SimDisk();
+  const disk = new MemoryDisk();
   const log = open(disk);
   expect(disk.read(BALLAST_NAME).length).toBe(BALLAST_BYTES);
   expect(log.shortage()).toBeNull();
@@ -76,7 +76,7 @@ test("space is kept back, and with it a full disk is told before anything has to
 });
 
 test("a disk that fails while room is looked for ends the log, though nobody writes, and is short of space no more", () => {
-  const disk = new SimDisk();
+  const disk = new MemoryDisk();
   const log = open(disk);
   disk.capacityBytes = used(disk);
   while (disk.list().includes(BALLAST_NAME)) {
@@ -94,7 +94,7 @@ test("a disk that fails while room is looked for ends the log, though nobody wri
 });
 
 test("too little free space is told while the ballast is still there, and its end not at the first byte", () => {
-  const disk = new SimDisk();
+  const disk = new MemoryDisk();
   const log = open(disk);
   disk.capacityBytes = used(disk) + BALLAST_BYTES - 1;
   expect(log.shortage()).not.toBeNull();
@@ -106,7 +106,7 @@ test("too little free space is told while the ballast is still there, and its en
 });
 
 test("B32: a write without room waits, and goes on when there is some; nothing is acknowledged meanwhile", () => {
-  const disk = new SimDisk();
+  const disk = new MemoryDisk();
   const log = open(disk);
   disk.capacityBytes = used(disk);
   const written = fill(log);
@@ -124,7 +124,7 @@ test("B32: a write without room waits, and goes on when there is some; nothing i
 });
 
 test("B32: what was acknowledged before the disk was full is there after a crash, and the log opens", () => {
-  const disk = new SimDisk();
+  const disk = new MemoryDisk();
   const log = open(disk);
   disk.capacityBytes = used(disk);
   const written = fill(log);
@@ -136,7 +136,7 @@ test("B32: what was acknowledged before the disk was full is there after a crash
 });
 
 test("an entry larger than a segment waits for room as well, and is written whole", () => {
-  const disk = new SimDisk();
+  const disk = new MemoryDisk();
   const log = open(disk);
   disk.capacityBytes = used(disk);
   log.append(batch({ entries: [entry(1, 1), entry(1, 2, 3 * BALLAST_BYTES), entry(1, 3)] }));
@@ -150,7 +150,7 @@ test("an entry larger than a segment waits for room as well, and is written whol
 });
 
 test("a snapshot without room waits, and leaves nothing half written", () => {
-  const disk = new SimDisk();
+  const disk = new MemoryDisk();
   const log = open(disk);
   log.append(batch({ entries: [entry(1, 1)] }));
   disk.capacityBytes = used(disk);
@@ -167,7 +167,7 @@ test("a snapshot without room waits, and leaves nothing half written", () => {
 test("no random history of writes and crashes on a disk that is full now and then loses anything", () => {
   for (let seed = 1; seed <= 60; seed++) {
     const random = seededRandom(seed);
-    const disk = new SimDisk();
+    const disk = new MemoryDisk();
     let acknowledged = 0;
     for (let life = 1; life <= 4; life++) {
       disk.capacityBytes = Infinity;
@@ -195,7 +195,7 @@ test("no random history of writes and crashes on a disk that is full now and the
 });
 
 test("a failed fdatasync is final, also when its reason is a full disk: what was written may be gone", () => {
-  const disk = new SimDisk();
+  const disk = new MemoryDisk();
   const log = open(disk);
   disk.failAt = { operation: disk.operations + 2, fault: "ENOSPC" };
   log.append(batch({ entries: [entry(1, 1)] }));
@@ -205,7 +205,7 @@ test("a failed fdatasync is final, also when its reason is a full disk: what was
 });
 
 test("a new log on a full disk is refused with the directory and the reason", () => {
-  const disk = new SimDisk();
+  const disk = new MemoryDisk();
   disk.capacityBytes = 100;
   const opening = () => openLog(disk, IDENTITY, { where: "/var/lib/raft" });
   expect(opening).toThrow(StorageError);
@@ -213,7 +213,7 @@ test("a new log on a full disk is refused with the directory and the reason", ()
 });
 
 test("the worker answers for a write only when there was room for it", () => {
-  const disk = new SimDisk();
+  const disk = new MemoryDisk();
   const { stored, writer } = openLog(disk, IDENTITY, { segmentBytes: SEGMENT_BYTES, ballastBytes: 0 });
   writer.close();
   const answers: FromWorker[] = [];

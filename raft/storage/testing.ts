@@ -1,7 +1,7 @@
 /** What the storage tests share: batches, a log on a simulated disk, and the story of one with all there is in it. */
 import { inlineBackend } from "./inline_backend.ts";
 import { openLog } from "./open_wal.ts";
-import type { SimDisk } from "./sim_disk.ts";
+import type { MemoryDisk } from "./memory_disk.ts";
 import { WalStorage } from "./wal_storage.ts";
 import { encodeConfiguration } from "../core/configuration.ts";
 import type { Entry, HardState, Index, NodeId, Snapshot } from "../core/types.ts";
@@ -32,7 +32,7 @@ export function batch(
 
 /** Opens a log on the simulated disk; everything completes before `append` returns. */
 export function openSim(
-  disk: SimDisk,
+  disk: MemoryDisk,
   segmentBytes = 4096,
   logExpected = false,
   ballastBytes = 0,

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { inlineBackend } from "./inline_backend.ts";
 import { MemoryStorage } from "./memory_storage.ts";
 import { openLog } from "./open_wal.ts";
-import { SimDisk } from "./sim_disk.ts";
+import { MemoryDisk } from "./memory_disk.ts";
 import { batch, entry, IDENTITY, openSim, snapshotAt } from "./testing.ts";
 import { WalStorage } from "./wal_storage.ts";
 import type { LogStorage } from "../node/ports.ts";
@@ -16,7 +16,7 @@ const SUBJECTS: Subject[] = [
   {
     name: "log on disk",
     make: () => {
-      const disk = new SimDisk();
+      const disk = new MemoryDisk();
       return { open: () => openSim(disk) };
     },
   },
@@ -94,7 +94,7 @@ for (const { name, make } of SUBJECTS) {
 
 /** A log whose syncs wait until they are let go. */
 function withManualSync(clock: { now: number }) {
-  const disk = new SimDisk();
+  const disk = new MemoryDisk();
   const { stored, writer } = openLog(disk, IDENTITY, { segmentBytes: 4096 });
   const deferred: (() => void)[] = [];
   const backend = inlineBackend(writer, (run) => deferred.push(run));
@@ -147,7 +147,7 @@ test("the age of the oldest write shows a disk that hangs", () => {
 });
 
 test("an error ends the storage: what waits and what comes later fails with it", () => {
-  const disk = new SimDisk();
+  const disk = new MemoryDisk();
   const storage = openSim(disk);
   disk.failAt = { operation: disk.operations + 2, fault: "EIO" };
   const outcomes: (string | undefined)[] = [];
@@ -160,7 +160,7 @@ test("an error ends the storage: what waits and what comes later fails with it",
 
 test("an error is final, though the next write would succeed", () => {
   const submitted: ((error: Error | null) => void)[] = [];
-  const { stored } = openLog(new SimDisk(), IDENTITY);
+  const { stored } = openLog(new MemoryDisk(), IDENTITY);
   const backend = {
     submit: (_: unknown, done: (e: Error | null) => void) => void submitted.push(done),
     checkSpace: () => {},
@@ -179,7 +179,7 @@ test("an error is final, though the next write would succeed", () => {
 
 test("a write that ends after close is not told to anybody", () => {
   let finish: (error: Error | null) => void = () => {};
-  const { stored } = openLog(new SimDisk(), IDENTITY);
+  const { stored } = openLog(new MemoryDisk(), IDENTITY);
   const backend = {
     submit: (_: unknown, done: (e: Error | null) => void) => void (finish = done),
     checkSpace: () => {},
@@ -206,7 +206,7 @@ test("nothing is called back after close", () => {
 });
 
 test("broken on purpose: acknowledged before the sync, and the vote forgotten", () => {
-  const disk = new SimDisk();
+  const disk = new MemoryDisk();
   const open = (broken: "ack-before-fsync" | "vote-not-persisted") => {
     const { stored, writer } = openLog(disk, IDENTITY);
     const backend = inlineBackend(writer, () => {});

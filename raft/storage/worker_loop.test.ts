@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { JobSlot } from "./job_slot.ts";
 import { openLog } from "./open_wal.ts";
-import { SimDisk } from "./sim_disk.ts";
+import { MemoryDisk } from "./memory_disk.ts";
 import { batch, entry, IDENTITY, openSim } from "./testing.ts";
 import { WalStorage } from "./wal_storage.ts";
 import { workerLoop } from "./worker_loop.ts";
@@ -9,7 +9,7 @@ import type { FromWorker } from "./worker_protocol.ts";
 import type { LogBatch } from "../node/ports.ts";
 
 /** A storage whose worker is called as a function. */
-function withLoop(disk: SimDisk) {
+function withLoop(disk: MemoryDisk) {
   const { stored, writer } = openLog(disk, IDENTITY);
   writer.close();
   const answers: FromWorker[] = [];
@@ -36,7 +36,7 @@ function withLoop(disk: SimDisk) {
 }
 
 test("what it has answered for is durable, without what asked for no sync", () => {
-  const disk = new SimDisk();
+  const disk = new MemoryDisk();
   const { answers, append } = withLoop(disk);
   append(batch({ entries: [entry(1, 1)] }));
   append(batch({ hardState: { term: 1, vote: 1, commit: 1 }, sync: false }));
@@ -48,7 +48,7 @@ test("what it has answered for is durable, without what asked for no sync", () =
 });
 
 test("a failure is told once, and nothing is written after it", () => {
-  const disk = new SimDisk();
+  const disk = new MemoryDisk();
   const { answers, append, handle } = withLoop(disk);
   disk.failAt = { operation: disk.operations + 2, fault: "EIO" };
   append(batch({ entries: [entry(1, 1)] }));

@@ -91,7 +91,7 @@ export class Actor {
       const view = postgres.view();
       if (view.writable && view.action?.kind !== "stop") this.#counters.demotions++;
       // Who streams from here by now is part of what the successor is chosen by: looked at while the checkpoint runs.
-      if (action.checkpoint) postgres.look();
+      if (action.checkpoint) postgres.refresh();
       stopNote.asked(action.how, reason, wallTime());
       this.#run(action);
     },

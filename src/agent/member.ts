@@ -160,7 +160,7 @@ export class Member {
         if (isKnown) this.#tenancy.renewSoon();
       },
       lockChanged: () => {
-        postgres.look();
+        postgres.refresh();
         this.#tenancy.renewSoon();
         this.#joining.lockChanged();
       },
@@ -319,7 +319,7 @@ export class Member {
     const isHolder = holding && tenure.epoch === dcs.state.lock.epoch;
     if (isHolder) sightings.seen(tenure.epoch);
     this.#streamedTo.note(postgres.view());
-    const status = this.#publisher.look({
+    const status = this.#publisher.publish({
       name,
       incarnation,
       life: this.life(),

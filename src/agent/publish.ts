@@ -33,7 +33,7 @@ export class Publisher {
   }
 
   /** The status that was sent; null: none was due. */
-  look(input: Omit<OwnStatusInput, "seq">): MemberStatus | null {
+  publish(input: Omit<OwnStatusInput, "seq">): MemberStatus | null {
     const { nowMs } = input;
     const status = ownStatus({ ...input, seq: this.#seq + 1 });
     const text = significant(status);

@@ -7,7 +7,7 @@ function site() {
   const settling = new WalSettling();
   let looks = 0;
   const at = (nowMs: number, view: Partial<PostgresView>, record = lock(FREE)) =>
-    settling.look(record, { view: () => postgres(view), look: () => looks++ }, nowMs);
+    settling.look(record, { view: () => postgres(view), refresh: () => looks++ }, nowMs);
   return { settling, at, looks: () => looks };
 }
 

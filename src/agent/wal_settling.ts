@@ -22,7 +22,7 @@ export class WalSettling {
   }
 
   /** Compares the latest look with the one before, and asks for another while they differ. Returns when to come again. */
-  look(lock: LockRecord, postgres: Pick<PostgresPort, "view" | "look">, nowMs: number): number {
+  look(lock: LockRecord, postgres: Pick<PostgresPort, "view" | "refresh">, nowMs: number): number {
     const { receivedLsn, lastLookMs, process } = postgres.view();
     if (lock.holder !== null || process !== "running") {
       this.#state = null;
@@ -36,7 +36,7 @@ export class WalSettling {
       this.#state = { ...state, settled: state.lsn === receivedLsn, lsn: receivedLsn, lookMs: lastLookMs };
     }
     if (this.settled) return Infinity;
-    postgres.look();
+    postgres.refresh();
     return nowMs + LOOK_MS;
   }
 }

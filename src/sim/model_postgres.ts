@@ -70,7 +70,7 @@ export class ModelPostgres implements PostgresPort {
     this.handlers.push(handler);
   }
 
-  look(): void {
+  refresh(): void {
     if (this.lookAsked) return;
     this.lookAsked = true;
     this.later(this.random.between(0.5, 4), () => {
@@ -441,7 +441,7 @@ export class ModelPostgres implements PostgresPort {
       this.memory.following = { name, connUrl: `postgres://${name}:5432/postgres` };
     }
     this.survey();
-    this.look();
+    this.refresh();
   }
 
   /** Reads the directory and the end of WAL in it, which takes a moment. */

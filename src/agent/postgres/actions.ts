@@ -8,7 +8,7 @@ import { ActionLedger, type Begun, type StopHow } from "./action_ledger.ts";
 import type { ContextParts } from "./context.ts";
 import type { Progress } from "./join.ts";
 import { CANCELLED } from "./stop.ts";
-import { atMost, Turns } from "./wait.ts";
+import { atMost, WorkQueue } from "./wait.ts";
 
 /** A stop does not wait longer than this for what it cancelled. */
 const CANCEL_WAIT_MS = 2_000;
@@ -18,7 +18,7 @@ type Work = (signal: AbortSignal, progress: Progress) => Promise<string | null>;
 
 export class PostgresActions {
   /** Work of actions, the cancelled ones included. */
-  private readonly turns = new Turns();
+  private readonly turns = new WorkQueue();
   private readonly ledger: ActionLedger;
   private controller = new AbortController();
   private lastQuietFailure = "";

@@ -19,7 +19,7 @@ import type { UnfinishedMarker } from "../../postgres/unfinished.ts";
 import { upstreamConninfo } from "../../postgres/upstream.ts";
 import { findWalEnd } from "../../postgres/wal_end.ts";
 import type { PostgresMemory } from "./memory.ts";
-import { ask, atMost, Turns } from "./wait.ts";
+import { ask, atMost, WorkQueue } from "./wait.ts";
 
 /** Reading the end of WAL holds up the view for this long at most; it goes on in the background. */
 const WAL_END_WAIT_MS = 300;
@@ -50,8 +50,8 @@ export interface ContextParts {
 
 export class PostgresContext {
   /** Files are written by one at a time: a start, a follow and a new configuration may come together. */
-  private readonly writing = new Turns();
-  private readonly surveying = new Turns();
+  private readonly writing = new WorkQueue();
+  private readonly surveying = new WorkQueue();
   /** Files were written that the running server has not been told of. */
   reloadOwed = false;
 

@@ -34,7 +34,7 @@ import { restartStep } from "../stop_note.ts";
 import { type ServerEnd, ServerWatch } from "./server_watch.ts";
 import { PostgresSlots } from "./slots.ts";
 import { PostgresUpkeep } from "./upkeep.ts";
-import { Turns } from "./wait.ts";
+import { WorkQueue } from "./wait.ts";
 
 export interface PostgresExecutorOptions {
   readonly config: LocalConfig;
@@ -57,7 +57,7 @@ export class PostgresExecutor implements PostgresPort {
   private readonly handlers: (() => void)[] = [];
   private readonly actions: PostgresActions;
   private readonly slots: PostgresSlots;
-  private readonly configuring = new Turns();
+  private readonly configuring = new WorkQueue();
   private readonly directoryWatch: DirectoryWatch;
   private shown: string | null = null;
   private announcing = false;
@@ -131,8 +131,8 @@ export class PostgresExecutor implements PostgresPort {
     this.handlers.push(handler);
   }
 
-  look(): void {
-    this.background("look", this.monitor.look());
+  refresh(): void {
+    this.background("refresh", this.monitor.refresh());
   }
 
   desire({ configuration, slots, upstream }: Partial<Desired>): void {
@@ -338,14 +338,14 @@ export class PostgresExecutor implements PostgresPort {
     );
     if (!server.writable) memory.following = context.parts.files.following();
     await context.survey();
-    await this.monitor.look();
+    await this.monitor.refresh();
     const { control } = memory.found;
     if (control !== null && !server.writable) {
       memory.raiseFloor(
         server.pid,
         await findWalEnd(context.parts.programs, context.dataDir, control, 10_000),
       );
-      await this.monitor.look();
+      await this.monitor.refresh();
     }
     if (memory.server?.pid !== server.pid) return;
     if (memory.found.directory.kind === "valid") this.call("on_start", this.role());

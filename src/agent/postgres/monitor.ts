@@ -15,7 +15,7 @@ import type { PostmasterPid } from "../../postgres/postmaster_pid.ts";
 import { parseStatus, STATUS_QUERY } from "../../postgres/status_query.ts";
 import type { PostgresContext } from "./context.ts";
 import type { DirectoryListener } from "../directory_watch.ts";
-import { Turns } from "./wait.ts";
+import { WorkQueue } from "./wait.ts";
 
 const IDLE_LOOK_MS = 1_000;
 /** While the server starts, is promoted or stops. */
@@ -29,7 +29,7 @@ const END_SESSIONS = "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalo
 
 export class PostgresMonitor implements DirectoryListener {
   private connection: { readonly pid: number; readonly to: Connection } | null = null;
-  private readonly turns = new Turns();
+  private readonly turns = new WorkQueue();
   /** A look that has not begun yet. */
   private queued: Promise<void> | null = null;
   private timer: Timer | null = null;
@@ -48,7 +48,7 @@ export class PostgresMonitor implements DirectoryListener {
   }
 
   /** Resolves after a look that began after this call. Never rejects. */
-  look(): Promise<void> {
+  refresh(): Promise<void> {
     this.queued ??= this.turns.take(() => {
       this.queued = null;
       return this.once();
@@ -113,7 +113,7 @@ export class PostgresMonitor implements DirectoryListener {
     this.timer?.cancel();
     this.timer = clock.after(busy ? BUSY_LOOK_MS : IDLE_LOOK_MS, () => {
       this.onTick();
-      this.look().finally(() => this.schedule());
+      this.refresh().finally(() => this.schedule());
     });
   }
 

@@ -26,5 +26,5 @@ export interface PostgresPort {
   /** What it is to be like from now on; what is left out stays as it was. */
   desire(desired: Partial<Desired>): void;
   /** Look again now (WAL positions, recovery state); onChange fires when something is new. */
-  look(): void;
+  refresh(): void;
 }

@@ -81,7 +81,7 @@ export class PostgresRun {
           : ` (exit code ${lastExit.code})`;
         return `PostgreSQL ended while it was starting${how}: its log says why`;
       }
-      await this.monitor.look();
+      await this.monitor.refresh();
       if (memory.server?.pid === postmaster.pid && memory.server.ready) {
         memory.crashedAtMs = null;
         return null;
@@ -125,7 +125,7 @@ export class PostgresRun {
     }
     const failed = await this.untilPromoted(signal);
     if (failed !== null) return failed;
-    await this.monitor.look();
+    await this.monitor.refresh();
     memory.following = null;
     files.unmarkFormerPrimary();
     files.unmarkWroteAlone();
@@ -190,7 +190,7 @@ export class PostgresRun {
     ).then(
       () => {
         this.checkpointFailures = 0;
-        return this.monitor.look();
+        return this.monitor.refresh();
       },
       (error: unknown) => {
         this.checkpointFailures++;

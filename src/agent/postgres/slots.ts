@@ -20,7 +20,7 @@ import {
   writeMadeSlots,
 } from "../../postgres/slots.ts";
 import type { PostgresContext } from "./context.ts";
-import { Turns } from "./wait.ts";
+import { WorkQueue } from "./wait.ts";
 
 /** What somebody drops by hand comes back within this time. */
 const EVERY_MS = 10_000;
@@ -33,7 +33,7 @@ export class PostgresSlots {
   private members: readonly string[] | null = null;
   private readonly wantedAtMs = new Map<string, number>();
   private readonly idleSinceMs = new Map<string, number>();
-  private readonly turns = new Turns();
+  private readonly turns = new WorkQueue();
   private lastFailure = "";
   private failures = 0;
   /** The server and what it should have, as it was last looked at. */

@@ -11,7 +11,7 @@ import { NO_RECOVERY } from "../../postgres/server_conf.ts";
 import type { PostgresContext } from "./context.ts";
 import type { PostgresMonitor } from "./monitor.ts";
 import type { PostgresSlots } from "./slots.ts";
-import { sleep, Turns } from "./wait.ts";
+import { sleep, WorkQueue } from "./wait.ts";
 
 /** After a reload the server needs a moment before its own marks of a pending restart are right. */
 const AFTER_RELOAD_MS = 1_000;
@@ -20,7 +20,7 @@ const RECEIVER_LIMIT_MS = 10_000;
 
 export class PostgresUpkeep {
   /** Who writes the files by whom they name: a cut that is under way is not undone by what was in force before. */
-  private readonly followTurns = new Turns();
+  private readonly followQueue = new WorkQueue();
 
   constructor(
     private readonly context: PostgresContext,
@@ -36,7 +36,7 @@ export class PostgresUpkeep {
     context.parts.config.replaceCluster(config.postgresql.section);
     if (pgpass.mend()) context.info(`${pgpass.path} was written with the passwords in force`);
     if (!this.serverRuns()) return false;
-    const changed = await this.followTurns.take(async () => {
+    const changed = await this.followQueue.take(async () => {
       const written = await context.writeConfig(() => this.presentRecovery());
       if (written.length > 0) {
         context.info(`Changes in the configuration (${written.join(", ")}): reloading PostgreSQL`);
@@ -54,7 +54,7 @@ export class PostgresUpkeep {
    * somebody else may change or remove them, and a server may not have heard that it should reload.
    */
   mend(): Promise<void> {
-    return this.followTurns.take(async () => {
+    return this.followQueue.take(async () => {
       const { context } = this;
       const { guard, pgpass, memory } = context.parts;
       if (guard.view().postmaster?.phase !== "running" || memory.displaced !== null) return;
@@ -115,7 +115,7 @@ export class PostgresUpkeep {
 
   /** Points a running standby elsewhere. Nobody: resolves when the WAL receiver is proven gone. */
   follow(upstream: Upstream | null): Promise<void> {
-    return this.followTurns.take(async () => {
+    return this.followQueue.take(async () => {
       const { context } = this;
       const { memory, files, log, changed, guard } = context.parts;
       if (upstream !== null) this.slots.becameStandby();
@@ -130,7 +130,7 @@ export class PostgresUpkeep {
       if (upstream === null && !await this.cutReceiver()) return;
       memory.following = upstream;
       changed();
-      await this.monitor.look();
+      await this.monitor.refresh();
     });
   }
 
@@ -181,13 +181,13 @@ export class PostgresUpkeep {
     const { memory, clock, guard } = this.context.parts;
     const postmaster = guard.view().postmaster?.pid;
     const untilMs = clock.now() + RECEIVER_LIMIT_MS;
-    await this.monitor.look();
+    await this.monitor.refresh();
     while (clock.now() < untilMs && guard.view().postmaster?.pid === postmaster) {
       const pid = memory.server?.status?.receiverPid ?? null;
       if (pid === null) return true;
       if (readProcess(pid)?.parentPid === postmaster && isAlive(pid)) signalProcess(pid, "SIGTERM");
       await sleep(clock, RECEIVER_POLL_MS);
-      await this.monitor.look();
+      await this.monitor.refresh();
     }
     this.context.warn("the WAL receiver did not end");
     return false;

@@ -32,7 +32,7 @@ export function ask(request: (done: GuardDone) => void): Promise<GuardReply> {
 }
 
 /** Runs one piece of work after the other, in order. One that fails does not hold up the next. */
-export class Turns {
+export class WorkQueue {
   private tail: Promise<unknown> = Promise.resolve();
 
   take<T>(work: () => Promise<T>): Promise<T> {

@@ -72,7 +72,7 @@ function failure(code: string, what: string): Error {
   return Object.assign(new Error(`${code}: simulated ${what}`), { code });
 }
 
-export class SimDisk implements Disk {
+export class MemoryDisk implements Disk {
   /** Count of operations that change something. `failAt` refers to it. */
   operations = 0;
   /** Files are extended up to this in all; what they have can be overwritten. */
@@ -108,8 +108,8 @@ export class SimDisk implements Disk {
   }
 
   /** Another disk with the same durable contents. */
-  copy(): SimDisk {
-    const other = new SimDisk();
+  copy(): MemoryDisk {
+    const other = new MemoryDisk();
     for (const [name, file] of this.#names) {
       const twin = new SimFile();
       twin.visible = file.visible.slice();
