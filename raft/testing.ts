@@ -90,7 +90,13 @@ export class Inputs {
   #mostResident = 0;
   readonly #begunMs = performance.now();
 
-  constructor(readonly border: string, readonly count: number) {}
+  readonly border: string;
+  readonly count: number;
+
+  constructor(border: string, count: number) {
+    this.border = border;
+    this.count = count;
+  }
 
   /** Throws when `judge` does, or takes too long each time. Null, or the promise of the rest. */
   tried(judge: () => unknown, limitMs = INPUT_MS): Promise<void> | null {

@@ -27,7 +27,11 @@ class BusyPrimary {
   #stopped = false;
   #running: Promise<unknown>[] = [];
 
-  constructor(readonly member: TestMember) {}
+  readonly member: TestMember;
+
+  constructor(member: TestMember) {
+    this.member = member;
+  }
 
   async start(): Promise<void> {
     const { member } = this;

@@ -19,23 +19,26 @@ import type { Settings } from "./settings.ts";
 const OPERATION_TIMEOUT_MS = 3_600_000;
 
 export class ClusterAccess {
-  private readonly client: ApiClient;
-  private bases: readonly string[];
+  readonly #client: ApiClient;
+  #bases: readonly string[];
 
-  constructor(private readonly settings: Settings) {
-    this.client = new ApiClient(settings.client);
-    this.bases = settings.bases;
+  readonly #settings: Settings;
+
+  constructor(settings: Settings) {
+    this.#settings = settings;
+    this.#client = new ApiClient(settings.client);
+    this.#bases = settings.bases;
   }
 
   /** Where the configuration says that the raft log of this host lies; null: it does not. */
   get raftDirectory(): string | null {
-    return this.settings.raftDirectory;
+    return this.#settings.raftDirectory;
   }
 
   /** The cluster now. `name`: as it was named on the command line. Throws CtlError when nobody answers for it. */
   async look(name: string | null = null): Promise<ClusterJson> {
-    const scope = name ?? this.settings.scope;
-    const { answer, failures } = await firstAnswer(this.bases, (base) => this.ask(base, scope));
+    const scope = name ?? this.#settings.scope;
+    const { answer, failures } = await firstAnswer(this.#bases, (base) => this.#ask(base, scope));
     if (answer === null || answer.kind === "none") {
       throw new CtlError(
         `No member of the cluster answers:\n${failures.map((line) => `  ${line}`).join("\n")}`,
@@ -45,15 +48,15 @@ export class ClusterAccess {
     const others = [...cluster.members, ...cluster.agent?.unreachable ?? []].map((member) =>
       originOf(member.api_url)
     );
-    this.bases = [...new Set([base, ...others.filter((other) => other !== null), ...this.bases])];
+    this.#bases = [...new Set([base, ...others.filter((other) => other !== null), ...this.#bases])];
     return cluster;
   }
 
-  private async ask(
+  async #ask(
     base: string,
     scope: string | null,
   ): Promise<Answer<{ base: string; cluster: ClusterJson }>> {
-    const reply = await this.client.request(base, "GET", "/cluster");
+    const reply = await this.#client.request(base, "GET", "/cluster");
     if (!reply.ok) return { kind: "none", why: reply.error };
     if (reply.status !== 200) return { kind: "none", why: `no agent: answered ${reply.status}` };
     const parsed = parseAnswer(reply.text, CLUSTER);
@@ -68,9 +71,9 @@ export class ClusterAccess {
   /** A safe request to the member that answered last, or the next one that does. Call look() first. */
   async get(path: string): Promise<Reply & { ok: true }> {
     const { answer, failures } = await firstAnswer(
-      this.bases,
+      this.#bases,
       async (base): Promise<Answer<Reply & { ok: true }>> => {
-        const reply = await this.client.request(base, "GET", path);
+        const reply = await this.#client.request(base, "GET", path);
         return reply.ok ? { kind: "good", value: reply } : { kind: "none", why: reply.error };
       },
     );
@@ -87,7 +90,7 @@ export class ClusterAccess {
     path: string,
     request: RequestOptions = {},
   ) {
-    return await this.client.request(member.api_url, method, path, {
+    return await this.#client.request(member.api_url, method, path, {
       timeoutMs: OPERATION_TIMEOUT_MS,
       ...request,
     });
@@ -105,7 +108,7 @@ export class ClusterAccess {
   ): Promise<Reply> {
     let last: Reply = { ok: false, error: "there is no member to ask" };
     for (const member of members) {
-      const alive = await this.client.request(member.api_url, "GET", "/liveness");
+      const alive = await this.#client.request(member.api_url, "GET", "/liveness");
       if (!alive.ok) {
         last = alive;
         continue;

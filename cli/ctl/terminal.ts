@@ -5,10 +5,10 @@ import type { Io } from "./io.ts";
 export class Terminal implements Io {
   readonly isTerminal = process.stdout.isTTY === true;
   readonly environment = process.env;
-  private reader: Interface | null = null;
-  private readonly lines: string[] = [];
-  private readonly waiting: ((line: string | null) => void)[] = [];
-  private ended = false;
+  #reader: Interface | null = null;
+  readonly #lines: string[] = [];
+  readonly #waiting: ((line: string | null) => void)[] = [];
+  #ended = false;
 
   out(line: string): void {
     process.stdout.write(`${line}\n`);
@@ -23,11 +23,11 @@ export class Terminal implements Io {
   }
 
   readLine(): Promise<string | null> {
-    this.open();
-    const line = this.lines.shift();
+    this.#open();
+    const line = this.#lines.shift();
     if (line !== undefined) return Promise.resolve(line);
-    if (this.ended) return Promise.resolve(null);
-    return new Promise((resolve) => this.waiting.push(resolve));
+    if (this.#ended) return Promise.resolve(null);
+    return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
   async readAll(): Promise<string> {
@@ -50,17 +50,17 @@ export class Terminal implements Io {
     }
   }
 
-  private open(): void {
-    if (this.reader !== null) return;
-    this.reader = createInterface({ input: process.stdin, terminal: false });
-    this.reader.on("line", (line) => {
-      const next = this.waiting.shift();
+  #open(): void {
+    if (this.#reader !== null) return;
+    this.#reader = createInterface({ input: process.stdin, terminal: false });
+    this.#reader.on("line", (line) => {
+      const next = this.#waiting.shift();
       if (next) next(line);
-      else this.lines.push(line);
+      else this.#lines.push(line);
     });
-    this.reader.on("close", () => {
-      this.ended = true;
-      for (const next of this.waiting.splice(0)) next(null);
+    this.#reader.on("close", () => {
+      this.#ended = true;
+      for (const next of this.#waiting.splice(0)) next(null);
     });
   }
 }

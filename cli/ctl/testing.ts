@@ -14,10 +14,10 @@ export interface Outcome {
 /** A cluster all of whose members are one and the same stub. */
 export class StubCluster {
   readonly port = new StubPort();
-  private readonly server: ApiServer;
+  readonly #server: ApiServer;
 
   constructor() {
-    this.server = startApiServer(this.port, stubLocalConfig(), {
+    this.#server = startApiServer(this.port, stubLocalConfig(), {
       onError: (error) => {
         throw error;
       },
@@ -29,7 +29,7 @@ export class StubCluster {
   }
 
   get address(): string {
-    return `127.0.0.1:${this.server.port}`;
+    return `127.0.0.1:${this.#server.port}`;
   }
 
   get apiUrl(): string {
@@ -42,7 +42,7 @@ export class StubCluster {
   }
 
   stop(): Promise<void> {
-    return this.server.stop();
+    return this.#server.stop();
   }
 }
 

@@ -29,7 +29,10 @@ class Server {
   commands: string[] = [];
   readonly #options: Omit<RawNodeConfig, "id" | "storage">;
 
-  constructor(readonly id: NodeId, options: Omit<RawNodeConfig, "id" | "storage"> = {}) {
+  readonly id: NodeId;
+
+  constructor(id: NodeId, options: Omit<RawNodeConfig, "id" | "storage"> = {}) {
+    this.id = id;
     this.storage.applySnapshot(BEGINNING);
     this.storage.setHardState({ term: 1, vote: 0, commit: 1 });
     this.#options = options;

@@ -37,7 +37,10 @@ class Pair {
   receiver: SnapshotReceiver;
   readonly sender: SnapshotSender;
 
-  constructor(readonly pieceBytes: number, readonly maxBytes = 1e6) {
+  readonly pieceBytes: number;
+
+  constructor(pieceBytes: number, readonly maxBytes = 1e6) {
+    this.pieceBytes = pieceBytes;
     this.sender = new SnapshotSender({
       now: () => this.nowMs,
       pieceBytes,

@@ -3,29 +3,35 @@
 const KEPT = 4000;
 
 export class EventLog {
-  private readonly ring: string[] = [];
-  private next = 0;
+  readonly #ring: string[] = [];
+  #next = 0;
+
+  readonly #nowMs: () => number;
+  readonly #trace: ((line: string) => void) | null;
 
   constructor(
-    private readonly nowMs: () => number,
-    private readonly trace: ((line: string) => void) | null,
-  ) {}
+    nowMs: () => number,
+    trace: ((line: string) => void) | null,
+  ) {
+    this.#nowMs = nowMs;
+    this.#trace = trace;
+  }
 
   /** True when lines are printed as they come: what is too frequent to be kept is worth making then. */
   get traced(): boolean {
-    return this.trace !== null;
+    return this.#trace !== null;
   }
 
   add(who: string, text: string): void {
-    const line = `${(this.nowMs() / 1000).toFixed(4).padStart(10)} ${who.padEnd(8)} ${text}`;
-    this.ring[this.next] = line;
-    this.next = (this.next + 1) % KEPT;
-    this.trace?.(line);
+    const line = `${(this.#nowMs() / 1000).toFixed(4).padStart(10)} ${who.padEnd(8)} ${text}`;
+    this.#ring[this.#next] = line;
+    this.#next = (this.#next + 1) % KEPT;
+    this.#trace?.(line);
   }
 
   /** The last `count` lines, oldest first. */
   tail(count: number): string[] {
-    const ordered = [...this.ring.slice(this.next), ...this.ring.slice(0, this.next)];
+    const ordered = [...this.#ring.slice(this.#next), ...this.#ring.slice(0, this.#next)];
     return ordered.slice(-count);
   }
 }

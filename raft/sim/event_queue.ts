@@ -1,7 +1,15 @@
 /** The one queue of everything that is going to happen: a binary heap by time, ties in the order of scheduling. */
 
 export class SimEvent {
-  constructor(readonly atMs: number, readonly seq: number, public run: (() => void) | null) {}
+  readonly atMs: number;
+  readonly seq: number;
+  run: (() => void) | null;
+
+  constructor(atMs: number, seq: number, run: (() => void) | null) {
+    this.atMs = atMs;
+    this.seq = seq;
+    this.run = run;
+  }
 
   /** Cancelled events stay in the heap and are skipped when their time comes. */
   cancel(): void {
@@ -10,16 +18,16 @@ export class SimEvent {
 }
 
 export class EventQueue {
-  private readonly heap: SimEvent[] = [];
-  private seq = 0;
+  readonly #heap: SimEvent[] = [];
+  #seq = 0;
 
   get size(): number {
-    return this.heap.length;
+    return this.#heap.length;
   }
 
   push(atMs: number, run: () => void): SimEvent {
-    const event = new SimEvent(atMs, this.seq++, run);
-    const heap = this.heap;
+    const event = new SimEvent(atMs, this.#seq++, run);
+    const heap = this.#heap;
     let at = heap.length;
     heap.push(event);
     while (at > 0) {
@@ -34,11 +42,11 @@ export class EventQueue {
   }
 
   peek(): SimEvent | undefined {
-    return this.heap[0];
+    return this.#heap[0];
   }
 
   pop(): SimEvent | undefined {
-    const heap = this.heap;
+    const heap = this.#heap;
     const top = heap[0];
     const last = heap.pop();
     if (top === undefined || last === undefined || heap.length === 0) return top;

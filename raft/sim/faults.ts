@@ -21,63 +21,72 @@ export type FaultMaker = (random: Prng) => Fault | null;
 
 export class FaultInjector<K extends string> {
   readonly counts = new Map<K, number>();
-  private readonly random: Prng;
-  private readonly going = new Set<{ readonly event: SimEvent; readonly fault: Fault }>();
-  private next: SimEvent | null = null;
-  private started = false;
+  readonly #random: Prng;
+  readonly #going = new Set<{ readonly event: SimEvent; readonly fault: Fault }>();
+  #next: SimEvent | null = null;
+  #started = false;
+
+  readonly #world: World;
+  readonly #makers: Readonly<Record<K, FaultMaker>>;
+  /** Kinds of this run with their weights. */
+  readonly #weights: Readonly<Record<K, number>>;
+  readonly #gapMeanMs: number;
 
   constructor(
-    private readonly world: World,
-    private readonly makers: Readonly<Record<K, FaultMaker>>,
-    /** Kinds of this run with their weights. */
-    private readonly weights: Readonly<Record<K, number>>,
-    private readonly gapMeanMs: number,
+    world: World,
+    makers: Readonly<Record<K, FaultMaker>>,
+    weights: Readonly<Record<K, number>>,
+    gapMeanMs: number,
   ) {
-    this.random = world.random.split("faults");
+    this.#world = world;
+    this.#makers = makers;
+    this.#weights = weights;
+    this.#gapMeanMs = gapMeanMs;
+    this.#random = world.random.split("faults");
   }
 
   /** Between start and calm. */
   get active(): boolean {
-    return this.started;
+    return this.#started;
   }
 
   start(): void {
-    this.started = true;
-    if (Object.values<number>(this.weights).every((weight) => weight === 0)) return;
-    this.next = this.world.after(this.random.exponential(this.gapMeanMs), () => {
-      this.inject(this.random.weighted(this.weights));
+    this.#started = true;
+    if (Object.values<number>(this.#weights).every((weight) => weight === 0)) return;
+    this.#next = this.#world.after(this.#random.exponential(this.#gapMeanMs), () => {
+      this.inject(this.#random.weighted(this.#weights));
       this.start();
     });
   }
 
   inject(kind: K): void {
-    const fault = this.makers[kind](this.random);
+    const fault = this.#makers[kind](this.#random);
     if (fault !== null) this.begun(kind, fault);
   }
 
   /** Counts a fault that has begun, and ends it in time. */
   begun(kind: K, fault: Fault): void {
     this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
-    this.world.log.add("fault", `${kind}: ${fault.text}, for ${(fault.durationMs / 1000).toFixed(2)} s`);
-    const event = this.world.after(fault.durationMs, () => {
-      this.going.delete(item);
-      this.world.log.add("fault", `${kind} ends: ${fault.text}`);
+    this.#world.log.add("fault", `${kind}: ${fault.text}, for ${(fault.durationMs / 1000).toFixed(2)} s`);
+    const event = this.#world.after(fault.durationMs, () => {
+      this.#going.delete(item);
+      this.#world.log.add("fault", `${kind} ends: ${fault.text}`);
       fault.end();
     });
     const item = { event, fault };
-    this.going.add(item);
+    this.#going.add(item);
   }
 
   /** No more faults, and the present ones end. */
   calm(): void {
-    this.started = false;
-    this.next?.cancel();
-    for (const { event, fault } of this.going) {
+    this.#started = false;
+    this.#next?.cancel();
+    for (const { event, fault } of this.#going) {
       event.cancel();
       fault.end();
     }
-    this.going.clear();
-    this.world.log.add("fault", "all faults end");
+    this.#going.clear();
+    this.#world.log.add("fault", "all faults end");
   }
 }
 

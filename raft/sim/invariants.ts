@@ -44,29 +44,29 @@ export class RaftInvariants implements DiskObserver {
   terms = 0;
   /** Whether that leader may take that voter for one that can write, where that can be told. */
   mayCountOn: (leader: NodeId, voter: NodeId) => boolean = () => true;
-  private readonly nodes = new Map<NodeId, NodeMemory>();
-  private readonly idOfDisk = new Map<SimDisk, NodeId>();
-  private readonly leaders = new Map<Term, NodeId>();
-  private readonly written = new Map<Index, Map<Term, WrittenEntry>>();
+  readonly #nodes = new Map<NodeId, NodeMemory>();
+  readonly #idOfDisk = new Map<SimDisk, NodeId>();
+  readonly #leaders = new Map<Term, NodeId>();
+  readonly #written = new Map<Index, Map<Term, WrittenEntry>>();
   /** By index: what was applied there, anywhere. */
-  private readonly applied = new Map<Index, { readonly term: Term; readonly hash: number }>();
+  readonly #applied = new Map<Index, { readonly term: Term; readonly hash: number }>();
   /** By the index of the last command. */
-  private readonly states = new Map<Index, string>();
+  readonly #states = new Map<Index, string>();
   /** By the command's hash. */
-  private readonly indexes = new Map<number, Index>();
+  readonly #indexes = new Map<number, Index>();
   /** Whose directory was lost, and the end of the log in it. */
-  private readonly forgotten = new Map<NodeId, Index>();
-  private maxCommit: Index = 0;
+  readonly #forgotten = new Map<NodeId, Index>();
+  #maxCommit: Index = 0;
   /** Of the entry at maxCommit; null: not known. */
-  private maxCommitEntryTerm: Term | null = null;
+  #maxCommitEntryTerm: Term | null = null;
   /** Not below the term in which maxCommit was committed: leaders of later terms must have it. */
-  private maxCommitTerm: Term = 0;
+  #maxCommitTerm: Term = 0;
 
   /** Follows the node with this id and its disk, through all its lives. */
   watch(id: NodeId, disk: SimDisk): void {
-    const node = this.nodes.get(id);
+    const node = this.#nodes.get(id);
     if (node) return;
-    this.nodes.set(id, {
+    this.#nodes.set(id, {
       disk,
       term: 0,
       vote: 0,
@@ -78,12 +78,12 @@ export class RaftInvariants implements DiskObserver {
       configurations: [],
       proposed: null,
     });
-    this.idOfDisk.set(disk, id);
+    this.#idOfDisk.set(disk, id);
     disk.observer = this;
   }
 
   onAppend(disk: SimDisk, batch: LogBatch): void {
-    const node = this.nodes.get(this.idOf(disk))!;
+    const node = this.#nodes.get(this.#idOf(disk))!;
     if (batch.snapshot !== null) beginWith(node, batch.snapshot);
     let previousTerm: Term | null = null;
     for (const entry of batch.entries) {
@@ -91,25 +91,25 @@ export class RaftInvariants implements DiskObserver {
       if (previousTerm === null) {
         throw new Violation(
           "log without gaps",
-          `node ${this.idOf(disk)} writes entry ${entry.index} after a gap`,
+          `node ${this.#idOf(disk)} writes entry ${entry.index} after a gap`,
         );
       }
       const hash = hashBytes(entry.data, entry.kind === "config" ? 1 : 0);
-      this.checkWritten(disk, entry.index, entry.term, hash, previousTerm);
+      this.#checkWritten(disk, entry.index, entry.term, hash, previousTerm);
       while ((node.configurations.at(-1)?.index ?? -1) >= entry.index) node.configurations.pop();
-      if (entry.kind === "config") this.onConfiguration(node, entry);
+      if (entry.kind === "config") this.#onConfiguration(node, entry);
       previousTerm = entry.term;
     }
   }
 
   /** At most one voter comes or goes at a time, so that majorities of neighbours overlap. */
-  private onConfiguration(node: NodeMemory, { index, term, data }: Entry): void {
+  #onConfiguration(node: NodeMemory, { index, term, data }: Entry): void {
     const { voters } = decodeConfiguration(data);
     const before = node.configurations.at(-1);
     if (before !== undefined) {
       const changes = voters.filter((id) => !before.voters.includes(id)).length +
         before.voters.filter((id) => !voters.includes(id)).length;
-      const leader = this.idOf(node.disk);
+      const leader = this.#idOf(node.disk);
       const able = voters.filter((id) => this.mayCountOn(leader, id));
       if (changes > 0 && node.leadTerm === term && able.length * 2 <= voters.length) {
         throw new Violation(
@@ -130,8 +130,8 @@ export class RaftInvariants implements DiskObserver {
   }
 
   onDurable(disk: SimDisk): void {
-    const id = this.idOf(disk);
-    const node = this.nodes.get(id)!;
+    const id = this.#idOf(disk);
+    const node = this.#nodes.get(id)!;
     const { term, vote } = disk.durable.hardState;
     if (term < node.term) throw new Violation("term never decreases", `node ${id}: ${node.term} to ${term}`);
     if (term === node.term && node.vote !== 0 && vote !== node.vote) {
@@ -143,14 +143,21 @@ export class RaftInvariants implements DiskObserver {
 
   /** Its directory is being lost: what it comes back with says nothing about what it had promised. */
   onWipe(disk: SimDisk): void {
-    const id = this.idOf(disk);
-    this.forgotten.set(id, Math.max(this.forgotten.get(id) ?? 0, disk.durable.lastIndex));
-    Object.assign(this.nodes.get(id)!, { term: 0, vote: 0, commit: 0, applied: 0, leadTerm: 0, leadLast: 0 });
+    const id = this.#idOf(disk);
+    this.#forgotten.set(id, Math.max(this.#forgotten.get(id) ?? 0, disk.durable.lastIndex));
+    Object.assign(this.#nodes.get(id)!, {
+      term: 0,
+      vote: 0,
+      commit: 0,
+      applied: 0,
+      leadTerm: 0,
+      leadLast: 0,
+    });
   }
 
   /** A life began, with what its disk holds: it applies again from its snapshot on. `founders`: who votes at index 0. */
   onStart(id: NodeId, founders: readonly NodeId[]): void {
-    const node = this.nodes.get(id)!;
+    const node = this.#nodes.get(id)!;
     const { durable } = node.disk;
     node.applied = durable.snapshot?.index ?? 0;
     node.commit = 0;
@@ -162,16 +169,16 @@ export class RaftInvariants implements DiskObserver {
   }
 
   onApply(id: NodeId, index: Index, term: Term, command: Uint8Array): void {
-    const node = this.nodes.get(id)!;
+    const node = this.#nodes.get(id)!;
     if (index <= node.applied) {
       throw new Violation("apply goes forward", `node ${id} applies ${index} after ${node.applied}`);
     }
     node.applied = index;
     const hash = hashBytes(command, 0);
-    const known = this.applied.get(index);
+    const known = this.#applied.get(index);
     if (!known) {
-      this.applied.set(index, { term, hash });
-      this.indexes.set(hash, index);
+      this.#applied.set(index, { term, hash });
+      this.#indexes.set(hash, index);
     }
     if (known && (known.hash !== hash || known.term !== term)) {
       throw new Violation(
@@ -183,8 +190,8 @@ export class RaftInvariants implements DiskObserver {
 
   /** What a state machine holds whose last command was that at `index`, by applying it or from a snapshot. */
   onState(id: NodeId, index: Index, state: string): void {
-    const known = this.states.get(index);
-    if (known === undefined) this.states.set(index, state);
+    const known = this.#states.get(index);
+    if (known === undefined) this.#states.set(index, state);
     else if (known !== state) {
       throw new Violation(
         "the same state at the same index",
@@ -195,17 +202,17 @@ export class RaftInvariants implements DiskObserver {
 
   /** Null: nobody has applied anything there. */
   appliedTerm(index: Index): Term | null {
-    return this.applied.get(index)?.term ?? null;
+    return this.#applied.get(index)?.term ?? null;
   }
 
   /** Where that command was applied; null: nobody has applied it. */
   indexOf(command: Uint8Array): Index | null {
-    return this.indexes.get(hashBytes(command, 0)) ?? null;
+    return this.#indexes.get(hashBytes(command, 0)) ?? null;
   }
 
   /** To be called when a node's role, term or commit index may have changed. */
   onStatus(status: RaftStatus): void {
-    const node = this.nodes.get(status.id)!;
+    const node = this.#nodes.get(status.id)!;
     // It does not take part yet; its admission may be on the disk already.
     if (status.term === 0 && status.notVoting !== null) return;
     if (status.term < node.term) {
@@ -220,19 +227,19 @@ export class RaftInvariants implements DiskObserver {
     if (status.applied > status.commit) {
       throw new Violation("applied is committed", `node ${status.id}: ${status.applied} of ${status.commit}`);
     }
-    if (status.role === "leader") this.onLeader(status, node);
+    if (status.role === "leader") this.#onLeader(status, node);
     else node.leadTerm = 0;
-    this.checkProposed(status, node);
+    this.#checkProposed(status, node);
     if (status.commit > node.commit) {
       node.commit = status.commit;
       // Only the leader knows which configuration it counted by: a member that catches up may know an older one.
-      if (status.role === "leader") this.onCommit(status);
+      if (status.role === "leader") this.#onCommit(status);
     }
     node.voters = [status.members.filter((member) => member.voter).map(({ id }) => id)];
   }
 
   /** A leader proposes a configuration when the one before it is committed, and something of its own term. */
-  private checkProposed({ id, role, term, commit }: RaftStatus, node: NodeMemory): void {
+  #checkProposed({ id, role, term, commit }: RaftStatus, node: NodeMemory): void {
     const { proposed } = node;
     node.proposed = null;
     if (proposed === null || role !== "leader" || term !== proposed.term) return;
@@ -246,15 +253,15 @@ export class RaftInvariants implements DiskObserver {
     }
   }
 
-  private onLeader(status: RaftStatus, node: NodeMemory): void {
-    const leader = this.leaders.get(status.term);
+  #onLeader(status: RaftStatus, node: NodeMemory): void {
+    const leader = this.#leaders.get(status.term);
     if (leader === undefined) {
-      this.leaders.set(status.term, status.id);
+      this.#leaders.set(status.term, status.id);
       this.terms++;
     } else if (leader !== status.id) {
       throw new Violation("one leader a term", `term ${status.term}: ${leader} and ${status.id}`);
     }
-    if (node.leadTerm !== status.term && status.term > this.maxCommitTerm) this.onNewLeader(status, node);
+    if (node.leadTerm !== status.term && status.term > this.#maxCommitTerm) this.#onNewLeader(status, node);
     if (node.leadTerm === status.term && status.lastIndex < node.leadLast) {
       throw new Violation(
         "leader append-only",
@@ -284,30 +291,30 @@ export class RaftInvariants implements DiskObserver {
   }
 
   /** A leader of a later term has all that was committed, entry by entry. */
-  private onNewLeader({ id, term, lastIndex }: RaftStatus, { disk }: NodeMemory): void {
-    const lacks = lastIndex < this.maxCommit;
-    const own = disk.termAt(this.maxCommit);
-    const committed = this.maxCommitEntryTerm;
+  #onNewLeader({ id, term, lastIndex }: RaftStatus, { disk }: NodeMemory): void {
+    const lacks = lastIndex < this.#maxCommit;
+    const own = disk.termAt(this.#maxCommit);
+    const committed = this.#maxCommitEntryTerm;
     // 0 and null: in a snapshot, or not handed to the disk yet.
     if (lacks || (own && committed && own !== committed)) {
       throw new Violation(
         "leader completeness",
-        `${id} leads term ${term} up to ${lastIndex}, with ${this.maxCommit} of term ${own}; committed was that of ` +
+        `${id} leads term ${term} up to ${lastIndex}, with ${this.#maxCommit} of term ${own}; committed was that of ` +
           `term ${committed}`,
       );
     }
   }
 
   /** What a node takes for committed is durable on a majority. */
-  private onCommit(status: RaftStatus): void {
-    if (status.commit <= this.maxCommit) return;
+  #onCommit(status: RaftStatus): void {
+    if (status.commit <= this.#maxCommit) return;
     const { commit } = status;
-    const term = this.nodes.get(status.id)!.disk.termAt(commit);
-    const node = this.nodes.get(status.id)!;
+    const term = this.#nodes.get(status.id)!.disk.termAt(commit);
+    const node = this.#nodes.get(status.id)!;
     const isDurable = (id: NodeId) => {
-      const image = this.nodes.get(id)?.disk.durable;
+      const image = this.#nodes.get(id)?.disk.durable;
       // Whoever has lost its directory may have been counted when it still had it.
-      if ((this.forgotten.get(id) ?? 0) >= commit) return true;
+      if ((this.#forgotten.get(id) ?? 0) >= commit) return true;
       return image !== undefined && image.lastIndex >= commit &&
         (term === 0 || image.firstIndex > commit || image.term(commit) === term);
     };
@@ -322,14 +329,14 @@ export class RaftInvariants implements DiskObserver {
         `${status.id} takes ${commit} (term ${term}) for committed: durable on ${durable} of ${voters.length}`,
       );
     }
-    this.maxCommit = commit;
-    this.maxCommitEntryTerm = term || null;
-    this.maxCommitTerm = Math.max(this.maxCommitTerm, status.term);
+    this.#maxCommit = commit;
+    this.#maxCommitEntryTerm = term || null;
+    this.#maxCommitTerm = Math.max(this.#maxCommitTerm, status.term);
   }
 
-  private checkWritten(disk: SimDisk, index: Index, term: Term, hash: number, previousTerm: Term): void {
-    let terms = this.written.get(index);
-    if (!terms) this.written.set(index, terms = new Map());
+  #checkWritten(disk: SimDisk, index: Index, term: Term, hash: number, previousTerm: Term): void {
+    let terms = this.#written.get(index);
+    if (!terms) this.#written.set(index, terms = new Map());
     const known = terms.get(term);
     if (!known) {
       terms.set(term, { hash, previousTerm });
@@ -338,12 +345,12 @@ export class RaftInvariants implements DiskObserver {
     // 0: the predecessor lies in a snapshot, where its term is not looked up.
     const sameBefore = known.previousTerm === previousTerm || known.previousTerm === 0 || previousTerm === 0;
     if (known.hash !== hash || !sameBefore) {
-      throw new Violation("log matching", `node ${this.idOf(disk)}: another entry ${index} of term ${term}`);
+      throw new Violation("log matching", `node ${this.#idOf(disk)}: another entry ${index} of term ${term}`);
     }
   }
 
-  private idOf(disk: SimDisk): NodeId {
-    return this.idOfDisk.get(disk) ?? 0;
+  #idOf(disk: SimDisk): NodeId {
+    return this.#idOfDisk.get(disk) ?? 0;
   }
 }
 

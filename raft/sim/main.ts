@@ -116,10 +116,14 @@ class Summary {
   #startedMs = performance.now();
   #saidMs = performance.now();
 
-  constructor(private readonly options: Options) {}
+  readonly #options: Options;
+
+  constructor(options: Options) {
+    this.#options = options;
+  }
 
   add(seen: Seen): void {
-    const { seeds, rule, faultSeconds, trace } = this.options;
+    const { seeds, rule, faultSeconds, trace } = this.#options;
     const sums = this.#sums;
     sums.runs++;
     for (const key of ["simulatedMs", "steps", "elections", "changes", "operations"] as const) {
@@ -151,7 +155,7 @@ class Summary {
     const faults = [...this.#faults].sort(([a], [b]) => a < b ? -1 : 1);
     const total = faults.reduce((sum, [, count]) => sum + count, 0);
     const seconds = (performance.now() - this.#startedMs) / 1000;
-    return `sim:raft: ${runs} seeds from ${this.options.seed}, ${
+    return `sim:raft: ${runs} seeds from ${this.#options.seed}, ${
       (simulatedMs / 3_600_000).toFixed(2)
     } simulated ` +
       `hours in ${

@@ -18,17 +18,17 @@ function hashName(name: string, seed: number): number {
 
 export class Prng {
   readonly seed: number;
-  private a: number;
-  private b: number;
-  private c: number;
-  private d: number;
+  #a: number;
+  #b: number;
+  #c: number;
+  #d: number;
 
   constructor(seed: number) {
     this.seed = seed >>> 0;
-    this.a = mix(this.seed);
-    this.b = mix(this.a);
-    this.c = mix(this.b);
-    this.d = mix(this.c) | 1;
+    this.#a = mix(this.seed);
+    this.#b = mix(this.#a);
+    this.#c = mix(this.#b);
+    this.#d = mix(this.#c) | 1;
   }
 
   /** An independent generator: the same name of the same seed always gives the same draws. */
@@ -38,15 +38,15 @@ export class Prng {
 
   /** 32 random bits as an unsigned integer. */
   bits(): number {
-    const product = Math.imul(this.b, 5);
+    const product = Math.imul(this.#b, 5);
     const result = Math.imul((product << 7) | (product >>> 25), 9) >>> 0;
-    const shifted = this.b << 9;
-    this.c ^= this.a;
-    this.d ^= this.b;
-    this.b ^= this.c;
-    this.a ^= this.d;
-    this.c ^= shifted;
-    this.d = (this.d << 11) | (this.d >>> 21);
+    const shifted = this.#b << 9;
+    this.#c ^= this.#a;
+    this.#d ^= this.#b;
+    this.#b ^= this.#c;
+    this.#a ^= this.#d;
+    this.#c ^= shifted;
+    this.#d = (this.#d << 11) | (this.#d >>> 21);
     return result;
   }
 

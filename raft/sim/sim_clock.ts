@@ -15,27 +15,34 @@ class SimTimer implements Timer {
 }
 
 export class SimClock implements Clock {
-  private readonly incarnation: number;
+  readonly #incarnation: number;
+  readonly #process: SimProcess;
+  readonly #random: Prng;
+  readonly #maxLateMs: number;
 
   /** Timers fire up to `maxLateMs` late, most of them by far less. */
   constructor(
-    private readonly process: SimProcess,
-    private readonly random: Prng,
-    private readonly maxLateMs: number,
+    process: SimProcess,
+    random: Prng,
+    maxLateMs: number,
   ) {
-    this.incarnation = process.incarnation;
+    this.#process = process;
+    this.#random = random;
+    this.#maxLateMs = maxLateMs;
+    this.#incarnation = process.incarnation;
   }
 
   now(): number {
-    return this.process.host.nowMs();
+    return this.#process.host.nowMs();
   }
 
   after(delayMs: number, fire: () => void): Timer {
-    const { process, incarnation } = this;
+    const process = this.#process;
+    const incarnation = this.#incarnation;
     const timer = new SimTimer();
-    const lateMs = this.maxLateMs === 0
+    const lateMs = this.#maxLateMs === 0
       ? 0
-      : Math.min(this.maxLateMs, this.random.exponential(this.maxLateMs / 20));
+      : Math.min(this.#maxLateMs, this.#random.exponential(this.#maxLateMs / 20));
     const dueMs = this.now() + Math.max(0, delayMs);
     const wait = (clockMs: number, beyondMs: number) => {
       // A timer never fires early: rounding must not make the clock read just below what was asked for.
@@ -54,7 +61,8 @@ export class SimClock implements Clock {
   }
 
   soon(fire: () => void): void {
-    const { process, incarnation } = this;
+    const process = this.#process;
+    const incarnation = this.#incarnation;
     process.world.after(1e-6, () => process.deliver(incarnation, fire));
   }
 }

@@ -78,14 +78,17 @@ export class SimNetwork {
   readonly settings: NetworkSettings = { ...CALM_NETWORK };
   framesSent = 0;
   framesLost = 0;
-  private readonly random: Prng;
-  private readonly endpoints = new Map<NodeId, Endpoint>();
-  private readonly paths = new Map<NodeId, Map<NodeId, Path>>();
-  private sessions = 0;
-  private awaited: { readonly from: NodeId; readonly channel: number; readonly run: () => void }[] = [];
+  readonly #random: Prng;
+  readonly #endpoints = new Map<NodeId, Endpoint>();
+  readonly #paths = new Map<NodeId, Map<NodeId, Path>>();
+  #sessions = 0;
+  #awaited: { readonly from: NodeId; readonly channel: number; readonly run: () => void }[] = [];
 
-  constructor(private readonly world: World) {
-    this.random = world.random.split("network");
+  readonly #world: World;
+
+  constructor(world: World) {
+    this.#world = world;
+    this.#random = world.random.split("network");
   }
 
   /** A transport for one life of a process; `id` may come back in a later one. Only members of one cluster meet. */
@@ -95,56 +98,56 @@ export class SimNetwork {
     return {
       start: (handlers) => {
         endpoint.handlers = handlers;
-        this.endpoints.set(id, endpoint);
-        for (const other of this.endpoints.keys()) {
-          if (other !== id) this.connectSoon(id, other, this.random.between(1, 50));
+        this.#endpoints.set(id, endpoint);
+        for (const other of this.#endpoints.keys()) {
+          if (other !== id) this.#connectSoon(id, other, this.#random.between(1, 50));
         }
       },
-      send: (to, channel, payload) => this.send(endpoint, id, to, channel, payload),
-      close: () => this.hangUp(id, endpoint, true),
+      send: (to, channel, payload) => this.#send(endpoint, id, to, channel, payload),
+      close: () => this.#hangUp(id, endpoint, true),
     };
   }
 
   /** The process ended: its peers are told by a reset, or hear nothing when the host is gone as well. */
   processEnded(id: NodeId, hostGone: boolean): void {
-    const endpoint = this.endpoints.get(id);
-    if (endpoint) this.hangUp(id, endpoint, !hostGone);
+    const endpoint = this.#endpoints.get(id);
+    if (endpoint) this.#hangUp(id, endpoint, !hostGone);
   }
 
   /** Cuts one direction; cuts add up, each is healed for itself. */
   cut(from: NodeId, to: NodeId): void {
-    const path = this.path(from, to);
+    const path = this.#path(from, to);
     if (path.cuts++ > 0) return;
-    const since = this.world.now();
+    const since = this.#world.now();
     path.cutSince = since;
-    this.world.after(this.settings.silenceMs, () => {
+    this.#world.after(this.settings.silenceMs, () => {
       if (path.cuts === 0 || path.cutSince !== since) return;
-      this.giveUp(from, to);
-      this.giveUp(to, from);
+      this.#giveUp(from, to);
+      this.#giveUp(to, from);
     });
   }
 
   heal(from: NodeId, to: NodeId): void {
-    const path = this.path(from, to);
+    const path = this.#path(from, to);
     if (path.cuts === 0 || --path.cuts > 0) return;
     const held = path.held;
     path.held = [];
-    for (const deliver of held) this.world.after(this.random.exponential(5), deliver);
-    this.connectSoon(from, to, this.random.between(1, 300));
+    for (const deliver of held) this.#world.after(this.#random.exponential(5), deliver);
+    this.#connectSoon(from, to, this.#random.between(1, 300));
   }
 
   /** Runs as soon as the node has sent a frame on that channel: a moment that chance alone seldom finds. */
   afterNextFrame(from: NodeId, channel: number, run: () => void): void {
-    this.awaited.push({ from, channel, run });
+    this.#awaited.push({ from, channel, run });
   }
 
   isCut(from: NodeId, to: NodeId): boolean {
-    return this.path(from, to).cuts > 0;
+    return this.#path(from, to).cuts > 0;
   }
 
   /** How many cuts that have not been healed lie on a direction. */
   cuts(from: NodeId, to: NodeId): number {
-    return this.path(from, to).cuts;
+    return this.#path(from, to).cuts;
   }
 
   /** Both ways open, whether anything is connected or not. */
@@ -152,116 +155,116 @@ export class SimNetwork {
     return !this.isCut(a, b) && !this.isCut(b, a);
   }
 
-  private path(from: NodeId, to: NodeId): Path {
-    let row = this.paths.get(from);
-    if (!row) this.paths.set(from, row = new Map());
+  #path(from: NodeId, to: NodeId): Path {
+    let row = this.#paths.get(from);
+    if (!row) this.#paths.set(from, row = new Map());
     let path = row.get(to);
     if (!path) row.set(to, path = new Path());
     return path;
   }
 
-  private send(source: Endpoint, from: NodeId, to: NodeId, channel: number, payload: Uint8Array): boolean {
-    const path = this.path(from, to);
-    const target = this.endpoints.get(to);
-    if (path.session === 0 || !target || this.endpoints.get(from) !== source) return false;
+  #send(source: Endpoint, from: NodeId, to: NodeId, channel: number, payload: Uint8Array): boolean {
+    const path = this.#path(from, to);
+    const target = this.#endpoints.get(to);
+    if (path.session === 0 || !target || this.#endpoints.get(from) !== source) return false;
     this.framesSent++;
-    if (this.awaited.length > 0) this.sent(from, channel);
+    if (this.#awaited.length > 0) this.#sent(from, channel);
     const settings = this.settings;
     // The sender may use its buffer again as soon as send returns.
     const bytes = payload.slice();
     const session = path.session;
-    const deliver = () => this.arrive(from, to, session, channel, bytes);
+    const deliver = () => this.#arrive(from, to, session, channel, bytes);
     if (path.cuts > 0) {
       if (settings.heldByCut && path.held.length < 2000) path.held.push(deliver);
       else this.framesLost++;
       return true;
     }
-    if (this.random.chance(settings.lossRate)) {
+    if (this.#random.chance(settings.lossRate)) {
       this.framesLost++;
       return true;
     }
-    this.schedule(path, deliver);
-    if (this.random.chance(settings.duplicateRate)) {
-      this.world.after(this.random.exponential(1) + this.random.between(0, settings.replayMaxMs), deliver);
+    this.#schedule(path, deliver);
+    if (this.#random.chance(settings.duplicateRate)) {
+      this.#world.after(this.#random.exponential(1) + this.#random.between(0, settings.replayMaxMs), deliver);
     }
     return true;
   }
 
-  private sent(from: NodeId, channel: number): void {
-    const due = this.awaited.filter((each) => each.from === from && each.channel === channel);
+  #sent(from: NodeId, channel: number): void {
+    const due = this.#awaited.filter((each) => each.from === from && each.channel === channel);
     if (due.length === 0) return;
-    this.awaited = this.awaited.filter((each) => !due.includes(each));
-    for (const { run } of due) this.world.after(0, run);
+    this.#awaited = this.#awaited.filter((each) => !due.includes(each));
+    for (const { run } of due) this.#world.after(0, run);
   }
 
-  private schedule(path: Path, deliver: () => void): void {
+  #schedule(path: Path, deliver: () => void): void {
     const settings = this.settings;
-    let delayMs = 0.02 + this.random.exponential(settings.delayMeanMs);
-    if (this.random.chance(settings.longDelayRate)) {
-      delayMs += this.random.between(0, settings.longDelayMaxMs);
+    let delayMs = 0.02 + this.#random.exponential(settings.delayMeanMs);
+    if (this.#random.chance(settings.longDelayRate)) {
+      delayMs += this.#random.between(0, settings.longDelayMaxMs);
     }
     if (settings.ordered) {
-      const arrivalMs = Math.max(path.lastArrivalMs, this.world.now() + delayMs);
+      const arrivalMs = Math.max(path.lastArrivalMs, this.#world.now() + delayMs);
       path.lastArrivalMs = arrivalMs;
-      delayMs = arrivalMs - this.world.now();
+      delayMs = arrivalMs - this.#world.now();
     }
-    this.world.after(delayMs, deliver);
+    this.#world.after(delayMs, deliver);
   }
 
-  private arrive(from: NodeId, to: NodeId, session: number, channel: number, bytes: Uint8Array): void {
-    const target = this.endpoints.get(to);
+  #arrive(from: NodeId, to: NodeId, session: number, channel: number, bytes: Uint8Array): void {
+    const target = this.#endpoints.get(to);
     // The receiver's side of this very connection must still stand.
-    if (!target || !target.handlers || this.path(to, from).session !== session) return;
+    if (!target || !target.handlers || this.#path(to, from).session !== session) return;
     const { process, incarnation, handlers } = target;
     process.deliver(incarnation, () => handlers.onFrame(from, channel, bytes));
   }
 
-  private connectSoon(a: NodeId, b: NodeId, delayMs: number): void {
-    this.world.after(delayMs, () => {
-      const [left, right] = [this.endpoints.get(a), this.endpoints.get(b)];
+  #connectSoon(a: NodeId, b: NodeId, delayMs: number): void {
+    this.#world.after(delayMs, () => {
+      const [left, right] = [this.#endpoints.get(a), this.#endpoints.get(b)];
       if (!left || !right || !this.reachable(a, b)) return;
-      const [there, back] = [this.path(a, b), this.path(b, a)];
+      const [there, back] = [this.#path(a, b), this.#path(b, a)];
       if (there.session !== 0 && there.session === back.session) return;
       if (!shakeHands(left.credentials, right.credentials)) return;
-      const session = ++this.sessions;
+      const session = ++this.#sessions;
       for (const path of [there, back]) {
         path.session = session;
         path.lastArrivalMs = 0;
         path.held = [];
       }
-      this.tell(a, b, true);
-      this.tell(b, a, true);
+      this.#tell(a, b, true);
+      this.#tell(b, a, true);
     });
   }
 
-  private tell(id: NodeId, peer: NodeId, connected: boolean): void {
-    const endpoint = this.endpoints.get(id);
+  #tell(id: NodeId, peer: NodeId, connected: boolean): void {
+    const endpoint = this.#endpoints.get(id);
     if (!endpoint || !endpoint.handlers) return;
     const handlers = endpoint.handlers;
     endpoint.process.deliver(endpoint.incarnation, () => handlers.onPeer(peer, connected));
   }
 
   /** The sender stops believing in its connection, and tries again. */
-  private giveUp(from: NodeId, to: NodeId): void {
-    const path = this.path(from, to);
+  #giveUp(from: NodeId, to: NodeId): void {
+    const path = this.#path(from, to);
     if (path.session === 0) return;
     path.session = 0;
     path.held = [];
-    this.tell(from, to, false);
-    this.connectSoon(from, to, this.random.between(1, 200));
+    this.#tell(from, to, false);
+    this.#connectSoon(from, to, this.#random.between(1, 200));
   }
 
-  private hangUp(id: NodeId, endpoint: Endpoint, reset: boolean): void {
-    if (this.endpoints.get(id) !== endpoint) return;
-    this.endpoints.delete(id);
-    for (const other of this.endpoints.keys()) {
-      this.path(id, other).session = 0;
-      this.path(id, other).held = [];
-      const session = this.path(other, id).session;
+  #hangUp(id: NodeId, endpoint: Endpoint, reset: boolean): void {
+    if (this.#endpoints.get(id) !== endpoint) return;
+    this.#endpoints.delete(id);
+    for (const other of this.#endpoints.keys()) {
+      this.#path(id, other).session = 0;
+      this.#path(id, other).held = [];
+      const session = this.#path(other, id).session;
       if (session === 0) continue;
       const heard = reset && !this.isCut(id, other);
-      this.world.after(heard ? this.random.between(0.1, 5) : this.settings.silenceMs, () => {
-        if (this.path(other, id).session === session) this.giveUp(other, id);
+      this.#world.after(heard ? this.#random.between(0.1, 5) : this.settings.silenceMs, () => {
+        if (this.#path(other, id).session === session) this.#giveUp(other, id);
       });
     }
   }

@@ -8,8 +8,13 @@ import { Prng } from "./prng.ts";
 
 /** Thrown by a check that failed: the run ends, and its seed is reported. */
 export class Violation extends Error {
-  constructor(readonly invariant: string, readonly detail: string) {
+  readonly invariant: string;
+  readonly detail: string;
+
+  constructor(invariant: string, detail: string) {
     super(`${invariant}: ${detail}`);
+    this.invariant = invariant;
+    this.detail = detail;
     this.name = "Violation";
   }
 }
@@ -21,52 +26,52 @@ export class World {
   steps = 0;
   /** Processes that have run in the present step. */
   readonly ran = new Set<object>();
-  private readonly queue = new EventQueue();
-  private timeMs = 0;
-  private readonly checks: ((ran: ReadonlySet<object>) => void)[] = [];
+  readonly #queue = new EventQueue();
+  #timeMs = 0;
+  readonly #checks: ((ran: ReadonlySet<object>) => void)[] = [];
 
   constructor(seed: number, trace: ((line: string) => void) | null = null) {
     this.random = new Prng(seed);
-    this.log = new EventLog(() => this.timeMs, trace);
+    this.log = new EventLog(() => this.#timeMs, trace);
   }
 
   /** True time since the beginning of the run, ms. No node can see it. */
   now(): number {
-    return this.timeMs;
+    return this.#timeMs;
   }
 
   after(delayMs: number, run: () => void): SimEvent {
-    return this.queue.push(this.timeMs + Math.max(0, delayMs), run);
+    return this.#queue.push(this.#timeMs + Math.max(0, delayMs), run);
   }
 
   /** Calls it after every step in which a process has run. */
   afterStep(check: (ran: ReadonlySet<object>) => void): void {
-    this.checks.push(check);
+    this.#checks.push(check);
   }
 
   /** Runs every event up to `untilMs`, which is then the time. */
   runUntil(untilMs: number): void {
     for (;;) {
-      const next = this.queue.peek();
+      const next = this.#queue.peek();
       if (next === undefined || next.atMs > untilMs) break;
-      this.queue.pop();
-      this.timeMs = next.atMs;
+      this.#queue.pop();
+      this.#timeMs = next.atMs;
       const run = next.run;
       if (run === null) continue;
       this.steps++;
       run();
       if (this.ran.size === 0) continue;
-      for (const check of this.checks) check(this.ran);
+      for (const check of this.#checks) check(this.ran);
       this.ran.clear();
     }
-    this.timeMs = Math.max(this.timeMs, untilMs);
+    this.#timeMs = Math.max(this.#timeMs, untilMs);
   }
 
   /** Runs until the condition holds, looked at every `stepMs`; false when it didn't by `untilMs`. */
   runUntilHolds(untilMs: number, stepMs: number, holds: () => boolean): boolean {
-    while (this.timeMs < untilMs) {
+    while (this.#timeMs < untilMs) {
       if (holds()) return true;
-      this.runUntil(Math.min(untilMs, this.timeMs + stepMs));
+      this.runUntil(Math.min(untilMs, this.#timeMs + stepMs));
     }
     return holds();
   }

@@ -17,7 +17,10 @@ export class CredentialWatch {
   /** What was refused at the last question. */
   #refused = "";
 
-  constructor(private readonly context: PostgresContext) {
+  readonly #context: PostgresContext;
+
+  constructor(context: PostgresContext) {
+    this.#context = context;
     this.#dueMs = context.parts.clock.now() + EVERY_MS;
   }
 
@@ -28,7 +31,7 @@ export class CredentialWatch {
 
   /** Asks when it is time. Resolves when the answers are there; never rejects. */
   async look(): Promise<void> {
-    const { clock, memory, guard } = this.context.parts;
+    const { clock, memory, guard } = this.#context.parts;
     if (this.#asking || clock.now() < this.#dueMs) return;
     if (!memory.server?.ready || guard.view().postmaster?.phase !== "running") return;
     this.#asking = true;
@@ -43,7 +46,7 @@ export class CredentialWatch {
   }
 
   async #ask(): Promise<void> {
-    const { log } = this.context.parts;
+    const { log } = this.#context.parts;
     const refused = [await this.#refusedHere(), await this.#refusedUpstream()].filter((text) => text !== "");
     const text = refused.join("; ");
     if (text !== "" && text !== this.#refused) {
@@ -59,7 +62,7 @@ export class CredentialWatch {
   }
 
   async #refusedHere(): Promise<string> {
-    const { server } = this.context.parts;
+    const { server } = this.#context.parts;
     try {
       await server.with({ applicationName: "agent check" }, () => Promise.resolve());
       return "";
@@ -72,10 +75,10 @@ export class CredentialWatch {
   }
 
   async #refusedUpstream(): Promise<string> {
-    const { files, guard, config } = this.context.parts;
+    const { files, guard, config } = this.#context.parts;
     const upstream = files.intended() ?? null;
     if (upstream === null || guard.view().postmaster?.writable) return "";
-    const { usePgRewind } = this.context.dynamic.postgresql;
+    const { usePgRewind } = this.#context.dynamic.postgresql;
     const refused = await refusedCredentials(upstream, config.postgresql, usePgRewind);
     return refused.length === 0 ? "" : `${upstream.name} refuses ${refused.join("; ")}`;
   }

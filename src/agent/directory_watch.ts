@@ -23,28 +23,34 @@ export interface DirectoryListener {
 }
 
 export class DirectoryWatch {
-  private reading: Promise<void> | null = null;
-  private seen: { readonly pid: number; readonly why: string; readonly times: number } | null = null;
+  #reading: Promise<void> | null = null;
+  #seen: { readonly pid: number; readonly why: string; readonly times: number } | null = null;
 
-  constructor(private readonly dataDir: string, private readonly listener: DirectoryListener) {}
+  readonly #dataDir: string;
+  readonly #listener: DirectoryListener;
+
+  constructor(dataDir: string, listener: DirectoryListener) {
+    this.#dataDir = dataDir;
+    this.#listener = listener;
+  }
 
   /** `pid`: of a postmaster that accepts connections. Resolves when the reading has ended; never rejects. */
   look(pid: number): Promise<void> {
-    this.reading ??= inspect(this.dataDir, pid).then(
+    this.#reading ??= inspect(this.#dataDir, pid).then(
       ({ displaced, ending }) => {
-        this.note(pid, displaced);
-        if (ending) this.listener.toldToEnd(pid);
+        this.#note(pid, displaced);
+        if (ending) this.#listener.toldToEnd(pid);
       },
-      () => this.note(pid, null),
-    ).finally(() => this.reading = null);
-    return this.reading;
+      () => this.#note(pid, null),
+    ).finally(() => this.#reading = null);
+    return this.#reading;
   }
 
-  private note(pid: number, displaced: Displaced | null): void {
-    const again = displaced !== null && this.seen?.pid === pid && this.seen.why === displaced.why;
-    const times = again ? this.seen!.times + 1 : 1;
-    this.seen = displaced === null ? null : { pid, why: displaced.why, times };
-    if (displaced === null || times >= LOOKS) this.listener.displaced(displaced);
+  #note(pid: number, displaced: Displaced | null): void {
+    const again = displaced !== null && this.#seen?.pid === pid && this.#seen.why === displaced.why;
+    const times = again ? this.#seen!.times + 1 : 1;
+    this.#seen = displaced === null ? null : { pid, why: displaced.why, times };
+    if (displaced === null || times >= LOOKS) this.#listener.displaced(displaced);
   }
 }
 

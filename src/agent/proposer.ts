@@ -30,25 +30,37 @@ export class Proposer {
     { readonly failures: number; readonly dueMs: number; readonly reason: string }
   >();
 
+  readonly #name: string;
+  readonly #raft: Raft;
+  readonly #wallMs: () => number;
+  readonly #clock: Pick<Clock, "now">;
+  readonly #log: Pick<Log, "warning">;
+
   constructor(
-    private readonly name: string,
-    private readonly raft: Raft,
-    private readonly wallMs: () => number,
-    private readonly clock: Pick<Clock, "now">,
-    private readonly log: Pick<Log, "warning">,
-  ) {}
+    name: string,
+    raft: Raft,
+    wallMs: () => number,
+    clock: Pick<Clock, "now">,
+    log: Pick<Log, "warning">,
+  ) {
+    this.#name = name;
+    this.#raft = raft;
+    this.#wallMs = wallMs;
+    this.#clock = clock;
+    this.#log = log;
+  }
 
   /** False when the same command is under way already; `done` is not called then. */
   propose(body: CommandBody, done: (outcome: CommandOutcome) => void, onlyInTerm?: number): boolean {
     const key = JSON.stringify(body);
     if (this.#underWay.has(key)) return false;
     this.#underWay.add(key);
-    const command = encodeCommand({ ...body, by: this.name, at: new Date(this.wallMs()).toISOString() });
+    const command = encodeCommand({ ...body, by: this.#name, at: new Date(this.#wallMs()).toISOString() });
     const finish = (outcome: ProposeOutcome) => {
       this.#underWay.delete(key);
       done(translate(outcome));
     };
-    this.raft.propose(command, finish, { onlyInTerm, version: commandVersion(body) });
+    this.#raft.propose(command, finish, { onlyInTerm, version: commandVersion(body) });
     return true;
   }
 
@@ -59,7 +71,7 @@ export class Proposer {
   repeat(body: CommandBody, done: (outcome: CommandOutcome) => void): boolean {
     const key = JSON.stringify(body);
     const before = this.#failed.get(key);
-    if (before !== undefined && this.clock.now() < before.dueMs) return false;
+    if (before !== undefined && this.#clock.now() < before.dueMs) return false;
     return this.propose(body, (outcome) => {
       if (outcome.kind === "done") this.#failed.delete(key);
       else this.#note(body.op, key, outcome.reason);
@@ -71,13 +83,13 @@ export class Proposer {
     const before = this.#failed.get(key);
     const failures = (before?.failures ?? 0) + 1;
     if (before?.reason !== reason) {
-      this.log.warning(
+      this.#log.warning(
         "proposal",
         `${op} was not accepted: ${reason}. It is proposed again as long as it is owed`,
       );
     }
     this.#failed.delete(key);
-    const dueMs = this.clock.now() + pauseAfter(failures, FIRST_PAUSE_MS, MAX_PAUSE_MS);
+    const dueMs = this.#clock.now() + pauseAfter(failures, FIRST_PAUSE_MS, MAX_PAUSE_MS);
     this.#failed.set(key, { failures, dueMs, reason });
     // What is owed changes with epochs and times; the oldest is owed no more.
     if (this.#failed.size > KEPT) this.#failed.delete(this.#failed.keys().next().value!);

@@ -30,91 +30,94 @@ class World {
   armedMs: number | null = null;
   postgres: "none" | "standby" | "primary" | "frozen" = "standby";
   resetAtMs: number | null = null;
-  private timeoutMs = 60_000;
-  private sentMs = -Infinity;
-  private readonly watchdog: DeviceWatchdog;
-  private readonly leaseMs: number;
+  #timeoutMs = 60_000;
+  #sentMs = -Infinity;
+  readonly #watchdog: DeviceWatchdog;
+  readonly #leaseMs: number;
 
-  constructor(private readonly ttlMs: number, safetyMarginS: number | null) {
-    this.leaseMs = leaseFromTtl(ttlMs);
+  readonly #ttlMs: number;
+
+  constructor(ttlMs: number, safetyMarginS: number | null) {
+    this.#ttlMs = ttlMs;
+    this.#leaseMs = leaseFromTtl(ttlMs);
     const config = { mode: "required", device: "/dev/judge", safetyMarginS, driver: "default" } as const;
-    this.watchdog = new DeviceWatchdog({
+    this.#watchdog = new DeviceWatchdog({
       clock: { now: () => this.nowMs, after: () => NO_TIMER, soon: () => {} },
       log: silentLog,
       config: () => config,
-      device: () => this.device(),
+      device: () => this.#device(),
       mark: { read: () => null, set: () => {}, clear: () => {} },
       opened: false,
       onChange: () => {},
     });
-    this.look();
+    this.#look();
   }
 
   do(step: Step): void {
     switch (step.kind) {
       case "pass":
-        this.nowMs += Math.ceil(step.ofTtl * this.ttlMs);
+        this.nowMs += Math.ceil(step.ofTtl * this.#ttlMs);
         return;
       case "guard":
-        return this.guard();
+        return this.#guard();
       case "look":
-        return this.look();
+        return this.#look();
       case "crash":
         if (this.postgres === "primary" || this.postgres === "frozen") this.postgres = "none";
         return;
       case "acknowledge":
-        return this.acknowledge(this.nowMs - Math.floor(step.ofTtl * this.ttlMs));
+        return this.#acknowledge(this.nowMs - Math.floor(step.ofTtl * this.#ttlMs));
     }
   }
 
   check(): void {
     if (this.postgres !== "primary") return;
-    expect(this.watchdog.permits && this.resetAtMs !== null).toBe(true);
-    expect(this.resetAtMs! + 50).toBeLessThanOrEqual(this.armedMs! + this.ttlMs / (1 + RHO));
+    expect(this.#watchdog.permits && this.resetAtMs !== null).toBe(true);
+    expect(this.resetAtMs! + 50).toBeLessThanOrEqual(this.armedMs! + this.#ttlMs / (1 + RHO));
   }
 
   /** As the agent does it: newer than what is proven, and a lease that is not over. */
-  private acknowledge(sentMs: number): void {
-    if (sentMs <= this.sentMs || sentMs + this.leaseMs <= this.nowMs) return;
-    this.sentMs = sentMs;
-    if (!this.watchdog.renewed(sentMs, this.ttlMs)) return;
+  #acknowledge(sentMs: number): void {
+    if (sentMs <= this.#sentMs || sentMs + this.#leaseMs <= this.nowMs) return;
+    this.#sentMs = sentMs;
+    if (!this.#watchdog.renewed(sentMs, this.#ttlMs)) return;
     this.armedMs = sentMs;
-    this.guard();
-    const leftMs = sentMs + this.leaseMs - this.nowMs;
+    this.#guard();
+    const leftMs = sentMs + this.#leaseMs - this.nowMs;
     const startable = this.postgres === "standby" || this.postgres === "none";
-    if (startable && this.watchdog.permits && leftMs >= STOP_BUDGET_MS) this.postgres = "primary";
+    if (startable && this.#watchdog.permits && leftMs >= STOP_BUDGET_MS) this.postgres = "primary";
   }
 
-  private guard(): void {
-    const leftMs = this.armedMs === null ? -Infinity : this.armedMs + this.leaseMs - this.nowMs;
+  #guard(): void {
+    const leftMs = this.armedMs === null ? -Infinity : this.armedMs + this.#leaseMs - this.nowMs;
     if (this.postgres === "primary" && leftMs <= 0) this.postgres = "frozen";
     if (this.postgres === "frozen" && leftMs >= STOP_BUDGET_MS) this.postgres = "primary";
   }
 
-  private look(): void {
-    this.watchdog.look({
-      ttlMs: this.ttlMs,
+  #look(): void {
+    this.#watchdog.look({
+      ttlMs: this.#ttlMs,
       loopWaitS: 1,
       paused: false,
-      leaseRuns: this.sentMs + this.leaseMs > this.nowMs,
+      leaseRuns: this.#sentMs + this.#leaseMs > this.nowMs,
       harmless: this.postgres === "none" || this.postgres === "standby",
       frozen: this.postgres === "frozen",
     });
   }
 
-  private device(): WatchdogDevice {
-    const ping = () => void (this.resetAtMs = this.nowMs + this.timeoutMs);
+  #device(): WatchdogDevice {
+    const ping = () => void (this.resetAtMs = this.nowMs + this.#timeoutMs);
     return {
       path: "/dev/judge",
       probe: () => null,
       facts: () => FACTS,
       open: () => {
-        this.timeoutMs = 60_000;
+        this.#timeoutMs = 60_000;
         ping();
         return { ok: true, value: FACTS };
       },
       setTimeout: (seconds) => {
-        this.timeoutMs = 1000 * seconds;
+        this.#timeoutMs = 1000 * seconds;
         ping();
         return { ok: true, value: seconds };
       },

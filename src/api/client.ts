@@ -65,21 +65,25 @@ export interface RequestOptions {
 const NO_PROXY = false as unknown as string;
 
 export class ApiClient {
-  constructor(private readonly options: ClientOptions) {}
+  readonly #options: ClientOptions;
+
+  constructor(options: ClientOptions) {
+    this.#options = options;
+  }
 
   /** `base`: an api_url or `http://host:port`; what follows the port is ignored. */
   async request(base: string, method: string, path: string, request: RequestOptions = {}): Promise<Reply> {
-    const timeoutMs = request.timeoutMs ?? this.options.timeoutMs;
+    const timeoutMs = request.timeoutMs ?? this.#options.timeoutMs;
     try {
       const response = await fetch(new URL(path, base), {
         method,
-        headers: this.headers(method, request),
+        headers: this.#headers(method, request),
         ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
         signal: AbortSignal.timeout(timeoutMs),
         redirect: "manual",
         keepalive: request.keepAlive ?? true,
         proxy: NO_PROXY,
-        ...(this.options.tls === null ? {} : { tls: fetchTls(this.options.tls) }),
+        ...(this.#options.tls === null ? {} : { tls: fetchTls(this.#options.tls) }),
       });
       return {
         ok: true,
@@ -93,19 +97,19 @@ export class ApiClient {
   }
 
   cluster(base: string) {
-    return this.read(base, "/cluster", CLUSTER);
+    return this.#read(base, "/cluster", CLUSTER);
   }
 
   status(base: string) {
-    return this.read(base, "/patroni", STATUS);
+    return this.#read(base, "/patroni", STATUS);
   }
 
   raft(base: string) {
-    return this.read(base, "/agent/raft", RAFT);
+    return this.#read(base, "/agent/raft", RAFT);
   }
 
   /** Body of a 200 that has the form; null for everything else. */
-  private async read<T>(base: string, path: string, form: AnswerForm<T>): Promise<T | null> {
+  async #read<T>(base: string, path: string, form: AnswerForm<T>): Promise<T | null> {
     const reply = await this.request(base, "GET", path);
     if (!reply.ok || reply.status !== 200) return null;
     const parsed = parseAnswer(reply.text, form);
@@ -113,8 +117,8 @@ export class ApiClient {
   }
 
   /** Credentials go only with requests that need them: an address may be a guess. */
-  private headers(method: string, { body, headers }: RequestOptions): Record<string, string> {
-    const authentication = method === "GET" ? null : this.options.authentication;
+  #headers(method: string, { body, headers }: RequestOptions): Record<string, string> {
+    const authentication = method === "GET" ? null : this.#options.authentication;
     return {
       ...(body === undefined ? {} : { "Content-Type": "application/json" }),
       ...(authentication === null ? {} : { Authorization: `Basic ${basic(authentication)}` }),

@@ -22,24 +22,28 @@ export interface RenderedStatus {
 }
 
 export class StatusCache {
-  private rendered: RenderedStatus | null = null;
-  private version = -1;
-  private renderedAtMs = 0;
+  #rendered: RenderedStatus | null = null;
+  #version = -1;
+  #renderedAtMs = 0;
 
-  constructor(private readonly port: ApiPort) {}
+  readonly #port: ApiPort;
+
+  constructor(port: ApiPort) {
+    this.#port = port;
+  }
 
   get(): RenderedStatus {
-    const version = this.port.version();
+    const version = this.#port.version();
     const nowMs = performance.now();
-    if (this.rendered !== null && version === this.version && nowMs - this.renderedAtMs < KEEP_MS) {
-      return this.rendered;
+    if (this.#rendered !== null && version === this.#version && nowMs - this.#renderedAtMs < KEEP_MS) {
+      return this.#rendered;
     }
-    const view = this.port.view();
+    const view = this.#port.view();
     const status = statusJson(view);
-    this.rendered = { view, status, text: jsonText(status) };
-    this.version = version;
-    this.renderedAtMs = nowMs;
-    return this.rendered;
+    this.#rendered = { view, status, text: jsonText(status) };
+    this.#version = version;
+    this.#renderedAtMs = nowMs;
+    return this.#rendered;
   }
 }
 

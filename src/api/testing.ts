@@ -40,46 +40,46 @@ export class StubPort implements ApiPort {
   timingReport: TimingReport = STUB_TIMING;
   /** Called when a switchover or failover has been logged. */
   onFailover: (request: FailoverRecord) => void = () => {};
-  private current: ApiView;
-  private changes = 0;
-  private readonly listeners = new Set<() => void>();
+  #current: ApiView;
+  #changes = 0;
+  readonly #listeners = new Set<() => void>();
 
   constructor(view: ApiView = stubView()) {
-    this.current = view;
+    this.#current = view;
   }
 
   change(part: Partial<ApiView>): void {
-    this.current = { ...this.current, ...part };
-    this.changes++;
-    for (const listener of this.listeners) listener();
+    this.#current = { ...this.#current, ...part };
+    this.#changes++;
+    for (const listener of this.#listeners) listener();
   }
 
   changeDcs(part: Partial<DcsState>): void {
-    this.change({ dcs: { ...this.current.dcs!, ...part } });
+    this.change({ dcs: { ...this.#current.dcs!, ...part } });
   }
 
   changeDynamic(part: Partial<DynamicConfig>): void {
-    this.change({ dynamic: { ...this.current.dynamic, ...part } });
+    this.change({ dynamic: { ...this.#current.dynamic, ...part } });
   }
 
   changePostgres(part: Partial<PostgresView>): void {
-    this.change({ postgres: { ...this.current.postgres!, ...part } });
+    this.change({ postgres: { ...this.#current.postgres!, ...part } });
   }
 
   changeRestapi(part: Partial<RestApiConfig>): void {
-    const { config } = this.current;
+    const { config } = this.#current;
     this.change({ config: { ...config, restapi: { ...config.restapi, ...part } } });
   }
 
   /** Our own status and its copy among the others'. */
   changeStatus(part: Partial<MemberStatus>): void {
-    const status = { ...this.current.status!, ...part };
-    const others = this.current.statuses.filter((seen) => seen.status.name !== status.name);
+    const status = { ...this.#current.status!, ...part };
+    const others = this.#current.statuses.filter((seen) => seen.status.name !== status.name);
     this.change({ status, statuses: [{ status, ageMs: 0 }, ...others] });
   }
 
   changeMember(name: string, part: Partial<MemberStatus>, ageMs = 100): void {
-    const statuses = this.current.statuses.map((seen) =>
+    const statuses = this.#current.statuses.map((seen) =>
       seen.status.name === name ? { status: { ...seen.status, ...part }, ageMs } : seen
     );
     this.change({ statuses });
@@ -92,14 +92,14 @@ export class StubPort implements ApiPort {
     this.changeStatus(standby);
     this.changeMember("node2", stubStatus("node2", true));
     this.changePostgres(STANDBY);
-    this.changeDcs({ lock: { ...this.current.dcs!.lock, holder: "node2" } });
+    this.changeDcs({ lock: { ...this.#current.dcs!.lock, holder: "node2" } });
   }
 
   view(): ApiView {
-    return this.current;
+    return this.#current;
   }
   version(): number {
-    return this.changes;
+    return this.#changes;
   }
   holdsLease(): boolean {
     return this.lease;
@@ -108,8 +108,8 @@ export class StubPort implements ApiPort {
     return this.lease ? 4000 : 0;
   }
   onChange(listener: () => void): () => void {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
   decisions() {
     return [{
@@ -135,7 +135,7 @@ export class StubPort implements ApiPort {
   }
   patchConfig(patch: { [key: string]: never }, revision: number | null): Promise<ConfigOutcome> {
     this.calls.push(`patchConfig ${JSON.stringify(patch)} at ${revision}`);
-    const config = { ...this.current.dcs?.config?.value, ...patch };
+    const config = { ...this.#current.dcs?.config?.value, ...patch };
     return Promise.resolve(this.configOutcome ?? { kind: "ok", config });
   }
   replaceConfig(config: { [key: string]: never }, revision: number | null): Promise<ConfigOutcome> {
@@ -160,10 +160,10 @@ export class StubPort implements ApiPort {
   }
   scheduleRestart(restart: ScheduledRestart): Promise<boolean> {
     this.calls.push(`scheduleRestart ${JSON.stringify(restart)}`);
-    return Promise.resolve(!("node1" in this.current.scheduledRestarts));
+    return Promise.resolve(!("node1" in this.#current.scheduledRestarts));
   }
   cancelScheduledRestart(): Promise<boolean> {
-    return Promise.resolve("node1" in this.current.scheduledRestarts);
+    return Promise.resolve("node1" in this.#current.scheduledRestarts);
   }
   reload(): Promise<void> {
     this.calls.push("reload");

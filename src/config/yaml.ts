@@ -97,19 +97,31 @@ class Reader {
   readonly #anchoredSecrets: { readonly anchor: string; readonly path: Path }[] = [];
   #insideAlias = 0;
 
+  readonly #text: string;
+  readonly #file: string;
+  readonly #lineOf: (position: number) => number;
+  readonly #locations: Locations;
+  readonly #issues: Issues;
+
   constructor(
-    private readonly text: string,
-    private readonly file: string,
-    private readonly lineOf: (position: number) => number,
-    private readonly locations: Locations,
-    private readonly issues: Issues,
-  ) {}
+    text: string,
+    file: string,
+    lineOf: (position: number) => number,
+    locations: Locations,
+    issues: Issues,
+  ) {
+    this.#text = text;
+    this.#file = file;
+    this.#lineOf = lineOf;
+    this.#locations = locations;
+    this.#issues = issues;
+  }
 
   readAll(node: unknown): Json {
     const value = this.read(node, [], 0);
     for (const { anchor, path } of this.#anchoredSecrets) {
       if (this.#named.has(anchor)) continue;
-      this.issues.error(
+      this.#issues.error(
         path,
         "begins with &, which YAML takes for an anchor: put the value in single quotes",
       );
@@ -154,10 +166,10 @@ class Reader {
   /** Signs of YAML that somebody meant as a part of the secret. An empty one is found by secret.ts. */
   #checkSecret(node: Scalar, path: Path): void {
     if (node.tag !== undefined && node.tag !== "tag:yaml.org,2002:str") {
-      this.issues.error(path, "begins with !, which YAML takes for a tag: put the value in single quotes");
+      this.#issues.error(path, "begins with !, which YAML takes for a tag: put the value in single quotes");
     } else if (node.anchor !== undefined) this.#anchoredSecrets.push({ anchor: node.anchor, path });
-    else if (node.range && /^[ \t]#[^ \t\r\n#]/.test(this.text.slice(node.range[1], node.range[1] + 3))) {
-      this.issues.warning(
+    else if (node.range && /^[ \t]#[^ \t\r\n#]/.test(this.#text.slice(node.range[1], node.range[1] + 3))) {
+      this.#issues.warning(
         path,
         "ends where a # begins a comment: put the value in single quotes if that belongs to it",
       );
@@ -183,7 +195,7 @@ class Reader {
       const keyPath = [...path, key];
       if (Object.hasOwn(result, key)) {
         this.#locate(keyNode, keyPath);
-        this.issues.warning(keyPath, "the key is there twice in this section: the last one counts");
+        this.#issues.warning(keyPath, "the key is there twice in this section: the last one counts");
       }
       result[key] = this.read(pair.value, keyPath, depth + 1);
       this.#locate(keyNode, keyPath);
@@ -207,7 +219,7 @@ class Reader {
     const textKey = TEXT_KEYS.has(String(path.at(-1)));
     if (typeof value === "number" || typeof value === "boolean") {
       if (textKey && source !== undefined && source !== String(value)) {
-        this.issues.warning(path, "taken as the text that is written there: put it in quotes to say so");
+        this.#issues.warning(path, "taken as the text that is written there: put it in quotes to say so");
         return source;
       }
       if (typeof value === "number" && !Number.isFinite(value)) return source ?? null;
@@ -215,19 +227,19 @@ class Reader {
     }
     if (typeof value !== "string") return null;
     if (value.includes("\u0000")) {
-      this.issues.error(path, "holds a NUL character, which no text of PostgreSQL can");
+      this.#issues.error(path, "holds a NUL character, which no text of PostgreSQL can");
     }
     return value;
   }
 
   #locate(node: unknown, path: Path): void {
     const range = (node as Node | null | undefined)?.range;
-    if (range) this.locations.set(pathKey(path), { file: this.file, line: this.lineOf(range[0]) });
+    if (range) this.#locations.set(pathKey(path), { file: this.#file, line: this.#lineOf(range[0]) });
   }
 
   #problem(node: unknown, message: string): void {
     const range = (node as Node | null | undefined)?.range;
-    this.issues.at("error", { file: this.file, line: range ? this.lineOf(range[0]) : null }, message);
+    this.#issues.at("error", { file: this.#file, line: range ? this.#lineOf(range[0]) : null }, message);
   }
 
   #giveUp(node: unknown): null {

@@ -36,14 +36,20 @@ const USUAL = 6000;
 const LIFE = { node: 1, machine: "m", boot: "b" };
 
 class Garbage {
+  readonly #random: () => number;
+  readonly #fitting: boolean;
+
   /**
    * `fitting`: names, lives and texts are those of one cluster, so that many commands take effect, and the records get
    * as far as they can; the garbage is in the bytes then.
    */
-  constructor(private readonly random: () => number, private readonly fitting: boolean) {}
+  constructor(random: () => number, fitting: boolean) {
+    this.#random = random;
+    this.#fitting = fitting;
+  }
 
   below(n: number): number {
-    return Math.floor(this.random() * n);
+    return Math.floor(this.#random() * n);
   }
 
   of<T>(...values: readonly T[]): T {
@@ -51,7 +57,7 @@ class Garbage {
   }
 
   name(): string {
-    if (this.fitting) return this.of("a", "b");
+    if (this.#fitting) return this.of("a", "b");
     return this.of(
       "a",
       "b",
@@ -71,7 +77,7 @@ class Garbage {
   }
 
   text(): string {
-    if (this.fitting) return "http://h:1";
+    if (this.#fitting) return "http://h:1";
     return this.of(
       "",
       "why",
@@ -124,7 +130,7 @@ class Garbage {
   body(state: DcsState): CommandBody {
     const { epoch, holder } = state.lock;
     const name = this.name();
-    const life = this.fitting ? LIFE : this.of(undefined, LIFE, state.lock.life ?? LIFE, {
+    const life = this.#fitting ? LIFE : this.of(undefined, LIFE, state.lock.life ?? LIFE, {
       node: this.number(),
       machine: this.text(),
       boot: "b",
@@ -228,15 +234,15 @@ class Garbage {
       return valid;
     }
     const value = JSON.parse(new TextDecoder().decode(valid)) as Record<string, unknown>;
-    this.spoil(value);
+    this.#spoil(value);
     return new TextEncoder().encode(JSON.stringify(value));
   }
 
-  private spoil(value: Record<string, unknown>): void {
+  #spoil(value: Record<string, unknown>): void {
     const key = this.of(...Object.keys(value));
     const inner = value[key];
     if (typeof inner === "object" && inner !== null && Object.keys(inner).length > 0 && this.below(2) === 0) {
-      return this.spoil(inner as Record<string, unknown>);
+      return this.#spoil(inner as Record<string, unknown>);
     }
     if (this.below(4) === 0) delete value[key];
     else value[key] = this.json();

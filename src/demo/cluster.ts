@@ -60,14 +60,25 @@ export class Cluster {
   readonly #removeHandlers: () => void;
   #destroyed = false;
 
+  readonly options: ClusterOptions;
+  readonly directory: string;
+  readonly hosts: readonly Host[];
+  /** What connections are made with; a test that changes a password sets the new one. */
+  secrets: Secrets;
+  readonly scope: string;
+
   private constructor(
-    readonly options: ClusterOptions,
-    readonly directory: string,
-    readonly hosts: readonly Host[],
-    /** What connections are made with; a test that changes a password sets the new one. */
-    public secrets: Secrets,
-    readonly scope: string,
+    options: ClusterOptions,
+    directory: string,
+    hosts: readonly Host[],
+    secrets: Secrets,
+    scope: string,
   ) {
+    this.options = options;
+    this.directory = directory;
+    this.hosts = hosts;
+    this.secrets = secrets;
+    this.scope = scope;
     const onExit = () => this.destroyNow();
     const onSignal = (name: NodeJS.Signals) => {
       this.destroyNow();

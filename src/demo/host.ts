@@ -33,11 +33,18 @@ export class Host {
   readonly #sharedMemory = new SharedMemory();
   #child: ChildProcess | null = null;
 
+  readonly directory: string;
+  readonly addresses: NodeAddresses;
+  readonly settings: HostSettings;
+
   constructor(
-    readonly directory: string,
-    readonly addresses: NodeAddresses,
-    readonly settings: HostSettings,
+    directory: string,
+    addresses: NodeAddresses,
+    settings: HostSettings,
   ) {
+    this.directory = directory;
+    this.addresses = addresses;
+    this.settings = settings;
     this.configFile = join(directory, "agent.yml");
     this.dataDir = join(directory, "data");
     this.logFile = join(directory, "agent.log");

@@ -55,85 +55,85 @@ const UNHEARD_LOOK_MS = 50;
 const NO_GUARD: GuardReply = { ok: false, error: "no guard answers" };
 
 export class GuardClient implements GuardPort {
-  private readonly options: GuardClientOptions;
-  private readonly life: GuardLife;
-  private readonly localFence: LocalFence;
-  private readonly upgrade: GuardUpgrade;
-  private readonly handlers: (() => void)[] = [];
-  private lastToken: string | null = null;
-  private incarnation = 0;
+  readonly #options: GuardClientOptions;
+  readonly #life: GuardLife;
+  readonly #localFence: LocalFence;
+  readonly #upgrade: GuardUpgrade;
+  readonly #handlers: (() => void)[] = [];
+  #lastToken: string | null = null;
+  #incarnation = 0;
   /** What the guard last said; null: none has said anything yet. */
-  private wire: WireView | null = null;
-  private lastAnswerMs: number | null = null;
-  private endedEpoch = 0;
+  #wire: WireView | null = null;
+  #lastAnswerMs: number | null = null;
+  #endedEpoch = 0;
   /** The longest lease seen of the epoch: shows the ttl. */
-  private lease = { epoch: 0, longestMs: 0 };
-  private lastExit: ExitReport | null = null;
-  private readonly whenKilled: (() => void)[] = [];
-  private closed = false;
-  private unheard: Timer | null = null;
+  #lease = { epoch: 0, longestMs: 0 };
+  #lastExit: ExitReport | null = null;
+  readonly #whenKilled: (() => void)[] = [];
+  #closed = false;
+  #unheard: Timer | null = null;
 
   constructor(options: GuardClientOptions) {
-    this.options = options;
+    this.#options = options;
     const { directory, dataDir, command, clock, log } = options;
     const group = new ProcessGroup(
       dataDir,
-      () => ({ guard: this.life.process?.pid ?? 0, agent: process.pid }),
+      () => ({ guard: this.#life.process?.pid ?? 0, agent: process.pid }),
     );
-    this.localFence = new LocalFence({
+    this.#localFence = new LocalFence({
       clock,
       group,
       log,
-      killAfterMs: () => this.killAfterMs(),
+      killAfterMs: () => this.#killAfterMs(),
       unfenced: () => options.unfenced?.() ?? false,
-      onKilled: (fenced) => this.onKilledHere(fenced),
+      onKilled: (fenced) => this.#onKilledHere(fenced),
     });
-    this.upgrade = new GuardUpgrade({
+    this.#upgrade = new GuardUpgrade({
       release: options.release ?? VERSION,
       command,
       clock,
       log,
-      ask: (operation, done) => this.life.upgrade(operation, (answer) => done(answer?.reply ?? null)),
+      ask: (operation, done) => this.#life.upgrade(operation, (answer) => done(answer?.reply ?? null)),
     });
     mkdirSync(join(directory, "run"), { recursive: true, mode: 0o700 });
-    this.life = new GuardLife({
+    this.#life = new GuardLife({
       socketPath: join(directory, "run", "guard.sock"),
       dataDir,
       command,
       clock,
       log,
-      onGuard: (hello) => this.onGuard(hello),
-      onMessage: (message) => this.onMessage(message),
-      onLost: () => this.changed(),
-      onDead: () => this.onDead(),
-      onSilence: () => this.changed(),
+      onGuard: (hello) => this.#onGuard(hello),
+      onMessage: (message) => this.#onMessage(message),
+      onLost: () => this.#changed(),
+      onDead: () => this.#onDead(),
+      onSilence: () => this.#changed(),
       livingGuard: () => guardOf(dataDir, directory),
-      mayStart: () => this.localFence.phase() !== "killing",
+      mayStart: () => this.#localFence.phase() !== "killing",
     });
-    this.life.start();
-    this.watchUnheard();
+    this.#life.start();
+    this.#watchUnheard();
   }
 
   /** Until the first word of a guard. */
-  private watchUnheard(sinceMs = this.options.clock.now()): void {
-    const { clock } = this.options;
-    this.unheard = clock.after(UNHEARD_LOOK_MS, () => {
-      if (this.wire !== null || this.closed) return;
-      if (this.life.isStopped() || clock.now() - sinceMs >= UNHEARD_MS) this.localFence.guardUnheard();
-      this.watchUnheard(sinceMs);
+  #watchUnheard(sinceMs = this.#options.clock.now()): void {
+    const { clock } = this.#options;
+    this.#unheard = clock.after(UNHEARD_LOOK_MS, () => {
+      if (this.#wire !== null || this.#closed) return;
+      if (this.#life.isStopped() || clock.now() - sinceMs >= UNHEARD_MS) this.#localFence.guardUnheard();
+      this.#watchUnheard(sinceMs);
     });
   }
 
   view(): GuardView {
-    const { wire } = this;
+    const wire = this.#wire;
     // While it becomes another program, it is the guard that it was.
-    const hello = this.life.hello ?? this.life.upgrading;
+    const hello = this.#life.hello ?? this.#life.upgrading;
     const known = {
-      incarnation: this.incarnation,
-      endedEpoch: Math.max(this.endedEpoch, wire?.endedEpoch ?? 0),
-      lastAnswerMs: this.lastAnswerMs,
-      lastExit: this.lastExit,
-      postmaster: this.postmaster(),
+      incarnation: this.#incarnation,
+      endedEpoch: Math.max(this.#endedEpoch, wire?.endedEpoch ?? 0),
+      lastAnswerMs: this.#lastAnswerMs,
+      lastExit: this.#lastExit,
+      postmaster: this.#postmaster(),
       // Nothing is known of the data directory before a guard has looked: then the answer is the careful one.
       anyProcess: wire?.anyProcess ?? true,
       clocks: wire?.clocks ?? null,
@@ -141,53 +141,53 @@ export class GuardClient implements GuardPort {
     if (wire === null || hello === null) {
       return { ...known, state: "none", pid: null, armed: null, lateMs: 0 };
     }
-    const state = this.life.isSilent() ? "none" : wire.postmaster?.child === false ? "partial" : "ok";
+    const state = this.#life.isSilent() ? "none" : wire.postmaster?.child === false ? "partial" : "ok";
     const { armed, allStopped, lateMs, doomed = false } = wire;
     return { ...known, state, pid: hello.pid, armed, allStopped, lateMs, doomed };
   }
 
   onChange(handler: () => void): void {
-    this.handlers.push(handler);
+    this.#handlers.push(handler);
   }
 
   arm(epoch: number, deadlineMs: number, unfenced: boolean, done: GuardDone): void {
-    const leaseMs = deadlineMs - this.options.clock.now();
-    const before = this.lease.epoch === epoch ? this.lease.longestMs : 0;
-    this.lease = { epoch, longestMs: Math.max(before, leaseMs) };
-    this.localFence.armed(unfenced ? null : deadlineMs);
-    const killAfterMs = this.killAfterMs();
-    this.send({ op: "arm", epoch, deadlineMs, unfenced, killAfterMs }, REQUEST_TIMEOUT_MS, done);
+    const leaseMs = deadlineMs - this.#options.clock.now();
+    const before = this.#lease.epoch === epoch ? this.#lease.longestMs : 0;
+    this.#lease = { epoch, longestMs: Math.max(before, leaseMs) };
+    this.#localFence.armed(unfenced ? null : deadlineMs);
+    const killAfterMs = this.#killAfterMs();
+    this.#send({ op: "arm", epoch, deadlineMs, unfenced, killAfterMs }, REQUEST_TIMEOUT_MS, done);
   }
 
   end(epoch: number, done: GuardDone): void {
-    this.send({ op: "end", epoch }, REQUEST_TIMEOUT_MS, (reply) => {
-      if (reply.ok) this.endedEpoch = Math.max(this.endedEpoch, epoch);
+    this.#send({ op: "end", epoch }, REQUEST_TIMEOUT_MS, (reply) => {
+      if (reply.ok) this.#endedEpoch = Math.max(this.#endedEpoch, epoch);
       done(reply);
     });
   }
 
   claim(done: GuardDone): void {
-    this.send({ op: "claim" }, REQUEST_TIMEOUT_MS, done);
+    this.#send({ op: "claim" }, REQUEST_TIMEOUT_MS, done);
   }
 
   start(spec: StartSpec, done: GuardDone): void {
-    this.send({ op: "start", spec }, START_TIMEOUT_MS, done, spec.epoch !== null);
+    this.#send({ op: "start", spec }, START_TIMEOUT_MS, done, spec.epoch !== null);
   }
 
   promote(epoch: number, done: GuardDone): void {
-    this.send({ op: "promote", epoch }, REQUEST_TIMEOUT_MS, done, true);
+    this.#send({ op: "promote", epoch }, REQUEST_TIMEOUT_MS, done, true);
   }
 
   adopt(epoch: number | null, done: GuardDone): void {
-    this.send({ op: "adopt", epoch }, REQUEST_TIMEOUT_MS, done, epoch !== null);
+    this.#send({ op: "adopt", epoch }, REQUEST_TIMEOUT_MS, done, epoch !== null);
   }
 
   signal(kind: "reload" | "fast" | "immediate", done: GuardDone): void {
-    this.send({ op: "signal", signal: kind }, REQUEST_TIMEOUT_MS, done);
+    this.#send({ op: "signal", signal: kind }, REQUEST_TIMEOUT_MS, done);
   }
 
   pastCheckpoint(pid: number, leftoversMs: number, done: GuardDone): void {
-    this.send({ op: "close", pid, leftoversMs }, REQUEST_TIMEOUT_MS, done);
+    this.#send({ op: "close", pid, leftoversMs }, REQUEST_TIMEOUT_MS, done);
   }
 
   kill(done: GuardDone): void {
@@ -197,25 +197,25 @@ export class GuardClient implements GuardPort {
       called = true;
     };
     const killHere = () => {
-      if (!called) this.killHere(() => once({ ok: true }));
+      if (!called) this.#killHere(() => once({ ok: true }));
     };
-    const isFinal = (reply: GuardReply) => reply.ok || this.closed || this.isTaken;
-    this.send({ op: "kill" }, null, (reply) => isFinal(reply) ? once(reply) : killHere());
+    const isFinal = (reply: GuardReply) => reply.ok || this.#closed || this.#isTaken;
+    this.#send({ op: "kill" }, null, (reply) => isFinal(reply) ? once(reply) : killHere());
     // Killing takes its time; an answer to this tells that the guard is at it.
     this.ping(() => {});
-    this.options.clock.after(2 * SILENT_MS, () => {
-      if (this.life.isSilent() && !this.isTaken) killHere();
+    this.#options.clock.after(2 * SILENT_MS, () => {
+      if (this.#life.isSilent() && !this.#isTaken) killHere();
     });
   }
 
   ping(done: GuardDone): void {
-    this.send({ op: "ping" }, REQUEST_TIMEOUT_MS, done);
+    this.#send({ op: "ping" }, REQUEST_TIMEOUT_MS, done);
   }
 
   /** Ends the guard, if it has nothing to guard any more, and the connection in any case. */
   shutdown(done: () => void): void {
-    if (this.closed) return queueMicrotask(done);
-    this.send({ op: "quit" }, SILENT_MS, () => {
+    if (this.#closed) return queueMicrotask(done);
+    this.#send({ op: "quit" }, SILENT_MS, () => {
       this.close();
       done();
     });
@@ -223,32 +223,32 @@ export class GuardClient implements GuardPort {
 
   /** Leaves the guard as it is: another agent may find it. */
   close(): void {
-    this.closed = true;
-    this.unheard?.cancel();
-    this.upgrade.close();
-    this.localFence.close();
-    this.life.close();
+    this.#closed = true;
+    this.#unheard?.cancel();
+    this.#upgrade.close();
+    this.#localFence.close();
+    this.#life.close();
   }
 
   /** min(10 s, ttl), the ttl as the longest lease shows it. */
-  private killAfterMs(): number {
-    return Math.min(MAX_FROZEN_MS, Math.max(0, this.lease.longestMs) + STOP_BUDGET_MS);
+  #killAfterMs(): number {
+    return Math.min(MAX_FROZEN_MS, Math.max(0, this.#lease.longestMs) + STOP_BUDGET_MS);
   }
 
   /** Another agent owns the data directory: what runs there is not ours to end. */
-  private get isTaken(): boolean {
-    return (this.wire?.taken ?? null) !== null;
+  get #isTaken(): boolean {
+    return (this.#wire?.taken ?? null) !== null;
   }
 
-  private postmaster(): Postmaster | null {
-    const postmaster = this.wire?.postmaster ?? null;
-    const phase = this.localFence.phase();
+  #postmaster(): Postmaster | null {
+    const postmaster = this.#wire?.postmaster ?? null;
+    const phase = this.#localFence.phase();
     if (postmaster === null || phase === "watching") return postmaster;
     return { ...postmaster, phase: phase === "frozen" ? "frozen" : "ending" };
   }
 
   /** `makesPrimary`: until the answer is here, what runs may be a primary. */
-  private send(operation: Operation, timeoutMs: number | null, done: GuardDone, makesPrimary = false): void {
+  #send(operation: Operation, timeoutMs: number | null, done: GuardDone, makesPrimary = false): void {
     let timer: Timer | null = null;
     let called = false;
     const finish = (reply: GuardReply) => {
@@ -257,77 +257,77 @@ export class GuardClient implements GuardPort {
       timer?.cancel();
       queueMicrotask(() => done(reply));
     };
-    const sent = this.life.request(operation, (answer) => {
-      if (makesPrimary) this.localFence.primaryRequested(false);
+    const sent = this.#life.request(operation, (answer) => {
+      if (makesPrimary) this.#localFence.primaryRequested(false);
       finish(answer?.reply ?? NO_GUARD);
     });
     if (!sent) return finish(NO_GUARD);
     if (called) return;
-    if (makesPrimary) this.localFence.primaryRequested(true);
-    if (timeoutMs !== null) timer = this.options.clock.after(timeoutMs, () => finish(NO_GUARD));
+    if (makesPrimary) this.#localFence.primaryRequested(true);
+    if (timeoutMs !== null) timer = this.#options.clock.after(timeoutMs, () => finish(NO_GUARD));
   }
 
-  private onGuard(hello: Hello): void {
-    if (hello.token !== this.lastToken) this.incarnation++;
-    this.lastToken = hello.token;
-    this.upgrade.met(hello);
+  #onGuard(hello: Hello): void {
+    if (hello.token !== this.#lastToken) this.#incarnation++;
+    this.#lastToken = hello.token;
+    this.#upgrade.met(hello);
     // A new guard remembers nothing.
-    if (this.endedEpoch > (this.wire?.endedEpoch ?? 0)) this.end(this.endedEpoch, () => this.changed());
-    this.changed();
+    if (this.#endedEpoch > (this.#wire?.endedEpoch ?? 0)) this.end(this.#endedEpoch, () => this.#changed());
+    this.#changed();
   }
 
-  private onMessage(message: GuardMessage): void {
-    const { log } = this.options;
+  #onMessage(message: GuardMessage): void {
+    const { log } = this.#options;
     switch (message.kind) {
       case "notice":
         return log[message.notice.level](`guard.${message.notice.event}`, message.notice.text);
       case "superseded":
         log.error("guard", "another agent has taken over the guard of this data directory");
         this.close();
-        this.options.onSuperseded?.();
+        this.#options.onSuperseded?.();
         return;
       case "reply":
-        this.lastAnswerMs = message.atMs;
+        this.#lastAnswerMs = message.atMs;
         break;
     }
-    const before = this.wire?.taken ?? null;
-    this.wire = message.view;
+    const before = this.#wire?.taken ?? null;
+    this.#wire = message.view;
     const { taken = null } = message.view;
     if (taken !== null && taken !== before) {
       log.error("guard", taken);
-      this.options.onTaken?.(taken);
+      this.#options.onTaken?.(taken);
     }
-    this.lastExit = message.view.lastExit ?? this.lastExit;
-    this.localFence.guardSays(message.view);
-    this.changed();
+    this.#lastExit = message.view.lastExit ?? this.#lastExit;
+    this.#localFence.guardSays(message.view);
+    this.#changed();
   }
 
-  private onDead(): void {
-    if (this.isTaken) return;
+  #onDead(): void {
+    if (this.#isTaken) return;
     // An adopted PostgreSQL is not tied to the guard: the next one adopts it again.
-    if (this.wire?.anyProcess === true && this.wire.postmaster?.child !== false) this.killHere(() => {});
+    if (this.#wire?.anyProcess === true && this.#wire.postmaster?.child !== false) this.#killHere(() => {});
   }
 
-  private killHere(done: () => void): void {
-    this.whenKilled.push(done);
-    this.localFence.killAll("the guard is gone or does not answer");
-    this.changed();
+  #killHere(done: () => void): void {
+    this.#whenKilled.push(done);
+    this.#localFence.killAll("the guard is gone or does not answer");
+    this.#changed();
   }
 
-  private onKilledHere(fenced: boolean): void {
-    const postmaster = this.wire?.postmaster ?? null;
+  #onKilledHere(fenced: boolean): void {
+    const postmaster = this.#wire?.postmaster ?? null;
     if (postmaster !== null) {
-      const atMs = this.options.clock.now();
-      this.lastExit = { pid: postmaster.pid, code: null, signal: "SIGKILL", fenced, atMs };
+      const atMs = this.#options.clock.now();
+      this.#lastExit = { pid: postmaster.pid, code: null, signal: "SIGKILL", fenced, atMs };
     }
-    if (this.wire !== null) this.wire = { ...this.wire, postmaster: null, anyProcess: false, armed: null };
+    if (this.#wire !== null) this.#wire = { ...this.#wire, postmaster: null, anyProcess: false, armed: null };
     // A guard that let it come to this is of no use any more.
-    if (this.life.isSilent()) this.life.replace();
-    for (const call of this.whenKilled.splice(0)) queueMicrotask(call);
-    this.changed();
+    if (this.#life.isSilent()) this.#life.replace();
+    for (const call of this.#whenKilled.splice(0)) queueMicrotask(call);
+    this.#changed();
   }
 
-  private changed(): void {
-    for (const handler of this.handlers) handler();
+  #changed(): void {
+    for (const handler of this.#handlers) handler();
   }
 }

@@ -29,29 +29,29 @@ export interface ConnectionHandlers {
 export class GuardConnection {
   /** The process that listens, as the kernel names it; null before the connection is open. */
   guardPid: number | null = null;
-  private socket: Socket<undefined> | null = null;
-  private writer: LineWriter | null = null;
-  private readonly reader = new LineReader();
-  private readonly waiting = new Map<number, Waiting>();
-  private nextId = 1;
-  private closed = false;
-  private readonly clock: Clock;
-  private readonly handlers: ConnectionHandlers;
+  #socket: Socket<undefined> | null = null;
+  #writer: LineWriter | null = null;
+  readonly #reader = new LineReader();
+  readonly #waiting = new Map<number, Waiting>();
+  #nextId = 1;
+  #closed = false;
+  readonly #clock: Clock;
+  readonly #handlers: ConnectionHandlers;
 
   constructor(socketPath: string, clock: Clock, handlers: ConnectionHandlers) {
-    this.clock = clock;
-    this.handlers = handlers;
+    this.#clock = clock;
+    this.#handlers = handlers;
     Bun.connect<undefined>({
       unix: socketPath,
       socket: {
-        open: (socket) => this.onOpen(socket),
-        data: (_socket, chunk) => this.onData(chunk),
-        drain: () => this.writer?.flush(),
-        close: () => this.end(),
-        error: () => this.end(),
-        connectError: () => this.end(),
+        open: (socket) => this.#onOpen(socket),
+        data: (_socket, chunk) => this.#onData(chunk),
+        drain: () => this.#writer?.flush(),
+        close: () => this.#end(),
+        error: () => this.#end(),
+        connectError: () => this.#end(),
       },
-    }).catch(() => this.end());
+    }).catch(() => this.#end());
   }
 
   /**
@@ -59,60 +59,60 @@ export class GuardConnection {
    * when the thing is done, and says nothing about the guard's health until then.
    */
   request(operation: Operation, patient: boolean, done: (answer: Answer | null) => void): void {
-    const id = this.nextId++;
+    const id = this.#nextId++;
     const line = encode({ id, ...operation });
-    if (this.closed || this.writer === null || line.length > MAX_LINE_BYTES) return done(null);
-    this.waiting.set(id, { done, sinceMs: patient ? Infinity : this.clock.now() });
-    if (!this.writer.write(line)) this.end();
+    if (this.#closed || this.#writer === null || line.length > MAX_LINE_BYTES) return done(null);
+    this.#waiting.set(id, { done, sinceMs: patient ? Infinity : this.#clock.now() });
+    if (!this.#writer.write(line)) this.#end();
   }
 
   /** How long the oldest request has been waiting for its answer; 0 when none is. */
   silentMs(): number {
     let sinceMs = Infinity;
-    for (const waiting of this.waiting.values()) sinceMs = Math.min(sinceMs, waiting.sinceMs);
-    return Math.max(0, this.clock.now() - sinceMs);
+    for (const waiting of this.#waiting.values()) sinceMs = Math.min(sinceMs, waiting.sinceMs);
+    return Math.max(0, this.#clock.now() - sinceMs);
   }
 
   isWaiting(): boolean {
-    return this.waiting.size > 0;
+    return this.#waiting.size > 0;
   }
 
   close(): void {
-    this.end();
+    this.#end();
   }
 
-  private onOpen(socket: Socket<undefined>): void {
-    if (this.closed) {
+  #onOpen(socket: Socket<undefined>): void {
+    if (this.#closed) {
       socket.end();
       return;
     }
-    this.socket = socket;
-    this.writer = new LineWriter(socket as Socket<unknown>);
+    this.#socket = socket;
+    this.#writer = new LineWriter(socket as Socket<unknown>);
     this.guardPid = peerCredentials((socket as unknown as { fd: number }).fd)?.pid ?? null;
-    this.handlers.onOpen(this);
+    this.#handlers.onOpen(this);
   }
 
-  private onData(chunk: Uint8Array): void {
-    const lines = this.reader.push(chunk);
-    if (lines === null) return this.end();
+  #onData(chunk: Uint8Array): void {
+    const lines = this.#reader.push(chunk);
+    if (lines === null) return this.#end();
     for (const line of lines) {
       const message = decodeGuardMessage(line);
-      if (message === null || this.closed) continue;
-      this.handlers.onMessage(message);
+      if (message === null || this.#closed) continue;
+      this.#handlers.onMessage(message);
       if (message.kind !== "reply") continue;
-      const waiting = this.waiting.get(message.id);
-      this.waiting.delete(message.id);
+      const waiting = this.#waiting.get(message.id);
+      this.#waiting.delete(message.id);
       waiting?.done(message);
     }
   }
 
-  private end(): void {
-    if (this.closed) return;
-    this.closed = true;
-    this.socket?.terminate();
-    const waiting = [...this.waiting.values()];
-    this.waiting.clear();
-    this.handlers.onClose();
+  #end(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#socket?.terminate();
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    this.#handlers.onClose();
     for (const { done } of waiting) done(null);
   }
 }

@@ -67,23 +67,29 @@ export interface HeldDirectory {
 }
 
 export class DirectoryOwner {
-  private held: HeldDirectory | null;
-  private readonly group: ProcessGroup;
+  #held: HeldDirectory | null;
+  readonly #group: ProcessGroup;
+  readonly #dataDir: string;
+  readonly #raftDir: string;
+  readonly #keepers: () => { readonly guard: number; readonly agent: number };
 
   /** `raftDir`: raft.data_dir; its directory `run` must be there. */
   constructor(
-    private readonly dataDir: string,
-    private readonly raftDir: string,
-    private readonly keepers: () => { readonly guard: number; readonly agent: number },
+    dataDir: string,
+    raftDir: string,
+    keepers: () => { readonly guard: number; readonly agent: number },
     held: HeldDirectory | null = null,
   ) {
-    this.held = held;
-    this.group = new ProcessGroup(dataDir, keepers);
+    this.#dataDir = dataDir;
+    this.#raftDir = raftDir;
+    this.#keepers = keepers;
+    this.#held = held;
+    this.#group = new ProcessGroup(dataDir, keepers);
   }
 
   /** Descriptor and place, for the program that this process becomes. */
   get handOver(): HeldDirectory | null {
-    return this.held;
+    return this.#held;
   }
 
   /**
@@ -91,62 +97,62 @@ export class DirectoryOwner {
    * "look": what is not PostgreSQL's is not written to. "use": the agent is about to change what is there.
    */
   claim(purpose: "look" | "use"): Claim {
-    const found = openDirectory(this.dataDir);
+    const found = openDirectory(this.#dataDir);
     if (found === null) {
       this.release();
       return { kind: "ours" };
     }
-    if ("error" in found) return { kind: "failed", why: `${this.dataDir} cannot be opened: ${found.error}` };
-    if (this.held?.inode === found.inode) {
+    if ("error" in found) return { kind: "failed", why: `${this.#dataDir} cannot be opened: ${found.error}` };
+    if (this.#held?.inode === found.inode) {
       closeSync(found.fd);
-      return this.sign(this.held, purpose);
+      return this.#sign(this.#held, purpose);
     }
     this.release();
-    const refused = this.lock(found);
+    const refused = this.#lock(found);
     if (refused !== null) {
       closeSync(found.fd);
       return refused;
     }
-    this.held = found;
-    return this.sign(found, purpose);
+    this.#held = found;
+    return this.#sign(found, purpose);
   }
 
   /** Nothing is looked after here any more. */
   release(): void {
-    if (this.held === null) return;
+    if (this.#held === null) return;
     // By descriptor: the directory may have been moved, and another one may be in its place.
-    rmSync(ownerFile(this.held), { force: true });
-    closeSync(this.held.fd);
-    this.held = null;
+    rmSync(ownerFile(this.#held), { force: true });
+    closeSync(this.#held.fd);
+    this.#held = null;
   }
 
-  private lock(directory: HeldDirectory): Claim | null {
+  #lock(directory: HeldDirectory): Claim | null {
     let owner = readOwner(directory);
     for (let tries = 1;; tries++) {
       const locked = lockFile(directory.fd);
       owner = readOwner(directory);
       // A file system without such locks is no reason not to run: the processes that the file names still count.
       if (locked.ok || locked.errno !== EAGAIN) break;
-      if (tries === TRIES) return { kind: "taken", why: describe(this.dataDir, this.raftDir, owner, "") };
+      if (tries === TRIES) return { kind: "taken", why: describe(this.#dataDir, this.#raftDir, owner, "") };
       Bun.sleepSync(PAUSE_MS);
     }
-    if (owner === null || isOwn(owner, this.raftDir)) return null;
-    const why = whyStillOwned(owner, this.group);
-    return why === null ? null : { kind: "taken", why: describe(this.dataDir, this.raftDir, owner, why) };
+    if (owner === null || isOwn(owner, this.#raftDir)) return null;
+    const why = whyStillOwned(owner, this.#group);
+    return why === null ? null : { kind: "taken", why: describe(this.#dataDir, this.#raftDir, owner, why) };
   }
 
   /** Says in the file who we are; a rewind may have taken it away. */
-  private sign(directory: HeldDirectory, purpose: "look" | "use"): Claim {
+  #sign(directory: HeldDirectory, purpose: "look" | "use"): Claim {
     if (purpose === "look" && isForeign(directory)) return { kind: "foreign" };
-    if (purpose === "look" && isStrange(directory, this.raftDir)) return { kind: "ours" };
-    const { guard, agent } = this.keepers();
+    if (purpose === "look" && isStrange(directory, this.#raftDir)) return { kind: "ours" };
+    const { guard, agent } = this.#keepers();
     const text = `${
       JSON.stringify(
         {
           boot: bootId(),
           directory: directory.inode,
-          raftDir: this.raftDir,
-          identity: identityOf(this.raftDir) ?? "",
+          raftDir: this.#raftDir,
+          identity: identityOf(this.#raftDir) ?? "",
           guard: identify(guard),
           agent: agent === 0 ? null : identify(agent),
         } satisfies Owner,

@@ -40,195 +40,197 @@ function endOf(process: ProcessId): ChildExit | null {
 }
 
 export class Guard {
-  private readonly parts: GuardParts;
-  private fence;
+  readonly #parts: GuardParts;
+  #fence;
   /** The postmaster as the kernel knows it; set exactly while the fence has one. */
-  private process: ProcessId | null = null;
-  private exit: (ChildExit & { readonly atMs: number }) | null = null;
-  private lastExit: ExitReport | null = null;
-  private timer: Timer | null = null;
-  private timerDueMs = 0;
-  private lateMs = 0;
-  private readonly clocks = new ClockWatch();
-  private killTimer: Timer | null = null;
-  private watchTimer: Timer | null = null;
+  #process: ProcessId | null = null;
+  #exit: (ChildExit & { readonly atMs: number }) | null = null;
+  #lastExit: ExitReport | null = null;
+  #timer: Timer | null = null;
+  #timerDueMs = 0;
+  #lateMs = 0;
+  readonly #clocks = new ClockWatch();
+  #killTimer: Timer | null = null;
+  #watchTimer: Timer | null = null;
   /** The postmaster is a child of this process, started by the program that it was before. */
-  private inherited = false;
+  #inherited = false;
   /** Requests to start that wait for something. */
-  private starting = 0;
+  #starting = 0;
   /** How many agents have taken over so far. */
-  private controllers = 0;
-  private lookedAroundMs = -Infinity;
-  private claimed: Claim = { kind: "ours" };
-  private allStopped = false;
-  private saidFrozen = false;
-  private saidFenced = false;
-  private lastView = "";
-  private readonly whenGone: (() => void)[] = [];
+  #controllers = 0;
+  #lookedAroundMs = -Infinity;
+  #claimed: Claim = { kind: "ours" };
+  #allStopped = false;
+  #saidFrozen = false;
+  #saidFenced = false;
+  #lastView = "";
+  readonly #whenGone: (() => void)[] = [];
 
   constructor(parts: GuardParts) {
-    this.parts = parts;
-    this.fence = newFence(parts.killAfterMs);
+    this.#parts = parts;
+    this.#fence = newFence(parts.killAfterMs);
   }
 
   /** Goes on with what the program knew that this process was before. The deadline is looked at before anything else. */
   resume({ fence, process, lastExit, seen }: GuardState): void {
-    this.fence = fence;
-    this.process = process;
-    this.lastExit = lastExit;
-    this.inherited = fence.postmaster?.child ?? false;
-    if (seen !== undefined) this.parts.group.recall(seen, process);
-    this.apply({ kind: "tick" });
+    this.#fence = fence;
+    this.#process = process;
+    this.#lastExit = lastExit;
+    this.#inherited = fence.postmaster?.child ?? false;
+    if (seen !== undefined) this.#parts.group.recall(seen, process);
+    this.#apply({ kind: "tick" });
     this.lookAtPostmaster();
   }
 
   /** What resume() takes, or why this is not the moment for it. */
   handOver(): GuardState | { readonly error: string } {
-    const { fence, process, lastExit } = this;
-    const why = this.starting > 0 || this.whenGone.length > 0 || this.isStillShim()
+    const fence = this.#fence;
+    const process = this.#process;
+    const lastExit = this.#lastExit;
+    const why = this.#starting > 0 || this.#whenGone.length > 0 || this.#isStillShim()
       ? "PostgreSQL is being started or killed"
-      : whyNotNow(fence, this.parts.clock.now());
-    return why === null ? { fence, process, lastExit, seen: this.parts.group.seen } : { error: why };
+      : whyNotNow(fence, this.#parts.clock.now());
+    return why === null ? { fence, process, lastExit, seen: this.#parts.group.seen } : { error: why };
   }
 
   /** What a guard does first: find out what an earlier one has left. */
   lookAround(purpose: "look" | "use" = "look"): void {
-    const { group, clock } = this.parts;
-    this.lookedAroundMs = clock.now();
-    if (this.fence.postmaster !== null || this.fence.sweeping) return;
-    this.claimed = this.parts.claim(purpose);
-    this.publish();
+    const { group, clock } = this.#parts;
+    this.#lookedAroundMs = clock.now();
+    if (this.#fence.postmaster !== null || this.#fence.sweeping) return;
+    this.#claimed = this.#parts.claim(purpose);
+    this.#publish();
     // What runs there is another agent's: neither adopted nor killed.
-    if (this.claimed.kind === "taken") return;
+    if (this.#claimed.kind === "taken") return;
     group.resolve();
     // A wrong data_dir: what works there is not PostgreSQL's, and nobody else's processes are killed.
-    if (this.isForeign()) return;
+    if (this.#isForeign()) return;
     const members = group.members();
     if (members.length === 0 || group.isSingleUser()) return;
     const found = group.findPostmaster();
     const frozen = members.find(({ pid, state }) => pid === found?.pid && state === "T");
     if (found === null || frozen !== undefined) {
       // Left frozen by a guard that was killed, or without a postmaster: nobody can bring it back.
-      this.notice(
+      this.#notice(
         "warning",
         "orphans",
         `killing ${members.length} processes that an earlier PostgreSQL left behind`,
       );
-      this.apply({ kind: "orphans" });
+      this.#apply({ kind: "orphans" });
       return;
     }
-    this.notice(
+    this.#notice(
       "warning",
       "adopted",
       `adopted a running PostgreSQL (pid ${found.pid}) that this guard did not start`,
     );
-    this.process = found;
-    this.apply({ kind: "found", pid: found.pid });
-    this.watch();
+    this.#process = found;
+    this.#apply({ kind: "found", pid: found.pid });
+    this.#watch();
   }
 
   handle(request: Handled, done: GuardDone): void {
     // With an arm the fence looks at the deadline itself, the new one.
-    this.wake(request.op !== "arm" && this.isDue());
+    this.#wake(request.op !== "arm" && this.#isDue());
     switch (request.op) {
       case "ping":
-        if (this.process !== null) this.parts.group.follow(this.process);
-        if (this.parts.clock.now() - this.lookedAroundMs > LOOK_AROUND_MS) this.lookAround();
+        if (this.#process !== null) this.#parts.group.follow(this.#process);
+        if (this.#parts.clock.now() - this.#lookedAroundMs > LOOK_AROUND_MS) this.lookAround();
         return done({ ok: true });
       case "start":
-        this.starting++;
-        return this.start(request.spec, (reply) => {
-          this.starting--;
+        this.#starting++;
+        return this.#start(request.spec, (reply) => {
+          this.#starting--;
           done(reply);
         });
       case "claim":
         this.lookAround("use");
-        return done(this.claimReply());
+        return done(this.#claimReply());
       case "kill":
-        if (this.claimed.kind === "taken") return done(this.claimReply());
-        if (this.isIdle() && this.isForeign()) return done({ ok: true });
-        this.whenGone.push(() => done({ ok: true }));
-        this.apply({ kind: "kill" });
+        if (this.#claimed.kind === "taken") return done(this.#claimReply());
+        if (this.isIdle() && this.#isForeign()) return done({ ok: true });
+        this.#whenGone.push(() => done({ ok: true }));
+        this.#apply({ kind: "kill" });
         return;
       case "adopt":
         this.lookAround();
-        return done(this.apply({ kind: "adopt", epoch: request.epoch }));
+        return done(this.#apply({ kind: "adopt", epoch: request.epoch }));
       case "promote":
-        if (this.isStillShim()) return done({ ok: false, error: "PostgreSQL is only being started" });
-        return done(this.apply({ kind: "promote", epoch: request.epoch }));
+        if (this.#isStillShim()) return done({ ok: false, error: "PostgreSQL is only being started" });
+        return done(this.#apply({ kind: "promote", epoch: request.epoch }));
       case "signal":
-        if (request.signal === "reload" && this.isStillShim()) {
+        if (request.signal === "reload" && this.#isStillShim()) {
           return done({ ok: false, error: "PostgreSQL is only being started" });
         }
-        return done(this.apply({ kind: "signal", signal: request.signal }));
+        return done(this.#apply({ kind: "signal", signal: request.signal }));
       case "arm":
-        return done(this.apply({ kind: "arm", ...request }));
+        return done(this.#apply({ kind: "arm", ...request }));
       case "end":
-        return done(this.apply({ kind: "end", epoch: request.epoch }));
+        return done(this.#apply({ kind: "end", epoch: request.epoch }));
       case "close":
-        return done(this.apply({ kind: "close", pid: request.pid, leftoversMs: request.leftoversMs }));
+        return done(this.#apply({ kind: "close", pid: request.pid, leftoversMs: request.leftoversMs }));
     }
   }
 
   /** True when this process has nothing to watch. */
   isIdle(): boolean {
-    return this.fence.postmaster === null && !this.fence.sweeping;
+    return this.#fence.postmaster === null && !this.#fence.sweeping;
   }
 
   view(): WireView {
-    const { armed, endedEpoch } = this.fence;
+    const { armed, endedEpoch } = this.#fence;
     return {
       armed,
       endedEpoch,
-      postmaster: postmasterOf(this.fence),
-      anyProcess: !this.isIdle() || this.claimed.kind === "taken",
-      taken: this.claimed.kind === "taken" ? this.claimed.why : null,
-      doomed: isDoomed(this.fence),
-      allStopped: this.allStopped,
-      lastExit: this.lastExit,
-      lateMs: this.lateMs,
-      clocks: this.clocks.report(),
+      postmaster: postmasterOf(this.#fence),
+      anyProcess: !this.isIdle() || this.#claimed.kind === "taken",
+      taken: this.#claimed.kind === "taken" ? this.#claimed.why : null,
+      doomed: isDoomed(this.#fence),
+      allStopped: this.#allStopped,
+      lastExit: this.#lastExit,
+      lateMs: this.#lateMs,
+      clocks: this.#clocks.report(),
     };
   }
 
   /** The lateness is a maximum since the last answer. */
   answered(): void {
-    this.lateMs = 0;
+    this.#lateMs = 0;
   }
 
-  private apply(input: FenceInput): GuardReply {
-    const step = stepFence(this.fence, input, this.parts.clock.now());
-    this.fence = step.state;
-    for (const effect of step.effects) this.execute(effect);
+  #apply(input: FenceInput): GuardReply {
+    const step = stepFence(this.#fence, input, this.#parts.clock.now());
+    this.#fence = step.state;
+    for (const effect of step.effects) this.#execute(effect);
     assert(
-      (this.process === null) === (this.fence.postmaster === null),
+      (this.#process === null) === (this.#fence.postmaster === null),
       "the fence knows another postmaster",
     );
-    this.schedule();
-    this.publish();
+    this.#schedule();
+    this.#publish();
     return step.reply;
   }
 
-  private execute(effect: FenceEffect): void {
-    const { group } = this.parts;
+  #execute(effect: FenceEffect): void {
+    const { group } = this.#parts;
     switch (effect.kind) {
       case "freeze": {
-        const took = this.timed(() => group.freeze(this.process));
-        this.allStopped = group.allStopped(this.process);
-        if (!this.saidFrozen) {
-          this.notice(
+        const took = this.#timed(() => group.freeze(this.#process));
+        this.#allStopped = group.allStopped(this.#process);
+        if (!this.#saidFrozen) {
+          this.#notice(
             "warning",
             "frozen",
             `PostgreSQL is frozen: its lease has run out (stopping ${took})`,
           );
         }
-        this.saidFrozen = true;
+        this.#saidFrozen = true;
         return;
       }
       case "thaw": {
-        this.allStopped = this.saidFrozen = false;
-        const took = this.timed(() => group.thaw(this.process));
-        this.notice(
+        this.#allStopped = this.#saidFrozen = false;
+        const took = this.#timed(() => group.thaw(this.#process));
+        this.#notice(
           "warning",
           "thawed",
           `PostgreSQL runs again: its lease was renewed (continuing ${took})`,
@@ -236,25 +238,25 @@ export class Guard {
         return;
       }
       case "kill":
-        if (this.fence.postmaster?.fenced && !this.saidFenced) {
-          this.saidFenced = true;
-          this.notice("error", "fenced", "PostgreSQL is killed: it may no longer be the primary");
+        if (this.#fence.postmaster?.fenced && !this.#saidFenced) {
+          this.#saidFenced = true;
+          this.#notice("error", "fenced", "PostgreSQL is killed: it may no longer be the primary");
         }
-        this.killPass(KILL_PASS_MS);
+        this.#killPass(KILL_PASS_MS);
         return;
       case "signal": {
         const signals = { reload: SIGHUP, fast: SIGINT, immediate: SIGQUIT, promote: SIGUSR1 };
-        if (this.process !== null) signalProcess(this.process, signals[effect.signal]);
+        if (this.#process !== null) signalProcess(this.#process, signals[effect.signal]);
         return;
       }
     }
   }
 
   /** What was done to how many processes, and how long it took: of a freeze, the part of K that is ours. */
-  private timed(signalAll: () => number): string {
-    const beginMs = this.parts.clock.now();
+  #timed(signalAll: () => number): string {
+    const beginMs = this.#parts.clock.now();
     const count = signalAll();
-    return `${count} processes took ${(this.parts.clock.now() - beginMs).toFixed(1)} ms`;
+    return `${count} processes took ${(this.#parts.clock.now() - beginMs).toFixed(1)} ms`;
   }
 
   /**
@@ -262,18 +264,18 @@ export class Guard {
    * new one does not know of it, and may be at work in the directory when its turn comes.
    */
   newController(): void {
-    this.controllers++;
+    this.#controllers++;
     this.lookAround();
   }
 
-  private start(
+  #start(
     spec: StartSpec,
     done: GuardDone,
-    sinceMs = this.parts.clock.now(),
-    controller = this.controllers,
+    sinceMs = this.#parts.clock.now(),
+    controller = this.#controllers,
   ): void {
-    const { group, clock } = this.parts;
-    if (controller !== this.controllers) {
+    const { group, clock } = this.#parts;
+    if (controller !== this.#controllers) {
       return done({ ok: false, error: "another agent has taken over meanwhile" });
     }
     if (spec.dataDir !== group.dataDir) {
@@ -283,30 +285,30 @@ export class Guard {
       });
     }
     this.lookAround("use");
-    const refused = this.claimReply();
+    const refused = this.#claimReply();
     if (!refused.ok) return done(refused);
-    if (this.fence.sweeping) {
-      this.whenGone.push(() => this.start(spec, done, sinceMs, controller));
+    if (this.#fence.sweeping) {
+      this.#whenGone.push(() => this.#start(spec, done, sinceMs, controller));
       return;
     }
-    const stale = this.fence.postmaster === null ? group.staleLock() : null;
+    const stale = this.#fence.postmaster === null ? group.staleLock() : null;
     // Some zombies are reaped in a moment, and some never.
     if (stale?.kind === "zombie" && clock.now() - sinceMs <= ZOMBIE_PATIENCE_MS) {
-      clock.after(ZOMBIE_LOOK_MS, () => this.start(spec, done, sinceMs, controller));
+      clock.after(ZOMBIE_LOOK_MS, () => this.#start(spec, done, sinceMs, controller));
       return;
     }
     if (stale !== null) {
-      this.notice("warning", "stale_lock", `removing postmaster.pid: ${staleReason(stale)}`);
+      this.#notice("warning", "stale_lock", `removing postmaster.pid: ${staleReason(stale)}`);
       group.removeLock(stale);
     }
-    const allowed = this.apply({ kind: "start", epoch: spec.epoch });
+    const allowed = this.#apply({ kind: "start", epoch: spec.epoch });
     if (!allowed.ok) return done(allowed);
     try {
-      const pid = this.parts.launch(spec, (exit) => this.onChildExit(pid, exit));
-      this.process = identify(pid) ?? { pid, startTicks: 0 };
-      this.exit = null;
-      this.inherited = false;
-      this.apply({ kind: "started", pid, epoch: spec.epoch });
+      const pid = this.#parts.launch(spec, (exit) => this.#onChildExit(pid, exit));
+      this.#process = identify(pid) ?? { pid, startTicks: 0 };
+      this.#exit = null;
+      this.#inherited = false;
+      this.#apply({ kind: "started", pid, epoch: spec.epoch });
       done({ ok: true });
     } catch (error) {
       done({
@@ -316,115 +318,115 @@ export class Guard {
     }
   }
 
-  private claimReply(): GuardReply {
-    const { claimed } = this;
+  #claimReply(): GuardReply {
+    const claimed = this.#claimed;
     return "why" in claimed ? { ok: false, error: claimed.why } : { ok: true };
   }
 
   /** A server counts wherever it works: what lies in its directory may have been removed under it. */
-  private isForeign(): boolean {
-    return this.claimed.kind === "foreign" && !this.parts.group.hasServer();
+  #isForeign(): boolean {
+    return this.#claimed.kind === "foreign" && !this.#parts.group.hasServer();
   }
 
   /** Between fork and execv a signal would end the process instead of doing what PostgreSQL does with it. */
-  private isStillShim(): boolean {
-    const program = this.process === null ? null : executable(this.process.pid);
+  #isStillShim(): boolean {
+    const program = this.#process === null ? null : executable(this.#process.pid);
     return program !== null && program === executable(process.pid);
   }
 
-  private onChildExit(pid: number, exit: ChildExit): void {
-    if (this.fence.postmaster?.pid !== pid) return;
-    this.exit = { ...exit, atMs: this.parts.clock.now() };
-    this.apply({ kind: "exited" });
+  #onChildExit(pid: number, exit: ChildExit): void {
+    if (this.#fence.postmaster?.pid !== pid) return;
+    this.#exit = { ...exit, atMs: this.#parts.clock.now() };
+    this.#apply({ kind: "exited" });
   }
 
   /** Of the end of a postmaster that this program did not start, nobody tells us. */
-  private watch(): void {
-    this.watchTimer?.cancel();
-    this.watchTimer = this.parts.clock.after(WATCH_MS, () => this.lookAtPostmaster());
+  #watch(): void {
+    this.#watchTimer?.cancel();
+    this.#watchTimer = this.#parts.clock.after(WATCH_MS, () => this.lookAtPostmaster());
   }
 
   /** To be called also when some child has ended. */
   lookAtPostmaster(): void {
-    const { postmaster } = this.fence;
-    if (postmaster === null || this.process === null || (postmaster.child && !this.inherited)) return;
-    const exit = this.inherited ? this.parts.reap(postmaster.pid) : endOf(this.process);
-    if (exit === null) return this.watch();
-    this.inherited = false;
-    this.onChildExit(postmaster.pid, exit);
+    const { postmaster } = this.#fence;
+    if (postmaster === null || this.#process === null || (postmaster.child && !this.#inherited)) return;
+    const exit = this.#inherited ? this.#parts.reap(postmaster.pid) : endOf(this.#process);
+    if (exit === null) return this.#watch();
+    this.#inherited = false;
+    this.#onChildExit(postmaster.pid, exit);
   }
 
-  private killPass(waitMs: number): void {
-    const clean = this.parts.group.kill(this.process);
-    const { postmaster } = this.fence;
-    if (clean && (postmaster === null || !postmaster.child || this.exit !== null)) return this.gone();
-    if (!isDoomed(this.fence) && this.parts.group.allDoomed(this.process)) {
-      this.apply({ kind: "doomed" });
+  #killPass(waitMs: number): void {
+    const clean = this.#parts.group.kill(this.#process);
+    const { postmaster } = this.#fence;
+    if (clean && (postmaster === null || !postmaster.child || this.#exit !== null)) return this.#gone();
+    if (!isDoomed(this.#fence) && this.#parts.group.allDoomed(this.#process)) {
+      this.#apply({ kind: "doomed" });
     }
-    this.killTimer?.cancel();
+    this.#killTimer?.cancel();
     // A process that waits for a hung disk dies when the disk comes back: look less and less often.
-    this.killTimer = this.parts.clock.after(
+    this.#killTimer = this.#parts.clock.after(
       waitMs,
-      () => this.killPass(Math.min(waitMs * 1.2, MAX_KILL_PASS_MS)),
+      () => this.#killPass(Math.min(waitMs * 1.2, MAX_KILL_PASS_MS)),
     );
   }
 
-  private gone(): void {
-    this.killTimer?.cancel();
-    this.killTimer = null;
-    const { postmaster } = this.fence;
+  #gone(): void {
+    this.#killTimer?.cancel();
+    this.#killTimer = null;
+    const { postmaster } = this.#fence;
     if (postmaster !== null) {
-      const exit = this.exit ?? { code: null, signal: null, atMs: this.parts.clock.now() };
-      this.lastExit = { ...exit, pid: postmaster.pid, fenced: postmaster.fenced };
+      const exit = this.#exit ?? { code: null, signal: null, atMs: this.#parts.clock.now() };
+      this.#lastExit = { ...exit, pid: postmaster.pid, fenced: postmaster.fenced };
     }
-    this.process = null;
-    this.parts.group.follow(null);
-    this.exit = null;
-    this.inherited = false;
-    this.allStopped = this.saidFrozen = this.saidFenced = false;
-    this.apply({ kind: "gone" });
-    for (const call of this.whenGone.splice(0)) call();
+    this.#process = null;
+    this.#parts.group.follow(null);
+    this.#exit = null;
+    this.#inherited = false;
+    this.#allStopped = this.#saidFrozen = this.#saidFenced = false;
+    this.#apply({ kind: "gone" });
+    for (const call of this.#whenGone.splice(0)) call();
   }
 
-  private schedule(): void {
-    const nowMs = this.parts.clock.now();
-    const dueMs = fenceDueMs(this.fence, nowMs);
-    this.timer?.cancel();
-    this.timer = null;
+  #schedule(): void {
+    const nowMs = this.#parts.clock.now();
+    const dueMs = fenceDueMs(this.#fence, nowMs);
+    this.#timer?.cancel();
+    this.#timer = null;
     if (dueMs === null) return;
     const leftMs = Math.max(0, dueMs - nowMs);
     const waitMs = leftMs > NEAR_MS
       ? Math.min(leftMs - NEAR_MS, FAR_TICK_MS)
       : Math.min(leftMs, NEAR_TICK_MS);
-    this.timerDueMs = nowMs + waitMs;
-    this.timer = this.parts.clock.after(waitMs, () => this.wake(true));
+    this.#timerDueMs = nowMs + waitMs;
+    this.#timer = this.#parts.clock.after(waitMs, () => this.#wake(true));
   }
 
   /** First at each wake-up. Whoever was away looks at the deadline before anything else, and then says that it was away. */
-  private wake(tick: boolean): void {
-    const { clock, wallMs } = this.parts;
+  #wake(tick: boolean): void {
+    const { clock, wallMs } = this.#parts;
     const nowMs = clock.now();
-    const lateMs = this.timer === null ? 0 : Math.max(0, nowMs - this.timerDueMs);
-    this.lateMs = Math.max(this.lateMs, lateMs);
-    if (tick) this.apply({ kind: "tick" });
-    const jump = this.clocks.look(nowMs, wallMs(), lateMs);
-    if (jump !== null) this.notice("warning", "clock", describeJump("guard", jump));
+    const lateMs = this.#timer === null ? 0 : Math.max(0, nowMs - this.#timerDueMs);
+    this.#lateMs = Math.max(this.#lateMs, lateMs);
+    if (tick) this.#apply({ kind: "tick" });
+    const jump = this.#clocks.look(nowMs, wallMs(), lateMs);
+    if (jump !== null) this.#notice("warning", "clock", describeJump("guard", jump));
   }
 
-  private isDue(): boolean {
-    const nowMs = this.parts.clock.now();
-    return (fenceDueMs(this.fence, nowMs) ?? Infinity) <= nowMs;
+  #isDue(): boolean {
+    const nowMs = this.#parts.clock.now();
+    return (fenceDueMs(this.#fence, nowMs) ?? Infinity) <= nowMs;
   }
 
-  private publish(): void {
+  #publish(): void {
     const view = this.view();
     const text = JSON.stringify({ ...view, lateMs: 0 });
-    if (text === this.lastView) return;
-    this.lastView = text;
-    this.parts.onView(view);
+    if (text === this.#lastView) return;
+    this.#lastView = text;
+    this.#parts.onView(view);
   }
 
-  private notice(level: Notice["level"], event: string, text: string): void {
-    this.parts.onNotice({ level, event, text });
+  #notice(level: Notice["level"], event: string, text: string): void {
+    this.#parts.onNotice({ level, event, text });
   }
 }

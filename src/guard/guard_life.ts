@@ -57,38 +57,38 @@ export class GuardLife {
   hello: Hello | null = null;
   /** Who is about to answer again, as another program; null: nobody, or it takes too long. */
   upgrading: Hello | null = null;
-  private readonly options: GuardLifeOptions;
-  private connection: GuardConnection | null = null;
-  private spawnedMs = -Infinity;
+  readonly #options: GuardLifeOptions;
+  #connection: GuardConnection | null = null;
+  #spawnedMs = -Infinity;
   /** Since when nothing could be connected to; null: connected. */
-  private unreachableSinceMs: number | null = null;
-  private retry: Timer | null = null;
-  private retryMs = RECONNECT_MS;
-  private superviser: Timer | null = null;
+  #unreachableSinceMs: number | null = null;
+  #retry: Timer | null = null;
+  #retryMs = RECONNECT_MS;
+  #superviser: Timer | null = null;
   /** Said once, not with every look. */
-  private readonly said = new Set<string>();
-  private closed = false;
+  readonly #said = new Set<string>();
+  #closed = false;
 
   constructor(options: GuardLifeOptions) {
-    this.options = options;
+    this.#options = options;
   }
 
   start(): void {
-    if (this.closed) return;
-    this.unreachableSinceMs ??= this.options.clock.now();
-    this.connection = new GuardConnection(this.options.socketPath, this.options.clock, {
-      onOpen: (connection) => this.onOpen(connection),
-      onMessage: (message) => this.onMessage(message),
-      onClose: () => this.onClose(),
+    if (this.#closed) return;
+    this.#unreachableSinceMs ??= this.#options.clock.now();
+    this.#connection = new GuardConnection(this.#options.socketPath, this.#options.clock, {
+      onOpen: (connection) => this.#onOpen(connection),
+      onMessage: (message) => this.#onMessage(message),
+      onClose: () => this.#onClose(),
     });
   }
 
   /** False when there is no guard to ask; else `done` is called once, with null when the guard is lost meanwhile. */
   request(operation: Operation, done: (answer: Answer | null) => void): boolean {
-    if (this.connection === null || this.hello === null) return false;
+    if (this.#connection === null || this.hello === null) return false;
     // PostgreSQL is started and killed in its own time.
-    this.connection.request(operation, operation.op === "start" || operation.op === "kill", done);
-    this.supervise();
+    this.#connection.request(operation, operation.op === "start" || operation.op === "kill", done);
+    this.#supervise();
     return true;
   }
 
@@ -96,18 +96,18 @@ export class GuardLife {
   upgrade(operation: Operation, done: (answer: Answer | null) => void): void {
     const { hello } = this;
     const sent = this.request(operation, (answer) => {
-      if (answer?.reply.ok === true && hello !== null && hello === this.hello) this.expect(hello);
+      if (answer?.reply.ok === true && hello !== null && hello === this.hello) this.#expect(hello);
       done(answer);
     });
     if (!sent) done(null);
   }
 
-  private expect(hello: Hello): void {
+  #expect(hello: Hello): void {
     this.upgrading = hello;
-    this.options.clock.after(SILENT_MS, () => {
+    this.#options.clock.after(SILENT_MS, () => {
       if (this.upgrading !== hello) return;
       this.upgrading = null;
-      this.options.onSilence();
+      this.#options.onSilence();
     });
   }
 
@@ -118,7 +118,7 @@ export class GuardLife {
   }
 
   isSilent(): boolean {
-    return (this.connection?.silentMs() ?? 0) > SILENT_MS;
+    return (this.#connection?.silentMs() ?? 0) > SILENT_MS;
   }
 
   /** Ends a guard that does not answer; another one follows. */
@@ -127,125 +127,125 @@ export class GuardLife {
   }
 
   close(): void {
-    this.closed = true;
-    this.retry?.cancel();
-    this.superviser?.cancel();
-    this.connection?.close();
+    this.#closed = true;
+    this.#retry?.cancel();
+    this.#superviser?.cancel();
+    this.#connection?.close();
   }
 
-  private onOpen(connection: GuardConnection): void {
-    this.unreachableSinceMs = null;
+  #onOpen(connection: GuardConnection): void {
+    this.#unreachableSinceMs = null;
     this.process = connection.guardPid === null ? null : identify(connection.guardPid);
     connection.request({ op: "hello", version: PROTOCOL_VERSION }, false, (answer) => {
-      if (answer !== null) this.onHello(connection, answer);
+      if (answer !== null) this.#onHello(connection, answer);
     });
-    this.supervise();
+    this.#supervise();
   }
 
-  private onHello(connection: GuardConnection, { hello, reply }: Answer): void {
-    const { dataDir, log } = this.options;
+  #onHello(connection: GuardConnection, { hello, reply }: Answer): void {
+    const { dataDir, log } = this.#options;
     if (hello === undefined) {
-      this.complain(`the guard refuses us: ${reply.ok ? "no greeting" : reply.error}`);
+      this.#complain(`the guard refuses us: ${reply.ok ? "no greeting" : reply.error}`);
       connection.close();
     } else if (hello.dataDir !== dataDir) {
-      this.complain(`the guard is responsible for ${hello.dataDir}, not for ${dataDir}: asking it to end`);
+      this.#complain(`the guard is responsible for ${hello.dataDir}, not for ${dataDir}: asking it to end`);
       connection.request({ op: "quit" }, false, () => connection.close());
     } else {
       this.hello = hello;
       this.upgrading = null;
-      this.retryMs = RECONNECT_MS;
-      this.said.clear();
+      this.#retryMs = RECONNECT_MS;
+      this.#said.clear();
       log.info("guard", `connected to the guard (pid ${hello.pid})`);
-      this.options.onGuard(hello);
+      this.#options.onGuard(hello);
     }
   }
 
-  private onMessage(message: GuardMessage): void {
+  #onMessage(message: GuardMessage): void {
     const ours = message.kind === "reply"
       ? message.hello?.dataDir ?? this.hello?.dataDir
       : this.hello?.dataDir;
-    if (ours === this.options.dataDir) this.options.onMessage(message);
+    if (ours === this.#options.dataDir) this.#options.onMessage(message);
   }
 
-  private onClose(): void {
+  #onClose(): void {
     const hadGuard = this.hello !== null;
-    this.connection = null;
+    this.#connection = null;
     this.hello = null;
-    if (this.closed) return;
+    if (this.#closed) return;
     const isExpected = this.upgrading !== null;
     if (hadGuard && !isExpected) {
-      this.options.log.warning("guard", "the connection to the guard is lost");
-      this.options.onLost();
+      this.#options.log.warning("guard", "the connection to the guard is lost");
+      this.#options.onLost();
     }
-    this.afterLoss(hadGuard && !isExpected ? this.options.clock.now() + DYING_MS : 0);
+    this.#afterLoss(hadGuard && !isExpected ? this.#options.clock.now() + DYING_MS : 0);
   }
 
   /** Is the guard dead, or has it only closed? */
-  private afterLoss(untilMs: number): void {
-    const { clock } = this.options;
+  #afterLoss(untilMs: number): void {
+    const { clock } = this.#options;
     const alive = this.process !== null && isSame(this.process);
     if (alive && clock.now() < untilMs) {
-      this.retry = clock.after(RECONNECT_MS, () => this.afterLoss(untilMs));
+      this.#retry = clock.after(RECONNECT_MS, () => this.#afterLoss(untilMs));
       return;
     }
     if (this.process !== null && !alive) {
       this.process = null;
-      this.options.onDead();
+      this.#options.onDead();
     }
     if (!alive) {
-      this.endUnreachable();
-      this.spawn();
+      this.#endUnreachable();
+      this.#spawn();
     }
-    this.retry?.cancel();
-    this.retry = clock.after(this.retryMs, () => this.start());
-    this.retryMs = Math.min(this.retryMs * 1.5, MAX_RECONNECT_MS);
+    this.#retry?.cancel();
+    this.#retry = clock.after(this.#retryMs, () => this.start());
+    this.#retryMs = Math.min(this.#retryMs * 1.5, MAX_RECONNECT_MS);
   }
 
-  private endUnreachable(): void {
-    const { clock, livingGuard } = this.options;
-    if (clock.now() - (this.unreachableSinceMs ?? Infinity) < UNREACHABLE_MS) return;
+  #endUnreachable(): void {
+    const { clock, livingGuard } = this.#options;
+    if (clock.now() - (this.#unreachableSinceMs ?? Infinity) < UNREACHABLE_MS) return;
     const lost = livingGuard();
     if (lost === null) return;
-    this.complain(`guard ${lost.pid} lives, but its socket is gone: it is killed and replaced`);
+    this.#complain(`guard ${lost.pid} lives, but its socket is gone: it is killed and replaced`);
     signalProcess(lost, SIGKILL);
   }
 
-  private spawn(): void {
-    const { clock, command, socketPath, dataDir, log } = this.options;
-    if (!this.options.mayStart() || clock.now() - this.spawnedMs < RESPAWN_MS) return;
-    this.spawnedMs = clock.now();
+  #spawn(): void {
+    const { clock, command, socketPath, dataDir, log } = this.#options;
+    if (!this.#options.mayStart() || clock.now() - this.#spawnedMs < RESPAWN_MS) return;
+    this.#spawnedMs = clock.now();
     spawnGuard([...command, ...guardArguments(socketPath, dataDir)], log);
   }
 
   /** Runs while an answer is outstanding. */
-  private supervise(): void {
-    if (this.superviser !== null || this.closed) return;
-    this.superviser = this.options.clock.after(SILENT_MS / 2, () => {
-      this.superviser = null;
-      if (this.connection === null || !this.connection.isWaiting()) return;
-      if (this.isSilent()) this.wake(this.connection.silentMs());
-      this.supervise();
+  #supervise(): void {
+    if (this.#superviser !== null || this.#closed) return;
+    this.#superviser = this.#options.clock.after(SILENT_MS / 2, () => {
+      this.#superviser = null;
+      if (this.#connection === null || !this.#connection.isWaiting()) return;
+      if (this.isSilent()) this.#wake(this.#connection.silentMs());
+      this.#supervise();
     });
   }
 
-  private wake(silentMs: number): void {
+  #wake(silentMs: number): void {
     const { process } = this;
-    this.options.onSilence();
+    this.#options.onSilence();
     if (process === null) return;
     const seen = readProcess(process.pid);
     if (silentMs > HOPELESS_MS) {
-      this.complain(
+      this.#complain(
         `guard ${process.pid} has not answered for ${HOPELESS_MS / 1000} s: it is killed and replaced`,
       );
       this.replace();
     } else if (seen !== null && isStopped(seen) && isSame(process)) {
-      this.complain(`guard ${process.pid} was stopped by a signal: it is woken`);
+      this.#complain(`guard ${process.pid} was stopped by a signal: it is woken`);
       sendSignal(process.pid, SIGCONT);
     }
   }
 
-  private complain(text: string): void {
-    if (!this.said.has(text)) this.options.log.error("guard", text);
-    this.said.add(text);
+  #complain(text: string): void {
+    if (!this.#said.has(text)) this.#options.log.error("guard", text);
+    this.#said.add(text);
   }
 }

@@ -26,22 +26,22 @@ export interface GuardUpgradeOptions {
 }
 
 export class GuardUpgrade {
-  private readonly options: GuardUpgradeOptions;
-  private timer: Timer | null = null;
-  private pauseMs = FIRST_ASK_MS;
-  private said = "";
-  private closed = false;
+  readonly #options: GuardUpgradeOptions;
+  #timer: Timer | null = null;
+  #pauseMs = FIRST_ASK_MS;
+  #said = "";
+  #closed = false;
 
   constructor(options: GuardUpgradeOptions) {
-    this.options = options;
+    this.#options = options;
   }
 
   /** A guard has said who it is. */
   met(hello: Hello): void {
-    const { release, log } = this.options;
-    this.timer?.cancel();
+    const { release, log } = this.#options;
+    this.#timer?.cancel();
     if (hello.release === release) {
-      this.pauseMs = FIRST_ASK_MS;
+      this.#pauseMs = FIRST_ASK_MS;
       return;
     }
     if (hello.stateVersion === undefined || hello.stateVersion > STATE_VERSION) {
@@ -54,22 +54,22 @@ export class GuardUpgrade {
       );
       return;
     }
-    this.askLater(hello);
+    this.#askLater(hello);
   }
 
   close(): void {
-    this.closed = true;
-    this.timer?.cancel();
+    this.#closed = true;
+    this.#timer?.cancel();
   }
 
-  private askLater(hello: Hello): void {
-    if (this.closed) return;
-    this.timer = this.options.clock.after(this.pauseMs, () => this.ask(hello));
-    this.pauseMs = Math.min(2 * this.pauseMs, MAX_PAUSE_MS);
+  #askLater(hello: Hello): void {
+    if (this.#closed) return;
+    this.#timer = this.#options.clock.after(this.#pauseMs, () => this.#ask(hello));
+    this.#pauseMs = Math.min(2 * this.#pauseMs, MAX_PAUSE_MS);
   }
 
-  private ask(hello: Hello): void {
-    const { command, release, log, ask } = this.options;
+  #ask(hello: Hello): void {
+    const { command, release, log, ask } = this.#options;
     const [program = ""] = command;
     const { dev, ino } = statSync("/proc/self/exe");
     log.info(
@@ -79,15 +79,15 @@ export class GuardUpgrade {
     const operation = { program, file: `${dev}:${ino}`, command, stateVersion: STATE_VERSION };
     ask({ op: "upgrade", ...operation }, (reply) => {
       if (reply?.ok === false) {
-        this.complain(`guard ${hello.pid} goes on as release ${hello.release}: ${reply.error}`);
+        this.#complain(`guard ${hello.pid} goes on as release ${hello.release}: ${reply.error}`);
       }
       // Also after a yes: it may fail still. A guard that has become ours says so, and then there is nothing to ask.
-      if (reply !== null) this.askLater(hello);
+      if (reply !== null) this.#askLater(hello);
     });
   }
 
-  private complain(text: string): void {
-    if (text !== this.said) this.options.log.warning("guard.upgrade", text);
-    this.said = text;
+  #complain(text: string): void {
+    if (text !== this.#said) this.#options.log.warning("guard.upgrade", text);
+    this.#said = text;
   }
 }

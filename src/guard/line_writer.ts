@@ -5,38 +5,38 @@ import type { Socket } from "bun";
 const MAX_PENDING_BYTES = 512 * 1024;
 
 export class LineWriter {
-  private pending: Uint8Array[] = [];
-  private pendingBytes = 0;
-  private readonly socket: Socket<unknown>;
+  #pending: Uint8Array[] = [];
+  #pendingBytes = 0;
+  readonly #socket: Socket<unknown>;
 
   constructor(socket: Socket<unknown>) {
-    this.socket = socket;
+    this.#socket = socket;
   }
 
   /** False when the other side does not read: the connection is of no use any more. */
   write(line: Uint8Array): boolean {
-    this.pending.push(line);
-    this.pendingBytes += line.length;
+    this.#pending.push(line);
+    this.#pendingBytes += line.length;
     this.flush();
-    return this.pendingBytes <= MAX_PENDING_BYTES;
+    return this.#pendingBytes <= MAX_PENDING_BYTES;
   }
 
   /** To be called when the socket can take more. */
   flush(): void {
-    while (this.pending.length > 0) {
-      const first = this.pending[0] ?? new Uint8Array();
-      const written = this.socket.write(first);
+    while (this.#pending.length > 0) {
+      const first = this.#pending[0] ?? new Uint8Array();
+      const written = this.#socket.write(first);
       if (written < 0) { // closed: nobody is left to tell
-        this.pending = [];
-        this.pendingBytes = 0;
+        this.#pending = [];
+        this.#pendingBytes = 0;
         return;
       }
-      this.pendingBytes -= written;
+      this.#pendingBytes -= written;
       if (written < first.length) {
-        this.pending[0] = first.subarray(written);
+        this.#pending[0] = first.subarray(written);
         return;
       }
-      this.pending.shift();
+      this.#pending.shift();
     }
   }
 }

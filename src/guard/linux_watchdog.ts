@@ -30,30 +30,30 @@ import {
 
 export class LinuxWatchdog implements WatchdogDevice {
   readonly path: string;
-  private readonly user: string;
+  readonly #user: string;
   /** Why root could not keep it open for us; null: it did, or was not asked to. */
-  private readonly keptProblem: WatchdogProblem | null;
-  private keptFd: number | null;
+  readonly #keptProblem: WatchdogProblem | null;
+  #keptFd: number | null;
   /** The kept descriptor's device has been stopped. */
-  private resting: boolean;
-  private fd: number | null = null;
-  private takesTimeout = false;
-  private tellsTimeLeft = true;
+  #resting: boolean;
+  #fd: number | null = null;
+  #takesTimeout = false;
+  #tellsTimeLeft = true;
 
   /** `user`: who we are, for advice. */
   constructor(path: string, user: string, kept: KeptDevice | null = null) {
     this.path = path;
-    this.user = user;
+    this.#user = user;
     const mine = kept?.path === path ? kept : null;
-    this.keptFd = mine?.fd ?? null;
-    this.keptProblem = mine?.problem ?? null;
-    this.resting = mine?.resting ?? false;
+    this.#keptFd = mine?.fd ?? null;
+    this.#keptProblem = mine?.problem ?? null;
+    this.#resting = mine?.resting ?? false;
   }
 
   probe(): WatchdogProblem | null {
-    if (this.fd !== null || this.keptFd !== null) return null;
-    const problem = notOpenable(this.path, constants.W_OK, this.user);
-    return problem === null ? null : this.keptProblem ?? problem;
+    if (this.#fd !== null || this.#keptFd !== null) return null;
+    const problem = notOpenable(this.path, constants.W_OK, this.#user);
+    return problem === null ? null : this.#keptProblem ?? problem;
   }
 
   facts(): DeviceFacts {
@@ -61,27 +61,27 @@ export class LinuxWatchdog implements WatchdogDevice {
   }
 
   open(): DeviceResult<DeviceFacts> {
-    if (this.fd === null) {
-      const opened = this.take();
+    if (this.#fd === null) {
+      const opened = this.#take();
       if (!opened.ok) return opened;
-      this.fd = opened.value;
+      this.#fd = opened.value;
     }
-    const info = watchdogInfo(this.fd);
+    const info = watchdogInfo(this.#fd);
     if (info === null) {
       this.abandon();
       return { ok: false, problem: notADevice(this.path) };
     }
-    this.takesTimeout = info.takesTimeout;
-    const flags = watchdogBootStatus(this.fd);
+    this.#takesTimeout = info.takesTimeout;
+    const flags = watchdogBootStatus(this.#fd);
     const known = deviceFacts(this.path);
     const bootCause = flags === null ? known.bootCause : bootCauseOf(flags);
     return { ok: true, value: { ...known, identity: info.identity, bootCause } };
   }
 
   setTimeout(seconds: number): DeviceResult<number> {
-    if (this.fd === null) return { ok: false, problem: feedProblem(this.path, "EBADF") };
-    const set = this.takesTimeout ? setWatchdogTimeout(this.fd, seconds) : null;
-    const actual = watchdogTimeout(this.fd) || sysfsTimeoutS(this.path);
+    if (this.#fd === null) return { ok: false, problem: feedProblem(this.path, "EBADF") };
+    const set = this.#takesTimeout ? setWatchdogTimeout(this.#fd, seconds) : null;
+    const actual = watchdogTimeout(this.#fd) || sysfsTimeoutS(this.path);
     if (actual === null) return { ok: false, problem: unknownTimeout(this.path) };
     // A refusal leaves the timeout as it is, which may do.
     if (set?.ok === false && actual > seconds) {
@@ -92,7 +92,7 @@ export class LinuxWatchdog implements WatchdogDevice {
 
   feed(): DeviceResult<null> {
     try {
-      if (this.fd !== null) writeSync(this.fd, "1");
+      if (this.#fd !== null) writeSync(this.#fd, "1");
       return { ok: true, value: null };
     } catch (error) {
       return { ok: false, problem: feedProblem(this.path, codeOf(error)) };
@@ -100,11 +100,11 @@ export class LinuxWatchdog implements WatchdogDevice {
   }
 
   stop(): void {
-    const { fd } = this;
+    const fd = this.#fd;
     if (fd === null) return;
-    if (fd === this.keptFd && stopWatchdog(fd).ok) {
-      this.resting = true;
-      this.fd = null;
+    if (fd === this.#keptFd && stopWatchdog(fd).ok) {
+      this.#resting = true;
+      this.#fd = null;
       return;
     }
     try {
@@ -112,39 +112,39 @@ export class LinuxWatchdog implements WatchdogDevice {
     } catch (error) {
       codeOf(error); // the device is gone, and with it what there was to stop
     }
-    this.keptFd = null;
-    this.close(fd);
+    this.#keptFd = null;
+    this.#close(fd);
   }
 
   abandon(): void {
-    if (this.fd === this.keptFd) this.fd = null;
-    else if (this.fd !== null) this.close(this.fd);
+    if (this.#fd === this.#keptFd) this.#fd = null;
+    else if (this.#fd !== null) this.#close(this.#fd);
   }
 
   timeLeftS(): number | null {
-    if (this.fd === null || !this.tellsTimeLeft) return null;
-    const left = watchdogTimeLeft(this.fd);
+    if (this.#fd === null || !this.#tellsTimeLeft) return null;
+    const left = watchdogTimeLeft(this.#fd);
     // Many drivers don't (EOPNOTSUPP): asked once, not at every status.
-    this.tellsTimeLeft = left !== null;
+    this.#tellsTimeLeft = left !== null;
     return left;
   }
 
-  private take(): DeviceResult<number> {
-    const fd = this.keptFd;
+  #take(): DeviceResult<number> {
+    const fd = this.#keptFd;
     if (fd === null) {
-      const opened = openDevice(this.path, this.user);
-      return opened.ok || this.keptProblem === null ? opened : { ok: false, problem: this.keptProblem };
+      const opened = openDevice(this.path, this.#user);
+      return opened.ok || this.#keptProblem === null ? opened : { ok: false, problem: this.#keptProblem };
     }
-    const started = this.resting ? startWatchdog(fd) : null;
+    const started = this.#resting ? startWatchdog(fd) : null;
     if (started?.ok === false) {
-      return { ok: false, problem: openProblem(this.path, started.name, this.user) };
+      return { ok: false, problem: openProblem(this.path, started.name, this.#user) };
     }
-    this.resting = false;
+    this.#resting = false;
     return { ok: true, value: fd };
   }
 
-  private close(fd: number): void {
-    this.fd = null;
+  #close(fd: number): void {
+    this.#fd = null;
     try {
       closeSync(fd);
     } catch (error) {

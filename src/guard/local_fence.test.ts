@@ -8,7 +8,7 @@ import type { WireView } from "./protocol.ts";
 
 class ManualClock implements Clock {
   nowMs = 0;
-  private timers: { dueMs: number; fire: () => void }[] = [];
+  #timers: { dueMs: number; fire: () => void }[] = [];
 
   now(): number {
     return this.nowMs;
@@ -16,8 +16,8 @@ class ManualClock implements Clock {
 
   after(delayMs: number, fire: () => void) {
     const timer = { dueMs: this.nowMs + delayMs, fire };
-    this.timers.push(timer);
-    return { cancel: () => this.timers = this.timers.filter((other) => other !== timer) };
+    this.#timers.push(timer);
+    return { cancel: () => this.#timers = this.#timers.filter((other) => other !== timer) };
   }
 
   soon(fire: () => void): void {
@@ -26,9 +26,9 @@ class ManualClock implements Clock {
 
   advanceTo(untilMs: number): void {
     for (;;) {
-      const next = this.timers.sort((a, b) => a.dueMs - b.dueMs)[0];
+      const next = this.#timers.sort((a, b) => a.dueMs - b.dueMs)[0];
       if (next === undefined || next.dueMs > untilMs) break;
-      this.timers.shift();
+      this.#timers.shift();
       this.nowMs = Math.max(this.nowMs, next.dueMs);
       next.fire();
     }

@@ -36,56 +36,56 @@ export interface LocalFenceParts {
 export type LocalPhase = "watching" | "frozen" | "killing";
 
 export class LocalFence {
-  private readonly parts: LocalFenceParts;
-  private deadlineMs: number | null = null;
+  readonly #parts: LocalFenceParts;
+  #deadlineMs: number | null = null;
   /** The guard's last word on the postmaster, and who that is. */
-  private postmaster: Postmaster | null = null;
-  private process: ProcessId | null = null;
+  #postmaster: Postmaster | null = null;
+  #process: ProcessId | null = null;
   /** A start or promotion is under way whose answer is not here: what runs may be a primary. */
-  private maybePrimary = false;
-  private state: LocalPhase = "watching";
-  private frozenAtMs = 0;
+  #maybePrimary = false;
+  #state: LocalPhase = "watching";
+  #frozenAtMs = 0;
   /** This agent, or an earlier one, has stopped its processes, and nobody is known to have made them go on since. */
-  private stopped = false;
+  #stopped = false;
   /** A guard has spoken to this agent. */
-  private heard = false;
-  private saidAtMs = 0;
-  private suspicious = false;
-  private fenced = false;
+  #heard = false;
+  #saidAtMs = 0;
+  #suspicious = false;
+  #fenced = false;
   /** Frozen without a word from any guard. */
-  private unheard = false;
-  private timer: Timer | null = null;
+  #unheard = false;
+  #timer: Timer | null = null;
 
   constructor(parts: LocalFenceParts) {
-    this.parts = parts;
+    this.#parts = parts;
   }
 
   /** The lease as the agent knows it; null: unfenced, or none. */
   armed(deadlineMs: number | null): void {
-    this.deadlineMs = deadlineMs;
-    this.look();
+    this.#deadlineMs = deadlineMs;
+    this.#look();
   }
 
   primaryRequested(pending: boolean): void {
-    this.maybePrimary = pending;
-    this.look();
+    this.#maybePrimary = pending;
+    this.#look();
   }
 
   guardSays(view: WireView): void {
-    this.saidAtMs = this.parts.clock.now();
-    this.postmaster = view.postmaster;
-    if (view.postmaster === null) this.process = null;
-    else if (this.process?.pid !== view.postmaster.pid) {
-      this.process = identify(view.postmaster.pid);
-      this.parts.group.resolve();
+    this.#saidAtMs = this.#parts.clock.now();
+    this.#postmaster = view.postmaster;
+    if (view.postmaster === null) this.#process = null;
+    else if (this.#process?.pid !== view.postmaster.pid) {
+      this.#process = identify(view.postmaster.pid);
+      this.#parts.group.resolve();
     }
-    if (this.state !== "killing") this.parts.group.follow(this.process);
+    if (this.#state !== "killing") this.#parts.group.follow(this.#process);
     // An agent that froze what runs, and ended before a guard answered, has told nobody of it: the guard believes that it runs.
-    if (!this.heard && this.parts.group.members().some(isStopped)) this.stopped = true;
-    this.heard = true;
-    if (this.state === "frozen" || this.stopped) this.handBack(view);
-    if (this.state !== "frozen") this.unheard = false;
-    this.look();
+    if (!this.#heard && this.#parts.group.members().some(isStopped)) this.#stopped = true;
+    this.#heard = true;
+    if (this.#state === "frozen" || this.#stopped) this.#handBack(view);
+    if (this.#state !== "frozen") this.#unheard = false;
+    this.#look();
   }
 
   /**
@@ -94,141 +94,141 @@ export class LocalFence {
    * what runs is frozen until a guard speaks. Does nothing where nothing runs.
    */
   guardUnheard(): void {
-    const { group, clock, log, unfenced } = this.parts;
-    if (this.state !== "watching" || unfenced()) return;
+    const { group, clock, log, unfenced } = this.#parts;
+    if (this.#state !== "watching" || unfenced()) return;
     group.resolve();
     const count = group.members().length;
     if (count === 0) return;
-    this.state = "frozen";
-    this.unheard = true;
-    this.frozenAtMs = clock.now();
+    this.#state = "frozen";
+    this.#unheard = true;
+    this.#frozenAtMs = clock.now();
     log.error(
       "guard",
       `no guard answers, and ${count} processes of PostgreSQL run: they are frozen, since their lease may be over`,
     );
-    this.look();
+    this.#look();
   }
 
   /** Everything of the data directory dies; onKilled when nothing is left. */
   killAll(why: string): void {
-    if (this.state !== "killing") this.kill(why, false);
+    if (this.#state !== "killing") this.#kill(why, false);
   }
 
   phase(): LocalPhase {
-    return this.state;
+    return this.#state;
   }
 
   isKilling(): boolean {
-    return this.state === "killing";
+    return this.#state === "killing";
   }
 
   close(): void {
-    this.timer?.cancel();
+    this.#timer?.cancel();
   }
 
   /**
    * The guard's word counts, but for what it cannot know: our last SIGSTOP may have come after it made PostgreSQL go on,
    * while what it had said before lay unread here. So when it says that it runs, it is made to go on by us, too.
    */
-  private handBack(view: WireView): void {
-    if (this.state === "killing") return;
+  #handBack(view: WireView): void {
+    if (this.#state === "killing") return;
     const { postmaster, armed } = view;
-    const { clock, group, log } = this.parts;
+    const { clock, group, log } = this.#parts;
     if (postmaster === null || postmaster.phase !== "running") {
-      this.state = "watching"; // the guard has it frozen, is killing it, or it is gone
-      if (postmaster === null) this.stopped = false;
+      this.#state = "watching"; // the guard has it frozen, is killing it, or it is gone
+      if (postmaster === null) this.#stopped = false;
     } else if (
       !postmaster.writable ||
       (armed !== null && (armed.unfenced || armed.deadlineMs >= clock.now() + STOP_BUDGET_MS))
     ) {
-      this.state = "watching";
-      this.stopped = false;
-      group.thaw(this.process);
+      this.#state = "watching";
+      this.#stopped = false;
+      group.thaw(this.#process);
       log.warning("guard", "PostgreSQL runs again: the guard answers and the lease was renewed");
     }
   }
 
-  private isDue(nowMs: number): boolean {
-    const { postmaster } = this;
-    if (this.deadlineMs === null || nowMs < this.deadlineMs + GRACE_MS) return false;
-    if (postmaster === null || !postmaster.writable) return this.maybePrimary;
+  #isDue(nowMs: number): boolean {
+    const postmaster = this.#postmaster;
+    if (this.#deadlineMs === null || nowMs < this.#deadlineMs + GRACE_MS) return false;
+    if (postmaster === null || !postmaster.writable) return this.#maybePrimary;
     // Shutting down, it may acknowledge still; but the guard may as well be at killing it.
     return postmaster.phase === "running" ||
-      (postmaster.phase === "ending" && nowMs - this.saidAtMs > ENDING_MS);
+      (postmaster.phase === "ending" && nowMs - this.#saidAtMs > ENDING_MS);
   }
 
-  private look(): void {
-    if (this.state === "killing") return;
-    const { clock, group, log } = this.parts;
+  #look(): void {
+    if (this.#state === "killing") return;
+    const { clock, group, log } = this.#parts;
     const nowMs = clock.now();
-    const due = this.state === "watching" && this.isDue(nowMs);
-    if (due && !this.suspicious) {
+    const due = this.#state === "watching" && this.#isDue(nowMs);
+    if (due && !this.#suspicious) {
       // Our own loop may have been late: what the guard has said meanwhile is read first.
-      this.suspicious = true;
-      this.timer?.cancel();
-      this.timer = clock.after(SECOND_LOOK_MS, () => this.look());
+      this.#suspicious = true;
+      this.#timer?.cancel();
+      this.#timer = clock.after(SECOND_LOOK_MS, () => this.#look());
       return;
     }
-    this.suspicious = false;
+    this.#suspicious = false;
     if (due) {
-      this.state = "frozen";
-      this.frozenAtMs = nowMs;
+      this.#state = "frozen";
+      this.#frozenAtMs = nowMs;
       log.error(
         "guard",
         "the guard does not answer and the lease has run out: PostgreSQL is frozen by the agent",
       );
     }
-    if (this.state === "frozen") {
-      const limitMs = this.unheard ? MAX_FROZEN_MS : Math.min(this.parts.killAfterMs(), MAX_FROZEN_MS);
-      if (this.unheard && this.parts.unfenced()) return this.thawUnheard();
-      if (nowMs >= this.frozenAtMs + limitMs) {
-        return this.kill("the lease has run out and the guard does not answer", true);
+    if (this.#state === "frozen") {
+      const limitMs = this.#unheard ? MAX_FROZEN_MS : Math.min(this.#parts.killAfterMs(), MAX_FROZEN_MS);
+      if (this.#unheard && this.#parts.unfenced()) return this.#thawUnheard();
+      if (nowMs >= this.#frozenAtMs + limitMs) {
+        return this.#kill("the lease has run out and the guard does not answer", true);
       }
-      this.stopped = true;
-      group.freeze(this.process);
+      this.#stopped = true;
+      group.freeze(this.#process);
     }
-    this.sleep(nowMs);
+    this.#sleep(nowMs);
   }
 
   /** The records were not known when it was frozen. */
-  private thawUnheard(): void {
-    this.state = "watching";
-    this.unheard = false;
-    this.stopped = false;
-    this.parts.group.thaw(this.process);
-    this.parts.log.warning("guard", "PostgreSQL runs again: the cluster is in maintenance mode");
-    this.sleep(this.parts.clock.now());
+  #thawUnheard(): void {
+    this.#state = "watching";
+    this.#unheard = false;
+    this.#stopped = false;
+    this.#parts.group.thaw(this.#process);
+    this.#parts.log.warning("guard", "PostgreSQL runs again: the cluster is in maintenance mode");
+    this.#sleep(this.#parts.clock.now());
   }
 
-  private sleep(nowMs: number): void {
-    this.timer?.cancel();
-    this.timer = null;
-    const writable = this.maybePrimary || this.postmaster?.writable === true;
-    if (this.state !== "frozen" && (!writable || this.deadlineMs === null)) return;
-    const leftMs = this.state === "frozen" ? REFREEZE_MS : (this.deadlineMs ?? 0) + GRACE_MS - nowMs;
-    this.timer = this.parts.clock.after(Math.min(Math.max(leftMs, 10), MAX_SLEEP_MS), () => this.look());
+  #sleep(nowMs: number): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+    const writable = this.#maybePrimary || this.#postmaster?.writable === true;
+    if (this.#state !== "frozen" && (!writable || this.#deadlineMs === null)) return;
+    const leftMs = this.#state === "frozen" ? REFREEZE_MS : (this.#deadlineMs ?? 0) + GRACE_MS - nowMs;
+    this.#timer = this.#parts.clock.after(Math.min(Math.max(leftMs, 10), MAX_SLEEP_MS), () => this.#look());
   }
 
-  private kill(why: string, fenced: boolean): void {
-    this.state = "killing";
-    this.stopped = false;
-    this.fenced = fenced;
-    this.unheard = false;
-    this.timer?.cancel();
-    this.parts.log.error("guard", `killing every process of PostgreSQL: ${why}`);
-    this.parts.group.resolve();
-    this.killPass();
+  #kill(why: string, fenced: boolean): void {
+    this.#state = "killing";
+    this.#stopped = false;
+    this.#fenced = fenced;
+    this.#unheard = false;
+    this.#timer?.cancel();
+    this.#parts.log.error("guard", `killing every process of PostgreSQL: ${why}`);
+    this.#parts.group.resolve();
+    this.#killPass();
   }
 
-  private killPass(): void {
-    if (!this.parts.group.kill(this.process)) {
-      this.timer = this.parts.clock.after(KILL_PASS_MS, () => this.killPass());
+  #killPass(): void {
+    if (!this.#parts.group.kill(this.#process)) {
+      this.#timer = this.#parts.clock.after(KILL_PASS_MS, () => this.#killPass());
       return;
     }
-    this.state = "watching";
-    this.postmaster = null;
-    this.process = null;
-    this.parts.group.follow(null);
-    this.parts.onKilled(this.fenced);
+    this.#state = "watching";
+    this.#postmaster = null;
+    this.#process = null;
+    this.#parts.group.follow(null);
+    this.#parts.onKilled(this.#fenced);
   }
 }

@@ -40,32 +40,32 @@ export type SeenPlaces = { readonly inodes: readonly string[]; readonly movedTo:
 export class ProcessGroup {
   readonly dataDir: string;
   /** Where dataDir led whenever it was resolved: a symbolic link may be turned while processes of the old place live. */
-  private readonly places = new Set<string>();
+  readonly #places = new Set<string>();
   /** Device and inode of these places: a directory that is moved keeps them. */
-  private readonly inodes = new Set<string>();
+  readonly #inodes = new Set<string>();
   /** Under which other path the running postmaster works: it was moved, or is mounted twice; null: under none that is known. */
-  private movedTo: string | null = null;
-  private readonly keepers: () => Keepers;
-  private readonly namespace = mountNamespace("self");
+  #movedTo: string | null = null;
+  readonly #keepers: () => Keepers;
+  readonly #namespace = mountNamespace("self");
 
-  private readonly send: typeof sendSignal;
+  readonly #send: typeof sendSignal;
 
   /** `send`: @default kill(2) */
   constructor(dataDir: string, keepers: () => Keepers, send = sendSignal) {
     this.dataDir = dataDir;
-    this.keepers = keepers;
-    this.send = send;
+    this.#keepers = keepers;
+    this.#send = send;
     this.resolve();
   }
 
   /** Looks (on disk) where the data directory is now. A missing one is no error. */
   resolve(): void {
-    this.places.add(this.dataDir);
+    this.#places.add(this.dataDir);
     try {
       const place = realpathSync(this.dataDir);
-      this.places.add(place);
-      this.inodes.add(inodeAt(place));
-      this.findOtherPath();
+      this.#places.add(place);
+      this.#inodes.add(inodeAt(place));
+      this.#findOtherPath();
     } catch (error) {
       // Not there yet, or moved away.
       if ((error as { code?: unknown }).code === undefined) throw error;
@@ -76,11 +76,11 @@ export class ProcessGroup {
    * PostgreSQL may have been started under another path of the same directory (a bind mount): the kernel names its working
    * directory by that path, and nobody would be seen to work here. The lock file says which.
    */
-  private findOtherPath(): void {
-    const named = readLines(this.lockPath())?.[1] ?? "";
+  #findOtherPath(): void {
+    const named = readLines(this.#lockPath())?.[1] ?? "";
     if (!named.startsWith("/") || !existsSync(named)) return;
     const place = realpathSync(named);
-    if (!this.places.has(place) && this.inodes.has(inodeAt(place))) this.movedTo = place;
+    if (!this.#places.has(place) && this.#inodes.has(inodeAt(place))) this.#movedTo = place;
   }
 
   /**
@@ -89,28 +89,28 @@ export class ProcessGroup {
    */
   follow(postmaster: ProcessId | null): void {
     if (postmaster === null) {
-      this.movedTo = null;
+      this.#movedTo = null;
       return;
     }
     const link = workingDirectory(postmaster.pid);
-    if (link === null || this.isPlace(link) || !isSame(postmaster)) return;
+    if (link === null || this.#isPlace(link) || !isSame(postmaster)) return;
     // Before it has become PostgreSQL, it works in a directory in which others do.
-    if (this.isSameDirectory(postmaster.pid)) this.movedTo = withoutMark(link);
+    if (this.#isSameDirectory(postmaster.pid)) this.#movedTo = withoutMark(link);
   }
 
   /** For the program that this process becomes: it may not find the directory at its place any more. */
   get seen(): SeenPlaces {
-    return { inodes: [...this.inodes], movedTo: this.movedTo };
+    return { inodes: [...this.#inodes], movedTo: this.#movedTo };
   }
 
   recall({ inodes, movedTo }: SeenPlaces, postmaster: ProcessId | null): void {
-    for (const inode of inodes) this.inodes.add(inode);
-    this.movedTo = movedTo;
+    for (const inode of inodes) this.#inodes.add(inode);
+    this.#movedTo = movedTo;
     if (postmaster !== null) this.follow(postmaster);
   }
 
   members(): ProcessStat[] {
-    return [...this.scan()];
+    return [...this.#scan()];
   }
 
   /** Whether a member runs PostgreSQL's server. */
@@ -119,10 +119,10 @@ export class ProcessGroup {
   }
 
   /** One by one, so that a signal need not wait for the end of the scan. `known`: not looked at, it costs the most. */
-  private *scan(known: ReadonlySet<number> = NOBODY): Generator<ProcessStat> {
-    const keepers = this.keepers();
+  *#scan(known: ReadonlySet<number> = NOBODY): Generator<ProcessStat> {
+    const keepers = this.#keepers();
     for (const pid of listPids()) {
-      if (known.has(pid) || pid === keepers.guard || pid === keepers.agent || !this.livesHere(pid)) continue;
+      if (known.has(pid) || pid === keepers.guard || pid === keepers.agent || !this.#livesHere(pid)) continue;
       const process = readProcess(pid);
       if (process === null || isDead(process) || isOperators(process) || isTool(process, keepers)) continue;
       yield process;
@@ -131,7 +131,7 @@ export class ProcessGroup {
 
   /** The running postmaster that `postmaster.pid` names; null when there is none. Reads the disk. */
   findPostmaster(): ProcessId | null {
-    const pid = this.lockHolder();
+    const pid = this.#lockHolder();
     if (pid === null) return null;
     const members = this.members();
     const named = members.find((member) => member.pid === pid);
@@ -151,28 +151,28 @@ export class ProcessGroup {
    * lock of the directory tells (directory_owner.ts), and PostgreSQL itself looks for its shared memory.
    */
   staleLock(): StaleLock | null {
-    const pid = this.lockHolder();
+    const pid = this.#lockHolder();
     if (pid === null) {
-      return isFile(this.lockPath()) && this.members().length === 0 ? { kind: "nameless" } : null;
+      return isFile(this.#lockPath()) && this.members().length === 0 ? { kind: "nameless" } : null;
     }
     const holder = readProcess(Math.abs(pid));
     if (holder === null) return null;
     if (holder.state === "Z") return { kind: "zombie", pid: holder.pid, name: holder.name };
-    if (this.members().length > 0 || this.mayWorkHere(holder.pid)) return null;
+    if (this.members().length > 0 || this.#mayWorkHere(holder.pid)) return null;
     return { kind: "stranger", pid: holder.pid, name: holder.name };
   }
 
   /** Unless another process has taken it meanwhile. With it goes the lock of its socket, where the same server made that. */
   removeLock(stale: StaleLock): void {
     if (stale.kind === "nameless") {
-      if (this.lockHolder() === null) rmSync(this.lockPath(), { force: true });
+      if (this.#lockHolder() === null) rmSync(this.#lockPath(), { force: true });
       return;
     }
     const { pid } = stale;
-    const lock = readLines(this.lockPath());
+    const lock = readLines(this.#lockPath());
     if (lock === null || Math.abs(Number(lock[0])) !== pid) return;
     const [, directory, , port, socketDirectory] = lock;
-    rmSync(this.lockPath(), { force: true });
+    rmSync(this.#lockPath(), { force: true });
     if (!socketDirectory) return;
     const socketLock = join(socketDirectory, `.s.PGSQL.${port}.lock`);
     const other = readLines(socketLock);
@@ -181,26 +181,26 @@ export class ProcessGroup {
 
   /** True while somebody runs `postgres --single` here: it locks with its pid negated. Reads the disk. */
   isSingleUser(): boolean {
-    const pid = this.lockHolder();
-    return pid !== null && pid < 0 && this.livesHere(-pid);
+    const pid = this.#lockHolder();
+    return pid !== null && pid < 0 && this.#livesHere(-pid);
   }
 
-  private lockPath(): string {
+  #lockPath(): string {
     return join(this.dataDir, "postmaster.pid");
   }
 
-  private lockHolder(): number | null {
-    const pid = Number.parseInt(readLines(this.lockPath())?.[0] ?? "", 10);
+  #lockHolder(): number | null {
+    const pid = Number.parseInt(readLines(this.#lockPath())?.[0] ?? "", 10);
     return Number.isNaN(pid) || pid === 0 ? null : pid;
   }
 
-  private mayWorkHere(pid: number): boolean {
+  #mayWorkHere(pid: number): boolean {
     const user = effectiveUser(pid);
     if (user === null || user !== process.geteuid?.()) return user === null;
     const link = workingDirectory(pid);
-    if (link === null || this.isPlace(link)) return true;
-    const inode = this.inodeOf(pid);
-    return inode === null || this.inodes.has(inode);
+    if (link === null || this.#isPlace(link)) return true;
+    const inode = this.#inodeOf(pid);
+    return inode === null || this.#inodes.has(inode);
   }
 
   /**
@@ -221,16 +221,16 @@ export class ProcessGroup {
     const signalled = new Set<number>();
     if (postmaster !== null) {
       // All backends in a moment: a scan takes milliseconds of processor time, and a busy host gives few at a time.
-      for (const pid of childrenOf(postmaster)) if (this.send(pid, SIGSTOP).ok) signalled.add(pid);
-      this.signalOnce(SIGSTOP, signalled, postmaster.pid);
-      signalProcess(postmaster, SIGSTOP, this.send);
+      for (const pid of childrenOf(postmaster)) if (this.#send(pid, SIGSTOP).ok) signalled.add(pid);
+      this.#signalOnce(SIGSTOP, signalled, postmaster.pid);
+      signalProcess(postmaster, SIGSTOP, this.#send);
       signalled.add(postmaster.pid);
     }
     for (let round = 0; round < MAX_ROUNDS; round++) {
       // Of PostgreSQL's processes only the postmaster forks others that acknowledge.
       const forkers = postmaster === null ? [...signalled] : [postmaster.pid];
       const settled = !forkers.some(mayBeForking);
-      if (this.signalOnce(SIGSTOP, signalled) === 0 && settled) break;
+      if (this.#signalOnce(SIGSTOP, signalled) === 0 && settled) break;
     }
     return signalled.size;
   }
@@ -241,8 +241,8 @@ export class ProcessGroup {
     // Looked for while nobody runs yet: whoever goes on competes with us for the processor.
     const pids = new Set(this.members().map(({ pid }) => pid));
     if (postmaster !== null) { for (const pid of childrenOf(postmaster)) pids.add(pid); }
-    let sent = postmaster !== null && signalProcess(postmaster, SIGCONT, this.send) ? 1 : 0;
-    for (const pid of pids) if (pid !== postmaster?.pid && this.send(pid, SIGCONT).ok) sent++;
+    let sent = postmaster !== null && signalProcess(postmaster, SIGCONT, this.#send) ? 1 : 0;
+    for (const pid of pids) if (pid !== postmaster?.pid && this.#send(pid, SIGCONT).ok) sent++;
     return sent;
   }
 
@@ -254,9 +254,9 @@ export class ProcessGroup {
     const postmaster = living(named);
     // As in freeze(). Before it is signalled: a dead one leads nowhere.
     if (postmaster !== null) this.follow(postmaster);
-    if (postmaster !== null) signalProcess(postmaster, SIGQUIT, this.send);
-    this.signalAll(SIGKILL, new Set(), postmaster?.pid);
-    if (postmaster !== null) signalProcess(postmaster, SIGKILL, this.send);
+    if (postmaster !== null) signalProcess(postmaster, SIGQUIT, this.#send);
+    this.#signalAll(SIGKILL, new Set(), postmaster?.pid);
+    if (postmaster !== null) signalProcess(postmaster, SIGKILL, this.#send);
     return this.members().length === 0 && (postmaster === null || !isSame(postmaster));
   }
 
@@ -276,43 +276,43 @@ export class ProcessGroup {
   }
 
   /** Rounds until one shows nobody new. */
-  private signalAll(signal: number, signalled: Set<number>, except?: number): void {
+  #signalAll(signal: number, signalled: Set<number>, except?: number): void {
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      if (this.signalOnce(signal, signalled, except) === 0) return;
+      if (this.#signalOnce(signal, signalled, except) === 0) return;
     }
   }
 
   /** Returns to how many it was sent. */
-  private signalOnce(signal: number, signalled: Set<number>, except?: number): number {
+  #signalOnce(signal: number, signalled: Set<number>, except?: number): number {
     const before = signalled.size;
-    for (const { pid } of this.scan(signalled)) {
+    for (const { pid } of this.#scan(signalled)) {
       if (pid === except) continue;
-      this.send(pid, signal);
+      this.#send(pid, signal);
       signalled.add(pid);
     }
     return signalled.size - before;
   }
 
-  private livesHere(pid: number): boolean {
+  #livesHere(pid: number): boolean {
     const link = workingDirectory(pid);
     if (link === null) return false;
-    if (!this.isPlace(link)) return false;
+    if (!this.#isPlace(link)) return false;
     // In a container the same path is another directory.
-    return mountNamespace(pid) === this.namespace || this.isSameDirectory(pid);
+    return mountNamespace(pid) === this.#namespace || this.#isSameDirectory(pid);
   }
 
-  private isPlace(link: string): boolean {
+  #isPlace(link: string): boolean {
     const place = withoutMark(link);
-    return this.places.has(place) || place === this.movedTo;
+    return this.#places.has(place) || place === this.#movedTo;
   }
 
-  private isSameDirectory(pid: number): boolean {
-    const inode = this.inodeOf(pid);
-    return inode !== null && this.inodes.has(inode);
+  #isSameDirectory(pid: number): boolean {
+    const inode = this.#inodeOf(pid);
+    return inode !== null && this.#inodes.has(inode);
   }
 
   /** Device and inode of its working directory; null when that cannot be looked at. */
-  private inodeOf(pid: number): string | null {
+  #inodeOf(pid: number): string | null {
     try {
       return inodeAt(`/proc/${pid}/cwd/`);
     } catch {

@@ -107,13 +107,13 @@ export function encode(message: Request | GuardMessage): Uint8Array {
 
 /** Bytes in, lines out. A line without an end after MAX_LINE_BYTES is an error: the other side is none of ours. */
 export class LineReader {
-  private pending = new Uint8Array(0);
+  #pending = new Uint8Array(0);
 
   /** Complete lines; null when the stream is broken for good. */
   push(chunk: Uint8Array): string[] | null {
-    const bytes = new Uint8Array(this.pending.length + chunk.length);
-    bytes.set(this.pending);
-    bytes.set(chunk, this.pending.length);
+    const bytes = new Uint8Array(this.#pending.length + chunk.length);
+    bytes.set(this.#pending);
+    bytes.set(chunk, this.#pending.length);
     const lines: string[] = [];
     let start = 0;
     for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, start)) {
@@ -121,8 +121,8 @@ export class LineReader {
       lines.push(new TextDecoder().decode(bytes.subarray(start, end)));
       start = end + 1;
     }
-    this.pending = bytes.slice(start);
-    return this.pending.length > MAX_LINE_BYTES ? null : lines;
+    this.#pending = bytes.slice(start);
+    return this.#pending.length > MAX_LINE_BYTES ? null : lines;
   }
 }
 

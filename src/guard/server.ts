@@ -95,28 +95,28 @@ interface Connection {
 type GuardSocket = Socket<Connection | null>;
 
 class GuardServer {
-  private readonly options: GuardOptions;
-  private readonly clock: Clock = new SystemClock();
-  private readonly lockFd: number;
-  private readonly hello: Hello;
-  private readonly directory: DirectoryOwner;
-  private readonly guard: Guard;
-  private readonly oomScoreAdj: string;
-  private controller: GuardSocket | null = null;
-  private controllerPid = 0;
+  readonly #options: GuardOptions;
+  readonly #clock: Clock = new SystemClock();
+  readonly #lockFd: number;
+  readonly #hello: Hello;
+  readonly #directory: DirectoryOwner;
+  readonly #guard: Guard;
+  readonly #oomScoreAdj: string;
+  #controller: GuardSocket | null = null;
+  #controllerPid = 0;
   /** Without one: the agent that started this process ended before it connected, and nobody knows of it. */
-  private hadController: boolean;
-  private readonly notices: Notice[] = [];
-  private listener: UnixSocketListener<Connection | null> | null = null;
-  private socketInode = 0;
-  private aloneSinceMs = 0;
+  #hadController: boolean;
+  readonly #notices: Notice[] = [];
+  #listener: UnixSocketListener<Connection | null> | null = null;
+  #socketInode = 0;
+  #aloneSinceMs = 0;
 
   constructor(options: GuardOptions, lockFd: number, handed: HandedOver | null) {
-    this.options = options;
-    this.lockFd = lockFd;
-    this.controllerPid = handed?.controllerPid ?? 0;
-    this.hadController = handed !== null;
-    this.hello = {
+    this.#options = options;
+    this.#lockFd = lockFd;
+    this.#controllerPid = handed?.controllerPid ?? 0;
+    this.#hadController = handed !== null;
+    this.#hello = {
       version: PROTOCOL_VERSION,
       pid: process.pid,
       token: handed?.token ?? randomHex(8),
@@ -124,43 +124,43 @@ class GuardServer {
       release: options.release ?? VERSION,
       stateVersion: STATE_VERSION,
     };
-    const keepers = () => ({ guard: process.pid, agent: this.controllerPid });
+    const keepers = () => ({ guard: process.pid, agent: this.#controllerPid });
     const raftDir = dirname(dirname(options.socketPath));
-    this.directory = new DirectoryOwner(options.dataDir, raftDir, keepers, handed?.directory ?? null);
+    this.#directory = new DirectoryOwner(options.dataDir, raftDir, keepers, handed?.directory ?? null);
     const group = new ProcessGroup(options.dataDir, keepers);
-    this.guard = new Guard({
-      clock: this.clock,
+    this.#guard = new Guard({
+      clock: this.#clock,
       wallMs: wallClockMs,
       group,
       killAfterMs: options.killAfterMs ?? DEFAULT_KILL_AFTER_MS,
-      claim: (purpose) => this.directory.claim(purpose),
+      claim: (purpose) => this.#directory.claim(purpose),
       launch: (spec, onExit) =>
         launchPostgres(
-          { shimCommand: options.shimCommand, oomScoreAdj: this.oomScoreAdj },
+          { shimCommand: options.shimCommand, oomScoreAdj: this.#oomScoreAdj },
           spec,
           onExit,
         ),
       reap: reapChild,
-      onView: (view) => this.push({ kind: "view", view }),
-      onNotice: (notice) => this.notify(notice),
+      onView: (view) => this.#push({ kind: "view", view }),
+      onNotice: (notice) => this.#notify(notice),
     });
-    if (handed !== null) this.resume(handed);
+    if (handed !== null) this.#resume(handed);
     const privileges = takePrivileges();
-    this.oomScoreAdj = handed?.oomScoreAdj ?? privileges.oomScoreAdj;
-    this.sayWhoWeAre(privileges.summary, handed);
+    this.#oomScoreAdj = handed?.oomScoreAdj ?? privileges.oomScoreAdj;
+    this.#sayWhoWeAre(privileges.summary, handed);
   }
 
-  private resume({ guard, directory }: HandedOver): void {
-    this.guard.resume(guard);
+  #resume({ guard, directory }: HandedOver): void {
+    this.#guard.resume(guard);
     // The program that this process was took no lock: it is taken once, although PostgreSQL may run.
-    const claim = directory === undefined ? this.directory.claim("look") : null;
-    if (claim?.kind === "taken") this.notify({ level: "error", event: "owner", text: claim.why });
+    const claim = directory === undefined ? this.#directory.claim("look") : null;
+    if (claim?.kind === "taken") this.#notify({ level: "error", event: "owner", text: claim.why });
   }
 
-  private sayWhoWeAre(privileges: string, handed: HandedOver | null): void {
-    const { release } = this.hello;
-    const tookMs = handed === null ? 0 : Math.round(this.clock.now() - handed.atMs);
-    this.notify({
+  #sayWhoWeAre(privileges: string, handed: HandedOver | null): void {
+    const { release } = this.#hello;
+    const tookMs = handed === null ? 0 : Math.round(this.#clock.now() - handed.atMs);
+    this.#notify({
       level: "info",
       event: "guard",
       text: handed === null
@@ -170,46 +170,46 @@ class GuardServer {
   }
 
   listen(): void {
-    const { socketPath } = this.options;
+    const { socketPath } = this.#options;
     removeStale(socketPath);
-    this.listener = Bun.listen<Connection | null>({
+    this.#listener = Bun.listen<Connection | null>({
       unix: socketPath,
       data: null,
       socket: {
-        open: (socket) => this.onOpen(socket),
-        data: (socket, chunk) => this.onData(socket, chunk),
+        open: (socket) => this.#onOpen(socket),
+        data: (socket, chunk) => this.#onData(socket, chunk),
         drain: (socket) => socket.data?.writer.flush(),
-        close: (socket) => this.onClose(socket),
-        error: (socket) => this.onClose(socket),
+        close: (socket) => this.#onClose(socket),
+        error: (socket) => this.#onClose(socket),
       },
     });
     chmodSync(socketPath, 0o600);
-    this.socketInode = statSync(socketPath).ino;
-    this.stayAlive();
+    this.#socketInode = statSync(socketPath).ino;
+    this.#stayAlive();
     // What the agent runs in the directory must be known as its own before orphans are looked for.
-    this.clock.after(FIRST_LOOK_MS, () => {
-      this.guard.lookAround();
-      this.letGo();
+    this.#clock.after(FIRST_LOOK_MS, () => {
+      this.#guard.lookAround();
+      this.#letGo();
     });
-    this.aloneSinceMs = this.clock.now();
-    this.lookWhileAlone();
+    this.#aloneSinceMs = this.#clock.now();
+    this.#lookWhileAlone();
   }
 
-  private stayAlive(): void {
-    process.on("SIGCHLD", () => this.guard.lookAtPostmaster());
+  #stayAlive(): void {
+    process.on("SIGCHLD", () => this.#guard.lookAtPostmaster());
     // A service manager that ends everything of ours at once ends the agent too, which then stops PostgreSQL in order.
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
       process.on(signal, () => {
-        if (signal !== "SIGHUP" && this.controller === null && this.guard.isIdle()) this.quit();
+        if (signal !== "SIGHUP" && this.#controller === null && this.#guard.isIdle()) this.#quit();
       });
     }
     letSignalsIn();
   }
 
-  private onOpen(socket: GuardSocket): void {
+  #onOpen(socket: GuardSocket): void {
     const peer = peerCredentials((socket as unknown as { fd: number }).fd);
     if (peer === null || !mayControl(peer.uid, process.geteuid?.() ?? 0)) {
-      this.notify({ level: "warning", event: "stranger", text: `refused a controller of uid ${peer?.uid}` });
+      this.#notify({ level: "warning", event: "stranger", text: `refused a controller of uid ${peer?.uid}` });
       socket.end();
       return;
     }
@@ -220,7 +220,7 @@ class GuardServer {
     };
   }
 
-  private onData(socket: GuardSocket, chunk: Uint8Array): void {
+  #onData(socket: GuardSocket, chunk: Uint8Array): void {
     const connection = socket.data;
     if (connection === null) return;
     const lines = connection.reader.push(chunk);
@@ -228,91 +228,93 @@ class GuardServer {
       socket.end();
       return;
     }
-    for (const line of lines) this.onLine(socket, line);
+    for (const line of lines) this.#onLine(socket, line);
   }
 
-  private onLine(socket: GuardSocket, line: string): void {
+  #onLine(socket: GuardSocket, line: string): void {
     const request = decodeRequest(line);
     if ("error" in request) {
-      if (request.id !== null) this.answer(socket, request.id, request.error);
+      if (request.id !== null) this.#answer(socket, request.id, request.error);
       else socket.end();
     } else if (request.op === "hello") {
-      this.takeOver(socket, request.id, request.version);
-    } else if (socket !== this.controller) {
-      this.answer(socket, request.id, "you are not the controller");
+      this.#takeOver(socket, request.id, request.version);
+    } else if (socket !== this.#controller) {
+      this.#answer(socket, request.id, "you are not the controller");
     } else {
-      this.onRequest(socket, request);
+      this.#onRequest(socket, request);
     }
   }
 
-  private onRequest(socket: GuardSocket, request: Request): void {
+  #onRequest(socket: GuardSocket, request: Request): void {
     if (request.op === "hello") return;
     if (request.op === "upgrade") {
-      this.upgrade(socket, request);
+      this.#upgrade(socket, request);
     } else if (request.op !== "quit") {
-      this.guard.handle(request, (reply) => this.answer(socket, request.id, reply.ok ? null : reply.error));
-    } else if (this.guard.isIdle()) {
-      this.answer(socket, request.id, null);
-      this.quit();
+      this.#guard.handle(request, (reply) => this.#answer(socket, request.id, reply.ok ? null : reply.error));
+    } else if (this.#guard.isIdle()) {
+      this.#answer(socket, request.id, null);
+      this.#quit();
     } else {
-      this.answer(socket, request.id, "PostgreSQL still runs");
+      this.#answer(socket, request.id, "PostgreSQL still runs");
     }
   }
 
   /** The newest agent is the controller. Release 1 speaks version 1 only; a newer agent has to speak it with us. */
-  private takeOver(socket: GuardSocket, id: number, version: number): void {
+  #takeOver(socket: GuardSocket, id: number, version: number): void {
     if (version < PROTOCOL_VERSION) {
-      this.answer(socket, id, `this guard speaks version ${PROTOCOL_VERSION}, not ${version}`);
+      this.#answer(socket, id, `this guard speaks version ${PROTOCOL_VERSION}, not ${version}`);
       return;
     }
-    const older = this.controller;
-    this.controller = socket;
-    this.hadController = true;
-    this.controllerPid = socket.data?.pid ?? 0;
+    const older = this.#controller;
+    this.#controller = socket;
+    this.#hadController = true;
+    this.#controllerPid = socket.data?.pid ?? 0;
     if (older !== null && older !== socket) {
-      this.send(older, { kind: "superseded" });
+      this.#send(older, { kind: "superseded" });
       older.end();
     }
-    this.guard.newController();
-    this.answer(socket, id, null, this.hello);
-    for (const notice of this.notices.splice(0)) this.send(socket, { kind: "notice", notice });
+    this.#guard.newController();
+    this.#answer(socket, id, null, this.#hello);
+    for (const notice of this.#notices.splice(0)) this.#send(socket, { kind: "notice", notice });
   }
 
-  private upgrade(socket: GuardSocket, request: UpgradeOperation & { readonly id: number }): void {
-    const state = this.stateFor(request);
-    const programFd = openProgram(request, this.controllerPid);
-    if ("error" in state) return this.answer(socket, request.id, state.error);
+  #upgrade(socket: GuardSocket, request: UpgradeOperation & { readonly id: number }): void {
+    const state = this.#stateFor(request);
+    const programFd = openProgram(request, this.#controllerPid);
+    if ("error" in state) return this.#answer(socket, request.id, state.error);
     if (programFd === null) {
-      return this.answer(socket, request.id, `${request.program} is not the program of the agent any more`);
+      return this.#answer(socket, request.id, `${request.program} is not the program of the agent any more`);
     }
-    this.answer(socket, request.id, null);
-    this.clock.after(UPGRADE_DELAY_MS, () => {
-      const text = `the guard goes on as it is: ${this.become(programFd, request)}`;
+    this.#answer(socket, request.id, null);
+    this.#clock.after(UPGRADE_DELAY_MS, () => {
+      const text = `the guard goes on as it is: ${this.#become(programFd, request)}`;
       closeSync(programFd);
-      this.notify({ level: "warning", event: "upgrade", text });
+      this.#notify({ level: "warning", event: "upgrade", text });
     });
   }
 
   /** Returns only when it has failed, with the reason. */
-  private become(programFd: number, request: UpgradeOperation): string {
+  #become(programFd: number, request: UpgradeOperation): string {
     // Asked once more: a request may have come in between.
-    const state = this.stateFor(request);
+    const state = this.#stateFor(request);
     if ("error" in state) return state.error;
-    const { socketPath, dataDir } = this.options;
+    const { socketPath, dataDir } = this.#options;
     return becomeProgram(programFd, [...request.command, ...guardArguments(socketPath, dataDir)], state);
   }
 
-  private stateFor({ stateVersion }: UpgradeOperation): HandedOver | { readonly error: string } {
+  #stateFor({ stateVersion }: UpgradeOperation): HandedOver | { readonly error: string } {
     if (stateVersion < STATE_VERSION) {
       return { error: `it could not take over: it reads version ${stateVersion}, not ${STATE_VERSION}` };
     }
-    const guard = this.guard.handOver();
+    const guard = this.#guard.handOver();
     if ("error" in guard) return guard;
-    const { dataDir } = this.options;
-    const { release = VERSION, token } = this.hello;
-    const { controllerPid, oomScoreAdj, lockFd } = this;
-    const directory = this.directory.handOver;
-    const atMs = this.clock.now();
+    const { dataDir } = this.#options;
+    const { release = VERSION, token } = this.#hello;
+    const controllerPid = this.#controllerPid;
+    const oomScoreAdj = this.#oomScoreAdj;
+    const lockFd = this.#lockFd;
+    const directory = this.#directory.handOver;
+    const atMs = this.#clock.now();
     return {
       version: STATE_VERSION,
       guard,
@@ -327,69 +329,76 @@ class GuardServer {
     };
   }
 
-  private onClose(socket: GuardSocket): void {
+  #onClose(socket: GuardSocket): void {
     socket.data = null;
-    if (socket !== this.controller) return;
-    this.controller = null;
-    this.controllerPid = 0;
-    this.aloneSinceMs = this.clock.now();
-    this.letGo();
-    this.lookWhileAlone();
+    if (socket !== this.#controller) return;
+    this.#controller = null;
+    this.#controllerPid = 0;
+    this.#aloneSinceMs = this.#clock.now();
+    this.#letGo();
+    this.#lookWhileAlone();
   }
 
   /** Without an agent and without PostgreSQL nobody uses the data directory: another agent may. */
-  private letGo(): void {
-    if (this.controller === null && this.guard.isIdle()) this.directory.release();
+  #letGo(): void {
+    if (this.#controller === null && this.#guard.isIdle()) this.#directory.release();
   }
 
-  private lookWhileAlone(): void {
-    this.clock.after(LONELY_LOOK_MS, () => {
-      if (this.controller !== null) return;
-      this.letGo();
-      if (this.guard.isIdle() && this.isForgotten()) this.quit();
-      else this.lookWhileAlone();
+  #lookWhileAlone(): void {
+    this.#clock.after(LONELY_LOOK_MS, () => {
+      if (this.#controller !== null) return;
+      this.#letGo();
+      if (this.#guard.isIdle() && this.#isForgotten()) this.#quit();
+      else this.#lookWhileAlone();
     });
   }
 
   /** Looks at the disk: only for a guard that has nothing to watch. */
-  private isForgotten(): boolean {
-    return !this.ownsSocket() || !this.hadController || this.clock.now() - this.aloneSinceMs > LONELY_MS;
+  #isForgotten(): boolean {
+    return !this.#ownsSocket() || !this.#hadController || this.#clock.now() - this.#aloneSinceMs > LONELY_MS;
   }
 
-  private ownsSocket(): boolean {
+  #ownsSocket(): boolean {
     try {
-      return statSync(this.options.socketPath).ino === this.socketInode;
+      return statSync(this.#options.socketPath).ino === this.#socketInode;
     } catch {
       return false; // removed, with its directory or without
     }
   }
 
-  private quit(): void {
+  #quit(): void {
     // Before the lock falls with the process: the next guard makes its own.
-    if (this.ownsSocket()) removeStale(this.options.socketPath);
-    this.directory.release();
-    this.listener?.stop();
+    if (this.#ownsSocket()) removeStale(this.#options.socketPath);
+    this.#directory.release();
+    this.#listener?.stop();
     // The last answer is in the kernel's hands already, or lost: its reader will see the close.
-    this.clock.after(10, () => process.exit(0));
+    this.#clock.after(10, () => process.exit(0));
   }
 
-  private answer(socket: GuardSocket, id: number, error: string | null, hello?: Hello): void {
+  #answer(socket: GuardSocket, id: number, error: string | null, hello?: Hello): void {
     const reply = error === null ? { ok: true as const } : { ok: false as const, error };
-    this.send(socket, { kind: "reply", id, reply, atMs: this.clock.now(), view: this.guard.view(), hello });
-    this.guard.answered();
+    this.#send(socket, {
+      kind: "reply",
+      id,
+      reply,
+      atMs: this.#clock.now(),
+      view: this.#guard.view(),
+      hello,
+    });
+    this.#guard.answered();
   }
 
-  private push(message: { kind: "view"; view: WireView }): void {
-    if (this.controller !== null) this.send(this.controller, message);
-    else if (!message.view.anyProcess) this.letGo();
+  #push(message: { kind: "view"; view: WireView }): void {
+    if (this.#controller !== null) this.#send(this.#controller, message);
+    else if (!message.view.anyProcess) this.#letGo();
   }
 
-  private notify(notice: Notice): void {
-    if (this.controller !== null) return this.send(this.controller, { kind: "notice", notice });
-    if (this.notices.length < KEPT_NOTICES) this.notices.push(notice);
+  #notify(notice: Notice): void {
+    if (this.#controller !== null) return this.#send(this.#controller, { kind: "notice", notice });
+    if (this.#notices.length < KEPT_NOTICES) this.#notices.push(notice);
   }
 
-  private send(socket: GuardSocket, message: GuardMessage): void {
+  #send(socket: GuardSocket, message: GuardMessage): void {
     const writes = socket.data?.writer.write(encode(message));
     if (writes === false) socket.terminate();
   }

@@ -52,13 +52,13 @@ export class Site {
   readonly clock = new SystemClock();
   readonly log = new MemoryLog();
   readonly group: ProcessGroup;
-  private readonly program = join(this.root, "postgres.sh");
-  private readonly clients: GuardClient[] = [];
+  readonly #program = join(this.root, "postgres.sh");
+  readonly #clients: GuardClient[] = [];
 
   constructor() {
     mkdirSync(this.dataDir);
-    writeFileSync(this.program, FAKE_POSTGRES);
-    chmodSync(this.program, 0o755);
+    writeFileSync(this.#program, FAKE_POSTGRES);
+    chmodSync(this.#program, 0o755);
     this.group = new ProcessGroup(this.dataDir, () => ({ guard: 0, agent: 0 }));
   }
 
@@ -73,7 +73,7 @@ export class Site {
       log: this.log,
       onSuperseded,
     });
-    this.clients.push(client);
+    this.#clients.push(client);
     return client;
   }
 
@@ -81,7 +81,7 @@ export class Site {
   clientElsewhere(dataDir: string): GuardClient {
     const { root: directory, clock, log } = this;
     const client = new GuardClient({ directory, dataDir, command: [...command, "guard"], clock, log });
-    this.clients.push(client);
+    this.#clients.push(client);
     return client;
   }
 
@@ -97,18 +97,19 @@ export class Site {
       log,
       onTaken,
     });
-    this.clients.push(client);
+    this.#clients.push(client);
     return client;
   }
 
   spec(epoch: number | null, env: { [name: string]: string } = {}): StartSpec {
-    const { dataDir, program } = this;
+    const { dataDir } = this;
+    const program = this.#program;
     return { program, args: ["-D", dataDir], env: { PATH: process.env.PATH ?? "", ...env }, dataDir, epoch };
   }
 
   /** The stand-in without a guard, as an operator would start it: not a child of ours. */
   startByHand(): number {
-    return startDetached(`exec setsid ${this.program} -D ${this.dataDir}`, this.root);
+    return startDetached(`exec setsid ${this.#program} -D ${this.dataDir}`, this.root);
   }
 
   isUp(): boolean {
@@ -140,7 +141,7 @@ export class Site {
 
   /** Ends everything of this site, guards included, and removes it. */
   async remove(): Promise<void> {
-    for (const client of this.clients) {
+    for (const client of this.#clients) {
       await new Promise<void>((resolve) =>
         client.view().state === "none" ? resolve() : client.kill(() => resolve())
       );

@@ -10,12 +10,12 @@ const FACTS: DeviceFacts = { identity: "testing", bootCause: null, nowayout: fal
 
 export class TestingWatchdog implements WatchdogDevice {
   readonly path: string;
-  private readonly user: string;
-  private fd: number | null = null;
+  readonly #user: string;
+  #fd: number | null = null;
 
   constructor(path: string, user: string) {
     this.path = path;
-    this.user = user;
+    this.#user = user;
   }
 
   probe(): WatchdogProblem | null {
@@ -23,7 +23,7 @@ export class TestingWatchdog implements WatchdogDevice {
       accessSync(this.path, constants.W_OK);
       return null;
     } catch (error) {
-      return openProblem(this.path, codeOf(error), this.user);
+      return openProblem(this.path, codeOf(error), this.#user);
     }
   }
 
@@ -34,41 +34,41 @@ export class TestingWatchdog implements WatchdogDevice {
   open(): DeviceResult<DeviceFacts> {
     try {
       // Not waiting for a reader of a FIFO, nor for its reading.
-      this.fd ??= openSync(this.path, constants.O_WRONLY | constants.O_APPEND | constants.O_NONBLOCK);
+      this.#fd ??= openSync(this.path, constants.O_WRONLY | constants.O_APPEND | constants.O_NONBLOCK);
       return { ok: true, value: FACTS };
     } catch (error) {
       const code = codeOf(error);
-      const problem = code === "ENXIO" ? noReader(this.path) : openProblem(this.path, code, this.user);
+      const problem = code === "ENXIO" ? noReader(this.path) : openProblem(this.path, code, this.#user);
       return { ok: false, problem };
     }
   }
 
   setTimeout(seconds: number): DeviceResult<number> {
-    const written = this.write(`Ctimeout=${seconds}\n`);
+    const written = this.#write(`Ctimeout=${seconds}\n`);
     return written.ok ? { ok: true, value: seconds } : written;
   }
 
   feed(): DeviceResult<null> {
-    return this.write("1");
+    return this.#write("1");
   }
 
   stop(): void {
-    if (this.fd !== null) this.write("V");
+    if (this.#fd !== null) this.#write("V");
     this.abandon();
   }
 
   abandon(): void {
-    if (this.fd !== null) closeSync(this.fd);
-    this.fd = null;
+    if (this.#fd !== null) closeSync(this.#fd);
+    this.#fd = null;
   }
 
   timeLeftS(): null {
     return null;
   }
 
-  private write(text: string): DeviceResult<null> {
+  #write(text: string): DeviceResult<null> {
     try {
-      if (this.fd !== null) writeSync(this.fd, text);
+      if (this.#fd !== null) writeSync(this.#fd, text);
       return { ok: true, value: null };
     } catch (error) {
       return { ok: false, problem: feedProblem(this.path, codeOf(error)) };

@@ -16,7 +16,7 @@ export class SystemClock implements Clock {
    * instant; read in this order, a pause in between can only make the difference too small, so the largest one seen
    * is right to within the shortest pause.
    */
-  private suspendedMs = 0;
+  #suspendedMs = 0;
 
   constructor() {
     for (let reading = 0; reading < 5; reading++) this.now();
@@ -25,8 +25,8 @@ export class SystemClock implements Clock {
   now(): number {
     const raw = clockMs(CLOCK_MONOTONIC_RAW);
     const suspended = clockMs(CLOCK_BOOTTIME) - clockMs(CLOCK_MONOTONIC);
-    if (suspended > this.suspendedMs) this.suspendedMs = suspended;
-    return raw + this.suspendedMs;
+    if (suspended > this.#suspendedMs) this.#suspendedMs = suspended;
+    return raw + this.#suspendedMs;
   }
 
   after(delayMs: number, fire: () => void): Timer {

@@ -30,53 +30,53 @@ const RETRY_MS = 50;
  * only when there is room; meanwhile `maxQueued` lines wait, the rest is counted and said when there is room again.
  */
 export class StreamSink implements LineSink {
-  private readonly queue: Uint8Array[] = [];
-  private dropped = 0;
-  private retry: ReturnType<typeof setTimeout> | null = null;
-  private readonly fd: number;
-  private readonly maxQueued: number;
+  readonly #queue: Uint8Array[] = [];
+  #dropped = 0;
+  #retry: ReturnType<typeof setTimeout> | null = null;
+  readonly #fd: number;
+  readonly #maxQueued: number;
 
   constructor(fd: number, maxQueued = 1000) {
-    this.fd = fd;
-    this.maxQueued = maxQueued;
+    this.#fd = fd;
+    this.#maxQueued = maxQueued;
   }
 
   write(line: string): void {
-    if (this.queue.length >= this.maxQueued) this.dropped++;
-    else this.queue.push(new TextEncoder().encode(`${line}\n`));
-    this.flush();
+    if (this.#queue.length >= this.#maxQueued) this.#dropped++;
+    else this.#queue.push(new TextEncoder().encode(`${line}\n`));
+    this.#flush();
   }
 
   close(): void {
-    this.flush();
-    if (this.retry !== null) clearTimeout(this.retry);
-    this.retry = null;
+    this.#flush();
+    if (this.#retry !== null) clearTimeout(this.#retry);
+    this.#retry = null;
   }
 
-  private flush(): void {
-    while (this.queue.length > 0) {
-      const bytes = this.queue[0] ?? new Uint8Array();
-      const written = writeSome(this.fd, bytes);
+  #flush(): void {
+    while (this.#queue.length > 0) {
+      const bytes = this.#queue[0] ?? new Uint8Array();
+      const written = writeSome(this.#fd, bytes);
       if (written === null) {
-        this.queue.length = 0; // the reader is gone for good
+        this.#queue.length = 0; // the reader is gone for good
         return;
       }
-      if (written === 0) return this.wait();
-      if (written < bytes.length) this.queue[0] = bytes.subarray(written);
-      else this.queue.shift();
-      if (this.queue.length === 0 && this.dropped > 0) {
-        this.queue.push(new TextEncoder().encode(`(${this.dropped} log lines lost: nobody read them)\n`));
-        this.dropped = 0;
+      if (written === 0) return this.#wait();
+      if (written < bytes.length) this.#queue[0] = bytes.subarray(written);
+      else this.#queue.shift();
+      if (this.#queue.length === 0 && this.#dropped > 0) {
+        this.#queue.push(new TextEncoder().encode(`(${this.#dropped} log lines lost: nobody read them)\n`));
+        this.#dropped = 0;
       }
     }
   }
 
-  private wait(): void {
-    this.retry ??= setTimeout(() => {
-      this.retry = null;
-      this.flush();
+  #wait(): void {
+    this.#retry ??= setTimeout(() => {
+      this.#retry = null;
+      this.#flush();
     }, RETRY_MS);
-    this.retry.unref();
+    this.#retry.unref();
   }
 }
 

@@ -65,42 +65,42 @@ export function parseLevel(name: string): Level | null {
 }
 
 export class Logger implements Log {
-  private options: LogOptions;
+  #options: LogOptions;
 
   constructor(options: LogOptions) {
-    this.options = options;
+    this.#options = options;
   }
 
   /** New settings from a reloaded configuration. The old sink is closed when another one takes its place. */
   configure(options: LogOptions): void {
-    const old = this.options.sink;
-    this.options = options;
+    const old = this.#options.sink;
+    this.#options = options;
     if (old !== options.sink) old.close();
   }
 
   debug(event: string, text: string, fields?: LogFields): void {
-    this.write("debug", event, text, fields);
+    this.#write("debug", event, text, fields);
   }
 
   info(event: string, text: string, fields?: LogFields): void {
-    this.write("info", event, text, fields);
+    this.#write("info", event, text, fields);
   }
 
   warning(event: string, text: string, fields?: LogFields): void {
-    this.write("warning", event, text, fields);
+    this.#write("warning", event, text, fields);
   }
 
   error(event: string, text: string, fields?: LogFields): void {
-    this.write("error", event, text, fields);
+    this.#write("error", event, text, fields);
   }
 
   critical(event: string, text: string, fields?: LogFields): void {
-    this.write("critical", event, text, fields);
+    this.#write("critical", event, text, fields);
   }
 
-  private write(level: Level, event: string, text: string, fields: LogFields = {}): void {
-    const { sink, type, staticFields, now } = this.options;
-    if (ranks[level] < ranks[this.options.level ?? "info"]) return;
+  #write(level: Level, event: string, text: string, fields: LogFields = {}): void {
+    const { sink, type, staticFields, now } = this.#options;
+    if (ranks[level] < ranks[this.#options.level ?? "info"]) return;
     const record = { atMs: (now ?? wallClockMs)(), level, event, text: oneLine(text, MAX_TEXT), fields };
     sink.write(type === "json" ? jsonLine(record, staticFields ?? {}) : plainLine(record));
   }
@@ -132,17 +132,17 @@ function timestamp(atMs: number): string {
 
 /** The twin for tests: keeps what was logged. */
 export class MemoryLog extends Logger {
-  private readonly memory: MemorySink;
+  readonly #memory: MemorySink;
 
   constructor(level: Level = "debug") {
     const memory = new MemorySink();
     super({ sink: memory, level, now: () => 0 });
-    this.memory = memory;
+    this.#memory = memory;
   }
 
   /** "LEVEL: text" of every event, oldest first. */
   get lines(): readonly string[] {
-    return this.memory.lines.map((line) => line.slice(line.indexOf(" ", 11) + 1));
+    return this.#memory.lines.map((line) => line.slice(line.indexOf(" ", 11) + 1));
   }
 }
 

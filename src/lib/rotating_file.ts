@@ -19,30 +19,30 @@ export interface RotatingFileOptions {
 }
 
 export class RotatingFile implements LineSink {
-  private readonly path: string;
-  private readonly fileNum: number;
-  private readonly fileSizeBytes: number;
-  private readonly mode: number | null;
-  private fd: number | null = null;
-  private sizeBytes = 0;
+  readonly #path: string;
+  readonly #fileNum: number;
+  readonly #fileSizeBytes: number;
+  readonly #mode: number | null;
+  #fd: number | null = null;
+  #sizeBytes = 0;
   /** Lines that could not be written. */
   lost = 0;
 
   constructor(options: RotatingFileOptions) {
-    this.path = join(options.dir, options.name ?? "patroni.log");
-    this.fileNum = options.fileNum ?? 4;
-    this.fileSizeBytes = options.fileSizeBytes ?? 25_000_000;
-    this.mode = options.mode ?? null;
+    this.#path = join(options.dir, options.name ?? "patroni.log");
+    this.#fileNum = options.fileNum ?? 4;
+    this.#fileSizeBytes = options.fileSizeBytes ?? 25_000_000;
+    this.#mode = options.mode ?? null;
   }
 
   write(line: string): void {
     const bytes = new TextEncoder().encode(`${line}\n`);
     try {
-      if (this.fd === null) this.open();
-      if (this.sizeBytes > 0 && this.sizeBytes + bytes.length > this.fileSizeBytes && this.fileNum > 0) {
-        this.rotate();
+      if (this.#fd === null) this.#open();
+      if (this.#sizeBytes > 0 && this.#sizeBytes + bytes.length > this.#fileSizeBytes && this.#fileNum > 0) {
+        this.#rotate();
       }
-      if (this.fd !== null) this.sizeBytes += writeSync(this.fd, bytes);
+      if (this.#fd !== null) this.#sizeBytes += writeSync(this.#fd, bytes);
     } catch {
       this.lost++;
       this.close();
@@ -50,8 +50,8 @@ export class RotatingFile implements LineSink {
   }
 
   close(): void {
-    const fd = this.fd;
-    this.fd = null;
+    const fd = this.#fd;
+    this.#fd = null;
     try {
       if (fd !== null) closeSync(fd);
     } catch {
@@ -59,23 +59,23 @@ export class RotatingFile implements LineSink {
     }
   }
 
-  private open(): void {
-    this.fd = openSync(this.path, "a", 0o666);
-    if (this.mode !== null) chmodSync(this.path, this.mode);
-    this.sizeBytes = fstatSync(this.fd).size;
+  #open(): void {
+    this.#fd = openSync(this.#path, "a", 0o666);
+    if (this.#mode !== null) chmodSync(this.#path, this.#mode);
+    this.#sizeBytes = fstatSync(this.#fd).size;
   }
 
-  private rotate(): void {
+  #rotate(): void {
     this.close();
-    rmSync(`${this.path}.${this.fileNum}`, { force: true });
-    for (let number = this.fileNum - 1; number >= 0; number--) {
-      const from = number === 0 ? this.path : `${this.path}.${number}`;
+    rmSync(`${this.#path}.${this.#fileNum}`, { force: true });
+    for (let number = this.#fileNum - 1; number >= 0; number--) {
+      const from = number === 0 ? this.#path : `${this.#path}.${number}`;
       try {
-        renameSync(from, `${this.path}.${number + 1}`);
+        renameSync(from, `${this.#path}.${number + 1}`);
       } catch (error) {
         if ((error as { code?: string }).code !== "ENOENT") throw error;
       }
     }
-    this.open();
+    this.#open();
   }
 }

@@ -27,31 +27,31 @@ const APART_MS = 300;
 const SLEW = 0.1;
 
 export class ClockWatch {
-  private before: { readonly nowMs: number; readonly wallMs: number } | null = null;
-  private jumps = 0;
-  private last: ClockJump | null = null;
+  #before: { readonly nowMs: number; readonly wallMs: number } | null = null;
+  #jumps = 0;
+  #last: ClockJump | null = null;
 
   /** `lateMs`: how much later than planned this wake-up is; 0 when none was planned. */
   look(nowMs: number, wallMs: number, lateMs: number): ClockJump | null {
-    const { before } = this;
-    this.before = { nowMs, wallMs };
+    const before = this.#before;
+    this.#before = { nowMs, wallMs };
     if (before === null) return null;
     const passedMs = nowMs - before.nowMs;
     const apartMs = wallMs - before.wallMs - passedMs;
     if (Math.abs(apartMs) > APART_MS + SLEW * passedMs) {
-      return this.noticed(apartMs > 0 ? "forward" : "backward", Math.abs(apartMs), nowMs);
+      return this.#noticed(apartMs > 0 ? "forward" : "backward", Math.abs(apartMs), nowMs);
     }
-    return lateMs > STALL_MS ? this.noticed("stall", lateMs, nowMs) : null;
+    return lateMs > STALL_MS ? this.#noticed("stall", lateMs, nowMs) : null;
   }
 
   report(): ClockReport {
-    return { jumps: this.jumps, last: this.last };
+    return { jumps: this.#jumps, last: this.#last };
   }
 
-  private noticed(kind: ClockJump["kind"], byMs: number, atMs: number): ClockJump {
-    this.jumps++;
-    this.last = { kind, byMs, atMs };
-    return this.last;
+  #noticed(kind: ClockJump["kind"], byMs: number, atMs: number): ClockJump {
+    this.#jumps++;
+    this.#last = { kind, byMs, atMs };
+    return this.#last;
   }
 }
 

@@ -25,40 +25,44 @@ export interface CallbacksOptions {
 }
 
 export class Callbacks {
-  private running: { readonly main: AbortController | null; readonly reload: AbortController | null } = {
+  #running: { readonly main: AbortController | null; readonly reload: AbortController | null } = {
     main: null,
     reload: null,
   };
 
-  constructor(private readonly options: CallbacksOptions) {}
+  readonly #options: CallbacksOptions;
+
+  constructor(options: CallbacksOptions) {
+    this.#options = options;
+  }
 
   /** Returns at once; whatever comes of it goes to the log. */
   call(event: CallbackEvent, role: CallbackRole, facts: CallbackFacts): void {
-    const command = this.options.commands()[event];
+    const command = this.#options.commands()[event];
     if (command === undefined || command === "") return;
     const words = shellSplit(command);
     if (words === null || words.length === 0) {
-      this.options.log.error("callback_failed", `callback ${event}: "${command}" is not a command`);
+      this.#options.log.error("callback_failed", `callback ${event}: "${command}" is not a command`);
       return;
     }
     const lane = event === "on_reload" ? "reload" : "main";
-    this.running[lane]?.abort();
+    this.#running[lane]?.abort();
     const controller = new AbortController();
-    this.running = { ...this.running, [lane]: controller };
-    const args = [...words.slice(1), event, role, this.options.scope];
-    this.run(event, words[0]!, args, environment(event, role, facts), controller).catch((error: unknown) =>
-      this.options.log.error("callback_failed", `callback ${event}: ${errorText(error)}`)
+    this.#running = { ...this.#running, [lane]: controller };
+    const args = [...words.slice(1), event, role, this.#options.scope];
+    this.#run(event, words[0]!, args, environment(event, role, facts), controller).catch((error: unknown) =>
+      this.#options.log.error("callback_failed", `callback ${event}: ${errorText(error)}`)
     );
   }
 
-  private async run(
+  async #run(
     event: CallbackEvent,
     program: string,
     args: readonly string[],
     env: { readonly [name: string]: string },
     controller: AbortController,
   ): Promise<void> {
-    const { log } = this.options;
+    const { log } = this.#options;
     const result = await runProgram(program, args, { env, environment: "server", signal: controller.signal });
     const said = `${result.stdout}${result.stderr}`.trim();
     if (said !== "") log.info("callback_output", `callback ${event}: ${said}`);

@@ -9,43 +9,46 @@ import type { JsonObject } from "../model/json.ts";
 export class ConfigInForce {
   /** Increases with each replacement. */
   revision = 0;
-  private section: JsonObject = {};
-  private merged: PostgresqlConfig;
+  #section: JsonObject = {};
+  #merged: PostgresqlConfig;
 
-  constructor(private file: LocalConfig) {
-    this.merged = this.merge();
+  #file: LocalConfig;
+
+  constructor(file: LocalConfig) {
+    this.#file = file;
+    this.#merged = this.#merge();
   }
 
   get local(): LocalConfig {
-    return this.file;
+    return this.#file;
   }
 
   /** The local section with the cluster's beneath it. */
   get postgresql(): PostgresqlConfig {
-    return this.merged;
+    return this.#merged;
   }
 
   /** The local file was read again. */
   replaceLocal(file: LocalConfig): void {
-    this.file = file;
-    this.replaced();
+    this.#file = file;
+    this.#replaced();
   }
 
   /** `section`: `postgresql` of the cluster's configuration. */
   replaceCluster(section: JsonObject): void {
-    if (JSON.stringify(section) === JSON.stringify(this.section)) return;
-    this.section = section;
-    this.replaced();
+    if (JSON.stringify(section) === JSON.stringify(this.#section)) return;
+    this.#section = section;
+    this.#replaced();
   }
 
-  private replaced(): void {
+  #replaced(): void {
     this.revision++;
-    this.merged = this.merge();
+    this.#merged = this.#merge();
   }
 
-  private merge(): PostgresqlConfig {
-    const { postgresql } = this.file;
+  #merge(): PostgresqlConfig {
+    const { postgresql } = this.#file;
     if (postgresql === null) throw new Error("a witness has no PostgreSQL");
-    return effectivePostgresqlSection({ postgresql: this.section }, postgresql);
+    return effectivePostgresqlSection({ postgresql: this.#section }, postgresql);
   }
 }

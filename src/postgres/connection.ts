@@ -134,7 +134,10 @@ async function open(options: ConnectOptions, ssl: ClientConfig["ssl"]): Promise<
 class PgConnection implements Connection {
   ended = false;
 
-  constructor(private readonly client: pg.Client) {
+  readonly #client: pg.Client;
+
+  constructor(client: pg.Client) {
+    this.#client = client;
     // Without a handler, a server that goes away would be an uncaught exception.
     client.on("error", () => {
       this.ended = true;
@@ -145,16 +148,16 @@ class PgConnection implements Connection {
   }
 
   get backendPid(): number | null {
-    return (this.client as unknown as { processID?: number | null }).processID ?? null;
+    return (this.#client as unknown as { processID?: number | null }).processID ?? null;
   }
 
   async query(text: string): Promise<readonly Row[]> {
     try {
-      const result = await this.client.query<{ [column: string]: string | null }>(text);
+      const result = await this.#client.query<{ [column: string]: string | null }>(text);
       return result.rows;
     } catch (error) {
       // An answer may still be on its way: what would come next belongs to the old question.
-      if (sqlState(error) === null) this.destroy();
+      if (sqlState(error) === null) this.#destroy();
       throw error;
     }
   }
@@ -162,13 +165,13 @@ class PgConnection implements Connection {
   close(): void {
     if (this.ended) return;
     this.ended = true;
-    const force = setTimeout(() => this.destroy(), 1_000);
-    this.client.end().then(() => clearTimeout(force), () => this.destroy());
+    const force = setTimeout(() => this.#destroy(), 1_000);
+    this.#client.end().then(() => clearTimeout(force), () => this.#destroy());
   }
 
-  private destroy(): void {
+  #destroy(): void {
     this.ended = true;
-    const { connection } = this.client as unknown as { connection: { stream: { destroy(): void } } };
+    const { connection } = this.#client as unknown as { connection: { stream: { destroy(): void } } };
     connection.stream.destroy();
   }
 }

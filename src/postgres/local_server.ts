@@ -57,35 +57,39 @@ const CANNOT_CONNECT_NOW = "57P03";
 const TOO_MANY_CONNECTIONS = "53300";
 
 export class LocalServer {
-  private memory = new WayMemory();
+  #memory = new WayMemory();
   /** The server and the settings that the memory belongs to. */
-  private about = "";
-  private unreachable: UnreachableError | null = null;
+  #about = "";
+  #unreachable: UnreachableError | null = null;
 
-  constructor(private readonly options: LocalServerOptions) {}
+  readonly #options: LocalServerOptions;
+
+  constructor(options: LocalServerOptions) {
+    this.#options = options;
+  }
 
   /** What the running server says of itself; null when there is no such file. */
   pidFile(): PostmasterPid | null {
-    const text = readText(join(this.options.config.postgresql.dataDir, "postmaster.pid"));
+    const text = readText(join(this.#options.config.postgresql.dataDir, "postmaster.pid"));
     return text === null ? null : parsePostmasterPid(text);
   }
 
   /** Something that may open a way has changed (pg_hba.conf, a password): the next attempt is made at once. */
   changed(): void {
-    this.about = "";
+    this.#about = "";
   }
 
   /** The way that is tried first; null: there is none. */
   way(): Endpoint | null {
-    return this.ways(this.pidFile())[0] ?? null;
+    return this.#ways(this.pidFile())[0] ?? null;
   }
 
   async connect(options: LocalConnectOptions = {}): Promise<Connection> {
-    const { now } = this.options;
+    const { now } = this.#options;
     const pidFile = this.pidFile();
-    const ways = this.ways(pidFile);
-    const { memory } = this;
-    if (this.unreachable !== null && memory.waitMs(now()) > 0) throw this.unreachable;
+    const ways = this.#ways(pidFile);
+    const memory = this.#memory;
+    if (this.#unreachable !== null && memory.waitMs(now()) > 0) throw this.#unreachable;
     const untilMs = now() + (options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS);
     const failures: FailedWay[] = [];
     let starting = false;
@@ -93,8 +97,8 @@ export class LocalServer {
       const leftMs = untilMs - now();
       if (leftMs < SHORTEST_ATTEMPT_MS) break;
       try {
-        const connection = await this.attempt(way, pidFile, options, leftMs);
-        this.noteWay(way, failures);
+        const connection = await this.#attempt(way, pidFile, options, leftMs);
+        this.#noteWay(way, failures);
         return connection;
       } catch (error) {
         failures.push({ way: wayText(way), error });
@@ -110,7 +114,7 @@ export class LocalServer {
       failures,
       waitS < 1 ? "" : ` (next attempt in ${Math.round(waitS)} s)`,
     );
-    if (memory === this.memory) this.unreachable = starting ? null : unreachable;
+    if (memory === this.#memory) this.#unreachable = starting ? null : unreachable;
     throw unreachable;
   }
 
@@ -124,21 +128,21 @@ export class LocalServer {
     }
   }
 
-  private ways(pidFile: PostmasterPid | null): Endpoint[] {
-    const { config, socketDirectories } = this.options;
+  #ways(pidFile: PostmasterPid | null): Endpoint[] {
+    const { config, socketDirectories } = this.#options;
     const ways = localWays(config.postgresql, pidFile, socketDirectories());
     const about = `${pidFile?.pid} ${config.revision} ${ways.map(wayText).join(" ")}`;
-    if (about !== this.about) {
+    if (about !== this.#about) {
       // What worked with the server before is a good first guess still; that something failed says nothing.
-      const { worked } = this.memory;
-      this.memory = new WayMemory(worked);
-      this.unreachable = null;
-      this.about = about;
+      const { worked } = this.#memory;
+      this.#memory = new WayMemory(worked);
+      this.#unreachable = null;
+      this.#about = about;
     }
-    return this.memory.order(ways);
+    return this.#memory.order(ways);
   }
 
-  private async attempt(
+  async #attempt(
     way: Endpoint,
     pidFile: PostmasterPid | null,
     options: LocalConnectOptions,
@@ -146,7 +150,7 @@ export class LocalServer {
   ): Promise<Connection> {
     const connection = await connect({
       endpoint: way,
-      credentials: options.credentials ?? this.options.config.postgresql.superuser,
+      credentials: options.credentials ?? this.#options.config.postgresql.superuser,
       database: "postgres",
       applicationName: options.applicationName ?? "agent",
       connectTimeoutMs: leftMs,
@@ -161,14 +165,14 @@ export class LocalServer {
     throw new Error(`another server answers there (no child of our postmaster, pid ${pidFile.pid})`);
   }
 
-  private noteWay(way: Endpoint, failures: readonly FailedWay[]): void {
-    const { memory } = this;
+  #noteWay(way: Endpoint, failures: readonly FailedWay[]): void {
+    const memory = this.#memory;
     const before = memory.worked;
     memory.succeeded(way);
-    this.unreachable = null;
+    this.#unreachable = null;
     if (failures.length === 0 || before === memory.worked) return;
     const reasons = failures.map((failed) => `${failed.way}: ${errorText(failed.error)}`).join("; ");
-    this.options.info(`PostgreSQL is reached at ${wayText(way)} from now on (${reasons})`);
+    this.#options.info(`PostgreSQL is reached at ${wayText(way)} from now on (${reasons})`);
   }
 }
 

@@ -27,36 +27,41 @@ export function formatPgpass(entries: readonly PgpassEntry[]): string {
  * again at each reconnect, also for an upstream that has just been replaced. Passwords are those in force at each writing.
  */
 export class PgpassFile {
-  private readonly addresses = new Map<string, ServerAddress>();
+  readonly #addresses = new Map<string, ServerAddress>();
+  readonly path: string;
+  readonly #users: () => readonly Credentials[];
 
   /** `users`: whose passwords it holds, as configured now. */
-  constructor(readonly path: string, private readonly users: () => readonly Credentials[]) {}
+  constructor(path: string, users: () => readonly Credentials[]) {
+    this.path = path;
+    this.#users = users;
+  }
 
   /** Makes connections to the member possible. */
   allow(connUrl: string): void {
     const address = parseConnUrl(connUrl);
     if (address === null) return;
-    this.addresses.set(connUrl, address);
+    this.#addresses.set(connUrl, address);
     this.mend();
   }
 
   /** True when the file was not as it should be, and had to be written (mode 0600). */
   mend(): boolean {
-    if (this.addresses.size === 0) return false;
+    if (this.#addresses.size === 0) return false;
     makeDirectory(dirname(this.path), 0o700);
-    const written = writeAtomically(this.path, formatPgpass(this.entries()), FILE_MODE);
+    const written = writeAtomically(this.path, formatPgpass(this.#entries()), FILE_MODE);
     // libpq ignores, with a warning, a file that others may read.
     const open = permissions(this.path) !== FILE_MODE;
     if (open) setPermissions(this.path, FILE_MODE);
     return written || open;
   }
 
-  private entries(): PgpassEntry[] {
+  #entries(): PgpassEntry[] {
     const entries = new Map<string, PgpassEntry>();
-    for (const address of this.addresses.values()) {
+    for (const address of this.#addresses.values()) {
       const ports = address.port.split(",");
       for (const [at, host] of address.host.split(",").entries()) {
-        for (const { username, password } of this.users()) {
+        for (const { username, password } of this.#users()) {
           if (password === null) continue;
           const port = ports[at] ?? "5432";
           entries.set(JSON.stringify([host, port, username]), { host, port, username, password });

@@ -35,7 +35,11 @@ export async function connectByUrl(
 }
 
 export class ReplicationSource {
-  private constructor(private readonly connection: Connection) {}
+  readonly #connection: Connection;
+
+  private constructor(connection: Connection) {
+    this.#connection = connection;
+  }
 
   /** Tries the hosts of the URL in turn. */
   static async open(
@@ -48,7 +52,7 @@ export class ReplicationSource {
   }
 
   async identify(): Promise<SourceIdentity> {
-    const row = (await this.connection.query("IDENTIFY_SYSTEM"))[0];
+    const row = (await this.#connection.query("IDENTIFY_SYSTEM"))[0];
     const lsn = row?.xlogpos ? parseLsn(row.xlogpos) : null;
     if (!row?.systemid || lsn === null) throw new Error("no usable answer to IDENTIFY_SYSTEM");
     return { systemId: row.systemid, timeline: Number(row.timeline), lsn };
@@ -57,26 +61,26 @@ export class ReplicationSource {
   /** Empty for timeline 1, which has no history. */
   async history(timeline: number): Promise<TimelineHistory> {
     if (timeline <= 1) return [];
-    const row = (await this.connection.query(`TIMELINE_HISTORY ${timeline}`))[0];
+    const row = (await this.#connection.query(`TIMELINE_HISTORY ${timeline}`))[0];
     return parseHistory(bytesAsText(row?.content ?? ""));
   }
 
   /** A server in recovery makes slots, too, but nothing would ever move them on there. */
   async inRecovery(): Promise<boolean> {
-    return (await this.connection.query("SHOW transaction_read_only"))[0]?.transaction_read_only === "on";
+    return (await this.#connection.query("SHOW transaction_read_only"))[0]?.transaction_read_only === "on";
   }
 
   /** Holds the WAL from now on. One that is there already is as good. */
   async ensureSlot(name: string): Promise<void> {
     try {
-      await this.connection.query(`CREATE_REPLICATION_SLOT ${quoteIdentifier(name)} PHYSICAL RESERVE_WAL`);
+      await this.#connection.query(`CREATE_REPLICATION_SLOT ${quoteIdentifier(name)} PHYSICAL RESERVE_WAL`);
     } catch (error) {
       if (sqlState(error) !== "42710") throw error;
     }
   }
 
   close(): void {
-    this.connection.close();
+    this.#connection.close();
   }
 }
 

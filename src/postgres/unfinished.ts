@@ -25,42 +25,46 @@ export interface Marker {
 const FILE = "agent.unfinished";
 
 export class UnfinishedMarker {
-  private readonly inside: string;
-  private readonly outside: string;
+  readonly #inside: string;
+  readonly #outside: string;
+  readonly #dataDir: string;
+  readonly #ownDir: string;
 
   /** `ownDir`: a directory of the agent, outside of the data directory; made when missing. */
-  constructor(private readonly dataDir: string, private readonly ownDir: string) {
-    this.inside = join(dataDir, FILE);
-    this.outside = join(ownDir, FILE);
+  constructor(dataDir: string, ownDir: string) {
+    this.#dataDir = dataDir;
+    this.#ownDir = ownDir;
+    this.#inside = join(dataDir, FILE);
+    this.#outside = join(ownDir, FILE);
   }
 
   /** null: nothing unfinished here. */
   read(): Marker | null {
-    const inside = readText(this.inside);
+    const inside = readText(this.#inside);
     if (inside !== null) return parseMarker(inside, null);
-    const outside = readText(this.outside);
-    return outside === null ? null : parseMarker(outside, identityOf(this.dataDir));
+    const outside = readText(this.#outside);
+    return outside === null ? null : parseMarker(outside, identityOf(this.#dataDir));
   }
 
   async write(what: Unfinished, programPid: number | null, parts: readonly string[] = []): Promise<void> {
     const program = programPid === null ? null : identify(programPid);
-    const text = formatMarker({ what, program, parts }, identityOf(this.dataDir));
-    makeDirectory(this.ownDir, 0o700);
-    await writeDurably(this.outside, text, 0o600);
-    await writeDurably(this.inside, text, 0o600);
+    const text = formatMarker({ what, program, parts }, identityOf(this.#dataDir));
+    makeDirectory(this.#ownDir, 0o700);
+    await writeDurably(this.#outside, text, 0o600);
+    await writeDurably(this.#inside, text, 0o600);
   }
 
   /** The work is complete: everything that it wrote must be on disk before. */
   async remove(): Promise<void> {
-    removeFile(this.inside);
-    await syncPath(this.dataDir);
-    removeFile(this.outside);
-    await syncPath(this.ownDir);
+    removeFile(this.#inside);
+    await syncPath(this.#dataDir);
+    removeFile(this.#outside);
+    await syncPath(this.#ownDir);
   }
 
   /** The data directory itself is gone (moved aside): what was unfinished went with it. */
   forget(): void {
-    removeFile(this.outside);
+    removeFile(this.#outside);
   }
 }
 

@@ -16,26 +16,26 @@ interface Life {
 
 export class Acknowledged {
   /** By the revision that was acknowledged. */
-  private readonly commands = new Map<number, Uint8Array>();
-  private readonly lives = new Map<string, Life>();
+  readonly #commands = new Map<number, Uint8Array>();
+  readonly #lives = new Map<string, Life>();
 
   /** A life began, with nothing. */
   onStart(member: string): void {
-    this.lives.set(member, { restored: 0, applied: new Map() });
+    this.#lives.set(member, { restored: 0, applied: new Map() });
   }
 
   onApply(member: string, command: Uint8Array, result: CommandResult): void {
     if (!result.ok) return;
-    this.lives.get(member)!.applied.set(result.revision, command.slice());
+    this.#lives.get(member)!.applied.set(result.revision, command.slice());
   }
 
   onRestore(member: string, revision: number): void {
-    this.lives.set(member, { restored: revision, applied: new Map() });
+    this.#lives.set(member, { restored: revision, applied: new Map() });
   }
 
   /** Somebody was told that the command was applied. One that was refused has changed nothing. */
   onTold(command: Uint8Array, result: CommandResult): void {
-    if (result.ok) this.commands.set(result.revision, command);
+    if (result.ok) this.#commands.set(result.revision, command);
   }
 
   /**
@@ -44,7 +44,7 @@ export class Acknowledged {
    */
   inherited(held: (revision: number) => Uint8Array | "in a snapshot" | null): Acknowledged {
     const next = new Acknowledged();
-    for (const [revision, command] of this.commands) {
+    for (const [revision, command] of this.#commands) {
       const there = held(revision);
       if (there === null) continue;
       if (there !== "in a snapshot" && Buffer.compare(there, command) !== 0) {
@@ -53,21 +53,21 @@ export class Acknowledged {
           `another one at ${revision} of the survivor`,
         );
       }
-      next.commands.set(revision, command);
+      next.#commands.set(revision, command);
     }
     return next;
   }
 
   /** The last revision that anybody was told of. */
   get told(): number {
-    return Math.max(0, ...this.commands.keys());
+    return Math.max(0, ...this.#commands.keys());
   }
 
   /** The records of these members stand on every command up to that revision. Throws a Violation. */
   check(members: readonly string[], upTo: number): void {
     for (const member of members) {
-      const life = this.lives.get(member);
-      for (const [revision, command] of this.commands) {
+      const life = this.#lives.get(member);
+      for (const [revision, command] of this.#commands) {
         if (revision > upTo || (life !== undefined && stands(life, revision, command))) continue;
         throw new Violation(
           "acknowledged commands are never lost",

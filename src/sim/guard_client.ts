@@ -11,22 +11,27 @@ import type { ModelGuard } from "./model_guard.ts";
 const NO_GUARD: GuardReply = { ok: false, error: "no guard answers" };
 
 export class GuardClient implements GuardPort {
-  private readonly incarnation: number;
-  private readonly random: Prng;
-  private readonly handlers: (() => void)[] = [];
-  private readonly waiting = new Map<number, GuardDone>();
-  private requests = 0;
-  private shown: GuardView;
+  readonly #incarnation: number;
+  readonly #random: Prng;
+  readonly #handlers: (() => void)[] = [];
+  readonly #waiting = new Map<number, GuardDone>();
+  #requests = 0;
+  #shown: GuardView;
   /** Life of the guard that we are connected to; 0: none. */
-  private connectedTo = 0;
-  private lastToGuardMs = 0;
-  private lastToAgentMs = 0;
-  private pushing = false;
+  #connectedTo = 0;
+  #lastToGuardMs = 0;
+  #lastToAgentMs = 0;
+  #pushing = false;
 
-  constructor(private readonly agent: SimProcess, private readonly guard: ModelGuard) {
-    this.incarnation = agent.incarnation;
-    this.random = agent.world.random.split(`guard client ${agent.name} ${agent.incarnation}`);
-    this.shown = {
+  readonly #agent: SimProcess;
+  readonly #guard: ModelGuard;
+
+  constructor(agent: SimProcess, guard: ModelGuard) {
+    this.#agent = agent;
+    this.#guard = guard;
+    this.#incarnation = agent.incarnation;
+    this.#random = agent.world.random.split(`guard client ${agent.name} ${agent.incarnation}`);
+    this.#shown = {
       state: "none",
       pid: null,
       incarnation: 0,
@@ -38,139 +43,140 @@ export class GuardClient implements GuardPort {
       lastAnswerMs: null,
       lateMs: 0,
     };
-    guard.onChange = () => this.push();
-    this.connect();
+    guard.onChange = () => this.#push();
+    this.#connect();
   }
 
   view(): GuardView {
-    return this.shown;
+    return this.#shown;
   }
 
   onChange(handler: () => void): void {
-    this.handlers.push(handler);
+    this.#handlers.push(handler);
   }
 
   arm(epoch: number, deadlineMs: number, unfenced: boolean, done: GuardDone): void {
-    const leaseMs = Math.max(0, deadlineMs - this.agent.host.nowMs());
+    const leaseMs = Math.max(0, deadlineMs - this.#agent.host.nowMs());
     const killAfterMs = Math.min(MAX_FROZEN_MS, leaseMs + STOP_BUDGET_MS);
-    this.request(
+    this.#request(
       done,
-      (reply) => reply(this.guard.input({ kind: "arm", epoch, deadlineMs, unfenced, killAfterMs })),
+      (reply) => reply(this.#guard.input({ kind: "arm", epoch, deadlineMs, unfenced, killAfterMs })),
     );
   }
 
   end(epoch: number, done: GuardDone): void {
-    this.request(done, (reply) => reply(this.guard.input({ kind: "end", epoch })));
+    this.#request(done, (reply) => reply(this.#guard.input({ kind: "end", epoch })));
   }
 
   start(spec: StartSpec, done: GuardDone): void {
-    this.request(done, (reply) => reply(this.guard.startServer(spec.epoch)));
+    this.#request(done, (reply) => reply(this.#guard.startServer(spec.epoch)));
   }
 
   promote(epoch: number, done: GuardDone): void {
-    this.request(done, (reply) => reply(this.guard.input({ kind: "promote", epoch })));
+    this.#request(done, (reply) => reply(this.#guard.input({ kind: "promote", epoch })));
   }
 
   signal(kind: "reload" | "fast" | "immediate", done: GuardDone): void {
-    this.request(done, (reply) => reply(this.guard.input({ kind: "signal", signal: kind })));
+    this.#request(done, (reply) => reply(this.#guard.input({ kind: "signal", signal: kind })));
   }
 
   /** The model's directories have one owner each. */
   claim(done: GuardDone): void {
-    this.request(done, (reply) => reply({ ok: true }));
+    this.#request(done, (reply) => reply({ ok: true }));
   }
 
   pastCheckpoint(pid: number, leftoversMs: number, done: GuardDone): void {
-    this.request(done, (reply) => reply(this.guard.input({ kind: "close", pid, leftoversMs })));
+    this.#request(done, (reply) => reply(this.#guard.input({ kind: "close", pid, leftoversMs })));
   }
 
   kill(done: GuardDone): void {
-    this.request(done, (reply) => this.guard.kill(() => reply({ ok: true })));
+    this.#request(done, (reply) => this.#guard.kill(() => reply({ ok: true })));
   }
 
   ping(done: GuardDone): void {
-    this.request(done, (reply) => reply({ ok: true }));
+    this.#request(done, (reply) => reply({ ok: true }));
   }
 
-  private request(done: GuardDone, handle: (reply: GuardDone) => void): void {
-    const { world } = this.agent;
-    const life = this.connectedTo;
+  #request(done: GuardDone, handle: (reply: GuardDone) => void): void {
+    const { world } = this.#agent;
+    const life = this.#connectedTo;
     if (life === 0) {
-      world.after(0, () => this.agent.deliver(this.incarnation, () => done(NO_GUARD)));
+      world.after(0, () => this.#agent.deliver(this.#incarnation, () => done(NO_GUARD)));
       return;
     }
-    const request = ++this.requests;
-    this.waiting.set(request, done);
-    this.lastToGuardMs = Math.max(this.lastToGuardMs, world.now() + 0.05 + this.random.exponential(0.3));
-    world.after(this.lastToGuardMs - world.now(), () => {
+    const request = ++this.#requests;
+    this.#waiting.set(request, done);
+    this.#lastToGuardMs = Math.max(this.#lastToGuardMs, world.now() + 0.05 + this.#random.exponential(0.3));
+    world.after(this.#lastToGuardMs - world.now(), () => {
       // Once a newer agent has taken over, nothing of this connection is heard any more.
-      if (this.agent.incarnation !== this.incarnation) return;
-      this.guard.process.deliver(life, () => handle((reply) => this.answer(life, request, reply)));
+      if (this.#agent.incarnation !== this.#incarnation) return;
+      this.#guard.process.deliver(life, () => handle((reply) => this.#answer(life, request, reply)));
     });
   }
 
   /** The view of the moment travels with everything that the guard sends, in order. */
-  private toAgent(life: number, then: (() => void) | null): void {
-    const { world } = this.agent;
-    if (this.agent.incarnation !== this.incarnation) return;
-    const view = this.guard.view();
-    const atMs = this.agent.host.nowMs();
-    this.lastToAgentMs = Math.max(this.lastToAgentMs, world.now() + 0.05 + this.random.exponential(0.3));
-    world.after(this.lastToAgentMs - world.now(), () =>
-      this.agent.deliver(this.incarnation, () => {
-        if (this.connectedTo !== life) return;
-        const lastAnswerMs = then === null ? this.shown.lastAnswerMs : atMs;
-        this.shown = { ...view, incarnation: life, lastAnswerMs };
+  #toAgent(life: number, then: (() => void) | null): void {
+    const { world } = this.#agent;
+    if (this.#agent.incarnation !== this.#incarnation) return;
+    const view = this.#guard.view();
+    const atMs = this.#agent.host.nowMs();
+    this.#lastToAgentMs = Math.max(this.#lastToAgentMs, world.now() + 0.05 + this.#random.exponential(0.3));
+    world.after(this.#lastToAgentMs - world.now(), () =>
+      this.#agent.deliver(this.#incarnation, () => {
+        if (this.#connectedTo !== life) return;
+        const lastAnswerMs = then === null ? this.#shown.lastAnswerMs : atMs;
+        this.#shown = { ...view, incarnation: life, lastAnswerMs };
         then?.();
-        for (const handler of this.handlers) handler();
+        for (const handler of this.#handlers) handler();
       }));
   }
 
-  private answer(life: number, request: number, reply: GuardReply): void {
-    this.toAgent(life, () => {
-      const done = this.waiting.get(request);
-      this.waiting.delete(request);
+  #answer(life: number, request: number, reply: GuardReply): void {
+    this.#toAgent(life, () => {
+      const done = this.#waiting.get(request);
+      this.#waiting.delete(request);
       done?.(reply);
     });
   }
 
   /** Changes that happen together are one message. */
-  private push(): void {
-    if (!this.guard.process.alive) {
-      this.agent.world.after(
-        this.random.between(0.1, 3),
-        () => this.agent.deliver(this.incarnation, () => this.lost()),
+  #push(): void {
+    if (!this.#guard.process.alive) {
+      this.#agent.world.after(
+        this.#random.between(0.1, 3),
+        () => this.#agent.deliver(this.#incarnation, () => this.#lost()),
       );
       return;
     }
-    if (this.pushing) return;
-    this.pushing = true;
-    const life = this.guard.process.incarnation;
-    this.agent.world.after(this.random.between(0.05, 0.5), () => {
-      this.pushing = false;
-      if (this.guard.process.alive && this.connectedTo === life) this.toAgent(life, null);
+    if (this.#pushing) return;
+    this.#pushing = true;
+    const life = this.#guard.process.incarnation;
+    this.#agent.world.after(this.#random.between(0.05, 0.5), () => {
+      this.#pushing = false;
+      if (this.#guard.process.alive && this.#connectedTo === life) this.#toAgent(life, null);
     });
   }
 
-  private lost(): void {
-    if (this.connectedTo === 0) return;
-    this.connectedTo = 0;
-    this.shown = { ...this.shown, state: "none", pid: null, armed: null };
-    const failed = [...this.waiting.values()];
-    this.waiting.clear();
+  #lost(): void {
+    if (this.#connectedTo === 0) return;
+    this.#connectedTo = 0;
+    this.#shown = { ...this.#shown, state: "none", pid: null, armed: null };
+    const failed = [...this.#waiting.values()];
+    this.#waiting.clear();
     for (const done of failed) done(NO_GUARD);
-    for (const handler of this.handlers) handler();
-    this.connect();
+    for (const handler of this.#handlers) handler();
+    this.#connect();
   }
 
-  private connect(): void {
-    const { agent, guard } = this;
-    const spawnMs = guard.process.alive ? 0 : this.random.between(20, 120);
-    agent.world.after(spawnMs + this.random.between(1, 10), () =>
-      agent.deliver(this.incarnation, () => {
+  #connect(): void {
+    const agent = this.#agent;
+    const guard = this.#guard;
+    const spawnMs = guard.process.alive ? 0 : this.#random.between(20, 120);
+    agent.world.after(spawnMs + this.#random.between(1, 10), () =>
+      agent.deliver(this.#incarnation, () => {
         if (!guard.process.alive) guard.spawn();
-        this.connectedTo = guard.process.incarnation;
-        this.toAgent(this.connectedTo, () => {});
+        this.#connectedTo = guard.process.incarnation;
+        this.#toAgent(this.#connectedTo, () => {});
       }));
   }
 }

@@ -24,44 +24,49 @@ export class Links {
   /** Share of requests and of answers that are slow. */
   slowRate = 0;
   accepted = 0;
-  private readonly random: Prng;
+  readonly #random: Prng;
   /** By direction: how many of the network's cuts are of raft alone. */
-  private readonly raftOnly = new Map<string, number>();
-  private readonly restOnly = new Map<string, number>();
+  readonly #raftOnly = new Map<string, number>();
+  readonly #restOnly = new Map<string, number>();
 
-  constructor(private readonly world: World, private readonly network: SimNetwork) {
-    this.random = world.random.split("links");
+  readonly #world: World;
+  readonly #network: SimNetwork;
+
+  constructor(world: World, network: SimNetwork) {
+    this.#world = world;
+    this.#network = network;
+    this.#random = world.random.split("links");
   }
 
   /** Both ways open to everything but raft and REST. */
   reachable(a: number, b: number): boolean {
-    return this.open([a, b]) && this.open([b, a]);
+    return this.#open([a, b]) && this.#open([b, a]);
   }
 
   cutRaft(directions: readonly Direction[], durationMs: number): Fault {
     for (const direction of directions) {
-      this.network.cut(...direction);
-      count(this.raftOnly, direction, 1);
+      this.#network.cut(...direction);
+      count(this.#raftOnly, direction, 1);
     }
     return {
       durationMs,
       text: directions.map((direction) => direction.join(">")).join(" "),
       end: () => {
         for (const direction of directions) {
-          count(this.raftOnly, direction, -1);
-          this.network.heal(...direction);
+          count(this.#raftOnly, direction, -1);
+          this.#network.heal(...direction);
         }
       },
     };
   }
 
   cutRest(directions: readonly Direction[], durationMs: number): Fault {
-    for (const direction of directions) count(this.restOnly, direction, 1);
+    for (const direction of directions) count(this.#restOnly, direction, 1);
     return {
       durationMs,
       text: directions.map((direction) => direction.join(">")).join(" "),
       end: () => {
-        for (const direction of directions) count(this.restOnly, direction, -1);
+        for (const direction of directions) count(this.#restOnly, direction, -1);
       },
     };
   }
@@ -82,9 +87,9 @@ export class Links {
         told = true;
         done(refusal);
       });
-    this.world.after(timeoutMs, () => tell("no answer in time"));
+    this.#world.after(timeoutMs, () => tell("no answer in time"));
     if (to === undefined || to.apiUrl !== url) return;
-    this.carry([from.id, to.id], () => {
+    this.#carry([from.id, to.id], () => {
       const asked = to.agent.incarnation;
       to.agent.deliver(asked, () => {
         const answer = to.member?.failsafe.answer(question);
@@ -95,22 +100,22 @@ export class Links {
           : answer.kind === "refused"
           ? answer.reason
           : answer.kind;
-        this.carry([to.id, from.id], () => tell(refusal));
+        this.#carry([to.id, from.id], () => tell(refusal));
       });
     });
   }
 
-  private carry(direction: Direction, arrive: () => void): void {
-    const slowMs = this.random.chance(this.slowRate) ? this.random.between(0, SLOW_MAX_MS) : 0;
-    const open = () => this.open(direction) && of(this.restOnly, direction) === 0;
+  #carry(direction: Direction, arrive: () => void): void {
+    const slowMs = this.#random.chance(this.slowRate) ? this.#random.between(0, SLOW_MAX_MS) : 0;
+    const open = () => this.#open(direction) && of(this.#restOnly, direction) === 0;
     if (!open()) return;
-    this.world.after(this.random.exponential(DELAY_MEAN_MS) + slowMs, () => {
+    this.#world.after(this.#random.exponential(DELAY_MEAN_MS) + slowMs, () => {
       if (open()) arrive();
     });
   }
 
-  private open(direction: Direction): boolean {
-    return this.network.cuts(...direction) <= of(this.raftOnly, direction);
+  #open(direction: Direction): boolean {
+    return this.#network.cuts(...direction) <= of(this.#raftOnly, direction);
   }
 }
 

@@ -30,79 +30,87 @@ export class ModelGuard {
   freezes = 0;
   /** Told of every change, and of the end of this guard. */
   onChange: () => void = () => {};
-  private fence: FenceState = newFence(KILL_AFTER_MS);
-  private readonly world: World;
-  private readonly random: Prng;
-  private timer: { cancel(): void } | null = null;
-  private timerDueMs = 0;
-  private freezing: { cancel(): void } | null = null;
-  private lastExit: ExitReport | null = null;
-  private killing = false;
+  #fence: FenceState = newFence(KILL_AFTER_MS);
+  readonly #world: World;
+  readonly #random: Prng;
+  #timer: { cancel(): void } | null = null;
+  #timerDueMs = 0;
+  #freezing: { cancel(): void } | null = null;
+  #lastExit: ExitReport | null = null;
+  #killing = false;
   /** How often the kernel keeps what is killed, from 0 to 1. */
   keepsKilled = 0;
   /** True time by which a freeze or kill that has begun ends all commits. */
-  private stoppedByMs = 0;
+  #stoppedByMs = 0;
   /** As late and as slow as is allowed, in everything. */
-  private slow = false;
-  private clean: (() => void)[] = [];
+  #slow = false;
+  #clean: (() => void)[] = [];
+
+  readonly #host: SimHost;
+  readonly #server: ModelServer;
+  /** null: as designed. Else the guard's own timers stand still whenever this process is paused. */
+  readonly #dependsOn: SimProcess | null;
 
   constructor(
-    private readonly host: SimHost,
-    private readonly server: ModelServer,
-    /** null: as designed. Else the guard's own timers stand still whenever this process is paused. */
-    private readonly dependsOn: SimProcess | null,
+    host: SimHost,
+    server: ModelServer,
+    dependsOn: SimProcess | null,
   ) {
-    this.world = host.world;
-    this.random = this.world.random.split(`guard ${host.name}`);
+    this.#host = host;
+    this.#server = server;
+    this.#dependsOn = dependsOn;
+    this.#world = host.world;
+    this.#random = this.#world.random.split(`guard ${host.name}`);
     this.process = new SimProcess(host, `${host.name} guard`);
     // It is late by no more than it is allowed to be, whatever its clock does meanwhile.
     host.onRate(() => {
-      this.timerDueMs = NaN;
-      if (this.process.alive) this.schedule();
+      this.#timerDueMs = NaN;
+      if (this.process.alive) this.#schedule();
     });
   }
 
   /** A new guard process: it remembers nothing, and ends whatever it finds of PostgreSQL. */
   spawn(): void {
     this.process.start();
-    this.fence = newFence(KILL_AFTER_MS);
-    this.slow = this.random.chance(0.5);
-    this.lastExit = null;
-    this.killing = false;
-    this.clean = [];
-    this.server.onExit = (exit) => this.exited(exit);
-    this.server.onChange = () => this.onChange();
-    if (this.server.anyProcess) this.input({ kind: "orphans" });
+    this.#fence = newFence(KILL_AFTER_MS);
+    this.#slow = this.#random.chance(0.5);
+    this.#lastExit = null;
+    this.#killing = false;
+    this.#clean = [];
+    this.#server.onExit = (exit) => this.#exited(exit);
+    this.#server.onChange = () => this.onChange();
+    if (this.#server.anyProcess) this.input({ kind: "orphans" });
   }
 
   /** From now on everything is as late and as slow as is allowed. */
   dawdle(): void {
-    this.slow = true;
+    this.#slow = true;
   }
 
   /** Killed alone: the kernel sends SIGQUIT to the postmaster that it started. */
   die(): void {
-    const endsMs = this.random.between(8, 170);
+    const endsMs = this.#random.between(8, 170);
     // K bounds a guard that dies while it stops PostgreSQL as well: what it has begun, its end completes.
-    const leftMs = this.stoppedByMs - this.world.now();
+    const leftMs = this.#stoppedByMs - this.#world.now();
     this.stop();
-    if (!this.server.frozen) this.server.immediate(leftMs > 0 ? Math.min(leftMs, endsMs) : endsMs);
+    if (!this.#server.frozen) this.#server.immediate(leftMs > 0 ? Math.min(leftMs, endsMs) : endsMs);
     this.onChange();
   }
 
   /** The host is gone, and with it everything on it. */
   stop(): void {
     this.process.kill();
-    this.timer?.cancel();
-    this.timer = null;
-    this.freezing?.cancel();
-    this.freezing = null;
-    this.server.onExit = () => {};
+    this.#timer?.cancel();
+    this.#timer = null;
+    this.#freezing?.cancel();
+    this.#freezing = null;
+    this.#server.onExit = () => {};
   }
 
   /** As sent to the agent, which fills in what only its side knows. */
   view(): GuardView {
-    const { fence, server } = this;
+    const fence = this.#fence;
+    const server = this.#server;
     return {
       state: "ok",
       pid: this.process.incarnation,
@@ -112,7 +120,7 @@ export class ModelGuard {
       postmaster: postmasterOf(fence),
       anyProcess: server.anyProcess,
       doomed: isDoomed(fence),
-      lastExit: this.lastExit,
+      lastExit: this.#lastExit,
       lastAnswerMs: null,
       lateMs: 0,
     };
@@ -120,10 +128,10 @@ export class ModelGuard {
 
   /** Steps the fence and carries out its effects, at once and in order. */
   input(input: FenceInput): GuardReply {
-    const step = stepFence(this.fence, input, this.host.nowMs());
-    this.fence = step.state;
-    for (const effect of step.effects) this.carryOut(effect);
-    this.schedule();
+    const step = stepFence(this.#fence, input, this.#host.nowMs());
+    this.#fence = step.state;
+    for (const effect of step.effects) this.#carryOut(effect);
+    this.#schedule();
     this.onChange();
     return step.reply;
   }
@@ -131,102 +139,103 @@ export class ModelGuard {
   startServer(epoch: number | null): GuardReply {
     const reply = this.input({ kind: "start", epoch });
     if (!reply.ok) return reply;
-    if (!this.server.start(epoch)) return { ok: false, error: "PostgreSQL cannot be started" };
-    return this.input({ kind: "started", pid: this.server.pid, epoch });
+    if (!this.#server.start(epoch)) return { ok: false, error: "PostgreSQL cannot be started" };
+    return this.input({ kind: "started", pid: this.#server.pid, epoch });
   }
 
   /** Runs once no process of PostgreSQL is left. */
   kill(done: () => void): void {
-    this.clean.push(done);
+    this.#clean.push(done);
     this.input({ kind: "kill" });
   }
 
-  private carryOut(effect: FenceEffect): void {
-    const { server, random } = this;
+  #carryOut(effect: FenceEffect): void {
+    const server = this.#server;
+    const random = this.#random;
     switch (effect.kind) {
       case "freeze": {
-        if (this.freezing !== null || server.frozen) return;
+        if (this.#freezing !== null || server.frozen) return;
         this.freezes++;
-        const tookMs = this.slow ? MAX_FREEZE_MS : random.between(5, 80);
-        this.stoppedByMs = this.world.now() + tookMs;
-        const event = this.later(tookMs, () => {
-          this.freezing = null;
+        const tookMs = this.#slow ? MAX_FREEZE_MS : random.between(5, 80);
+        this.#stoppedByMs = this.#world.now() + tookMs;
+        const event = this.#later(tookMs, () => {
+          this.#freezing = null;
           server.freeze();
         });
-        this.freezing = event;
+        this.#freezing = event;
         return;
       }
       case "thaw":
-        this.freezing?.cancel();
-        this.freezing = null;
+        this.#freezing?.cancel();
+        this.#freezing = null;
         server.thaw();
         return;
       case "kill":
-        this.killEverything();
+        this.#killEverything();
         return;
       case "signal":
-        if (effect.signal === "promote") server.promote(this.promotedEpoch());
+        if (effect.signal === "promote") server.promote(this.#promotedEpoch());
         else if (effect.signal === "fast") server.fast();
         else if (effect.signal === "immediate") server.immediate(random.between(8, 170));
     }
   }
 
-  private promotedEpoch(): number {
-    const authority = this.fence.postmaster?.authority;
+  #promotedEpoch(): number {
+    const authority = this.#fence.postmaster?.authority;
     return authority?.kind === "primary" ? authority.epoch : 0;
   }
 
-  private killEverything(): void {
-    if (this.killing) return;
-    this.killing = true;
+  #killEverything(): void {
+    if (this.#killing) return;
+    this.#killing = true;
     // Stopped first, then killed: commits end with the stop. A freeze under way goes on.
-    const stoppedMs = this.slow ? MAX_FREEZE_MS : this.random.between(5, 80);
-    this.stoppedByMs = this.world.now() + stoppedMs;
-    this.later(stoppedMs, () => this.server.freeze());
+    const stoppedMs = this.#slow ? MAX_FREEZE_MS : this.#random.between(5, 80);
+    this.#stoppedByMs = this.#world.now() + stoppedMs;
+    this.#later(stoppedMs, () => this.#server.freeze());
     // The kernel may keep a process for as long as a disk hangs: one that lives. What has exited leaves nobody here.
-    const kept = this.keepsKilled > 0 && this.server.anyProcess && this.random.chance(this.keepsKilled);
+    const kept = this.keepsKilled > 0 && this.#server.anyProcess && this.#random.chance(this.keepsKilled);
     if (kept) {
-      this.later(stoppedMs + this.random.between(5, 150), () => {
+      this.#later(stoppedMs + this.#random.between(5, 150), () => {
         this.input({ kind: "doomed" });
       });
     }
-    const deadMs = kept ? this.random.between(1000, LONGEST_KEPT_MS) : this.random.between(5, 150);
-    this.later(stoppedMs + deadMs, () => {
-      this.server.killed();
-      this.killing = false;
+    const deadMs = kept ? this.#random.between(1000, LONGEST_KEPT_MS) : this.#random.between(5, 150);
+    this.#later(stoppedMs + deadMs, () => {
+      this.#server.killed();
+      this.#killing = false;
       this.input({ kind: "gone" });
-      for (const done of this.clean.splice(0)) done();
+      for (const done of this.#clean.splice(0)) done();
     });
   }
 
-  private exited({ pid, code, signal }: ServerExit): void {
-    this.later(this.random.between(0.5, 5), () => {
-      const fenced = this.fence.postmaster?.fenced ?? false;
-      this.lastExit = { pid, code, signal, fenced, atMs: this.host.nowMs() };
+  #exited({ pid, code, signal }: ServerExit): void {
+    this.#later(this.#random.between(0.5, 5), () => {
+      const fenced = this.#fence.postmaster?.fenced ?? false;
+      this.#lastExit = { pid, code, signal, fenced, atMs: this.#host.nowMs() };
       this.input({ kind: "exited" });
     });
   }
 
-  private schedule(): void {
-    const dueMs = fenceDueMs(this.fence, this.host.nowMs());
-    if (this.timer !== null && dueMs === this.timerDueMs) return;
-    this.timer?.cancel();
-    this.timer = null;
+  #schedule(): void {
+    const dueMs = fenceDueMs(this.#fence, this.#host.nowMs());
+    if (this.#timer !== null && dueMs === this.#timerDueMs) return;
+    this.#timer?.cancel();
+    this.#timer = null;
     if (dueMs === null) return;
-    this.timerDueMs = dueMs;
-    const lateMs = this.slow ? MAX_LATE_MS : Math.min(MAX_LATE_MS, this.random.exponential(3));
-    this.timer = this.later(Math.max(0, this.host.trueDelayTo(dueMs)) + lateMs, () => {
-      this.timer = null;
+    this.#timerDueMs = dueMs;
+    const lateMs = this.#slow ? MAX_LATE_MS : Math.min(MAX_LATE_MS, this.#random.exponential(3));
+    this.#timer = this.#later(Math.max(0, this.#host.trueDelayTo(dueMs)) + lateMs, () => {
+      this.#timer = null;
       const tick = () => {
         this.input({ kind: "tick" });
       };
-      if (this.dependsOn?.alive) this.dependsOn.deliver(this.dependsOn.incarnation, tick);
+      if (this.#dependsOn?.alive) this.#dependsOn.deliver(this.#dependsOn.incarnation, tick);
       else tick();
     });
   }
 
-  private later(delayMs: number, run: () => void): { cancel(): void } {
+  #later(delayMs: number, run: () => void): { cancel(): void } {
     const { incarnation } = this.process;
-    return this.world.after(delayMs, () => this.process.deliver(incarnation, run));
+    return this.#world.after(delayMs, () => this.process.deliver(incarnation, run));
   }
 }

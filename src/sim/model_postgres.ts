@@ -33,241 +33,245 @@ export interface ModelPostgresOptions {
 }
 
 export class ModelPostgres implements PostgresPort {
-  private readonly random: Prng;
-  private readonly incarnation: number;
-  private readonly memory = new PostgresMemory();
-  private readonly handlers: (() => void)[] = [];
-  private readonly ledger: ActionLedger;
-  private readonly watch: ServerWatch;
+  readonly #random: Prng;
+  readonly #incarnation: number;
+  readonly #memory = new PostgresMemory();
+  readonly #handlers: (() => void)[] = [];
+  readonly #ledger: ActionLedger;
+  readonly #watch: ServerWatch;
   /** What an earlier action still has coming is not heard. */
-  private begun: Begun | null = null;
-  private paused = false;
-  private lookAsked = false;
-  private announcing = false;
-  private shown = "";
+  #begun: Begun | null = null;
+  #paused = false;
+  #lookAsked = false;
+  #announcing = false;
+  #shown = "";
 
-  constructor(private readonly options: ModelPostgresOptions) {
+  readonly #options: ModelPostgresOptions;
+
+  constructor(options: ModelPostgresOptions) {
+    this.#options = options;
     const { agent, guard, clock } = options;
     const nowMs = () => clock.now();
-    this.ledger = new ActionLedger(this.memory, nowMs);
-    this.watch = new ServerWatch(this.memory, nowMs, {
-      ended: () => this.survey(),
-      appeared: (server) => this.adopt(server),
+    this.#ledger = new ActionLedger(this.#memory, nowMs);
+    this.#watch = new ServerWatch(this.#memory, nowMs, {
+      ended: () => this.#survey(),
+      appeared: (server) => this.#adopt(server),
     });
-    this.incarnation = agent.incarnation;
-    this.random = agent.world.random.split(`postgres port ${agent.name} ${agent.incarnation}`);
-    guard.onChange(() => this.onGuard());
-    this.survey();
-    this.onGuard();
-    this.poll();
+    this.#incarnation = agent.incarnation;
+    this.#random = agent.world.random.split(`postgres port ${agent.name} ${agent.incarnation}`);
+    guard.onChange(() => this.#onGuard());
+    this.#survey();
+    this.#onGuard();
+    this.#poll();
   }
 
   view(): PostgresView {
-    return this.memory.view(this.options.guard.view(), this.paused);
+    return this.#memory.view(this.#options.guard.view(), this.#paused);
   }
 
   onChange(handler: () => void): void {
-    this.handlers.push(handler);
+    this.#handlers.push(handler);
   }
 
   refresh(): void {
-    if (this.lookAsked) return;
-    this.lookAsked = true;
-    this.later(this.random.between(0.5, 4), () => {
-      this.lookAsked = false;
-      this.lookNow();
+    if (this.#lookAsked) return;
+    this.#lookAsked = true;
+    this.#later(this.#random.between(0.5, 4), () => {
+      this.#lookAsked = false;
+      this.#lookNow();
     });
   }
 
   /** The model keeps no slots: a standby finds what it needs on its primary. */
   desire({ configuration, upstream }: Partial<Desired>): void {
-    if (configuration !== undefined) this.paused = configuration.pause;
+    if (configuration !== undefined) this.#paused = configuration.pause;
     if (upstream === undefined) return;
-    this.later(this.random.between(1, 20), () => {
-      this.memory.following = upstream;
-      this.options.server.follow(upstream?.name ?? null);
-      this.announce();
+    this.#later(this.#random.between(1, 20), () => {
+      this.#memory.following = upstream;
+      this.#options.server.follow(upstream?.name ?? null);
+      this.#announce();
     });
   }
 
   cancelLongAction(why: string): void {
-    const { running } = this.ledger;
-    if (running === "clone" || running === "rewind") this.finish(running, why);
+    const { running } = this.#ledger;
+    if (running === "clone" || running === "rewind") this.#finish(running, why);
   }
 
   run(action: PostgresAction): void {
-    const { server } = this.options;
+    const { server } = this.#options;
     switch (action.kind) {
       case "bootstrap":
-        return this.bootstrap();
+        return this.#bootstrap();
       case "finish-bootstrap":
-        return this.begin(
+        return this.#begin(
           "finish-bootstrap",
           "",
           () =>
-            this.step(
-              this.random.between(50, 400),
+            this.#step(
+              this.#random.between(50, 400),
               () =>
-                this.finish("finish-bootstrap", server.answers && !server.inRecovery ? null : "no answer"),
+                this.#finish("finish-bootstrap", server.answers && !server.inRecovery ? null : "no answer"),
             ),
         );
       case "seal-bootstrap":
         server.finishBootstrap();
-        return this.survey();
+        return this.#survey();
       case "clone":
-        return this.copy("clone", action.from, this.random.between(500, 3000));
+        return this.#copy("clone", action.from, this.#random.between(500, 3000));
       case "rewind":
-        return this.copy("rewind", action.from, this.random.between(200, 1500));
+        return this.#copy("rewind", action.from, this.#random.between(200, 1500));
       case "start-primary":
-        return this.begin("start", "primary", () => this.start("start", action.epoch, null));
+        return this.#begin("start", "primary", () => this.#start("start", action.epoch, null));
       case "start-standby":
-        return this.begin("start", "standby", () => this.start("start", null, action.follow));
+        return this.#begin("start", "standby", () => this.#start("start", null, action.follow));
       case "promote":
-        return this.promote(action.epoch);
+        return this.#promote(action.epoch);
       case "stop":
-        return this.stop(action.how, action.checkpoint);
+        return this.#stop(action.how, action.checkpoint);
       case "restart":
-        return this.restart();
+        return this.#restart();
       case "checkpoint":
         return;
       case "set-aside":
         if (!server.anyProcess) server.setAside();
-        this.memory.divergence = null;
-        return this.survey();
+        this.#memory.divergence = null;
+        return this.#survey();
       case "joined-history":
         server.formerPrimary = false;
-        return this.survey();
+        return this.#survey();
       case "compare-history":
-        return this.compare(action.with);
+        return this.#compare(action.with);
     }
   }
 
   // ---- actions ---------------------------------------------------------------------------------------------------
 
-  private bootstrap(): void {
-    const { server } = this.options;
-    this.begin("bootstrap", "initdb", () => {
+  #bootstrap(): void {
+    const { server } = this.#options;
+    this.#begin("bootstrap", "initdb", () => {
       server.setHalfWritten("bootstrap");
-      this.step(this.random.between(300, 1500), () => {
+      this.#step(this.#random.between(300, 1500), () => {
         server.initdb();
-        this.readDirectory();
-        this.finish("bootstrap", null);
+        this.#readDirectory();
+        this.#finish("bootstrap", null);
       });
     });
   }
 
-  private copy(kind: "clone" | "rewind", from: Upstream, tookMs: number): void {
-    const { server, serverOf, reachable } = this.options;
-    this.begin(kind, `from ${from.name}`, () => {
-      if (server.anyProcess) return this.finish(kind, "PostgreSQL runs");
+  #copy(kind: "clone" | "rewind", from: Upstream, tookMs: number): void {
+    const { server, serverOf, reachable } = this.#options;
+    this.#begin(kind, `from ${from.name}`, () => {
+      if (server.anyProcess) return this.#finish(kind, "PostgreSQL runs");
       const source = serverOf(from.name);
       const able = () =>
         source !== null && source.answers && reachable(server.name, source.name) &&
         (kind === "clone" || (!source.inRecovery && source.checkpointAfterPromote));
-      if (!able()) return this.finish(kind, `${from.name} does not answer`);
+      if (!able()) return this.#finish(kind, `${from.name} does not answer`);
       server.setHalfWritten(kind);
-      this.readDirectory();
-      const fails = this.random.chance(0.05);
+      this.#readDirectory();
+      const fails = this.#random.chance(0.05);
       const part = (left: number) => {
-        if (!able() || (fails && left === 2)) return this.finish(kind, "the connection was lost");
-        if (left > 0) return this.step(tookMs / 10, () => part(left - 1));
+        if (!able() || (fails && left === 2)) return this.#finish(kind, "the connection was lost");
+        if (left > 0) return this.#step(tookMs / 10, () => part(left - 1));
         server.copyFrom(source!);
-        this.memory.divergence = null;
-        this.readDirectory();
-        this.finish(kind, null);
+        this.#memory.divergence = null;
+        this.#readDirectory();
+        this.#finish(kind, null);
       };
       part(10);
     });
   }
 
-  private start(kind: "start" | "restart", epoch: number | null, follow: Upstream | null): void {
-    const { server, guard } = this.options;
-    const { memory } = this;
+  #start(kind: "start" | "restart", epoch: number | null, follow: Upstream | null): void {
+    const { server, guard } = this.#options;
+    const memory = this.#memory;
     server.configureRecovery(epoch === null, follow?.name ?? null);
-    this.readDirectory();
+    this.#readDirectory();
     memory.following = epoch === null ? follow : null;
-    this.watch.expectNoEnd();
+    this.#watch.expectNoEnd();
     memory.failure = null;
     guard.start(
       startSpec(epoch),
-      this.heard((reply) => {
-        if (!reply.ok) return this.finish(kind, reply.error);
+      this.#heard((reply) => {
+        if (!reply.ok) return this.#finish(kind, reply.error);
         const { pid } = server;
-        this.until(() => guard.view().postmaster?.pid !== pid || this.isReady(), () => {
-          const ready = this.isReady();
+        this.#until(() => guard.view().postmaster?.pid !== pid || this.#isReady(), () => {
+          const ready = this.#isReady();
           if (ready) memory.crashedAtMs = null;
-          this.finish(kind, ready ? null : "it ended while it was starting");
+          this.#finish(kind, ready ? null : "it ended while it was starting");
         });
       }),
     );
   }
 
-  private isReady(): boolean {
-    const { server } = this.memory;
-    return server !== null && server.ready && server.pid === this.options.guard.view().postmaster?.pid;
+  #isReady(): boolean {
+    const { server } = this.#memory;
+    return server !== null && server.ready && server.pid === this.#options.guard.view().postmaster?.pid;
   }
 
-  private promote(epoch: number): void {
-    const { memory, options: { server, guard, clock } } = this;
-    this.begin("promote", `epoch ${epoch}`, () =>
+  #promote(epoch: number): void {
+    const memory = this.#memory;
+    const { server, guard, clock } = this.#options;
+    this.#begin("promote", `epoch ${epoch}`, () =>
       guard.promote(
         epoch,
-        this.heard((reply) => {
-          if (!reply.ok) return this.finish("promote", reply.error);
+        this.#heard((reply) => {
+          if (!reply.ok) return this.#finish("promote", reply.error);
           const promoted = () => server.answers && !server.inRecovery;
-          this.until(() => {
+          this.#until(() => {
             if (server.hangsAt !== "promotion") memory.moved("promote", clock.now());
             return promoted() || guard.view().postmaster === null;
           }, () => {
             if (promoted()) memory.following = null;
-            this.lookNow();
-            this.finish("promote", promoted() ? null : "it ended before it was promoted");
+            this.#lookNow();
+            this.#finish("promote", promoted() ? null : "it ended before it was promoted");
           });
         }),
       ));
   }
 
   /** A stop goes before whatever is running. */
-  private stop(how: "fast" | "immediate" | "kill", checkpoint: boolean): void {
-    const { server } = this.options;
-    this.enter(this.ledger.beginStop(how), () => {
-      this.watch.askEnd();
-      const finish = (failed: string | null) => this.finish("stop", failed);
-      if (how !== "fast" || !checkpoint || !server.answers) return this.end(how, finish);
-      this.step(this.random.between(20, 500), () => this.end(how, finish));
+  #stop(how: "fast" | "immediate" | "kill", checkpoint: boolean): void {
+    const { server } = this.#options;
+    this.#enter(this.#ledger.beginStop(how), () => {
+      this.#watch.askEnd();
+      const finish = (failed: string | null) => this.#finish("stop", failed);
+      if (how !== "fast" || !checkpoint || !server.answers) return this.#end(how, finish);
+      this.#step(this.#random.between(20, 500), () => this.#end(how, finish));
     });
   }
 
   /** Tells the guard to end the server, and waits until nothing is left of it. */
-  private end(how: "fast" | "immediate" | "kill", done: (failed: string | null) => void): void {
-    const { guard } = this.options;
-    const { memory } = this;
+  #end(how: "fast" | "immediate" | "kill", done: (failed: string | null) => void): void {
+    const { guard } = this.#options;
+    const memory = this.#memory;
     const view = guard.view();
     if (view.postmaster === null && !view.anyProcess) return done(null);
     const stage = view.postmaster?.closed ? "closed" : "ending";
-    if (memory.server?.shutdown?.stage !== "checkpoint") memory.shutdownAt(stage, this.options.clock.now());
-    this.announce();
-    const replied = this.heard((reply: GuardReply) => {
+    if (memory.server?.shutdown?.stage !== "checkpoint") memory.shutdownAt(stage, this.#options.clock.now());
+    this.#announce();
+    const replied = this.#heard((reply: GuardReply) => {
       const { postmaster } = guard.view();
       if (!reply.ok && postmaster !== null && postmaster.phase !== "ending") {
         if (memory.server !== null) memory.server.shutdown = null;
         return done(reply.error);
       }
       const gone = () => guard.view().postmaster === null && !guard.view().anyProcess;
-      this.until(gone, () => this.until(() => !memory.settling, () => done(null)));
-      this.followShutdown();
+      this.#until(gone, () => this.#until(() => !memory.settling, () => done(null)));
+      this.#followShutdown();
     });
     if (how === "kill" || view.postmaster === null) guard.kill(replied);
     else guard.signal(how, replied);
   }
 
   /** As PostgresStop: the control file says how far the shutdown of a primary has come. */
-  private followShutdown(): void {
-    const { guard, server: model, clock, broken } = this.options;
-    const { memory } = this;
+  #followShutdown(): void {
+    const { guard, server: model, clock, broken } = this.#options;
+    const memory = this.#memory;
     const { server } = memory;
     if (server === null) return;
-    this.step(CONTROL_LOOK_MS + this.random.between(3, 40), () => {
+    this.#step(CONTROL_LOOK_MS + this.#random.between(3, 40), () => {
       if (memory.server !== server || model.pid !== server.pid) return;
       const stage = server.shutdown?.stage;
       const primary = server.status?.inRecovery === false;
@@ -278,35 +282,35 @@ export class ModelPostgres implements PostgresPort {
           guard.pastCheckpoint(
             server.pid,
             PG_CTL_TIMEOUT_S * 1000,
-            this.heard((reply) => {
+            this.#heard((reply) => {
               if (!reply.ok || memory.server !== server) return;
-              this.readDirectory();
+              this.#readDirectory();
               memory.shutdownAt("closed", clock.now());
-              this.announce();
+              this.#announce();
             }),
           );
         }
-        this.announce();
+        this.#announce();
       }
-      this.followShutdown();
+      this.#followShutdown();
     });
   }
 
   /** As PostgresStop: nobody takes over from a restart, so its steps are ended by time alone. */
-  private endInPlace(done: (failed: string | null) => void): void {
-    const { guard, clock } = this.options;
+  #endInPlace(done: (failed: string | null) => void): void {
+    const { guard, clock } = this.#options;
     let how: "fast" | "immediate" | "kill" = "fast";
     let sinceMs = clock.now();
     let over = false;
     const watch = () => {
-      const shutdown = this.memory.server?.shutdown ?? null;
+      const shutdown = this.#memory.server?.shutdown ?? null;
       if (over) return;
       if (shutdown !== null && how !== "kill") {
         const nowMs = clock.now();
         const step = shutdown.stage === "closed"
           ? nowMs - shutdown.stageMs >= LEFTOVERS_MS ? "kill" : null
           : shutdownStep(shutdown, how, sinceMs, nowMs, {
-            primary: this.memory.server?.status?.inRecovery === false,
+            primary: this.#memory.server?.status?.inRecovery === false,
             primaryStopTimeoutS: 0,
             pgCtlTimeoutS: PG_CTL_TIMEOUT_S,
           })?.how ?? null;
@@ -317,103 +321,103 @@ export class ModelPostgres implements PostgresPort {
           else guard.kill(() => {});
         }
       }
-      this.step(CONTROL_LOOK_MS, watch);
+      this.#step(CONTROL_LOOK_MS, watch);
     };
     watch();
-    this.end("fast", (failed) => {
+    this.#end("fast", (failed) => {
       over = true;
       done(failed);
     });
   }
 
-  private restart(): void {
-    const { postmaster } = this.options.guard.view();
-    const { following } = this.memory;
-    this.begin("restart", "", () => {
-      if (postmaster === null) return this.finish("restart", "PostgreSQL does not run");
-      this.watch.askEnd();
+  #restart(): void {
+    const { postmaster } = this.#options.guard.view();
+    const { following } = this.#memory;
+    this.#begin("restart", "", () => {
+      if (postmaster === null) return this.#finish("restart", "PostgreSQL does not run");
+      this.#watch.askEnd();
       const { writable, epoch } = postmaster;
-      this.endInPlace((failed) => {
-        if (failed !== null) return this.finish("restart", failed);
-        this.start("restart", writable ? epoch : null, writable ? null : following);
+      this.#endInPlace((failed) => {
+        if (failed !== null) return this.#finish("restart", failed);
+        this.#start("restart", writable ? epoch : null, writable ? null : following);
       });
     });
   }
 
-  private compare(upstream: Upstream): void {
-    const { server, serverOf, clock } = this.options;
-    this.later(this.random.between(10, 150), () => {
+  #compare(upstream: Upstream): void {
+    const { server, serverOf, clock } = this.#options;
+    this.#later(this.#random.between(10, 150), () => {
       const other = serverOf(upstream.name);
       const verdict = other === null ? null : server.compareWith(other);
-      this.memory.divergence = {
+      this.#memory.divergence = {
         from: upstream.name,
         timelineOfOther: other?.position?.branch.timeline ?? 0,
         verdict: verdict ?? "unknown",
         detail: verdict === null ? "it does not answer" : "",
         atMs: clock.now(),
       };
-      this.announce();
+      this.#announce();
     });
   }
 
-  private begin(kind: LongAction, detail: string, work: () => void): void {
-    this.enter(this.ledger.begin(kind, detail), work);
+  #begin(kind: LongAction, detail: string, work: () => void): void {
+    this.#enter(this.#ledger.begin(kind, detail), work);
   }
 
-  private enter(begun: Begun | null, work: () => void): void {
+  #enter(begun: Begun | null, work: () => void): void {
     if (begun === null) return;
-    this.begun = begun;
-    this.announce();
+    this.#begun = begun;
+    this.#announce();
     work();
   }
 
-  private finish(kind: LongAction, failed: string | null): void {
-    if (this.begun?.kind !== kind || !this.ledger.finish(this.begun, failed)) return;
-    const { server, agent } = this.options;
+  #finish(kind: LongAction, failed: string | null): void {
+    if (this.#begun?.kind !== kind || !this.#ledger.finish(this.#begun, failed)) return;
+    const { server, agent } = this.#options;
     agent.world.log.add(server.name, `postgres: ${kind} ${failed === null ? "done" : `failed: ${failed}`}`);
-    this.announce();
+    this.#announce();
   }
 
   /** Goes on with the running action after a while, unless another has taken its place. */
-  private step(delayMs: number, run: () => void): void {
-    const { begun } = this;
-    this.later(delayMs, () => {
-      if (begun !== null && this.ledger.isCurrent(begun)) run();
+  #step(delayMs: number, run: () => void): void {
+    const begun = this.#begun;
+    this.#later(delayMs, () => {
+      if (begun !== null && this.#ledger.isCurrent(begun)) run();
     });
   }
 
   /** An answer that is heard only while the action that asked is the running one. */
-  private heard(handle: (reply: GuardReply) => void): (reply: GuardReply) => void {
-    const { begun } = this;
+  #heard(handle: (reply: GuardReply) => void): (reply: GuardReply) => void {
+    const begun = this.#begun;
     return (reply) => {
-      if (begun !== null && this.ledger.isCurrent(begun)) handle(reply);
+      if (begun !== null && this.#ledger.isCurrent(begun)) handle(reply);
     };
   }
 
-  private until(holds: () => boolean, then: () => void): void {
+  #until(holds: () => boolean, then: () => void): void {
     if (holds()) return then();
-    this.lookNow();
-    this.step(POLL_MS, () => this.until(holds, then));
+    this.#lookNow();
+    this.#step(POLL_MS, () => this.#until(holds, then));
   }
 
-  private later(delayMs: number, run: () => void): void {
-    const { agent } = this.options;
-    agent.world.after(delayMs, () => agent.deliver(this.incarnation, run));
+  #later(delayMs: number, run: () => void): void {
+    const { agent } = this.#options;
+    agent.world.after(delayMs, () => agent.deliver(this.#incarnation, run));
   }
 
   // ---- what is seen ----------------------------------------------------------------------------------------------
 
-  private poll(): void {
-    this.later(LOOK_MS, () => {
-      this.lookNow();
-      this.poll();
+  #poll(): void {
+    this.#later(LOOK_MS, () => {
+      this.#lookNow();
+      this.#poll();
     });
   }
 
   /** A query, when the server is one that we know of and it answers. */
-  private lookNow(): void {
-    const { server, guard, clock } = this.options;
-    const { memory } = this;
+  #lookNow(): void {
+    const { server, guard, clock } = this.#options;
+    const memory = this.#memory;
     const { postmaster } = guard.view();
     const ours = postmaster !== null && memory.server?.pid === postmaster.pid &&
       server.pid === postmaster.pid;
@@ -426,52 +430,55 @@ export class ModelPostgres implements PostgresPort {
           : null;
       } else if (server.process === "stopping" && memory.server !== null) memory.server.ready = false;
     }
-    this.announce();
+    this.#announce();
   }
 
-  private onGuard(): void {
-    this.watch.look(this.options.guard.view(), this.ledger.running !== null);
-    this.announce();
+  #onGuard(): void {
+    this.#watch.look(this.#options.guard.view(), this.#ledger.running !== null);
+    this.#announce();
   }
 
   /** One that ran before this life of the agent began. */
-  private adopt(postmaster: Postmaster): void {
-    const { following: name } = this.options.server;
+  #adopt(postmaster: Postmaster): void {
+    const { following: name } = this.#options.server;
     if (!postmaster.writable && name !== null) {
-      this.memory.following = { name, connUrl: `postgres://${name}:5432/postgres` };
+      this.#memory.following = { name, connUrl: `postgres://${name}:5432/postgres` };
     }
-    this.survey();
+    this.#survey();
     this.refresh();
   }
 
   /** Reads the directory and the end of WAL in it, which takes a moment. */
-  private survey(): void {
-    this.later(this.random.chance(0.1) ? this.random.between(50, 500) : this.random.between(3, 40), () => {
-      this.readDirectory();
-      this.memory.settling = false;
-      this.announce();
-    });
+  #survey(): void {
+    this.#later(
+      this.#random.chance(0.1) ? this.#random.between(50, 500) : this.#random.between(3, 40),
+      () => {
+        this.#readDirectory();
+        this.#memory.settling = false;
+        this.#announce();
+      },
+    );
   }
 
-  private readDirectory(): void {
-    const { server, clock } = this.options;
-    const { memory } = this;
+  #readDirectory(): void {
+    const { server, clock } = this.#options;
+    const memory = this.#memory;
     memory.found = foundDirectory(server);
     memory.surveyedMs = clock.now();
     if (!server.anyProcess) memory.diskEnd = walEnd(server);
   }
 
   /** Once for all that changed in one go, and only when something is new. */
-  private announce(): void {
-    if (this.announcing) return;
-    this.announcing = true;
-    this.later(0, () => {
-      this.announcing = false;
+  #announce(): void {
+    if (this.#announcing) return;
+    this.#announcing = true;
+    this.#later(0, () => {
+      this.#announcing = false;
       const { lastLookMs: _look, ...view } = this.view();
       const text = JSON.stringify(view);
-      if (text === this.shown) return;
-      this.shown = text;
-      for (const handler of this.handlers) handler();
+      if (text === this.#shown) return;
+      this.#shown = text;
+      for (const handler of this.#handlers) handler();
     });
   }
 }

@@ -70,22 +70,27 @@ export class ModelServer {
   onExit: (exit: ServerExit) => void = () => {};
   /** Its data directory was moved away: it writes on, and nobody finds it after its end. */
   misplaced = false;
-  private acking = false;
-  private promoting = false;
-  private generation = 0;
-  private readonly blocked: (() => void)[] = [];
-  private readonly random: Prng;
-  private lastStreamMs = 0;
-  private nextConnectMs = 0;
-  private pids = 0;
-  private wasAcking = false;
+  #acking = false;
+  #promoting = false;
+  #generation = 0;
+  readonly #blocked: (() => void)[] = [];
+  readonly #random: Prng;
+  #lastStreamMs = 0;
+  #nextConnectMs = 0;
+  #pids = 0;
+  #wasAcking = false;
 
-  constructor(readonly name: string, private readonly context: ServerWorld) {
-    this.random = context.world.random.split(`postgres ${name}`);
+  readonly name: string;
+  readonly #context: ServerWorld;
+
+  constructor(name: string, context: ServerWorld) {
+    this.name = name;
+    this.#context = context;
+    this.#random = context.world.random.split(`postgres ${name}`);
   }
 
   get canAcknowledge(): boolean {
-    return this.acking && !this.frozen;
+    return this.#acking && !this.frozen;
   }
 
   get anyProcess(): boolean {
@@ -104,7 +109,7 @@ export class ModelServer {
   // ---- data directory --------------------------------------------------------------------------------------------
 
   initdb(): void {
-    const branch = new Branch(1, this.context.newSystemId(), null, this.name);
+    const branch = new Branch(1, this.#context.newSystemId(), null, this.name);
     this.directory = { kind: "half-written", what: "bootstrap" };
     this.position = { branch, lsn: branch.endLsn };
     this.clusterState = "shut down";
@@ -112,17 +117,17 @@ export class ModelServer {
     this.minRecoveryLsn = 0;
     this.standbySignal = false;
     this.following = null;
-    this.changed();
+    this.#changed();
   }
 
   setHalfWritten(what: "bootstrap" | "clone" | "rewind"): void {
     this.directory = { kind: "half-written", what };
-    this.changed();
+    this.#changed();
   }
 
   finishBootstrap(): void {
     this.directory = { kind: "valid" };
-    this.changed();
+    this.#changed();
   }
 
   /** The directory of a virtual machine that was copied while its server ran. */
@@ -138,7 +143,7 @@ export class ModelServer {
       standbySignal,
       following,
     });
-    this.changed();
+    this.#changed();
   }
 
   /** The end of a clone or rewind: everything that `source` has, to be started as a standby. */
@@ -150,7 +155,7 @@ export class ModelServer {
     this.minRecoveryLsn = source.position?.lsn ?? 0;
     this.standbySignal = true;
     this.formerPrimary = false;
-    this.changed();
+    this.#changed();
   }
 
   /** What is written into the directory before a start. */
@@ -167,7 +172,7 @@ export class ModelServer {
     this.standbySignal = false;
     this.formerPrimary = false;
     this.following = null;
-    this.changed();
+    this.#changed();
   }
 
   // ---- the server process ----------------------------------------------------------------------------------------
@@ -175,8 +180,8 @@ export class ModelServer {
   /** What a postmaster does when it is started; false: there is one, or nothing to start. */
   start(epoch: number | null): boolean {
     if (this.process !== "none" || this.position === null) return false;
-    this.generation++;
-    this.pid = 1000 + ++this.pids;
+    this.#generation++;
+    this.pid = 1000 + ++this.#pids;
     this.process = "starting";
     this.epoch = epoch;
     this.inRecovery = this.standbySignal;
@@ -184,85 +189,85 @@ export class ModelServer {
     this.receivedLsn = null;
     this.replayedLsn = null;
     this.checkpointAfterPromote = false;
-    this.promoting = false;
-    this.nextConnectMs = 0;
+    this.#promoting = false;
+    this.#nextConnectMs = 0;
     const crashed = !this.clusterState.startsWith("shut down");
     this.clusterState = this.inRecovery ? "in archive recovery" : crashed ? "in crash recovery" : "shut down";
-    const recoveryMs = crashed ? this.random.exponential(400) : 0;
-    this.stage(this.random.between(60, 300) + recoveryMs, () => this.started());
-    this.changed();
+    const recoveryMs = crashed ? this.#random.exponential(400) : 0;
+    this.#stage(this.#random.between(60, 300) + recoveryMs, () => this.#started());
+    this.#changed();
     return true;
   }
 
-  private started(): void {
+  #started(): void {
     this.process = "running";
     this.replayedLsn = this.inRecovery ? this.position!.lsn : null;
-    if (this.inRecovery) this.tick();
-    else this.open();
-    this.changed();
+    if (this.inRecovery) this.#tick();
+    else this.#open();
+    this.#changed();
   }
 
   /** The promote signal. The epoch counts from now on: the server may acknowledge at any moment. */
   promote(epoch: number): void {
     this.epoch = epoch;
-    if (this.process !== "running" || !this.inRecovery || this.promoting) return;
-    this.promoting = true;
-    if (this.streaming) this.disconnect();
+    if (this.process !== "running" || !this.inRecovery || this.#promoting) return;
+    this.#promoting = true;
+    if (this.streaming) this.#disconnect();
     // Everything received is replayed first; then the history forks.
     const leaveRecovery = () => {
-      if (this.hangsAt === "promotion") return this.stage(HANG_LOOK_MS, leaveRecovery);
-      this.promoting = false;
+      if (this.hangsAt === "promotion") return this.#stage(HANG_LOOK_MS, leaveRecovery);
+      this.#promoting = false;
       const fork = this.position!;
       this.inRecovery = false;
       this.standbySignal = this.formerPrimary = false;
       const branch = new Branch(fork.branch.timeline + 1, fork.branch.systemId, fork, this.name);
       this.position = { branch, lsn: fork.lsn };
-      this.open();
+      this.#open();
     };
-    const quick = this.random.chance(0.3);
-    this.stage(quick ? this.random.between(5, 30) : this.random.between(30, 400), leaveRecovery);
-    this.changed();
+    const quick = this.#random.chance(0.3);
+    this.#stage(quick ? this.#random.between(5, 30) : this.#random.between(30, 400), leaveRecovery);
+    this.#changed();
   }
 
   /** Writes are accepted from now on. */
-  private open(): void {
+  #open(): void {
     let { branch, lsn } = this.position!;
     if (branch.writer !== this.name || branch.endLsn !== lsn) {
       // Another server has written on this timeline, or did and lost it: the number stays, the history is another.
       branch = new Branch(branch.timeline, branch.systemId, { branch, lsn }, this.name);
     }
     this.clusterState = "in production";
-    this.write(branch, lsn + CHECKPOINT_BYTES);
+    this.#write(branch, lsn + CHECKPOINT_BYTES);
     this.receivedLsn = null;
     this.replayedLsn = null;
     this.following = null;
-    this.acking = true;
-    this.changed();
-    this.client();
-    this.stage(this.random.between(50, 2000), () => {
+    this.#acking = true;
+    this.#changed();
+    this.#client();
+    this.#stage(this.#random.between(50, 2000), () => {
       this.checkpointAfterPromote = true;
       this.checkpointLsn = this.position!.lsn;
-      this.changed();
+      this.#changed();
     });
   }
 
-  private write(branch: Branch, lsn: number): void {
+  #write(branch: Branch, lsn: number): void {
     branch.endLsn = lsn;
     this.position = { branch, lsn };
   }
 
   /** A client that writes all the time, and is told of each commit that is flushed. */
-  private client(): void {
-    const { generation } = this;
+  #client(): void {
+    const generation = this.#generation;
     const next = () => {
-      if (generation !== this.generation || !this.acking) return;
+      if (generation !== this.#generation || !this.#acking) return;
       if (!this.frozen) {
         const { branch, lsn } = this.position!;
-        this.write(branch, lsn + 100 + this.random.below(300));
+        this.#write(branch, lsn + 100 + this.#random.below(300));
         branch.ackedLsn = branch.endLsn;
         branch.acks++;
       }
-      this.context.world.after(this.random.between(10, 50), next);
+      this.#context.world.after(this.#random.between(10, 50), next);
     };
     next();
   }
@@ -270,59 +275,59 @@ export class ModelServer {
   /** SIGINT: clients end, then all WAL goes to the standbys that are connected, then the postmaster ends. */
   fast(): void {
     if (this.process === "none" || this.process === "stopping") return;
-    const wasPrimary = !this.inRecovery && this.acking;
+    const wasPrimary = !this.inRecovery && this.#acking;
     const wasStarting = this.process === "starting";
-    this.generation++;
+    this.#generation++;
     this.process = "stopping";
-    const resume = this.acking;
-    this.changed();
-    if (resume) this.client();
-    this.stage(this.random.between(5, 200), () => this.endBackends(wasPrimary, wasStarting));
+    const resume = this.#acking;
+    this.#changed();
+    if (resume) this.#client();
+    this.#stage(this.#random.between(5, 200), () => this.#endBackends(wasPrimary, wasStarting));
   }
 
-  private endBackends(wasPrimary: boolean, wasStarting: boolean): void {
+  #endBackends(wasPrimary: boolean, wasStarting: boolean): void {
     if (wasPrimary && this.hangsAt === "backend") {
-      return this.stage(HANG_LOOK_MS, () => this.endBackends(wasPrimary, wasStarting));
+      return this.#stage(HANG_LOOK_MS, () => this.#endBackends(wasPrimary, wasStarting));
     }
-    this.acking = false;
+    this.#acking = false;
     if (!wasPrimary) {
-      this.changed();
+      this.#changed();
       if (this.inRecovery && !wasStarting) this.clusterState = "shut down in recovery";
       if (this.replayedLsn !== null) this.checkpointLsn = this.minRecoveryLsn = this.position!.lsn;
-      this.ended({ pid: this.pid, code: 0, signal: null });
+      this.#ended({ pid: this.pid, code: 0, signal: null });
       return;
     }
     this.clusterState = "shutting down";
-    this.changed();
-    this.stage(this.random.between(1, 50), () => this.shutdownCheckpoint());
+    this.#changed();
+    this.#stage(this.#random.between(1, 50), () => this.#shutdownCheckpoint());
   }
 
-  private shutdownCheckpoint(): void {
-    if (this.hangsAt === "checkpoint") return this.stage(HANG_LOOK_MS, () => this.shutdownCheckpoint());
-    const { world } = this.context;
+  #shutdownCheckpoint(): void {
+    if (this.hangsAt === "checkpoint") return this.#stage(HANG_LOOK_MS, () => this.#shutdownCheckpoint());
+    const { world } = this.#context;
     const { branch, lsn } = this.position!;
-    this.write(branch, lsn + CHECKPOINT_BYTES);
+    this.#write(branch, lsn + CHECKPOINT_BYTES);
     this.checkpointLsn = lsn;
     this.clusterState = "shut down";
     world.log.add(this.name, `postgres: shutdown checkpoint at ${lsn}`);
-    this.context.onCleanShutdown(this);
-    this.changed();
-    this.drain(world.now() + SILENCE_MS);
+    this.#context.onCleanShutdown(this);
+    this.#changed();
+    this.#drain(world.now() + SILENCE_MS);
   }
 
   /** The last step of a clean shutdown: waits until whoever streams has everything, or is given up. */
-  private drain(untilMs: number): void {
-    const { world } = this.context;
+  #drain(untilMs: number): void {
+    const { world } = this.#context;
     const end = this.position!;
     const behind = world.now() < untilMs &&
       this.connected.some((each) => each.position !== null && !contains(each.position, end));
     const hangs = this.hangsAt === "senders" || this.hangsAt === "archiver";
     if (behind || hangs) {
-      this.stage(hangs ? HANG_LOOK_MS : 10, () => this.drain(untilMs));
+      this.#stage(hangs ? HANG_LOOK_MS : 10, () => this.#drain(untilMs));
       return;
     }
     world.log.add(this.name, `postgres: clean shutdown at ${this.position!.lsn}`);
-    this.ended({ pid: this.pid, code: 0, signal: null });
+    this.#ended({ pid: this.pid, code: 0, signal: null });
   }
 
   /** Standbys that have a connection to us. */
@@ -331,90 +336,90 @@ export class ModelServer {
   /** SIGQUIT, or the end of everything: nothing is written any more once it takes effect. */
   immediate(afterMs: number): void {
     if (this.process === "none") return;
-    this.generation++;
+    this.#generation++;
     if (this.process !== "orphans") this.process = "stopping";
-    if (this.acking) this.client();
-    this.changed();
-    const { generation } = this;
-    this.context.world.after(afterMs, () => {
-      if (generation === this.generation) this.ended({ pid: this.pid, code: null, signal: "SIGQUIT" });
+    if (this.#acking) this.#client();
+    this.#changed();
+    const generation = this.#generation;
+    this.#context.world.after(afterMs, () => {
+      if (generation === this.#generation) this.#ended({ pid: this.pid, code: null, signal: "SIGQUIT" });
     });
   }
 
   /** Power loss, or a kill that has reached every process. */
   killed(): void {
     if (this.process === "none") return;
-    this.generation++;
-    this.ended({ pid: this.pid, code: null, signal: "SIGKILL" });
+    this.#generation++;
+    this.#ended({ pid: this.pid, code: null, signal: "SIGKILL" });
   }
 
   /** SIGKILL to the postmaster alone: backends go on for a while, the guard is told of the exit. */
   postmasterKilled(): void {
     if (this.process === "none" || this.process === "orphans") return;
-    this.generation++;
+    this.#generation++;
     this.process = "orphans";
-    if (this.streaming) this.disconnect();
-    if (this.acking) this.client();
+    if (this.streaming) this.#disconnect();
+    if (this.#acking) this.#client();
     const exit = { pid: this.pid, code: null, signal: "SIGKILL" };
-    this.changed();
+    this.#changed();
     this.onExit(exit);
-    const { generation } = this;
-    this.context.world.after(this.random.between(5, 3000), () => {
-      if (generation === this.generation) this.gone();
+    const generation = this.#generation;
+    this.#context.world.after(this.#random.between(5, 3000), () => {
+      if (generation === this.#generation) this.#gone();
     });
   }
 
   freeze(): void {
     if (this.frozen || this.process === "none") return;
     this.frozen = true;
-    this.changed();
+    this.#changed();
   }
 
   thaw(): void {
     if (!this.frozen) return;
     this.frozen = false;
-    const blocked = this.blocked.splice(0);
-    this.changed();
+    const blocked = this.#blocked.splice(0);
+    this.#changed();
     for (const run of blocked) run();
   }
 
-  private ended(exit: ServerExit): void {
+  #ended(exit: ServerExit): void {
     const orphans = this.process === "orphans";
-    this.gone();
+    this.#gone();
     if (!orphans) this.onExit(exit);
   }
 
-  private gone(): void {
-    this.generation++;
+  #gone(): void {
+    this.#generation++;
     this.process = "none";
     this.frozen = false;
-    this.acking = false;
-    this.promoting = false;
-    if (this.streaming) this.disconnect();
-    this.blocked.length = 0;
+    this.#acking = false;
+    this.#promoting = false;
+    if (this.streaming) this.#disconnect();
+    this.#blocked.length = 0;
     this.connected = [];
     if (this.misplaced) {
       this.misplaced = false;
       this.setAside();
     }
-    this.changed();
+    this.#changed();
   }
 
   /** Runs later unless the server has ended or was told something else; a frozen server does nothing. */
-  private stage(delayMs: number, run: () => void): void {
-    const { generation } = this;
+  #stage(delayMs: number, run: () => void): void {
+    const generation = this.#generation;
     const guarded = () => {
-      if (generation !== this.generation) return;
-      if (this.frozen) this.blocked.push(guarded);
+      if (generation !== this.#generation) return;
+      if (this.frozen) this.#blocked.push(guarded);
       else run();
     };
-    this.context.world.after(delayMs, guarded);
+    this.#context.world.after(delayMs, guarded);
   }
 
-  private changed(): void {
-    if (this.canAcknowledge !== this.wasAcking) {
-      this.wasAcking = this.canAcknowledge;
-      this.context.onAcking(this, this.wasAcking);
+  #changed(): void {
+    if (this.canAcknowledge !== this.#wasAcking) {
+      this.#wasAcking = this.canAcknowledge;
+      this.#context.onAcking(this, this.#wasAcking);
     }
     this.onChange();
   }
@@ -424,57 +429,57 @@ export class ModelServer {
   /** A reload with another primary_conninfo: the WAL receiver connects anew. */
   follow(upstream: string | null): void {
     if (this.following === upstream && this.streaming) return;
-    this.disconnect();
+    this.#disconnect();
     this.following = upstream;
-    this.nextConnectMs = this.context.world.now() + this.random.between(10, 100);
-    this.changed();
+    this.#nextConnectMs = this.#context.world.now() + this.#random.between(10, 100);
+    this.#changed();
   }
 
-  private tick(): void {
+  #tick(): void {
     if (!this.inRecovery || this.process !== "running") return;
-    if (!this.promoting) this.receive();
-    this.stage(TICK_MS + this.random.between(0, 5), () => this.tick());
+    if (!this.#promoting) this.#receive();
+    this.#stage(TICK_MS + this.#random.between(0, 5), () => this.#tick());
   }
 
-  private disconnect(): void {
+  #disconnect(): void {
     this.streaming = false;
-    const upstream = this.following === null ? null : this.context.serverOf(this.following);
+    const upstream = this.following === null ? null : this.#context.serverOf(this.following);
     if (upstream) upstream.connected = upstream.connected.filter((each) => each !== this);
-    this.nextConnectMs = this.context.world.now() + RECONNECT_MS;
+    this.#nextConnectMs = this.#context.world.now() + RECONNECT_MS;
   }
 
-  private receive(): void {
-    const nowMs = this.context.world.now();
+  #receive(): void {
+    const nowMs = this.#context.world.now();
     this.replayedLsn = Math.max(
       this.replayedLsn ?? 0,
-      this.position!.lsn - (this.streaming ? this.random.below(300) : 0),
+      this.position!.lsn - (this.streaming ? this.#random.below(300) : 0),
     );
-    const upstream = this.following === null ? null : this.context.serverOf(this.following);
+    const upstream = this.following === null ? null : this.#context.serverOf(this.following);
     if (upstream === null || upstream === this) return;
-    const heard = this.context.reachable(this.name, upstream.name) && !upstream.frozen;
-    if (heard && !upstream.sends) {
-      if (this.streaming) this.disconnect();
+    const heard = this.#context.reachable(this.name, upstream.name) && !upstream.frozen;
+    if (heard && !upstream.#sends) {
+      if (this.streaming) this.#disconnect();
       return;
     }
     if (!heard) {
-      if (this.streaming && nowMs - this.lastStreamMs > SILENCE_MS) this.disconnect();
+      if (this.streaming && nowMs - this.#lastStreamMs > SILENCE_MS) this.#disconnect();
       return;
     }
     if (!this.streaming) {
-      if (nowMs < this.nextConnectMs || upstream.process === "stopping") return;
+      if (nowMs < this.#nextConnectMs || upstream.process === "stopping") return;
       if (upstream.systemId !== this.systemId || !contains(upstream.position!, this.position!)) {
         // "requested starting point is ahead of the WAL" or "forked off this server's history".
-        this.nextConnectMs = nowMs + RECONNECT_MS;
+        this.#nextConnectMs = nowMs + RECONNECT_MS;
         return;
       }
       this.streaming = true;
       upstream.connected.push(this);
     }
-    this.lastStreamMs = nowMs;
+    this.#lastStreamMs = nowMs;
     const end = upstream.position!;
     const lag = upstream.process === "stopping"
       ? 0
-      : Math.max(0, Math.floor(this.random.exponential(200)) - 100);
+      : Math.max(0, Math.floor(this.#random.exponential(200)) - 100);
     const lsn = Math.max(end.lsn - lag, end.branch.startLsn);
     if (this.position!.branch !== end.branch || lsn > this.position!.lsn) {
       this.position = { branch: end.branch, lsn: Math.max(lsn, this.position!.lsn) };
@@ -483,14 +488,14 @@ export class ModelServer {
   }
 
   /** Serves replication connections. */
-  private get sends(): boolean {
+  get #sends(): boolean {
     return this.process === "running" || (this.process === "stopping" && this.hangsAt !== "senders");
   }
 
   /** What comparing our history with that of `other` gives; null: it does not answer. */
   compareWith(other: ModelServer): "same" | "diverged" | null {
     if (!other.answers || other.position === null || this.position === null) return null;
-    if (!this.context.reachable(this.name, other.name)) return null;
+    if (!this.#context.reachable(this.name, other.name)) return null;
     return commonAncestor(this.position, other.position) !== null && contains(other.position, this.position)
       ? "same"
       : "diverged";

@@ -11,9 +11,12 @@ class Pair implements ServerWorld {
   readonly safety: Safety;
   readonly servers: ModelServer[];
   cut = false;
-  private systems = 0;
+  #systems = 0;
 
-  constructor(readonly world: World) {
+  readonly world: World;
+
+  constructor(world: World) {
+    this.world = world;
     this.safety = new Safety(world);
     this.servers = ["a", "b"].map((name) => new ModelServer(name, this));
   }
@@ -35,7 +38,7 @@ class Pair implements ServerWorld {
   }
 
   newSystemId(): string {
-    return `s${++this.systems}`;
+    return `s${++this.#systems}`;
   }
 }
 

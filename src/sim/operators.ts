@@ -37,53 +37,58 @@ interface Lost {
 
 export class Operators {
   /** A change has been asked for, and may yet be carried out. */
-  private busyUntilMs = -Infinity;
-  private readonly outSinceMs = new Map<SimMember, number>();
+  #busyUntilMs = -Infinity;
+  readonly #outSinceMs = new Map<SimMember, number>();
   /** Not to come back once they are out. */
-  private readonly leaving = new Set<SimMember>();
-  private lost: Lost | null = null;
+  readonly #leaving = new Set<SimMember>();
+  #lost: Lost | null = null;
 
-  constructor(private readonly cluster: SimCluster, private readonly random: Prng) {
-    this.rounds();
+  readonly #cluster: SimCluster;
+  readonly #random: Prng;
+
+  constructor(cluster: SimCluster, random: Prng) {
+    this.#cluster = cluster;
+    this.#random = random;
+    this.#rounds();
   }
 
   /** `agent run` on another host, with an empty directory. */
   add(): string | null {
-    const { members } = this.cluster;
-    if (!this.free() || members.length >= MAX_MEMBERS) return null;
-    const host = this.cluster.addHost();
-    this.busy();
+    const { members } = this.#cluster;
+    if (!this.#free() || members.length >= MAX_MEMBERS) return null;
+    const host = this.#cluster.addHost();
+    this.#busy();
     host.startAgent();
     return host.name;
   }
 
   /** `agent ctl raft remove NAME`, whoever it is: of the lock's holder it is refused. */
   remove(victim: SimMember): string | null {
-    const { members } = this.cluster;
-    const asked = this.asked();
-    if (!this.free() || !asked || members.length < MIN_MEMBERS) return null;
-    this.busy();
-    if (members.length > MIN_MEMBERS && this.random.chance(0.5)) this.leaving.add(victim);
-    asked.raft!.removeMember(victim.id, (outcome) => this.removed(asked, victim, outcome));
+    const { members } = this.#cluster;
+    const asked = this.#asked();
+    if (!this.#free() || !asked || members.length < MIN_MEMBERS) return null;
+    this.#busy();
+    if (members.length > MIN_MEMBERS && this.#random.chance(0.5)) this.#leaving.add(victim);
+    asked.raft!.removeMember(victim.id, (outcome) => this.#removed(asked, victim, outcome));
     return `${victim.name}, asked of ${asked.name}`;
   }
 
   /** The raft directory is lost, or moved aside, and the agent started again: it takes its place under a new id. */
   empty(victim: SimMember): string | null {
-    if (!this.free() || !this.canSpare(victim)) return null;
-    this.busy();
-    this.beginAnew(victim);
+    if (!this.#free() || !this.#canSpare(victim)) return null;
+    this.#busy();
+    this.#beginAnew(victim);
     return victim.name;
   }
 
   /** A machine is lost with its disks, and another one at another address is to have its place. */
   loseMachine(victim: SimMember): string | null {
-    if (!this.free() || !this.canSpare(victim)) return null;
-    this.busy();
-    this.lost = { host: victim, oldId: victim.id };
+    if (!this.#free() || !this.#canSpare(victim)) return null;
+    this.#busy();
+    this.#lost = { host: victim, oldId: victim.id };
     victim.replaceMachine();
-    this.replaceLost();
-    this.startSoon(victim);
+    this.#replaceLost();
+    this.#startSoon(victim);
     return `${victim.name}, which comes back as ${victim.place.addr}`;
   }
 
@@ -92,14 +97,15 @@ export class Operators {
    * one at its very address, as somebody would who takes it for dead.
    */
   double(victim: SimMember, how: "copy" | "replacement"): Fault | null {
-    const { cluster, random } = this;
+    const cluster = this.#cluster;
+    const random = this.#random;
     const records = cluster.latestRecords();
     if (records === null) return null;
     const isPrimary = () =>
       victim.member !== null && victim.server.canAcknowledge && !victim.formerRuns &&
       cluster.latestRecords()?.lock.holder === victim.name;
-    if (!isPrimary() || !this.free() || !this.canSpare(victim)) return null;
-    this.busy();
+    if (!isPrimary() || !this.#free() || !this.#canSpare(victim)) return null;
+    this.#busy();
     const durationMs = random.between(1000, 2 * records.waitTtlMs + 5000);
     const text = `${victim.name}, by a ${how}`;
     const double = () => {
@@ -130,12 +136,12 @@ export class Operators {
 
   /** Its host is off for a while, and when it boots a bit of its raft log is another one. */
   rot(victim: SimMember): Fault | null {
-    if (!victim.agent.alive || !this.free() || !this.canSpare(victim)) return null;
-    this.busy();
+    if (!victim.agent.alive || !this.#free() || !this.#canSpare(victim)) return null;
+    this.#busy();
     victim.killHost();
     victim.disk.rot();
     return {
-      durationMs: this.random.between(...OFF_MS),
+      durationMs: this.#random.between(...OFF_MS),
       text: victim.name,
       end: () => victim.boot(),
     };
@@ -143,20 +149,21 @@ export class Operators {
 
   /** The majority is lost for good, and `agent recover` run on one of the others. */
   loseMajority(): Fault | null {
-    const { cluster, random } = this;
-    const underWay = cluster.world.now() < this.busyUntilMs || this.lost !== null ||
+    const cluster = this.#cluster;
+    const random = this.#random;
+    const underWay = cluster.world.now() < this.#busyUntilMs || this.#lost !== null ||
       cluster.members.some(isSpoilt);
     if (underWay || cluster.members.length < MIN_MEMBERS) return null;
     const fault = loseMajority(cluster, random);
-    if (fault !== null) this.busyUntilMs = cluster.world.now() + fault.durationMs + BACK_WITHIN_MS;
+    if (fault !== null) this.#busyUntilMs = cluster.world.now() + fault.durationMs + BACK_WITHIN_MS;
     return fault;
   }
 
-  private removed(asked: SimMember, victim: SimMember, outcome: MemberOutcome): void {
-    this.cluster.world.log.add("operator", `removal of ${victim.name}: ${JSON.stringify(outcome)}`);
+  #removed(asked: SimMember, victim: SimMember, outcome: MemberOutcome): void {
+    this.#cluster.world.log.add("operator", `removal of ${victim.name}: ${JSON.stringify(outcome)}`);
     if (outcome.kind === "rejected") {
-      this.leaving.delete(victim);
-      this.busyUntilMs = this.cluster.world.now();
+      this.#leaving.delete(victim);
+      this.#busyUntilMs = this.#cluster.world.now();
     }
     if (outcome.kind !== "done") return;
     // What `raft remove` does beside the removal from raft.
@@ -168,9 +175,9 @@ export class Operators {
   }
 
   /** Nothing else is under way, and everybody who is to be a member votes: a majority is left whoever is lost next. */
-  private free(): boolean {
-    const { cluster } = this;
-    if (cluster.world.now() < this.busyUntilMs || this.lost !== null || this.outSinceMs.size > 0) {
+  #free(): boolean {
+    const cluster = this.#cluster;
+    if (cluster.world.now() < this.#busyUntilMs || this.#lost !== null || this.#outSinceMs.size > 0) {
       return false;
     }
     const status = cluster.leader()?.raft?.status();
@@ -182,8 +189,8 @@ export class Operators {
   }
 
   /** The others are a majority with what they have on their disks; and somebody else has the data. */
-  private canSpare(victim: SimMember): boolean {
-    const { members } = this.cluster;
+  #canSpare(victim: SimMember): boolean {
+    const { members } = this.#cluster;
     const others = members.filter((member) => member !== victim);
     // A founder that has never taken part has nothing of what a majority wrote.
     if (members.length < MIN_MEMBERS || others.some(({ disk }) => disk.durable.hardState.term === 0)) {
@@ -193,41 +200,42 @@ export class Operators {
     return members.some(({ server }) => server.streaming && server.following === victim.name);
   }
 
-  private busy(): void {
-    this.busyUntilMs = this.cluster.world.now() + ANSWER_MS;
+  #busy(): void {
+    this.#busyUntilMs = this.#cluster.world.now() + ANSWER_MS;
   }
 
-  private asked(): SimMember | undefined {
-    const able = this.cluster.members.filter(({ raft, agent, place }) =>
+  #asked(): SimMember | undefined {
+    const able = this.#cluster.members.filter(({ raft, agent, place }) =>
       raft !== null && !agent.isPaused && place.group !== null
     );
-    return able.length === 0 ? undefined : this.random.pick(able);
+    return able.length === 0 ? undefined : this.#random.pick(able);
   }
 
-  private startSoon(host: SimMember): void {
-    this.cluster.world.after(this.random.between(100, 5000), () => {
+  #startSoon(host: SimMember): void {
+    this.#cluster.world.after(this.#random.between(100, 5000), () => {
       if (!host.agent.alive) host.startAgent();
     });
   }
 
-  private rounds(): void {
-    this.cluster.world.after(ROUND_MS, () => {
-      this.lookAfter();
-      this.rounds();
+  #rounds(): void {
+    this.#cluster.world.after(ROUND_MS, () => {
+      this.#lookAfter();
+      this.#rounds();
     });
   }
 
-  private lookAfter(): void {
-    const { cluster, outSinceMs } = this;
+  #lookAfter(): void {
+    const cluster = this.#cluster;
+    const outSinceMs = this.#outSinceMs;
     const nowMs = cluster.world.now();
     // Whoever was lost with a majority is another one's care.
     for (const host of outSinceMs.keys()) if (!cluster.members.includes(host)) outSinceMs.delete(host);
-    if (this.lost !== null && !cluster.members.includes(this.lost.host)) this.lost = null;
+    if (this.#lost !== null && !cluster.members.includes(this.#lost.host)) this.#lost = null;
     const status = cluster.leader()?.raft?.status();
     if (status === undefined) return;
-    this.replaceLost();
-    this.emptyRefused();
-    this.endStranded();
+    this.#replaceLost();
+    this.#emptyRefused();
+    this.#endStranded();
     const known = (id: number) => status.members.some((member) => member.id === id);
     for (const host of cluster.members) {
       if (host.place.group === null || known(host.id)) {
@@ -239,17 +247,17 @@ export class Operators {
       // It has had the time to stop by itself.
       outSinceMs.delete(host);
       host.emptyRaftDirectory();
-      if (this.leaving.delete(host)) {
+      if (this.#leaving.delete(host)) {
         cluster.world.log.add("operator", `${host.name} is gone for good`);
         host.killHost();
         cluster.retire(host);
-      } else this.startSoon(host);
+      } else this.#startSoon(host);
     }
   }
 
   /** Once maintenance mode is over: nobody holds the epoch of a machine that is none of the members any more. */
-  private endStranded(): void {
-    const { cluster } = this;
+  #endStranded(): void {
+    const cluster = this.#cluster;
     const records = cluster.latestRecords();
     if (records === null || !records.lock.unfenced || records.config?.value["pause"]) return;
     const { holder, life } = records.lock;
@@ -260,14 +268,14 @@ export class Operators {
     if (host.server.anyProcess) {
       cluster.world.log.add("operator", `${host.name}, whose epoch nobody can end, is switched off`);
       host.killHost();
-      this.startSoon(host);
+      this.#startSoon(host);
       return;
     }
     // A member outside its failsafe set is refused: another one is tried the next time.
     const able = cluster.members.filter(({ member, server }) => member !== null && server.answers);
-    const asked = this.asked();
+    const asked = this.#asked();
     if (able.length === 0 || asked === undefined || records.failover !== null) return;
-    const candidate = this.random.pick(able);
+    const candidate = this.#random.pick(able);
     cluster.world.log.add(
       "operator",
       `the former machine of ${holder} is switched off: failover to ${candidate.name}`,
@@ -276,35 +284,37 @@ export class Operators {
   }
 
   /** What the message of a refused log says: while the others are healthy, the directory is moved aside. */
-  private emptyRefused(): void {
-    const { cluster, random } = this;
+  #emptyRefused(): void {
+    const cluster = this.#cluster;
+    const random = this.#random;
     for (const host of cluster.members) {
       if (!host.refused || !random.chance(NOTICED_RATE)) continue;
       cluster.world.log.add("operator", `the raft directory of ${host.name} is moved aside`);
-      this.busy();
-      this.beginAnew(host);
+      this.#busy();
+      this.#beginAnew(host);
     }
   }
 
   /** With an empty directory, on the same disk, which may be a bad one. */
-  private beginAnew(host: SimMember): void {
+  #beginAnew(host: SimMember): void {
     host.emptyRaftDirectory();
-    if (this.random.chance(OPENING_FAILS_RATE)) host.disk.failOpening();
-    this.startSoon(host);
+    if (this.#random.chance(OPENING_FAILS_RATE)) host.disk.failOpening();
+    this.#startSoon(host);
   }
 
   /** `agent ctl raft replace NAME ADDRESS`, until the leader knows the new one; then the rest is raft's. */
-  private replaceLost(): void {
-    const { lost, cluster } = this;
+  #replaceLost(): void {
+    const lost = this.#lost;
+    const cluster = this.#cluster;
     if (lost === null) return;
     const { host, oldId } = lost;
     const members = cluster.leader()?.raft?.status().members;
     if (members?.some(({ addr }) => addr === host.place.addr)) {
-      this.lost = null;
+      this.#lost = null;
       return;
     }
     const { addr } = host.place;
-    this.asked()?.raft?.replaceMember(oldId, { addr, name: host.name }, (outcome) => {
+    this.#asked()?.raft?.replaceMember(oldId, { addr, name: host.name }, (outcome) => {
       if (outcome.kind !== "done") cluster.world.log.add("operator", `no replacement: ${outcome.reason}`);
     });
   }

@@ -75,44 +75,54 @@ export class RaftPlace {
   readonly disk: SimDisk;
   /** Answers those who visit this host; null: nothing listens. */
   door: TransportHandlers | null = null;
+  #agent: SimProcess;
+  #address: string;
+  #lastId: number;
+  #found: Found | null;
+  readonly #around: RaftSurroundings;
 
   /** `id`: before the first place, for the network. `found`: of a founder. */
   constructor(
-    private agent: SimProcess,
-    private address: string,
-    private lastId: number,
-    private found: Found | null,
-    private readonly around: RaftSurroundings,
+    agent: SimProcess,
+    address: string,
+    lastId: number,
+    found: Found | null,
+    around: RaftSurroundings,
   ) {
+    this.#agent = agent;
+    this.#address = address;
+    this.#lastId = lastId;
+    this.#found = found;
+    this.#around = around;
     this.disk = new SimDisk(agent);
     if (found !== null) this.take(found);
   }
 
   /** Where the others reach it. */
   get addr(): string {
-    return this.address;
+    return this.#address;
   }
 
   /** Of this host in its present place; while it has none, that of the place before. */
   get id(): number {
-    return this.lastId;
+    return this.#lastId;
   }
 
   /** null: the raft directory is empty, and what the host is to become not known. */
   get group(): RaftGroup | null {
-    return this.found === null ? null : this.around.groupOf(this.found.clusterId);
+    return this.#found === null ? null : this.#around.groupOf(this.#found.clusterId);
   }
 
   take(found: Found): void {
-    this.found = found;
-    this.lastId = found.id;
-    this.around.groupOf(found.clusterId).checks.watch(found.id, this.disk);
+    this.#found = found;
+    this.#lastId = found.id;
+    this.#around.groupOf(found.clusterId).checks.watch(found.id, this.disk);
   }
 
   /** The raft directory is moved aside, or lost with its disk. While no agent runs. */
   empty(): void {
     this.disk.wipe();
-    this.found = null;
+    this.#found = null;
   }
 
   /** The log begins anew with a snapshot, as the founder of another cluster. While no agent runs. */
@@ -124,26 +134,29 @@ export class RaftPlace {
 
   /** It is to be found elsewhere from now on. While the directory is empty. */
   move(addr: string): void {
-    this.address = addr;
+    this.#address = addr;
   }
 
   /** The raft directory is that of another machine from now on. While no agent runs. */
   moveTo(agent: SimProcess): void {
-    this.agent = agent;
+    this.#agent = agent;
     this.disk.moveTo(agent);
   }
 
   /** The agent's process has ended. */
   ended(hostGone: boolean): void {
     this.door = null;
-    this.around.network.processEnded(this.id, hostGone);
+    this.#around.network.processEnded(this.id, hostGone);
     this.disk.crash(hostGone);
   }
 
   /** null: the log cannot be opened, and `life` was told. */
   open(life: RaftLife): Raft | null {
-    const { found, around, agent, addr } = this;
-    if (found !== null) return this.node(found, life);
+    const { addr } = this;
+    const found = this.#found;
+    const around = this.#around;
+    const agent = this.#agent;
+    if (found !== null) return this.#node(found, life);
     return new LateRaft({
       id: this.id,
       members: [],
@@ -158,30 +171,32 @@ export class RaftPlace {
           password: null,
           clock: life.clock,
           random: life.random,
-          log: this.log,
+          log: this.#log,
           onFatal: () => {},
           onRefused: (message) => life.notOpened({ code: "refused", message }),
           network: {
             ask: (to, question, done) => around.visits.ask(agent.name, to, question, done),
-            listener: this.listening({ start() {}, close() {} }),
+            listener: this.#listening({ start() {}, close() {} }),
           },
         }, (place) => {
           this.take(place);
-          const raft = this.node(place, life);
+          const raft = this.#node(place, life);
           if (raft !== null) begun(raft);
           // What it is a member of is noted when its log is there: the next life looks for it again.
-          else this.found = null;
+          else this.#found = null;
         }),
     });
   }
 
-  private node(
+  #node(
     { clusterId, founded, id, members, joined }: Found,
     { clock, random, dcs, changed, mayRemove, mayJoin, removed, notOpened }: RaftLife,
   ): Raft | null {
-    const { around, agent, disk } = this;
+    const { disk } = this;
+    const around = this.#around;
+    const agent = this.#agent;
     const { checks, acknowledged } = around.groupOf(clusterId);
-    const storage = this.storage(notOpened);
+    const storage = this.#storage(notOpened);
     if (storage === null) return null;
     checks.onStart(id, joined ? [] : members.map((each) => each.id));
     acknowledged.onStart(agent.name);
@@ -209,7 +224,7 @@ export class RaftPlace {
       id,
       clock,
       storage,
-      transport: this.listening(around.network.transport(id, agent, clusterId)),
+      transport: this.#listening(around.network.transport(id, agent, clusterId)),
       stateMachine,
       random,
       clusterId,
@@ -218,7 +233,7 @@ export class RaftPlace {
       commandVersion: COMMAND_VERSION,
       mayRemove,
       mayJoin,
-      log: this.log,
+      log: this.#log,
       members,
       join: joined,
       electionMinMs: ELECTION_MIN_MS,
@@ -232,7 +247,7 @@ export class RaftPlace {
     return watched(raft, acknowledged);
   }
 
-  private storage(notOpened: RaftLife["notOpened"]): ReturnType<SimDisk["storage"]> | null {
+  #storage(notOpened: RaftLife["notOpened"]): ReturnType<SimDisk["storage"]> | null {
     try {
       return this.disk.storage();
     } catch (error) {
@@ -244,7 +259,7 @@ export class RaftPlace {
   }
 
   /** Whoever listens to the network answers visitors as well. */
-  private listening<T extends Pick<Transport, "start" | "close">>(transport: T): T {
+  #listening<T extends Pick<Transport, "start" | "close">>(transport: T): T {
     let own: TransportHandlers | null = null;
     return {
       ...transport,
@@ -259,8 +274,8 @@ export class RaftPlace {
     };
   }
 
-  private readonly log = (_level: string, _event: string, text: string): void => {
-    this.agent.world.log.add(this.agent.name, `raft: ${text}`);
+  readonly #log = (_level: string, _event: string, text: string): void => {
+    this.#agent.world.log.add(this.#agent.name, `raft: ${text}`);
   };
 }
 

@@ -9,101 +9,110 @@ const TAILS = 3;
 
 export class Report {
   violations = 0;
-  private runs = 0;
-  private simulatedMs = 0;
-  private steps = 0;
-  private failovers = 0;
-  private switchovers = 0;
-  private elections = 0;
-  private freezes = 0;
-  private lostBytes = 0;
-  private failsafeMs = 0;
-  private slowestRecoveryMs = 0;
-  private slowestSeed = 0;
-  private workerCode: number | null = null;
-  private readonly faults = new Map<string, number>();
-  private readonly failedSeeds: number[] = [];
-  private readonly startedMs = performance.now();
+  #runs = 0;
+  #simulatedMs = 0;
+  #steps = 0;
+  #failovers = 0;
+  #switchovers = 0;
+  #elections = 0;
+  #freezes = 0;
+  #lostBytes = 0;
+  #failsafeMs = 0;
+  #slowestRecoveryMs = 0;
+  #slowestSeed = 0;
+  #workerCode: number | null = null;
+  readonly #faults = new Map<string, number>();
+  readonly #failedSeeds: number[] = [];
+  readonly #startedMs = performance.now();
+  readonly #options: Options;
+  readonly #commit: string | null;
+  readonly #write: (text: string) => void;
 
   /** `commit`: what the sources were at; null: not known. */
   constructor(
-    private readonly options: Options,
-    private readonly commit: string | null,
-    private readonly write: (text: string) => void = (text) => process.stdout.write(text),
-  ) {}
+    options: Options,
+    commit: string | null,
+    write: (text: string) => void = (text) => process.stdout.write(text),
+  ) {
+    this.#options = options;
+    this.#commit = commit;
+    this.#write = write;
+  }
 
   /** A rule was switched off, and no run has shown it: the simulator cannot see what the rule is there for. */
   get unnoticed(): boolean {
-    return this.options.broken.size > 0 && this.violations === 0;
+    return this.#options.broken.size > 0 && this.violations === 0;
   }
 
   get failed(): boolean {
-    return this.violations > 0 || this.unnoticed || this.workerCode !== null;
+    return this.violations > 0 || this.unnoticed || this.#workerCode !== null;
   }
 
   add(result: RunResult): void {
-    this.runs++;
-    this.simulatedMs += result.simulatedMs;
-    this.steps += result.steps;
-    this.failovers += result.failovers;
-    this.switchovers += result.switchovers;
-    this.elections += result.elections;
-    this.freezes += result.freezes;
-    this.lostBytes += result.lostBytes;
-    this.failsafeMs += result.failsafeMs;
-    if (result.recoveryMs > this.slowestRecoveryMs) {
-      this.slowestRecoveryMs = result.recoveryMs;
-      this.slowestSeed = result.seed;
+    this.#runs++;
+    this.#simulatedMs += result.simulatedMs;
+    this.#steps += result.steps;
+    this.#failovers += result.failovers;
+    this.#switchovers += result.switchovers;
+    this.#elections += result.elections;
+    this.#freezes += result.freezes;
+    this.#lostBytes += result.lostBytes;
+    this.#failsafeMs += result.failsafeMs;
+    if (result.recoveryMs > this.#slowestRecoveryMs) {
+      this.#slowestRecoveryMs = result.recoveryMs;
+      this.#slowestSeed = result.seed;
     }
     for (const [kind, count] of Object.entries(result.faults)) {
-      this.faults.set(kind, (this.faults.get(kind) ?? 0) + count);
+      this.#faults.set(kind, (this.#faults.get(kind) ?? 0) + count);
     }
-    if (result.violation !== null) this.fail(result);
+    if (result.violation !== null) this.#fail(result);
   }
 
   workerFailed(code: number): void {
-    this.workerCode = code;
+    this.#workerCode = code;
   }
 
   finish(): void {
-    const { options } = this;
-    const realS = (performance.now() - this.startedMs) / 1000;
-    const hours = this.simulatedMs / 3_600_000;
-    const last = this.runs === 1 ? "" : ` from ${options.seed}`;
+    const options = this.#options;
+    const realS = (performance.now() - this.#startedMs) / 1000;
+    const hours = this.#simulatedMs / 3_600_000;
+    const last = this.#runs === 1 ? "" : ` from ${options.seed}`;
     const lines = [
-      `seeds       ${this.runs}${last}${options.broken.size > 0 ? `, without the rule ${this.rules}` : ""}`,
-      `simulated   ${hours.toFixed(2)} hours in ${realS.toFixed(1)} s, ${this.steps} events`,
+      `seeds       ${this.#runs}${last}${options.broken.size > 0 ? `, without the rule ${this.#rules}` : ""}`,
+      `simulated   ${hours.toFixed(2)} hours in ${realS.toFixed(1)} s, ${this.#steps} events`,
       `faults      ${
-        [...this.faults].sort(([a], [b]) => a < b ? -1 : 1).map(([kind, count]) => `${kind} ${count}`).join(
+        [...this.#faults].sort(([a], [b]) => a < b ? -1 : 1).map(([kind, count]) => `${kind} ${count}`).join(
           ", ",
         ) || "none"
       }`,
-      `happened    ${this.failovers} failovers, ${this.switchovers} requests done, ${this.elections} raft elections, ${this.freezes} freezes, ` +
-      `${this.lostBytes} bytes of asynchronous writes left behind, ${
-        (this.failsafeMs / 1000).toFixed(0)
+      `happened    ${this.#failovers} failovers, ${this.#switchovers} requests done, ${this.#elections} raft elections, ${this.#freezes} freezes, ` +
+      `${this.#lostBytes} bytes of asynchronous writes left behind, ${
+        (this.#failsafeMs / 1000).toFixed(0)
       } s in failsafe mode`,
-      `recovery    slowest ${(this.slowestRecoveryMs / 1000).toFixed(1)} s (seed ${this.slowestSeed})`,
+      `recovery    slowest ${(this.#slowestRecoveryMs / 1000).toFixed(1)} s (seed ${this.#slowestSeed})`,
       `violations  ${this.violations}${
-        this.failedSeeds.length > 0 ? ` (seeds ${this.failedSeeds.join(" ")})` : ""
+        this.#failedSeeds.length > 0 ? ` (seeds ${this.#failedSeeds.join(" ")})` : ""
       }`,
     ];
-    if (this.unnoticed) lines.push(`UNNOTICED   no run shows that ${this.rules} is missing`);
-    if (this.workerCode !== null) lines.push(`a worker ended with code ${this.workerCode}`);
-    this.write(`${lines.join("\n")}\n`);
+    if (this.unnoticed) lines.push(`UNNOTICED   no run shows that ${this.#rules} is missing`);
+    if (this.#workerCode !== null) lines.push(`a worker ended with code ${this.#workerCode}`);
+    this.#write(`${lines.join("\n")}\n`);
   }
 
-  private get rules(): string {
-    return [...this.options.broken].join(", ");
+  get #rules(): string {
+    return [...this.#options.broken].join(", ");
   }
 
-  private fail(result: RunResult): void {
-    const { options } = this;
+  #fail(result: RunResult): void {
+    const options = this.#options;
     this.violations++;
-    this.failedSeeds.push(result.seed);
+    this.#failedSeeds.push(result.seed);
     const tail = options.trace || this.violations > TAILS ? [] : result.tail.slice(-TAIL_LINES);
-    this.write(
+    this.#write(
       `seed ${result.seed}: ${result.violation}\n` +
-        `  at step ${result.steps}, version ${VERSION}${this.commit === null ? "" : ` (${this.commit})`}\n` +
+        `  at step ${result.steps}, version ${VERSION}${
+          this.#commit === null ? "" : ` (${this.#commit})`
+        }\n` +
         `  replay: ${replayCommand(options, result.seed)}\n` +
         tail.map((line) => `  | ${line}\n`).join(""),
     );

@@ -18,43 +18,47 @@ export class Safety {
   /** Acknowledged writes that an asynchronous failover left behind: allowed, and shown. */
   lostBytes = 0;
   longestOutageMs = 0;
-  private readonly writers = new Map<ModelServer, Writer>();
-  private highestEpoch = 0;
-  private lastWriter:
+  readonly #writers = new Map<ModelServer, Writer>();
+  #highestEpoch = 0;
+  #lastWriter:
     | { readonly server: ModelServer; readonly epoch: number; end: Position; clean: boolean }
     | null = null;
-  private writableUntilMs: number | null = null;
-  private readonly knownResults = new Set<string>();
+  #writableUntilMs: number | null = null;
+  readonly #knownResults = new Set<string>();
   /** By epoch: how the writer before ended, and what its successor does not have of it. */
-  private readonly handovers = new Map<number, { readonly clean: boolean; readonly lost: number }>();
+  readonly #handovers = new Map<number, { readonly clean: boolean; readonly lost: number }>();
   /** Epochs that a request was answered with, and the answer. */
-  private readonly switchedEpochs = new Map<number, string>();
+  readonly #switchedEpochs = new Map<number, string>();
 
-  constructor(private readonly world: World) {}
+  readonly #world: World;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
 
   /** A server begins to be able to acknowledge commits, or ceases to. */
   onAcking(server: ModelServer, can: boolean): void {
-    const nowMs = this.world.now();
+    const nowMs = this.#world.now();
     if (!can) {
-      this.writers.delete(server);
+      this.#writers.delete(server);
       // A cluster that is still being bootstrapped has no users' data: it may be begun anew.
       if (server.directory.kind === "valid") {
-        this.lastWriter = {
+        this.#lastWriter = {
           server,
           epoch: server.epoch ?? 0,
           end: server.position!,
           clean: false,
         };
       }
-      this.writableUntilMs = nowMs;
-      this.world.log.add(server.name, `no commit is acknowledged any more (epoch ${server.epoch})`);
+      this.#writableUntilMs = nowMs;
+      this.#world.log.add(server.name, `no commit is acknowledged any more (epoch ${server.epoch})`);
       return;
     }
-    this.world.log.add(
+    this.#world.log.add(
       server.name,
       `commits are acknowledged (epoch ${server.epoch}, timeline ${server.position!.branch.timeline})`,
     );
-    for (const other of this.writers.values()) {
+    for (const other of this.#writers.values()) {
       throw new Violation(
         "never two writers",
         `${server.name} (epoch ${server.epoch}) acknowledges while ${other.server.name} (epoch ${other.server.epoch}, since ${
@@ -63,33 +67,33 @@ export class Safety {
       );
     }
     const epoch = server.epoch ?? 0;
-    if (epoch < this.highestEpoch) {
+    if (epoch < this.#highestEpoch) {
       throw new Violation(
         "epochs go forward",
-        `${server.name} writes under ${epoch} after ${this.highestEpoch}`,
+        `${server.name} writes under ${epoch} after ${this.#highestEpoch}`,
       );
     }
-    const before = this.lastWriter;
+    const before = this.#lastWriter;
     if (epoch > 0 && epoch === before?.epoch && server !== before.server) {
       throw new Violation(
         "epochs go forward",
         `${server.name} writes under ${epoch}, as ${before.server.name} did`,
       );
     }
-    if (epoch > this.highestEpoch) this.handover(server, epoch);
-    this.highestEpoch = epoch;
-    if (this.writableUntilMs !== null) {
-      this.longestOutageMs = Math.max(this.longestOutageMs, nowMs - this.writableUntilMs);
+    if (epoch > this.#highestEpoch) this.#handover(server, epoch);
+    this.#highestEpoch = epoch;
+    if (this.#writableUntilMs !== null) {
+      this.longestOutageMs = Math.max(this.longestOutageMs, nowMs - this.#writableUntilMs);
     }
-    this.writers.set(server, { server, sinceMs: nowMs });
+    this.#writers.set(server, { server, sinceMs: nowMs });
   }
 
   /** PostgreSQL ended in order: everything it acknowledged is in its WAL, up to here. */
   onCleanShutdown(server: ModelServer): void {
-    if (this.lastWriter?.server === server) {
+    if (this.#lastWriter?.server === server) {
       // A cluster that is still being bootstrapped has no users' data: it may be begun anew.
       if (server.directory.kind === "valid") {
-        this.lastWriter = { ...this.lastWriter, end: server.position!, clean: true };
+        this.#lastWriter = { ...this.#lastWriter, end: server.position!, clean: true };
       }
     }
   }
@@ -97,20 +101,23 @@ export class Safety {
   /** The records of a member changed. */
   onRecords(state: DcsState): void {
     for (const result of state.failoverResults) {
-      if (this.knownResults.has(result.id)) continue;
-      this.knownResults.add(result.id);
-      this.world.log.add("records", `request ${result.id}: ${result.ok ? "done" : "failed"}: ${result.text}`);
+      if (this.#knownResults.has(result.id)) continue;
+      this.#knownResults.add(result.id);
+      this.#world.log.add(
+        "records",
+        `request ${result.id}: ${result.ok ? "done" : "failed"}: ${result.text}`,
+      );
       if (!result.ok) continue;
       this.switchovers++;
-      this.switchedEpochs.set(state.lock.epoch, result.text);
-      this.checkSwitchover(state.lock.epoch);
+      this.#switchedEpochs.set(state.lock.epoch, result.text);
+      this.#checkSwitchover(state.lock.epoch);
     }
   }
 
   /** An acknowledged switchover from a server that was shut down in order loses nothing. */
-  private checkSwitchover(epoch: number): void {
-    const text = this.switchedEpochs.get(epoch);
-    const handover = this.handovers.get(epoch);
+  #checkSwitchover(epoch: number): void {
+    const text = this.#switchedEpochs.get(epoch);
+    const handover = this.#handovers.get(epoch);
     if (text !== undefined && handover !== undefined && handover.clean && handover.lost > 0) {
       throw new Violation(
         "a switchover loses nothing",
@@ -119,8 +126,8 @@ export class Safety {
     }
   }
 
-  private handover(server: ModelServer, epoch: number): void {
-    const before = this.lastWriter;
+  #handover(server: ModelServer, epoch: number): void {
+    const before = this.#lastWriter;
     if (before === null) return;
     const lost = lostBytes(before.end, server.position!);
     if (before.server !== server) this.failovers++;
@@ -132,9 +139,9 @@ export class Safety {
     }
     this.lostBytes += lost;
     if (lost > 0) {
-      this.world.log.add(server.name, `${lost} acknowledged bytes of ${before.server.name} are left behind`);
+      this.#world.log.add(server.name, `${lost} acknowledged bytes of ${before.server.name} are left behind`);
     }
-    this.handovers.set(epoch, { clean: before.clean, lost });
-    this.checkSwitchover(epoch);
+    this.#handovers.set(epoch, { clean: before.clean, lost });
+    this.#checkSwitchover(epoch);
   }
 }

@@ -34,23 +34,28 @@ export class SimCluster {
   group: RaftGroup;
   /** Id with which the cluster was founded. */
   readonly founded: number;
-  private readonly groups = new Map<number, RaftGroup>();
+  readonly #groups = new Map<number, RaftGroup>();
   /** All that there have ever been: whoever has left may still run. */
-  private readonly hosts: SimMember[] = [];
-  private readonly around: Surroundings;
-  private readonly lockWatchers = new Set<(lock: LockRecord) => void>();
-  private systemIds = 0;
+  readonly #hosts: SimMember[] = [];
+  readonly #around: Surroundings;
+  readonly #lockWatchers = new Set<(lock: LockRecord) => void>();
+  #systemIds = 0;
   /** What an operator has begun and not finished: until then the cluster is not what it is to be. */
   readonly unfinished = new Set<string>();
   /** For how long a primary has gone on in failsafe mode. */
   failsafeMs = 0;
 
+  readonly world: World;
+  readonly broken: BrokenRules;
+
   constructor(
-    readonly world: World,
-    readonly broken: BrokenRules,
+    world: World,
+    broken: BrokenRules,
     bootstrapConfig: JsonObject,
     withWitness = false,
   ) {
+    this.world = world;
+    this.broken = broken;
     const names = withWitness ? WITH_WITNESS : NAMES;
     this.network = new SimNetwork(world);
     this.links = new Links(world, this.network);
@@ -59,29 +64,29 @@ export class SimCluster {
     const clusterId = clusterIdOf("service", "sim", founders.map(({ addr }) => addr));
     this.founded = clusterId;
     this.group = { clusterId, checks: new RaftInvariants(), acknowledged: new Acknowledged() };
-    this.groups.set(clusterId, this.group);
+    this.#groups.set(clusterId, this.group);
     const chance = world.random.split("snapshots");
-    this.around = {
+    this.#around = {
       world,
       network: this.network,
       links: this.links,
-      visits: new Visiting(world, this.network, () => this.hosts),
+      visits: new Visiting(world, this.network, () => this.#hosts),
       broken,
       bootstrapConfig,
       find: (name) => this.find(name),
       serverOf: (name) => this.find(name)?.server ?? null,
-      reachable: (a, b) => this.reachable(a, b),
+      reachable: (a, b) => this.#reachable(a, b),
       onAcking: (server, can) => this.safety.onAcking(server, can),
       onCleanShutdown: (server) => this.safety.onCleanShutdown(server),
-      newSystemId: () => `system-${++this.systemIds}`,
+      newSystemId: () => `system-${++this.#systemIds}`,
       onRecords: (state) => {
         this.safety.onRecords(state);
-        for (const watcher of [...this.lockWatchers]) watcher(state.lock);
+        for (const watcher of [...this.#lockWatchers]) watcher(state.lock);
       },
-      groupOf: (id) => this.groups.get(id)!,
+      groupOf: (id) => this.#groups.get(id)!,
       partnersOf: (name) => {
         // The files of the first members say what they said at first, as long as that leads to a member.
-        const present = this.addresses();
+        const present = this.#addresses();
         const isFounder = founders.some((founder) => founder.name === name);
         const leads = present.some((each) =>
           each.name !== name && founders.some(({ addr }) => addr === each.addr)
@@ -97,21 +102,21 @@ export class SimCluster {
     };
     for (const { id, name } of founders) {
       const founder = { clusterId, founded: clusterId, id, members: founders, joined: false };
-      this.enroll(name, { id, founder, isWitness: name === "w1" });
+      this.#enroll(name, { id, founder, isWitness: name === "w1" });
     }
     world.afterStep((ran) => {
-      for (const { raft, agent, place } of this.hosts) {
+      for (const { raft, agent, place } of this.#hosts) {
         if (raft !== null && ran.has(agent)) place.group?.checks.onStatus(raft.status());
       }
     });
-    this.countFailsafe();
+    this.#countFailsafe();
   }
 
   /** Another host, which has to find the cluster. */
   addHost(): SimMember {
-    const number = this.hosts.length + 1;
+    const number = this.#hosts.length + 1;
     // Of no member: ids are positive.
-    return this.enroll(`pg${number}`, { id: -number, founder: null, isWitness: false });
+    return this.#enroll(`pg${number}`, { id: -number, founder: null, isWitness: false });
   }
 
   /** It is no member any more, and is not to come back. */
@@ -127,30 +132,30 @@ export class SimCluster {
 
   /** The majority is lost: this one alone is a member of another group now. */
   goesOnAs(group: RaftGroup, survivor: SimMember): void {
-    this.groups.set(group.clusterId, group);
+    this.#groups.set(group.clusterId, group);
     this.group = group;
     this.members = [survivor];
   }
 
-  private addresses(): { name: string; addr: string }[] {
+  #addresses(): { name: string; addr: string }[] {
     return this.members.map(({ name, place: { addr } }) => ({ name, addr }));
   }
 
-  private enroll(name: string, as: ConstructorParameters<typeof SimMember>[2]): SimMember {
-    const host = new SimMember(name, this.around, as);
-    this.hosts.push(host);
+  #enroll(name: string, as: ConstructorParameters<typeof SimMember>[2]): SimMember {
+    const host = new SimMember(name, this.#around, as);
+    this.#hosts.push(host);
     this.enlist(host);
     return host;
   }
 
   find(name: string): SimMember | undefined {
-    return this.hosts.find((member) => member.name === name);
+    return this.#hosts.find((member) => member.name === name);
   }
 
   /** Told of the lock as each member comes to know it; returns what ends that. */
   watchLock(watcher: (lock: LockRecord) => void): () => void {
-    this.lockWatchers.add(watcher);
-    return () => void this.lockWatchers.delete(watcher);
+    this.#lockWatchers.add(watcher);
+    return () => void this.#lockWatchers.delete(watcher);
   }
 
   /** The records as known by the living agent that knows most; null: none lives. */
@@ -198,7 +203,7 @@ export class SimCluster {
       if (lock.holder !== primary.name) {
         return `${member.name} knows ${lock.holder} as the holder, ${primary.name} is primary`;
       }
-      if (member !== primary && !member.isWitness && !this.follows(member.server, primary.server)) {
+      if (member !== primary && !member.isWitness && !this.#follows(member.server, primary.server)) {
         return `${member.name} does not stream from ${primary.name}: ${this.describe()}`;
       }
     }
@@ -226,23 +231,23 @@ export class SimCluster {
     }).join("; ");
   }
 
-  private follows(standby: ModelServer, primary: ModelServer): boolean {
+  #follows(standby: ModelServer, primary: ModelServer): boolean {
     return standby.answers && standby.inRecovery && standby.streaming && standby.following === primary.name &&
       contains(primary.position!, standby.position!) &&
       primary.position!.lsn - standby.position!.lsn < SMALL_LAG_BYTES;
   }
 
-  private reachable(a: string, b: string): boolean {
+  #reachable(a: string, b: string): boolean {
     const [left, right] = [this.find(a), this.find(b)];
     return left !== undefined && right !== undefined &&
       (left === right || this.links.reachable(left.id, right.id));
   }
 
-  private countFailsafe(): void {
-    for (const { member, server } of this.hosts) {
+  #countFailsafe(): void {
+    for (const { member, server } of this.#hosts) {
       if (server.canAcknowledge && member?.failsafe.active()) this.failsafeMs += COUNT_MS;
     }
-    this.world.after(COUNT_MS, () => this.countFailsafe());
+    this.world.after(COUNT_MS, () => this.#countFailsafe());
   }
 }
 

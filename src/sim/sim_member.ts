@@ -60,33 +60,37 @@ export class SimMember {
   /** The name in its configuration, where an operator has copied that of another member; null: its own. */
   alias: string | null = null;
   /** By the service manager. */
-  private nextStart: ReturnType<World["after"]> | null = null;
+  #nextStart: ReturnType<World["after"]> | null = null;
   /** Of the machine: one that takes the place of another has another one. */
-  private hostname: string;
-  private machines = 1;
-  private boots = 1;
+  #hostname: string;
+  #machines = 1;
+  #boots = 1;
   /** As kept with the raft directory. */
-  private directories = 1;
+  #directories = 1;
   /** Of the machines that have had this name at this address, one after the other or at once. */
-  private doubles = 0;
+  #doubles = 0;
   /** The machine before has not been switched off yet: what it runs may write. */
   formerRuns = false;
+  readonly name: string;
+  readonly #around: Surroundings;
 
   /** `id`: for the network, until it has a place. `founder`: its first place; else it has to find the cluster. */
   constructor(
-    readonly name: string,
-    private readonly around: Surroundings,
+    name: string,
+    around: Surroundings,
     { id, founder, isWitness }: {
       readonly id: number;
       readonly founder: Found | null;
       readonly isWitness: boolean;
     },
   ) {
+    this.name = name;
+    this.#around = around;
     const { world } = around;
     this.isWitness = isWitness;
-    this.hostname = name;
+    this.#hostname = name;
     this.wall = new WallClock(world);
-    ({ host: this.host, agent: this.agent, server: this.server, guard: this.guard } = this.newMachine());
+    ({ host: this.host, agent: this.agent, server: this.server, guard: this.guard } = this.#newMachine());
     this.place = new RaftPlace(this.agent, addressOf(name), id, founder, around);
   }
 
@@ -94,12 +98,14 @@ export class SimMember {
 
   /** It runs on the machine of that life, perhaps since another boot. */
   hasLife(life: Life): boolean {
-    return life.machine === this.machine.machine;
+    return life.machine === this.#machine.machine;
   }
 
   /** With nothing on it. */
-  private newMachine() {
-    const { name, around, doubles } = this;
+  #newMachine() {
+    const { name } = this;
+    const around = this.#around;
+    const doubles = this.#doubles;
     const host = new SimHost(around.world, doubles === 0 ? name : `${name}+${doubles}`, RHO);
     const agent = new SimProcess(host, name);
     const server = new ModelServer(name, around);
@@ -118,12 +124,13 @@ export class SimMember {
   }
 
   get apiUrl(): string {
-    return `http://${this.hostname}:8008/patroni`;
+    return `http://${this.#hostname}:8008/patroni`;
   }
 
   startAgent(): void {
     if (this.agent.alive || this.retired) return;
-    const { around, name, agent } = this;
+    const { name, agent } = this;
+    const around = this.#around;
     const { world } = around;
     agent.start();
     const random = world.random.split(`agent ${agent.host.name} ${agent.incarnation}`);
@@ -145,21 +152,22 @@ export class SimMember {
       notOpened: ({ code, message }) => {
         // A bit of the number of the format makes it that of a later version.
         this.refused = code === "damaged" || code === "version";
-        this.exited(incarnation, 1, message);
+        this.#exited(incarnation, 1, message);
       },
     });
-    if (raft === null) return this.startAgain(incarnation);
+    if (raft === null) return this.#startAgain(incarnation);
     this.dcs = dcs;
     this.raft = raft;
     world.log.add(name, `agent starts (life ${agent.incarnation})`);
-    if (this.isWitness) this.witness = this.newWitness(dcs, raft, clock);
-    else this.member = this.newMember(dcs, raft, clock, random.bits());
+    if (this.isWitness) this.witness = this.#newWitness(dcs, raft, clock);
+    else this.member = this.#newMember(dcs, raft, clock, random.bits());
     (this.member ?? this.witness)!.start();
     raft.start();
   }
 
-  private newWitness(dcs: DcsStateMachine, raft: Raft, clock: SimClock): Witness {
-    const { around, name, agent } = this;
+  #newWitness(dcs: DcsStateMachine, raft: Raft, clock: SimClock): Witness {
+    const { name, agent } = this;
+    const around = this.#around;
     const { incarnation } = agent;
     return new Witness({
       name,
@@ -172,13 +180,14 @@ export class SimMember {
       log: simLog(around.world, name),
       effective: simulatedDynamic,
       electionMaxMs: ELECTION_MAX_MS,
-      exit: (code, message) => this.exited(incarnation, code, message),
+      exit: (code, message) => this.#exited(incarnation, code, message),
       broken: around.broken,
     });
   }
 
-  private newMember(dcs: DcsStateMachine, raft: Raft, clock: SimClock, memberIncarnation: number): Member {
-    const { around, agent } = this;
+  #newMember(dcs: DcsStateMachine, raft: Raft, clock: SimClock, memberIncarnation: number): Member {
+    const { agent } = this;
+    const around = this.#around;
     const name = this.alias ?? this.name;
     const { world } = around;
     const guard = new GuardClient(agent, this.guard);
@@ -203,7 +212,7 @@ export class SimMember {
     };
     return new Member({
       name,
-      machine: this.machine,
+      machine: this.#machine,
       incarnation: memberIncarnation,
       clock,
       wallMs: this.wall.nowMs,
@@ -232,7 +241,7 @@ export class SimMember {
       electionMaxMs: ELECTION_MAX_MS,
       exit: (code, message) => {
         // The machine that another one has the place of is not looked after by anybody.
-        if (agent === this.agent) this.exited(incarnation, code, message);
+        if (agent === this.agent) this.#exited(incarnation, code, message);
         else world.log.add(name, `the agent of the former machine exits with ${code}: ${message}`);
       },
       broken: around.broken,
@@ -245,7 +254,7 @@ export class SimMember {
     const { incarnation } = agent;
     const stopped = () => {
       if (agent.incarnation !== incarnation || !agent.alive) return;
-      this.around.world.log.add(this.name, "agent has stopped");
+      this.#around.world.log.add(this.name, "agent has stopped");
       raft?.stop();
       this.killAgent(false);
       if (!this.server.anyProcess) this.guard.stop();
@@ -273,7 +282,7 @@ export class SimMember {
 
   /** Power off. */
   killHost(): void {
-    this.nextStart?.cancel();
+    this.#nextStart?.cancel();
     this.killAgent(true);
     this.guard.stop();
     this.server.killed();
@@ -283,15 +292,15 @@ export class SimMember {
   powerOn(): void {
     if (this.agent.alive || this.guard.process.alive || this.server.anyProcess) return;
     this.host.reboot();
-    this.boots++;
+    this.#boots++;
   }
 
   /** As production reads it from the raft directory and the kernel. */
-  private get machine(): { machine: string; boot: string } {
+  get #machine(): { machine: string; boot: string } {
     // Without the rule every machine of a name is the same.
-    if (this.around.broken.has("name-is-enough")) return { machine: "any", boot: "any" };
-    const machine = `${this.hostname}.${this.doubles}.${this.directories}`;
-    return { machine, boot: `${machine}.${this.boots}` };
+    if (this.#around.broken.has("name-is-enough")) return { machine: "any", boot: "any" };
+    const machine = `${this.#hostname}.${this.#doubles}.${this.#directories}`;
+    return { machine, boot: `${machine}.${this.#boots}` };
   }
 
   /** Power on, and the agent started. */
@@ -305,7 +314,7 @@ export class SimMember {
   emptyRaftDirectory(): void {
     this.killAgent(false);
     this.place.empty();
-    this.directories++;
+    this.#directories++;
     this.removed = false;
     this.refused = false;
   }
@@ -315,8 +324,8 @@ export class SimMember {
     this.killHost();
     this.emptyRaftDirectory();
     this.server.setAside();
-    this.hostname = `${this.name}-${++this.machines}`;
-    this.place.move(addressOf(this.hostname));
+    this.#hostname = `${this.name}-${++this.#machines}`;
+    this.place.move(addressOf(this.#hostname));
   }
 
   /**
@@ -330,13 +339,13 @@ export class SimMember {
     this.raft = null;
     this.member = null;
     this.dcs = null;
-    this.doubles++;
+    this.#doubles++;
     this.formerRuns = true;
-    ({ host: this.host, agent: this.agent, server: this.server, guard: this.guard } = this.newMachine());
+    ({ host: this.host, agent: this.agent, server: this.server, guard: this.guard } = this.#newMachine());
     this.place.moveTo(this.agent);
     if (how === "copy") this.server.restoredFrom(server);
     else this.emptyRaftDirectory();
-    this.around.world.log.add(this.name, `${this.host.name} boots (${how}) while ${host.name} lives on`);
+    this.#around.world.log.add(this.name, `${this.host.name} boots (${how}) while ${host.name} lives on`);
     return () => {
       member?.end();
       agent.kill();
@@ -346,18 +355,18 @@ export class SimMember {
     };
   }
 
-  private exited(incarnation: number, code: number, message: string): void {
-    const { world } = this.around;
+  #exited(incarnation: number, code: number, message: string): void {
+    const { world } = this.#around;
     world.log.add(this.name, `agent exits with ${code}: ${message}`);
     this.exits++;
     // The process ends after the event that asked for it.
-    world.after(0, () => this.startAgain(incarnation));
+    world.after(0, () => this.#startAgain(incarnation));
   }
 
-  private startAgain(incarnation: number): void {
+  #startAgain(incarnation: number): void {
     if (!this.agent.alive || this.agent.incarnation !== incarnation) return;
     this.killAgent(false);
-    this.nextStart = this.around.world.after(2000, () => {
+    this.#nextStart = this.#around.world.after(2000, () => {
       if (this.agent.incarnation === incarnation) this.startAgent();
     });
   }

@@ -17,19 +17,26 @@ export interface VisitHost {
 }
 
 export class Visiting {
-  private readonly random: Prng;
+  readonly #random: Prng;
+
+  readonly #world: World;
+  readonly #network: SimNetwork;
+  readonly #hosts: () => readonly VisitHost[];
 
   constructor(
-    private readonly world: World,
-    private readonly network: SimNetwork,
-    private readonly hosts: () => readonly VisitHost[],
+    world: World,
+    network: SimNetwork,
+    hosts: () => readonly VisitHost[],
   ) {
-    this.random = world.random.split("visits");
+    this.#world = world;
+    this.#network = network;
+    this.#hosts = hosts;
+    this.#random = world.random.split("visits");
   }
 
   /** As SearchNetwork.ask, of the host with that name. */
   ask(from: string, ...[addr, question, done]: Parameters<SearchNetwork["ask"]>): () => void {
-    const visitor = this.hosts().find(({ name }) => name === from)!;
+    const visitor = this.#hosts().find(({ name }) => name === from)!;
     const { incarnation } = visitor.agent;
     let over = false;
     const end = (outcome: Parameters<typeof done>[0]) =>
@@ -39,19 +46,19 @@ export class Visiting {
         done(outcome);
       });
     const fail = (afterMs: number) =>
-      this.world.after(afterMs, () => end({ kind: "failed", reason: "no answer", refused: false }));
+      this.#world.after(afterMs, () => end({ kind: "failed", reason: "no answer", refused: false }));
     fail(PATIENCE_MS);
-    const host = this.hosts().find(({ place }) => place.addr === addr);
-    if (!host?.agent.alive || !this.open(visitor, host)) {
+    const host = this.#hosts().find(({ place }) => place.addr === addr);
+    if (!host?.agent.alive || !this.#open(visitor, host)) {
       fail(SILENCE_MS);
     } else {
       const { agent, place } = host;
       const asked = agent.incarnation;
-      this.carry(visitor, host, () =>
+      this.#carry(visitor, host, () =>
         agent.deliver(asked, () => {
           if (!place.door?.onVisit) return void fail(0);
           const answer = (bytes: Uint8Array) =>
-            this.carry(host, visitor, () => end({ kind: "answer", bytes }));
+            this.#carry(host, visitor, () => end({ kind: "answer", bytes }));
           place.door.onVisit(question, answer, () => null);
         }));
     }
@@ -60,13 +67,13 @@ export class Visiting {
     };
   }
 
-  private carry(from: VisitHost, to: VisitHost, arrive: () => void): void {
-    this.world.after(this.random.exponential(DELAY_MEAN_MS), () => {
-      if (this.open(from, to)) arrive();
+  #carry(from: VisitHost, to: VisitHost, arrive: () => void): void {
+    this.#world.after(this.#random.exponential(DELAY_MEAN_MS), () => {
+      if (this.#open(from, to)) arrive();
     });
   }
 
-  private open(a: VisitHost, b: VisitHost): boolean {
-    return this.network.reachable(a.id, b.id);
+  #open(a: VisitHost, b: VisitHost): boolean {
+    return this.#network.reachable(a.id, b.id);
   }
 }

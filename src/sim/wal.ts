@@ -16,13 +16,20 @@ export class Branch {
   ackedLsn: number;
   acks = 0;
 
+  readonly timeline: number;
+  readonly systemId: string;
+  readonly parent: Position | null;
+
   constructor(
-    readonly timeline: number,
-    readonly systemId: string,
-    readonly parent: Position | null,
+    timeline: number,
+    systemId: string,
+    parent: Position | null,
     /** Server that writes it; a second one makes a branch of its own, even where the timeline is the same number. */
     readonly writer: string,
   ) {
+    this.timeline = timeline;
+    this.systemId = systemId;
+    this.parent = parent;
     this.endLsn = parent?.lsn ?? 0x1000000;
     this.ackedLsn = this.endLsn;
   }

@@ -5,13 +5,17 @@ import type { World } from "../../raft/sim/mod.ts";
 const EPOCH_MS = 1_700_000_000_000;
 
 export class WallClock {
-  private steppedMs = 0;
+  #steppedMs = 0;
 
-  constructor(private readonly world: World) {}
+  readonly #world: World;
 
-  readonly nowMs = (): number => EPOCH_MS + this.world.now() + this.steppedMs;
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  readonly nowMs = (): number => EPOCH_MS + this.#world.now() + this.#steppedMs;
 
   step(byMs: number): void {
-    this.steppedMs += byMs;
+    this.#steppedMs += byMs;
   }
 }

@@ -28,12 +28,22 @@ export interface IdentityClusterOptions {
 }
 
 export class IdentityCluster {
+  readonly cluster: Cluster;
+  readonly network: Network;
+  readonly client: Client;
+  readonly ttlMs: number;
+
   private constructor(
-    readonly cluster: Cluster,
-    readonly network: Network,
-    readonly client: Client,
-    readonly ttlMs: number,
-  ) {}
+    cluster: Cluster,
+    network: Network,
+    client: Client,
+    ttlMs: number,
+  ) {
+    this.cluster = cluster;
+    this.network = network;
+    this.client = client;
+    this.ttlMs = ttlMs;
+  }
 
   static async create(options: IdentityClusterOptions): Promise<IdentityCluster> {
     const network = new Network(FOUNDERS + 1);

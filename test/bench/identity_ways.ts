@@ -57,7 +57,10 @@ class Newcomer {
   #wanted = true;
   #kept: Promise<void> | null = null;
 
-  constructor(readonly host: Host, name: string) {
+  readonly host: Host;
+
+  constructor(host: Host, name: string) {
+    this.host = host;
     this.#original = readFileSync(host.configFile, "utf8");
     this.#logBefore = host.log().length;
     const renamed = this.#original.replace(/^name: .*$/m, `name: ${name}`);

@@ -17,9 +17,9 @@ export interface Written {
 
 export class WatchdogRecorder {
   readonly all: Written[] = [];
-  private readonly fd: number;
-  private readonly timer: ReturnType<typeof setInterval>;
-  private rest = "";
+  readonly #fd: number;
+  readonly #timer: ReturnType<typeof setInterval>;
+  #rest = "";
 
   constructor(host: Host) {
     const path = join(host.directory, DEVICE);
@@ -27,13 +27,13 @@ export class WatchdogRecorder {
     if (made.status !== 0) throw new Error(`mkfifo ${path}: ${made.stderr}`);
     chmodSync(path, 0o666);
     // Open for writing as well, so that the end of a writer is not the end of the FIFO.
-    this.fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
-    this.timer = setInterval(() => this.read(), POLL_MS);
+    this.#fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+    this.#timer = setInterval(() => this.read(), POLL_MS);
   }
 
   close(): void {
-    clearInterval(this.timer);
-    closeSync(this.fd);
+    clearInterval(this.#timer);
+    closeSync(this.#fd);
   }
 
   /** Now, with everything that was written before taken in as older: from here on comes only what is written from here on. */
@@ -46,15 +46,15 @@ export class WatchdogRecorder {
     const bytes = new Uint8Array(4096);
     const atMs = nowMs();
     try {
-      this.rest += new TextDecoder().decode(bytes.subarray(0, readSync(this.fd, bytes)));
+      this.#rest += new TextDecoder().decode(bytes.subarray(0, readSync(this.#fd, bytes)));
     } catch (error) {
       if ((error as { code?: string }).code !== "EAGAIN") throw error;
     }
     while (true) {
-      const item = /^(?:Ctimeout=\d+(?=\n)|[1V])\n?/.exec(this.rest);
+      const item = /^(?:Ctimeout=\d+(?=\n)|[1V])\n?/.exec(this.#rest);
       if (item === null) return;
       this.all.push({ what: item[0].trim(), atMs });
-      this.rest = this.rest.slice(item[0].length);
+      this.#rest = this.#rest.slice(item[0].length);
     }
   }
 

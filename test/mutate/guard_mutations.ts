@@ -82,23 +82,23 @@ const fence = mutationsOf("src/guard/fence.ts", ["src/guard/fence.test.ts"], [
 ]);
 
 const guard = mutationsOf("src/guard/guard.ts", ["src/guard/guard.test.ts"], [
-  ["socket-before-the-deadline", 'this.wake(request.op !== "arm" && this.isDue());', "this.wake(false);"],
+  ["socket-before-the-deadline", 'this.#wake(request.op !== "arm" && this.#isDue());', "this.#wake(false);"],
   [
     "stopped-as-soon-as-told",
-    "this.allStopped = group.allStopped(this.process);",
-    "this.allStopped = true;",
+    "this.#allStopped = group.allStopped(this.#process);",
+    "this.#allStopped = true;",
   ],
-  ["stopped-after-a-thaw", "this.allStopped = this.saidFrozen = false;", "this.saidFrozen = false;"],
-  ["doomed-unseen", "this.parts.group.allDoomed(this.process)", "true"],
+  ["stopped-after-a-thaw", "this.#allStopped = this.#saidFrozen = false;", "this.#saidFrozen = false;"],
+  ["doomed-unseen", "this.#parts.group.allDoomed(this.#process)", "true"],
   ["frozen-one-adopted", "if (found === null || frozen !== undefined) {", "if (found === null) {"],
   [
     "moved-directory-forgotten-by-the-next-program",
-    "    if (seen !== undefined) this.parts.group.recall(seen, process);\n",
+    "    if (seen !== undefined) this.#parts.group.recall(seen, process);\n",
     "",
   ],
-  ["start-outlives-its-agent", "    this.controllers++;\n", ""],
-  ["anothers-server-adopted", 'if (this.claimed.kind === "taken") return;', ""],
-  ["anothers-server-killed", 'if (this.claimed.kind === "taken") return done(this.claimReply());', ""],
+  ["start-outlives-its-agent", "    this.#controllers++;\n", ""],
+  ["anothers-server-adopted", 'if (this.#claimed.kind === "taken") return;', ""],
+  ["anothers-server-killed", 'if (this.#claimed.kind === "taken") return done(this.#claimReply());', ""],
   ["started-in-anothers-directory", "if (!refused.ok) return done(refused);", ""],
   ["started-in-a-directory-of-its-choice", "if (spec.dataDir !== group.dataDir) {", "if (false) {"],
 ]);
@@ -124,13 +124,13 @@ const owner = mutationsOf("src/guard/directory_owner.ts", ["src/guard/directory_
     'if (purpose === "look" && isForeign(directory)) return { kind: "foreign" };',
     "",
   ],
-  ["moved-directory-kept", "if (this.held?.inode === found.inode) {", "if (this.held !== null) {"],
+  ["moved-directory-kept", "if (this.#held?.inode === found.inode) {", "if (this.#held !== null) {"],
 ]);
 
 const server = mutationsOf("src/guard/server.ts", ["src/guard/server.test.ts"], [
   ["socket-for-everybody", "chmodSync(socketPath, 0o600);", "chmodSync(socketPath, 0o666);"],
   ["directory-of-the-socket-for-everybody", "chmodSync(dir, 0o700);", "chmodSync(dir, 0o755);"],
-  ["earlier-agent-obeyed", "} else if (socket !== this.controller) {", "} else if (false) {"],
+  ["earlier-agent-obeyed", "} else if (socket !== this.#controller) {", "} else if (false) {"],
 ]);
 
 const life = mutationsOf("src/guard/guard_life.ts", ["src/guard/server.test.ts"], [
@@ -151,10 +151,10 @@ export const GUARD_MUTATIONS: readonly Mutation[] = [
   ...mutationsOf("src/guard/local_fence.ts", ["src/guard/local_fence.test.ts"], [
     [
       "own-freeze-forgotten",
-      'if (this.state === "frozen" || this.stopped) this',
-      'if (this.state === "frozen") this',
+      'if (this.#state === "frozen" || this.#stopped) this',
+      'if (this.#state === "frozen") this',
     ],
-    ["freeze-of-an-earlier-agent-forgotten", "if (!this.heard &&", "if (this.heard &&"],
+    ["freeze-of-an-earlier-agent-forgotten", "if (!this.#heard &&", "if (this.#heard &&"],
   ]),
   ...mutationsOf("src/guard/process_id.ts", ["src/guard/process_group.test.ts"], [
     [
@@ -177,24 +177,24 @@ export const GUARD_MUTATIONS: readonly Mutation[] = [
     ],
     [
       "postmaster-stopped-first",
-      "this.signalOnce(SIGSTOP, signalled, postmaster.pid);\n      signalProcess(postmaster, SIGSTOP, this.send);",
-      "signalProcess(postmaster, SIGSTOP, this.send);\n      this.signalOnce(SIGSTOP, signalled, postmaster.pid);",
+      "this.#signalOnce(SIGSTOP, signalled, postmaster.pid);\n      signalProcess(postmaster, SIGSTOP, this.#send);",
+      "signalProcess(postmaster, SIGSTOP, this.#send);\n      this.#signalOnce(SIGSTOP, signalled, postmaster.pid);",
     ],
     [
       "postmaster-goes-on-last",
-      "let sent = postmaster !== null && signalProcess(postmaster, SIGCONT, this.send) ? 1 : 0;\n    for (const pid of pids) if (pid !== postmaster?.pid && this",
+      "let sent = postmaster !== null && signalProcess(postmaster, SIGCONT, this.#send) ? 1 : 0;\n    for (const pid of pids) if (pid !== postmaster?.pid && this",
       "let sent = 0;\n    for (const pid of pids) if (this",
     ],
     [
       "postmaster-killed-before-it-is-told",
-      "if (postmaster !== null) signalProcess(postmaster, SIGQUIT, this.send);",
+      "if (postmaster !== null) signalProcess(postmaster, SIGQUIT, this.#send);",
       "",
     ],
-    ["other-path-of-the-directory-not-looked-for", "      this.findOtherPath();\n", ""],
+    ["other-path-of-the-directory-not-looked-for", "      this.#findOtherPath();\n", ""],
     [
       "fork-under-way-forgotten",
-      "this.signalOnce(SIGSTOP, signalled) === 0 && settled",
-      "this.signalOnce(SIGSTOP, signalled) === 0",
+      "this.#signalOnce(SIGSTOP, signalled) === 0 && settled",
+      "this.#signalOnce(SIGSTOP, signalled) === 0",
     ],
     [
       "one-doomed-process-taken-for-all",
@@ -209,7 +209,7 @@ export const GUARD_MUTATIONS: readonly Mutation[] = [
     ],
     [
       "lock-of-a-process-that-works-here-removed",
-      "if (this.members().length > 0 || this.mayWorkHere(holder.pid)) return null;",
+      "if (this.members().length > 0 || this.#mayWorkHere(holder.pid)) return null;",
       "",
     ],
     [

@@ -93,22 +93,29 @@ export class TestMember {
   readonly upstream: Upstream;
   guard: GuardClient;
   executor: PostgresExecutor;
-  private readonly directory: string;
-  private readonly guards: GuardClient[] = [];
+  readonly #directory: string;
+  readonly #guards: GuardClient[] = [];
+
+  readonly name: string;
+  readonly port: number;
+  readonly #dcs: JsonObject;
 
   constructor(
     root: string,
-    readonly name: string,
-    readonly port: number,
+    name: string,
+    port: number,
     override: JsonObject,
-    private readonly dcs: JsonObject,
+    dcs: JsonObject,
   ) {
-    this.directory = join(root, name);
-    this.dataDir = join(this.directory, "data");
-    this.config = this.parse(override);
+    this.name = name;
+    this.port = port;
+    this.#dcs = dcs;
+    this.#directory = join(root, name);
+    this.dataDir = join(this.#directory, "data");
+    this.config = this.#parse(override);
     this.upstream = { name, connUrl: `postgres://127.0.0.1:${port}/postgres` };
-    this.guard = this.newGuard();
-    this.executor = this.newExecutor(this.guard);
+    this.guard = this.#newGuard();
+    this.executor = this.#newExecutor(this.guard);
   }
 
   get view(): PostgresView {
@@ -117,20 +124,20 @@ export class TestMember {
 
   dynamic(dcs: JsonObject = {}): DynamicConfig {
     const base = { postgresql: { use_pg_rewind: true, parameters: { wal_keep_size: "16MB" } } };
-    return effectiveDynamic(deepMerge([base, this.dcs, dcs]), this.config).config;
+    return effectiveDynamic(deepMerge([base, this.#dcs, dcs]), this.config).config;
   }
 
   /** Another agent of the same member, with another file. */
   async reconfigure(override: JsonObject): Promise<void> {
-    this.config = this.parse(override);
+    this.config = this.#parse(override);
     this.restartAgent();
     await this.connected();
   }
 
   /** Another agent of the same member: adopts what runs. */
   restartAgent(): void {
-    this.guard = this.newGuard();
-    this.executor = this.newExecutor(this.guard);
+    this.guard = this.#newGuard();
+    this.executor = this.#newExecutor(this.guard);
   }
 
   async connected(): Promise<void> {
@@ -206,11 +213,11 @@ export class TestMember {
     const memory = new SharedMemory();
     memory.note(processesIn(this.dataDir));
     await new Promise<void>((resolve) => this.guard.kill(() => resolve()));
-    for (const guard of this.guards) await new Promise<void>((resolve) => guard.shutdown(resolve));
+    for (const guard of this.#guards) await new Promise<void>((resolve) => guard.shutdown(resolve));
     memory.remove();
   }
 
-  private newGuard(): GuardClient {
+  #newGuard(): GuardClient {
     const guard = new GuardClient({
       directory: this.config.raft.dataDir,
       dataDir: this.dataDir,
@@ -218,35 +225,35 @@ export class TestMember {
       clock: this.clock,
       log: this.log,
     });
-    this.guards.push(guard);
+    this.#guards.push(guard);
     return guard;
   }
 
-  private newExecutor(guard: GuardClient): PostgresExecutor {
+  #newExecutor(guard: GuardClient): PostgresExecutor {
     const { config, clock, log } = this;
     return new PostgresExecutor({ config, dynamic: this.dynamic(), guard, clock, log });
   }
 
-  private parse(override: JsonObject): LocalConfig {
+  #parse(override: JsonObject): LocalConfig {
     const raft = `127.0.0.1:${this.port + 1}`;
     const text = stringify(deepMerge([
       {
         scope: "test",
         name: this.name,
-        raft: { self_addr: raft, partner_addrs: [], data_dir: join(this.directory, "raft") },
+        raft: { self_addr: raft, partner_addrs: [], data_dir: join(this.#directory, "raft") },
         restapi: { listen: "127.0.0.1:8008", connect_address: "127.0.0.1:8008" },
         bootstrap: { initdb: ["data-checksums", "encoding=UTF8", "locale=C.UTF-8"] },
         postgresql: {
           listen: `127.0.0.1:${this.port}`,
           connect_address: `127.0.0.1:${this.port}`,
           data_dir: this.dataDir,
-          pgpass: join(this.directory, "pgpass"),
+          pgpass: join(this.#directory, "pgpass"),
           authentication: {
             superuser: { username: "postgres", password: "super's secret" },
             replication: { username: "replicator", password: "rep:li\\cator" },
             rewind: { username: "rewind_user", password: "rewind" },
           },
-          parameters: { unix_socket_directories: this.directory, fsync: "off", log_min_messages: "fatal" },
+          parameters: { unix_socket_directories: this.#directory, fsync: "off", log_min_messages: "fatal" },
         },
       },
       override,

@@ -26,7 +26,13 @@ export class ActionLedger {
   #current: Begun | null = null;
   #quiet: QuietAction | null = null;
 
-  constructor(private readonly memory: PostgresMemory, private readonly nowMs: () => number) {}
+  readonly #memory: PostgresMemory;
+  readonly #nowMs: () => number;
+
+  constructor(memory: PostgresMemory, nowMs: () => number) {
+    this.#memory = memory;
+    this.#nowMs = nowMs;
+  }
 
   get running(): LongAction | null {
     return this.#current?.kind ?? null;
@@ -43,25 +49,27 @@ export class ActionLedger {
 
   /** In place of whatever is at work; null: a stop that is as hard is at work. */
   beginStop(how: StopHow): Begun | null {
-    const { action } = this.memory;
+    const { action } = this.#memory;
     if (action?.kind === "stop" && (action.detail === how || action.detail === "kill")) return null;
     // What it still has to say is not heard any more, and it has not succeeded.
-    if (this.running === "promote") this.memory.note("promote", `cancelled (${how} stop)`, "", this.nowMs());
+    if (this.running === "promote") {
+      this.#memory.note("promote", `cancelled (${how} stop)`, "", this.#nowMs());
+    }
     return this.#enter("stop", how);
   }
 
   progress(begun: Begun, detail: string): void {
-    const { memory } = this;
+    const memory = this.#memory;
     if (this.isCurrent(begun) && memory.action !== null) memory.action = { ...memory.action, detail };
   }
 
   /** `failed`: what went wrong; null: nothing. False: another one has taken its place, and nothing is noted. */
   finish(begun: Begun, failed: string | null): boolean {
     if (!this.isCurrent(begun)) return false;
-    const { memory } = this;
+    const memory = this.#memory;
     this.#current = null;
     memory.action = null;
-    memory.note(begun.kind, failed, begun.detail, this.nowMs());
+    memory.note(begun.kind, failed, begun.detail, this.#nowMs());
     if (failed !== null) memory.failure = FAILURES[begun.kind] ?? memory.failure;
     return true;
   }
@@ -75,14 +83,14 @@ export class ActionLedger {
 
   finishQuiet(kind: QuietAction, failed: string | null): void {
     this.#quiet = null;
-    this.memory.note(kind, failed, "", this.nowMs());
+    this.#memory.note(kind, failed, "", this.#nowMs());
   }
 
   #enter(kind: LongAction, detail: string): Begun {
-    const sinceMs = this.nowMs();
+    const sinceMs = this.#nowMs();
     const begun = { kind, detail, sinceMs };
     this.#current = begun;
-    this.memory.action = { ...begun, movedMs: sinceMs };
+    this.#memory.action = { ...begun, movedMs: sinceMs };
     return begun;
   }
 }

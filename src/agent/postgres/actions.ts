@@ -18,28 +18,31 @@ type Work = (signal: AbortSignal, progress: Progress) => Promise<string | null>;
 
 export class PostgresActions {
   /** Work of actions, the cancelled ones included. */
-  private readonly turns = new WorkQueue();
-  private readonly ledger: ActionLedger;
-  private controller = new AbortController();
-  private lastQuietFailure = "";
+  readonly #turns = new WorkQueue();
+  readonly #ledger: ActionLedger;
+  #controller = new AbortController();
+  #lastQuietFailure = "";
 
-  constructor(private readonly parts: Pick<ContextParts, "clock" | "log" | "memory" | "changed">) {
-    this.ledger = new ActionLedger(parts.memory, () => parts.clock.now());
+  readonly #parts: Pick<ContextParts, "clock" | "log" | "memory" | "changed">;
+
+  constructor(parts: Pick<ContextParts, "clock" | "log" | "memory" | "changed">) {
+    this.#parts = parts;
+    this.#ledger = new ActionLedger(parts.memory, () => parts.clock.now());
   }
 
   get running(): LongAction | null {
-    return this.ledger.running;
+    return this.#ledger.running;
   }
 
   /** Ignored while another action is at work. */
   begin(kind: LongAction, detail: string, work: Work): void {
-    const begun = this.ledger.begin(kind, detail);
+    const begun = this.#ledger.begin(kind, detail);
     if (begun === null) return;
-    const { signal } = this.entered();
-    const turn = this.turns.take(() =>
-      signal.aborted ? Promise.resolve(CANCELLED) : work(signal, this.progressOf(begun))
+    const { signal } = this.#entered();
+    const turn = this.#turns.take(() =>
+      signal.aborted ? Promise.resolve(CANCELLED) : work(signal, this.#progressOf(begun))
     );
-    this.finishWith(begun, turn);
+    this.#finishWith(begun, turn);
   }
 
   /** `work` is told when what was cancelled has ended, or may be waited for no longer. */
@@ -47,59 +50,59 @@ export class PostgresActions {
     how: StopHow,
     work: (signal: AbortSignal, cancelled: () => Promise<unknown>) => Promise<string | null>,
   ): void {
-    const before = this.controller;
-    const begun = this.ledger.beginStop(how);
+    const before = this.#controller;
+    const begun = this.#ledger.beginStop(how);
     if (begun === null) return;
     before.abort();
-    const { signal } = this.entered();
-    const ended = this.turns.take(() => Promise.resolve());
-    const done = work(signal, () => atMost(this.parts.clock, CANCEL_WAIT_MS, ended));
-    this.finishWith(begun, this.turns.take(() => done), done);
+    const { signal } = this.#entered();
+    const ended = this.#turns.take(() => Promise.resolve());
+    const done = work(signal, () => atMost(this.#parts.clock, CANCEL_WAIT_MS, ended));
+    this.#finishWith(begun, this.#turns.take(() => done), done);
   }
 
   beginQuiet(kind: QuietAction, work: () => Promise<string | null>): void {
-    if (!this.ledger.beginQuiet(kind)) return;
-    const run = kind === "set-aside" ? this.turns.take(work) : work();
+    if (!this.#ledger.beginQuiet(kind)) return;
+    const run = kind === "set-aside" ? this.#turns.take(work) : work();
     run.catch((error: unknown) => errorText(error)).then((failed) => {
-      this.ledger.finishQuiet(kind, failed);
-      if (failed !== null && failed !== this.lastQuietFailure) {
-        this.parts.log.error("action_failed", `${kind} failed: ${failed}`);
+      this.#ledger.finishQuiet(kind, failed);
+      if (failed !== null && failed !== this.#lastQuietFailure) {
+        this.#parts.log.error("action_failed", `${kind} failed: ${failed}`);
       }
-      this.lastQuietFailure = failed ?? "";
-      this.parts.changed();
+      this.#lastQuietFailure = failed ?? "";
+      this.#parts.changed();
     });
   }
 
   cancel(kinds: readonly LongAction[], why: string): void {
-    const { running } = this.ledger;
+    const { running } = this.#ledger;
     if (running === null || !kinds.includes(running)) return;
-    this.parts.log.info("cancel", `cancelling the ${running}: ${why}`);
-    this.controller.abort();
+    this.#parts.log.info("cancel", `cancelling the ${running}: ${why}`);
+    this.#controller.abort();
   }
 
-  private entered(): AbortController {
-    this.controller = new AbortController();
-    this.parts.changed();
-    return this.controller;
+  #entered(): AbortController {
+    this.#controller = new AbortController();
+    this.#parts.changed();
+    return this.#controller;
   }
 
-  private progressOf(begun: Begun): Progress {
+  #progressOf(begun: Begun): Progress {
     return (detail) => {
-      this.ledger.progress(begun, detail);
-      this.parts.changed();
+      this.#ledger.progress(begun, detail);
+      this.#parts.changed();
     };
   }
 
   /** `result` when the turn, which waits for others first, is not to be waited for. */
-  private finishWith(begun: Begun, turn: Promise<string | null>, result = turn): void {
+  #finishWith(begun: Begun, turn: Promise<string | null>, result = turn): void {
     turn.catch(() => undefined);
-    result.catch((error: unknown) => errorText(error)).then((failed) => this.finish(begun, failed));
+    result.catch((error: unknown) => errorText(error)).then((failed) => this.#finish(begun, failed));
   }
 
-  private finish(begun: Begun, failed: string | null): void {
-    const { clock, log, changed } = this.parts;
+  #finish(begun: Begun, failed: string | null): void {
+    const { clock, log, changed } = this.#parts;
     const { kind, sinceMs } = begun;
-    if (!this.ledger.finish(begun, failed)) return;
+    if (!this.#ledger.finish(begun, failed)) return;
     if (failed === null) {
       const seconds = (clock.now() - sinceMs) / 1000;
       log.info("action_done", `PostgreSQL: ${kind} is done after ${seconds.toFixed(2)} s`);

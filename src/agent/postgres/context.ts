@@ -50,12 +50,18 @@ export interface ContextParts {
 
 export class PostgresContext {
   /** Files are written by one at a time: a start, a follow and a new configuration may come together. */
-  private readonly writing = new WorkQueue();
-  private readonly surveying = new WorkQueue();
+  readonly #writing = new WorkQueue();
+  readonly #surveying = new WorkQueue();
   /** Files were written that the running server has not been told of. */
   reloadOwed = false;
 
-  constructor(readonly parts: ContextParts, public dynamic: DynamicConfig) {}
+  readonly parts: ContextParts;
+  dynamic: DynamicConfig;
+
+  constructor(parts: ContextParts, dynamic: DynamicConfig) {
+    this.parts = parts;
+    this.dynamic = dynamic;
+  }
 
   get dataDir(): string {
     return this.parts.postgresql.dataDir;
@@ -71,7 +77,7 @@ export class PostgresContext {
 
   /** Reads the directory and, when no server runs in it, the end of its WAL. */
   survey(): Promise<void> {
-    return this.surveying.take(async () => {
+    return this.#surveying.take(async () => {
       const { parts } = this;
       const { memory } = parts;
       const found = await readDataDirectory(parts.programs, this.dataDir, parts.marker);
@@ -130,7 +136,7 @@ export class PostgresContext {
 
   /** Writes all configuration files; names of those that changed, which a running server has to reload. */
   writeConfig(recovery: () => RecoverySettings): Promise<readonly string[]> {
-    return this.writing.take(() => {
+    return this.#writing.take(() => {
       const { displaced } = this.parts.memory;
       // What lies at its place now is not what the server would read.
       if (displaced !== null) throw new Error(`no configuration is written: ${displaced.why}`);

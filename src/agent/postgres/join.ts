@@ -29,12 +29,18 @@ import { ask } from "./wait.ts";
 export type Progress = (detail: string) => void;
 
 export class PostgresJoin {
-  constructor(private readonly context: PostgresContext, private readonly run: PostgresRun) {}
+  readonly #context: PostgresContext;
+  readonly #run: PostgresRun;
+
+  constructor(context: PostgresContext, run: PostgresRun) {
+    this.#context = context;
+    this.#run = run;
+  }
 
   async bootstrap(signal: AbortSignal): Promise<string | null> {
-    const { context } = this;
+    const context = this.#context;
     const { programs, local, postgresql, marker, ownDir, memory } = context.parts;
-    const busy = await this.whyNotMine();
+    const busy = await this.#whyNotMine();
     if (busy !== null) return busy;
     memory.failure = "initdb failed";
     const unavailable = unavailableBootstrap(local.bootstrap, context.dynamic);
@@ -49,18 +55,18 @@ export class PostgresJoin {
       warn: context.warn,
     });
     if (failed === null) memory.failure = null;
-    this.forgetHistory();
+    this.#forgetHistory();
     await context.survey();
     return failed;
   }
 
   async clone(from: Upstream, signal: AbortSignal, progress: Progress): Promise<string | null> {
-    const { context } = this;
+    const context = this.#context;
     const { programs, postgresql, marker, pgpass, local, files } = context.parts;
-    const busy = await this.whyNotMine();
+    const busy = await this.#whyNotMine();
     if (busy !== null) return busy;
     pgpass.allow(from.connUrl);
-    const conninfo = this.conninfo(from, "replication");
+    const conninfo = this.#conninfo(from, "replication");
     if (conninfo === null) return `${from.name} has no usable address: ${from.connUrl}`;
     context.info(`trying to bootstrap from leader '${from.name}'`);
     const failed = await cloneDirectory({
@@ -82,16 +88,16 @@ export class PostgresJoin {
       await marker.remove();
       context.info("replica has been created using basebackup");
     } else if (/no space left/i.test(failed)) {
-      const keep = this.mayRemove() ? 0 : 1;
+      const keep = this.#mayRemove() ? 0 : 1;
       await prune(postgresql.dataDir, keep, context.info);
     }
-    this.forgetHistory();
+    this.#forgetHistory();
     await context.survey();
     return failed;
   }
 
   async rewind(from: Upstream, signal: AbortSignal, progress: Progress): Promise<string | null> {
-    const { context } = this;
+    const context = this.#context;
     const { programs, postgresql, marker, pgpass, files, memory } = context.parts;
     const busy = await context.takeDirectory();
     if (busy !== null) return busy;
@@ -101,19 +107,19 @@ export class PostgresJoin {
     const impossible = whyNoRewind(directory.control);
     if (impossible !== null) return impossible;
     pgpass.allow(from.connUrl);
-    const conninfo = this.conninfo(from, "rewind");
+    const conninfo = this.#conninfo(from, "rewind");
     if (conninfo === null) return `${from.name} has no usable address: ${from.connUrl}`;
     await context.writeConfig(() => NO_RECOVERY);
-    const unclean = await this.shutDownCleanly(signal, progress);
+    const unclean = await this.#shutDownCleanly(signal, progress);
     if (unclean !== null) return unclean;
     if (signal.aborted) return CANCELLED;
-    await this.archive(signal);
+    await this.#archive(signal);
     context.info(`running pg_rewind from ${from.name}`);
     const result = await rewindDirectory({
       programs,
       dataDir: postgresql.dataDir,
       configFile: files.file,
-      restoreWal: this.setting("restore_command") !== "",
+      restoreWal: this.#setting("restore_command") !== "",
       marker,
       conninfo,
       passfile: pgpass.path,
@@ -129,7 +135,7 @@ export class PostgresJoin {
       }
       context.info(result.needed ? "pg_rewind is done" : "no rewind required");
       const primary = memory.divergence?.timelineOfOther ?? null;
-      this.forgetHistory();
+      this.#forgetHistory();
       if (!result.needed) memory.rewoundInVain = primary;
     }
     await context.survey();
@@ -139,7 +145,7 @@ export class PostgresJoin {
 
   /** The keeper may ask for it again while it is at work. */
   async setAside(why: string, onRequest: boolean): Promise<string | null> {
-    const { context } = this;
+    const context = this.#context;
     const { postgresql, marker, memory } = context.parts;
     const busy = await context.takeDirectory();
     if (busy !== null) return busy;
@@ -147,7 +153,7 @@ export class PostgresJoin {
     const { directory } = memory.found;
     if (directory.kind === "absent" || directory.kind === "empty") return null;
     const begun = directory.kind === "half-written" ? directory.what : null;
-    if (begun === "clone" || (begun === "bootstrap" && !this.isInitialized())) {
+    if (begun === "clone" || (begun === "bootstrap" && !this.#isInitialized())) {
       // Half a copy, or what initdb had not finished, is nothing that anybody could want back.
       context.info(`removing an unfinished ${begun} from ${postgresql.dataDir}`);
       await clearUnfinished(postgresql.dataDir, marker);
@@ -157,20 +163,20 @@ export class PostgresJoin {
       await setAside({
         dataDir: postgresql.dataDir,
         now: new Date(),
-        mayRemove: onRequest || this.mayRemove(),
+        mayRemove: onRequest || this.#mayRemove(),
         beforeRemoval: (parts) => marker.write("clone", null, parts),
         info: context.info,
       });
       marker.forget();
     }
-    this.forgetHistory();
+    this.#forgetHistory();
     memory.following = null;
     await context.survey();
     return null;
   }
 
   async compareHistory(other: Upstream): Promise<void> {
-    const { clock, memory, changed, postgresql, local } = this.context.parts;
+    const { clock, memory, changed, postgresql, local } = this.#context.parts;
     const note = (
       timelineOfOther: number,
       verdict: "same" | "diverged" | "unknown",
@@ -179,7 +185,7 @@ export class PostgresJoin {
     ) => {
       const known = memory.divergence;
       if (known?.verdict !== verdict || known.from !== other.name) {
-        this.context.info(`history compared with ${other.name}: ${verdict} (${detail})`);
+        this.#context.info(`history compared with ${other.name}: ${verdict} (${detail})`);
       }
       memory.divergence = {
         from: other.name,
@@ -191,7 +197,7 @@ export class PostgresJoin {
       };
       changed();
     };
-    const position = await this.position();
+    const position = await this.#position();
     if (position === null) return note(0, "unknown", "our own position is not known");
     let source: ReplicationSource | null = null;
     try {
@@ -212,8 +218,8 @@ export class PostgresJoin {
   }
 
   /** How far our history goes, by the rules for standbys (replayed) and former primaries (written). */
-  private async position(): Promise<LocalPosition | null> {
-    const { context } = this;
+  async #position(): Promise<LocalPosition | null> {
+    const context = this.#context;
     const { memory, guard } = context.parts;
     const alone = wroteAlone(context.dataDir);
     if (guard.view().postmaster !== null) {
@@ -235,16 +241,16 @@ export class PostgresJoin {
   }
 
   /** pg_rewind works only on what a completed shutdown checkpoint has left. */
-  private async shutDownCleanly(signal: AbortSignal, progress: Progress): Promise<string | null> {
-    const { context } = this;
+  async #shutDownCleanly(signal: AbortSignal, progress: Progress): Promise<string | null> {
+    const context = this.#context;
     const { memory, programs, files, guard, clock } = context.parts;
     const { control } = memory.found;
     if (control === null || wasShutDown(control)) return null;
     if (control.clusterState === "in archive recovery") {
       progress("ending recovery");
-      const started = await this.run.start(null, null, signal);
+      const started = await this.#run.start(null, null, signal);
       if (started !== null) return started;
-      const stopped = await this.run.ending.stop("fast", false, signal);
+      const stopped = await this.#run.ending.stop("fast", false, signal);
       await context.survey();
       return stopped;
     }
@@ -256,10 +262,10 @@ export class PostgresJoin {
     files.markPrimary();
     const beganMs = clock.now();
     // The guard starts it as it starts any server: it is PostgreSQL in the data directory, although it serves nobody.
-    const spec = { ...this.run.startSpec(null), args: singleUserArguments(context.dataDir, files.file) };
+    const spec = { ...this.#run.startSpec(null), args: singleUserArguments(context.dataDir, files.file) };
     const reply = await ask((done) => guard.start(spec, done));
     if (!reply.ok) return reply.error;
-    const gone = await this.run.ending.untilGone(signal);
+    const gone = await this.#run.ending.untilGone(signal);
     if (gone !== null) return gone;
     await context.survey();
     const recovered = memory.found.control;
@@ -270,23 +276,23 @@ export class PostgresJoin {
     } s: PostgreSQL's log says why`;
   }
 
-  private async archive(signal: AbortSignal): Promise<void> {
+  async #archive(signal: AbortSignal): Promise<void> {
     const failed = await archiveReady({
-      dataDir: this.context.dataDir,
-      archiveMode: this.setting("archive_mode"),
-      command: this.setting("archive_command"),
+      dataDir: this.#context.dataDir,
+      archiveMode: this.#setting("archive_mode"),
+      command: this.#setting("archive_command"),
       signal,
     });
-    if (failed !== null) this.context.warn(`WAL that was not archived yet: ${failed}`);
+    if (failed !== null) this.#context.warn(`WAL that was not archived yet: ${failed}`);
   }
 
-  private setting(name: string): string {
-    const { parameters, recoveryConf } = this.context.dynamic.postgresql;
+  #setting(name: string): string {
+    const { parameters, recoveryConf } = this.#context.dynamic.postgresql;
     return recoveryConf[name] ?? parameters[name] ?? "";
   }
 
-  private conninfo(from: Upstream, as: "replication" | "rewind"): string | null {
-    const { postgresql, pgpass, local, programs } = this.context.parts;
+  #conninfo(from: Upstream, as: "replication" | "rewind"): string | null {
+    const { postgresql, pgpass, local, programs } = this.#context.parts;
     return upstreamConninfo({
       upstream: from,
       credentials: postgresql[as],
@@ -298,35 +304,35 @@ export class PostgresJoin {
   }
 
   /** null: the directory is there, empty of what anybody could want, and its lock is ours. */
-  private async whyNotMine(): Promise<string | null> {
-    const { context } = this;
-    const unusable = context.whyBusy() ?? await this.whyNotEmpty();
+  async #whyNotMine(): Promise<string | null> {
+    const context = this.#context;
+    const unusable = context.whyBusy() ?? await this.#whyNotEmpty();
     if (unusable !== null) return unusable;
     prepareDataDir(context.dataDir);
     return await context.takeDirectory();
   }
 
-  private async whyNotEmpty(): Promise<string | null> {
-    await this.context.survey();
-    const { directory } = this.context.parts.memory.found;
+  async #whyNotEmpty(): Promise<string | null> {
+    await this.#context.survey();
+    const { directory } = this.#context.parts.memory.found;
     if (directory.kind === "absent" || directory.kind === "empty") return null;
     if (directory.kind === "half-written" && directory.what !== "rewind") return null;
     return `the data directory is not empty (${directory.kind})`;
   }
 
   /** initdb has finished, and what it made was moved up. */
-  private isInitialized(): boolean {
-    const { dataDir } = this.context;
+  #isInitialized(): boolean {
+    const { dataDir } = this.#context;
     return !exists(stagingPath(dataDir)) && exists(join(dataDir, "PG_VERSION"));
   }
 
-  private mayRemove(): boolean {
-    const { postgresql } = this.context.parts;
+  #mayRemove(): boolean {
+    const { postgresql } = this.#context.parts;
     return postgresql.removeDataDirectoryOnRewindFailure || postgresql.removeDataDirectoryOnDivergedTimelines;
   }
 
-  private forgetHistory(): void {
-    const { memory } = this.context.parts;
+  #forgetHistory(): void {
+    const { memory } = this.#context.parts;
     memory.divergence = memory.rewoundInVain = null;
     memory.crashedAtMs = null;
   }

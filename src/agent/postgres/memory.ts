@@ -45,7 +45,7 @@ export class PostgresMemory {
   action: RunningAction | null = null;
   last: { [kind in LongAction | QuietAction]?: FinishedAction } = {};
   /** The timeline that the last failed promotion was to leave; null: none failed, or the others went on without it. */
-  private promotionFailedOn: number | null = null;
+  #promotionFailedOn: number | null = null;
   displaced: Displaced | null = null;
   crashedAtMs: number | null = null;
   /** State to show while nothing runs; null: "stopped". */
@@ -66,7 +66,7 @@ export class PostgresMemory {
   surveyedMs: number | null = null;
   server: ServerMemory | null = null;
   /** How many servers in a row have ended by themselves right after their start. */
-  private endedSoon = 0;
+  #endedSoon = 0;
 
   /** Another postmaster than before, or none. */
   track(pid: number | null): void {
@@ -95,14 +95,14 @@ export class PostgresMemory {
     this.last[kind] = { kind, ok: failed === null, atMs, detail: failed ?? detail, failures };
     if (kind !== "promote") return;
     const timeline = this.server?.status?.timeline ?? this.found.control?.timeline ?? null;
-    this.promotionFailedOn = failed === null ? null : timeline;
+    this.#promotionFailedOn = failed === null ? null : timeline;
   }
 
   /** Another member was promoted since a promotion failed here: the next one is no repetition. */
-  private forgetPromotion({ replicationState, receiverTimeline }: ServerStatus): void {
-    if (this.promotionFailedOn === null || replicationState !== "streaming") return;
-    if ((receiverTimeline ?? 0) <= this.promotionFailedOn) return;
-    this.promotionFailedOn = null;
+  #forgetPromotion({ replicationState, receiverTimeline }: ServerStatus): void {
+    if (this.#promotionFailedOn === null || replicationState !== "streaming") return;
+    if ((receiverTimeline ?? 0) <= this.#promotionFailedOn) return;
+    this.#promotionFailedOn = null;
     delete this.last.promote;
   }
 
@@ -111,7 +111,7 @@ export class PostgresMemory {
     const { server } = this;
     if (server === null) return;
     this.lastLookMs = nowMs;
-    this.forgetPromotion(answer);
+    this.#forgetPromotion(answer);
     // Without a WAL receiver a standby names the timeline of its last checkpoint, which may be an older one. A server
     // never goes back to an older timeline while it runs.
     const timeline = Math.max(answer.timeline ?? 0, server.status?.timeline ?? 0);
@@ -137,12 +137,12 @@ export class PostgresMemory {
     const { start } = this.last;
     if (start === undefined || !start.ok) return;
     const livedMs = nowMs - start.atMs;
-    this.endedSoon = livedMs < LASTS_MS ? this.endedSoon + 1 : 0;
-    if (this.endedSoon < 2) return;
+    this.#endedSoon = livedMs < LASTS_MS ? this.#endedSoon + 1 : 0;
+    if (this.#endedSoon < 2) return;
     const detail = `PostgreSQL ended ${(livedMs / 1000).toFixed(1)} s after its start: its log says why`;
     this.last = {
       ...this.last,
-      start: { ...start, ok: false, atMs: nowMs, detail, failures: this.endedSoon - 1 },
+      start: { ...start, ok: false, atMs: nowMs, detail, failures: this.#endedSoon - 1 },
     };
   }
 
@@ -164,7 +164,7 @@ export class PostgresMemory {
   view(guard: GuardView, paused = false): PostgresView {
     const { server, found } = this;
     const { postmaster } = guard;
-    const process = this.process(guard);
+    const process = this.#process(guard);
     const up = server !== null && server.pid === postmaster?.pid;
     const status = up ? server.status : null;
     const standby = status?.inRecovery ?? false;
@@ -200,29 +200,29 @@ export class PostgresMemory {
       checkpointAfterPromote: primary && status.checkpointTimeline === status.timeline,
       divergence: this.divergence,
       timelineHistory: this.timelineHistory,
-      state: this.state(process, paused),
+      state: this.#state(process, paused),
       replication: status?.replication ?? [],
     };
   }
 
-  private process(guard: GuardView): PostgresView["process"] {
+  #process(guard: GuardView): PostgresView["process"] {
     const { postmaster } = guard;
     // Before a guard has answered for the first time nobody knows what runs: nothing may be begun.
     if (guard.state === "none" && guard.lastAnswerMs === null) return "starting";
-    if (postmaster !== null) return this.serverProcess(postmaster);
+    if (postmaster !== null) return this.#serverProcess(postmaster);
     if (guard.anyProcess) return "orphans";
     if (this.settling) return "stopping";
     return this.surveyedMs !== null ? "none" : "starting";
   }
 
-  private serverProcess(postmaster: Postmaster): PostgresView["process"] {
+  #serverProcess(postmaster: Postmaster): PostgresView["process"] {
     if (postmaster.phase === "frozen") return "frozen";
     const own = this.server?.pid === postmaster.pid ? this.server : null;
     if (postmaster.phase === "ending" || own?.shutdown) return "stopping";
     return own?.ready ? "running" : "starting";
   }
 
-  private state(process: PostgresView["process"], paused: boolean): PostgresState {
+  #state(process: PostgresView["process"], paused: boolean): PostgresState {
     switch (this.action?.kind) {
       case "bootstrap":
       case "finish-bootstrap":

@@ -28,37 +28,42 @@ const END_SESSIONS = "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalo
   "WHERE backend_type = 'client backend' AND pid <> pg_catalog.pg_backend_pid()";
 
 export class PostgresMonitor implements DirectoryListener {
-  private connection: { readonly pid: number; readonly to: Connection } | null = null;
-  private readonly turns = new WorkQueue();
+  #connection: { readonly pid: number; readonly to: Connection } | null = null;
+  readonly #turns = new WorkQueue();
   /** A look that has not begun yet. */
-  private queued: Promise<void> | null = null;
-  private timer: Timer | null = null;
-  private lastFailure = "";
-  private renewing = false;
-  private readonly limited: LimitedLog;
+  #queued: Promise<void> | null = null;
+  #timer: Timer | null = null;
+  #lastFailure = "";
+  #renewing = false;
+  readonly #limited: LimitedLog;
   /** The server of which it was said that it takes writes without the lock. */
-  private saidAloneOf: number | null = null;
+  #saidAloneOf: number | null = null;
   /** The timeline whose history file is in memory. */
-  private historyOf: number | null = null;
+  #historyOf: number | null = null;
 
-  constructor(private readonly context: PostgresContext, private readonly onTick: () => void) {
+  readonly #context: PostgresContext;
+  readonly #onTick: () => void;
+
+  constructor(context: PostgresContext, onTick: () => void) {
+    this.#context = context;
+    this.#onTick = onTick;
     const { log, clock } = context.parts;
-    this.limited = new LimitedLog(log, () => clock.now());
-    this.schedule();
+    this.#limited = new LimitedLog(log, () => clock.now());
+    this.#schedule();
   }
 
   /** Resolves after a look that began after this call. Never rejects. */
   refresh(): Promise<void> {
-    this.queued ??= this.turns.take(() => {
-      this.queued = null;
-      return this.once();
+    this.#queued ??= this.#turns.take(() => {
+      this.#queued = null;
+      return this.#once();
     });
-    return this.queued;
+    return this.#queued;
   }
 
   /** The configuration was reloaded: looks come over a connection made by it from now on, once one can be made. */
   renew(): void {
-    this.renewing = true;
+    this.#renewing = true;
   }
 
   /**
@@ -66,25 +71,25 @@ export class PostgresMonitor implements DirectoryListener {
    * postmaster hangs: it tells nobody, and its clients would go on writing what no standby is given in the end.
    */
   endSessions(): Promise<void> {
-    return this.turns.take(async () => {
-      const { connection } = this;
+    return this.#turns.take(async () => {
+      const connection = this.#connection;
       if (connection === null || connection.to.ended) return;
       try {
         await connection.to.query(END_SESSIONS);
       } catch (error) {
-        this.context.parts.log.debug("end_sessions", `sessions were not ended: ${errorText(error)}`);
+        this.#context.parts.log.debug("end_sessions", `sessions were not ended: ${errorText(error)}`);
       }
     });
   }
 
   /** The server has ended or will: what is open belongs to it. */
   disconnect(): void {
-    this.connection?.to.close();
-    this.connection = null;
+    this.#connection?.to.close();
+    this.#connection = null;
   }
 
   displaced(displaced: Displaced | null): void {
-    const { memory, log, changed } = this.context.parts;
+    const { memory, log, changed } = this.#context.parts;
     if (
       displaced?.why === memory.displaced?.why || memory.server === null || memory.server.shutdown !== null
     ) return;
@@ -96,7 +101,7 @@ export class PostgresMonitor implements DirectoryListener {
 
   /** Our own connection would be one of those that it waits for. */
   toldToEnd(pid: number): void {
-    const { memory, clock, log, changed } = this.context.parts;
+    const { memory, clock, log, changed } = this.#context.parts;
     if (memory.server?.pid !== pid || memory.server.shutdown !== null) return;
     log.warning(
       "shutdown",
@@ -107,18 +112,18 @@ export class PostgresMonitor implements DirectoryListener {
     changed();
   }
 
-  private schedule(): void {
-    const { clock, memory } = this.context.parts;
+  #schedule(): void {
+    const { clock, memory } = this.#context.parts;
     const busy = memory.action !== null || (memory.server !== null && !memory.server.ready);
-    this.timer?.cancel();
-    this.timer = clock.after(busy ? BUSY_LOOK_MS : IDLE_LOOK_MS, () => {
-      this.onTick();
-      this.refresh().finally(() => this.schedule());
+    this.#timer?.cancel();
+    this.#timer = clock.after(busy ? BUSY_LOOK_MS : IDLE_LOOK_MS, () => {
+      this.#onTick();
+      this.refresh().finally(() => this.#schedule());
     });
   }
 
-  private async once(): Promise<void> {
-    const { guard, memory, clock, changed, server } = this.context.parts;
+  async #once(): Promise<void> {
+    const { guard, memory, clock, changed, server } = this.#context.parts;
     const { postmaster } = guard.view();
     if (postmaster === null || postmaster.phase === "frozen" || memory.server?.pid !== postmaster.pid) return;
     const { pid } = postmaster;
@@ -126,13 +131,13 @@ export class PostgresMonitor implements DirectoryListener {
     if (!memory.server.ready && !isReady(server.pidFile(), pid)) return;
     if (isStopped(pid)) {
       // The connection that stands is kept: it answers, and may be all that can end sessions (endSessions).
-      this.say(
+      this.#say(
         new Error(`its postmaster (pid ${pid}) is stopped, by SIGSTOP or a debugger: nobody can connect`),
       );
       return changed();
     }
     try {
-      const connection = await this.connectionTo(pid);
+      const connection = await this.#connectionTo(pid);
       const row = (await connection.query(STATUS_QUERY))[0];
       if (row === undefined) throw new Error("no answer to the status query");
       const status = parseStatus(row);
@@ -140,16 +145,16 @@ export class PostgresMonitor implements DirectoryListener {
       if (expected !== undefined && status.systemId !== expected) {
         throw new Error(`another PostgreSQL (system identifier ${status.systemId}) answers in place of ours`);
       }
-      if (!this.renewing && this.lastFailure !== "") {
-        this.lastFailure = "";
-        this.limited.add("info", "postgres_answers", "PostgreSQL answers again");
+      if (!this.#renewing && this.#lastFailure !== "") {
+        this.#lastFailure = "";
+        this.#limited.add("info", "postgres_answers", "PostgreSQL answers again");
       }
       memory.seen(status, clock.now());
-      this.noteWritesAlone();
+      this.#noteWritesAlone();
       const timeline = memory.server?.status?.timeline ?? null;
-      if (timeline !== null && timeline !== this.historyOf) this.readHistory(timeline);
+      if (timeline !== null && timeline !== this.#historyOf) this.#readHistory(timeline);
     } catch (error) {
-      this.failed(pid, error);
+      this.#failed(pid, error);
     }
     changed();
   }
@@ -158,57 +163,57 @@ export class PostgresMonitor implements DirectoryListener {
    * A server that the guard did not make a primary takes writes. What it has written is marked before the keeper, who is
    * told of this look afterwards, ends it: later nothing else tells. The end does not wait for the disk.
    */
-  private noteWritesAlone(): void {
-    const { guard, memory, files } = this.context.parts;
+  #noteWritesAlone(): void {
+    const { guard, memory, files } = this.#context.parts;
     const status = memory.server?.status ?? null;
     const { postmaster } = guard.view();
     if (status === null || status.inRecovery || status.timeline === null) return;
     if (postmaster === null || postmaster.writable || memory.action?.kind === "promote") return;
     if (postmaster.pid !== memory.server?.pid) return;
-    if (this.saidAloneOf !== postmaster.pid) {
-      this.saidAloneOf = postmaster.pid;
-      this.context.parts.log.error(
+    if (this.#saidAloneOf !== postmaster.pid) {
+      this.#saidAloneOf = postmaster.pid;
+      this.#context.parts.log.error(
         "wrote_alone",
         `PostgreSQL (pid ${postmaster.pid}) takes writes on timeline ${status.timeline}, and was promoted by somebody else: ` +
           "what is written here is not in the cluster",
       );
     }
     files.markWroteAlone(status.timeline).catch((error: unknown) =>
-      this.context.warn(
+      this.#context.warn(
         `the data directory cannot be marked as written without the lock: ${errorText(error)}`,
       )
     );
   }
 
-  private async connectionTo(pid: number): Promise<Connection> {
-    if (this.connection !== null && (this.connection.pid !== pid || this.connection.to.ended)) {
+  async #connectionTo(pid: number): Promise<Connection> {
+    if (this.#connection !== null && (this.#connection.pid !== pid || this.#connection.to.ended)) {
       this.disconnect();
     }
-    if (this.connection === null) {
-      this.renewing = false;
-      this.connection = { pid, to: await this.connect() };
-    } else if (this.renewing) await this.replace(this.connection.to, pid);
-    return this.connection.to;
+    if (this.#connection === null) {
+      this.#renewing = false;
+      this.#connection = { pid, to: await this.#connect() };
+    } else if (this.#renewing) await this.#replace(this.#connection.to, pid);
+    return this.#connection.to;
   }
 
-  private connect(): Promise<Connection> {
-    return this.context.parts.server.connect({
+  #connect(): Promise<Connection> {
+    return this.#context.parts.server.connect({
       applicationName: "agent heartbeat",
       statementTimeoutMs: LIMIT_MS,
       connectTimeoutMs: LIMIT_MS,
     });
   }
 
-  private async replace(old: Connection, pid: number): Promise<void> {
-    const { log } = this.context.parts;
+  async #replace(old: Connection, pid: number): Promise<void> {
+    const { log } = this.#context.parts;
     try {
-      this.connection = { pid, to: await this.connect() };
-      this.renewing = false;
+      this.#connection = { pid, to: await this.#connect() };
+      this.#renewing = false;
       old.close();
     } catch (error) {
       const kind = kindOf(error);
-      if (kind === this.lastFailure) return;
-      this.lastFailure = kind;
+      if (kind === this.#lastFailure) return;
+      this.#lastFailure = kind;
       log.error(
         "credentials",
         `PostgreSQL cannot be reached with the configuration that was reloaded (${
@@ -220,37 +225,37 @@ export class PostgresMonitor implements DirectoryListener {
     }
   }
 
-  private failed(pid: number, error: unknown): void {
-    const { memory, guard } = this.context.parts;
+  #failed(pid: number, error: unknown): void {
+    const { memory, guard } = this.#context.parts;
     const state = sqlState(error);
     this.disconnect();
     if (state === CANNOT_CONNECT_NOW && memory.server?.pid === pid) {
       memory.server.ready = false;
       // Somebody else has told it to end.
-      const file = this.context.parts.server.pidFile();
+      const file = this.#context.parts.server.pidFile();
       if (file?.pid === pid && file.status === "stopping" && memory.server.shutdown === null) {
-        memory.shutdownAt("ending", this.context.parts.clock.now());
+        memory.shutdownAt("ending", this.#context.parts.clock.now());
       }
     }
     if (guard.view().postmaster?.phase !== "running" || state === CANNOT_CONNECT_NOW) return;
     const hint = state?.startsWith("28") ? ": check postgresql.authentication.superuser and pg_hba" : "";
-    this.say(error, hint);
+    this.#say(error, hint);
   }
 
-  private say(error: unknown, hint = ""): void {
+  #say(error: unknown, hint = ""): void {
     const kind = kindOf(error);
-    if (kind === this.lastFailure) return;
-    this.lastFailure = kind;
-    this.limited.add("warning", "postgres_silent", `PostgreSQL does not answer: ${errorText(error)}${hint}`);
+    if (kind === this.#lastFailure) return;
+    this.#lastFailure = kind;
+    this.#limited.add("warning", "postgres_silent", `PostgreSQL does not answer: ${errorText(error)}${hint}`);
   }
 
-  private readHistory(timeline: number): void {
-    const { memory } = this.context.parts;
-    const file = join(this.context.dataDir, "pg_wal", historyFileName(timeline));
+  #readHistory(timeline: number): void {
+    const { memory } = this.#context.parts;
+    const file = join(this.#context.dataDir, "pg_wal", historyFileName(timeline));
     const text = timeline <= 1 ? "" : readText(file);
     memory.timelineHistory = parseHistory(text ?? "");
     // One that is not there yet is looked for again.
-    this.historyOf = text === null ? null : timeline;
+    this.#historyOf = text === null ? null : timeline;
   }
 }
 

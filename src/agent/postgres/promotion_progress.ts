@@ -7,7 +7,7 @@ import { isDead, listChildren, type ProcessStat, readProcess } from "../../lib/p
 export class PromotionProgress {
   /** Its pid, by word of the server; null: not known yet. */
   startup: number | null = null;
-  private before = "";
+  #before = "";
 
   /** Since the last call one of them has computed, or has come or gone. `read`: @default of /proc */
   moves(postmaster: number, read = readProcess, children = listChildren): boolean {
@@ -18,8 +18,8 @@ export class PromotionProgress {
     const now = workers.filter((one): one is ProcessStat => one !== null).map(({ pid, cpuTicks }) =>
       `${pid}:${cpuTicks}`
     ).join(" ");
-    const moved = now !== this.before || workers.some((one) => one?.state === "R");
-    this.before = now;
+    const moved = now !== this.#before || workers.some((one) => one?.state === "R");
+    this.#before = now;
     return moved;
   }
 }

@@ -33,17 +33,22 @@ const CHECKPOINT_MAX_PAUSE_MS = 60_000;
 
 export class PostgresRun {
   readonly ending: PostgresStop;
-  private checkpointing = false;
-  private checkpointDueMs = 0;
-  private checkpointFailures = 0;
+  #checkpointing = false;
+  #checkpointDueMs = 0;
+  #checkpointFailures = 0;
 
-  constructor(private readonly context: PostgresContext, private readonly monitor: PostgresMonitor) {
+  readonly #context: PostgresContext;
+  readonly #monitor: PostgresMonitor;
+
+  constructor(context: PostgresContext, monitor: PostgresMonitor) {
+    this.#context = context;
+    this.#monitor = monitor;
     this.ending = new PostgresStop(context, () => monitor.endSessions());
   }
 
   /** `epoch` null: as a standby of `follow` (null: of nobody). Resolves when connections are accepted. */
   async start(epoch: number | null, follow: Upstream | null, signal: AbortSignal): Promise<string | null> {
-    const { context } = this;
+    const context = this.#context;
     const { guard, files, memory, clock } = context.parts;
     const busy = context.whyBusy();
     if (busy !== null) return busy;
@@ -68,7 +73,7 @@ export class PostgresRun {
 
   /** The tracked server accepts connections, or it has ended. */
   async untilReady(signal: AbortSignal): Promise<string | null> {
-    const { guard, memory, clock } = this.context.parts;
+    const { guard, memory, clock } = this.#context.parts;
     const begun = guard.view().postmaster?.pid ?? null;
     for (;;) {
       if (signal.aborted) return CANCELLED;
@@ -81,7 +86,7 @@ export class PostgresRun {
           : ` (exit code ${lastExit.code})`;
         return `PostgreSQL ended while it was starting${how}: its log says why`;
       }
-      await this.monitor.refresh();
+      await this.#monitor.refresh();
       if (memory.server?.pid === postmaster.pid && memory.server.ready) {
         memory.crashedAtMs = null;
         return null;
@@ -93,7 +98,7 @@ export class PostgresRun {
   /** Same role, same epoch. */
   /** `step`: told when time has ended a step of its stop. */
   async restart(signal: AbortSignal, step: StopProgress): Promise<string | null> {
-    const { guard, memory } = this.context.parts;
+    const { guard, memory } = this.#context.parts;
     const { postmaster } = guard.view();
     if (postmaster === null) return "PostgreSQL does not run";
     const { writable, epoch } = postmaster;
@@ -105,7 +110,7 @@ export class PostgresRun {
   }
 
   async promote(epoch: number, signal: AbortSignal): Promise<string | null> {
-    const { context } = this;
+    const context = this.#context;
     const { guard, files, postgresql, memory } = context.parts;
     if (guard.view().postmaster === null) return "PostgreSQL does not run";
     if (postgresql.prePromote !== null) {
@@ -123,9 +128,9 @@ export class PostgresRun {
       files.removePromoteTrigger();
       return reply.error;
     }
-    const failed = await this.untilPromoted(signal);
+    const failed = await this.#untilPromoted(signal);
     if (failed !== null) return failed;
-    await this.monitor.refresh();
+    await this.#monitor.refresh();
     memory.following = null;
     files.unmarkFormerPrimary();
     files.unmarkWroteAlone();
@@ -135,8 +140,8 @@ export class PostgresRun {
     return null;
   }
 
-  private async untilPromoted(signal: AbortSignal): Promise<string | null> {
-    const { guard, clock, server, memory } = this.context.parts;
+  async #untilPromoted(signal: AbortSignal): Promise<string | null> {
+    const { guard, clock, server, memory } = this.#context.parts;
     memory.moved("promote", clock.now());
     const progress = new PromotionProgress();
     let connection: Connection | null = null;
@@ -158,7 +163,7 @@ export class PostgresRun {
           } catch (error) {
             connection?.close();
             connection = null;
-            this.context.parts.log.debug("promote_wait", `waiting for the promotion: ${errorText(error)}`);
+            this.#context.parts.log.debug("promote_wait", `waiting for the promotion: ${errorText(error)}`);
           }
         }
         // Frozen, it stands still because its lease has run out.
@@ -177,38 +182,38 @@ export class PostgresRun {
    * against it. Owed until then, whoever promoted it, and whatever became of the first one.
    */
   checkpointIfOwed(): void {
-    const { server, log, memory, guard, clock } = this.context.parts;
+    const { server, log, memory, guard, clock } = this.#context.parts;
     const status = memory.server?.status ?? null;
     const owed = status !== null && !status.inRecovery && status.timeline !== null &&
       status.checkpointTimeline !== status.timeline;
     if (!owed || guard.view().postmaster?.phase !== "running" || memory.action?.kind === "stop") return;
-    if (this.checkpointing || clock.now() < this.checkpointDueMs) return;
-    this.checkpointing = true;
+    if (this.#checkpointing || clock.now() < this.#checkpointDueMs) return;
+    this.#checkpointing = true;
     server.with(
       { applicationName: "agent checkpoint", statementTimeoutMs: 0 },
       (connection) => connection.query("CHECKPOINT"),
     ).then(
       () => {
-        this.checkpointFailures = 0;
-        return this.monitor.refresh();
+        this.#checkpointFailures = 0;
+        return this.#monitor.refresh();
       },
       (error: unknown) => {
-        this.checkpointFailures++;
+        this.#checkpointFailures++;
         log.warning("checkpoint_failed", `checkpoint after the promotion: ${errorText(error)}`);
       },
     ).finally(() => {
-      this.checkpointing = false;
-      const pauseMs = pauseAfter(this.checkpointFailures, CHECKPOINT_PAUSE_MS, CHECKPOINT_MAX_PAUSE_MS);
-      this.checkpointDueMs = clock.now() + pauseMs;
+      this.#checkpointing = false;
+      const pauseMs = pauseAfter(this.#checkpointFailures, CHECKPOINT_PAUSE_MS, CHECKPOINT_MAX_PAUSE_MS);
+      this.#checkpointDueMs = clock.now() + pauseMs;
     });
   }
 
   startSpec(epoch: number | null): StartSpec {
-    const { local, postgresql, programs, files, memory } = this.context.parts;
+    const { local, postgresql, programs, files, memory } = this.#context.parts;
     const args = serverArguments({
       local,
       postgresql,
-      effective: this.context.dynamic.postgresql,
+      effective: this.#context.dynamic.postgresql,
       configFile: files.file,
       primarySettings: epoch === null ? memory.found.control?.settings ?? null : null,
     });
@@ -216,7 +221,7 @@ export class PostgresRun {
       program: programs.path("postgres"),
       args,
       env: serverEnvironment(),
-      dataDir: this.context.dataDir,
+      dataDir: this.#context.dataDir,
       epoch,
     };
   }

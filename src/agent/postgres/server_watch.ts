@@ -24,11 +24,19 @@ export class ServerWatch {
   #known: Postmaster | null = null;
   #endAsked = false;
 
+  readonly #memory: PostgresMemory;
+  readonly #nowMs: () => number;
+  readonly #hooks: ServerWatchHooks;
+
   constructor(
-    private readonly memory: PostgresMemory,
-    private readonly nowMs: () => number,
-    private readonly hooks: ServerWatchHooks,
-  ) {}
+    memory: PostgresMemory,
+    nowMs: () => number,
+    hooks: ServerWatchHooks,
+  ) {
+    this.#memory = memory;
+    this.#nowMs = nowMs;
+    this.#hooks = hooks;
+  }
 
   /** The server of the last look. */
   get known(): Postmaster | null {
@@ -55,23 +63,23 @@ export class ServerWatch {
     const before = this.#known;
     this.#known = postmaster;
     if (before !== null && before.pid !== postmaster?.pid) this.#ended(before, guard.lastExit);
-    this.memory.track(postmaster?.pid ?? null);
+    this.#memory.track(postmaster?.pid ?? null);
     if (postmaster === null || before?.pid === postmaster.pid || busy) return;
     this.#endAsked = false;
-    this.hooks.appeared(postmaster);
+    this.#hooks.appeared(postmaster);
   }
 
   #ended(server: Postmaster, lastExit: ExitReport | null): void {
-    const { memory } = this;
+    const memory = this.#memory;
     const report = lastExit?.pid === server.pid ? lastExit : null;
     const asked = this.#endAsked || report?.fenced === true;
-    const atMs = report?.atMs ?? this.nowMs();
+    const atMs = report?.atMs ?? this.#nowMs();
     if (asked) memory.failure = null;
     else memory.endedByItself(atMs);
     // The first of several: a server that ends while it is being started again has not recovered in between.
     if (!asked && isPrimary(server)) memory.crashedAtMs ??= atMs;
     memory.settling = true;
     memory.diskEnd = null;
-    this.hooks.ended({ server, asked, report });
+    this.#hooks.ended({ server, asked, report });
   }
 }

@@ -30,125 +30,129 @@ const STRANGER_TTL_MS = 10_000;
 
 export class PostgresSlots {
   /** Members that need a slot here; null: not told yet. */
-  private members: readonly string[] | null = null;
-  private readonly wantedAtMs = new Map<string, number>();
-  private readonly idleSinceMs = new Map<string, number>();
-  private readonly turns = new WorkQueue();
-  private lastFailure = "";
-  private failures = 0;
+  #members: readonly string[] | null = null;
+  readonly #wantedAtMs = new Map<string, number>();
+  readonly #idleSinceMs = new Map<string, number>();
+  readonly #turns = new WorkQueue();
+  #lastFailure = "";
+  #failures = 0;
   /** The server and what it should have, as it was last looked at. */
-  private doneFor = "";
-  private dueMs = 0;
+  #doneFor = "";
+  #dueMs = 0;
 
-  constructor(private readonly context: PostgresContext) {}
+  readonly #context: PostgresContext;
+
+  constructor(context: PostgresContext) {
+    this.#context = context;
+  }
 
   /** Told by the holder of the lock with each look, also shortly before it is promoted: the others are about to connect. */
   ensure(members: readonly string[]): void {
-    if (isDeepStrictEqual(members, this.members)) return;
-    this.members = [...members];
+    if (isDeepStrictEqual(members, this.#members)) return;
+    this.#members = [...members];
     this.reconcile();
   }
 
   /** From now on we follow: what others needed of us as a primary is forgotten. */
   becameStandby(): void {
-    this.members = null;
+    this.#members = null;
   }
 
   /** Looks when the server, its role or the members are others than at the last look, and every now and then. */
   tick(): void {
-    if (!this.isReady()) return;
-    const nowMs = this.context.parts.clock.now();
-    if (nowMs >= this.dueMs || (this.failures === 0 && this.subject() !== this.doneFor)) this.reconcile();
+    if (!this.#isReady()) return;
+    const nowMs = this.#context.parts.clock.now();
+    if (nowMs >= this.#dueMs || (this.#failures === 0 && this.#subject() !== this.#doneFor)) this.reconcile();
   }
 
   reconcile(): void {
-    this.turns.take(() => this.once()).then(
+    this.#turns.take(() => this.#once()).then(
       () => {
-        this.lastFailure = "";
-        this.failures = 0;
+        this.#lastFailure = "";
+        this.#failures = 0;
       },
       (error: unknown) => {
         const text = errorText(error);
-        if (text !== this.lastFailure) this.context.warn(`replication slots: ${text}`);
-        this.lastFailure = text;
-        this.failures++;
-        this.dueMs = this.context.parts.clock.now() + pauseAfter(this.failures, FIRST_PAUSE_MS, EVERY_MS);
+        if (text !== this.#lastFailure) this.#context.warn(`replication slots: ${text}`);
+        this.#lastFailure = text;
+        this.#failures++;
+        this.#dueMs = this.#context.parts.clock.now() + pauseAfter(this.#failures, FIRST_PAUSE_MS, EVERY_MS);
       },
     );
   }
 
-  private isReady(): boolean {
-    const { guard, memory } = this.context.parts;
+  #isReady(): boolean {
+    const { guard, memory } = this.#context.parts;
     return guard.view().postmaster?.phase === "running" && memory.server?.ready === true;
   }
 
   /** The server, what it is, and what it should have. */
-  private subject(): string {
-    const { postmaster } = this.context.parts.guard.view();
-    const { postgresql, pause, ignoreSlots } = this.context.dynamic;
-    const wanted = [this.members, postgresql.useSlots, pause, ignoreSlots];
+  #subject(): string {
+    const { postmaster } = this.#context.parts.guard.view();
+    const { postgresql, pause, ignoreSlots } = this.#context.dynamic;
+    const wanted = [this.#members, postgresql.useSlots, pause, ignoreSlots];
     return JSON.stringify([postmaster?.pid, postmaster?.writable, wanted]);
   }
 
-  private async once(): Promise<void> {
-    const { context } = this;
+  async #once(): Promise<void> {
+    const context = this.#context;
     const { server, guard, clock } = context.parts;
     const { postmaster } = guard.view();
-    if (postmaster === null || !this.isReady()) return;
-    const subject = this.subject();
-    this.dueMs = clock.now() + EVERY_MS;
-    this.doneFor = subject;
+    if (postmaster === null || !this.#isReady()) return;
+    const subject = this.#subject();
+    this.#dueMs = clock.now() + EVERY_MS;
+    this.#doneFor = subject;
     // A primary that has just been adopted or restarted has not been told yet: nothing is known to be superfluous.
-    if (this.members === null && postmaster.writable) return;
+    if (this.#members === null && postmaster.writable) return;
     await server.with(
       { applicationName: "agent slots" },
-      (connection) => this.compare(connection, postmaster.writable),
+      (connection) => this.#compare(connection, postmaster.writable),
     );
   }
 
-  private async compare(connection: Connection, asPrimary: boolean): Promise<void> {
-    const { context } = this;
+  async #compare(connection: Connection, asPrimary: boolean): Promise<void> {
+    const context = this.#context;
     const { dynamic } = context;
     const { useSlots } = dynamic.postgresql;
     const nowMs = context.parts.clock.now();
     const made = readMadeSlots(context.dataDir);
-    const wanted = useSlots ? (this.members ?? []).map(slotName) : [];
+    const wanted = useSlots ? (this.#members ?? []).map(slotName) : [];
     const existing = await readSlots(connection);
-    this.noteUse(existing, wanted, made, nowMs);
+    this.#noteUse(existing, wanted, made, nowMs);
     const kept = (slot: SlotState) =>
       Object.hasOwn(dynamic.slots, slot.name) || isIgnored(slot, dynamic.ignoreSlots);
-    await this.carryOut(connection, existing, {
+    await this.#carryOut(connection, existing, {
       existing,
       wanted,
       made,
       kept,
-      wantedAtMs: this.wantedAtMs,
+      wantedAtMs: this.#wantedAtMs,
       nowMs,
       ttlMs: asPrimary && useSlots ? dynamic.memberSlotsTtlS * 1000 : 0,
-      idleSinceMs: this.idleSinceMs,
+      idleSinceMs: this.#idleSinceMs,
       strangerTtlMs: asPrimary || dynamic.pause ? null : STRANGER_TTL_MS,
     });
   }
 
-  private noteUse(
+  #noteUse(
     existing: readonly SlotState[],
     wanted: readonly string[],
     made: readonly string[],
     nowMs: number,
   ): void {
-    for (const name of wanted) this.wantedAtMs.set(name, nowMs);
-    for (const name of made) if (!this.wantedAtMs.has(name)) this.wantedAtMs.set(name, nowMs);
+    for (const name of wanted) this.#wantedAtMs.set(name, nowMs);
+    for (const name of made) if (!this.#wantedAtMs.has(name)) this.#wantedAtMs.set(name, nowMs);
     const idle = new Set(existing.filter((slot) => !slot.active).map((slot) => slot.name));
-    for (const name of this.idleSinceMs.keys()) if (!idle.has(name)) this.idleSinceMs.delete(name);
-    for (const name of idle) if (!this.idleSinceMs.has(name)) this.idleSinceMs.set(name, nowMs);
+    for (const name of this.#idleSinceMs.keys()) if (!idle.has(name)) this.#idleSinceMs.delete(name);
+    for (const name of idle) if (!this.#idleSinceMs.has(name)) this.#idleSinceMs.set(name, nowMs);
   }
 
-  private async carryOut(
+  async #carryOut(
     connection: Connection,
     existing: readonly SlotState[],
     input: SlotPlanInput,
   ): Promise<void> {
-    const { context } = this;
+    const context = this.#context;
     const { wanted, made } = input;
     const plan = planSlots(input);
     const permanent = new Set(existing.filter(input.kept).map((slot) => slot.name));
@@ -158,7 +162,7 @@ export class PostgresSlots {
     if (plan.create.length > 0) writeMadeSlots(context.dataDir, [...ours].sort());
     for (const name of plan.drop) {
       await dropSlot(connection, name);
-      context.info(this.dropped(existing.find((slot) => slot.name === name)!, input));
+      context.info(this.#dropped(existing.find((slot) => slot.name === name)!, input));
       if (!wanted.includes(name)) ours.delete(name);
     }
     for (const name of plan.create) {
@@ -167,7 +171,7 @@ export class PostgresSlots {
     if (made.length > 0 || ours.size > 0) writeMadeSlots(context.dataDir, [...ours].sort());
   }
 
-  private dropped({ name, heldBytes }: SlotState, { wanted, made }: SlotPlanInput): string {
+  #dropped({ name, heldBytes }: SlotState, { wanted, made }: SlotPlanInput): string {
     if (wanted.includes(name)) return `dropped replication slot ${name}: the WAL that it needs is gone`;
     if (made.includes(name)) return `dropped replication slot ${name}, which no member needs`;
     const mib = Math.ceil(heldBytes / 2 ** 20);

@@ -32,11 +32,17 @@ export const CANCELLED = "cancelled";
 export type StopProgress = (step: "immediate" | "kill", why: string) => void;
 
 export class PostgresStop {
+  readonly #context: PostgresContext;
+  readonly #endSessions: () => Promise<void>;
+
   /** `endSessions`: of clients, as the postmaster should have done. */
   constructor(
-    private readonly context: PostgresContext,
-    private readonly endSessions: () => Promise<void>,
-  ) {}
+    context: PostgresContext,
+    endSessions: () => Promise<void>,
+  ) {
+    this.#context = context;
+    this.#endSessions = endSessions;
+  }
 
   /** In Patroni's order: a CHECKPOINT of a primary that still serves, then before_stop, then the signal. */
   async stop(
@@ -44,7 +50,7 @@ export class PostgresStop {
     checkpoint: boolean,
     signal: AbortSignal,
   ): Promise<string | null> {
-    const { guard, postgresql, memory, changed, clock } = this.context.parts;
+    const { guard, postgresql, memory, changed, clock } = this.#context.parts;
     if (how === "fast") {
       const { postmaster } = guard.view();
       if (checkpoint && postmaster?.phase === "running" && memory.server?.ready) {
@@ -55,7 +61,7 @@ export class PostgresStop {
       if (hook !== null && guard.view().postmaster?.phase === "running") {
         memory.shutdownAt("announced", clock.now());
         changed();
-        await this.beforeStop(hook, signal);
+        await this.#beforeStop(hook, signal);
       }
       if (signal.aborted) return CANCELLED;
     }
@@ -78,7 +84,7 @@ export class PostgresStop {
 
   /** A stop that the keeper does not lead (of a restart): each step is ended by time alone, since nobody takes over. */
   async stopInPlace(signal: AbortSignal, said: StopProgress): Promise<string | null> {
-    const { clock } = this.context.parts;
+    const { clock } = this.#context.parts;
     const limit = new AbortController();
     const either = AbortSignal.any([signal, limit.signal]);
     const watch = async () => {
@@ -87,16 +93,16 @@ export class PostgresStop {
         sinceMs: clock.now(),
       };
       while (!either.aborted) {
-        const next = this.overdue(step.how, step.sinceMs);
+        const next = this.#overdue(step.how, step.sinceMs);
         if (next !== null && next.how === "immediate") {
-          this.context.warn(`PostgreSQL is told to end at once: ${next.why}`);
+          this.#context.warn(`PostgreSQL is told to end at once: ${next.why}`);
           said("immediate", next.why);
           step = { how: "immediate", sinceMs: clock.now() };
-          await ask((done) => this.context.parts.guard.signal("immediate", done));
+          await ask((done) => this.#context.parts.guard.signal("immediate", done));
         } else if (next !== null) {
-          this.context.warn(`PostgreSQL is killed: ${next.why}`);
+          this.#context.warn(`PostgreSQL is killed: ${next.why}`);
           said("kill", next.why);
-          await ask((done) => this.context.parts.guard.kill(done));
+          await ask((done) => this.#context.parts.guard.kill(done));
           return;
         }
         await sleep(clock, 10 * POLL_MS, either);
@@ -109,8 +115,8 @@ export class PostgresStop {
     return failed;
   }
 
-  private overdue(how: "fast" | "immediate" | "kill", sinceMs: number) {
-    const { memory, clock, postgresql } = this.context.parts;
+  #overdue(how: "fast" | "immediate" | "kill", sinceMs: number) {
+    const { memory, clock, postgresql } = this.#context.parts;
     const shutdown = memory.server?.shutdown ?? null;
     if (shutdown === null) return null;
     const nowMs = clock.now();
@@ -121,14 +127,14 @@ export class PostgresStop {
     }
     return shutdownStep(shutdown, how, sinceMs, nowMs, {
       primary: memory.server?.status?.inRecovery === false,
-      primaryStopTimeoutS: this.context.dynamic.primaryStopTimeoutS,
+      primaryStopTimeoutS: this.#context.dynamic.primaryStopTimeoutS,
       pgCtlTimeoutS: postgresql.pgCtlTimeoutS,
     });
   }
 
   /** No process is left: only then is anything said to be stopped. */
   async untilGone(signal: AbortSignal): Promise<string | null> {
-    const { guard, clock } = this.context.parts;
+    const { guard, clock } = this.#context.parts;
     let nextPingMs = clock.now() + GUARD_LOOK_MS;
     let nextControlMs = clock.now() + CONTROL_LOOK_MS;
     let looking = false;
@@ -138,12 +144,12 @@ export class PostgresStop {
       const { postmaster, anyProcess } = guard.view();
       if (postmaster === null && !anyProcess) return null;
       const nowMs = clock.now();
-      const shutdown = this.context.parts.memory.server?.shutdown ?? null;
+      const shutdown = this.#context.parts.memory.server?.shutdown ?? null;
       if (shutdown !== null && shutdown.stage !== named && nowMs - shutdown.stageMs >= NAMING_MS) {
         named = shutdown.stage;
-        if (postmaster !== null) this.nameWaitedFor(postmaster.pid, shutdown.stage);
+        if (postmaster !== null) this.#nameWaitedFor(postmaster.pid, shutdown.stage);
         if (shutdown.stage === "ending") {
-          this.endSessions().catch((error: unknown) => this.context.warn(errorText(error)));
+          this.#endSessions().catch((error: unknown) => this.#context.warn(errorText(error)));
         }
       }
       if (nowMs >= nextPingMs) {
@@ -152,7 +158,7 @@ export class PostgresStop {
       }
       if (nowMs >= nextControlMs && !looking) {
         looking = true;
-        this.followShutdown(signal).catch((error: unknown) => this.context.warn(errorText(error))).finally(
+        this.#followShutdown(signal).catch((error: unknown) => this.#context.warn(errorText(error))).finally(
           () => {
             looking = false;
             nextControlMs = clock.now() + CONTROL_LOOK_MS;
@@ -163,24 +169,24 @@ export class PostgresStop {
     }
   }
 
-  private nameWaitedFor(pid: number, stage: Shutdown["stage"]): void {
+  #nameWaitedFor(pid: number, stage: Shutdown["stage"]): void {
     describeWaitedFor(pid).then(
       (names) => {
-        if (names !== "") this.context.warn(`PostgreSQL ${WAITS[stage]} and waits for: ${names}`);
+        if (names !== "") this.#context.warn(`PostgreSQL ${WAITS[stage]} and waits for: ${names}`);
       },
       (error: unknown) =>
-        this.context.warn(`who keeps PostgreSQL from ending is not known: ${errorText(error)}`),
+        this.#context.warn(`who keeps PostgreSQL from ending is not known: ${errorText(error)}`),
     );
   }
 
   /** Reads from the control file how far the shutdown of a primary has come. */
-  private async followShutdown(signal: AbortSignal): Promise<void> {
-    const { guard, memory, clock, programs, postgresql, changed } = this.context.parts;
+  async #followShutdown(signal: AbortSignal): Promise<void> {
+    const { guard, memory, clock, programs, postgresql, changed } = this.#context.parts;
     const { server } = memory;
     const stage = server?.shutdown?.stage;
     if (server === null || server.status?.inRecovery !== false) return;
     if (stage !== "ending" && stage !== "checkpoint") return;
-    const result = await readControlFile(programs, this.context.dataDir);
+    const result = await readControlFile(programs, this.#context.dataDir);
     if (!result.ok || memory.server !== server || signal.aborted) return;
     const { clusterState } = result.control;
     if (clusterState === "shutting down") {
@@ -194,12 +200,12 @@ export class PostgresStop {
     if (!reply.ok) {
       if (guard.view().postmaster?.pid !== server.pid) return;
       // A guard of an earlier release: without its word, only the end of every process proves anything.
-      this.context.warn(`PostgreSQL has shut down, and what is left of it is killed: ${reply.error}`);
+      this.#context.warn(`PostgreSQL has shut down, and what is left of it is killed: ${reply.error}`);
       guard.kill(() => {});
       return;
     }
     // The release names the checkpoint that was found on disk.
-    await this.context.survey();
+    await this.#context.survey();
     if (memory.server !== server) return;
     memory.shutdownAt("closed", clock.now());
     changed();
@@ -207,7 +213,7 @@ export class PostgresStop {
 
   /** Shortens the shutdown to come; bounded, because nobody may wait for a disk that does not keep up. */
   async checkpoint(signal: AbortSignal): Promise<void> {
-    const { server, clock, log, postgresql } = this.context.parts;
+    const { server, clock, log, postgresql } = this.#context.parts;
     const limitMs = postgresql.pgCtlTimeoutS * 1000;
     let checkpointer: number | null = null;
     const over = new AbortController();
@@ -222,15 +228,15 @@ export class PostgresStop {
     const cut = new Promise<string>((resolve) =>
       signal.addEventListener("abort", () => resolve(CANCELLED), { once: true })
     );
-    const stalled = this.untilStalled(() => checkpointer, over.signal);
+    const stalled = this.#untilStalled(() => checkpointer, over.signal);
     const failed = await atMost(clock, limitMs, Promise.race([work, cut, stalled]));
     over.abort();
     if (failed !== null) log.warning("checkpoint_failed", `checkpoint: ${failed}`);
   }
 
   /** Resolves when the process neither computes nor waits for the disk, as long as nobody cuts it short. */
-  private async untilStalled(pidOf: () => number | null, signal: AbortSignal): Promise<string> {
-    const { clock } = this.context.parts;
+  async #untilStalled(pidOf: () => number | null, signal: AbortSignal): Promise<string> {
+    const { clock } = this.#context.parts;
     let ticks = -1;
     let movedMs = clock.now();
     for (;;) {
@@ -247,8 +253,8 @@ export class PostgresStop {
     }
   }
 
-  private async beforeStop(hook: string, signal: AbortSignal): Promise<void> {
-    const { log, postgresql } = this.context.parts;
+  async #beforeStop(hook: string, signal: AbortSignal): Promise<void> {
+    const { log, postgresql } = this.#context.parts;
     const failed = await runHook(hook, { signal, timeoutMs: postgresql.pgCtlTimeoutS * 1000 });
     if (failed !== null) log.warning("before_stop", `before_stop: ${failed}`);
   }

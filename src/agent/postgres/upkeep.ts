@@ -20,24 +20,32 @@ const RECEIVER_LIMIT_MS = 10_000;
 
 export class PostgresUpkeep {
   /** Who writes the files by whom they name: a cut that is under way is not undone by what was in force before. */
-  private readonly followQueue = new WorkQueue();
+  readonly #followQueue = new WorkQueue();
+
+  readonly #context: PostgresContext;
+  readonly #monitor: PostgresMonitor;
+  readonly #slots: PostgresSlots;
 
   constructor(
-    private readonly context: PostgresContext,
-    private readonly monitor: PostgresMonitor,
-    private readonly slots: PostgresSlots,
-  ) {}
+    context: PostgresContext,
+    monitor: PostgresMonitor,
+    slots: PostgresSlots,
+  ) {
+    this.#context = context;
+    this.#monitor = monitor;
+    this.#slots = slots;
+  }
 
   /** True when a running server was told to reload. */
   async configure(config: DynamicConfig): Promise<boolean> {
-    const { context } = this;
+    const context = this.#context;
     const { pgpass } = context.parts;
     context.dynamic = config;
     context.parts.config.replaceCluster(config.postgresql.section);
     if (pgpass.mend()) context.info(`${pgpass.path} was written with the passwords in force`);
-    if (!this.serverRuns()) return false;
-    const changed = await this.followQueue.take(async () => {
-      const written = await context.writeConfig(() => this.presentRecovery());
+    if (!this.#serverRuns()) return false;
+    const changed = await this.#followQueue.take(async () => {
+      const written = await context.writeConfig(() => this.#presentRecovery());
       if (written.length > 0) {
         context.info(`Changes in the configuration (${written.join(", ")}): reloading PostgreSQL`);
         await context.reload();
@@ -54,13 +62,13 @@ export class PostgresUpkeep {
    * somebody else may change or remove them, and a server may not have heard that it should reload.
    */
   mend(): Promise<void> {
-    return this.followQueue.take(async () => {
-      const { context } = this;
+    return this.#followQueue.take(async () => {
+      const context = this.#context;
       const { guard, pgpass, memory } = context.parts;
       if (guard.view().postmaster?.phase !== "running" || memory.displaced !== null) return;
       const passwords = pgpass.mend() ? [pgpass.path] : [];
-      const files = await context.writeConfig(() => this.presentRecovery());
-      const mended = [...passwords, ...files, ...this.mendStandbySignal()].join(", ");
+      const files = await context.writeConfig(() => this.#presentRecovery());
+      const mended = [...passwords, ...files, ...this.#mendStandbySignal()].join(", ");
       if (mended !== "") {
         context.warn(`${mended}: somebody else has changed or removed what the agent wrote; written again`);
       }
@@ -72,8 +80,8 @@ export class PostgresUpkeep {
    * Looked at and written without a pause in between: PostgreSQL takes the file away when it is promoted, and one that came
    * back afterwards would make a standby of the primary at its next crash.
    */
-  private mendStandbySignal(): readonly string[] {
-    const { guard, memory, files } = this.context.parts;
+  #mendStandbySignal(): readonly string[] {
+    const { guard, memory, files } = this.#context.parts;
     const { postmaster } = guard.view();
     const isStandby = postmaster?.writable === false && memory.action === null &&
       memory.server?.pid === postmaster.pid && memory.server.status?.inRecovery === true;
@@ -81,7 +89,7 @@ export class PostgresUpkeep {
   }
 
   async findPendingRestart(): Promise<void> {
-    const { context } = this;
+    const context = this.#context;
     const { server, memory, local, postgresql, files, log, changed } = context.parts;
     const pid = memory.server?.pid;
     if (pid === undefined || !memory.server?.ready) return;
@@ -115,10 +123,10 @@ export class PostgresUpkeep {
 
   /** Points a running standby elsewhere. Nobody: resolves when the WAL receiver is proven gone. */
   follow(upstream: Upstream | null): Promise<void> {
-    return this.followQueue.take(async () => {
-      const { context } = this;
+    return this.#followQueue.take(async () => {
+      const context = this.#context;
       const { memory, files, log, changed, guard } = context.parts;
-      if (upstream !== null) this.slots.becameStandby();
+      if (upstream !== null) this.#slots.becameStandby();
       if (guard.view().postmaster === null || guard.view().postmaster?.writable) return;
       const written = await context.writeConfig(() => context.recoveryFor(upstream));
       if (upstream === null) await files.sync();
@@ -127,10 +135,10 @@ export class PostgresUpkeep {
         log.info("follow", `${whom}: changing primary_conninfo and reloading`);
         await context.reload();
       }
-      if (upstream === null && !await this.cutReceiver()) return;
+      if (upstream === null && !await this.#cutReceiver()) return;
       memory.following = upstream;
       changed();
-      await this.monitor.refresh();
+      await this.#monitor.refresh();
     });
   }
 
@@ -139,7 +147,7 @@ export class PostgresUpkeep {
    * it end, and the next start takes the primary's value.
    */
   async resumeAfterParameterChange(): Promise<void> {
-    const { context } = this;
+    const context = this.#context;
     const { server, memory, programs, guard } = context.parts;
     if (programs.major < 14 || !memory.server?.status?.replayPaused || guard.view().postmaster?.writable) {
       return;
@@ -161,35 +169,35 @@ export class PostgresUpkeep {
     });
   }
 
-  private serverRuns(): boolean {
-    const phase = this.context.parts.guard.view().postmaster?.phase;
+  #serverRuns(): boolean {
+    const phase = this.#context.parts.guard.view().postmaster?.phase;
     return phase === "running" || phase === "frozen";
   }
 
-  private presentRecovery() {
-    const { guard, files } = this.context.parts;
+  #presentRecovery() {
+    const { guard, files } = this.#context.parts;
     if (guard.view().postmaster?.writable) return NO_RECOVERY;
     const upstream = files.intended();
-    return upstream === undefined ? files.recovery() : this.context.recoveryFor(upstream);
+    return upstream === undefined ? files.recovery() : this.#context.recoveryFor(upstream);
   }
 
   /**
    * While replay is paused or delayed, the server does not end its WAL receiver by itself, and that one would go on
    * receiving and acknowledging. True when it is gone.
    */
-  private async cutReceiver(): Promise<boolean> {
-    const { memory, clock, guard } = this.context.parts;
+  async #cutReceiver(): Promise<boolean> {
+    const { memory, clock, guard } = this.#context.parts;
     const postmaster = guard.view().postmaster?.pid;
     const untilMs = clock.now() + RECEIVER_LIMIT_MS;
-    await this.monitor.refresh();
+    await this.#monitor.refresh();
     while (clock.now() < untilMs && guard.view().postmaster?.pid === postmaster) {
       const pid = memory.server?.status?.receiverPid ?? null;
       if (pid === null) return true;
       if (readProcess(pid)?.parentPid === postmaster && isAlive(pid)) signalProcess(pid, "SIGTERM");
       await sleep(clock, RECEIVER_POLL_MS);
-      await this.monitor.refresh();
+      await this.#monitor.refresh();
     }
-    this.context.warn("the WAL receiver did not end");
+    this.#context.warn("the WAL receiver did not end");
     return false;
   }
 }

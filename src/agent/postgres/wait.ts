@@ -33,11 +33,11 @@ export function ask(request: (done: GuardDone) => void): Promise<GuardReply> {
 
 /** Runs one piece of work after the other, in order. One that fails does not hold up the next. */
 export class WorkQueue {
-  private tail: Promise<unknown> = Promise.resolve();
+  #tail: Promise<unknown> = Promise.resolve();
 
   take<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.tail.then(work, work);
-    this.tail = turn.catch(() => undefined);
+    const turn = this.#tail.then(work, work);
+    this.#tail = turn.catch(() => undefined);
     return turn;
   }
 }
