@@ -21,7 +21,10 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
   }
 }
 
-/** Flags with a hyphen in their name. The parser takes the word behind one for its value; behind the last there is none. */
+/**
+ * Flags with a hyphen in their name. The parser takes the word behind one for its value; behind the last
+ * there is none.
+ */
 const FLAGS = ["--ignore-listen-port", "--force-new-cluster"];
 
 function flagsLast(argv: readonly string[]): string[] {

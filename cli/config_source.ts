@@ -1,6 +1,6 @@
 /**
- * Where a configuration comes from: one file, the *.yml and *.yaml of a directory, PATRONI_* variables. The only
- * place that reads them; what they mean is decided in src/config/parse.ts. Prints nothing.
+ * Where a configuration comes from: one file, the *.yml and *.yaml of a directory, PATRONI_* variables. The
+ * only place that reads them; what they mean is decided in src/config/parse.ts. Prints nothing.
  */
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -19,8 +19,9 @@ export interface LoadOptions {
 }
 
 /**
- * Takes PATRONI_* out of the process's environment, where children (PostgreSQL, callbacks, scripts) would inherit
- * the passwords. Call it once at start and keep the result: a reload reads the file again, the variables it cannot.
+ * Takes PATRONI_* out of the process's environment, where children (PostgreSQL, callbacks, scripts) would
+ * inherit the passwords. Call it once at start and keep the result: a reload reads the file again, the
+ * variables it cannot.
  */
 export function captureEnvironment(environment: NodeJS.ProcessEnv = process.env): Environment {
   const captured: { [name: string]: string } = {};

@@ -1,7 +1,7 @@
 /**
- * `agent demo`: a cluster of three nodes on this machine, with a real PostgreSQL and a client that writes all the time.
- * It switches over, kills the primary's host, brings it back, and says what the client noticed. Exit code 0 only if
- * the cluster did all of it.
+ * `agent demo`: a cluster of three nodes on this machine, with a real PostgreSQL and a client that writes all
+ * the time. It switches over, kills the primary's host, brings it back, and says what the client noticed.
+ * Exit code 0 only if the cluster did all of it.
  */
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -6,7 +6,10 @@ import { pinnedSelfCommand } from "../src/lib/self_command.ts";
 
 export const SHIM_COMMAND = "__postgres";
 
-/** Arguments after `guard`: --socket PATH --data-dir DIR [--state-fd N]. Runs until there is nothing left to guard. */
+/**
+ * Arguments after `guard`: --socket PATH --data-dir DIR [--state-fd N]. Runs until there is nothing left to
+ * guard.
+ */
 export function guardCommand(argv: readonly string[]): void {
   const options = parseGuardArguments(argv);
   if (options === null) {

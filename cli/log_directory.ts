@@ -1,4 +1,7 @@
-/** log.dir, before anything is written there: a line that cannot be written is lost, and nobody would hear of it. */
+/**
+ * log.dir, before anything is written there: a line that cannot be written is lost, and nobody would hear of
+ * it.
+ */
 import { accessSync, constants, statSync } from "node:fs";
 
 /** null: log files can be made there, or none are (null). */

@@ -1,7 +1,8 @@
 /**
- * `agent recover --force-new-cluster FILE`: the one way on when a majority of the voters is lost for good. Shows what
- * this member holds and what can be found out about the others, asks for the scope to be typed, and founds a new cluster with this member as its only voter.
- * Deletes nothing, and never touches PostgreSQL. The agent must be stopped.
+ * `agent recover --force-new-cluster FILE`: the one way on when a majority of the voters is lost for good.
+ * Shows what this member holds and what can be found out about the others, asks for the scope to be typed,
+ * and founds a new cluster with this member as its only voter. Deletes nothing, and never touches PostgreSQL.
+ * The agent must be stopped.
  */
 import { randomBytes } from "node:crypto";
 import { statSync } from "node:fs";

@@ -1,6 +1,6 @@
 /**
- * What `agent recover` can find out about the other members before it goes on without them: directories of theirs that can
- * be read here, and agents that answer. Changes nothing.
+ * What `agent recover` can find out about the other members before it goes on without them: directories of
+ * theirs that can be read here, and agents that answer. Changes nothing.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -14,7 +14,10 @@ import { findPrograms, ProgramsError } from "../src/postgres/programs.ts";
 
 const ANSWER_MS = 2000;
 
-/** How far something reaches; what compares greater in the first number, or in the second with the same first, has more. */
+/**
+ * How far something reaches; what compares greater in the first number, or in the second with the same first,
+ * has more.
+ */
 export type Position = readonly [era: number, offset: number];
 
 export interface Finding {
@@ -35,7 +38,10 @@ export function logPosition({ stored, lastIndex }: Pick<ReadLog, "stored" | "las
   return [stored.entries.at(-1)?.term ?? stored.snapshot?.term ?? 0, lastIndex];
 }
 
-/** A raft directory, a data directory of PostgreSQL, or the parent of both. Returns why it is none of these as text. */
+/**
+ * A raft directory, a data directory of PostgreSQL, or the parent of both. Returns why it is none of these as
+ * text.
+ */
 export async function surveyDirectory(path: string, config: LocalConfig): Promise<Finding | string> {
   const lines: string[] = [];
   let raft: Position | null = null;

@@ -1,6 +1,6 @@
 /**
- * What `agent run` and `agent witness` have in common: a configuration file that is read at the start and at SIGHUP, a log
- * of its own, signals, and the notices to systemd.
+ * What `agent run` and `agent witness` have in common: a configuration file that is read at the start and at
+ * SIGHUP, a log of its own, signals, and the notices to systemd.
  */
 import { readFileSync } from "node:fs";
 import { StreamSink } from "../src/lib/line_sink.ts";
@@ -24,7 +24,10 @@ export interface ServiceParts {
   readonly exit: (code: number) => void;
 }
 
-/** Runs until a signal ends it; ends the process itself. `start` is not called when the configuration cannot be used. */
+/**
+ * Runs until a signal ends it; ends the process itself. `start` is not called when the configuration cannot
+ * be used.
+ */
 export function runService(
   command: "run" | "witness",
   file: string | null,

@@ -1,6 +1,6 @@
 /**
- * `agent validate-config FILE`: everything that can be known to be wrong before a member is started, one line each,
- * and an exit code. Changes nothing on the host; ports are tried by listening for a moment.
+ * `agent validate-config FILE`: everything that can be known to be wrong before a member is started, one line
+ * each, and an exit code. Changes nothing on the host; ports are tried by listening for a moment.
  */
 import { stringify } from "yaml";
 import { checkTiming } from "../src/lease/timing.ts";

@@ -1,4 +1,7 @@
-/** A configuration against the host it is on: programs, directories, certificates, ports, watchdog. Writes nothing. */
+/**
+ * A configuration against the host it is on: programs, directories, certificates, ports, watchdog. Writes
+ * nothing.
+ */
 import { accessSync, constants, readdirSync, readFileSync, statSync } from "node:fs";
 import type { Stats } from "node:fs";
 import { createServer } from "node:net";
@@ -51,7 +54,10 @@ function checkFileMode(file: string, issues: Issues): void {
   }
 }
 
-/** Directories that this user has to be able to use. `major`: of the programs; null: not known. Looks, and runs nothing. */
+/**
+ * Directories that this user has to be able to use. `major`: of the programs; null: not known. Looks, and
+ * runs nothing.
+ */
 export function checkPlaces(config: LocalConfig, major: number | null, issues: Issues): void {
   const { postgresql, raft } = config;
   checkWritableDirectory(["raft", "data_dir"], raft.dataDir, issues);
@@ -143,7 +149,10 @@ function certificateFiles({ raft, restapi, ctl }: LocalConfig): [Path, string][]
   });
 }
 
-/** Programs that PostgreSQL's life depends on, and a file that it includes. Those without a slash are found by PATH. */
+/**
+ * Programs that PostgreSQL's life depends on, and a file that it includes. Those without a slash are found by
+ * PATH.
+ */
 function checkCommands({ postgresql, bootstrap }: LocalConfig, issues: Issues): void {
   if (postgresql === null) return;
   const { callbacks, prePromote, beforeStop, customConf } = postgresql;

@@ -1,4 +1,6 @@
-/** Every reader of what other members send, and of what lies on the disk: any bytes are understood or refused. */
+/**
+ * Every reader of what other members send, and of what lies on the disk: any bytes are understood or refused.
+ */
 import { expect } from "bun:test";
 import fc from "fast-check";
 import { DecodeError } from "./core/bytes.ts";

@@ -1,4 +1,7 @@
-/** Holds DESIGN.md to what it says: each class of known bugs has the tests that are named there, and none is left out. */
+/**
+ * Holds DESIGN.md to what it says: each class of known bugs has the tests that are named there, and none is
+ * left out.
+ */
 import { expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";

@@ -1,6 +1,7 @@
 /**
- * raft: consensus as a library. Elections, a replicated log on disk, linearizable reads, and opaque channels between the
- * members. Knows nothing of what is replicated. README.md shows how it is used, DESIGN.md why it is as it is.
+ * raft: consensus as a library. Elections, a replicated log on disk, linearizable reads, and opaque channels
+ * between the members. Knows nothing of what is replicated. README.md shows how it is used, DESIGN.md why it
+ * is as it is.
  *
  * A member is a RaftNode made of a log, a transport, a clock, a random source and a state machine:
  *

@@ -1,6 +1,7 @@
 /**
- * For tests at the borders of the product, where bytes and texts come from others: any of them is understood or refused, in
- * bounded time and memory. `INPUTS=1000000 npm run fuzz` gives so many to every border, and prints what the worst one took.
+ * For tests at the borders of the product, where bytes and texts come from others: any of them is understood
+ * or refused, in bounded time and memory. `INPUTS=1000000 npm run fuzz` gives so many to every border, and
+ * prints what the worst one took.
  */
 import { test } from "bun:test";
 import fc from "fast-check";
@@ -14,7 +15,10 @@ export const INPUT_MS = 100;
 /** What may be kept after any number of inputs, bytes. */
 const MAX_KEPT_BYTES = 64 * 1024 * 1024;
 
-/** A slow input is slow each time; what only happened to be slow (a collection of garbage, a compiler thread) is not. */
+/**
+ * A slow input is slow each time; what only happened to be slow (a collection of garbage, a compiler thread)
+ * is not.
+ */
 const TRIES = 4;
 
 /** The name that `npm run fuzz` looks for. */
@@ -34,7 +38,10 @@ export interface BorderOptions {
   readonly limitMs?: number;
 }
 
-/** A test that `judge` throws for no input, and takes bounded time and memory. It may be called again with the same input. */
+/**
+ * A test that `judge` throws for no input, and takes bounded time and memory. It may be called again with the
+ * same input.
+ */
 export function anyInput<T>(
   border: string,
   arbitrary: fc.Arbitrary<T>,

@@ -1,4 +1,7 @@
-/** Readers of what comes over the guard's socket, from PostgreSQL, and from files that others may have written. */
+/**
+ * Readers of what comes over the guard's socket, from PostgreSQL, and from files that others may have
+ * written.
+ */
 import { expect } from "bun:test";
 import fc from "fast-check";
 import { anyInput, spoiled } from "../raft/testing.ts";

@@ -1,4 +1,6 @@
-/** The agent and the guard as processes: what their ends mean for PostgreSQL, with the lease of five seconds. */
+/**
+ * The agent and the guard as processes: what their ends mean for PostgreSQL, with the lease of five seconds.
+ */
 import { expect } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { nowMs } from "../src/demo/now.ts";

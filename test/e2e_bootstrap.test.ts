@@ -1,4 +1,6 @@
-/** From empty directories to a cluster, what it says of itself, and that its passwords stay where they belong. */
+/**
+ * From empty directories to a cluster, what it says of itself, and that its passwords stay where they belong.
+ */
 import { expect } from "bun:test";
 import { readFileSync } from "node:fs";
 import { nowMs } from "../src/demo/now.ts";

@@ -1,4 +1,7 @@
-/** Agents in namespaces of their own: as process 1, under a process 1 that reaps late, and with a root of their own. */
+/**
+ * Agents in namespaces of their own: as process 1, under a process 1 that reaps late, and with a root of
+ * their own.
+ */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdirSync, rmdirSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,7 @@
-/** The data directory under the agent's feet: who owns it, what becomes of it, and what is kept for others in it. */
+/**
+ * The data directory under the agent's feet: who owns it, what becomes of it, and what is kept for others in
+ * it.
+ */
 import { expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -176,7 +179,8 @@ story("a standby that is promoted by hand is ended, and what was written there i
   const first = promoted.log().length;
   await cluster.query(promoted, "SELECT pg_promote()");
   await write("by_hand");
-  // Killed before its control file knew of the new timeline, it is copied anew: pg_rewind finds nothing to do.
+  // Killed before its control file knew of the new timeline, it is copied anew: pg_rewind finds nothing to
+  // do.
   await rejoined("PostgreSQL: rewind is done after", first);
   expect(promoted.log().slice(first)).toContain("and was promoted by somebody else: what is written here");
 

@@ -1,4 +1,7 @@
-/** Failsafe mode: the raft port is blocked between living hosts, REST is not. In network namespaces, so only as root. */
+/**
+ * Failsafe mode: the raft port is blocked between living hosts, REST is not. In network namespaces, so only
+ * as root.
+ */
 import { expect } from "bun:test";
 import type { Host } from "../src/demo/host.ts";
 import { nowMs } from "../src/demo/now.ts";

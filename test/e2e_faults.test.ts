@@ -1,6 +1,6 @@
 /**
- * What can befall agent and guard of a primary, by real means, with a client on each node that writes all the time. After
- * each: never two that confirm, and nothing confirmed by the former primary after its lease.
+ * What can befall agent and guard of a primary, by real means, with a client on each node that writes all the
+ * time. After each: never two that confirm, and nothing confirmed by the former primary after its lease.
  */
 import { expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";

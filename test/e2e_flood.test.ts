@@ -1,6 +1,7 @@
 /**
- * A member that has gone mad, and strangers at the raft ports, against the compiled program: nobody is frozen, replaced or ended,
- * and memory and logs are bounded. How late renewals are is measured by `npm run bench -- --only flood`.
+ * A member that has gone mad, and strangers at the raft ports, against the compiled program: nobody is
+ * frozen, replaced or ended, and memory and logs are bounded. How late renewals are is measured by `npm run
+ * bench -- --only flood`.
  */
 import { expect } from "bun:test";
 import type { Host } from "../src/demo/host.ts";
@@ -11,7 +12,10 @@ import { raftFloodCommand } from "./bench/raft_flood.ts";
 import { describeChange, freezesIn, reignOf } from "./bench/reign.ts";
 import { withCluster, WRITES_MS } from "./e2e/harness.ts";
 
-/** The lease outlasts what a loaded machine does to a process, and no flood of the kinds below that holds the loop. */
+/**
+ * The lease outlasts what a loaded machine does to a process, and no flood of the kinds below that holds the
+ * loop.
+ */
 const { story } = withCluster({ dcs: { ttl: 5 } });
 
 const SECONDS = 1.5;
@@ -19,7 +23,10 @@ const MIB = 1024 * 1024;
 /** As promised for any flood; a quiet machine shows a third of it. */
 const MOST_GROWN_BYTES = 64 * MIB;
 const MOST_LOGGED_BYTES = 256 * 1024;
-/** Of frames of no use: 4 MB a second by each of two members, and what their sockets and the mad member's own buffers hold. */
+/**
+ * Of frames of no use: 4 MB a second by each of two members, and what their sockets and the mad member's own
+ * buffers hold.
+ */
 const MOST_READ_BYTES = 80 * MIB;
 
 const STRANGERS = ["raft port: connections that come and go", "raft port: hellos without the password"];

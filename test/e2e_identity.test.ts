@@ -1,7 +1,7 @@
 /**
- * Names that come twice, and guards that are silent while an agent starts: an epoch belongs to one life of one machine, so
- * nobody else ends it, and nothing is "not running" because somebody does not answer. A client on each node writes all the
- * time.
+ * Names that come twice, and guards that are silent while an agent starts: an epoch belongs to one life of
+ * one machine, so nobody else ends it, and nothing is "not running" because somebody does not answer. A
+ * client on each node writes all the time.
  */
 import { expect } from "bun:test";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";

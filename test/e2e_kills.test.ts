@@ -1,7 +1,7 @@
 /**
- * Processes killed at random, one after the other without a pause to recover: agents, guards, postmasters, backends, on any
- * host. A client on each node writes all the time. Never two that confirm, and of what was confirmed only the end
- * of a reign may be lost, since replication is asynchronous.
+ * Processes killed at random, one after the other without a pause to recover: agents, guards, postmasters,
+ * backends, on any host. A client on each node writes all the time. Never two that confirm, and of what was
+ * confirmed only the end of a reign may be lost, since replication is asynchronous.
  */
 import { expect } from "bun:test";
 import type { Host } from "../src/demo/host.ts";
@@ -57,7 +57,10 @@ function expectOneWriter(acks: readonly Acknowledged[]): void {
   }
 }
 
-/** Runs of confirmations by one node: until another one confirms, or nobody for as long as that may take unseen. */
+/**
+ * Runs of confirmations by one node: until another one confirms, or nobody for as long as that may take
+ * unseen.
+ */
 function reigns(acks: readonly Acknowledged[]): Acknowledged[][] {
   const found: Acknowledged[][] = [];
   for (const [i, ack] of acks.entries()) {
@@ -70,8 +73,9 @@ function reigns(acks: readonly Acknowledged[]): Acknowledged[][] {
 }
 
 /**
- * Of each reign the end may be lost where replication is asynchronous: what the successor had not received, be it the last
- * milliseconds, be it all since its own PostgreSQL was killed. But nothing of a reign is kept that came after what is lost.
+ * Of each reign the end may be lost where replication is asynchronous: what the successor had not received,
+ * be it the last milliseconds, be it all since its own PostgreSQL was killed. But nothing of a reign is kept
+ * that came after what is lost.
  */
 function expectOnlyEndsLost(acks: readonly Acknowledged[], present: ReadonlySet<number>): void {
   for (const reign of reigns(acks)) {
@@ -82,7 +86,10 @@ function expectOnlyEndsLost(acks: readonly Acknowledged[], present: ReadonlySet<
   }
 }
 
-/** One process after the other, and each agent started again; what was confirmed meanwhile, and what is there in the end. */
+/**
+ * One process after the other, and each agent started again; what was confirmed meanwhile, and what is there
+ * in the end.
+ */
 async function killInARow(
   fixture: Fixture,
 ): Promise<{ acks: Acknowledged[]; present: Set<number>; done: string[] }> {

@@ -1,4 +1,7 @@
-/** The network fails between living hosts. In network namespaces, so only as root; skipped and counted otherwise. */
+/**
+ * The network fails between living hosts. In network namespaces, so only as root; skipped and counted
+ * otherwise.
+ */
 import { expect } from "bun:test";
 import { nowMs } from "../src/demo/now.ts";
 import type { TimingJson } from "../src/api/client.ts";
@@ -108,8 +111,8 @@ story(
 );
 
 /**
- * Another node confirms writes, until `forMs` after `sinceMs` at least, and the one that was cut off then, as seen by the
- * client inside, none since the other's first. Returns that other one.
+ * Another node confirms writes, until `forMs` after `sinceMs` at least, and the one that was cut off then, as
+ * seen by the client inside, none since the other's first. Returns that other one.
  */
 async function expectSuccession(old: Host, inside: Client, sinceMs: number, forMs: number): Promise<Host> {
   const { client } = fixture;

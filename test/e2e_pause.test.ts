@@ -1,4 +1,7 @@
-/** Maintenance mode: PostgreSQL survives its agent, nobody takes the lock, and the end of the pause arms the fence again. */
+/**
+ * Maintenance mode: PostgreSQL survives its agent, nobody takes the lock, and the end of the pause arms the
+ * fence again.
+ */
 import { expect } from "bun:test";
 import type { Host } from "../src/demo/host.ts";
 import { nowMs } from "../src/demo/now.ts";

@@ -1,4 +1,7 @@
-/** The executable itself: what it must not read, how it ends, and what a full or unwritable disk does to its start. */
+/**
+ * The executable itself: what it must not read, how it ends, and what a full or unwritable disk does to its
+ * start.
+ */
 import { expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";

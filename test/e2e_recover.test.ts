@@ -106,7 +106,8 @@ story(
     survivor.start();
     await waitFor("the survivor to lead", WRITES_MS, () => survivor.answers("/primary"));
     expect(await fixture.successorOf(old, begin)).toBe(survivor);
-    // Replication is asynchronous: of the writes in the last moment the lost primary may have been the only one to know.
+    // Replication is asynchronous: of the writes in the last moment the lost primary may have been the only
+    // one to know.
     const lost = await fixture.lostOn(survivor, 0);
     expect(fixture.client.acks.filter((ack) => ack.ackMs < offMs - 1000 && lost.includes(ack.id))).toEqual(
       [],
@@ -119,7 +120,8 @@ story(
     await answersWith(survivor, "/primary", 200);
     fixture.expectOnePrimary(old, begin);
 
-    // Both with empty directories: a majority of the old cluster, which must not be founded again. They join the new one.
+    // Both with empty directories: a majority of the old cluster, which must not be founded again. They join
+    // the new one.
     await old.powerOff();
     for (const host of [old, other]) {
       for (const name of ["data", "raft"]) {

@@ -1,7 +1,7 @@
 /**
- * The configuration changes while the cluster runs. Passwords of PostgreSQL's roles, with real authentication on every
- * connection: at each moment it is said who does not answer, and afterwards nothing is left that works by an old password
- * only. Files that somebody else changes. Another address.
+ * The configuration changes while the cluster runs. Passwords of PostgreSQL's roles, with real authentication
+ * on every connection: at each moment it is said who does not answer, and afterwards nothing is left that
+ * works by an old password only. Files that somebody else changes. Another address.
  */
 import { expect } from "bun:test";
 import { chmodSync, existsSync, readFileSync, statSync, unlinkSync, writeFileSync } from "node:fs";

@@ -1,4 +1,7 @@
-/** Stops and promotions that hang: whatever does not end, another member writes soon, and clients are told in time. */
+/**
+ * Stops and promotions that hang: whatever does not end, another member writes soon, and clients are told in
+ * time.
+ */
 import { expect } from "bun:test";
 import { chmodSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -10,7 +13,10 @@ import { waitFor } from "../src/demo/wait_for.ts";
 import { START_MS, startHealthy, withCluster, WRITES_MS } from "./e2e/harness.ts";
 import { answersWith } from "./e2e/shown.ts";
 
-/** By default 8 s, whatever hangs, and the time a loaded machine takes for the rest. Without limits it would be for ever. */
+/**
+ * By default 8 s, whatever hangs, and the time a loaded machine takes for the rest. Without limits it would
+ * be for ever.
+ */
 const OUTAGE_MS = 20_000;
 
 /** While `hang` lies beside it, it ignores whatever can be ignored. Started in the data directory. */

@@ -22,7 +22,9 @@ const OTHERS = new Authority("others");
 
 const { story } = withCluster({ dcs: { ttl: 2 }, override: (name) => certificates.override(name) });
 
-/** What becomes of a TLS connection to the member's raft port: "open" when it is still there after a question. */
+/**
+ * What becomes of a TLS connection to the member's raft port: "open" when it is still there after a question.
+ */
 function connect(host: Host, own: TlsFiles | null): Promise<string> {
   const { address, raftPort } = host.addresses;
   return new Promise((done) => {
@@ -33,7 +35,8 @@ function connect(host: Host, own: TlsFiles | null): Promise<string> {
       checkServerIdentity: () => undefined,
       ...(own ? { cert: own.cert, key: own.key } : {}),
     });
-    // Longer than a refusal takes, unless the machine is busy; shorter than the patience with those who say nothing.
+    // Longer than a refusal takes, unless the machine is busy; shorter than the patience with those who say
+    // nothing.
     socket.setTimeout(1000, () => (done("open"), socket.destroy()));
     socket.on("error", () => done("refused"));
     socket.on("close", () => done("refused"));
@@ -81,7 +84,10 @@ story(
   },
 );
 
-/** In the place of `host`, which is off: who of the others took it for that member, with the password and these files. */
+/**
+ * In the place of `host`, which is off: who of the others took it for that member, with the password and
+ * these files.
+ */
 async function impersonate(
   host: Host,
   others: readonly Host[],

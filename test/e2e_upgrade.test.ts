@@ -1,4 +1,7 @@
-/** A new release over a running cluster: the file is replaced, agents are started anew, guards become the new program. */
+/**
+ * A new release over a running cluster: the file is replaced, agents are started anew, guards become the new
+ * program.
+ */
 import { afterAll, expect } from "bun:test";
 import { chmodSync, copyFileSync, mkdtempSync, readlinkSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,6 +1,6 @@
 /**
- * The watchdog of real nodes, with `driver: testing`: node1 requires a device that is not there, node2 and node3 require
- * one that is a FIFO. What is written to it is what a real device would be told.
+ * The watchdog of real nodes, with `driver: testing`: node1 requires a device that is not there, node2 and
+ * node3 require one that is a FIFO. What is written to it is what a real device would be told.
  */
 import { afterAll, expect } from "bun:test";
 import type { Cluster } from "../src/demo/cluster.ts";

@@ -1,4 +1,7 @@
-/** Two members with data and a witness: its vote, its leadership of the raft group, and what it says of itself. */
+/**
+ * Two members with data and a witness: its vote, its leadership of the raft group, and what it says of
+ * itself.
+ */
 import { afterAll, expect } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";

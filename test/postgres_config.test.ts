@@ -1,4 +1,6 @@
-/** How configuration reaches a real PostgreSQL: files, command line, reload, pending restart, what is refused. */
+/**
+ * How configuration reaches a real PostgreSQL: files, command line, reload, pending restart, what is refused.
+ */
 import { expect, test } from "bun:test";
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,7 @@
-/** The freeze of a real PostgreSQL that is busy: nothing is confirmed while it lasts, nothing fails when it is over. */
+/**
+ * The freeze of a real PostgreSQL that is busy: nothing is confirmed while it lasts, nothing fails when it is
+ * over.
+ */
 import { expect, test } from "bun:test";
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";

@@ -1,4 +1,7 @@
-/** How the agent reaches its own PostgreSQL where only one of the ways works: by certificate, by socket, by pg_hba.conf. */
+/**
+ * How the agent reaches its own PostgreSQL where only one of the ways works: by certificate, by socket, by
+ * pg_hba.conf.
+ */
 import { expect, test } from "bun:test";
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

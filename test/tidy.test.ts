@@ -1,4 +1,7 @@
-/** Holds the layout: directions of imports, purity, the crash handler first, nothing protocol-like written twice. */
+/**
+ * Holds the layout: directions of imports, purity, the crash handler first, nothing protocol-like written
+ * twice.
+ */
 import { expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -20,6 +23,7 @@ import { fileSize, functionSizes } from "./tidy/sizes.ts";
 import { parseSource, readSources, type SourceFile } from "./tidy/source.ts";
 
 const root = join(import.meta.dir, "..");
+const MOST_COLUMNS = 110;
 const all = readSources(root, ["raft", "src", "cli", "test"]);
 const isTest = (file: SourceFile) =>
   /(?:\.test|\/testing)\.ts$/.test(file.path) || file.path.startsWith("test/");
@@ -79,6 +83,22 @@ test("every file that a comment names exists, from the top, from its own folder,
     "src/a.ts",
     "docs/b.md",
   ]);
+});
+
+test(`lines of comments and of Markdown have at most ${MOST_COLUMNS} columns, but for tables and what is drawn`, () => {
+  const isLong = (line: string) => line.length > MOST_COLUMNS;
+  const comments = all.flatMap(({ path, comments: found }) =>
+    found.flatMap((comment) => comment.split("\n")).filter((line) =>
+      isLong(line) && !/^\s*\* {3,}/.test(line)
+    )
+      .map((line) => `${path}: ${line.trim()}`)
+  );
+  const pages = files(root).filter((path) => path.endsWith(".md")).flatMap((path) =>
+    proseOf(readFileSync(join(root, path), "utf8")).filter(isLong).map((line) => `${path}: ${line}`)
+  );
+  expect([...comments, ...pages]).toEqual([]);
+  const text = ["a".repeat(111), "| b |", "```", "c".repeat(111), "```", "d"];
+  expect(proseOf(text.join("\n"))).toEqual([text[0]!, "d"]);
 });
 
 test("no files import each other in a circle, types neither", () => {
@@ -245,6 +265,13 @@ const SIM_NEEDS: readonly (readonly [string, readonly string[]])[] = [
     "src/guard/fence.ts",
   ]],
 ];
+
+/** Lines of a page that are neither of a table nor of a block of code. */
+function proseOf(page: string): string[] {
+  return page.replaceAll(/^```[^]*?^```$/gm, "").split("\n").filter((line) =>
+    line !== "" && !/^\s*\|/.test(line)
+  );
+}
 
 /** A name of a source, a page or a script; not a pattern such as *.ts. */
 const NAMED_FILE = /(?<![\w./*<-])[\w-][\w./-]*\.(?:ts|md|sh)\b/g;

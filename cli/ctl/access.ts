@@ -1,6 +1,6 @@
 /**
- * The cluster behind the REST APIs of its members. Any member will do for looking; one that is cut off answers with an
- * old view, which counts only when nobody has a better one.
+ * The cluster behind the REST APIs of its members. Any member will do for looking; one that is cut off
+ * answers with an old view, which counts only when nobody has a better one.
  */
 import {
   ApiClient,
@@ -35,7 +35,9 @@ export class ClusterAccess {
     return this.#settings.raftDirectory;
   }
 
-  /** The cluster now. `name`: as it was named on the command line. Throws CtlError when nobody answers for it. */
+  /**
+   * The cluster now. `name`: as it was named on the command line. Throws CtlError when nobody answers for it.
+   */
   async look(name: string | null = null): Promise<ClusterJson> {
     const scope = name ?? this.#settings.scope;
     const { answer, failures } = await firstAnswer(this.#bases, (base) => this.#ask(base, scope));
@@ -97,8 +99,8 @@ export class ClusterAccess {
   }
 
   /**
-   * An unsafe request to the first of these members that can be reached at all. A member that took the request and did
-   * not answer is not followed by another: the request may have been carried out.
+   * An unsafe request to the first of these members that can be reached at all. A member that took the
+   * request and did not answer is not followed by another: the request may have been carried out.
    */
   async ofAny(
     members: readonly Pick<ClusterMemberJson, "api_url">[],

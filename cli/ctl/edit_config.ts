@@ -84,7 +84,10 @@ async function run(context: Context): Promise<number> {
   return 0;
 }
 
-/** What will be accepted and not used as it stands is said to the one who types it, and not in the members' logs alone. */
+/**
+ * What will be accepted and not used as it stands is said to the one who types it, and not in the members'
+ * logs alone.
+ */
 async function warn(io: Context["io"], before: JsonObject, after: JsonObject): Promise<void> {
   const [{ newProblems }, { describeIssue }] = await Promise.all([
     import("../../src/config/dynamic_validate.ts"),

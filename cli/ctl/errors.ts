@@ -1,4 +1,6 @@
-/** How a command ends other than well. Caught in one place, which prints the message and picks the exit code. */
+/**
+ * How a command ends other than well. Caught in one place, which prints the message and picks the exit code.
+ */
 
 /** Something that the user must know: `Error: ...` on standard error, exit code 1. */
 export class CtlError extends Error {

@@ -1,4 +1,6 @@
-/** Asks several in turn without waiting long for one that is dead: the next is asked as soon as one is slow. */
+/**
+ * Asks several in turn without waiting long for one that is dead: the next is asked as soon as one is slow.
+ */
 
 export type Answer<T> =
   | { readonly kind: "good"; readonly value: T }

@@ -1,4 +1,7 @@
-/** `agent ctl`: finds the command, reads its arguments, and turns what goes wrong into a message and an exit code. */
+/**
+ * `agent ctl`: finds the command, reads its arguments, and turns what goes wrong into a message and an exit
+ * code.
+ */
 import { ClusterAccess } from "./access.ts";
 import { parseArguments } from "./arguments.ts";
 import type { Arguments, Command } from "./command.ts";

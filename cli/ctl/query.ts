@@ -105,7 +105,10 @@ async function execute(target: Target, sql: string): Promise<Result> {
   }
 }
 
-/** Times, intervals, bytes and places, and lists of them: what `pg` makes of them says less than what the server has written. */
+/**
+ * Times, intervals, bytes and places, and lists of them: what `pg` makes of them says less than what the
+ * server has written.
+ */
 const AS_WRITTEN: ReadonlySet<number> = new Set(
   [17, 600, 718, 1001, 1017, 1082, 1083, 1114, 1115, 1182, 1184, 1185, 1186, 1187, 1266],
 );

@@ -1,4 +1,7 @@
-/** `agent ctl raft`: the group of voters that keeps the cluster's records. Changes of it are in raft_members.ts. */
+/**
+ * `agent ctl raft`: the group of voters that keeps the cluster's records. Changes of it are in
+ * raft_members.ts.
+ */
 import { jsonText, type RaftJson, type RaftMemberJson } from "../../src/api/client.ts";
 import { type Command, type Context, FORCE, FORMAT } from "./command.ts";
 import { CtlError, UsageError } from "./errors.ts";

@@ -1,4 +1,7 @@
-/** `agent ctl raft dump`: what the raft log of this host holds, read from its files. Works while the agent runs. */
+/**
+ * `agent ctl raft dump`: what the raft log of this host holds, read from its files. Works while the agent
+ * runs.
+ */
 import { type DumpedRecord, dumpLog, type LogDump, StorageError } from "../../raft/mod.ts";
 import { jsonText } from "../../src/api/client.ts";
 import { withoutSecrets } from "../../src/config/issues.ts";

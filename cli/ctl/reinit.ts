@@ -25,7 +25,9 @@ export const reinit: Command = {
   run,
 };
 
-/** A member that was told to begin, and when its PostgreSQL had been started before; null: it was not running. */
+/**
+ * A member that was told to begin, and when its PostgreSQL had been started before; null: it was not running.
+ */
 interface Started {
   readonly member: ClusterMemberJson;
   readonly serverStart: string | null;

@@ -1,7 +1,7 @@
 /**
- * Which cluster to talk to and how: from -c, PATRONICTL_CONFIG_FILE, the default file, or nothing at all (the agent of
- * this host). Reads only what it needs and checks nothing else: a file with errors elsewhere must not keep anyone from
- * looking at the cluster.
+ * Which cluster to talk to and how: from -c, PATRONICTL_CONFIG_FILE, the default file, or nothing at all (the
+ * agent of this host). Reads only what it needs and checks nothing else: a file with errors elsewhere must
+ * not keep anyone from looking at the cluster.
  */
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -17,7 +17,10 @@ import type { Io } from "./io.ts";
 export interface Settings {
   /** null: whatever cluster answers. */
   readonly scope: string | null;
-  /** `http://host:port` of REST APIs to ask, the most likely first. Members beyond these are learned from the answer. */
+  /**
+   * `http://host:port` of REST APIs to ask, the most likely first. Members beyond these are learned from the
+   * answer.
+   */
   readonly bases: readonly string[];
   readonly client: ClientOptions;
   /** raft.data_dir of the file; null: it names none. */
@@ -92,7 +95,9 @@ function readSources(path: string, mustExist: boolean): ConfigSource[] {
   }
 }
 
-/** The member of the file first, then its partners: their REST ports are not in the file and must be guessed. */
+/**
+ * The member of the file first, then its partners: their REST ports are not in the file and must be guessed.
+ */
 function apiAddresses(restapi: JsonObject, raft: JsonObject): HostPort[] {
   const published = address(restapi.connect_address) ?? address(restapi.listen);
   const own = published === null || !isWildcard(published.host)

@@ -1,6 +1,6 @@
 /**
- * YAML as patronictl writes and reads it: version 1.1, so that `on` is a boolean and a text "on" is quoted; keys sorted;
- * lists not indented.
+ * YAML as patronictl writes and reads it: version 1.1, so that `on` is a boolean and a text "on" is quoted;
+ * keys sorted; lists not indented.
  */
 import { Document, type ToStringOptions } from "yaml";
 import { parseYaml } from "../../src/config/yaml.ts";

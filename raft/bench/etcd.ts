@@ -1,6 +1,6 @@
 /**
- * A three-member etcd on the same machine, measured through its HTTP gateway. Used when Debian's etcd-server is
- * installed; never installed by the benchmark.
+ * A three-member etcd on the same machine, measured through its HTTP gateway. Used when Debian's etcd-server
+ * is installed; never installed by the benchmark.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { join } from "node:path";

@@ -1,12 +1,12 @@
 /**
- * `npm run bench:raft`: three processes on loopback, their logs on a real disk, measured against what a round trip and
- * an fdatasync take in the same run, and against a three-member etcd where one is installed. Exits with 1 when a bound is
- * missed.
+ * `npm run bench:raft`: three processes on loopback, their logs on a real disk, measured against what a round
+ * trip and an fdatasync take in the same run, and against a three-member etcd where one is installed. Exits
+ * with 1 when a bound is missed.
  *
  *     npm run bench:raft -- [--json] [--quick] [--million] [--directory DIR]
  *
- * The leader itself proposes and reads, so that nothing but consensus is measured. With --million, a million commands
- * must not make memory or disk grow.
+ * The leader itself proposes and reads, so that nothing but consensus is measured. With --million, a million
+ * commands must not make memory or disk grow.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -42,7 +42,8 @@ async function measureAll(base: string, { quick, million }: Options): Promise<Me
   const commits = quick ? 500 : 4000;
   const cluster = await Cluster.start(base);
   try {
-    // The compilers of three members on few cores are at work for tens of thousands of commits; then it is quiet.
+    // The compilers of three members on few cores are at work for tens of thousands of commits; then it is
+    // quiet.
     await cluster.commit(commits * 10, 1);
     const roundTrip = await measureRoundTrip(commits);
     const fdatasync = measureFdatasync(base, commits / 2);

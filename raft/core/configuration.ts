@@ -2,9 +2,9 @@
  * Who votes and who listens: the binary form of a Configuration and the changes of one server at a time.
  *
  * A configuration is in force from the moment it is appended, committed or not, so that any majority of it
- * overlaps any majority of its predecessor, which differs by at most one voter. It is always computed from the
- * log (last config entry, else the snapshot's, else the initial voters) and never kept beside it: truncation and
- * restart then need no code that takes a change back.
+ * overlaps any majority of its predecessor, which differs by at most one voter. It is always computed from
+ * the log (last config entry, else the snapshot's, else the initial voters) and never kept beside it:
+ * truncation and restart then need no code that takes a change back.
  */
 import { assert } from "./assert.ts";
 import { ByteReader, ByteWriter, DecodeError } from "./bytes.ts";

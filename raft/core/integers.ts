@@ -1,8 +1,8 @@
 /**
- * Unsigned integers in byte arrays, by index and not through a DataView: asking a small Uint8Array for its `buffer`, as a
- * DataView or `subarray` must, moves its contents out of the garbage collected heap, which cost a tenth of what a member
- * computes for a commit. Little endian unless the name says otherwise. Every offset must lie within the bytes:
- * RangeError otherwise.
+ * Unsigned integers in byte arrays, by index and not through a DataView: asking a small Uint8Array for its
+ * `buffer`, as a DataView or `subarray` must, moves its contents out of the garbage collected heap, which
+ * cost a tenth of what a member computes for a commit. Little endian unless the name says otherwise. Every
+ * offset must lie within the bytes: RangeError otherwise.
  */
 
 const UINT32 = 0x1_0000_0000;

@@ -2,8 +2,9 @@
  * What a server does because it leads: replicate, count, confirm reads, hand over, change the configuration.
  *
  * One LeaderTerm is one term at the head: it is created at the election and dropped at the step-down, and
- * everything that must not survive that (progress, pending transfer, pending reads, uncommitted bytes) is a field
- * of it. A flag that outlives its leadership, and makes a later one refuse writes for ever, cannot exist.
+ * everything that must not survive that (progress, pending transfer, pending reads, uncommitted bytes) is a
+ * field of it. A flag that outlives its leadership, and makes a later one refuse writes for ever, cannot
+ * exist.
  */
 import { assert } from "./assert.ts";
 import { EMPTY_BYTES } from "./bytes.ts";
@@ -74,8 +75,8 @@ export class LeaderTerm {
   }
 
   /**
-   * Entries of older terms prove nothing about the commit index of their leaders (paper, section 8): before an
-   * entry of our own term is committed we may be behind what clients were told.
+   * Entries of older terms prove nothing about the commit index of their leaders (paper, section 8): before
+   * an entry of our own term is committed we may be behind what clients were told.
    */
   get hasOwnTermCommit(): boolean {
     return this.#log.term(this.#log.committed) === this.#host.term;
@@ -90,8 +91,8 @@ export class LeaderTerm {
   /** One tick. `electionTimeoutOver`: once per election timeout. False when we may lead no longer. */
   tick(electionTimeoutOver: boolean): boolean {
     this.#ticks++;
-    // A leader that does not hear from a majority cannot commit; stepping down frees its clients, and lets others,
-    // who may hear it and not each other, elect one that can (partial mesh).
+    // A leader that does not hear from a majority cannot commit; stepping down frees its clients, and lets
+    // others, who may hear it and not each other, elect one that can (partial mesh).
     if (electionTimeoutOver && this.#host.options.checkQuorum && !this.#quorumActive()) return false;
     if (this.#transferee !== NONE && ++this.#transferTicks >= this.#host.options.electionTicks) {
       // The target may be gone; refusing proposals for longer would cost more than the transfer is worth.
@@ -121,7 +122,9 @@ export class LeaderTerm {
 
   // --- proposals ---
 
-  /** The empty entry that every leader appends first: with its commit all earlier entries are committed too. */
+  /**
+   * The empty entry that every leader appends first: with its commit all earlier entries are committed too.
+   */
   appendNoop(): void {
     this.#appendOwn([{ kind: "normal", data: EMPTY_BYTES }]);
   }
@@ -157,9 +160,9 @@ export class LeaderTerm {
   }
 
   /**
-   * Whoever is counted on after a change has completed a write within one election timeout. Answers to heartbeats need no
-   * disk: with members that only talk, a smaller group would commit nothing, a member that is promoted would be one more
-   * to wait for, and should they come back empty, nobody could be elected.
+   * Whoever is counted on after a change has completed a write within one election timeout. Answers to
+   * heartbeats need no disk: with members that only talk, a smaller group would commit nothing, a member that
+   * is promoted would be one more to wait for, and should they come back empty, nobody could be elected.
    */
   #refusalOf(change: ConfigChange, next: Configuration): DropReason | null {
     if (change.kind === "addLearner") return null;
@@ -184,8 +187,8 @@ export class LeaderTerm {
   }
 
   /**
-   * It is in contact, has made an entry of our term durable within one election timeout, and does not owe one for half of
-   * that: then it is waited for, until it either acknowledges or hangs.
+   * It is in contact, has made an entry of our term durable within one election timeout, and does not owe one
+   * for half of that: then it is waited for, until it either acknowledges or hangs.
    */
   #writes(id: NodeId): boolean {
     const progress = this.#progress.get(id);
@@ -222,8 +225,9 @@ export class LeaderTerm {
     }));
     this.#log.append(entries);
     for (const progress of this.#progress.values()) progress.mustWrite(this.#log.lastIndex, this.#ticks);
-    // Our own vote for these entries: it returns to us when they are durable here, and is counted only then. A
-    // leader that counted what its disk may yet lose would, with one server, acknowledge writes that vanish.
+    // Our own vote for these entries: it returns to us when they are durable here, and is counted only then.
+    // A leader that counted what its disk may yet lose would, with one server, acknowledge writes that
+    // vanish.
     this.#host.send(
       makeMessage({
         type: "appendResponse",
@@ -289,7 +293,9 @@ export class LeaderTerm {
     return true;
   }
 
-  /** A transport need not notice that a snapshot was lost: without an answer it is sent again, after a while. */
+  /**
+   * A transport need not notice that a snapshot was lost: without an answer it is sent again, after a while.
+   */
   #watchSnapshot(progress: Progress): void {
     if (progress.state !== "snapshot") return;
     if (++progress.snapshotTicks >= SNAPSHOT_PATIENCE * this.#host.options.electionTicks) {
@@ -307,8 +313,8 @@ export class LeaderTerm {
   }
 
   #onReject({ from, index, rejectHint, logTerm }: Message, progress: Progress): void {
-    // The member told its last term at or below the rejected one; at all places of ours with later terms the logs
-    // cannot agree, so one probe per term finds the match, however long the differing tails are.
+    // The member told its last term at or below the rejected one; at all places of ours with later terms the
+    // logs cannot agree, so one probe per term finds the match, however long the differing tails are.
     const hint = logTerm > 0 ? this.#log.findConflictByTerm(rejectHint, logTerm).index : rejectHint;
     if (!progress.reject(index, hint)) return;
     if (progress.state === "replicate") progress.becomeProbe();
@@ -400,8 +406,8 @@ export class LeaderTerm {
   }
 
   #beginReads(): void {
-    // Before an entry of our own term is committed our commit index may be behind what an earlier leader told its
-    // clients. Once TimeoutNow is sent, the next leader may be at work already.
+    // Before an entry of our own term is committed our commit index may be behind what an earlier leader told
+    // its clients. Once TimeoutNow is sent, the next leader may be at work already.
     if (!this.hasOwnTermCommit || this.#timeoutNowSent) return;
     if (!this.#reads.begin(this.#log.committed)) return;
     this.#confirmReads();
@@ -424,7 +430,8 @@ export class LeaderTerm {
     if (progress === undefined || !this.#configuration.voters.includes(to)) return dropped("notVoter");
     if (to === this.#transferee) return { kind: "started" };
     this.#transferee = to;
-    // Counted apart from the check of the quorum: a caller that keeps asking must not keep that from happening.
+    // Counted apart from the check of the quorum: a caller that keeps asking must not keep that from
+    // happening.
     this.#transferTicks = 0;
     if (progress.match === this.#log.lastIndex) this.#sendTimeoutNow();
     else this.#sendAppend(to, true);
@@ -432,8 +439,8 @@ export class LeaderTerm {
   }
 
   #sendTimeoutNow(): void {
-    // From here on another leader may exist at any time, elected in spite of our followers' loyalty: what they
-    // have answered so far must not confirm a read any more.
+    // From here on another leader may exist at any time, elected in spite of our followers' loyalty: what
+    // they have answered so far must not confirm a read any more.
     this.#reads.invalidate();
     this.#timeoutNowSent = true;
     this.#host.send(makeMessage({ type: "timeoutNow", from: this.#id, to: this.#transferee }));

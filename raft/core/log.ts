@@ -1,10 +1,10 @@
 /**
- * The replicated log as one member sees it: every entry since the compaction point in memory, and how far it is
- * known to be durable, committed and applied. Reads and writes no disk: what must be written is handed out by
- * `offer`, and `written` is told when it is durable.
+ * The replicated log as one member sees it: every entry since the compaction point in memory, and how far it
+ * is known to be durable, committed and applied. Reads and writes no disk: what must be written is handed out
+ * by `offer`, and `written` is told when it is durable.
  *
- * Invariants: applied <= applying <= committed <= lastIndex; nothing at or below `committed` is ever replaced;
- * the configuration in force is a function of the entries (see configuration.ts).
+ * Invariants: applied <= applying <= committed <= lastIndex; nothing at or below `committed` is ever
+ * replaced; the configuration in force is a function of the entries (see configuration.ts).
  */
 import type { StoredLog } from "../node/ports.ts";
 import { assert, assertCount, InvariantError } from "./assert.ts";
@@ -110,7 +110,9 @@ export class RaftLog {
     return this.#configurations.at(-1)?.configuration ?? this.#base.configuration;
   }
 
-  /** Index of the entry that brought the configuration in force; 0 when it is older than the log in memory. */
+  /**
+   * Index of the entry that brought the configuration in force; 0 when it is older than the log in memory.
+   */
   get configurationIndex(): Index {
     return this.#configurations.at(-1)?.index ?? 0;
   }
@@ -133,7 +135,9 @@ export class RaftLog {
     return this.#entries[index - this.#base.index - 1]?.term ?? null;
   }
 
-  /** Whether the entry at `index` has `term`: then both logs are equal up to there (log matching, paper 5.3). */
+  /**
+   * Whether the entry at `index` has `term`: then both logs are equal up to there (log matching, paper 5.3).
+   */
   matches(index: Index, term: Term): boolean {
     return this.term(index) === term;
   }
@@ -144,8 +148,9 @@ export class RaftLog {
   }
 
   /**
-   * The last place at or below `index` whose term is at most `term`. Terms never decrease along a log, so another
-   * log whose term at `index` is `term` cannot agree with ours anywhere above: whole terms are skipped at once.
+   * The last place at or below `index` whose term is at most `term`. Terms never decrease along a log, so
+   * another log whose term at `index` is `term` cannot agree with ours anywhere above: whole terms are
+   * skipped at once.
    */
   findConflictByTerm(index: Index, term: Term): Position {
     for (let at = index; at > 0; at--) {
@@ -178,13 +183,13 @@ export class RaftLog {
   }
 
   /**
-   * Takes over entries that follow `previous`. Returns the last index that the sender spoke of, or null when our
-   * log does not hold `previous`.
+   * Takes over entries that follow `previous`. Returns the last index that the sender spoke of, or null when
+   * our log does not hold `previous`.
    */
   tryAppend(previous: Position, entries: readonly Entry[], commit: Index): Index | null {
     if (!this.matches(previous.index, previous.term)) return null;
-    // Only a real conflict truncates: a delayed message may be older and shorter than what we have acknowledged
-    // since, and cutting behind it would take back an acknowledgement that a leader has counted.
+    // Only a real conflict truncates: a delayed message may be older and shorter than what we have
+    // acknowledged since, and cutting behind it would take back an acknowledgement that a leader has counted.
     const fresh = entries.findIndex((entry) => !this.matches(entry.index, entry.term));
     if (fresh !== -1) this.#append(entries.slice(fresh));
     const lastNew = previous.index + entries.length;
@@ -214,8 +219,8 @@ export class RaftLog {
   }
 
   /**
-   * How far the log can be compacted behind a snapshot at `index` when no more than `keepEntries` entries before it are
-   * kept, and no more than `keepBytes` of them: a few large ones must not fill the disk.
+   * How far the log can be compacted behind a snapshot at `index` when no more than `keepEntries` entries
+   * before it are kept, and no more than `keepBytes` of them: a few large ones must not fill the disk.
    */
   compactionPoint(index: Index, keepEntries: number, keepBytes: number): Index {
     let upTo = index;
@@ -353,9 +358,9 @@ export class RaftLog {
   }
 
   /**
-   * Writes on their way hold entries that were replaced after they were handed over. When such a write ends, it
-   * says nothing about the entries that now stand there, even if those are equal again: a later write on its way
-   * may hold the others (ABA).
+   * Writes on their way hold entries that were replaced after they were handed over. When such a write ends,
+   * it says nothing about the entries that now stand there, even if those are equal again: a later write on
+   * its way may hold the others (ABA).
    */
   #limitMarks(upTo: Index): void {
     for (const mark of this.#marks) mark.upTo = Math.min(mark.upTo, upTo);

@@ -1,12 +1,15 @@
-/** A stored log in memory: for scenarios and tests that carry out a RawNode's Readys by hand, and the model of a disk. */
+/**
+ * A stored log in memory: for scenarios and tests that carry out a RawNode's Readys by hand, and the model of
+ * a disk.
+ */
 import type { LogBatch, StoredLog } from "../node/ports.ts";
 import { assert } from "./assert.ts";
 import { decodeConfiguration } from "./configuration.ts";
 import type { Entry, HardState, Index, NodeId, Snapshot, Term } from "./types.ts";
 
 /**
- * What a server has on its disk, as a value that is written step by step. A RawNode is made from it, and made anew from
- * it after a crash. Throws InvariantError for what would leave a gap.
+ * What a server has on its disk, as a value that is written step by step. A RawNode is made from it, and made
+ * anew from it after a crash. Throws InvariantError for what would leave a gap.
  */
 export class MemoryLog implements StoredLog {
   #hardState: HardState = { term: 0, vote: 0, commit: 0 };
@@ -47,7 +50,10 @@ export class MemoryLog implements StoredLog {
     return this.firstIndex + this.#entries.length - 1;
   }
 
-  /** The term of the entry at `index`, also of the last one that the snapshot covers; null when it is not known. */
+  /**
+   * The term of the entry at `index`, also of the last one that the snapshot covers; null when it is not
+   * known.
+   */
   term(index: Index): Term | null {
     if (index === this.firstIndex - 1) return this.#snapshot?.term ?? 0;
     return this.#entries[index - this.firstIndex]?.term ?? null;

@@ -1,9 +1,9 @@
 /**
  * Messages between members: construction and the binary form that travels in a transport's frame.
  *
- * Decoding is the border to the outside. What passes it has the shape that the protocol may rely on (consecutive
- * entries, terms that do not decrease, valid configurations), so that garbage ends as a DecodeError at the border
- * and never as a broken invariant inside.
+ * Decoding is the border to the outside. What passes it has the shape that the protocol may rely on
+ * (consecutive entries, terms that do not decrease, valid configurations), so that garbage ends as a
+ * DecodeError at the border and never as a broken invariant inside.
  */
 import { assert } from "./assert.ts";
 import { ByteReader, ByteWriter, DecodeError, EMPTY_BYTES } from "./bytes.ts";
@@ -67,7 +67,9 @@ export function sumOfEntryBytes(entries: readonly Entry[]): number {
   return entries.reduce((sum, entry) => sum + entryBytes(entry), 0);
 }
 
-/** The context that marks a campaign by leadership transfer: such votes are granted despite a living leader. */
+/**
+ * The context that marks a campaign by leadership transfer: such votes are granted despite a living leader.
+ */
 export const TRANSFER_CONTEXT: Uint8Array = new TextEncoder().encode("transfer");
 
 export function isTransferCampaign(message: Message): boolean {

@@ -9,8 +9,8 @@ import type { Configuration, NodeId } from "./types.ts";
 export const DEFAULT_ELECTION_TICKS = 3;
 
 /**
- * One safety rule of the core, switched off. Only for simulators, which prove with it that their invariants would
- * see the fault. "commit-old-term": entries of older terms are committed by counting (paper, figure 8).
+ * One safety rule of the core, switched off. Only for simulators, which prove with it that their invariants
+ * would see the fault. "commit-old-term": entries of older terms are committed by counting (paper, figure 8).
  * "no-read-quorum": ReadIndex is confirmed without asking anybody.
  */
 export type BrokenRule = "commit-old-term" | "no-read-quorum" | "count-hung-disks";
@@ -18,11 +18,14 @@ export type BrokenRule = "commit-old-term" | "no-read-quorum" | "count-hung-disk
 /** What a RawNode is made from. Ticks are the unit of time; how long one takes is up to the caller. */
 export interface RawNodeConfig {
   readonly id: NodeId;
-  /** What is on its disk: what the log directory held (LogStorage.load), or a MemoryLog. Read at once, never again. */
+  /**
+   * What is on its disk: what the log directory held (LogStorage.load), or a MemoryLog. Read at once, never
+   * again.
+   */
   readonly storage: StoredLog;
   /**
-   * The voters while there is neither snapshot nor config entry; the same list on all members. Empty for a server
-   * that joins a running cluster. @default empty
+   * The voters while there is neither snapshot nor config entry; the same list on all members. Empty for a
+   * server that joins a running cluster. @default empty
    */
   readonly initialVoters?: readonly NodeId[];
   /** Shortest election timeout, and the time in which a leader must have heard from a majority. @default 3 */
@@ -36,8 +39,8 @@ export interface RawNodeConfig {
   /** Append messages on their way to one member. @default 64 */
   readonly maxInflight?: number;
   /**
-   * Entries on their way to one member; the message that exceeds it is the last. A member whose disk is slow has so much
-   * more to write than its log may keep. @default 2 MiB
+   * Entries on their way to one member; the message that exceeds it is the last. A member whose disk is slow
+   * has so much more to write than its log may keep. @default 2 MiB
    */
   readonly maxInflightBytes?: number;
   /** Entries in one append message; one entry may be larger. @default 256 KiB */
@@ -53,8 +56,8 @@ export interface RawNodeConfig {
    */
   readonly asyncStorage?: boolean;
   /**
-   * False while this server does not know what it once promised (its directory was found empty beside an existing
-   * log): it then grants no vote and never campaigns. @default always true
+   * False while this server does not know what it once promised (its directory was found empty beside an
+   * existing log): it then grants no vote and never campaigns. @default always true
    */
   readonly mayVote?: () => boolean;
   /** For tests of the rules behind it; on in production. @default true */

@@ -24,7 +24,9 @@ export type DropReason =
   | "diskHangs"
   /** The voters after this change that are in contact, and whose disks do not hang, would be no majority. */
   | "wouldLoseQuorum"
-  /** Not enough of them have written anything within an election timeout; they were given something to write. */
+  /**
+   * Not enough of them have written anything within an election timeout; they were given something to write.
+   */
   | "writesUnproven"
   /** A leader does not remove itself: transfer leadership first. */
   | "removesLeader"

@@ -11,7 +11,9 @@ import { assert } from "./assert.ts";
 import { Inflights } from "./inflights.ts";
 import type { Index } from "./types.ts";
 
-/** How a leader sends to a member: one message at a time, as many as fit, or a snapshot that is on its way. */
+/**
+ * How a leader sends to a member: one message at a time, as many as fit, or a snapshot that is on its way.
+ */
 export type ProgressState = "probe" | "replicate" | "snapshot";
 
 export class Progress {
@@ -30,7 +32,10 @@ export class Progress {
   heardAtTick = -Infinity;
   /** The leader's tick at the last acknowledgement of something new: a write that its disk completed. */
   wroteAtTick = -Infinity;
-  /** The leader's tick since when its disk owes the acknowledgement of an entry; null: it has acknowledged the log's end. */
+  /**
+   * The leader's tick since when its disk owes the acknowledgement of an entry; null: it has acknowledged the
+   * log's end.
+   */
   owesSinceTick: number | null = null;
   /** One message is out and the next waits for an answer or a heartbeat's answer. */
   paused = false;
@@ -105,8 +110,8 @@ export class Progress {
       this.next += count;
       this.inflights.add(this.next - 1, bytes);
     }
-    // With a full window each further message is a probe: one per heartbeat. Without any, a window whose messages
-    // were all lost would never empty.
+    // With a full window each further message is a probe: one per heartbeat. Without any, a window whose
+    // messages were all lost would never empty.
     this.paused = this.inflights.full;
   }
 
@@ -130,12 +135,12 @@ export class Progress {
   }
 
   /**
-   * The append message that ended before `rejected + 1` did not fit; the logs may agree at `hint`. False when the
-   * rejection is an old one: it speaks of a state that later answers have overtaken.
+   * The append message that ended before `rejected + 1` did not fit; the logs may agree at `hint`. False when
+   * the rejection is an old one: it speaks of a state that later answers have overtaken.
    */
   reject(rejected: Index, hint: Index): boolean {
-    // What is acknowledged fits. A member that rejects it anew has lost its log; sending again at once would only
-    // be rejected again, as fast as the network allows.
+    // What is acknowledged fits. A member that rejects it anew has lost its log; sending again at once would
+    // only be rejected again, as fast as the network allows.
     if (rejected <= this.match) return false;
     if (this.state === "replicate") {
       this.next = this.match + 1;

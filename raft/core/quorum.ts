@@ -8,7 +8,10 @@ export function majority(voters: number): number {
   return Math.floor(voters / 2) + 1;
 }
 
-/** The highest index that a majority has reached; 0 without voters, so that nothing is ever committed by nobody. */
+/**
+ * The highest index that a majority has reached; 0 without voters, so that nothing is ever committed by
+ * nobody.
+ */
 export function majorityIndex(voters: readonly NodeId[], reached: (id: NodeId) => Index): Index {
   if (voters.length === 0) return 0;
   const descending = voters.map(reached).sort((a, b) => b - a);

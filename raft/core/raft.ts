@@ -3,10 +3,11 @@
  *
  * Raft as in the paper and thesis of D. Ongaro, with the messages and the behaviour of etcd-io/raft. PreVote
  * (thesis 9.6) and CheckQuorum (6.2, 4.2.3) belong together here: a server that hears from a leader ignores
- * requests for votes, so one that was cut off or removed cannot disturb the others by its term; and a leader that
- * hears from no majority steps down, so that loyalty to it ends.
+ * requests for votes, so one that was cut off or removed cannot disturb the others by its term; and a leader
+ * that hears from no majority steps down, so that loyalty to it ends.
  *
- * Pure and synchronous: no clock (ticks are fed), no randomness of its own (injected), no I/O (see raw_node.ts).
+ * Pure and synchronous: no clock (ticks are fed), no randomness of its own (injected), no I/O (see
+ * raw_node.ts).
  */
 import { assert, assertCount } from "./assert.ts";
 import { ByteReader, ByteWriter, EMPTY_BYTES } from "./bytes.ts";
@@ -35,7 +36,10 @@ import {
   type Term,
 } from "./types.ts";
 
-/** "transfer": the leader told us to take over; no pre-vote, and voters need not wait for the leader's silence. */
+/**
+ * "transfer": the leader told us to take over; no pre-vote, and voters need not wait for the leader's
+ * silence.
+ */
 type Campaign = "preVote" | "election" | "transfer";
 
 /** Context of a forwarded read: which incarnation of the asker, and its token. */
@@ -52,7 +56,9 @@ export class Raft implements LeaderHost {
   #leadership: LeaderTerm | null = null;
   /** Answers to the present campaign. */
   #votes = new Map<NodeId, boolean>();
-  /** Ticks since the leader was last heard or the election began; for a leader, since its quorum was checked. */
+  /**
+   * Ticks since the leader was last heard or the election began; for a leader, since its quorum was checked.
+   */
   #electionElapsed = 0;
   #electionTimeout = 0;
 
@@ -70,8 +76,8 @@ export class Raft implements LeaderHost {
     const { term, vote } = stored.hardState;
     assertCount(term, "stored term");
     assertCount(vote, "stored vote");
-    // A crash between the writes of one Ready may leave its entries without its term. Nobody was told of either:
-    // in the entries' term we have neither voted nor answered.
+    // A crash between the writes of one Ready may leave its entries without its term. Nobody was told of
+    // either: in the entries' term we have neither voted nor answered.
     this.#term = Math.max(term, this.log.lastTerm);
     this.#vote = this.#term === term ? vote : NONE;
     this.#incarnation = Math.floor(options.random() * 2 ** 48);
@@ -209,8 +215,8 @@ export class Raft implements LeaderHost {
     const { type, from } = message;
     const { checkQuorum, preVote } = this.options;
     if ((checkQuorum || preVote) && (type === "heartbeat" || type === "append")) {
-      // Our term is ahead of a living leader's: we would ignore it, and it would ignore our campaigns, for ever.
-      // This answer carries our term and makes it step down, so that one election brings us together.
+      // Our term is ahead of a living leader's: we would ignore it, and it would ignore our campaigns, for
+      // ever. This answer carries our term and makes it step down, so that one election brings us together.
       this.send(makeMessage({ type: "appendResponse", from: this.id, to: from }));
     } else if (type === "preVote") {
       // With mixed terms after a restart, candidates that get no answer would never learn the higher term.
@@ -269,16 +275,17 @@ export class Raft implements LeaderHost {
   }
 
   #onVoteRequest(message: Message): void {
-    // Whoever does not know what it promised says nothing at all: even a rejection would be an answer in a term
-    // that it may have answered in before.
+    // Whoever does not know what it promised says nothing at all: even a rejection would be an answer in a
+    // term that it may have answered in before.
     if (!this.options.mayVote()) return;
     const { type, from, term } = message;
     const isPreVote = type === "preVote";
     if (isPreVote && this.#goesFirst(message)) return;
     const free = this.#vote === from || (this.#vote === NONE && this.#leader === NONE) ||
       (isPreVote && term > this.#term);
-    // Whether we think that we are a voter does not matter: a candidate that asks us may know more than we do.
-    // A log that lacks what ours has must not win, nor even cost the others an election: so pre-votes look too.
+    // Whether we think that we are a voter does not matter: a candidate that asks us may know more than we
+    // do. A log that lacks what ours has must not win, nor even cost the others an election: so pre-votes
+    // look too.
     const granted = free && this.log.isUpToDate({ term: message.logTerm, index: message.index });
     // A granted answer is in the term that was asked for: the asker of a pre-vote is waiting for that one.
     const answerTerm = granted ? term : this.#term;
@@ -298,9 +305,10 @@ export class Raft implements LeaderHost {
   }
 
   /**
-   * Two that miss the leader at the same moment would grant each other's pre-vote, then each vote for itself, and
-   * nobody would lead for another election timeout. So of two with the same log the lower id gets no answer from the
-   * higher one, which has just asked itself. Only just: should it not win, it must not be in the other's way for long.
+   * Two that miss the leader at the same moment would grant each other's pre-vote, then each vote for itself,
+   * and nobody would lead for another election timeout. So of two with the same log the lower id gets no
+   * answer from the higher one, which has just asked itself. Only just: should it not win, it must not be in
+   * the other's way for long.
    */
   #goesFirst({ from, index, logTerm }: Message): boolean {
     const { lastIndex, lastTerm } = this.log;
@@ -416,7 +424,8 @@ export class Raft implements LeaderHost {
   }
 
   #onHeartbeat({ from: to, commit, context }: Message): void {
-    // The leader counts on what we once acknowledged. Without our old log we cannot follow it there, and know it.
+    // The leader counts on what we once acknowledged. Without our old log we cannot follow it there, and know
+    // it.
     const reachable = this.options.mayVote() ? commit : Math.min(commit, this.log.lastIndex);
     this.log.commitTo(reachable);
     this.send(makeMessage({ type: "heartbeatResponse", from: this.id, to, context }));
@@ -428,11 +437,14 @@ export class Raft implements LeaderHost {
     this.send(makeMessage({ type: "appendResponse", from: this.id, to, index }));
   }
 
-  /** False when the log goes on without it. A server that is not in its configuration may be added behind it. */
+  /**
+   * False when the log goes on without it. A server that is not in its configuration may be added behind it.
+   */
   #restore(snapshot: NonNullable<Message["snapshot"]>): boolean {
     if (snapshot.index <= this.log.committed) return false;
     if (this.log.matches(snapshot.index, snapshot.term)) {
-      // We hold all that it covers, and perhaps acknowledged entries behind it: only the commit index is news.
+      // We hold all that it covers, and perhaps acknowledged entries behind it: only the commit index is
+      // news.
       this.log.commitTo(snapshot.index);
       return false;
     }
@@ -481,9 +493,10 @@ export class Raft implements LeaderHost {
 }
 
 /**
- * Thesis 3.8: term, vote and entries survive a crash before anybody counts on them. So do they before we ask for
- * votes: a server that forgot its campaign could ask again in the same term, with a log that lost its end, and
- * count the old grants. Rejections could leave earlier, but tell of state that may not be durable either.
+ * Thesis 3.8: term, vote and entries survive a crash before anybody counts on them. So do they before we ask
+ * for votes: a server that forgot its campaign could ask again in the same term, with a log that lost its
+ * end, and count the old grants. Rejections could leave earlier, but tell of state that may not be durable
+ * either.
  */
 function waitsForDisk(type: Message["type"]): boolean {
   return type === "appendResponse" || type === "voteResponse" || type === "preVoteResponse" ||

@@ -1,4 +1,6 @@
-/** Elections that must and must not happen. The B numbers are classes of bugs found in other implementations. */
+/**
+ * Elections that must and must not happen. The B numbers are classes of bugs found in other implementations.
+ */
 import { describe, expect, test } from "bun:test";
 import { encodeConfiguration, makeConfiguration } from "./configuration.ts";
 import { TRANSFER_CONTEXT } from "./message.ts";

@@ -1,4 +1,7 @@
-/** The behaviour that the Raft paper describes, section by section; names are those under which raft libraries share these tests. */
+/**
+ * The behaviour that the Raft paper describes, section by section; names are those under which raft libraries
+ * share these tests.
+ */
 import { describe, expect, test } from "bun:test";
 import type { RawNode } from "./raw_node.ts";
 import { seededRandom } from "./seeded_random.ts";

@@ -1,7 +1,8 @@
 /**
- * Random histories of a few servers: messages are lost, repeated, overtaken and delayed, writes take their time, servers
- * crash and lose what was not durable, learners come and voters go. After every step the safety properties of the
- * paper (figure 3) are checked. The simulator does this with more of the product; this finds faults of the core.
+ * Random histories of a few servers: messages are lost, repeated, overtaken and delayed, writes take their
+ * time, servers crash and lose what was not durable, learners come and voters go. After every step the safety
+ * properties of the paper (figure 3) are checked. The simulator does this with more of the product; this
+ * finds faults of the core.
  */
 import { describe, expect, test } from "bun:test";
 import { MemoryLog } from "./memory_log.ts";

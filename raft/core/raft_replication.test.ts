@@ -1,4 +1,7 @@
-/** Replication under loss, conflicts and snapshots. The B numbers are classes of bugs found in other implementations. */
+/**
+ * Replication under loss, conflicts and snapshots. The B numbers are classes of bugs found in other
+ * implementations.
+ */
 import { describe, expect, test } from "bun:test";
 import {
   bytesOf,

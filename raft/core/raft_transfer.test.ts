@@ -1,4 +1,6 @@
-/** Leadership transfer. B25 is the class of bugs where a transfer leaves a trace, a gap, or the wrong leader. */
+/**
+ * Leadership transfer. B25 is the class of bugs where a transfer leaves a trace, a gap, or the wrong leader.
+ */
 import { describe, expect, test } from "bun:test";
 import { bytesOf, flush, makeLeader, message, Network, newNode } from "./testing.ts";
 

@@ -1,39 +1,42 @@
 /**
- * The consensus core as an embedding program sees it: a state machine that is fed ticks, messages and requests,
- * and says what to do about them. Shape and meaning are those of etcd-io/raft's RawNode.
+ * The consensus core as an embedding program sees it: a state machine that is fed ticks, messages and
+ * requests, and says what to do about them. Shape and meaning are those of etcd-io/raft's RawNode.
  *
  * The contract with the caller
  * ----------------------------
  * After any call, while `hasReady()`: take `ready()` and do what it says:
  *
  *  1. `messages` may be sent at once, in order.
- *  2. `snapshot` (if any), `entries` and `hardState` are written in this order, to one log, after everything that
- *     earlier Readys asked to be written. The first entry may lie at or below the end of the stored log, which is
- *     then truncated before it. A snapshot replaces the whole stored log: what lies behind its index there belongs
- *     to another history. The write must be durable when `mustSync`; otherwise it may be lost in a crash (only the
- *     commit index has changed).
+ *  2. `snapshot` (if any), `entries` and `hardState` are written in this order, to one log, after everything
+ *     that earlier Readys asked to be written. The first entry may lie at or below the end of the stored log,
+ *     which is then truncated before it. A snapshot replaces the whole stored log: what lies behind its index
+ *     there belongs to another history. The write must be durable when `mustSync`; otherwise it may be lost
+ *     in a crash (only the commit index has changed).
  *  3. When that, and every earlier write, is durable: a `snapshot` is restored into the state machine, then
- *     `messagesAfterAppend` are sent. A Ready that has such messages but nothing to write waits for the earlier
- *     writes all the same: they promise what those hold.
+ *     `messagesAfterAppend` are sent. A Ready that has such messages but nothing to write waits for the
+ *     earlier writes all the same: they promise what those hold.
  *  4. `committed` is applied in order. Unless `asyncStorage`, only after 3.
  *  5. `advance(ready)`.
  *
- * Time need not stand still in between: `tick`, `step`, `propose` and further `ready()` calls are welcome while a
- * write is under way, so that a slow disk does not silence the heartbeats. Readys are then finished in the order
- * in which they were taken. With `asyncStorage`, `advance` may be split: `advanceApply(ready)` when `committed` is
- * applied, `advanceAppend(ready)` when 3 is done; each in order, independently of each other.
+ * Time need not stand still in between: `tick`, `step`, `propose` and further `ready()` calls are welcome
+ * while a write is under way, so that a slow disk does not silence the heartbeats. Readys are then finished
+ * in the order in which they were taken. With `asyncStorage`, `advance` may be split: `advanceApply(ready)`
+ * when `committed` is applied, `advanceAppend(ready)` when 3 is done; each in order, independently of each
+ * other.
  *
  * A failed write is final: nothing of that Ready is sent or advanced, and the node must not be used any more.
  *
- * Reads: `readIndex()` gives a token; the ReadState with that token says up to where the state machine must have
- * applied before the read is answered. When a SoftState or a new term shows that leadership changed, tokens that
- * have not been confirmed never will be: the caller ends those reads. Reads forwarded to a leader may get lost.
+ * Reads: `readIndex()` gives a token; the ReadState with that token says up to where the state machine must
+ * have applied before the read is answered. When a SoftState or a new term shows that leadership changed,
+ * tokens that have not been confirmed never will be: the caller ends those reads. Reads forwarded to a leader
+ * may get lost.
  *
- * Snapshots: `makeSnapshot(index, data)` describes the applied state; once it is durable, `compact` forgets the
- * entries that it covers.
+ * Snapshots: `makeSnapshot(index, data)` describes the applied state; once it is durable, `compact` forgets
+ * the entries that it covers.
  *
- * Nothing here throws for what the network may bring. An InvariantError means that safety is lost or about to be
- * (two leaders in one term, a committed entry replaced, a stored log that lost its end): the process must end.
+ * Nothing here throws for what the network may bring. An InvariantError means that safety is lost or about to
+ * be (two leaders in one term, a committed entry replaced, a stored log that lost its end): the process must
+ * end.
  */
 import { assert } from "./assert.ts";
 import type { ConfigChange } from "./configuration.ts";
@@ -140,8 +143,8 @@ export class RawNode {
   }
 
   /**
-   * A message of another member. The caller has made sure that `from` is who sent it; one that is not for us, or
-   * pretends to be ours, is ignored.
+   * A message of another member. The caller has made sure that `from` is who sent it; one that is not for us,
+   * or pretends to be ours, is ignored.
    */
   step(message: Message): void {
     if (message.to !== this.id || message.from === this.id || message.from === NONE) return;
@@ -154,16 +157,16 @@ export class RawNode {
   }
 
   /**
-   * Proposes a command, which must not be modified afterwards. A follower forwards to the leader; whether it gets
-   * there is then unknown.
+   * Proposes a command, which must not be modified afterwards. A follower forwards to the leader; whether it
+   * gets there is then unknown.
    */
   propose(command: Uint8Array): Proposal {
     return this.#raft.propose(command);
   }
 
   /**
-   * Proposes several commands at once, which stand one after another and travel together. Only on the leader; accepted
-   * or refused as a whole. The index is that of the last one.
+   * Proposes several commands at once, which stand one after another and travel together. Only on the leader;
+   * accepted or refused as a whole. The index is that of the last one.
    */
   proposeAll(commands: readonly Uint8Array[]): Proposal {
     return this.#raft.leadership?.propose(commands) ?? dropped("notLeader");
@@ -190,8 +193,8 @@ export class RawNode {
   }
 
   /**
-   * A snapshot message to `id` has arrived, or is lost (not sent, connection broken). Without a report its answer
-   * is waited for, ten election timeouts at most.
+   * A snapshot message to `id` has arrived, or is lost (not sent, connection broken). Without a report its
+   * answer is waited for, ten election timeouts at most.
    */
   reportSnapshot(id: NodeId, ok: boolean): void {
     this.#raft.leadership?.reportSnapshot(id, ok);
@@ -286,8 +289,8 @@ export class RawNode {
   }
 
   /**
-   * `snapshot` is durable and serves members that need what it covers. Entries up to `upTo` are forgotten; those
-   * kept behind it spare a member that was away for a moment the whole snapshot.
+   * `snapshot` is durable and serves members that need what it covers. Entries up to `upTo` are forgotten;
+   * those kept behind it spare a member that was away for a moment the whole snapshot.
    */
   compact(snapshot: Snapshot, upTo: Index = snapshot.index): void {
     this.#raft.log.compact(snapshot, upTo);

@@ -1,10 +1,11 @@
 /**
- * Reads that a leader has promised to confirm (thesis 6.4): each waits until a majority has answered a round of
- * heartbeats that began after the read was asked for.
+ * Reads that a leader has promised to confirm (thesis 6.4): each waits until a majority has answered a round
+ * of heartbeats that began after the read was asked for.
  *
- * Rounds are numbered by the leader and never reused in its term. A heartbeat carries the newest round, and its
- * answer means "answered up to N". The asker's own token never travels in heartbeats: were it reused by a retry,
- * late answers to the first try would confirm the second one, on a leader that has been deposed in between.
+ * Rounds are numbered by the leader and never reused in its term. A heartbeat carries the newest round, and
+ * its answer means "answered up to N". The asker's own token never travels in heartbeats: were it reused by a
+ * retry, late answers to the first try would confirm the second one, on a leader that has been deposed in
+ * between.
  */
 import { majorityIndex } from "./quorum.ts";
 import type { Index, NodeId } from "./types.ts";
@@ -70,8 +71,9 @@ export class ReadIndexQueue {
   }
 
   /**
-   * Takes out the reads that a majority of `voters`, `self` included if it is one, has confirmed. Rounds ascend, so the newest
-   * round that a majority has answered confirms all before it: the cost does not grow with what waits.
+   * Takes out the reads that a majority of `voters`, `self` included if it is one, has confirmed. Rounds
+   * ascend, so the newest round that a majority has answered confirms all before it: the cost does not grow
+   * with what waits.
    */
   takeConfirmed(voters: readonly NodeId[], self: NodeId): ConfirmedRead[] {
     const confirmed = majorityIndex(voters, (id) => id === self ? Infinity : this.#answered.get(id) ?? 0);

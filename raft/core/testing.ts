@@ -1,6 +1,7 @@
 /**
- * For the core's own tests: single nodes with a disk that keeps what was made durable, and a network of such nodes
- * that delivers messages when told to. Every message passes the codec on its way. Not part of the product.
+ * For the core's own tests: single nodes with a disk that keeps what was made durable, and a network of such
+ * nodes that delivers messages when told to. Every message passes the codec on its way. Not part of the
+ * product.
  */
 import type { StoredLog } from "../node/ports.ts";
 import { assert } from "./assert.ts";

@@ -4,7 +4,10 @@
  * Pure data: nothing here knows of disks, sockets or clocks.
  */
 
-/** A raft member's identity for all time: a safe positive integer (at most 2^48). Never reused. 0 means "none". */
+/**
+ * A raft member's identity for all time: a safe positive integer (at most 2^48). Never reused. 0 means
+ * "none".
+ */
 export type NodeId = number;
 /** Election term. A safe integer, starts at 0, never decreases, also across restarts. */
 export type Term = number;
@@ -22,7 +25,9 @@ export interface Entry {
   readonly term: Term;
   readonly index: Index;
   readonly kind: EntryKind;
-  /** Opaque command; empty for the no-op that a new leader appends. For "config": an encoded Configuration. */
+  /**
+   * Opaque command; empty for the no-op that a new leader appends. For "config": an encoded Configuration.
+   */
   readonly data: Uint8Array;
 }
 
@@ -32,7 +37,9 @@ export interface Configuration {
   readonly learners: readonly NodeId[];
 }
 
-/** What must survive a crash, beside the entries. `commit` is advisory: recomputed, but checked at recovery. */
+/**
+ * What must survive a crash, beside the entries. `commit` is advisory: recomputed, but checked at recovery.
+ */
 export interface HardState {
   readonly term: Term;
   readonly vote: NodeId;
@@ -78,7 +85,9 @@ export interface Message {
   readonly reject: boolean;
   readonly rejectHint: Index;
   readonly snapshot: Snapshot | null;
-  /** "vote" messages: non-empty marks a campaign by leadership transfer. Heartbeats: the ReadIndex counter. */
+  /**
+   * "vote" messages: non-empty marks a campaign by leadership transfer. Heartbeats: the ReadIndex counter.
+   */
   readonly context: Uint8Array;
 }
 
@@ -91,7 +100,10 @@ export interface SoftState {
   readonly role: Role;
 }
 
-/** A confirmed ReadIndex: everything up to `index` must be applied before the read with this token is answered. */
+/**
+ * A confirmed ReadIndex: everything up to `index` must be applied before the read with this token is
+ * answered.
+ */
 export interface ReadState {
   readonly token: number;
   readonly index: Index;

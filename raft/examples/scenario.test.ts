@@ -1,4 +1,6 @@
-/** Scenarios as raft libraries publish them, message by message, played with nothing but what mod.ts exports. */
+/**
+ * Scenarios as raft libraries publish them, message by message, played with nothing but what mod.ts exports.
+ */
 import { describe, expect, test } from "bun:test";
 import {
   makeMessage,

@@ -1,17 +1,18 @@
 /**
- * May a member with an empty directory vote? It cannot know whether the directory is new or was lost, and with it the
- * votes and acknowledgements that it gave. So it takes part only when
- * - every member it is connected to says that it knows of no log with an entry, and these are, with itself, a majority of
- *   the founders, none of them in a term yet; or all of them. Whoever was added later knows of a log without having any
- *   of it; so does whoever was told of one, also when the member that said so is gone again. And whoever is in a term may
- *   have made a leader that has one, or may have been welcomed by it in an earlier life: it is no proof that there is
- *   none. All of them are: what was committed is on a majority, of which one directory may be lost. An election may have
- *   been tried then: the newcomer starts in the highest term it was told, with its vote spent. A member at whose address
- *   another cluster answers counts as one with a log: after a recovery from a lost majority (recover_cluster.ts) the
- *   survivor goes on under another id, and the emptied old members must not found the old cluster a second time; or
- * - the leader welcomes it: the log records, committed by a majority that this member is not part of, that it never
- *   took part, or only with this very directory. It then starts in the leader's term with its vote spent on that
- *   leader, so that it cannot vote a second time in any term up to then.
+ * May a member with an empty directory vote? It cannot know whether the directory is new or was lost, and
+ * with it the votes and acknowledgements that it gave. So it takes part only when
+ * - every member it is connected to says that it knows of no log with an entry, and these are, with itself, a
+ *   majority of the founders, none of them in a term yet; or all of them. Whoever was added later knows of a
+ *   log without having any of it; so does whoever was told of one, also when the member that said so is gone
+ *   again. And whoever is in a term may have made a leader that has one, or may have been welcomed by it in
+ *   an earlier life: it is no proof that there is none. All of them are: what was committed is on a majority,
+ *   of which one directory may be lost. An election may have been tried then: the newcomer starts in the
+ *   highest term it was told, with its vote spent. A member at whose address another cluster answers counts
+ *   as one with a log: after a recovery from a lost majority (recover_cluster.ts) the survivor goes on under
+ *   another id, and the emptied old members must not found the old cluster a second time; or
+ * - the leader welcomes it: the log records, committed by a majority that this member is not part of, that it
+ *   never took part, or only with this very directory. It then starts in the leader's term with its vote
+ *   spent on that leader, so that it cannot vote a second time in any term up to then.
  * Until then the node neither votes nor acknowledges: it gives its core no message at all.
  */
 import type { NodeId, Term } from "../core/types.ts";

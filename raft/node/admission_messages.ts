@@ -10,17 +10,18 @@ const ANSWER = 2;
 const REMOVED = 3;
 
 /**
- * Answer to a member with an empty directory. "noLog": ours has no entry either. "log": there is one; only the leader
- * decides. "welcome": it is known never to have taken part, or with this very directory. "refused": it took part with
- * another directory, which is lost, and with it what it promised.
+ * Answer to a member with an empty directory. "noLog": ours has no entry either. "log": there is one; only
+ * the leader decides. "welcome": it is known never to have taken part, or with this very directory.
+ * "refused": it took part with another directory, which is lost, and with it what it promised.
  */
 export type Verdict = "noLog" | "log" | "welcome" | "refused";
 const VERDICTS: readonly Verdict[] = ["noLog", "log", "welcome", "refused"];
 
 export type AdmissionMessage =
   /**
-   * Sent when connected, and repeated while `empty`. `instance` tells directories of one member apart; `version`: the
-   * latest commands that the sender knows (see versions.ts). `pieces`: it takes snapshots in pieces.
+   * Sent when connected, and repeated while `empty`. `instance` tells directories of one member apart;
+   * `version`: the latest commands that the sender knows (see versions.ts). `pieces`: it takes snapshots in
+   * pieces.
    */
   | {
     readonly kind: "hello";

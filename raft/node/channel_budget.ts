@@ -1,10 +1,12 @@
 /**
- * How much a member may say that costs others work. What is beyond it is dropped unread: nothing that is said there has to
- * arrive, and reading it is work for the loop that renews the lease. A member in good order needs a tenth of it. Pure.
+ * How much a member may say that costs others work. What is beyond it is dropped unread: nothing that is said
+ * there has to arrive, and reading it is work for the loop that renews the lease. A member in good order
+ * needs a tenth of it. Pure.
  *
- * Raft's own replies and appends have no such budget: who sends them, and how often, follows from what was asked of it, a
- * snapshot's pieces and large appends are many bytes, and what they cost is bounded by transport/loop_share.ts, which delays and
- * drops nothing. But some messages cost others far more than to read them, and are sent without being asked for (`costOf`).
+ * Raft's own replies and appends have no such budget: who sends them, and how often, follows from what was
+ * asked of it, a snapshot's pieces and large appends are many bytes, and what they cost is bounded by
+ * transport/loop_share.ts, which delays and drops nothing. But some messages cost others far more than to
+ * read them, and are sent without being asked for (`costOf`).
  */
 import type { Message, MessageType, NodeId } from "../core/types.ts";
 
@@ -14,10 +16,11 @@ const BURST = 500;
 const UNIT_BYTES = 4096;
 
 /**
- * What a message of channel 0, `bytes` long, takes from its sender's budget. It is known before the message is read. Null: it is of
- * no known type. A proposal becomes an entry of every log; what is dropped is proposed again, or ends as unknown, as after a
- * lost connection. A read costs a round of heartbeats to all; members of this program forward none. A whole snapshot is parsed
- * before it is believed; a leader sends one when a member needs it.
+ * What a message of channel 0, `bytes` long, takes from its sender's budget. It is known before the message
+ * is read. Null: it is of no known type. A proposal becomes an entry of every log; what is dropped is
+ * proposed again, or ends as unknown, as after a lost connection. A read costs a round of heartbeats to all;
+ * members of this program forward none. A whole snapshot is parsed before it is believed; a leader sends one
+ * when a member needs it.
  */
 export function costOf(type: MessageType | null, bytes: number): number {
   switch (type) {
@@ -34,9 +37,9 @@ export function costOf(type: MessageType | null, bytes: number): number {
 }
 
 /**
- * What it takes besides, now that it is read. Each entry of a proposal is one for every log, however small it is. The wish that another
- * member lead is a person's, and while the leader carries it out, nothing is proposed or read: for an election timeout, where the
- * other one does not take over.
+ * What it takes besides, now that it is read. Each entry of a proposal is one for every log, however small it
+ * is. The wish that another member lead is a person's, and while the leader carries it out, nothing is
+ * proposed or read: for an election timeout, where the other one does not take over.
  */
 export function costOnceRead({ type, entries }: Message, leads: boolean): number {
   if (type === "propose") return entries.length - 1;

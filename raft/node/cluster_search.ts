@@ -1,9 +1,10 @@
 /**
  * What a node with an empty directory should become, from what the nodes it was told of answer. Pure.
  *
- * It founds only where another node that has no log either means the very same first members, or where the cluster's log
- * knows it as one of the first that has never taken part; the rules of admission.ts come after that and decide whether it
- * may vote. In every other case the leader of the running cluster makes it a member, with an id of its own.
+ * It founds only where another node that has no log either means the very same first members, or where the
+ * cluster's log knows it as one of the first that has never taken part; the rules of admission.ts come after
+ * that and decide whether it may vote. In every other case the leader of the running cluster makes it a
+ * member, with an id of its own.
  */
 import type { VisitAnswer } from "./visit_messages.ts";
 
@@ -43,8 +44,8 @@ export class ClusterSearch {
   }
 
   /**
-   * `patient`: the search is young. Founding then waits for a word of everybody, for one of them may know a cluster that
-   * another, whose directory is empty as well, does not know.
+   * `patient`: the search is young. Founding then waits for a word of everybody, for one of them may know a
+   * cluster that another, whose directory is empty as well, does not know.
    */
   verdict(patient = false): SearchVerdict {
     const { partners, selfAddr, founded } = this.#options;

@@ -1,10 +1,10 @@
 /**
- * Who is in contact. One account of three things that are not the same: a connection stands; something was heard; the
- * leader's core has counted a member as active within an election timeout (CheckQuorum).
+ * Who is in contact. One account of three things that are not the same: a connection stands; something was
+ * heard; the leader's core has counted a member as active within an election timeout (CheckQuorum).
  *
- * Their relation: a member that has fallen silent is counted as active for an election timeout, and as having answered for
- * ANSWERED_WITHIN_MS more. Only after all of that is it absent, so that a node which is let in at its address is not refused
- * because the member before it seems to be there.
+ * Their relation: a member that has fallen silent is counted as active for an election timeout, and as having
+ * answered for ANSWERED_WITHIN_MS more. Only after all of that is it absent, so that a node which is let in
+ * at its address is not refused because the member before it seems to be there.
  */
 import { assert } from "../core/assert.ts";
 import type { NodeId } from "../core/types.ts";

@@ -1,6 +1,7 @@
 /**
- * Carries out what the core asks for: writes, sends, applies, takes snapshots. The order of these is the safety of the
- * whole: see the contract in core/raw_node.ts. Owns the core; everything is called from one turn at a time.
+ * Carries out what the core asks for: writes, sends, applies, takes snapshots. The order of these is the
+ * safety of the whole: see the contract in core/raw_node.ts. Owns the core; everything is called from one
+ * turn at a time.
  */
 import { encodeMessage } from "../core/message.ts";
 import { announcements } from "./hand_over.ts";
@@ -12,7 +13,10 @@ import type { Applied, ReplicatedState } from "./replicated_state.ts";
 import { isUnreadable } from "./upgrade_needed.ts";
 
 const SNAPSHOT_EVERY_BYTES = 1024 * 1024;
-/** Of entries behind a snapshot: with what follows it, two snapshots and segments in whole, the log stays below 16 MiB. */
+/**
+ * Of entries behind a snapshot: with what follows it, two snapshots and segments in whole, the log stays
+ * below 16 MiB.
+ */
 const KEEP_BYTES = 4 * 1024 * 1024;
 
 export interface CoreDriverOptions {
@@ -45,7 +49,10 @@ interface Writing {
 
 export class CoreDriver {
   readonly core: RawNode;
-  /** True: what only a leader sends is withheld, because our disk hangs and the others should elect somebody else. */
+  /**
+   * True: what only a leader sends is withheld, because our disk hangs and the others should elect somebody
+   * else.
+   */
   mutedAsLeader = false;
   #options: CoreDriverOptions;
   /** Readys whose writes are not all durable, oldest first. */
@@ -110,8 +117,9 @@ export class CoreDriver {
     const { entries, snapshot, mustSync } = ready;
     const hardState = ready.hardState ?? this.#unwritten;
     if (!mustSync) {
-      // Its messages promise what earlier writes hold, so it waits for these, but for no write of its own: the commit
-      // index is computed anew after a restart, and goes with the next write, or when none comes (writeCommit).
+      // Its messages promise what earlier writes hold, so it waits for these, but for no write of its own:
+      // the commit index is computed anew after a restart, and goes with the next write, or when none comes
+      // (writeCommit).
       this.#unwritten = hardState;
       writing.durable = true;
       this.#finishDurable();
@@ -165,8 +173,9 @@ export class CoreDriver {
   }
 
   /**
-   * A message without entries can wait until whoever was answered by the commit has had a chance to propose more: the
-   * next one with entries tells all that it would have told. Dropping it is what a network may do with any message.
+   * A message without entries can wait until whoever was answered by the commit has had a chance to propose
+   * more: the next one with entries tells all that it would have told. Dropping it is what a network may do
+   * with any message.
    */
   #send(message: Message): void {
     const { type, to, entries } = message;
@@ -223,7 +232,8 @@ export class CoreDriver {
   #takeSnapshot(keepEntries: number, done: () => void = () => {}): boolean {
     const { state, storage } = this.#options;
     if (this.#takingSnapshot || this.#stopped || state.index <= this.#snapshotIndex) return false;
-    // The log already begins behind our state: a received snapshot is being written, and says more than ours would.
+    // The log already begins behind our state: a received snapshot is being written, and says more than ours
+    // would.
     if (this.core.firstIndex > state.index + 1) return false;
     const snapshot = this.core.makeSnapshot(state.index, state.snapshot());
     // A member that joined does not know who voted before the first configuration in its log.

@@ -1,6 +1,6 @@
 /**
- * What RaftNode puts into an entry: a command with the session that makes a repeated one harmless, a note that a member
- * has taken part, what is known of a member, or which commands all members know. Pure.
+ * What RaftNode puts into an entry: a command with the session that makes a repeated one harmless, a note
+ * that a member has taken part, what is known of a member, or which commands all members know. Pure.
  */
 import { ByteReader, ByteWriter, DecodeError } from "../core/bytes.ts";
 import { type NodeId, NONE } from "../core/types.ts";
@@ -104,9 +104,9 @@ export function encodeEnvelope(envelope: Envelope): Uint8Array {
 }
 
 /**
- * Null for garbage, and for kinds that this program does not know: such an entry does nothing, on every member alike. A
- * kind of a later version stands behind the record that all members know that version, at which this program has
- * stopped (versions.ts).
+ * Null for garbage, and for kinds that this program does not know: such an entry does nothing, on every
+ * member alike. A kind of a later version stands behind the record that all members know that version, at
+ * which this program has stopped (versions.ts).
  */
 export function decodeEnvelope(bytes: Uint8Array): Envelope | null {
   try {

@@ -1,7 +1,7 @@
 /**
- * Looks for the cluster that a node with an empty directory belongs to: visits the nodes it was told of until it is clear
- * whether there is one, and has itself made a member (cluster_search.ts decides). Meanwhile it answers others that look,
- * so that the first members find each other.
+ * Looks for the cluster that a node with an empty directory belongs to: visits the nodes it was told of until
+ * it is clear whether there is one, and has itself made a member (cluster_search.ts decides). Meanwhile it
+ * answers others that look, so that the first members find each other.
  */
 import type { NodeId } from "../core/types.ts";
 import { type SocketLayer, tcpLayer } from "../transport/socket_layer.ts";

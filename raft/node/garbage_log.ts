@@ -1,4 +1,7 @@
-/** What members say that is of no use: a line a minute and member, since what comes, and how often, is up to the sender. Pure. */
+/**
+ * What members say that is of no use: a line a minute and member, since what comes, and how often, is up to
+ * the sender. Pure.
+ */
 import type { NodeId } from "../core/types.ts";
 
 const EVERY_MS = 60_000;

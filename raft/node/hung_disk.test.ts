@@ -1,6 +1,7 @@
 /**
- * A disk that does not answer, with the thread and the system calls of production: whoever holds a lease on a file (see
- * fcntl(2)) lets everybody wait who opens it, until it is given up. So the writer stands still between two segments.
+ * A disk that does not answer, with the thread and the system calls of production: whoever holds a lease on a
+ * file (see fcntl(2)) lets everybody wait who opens it, until it is given up. So the writer stands still
+ * between two segments.
  */
 import { afterEach, expect, test } from "bun:test";
 import { dlopen, FFIType } from "bun:ffi";
@@ -22,8 +23,8 @@ function setLease(fd: number, kind: number): boolean {
 }
 
 /**
- * Lets the member's writer hang at its next segment, to which `leader` is made to bring it. Returns how to end that; the
- * kernel does it after 45 s.
+ * Lets the member's writer hang at its next segment, to which `leader` is made to bring it. Returns how to
+ * end that; the kernel does it after 45 s.
  */
 async function hang({ directory }: RealMember, leader: RealMember): Promise<() => void> {
   const where = join(directory, "wal");

@@ -1,6 +1,7 @@
 /**
- * Identities that every member computes alike from the configuration, so that nobody has to hand them out: 48 bits of
- * a SHA-256. Only for the initial members; ids of members that join later are random, and none is used twice.
+ * Identities that every member computes alike from the configuration, so that nobody has to hand them out: 48
+ * bits of a SHA-256. Only for the initial members; ids of members that join later are random, and none is
+ * used twice.
  */
 import { createHash } from "node:crypto";
 import type { NodeId } from "../core/types.ts";
@@ -21,7 +22,10 @@ export function nodeIdOf(clusterId: number, address: string): NodeId {
   return hash48(["node", clusterId, address]);
 }
 
-/** By what a node that looks for its cluster names it, before it knows the cluster's id. A positive integer below 2^48. */
+/**
+ * By what a node that looks for its cluster names it, before it knows the cluster's id. A positive integer
+ * below 2^48.
+ */
 export function visitIdOf(namespace: string, scope: string): number {
   return hash48(["visit", namespace, scope]);
 }

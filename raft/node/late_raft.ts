@@ -1,6 +1,6 @@
 /**
- * A member whose place in a cluster is not known yet: whatever is asked of it before that is turned down with the reason,
- * and who listens to it hears the real one from its first event on.
+ * A member whose place in a cluster is not known yet: whatever is asked of it before that is turned down with
+ * the reason, and who listens to it hears the real one from its first event on.
  */
 import type { NodeId } from "../core/types.ts";
 import type { Raft, RaftStatus } from "./api.ts";

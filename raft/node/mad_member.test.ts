@@ -122,8 +122,8 @@ describe("a member that has gone mad", () => {
   });
 
   /**
-   * Lets `ms` pass, and the mad one speak every 10 of them. How long the leader of the others confirmed no read, and in how many
-   * of these moments it did.
+   * Lets `ms` pass, and the mad one speak every 10 of them. How long the leader of the others confirmed no
+   * read, and in how many of these moments it did.
    */
   function readsUnder(
     { cluster, leader, other, say }: ReturnType<typeof withMadMember>,

@@ -11,8 +11,8 @@ import { MemberRecords } from "./member_records.ts";
 const FOURTH: MemberRecord = { id: 4, name: "n4", addr: "10.0.0.4:1", votes: true, replaces: 0 };
 
 /**
- * A leader of three whose entries are committed when `acknowledge` says so; records are applied at once. `objections`:
- * by the id of whoever must not be removed.
+ * A leader of three whose entries are committed when `acknowledge` says so; records are applied at once.
+ * `objections`: by the id of whoever must not be removed.
  */
 function newLeader(objections = new Map<number, string>()) {
   const core = newNode(1, [1, 2, 3]);

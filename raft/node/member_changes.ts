@@ -1,8 +1,8 @@
 /**
- * The leader's part of changes of the membership: one at a time, in the order in which they were asked for. A new member
- * is recorded, then becomes a learner, and is promoted here when it has caught up; whoever it replaces is removed after
- * that. All of it is decided from the configuration in force and the replicated records, so that the next leader goes on
- * where this one stopped.
+ * The leader's part of changes of the membership: one at a time, in the order in which they were asked for. A
+ * new member is recorded, then becomes a learner, and is promoted here when it has caught up; whoever it
+ * replaces is removed after that. All of it is decided from the configuration in force and the replicated
+ * records, so that the next leader goes on where this one stopped.
  */
 import type { ConfigChange } from "../core/configuration.ts";
 import type { DropReason } from "../core/outcome.ts";
@@ -105,7 +105,10 @@ export class MemberChanges {
     if (this.#running.length === 0 && this.#ticks % AGAIN_AFTER_TICKS === 0) this.#complete(core);
   }
 
-  /** Does what can be done now; called after every turn while we lead and have applied an entry of our own term. */
+  /**
+   * Does what can be done now; called after every turn while we lead and have applied an entry of our own
+   * term.
+   */
   step(core: RawNode): void {
     this.#leadsSinceMs ??= this.#options.now();
     for (let first = this.#running[0]; first; first = this.#running[0]) {
@@ -231,7 +234,10 @@ export class MemberChanges {
     return null;
   }
 
-  /** What records ask for beyond what somebody waits for: promotions, and removals of those that were replaced. */
+  /**
+   * What records ask for beyond what somebody waits for: promotions, and removals of those that were
+   * replaced.
+   */
   #complete(core: RawNode): void {
     const { records, id: own, log } = this.#options;
     const { configuration } = core;

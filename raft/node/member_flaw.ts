@@ -1,10 +1,10 @@
 /**
- * What a member may be called and where it may be: one judge for everybody who asks for a member, for the leader, and for
- * every member that applies the record. Pure.
+ * What a member may be called and where it may be: one judge for everybody who asks for a member, for the
+ * leader, and for every member that applies the record. Pure.
  *
- * Records are in the log for ever, and each member dials what they say. So the rule may only ever be loosened together
- * with a version of commands (versions.ts), and never tightened: members that judge a record differently would have
- * different members.
+ * Records are in the log for ever, and each member dials what they say. So the rule may only ever be loosened
+ * together with a version of commands (versions.ts), and never tightened: members that judge a record
+ * differently would have different members.
  */
 import { MAX_NODE_ID } from "../core/configuration.ts";
 import { NONE } from "../core/types.ts";

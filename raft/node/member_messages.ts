@@ -1,4 +1,7 @@
-/** What members ask the leader for when the membership is to change, and its answers: JSON on a reserved channel. Pure. */
+/**
+ * What members ask the leader for when the membership is to change, and its answers: JSON on a reserved
+ * channel. Pure.
+ */
 import { MAX_NODE_ID } from "../core/configuration.ts";
 import { type NodeId, NONE } from "../core/types.ts";
 import { isCount, parseJson } from "./json_shape.ts";

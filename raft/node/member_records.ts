@@ -1,10 +1,10 @@
 /**
- * The part of the replicated state that says who the members are beside their ids: name and address, who is to vote,
- * and who was removed. Pure; identical on all members.
+ * The part of the replicated state that says who the members are beside their ids: name and address, who is
+ * to vote, and who was removed. Pure; identical on all members.
  *
- * Who votes is the core's configuration alone. A record is made before its member enters the configuration, and goes
- * when a configuration without it is applied; so nobody is in a configuration whose address is not known, and whoever
- * was a member once is known as removed.
+ * Who votes is the core's configuration alone. A record is made before its member enters the configuration,
+ * and goes when a configuration without it is applied; so nobody is in a configuration whose address is not
+ * known, and whoever was a member once is known as removed.
  */
 import type { Configuration, NodeId } from "../core/types.ts";
 import { hasFields, isCount, isList, isPair, readJson } from "./json_shape.ts";

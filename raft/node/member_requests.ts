@@ -1,6 +1,6 @@
 /**
- * Changes of the membership that were asked for on this node: takes each to whoever leads, again and again, until it
- * is answered or its time is over. Operations may be repeated without harm.
+ * Changes of the membership that were asked for on this node: takes each to whoever leads, again and again,
+ * until it is answered or its time is over. Operations may be repeated without harm.
  */
 import type { NodeId } from "../core/types.ts";
 import type { MemberOutcome } from "./api.ts";

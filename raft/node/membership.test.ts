@@ -484,7 +484,8 @@ describe("replacing a member", () => {
         cluster,
         (done) => on.node.replaceMember(dead.id, { addr: `127.0.0.1:${dead.id}`, name: `n${dead.id}` }, done),
       );
-    // While it lives there is nobody else at its address; and at no moment of a heartbeat is it taken for silent.
+    // While it lives there is nobody else at its address; and at no moment of a heartbeat is it taken for
+    // silent.
     for (let tried = 0; tried < 20; tried++) {
       expect(replace()).toMatchObject({ kind: "rejected", reason: expect.stringContaining("is in contact") });
       cluster.clock.advance(70);

@@ -1,6 +1,7 @@
 /**
- * Everything of a RaftNode that has to do with who the members are: requests made here, the leader's changes, the
- * addresses that the transport needs, and what becomes of removed members. Called within the node's turns.
+ * Everything of a RaftNode that has to do with who the members are: requests made here, the leader's changes,
+ * the addresses that the transport needs, and what becomes of removed members. Called within the node's
+ * turns.
  */
 import type { Contacts } from "./contacts.ts";
 import type { RawNode } from "../core/raw_node.ts";

@@ -1,6 +1,6 @@
 /**
- * When a node wakes, and how many ticks it feeds its core with then. At rest it wakes once a heartbeat and feeds the ticks
- * together; every tick counts when the leader is silent.
+ * When a node wakes, and how many ticks it feeds its core with then. At rest it wakes once a heartbeat and
+ * feeds the ticks together; every tick counts when the leader is silent.
  */
 import type { Clock, Timer } from "./ports.ts";
 
@@ -53,8 +53,8 @@ export class Pace {
     const { clock, tickMs, electionMinMs, wake } = this.#options;
     const now = clock.now();
     const elapsed = Math.floor((now - this.#lastTickMs) / tickMs);
-    // After a pause, what the others said meanwhile still waits to be read: half an election timeout at most is made
-    // up for, so that a whole one passes only while this node listens.
+    // After a pause, what the others said meanwhile still waits to be read: half an election timeout at most
+    // is made up for, so that a whole one passes only while this node listens.
     const most = Math.max(1, Math.floor(electionMinMs / tickMs / 2));
     this.#lastTickMs = elapsed > most ? now : this.#lastTickMs + elapsed * tickMs;
     wake(Math.min(elapsed, most));

@@ -1,8 +1,9 @@
 /**
- * Commands proposed on this node whose outcome is not known yet. Sends them again when leadership changes or an answer
- * is missing, which the session in each entry makes harmless, and ends each of them exactly once.
+ * Commands proposed on this node whose outcome is not known yet. Sends them again when leadership changes or
+ * an answer is missing, which the session in each entry makes harmless, and ends each of them exactly once.
  *
- * While a leader writes its log, commands wait and then go together: one message and one write for all of them.
+ * While a leader writes its log, commands wait and then go together: one message and one write for all of
+ * them.
  */
 import type { Proposal } from "../core/outcome.ts";
 import type { Index, NodeId, Term } from "../core/types.ts";
@@ -23,7 +24,9 @@ interface Pending {
   readonly deadlineMs: number;
   /** Null: never left this node nor entered its log, so that it is certainly not done. */
   sentAtMs: number | null;
-  /** Where it stands in our own log, if only there: it is gone when another entry is applied at that index. */
+  /**
+   * Where it stands in our own log, if only there: it is gone when another entry is applied at that index.
+   */
   place: { readonly index: Index; readonly term: Term } | null;
   lastRefusal: string;
 }

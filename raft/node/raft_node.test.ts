@@ -320,7 +320,8 @@ test("B41: a leader that goes on after a pause in which it was succeeded confirm
   cluster.until("ended", () => stale.length === 1 && commands.length === 1);
   expect(stale).toMatchObject([{ kind: "rejected" }]);
   expect(commands).toMatchObject([{ kind: "rejected" }]);
-  // One that was asked for before may be confirmed by answers of that time: what it shows was the newest then.
+  // One that was asked for before may be confirmed by answers of that time: what it shows was the newest
+  // then.
   expect(before).toMatchObject([{ kind: "confirmed", term }]);
   cluster.clock.advance(2000);
   expect(cluster.leader().id).toBe(successor.id);

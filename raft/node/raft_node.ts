@@ -1,6 +1,6 @@
 /**
- * A member of a raft cluster: drives the core with storage, network, clock and state machine. Synchronous and driven by
- * callbacks, without any clock or randomness of its own: simulators run this very class.
+ * A member of a raft cluster: drives the core with storage, network, clock and state machine. Synchronous and
+ * driven by callbacks, without any clock or randomness of its own: simulators run this very class.
  *
  * Every call from outside is one turn (see turns.ts). Owns the storage and the transport: `stop` closes both.
  */
@@ -61,8 +61,8 @@ const DEFAULT_PROPOSE_TIMEOUT_MS = 5000;
 type StateEvent = Extract<RaftEvent, { kind: "state" }>;
 
 /**
- * A member of a cluster: the core, its log, its connections and the state machine, driven by timers of the given clock.
- * Nothing happens before `start`. What ends it for good comes as the event "fatal" or "removed".
+ * A member of a cluster: the core, its log, its connections and the state machine, driven by timers of the
+ * given clock. Nothing happens before `start`. What ends it for good comes as the event "fatal" or "removed".
  */
 export class RaftNode implements Raft {
   readonly id: NodeId;
@@ -425,7 +425,8 @@ export class RaftNode implements Raft {
 
   /** False: see TransportHandlers. */
   #onFrame(from: NodeId, channel: number, payload: Uint8Array): boolean {
-    // A removed member is told so, and nothing it says counts: only its id is known any more, not who may bear it.
+    // A removed member is told so, and nothing it says counts: only its id is known any more, not who may
+    // bear it.
     if (this.#membership.turnAway(from)) return false;
     this.#contacts.heard(from);
     if (channel === 0) return this.#onRaftFrame(from, payload);
@@ -480,8 +481,9 @@ export class RaftNode implements Raft {
   }
 
   /**
-   * What is in the log is applied by every member for ever, and a snapshot that was written is restored at each start: so
-   * both are judged before they get there. The sender's program may be an older one, or at fault.
+   * What is in the log is applied by every member for ever, and a snapshot that was written is restored at
+   * each start: so both are judged before they get there. The sender's program may be an older one, or at
+   * fault.
    */
   #flawOf(message: Message): string | null {
     const { type, from, entries, snapshot } = message;
@@ -627,8 +629,8 @@ export class RaftNode implements Raft {
   }
 
   /**
-   * Whoever hears a leader is a member: a leader speaks to nobody else. So another member's word does not count meanwhile;
-   * it is repeated whenever we speak to it.
+   * Whoever hears a leader is a member: a leader speaks to nobody else. So another member's word does not
+   * count meanwhile; it is repeated whenever we speak to it.
    */
   #toldRemoved(from: NodeId): void {
     const { leader = NONE } = this.#core ?? {};

@@ -22,27 +22,31 @@ export interface RaftNodeOptions {
   /** See clusterIdOf. */
   readonly clusterId: number;
   /**
-   * The initial members, this one included; the same on all of them. All vote. What has changed since is in the log.
-   * With `join`: the members that there were when this one was added, to find them by.
+   * The initial members, this one included; the same on all of them. All vote. What has changed since is in
+   * the log. With `join`: the members that there were when this one was added, to find them by.
    */
   readonly members: readonly MemberInfo[];
   /** This member was added to a running cluster, which gave it its id (addMember). @default false */
   readonly join?: boolean;
-  /** Id with which the cluster was founded, where that is no longer `clusterId` (recoverCluster). @default clusterId */
+  /**
+   * Id with which the cluster was founded, where that is no longer `clusterId` (recoverCluster). @default
+   * clusterId
+   */
   readonly founded?: number;
   /**
-   * Asked on the leader before a member is removed: null, or for people why it must not be now. A removal that follows
-   * from a replacement waits for it, also where the new member is at the same address: another machine may have that one.
+   * Asked on the leader before a member is removed: null, or for people why it must not be now. A removal
+   * that follows from a replacement waits for it, also where the new member is at the same address: another
+   * machine may have that one.
    */
   readonly mayRemove?: (member: MemberInfo) => string | null;
   /**
-   * Asked on the leader before a node that asks for it is made a member: null, or for that node's operator why it never will
-   * be, as it is. @default nothing speaks against it
+   * Asked on the leader before a node that asks for it is made a member: null, or for that node's operator
+   * why it never will be, as it is. @default nothing speaks against it
    */
   readonly mayJoin?: (visitor: Omit<MemberInfo, "id">) => string | null;
   /**
-   * A node that was let in by the transport and has no place in the cluster is made a member when it asks for it, as the
-   * leader. Otherwise addMember has to name its address first. @default true
+   * A node that was let in by the transport and has no place in the cluster is made a member when it asks for
+   * it, as the leader. Otherwise addMember has to name its address first. @default true
    */
   readonly strangersMayJoin?: boolean;
   readonly storage: LogStorage;
@@ -52,8 +56,8 @@ export interface RaftNodeOptions {
   readonly random: () => number;
   readonly stateMachine: StateMachine;
   /**
-   * The latest version of commands and snapshots that the state machine knows, from 1. To be raised with every kind of
-   * command that older programs do not know; see `propose`. @default 1
+   * The latest version of commands and snapshots that the state machine knows, from 1. To be raised with
+   * every kind of command that older programs do not know; see `propose`. @default 1
    */
   readonly commandVersion?: number;
   /** Tells this member's directories apart, 48 bits (WalStorage.instance). @default random */
@@ -73,7 +77,10 @@ export interface RaftNodeOptions {
   readonly snapshotPieceBytes?: number;
   /** The largest snapshot that is taken from a leader, which is collected in memory. @default 256 MiB */
   readonly maxSnapshotBytes?: number;
-  /** Entries kept in memory and on disk behind a snapshot, so that a short absence costs none; 4 MiB of them at most. @default 1024 */
+  /**
+   * Entries kept in memory and on disk behind a snapshot, so that a short absence costs none; 4 MiB of them
+   * at most. @default 1024
+   */
   readonly keepEntries?: number;
   /**
    * Rules to break, for simulators that show that they would notice: those of the core (BrokenRule in

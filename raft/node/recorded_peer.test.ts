@@ -1,6 +1,6 @@
 /**
- * A running member beside one of the version before, which is played from what such a one was recorded sending (see
- * testing_recorded_peer.ts). What breaks here breaks upgrading one member after another.
+ * A running member beside one of the version before, which is played from what such a one was recorded
+ * sending (see testing_recorded_peer.ts). What breaks here breaks upgrading one member after another.
  */
 import { afterEach, expect, test } from "bun:test";
 import { MemoryStorage } from "../storage/memory_storage.ts";

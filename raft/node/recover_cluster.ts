@@ -1,10 +1,11 @@
 /**
- * The first snapshot of the cluster that one member founds when the others are lost for good. Pure but for the state
- * machine that it is given.
+ * The first snapshot of the cluster that one member founds when the others are lost for good. Pure but for
+ * the state machine that it is given.
  *
- * All entries of the log are applied, committed or not: one that is not known here to be committed may have been
- * committed, and acknowledged, by the lost ones. What only the lost ones had is lost; which epochs they may have
- * granted is therefore unknown, and the caller's state machine has to leave room above (see src/dcs/recovered.ts).
+ * All entries of the log are applied, committed or not: one that is not known here to be committed may have
+ * been committed, and acknowledged, by the lost ones. What only the lost ones had is lost; which epochs they
+ * may have granted is therefore unknown, and the caller's state machine has to leave room above (see
+ * src/dcs/recovered.ts).
  */
 import { createHash } from "node:crypto";
 import { nodeIdOf } from "./ids.ts";
@@ -20,8 +21,8 @@ export interface RecoveredCluster {
 }
 
 /**
- * Brings the state machine to the end of the log: what this member knows. `commandVersion` as in RaftNodeOptions. Throws
- * UpgradeNeededError.
+ * Brings the state machine to the end of the log: what this member knows. `commandVersion` as in
+ * RaftNodeOptions. Throws UpgradeNeededError.
  */
 export function replayLog(stored: StoredLog, machine: StateMachine, commandVersion: number): void {
   replay(stored, new ReplicatedState(machine, commandVersion));
@@ -33,8 +34,8 @@ function replay(stored: StoredLog, state: ReplicatedState): void {
 }
 
 /**
- * The machine holds what the new cluster begins with. `seed`: random, so that no other recovery of the same cluster,
- * on another host even, makes the same id: the handshake keeps members of the two apart.
+ * The machine holds what the new cluster begins with. `seed`: random, so that no other recovery of the same
+ * cluster, on another host even, makes the same id: the handshake keeps members of the two apart.
  */
 export function recoverCluster(
   stored: StoredLog,

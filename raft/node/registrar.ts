@@ -1,9 +1,9 @@
 /**
- * The other side of admission.ts: remembers with which directory each member takes part, has the leader record it in
- * the log, and answers members whose directory is empty.
+ * The other side of admission.ts: remembers with which directory each member takes part, has the leader
+ * record it in the log, and answers members whose directory is empty.
  *
- * A leader proposes the records as the first thing in its term, before any command of its own: a command that was
- * committed with a member's help stands behind the record that this member takes part.
+ * A leader proposes the records as the first thing in its term, before any command of its own: a command that
+ * was committed with a member's help stands behind the record that this member takes part.
  */
 import type { NodeId } from "../core/types.ts";
 import type { Verdict } from "./admission_messages.ts";

@@ -1,7 +1,7 @@
 /**
- * Applies entries: unwraps them, drops what was applied before, hands the rest to the state machine. Nothing that stands in
- * the log throws, except the record that all members know a version of commands which this program does not: that is an
- * UpgradeNeededError (the rule is in versions.ts).
+ * Applies entries: unwraps them, drops what was applied before, hands the rest to the state machine. Nothing
+ * that stands in the log throws, except the record that all members know a version of commands which this
+ * program does not: that is an UpgradeNeededError (the rule is in versions.ts).
  */
 import { ByteReader, ByteWriter, DecodeError } from "../core/bytes.ts";
 import { decodeConfiguration } from "../core/configuration.ts";
@@ -117,8 +117,8 @@ export class ReplicatedState {
   }
 
   /**
-   * Why a snapshot of the leader must not even be written: this member would end at it, now and after each restart. null:
-   * it can be restored, or belongs to a later version of the program.
+   * Why a snapshot of the leader must not even be written: this member would end at it, now and after each
+   * restart. null: it can be restored, or belongs to a later version of the program.
    */
   snapshotFlaw(data: Uint8Array): string | null {
     try {

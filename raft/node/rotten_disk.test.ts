@@ -70,7 +70,8 @@ test("B33: a flipped bit on one member changes nothing that the others have, or 
       const damaged = startOn(cluster, rotten, disk);
       if (damaged === null) refused++;
       const behind = startOn(cluster, 3, disks.get(3)!.copy())!;
-      // Where nothing was found wrong it leads: the other one is brought up by its log, and nothing may be missing.
+      // Where nothing was found wrong it leads: the other one is brought up by its log, and nothing may be
+      // missing.
       if (damaged !== null) expect(cluster.leader().id).toBe(rotten);
       const sound = startOn(cluster, 3 - rotten, disks.get(3 - rotten)!.copy())!;
       write(cluster, "after");

@@ -1,18 +1,21 @@
 /**
- * The part of the replicated state that belongs to RaftNode: which commands were applied, so that one that arrives
- * twice is applied once (thesis 6.3), which members have ever taken part, and which commands all know. Pure; identical on all members.
+ * The part of the replicated state that belongs to RaftNode: which commands were applied, so that one that
+ * arrives twice is applied once (thesis 6.3), which members have ever taken part, and which commands all
+ * know. Pure; identical on all members.
  */
 import type { CommandEnvelope, JoinedEnvelope } from "./envelope.ts";
 import type { NodeId } from "../core/types.ts";
 import { hasFields, isCount, isJsonText, isList, isPair, readJson } from "./json_shape.ts";
 
 /**
- * Commands of earlier processes of a member may still be on their way when a new one has begun; as many of them are
- * remembered. More restarts than that within a message's life do not happen.
+ * Commands of earlier processes of a member may still be on their way when a new one has begun; as many of
+ * them are remembered. More restarts than that within a message's life do not happen.
  */
 const KEPT_INCARNATIONS = 4;
 const MAX_RESULT_CHARACTERS = 1024;
-/** A proposer has no more than 1,024 commands under way. One that skips numbers must not make the table grow. */
+/**
+ * A proposer has no more than 1,024 commands under way. One that skips numbers must not make the table grow.
+ */
 const MAX_APPLIED = 8192;
 
 interface Session {

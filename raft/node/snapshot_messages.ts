@@ -1,4 +1,7 @@
-/** How a snapshot travels in pieces, on a reserved channel: what the leader sends, and what the other answers. Pure. */
+/**
+ * How a snapshot travels in pieces, on a reserved channel: what the leader sends, and what the other answers.
+ * Pure.
+ */
 import { ByteReader, ByteWriter, DecodeError } from "../core/bytes.ts";
 
 /** The channel that RaftNode keeps for this. */
@@ -14,7 +17,9 @@ const MAX_REASON_BYTES = 512;
 
 /** `transfer`: number that its sender gave it; another attempt has another one. */
 export type SnapshotMessage =
-  /** `head`: the encoded message of the core without the snapshot's data, which has `total` bytes and follows. */
+  /**
+   * `head`: the encoded message of the core without the snapshot's data, which has `total` bytes and follows.
+   */
   | { readonly kind: "begin"; readonly transfer: number; readonly total: number; readonly head: Uint8Array }
   | { readonly kind: "piece"; readonly transfer: number; readonly offset: number; readonly data: Uint8Array }
   /** Answer: so many bytes are there without a gap; the next piece begins behind them. */

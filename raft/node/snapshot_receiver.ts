@@ -1,6 +1,6 @@
 /**
- * The other side of snapshot_sender.ts: collects the pieces, in memory, and hands the whole message to the core. One at a
- * time, as there is one leader; nothing is believed of a size before the bytes are there.
+ * The other side of snapshot_sender.ts: collects the pieces, in memory, and hands the whole message to the
+ * core. One at a time, as there is one leader; nothing is believed of a size before the bytes are there.
  */
 import { DecodeError } from "../core/bytes.ts";
 import { decodeMessage } from "../core/message.ts";

@@ -1,9 +1,11 @@
 /**
- * The leader's side of a snapshot that travels in pieces: a few pieces on their way at a time, each answered, so that
- * heartbeats and leases go between them and no buffer fills up. Frames may be lost, repeated and reordered.
+ * The leader's side of a snapshot that travels in pieces: a few pieces on their way at a time, each answered,
+ * so that heartbeats and leases go between them and no buffer fills up. Frames may be lost, repeated and
+ * reordered.
  *
- * It goes on from what the other has (a lost frame, a connection that broke), begins anew where the other has lost its
- * part (it was restarted), and is given up when nothing more arrives: then the core decides what the member needs.
+ * It goes on from what the other has (a lost frame, a connection that broke), begins anew where the other has
+ * lost its part (it was restarted), and is given up when nothing more arrives: then the core decides what the
+ * member needs.
  */
 import { EMPTY_BYTES } from "../core/bytes.ts";
 import { encodeMessage } from "../core/message.ts";

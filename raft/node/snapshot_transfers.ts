@@ -1,6 +1,7 @@
 /**
- * Snapshots that are too large for one frame, or would keep heartbeats and leases waiting in it: both sides of their
- * transfer, joined to the core. Whoever has not said that it takes pieces, as a program before them, gets one message.
+ * Snapshots that are too large for one frame, or would keep heartbeats and leases waiting in it: both sides
+ * of their transfer, joined to the core. Whoever has not said that it takes pieces, as a program before them,
+ * gets one message.
  */
 import type { Message, NodeId, Snapshot } from "../core/types.ts";
 import type { CoreDriver } from "./core_driver.ts";
@@ -52,8 +53,8 @@ export class SnapshotTransfers {
       now: () => clock.now(),
       maxBytes: options.maxSnapshotBytes,
       send: (to, bytes) => void send(to, bytes),
-      // A leader sends snapshots to those alone that have answered it, so that they are in its term and know it: whose first
-      // pieces come from another member, or of another term, keeps none of them.
+      // A leader sends snapshots to those alone that have answered it, so that they are in its term and know
+      // it: whose first pieces come from another member, or of another term, keeps none of them.
       objection: (head) => {
         const core = driver()?.core;
         if (!core) return "this member does not take part yet";

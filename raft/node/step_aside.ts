@@ -1,6 +1,7 @@
 /**
- * Watches this member's disk, and lets others lead while it is no good for that: while it does not answer, and while it
- * is full. The others are asked one after another, since the next one's disk may be full as well.
+ * Watches this member's disk, and lets others lead while it is no good for that: while it does not answer,
+ * and while it is full. The others are asked one after another, since the next one's disk may be full as
+ * well.
  */
 import type { Message } from "../core/types.ts";
 import type { CoreDriver } from "./core_driver.ts";
@@ -46,8 +47,9 @@ export class StepAside {
   }
 
   /**
-   * What a full disk must not bring: others' commands while we lead, and leadership by somebody's wish. We stay a
-   * candidate as any other: when the disks of all are full, a leader that takes no commands is better than none.
+   * What a full disk must not bring: others' commands while we lead, and leadership by somebody's wish. We
+   * stay a candidate as any other: when the disks of all are full, a leader that takes no commands is better
+   * than none.
    */
   refuses({ type }: Message): boolean {
     if (this.#shortage === null) return false;
@@ -65,8 +67,8 @@ export class StepAside {
   }
 
   /**
-   * A leader whose disk hangs can commit nothing but would keep its followers loyal by heartbeats. It falls silent and
-   * offers leadership to the member that has most; without answers its quorum check ends its role.
+   * A leader whose disk hangs can commit nothing but would keep its followers loyal by heartbeats. It falls
+   * silent and offers leadership to the member that has most; without answers its quorum check ends its role.
    */
   #watchHang(): void {
     const driver = this.#options.driver();

@@ -1,6 +1,7 @@
 /**
- * From an empty directory to a member that takes part: asks whether it may (admission.ts), spends the vote that it may have
- * given before, and hands over the log to begin with. Owns what this node knows of a log before it has an entry.
+ * From an empty directory to a member that takes part: asks whether it may (admission.ts), spends the vote
+ * that it may have given before, and hands over the log to begin with. Owns what this node knows of a log
+ * before it has an entry.
  */
 import { type NodeId, NONE, type Term } from "../core/types.ts";
 import { Admission, type Admitted } from "./admission.ts";
@@ -101,7 +102,8 @@ export class TakingPart {
     else log("info", "raft_welcome", `the leader ${nameOf(admitted.leader)} has admitted this member`);
     const { term } = admitted;
     this.#admitted = admitted;
-    // The vote is spent, so that it cannot vote a second time in a term that this member may have seen before.
+    // The vote is spent, so that it cannot vote a second time in a term that this member may have seen
+    // before.
     const hardState = { term, vote: term === 0 ? NONE : founding ? id : admitted.leader, commit: 0 };
     const stored: StoredLog = { hardState, snapshot: null, entries: [], empty: term === 0 };
     if (term === 0) return begin(stored);

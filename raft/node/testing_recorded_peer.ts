@@ -1,7 +1,7 @@
 /**
- * For tests of upgrades: a member of protocol version 2 that is nothing but what such a one was recorded sending, over a
- * real socket. It knows none of our codecs: of a recorded message only the named fields are replaced, and computed is
- * only what has to be (checksums of frames, proofs of the password, keys).
+ * For tests of upgrades: a member of protocol version 2 that is nothing but what such a one was recorded
+ * sending, over a real socket. It knows none of our codecs: of a recorded message only the named fields are
+ * replaced, and computed is only what has to be (checksums of frames, proofs of the password, keys).
  */
 import { createHmac, pbkdf2Sync } from "node:crypto";
 import * as net from "node:net";

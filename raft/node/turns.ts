@@ -1,6 +1,6 @@
 /**
- * Keeps calls into the core apart from calls out of the node: whatever comes in (a frame, a timer, a request) is one
- * turn; callbacks and events run after it, when the core is at rest again. Synchronous.
+ * Keeps calls into the core apart from calls out of the node: whatever comes in (a frame, a timer, a request)
+ * is one turn; callbacks and events run after it, when the core is at rest again. Synchronous.
  */
 export class Turns {
   #inside = false;

@@ -1,4 +1,7 @@
-/** A snapshot whose checksum is right and whose content is none of this program's: nothing can be restored from it. */
+/**
+ * A snapshot whose checksum is right and whose content is none of this program's: nothing can be restored
+ * from it.
+ */
 export class UnreadableSnapshotError extends Error {
   override readonly name = "UnreadableSnapshotError";
 

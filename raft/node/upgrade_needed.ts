@@ -5,7 +5,10 @@ export function isUnreadable(error: unknown): error is UpgradeNeededError | Unre
   return error instanceof UpgradeNeededError || error instanceof UnreadableSnapshotError;
 }
 
-/** The log or a snapshot says what only a later version of this program can read: it must not go on as if it had not. */
+/**
+ * The log or a snapshot says what only a later version of this program can read: it must not go on as if it
+ * had not.
+ */
 export class UpgradeNeededError extends Error {
   override readonly name = "UpgradeNeededError";
 

@@ -1,14 +1,16 @@
 /**
- * Which commands may be proposed while members are upgraded one after another. Each program says when it connects which
- * version of commands it knows; when all members, learners too, have said that they know a later one, the leader has that
- * recorded in the log, one version at a time, and only then commands of that version are proposed. What was recorded is
- * never taken back: a member that is downgraded meets the record, or a snapshot that contains it, and stops.
+ * Which commands may be proposed while members are upgraded one after another. Each program says when it
+ * connects which version of commands it knows; when all members, learners too, have said that they know a
+ * later one, the leader has that recorded in the log, one version at a time, and only then commands of that
+ * version are proposed. What was recorded is never taken back: a member that is downgraded meets the record,
+ * or a snapshot that contains it, and stops.
  *
- * What an entry means is decided by the log alone, at its place in it: the version that was recorded before it. A later
- * command, a later kind of entry and garbage are no-ops there, on every member alike, also on a program that knows
- * better. A program that is older than the version in force has stopped at its record, before anything of that version.
- * So no program ever skips what another one does, and nothing but that record can stop a member. Only a leader that has
- * heard all members writes it; it is not taken from others (ReplicatedState.refusalOfForwarded).
+ * What an entry means is decided by the log alone, at its place in it: the version that was recorded before
+ * it. A later command, a later kind of entry and garbage are no-ops there, on every member alike, also on a
+ * program that knows better. A program that is older than the version in force has stopped at its record,
+ * before anything of that version. So no program ever skips what another one does, and nothing but that
+ * record can stop a member. Only a leader that has heard all members writes it; it is not taken from others
+ * (ReplicatedState.refusalOfForwarded).
  */
 import type { Configuration, NodeId } from "../core/types.ts";
 import type { Sessions } from "./sessions.ts";

@@ -1,6 +1,6 @@
 /**
- * What a node that is no member says to the members of a cluster it looks for, and their answers. Pure. Travels on
- * connections of visitors (transport/visit.ts), which carry one question and one answer.
+ * What a node that is no member says to the members of a cluster it looks for, and their answers. Pure.
+ * Travels on connections of visitors (transport/visit.ts), which carry one question and one answer.
  */
 import { ByteReader, ByteWriter, DecodeError } from "../core/bytes.ts";
 import { MAX_MEMBERS } from "../core/configuration.ts";
@@ -25,14 +25,18 @@ export type VisitQuestion =
   | { readonly kind: "join"; readonly addr: string; readonly name: string | null; readonly votes: boolean };
 
 /**
- * Whether the cluster has a member at the visitor's address. "none"; "founder": one of the first members, which has never
- * taken part; "added": one that was added and has never taken part; "used": one that took part with some directory.
+ * Whether the cluster has a member at the visitor's address. "none"; "founder": one of the first members,
+ * which has never taken part; "added": one that was added and has never taken part; "used": one that took
+ * part with some directory.
  */
 export type Seat = "none" | "founder" | "added" | "used";
 const SEATS: readonly Seat[] = ["none", "founder", "added", "used"];
 
 export type VisitAnswer =
-  /** We have no log either. `founded`: id that a cluster founded by us will have; `addresses`: its first members. */
+  /**
+   * We have no log either. `founded`: id that a cluster founded by us will have; `addresses`: its first
+   * members.
+   */
   | { readonly kind: "founding"; readonly founded: number; readonly addresses: readonly string[] }
   /** We take part. `leaderAddr`: null when unknown. */
   | {

@@ -1,7 +1,8 @@
 /**
- * Answers nodes that look for their cluster: whether there is one, whether it has a seat for them, and, where we lead,
- * makes them members. Who asks has proved that it knows the cluster's password (or holds a certificate); everything it
- * may become goes through the same changes of the membership that operators ask for.
+ * Answers nodes that look for their cluster: whether there is one, whether it has a seat for them, and, where
+ * we lead, makes them members. Who asks has proved that it knows the cluster's password (or holds a
+ * certificate); everything it may become goes through the same changes of the membership that operators ask
+ * for.
  */
 import type { Contacts } from "./contacts.ts";
 import type { RawNode } from "../core/raw_node.ts";
@@ -71,7 +72,9 @@ export class Visits {
     this.#join(question, seat, reply);
   }
 
-  /** Makes the visitor a member. Its seat was looked up in a state that has every entry of earlier leaders. */
+  /**
+   * Makes the visitor a member. Its seat was looked up in a state that has every entry of earlier leaders.
+   */
   #join(
     { addr, name, votes }: NewMember & { readonly votes: boolean },
     seat: { readonly kind: Seat; readonly id: NodeId },
@@ -91,8 +94,8 @@ export class Visits {
     if (seat.kind === "none" && !strangersMayJoin) {
       return reply(refused(`a certificate alone makes nobody a member: ${addr} has to be added first`));
     }
-    // Nobody took part with this id yet. Should two directories be given it, the first that the log records keeps it.
-    // Whoever kept its place has said whether it votes.
+    // Nobody took part with this id yet. Should two directories be given it, the first that the log records
+    // keeps it. Whoever kept its place has said whether it votes.
     if (seat.kind === "added") {
       return reply({ kind: "joined", clusterId, founded, id: seat.id, members: members() });
     }

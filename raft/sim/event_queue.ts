@@ -1,4 +1,7 @@
-/** The one queue of everything that is going to happen: a binary heap by time, ties in the order of scheduling. */
+/**
+ * The one queue of everything that is going to happen: a binary heap by time, ties in the order of
+ * scheduling.
+ */
 
 export class SimEvent {
   readonly atMs: number;

@@ -1,6 +1,7 @@
 /**
- * Faults of a run, swarm fashion: a seed draws which kinds exist in it, how often and how strong, so that some runs are
- * all about one thing. Each fault has an end; calm() ends all of them at once, for the phase that asks for recovery.
+ * Faults of a run, swarm fashion: a seed draws which kinds exist in it, how often and how strong, so that
+ * some runs are all about one thing. Each fault has an end; calm() ends all of them at once, for the phase
+ * that asks for recovery.
  */
 import type { NodeId } from "../core/types.ts";
 import type { SimEvent } from "./event_queue.ts";

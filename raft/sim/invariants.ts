@@ -1,9 +1,10 @@
 /**
- * What must hold in every run of raft, checked as it happens through what is seen from outside: the status of each node,
- * the contents of its disk, and the stream of commands that its state machine applies. Throws a Violation.
+ * What must hold in every run of raft, checked as it happens through what is seen from outside: the status of
+ * each node, the contents of its disk, and the stream of commands that its state machine applies. Throws a
+ * Violation.
  *
- * Log matching is checked by induction: an entry (index, term) has the same contents and the same predecessor's term
- * wherever it is written; so two logs that share it share everything before it.
+ * Log matching is checked by induction: an entry (index, term) has the same contents and the same
+ * predecessor's term wherever it is written; so two logs that share it share everything before it.
  */
 import { decodeConfiguration } from "../core/configuration.ts";
 import type { Entry, Index, NodeId, Snapshot, Term } from "../core/types.ts";
@@ -26,7 +27,10 @@ interface NodeMemory {
   /** Term in which it was last seen leading, and the end of its log then. */
   leadTerm: Term;
   leadLast: Index;
-  /** The configurations it counted by since it was seen last: the one of then, and those that it has written since. */
+  /**
+   * The configurations it counted by since it was seen last: the one of then, and those that it has written
+   * since.
+   */
   voters: (readonly NodeId[])[];
   /** The configurations in its log, as it sees it, by index. */
   configurations: ConfigurationAt[];
@@ -155,7 +159,10 @@ export class RaftInvariants implements DiskObserver {
     });
   }
 
-  /** A life began, with what its disk holds: it applies again from its snapshot on. `founders`: who votes at index 0. */
+  /**
+   * A life began, with what its disk holds: it applies again from its snapshot on. `founders`: who votes at
+   * index 0.
+   */
   onStart(id: NodeId, founders: readonly NodeId[]): void {
     const node = this.#nodes.get(id)!;
     const { durable } = node.disk;
@@ -232,7 +239,8 @@ export class RaftInvariants implements DiskObserver {
     this.#checkProposed(status, node);
     if (status.commit > node.commit) {
       node.commit = status.commit;
-      // Only the leader knows which configuration it counted by: a member that catches up may know an older one.
+      // Only the leader knows which configuration it counted by: a member that catches up may know an older
+      // one.
       if (status.role === "leader") this.#onCommit(status);
     }
     node.voters = [status.members.filter((member) => member.voter).map(({ id }) => id)];

@@ -1,6 +1,7 @@
 /**
- * Was a history of one register linearizable? Each operation must seem to happen at one moment between its call and its
- * return. The search of Wing and Gong with Lowe's memory of configurations that failed before. Pure.
+ * Was a history of one register linearizable? Each operation must seem to happen at one moment between its
+ * call and its return. The search of Wing and Gong with Lowe's memory of configurations that failed before.
+ * Pure.
  *
  * Registers are checked one by one: a history is linearizable exactly when that of every register is.
  */
@@ -70,8 +71,9 @@ export function isLinearizable(history: readonly Operation[]): boolean {
 }
 
 /**
- * Without the operations that nobody answered for and whose value nobody saw: it is always possible that they did not
- * happen, and whether they did makes no difference to the others. One whose value was seen did happen.
+ * Without the operations that nobody answered for and whose value nobody saw: it is always possible that they
+ * did not happen, and whether they did makes no difference to the others. One whose value was seen did
+ * happen.
  */
 function withEffects(history: readonly Operation[]): Operation[] {
   const seen = new Set(history.map(({ saw }) => saw));

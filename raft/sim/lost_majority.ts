@@ -1,6 +1,7 @@
 /**
- * The majority is lost for good, and one member founds another cluster from what its own log holds (recoverCluster, as
- * `agent recover` does it). Here: from the survivor's log to the log that the new cluster begins with.
+ * The majority is lost for good, and one member founds another cluster from what its own log holds
+ * (recoverCluster, as `agent recover` does it). Here: from the survivor's log to the log that the new cluster
+ * begins with.
  */
 import type { NodeId } from "../core/types.ts";
 import type { StateMachine, StoredLog } from "../node/ports.ts";

@@ -1,6 +1,6 @@
 /**
- * `npm run sim:raft`: raft alone under faults, once for each seed, on all cores. Its last line says what was seen. Exits
- * with 1 when a promise was broken, with 2 when it was called in a way that makes no sense.
+ * `npm run sim:raft`: raft alone under faults, once for each seed, on all cores. Its last line says what was
+ * seen. Exits with 1 when a promise was broken, with 2 when it was called in a way that makes no sense.
  */
 import { parseArgs } from "node:util";
 import { BREAKABLE_RECOVERY } from "./lost_majority.ts";

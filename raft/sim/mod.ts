@@ -1,4 +1,7 @@
-/** What simulations of larger things build on: a seeded world with hosts, processes, clocks, disks and a network. */
+/**
+ * What simulations of larger things build on: a seeded world with hosts, processes, clocks, disks and a
+ * network.
+ */
 export { EventLog } from "./event_log.ts";
 export {
   cutFault,

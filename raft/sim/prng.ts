@@ -1,6 +1,6 @@
 /**
- * The only source of chance in a simulation: a seeded generator (xoshiro128**) that is split by name, so that one
- * component's draws never shift those of another. Must never be seeded by anything but the run's seed.
+ * The only source of chance in a simulation: a seeded generator (xoshiro128**) that is split by name, so that
+ * one component's draws never shift those of another. Must never be seeded by anything but the run's seed.
  */
 
 function mix(state: number): number {
@@ -50,7 +50,9 @@ export class Prng {
     return result;
   }
 
-  /** In [0, 1), like Math.random. A bound method, so that it can be handed to what wants a random function. */
+  /**
+   * In [0, 1), like Math.random. A bound method, so that it can be handed to what wants a random function.
+   */
   readonly unit = (): number => this.bits() / 0x1_0000_0000;
 
   /** In [low, high). */

@@ -1,8 +1,8 @@
 /**
- * Raft alone in the simulated world: nodes with a list as their state machine, clients that propose and read, operators
- * who add and remove members, faults by seed, then peace, in which the group must work again. In some runs the majority is
- * lost for good instead: one member founds another cluster, which has to hold the same promises beside what is left of the
- * old one. Throws a Violation when an invariant breaks.
+ * Raft alone in the simulated world: nodes with a list as their state machine, clients that propose and read,
+ * operators who add and remove members, faults by seed, then peace, in which the group must work again. In
+ * some runs the majority is lost for good instead: one member founds another cluster, which has to hold the
+ * same promises beside what is left of the old one. Throws a Violation when an invariant breaks.
  */
 import type { NodeId } from "../core/types.ts";
 import type { AddOutcome, Raft } from "../node/api.ts";
@@ -39,12 +39,17 @@ const MAX_MEMBERS = 7;
 /** Runs in which the majority is lost, and how long the new cluster then lives with faults. */
 const LOST_RATE = 0.3;
 const AFTERWARDS_MS = 20_000;
-/** Values that the clients of a recovered cluster write are above, so that those of the old one's are known. */
+/**
+ * Values that the clients of a recovered cluster write are above, so that those of the old one's are known.
+ */
 const RECOVERED_VALUES = 1_000_000;
 
 /** Between the changes of an operator who is to show that a rule of these is missing. */
 const OFTEN_MS = 500;
-/** So long after its disk began to hang a leader that was awake meanwhile knows it: an election timeout, and some time. */
+/**
+ * So long after its disk began to hang a leader that was awake meanwhile knows it: an election timeout, and
+ * some time.
+ */
 const HANG_SHOWS_MS = 2000;
 
 const REGISTERS = 3;
@@ -54,8 +59,8 @@ const READ_AT_CUT_MS = 50;
 const HEADER_BYTES = 5;
 
 /**
- * Adds up what it applies: two nodes at the same index must have the same sum. Beside it a few registers: a command
- * stores a value in one and yields the value before it.
+ * Adds up what it applies: two nodes at the same index must have the same sum. Beside it a few registers: a
+ * command stores a value in one and yields the value before it.
  */
 class Sum implements StateMachine {
   #bytes = new Uint8Array(8);
@@ -402,8 +407,8 @@ export class RaftRun {
   }
 
   /**
-   * The leader comes to hold all that was acknowledged up to now. That it is the same is checked with every state: those at
-   * equal indexes are equal.
+   * The leader comes to hold all that was acknowledged up to now. That it is the same is checked with every
+   * state: those at equal indexes are equal.
    */
   #checkAcknowledged(): void {
     const world = this.#world;
@@ -502,7 +507,9 @@ export class RaftRun {
     this.#checkInherited(node);
   }
 
-  /** Null: the log is refused, for rot or for want of room, or opening it has failed, and the process ends. */
+  /**
+   * Null: the log is refused, for rot or for want of room, or opening it has failed, and the process ends.
+   */
   #open(node: SimNode): LogStorage | null {
     try {
       return node.disk.storage();
@@ -581,7 +588,8 @@ export class RaftRun {
           }
           this.#applied++;
           this.#acknowledged.push(command);
-          // Not behind the index that is told: a command that was proposed again is applied once, the first time.
+          // Not behind the index that is told: a command that was proposed again is applied once, the first
+          // time.
           const index = this.#checks.indexOf(command);
           if (index === null || index > outcome.index) {
             throw new Violation("applied is told when it was applied", `${value} up to ${outcome.index}`);
@@ -652,7 +660,8 @@ export class RaftRun {
       this.#kill(node, false);
       return;
     }
-    // Whoever was asked may die and never answer; being told is not yet being out: that comes when the other one votes.
+    // Whoever was asked may die and never answer; being told is not yet being out: that comes when the other
+    // one votes.
     world.after(4000, () => this.#replace(node));
     if (!leader) return;
     // Added, and whoever asked for it was never told: nobody starts it.
@@ -696,7 +705,10 @@ export class RaftRun {
     });
   }
 
-  /** The leader hears from nobody, and is asked for reads all the time: the others have elected another one before it knows. */
+  /**
+   * The leader hears from nobody, and is asked for reads all the time: the others have elected another one
+   * before it knows.
+   */
   #cutLeaderOff(random: Prng): Fault | null {
     const leader = this.#newestLeader();
     if (!leader || leader.process.isPaused) return null;
@@ -747,7 +759,10 @@ export class RaftRun {
     }
   }
 
-  /** Its directory may be lost: it is the only one, and without it there is a majority of voters that knows who votes. */
+  /**
+   * Its directory may be lost: it is the only one, and without it there is a majority of voters that knows
+   * who votes.
+   */
   #maySpare(node: SimNode): boolean {
     const nodes = this.#nodes;
     const votersOf = ({ raft }: SimNode) =>
@@ -765,7 +780,9 @@ export class RaftRun {
     );
   }
 
-  /** The directory is lost, or has to be set aside: the member comes back empty, or never, and is replaced. */
+  /**
+   * The directory is lost, or has to be set aside: the member comes back empty, or never, and is replaced.
+   */
   #empty(node: SimNode, comesBack: boolean): void {
     node.emptied = true;
     // A founder has its id from its address, and comes back under it. Any other would come as a stranger.

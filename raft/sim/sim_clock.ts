@@ -1,4 +1,7 @@
-/** The clock of one life of a process: its host's time, timers that are a little late, and later still when paused. */
+/**
+ * The clock of one life of a process: its host's time, timers that are a little late, and later still when
+ * paused.
+ */
 import type { Clock, Timer } from "../node/ports.ts";
 import type { SimEvent } from "./event_queue.ts";
 import type { Prng } from "./prng.ts";

@@ -1,6 +1,7 @@
 /**
- * A host and the processes on it. A host has a clock of its own (rate and offset); a process can be killed, and paused:
- * while it is, what reaches it (timers, frames, disk completions) waits, and comes at once when it goes on.
+ * A host and the processes on it. A host has a clock of its own (rate and offset); a process can be killed,
+ * and paused: while it is, what reaches it (timers, frames, disk completions) waits, and comes at once when
+ * it goes on.
  */
 import type { World } from "./world.ts";
 
@@ -35,7 +36,10 @@ export class SimHost {
     for (const watcher of this.#rateWatchers) watcher();
   }
 
-  /** Calls `watcher` after each change of the rate: what was to happen at a time of this clock has another true time. */
+  /**
+   * Calls `watcher` after each change of the rate: what was to happen at a time of this clock has another
+   * true time.
+   */
   onRate(watcher: () => void): void {
     this.#rateWatchers.push(watcher);
   }

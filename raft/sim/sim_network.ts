@@ -1,7 +1,8 @@
 /**
- * A network between simulated processes, seen by each as a Transport: frames are lost, late, doubled and out of order;
- * paths are cut one way or both, and heal. What is sent into a cut stays in a sender's buffer and comes late, or never.
- * Frames never reach a later life of the process they were sent to: that is another connection.
+ * A network between simulated processes, seen by each as a Transport: frames are lost, late, doubled and out
+ * of order; paths are cut one way or both, and heal. What is sent into a cut stays in a sender's buffer and
+ * comes late, or never. Frames never reach a later life of the process they were sent to: that is another
+ * connection.
  */
 import type { NodeId } from "../core/types.ts";
 import type { Transport, TransportHandlers } from "../node/ports.ts";
@@ -24,7 +25,9 @@ export interface NetworkSettings {
   replayMaxMs: number;
   /** Within one connection frames keep their order, as over TCP. */
   ordered: boolean;
-  /** Frames sent into a cut are delivered when it heals, if the connection still stands; else they are lost. */
+  /**
+   * Frames sent into a cut are delivered when it heals, if the connection still stands; else they are lost.
+   */
   heldByCut: boolean;
   /** A connection that a cut has silenced for so long is given up. */
   silenceMs: number;
@@ -91,7 +94,10 @@ export class SimNetwork {
     this.#random = world.random.split("network");
   }
 
-  /** A transport for one life of a process; `id` may come back in a later one. Only members of one cluster meet. */
+  /**
+   * A transport for one life of a process; `id` may come back in a later one. Only members of one cluster
+   * meet.
+   */
   transport(id: NodeId, process: SimProcess, clusterId = FIRST_CLUSTER_ID): Transport {
     const credentials = { id, clusterId, key: null };
     const endpoint: Endpoint = { process, credentials, incarnation: process.incarnation, handlers: null };

@@ -1,7 +1,7 @@
 /**
- * A log directory on a simulated disk, and the LogStorage that one life of a process has of it: the production log with
- * its segments, snapshot files and recovery, over files of which a crash keeps, loses or tears what was not synced. The
- * disk can be slow, hang, fill up, fail and rot.
+ * A log directory on a simulated disk, and the LogStorage that one life of a process has of it: the
+ * production log with its segments, snapshot files and recovery, over files of which a crash keeps, loses or
+ * tears what was not synced. The disk can be slow, hang, fill up, fail and rot.
  */
 import { MemoryLog } from "../core/memory_log.ts";
 import type { Index, Snapshot, Term } from "../core/types.ts";
@@ -80,7 +80,9 @@ export class SimDisk {
     return this.#image;
   }
 
-  /** Term of an entry as the running process sees its own log; null: not there. 0 up to the snapshot's index. */
+  /**
+   * Term of an entry as the running process sees its own log; null: not there. 0 up to the snapshot's index.
+   */
   termAt(index: Index): Term | null {
     for (const batches of [this.#pending, this.#unsynced]) {
       for (let i = batches.length - 1; i >= 0; i--) {
@@ -142,7 +144,8 @@ export class SimDisk {
 
   /** The process ended. Of what was not synced some survives when the host went as well, sector by sector. */
   crash(hostGone: boolean): void {
-    // After a failed write a log is not opened again before the next boot (poison.ts), which empties the page cache.
+    // After a failed write a log is not opened again before the next boot (poison.ts), which empties the page
+    // cache.
     const booted = hostGone || this.#failed;
     this.#isOpen = false;
     this.#unsynced = [];
@@ -158,7 +161,10 @@ export class SimDisk {
     this.observer?.onDurable(this);
   }
 
-  /** A bit of a file is inverted, while nobody uses it. The log has to be refused, unless the bit means nothing. */
+  /**
+   * A bit of a file is inverted, while nobody uses it. The log has to be refused, unless the bit means
+   * nothing.
+   */
   rot(): void {
     const { random } = this;
     const files = this.#files;

@@ -1,6 +1,6 @@
 /**
- * A simulated world: true time, the queue of events, chance, and the log of what happened. One thread, no real time:
- * the same seed gives the same run. Nothing here knows raft.
+ * A simulated world: true time, the queue of events, chance, and the log of what happened. One thread, no
+ * real time: the same seed gives the same run. Nothing here knows raft.
  */
 import { EventQueue, type SimEvent } from "./event_queue.ts";
 import { EventLog } from "./event_log.ts";

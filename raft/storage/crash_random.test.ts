@@ -69,7 +69,9 @@ function randomBatch(random: () => number, model: Model): LogBatch {
     : batch({ entries });
 }
 
-/** From which index on a batch may take the place of what was there. Received snapshots come with a new term. */
+/**
+ * From which index on a batch may take the place of what was there. Received snapshots come with a new term.
+ */
 function replacesFrom({ entries, snapshot, hardState }: LogBatch): number {
   if (snapshot) return hardState ? snapshot.index + 1 : Infinity;
   return entries[0]?.index ?? Infinity;

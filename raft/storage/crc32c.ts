@@ -1,6 +1,7 @@
 /**
- * CRC-32C (Castagnoli, RFC 3720 appendix B.4), eight bytes at a time with eight tables. `crc32c(bytes, crc32c(head))`
- * equals the checksum of both pieces together, which is how records and frames are checked without joining buffers.
+ * CRC-32C (Castagnoli, RFC 3720 appendix B.4), eight bytes at a time with eight tables. `crc32c(bytes,
+ * crc32c(head))` equals the checksum of both pieces together, which is how records and frames are checked
+ * without joining buffers.
  */
 
 const STEP = 8;
@@ -22,7 +23,9 @@ function buildTables(): Int32Array {
   return tables;
 }
 
-/** Checksum of the bytes at `from` and before `to`, continuing from `previous` (0 to begin). Unsigned 32 bits. */
+/**
+ * Checksum of the bytes at `from` and before `to`, continuing from `previous` (0 to begin). Unsigned 32 bits.
+ */
 export function crc32c(bytes: Uint8Array, previous = 0, from = 0, to = bytes.length): number {
   let crc = ~previous;
   let at = from;
@@ -39,8 +42,9 @@ export function crc32c(bytes: Uint8Array, previous = 0, from = 0, to = bytes.len
 }
 
 /**
- * Whether the checksums of two texts of `length` bytes that differ in one bit can differ by `difference` (their XOR): the
- * checksum is linear, so that depends on how far the bit is from the end, and on nothing else.
+ * Whether the checksums of two texts of `length` bytes that differ in one bit can differ by `difference`
+ * (their XOR): the checksum is linear, so that depends on how far the bit is from the end, and on nothing
+ * else.
  */
 export function differsByOneBit(difference: number, length: number): boolean {
   const wanted = difference | 0;

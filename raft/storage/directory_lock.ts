@@ -1,7 +1,7 @@
 /**
- * One process per log directory, held by flock(2): the kernel gives it up when the process ends, however it ends.
- * The descriptor is opened by the runtime, which sets O_CLOEXEC: a child
- * process that outlives this one must not keep the directory locked.
+ * One process per log directory, held by flock(2): the kernel gives it up when the process ends, however it
+ * ends. The descriptor is opened by the runtime, which sets O_CLOEXEC: a child process that outlives this one
+ * must not keep the directory locked.
  */
 import * as fs from "node:fs";
 import { libc } from "./libc.ts";

@@ -1,7 +1,7 @@
 /**
- * Empties a directory that was prepared for founding a cluster and never took part: it has promised nothing, so that
- * whoever starts on it may look again for what to be a member of. One that was given an identity by a running cluster is
- * kept, and so is everything that holds so much as a term.
+ * Empties a directory that was prepared for founding a cluster and never took part: it has promised nothing,
+ * so that whoever starts on it may look again for what to be a member of. One that was given an identity by a
+ * running cluster is kept, and so is everything that holds so much as a term.
  */
 import * as fs from "node:fs";
 import { join } from "node:path";

@@ -1,6 +1,6 @@
 /**
- * What a log directory holds, record by record, for people. Only reads, and takes no lock: the member may be running,
- * and the last write may then be seen half.
+ * What a log directory holds, record by record, for people. Only reads, and takes no lock: the member may be
+ * running, and the last write may then be seen half.
  */
 import { join } from "node:path";
 import { decodeConfiguration } from "../core/configuration.ts";

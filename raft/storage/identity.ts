@@ -1,6 +1,6 @@
 /**
- * `identity.json`: whose log a directory holds. Written once, after the log's first segment is durable, so that its
- * presence also says that a log must be there.
+ * `identity.json`: whose log a directory holds. Written once, after the log's first segment is durable, so
+ * that its presence also says that a log must be there.
  */
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
@@ -67,8 +67,8 @@ export function readIdentity(directory: string, expected: LogIdentity): Director
 }
 
 /**
- * Whose log a directory holds, for a member that was added later or whose cluster was recovered; null when it holds
- * none. Throws StorageError.
+ * Whose log a directory holds, for a member that was added later or whose cluster was recovered; null when it
+ * holds none. Throws StorageError.
  */
 export function directoryIdentity(directory: string): DirectoryIdentity | null {
   const path = identityFile(directory);

@@ -6,8 +6,9 @@ import type { WalWriter, WriteJob } from "./wal_writer.ts";
 type Done = (error: Error | null) => void;
 
 /**
- * `defer` is given the second half of every write, the fdatasync; by default it runs at once. Between the halves the
- * data is written but not durable, which is where a simulated crash hurts. A hung disk never runs what it was given.
+ * `defer` is given the second half of every write, the fdatasync; by default it runs at once. Between the
+ * halves the data is written but not durable, which is where a simulated crash hurts. A hung disk never runs
+ * what it was given.
  */
 export function inlineBackend(
   writer: WalWriter,

@@ -1,7 +1,8 @@
 /**
- * Memory that the main thread and the log's thread share, with room for one small job. A thread that waits at a word
- * of it is woken in a fraction of the time that a message takes, which has to be packed, unpacked and brought by an
- * event loop. Whatever does not fit goes as a message; the waiting thread is told, so that it looks at its messages.
+ * Memory that the main thread and the log's thread share, with room for one small job. A thread that waits at
+ * a word of it is woken in a fraction of the time that a message takes, which has to be packed, unpacked and
+ * brought by an event loop. Whatever does not fit goes as a message; the waiting thread is told, so that it
+ * looks at its messages.
  */
 import type { WriteJob } from "./wal_writer.ts";
 
@@ -55,8 +56,8 @@ export class JobSlot {
   }
 
   /**
-   * Waits for a job. Null: more messages were announced than the `handled` ones, and they come by the event loop. Blocks
-   * the calling thread.
+   * Waits for a job. Null: more messages were announced than the `handled` ones, and they come by the event
+   * loop. Blocks the calling thread.
    */
   take(handled: number): WriteJob | null {
     for (;;) {

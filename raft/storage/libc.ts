@@ -1,4 +1,7 @@
-/** Calls of the C library that the runtime does not offer. The only file of raft/ that calls C; opened at the first call. */
+/**
+ * Calls of the C library that the runtime does not offer. The only file of raft/ that calls C; opened at the
+ * first call.
+ */
 import { dlopen, FFIType } from "bun:ffi";
 
 /** Two integers in, and 0 out when it has worked. */

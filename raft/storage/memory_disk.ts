@@ -1,6 +1,6 @@
 /**
- * The Disk's simulated twin: a disk with a write cache, which crashes, fails and rots on request. Deterministic:
- * what a crash keeps is drawn from the random source that it is given.
+ * The Disk's simulated twin: a disk with a write cache, which crashes, fails and rots on request.
+ * Deterministic: what a crash keeps is drawn from the random source that it is given.
  */
 import type { Disk, DiskFile } from "./disk.ts";
 import { SECTOR_BYTES } from "./wal_format.ts";
@@ -29,8 +29,8 @@ class SimFile {
   }
 
   /**
-   * Power off. All unsynced writes are lost, or all kept, or each sector shows the state after some of them: never
-   * a later write without an earlier one to the same sector, since the cache holds one image of it.
+   * Power off. All unsynced writes are lost, or all kept, or each sector shows the state after some of them:
+   * never a later write without an earlier one to the same sector, since the cache holds one image of it.
    */
   crash(random: () => number): void {
     const fate = random();
@@ -188,7 +188,8 @@ export class MemoryDisk implements Disk {
         file.write({ offset, bytes });
       },
       datasync: () => {
-        // A sync that failed forgets what it was to write: later ones succeed without it. A crash decides by itself.
+        // A sync that failed forgets what it was to write: later ones succeed without it. A crash decides by
+        // itself.
         this.#change((fault) => {
           if (fault !== "crash") file.pending = [];
         });

@@ -5,7 +5,9 @@ import type { LogBatch, LogStorage, StoredLog } from "../node/ports.ts";
 
 type Done = (error: Error | null) => void;
 
-/** For tests, and for programs that need no durability: a member that restarts must come back under a new id. */
+/**
+ * For tests, and for programs that need no durability: a member that restarts must come back under a new id.
+ */
 export class MemoryStorage implements LogStorage {
   /** While true, appended batches wait, as on a disk that hangs. */
   held = false;

@@ -41,8 +41,8 @@ export interface OpenLogOptions {
   /** Space kept back for a full disk, see space.ts. @default 0 */
   readonly ballastBytes?: number;
   /**
-   * Told of the error before it is thrown, when what was found could not be repaired or made durable: from now on it may
-   * be read without being on the disk.
+   * Told of the error before it is thrown, when what was found could not be repaired or made durable: from
+   * now on it may be read without being on the disk.
    */
   readonly onFailure?: (error: Error) => void;
 }
@@ -53,8 +53,8 @@ export function readLogFiles(disk: Disk): Map<string, Uint8Array> {
 }
 
 /**
- * Recovers the log on a disk and makes it ready for writing. Throws StorageError "damaged" or "full", or the disk's
- * own errors.
+ * Recovers the log on a disk and makes it ready for writing. Throws StorageError "damaged" or "full", or the
+ * disk's own errors.
  */
 export function openLog(
   disk: Disk,
@@ -94,10 +94,10 @@ export function openLog(
 }
 
 /**
- * Makes what was found durable, overwrites a torn tail with zeros, so that it can't be mistaken for anything later, and
- * removes leftovers. What was found may so far be only in the page cache, with it the mark of the snapshot for which an
- * older one is a leftover: nothing is removed, and nothing built on it, before it is on the disk. Segments before the last
- * one are.
+ * Makes what was found durable, overwrites a torn tail with zeros, so that it can't be mistaken for anything
+ * later, and removes leftovers. What was found may so far be only in the page cache, with it the mark of the
+ * snapshot for which an older one is a leftover: nothing is removed, and nothing built on it, before it is on
+ * the disk. Segments before the last one are.
  */
 function repair(disk: Disk, files: ReadonlyMap<string, Uint8Array>, log: RecoveredLog): void {
   const { tail, cut } = log;

@@ -1,6 +1,7 @@
 /**
- * A mark in memory-backed storage that a write to a log failed. After a failed fdatasync the kernel may call the
- * lost pages clean: reading them back shows what is not on the disk. A reboot ends that, and with it the mark.
+ * A mark in memory-backed storage that a write to a log failed. After a failed fdatasync the kernel may call
+ * the lost pages clean: reading them back shows what is not on the disk. A reboot ends that, and with it the
+ * mark.
  */
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
@@ -15,7 +16,10 @@ function pathOf(directory: string, instance: string): string {
   return join(directory, `raft-log-${name}.failed`);
 }
 
-/** Leaves the mark for the log directory with this instance id. Never throws: the first error is the one to report. */
+/**
+ * Leaves the mark for the log directory with this instance id. Never throws: the first error is the one to
+ * report.
+ */
 export function markPoisoned(directory: string, instance: string, reason: string): void {
   try {
     fs.writeFileSync(pathOf(directory, instance), `${bootId()}\n${reason}\n`, { flag: "wx", mode: 0o600 });

@@ -1,6 +1,7 @@
 /**
- * The Disk of production: node:fs in its synchronous form only. The asynchronous form runs in a thread pool that
- * two blocked name lookups can starve, and a log that waits for a nameserver is a log that loses elections.
+ * The Disk of production: node:fs in its synchronous form only. The asynchronous form runs in a thread pool
+ * that two blocked name lookups can starve, and a log that waits for a nameserver is a log that loses
+ * elections.
  */
 import * as fs from "node:fs";
 import { join } from "node:path";

@@ -1,7 +1,7 @@
 /**
- * A directory of the first format as it was recorded: what members of earlier releases have on their disks. A change
- * that breaks this breaks upgrading. It is never recorded anew: another format is another version, recorded beside it
- * with `RECORD_LOG=1 bun test raft/storage/recorded_log.test.ts`.
+ * A directory of the first format as it was recorded: what members of earlier releases have on their disks. A
+ * change that breaks this breaks upgrading. It is never recorded anew: another format is another version,
+ * recorded beside it with `RECORD_LOG=1 bun test raft/storage/recorded_log.test.ts`.
  */
 import { afterAll, expect, test } from "bun:test";
 import * as fs from "node:fs";

@@ -323,8 +323,8 @@ test("B32: a crash at every operation of opening what a dead process left unsync
 });
 
 /**
- * A process ends between the write of this chapter and its fdatasync, and the next one opens what it finds, which may be
- * only in the page cache, on a disk that crashes at an operation. `tried`: not before that.
+ * A process ends between the write of this chapter and its fdatasync, and the next one opens what it finds,
+ * which may be only in the page cache, on a disk that crashes at an operation. `tried`: not before that.
  */
 function openUnsynced(last: number, operation: number) {
   const chapters = story();

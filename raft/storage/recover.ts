@@ -1,12 +1,14 @@
 /**
- * Decides what a directory of segments and snapshots holds after any kind of stop. Pure: bytes in, verdict out.
+ * Decides what a directory of segments and snapshots holds after any kind of stop. Pure: bytes in, verdict
+ * out.
  *
- * The rule: what may have been acknowledged is returned or the log is refused; what was certainly never durable
- * (a torn last write) is cut. A record is taken for torn only when nothing written after a later fdatasync follows
- * it, and when its end or one of its sectors still holds the zeros it was made with. A flipped bit leaves neither sign,
- * and where the record has zeros of its own, it is told by the checksum: it is refused, as this member can then not say
- * what it has promised, and another one can. Of a last write with a whole sector of zeros in its payload, more damage than
- * one bit is taken for torn; so is a sector that turns into zeros. Where the commit index is known, even that is refused.
+ * The rule: what may have been acknowledged is returned or the log is refused; what was certainly never
+ * durable (a torn last write) is cut. A record is taken for torn only when nothing written after a later
+ * fdatasync follows it, and when its end or one of its sectors still holds the zeros it was made with. A
+ * flipped bit leaves neither sign, and where the record has zeros of its own, it is told by the checksum: it
+ * is refused, as this member can then not say what it has promised, and another one can. Of a last write with
+ * a whole sector of zeros in its payload, more damage than one bit is taken for torn; so is a sector that
+ * turns into zeros. Where the commit index is known, even that is refused.
  */
 import { type LogIdentity, Replay } from "./replay.ts";
 import { decodeSnapshotFile, laterSnapshot, snapshotIndexOf, snapshotName } from "./snapshot_format.ts";
@@ -83,8 +85,8 @@ interface Cursor {
 }
 
 /**
- * `logExpected`: the directory is known to have held a log (its identity was recorded), so that an empty one is
- * damage and not a beginning. Throws StorageError "version".
+ * `logExpected`: the directory is known to have held a log (its identity was recorded), so that an empty one
+ * is damage and not a beginning. Throws StorageError "version".
  */
 export function recover(
   files: ReadonlyMap<string, Uint8Array>,
@@ -191,7 +193,10 @@ function advance(cursor: Cursor, raw: RawRecord): void {
   cursor.closed = raw.syncedAfter;
 }
 
-/** Write number of the record behind the cursor. A new segment is begun only after an fdatasync of the old one. */
+/**
+ * Write number of the record behind the cursor. A new segment is begun only after an fdatasync of the old
+ * one.
+ */
 function expectedWrite(cursor: Cursor, offset: number): number {
   return cursor.closed || offset === 0 ? nextWrite(cursor.write) : cursor.write;
 }

@@ -1,4 +1,7 @@
-/** What the records of a log mean, one after another. Pure; refuses (with a sentence) what no writer ever wrote. */
+/**
+ * What the records of a log mean, one after another. Pure; refuses (with a sentence) what no writer ever
+ * wrote.
+ */
 import type { SegmentHeader, SnapshotRef, WalRecord } from "./wal_format.ts";
 import type { Entry, HardState, Index } from "../core/types.ts";
 

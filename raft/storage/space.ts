@@ -1,7 +1,7 @@
 /**
- * Room for the log on its disk. A file that holds nothing, the ballast, occupies some; when the disk is full it is
- * given up, so that there is still room to hand over leadership, to take a snapshot and to delete what that covers.
- * Until it is back the log is short of space, and its member steps aside.
+ * Room for the log on its disk. A file that holds nothing, the ballast, occupies some; when the disk is full
+ * it is given up, so that there is still room to hand over leadership, to take a snapshot and to delete what
+ * that covers. Until it is back the log is short of space, and its member steps aside.
  */
 import type { Disk } from "./disk.ts";
 
@@ -52,8 +52,9 @@ export class Space {
   }
 
   /**
-   * Does `work`, which makes or extends files and can be repeated, and gives up the ballast when there is no room.
-   * `leftover` is removed after an attempt that failed. Throws OutOfSpaceError when there is still none.
+   * Does `work`, which makes or extends files and can be repeated, and gives up the ballast when there is no
+   * room. `leftover` is removed after an attempt that failed. Throws OutOfSpaceError when there is still
+   * none.
    */
   within(work: () => void, leftover: string | null = null): void {
     for (;;) {

@@ -1,10 +1,11 @@
 /**
- * The log of a member whose cluster has lost its majority for good, and how it is replaced by the first log of a new
- * cluster. For a stopped member only: the directory stays locked from `open` to `close`.
+ * The log of a member whose cluster has lost its majority for good, and how it is replaced by the first log
+ * of a new cluster. For a stopped member only: the directory stays locked from `open` to `close`.
  *
- * Invariant: identity.json is the one place that says which log counts. The new log is complete and durable in a
- * directory of its own before the rename that makes identity.json name it; so a crash at any point leaves either the
- * old member or the new one, whole. Nothing is deleted: the old log and identity stay beside the new ones.
+ * Invariant: identity.json is the one place that says which log counts. The new log is complete and durable
+ * in a directory of its own before the rename that makes identity.json name it; so a crash at any point
+ * leaves either the old member or the new one, whole. Nothing is deleted: the old log and identity stay
+ * beside the new ones.
  */
 import * as fs from "node:fs";
 import { join } from "node:path";
@@ -37,8 +38,9 @@ export interface ReadLog {
 }
 
 /**
- * What a log holds, committed or not; for the directory of a member that does not run, perhaps of another host, mounted or
- * copied here. Only reads. Throws StorageError: "damaged", "version", "identity" without a log.
+ * What a log holds, committed or not; for the directory of a member that does not run, perhaps of another
+ * host, mounted or copied here. Only reads. Throws StorageError: "damaged", "version", "identity" without a
+ * log.
  */
 export function readLog(directory: string): ReadLog {
   const identity = directoryIdentity(directory);
@@ -48,7 +50,10 @@ export function readLog(directory: string): ReadLog {
   return { identity, stored, lastIndex };
 }
 
-/** The log of a stopped member, locked, to be replaced by the first log of a new cluster; see the head of this file. */
+/**
+ * The log of a stopped member, locked, to be replaced by the first log of a new cluster; see the head of this
+ * file.
+ */
 export class SurvivingLog {
   readonly identity: DirectoryIdentity;
   readonly stored: StoredLog;
@@ -65,8 +70,8 @@ export class SurvivingLog {
   }
 
   /**
-   * Locks and reads. Throws StorageError: "locked" while the member runs, "damaged", "poisoned" after a failed write,
-   * "identity" without a log.
+   * Locks and reads. Throws StorageError: "locked" while the member runs, "damaged", "poisoned" after a
+   * failed write, "identity" without a log.
    */
   static open(directory: string, volatile = VOLATILE_DIRECTORY): SurvivingLog {
     if (!fs.existsSync(directory)) throw noLog(directory);
@@ -82,8 +87,8 @@ export class SurvivingLog {
   }
 
   /**
-   * Makes the directory that of a member of another cluster, whose log begins with `snapshot`. `stamp` tells this
-   * replacement from others; it becomes part of file names.
+   * Makes the directory that of a member of another cluster, whose log begins with `snapshot`. `stamp` tells
+   * this replacement from others; it becomes part of file names.
    */
   replace(identity: LogIdentity, snapshot: Snapshot, stamp: string, onStep: OnStep = () => {}): ReplacedLog {
     onStep("log");

@@ -1,4 +1,7 @@
-/** Which term each index of the log has, as runs: enough to know whether a snapshot's last entry is in the log. */
+/**
+ * Which term each index of the log has, as runs: enough to know whether a snapshot's last entry is in the
+ * log.
+ */
 import type { Entry, Index, Term } from "../core/types.ts";
 
 export class TermRuns {

@@ -1,4 +1,7 @@
-/** What the storage tests share: batches, a log on a simulated disk, and the story of one with all there is in it. */
+/**
+ * What the storage tests share: batches, a log on a simulated disk, and the story of one with all there is in
+ * it.
+ */
 import { inlineBackend } from "./inline_backend.ts";
 import { openLog } from "./open_wal.ts";
 import type { MemoryDisk } from "./memory_disk.ts";
@@ -51,9 +54,9 @@ const SECOND: NodeId = 0x8bad_f00d_5eed;
 const VOTERS = [1, 2, SECOND];
 
 /**
- * A life of a log, in many segments: elections, entries of all kinds and sizes, conflicts, a snapshot taken, one
- * received in place of the log, another one taken, and a segment begun by what was not synced. It is recorded in
- * recorded_log.txt, so it must not change.
+ * A life of a log, in many segments: elections, entries of all kinds and sizes, conflicts, a snapshot taken,
+ * one received in place of the log, another one taken, and a segment begun by what was not synced. It is
+ * recorded in recorded_log.txt, so it must not change.
  */
 export function story(): Chapter[] {
   const chapters: Chapter[] = [];
@@ -89,7 +92,10 @@ export function story(): Chapter[] {
   return chapters;
 }
 
-/** What became of the first chapters: `handedIn` of them came before any failure, `acknowledged` were called durable. */
+/**
+ * What became of the first chapters: `handedIn` of them came before any failure, `acknowledged` were called
+ * durable.
+ */
 export interface Life {
   acknowledged: number;
   handedIn: number;
@@ -144,8 +150,8 @@ export function histories(batches: readonly LogBatch[]): StoredLog[][] {
 }
 
 /**
- * What may be found of a life: everything acknowledged, and beyond it only what was handed in after it: whole records,
- * in order. An acknowledged entry may be missing only where a later batch had begun to replace it.
+ * What may be found of a life: everything acknowledged, and beyond it only what was handed in after it: whole
+ * records, in order. An acknowledged entry may be missing only where a later batch had begun to replace it.
  */
 export function allowedAfter({ acknowledged, handedIn }: Life, reached: readonly StoredLog[][]): StoredLog[] {
   const durable = reached[acknowledged - 1]?.at(-1) ?? NOTHING;

@@ -3,16 +3,20 @@
  *
  *   record  = u32 length word | u32 crc | u8 type | u8 flags | u16 0 | u32 write | u32 previous crc | payload | pad
  *
- * Little endian, every record begins at a multiple of 8, so that its first eight bytes lie in one disk sector.
- * - length word: payload length in 24 bits, and one byte of check, because a flipped length must not be taken for
- *   a record that goes on into sectors which were never written;
- * - crc: CRC-32C of everything after it, padding included. The chain is the copy of the predecessor's crc, kept as
- *   a field so that a record behind a hole can still be recognised as whole;
- * - write: how many fdatasyncs of this log had succeeded before, modulo 2^32. A record with a later number than a damaged
- *   one before it proves that the damaged one was durable once: that is rot, not a torn write. Numbers of records that are
- *   there together are far less than 2^31 apart (a log has some MiB), so which of two is later is never in doubt;
- * - flags bit 0: the write that this record ends is followed by an fdatasync, so the next record has `write + 1`.
- * There is at least one byte of padding, 0xA5: a record never ends in a zero, so that one whose end is missing shows.
+ * Little endian, every record begins at a multiple of 8, so that its first eight bytes lie in one disk
+ * sector.
+ * - length word: payload length in 24 bits, and one byte of check, because a flipped length must not be taken
+ *   for a record that goes on into sectors which were never written;
+ * - crc: CRC-32C of everything after it, padding included. The chain is the copy of the predecessor's crc,
+ *   kept as a field so that a record behind a hole can still be recognised as whole;
+ * - write: how many fdatasyncs of this log had succeeded before, modulo 2^32. A record with a later number
+ *   than a damaged one before it proves that the damaged one was durable once: that is rot, not a torn write.
+ *   Numbers of records that are there together are far less than 2^31 apart (a log has some MiB), so which of
+ *   two is later is never in doubt;
+ * - flags bit 0: the write that this record ends is followed by an fdatasync, so the next record has `write +
+ *   1`.
+ * There is at least one byte of padding, 0xA5: a record never ends in a zero, so that one whose end is
+ * missing shows.
  */
 import { getUint32, getUint53, putUint32, putUint53 } from "../core/integers.ts";
 import { crc32c, differsByOneBit } from "./crc32c.ts";
@@ -148,7 +152,9 @@ function encodePayload(record: WalRecord): { type: number; head: Uint8Array; dat
   }
 }
 
-/** Records laid out one after another, complete but for write number, flags, chain and crc: see `sealRecords`. */
+/**
+ * Records laid out one after another, complete but for write number, flags, chain and crc: see `sealRecords`.
+ */
 export function encodeUnsealed(records: readonly WalRecord[]): Uint8Array {
   const parts = records.map(encodePayload);
   let total = 0;
@@ -182,7 +188,8 @@ export function unsealedBytes(bytes: Uint8Array, offset: number): number {
 }
 
 /**
- * Completes unsealed records in place. `synced`: an fdatasync follows directly. Returns the crc of the last record.
+ * Completes unsealed records in place. `synced`: an fdatasync follows directly. Returns the crc of the last
+ * record.
  */
 export function sealRecords(bytes: Uint8Array, previousCrc: number, write: number, synced: boolean): number {
   let crc = previousCrc;
@@ -219,8 +226,9 @@ export function readRaw(bytes: Uint8Array, offset: number): RawRecord | null {
 }
 
 /**
- * Whether one inverted bit is all that keeps the bytes at `offset` from being a record: then it was written, and has rotted
- * since. A torn write passes for that once in thousands of millions of bits, and is then refused instead of cut.
+ * Whether one inverted bit is all that keeps the bytes at `offset` from being a record: then it was written,
+ * and has rotted since. A torn write passes for that once in thousands of millions of bits, and is then
+ * refused instead of cut.
  */
 export function hasOneFlippedBit(bytes: Uint8Array, offset: number): boolean {
   const word = getUint32(bytes, offset);
@@ -247,7 +255,9 @@ function isPowerOfTwo(value: number): boolean {
   return value !== 0 && (value & (value - 1)) === 0;
 }
 
-/** The meaning of a record, or null when its type or payload is none of this version. Entry data is copied. */
+/**
+ * The meaning of a record, or null when its type or payload is none of this version. Entry data is copied.
+ */
 export function decodeRecord(type: number, payload: Uint8Array): WalRecord | null {
   const at = (i: number) => getUint53(payload, i * 8);
   const length = payload.length;

@@ -1,6 +1,7 @@
 /**
- * LogStorage on the write-ahead log: turns batches into records, and everything that is handed in while a write is
- * under way into one next write with one fdatasync. Who writes is a WriteBackend: a Worker, or this very thread.
+ * LogStorage on the write-ahead log: turns batches into records, and everything that is handed in while a
+ * write is under way into one next write with one fdatasync. Who writes is a WriteBackend: a Worker, or this
+ * very thread.
  */
 import { encodeSnapshotFile } from "./snapshot_format.ts";
 import { TermRuns } from "./term_runs.ts";
@@ -12,9 +13,15 @@ import type { Entry, HardState, Index, Snapshot } from "../core/types.ts";
 import type { LogBatch, LogStorage, StoredLog } from "../node/ports.ts";
 
 export interface WriteBackend {
-  /** One job at a time. `done` may be called before `submit` returns; on a full disk, when there is room again. */
+  /**
+   * One job at a time. `done` may be called before `submit` returns; on a full disk, when there is room
+   * again.
+   */
   submit(job: WriteJob, done: (error: Error | null) => void): void;
-  /** Looks at the room there is, and tries what waits for it. An error ends the backend, as that of a write does. */
+  /**
+   * Looks at the room there is, and tries what waits for it. An error ends the backend, as that of a write
+   * does.
+   */
   checkSpace(told: (found: Shortage | Error | null) => void): void;
   /** `closed` is called when no file is touched any more. */
   close(closed: () => void): void;
@@ -57,7 +64,9 @@ interface EncodedBatch {
 
 /** The log of `openWal`. After a failed write every `append` fails with the same error. */
 export class WalStorage implements LogStorage {
-  /** Random, made with the directory, 48 bits: tells it from another one in its place. For RaftNodeOptions. */
+  /**
+   * Random, made with the directory, 48 bits: tells it from another one in its place. For RaftNodeOptions.
+   */
   readonly instance: number;
   #stored: StoredLog | null;
   #options: WalStorageOptions;
@@ -113,7 +122,10 @@ export class WalStorage implements LogStorage {
     return oldest ? Math.max(0, this.#options.now() - oldest.sinceMs) : 0;
   }
 
-  /** Asks for the room on the disk now and then, so it has to be called again and again; answers what is known. */
+  /**
+   * Asks for the room on the disk now and then, so it has to be called again and again; answers what is
+   * known.
+   */
   shortOfSpace(): string | null {
     const nowMs = this.#options.now();
     const everyMs = this.#shortage ? SHORT_SPACE_EVERY_MS : SPACE_EVERY_MS;
@@ -131,8 +143,8 @@ export class WalStorage implements LogStorage {
   }
 
   /**
-   * Nothing is called back any more; what was not durable yet may be lost. `closed`: no file is open any more, and the
-   * directory may be opened again. May be called again to be told.
+   * Nothing is called back any more; what was not durable yet may be lost. `closed`: no file is open any
+   * more, and the directory may be opened again. May be called again to be told.
    */
   close(closed: () => void = () => {}): void {
     if (!this.#onClosed) return closed();

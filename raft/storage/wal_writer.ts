@@ -1,11 +1,12 @@
 /**
- * Writes the log: segments, snapshots, deletion of what is no longer needed. Synchronous, on a Disk; runs in the
- * Worker in production and inline in tests and in the simulator, so that what is tested is what runs.
+ * Writes the log: segments, snapshots, deletion of what is no longer needed. Synchronous, on a Disk; runs in
+ * the Worker in production and inline in tests and in the simulator, so that what is tested is what runs.
  *
- * Invariants: nothing is written to a segment before everything in its predecessor is durable; a snapshot's mark is
- * written only after its file, name included, is durable; nothing is deleted before what replaces it is durable.
- * Any error leaves the writer unusable: the caller stops and never tries again. A full disk is no error: a write that
- * finds no room has written whole records only, is not synced, and goes on where it was when there is room (`retry`).
+ * Invariants: nothing is written to a segment before everything in its predecessor is durable; a snapshot's
+ * mark is written only after its file, name included, is durable; nothing is deleted before what replaces it
+ * is durable. Any error leaves the writer unusable: the caller stops and never tries again. A full disk is no
+ * error: a write that finds no room has written whole records only, is not synced, and goes on where it was
+ * when there is room (`retry`).
  */
 import type { Disk, DiskFile } from "./disk.ts";
 import type { LogIdentity } from "./replay.ts";
@@ -130,7 +131,9 @@ export class WalWriter {
     this.#file = this.#disk.open(segmentName(this.#tail.sequence));
   }
 
-  /** Hands the job to the operating system; durable after `sync`. False: there is no room for it, see `retry`. */
+  /**
+   * Hands the job to the operating system; durable after `sync`. False: there is no room for it, see `retry`.
+   */
   write(job: WriteJob): boolean {
     if (this.#rest) throw new Error("a write before this one still waits for room");
     this.#rest = { job, snapshots: job.snapshots, records: job.records };
@@ -201,7 +204,10 @@ export class WalWriter {
     this.#oldSnapshots = true;
   }
 
-  /** Appends unsealed records, going over to the next segment when one does not fit any more; takes them off `rest`. */
+  /**
+   * Appends unsealed records, going over to the next segment when one does not fit any more; takes them off
+   * `rest`.
+   */
   #append(rest: { records: Uint8Array }, synced: boolean): void {
     while (rest.records.length > 0) {
       if (this.#tail.offset === 0) this.#putHeader(false);

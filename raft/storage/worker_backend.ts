@@ -9,8 +9,9 @@ import type { FromWorker, ToWorker } from "./worker_protocol.ts";
 const EMBEDDED_WORKER = "./raft/storage/wal_worker.ts";
 
 /**
- * In the compiled program the worker is found by its path among the entries, whatever the working directory is. From
- * source it lies beside this file; `import.meta` would put the build host's paths into the program, or not compile.
+ * In the compiled program the worker is found by its path among the entries, whatever the working directory
+ * is. From source it lies beside this file; `import.meta` would put the build host's paths into the program,
+ * or not compile.
  */
 function openWorker(): Worker {
   const compiled = Bun.main.startsWith("/$bunfs/");

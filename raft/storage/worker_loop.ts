@@ -1,4 +1,7 @@
-/** What the thread that writes the log does with the messages it gets; apart from the thread, so that it can be tested. */
+/**
+ * What the thread that writes the log does with the messages it gets; apart from the thread, so that it can
+ * be tested.
+ */
 import type { Disk } from "./disk.ts";
 import { WalWriter, type WriteJob } from "./wal_writer.ts";
 import type { FromWorker, ToWorker } from "./worker_protocol.ts";

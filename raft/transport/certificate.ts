@@ -1,7 +1,7 @@
 /**
- * Which member a certificate stands for: the one whose raft address has a host that its subject alternative names hold, and
- * a member without an address by its name. The common name counts for nothing: certificates of people and programs that only
- * ask have one, too. Pure.
+ * Which member a certificate stands for: the one whose raft address has a host that its subject alternative
+ * names hold, and a member without an address by its name. The common name counts for nothing: certificates
+ * of people and programs that only ask have one, too. Pure.
  */
 import type { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
@@ -16,12 +16,14 @@ const ANY = "2.5.29.37.0";
 const MAX_TEXT = 200;
 
 /**
- * Null: it stands for the member at `addr`. Otherwise, for people, why it does not, and what it should have. `addr` as in
- * the members' records; "": nobody knows it (a member that was removed): then only what the certificate is for counts.
+ * Null: it stands for the member at `addr`. Otherwise, for people, why it does not, and what it should have.
+ * `addr` as in the members' records; "": nobody knows it (a member that was removed): then only what the
+ * certificate is for counts.
  */
 export function certificateFlaw(certificate: X509Certificate, addr: string): string | null {
   const shown = `the certificate for ${plain(namesIn(certificate))}`;
-  // The runtime calls the extended key usages so, as Node.js does; undefined: the certificate is for everything.
+  // The runtime calls the extended key usages so, as Node.js does; undefined: the certificate is for
+  // everything.
   const usages = certificate.keyUsage as readonly string[] | undefined;
   if (usages && !usages.includes(ANY) && !(usages.includes(SERVER) && usages.includes(CLIENT))) {
     return `${shown} is no member's: its extended key usage must be both clientAuth and serverAuth, or left out`;

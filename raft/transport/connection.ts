@@ -1,6 +1,6 @@
 /**
- * One connection to another member: handshake first, then frames both ways. Closes itself when what comes is no frame,
- * or nothing comes; never throws because of what a peer does.
+ * One connection to another member: handshake first, then frames both ways. Closes itself when what comes is
+ * no frame, or nothing comes; never throws because of what a peer does.
  */
 import type { Socket } from "node:net";
 import type { NodeId } from "../core/types.ts";
@@ -57,8 +57,8 @@ export class Connection {
   #unread: Uint8Array = new Uint8Array(0);
 
   /**
-   * `silenceMs`: how long nothing may come, and how long connecting and the handshake together may take. `share`: of the peer
-   * that is dialed; null: not known yet, see `shareWith`.
+   * `silenceMs`: how long nothing may come, and how long connecting and the handshake together may take.
+   * `share`: of the peer that is dialed; null: not known yet, see `shareWith`.
    */
   constructor(
     socket: Socket,
@@ -103,7 +103,9 @@ export class Connection {
     return true;
   }
 
-  /** Called several times a second. `lateMs`: for so long this process itself did not run, and could not read. */
+  /**
+   * Called several times a second. `lateMs`: for so long this process itself did not run, and could not read.
+   */
   watch(lateMs: number): void {
     const now = this.#now();
     this.#receivedMs = Math.min(now, this.#receivedMs + lateMs);
@@ -124,7 +126,8 @@ export class Connection {
     if (this.#closed) return;
     this.#flush();
     this.#closed = true;
-    // After a refused handshake its code has to get out. Nothing is read meanwhile, so that nothing keeps the socket alive.
+    // After a refused handshake its code has to get out. Nothing is read meanwhile, so that nothing keeps the
+    // socket alive.
     if (refused && this.peer === null) {
       this.#socket.pause();
       this.#socket.setTimeout(this.#silenceMs, () => this.#socket.destroy());

@@ -1,10 +1,11 @@
 /**
- * Connections that have not shown yet who they are: how long they may take, how many there may be, and how fast new ones
- * may come. Everything a stranger can hold or spend is bounded here, over TCP and TLS alike, from the moment in which the
- * connection is accepted until it has proved itself, or its socket is closed.
+ * Connections that have not shown yet who they are: how long they may take, how many there may be, and how
+ * fast new ones may come. Everything a stranger can hold or spend is bounded here, over TCP and TLS alike,
+ * from the moment in which the connection is accepted until it has proved itself, or its socket is closed.
  *
- * Strangers must not keep members out. So an address at its limit makes room among its own connections, oldest first; in
- * all, the address that holds most makes room; and the addresses of members are counted apart from all the others.
+ * Strangers must not keep members out. So an address at its limit makes room among its own connections,
+ * oldest first; in all, the address that holds most makes room; and the addresses of members are counted
+ * apart from all the others.
  */
 import type { Socket } from "node:net";
 
@@ -13,8 +14,8 @@ const MAX_OF_ONE = 32;
 /** The same, of all addresses at which no member is. */
 const MAX_OF_STRANGERS = 128;
 /**
- * New connections a second, and at once: a handshake over TLS costs a millisecond of the loop that renews the lease, three with
- * an RSA key of 4096 bits, and those that come at once are all handled in one turn.
+ * New connections a second, and at once: a handshake over TLS costs a millisecond of the loop that renews the
+ * lease, three with an RSA key of 4096 bits, and those that come at once are all handled in one turn.
  */
 const RATES = {
   one: { perSecond: 8, burst: 12 },
@@ -105,7 +106,9 @@ export class Door {
     if (!guest.member) this.#strangers--;
   }
 
-  /** It was refused: it counts until its socket is closed. Says so, unless that was done when it was put out. */
+  /**
+   * It was refused: it counts until its socket is closed. Says so, unless that was done when it was put out.
+   */
   refuse(socket: Socket, reason: string): void {
     const guest = this.#guests.get(socket);
     if (!guest || guest.refused) return;
@@ -113,7 +116,9 @@ export class Door {
     this.#options.onRefused(guest.from, reason);
   }
 
-  /** Called several times a second. `lateMs`: for so long this process itself did not run, and could not read. */
+  /**
+   * Called several times a second. `lateMs`: for so long this process itself did not run, and could not read.
+   */
   look(lateMs: number): void {
     const { now, deadlineMs } = this.#options;
     for (const [socket, { sinceMs }] of this.#guests) {

@@ -145,7 +145,10 @@ test("a reader stops when it is told to", () => {
 
 const KEY = new Uint8Array(32).fill(7);
 
-/** What a reader with this key makes of a stream of sealed frames: their payloads, and whether it refused something. */
+/**
+ * What a reader with this key makes of a stream of sealed frames: their payloads, and whether it refused
+ * something.
+ */
 function unsealed(stream: Uint8Array, key = KEY): { payloads: string[]; refused: boolean } {
   const reader = new FrameReader();
   reader.open(new FrameMac(key));

@@ -38,8 +38,8 @@ export class FrameError extends Error {
 }
 
 /**
- * Largest payload of a kind and channel; null for what does not exist. A kind that a later version may send is read, so
- * that the connection can pass over it.
+ * Largest payload of a kind and channel; null for what does not exist. A kind that a later version may send
+ * is read, so that the connection can pass over it.
  */
 export function maxPayloadBytes(kind: number, channel: number): number | null {
   if (kind === FrameKind.data) return channel === 0 ? MAX_RAFT_FRAME_BYTES : MAX_CHANNEL_FRAME_BYTES;
@@ -55,7 +55,9 @@ export function encodeFrame(kind: FrameKindCode, channel: number, payload: Uint8
   return bytes;
 }
 
-/** `mac`: of this direction. Sealed frames have to leave in the order in which they were sealed, all of them. */
+/**
+ * `mac`: of this direction. Sealed frames have to leave in the order in which they were sealed, all of them.
+ */
 export function sealFrame(
   mac: FrameMac,
   kind: FrameKindCode,
@@ -103,15 +105,19 @@ export class FrameReader {
     return this.#headerBytes > 0;
   }
 
-  /** The handshake is done, between two frames. `mac`: only frames that are sealed with it are read from now on. */
+  /**
+   * The handshake is done, between two frames. `mac`: only frames that are sealed with it are read from now
+   * on.
+   */
   open(mac: FrameMac | null): void {
     this.#handshakeOnly = false;
     this.#mac = mac;
   }
 
   /**
-   * Calls `onFrame` for every frame that `chunk` completes; the payload belongs to the receiver. Stops behind the frame for
-   * which it returns false. Returns how many bytes were taken: the next call goes on with the others. Throws FrameError.
+   * Calls `onFrame` for every frame that `chunk` completes; the payload belongs to the receiver. Stops behind
+   * the frame for which it returns false. Returns how many bytes were taken: the next call goes on with the
+   * others. Throws FrameError.
    */
   push(chunk: Uint8Array, onFrame: (frame: Frame) => boolean): number {
     let at = 0;
@@ -136,7 +142,9 @@ export class FrameReader {
     return at;
   }
 
-  /** Its messages name no number that the other side chooses: they are logged, and limited by what they say. */
+  /**
+   * Its messages name no number that the other side chooses: they are logged, and limited by what they say.
+   */
   #checkedLength(): number {
     const [version, kind, channel, reserved] = this.#header;
     if (reserved !== 0 || (version !== PLAIN && version !== SEALED)) {

@@ -1,6 +1,7 @@
 /**
- * The keyed checksum of the frames that go one way over one connection. Who holds no key can neither make, change, repeat,
- * reorder nor leave out a frame that the other side takes: the checksum covers the frame's number, which is not sent.
+ * The keyed checksum of the frames that go one way over one connection. Who holds no key can neither make,
+ * change, repeat, reorder nor leave out a frame that the other side takes: the checksum covers the frame's
+ * number, which is not sent.
  */
 import { createHmac } from "node:crypto";
 import { assert } from "../core/assert.ts";

@@ -143,14 +143,16 @@ const DOWNGRADED = "an older version of the protocol than both sides speak";
 
 test("nobody in between can make two members speak an older version than the newest of both", () => {
   const both = { versions: { oldest: 2, newest: 4 } };
-  // What a dialer offers that was told, by whoever stands in between, that the other one speaks nothing newer.
+  // What a dialer offers that was told, by whoever stands in between, that the other one speaks nothing
+  // newer.
   const dialer = new Dialer(member(1, both), 2, nonce(), 3);
   const acceptor = new Acceptor(member(2, both), () => null, nonce());
   expect(acceptor.step(dialer.hello)).toMatchObject({
     kind: "refuse",
     text: expect.stringContaining(DOWNGRADED),
   });
-  // The same, when the hello is changed so that the acceptor believes in an older dialer: the challenge tells.
+  // The same, when the hello is changed so that the acceptor believes in an older dialer: the challenge
+  // tells.
   const older = dialer.hello.slice();
   older[9] = 3;
   const misled = new Acceptor(member(2, both), () => null, nonce());

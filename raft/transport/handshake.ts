@@ -1,27 +1,31 @@
 /**
- * How two members find out that they belong together, before anything else is said. Pure but for the hash functions.
+ * How two members find out that they belong together, before anything else is said. Pure but for the hash
+ * functions.
  *
  *   dialer    hello:     magic, version, versions it speaks, password used?, cluster, from, to, nonce
  *   acceptor  challenge: versions it speaks, nonce    or a refusal, for its version with those that are spoken here
  *   dialer    proof:     HMAC(key, "dialer"   + hello + challenge)
  *   acceptor  accept:    HMAC(key, "acceptor" + hello + challenge)   or a refusal
  *
- * The MACs cover both nonces, both ids, the cluster and the role, so that none can be replayed or reflected; the dialer
- * proves first, so that a stranger who knows no password gets nothing to guess it from. Without a password the MACs are
- * empty: then only an address that nobody else can reach protects (loopback), or TLS underneath.
+ * The MACs cover both nonces, both ids, the cluster and the role, so that none can be replayed or reflected;
+ * the dialer proves first, so that a stranger who knows no password gets nothing to guess it from. Without a
+ * password the MACs are empty: then only an address that nobody else can reach protects (loopback), or TLS
+ * underneath.
  *
- * With a password every frame that follows is sealed (frame.ts). The keys, one for each direction, are made of the same
- * secret, the hello and the challenge: each connection has its own, since each side has drawn a nonce for it. So a
- * frame is worth nothing in the other direction, and nothing on another connection.
+ * With a password every frame that follows is sealed (frame.ts). The keys, one for each direction, are made
+ * of the same secret, the hello and the challenge: each connection has its own, since each side has drawn a
+ * nonce for it. So a frame is worth nothing in the other direction, and nothing on another connection.
  *
- * The version is the dialer's offer and holds for the conversation. It begins with the newest it speaks; refused by one that
- * speaks older ones, it dials again with the newest of those that it speaks as well. Nobody has proved anything by then, so a
- * refusal may come from somebody in between. Therefore each side says which versions it speaks, and each refuses a
- * conversation in an older version than the newest that both speak. The MACs cover what was said: an older version can not
- * be forced upon two members that share a newer one. Version 1, whose frames were not sealed, is not spoken at all.
+ * The version is the dialer's offer and holds for the conversation. It begins with the newest it speaks;
+ * refused by one that speaks older ones, it dials again with the newest of those that it speaks as well.
+ * Nobody has proved anything by then, so a refusal may come from somebody in between. Therefore each side
+ * says which versions it speaks, and each refuses a conversation in an older version than the newest that
+ * both speak. The MACs cover what was said: an older version can not be forced upon two members that share a
+ * newer one. Version 1, whose frames were not sealed, is not spoken at all.
  *
- * A visitor, which looks for the cluster and does not know its id yet, says NONE for both ids, and in the cluster's place
- * a number that follows from what the operator calls the cluster (visitIdOf); its key is made with that number.
+ * A visitor, which looks for the cluster and does not know its id yet, says NONE for both ids, and in the
+ * cluster's place a number that follows from what the operator calls the cluster (visitIdOf); its key is made
+ * with that number.
  */
 import { createHmac, pbkdf2Sync, timingSafeEqual } from "node:crypto";
 import { ByteReader, ByteWriter, DecodeError } from "../core/bytes.ts";
@@ -59,9 +63,9 @@ export interface VersionRange {
 }
 
 /**
- * What this program speaks. With a new version, the one before it stays for at least one release: members are upgraded one
- * after another, and must understand each other meanwhile. The exception is version 1: whoever spoke it as well could be
- * made to speak it, with any password, by somebody in between.
+ * What this program speaks. With a new version, the one before it stays for at least one release: members are
+ * upgraded one after another, and must understand each other meanwhile. The exception is version 1: whoever
+ * spoke it as well could be made to speak it, with any password, by somebody in between.
  */
 export const VERSIONS: VersionRange = { oldest: SEALED_VERSION, newest: SEALED_VERSION };
 
@@ -143,7 +147,10 @@ export type Step =
   }
   | { readonly kind: "refuse"; readonly text: string; readonly reply: Uint8Array | null };
 
-/** The side that connects. `nonce`: 32 bytes nobody can foresee. `version`: what it offers, by default the newest. */
+/**
+ * The side that connects. `nonce`: 32 bytes nobody can foresee. `version`: what it offers, by default the
+ * newest.
+ */
 export class Dialer {
   readonly hello: Uint8Array;
   /** Once refused: the version that would have been taken, and is to be offered next; null: there is none. */

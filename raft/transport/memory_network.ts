@@ -1,4 +1,7 @@
-/** The Transport's twin for tests: members in one process, frames delivered by the clock, links that can be cut. */
+/**
+ * The Transport's twin for tests: members in one process, frames delivered by the clock, links that can be
+ * cut.
+ */
 import type { NodeId } from "../core/types.ts";
 import type { Clock, Transport, TransportHandlers, TransportPeer } from "../node/ports.ts";
 

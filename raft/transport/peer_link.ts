@@ -1,4 +1,7 @@
-/** Everything between us and one other member: dialing with backoff, the connections there are, which one is used. */
+/**
+ * Everything between us and one other member: dialing with backoff, the connections there are, which one is
+ * used.
+ */
 import { randomBytes } from "node:crypto";
 import { canBeDialed } from "../node/ids.ts";
 import type { Clock, Timer, TransportPeer } from "../node/ports.ts";
@@ -124,7 +127,8 @@ export class PeerLink {
     this.#dialing?.connection?.watch(lateMs);
     this.#dialed?.watch(lateMs);
     this.#accepted?.watch(lateMs);
-    // Both dialed at once: one is enough. By now nobody sends on the other one any more, so that nothing gets lost.
+    // Both dialed at once: one is enough. By now nobody sends on the other one any more, so that nothing gets
+    // lost.
     const surplus = this.#accepted && !this.#weAreLower ? this.#dialed : null;
     if (surplus && this.#options.clock.now() - surplus.sinceMs > STABLE_MS) {
       surplus.close("a surplus connection");

@@ -1,6 +1,6 @@
 /**
- * Log lines about strangers and lost peers: a port scanner must not fill a disk. An equal line comes at most once a minute,
- * and of an event at most so many lines a minute, however their texts vary.
+ * Log lines about strangers and lost peers: a port scanner must not fill a disk. An equal line comes at most
+ * once a minute, and of an event at most so many lines a minute, however their texts vary.
  */
 import type { LogLevel, LogSink } from "../node/raft_options.ts";
 

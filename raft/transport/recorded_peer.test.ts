@@ -1,6 +1,7 @@
 /**
- * What a peer of protocol version 2 sends, as it was recorded: bytes that members of earlier releases still send and
- * expect. A change that breaks these breaks upgrading one member after another; make a new version instead.
+ * What a peer of protocol version 2 sends, as it was recorded: bytes that members of earlier releases still
+ * send and expect. A change that breaks these breaks upgrading one member after another; make a new version
+ * instead.
  */
 import { expect, test } from "bun:test";
 import { decodeMessage, encodeMessage, isTermless, makeMessage, numberContext } from "../core/message.ts";

@@ -172,7 +172,8 @@ for (const [name, layerOf] of BOTH) {
     const beginning = name === "TLS" ? [22, 3, 1] : [1, 2, 0];
     const idle: { closed: boolean }[] = [];
     while (idle.length < 1000) {
-      // As many as the kernel keeps ready: what it does not answer comes again only after a second, and then after two.
+      // As many as the kernel keeps ready: what it does not answer comes again only after a second, and then
+      // after two.
       if (idle.length % 50 === 0) await Bun.sleep(5);
       const state = { closed: false };
       idle.push(state);
@@ -231,7 +232,8 @@ test("a loop that is busy finds at most some 64 new connections when it comes to
     onRefused: () => {},
   });
   await until("listening", () => port > 0);
-  // Blocks this loop while another process knocks; what finds no room is not connected before the process ends.
+  // Blocks this loop while another process knocks; what finds no room is not connected before the process
+  // ends.
   const knock =
     `const up = []; for (let i = 0; i < 300; i++) Bun.connect({ hostname: "127.0.0.1", port: ${port},
     socket: { open: (socket) => up.push(socket), data() {} } }).catch(() => {});

@@ -1,6 +1,6 @@
 /**
- * What lies under the frames: plain TCP, or mutual TLS. The only file of the transport that opens sockets and asks for
- * names.
+ * What lies under the frames: plain TCP, or mutual TLS. The only file of the transport that opens sockets and
+ * asks for names.
  */
 import * as net from "node:net";
 import * as tls from "node:tls";
@@ -23,7 +23,10 @@ export interface SocketLayer {
     handlers: {
       onListening(listener: Listener): void;
       onError(error: NodeJS.ErrnoException): void;
-      /** Somebody has connected and has shown nothing yet. False: the socket was closed, and nothing more comes of it. */
+      /**
+       * Somebody has connected and has shown nothing yet. False: the socket was closed, and nothing more
+       * comes of it.
+       */
       onKnock(socket: net.Socket): boolean;
       /** After `onKnock`, with the same socket: it can be read from and written to. */
       onSocket(socket: net.Socket): void;
@@ -34,8 +37,8 @@ export interface SocketLayer {
   /** `ip` is an address, no name. `onReady`: connected, and can be written to. */
   connect(ip: string, port: number, onReady: () => void): net.Socket;
   /**
-   * Whether the other end may be the member at `addr` ("": any member). Null: yes, as far as this layer knows; otherwise,
-   * for people, why not.
+   * Whether the other end may be the member at `addr` ("": any member). Null: yes, as far as this layer
+   * knows; otherwise, for people, why not.
    */
   flaw(socket: net.Socket, addr: string): string | null;
 }
@@ -73,15 +76,17 @@ function listenWith(
 }
 
 /**
- * The runtime has the kernel keep 512 connections ready, whatever it is told, and accepts all of them in one turn of the event
- * loop: some 45 us of processor time each, 23 ms in all, and several times that where cores are scarce; this loop renews the
- * lease. A second listen(2) on the same socket sets another number: 64 cost 3 ms. What finds no room gets no answer from the
- * kernel, and whoever dials tries again: so do members, which dial rarely.
+ * The runtime has the kernel keep 512 connections ready, whatever it is told, and accepts all of them in one
+ * turn of the event loop: some 45 us of processor time each, 23 ms in all, and several times that where cores
+ * are scarce; this loop renews the lease. A second listen(2) on the same socket sets another number: 64 cost
+ * 3 ms. What finds no room gets no answer from the kernel, and whoever dials tries again: so do members,
+ * which dial rarely.
  */
 function shortenBacklog(server: net.Server): void {
   const { _handle } = server as net.Server & { readonly _handle?: { readonly fd?: number } };
   const fd = _handle?.fd ?? -1;
-  // A runtime that hides the descriptor keeps its own number: worse under a flood, and no reason not to start.
+  // A runtime that hides the descriptor keeps its own number: worse under a flood, and no reason not to
+  // start.
   if (fd >= 0) libc().listen(fd, BACKLOG);
 }
 
@@ -94,13 +99,17 @@ export interface TlsFiles {
 
 /** Mutual TLS whose certificates can be renewed while it runs; see `tlsLayer`. */
 export interface TlsLayer extends SocketLayer {
-  /** New certificates, for connections from now on. Throws when they cannot be used, as half of a renewed pair: nothing changes then. */
+  /**
+   * New certificates, for connections from now on. Throws when they cannot be used, as half of a renewed
+   * pair: nothing changes then.
+   */
   replace(files: TlsFiles): void;
 }
 
 /**
- * Whoever connects, and whoever is connected to, shows a certificate of the cluster's authority. Which member it stands
- * for is said by `flaw`, not by the TLS handshake: only who is at the other end says which member it means to be.
+ * Whoever connects, and whoever is connected to, shows a certificate of the cluster's authority. Which member
+ * it stands for is said by `flaw`, not by the TLS handshake: only who is at the other end says which member
+ * it means to be.
  */
 export function tlsLayer(initial: TlsFiles): TlsLayer {
   let files = initial;
@@ -144,8 +153,8 @@ export function tlsLayer(initial: TlsFiles): TlsLayer {
 }
 
 /**
- * The address of a name, by c-ares, which respects /etc/hosts: getaddrinfo would run in the thread pool, where two
- * lookups at a dead nameserver stop everything else.
+ * The address of a name, by c-ares, which respects /etc/hosts: getaddrinfo would run in the thread pool,
+ * where two lookups at a dead nameserver stop everything else.
  */
 export async function resolveHost(host: string): Promise<string> {
   if (net.isIP(host) !== 0) return host;

@@ -1,7 +1,8 @@
 /**
- * Somebody between two members who share a password, with all the power over their bytes: a proxy that cuts the streams
- * into frames, and changes, drops, repeats, moves, reflects and puts in what it likes. Nothing but what a member has sent is
- * ever delivered, each frame once and in order; what was touched costs its connection, and no more.
+ * Somebody between two members who share a password, with all the power over their bytes: a proxy that cuts
+ * the streams into frames, and changes, drops, repeats, moves, reflects and puts in what it likes. Nothing
+ * but what a member has sent is ever delivered, each frame once and in order; what was touched costs its
+ * connection, and no more.
  */
 import { afterEach, expect, test } from "bun:test";
 import * as net from "node:net";
@@ -129,7 +130,10 @@ function expectNothingForged({ a, b }: Between): void {
   }
 }
 
-/** Lets it happen once on the next connection, after some frames, and waits for the end of that connection and another one. */
+/**
+ * Lets it happen once on the next connection, after some frames, and waits for the end of that connection and
+ * another one.
+ */
 async function attackOnce(pair: Between, direction: Direction, attack: Attack): Promise<void> {
   const { proxy, a, b } = pair;
   await until("connected", () => a.connected && b.connected);

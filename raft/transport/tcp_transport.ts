@@ -1,9 +1,10 @@
 /**
  * The Transport of production: connections to every other member, kept up for good.
  *
- * Both sides dial whenever they have no connection, so that whoever comes back connects at once. A pair may then have
- * two connections: frames are taken from both and sent on the one that the lower id dialed; the higher id closes the
- * one it dialed itself. A newer connection of the same direction replaces the older, which its dialer has given up.
+ * Both sides dial whenever they have no connection, so that whoever comes back connects at once. A pair may
+ * then have two connections: frames are taken from both and sent on the one that the lower id dialed; the
+ * higher id closes the one it dialed itself. A newer connection of the same direction replaces the older,
+ * which its dialer has given up.
  */
 import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
@@ -45,8 +46,8 @@ export interface TcpTransportOptions {
   /** The other members, as far as they are known at the start. */
   readonly peers: readonly TransportPeer[];
   /**
-   * The secret that members prove to each other. Null: none; whether that is acceptable (every address loopback, or TLS
-   * underneath) is the caller's decision.
+   * The secret that members prove to each other. Null: none; whether that is acceptable (every address
+   * loopback, or TLS underneath) is the caller's decision.
    */
   readonly password: string | null;
   /** Lets those in who look for the cluster by this number (visitIdOf). @default null: nobody */
@@ -57,7 +58,9 @@ export interface TcpTransportOptions {
   /** Called when listening fails; then nothing works. @default throws, which ends the process */
   readonly onFatal?: (error: TransportError) => void;
   readonly onListening?: (port: number) => void;
-  /** A connection on which nothing has come for so long is closed, and one that has not opened. @default 3000 */
+  /**
+   * A connection on which nothing has come for so long is closed, and one that has not opened. @default 3000
+   */
   readonly silenceMs?: number;
   /** Of the protocol between members. For tests of upgrades. @default those of this program */
   readonly versions?: VersionRange;
@@ -67,7 +70,10 @@ export interface TcpTransportOptions {
   readonly resolve?: (host: string) => Promise<string>;
 }
 
-/** Connections over TCP, or over the TLS of `layer`; see the head of this file. Throws TransportError where `onFatal` is not given. */
+/**
+ * Connections over TCP, or over the TLS of `layer`; see the head of this file. Throws TransportError where
+ * `onFatal` is not given.
+ */
 export class TcpTransport implements Transport {
   #options: TcpTransportOptions;
   #layer: SocketLayer;

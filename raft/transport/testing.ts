@@ -10,7 +10,10 @@ export async function until(what: string, condition: () => boolean, deadlineMs =
   }
 }
 
-/** Below the range from which the kernel takes ports for outgoing connections: it may give one of those away meanwhile. */
+/**
+ * Below the range from which the kernel takes ports for outgoing connections: it may give one of those away
+ * meanwhile.
+ */
 const [LOWEST_PORT, HIGHEST_PORT] = [10_000, 32_000];
 /** A port is given once: nothing listens yet on one that was given a moment ago. */
 const given = new Set<number>();

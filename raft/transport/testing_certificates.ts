@@ -1,6 +1,6 @@
 /**
- * Certificates for tests: authorities that know nothing of each other, and what they sign. Made when they are asked for, by
- * hand: no program that makes them is needed.
+ * Certificates for tests: authorities that know nothing of each other, and what they sign. Made when they are
+ * asked for, by hand: no program that makes them is needed.
  */
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from "node:crypto";
 import { isIP } from "node:net";

@@ -1,4 +1,6 @@
-/** A visit: one question to the node at an address by one that is no member of its cluster, and the answer. */
+/**
+ * A visit: one question to the node at an address by one that is no member of its cluster, and the answer.
+ */
 import { randomBytes } from "node:crypto";
 import { NONE } from "../core/types.ts";
 import type { Clock } from "../node/ports.ts";

@@ -90,7 +90,8 @@ export class Actor {
       const { postgres, stopNote, wallTime } = this.#options;
       const view = postgres.view();
       if (view.writable && view.action?.kind !== "stop") this.#counters.demotions++;
-      // Who streams from here by now is part of what the successor is chosen by: looked at while the checkpoint runs.
+      // Who streams from here by now is part of what the successor is chosen by: looked at while the
+      // checkpoint runs.
       if (action.checkpoint) postgres.refresh();
       stopNote.asked(action.how, reason, wallTime());
       this.#run(action);

@@ -1,7 +1,7 @@
 /**
- * Composition of a running agent: opens what touches the world (clock, log directory, network, guard, PostgreSQL,
- * REST) and connects it to the member. Decides nothing. Whatever cannot be opened ends the start with a sentence that
- * names the setting to change.
+ * Composition of a running agent: opens what touches the world (clock, log directory, network, guard,
+ * PostgreSQL, REST) and connects it to the member. Decides nothing. Whatever cannot be opened ends the start
+ * with a sentence that names the setting to change.
  */
 import { effectiveDynamic } from "../config/dynamic.ts";
 import { GuardClient } from "../guard/client.ts";
@@ -120,7 +120,9 @@ function compose(
   });
 }
 
-/** The data directory. Throws before raft is opened: nothing of a start that cannot be may reach the cluster. */
+/**
+ * The data directory. Throws before raft is opened: nothing of a start that cannot be may reach the cluster.
+ */
 function mayStart(config: LocalConfig): string {
   if (config.postgresql === null) {
     throw new Error("raft.witness: this is the file of a witness, which is started by: agent witness FILE");

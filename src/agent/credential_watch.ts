@@ -1,7 +1,8 @@
 /**
- * Asks now and then, and after each reload, whether the users and passwords of the configuration are taken: by the own
- * server, and by the one that is followed. Connections that are open go on without them, so that a password that was changed
- * on one side only would show when a connection is lost, in the middle of a failover.
+ * Asks now and then, and after each reload, whether the users and passwords of the configuration are taken:
+ * by the own server, and by the one that is followed. Connections that are open go on without them, so that a
+ * password that was changed on one side only would show when a connection is lost, in the middle of a
+ * failover.
  */
 import { errorText } from "../postgres/error_text.ts";
 import { isRefusal, refusedCredentials } from "../postgres/refused_credentials.ts";

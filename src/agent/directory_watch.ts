@@ -1,10 +1,11 @@
 /**
- * Whether the directory in which PostgreSQL works is still the one at its place, and whether the server in it still takes
- * connections. PostgreSQL does not notice when its directory is moved away: it works on by its working directory, and what
- * it writes there is found by nobody who looks at the place. And one that somebody told to end when its clients have left
- * (SIGTERM, `pg_ctl stop -m smart`) answers on the connections that stand, the agent's own among them, for as long as
- * these last, while it refuses every new one; its lock file says so.
- * Reads the disk off the loop, one reading at a time; what cannot be read proves nothing.
+ * Whether the directory in which PostgreSQL works is still the one at its place, and whether the server in it
+ * still takes connections. PostgreSQL does not notice when its directory is moved away: it works on by its
+ * working directory, and what it writes there is found by nobody who looks at the place. And one that
+ * somebody told to end when its clients have left (SIGTERM, `pg_ctl stop -m smart`) answers on the
+ * connections that stand, the agent's own among them, for as long as these last, while it refuses every new
+ * one; its lock file says so. Reads the disk off the loop, one reading at a time; what cannot be read proves
+ * nothing.
  */
 import { readFile, readlink, stat } from "node:fs/promises";
 import { join } from "node:path";

@@ -1,4 +1,6 @@
-/** The dynamic configuration as this program uses it, and what it has to say about it: once for each change. */
+/**
+ * The dynamic configuration as this program uses it, and what it has to say about it: once for each change.
+ */
 import { checkTiming } from "../lease/timing.ts";
 import { checkWatchdogTiming } from "../brain/watchdog.ts";
 import type { Log } from "../lib/log.ts";

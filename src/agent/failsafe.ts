@@ -1,11 +1,12 @@
 /**
- * Failsafe mode of a member (the argument: src/lease/failsafe.ts). As the holder: keeps the set in the records up to date
- * while raft works, and asks everybody in it for a lease while raft does not. As anyone else: answers such questions, and
- * says how long it must wait before it may write. Never extends a lease without the answer of every member asked.
+ * Failsafe mode of a member (the argument: src/lease/failsafe.ts). As the holder: keeps the set in the
+ * records up to date while raft works, and asks everybody in it for a lease while raft does not. As anyone
+ * else: answers such questions, and says how long it must wait before it may write. Never extends a lease
+ * without the answer of every member asked.
  */
 import type { Clock } from "../../raft/mod.ts";
 import { timingOf } from "../lease/timing.ts";
-import type { SeenStatus } from "../brain/cluster/successor.ts";
+import type { SeenStatus } from "../brain/cluster/successor_view.ts";
 import {
   type FailsafeAnswer,
   type FailsafeMembers,
@@ -24,10 +25,15 @@ import type { DcsState } from "../model/records.ts";
 import type { Proposer } from "./proposer.ts";
 import type { Tenancy } from "./tenancy.ts";
 
-/** A member that has been silent for this long leaves the set, so that a host that is off does not forbid failsafe mode. */
+/**
+ * A member that has been silent for this long leaves the set, so that a host that is off does not forbid
+ * failsafe mode.
+ */
 const GONE_MS = 10_000;
 const MAX_ANSWER_MS = 2000;
-/** A set that could not be logged (no raft leader, a member of an older version) is tried again after this. */
+/**
+ * A set that could not be logged (no raft leader, a member of an older version) is tried again after this.
+ */
 const AGAIN_MS = 1000;
 
 /** Sends a question; `done` is told null when it was accepted, else why not, and is called once. */
@@ -137,7 +143,10 @@ export class Failsafe {
     return this.#askWhenDue(tenure.epoch, nowMs);
   }
 
-  /** A set whose holder's lease cannot run any more, as this member knows: with it, others than its members may succeed. */
+  /**
+   * A set whose holder's lease cannot run any more, as this member knows: with it, others than its members
+   * may succeed.
+   */
   #endSet(): void {
     const { state, name, tenancy, clock, proposer, wake, broken } = this.#options;
     const { failsafe } = state();
@@ -148,8 +157,9 @@ export class Failsafe {
   }
 
   /**
-   * Only while PostgreSQL writes under this epoch: our own wait is over then, and with it the lease of whoever logged the
-   * set before. And only while the lease stands on raft: no extension outlives a set that it needs.
+   * Only while PostgreSQL writes under this epoch: our own wait is over then, and with it the lease of
+   * whoever logged the set before. And only while the lease stands on raft: no extension outlives a set that
+   * it needs.
    */
   #keepSet(epoch: number, statuses: readonly SeenStatus[], nowMs: number): void {
     const { postgres, state, tenancy, proposer, clock, wake } = this.#options;

@@ -1,6 +1,6 @@
 /**
- * What the composition of a member and that of a witness have in common: raft below, the REST interface above, reloads,
- * what the log says of the cluster, and the end. Decides nothing.
+ * What the composition of a member and that of a witness have in common: raft below, the REST interface
+ * above, reloads, what the log says of the cluster, and the end. Decides nothing.
  */
 import type { Raft } from "../../raft/mod.ts";
 import type { ApiPort } from "../api/port.ts";

@@ -1,8 +1,8 @@
 /**
- * Takes this node's place among the members: logs its facts when they are new in this start of the agent. When that is
- * applied, the records known here are not older than the start. A name is one machine's at a time: one that is taken by
- * a living machine ends this agent, and one whose machine is silent is taken over only after listening, and not while
- * the lock may be held under it.
+ * Takes this node's place among the members: logs its facts when they are new in this start of the agent.
+ * When that is applied, the records known here are not older than the start. A name is one machine's at a
+ * time: one that is taken by a living machine ends this agent, and one whose machine is silent is taken over
+ * only after listening, and not while the lock may be held under it.
  */
 import type { Clock } from "../../raft/mod.ts";
 import type { RefusalCode } from "../dcs/commands.ts";
@@ -14,10 +14,16 @@ import { NAMESAKE_MS, nameTaken } from "./namesake.ts";
 import type { Proposer } from "./proposer.ts";
 import type { Tenancy } from "./tenancy.ts";
 
-/** Joining is tried again after this: raft has no leader yet, or another machine holds the lock under our name. */
+/**
+ * Joining is tried again after this: raft has no leader yet, or another machine holds the lock under our
+ * name.
+ */
 const JOIN_AGAIN_MS = 250;
 const MAX_JOIN_AGAIN_MS = 5000;
-/** A name is taken over from a member that was not heard for this long in contact with the others: statuses come twice a second. */
+/**
+ * A name is taken over from a member that was not heard for this long in contact with the others: statuses
+ * come twice a second.
+ */
 const LISTEN_MS = 2000;
 
 export interface JoiningOptions {
@@ -72,7 +78,10 @@ export class Joining {
     this.#namesakeMs = this.#options.clock.now();
   }
 
-  /** When it needs the next look. While it is under way its outcome wakes: nothing is looked at over and over meanwhile. */
+  /**
+   * When it needs the next look. While it is under way its outcome wakes: nothing is looked at over and over
+   * meanwhile.
+   */
   dueMs(nowMs: number): number {
     return this.#options.tenancy.isJoined || this.#underWay ? Infinity : Math.max(nowMs, this.#againMs);
   }
@@ -117,8 +126,8 @@ export class Joining {
   }
 
   /**
-   * Ends this agent if the machine that has its name lives. `silent`: it does not answer, which proves nothing: the name may
-   * be taken over then, but not what its machine may hold under it.
+   * Ends this agent if the machine that has its name lives. `silent`: it does not answer, which proves
+   * nothing: the name may be taken over then, but not what its machine may hold under it.
    */
   #askNamesake(silent: () => void): void {
     const { name, exit, clock, state, memberAnswers } = this.#options;
@@ -150,7 +159,10 @@ export class Joining {
     wake();
   }
 
-  /** Another machine has joined under our name. Ours was silent when it did, and is none of the members any more. */
+  /**
+   * Another machine has joined under our name. Ours was silent when it did, and is none of the members any
+   * more.
+   */
   #nameLost(life: Life): void {
     if (this.#saidLost) return;
     this.#saidLost = true;

@@ -1,7 +1,7 @@
 /**
- * Watches how late the agent's loop, the guard's timer and the acknowledgements of renewals come, and says so before
- * that comes near what the lease leaves for it. Nearly free while nothing is late: quantiles are looked at only when
- * one comes that is.
+ * Watches how late the agent's loop, the guard's timer and the acknowledgements of renewals come, and says so
+ * before that comes near what the lease leaves for it. Nearly free while nothing is late: quantiles are
+ * looked at only when one comes that is.
  */
 import type { HistogramReading } from "../api/port.ts";
 import { judgeLateness, latenessAdvice, latenessBudgetMs, nearMs } from "../brain/lateness.ts";
@@ -45,7 +45,10 @@ export class LatenessWatch {
     this.#options.log.warning(`late.${kind}`, text);
   }
 
-  /** Its timer runs only while it watches a primary. Each answer brings the largest lateness since the one before. */
+  /**
+   * Its timer runs only while it watches a primary. Each answer brings the largest lateness since the one
+   * before.
+   */
   guardSaid({ armed, postmaster, lastAnswerMs, lateMs }: GuardView): void {
     if (lastAnswerMs === this.#guardAnswerMs) return;
     this.#guardAnswerMs = lastAnswerMs;

@@ -10,7 +10,9 @@ import { Proposer } from "./proposer.ts";
 const IDS: Readonly<Record<string, number>> = { a: 1, b: 2, c: 3 };
 const TERM = 4;
 
-/** The leader `a` with a free lock that is `b`'s by right; what it proposes stays in its log until `apply`. */
+/**
+ * The leader `a` with a free lock that is `b`'s by right; what it proposes stays in its log until `apply`.
+ */
 function newLeader() {
   let members = [1, 2, 3];
   let ownTermApplied = true;

@@ -1,10 +1,11 @@
 /**
- * What a member does while it leads the raft group: confirms renewals, expires the lease, and carries out what the
- * coordinator decides. All commands that end or grant an epoch are proposed in the own term only, never forwarded.
+ * What a member does while it leads the raft group: confirms renewals, expires the lease, and carries out
+ * what the coordinator decides. All commands that end or grant an epoch are proposed in the own term only,
+ * never forwarded.
  */
 import type { Clock, MemberInfo, Raft } from "../../raft/mod.ts";
 import { type ClusterDecision, coordinate } from "../brain/cluster/coordinate.ts";
-import { FRESH_MS, type SeenStatus } from "../brain/cluster/successor.ts";
+import { FRESH_MS, type SeenStatus } from "../brain/cluster/successor_view.ts";
 import { checkTiming } from "../lease/timing.ts";
 import type { CommandBody } from "../dcs/commands.ts";
 import type { BrokenRules } from "../dcs/broken_rules.ts";
@@ -48,13 +49,18 @@ export interface LeadershipOptions {
 export class Leadership {
   readonly #options: LeadershipOptions;
   readonly #grantor: Grantor;
-  /** The epoch, free or held, that the fields below speak of; they start anew with each change of the lock. */
+  /**
+   * The epoch, free or held, that the fields below speak of; they start anew with each change of the lock.
+   */
   #freeKey: string | null = null;
   #freeSinceMs = 0;
   #reachableAtFree: string[] = [];
   #lastTransferMs = -Infinity;
   #request: { readonly id: string; readonly sinceMs: number } | null = null;
-  /** The epoch that was granted under this leadership and has had no renewal yet: its holder never was a primary. */
+  /**
+   * The epoch that was granted under this leadership and has had no renewal yet: its holder never was a
+   * primary.
+   */
   #unrenewedEpoch: number | null = null;
   readonly #agentStartMs: number;
 
@@ -148,16 +154,17 @@ export class Leadership {
   }
 
   /**
-   * For people: why raft must not remove this member now; null: it may. The lock's holder stays a member, and so does whom
-   * it may pass to. Both orders are covered, as this leader's one thread decides both: after a grant is proposed, its
-   * removal is refused here; after a removal is in our log, `removed` keeps it from being granted the lock.
+   * For people: why raft must not remove this member now; null: it may. The lock's holder stays a member, and
+   * so does whom it may pass to. Both orders are covered, as this leader's one thread decides both: after a
+   * grant is proposed, its removal is refused here; after a removal is in our log, `removed` keeps it from
+   * being granted the lock.
    */
   objectionTo({ id, addr }: MemberInfo): string | null {
     const { state, nodeOf } = this.#options;
     const { lock, members } = state();
     const names = this.#grantor.mayBeHolder(state());
-    // By raft id: a machine under a new one may be at the address of the old one, which is a dead voter then. Of a member
-    // that an older version has recorded the address tells as well.
+    // By raft id: a machine under a new one may be at the address of the old one, which is a dead voter then.
+    // Of a member that an older version has recorded the address tells as well.
     const found = names.find((name) => {
       const known = knownMember({ members }, name);
       const node = name === lock.holder && lock.life !== null ? lock.life.node : known?.life?.node;
@@ -175,9 +182,10 @@ export class Leadership {
   }
 
   /**
-   * What the records know of members that have left the raft group. Whoever removes a member drops it, too; of one that was
-   * replaced by a member of another name nobody else would: its slot would keep WAL, and failsafe mode wait for its word.
-   * The removal stands before this command in our log, and what is proposed in this term only is nowhere without it.
+   * What the records know of members that have left the raft group. Whoever removes a member drops it, too;
+   * of one that was replaced by a member of another name nobody else would: its slot would keep WAL, and
+   * failsafe mode wait for its word. The removal stands before this command in our log, and what is proposed
+   * in this term only is nowhere without it.
    */
   #dropGone(dcs: DcsState): void {
     const { raft, nodeOf } = this.#options;
@@ -209,8 +217,9 @@ export class Leadership {
   }
 
   /**
-   * Somebody has seen the last holder alive since its own start, so this is no cold start; and how far that one had
-   * written. An epoch that was granted here and never renewed had no primary: the one before it counts.
+   * Somebody has seen the last holder alive since its own start, so this is no cold start; and how far that
+   * one had written. An epoch that was granted here and never renewed had no primary: the one before it
+   * counts.
    */
   #lastHolder(dcs: DcsState, { sighting, statuses, witnesses, primaryLsn }: LeadershipView) {
     const epoch = dcs.lock.epoch - (this.#unrenewedEpoch === dcs.lock.epoch ? 1 : 0);

@@ -1,4 +1,7 @@
-/** Renewals of the lease and their acknowledgements, between this node and the others: whose word counts for what. */
+/**
+ * Renewals of the lease and their acknowledgements, between this node and the others: whose word counts for
+ * what.
+ */
 import type { Raft } from "../../raft/mod.ts";
 import type { Renewal, RenewalAck } from "../lease/renewal.ts";
 import { decodeLeaseMessage, encodeMessage, LEASE_CHANNEL } from "./messages.ts";

@@ -1,4 +1,7 @@
-/** How late the loop of a member or a witness comes, and what its clocks did: noted at the beginning of each look. */
+/**
+ * How late the loop of a member or a witness comes, and what its clocks did: noted at the beginning of each
+ * look.
+ */
 import type { Clock } from "../../raft/mod.ts";
 import { ClockWatch, describeJump } from "../model/clock_jump.ts";
 import type { Log } from "../lib/log.ts";

@@ -1,7 +1,8 @@
 /**
- * One member of the cluster: observe -> decide -> act -> publish. Event-driven and synchronous between events; time,
- * randomness, network, disk, the guard and PostgreSQL come in through interfaces, so that the simulator runs this very
- * class. Everything that decides is in src/brain; here is the order in which a look goes through it.
+ * One member of the cluster: observe -> decide -> act -> publish. Event-driven and synchronous between
+ * events; time, randomness, network, disk, the guard and PostgreSQL come in through interfaces, so that the
+ * simulator runs this very class. Everything that decides is in src/brain; here is the order in which a look
+ * goes through it.
  */
 import type { MemberInfo } from "../../raft/mod.ts";
 import type { AgentCounters } from "../api/port.ts";
@@ -119,7 +120,8 @@ export class Member {
       guard,
       postgres,
       ask: options.askFailsafe,
-      // Else nobody may have seen a primary that lost raft right after its promotion, and a cold start is waited out.
+      // Else nobody may have seen a primary that lost raft right after its promotion, and a cold start is
+      // waited out.
       holderSeen: (epoch) => this.voter.sightings.seen(epoch),
       log,
       wake,
@@ -203,7 +205,7 @@ export class Member {
     return this.voter.objectionTo(member);
   }
 
-  // What the API shows, and asks for. ------------------------------------------------------------------------------
+  // What the API shows, and asks for. ----------------------------------------------------------------------
 
   get dynamic(): DynamicConfig {
     return this.voter.dynamic;
@@ -249,7 +251,7 @@ export class Member {
     this.voter.factsChanged();
   }
 
-  // The loop. ----------------------------------------------------------------------------------------------------
+  // The loop. ----------------------------------------------------------------------------------------------
 
   #look(nowMs: number): number {
     const { clock, dcs, postgres } = this.#options;
@@ -292,7 +294,8 @@ export class Member {
     return watchdog.look({
       ttlMs: dcs.state.grantTtlMs,
       loopWaitS: this.dynamic.loopWaitS,
-      // Not by the configuration: until unfenced(e) is committed and the guard told, the lock may go to another member.
+      // Not by the configuration: until unfenced(e) is committed and the guard told, the lock may go to
+      // another member.
       paused: armed?.unfenced === true,
       leaseRuns: this.#tenancy.leaseRuns,
       harmless: known && (!anyProcess || (postmaster !== null && !postmaster.writable)),

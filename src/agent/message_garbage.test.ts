@@ -1,6 +1,6 @@
 /**
- * A member that has gone mad can say anything: whatever it says is no status, or one that every member can hear, decide by
- * and show.
+ * A member that has gone mad can say anything: whatever it says is no status, or one that every member can
+ * hear, decide by and show.
  */
 import { expect, test } from "bun:test";
 import fc from "fast-check";

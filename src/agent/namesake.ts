@@ -1,6 +1,6 @@
 /** Two machines of one name: whether the one that has it lives, and what the other one is told. Pure. */
 import type { MemberInfo } from "../../raft/mod.ts";
-import type { SeenStatus } from "../brain/cluster/successor.ts";
+import type { SeenStatus } from "../brain/cluster/successor_view.ts";
 import { type DcsState, knownMember } from "../model/records.ts";
 import { slotName, slotTakenBy } from "../model/slot_name.ts";
 
@@ -21,8 +21,9 @@ export function slotTaken(name: string, other: string): string {
 }
 
 /**
- * Why a node that asks for a place cannot have its name: a member of that name lives at another address, or one of another
- * name has its slot. Before it is a member: a voter that ends at once would cost the cluster a failure. null: it can.
+ * Why a node that asks for a place cannot have its name: a member of that name lives at another address, or
+ * one of another name has its slot. Before it is a member: a voter that ends at once would cost the cluster a
+ * failure. null: it can.
  */
 export function whyNameTaken(
   { name, addr }: Omit<MemberInfo, "id">,

@@ -1,10 +1,10 @@
 /**
- * What a node sees when it decides: the view that the brain is asked with, put together from PostgreSQL, the guard, the
- * records, and what is remembered from one look to the next. Reads, and changes nothing.
+ * What a node sees when it decides: the view that the brain is asked with, put together from PostgreSQL, the
+ * guard, the records, and what is remembered from one look to the next. Reads, and changes nothing.
  */
 import { missesWal } from "../brain/duties.ts";
 import type { NodeView } from "../brain/keep/view.ts";
-import type { SeenStatus } from "../brain/cluster/successor.ts";
+import type { SeenStatus } from "../brain/cluster/successor_view.ts";
 import type { GuardView } from "../guard/port.ts";
 import type { PostgresView } from "../model/postgres_view.ts";
 import type { DcsState } from "../model/records.ts";

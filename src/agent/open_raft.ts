@@ -1,7 +1,7 @@
 /**
- * Opens this member's part of the consensus: its log directory and its connections to the others. Who it is comes from
- * the directory once there is a log in it, and before that from what the other nodes say (raft's findCluster). What
- * cannot be used ends the start with a sentence that names the setting.
+ * Opens this member's part of the consensus: its log directory and its connections to the others. Who it is
+ * comes from the directory once there is a log in it, and before that from what the other nodes say (raft's
+ * findCluster). What cannot be used ends the start with a sentence that names the setting.
  */
 import {
   clusterIdOf,
@@ -117,7 +117,10 @@ function memberAddresses({ raft: { selfAddr, partnerAddrs } }: LocalConfig): str
   return [...(selfAddr === null ? [] : [selfAddr]), ...partnerAddrs].sort();
 }
 
-/** What a directory that took part says of this member's place. Throws when the configuration means another one. */
+/**
+ * What a directory that took part says of this member's place. Throws when the configuration means another
+ * one.
+ */
 function placeIn(known: DirectoryIdentity, config: LocalConfig): Found {
   const { dataDir, selfAddr } = config.raft;
   const { clusterId, nodeId: id, joined } = known;
@@ -188,7 +191,8 @@ function openNode(parts: RaftParts, config: LocalConfig, tls: TlsLayer | null, p
     join: joined,
     mayRemove: parts.mayRemove,
     mayJoin: parts.mayJoin,
-    // An authority may sign for others than members: where certificates are all there is, an operator names the member.
+    // An authority may sign for others than members: where certificates are all there is, an operator names
+    // the member.
     strangersMayJoin: config.raft.password !== null || config.raft.tls === null,
     storage,
     transport,

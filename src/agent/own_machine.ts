@@ -1,6 +1,7 @@
 /**
- * Reads, or makes, the machine id of this member: `machine.json` in the raft directory (src/model/machine.ts says what it
- * stands for). Throws when it cannot be kept: a start that could not name its machine could not hold the lock.
+ * Reads, or makes, the machine id of this member: `machine.json` in the raft directory (src/model/machine.ts
+ * says what it stands for). Throws when it cannot be kept: a start that could not name its machine could not
+ * hold the lock.
  */
 import { createHash } from "node:crypto";
 import {

@@ -1,6 +1,6 @@
 /**
- * Entries of raft.partner_addrs that lead back to this very member, by a name or another address of this host: it would
- * wait for itself to found the cluster. Spelled alike they are refused with the configuration.
+ * Entries of raft.partner_addrs that lead back to this very member, by a name or another address of this
+ * host: it would wait for itself to found the cluster. Spelled alike they are refused with the configuration.
  */
 import { networkInterfaces } from "node:os";
 import type { HostPort, LocalConfig } from "../model/config.ts";

@@ -37,10 +37,10 @@ export interface OwnStatusInput {
 }
 
 /**
- * Whether users may be told that they can write here, as far as PostgreSQL and the records go; the lease is asked for
- * beside it. A primary that shuts down is none any more, whatever it still does; one that starts, recovers from a crash
- * or is being promoted takes no writes yet, however long that lasts; one whose bootstrap is not complete is none yet:
- * what is written to it may be set aside.
+ * Whether users may be told that they can write here, as far as PostgreSQL and the records go; the lease is
+ * asked for beside it. A primary that shuts down is none any more, whatever it still does; one that starts,
+ * recovers from a crash or is being promoted takes no writes yet, however long that lasts; one whose
+ * bootstrap is not complete is none yet: what is written to it may be set aside.
  */
 export function servesAsPrimary(
   postgres: Pick<PostgresView, "process" | "writable" | "inRecovery">,
@@ -52,8 +52,9 @@ export function servesAsPrimary(
 }
 
 /**
- * Whether this member is the primary that users are sent to, now. Its lease runs; or, in pause, the epoch is unfenced: it
- * writes without a lease until it is fenced again. By the machine, not by the name: another one may have it.
+ * Whether this member is the primary that users are sent to, now. Its lease runs; or, in pause, the epoch is
+ * unfenced: it writes without a lease until it is fenced again. By the machine, not by the name: another one
+ * may have it.
  */
 export function isWritablePrimary(own: {
   readonly postgres: Pick<PostgresView, "process" | "writable" | "inRecovery">;
@@ -127,7 +128,10 @@ export function ownStatus(input: OwnStatusInput): MemberStatus {
   };
 }
 
-/** Others refuse a status that is too large, and would take this member for gone. Its own REST API shows them whole. */
+/**
+ * Others refuse a status that is too large, and would take this member for gone. Its own REST API shows them
+ * whole.
+ */
 const SHOWN_SETTINGS = 100;
 const SHOWN_VALUE = 400;
 

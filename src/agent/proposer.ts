@@ -1,6 +1,6 @@
 /**
- * Proposes commands of this member: stamps them, keeps at most one of a kind under way, so that a decision that is
- * taken again before its command is applied does not propose it twice.
+ * Proposes commands of this member: stamps them, keeps at most one of a kind under way, so that a decision
+ * that is taken again before its command is applied does not propose it twice.
  */
 import type { Clock, ProposeOutcome, Raft } from "../../raft/mod.ts";
 import {
@@ -65,8 +65,9 @@ export class Proposer {
   }
 
   /**
-   * For what is owed as long as the records do not say it, and so proposed with each look: after a refusal not before a
-   * pause, which grows with each one in a row. False: under way, or too soon; `done` is not called then.
+   * For what is owed as long as the records do not say it, and so proposed with each look: after a refusal
+   * not before a pause, which grows with each one in a row. False: under way, or too soon; `done` is not
+   * called then.
    */
   repeat(body: CommandBody, done: (outcome: CommandOutcome) => void): boolean {
     const key = JSON.stringify(body);

@@ -1,4 +1,7 @@
-/** `postgresql.connect_address` of a reload that also changed `listen`: published when PostgreSQL was started again. */
+/**
+ * `postgresql.connect_address` of a reload that also changed `listen`: published when PostgreSQL was started
+ * again.
+ */
 import type { ReloadPlan } from "../config/reload.ts";
 
 export class PublishedAddress {

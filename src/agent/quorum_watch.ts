@@ -1,6 +1,6 @@
 /**
- * Says in the log when one more failure would stop the cluster, and when that is over. Only the raft leader knows: the
- * others are silent.
+ * Says in the log when one more failure would stop the cluster, and when that is over. Only the raft leader
+ * knows: the others are silent.
  */
 import type { Clock, PeerStatus, RaftStatus } from "../../raft/mod.ts";
 import type { Log } from "../lib/log.ts";

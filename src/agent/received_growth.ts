@@ -1,5 +1,8 @@
-/** Whether WAL still arrives at other members: a primary that has shut down waits for its WAL senders as long as it does. */
-import type { SeenStatus } from "../brain/cluster/successor.ts";
+/**
+ * Whether WAL still arrives at other members: a primary that has shut down waits for its WAL senders as long
+ * as it does.
+ */
+import type { SeenStatus } from "../brain/cluster/successor_view.ts";
 import type { Lsn } from "../model/lsn.ts";
 
 export class ReceivedGrowth {

@@ -1,7 +1,7 @@
 /**
- * What a member of the first version sends on the opaque channels, as it was recorded: bytes that members of earlier
- * releases still send and expect. A change that breaks these breaks upgrading one member after another: what is new must
- * be optional, and what was there must keep its meaning.
+ * What a member of the first version sends on the opaque channels, as it was recorded: bytes that members of
+ * earlier releases still send and expect. A change that breaks these breaks upgrading one member after
+ * another: what is new must be optional, and what was there must keep its meaning.
  */
 import { expect, test } from "bun:test";
 import { COMMAND_VERSION, encodeCommand, parseCommand } from "../dcs/commands.ts";

@@ -1,6 +1,7 @@
 /**
- * An operator's reinitialize, from the request to its end: the old directory is out of the way, a new copy is there, and
- * PostgreSQL runs on it. Answering "started" says nothing of that, so what became of it is kept and shown.
+ * An operator's reinitialize, from the request to its end: the old directory is out of the way, a new copy is
+ * there, and PostgreSQL runs on it. Answering "started" says nothing of that, so what became of it is kept
+ * and shown.
  */
 import type { PostgresView } from "../model/postgres_view.ts";
 import type { ReinitializeStatus } from "../model/reinitialize_status.ts";

@@ -6,5 +6,8 @@ export interface RunningAgent {
   reload(): void;
 }
 
-/** Exit code of a member that was removed: starting it again is of no use (RestartPreventExitStatus= in a unit). */
+/**
+ * Exit code of a member that was removed: starting it again is of no use (RestartPreventExitStatus= in a
+ * unit).
+ */
 export const EXIT_REMOVED = 3;

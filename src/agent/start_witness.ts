@@ -1,4 +1,7 @@
-/** Composition of a running witness: its part of the consensus and its REST interface, without PostgreSQL and guard. */
+/**
+ * Composition of a running witness: its part of the consensus and its REST interface, without PostgreSQL and
+ * guard.
+ */
 import type { LocalConfig } from "../model/config.ts";
 import { formatHostPort, parseHostPort } from "../model/host_port.ts";
 import { Ground, type NodeOptions } from "./ground.ts";

@@ -1,9 +1,9 @@
 /**
- * The last status heard of each member, and when, on our own clock: statuses carry no times that others could trust. A
- * member is heard from the raft id that the records give its name, and from no other: names can come twice. Of each raft id
- * one status is kept, so that one that calls itself by ever new names fills nothing.
+ * The last status heard of each member, and when, on our own clock: statuses carry no times that others could
+ * trust. A member is heard from the raft id that the records give its name, and from no other: names can come
+ * twice. Of each raft id one status is kept, so that one that calls itself by ever new names fills nothing.
  */
-import type { SeenStatus } from "../brain/cluster/successor.ts";
+import type { SeenStatus } from "../brain/cluster/successor_view.ts";
 import { nodeIn } from "../dcs/state_machine.ts";
 import type { Lsn } from "../model/lsn.ts";
 import type { MemberStatus } from "../model/member_status.ts";
@@ -28,7 +28,10 @@ export class StatusBoard {
     return nodeIn(this.#records(), name);
   }
 
-  /** False when it is older than what we have, of a former start of that member, or of another machine of its name. */
+  /**
+   * False when it is older than what we have, of a former start of that member, or of another machine of its
+   * name.
+   */
   hear(status: MemberStatus, from: number, nowMs: number): boolean {
     const recorded = this.#recordedNode(status.name);
     if (recorded !== null && recorded !== from) return false;
@@ -44,7 +47,9 @@ export class StatusBoard {
     return true;
   }
 
-  /** What lags are measured by stays after its sender is gone: nobody but the holder of the lock may say it. */
+  /**
+   * What lags are measured by stays after its sender is gone: nobody but the holder of the lock may say it.
+   */
   #isHolder({ name }: MemberStatus, from: number): boolean {
     const { holder, life } = this.#records().lock;
     return holder === name && (life === null || life.node === from);

@@ -1,7 +1,8 @@
 /**
- * Carries the status of members without an address to each other. They dial the members that have one, and nobody dials
- * them: two of them share no connection. The raft leader, which has one with everybody, passes on what it hears. For
- * display and for the choice of whom to follow only: what the leader decides by, it has heard itself.
+ * Carries the status of members without an address to each other. They dial the members that have one, and
+ * nobody dials them: two of them share no connection. The raft leader, which has one with everybody, passes
+ * on what it hears. For display and for the choice of whom to follow only: what the leader decides by, it has
+ * heard itself.
  */
 import { canBeDialed, type Raft } from "../../raft/mod.ts";
 import { decodeRelayed, encodeRelayed, RELAY_CHANNEL } from "./messages.ts";
@@ -21,7 +22,10 @@ export class StatusRelay {
     });
   }
 
-  /** A status came from its sender itself: one that was read, so that it fits into a frame with what is put around it. */
+  /**
+   * A status came from its sender itself: one that was read, so that it fits into a frame with what is put
+   * around it.
+   */
   pass(from: number, status: Uint8Array): void {
     const { role, id, members } = this.#raft.status();
     if (role !== "leader") return;

@@ -1,6 +1,7 @@
 /**
- * Why PostgreSQL of this member was stopped last, by which steps, and what kept it from its end: for `agent ctl list` and
- * GET /patroni. What the log says in many lines, for who looks later. Pure but for what it remembers.
+ * Why PostgreSQL of this member was stopped last, by which steps, and what kept it from its end: for `agent
+ * ctl list` and GET /patroni. What the log says in many lines, for who looks later. Pure but for what it
+ * remembers.
  */
 import type { ExitReport } from "../guard/port.ts";
 import type { LastStop, StopStep } from "../model/last_stop.ts";
@@ -28,7 +29,10 @@ export class StopNote {
     }
   }
 
-  /** Before each decision: what the guard did by itself, what a restart says of its stop, and whether PostgreSQL serves again. */
+  /**
+   * Before each decision: what the guard did by itself, what a restart says of its stop, and whether
+   * PostgreSQL serves again.
+   */
   look(view: PostgresView, exit: ExitReport | null, at: string): void {
     const { process, action } = view;
     if (process === "frozen") this.asked("freeze", "its lease was not renewed in time", at);

@@ -117,7 +117,8 @@ test("a pause that is asked for again lifts no fence while fenced(e) may yet tak
   const holder = paused();
   holder.wish(false);
   holder.wish(true);
-  // The records say "unfenced" here still. A leader that is not heard any more may log fenced(e) now, and expire e.
+  // The records say "unfenced" here still. A leader that is not heard any more may log fenced(e) now, and
+  // expire e.
   expect(holder.isFenced()).toBe(true);
   expect(holder.proposed).toHaveLength(1);
   holder.proposed[0]!.end({ kind: "unknown", reason: "not confirmed in time" });

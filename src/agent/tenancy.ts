@@ -1,6 +1,7 @@
 /**
- * The holder's side of the lock: renew, arm the guard with each acknowledged renewal, and release, in the order that
- * src/lease/DESIGN.md demands. Owns this invariant: an epoch that release() was called for is never renewed again.
+ * The holder's side of the lock: renew, arm the guard with each acknowledged renewal, and release, in the
+ * order that src/lease/DESIGN.md demands. Owns this invariant: an epoch that release() was called for is
+ * never renewed again.
  */
 import type { Clock, Raft } from "../../raft/mod.ts";
 import { type Tenure, tenureOf } from "../lease/tenure.ts";
@@ -55,7 +56,10 @@ export class Tenancy {
   /** Proposals of fenced(e) so far, and whether the last one is under way. */
   #fencings = 0;
   #fencingUnderWay = false;
-  /** Numbers what the guard was armed with, and the last of them that it has confirmed: it takes them in order. */
+  /**
+   * Numbers what the guard was armed with, and the last of them that it has confirmed: it takes them in
+   * order.
+   */
   #armings = 0;
   #armingsConfirmed = 0;
   #heldSinceMs = -Infinity;
@@ -94,7 +98,10 @@ export class Tenancy {
     });
   }
 
-  /** When we began to hold the present epoch; -Infinity when it was adopted from an earlier start, or none is held. */
+  /**
+   * When we began to hold the present epoch; -Infinity when it was adopted from an earlier start, or none is
+   * held.
+   */
   get heldSinceMs(): number {
     return this.#heldSinceMs;
   }
@@ -125,7 +132,10 @@ export class Tenancy {
     return state !== "none" && lastAnswerMs !== null && lastAnswerMs >= this.#pingedMs;
   }
 
-  /** Acknowledged, running, the guard has confirmed that it holds this deadline, and a required watchdog is started. */
+  /**
+   * Acknowledged, running, the guard has confirmed that it holds this deadline, and a required watchdog is
+   * started.
+   */
   leaseUsable(): boolean {
     if (this.#options.watchdog?.permits === false) return false;
     const nowMs = this.#options.clock.now();
@@ -191,7 +201,10 @@ export class Tenancy {
     wake();
   }
 
-  /** Failsafe mode: all that could succeed us have accepted what was asked from `sentMs` on. True: our deadline moved. */
+  /**
+   * Failsafe mode: all that could succeed us have accepted what was asked from `sentMs` on. True: our
+   * deadline moved.
+   */
   extend(epoch: number, sentMs: number): boolean {
     const { clock, wake, watchdog, state } = this.#options;
     const { grantTtlMs } = state();
@@ -203,12 +216,13 @@ export class Tenancy {
   }
 
   /**
-   * Gives the epoch up. The caller has proven that PostgreSQL cannot acknowledge any more. The guard is told first, and
-   * accepts the epoch never again; only then is the release proposed; whatever becomes of the proposal, it is final.
+   * Gives the epoch up. The caller has proven that PostgreSQL cannot acknowledge any more. The guard is told
+   * first, and accepts the epoch never again; only then is the release proposed; whatever becomes of the
+   * proposal, it is final.
    *
-   * Without the guard's word nothing is released. One that is silent may be stopped, with a start in its socket that it
-   * carries out when it goes on; one that is dead is replaced within a second, and the new one looks at the processes of
-   * the data directory itself. Where none can be had, the epoch expires.
+   * Without the guard's word nothing is released. One that is silent may be stopped, with a start in its
+   * socket that it carries out when it goes on; one that is dead is replaced within a second, and the new one
+   * looks at the processes of the data directory itself. Where none can be had, the epoch expires.
    */
   release(epoch: number, reason: string, lsn: number | null, timeline: number | null): void {
     const { guard, proposer, wake } = this.#options;
@@ -227,7 +241,10 @@ export class Tenancy {
     });
   }
 
-  /** The deadline that the guard holds for our epoch, with nothing else on its way to it, and our records; null: not known. */
+  /**
+   * The deadline that the guard holds for our epoch, with nothing else on its way to it, and our records;
+   * null: not known.
+   */
   #known(): { guardUntilMs: number; revision: number } | null {
     const { guard, state } = this.#options;
     const { armed } = guard.view();
@@ -255,12 +272,13 @@ export class Tenancy {
   }
 
   /**
-   * Whether the guard is to be armed without the fence. Only after unfenced(e) is committed, and no longer than the
-   * pause is wished for. Before our own record is applied our records may be old: what the guard knows stays.
+   * Whether the guard is to be armed without the fence. Only after unfenced(e) is committed, and no longer
+   * than the pause is wished for. Before our own record is applied our records may be old: what the guard
+   * knows stays.
    *
-   * Never while a fenced(e) may yet take effect. A pause that is asked for again overtakes one that is under way: the
-   * records say "unfenced" here then, and a raft leader that we do not hear may log fenced(e) and expire the epoch beside
-   * a primary that nothing ends.
+   * Never while a fenced(e) may yet take effect. A pause that is asked for again overtakes one that is under
+   * way: the records say "unfenced" here then, and a raft leader that we do not hear may log fenced(e) and
+   * expire the epoch beside a primary that nothing ends.
    */
   #unfenced(): boolean {
     const { guard, state, paused, broken } = this.#options;
@@ -271,12 +289,13 @@ export class Tenancy {
   }
 
   /**
-   * Pause: unfenced(e) is committed before the guard is disarmed, and the guard is armed again, with a lease that runs,
-   * before fenced(e) is proposed. In between nobody expires the epoch.
+   * Pause: unfenced(e) is committed before the guard is disarmed, and the guard is armed again, with a lease
+   * that runs, before fenced(e) is proposed. In between nobody expires the epoch.
    *
-   * A fenced(e) that came to an unknown end is void once another setUnfenced is applied, as each names the one that it
-   * follows: so unfenced(e) is logged once more, though the records say so already. The sessions of raft void only what the same
-   * start of the agent has proposed; a frame of an earlier start may arrive after everything that this one has logged.
+   * A fenced(e) that came to an unknown end is void once another setUnfenced is applied, as each names the
+   * one that it follows: so unfenced(e) is logged once more, though the records say so already. The sessions
+   * of raft void only what the same start of the agent has proposed; a frame of an earlier start may arrive
+   * after everything that this one has logged.
    */
   #logFencing(): void {
     const { state, paused, proposer, wake, guard, raft } = this.#options;
@@ -287,7 +306,8 @@ export class Tenancy {
     const inDoubt = unfenced && this.#fencingEpoch === epoch;
     if (unfenced === lock.unfenced && !inDoubt) return;
     const { armed } = guard.view();
-    // Not before the promotion: should this agent end until then, nobody would write, and the epoch would never expire.
+    // Not before the promotion: should this agent end until then, nobody would write, and the epoch would
+    // never expire.
     if (unfenced && !lock.unfenced && this.#options.inRecovery()) return;
     if (!unfenced && !(this.leaseUsable() && armed !== null && !armed.unfenced)) return;
     const fencings = this.#fencings;
@@ -308,9 +328,9 @@ export class Tenancy {
   }
 
   /**
-   * The guard learns of unfenced(e) as soon as we do. With the next renewal it may never: cut off before that, it would
-   * end a primary that nobody may succeed. It is safe at once, since e is committed not to expire. Should the guard not
-   * take it, the next renewal tells it again.
+   * The guard learns of unfenced(e) as soon as we do. With the next renewal it may never: cut off before
+   * that, it would end a primary that nobody may succeed. It is safe at once, since e is committed not to
+   * expire. Should the guard not take it, the next renewal tells it again.
    */
   #liftFence(): void {
     const asked = this.#liftAsked;

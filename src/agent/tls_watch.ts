@@ -1,6 +1,6 @@
 /**
- * Certificates of the connections between members that were renewed on the disk are taken without a signal. Looks at the
- * files' state, which is cheap, and reads them when it has changed.
+ * Certificates of the connections between members that were renewed on the disk are taken without a signal.
+ * Looks at the files' state, which is cheap, and reads them when it has changed.
  */
 import { readFileSync, statSync } from "node:fs";
 import type { Clock, TlsFiles, TlsLayer } from "../../raft/mod.ts";
@@ -65,8 +65,8 @@ function stateOf({ raft: { tls } }: LocalConfig): string {
 }
 
 /**
- * Certificates of the connections between members; null: none configured. Throws with the file's name when one cannot be
- * read, or is not this member's: the others would refuse it.
+ * Certificates of the connections between members; null: none configured. Throws with the file's name when
+ * one cannot be read, or is not this member's: the others would refuse it.
  */
 export function readTls(config: LocalConfig): TlsFiles | null {
   const { tls } = config.raft;

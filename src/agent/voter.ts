@@ -1,7 +1,7 @@
 /**
- * What every voter does, with PostgreSQL or without: it hears the others, keeps the dynamic configuration in force, and
- * while it leads the raft group confirms renewals, expires leases and chooses successors. Its loop is driven by events; of
- * several times to look at the earliest counts.
+ * What every voter does, with PostgreSQL or without: it hears the others, keeps the dynamic configuration in
+ * force, and while it leads the raft group confirms renewals, expires leases and chooses successors. Its loop
+ * is driven by events; of several times to look at the earliest counts.
  */
 import type { ClusterDecision } from "../brain/cluster/coordinate.ts";
 import type { Clock, MemberInfo, Raft, RaftEvent } from "../../raft/mod.ts";
@@ -197,7 +197,9 @@ export class Voter {
     this.#leaseMessages.renew(renewal);
   }
 
-  /** A node that has the name of a member that lives elsewhere is told so before it takes part in anything. */
+  /**
+   * A node that has the name of a member that lives elsewhere is told so before it takes part in anything.
+   */
   objectionToJoining(visitor: Omit<MemberInfo, "id">): string | null {
     const { clock, dcs } = this.#options;
     return whyNameTaken(visitor, dcs.state, this.board.seen(clock.now()));
@@ -212,7 +214,10 @@ export class Voter {
     return new Date(this.#options.wallMs()).toISOString();
   }
 
-  /** Decisions that do something, or that a person would want to see once, are news; the rest is for debugging. */
+  /**
+   * Decisions that do something, or that a person would want to see once, are news; the rest is for
+   * debugging.
+   */
   note(
     by: "keeper" | "coordinator",
     { rule, reason }: Pick<ClusterDecision, "rule" | "reason">,

@@ -1,6 +1,6 @@
 /**
- * While the lock is free: has what a standby received stopped growing? A successor is chosen by positions that no longer
- * move, so they are looked at in quick succession until two looks agree.
+ * While the lock is free: has what a standby received stopped growing? A successor is chosen by positions
+ * that no longer move, so they are looked at in quick succession until two looks agree.
  */
 import type { Lsn } from "../model/lsn.ts";
 import type { LockRecord } from "../model/records.ts";
@@ -21,7 +21,10 @@ export class WalSettling {
     return this.#state?.settled ?? false;
   }
 
-  /** Compares the latest look with the one before, and asks for another while they differ. Returns when to come again. */
+  /**
+   * Compares the latest look with the one before, and asks for another while they differ. Returns when to
+   * come again.
+   */
   look(lock: LockRecord, postgres: Pick<PostgresPort, "view" | "refresh">, nowMs: number): number {
     const { receivedLsn, lastLookMs, process } = postgres.view();
     if (lock.holder !== null || process !== "running") {

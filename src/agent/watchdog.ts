@@ -1,10 +1,11 @@
 /**
- * The watchdog device behind the guard: started at the first acknowledged renewal, hence before PostgreSQL becomes a
- * primary; fed while an acknowledged renewal allows it, or every process of PostgreSQL is stopped; stopped once nothing
- * of PostgreSQL can be a primary any more. When to do which is decided in src/brain/watchdog.ts.
+ * The watchdog device behind the guard: started at the first acknowledged renewal, hence before PostgreSQL
+ * becomes a primary; fed while an acknowledged renewal allows it, or every process of PostgreSQL is stopped;
+ * stopped once nothing of PostgreSQL can be a primary any more. When to do which is decided in
+ * src/brain/watchdog.ts.
  *
- * Must never be fed for any other reason: what resets the host when everything else has failed must not depend on
- * everything else.
+ * Must never be fed for any other reason: what resets the host when everything else has failed must not
+ * depend on everything else.
  */
 import type { Clock } from "../../raft/mod.ts";
 import type { WatchdogStatus } from "../api/port.ts";
@@ -44,8 +45,9 @@ export interface WatchdogView {
 /** What the member and the lease need of a watchdog. */
 export interface Watchdog {
   /**
-   * A renewal sent at `sentMs` was acknowledged under this ttl. False: the guard must not be armed with it, since the
-   * device was fed, while PostgreSQL was frozen, later than this renewal allows: its reset could come too late.
+   * A renewal sent at `sentMs` was acknowledged under this ttl. False: the guard must not be armed with it,
+   * since the device was fed, while PostgreSQL was frozen, later than this renewal allows: its reset could
+   * come too late.
    */
   renewed(sentMs: number, ttlMs: number): boolean;
   /** Returns when to look again. */
@@ -336,7 +338,8 @@ export class DeviceWatchdog implements Watchdog {
     if (running === null) return;
     const fed = running.device.feed();
     if (!fed.ok) {
-      // Not stopped: if it still runs somehow, it must do what it is for. It is opened again at the next renewal.
+      // Not stopped: if it still runs somehow, it must do what it is for. It is opened again at the next
+      // renewal.
       running.device.abandon();
       this.#running = null;
       this.#leftover = true;

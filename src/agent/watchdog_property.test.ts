@@ -1,7 +1,8 @@
 /**
- * The watchdog against a judge that shares no arithmetic with it: a device that counts, a guard that freezes and thaws,
- * acknowledgements that are late and looks that do not come. Whatever happens, a host that stalls while its PostgreSQL
- * runs as a primary is reset before the ttl of the renewal that it runs under has passed on a clock slower by rho.
+ * The watchdog against a judge that shares no arithmetic with it: a device that counts, a guard that freezes
+ * and thaws, acknowledgements that are late and looks that do not come. Whatever happens, a host that stalls
+ * while its PostgreSQL runs as a primary is reset before the ttl of the renewal that it runs under has passed
+ * on a clock slower by rho.
  */
 import { expect, test } from "bun:test";
 import fc from "fast-check";

@@ -1,6 +1,6 @@
 /**
- * A voter without PostgreSQL. It keeps the cluster's records, votes, and leads the raft group like any voter. It never
- * holds the lock: it publishes no status that anybody could be chosen by.
+ * A voter without PostgreSQL. It keeps the cluster's records, votes, and leads the raft group like any voter.
+ * It never holds the lock: it publishes no status that anybody could be chosen by.
  */
 import type { MemberInfo, Raft } from "../../raft/mod.ts";
 import type { WitnessNotice } from "../model/witness_notice.ts";

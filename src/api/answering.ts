@@ -1,6 +1,7 @@
 /**
- * Between the HTTP server and the application. Answers to safe requests are kept for a moment: whatever rate they are asked
- * for at, each is made 20 times a second at most, and what is kept costs no more than a look into a table.
+ * Between the HTTP server and the application. Answers to safe requests are kept for a moment: whatever rate
+ * they are asked for at, each is made 20 times a second at most, and what is kept costs no more than a look
+ * into a table.
  */
 import type { Hono } from "@hono/hono";
 import type { LimitedLog } from "../lib/limited_log.ts";
@@ -13,7 +14,10 @@ import type { HttpRequest } from "./http/connection.ts";
 import type { RequestHead } from "./http/request_head.ts";
 import type { ApiPort } from "./port.ts";
 
-/** An answer is given again at most this long, and not at all when the agent's state or its hold on the lease has changed. */
+/**
+ * An answer is given again at most this long, and not at all when the agent's state or its hold on the lease
+ * has changed.
+ */
 const KEEP_MS = 50;
 const MAX_KEPT = 64;
 /** Headers that an endpoint looks at. */

@@ -1,7 +1,8 @@
 /**
- * The form of what an agent answers, for those who ask: `agent ctl`, `agent recover` and other members. Anybody may listen
- * at a member's address, so nothing is read from an answer before all of it is judged: the bounds first, then the form. Keys
- * that are not named here are of a later version and are left as they are; nobody reads them.
+ * The form of what an agent answers, for those who ask: `agent ctl`, `agent recover` and other members.
+ * Anybody may listen at a member's address, so nothing is read from an answer before all of it is judged: the
+ * bounds first, then the form. Keys that are not named here are of a later version and are left as they are;
+ * nobody reads them.
  */
 import type { JsonObject } from "../model/json.ts";
 import { JSON_BOUNDS, type JsonBounds, parseBounded } from "../model/bounded_json.ts";
@@ -45,7 +46,9 @@ export function parseAnswer<T>(body: string, { check }: AnswerForm<T>): Parsed<T
 const MAX_MEMBERS = 256;
 /** Settings that wait for a restart, rules, lines of history: more than a member ever has. */
 const MANY = 10_000;
-/** A table is as wide as its widest cell in each of its lines, so the length of each text counts many times. */
+/**
+ * A table is as wide as its widest cell in each of its lines, so the length of each text counts many times.
+ */
 const anyText = text(16 * 1024);
 const cellText = text(1024);
 const number = finite(-Number.MAX_VALUE, Number.MAX_VALUE);

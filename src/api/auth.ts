@@ -1,6 +1,7 @@
 /**
- * Access to unsafe requests (POST, PUT, PATCH, DELETE), in Patroni's order: source address, client certificate, Basic
- * authentication. Safe requests need nothing here; `verify_client: required` is enforced by TLS for all.
+ * Access to unsafe requests (POST, PUT, PATCH, DELETE), in Patroni's order: source address, client
+ * certificate, Basic authentication. Safe requests need nothing here; `verify_client: required` is enforced
+ * by TLS for all.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { MiddlewareHandler } from "@hono/hono";
@@ -17,7 +18,8 @@ export function accessControl(port: ApiPort): MiddlewareHandler<ApiEnv> {
   return async (context, next) => {
     if (SAFE_METHODS.has(context.req.method)) return await next();
     const { config, allowlist } = rules();
-    // A primary that has lost the DCS asks from wherever it is: the failsafe answer goes by the configured list only.
+    // A primary that has lost the DCS asks from wherever it is: the failsafe answer goes by the configured
+    // list only.
     const withMembers = context.req.path !== "/failsafe";
     if (!await allowlist.allows(context.env?.ip ?? null, withMembers)) {
       return textResponse(403, "Access is denied");

@@ -1,4 +1,6 @@
-/** Any body, on any endpoint that takes one: answered in bounded time, and what goes on from there is bounded. */
+/**
+ * Any body, on any endpoint that takes one: answered in bounded time, and what goes on from there is bounded.
+ */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { anyInput, ODD_KEYS } from "../../raft/testing.ts";

@@ -1,6 +1,7 @@
 /**
- * HTTP client of the REST API, for the CLI and for members among themselves. Never throws for what the network does:
- * a failure is a value. Members that must not be held up by a dead name server are addressed by IP (api_url).
+ * HTTP client of the REST API, for the CLI and for members among themselves. Never throws for what the
+ * network does: a failure is a value. Members that must not be held up by a dead name server are addressed by
+ * IP (api_url).
  */
 import { readFileSync } from "node:fs";
 import type { LocalConfig } from "../model/config.ts";
@@ -59,8 +60,8 @@ export interface RequestOptions {
 }
 
 /**
- * Members are reached directly, whatever HTTP_PROXY says: a proxy knows nothing of the cluster's network. The runtime
- * takes `false` for that, its type does not know it.
+ * Members are reached directly, whatever HTTP_PROXY says: a proxy knows nothing of the cluster's network. The
+ * runtime takes `false` for that, its type does not know it.
  */
 const NO_PROXY = false as unknown as string;
 
@@ -136,7 +137,10 @@ export interface TlsPaths {
   readonly insecure: boolean;
 }
 
-/** null when nothing is configured: plain HTTP, or HTTPS with the system's authorities. Throws what reading throws. */
+/**
+ * null when nothing is configured: plain HTTP, or HTTPS with the system's authorities. Throws what reading
+ * throws.
+ */
 export function loadClientTls(paths: TlsPaths): ClientTls | null {
   if (paths.certfile === null && paths.cafile === null && !paths.insecure) return null;
   const cert = paths.certfile === null ? undefined : readFileSync(paths.certfile, "utf8");

@@ -87,8 +87,8 @@ export interface ShownStatus extends Omit<MemberStatus, "state"> {
 }
 
 /**
- * The living members as all answers show them. Patroni shows `unknown` where SQL fails; a lag that was 0 before the server
- * fell silent, or the member itself, would tell of a health that nobody has seen.
+ * The living members as all answers show them. Patroni shows `unknown` where SQL fails; a lag that was 0
+ * before the server fell silent, or the member itself, would tell of a health that nobody has seen.
  */
 export function shownStatuses(view: ApiView): readonly ShownStatus[] {
   return livingStatuses(view).map(({ status, ageMs }) => {
@@ -107,8 +107,8 @@ export function shownStatuses(view: ApiView): readonly ShownStatus[] {
 }
 
 /**
- * What lags are measured against; null: not known. A primary that has fallen silent may write on, and a standby would have
- * no lag behind what was heard last. Without a primary the last one's position is the end.
+ * What lags are measured against; null: not known. A primary that has fallen silent may write on, and a
+ * standby would have no lag behind what was heard last. Without a primary the last one's position is the end.
  */
 export function knownOptime(view: ApiView): Lsn | null {
   const holder = view.dcs?.lock.holder ?? null;

@@ -1,6 +1,6 @@
 /**
- * The dynamic configuration over REST. A writer that has read revision R (the ETag of GET) may send `If-Match: "R"`
- * and gets 409 when someone else was faster.
+ * The dynamic configuration over REST. A writer that has read revision R (the ETag of GET) may send
+ * `If-Match: "R"` and gets 409 when someone else was faster.
  */
 import { Hono } from "@hono/hono";
 import type { ApiEnv } from "./env.ts";

@@ -125,7 +125,10 @@ function isReplica(view: ApiView, status: RenderedStatus["status"], query: URLSe
   return leaderLsn(view) <= (view.postgres?.replayedLsn ?? 0) + limit;
 }
 
-/** What we have received the primary has written, so a status of it that is late cannot hide that we lag behind. */
+/**
+ * What we have received the primary has written, so a status of it that is late cannot hide that we lag
+ * behind.
+ */
 function leaderLsn(view: ApiView): number {
   return Math.max(view.progress.optime, view.postgres?.receivedLsn ?? 0);
 }
@@ -143,8 +146,8 @@ function tagsMatch(view: ApiView, query: URLSearchParams): boolean {
 }
 
 /**
- * The agent's loop has not looked for a ttl, and what is known of this member is at least that old. Without it /primary would
- * be answered in maintenance mode, where no lease ends, from a copy of any age.
+ * The agent's loop has not looked for a ttl, and what is known of this member is at least that old. Without
+ * it /primary would be answered in maintenance mode, where no lease ends, from a copy of any age.
  */
 function isSilent(view: ApiView): boolean {
   return view.loopAgeMs >= view.dynamic.ttlS * 1000;

@@ -1,6 +1,6 @@
 /**
- * A histogram that was counted elsewhere, in the text format of Prometheus. prom-client's own counts for itself and
- * cannot be given counts, so its lines are written here.
+ * A histogram that was counted elsewhere, in the text format of Prometheus. prom-client's own counts for
+ * itself and cannot be given counts, so its lines are written here.
  */
 import type { HistogramReading } from "./port.ts";
 

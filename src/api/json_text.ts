@@ -1,6 +1,6 @@
 /**
- * JSON as text in the spelling that programs written for Patroni have always seen: a space after each colon and comma,
- * and everything outside ASCII escaped. Scripts that grep for `"role": "primary"` depend on it.
+ * JSON as text in the spelling that programs written for Patroni have always seen: a space after each colon
+ * and comma, and everything outside ASCII escaped. Scripts that grep for `"role": "primary"` depend on it.
  */
 
 /** `value` as JSON; undefined members are left out, as JSON.stringify does. */

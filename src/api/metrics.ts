@@ -1,4 +1,7 @@
-/** `GET /metrics` in the text format of Prometheus. Every value is taken from memory at the time of the request. */
+/**
+ * `GET /metrics` in the text format of Prometheus. Every value is taken from memory at the time of the
+ * request.
+ */
 import { Hono } from "@hono/hono";
 import { Counter, Gauge, Registry } from "prom-client";
 import { VERSION } from "../model/version.ts";

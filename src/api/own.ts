@@ -1,4 +1,6 @@
-/** Endpoints that Patroni does not have, all below `/agent`: raft, the raw records, and why what was decided. */
+/**
+ * Endpoints that Patroni does not have, all below `/agent`: raft, the raw records, and why what was decided.
+ */
 import { Hono } from "@hono/hono";
 import type { ApiEnv } from "./env.ts";
 import { textResponse } from "./body.ts";

@@ -1,7 +1,7 @@
 /**
- * The agent as the REST API sees it: one look at what it has in memory, and the operations that a request may ask
- * for. Nothing here may wait for PostgreSQL, the disk or another member, except the promises of the operations.
- * Implemented by src/agent; tests use testing.ts.
+ * The agent as the REST API sees it: one look at what it has in memory, and the operations that a request may
+ * ask for. Nothing here may wait for PostgreSQL, the disk or another member, except the promises of the
+ * operations. Implemented by src/agent; tests use testing.ts.
  */
 import type { GuardView } from "../guard/port.ts";
 import type { DynamicConfig, LocalConfig } from "../model/config.ts";
@@ -113,7 +113,10 @@ export interface ApiView {
   readonly dynamic: DynamicConfig;
   /** null until the replicated state is known. */
   readonly dcs: DcsState | null;
-  /** ms since the DCS was last known to be alive (a raft leader heard of, or leading with a majority); null: never. */
+  /**
+   * ms since the DCS was last known to be alive (a raft leader heard of, or leading with a majority); null:
+   * never.
+   */
   readonly dcsAgeMs: number | null;
   /** The same moment as epoch seconds; 0: never. */
   readonly dcsLastSeenS: number;
@@ -207,11 +210,13 @@ export interface ApiPort {
   /** A look at the present. Cheap: called once a request. */
   view(): ApiView;
   /**
-   * Increases with every change that a status JSON shows (PostgreSQL, lock, configuration, raft leader, guard ...).
-   * Rendered answers are kept while it stands still. Ages and positions of the raft log need not count.
+   * Increases with every change that a status JSON shows (PostgreSQL, lock, configuration, raft leader, guard
+   * ...). Rendered answers are kept while it stands still. Ages and positions of the raft log need not count.
    */
   version(): number;
-  /** True while we hold the lock and the lease, counted from the send of the last acknowledged renewal, runs. */
+  /**
+   * True while we hold the lock and the lease, counted from the send of the last acknowledged renewal, runs.
+   */
   holdsLease(): boolean;
   /** ms until the lease ends; 0 when we don't hold one. */
   leaseRemainingMs(): number;
@@ -231,7 +236,10 @@ export interface ApiPort {
    */
   patchConfig(patch: JsonObject, revision: number | null): Promise<ConfigOutcome>;
   replaceConfig(value: JsonObject, revision: number | null): Promise<ConfigOutcome>;
-  /** Logs the request in place of any other; it ends in dcs.failoverResults under its id. Done when applied here. */
+  /**
+   * Logs the request in place of any other; it ends in dcs.failoverResults under its id. Done when applied
+   * here.
+   */
   requestFailover(request: FailoverRecord): Promise<WriteOutcome>;
   /** Removes the request of that revision. */
   deleteFailover(revision: number): Promise<WriteOutcome>;

@@ -84,7 +84,10 @@ function parseRestart(body: JsonObject, nowMs: number): Parsed {
   return request;
 }
 
-/** True when our PostgreSQL is one that the request means. Also for scheduled restarts, when their time has come. */
+/**
+ * True when our PostgreSQL is one that the request means. Also for scheduled restarts, when their time has
+ * come.
+ */
 export function restartConditionsMet(conditions: RestartConditions, view: ApiView): boolean {
   const status = statusJson(view);
   if (conditions.role !== undefined && conditions.role !== status.role) return false;

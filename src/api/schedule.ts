@@ -7,7 +7,10 @@ export type Schedule =
 const TIMESTAMP =
   /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{1,2})(?::?(\d{2})(?::?(\d{2})(?:[.,](\d+))?)?)?)?\s*(Z|UTC|GMT|[+-]\d{1,2}(?::?\d{2})?)?$/i;
 
-/** `at` is ISO 8601 in the given zone, as Patroni stores it. `action`: "switchover" or "restart", for the message. */
+/**
+ * `at` is ISO 8601 in the given zone, as Patroni stores it. `action`: "switchover" or "restart", for the
+ * message.
+ */
 export function parseSchedule(value: unknown, action: string, nowMs: number): Schedule {
   const match = typeof value === "string" ? TIMESTAMP.exec(value.trim()) : null;
   const unparsable: Schedule = {

@@ -1,6 +1,6 @@
 /**
- * Serves the REST API on `restapi.listen`: plain HTTP, or HTTPS when a certificate is configured. Up before PostgreSQL
- * is, and up when it hangs. Bytes that are no HTTP harm nothing but their own connection.
+ * Serves the REST API on `restapi.listen`: plain HTTP, or HTTPS when a certificate is configured. Up before
+ * PostgreSQL is, and up when it hangs. Bytes that are no HTTP harm nothing but their own connection.
  */
 import { LimitedLog } from "../lib/limited_log.ts";
 import { type Log, silentLog } from "../lib/log.ts";
@@ -18,7 +18,10 @@ import { ListenError } from "./listen_error.ts";
 export interface ApiServer {
   /** Port listened on; differs from the configured one when that is 0. */
   readonly port: number;
-  /** After SIGHUP: listens anew if address or certificates have changed. Throws ListenError, then nothing has changed. */
+  /**
+   * After SIGHUP: listens anew if address or certificates have changed. Throws ListenError, then nothing has
+   * changed.
+   */
   reload(config: LocalConfig): void;
   stop(): Promise<void>;
 }
@@ -71,7 +74,8 @@ export function startApiServer(port: ApiPort, config: LocalConfig, options: Serv
       if (
         sameListener(restapi, next.restapi) && certificates?.fingerprint === nextCertificates?.fingerprint
       ) return;
-      // The runtime cannot change the certificate of a listener: the old one stops accepting, its connections live on.
+      // The runtime cannot change the certificate of a listener: the old one stops accepting, its connections
+      // live on.
       running.retire();
       try {
         running = listen(next.restapi, nextCertificates, serving);

@@ -195,7 +195,10 @@ export interface ClusterJson {
     readonly failsafe_lacks?: string;
     /** What the cluster waits for until an operator ends it, and the command; left out: nothing. */
     readonly operator_needed?: string;
-    /** How long a failover waits, where that is more than ttl: ttl was lowered, and the primary has not followed yet. */
+    /**
+     * How long a failover waits, where that is more than ttl: ttl was lowered, and the primary has not
+     * followed yet.
+     */
     readonly failover_waits_s?: number;
   };
 }

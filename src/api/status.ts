@@ -56,7 +56,9 @@ export function hasClusterView(view: ApiView): boolean {
   return view.dcs !== null && view.dcsAgeMs !== null && view.dcsAgeMs <= view.dynamic.ttlS * 1000;
 }
 
-/** The lock's holder as users see it: nobody while a bootstrap is not complete, since it may be undone still. */
+/**
+ * The lock's holder as users see it: nobody while a bootstrap is not complete, since it may be undone still.
+ */
 export function shownLeader(dcs: ApiView["dcs"]): string | null {
   return dcs !== null && isInitialized(dcs) ? dcs.lock.holder : null;
 }
@@ -71,8 +73,9 @@ export function synchronousMode(view: ApiView): "off" | "on" | "quorum" {
 }
 
 /**
- * Maintenance mode as it has reached this member. On the lock's holder not before its guard has lifted the fence: only from
- * then on does the primary go on whatever becomes of the network, which `agent ctl pause --wait` waits for.
+ * Maintenance mode as it has reached this member. On the lock's holder not before its guard has lifted the
+ * fence: only from then on does the primary go on whatever becomes of the network, which `agent ctl pause
+ * --wait` waits for.
  */
 function isPaused({ dynamic, dcs, guard, config }: ApiView): boolean {
   const armed = guard?.armed ?? null;

@@ -28,9 +28,9 @@ export function waitForOutcome(
 }
 
 /**
- * null: not yet known. What became of it is what the raft leader has logged, once somebody can write: the lock alone is
- * granted before the promotion, which may fail. The request was applied here before we began to wait: when it is gone
- * without a result, it is over.
+ * null: not yet known. What became of it is what the raft leader has logged, once somebody can write: the
+ * lock alone is granted before the promotion, which may fail. The request was applied here before we began to
+ * wait: when it is gone without a result, it is over.
  */
 function outcomeOf(view: ApiView, request: FailoverRecord, before: string | null): Response | null {
   const dcs = view.dcs;

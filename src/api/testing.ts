@@ -1,4 +1,7 @@
-/** An agent for tests of the API and the CLI: a healthy cluster of three, whose every detail a test may replace. */
+/**
+ * An agent for tests of the API and the CLI: a healthy cluster of three, whose every detail a test may
+ * replace.
+ */
 import { DEFAULT_DYNAMIC } from "../config/testing.ts";
 import type { DynamicConfig, LocalConfig, RestApiConfig } from "../model/config.ts";
 import type { Life } from "../model/life.ts";

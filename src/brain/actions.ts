@@ -1,4 +1,7 @@
-/** What the keeper may decide: plain data, printed in logs and carried out at the edge (or by the simulator's model). */
+/**
+ * What the keeper may decide: plain data, printed in logs and carried out at the edge (or by the simulator's
+ * model).
+ */
 
 /** A member to copy from or to follow. */
 export interface Upstream {
@@ -11,7 +14,10 @@ export interface Upstream {
 export type PostgresAction =
   /** initdb in an empty or absent directory, marked half-written until seal-bootstrap. */
   | { readonly kind: "bootstrap" }
-  /** On the running first primary: roles and post_bootstrap. The directory stays marked until `seal-bootstrap`. */
+  /**
+   * On the running first primary: roles and post_bootstrap. The directory stays marked until
+   * `seal-bootstrap`.
+   */
   | { readonly kind: "finish-bootstrap" }
   /** The records name this directory's system identifier: it is no longer half-written. */
   | { readonly kind: "seal-bootstrap" }
@@ -19,7 +25,9 @@ export type PostgresAction =
   | { readonly kind: "start-primary"; readonly epoch: number }
   | { readonly kind: "start-standby"; readonly follow: Upstream | null }
   | { readonly kind: "promote"; readonly epoch: number }
-  /** fast: SIGINT, after a CHECKPOINT when `checkpoint`; immediate: SIGQUIT; kill: at once, nothing survives. */
+  /**
+   * fast: SIGINT, after a CHECKPOINT when `checkpoint`; immediate: SIGQUIT; kill: at once, nothing survives.
+   */
   | { readonly kind: "stop"; readonly how: "fast" | "immediate" | "kill"; readonly checkpoint: boolean }
   | { readonly kind: "restart" }
   /** In the background: the lease is running out, and a crash recovery may follow. */
@@ -32,9 +40,15 @@ export type PostgresAction =
     /** An operator wants it gone: where it cannot be moved, it may be removed. */
     readonly onRequest?: true;
   }
-  /** The mark of a former primary is taken from the directory: what is in it is a part of the cluster's history. */
+  /**
+   * The mark of a former primary is taken from the directory: what is in it is a part of the cluster's
+   * history.
+   */
   | { readonly kind: "joined-history" }
-  /** Compare our history with that of `with` over its replication connection; result in PostgresView.divergence. */
+  /**
+   * Compare our history with that of `with` over its replication connection; result in
+   * PostgresView.divergence.
+   */
   | { readonly kind: "compare-history"; readonly with: Upstream };
 
 /** Actions on the cluster's records, proposed by the member itself. */

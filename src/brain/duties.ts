@@ -1,12 +1,12 @@
 /**
- * What a node owes for as long as a state lasts, beside the one urgent action that the rules decide. Duties are decided
- * anew with each look, since a server that was started in between has been told nothing; done twice, they change nothing.
- * Pure.
+ * What a node owes for as long as a state lasts, beside the one urgent action that the rules decide. Duties
+ * are decided anew with each look, since a server that was started in between has been told nothing; done
+ * twice, they change nothing. Pure.
  */
 import type { MemberStatus } from "../model/member_status.ts";
 import type { PostgresView } from "../model/postgres_view.ts";
 import type { DcsState } from "../model/records.ts";
-import { FRESH_MS, type SeenStatus } from "./cluster/successor.ts";
+import { FRESH_MS, type SeenStatus } from "./cluster/successor_view.ts";
 import type { NodeView } from "./keep/view.ts";
 import { leaseFromTtl } from "../lease/timing.ts";
 
@@ -42,7 +42,10 @@ export function duties(view: DutyView): readonly Duty[] {
     .map((duty) => duty(view)).filter((duty) => duty !== null);
 }
 
-/** A standby that a new guard found running counts as writable until somebody who has asked it says that it is none. */
+/**
+ * A standby that a new guard found running counts as writable until somebody who has asked it says that it is
+ * none.
+ */
 function declareStandby({ postgres }: DutyView): Duty | null {
   const { process, writable, epoch, inRecovery } = postgres;
   if (process === "none" || process === "orphans") return null;
@@ -59,8 +62,8 @@ function cancelCopy({ postgres: { action }, statuses, dcs, stopping }: DutyView)
 }
 
 /**
- * As soon as the lock is held, not after the promotion: the others follow at once, and one that finds no slot comes back
- * only after wal_retrieve_retry_interval.
+ * As soon as the lock is held, not after the promotion: the others follow at once, and one that finds no slot
+ * comes back only after wal_retrieve_retry_interval.
  */
 function slots({ tenure, postgres: { process }, dcs, name }: DutyView): Duty | null {
   if (tenure !== "holding" || process !== "running") return null;
@@ -86,8 +89,8 @@ function checkpoint(view: DutyView): Duty | null {
 }
 
 /**
- * A running standby is pointed at the holder, and the holder's WAL does not come. A standby whose history left the
- * primary's streams the old timeline to its end, again and again: that is no streaming.
+ * A running standby is pointed at the holder, and the holder's WAL does not come. A standby whose history
+ * left the primary's streams the old timeline to its end, again and again: that is no streaming.
  */
 export function missesWal(
   postgres: PostgresView,

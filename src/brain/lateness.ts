@@ -1,6 +1,6 @@
 /**
- * What to think of how late things come: how much the inequalities leave for each, when that becomes little, and what
- * to do then. Pure; the numbers are gathered in src/agent/lateness_watch.ts.
+ * What to think of how late things come: how much the inequalities leave for each, when that becomes little,
+ * and what to do then. Pure; the numbers are gathered in src/agent/lateness_watch.ts.
  */
 import { J_MS } from "../lease/stop_budget.ts";
 import type { LatenessKind, MeasuredLateness, Quantiles } from "../model/timing.ts";
@@ -10,8 +10,8 @@ import { renewalRoomMs } from "../lease/timing.ts";
 export const MIN_SAMPLES = 200;
 
 /**
- * The guard's timer has J (I1). The agent's loop stands in for a guard that is stopped, so it has J as well. Renewals
- * have the room that L2 leaves beside R and Emax.
+ * The guard's timer has J (I1). The agent's loop stands in for a guard that is stopped, so it has J as well.
+ * Renewals have the room that L2 leaves beside R and Emax.
  */
 export function latenessBudgetMs(kind: LatenessKind, ttlMs: number, electionMaxMs: number): number {
   return kind === "renewal" ? Math.max(0, renewalRoomMs(ttlMs, electionMaxMs)) : J_MS;

@@ -1,4 +1,7 @@
-/** The rules of the brain, of a node and of the cluster: each has a name, words for people, and a pure function. */
+/**
+ * The rules of the brain, of a node and of the cluster: each has a name, words for people, and a pure
+ * function.
+ */
 
 export interface Rule<View, Outcome> {
   /** Unique in its table, in kebab-case: shown with each decision, and the key into docs/decisions.md. */

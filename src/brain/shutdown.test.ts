@@ -1,4 +1,6 @@
-/** A stop that hangs: how long each step lasts, and when the lock is handed over although processes are left. */
+/**
+ * A stop that hangs: how long each step lasts, and when the lock is handed over although processes are left.
+ */
 import { expect, test } from "bun:test";
 import type { PostgresView, Shutdown } from "../model/postgres_view.ts";
 import { keep } from "./keep/rules.ts";

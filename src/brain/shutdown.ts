@@ -1,27 +1,31 @@
 /**
  * How long a shutdown of PostgreSQL may take, step by step: fast, immediate, kill. Pure.
  *
- * PostgreSQL waits without a limit for processes that it does not control: backends and background workers, WAL senders
- * whose receiver does not read, and, after its shutdown checkpoint, the archiver with the user's archive_command. None
- * of them may keep a cluster without a primary.
+ * PostgreSQL waits without a limit for processes that it does not control: backends and background workers,
+ * WAL senders whose receiver does not read, and, after its shutdown checkpoint, the archiver with the user's
+ * archive_command. None of them may keep a cluster without a primary.
  */
 import type { Shutdown } from "../model/postgres_view.ts";
 
 /**
- * A primary that was told to end and has not begun its shutdown checkpoint after this long hangs on one of its processes:
- * backends end within milliseconds of the signal, a busy host with hundreds of them takes about a second.
+ * A primary that was told to end and has not begun its shutdown checkpoint after this long hangs on one of
+ * its processes: backends end within milliseconds of the signal, a busy host with hundreds of them takes
+ * about a second.
  *
- * Where the 10 s go within which another member is to write, measured with a load average of 10 on two cores: up to 2 s for
- * the CHECKPOINT of a checkpointer that hangs, ENDING_MS, IMMEDIATE_MS, and 0.3 to 1.5 s from the last process to the next
- * primary's first commit.
+ * Where the 10 s go within which another member is to write, measured with a load average of 10 on two cores:
+ * up to 2 s for the CHECKPOINT of a checkpointer that hangs, ENDING_MS, IMMEDIATE_MS, and 0.3 to 1.5 s from
+ * the last process to the next primary's first commit.
  */
 export const ENDING_MS = 3000;
 /**
- * Told to end at once (SIGQUIT), PostgreSQL kills its own children after 5 s; nobody waits for that. Those that can end
- * have told their clients within milliseconds.
+ * Told to end at once (SIGQUIT), PostgreSQL kills its own children after 5 s; nobody waits for that. Those
+ * that can end have told their clients within milliseconds.
  */
 export const IMMEDIATE_MS = 500;
-/** The same time without progress is given to what is left after the shutdown checkpoint, as long as somebody waits. */
+/**
+ * The same time without progress is given to what is left after the shutdown checkpoint, as long as somebody
+ * waits.
+ */
 export const LEFTOVERS_MS = 4000;
 /** Once another may write, the archiver has this long to finish; then its member rejoins. */
 export const LEFTOVERS_AFTER_RELEASE_MS = 10_000;
@@ -42,7 +46,10 @@ export interface ShutdownStep {
   readonly early: boolean;
 }
 
-/** What comes next when the present step has taken too long; null: it may go on. `sinceMs`: when `how` was begun. */
+/**
+ * What comes next when the present step has taken too long; null: it may go on. `sinceMs`: when `how` was
+ * begun.
+ */
 export function shutdownStep(
   shutdown: Shutdown,
   how: "fast" | "immediate" | "kill",

@@ -1,4 +1,6 @@
-/** Builders for the tables of the brain's tests: a healthy three-member cluster, from which each case departs. */
+/**
+ * Builders for the tables of the brain's tests: a healthy three-member cluster, from which each case departs.
+ */
 import { DEFAULT_DYNAMIC } from "../config/testing.ts";
 import { emptyState } from "../dcs/state_machine.ts";
 import type { DynamicConfig } from "../model/config.ts";
@@ -7,7 +9,7 @@ import type { PostgresView, ReplicationConnection } from "../model/postgres_view
 import type { Life } from "../model/life.ts";
 import type { DcsState, LockRecord } from "../model/records.ts";
 import type { NodeView } from "./keep/view.ts";
-import type { SuccessorView } from "./cluster/successor.ts";
+import type { SuccessorView } from "./cluster/successor_view.ts";
 
 export const SYSTEM_ID = "7300000000000000001";
 

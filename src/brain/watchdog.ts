@@ -1,15 +1,19 @@
 /**
- * The times of the watchdog device behind the guard (design: docs/adr/0003-watchdog-feeding.md). Pure arithmetic.
+ * The times of the watchdog device behind the guard (design: docs/adr/0003-watchdog-feeding.md). Pure
+ * arithmetic.
  *
- * Owns the argument that a host which stalls is reset before another member can be granted the lock. With s, the send
- * of the last acknowledged renewal, W, the device's timeout, and A, the feeding window: the device is fed at s + A at
- * the latest, so it resets the host by s + A + W + reset latency, and A is what makes that TTL/(1+rho), the moment
- * before which no raft leader's clock has waited a ttl. While PostgreSQL is frozen nothing is acknowledged anyway.
+ * Owns the argument that a host which stalls is reset before another member can be granted the lock. With s,
+ * the send of the last acknowledged renewal, W, the device's timeout, and A, the feeding window: the device
+ * is fed at s + A at the latest, so it resets the host by s + A + W + reset latency, and A is what makes that
+ * TTL/(1+rho), the moment before which no raft leader's clock has waited a ttl. While PostgreSQL is frozen
+ * nothing is acknowledged anyway.
  */
 import type { DynamicConfig, WatchdogConfig } from "../model/config.ts";
 import { RESET_LATENCY_MS, RHO, type WatchdogTimes } from "../lease/timing.ts";
 
-/** A window shorter than this would depend on how fast a renewal is acknowledged: then nothing is promised. */
+/**
+ * A window shorter than this would depend on how fast a renewal is acknowledged: then nothing is promised.
+ */
 const MIN_WINDOW_MS = 500;
 /** With a ttl from here on, Patroni's default margin leaves enough; below, it would leave nothing. */
 const DEFAULT_MARGIN_FROM_TTL_S = 20;
@@ -78,15 +82,16 @@ export interface FeedingWindow {
 
 export function feedingWindow(timeoutS: number, ttlMs: number): FeedingWindow {
   const windowMs = Math.floor(ttlMs / (1 + RHO) - 1000 * timeoutS - RESET_LATENCY_MS);
-  // Somebody who chose such a margin wants the reset late: fed by acknowledgements as they come, as Patroni does.
+  // Somebody who chose such a margin wants the reset late: fed by acknowledgements as they come, as Patroni
+  // does.
   return windowMs >= MIN_WINDOW_MS
     ? { windowMs, proven: true }
     : { windowMs: 1000 * timeoutS, proven: false };
 }
 
 /**
- * The device as inequality I2 sees it. `runningS`: the timeout in force, null while it does not run; `problem`: why it
- * cannot be used.
+ * The device as inequality I2 sees it. `runningS`: the timeout in force, null while it does not run;
+ * `problem`: why it cannot be used.
  */
 export function watchdogTimes(
   { mode, safetyMarginS }: Pick<WatchdogConfig, "mode" | "safetyMarginS">,
@@ -121,7 +126,10 @@ export interface WatchdogSituation {
   readonly window: FeedingWindow;
 }
 
-/** `feed`: now, and again until the lease tells otherwise; `starve`: it must not be fed, it may reset the host. */
+/**
+ * `feed`: now, and again until the lease tells otherwise; `starve`: it must not be fed, it may reset the
+ * host.
+ */
 export type Care = "stop" | "feed" | "starve";
 
 /** What a running device needs when no renewal has just been acknowledged. */
@@ -129,7 +137,8 @@ export function careFor(situation: WatchdogSituation): Care {
   const { nowMs, unwanted, leaseRuns, harmless, frozen, unstoppable, sentMs, window } = situation;
   if (unwanted || (harmless && !leaseRuns)) return unstoppable ? "feed" : "stop";
   if (frozen) return "feed";
-  // The acknowledgement says that the lock is ours until s + TTL: it proves at s + A what it proved on its arrival.
+  // The acknowledgement says that the lock is ours until s + TTL: it proves at s + A what it proved on its
+  // arrival.
   const mayStill = leaseRuns && window.proven && sentMs !== null && nowMs <= sentMs + window.windowMs;
   return mayStill ? "feed" : "starve";
 }

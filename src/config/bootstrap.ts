@@ -1,4 +1,7 @@
-/** The bootstrap section: how the first member makes a cluster out of an empty directory. Never read again after that. */
+/**
+ * The bootstrap section: how the first member makes a cluster out of an empty directory. Never read again
+ * after that.
+ */
 import type { BootstrapConfig, CustomBootstrap } from "../model/config.ts";
 import { checkDynamic } from "./dynamic_validate.ts";
 import { readText } from "./fields.ts";

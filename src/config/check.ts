@@ -25,7 +25,9 @@ export function expected(what: string, path: Path, found: unknown): string {
   return found === undefined ? `required: ${what}` : `expected ${what}, got ${describeValue(path, found)}`;
 }
 
-/** Keys that the schema does not name, sections in it included. `alsoKnown`: names that only the data tells. */
+/**
+ * Keys that the schema does not name, sections in it included. `alsoKnown`: names that only the data tells.
+ */
 export function warnUnknownKeys(
   schema: z.ZodType,
   value: unknown,

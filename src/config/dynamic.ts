@@ -36,8 +36,9 @@ export function effectiveDynamic(
 }
 
 /**
- * The local `postgresql` section with the dynamic one beneath it: what callbacks, clone, rewind and timeouts go by.
- * For reading only: not to be given to effectiveDynamic, where dynamic values would pass for local ones.
+ * The local `postgresql` section with the dynamic one beneath it: what callbacks, clone, rewind and timeouts
+ * go by. For reading only: not to be given to effectiveDynamic, where dynamic values would pass for local
+ * ones.
  */
 export function effectivePostgresqlSection(dcs: JsonObject, local: PostgresqlConfig): PostgresqlConfig {
   const raw = mergedSection(dcs, local.raw);

@@ -1,6 +1,7 @@
 /**
- * The root keys of the dynamic configuration. A value that cannot be used is an error (a PATCH with it is refused),
- * and the default stands in for it where the configuration is in force already; one out of range is a warning.
+ * The root keys of the dynamic configuration. A value that cannot be used is an error (a PATCH with it is
+ * refused), and the default stands in for it where the configuration is in force already; one out of range is
+ * a warning.
  */
 import type { Issues, Path } from "./issues.ts";
 import { DYNAMIC_KEYS, FALLBACKS } from "./keys/dynamic.ts";

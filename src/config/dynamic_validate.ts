@@ -1,4 +1,7 @@
-/** Whether a dynamic configuration may become the cluster's: PATCH and PUT /config, edit-config, bootstrap.dcs. */
+/**
+ * Whether a dynamic configuration may become the cluster's: PATCH and PUT /config, edit-config,
+ * bootstrap.dcs.
+ */
 import type { ConfigIssue } from "../model/config.ts";
 import { boundsProblem } from "../model/bounded_json.ts";
 import { unknownKey, warnUnknownKeys } from "./check.ts";
@@ -15,8 +18,8 @@ import type { Json, JsonObject } from "../model/json.ts";
 import { isJsonObject, isSet } from "../model/merge.ts";
 
 /**
- * The problems of `value` that `present` does not have: a rule that came later must not keep a cluster, whose configuration
- * was accepted before it, from being paused. null: there is no configuration yet.
+ * The problems of `value` that `present` does not have: a rule that came later must not keep a cluster, whose
+ * configuration was accepted before it, from being paused. null: there is no configuration yet.
  */
 export function newProblems(value: JsonObject, present: JsonObject | null): ConfigIssue[] {
   const known = new Set(present === null ? [] : validateDynamic(present).map(describeIssue));
@@ -73,7 +76,10 @@ const SECRET_KEYS: readonly string[] = ["password", "sslpassword", "keyfile_pass
 const SECRET_SETTING = /(?:^|\s)(?:ssl)?password\s*=\s*\S/i;
 const CONNECTION_STRINGS: readonly string[] = ["primary_conninfo"];
 
-/** A password that everybody can read is none. Under `parameters` the keys are PostgreSQL's, and none of them is one. */
+/**
+ * A password that everybody can read is none. Under `parameters` the keys are PostgreSQL's, and none of them
+ * is one.
+ */
 function refuseSecrets(value: Json, path: Path, issues: Issues): void {
   if (Array.isArray(value)) return value.forEach((item, i) => refuseSecrets(item, [...path, i], issues));
   if (!isJsonObject(value)) return;

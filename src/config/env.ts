@@ -1,6 +1,6 @@
 /**
- * PATRONI_* variables as a layer over the file: names fixed by compatibility, values texts, lists and maps in YAML
- * (outer brackets may be left out). An empty variable counts as unset, but for a secret it is an error.
+ * PATRONI_* variables as a layer over the file: names fixed by compatibility, values texts, lists and maps in
+ * YAML (outer brackets may be left out). An empty variable counts as unset, but for a secret it is an error.
  */
 import { Issues, pathKey } from "./issues.ts";
 import type { Location, Locations, Path } from "./issues.ts";

@@ -1,6 +1,6 @@
 /**
- * Building blocks of the configuration's schemas. The `error` of each is the phrase that completes "expected ...",
- * from which check.ts makes the sentence a user reads.
+ * Building blocks of the configuration's schemas. The `error` of each is the phrase that completes "expected
+ * ...", from which check.ts makes the sentence a user reads.
  */
 import * as z from "zod";
 import { formatHostPort, parseHostPort, parseListen } from "../model/host_port.ts";
@@ -51,7 +51,10 @@ export const file = field(FILE, (value) => {
 });
 export const nonEmptyFile = field(FILE, (value) => file.safeParse(value).data || undefined);
 
-/** As a password file, a prompt and an HTTP header can carry it. That it is not empty is judged with the text of the file. */
+/**
+ * As a password file, a prompt and an HTTP header can carry it. That it is not empty is judged with the text
+ * of the file.
+ */
 export const secret = field(
   `text on one line of at most ${MAX_SECRET_BYTES} bytes (in YAML, | adds a line break: use single quotes)`,
   (value) => {

@@ -87,7 +87,10 @@ const pieces = fc.oneof(
 
 const yamlText = fc.array(pieces, { maxLength: 40 }).map((parts) => parts.join(""));
 
-/** The largest that is read has 256 KiB and 50,000 pieces; a reload takes that long, once, in the agent that was told to. */
+/**
+ * The largest that is read has 256 KiB and 50,000 pieces; a reload takes that long, once, in the agent that
+ * was told to.
+ */
 const YAML_MS = 500;
 
 const SECRET = "hunter2-secret";

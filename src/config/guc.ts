@@ -1,7 +1,7 @@
 /**
- * Server parameters: which of them must be equal on all members (and so are given on the command line, from the
- * dynamic configuration only), and how the layers of the others merge. A bad value never stops a server: it is
- * replaced by the default, with a warning.
+ * Server parameters: which of them must be equal on all members (and so are given on the command line, from
+ * the dynamic configuration only), and how the layers of the others merge. A bad value never stops a server:
+ * it is replaced by the default, with a warning.
  */
 import { describeValue, Issues } from "./issues.ts";
 import type { Path } from "./issues.ts";

@@ -1,6 +1,6 @@
 /**
- * Problems of a configuration in plain sentences: which key, where, what was expected, what was found. Owns the
- * rule that no secret is ever part of a message.
+ * Problems of a configuration in plain sentences: which key, where, what was expected, what was found. Owns
+ * the rule that no secret is ever part of a message.
  */
 import type { ConfigIssue } from "../model/config.ts";
 import type { Json } from "../model/json.ts";

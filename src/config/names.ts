@@ -1,6 +1,6 @@
 /**
- * Names, users, passwords and paths, checked for every place where they go: what does not work in one of them is refused
- * here, with the reason, and not found out when a standby cannot connect.
+ * Names, users, passwords and paths, checked for every place where they go: what does not work in one of them
+ * is refused here, with the reason, and not found out when a standby cannot connect.
  */
 import { describeValue } from "./issues.ts";
 import type { Issues, Path } from "./issues.ts";
@@ -102,7 +102,9 @@ export function checkRaftDirectory(directory: string, path: Path, issues: Issues
   }
 }
 
-/** Text that PostgreSQL, a file and a command line can hold: no NUL, no half character. False after an error. */
+/**
+ * Text that PostgreSQL, a file and a command line can hold: no NUL, no half character. False after an error.
+ */
 export function checkText(value: unknown, maxBytes: number, path: Path, issues: Issues): value is string {
   const problem = typeof value !== "string"
     ? `expected text, got ${describeValue(path, value)}`

@@ -6,7 +6,10 @@ import type { JsonObject } from "../model/json.ts";
 import { MAX_COMMAND_BYTES } from "../model/limits.ts";
 import { isJsonObject } from "../model/merge.ts";
 
-/** Strings, and maps with one or more options, of a list or one map: as pg_basebackup's and initdb's are written. */
+/**
+ * Strings, and maps with one or more options, of a list or one map: as pg_basebackup's and initdb's are
+ * written.
+ */
 export function optionList(
   value: readonly unknown[] | JsonObject | undefined,
   path: Path,

@@ -37,7 +37,9 @@ test("the smallest configuration has no issues, and defaults for the rest", () =
   });
 });
 
-/** Sections appended to, or lines changed in, the smallest configuration; the issues this must give, in order. */
+/**
+ * Sections appended to, or lines changed in, the smallest configuration; the issues this must give, in order.
+ */
 const ROWS: readonly [name: string, text: string, issues: readonly string[]][] = [
   ["a number where an address belongs", minimalWith("127.0.0.1:5001", "5432"), [
     "line 10: error: postgresql.listen: expected text like host:port, got number 5432",

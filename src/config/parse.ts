@@ -1,6 +1,6 @@
 /**
- * The local configuration: files and environment in, a LocalConfig or a list of sentences out. Pure: whoever calls
- * it has read the files (cli/config_source.ts). Never throws, and no message holds a secret.
+ * The local configuration: files and environment in, a LocalConfig or a list of sentences out. Pure: whoever
+ * calls it has read the files (cli/config_source.ts). Never throws, and no message holds a secret.
  */
 import type * as z from "zod";
 import type { LocalConfig } from "../model/config.ts";

@@ -1,4 +1,7 @@
-/** Where the program listens, and one port twice in one file: the second to listen would fail, and blame another process. */
+/**
+ * Where the program listens, and one port twice in one file: the second to listen would fail, and blame
+ * another process.
+ */
 import type { HostPort, LocalConfig } from "../model/config.ts";
 import type { Issues, Path } from "./issues.ts";
 import { addressesClash, formatHostPort, parseHostPort } from "../model/host_port.ts";

@@ -76,7 +76,10 @@ export function buildPostgresql(
 
 const PG_CTL_TIMEOUT_S = 60;
 
-/** Patroni takes 0, and waits for nothing. Here each step of a stop ends by it: with 0 every stop would be an immediate one. */
+/**
+ * Patroni takes 0, and waits for nothing. Here each step of a stop ends by it: with 0 every stop would be an
+ * immediate one.
+ */
 function pgCtlTimeoutS({ pg_ctl_timeout: given }: PostgresqlSection, issues: Issues): number {
   if (given !== 0) return given ?? PG_CTL_TIMEOUT_S;
   issues.warning(

@@ -74,7 +74,8 @@ test("an address is not published before PostgreSQL listens there", () => {
   const first = planReload(before, listens);
   expect(first.config.postgresql).toMatchObject({ port: 5009, connectAddress: "127.0.0.1:5001" });
   expect(first.publishLater).toBe("127.0.0.1:5009");
-  // Reloaded once more before the restart: still not. After it, or where only the published address changes: at once.
+  // Reloaded once more before the restart: still not. After it, or where only the published address changes:
+  // at once.
   const again = planReload(first.config, listens, true);
   expect([again.config.postgresql!.connectAddress, again.publishLater]).toEqual([
     "127.0.0.1:5001",

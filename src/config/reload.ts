@@ -1,7 +1,8 @@
 /**
- * What a reload of the local file changes, key by key, and what it cannot change while the agent or PostgreSQL runs. A value
- * that needs a restart of the agent keeps the one in force, everywhere: half of the program with an old address and half with
- * a new one would be worse than either. Pure; the types make a new field of the configuration ask for its rule here.
+ * What a reload of the local file changes, key by key, and what it cannot change while the agent or
+ * PostgreSQL runs. A value that needs a restart of the agent keeps the one in force, everywhere: half of the
+ * program with an old address and half with a new one would be worse than either. Pure; the types make a new
+ * field of the configuration ask for its rule here.
  */
 import type {
   BootstrapConfig,
@@ -51,7 +52,8 @@ const RAFT: Rules<RaftConfig> = {
   partnerAddrs: ["raft.partner_addrs", "restart"],
   dataDir: ["raft.data_dir", "restart"],
   password: ["raft.password", "restart"],
-  // Other files are read by what reads renewed ones; there is nothing that could begin or end encryption meanwhile.
+  // Other files are read by what reads renewed ones; there is nothing that could begin or end encryption
+  // meanwhile.
   tls: ["raft.tls", (before, after) => before !== null && after !== null ? "reload" : "restart"],
   electionMinMs: ["raft.election_timeout", "restart"],
   electionMaxMs: ["raft.election_timeout", "restart"],
@@ -171,8 +173,8 @@ interface Draft {
 }
 
 /**
- * `read`: the file as it is now. `listenPending`: a reload before this one has changed where PostgreSQL is to listen, and it
- * has not been started since.
+ * `read`: the file as it is now. `listenPending`: a reload before this one has changed where PostgreSQL is to
+ * listen, and it has not been started since.
  */
 export function planReload(inForce: LocalConfig, read: LocalConfig, listenPending = false): ReloadPlan {
   const draft: Draft = {
@@ -260,7 +262,10 @@ function applyRules(
   return next;
 }
 
-/** The section as written, which is laid over the cluster's again: what a restart is needed for stays in it, too. */
+/**
+ * The section as written, which is laid over the cluster's again: what a restart is needed for stays in it,
+ * too.
+ */
 function withKept(before: JsonObject, after: JsonObject): JsonObject {
   const next = { ...after };
   for (const [key, effect] of Object.values(POSTGRESQL)) {

@@ -1,4 +1,7 @@
-/** Secrets that are written and empty: a slip, or a sign that YAML took for its own. Silently, they would be no secret at all. */
+/**
+ * Secrets that are written and empty: a slip, or a sign that YAML took for its own. Silently, they would be
+ * no secret at all.
+ */
 import type { Issues, Path } from "./issues.ts";
 import type { Json } from "../model/json.ts";
 import { isJsonObject } from "../model/merge.ts";

@@ -1,6 +1,7 @@
 /**
- * What a configuration puts into PostgreSQL's files: recovery settings, lines of pg_hba.conf and pg_ident.conf. One judge for
- * the local file, bootstrap.dcs, changes of the dynamic configuration and what is in force.
+ * What a configuration puts into PostgreSQL's files: recovery settings, lines of pg_hba.conf and
+ * pg_ident.conf. One judge for the local file, bootstrap.dcs, changes of the dynamic configuration and what
+ * is in force.
  */
 import { lines } from "./fields.ts";
 import { readParameter } from "./guc.ts";
@@ -53,8 +54,8 @@ const FIRST_WORDS = [
 ];
 
 /**
- * Lines of pg_hba.conf; null: the file is left alone, as where nothing is given or after an error. With one line that
- * PostgreSQL cannot read it would not start.
+ * Lines of pg_hba.conf; null: the file is left alone, as where nothing is given or after an error. With one
+ * line that PostgreSQL cannot read it would not start.
  */
 export function readHba(value: Json | undefined, path: Path, issues: Issues): string[] | null {
   const given = readIdent(value, path, issues);

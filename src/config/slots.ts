@@ -46,7 +46,10 @@ function isSlot(name: string, slot: Json, path: Path, issues: Issues): boolean {
   return isPlace(slot, path, issues);
 }
 
-/** Slots to leave alone: all that a map gives has to agree. What no slot can agree with is an error, and left out. */
+/**
+ * Slots to leave alone: all that a map gives has to agree. What no slot can agree with is an error, and left
+ * out.
+ */
 export function readIgnoreSlots(
   value: Exclude<Json, null>,
   path: Path,

@@ -1,4 +1,7 @@
-/** The dynamic configuration's standby_cluster: where a cluster that follows another one gets its transactions. */
+/**
+ * The dynamic configuration's standby_cluster: where a cluster that follows another one gets its
+ * transactions.
+ */
 import { describeValue } from "./issues.ts";
 import type { Issues, Path } from "./issues.ts";
 import { readText, textList } from "./fields.ts";

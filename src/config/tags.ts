@@ -16,7 +16,10 @@ export interface Tags {
   readonly failoverPriority: number;
 }
 
-/** Of what one member publishes. Members judge the log by it: it must not be made smaller (dcs/command_schema.ts). */
+/**
+ * Of what one member publishes. Members judge the log by it: it must not be made smaller
+ * (dcs/command_schema.ts).
+ */
 export const TAGS_BOUNDS: JsonBounds = { maxBytes: 16 * 1024, maxDepth: 8, maxValues: 500, maxText: 4096 };
 
 /** Boolean tags are published only when true, or next to the priority that says the same more finely. */

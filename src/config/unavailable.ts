@@ -1,6 +1,7 @@
 /**
- * What Patroni's dynamic configuration can ask for and this version does not do. Asked for by a change, it is refused;
- * found in a file, it is said at every start: silence would let somebody believe in a protection that is not there.
+ * What Patroni's dynamic configuration can ask for and this version does not do. Asked for by a change, it is
+ * refused; found in a file, it is said at every start: silence would let somebody believe in a protection
+ * that is not there.
  */
 import type { BootstrapConfig, DynamicConfig } from "../model/config.ts";
 import { DYNAMIC_KEYS } from "./keys/dynamic.ts";
@@ -16,8 +17,9 @@ export function unavailableFeatures(config: DynamicConfig): string[] {
 }
 
 /**
- * Why an empty directory cannot become what the file asks for; null: it can. An empty cluster that takes writes, where somebody
- * asked for a restore, or for one that follows another cluster, would look like success.
+ * Why an empty directory cannot become what the file asks for; null: it can. An empty cluster that takes
+ * writes, where somebody asked for a restore, or for one that follows another cluster, would look like
+ * success.
  */
 export function unavailableBootstrap(
   { custom }: Pick<BootstrapConfig, "custom">,

@@ -1,4 +1,6 @@
-/** The watchdog section. A mode that nobody understands switches the watchdog off, loudly, as it always did. */
+/**
+ * The watchdog section. A mode that nobody understands switches the watchdog off, loudly, as it always did.
+ */
 import type { WatchdogConfig } from "../model/config.ts";
 import { check, expected } from "./check.ts";
 import { file, readText } from "./fields.ts";

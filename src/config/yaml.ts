@@ -1,6 +1,7 @@
 /**
- * One YAML (or JSON) text as plain data with the line of every value. Reads YAML 1.1, as the files were written for
- * it: `on` is a boolean, 0644 octal. Never throws, never quotes the text in a message: it may hold passwords.
+ * One YAML (or JSON) text as plain data with the line of every value. Reads YAML 1.1, as the files were
+ * written for it: `on` is a boolean, 0644 octal. Never throws, never quotes the text in a message: it may
+ * hold passwords.
  */
 import { isAlias, isMap, isScalar, isSeq, Lexer, LineCounter, parseDocument } from "yaml";
 import type { ErrorCode, Node, Scalar, ScalarTag, Tags, YAMLMap } from "yaml";
@@ -149,7 +150,9 @@ class Reader {
     return null;
   }
 
-  /** What stands for another value is looked up here: the library goes through the whole text for each alias. */
+  /**
+   * What stands for another value is looked up here: the library goes through the whole text for each alias.
+   */
   #readAlias(anchor: string, target: Node, path: Path, depth: number): Json {
     this.#named.add(anchor);
     this.#insideAlias++;
@@ -259,8 +262,8 @@ function keyText(value: unknown, source: string | undefined): string | null {
 }
 
 /**
- * YAML 1.1 as Python's reader takes it: y and n are text, and there are no clock times, dates, sets and bytes, which
- * would make numbers of `10:30` and objects of `2026-01-01`.
+ * YAML 1.1 as Python's reader takes it: y and n are text, and there are no clock times, dates, sets and
+ * bytes, which would make numbers of `10:30` and objects of `2026-01-01`.
  */
 function configurationTags(tags: Tags): Tags {
   const kept = tags.filter((tag) => {

@@ -1,4 +1,7 @@
-/** The commands that change the records, and what becomes of one: plain types. commands.ts says which are taken. */
+/**
+ * The commands that change the records, and what becomes of one: plain types. commands.ts says which are
+ * taken.
+ */
 import type { JsonObject } from "../model/json.ts";
 import type { FailoverRecord, HistoryLine, Life, MemberFacts } from "../model/records.ts";
 
@@ -17,8 +20,8 @@ export type CommandBody =
   /** null: there must be no configuration yet. */
   | { readonly op: "setConfig"; readonly value: JsonObject; readonly expectRevision: number | null }
   /**
-   * `life`: the machine that is meant, which must have the name when this is applied. `complete`: the new holder has
-   * everything that the last one wrote before it stopped cleanly.
+   * `life`: the machine that is meant, which must have the name when this is applied. `complete`: the new
+   * holder has everything that the last one wrote before it stopped cleanly.
    */
   | {
     readonly op: "grant";
@@ -31,7 +34,10 @@ export type CommandBody =
   }
   /** `forced`: an operator's failover ends an unfenced epoch. */
   | { readonly op: "expire"; readonly epoch: number; readonly reason: string; readonly forced?: boolean }
-  /** `life`, here and below: of the proposer. Only the one that was granted the epoch has a say (src/model/life.ts). */
+  /**
+   * `life`, here and below: of the proposer. Only the one that was granted the epoch has a say
+   * (src/model/life.ts).
+   */
   | {
     readonly op: "release";
     readonly epoch: number;
@@ -41,8 +47,8 @@ export type CommandBody =
     readonly timeline: number | null;
   }
   /**
-   * `expectRevision`: of the last one under this epoch, null: none. One that comes late, of an earlier start of the agent even,
-   * is void once another was applied. Absent where not all members know it.
+   * `expectRevision`: of the last one under this epoch, null: none. One that comes late, of an earlier start
+   * of the agent even, is void once another was applied. Absent where not all members know it.
    */
   | {
     readonly op: "setUnfenced";
@@ -56,8 +62,8 @@ export type CommandBody =
   | { readonly op: "acceptFailover"; readonly id: string }
   | { readonly op: "endFailover"; readonly id: string; readonly ok: boolean; readonly text: string }
   /**
-   * Without `replace`, a member of that name with another raft id is left alone: it may live. With it the name passes to
-   * the proposer's machine, but never while another life holds the lock under that name.
+   * Without `replace`, a member of that name with another raft id is left alone: it may live. With it the
+   * name passes to the proposer's machine, but never while another life holds the lock under that name.
    */
   | {
     readonly op: "setMember";
@@ -74,9 +80,9 @@ export type CommandBody =
     readonly maxLines: number;
   }
   /**
-   * The members that failsafe mode asks, by name with their api_url; null: failsafe mode is not to be used under this
-   * epoch any more. By the holder only (src/lease/failsafe.ts). `nodes`: their raft ids. `expectRevision`: of the set in the
-   * records, null: none.
+   * The members that failsafe mode asks, by name with their api_url; null: failsafe mode is not to be used
+   * under this epoch any more. By the holder only (src/lease/failsafe.ts). `nodes`: their raft ids.
+   * `expectRevision`: of the set in the records, null: none.
    */
   | {
     readonly op: "setFailsafe";
@@ -86,9 +92,15 @@ export type CommandBody =
     readonly nodes?: { readonly [name: string]: number };
     readonly expectRevision: number | null;
   }
-  /** By a member of the set of this revision, when no lease that it agreed to can still run (src/lease/failsafe.ts). */
+  /**
+   * By a member of the set of this revision, when no lease that it agreed to can still run
+   * (src/lease/failsafe.ts).
+   */
   | { readonly op: "endFailsafe"; readonly revision: number; readonly life: Life }
-  /** `epoch`, `free`: the lock as the proposer saw it. What is safe while it is free is not safe once it is granted. */
+  /**
+   * `epoch`, `free`: the lock as the proposer saw it. What is safe while it is free is not safe once it is
+   * granted.
+   */
   | {
     readonly op: "setTtl";
     readonly epoch: number;
@@ -101,7 +113,9 @@ export type CommandBody =
 
 export type CommandResult =
   | { readonly ok: true; readonly revision: number }
-  /** `reason` is for people; `code` for who proposed it, where that makes a difference to what is done next. */
+  /**
+   * `reason` is for people; `code` for who proposed it, where that makes a difference to what is done next.
+   */
   | { readonly ok: false; readonly reason: string; readonly code?: RefusalCode };
 
 export type RefusalCode =

@@ -1,10 +1,10 @@
 /**
- * The form of each command, and of the values in it: names, times, addresses, sizes. Used by the one parser of commands
- * (commands.ts) wherever one is proposed, passed on or applied.
+ * The form of each command, and of the values in it: names, times, addresses, sizes. Used by the one parser
+ * of commands (commands.ts) wherever one is proposed, passed on or applied.
  *
- * Nothing here may be tightened: members whose programs judge one entry of the log differently would have different
- * records from then on. What is to be refused that was taken before, and each new field, takes the next version of
- * commands, and is judged by the version in force at the entry's place.
+ * Nothing here may be tightened: members whose programs judge one entry of the log differently would have
+ * different records from then on. What is to be refused that was taken before, and each new field, takes the
+ * next version of commands, and is judged by the version in force at the entry's place.
  */
 import type { JsonBounds } from "../model/bounded_json.ts";
 import type { JsonObject } from "../model/json.ts";
@@ -46,7 +46,9 @@ const CONFIG_BOUNDS: JsonBounds = { ...COMMAND_BOUNDS, maxBytes: 512 * 1024, max
 const MAX_TTL_MS = 7 * 24 * 3600 * 1000;
 const MAX_NAME = 256;
 const MAX_ADDRESS = 1024;
-/** Of reasons and results; the encoder cuts what is longer, so that no decision fails for its own explanation. */
+/**
+ * Of reasons and results; the encoder cuts what is longer, so that no decision fails for its own explanation.
+ */
 export const MAX_REASON = 1000;
 const MAX_SET = 128;
 

@@ -1,7 +1,7 @@
 /**
- * The commands that change the cluster's records. Each names what it expects to find (an epoch, a revision, an
- * incarnation): a command that comes late finds something else and is a no-op. `at` is the proposer's wall clock
- * and only ever shown to people.
+ * The commands that change the cluster's records. Each names what it expects to find (an epoch, a revision,
+ * an incarnation): a command that comes late finds something else and is a no-op. `at` is the proposer's wall
+ * clock and only ever shown to people.
  */
 import { parseBounded } from "../model/bounded_json.ts";
 import { LONGEST_LEASE_MS } from "../model/limits.ts";
@@ -12,8 +12,9 @@ import { isFields } from "../model/shape.ts";
 export type { Command, CommandBody, CommandResult, RefusalCode } from "./command.ts";
 
 /**
- * Which version brought each command. A new one, and a new field, takes the next version: it is proposed only when all
- * members know it, and does nothing at a place of the log where it is not in force (raft/node/versions.ts).
+ * Which version brought each command. A new one, and a new field, takes the next version: it is proposed only
+ * when all members know it, and does nothing at a place of the log where it is not in force
+ * (raft/node/versions.ts).
  */
 const VERSION_OF: Readonly<Record<CommandBody["op"], number>> = {
   claimInitialize: 1,
@@ -42,8 +43,9 @@ export const COMMANDS = Object.keys(VERSION_OF) as readonly CommandBody["op"][];
 export const FENCING_REVISION_SINCE = 4;
 
 /**
- * From this version on, sizes and contents are judged where a command is applied; before it, only types. What is proposed
- * is judged in full at every version: the difference is for logs that older programs have written.
+ * From this version on, sizes and contents are judged where a command is applied; before it, only types. What
+ * is proposed is judged in full at every version: the difference is for logs that older programs have
+ * written.
  */
 const BOUNDED_SINCE = 3;
 
@@ -72,7 +74,9 @@ const MAX_HISTORY_REASON = 500;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
-/** Commands are JSON with a version. Explanations that are too long are cut: no decision may fail for its own. */
+/**
+ * Commands are JSON with a version. Explanations that are too long are cut: no decision may fail for its own.
+ */
 export function encodeCommand(command: Command): Uint8Array {
   return encoder.encode(JSON.stringify({ v: commandVersion(command), ...shortened(command) }));
 }
@@ -95,8 +99,8 @@ export type Judged =
   | { readonly ok: false; readonly reason: string };
 
 /**
- * The one parser of commands. `version`: what is in force at the entry's place in the log. Never throws, whatever the
- * bytes are; the same bytes at the same version are judged alike by every member, for ever.
+ * The one parser of commands. `version`: what is in force at the entry's place in the log. Never throws,
+ * whatever the bytes are; the same bytes at the same version are judged alike by every member, for ever.
  */
 export function parseCommand(bytes: Uint8Array, version: number): Judged {
   return parsed(bytes, version, hasBounds(version));
@@ -109,8 +113,8 @@ export function commandRefusal(bytes: Uint8Array, version: number): string | nul
 }
 
 /**
- * What is applied where an earlier program has logged it, and proposed no more: a ttl above the longest lease, which every
- * member cuts where it counts with it.
+ * What is applied where an earlier program has logged it, and proposed no more: a ttl above the longest
+ * lease, which every member cuts where it counts with it.
  */
 function excess(command: Command): string | null {
   if (command.op !== "setTtl" || Math.max(command.grantMs, command.waitMs) <= LONGEST_LEASE_MS) return null;

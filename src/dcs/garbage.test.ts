@@ -1,6 +1,6 @@
 /**
- * No sequence of commands, valid or random, ends a member, or makes two members differ; nor does anything throw that is
- * made from the records.
+ * No sequence of commands, valid or random, ends a member, or makes two members differ; nor does anything
+ * throw that is made from the records.
  */
 import { expect } from "bun:test";
 import { printMembers } from "../../cli/ctl/members_table.ts";
@@ -40,8 +40,8 @@ class Garbage {
   readonly #fitting: boolean;
 
   /**
-   * `fitting`: names, lives and texts are those of one cluster, so that many commands take effect, and the records get
-   * as far as they can; the garbage is in the bytes then.
+   * `fitting`: names, lives and texts are those of one cluster, so that many commands take effect, and the
+   * records get as far as they can; the garbage is in the bytes then.
    */
   constructor(random: () => number, fitting: boolean) {
     this.#random = random;

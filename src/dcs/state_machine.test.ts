@@ -142,7 +142,8 @@ test("a fenced(e) that comes late is void once another word about the fence was 
   });
   expect(apply("a", fence(true, null)).ok).toBe(true);
   const revision = dcs.state.lock.fencingRevision!;
-  // Sent by an agent that ends, and still on its way when the next one, in the same life, lets the guard lift its fence.
+  // Sent by an agent that ends, and still on its way when the next one, in the same life, lets the guard lift
+  // its fence.
   const late = fence(false, revision);
   expect(apply("a", fence(true, revision)).ok).toBe(true);
   expect(apply("a", late).ok).toBe(false);

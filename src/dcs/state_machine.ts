@@ -1,7 +1,8 @@
 /**
- * The cluster's records as a replicated state machine. Deterministic: no clock, no randomness; the same commands in
- * the same order give the same state on every member. Owns this invariant: the lock passes from one holder to
- * another only through release(e) or expire(e), and each grant has a new, higher epoch (src/lease/DESIGN.md).
+ * The cluster's records as a replicated state machine. Deterministic: no clock, no randomness; the same
+ * commands in the same order give the same state on every member. Owns this invariant: the lock passes from
+ * one holder to another only through release(e) or expire(e), and each grant has a new, higher epoch
+ * (src/lease/DESIGN.md).
  */
 import { claimOn, isSameLife, mayRelease } from "../model/life.ts";
 import { type ClusterEvent, type DcsState, knownMember, type LockRecord } from "../model/records.ts";
@@ -57,7 +58,9 @@ export function emptyState(): DcsState {
   };
 }
 
-/** What a command does to the state: the changed records and a line for the event log, or why it does nothing. */
+/**
+ * What a command does to the state: the changed records and a line for the event log, or why it does nothing.
+ */
 type Outcome =
   | { readonly change: Partial<DcsState>; readonly event?: string }
   | { readonly refuse: string; readonly code?: RefusalCode };
@@ -149,7 +152,8 @@ function evaluate(
         command.lsn,
         command.timeline,
         command.reason,
-        // Its PostgreSQL was proven stopped: nothing that the set's members agreed to goes on. An older set stays.
+        // Its PostgreSQL was proven stopped: nothing that the set's members agreed to goes on. An older set
+        // stays.
         failsafe?.epoch === command.epoch ? { failsafe: null } : {},
       );
     }
@@ -214,14 +218,16 @@ function evaluate(
     case "setMember": {
       const { facts } = command;
       const known = knownMember(state, facts.name);
-      // Its own directory says so: the same member, whatever else of it has changed. Of an older one only addresses tell.
+      // Its own directory says so: the same member, whatever else of it has changed. Of an older one only
+      // addresses tell.
       const isSame = known?.life !== undefined && facts.life !== undefined
         ? known.life.node === facts.life.node
         : known?.apiUrl === facts.apiUrl && known.raftAddr === facts.raftAddr;
       if (known !== undefined && !isSame && !command.replace) {
         return { refuse: "another machine is the member of this name", code: "name-taken" };
       }
-      // The epoch is that machine's until it has expired: taken over by name, it would be given back beside a living primary.
+      // The epoch is that machine's until it has expired: taken over by name, it would be given back beside a
+      // living primary.
       const claim = claimOn(lock, facts.name, facts.life ?? null);
       if (claim !== "none" && !mayRelease(lock, claim)) {
         return { refuse: "another machine holds the lock under this name", code: "name-holds-lock" };
@@ -263,7 +269,8 @@ function evaluate(
       if (lock.epoch !== command.epoch || (lock.holder === null) !== command.free) {
         return { refuse: "the lock has changed" };
       }
-      // A holder counts on grantTtl while leaders wait waitTtl: the other way round, the lock could pass on too early.
+      // A holder counts on grantTtl while leaders wait waitTtl: the other way round, the lock could pass on
+      // too early.
       if (command.grantMs > command.waitMs) return { refuse: "grant ttl above wait ttl" };
       // Leases that the set's members agreed to may still run, unknown to any raft leader, on the old ttl.
       if (failsafe !== null && command.waitMs < state.waitTtlMs) {

@@ -1,6 +1,7 @@
 /**
- * Reading the records from a snapshot: of this program, or of an older one that did not have every field. Only types are
- * judged, as older programs took what this one refuses; nothing that reads records may throw on what passes.
+ * Reading the records from a snapshot: of this program, or of an older one that did not have every field.
+ * Only types are judged, as older programs took what this one refuses; nothing that reads records may throw
+ * on what passes.
  */
 import { type JsonBounds, parseBounded } from "../model/bounded_json.ts";
 import type { DcsState } from "../model/records.ts";
@@ -93,7 +94,10 @@ export type StateRead =
   | { readonly ok: true; readonly state: DcsState }
   | { readonly ok: false; readonly flaw: string };
 
-/** `empty`: what a field is that the snapshot does not have. No bytes at all are the empty state. Never throws. */
+/**
+ * `empty`: what a field is that the snapshot does not have. No bytes at all are the empty state. Never
+ * throws.
+ */
 export function readState(data: Uint8Array, empty: DcsState): StateRead {
   if (data.length === 0) return { ok: true, state: empty };
   const read = parseBounded(new TextDecoder().decode(data), SNAPSHOT_BOUNDS);

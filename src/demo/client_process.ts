@@ -1,9 +1,11 @@
 /**
- * A client in a process of its own, which writes all the time and keeps a log of what it sent and what was confirmed.
- * It has a connection to EVERY node and asks each all the time, so that it finds a new primary at once, and would
- * notice two. It trusts nobody's word of who is primary: a node is writable when it confirms a write.
+ * A client in a process of its own, which writes all the time and keeps a log of what it sent and what was
+ * confirmed. It has a connection to EVERY node and asks each all the time, so that it finds a new primary at
+ * once, and would notice two. It trusts nobody's word of who is primary: a node is writable when it confirms
+ * a write.
  *
- * Log lines: "S id node t" sent, "A id node sent ack" confirmed, "E id node sent end code" failed or unknown. Times are nowMs().
+ * Log lines: "S id node t" sent, "A id node sent ack" confirmed, "E id node sent end code" failed or unknown.
+ * Times are nowMs().
  */
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import pg from "pg";
@@ -36,7 +38,10 @@ const WRITE_PAUSE_MS = 3;
 const STANDBY_PAUSE_MS = 8;
 const RETRY_PAUSE_MS = 15;
 
-/** Runs until SIGTERM, SIGINT or the end of standard input (the parent's death). `settingsFile`: JSON, holds a password. */
+/**
+ * Runs until SIGTERM, SIGINT or the end of standard input (the parent's death). `settingsFile`: JSON, holds a
+ * password.
+ */
 export async function runClient(settingsFile: string): Promise<void> {
   const settings = JSON.parse(readFileSync(settingsFile, "utf8")) as ClientSettings;
   const log = openSync(settings.logFile, "a");
@@ -65,7 +70,8 @@ export async function runClient(settingsFile: string): Promise<void> {
       }
       let result: Answer = "good";
       while (!state.stopping && result === "good") result = await once(client, target);
-      // A silent server may still confirm what it was sent, and that must be seen: its connection is left alone.
+      // A silent server may still confirm what it was sent, and that must be seen: its connection is left
+      // alone.
       if (result !== "silent") client.end().catch(() => undefined);
     }
   }

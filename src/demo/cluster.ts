@@ -1,6 +1,7 @@
 /**
- * A cluster of processes on this machine, driven from outside: started, watched through REST, hurt by signals, and
- * removed without a trace whatever happens. Used by `agent demo`, the benchmark and the end-to-end tests.
+ * A cluster of processes on this machine, driven from outside: started, watched through REST, hurt by
+ * signals, and removed without a trace whatever happens. Used by `agent demo`, the benchmark and the
+ * end-to-end tests.
  */
 import { spawnSync } from "node:child_process";
 import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -46,7 +47,10 @@ export interface ClusterOptions {
   readonly clientCommand?: readonly string[];
 }
 
-/** What a standby's PostgreSQL says twice a second while it has nobody to stream from; it would fill every excerpt. */
+/**
+ * What a standby's PostgreSQL says twice a second while it has nobody to stream from; it would fill every
+ * excerpt.
+ */
 const WITHOUT_PRIMARY =
   /could not connect to the primary server|Is the server running on that host|waiting for WAL to become/;
 const HEALTHY_DEADLINE_MS = 60_000;
@@ -181,9 +185,10 @@ export class Cluster {
   }
 
   /**
-   * Waits until one of `hosts` is primary and all the others stream from it on its timeline, at most `maxLagBytes`
-   * behind as far as it knows (more, and a switchover may be refused), and until each of them shows all that: a member
-   * hears of another one a moment later, and any of them may be asked next. Returns the primary.
+   * Waits until one of `hosts` is primary and all the others stream from it on its timeline, at most
+   * `maxLagBytes` behind as far as it knows (more, and a switchover may be refused), and until each of them
+   * shows all that: a member hears of another one a moment later, and any of them may be asked next. Returns
+   * the primary.
    */
   async waitHealthy(
     deadlineMs = HEALTHY_DEADLINE_MS,
@@ -215,7 +220,9 @@ export class Cluster {
     }
   }
 
-  /** Runs `agent ctl` against this cluster and returns its output; throws with it when the exit code is not 0. */
+  /**
+   * Runs `agent ctl` against this cluster and returns its output; throws with it when the exit code is not 0.
+   */
   async ctl(...args: string[]): Promise<string> {
     const result = await this.tryCtl(...args);
     if (result.code !== 0) {
@@ -263,8 +270,8 @@ export class Cluster {
   }
 
   /**
-   * Starts a client process that writes to whoever is primary among `hosts`. `prefix`: put before its command, to run
-   * it in another network namespace.
+   * Starts a client process that writes to whoever is primary among `hosts`. `prefix`: put before its
+   * command, to run it in another network namespace.
    */
   startClient(hosts: readonly Host[] = this.members, prefix: readonly string[] = []): Client {
     const command = [...prefix, ...(this.options.clientCommand ?? [this.options.binary, "demo", "--client"])];

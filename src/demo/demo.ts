@@ -1,4 +1,7 @@
-/** The story of `agent demo`, told while it happens, and its judgement: what the client noticed, what was lost. */
+/**
+ * The story of `agent demo`, told while it happens, and its judgement: what the client noticed, what was
+ * lost.
+ */
 import type { Client } from "./client.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Host } from "./host.ts";
@@ -92,7 +95,10 @@ export async function runDemo(
   return { ttlS, startMs, returnMs, switchover, hostDeath, failures };
 }
 
-/** Does `change`, waits until a node other than `old` (the one it returns, if any) confirms writes, and judges the log. */
+/**
+ * Does `change`, waits until a node other than `old` (the one it returns, if any) confirms writes, and judges
+ * the log.
+ */
 async function judged(
   cluster: Cluster,
   client: Client,

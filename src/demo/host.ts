@@ -1,6 +1,7 @@
 /**
- * One "host" of a cluster on this machine: a directory, an agent started in it, and every process whose working
- * directory lies there (agent, guard, PostgreSQL and their children). Faults are injected from outside, by signals.
+ * One "host" of a cluster on this machine: a directory, an agent started in it, and every process whose
+ * working directory lies there (agent, guard, PostgreSQL and their children). Faults are injected from
+ * outside, by signals.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
@@ -17,7 +18,9 @@ const KILL_MS = 30_000;
 
 export interface HostSettings {
   readonly binary: string;
-  /** Put before the command: another user (setpriv), a network namespace (ip netns exec). Must exec, not fork. */
+  /**
+   * Put before the command: another user (setpriv), a network namespace (ip netns exec). Must exec, not fork.
+   */
   readonly prefix: readonly string[];
   readonly env: { readonly [name: string]: string | undefined };
   /** @default "run" */
@@ -74,7 +77,8 @@ export class Host {
       cwd: this.directory,
       env: { ...this.settings.env, HOME: this.directory },
       stdio: ["ignore", log, log],
-      // A session of its own: Ctrl-C at the terminal is for whoever drives the cluster, which then ends the hosts.
+      // A session of its own: Ctrl-C at the terminal is for whoever drives the cluster, which then ends the
+      // hosts.
       detached: true,
     });
     closeSync(log);
@@ -136,7 +140,10 @@ export class Host {
     }
   }
 
-  /** After its end: what a host loses with its power, and this machine keeps. Its PostgreSQL must not be started again. */
+  /**
+   * After its end: what a host loses with its power, and this machine keeps. Its PostgreSQL must not be
+   * started again.
+   */
   removeSharedMemory(): void {
     this.#sharedMemory.remove();
   }
@@ -194,8 +201,8 @@ export class Host {
   }
 
   /**
-   * Whether the health check answers 200; false when there is no answer within `timeoutMs`. For those who ask again: of one
-   * look a loaded machine makes a false "no".
+   * Whether the health check answers 200; false when there is no answer within `timeoutMs`. For those who ask
+   * again: of one look a loaded machine makes a false "no".
    */
   async answers(path: string, timeoutMs = 1000): Promise<boolean> {
     try {
@@ -207,7 +214,10 @@ export class Host {
   }
 }
 
-/** SIGKILL to every process that works in a directory, again and again: one may fork while the others are looked at. */
+/**
+ * SIGKILL to every process that works in a directory, again and again: one may fork while the others are
+ * looked at.
+ */
 export async function stopProcessesIn(directory: string): Promise<void> {
   await waitFor(`the end of every process in ${directory}`, KILL_MS, () => {
     const pids = processesIn(directory);

@@ -1,4 +1,7 @@
-/** The YAML of one node of a demonstration cluster: Patroni's file with a `raft:` section, nothing special in it. */
+/**
+ * The YAML of one node of a demonstration cluster: Patroni's file with a `raft:` section, nothing special in
+ * it.
+ */
 import { stringify } from "yaml";
 import type { JsonObject } from "../model/json.ts";
 import { applyPatch } from "../model/merge.ts";

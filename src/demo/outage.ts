@@ -1,4 +1,6 @@
-/** Judging a client's log: outages, lost writes, two primaries. Pure arithmetic on what the client wrote down. */
+/**
+ * Judging a client's log: outages, lost writes, two primaries. Pure arithmetic on what the client wrote down.
+ */
 
 /** One write that a server confirmed. Times are those of the client's host, in ms. */
 export interface Acknowledged {
@@ -17,8 +19,9 @@ export interface Gap {
 }
 
 /**
- * The longest time without an acknowledgement of any node, among the gaps that touch [beginMs, endMs]. `acks` in order
- * of ackMs. null when nothing is acknowledged before or after: then there is no gap, but no service either.
+ * The longest time without an acknowledgement of any node, among the gaps that touch [beginMs, endMs]. `acks`
+ * in order of ackMs. null when nothing is acknowledged before or after: then there is no gap, but no service
+ * either.
  */
 export function longestGap(acks: readonly Acknowledged[], beginMs: number, endMs = Infinity): Gap | null {
   let longest: Gap | null = null;
@@ -40,8 +43,9 @@ export function lostIds(acks: readonly Acknowledged[], present: ReadonlySet<numb
 }
 
 /**
- * How long, in ms, `old` went on acknowledging after the first acknowledgement of another node that came after
- * `sinceMs`. 0: never two primaries. Meant for one change of the primary, so `untilMs` lies before the next one.
+ * How long, in ms, `old` went on acknowledging after the first acknowledgement of another node that came
+ * after `sinceMs`. 0: never two primaries. Meant for one change of the primary, so `untilMs` lies before the
+ * next one.
  */
 export function overlapMs(
   acks: readonly Acknowledged[],

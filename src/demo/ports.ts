@@ -8,8 +8,8 @@ const HIGHEST = 32_000;
 const given = new Set<number>();
 
 /**
- * `count` ports that nothing listens on now, on any address, and that this process has not been given before. Another
- * process may still take one.
+ * `count` ports that nothing listens on now, on any address, and that this process has not been given before.
+ * Another process may still take one.
  */
 export async function freePorts(count: number): Promise<number[]> {
   const found: number[] = [];

@@ -1,4 +1,6 @@
-/** The processes of a host as /proc shows them: who they are, what they cost. Only reads, and signals by pid. */
+/**
+ * The processes of a host as /proc shows them: who they are, what they cost. Only reads, and signals by pid.
+ */
 import { readFileSync } from "node:fs";
 import { isAlive, listPids, workingDirectory } from "../lib/process_table.ts";
 
@@ -28,7 +30,8 @@ export function pssBytes(pid: number): number {
 /** CPU time used so far by all threads, in ms. The kernel counts in hundredths of a second. */
 export function cpuMs(pid: number): number {
   const text = readFileSync(`/proc/${pid}/stat`, "latin1");
-  // The fields after the program's name, which may contain anything; utime and stime are the 14th and 15th of all.
+  // The fields after the program's name, which may contain anything; utime and stime are the 14th and 15th of
+  // all.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }

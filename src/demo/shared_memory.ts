@@ -1,6 +1,6 @@
 /**
- * Shared memory of PostgreSQL servers that are killed: it outlives them, until a server is started again in the same data
- * directory. Nobody does that where the directory is removed.
+ * Shared memory of PostgreSQL servers that are killed: it outlives them, until a server is started again in
+ * the same data directory. Nobody does that where the directory is removed.
  */
 import { spawnSync } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
@@ -34,7 +34,9 @@ export class SharedMemory {
   }
 }
 
-/** Of /proc/PID/maps: POSIX segments by file, System V ones by id, which stands where a file has its inode. */
+/**
+ * Of /proc/PID/maps: POSIX segments by file, System V ones by id, which stands where a file has its inode.
+ */
 export function parseMaps(text: string): { readonly files: string[]; readonly segments: string[] } {
   const files: string[] = [];
   const segments: string[] = [];

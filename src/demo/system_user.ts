@@ -1,4 +1,6 @@
-/** Users of this system, from /etc/passwd: PostgreSQL refuses to run as root, so root must name somebody else. */
+/**
+ * Users of this system, from /etc/passwd: PostgreSQL refuses to run as root, so root must name somebody else.
+ */
 import { readFileSync } from "node:fs";
 
 export interface SystemUser {

@@ -6,9 +6,9 @@ export function sleep(ms: number): Promise<void> {
 }
 
 /**
- * Calls `probe` until it returns something truthy, and returns that. An error of the probe counts as "not yet", also a
- * failed `expect`: what must hold all the time is for holdsFor.
- * Throws after `deadlineMs`, naming `what` and the last error seen, or that the last look has not ended.
+ * Calls `probe` until it returns something truthy, and returns that. An error of the probe counts as "not
+ * yet", also a failed `expect`: what must hold all the time is for holdsFor. Throws after `deadlineMs`,
+ * naming `what` and the last error seen, or that the last look has not ended.
  */
 export async function waitFor<T>(
   what: string,

@@ -1,7 +1,7 @@
 /**
- * The agent's side of the guard: requests to the guard process (guard_life.ts keeps one there), what is known of it,
- * and what is done in its place when it is stopped or dead (local_fence.ts). Owns this invariant: every callback is
- * called exactly once, and later.
+ * The agent's side of the guard: requests to the guard process (guard_life.ts keeps one there), what is known
+ * of it, and what is done in its place when it is stopped or dead (local_fence.ts). Owns this invariant:
+ * every callback is called exactly once, and later.
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -40,15 +40,18 @@ export interface GuardClientOptions {
   readonly unfenced?: () => boolean;
   /** Another agent has taken the guard over: this one has to end. @default nothing */
   readonly onSuperseded?: () => void;
-  /** The data directory belongs to another agent, as `why` says: this one has no business here. @default nothing */
+  /**
+   * The data directory belongs to another agent, as `why` says: this one has no business here. @default
+   * nothing
+   */
   readonly onTaken?: (why: string) => void;
 }
 
 const REQUEST_TIMEOUT_MS = 5000;
 const START_TIMEOUT_MS = 30_000;
 /**
- * A guard that has not answered a new agent for so long, or that is seen to be stopped, does not fence in time. With a ttl
- * of 2 s, what an agent that died a moment ago was acknowledged runs out within a second.
+ * A guard that has not answered a new agent for so long, or that is seen to be stopped, does not fence in
+ * time. With a ttl of 2 s, what an agent that died a moment ago was acknowledged runs out within a second.
  */
 const UNHEARD_MS = 500;
 const UNHEARD_LOOK_MS = 50;

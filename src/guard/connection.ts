@@ -1,4 +1,7 @@
-/** One connection of the agent to a guard process: requests with their answers, and what the guard says unasked. */
+/**
+ * One connection of the agent to a guard process: requests with their answers, and what the guard says
+ * unasked.
+ */
 import type { Socket } from "bun";
 import type { Clock } from "../../raft/mod.ts";
 import { peerCredentials } from "../lib/ffi.ts";
@@ -55,8 +58,8 @@ export class GuardConnection {
   }
 
   /**
-   * `done` is called once: with the answer, or with null when the connection ends before. `patient`: the answer comes
-   * when the thing is done, and says nothing about the guard's health until then.
+   * `done` is called once: with the answer, or with null when the connection ends before. `patient`: the
+   * answer comes when the thing is done, and says nothing about the guard's health until then.
    */
   request(operation: Operation, patient: boolean, done: (answer: Answer | null) => void): void {
     const id = this.#nextId++;

@@ -1,19 +1,21 @@
 /**
- * A data directory has one owner: one agent with its guard. The guard holds flock(2) on the directory itself, so that
- * symbolic links, bind mounts and mount namespaces lead to the same lock, and nothing that rewrites the content
- * (pg_rewind, a copy) can replace it. A file inside says who holds it.
+ * A data directory has one owner: one agent with its guard. The guard holds flock(2) on the directory itself,
+ * so that symbolic links, bind mounts and mount namespaces lead to the same lock, and nothing that rewrites
+ * the content (pg_rewind, a copy) can replace it. A file inside says who holds it.
  *
- * Who is refused: everyone but the owner, while the lock is held, while the owner's agent lives (its guard may have died
- * a moment ago), and while any process works in the directory that the named owner started. The owner is known by its
- * raft directory: an agent that is started again on it finds its guard, and with it the lock.
+ * Who is refused: everyone but the owner, while the lock is held, while the owner's agent lives (its guard
+ * may have died a moment ago), and while any process works in the directory that the named owner started. The
+ * owner is known by its raft directory: an agent that is started again on it finds its guard, and with it the
+ * lock.
  *
- * A directory with content that is not PostgreSQL's (a wrong `data_dir`), or with a whole data directory that was not this
- * agent's before (perhaps one of another cluster), is locked, and nothing is written into it, until the agent asks to use
- * it: it asks only after it has judged the content itself. A server that somebody started there by hand is adopted under
- * the lock alone: nothing is written while PostgreSQL runs, as the guard must not wait for a disk then.
+ * A directory with content that is not PostgreSQL's (a wrong `data_dir`), or with a whole data directory that
+ * was not this agent's before (perhaps one of another cluster), is locked, and nothing is written into it,
+ * until the agent asks to use it: it asks only after it has judged the content itself. A server that somebody
+ * started there by hand is adopted under the lock alone: nothing is written while PostgreSQL runs, as the
+ * guard must not wait for a disk then.
  *
- * A directory that is not there has no lock. Whoever makes one, moves one or finds another in its place claims it before
- * anything is done in it.
+ * A directory that is not there has no lock. Whoever makes one, moves one or finds another in its place
+ * claims it before anything is done in it.
  */
 import {
   closeSync,
@@ -131,7 +133,8 @@ export class DirectoryOwner {
     for (let tries = 1;; tries++) {
       const locked = lockFile(directory.fd);
       owner = readOwner(directory);
-      // A file system without such locks is no reason not to run: the processes that the file names still count.
+      // A file system without such locks is no reason not to run: the processes that the file names still
+      // count.
       if (locked.ok || locked.errno !== EAGAIN) break;
       if (tries === TRIES) return { kind: "taken", why: describe(this.#dataDir, this.#raftDir, owner, "") };
       Bun.sleepSync(PAUSE_MS);
@@ -170,8 +173,9 @@ export class DirectoryOwner {
 }
 
 /**
- * Why the owner of that raft directory may not use the data directory: the sentence names who does. null: nobody else
- * does, or there is no such directory. Changes nothing; holds the lock for a moment where it is free.
+ * Why the owner of that raft directory may not use the data directory: the sentence names who does. null:
+ * nobody else does, or there is no such directory. Changes nothing; holds the lock for a moment where it is
+ * free.
  */
 export function ownedByAnother(dataDir: string, raftDir: string): string | null {
   const found = openDirectory(dataDir);
@@ -189,7 +193,10 @@ export function ownedByAnother(dataDir: string, raftDir: string): string | null 
   }
 }
 
-/** The living guard that the data directory's owner of that raft directory has; null: it has none, or another is the owner. */
+/**
+ * The living guard that the data directory's owner of that raft directory has; null: it has none, or another
+ * is the owner.
+ */
 export function guardOf(dataDir: string, raftDir: string): ProcessId | null {
   const found = openDirectory(dataDir);
   if (found === null || "error" in found) return null;
@@ -213,7 +220,9 @@ function openDirectory(path: string): HeldDirectory | { readonly error: string }
   }
 }
 
-/** Names of which one is enough: half a data directory is still one. `lost+found`: of an empty file system. */
+/**
+ * Names of which one is enough: half a data directory is still one. `lost+found`: of an empty file system.
+ */
 const OF_POSTGRES =
   /^(PG_VERSION|global|base|pg_.*|postgresql\..*|postmaster\..*|.*\.signal|agent\..*|patroni\..*)$/;
 
@@ -228,7 +237,9 @@ function isForeign({ fd }: HeldDirectory): boolean {
   }
 }
 
-/** Whole, and no file in it says that the owner of that raft directory has used it since this host was booted. */
+/**
+ * Whole, and no file in it says that the owner of that raft directory has used it since this host was booted.
+ */
 function isStrange(directory: HeldDirectory, raftDir: string): boolean {
   const owner = readOwner(directory);
   return readText(`/proc/self/fd/${directory.fd}/PG_VERSION`) !== null &&

@@ -1,36 +1,43 @@
 /**
- * The fence: decides when PostgreSQL may run as a primary, when it is frozen, thawed and killed. Pure: no I/O, no
- * clock of its own; `nowMs` comes with every input. The guard process (server.ts) and the simulator execute its
- * effects at once and in order.
+ * The fence: decides when PostgreSQL may run as a primary, when it is frozen, thawed and killed. Pure: no
+ * I/O, no clock of its own; `nowMs` comes with every input. The guard process (server.ts) and the simulator
+ * execute its effects at once and in order.
  *
  * Invariants, checked after every input:
- * - a writable postmaster runs unfrozen only while its epoch is armed and the deadline lies ahead, or is `unfenced`;
+ * - a writable postmaster runs unfrozen only while its epoch is armed and the deadline lies ahead, or is
+ *   `unfenced`;
  * - an ended epoch, and every epoch below it, is never accepted again;
- * - a postmaster counts as closed only after a shutdown was asked for through this fence, and is never open again;
+ * - a postmaster counts as closed only after a shutdown was asked for through this fence, and is never open
+ *   again;
  * - it counts as doomed only while it is being killed, and until it is gone nothing is started in its place.
  *
- * Closed: the shutdown checkpoint is written, the control file says "shut down". Why nothing can be acknowledged then:
- * the postmaster tells the checkpointer to write that checkpoint only when no backend, no background worker and no
- * autovacuum is left, and a shutdown that was asked for never goes back: its states only go forward, and with a shutdown
- * asked for a crash of a child ends the postmaster instead of starting it anew. WAL senders have been told before the
- * checkpoint to take no more commands (WalSndInitStopping); they and the archiver are all that is left, and commit
- * nothing. So its epoch may be ended while they live, and what still lives after a limit is killed here, whatever has
- * become of the agent. The controller reads the control file: the guard does not touch the disk.
+ * Closed: the shutdown checkpoint is written, the control file says "shut down". Why nothing can be
+ * acknowledged then: the postmaster tells the checkpointer to write that checkpoint only when no backend, no
+ * background worker and no autovacuum is left, and a shutdown that was asked for never goes back: its states
+ * only go forward, and with a shutdown asked for a crash of a child ends the postmaster instead of starting
+ * it anew. WAL senders have been told before the checkpoint to take no more commands (WalSndInitStopping);
+ * they and the archiver are all that is left, and commit nothing. So its epoch may be ended while they live,
+ * and what still lives after a limit is killed here, whatever has become of the agent. The controller reads
+ * the control file: the guard does not touch the disk.
  *
- * Doomed: every process of the directory that is left has SIGKILL queued. The kernel keeps one that waits for a disk or a
- * network file system (state D) for as long as that hangs, and nobody must wait so long for a primary. Why nothing can be
- * acknowledged then: SIGKILL cannot be blocked, and is acted upon before the process runs another instruction of its own;
- * a fork under way fails when it finds the signal. What the call in which it waits still does to the disk, it does to a
- * directory in which nothing is started before \`gone\`. That is what a freeze relies on when the lease runs out (SIGSTOP
- * queued), and more: it is final. The same counts for what an earlier guard has left behind: a guard that dies leaves a
- * postmaster with SIGQUIT, and those of its children that hang in the kernel; the next one finds them by their directory,
+ * Doomed: every process of the directory that is left has SIGKILL queued. The kernel keeps one that waits for
+ * a disk or a network file system (state D) for as long as that hangs, and nobody must wait so long for a
+ * primary. Why nothing can be acknowledged then: SIGKILL cannot be blocked, and is acted upon before the
+ * process runs another instruction of its own; a fork under way fails when it finds the signal. What the call
+ * in which it waits still does to the disk, it does to a directory in which nothing is started before
+ * \`gone\`. That is what a freeze relies on when the lease runs out (SIGSTOP queued), and more: it is final.
+ * The same counts for what an earlier guard has left behind: a guard that dies leaves a postmaster with
+ * SIGQUIT, and those of its children that hang in the kernel; the next one finds them by their directory,
  * kills them, and knows as much of them then.
  */
 import { LONGEST_LEASE_MS } from "../model/limits.ts";
 import { MAX_FROZEN_MS, STOP_BUDGET_MS } from "../lease/stop_budget.ts";
 import type { GuardReply } from "./port.ts";
 
-/** While frozen, everything is looked at again this often: something outside (a service manager) may send SIGCONT. */
+/**
+ * While frozen, everything is looked at again this often: something outside (a service manager) may send
+ * SIGCONT.
+ */
 export const REFREEZE_MS = 100;
 /** A closed postmaster's archiver and WAL senders are given no more than this. */
 const MAX_LEFTOVERS_MS = 3_600_000;
@@ -42,8 +49,8 @@ export interface Armed {
 }
 
 /**
- * "undeclared": adopted, and nobody has said yet whether it is a primary. Not fenced (nothing fenced it before), but
- * counted as writable.
+ * "undeclared": adopted, and nobody has said yet whether it is a primary. Not fenced (nothing fenced it
+ * before), but counted as writable.
  */
 export type Authority =
   | { readonly kind: "standby" }
@@ -61,7 +68,10 @@ export interface FencePostmaster {
   readonly killing: boolean;
   /** True when the ladder, not a request, ended it. */
   readonly fenced: boolean;
-  /** Closed: it acknowledges nothing any more, and what is left of it is killed at this time. Absent: it is open. */
+  /**
+   * Closed: it acknowledges nothing any more, and what is left of it is killed at this time. Absent: it is
+   * open.
+   */
   readonly closedUntilMs?: number;
   /** It acknowledges nothing any more: SIGKILL is queued for whatever is left of it. Absent: not known. */
   readonly doomed?: boolean;
@@ -73,7 +83,9 @@ export interface FenceState {
   readonly postmaster: FencePostmaster | null;
   /** Processes of the data directory without a postmaster, being killed. Nothing starts before `gone`. */
   readonly sweeping: boolean;
-  /** SIGKILL is queued for whatever is left of these: they acknowledge nothing any more. Absent: not known. */
+  /**
+   * SIGKILL is queued for whatever is left of these: they acknowledge nothing any more. Absent: not known.
+   */
   readonly sweptDoomed?: boolean;
   readonly killAfterMs: number;
 }
@@ -88,7 +100,10 @@ export type FenceInput =
     readonly killAfterMs?: number;
   }
   | { readonly kind: "end"; readonly epoch: number }
-  /** May it be started? epoch null: as a standby. When accepted, the owner starts it and says `started` at once. */
+  /**
+   * May it be started? epoch null: as a standby. When accepted, the owner starts it and says `started` at
+   * once.
+   */
   | { readonly kind: "start"; readonly epoch: number | null }
   | { readonly kind: "started"; readonly pid: number; readonly epoch: number | null }
   /** A postmaster was found running. */
@@ -111,7 +126,9 @@ export type FenceInput =
   | { readonly kind: "tick" };
 
 export type FenceEffect =
-  /** Stop the postmaster, then every process of the directory. Repeated while frozen: must be harmless then. */
+  /**
+   * Stop the postmaster, then every process of the directory. Repeated while frozen: must be harmless then.
+   */
   | { readonly kind: "freeze" }
   | { readonly kind: "thaw" }
   /** Kill everything of the directory and say `gone` when nothing is left. */
@@ -234,7 +251,8 @@ function arm(state: FenceState, input: FenceInput & { kind: "arm" }, nowMs: numb
   if (armed !== null && epoch < armed.epoch) {
     return refuse(state, `epoch ${epoch} is older than ${armed.epoch}`);
   }
-  // No lease is that long: such a deadline comes from another clock. Leaders count on it (longestWaitMs in src/lease/renewal.ts).
+  // No lease is that long: such a deadline comes from another clock. Leaders count on it (longestWaitMs in
+  // src/lease/renewal.ts).
   if (!(deadlineMs <= nowMs + LONGEST_LEASE_MS)) {
     return refuse(state, `deadline ${deadlineMs} is of another clock`);
   }
@@ -334,7 +352,8 @@ function close(state: FenceState, pid: number, leftoversMs: number, nowMs: numbe
   if (postmaster === null || postmaster.killing || postmaster.pid !== pid) {
     return refuse(state, `there is no postmaster (pid ${pid})`);
   }
-  // Without a shutdown asked for by us, "shut down" may be what an earlier server has left in the control file.
+  // Without a shutdown asked for by us, "shut down" may be what an earlier server has left in the control
+  // file.
   if (!postmaster.ending) return refuse(state, "no shutdown was asked for");
   if (postmaster.frozenAtMs !== null) return refuse(state, "the postmaster is frozen");
   // What an undeclared one is, the control file does not say.
@@ -364,7 +383,10 @@ function kill(state: FenceState, fenced: boolean): FenceStep {
   return accept({ ...state, postmaster: { ...postmaster, killing: true, fenced } }, { kind: "kill" });
 }
 
-/** freeze at the deadline; thaw when the same epoch has enough time again; kill when the lock is lost or it lasts. */
+/**
+ * freeze at the deadline; thaw when the same epoch has enough time again; kill when the lock is lost or it
+ * lasts.
+ */
 function climb(state: FenceState, nowMs: number): { state: FenceState; effects: readonly FenceEffect[] } {
   const { postmaster, armed } = state;
   if (postmaster === null || postmaster.killing || postmaster.authority.kind !== "primary") {

@@ -1,4 +1,7 @@
-/** What the guard does first when it wakes up, with clocks that a test sets and a process that is not stopped really. */
+/**
+ * What the guard does first when it wakes up, with clocks that a test sets and a process that is not stopped
+ * really.
+ */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,6 +1,6 @@
 /**
- * The guard without its socket: executes what the fence decides on real processes, and looks at the clock. Never
- * waits for anything but timers, never writes a log or a file.
+ * The guard without its socket: executes what the fence decides on real processes, and looks at the clock.
+ * Never waits for anything but timers, never writes a log or a file.
  */
 import type { Timer } from "../../raft/mod.ts";
 import { assert } from "../lib/assert.ts";
@@ -21,8 +21,8 @@ import { SIGHUP, SIGINT, SIGQUIT, SIGUSR1 } from "./signals.ts";
 const NEAR_MS = 250;
 const NEAR_TICK_MS = 50;
 /**
- * No sleep is longer while a deadline is ahead: timers stand still while the host is suspended, the deadline doesn't.
- * Within the budget to stop; each wake-up costs a quarter of a millisecond of processor time.
+ * No sleep is longer while a deadline is ahead: timers stand still while the host is suspended, the deadline
+ * doesn't. Within the budget to stop; each wake-up costs a quarter of a millisecond of processor time.
  */
 const FAR_TICK_MS = 250;
 const KILL_PASS_MS = 10;
@@ -71,7 +71,10 @@ export class Guard {
     this.#fence = newFence(parts.killAfterMs);
   }
 
-  /** Goes on with what the program knew that this process was before. The deadline is looked at before anything else. */
+  /**
+   * Goes on with what the program knew that this process was before. The deadline is looked at before
+   * anything else.
+   */
   resume({ fence, process, lastExit, seen }: GuardState): void {
     this.#fence = fence;
     this.#process = process;
@@ -260,8 +263,9 @@ export class Guard {
   }
 
   /**
-   * Another agent has the say. A start that the one before it has asked for, and that still waits for something, is void: the
-   * new one does not know of it, and may be at work in the directory when its turn comes.
+   * Another agent has the say. A start that the one before it has asked for, and that still waits for
+   * something, is void: the new one does not know of it, and may be at work in the directory when its turn
+   * comes.
    */
   newController(): void {
     this.#controllers++;
@@ -402,7 +406,10 @@ export class Guard {
     this.#timer = this.#parts.clock.after(waitMs, () => this.#wake(true));
   }
 
-  /** First at each wake-up. Whoever was away looks at the deadline before anything else, and then says that it was away. */
+  /**
+   * First at each wake-up. Whoever was away looks at the deadline before anything else, and then says that it
+   * was away.
+   */
   #wake(tick: boolean): void {
     const { clock, wallMs } = this.#parts;
     const nowMs = clock.now();

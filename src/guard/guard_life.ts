@@ -1,6 +1,6 @@
 /**
- * Keeps a guard process there: connects to the one that answers, starts one when none does, wakes a stopped one and
- * replaces one that is beyond hope. Knows nothing of leases.
+ * Keeps a guard process there: connects to the one that answers, starts one when none does, wakes a stopped
+ * one and replaces one that is beyond hope. Knows nothing of leases.
  */
 import type { Clock, Timer } from "../../raft/mod.ts";
 import { kill as sendSignal } from "../lib/ffi.ts";
@@ -40,8 +40,8 @@ export const SILENT_MS = 1000;
 /** Without an answer for this long, it is killed and replaced. */
 const HOPELESS_MS = 15_000;
 /**
- * A guard that lives and cannot be connected to for so long has lost its socket: it never comes back, and keeps another one
- * from starting. It is ended, and PostgreSQL with it by the kernel.
+ * A guard that lives and cannot be connected to for so long has lost its socket: it never comes back, and
+ * keeps another one from starting. It is ended, and PostgreSQL with it by the kernel.
  */
 const UNREACHABLE_MS = 5000;
 const RECONNECT_MS = 20;
@@ -83,7 +83,10 @@ export class GuardLife {
     });
   }
 
-  /** False when there is no guard to ask; else `done` is called once, with null when the guard is lost meanwhile. */
+  /**
+   * False when there is no guard to ask; else `done` is called once, with null when the guard is lost
+   * meanwhile.
+   */
   request(operation: Operation, done: (answer: Answer | null) => void): boolean {
     if (this.#connection === null || this.hello === null) return false;
     // PostgreSQL is started and killed in its own time.

@@ -16,7 +16,10 @@ export interface GuardParts {
   wallMs(): number;
   readonly group: ProcessGroup;
   readonly killAfterMs: number;
-  /** Takes the lock of the data directory that is there now; "use": the agent is about to change what is there. */
+  /**
+   * Takes the lock of the data directory that is there now; "use": the agent is about to change what is
+   * there.
+   */
   claim(purpose: "look" | "use"): Claim;
   /** Starts PostgreSQL as our child and returns its pid; throws when that fails. */
   launch(spec: StartSpec, onExit: (exit: ChildExit) => void): number;

@@ -1,7 +1,7 @@
 /**
- * The agent's side of an upgrade of the guard: a guard of another release, which a restarted agent finds, is asked to
- * become the program of the agent (upgrade_self.ts), older or newer, so that the two that run are always of one
- * release. Refused, it is asked again; meanwhile the old guard does its work.
+ * The agent's side of an upgrade of the guard: a guard of another release, which a restarted agent finds, is
+ * asked to become the program of the agent (upgrade_self.ts), older or newer, so that the two that run are
+ * always of one release. Refused, it is asked again; meanwhile the old guard does its work.
  */
 import { statSync } from "node:fs";
 import type { Clock, Timer } from "../../raft/mod.ts";
@@ -81,7 +81,8 @@ export class GuardUpgrade {
       if (reply?.ok === false) {
         this.#complain(`guard ${hello.pid} goes on as release ${hello.release}: ${reply.error}`);
       }
-      // Also after a yes: it may fail still. A guard that has become ours says so, and then there is nothing to ask.
+      // Also after a yes: it may fail still. A guard that has become ours says so, and then there is nothing
+      // to ask.
       if (reply !== null) this.#askLater(hello);
     });
   }

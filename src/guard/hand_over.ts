@@ -1,9 +1,10 @@
 /**
  * What a guard hands to the program that it becomes (upgrade_self.ts): all that it knows, as text. Pure.
  *
- * Whoever changes the meaning of a field raises STATE_VERSION: the two may be of different releases, in either order.
- * The agent asks for an upgrade only when it reads what the guard writes, and the guard checks that once more, since
- * there is no way back: a state that cannot be read ends the process, and PostgreSQL with it.
+ * Whoever changes the meaning of a field raises STATE_VERSION: the two may be of different releases, in
+ * either order. The agent asks for an upgrade only when it reads what the guard writes, and the guard checks
+ * that once more, since there is no way back: a state that cannot be read ends the process, and PostgreSQL
+ * with it.
  */
 import type { HeldDirectory } from "./directory_owner.ts";
 import type { FenceState } from "./fence.ts";
@@ -14,9 +15,10 @@ import type { ProcessId } from "./process_id.ts";
 export const STATE_VERSION = 1;
 
 /**
- * A primary needs this much of its lease ahead. Measured: 73 to 107 ms from the last look at the clock in the old program
- * to the first one in the new, on two cores with a load of 16. With ttl 2 and a renewal each 250 ms, 1290 ms are ahead.
- * A program that takes longer (its file on a slow disk) makes the agent freeze PostgreSQL in the guard's place.
+ * A primary needs this much of its lease ahead. Measured: 73 to 107 ms from the last look at the clock in the
+ * old program to the first one in the new, on two cores with a load of 16. With ttl 2 and a renewal each 250
+ * ms, 1290 ms are ahead. A program that takes longer (its file on a slow disk) makes the agent freeze
+ * PostgreSQL in the guard's place.
  */
 export const UPGRADE_ROOM_MS = 1000;
 

@@ -19,8 +19,8 @@ export interface Launcher {
 }
 
 /**
- * Returns the pid, which is that of PostgreSQL from the start. Must be called on the main thread: the parent-death
- * signal follows the thread, not the process. Standard output and error are ours.
+ * Returns the pid, which is that of PostgreSQL from the start. Must be called on the main thread: the
+ * parent-death signal follows the thread, not the process. Standard output and error are ours.
  */
 export function launchPostgres(
   launcher: Launcher,

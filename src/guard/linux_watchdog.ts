@@ -1,10 +1,11 @@
 /**
- * /dev/watchdog through the kernel's interface (Documentation/watchdog/watchdog-api.rst): opened for writing only, a
- * byte is a keepalive, 'V' before the close stops it. Opening starts it. The descriptor is close-on-exec, as all that
- * the runtime opens: a child that inherited it would keep the device from being stopped.
+ * /dev/watchdog through the kernel's interface (Documentation/watchdog/watchdog-api.rst): opened for writing
+ * only, a byte is a keepalive, 'V' before the close stops it. Opening starts it. The descriptor is
+ * close-on-exec, as all that the runtime opens: a child that inherited it would keep the device from being
+ * stopped.
  *
- * A descriptor that root opened before privileges were dropped (`kept`) is never closed while the agent runs, since it
- * could not be opened again: it is stopped and started by ioctl.
+ * A descriptor that root opened before privileges were dropped (`kept`) is never closed while the agent runs,
+ * since it could not be opened again: it is stopped and started by ioctl.
  */
 import { closeSync, constants, writeSync } from "node:fs";
 import { type KeptDevice, notOpenable, openDevice } from "./open_watchdog.ts";

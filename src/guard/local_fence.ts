@@ -1,8 +1,8 @@
 /**
- * What the agent does itself when its guard cannot: the guard is stopped or too slow (freeze at the deadline, thaw or
- * kill later), it has not said anything to this agent yet (freeze at once: what runs may be a primary, and its deadline is
- * not known), or it is gone (kill everything). It acts on what was asked of the guard and on what the guard last
- * said; as soon as the guard speaks again, the guard's word counts.
+ * What the agent does itself when its guard cannot: the guard is stopped or too slow (freeze at the deadline,
+ * thaw or kill later), it has not said anything to this agent yet (freeze at once: what runs may be a
+ * primary, and its deadline is not known), or it is gone (kill everything). It acts on what was asked of the
+ * guard and on what the guard last said; as soon as the guard speaks again, the guard's word counts.
  */
 import type { Clock, Timer } from "../../raft/mod.ts";
 import type { Log } from "../lib/log.ts";
@@ -14,7 +14,10 @@ import { type ProcessGroup } from "./process_group.ts";
 import { identify, type ProcessId } from "./process_id.ts";
 import type { WireView } from "./protocol.ts";
 
-/** The guard's turn comes first, and a freeze on a busy host takes 100 ms; ours is within the stop budget still. */
+/**
+ * The guard's turn comes first, and a freeze on a busy host takes 100 ms; ours is within the stop budget
+ * still.
+ */
 const GRACE_MS = 200;
 /** As in the guard: timers stand still while the host is suspended. */
 const MAX_SLEEP_MS = 250;
@@ -45,7 +48,10 @@ export class LocalFence {
   #maybePrimary = false;
   #state: LocalPhase = "watching";
   #frozenAtMs = 0;
-  /** This agent, or an earlier one, has stopped its processes, and nobody is known to have made them go on since. */
+  /**
+   * This agent, or an earlier one, has stopped its processes, and nobody is known to have made them go on
+   * since.
+   */
   #stopped = false;
   /** A guard has spoken to this agent. */
   #heard = false;
@@ -80,7 +86,8 @@ export class LocalFence {
       this.#parts.group.resolve();
     }
     if (this.#state !== "killing") this.#parts.group.follow(this.#process);
-    // An agent that froze what runs, and ended before a guard answered, has told nobody of it: the guard believes that it runs.
+    // An agent that froze what runs, and ended before a guard answered, has told nobody of it: the guard
+    // believes that it runs.
     if (!this.#heard && this.#parts.group.members().some(isStopped)) this.#stopped = true;
     this.#heard = true;
     if (this.#state === "frozen" || this.#stopped) this.#handBack(view);
@@ -89,9 +96,9 @@ export class LocalFence {
   }
 
   /**
-   * No guard has answered this agent, and a guard that nobody hears may be one that cannot fence: stopped, or starved. An
-   * earlier agent may have had a primary started under a deadline that only the guard knows, and that may be over. So
-   * what runs is frozen until a guard speaks. Does nothing where nothing runs.
+   * No guard has answered this agent, and a guard that nobody hears may be one that cannot fence: stopped, or
+   * starved. An earlier agent may have had a primary started under a deadline that only the guard knows, and
+   * that may be over. So what runs is frozen until a guard speaks. Does nothing where nothing runs.
    */
   guardUnheard(): void {
     const { group, clock, log, unfenced } = this.#parts;
@@ -127,8 +134,9 @@ export class LocalFence {
   }
 
   /**
-   * The guard's word counts, but for what it cannot know: our last SIGSTOP may have come after it made PostgreSQL go on,
-   * while what it had said before lay unread here. So when it says that it runs, it is made to go on by us, too.
+   * The guard's word counts, but for what it cannot know: our last SIGSTOP may have come after it made
+   * PostgreSQL go on, while what it had said before lay unread here. So when it says that it runs, it is made
+   * to go on by us, too.
    */
   #handBack(view: WireView): void {
     if (this.#state === "killing") return;

@@ -16,9 +16,9 @@ export interface KeptDevice {
 }
 
 /**
- * For `--user`: to be called as root, before privileges are dropped. The device is stopped at once, or an agent that
- * cannot start would have its host reset; not if it was `leftRunning`, since nobody knows yet what PostgreSQL is doing.
- * One that cannot be stopped once started is left alone.
+ * For `--user`: to be called as root, before privileges are dropped. The device is stopped at once, or an
+ * agent that cannot start would have its host reset; not if it was `leftRunning`, since nobody knows yet what
+ * PostgreSQL is doing. One that cannot be stopped once started is left alone.
  */
 export function openBeforeDroppingPrivileges(path: string, user: string, leftRunning: boolean): KeptDevice {
   if (deviceFacts(path).nowayout) {

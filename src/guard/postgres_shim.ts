@@ -1,6 +1,7 @@
 /**
- * Between guard and PostgreSQL: the guard starts its own executable, which prepares what a child must set for itself
- * and becomes PostgreSQL by execv, keeping the pid. Anything that fails ends it with 127 and a line on standard error.
+ * Between guard and PostgreSQL: the guard starts its own executable, which prepares what a child must set for
+ * itself and becomes PostgreSQL by execv, keeping the pid. Anything that fails ends it with 127 and a line on
+ * standard error.
  */
 import { closeSync, constants, fstatSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { duplicate, execv, parentPid, resetSignals, setParentDeathSignal, setSession } from "../lib/ffi.ts";
@@ -10,10 +11,12 @@ import { SIGQUIT } from "./signals.ts";
 export function runPostgresShim(argv: readonly string[]): never {
   const [guardPid, oomScoreAdj, program, ...args] = argv;
   if (guardPid === undefined || oomScoreAdj === undefined || program === undefined) fail("too few arguments");
-  // The end of the guard makes the postmaster end its children. Asked for before the check: no gap in between.
+  // The end of the guard makes the postmaster end its children. Asked for before the check: no gap in
+  // between.
   setParentDeathSignal(SIGQUIT);
   if (parentPid() !== Number(guardPid)) fail("the guard is gone");
-  // A session of its own: signals to the guard's group, and stop rules of orphaned groups, do not reach PostgreSQL.
+  // A session of its own: signals to the guard's group, and stop rules of orphaned groups, do not reach
+  // PostgreSQL.
   setSession();
   try {
     writeFileSync("/proc/self/oom_score_adj", oomScoreAdj);
@@ -28,8 +31,8 @@ export function runPostgresShim(argv: readonly string[]): never {
 }
 
 /**
- * A pipe that nobody reads would stop every process of PostgreSQL that logs, the postmaster first. Opened anew it does
- * not wait, for PostgreSQL alone, which then loses the lines that have no room.
+ * A pipe that nobody reads would stop every process of PostgreSQL that logs, the postmaster first. Opened
+ * anew it does not wait, for PostgreSQL alone, which then loses the lines that have no room.
  */
 function neverWaitForReader(fd: number): void {
   if (!fstatSync(fd).isFIFO()) return;

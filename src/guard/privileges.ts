@@ -1,6 +1,7 @@
 /**
- * What makes the guard hard to delay: memory that stays in, a scheduling class above ordinary processes, no OOM kill.
- * Each needs a permission that many installations do not give; what was refused is reported, never fatal.
+ * What makes the guard hard to delay: memory that stays in, a scheduling class above ordinary processes, no
+ * OOM kill. Each needs a permission that many installations do not give; what was refused is reported, never
+ * fatal.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import {

@@ -1,7 +1,8 @@
 /**
- * Every process whose working directory is one data directory: PostgreSQL, however it is parented (backends of a dead
- * postmaster belong to init, and each is a session of its own). Freeze, thaw and kill for guard and agent alike.
- * Looks at nothing but /proc once resolve() has been called: a hung disk must not delay a freeze.
+ * Every process whose working directory is one data directory: PostgreSQL, however it is parented (backends
+ * of a dead postmaster belong to init, and each is a session of its own). Freeze, thaw and kill for guard and
+ * agent alike. Looks at nothing but /proc once resolve() has been called: a hung disk must not delay a
+ * freeze.
  */
 import { existsSync, realpathSync, rmSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -39,11 +40,17 @@ export type SeenPlaces = { readonly inodes: readonly string[]; readonly movedTo:
 
 export class ProcessGroup {
   readonly dataDir: string;
-  /** Where dataDir led whenever it was resolved: a symbolic link may be turned while processes of the old place live. */
+  /**
+   * Where dataDir led whenever it was resolved: a symbolic link may be turned while processes of the old
+   * place live.
+   */
   readonly #places = new Set<string>();
   /** Device and inode of these places: a directory that is moved keeps them. */
   readonly #inodes = new Set<string>();
-  /** Under which other path the running postmaster works: it was moved, or is mounted twice; null: under none that is known. */
+  /**
+   * Under which other path the running postmaster works: it was moved, or is mounted twice; null: under none
+   * that is known.
+   */
   #movedTo: string | null = null;
   readonly #keepers: () => Keepers;
   readonly #namespace = mountNamespace("self");
@@ -73,8 +80,9 @@ export class ProcessGroup {
   }
 
   /**
-   * PostgreSQL may have been started under another path of the same directory (a bind mount): the kernel names its working
-   * directory by that path, and nobody would be seen to work here. The lock file says which.
+   * PostgreSQL may have been started under another path of the same directory (a bind mount): the kernel
+   * names its working directory by that path, and nobody would be seen to work here. The lock file says
+   * which.
    */
   #findOtherPath(): void {
     const named = readLines(this.#lockPath())?.[1] ?? "";
@@ -84,8 +92,9 @@ export class ProcessGroup {
   }
 
   /**
-   * Where the postmaster works now: its data directory may have been moved, and its children with it. Looks on disk only
-   * when that is a new place. null: it is gone, with its children, and what comes to that place later is not ours.
+   * Where the postmaster works now: its data directory may have been moved, and its children with it. Looks
+   * on disk only when that is a new place. null: it is gone, with its children, and what comes to that place
+   * later is not ours.
    */
   follow(postmaster: ProcessId | null): void {
     if (postmaster === null) {
@@ -118,7 +127,10 @@ export class ProcessGroup {
     return this.members().some(({ pid }) => runsServer(pid) === true);
   }
 
-  /** One by one, so that a signal need not wait for the end of the scan. `known`: not looked at, it costs the most. */
+  /**
+   * One by one, so that a signal need not wait for the end of the scan. `known`: not looked at, it costs the
+   * most.
+   */
   *#scan(known: ReadonlySet<number> = NOBODY): Generator<ProcessStat> {
     const keepers = this.#keepers();
     for (const pid of listPids()) {
@@ -141,14 +153,15 @@ export class ProcessGroup {
   }
 
   /**
-   * Whether `postmaster.pid` keeps PostgreSQL from starting although nobody works here. PostgreSQL takes any living process
-   * with that number for its predecessor, and a zombie too: after a crash of the host the number is somebody else's, for
-   * as long as that one lives. Reads the disk.
+   * Whether `postmaster.pid` keeps PostgreSQL from starting although nobody works here. PostgreSQL takes any
+   * living process with that number for its predecessor, and a zombie too: after a crash of the host the
+   * number is somebody else's, for as long as that one lives. Reads the disk.
    *
-   * "stranger" is said only with the proof that no PostgreSQL of this directory lives: no process works in it, and the one
-   * that is named acts as another user (the postmaster has the owner's, which is ours) or is seen to work in another
-   * directory. What cannot be seen proves nothing. Of a server in another container, whose processes do not show here, the
-   * lock of the directory tells (directory_owner.ts), and PostgreSQL itself looks for its shared memory.
+   * "stranger" is said only with the proof that no PostgreSQL of this directory lives: no process works in
+   * it, and the one that is named acts as another user (the postmaster has the owner's, which is ours) or is
+   * seen to work in another directory. What cannot be seen proves nothing. Of a server in another container,
+   * whose processes do not show here, the lock of the directory tells (directory_owner.ts), and PostgreSQL
+   * itself looks for its shared memory.
    */
   staleLock(): StaleLock | null {
     const pid = this.#lockHolder();
@@ -162,7 +175,10 @@ export class ProcessGroup {
     return { kind: "stranger", pid: holder.pid, name: holder.name };
   }
 
-  /** Unless another process has taken it meanwhile. With it goes the lock of its socket, where the same server made that. */
+  /**
+   * Unless another process has taken it meanwhile. With it goes the lock of its socket, where the same server
+   * made that.
+   */
   removeLock(stale: StaleLock): void {
     if (stale.kind === "nameless") {
       if (this.#lockHolder() === null) rmSync(this.#lockPath(), { force: true });
@@ -204,13 +220,13 @@ export class ProcessGroup {
   }
 
   /**
-   * SIGSTOP for everyone, until a scan that began when whoever forks was stopped shows nobody new. A process with SIGSTOP
-   * queued runs no instruction of its own, but a fork that had begun goes on to its end, and its child has no SIGSTOP.
-   * May be repeated.
+   * SIGSTOP for everyone, until a scan that began when whoever forks was stopped shows nobody new. A process
+   * with SIGSTOP queued runs no instruction of its own, but a fork that had begun goes on to its end, and its
+   * child has no SIGSTOP. May be repeated.
    *
-   * The postmaster comes after the others, here and in kill(), and before them in thaw(): whoever signals may be killed
-   * at any point, and then the postmaster, which the kernel or we told to end, has to end the rest. Stopped, it could
-   * not, and backends that were not reached yet would go on acknowledging.
+   * The postmaster comes after the others, here and in kill(), and before them in thaw(): whoever signals may
+   * be killed at any point, and then the postmaster, which the kernel or we told to end, has to end the rest.
+   * Stopped, it could not, and backends that were not reached yet would go on acknowledging.
    *
    * Returns to how many it was sent.
    */
@@ -220,7 +236,8 @@ export class ProcessGroup {
     if (postmaster !== null) this.follow(postmaster);
     const signalled = new Set<number>();
     if (postmaster !== null) {
-      // All backends in a moment: a scan takes milliseconds of processor time, and a busy host gives few at a time.
+      // All backends in a moment: a scan takes milliseconds of processor time, and a busy host gives few at a
+      // time.
       for (const pid of childrenOf(postmaster)) if (this.#send(pid, SIGSTOP).ok) signalled.add(pid);
       this.#signalOnce(SIGSTOP, signalled, postmaster.pid);
       signalProcess(postmaster, SIGSTOP, this.#send);
@@ -247,8 +264,8 @@ export class ProcessGroup {
   }
 
   /**
-   * One pass; true when nothing was left at its end. To be repeated until then: dying takes time. SIGQUIT keeps the
-   * postmaster from forking, and makes it finish what we may not.
+   * One pass; true when nothing was left at its end. To be repeated until then: dying takes time. SIGQUIT
+   * keeps the postmaster from forking, and makes it finish what we may not.
    */
   kill(named: ProcessId | null): boolean {
     const postmaster = living(named);
@@ -343,16 +360,19 @@ function childrenOf(parent: ProcessId): number[] {
   return isSame(parent) ? listChildren(parent.pid) : [];
 }
 
-/** A shell (or pager, or editor) of an operator who looks around in the directory; PostgreSQL has no terminal. */
+/**
+ * A shell (or pager, or editor) of an operator who looks around in the directory; PostgreSQL has no terminal.
+ */
 function isOperators(process: ProcessStat): boolean {
   if (process.terminal === 0) return false;
   return runsServer(process.pid) === false;
 }
 
 /**
- * What the agent itself runs in the directory, while no server does: pg_rewind, initdb, with children of theirs.
- * Told by descent, not by name: they run `postgres` too. A server descends from the guard, or has lost its parents; an
- * agent that is the init of a container gets those, so its immediate child must be something else.
+ * What the agent itself runs in the directory, while no server does: pg_rewind, initdb, with children of
+ * theirs. Told by descent, not by name: they run `postgres` too. A server descends from the guard, or has
+ * lost its parents; an agent that is the init of a container gets those, so its immediate child must be
+ * something else.
  */
 function isTool(process: ProcessStat, keepers: Keepers): boolean {
   if (keepers.agent === 0) return false;

@@ -1,7 +1,8 @@
 /**
- * What guard and agent say to each other over the Unix socket: one JSON object a line. The two may be of different
- * releases (the guard outlives the agent), so unknown fields are ignored and unknown operations are answered with an
- * error. Everything from the other side is checked here, by hand: the guard carries no parser library.
+ * What guard and agent say to each other over the Unix socket: one JSON object a line. The two may be of
+ * different releases (the guard outlives the agent), so unknown fields are ignored and unknown operations are
+ * answered with an error. Everything from the other side is checked here, by hand: the guard carries no
+ * parser library.
  */
 import type { ClockReport } from "../model/clock_jump.ts";
 import type { ExitReport, GuardReply, Postmaster, StartSpec } from "./port.ts";
@@ -54,9 +55,15 @@ export interface WireView {
   readonly endedEpoch: number;
   readonly postmaster: Postmaster | null;
   readonly anyProcess: boolean;
-  /** What is left of PostgreSQL has SIGKILL queued, and is kept by the kernel. Missing: a guard of an earlier release. */
+  /**
+   * What is left of PostgreSQL has SIGKILL queued, and is kept by the kernel. Missing: a guard of an earlier
+   * release.
+   */
   readonly doomed?: boolean;
-  /** The data directory belongs to another agent, as this sentence says. Missing: a guard of an earlier release. */
+  /**
+   * The data directory belongs to another agent, as this sentence says. Missing: a guard of an earlier
+   * release.
+   */
   readonly taken?: string | null;
   /** Frozen, and every process was seen stopped or certain to stop. */
   readonly allStopped: boolean;
@@ -105,7 +112,10 @@ export function encode(message: Request | GuardMessage): Uint8Array {
   return new TextEncoder().encode(`${JSON.stringify(message)}\n`);
 }
 
-/** Bytes in, lines out. A line without an end after MAX_LINE_BYTES is an error: the other side is none of ours. */
+/**
+ * Bytes in, lines out. A line without an end after MAX_LINE_BYTES is an error: the other side is none of
+ * ours.
+ */
 export class LineReader {
   #pending = new Uint8Array(0);
 
@@ -226,7 +236,9 @@ function decodeSpec(value: unknown): StartSpec | null {
   return { program, args, env: env as { [name: string]: string }, dataDir, epoch };
 }
 
-/** null for what this release does not know. The guard is our own program: its views are taken as they come. */
+/**
+ * null for what this release does not know. The guard is our own program: its views are taken as they come.
+ */
 export function decodeGuardMessage(line: string): GuardMessage | null {
   const fields = parseFields(line);
   switch (fields?.kind) {

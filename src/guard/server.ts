@@ -1,7 +1,7 @@
 /**
- * The guard process: the socket on which the agent controls it, and its life. One controller at a time, the newest;
- * it may come and go, the guard stays as long as there is something to guard. Writes nothing to disk or to a log
- * after its start; what it has to say goes to the controller.
+ * The guard process: the socket on which the agent controls it, and its life. One controller at a time, the
+ * newest; it may come and go, the guard stays as long as there is something to guard. Writes nothing to disk
+ * or to a log after its start; what it has to say goes to the controller.
  */
 import { chmodSync, closeSync, mkdirSync, openSync, statSync, unlinkSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -45,7 +45,9 @@ export interface GuardOptions {
   readonly shimCommand: readonly string[];
   /** @default 5000; every arm may change it */
   readonly killAfterMs?: number;
-  /** The descriptor with what this process knew when it was another program (upgrade_self.ts). @default none */
+  /**
+   * The descriptor with what this process knew when it was another program (upgrade_self.ts). @default none
+   */
   readonly stateFd?: number | null;
   /** @default VERSION */
   readonly release?: string;
@@ -53,10 +55,15 @@ export interface GuardOptions {
 
 const DEFAULT_KILL_AFTER_MS = 5000;
 const LONELY_LOOK_MS = 10_000;
-/** Without a controller and without PostgreSQL it ends after this time: until then it remembers what has ended. */
+/**
+ * Without a controller and without PostgreSQL it ends after this time: until then it remembers what has
+ * ended.
+ */
 const LONELY_MS = 600_000;
 const KEPT_NOTICES = 50;
-/** A guard is started by an agent that connects at once; should it have died, the guard looks around alone. */
+/**
+ * A guard is started by an agent that connects at once; should it have died, the guard looks around alone.
+ */
 const FIRST_LOOK_MS = 2000;
 
 /** Runs until the process ends. */
@@ -197,7 +204,8 @@ class GuardServer {
 
   #stayAlive(): void {
     process.on("SIGCHLD", () => this.#guard.lookAtPostmaster());
-    // A service manager that ends everything of ours at once ends the agent too, which then stops PostgreSQL in order.
+    // A service manager that ends everything of ours at once ends the agent too, which then stops PostgreSQL
+    // in order.
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
       process.on(signal, () => {
         if (signal !== "SIGHUP" && this.#controller === null && this.#guard.isIdle()) this.#quit();
@@ -259,7 +267,10 @@ class GuardServer {
     }
   }
 
-  /** The newest agent is the controller. Release 1 speaks version 1 only; a newer agent has to speak it with us. */
+  /**
+   * The newest agent is the controller. Release 1 speaks version 1 only; a newer agent has to speak it with
+   * us.
+   */
   #takeOver(socket: GuardSocket, id: number, version: number): void {
     if (version < PROTOCOL_VERSION) {
       this.#answer(socket, id, `this guard speaks version ${PROTOCOL_VERSION}, not ${version}`);

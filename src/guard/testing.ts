@@ -1,7 +1,7 @@
 /**
- * For the tests of this folder: a directory with a stand-in for PostgreSQL, whose two "backends" write a line to the
- * file `acks` every few milliseconds, and guards and clients around it. `bun testing.ts guard|shim ...` is the
- * executable that they start.
+ * For the tests of this folder: a directory with a stand-in for PostgreSQL, whose two "backends" write a line
+ * to the file `acks` every few milliseconds, and guards and clients around it. `bun testing.ts guard|shim
+ * ...` is the executable that they start.
  */
 import {
   chmodSync,

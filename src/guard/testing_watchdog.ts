@@ -1,6 +1,6 @@
 /**
- * `watchdog.driver: testing`: writes to a FIFO or a file what a driver would do. `Ctimeout=<seconds>\n` where the
- * timeout is set, `1` for a keepalive, `V` before a close that stops it.
+ * `watchdog.driver: testing`: writes to a FIFO or a file what a driver would do. `Ctimeout=<seconds>\n` where
+ * the timeout is set, `1` for a keepalive, `V` before a close that stops it.
  */
 import { accessSync, closeSync, constants, openSync, writeSync } from "node:fs";
 import type { DeviceFacts, DeviceResult, WatchdogDevice, WatchdogProblem } from "./watchdog_port.ts";

@@ -1,10 +1,11 @@
 /**
- * The guard becomes the program that its agent runs, by execv: the pid, the children with their parent-death signal,
- * the lock and what is known stay; sockets, threads and memory go. So PostgreSQL and its clients notice nothing.
+ * The guard becomes the program that its agent runs, by execv: the pid, the children with their parent-death
+ * signal, the lock and what is known stay; sockets, threads and memory go. So PostgreSQL and its clients
+ * notice nothing.
  *
- * Must be called on the main thread, which has started PostgreSQL: the parent-death signal comes when the thread ends
- * that started the child, and execv ends all threads but the one that calls it. Whatever fails leaves this program as
- * it is.
+ * Must be called on the main thread, which has started PostgreSQL: the parent-death signal comes when the
+ * thread ends that started the child, and execv ends all threads but the one that calls it. Whatever fails
+ * leaves this program as it is.
  */
 import { closeSync, constants, fstatSync, openSync, readFileSync, writeSync } from "node:fs";
 import { blockSignals, execv, keepOverExec, memoryFile, readLink } from "../lib/ffi.ts";
@@ -16,9 +17,9 @@ import { SIGHUP, SIGINT, SIGTERM } from "./signals.ts";
 const HELD_BACK = [SIGTERM, SIGINT, SIGHUP];
 
 /**
- * Opens the very file that the agent runs; null when it cannot be had. By the pid that the kernel names, so that no path
- * is trusted and a file that was replaced meanwhile is not taken; by its path only where /proc does not show it (an
- * agent that was root when it started).
+ * Opens the very file that the agent runs; null when it cannot be had. By the pid that the kernel names, so
+ * that no path is trusted and a file that was replaced meanwhile is not taken; by its path only where /proc
+ * does not show it (an agent that was root when it started).
  */
 export function openProgram({ program, file }: UpgradeOperation, agentPid: number): number | null {
   const fd = openIfThere(`/proc/${agentPid}/exe`) ?? openIfThere(program);

@@ -1,4 +1,7 @@
-/** What the kernel says of a watchdog device without its being opened: /sys/class/watchdog, readable by everybody. */
+/**
+ * What the kernel says of a watchdog device without its being opened: /sys/class/watchdog, readable by
+ * everybody.
+ */
 import { readFileSync, type Stats, statSync } from "node:fs";
 import type { DeviceFacts } from "./watchdog_port.ts";
 

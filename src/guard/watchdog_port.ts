@@ -13,7 +13,10 @@ export type DeviceResult<T> =
 
 export interface DeviceFacts {
   readonly identity: string | null;
-  /** Why the host booted last, as the device remembers: "watchdog", "overheat" ...; null: nothing particular, or unknown. */
+  /**
+   * Why the host booted last, as the device remembers: "watchdog", "overheat" ...; null: nothing particular,
+   * or unknown.
+   */
   readonly bootCause: string | null;
   /** Started once, it cannot be stopped any more. */
   readonly nowayout: boolean;
@@ -21,7 +24,10 @@ export interface DeviceFacts {
 
 export interface WatchdogDevice {
   readonly path: string;
-  /** Why it could not be opened, without opening it (which would start it); null when nothing speaks against it. */
+  /**
+   * Why it could not be opened, without opening it (which would start it); null when nothing speaks against
+   * it.
+   */
   probe(): WatchdogProblem | null;
   /** What can be known of it without opening it. */
   facts(): DeviceFacts;

@@ -119,7 +119,8 @@ test("a member whose name now belongs to another host was not asked, nor one tha
   expire(1);
   expect(grant(2, "b")).toBe(false);
   expect(grant(2, "c")).toBe(false);
-  // Another machine at the very address of one that was asked, and a copy of the holder's, which asks everybody but itself.
+  // Another machine at the very address of one that was asked, and a copy of the holder's, which asks
+  // everybody but itself.
   join("b", ALL.b, { node: 9 });
   expect(grant(2, "b")).toBe(false);
   join("a", ALL.a, { machine: "m9" });
@@ -172,7 +173,7 @@ test("while a set is logged wait_ttl is not lowered, by whatever leader, also wh
   expect(setTtl(1, true, 9000, 9000)).toBe(true);
 });
 
-// The holder's side. -------------------------------------------------------------------------------------------------
+// The holder's side. ---------------------------------------------------------------------------------------
 
 const L = (ttlMs: number) => ttlMs - 500;
 const TTL = 5000;
@@ -314,7 +315,7 @@ test("whatever becomes of proposals under way, everybody who could succeed is as
   );
 });
 
-// The asked member's side. -------------------------------------------------------------------------------------------
+// The asked member's side. ---------------------------------------------------------------------------------
 
 const QUESTION = { holder: "a", epoch: 3, to: "b", node: life("b").node };
 

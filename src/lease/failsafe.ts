@@ -1,28 +1,31 @@
 /**
- * Failsafe mode: a lease without raft. The holder P of epoch e that cannot renew asks every other member
- * of the set logged under e; if all accept, its lease counts from the send s of the questions. Pure; the questions
- * themselves are sent by src/agent/failsafe.ts.
+ * Failsafe mode: a lease without raft. The holder P of epoch e that cannot renew asks every other member of
+ * the set logged under e; if all accept, its lease counts from the send s of the questions. Pure; the
+ * questions themselves are sent by src/agent/failsafe.ts.
  *
- * Invariant: whoever may write under a later epoch begins only after P's PostgreSQL cannot acknowledge any more. While a
- * set is in the records,
- * - only its members may be granted an epoch, e + 1 or any later one (state_machine.ts), and only at the addresses and with
- *   the raft ids that are asked: e + 1 may come to nothing, and P's lease outlive it; a name, and an address with it, may
- *   come to belong to another host, which never accepted anything;
- * - each of them accepted at x >= s, and writes under no other epoch before x + wait_ttl, nor within wait_ttl of the start
- *   of its agent, which has forgotten its x. P is stopped by s + L/(1-rho) + J + K, which is not later by I1;
+ * Invariant: whoever may write under a later epoch begins only after P's PostgreSQL cannot acknowledge any
+ * more. While a set is in the records,
+ * - only its members may be granted an epoch, e + 1 or any later one (state_machine.ts), and only at the
+ *   addresses and with the raft ids that are asked: e + 1 may come to nothing, and P's lease outlive it; a
+ *   name, and an address with it, may come to belong to another host, which never accepted anything;
+ * - each of them accepted at x >= s, and writes under no other epoch before x + wait_ttl, nor within wait_ttl
+ *   of the start of its agent, which has forgotten its x. P is stopped by s + L/(1-rho) + J + K, which is not
+ *   later by I1;
  * - wait_ttl is not lowered, so whatever ttl P counted on, whoever waits waits as long.
- * P extends only a lease that still runs: so nobody writes under a later epoch at that moment, and all who may later are
- * bound by what they answer. No majority, and no knowledge that the members' records are fresh, is needed for that.
+ * P extends only a lease that still runs: so nobody writes under a later epoch at that moment, and all who
+ * may later are bound by what they answer. No majority, and no knowledge that the members' records are fresh,
+ * is needed for that.
  *
  * The set goes, or is replaced, only when no such lease can run beyond what raft leaders know:
  * - by release(e), as P's PostgreSQL is proven stopped;
- * - by P itself, when its lease stands on a renewal that was sent after the last extension; and from the proposal on P
- *   asks as if it had taken effect and as if it had not (`FailsafeSets.toAsk`);
+ * - by P itself, when its lease stands on a renewal that was sent after the last extension; and from the
+ *   proposal on P asks as if it had taken effect and as if it had not (`FailsafeSets.toAsk`);
  * - by a later holder, once it writes: then its own wait is over, and with it P's lease;
- * - by any other member M of the set, once e is over and M's wait is: P's lease by raft has expired then, and one by failsafe
- *   mode has run out, as each extension needs M's acceptance, the last of which was wait_ttl ago (M's agent may have
- *   forgotten one from before its start, so wait_ttl since that, too). What has run out, P extends no more. Without
- *   this nobody could take over where the members of the set have lost their raft directories, or are not eligible.
+ * - by any other member M of the set, once e is over and M's wait is: P's lease by raft has expired then, and
+ *   one by failsafe mode has run out, as each extension needs M's acceptance, the last of which was wait_ttl
+ *   ago (M's agent may have forgotten one from before its start, so wait_ttl since that, too). What has run
+ *   out, P extends no more. Without this nobody could take over where the members of the set have lost their
+ *   raft directories, or are not eligible.
  */
 import type { Life } from "../model/life.ts";
 import type { DcsState, FailsafeRecord } from "../model/records.ts";
@@ -46,9 +49,9 @@ export class FailsafeSets {
   #possible: SetFailsafe[] = [];
 
   /**
-   * What to propose so that the records say `wanted` (null: no set); null: nothing now. A set that says the same already
-   * is logged anew by each start of the agent: what an earlier start may still have under way is void from then on, as it
-   * names an older revision.
+   * What to propose so that the records say `wanted` (null: no set); null: nothing now. A set that says the
+   * same already is logged anew by each start of the agent: what an earlier start may still have under way is
+   * void from then on, as it names an older revision.
    */
   propose(
     epoch: number,
@@ -76,8 +79,8 @@ export class FailsafeSets {
     };
     this.#underWay = command;
     this.#possible = this.#possible.filter((each) => each.expectRevision === expectRevision);
-    // One that says the same and came to an unknown end stays, and stands for both: it may be logged yet when this one
-    // is refused for certain.
+    // One that says the same and came to an unknown end stays, and stands for both: it may be logged yet when
+    // this one is refused for certain.
     if (!this.#possible.some((each) => sameMembers(membersOf(each), wanted))) this.#possible.push(command);
     return command;
   }
@@ -91,8 +94,9 @@ export class FailsafeSets {
   }
 
   /**
-   * Everybody who could be granted the next epoch, whichever of our proposals have taken effect, without ourselves. null:
-   * failsafe mode cannot be used: no set of ours is logged, its removal may be under way, or nobody else is in it.
+   * Everybody who could be granted the next epoch, whichever of our proposals have taken effect, without
+   * ourselves. null: failsafe mode cannot be used: no set of ours is logged, its removal may be under way, or
+   * nobody else is in it.
    */
   toAsk(epoch: number, self: string, { failsafe }: DcsState): FailsafeMembers | null {
     if (epoch !== this.#epoch || !this.#isOurs(failsafe)) return null;
@@ -151,7 +155,9 @@ function sameMembers(a: FailsafeMembers | null, b: FailsafeMembers | null): bool
 export interface FailsafeQuestion {
   readonly holder: string;
   readonly epoch: number;
-  /** The member that is meant, and its raft id: another one may answer at an old address, under the old name. */
+  /**
+   * The member that is meant, and its raft id: another one may answer at an old address, under the old name.
+   */
   readonly to: string;
   readonly node: number;
 }
@@ -189,7 +195,10 @@ export class FailsafePromise {
     return this.#acceptedMs;
   }
 
-  /** Accepting is always safe, as it only makes us wait; refusing as well. It is refused where it would be pointless. */
+  /**
+   * Accepting is always safe, as it only makes us wait; refusing as well. It is refused where it would be
+   * pointless.
+   */
   answer(question: FailsafeQuestion, view: AcceptorView, nowMs: number): FailsafeAnswer {
     const { epoch, holder, to, node } = question;
     const { lock, failsafe } = view.state;
@@ -219,9 +228,10 @@ export class FailsafePromise {
   }
 
   /**
-   * Until when this member must not begin to write under the epoch that the records give it; -Infinity: it need not wait.
-   * To be asked at the moment of the promotion or the start: records that say that the lock is ours say as well whether
-   * the holder of a set may still be writing, and they know wait_ttl as of that set or later.
+   * Until when this member must not begin to write under the epoch that the records give it; -Infinity: it
+   * need not wait. To be asked at the moment of the promotion or the start: records that say that the lock is
+   * ours say as well whether the holder of a set may still be writing, and they know wait_ttl as of that set
+   * or later.
    */
   waitUntilMs(self: string, state: DcsState): number {
     const { failsafe } = state;

@@ -1,6 +1,7 @@
 /**
- * The lease as the raft leader Q counts it, on Q's own clock. Q acknowledges only what it received at t0 >= s and has then
- * confirmed by a ReadIndex round, and expires no earlier than t0 + wait_ttl. The argument is in DESIGN.md.
+ * The lease as the raft leader Q counts it, on Q's own clock. Q acknowledges only what it received at t0 >= s
+ * and has then confirmed by a ReadIndex round, and expires no earlier than t0 + wait_ttl. The argument is in
+ * DESIGN.md.
  */
 import { type BrokenRules, NOTHING_BROKEN } from "../dcs/broken_rules.ts";
 import { claimOn } from "../model/life.ts";
@@ -27,8 +28,9 @@ export class Grantor {
   /** First acknowledgement this leader gave under the present grant ttl: lowering waits for it. */
   #grantTtlMs = 0;
   /**
-   * Of records that had the present grant ttl, with no other one since; null: none are known in this term. What earlier
-   * leaders logged is not seen one by one: between two looks the grant ttl may have been raised, and lowered again.
+   * Of records that had the present grant ttl, with no other one since; null: none are known in this term.
+   * What earlier leaders logged is not seen one by one: between two looks the grant ttl may have been raised,
+   * and lowered again.
    */
   #grantRevision: number | null = null;
   #firstAckUnderGrantMs: number | null = null;
@@ -48,8 +50,9 @@ export class Grantor {
   }
 
   /**
-   * This node leads `term` since `nowMs`. A new leader knows no renewals, so it waits a full ttl from this moment:
-   * whoever confirmed P's last renewal did so before voting for us, hence before now (intersection of majorities).
+   * This node leads `term` since `nowMs`. A new leader knows no renewals, so it waits a full ttl from this
+   * moment: whoever confirmed P's last renewal did so before voting for us, hence before now (intersection of
+   * majorities).
    */
   lead(term: number, nowMs: number): void {
     if (this.#term === term) return;
@@ -93,8 +96,8 @@ export class Grantor {
   }
 
   /**
-   * After the ReadIndex round that began after `receive` and with everything up to the read index applied: the
-   * acknowledgement, or null when the epoch is not current any more.
+   * After the ReadIndex round that began after `receive` and with everything up to the read index applied:
+   * the acknowledgement, or null when the epoch is not current any more.
    */
   confirm(pending: PendingRenewal, state: DcsState, nowMs: number): RenewalAck | null {
     const { renewal } = pending;
@@ -107,7 +110,8 @@ export class Grantor {
     // Everything of earlier leaders is applied by now, and in our term nobody else changes the grant ttl.
     this.#grantRevision ??= state.revision;
     const { countsOnMs = Infinity } = renewal;
-    // Sent by one that knew of the present grant ttl: a promise of before may have been broken by a longer one since.
+    // Sent by one that knew of the present grant ttl: a promise of before may have been broken by a longer
+    // one since.
     if (countsOnMs <= state.grantTtlMs && (renewal.revision ?? -1) >= this.#grantRevision) {
       this.#promised = true;
     }
@@ -121,8 +125,9 @@ export class Grantor {
   }
 
   /**
-   * Our own loop was `lateMs` late. What the holder sent meanwhile lies unread, so that time says nothing about it: as
-   * much is waited as was left before, and no more than a ttl. Only ever later, so I1 is as it was.
+   * Our own loop was `lateMs` late. What the holder sent meanwhile lies unread, so that time says nothing
+   * about it: as much is waited as was left before, and no more than a ttl. Only ever later, so I1 is as it
+   * was.
    */
   stalled(state: DcsState, lateMs: number, nowMs: number): void {
     if (this.#term === null || state.lock.holder === null || this.#expiring === state.lock.epoch) return;
@@ -130,7 +135,9 @@ export class Grantor {
     this.#countedFromMs = Math.max(this.#countedFromMs, Math.min(countedFromMs + lateMs, nowMs));
   }
 
-  /** The end of the lock's lease on our clock; Infinity when nobody holds it. Meaningful only while leading. */
+  /**
+   * The end of the lock's lease on our clock; Infinity when nobody holds it. Meaningful only while leading.
+   */
   deadlineMs(state: DcsState): number {
     if (state.lock.holder === null) return Infinity;
     return Math.max(this.#leaderSinceMs, this.#countedFromMs) + longestWaitMs(state);
@@ -141,18 +148,26 @@ export class Grantor {
     return !state.lock.unfenced && this.leaseOver(state, nowMs);
   }
 
-  /** The lease has run out and expire(e) has not been proposed; of an unfenced epoch that alone ends nothing. */
+  /**
+   * The lease has run out and expire(e) has not been proposed; of an unfenced epoch that alone ends nothing.
+   */
   leaseOver(state: DcsState, nowMs: number): boolean {
     if (this.#term === null || state.lock.holder === null) return false;
     return this.#expiring !== state.lock.epoch && nowMs >= this.deadlineMs(state);
   }
 
-  /** expire(e) is being proposed: no renewal of e is acknowledged from now on, whatever becomes of the proposal. */
+  /**
+   * expire(e) is being proposed: no renewal of e is acknowledged from now on, whatever becomes of the
+   * proposal.
+   */
   expiring(epoch: number): void {
     this.#expiring = epoch;
   }
 
-  /** expire(e), proposed in `term`, failed for certain: it may be proposed again. One of an earlier term says nothing. */
+  /**
+   * expire(e), proposed in `term`, failed for certain: it may be proposed again. One of an earlier term says
+   * nothing.
+   */
   expireFailed(epoch: number, term: number): void {
     if (this.#term === term && this.#expiring === epoch) this.#expiring = null;
   }
@@ -170,9 +185,9 @@ export class Grantor {
   }
 
   /**
-   * Whom the lock may pass to by what this leader has proposed, without anything more being decided. Only one of the grants
-   * of an epoch takes effect, so that none is left when one was applied. A grant by an earlier leader is applied, or gone,
-   * before an entry of our own term is applied; before that nobody is removed.
+   * Whom the lock may pass to by what this leader has proposed, without anything more being decided. Only one
+   * of the grants of an epoch takes effect, so that none is left when one was applied. A grant by an earlier
+   * leader is applied, or gone, before an entry of our own term is applied; before that nobody is removed.
    */
   mayBeHolder(state: DcsState): readonly string[] {
     const { holder, epoch } = state.lock;
@@ -181,20 +196,23 @@ export class Grantor {
   }
 
   /**
-   * The next step of a change of ttl, as values for setTtl, or null. Raising: wait first, then grant. Lowering: grant
-   * first; wait only when no lease counted under the old grant is left: the holder has promised so (Renewal.countsOnMs),
-   * or this leader has acknowledged under the new grant and one old ttl has passed.
+   * The next step of a change of ttl, as values for setTtl, or null. Raising: wait first, then grant.
+   * Lowering: grant first; wait only when no lease counted under the old grant is left: the holder has
+   * promised so (Renewal.countsOnMs), or this leader has acknowledged under the new grant and one old ttl has
+   * passed.
    *
-   * Why the promise is enough, however long the old ttl was: at the send s every deadline of the epoch, the guard's too,
-   * was at most s + L(new), and s is before this leader's t0. Acknowledgements to earlier renewals count no more. This
-   * renewal and later ones were sent when the new grant was committed, as its sender knew of it: they are confirmed under
-   * that, or a later one, which is never above wait_ttl. A new start of the agent adopts the
-   * guard's deadline, which is one of these. A later leader counts from its election, which is after s.
+   * Why the promise is enough, however long the old ttl was: at the send s every deadline of the epoch, the
+   * guard's too, was at most s + L(new), and s is before this leader's t0. Acknowledgements to earlier
+   * renewals count no more. This renewal and later ones were sent when the new grant was committed, as its
+   * sender knew of it: they are confirmed under that, or a later one, which is never above wait_ttl. A new
+   * start of the agent adopts the guard's deadline, which is one of these. A later leader counts from its
+   * election, which is after s.
    */
   nextTtl(state: DcsState, wantedMs: number, nowMs: number): { grantMs: number; waitMs: number } | null {
     const { grantTtlMs, waitTtlMs } = state;
     if (grantTtlMs === wantedMs && waitTtlMs === wantedMs) return null;
-    // Nobody but the holder knows how long a lease by failsafe mode runs: its set is removed first (failsafe.ts).
+    // Nobody but the holder knows how long a lease by failsafe mode runs: its set is removed first
+    // (failsafe.ts).
     if (state.failsafe !== null && wantedMs < waitTtlMs) return null;
     if (state.lock.holder === null) return { grantMs: wantedMs, waitMs: wantedMs };
     if (waitTtlMs < wantedMs) return { grantMs: grantTtlMs, waitMs: wantedMs };

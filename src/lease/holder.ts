@@ -1,6 +1,6 @@
 /**
- * The lease as its holder P counts it, on P's own clock: from the SEND of a renewal that was acknowledged (s + L, L < TTL).
- * The argument is in DESIGN.md.
+ * The lease as its holder P counts it, on P's own clock: from the SEND of a renewal that was acknowledged
+ * (s + L, L < TTL). The argument is in DESIGN.md.
  */
 import { type BrokenRules, NOTHING_BROKEN } from "../dcs/broken_rules.ts";
 import type { Life } from "../model/life.ts";
@@ -14,7 +14,9 @@ export class Holder {
   #epoch: number | null = null;
   #validUntilMs: number | null = null;
   #seq = 0;
-  /** By number: s, and the largest ttl that its acknowledgement may count on (a promise was given after it). */
+  /**
+   * By number: s, and the largest ttl that its acknowledgement may count on (a promise was given after it).
+   */
   #sent = new Map<number, { readonly sentMs: number; readonly mostMs: number }>();
   #lastSentMs = -Infinity;
   #acknowledged = false;
@@ -55,7 +57,9 @@ export class Holder {
     return this.#provenMs;
   }
 
-  /** From the send to the arrival of the last acknowledgement; null when none has come since this was asked. */
+  /**
+   * From the send to the arrival of the last acknowledgement; null when none has come since this was asked.
+   */
   takeRoundTripMs(): number | null {
     const taken = this.#roundTripMs;
     this.#roundTripMs = null;
@@ -67,8 +71,8 @@ export class Holder {
   }
 
   /**
-   * Begins to hold an epoch. `adoptedUntilMs`: the deadline that the guard holds for it already, after a restart of
-   * the agent; that lease was acknowledged to our predecessor.
+   * Begins to hold an epoch. `adoptedUntilMs`: the deadline that the guard holds for it already, after a
+   * restart of the agent; that lease was acknowledged to our predecessor.
    */
   begin(epoch: number, adoptedUntilMs: number | null): void {
     if (this.#epoch === epoch) return;
@@ -102,8 +106,9 @@ export class Holder {
   }
 
   /**
-   * The renewal to send now, with s noted before it leaves. Call only while holding an epoch. `known`: the deadline that
-   * the guard has confirmed, with no later one on its way to it, and the revision of our records; null: not known.
+   * The renewal to send now, with s noted before it leaves. Call only while holding an epoch. `known`: the
+   * deadline that the guard has confirmed, with no later one on its way to it, and the revision of our
+   * records; null: not known.
    */
   renew(
     holder: string,
@@ -138,8 +143,8 @@ export class Holder {
     const { sentMs, mostMs } = sent;
     this.#sent.delete(ack.seq);
     this.#roundTripMs = nowMs - sentMs;
-    // From the SEND: Q's t0 is not before s, so Q waits at least until s + TTL. Counted from the receipt of the
-    // acknowledgement, a delay of the answer would lengthen our lease beyond what Q waits.
+    // From the SEND: Q's t0 is not before s, so Q waits at least until s + TTL. Counted from the receipt of
+    // the acknowledgement, a delay of the answer would lengthen our lease beyond what Q waits.
     const from = this.#broken.has("lease-from-receipt") ? nowMs : sentMs;
     const grantMs = Math.min(ack.grantTtlMs, mostMs);
     const lease = this.#broken.has("no-jk-room") ? grantMs : this.#leaseFromTtl(grantMs);
@@ -159,9 +164,9 @@ export class Holder {
   }
 
   /**
-   * Everybody whom failsafe mode asks has accepted; the first question left at `sentMs`. True when that moved our
-   * deadline. Only a lease that runs is extended, and only one that raft has acknowledged to this start of the agent:
-   * why that is needed, and enough, is said in failsafe.ts.
+   * Everybody whom failsafe mode asks has accepted; the first question left at `sentMs`. True when that moved
+   * our deadline. Only a lease that runs is extended, and only one that raft has acknowledged to this start
+   * of the agent: why that is needed, and enough, is said in failsafe.ts.
    */
   extend(epoch: number, sentMs: number, grantTtlMs: number, nowMs: number): boolean {
     if (epoch !== this.#epoch || this.#provenMs === null) return false;
@@ -175,7 +180,10 @@ export class Holder {
     return true;
   }
 
-  /** The lease is longer by failsafe mode than by raft: no renewal that was sent after the extension is acknowledged. */
+  /**
+   * The lease is longer by failsafe mode than by raft: no renewal that was sent after the extension is
+   * acknowledged.
+   */
   get extended(): boolean {
     return this.#extendedMs > (this.#provenMs ?? -Infinity);
   }

@@ -180,7 +180,8 @@ test("an epoch that is not current any more is not acknowledged", () => {
   const pending = grantor.receive(renewal(1), 10)!;
   expect(grantor.confirm(pending, held(2, "b"), 20)).toBeNull();
   expect(grantor.confirm(pending, held(1, "b"), 20)).toBeNull();
-  // The same holder in a later epoch: its PostgreSQL was stopped in between, and the renewal is of the time before.
+  // The same holder in a later epoch: its PostgreSQL was stopped in between, and the renewal is of the time
+  // before.
   expect(grantor.confirm(pending, held(2), 20)).toBeNull();
 });
 

@@ -12,8 +12,9 @@ export interface Renewal {
   readonly incarnation: number;
   readonly seq: number;
   /**
-   * A promise: no deadline of this epoch that the sender or its guard holds is later than the send plus the lease of
-   * this ttl, and acknowledgements to earlier renewals count no more than it. Left out: none is given.
+   * A promise: no deadline of this epoch that the sender or its guard holds is later than the send plus the
+   * lease of this ttl, and acknowledgements to earlier renewals count no more than it. Left out: none is
+   * given.
    */
   readonly countsOnMs?: number;
   /** With a promise: revision of the records that the sender knew. */
@@ -28,10 +29,10 @@ export interface RenewalAck {
 }
 
 /**
- * How long leaders and acceptors wait for a lease to end: wait_ttl, but never longer than the longest lease. A ttl that
- * was logged by mistake (136 years) would otherwise be waited for even after it was put right. Safe, because no
- * PostgreSQL writes on a longer one: the holder counts on LONGEST_LEASE_MS at most, from the send, and a guard of any
- * version refuses a deadline further ahead than that.
+ * How long leaders and acceptors wait for a lease to end: wait_ttl, but never longer than the longest lease.
+ * A ttl that was logged by mistake (136 years) would otherwise be waited for even after it was put right.
+ * Safe, because no PostgreSQL writes on a longer one: the holder counts on LONGEST_LEASE_MS at most, from the
+ * send, and a guard of any version refuses a deadline further ahead than that.
  */
 export function longestWaitMs({ waitTtlMs }: Pick<DcsState, "waitTtlMs">): number {
   return Math.min(waitTtlMs, LONGEST_LEASE_MS);

@@ -1,11 +1,13 @@
 /**
- * Whether this start of the agent may act on the lock that the records give to us. Release is final (DESIGN.md):
- * an epoch that was, or may have been, released must never be renewed again. A restarted agent does not remember what
- * its predecessor released, so it keeps an epoch only if the guard, which outlives agents and remembers, still
- * has it armed; every other epoch that was granted to this life before the start it gives back.
+ * Whether this start of the agent may act on the lock that the records give to us. Release is final
+ * (DESIGN.md): an epoch that was, or may have been, released must never be renewed again. A restarted agent
+ * does not remember what its predecessor released, so it keeps an epoch only if the guard, which outlives
+ * agents and remembers, still has it armed; every other epoch that was granted to this life before the start
+ * it gives back.
  *
- * Names can come twice: an epoch that another machine holds under this name is neither kept nor given back. Silence is no
- * proof either: as long as no guard has answered, nothing is said of an epoch from before the start.
+ * Names can come twice: an epoch that another machine holds under this name is neither kept nor given back.
+ * Silence is no proof either: as long as no guard has answered, nothing is said of an epoch from before the
+ * start.
  */
 import { type Claim, mayRelease } from "../model/life.ts";
 import type { LockRecord } from "../model/records.ts";
@@ -34,8 +36,8 @@ export interface TenureView {
 export function tenureOf(view: TenureView): Tenure {
   const { lock, claim, epochAtJoin, guardArmedEpoch, guardEndedEpoch, givenUpEpoch } = view;
   if (epochAtJoin === null) {
-    // Our records may be old. The guard knows an epoch that was acknowledged: renewing it can do no harm, since the
-    // raft leader acknowledges only the current epoch of the life that holds it.
+    // Our records may be old. The guard knows an epoch that was acknowledged: renewing it can do no harm,
+    // since the raft leader acknowledges only the current epoch of the life that holds it.
     return guardArmedEpoch !== null && guardArmedEpoch > guardEndedEpoch && guardArmedEpoch > givenUpEpoch
       ? { kind: "holding", epoch: guardArmedEpoch }
       : { kind: "none" };

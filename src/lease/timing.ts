@@ -1,9 +1,9 @@
 /**
- * The inequalities of DESIGN.md, in milliseconds, and what follows from ttl. Pure arithmetic: whoever changes a
- * time goes through `timing`, which derives the rest and says, with the numbers, what would be broken.
+ * The inequalities of DESIGN.md, in milliseconds, and what follows from ttl. Pure arithmetic: whoever changes
+ * a time goes through `timing`, which derives the rest and says, with the numbers, what would be broken.
  *
- * `timingRules` is the only place where the inequalities stand: what is refused at the start and at a change of the
- * configuration, and what is shown of a running member, are two readings of it.
+ * `timingRules` is the only place where the inequalities stand: what is refused at the start and at a change
+ * of the configuration, and what is shown of a running member, are two readings of it.
  */
 import { J_MS, K_MS, MAX_FROZEN_MS, STOP_BUDGET_MS } from "./stop_budget.ts";
 import type { MeasuredLateness, RuleVerdict, TimingReport, TimingRule, TimingTerm } from "../model/timing.ts";
@@ -113,7 +113,9 @@ function rule(
   return { id, about, left, leftMs, relation, right, marginMs, verdict, note: null };
 }
 
-/** Broken inequalities as sentences with numbers; empty when the ttl can be used with these election times. */
+/**
+ * Broken inequalities as sentences with numbers; empty when the ttl can be used with these election times.
+ */
 export function checkTiming(ttlMs: number, electionMaxMs: number): string[] {
   const problems: string[] = [];
   if (ttlMs < MIN_TTL_MS) {

@@ -1,9 +1,9 @@
 /**
- * The clock of leases and fences, and the wall clock of logs. Never mix the two: the first measures durations, the
- * second is for people.
+ * The clock of leases and fences, and the wall clock of logs. Never mix the two: the first measures
+ * durations, the second is for people.
  *
- * now() = CLOCK_MONOTONIC_RAW + (CLOCK_BOOTTIME - CLOCK_MONOTONIC): the raw oscillator, which time-keeping daemons do
- * not slew (they slew the other two alike), plus the time the host was suspended.
+ * now() = CLOCK_MONOTONIC_RAW + (CLOCK_BOOTTIME - CLOCK_MONOTONIC): the raw oscillator, which time-keeping
+ * daemons do not slew (they slew the other two alike), plus the time the host was suspended.
  */
 import type { Clock, Timer } from "../../raft/mod.ts";
 import { CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW, clockMs } from "./ffi.ts";
@@ -12,9 +12,9 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export class SystemClock implements Clock {
   /**
-   * Invariant: never more than the true time spent suspended, and never falls. The two clocks cannot be read in one
-   * instant; read in this order, a pause in between can only make the difference too small, so the largest one seen
-   * is right to within the shortest pause.
+   * Invariant: never more than the true time spent suspended, and never falls. The two clocks cannot be read
+   * in one instant; read in this order, a pause in between can only make the difference too small, so the
+   * largest one seen is right to within the shortest pause.
    */
   #suspendedMs = 0;
 
@@ -48,7 +48,10 @@ export class SystemClock implements Clock {
   }
 }
 
-/** Milliseconds since 1970, for timestamps that people read or that leave the host. Steps when the host's time is set. */
+/**
+ * Milliseconds since 1970, for timestamps that people read or that leave the host. Steps when the host's time
+ * is set.
+ */
 export function wallClockMs(): number {
   return Date.now();
 }

@@ -1,7 +1,8 @@
 /**
- * System calls that the runtime does not offer, through libc. The only file of src/ that touches bun:ffi. Opened at
- * the first call, never at import. Every wrapper returns a value ({ok} or {errno, name}) and never throws for a call
- * that the kernel refuses. Calls here block the thread as the system call does: nothing that waits belongs here.
+ * System calls that the runtime does not offer, through libc. The only file of src/ that touches bun:ffi.
+ * Opened at the first call, never at import. Every wrapper returns a value ({ok} or {errno, name}) and never
+ * throws for a call that the kernel refuses. Calls here block the thread as the system call does: nothing
+ * that waits belongs here.
  */
 import { dlopen, ptr, read } from "bun:ffi";
 import { constants } from "node:os";
@@ -79,7 +80,9 @@ export const CLOCK_BOOTTIME = 7;
 
 const timespec = new Uint32Array(4);
 
-/** Milliseconds of a kernel clock, with the fraction. Allocates nothing: called before every decision on time. */
+/**
+ * Milliseconds of a kernel clock, with the fraction. Allocates nothing: called before every decision on time.
+ */
 export function clockMs(clock: number): number {
   if (libc().clock_gettime(clock, timespec) !== 0) {
     throw new Error(`clock_gettime(${clock}): ${errnoName(lastErrno())}`);
@@ -122,7 +125,10 @@ export function execv(path: string, argv: readonly string[]): SysResult {
 const SIG_SETMASK = 2;
 const SIGNALS = 64;
 
-/** Default action for every signal and an empty mask, so that the program that follows starts like from a shell. */
+/**
+ * Default action for every signal and an empty mask, so that the program that follows starts like from a
+ * shell.
+ */
 export function resetSignals(): void {
   for (let signal = 1; signal <= SIGNALS; signal++) libc().signal(signal, null);
   libc().sigprocmask(SIG_SETMASK, new Uint8Array(128), null);
@@ -143,8 +149,8 @@ export function blockSignals(signals: readonly number[], blocked: boolean): SysR
 const WNOHANG = 1;
 
 /**
- * How a child has ended, which is reaped by that; null while it lives. For children that the runtime did not start
- * (it waits for its own). A child that is not ours is reported as ended, in an unknown way.
+ * How a child has ended, which is reaped by that; null while it lives. For children that the runtime did not
+ * start (it waits for its own). A child that is not ours is reported as ended, in an unknown way.
  */
 export function reapChild(pid: number): { code: number | null; signal: string | null } | null {
   const status = new Int32Array(1);
@@ -215,7 +221,10 @@ export function peerCredentials(fd: number): { pid: number; uid: number; gid: nu
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 
-/** Takes the lock of an open file without waiting; EAGAIN when another process holds it. Held until the fd closes. */
+/**
+ * Takes the lock of an open file without waiting; EAGAIN when another process holds it. Held until the fd
+ * closes.
+ */
 export function lockFile(fd: number): SysResult {
   return result(libc().flock(fd, LOCK_EX | LOCK_NB));
 }

@@ -1,6 +1,7 @@
 /**
- * Lines about what strangers do, limited by their kind. A kind is a constant of the program, never a text from outside:
- * however a stranger varies what he sends, the lines of one kind share one budget, and no other kind loses its own.
+ * Lines about what strangers do, limited by their kind. A kind is a constant of the program, never a text
+ * from outside: however a stranger varies what he sends, the lines of one kind share one budget, and no other
+ * kind loses its own.
  */
 import type { Level, Log } from "./log.ts";
 import { oneLine } from "./plain_text.ts";
@@ -9,7 +10,10 @@ import { oneLine } from "./plain_text.ts";
 const BURST = 10;
 /** ... and then one in this time: 10 a minute. */
 const REFILL_MS = 6000;
-/** Kinds are few. Should a caller make them of what comes from outside all the same, they share the last budget. */
+/**
+ * Kinds are few. Should a caller make them of what comes from outside all the same, they share the last
+ * budget.
+ */
 const MAX_KINDS = 50;
 const OTHER_KINDS = "other kinds";
 /** Of one line; what it quotes from outside is cut before (quotedOutside). */
@@ -72,7 +76,10 @@ export class LimitedLog {
     this.#limiter = new KindLimiter(now);
   }
 
-  /** `kind`: a constant ("restapi.denied"), the event of the line. Texts from outside within `text`: quotedOutside. */
+  /**
+   * `kind`: a constant ("restapi.denied"), the event of the line. Texts from outside within `text`:
+   * quotedOutside.
+   */
   add(level: Level, kind: string, text: string): void {
     const suppressed = this.#limiter.take(kind);
     if (suppressed === null) return;

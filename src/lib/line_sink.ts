@@ -26,8 +26,9 @@ const PIPE_BYTES = 4096;
 const RETRY_MS = 50;
 
 /**
- * Standard output or error. A pipe that nobody reads would stop a program that writes to it, so a line is written
- * only when there is room; meanwhile `maxQueued` lines wait, the rest is counted and said when there is room again.
+ * Standard output or error. A pipe that nobody reads would stop a program that writes to it, so a line is
+ * written only when there is room; meanwhile `maxQueued` lines wait, the rest is counted and said when there
+ * is room again.
  */
 export class StreamSink implements LineSink {
   readonly #queue: Uint8Array[] = [];

@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
 
-/** A process whose child execs away from a shell that left it a zombie: the runtime knows nothing of that one. */
+/**
+ * A process whose child execs away from a shell that left it a zombie: the runtime knows nothing of that one.
+ */
 const SCRIPT = `
   import { readProcess } from "${import.meta.dir}/process_table.ts";
   import { reapThoseOf } from "${import.meta.dir}/orphan_reaper.ts";

@@ -1,6 +1,6 @@
 /**
- * For an agent that is the first process of a container: the kernel gives it every process whose parent has ended, and
- * nobody else takes note of their end. The runtime waits only for children that it has started.
+ * For an agent that is the first process of a container: the kernel gives it every process whose parent has
+ * ended, and nobody else takes note of their end. The runtime waits only for children that it has started.
  */
 import { reapChild } from "./ffi.ts";
 import { listPids, readProcess } from "./process_table.ts";
@@ -15,8 +15,8 @@ export function reapOrphans(): void {
 }
 
 /**
- * Reaps the dead children that were dead at the look before; returns those that are dead now. The runtime reaps its own
- * at once: who lies there from one look to the next is nobody's.
+ * Reaps the dead children that were dead at the look before; returns those that are dead now. The runtime
+ * reaps its own at once: who lies there from one look to the next is nobody's.
  */
 export function reapThoseOf(parentPid: number, before: ReadonlySet<string>): ReadonlySet<string> {
   const dead = new Set<string>();

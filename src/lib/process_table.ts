@@ -1,6 +1,6 @@
 /**
- * What /proc says about processes. Reads only what the kernel answers from memory: a hung disk never blocks a reading
- * here, neither does a process that holds its own memory map (so never cmdline or environ).
+ * What /proc says about processes. Reads only what the kernel answers from memory: a hung disk never blocks a
+ * reading here, neither does a process that holds its own memory map (so never cmdline or environ).
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { readLink } from "./ffi.ts";
@@ -102,12 +102,18 @@ export function mountNamespace(pid: number | "self"): string | null {
 const SIGKILL_BIT = 1n << 8n;
 const SIGSTOP_BIT = 1n << 18n;
 
-/** Stopped, or certain to stop before it runs another instruction of its own: SIGSTOP is queued and cannot be blocked. */
+/**
+ * Stopped, or certain to stop before it runs another instruction of its own: SIGSTOP is queued and cannot be
+ * blocked.
+ */
 export function isStoppedOrWill(process: ProcessStat): boolean {
   return isStopped(process) || isQueued(process.pid, SIGSTOP_BIT);
 }
 
-/** SIGKILL is queued, which nothing blocks: it dies before it runs another instruction of its own. True when it is gone. */
+/**
+ * SIGKILL is queued, which nothing blocks: it dies before it runs another instruction of its own. True when
+ * it is gone.
+ */
 export function isDoomed(process: ProcessStat): boolean {
   return isDead(process) || isQueued(process.pid, SIGKILL_BIT);
 }
@@ -126,7 +132,10 @@ function isQueued(pid: number, bit: bigint): boolean {
   return false;
 }
 
-/** Random, one a boot: what is known of processes is worth nothing after the next. "" where the kernel does not say. */
+/**
+ * Random, one a boot: what is known of processes is worth nothing after the next. "" where the kernel does
+ * not say.
+ */
 export function bootId(): string {
   try {
     return readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();

@@ -1,4 +1,7 @@
-/** Randomness of the real world (ids, jitter, challenges). Pure code takes its randomness as an argument instead. */
+/**
+ * Randomness of the real world (ids, jitter, challenges). Pure code takes its randomness as an argument
+ * instead.
+ */
 
 /** Uniform in [0, 1). */
 export function random(): number {

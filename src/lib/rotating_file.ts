@@ -1,6 +1,6 @@
 /**
- * A log file that is renamed to `name.1`, `name.2` ... when it is full. Writes are synchronous; a failure (disk full,
- * directory gone) loses the line, and the file is opened anew with the next one.
+ * A log file that is renamed to `name.1`, `name.2` ... when it is full. Writes are synchronous; a failure
+ * (disk full, directory gone) loses the line, and the file is opened anew with the next one.
  */
 import { chmodSync, closeSync, fstatSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";

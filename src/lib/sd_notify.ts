@@ -1,12 +1,14 @@
 /**
- * Tells systemd how a service of Type=notify is doing. Outside of systemd, without NOTIFY_SOCKET, nothing happens.
- * Source: sd_notify(3).
+ * Tells systemd how a service of Type=notify is doing. Outside of systemd, without NOTIFY_SOCKET, nothing
+ * happens. Source: sd_notify(3).
  */
 import { CLOCK_MONOTONIC, clockMs, sendDatagram } from "./ffi.ts";
 
 let socket: string | null = null;
 
-/** Takes NOTIFY_SOCKET out of the environment: children must not speak in our name. Call once at the start. */
+/**
+ * Takes NOTIFY_SOCKET out of the environment: children must not speak in our name. Call once at the start.
+ */
 export function takeNotifySocket(environment: { [name: string]: string | undefined }): void {
   socket = environment["NOTIFY_SOCKET"] ?? null;
   delete environment["NOTIFY_SOCKET"];

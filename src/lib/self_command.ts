@@ -8,15 +8,18 @@ function isCompiled(): boolean {
 }
 
 /**
- * First words of a command line that starts this very release again, also when the file on disk has meanwhile been
- * replaced or removed. By its path where that still is the same file, so that process lists show its name.
+ * First words of a command line that starts this very release again, also when the file on disk has meanwhile
+ * been replaced or removed. By its path where that still is the same file, so that process lists show its
+ * name.
  */
 export function selfCommand(): readonly string[] {
   if (!isCompiled()) return [process.execPath, Bun.main];
   return [isSameFile(process.execPath) ? process.execPath : SELF];
 }
 
-/** The same by a name that cannot be replaced or removed; process lists show it, so for what does not stay. */
+/**
+ * The same by a name that cannot be replaced or removed; process lists show it, so for what does not stay.
+ */
 export function pinnedSelfCommand(): readonly string[] {
   return isCompiled() ? [SELF] : [process.execPath, Bun.main];
 }

@@ -12,8 +12,8 @@ export interface Zombie {
 }
 
 /**
- * The child ends only after its parent has become a program that asks for nobody's status: a shell that still were one
- * might reap it.
+ * The child ends only after its parent has become a program that asks for nobody's status: a shell that still
+ * were one might reap it.
  */
 export async function startZombie(): Promise<Zombie> {
   const child = 'while read -r name < /proc/$$/comm && [ "$name" != sleep ]; do :; done';

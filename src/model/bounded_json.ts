@@ -1,8 +1,8 @@
 /**
- * Bounds of JSON that comes from outside, or enters the log of the cluster: its size, its depth, the number of its values
- * and the length of each text. What is logged is copied, compared, shown and kept by every member for ever, by code that
- * recurses, and travels in frames of limited length: so the bounds are held before anything else looks at a value. Takes
- * linear time and constant stack, whatever the value.
+ * Bounds of JSON that comes from outside, or enters the log of the cluster: its size, its depth, the number
+ * of its values and the length of each text. What is logged is copied, compared, shown and kept by every
+ * member for ever, by code that recurses, and travels in frames of limited length: so the bounds are held
+ * before anything else looks at a value. Takes linear time and constant stack, whatever the value.
  */
 import type { Json } from "./json.ts";
 
@@ -17,7 +17,9 @@ export interface JsonBounds {
   readonly maxText: number;
 }
 
-/** Of the body of a request, and of what one command may carry. A real configuration needs a hundredth of it. */
+/**
+ * Of the body of a request, and of what one command may carry. A real configuration needs a hundredth of it.
+ */
 export const JSON_BOUNDS: JsonBounds = {
   maxBytes: 256 * 1024,
   maxDepth: 16,

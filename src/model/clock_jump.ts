@@ -1,9 +1,10 @@
 /**
- * Notices that a process stood still, or that the wall clock and the clock of leases went apart. Pure: the caller reads
- * the clocks, at each wake-up and before anything else.
+ * Notices that a process stood still, or that the wall clock and the clock of leases went apart. Pure: the
+ * caller reads the clocks, at each wake-up and before anything else.
  *
- * Nothing is decided by the wall clock: it is set by people and daemons. But when a whole virtual machine was paused and
- * its clock of leases with it, the wall clock that is put right afterwards is all that tells of it.
+ * Nothing is decided by the wall clock: it is set by people and daemons. But when a whole virtual machine was
+ * paused and its clock of leases with it, the wall clock that is put right afterwards is all that tells of
+ * it.
  */
 
 export interface ClockJump {
@@ -22,7 +23,9 @@ export interface ClockReport {
 
 /** A timer that is this late is no matter of a busy host any more. */
 const STALL_MS = 1000;
-/** Two clocks are not read in one instant, and a daemon that slews the wall clock does so by up to a twelfth. */
+/**
+ * Two clocks are not read in one instant, and a daemon that slews the wall clock does so by up to a twelfth.
+ */
 const APART_MS = 300;
 const SLEW = 0.1;
 

@@ -1,6 +1,7 @@
 /**
- * Configuration after parsing, validation and merging: the local file (fixed for the life of the process, but for
- * SIGHUP) and the effective dynamic configuration. Keys and defaults: docs of Patroni 4.1; see docs/differences.md.
+ * Configuration after parsing, validation and merging: the local file (fixed for the life of the process, but
+ * for SIGHUP) and the effective dynamic configuration. Keys and defaults: docs of Patroni 4.1; see
+ * docs/differences.md.
  */
 import type { JsonObject } from "./json.ts";
 
@@ -151,7 +152,10 @@ export interface LogConfig {
   readonly staticFields: JsonObject;
 }
 
-/** The dynamic configuration in force on one member: DCS values merged with the local ones, defaults filled in. */
+/**
+ * The dynamic configuration in force on one member: DCS values merged with the local ones, defaults filled
+ * in.
+ */
 export interface DynamicConfig {
   readonly ttlS: number;
   readonly loopWaitS: number;
@@ -178,9 +182,15 @@ export interface DynamicConfig {
 export interface EffectivePostgresql {
   readonly useSlots: boolean;
   readonly usePgRewind: boolean;
-  /** Server parameters: values as text, as written in postgresql.conf. The controlled ones (3.4) are in `controlled`. */
+  /**
+   * Server parameters: values as text, as written in postgresql.conf. The controlled ones (3.4) are in
+   * `controlled`.
+   */
   readonly parameters: { readonly [name: string]: string };
-  /** Parameters given on the command line, valid and complete. listen_addresses, port and cluster_name are added from LocalConfig. */
+  /**
+   * Parameters given on the command line, valid and complete. listen_addresses, port and cluster_name are
+   * added from LocalConfig.
+   */
   readonly controlled: { readonly [name: string]: string };
   /** null: the file on disk is left alone. */
   readonly pgHba: readonly string[] | null;

@@ -1,4 +1,7 @@
-/** Addresses as configurations write them: `host:port`, `[::1]:5432`, `*:5432`, `a,b:5432`. Text only: no lookups. */
+/**
+ * Addresses as configurations write them: `host:port`, `[::1]:5432`, `*:5432`, `a,b:5432`. Text only: no
+ * lookups.
+ */
 import type { HostPort } from "./config.ts";
 
 const HOST_NAME = /^[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])?$/;
@@ -53,8 +56,8 @@ export function isLoopback(host: string): boolean {
 }
 
 /**
- * Whoever connects to `address` from this host meets the one who is reached at `own`, or listens on it. Names are not
- * looked up.
+ * Whoever connects to `address` from this host meets the one who is reached at `own`, or listens on it. Names
+ * are not looked up.
  */
 export function leadsBack(address: HostPort, own: HostPort): boolean {
   if (address.port !== own.port) return false;

@@ -1,7 +1,8 @@
 /**
- * Which machine a member runs on, and since which boot: names, addresses and raft ids can come twice, a life cannot. A
- * host is replaced while its predecessor lives on, a file is copied with its name, a virtual machine is cloned. So the
- * lock is granted to a life, and every claim to it is judged by `claimOn`, here and nowhere else (docs/adr/0008-lives.md).
+ * Which machine a member runs on, and since which boot: names, addresses and raft ids can come twice, a life
+ * cannot. A host is replaced while its predecessor lives on, a file is copied with its name, a virtual
+ * machine is cloned. So the lock is granted to a life, and every claim to it is judged by `claimOn`, here and
+ * nowhere else (docs/adr/0008-lives.md).
  */
 import type { Life, LockRecord } from "./records.ts";
 
@@ -24,7 +25,9 @@ export function isSameMachine(a: Life | null | undefined, b: Life | null | undef
   return a.node === b.node && a.machine === b.machine;
 }
 
-/** The same member on the same machine since the same boot: whatever one of them started, the other can find. */
+/**
+ * The same member on the same machine since the same boot: whatever one of them started, the other can find.
+ */
 export function isSameLife(a: Life | null | undefined, b: Life | null | undefined): boolean {
   return isSameMachine(a, b) && a?.boot === b?.boot;
 }
@@ -33,12 +36,14 @@ export function isSameLife(a: Life | null | undefined, b: Life | null | undefine
  * What the member `name` in the life `life` is to the epoch on record:
  * - "none": another member's, or free.
  * - "own": granted to this very life. It alone may renew, unfence, log a failsafe set, and release.
- * - "former": granted to this machine before it booted anew. All its processes are gone, but only if no copy of the
- *   machine runs elsewhere, which nothing here can prove: it ends by expiry. An unfenced epoch (pause) never expires, and
- *   may be released.
- * - "other": another machine's under the same name, or one that is not known. It ends by expiry, or by an operator.
+ * - "former": granted to this machine before it booted anew. All its processes are gone, but only if no copy
+ *   of the machine runs elsewhere, which nothing here can prove: it ends by expiry. An unfenced epoch (pause)
+ *   never expires, and may be released.
+ * - "other": another machine's under the same name, or one that is not known. It ends by expiry, or by an
+ *   operator.
  *
- * An epoch that a version without lives has granted is judged by name, until the member of that name joins (state_machine.ts).
+ * An epoch that a version without lives has granted is judged by name, until the member of that name joins
+ * (state_machine.ts).
  */
 export type Claim = "none" | "own" | "former" | "other";
 
@@ -54,7 +59,10 @@ export function mayRelease(lock: Pick<LockRecord, "unfenced">, claim: Claim): bo
   return claim === "own" || (claim === "former" && lock.unfenced);
 }
 
-/** Whether what this life runs needs no lease, as its epoch is unfenced (pause): nobody may end it for a guard's silence. */
+/**
+ * Whether what this life runs needs no lease, as its epoch is unfenced (pause): nobody may end it for a
+ * guard's silence.
+ */
 export function isUnfenced(
   lock: Pick<LockRecord, "holder" | "life" | "unfenced">,
   name: string,

@@ -1,14 +1,14 @@
 /**
- * Largest values of times. A number without one turns a slip of the hand into a wait for ever, and a timer of the
- * runtime fires at once when it is asked for more than 2^31 ms.
+ * Largest values of times. A number without one turns a slip of the hand into a wait for ever, and a timer of
+ * the runtime fires at once when it is asked for more than 2^31 ms.
  */
 
 const HOUR_S = 3600;
 const DAY_S = 24 * HOUR_S;
 
 /**
- * Longest lease that exists: the guard refuses to be armed further ahead, the holder counts on no more, and leaders
- * wait no longer, whatever ttl is logged.
+ * Longest lease that exists: the guard refuses to be armed further ahead, the holder counts on no more, and
+ * leaders wait no longer, whatever ttl is logged.
  */
 export const LONGEST_LEASE_MS = HOUR_S * 1000;
 /** Of ttl, loop_wait and retry_timeout. */

@@ -1,7 +1,7 @@
 /**
- * The machine id of a member: random, kept with its raft directory, and bound to the host, so that a copy of the directory
- * (a cloned virtual machine, a restored backup, a copied volume) is another machine. Pure; src/agent/own_machine.ts reads
- * and writes it.
+ * The machine id of a member: random, kept with its raft directory, and bound to the host, so that a copy of
+ * the directory (a cloned virtual machine, a restored backup, a copied volume) is another machine. Pure;
+ * src/agent/own_machine.ts reads and writes it.
  */
 
 /** A host without network cards of its own (a container): an image gives all of them one machine-id. */
@@ -14,7 +14,10 @@ export interface MachinePlace {
   /** Device and inode of the raft directory: a copy has others, as long as the host runs. */
   readonly device: string;
   readonly inode: string;
-  /** A digest of what stays over a reboot and differs between hosts: machine-id, network cards. UNKNOWN_HOST: nothing does. */
+  /**
+   * A digest of what stays over a reboot and differs between hosts: machine-id, network cards. UNKNOWN_HOST:
+   * nothing does.
+   */
   readonly host: string;
   /** PostgreSQL's data directory, resolved: what runs in another one says nothing of this one. */
   readonly dataDir: string;
@@ -27,8 +30,8 @@ export interface KeptMachine extends MachinePlace {
 /**
  * Why `kept` does not stand for a machine at `here` any more; null: it does.
  *
- * Within one boot the directory itself tells: a network card may come and go. After a reboot, device numbers may have
- * changed, and the host must be the same.
+ * Within one boot the directory itself tells: a network card may come and go. After a reboot, device numbers
+ * may have changed, and the host must be the same.
  */
 export function whyAnotherMachine(kept: KeptMachine, here: MachinePlace): string | null {
   if (kept.dataDir !== here.dataDir) return `data_dir was ${kept.dataDir}`;

@@ -1,4 +1,7 @@
-/** A member's volatile status: broadcast to all members every 500 ms and at once when it changes; never logged. */
+/**
+ * A member's volatile status: broadcast to all members every 500 ms and at once when it changes; never
+ * logged.
+ */
 import type { JsonObject } from "./json.ts";
 import type { LastStop } from "./last_stop.ts";
 import type { Life } from "./life.ts";
@@ -13,7 +16,10 @@ export interface WatchdogSummary {
   readonly timeoutS: number | null;
 }
 
-/** What a running PostgreSQL said of itself, or a member of it, is shown as known for this long; looks come every second. */
+/**
+ * What a running PostgreSQL said of itself, or a member of it, is shown as known for this long; looks come
+ * every second.
+ */
 export const STATE_KNOWN_MS = 3000;
 
 export interface MemberStatus {
@@ -26,9 +32,15 @@ export interface MemberStatus {
   /** Lock record this member had applied when it looked at its PostgreSQL: epoch, and whether it was free. */
   readonly epochSeen: number;
   readonly lockFreeSeen: boolean;
-  /** Highest epoch whose holder this member has seen alive since it started; 0: none. Tells a failover from a cold start. */
+  /**
+   * Highest epoch whose holder this member has seen alive since it started; 0: none. Tells a failover from a
+   * cold start.
+   */
   readonly holderSeenEpoch: number;
-  /** Last WAL position heard from the holder of that epoch; null: none. Absent from members of an older version. */
+  /**
+   * Last WAL position heard from the holder of that epoch; null: none. Absent from members of an older
+   * version.
+   */
   readonly holderLsn?: Lsn | null;
   /** Two looks since the lock became free gave the same end of received WAL: nothing more is arriving. */
   readonly walSettled: boolean;
@@ -45,18 +57,23 @@ export interface MemberStatus {
   readonly walLsn: Lsn | null;
   readonly receivedLsn: Lsn | null;
   readonly replayedLsn: Lsn | null;
-  /** Position up to which WAL is on this disk when the server does not run (from pg_control); null if unknown. */
+  /**
+   * Position up to which WAL is on this disk when the server does not run (from pg_control); null if unknown.
+   */
   readonly diskLsn: Lsn | null;
   readonly replicationState: string | null;
   /**
-   * Of the last primary: members that have streamed from it in the epoch `epochSeen`, which makes their WAL a part of its
-   * history. Absent from members of an older version.
+   * Of the last primary: members that have streamed from it in the epoch `epochSeen`, which makes their WAL a
+   * part of its history. Absent from members of an older version.
    */
   readonly streamedTo?: readonly string[];
   readonly following: string | null;
   /** A complete data directory of the cluster's system identifier (or a running server). */
   readonly directoryUsable: boolean;
-  /** The directory of a former primary: without standby.signal and not running, or read-only since and not yet rejoined. */
+  /**
+   * The directory of a former primary: without standby.signal and not running, or read-only since and not yet
+   * rejoined.
+   */
   readonly primaryDirectory: boolean;
   /** Set while this member bootstraps and asks for the first lock. */
   readonly bootstrapReady: boolean;
@@ -80,6 +97,9 @@ export interface MemberStatus {
   readonly lateMs: number;
   /** Absent: its PostgreSQL was not stopped since its agent was started, or that is of an older version. */
   readonly lastStop?: LastStop;
-  /** While it leads the raft group: how many more voters may fail. Null, or left out by older versions, otherwise. */
+  /**
+   * While it leads the raft group: how many more voters may fail. Null, or left out by older versions,
+   * otherwise.
+   */
   readonly canLose?: number | null;
 }

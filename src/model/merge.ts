@@ -1,6 +1,7 @@
 /**
- * How one configuration is laid over another: PATCH of the dynamic configuration, the files of a directory, the
- * environment over the file. Never changes its arguments. `__proto__` is no key: it is dropped wherever it occurs.
+ * How one configuration is laid over another: PATCH of the dynamic configuration, the files of a directory,
+ * the environment over the file. Never changes its arguments. `__proto__` is no key: it is dropped wherever
+ * it occurs.
  */
 import type { Json, JsonObject } from "./json.ts";
 
@@ -13,13 +14,14 @@ export function isSet(value: Json | undefined): value is Exclude<Json, null> {
 }
 
 /**
- * Objects merge, scalars and lists replace, null deletes. A sub-object whose key did not exist (or held something
- * that is no object) is stored as it is, nulls included: `{"slots":{"s1":null}}` defines the slot s1 the first time
- * and removes it the second time.
+ * Objects merge, scalars and lists replace, null deletes. A sub-object whose key did not exist (or held
+ * something that is no object) is stored as it is, nulls included: `{"slots":{"s1":null}}` defines the slot
+ * s1 the first time and removes it the second time.
  */
 export function applyPatch(config: JsonObject, patch: JsonObject): JsonObject {
   const result: JsonObject = {};
-  // Each value is copied once, at its own level: copying all of it at every level would be quadratic in the depth.
+  // Each value is copied once, at its own level: copying all of it at every level would be quadratic in the
+  // depth.
   for (const [key, current] of entriesOf(config)) {
     const value = Object.hasOwn(patch, key) ? patch[key] : undefined;
     if (value === undefined) result[key] = copyJson(current);

@@ -1,4 +1,7 @@
-/** One spelling of a namespace: `service`, `/service` and `/service/` are one, as they are one path in Patroni's stores. */
+/**
+ * One spelling of a namespace: `service`, `/service` and `/service/` are one, as they are one path in
+ * Patroni's stores.
+ */
 
 export const DEFAULT_NAMESPACE = "/service";
 

@@ -1,6 +1,12 @@
-/** Everything that is tried again waits first, and longer after each failure in a row: one rule for all of them. */
+/**
+ * Everything that is tried again waits first, and longer after each failure in a row: one rule for all of
+ * them.
+ */
 
-/** How long after the last failure, ms: `firstMs` after the first, twice as long after each one more, at most `limitMs`. */
+/**
+ * How long after the last failure, ms: `firstMs` after the first, twice as long after each one more, at most
+ * `limitMs`.
+ */
 export function pauseAfter(failures: number, firstMs: number, limitMs: number): number {
   return failures <= 0 ? 0 : Math.min(limitMs, firstMs * 2 ** Math.min(failures - 1, 30));
 }

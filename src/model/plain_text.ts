@@ -16,7 +16,10 @@ export function hasControl(text: string): boolean {
   return /[\u0000-\u001f\u007f]/.test(text) || !text.isWellFormed();
 }
 
-/** Why this is no secret: a password file has one line for each, and PostgreSQL's texts end at a NUL. null: it is one. */
+/**
+ * Why this is no secret: a password file has one line for each, and PostgreSQL's texts end at a NUL. null: it
+ * is one.
+ */
 export function secretProblem(secret: string): string | null {
   if (/[\r\n]/.test(secret) || !isWhole(secret)) {
     return "holds a line break or NUL (in YAML, | adds a line break: use single quotes), which password files cannot";

@@ -1,4 +1,7 @@
-/** Path arithmetic without a current directory: what is relative stays so unless the caller says relative to what. */
+/**
+ * Path arithmetic without a current directory: what is relative stays so unless the caller says relative to
+ * what.
+ */
 
 export interface PathContext {
   /** Directory that relative paths start from; null: they stay as written. */

@@ -1,6 +1,6 @@
 /**
- * What one member knows of its own PostgreSQL: the only thing the keeper's decisions see of it. Built by effects
- * (src/agent with src/postgres and src/guard) or by the simulator's model PostgreSQL.
+ * What one member knows of its own PostgreSQL: the only thing the keeper's decisions see of it. Built by
+ * effects (src/agent with src/postgres and src/guard) or by the simulator's model PostgreSQL.
  */
 import type { Lsn } from "./lsn.ts";
 
@@ -32,7 +32,10 @@ export type PostgresRole =
   | "uninitialized"
   | "promoted";
 
-/** The data directory as found on disk. "half-written": ours, but a bootstrap, clone or rewind in it did not finish. */
+/**
+ * The data directory as found on disk. "half-written": ours, but a bootstrap, clone or rewind in it did not
+ * finish.
+ */
 export type DataDirectory =
   | { readonly kind: "absent" }
   | { readonly kind: "empty" }
@@ -51,7 +54,9 @@ export type DataDirectory =
 export interface ControlData {
   readonly systemId: string;
   readonly timeline: number;
-  /** "shut down", "shut down in recovery", "in production", "in archive recovery", "in crash recovery", ... */
+  /**
+   * "shut down", "shut down in recovery", "in production", "in archive recovery", "in crash recovery", ...
+   */
   readonly clusterState: string;
   /** Latest checkpoint location. After a clean shutdown this is the shutdown checkpoint's START. */
   readonly checkpointLsn: Lsn;
@@ -95,9 +100,10 @@ export interface RunningAction {
 /** A shutdown of the server that is under way. */
 export interface Shutdown {
   /**
-   * announced: decided, the server has not been told (before_stop runs). ending: told to end; it may acknowledge still.
-   * checkpoint: a primary that writes its shutdown checkpoint (control file "shutting down"). closed: past it (control
-   * file "shut down"), by word of the guard: archiver and WAL senders may live, nothing is acknowledged any more.
+   * announced: decided, the server has not been told (before_stop runs). ending: told to end; it may
+   * acknowledge still. checkpoint: a primary that writes its shutdown checkpoint (control file "shutting
+   * down"). closed: past it (control file "shut down"), by word of the guard: archiver and WAL senders may
+   * live, nothing is acknowledged any more.
    */
   readonly stage: "announced" | "ending" | "checkpoint" | "closed";
   /** Clock.now() when it was told to end; of an announced one, when it was announced. */
@@ -122,7 +128,10 @@ export interface PostgresView {
    * "orphans" = no postmaster, but processes whose working directory is the data directory still live.
    */
   readonly process: "none" | "orphans" | "starting" | "running" | "stopping" | "frozen";
-  /** What is left of a server that was killed runs no more, by word of the guard: the kernel keeps it. Absent: not known. */
+  /**
+   * What is left of a server that was killed runs no more, by word of the guard: the kernel keeps it. Absent:
+   * not known.
+   */
   readonly doomed?: boolean;
   /** Whether the guard runs or ran it as one that may acknowledge writes: started as primary, or promoted. */
   readonly writable: boolean;
@@ -172,7 +181,10 @@ export interface PostgresView {
     /** Diverged in a way that pg_rewind does not see, and why; left out: it can be tried. */
     readonly noRewind?: string;
   } | null;
-  /** Lines of our timeline's history file: [timeline, LSN of the switch, reason]; empty on timeline 1 or unknown. */
+  /**
+   * Lines of our timeline's history file: [timeline, LSN of the switch, reason]; empty on timeline 1 or
+   * unknown.
+   */
   readonly timelineHistory: readonly (readonly [number, number, string])[];
   readonly state: PostgresState;
   /** Replication connections of a primary, for status JSON. */
@@ -189,8 +201,9 @@ export interface ReplicationConnection {
 }
 
 /**
- * A standby that takes writes, and was not promoted by its guard: somebody else did it (pg_promote(), pg_ctl promote, a
- * recovery target that ends in a promotion). No epoch stands for what it writes, and no other member has it.
+ * A standby that takes writes, and was not promoted by its guard: somebody else did it (pg_promote(), pg_ctl
+ * promote, a recovery target that ends in a promotion). No epoch stands for what it writes, and no other
+ * member has it.
  */
 export function isPromotedByOthers(
   { process, writable, inRecovery }: Pick<PostgresView, "process" | "writable" | "inRecovery">,

@@ -23,8 +23,9 @@ export interface LockRecord {
   /** Last holder, also while free; null before the first grant. */
   readonly lastHolder: string | null;
   /**
-   * The machine that the last epoch was granted to, also while free: a name can come twice. Null before the first grant,
-   * and in records from before lives were logged, until the holder joins with a version that says which machine it is.
+   * The machine that the last epoch was granted to, also while free: a name can come twice. Null before the
+   * first grant, and in records from before lives were logged, until the holder joins with a version that
+   * says which machine it is.
    */
   readonly life: Life | null;
   /** How the last epoch ended; null while held. "released" may carry the holder's final WAL position. */
@@ -33,11 +34,16 @@ export interface LockRecord {
     readonly lsn: Lsn | null;
     readonly timeline: number | null;
   } | null;
-  /** The last grant lost nothing: the epoch before it ended by a clean stop, and its successor had everything. */
+  /**
+   * The last grant lost nothing: the epoch before it ended by a clean stop, and its successor had everything.
+   */
   readonly cleanStart: boolean;
   /** True while the holder has logged unfenced(epoch) (pause): never expired automatically. */
   readonly unfenced: boolean;
-  /** Of the last command that said whether this epoch is fenced; absent: none did that named the one before it. */
+  /**
+   * Of the last command that said whether this epoch is fenced; absent: none did that named the one before
+   * it.
+   */
   readonly fencingRevision?: number;
 }
 
@@ -60,7 +66,9 @@ export interface FailoverRecord {
   readonly id: string;
   /** The coordinator has checked it and it is due: the holder acts only on an accepted request. */
   readonly accepted: boolean;
-  /** Epoch of the lock when it was accepted; 0 before. The request is carried out once a later epoch is held. */
+  /**
+   * Epoch of the lock when it was accepted; 0 before. The request is carried out once a later epoch is held.
+   */
   readonly epoch: number;
 }
 
@@ -101,7 +109,9 @@ export interface FailsafeRecord {
   readonly holder: string;
   /** api_url by name, the holder's own included. */
   readonly members: { readonly [name: string]: string };
-  /** Raft id by name: another machine that has taken a member's name was never asked. Absent in older records. */
+  /**
+   * Raft id by name: another machine that has taken a member's name was never asked. Absent in older records.
+   */
   readonly nodes?: { readonly [name: string]: number };
   /** The holder's machine: nobody asks it. Absent in older records. */
   readonly life?: Life;

@@ -1,9 +1,11 @@
 /**
- * What plain data must look like: small checks that are put together to the schema of a command or of a record.
+ * What plain data must look like: small checks that are put together to the schema of a command or of a
+ * record.
  *
- * They judge what stands in the log, on every member, for ever: so nothing here may depend on a library, a locale, a
- * clock or a version of Unicode, and no check throws on any value. `bounded`: sizes and contents are judged too; else only
- * the types, which is what members did before the version of commands that brought bounds (commands.ts).
+ * They judge what stands in the log, on every member, for ever: so nothing here may depend on a library, a
+ * locale, a clock or a version of Unicode, and no check throws on any value. `bounded`: sizes and contents
+ * are judged too; else only the types, which is what members did before the version of commands that brought
+ * bounds (commands.ts).
  */
 import { boundsProblem, type JsonBounds } from "./bounded_json.ts";
 
@@ -78,7 +80,10 @@ export function orNull(check: Check): Check {
   return (value, bounded) => value === null ? null : check(value, bounded);
 }
 
-/** A map of any JSON; `loose`: the bounds where only types are judged, so that no code overflows that goes through it. */
+/**
+ * A map of any JSON; `loose`: the bounds where only types are judged, so that no code overflows that goes
+ * through it.
+ */
 export function json(bounds: JsonBounds, loose: JsonBounds): Check {
   return (value, bounded) => {
     if (!isFields(value)) return "a map is expected";
@@ -86,7 +91,10 @@ export function json(bounds: JsonBounds, loose: JsonBounds): Check {
   };
 }
 
-/** Exactly these fields; those of `optional` may be missing. Where only types are judged, others are passed over. */
+/**
+ * Exactly these fields; those of `optional` may be missing. Where only types are judged, others are passed
+ * over.
+ */
 export function fields(
   required: { readonly [name: string]: Check },
   optional: { readonly [name: string]: Check } = {},
@@ -102,7 +110,10 @@ export function fields(
   };
 }
 
-/** At least these fields; those of `optional` may be missing. Others are of a later version, and are not judged. */
+/**
+ * At least these fields; those of `optional` may be missing. Others are of a later version, and are not
+ * judged.
+ */
 export function openFields(
   required: { readonly [name: string]: Check },
   optional: { readonly [name: string]: Check } = {},

@@ -1,4 +1,6 @@
-/** Splits a command as a shell would, without running one: quotes and backslashes count, nothing is expanded. */
+/**
+ * Splits a command as a shell would, without running one: quotes and backslashes count, nothing is expanded.
+ */
 
 /** null when a quote is not closed. */
 export function shellSplit(command: string): string[] | null {

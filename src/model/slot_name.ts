@@ -9,15 +9,18 @@ export function slotName(member: string): string {
   return wholeSlotName(member).slice(0, MAX_LENGTH);
 }
 
-/** PostgreSQL allows no longer name: what comes behind is cut off, and members whose names differ there only share a slot. */
+/**
+ * PostgreSQL allows no longer name: what comes behind is cut off, and members whose names differ there only
+ * share a slot.
+ */
 export function isSlotNameCut(member: string): boolean {
   return wholeSlotName(member).length > MAX_LENGTH;
 }
 
 /**
- * The member that has the slot of this one's name, when that is another one: `a-b` and `a.b` both have a_b, and only one
- * of them can stream. `members`: all names in the order in which they joined, which is that of the records; the later
- * one has to give way. null: the slot is this member's own.
+ * The member that has the slot of this one's name, when that is another one: `a-b` and `a.b` both have a_b,
+ * and only one of them can stream. `members`: all names in the order in which they joined, which is that of
+ * the records; the later one has to give way. null: the slot is this member's own.
  */
 export function slotTakenBy(member: string, members: readonly string[]): string | null {
   const slot = slotName(member);

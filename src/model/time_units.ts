@@ -13,8 +13,9 @@ const QUANTITY =
   /^\s*([+-]?)(0[xX][0-9a-fA-F]+|\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)\s*([A-Za-z]*)\s*$/;
 
 /**
- * The integer `value` means in units of `base` (rounded); a number without a unit counts in `base` already. Without
- * `base` no unit is allowed. null when it is not such a quantity. Units are case-sensitive, as in PostgreSQL.
+ * The integer `value` means in units of `base` (rounded); a number without a unit counts in `base` already.
+ * Without `base` no unit is allowed. null when it is not such a quantity. Units are case-sensitive, as in
+ * PostgreSQL.
  */
 export function parseQuantity(value: unknown, base: TimeUnit | MemoryUnit | null = null): number | null {
   if (typeof value === "number") return integer(value);

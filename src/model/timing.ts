@@ -1,4 +1,6 @@
-/** What is said about the times of a running member: the inequalities of its lease, and how late things come. */
+/**
+ * What is said about the times of a running member: the inequalities of its lease, and how late things come.
+ */
 
 /** One summand of an inequality's left side. */
 export interface TimingTerm {
@@ -6,7 +8,10 @@ export interface TimingTerm {
   readonly ms: number;
 }
 
-/** `not promised`: it need not hold with these settings, and does not. `not used`: what it is about is not there. */
+/**
+ * `not promised`: it need not hold with these settings, and does not. `not used`: what it is about is not
+ * there.
+ */
 export type RuleVerdict = "holds" | "broken" | "not promised" | "not used";
 
 export interface TimingRule {
@@ -49,10 +54,15 @@ export interface TimingSettings {
 
 export const LATENESS_KINDS = ["event_loop", "guard", "renewal"] as const;
 
-/** Lateness of the agent's loop; of the guard's timer; the time from a renewal's send to its acknowledgement. */
+/**
+ * Lateness of the agent's loop; of the guard's timer; the time from a renewal's send to its acknowledgement.
+ */
 export type LatenessKind = (typeof LATENESS_KINDS)[number];
 
-/** Of the last minutes; accurate to a bucket of the histogram, a fifth of the value. null: nothing was measured. */
+/**
+ * Of the last minutes; accurate to a bucket of the histogram, a fifth of the value. null: nothing was
+ * measured.
+ */
 export interface Quantiles {
   readonly samples: number;
   readonly p50Ms: number | null;

@@ -1,4 +1,7 @@
-/** Archives the WAL that a stopped former primary has not archived yet: a rewind may take it away, and the archive needs it. */
+/**
+ * Archives the WAL that a stopped former primary has not archived yet: a rewind may take it away, and the
+ * archive needs it.
+ */
 import { join, list, move } from "./disk.ts";
 import { describeFailure, runProgram, succeeded } from "./run_program.ts";
 
@@ -17,7 +20,10 @@ export interface ArchiveInput {
   readonly signal: AbortSignal;
 }
 
-/** Resolves to null when nothing is left, else to why it stopped; what was archived until then is marked as done. */
+/**
+ * Resolves to null when nothing is left, else to why it stopped; what was archived until then is marked as
+ * done.
+ */
 export async function archiveReady(input: ArchiveInput): Promise<string | null> {
   if (!/^(?:on|always|true|yes|1)$/i.test(input.archiveMode) || input.command === "") return null;
   const walDir = join(input.dataDir, "pg_wal");

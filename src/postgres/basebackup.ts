@@ -1,6 +1,7 @@
 /**
- * Copies another member's data directory with pg_basebackup. A slot on the primary keeps the WAL from before the copy
- * begins until the new standby streams: a copy that takes hours must not find the WAL gone at its end.
+ * Copies another member's data directory with pg_basebackup. A slot on the primary keeps the WAL from before
+ * the copy begins until the new standby streams: a copy that takes hours must not find the WAL gone at its
+ * end.
  */
 import type { Upstream } from "../brain/actions.ts";
 import type { PostgresqlConfig } from "../model/config.ts";
@@ -73,7 +74,10 @@ export interface CloneInput {
   readonly warn: (text: string) => void;
 }
 
-/** Resolves to null when the copy is complete and durable, else to what went wrong; it stays marked half-written then. */
+/**
+ * Resolves to null when the copy is complete and durable, else to what went wrong; it stays marked
+ * half-written then.
+ */
 export async function cloneDirectory(input: CloneInput): Promise<string | null> {
   const { programs, postgresql, marker } = input;
   const { dataDir } = postgresql;

@@ -1,6 +1,6 @@
 /**
- * Asks `postgres` itself whether it can start with a configuration. One name mistyped in the dynamic configuration would
- * otherwise keep every server of the cluster from starting, days later.
+ * Asks `postgres` itself whether it can start with a configuration. One name mistyped in the dynamic
+ * configuration would otherwise keep every server of the cluster from starting, days later.
  */
 import type { Programs } from "./programs.ts";
 import { runProgram, succeeded } from "./run_program.ts";
@@ -16,7 +16,10 @@ export function complainedParameters(output: string): string[] {
   return [...names];
 }
 
-/** Reads the file (and what it includes) without starting anything. Empty complaints with ok false: something else. */
+/**
+ * Reads the file (and what it includes) without starting anything. Empty complaints with ok false: something
+ * else.
+ */
 export async function checkConf(
   programs: Programs,
   dataDir: string,

@@ -63,7 +63,10 @@ export class ConfigFiles {
     return parseRecoverySettings(readText(this.file) ?? "") ?? NO_RECOVERY;
   }
 
-  /** Parameters that are configured and left out of the file, as this version of PostgreSQL refuses them or their values. */
+  /**
+   * Parameters that are configured and left out of the file, as this version of PostgreSQL refuses them or
+   * their values.
+   */
   leftOut(): readonly string[] {
     return this.#checked?.refused ?? [];
   }
@@ -73,16 +76,21 @@ export class ConfigFiles {
   }
 
   /**
-   * Whom the files are to name: as they were written last, whatever became of them since; as found, before they were
-   * written for the first time (undefined: they name nobody that is known). The server follows once it has reloaded.
+   * Whom the files are to name: as they were written last, whatever became of them since; as found, before
+   * they were written for the first time (undefined: they name nobody that is known). The server follows once
+   * it has reloaded.
    */
   intended(): Upstream | null | undefined {
     return this.#intent !== undefined ? this.#intent : this.following() ?? undefined;
   }
 
-  /** Writes everything but the signal files. Names of those that were changed: a running server has them to reload. */
+  /**
+   * Writes everything but the signal files. Names of those that were changed: a running server has them to
+   * reload.
+   */
   async write(effective: EffectivePostgresql, recovery: RecoverySettings): Promise<readonly string[]> {
-    // One that was moved away is not begun anew by its configuration: half a directory would be in the way of a copy.
+    // One that was moved away is not begun anew by its configuration: half a directory would be in the way of
+    // a copy.
     if (!exists(this.#dataDir)) throw new Error(`${this.#dataDir} is not there: no configuration is written`);
     makeDirectory(this.#configDir, 0o700);
     this.#adoptUsersFile();
@@ -110,7 +118,9 @@ export class ConfigFiles {
     removeFile(join(this.#dataDir, "recovery.signal"));
   }
 
-  /** True when it was missing: after a crash of one of its processes the server would recover as a primary. */
+  /**
+   * True when it was missing: after a crash of one of its processes the server would recover as a primary.
+   */
   mendStandbySignal(): boolean {
     if (exists(join(this.#dataDir, "standby.signal"))) return false;
     this.markStandby();
@@ -126,7 +136,10 @@ export class ConfigFiles {
     removeFile(join(this.#dataDir, FORMER_PRIMARY));
   }
 
-  /** `timeline`: on which the server writes now. The lowest one stays. In place when it returns, on disk when it resolves. */
+  /**
+   * `timeline`: on which the server writes now. The lowest one stays. In place when it returns, on disk when
+   * it resolves.
+   */
   async markWroteAlone(timeline: number): Promise<void> {
     const known = wroteAlone(this.#dataDir);
     if (known !== null && known <= timeline) return;
@@ -241,7 +254,9 @@ export class ConfigFiles {
   }
 }
 
-/** Everything that goes into the file: the controlled parameters too, although the command line repeats them. */
+/**
+ * Everything that goes into the file: the controlled parameters too, although the command line repeats them.
+ */
 export function managedSettings(
   local: LocalConfig,
   postgresql: PostgresqlConfig,

@@ -1,6 +1,7 @@
 /**
- * One connection to a PostgreSQL server with a bound on everything: connecting, each statement here, each statement
- * there. A connection whose answer did not come in time is destroyed, never reused. Values arrive as text.
+ * One connection to a PostgreSQL server with a bound on everything: connecting, each statement here, each
+ * statement there. A connection whose answer did not come in time is destroyed, never reused. Values arrive
+ * as text.
  */
 import pg from "pg";
 import type { ClientConfig } from "pg";
@@ -38,7 +39,9 @@ export interface Connection {
   readonly backendPid: number | null;
 }
 
-/** SQLSTATE of an error from the server, or of the one that caused it; null for failures of the connection. */
+/**
+ * SQLSTATE of an error from the server, or of the one that caused it; null for failures of the connection.
+ */
 export function sqlState(error: unknown): string | null {
   if (error instanceof pg.DatabaseError) return error.code ?? null;
   return error instanceof Error && error.cause !== undefined ? sqlState(error.cause) : null;
@@ -95,7 +98,9 @@ function requiredFile(path: string): string {
   return text;
 }
 
-/** What every session of ours has: no user's search path, no waiting for synchronous standbys, times in UTC. */
+/**
+ * What every session of ours has: no user's search path, no waiting for synchronous standbys, times in UTC.
+ */
 const SESSION = [
   "search_path=pg_catalog",
   "synchronous_commit=local",

@@ -1,4 +1,7 @@
-/** Reads pg_control through pg_controldata: identity, timeline, positions, and the settings a standby must not undercut. */
+/**
+ * Reads pg_control through pg_controldata: identity, timeline, positions, and the settings a standby must not
+ * undercut.
+ */
 import type { Lsn } from "../model/lsn.ts";
 import { parseLsn } from "../model/lsn.ts";
 import type { ControlData } from "../model/postgres_view.ts";

@@ -7,13 +7,17 @@ import { errorText } from "./error_text.ts";
 import type { Programs } from "./programs.ts";
 import type { UnfinishedMarker } from "./unfinished.ts";
 
-/** Copies are made in here and moved up when complete: initdb and pg_basebackup insist on an empty directory. */
+/**
+ * Copies are made in here and moved up when complete: initdb and pg_basebackup insist on an empty directory.
+ */
 export const STAGING = "agent.staging";
-/** Marks a directory in which a former primary runs as a standby of nobody: its WAL may not be the cluster's. */
+/**
+ * Marks a directory in which a former primary runs as a standby of nobody: its WAL may not be the cluster's.
+ */
 export const FORMER_PRIMARY = "agent.former_primary";
 /**
- * Marks a directory whose server wrote without the lock, and holds the lowest timeline on which it did: positions and
- * timelines alone would take what it wrote for a part of the primary's history.
+ * Marks a directory whose server wrote without the lock, and holds the lowest timeline on which it did:
+ * positions and timelines alone would take what it wrote for a part of the primary's history.
  */
 export const WROTE_ALONE = "agent.wrote_alone";
 /** What a file system puts into its root: a data directory may be a mount point. */

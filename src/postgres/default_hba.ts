@@ -1,4 +1,6 @@
-/** What pg_hba.conf says on a new cluster when the configuration says nothing: passwords (SCRAM) for everyone. */
+/**
+ * What pg_hba.conf says on a new cluster when the configuration says nothing: passwords (SCRAM) for everyone.
+ */
 import type { PostgresqlConfig } from "../model/config.ts";
 
 /** bootstrap.pg_hba where given, else what a cluster cannot work without. Appended to the file of initdb. */

@@ -1,7 +1,8 @@
 /**
- * The few operations on files that managing a data directory needs. Small files are written synchronously and without
- * fsync: a host that crashes gets its configuration written anew before PostgreSQL starts. Only what must survive a
- * power cut (a marker, a cut) is synced, and never on the loop that renews the lease: see `writeDurably`.
+ * The few operations on files that managing a data directory needs. Small files are written synchronously and
+ * without fsync: a host that crashes gets its configuration written anew before PostgreSQL starts. Only what
+ * must survive a power cut (a marker, a cut) is synced, and never on the loop that renews the lease: see
+ * `writeDurably`.
  */
 import {
   chmodSync,
@@ -134,9 +135,9 @@ export function removeSmallDirectory(path: string): void {
 }
 
 /**
- * Replaces a file in one step: readers see the old text or the new one. The mode is that of the file it replaces, else
- * `mode`. Returns false, and touches nothing, when the text is there already. A file that its owner or mode keeps from
- * being read (somebody has edited it as root) is replaced with `mode`.
+ * Replaces a file in one step: readers see the old text or the new one. The mode is that of the file it
+ * replaces, else `mode`. Returns false, and touches nothing, when the text is there already. A file that its
+ * owner or mode keeps from being read (somebody has edited it as root) is replaced with `mode`.
  */
 export function writeAtomically(path: string, text: string, mode: number): boolean {
   const old = lstatSync(path, { throwIfNoEntry: false });

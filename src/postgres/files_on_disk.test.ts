@@ -1,4 +1,7 @@
-/** What must hold of files: atomic replacement, the marker, moving aside. In temporary directories, without PostgreSQL. */
+/**
+ * What must hold of files: atomic replacement, the marker, moving aside. In temporary directories, without
+ * PostgreSQL.
+ */
 import { afterAll, expect, test } from "bun:test";
 import {
   chmodSync,

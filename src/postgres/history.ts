@@ -25,7 +25,9 @@ export function historyFileName(timeline: number): string {
 export interface LocalPosition {
   readonly systemId: string;
   readonly timeline: number;
-  /** Running or cleanly stopped standby: replayed up to here. Former primary: end of the last record on disk. */
+  /**
+   * Running or cleanly stopped standby: replayed up to here. Former primary: end of the last record on disk.
+   */
   readonly lsn: Lsn;
   /** The lowest timeline on which this server wrote without the lock; null: it did not. */
   readonly wroteAlone: number | null;
@@ -45,7 +47,10 @@ export interface HistoryVerdict {
   readonly noRewind?: string;
 }
 
-/** Whether what we have is a beginning of what the other has: then we can follow it, else we must rewind or copy. */
+/**
+ * Whether what we have is a beginning of what the other has: then we can follow it, else we must rewind or
+ * copy.
+ */
 export function compareHistories(local: LocalPosition, other: OtherHistory): HistoryVerdict {
   const { timeline, lsn } = local;
   const at = `timeline ${timeline}, ${formatLsn(lsn)}`;

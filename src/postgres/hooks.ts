@@ -1,4 +1,7 @@
-/** Runs the user's blocking hooks (pre_promote, before_stop, post_bootstrap): the caller waits for their exit code. */
+/**
+ * Runs the user's blocking hooks (pre_promote, before_stop, post_bootstrap): the caller waits for their exit
+ * code.
+ */
 import { describeFailure, runProgram, succeeded } from "./run_program.ts";
 import { shellSplit } from "../model/shell_split.ts";
 

@@ -1,4 +1,6 @@
-/** Makes the first data directory of a cluster. It stays marked as half-written until the roles are made, too. */
+/**
+ * Makes the first data directory of a cluster. It stays marked as half-written until the roles are made, too.
+ */
 import type { LocalConfig, PostgresqlConfig } from "../model/config.ts";
 import { bootstrapHba } from "./default_hba.ts";
 import { join, readText, removeFile, writeAtomically } from "./disk.ts";

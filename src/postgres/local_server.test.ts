@@ -26,7 +26,8 @@ test("while no way works, attempts are few however often they are asked for, and
       await server.connect().then(() => "connected", (error: Error) => error.message);
     // A minute of somebody who looks every 20 ms.
     for (; nowMs < 60_000; nowMs += 20) expect(await refusal()).toContain(`127.0.0.1:${port}: `);
-    // sslmode prefer: a server that ends the connection is asked once without and at most once with encryption.
+    // sslmode prefer: a server that ends the connection is asked once without and at most once with
+    // encryption.
     expect(attempts).toBeLessThan(40);
     const before = attempts;
     await refusal();

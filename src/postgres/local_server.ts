@@ -1,6 +1,7 @@
 /**
- * Connections to our own server as superuser, by whichever way works (local_ways.ts). While none works, attempts are rare
- * and the reasons are kept; what answers elsewhere in place of our server is never taken for it.
+ * Connections to our own server as superuser, by whichever way works (local_ways.ts). While none works,
+ * attempts are rare and the reasons are kept; what answers elsewhere in place of our server is never taken
+ * for it.
  */
 import { readProcess } from "../lib/process_table.ts";
 import type { Credentials } from "../model/config.ts";
@@ -74,7 +75,9 @@ export class LocalServer {
     return text === null ? null : parsePostmasterPid(text);
   }
 
-  /** Something that may open a way has changed (pg_hba.conf, a password): the next attempt is made at once. */
+  /**
+   * Something that may open a way has changed (pg_hba.conf, a password): the next attempt is made at once.
+   */
   changed(): void {
     this.#about = "";
   }
@@ -156,8 +159,9 @@ export class LocalServer {
       connectTimeoutMs: leftMs,
       statementTimeoutMs: options.statementTimeoutMs,
     });
-    // A published address may lead to another member, a port to another server of this host: both have our system
-    // identifier or none of our business. A backend of our own is a child of our postmaster, in this host's process table.
+    // A published address may lead to another member, a port to another server of this host: both have our
+    // system identifier or none of our business. A backend of our own is a child of our postmaster, in this
+    // host's process table.
     const { backendPid } = connection;
     const own = pidFile === null || backendPid === null || readProcess(backendPid)?.parentPid === pidFile.pid;
     if (own) return connection;

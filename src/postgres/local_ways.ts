@@ -1,6 +1,7 @@
 /**
- * The ways to this member's own server, and which is tried when: pure. Every way that the configuration allows may be the
- * only one that works: pg_hba.conf may refuse the socket, a certificate is for the host's name, a firewall stands between.
+ * The ways to this member's own server, and which is tried when: pure. Every way that the configuration
+ * allows may be the only one that works: pg_hba.conf may refuse the socket, a certificate is for the host's
+ * name, a firewall stands between.
  */
 import type { PostgresqlConfig } from "../model/config.ts";
 import { parseHostPort } from "../model/host_port.ts";
@@ -14,8 +15,8 @@ export type WaysConfig = Pick<
 >;
 
 /**
- * Best first. The running server's own words (postmaster.pid) count before the configuration, which may be newer.
- * `socketDirectories`: unix_socket_directories as configured; null: not configured.
+ * Best first. The running server's own words (postmaster.pid) count before the configuration, which may be
+ * newer. `socketDirectories`: unix_socket_directories as configured; null: not configured.
  */
 export function localWays(
   config: WaysConfig,
@@ -36,7 +37,8 @@ export function localWays(
     ...(pidFile?.socketDir ? [pidFile.socketDir] : []),
     ...splitDirectories(socketDirectories ?? ""),
   ];
-  // As the server does: relative ones lie in its data directory. Those of the abstract namespace have no path.
+  // As the server does: relative ones lie in its data directory. Those of the abstract namespace have no
+  // path.
   const sockets = directories.filter((directory) => !directory.startsWith("@")).map((directory) => ({
     host: directory.startsWith("/") ? directory : join(config.dataDir, directory),
     port,
@@ -132,7 +134,9 @@ export class WayMemory {
     if (text === this.#worked && ++this.#timeouts >= TIMEOUTS) this.#worked = null;
   }
 
-  /** No way worked. The delay grows from round to round, and a server that only starts is asked again soon. */
+  /**
+   * No way worked. The delay grows from round to round, and a server that only starts is asked again soon.
+   */
   nothingWorked(nowMs: number, starting: boolean): void {
     if (starting) return;
     this.#notBeforeMs = nowMs + Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#failedRounds);

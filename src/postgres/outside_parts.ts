@@ -1,7 +1,8 @@
 /**
- * A data directory is more than one tree: its WAL directory and its tablespaces may lie elsewhere, on mount points of
- * their own, and are filled by the same initdb or copy. What an interrupted one has left in them keeps the next from
- * beginning ("exists but is not empty"), so that staging, setting aside and cleaning must know them all.
+ * A data directory is more than one tree: its WAL directory and its tablespaces may lie elsewhere, on mount
+ * points of their own, and are filled by the same initdb or copy. What an interrupted one has left in them
+ * keeps the next from beginning ("exists but is not empty"), so that staging, setting aside and cleaning must
+ * know them all.
  */
 import { isDirectory, join, linkTarget, list, realPath } from "./disk.ts";
 
@@ -30,8 +31,9 @@ export function linksOutside(directory: string): OutsidePart[] {
 }
 
 /**
- * The directories outside of the data directory that initdb or pg_basebackup fill when they are run with these options
- * ("--waldir=DIR", "--tablespace-mapping=OLD=NEW"), from a server with tablespaces in these places.
+ * The directories outside of the data directory that initdb or pg_basebackup fill when they are run with
+ * these options ("--waldir=DIR", "--tablespace-mapping=OLD=NEW"), from a server with tablespaces in these
+ * places.
  */
 export function partsFilled(options: readonly string[], tablespaces: readonly string[]): string[] {
   const mapped = new Map(tablespaces.map((place) => [place, place]));

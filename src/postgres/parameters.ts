@@ -38,8 +38,9 @@ export type PendingRestart = {
 };
 
 /**
- * What a restart would change. `desired`: name and value as configured; `inFiles`: values of pg_file_settings, for
- * changes that are not ours; `leftOut`: parameters that are configured but not written, which no restart brings. null: nothing.
+ * What a restart would change. `desired`: name and value as configured; `inFiles`: values of
+ * pg_file_settings, for changes that are not ours; `leftOut`: parameters that are configured but not written,
+ * which no restart brings. null: nothing.
  */
 export function pendingRestart(
   settings: readonly Setting[],
@@ -151,7 +152,9 @@ export function inBaseUnit(value: string, unit: string | null): number | null {
   return from && to && from[0] === to[0] ? number * from[1] / to[1] : null;
 }
 
-/** The largest unit that leaves a whole number: 131072 pages are "1GB". Other values come back as they are. */
+/**
+ * The largest unit that leaves a whole number: 131072 pages are "1GB". Other values come back as they are.
+ */
 export function humanValue(setting: Pick<Setting, "unit" | "vartype">, value: string): string {
   if (setting.vartype === "bool") {
     const bool = parsePgBool(value);

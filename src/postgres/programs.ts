@@ -1,6 +1,6 @@
 /**
- * Where PostgreSQL's programs are: `bin_dir`, else beside the `postgres` found in PATH, else the version of the data
- * directory or the newest one among the usual directories of Linux distributions.
+ * Where PostgreSQL's programs are: `bin_dir`, else beside the `postgres` found in PATH, else the version of
+ * the data directory or the newest one among the usual directories of Linux distributions.
  */
 import type { PostgresqlConfig } from "../model/config.ts";
 import { exists, isDirectory, join, list, readText, realDirectory } from "./disk.ts";

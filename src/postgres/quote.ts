@@ -1,4 +1,6 @@
-/** Quoting for each language that PostgreSQL reads: SQL, its configuration files, connection strings, pgpass. */
+/**
+ * Quoting for each language that PostgreSQL reads: SQL, its configuration files, connection strings, pgpass.
+ */
 
 export function quoteIdentifier(name: string): string {
   return `"${withoutNul(name).replaceAll('"', '""')}"`;

@@ -8,8 +8,8 @@ import { parseConnUrl } from "./upstream.ts";
 const APPLICATION_NAME = "agent check";
 
 /**
- * Keys of the configuration that are refused there, with the reason. A member that does not answer, or refuses this host as
- * a whole by its pg_hba.conf, says nothing of a password.
+ * Keys of the configuration that are refused there, with the reason. A member that does not answer, or
+ * refuses this host as a whole by its pg_hba.conf, says nothing of a password.
  */
 export async function refusedCredentials(
   upstream: Upstream,

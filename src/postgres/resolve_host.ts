@@ -1,6 +1,6 @@
 /**
- * Addresses of a host name. Never through getaddrinfo: that waits in the runtime's few shared threads, and a dead name
- * server would stall file operations of the whole agent for ten seconds.
+ * Addresses of a host name. Never through getaddrinfo: that waits in the runtime's few shared threads, and a
+ * dead name server would stall file operations of the whole agent for ten seconds.
  */
 
 /** The first address; a numeric address comes back as it is. Rejects when there is none. */

@@ -1,6 +1,6 @@
 /**
- * Makes a diverged directory one that can follow again. A trial run first: what makes pg_rewind fail (missing WAL, no
- * common ancestor, rights) is then found before anything has been changed.
+ * Makes a diverged directory one that can follow again. A trial run first: what makes pg_rewind fail (missing
+ * WAL, no common ancestor, rights) is then found before anything has been changed.
  */
 import type { ControlData } from "../model/postgres_view.ts";
 import type { Programs } from "./programs.ts";

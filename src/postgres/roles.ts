@@ -1,4 +1,7 @@
-/** The roles of a new cluster: replication, rewind, and (deprecated) those of bootstrap.users. initdb makes the superuser. */
+/**
+ * The roles of a new cluster: replication, rewind, and (deprecated) those of bootstrap.users. initdb makes
+ * the superuser.
+ */
 import type { BootstrapConfig, Credentials, PostgresqlConfig } from "../model/config.ts";
 import { isRoleOption } from "../model/role_option.ts";
 import type { Connection } from "./connection.ts";

@@ -1,7 +1,7 @@
 /**
- * Runs PostgreSQL's programs (initdb, pg_basebackup, pg_rewind ...) and the user's hooks: each in a process group of
- * its own, so that ending it ends its children, with its output captured. Never runs the server itself: the guard does.
- * Passwords never travel through arguments or environment.
+ * Runs PostgreSQL's programs (initdb, pg_basebackup, pg_rewind ...) and the user's hooks: each in a process
+ * group of its own, so that ending it ends its children, with its output captured. Never runs the server
+ * itself: the guard does. Passwords never travel through arguments or environment.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { isAlive, readProcess } from "../lib/process_table.ts";
@@ -92,8 +92,8 @@ export function runProgram(
       stderr = `${program}: ${error.message}`;
       finish({ code: null, signal: null });
     });
-    // "close" comes after the output has been read to its end. A process that a hook leaves behind may keep it open
-    // for ever: then the exit alone has to do.
+    // "close" comes after the output has been read to its end. A process that a hook leaves behind may keep
+    // it open for ever: then the exit alone has to do.
     child.on("close", (code, signal) => finish({ code, signal }));
     child.on("exit", (code, signal) => void setTimeout(() => finish({ code, signal }), OUTPUT_WAIT_MS));
     if (child.pid !== undefined) options.onStart?.(child.pid);
@@ -134,7 +134,10 @@ export function describeFailure(program: string, result: ProgramResult): string 
   return said === "" ? `${program} ${how}` : `${program} ${how}: ${said}`;
 }
 
-/** Variables for children: ours without what configures the agent or this runtime, and with messages in English. */
+/**
+ * Variables for children: ours without what configures the agent or this runtime, and with messages in
+ * English.
+ */
 export function childEnvironment(): { [name: string]: string } {
   const env: { [name: string]: string } = {};
   for (const [name, value] of Object.entries(process.env)) {
@@ -176,7 +179,10 @@ export function identify(pid: number): ProcessIdentity | null {
   return found === null ? null : { pid, startTicks: found.startTicks };
 }
 
-/** Ends the process group of a program that an earlier agent started and left behind. True when it was still there. */
+/**
+ * Ends the process group of a program that an earlier agent started and left behind. True when it was still
+ * there.
+ */
 export function killLeftover(leftover: ProcessIdentity): boolean {
   const found = readProcess(leftover.pid);
   if (found === null || found.startTicks !== leftover.startTicks || !isAlive(leftover.pid)) return false;

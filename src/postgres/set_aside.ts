@@ -1,6 +1,6 @@
 /**
- * Moves a data directory out of the way instead of deleting it: `<dir>.failed-<time>`, with the places outside of it that
- * it links to (tablespaces, a WAL directory of its own). The two newest are kept.
+ * Moves a data directory out of the way instead of deleting it: `<dir>.failed-<time>`, with the places
+ * outside of it that it links to (tablespaces, a WAL directory of its own). The two newest are kept.
  */
 import {
   basename,
@@ -25,9 +25,14 @@ const STAMP_DIGITS = 14;
 export interface SetAsideOptions {
   readonly dataDir: string;
   readonly now: Date;
-  /** The user agreed to lose the directory (remove_data_directory_on_...) should it be impossible to move it. */
+  /**
+   * The user agreed to lose the directory (remove_data_directory_on_...) should it be impossible to move it.
+   */
   readonly mayRemove: boolean;
-  /** What is left is worthless from now on: should the removal be interrupted, nobody must start PostgreSQL on it. */
+  /**
+   * What is left is worthless from now on: should the removal be interrupted, nobody must start PostgreSQL on
+   * it.
+   */
   readonly beforeRemoval: (parts: readonly string[]) => Promise<void>;
   readonly info: (text: string) => void;
 }
@@ -40,9 +45,9 @@ export function stamp(now: Date): string {
 }
 
 /**
- * The time, or the second after the newest copy there is: two moves within a second, or a clock that went back, must
- * neither meet the same name, which would look like a directory that cannot be moved, nor make the newest copy the first
- * one to be pruned.
+ * The time, or the second after the newest copy there is: two moves within a second, or a clock that went
+ * back, must neither meet the same name, which would look like a directory that cannot be moved, nor make the
+ * newest copy the first one to be pruned.
  */
 function nextStamp(now: Date, places: readonly string[]): string {
   const newest = places.flatMap((path) => listAside(path).map((aside) => aside.slice(-STAMP_DIGITS))).sort()

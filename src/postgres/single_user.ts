@@ -1,6 +1,6 @@
 /**
- * Crash recovery without a server: `postgres --single` replays the WAL, writes a checkpoint and ends at the end of its
- * (empty) input. It listens nowhere and serves nobody.
+ * Crash recovery without a server: `postgres --single` replays the WAL, writes a checkpoint and ends at the
+ * end of its (empty) input. It listens nowhere and serves nobody.
  */
 
 const SETTINGS = [

@@ -104,7 +104,9 @@ export async function readSlots(connection: Connection): Promise<SlotState[]> {
 
 const DUPLICATE_OBJECT = "42710";
 
-/** Holds the WAL from now on. False when somebody else, a member that copies from us, has made it meanwhile. */
+/**
+ * Holds the WAL from now on. False when somebody else, a member that copies from us, has made it meanwhile.
+ */
 export async function createSlot(connection: Connection, name: string): Promise<boolean> {
   try {
     await connection.query(`SELECT pg_create_physical_replication_slot(${quoteLiteral(name)}, true)`);

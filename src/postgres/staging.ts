@@ -1,6 +1,7 @@
 /**
- * A new data directory is made in a directory inside of the final one and moved up when it is complete: initdb and
- * pg_basebackup want an empty directory, the marker and a mount point's lost+found must be allowed to stand beside.
+ * A new data directory is made in a directory inside of the final one and moved up when it is complete:
+ * initdb and pg_basebackup want an empty directory, the marker and a mount point's lost+found must be allowed
+ * to stand beside.
  */
 import { OWNER_FILE } from "../model/owner_file.ts";
 import { STAGING } from "./data_directory.ts";
@@ -43,8 +44,9 @@ export async function unstage(dataDir: string): Promise<void> {
 }
 
 /**
- * Ends what an earlier agent may have left running in there, and removes what it had made or copied, here and in the parts
- * outside. The directories of those stay: they may be mount points, or lie in a directory that is not ours.
+ * Ends what an earlier agent may have left running in there, and removes what it had made or copied, here and
+ * in the parts outside. The directories of those stay: they may be mount points, or lie in a directory that
+ * is not ours.
  */
 export async function clearUnfinished(dataDir: string, marker: UnfinishedMarker): Promise<void> {
   endLeftover(marker);
@@ -61,7 +63,10 @@ export function endLeftover(marker: UnfinishedMarker): void {
   if (program !== null) killLeftover(program);
 }
 
-/** In a child process: removing a large directory takes minutes and threads that we do not have. Follows no links. */
+/**
+ * In a child process: removing a large directory takes minutes and threads that we do not have. Follows no
+ * links.
+ */
 export async function removeTree(path: string): Promise<void> {
   const result = await runProgram("rm", ["-rf", "--one-file-system", "--", path]);
   if (!succeeded(result)) throw new Error(describeFailure(`removing ${path}`, result));

@@ -37,7 +37,10 @@ export interface ServerStatus {
   /** Timeline that the WAL receiver writes at present. */
   readonly receiverTimeline: number | null;
   readonly replicationState: string | null;
-  /** Timeline of the latest checkpoint: on a primary, older than its own until one was made after the promotion. */
+  /**
+   * Timeline of the latest checkpoint: on a primary, older than its own until one was made after the
+   * promotion.
+   */
   readonly checkpointTimeline: number | null;
   readonly startedAt: string | null;
   readonly serverVersion: number | null;

@@ -1,10 +1,10 @@
 /**
- * Marks a data directory as half-written while a bootstrap, clone or rewind works in it, so that whatever ends us (a
- * power cut included), nobody starts PostgreSQL on half a copy. Written, and on disk, before the first change; removed
- * after the last.
+ * Marks a data directory as half-written while a bootstrap, clone or rewind works in it, so that whatever
+ * ends us (a power cut included), nobody starts PostgreSQL on half a copy. Written, and on disk, before the
+ * first change; removed after the last.
  *
- * pg_rewind removes from its target what the source does not have, the marker too, before it has finished. So there
- * are two: one inside, and one in a directory of ours that names the data directory.
+ * pg_rewind removes from its target what the source does not have, the marker too, before it has finished. So
+ * there are two: one inside, and one in a directory of ours that names the data directory.
  */
 import { inode, join, makeDirectory, readText, removeFile, syncPath, writeDurably } from "./disk.ts";
 import type { JsonObject } from "../model/json.ts";
@@ -78,8 +78,8 @@ export function formatMarker(marker: Marker, directory: string): string {
 }
 
 /**
- * null when it is about another directory. An unreadable one counts as a rewind: nothing may be started there, and what
- * lies there may be worth keeping.
+ * null when it is about another directory. An unreadable one counts as a rewind: nothing may be started
+ * there, and what lies there may be worth keeping.
  */
 export function parseMarker(text: string, directory: string | null): Marker | null {
   const [word, json] = text.split("\n");

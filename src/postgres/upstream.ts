@@ -10,7 +10,10 @@ export interface ServerAddress {
   readonly database: string;
 }
 
-/** `postgres://host:port/database`, also with several hosts; null when it is no such URL. User and password are ignored. */
+/**
+ * `postgres://host:port/database`, also with several hosts; null when it is no such URL. User and password
+ * are ignored.
+ */
 export function parseConnUrl(url: string): ServerAddress | null {
   const match = /^postgres(?:ql)?:\/\/(?:[^@/]*@)?([^/?]+)(?:\/([^?]*))?/.exec(url);
   if (!match) return null;
@@ -74,7 +77,10 @@ const OPTIONS: readonly { readonly name: string; readonly since: number }[] = [
   { name: "sslnegotiation", since: 17 },
 ];
 
-/** The options of an `authentication` section that libpq of this version knows; sslmode is `prefer` when not given. */
+/**
+ * The options of an `authentication` section that libpq of this version knows; sslmode is `prefer` when not
+ * given.
+ */
 export function libpqOptions(credentials: Credentials, major: number): { [option: string]: string } {
   const result: { [option: string]: string } = { sslmode: "prefer" };
   for (const { name, since } of OPTIONS) {

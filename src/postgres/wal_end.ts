@@ -1,6 +1,7 @@
 /**
- * The end of valid WAL on the disk of a server that does not run: everything before it may have been acknowledged to
- * someone. pg_control alone names a lower bound, often minutes old; the records after it are found by pg_waldump.
+ * The end of valid WAL on the disk of a server that does not run: everything before it may have been
+ * acknowledged to someone. pg_control alone names a lower bound, often minutes old; the records after it are
+ * found by pg_waldump.
  */
 import { formatLsn, type Lsn, parseLsn } from "../model/lsn.ts";
 import type { ControlFile } from "./control_file.ts";
@@ -13,7 +14,10 @@ const PAGE = 8192;
 const SHORT_HEADER = 24;
 const LONG_HEADER = 40;
 
-/** What pg_waldump (13 to 18) says where no record is, or in a file that was made in advance and never written. */
+/**
+ * What pg_waldump (13 to 18) says where no record is, or in a file that was made in advance and never
+ * written.
+ */
 const NOTHING_THERE =
   /could not find a valid record|error in WAL record|header specifies 0 bytes|invalid WAL segment size .*\(0 bytes\)/;
 
@@ -29,8 +33,8 @@ export function knownEnd(control: ControlFile): WalEnd {
 }
 
 /**
- * Position after a record of `totalBytes` (tot of pg_waldump) that begins at `start`: records are aligned to 8 bytes
- * and continue behind the header of each page that they cross.
+ * Position after a record of `totalBytes` (tot of pg_waldump) that begins at `start`: records are aligned to
+ * 8 bytes and continue behind the header of each page that they cross.
  */
 export function recordEnd(start: Lsn, totalBytes: number, segmentBytes: number): Lsn {
   let at = start;
@@ -56,7 +60,9 @@ export function lastRecordEnd(output: string, segmentBytes: number): Lsn | null 
   return null;
 }
 
-/** Never before what pg_control vouches for. Reads at most for `timeoutMs`, and then reports how far it came. */
+/**
+ * Never before what pg_control vouches for. Reads at most for `timeoutMs`, and then reports how far it came.
+ */
 export async function findWalEnd(
   programs: Programs,
   dataDir: string,
@@ -84,8 +90,9 @@ function youngerTimelines(walDir: string, timeline: number): number[] {
 }
 
 /**
- * First and last name of the run of segment files that holds `from`; null when there is no file for it. pg_waldump
- * waits 5 s for a file that it misses, in the hope that a server is about to make it, so it must not get there.
+ * First and last name of the run of segment files that holds `from`; null when there is no file for it.
+ * pg_waldump waits 5 s for a file that it misses, in the hope that a server is about to make it, so it must
+ * not get there.
  */
 export function runOfFiles(
   names: readonly string[],
@@ -112,8 +119,8 @@ async function readOn(
 ): Promise<WalEnd> {
   const files = runOfFiles(list(walDir) ?? [], from, segmentBytes);
   if (files === null) return from;
-  // Without names it learns the size of segments from any file there, also from one that was made in advance and is
-  // still empty, and then reads nothing at all.
+  // Without names it learns the size of segments from any file there, also from one that was made in advance
+  // and is still empty, and then reads nothing at all.
   const args = ["-p", walDir, "-s", formatLsn(from.lsn), files.first, files.last];
   // It ends with an error by its nature: the first record that is none is the end that we look for.
   const result = await runProgram(programs.path("pg_waldump"), args, { timeoutMs, keep: 32 * 1024 });

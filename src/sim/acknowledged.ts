@@ -1,7 +1,8 @@
 /**
- * A command whose application was acknowledged is never lost: at the end of a run the records of every member stand on
- * it. Compared is what each state machine was given in its present life, by applying it or with a snapshot; that a
- * snapshot holds what was applied up to it is seen by the state that others had at the same revision (RaftInvariants).
+ * A command whose application was acknowledged is never lost: at the end of a run the records of every member
+ * stand on it. Compared is what each state machine was given in its present life, by applying it or with a
+ * snapshot; that a snapshot holds what was applied up to it is seen by the state that others had at the same
+ * revision (RaftInvariants).
  */
 import { Violation } from "../../raft/sim/mod.ts";
 import type { CommandResult } from "../dcs/commands.ts";
@@ -39,8 +40,8 @@ export class Acknowledged {
   }
 
   /**
-   * Of a cluster that goes on from the log of one member: what that log holds. `held`: the command there, by revision; null:
-   * it is lost with the others. Throws a Violation.
+   * Of a cluster that goes on from the log of one member: what that log holds. `held`: the command there, by
+   * revision; null: it is lost with the others. Throws a Violation.
    */
   inherited(held: (revision: number) => Uint8Array | "in a snapshot" | null): Acknowledged {
     const next = new Acknowledged();

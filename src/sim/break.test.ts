@@ -1,7 +1,7 @@
 /**
- * The simulator notices when a rule of the lease, or of the recovery from a lost majority, is missing: each is switched
- * off, and the ambush that is laid for it makes two servers acknowledge at once. With all rules the same ambushes on the same
- * seeds find nothing.
+ * The simulator notices when a rule of the lease, or of the recovery from a lost majority, is missing: each
+ * is switched off, and the ambush that is laid for it makes two servers acknowledge at once. With all rules
+ * the same ambushes on the same seeds find nothing.
  */
 import { expect, test } from "bun:test";
 import type { BrokenRule } from "../dcs/broken_rules.ts";
@@ -11,7 +11,10 @@ import { runSeed } from "./run_seed.ts";
 /** All of it is computing: what takes half a minute alone takes minutes on a machine that others use. */
 const LIMIT_MS = 600_000;
 const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
-/** A recovery from a lost majority shows a missing rule on a quarter of the seeds: ten may hold one of these alone. */
+/**
+ * A recovery from a lost majority shows a missing rule on a quarter of the seeds: ten may hold one of these
+ * alone.
+ */
 const MORE_SEEDS = [...SEEDS, ...SEEDS.map((seed) => seed + 10)];
 
 const RULES: readonly BrokenRule[] = [

@@ -1,4 +1,7 @@
-/** The faults that a cluster is put through: those of raft's world, and those of agents, guards and PostgreSQLs. */
+/**
+ * The faults that a cluster is put through: those of raft's world, and those of agents, guards and
+ * PostgreSQLs.
+ */
 import {
   cutFault,
   directionsOf,
@@ -84,8 +87,8 @@ function victim(cluster: SimCluster, random: Prng): SimMember {
 }
 
 /**
- * Faults that come together, and at the worst moment: within milliseconds of a grant, an expiry or a release becoming
- * known somewhere. Mostly to the new holder.
+ * Faults that come together, and at the worst moment: within milliseconds of a grant, an expiry or a release
+ * becoming known somewhere. Mostly to the new holder.
  */
 function ambush(cluster: SimCluster, injector: FaultInjector<ClusterFault>, random: Prng): void {
   let known = "";
@@ -104,7 +107,8 @@ function ambush(cluster: SimCluster, injector: FaultInjector<ClusterFault>, rand
         () => injector.begun("agent-pause", pauseNow(target, random.between(100, MAX_PAUSE_MS))),
       );
     }
-    // After what is on its way has arrived: a paused agent acts on it when it goes on, and nobody hears of it.
+    // After what is on its way has arrived: a paused agent acts on it when it goes on, and nobody hears of
+    // it.
     if (how !== "pause") {
       later(random.between(0, 2) + random.exponential(3), () => {
         const cuts = directionsOf(target.id, cluster.ids());
@@ -125,7 +129,9 @@ function pauseNow(member: SimMember, durationMs: number): Fault {
   };
 }
 
-/** Pauses right after the agent has sent a message about the lease: what answers it is read after the pause. */
+/**
+ * Pauses right after the agent has sent a message about the lease: what answers it is read after the pause.
+ */
 function pauseAfterRenewal(cluster: SimCluster, member: SimMember, durationMs: number): Fault {
   let over = false;
   cluster.network.afterNextFrame(member.id, LEASE_CHANNEL, () => {
@@ -306,7 +312,8 @@ function makersOf(
     "machine-lost": asked((member) => member.isWitness ? null : operators.loseMachine(member)),
     // A standby's agent is started again with a file that names the primary.
     "name-copied": one(
-      // Not the one whose bootstrap is not sealed yet: renamed, it would take its directory for somebody else's half.
+      // Not the one whose bootstrap is not sealed yet: renamed, it would take its directory for somebody
+      // else's half.
       (member) =>
         alive(member) && !member.isWitness && member.server.directory.kind !== "half-written" &&
         cluster.members.length > 1,

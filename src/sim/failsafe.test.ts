@@ -1,4 +1,7 @@
-/** Failsafe mode in the simulated cluster: what it keeps going, what it must not, and what happens without its rules. */
+/**
+ * Failsafe mode in the simulated cluster: what it keeps going, what it must not, and what happens without its
+ * rules.
+ */
 import { expect, test } from "bun:test";
 import type { BrokenRule } from "../dcs/broken_rules.ts";
 import { directionsOf, World } from "../../raft/sim/mod.ts";

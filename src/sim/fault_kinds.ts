@@ -60,8 +60,8 @@ export const CLUSTER_FAULTS = [
 export type ClusterFault = typeof CLUSTER_FAULTS[number];
 
 /**
- * Where a shutdown hangs: on a backend that cannot be interrupted and goes on committing, in the shutdown checkpoint, or,
- * after it, on WAL senders that send nothing or on the archiver.
+ * Where a shutdown hangs: on a backend that cannot be interrupted and goes on committing, in the shutdown
+ * checkpoint, or, after it, on WAL senders that send nothing or on the archiver.
  */
 export const HANGS = ["backend", "checkpoint", "senders", "archiver"] as const;
 /** "promotion": not a shutdown but the startup process hangs, so that recovery does not end. */

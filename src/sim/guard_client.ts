@@ -1,7 +1,7 @@
 /**
- * The agent's connection to the guard of its host, over a simulated Unix socket: requests and answers take a moment,
- * keep their order, and wait while the agent is paused. One life of the agent has one; the newest is the controller.
- * A guard that died is replaced, by the agent that notices.
+ * The agent's connection to the guard of its host, over a simulated Unix socket: requests and answers take a
+ * moment, keep their order, and wait while the agent is paused. One life of the agent has one; the newest is
+ * the controller. A guard that died is replaced, by the agent that notices.
  */
 import type { Prng, SimProcess } from "../../raft/sim/mod.ts";
 import { MAX_FROZEN_MS, STOP_BUDGET_MS } from "../lease/stop_budget.ts";

@@ -1,7 +1,7 @@
 /**
- * The worst that is known for the lease itself: for each of its rules the course of events in which two servers
- * acknowledge when the rule is missing, and nothing happens when it is not. Chance alone finds some of them once in
- * hundreds of runs.
+ * The worst that is known for the lease itself: for each of its rules the course of events in which two
+ * servers acknowledge when the rule is missing, and nothing happens when it is not. Chance alone finds some
+ * of them once in hundreds of runs.
  */
 import { cutFault, directionsOf, type Fault, type Prng } from "../../raft/sim/mod.ts";
 import { LEASE_CHANNEL } from "../agent/messages.ts";
@@ -11,7 +11,9 @@ import { askPause, askSwitchover, resume, setTtl } from "./requests.ts";
 import type { SimCluster } from "./sim_cluster.ts";
 import type { SimMember } from "./sim_member.ts";
 
-/** From the end of a lease until its successor writes, with an election, a restart of a standby, slow disks. */
+/**
+ * From the end of a lease until its successor writes, with an election, a restart of a standby, slow disks.
+ */
 const SUCCESSION_MS = 4000;
 const LONG_TTL_S = 30;
 const SHORT_TTL_S = 2;
@@ -21,7 +23,9 @@ const UNKNOWN_AFTER_MS = 5000;
 const QUICK_MS = 0.05;
 /** Until what an operator asks for is in force everywhere. */
 const SETTLES_MS = 4000;
-/** Time for a frame that was just sent, and what answers it, to arrive where a pause or a cut is to keep it. */
+/**
+ * Time for a frame that was just sent, and what answers it, to arrive where a pause or a cut is to keep it.
+ */
 const ARRIVES_MS = 200;
 
 /** What a story is played with. */
@@ -67,7 +71,8 @@ const STORIES: Readonly<Record<LeaseRule, Story>> = {
     );
     return ttlMs + SUCCESSION_MS;
   },
-  // P leads raft itself, is away for so long that others have elected another leader, and confirms itself when it is back.
+  // P leads raft itself, is away for so long that others have elected another leader, and confirms itself
+  // when it is back.
   "no-readindex": ({ cluster, random, holder, leader, ttlMs, later, cutOff, pause }) => {
     const beginsMs = cluster.world.now();
     const begin = () => {
@@ -96,7 +101,8 @@ const STORIES: Readonly<Record<LeaseRule, Story>> = {
     pause(holder, ttlMs + SUCCESSION_MS / 2);
     return ttlMs + SUCCESSION_MS;
   },
-  // A new holder learns of its grant, and of nothing after it, so late that the grant has been, or soon is, expired.
+  // A new holder learns of its grant, and of nothing after it, so late that the grant has been, or soon is,
+  // expired.
   "promote-before-renewal": ({ cluster, random, holder, leader, ttlMs, later, cutOff, pause, atEnd }) => {
     const next = cluster.members.filter((each) => each.member !== null && each !== holder && each !== leader);
     if (next.length === 0) return null;
@@ -129,9 +135,9 @@ const STORIES: Readonly<Record<LeaseRule, Story>> = {
     later(SETTLES_MS + 10, cutOffWhenLowered);
     return 2 * SETTLES_MS + SHORT_TTL_S * 1000 + SUCCESSION_MS;
   },
-  // Q expires the epoch of a P that is cut off, and nobody else writes that to a disk before Q gives up waiting for it. Q
-  // stands still then, so that what it reads next is that, and a renewal by P, which is back. When P writes again, the
-  // expiry gets through without its knowing.
+  // Q expires the epoch of a P that is cut off, and nobody else writes that to a disk before Q gives up
+  // waiting for it. Q stands still then, so that what it reads next is that, and a renewal by P, which is
+  // back. When P writes again, the expiry gets through without its knowing.
   "expiry-forgotten": ({ cluster, random, holder, leader, ttlMs, later, cutOff, pause, atEnd }) => {
     const others = cluster.members.filter((each) => each !== leader);
     if (holder === leader || others.length > 2) return null;
@@ -170,8 +176,9 @@ const STORIES: Readonly<Record<LeaseRule, Story>> = {
     later(ttlMs / 2, proposed);
     return durationMs;
   },
-  // Maintenance mode ends, and P, whose guard is armed again, proposes fenced(e). Q is asked for the mode once more just
-  // before that arrives, so that P learns of the mode first, and is cut off. Then the mode ends for good.
+  // Maintenance mode ends, and P, whose guard is armed again, proposes fenced(e). Q is asked for the mode
+  // once more just before that arrives, so that P learns of the mode first, and is cut off. Then the mode
+  // ends for good.
   "fence-lifted-early": ({ cluster, random, holder, leader, ttlMs, later, cutOff, atEnd }) => {
     if (holder === leader || !askPause(holder, true)) return null;
     atEnd(() => resume(cluster));

@@ -1,6 +1,7 @@
 /**
- * What goes between simulated hosts beside raft: PostgreSQL's replication, and questions over the REST API. Both take the
- * network's paths, but a fault may cut raft alone (a firewall that lost a rule, a certificate that ran out), or REST alone.
+ * What goes between simulated hosts beside raft: PostgreSQL's replication, and questions over the REST API.
+ * Both take the network's paths, but a fault may cut raft alone (a firewall that lost a rule, a certificate
+ * that ran out), or REST alone.
  */
 import type { Fault, Prng, SimNetwork, SimProcess, World } from "../../raft/sim/mod.ts";
 import type { FailsafeAnswer, FailsafeQuestion } from "../lease/failsafe.ts";
@@ -71,7 +72,10 @@ export class Links {
     };
   }
 
-  /** POST /failsafe, to whoever is at that url now. `done` is told once: null, why not, or that no answer came in time. */
+  /**
+   * POST /failsafe, to whoever is at that url now. `done` is told once: null, why not, or that no answer came
+   * in time.
+   */
   ask(
     from: Pick<LinkedHost, "id" | "agent">,
     { url, host: to }: { readonly url: string; readonly host: LinkedHost | undefined },

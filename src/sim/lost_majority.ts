@@ -1,14 +1,16 @@
 /**
- * The majority of a simulated cluster is lost for good, and one member founds another cluster from what its own log holds,
- * as `agent recover --force-new-cluster` does it. The others come back emptied, or other hosts have their place.
+ * The majority of a simulated cluster is lost for good, and one member founds another cluster from what its
+ * own log holds, as `agent recover --force-new-cluster` does it. The others come back emptied, or other hosts
+ * have their place.
  *
- * What is promised, and hence modelled: the operator has confirmed that every other host is switched off. Nothing could
- * stop two old members of three that find each other again with their old logs: they are the old cluster. But one of them
- * may come back as it was, before somebody empties it: it does not get in, and confirms nothing.
+ * What is promised, and hence modelled: the operator has confirmed that every other host is switched off.
+ * Nothing could stop two old members of three that find each other again with their old logs: they are the
+ * old cluster. But one of them may come back as it was, before somebody empties it: it does not get in, and
+ * confirms nothing.
  *
- * Nothing is promised beside an old primary that was never switched off. Yet in most cases a lease bounds it, since no
- * majority has acknowledged it since the survivor was stopped, and the new cluster grants nothing before wait_ttl: so
- * one is left running where that argument holds (`isBounded`).
+ * Nothing is promised beside an old primary that was never switched off. Yet in most cases a lease bounds it,
+ * since no majority has acknowledged it since the survivor was stopped, and the new cluster grants nothing
+ * before wait_ttl: so one is left running where that argument holds (`isBounded`).
  */
 import { type Found, recoverCluster, replayLog, type StoredLog } from "../../raft/mod.ts";
 import {
@@ -143,14 +145,18 @@ function fatesOf(cluster: SimCluster, survivor: SimMember, random: Prng): Map<Si
   return fates;
 }
 
-/** It is the old cluster by itself: the others had not got their votes yet. One whose agent does not run is not asked. */
+/**
+ * It is the old cluster by itself: the others had not got their votes yet. One whose agent does not run is
+ * not asked.
+ */
 function isMajority({ raft, id }: SimMember): boolean {
   return raft === null || !raft.status().members.some((member) => member.voter && member.id !== id);
 }
 
 /**
- * Its lease, if it holds one, ends before the new cluster grants anything: it is fenced, it counts on no longer ttl than
- * the survivor's records make the new cluster wait, and who would have to agree to a lease without raft does not answer.
+ * Its lease, if it holds one, ends before the new cluster grants anything: it is fenced, it counts on no
+ * longer ttl than the survivor's records make the new cluster wait, and who would have to agree to a lease
+ * without raft does not answer.
  */
 function isBounded(old: SimMember, survivor: SimMember): boolean {
   const known = old.dcs?.state;
@@ -231,8 +237,8 @@ function without(broken: ReadonlySet<string>, recovered: DcsState, before: DcsSt
 }
 
 /**
- * Those who join do so one after the other: two that are emptied and find each other, but not the survivor, would found
- * the old cluster anew.
+ * Those who join do so one after the other: two that are emptied and find each other, but not the survivor,
+ * would found the old cluster anew.
  */
 function comeBack(cluster: SimCluster, fates: ReadonlyMap<SimMember, Fate>, random: Prng): void {
   const { world } = cluster;

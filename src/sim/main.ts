@@ -1,6 +1,7 @@
 /**
- * `npm run sim`: runs the simulated cluster over many seeds, on all cores, and says what it saw. Exits with 1 when a
- * run broke an invariant, or a rule was switched off, with 2 when it was called in a way that makes no sense.
+ * `npm run sim`: runs the simulated cluster over many seeds, on all cores, and says what it saw. Exits with 1
+ * when a run broke an invariant, or a rule was switched off, with 2 when it was called in a way that makes no
+ * sense.
  */
 import { overWorkers, sourceVersion } from "../../raft/sim/mod.ts";
 import { type Options, parseOptions, USAGE } from "./options.ts";

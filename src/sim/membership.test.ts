@@ -1,4 +1,7 @@
-/** Members of a simulated cluster come, go and are replaced while it works: by the production code, from search to removal. */
+/**
+ * Members of a simulated cluster come, go and are replaced while it works: by the production code, from
+ * search to removal.
+ */
 import { expect, test } from "bun:test";
 import { Prng, World } from "../../raft/sim/mod.ts";
 import { Operators } from "./operators.ts";

@@ -1,7 +1,7 @@
 /**
- * The guard process of a simulated host: the production fence (guard/fence.ts) with a model PostgreSQL under it. It is
- * a process of its own: neither the pause nor the death of the agent touches it. Its timers are late by up to J, and
- * what it does takes up to K, as src/lease/DESIGN.md allows; often the worst of it.
+ * The guard process of a simulated host: the production fence (guard/fence.ts) with a model PostgreSQL under
+ * it. It is a process of its own: neither the pause nor the death of the agent touches it. Its timers are
+ * late by up to J, and what it does takes up to K, as src/lease/DESIGN.md allows; often the worst of it.
  */
 import { type Prng, type SimHost, SimProcess, type World } from "../../raft/sim/mod.ts";
 import {
@@ -192,7 +192,8 @@ export class ModelGuard {
     const stoppedMs = this.#slow ? MAX_FREEZE_MS : this.#random.between(5, 80);
     this.#stoppedByMs = this.#world.now() + stoppedMs;
     this.#later(stoppedMs, () => this.#server.freeze());
-    // The kernel may keep a process for as long as a disk hangs: one that lives. What has exited leaves nobody here.
+    // The kernel may keep a process for as long as a disk hangs: one that lives. What has exited leaves
+    // nobody here.
     const kept = this.keepsKilled > 0 && this.#server.anyProcess && this.#random.chance(this.keepsKilled);
     if (kept) {
       this.#later(stoppedMs + this.#random.between(5, 150), () => {

@@ -1,7 +1,8 @@
 /**
- * PostgreSQL as one life of the agent drives it (PostgresPort), over a model server and the guard of the host. What is
- * known between looks, and the view made of it, is production's (PostgresMemory); here is what the programs and
- * queries would do. Long actions take their time, can fail, and leave a half-written directory when the agent dies.
+ * PostgreSQL as one life of the agent drives it (PostgresPort), over a model server and the guard of the
+ * host. What is known between looks, and the view made of it, is production's (PostgresMemory); here is what
+ * the programs and queries would do. Long actions take their time, can fail, and leave a half-written
+ * directory when the agent dies.
  */
 import type { Clock } from "../../raft/mod.ts";
 import type { Prng, SimProcess } from "../../raft/sim/mod.ts";
@@ -145,7 +146,7 @@ export class ModelPostgres implements PostgresPort {
     }
   }
 
-  // ---- actions ---------------------------------------------------------------------------------------------------
+  // ---- actions -------------------------------------------------------------------------------------------
 
   #bootstrap(): void {
     const { server } = this.#options;
@@ -405,7 +406,7 @@ export class ModelPostgres implements PostgresPort {
     agent.world.after(delayMs, () => agent.deliver(this.#incarnation, run));
   }
 
-  // ---- what is seen ----------------------------------------------------------------------------------------------
+  // ---- what is seen --------------------------------------------------------------------------------------
 
   #poll(): void {
     this.#later(LOOK_MS, () => {

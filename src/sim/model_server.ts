@@ -1,7 +1,7 @@
 /**
- * One PostgreSQL installation of a simulated host: data directory, server process, WAL, replication. It lives on when
- * the agent dies. What commits it acknowledges is decided here alone: `acking && !frozen`. Times are true times; the
- * order of effects is PostgreSQL's, as far as the decisions about it depend on it.
+ * One PostgreSQL installation of a simulated host: data directory, server process, WAL, replication. It lives
+ * on when the agent dies. What commits it acknowledges is decided here alone: `acking && !frozen`. Times are
+ * true times; the order of effects is PostgreSQL's, as far as the decisions about it depend on it.
  */
 import type { Hang } from "./fault_kinds.ts";
 import { type Prng, type World } from "../../raft/sim/mod.ts";
@@ -106,7 +106,7 @@ export class ModelServer {
     return this.directory.kind === "empty" ? null : this.position?.branch.systemId ?? null;
   }
 
-  // ---- data directory --------------------------------------------------------------------------------------------
+  // ---- data directory ------------------------------------------------------------------------------------
 
   initdb(): void {
     const branch = new Branch(1, this.#context.newSystemId(), null, this.name);
@@ -175,7 +175,7 @@ export class ModelServer {
     this.#changed();
   }
 
-  // ---- the server process ----------------------------------------------------------------------------------------
+  // ---- the server process --------------------------------------------------------------------------------
 
   /** What a postmaster does when it is started; false: there is one, or nothing to start. */
   start(epoch: number | null): boolean {
@@ -233,7 +233,8 @@ export class ModelServer {
   #open(): void {
     let { branch, lsn } = this.position!;
     if (branch.writer !== this.name || branch.endLsn !== lsn) {
-      // Another server has written on this timeline, or did and lost it: the number stays, the history is another.
+      // Another server has written on this timeline, or did and lost it: the number stays, the history is
+      // another.
       branch = new Branch(branch.timeline, branch.systemId, { branch, lsn }, this.name);
     }
     this.clusterState = "in production";
@@ -424,7 +425,7 @@ export class ModelServer {
     this.onChange();
   }
 
-  // ---- replication -----------------------------------------------------------------------------------------------
+  // ---- replication ---------------------------------------------------------------------------------------
 
   /** A reload with another primary_conninfo: the WAL receiver connects anew. */
   follow(upstream: string | null): void {

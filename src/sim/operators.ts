@@ -1,7 +1,7 @@
 /**
- * Who adds, removes and replaces members of a simulated cluster, as docs/operations.md says: one change at a time, and
- * afterwards with an eye on it: whoever has left is emptied and started again, or goes for good. What is asked for may be
- * refused, or come to nothing; that is looked at, not assumed.
+ * Who adds, removes and replaces members of a simulated cluster, as docs/operations.md says: one change at a
+ * time, and afterwards with an eye on it: whoever has left is emptied and started again, or goes for good.
+ * What is asked for may be refused, or come to nothing; that is looked at, not assumed.
  */
 import type { MemberOutcome } from "../../raft/mod.ts";
 import type { Fault, Prng } from "../../raft/sim/mod.ts";
@@ -11,7 +11,10 @@ import type { SimCluster } from "./sim_cluster.ts";
 import type { SimMember } from "./sim_member.ts";
 
 const ROUND_MS = 1000;
-/** A member that the raft leader does not know for so long has been removed, whether it has heard of it or not. */
+/**
+ * A member that the raft leader does not know for so long has been removed, whether it has heard of it or
+ * not.
+ */
 const OUT_MS = 5000;
 /** Raft answers within 15 s, if whoever was asked lives. */
 const ANSWER_MS = 16_000;
@@ -73,7 +76,10 @@ export class Operators {
     return `${victim.name}, asked of ${asked.name}`;
   }
 
-  /** The raft directory is lost, or moved aside, and the agent started again: it takes its place under a new id. */
+  /**
+   * The raft directory is lost, or moved aside, and the agent started again: it takes its place under a new
+   * id.
+   */
   empty(victim: SimMember): string | null {
     if (!this.#free() || !this.#canSpare(victim)) return null;
     this.#busy();
@@ -93,8 +99,8 @@ export class Operators {
   }
 
   /**
-   * The primary's host drops out of raft and lives on, while another machine boots under its name: a copy of it, or an empty
-   * one at its very address, as somebody would who takes it for dead.
+   * The primary's host drops out of raft and lives on, while another machine boots under its name: a copy of
+   * it, or an empty one at its very address, as somebody would who takes it for dead.
    */
   double(victim: SimMember, how: "copy" | "replacement"): Fault | null {
     const cluster = this.#cluster;
@@ -174,7 +180,10 @@ export class Operators {
     );
   }
 
-  /** Nothing else is under way, and everybody who is to be a member votes: a majority is left whoever is lost next. */
+  /**
+   * Nothing else is under way, and everybody who is to be a member votes: a majority is left whoever is lost
+   * next.
+   */
   #free(): boolean {
     const cluster = this.#cluster;
     if (cluster.world.now() < this.#busyUntilMs || this.#lost !== null || this.#outSinceMs.size > 0) {
@@ -255,7 +264,9 @@ export class Operators {
     }
   }
 
-  /** Once maintenance mode is over: nobody holds the epoch of a machine that is none of the members any more. */
+  /**
+   * Once maintenance mode is over: nobody holds the epoch of a machine that is none of the members any more.
+   */
   #endStranded(): void {
     const cluster = this.#cluster;
     const records = cluster.latestRecords();

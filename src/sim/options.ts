@@ -4,7 +4,10 @@ import type { BrokenRule, BrokenRules } from "../dcs/broken_rules.ts";
 import { CLUSTER_FAULTS, type ClusterFault } from "./fault_kinds.ts";
 import { type Share, shareOf } from "../../raft/sim/mod.ts";
 
-/** Rules of the lease and the guard that can be switched off, each to be seen as needed (docs: the safety argument). */
+/**
+ * Rules of the lease and the guard that can be switched off, each to be seen as needed (docs: the safety
+ * argument).
+ */
 export const BREAKABLE: Readonly<Record<BrokenRule, string>> = {
   "lease-from-receipt": "the lease is counted from the receipt of the acknowledgement",
   "no-jk-room": "the lease is as long as the ttl: no room for the guard's J + K",

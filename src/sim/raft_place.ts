@@ -1,6 +1,7 @@
 /**
- * A host's place in a raft group: its raft directory, the id that it has there, and the production RaftNode of each life
- * of its agent. With an empty directory the host looks for the cluster by the production search, as `agent run` does.
+ * A host's place in a raft group: its raft directory, the id that it has there, and the production RaftNode
+ * of each life of its agent. With an empty directory the host looks for the cluster by the production search,
+ * as `agent run` does.
  */
 import {
   findCluster,
@@ -65,7 +66,10 @@ export interface RaftLife {
   readonly notOpened: (problem: OpeningProblem) => void;
 }
 
-/** Why a log cannot be opened: a StorageError's code and message, or those of the operation on files that failed. */
+/**
+ * Why a log cannot be opened: a StorageError's code and message, or those of the operation on files that
+ * failed.
+ */
 export interface OpeningProblem {
   readonly code: string;
   readonly message: string;

@@ -1,4 +1,6 @@
-/** Gathers the results of runs and prints them: a line for each failure as it comes, the figures at the end. */
+/**
+ * Gathers the results of runs and prints them: a line for each failure as it comes, the figures at the end.
+ */
 import { VERSION } from "../model/version.ts";
 import { DEFAULT_FAULT_SECONDS, type Options } from "./options.ts";
 import type { RunResult } from "./run_seed.ts";
@@ -39,7 +41,9 @@ export class Report {
     this.#write = write;
   }
 
-  /** A rule was switched off, and no run has shown it: the simulator cannot see what the rule is there for. */
+  /**
+   * A rule was switched off, and no run has shown it: the simulator cannot see what the rule is there for.
+   */
   get unnoticed(): boolean {
     return this.#options.broken.size > 0 && this.violations === 0;
   }

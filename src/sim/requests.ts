@@ -1,4 +1,6 @@
-/** What an operator asks of a simulated cluster, of a member of chance. Each returns what it asked, or null. */
+/**
+ * What an operator asks of a simulated cluster, of a member of chance. Each returns what it asked, or null.
+ */
 import type { Prng } from "../../raft/sim/mod.ts";
 import type { JsonObject } from "../model/json.ts";
 import type { SimCluster } from "./sim_cluster.ts";
@@ -35,8 +37,8 @@ export function askSwitchover({ member, dcs }: SimMember, candidate: string | nu
 }
 
 /**
- * An unfenced epoch whose machine is no more: nobody can fence it again, and an operator who has switched that machine off
- * says so by a failover.
+ * An unfenced epoch whose machine is no more: nobody can fence it again, and an operator who has switched
+ * that machine off says so by a failover.
  */
 export function askFailover({ member, dcs }: SimMember, candidate: string, id: string): void {
   if (!member || !dcs) return;
@@ -58,7 +60,10 @@ export function askPause(asked: SimMember, on: boolean): boolean {
   return configure(asked, ({ pause: _pause, ...value }) => on ? { ...value, pause: true } : value);
 }
 
-/** Ends maintenance mode. Asked for again for a while: the wish for it may still be under way, or nobody there to ask. */
+/**
+ * Ends maintenance mode. Asked for again for a while: the wish for it may still be under way, or nobody there
+ * to ask.
+ */
 export function resume(cluster: SimCluster, tries = 30): void {
   if (cluster.latestRecords()?.config?.value["pause"]) {
     for (const member of cluster.members) askPause(member, false);

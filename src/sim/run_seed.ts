@@ -1,6 +1,6 @@
 /**
- * One run: a cluster is made from nothing, put through the faults that its seed draws, and left in peace; then it must
- * become healthy again. Everything follows from the seed.
+ * One run: a cluster is made from nothing, put through the faults that its seed draws, and left in peace;
+ * then it must become healthy again. Everything follows from the seed.
  */
 import { CALM_DISK, CALM_NETWORK, drawDisk, drawNetwork, Violation, World } from "../../raft/sim/mod.ts";
 import type { BrokenRules } from "../dcs/broken_rules.ts";
@@ -115,8 +115,8 @@ function recover(cluster: SimCluster): number {
 }
 
 /**
- * Healthy twice in a row, a second apart, within the bound. What cannot be without an operator who knows that a host is off
- * has at least to be said.
+ * Healthy twice in a row, a second apart, within the bound. What cannot be without an operator who knows that
+ * a host is off has at least to be said.
  */
 function become(cluster: SimCluster, phase: string, boundMs: number): "healthy" | "waits for an operator" {
   const { world } = cluster;

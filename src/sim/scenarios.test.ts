@@ -251,7 +251,10 @@ test("a PostgreSQL that dies is started again in place", () => {
   }
 });
 
-/** A switchover to a member that hangs in its promotion; returns how long nobody writes, and what was answered. */
+/**
+ * A switchover to a member that hangs in its promotion; returns how long nobody writes, and what was
+ * answered.
+ */
 function switchToHung(cluster: SimCluster, candidate: SimMember): { outageMs: number; result?: unknown } {
   const { world } = cluster;
   const old = primaryOf(cluster);

@@ -1,6 +1,6 @@
 /**
- * Simulated hosts, three at first, the third perhaps of a witness; the network between them, and everything that is checked
- * while they run.
+ * Simulated hosts, three at first, the third perhaps of a witness; the network between them, and everything
+ * that is checked while they run.
  */
 import { clusterIdOf } from "../../raft/mod.ts";
 import { RaftInvariants, SimNetwork, type World } from "../../raft/sim/mod.ts";
@@ -181,7 +181,10 @@ export class SimCluster {
     return leaders.sort((a, b) => b.raft!.status().term - a.raft!.status().term)[0];
   }
 
-  /** null: one primary, standbys that stream from it, raft with a leader, and with these members; else what is missing. */
+  /**
+   * null: one primary, standbys that stream from it, raft with a leader, and with these members; else what is
+   * missing.
+   */
   unhealthy(): string | null {
     if (this.unfinished.size > 0) return [...this.unfinished].join(", ");
     const asleep = this.members.filter((member) => !member.agent.alive);

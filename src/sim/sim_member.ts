@@ -1,6 +1,7 @@
 /**
- * One host of a simulated cluster with everything on it, and the lives of its agent: the production Member (or Witness) on
- * the production RaftNode, over a simulated clock, network and disk, the guard's production fence, and a model PostgreSQL.
+ * One host of a simulated cluster with everything on it, and the lives of its agent: the production Member
+ * (or Witness) on the production RaftNode, over a simulated clock, network and disk, the guard's production
+ * fence, and a model PostgreSQL.
  */
 import type { Found, Raft } from "../../raft/mod.ts";
 import { SimClock, type SimDisk, SimHost, SimProcess, type World } from "../../raft/sim/mod.ts";
@@ -74,7 +75,9 @@ export class SimMember {
   readonly name: string;
   readonly #around: Surroundings;
 
-  /** `id`: for the network, until it has a place. `founder`: its first place; else it has to find the cluster. */
+  /**
+   * `id`: for the network, until it has a place. `founder`: its first place; else it has to find the cluster.
+   */
   constructor(
     name: string,
     around: Surroundings,
@@ -329,8 +332,8 @@ export class SimMember {
   }
 
   /**
-   * Another machine boots under this name, while the present one lives on without hearing, or being heard by, raft: with a
-   * copy of its disks, or with nothing. Returns what ends the former one.
+   * Another machine boots under this name, while the present one lives on without hearing, or being heard by,
+   * raft: with a copy of its disks, or with nothing. Returns what ends the former one.
    */
   double(how: "copy" | "replacement"): () => void {
     const { raft, member, agent, guard, server, host } = this;

@@ -1,4 +1,7 @@
-/** Visits between simulated hosts: the questions of one that looks for its cluster, by address, over the paths that raft takes. */
+/**
+ * Visits between simulated hosts: the questions of one that looks for its cluster, by address, over the paths
+ * that raft takes.
+ */
 import type { Prng, SimNetwork, SimProcess, World } from "../../raft/sim/mod.ts";
 import type { SearchNetwork, TransportHandlers } from "../../raft/mod.ts";
 

@@ -1,7 +1,7 @@
 /**
- * WAL as simulations see it: positions on branches of history. A branch is what one server has written since it was
- * promoted (or initialised); it begins at a position of its parent. So "is contained in" is a walk up the parents, and
- * an acknowledged commit is a position that must stay contained.
+ * WAL as simulations see it: positions on branches of history. A branch is what one server has written since
+ * it was promoted (or initialised); it begins at a position of its parent. So "is contained in" is a walk up
+ * the parents, and an acknowledged commit is a position that must stay contained.
  */
 
 export interface Position {
@@ -24,7 +24,10 @@ export class Branch {
     timeline: number,
     systemId: string,
     parent: Position | null,
-    /** Server that writes it; a second one makes a branch of its own, even where the timeline is the same number. */
+    /**
+     * Server that writes it; a second one makes a branch of its own, even where the timeline is the same
+     * number.
+     */
     readonly writer: string,
   ) {
     this.timeline = timeline;

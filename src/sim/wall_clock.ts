@@ -1,4 +1,7 @@
-/** What time a simulated host believes it is. Nothing that matters may depend on it: it is stepped at will, and by days. */
+/**
+ * What time a simulated host believes it is. Nothing that matters may depend on it: it is stepped at will,
+ * and by days.
+ */
 import type { World } from "../../raft/sim/mod.ts";
 
 /** At the beginning of a run. */

@@ -1,6 +1,7 @@
 /**
- * Two primaries: how long two nodes confirm writes side by side, and whether a former primary confirms anything after its
- * lease. Each node has a client of its own, at its own end of the network, which writes to it whenever it can.
+ * Two primaries: how long two nodes confirm writes side by side, and whether a former primary confirms
+ * anything after its lease. Each node has a client of its own, at its own end of the network, which writes to
+ * it whenever it can.
  */
 import { leaseFromTtl } from "../../src/lease/timing.ts";
 import type { Client } from "../../src/demo/client.ts";
@@ -127,7 +128,10 @@ interface Result {
   readonly lostCount: number;
 }
 
-/** `network` null: no partitions. `reps`: of a fault with the full share. `only`: a part of the name of the faults wanted. */
+/**
+ * `network` null: no partitions. `reps`: of a fault with the full share. `only`: a part of the name of the
+ * faults wanted.
+ */
 export async function measureFencing(
   cluster: Cluster,
   network: Network | null,
@@ -248,7 +252,8 @@ async function once(
   const untilMs = next === primary && !fault.beyondGuard ? healMs : nowMs();
   const moved = first.node !== primary.name;
   const bothMs = moved ? overlapMs(all, primary.name, harmMs, untilMs) : 0;
-  // The lease was sent for before the harm, so it ends within L of it; killed and started again, it may go on.
+  // The lease was sent for before the harm, so it ends within L of it; killed and started again, it may go
+  // on.
   const leaseEndMs = harmMs + leaseFromTtl(TTL_MS);
   const own = all.filter((ack) => ack.node === primary.name && ack.ackMs >= harmMs && ack.ackMs <= untilMs);
   const lastMs = own.at(-1)?.ackMs ?? harmMs;

@@ -1,7 +1,8 @@
 /**
- * Floods of the REST port of the primary, with and without a password, of its raft port by strangers, and by a member that has gone mad:
- * none may cost a renewal its time, a client its primary, or the host its memory and disk. A second client, from another address,
- * asks for the primary's health meanwhile. With certificates the same ports are flooded over TLS, by the worst kinds.
+ * Floods of the REST port of the primary, with and without a password, of its raft port by strangers, and by
+ * a member that has gone mad: none may cost a renewal its time, a client its primary, or the host its memory
+ * and disk. A second client, from another address, asks for the primary's health meanwhile. With certificates
+ * the same ports are flooded over TLS, by the worst kinds.
  */
 import { readFileSync, statSync } from "node:fs";
 import { connect } from "node:net";
@@ -56,7 +57,10 @@ export interface FloodOptions {
   readonly tlsOf: ((host: Host) => TlsFiles) | null;
 }
 
-/** Every flood, one after another; before those of the mad member a standby is switched off, whose place it takes. */
+/**
+ * Every flood, one after another; before those of the mad member a standby is switched off, whose place it
+ * takes.
+ */
 export async function measureFloods(
   cluster: Cluster,
   { seconds, wanted, mad: withMad, tlsOf }: FloodOptions,
@@ -205,7 +209,10 @@ async function flood(
   };
 }
 
-/** Of what came between two looks: the bound that all kept, or the maximum of the last minutes when one did not. */
+/**
+ * Of what came between two looks: the bound that all kept, or the maximum of the last minutes when one did
+ * not.
+ */
 function latestMs(
   before: readonly Series[],
   after: readonly Series[],

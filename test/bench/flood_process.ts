@@ -1,7 +1,8 @@
 /**
- * What strangers do to a REST port, in a process of its own, at full speed until the time is over.
- * usage: flood_process.ts SCHEME HOST PORT KIND SECONDS [SOURCE [USER:PASSWORD]]; SCHEME: http, https. Prints {"connections",
- * "sent", "received"} (bytes). With "--list" for HOST it prints the kinds that fit the scheme.
+ * What strangers do to a REST port, in a process of its own, at full speed until the time is over. usage:
+ * flood_process.ts SCHEME HOST PORT KIND SECONDS [SOURCE [USER:PASSWORD]]; SCHEME: http, https. Prints
+ * {"connections", "sent", "received"} (bytes). With "--list" for HOST it prints the kinds that fit the
+ * scheme.
  */
 import { type Socket } from "bun";
 
@@ -30,7 +31,10 @@ interface Flood {
   readonly deaf?: boolean;
   /** Shakes hands, whatever the port speaks. */
   readonly tls?: boolean;
-  /** What it is for a port that speaks HTTPS. too: the same over TLS; only: there is no such flood of plain HTTP. @default none */
+  /**
+   * What it is for a port that speaks HTTPS. too: the same over TLS; only: there is no such flood of plain
+   * HTTP. @default none
+   */
   readonly https?: "too" | "only";
 }
 

@@ -1,6 +1,7 @@
 /**
- * Freezes and thaws under pgbench: the agents of both standbys are stopped until the primary's lease has run out for want
- * of a majority, and go on before its guard gives up. No client may see more of that than a slow transaction.
+ * Freezes and thaws under pgbench: the agents of both standbys are stopped until the primary's lease has run
+ * out for want of a majority, and go on before its guard gives up. No client may see more of that than a slow
+ * transaction.
  */
 import type { Cluster } from "../../src/demo/cluster.ts";
 import type { Host } from "../../src/demo/host.ts";
@@ -15,13 +16,18 @@ export const FREEZE_DCS = { ttl: 2, postgresql: { parameters: { max_connections:
 const CLIENTS = 150;
 /** Transactions a second: what is measured is the wait, not how fast this machine is. */
 const RATE = 200;
-/** The lease ends 1.3 to 1.55 s after the last standby stopped; 2 s later PostgreSQL is killed, and an election takes 1 s. */
+/**
+ * The lease ends 1.3 to 1.55 s after the last standby stopped; 2 s later PostgreSQL is killed, and an
+ * election takes 1 s.
+ */
 const STOPPED_MS = { min: 1600, max: 2100 };
 const PAUSE_MS = { min: 300, max: 1300 };
 const DEADLINE_MS = 60_000;
 const THAW_DEADLINE_MS = 8000;
 
-/** `reps` freezes. A repetition that costs a client its connection, or the primary its office, is a failure. */
+/**
+ * `reps` freezes. A repetition that costs a client its connection, or the primary its office, is a failure.
+ */
 export async function measureFreezes(
   cluster: Cluster,
   reps: number,

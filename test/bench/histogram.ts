@@ -5,7 +5,10 @@ export function sortedQuantile(sorted: Float64Array, q: number): number {
   return sorted[Math.max(0, Math.ceil(sorted.length * q) - 1)] ?? NaN;
 }
 
-/** How many of `sorted` are at most 1, 2, 4 ... ms and above the bound before; empty ones at both ends are left out. */
+/**
+ * How many of `sorted` are at most 1, 2, 4 ... ms and above the bound before; empty ones at both ends are
+ * left out.
+ */
 export function octaves(sorted: ArrayLike<number>): { readonly boundMs: number; readonly count: number }[] {
   const found: { boundMs: number; count: number }[] = [];
   let index = 0;

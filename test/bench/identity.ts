@@ -1,7 +1,7 @@
 /**
- * Two machines of one name, in many clusters side by side: how long two of them confirm writes, whether a former primary
- * confirms anything after its lease, and what is lost. With a long ttl a try is mostly waiting, so one cluster after the other
- * would take hours.
+ * Two machines of one name, in many clusters side by side: how long two of them confirm writes, whether a
+ * former primary confirms anything after its lease, and what is lost. With a long ttl a try is mostly
+ * waiting, so one cluster after the other would take hours.
  */
 import {
   appendFileSync,
@@ -228,7 +228,10 @@ function sideBySideMs(
   );
 }
 
-/** Without what a primary confirmed in its last moment before another one confirmed anything. `acks` in order of time. */
+/**
+ * Without what a primary confirmed in its last moment before another one confirmed anything. `acks` in order
+ * of time.
+ */
 function durable(acks: readonly Acknowledged[]): Acknowledged[] {
   const kept: Acknowledged[] = [];
   let endMs = Infinity;

@@ -1,6 +1,7 @@
 /**
- * A cluster whose members may be met by a machine of the same name: three founders, and a fourth host that is switched off.
- * Each host has a network namespace; with `certificates` every port but PostgreSQL's asks for a certificate.
+ * A cluster whose members may be met by a machine of the same name: three founders, and a fourth host that is
+ * switched off. Each host has a network namespace; with `certificates` every port but PostgreSQL's asks for a
+ * certificate.
  */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -15,7 +16,9 @@ import { Network } from "../e2e/network.ts";
 
 const FOUNDERS = 3;
 const START_MS = 120_000;
-/** Between two looks: many clusters share this host, and so do their clients, which ask every 24 ms at most. */
+/**
+ * Between two looks: many clusters share this host, and so do their clients, which ask every 24 ms at most.
+ */
 const LOOK_MS = 500;
 const CLIENT_SLOWNESS = 8;
 

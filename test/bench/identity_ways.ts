@@ -1,6 +1,6 @@
 /**
- * The ways in which one name, or one host's processes, once made two primaries. Each says in the end what the newcomer, or the
- * agent that started anew, did about it: a try in which it did nothing has shown nothing.
+ * The ways in which one name, or one host's processes, once made two primaries. Each says in the end what the
+ * newcomer, or the agent that started anew, did about it: a try in which it did nothing has shown nothing.
  */
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

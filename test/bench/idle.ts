@@ -10,7 +10,9 @@ import { atMost, type Measurement, measurement, NO_GOAL } from "./measurement.ts
 
 const MIB = 1024 * 1024;
 
-/** `settleMs` passes before the measurement of `watchMs` begins. Nothing else may use the cluster meanwhile. */
+/**
+ * `settleMs` passes before the measurement of `watchMs` begins. Nothing else may use the cluster meanwhile.
+ */
 export async function measureIdle(
   cluster: Cluster,
   settleMs: number,

@@ -2,7 +2,10 @@
 import { octaves, octavesText, sortedQuantile } from "./histogram.ts";
 import { type Measurement, measurement, NO_GOAL } from "./measurement.ts";
 
-/** Of several runs, each sorted. The samples are the quantiles: millions of transactions are no lines of a report. */
+/**
+ * Of several runs, each sorted. The samples are the quantiles: millions of transactions are no lines of a
+ * report.
+ */
 export function latencyMeasurement(name: string, runs: readonly Float64Array[]): Measurement {
   const all = new Float64Array(runs.reduce((sum, { length }) => sum + length, 0));
   let offset = 0;

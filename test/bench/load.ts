@@ -1,6 +1,6 @@
 /**
- * A cluster on an overloaded host: is a primary that lives ever taken for dead? Counts freezes and failovers, and reads how
- * late event loop, guard and renewals came from the members themselves.
+ * A cluster on an overloaded host: is a primary that lives ever taken for dead? Counts freezes and failovers,
+ * and reads how late event loop, guard and renewals came from the members themselves.
  */
 import type { Cluster } from "../../src/demo/cluster.ts";
 import type { Host } from "../../src/demo/host.ts";

@@ -1,4 +1,6 @@
-/** Write outages as a client in a process of its own sees them: the longest time between two confirmations. */
+/**
+ * Write outages as a client in a process of its own sees them: the longest time between two confirmations.
+ */
 import type { Client } from "../../src/demo/client.ts";
 import type { Cluster } from "../../src/demo/cluster.ts";
 import type { Host } from "../../src/demo/host.ts";

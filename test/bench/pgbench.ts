@@ -1,6 +1,7 @@
 /**
- * pgbench beside the faults: connections that are made once and must survive, and a line for each transaction. A client
- * that loses its connection is given up by pgbench, so an error of any client shows, and nothing hides it.
+ * pgbench beside the faults: connections that are made once and must survive, and a line for each
+ * transaction. A client that loses its connection is given up by pgbench, so an error of any client shows,
+ * and nothing hides it.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";

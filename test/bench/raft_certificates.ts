@@ -1,4 +1,7 @@
-/** Certificates of the members of a demonstration cluster, in files that the agents can read; they protect nothing. */
+/**
+ * Certificates of the members of a demonstration cluster, in files that the agents can read; they protect
+ * nothing.
+ */
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -11,7 +11,10 @@ export const RAFT_FLOODS = join(import.meta.dir, "raft_flood_process.ts");
 
 export interface RaftFlood {
   readonly primary: Host;
-  /** It is switched off, and the mad member takes its place and floods all others; null: strangers flood the primary. */
+  /**
+   * It is switched off, and the mad member takes its place and floods all others; null: strangers flood the
+   * primary.
+   */
   readonly off: Host | null;
   readonly kind: string;
   readonly seconds: number;

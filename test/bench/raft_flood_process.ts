@@ -1,7 +1,8 @@
 /**
- * What strangers do to a raft port, and what a member does that has gone mad, in a process of its own, at full speed until the
- * time is over. usage: raft_flood_process.ts SETTINGS KIND SECONDS; SETTINGS is JSON, see RaftFloodSettings. With "--list" for
- * KIND it prints the kinds. Prints {"connections", "frames", "bytes", "connected"}.
+ * What strangers do to a raft port, and what a member does that has gone mad, in a process of its own, at
+ * full speed until the time is over. usage: raft_flood_process.ts SETTINGS KIND SECONDS; SETTINGS is JSON,
+ * see RaftFloodSettings. With "--list" for KIND it prints the kinds. Prints {"connections", "frames",
+ * "bytes", "connected"}.
  */
 import {
   decodeMessage,
@@ -52,7 +53,10 @@ const clusterId = clusterIdOf("/service", settings.scope ?? "", founders);
 const idOf = (addr: string) => nodeIdOf(clusterId, addr);
 const randomBytes = (length: number) => crypto.getRandomValues(new Uint8Array(length));
 
-/** A stranger's connection: what it sends at once, and after how many ms it is closed and opened anew (null: when it is cut). */
+/**
+ * A stranger's connection: what it sends at once, and after how many ms it is closed and opened anew (null:
+ * when it is cut).
+ */
 interface Stranger {
   readonly connections: number;
   readonly first: () => Uint8Array;
@@ -297,7 +301,8 @@ function goMad(frame: MadFrame): void {
     onPeer: (_, connected) => void (count.connected += connected ? 1 : 0),
   });
   const flood = () => {
-    // So much that the other side's buffers are always full, and our own loop still hears of a lost connection.
+    // So much that the other side's buffers are always full, and our own loop still hears of a lost
+    // connection.
     const stopMs = performance.now() + 20;
     for (let going = true; going && performance.now() < stopMs;) {
       going = false;

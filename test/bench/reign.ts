@@ -1,4 +1,7 @@
-/** What must not change while a primary stays in office, and what its guard has done to it: from the metrics and the log. */
+/**
+ * What must not change while a primary stays in office, and what its guard has done to it: from the metrics
+ * and the log.
+ */
 import type { Host } from "../../src/demo/host.ts";
 import { only, scrape } from "./scrape.ts";
 

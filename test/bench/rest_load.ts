@@ -1,6 +1,7 @@
 /**
  * A load generator in a process of its own: a number of connections, one request after the other on each.
- * usage: rest_load.ts HOST PORT PATH CONNECTIONS SECONDS; prints {"requests", "errors", "seconds", "p50Ms", "p99Ms", "maxMs"}.
+ * usage: rest_load.ts HOST PORT PATH CONNECTIONS SECONDS; prints {"requests", "errors", "seconds", "p50Ms",
+ * "p99Ms", "maxMs"}.
  */
 import { connect } from "node:net";
 

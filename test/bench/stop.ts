@@ -1,7 +1,8 @@
 /**
- * Stops of the primary while one of PostgreSQL's helpers hangs: the time from the request until another node confirms a
- * write, for each helper and each way of stopping. /primary of the former primary must not answer 200 again once it has
- * answered something else, nobody confirms beside the next primary, and nothing that was confirmed before is lost.
+ * Stops of the primary while one of PostgreSQL's helpers hangs: the time from the request until another node
+ * confirms a write, for each helper and each way of stopping. /primary of the former primary must not answer
+ * 200 again once it has answered something else, nobody confirms beside the next primary, and nothing that
+ * was confirmed before is lost.
  */
 import type { Client } from "../../src/demo/client.ts";
 import type { Cluster } from "../../src/demo/cluster.ts";
@@ -53,7 +54,10 @@ const WAYS: readonly Way[] = [
 ];
 
 interface Result {
-  /** From the request to the first confirmation of a write that was sent after the last one of the former primary. */
+  /**
+   * From the request to the first confirmation of a write that was sent after the last one of the former
+   * primary.
+   */
   readonly nextMs: number;
   /** From the last confirmation before to the first one after. */
   readonly outageMs: number;

@@ -51,7 +51,10 @@ const byTitle = (name: string, title: string): Hang => ({
   hang: async (_, primary) => stopped(await helper(primary, title)),
 });
 
-/** A session that runs `sql` (none: is idle); the process whose title contains `title`, or its own, is stopped. */
+/**
+ * A session that runs `sql` (none: is idle); the process whose title contains `title`, or its own, is
+ * stopped.
+ */
 const session = (name: string, setting: string, sql: string, title: string | null): Hang => ({
   name,
   async hang(cluster, primary) {

@@ -1,4 +1,7 @@
-/** A host under load: CPU hogs, a disk that is always at fsync, little memory left. Ends with stop(), whatever happens. */
+/**
+ * A host under load: CPU hogs, a disk that is always at fsync, little memory left. Ends with stop(), whatever
+ * happens.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,6 +1,6 @@
 /**
- * What makes a host slow, each in a process of its own, until it is killed.
- * usage: stress_process.ts fsync FILE      writes and waits for the disk; prints the number of fsyncs so far, each second
+ * What makes a host slow, each in a process of its own, until it is killed. usage: stress_process.ts fsync
+ * FILE writes and waits for the disk; prints the number of fsyncs so far, each second
  *        stress_process.ts memory BYTES    takes memory until only BYTES are available, and gives back when others need it
  */
 import {

@@ -1,4 +1,7 @@
-/** Certificates for `raft.tls` of the members of a test's cluster, readable by whoever runs the agents: they protect nothing. */
+/**
+ * Certificates for `raft.tls` of the members of a test's cluster, readable by whoever runs the agents: they
+ * protect nothing.
+ */
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

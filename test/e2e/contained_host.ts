@@ -1,4 +1,7 @@
-/** A host of a cluster whose agent runs in namespaces of its own, as in a container: who is process 1 there is the point. */
+/**
+ * A host of a cluster whose agent runs in namespaces of its own, as in a container: who is process 1 there is
+ * the point.
+ */
 import { Host } from "../../src/demo/host.ts";
 import { commandLine } from "../../src/demo/processes.ts";
 import { listPids, readProcess } from "../../src/lib/process_table.ts";
@@ -14,7 +17,9 @@ export const LATE_INIT = [
   "my $child = fork; if (!$child) { exec @ARGV } while (1) { select undef, undef, undef, 3; 1 while waitpid(-1, 1) > 0 }",
 ];
 
-/** The agent is process 1, and its root is a directory with what it needs, and not one device more than that. */
+/**
+ * The agent is process 1, and its root is a directory with what it needs, and not one device more than that.
+ */
 export function ownRoot(root: string, binary: string): string[] {
   const script = `
     set -e

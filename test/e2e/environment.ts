@@ -1,4 +1,7 @@
-/** Which program is tried, and who runs it: from the environment that test/setup.sh makes, or sensible without it. */
+/**
+ * Which program is tried, and who runs it: from the environment that test/setup.sh makes, or sensible without
+ * it.
+ */
 import { join } from "node:path";
 
 export const isRoot = process.getuid?.() === 0;

@@ -1,4 +1,6 @@
-/** A process that cannot run and that nobody can wake: the freezer of control groups (version 2). Needs root. */
+/**
+ * A process that cannot run and that nobody can wake: the freezer of control groups (version 2). Needs root.
+ */
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isAlive } from "../../src/lib/process_table.ts";

@@ -1,4 +1,7 @@
-/** What the end-to-end tests share: the compiled program, a cluster for each file, a client that writes all the time. */
+/**
+ * What the end-to-end tests share: the compiled program, a cluster for each file, a client that writes all
+ * the time.
+ */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import type { Client } from "../../src/demo/client.ts";
@@ -15,7 +18,10 @@ export const START_MS = 60_000;
 export const WRITES_MS = 45_000;
 /** A story that takes longer fails, and says so. */
 const STORY_MS = 4 * START_MS;
-/** For bun, of a story: its own limit counts, after the start of another cluster where the story before has failed. */
+/**
+ * For bun, of a story: its own limit counts, after the start of another cluster where the story before has
+ * failed.
+ */
 export const TEST_MS = STORY_MS + 3 * START_MS;
 /** How far a standby may be behind its primary on a loaded test machine. */
 const LAST_MOMENT_MS = 1000;
@@ -68,8 +74,9 @@ export class Fixture {
   }
 
   /**
-   * Runs a story; a failure comes with the logs of all nodes. After a story that failed the next one gets a cluster of its
-   * own, so that nothing the failed one left behind (a stopped process, a pause, a member more) fails that too.
+   * Runs a story; a failure comes with the logs of all nodes. After a story that failed the next one gets a
+   * cluster of its own, so that nothing the failed one left behind (a stopped process, a pause, a member
+   * more) fails that too.
    */
   async tell(story: () => Promise<void> | void): Promise<void> {
     if (this.#spoiled && this.#again !== null) {
@@ -81,7 +88,9 @@ export class Fixture {
     this.#spoiled = false;
   }
 
-  /** A client that writes to this node only: nodes that confirm side by side are seen by such clients alone. */
+  /**
+   * A client that writes to this node only: nodes that confirm side by side are seen by such clients alone.
+   */
   clientOf(host: Host): Client {
     const client = this.#clients.get(host) ?? this.cluster.startClient([host]);
     this.#clients.set(host, client);
@@ -96,7 +105,9 @@ export class Fixture {
     return primary;
   }
 
-  /** What was confirmed to `client` and the clients of the nodes, in the order in which they took note of it. */
+  /**
+   * What was confirmed to `client` and the clients of the nodes, in the order in which they took note of it.
+   */
   acks(): Acknowledged[] {
     const clients = [this.client, ...this.#clients.values()];
     for (const client of clients) client.read();
@@ -120,7 +131,9 @@ export class Fixture {
     }
   }
 
-  /** Waits for a confirmed write on a node other than `old` that was sent after `sinceMs`; returns that node. */
+  /**
+   * Waits for a confirmed write on a node other than `old` that was sent after `sinceMs`; returns that node.
+   */
   async successorOf(old: Host, sinceMs: number): Promise<Host> {
     const ack = await waitFor("writes on another node", WRITES_MS, () => {
       this.client.read();
@@ -135,8 +148,8 @@ export class Fixture {
   }
 
   /**
-   * The output of `agent ctl list` once it shows `what`. Any member may be asked, and hears of a change a moment after the
-   * one that has answered it.
+   * The output of `agent ctl list` once it shows `what`. Any member may be asked, and hears of a change a
+   * moment after the one that has answered it.
    */
   async listed(what: string | RegExp, ...options: string[]): Promise<string> {
     return await waitFor(`${what} in the list`, START_MS, async () => {
@@ -153,8 +166,8 @@ export class Fixture {
   }
 
   /**
-   * As lostOn, after `old` has failed: without what it confirmed in its last moment. Replication is asynchronous, so nobody
-   * else may have had that.
+   * As lostOn, after `old` has failed: without what it confirmed in its last moment. Replication is
+   * asynchronous, so nobody else may have had that.
    */
   async lostEarlierOn(host: Host, old: Host, sinceMs: number): Promise<number[]> {
     const lost = await this.lostOn(host, sinceMs);

@@ -1,8 +1,14 @@
-/** Three hosts with network namespaces of their own, a switch, and a place beside it for us. Needs root and iproute2. */
+/**
+ * Three hosts with network namespaces of their own, a switch, and a place beside it for us. Needs root and
+ * iproute2.
+ */
 import { spawnSync } from "node:child_process";
 import { networkInterfaces } from "node:os";
 
-/** Networks that this process has made: the kernel takes the parts of one away some time after they were given up. */
+/**
+ * Networks that this process has made: the kernel takes the parts of one away some time after they were given
+ * up.
+ */
 let made = 0;
 
 function ip(...args: string[]): void {
@@ -82,7 +88,10 @@ export class Network {
     ip("-n", this.#name("s"), "link", "set", `v${index}`, "up");
   }
 
-  /** Blocks one TCP port of a node, as a firewall there would: what it sends from or to that port goes nowhere. */
+  /**
+   * Blocks one TCP port of a node, as a firewall there would: what it sends from or to that port goes
+   * nowhere.
+   */
   cutPort(index: number, port: number): void {
     for (const rule of portRules(port)) ip("-n", this.#name(index), "rule", "add", ...rule);
   }
@@ -114,8 +123,8 @@ const subnetOf = (number: number) => `10.213.${number}`;
 const claimOf = (number: number) => `agentnet${number}`;
 
 /**
- * The number of a network that nobody on this host has. An interface gets its address only when the rest is made: until then
- * an empty namespace, whose name cannot be had twice, says that it is taken.
+ * The number of a network that nobody on this host has. An interface gets its address only when the rest is
+ * made: until then an empty namespace, whose name cannot be had twice, says that it is taken.
  */
 function claimSubnet(): number {
   const used = Object.values(networkInterfaces()).flatMap((all) => all ?? []).map(({ address }) => address);

@@ -1,4 +1,6 @@
-/** The program as it would be in the next release: the same sources, with another version, compiled as always. */
+/**
+ * The program as it would be in the next release: the same sources, with another version, compiled as always.
+ */
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";

@@ -1,6 +1,7 @@
 /**
- * What a node shows of something that was changed elsewhere. Members hear of a change a moment after the one that has answered
- * it, and the thread of a member's REST API a moment after the member: one look proves nothing, so it is asked again.
+ * What a node shows of something that was changed elsewhere. Members hear of a change a moment after the one
+ * that has answered it, and the thread of a member's REST API a moment after the member: one look proves
+ * nothing, so it is asked again.
  */
 import { waitFor } from "../../src/demo/wait_for.ts";
 import type { RaftJson } from "../../src/api/client.ts";

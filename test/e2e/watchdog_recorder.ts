@@ -1,4 +1,7 @@
-/** The other end of `watchdog.driver: testing`: a FIFO in a host's directory, and everything that was written to it. */
+/**
+ * The other end of `watchdog.driver: testing`: a FIFO in a host's directory, and everything that was written
+ * to it.
+ */
 import { spawnSync } from "node:child_process";
 import { chmodSync, closeSync, constants, openSync, readSync } from "node:fs";
 import { join } from "node:path";
@@ -36,7 +39,10 @@ export class WatchdogRecorder {
     closeSync(this.#fd);
   }
 
-  /** Now, with everything that was written before taken in as older: from here on comes only what is written from here on. */
+  /**
+   * Now, with everything that was written before taken in as older: from here on comes only what is written
+   * from here on.
+   */
   mark(): number {
     this.read();
     return nowMs();
@@ -72,7 +78,10 @@ export class WatchdogRecorder {
     return this.all.filter(({ what, atMs }) => what === "1" && atMs >= sinceMs && atMs < untilMs).length;
   }
 
-  /** The longest time without a keepalive while the device ran, ms: a real one resets when it reaches the timeout. */
+  /**
+   * The longest time without a keepalive while the device ran, ms: a real one resets when it reaches the
+   * timeout.
+   */
   longestSilenceMs(sinceMs: number): number {
     this.read();
     let longest = 0;

@@ -1,4 +1,7 @@
-/** Broken rules of the guard and of what feeds the watchdog: who is stopped, who is who, and whose word counts. */
+/**
+ * Broken rules of the guard and of what feeds the watchdog: who is stopped, who is who, and whose word
+ * counts.
+ */
 import { type Mutation, mutationsOf } from "./mutation.ts";
 
 const fence = mutationsOf("src/guard/fence.ts", ["src/guard/fence.test.ts"], [

@@ -1,6 +1,6 @@
 /**
- * `npm run mutate`: breaks the product in every way that mutations.ts lists, one at a time, and shows that a test
- * notices. Fails when a mutation survives, does not apply any more, or cannot be loaded.
+ * `npm run mutate`: breaks the product in every way that mutations.ts lists, one at a time, and shows that a
+ * test notices. Fails when a mutation survives, does not apply any more, or cannot be loaded.
  *
  *     npm run mutate -- [--only PART-OF-NAME,...] [--jobs N] [--list]
  */

@@ -1,4 +1,7 @@
-/** A certificate for the name `localhost` and for no address, which is its own authority. For tests of verify-full. */
+/**
+ * A certificate for the name `localhost` and for no address, which is its own authority. For tests of
+ * verify-full.
+ */
 export const LOCALHOST = {
   cert: `-----BEGIN CERTIFICATE-----
 MIIBlTCCATugAwIBAgIUY/xg6lnTt4VqCBRKUUCXmDnnwdAwCgYIKoZIzj0EAwIw

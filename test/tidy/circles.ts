@@ -1,4 +1,7 @@
-/** Files that import each other in a circle, imports of types included: none of them can be understood without the others. */
+/**
+ * Files that import each other in a circle, imports of types included: none of them can be understood without
+ * the others.
+ */
 import type { SourceFile } from "./source.ts";
 
 /** One circle for each knot, as "a > b > a"; empty: there is none. */

@@ -1,4 +1,7 @@
-/** Reads docs/compatibility.md: tables of `| what | **state**... |`, and a summary that says how many rows each state has. */
+/**
+ * Reads docs/compatibility.md: tables of `| what | **state**... |`, and a summary that says how many rows
+ * each state has.
+ */
 
 const STATES = ["yes", "differs", "refused", "warned", "not yet"];
 

@@ -28,8 +28,9 @@ function decisions(): string {
 
 <!-- Printed from src/brain by \`npm run pages\`. -->
 
-Whenever something happens, and every \`loop_wait\` at the latest, rules are gone through from the top. The first one that
-applies decides, and the others are not asked. \`GET /agent/decisions\` names the rule of each decision.
+Whenever something happens, and every \`loop_wait\` at the latest, rules are gone through from the top. The
+first one that applies decides, and the others are not asked. \`GET /agent/decisions\` names the rule of each
+decision.
 
 ## A node, for its PostgreSQL
 
@@ -37,8 +38,9 @@ ${table(RULES, `| | \`${IDLE}\` | None of them applies. | Nothing: all is as it 
 
 - Waiting is a decision, too: while \`busy\` decides, nothing below it does.
 - In pause the rules from \`pause-holder\` on say so: their reasons begin with \`PAUSE:\`.
-- An action that failed is begun again only after a pause, which grows from 2 s to 60 s. Until then its rule decides to do
-  nothing, and says what failed. Stopping PostgreSQL, and a restart that was asked for, are not held back.
+- An action that failed is begun again only after a pause, which grows from 2 s to 60 s. Until then its rule
+  decides to do nothing, and says what failed. Stopping PostgreSQL, and a restart that was asked for, are not
+  held back.
 
 ## The raft leader, for the cluster
 

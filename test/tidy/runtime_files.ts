@@ -1,4 +1,7 @@
-/** Every file of the product that touches the runtime (Bun.*, bun:ffi, node:*, process), by name and in one place. */
+/**
+ * Every file of the product that touches the runtime (Bun.*, bun:ffi, node:*, process), by name and in one
+ * place.
+ */
 export const RUNTIME_FILES: readonly string[] = [
   "cli/commands.ts",
   "cli/config_source.ts",

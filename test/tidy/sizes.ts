@@ -1,4 +1,7 @@
-/** How long files and functions are. A function is found by its braces in code whose comments and strings are blanked out. */
+/**
+ * How long files and functions are. A function is found by its braces in code whose comments and strings are
+ * blanked out.
+ */
 import type { SourceFile } from "./source.ts";
 
 /** Not functions, though braces follow their parentheses. */

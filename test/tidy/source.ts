@@ -1,6 +1,6 @@
 /**
- * Reads the project's sources for tidy.test.ts: the files, their imports, and their code with comments and strings
- * blanked out, so that a rule about code is not broken by a sentence about it. It knows no rule.
+ * Reads the project's sources for tidy.test.ts: the files, their imports, and their code with comments and
+ * strings blanked out, so that a rule about code is not broken by a sentence about it. It knows no rule.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize, relative } from "node:path";
@@ -63,7 +63,10 @@ function findImports(path: string, code: string, strings: ReadonlyMap<number, st
   return found;
 }
 
-/** Blanks what is not code. Quotes stay, the text between them does not; `strings` holds it by the quote's place. */
+/**
+ * Blanks what is not code. Quotes stay, the text between them does not; `strings` holds it by the quote's
+ * place.
+ */
 function blank(text: string): { code: string; strings: Map<number, string>; comments: string[] } {
   const out = text.split("");
   const strings = new Map<number, string>();

@@ -1,6 +1,6 @@
 /**
- * The watchdog with the kernel's own driver, in a virtual machine: the whole program, with PostgreSQL, as it is
- * installed. Run by run.sh, which makes the image and says in WATCHDOG_SKIP why there is none.
+ * The watchdog with the kernel's own driver, in a virtual machine: the whole program, with PostgreSQL, as it
+ * is installed. Run by run.sh, which makes the image and says in WATCHDOG_SKIP why there is none.
  */
 import { expect, test } from "bun:test";
 import { join } from "node:path";

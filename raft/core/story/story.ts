@@ -1,7 +1,8 @@
 /**
- * Plays stories: texts of commands to a few servers of the core and a network that does only what it is told, with
- * what they print (see story_text.ts for the form, stories/ for the texts). A story that prints something else than it
- * says is a failed test; the difference shows the first step at which the protocol went another way. Pure.
+ * Plays stories: texts of commands to a few servers of the core and a network that does only what it is told,
+ * with what they print (see story_text.ts for the form, stories/ for the texts). A story that prints
+ * something else than it says is a failed test; the difference shows the first step at which the protocol
+ * went another way. Pure.
  *
  * Servers are named by their ids; where ids may be several and none is given, all are meant.
  *
@@ -240,7 +241,10 @@ const CHANGES: Readonly<Record<string, ConfigChange["kind"]>> = {
   remove: "remove",
 };
 
-/** A log that begins at a snapshot when `index` or `learners` say so, and goes on with entries of the terms in `log`. */
+/**
+ * A log that begins at a snapshot when `index` or `learners` say so, and goes on with entries of the terms in
+ * `log`.
+ */
 function storedOf(args: Arguments, voters: readonly NodeId[]) {
   const learners = args.list("learners") ?? [];
   const base = args.option("index") ?? (learners.length > 0 ? 1 : 0);

@@ -1,5 +1,6 @@
 /**
- * The text form of a story: blocks of commands, each followed by a line of dashes and what the commands print.
+ * The text form of a story: blocks of commands, each followed by a line of dashes and what the commands
+ * print.
  *
  *     # The third server is cut off.
  *     cut 3 1
@@ -7,8 +8,8 @@
  *     ----
  *     what these commands print, up to the next empty line
  *
- * Everything outside of blocks (comments, empty lines) is kept as it is, so that a story can be written anew with what
- * it prints now. Pure.
+ * Everything outside of blocks (comments, empty lines) is kept as it is, so that a story can be written anew
+ * with what it prints now. Pure.
  */
 
 export interface StoryCommand {

@@ -1,6 +1,6 @@
 /**
- * The servers of a story and the network between them. Nothing happens by itself: Readys are carried out and messages
- * delivered when a command says so. Every message passes the codec on its way. Pure.
+ * The servers of a story and the network between them. Nothing happens by itself: Readys are carried out and
+ * messages delivered when a command says so. Every message passes the codec on its way. Pure.
  */
 import { MemoryLog } from "../memory_log.ts";
 import { decodeMessage, encodeMessage } from "../message.ts";

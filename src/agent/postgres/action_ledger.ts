@@ -1,6 +1,7 @@
 /**
- * Which action is at work, and how the last of each kind ended, with its failures in a row: one long action at a time, and
- * a stop before everything. Synchronous, and the same class in production and in the simulator.
+ * Which action is at work, and how the last of each kind ended, with its failures in a row: one long action
+ * at a time, and a stop before everything. Synchronous, and the same class in production and in the
+ * simulator.
  */
 import type { LongAction, PostgresState, QuietAction } from "../../model/postgres_view.ts";
 import type { PostgresMemory } from "./memory.ts";
@@ -63,7 +64,9 @@ export class ActionLedger {
     if (this.isCurrent(begun) && memory.action !== null) memory.action = { ...memory.action, detail };
   }
 
-  /** `failed`: what went wrong; null: nothing. False: another one has taken its place, and nothing is noted. */
+  /**
+   * `failed`: what went wrong; null: nothing. False: another one has taken its place, and nothing is noted.
+   */
   finish(begun: Begun, failed: string | null): boolean {
     if (!this.isCurrent(begun)) return false;
     const memory = this.#memory;

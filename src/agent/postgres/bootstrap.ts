@@ -1,4 +1,6 @@
-/** The end of a bootstrap, on the running first primary: roles, the user's script, and the mark taken away. */
+/**
+ * The end of a bootstrap, on the running first primary: roles, the user's script, and the mark taken away.
+ */
 import { join, removeFile, writeAtomically } from "../../postgres/disk.ts";
 import { runHook } from "../../postgres/hooks.ts";
 import { formatPgpass } from "../../postgres/pgpass.ts";

@@ -1,6 +1,7 @@
 /**
- * Drives the real PostgreSQL for one member: carries out the keeper's actions with src/postgres, and says at any moment,
- * from memory, what is known. The guard starts, promotes and signals the server; nothing here does.
+ * Drives the real PostgreSQL for one member: carries out the keeper's actions with src/postgres, and says at
+ * any moment, from memory, what is known. The guard starts, promotes and signals the server; nothing here
+ * does.
  */
 import type { Clock } from "../../../raft/mod.ts";
 import type { PostgresAction, Upstream } from "../../brain/actions.ts";
@@ -149,7 +150,10 @@ export class PostgresExecutor implements PostgresPort {
     });
   }
 
-  /** The local file was read again; what follows from it is put right by the configuration that is desired after this. */
+  /**
+   * The local file was read again; what follows from it is put right by the configuration that is desired
+   * after this.
+   */
   reload(config: LocalConfig): void {
     this.#context.parts.config.replaceLocal(config);
     this.#monitor.renew();
@@ -226,7 +230,7 @@ export class PostgresExecutor implements PostgresPort {
     }
   }
 
-  // ---- actions ---------------------------------------------------------------------------------------------------
+  // ---- actions -------------------------------------------------------------------------------------------
 
   async #start(
     epoch: number | null,
@@ -301,7 +305,7 @@ export class PostgresExecutor implements PostgresPort {
     return await this.#joining.rewind(from, signal, progress);
   }
 
-  // ---- what happens ----------------------------------------------------------------------------------------------
+  // ---- what happens --------------------------------------------------------------------------------------
 
   #onGuard(): void {
     this.#watch.look(this.#options.guard.view(), this.#actions.running !== null);
@@ -325,7 +329,10 @@ export class PostgresExecutor implements PostgresPort {
     this.#background("survey", this.#settle());
   }
 
-  /** Reads what the server has left on disk. Another one may have been started since: then there is nothing to settle, either. */
+  /**
+   * Reads what the server has left on disk. Another one may have been started since: then there is nothing to
+   * settle, either.
+   */
   async #settle(): Promise<void> {
     try {
       await this.#context.survey();

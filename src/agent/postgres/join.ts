@@ -1,6 +1,7 @@
 /**
- * Makes or replaces the data directory: bootstrap, copy, rewind, set aside, and the comparison of histories that decides
- * between them. Never while a process of PostgreSQL may live in it. Each resolves to null, or to what went wrong.
+ * Makes or replaces the data directory: bootstrap, copy, rewind, set aside, and the comparison of histories
+ * that decides between them. Never while a process of PostgreSQL may live in it. Each resolves to null, or to
+ * what went wrong.
  */
 import type { Upstream } from "../../brain/actions.ts";
 import { unavailableBootstrap } from "../../config/unavailable.ts";
@@ -261,7 +262,8 @@ export class PostgresJoin {
     context.info("doing crash recovery in a single user mode");
     files.markPrimary();
     const beganMs = clock.now();
-    // The guard starts it as it starts any server: it is PostgreSQL in the data directory, although it serves nobody.
+    // The guard starts it as it starts any server: it is PostgreSQL in the data directory, although it serves
+    // nobody.
     const spec = { ...this.#run.startSpec(null), args: singleUserArguments(context.dataDir, files.file) };
     const reply = await ask((done) => guard.start(spec, done));
     if (!reply.ok) return reply.error;

@@ -1,6 +1,6 @@
 /**
- * What the executor knows of PostgreSQL between looks, and the view made of it. Changed by effects, answers at once:
- * a hung server or disk makes it old, never late.
+ * What the executor knows of PostgreSQL between looks, and the view made of it. Changed by effects, answers
+ * at once: a hung server or disk makes it old, never late.
  */
 import type { Upstream } from "../../brain/actions.ts";
 import type { GuardView, Postmaster } from "../../guard/port.ts";
@@ -44,7 +44,10 @@ export class PostgresMemory {
   following: Upstream | null = null;
   action: RunningAction | null = null;
   last: { [kind in LongAction | QuietAction]?: FinishedAction } = {};
-  /** The timeline that the last failed promotion was to leave; null: none failed, or the others went on without it. */
+  /**
+   * The timeline that the last failed promotion was to leave; null: none failed, or the others went on
+   * without it.
+   */
   #promotionFailedOn: number | null = null;
   displaced: Displaced | null = null;
   crashedAtMs: number | null = null;
@@ -53,8 +56,9 @@ export class PostgresMemory {
   customBootstrap = false;
   divergence: PostgresView["divergence"] = null;
   /**
-   * The timeline of a primary against which pg_rewind found nothing to do; null: none. It goes by the control file, which a
-   * server that was killed right after its promotion has left on the old timeline, while recovery goes on to the new one.
+   * The timeline of a primary against which pg_rewind found nothing to do; null: none. It goes by the control
+   * file, which a server that was killed right after its promotion has left on the old timeline, while
+   * recovery goes on to the new one.
    */
   rewoundInVain: number | null = null;
   timelineHistory: PostgresView["timelineHistory"] = [];
@@ -112,8 +116,8 @@ export class PostgresMemory {
     if (server === null) return;
     this.lastLookMs = nowMs;
     this.#forgetPromotion(answer);
-    // Without a WAL receiver a standby names the timeline of its last checkpoint, which may be an older one. A server
-    // never goes back to an older timeline while it runs.
+    // Without a WAL receiver a standby names the timeline of its last checkpoint, which may be an older one.
+    // A server never goes back to an older timeline while it runs.
     const timeline = Math.max(answer.timeline ?? 0, server.status?.timeline ?? 0);
     const status = { ...answer, timeline: timeline === 0 ? null : timeline };
     if (status.inRecovery) {
@@ -128,9 +132,9 @@ export class PostgresMemory {
   }
 
   /**
-   * A server has ended by itself. One that does so right after its start, again and again (a full disk, a broken page), counts
-   * as one that did not start, so that the pause before the next start grows. The first one is started again at once: that
-   * may have been anything.
+   * A server has ended by itself. One that does so right after its start, again and again (a full disk, a
+   * broken page), counts as one that did not start, so that the pause before the next start grows. The first
+   * one is started again at once: that may have been anything.
    */
   endedByItself(nowMs: number): void {
     this.failure = "crashed";
@@ -160,7 +164,10 @@ export class PostgresMemory {
     if (this.server?.pid === pid) this.server.floor = end;
   }
 
-  /** `paused`: nothing is started on the agent's own initiative, so a server that ended by itself is just stopped. */
+  /**
+   * `paused`: nothing is started on the agent's own initiative, so a server that ended by itself is just
+   * stopped.
+   */
   view(guard: GuardView, paused = false): PostgresView {
     const { server, found } = this;
     const { postmaster } = guard;

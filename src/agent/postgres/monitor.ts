@@ -1,6 +1,7 @@
 /**
- * Looks at the running server by SQL over one connection of its own, on which nothing else is asked while it runs. At
- * most one look is under way; one that takes longer than its limit has failed and its connection is dropped.
+ * Looks at the running server by SQL over one connection of its own, on which nothing else is asked while it
+ * runs. At most one look is under way; one that takes longer than its limit has failed and its connection is
+ * dropped.
  */
 import type { Displaced } from "../../model/postgres_view.ts";
 import type { Timer } from "../../../raft/mod.ts";
@@ -61,14 +62,18 @@ export class PostgresMonitor implements DirectoryListener {
     return this.#queued;
   }
 
-  /** The configuration was reloaded: looks come over a connection made by it from now on, once one can be made. */
+  /**
+   * The configuration was reloaded: looks come over a connection made by it from now on, once one can be
+   * made.
+   */
   renew(): void {
     this.#renewing = true;
   }
 
   /**
-   * Ends the sessions of clients over the connection that stands; without one it does nothing. For a shutdown whose
-   * postmaster hangs: it tells nobody, and its clients would go on writing what no standby is given in the end.
+   * Ends the sessions of clients over the connection that stands; without one it does nothing. For a shutdown
+   * whose postmaster hangs: it tells nobody, and its clients would go on writing what no standby is given in
+   * the end.
    */
   endSessions(): Promise<void> {
     return this.#turns.take(async () => {
@@ -160,8 +165,9 @@ export class PostgresMonitor implements DirectoryListener {
   }
 
   /**
-   * A server that the guard did not make a primary takes writes. What it has written is marked before the keeper, who is
-   * told of this look afterwards, ends it: later nothing else tells. The end does not wait for the disk.
+   * A server that the guard did not make a primary takes writes. What it has written is marked before the
+   * keeper, who is told of this look afterwards, ends it: later nothing else tells. The end does not wait for
+   * the disk.
    */
   #noteWritesAlone(): void {
     const { guard, memory, files } = this.#context.parts;
@@ -264,7 +270,10 @@ function kindOf(error: unknown): string {
   return error instanceof UnreachableError ? error.kinds : errorText(error);
 }
 
-/** Whoever is connected goes on, and nobody else comes in: a look over a connection that stands would see nothing of that. */
+/**
+ * Whoever is connected goes on, and nobody else comes in: a look over a connection that stands would see
+ * nothing of that.
+ */
 function isStopped(pid: number): boolean {
   return ["T", "t"].includes(readProcess(pid)?.state ?? "");
 }

@@ -1,11 +1,14 @@
-/** One PostgreSQL as the member drives it. Real: src/agent/postgres/executor.ts; simulated: the model PostgreSQL. */
+/**
+ * One PostgreSQL as the member drives it. Real: src/agent/postgres/executor.ts; simulated: the model
+ * PostgreSQL.
+ */
 import type { PostgresAction, Upstream } from "../../brain/actions.ts";
 import type { DynamicConfig } from "../../model/config.ts";
 import type { PostgresView } from "../../model/postgres_view.ts";
 
 /**
- * What PostgreSQL is to be like, beside its role, for as long as it runs: said whenever it is known, and compared with what
- * is there now and then. What differs is put right.
+ * What PostgreSQL is to be like, beside its role, for as long as it runs: said whenever it is known, and
+ * compared with what is there now and then. What differs is put right.
  */
 export interface Desired {
   /** Files are rewritten, a running server is reloaded, pending restarts found. */
@@ -19,7 +22,9 @@ export interface Desired {
 export interface PostgresPort {
   view(): PostgresView;
   onChange(handler: () => void): void;
-  /** Begins the action; how it goes appears in view(). Running the same kind again while it runs is a no-op. */
+  /**
+   * Begins the action; how it goes appears in view(). Running the same kind again while it runs is a no-op.
+   */
   run(action: PostgresAction): void;
   /** Aborts a running clone or rewind (their process group is ended, the directory stays half-written). */
   cancelLongAction(why: string): void;

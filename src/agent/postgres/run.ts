@@ -1,4 +1,6 @@
-/** Starts, restarts and promotes the server through the guard. Each resolves to null, or to what went wrong. */
+/**
+ * Starts, restarts and promotes the server through the guard. Each resolves to null, or to what went wrong.
+ */
 import type { Upstream } from "../../brain/actions.ts";
 import type { StartSpec } from "../../guard/port.ts";
 import { pauseAfter } from "../../model/pause_after.ts";
@@ -17,9 +19,9 @@ import { ask, atMost, sleep } from "./wait.ts";
 /** How often a condition is looked at while somebody waits for it. */
 const POLL_MS = 20;
 /**
- * The end of WAL on disk is to be known before a standby starts, as far as this allows: what it had before is what it is
- * measured by when the next primary is chosen (PostgresMemory.seen). A primary says where it writes as soon as it is up,
- * and until then it is no candidate: nothing of it waits.
+ * The end of WAL on disk is to be known before a standby starts, as far as this allows: what it had before is
+ * what it is measured by when the next primary is chosen (PostgresMemory.seen). A primary says where it
+ * writes as soon as it is up, and until then it is no candidate: nothing of it waits.
  */
 const WAL_END_WAIT_MS = 2_000;
 
@@ -118,8 +120,9 @@ export class PostgresRun {
       if (refused !== null) return `pre_promote: ${refused}`;
     }
     if (signal.aborted) return CANCELLED;
-    // The guard first: from its word on, what runs is fenced as a primary. The file alone promotes a standby, with the next
-    // signal that any of its processes sends to the postmaster; with an agent that hangs or dies here, nobody would end it.
+    // The guard first: from its word on, what runs is fenced as a primary. The file alone promotes a standby,
+    // with the next signal that any of its processes sends to the postmaster; with an agent that hangs or
+    // dies here, nobody would end it.
     const fenced = await ask((done) => guard.promote(epoch, done));
     if (!fenced.ok) return fenced.error;
     files.writePromoteTrigger();
@@ -178,8 +181,8 @@ export class PostgresRun {
   }
 
   /**
-   * A primary whose pg_control still names an older timeline owes a checkpoint: until it is done others cannot be rewound
-   * against it. Owed until then, whoever promoted it, and whatever became of the first one.
+   * A primary whose pg_control still names an older timeline owes a checkpoint: until it is done others
+   * cannot be rewound against it. Owed until then, whoever promoted it, and whatever became of the first one.
    */
   checkpointIfOwed(): void {
     const { server, log, memory, guard, clock } = this.#context.parts;

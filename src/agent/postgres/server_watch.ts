@@ -1,6 +1,6 @@
 /**
- * Which server runs, by the guard's word; whether its end was asked for; and what its end means for what is shown and
- * decided. Synchronous, and the same class in production and in the simulator.
+ * Which server runs, by the guard's word; whether its end was asked for; and what its end means for what is
+ * shown and decided. Synchronous, and the same class in production and in the simulator.
  */
 import { type ExitReport, type GuardView, isPrimary, type Postmaster } from "../../guard/port.ts";
 import type { PostgresMemory } from "./memory.ts";
@@ -14,7 +14,10 @@ export interface ServerEnd {
 }
 
 export interface ServerWatchHooks {
-  /** A server has ended; what it said of itself is still in the memory. What it has left on disk is to be read: memory.settling. */
+  /**
+   * A server has ended; what it said of itself is still in the memory. What it has left on disk is to be
+   * read: memory.settling.
+   */
   readonly ended: (end: ServerEnd) => void;
   /** A server runs that this agent did not start. */
   readonly appeared: (server: Postmaster) => void;

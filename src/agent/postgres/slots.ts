@@ -1,7 +1,8 @@
 /**
- * Keeps the physical slots of the other members on this server, for as long as it runs: a primary makes at once what is
- * missing, and again what was lost; a standby keeps none: nothing would move them on there, and they would keep WAL until
- * the disk is full. What should be is compared with what is, for every server and every set of members anew.
+ * Keeps the physical slots of the other members on this server, for as long as it runs: a primary makes at
+ * once what is missing, and again what was lost; a standby keeps none: nothing would move them on there, and
+ * they would keep WAL until the disk is full. What should be is compared with what is, for every server and
+ * every set of members anew.
  */
 import { isDeepStrictEqual } from "node:util";
 import { pauseAfter } from "../../model/pause_after.ts";
@@ -46,7 +47,10 @@ export class PostgresSlots {
     this.#context = context;
   }
 
-  /** Told by the holder of the lock with each look, also shortly before it is promoted: the others are about to connect. */
+  /**
+   * Told by the holder of the lock with each look, also shortly before it is promoted: the others are about
+   * to connect.
+   */
   ensure(members: readonly string[]): void {
     if (isDeepStrictEqual(members, this.#members)) return;
     this.#members = [...members];
@@ -58,7 +62,9 @@ export class PostgresSlots {
     this.#members = null;
   }
 
-  /** Looks when the server, its role or the members are others than at the last look, and every now and then. */
+  /**
+   * Looks when the server, its role or the members are others than at the last look, and every now and then.
+   */
   tick(): void {
     if (!this.#isReady()) return;
     const nowMs = this.#context.parts.clock.now();
@@ -102,7 +108,8 @@ export class PostgresSlots {
     const subject = this.#subject();
     this.#dueMs = clock.now() + EVERY_MS;
     this.#doneFor = subject;
-    // A primary that has just been adopted or restarted has not been told yet: nothing is known to be superfluous.
+    // A primary that has just been adopted or restarted has not been told yet: nothing is known to be
+    // superfluous.
     if (this.#members === null && postmaster.writable) return;
     await server.with(
       { applicationName: "agent slots" },

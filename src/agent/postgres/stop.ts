@@ -1,9 +1,9 @@
 /**
- * Ends the server through the guard, and finds out how far its shutdown has come. Owns this invariant: a primary is
- * called closed (may acknowledge nothing more, although processes of it live) only when its control file says "shut
- * down" after this very server was seen in production and was told to end, and the guard has agreed (guard/fence.ts has
- * the argument). Before a server opens for writes it changes the control file to "in production", so that what an earlier
- * shutdown left there is not taken for this one's.
+ * Ends the server through the guard, and finds out how far its shutdown has come. Owns this invariant: a
+ * primary is called closed (may acknowledge nothing more, although processes of it live) only when its
+ * control file says "shut down" after this very server was seen in production and was told to end, and the
+ * guard has agreed (guard/fence.ts has the argument). Before a server opens for writes it changes the control
+ * file to "in production", so that what an earlier shutdown left there is not taken for this one's.
  */
 import { LEFTOVERS_MS, shutdownStep } from "../../brain/shutdown.ts";
 import { readProcess } from "../../lib/process_table.ts";
@@ -82,7 +82,10 @@ export class PostgresStop {
     return await this.untilGone(signal);
   }
 
-  /** A stop that the keeper does not lead (of a restart): each step is ended by time alone, since nobody takes over. */
+  /**
+   * A stop that the keeper does not lead (of a restart): each step is ended by time alone, since nobody takes
+   * over.
+   */
   async stopInPlace(signal: AbortSignal, said: StopProgress): Promise<string | null> {
     const { clock } = this.#context.parts;
     const limit = new AbortController();

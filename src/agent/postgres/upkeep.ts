@@ -19,7 +19,10 @@ const RECEIVER_POLL_MS = 20;
 const RECEIVER_LIMIT_MS = 10_000;
 
 export class PostgresUpkeep {
-  /** Who writes the files by whom they name: a cut that is under way is not undone by what was in force before. */
+  /**
+   * Who writes the files by whom they name: a cut that is under way is not undone by what was in force
+   * before.
+   */
   readonly #followQueue = new WorkQueue();
 
   readonly #context: PostgresContext;
@@ -58,8 +61,9 @@ export class PostgresUpkeep {
   }
 
   /**
-   * What the files hold follows from the configuration for as long as the server runs, not only at the moment of a reload:
-   * somebody else may change or remove them, and a server may not have heard that it should reload.
+   * What the files hold follows from the configuration for as long as the server runs, not only at the moment
+   * of a reload: somebody else may change or remove them, and a server may not have heard that it should
+   * reload.
    */
   mend(): Promise<void> {
     return this.#followQueue.take(async () => {
@@ -77,8 +81,8 @@ export class PostgresUpkeep {
   }
 
   /**
-   * Looked at and written without a pause in between: PostgreSQL takes the file away when it is promoted, and one that came
-   * back afterwards would make a standby of the primary at its next crash.
+   * Looked at and written without a pause in between: PostgreSQL takes the file away when it is promoted, and
+   * one that came back afterwards would make a standby of the primary at its next crash.
    */
   #mendStandbySignal(): readonly string[] {
     const { guard, memory, files } = this.#context.parts;
@@ -143,8 +147,8 @@ export class PostgresUpkeep {
   }
 
   /**
-   * From PostgreSQL 14 on a standby pauses replay when its primary has raised a setting beyond its own. Going on makes
-   * it end, and the next start takes the primary's value.
+   * From PostgreSQL 14 on a standby pauses replay when its primary has raised a setting beyond its own. Going
+   * on makes it end, and the next start takes the primary's value.
    */
   async resumeAfterParameterChange(): Promise<void> {
     const context = this.#context;
@@ -182,8 +186,8 @@ export class PostgresUpkeep {
   }
 
   /**
-   * While replay is paused or delayed, the server does not end its WAL receiver by itself, and that one would go on
-   * receiving and acknowledging. True when it is gone.
+   * While replay is paused or delayed, the server does not end its WAL receiver by itself, and that one would
+   * go on receiving and acknowledging. True when it is gone.
    */
   async #cutReceiver(): Promise<boolean> {
     const { memory, clock, guard } = this.#context.parts;

@@ -1,6 +1,6 @@
 /**
- * What this member asks others over their REST API, with its client certificate and password: whether they accept its lease
- * in failsafe mode, and whether somebody lives by its name. Decides nothing.
+ * What this member asks others over their REST API, with its client certificate and password: whether they
+ * accept its lease in failsafe mode, and whether somebody lives by its name. Decides nothing.
  */
 import { NAME, parseAnswer } from "../../api/answers.ts";
 import { ApiClient, loadClientTls, tlsPathsOf } from "../../api/client.ts";
@@ -11,7 +11,10 @@ import type { AskFailsafe } from "../failsafe.ts";
 /** A member that does not answer within this time has not answered. That is no proof of its death. */
 const PROBE_TIMEOUT_MS = 1000;
 
-/** The configuration is read at each question: they are rare, and a reload may have changed certificate and password. */
+/**
+ * The configuration is read at each question: they are rare, and a reload may have changed certificate and
+ * password.
+ */
 export function askFailsafe(config: () => LocalConfig, facts: () => MemberFacts): AskFailsafe {
   return (apiUrl, { holder, epoch, to, node }, timeoutMs, done) => {
     const client = clientOf(config(), timeoutMs);
@@ -32,8 +35,8 @@ export function askFailsafe(config: () => LocalConfig, facts: () => MemberFacts)
 }
 
 /**
- * Whether an agent of this name answers at an api_url that is not this member's own. A machine that has been given another
- * name since is no namesake, though the records may still know the name by its address.
+ * Whether an agent of this name answers at an api_url that is not this member's own. A machine that has been
+ * given another name since is no namesake, though the records may still know the name by its address.
  */
 export function memberAnswers(
   config: () => LocalConfig,

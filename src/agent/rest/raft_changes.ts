@@ -1,6 +1,6 @@
 /**
- * What an operator asks of the raft group by names: finds the member that is meant, has raft carry it out, and drops what
- * the records know of a member that has left.
+ * What an operator asks of the raft group by names: finds the member that is meant, has raft carry it out,
+ * and drops what the records know of a member that has left.
  */
 import type { MemberOutcome, PeerStatus, Raft } from "../../../raft/mod.ts";
 import type { RaftChange } from "../../api/port.ts";
@@ -53,7 +53,10 @@ export class RaftChanges {
     return new Promise((resolve) => this.#options.raft.takeSnapshot(resolve));
   }
 
-  /** Two members of one name can only be told apart by their ids, and the second one is refused when it starts. */
+  /**
+   * Two members of one name can only be told apart by their ids, and the second one is refused when it
+   * starts.
+   */
   #whyTaken(name: string | null, addr: string, replaced: PeerStatus | null): string | null {
     if (name === null) return null;
     const { raft, records } = this.#options;
@@ -67,8 +70,8 @@ export class RaftChanges {
   }
 
   /**
-   * By its name, its address, or the raft id that the status shows; else why there is none. Only the id is never shared:
-   * whoever takes the place of a member has its address, and mostly its name.
+   * By its name, its address, or the raft id that the status shows; else why there is none. Only the id is
+   * never shared: whoever takes the place of a member has its address, and mostly its name.
    */
   #member(name: string): PeerStatus | string {
     const { raft, records, witnesses } = this.#options;

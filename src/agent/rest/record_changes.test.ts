@@ -1,4 +1,6 @@
-/** What the REST interface asks to log is judged before it is proposed, and refused with what was expected. */
+/**
+ * What the REST interface asks to log is judged before it is proposed, and refused with what was expected.
+ */
 import { expect, test } from "bun:test";
 import { emptyState } from "../../dcs/state_machine.ts";
 import { MINIMAL, parsedConfig } from "../../config/testing.ts";

@@ -55,7 +55,10 @@ export class RecordChanges {
       : { kind: "unavailable", reason: outcome.reason };
   }
 
-  /** Why a configuration cannot be taken: a broken rule of the keys, or of the timing inequalities, with the numbers. */
+  /**
+   * Why a configuration cannot be taken: a broken rule of the keys, or of the timing inequalities, with the
+   * numbers.
+   */
   #refusal(value: JsonObject, present: JsonObject | null): string | null {
     const flaw = configFlaw(value);
     if (flaw !== null) return `the configuration has ${flaw}`;
@@ -63,7 +66,8 @@ export class RecordChanges {
     if (errors.length > 0) return errors.map((issue) => `${issue.path}: ${issue.message}`).join("; ");
     const config = this.#options.config();
     const dynamic = effectiveDynamic(value, config).config;
-    // What bootstrap.dcs has brought is said at every start; it must not keep other keys, as that of a pause, from being changed.
+    // What bootstrap.dcs has brought is said at every start; it must not keep other keys, as that of a pause,
+    // from being changed.
     const known = present === null ? [] : unavailableFeatures(effectiveDynamic(present, config).config);
     const problems = [
       ...unavailableFeatures(dynamic).filter((feature) => !known.includes(feature)),

@@ -16,7 +16,10 @@ export interface RestartParts {
   readonly onChange: (listener: () => void) => () => void;
 }
 
-/** `timeoutS`: a restart that has not ended by then has failed, and does not begin later, when nobody expects it. */
+/**
+ * `timeoutS`: a restart that has not ended by then has failed, and does not begin later, when nobody expects
+ * it.
+ */
 export function restartInPlace(parts: RestartParts, timeoutS: number | null): Promise<RestartOutcome> {
   const { postgres, member, onChange } = parts;
   const view = postgres.view();

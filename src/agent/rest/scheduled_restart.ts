@@ -3,8 +3,8 @@ import type { ApiView, ScheduledRestart } from "../../api/port.ts";
 import { restartConditionsMet } from "../../api/restart.ts";
 
 /**
- * The time is looked at again at least this often: a timer of the runtime fires at once when it is asked for more than 25
- * days, and wall clocks are set.
+ * The time is looked at again at least this often: a timer of the runtime fires at once when it is asked for
+ * more than 25 days, and wall clocks are set.
  */
 const LOOK_AGAIN_MS = 30_000;
 

@@ -1,6 +1,7 @@
 /**
- * One connection: reads a head, has it answered, writes the answer, and then reads the next one. At most one request of a
- * connection is under way; what a client pipelines waits. Every phase but the answering has a deadline.
+ * One connection: reads a head, has it answered, writes the answer, and then reads the next one. At most one
+ * request of a connection is under way; what a client pipelines waits. Every phase but the answering has a
+ * deadline.
  */
 import type { Socket } from "bun";
 import { type Answer, answerBytes, CONTINUE, textAnswer } from "./answer.ts";
@@ -13,7 +14,9 @@ export interface HttpRequest {
   readonly address: string;
   /** A client certificate of the configured authority was presented. */
   readonly clientCertificate: boolean;
-  /** The body, not read from the connection before. Rejects with BodyMissing when it does not come in time. */
+  /**
+   * The body, not read from the connection before. Rejects with BodyMissing when it does not come in time.
+   */
   readonly body: () => Promise<Uint8Array<ArrayBuffer>>;
 }
 
@@ -26,7 +29,9 @@ export interface ConnectionHost {
   answer(request: HttpRequest): Answer | Promise<Answer>;
   /** Memory for `bytes` more of unread input; false: there is none, and the connection ends. */
   grow(bytes: number): boolean;
-  /** The client has not taken `bytes` of an answer; 0: it has taken all. May drop connections, never this one. */
+  /**
+   * The client has not taken `bytes` of an answer; 0: it has taken all. May drop connections, never this one.
+   */
   unsent(connection: Connection, bytes: number): void;
   closed(connection: Connection): void;
   refused(connection: Connection, reason: string): void;
@@ -39,8 +44,8 @@ export class BodyMissing extends Error {
 }
 
 /**
- * handshake: TLS is not up; reading: waits for a head, or the rest of it; ready: has one; answering; writing: the client has
- * not taken the answer yet; ending: said, waits for the client to close.
+ * handshake: TLS is not up; reading: waits for a head, or the rest of it; ready: has one; answering; writing:
+ * the client has not taken the answer yet; ending: said, waits for the client to close.
  */
 type Phase = "handshake" | "reading" | "ready" | "answering" | "writing" | "ending" | "closed";
 
@@ -318,7 +323,10 @@ export class Connection implements TableEntry {
     this.#readOn();
   }
 
-  /** Says that nothing more comes. What the client still sends is thrown away: a reset would take the answer with it. */
+  /**
+   * Says that nothing more comes. What the client still sends is thrown away: a reset would take the answer
+   * with it.
+   */
   #end(): void {
     this.#phase = "ending";
     this.#deadlineMs = this.#host.nowMs() + END_MS;

@@ -1,4 +1,7 @@
-/** What a stranger can take of the server, and that others are served meanwhile. Times are this test's own, short ones. */
+/**
+ * What a stranger can take of the server, and that others are served meanwhile. Times are this test's own,
+ * short ones.
+ */
 import { afterEach, expect, test } from "bun:test";
 import { connect, type Socket } from "node:net";
 import { LimitedLog } from "../../lib/limited_log.ts";

@@ -1,7 +1,7 @@
 /**
- * An HTTP/1 server that a stranger cannot exhaust: bounds of connections by address and in all, a deadline in every phase,
- * bounded memory, and a share of each turn of the loop for requests. The runtime's own server has none of these, and
- * prints what it does not understand. What is answered is the handler's affair.
+ * An HTTP/1 server that a stranger cannot exhaust: bounds of connections by address and in all, a deadline in
+ * every phase, bounded memory, and a share of each turn of the loop for requests. The runtime's own server
+ * has none of these, and prints what it does not understand. What is answered is the handler's affair.
  */
 import type { LimitedLog } from "../../lib/limited_log.ts";
 import { quotedOutside } from "../../lib/plain_text.ts";
@@ -26,7 +26,10 @@ export interface HttpServerOptions {
   readonly limits: HttpLimits;
   readonly log: LimitedLog;
   readonly answer: (request: HttpRequest) => Answer | Promise<Answer>;
-  /** Frees memory that nothing refers to any more; called after each 8 MiB that came in. @default the runtime decides when */
+  /**
+   * Frees memory that nothing refers to any more; called after each 8 MiB that came in. @default the runtime
+   * decides when
+   */
   readonly collect?: () => void;
   /** The handler has thrown: a fault of ours. */
   readonly onError: (error: unknown, request: string) => void;
@@ -35,8 +38,8 @@ export interface HttpServerOptions {
 /** All unread input together: heads, bodies, and what is pipelined. */
 const INPUT_BYTES = 16 * 1024 * 1024;
 /**
- * What comes in is copied by the runtime, and freed when it sees fit: a flood of large chunks makes tens of megabytes before
- * that.
+ * What comes in is copied by the runtime, and freed when it sees fit: a flood of large chunks makes tens of
+ * megabytes before that.
  */
 const COLLECT_BYTES = 8 * 1024 * 1024;
 const SWEEP_MS = 250;
@@ -225,8 +228,8 @@ export class HttpServer implements ConnectionHost {
   }
 
   /**
-   * A connection that pipelines stands at the end of the queue again after each answer. When a turn leaves something, it rests
-   * for as long as it took: a flood gets half a processor at most.
+   * A connection that pipelines stands at the end of the queue again after each answer. When a turn leaves
+   * something, it rests for as long as it took: a flood gets half a processor at most.
    */
   #turn(): void {
     this.#scheduled = false;

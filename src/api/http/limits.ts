@@ -7,26 +7,43 @@ export interface HttpLimits {
   readonly connections: number;
   /** Of one address (IPv6: of one /64, which one host can have whole). */
   readonly connectionsPerAddress: number;
-  /** From the acceptance to the end of the first head, TLS included; and from the first byte of a later head to its end. */
+  /**
+   * From the acceptance to the end of the first head, TLS included; and from the first byte of a later head
+   * to its end.
+   */
   readonly headMs: number;
-  /** From the end of the head, or where that comes later from the permission to send it, to the end of the body. */
+  /**
+   * From the end of the head, or where that comes later from the permission to send it, to the end of the
+   * body.
+   */
   readonly bodyMs: number;
   /** Between two requests. */
   readonly idleMs: number;
   /** For a client to take an answer. */
   readonly writeMs: number;
-  /** A client that has not taken its answer for so long makes room for others, like one that sends nothing. */
+  /**
+   * A client that has not taken its answer for so long makes room for others, like one that sends nothing.
+   */
   readonly slowWriteMs: number;
-  /** Of answers that clients have not taken yet, all together: beyond that, the one that waits longest is cut off. */
+  /**
+   * Of answers that clients have not taken yet, all together: beyond that, the one that waits longest is cut
+   * off.
+   */
   readonly unsentBytes: number;
-  /** Unread bytes kept of one connection while its request is answered: what else it has sent is dropped, and it too. */
+  /**
+   * Unread bytes kept of one connection while its request is answered: what else it has sent is dropped, and
+   * it too.
+   */
   readonly pipelineBytes: number;
   /** Of a body; a larger one is never read. */
   readonly bodyBytes: number;
   /** Requests other than GET, HEAD and OPTIONS that are being answered. */
   readonly unsafe: number;
   readonly unsafePerAddress: number;
-  /** Time in one turn of the loop for requests that are ready; the rest waits for as long, and then for its turn. */
+  /**
+   * Time in one turn of the loop for requests that are ready; the rest waits for as long, and then for its
+   * turn.
+   */
   readonly turnMs: number;
 }
 

@@ -1,7 +1,7 @@
 /**
- * The head of an HTTP/1 request. Lenient where proxies and scripts are lenient: Host is not looked at (HAProxy sends none),
- * lines may end without a carriage return, HTTP/1.0 is taken. Strict where a wrong guess would mix up two requests: how
- * long the body is.
+ * The head of an HTTP/1 request. Lenient where proxies and scripts are lenient: Host is not looked at
+ * (HAProxy sends none), lines may end without a carriage return, HTTP/1.0 is taken. Strict where a wrong
+ * guess would mix up two requests: how long the body is.
  */
 
 export interface RequestHead {
@@ -129,7 +129,10 @@ function parseHead([requestLine = "", ...lines]: readonly string[]): RequestHead
   };
 }
 
-/** Path and query of a target: "/primary?lag=1MB", "http://node1:8008/primary", or "*" (the server as a whole). */
+/**
+ * Path and query of a target: "/primary?lag=1MB", "http://node1:8008/primary", or "*" (the server as a
+ * whole).
+ */
 function placeOf(target: string): { path: string; query: string } | null {
   const local = target === "*" ? "/" : target.replace(/^https?:\/\/[^/?#]*/i, "");
   const [whole = ""] = local.split("#");

@@ -1,4 +1,7 @@
-/** The REST API in its thread: the same answers, a lease that ends by time, and a loop that strangers cannot keep busy. */
+/**
+ * The REST API in its thread: the same answers, a lease that ends by time, and a loop that strangers cannot
+ * keep busy.
+ */
 import { afterEach, expect, test } from "bun:test";
 import { SystemClock } from "../../lib/clock.ts";
 import { MemoryLog } from "../../lib/log.ts";
@@ -171,7 +174,8 @@ test("the agent's loop makes 20 copies a second at most, whatever is asked", asy
     }
   }));
   expect(answered).toBe(1000);
-  // Three kinds of copies (with timing, with decisions, with neither), each once in 50 ms, and the one of the start.
+  // Three kinds of copies (with timing, with decisions, with neither), each once in 50 ms, and the one of the
+  // start.
   expect(port.views).toBeLessThan(3 * ((performance.now() - beginMs) / 50 + 1) + 2);
 });
 

@@ -1,7 +1,7 @@
 /**
- * The REST API in a thread of its own, from the side of the agent's loop. The loop makes copies of its state when it is
- * asked, and runs operations, one a turn; it never waits for the thread but once, at the start. A thread that ends is
- * started again: the API must not need somebody to come.
+ * The REST API in a thread of its own, from the side of the agent's loop. The loop makes copies of its state
+ * when it is asked, and runs operations, one a turn; it never waits for the thread but once, at the start. A
+ * thread that ends is started again: the API must not need somebody to come.
  */
 import type { Clock } from "../../../raft/mod.ts";
 import type { Log } from "../../lib/log.ts";
@@ -79,7 +79,10 @@ export class ApiThread {
     return this.#port;
   }
 
-  /** After SIGHUP: listens anew if address or certificates have changed. null: done; else why it goes on as before. */
+  /**
+   * After SIGHUP: listens anew if address or certificates have changed. null: done; else why it goes on as
+   * before.
+   */
   reload(config: LocalConfig): Promise<string | null> {
     if (this.#worker === null) {
       // The next thread begins with it.
@@ -103,7 +106,9 @@ export class ApiThread {
     });
   }
 
-  /** Resolves when requests are answered from the agent's state as it is now; after a while also without that. */
+  /**
+   * Resolves when requests are answered from the agent's state as it is now; after a while also without that.
+   */
   show(): Promise<void> {
     if (this.#worker === null) return Promise.resolve();
     const id = ++this.#reloads;

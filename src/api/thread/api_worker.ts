@@ -1,7 +1,7 @@
 /**
- * The thread of the REST API: requests are read, judged and answered here, so that whatever strangers send, the loop that
- * renews the lease makes 20 copies of its state a second and runs what was granted. Started by api_thread.ts; in the
- * compiled program it is an entry of its own.
+ * The thread of the REST API: requests are read, judged and answered here, so that whatever strangers send,
+ * the loop that renews the lease makes 20 copies of its state a second and runs what was granted. Started by
+ * api_thread.ts; in the compiled program it is an entry of its own.
  */
 import { SystemClock } from "../../lib/clock.ts";
 import type { Level, Log, LogFields } from "../../lib/log.ts";

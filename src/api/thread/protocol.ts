@@ -1,4 +1,7 @@
-/** What the agent's loop and the thread of the REST API say to each other. Everything is plain data: it is copied. */
+/**
+ * What the agent's loop and the thread of the REST API say to each other. Everything is plain data: it is
+ * copied.
+ */
 import type { Level, LogFields } from "../../lib/log.ts";
 import type { LocalConfig } from "../../model/config.ts";
 import type { LatenessKind, TimingReport } from "../../model/timing.ts";
@@ -98,7 +101,9 @@ const LENGTH = 2;
 const TEXT_OFFSET = 12;
 const TEXT_BYTES = 4000;
 
-/** Memory by which the agent's loop waits, once and at its start, until the thread listens or has failed to. */
+/**
+ * Memory by which the agent's loop waits, once and at its start, until the thread listens or has failed to.
+ */
 export class StartSignal {
   readonly memory: SharedArrayBuffer;
   readonly #words: Int32Array;

@@ -1,8 +1,10 @@
 /**
- * The agent as its REST thread sees it: a copy that is asked for anew when it is older than 50 ms and a request needs it,
- * and operations that the agent's loop runs. So whatever the rate of requests, the loop makes 20 copies a second at most.
+ * The agent as its REST thread sees it: a copy that is asked for anew when it is older than 50 ms and a
+ * request needs it, and operations that the agent's loop runs. So whatever the rate of requests, the loop
+ * makes 20 copies a second at most.
  *
- * Ages go on while the loop says nothing, and a lease ends by time, on the clock that all threads share. A loop that stands still is waited for shortly, and then the last copy is answered from.
+ * Ages go on while the loop says nothing, and a lease ends by time, on the clock that all threads share. A
+ * loop that stands still is waited for shortly, and then the last copy is answered from.
  */
 import type { Clock } from "../../../raft/mod.ts";
 import { STATE_KNOWN_MS } from "../../model/member_status.ts";

@@ -1,15 +1,16 @@
 /**
- * The decisions of the cluster, made on the raft leader only: expire, grant, answer requests, change ttl step by step,
- * place the raft leader. Pure: a view in, commands with a reason out. The table is ordered by urgency, and the first rule
- * that applies decides. Nothing is granted unless the lock is free in the applied records; the state machine checks the
- * same again.
+ * The decisions of the cluster, made on the raft leader only: expire, grant, answer requests, change ttl step
+ * by step, place the raft leader. Pure: a view in, commands with a reason out. The table is ordered by
+ * urgency, and the first rule that applies decides. Nothing is granted unless the lock is free in the applied
+ * records; the state machine checks the same again.
  */
 import type { CommandBody } from "../../dcs/commands.ts";
 import { longestWaitMs } from "../../lease/renewal.ts";
 import { knownMember } from "../../model/records.ts";
 import { firstOf, type Rule } from "../rule.ts";
 import { answerRequest } from "./request.ts";
-import { chooseSuccessor, FRESH_MS, isMember } from "./successor.ts";
+import { chooseSuccessor, isMember } from "./successor.ts";
+import { FRESH_MS } from "./successor_view.ts";
 import { type ClusterView, freshStatus, statusOf } from "./view.ts";
 
 /** A bootstrap whose member is silent for this long is given up, so that another member can try. */
@@ -69,7 +70,10 @@ function request(view: ClusterView): Outcome | null {
   return answer === null ? null : decide(`${view.dcs.failover!.kind} request`, answer);
 }
 
-/** An unfenced epoch (pause) never ends by itself, since its primary may well live: only an operator's failover ends it. */
+/**
+ * An unfenced epoch (pause) never ends by itself, since its primary may well live: only an operator's
+ * failover ends it.
+ */
 function forceExpiry({ dcs, leaseOver }: ClusterView): Outcome | null {
   const { failover, lock } = dcs;
   if (lock.holder === null || !lock.unfenced || !leaseOver) return null;
@@ -97,8 +101,8 @@ function grant(view: ClusterView): Outcome | null {
 }
 
 /**
- * The raft leader is kept off the primary's host: then the death of that host costs neither an election nor a new
- * full ttl. Nothing of safety rests on it.
+ * The raft leader is kept off the primary's host: then the death of that host costs neither an election nor a
+ * new full ttl. Nothing of safety rests on it.
  */
 function placeLeader(view: ClusterView): Outcome | null {
   if (view.dcs.lock.holder !== view.self || view.dcs.failover !== null) return null;

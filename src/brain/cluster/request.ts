@@ -2,14 +2,21 @@
 import type { CommandBody } from "../../dcs/commands.ts";
 import type { MemberStatus } from "../../model/member_status.ts";
 import type { FailoverRecord } from "../../model/records.ts";
-import { FRESH_MS, ineligible, isMember, lagsTooFar, namesCandidate } from "./successor.ts";
+import { ineligible, isMember, lagsTooFar, namesCandidate } from "./successor.ts";
+import { FRESH_MS } from "./successor_view.ts";
 import { type ClusterView, freshStatus } from "./view.ts";
 
 /** A request whose candidates merely lag is refused after this long. */
 const LAG_LASTS_MS = 1500;
-/** One whose candidates do not stream: a WAL receiver comes back after wal_retrieve_retry_interval, 5 s by default. */
+/**
+ * One whose candidates do not stream: a WAL receiver comes back after wal_retrieve_retry_interval, 5 s by
+ * default.
+ */
 const NO_STREAM_LASTS_MS = 6500;
-/** After this long an accepted switchover for which the primary did not step down, since nobody streams, is over. */
+/**
+ * After this long an accepted switchover for which the primary did not step down, since nobody streams, is
+ * over.
+ */
 const ACCEPTED_LASTS_MS = 15_000;
 
 /** When those who were granted the lock for a request have failed, another one is waited for for so long. */
@@ -36,13 +43,16 @@ export function answerRequest(view: ClusterView): CommandBody | null {
   return end(failover, false, `${title(failover)} failed: no good candidates have been found${list}`);
 }
 
-/** How an accepted request ended: somebody holds the lock and can write under it, whoever it is. null: not yet. */
+/**
+ * How an accepted request ended: somebody holds the lock and can write under it, whoever it is. null: not
+ * yet.
+ */
 function outcomeOf(request: FailoverRecord, view: ClusterView): CommandBody | null {
   const { lock } = view.dcs;
   const { leader: from, candidate, kind } = request;
   const failed = (why: string) => end(request, false, `${title(request)} failed: ${why}`);
-  // Somebody was granted the lock for it and has lost it again. Until somebody writes it stays on record, as long as that
-  // may come soon: in maintenance mode the lock is granted for a request only.
+  // Somebody was granted the lock for it and has lost it again. Until somebody writes it stays on record, as
+  // long as that may come soon: in maintenance mode the lock is granted for a request only.
   if (lock.holder === null && lock.epoch > request.epoch) {
     if (view.freeForMs < NOBODY_LASTS_MS) return null;
     return failed(`${lock.lastHolder} could not take over (${lock.reason})`);
@@ -53,7 +63,8 @@ function outcomeOf(request: FailoverRecord, view: ClusterView): CommandBody | nu
   const isSameEpoch = lock.epoch === request.epoch;
   if (holder.name === from) {
     if (!isSameEpoch) return failed(`${from} is the leader again`);
-    // It does not step down for one that does not stream, and a stream that is gone for good is not waited for.
+    // It does not step down for one that does not stream, and a stream that is gone for good is not waited
+    // for.
     const some = view.statuses.some((seen) =>
       seen.ageMs < FRESH_MS && streams(seen.status, view) &&
       (candidate === null || candidate === seen.status.name)
@@ -112,12 +123,15 @@ export type CandidatesView = Pick<ClusterView, "dcs" | "dynamic" | "statuses" | 
 
 export type Judgement =
   | { readonly kind: "possible" }
-  /** It is to be refused once this has lasted for `patienceMs`; 0: at once. `reasons`: for people, one for each candidate. */
+  /**
+   * It is to be refused once this has lasted for `patienceMs`; 0: at once. `reasons`: for people, one for
+   * each candidate.
+   */
   | { readonly kind: "nobody"; readonly patienceMs: number; readonly reasons: readonly string[] };
 
 /**
- * Whether somebody could take over for it. The one rule for that: the API asks it before a request is logged, and the raft
- * leader when it answers the request.
+ * Whether somebody could take over for it. The one rule for that: the API asks it before a request is logged,
+ * and the raft leader when it answers the request.
  */
 export function judgeCandidates(
   request: Pick<FailoverRecord, "kind" | "candidate">,
@@ -132,7 +146,8 @@ export function judgeCandidates(
   const why = (status: MemberStatus) =>
     unfit(status) ?? (request.kind === "switchover" ? notReady(status, view) : null);
   if (candidates.some((status) => why(status) === null)) return { kind: "possible" };
-  // Broadcast positions are up to half a second old, and the primary's own is newer: a lag must last to count.
+  // Broadcast positions are up to half a second old, and the primary's own is newer: a lag must last to
+  // count.
   const hopeful = candidates.filter((status) => unfit(status) === null);
   const isLagging = hopeful.some((status) => streams(status, view));
   return {
@@ -143,8 +158,8 @@ export function judgeCandidates(
 }
 
 /**
- * Why a switchover to it would lose something, or leave nobody; null when it would not. A position counts only while WAL
- * streams from the holder: without that, the last of it never arrives.
+ * Why a switchover to it would lose something, or leave nobody; null when it would not. A position counts
+ * only while WAL streams from the holder: without that, the last of it never arrives.
  */
 function notReady(status: MemberStatus, view: CandidatesView): string | null {
   if (!streams(status, view)) return `does not stream from ${view.dcs.lock.holder}`;

@@ -2,7 +2,8 @@ import { expect, test } from "bun:test";
 import { EPOCHS_PER_CLUSTER_EPOCH, recoveredState } from "../../dcs/recovered.ts";
 import type { MemberStatus } from "../../model/member_status.ts";
 import type { DcsState } from "../../model/records.ts";
-import { chooseSuccessor, ineligible, type SuccessorView } from "./successor.ts";
+import { chooseSuccessor, ineligible } from "./successor.ts";
+import { type SuccessorView } from "./successor_view.ts";
 import {
   cluster,
   DYNAMIC,
@@ -49,7 +50,10 @@ const PROMOTED_BY_OTHERS = { timeline: 2, walLsn: 2000, receivedLsn: null, repla
 
 const NEW_EPOCH = { epochSeen: EPOCHS_PER_CLUSTER_EPOCH };
 
-/** A cluster that was recovered, and as much later lost its first `grants` primaries; c is a former one that is stopped. */
+/**
+ * A cluster that was recovered, and as much later lost its first `grants` primaries; c is a former one that
+ * is stopped.
+ */
 function recovered(
   { grants = 0, coldForMs = 300_000, others = [], failover = null }: {
     grants?: number;

@@ -1,45 +1,24 @@
 /**
- * Who gets the lock when it is free: a pure choice with its reason (docs/decisions.md). The lock's safety does not rest on
- * this choice; what rests on it is how much of the unreplicated tail is lost, so the most advanced member wins.
+ * Who gets the lock when it is free: a pure choice with its reason (docs/decisions.md). The lock's safety
+ * does not rest on this choice; what rests on it is how much of the unreplicated tail is lost, so the most
+ * advanced member wins.
  */
 import { mayNotSucceed } from "../../dcs/failsafe_set.ts";
 import { isJustRecovered } from "../../dcs/recovered.ts";
-import type { DynamicConfig } from "../../model/config.ts";
 import { isSameLife } from "../../model/life.ts";
 import type { Lsn } from "../../model/lsn.ts";
 import type { MemberStatus } from "../../model/member_status.ts";
-import { type DcsState, type FailoverRecord, knownMember } from "../../model/records.ts";
+import { type FailoverRecord, knownMember } from "../../model/records.ts";
+import { FRESH_MS, type SeenStatus, type SuccessorView } from "./successor_view.ts";
 
-/** A status older than this does not count as reachable: broadcasts come every 500 ms. */
-export const FRESH_MS = 1200;
 /** How long a reachable member that has not reported for the free lock yet is waited for. */
 export const SILENT_WAIT_MS = 200;
 /** How long the named candidate of a switchover is waited for, once the lock is free. */
 const CANDIDATE_WAIT_MS = 5000;
-/** A former holder that stepped down gets the lock back only after the others had this long to be eligible. */
+/**
+ * A former holder that stepped down gets the lock back only after the others had this long to be eligible.
+ */
 const FORMER_HOLDER_WAIT_MS = 2000;
-
-export interface SeenStatus {
-  readonly status: MemberStatus;
-  readonly ageMs: number;
-}
-
-export interface SuccessorView {
-  readonly dcs: DcsState;
-  readonly dynamic: DynamicConfig;
-  readonly statuses: readonly SeenStatus[];
-  /** Those that are not in the newest configuration of this leader's log: a removal counts before it is committed. */
-  readonly removed: readonly string[];
-  /** Members that were reachable when the lock became free (or when this leader took over, if later). */
-  readonly reachableAtFree: readonly string[];
-  readonly freeForMs: number;
-  /** A living holder of the last epoch has been seen, by a member or a witness, since the start of that one: no cold start. */
-  readonly warm: boolean;
-  /** Last WAL position broadcast by a primary, for the lag limit; null when unknown. */
-  readonly primaryLsn: Lsn | null;
-  /** How long this leader has known the lock to be free in a cold start. */
-  readonly coldForMs: number;
-}
 
 export type Choice =
   /** `complete`: nothing that was acknowledged before is lost with this choice. */
@@ -55,8 +34,9 @@ export function positionOf(status: MemberStatus): Lsn | null {
 }
 
 /**
- * Why a member cannot be promoted automatically; null when it can. The lag limit is separate. `lastResort`: of former
- * primaries as well, where a recovery from a lost majority has left nobody who knows which of them was the last.
+ * Why a member cannot be promoted automatically; null when it can. The lag limit is separate. `lastResort`:
+ * of former primaries as well, where a recovery from a lost majority has left nobody who knows which of them
+ * was the last.
  */
 export function ineligible(
   status: MemberStatus,
@@ -76,9 +56,10 @@ export function ineligible(
   if (initialize !== null && status.systemId !== null && status.systemId !== initialize.systemId) {
     return "belongs to another system identifier";
   }
-  // A stopped primary's directory may hold WAL that never became part of the cluster's history, unless it was the last.
-  // After a recovery from a lost majority nobody knows who was, and such a directory may be all that is left: but it may
-  // be weeks old as well, so that it is chosen by chooseLastResort alone, or by an operator who names it.
+  // A stopped primary's directory may hold WAL that never became part of the cluster's history, unless it was
+  // the last. After a recovery from a lost majority nobody knows who was, and such a directory may be all
+  // that is left: but it may be weeks old as well, so that it is chosen by chooseLastResort alone, or by an
+  // operator who names it.
   if (
     status.primaryDirectory && !wasLastHolder(status, view) && !(lastResort && isJustRecovered(view.dcs))
   ) {
@@ -95,8 +76,9 @@ export function ineligible(
 }
 
 /**
- * The member that had the last epoch, by its raft directory, whatever its name is now: a machine that has merely taken over
- * the name has nothing of what that one wrote. With the raft directory emptied, a primary's data directory tells the same.
+ * The member that had the last epoch, by its raft directory, whatever its name is now: a machine that has
+ * merely taken over the name has nothing of what that one wrote. With the raft directory emptied, a primary's
+ * data directory tells the same.
  */
 function wasLastHolder(status: MemberStatus, { dcs: { lock } }: Pick<SuccessorView, "dcs">): boolean {
   const isNamed = status.name === lock.lastHolder;
@@ -104,15 +86,18 @@ function wasLastHolder(status: MemberStatus, { dcs: { lock } }: Pick<SuccessorVi
   return status.life?.node === lock.life.node || (isNamed && status.primaryDirectory);
 }
 
-/** The lock's holder is a member of the raft group: whoever leaves it speaks for a while, and is granted nothing. */
+/**
+ * The lock's holder is a member of the raft group: whoever leaves it speaks for a while, and is granted
+ * nothing.
+ */
 export function isMember({ status }: SeenStatus, { removed }: Pick<SuccessorView, "removed">): boolean {
   return !removed.includes(status.name);
 }
 
 /**
- * A standby that somebody else has promoted (isPromotedByOthers in postgres_view.ts): only a server out of recovery has a
- * position of its own WAL. What it wrote is no part of the cluster's history, its timeline is later than that of all others,
- * and it may lack what the holder wrote since.
+ * A standby that somebody else has promoted (isPromotedByOthers in postgres_view.ts): only a server out of
+ * recovery has a position of its own WAL. What it wrote is no part of the cluster's history, its timeline is
+ * later than that of all others, and it may lack what the holder wrote since.
  */
 function isPromotedByOthers({ running, role, walLsn }: MemberStatus): boolean {
   return running && role === "replica" && walLsn !== null;
@@ -129,8 +114,8 @@ export function lagsTooFar(
 }
 
 /**
- * Does it have all that the holder wrote before it stopped cleanly and released the lock? True as well when that
- * position is not known: then nothing better can be said.
+ * Does it have all that the holder wrote before it stopped cleanly and released the lock? True as well when
+ * that position is not known: then nothing better can be said.
  */
 function hasEverything(status: MemberStatus, view: SuccessorView): boolean {
   const { ended } = view.dcs.lock;
@@ -142,9 +127,9 @@ function hasEverything(status: MemberStatus, view: SuccessorView): boolean {
 }
 
 /**
- * Members whose WAL is known to be a part of the last holder's history; null: its last word is not known here. The
- * positions of others cannot be compared with its own: they may count WAL of another history, on a timeline of the
- * same number even.
+ * Members whose WAL is known to be a part of the last holder's history; null: its last word is not known
+ * here. The positions of others cannot be compared with its own: they may count WAL of another history, on a
+ * timeline of the same number even.
  */
 function streamedFromHolder(view: SuccessorView): readonly string[] | null {
   const { lock } = view.dcs;
@@ -159,7 +144,9 @@ function grant(to: MemberStatus, reason: string, view: SuccessorView): Choice {
   return { kind: "grant", to: to.name, reason, complete };
 }
 
-/** Has this member looked at its PostgreSQL since the lock became free, and does nothing more arrive there? */
+/**
+ * Has this member looked at its PostgreSQL since the lock became free, and does nothing more arrive there?
+ */
 function hasReported(status: MemberStatus, view: SuccessorView): boolean {
   const { lock } = view.dcs;
   if (status.epochSeen !== lock.epoch || !status.lockFreeSeen) return false;
@@ -168,8 +155,8 @@ function hasReported(status: MemberStatus, view: SuccessorView): boolean {
 }
 
 /**
- * Those that others have promoted last. Most advanced first: part of the last holder's history, timeline, WAL received, failover priority, least replay lag,
- * then name for a total order.
+ * Those that others have promoted last. Most advanced first: part of the last holder's history, timeline, WAL
+ * received, failover priority, least replay lag, then name for a total order.
  */
 function candidateOrder(view: SuccessorView): (a: MemberStatus, b: MemberStatus) => number {
   const streamed = streamedFromHolder(view) ?? [];
@@ -205,7 +192,8 @@ export function chooseSuccessor(view: SuccessorView): Choice {
     const manual = chooseRequested(reported, fresh, view);
     if (manual !== null) return manual;
   }
-  // In pause a primary that stepped down for a request is not left without a successor, when the one that was named fails.
+  // In pause a primary that stepped down for a request is not left without a successor, when the one that was
+  // named fails.
   const request = dcs.failover?.accepted ? dcs.failover : null;
   if (view.dynamic.pause && !(request !== null && hasHadItsTry(request, view))) {
     // It stepped down for a request that nobody could follow: better it again than nobody.
@@ -235,7 +223,10 @@ function chooseBootstrapper(fresh: readonly MemberStatus[], view: SuccessorView)
     : grant(ready, "first primary of a new cluster", view);
 }
 
-/** Whoever names a member for a failover has seen which there are, and may mean the directory of a former primary. */
+/**
+ * Whoever names a member for a failover has seen which there are, and may mean the directory of a former
+ * primary.
+ */
 export function namesCandidate({ kind, candidate }: Pick<FailoverRecord, "kind" | "candidate">): boolean {
   return kind === "failover" && candidate !== null;
 }
@@ -308,8 +299,9 @@ function chooseWarm(
 }
 
 /**
- * Nobody, member or witness, has seen a living primary since its start: all hosts were off. The last holder has everything that was ever
- * acknowledged; it is waited for, unless all members are present and have reported.
+ * Nobody, member or witness, has seen a living primary since its start: all hosts were off. The last holder
+ * has everything that was ever acknowledged; it is waited for, unless all members are present and have
+ * reported.
  */
 function chooseCold(reported: readonly MemberStatus[], view: SuccessorView): Choice {
   const { lock, members } = view.dcs;
@@ -339,10 +331,10 @@ function chooseCold(reported: readonly MemberStatus[], view: SuccessorView): Cho
 }
 
 /**
- * After a recovery from a lost majority nobody but stopped former primaries may be left. Whoever has more than they have
- * goes before them even while it cannot be promoted: it starts, its guard is not there yet, its agent is being restarted.
- * What keeps it away may also last (nofailover): then an operator has to say whose data is to go, as the other one's would
- * be rewound or copied over.
+ * After a recovery from a lost majority nobody but stopped former primaries may be left. Whoever has more
+ * than they have goes before them even while it cannot be promoted: it starts, its guard is not there yet,
+ * its agent is being restarted. What keeps it away may also last (nofailover): then an operator has to say
+ * whose data is to go, as the other one's would be rewound or copied over.
  */
 function chooseLastResort(reported: readonly MemberStatus[], view: SuccessorView): Choice {
   const waitMs = view.dynamic.primaryStartTimeoutS * 1000;

@@ -1,6 +1,8 @@
-/** What the raft leader decides for the cluster by, and the questions that more than one of its rules asks. */
+/**
+ * What the raft leader decides for the cluster by, and the questions that more than one of its rules asks.
+ */
 import type { MemberStatus } from "../../model/member_status.ts";
-import { FRESH_MS, type SeenStatus, type SuccessorView } from "./successor.ts";
+import { FRESH_MS, type SeenStatus, type SuccessorView } from "./successor_view.ts";
 
 export interface ClusterView extends SuccessorView {
   readonly self: string;

@@ -1,5 +1,8 @@
-/** The cluster has no data yet: one member claims the bootstrap, makes or adopts a directory, and names it in the records. */
-import { FRESH_MS } from "../cluster/successor.ts";
+/**
+ * The cluster has no data yet: one member claims the bootstrap, makes or adopts a directory, and names it in
+ * the records.
+ */
+import { FRESH_MS } from "../cluster/successor_view.ts";
 import { startPrimary } from "./holder.ts";
 import { decide, kill, type NodeRule, type Outcome, release } from "./outcome.ts";
 import { type NodeView, ownBootstrap } from "./view.ts";
@@ -12,9 +15,9 @@ const isEmpty = ({ postgres: { directory } }: NodeView) =>
   directory.kind === "absent" || directory.kind === "empty";
 
 /**
- * Nobody was told of this server as a primary, and nobody is. The directory is kept aside, the lock and the claim are given
- * back, and the process ends with the reason, as Patroni's does: what failed once will fail again, and a script may not
- * bear to run twice.
+ * Nobody was told of this server as a primary, and nobody is. The directory is kept aside, the lock and the
+ * claim are given back, and the process ends with the reason, as Patroni's does: what failed once will fail
+ * again, and a script may not bear to run twice.
  */
 function undo(view: NodeView): Outcome | null {
   const { postgres } = view;
@@ -84,8 +87,8 @@ function firstPrimary(view: NodeView): Outcome | null {
   const { process, writable, directory, systemId, last } = view.postgres;
   if (process === "none") return startPrimary(view);
   if (process !== "running" || !writable) return decide("starting the first primary");
-  // The mark of a half-written directory stays until the records name its system identifier: ended in between, it must
-  // not look like another cluster's.
+  // The mark of a half-written directory stays until the records name its system identifier: ended in
+  // between, it must not look like another cluster's.
   if (directory.kind === "half-written" && last["finish-bootstrap"] === undefined) {
     return decide("creating roles", { kind: "finish-bootstrap" });
   }

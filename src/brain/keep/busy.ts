@@ -3,13 +3,15 @@ import { decide, kill, type NodeRule, type Outcome } from "./outcome.ts";
 import { promotionLimitMs } from "../promotion.ts";
 import { type NodeView, someoneElseCan } from "./view.ts";
 
-/** How long a server that was known to be down when its member was granted the lock has to start at the least. */
+/**
+ * How long a server that was known to be down when its member was granted the lock has to start at the least.
+ */
 const GRANTED_START_MS = 10_000;
 
 /**
- * primary_start_timeout is over. A grant that was made in the knowledge of the crash brings a start of its own, however
- * short the timeout. The rules for a start under way and for one that is due must agree, or one would start what the
- * other ends.
+ * primary_start_timeout is over. A grant that was made in the knowledge of the crash brings a start of its
+ * own, however short the timeout. The rules for a start under way and for one that is due must agree, or one
+ * would start what the other ends.
  */
 export function startTakesTooLong(view: NodeView, startedMs: number): boolean {
   const { nowMs, heldSinceMs } = view;
@@ -27,9 +29,9 @@ function startOverdue(view: NodeView): Outcome | null {
 }
 
 /**
- * Killed, and not stopped: what hangs does not end when it is asked to, and nothing was written that a standby's crash
- * recovery does not bring back. With nobody else it is given twice the time, and then tried again here: what was stopped
- * or stuck does not survive.
+ * Killed, and not stopped: what hangs does not end when it is asked to, and nothing was written that a
+ * standby's crash recovery does not bring back. With nobody else it is given twice the time, and then tried
+ * again here: what was stopped or stuck does not survive.
  */
 function promotionHangs(view: NodeView): Outcome | null {
   const { action, last } = view.postgres;

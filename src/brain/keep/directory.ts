@@ -1,10 +1,12 @@
-/** The data directory is not what the rules after these may take for granted: a whole one, at its place, ours. */
+/**
+ * The data directory is not what the rules after these may take for granted: a whole one, at its place, ours.
+ */
 import { decide, kill, type NodeRule, type Outcome, release } from "./outcome.ts";
 import { type NodeView, ownBootstrap } from "./view.ts";
 
 /**
- * What the server writes would be found by nobody after a restart. It is stopped in order, where there is still something
- * to be in order, and goes on with what lies at the place of its directory.
+ * What the server writes would be found by nobody after a restart. It is stopped in order, where there is
+ * still something to be in order, and goes on with what lies at the place of its directory.
  */
 function displaced({ postgres, dynamic }: NodeView): Outcome | null {
   if (postgres.displaced === null || postgres.process !== "running") return null;
@@ -24,7 +26,9 @@ function foreign(view: NodeView): Outcome | null {
   return view.tenure === "holding" ? release(reason, view) : decide(reason);
 }
 
-/** The records were completed from this very directory, and the agent was ended before the mark was removed. */
+/**
+ * The records were completed from this very directory, and the agent was ended before the mark was removed.
+ */
 function unsealed(view: NodeView): Outcome | null {
   const { directory } = view.postgres;
   if (directory.kind !== "half-written" || directory.what !== "bootstrap") return null;

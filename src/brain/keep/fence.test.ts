@@ -14,7 +14,7 @@ import {
   status,
   STOPPED,
 } from "../testing.ts";
-import { FRESH_MS } from "../cluster/successor.ts";
+import { FRESH_MS } from "../cluster/successor_view.ts";
 import { FENCE } from "./fence.ts";
 import { keep } from "./rules.ts";
 import { type Case, decides, FAST_AFTER_CHECKPOINT, KILL, PAUSED, PROMOTE, RELEASE } from "./testing.ts";

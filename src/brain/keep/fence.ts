@@ -1,16 +1,16 @@
 /**
- * Before anything else: nothing is decided by records that may be older than this start, and a server that may
- * acknowledge writes without the epoch being held here is ended.
+ * Before anything else: nothing is decided by records that may be older than this start, and a server that
+ * may acknowledge writes without the epoch being held here is ended.
  */
 import { isPromotedByOthers } from "../../model/postgres_view.ts";
-import { FRESH_MS } from "../cluster/successor.ts";
+import { FRESH_MS } from "../cluster/successor_view.ts";
 import { decide, kill, mayLeave, type NodeRule, type Outcome, release } from "./outcome.ts";
 import { shuttingDown } from "./shutdown.ts";
 import { isDoomed, type NodeView } from "./view.ts";
 
 /**
- * Before its own record of this start is applied, the records that a node knows may be older than the start: nothing is
- * begun or ended by them. The guard's deadline bounds a running primary meanwhile.
+ * Before its own record of this start is applied, the records that a node knows may be older than the start:
+ * nothing is begun or ended by them. The guard's deadline bounds a running primary meanwhile.
  */
 function recordsUnknown(view: NodeView): Outcome | null {
   if (view.joined) return null;
@@ -22,7 +22,9 @@ function recordsUnknown(view: NodeView): Outcome | null {
   return decide("the agent is stopping", { kind: "stop", how: "fast", checkpoint: view.postgres.writable });
 }
 
-/** This guard did not start it, so nobody has said yet what it is. A primary among such servers has no epoch. */
+/**
+ * This guard did not start it, so nobody has said yet what it is. A primary among such servers has no epoch.
+ */
 function foundRunning({ postgres }: NodeView): Outcome | null {
   if (!postgres.writable || postgres.epoch !== null || postgres.process === "none") return null;
   if (postgres.action?.kind === "stop") return decide("stopping a server that was found running");
@@ -30,7 +32,8 @@ function foundRunning({ postgres }: NodeView): Outcome | null {
     return decide("a server was found running: looking at it");
   }
   if (postgres.inRecovery === true) return decide("a standby was found running");
-  // Its clients must not write without a lease. A clean stop loses nothing, and it is started again under an epoch.
+  // Its clients must not write without a lease. A clean stop loses nothing, and it is started again under an
+  // epoch.
   return decide("a primary was found running without the lock: stopping it cleanly", {
     kind: "stop",
     how: "fast",
@@ -48,8 +51,8 @@ function lockLost({ postgres, tenure, dcs }: NodeView): Outcome | null {
 }
 
 /**
- * No lease bounds what it acknowledges beside the holder. Where no holder is heard it is left to run: it may be all that is
- * left, and is chosen then after all others (successor.ts). In pause an operator may mean it.
+ * No lease bounds what it acknowledges beside the holder. Where no holder is heard it is left to run: it may
+ * be all that is left, and is chosen then after all others (successor.ts). In pause an operator may mean it.
  */
 function promotedByOthers({ postgres, dynamic, dcs, tenure, statuses }: NodeView): Outcome | null {
   const { action } = postgres;

@@ -1,6 +1,6 @@
 /**
- * The node holds the lock. Nothing that may write is started or promoted before the first renewal is acknowledged, the
- * lease runs, the guard is armed with it, and no wait of failsafe mode is left.
+ * The node holds the lock. Nothing that may write is started or promoted before the first renewal is
+ * acknowledged, the lease runs, the guard is armed with it, and no wait of failsafe mode is left.
  */
 import { knownMember } from "../../model/records.ts";
 import { startTakesTooLong } from "./busy.ts";
@@ -70,12 +70,12 @@ function startStandbyFirst(view: NodeView): Outcome | null {
 }
 
 /**
- * A primary that lost raft was ended with its lease; as a standby of nobody it serves reads until raft is back, as
- * Patroni's does. Why that needs no quorum: a server in recovery acknowledges no write and forks no history, the guard
- * counts it as one that cannot, and it becomes a primary only by a promotion, which needs the lease. It replays what is
- * in its own pg_wal, and receives nothing. Its WAL may not be the cluster's, if another primary followed meanwhile: the
- * directory is marked as a former primary's until it has streamed from the holder, so that it is no candidate in
- * between (successor.ts), nor after a restart of the agent.
+ * A primary that lost raft was ended with its lease; as a standby of nobody it serves reads until raft is
+ * back, as Patroni's does. Why that needs no quorum: a server in recovery acknowledges no write and forks no
+ * history, the guard counts it as one that cannot, and it becomes a primary only by a promotion, which needs
+ * the lease. It replays what is in its own pg_wal, and receives nothing. Its WAL may not be the cluster's, if
+ * another primary followed meanwhile: the directory is marked as a former primary's until it has streamed
+ * from the holder, so that it is no candidate in between (successor.ts), nor after a restart of the agent.
  */
 function readOnly(view: NodeView): Outcome | null {
   if (!isDown(view) || view.leaseUsable || view.raftLostForMs < view.dcs.grantTtlMs) return null;
@@ -123,7 +123,10 @@ function stepDown(view: NodeView): Outcome | null {
   return decide(`manual ${failover!.kind}: demoting self`, { kind: "stop", how: "fast", checkpoint: true });
 }
 
-/** The successor in a switchover gets the last of the WAL only over a connection that stands when this primary ends. */
+/**
+ * The successor in a switchover gets the last of the WAL only over a connection that stands when this primary
+ * ends.
+ */
 function streamsFromUs({ dcs, postgres }: NodeView): boolean {
   const { failover } = dcs;
   if (failover?.kind !== "switchover") return true;

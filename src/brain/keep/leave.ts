@@ -1,4 +1,7 @@
-/** The agent is to end: PostgreSQL is stopped, the lock handed over. In pause PostgreSQL stays, if its epoch may. */
+/**
+ * The agent is to end: PostgreSQL is stopped, the lock handed over. In pause PostgreSQL stays, if its epoch
+ * may.
+ */
 import { decide, mayLeave, type NodeRule, type Outcome, release } from "./outcome.ts";
 import type { NodeView } from "./view.ts";
 

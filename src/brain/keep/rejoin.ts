@@ -1,4 +1,6 @@
-/** A stopped former primary, or a standby found diverged: compare histories, then start, rewind or copy anew. */
+/**
+ * A stopped former primary, or a standby found diverged: compare histories, then start, rewind or copy anew.
+ */
 import type { MemberStatus } from "../../model/member_status.ts";
 import type { Upstream } from "../actions.ts";
 import { decide, type NodeRule, type Outcome } from "./outcome.ts";
@@ -18,14 +20,20 @@ export function diverged(view: NodeView): boolean {
   return divergence !== null && divergence.from === view.dcs.lock.holder && divergence.verdict === "diverged";
 }
 
-/** There is no verdict, or the comparison failed a while ago: a primary that could not be asked then may answer now. */
+/**
+ * There is no verdict, or the comparison failed a while ago: a primary that could not be asked then may
+ * answer now.
+ */
 export function mustCompare(view: NodeView, holder: string, primary: MemberStatus): boolean {
   const verdict = compared(view, holder, primary);
   if (verdict !== "unknown") return verdict === null;
   return !retryLater({ ok: false, atMs: view.postgres.divergence!.atMs, failures: 1 }, view.nowMs);
 }
 
-/** Of a stopped server that the rules above do not start as it is: the member to rejoin. null: it is none of these. */
+/**
+ * Of a stopped server that the rules above do not start as it is: the member to rejoin. null: it is none of
+ * these.
+ */
 function stoppedBeside(view: NodeView): Upstream | null {
   return view.postgres.process === "none" ? sourceOf(view) : null;
 }
@@ -73,7 +81,8 @@ function rewind(view: NodeView): Outcome | null {
   const primary = livingHolder(view);
   if (upstream === null || primary === null) return null;
   if (noRewind(view) !== null) return null;
-  // Until the new primary's checkpoint is done, its control file names the old timeline and a rewind would do nothing.
+  // Until the new primary's checkpoint is done, its control file names the old timeline and a rewind would do
+  // nothing.
   if (!primary.checkpointAfterPromote) {
     return decide("waiting for a checkpoint of the new primary before the rewind");
   }

@@ -1,10 +1,11 @@
 /**
- * What this node's PostgreSQL must do next: a pure decision, with its reason and the name of the rule that made it. The
- * table is ordered by urgency, and the first rule that applies decides. Long actions appear in the next view as running;
- * nothing waits here.
+ * What this node's PostgreSQL must do next: a pure decision, with its reason and the name of the rule that
+ * made it. The table is ordered by urgency, and the first rule that applies decides. Long actions appear in
+ * the next view as running; nothing waits here.
  *
- * No rule starts or promotes a server that may acknowledge writes unless this node holds the lock, its first renewal is
- * acknowledged, its lease runs, the guard is armed with it, and no wait of failsafe mode is left (holder.ts).
+ * No rule starts or promotes a server that may acknowledge writes unless this node holds the lock, its first
+ * renewal is acknowledged, its lease runs, the guard is armed with it, and no wait of failsafe mode is left
+ * (holder.ts).
  */
 import type { Decision } from "../actions.ts";
 import { firstOf } from "../rule.ts";
@@ -75,8 +76,8 @@ function decision(rule: string, outcome: Outcome, view: NodeView, isOrdinary: bo
 }
 
 /**
- * What has failed is not begun again before its pause is over, whichever rule asks for it. Not so what ends a server:
- * that may be urgent; and a restart, which its requester asks for once.
+ * What has failed is not begun again before its pause is over, whichever rule asks for it. Not so what ends a
+ * server: that may be urgent; and a restart, which its requester asks for once.
  */
 function tooSoon(view: NodeView, { actions }: Outcome): Outcome | null {
   for (const { kind } of actions) {

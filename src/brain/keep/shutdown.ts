@@ -1,10 +1,12 @@
 /**
- * A shutdown that is under way. It waits for processes that PostgreSQL does not control, so each step has a limit
- * (../shutdown.ts). The lock is handed over as soon as nothing can be acknowledged and a standby has the shutdown
- * checkpoint: archiver and WAL senders may live on for a while (guard/fence.ts says why that is safe).
+ * A shutdown that is under way. It waits for processes that PostgreSQL does not control, so each step has a
+ * limit (../shutdown.ts). The lock is handed over as soon as nothing can be acknowledged and a standby has
+ * the shutdown checkpoint: archiver and WAL senders may live on for a while (guard/fence.ts says why that is
+ * safe).
  */
 import { LEFTOVERS_AFTER_RELEASE_MS, LEFTOVERS_MS, shutdownStep } from "../shutdown.ts";
-import { FRESH_MS, ineligible, positionOf } from "../cluster/successor.ts";
+import { ineligible, positionOf } from "../cluster/successor.ts";
+import { FRESH_MS } from "../cluster/successor_view.ts";
 import { decide, kill, type NodeRule, type Outcome, release } from "./outcome.ts";
 import { isDoomed, type NodeView, retryLater, someoneElseCan, stepDownWanted } from "./view.ts";
 
@@ -28,7 +30,10 @@ function unattended(view: NodeView): Outcome | null {
   });
 }
 
-/** Nobody knows when it can start again: handed over wherever somebody can take over, and not only where it was to be. */
+/**
+ * Nobody knows when it can start again: handed over wherever somebody can take over, and not only where it
+ * was to be.
+ */
 function doomed(view: NodeView): Outcome | null {
   if (!isDoomed(view) || view.tenure !== "holding") return null;
   // In pause nobody would be promoted for it.
@@ -39,7 +44,10 @@ function doomed(view: NodeView): Outcome | null {
   );
 }
 
-/** How the stop that this agent has begun is done at present; null: none is under way, or its server is not told yet. */
+/**
+ * How the stop that this agent has begun is done at present; null: none is under way, or its server is not
+ * told yet.
+ */
 function presentStep({ postgres: { process, action, shutdown } }: NodeView) {
   if (process !== "stopping" || action?.kind !== "stop" || shutdown === null) return null;
   const how = STOPS.find((each) => each === action.detail);

@@ -1,4 +1,6 @@
-/** What the tables of the keeper's rules share: a case is a view, and the whole decision that it must bring. */
+/**
+ * What the tables of the keeper's rules share: a case is a view, and the whole decision that it must bring.
+ */
 import { expect, test } from "bun:test";
 import type { PostgresView } from "../../model/postgres_view.ts";
 import type { Action, Upstream } from "../actions.ts";

@@ -5,7 +5,8 @@ import { pauseAfter } from "../../model/pause_after.ts";
 import type { FinishedAction, PostgresView } from "../../model/postgres_view.ts";
 import { type DcsState, knownMember } from "../../model/records.ts";
 import type { Upstream } from "../actions.ts";
-import { FRESH_MS, ineligible, type SeenStatus } from "../cluster/successor.ts";
+import { ineligible } from "../cluster/successor.ts";
+import { FRESH_MS, type SeenStatus } from "../cluster/successor_view.ts";
 
 /** The pause after a failed action of a kind; it grows with each failure in a row. */
 const RETRY_MS = 2000;
@@ -17,12 +18,17 @@ export interface NodeView {
   readonly incarnation: number;
   readonly dcs: DcsState;
   readonly dynamic: DynamicConfig;
-  /** Our own record of this start has been applied: what we know of the cluster is not older than our start. */
+  /**
+   * Our own record of this start has been applied: what we know of the cluster is not older than our start.
+   */
   readonly joined: boolean;
   readonly postgres: PostgresView;
   /** We hold the lock by the rules of tenure.ts, renewals go out for this epoch. */
   readonly tenure: "none" | "holding" | "to-release";
-  /** When we began to hold the present epoch in this start of the agent; -Infinity when it was adopted, or none is held. */
+  /**
+   * When we began to hold the present epoch in this start of the agent; -Infinity when it was adopted, or
+   * none is held.
+   */
   readonly heldSinceMs: number;
   /** The lease is acknowledged, runs, and the guard has confirmed that it is armed with it. */
   readonly leaseUsable: boolean;
@@ -62,8 +68,8 @@ export function retryLater(
 }
 
 /**
- * Killed, with processes that the kernel keeps: they run nothing any more, by word of the guard. "orphans": what an earlier
- * guard has left behind.
+ * Killed, with processes that the kernel keeps: they run nothing any more, by word of the guard. "orphans":
+ * what an earlier guard has left behind.
  */
 export function isDoomed({ postgres }: NodeView): boolean {
   const { process, writable, epoch, shutdown, action, doomed } = postgres;
@@ -97,8 +103,9 @@ export function livingHolder(view: NodeView): MemberStatus | null {
 }
 
 /**
- * A standby, also one that the guard counts as a primary already: its agent died, or failed, before it had told the server.
- * To be told once more does no harm. What recovers to a target without being a standby is not hurried.
+ * A standby, also one that the guard counts as a primary already: its agent died, or failed, before it had
+ * told the server. To be told once more does no harm. What recovers to a target without being a standby is
+ * not hurried.
  */
 export function awaitsPromotion({ postgres: { writable, inRecovery, directory } }: NodeView): boolean {
   return !writable || (inRecovery === true && directory.kind === "valid" && directory.standbySignal);
@@ -111,14 +118,19 @@ export function ownBootstrap(view: NodeView): boolean {
     initialize.incarnation === view.incarnation;
 }
 
-/** Member `name` as somebody to copy from or to follow; null: nobody, ourselves, or a member without a record. */
+/**
+ * Member `name` as somebody to copy from or to follow; null: nobody, ourselves, or a member without a record.
+ */
 export function upstreamOf(view: NodeView, name: string | null): Upstream | null {
   if (name === null || name === view.name) return null;
   const facts = knownMember(view.dcs, name);
   return facts === undefined ? null : { name, connUrl: facts.connUrl };
 }
 
-/** The member that this one is a standby of; null: the lock is free, our own, or its holder's address is not known. */
+/**
+ * The member that this one is a standby of; null: the lock is free, our own, or its holder's address is not
+ * known.
+ */
 export function sourceOf(view: NodeView): Upstream | null {
   return view.tenure === "holding" ? null : upstreamOf(view, view.dcs.lock.holder);
 }

@@ -1,6 +1,6 @@
 /**
- * The root keys of the dynamic configuration, one row each. The reader, the names, the defaults, the messages, what is
- * not available, and the table in docs/configuration.md all follow from here.
+ * The root keys of the dynamic configuration, one row each. The reader, the names, the defaults, the
+ * messages, what is not available, and the table in docs/configuration.md all follow from here.
  */
 import type { DynamicConfig } from "../../model/config.ts";
 import type { Json } from "../../model/json.ts";

@@ -7,7 +7,9 @@ import type { MemoryUnit, TimeUnit } from "../../model/time_units.ts";
 import { describeValue } from "../issues.ts";
 import type { Issues, Path } from "../issues.ts";
 
-/** "proposed": what is above its largest value is an error. "in force": the largest value stands in for it. */
+/**
+ * "proposed": what is above its largest value is an error. "in force": the largest value stands in for it.
+ */
 export type Standing = "proposed" | "in force";
 
 /** What other keys' defaults follow from; complete where they are asked for. */

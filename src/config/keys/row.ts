@@ -1,6 +1,6 @@
 /**
- * A key of the configuration with what a user reads of it. The tables of docs/configuration.md are printed from here,
- * so that a key cannot be read without a row in them.
+ * A key of the configuration with what a user reads of it. The tables of docs/configuration.md are printed
+ * from here, so that a key cannot be read without a row in them.
  */
 import * as z from "zod";
 import type { Issues, Path } from "../issues.ts";
