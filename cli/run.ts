@@ -1,5 +1,5 @@
 /** `agent run FILE`: one member of a cluster, in the foreground. */
-import { startAgent } from "../src/agent/agent.ts";
+import { startAgent } from "../src/agent/compose/agent.ts";
 import { type KeptDevice, openBeforeDroppingPrivileges } from "../src/guard/open_watchdog.ts";
 import { WatchdogMark } from "../src/guard/watchdog_mark.ts";
 import { captureEnvironment, loadConfig } from "./config_source.ts";

@@ -8,7 +8,7 @@ import { Logger, type LogOptions, parseLevel } from "../src/lib/log.ts";
 import { reapOrphans } from "../src/lib/orphan_reaper.ts";
 import { RotatingFile } from "../src/lib/rotating_file.ts";
 import { notifySystemd, takeNotifySocket } from "../src/lib/sd_notify.ts";
-import type { RunningAgent } from "../src/agent/running.ts";
+import type { RunningAgent } from "../src/agent/compose/running.ts";
 import type { LocalConfig, LogConfig } from "../src/model/config.ts";
 import { Issues } from "../src/config/issues.ts";
 import { captureEnvironment, loadConfig } from "./config_source.ts";

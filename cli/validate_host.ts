@@ -6,8 +6,8 @@ import { accessSync, constants, readdirSync, readFileSync, statSync } from "node
 import type { Stats } from "node:fs";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
-import { ownPartners } from "../src/agent/own_partners.ts";
-import { alsoStandsFor, ownCertificateFlaw } from "../src/agent/raft_certificate.ts";
+import { ownPartners } from "../src/agent/compose/own_partners.ts";
+import { alsoStandsFor, ownCertificateFlaw } from "../src/agent/compose/raft_certificate.ts";
 import { ownedByAnother } from "../src/guard/directory_owner.ts";
 import type { HostPort, LocalConfig, PostgresqlConfig } from "../src/model/config.ts";
 import type { Issues, Path } from "../src/config/issues.ts";

@@ -1,5 +1,5 @@
 /** `agent witness FILE`: a voter without PostgreSQL, in the foreground. */
-import { startWitness } from "../src/agent/start_witness.ts";
+import { startWitness } from "../src/agent/compose/start_witness.ts";
 import { becomeUser, runService } from "./service.ts";
 
 /** Runs until a signal ends it; ends the process itself. `user`: whom to become when started as root. */

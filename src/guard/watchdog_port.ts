@@ -1,4 +1,4 @@
-/** A watchdog device as its owner (src/agent/watchdog.ts) sees it, whatever drives it. */
+/** A watchdog device as its owner (src/agent/lease/watchdog.ts) sees it, whatever drives it. */
 
 /** Why a device cannot be used: what happened, and what to type to change that. */
 export interface WatchdogProblem {

@@ -1,7 +1,7 @@
 /**
  * Failsafe mode: a lease without raft. The holder P of epoch e that cannot renew asks every other member of
  * the set logged under e; if all accept, its lease counts from the send s of the questions. Pure; the
- * questions themselves are sent by src/agent/failsafe.ts.
+ * questions themselves are sent by src/agent/lease/failsafe.ts.
  *
  * Invariant: whoever may write under a later epoch begins only after P's PostgreSQL cannot acknowledge any
  * more. While a set is in the records,

@@ -1,7 +1,7 @@
 /**
  * The machine id of a member: random, kept with its raft directory, and bound to the host, so that a copy of
  * the directory (a cloned virtual machine, a restored backup, a copied volume) is another machine. Pure;
- * src/agent/own_machine.ts reads and writes it.
+ * src/agent/compose/own_machine.ts reads and writes it.
  */
 
 /** A host without network cards of its own (a container): an image gives all of them one machine-id. */

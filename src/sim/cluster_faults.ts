@@ -13,7 +13,7 @@ import {
   networkFaults,
   type Prng,
 } from "../../raft/sim/mod.ts";
-import { LEASE_CHANNEL } from "../agent/messages.ts";
+import { LEASE_CHANNEL } from "../agent/peers/messages.ts";
 import {
   CLUSTER_FAULTS,
   type ClusterFault,

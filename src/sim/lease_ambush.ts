@@ -4,7 +4,7 @@
  * of them once in hundreds of runs.
  */
 import { cutFault, directionsOf, type Fault, type Prng } from "../../raft/sim/mod.ts";
-import { LEASE_CHANNEL } from "../agent/messages.ts";
+import { LEASE_CHANNEL } from "../agent/peers/messages.ts";
 import { leaseFromTtl } from "../lease/timing.ts";
 import type { LeaseRule } from "./fault_kinds.ts";
 import { askPause, askSwitchover, resume, setTtl } from "./requests.ts";

@@ -5,8 +5,8 @@
  */
 import type { Found, Raft } from "../../raft/mod.ts";
 import { SimClock, type SimDisk, SimHost, SimProcess, type World } from "../../raft/sim/mod.ts";
-import { Member } from "../agent/member.ts";
-import { Witness } from "../agent/witness.ts";
+import { Member } from "../agent/loop/member.ts";
+import { Witness } from "../agent/loop/witness.ts";
 import type { BrokenRules } from "../dcs/broken_rules.ts";
 import { DcsStateMachine } from "../dcs/state_machine.ts";
 import type { JsonObject } from "../model/json.ts";

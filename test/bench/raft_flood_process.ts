@@ -26,7 +26,7 @@ import { MEMBERS_CHANNEL } from "../../raft/node/member_messages.ts";
 import { encodeSnapshotMessage, SNAPSHOT_CHANNEL } from "../../raft/node/snapshot_messages.ts";
 import { encodeFrame, FrameKind } from "../../raft/transport/frame.ts";
 import { Dialer } from "../../raft/transport/handshake.ts";
-import { LEASE_CHANNEL, STATUS_CHANNEL } from "../../src/agent/messages.ts";
+import { LEASE_CHANNEL, STATUS_CHANNEL } from "../../src/agent/peers/messages.ts";
 import { encodeCommand } from "../../src/dcs/commands.ts";
 
 export interface RaftFloodSettings {

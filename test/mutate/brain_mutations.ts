@@ -319,7 +319,7 @@ const agent = [
       "      return reply.error;",
     ],
   ]),
-  ...mutationsOf("src/agent/lease_messages.ts", ["src/agent/lease_messages.test.ts"], [
+  ...mutationsOf("src/agent/lease/lease_messages.ts", ["src/agent/lease/lease_messages.test.ts"], [
     ["acknowledged-by-anybody", "if (from === this.#asked) acknowledged", "acknowledged"],
     ["renewed-for-another-machine", "if (message.renewal.life.node !== from) return;", ""],
   ]),

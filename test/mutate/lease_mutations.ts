@@ -133,7 +133,7 @@ const grantor = mutationsOf("src/lease/grantor.ts", ["src/lease"], [
 ]);
 
 const removals = [
-  ...mutationsOf("src/lease/grantor.ts", ["src/agent/leadership.test.ts"], [
+  ...mutationsOf("src/lease/grantor.ts", ["src/agent/lease/leadership.test.ts"], [
     [
       "failed-expiry-of-an-earlier-term",
       "if (this.#term === term && this.#expiring === epoch) this.#expiring = null;",
@@ -145,7 +145,7 @@ const removals = [
       "if (this.#granting?.epoch !== epoch) return;",
     ],
   ]),
-  ...mutationsOf("src/agent/leadership.ts", ["src/agent/leadership.test.ts"], [
+  ...mutationsOf("src/agent/lease/leadership.ts", ["src/agent/lease/leadership.test.ts"], [
     [
       "unknown-expiry-forgotten",
       'const failed = outcome.kind === "refused" ||',
@@ -253,7 +253,7 @@ const lives = [
     ["fencing-unordered", "(lock.fencingRevision ?? null) !== command.expectRevision", "false"],
     ["failsafe-set-by-name", 'claimOn(lock, by, life ?? null) !== "own") {', "lock.holder !== by) {"],
   ]),
-  ...mutationsOf("src/agent/tenancy.ts", ["src/agent/tenancy.test.ts"], [
+  ...mutationsOf("src/agent/lease/tenancy.ts", ["src/agent/lease/tenancy.test.ts"], [
     [
       "fence-lifted-early",
       "return isCurrent && (this.#fencingEpoch !== lock.epoch ||",

@@ -15,7 +15,7 @@ export const LARGE: Readonly<Record<string, readonly [lines: number, why: string
   ],
   "raft/sim/raft_sim.ts": [898, "one simulated run; lives, clients and faults are to become rows of tables"],
   "src/agent/postgres/executor.ts": [432, "carries out actions, and says what is known of the server"],
-  "src/agent/watchdog.ts": [451, "one device through all its states"],
+  "src/agent/lease/watchdog.ts": [451, "one device through all its states"],
   "src/guard/fence.ts": [416, "the rules of the fence with the reasons for them"],
   "src/guard/guard.ts": [439, "fence, processes and clock of one guard"],
   "src/guard/server.ts": [424, "the guard's socket, from the first agent to the handing over"],
@@ -24,7 +24,7 @@ export const LARGE: Readonly<Record<string, readonly [lines: number, why: string
 
   "raft/sim/raft_sim.ts #makeInjector": [99, "a table of faults"],
   "raft/storage/worker_backend.ts workerBackend": [66, "one state shared by a few closures"],
-  "src/agent/member.ts constructor": [78, "wires the rooms of a member"],
+  "src/agent/loop/member.ts constructor": [78, "wires the rooms of a member"],
   "src/agent/postgres/executor.ts run": [65, "a switch over the kinds of actions"],
   "src/api/agent_metrics.ts agentMetrics": [136, "a table of metrics"],
   "src/api/raft_routes.ts raftRoutes": [73, "a table of routes"],

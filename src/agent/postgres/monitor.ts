@@ -15,7 +15,7 @@ import { UnreachableError } from "../../postgres/local_server.ts";
 import type { PostmasterPid } from "../../postgres/postmaster_pid.ts";
 import { parseStatus, STATUS_QUERY } from "../../postgres/status_query.ts";
 import type { PostgresContext } from "./context.ts";
-import type { DirectoryListener } from "../directory_watch.ts";
+import type { DirectoryListener } from "./directory_watch.ts";
 import { WorkQueue } from "./wait.ts";
 
 const IDLE_LOOK_MS = 1_000;

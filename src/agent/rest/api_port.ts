@@ -14,12 +14,12 @@ import type { GuardPort } from "../../guard/port.ts";
 import { STATE_KNOWN_MS } from "../../model/member_status.ts";
 import type { TimingReport } from "../../model/timing.ts";
 import { ClusterApi, type ClusterApiOptions, processClocks } from "./cluster_api.ts";
-import type { Member } from "../member.ts";
-import { isWritablePrimary } from "../own_status.ts";
+import type { Member } from "../loop/member.ts";
+import { isWritablePrimary } from "../loop/own_status.ts";
 import type { PostgresPort } from "../postgres/port.ts";
 import { restartInPlace } from "./restart_in_place.ts";
 import { RestartSchedule, takesPlace } from "./scheduled_restart.ts";
-import type { Watchdog } from "../watchdog.ts";
+import type { Watchdog } from "../lease/watchdog.ts";
 
 export interface ApiPortOptions extends ClusterApiOptions {
   readonly member: Member;

@@ -6,7 +6,7 @@ import { NAME, parseAnswer } from "../../api/answers.ts";
 import { ApiClient, loadClientTls, tlsPathsOf } from "../../api/client.ts";
 import type { LocalConfig } from "../../model/config.ts";
 import type { MemberFacts } from "../../model/records.ts";
-import type { AskFailsafe } from "../failsafe.ts";
+import type { AskFailsafe } from "../lease/failsafe.ts";
 
 /** A member that does not answer within this time has not answered. That is no proof of its death. */
 const PROBE_TIMEOUT_MS = 1000;

@@ -21,11 +21,11 @@ import type { LocalConfig } from "../../model/config.ts";
 import type { JsonObject } from "../../model/json.ts";
 import type { FailoverRecord } from "../../model/records.ts";
 import type { LatenessKind, TimingReport } from "../../model/timing.ts";
-import { heardOf } from "../gap_watch.ts";
-import { WINDOW_S } from "../lateness.ts";
+import { heardOf } from "../compose/gap_watch.ts";
+import { WINDOW_S } from "../loop/lateness.ts";
 import { RaftChanges } from "./raft_changes.ts";
 import { RecordChanges } from "./record_changes.ts";
-import type { Voter } from "../voter.ts";
+import type { Voter } from "../loop/voter.ts";
 
 export interface ClusterApiOptions {
   readonly config: () => LocalConfig;

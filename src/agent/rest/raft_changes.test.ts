@@ -4,7 +4,7 @@ import type { MemberOutcome, PeerStatus, Raft } from "../../../raft/mod.ts";
 import { cluster } from "../../brain/testing.ts";
 import type { CommandBody } from "../../dcs/commands.ts";
 import type { WitnessNotice } from "../../model/witness_notice.ts";
-import type { CommandOutcome } from "../proposer.ts";
+import type { CommandOutcome } from "../lease/proposer.ts";
 import { RaftChanges } from "./raft_changes.ts";
 
 const peer = (id: number, name: string | null, addr: string) => ({ id, name, addr }) as PeerStatus;

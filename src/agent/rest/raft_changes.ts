@@ -7,7 +7,7 @@ import type { RaftChange } from "../../api/port.ts";
 import type { CommandBody } from "../../dcs/commands.ts";
 import { type DcsState, knownMember } from "../../model/records.ts";
 import type { WitnessNotice } from "../../model/witness_notice.ts";
-import type { CommandOutcome } from "../proposer.ts";
+import type { CommandOutcome } from "../lease/proposer.ts";
 
 export interface RaftChangesOptions {
   readonly raft: Raft;

@@ -6,7 +6,7 @@ import { emptyState } from "../../dcs/state_machine.ts";
 import { MINIMAL, parsedConfig } from "../../config/testing.ts";
 import type { JsonObject } from "../../model/json.ts";
 import type { DcsState, FailoverRecord } from "../../model/records.ts";
-import type { Proposer } from "../proposer.ts";
+import type { Proposer } from "../lease/proposer.ts";
 import { RecordChanges } from "./record_changes.ts";
 
 function changes(

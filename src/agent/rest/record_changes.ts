@@ -15,7 +15,7 @@ import type { JsonObject } from "../../model/json.ts";
 import { applyPatch } from "../../model/merge.ts";
 import type { DcsState, FailoverRecord } from "../../model/records.ts";
 import { unavailableFeatures } from "../../config/unavailable.ts";
-import type { CommandOutcome, Proposer } from "../proposer.ts";
+import type { CommandOutcome, Proposer } from "../lease/proposer.ts";
 
 export interface RecordChangesOptions {
   readonly records: () => DcsState;

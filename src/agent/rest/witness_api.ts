@@ -12,7 +12,7 @@ import type {
 } from "../../api/port.ts";
 import type { TimingReport } from "../../model/timing.ts";
 import { ClusterApi, type ClusterApiOptions } from "./cluster_api.ts";
-import type { Witness } from "../witness.ts";
+import type { Witness } from "../loop/witness.ts";
 
 export interface WitnessApiOptions extends ClusterApiOptions {
   readonly witness: Witness;

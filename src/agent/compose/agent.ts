@@ -1,0 +1,230 @@
+/**
+ * Composition of a running agent: opens what touches the world (clock, log directory, network, guard,
+ * PostgreSQL, REST) and connects it to the member. Decides nothing. Whatever cannot be opened ends the start
+ * with a sentence that names the setting to change.
+ */
+import { effectiveDynamic } from "../../config/dynamic.ts";
+import { GuardClient } from "../../guard/client.ts";
+import { ownedByAnother } from "../../guard/directory_owner.ts";
+import type { KeptDevice } from "../../guard/open_watchdog.ts";
+import { watchdogDevice } from "../../guard/watchdog.ts";
+import { WatchdogMark } from "../../guard/watchdog_mark.ts";
+import type { Log } from "../../lib/log.ts";
+import { random } from "../../lib/random.ts";
+import type { LocalConfig } from "../../model/config.ts";
+import { failsafeGap, votersHeard } from "../../model/failsafe_gap.ts";
+import { isUnfenced, type Life } from "../../model/life.ts";
+import type { MemberFacts } from "../../model/records.ts";
+import { VERSION } from "../../model/version.ts";
+import { timingProblems } from "./dynamic_reader.ts";
+import type { Gap } from "./gap_watch.ts";
+import { Ground, type NodeOptions } from "./ground.ts";
+import { Member, type MemberOptions } from "../loop/member.ts";
+import { ownMachine } from "./own_machine.ts";
+import { PostgresExecutor } from "../postgres/executor.ts";
+import { PublishedAddress } from "./published_address.ts";
+import { raftAddress } from "../peers/raft_address.ts";
+import { AgentApiPort } from "../rest/api_port.ts";
+import { askFailsafe, memberAnswers } from "../rest/ask_member.ts";
+import type { RunningAgent } from "./running.ts";
+import { watchSlotClash } from "../peers/slot_clash.ts";
+import { DeviceWatchdog } from "../lease/watchdog.ts";
+
+export interface AgentOptions extends NodeOptions {
+  /** Command line of a guard process of this executable. */
+  readonly guardCommand: readonly string[];
+  /** The watchdog device that was opened as root, before privileges were dropped. @default none */
+  readonly keptWatchdog?: KeptDevice | null;
+}
+
+/** Starts everything. What cannot be opened is said, and options.exit is called with 1. */
+export function startAgent(options: AgentOptions): RunningAgent {
+  let guard: GuardClient | null = null;
+  const exit = (code: number, message: string) => {
+    options.log.critical("exit", message);
+    // A guard without PostgreSQL has nothing left to do; one with it stays, for the next agent.
+    if (guard === null) options.exit(code);
+    else guard.shutdown(() => options.exit(code));
+  };
+  try {
+    return compose(options, exit, (client) => guard = client);
+  } catch (error) {
+    exit(1, messageOf(error));
+    return { stop() {}, reload() {} };
+  }
+}
+
+type Exit = (code: number, message: string) => void;
+
+function compose(
+  options: AgentOptions,
+  exit: Exit,
+  guardStarted: (guard: GuardClient) => void,
+): RunningAgent {
+  const { log, config: { name, scope } } = options;
+  const dataDir = mayStart(options.config);
+  const ground = new Ground(options, () => member.voter, (message) => exit(1, message));
+  const { clock, wallMs, raft, dcs } = ground;
+  const config = () => ground.config;
+  // After the raft directory was locked: its machine id is written by one process.
+  const machine = ownMachine(options.config.raft.dataDir, dataDir, log);
+  const guard = openGuard(options, ground, dataDir, machine, exit);
+  guardStarted(guard);
+  const dynamic = ground.effective({});
+  const postgres = new PostgresExecutor({ config: options.config, dynamic, guard, clock, log });
+  const watchdog = openWatchdog(options, ground, () => member.wake());
+  const member: Member = new Member({
+    ...memberOptions(ground, log, exit),
+    machine,
+    guard,
+    postgres,
+    watchdog,
+  });
+  const published = new PublishedAddress();
+  const postmasterPid = () => guard.view().postmaster?.pid ?? null;
+  const inForce = (next: LocalConfig) => {
+    postgres.reload(next);
+    member.factsChanged();
+  };
+  guard.onChange(() => {
+    const connectAddress = published.due(postmasterPid());
+    if (connectAddress === null) return;
+    ground.use({ ...ground.config, postgresql: { ...ground.config.postgresql!, connectAddress } });
+    inForce(ground.config);
+    log.info(
+      "reload",
+      `postgresql.connect_address: ${connectAddress} is published, PostgreSQL was started again`,
+    );
+  });
+  ground.watch(member.voter, failsafeLacks(ground, member));
+  member.voter.changes.onChange(watchSlotClash({ name, state: () => dcs.state, log, exit }));
+  return ground.run({
+    voter: member.voter,
+    api: (reload) =>
+      new AgentApiPort({ config, member, raft, dcs, guard, postgres, watchdog, clock, wallMs, reload }),
+    reloaded: (next, plan) => {
+      published.reloaded(plan, postmasterPid());
+      inForce(next);
+    },
+    listenPending: () => published.isPending,
+    title: `${name} of cluster ${scope}`,
+    start: () => member.start(),
+    stop: (done) =>
+      member.stop(() => {
+        member.end();
+        watchdog.close();
+        guard.shutdown(done);
+      }),
+    stopping: "stopping: PostgreSQL is stopped and the lock handed over",
+    removed: ": PostgreSQL is stopped, and so is this agent",
+  });
+}
+
+/**
+ * The data directory. Throws before raft is opened: nothing of a start that cannot be may reach the cluster.
+ */
+function mayStart(config: LocalConfig): string {
+  if (config.postgresql === null) {
+    throw new Error("raft.witness: this is the file of a witness, which is started by: agent witness FILE");
+  }
+  const forbidden = timingProblems(effectiveDynamic(config.bootstrap.dcs, config).config, config);
+  if (forbidden.length > 0) {
+    throw new Error(`bootstrap.dcs and raft.election_timeout do not fit: ${forbidden.join("; ")}`);
+  }
+  const { dataDir } = config.postgresql;
+  const taken = ownedByAnother(dataDir, config.raft.dataDir);
+  if (taken !== null) throw new Error(`postgresql.data_dir: ${taken}`);
+  return dataDir;
+}
+
+function openGuard(
+  { guardCommand, log }: AgentOptions,
+  { config, clock, dcs, raft }: Ground,
+  dataDir: string,
+  machine: Pick<Life, "machine" | "boot">,
+  exit: Exit,
+): GuardClient {
+  return new GuardClient({
+    directory: config.raft.dataDir,
+    dataDir,
+    command: guardCommand,
+    clock,
+    log,
+    unfenced: () => isUnfenced(dcs.state.lock, config.name, { node: raft.status().id, ...machine }),
+    // PostgreSQL is the other agent's business now: nothing of it is touched.
+    onSuperseded: () =>
+      exit(1, "another agent was started on this data directory and has taken its guard over"),
+    onTaken: (why) => exit(1, `postgresql.data_dir: ${why}`),
+  });
+}
+
+function openWatchdog(options: AgentOptions, ground: Ground, wake: () => void): DeviceWatchdog {
+  const kept = options.keptWatchdog ?? null;
+  return new DeviceWatchdog({
+    clock: ground.clock,
+    log: options.log,
+    config: () => ground.config.watchdog,
+    device: (settings) => watchdogDevice(settings, kept),
+    mark: new WatchdogMark(ground.config.raft.dataDir),
+    opened: kept !== null && kept.fd !== null && kept.resting === false,
+    onChange: wake,
+  });
+}
+
+function memberOptions(
+  ground: Ground,
+  log: Log,
+  exit: Exit,
+): Omit<MemberOptions, "machine" | "guard" | "postgres" | "watchdog"> {
+  const { clock, wallMs, raft, dcs, effective } = ground;
+  const config = () => ground.config;
+  const facts = () => factsOf(config());
+  return {
+    name: config().name,
+    incarnation: Math.floor(random() * 2 ** 48),
+    clock,
+    wallMs,
+    raft,
+    dcs,
+    log,
+    facts,
+    nofailover: () => config().nofailover,
+    failoverPriority: () => config().failoverPriority,
+    pgCtlTimeoutS: () => config().postgresql?.pgCtlTimeoutS ?? 60,
+    peers: () => raft.status().members.map((peer) => peer.id),
+    bootstrapConfig: () => config().bootstrap.dcs,
+    effective,
+    electionMaxMs: config().raft.electionMaxMs,
+    memberAnswers: memberAnswers(config, facts),
+    askFailsafe: askFailsafe(config, facts),
+    exit,
+  };
+}
+
+function failsafeLacks({ config, dcs, raft }: Ground, member: Member): Gap {
+  const missing = () => {
+    if (dcs.state.lock.holder !== config.name) return null;
+    const voters = votersHeard(raft.status());
+    return failsafeGap({ enabled: member.dynamic.failsafeMode, state: dcs.state, voters });
+  };
+  const over = "failsafe mode lacks nothing any more";
+  return { event: "failsafe", title: "failsafe mode", over, missing };
+}
+
+function factsOf(config: LocalConfig): MemberFacts {
+  const postgresql = config.postgresql!;
+  const scheme = config.restapi.certfile === null ? "http" : "https";
+  return {
+    name: config.name,
+    connUrl: `postgres://${postgresql.connectAddress}/postgres`,
+    apiUrl: `${scheme}://${config.restapi.connectAddress}/patroni`,
+    proxyUrl: postgresql.proxyAddress === null ? null : `postgres://${postgresql.proxyAddress}/postgres`,
+    raftAddr: raftAddress(config),
+    tags: config.tags,
+    version: VERSION,
+  };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

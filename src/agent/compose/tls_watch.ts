@@ -1,0 +1,87 @@
+/**
+ * Certificates of the connections between members that were renewed on the disk are taken without a signal.
+ * Looks at the files' state, which is cheap, and reads them when it has changed.
+ */
+import { readFileSync, statSync } from "node:fs";
+import type { Clock, TlsFiles, TlsLayer } from "../../../raft/mod.ts";
+import type { Log } from "../../lib/log.ts";
+import type { LocalConfig } from "../../model/config.ts";
+import { ownCertificateFlaw } from "./raft_certificate.ts";
+
+const LOOK_MS = 10_000;
+
+export class TlsWatch {
+  readonly #tls: TlsLayer;
+  readonly #config: () => LocalConfig;
+  readonly #log: Log;
+  /** Of the files that are in force, or were tried last. */
+  #seen: string;
+
+  constructor(tls: TlsLayer, config: () => LocalConfig, log: Log) {
+    this.#tls = tls;
+    this.#config = config;
+    this.#log = log;
+    this.#seen = stateOf(config());
+  }
+
+  start(clock: Clock): void {
+    clock.after(LOOK_MS, () => {
+      if (stateOf(this.#config()) !== this.#seen) this.read("they have changed on the disk");
+      this.start(clock);
+    });
+  }
+
+  /** Takes what the files hold now; what cannot be used is said, and what is in force goes on. */
+  read(why: string): void {
+    const config = this.#config();
+    // Before reading: what changes meanwhile is seen at the next look.
+    this.#seen = stateOf(config);
+    try {
+      const files = readTls(config);
+      if (files === null) return;
+      this.#tls.replace(files);
+      this.#log.info("raft.tls", `certificates of the connections between members were read: ${why}`);
+    } catch (error) {
+      this.#log.error(
+        "raft.tls",
+        "the connections between members go on with the old certificate: " +
+          (error instanceof Error ? error.message : String(error)),
+      );
+    }
+  }
+}
+
+function stateOf({ raft: { tls } }: LocalConfig): string {
+  if (tls === null) return "";
+  return [tls.certfile, tls.keyfile, tls.cafile].map((path) => {
+    try {
+      const { ino, size, mtimeMs } = statSync(path);
+      return `${path} ${ino} ${size} ${mtimeMs}`;
+    } catch (error) {
+      // A directory that may not be entered any more is seen from a timer, where nobody would catch it.
+      return `${path} ${(error as NodeJS.ErrnoException).code}`;
+    }
+  }).join("\n");
+}
+
+/**
+ * Certificates of the connections between members; null: none configured. Throws with the file's name when
+ * one cannot be read, or is not this member's: the others would refuse it.
+ */
+export function readTls(config: LocalConfig): TlsFiles | null {
+  const { tls } = config.raft;
+  if (tls === null) return null;
+  const read = (key: string, file: string) => {
+    try {
+      return readFileSync(file, "utf8");
+    } catch (error) {
+      throw new Error(
+        `raft.tls.${key}: ${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    }
+  };
+  const cert = read("certfile", tls.certfile);
+  const flaw = ownCertificateFlaw(cert, config);
+  if (flaw !== null) throw new Error(`raft.tls.certfile: ${tls.certfile}: ${flaw}`);
+  return { cert, key: read("keyfile", tls.keyfile), ca: read("cafile", tls.cafile) };
+}

@@ -1,0 +1,71 @@
+/**
+ * What proves that the end of an epoch was the death of a primary, and not the return of hosts that were all
+ * off: somebody who still runs heard the holder of that epoch say that its PostgreSQL runs under it. A
+ * renewal proves nothing (an agent renews while its PostgreSQL is dead), and neither does an age: a sighting
+ * is remembered by the process that had it, so that one that is told was made since that process began. A
+ * witness's sighting is as good as a member's. What the standby missed meanwhile is bounded by the position
+ * that belongs to the sighting, through the lag limit.
+ */
+import { FRESH_MS, type SeenStatus } from "../../brain/cluster/successor_view.ts";
+import type { Lsn } from "../../model/lsn.ts";
+import { isSameMachine } from "../../model/life.ts";
+import type { MemberStatus } from "../../model/member_status.ts";
+import type { LockRecord } from "../../model/records.ts";
+import type { WitnessNotice } from "../../model/witness_notice.ts";
+
+export interface Sighting {
+  /** Highest epoch whose holder was seen alive; 0: none. */
+  readonly epoch: number;
+  /** Last WAL position that this holder told; null: none. */
+  readonly lsn: Lsn | null;
+}
+
+export class HolderSightings {
+  #epoch = 0;
+  #lsn: Lsn | null = null;
+
+  get last(): Sighting {
+    return { epoch: this.#epoch, lsn: this.#lsn };
+  }
+
+  /** A status came, from another member or from this one. */
+  heard(status: MemberStatus, lock: LockRecord): void {
+    if (lock.holder !== status.name || status.epochSeen !== lock.epoch || !status.running) return;
+    // A namesake is another machine: that its PostgreSQL runs says nothing of the holder's.
+    if (lock.life !== null && status.life !== undefined && !isSameMachine(lock.life, status.life)) return;
+    this.seen(lock.epoch);
+    if (lock.epoch === this.#epoch && status.writable && status.walLsn !== null) this.#lsn = status.walLsn;
+  }
+
+  /** The holder of that epoch lives, as is known otherwise. */
+  seen(epoch: number): void {
+    if (epoch <= this.#epoch) return;
+    this.#epoch = epoch;
+    this.#lsn = null;
+  }
+}
+
+/**
+ * What a raft leader knows of the holder of `epoch`: by itself, and by what members and witnesses have told
+ * of late. The furthest position counts; null: nobody knows one.
+ */
+export function sightingOf(
+  epoch: number,
+  own: Sighting,
+  statuses: readonly SeenStatus[],
+  witnesses: readonly WitnessNotice[],
+): { readonly seen: boolean; readonly lsn: Lsn | null } {
+  const told = statuses.filter(({ ageMs }) => ageMs < FRESH_MS).map(({ status }) => status);
+  const all: Sighting[] = [
+    own,
+    ...[...told, ...witnesses].map(({ holderSeenEpoch = 0, holderLsn = null }) => ({
+      epoch: holderSeenEpoch,
+      lsn: holderLsn,
+    })),
+  ];
+  const known = all.filter((one) => one.epoch === epoch && one.lsn !== null).map(({ lsn }) => lsn!);
+  return {
+    seen: all.some((one) => one.epoch >= epoch),
+    lsn: known.length === 0 ? null : Math.max(...known),
+  };
+}

@@ -1,0 +1,257 @@
+/**
+ * What a member does while it leads the raft group: confirms renewals, expires the lease, and carries out
+ * what the coordinator decides. All commands that end or grant an epoch are proposed in the own term only,
+ * never forwarded.
+ */
+import type { Clock, MemberInfo, Raft } from "../../../raft/mod.ts";
+import { type ClusterDecision, coordinate } from "../../brain/cluster/coordinate.ts";
+import { FRESH_MS, type SeenStatus } from "../../brain/cluster/successor_view.ts";
+import { checkTiming } from "../../lease/timing.ts";
+import type { CommandBody } from "../../dcs/commands.ts";
+import type { BrokenRules } from "../../dcs/broken_rules.ts";
+import { Grantor } from "../../lease/grantor.ts";
+import type { Renewal, RenewalAck } from "../../lease/renewal.ts";
+import type { DynamicConfig } from "../../model/config.ts";
+import type { Lsn } from "../../model/lsn.ts";
+import { type DcsState, knownMember } from "../../model/records.ts";
+import type { WitnessNotice } from "../../model/witness_notice.ts";
+import { type Sighting, sightingOf } from "./holder_sightings.ts";
+import type { Proposer } from "./proposer.ts";
+
+/** Leadership is handed off the primary's host at most this often. */
+const TRANSFER_PAUSE_MS = 5000;
+
+export interface LeadershipView {
+  readonly dynamic: DynamicConfig;
+  readonly statuses: readonly SeenStatus[];
+  readonly witnesses: readonly WitnessNotice[];
+  /** What this node has seen of holders itself. */
+  readonly sighting: Sighting;
+  /** WAL position of the last primary that was heard, of whichever epoch. */
+  readonly primaryLsn: Lsn | null;
+  readonly wallMs: number;
+}
+
+export interface LeadershipOptions {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly raft: Raft;
+  readonly proposer: Proposer;
+  readonly state: () => DcsState;
+  readonly electionMaxMs: number;
+  /** Raft id of a member by name; null: unknown. */
+  readonly nodeOf: (name: string) => number | null;
+  readonly decided: (decision: ClusterDecision) => void;
+  readonly wake: () => void;
+  readonly broken: BrokenRules;
+}
+
+export class Leadership {
+  readonly #options: LeadershipOptions;
+  readonly #grantor: Grantor;
+  /**
+   * The epoch, free or held, that the fields below speak of; they start anew with each change of the lock.
+   */
+  #freeKey: string | null = null;
+  #freeSinceMs = 0;
+  #reachableAtFree: string[] = [];
+  #lastTransferMs = -Infinity;
+  #request: { readonly id: string; readonly sinceMs: number } | null = null;
+  /**
+   * The epoch that was granted under this leadership and has had no renewal yet: its holder never was a
+   * primary.
+   */
+  #unrenewedEpoch: number | null = null;
+  readonly #agentStartMs: number;
+
+  constructor(options: LeadershipOptions) {
+    this.#options = options;
+    this.#grantor = new Grantor(options.broken);
+    this.#agentStartMs = options.clock.now();
+  }
+
+  /** Raft's role changed: `term` while we lead it, null otherwise. */
+  roleChanged(term: number | null): void {
+    if (term === null) this.#grantor.follow();
+    else if (!this.#grantor.leading) this.#unrenewedEpoch = null;
+    if (term !== null) this.#grantor.lead(term, this.#options.clock.now());
+    if (term === null) this.#freeKey = null;
+  }
+
+  /** The records changed; called at the apply, so that a grant starts its ttl then. */
+  applied(): void {
+    const state = this.#options.state();
+    const before = this.#grantor.deadlineMs(state);
+    this.#grantor.applied(state, this.#options.clock.now());
+    if (this.#grantor.leading && state.lock.holder !== null && before !== this.#grantor.deadlineMs(state)) {
+      this.#unrenewedEpoch = state.lock.epoch;
+    }
+  }
+
+  /** A renewal arrived (also from ourselves). `reply` is called when it is confirmed, or never. */
+  renewal(renewal: Renewal, reply: (ack: RenewalAck) => void): void {
+    const { clock, raft, state, broken } = this.#options;
+    const pending = this.#grantor.receive(renewal, clock.now());
+    if (pending === null) return;
+    const confirm = () => {
+      const ack = this.#grantor.confirm(pending, state(), clock.now());
+      if (ack === null) return;
+      if (this.#unrenewedEpoch === renewal.epoch) this.#unrenewedEpoch = null;
+      reply(ack);
+    };
+    if (broken.has("no-readindex")) return confirm();
+    // The round begins after t0 was noted: whoever answers confirms our term at a moment after s.
+    raft.read((outcome) => {
+      if (outcome.kind === "confirmed" && outcome.term === pending.term) confirm();
+    });
+  }
+
+  /** The loop was late: see Grantor.stalled. To be told before the next look. */
+  stalled(lateMs: number): void {
+    this.#grantor.stalled(this.#options.state(), lateMs, this.#options.clock.now());
+  }
+
+  /** The moment at which the lease of the present holder runs out; Infinity: none, or we don't lead. */
+  deadlineMs(): number {
+    return this.#grantor.leading ? this.#grantor.deadlineMs(this.#options.state()) : Infinity;
+  }
+
+  look(view: LeadershipView): void {
+    const { raft, clock, name, electionMaxMs } = this.#options;
+    // Before an entry of our own term is applied, the records may be those of an older leader.
+    if (!this.#grantor.leading || !raft.leadsWithOwnTerm()) return;
+    const nowMs = clock.now();
+    // Never but in the simulator: a leader that does not know of the failsafe set.
+    const known = this.#options.state();
+    const dcs = this.#options.broken.has("failsafe-outsider") ? { ...known, failsafe: null } : known;
+    this.#noteFree(dcs, view.statuses, nowMs);
+    const wantedMs = view.dynamic.ttlS * 1000;
+    const decision = coordinate({
+      self: name,
+      dcs,
+      dynamic: view.dynamic,
+      statuses: view.statuses,
+      removed: this.#removed(view.statuses),
+      wallMs: view.wallMs,
+      expiryDue: this.#grantor.expiryDue(dcs, nowMs),
+      leaseOver: this.#grantor.leaseOver(dcs, nowMs),
+      nextTtl: checkTiming(wantedMs, electionMaxMs).length === 0
+        ? this.#grantor.nextTtl(dcs, wantedMs, nowMs)
+        : null,
+      leadingForMs: nowMs - this.#grantor.leaderSinceMs,
+      requestForMs: this.#requestForMs(dcs, nowMs),
+      reachableAtFree: this.#reachableAtFree,
+      freeForMs: nowMs - this.#freeSinceMs,
+      coldForMs: nowMs - this.#agentStartMs,
+      ...this.#lastHolder(dcs, view),
+    });
+    this.#options.decided(decision);
+    for (const command of decision.commands) this.#propose(command);
+    this.#dropGone(known);
+    if (decision.transferTo !== null && nowMs - this.#lastTransferMs >= TRANSFER_PAUSE_MS) {
+      this.#transfer(decision.transferTo, nowMs);
+    }
+  }
+
+  /**
+   * For people: why raft must not remove this member now; null: it may. The lock's holder stays a member, and
+   * so does whom it may pass to. Both orders are covered, as this leader's one thread decides both: after a
+   * grant is proposed, its removal is refused here; after a removal is in our log, `removed` keeps it from
+   * being granted the lock.
+   */
+  objectionTo({ id, addr }: MemberInfo): string | null {
+    const { state, nodeOf } = this.#options;
+    const { lock, members } = state();
+    const names = this.#grantor.mayBeHolder(state());
+    // By raft id: a machine under a new one may be at the address of the old one, which is a dead voter then.
+    // Of a member that an older version has recorded the address tells as well.
+    const found = names.find((name) => {
+      const known = knownMember({ members }, name);
+      const node = name === lock.holder && lock.life !== null ? lock.life.node : known?.life?.node;
+      return node === undefined ? known?.raftAddr === addr || nodeOf(name) === id : node === id;
+    });
+    if (found === undefined) return null;
+    const how = found === lock.holder ? "holds the leader lock" : "is being granted the leader lock";
+    return `${found} ${how}: switch over to another member first (agent ctl switchover)`;
+  }
+
+  #removed(statuses: readonly SeenStatus[]): string[] {
+    const { raft, nodeOf } = this.#options;
+    const members = raft.status().members.map(({ id }): number | null => id);
+    return statuses.map(({ status }) => status.name).filter((name) => !members.includes(nodeOf(name)));
+  }
+
+  /**
+   * What the records know of members that have left the raft group. Whoever removes a member drops it, too;
+   * of one that was replaced by a member of another name nobody else would: its slot would keep WAL, and
+   * failsafe mode wait for its word. The removal stands before this command in our log, and what is proposed
+   * in this term only is nowhere without it.
+   */
+  #dropGone(dcs: DcsState): void {
+    const { raft, nodeOf } = this.#options;
+    const peers = raft.status().members;
+    const held = this.#grantor.mayBeHolder(dcs);
+    for (const { name, raftAddr } of Object.values(dcs.members)) {
+      const node = nodeOf(name);
+      if (held.includes(name) || peers.some(({ id, addr }) => addr === raftAddr || id === node)) continue;
+      this.#propose({ op: "dropMember", name, raftAddr });
+    }
+  }
+
+  #requestForMs({ failover }: DcsState, nowMs: number): number {
+    const id = failover?.id ?? null;
+    if (this.#request?.id !== id) this.#request = id === null ? null : { id, sinceMs: nowMs };
+    return this.#request === null ? 0 : nowMs - this.#request.sinceMs;
+  }
+
+  #noteFree(dcs: DcsState, statuses: readonly SeenStatus[], nowMs: number): void {
+    if (dcs.lock.holder !== null) {
+      this.#freeKey = null;
+      return;
+    }
+    const key = `${raftTerm(this.#options.raft)}:${dcs.lock.epoch}`;
+    if (this.#freeKey === key) return;
+    this.#freeKey = key;
+    this.#freeSinceMs = nowMs;
+    this.#reachableAtFree = statuses.filter((seen) => seen.ageMs < FRESH_MS).map((seen) => seen.status.name);
+  }
+
+  /**
+   * Somebody has seen the last holder alive since its own start, so this is no cold start; and how far that
+   * one had written. An epoch that was granted here and never renewed had no primary: the one before it
+   * counts.
+   */
+  #lastHolder(dcs: DcsState, { sighting, statuses, witnesses, primaryLsn }: LeadershipView) {
+    const epoch = dcs.lock.epoch - (this.#unrenewedEpoch === dcs.lock.epoch ? 1 : 0);
+    const { seen, lsn } = sightingOf(epoch, sighting, statuses, witnesses);
+    return { warm: epoch === 0 || seen, primaryLsn: lsn ?? primaryLsn };
+  }
+
+  #propose(body: CommandBody): void {
+    const { proposer, raft, wake } = this.#options;
+    const term = raftTerm(raft);
+    if (body.op === "expire") this.#grantor.expiring(body.epoch);
+    if (body.op === "grant") this.#grantor.granting(body.epoch, body.holder);
+    proposer.propose(body, (outcome) => {
+      // Only a refusal is certain; after "unknown" expire(e) may still take effect, so e stays unrenewable.
+      const failed = outcome.kind === "refused" ||
+        (outcome.kind === "unknown" && this.#options.broken.has("expiry-forgotten"));
+      if (body.op === "expire" && failed) this.#grantor.expireFailed(body.epoch, term);
+      if (body.op === "grant" && outcome.kind === "refused") {
+        this.#grantor.grantFailed(body.epoch, body.holder, term);
+      }
+      wake();
+    }, term);
+  }
+
+  #transfer(name: string, nowMs: number): void {
+    const node = this.#options.nodeOf(name);
+    if (node === null) return;
+    this.#lastTransferMs = nowMs;
+    this.#options.raft.transferLeadership(node, () => this.#options.wake());
+  }
+}
+
+function raftTerm(raft: Raft): number {
+  return raft.status().term;
+}

@@ -1,0 +1,32 @@
+/** What is proposed again and again, against a raft that answers as the test says. */
+import { expect, test } from "bun:test";
+import type { ProposeOutcome, Raft } from "../../../raft/mod.ts";
+import { MemoryLog } from "../../lib/log.ts";
+import { Proposer } from "./proposer.ts";
+
+const COMMAND = { op: "claimInitialize", incarnation: 1 } as const;
+
+test("what is owed is proposed again after a refusal, with a pause that grows, and said once", () => {
+  let nowMs = 0;
+  let outcome: ProposeOutcome = { kind: "rejected", reason: "an older member votes" };
+  let proposed = 0;
+  const propose = (_command: Uint8Array, done: (outcome: ProposeOutcome) => void) => {
+    proposed++;
+    done(outcome);
+  };
+  const log = new MemoryLog();
+  const proposer = new Proposer("a", { propose } as unknown as Raft, () => 0, { now: () => nowMs }, log);
+  const times: number[] = [];
+  for (; nowMs < 10_000; nowMs += 5) if (proposer.repeat(COMMAND, () => {})) times.push(nowMs);
+  expect(times).toEqual([0, 50, 150, 350, 750, 1550, 3150, 5150, 7150, 9150]);
+  expect(log.lines).toHaveLength(1);
+  expect(log.lines[0]).toContain("an older member votes");
+  // Another one does not wait for it, nor does what an operator asks for.
+  expect(proposer.repeat({ ...COMMAND, incarnation: 2 }, () => {})).toBe(true);
+  expect(proposer.propose(COMMAND, () => {})).toBe(true);
+  outcome = { kind: "applied", index: 1, result: { ok: true, revision: 7 } };
+  nowMs = 20_000;
+  expect(proposer.repeat(COMMAND, () => {})).toBe(true);
+  expect(proposer.repeat(COMMAND, () => {})).toBe(true);
+  expect(proposed).toBe(times.length + 4);
+});

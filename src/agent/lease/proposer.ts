@@ -1,0 +1,107 @@
+/**
+ * Proposes commands of this member: stamps them, keeps at most one of a kind under way, so that a decision
+ * that is taken again before its command is applied does not propose it twice.
+ */
+import type { Clock, ProposeOutcome, Raft } from "../../../raft/mod.ts";
+import {
+  type CommandBody,
+  type CommandResult,
+  commandVersion,
+  encodeCommand,
+  type RefusalCode,
+} from "../../dcs/commands.ts";
+import type { Log } from "../../lib/log.ts";
+import { pauseAfter } from "../../model/pause_after.ts";
+
+export type CommandOutcome =
+  | { readonly kind: "done"; readonly revision: number }
+  | { readonly kind: "refused"; readonly reason: string; readonly code?: RefusalCode }
+  | { readonly kind: "unknown"; readonly reason: string };
+
+const KEPT = 20;
+const FIRST_PAUSE_MS = 50;
+const MAX_PAUSE_MS = 2000;
+
+export class Proposer {
+  #underWay = new Set<string>();
+  /** Of what is said again and again: what became of it the last times. Without a time: nothing. */
+  readonly #failed = new Map<
+    string,
+    { readonly failures: number; readonly dueMs: number; readonly reason: string }
+  >();
+
+  readonly #name: string;
+  readonly #raft: Raft;
+  readonly #wallMs: () => number;
+  readonly #clock: Pick<Clock, "now">;
+  readonly #log: Pick<Log, "warning">;
+
+  constructor(
+    name: string,
+    raft: Raft,
+    wallMs: () => number,
+    clock: Pick<Clock, "now">,
+    log: Pick<Log, "warning">,
+  ) {
+    this.#name = name;
+    this.#raft = raft;
+    this.#wallMs = wallMs;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** False when the same command is under way already; `done` is not called then. */
+  propose(body: CommandBody, done: (outcome: CommandOutcome) => void, onlyInTerm?: number): boolean {
+    const key = JSON.stringify(body);
+    if (this.#underWay.has(key)) return false;
+    this.#underWay.add(key);
+    const command = encodeCommand({ ...body, by: this.#name, at: new Date(this.#wallMs()).toISOString() });
+    const finish = (outcome: ProposeOutcome) => {
+      this.#underWay.delete(key);
+      done(translate(outcome));
+    };
+    this.#raft.propose(command, finish, { onlyInTerm, version: commandVersion(body) });
+    return true;
+  }
+
+  /**
+   * For what is owed as long as the records do not say it, and so proposed with each look: after a refusal
+   * not before a pause, which grows with each one in a row. False: under way, or too soon; `done` is not
+   * called then.
+   */
+  repeat(body: CommandBody, done: (outcome: CommandOutcome) => void): boolean {
+    const key = JSON.stringify(body);
+    const before = this.#failed.get(key);
+    if (before !== undefined && this.#clock.now() < before.dueMs) return false;
+    return this.propose(body, (outcome) => {
+      if (outcome.kind === "done") this.#failed.delete(key);
+      else this.#note(body.op, key, outcome.reason);
+      done(outcome);
+    });
+  }
+
+  #note(op: string, key: string, reason: string): void {
+    const before = this.#failed.get(key);
+    const failures = (before?.failures ?? 0) + 1;
+    if (before?.reason !== reason) {
+      this.#log.warning(
+        "proposal",
+        `${op} was not accepted: ${reason}. It is proposed again as long as it is owed`,
+      );
+    }
+    this.#failed.delete(key);
+    const dueMs = this.#clock.now() + pauseAfter(failures, FIRST_PAUSE_MS, MAX_PAUSE_MS);
+    this.#failed.set(key, { failures, dueMs, reason });
+    // What is owed changes with epochs and times; the oldest is owed no more.
+    if (this.#failed.size > KEPT) this.#failed.delete(this.#failed.keys().next().value!);
+  }
+}
+
+function translate(outcome: ProposeOutcome): CommandOutcome {
+  if (outcome.kind === "rejected") return { kind: "refused", reason: outcome.reason };
+  if (outcome.kind === "unknown") return outcome;
+  const result = outcome.result as CommandResult | undefined;
+  if (result === undefined) return { kind: "unknown", reason: "it was applied, and its result is not known" };
+  if (result.ok) return { kind: "done", revision: result.revision };
+  return { kind: "refused", reason: result.reason, code: result.code };
+}

@@ -1,0 +1,157 @@
+/** Carries out what was decided: a handler for each kind of action and of duty. Decides nothing. */
+import type { Action, PostgresAction } from "../../brain/actions.ts";
+import type { Duty } from "../../brain/duties.ts";
+import type { GuardPort } from "../../guard/port.ts";
+import type { Log } from "../../lib/log.ts";
+import type { Failsafe } from "../lease/failsafe.ts";
+import type { PostgresPort } from "../postgres/port.ts";
+import type { Proposer } from "../lease/proposer.ts";
+import type { StopNote } from "./stop_note.ts";
+import type { Tenancy } from "../lease/tenancy.ts";
+
+export interface ActorOptions {
+  readonly name: string;
+  readonly incarnation: number;
+  readonly postgres: PostgresPort;
+  readonly guard: GuardPort;
+  readonly proposer: Proposer;
+  readonly tenancy: Tenancy;
+  readonly failsafe: Failsafe;
+  readonly stopNote: StopNote;
+  readonly maxHistoryLines: () => number;
+  readonly nowMs: () => number;
+  /** For people. */
+  readonly wallTime: () => string;
+  readonly log: Log;
+  readonly wake: () => void;
+  /** Nothing more is decided, and the process ends with this message. */
+  readonly exit: (message: string) => void;
+}
+
+type Of<Union extends { readonly kind: string }, Kind> = Extract<Union, { readonly kind: Kind }>;
+type Handlers = { readonly [Kind in Action["kind"]]: (action: Of<Action, Kind>, reason: string) => void };
+type DutyHandlers = { readonly [Kind in Duty["kind"]]: (duty: Of<Duty, Kind>) => void };
+
+export class Actor {
+  readonly #options: ActorOptions;
+  readonly #counters = { promotions: 0, demotions: 0 };
+  /** Deadline of the lease that a checkpoint was made for. */
+  #checkpointedForMs: number | null = null;
+
+  constructor(options: ActorOptions) {
+    this.#options = options;
+  }
+
+  get counters(): { readonly promotions: number; readonly demotions: number } {
+    return this.#counters;
+  }
+
+  get checkpointedForMs(): number | null {
+    return this.#checkpointedForMs;
+  }
+
+  act(action: Action, reason: string): void {
+    // The table has a handler of exactly this kind of action.
+    (this.#handlers[action.kind] as (action: Action, reason: string) => void)(action, reason);
+  }
+
+  /** What is owed as long as a state lasts; each of them may be told again and again. */
+  fulfil(duty: Duty): void {
+    (this.#duties[duty.kind] as (duty: Duty) => void)(duty);
+  }
+
+  readonly #run = (action: PostgresAction): void => {
+    this.#options.postgres.run(action);
+  };
+
+  readonly #handlers: Handlers = {
+    "claim-initialize": () =>
+      this.#propose({ op: "claimInitialize", incarnation: this.#options.incarnation }),
+    "complete-initialize": ({ systemId }) =>
+      this.#propose({ op: "completeInitialize", incarnation: this.#options.incarnation, systemId }),
+    "clear-initialize": () => {
+      const { name: of, incarnation } = this.#options;
+      this.#propose({ op: "clearInitialize", of, incarnation });
+    },
+    follow: ({ follow }) => this.#options.postgres.desire({ upstream: follow }),
+    release: ({ epoch }, reason) => this.#release(epoch, reason),
+    exit: ({ message }) => this.#options.exit(message),
+
+    "start-primary": (action) => {
+      this.#afterFailsafe(action);
+      this.#run(action);
+    },
+    promote: (action) => {
+      this.#afterFailsafe(action);
+      if (this.#options.postgres.view().action?.kind !== "promote") this.#counters.promotions++;
+      this.#run(action);
+    },
+    stop: (action, reason) => {
+      const { postgres, stopNote, wallTime } = this.#options;
+      const view = postgres.view();
+      if (view.writable && view.action?.kind !== "stop") this.#counters.demotions++;
+      // Who streams from here by now is part of what the successor is chosen by: looked at while the
+      // checkpoint runs.
+      if (action.checkpoint) postgres.refresh();
+      stopNote.asked(action.how, reason, wallTime());
+      this.#run(action);
+    },
+    restart: (action, reason) => {
+      this.#options.stopNote.asked("fast", reason, this.#options.wallTime());
+      this.#run(action);
+    },
+    bootstrap: this.#run,
+    "finish-bootstrap": this.#run,
+    "seal-bootstrap": this.#run,
+    clone: this.#run,
+    "start-standby": this.#run,
+    checkpoint: this.#run,
+    rewind: this.#run,
+    "set-aside": this.#run,
+    "joined-history": this.#run,
+    "compare-history": this.#run,
+  };
+
+  readonly #duties: DutyHandlers = {
+    "declare-standby": () => this.#options.guard.adopt?.(null, this.#options.wake),
+    "cancel-copy": ({ why }) => this.#options.postgres.cancelLongAction(why),
+    slots: ({ members }) => this.#options.postgres.desire({ slots: members }),
+    "record-history": ({ epoch, line, at }) => {
+      const { proposer, name, wallTime, maxHistoryLines } = this.#options;
+      const full = [...line, at ?? wallTime(), name] as const;
+      proposer.repeat({ op: "addHistory", epoch, line: full, maxLines: maxHistoryLines() }, () => {});
+    },
+    checkpoint: ({ leaseUntilMs }) => {
+      const { log, postgres } = this.#options;
+      this.#checkpointedForMs = leaseUntilMs;
+      log.warning(
+        "renewal",
+        "the lease has not been renewed for half of its time: a checkpoint, in case it runs out",
+      );
+      postgres.run({ kind: "checkpoint" });
+    },
+  };
+
+  #propose(command: Parameters<Proposer["repeat"]>[0]): void {
+    this.#options.proposer.repeat(command, this.#options.wake);
+  }
+
+  #release(epoch: number, reason: string): void {
+    const { postgres, tenancy } = this.#options;
+    const view = postgres.view();
+    // The last line of defence: releasing while something can acknowledge would hand the lock over too early.
+    if (view.process !== "none" && view.writable) {
+      throw new Error(`release of epoch ${epoch} while PostgreSQL may be writable`);
+    }
+    const control = view.directory.kind === "valid" ? view.directory.control : null;
+    const clean = control !== null && control.clusterState === "shut down";
+    tenancy.release(epoch, reason, clean ? control.checkpointLsn : null, control?.timeline ?? null);
+  }
+
+  /** The last line of defence: somebody else may still write, by this member's own word. */
+  #afterFailsafe({ kind, epoch }: { readonly kind: string; readonly epoch: number }): void {
+    if (this.#options.failsafe.waitUntilMs() > this.#options.nowMs()) {
+      throw new Error(`${kind} under epoch ${epoch} before the wait of failsafe mode is over`);
+    }
+  }
+}

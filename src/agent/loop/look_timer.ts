@@ -1,0 +1,34 @@
+/** The one timer of an agent's loop: of several wishes the earliest counts. */
+import type { Clock, Timer } from "../../../raft/mod.ts";
+
+export class LookTimer {
+  readonly #clock: Clock;
+  readonly #look: (dueMs: number) => void;
+  #timer: Timer | null = null;
+  #atMs = Infinity;
+  #ended = false;
+
+  /** `look` is told when it was due: it may come late. */
+  constructor(clock: Clock, look: (dueMs: number) => void) {
+    this.#clock = clock;
+    this.#look = look;
+  }
+
+  /** Looks at that time, or before; never at once. */
+  at(atMs: number): void {
+    if (this.#ended || atMs >= this.#atMs) return;
+    this.#timer?.cancel();
+    this.#atMs = atMs;
+    this.#timer = this.#clock.after(Math.max(0, atMs - this.#clock.now()), () => {
+      this.#timer = null;
+      this.#atMs = Infinity;
+      this.#look(atMs);
+    });
+  }
+
+  /** For good. */
+  end(): void {
+    this.#ended = true;
+    this.#timer?.cancel();
+  }
+}

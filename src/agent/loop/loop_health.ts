@@ -1,0 +1,66 @@
+/**
+ * How late the loop of a member or a witness comes, and what its clocks did: noted at the beginning of each
+ * look.
+ */
+import type { Clock } from "../../../raft/mod.ts";
+import { ClockWatch, describeJump } from "../../model/clock_jump.ts";
+import type { Log } from "../../lib/log.ts";
+import { LatenessWatch } from "./lateness_watch.ts";
+
+/** A look that comes later than this is counted. */
+const LATE_LOOP_MS = 100;
+
+export interface LoopHealthOptions {
+  /** For the log. */
+  readonly who: string;
+  readonly clock: Clock;
+  readonly wallMs: () => number;
+  readonly log: Log;
+  readonly ttlMs: () => number;
+  readonly electionMaxMs: number;
+  /** A look is late enough to be counted. Told before anything is decided. */
+  readonly stalled: (lateMs: number) => void;
+}
+
+export class LoopHealth {
+  readonly lateness: LatenessWatch;
+  readonly clocks = new ClockWatch();
+  readonly #options: LoopHealthOptions;
+  #lastLookMs = 0;
+  #lateMs = 0;
+  #lateLooks = 0;
+
+  constructor(options: LoopHealthOptions) {
+    this.#options = options;
+    const { log, clock, ttlMs, electionMaxMs } = options;
+    this.lateness = new LatenessWatch({ log, nowMs: () => clock.now(), ttlMs, electionMaxMs });
+  }
+
+  get lastLookMs(): number {
+    return this.#lastLookMs;
+  }
+
+  /** The largest lateness of late; it fades. */
+  get lateMs(): number {
+    return this.#lateMs;
+  }
+
+  get lateLooks(): number {
+    return this.#lateLooks;
+  }
+
+  /** A look begins that was due at `dueMs`. */
+  look(nowMs: number, dueMs: number): void {
+    const { who, wallMs, log, stalled } = this.#options;
+    const lateMs = nowMs - dueMs;
+    this.#lastLookMs = nowMs;
+    this.#lateMs = Math.max(this.#lateMs * 0.99, lateMs);
+    if (lateMs > LATE_LOOP_MS) {
+      this.#lateLooks++;
+      stalled(lateMs);
+    }
+    this.lateness.record("event_loop", lateMs);
+    const jump = this.clocks.look(nowMs, wallMs(), lateMs);
+    if (jump !== null) log.warning("clock", describeJump(who, jump));
+  }
+}

@@ -1,0 +1,68 @@
+/**
+ * What a node sees when it decides: the view that the brain is asked with, put together from PostgreSQL, the
+ * guard, the records, and what is remembered from one look to the next. Reads, and changes nothing.
+ */
+import { missesWal } from "../../brain/duties.ts";
+import type { NodeView } from "../../brain/keep/view.ts";
+import type { SeenStatus } from "../../brain/cluster/successor_view.ts";
+import type { GuardView } from "../../guard/port.ts";
+import type { PostgresView } from "../../model/postgres_view.ts";
+import type { DcsState } from "../../model/records.ts";
+import { ReceivedGrowth } from "./received_growth.ts";
+
+/** What is not remembered here. */
+export interface Seen extends
+  Omit<
+    NodeView,
+    | "nowMs"
+    | "dcs"
+    | "postgres"
+    | "anyProcess"
+    | "statuses"
+    | "notStreamingForMs"
+    | "receivedGrewMs"
+    | "raftLostForMs"
+  > {
+  readonly dcs: DcsState;
+  readonly postgres: PostgresView;
+  readonly guard: GuardView;
+  readonly statuses: readonly SeenStatus[];
+  /** Raft has a leader, as far as this node knows. */
+  readonly raftLeads: boolean;
+}
+
+export class Observer {
+  readonly #received = new ReceivedGrowth();
+  #lastStreamingMs: number;
+  #lastRaftMs: number;
+  #fences = 0;
+  #lastExitPid: number | null = null;
+
+  constructor(nowMs: number) {
+    this.#lastStreamingMs = this.#lastRaftMs = nowMs;
+  }
+
+  /** How often the guard has ended PostgreSQL by itself, since this agent was started. */
+  get fences(): number {
+    return this.#fences;
+  }
+
+  view({ guard, raftLeads, ...seen }: Seen, nowMs: number): NodeView {
+    const { postgres, dcs, statuses, name } = seen;
+    if (!missesWal(postgres, dcs, statuses)) this.#lastStreamingMs = nowMs;
+    if (raftLeads) this.#lastRaftMs = nowMs;
+    const exit = guard.lastExit;
+    if (exit !== null && exit.pid !== this.#lastExitPid) {
+      this.#lastExitPid = exit.pid;
+      if (exit.fenced) this.#fences++;
+    }
+    return {
+      ...seen,
+      nowMs,
+      anyProcess: guard.anyProcess,
+      notStreamingForMs: nowMs - this.#lastStreamingMs,
+      receivedGrewMs: this.#received.look(name, statuses, nowMs),
+      raftLostForMs: nowMs - this.#lastRaftMs,
+    };
+  }
+}

@@ -1,0 +1,51 @@
+/** Tells the others of this member: twice a second, and at once when more than its positions changed. */
+import type { Raft } from "../../../raft/mod.ts";
+import type { MemberStatus } from "../../model/member_status.ts";
+import { encodeMessage, STATUS_CHANNEL } from "../peers/messages.ts";
+import { ownStatus, type OwnStatusInput, significant } from "./own_status.ts";
+
+const PERIOD_MS = 500;
+
+export interface PublisherOptions {
+  readonly raft: Pick<Raft, "status" | "send">;
+  /** Raft ids of all members. */
+  readonly peers: () => readonly number[];
+}
+
+export class Publisher {
+  readonly #options: PublisherOptions;
+  #last: MemberStatus | null = null;
+  #lastText = "";
+  #sentMs = -Infinity;
+  #seq = 0;
+
+  constructor(options: PublisherOptions) {
+    this.#options = options;
+  }
+
+  get last(): MemberStatus | null {
+    return this.#last;
+  }
+
+  /** When the next one is due, whether or not anything changes. */
+  get dueMs(): number {
+    return this.#sentMs + PERIOD_MS;
+  }
+
+  /** The status that was sent; null: none was due. */
+  publish(input: Omit<OwnStatusInput, "seq">): MemberStatus | null {
+    const { nowMs } = input;
+    const status = ownStatus({ ...input, seq: this.#seq + 1 });
+    const text = significant(status);
+    if (text === this.#lastText && nowMs < this.dueMs) return null;
+    this.#seq++;
+    this.#last = status;
+    this.#lastText = text;
+    this.#sentMs = nowMs;
+    const { raft, peers } = this.#options;
+    const self = raft.status().id;
+    const bytes = encodeMessage(status);
+    for (const peer of peers()) if (peer !== self) raft.send(peer, STATUS_CHANNEL, bytes);
+    return status;
+  }
+}

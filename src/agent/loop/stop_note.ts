@@ -1,0 +1,59 @@
+/**
+ * Why PostgreSQL of this member was stopped last, by which steps, and what kept it from its end: for `agent
+ * ctl list` and GET /patroni. What the log says in many lines, for who looks later. Pure but for what it
+ * remembers.
+ */
+import type { ExitReport } from "../../guard/port.ts";
+import type { LastStop, StopStep } from "../../model/last_stop.ts";
+import type { PostgresView } from "../../model/postgres_view.ts";
+
+const MAX_REASON = 300;
+const MAX_STEPS = 6;
+
+export class StopNote {
+  #last: LastStop | null = null;
+  #exitPid: number | null = null;
+
+  /** null: nothing of it was stopped since this agent was started. */
+  get last(): LastStop | null {
+    return this.#last;
+  }
+
+  /** A stop was decided. The same step again says nothing new. `at`: wall clock, for people. */
+  asked(step: StopStep, why: string, at: string): void {
+    const known = this.#last;
+    if (known === null || known.over) {
+      this.#last = { at, steps: [step], why: shortened(why), over: false };
+    } else if (known.steps.at(-1) !== step && known.steps.length < MAX_STEPS) {
+      this.#last = { ...known, steps: [...known.steps, step], why: shortened(`${known.why}; ${why}`) };
+    }
+  }
+
+  /**
+   * Before each decision: what the guard did by itself, what a restart says of its stop, and whether
+   * PostgreSQL serves again.
+   */
+  look(view: PostgresView, exit: ExitReport | null, at: string): void {
+    const { process, action } = view;
+    if (process === "frozen") this.asked("freeze", "its lease was not renewed in time", at);
+    if (exit !== null && exit.pid !== this.#exitPid) {
+      this.#exitPid = exit.pid;
+      if (exit.fenced) this.asked("kill", "the guard ended it, as its lease has ended", at);
+    }
+    const detail = action?.kind === "restart" ? RESTART_STEP.exec(action.detail) : null;
+    if (detail !== null) this.asked(detail[1] as StopStep, detail[2]!, at);
+    const stopping = action?.kind === "stop" || action?.kind === "restart" || view.shutdown !== null;
+    if (this.#last !== null && process === "running" && !stopping) this.#last = { ...this.#last, over: true };
+  }
+}
+
+/** How the detail of a restart names a step of its stop that time has ended. */
+export function restartStep(step: "immediate" | "kill", why: string): string {
+  return `${step}: ${why}`;
+}
+
+const RESTART_STEP = /^(immediate|kill): (.*)$/s;
+
+function shortened(why: string): string {
+  return why.length <= MAX_REASON ? why : `${why.slice(0, MAX_REASON - 4)} ...`;
+}

@@ -1,0 +1,28 @@
+/**
+ * Which members have streamed WAL from this primary in its epoch: their WAL is a part of its history, so that
+ * their positions can be compared with its own. Equal numbers alone say little: two members that were
+ * promoted without knowing of each other have a timeline of the same number each.
+ */
+import type { PostgresView } from "../../model/postgres_view.ts";
+
+export class StreamedTo {
+  #epoch: number | null = null;
+  #names: readonly string[] = [];
+
+  /** A look at our PostgreSQL. */
+  note(view: PostgresView): void {
+    if (view.epoch === null || view.inRecovery !== false) return;
+    if (view.epoch !== this.#epoch) {
+      this.#epoch = view.epoch;
+      this.#names = [];
+    }
+    for (const { application_name: name, state } of view.replication) {
+      if (state === "streaming" && !this.#names.includes(name)) this.#names = [...this.#names, name].sort();
+    }
+  }
+
+  /** Also after the epoch has ended; empty for any but the last one under which we were a primary. */
+  in(epoch: number): readonly string[] {
+    return epoch === this.#epoch ? this.#names : [];
+  }
+}

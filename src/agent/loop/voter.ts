@@ -1,0 +1,282 @@
+/**
+ * What every voter does, with PostgreSQL or without: it hears the others, keeps the dynamic configuration in
+ * force, and while it leads the raft group confirms renewals, expires leases and chooses successors. Its loop
+ * is driven by events; of several times to look at the earliest counts.
+ */
+import type { ClusterDecision } from "../../brain/cluster/coordinate.ts";
+import type { Clock, MemberInfo, Raft, RaftEvent } from "../../../raft/mod.ts";
+import { type BrokenRules, NOTHING_BROKEN } from "../../dcs/broken_rules.ts";
+import type { DcsStateMachine } from "../../dcs/state_machine.ts";
+import type { Renewal, RenewalAck } from "../../lease/renewal.ts";
+import type { Log } from "../../lib/log.ts";
+import type { DynamicConfig } from "../../model/config.ts";
+import type { JsonObject } from "../../model/json.ts";
+import type { MemberStatus } from "../../model/member_status.ts";
+import type { DcsState } from "../../model/records.ts";
+import { Changes } from "./changes.ts";
+import { DecisionLog } from "./decision_log.ts";
+import { HolderSightings } from "../lease/holder_sightings.ts";
+import { Leadership } from "../lease/leadership.ts";
+import { whyNameTaken } from "../peers/namesake.ts";
+import { LeaseMessages } from "../lease/lease_messages.ts";
+import { LookTimer } from "./look_timer.ts";
+import { LoopHealth } from "./loop_health.ts";
+import { decodeStatus, decodeWitness, STATUS_CHANNEL, WITNESS_CHANNEL } from "../peers/messages.ts";
+import { significant } from "./own_status.ts";
+import { Proposer } from "../lease/proposer.ts";
+import { StatusBoard } from "../peers/status_board.ts";
+import { StatusRelay } from "../peers/status_relay.ts";
+
+/** After a look that itself changed something. */
+const LOOK_AGAIN_MS = 5;
+
+export interface VoterOptions {
+  readonly who: "agent" | "witness";
+  readonly name: string;
+  readonly clock: Clock;
+  readonly wallMs: () => number;
+  readonly raft: Raft;
+  readonly dcs: DcsStateMachine;
+  readonly log: Log;
+  /** The dynamic configuration that the records' value stands for. */
+  readonly effective: (dcs: JsonObject) => DynamicConfig;
+  readonly electionMaxMs: number;
+  /** Rules that are switched off, in the simulator only. @default none */
+  readonly broken?: BrokenRules;
+  /** Ends the process. */
+  readonly exit: (code: number, message: string) => void;
+}
+
+/** What is different with PostgreSQL and without. */
+export interface VoterDuties {
+  /** Everything else that a look does; returns when to look again at the latest. */
+  readonly look: (nowMs: number) => number;
+  /** Another member has told of itself; `news`: more than its positions differ. */
+  readonly heard: (news: boolean) => void;
+  /** A status came from elsewhere under this voter's own name. */
+  readonly namesake: () => void;
+  readonly acknowledged: (ack: RenewalAck) => void;
+  readonly raftLeader: (isKnown: boolean) => void;
+  /** The record of the lock is another one. */
+  readonly lockChanged: () => void;
+  /** A decision without commands that a person would want to see once. */
+  readonly isNews: (by: "keeper" | "coordinator") => boolean;
+}
+
+export class Voter {
+  readonly board: StatusBoard;
+  readonly decisions = new DecisionLog();
+  readonly loop: LoopHealth;
+  readonly changes = new Changes();
+  readonly proposer: Proposer;
+  readonly sightings = new HolderSightings();
+  readonly #options: VoterOptions;
+  readonly #duties: VoterDuties;
+  readonly #leadership: Leadership;
+  readonly #timer: LookTimer;
+  readonly #leaseMessages: LeaseMessages;
+  #looking = false;
+  #wokenMeanwhile = false;
+  #ended = false;
+  #dynamic: DynamicConfig;
+  /** Undefined: to be applied whatever it is. */
+  #configRevision: number | null | undefined = undefined;
+  #lastState: DcsState | null = null;
+
+  constructor(options: VoterOptions, duties: VoterDuties) {
+    this.#options = options;
+    this.#duties = duties;
+    const { who, name, clock, wallMs, raft, log, electionMaxMs } = options;
+    const state = () => options.dcs.state;
+    this.#timer = new LookTimer(clock, (dueMs) => this.#look(dueMs));
+    this.proposer = new Proposer(name, raft, wallMs, clock, log);
+    this.loop = new LoopHealth({
+      who,
+      clock,
+      wallMs,
+      log,
+      ttlMs: () => state().grantTtlMs,
+      electionMaxMs,
+      stalled: (lateMs) => this.#leadership.stalled(lateMs),
+    });
+    this.board = new StatusBoard(state);
+    this.#leadership = new Leadership({
+      name,
+      clock,
+      raft,
+      proposer: this.proposer,
+      state,
+      electionMaxMs,
+      nodeOf: (member) => this.board.nodeOf(member),
+      decided: (decision) => this.note("coordinator", decision, decision.commands),
+      wake: () => this.wake(),
+      broken: options.broken ?? NOTHING_BROKEN,
+    });
+    this.#leaseMessages = new LeaseMessages({
+      raft,
+      renewal: (renewal, reply) => this.#leadership.renewal(renewal, reply),
+      acknowledged: duties.acknowledged,
+    });
+    this.#dynamic = options.effective({});
+  }
+
+  /** Subscribes to raft, and begins. Raft is started after this. */
+  start(): void {
+    const { raft, clock } = this.#options;
+    raft.onEvent((event) => this.#raftEvent(event));
+    const relay = new StatusRelay(raft, (from, bytes) => this.#statusMessage(from, bytes));
+    raft.onChannel(STATUS_CHANNEL, (from, bytes) => {
+      if (this.#statusMessage(from, bytes)) relay.pass(from, bytes);
+    });
+    raft.onChannel(WITNESS_CHANNEL, (from, bytes) => {
+      const notice = decodeWitness(bytes);
+      if (notice !== null) this.board.hearWitness(notice, from, clock.now());
+    });
+    this.wake();
+  }
+
+  /** No more events are handled. */
+  end(): void {
+    this.#ended = true;
+    this.#leaseMessages.end();
+    this.#timer.end();
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  wake(): void {
+    if (this.#looking) this.#wokenMeanwhile = true;
+    else this.#timer.at(this.#options.clock.now());
+  }
+
+  get dynamic(): DynamicConfig {
+    return this.#dynamic;
+  }
+
+  /** The local file was read again: it may hold a part of the dynamic configuration. */
+  factsChanged(): void {
+    this.#configRevision = undefined;
+    this.wake();
+  }
+
+  /** Puts the dynamic configuration of the records in force. True: it is another one. */
+  applyConfig(): boolean {
+    const { dcs, effective } = this.#options;
+    const { config } = dcs.state;
+    const revision = config?.revision ?? null;
+    if (revision === this.#configRevision) return false;
+    this.#configRevision = revision;
+    this.#dynamic = effective(config?.value ?? {});
+    this.changes.changed();
+    return true;
+  }
+
+  /** What the raft leader does for the cluster; nothing while this node does not lead. */
+  lead(): void {
+    const { clock, wallMs } = this.#options;
+    const nowMs = clock.now();
+    this.#leadership.look({
+      dynamic: this.#dynamic,
+      statuses: this.board.seen(nowMs),
+      witnesses: this.board.witnesses(nowMs),
+      sighting: this.sightings.last,
+      primaryLsn: this.board.primaryLsn,
+      wallMs: wallMs(),
+    });
+  }
+
+  /** When the raft leader has to look again; Infinity while this node does not lead. */
+  leadAtMs(): number {
+    return this.#leadership.deadlineMs();
+  }
+
+  /** To the raft leader, wherever it is. */
+  renew(renewal: Renewal): void {
+    this.#leaseMessages.renew(renewal);
+  }
+
+  /**
+   * A node that has the name of a member that lives elsewhere is told so before it takes part in anything.
+   */
+  objectionToJoining(visitor: Omit<MemberInfo, "id">): string | null {
+    const { clock, dcs } = this.#options;
+    return whyNameTaken(visitor, dcs.state, this.board.seen(clock.now()));
+  }
+
+  /** See Leadership. */
+  objectionTo(member: MemberInfo): string | null {
+    return this.#leadership.objectionTo(member);
+  }
+
+  wallTime(): string {
+    return new Date(this.#options.wallMs()).toISOString();
+  }
+
+  /**
+   * Decisions that do something, or that a person would want to see once, are news; the rest is for
+   * debugging.
+   */
+  note(
+    by: "keeper" | "coordinator",
+    { rule, reason }: Pick<ClusterDecision, "rule" | "reason">,
+    actions: readonly unknown[],
+  ): void {
+    if (!this.decisions.record(by, this.wallTime(), rule, reason, actions)) return;
+    const news = actions.length > 0 || this.#duties.isNews(by);
+    this.#options.log[news ? "info" : "debug"](`decision.${by}`, reason);
+  }
+
+  #raftEvent(event: RaftEvent): void {
+    if (this.#ended) return;
+    if (event.kind === "fatal") return this.#options.exit(1, `raft stopped: ${event.error.message}`);
+    if (event.kind === "state") {
+      this.#leadership.roleChanged(event.role === "leader" ? event.term : null);
+      this.#duties.raftLeader(event.leader !== null);
+      this.changes.changed();
+    } else if (event.kind === "applied") this.#applied(this.#options.dcs.state);
+    this.wake();
+  }
+
+  #applied(state: DcsState): void {
+    const last = this.#lastState;
+    if (state === last) return;
+    this.#lastState = state;
+    this.#leadership.applied();
+    this.changes.changed();
+    if (state.lock !== last?.lock) this.#duties.lockChanged();
+  }
+
+  /** False: it is no status. */
+  #statusMessage(from: number, bytes: Uint8Array): boolean {
+    const status = decodeStatus(bytes);
+    if (status !== null && !this.#ended && from !== this.#options.raft.status().id) this.#heard(status, from);
+    return status !== null;
+  }
+
+  #heard(status: MemberStatus, from: number): void {
+    const { dcs, clock, name } = this.#options;
+    if (status.name === name) return this.#duties.namesake();
+    const known = this.board.seen(0).find((seen) => seen.status.name === status.name)?.status;
+    if (!this.board.hear(status, from, clock.now())) return;
+    this.sightings.heard(status, dcs.state.lock);
+    const news = known === undefined || significant(known) !== significant(status);
+    this.#duties.heard(news);
+    if (news || dcs.state.lock.holder === null) this.wake();
+  }
+
+  #look(dueMs: number): void {
+    if (this.#ended) return;
+    this.#looking = true;
+    this.#wokenMeanwhile = false;
+    const nowMs = this.#options.clock.now();
+    this.loop.look(nowMs, dueMs);
+    const next = this.#duties.look(nowMs);
+    this.#looking = false;
+    if (this.#ended) return;
+    // What the look did itself has changed something already.
+    const again = this.#wokenMeanwhile ? nowMs + LOOK_AGAIN_MS : Infinity;
+    this.#timer.at(Math.max(Math.min(next, again), nowMs + 1));
+  }
+}

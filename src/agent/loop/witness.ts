@@ -1,0 +1,88 @@
+/**
+ * A voter without PostgreSQL. It keeps the cluster's records, votes, and leads the raft group like any voter.
+ * It never holds the lock: it publishes no status that anybody could be chosen by.
+ */
+import type { MemberInfo, Raft } from "../../../raft/mod.ts";
+import type { WitnessNotice } from "../../model/witness_notice.ts";
+import { encodeMessage, WITNESS_CHANNEL } from "../peers/messages.ts";
+import { Voter, type VoterOptions } from "./voter.ts";
+
+const NOTICE_PERIOD_MS = 1000;
+/** While nobody holds the lock, the statuses that decide may come at any time. */
+const FREE_LOCK_LOOK_MS = 50;
+const LOOK_PERIOD_MS = 500;
+
+export interface WitnessOptions extends Omit<VoterOptions, "who"> {
+  readonly raftAddr: string;
+  readonly apiUrl: () => string;
+  readonly raft: Raft;
+}
+
+export class Witness {
+  readonly voter: Voter;
+  readonly #options: WitnessOptions;
+  #noticeAtMs = -Infinity;
+
+  constructor(options: WitnessOptions) {
+    this.#options = options;
+    this.voter = new Voter({ ...options, who: "witness" }, {
+      look: (nowMs) => this.#look(nowMs),
+      heard: () => this.voter.changes.changed(),
+      namesake: () => {},
+      // It has no lease of its own.
+      acknowledged: () => {},
+      raftLeader: () => {},
+      lockChanged: () => {},
+      isNews: () => false,
+    });
+  }
+
+  objectionToJoining(visitor: Omit<MemberInfo, "id">): string | null {
+    return this.voter.objectionToJoining(visitor);
+  }
+
+  objectionTo(member: MemberInfo): string | null {
+    return this.voter.objectionTo(member);
+  }
+
+  start(): void {
+    this.voter.start();
+  }
+
+  end(): void {
+    this.voter.end();
+  }
+
+  factsChanged(): void {
+    this.voter.factsChanged();
+  }
+
+  #look(nowMs: number): number {
+    this.voter.applyConfig();
+    this.#announce(nowMs);
+    this.voter.lead();
+    const free = this.#options.dcs.state.lock.holder === null;
+    return Math.min(nowMs + (free ? FREE_LOCK_LOOK_MS : LOOK_PERIOD_MS), this.voter.leadAtMs());
+  }
+
+  /** Tells the others who this is; also how many voters may fail, which only the leader knows. */
+  #announce(nowMs: number): void {
+    if (nowMs - this.#noticeAtMs < NOTICE_PERIOD_MS) return;
+    this.#noticeAtMs = nowMs;
+    const { name, raftAddr, apiUrl, raft } = this.#options;
+    const { sightings, board, changes } = this.voter;
+    const status = raft.status();
+    const notice: WitnessNotice = {
+      name,
+      raftAddr,
+      apiUrl: apiUrl(),
+      canLose: status.canLose,
+      holderSeenEpoch: sightings.last.epoch,
+      holderLsn: sightings.last.lsn,
+    };
+    board.hearWitness(notice, status.id, nowMs);
+    const bytes = encodeMessage(notice);
+    for (const { id } of status.members) if (id !== status.id) raft.send(id, WITNESS_CHANNEL, bytes);
+    changes.changed();
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * The last status heard of each member, and when, on our own clock: statuses carry no times that others could
+ * trust. A member is heard from the raft id that the records give its name, and from no other: names can come
+ * twice. Of each raft id one status is kept, so that one that calls itself by ever new names fills nothing.
+ */
+import type { SeenStatus } from "../../brain/cluster/successor_view.ts";
+import { nodeIn } from "../../dcs/state_machine.ts";
+import type { Lsn } from "../../model/lsn.ts";
+import type { MemberStatus } from "../../model/member_status.ts";
+import type { DcsState } from "../../model/records.ts";
+import type { WitnessNotice } from "../../model/witness_notice.ts";
+
+const WITNESS_FRESH_MS = 10_000;
+
+export class StatusBoard {
+  readonly #records: () => DcsState;
+  #entries = new Map<string, { status: MemberStatus; atMs: number; from: number }>();
+  /** By raft id. */
+  #witnesses = new Map<number, { readonly notice: WitnessNotice; readonly atMs: number }>();
+  #primaryLsn: Lsn | null = null;
+
+  constructor(records: () => DcsState) {
+    this.#records = records;
+  }
+
+  /** Raft id of the member of that name in the records; null: the records don't say. */
+  #recordedNode(name: string): number | null {
+    return nodeIn(this.#records(), name);
+  }
+
+  /**
+   * False when it is older than what we have, of a former start of that member, or of another machine of its
+   * name.
+   */
+  hear(status: MemberStatus, from: number, nowMs: number): boolean {
+    const recorded = this.#recordedNode(status.name);
+    if (recorded !== null && recorded !== from) return false;
+    const known = this.#entries.get(status.name);
+    if (
+      known !== undefined && known.status.incarnation === status.incarnation && status.seq <= known.status.seq
+    ) return false;
+    for (const [name, entry] of this.#entries) if (entry.from === from) this.#entries.delete(name);
+    this.#entries.set(status.name, { status, atMs: nowMs, from });
+    if (status.writable && status.walLsn !== null && this.#isHolder(status, from)) {
+      this.#primaryLsn = status.walLsn;
+    }
+    return true;
+  }
+
+  /**
+   * What lags are measured by stays after its sender is gone: nobody but the holder of the lock may say it.
+   */
+  #isHolder({ name }: MemberStatus, from: number): boolean {
+    const { holder, life } = this.#records().lock;
+    return holder === name && (life === null || life.node === from);
+  }
+
+  /** All statuses with their age, sorted by name. */
+  seen(nowMs: number): SeenStatus[] {
+    return [...this.#entries.values()]
+      .filter(({ status, from }) => (this.#recordedNode(status.name) ?? from) === from)
+      .map(({ status, atMs }) => ({ status, ageMs: nowMs - atMs }))
+      .sort((a, b) => a.status.name < b.status.name ? -1 : 1);
+  }
+
+  hearWitness(notice: WitnessNotice, from: number, nowMs: number): void {
+    this.#witnesses.set(from, { notice, atMs: nowMs });
+  }
+
+  /** Those heard of lately, sorted by name. */
+  witnesses(nowMs: number): WitnessNotice[] {
+    return [...this.#witnesses.values()]
+      .filter(({ atMs }) => nowMs - atMs <= WITNESS_FRESH_MS)
+      .map(({ notice }) => notice)
+      .sort((a, b) => a.name < b.name ? -1 : 1);
+  }
+
+  /** Raft id of the member of that name, as recorded, or as it last spoke; null: neither. */
+  nodeOf(name: string): number | null {
+    return this.#recordedNode(name) ?? this.#entries.get(name)?.from ?? null;
+  }
+
+  /** WAL position of the last broadcast by a primary that held the lock; null: none heard since our start. */
+  get primaryLsn(): Lsn | null {
+    return this.#primaryLsn;
+  }
+}

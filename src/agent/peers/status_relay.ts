@@ -1,0 +1,37 @@
+/**
+ * Carries the status of members without an address to each other. They dial the members that have one, and
+ * nobody dials them: two of them share no connection. The raft leader, which has one with everybody, passes
+ * on what it hears. For display and for the choice of whom to follow only: what the leader decides by, it has
+ * heard itself.
+ */
+import { canBeDialed, type Raft } from "../../../raft/mod.ts";
+import { decodeRelayed, encodeRelayed, RELAY_CHANNEL } from "./messages.ts";
+
+export class StatusRelay {
+  readonly #raft: Pick<Raft, "status" | "send" | "onChannel">;
+
+  /** `heard`: a status that `from` has sent to the leader, and that the leader has passed on to us. */
+  constructor(
+    raft: Pick<Raft, "status" | "send" | "onChannel">,
+    heard: (from: number, bytes: Uint8Array) => void,
+  ) {
+    this.#raft = raft;
+    raft.onChannel(RELAY_CHANNEL, (from, bytes) => {
+      const relayed = from === raft.status().leader ? decodeRelayed(bytes) : null;
+      if (relayed !== null && relayed.from !== raft.status().id) heard(relayed.from, relayed.status);
+    });
+  }
+
+  /**
+   * A status came from its sender itself: one that was read, so that it fits into a frame with what is put
+   * around it.
+   */
+  pass(from: number, status: Uint8Array): void {
+    const { role, id, members } = this.#raft.status();
+    if (role !== "leader") return;
+    const undialed = members.filter(({ addr }) => !canBeDialed(addr)).map((member) => member.id);
+    if (!undialed.includes(from)) return;
+    const bytes = encodeRelayed({ from, status });
+    for (const to of undialed) if (to !== from && to !== id) this.#raft.send(to, RELAY_CHANNEL, bytes);
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * Whether the directory in which PostgreSQL works is still the one at its place, and whether the server in it
+ * still takes connections. PostgreSQL does not notice when its directory is moved away: it works on by its
+ * working directory, and what it writes there is found by nobody who looks at the place. And one that
+ * somebody told to end when its clients have left (SIGTERM, `pg_ctl stop -m smart`) answers on the
+ * connections that stand, the agent's own among them, for as long as these last, while it refuses every new
+ * one; its lock file says so. Reads the disk off the loop, one reading at a time; what cannot be read proves
+ * nothing.
+ */
+import { readFile, readlink, stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { Displaced } from "../../model/postgres_view.ts";
+import { parsePostmasterPid } from "../../postgres/postmaster_pid.ts";
+
+/** Seen so often in a row, it is no server that is just ending, nor a rename that is half done. */
+const LOOKS = 2;
+
+/** Who is told. Nobody is while an earlier reading has not ended. */
+export interface DirectoryListener {
+  /** What is wrong with the directory; null: nothing. */
+  displaced(displaced: Displaced | null): void;
+  /** The server of this pid says that it shuts down. */
+  toldToEnd(pid: number): void;
+}
+
+export class DirectoryWatch {
+  #reading: Promise<void> | null = null;
+  #seen: { readonly pid: number; readonly why: string; readonly times: number } | null = null;
+
+  readonly #dataDir: string;
+  readonly #listener: DirectoryListener;
+
+  constructor(dataDir: string, listener: DirectoryListener) {
+    this.#dataDir = dataDir;
+    this.#listener = listener;
+  }
+
+  /** `pid`: of a postmaster that accepts connections. Resolves when the reading has ended; never rejects. */
+  look(pid: number): Promise<void> {
+    this.#reading ??= inspect(this.#dataDir, pid).then(
+      ({ displaced, ending }) => {
+        this.#note(pid, displaced);
+        if (ending) this.#listener.toldToEnd(pid);
+      },
+      () => this.#note(pid, null),
+    ).finally(() => this.#reading = null);
+    return this.#reading;
+  }
+
+  #note(pid: number, displaced: Displaced | null): void {
+    const again = displaced !== null && this.#seen?.pid === pid && this.#seen.why === displaced.why;
+    const times = again ? this.#seen!.times + 1 : 1;
+    this.#seen = displaced === null ? null : { pid, why: displaced.why, times };
+    if (displaced === null || times >= LOOKS) this.#listener.displaced(displaced);
+  }
+}
+
+interface Inspection {
+  /** null: in its place, or not to be told. */
+  readonly displaced: Displaced | null;
+  /** It was told to shut down. */
+  readonly ending: boolean;
+}
+
+const IN_PLACE: Inspection = { displaced: null, ending: false };
+
+/** Rejects when something cannot be read. */
+export async function inspect(dataDir: string, pid: number): Promise<Inspection> {
+  const cwd = `/proc/${pid}/cwd`;
+  const is = (why: string, removed = false): Inspection => ({ displaced: { why, removed }, ending: false });
+  const works = await ifThere(stat(cwd));
+  if (works === null) return IN_PLACE;
+  const place = await ifThere(stat(dataDir));
+  if (place === null || place.dev !== works.dev || place.ino !== works.ino) {
+    const where = await readlink(cwd);
+    const removed = where.endsWith(" (deleted)");
+    const what = removed
+      ? "was removed"
+      : where === dataDir
+      ? "is covered by another one"
+      : `is at ${where} now`;
+    return is(`the data directory that PostgreSQL (pid ${pid}) works in ${what}`, removed);
+  }
+  const missing = (name: string) =>
+    is(`${name} is missing from the data directory of PostgreSQL (pid ${pid})`);
+  if (await ifThere(stat(join(dataDir, "global", "pg_control"))) === null) {
+    return missing("global/pg_control");
+  }
+  const lock = await ifThere(readFile(join(dataDir, "postmaster.pid"), "latin1"));
+  if (lock === null) return missing("postmaster.pid");
+  const named = Number.parseInt(lock, 10);
+  if (named === pid) return { displaced: null, ending: parsePostmasterPid(lock)?.status === "stopping" };
+  if (Number.isNaN(named)) return IN_PLACE;
+  return is(`postmaster.pid names process ${named} instead of PostgreSQL (pid ${pid})`);
+}
+
+async function ifThere<T>(reading: Promise<T>): Promise<T | null> {
+  try {
+    return await reading;
+  } catch (error) {
+    const { code } = error as { code?: unknown };
+    if (code === "ENOENT" || code === "ENOTDIR" || code === "ESRCH") return null;
+    throw error;
+  }
+}
