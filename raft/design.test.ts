@@ -29,7 +29,9 @@ function read(file: string): string {
 }
 
 function claimsOf(design: string): Claim[] {
-  const sections = design.slice(design.indexOf("## Known bugs")).split(/^\*\*(B\d+)\*\* /m).slice(1);
+  // An item goes on in lines that are indented.
+  const text = design.slice(design.indexOf("## Known bugs")).replaceAll(/\n {2,}(?=\S)/g, " ");
+  const sections = text.split(/^\*\*(B\d+)\*\* /m).slice(1);
   return sections.flatMap((section, i) => {
     if (i % 2 === 0) return [];
     return [...section.matchAll(/^- `([^`]+)`(?:: (.+))?$/gm)].map(([, file, name]) => ({
