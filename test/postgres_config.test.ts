@@ -196,7 +196,7 @@ story(
         .toEqual([{ scope: `main ${ODD}` }]);
       // Both have written since: the old primary is rewound, as the rewind user.
       await second.arm(2);
-      second.executor.desire({ slots: [first.name] });
+      second.executor.desire({ slots: { members: [first.name], gone: [] } });
       await second.must({ kind: "promote", epoch: 2 }, "promote");
       await second.until("a checkpoint is made", (view) =>
         view.checkpointAfterPromote);

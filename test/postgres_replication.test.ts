@@ -26,7 +26,7 @@ story(
       const two = await site.member("node-2");
       await one.bootstrap();
       await one.sql("CREATE TABLE t AS SELECT generate_series(1, 10) AS id");
-      one.executor.desire({ slots: ["node-2"] });
+      one.executor.desire({ slots: { members: ["node-2"], gone: [] } });
       await two.joinAsStandby(one);
       expect(two.view).toMatchObject({ writable: false, inRecovery: true, following: "node-1", timeline: 1 });
       await replayed(two, 10);
@@ -39,7 +39,7 @@ story(
       await two.until("everything is received", (view) =>
         view.receivedLsn === one.view.receivedLsn);
       await two.arm(2);
-      two.executor.desire({ slots: ["node-1"] });
+      two.executor.desire({ slots: { members: ["node-1"], gone: [] } });
       await two.must({ kind: "promote", epoch: 2 }, "promote");
       expect(two.view).toMatchObject({
         writable: true,
@@ -90,7 +90,7 @@ story("a former primary with WAL of its own is found diverged, and rewound", () 
     await one.must({ kind: "stop", how: "kill", checkpoint: false }, "stop");
     await two.must({ kind: "start-standby", follow: null }, "start");
     await two.arm(2);
-    two.executor.desire({ slots: ["node-1"] });
+    two.executor.desire({ slots: { members: ["node-1"], gone: [] } });
     await two.must({ kind: "promote", epoch: 2 }, "promote");
     await two.until("a checkpoint is made", (view) => view.checkpointAfterPromote);
     await two.sql("INSERT INTO t VALUES (11)");

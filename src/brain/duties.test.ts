@@ -20,10 +20,15 @@ const of = (view: NodeView, change: Partial<DutyView> = {}): DutyView => ({
   ...view,
   leaseUntilMs: Infinity,
   checkpointedForMs: null,
+  heardMs: new Map(["a", "b", "c"].map((name) => [name, view.nowMs])),
   ...change,
 });
 const HALF_MS = leaseFromTtl(cluster().grantTtlMs) / 2;
-const SLOTS: Duty = { kind: "slots", members: ["b", "c"] };
+const SLOTS: Duty = { kind: "slots", members: ["b", "c"], gone: [] };
+/** b was heard so long ago, c just now. */
+const heard = (agoMs: number) => new Map([["b", 100_000 - agoMs], ["c", 100_000]]);
+/** member_slots_ttl, and the time after which a member counts as missing. */
+const KEPT_MS = 1_800_000 + cluster().waitTtlMs;
 const LINE = [1, 5000, "no recovery target specified"] as const;
 const HISTORY = { ...RUNNING_PRIMARY, timelineHistory: [LINE] };
 const copying = (kind: "clone" | "rewind") =>
@@ -33,6 +38,22 @@ const CANCELLED: Duty = { kind: "cancel-copy", why: "the member that we copy fro
 const CASES: readonly [string, DutyView, ...Duty[]][] = [
   ["a standby owes nothing", of(node())],
   ["a holder owes slots to the others", of(holder()), SLOTS],
+  [
+    "a member that has been missing for a while keeps its slot",
+    of(holder(), { heardMs: heard(KEPT_MS) }),
+    SLOTS,
+  ],
+  ["one that has been missing for longer does not", of(holder(), { heardMs: heard(KEPT_MS + 1) }), {
+    kind: "slots",
+    members: ["c"],
+    gone: ["b"],
+  }],
+  [
+    "its time begins anew with each primary",
+    of(holder({ heldSinceMs: 90_000 }), { heardMs: heard(KEPT_MS + 1) }),
+    SLOTS,
+  ],
+  ["one that was never heard is not missing yet", of(holder(), { heardMs: new Map() }), SLOTS],
   ["a holder owes them before its promotion, too", of(holder({ postgres: postgres() })), SLOTS],
   ["a holder whose PostgreSQL does not run owes none", of(holder({ postgres: postgres(STOPPED) }))],
   ["a primary whose lock is gone owes none", of(holder({ tenure: "none" }))],

@@ -18,8 +18,8 @@ export type Duty =
   | { readonly kind: "declare-standby" }
   /** End the copy or rewind that is under way. */
   | { readonly kind: "cancel-copy"; readonly why: string }
-  /** Physical replication slots for these members, and for nobody else. */
-  | { readonly kind: "slots"; readonly members: readonly string[] }
+  /** Physical replication slots for `members`; none for `gone`, which have been missing for too long. */
+  | { readonly kind: "slots"; readonly members: readonly string[]; readonly gone: readonly string[] }
   /** Log the line of our timeline's history. `at`: when the epoch was granted; null: not known any more. */
   | {
     readonly kind: "record-history";
@@ -35,6 +35,8 @@ export interface DutyView extends NodeView {
   readonly leaseUntilMs: number | null;
   /** Deadline of the lease that a checkpoint was last made for. */
   readonly checkpointedForMs: number | null;
+  /** When each member was last heard, or when this agent first knew of it. */
+  readonly heardMs: ReadonlyMap<string, number>;
 }
 
 export function duties(view: DutyView): readonly Duty[] {
@@ -64,10 +66,21 @@ function cancelCopy({ postgres: { action }, statuses, dcs, stopping }: DutyView)
 /**
  * As soon as the lock is held, not after the promotion: the others follow at once, and one that finds no slot
  * comes back only after wal_retrieve_retry_interval.
+ *
+ * A member that is missing keeps its slot for `member_slots_ttl` after a lease's time: without an end, the
+ * WAL that it holds fills the disk of the primary. The time begins anew with each primary.
  */
-function slots({ tenure, postgres: { process }, dcs, name }: DutyView): Duty | null {
+function slots(view: DutyView): Duty | null {
+  const { tenure, postgres: { process }, dcs, name, nowMs, dynamic, heardMs, heldSinceMs } = view;
   if (tenure !== "holding" || process !== "running") return null;
-  return { kind: "slots", members: Object.keys(dcs.members).filter((member) => member !== name).sort() };
+  const keptMs = dynamic.memberSlotsTtlS * 1000 + dcs.waitTtlMs;
+  const isGone = (member: string) => nowMs - Math.max(heardMs.get(member) ?? nowMs, heldSinceMs) > keptMs;
+  const others = Object.keys(dcs.members).filter((member) => member !== name).sort();
+  return {
+    kind: "slots",
+    members: others.filter((member) => !isGone(member)),
+    gone: others.filter(isGone),
+  };
 }
 
 function recordHistory({ tenure, postgres, dcs }: DutyView): Duty | null {

@@ -55,6 +55,21 @@ test("three empty directories become a healthy cluster within 10 s", () => {
   }
 });
 
+test("a primary that is to stop while no majority lives stops PostgreSQL, and ends", () => {
+  for (const seed of SEEDS) {
+    const cluster = healthy(seed);
+    const { world } = cluster;
+    const primary = primaryOf(cluster);
+    for (const member of cluster.members) if (member !== primary) member.killHost();
+    primary.stopAgent();
+    expect(world.runUntilHolds(world.now() + 15_000, 50, () => !primary.agent.alive)).toBe(true);
+    expect(primary.server.anyProcess).toBe(false);
+    // Nothing was handed over: the epoch runs out, and all go on.
+    for (const member of cluster.members) member.boot();
+    expect(recovers(cluster, 40_000)).toBe(true);
+  }
+});
+
 test("two members and a witness: the host of the primary dies, and the witness's vote makes the other one primary", () => {
   for (const seed of SEEDS) {
     const cluster = healthy(seed, 5, true);

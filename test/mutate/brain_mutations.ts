@@ -30,6 +30,16 @@ const rules = keep("rules", [
 ]);
 
 const fence = keep("fence", [
+  [
+    "agent-waits-for-a-majority-to-end",
+    'if (view.stopping && process === "none" && view.raftLostForMs >= view.dcs.grantTtlMs) {',
+    "if (view.stopping && view.pgCtlTimeoutS < 0) {",
+  ],
+  [
+    "agent-ends-without-handing-over",
+    "&& view.raftLostForMs >= view.dcs.grantTtlMs) {\n    // The guard",
+    ") {\n    // The guard",
+  ],
   ["decided-by-old-records", "if (view.joined) return null;", "return null;"],
   [
     "found-primary-goes-on",
@@ -294,8 +304,23 @@ const cluster = [
     ["slots-of-its-own", "(member) => member !== name", "() => true"],
     [
       "slots-only-after-the-promotion",
-      'if (tenure !== "holding" || process !== "running") return null;\n  return { kind: "slots"',
-      'if (tenure !== "holding" || dcs.lock.reason === "") return null;\n  return { kind: "slots"',
+      'if (tenure !== "holding" || process !== "running") return null;\n  const keptMs',
+      'if (tenure !== "holding" || dcs.lock.reason === "") return null;\n  const keptMs',
+    ],
+    [
+      "missing-member-holds-wal-for-ever",
+      "nowMs - Math.max(heardMs.get(member) ?? nowMs, heldSinceMs) > keptMs",
+      "false",
+    ],
+    [
+      "slot-of-a-member-not-heard-yet-dropped",
+      "heardMs.get(member) ?? nowMs",
+      "heardMs.get(member) ?? -Infinity",
+    ],
+    [
+      "missing-time-outlives-the-primary",
+      "Math.max(heardMs.get(member) ?? nowMs, heldSinceMs)",
+      "(heardMs.get(member) ?? nowMs)",
     ],
     ["primary-declared-a-standby", "inRecovery === true", "inRecovery !== null"],
     ["copy-from-the-dead-goes-on", "source.ageMs > SOURCE_SILENT_MS", "false"],

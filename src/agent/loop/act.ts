@@ -115,7 +115,7 @@ export class Actor {
   readonly #duties: DutyHandlers = {
     "declare-standby": () => this.#options.guard.adopt?.(null, this.#options.wake),
     "cancel-copy": ({ why }) => this.#options.postgres.cancelLongAction(why),
-    slots: ({ members }) => this.#options.postgres.desire({ slots: members }),
+    slots: ({ members, gone }) => this.#options.postgres.desire({ slots: { members, gone } }),
     "record-history": ({ epoch, line, at }) => {
       const { proposer, name, wallTime, maxHistoryLines } = this.#options;
       const full = [...line, at ?? wallTime(), name] as const;

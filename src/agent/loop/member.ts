@@ -385,7 +385,9 @@ export class Member {
     for (const action of decision.actions) this.#actor.act(action, decision.reason);
     const leaseUntilMs = this.#tenancy.validUntilMs;
     const { checkpointedForMs } = this.#actor;
-    for (const duty of duties({ ...node, leaseUntilMs, checkpointedForMs })) this.#actor.fulfil(duty);
+    for (
+      const duty of duties({ ...node, leaseUntilMs, checkpointedForMs, heardMs: this.#observer.heardMs })
+    ) this.#actor.fulfil(duty);
     if (!decision.mayLeave) return;
     const done = this.#onStopped;
     this.#onStopped = null;

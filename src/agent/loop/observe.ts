@@ -37,6 +37,7 @@ export class Observer {
   #lastRaftMs: number;
   #fences = 0;
   #lastExitPid: number | null = null;
+  readonly #heardMs = new Map<string, number>();
 
   constructor(nowMs: number) {
     this.#lastStreamingMs = this.#lastRaftMs = nowMs;
@@ -47,10 +48,16 @@ export class Observer {
     return this.#fences;
   }
 
+  /** When each member was last heard, or when it was first known. As of the last view. */
+  get heardMs(): ReadonlyMap<string, number> {
+    return this.#heardMs;
+  }
+
   view({ guard, raftLeads, ...seen }: Seen, nowMs: number): NodeView {
     const { postgres, dcs, statuses, name } = seen;
     if (!missesWal(postgres, dcs, statuses)) this.#lastStreamingMs = nowMs;
     if (raftLeads) this.#lastRaftMs = nowMs;
+    this.#noteHeard(dcs, statuses, nowMs);
     const exit = guard.lastExit;
     if (exit !== null && exit.pid !== this.#lastExitPid) {
       this.#lastExitPid = exit.pid;
@@ -64,5 +71,14 @@ export class Observer {
       receivedGrewMs: this.#received.look(name, statuses, nowMs),
       raftLostForMs: nowMs - this.#lastRaftMs,
     };
+  }
+
+  #noteHeard({ members }: DcsState, statuses: readonly SeenStatus[], nowMs: number): void {
+    for (const name of this.#heardMs.keys()) if (!Object.hasOwn(members, name)) this.#heardMs.delete(name);
+    for (const name of Object.keys(members)) {
+      const seen = statuses.find(({ status }) => status.name === name);
+      const known = this.#heardMs.get(name) ?? nowMs;
+      this.#heardMs.set(name, seen === undefined ? known : nowMs - seen.ageMs);
+    }
   }
 }

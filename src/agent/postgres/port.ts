@@ -13,10 +13,19 @@ import type { PostgresView } from "../../model/postgres_view.ts";
 export interface Desired {
   /** Files are rewritten, a running server is reloaded, pending restarts found. */
   readonly configuration: DynamicConfig;
-  /** Members that need a physical slot here. A standby keeps none. */
-  readonly slots: readonly string[];
+  /**
+   * Slots for other members. That of a name which is in neither list goes after member_slots_ttl. A standby
+   * keeps none.
+   */
+  readonly slots: WantedSlots;
   /** Whom a running standby follows. Nobody: its WAL receiver is proven gone before the view says so. */
   readonly upstream: Upstream | null;
+}
+
+export interface WantedSlots {
+  readonly members: readonly string[];
+  /** Missing for so long that their slots go now. */
+  readonly gone: readonly string[];
 }
 
 export interface PostgresPort {

@@ -21,6 +21,7 @@ import {
   writeMadeSlots,
 } from "../../postgres/slots.ts";
 import type { PostgresContext } from "./context.ts";
+import type { WantedSlots } from "./port.ts";
 import { WorkQueue } from "./wait.ts";
 
 /** What somebody drops by hand comes back within this time. */
@@ -31,7 +32,7 @@ const STRANGER_TTL_MS = 10_000;
 
 export class PostgresSlots {
   /** Members that need a slot here; null: not told yet. */
-  #members: readonly string[] | null = null;
+  #members: WantedSlots | null = null;
   readonly #wantedAtMs = new Map<string, number>();
   readonly #idleSinceMs = new Map<string, number>();
   readonly #turns = new WorkQueue();
@@ -51,9 +52,9 @@ export class PostgresSlots {
    * Told by the holder of the lock with each look, also shortly before it is promoted: the others are about
    * to connect.
    */
-  ensure(members: readonly string[]): void {
+  ensure(members: WantedSlots): void {
     if (isDeepStrictEqual(members, this.#members)) return;
-    this.#members = [...members];
+    this.#members = members;
     this.reconcile();
   }
 
@@ -123,9 +124,11 @@ export class PostgresSlots {
     const { useSlots } = dynamic.postgresql;
     const nowMs = context.parts.clock.now();
     const made = readMadeSlots(context.dataDir);
-    const wanted = useSlots ? (this.#members ?? []).map(slotName) : [];
+    const wanted = useSlots ? (this.#members?.members ?? []).map(slotName) : [];
     const existing = await readSlots(connection);
     this.#noteUse(existing, wanted, made, nowMs);
+    // Their time is over, whenever this server has begun to count it.
+    for (const member of this.#members?.gone ?? []) this.#wantedAtMs.set(slotName(member), -Infinity);
     const kept = (slot: SlotState) =>
       Object.hasOwn(dynamic.slots, slot.name) || isIgnored(slot, dynamic.ignoreSlots);
     await this.#carryOut(connection, existing, {

@@ -179,6 +179,13 @@ test("the agent's loop makes 20 copies a second at most, whatever is asked", asy
   expect(port.views).toBeLessThan(3 * ((performance.now() - beginMs) / 50 + 1) + 2);
 });
 
+test("the copy is not older than a second, however seldom somebody asks", async () => {
+  const port = new CountingPort();
+  start(port);
+  const atStart = port.views;
+  await until("copies are made", () => port.views >= atStart + 2);
+});
+
 test("a copy ages: the lease ends by time while the agent says nothing, and maintenance mode needs none", async () => {
   let nowMs = 1000;
   const hand = { now: () => nowMs, after: () => ({ cancel() {} }), soon() {} };

@@ -11,6 +11,12 @@ import { RemotePort } from "./remote_port.ts";
 
 declare const self: Worker;
 
+/**
+ * The copy is made anew though nobody asks: a check that comes every 10 s and meets a busy loop is answered
+ * from what was true a second ago, and not ten.
+ */
+const KEEP_FRESH_MS = 1000;
+
 const tell = (message: FromThread) => self.postMessage(message);
 let port: RemotePort | null = null;
 let server: ApiServer | null = null;
@@ -45,6 +51,7 @@ function start({ config, snapshot, started }: Extract<ToThread, { kind: "start" 
       // Of this thread alone: no other waits for it.
       collect: () => Bun.gc(true),
     });
+    setInterval(() => void remote.freshen(""), KEEP_FRESH_MS).unref();
     tell({ kind: "listening", port: server.port });
     signal.listening(server.port);
   } catch (error) {

@@ -17,7 +17,16 @@ import {
 import { FRESH_MS } from "../cluster/successor_view.ts";
 import { FENCE } from "./fence.ts";
 import { keep } from "./rules.ts";
-import { type Case, decides, FAST_AFTER_CHECKPOINT, KILL, PAUSED, PROMOTE, RELEASE } from "./testing.ts";
+import {
+  type Case,
+  decides,
+  FAST_AFTER_CHECKPOINT,
+  KILL,
+  MAY_LEAVE,
+  PAUSED,
+  PROMOTE,
+  RELEASE,
+} from "./testing.ts";
 
 const CASES: readonly Case[] = [
   [
@@ -82,6 +91,41 @@ const CASES: readonly Case[] = [
     node({ name: "a", tenure: "to-release", postgres: postgres({ ...STOPPED, process: "orphans" }) }),
     "give-back",
     KILL,
+  ],
+  [
+    "an agent that is to end ends without a majority, too, a ttl after raft was lost",
+    node({
+      name: "a",
+      tenure: "to-release",
+      stopping: true,
+      raftLostForMs: 5000,
+      postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY }),
+    }),
+    "give-back",
+    MAY_LEAVE,
+  ],
+  [
+    "until then it tries to hand the lock over",
+    node({
+      name: "a",
+      tenure: "to-release",
+      stopping: true,
+      raftLostForMs: 4999,
+      postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY }),
+    }),
+    "give-back",
+    RELEASE,
+  ],
+  [
+    "one that is not to end waits for a majority",
+    node({
+      name: "a",
+      tenure: "to-release",
+      raftLostForMs: 60_000,
+      postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY }),
+    }),
+    "give-back",
+    RELEASE,
   ],
   [
     "it is, beside processes that were killed and that the kernel keeps",

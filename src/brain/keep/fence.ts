@@ -73,6 +73,10 @@ function giveBack(view: NodeView): Outcome | null {
   if ((process === "orphans" || process === "stopping") && !isHarmless) {
     return kill("waiting for the last process of PostgreSQL");
   }
+  if (view.stopping && process === "none" && view.raftLostForMs >= view.dcs.grantTtlMs) {
+    // The guard has been told the end of the epoch, and nothing runs. For a majority it ends by expiry.
+    return mayLeave("stopped; without a majority the lock cannot be handed over, and runs out by itself");
+  }
   return release(`giving back epoch ${view.dcs.lock.epoch}`, view);
 }
 
@@ -105,7 +109,8 @@ export const FENCE: readonly NodeRule[] = [
   {
     name: "give-back",
     when: "The lock names this node, which does not go on with that epoch.",
-    then: "Ends what is left of PostgreSQL, then releases the epoch.",
+    then:
+      "Ends what is left of PostgreSQL, then releases the epoch. Asked to stop without a majority, the agent ends.",
     decide: giveBack,
   },
 ];

@@ -145,7 +145,8 @@ export const DYNAMIC_KEYS: { readonly [Field in keyof RootConfig]: DynamicKey<Ro
   memberSlotsTtlS: {
     key: "member_slots_ttl",
     type: integer({ fallback: 1800, shown: "`30min` (s)", min: 0, max: MAX_AGE_S, unit: "s" }),
-    meaning: "how long the slot of a member is kept that was removed from the cluster",
+    meaning:
+      "how long the slot of a member is kept that is not heard any more, or was removed; 0: not at all",
     example: "2h",
   },
   slots: {
