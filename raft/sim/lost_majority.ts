@@ -1,64 +1,49 @@
 /**
- * The majority is lost for good, and one member founds another cluster from what its own log holds
- * (recoverCluster, as `agent recover` does it). Here: from the survivor's log to the log that the new cluster
- * begins with.
+ * The majority of a simulated group is lost for good: who goes on alone, and what the cluster that it founds
+ * must have from it.
  */
-import type { NodeId } from "../core/types.ts";
-import type { StateMachine, StoredLog } from "../node/ports.ts";
-import { recoverCluster, type RecoveredCluster, replayLog } from "../node/recover_cluster.ts";
-import { FIRST_CLUSTER_ID, type SimNetwork } from "./sim_network.ts";
-import type { SimProcess } from "./sim_host.ts";
-import type { World } from "./world.ts";
+import { type Heritage, heritageOf } from "./heritage.ts";
+import type { Lives, SimNode, Surroundings } from "./lives.ts";
+import type { Prng } from "./prng.ts";
+import { Sum } from "./sum_machine.ts";
+import { Violation, type World } from "./world.ts";
 
-/** What a recovered cluster has from the lost one. */
-export interface Heritage extends RecoveredCluster {
-  readonly world: World;
-  readonly network: SimNetwork;
-  /** Which process the survivor was; its host goes on. */
-  readonly survivor: SimProcess;
-  readonly addr: string;
-  /** Of the state machine, as the survivor's log gave it. */
-  readonly state: Uint8Array;
+/** Ends every node. Null when the one of chance has nothing to begin with; then nothing has ended. */
+export function loseMajority(world: World, lives: Lives, random: Prng, backWithinMs: number): SimNode | null {
+  const { nodes } = lives;
+  const survivor = random.pick(nodes);
+  const { gone, emptied, disk, process } = survivor;
+  if (gone || emptied || disk.durable.lastIndex === 0 || disk.isRotten) return null;
+  for (const node of nodes) {
+    lives.kill(node, random.chance(0.5));
+    // The others are gone, or come back one day and know nothing of what happened.
+    node.lost = node === survivor || node.gone || random.chance(0.5);
+    if (!node.lost) world.after(random.between(0, backWithinMs), () => lives.start(node));
+  }
+  world.log.add("operator", `the majority is lost: ${process.name} goes on alone`);
+  return survivor;
 }
 
-export interface Survivor {
-  readonly id: NodeId;
-  readonly process: SimProcess;
-  readonly stored: StoredLog;
-}
-
-/** Rules of recovery that can be broken. */
-export const BREAKABLE_RECOVERY = {
-  "recover-committed": "recovery: entries that the survivor does not know to be committed are left out",
-  "recover-same-id": "recovery: the new cluster keeps the id of the old one",
-} as const;
-
-/** `machine`: empty; afterwards it is in the state that the new cluster begins with. */
-export function heritageOf(
-  { id, process, stored }: Survivor,
-  machine: StateMachine,
-  around: { readonly world: World; readonly network: SimNetwork; readonly seed: string },
-  broken: ReadonlySet<string>,
+/** Throws a Violation when acknowledged commands that the survivor's log holds are not in it. */
+export function inheritFrom(
+  { id, process, disk }: SimNode,
+  { world, network, checks, broken }: Surroundings,
+  random: Prng,
+  acknowledged: readonly Uint8Array[],
 ): Heritage {
-  const { world, network, seed } = around;
-  const known = broken.has("recover-committed")
-    ? { ...stored, entries: stored.entries.filter(({ index }) => index <= stored.hardState.commit) }
-    : stored;
-  replayLog(known, machine, 1);
-  const addr = `${process.name}:1`;
-  const self = { oldClusterId: FIRST_CLUSTER_ID, addr, name: process.name, seed };
-  const recovered = recoverCluster(known, machine, self);
-  const kept = {
-    clusterId: FIRST_CLUSTER_ID,
-    nodeId: id,
-    snapshot: { ...recovered.snapshot, configuration: { voters: [id], learners: [] } },
-  };
-  return {
-    ...(broken.has("recover-same-id") ? kept : recovered),
-    world,
-    network,
-    survivor: process,
-    addr,
-    state: machine.snapshot(),
-  };
+  const stored = disk.read();
+  const has = new Map<number, Uint8Array>();
+  const sum = new Sum((index, _, command) => has.set(index, command));
+  const around = { world, network, seed: String(random.bits()) };
+  const heritage = heritageOf({ id, process, stored }, sum, around, broken);
+  for (const command of acknowledged) {
+    const index = checks.indexOf(command);
+    if (index === null) continue;
+    const entry = stored.entries.find((one) => one.index === index);
+    if (entry === undefined || entry.term !== checks.appliedTerm(index)) continue;
+    const kept = has.get(index);
+    if (kept !== undefined && Buffer.compare(kept, command) === 0) continue;
+    throw new Violation("acknowledged commands of the survivor's log remain", `at ${index}`);
+  }
+  return heritage;
 }

@@ -3,7 +3,7 @@
  * seen. Exits with 1 when a promise was broken, with 2 when it was called in a way that makes no sense.
  */
 import { parseArgs } from "node:util";
-import { BREAKABLE_RECOVERY } from "./lost_majority.ts";
+import { BREAKABLE_RECOVERY } from "./heritage.ts";
 import { RaftRun, type RaftRunResult } from "./raft_sim.ts";
 import { overWorkers, type Share, shareOf } from "./seed_workers.ts";
 import { sourceVersion } from "./source_version.ts";

@@ -13,7 +13,6 @@ export const LARGE: Readonly<Record<string, readonly [lines: number, why: string
     667,
     "composes the rooms of a node: turns, the network, what the core asks for, the end",
   ],
-  "raft/sim/raft_sim.ts": [898, "one simulated run; lives, clients and faults are to become rows of tables"],
   "src/agent/postgres/executor.ts": [432, "carries out actions, and says what is known of the server"],
   "src/agent/lease/watchdog.ts": [451, "one device through all its states"],
   "src/guard/fence.ts": [416, "the rules of the fence with the reasons for them"],
@@ -22,7 +21,6 @@ export const LARGE: Readonly<Record<string, readonly [lines: number, why: string
   "src/sim/model_postgres.ts": [489, "what programs and queries do, for each action"],
   "src/sim/model_server.ts": [504, "a model of one PostgreSQL server"],
 
-  "raft/sim/raft_sim.ts #makeInjector": [99, "a table of faults"],
   "raft/storage/worker_backend.ts workerBackend": [66, "one state shared by a few closures"],
   "src/agent/loop/member.ts constructor": [78, "wires the rooms of a member"],
   "src/agent/postgres/executor.ts run": [65, "a switch over the kinds of actions"],
