@@ -235,6 +235,7 @@ export function node(change: Partial<NodeView> = {}): NodeView {
     pgCtlTimeoutS: 60,
     receivedGrewMs: -Infinity,
     raftLostForMs: 0,
+    undeclaredForMs: 0,
     stopping: false,
     wantsRestart: false,
     wantsReinit: null,

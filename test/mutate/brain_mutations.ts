@@ -30,6 +30,9 @@ const rules = keep("rules", [
 ]);
 
 const fence = keep("fence", [
+  ["found-server-that-is-silent-runs-on", "undeclaredForMs >= DECLARE_MS", "undeclaredForMs < 0"],
+  ["found-server-killed-without-another-holder", "lock.holder !== null && tenure", "tenure"],
+  ["found-server-killed-in-pause", '&& tenure === "none" && !dynamic.pause;', '&& tenure === "none";'],
   [
     "agent-waits-for-a-majority-to-end",
     'if (view.stopping && process === "none" && view.raftLostForMs >= view.dcs.grantTtlMs) {',

@@ -22,6 +22,7 @@ export interface Seen extends
     | "notStreamingForMs"
     | "receivedGrewMs"
     | "raftLostForMs"
+    | "undeclaredForMs"
   > {
   readonly dcs: DcsState;
   readonly postgres: PostgresView;
@@ -35,12 +36,13 @@ export class Observer {
   readonly #received = new ReceivedGrowth();
   #lastStreamingMs: number;
   #lastRaftMs: number;
+  #declaredMs: number;
   #fences = 0;
   #lastExitPid: number | null = null;
   readonly #heardMs = new Map<string, number>();
 
   constructor(nowMs: number) {
-    this.#lastStreamingMs = this.#lastRaftMs = nowMs;
+    this.#lastStreamingMs = this.#lastRaftMs = this.#declaredMs = nowMs;
   }
 
   /** How often the guard has ended PostgreSQL by itself, since this agent was started. */
@@ -58,6 +60,9 @@ export class Observer {
     if (!missesWal(postgres, dcs, statuses)) this.#lastStreamingMs = nowMs;
     if (raftLeads) this.#lastRaftMs = nowMs;
     this.#noteHeard(dcs, statuses, nowMs);
+    const { writable, epoch, inRecovery, process } = postgres;
+    const undeclared = process !== "none" && writable && epoch === null && inRecovery === null;
+    if (!undeclared) this.#declaredMs = nowMs;
     const exit = guard.lastExit;
     if (exit !== null && exit.pid !== this.#lastExitPid) {
       this.#lastExitPid = exit.pid;
@@ -70,6 +75,7 @@ export class Observer {
       notStreamingForMs: nowMs - this.#lastStreamingMs,
       receivedGrewMs: this.#received.look(name, statuses, nowMs),
       raftLostForMs: nowMs - this.#lastRaftMs,
+      undeclaredForMs: nowMs - this.#declaredMs,
     };
   }
 

@@ -116,7 +116,11 @@ export class PostgresRun {
     const { guard, files, postgresql, memory } = context.parts;
     if (guard.view().postmaster === null) return "PostgreSQL does not run";
     if (postgresql.prePromote !== null) {
-      const refused = await runHook(postgresql.prePromote, { signal });
+      // Until it has ended nobody writes: a hook that hangs must not keep the lock from the others.
+      const refused = await runHook(postgresql.prePromote, {
+        signal,
+        timeoutMs: postgresql.pgCtlTimeoutS * 1000,
+      });
       if (refused !== null) return `pre_promote: ${refused}`;
     }
     if (signal.aborted) return CANCELLED;

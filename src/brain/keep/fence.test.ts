@@ -28,6 +28,8 @@ import {
   RELEASE,
 } from "./testing.ts";
 
+const SILENT = { process: "starting", writable: true, epoch: null, inRecovery: null } as const;
+
 const CASES: readonly Case[] = [
   [
     "a primary whose lock went to another is killed",
@@ -57,6 +59,27 @@ const CASES: readonly Case[] = [
     node({ postgres: postgres({ ...RUNNING_PRIMARY, epoch: null }) }),
     "found-running",
     FAST_AFTER_CHECKPOINT,
+  ],
+  [
+    "one that does not answer is killed after a while, as another member may write by now",
+    node({ undeclaredForMs: 3000, postgres: postgres(SILENT) }),
+    "found-running",
+    KILL,
+  ],
+  [
+    "it is given time to answer",
+    node({ undeclaredForMs: 2999, postgres: postgres(SILENT) }),
+    "found-running",
+  ],
+  [
+    "it is not killed where nobody else has the lock: it may be all that is left",
+    node({ undeclaredForMs: 60_000, postgres: postgres(SILENT), dcs: cluster({ lock: lock(FREE) }) }),
+    "found-running",
+  ],
+  [
+    "nor in pause",
+    node({ ...PAUSED, undeclaredForMs: 60_000, postgres: postgres(SILENT) }),
+    "found-running",
   ],
   [
     "a standby that was found running is left to run",

@@ -25,10 +25,20 @@ function recordsUnknown(view: NodeView): Outcome | null {
 /**
  * This guard did not start it, so nobody has said yet what it is. A primary among such servers has no epoch.
  */
-function foundRunning({ postgres }: NodeView): Outcome | null {
+/** A server that was found running has this long to say what it is, once somebody else may write. */
+const DECLARE_MS = 3000;
+
+function foundRunning(view: NodeView): Outcome | null {
+  const { postgres, dcs: { lock }, tenure, undeclaredForMs, dynamic } = view;
   if (!postgres.writable || postgres.epoch !== null || postgres.process === "none") return null;
   if (postgres.action?.kind === "stop") return decide("stopping a server that was found running");
   if (postgres.inRecovery === null && postgres.process === "starting") {
+    // It may be a primary whose clients it answers, and this agent not (a password, a hook): no lease bounds
+    // what it acknowledges. A standby that is killed loses nothing.
+    const isOthers = lock.holder !== null && tenure === "none" && !dynamic.pause;
+    if (isOthers && undeclaredForMs >= DECLARE_MS) {
+      return kill("a server was found running that does not answer, and another member holds the lock");
+    }
     return decide("a server was found running: looking at it");
   }
   if (postgres.inRecovery === true) return decide("a standby was found running");
@@ -90,7 +100,9 @@ export const FENCE: readonly NodeRule[] = [
   {
     name: "found-running",
     when: "PostgreSQL runs, its guard did not start it, and nobody has declared what it is.",
-    then: "Looks at it. A standby is left to run; a primary is stopped cleanly.",
+    then:
+      "Looks at it. A standby is left to run; a primary is stopped cleanly; one that does not answer for 3 s is killed " +
+      "while another member holds the lock.",
     decide: foundRunning,
   },
   {

@@ -49,6 +49,8 @@ export interface NodeView {
   readonly receivedGrewMs: number;
   /** ms since a raft leader was known here. */
   readonly raftLostForMs: number;
+  /** ms for which a server that was found running has not said whether it is a primary; 0: there is none. */
+  readonly undeclaredForMs: number;
   /** SIGTERM: stop PostgreSQL, hand over, leave. */
   readonly stopping: boolean;
   readonly wantsRestart: boolean;

@@ -153,7 +153,7 @@ export const postgresqlSchema = section({
   }).optional(),
   pre_promote: key(command, {
     effect: "reload",
-    meaning: "command before a promotion; a failure prevents it",
+    meaning: "command before a promotion; a failure, or no end within `pg_ctl_timeout`, prevents it",
   }),
   before_stop: key(command, { effect: "reload", meaning: "command before PostgreSQL is stopped" }),
   create_replica_methods: key(textList, METHODS),
@@ -169,7 +169,8 @@ export const postgresqlSchema = section({
     default: "`60` s",
     effect: "reload",
     meaning:
-      "longest CHECKPOINT before a stop, and longest step of a stop that has no limit of its own; 0 counts as 60",
+      "longest CHECKPOINT before a stop, longest `before_stop` and `pre_promote`, and longest step of a stop that has no limit of its own; " +
+      "0 counts as 60",
   }),
   use_slots: key(bool, {
     default: "`true`",
