@@ -99,7 +99,7 @@ async function withCluster(ttlS: number, user: string | null, keep: boolean): Pr
   }
 }
 
-/** Who runs the nodes: null is "whoever we are". */
+/** The user that runs the nodes; null: the one that runs this program. */
 function chooseUser(asked: string | undefined): string | null | { error: string } {
   if (process.getuid?.() !== 0) {
     return asked === undefined ? null : { error: "--user needs root: without it the nodes run as you" };

@@ -22,9 +22,9 @@ export type Position = readonly [era: number, offset: number];
 
 export interface Finding {
   readonly lines: readonly string[];
-  /** Of a raft log: term and index of its last entry. */
+  /** Position of a raft log: term and index of its last entry. */
   readonly raft: Position | null;
-  /** Of PostgreSQL: timeline, and the position that is known to be reached. */
+  /** Position of PostgreSQL: timeline, and the position that is known to be reached. */
   readonly postgres: Position | null;
 }
 
@@ -33,7 +33,7 @@ export function hasMore(a: Position | null, b: Position | null): boolean {
   return b === null || a[0] > b[0] || (a[0] === b[0] && a[1] > b[1]);
 }
 
-/** Of a log: the term of its last entry, and its index. That one leads which has most by this. */
+/** The position of a log: the term of its last entry, and its index. The log that has most by this leads. */
 export function logPosition({ stored, lastIndex }: Pick<ReadLog, "stored" | "lastIndex">): Position {
   return [stored.entries.at(-1)?.term ?? stored.snapshot?.term ?? 0, lastIndex];
 }

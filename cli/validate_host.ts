@@ -189,7 +189,7 @@ function checkRaftCertificate(config: LocalConfig, issues: Issues): void {
   for (const addr of alsoStandsFor(cert, config)) {
     issues.warning(
       path,
-      `${file} stands for the member at ${addr} as well: whoever gets hold of it can be either. Give each member a ` +
+      `${file} stands for the member at ${addr} as well: anybody who gets hold of it can be either. Give each member a ` +
         "certificate with its own address alone",
     );
   }
@@ -241,7 +241,7 @@ function tryListen({ host, port }: HostPort): Promise<string | null> {
   });
 }
 
-/** null: not there, or not for us to see. */
+/** null: it is not there, or this user may not see it. */
 function stat(path: string): Stats | null {
   try {
     return statSync(path);

@@ -101,6 +101,23 @@ test(`lines of comments and of Markdown have at most ${MOST_COLUMNS} columns, bu
   expect(proseOf(text.join("\n"))).toEqual([text[0]!, "d"]);
 });
 
+test("comments of src and cli name their subject: none says `we` or `whoever`, no doc comment begins with `Of`", () => {
+  const wrong = all.filter(({ path }) => inAny(path, ["src/", "cli/"])).flatMap(({ path, comments }) =>
+    comments.filter(isWithoutSubject).map((comment) => `${path}: ${comment}`)
+  );
+  expect(wrong).toEqual([]);
+  const text = [
+    "/** Of one. */",
+    "/**\n * Of one. */",
+    "// Whoever may.",
+    "/** Not ours. */",
+    "// so that we may",
+  ];
+  expect(text.filter(isWithoutSubject)).toEqual(text);
+  const good = ["/** Kind of one. */", "// hours", "// Of a colon:", "/** ms, 0.001 of them */"];
+  expect(good.filter(isWithoutSubject)).toEqual([]);
+});
+
 test("no files import each other in a circle, types neither", () => {
   expect(circles(product)).toEqual([]);
   const file = (path: string, ...targets: string[]) => ({
@@ -271,6 +288,10 @@ function proseOf(page: string): string[] {
   return page.replaceAll(/^```[^]*?^```$/gm, "").split("\n").filter((line) =>
     line !== "" && !/^\s*\|/.test(line)
   );
+}
+
+function isWithoutSubject(comment: string): boolean {
+  return /^\/\*\*[\s*]*Of\b/.test(comment) || /\b(?:we|us|ours?|ourselves|who(?:m)?ever)\b/i.test(comment);
 }
 
 /** A name of a source, a page or a script; not a pattern such as *.ts. */

@@ -1,4 +1,4 @@
-/** What a member has answered. Whoever listens at its address may be anybody. */
+/** What a member has answered. Anybody may listen at its address. */
 import { type AnswerForm, parseAnswer } from "../../src/api/client.ts";
 import { CtlError } from "./errors.ts";
 

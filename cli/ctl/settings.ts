@@ -115,7 +115,7 @@ function apiAddresses(restapi: JsonObject, raft: JsonObject): HostPort[] {
   return [...(own ? [own] : []), ...samePort, ...sameOffset].filter(({ port }) => port > 0 && port < 65536);
 }
 
-/** Patronictl's -d names a store; ours a member. */
+/** Patronictl's -d names a store; here it names a member. */
 function addressesOf(dcsUrl: string | null, io: Io): HostPort[] {
   if (dcsUrl === null) return [];
   const plain = dcsUrl.replace(/^https?:\/\//, "").replace(/\/.*$/, "");

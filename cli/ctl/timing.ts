@@ -48,7 +48,7 @@ async function ask(access: Context["cluster"], name: string | null): Promise<Tim
   const cluster = await access.look();
   const member = name === null ? leaderOf(cluster) : cluster.members.find((each) => each.name === name);
   if (name !== null && !member) throw new CtlError(`${name} is not a member of cluster`);
-  // Without a leader, whoever answers knows the settings.
+  // Without a leader, any member that answers knows the settings.
   const reply = member
     ? await access.ofMember(member, "GET", "/agent/timing", { timeoutMs: 2000 })
     : await access.get("/agent/timing");

@@ -18,7 +18,7 @@ import { JSON_HEADERS, StatusCache, statusRoutes } from "./status.ts";
 import { switchoverRoutes } from "./switchover.ts";
 
 export interface AppOptions {
-  /** Told of errors that are our own fault; the client gets 500. */
+  /** Told of errors that are the server's own fault; the client gets 500. */
   readonly onError: (error: Error, request: string) => void;
 }
 

@@ -1,4 +1,4 @@
-/** What a client takes of an answer, whoever gives it. */
+/** What a client takes of an answer, no matter who gives it. */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { anyInput, ODD_KEYS } from "../../raft/testing.ts";

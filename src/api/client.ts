@@ -153,7 +153,7 @@ export function loadClientTls(paths: TlsPaths): ClientTls | null {
   };
 }
 
-/** Of a member: the section ctl first, then that of the REST API. */
+/** TLS paths from a member's configuration: the section ctl first, then that of the REST API. */
 export function tlsPathsOf({ ctl, restapi }: Pick<LocalConfig, "ctl" | "restapi">): TlsPaths {
   const own = ctl.certfile !== null;
   return {

@@ -82,7 +82,7 @@ export function livingStatuses(view: ApiView): readonly SeenStatus[] {
 /** A status as it may be shown: what nobody has seen of late is unknown, not what it was. */
 export interface ShownStatus extends Omit<MemberStatus, "state"> {
   readonly state: string;
-  /** Of what is unknown now; null: it is known. */
+  /** The last known state where the present one is unknown; null: it is known. */
   readonly before: { readonly state: string; readonly ageMs: number } | null;
 }
 

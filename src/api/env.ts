@@ -3,7 +3,7 @@
 /** What the server knows of the connection that a request came by. */
 export interface Connection {
   readonly ip: string | null;
-  /** A client certificate of our CA was presented. */
+  /** A client certificate of the API's CA was presented. */
   readonly clientCertificate: boolean;
 }
 

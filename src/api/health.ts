@@ -126,8 +126,8 @@ function isReplica(view: ApiView, status: RenderedStatus["status"], query: URLSe
 }
 
 /**
- * What we have received the primary has written, so a status of it that is late cannot hide that we lag
- * behind.
+ * The primary has written all that this member has received, so a late status of it cannot hide that this
+ * member lags behind.
  */
 function leaderLsn(view: ApiView): number {
   return Math.max(view.progress.optime, view.postgres?.receivedLsn ?? 0);

@@ -16,7 +16,7 @@ import type { ClockJump } from "../model/clock_jump.ts";
 import type { LatenessKind, TimingReport } from "../model/timing.ts";
 import type { MemberOutcome, RaftStatus } from "../../raft/mod.ts";
 
-/** Last status heard of a member; our own is among them, with age 0. */
+/** Last status heard of a member; this member's own is among them, with age 0. */
 export interface SeenStatus {
   readonly status: MemberStatus;
   readonly ageMs: number;
@@ -120,11 +120,11 @@ export interface ApiView {
   readonly dcsAgeMs: number | null;
   /** The same moment as epoch seconds; 0: never. */
   readonly dcsLastSeenS: number;
-  /** Our PostgreSQL; null on a witness. */
+  /** This member's PostgreSQL; null on a witness. */
   readonly postgres: PostgresView | null;
   /** The last look by SQL succeeded and is recent. False: hung, frozen, or not running. */
   readonly sqlAnswers: boolean;
-  /** Our own status as broadcast; null on a witness. */
+  /** This member's own status as broadcast; null on a witness. */
   readonly status: MemberStatus | null;
   readonly statuses: readonly SeenStatus[];
   readonly progress: ClusterProgress;
@@ -138,7 +138,7 @@ export interface ApiView {
   readonly operatorNeeded: string | null;
   /** What became of the last reinitialize that was asked for since the agent was started. */
   readonly reinitialize?: ReinitializeStatus | null;
-  /** By member name, our own included. */
+  /** By member name, this member's own included. */
   readonly scheduledRestarts: { readonly [member: string]: ScheduledRestart };
   /** ms since the agent's loop last looked. */
   readonly loopAgeMs: number;
@@ -188,12 +188,12 @@ export interface FailsafeRequest {
 }
 
 export type FailsafeOutcome =
-  /** lsn: our received or replayed position, for the sender's slots; null when unknown. */
+  /** lsn: this member's received or replayed position, for the sender's slots; null when unknown. */
   | { readonly kind: "accepted"; readonly lsn: Lsn | null }
   | { readonly kind: "running-as-leader" }
   | { readonly kind: "refused"; readonly reason: string };
 
-/** Of the group of voters. Members are named as in the status, or by their address. */
+/** A change of the raft group. Members are named as in the status, or by their address. */
 export type RaftChange =
   | { readonly kind: "add"; readonly address: string; readonly name: string | null; readonly votes: boolean }
   | { readonly kind: "remove"; readonly name: string }
@@ -215,10 +215,11 @@ export interface ApiPort {
    */
   version(): number;
   /**
-   * True while we hold the lock and the lease, counted from the send of the last acknowledged renewal, runs.
+   * True while this member holds the lock and the lease, counted from the send of the last acknowledged
+   * renewal, runs.
    */
   holdsLease(): boolean;
-  /** ms until the lease ends; 0 when we don't hold one. */
+  /** ms until the lease ends; 0 when this member does not hold one. */
   leaseRemainingMs(): number;
   /** Calls `listener` after each increase of version(); returns what ends that. */
   onChange(listener: () => void): () => void;

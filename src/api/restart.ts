@@ -85,8 +85,8 @@ function parseRestart(body: JsonObject, nowMs: number): Parsed {
 }
 
 /**
- * True when our PostgreSQL is one that the request means. Also for scheduled restarts, when their time has
- * come.
+ * True when this member's PostgreSQL is one that the request means. Also for scheduled restarts, when their
+ * time has come.
  */
 export function restartConditionsMet(conditions: RestartConditions, view: ApiView): boolean {
   const status = statusJson(view);

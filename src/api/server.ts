@@ -27,7 +27,10 @@ export interface ApiServer {
 }
 
 export interface ServerOptions {
-  /** Told what strangers do, and of errors that are our own fault; limited by kind here. @default silent */
+  /**
+   * Told what strangers do, and of errors that are the server's own fault; limited by kind here. @default
+   * silent
+   */
   readonly log?: Log;
   /** @default they are logged */
   readonly onError?: AppOptions["onError"];

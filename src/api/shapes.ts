@@ -1,6 +1,6 @@
 /**
  * The JSON that the API answers with (docs/compatibility.md section 10.3, 10.4), as types shared by the
- * server and its clients. Fields under `agent` are ours; everything else is Patroni's.
+ * server and its clients. Fields under `agent` are additions; everything else is Patroni's.
  */
 import type { ReinitializeStatus } from "../model/reinitialize_status.ts";
 import type { JsonObject } from "../model/json.ts";
@@ -125,7 +125,7 @@ export interface TimingJson {
     readonly budget_ms: number;
     readonly verdict: string;
   }[];
-  /** Of the wall clock against the clock of leases, and times when a process stood still. */
+  /** Jumps of the wall clock against the clock of leases, and times when a process stood still. */
   readonly clock_jumps: readonly {
     readonly process: "agent" | "guard";
     readonly count: number;
@@ -155,7 +155,7 @@ export interface ClusterMemberJson {
   readonly replay_lag?: number | "unknown";
   readonly lsn?: string;
   readonly lag?: number | "unknown";
-  /** Ours. Absent when there is nothing to say. */
+  /** Not Patroni's. Absent when there is nothing to say. */
   readonly agent?: {
     readonly watchdog?: Pick<WatchdogFieldsJson, "mode" | "active" | "timeout">;
     /** With state `unknown`: what it was when it was last known, and how many seconds ago that was. */

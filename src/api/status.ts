@@ -155,7 +155,7 @@ function shownState(view: ApiView): string {
   return view.postgres.state === "running" && !view.sqlAnswers ? "unknown" : view.postgres.state;
 }
 
-/** While PostgreSQL answers, its own word counts; else the role that we gave it. */
+/** While PostgreSQL answers, its own word counts; else the role that the agent gave it. */
 function shownRole(view: ApiView): string {
   const given = view.status?.role ?? "uninitialized";
   if (view.dcs !== null && !isInitialized(view.dcs)) return given;

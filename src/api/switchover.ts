@@ -98,7 +98,7 @@ function brokenRule(
   return null;
 }
 
-/** Why the cluster as we see it cannot do that (412); null when someone could take over. */
+/** Why the cluster as this member sees it cannot do that (412); null when someone could take over. */
 export function obstacleTo(
   kind: Kind,
   view: ApiView,

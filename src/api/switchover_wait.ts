@@ -29,8 +29,8 @@ export function waitForOutcome(
 
 /**
  * null: not yet known. What became of it is what the raft leader has logged, once somebody can write: the
- * lock alone is granted before the promotion, which may fail. The request was applied here before we began to
- * wait: when it is gone without a result, it is over.
+ * lock alone is granted before the promotion, which may fail. The request was applied here before the wait
+ * began: when it is gone without a result, it is over.
  */
 function outcomeOf(view: ApiView, request: FailoverRecord, before: string | null): Response | null {
   const dcs = view.dcs;
@@ -41,7 +41,7 @@ function outcomeOf(view: ApiView, request: FailoverRecord, before: string | null
   return dcs.failover?.id !== request.id && holder !== null && holder === before ? failed(request, "") : null;
 }
 
-/** The body is Patroni's; why it failed is in a header of ours, which `agent ctl` prints. */
+/** The body is Patroni's; why it failed is in an additional header, which `agent ctl` prints. */
 function failed(request: FailoverRecord, reason: string): Response {
   const text = `${title(request)} failed`;
   const why = reason.replace(/[^\x20-\x7e]/g, " ").replace(text, "").replace(/^[:\s]+/, "");

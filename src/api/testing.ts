@@ -74,7 +74,7 @@ export class StubPort implements ApiPort {
     this.change({ config: { ...config, restapi: { ...config.restapi, ...part } } });
   }
 
-  /** Our own status and its copy among the others'. */
+  /** This member's own status and its copy among the others'. */
   changeStatus(part: Partial<MemberStatus>): void {
     const status = { ...this.#current.status!, ...part };
     const others = this.#current.statuses.filter((seen) => seen.status.name !== status.name);
@@ -88,7 +88,7 @@ export class StubPort implements ApiPort {
     this.change({ statuses });
   }
 
-  /** Turns our member into a standby of node2. */
+  /** Turns this member into a standby of node2. */
   becomeStandby(): void {
     this.lease = false;
     const standby = stubStatus("node1", false);

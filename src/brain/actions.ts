@@ -46,7 +46,7 @@ export type PostgresAction =
    */
   | { readonly kind: "joined-history" }
   /**
-   * Compare our history with that of `with` over its replication connection; result in
+   * Compare this member's history with that of `with` over its replication connection; result in
    * PostgresView.divergence.
    */
   | { readonly kind: "compare-history"; readonly with: Upstream };

@@ -20,7 +20,10 @@ export type Duty =
   | { readonly kind: "cancel-copy"; readonly why: string }
   /** Physical replication slots for `members`; none for `gone`, which have been missing for too long. */
   | { readonly kind: "slots"; readonly members: readonly string[]; readonly gone: readonly string[] }
-  /** Log the line of our timeline's history. `at`: when the epoch was granted; null: not known any more. */
+  /**
+   * Log the line of this member's timeline history. `at`: when the epoch was granted; null: not known any
+   * more.
+   */
   | {
     readonly kind: "record-history";
     readonly epoch: number;

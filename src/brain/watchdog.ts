@@ -137,8 +137,8 @@ export function careFor(situation: WatchdogSituation): Care {
   const { nowMs, unwanted, leaseRuns, harmless, frozen, unstoppable, sentMs, window } = situation;
   if (unwanted || (harmless && !leaseRuns)) return unstoppable ? "feed" : "stop";
   if (frozen) return "feed";
-  // The acknowledgement says that the lock is ours until s + TTL: it proves at s + A what it proved on its
-  // arrival.
+  // The acknowledgement says that this member has the lock until s + TTL: it proves at s + A what it proved
+  // on its arrival.
   const mayStill = leaseRuns && window.proven && sentMs !== null && nowMs <= sentMs + window.windowMs;
   return mayStill ? "feed" : "starve";
 }

@@ -72,7 +72,7 @@ const LOCAL_ONLY =
   "belongs to each member's own file: what is here is the same on all members, kept in their logs, and " +
   "shown to everybody who can reach GET /config. Remove it here, and set it there";
 const SECRET_KEYS: readonly string[] = ["password", "sslpassword", "keyfile_password", "passwd"];
-/** Of a connection string; not of a command, where it may be a variable's name. */
+/** A password in a connection string; not in a command, where it may be a variable's name. */
 const SECRET_SETTING = /(?:^|\s)(?:ssl)?password\s*=\s*\S/i;
 const CONNECTION_STRINGS: readonly string[] = ["primary_conninfo"];
 

@@ -1,4 +1,7 @@
-/** Files as people have them: our own examples, and the styles in which Patroni's users write theirs. */
+/**
+ * Files as people have them: the project's own examples, and the styles in which Patroni's users write
+ * theirs.
+ */
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { effectiveDynamic } from "./dynamic.ts";

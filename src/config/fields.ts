@@ -40,7 +40,7 @@ export const nonEmptyLine = field(
   (value) => oneLine.safeParse(value).data || undefined,
 );
 
-/** Of Linux, with the NUL at its end. */
+/** The longest path that Linux takes, with the NUL at its end. */
 const PATH_BYTES = 4096;
 const FILE = `a path of at most ${PATH_BYTES - 1} bytes, without control characters`;
 

@@ -36,7 +36,10 @@ export function dottedPath(path: Path): string {
   return text;
 }
 
-/** Of one severity: a text that is no configuration at all has a problem in every line. */
+/**
+ * The most issues of one severity that are shown: a text that is no configuration has a problem in every
+ * line.
+ */
 const MAX_SHOWN = 100;
 
 /** Collects issues and finds out where they are. */

@@ -9,9 +9,9 @@ import { isSlotNameCut, slotName } from "../model/slot_name.ts";
 
 /** PostgreSQL cuts longer names of roles, and what a connection says of itself. */
 export const MAX_NAME_BYTES = 63;
-/** Of PostgreSQL's programs: MAXPGPATH, less the longest name of a file below. */
+/** The longest path for PostgreSQL's programs: MAXPGPATH, less the longest name of a file below. */
 const MAX_PATH_BYTES = 900;
-/** Of the address of a Unix socket, with the NUL at its end. */
+/** Size of the address of a Unix socket, with the NUL at its end. */
 const SOCKET_PATH_BYTES = 108;
 const GUARD_SOCKET = "run/guard.sock";
 

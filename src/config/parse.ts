@@ -1,6 +1,6 @@
 /**
- * The local configuration: files and environment in, a LocalConfig or a list of sentences out. Pure: whoever
- * calls it has read the files (cli/config_source.ts). Never throws, and no message holds a secret.
+ * The local configuration: files and environment in, a LocalConfig or a list of sentences out. Pure: the
+ * caller has read the files (cli/config_source.ts). Never throws, and no message holds a secret.
  */
 import type * as z from "zod";
 import type { LocalConfig } from "../model/config.ts";
@@ -52,7 +52,7 @@ export interface ParsedConfig {
   readonly mergedYaml: JsonObject;
   /** A file for another store (etcd, ...) without a raft section: the one to add. Otherwise null. */
   readonly missingRaft: string | null;
-  /** Where each key is written: for whoever checks it against the host. */
+  /** Where each key is written: for a check against the host. */
   readonly locations: Locations;
 }
 

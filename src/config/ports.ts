@@ -22,7 +22,7 @@ export function checkPorts(sections: Sections, issues: Issues): void {
   });
 }
 
-/** Of the sections that are there. */
+/** The listeners of the sections that are there. */
 export function listenersOf({ raft, restapi, postgresql }: Sections): Listener[] {
   const listeners: Listener[] = [];
   // null on a member without a vote, which listens on any free port.

@@ -67,8 +67,8 @@ export function buildCtl(section: CtlSection, restapi: RestApiConfig | null, iss
 }
 
 /**
- * PATCH /config sets archive_command, restore_command and the like: whoever may change that runs commands on
- * every host.
+ * PATCH /config sets archive_command, restore_command and the like: a client that may change that runs
+ * commands on every host.
  */
 function requireLoopback(listen: HostPort, issues: Issues): void {
   if (isLoopback(listen.host)) return;

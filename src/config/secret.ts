@@ -12,7 +12,7 @@ export function isSecretKey(key: unknown): boolean {
   return SECRET_KEYS.includes(key);
 }
 
-/** Of one layer of the configuration, before an empty value counts as none. */
+/** Refuses empty secrets in one layer of the configuration, before an empty value counts as none. */
 export function refuseEmptySecrets(value: Json, path: Path, issues: Issues): void {
   if (Array.isArray(value)) return value.forEach((item, i) => refuseEmptySecrets(item, [...path, i], issues));
   if (!isJsonObject(value)) return;

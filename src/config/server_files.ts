@@ -11,7 +11,7 @@ import { checkText } from "./names.ts";
 import type { Json } from "../model/json.ts";
 import { isJsonObject, isSet } from "../model/merge.ts";
 
-/** Of one line: PostgreSQL takes no token that is longer. */
+/** The longest line: PostgreSQL takes no token that is longer. */
 const MAX_LINE_BYTES = 10_000;
 
 /** Decided by the agent itself. */

@@ -1,4 +1,4 @@
-/** Tags of a member: what they mean to us, and in which shape others see them. */
+/** Tags of a member: what they mean to the agent, and in which shape others see them. */
 import { boundsProblem, type JsonBounds } from "../model/bounded_json.ts";
 import type { Issues } from "./issues.ts";
 import { nearest } from "./check.ts";
@@ -17,7 +17,7 @@ export interface Tags {
 }
 
 /**
- * Of what one member publishes. Members judge the log by it: it must not be made smaller
+ * Bounds of the tags that one member publishes. Members judge the log by them: they must not be made smaller
  * (dcs/command_schema.ts).
  */
 export const TAGS_BOUNDS: JsonBounds = { maxBytes: 16 * 1024, maxDepth: 8, maxValues: 500, maxText: 4096 };

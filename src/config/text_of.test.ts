@@ -6,7 +6,7 @@ import { MINIMAL, parsedConfig } from "./testing.ts";
 import type { JsonObject } from "../model/json.ts";
 import { textOf } from "../model/text_of.ts";
 
-/** Of these `String` makes no text: it throws. */
+/** `String` makes no text of these: it throws. */
 const MAPS = ['{"toString":1}', '[{"toString":1,"valueOf":2}]'];
 
 test("a text is itself, a scalar its text, and anything else its JSON", () => {

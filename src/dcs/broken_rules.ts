@@ -1,6 +1,6 @@
 /**
  * Rules of safety that the simulator switches off one at a time, to see that they are needed (`npm run sim --
- * --break RULE`). In the product none is: whoever composes it passes NOTHING_BROKEN.
+ * --break RULE`). In the product none is: its composition passes NOTHING_BROKEN.
  */
 export type BrokenRule =
   | "lease-from-receipt"

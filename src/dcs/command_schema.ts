@@ -26,7 +26,7 @@ import {
   wholeNumber,
 } from "../model/shape.ts";
 
-/** Of a whole command. raft takes 1 MiB. */
+/** Bounds of a whole command. raft takes 1 MiB. */
 export const COMMAND_BOUNDS: JsonBounds = {
   maxBytes: 1024 * 1024,
   maxDepth: 24,
@@ -47,7 +47,8 @@ const MAX_TTL_MS = 7 * 24 * 3600 * 1000;
 const MAX_NAME = 256;
 const MAX_ADDRESS = 1024;
 /**
- * Of reasons and results; the encoder cuts what is longer, so that no decision fails for its own explanation.
+ * The longest reason or result; the encoder cuts a longer one, so that no decision fails for its own
+ * explanation.
  */
 export const MAX_REASON = 1000;
 const MAX_SET = 128;

@@ -86,7 +86,7 @@ test("numbers are whole, and have a largest value", () => {
     true,
   );
   for (const value of [0, -1, 0.5, 604_800_001, 1e300, null, "5"]) expect(ttl(value)).toContain("grantMs");
-  // JSON writes no -0, Infinity or NaN, but whoever writes bytes can.
+  // JSON writes no -0, Infinity or NaN, but a peer that writes bytes can.
   const raw = (epoch: string) =>
     commandRefusal(
       bytes(

@@ -6,9 +6,9 @@ import { isSameMachine, type Life } from "../model/life.ts";
 import { type DcsState, knownMember } from "../model/records.ts";
 
 /**
- * Whoever is not in the set was not asked, and would not wait while its holder still writes without raft. Nor
- * was one asked that has another address than the set says: it may be another host, which took the name of
- * one that still answers.
+ * A member that is not in the set was not asked, and would not wait while its holder still writes without
+ * raft. Nor was a member asked that has another address than the set says: it may be another host, which took
+ * the name of one that still answers.
  */
 export function mayNotSucceed(state: DcsState, name: string): boolean {
   const { failsafe } = state;

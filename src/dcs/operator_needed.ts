@@ -39,7 +39,7 @@ export function operatorNeeded(state: DcsState, heard: readonly Heard[]): string
     "agent recover --force-new-cluster (docs/operations.md)";
 }
 
-/** By the machine: it alone can end its epoch, whoever has the name. */
+/** By the machine: it alone can end its epoch, no matter who has the name. */
 function isHolder({ name, life }: Heard, lock: LockRecord): boolean {
   return name === lock.holder && (lock.life === null || life === undefined || isSameMachine(lock.life, life));
 }

@@ -13,7 +13,7 @@ export const EPOCHS_PER_CLUSTER_EPOCH = 1_000_000_000;
 
 /**
  * Holds the first epoch, which nobody can renew: it is expired by the ordinary rule, wait_ttl after the raft
- * leader began. That is how the first grant waits until whoever may still live has fenced itself.
+ * leader began. That is how the first grant waits until every holder that may still live has fenced itself.
  */
 export const NOBODY = "nobody (recovered cluster)";
 
@@ -35,7 +35,8 @@ export function recoveredState(
       holder: NOBODY,
       reason: text,
       lastHolder: state.lock.lastHolder,
-      // Raft ids are others now: the last holder is known by its name, and whoever joins says who it is.
+      // Raft ids are others now: the last holder is known by its name, and a member that joins says who it
+      // is.
       life: null,
       ended: null,
       cleanStart: false,

@@ -22,7 +22,7 @@ import { readState } from "./state_schema.ts";
 export const MAX_EVENTS = 100;
 const MAX_EVENT_TEXT = 512;
 const MAX_RESULTS = 20;
-/** Of all members there are; raft has no more than 64. */
+/** The most members that the records keep; raft has no more than 64. */
 const MAX_MEMBERS = 128;
 /** Also where `maxLines` asks for all: at one failover an hour, half a year. */
 const MAX_HISTORY = 4096;

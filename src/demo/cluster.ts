@@ -270,8 +270,8 @@ export class Cluster {
   }
 
   /**
-   * Starts a client process that writes to whoever is primary among `hosts`. `prefix`: put before its
-   * command, to run it in another network namespace.
+   * Starts a client process that writes to the primary among `hosts`. `prefix`: put before its command, to
+   * run it in another network namespace.
    */
   startClient(hosts: readonly Host[] = this.members, prefix: readonly string[] = []): Client {
     const command = [...prefix, ...(this.options.clientCommand ?? [this.options.binary, "demo", "--client"])];
@@ -318,7 +318,7 @@ export class Cluster {
     rmSync(this.directory, { recursive: true, force: true });
   }
 
-  /** Ends only the clients: the cluster goes on without us. */
+  /** Ends only the clients: the cluster goes on without this process. */
   async leaveRunning(): Promise<void> {
     await Promise.all(this.#clients.map((client) => client.stop()));
     this.#leave();

@@ -77,8 +77,8 @@ export class Host {
       cwd: this.directory,
       env: { ...this.settings.env, HOME: this.directory },
       stdio: ["ignore", log, log],
-      // A session of its own: Ctrl-C at the terminal is for whoever drives the cluster, which then ends the
-      // hosts.
+      // A session of its own: Ctrl-C at the terminal is for the process that drives the cluster, which then
+      // ends the hosts.
       detached: true,
     });
     closeSync(log);

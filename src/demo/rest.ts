@@ -20,7 +20,7 @@ export interface RestReply {
   readonly text: string;
 }
 
-/** Of a node that is up: on a loaded machine an answer takes a while, and is an answer. */
+/** Time for the answer of a node that is up: on a loaded machine it takes a while, and is an answer. */
 const ANSWER_MS = 10_000;
 
 /** What a client of an API with `verify_client` shows, and whom it believes; PEM. */

@@ -9,7 +9,7 @@ export class SharedMemory {
   #files = new Set<string>();
   #segments = new Set<string>();
 
-  /** Of these processes, while they live. */
+  /** Notes the shared memory of these processes, while they live. */
   note(pids: readonly number[]): void {
     for (const pid of pids) {
       const { files, segments } = parseMaps(mapsOf(pid));
@@ -35,7 +35,8 @@ export class SharedMemory {
 }
 
 /**
- * Of /proc/PID/maps: POSIX segments by file, System V ones by id, which stands where a file has its inode.
+ * Shared memory in /proc/PID/maps: POSIX segments by file, System V ones by id, which stands where a file
+ * has its inode.
  */
 export function parseMaps(text: string): { readonly files: string[]; readonly segments: string[] } {
   const files: string[] = [];

@@ -34,7 +34,7 @@ export interface GuardClientOptions {
   readonly command: readonly string[];
   readonly clock: Clock;
   readonly log: Log;
-  /** Of this program: a guard of another one is upgraded. @default VERSION */
+  /** Release of this program: a guard of another one is upgraded. @default VERSION */
   readonly release?: string;
   /** The records say that this machine holds an unfenced epoch (pause). @default false */
   readonly unfenced?: () => boolean;
@@ -238,7 +238,7 @@ export class GuardClient implements GuardPort {
     return Math.min(MAX_FROZEN_MS, Math.max(0, this.#lease.longestMs) + STOP_BUDGET_MS);
   }
 
-  /** Another agent owns the data directory: what runs there is not ours to end. */
+  /** Another agent owns the data directory: this one may not end what runs there. */
   get #isTaken(): boolean {
     return (this.#wire?.taken ?? null) !== null;
   }

@@ -14,8 +14,8 @@
  * started there by hand is adopted under the lock alone: nothing is written while PostgreSQL runs, as the
  * guard must not wait for a disk then.
  *
- * A directory that is not there has no lock. Whoever makes one, moves one or finds another in its place
- * claims it before anything is done in it.
+ * A directory that is not there has no lock. An agent that makes one, moves one or finds another in its
+ * place claims it before anything is done in it.
  */
 import {
   closeSync,
@@ -35,7 +35,7 @@ import { OWNER_FILE } from "../model/owner_file.ts";
 import { ProcessGroup } from "./process_group.ts";
 import { identify, isSame, type ProcessId } from "./process_id.ts";
 
-/** Whoever only looks holds the lock for less than a millisecond. */
+/** A process that only looks holds the lock for less than a millisecond. */
 const TRIES = 10;
 const PAUSE_MS = 5;
 const EAGAIN = 11;
@@ -53,10 +53,12 @@ export type Claim =
 /** What is in the file. Processes are those of one boot. */
 interface Owner {
   readonly boot: string;
-  /** Of the data directory, "dev:ino": a copy of the file in a copy of the directory says nothing. */
+  /**
+   * Identity of the data directory, "dev:ino": a copy of the file in a copy of the directory says nothing.
+   */
   readonly directory: string;
   readonly raftDir: string;
-  /** Of the `run` directory in the raft directory, "dev:ino": the same path may lead elsewhere. */
+  /** Identity of the `run` directory in the raft directory, "dev:ino": the same path may lead elsewhere. */
   readonly identity: string;
   readonly guard: ProcessId | null;
   readonly agent: ProcessId | null;
@@ -144,7 +146,7 @@ export class DirectoryOwner {
     return why === null ? null : { kind: "taken", why: describe(this.#dataDir, this.#raftDir, owner, why) };
   }
 
-  /** Says in the file who we are; a rewind may have taken it away. */
+  /** Names this owner in the file; a rewind may have taken it away. */
   #sign(directory: HeldDirectory, purpose: "look" | "use"): Claim {
     if (purpose === "look" && isForeign(directory)) return { kind: "foreign" };
     if (purpose === "look" && isStrange(directory, this.#raftDir)) return { kind: "ours" };
@@ -300,6 +302,6 @@ function readText(path: string): string | null {
   try {
     return readFileSync(path, "utf8");
   } catch {
-    return null; // there is none, or it is not ours to read
+    return null; // there is none, or this user may not read it
   }
 }

@@ -352,8 +352,8 @@ function close(state: FenceState, pid: number, leftoversMs: number, nowMs: numbe
   if (postmaster === null || postmaster.killing || postmaster.pid !== pid) {
     return refuse(state, `there is no postmaster (pid ${pid})`);
   }
-  // Without a shutdown asked for by us, "shut down" may be what an earlier server has left in the control
-  // file.
+  // Without a shutdown that the guard asked for, "shut down" may be what an earlier server has left in the
+  // control file.
   if (!postmaster.ending) return refuse(state, "no shutdown was asked for");
   if (postmaster.frozenAtMs !== null) return refuse(state, "the postmaster is frozen");
   // What an undeclared one is, the control file does not say.

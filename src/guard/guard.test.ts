@@ -27,7 +27,7 @@ class Host implements Clock {
   readonly signals: number[] = [];
   readonly group: ProcessGroup;
   guard: Guard;
-  /** SIGKILL is queued for whoever is left. */
+  /** SIGKILL is queued for every process that is left. */
   kept = false;
   claim: Claim = { kind: "ours" };
 

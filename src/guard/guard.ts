@@ -34,7 +34,7 @@ const ZOMBIE_PATIENCE_MS = 2000;
 
 type Handled = Exclude<Operation, { readonly op: "hello" | "quit" | "upgrade" }>;
 
-/** Of one that is not our child only this is known. */
+/** How a process that is not the guard's child has ended: only that it is gone is known. null: it lives. */
 function endOf(process: ProcessId): ChildExit | null {
   return isSame(process) ? null : { code: null, signal: null };
 }
@@ -255,7 +255,7 @@ export class Guard {
     }
   }
 
-  /** What was done to how many processes, and how long it took: of a freeze, the part of K that is ours. */
+  /** What was done to how many processes, and how long it took: of a freeze, the guard's part of K. */
   #timed(signalAll: () => number): string {
     const beginMs = this.#parts.clock.now();
     const count = signalAll();
@@ -344,7 +344,7 @@ export class Guard {
     this.#apply({ kind: "exited" });
   }
 
-  /** Of the end of a postmaster that this program did not start, nobody tells us. */
+  /** Watches a postmaster that this program did not start: nobody tells the guard of its end. */
   #watch(): void {
     this.#watchTimer?.cancel();
     this.#watchTimer = this.#parts.clock.after(WATCH_MS, () => this.lookAtPostmaster());
@@ -407,8 +407,8 @@ export class Guard {
   }
 
   /**
-   * First at each wake-up. Whoever was away looks at the deadline before anything else, and then says that it
-   * was away.
+   * First at each wake-up. A guard that was away looks at the deadline before anything else, and then says
+   * that it was away.
    */
   #wake(tick: boolean): void {
     const { clock, wallMs } = this.#parts;

@@ -20,7 +20,7 @@ export interface GuardLifeOptions {
   readonly command: readonly string[];
   readonly clock: Clock;
   readonly log: Log;
-  /** A guard of our data directory has answered; from now on requests reach it. */
+  /** A guard of this agent's data directory has answered; from now on requests reach it. */
   onGuard(hello: Hello): void;
   onMessage(message: GuardMessage): void;
   /** Requests reach nobody any more. */
@@ -51,7 +51,7 @@ const RESPAWN_MS = 300;
 const DYING_MS = 2000;
 
 export class GuardLife {
-  /** The guard process that we know of, connected or not. */
+  /** The guard process that is known, connected or not. */
   process: ProcessId | null = null;
   /** Who answered on the connection; null without one. */
   hello: Hello | null = null;
@@ -148,7 +148,7 @@ export class GuardLife {
   #onHello(connection: GuardConnection, { hello, reply }: Answer): void {
     const { dataDir, log } = this.#options;
     if (hello === undefined) {
-      this.#complain(`the guard refuses us: ${reply.ok ? "no greeting" : reply.error}`);
+      this.#complain(`the guard refuses this agent: ${reply.ok ? "no greeting" : reply.error}`);
       connection.close();
     } else if (hello.dataDir !== dataDir) {
       this.#complain(`the guard is responsible for ${hello.dataDir}, not for ${dataDir}: asking it to end`);

@@ -21,7 +21,7 @@ export interface GuardParts {
    * there.
    */
   claim(purpose: "look" | "use"): Claim;
-  /** Starts PostgreSQL as our child and returns its pid; throws when that fails. */
+  /** Starts PostgreSQL as a child of this process and returns its pid; throws when that fails. */
   launch(spec: StartSpec, onExit: (exit: ChildExit) => void): number;
   /** How a child has ended that the program before this one started; null while it lives. */
   reap(pid: number): ChildExit | null;

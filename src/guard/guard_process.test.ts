@@ -373,7 +373,7 @@ test("PostgreSQL gets a session of its own, no descriptor of ours, and not our s
     expect(site.read("environment")).toContain("LANG=C");
     expect(site.read("environment")).not.toMatch(/NOTIFY_SOCKET|BUN_OPTIONS/);
     expect(site.read("arguments").trim()).toBe(`-D ${site.dataDir}`);
-    // 3 and above would be ours; the shell itself keeps its script at 10 or 255.
+    // 3 and above would be the guard's; the shell itself keeps its script at 10 or 255.
     expect(site.read("descriptors").trim().split("\n").filter((fd) => Number(fd) < 10)).toEqual([
       "0",
       "1",

@@ -15,7 +15,7 @@ const FIRST_ASK_MS = 1000;
 const MAX_PAUSE_MS = 60_000;
 
 export interface GuardUpgradeOptions {
-  /** Ours. */
+  /** The agent's own release. */
   readonly release: string;
   /** Command line of a guard process, without its options. */
   readonly command: readonly string[];
@@ -81,8 +81,8 @@ export class GuardUpgrade {
       if (reply?.ok === false) {
         this.#complain(`guard ${hello.pid} goes on as release ${hello.release}: ${reply.error}`);
       }
-      // Also after a yes: it may fail still. A guard that has become ours says so, and then there is nothing
-      // to ask.
+      // Also after a yes: it may fail still. A guard that has become this release says so, and then there is
+      // nothing to ask.
       if (reply !== null) this.#askLater(hello);
     });
   }

@@ -1,10 +1,10 @@
 /**
  * What a guard hands to the program that it becomes (upgrade_self.ts): all that it knows, as text. Pure.
  *
- * Whoever changes the meaning of a field raises STATE_VERSION: the two may be of different releases, in
- * either order. The agent asks for an upgrade only when it reads what the guard writes, and the guard checks
- * that once more, since there is no way back: a state that cannot be read ends the process, and PostgreSQL
- * with it.
+ * A change to the meaning of a field raises STATE_VERSION: the two may be of different releases, in either
+ * order. The agent asks for an upgrade only when it reads what the guard writes, and the guard checks that
+ * once more, since there is no way back: a state that cannot be read ends the process, and PostgreSQL with
+ * it.
  */
 import type { HeldDirectory } from "./directory_owner.ts";
 import type { FenceState } from "./fence.ts";
@@ -38,11 +38,11 @@ export interface HandedOver {
   readonly guard: GuardState;
   /** Who has handed over. */
   readonly release: string;
-  /** Of the guard process (protocol.ts, Hello): it is the same process, and remembers everything. */
+  /** Token of the guard process (protocol.ts, Hello): it is the same process, and remembers everything. */
   readonly token: string;
   readonly dataDir: string;
   readonly controllerPid: number;
-  /** What PostgreSQL is started with: ours has changed meanwhile. */
+  /** The value that PostgreSQL is started with: the guard's own has changed meanwhile. */
   readonly oomScoreAdj: string;
   /** The open file whose lock keeps other guards away. */
   readonly lockFd: number;

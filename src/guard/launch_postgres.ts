@@ -2,7 +2,7 @@
 import type { ChildExit } from "./guard_parts.ts";
 import type { StartSpec } from "./port.ts";
 
-/** Variables of our own supervision, which PostgreSQL and what it starts must not see. */
+/** Variables for the supervision of the agent itself, which PostgreSQL and what it starts must not see. */
 const NOT_FOR_POSTGRES = [
   "NOTIFY_SOCKET",
   "WATCHDOG_PID",
@@ -20,7 +20,8 @@ export interface Launcher {
 
 /**
  * Returns the pid, which is that of PostgreSQL from the start. Must be called on the main thread: the
- * parent-death signal follows the thread, not the process. Standard output and error are ours.
+ * parent-death signal follows the thread, not the process. Standard output and error are those of this
+ * process.
  */
 export function launchPostgres(
   launcher: Launcher,

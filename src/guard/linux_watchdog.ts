@@ -32,7 +32,7 @@ import {
 export class LinuxWatchdog implements WatchdogDevice {
   readonly path: string;
   readonly #user: string;
-  /** Why root could not keep it open for us; null: it did, or was not asked to. */
+  /** Why root could not keep it open for this process; null: it did, or was not asked to. */
   readonly #keptProblem: WatchdogProblem | null;
   #keptFd: number | null;
   /** The kept descriptor's device has been stopped. */
@@ -41,7 +41,7 @@ export class LinuxWatchdog implements WatchdogDevice {
   #takesTimeout = false;
   #tellsTimeLeft = true;
 
-  /** `user`: who we are, for advice. */
+  /** `user`: the user of this process, for advice. */
   constructor(path: string, user: string, kept: KeptDevice | null = null) {
     this.path = path;
     this.#user = user;

@@ -165,7 +165,8 @@ test("what the agent stopped after the guard, unheard yet, had made it go on, go
   fence.armed(1000);
   fence.guardSays(view({}));
   clock.advanceTo(1500);
-  // Both lay unread: it was frozen by the guard, too, and thawed with the renewal before our last SIGSTOP.
+  // Both lay unread: it was frozen by the guard, too, and thawed with the renewal before this fence's last
+  // SIGSTOP.
   fence.armed(60_000);
   fence.guardSays(view({ phase: "frozen" }));
   expect(did).toEqual(["freeze 1205"]);

@@ -15,8 +15,8 @@ import { identify, type ProcessId } from "./process_id.ts";
 import type { WireView } from "./protocol.ts";
 
 /**
- * The guard's turn comes first, and a freeze on a busy host takes 100 ms; ours is within the stop budget
- * still.
+ * The guard's turn comes first, and a freeze on a busy host takes 100 ms; the agent's is within the stop
+ * budget still.
  */
 const GRACE_MS = 200;
 /** As in the guard: timers stand still while the host is suspended. */
@@ -30,9 +30,13 @@ export interface LocalFenceParts {
   readonly group: Pick<ProcessGroup, "follow" | "freeze" | "thaw" | "kill" | "members" | "resolve">;
   readonly log: Log;
   readonly killAfterMs: () => number;
-  /** The records say that this machine's epoch is unfenced (pause): it does not end, whoever is silent. */
+  /**
+   * The records say that this machine's epoch is unfenced (pause): it does not end, no matter who is silent.
+   */
   readonly unfenced: () => boolean;
-  /** Everything of the data directory is dead, by our hand; `fenced`: because the lease had run out. */
+  /**
+   * Everything of the data directory is dead, by the agent's hand; `fenced`: because the lease had run out.
+   */
   onKilled(fenced: boolean): void;
 }
 
@@ -134,9 +138,9 @@ export class LocalFence {
   }
 
   /**
-   * The guard's word counts, but for what it cannot know: our last SIGSTOP may have come after it made
-   * PostgreSQL go on, while what it had said before lay unread here. So when it says that it runs, it is made
-   * to go on by us, too.
+   * The guard's word counts, but for what it cannot know: the agent's last SIGSTOP may have come after the
+   * guard made PostgreSQL go on, while what it had said before lay unread here. So when the guard says that
+   * PostgreSQL runs, the agent makes it go on, too.
    */
   #handBack(view: WireView): void {
     if (this.#state === "killing") return;
@@ -171,7 +175,7 @@ export class LocalFence {
     const nowMs = clock.now();
     const due = this.#state === "watching" && this.#isDue(nowMs);
     if (due && !this.#suspicious) {
-      // Our own loop may have been late: what the guard has said meanwhile is read first.
+      // The agent's own loop may have been late: what the guard has said meanwhile is read first.
       this.#suspicious = true;
       this.#timer?.cancel();
       this.#timer = clock.after(SECOND_LOOK_MS, () => this.#look());

@@ -1,4 +1,6 @@
-/** Opening a watchdog device, by whoever may: the agent, or root for it before it drops its privileges. */
+/**
+ * Opens a watchdog device, as the user who may: the agent's, or root for it before it drops its privileges.
+ */
 import { accessSync, constants, openSync } from "node:fs";
 import { deviceFacts, isCharacterDevice } from "./watchdog_facts.ts";
 import { stopWatchdog } from "./watchdog_ioctl.ts";
@@ -32,7 +34,7 @@ export function openBeforeDroppingPrivileges(path: string, user: string, leftRun
   return { path, fd: opened.value, resting, problem: null };
 }
 
-/** `user`: who we are or are to be, for advice. */
+/** `user`: the user that this process has or is to have, for advice. */
 export function openDevice(path: string, user: string): DeviceResult<number> {
   const problem = notOpenable(path, constants.F_OK, user);
   if (problem !== null) return { ok: false, problem };

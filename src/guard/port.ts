@@ -43,7 +43,7 @@ export interface GuardView {
   /** "none": no guard process answers. "partial": it supervises a postmaster that it did not start. */
   readonly state: "ok" | "partial" | "none";
   readonly pid: number | null;
-  /** Increases with every guard process we have been connected to: a new one remembers nothing. */
+  /** Increases with every guard process that the agent has been connected to: a new one remembers nothing. */
   readonly incarnation: number;
   readonly armed: { readonly epoch: number; readonly deadlineMs: number; readonly unfenced: boolean } | null;
   /** Highest epoch that was ended; it and everything below are refused for ever. 0: none. */

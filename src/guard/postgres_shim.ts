@@ -41,7 +41,7 @@ function neverWaitForReader(fd: number): void {
     duplicate(pipe, fd);
     closeSync(pipe);
   } catch (error) {
-    // Not ours to open (a pipe that root made), or no reader at all: it stays as it is.
+    // This user may not open it (a pipe that root made), or it has no reader at all: it stays as it is.
     if ((error as { code?: unknown }).code === undefined) throw error;
   }
 }

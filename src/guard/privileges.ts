@@ -20,7 +20,7 @@ const NICE = -10;
 export interface Privileges {
   /** What could be had, for one line of log. */
   readonly summary: string;
-  /** oom_score_adj that we were started with: what PostgreSQL gets. */
+  /** The oom_score_adj that this process was started with, which PostgreSQL gets. */
   readonly oomScoreAdj: string;
 }
 

@@ -133,7 +133,7 @@ test.skipIf(!mayMount)(
         expect([pidsOf(group), group.findPostmaster()?.pid]).toEqual([[pid], pid]);
         expect(group.staleLock()).toBeNull();
         await until("it is ended", () => group.kill(identify(pid)));
-        // What comes to that path later is not ours.
+        // What comes to that path later belongs to somebody else.
         group.follow(null);
         const stranger = startDetached("exec sleep 60", other);
         await until("it runs", () => readProcess(stranger)?.name === "sleep");

@@ -94,7 +94,7 @@ export class ProcessGroup {
   /**
    * Where the postmaster works now: its data directory may have been moved, and its children with it. Looks
    * on disk only when that is a new place. null: it is gone, with its children, and what comes to that place
-   * later is not ours.
+   * later belongs to somebody else.
    */
   follow(postmaster: ProcessId | null): void {
     if (postmaster === null) {
@@ -158,10 +158,10 @@ export class ProcessGroup {
    * number is somebody else's, for as long as that one lives. Reads the disk.
    *
    * "stranger" is said only with the proof that no PostgreSQL of this directory lives: no process works in
-   * it, and the one that is named acts as another user (the postmaster has the owner's, which is ours) or is
-   * seen to work in another directory. What cannot be seen proves nothing. Of a server in another container,
-   * whose processes do not show here, the lock of the directory tells (directory_owner.ts), and PostgreSQL
-   * itself looks for its shared memory.
+   * it, and the one that is named acts as another user (the postmaster has the owner's, which is the
+   * guard's) or is seen to work in another directory. What cannot be seen proves nothing. Of a server in
+   * another container, whose processes do not show here, the lock of the directory tells
+   * (directory_owner.ts), and PostgreSQL itself looks for its shared memory.
    */
   staleLock(): StaleLock | null {
     const pid = this.#lockHolder();
@@ -220,13 +220,14 @@ export class ProcessGroup {
   }
 
   /**
-   * SIGSTOP for everyone, until a scan that began when whoever forks was stopped shows nobody new. A process
-   * with SIGSTOP queued runs no instruction of its own, but a fork that had begun goes on to its end, and its
-   * child has no SIGSTOP. May be repeated.
+   * SIGSTOP for everyone, until a scan that began when every forking process was stopped shows nobody new. A
+   * process with SIGSTOP queued runs no instruction of its own, but a fork that had begun goes on to its end,
+   * and its child has no SIGSTOP. May be repeated.
    *
-   * The postmaster comes after the others, here and in kill(), and before them in thaw(): whoever signals may
-   * be killed at any point, and then the postmaster, which the kernel or we told to end, has to end the rest.
-   * Stopped, it could not, and backends that were not reached yet would go on acknowledging.
+   * The postmaster comes after the others, here and in kill(), and before them in thaw(): the process that
+   * signals may be killed at any point, and then the postmaster, which the kernel or this process told to
+   * end, has to end the rest. Stopped, it could not, and backends that were not reached yet would go on
+   * acknowledging.
    *
    * Returns to how many it was sent.
    */
@@ -255,7 +256,7 @@ export class ProcessGroup {
   /** Returns to how many it was sent. */
   thaw(named: ProcessId | null): number {
     const postmaster = living(named);
-    // Looked for while nobody runs yet: whoever goes on competes with us for the processor.
+    // Looked for while nobody runs yet: processes that go on compete with this one for the processor.
     const pids = new Set(this.members().map(({ pid }) => pid));
     if (postmaster !== null) { for (const pid of childrenOf(postmaster)) pids.add(pid); }
     let sent = postmaster !== null && signalProcess(postmaster, SIGCONT, this.#send) ? 1 : 0;
@@ -265,7 +266,7 @@ export class ProcessGroup {
 
   /**
    * One pass; true when nothing was left at its end. To be repeated until then: dying takes time. SIGQUIT
-   * keeps the postmaster from forking, and makes it finish what we may not.
+   * keeps the postmaster from forking, and makes it finish what this process may not.
    */
   kill(named: ProcessId | null): boolean {
     const postmaster = living(named);
@@ -286,7 +287,7 @@ export class ProcessGroup {
     return members.every(isStoppedOrWill);
   }
 
-  /** After kill(): whoever is left can run no instruction any more. `named`: wherever it works. */
+  /** After kill(): a process that is left can run no instruction any more. `named`: wherever it works. */
   allDoomed(named: ProcessId | null): boolean {
     const postmaster = named !== null && isSame(named) ? readProcess(named.pid) : null;
     return this.members().every(isDoomed) && (postmaster === null || isDoomed(postmaster));
@@ -333,7 +334,7 @@ export class ProcessGroup {
     try {
       return inodeAt(`/proc/${pid}/cwd/`);
     } catch {
-      return null; // gone, or not ours to see
+      return null; // gone, or this user may not see it
     }
   }
 }

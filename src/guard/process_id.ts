@@ -25,7 +25,7 @@ export function living(id: ProcessId | null): ProcessId | null {
   return id !== null && isSame(id) ? id : null;
 }
 
-/** False when it is gone, or not ours to signal. */
+/** False when it is gone, or this user may not signal it. */
 export function signalProcess(id: ProcessId, signal: number, send = sendSignal): boolean {
   return isSame(id) && send(id.pid, signal).ok;
 }

@@ -37,7 +37,7 @@ export type Operation =
 /** Become the program that the controller runs (upgrade_self.ts). The answer comes before that is done. */
 export interface UpgradeOperation {
   readonly op: "upgrade";
-  /** Where its file lies, in case /proc does not show it to us. */
+  /** Where its file lies, in case /proc does not show it to this process. */
   readonly program: string;
   /** Device and inode of that file, "dev:ino". */
   readonly file: string;
@@ -104,7 +104,7 @@ export interface Hello {
   readonly dataDir: string;
   /** Release of the guard's program. Missing: of the time before guards were upgraded in place. */
   readonly release?: string;
-  /** Of the state that it hands over. */
+  /** Version of the state that it hands over. */
   readonly stateVersion?: number;
 }
 
@@ -113,8 +113,8 @@ export function encode(message: Request | GuardMessage): Uint8Array {
 }
 
 /**
- * Bytes in, lines out. A line without an end after MAX_LINE_BYTES is an error: the other side is none of
- * ours.
+ * Bytes in, lines out. A line without an end after MAX_LINE_BYTES is an error: the other side is no part of
+ * the agent.
  */
 export class LineReader {
   #pending = new Uint8Array(0);
@@ -237,7 +237,8 @@ function decodeSpec(value: unknown): StartSpec | null {
 }
 
 /**
- * null for what this release does not know. The guard is our own program: its views are taken as they come.
+ * null for what this release does not know. The guard is the agent's own program: its views are taken as
+ * they come.
  */
 export function decodeGuardMessage(line: string): GuardMessage | null {
   const fields = parseFields(line);

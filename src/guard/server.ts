@@ -78,7 +78,7 @@ export function runGuard(options: GuardOptions): void {
   new GuardServer(options, lockFd, handed).listen();
 }
 
-/** The directory of the socket, ours alone; null when another guard holds it. */
+/** The directory of the socket, this guard's alone; null when another guard holds it. */
 function prepareDirectory(socketPath: string): number | null {
   const dir = dirname(socketPath);
   mkdirSync(dir, { recursive: true, mode: 0o700 });
@@ -204,7 +204,7 @@ class GuardServer {
 
   #stayAlive(): void {
     process.on("SIGCHLD", () => this.#guard.lookAtPostmaster());
-    // A service manager that ends everything of ours at once ends the agent too, which then stops PostgreSQL
+    // A service manager that ends the whole service at once ends the agent too, which then stops PostgreSQL
     // in order.
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
       process.on(signal, () => {
@@ -269,7 +269,7 @@ class GuardServer {
 
   /**
    * The newest agent is the controller. Release 1 speaks version 1 only; a newer agent has to speak it with
-   * us.
+   * this guard.
    */
   #takeOver(socket: GuardSocket, id: number, version: number): void {
     if (version < PROTOCOL_VERSION) {

@@ -1,4 +1,7 @@
-/** Starts a guard process that outlives us: a session of its own, no standard input, our output. */
+/**
+ * Starts a guard process that outlives the agent: a session of its own, no standard input, the agent's
+ * output.
+ */
 import type { Log } from "../lib/log.ts";
 import { EXIT_ANOTHER_GUARD } from "./exit_codes.ts";
 

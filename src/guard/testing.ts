@@ -107,7 +107,7 @@ export class Site {
     return { program, args: ["-D", dataDir], env: { PATH: process.env.PATH ?? "", ...env }, dataDir, epoch };
   }
 
-  /** The stand-in without a guard, as an operator would start it: not a child of ours. */
+  /** The stand-in without a guard, as an operator would start it: not a child of this process. */
   startByHand(): number {
     return startDetached(`exec setsid ${this.#program} -D ${this.dataDir}`, this.root);
   }

@@ -34,7 +34,7 @@ function openIfThere(path: string): number | null {
   try {
     return openSync(path, constants.O_RDONLY);
   } catch {
-    return null; // gone, or not ours to look at
+    return null; // gone, or this user may not look at it
   }
 }
 

@@ -61,7 +61,7 @@ function statOf(path: string): Stats | null {
   try {
     return statSync(path);
   } catch {
-    return null; // not there, or in a directory that we may not enter: opening will say which
+    return null; // not there, or in a directory that this user may not enter: opening will say which
   }
 }
 

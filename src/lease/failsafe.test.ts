@@ -192,7 +192,7 @@ test("an extension counts from the send of the questions, and extends only a lea
   expect(holder.validUntilMs).toBe(3000 + 4500);
   expect(holder.extend(3, 3000, TTL, 4100)).toBe(false);
   expect(holder.extend(2, 4000, TTL, 4100)).toBe(false);
-  // Nobody knows who writes once it has run out, whoever accepted before.
+  // Nobody knows who writes once it has run out, no matter who accepted before.
   expect(holder.extend(3, 7400, TTL, 7500)).toBe(false);
   expect(holder.validUntilMs).toBe(7500);
 });

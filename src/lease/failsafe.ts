@@ -3,15 +3,15 @@
  * the set logged under e; if all accept, its lease counts from the send s of the questions. Pure; the
  * questions themselves are sent by src/agent/lease/failsafe.ts.
  *
- * Invariant: whoever may write under a later epoch begins only after P's PostgreSQL cannot acknowledge any
- * more. While a set is in the records,
+ * Invariant: a member that may write under a later epoch begins only after P's PostgreSQL cannot acknowledge
+ * any more. While a set is in the records,
  * - only its members may be granted an epoch, e + 1 or any later one (state_machine.ts), and only at the
  *   addresses and with the raft ids that are asked: e + 1 may come to nothing, and P's lease outlive it; a
  *   name, and an address with it, may come to belong to another host, which never accepted anything;
  * - each of them accepted at x >= s, and writes under no other epoch before x + wait_ttl, nor within wait_ttl
  *   of the start of its agent, which has forgotten its x. P is stopped by s + L/(1-rho) + J + K, which is not
  *   later by I1;
- * - wait_ttl is not lowered, so whatever ttl P counted on, whoever waits waits as long.
+ * - wait_ttl is not lowered, so whatever ttl P counted on, each one that waits waits as long.
  * P extends only a lease that still runs: so nobody writes under a later epoch at that moment, and all who
  * may later are bound by what they answer. No majority, and no knowledge that the members' records are fresh,
  * is needed for that.
@@ -94,9 +94,9 @@ export class FailsafeSets {
   }
 
   /**
-   * Everybody who could be granted the next epoch, whichever of our proposals have taken effect, without
-   * ourselves. null: failsafe mode cannot be used: no set of ours is logged, its removal may be under way, or
-   * nobody else is in it.
+   * Everybody who could be granted the next epoch, whichever of this member's proposals have taken effect,
+   * without itself. null: failsafe mode cannot be used: no set of this member is logged, its removal may be
+   * under way, or nobody else is in it.
    */
   toAsk(epoch: number, self: string, { failsafe }: DcsState): FailsafeMembers | null {
     if (epoch !== this.#epoch || !this.#isOurs(failsafe)) return null;
@@ -196,8 +196,8 @@ export class FailsafePromise {
   }
 
   /**
-   * Accepting is always safe, as it only makes us wait; refusing as well. It is refused where it would be
-   * pointless.
+   * Accepting is always safe, as it only makes this member wait; refusing as well. It is refused where it
+   * would be pointless.
    */
   answer(question: FailsafeQuestion, view: AcceptorView, nowMs: number): FailsafeAnswer {
     const { epoch, holder, to, node } = question;
@@ -216,7 +216,7 @@ export class FailsafePromise {
     if (view.guardEpoch === null) return refused("no guard answers here");
     const newest = Math.max(lock.epoch, view.guardEpoch);
     if (newest > epoch) return refused(`epoch ${epoch} is over: ${newest} is known here`);
-    // Ours may be older records than the holder's, but what they say of this very epoch is final.
+    // This member's records may be older than the holder's, but what they say of this very epoch is final.
     if (lock.epoch === epoch && lock.holder !== holder) {
       return refused(`${holder} does not hold epoch ${epoch} any more`);
     }
@@ -229,9 +229,9 @@ export class FailsafePromise {
 
   /**
    * Until when this member must not begin to write under the epoch that the records give it; -Infinity: it
-   * need not wait. To be asked at the moment of the promotion or the start: records that say that the lock is
-   * ours say as well whether the holder of a set may still be writing, and they know wait_ttl as of that set
-   * or later.
+   * need not wait. To be asked at the moment of the promotion or the start: records that give this member
+   * the lock say as well whether the holder of a set may still be writing, and they know wait_ttl as of that
+   * set or later.
    */
   waitUntilMs(self: string, state: DcsState): number {
     const { failsafe } = state;

@@ -20,17 +20,20 @@ export class Grantor {
   #term: number | null = null;
   #leaderSinceMs = 0;
   #epoch = 0;
-  /** The lease counts from here on our clock: t0 of the last renewal that was confirmed, or the grant. */
+  /**
+   * The lease counts from here on this node's clock: t0 of the last renewal that was confirmed, or the
+   * grant.
+   */
   #countedFromMs = -Infinity;
   #expiring: number | null = null;
-  /** Whom grants of this epoch name that were proposed in our term and may still be applied. */
+  /** Whom grants of this epoch name that were proposed in this node's term and may still be applied. */
   #granting: { readonly epoch: number; readonly holders: readonly string[] } | null = null;
   /** First acknowledgement this leader gave under the present grant ttl: lowering waits for it. */
   #grantTtlMs = 0;
   /**
-   * Of records that had the present grant ttl, with no other one since; null: none are known in this term.
-   * What earlier leaders logged is not seen one by one: between two looks the grant ttl may have been raised,
-   * and lowered again.
+   * Revision of records that had the present grant ttl, with no other one since; null: none is known in this
+   * term. Commands of earlier leaders are not seen one by one: between two looks the grant ttl may have been
+   * raised, and lowered again.
    */
   #grantRevision: number | null = null;
   #firstAckUnderGrantMs: number | null = null;
@@ -51,8 +54,8 @@ export class Grantor {
 
   /**
    * This node leads `term` since `nowMs`. A new leader knows no renewals, so it waits a full ttl from this
-   * moment: whoever confirmed P's last renewal did so before voting for us, hence before now (intersection of
-   * majorities).
+   * moment: each node that confirmed P's last renewal did so before voting for this one, hence before now
+   * (intersection of majorities).
    */
   lead(term: number, nowMs: number): void {
     if (this.#term === term) return;
@@ -107,7 +110,8 @@ export class Grantor {
     // From the moment expire(e) is proposed it may take effect: no acknowledgement may outlive it.
     if (this.#expiring === renewal.epoch) return null;
     this.#countedFromMs = Math.max(this.#countedFromMs, pending.receivedMs);
-    // Everything of earlier leaders is applied by now, and in our term nobody else changes the grant ttl.
+    // Everything of earlier leaders is applied by now, and in this node's term nobody else changes the grant
+    // ttl.
     this.#grantRevision ??= state.revision;
     const { countsOnMs = Infinity } = renewal;
     // Sent by one that knew of the present grant ttl: a promise of before may have been broken by a longer
@@ -125,9 +129,9 @@ export class Grantor {
   }
 
   /**
-   * Our own loop was `lateMs` late. What the holder sent meanwhile lies unread, so that time says nothing
-   * about it: as much is waited as was left before, and no more than a ttl. Only ever later, so I1 is as it
-   * was.
+   * This node's own loop was `lateMs` late. What the holder sent meanwhile lies unread, so that time says
+   * nothing about it: as much is waited as was left before, and no more than a ttl. Only ever later, so I1 is
+   * as it was.
    */
   stalled(state: DcsState, lateMs: number, nowMs: number): void {
     if (this.#term === null || state.lock.holder === null || this.#expiring === state.lock.epoch) return;
@@ -136,14 +140,15 @@ export class Grantor {
   }
 
   /**
-   * The end of the lock's lease on our clock; Infinity when nobody holds it. Meaningful only while leading.
+   * The end of the lock's lease on this node's clock; Infinity when nobody holds it. Meaningful only while
+   * leading.
    */
   deadlineMs(state: DcsState): number {
     if (state.lock.holder === null) return Infinity;
     return Math.max(this.#leaderSinceMs, this.#countedFromMs) + longestWaitMs(state);
   }
 
-  /** Whether expire(e) is to be proposed now, in our own term only. */
+  /** Whether expire(e) is to be proposed now, in this node's own term only. */
   expiryDue(state: DcsState, nowMs: number): boolean {
     return !state.lock.unfenced && this.leaseOver(state, nowMs);
   }
@@ -187,7 +192,8 @@ export class Grantor {
   /**
    * Whom the lock may pass to by what this leader has proposed, without anything more being decided. Only one
    * of the grants of an epoch takes effect, so that none is left when one was applied. A grant by an earlier
-   * leader is applied, or gone, before an entry of our own term is applied; before that nobody is removed.
+   * leader is applied, or gone, before an entry of this leader's own term is applied; before that nobody is
+   * removed.
    */
   mayBeHolder(state: DcsState): readonly string[] {
     const { holder, epoch } = state.lock;

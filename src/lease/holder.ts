@@ -37,7 +37,7 @@ export class Holder {
     this.#broken = broken;
   }
 
-  /** Epoch we renew; null when we hold nothing. */
+  /** The epoch that this node renews; null when it holds nothing. */
   get epoch(): number | null {
     return this.#epoch;
   }
@@ -52,7 +52,7 @@ export class Holder {
     return this.#acknowledged;
   }
 
-  /** s of the latest renewal of this epoch that was acknowledged to us; null: none yet. */
+  /** s of the latest renewal of this epoch that was acknowledged to this node; null: none yet. */
   get provenMs(): number | null {
     return this.#provenMs;
   }
@@ -72,7 +72,7 @@ export class Holder {
 
   /**
    * Begins to hold an epoch. `adoptedUntilMs`: the deadline that the guard holds for it already, after a
-   * restart of the agent; that lease was acknowledged to our predecessor.
+   * restart of the agent; that lease was acknowledged to this agent's predecessor.
    */
   begin(epoch: number, adoptedUntilMs: number | null): void {
     if (this.#epoch === epoch) return;
@@ -107,8 +107,8 @@ export class Holder {
 
   /**
    * The renewal to send now, with s noted before it leaves. Call only while holding an epoch. `known`: the
-   * deadline that the guard has confirmed, with no later one on its way to it, and the revision of our
-   * records; null: not known.
+   * deadline that the guard has confirmed, with no later one on its way to it, and the revision of this
+   * node's records; null: not known.
    */
   renew(
     holder: string,
@@ -135,7 +135,7 @@ export class Holder {
     return promises ? { ...renewal, countsOnMs, revision: known.revision } : renewal;
   }
 
-  /** True when the acknowledgement moved our deadline. */
+  /** True when the acknowledgement moved this node's deadline. */
   acknowledge(ack: RenewalAck, nowMs: number): boolean {
     if (ack.epoch !== this.#epoch || ack.incarnation !== this.#incarnation) return false;
     const sent = this.#sent.get(ack.seq);
@@ -144,7 +144,7 @@ export class Holder {
     this.#sent.delete(ack.seq);
     this.#roundTripMs = nowMs - sentMs;
     // From the SEND: Q's t0 is not before s, so Q waits at least until s + TTL. Counted from the receipt of
-    // the acknowledgement, a delay of the answer would lengthen our lease beyond what Q waits.
+    // the acknowledgement, a delay of the answer would lengthen this node's lease beyond what Q waits.
     const from = this.#broken.has("lease-from-receipt") ? nowMs : sentMs;
     const grantMs = Math.min(ack.grantTtlMs, mostMs);
     const lease = this.#broken.has("no-jk-room") ? grantMs : this.#leaseFromTtl(grantMs);
@@ -164,14 +164,14 @@ export class Holder {
   }
 
   /**
-   * Everybody whom failsafe mode asks has accepted; the first question left at `sentMs`. True when that moved
-   * our deadline. Only a lease that runs is extended, and only one that raft has acknowledged to this start
-   * of the agent: why that is needed, and enough, is said in failsafe.ts.
+   * Everybody whom failsafe mode asks has accepted; the first question left at `sentMs`. True when that
+   * moved this node's deadline. Only a lease that runs is extended, and only one that raft has acknowledged
+   * to this start of the agent: why that is needed, and enough, is said in failsafe.ts.
    */
   extend(epoch: number, sentMs: number, grantTtlMs: number, nowMs: number): boolean {
     if (epoch !== this.#epoch || this.#provenMs === null) return false;
     if (!this.holds(nowMs) && !this.#broken.has("failsafe-lapsed")) return false;
-    // From the SEND, as for a renewal: whoever accepted did so after it, and waits from then on.
+    // From the SEND, as for a renewal: each member that accepted did so after it, and waits from then on.
     const from = this.#broken.has("failsafe-from-receipt") ? nowMs : sentMs;
     const until = from + this.#leaseFromTtl(Math.min(grantTtlMs, this.#countsOnMs));
     if (until <= nowMs || until <= this.#validUntilMs!) return false;

@@ -1,5 +1,5 @@
 /**
- * Whether this start of the agent may act on the lock that the records give to us. Release is final
+ * Whether this start of the agent may act on the lock that the records give to this node. Release is final
  * (DESIGN.md): an epoch that was, or may have been, released must never be renewed again. A restarted agent
  * does not remember what its predecessor released, so it keeps an epoch only if the guard, which outlives
  * agents and remembers, still has it armed; every other epoch that was granted to this life before the start
@@ -21,7 +21,7 @@ export interface TenureView {
   readonly lock: LockRecord;
   /** What this life is to the epoch on record. */
   readonly claim: Claim;
-  /** Epoch of the lock when our own record of this start was applied; null before. */
+  /** Epoch of the lock when this node's own record of this start was applied; null before. */
   readonly epochAtJoin: number | null;
   /** Highest epoch that this start of the agent has given up. */
   readonly givenUpEpoch: number;
@@ -29,15 +29,15 @@ export interface TenureView {
   readonly guardSpoke: boolean;
   readonly guardArmedEpoch: number | null;
   readonly guardEndedEpoch: number;
-  /** Epoch we have been holding until now; a guard that was replaced meanwhile does not end it. */
+  /** Epoch that this node has been holding until now; a guard that was replaced meanwhile does not end it. */
   readonly heldEpoch: number | null;
 }
 
 export function tenureOf(view: TenureView): Tenure {
   const { lock, claim, epochAtJoin, guardArmedEpoch, guardEndedEpoch, givenUpEpoch } = view;
   if (epochAtJoin === null) {
-    // Our records may be old. The guard knows an epoch that was acknowledged: renewing it can do no harm,
-    // since the raft leader acknowledges only the current epoch of the life that holds it.
+    // This node's records may be old. The guard knows an epoch that was acknowledged: renewing it can do no
+    // harm, since the raft leader acknowledges only the current epoch of the life that holds it.
     return guardArmedEpoch !== null && guardArmedEpoch > guardEndedEpoch && guardArmedEpoch > givenUpEpoch
       ? { kind: "holding", epoch: guardArmedEpoch }
       : { kind: "none" };

@@ -1,6 +1,6 @@
 /**
- * The inequalities of DESIGN.md, in milliseconds, and what follows from ttl. Pure arithmetic: whoever changes
- * a time goes through `timing`, which derives the rest and says, with the numbers, what would be broken.
+ * The inequalities of DESIGN.md, in milliseconds, and what follows from ttl. Pure arithmetic: every change
+ * of a time goes through `timing`, which derives the rest and says, with the numbers, what would be broken.
  *
  * `timingRules` is the only place where the inequalities stand: what is refused at the start and at a change
  * of the configuration, and what is shown of a running member, are two readings of it.

@@ -92,7 +92,7 @@ export function clockMs(clock: number): number {
 
 const PR_SET_PDEATHSIG = 1;
 
-/** The kernel sends `signal` to us when the thread that started us ends. Survives execv. */
+/** The kernel sends `signal` to this process when the thread that started it ends. Survives execv. */
 export function setParentDeathSignal(signal: number): SysResult {
   return result(libc().prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0));
 }
@@ -150,7 +150,8 @@ const WNOHANG = 1;
 
 /**
  * How a child has ended, which is reaped by that; null while it lives. For children that the runtime did not
- * start (it waits for its own). A child that is not ours is reported as ended, in an unknown way.
+ * start (it waits for its own). A process that is no child of this one is reported as ended, in an unknown
+ * way.
  */
 export function reapChild(pid: number): { code: number | null; signal: string | null } | null {
   const status = new Int32Array(1);
@@ -187,7 +188,7 @@ const MCL_CURRENT = 1;
 const MCL_FUTURE = 2;
 const MCL_ONFAULT = 4;
 
-/** Pages stay in memory once touched, so that a host that swaps cannot delay us. */
+/** Pages stay in memory once touched, so that a host that swaps cannot delay this process. */
 export function lockMemory(): SysResult {
   return result(libc().mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT));
 }

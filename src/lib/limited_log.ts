@@ -16,7 +16,7 @@ const REFILL_MS = 6000;
  */
 const MAX_KINDS = 50;
 const OTHER_KINDS = "other kinds";
-/** Of one line; what it quotes from outside is cut before (quotedOutside). */
+/** The longest line; what it quotes from outside is cut before (quotedOutside). */
 const MAX_LENGTH = 1000;
 
 interface Budget {

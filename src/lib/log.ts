@@ -40,7 +40,7 @@ export interface LogOptions {
   readonly now?: () => number;
 }
 
-/** Of a text: room for the stack of an error, and for the output of a program that failed. */
+/** The longest text: room for the stack of an error, and for the output of a program that failed. */
 const MAX_TEXT = 8000;
 
 const ranks: { readonly [level in Level]: number } = { debug: 0, info: 1, warning: 2, error: 3, critical: 4 };

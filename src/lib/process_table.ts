@@ -65,7 +65,10 @@ export function listPids(): number[] {
   return pids;
 }
 
-/** Of its main thread, as far as the kernel lists them: one may be missing while others end. */
+/**
+ * Children of the process's main thread, as far as the kernel lists them: one may be missing while others
+ * end.
+ */
 export function listChildren(pid: number): number[] {
   try {
     return readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").split(" ").filter(Boolean).map(Number);
@@ -74,7 +77,7 @@ export function listChildren(pid: number): number[] {
   }
 }
 
-/** Working directory; null for a kernel thread, a zombie, or a process that we may not look at. */
+/** Working directory; null for a kernel thread, a zombie, or a process that this user may not look at. */
 export function workingDirectory(pid: number): string | null {
   return readLink(`/proc/${pid}/cwd`);
 }

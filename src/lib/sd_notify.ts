@@ -7,7 +7,8 @@ import { CLOCK_MONOTONIC, clockMs, sendDatagram } from "./ffi.ts";
 let socket: string | null = null;
 
 /**
- * Takes NOTIFY_SOCKET out of the environment: children must not speak in our name. Call once at the start.
+ * Takes NOTIFY_SOCKET out of the environment: children must not speak in the agent's name. Call once at the
+ * start.
  */
 export function takeNotifySocket(environment: { [name: string]: string | undefined }): void {
   socket = environment["NOTIFY_SOCKET"] ?? null;

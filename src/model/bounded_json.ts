@@ -9,7 +9,7 @@ import type { Json } from "./json.ts";
 export interface JsonBounds {
   /** UTF-8 bytes of the text; of a value, characters of all its texts and keys together. */
   readonly maxBytes: number;
-  /** Of maps and lists in each other; 1: a map of scalars. */
+  /** Levels of maps and lists in each other; 1: a map of scalars. */
   readonly maxDepth: number;
   /** Maps, lists and scalars, all counted. */
   readonly maxValues: number;
@@ -18,7 +18,8 @@ export interface JsonBounds {
 }
 
 /**
- * Of the body of a request, and of what one command may carry. A real configuration needs a hundredth of it.
+ * Bounds of the body of a request, and of what one command may carry. A real configuration needs a hundredth
+ * of it.
  */
 export const JSON_BOUNDS: JsonBounds = {
   maxBytes: 256 * 1024,

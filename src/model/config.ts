@@ -39,7 +39,10 @@ export interface LocalConfig {
 }
 
 export interface RaftConfig {
-  /** host:port that the others reach us at; one of the initial addresses. null: takes part without a vote. */
+  /**
+   * host:port at which the others reach this member; one of the initial addresses. null: takes part without
+   * a vote.
+   */
   readonly selfAddr: string | null;
   readonly bindAddr: string;
   readonly partnerAddrs: readonly string[];

@@ -8,7 +8,7 @@ export interface FailsafeGapView {
   /** failsafe_mode. */
   readonly enabled: boolean;
   readonly state: Pick<DcsState, "lock" | "members"> | null;
-  /** Of the raft group. */
+  /** The voters of the raft group. */
   readonly voters: readonly {
     readonly addr: string;
     /** Since this agent was started. */
@@ -33,7 +33,7 @@ export function failsafeGap({ enabled, state, voters }: FailsafeGapView): string
     "(agent ctl raft remove)";
 }
 
-/** Of raft's status: it knows of every peer when it was last heard. */
+/** The voters of raft's status, which says of every peer when it was last heard. */
 export function votersHeard(
   { members }: {
     readonly members: readonly { addr: string; voter: boolean; lastContactMs: number | null }[];

@@ -45,7 +45,7 @@ export function addressKey({ host, port }: HostPort): string {
   return formatHostPort({ host: canonical, port });
 }
 
-/** Reaches this host only, whoever resolves it. */
+/** Reaches this host only, no matter who resolves it. */
 export function isLoopback(host: string): boolean {
   if (host.includes(":")) {
     const canonical = canonicalIpv6(host);
@@ -56,8 +56,8 @@ export function isLoopback(host: string): boolean {
 }
 
 /**
- * Whoever connects to `address` from this host meets the one who is reached at `own`, or listens on it. Names
- * are not looked up.
+ * A process of this host that connects to `address` meets the one that is reached at `own`, or listens on
+ * it. Names are not looked up.
  */
 export function leadsBack(address: HostPort, own: HostPort): boolean {
   if (address.port !== own.port) return false;

@@ -9,7 +9,10 @@ export const UNKNOWN_HOST = "unknown";
 
 /** Where a raft directory lies at present. */
 export interface MachinePlace {
-  /** Of the kernel, by boot_id, and of the process namespace: processes of another are not seen, or gone. */
+  /**
+   * Identity of the kernel, by boot_id, and of the process namespace: processes of another are not seen, or
+   * gone.
+   */
   readonly boot: string;
   /** Device and inode of the raft directory: a copy has others, as long as the host runs. */
   readonly device: string;

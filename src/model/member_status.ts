@@ -8,7 +8,7 @@ import type { Life } from "./life.ts";
 import type { Lsn } from "./lsn.ts";
 import type { PostgresRole, PostgresState } from "./postgres_view.ts";
 
-/** Of a member whose watchdog is in use, or should be. */
+/** The watchdog of a member where it is in use, or should be. */
 export interface WatchdogSummary {
   readonly mode: "automatic" | "required";
   readonly active: boolean;
@@ -63,8 +63,8 @@ export interface MemberStatus {
   readonly diskLsn: Lsn | null;
   readonly replicationState: string | null;
   /**
-   * Of the last primary: members that have streamed from it in the epoch `epochSeen`, which makes their WAL a
-   * part of its history. Absent from members of an older version.
+   * Only the last primary says it: members that have streamed from it in the epoch `epochSeen`, which makes
+   * their WAL a part of its history. Absent from members of an older version.
    */
   readonly streamedTo?: readonly string[];
   readonly following: string | null;

@@ -1,6 +1,6 @@
 /** What texts hold that not every place can: files with lines, terminals, PostgreSQL, programs. */
 
-/** Of every secret. PostgreSQL's own client cuts longer ones. */
+/** The most bytes of any secret. PostgreSQL's own client cuts longer ones. */
 export const MAX_SECRET_BYTES = 500;
 
 export function byteLength(text: string): number {

@@ -33,8 +33,8 @@ export type PostgresRole =
   | "promoted";
 
 /**
- * The data directory as found on disk. "half-written": ours, but a bootstrap, clone or rewind in it did not
- * finish.
+ * The data directory as found on disk. "half-written": this agent's own, but a bootstrap, clone or rewind in
+ * it did not finish.
  */
 export type DataDirectory =
   | { readonly kind: "absent" }
@@ -161,7 +161,7 @@ export interface PostgresView {
   readonly pendingRestart: {
     readonly [parameter: string]: { readonly old_value: string; readonly new_value: string };
   } | null;
-  /** When a server that ran, writable, ended without our asking; null when not crashed. */
+  /** When a server that ran, writable, ended without the agent's asking; null when not crashed. */
   readonly crashedAtMs: number | null;
   readonly action: RunningAction | null;
   /** null: none is under way, or only its preparation (a CHECKPOINT), which takes nothing away. */
@@ -171,7 +171,7 @@ export interface PostgresView {
   readonly displaced: Displaced | null;
   /** True once a checkpoint has completed since the promotion (rewind of others is safe). */
   readonly checkpointAfterPromote: boolean;
-  /** Result of comparing our history with that of the member named; null: not known yet. */
+  /** Result of comparing this member's history with that of the member named; null: not known yet. */
   readonly divergence: {
     readonly from: string;
     readonly timelineOfOther: number;
@@ -182,8 +182,8 @@ export interface PostgresView {
     readonly noRewind?: string;
   } | null;
   /**
-   * Lines of our timeline's history file: [timeline, LSN of the switch, reason]; empty on timeline 1 or
-   * unknown.
+   * Lines of the history file of this member's timeline: [timeline, LSN of the switch, reason]; empty on
+   * timeline 1 or unknown.
    */
   readonly timelineHistory: readonly (readonly [number, number, string])[];
   readonly state: PostgresState;

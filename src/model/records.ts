@@ -41,8 +41,8 @@ export interface LockRecord {
   /** True while the holder has logged unfenced(epoch) (pause): never expired automatically. */
   readonly unfenced: boolean;
   /**
-   * Of the last command that said whether this epoch is fenced; absent: none did that named the one before
-   * it.
+   * Revision of the last command that said whether this epoch is fenced; absent: none did that named the one
+   * before it.
    */
   readonly fencingRevision?: number;
 }
@@ -62,7 +62,7 @@ export interface FailoverRecord {
   readonly candidate: string | null;
   /** ISO 8601 with time zone; null: now. */
   readonly scheduledAt: string | null;
-  /** Identifies the request for whoever waits for its outcome. */
+  /** Identifies the request for those that wait for its outcome. */
   readonly id: string;
   /** The coordinator has checked it and it is due: the holder acts only on an accepted request. */
   readonly accepted: boolean;
@@ -126,7 +126,7 @@ export interface DcsState {
   readonly config: { readonly value: JsonObject; readonly revision: number } | null;
   readonly lock: LockRecord;
   readonly failover: (FailoverRecord & { readonly revision: number }) | null;
-  /** Outcome of the last requests, by id, for whoever waits: a bounded list, newest last. */
+  /** Outcome of the last requests, by id, for those that wait: a bounded list, newest last. */
   readonly failoverResults: readonly { readonly id: string; readonly ok: boolean; readonly text: string }[];
   readonly sync: SyncRecord & { readonly revision: number };
   readonly history: readonly HistoryLine[];

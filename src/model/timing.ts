@@ -60,8 +60,8 @@ export const LATENESS_KINDS = ["event_loop", "guard", "renewal"] as const;
 export type LatenessKind = (typeof LATENESS_KINDS)[number];
 
 /**
- * Of the last minutes; accurate to a bucket of the histogram, a fifth of the value. null: nothing was
- * measured.
+ * Quantiles of the last minutes, accurate to a bucket of the histogram, a fifth of the value. null: nothing
+ * was measured.
  */
 export interface Quantiles {
   readonly samples: number;

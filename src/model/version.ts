@@ -1,5 +1,6 @@
 /**
- * The versions that users see: ours, and the one of Patroni whose interfaces (REST, CLI, metrics) are spoken.
+ * The versions that users see: the agent's, and the one of Patroni whose interfaces (REST, CLI, metrics) are
+ * spoken.
  */
 
 export const VERSION = "0.1.0";

@@ -31,7 +31,8 @@ export async function archiveReady(input: ArchiveInput): Promise<string | null> 
   for (const name of list(status) ?? []) {
     if (!name.endsWith(".ready")) continue;
     const file = name.slice(0, -".ready".length);
-    // A shell command by definition. Not run in the data directory: whoever works there counts as PostgreSQL.
+    // A shell command by definition. Not run in the data directory: a process that works there counts as
+    // PostgreSQL.
     const result = await runProgram("sh", ["-c", archiveCommand(input.command, walDir, file)], {
       environment: "server",
       cwd: "/",

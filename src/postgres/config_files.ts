@@ -1,7 +1,7 @@
 /**
  * Puts the configuration of PostgreSQL on disk as Patroni does (docs/compatibility.md section 3.5), so that a
- * directory can move between the two: postgresql.conf is ours, the user's lies in postgresql.base.conf. Never
- * signals the server.
+ * directory can move between the two: postgresql.conf is the agent's, the user's lies in
+ * postgresql.base.conf. Never signals the server.
  */
 import type { Upstream } from "../brain/actions.ts";
 import type { EffectivePostgresql, LocalConfig, PostgresqlConfig } from "../model/config.ts";
@@ -58,7 +58,7 @@ export class ConfigFiles {
     this.file = join(this.#configDir, "postgresql.conf");
   }
 
-  /** Recovery settings now on disk; none when the file is not ours yet. */
+  /** Recovery settings now on disk; none when the file is not the agent's yet. */
   recovery(): RecoverySettings {
     return parseRecoverySettings(readText(this.file) ?? "") ?? NO_RECOVERY;
   }

@@ -99,7 +99,8 @@ function requiredFile(path: string): string {
 }
 
 /**
- * What every session of ours has: no user's search path, no waiting for synchronous standbys, times in UTC.
+ * What every session of the agent has: no user's search path, no waiting for synchronous standbys, times in
+ * UTC.
  */
 const SESSION = [
   "search_path=pg_catalog",

@@ -11,7 +11,7 @@ import { describeFailure, runProgram, succeeded } from "./run_program.ts";
 export interface ControlFile extends ControlData {
   readonly redoLsn: Lsn;
   readonly segmentBytes: number;
-  /** Of the primary, as last seen in the WAL: a standby needs at least these. By GUC name. */
+  /** Settings of the primary, as last seen in the WAL: a standby needs at least these. By GUC name. */
   readonly settings: { readonly [parameter: string]: number };
 }
 
@@ -23,7 +23,7 @@ const SETTINGS: { readonly [line: string]: string } = {
   "max_locks_per_xact setting": "max_locks_per_transaction",
 };
 
-/** Output of pg_controldata under LC_ALL=C. null when a line that we need is missing. */
+/** Output of pg_controldata under LC_ALL=C. null when a needed line is missing. */
 export function parseControlFile(output: string): ControlFile | null {
   const values = new Map<string, string>();
   for (const line of output.split("\n")) {
@@ -71,7 +71,7 @@ export type ControlResult =
 export async function readControlFile(programs: Programs, dataDir: string): Promise<ControlResult> {
   const result = await runProgram(programs.path("pg_controldata"), ["-D", dataDir], { timeoutMs: 10_000 });
   if (!succeeded(result)) return { ok: false, error: describeFailure("pg_controldata", result) };
-  // A wrong checksum is only a warning there: to us, values that nobody vouches for are none.
+  // A wrong checksum is only a warning there: here, values that nobody vouches for are none.
   if (/CRC does not match|checksum.*does not match/i.test(`${result.stdout}${result.stderr}`)) {
     return { ok: false, error: "pg_control is damaged: its checksum does not match" };
   }

@@ -129,7 +129,10 @@ export function removeEmptyDirectory(path: string): void {
   rmdirSync(path);
 }
 
-/** Removes one small directory that we made, with everything in it. Big ones go through a child process. */
+/**
+ * Removes one small directory that the agent made, with everything in it. Big ones go through a child
+ * process.
+ */
 export function removeSmallDirectory(path: string): void {
   rmSync(path, { recursive: true, force: true });
 }

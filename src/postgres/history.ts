@@ -48,8 +48,8 @@ export interface HistoryVerdict {
 }
 
 /**
- * Whether what we have is a beginning of what the other has: then we can follow it, else we must rewind or
- * copy.
+ * Whether the local history is a beginning of the other's: then this member can follow it, else it must
+ * rewind or copy.
  */
 export function compareHistories(local: LocalPosition, other: OtherHistory): HistoryVerdict {
   const { timeline, lsn } = local;
@@ -57,25 +57,25 @@ export function compareHistories(local: LocalPosition, other: OtherHistory): His
   if (local.systemId !== other.systemId) {
     return {
       verdict: "unknown",
-      detail: `another cluster: system identifier ${other.systemId}, ours is ${local.systemId}`,
+      detail: `another cluster: system identifier ${other.systemId}, this member's is ${local.systemId}`,
     };
   }
   // Timelines and positions say nothing of what two servers wrote on one timeline, to pg_rewind neither.
   if (local.wroteAlone !== null && local.wroteAlone <= other.timeline) {
     return {
       verdict: "diverged",
-      detail: `we wrote on timeline ${local.wroteAlone} without the lock`,
+      detail: `this member wrote on timeline ${local.wroteAlone} without the lock`,
       noRewind: `pg_rewind does not see what was written on timeline ${local.wroteAlone} without the lock`,
     };
   }
   if (timeline > other.timeline) {
     return {
       verdict: "diverged",
-      detail: `we are on ${at}, the other is still on timeline ${other.timeline}`,
+      detail: `this member is on ${at}, the other is still on timeline ${other.timeline}`,
     };
   }
   if (timeline === other.timeline) {
-    return { verdict: "same", detail: `both on timeline ${timeline}, we at ${formatLsn(lsn)}` };
+    return { verdict: "same", detail: `both on timeline ${timeline}, this member at ${formatLsn(lsn)}` };
   }
   const branch = other.history.find(([parent]) => parent === timeline);
   if (branch === undefined) {
@@ -88,10 +88,10 @@ export function compareHistories(local: LocalPosition, other: OtherHistory): His
   return lsn > branch[1]
     ? {
       verdict: "diverged",
-      detail: `we are on ${at}, beyond the switch at ${point} to timeline ${other.timeline}`,
+      detail: `this member is on ${at}, beyond the switch at ${point} to timeline ${other.timeline}`,
     }
     : {
       verdict: "same",
-      detail: `we are on ${at}, the switch to timeline ${other.timeline} was at ${point}`,
+      detail: `this member is on ${at}, the switch to timeline ${other.timeline} was at ${point}`,
     };
 }

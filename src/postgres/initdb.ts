@@ -41,7 +41,7 @@ export interface InitdbInput {
   readonly local: LocalConfig;
   readonly postgresql: PostgresqlConfig;
   readonly marker: UnfinishedMarker;
-  /** Directory of ours for the password file. */
+  /** Directory of the agent for the password file. */
   readonly ownDir: string;
   readonly signal: AbortSignal;
   readonly warn: (text: string) => void;

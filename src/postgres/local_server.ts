@@ -1,7 +1,7 @@
 /**
- * Connections to our own server as superuser, by whichever way works (local_ways.ts). While none works,
- * attempts are rare and the reasons are kept; what answers elsewhere in place of our server is never taken
- * for it.
+ * Connections to the member's own server as superuser, by whichever way works (local_ways.ts). While none
+ * works, attempts are rare and the reasons are kept; what answers elsewhere in place of this server is never
+ * taken for it.
  */
 import { readProcess } from "../lib/process_table.ts";
 import type { Credentials } from "../model/config.ts";
@@ -34,7 +34,7 @@ interface FailedWay {
   readonly error: unknown;
 }
 
-/** No way to our own server works. Its cause is the answer that says most. */
+/** No way to the member's own server works. Its cause is the answer that says most. */
 export class UnreachableError extends Error {
   override readonly name = "UnreachableError";
   /** What is the same while nothing new happens: each way with the code of its failure. */
@@ -159,14 +159,16 @@ export class LocalServer {
       connectTimeoutMs: leftMs,
       statementTimeoutMs: options.statementTimeoutMs,
     });
-    // A published address may lead to another member, a port to another server of this host: both have our
-    // system identifier or none of our business. A backend of our own is a child of our postmaster, in this
-    // host's process table.
+    // A published address may lead to another member, a port to another server of this host: both may have
+    // the same system identifier, or are no concern of this agent. A backend of the member's own server is a
+    // child of its postmaster, in this host's process table.
     const { backendPid } = connection;
     const own = pidFile === null || backendPid === null || readProcess(backendPid)?.parentPid === pidFile.pid;
     if (own) return connection;
     connection.close();
-    throw new Error(`another server answers there (no child of our postmaster, pid ${pidFile.pid})`);
+    throw new Error(
+      `another server answers there (no child of this member's postmaster, pid ${pidFile.pid})`,
+    );
   }
 
   #noteWay(way: Endpoint, failures: readonly FailedWay[]): void {

@@ -39,8 +39,8 @@ export type PendingRestart = {
 
 /**
  * What a restart would change. `desired`: name and value as configured; `inFiles`: values of
- * pg_file_settings, for changes that are not ours; `leftOut`: parameters that are configured but not written,
- * which no restart brings. null: nothing.
+ * pg_file_settings, for changes that are not the agent's; `leftOut`: parameters that are configured but not
+ * written, which no restart brings. null: nothing.
  */
 export function pendingRestart(
   settings: readonly Setting[],

@@ -1,6 +1,6 @@
 /**
- * The password file: the only place besides memory where we keep passwords for connections of PostgreSQL's
- * programs.
+ * The password file: the only place besides memory where the agent keeps passwords for connections of
+ * PostgreSQL's programs.
  */
 import type { Credentials } from "../model/config.ts";
 import { dirname, makeDirectory, permissions, setPermissions, writeAtomically } from "./disk.ts";
@@ -26,9 +26,9 @@ export function formatPgpass(entries: readonly PgpassEntry[]): string {
 }
 
 /**
- * Grows by the members that we connect to and never forgets one while the agent lives: a WAL receiver reads
- * the file again at each reconnect, also for an upstream that has just been replaced. Passwords are those in
- * force at each writing.
+ * Grows by the members that the agent connects to and never forgets one while the agent lives: a WAL
+ * receiver reads the file again at each reconnect, also for an upstream that has just been replaced.
+ * Passwords are those in force at each writing.
  */
 export class PgpassFile {
   readonly #addresses = new Map<string, ServerAddress>();

@@ -1,4 +1,6 @@
-/** Another server as seen over the replication protocol: who it is, its history, and a slot for us. */
+/**
+ * Another server as seen over the replication protocol: who it is, its history, and a slot for this member.
+ */
 import type { Credentials } from "../model/config.ts";
 import { type Lsn, parseLsn } from "../model/lsn.ts";
 import { connect, type Connection, type ConnectOptions, sqlState } from "./connection.ts";

@@ -9,9 +9,12 @@ import { isAlive, readProcess } from "../lib/process_table.ts";
 export interface ProgramOptions {
   /** Added to the environment. */
   readonly env?: { readonly [name: string]: string };
-  /** "server": the user's locale is kept (initdb, hooks). Default: messages in English, which we can read. */
+  /**
+   * "server": the user's locale is kept (initdb, hooks). Default: messages in English, which the agent can
+   * read.
+   */
   readonly environment?: "program" | "server";
-  /** Never the data directory: a process that works there counts as PostgreSQL's. @default ours */
+  /** Never the data directory: a process that works there counts as PostgreSQL's. @default the agent's own */
   readonly cwd?: string;
   readonly timeoutMs?: number;
   /** Ends the whole process group. */
@@ -29,7 +32,7 @@ export interface ProgramResult {
   readonly signal: string | null;
   readonly stdout: string;
   readonly stderr: string;
-  /** Set when it was ended by us or could not be started. */
+  /** Set when the agent ended it, or it could not be started. */
   readonly failure: "timeout" | "aborted" | "not started" | null;
 }
 
@@ -56,7 +59,7 @@ export function runProgram(
         ...(options.environment === "server" ? serverEnvironment() : childEnvironment()),
         ...options.env,
       },
-      // Hooks of the user inherit our directory; programs of ours need none.
+      // Hooks of the user inherit the agent's directory; its own programs need none.
       cwd: options.cwd ?? (options.environment === "server" ? undefined : "/"),
       detached: true,
       stdio: ["ignore", "pipe", "pipe"],
@@ -135,7 +138,7 @@ export function describeFailure(program: string, result: ProgramResult): string 
 }
 
 /**
- * Variables for children: ours without what configures the agent or this runtime, and with messages in
+ * Variables for children: the agent's without what configures it or this runtime, and with messages in
  * English.
  */
 export function childEnvironment(): { [name: string]: string } {
@@ -190,7 +193,7 @@ export function killLeftover(leftover: ProcessIdentity): boolean {
   return true;
 }
 
-/** Signals a process group that we made; one that is gone already is fine. */
+/** Signals a process group that the agent made; one that is gone already is fine. */
 export function killGroup(pid: number, signal: "SIGTERM" | "SIGKILL"): void {
   signalProcess(-pid, signal);
 }
@@ -201,6 +204,6 @@ export function signalProcess(pid: number, signal: "SIGTERM" | "SIGKILL"): boole
     process.kill(pid, signal);
     return true;
   } catch {
-    return false; // ESRCH: it has ended by itself; EPERM cannot be, it is ours
+    return false; // ESRCH: it has ended by itself; EPERM cannot be, it is the agent's
   }
 }

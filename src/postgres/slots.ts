@@ -1,9 +1,9 @@
 /**
  * Physical replication slots for the other members, and what may stay beside them. A slot dropped too early
- * costs a standby, one kept for ever the disk. So on a primary only those go that we made, that nobody uses
- * and that no member has needed for a while. On a standby nothing moves a slot on but a client of its own, so
- * that whatever nobody has used there for a while goes too (docs/compatibility.md section 5.2), unless the
- * configuration names it.
+ * costs a standby, one kept for ever the disk. So on a primary only those go that the agent made, that
+ * nobody uses and that no member has needed for a while. On a standby nothing moves a slot on but a client of
+ * its own, so that whatever nobody has used there for a while goes too (docs/compatibility.md section 5.2),
+ * unless the configuration names it.
  */
 import type { Json, JsonObject } from "../model/json.ts";
 import { type Connection, sqlState } from "./connection.ts";
@@ -15,7 +15,7 @@ export interface SlotState {
   readonly active: boolean;
   readonly physical: boolean;
   readonly temporary: boolean;
-  /** Of a logical one; null: physical. */
+  /** The plugin of a logical slot; null: physical. */
   readonly plugin: string | null;
   readonly database: string | null;
   /** It can serve nobody any more: the WAL that it needs is gone, or it was never told what it needs. */
@@ -35,7 +35,7 @@ export interface SlotPlan {
 export interface SlotPlanInput {
   readonly existing: readonly SlotState[];
   readonly wanted: readonly string[];
-  /** Made by us, on this directory. */
+  /** Made by the agent, on this directory. */
   readonly made: readonly string[];
   /** Permanent slots and the like: never touched. */
   readonly kept: (slot: SlotState) => boolean;
@@ -105,7 +105,8 @@ export async function readSlots(connection: Connection): Promise<SlotState[]> {
 const DUPLICATE_OBJECT = "42710";
 
 /**
- * Holds the WAL from now on. False when somebody else, a member that copies from us, has made it meanwhile.
+ * Holds the WAL from now on. False when somebody else, a member that copies from this one, has made it
+ * meanwhile.
  */
 export async function createSlot(connection: Connection, name: string): Promise<boolean> {
   try {
@@ -123,7 +124,9 @@ export async function dropSlot(connection: Connection, name: string): Promise<vo
 
 const FILE = "agent.slots";
 
-/** Names of the slots that we made on this directory: an agent started later knows which are its own. */
+/**
+ * Names of the slots that the agent made on this directory: an agent started later knows which are its own.
+ */
 export function readMadeSlots(dataDir: string): string[] {
   return (readText(join(dataDir, FILE)) ?? "").split("\n").filter((name) => name !== "");
 }

@@ -35,7 +35,7 @@ export async function unstage(dataDir: string): Promise<void> {
   const staging = stagingPath(dataDir);
   const mode = permissions(staging);
   for (const name of list(staging) ?? []) {
-    // The source's own marker and owner, were they there, say nothing about our copy.
+    // The source's own marker and owner, were they there, say nothing about this copy.
     if (name !== "agent.unfinished" && name !== OWNER_FILE) move(join(staging, name), join(dataDir, name));
   }
   setPermissions(dataDir, mode);
@@ -46,7 +46,7 @@ export async function unstage(dataDir: string): Promise<void> {
 /**
  * Ends what an earlier agent may have left running in there, and removes what it had made or copied, here and
  * in the parts outside. The directories of those stay: they may be mount points, or lie in a directory that
- * is not ours.
+ * is not the agent's.
  */
 export async function clearUnfinished(dataDir: string, marker: UnfinishedMarker): Promise<void> {
   endLeftover(marker);
@@ -64,8 +64,8 @@ export function endLeftover(marker: UnfinishedMarker): void {
 }
 
 /**
- * In a child process: removing a large directory takes minutes and threads that we do not have. Follows no
- * links.
+ * In a child process: removing a large directory takes minutes and threads that the agent does not have.
+ * Follows no links.
  */
 export async function removeTree(path: string): Promise<void> {
   const result = await runProgram("rm", ["-rf", "--one-file-system", "--", path]);

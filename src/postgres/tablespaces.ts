@@ -2,7 +2,7 @@
 import type { Credentials } from "../model/config.ts";
 import { connectByUrl } from "./replication_source.ts";
 
-/** Rejects when the server does not let us ask. */
+/** Rejects when the server does not let the agent ask. */
 export async function tablespacesOf(
   connUrl: string,
   credentials: Credentials,

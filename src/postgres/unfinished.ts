@@ -1,10 +1,10 @@
 /**
- * Marks a data directory as half-written while a bootstrap, clone or rewind works in it, so that whatever
- * ends us (a power cut included), nobody starts PostgreSQL on half a copy. Written, and on disk, before the
- * first change; removed after the last.
+ * Marks a data directory as half-written while a bootstrap, clone or rewind works in it, so that nobody
+ * starts PostgreSQL on half a copy, whatever ends the agent (a power cut included). Written, and on disk,
+ * before the first change; removed after the last.
  *
  * pg_rewind removes from its target what the source does not have, the marker too, before it has finished. So
- * there are two: one inside, and one in a directory of ours that names the data directory.
+ * there are two: one inside, and one in a directory of the agent that names the data directory.
  */
 import { inode, join, makeDirectory, readText, removeFile, syncPath, writeDurably } from "./disk.ts";
 import type { JsonObject } from "../model/json.ts";
@@ -68,7 +68,7 @@ export class UnfinishedMarker {
   }
 }
 
-/** Another directory in the same place (restored by an operator, say) is none of our business. */
+/** Another directory in the same place (restored by an operator, say) is no concern of the agent. */
 function identityOf(dataDir: string): string {
   return `${dataDir} ${inode(dataDir)} ${inode(join(dataDir, "global"))}`;
 }

@@ -122,7 +122,7 @@ async function readOn(
   // Without names it learns the size of segments from any file there, also from one that was made in advance
   // and is still empty, and then reads nothing at all.
   const args = ["-p", walDir, "-s", formatLsn(from.lsn), files.first, files.last];
-  // It ends with an error by its nature: the first record that is none is the end that we look for.
+  // It ends with an error by its nature: the first record that is none is the end that is looked for.
   const result = await runProgram(programs.path("pg_waldump"), args, { timeoutMs, keep: 32 * 1024 });
   const found = lastRecordEnd(result.stdout, segmentBytes);
   if (found === null && !NOTHING_THERE.test(result.stderr)) {

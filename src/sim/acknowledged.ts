@@ -40,8 +40,8 @@ export class Acknowledged {
   }
 
   /**
-   * Of a cluster that goes on from the log of one member: what that log holds. `held`: the command there, by
-   * revision; null: it is lost with the others. Throws a Violation.
+   * For a cluster that goes on from the log of one member: what that log holds. `held`: the command there,
+   * by revision; null: it is lost with the others. Throws a Violation.
    */
   inherited(held: (revision: number) => Uint8Array | "in a snapshot" | null): Acknowledged {
     const next = new Acknowledged();

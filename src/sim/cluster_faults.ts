@@ -34,7 +34,7 @@ const AMBUSH_RATE = 0.5;
 const MAX_PAUSE_MS = 10_000;
 const MAX_CUT_MS = 15_000;
 const MAX_RAFT_CUT_MS = 30_000;
-/** Of the agents that crash, so many find that opening the log fails when they are started again. */
+/** The share of crashed agents that find that opening the log fails when they are started again. */
 const OPENING_FAILS_RATE = 0.2;
 const MAX_FULL_MS = 20_000;
 const MAX_CLOCK_STEP_MS = 3 * 86_400_000;

@@ -17,7 +17,7 @@ export class GuardClient implements GuardPort {
   readonly #waiting = new Map<number, GuardDone>();
   #requests = 0;
   #shown: GuardView;
-  /** Life of the guard that we are connected to; 0: none. */
+  /** Life of the guard that the agent is connected to; 0: none. */
   #connectedTo = 0;
   #lastToGuardMs = 0;
   #lastToAgentMs = 0;

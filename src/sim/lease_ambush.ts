@@ -19,7 +19,7 @@ const LONG_TTL_S = 30;
 const SHORT_TTL_S = 2;
 /** After this a proposal that nobody answers has an unknown outcome. */
 const UNKNOWN_AFTER_MS = 5000;
-/** Of a frame on a quick network. */
+/** The delay of a frame on a quick network. */
 const QUICK_MS = 0.05;
 /** Until what an operator asks for is in force everywhere. */
 const SETTLES_MS = 4000;

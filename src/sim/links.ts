@@ -73,7 +73,7 @@ export class Links {
   }
 
   /**
-   * POST /failsafe, to whoever is at that url now. `done` is told once: null, why not, or that no answer came
+   * POST /failsafe, to the host at that url now. `done` is told once: null, why not, or that no answer came
    * in time.
    */
   ask(

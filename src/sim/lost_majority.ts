@@ -266,7 +266,7 @@ function comeBack(cluster: SimCluster, fates: ReadonlyMap<SimMember, Fate>, rand
       host.retired = false;
       host.startAgent();
       world.after(random.between(...OLD_MS), () => {
-        // While it runs, whoever looks for the cluster hears of two, and waits.
+        // While it runs, a host that looks for the cluster hears of two, and waits.
         if (host.place.group !== cluster.group) {
           host.killHost();
           host.retired = true;

@@ -415,7 +415,7 @@ export class ModelPostgres implements PostgresPort {
     });
   }
 
-  /** A query, when the server is one that we know of and it answers. */
+  /** A query, when the server is one that the agent knows of and it answers. */
   #lookNow(): void {
     const { server, guard, clock } = this.#options;
     const memory = this.#memory;

@@ -316,7 +316,7 @@ export class ModelServer {
     this.#drain(world.now() + SILENCE_MS);
   }
 
-  /** The last step of a clean shutdown: waits until whoever streams has everything, or is given up. */
+  /** The last step of a clean shutdown: waits until each streaming standby has everything, or is given up. */
   #drain(untilMs: number): void {
     const { world } = this.#context;
     const end = this.position!;
@@ -331,7 +331,7 @@ export class ModelServer {
     this.#ended({ pid: this.pid, code: 0, signal: null });
   }
 
-  /** Standbys that have a connection to us. */
+  /** Standbys that have a connection to this server. */
   connected: ModelServer[] = [];
 
   /** SIGQUIT, or the end of everything: nothing is written any more once it takes effect. */
@@ -493,7 +493,7 @@ export class ModelServer {
     return this.process === "running" || (this.process === "stopping" && this.hangsAt !== "senders");
   }
 
-  /** What comparing our history with that of `other` gives; null: it does not answer. */
+  /** What comparing this server's history with that of `other` gives; null: it does not answer. */
   compareWith(other: ModelServer): "same" | "diverged" | null {
     if (!other.answers || other.position === null || this.position === null) return null;
     if (!this.#context.reachable(this.name, other.name)) return null;

@@ -1,7 +1,7 @@
 /**
  * Who adds, removes and replaces members of a simulated cluster, as docs/operations.md says: one change at a
- * time, and afterwards with an eye on it: whoever has left is emptied and started again, or goes for good.
- * What is asked for may be refused, or come to nothing; that is looked at, not assumed.
+ * time, and afterwards with an eye on it: a host that has left is emptied and started again, or goes for
+ * good. What is asked for may be refused, or come to nothing; that is looked at, not assumed.
  */
 import type { MemberOutcome } from "../../raft/mod.ts";
 import type { Fault, Prng } from "../../raft/sim/mod.ts";
@@ -16,17 +16,17 @@ const ROUND_MS = 1000;
  * not.
  */
 const OUT_MS = 5000;
-/** Raft answers within 15 s, if whoever was asked lives. */
+/** Raft answers within 15 s, if the member that was asked lives. */
 const ANSWER_MS = 16_000;
 /** After a recovery everybody who comes back has done so. */
 const BACK_WITHIN_MS = 30_000;
 /** How long a host is off. */
 const OFF_MS = [500, 10_000] as const;
-/** Of the new logs, so many cannot be opened at first. */
+/** The share of new logs that cannot be opened at first. */
 const OPENING_FAILS_RATE = 0.2;
-/** Of the rounds in which somebody looks after a host whose log was refused. */
+/** The share of rounds in which somebody looks after a host whose log was refused. */
 const NOTICED_RATE = 0.3;
-/** Of the primaries that are doubled, so many are so in maintenance mode. */
+/** The share of doubled primaries that are doubled in maintenance mode. */
 const IN_PAUSE_RATE = 0.3;
 const PAUSE_SETTLES_MS = 3000;
 const MIN_MEMBERS = 3;
@@ -65,7 +65,7 @@ export class Operators {
     return host.name;
   }
 
-  /** `agent ctl raft remove NAME`, whoever it is: of the lock's holder it is refused. */
+  /** `agent ctl raft remove NAME`, for any member: for the lock's holder it is refused. */
   remove(victim: SimMember): string | null {
     const { members } = this.#cluster;
     const asked = this.#asked();
@@ -181,8 +181,8 @@ export class Operators {
   }
 
   /**
-   * Nothing else is under way, and everybody who is to be a member votes: a majority is left whoever is lost
-   * next.
+   * Nothing else is under way, and everybody who is to be a member votes: a majority is left no matter who
+   * is lost next.
    */
   #free(): boolean {
     const cluster = this.#cluster;
@@ -237,7 +237,7 @@ export class Operators {
     const cluster = this.#cluster;
     const outSinceMs = this.#outSinceMs;
     const nowMs = cluster.world.now();
-    // Whoever was lost with a majority is another one's care.
+    // A host that was lost with a majority is another one's care.
     for (const host of outSinceMs.keys()) if (!cluster.members.includes(host)) outSinceMs.delete(host);
     if (this.#lost !== null && !cluster.members.includes(this.#lost.host)) this.#lost = null;
     const status = cluster.leader()?.raft?.status();

@@ -107,7 +107,7 @@ export class RaftPlace {
     return this.#address;
   }
 
-  /** Of this host in its present place; while it has none, that of the place before. */
+  /** The raft id of this host in its present place; while it has none, that of the place before. */
   get id(): number {
     return this.#lastId;
   }
@@ -262,7 +262,7 @@ export class RaftPlace {
     }
   }
 
-  /** Whoever listens to the network answers visitors as well. */
+  /** A host that listens to the network answers visitors as well. */
   #listening<T extends Pick<Transport, "start" | "close">>(transport: T): T {
     let own: TransportHandlers | null = null;
     return {

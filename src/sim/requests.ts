@@ -17,7 +17,7 @@ export function requestSwitchover(cluster: SimCluster, id: string, random: Prng)
   return `${holder} to ${candidate ?? "any"}, asked of ${asked.name}`;
 }
 
-/** Away from whoever holds the lock as far as the one who is asked knows; null: to anybody. */
+/** Away from the lock's holder, as far as the one who is asked knows; null: to anybody. */
 export function askSwitchover({ member, dcs }: SimMember, candidate: string | null, id: string): void {
   if (!member || !dcs) return;
   const { lock, failover } = dcs.state;

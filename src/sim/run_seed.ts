@@ -32,7 +32,7 @@ export interface RunOptions {
 export interface RunResult {
   readonly seed: number;
   readonly violation: string | null;
-  /** Of the event log, when there is a violation. */
+  /** The end of the event log, when there is a violation. */
   readonly tail: readonly string[];
   readonly simulatedMs: number;
   readonly steps: number;

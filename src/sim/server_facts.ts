@@ -28,7 +28,7 @@ export function walEnd(server: ModelServer): WalEnd | null {
   return position === null ? null : { timeline: position.branch.timeline, lsn: position.lsn };
 }
 
-/** Of a server that answers. */
+/** The status of a server that answers. */
 export function serverStatus(server: ModelServer): ServerStatus {
   const position = server.position!;
   const { inRecovery, streaming } = server;

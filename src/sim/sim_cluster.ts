@@ -35,7 +35,7 @@ export class SimCluster {
   /** Id with which the cluster was founded. */
   readonly founded: number;
   readonly #groups = new Map<number, RaftGroup>();
-  /** All that there have ever been: whoever has left may still run. */
+  /** All that there have ever been: a host that has left may still run. */
   readonly #hosts: SimMember[] = [];
   readonly #around: Surroundings;
   readonly #lockWatchers = new Set<(lock: LockRecord) => void>();
@@ -170,7 +170,7 @@ export class SimCluster {
     return latest;
   }
 
-  /** Of all members, in raft. */
+  /** The raft ids of all members. */
   ids(): number[] {
     return this.members.map(({ id }) => id);
   }

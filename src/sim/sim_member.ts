@@ -62,13 +62,13 @@ export class SimMember {
   alias: string | null = null;
   /** By the service manager. */
   #nextStart: ReturnType<World["after"]> | null = null;
-  /** Of the machine: one that takes the place of another has another one. */
+  /** The machine's host name: one that takes the place of another has another one. */
   #hostname: string;
   #machines = 1;
   #boots = 1;
   /** As kept with the raft directory. */
   #directories = 1;
-  /** Of the machines that have had this name at this address, one after the other or at once. */
+  /** Counts the further machines that have had this name at this address, one after the other or at once. */
   #doubles = 0;
   /** The machine before has not been switched off yet: what it runs may write. */
   formerRuns = false;
@@ -375,7 +375,7 @@ export class SimMember {
   }
 }
 
-/** Of the raft port of a machine. */
+/** The address of a machine's raft port. */
 export function addressOf(hostname: string): string {
   return `${hostname}:2222`;
 }

@@ -42,7 +42,7 @@ export class Branch {
   }
 }
 
-/** True when whoever has WAL up to `inner` loses nothing by having it up to `outer` instead. */
+/** True when a server that has WAL up to `inner` loses nothing by having it up to `outer` instead. */
 export function contains(outer: Position, inner: Position): boolean {
   let position: Position | null = outer;
   while (position !== null) {

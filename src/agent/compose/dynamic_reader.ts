@@ -9,7 +9,7 @@ import { effectiveDynamic } from "../../config/dynamic.ts";
 import type { JsonObject } from "../../model/json.ts";
 import { unavailableFeatures } from "../../config/unavailable.ts";
 
-/** Of what the records hold, with the local file's part; of bootstrap.dcs as long as they hold nothing. */
+/** Reads what the records hold, with the local file's part; bootstrap.dcs as long as they hold nothing. */
 export function dynamicReader(config: () => LocalConfig, log: Log): (value: JsonObject) => DynamicConfig {
   let said = "";
   return (value) => {

@@ -94,7 +94,7 @@ export class Ground {
     this.#config = config;
   }
 
-  /** Of the REST interface; undefined before it listens. */
+  /** The port of the REST interface; undefined before it listens. */
   get apiPort(): number | undefined {
     return this.#api?.port;
   }

@@ -112,7 +112,7 @@ export function openRaft(parts: RaftParts): OpenedRaft {
   return { raft, closeRaft: (closed) => storage ? storage.close(closed) : closed(), tlsWatch };
 }
 
-/** Of the first members, as this configuration has it. */
+/** The addresses of the first members, as this configuration has them. */
 function memberAddresses({ raft: { selfAddr, partnerAddrs } }: LocalConfig): string[] {
   return [...(selfAddr === null ? [] : [selfAddr]), ...partnerAddrs].sort();
 }

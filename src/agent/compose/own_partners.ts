@@ -20,7 +20,7 @@ export interface OwnPartner {
 export interface HostLookup {
   /** Addresses of a name; rejects when there are none. */
   readonly resolve: (host: string) => Promise<readonly string[]>;
-  /** Of this host. */
+  /** The addresses of this host. */
   readonly addresses: () => readonly string[];
 }
 

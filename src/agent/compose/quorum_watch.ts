@@ -24,7 +24,7 @@ export function logQuorum(status: () => RaftStatus, clock: Clock, log: Log): () 
 
 /** Pure: told what is and what time it is, returns what to say. */
 export class QuorumWatch {
-  /** Since when no voter may fail; null: one may, or it is not ours to say. */
+  /** Since when no voter may fail; null: one may, or this member cannot tell. */
   #sinceMs: number | null = null;
   #warned = false;
 

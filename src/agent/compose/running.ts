@@ -1,4 +1,4 @@
-/** What runs in the foreground, a member or a witness, as whoever started it sees it. */
+/** The process in the foreground, a member or a witness, as its starter sees it. */
 export interface RunningAgent {
   /** SIGTERM: a member stops PostgreSQL and hands over. Ends the process. */
   stop(): void;

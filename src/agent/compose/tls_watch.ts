@@ -14,7 +14,7 @@ export class TlsWatch {
   readonly #tls: TlsLayer;
   readonly #config: () => LocalConfig;
   readonly #log: Log;
-  /** Of the files that are in force, or were tried last. */
+  /** State of the files that are in force, or were tried last. */
   #seen: string;
 
   constructor(tls: TlsLayer, config: () => LocalConfig, log: Log) {

@@ -54,7 +54,7 @@ export interface FailsafeOptions {
   readonly guard: GuardPort;
   readonly postgres: { view(): PostgresView };
   readonly ask: AskFailsafe;
-  /** We agreed to the lease of this epoch: its holder lives. */
+  /** This member agreed to the lease of this epoch: its holder lives. */
   readonly holderSeen: (epoch: number) => void;
   readonly log: Log;
   readonly wake: () => void;
@@ -65,7 +65,7 @@ export class Failsafe {
   readonly #options: FailsafeOptions;
   readonly #sets = new FailsafeSets();
   readonly #promise: FailsafePromise;
-  /** The epoch that we keep a set for, and since when. */
+  /** The epoch that this member keeps a set for, and since when. */
   #keeping: { readonly epoch: number; readonly sinceMs: number } | null = null;
   /** Identifies the questions under way; their answers are worth nothing once it has changed. */
   #round = 0;
@@ -80,7 +80,9 @@ export class Failsafe {
     this.#promise = new FailsafePromise(options.clock.now(), options.broken);
   }
 
-  /** Our lease stands on what the others accepted, or we have accepted that of the primary lately. */
+  /**
+   * This member's lease stands on what the others accepted, or it has accepted that of the primary lately.
+   */
   active(): boolean {
     const { tenancy, state, clock } = this.#options;
     if (tenancy.tenure().kind === "holding") return tenancy.leaseRuns && tenancy.extended;
@@ -88,7 +90,7 @@ export class Failsafe {
     return acceptedMs !== null && clock.now() < acceptedMs + longestWaitMs(state());
   }
 
-  /** A member asks for our agreement to its lease. */
+  /** A member asks for this one's agreement to its lease. */
   answer(question: FailsafeQuestion): FailsafeAnswer {
     const { name, state, postgres, tenancy, guard, clock, dynamic, holderSeen, log } = this.#options;
     if (!dynamic().failsafeMode) return { kind: "refused", reason: "failsafe_mode is not enabled" };
@@ -114,7 +116,10 @@ export class Failsafe {
     return answer;
   }
 
-  /** Until when we must not begin to write under an epoch that we are granted; -Infinity: no need to wait. */
+  /**
+   * Until when this member must not begin to write under an epoch that it is granted; -Infinity: no need to
+   * wait.
+   */
   waitUntilMs(): number {
     return this.#promise.waitUntilMs(this.#options.name, this.#options.state());
   }
@@ -157,9 +162,9 @@ export class Failsafe {
   }
 
   /**
-   * Only while PostgreSQL writes under this epoch: our own wait is over then, and with it the lease of
-   * whoever logged the set before. And only while the lease stands on raft: no extension outlives a set that
-   * it needs.
+   * Only while PostgreSQL writes under this epoch: this member's own wait is over then, and with it the
+   * lease of the member that logged the set before. And only while the lease stands on raft: no extension
+   * outlives a set that it needs.
    */
   #keepSet(epoch: number, statuses: readonly SeenStatus[], nowMs: number): void {
     const { postgres, state, tenancy, proposer, clock, wake } = this.#options;

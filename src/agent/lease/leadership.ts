@@ -70,7 +70,7 @@ export class Leadership {
     this.#agentStartMs = options.clock.now();
   }
 
-  /** Raft's role changed: `term` while we lead it, null otherwise. */
+  /** Raft's role changed: `term` while this node leads it, null otherwise. */
   roleChanged(term: number | null): void {
     if (term === null) this.#grantor.follow();
     else if (!this.#grantor.leading) this.#unrenewedEpoch = null;
@@ -88,7 +88,7 @@ export class Leadership {
     }
   }
 
-  /** A renewal arrived (also from ourselves). `reply` is called when it is confirmed, or never. */
+  /** A renewal arrived (also this node's own). `reply` is called when it is confirmed, or never. */
   renewal(renewal: Renewal, reply: (ack: RenewalAck) => void): void {
     const { clock, raft, state, broken } = this.#options;
     const pending = this.#grantor.receive(renewal, clock.now());
@@ -100,7 +100,8 @@ export class Leadership {
       reply(ack);
     };
     if (broken.has("no-readindex")) return confirm();
-    // The round begins after t0 was noted: whoever answers confirms our term at a moment after s.
+    // The round begins after t0 was noted: a node that answers confirms this node's term at a moment after
+    // s.
     raft.read((outcome) => {
       if (outcome.kind === "confirmed" && outcome.term === pending.term) confirm();
     });
@@ -111,14 +112,17 @@ export class Leadership {
     this.#grantor.stalled(this.#options.state(), lateMs, this.#options.clock.now());
   }
 
-  /** The moment at which the lease of the present holder runs out; Infinity: none, or we don't lead. */
+  /**
+   * The moment at which the lease of the present holder runs out; Infinity: none, or this node does not
+   * lead.
+   */
   deadlineMs(): number {
     return this.#grantor.leading ? this.#grantor.deadlineMs(this.#options.state()) : Infinity;
   }
 
   look(view: LeadershipView): void {
     const { raft, clock, name, electionMaxMs } = this.#options;
-    // Before an entry of our own term is applied, the records may be those of an older leader.
+    // Before an entry of this node's own term is applied, the records may be those of an older leader.
     if (!this.#grantor.leading || !raft.leadsWithOwnTerm()) return;
     const nowMs = clock.now();
     // Never but in the simulator: a leader that does not know of the failsafe set.
@@ -156,7 +160,7 @@ export class Leadership {
   /**
    * For people: why raft must not remove this member now; null: it may. The lock's holder stays a member, and
    * so does whom it may pass to. Both orders are covered, as this leader's one thread decides both: after a
-   * grant is proposed, its removal is refused here; after a removal is in our log, `removed` keeps it from
+   * grant is proposed, its removal is refused here; after a removal is in its log, `removed` keeps it from
    * being granted the lock.
    */
   objectionTo({ id, addr }: MemberInfo): string | null {
@@ -182,10 +186,10 @@ export class Leadership {
   }
 
   /**
-   * What the records know of members that have left the raft group. Whoever removes a member drops it, too;
-   * of one that was replaced by a member of another name nobody else would: its slot would keep WAL, and
-   * failsafe mode wait for its word. The removal stands before this command in our log, and what is proposed
-   * in this term only is nowhere without it.
+   * Drops from the records the members that have left the raft group. The one who removes a member drops it,
+   * too. Nobody else drops a member that was replaced by one of another name: its slot would keep WAL, and
+   * failsafe mode wait for its word. The removal stands before this command in this leader's log, and what is
+   * proposed in this term only is nowhere without it.
    */
   #dropGone(dcs: DcsState): void {
     const { raft, nodeOf } = this.#options;

@@ -8,7 +8,7 @@ import { decodeLeaseMessage, encodeMessage, LEASE_CHANNEL } from "../peers/messa
 
 export interface LeaseMessagesOptions {
   readonly raft: Pick<Raft, "status" | "send" | "onChannel">;
-  /** A renewal arrived, also one of our own. `reply` is called when it is confirmed, or never. */
+  /** A renewal arrived, also this member's own. `reply` is called when it is confirmed, or never. */
   readonly renewal: (renewal: Renewal, reply: (ack: RenewalAck) => void) => void;
   /** The leader that was asked has confirmed it. */
   readonly acknowledged: (ack: RenewalAck) => void;

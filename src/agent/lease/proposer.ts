@@ -24,7 +24,9 @@ const MAX_PAUSE_MS = 2000;
 
 export class Proposer {
   #underWay = new Set<string>();
-  /** Of what is said again and again: what became of it the last times. Without a time: nothing. */
+  /**
+   * The last failures of commands that are proposed again and again, by key, with the time of the next try.
+   */
   readonly #failed = new Map<
     string,
     { readonly failures: number; readonly dueMs: number; readonly reason: string }

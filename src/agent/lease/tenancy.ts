@@ -21,7 +21,7 @@ const ARMED_MARGIN_MS = 300;
 
 export interface TenancyOptions {
   readonly name: string;
-  /** Of this machine; the raft id is known once the member has a place. */
+  /** The life of this machine; the raft id is known once the member has a place. */
   readonly life: () => Life;
   readonly incarnation: number;
   readonly clock: Clock;
@@ -69,7 +69,10 @@ export class Tenancy {
     this.#holder = new Holder(options.incarnation, leaseFromTtl, options.broken);
   }
 
-  /** Our own record of this start is applied: from here on the records are not older than our start. */
+  /**
+   * This member's own record of this start is applied: from here on the records are not older than the
+   * start.
+   */
   joined(): void {
     this.#epochAtJoin ??= this.#options.state().lock.epoch;
   }
@@ -99,8 +102,8 @@ export class Tenancy {
   }
 
   /**
-   * When we began to hold the present epoch; -Infinity when it was adopted from an earlier start, or none is
-   * held.
+   * When this member began to hold the present epoch; -Infinity when it was adopted from an earlier start,
+   * or none is held.
    */
   get heldSinceMs(): number {
     return this.#heldSinceMs;
@@ -111,7 +114,7 @@ export class Tenancy {
     return this.#holder.validUntilMs;
   }
 
-  /** The lock is ours, and s + L lies ahead. */
+  /** This member holds the lock, and s + L lies ahead. */
   get leaseRuns(): boolean {
     return this.tenure().kind === "holding" && this.#holder.holds(this.#options.clock.now());
   }
@@ -126,7 +129,7 @@ export class Tenancy {
     return this.#holder.countedFromMs;
   }
 
-  /** The guard has answered since we last called it. */
+  /** The guard has answered since it was last called. */
   get guardAnswers(): boolean {
     const { state, lastAnswerMs } = this.#options.guard.view();
     return state !== "none" && lastAnswerMs !== null && lastAnswerMs >= this.#pingedMs;
@@ -144,7 +147,7 @@ export class Tenancy {
       armed.epoch === this.#holder.epoch && armed.deadlineMs - nowMs > ARMED_MARGIN_MS;
   }
 
-  /** Renews when due; returns when to look again, as a time of our clock. */
+  /** Renews when due; returns when to look again, as a time of this member's clock. */
   look(): number {
     const { clock, guard, name, send, state, broken } = this.#options;
     const nowMs = clock.now();
@@ -193,7 +196,7 @@ export class Tenancy {
     const { provenMs } = this.#holder;
     const roundTripMs = this.#holder.takeRoundTripMs();
     if (roundTripMs !== null) tookMs(roundTripMs);
-    // Also when the ttl was lowered, and our deadline does not move for a while.
+    // Also when the ttl was lowered, and the deadline does not move for a while.
     const isNew = provenMs !== null && provenMs !== before;
     const mayArm = !isNew || watchdog === undefined || watchdog.renewed(provenMs, ack.grantTtlMs);
     if (!moved || !mayArm) return;
@@ -202,8 +205,8 @@ export class Tenancy {
   }
 
   /**
-   * Failsafe mode: all that could succeed us have accepted what was asked from `sentMs` on. True: our
-   * deadline moved.
+   * Failsafe mode: all that could succeed this member have accepted what was asked from `sentMs` on. True:
+   * the deadline moved.
    */
   extend(epoch: number, sentMs: number): boolean {
     const { clock, wake, watchdog, state } = this.#options;
@@ -242,8 +245,8 @@ export class Tenancy {
   }
 
   /**
-   * The deadline that the guard holds for our epoch, with nothing else on its way to it, and our records;
-   * null: not known.
+   * The deadline that the guard holds for this member's epoch, with nothing else on its way to it, and the
+   * revision of this member's records; null: not known.
    */
   #known(): { guardUntilMs: number; revision: number } | null {
     const { guard, state } = this.#options;
@@ -273,12 +276,12 @@ export class Tenancy {
 
   /**
    * Whether the guard is to be armed without the fence. Only after unfenced(e) is committed, and no longer
-   * than the pause is wished for. Before our own record is applied our records may be old: what the guard
-   * knows stays.
+   * than the pause is wished for. Before this member's own record is applied its records may be old: what
+   * the guard knows stays.
    *
    * Never while a fenced(e) may yet take effect. A pause that is asked for again overtakes one that is under
-   * way: the records say "unfenced" here then, and a raft leader that we do not hear may log fenced(e) and
-   * expire the epoch beside a primary that nothing ends.
+   * way: the records say "unfenced" here then, and a raft leader that this member does not hear may log
+   * fenced(e) and expire the epoch beside a primary that nothing ends.
    */
   #unfenced(): boolean {
     const { guard, state, paused, broken } = this.#options;
@@ -328,9 +331,9 @@ export class Tenancy {
   }
 
   /**
-   * The guard learns of unfenced(e) as soon as we do. With the next renewal it may never: cut off before
-   * that, it would end a primary that nobody may succeed. It is safe at once, since e is committed not to
-   * expire. Should the guard not take it, the next renewal tells it again.
+   * The guard learns of unfenced(e) as soon as this member does. With the next renewal it may never: cut off
+   * before that, it would end a primary that nobody may succeed. It is safe at once, since e is committed not
+   * to expire. Should the guard not take it, the next renewal tells it again.
    */
   #liftFence(): void {
     const asked = this.#liftAsked;

@@ -61,7 +61,7 @@ export interface Watchdog {
   close(): void;
 }
 
-/** Where it is noted that the device runs because of us. */
+/** The note that the device runs because of this agent. */
 export interface WatchdogMarker {
   read(): string | null;
   set(device: string): void;
@@ -371,7 +371,7 @@ export class DeviceWatchdog implements Watchdog {
     onChange();
   }
 
-  /** Opening it makes it ours; then it is stopped like our own, or fed if that is impossible. */
+  /** Opening takes the device over; it is then stopped like the agent's own, or fed if that is impossible. */
   #stopLeftover(nowMs: number): void {
     if (nowMs < this.#retryAtMs) return;
     const device = this.#device;

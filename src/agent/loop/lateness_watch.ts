@@ -10,7 +10,7 @@ import type { Log } from "../../lib/log.ts";
 import { LATENESS_KINDS, type LatenessKind, type MeasuredLateness } from "../../model/timing.ts";
 import { LatenessHistogram } from "./lateness.ts";
 
-/** Of each kind. */
+/** The pause between two warnings of one kind. */
 const WARNING_PAUSE_MS = 60_000;
 
 export interface LatenessWatchOptions {

@@ -48,7 +48,7 @@ export interface MemberOptions extends Omit<VoterOptions, "who"> {
   readonly peers: () => readonly number[];
   /** `bootstrap.dcs`: written to the records once, by the member that bootstraps. */
   readonly bootstrapConfig: () => JsonObject;
-  /** Whether an agent of that name answers at that api_url: somebody else who uses our name. */
+  /** Whether an agent of that name answers at that api_url: somebody else who uses this member's name. */
   readonly memberAnswers: (name: string, apiUrl: string, done: (answers: boolean) => void) => void;
   /** Failsafe mode: asks a member over its REST API. */
   readonly askFailsafe: AskFailsafe;
@@ -220,7 +220,7 @@ export class Member {
     return { ...this.#actor.counters, fences, lateLoops: this.voter.loop.lateLooks };
   }
 
-  /** Of this machine; its raft id once it has a place. */
+  /** The life of this machine; its raft id once it has a place. */
   life(): Life {
     const { machine: { machine, boot }, raft } = this.#options;
     return { node: raft.status().id, machine, boot };

@@ -157,7 +157,7 @@ function roleOf({ postgres, holding, dcs }: OwnStatusInput): PostgresRole {
   return "uninitialized";
 }
 
-/** What the others show of our watchdog; undefined where there is none and none is required. */
+/** What the others show of this member's watchdog; undefined where there is none and none is required. */
 export function watchdogSummary(watchdog: Watchdog | undefined): WatchdogSummary | undefined {
   const status = watchdog?.status();
   if (status === undefined || status.mode === "off") return undefined;

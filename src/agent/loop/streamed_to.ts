@@ -9,7 +9,7 @@ export class StreamedTo {
   #epoch: number | null = null;
   #names: readonly string[] = [];
 
-  /** A look at our PostgreSQL. */
+  /** A look at this member's PostgreSQL. */
   note(view: PostgresView): void {
     if (view.epoch === null || view.inRecovery !== false) return;
     if (view.epoch !== this.#epoch) {
@@ -21,7 +21,7 @@ export class StreamedTo {
     }
   }
 
-  /** Also after the epoch has ended; empty for any but the last one under which we were a primary. */
+  /** Also after the epoch has ended; empty for any but the last one under which this member was a primary. */
   in(epoch: number): readonly string[] {
     return epoch === this.#epoch ? this.#names : [];
   }

@@ -15,8 +15,8 @@ import type { Proposer } from "../lease/proposer.ts";
 import type { Tenancy } from "../lease/tenancy.ts";
 
 /**
- * Joining is tried again after this: raft has no leader yet, or another machine holds the lock under our
- * name.
+ * Joining is tried again after this: raft has no leader yet, or another machine holds the lock under this
+ * member's name.
  */
 const JOIN_AGAIN_MS = 250;
 const MAX_JOIN_AGAIN_MS = 5000;
@@ -36,7 +36,7 @@ export interface JoiningOptions {
   readonly facts: () => MemberFacts & { readonly life: Life };
   readonly tenancy: Pick<Tenancy, "isJoined" | "joined">;
   readonly proposer: Pick<Proposer, "propose">;
-  /** Whether an agent of that name answers at that api_url: somebody else who uses our name. */
+  /** Whether an agent of that name answers at that api_url: somebody else who uses this member's name. */
   readonly memberAnswers: (name: string, apiUrl: string, done: (answers: boolean) => void) => void;
   /** Ends the process. */
   readonly exit: (code: number, message: string) => void;
@@ -52,7 +52,7 @@ export class Joining {
   #failures = 0;
   /** Since when raft has had a leader; Infinity: it has none. */
   #leaderSinceMs = Infinity;
-  /** When another machine was last heard to speak in our name. */
+  /** When another machine was last heard to speak in this member's name. */
   #namesakeMs = -Infinity;
   #saidHeld = false;
   #saidLost = false;
@@ -69,7 +69,7 @@ export class Joining {
     }
   }
 
-  /** What kept us from joining may be over. */
+  /** What kept this member from joining may be over. */
   lockChanged(): void {
     this.#againMs = -Infinity;
   }
@@ -94,7 +94,7 @@ export class Joining {
     const known = knownMember(state(), name);
     const isOther = known?.life !== undefined && known.life.node !== facts.life.node;
     if (this.#joinedFacts !== "" && isOther) return this.#nameLost(known.life);
-    // Also when somebody has dropped them: whoever is still in the raft group is a member.
+    // Also when somebody has dropped them: a node that is still in the raft group is a member.
     const isKnown = known !== undefined && isSameLife(known.life, facts.life);
     if (this.#underWay || (this.#joinedFacts === text && isKnown) || clock.now() < this.#againMs) return;
     this.#underWay = true;
@@ -160,7 +160,7 @@ export class Joining {
   }
 
   /**
-   * Another machine has joined under our name. Ours was silent when it did, and is none of the members any
+   * Another machine has joined under this machine's name. This one was silent then, and is no member any
    * more.
    */
   #nameLost(life: Life): void {

@@ -1,7 +1,7 @@
 /**
- * The form of what members tell each other on raft's opaque channels. Whoever speaks there has the password
- * or a certificate, and may have gone mad all the same, or be of another version: one message that is not of
- * this form must not reach a decision, since what throws there ends every member that hears it.
+ * The form of what members tell each other on raft's opaque channels. A speaker there has the password or a
+ * certificate. It may have gone mad all the same, or be of another version: a message that is not of this
+ * form must not reach a decision, since what throws there ends every member that hears it.
  *
  * Unlike commands (src/dcs/command_schema.ts) nothing here is kept: it may be changed, as long as what
  * members of the last releases send is taken. A field of a later version is left out of what is returned, so
@@ -25,7 +25,8 @@ import {
 } from "../../model/shape.ts";
 
 /**
- * Of a whole message. A status is 2 kB long; with tags and settings that wait for a restart it may be 100 kB.
+ * Bounds of a whole message. A status is 2 kB long; with tags and settings that wait for a restart it may be
+ * 100 kB.
  */
 export const MESSAGE_BOUNDS: JsonBounds = {
   maxBytes: 256 * 1024,

@@ -1,7 +1,8 @@
 /**
- * The last status heard of each member, and when, on our own clock: statuses carry no times that others could
- * trust. A member is heard from the raft id that the records give its name, and from no other: names can come
- * twice. Of each raft id one status is kept, so that one that calls itself by ever new names fills nothing.
+ * The last status heard of each member, and when, on this member's own clock: statuses carry no times that
+ * others could trust. A member is heard from the raft id that the records give its name, and from no other:
+ * names can come twice. One status is kept for each raft id, so that a member that calls itself by ever new
+ * names fills nothing.
  */
 import type { SeenStatus } from "../../brain/cluster/successor_view.ts";
 import { nodeIn } from "../../dcs/state_machine.ts";
@@ -29,7 +30,7 @@ export class StatusBoard {
   }
 
   /**
-   * False when it is older than what we have, of a former start of that member, or of another machine of its
+   * False when it is older than the one kept, of a former start of that member, or of another machine of its
    * name.
    */
   hear(status: MemberStatus, from: number, nowMs: number): boolean {
@@ -80,7 +81,10 @@ export class StatusBoard {
     return this.#recordedNode(name) ?? this.#entries.get(name)?.from ?? null;
   }
 
-  /** WAL position of the last broadcast by a primary that held the lock; null: none heard since our start. */
+  /**
+   * WAL position of the last broadcast by a primary that held the lock; null: none heard since this agent's
+   * start.
+   */
   get primaryLsn(): Lsn | null {
     return this.#primaryLsn;
   }

@@ -10,7 +10,9 @@ import { decodeRelayed, encodeRelayed, RELAY_CHANNEL } from "./messages.ts";
 export class StatusRelay {
   readonly #raft: Pick<Raft, "status" | "send" | "onChannel">;
 
-  /** `heard`: a status that `from` has sent to the leader, and that the leader has passed on to us. */
+  /**
+   * `heard`: a status that `from` has sent to the leader, and that the leader has passed on to this member.
+   */
   constructor(
     raft: Pick<Raft, "status" | "send" | "onChannel">,
     heard: (from: number, bytes: Uint8Array) => void,

@@ -153,7 +153,7 @@ export class PostgresContext {
     if (!reply.ok) this.warn(`PostgreSQL was not told to reload its configuration: ${reply.error}`);
   }
 
-  /** As whyBusy, and the lock of the directory that is there now is ours. */
+  /** As whyBusy, and this agent has the lock of the directory that is there now. */
   async takeDirectory(): Promise<string | null> {
     const busy = this.whyBusy();
     if (busy !== null) return busy;

@@ -412,7 +412,7 @@ export class PostgresExecutor implements PostgresPort {
     this.#callbackRole = role;
   }
 
-  /** Tells whoever listens, once for all that changed in one go, and only when something is new. */
+  /** Tells the listeners, once for all that changed in one go, and only when something is new. */
   #announce(): void {
     if (this.#announcing) return;
     this.#announcing = true;

@@ -199,7 +199,7 @@ export class PostgresJoin {
       changed();
     };
     const position = await this.#position();
-    if (position === null) return note(0, "unknown", "our own position is not known");
+    if (position === null) return note(0, "unknown", "this member's position is not known");
     let source: ReplicationSource | null = null;
     try {
       source = await ReplicationSource.open(other.connUrl, postgresql.replication, local.name);
@@ -218,7 +218,7 @@ export class PostgresJoin {
     }
   }
 
-  /** How far our history goes, by the rules for standbys (replayed) and former primaries (written). */
+  /** How far the local history goes, by the rules for standbys (replayed) and former primaries (written). */
   async #position(): Promise<LocalPosition | null> {
     const context = this.#context;
     const { memory, guard } = context.parts;
@@ -305,7 +305,7 @@ export class PostgresJoin {
     });
   }
 
-  /** null: the directory is there, empty of what anybody could want, and its lock is ours. */
+  /** null: the directory is there, empty of what anybody could want, and this agent has its lock. */
   async #whyNotMine(): Promise<string | null> {
     const context = this.#context;
     const unusable = context.whyBusy() ?? await this.#whyNotEmpty();

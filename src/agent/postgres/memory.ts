@@ -20,7 +20,7 @@ import type { PendingRestart } from "../../postgres/parameters.ts";
 import type { ServerStatus } from "../../postgres/status_query.ts";
 import type { WalEnd } from "../../postgres/wal_end.ts";
 
-/** Of one postmaster; forgotten with it. */
+/** Memory of one postmaster; forgotten with it. */
 interface ServerMemory {
   readonly pid: number;
   /** It has answered, and has not said since that it is busy starting or stopping. */

@@ -104,7 +104,7 @@ export class PostgresMonitor implements DirectoryListener {
     changed();
   }
 
-  /** Our own connection would be one of those that it waits for. */
+  /** The monitor's own connection would be one of those that the server waits for. */
   toldToEnd(pid: number): void {
     const { memory, clock, log, changed } = this.#context.parts;
     if (memory.server?.pid !== pid || memory.server.shutdown !== null) return;
@@ -148,7 +148,9 @@ export class PostgresMonitor implements DirectoryListener {
       const status = parseStatus(row);
       const expected = memory.found.control?.systemId;
       if (expected !== undefined && status.systemId !== expected) {
-        throw new Error(`another PostgreSQL (system identifier ${status.systemId}) answers in place of ours`);
+        throw new Error(
+          `another PostgreSQL (system identifier ${status.systemId}) answers in place of this member's`,
+        );
       }
       if (!this.#renewing && this.#lastFailure !== "") {
         this.#lastFailure = "";
@@ -271,8 +273,8 @@ function kindOf(error: unknown): string {
 }
 
 /**
- * Whoever is connected goes on, and nobody else comes in: a look over a connection that stands would see
- * nothing of that.
+ * Connected clients go on, and nobody else comes in: a look over a connection that stands would see nothing
+ * of that.
  */
 function isStopped(pid: number): boolean {
   return ["T", "t"].includes(readProcess(pid)?.state ?? "");

@@ -186,7 +186,8 @@ export class PostgresRun {
 
   /**
    * A primary whose pg_control still names an older timeline owes a checkpoint: until it is done others
-   * cannot be rewound against it. Owed until then, whoever promoted it, and whatever became of the first one.
+   * cannot be rewound against it. Owed until then, no matter who promoted it, and whatever became of the
+   * first one.
    */
   checkpointIfOwed(): void {
     const { server, log, memory, guard, clock } = this.#context.parts;

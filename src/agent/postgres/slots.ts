@@ -58,7 +58,7 @@ export class PostgresSlots {
     this.reconcile();
   }
 
-  /** From now on we follow: what others needed of us as a primary is forgotten. */
+  /** From now on this member follows: what others needed of it as a primary is forgotten. */
   becameStandby(): void {
     this.#members = null;
   }
@@ -166,9 +166,10 @@ export class PostgresSlots {
     const { wanted, made } = input;
     const plan = planSlots(input);
     const permanent = new Set(existing.filter(input.kept).map((slot) => slot.name));
-    // A member's own copying may have made its slot before us: by its name it is one of ours.
+    // A member's own copying may have made its slot first: by its name it is one of the agent's.
     const ours = new Set([...made, ...wanted.filter((name) => !permanent.has(name))]);
-    // Written before they are made: one that we do not know as ours would be kept, with its WAL, for ever.
+    // Written before they are made: one that the agent does not know as its own would be kept, with its WAL,
+    // for ever.
     if (plan.create.length > 0) writeMadeSlots(context.dataDir, [...ours].sort());
     for (const name of plan.drop) {
       await dropSlot(connection, name);

@@ -48,7 +48,7 @@ export class RaftChanges {
     return new Promise((resolve) => this.#options.raft.transferLeadership(found.id, resolve));
   }
 
-  /** Of this member's log. */
+  /** Takes a snapshot of this member's log. */
   snapshot(): Promise<MemberOutcome> {
     return new Promise((resolve) => this.#options.raft.takeSnapshot(resolve));
   }
@@ -71,7 +71,7 @@ export class RaftChanges {
 
   /**
    * By its name, its address, or the raft id that the status shows; else why there is none. Only the id is
-   * never shared: whoever takes the place of a member has its address, and mostly its name.
+   * never shared: a host that takes the place of a member has its address, and mostly its name.
    */
   #member(name: string): PeerStatus | string {
     const { raft, records, witnesses } = this.#options;
@@ -103,7 +103,7 @@ export class RaftChanges {
       ? null
       : await propose({ op: "dropMember", name: known.name, raftAddr: known.raftAddr });
     if (dropped === null || dropped.kind === "done") return outcome;
-    // The raft leader drops whoever has left, too.
+    // The raft leader drops members that have left, too.
     if (knownMember(records(), known!.name)?.raftAddr !== addr) return outcome;
     const reason = dropped.reason ?? dropped.kind;
     return {

@@ -276,7 +276,7 @@ export class Connection implements TableEntry {
     waiter.resolve(bytes);
   }
 
-  /** Whoever waits for it answers then. */
+  /** The handler that waits for it answers then. */
   #failBody(reason: string): void {
     const waiter = this.#body?.waiter;
     if (!waiter) return;

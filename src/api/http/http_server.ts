@@ -31,7 +31,7 @@ export interface HttpServerOptions {
    * decides when
    */
   readonly collect?: () => void;
-  /** The handler has thrown: a fault of ours. */
+  /** The handler has thrown: a fault of the server. */
   readonly onError: (error: unknown, request: string) => void;
 }
 

@@ -5,7 +5,7 @@ import { JSON_BOUNDS } from "../../model/bounded_json.ts";
 export interface HttpLimits {
   /** Connections in all: with the largest heads and pipelines 16 MiB of memory. */
   readonly connections: number;
-  /** Of one address (IPv6: of one /64, which one host can have whole). */
+  /** Connections of one address (IPv6: of one /64, which one host can have whole). */
   readonly connectionsPerAddress: number;
   /**
    * From the acceptance to the end of the first head, TLS included; and from the first byte of a later head
@@ -26,8 +26,8 @@ export interface HttpLimits {
    */
   readonly slowWriteMs: number;
   /**
-   * Of answers that clients have not taken yet, all together: beyond that, the one that waits longest is cut
-   * off.
+   * Bytes of answers that clients have not taken yet, all together: beyond that, the one that waits longest
+   * is cut off.
    */
   readonly unsentBytes: number;
   /**
@@ -35,7 +35,7 @@ export interface HttpLimits {
    * it too.
    */
   readonly pipelineBytes: number;
-  /** Of a body; a larger one is never read. */
+  /** Bytes of a body; a larger one is never read. */
   readonly bodyBytes: number;
   /** Requests other than GET, HEAD and OPTIONS that are being answered. */
   readonly unsafe: number;

@@ -188,7 +188,7 @@ export class RemotePort implements ApiPort {
   }
 }
 
-/** Of the agent's port, for the other side. */
+/** A snapshot of the agent's port, for the other side. */
 export function takeSnapshot(port: ApiPort, clock: Clock, parts: readonly Part[]): Snapshot {
   const lateness = () =>
     Object.fromEntries(

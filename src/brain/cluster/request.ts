@@ -44,7 +44,7 @@ export function answerRequest(view: ClusterView): CommandBody | null {
 }
 
 /**
- * How an accepted request ended: somebody holds the lock and can write under it, whoever it is. null: not
+ * How an accepted request ended: somebody holds the lock and can write under it, no matter who. null: not
  * yet.
  */
 function outcomeOf(request: FailoverRecord, view: ClusterView): CommandBody | null {
@@ -86,7 +86,7 @@ function outcomeOf(request: FailoverRecord, view: ClusterView): CommandBody | nu
   return end(request, true, `${over[0]!.toUpperCase()}${over.slice(1)} instead of "${candidate}"`);
 }
 
-/** Why it cannot be done, whoever the candidates are; null: it may be possible. */
+/** Why it cannot be done, no matter who the candidates are; null: it may be possible. */
 function impossible(request: FailoverRecord, view: ClusterView): string | null {
   const { lock, initialize } = view.dcs;
   const { kind, leader, candidate, scheduledAt } = request;

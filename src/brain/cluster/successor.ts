@@ -87,7 +87,7 @@ function wasLastHolder(status: MemberStatus, { dcs: { lock } }: Pick<SuccessorVi
 }
 
 /**
- * The lock's holder is a member of the raft group: whoever leaves it speaks for a while, and is granted
+ * The lock's holder is a member of the raft group: one that leaves it speaks for a while, and is granted
  * nothing.
  */
 export function isMember({ status }: SeenStatus, { removed }: Pick<SuccessorView, "removed">): boolean {
@@ -224,8 +224,8 @@ function chooseBootstrapper(fresh: readonly MemberStatus[], view: SuccessorView)
 }
 
 /**
- * Whoever names a member for a failover has seen which there are, and may mean the directory of a former
- * primary.
+ * An operator who names a member for a failover has seen which there are, and may mean the directory of a
+ * former primary.
  */
 export function namesCandidate({ kind, candidate }: Pick<FailoverRecord, "kind" | "candidate">): boolean {
   return kind === "failover" && candidate !== null;
@@ -272,7 +272,8 @@ function chooseWarm(
     ineligible(status, view) === null && !lagsTooFar(status, view)
   );
   const others = eligible.filter((status) => !wasLastHolder(status, view)).sort(candidateOrder(view));
-  // After a clean stop nothing need be lost: whoever lacks some of it is second to the former holder itself.
+  // After a clean stop nothing need be lost: a member that lacks some of it is second to the former holder
+  // itself.
   const former = eligible.find((status) => wasLastHolder(status, view));
   const complete = others.filter((status) => hasEverything(status, view));
   if (complete.length === 0 && others.length > 0) {
@@ -331,10 +332,10 @@ function chooseCold(reported: readonly MemberStatus[], view: SuccessorView): Cho
 }
 
 /**
- * After a recovery from a lost majority nobody but stopped former primaries may be left. Whoever has more
- * than they have goes before them even while it cannot be promoted: it starts, its guard is not there yet,
- * its agent is being restarted. What keeps it away may also last (nofailover): then an operator has to say
- * whose data is to go, as the other one's would be rewound or copied over.
+ * After a recovery from a lost majority nobody but stopped former primaries may be left. A member that has
+ * more than they have goes before them even while it cannot be promoted: it starts, its guard is not there
+ * yet, its agent is being restarted. What keeps it away may also last (nofailover): then an operator has to
+ * say whose data is to go, as the other one's would be rewound or copied over.
  */
 function chooseLastResort(reported: readonly MemberStatus[], view: SuccessorView): Choice {
   const waitMs = view.dynamic.primaryStartTimeoutS * 1000;

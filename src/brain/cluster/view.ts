@@ -7,7 +7,10 @@ import { FRESH_MS, type SeenStatus, type SuccessorView } from "./successor_view.
 export interface ClusterView extends SuccessorView {
   readonly self: string;
   readonly wallMs: number;
-  /** The lease of the current epoch has run out on our clock, and expire(e) has not been proposed yet. */
+  /**
+   * The lease of the current epoch has run out on this member's clock, and expire(e) has not been proposed
+   * yet.
+   */
   readonly expiryDue: boolean;
   /** The lease has run out, whether or not the epoch may be expired. */
   readonly leaseOver: boolean;

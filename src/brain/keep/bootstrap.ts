@@ -33,16 +33,19 @@ function undo(view: NodeView): Outcome | null {
   });
 }
 
-/** Whoever bootstraps now could never be granted the lock. */
+/** A member that bootstraps now could never be granted the lock. */
 function staleGrant(view: NodeView): Outcome | null {
   if (isInitialized(view) || view.tenure !== "holding" || ownBootstrap(view)) return null;
-  const reason = "holding the lock for a bootstrap that is not ours any more";
+  const reason = "holding the lock for a bootstrap that is not this member's any more";
   if (view.postgres.process === "none") return release(reason, view);
   // Begun before the agent was restarted: nobody else can finish it, and it is cleared once the lock is free.
   return decide(reason, { kind: "stop", how: "fast", checkpoint: false });
 }
 
-/** Whoever claims first decides which data the cluster has: never an empty directory before existing data. */
+/**
+ * The member that claims first decides which data the cluster has: never an empty directory before existing
+ * data.
+ */
 function claim(view: NodeView): Outcome | null {
   if (view.dcs.initialize !== null) return null;
   const { directory } = view.postgres;

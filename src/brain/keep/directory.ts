@@ -1,5 +1,6 @@
 /**
- * The data directory is not what the rules after these may take for granted: a whole one, at its place, ours.
+ * The data directory is not what the rules after these may take for granted: a whole one, at its place, this
+ * agent's own.
  */
 import { decide, kill, type NodeRule, type Outcome, release } from "./outcome.ts";
 import { type NodeView, ownBootstrap } from "./view.ts";

@@ -6,7 +6,9 @@ import type { Upstream } from "../actions.ts";
 import { decide, type NodeRule, type Outcome } from "./outcome.ts";
 import { livingHolder, type NodeView, retryLater, sourceOf } from "./view.ts";
 
-/** The verdict on our history against the present primary and its timeline; null: not compared yet. */
+/**
+ * The verdict on this member's history against the present primary and its timeline; null: not compared yet.
+ */
 function compared({ postgres: { divergence } }: NodeView, holder: string, primary: MemberStatus) {
   if (divergence === null || divergence.from !== holder || divergence.timelineOfOther !== primary.timeline) {
     return null;
@@ -14,7 +16,7 @@ function compared({ postgres: { divergence } }: NodeView, holder: string, primar
   return divergence.verdict;
 }
 
-/** Our history was found to differ from the holder's. */
+/** This member's history was found to differ from the holder's. */
 export function diverged(view: NodeView): boolean {
   const { divergence } = view.postgres;
   return divergence !== null && divergence.from === view.dcs.lock.holder && divergence.verdict === "diverged";
@@ -31,7 +33,7 @@ export function mustCompare(view: NodeView, holder: string, primary: MemberStatu
 }
 
 /**
- * Of a stopped server that the rules above do not start as it is: the member to rejoin. null: it is none of
+ * The member to rejoin, for a stopped server that the rules above do not start as it is. null: it is none of
  * these.
  */
 function stoppedBeside(view: NodeView): Upstream | null {

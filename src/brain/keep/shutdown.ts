@@ -103,7 +103,10 @@ function handsOver(view: NodeView): boolean {
   return view.stopping || stepDownWanted(view) || view.watchdogFailed === true;
 }
 
-/** A member that could be the next primary and has our WAL up to `lsn`; null: none, or `lsn` is not known. */
+/**
+ * A member that could be the next primary and has this member's WAL up to `lsn`; null: none, or `lsn` is not
+ * known.
+ */
 function successorWith(view: NodeView, lsn: number | null): string | null {
   if (lsn === null) return null;
   const wanted = stepDownWanted(view) ? view.dcs.failover?.candidate ?? null : null;

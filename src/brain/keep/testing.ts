@@ -32,7 +32,7 @@ export const KILL: Action = { kind: "stop", how: "kill", checkpoint: false };
 export const IMMEDIATE: Action = { kind: "stop", how: "immediate", checkpoint: false };
 export const FAST: Action = { kind: "stop", how: "fast", checkpoint: false };
 export const FAST_AFTER_CHECKPOINT: Action = { kind: "stop", how: "fast", checkpoint: true };
-/** Of the epoch that the builders' lock has. */
+/** Actions with the epoch that the builders' lock has. */
 export const RELEASE: Action = { kind: "release", epoch: 3 };
 export const START_PRIMARY: Action = { kind: "start-primary", epoch: 3 };
 export const PROMOTE: Action = { kind: "promote", epoch: 3 };
@@ -59,7 +59,7 @@ export function failed(kind: Failing, failures = 1, atMs = 0) {
   return { [kind]: { kind, ok: false, atMs, detail: "broken", failures } } as const;
 }
 
-/** Of the history of this server against a's. */
+/** The verdict on the history of this server against a's. */
 export function verdict(verdict: "same" | "diverged" | "unknown", atMs = 0) {
   return { from: "a", timelineOfOther: 1, verdict, detail: "", atMs };
 }

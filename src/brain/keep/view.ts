@@ -19,15 +19,16 @@ export interface NodeView {
   readonly dcs: DcsState;
   readonly dynamic: DynamicConfig;
   /**
-   * Our own record of this start has been applied: what we know of the cluster is not older than our start.
+   * This member's own record of this start has been applied: what it knows of the cluster is not older than
+   * its start.
    */
   readonly joined: boolean;
   readonly postgres: PostgresView;
-  /** We hold the lock by the rules of tenure.ts, renewals go out for this epoch. */
+  /** Whether this member holds the lock by the rules of tenure.ts: renewals go out for this epoch. */
   readonly tenure: "none" | "holding" | "to-release";
   /**
-   * When we began to hold the present epoch in this start of the agent; -Infinity when it was adopted, or
-   * none is held.
+   * When this member began to hold the present epoch in this start of the agent; -Infinity when it was
+   * adopted, or none is held.
    */
   readonly heldSinceMs: number;
   /** The lease is acknowledged, runs, and the guard has confirmed that it is armed with it. */
@@ -113,7 +114,7 @@ export function awaitsPromotion({ postgres: { writable, inRecovery, directory } 
   return !writable || (inRecovery === true && directory.kind === "valid" && directory.standbySignal);
 }
 
-/** We claimed the bootstrap in this start of the agent, and it is still in progress. */
+/** This member claimed the bootstrap in this start of the agent, and it is still in progress. */
 export function ownBootstrap(view: NodeView): boolean {
   const { initialize } = view.dcs;
   return initialize !== null && initialize.systemId === "" && initialize.by === view.name &&
@@ -121,7 +122,8 @@ export function ownBootstrap(view: NodeView): boolean {
 }
 
 /**
- * Member `name` as somebody to copy from or to follow; null: nobody, ourselves, or a member without a record.
+ * Member `name` as somebody to copy from or to follow; null: nobody, this member itself, or a member without
+ * a record.
  */
 export function upstreamOf(view: NodeView, name: string | null): Upstream | null {
   if (name === null || name === view.name) return null;
@@ -130,8 +132,8 @@ export function upstreamOf(view: NodeView, name: string | null): Upstream | null
 }
 
 /**
- * The member that this one is a standby of; null: the lock is free, our own, or its holder's address is not
- * known.
+ * The member that this one is a standby of; null: the lock is free or this member's own, or its holder's
+ * address is not known.
  */
 export function sourceOf(view: NodeView): Upstream | null {
   return view.tenure === "holding" ? null : upstreamOf(view, view.dcs.lock.holder);

@@ -190,7 +190,7 @@ export const DYNAMIC_KEYS: { readonly [Field in keyof RootConfig]: DynamicKey<Ro
 
 export const DYNAMIC_ROWS: readonly DynamicKey<unknown>[] = Object.values(DYNAMIC_KEYS);
 
-/** Of Patroni, and not known here. */
+/** Keys of Patroni that are not known here. */
 export const UNSUPPORTED = ["primary_race_backoff"] as const;
 
 /** Every name that the root of the dynamic configuration may have, but `postgresql`. */

@@ -2,7 +2,7 @@
 import { anything, json, section } from "../fields.ts";
 import { key } from "./row.ts";
 
-/** Of any keys: what a tag may be is said by tags.ts. */
+/** Any keys: tags.ts says what a tag may be. */
 export const tagsSchema = json;
 
 const PRIORITY_WINS = "of equally advanced members the larger one; 0 or less is `nofailover`";
