@@ -1,6 +1,6 @@
 /**
- * log.dir, before anything is written there: a line that cannot be written is lost, and nobody would hear of
- * it.
+ * Checks log.dir before anything is written there: a line that cannot be written is lost, and nobody would
+ * hear of it.
  */
 import { accessSync, constants, statSync } from "node:fs";
 

@@ -1,7 +1,7 @@
 /**
- * The program. Finds out what it is asked to be and loads only that: a guard must be there within
- * milliseconds, and `agent ctl` must not pay for a server. The first import installs the crash handlers,
- * before anything else can fail.
+ * The program. Finds out its task and loads only the code for it: a guard must run within milliseconds, and
+ * `agent ctl` must not pay for a server. The first import installs the crash handlers, before anything else
+ * can fail.
  */
 import "../src/lib/crash.ts";
 

@@ -1,6 +1,6 @@
 /**
- * What `agent recover` can find out about the other members before it goes on without them: directories of
- * theirs that can be read here, and agents that answer. Changes nothing.
+ * Finds out for `agent recover` about the other members, before it goes on without them: by their
+ * directories that can be read here, and by agents that answer. Changes nothing.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -69,7 +69,7 @@ export async function surveyDirectory(path: string, config: LocalConfig): Promis
   return { lines: [...lines, `  PostgreSQL: ${line}`], raft, postgres: position };
 }
 
-/** What the control file says; the WAL on the disk may reach further. */
+/** The position in the control file; the WAL on the disk may reach further. */
 export async function surveyPostgres(
   dataDir: string,
   { postgresql }: LocalConfig,
@@ -92,9 +92,9 @@ export async function surveyPostgres(
 
 export interface Answers {
   readonly lines: readonly string[];
-  /** Who says that the raft group has a leader; null: nobody. */
+  /** The leader of the raft group, and the member that names it; null: nobody names one. */
   readonly leads: { readonly leader: string; readonly by: string } | null;
-  /** Who runs as a primary without a majority: in maintenance mode, or in failsafe mode. */
+  /** The members that run as a primary without a majority: in maintenance mode, or in failsafe mode. */
   readonly primaries: readonly string[];
 }
 

@@ -1,5 +1,5 @@
 /**
- * What `agent run` and `agent witness` have in common: a configuration file that is read at the start and at
+ * The common part of `agent run` and `agent witness`: a configuration file that is read at the start and at
  * SIGHUP, a log of its own, signals, and the notices to systemd.
  */
 import { readFileSync } from "node:fs";
@@ -15,7 +15,7 @@ import { captureEnvironment, loadConfig } from "./config_source.ts";
 import { checkPlaces } from "./validate_host.ts";
 import { logDirectoryProblem } from "./log_directory.ts";
 
-/** What a service is started with. */
+/** The parts of a service. */
 export interface ServiceParts {
   readonly config: LocalConfig;
   /** Reads the file again; null with the reasons logged when it cannot be used. */

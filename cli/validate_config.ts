@@ -50,7 +50,7 @@ export async function validateConfigCommand(path: string | null, options: Valida
   return errors > 0 ? 1 : 0;
 }
 
-/** What the cluster would begin with: bootstrap.dcs, or what stands in for it. */
+/** Checks the configuration that the cluster would begin with: bootstrap.dcs, or its substitute. */
 function checkBeginning(config: LocalConfig, issues: Issues): void {
   const dynamic = effectiveDynamic(config.bootstrap.dcs, config).config;
   const { ttlS, loopWaitS, failsafeMode } = dynamic;

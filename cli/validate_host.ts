@@ -178,7 +178,7 @@ function checkReadable(path: Path, file: string, issues: Issues): void {
   if (!mayAccess(file, constants.R_OK)) issues.error(path, `${file} does not exist or cannot be read`);
 }
 
-/** What the other members would refuse, the agent refuses at its start. */
+/** The agent refuses at its start a certificate that the other members would refuse. */
 function checkRaftCertificate(config: LocalConfig, issues: Issues): void {
   const file = config.raft.tls?.certfile;
   if (file === undefined || !mayAccess(file, constants.R_OK)) return;

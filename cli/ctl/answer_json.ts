@@ -1,4 +1,4 @@
-/** What a member has answered. Anybody may listen at its address. */
+/** A member's answer. Anybody may listen at its address. */
 import { type AnswerForm, parseAnswer } from "../../src/api/client.ts";
 import { CtlError } from "./errors.ts";
 

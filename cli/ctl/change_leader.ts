@@ -1,4 +1,4 @@
-/** What switchover and failover have in common: questions, the request, and what came of it. */
+/** The common part of switchover and failover: questions, the request, and its outcome. */
 import type { ClusterJson } from "../../src/api/client.ts";
 import type { Context } from "./command.ts";
 import { CtlError } from "./errors.ts";

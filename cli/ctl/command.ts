@@ -1,4 +1,4 @@
-/** What a command of `agent ctl` is: described as data, from which parsing and help follow. */
+/** A command of `agent ctl`, described as data, from which parsing and help follow. */
 import type { ClusterAccess } from "./access.ts";
 import type { Io } from "./io.ts";
 

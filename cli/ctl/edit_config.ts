@@ -85,8 +85,8 @@ async function run(context: Context): Promise<number> {
 }
 
 /**
- * What will be accepted and not used as it stands is said to the one who types it, and not in the members'
- * logs alone.
+ * Tells the one who types a value that it will be accepted and not used as it stands: the members' logs
+ * alone would not do.
  */
 async function warn(io: Context["io"], before: JsonObject, after: JsonObject): Promise<void> {
   const [{ newProblems }, { describeIssue }] = await Promise.all([

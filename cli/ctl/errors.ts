@@ -1,5 +1,6 @@
 /**
- * How a command ends other than well. Caught in one place, which prints the message and picks the exit code.
+ * The errors that end a command. They are caught in one place, which prints the message and picks the exit
+ * code.
  */
 
 /** Something that the user must know: `Error: ...` on standard error, exit code 1. */

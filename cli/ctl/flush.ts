@@ -1,4 +1,4 @@
-/** `agent ctl flush`: takes back what was scheduled. */
+/** `agent ctl flush`: takes scheduled requests back. */
 import { type Command, type Context, FORCE, ROLE } from "./command.ts";
 import { UsageError } from "./errors.ts";
 import { leaderFirst, selectMembers } from "./members.ts";

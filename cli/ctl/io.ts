@@ -1,4 +1,4 @@
-/** Where a command reads and writes: the terminal, or a test. */
+/** The place where a command reads and writes: the terminal, or a test. */
 
 export interface Io {
   /** Writes a line to standard output. */

@@ -1,4 +1,4 @@
-/** How long a member takes at most to notice a change, for messages and waits. */
+/** The longest time that a member takes to notice a change, for messages and waits. */
 import type { ClusterAccess } from "./access.ts";
 import { parseConfig } from "./remote_config.ts";
 

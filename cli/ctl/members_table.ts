@@ -157,7 +157,7 @@ function megabytes(bytes: number | string | undefined): number | "" {
   return Math.round(exact);
 }
 
-/** Who votes beside the members, and how many voters may fail. Members of an older version do not say. */
+/** The voters beside the members, and how many voters may fail. Members of an older version do not say. */
 function quorumLines({ agent }: ClusterJson): string[] {
   const witnesses = agent?.witnesses ?? [];
   return [

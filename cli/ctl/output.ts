@@ -1,4 +1,4 @@
-/** Rows in the format that was asked for. */
+/** Prints rows in the requested format. */
 import { jsonText } from "../../src/api/client.ts";
 import type { Io } from "./io.ts";
 import { type Column, table } from "./table.ts";

@@ -62,7 +62,10 @@ export async function takeSnapshot({ io, cluster: access }: Context): Promise<nu
   return 0;
 }
 
-/** What a member dials stays in the log for good: the first place where it is seen refuses it. */
+/**
+ * Refuses an address that no member can use. It would stay in the log for good, so the first place that sees
+ * it refuses it.
+ */
 function refuseUnusable(address: string): void {
   const problem = dialProblem(address);
   if (problem !== null) throw new UsageError(problem);
@@ -89,7 +92,7 @@ function memberOf({ members }: RaftJson, name: string): RaftMemberJson {
   throw new CtlError(`No member is named ${name}: there are ${known}`);
 }
 
-/** What a removal does to the majority. */
+/** The effect of a removal on the majority. */
 function afterwards({ members }: RaftJson, leaving: RaftMemberJson): string {
   const before = members.filter(({ voter }) => voter).length;
   const after = members.filter(({ voter, id }) => voter && id !== leaving.id).length;

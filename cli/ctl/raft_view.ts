@@ -1,4 +1,4 @@
-/** What the members say of the group of voters. */
+/** The group of voters as its members report it. */
 import { RAFT, type RaftJson } from "../../src/api/client.ts";
 import type { ClusterAccess } from "./access.ts";
 import { CtlError } from "./errors.ts";

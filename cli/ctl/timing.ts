@@ -1,4 +1,4 @@
-/** `agent ctl timing`: whether the times of a running member fit together, and how late things come on it. */
+/** `agent ctl timing`: whether the times of a running member fit together, and how late its events come. */
 import { type Answered, jsonText, TIMING } from "../../src/api/client.ts";
 import { type Command, type Context, FORMAT } from "./command.ts";
 import { CtlError } from "./errors.ts";

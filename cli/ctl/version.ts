@@ -1,4 +1,4 @@
-/** `agent ctl version`: of this program, and of what runs. */
+/** `agent ctl version`: the version of this program, and those of the members. */
 import { STATUS } from "../../src/api/client.ts";
 import { PATRONI_VERSION, VERSION } from "../../src/model/version.ts";
 import type { Command } from "./command.ts";

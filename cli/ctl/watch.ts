@@ -1,4 +1,4 @@
-/** Repeats what a command shows, for -w and -W. */
+/** Repeats the output of a command, for -w and -W. */
 import type { Context } from "./command.ts";
 import { MAX_TIMEOUT_S } from "../../src/model/limits.ts";
 import { UsageError } from "./errors.ts";

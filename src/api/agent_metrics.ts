@@ -5,7 +5,7 @@ import { knownOptime, livingStatuses, shownStatuses } from "./cluster.ts";
 import { flag, type LabelledValue, type Look, type Metric } from "./patroni_metrics.ts";
 import { shownLeader } from "./status.ts";
 
-/** What a look does not hold because it passes by itself. */
+/** The values that a look does not hold because they pass by themselves. */
 export interface LeaseLook {
   readonly holdsLease: boolean;
   readonly leaseRemainingMs: number;

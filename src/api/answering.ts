@@ -1,7 +1,7 @@
 /**
- * Between the HTTP server and the application. Answers to safe requests are kept for a moment: whatever rate
- * they are asked for at, each is made 20 times a second at most, and what is kept costs no more than a look
- * into a table.
+ * The layer between the HTTP server and the application. It keeps answers to safe requests for a moment: at
+ * any rate of requests, each answer is made 20 times a second at most, and a kept one costs no more than a
+ * look into a table.
  */
 import type { Hono } from "@hono/hono";
 import type { LimitedLog } from "../lib/limited_log.ts";
@@ -138,7 +138,7 @@ function statusOnly({ status }: Answer): Answer {
   return { status, headers: "", body: new Uint8Array() };
 }
 
-/** Who asked by which name is of no interest, so the host is always the same one. */
+/** The host is always the same one: the name by which a client asked is of no interest. */
 function urlOf({ path, query }: RequestHead): string {
   return `http://localhost${path.split("/").map(encodeURIComponent).join("/")}${query}`;
 }

@@ -1,8 +1,8 @@
 /**
- * The form of what an agent answers, for those who ask: `agent ctl`, `agent recover` and other members.
- * Anybody may listen at a member's address, so nothing is read from an answer before all of it is judged: the
- * bounds first, then the form. Keys that are not named here are of a later version and are left as they are;
- * nobody reads them.
+ * The form of an agent's answers, for its clients: `agent ctl`, `agent recover` and other members. Anybody
+ * may listen at a member's address, so nothing is read from an answer before all of it is judged: the bounds
+ * first, then the form. Keys that are not named here are of a later version and are left as they are; nobody
+ * reads them.
  */
 import type { JsonObject } from "../model/json.ts";
 import { JSON_BOUNDS, type JsonBounds, parseBounded } from "../model/bounded_json.ts";
@@ -31,7 +31,7 @@ export type Answered<F> = F extends AnswerForm<infer T> ? T : never;
 
 export type Parsed<T> =
   | { readonly ok: true; readonly value: T }
-  /** What is wrong, for people. */
+  /** The problem, for people. */
   | { readonly ok: false; readonly problem: string };
 
 /** Never throws. */
@@ -119,7 +119,7 @@ const xlog: Check = (value, bounded) =>
     ? null
     : openFields({ received_location: number, replayed_location: number })(value, bounded);
 
-/** What is read of it: the rest is for others. */
+/** The fields that are read here: the rest is for others. */
 export const STATUS: AnswerForm<
   Pick<StatusJson, "state" | "role" | "postmaster_start_time" | "server_version" | "timeline" | "xlog"> & {
     readonly patroni: Pick<StatusJson["patroni"], "version"> & Partial<StatusJson["patroni"]>;
@@ -138,7 +138,7 @@ export const STATUS: AnswerForm<
   ),
 };
 
-/** Who answers, and nothing else. */
+/** The name of the member that answers, and nothing else. */
 export const NAME: AnswerForm<{ readonly patroni: { readonly name: string } }> = {
   check: openFields({ patroni: openFields({ name: anyText }) }),
 };

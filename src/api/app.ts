@@ -1,6 +1,4 @@
-/**
- * The REST API: every group of endpoints, access control, and what is answered to requests that match none.
- */
+/** The REST API: every group of endpoints, access control, and the answer to requests that match none. */
 import { Hono } from "@hono/hono";
 import type { RestApiConfig } from "../model/config.ts";
 import { accessControl } from "./auth.ts";

@@ -1,6 +1,6 @@
 /**
- * Request bodies: JSON objects within the bounds of src/model/bounded_json.ts. Whatever else arrives is
- * answered, never thrown.
+ * Request bodies: JSON objects within the bounds of src/model/bounded_json.ts. Anything else is answered,
+ * never thrown.
  */
 import type { HonoRequest } from "@hono/hono";
 import { JSON_BOUNDS, parseBounded } from "../model/bounded_json.ts";

@@ -107,8 +107,9 @@ export function shownStatuses(view: ApiView): readonly ShownStatus[] {
 }
 
 /**
- * What lags are measured against; null: not known. A primary that has fallen silent may write on, and a
- * standby would have no lag behind what was heard last. Without a primary the last one's position is the end.
+ * The position that lags are measured against; null: not known. A primary that has fallen silent may write
+ * on, and a standby would have no lag behind the position heard last. Without a primary the last one's
+ * position is the end.
  */
 export function knownOptime(view: ApiView): Lsn | null {
   const holder = view.dcs?.lock.holder ?? null;

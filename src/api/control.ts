@@ -76,7 +76,7 @@ async function failsafe(port: ApiPort, body: JsonObject): Promise<Response> {
   }
 }
 
-/** What members are told of each other: names and addresses. */
+/** Names and addresses, which members are told of each other, are this short. */
 function isShort(value: unknown): value is string {
   return typeof value === "string" && value.length <= 1024;
 }

@@ -1,6 +1,6 @@
-/** What a request brings along, for every group of endpoints. */
+/** The context of a request, for every group of endpoints. */
 
-/** What the server knows of the connection that a request came by. */
+/** The server's knowledge of the connection that a request came by. */
 export interface Connection {
   readonly ip: string | null;
   /** A client certificate of the API's CA was presented. */

@@ -1,5 +1,5 @@
 /**
- * In a file of its own: the agent's loop, which only starts the thread of the API, must not load the
+ * Stands in a file of its own: the agent's loop, which only starts the thread of the API, must not load the
  * application.
  */
 export class ListenError extends Error {

@@ -1,5 +1,6 @@
 /**
- * Endpoints that Patroni does not have, all below `/agent`: raft, the raw records, and why what was decided.
+ * Endpoints that Patroni does not have, all below `/agent`: raft, the raw records, and the decisions with
+ * their reasons.
  */
 import { Hono } from "@hono/hono";
 import type { ApiEnv } from "./env.ts";

@@ -22,7 +22,7 @@ export interface SeenStatus {
   readonly ageMs: number;
 }
 
-/** What Patroni keeps under the key `status`: put together from the primary's last broadcast. */
+/** The value that Patroni keeps under the key `status`, put together from the primary's last broadcast. */
 export interface ClusterProgress {
   /** Last known WAL position of a primary; 0 when none has been heard of. */
   readonly optime: Lsn;
@@ -82,7 +82,7 @@ export interface WatchdogStatus {
   readonly advice: string | null;
 }
 
-/** What a histogram has counted since the start of the agent. */
+/** The counts of a histogram since the start of the agent. */
 export interface HistogramReading {
   /** Values of at most `leS` seconds; each bucket includes the ones before it. */
   readonly buckets: readonly { readonly leS: number; readonly count: number }[];
@@ -134,9 +134,9 @@ export interface ApiView {
   readonly guard: GuardView | null;
   readonly watchdog: WatchdogStatus | null;
   readonly failsafeActive: boolean;
-  /** What is waited for until an operator ends it, and how; null: nothing. */
+  /** The wait that only an operator can end, and how; null: none. */
   readonly operatorNeeded: string | null;
-  /** What became of the last reinitialize that was asked for since the agent was started. */
+  /** The outcome of the last reinitialize that was asked for since the agent was started. */
   readonly reinitialize?: ReinitializeStatus | null;
   /** By member name, this member's own included. */
   readonly scheduledRestarts: { readonly [member: string]: ScheduledRestart };
@@ -158,7 +158,7 @@ export type ConfigOutcome =
   | { readonly kind: "unavailable"; readonly reason: string };
 
 export type WriteOutcome =
-  /** What was asked for cannot be logged, in whatever state; `reason` is for people. */
+  /** The request cannot be logged, in any state; `reason` is for people. */
   | { readonly kind: "invalid"; readonly reason: string }
   | { readonly kind: "ok" }
   | { readonly kind: "conflict" }
@@ -228,7 +228,7 @@ export interface ApiPort {
   /** The inequalities of the lease with the numbers in force, and what is measured. */
   timing(): TimingReport;
   lateness(kind: LatenessKind): HistogramReading;
-  /** What the clocks of agent and guard did since each of the two started. */
+  /** The clock reports of agent and guard, each since its start. */
   clocks(): readonly ProcessClocks[];
 
   /**

@@ -9,7 +9,7 @@ import type { ApiPort, ApiView, RaftChange, RaftChangeOutcome } from "./port.ts"
 import type { RaftJson } from "./shapes.ts";
 import { JSON_HEADERS, raftLeaderName, raftMemberName } from "./status.ts";
 
-/** What a field of a request must be; `undefined` stands for one that is not there. */
+/** Checks of a request's fields; `undefined` stands for one that is not there. */
 const text = (value: unknown): value is string => typeof value === "string" && value !== "";
 const textOrNothing = (value: unknown): value is string | undefined => value === undefined || text(value);
 

@@ -1,4 +1,4 @@
-/** Times at which something shall happen, as requests name them. */
+/** Scheduled times, as requests name them. */
 
 export type Schedule =
   | { readonly ok: true; readonly at: string }

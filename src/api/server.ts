@@ -42,7 +42,7 @@ export interface ServerOptions {
   readonly collect?: () => void;
 }
 
-/** What each listener is made from. */
+/** The parts that each listener is made from. */
 interface Serving {
   readonly limits: HttpLimits;
   readonly log: LimitedLog;

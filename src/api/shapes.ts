@@ -46,14 +46,14 @@ export interface StatusJson {
     readonly raft_leader: string | null;
     readonly watchdog?: WatchdogFieldsJson;
     readonly witness?: true;
-    /** What became of the last reinitialize. */
+    /** The outcome of the last reinitialize. */
     readonly reinitialize?: ReinitializeStatus;
     /** Why PostgreSQL was stopped last, since the agent was started. */
     readonly last_stop?: LastStop;
   };
 }
 
-/** What does not change from one second to the next. Seconds. */
+/** The fields that do not change from one second to the next. Seconds. */
 export interface WatchdogFieldsJson {
   readonly mode: "off" | "automatic" | "required";
   readonly active: boolean;
@@ -191,9 +191,9 @@ export interface ClusterJson {
     readonly witnesses: readonly string[];
     /** So many more voters of the raft group may fail; null: its leader is not known. */
     readonly can_lose: number | null;
-    /** What failsafe mode would lack if raft were lost now; left out: nothing, or it is not enabled. */
+    /** The gap of failsafe mode if raft were lost now; left out: none, or it is not enabled. */
     readonly failsafe_lacks?: string;
-    /** What the cluster waits for until an operator ends it, and the command; left out: nothing. */
+    /** The wait that only an operator can end, and the command; left out: none. */
     readonly operator_needed?: string;
     /**
      * How long a failover waits, where that is more than ttl: ttl was lowered, and the primary has not

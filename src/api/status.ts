@@ -14,7 +14,7 @@ export const JSON_HEADERS = { "Content-Type": "application/json" };
 /** A rendering is used again at most this long, so that `dcs_last_seen` and lags stay true to the second. */
 const KEEP_MS = 1000;
 
-/** What one change of the agent's state is rendered to. */
+/** The rendering of one state of the agent. */
 export interface RenderedStatus {
   readonly view: ApiView;
   readonly status: StatusJson;

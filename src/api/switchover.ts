@@ -1,7 +1,7 @@
 /**
- * `POST /switchover`, `POST /failover`, `DELETE /switchover`. What can be refused at once is refused from
- * memory; a request that is logged is waited for until the lock has changed hands. The coordinator decides,
- * not the API.
+ * `POST /switchover`, `POST /failover`, `DELETE /switchover`. A request is refused at once, from memory,
+ * where that is possible; a logged request is waited for until the lock has changed hands. The coordinator
+ * decides, not the API.
  */
 import { Hono } from "@hono/hono";
 import { judgeCandidates } from "../brain/cluster/request.ts";

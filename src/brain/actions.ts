@@ -1,6 +1,6 @@
 /**
- * What the keeper may decide: plain data, printed in logs and carried out at the edge (or by the simulator's
- * model).
+ * The actions that the keeper may decide on: plain data, printed in logs and carried out at the edge (or by
+ * the simulator's model).
  */
 
 /** A member to copy from or to follow. */
@@ -61,7 +61,7 @@ export type RecordAction =
   /** Leave the process: message for the user, exit code 1. */
   | { readonly kind: "exit"; readonly message: string };
 
-/** What PostgreSQL is to be like from now on, beside its role. */
+/** The desired state of PostgreSQL from now on, beside its role. */
 export type DesireAction =
   /** Point a running standby elsewhere (reload). */
   { readonly kind: "follow"; readonly follow: Upstream | null };

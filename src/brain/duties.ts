@@ -1,7 +1,7 @@
 /**
- * What a node owes for as long as a state lasts, beside the one urgent action that the rules decide. Duties
- * are decided anew with each look, since a server that was started in between has been told nothing; done
- * twice, they change nothing. Pure.
+ * The duties of a node for as long as a state lasts, beside the one urgent action that the rules decide.
+ * They are decided anew with each look, since a server that was started in between has been told nothing;
+ * done twice, they change nothing. Pure.
  */
 import type { MemberStatus } from "../model/member_status.ts";
 import type { PostgresView } from "../model/postgres_view.ts";

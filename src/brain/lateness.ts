@@ -1,6 +1,6 @@
 /**
- * What to think of how late things come: how much the inequalities leave for each, when that becomes little,
- * and what to do then. Pure; the numbers are gathered in src/agent/loop/lateness_watch.ts.
+ * Judges lateness: how much the inequalities leave for each kind, when that becomes little, and what to do
+ * then. Pure; the numbers are gathered in src/agent/loop/lateness_watch.ts.
  */
 import { J_MS } from "../lease/stop_budget.ts";
 import type { LatenessKind, MeasuredLateness, Quantiles } from "../model/timing.ts";

@@ -1,5 +1,5 @@
 /**
- * How long a promotion may stand still. Pure.
+ * Limits how long a promotion may stand still. Pure.
  *
  * PostgreSQL leaves recovery by the work of one process (startup), which may wait without a limit: for a
  * disk, for a restore_command that hangs, for a query on the standby that conflicts with what it replays. A

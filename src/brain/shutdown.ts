@@ -1,5 +1,5 @@
 /**
- * How long a shutdown of PostgreSQL may take, step by step: fast, immediate, kill. Pure.
+ * Limits how long a shutdown of PostgreSQL may take, step by step: fast, immediate, kill. Pure.
  *
  * PostgreSQL waits without a limit for processes that it does not control: backends and background workers,
  * WAL senders whose receiver does not read, and, after its shutdown checkpoint, the archiver with the user's
@@ -47,7 +47,7 @@ export interface ShutdownStep {
 }
 
 /**
- * What comes next when the present step has taken too long; null: it may go on. `sinceMs`: when `how` was
+ * The next step when the present one has taken too long; null: it may go on. `sinceMs`: when `how` was
  * begun.
  */
 export function shutdownStep(

@@ -56,7 +56,7 @@ export type TimeoutVerdict =
   | { readonly kind: "late"; readonly text: string }
   | { readonly kind: "useless"; readonly text: string };
 
-/** What to think of the timeout that the device has set, which need not be the one it was asked for. */
+/** Judges the timeout that the device has set, which need not be the one it was asked for. */
 export function judgeTimeout(actualS: number, wantedS: number, loopWaitS: number): TimeoutVerdict {
   if (actualS < loopWaitS) {
     return {
@@ -108,7 +108,7 @@ export function watchdogTimes(
   return { used: true, timeoutMs: 1000 * timeoutS, windowMs: feedingWindow(timeoutS, ttlMs).windowMs };
 }
 
-/** What the device is for at this moment. */
+/** The purpose of the device at this moment. */
 export interface WatchdogSituation {
   readonly nowMs: number;
   /** `watchdog.mode: off`, or the cluster is paused. */
@@ -132,7 +132,7 @@ export interface WatchdogSituation {
  */
 export type Care = "stop" | "feed" | "starve";
 
-/** What a running device needs when no renewal has just been acknowledged. */
+/** The care that a running device needs when no renewal has just been acknowledged. */
 export function careFor(situation: WatchdogSituation): Care {
   const { nowMs, unwanted, leaseRuns, harmless, frozen, unstoppable, sentMs, window } = situation;
   if (unwanted || (harmless && !leaseRuns)) return unstoppable ? "feed" : "stop";

@@ -87,7 +87,7 @@ function mergedSection(dcs: JsonObject, local: JsonObject): JsonObject {
   return merged;
 }
 
-/** What can be used of the cluster's section: one value that cannot must not cost the others their effect. */
+/** The usable part of the cluster's section: one unusable value must not cost the others their effect. */
 function dynamicSection(dcs: JsonObject, issues: Issues = new Issues()): JsonObject {
   const section = dcs["postgresql"];
   if (!isJsonObject(section)) return {};
@@ -102,7 +102,7 @@ function mapOrEmpty(value: Json | undefined, path: Path, issues: Issues): JsonOb
   return {};
 }
 
-/** What is in force already cannot be refused any more: the default stands in for what cannot be used. */
+/** A value in force cannot be refused any more: the default stands in for one that cannot be used. */
 function asWarning({ severity, path, message }: ConfigIssue): ConfigIssue {
   const consequence = severity === "error" ? "; it is ignored, the default is used" : "";
   return { severity: "warning", path, line: null, message: message + consequence };

@@ -15,7 +15,7 @@ interface ControlledParameter {
   readonly name: string;
   readonly default: string;
   readonly expected: string;
-  /** What is allowed, as the table of docs/configuration.md has it. */
+  /** The allowed values, as the table of docs/configuration.md has them. */
   readonly allowed: string;
   /** The value as written on the command line; null when it is not allowed. */
   readonly read: (value: Json) => string | null;

@@ -38,7 +38,7 @@ import { readTags } from "./tags.ts";
 export interface ParseOptions {
   /** The path the user named: a file or a directory. */
   readonly path?: string;
-  /** What relative paths in the configuration start from. */
+  /** The directory that relative paths in the configuration start from. */
   readonly cwd?: string;
   /** A voter without PostgreSQL: the postgresql section is not needed and not read. */
   readonly witness?: boolean;

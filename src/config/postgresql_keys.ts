@@ -1,6 +1,6 @@
 /**
- * The judge of those keys of the `postgresql` section that the local file and the dynamic configuration have
- * in common. What one of them takes, the other takes, and what is in force was judged alike.
+ * Judges those keys of the `postgresql` section that the local file and the dynamic configuration have in
+ * common. Both take the same values, and a configuration in force was judged alike.
  */
 import { check } from "./check.ts";
 import { command, textList } from "./fields.ts";

@@ -1,4 +1,6 @@
-/** The raft section: addresses of the voters, where the log lives, how members prove who they are. */
+/**
+ * The raft section: addresses of the voters, the directory of the log, and how members prove who they are.
+ */
 import type { RaftConfig } from "../model/config.ts";
 import { expected } from "./check.ts";
 import type { Issues } from "./issues.ts";

@@ -1,5 +1,5 @@
 /**
- * What a reload of the local file changes, key by key, and what it cannot change while the agent or
+ * Decides what a reload of the local file changes, key by key, and what it cannot change while the agent or
  * PostgreSQL runs. A value that needs a restart of the agent keeps the one in force, everywhere: half of the
  * program with an old address and half with a new one would be worse than either. Pure; the types make a new
  * field of the configuration ask for its rule here.

@@ -54,7 +54,7 @@ export function buildRestApi(
   };
 }
 
-/** What ctl does not say is taken from restapi. */
+/** Settings that ctl does not have are taken from restapi. */
 export function buildCtl(section: CtlSection, restapi: RestApiConfig | null, issues: Issues): CtlConfig {
   return {
     authentication: login(section.authentication, "ctl", issues) ?? restapi?.authentication ?? null,

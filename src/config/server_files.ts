@@ -1,7 +1,7 @@
 /**
- * What a configuration puts into PostgreSQL's files: recovery settings, lines of pg_hba.conf and
- * pg_ident.conf. One judge for the local file, bootstrap.dcs, changes of the dynamic configuration and what
- * is in force.
+ * Judges a configuration's content for PostgreSQL's files: recovery settings, lines of pg_hba.conf and
+ * pg_ident.conf. One judge serves the local file, bootstrap.dcs, changes of the dynamic configuration and the
+ * one in force.
  */
 import { lines } from "./fields.ts";
 import { readParameter } from "./guc.ts";

@@ -25,7 +25,7 @@ export const TAGS_BOUNDS: JsonBounds = { maxBytes: 16 * 1024, maxDepth: 8, maxVa
 /** Boolean tags are published only when true, or next to the priority that says the same more finely. */
 const BOOLEAN_TAGS = ["clonefrom", "nofailover", "noloadbalance", "nostream", "nosync"];
 const PRIORITY_OF = new Map([["nofailover", "failover_priority"], ["nosync", "sync_priority"]]);
-/** What they ask for is not done: silence would let somebody count on it. */
+/** Tags whose effect this version does not have: silence would let somebody count on it. */
 const WITHOUT_EFFECT = ["clonefrom", "nostream", "replicatefrom"];
 
 export function readTags(section: JsonObject, issues: Issues): Tags {

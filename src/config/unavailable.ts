@@ -1,7 +1,7 @@
 /**
- * What Patroni's dynamic configuration can ask for and this version does not do. Asked for by a change, it is
- * refused; found in a file, it is said at every start: silence would let somebody believe in a protection
- * that is not there.
+ * The features that Patroni's dynamic configuration can ask for and this version does not have. In a change
+ * they are refused; in a file they are reported at every start: silence would let somebody believe in a
+ * protection that is not there.
  */
 import type { BootstrapConfig, DynamicConfig } from "../model/config.ts";
 import { DYNAMIC_KEYS } from "./keys/dynamic.ts";

@@ -150,9 +150,7 @@ class Reader {
     return null;
   }
 
-  /**
-   * What stands for another value is looked up here: the library goes through the whole text for each alias.
-   */
+  /** An alias is looked up here: the library goes through the whole text for each one. */
   #readAlias(anchor: string, target: Node, path: Path, depth: number): Json {
     this.#named.add(anchor);
     this.#insideAlias++;

@@ -1,6 +1,5 @@
 /**
- * The commands that change the records, and what becomes of one: plain types. commands.ts says which are
- * taken.
+ * The commands that change the records, and their outcomes: plain types. commands.ts says which are taken.
  */
 import type { JsonObject } from "../model/json.ts";
 import type { FailoverRecord, HistoryLine, Life, MemberFacts } from "../model/records.ts";

@@ -113,8 +113,8 @@ export function commandRefusal(bytes: Uint8Array, version: number): string | nul
 }
 
 /**
- * What is applied where an earlier program has logged it, and proposed no more: a ttl above the longest
- * lease, which every member cuts where it counts with it.
+ * Finds a value that is applied where an earlier program has logged it, and proposed no more: a ttl above
+ * the longest lease, which every member cuts where it counts with it.
  */
 function excess(command: Command): string | null {
   if (command.op !== "setTtl" || Math.max(command.grantMs, command.waitMs) <= LONGEST_LEASE_MS) return null;

@@ -1,5 +1,5 @@
 /**
- * What the failsafe set on record allows: who may succeed its holder, and who may end it
+ * The rules of the failsafe set on record: who may succeed its holder, and who may end it
  * (src/lease/failsafe.ts has the argument).
  */
 import { isSameMachine, type Life } from "../model/life.ts";

@@ -1,6 +1,6 @@
 /**
- * What the cluster waits for without end, since only an operator can know that a host is off. Pure; said in
- * the log of every member, in `agent ctl list`, and by `agent ctl resume`.
+ * Finds what the cluster waits for without end, since only an operator can know that a host is off. Pure;
+ * said in the log of every member, in `agent ctl list`, and by `agent ctl resume`.
  */
 import { isSameMachine } from "../model/life.ts";
 import type { MemberStatus } from "../model/member_status.ts";
@@ -10,9 +10,7 @@ import { mayEndFailsafe, mayNotSucceed } from "./failsafe_set.ts";
 /** A member that is heard of, and on which machine; an older version does not say it. */
 export type Heard = Pick<MemberStatus, "name" | "life">;
 
-/**
- * What is waited for, and the command that ends it; null: nothing. `heard`: the members that are heard of.
- */
+/** The wait, and the command that ends it; null: none. `heard`: the members that are heard of. */
 export function operatorNeeded(state: DcsState, heard: readonly Heard[]): string | null {
   const { lock, failsafe, members } = state;
   const names = heard.map(({ name }) => name);

@@ -1,11 +1,11 @@
 /**
- * What the records become when a cluster is recovered from a lost majority.
+ * Makes the records of a cluster that is recovered from a lost majority.
  *
  * Epochs compare as (cluster epoch, e). They are plain numbers everywhere (the guard compares nothing else),
- * so the pair is made one number: the epochs of cluster epoch c begin above c * EPOCHS_PER_CLUSTER_EPOCH.
- * Whatever the lost members may have granted that this log does not know is below, as no cluster epoch sees
- * so many grants: at one a second it would take 31 years. So no grant or renewal from before is ever valid
- * again, nor could a guard that was armed under a new epoch be told an old one.
+ * so the pair is made one number: the epochs of cluster epoch c begin above c * EPOCHS_PER_CLUSTER_EPOCH. A
+ * grant of the lost members that this log does not know is below, as no cluster epoch sees so many grants: at
+ * one a second it would take 31 years. So no grant or renewal from before is ever valid again, nor could a
+ * guard that was armed under a new epoch be told an old one.
  */
 import { type DcsState, knownMember } from "../model/records.ts";
 

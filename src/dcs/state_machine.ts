@@ -59,7 +59,8 @@ export function emptyState(): DcsState {
 }
 
 /**
- * What a command does to the state: the changed records and a line for the event log, or why it does nothing.
+ * The effect of a command on the state: the changed records and a line for the event log, or why it does
+ * nothing.
  */
 type Outcome =
   | { readonly change: Partial<DcsState>; readonly event?: string }

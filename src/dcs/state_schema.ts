@@ -1,7 +1,7 @@
 /**
- * Reading the records from a snapshot: of this program, or of an older one that did not have every field.
- * Only types are judged, as older programs took what this one refuses; nothing that reads records may throw
- * on what passes.
+ * Reads the records from a snapshot, of this program or of an older one that did not have every field. Only
+ * types are judged, as older programs took values that this one refuses; no reader of records may throw on a
+ * value that passes.
  */
 import { type JsonBounds, parseBounded } from "../model/bounded_json.ts";
 import type { DcsState } from "../model/records.ts";

@@ -26,7 +26,7 @@ export interface ClientSettings {
   readonly logFile: string;
   /** Ids count up from here: clients of one cluster must not take each other's. */
   readonly firstId: number;
-  /** What the pauses are multiplied by: 1 as fast as is sensible. */
+  /** The factor of the pauses: 1 is as fast as is sensible. */
   readonly slowness: number;
 }
 

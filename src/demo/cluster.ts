@@ -48,8 +48,8 @@ export interface ClusterOptions {
 }
 
 /**
- * What a standby's PostgreSQL says twice a second while it has nobody to stream from; it would fill every
- * excerpt.
+ * The lines that a standby's PostgreSQL logs twice a second while it has nobody to stream from; they would
+ * fill every excerpt.
  */
 const WITHOUT_PRIMARY =
   /could not connect to the primary server|Is the server running on that host|waiting for WAL to become/;
@@ -67,7 +67,7 @@ export class Cluster {
   readonly options: ClusterOptions;
   readonly directory: string;
   readonly hosts: readonly Host[];
-  /** What connections are made with; a test that changes a password sets the new one. */
+  /** The secrets that connections are made with; a test that changes a password sets the new one. */
   secrets: Secrets;
   readonly scope: string;
 

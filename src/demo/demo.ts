@@ -26,7 +26,7 @@ export interface DemoOutcome {
   readonly returnMs: number;
   readonly switchover: StepResult;
   readonly hostDeath: StepResult;
-  /** What the cluster did not do as it should; empty when all is well. */
+  /** The failures of the cluster; empty when all is well. */
   readonly failures: readonly string[];
 }
 

@@ -13,7 +13,7 @@ import { type ClientCertificate, rest, type RestReply } from "./rest.ts";
 import { SharedMemory } from "./shared_memory.ts";
 import { waitFor } from "./wait_for.ts";
 
-/** What is killed may have to wait for a disk first. */
+/** The time for a kill: the killed process may have to wait for a disk first. */
 const KILL_MS = 30_000;
 
 export interface HostSettings {

@@ -23,7 +23,7 @@ export interface RestReply {
 /** Time for the answer of a node that is up: on a loaded machine it takes a while, and is an answer. */
 const ANSWER_MS = 10_000;
 
-/** What a client of an API with `verify_client` shows, and whom it believes; PEM. */
+/** The certificate that a client of an API with `verify_client` shows, and the CA that it trusts; PEM. */
 export interface ClientCertificate {
   readonly ca: string;
   readonly cert: string;

@@ -1,7 +1,7 @@
 /**
- * The agent's side of the guard: requests to the guard process (guard_life.ts keeps one there), what is known
- * of it, and what is done in its place when it is stopped or dead (local_fence.ts). Owns this invariant:
- * every callback is called exactly once, and later.
+ * The agent's side of the guard: requests to the guard process (guard_life.ts keeps one running), the
+ * knowledge of it, and the acts in its place when it is stopped or dead (local_fence.ts). Owns this
+ * invariant: every callback is called exactly once, and later.
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -65,7 +65,7 @@ export class GuardClient implements GuardPort {
   readonly #handlers: (() => void)[] = [];
   #lastToken: string | null = null;
   #incarnation = 0;
-  /** What the guard last said; null: none has said anything yet. */
+  /** The guard's last message; null: none has come yet. */
   #wire: WireView | null = null;
   #lastAnswerMs: number | null = null;
   #endedEpoch = 0;

@@ -1,6 +1,6 @@
 /**
- * One connection of the agent to a guard process: requests with their answers, and what the guard says
- * unasked.
+ * One connection of the agent to a guard process: requests with their answers, and the guard's unasked
+ * messages.
  */
 import type { Socket } from "bun";
 import type { Clock } from "../../raft/mod.ts";

@@ -50,7 +50,7 @@ export type Claim =
   /** The kernel refuses: whether somebody owns it is not known. */
   | { readonly kind: "failed"; readonly why: string };
 
-/** What is in the file. Processes are those of one boot. */
+/** The content of the file. Processes are those of one boot. */
 interface Owner {
   readonly boot: string;
   /**

@@ -108,7 +108,7 @@ export type FenceInput =
   | { readonly kind: "started"; readonly pid: number; readonly epoch: number | null }
   /** A postmaster was found running. */
   | { readonly kind: "found"; readonly pid: number }
-  /** What the adopted postmaster is: a primary under this epoch (null: a standby). */
+  /** The role of the adopted postmaster: a primary under this epoch (null: a standby). */
   | { readonly kind: "adopt"; readonly epoch: number | null }
   | { readonly kind: "promote"; readonly epoch: number }
   | { readonly kind: "signal"; readonly signal: "reload" | "fast" | "immediate" }
@@ -365,7 +365,7 @@ function close(state: FenceState, pid: number, leftoversMs: number, nowMs: numbe
   });
 }
 
-/** What was known of others that were swept says nothing of those that are found now. */
+/** Knowledge of processes that were swept before says nothing of those that are found now. */
 function sweep(state: FenceState): FenceStep {
   return accept({ ...state, sweeping: true, sweptDoomed: false }, { kind: "kill" });
 }

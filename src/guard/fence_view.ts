@@ -1,4 +1,4 @@
-/** What the fence knows of the postmaster, as its controller sees it. Pure. */
+/** The fence's knowledge of the postmaster, as its controller sees it. Pure. */
 import { type FenceState, isWritable } from "./fence.ts";
 import type { Postmaster } from "./port.ts";
 

@@ -1,5 +1,5 @@
 /**
- * The guard without its socket: executes what the fence decides on real processes, and looks at the clock.
+ * The guard without its socket: carries out the fence's decisions on real processes, and looks at the clock.
  * Never waits for anything but timers, never writes a log or a file.
  */
 import type { Timer } from "../../raft/mod.ts";
@@ -85,7 +85,7 @@ export class Guard {
     this.lookAtPostmaster();
   }
 
-  /** What resume() takes, or why this is not the moment for it. */
+  /** The state that resume() takes, or why this is not the moment for it. */
   handOver(): GuardState | { readonly error: string } {
     const fence = this.#fence;
     const process = this.#process;
@@ -96,7 +96,7 @@ export class Guard {
     return why === null ? { fence, process, lastExit, seen: this.#parts.group.seen } : { error: why };
   }
 
-  /** What a guard does first: find out what an earlier one has left. */
+  /** The first act of a guard: finds out what an earlier one has left. */
   lookAround(purpose: "look" | "use" = "look"): void {
     const { group, clock } = this.#parts;
     this.#lookedAroundMs = clock.now();
@@ -255,7 +255,7 @@ export class Guard {
     }
   }
 
-  /** What was done to how many processes, and how long it took: of a freeze, the guard's part of K. */
+  /** Says what was done to how many processes, and how long it took: of a freeze, the guard's part of K. */
   #timed(signalAll: () => number): string {
     const beginMs = this.#parts.clock.now();
     const count = signalAll();

@@ -1,6 +1,6 @@
 /**
- * Keeps a guard process there: connects to the one that answers, starts one when none does, wakes a stopped
- * one and replaces one that is beyond hope. Knows nothing of leases.
+ * Keeps a guard process running: connects to the one that answers, starts one when none does, wakes a
+ * stopped one and replaces one that is beyond hope. Knows nothing of leases.
  */
 import type { Clock, Timer } from "../../raft/mod.ts";
 import { kill as sendSignal } from "../lib/ffi.ts";
@@ -53,9 +53,9 @@ const DYING_MS = 2000;
 export class GuardLife {
   /** The guard process that is known, connected or not. */
   process: ProcessId | null = null;
-  /** Who answered on the connection; null without one. */
+  /** The guard that answered on the connection; null without one. */
   hello: Hello | null = null;
-  /** Who is about to answer again, as another program; null: nobody, or it takes too long. */
+  /** The guard that is about to answer again, as another program; null: none, or it takes too long. */
   upgrading: Hello | null = null;
   readonly #options: GuardLifeOptions;
   #connection: GuardConnection | null = null;

@@ -1,4 +1,4 @@
-/** What a Guard (guard.ts) is put together from. */
+/** The parts of a Guard (guard.ts). */
 import type { Clock } from "../../raft/mod.ts";
 import type { Claim } from "./directory_owner.ts";
 import type { StartSpec } from "./port.ts";

@@ -1,5 +1,6 @@
 /**
- * What a guard hands to the program that it becomes (upgrade_self.ts): all that it knows, as text. Pure.
+ * The state that a guard hands to the program that it becomes (upgrade_self.ts): all its knowledge, as text.
+ * Pure.
  *
  * A change to the meaning of a field raises STATE_VERSION: the two may be of different releases, in either
  * order. The agent asks for an upgrade only when it reads what the guard writes, and the guard checks that
@@ -22,7 +23,7 @@ export const STATE_VERSION = 1;
  */
 export const UPGRADE_ROOM_MS = 1000;
 
-/** What the Guard (guard.ts) knows. */
+/** The knowledge of the Guard (guard.ts). */
 export interface GuardState {
   readonly fence: FenceState;
   /** The postmaster as the kernel knows it. */
@@ -36,7 +37,7 @@ export interface GuardState {
 export interface HandedOver {
   readonly version: number;
   readonly guard: GuardState;
-  /** Who has handed over. */
+  /** The release of the guard that has handed over. */
   readonly release: string;
   /** Token of the guard process (protocol.ts, Hello): it is the same process, and remembers everything. */
   readonly token: string;

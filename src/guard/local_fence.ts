@@ -1,8 +1,8 @@
 /**
- * What the agent does itself when its guard cannot: the guard is stopped or too slow (freeze at the deadline,
- * thaw or kill later), it has not said anything to this agent yet (freeze at once: what runs may be a
- * primary, and its deadline is not known), or it is gone (kill everything). It acts on what was asked of the
- * guard and on what the guard last said; as soon as the guard speaks again, the guard's word counts.
+ * The agent acts itself when its guard cannot: the guard is stopped or too slow (freeze at the deadline,
+ * thaw or kill later), it has not said anything to this agent yet (freeze at once: the server may be a
+ * primary, and its deadline is not known), or it is gone (kill everything). The agent acts on its requests to
+ * the guard and on the guard's last message; as soon as the guard speaks again, the guard's word counts.
  */
 import type { Clock, Timer } from "../../raft/mod.ts";
 import type { Log } from "../lib/log.ts";

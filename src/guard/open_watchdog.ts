@@ -7,7 +7,7 @@ import { stopWatchdog } from "./watchdog_ioctl.ts";
 import type { DeviceResult, WatchdogProblem } from "./watchdog_port.ts";
 import { codeOf, notADevice, openProblem } from "./watchdog_problem.ts";
 
-/** What root has opened. */
+/** The device that root has opened. */
 export interface KeptDevice {
   readonly path: string;
   readonly fd: number | null;

@@ -54,8 +54,8 @@ export interface GuardView {
    */
   readonly anyProcess: boolean;
   /**
-   * What is left has SIGKILL queued: it acknowledges nothing any more. Absent: it has not, or that is not
-   * known.
+   * Every process that is left has SIGKILL queued: it acknowledges nothing any more. Absent: it has not, or
+   * that is not known.
    */
   readonly doomed?: boolean;
   /** Frozen, and every process was seen stopped or certain to stop: nothing can be acknowledged. */
@@ -65,7 +65,7 @@ export interface GuardView {
   readonly lastAnswerMs: number | null;
   /** Largest lateness of its timer since the last answer, ms. */
   readonly lateMs: number;
-  /** What the guard's clocks did; null: it has not said. */
+  /** The report of the guard's clocks; null: it has not said. */
   readonly clocks?: ClockReport | null;
 }
 

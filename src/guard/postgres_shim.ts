@@ -1,7 +1,7 @@
 /**
- * Between guard and PostgreSQL: the guard starts its own executable, which prepares what a child must set for
- * itself and becomes PostgreSQL by execv, keeping the pid. Anything that fails ends it with 127 and a line on
- * standard error.
+ * The step between guard and PostgreSQL: the guard starts its own executable, which makes the settings that
+ * a child must make for itself and becomes PostgreSQL by execv, keeping the pid. Any failure ends it with 127
+ * and a line on standard error.
  */
 import { closeSync, constants, fstatSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { duplicate, execv, parentPid, resetSignals, setParentDeathSignal, setSession } from "../lib/ffi.ts";

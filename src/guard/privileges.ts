@@ -1,7 +1,6 @@
 /**
- * What makes the guard hard to delay: memory that stays in, a scheduling class above ordinary processes, no
- * OOM kill. Each needs a permission that many installations do not give; what was refused is reported, never
- * fatal.
+ * Makes the guard hard to delay: memory that stays in, a scheduling class above ordinary processes, no OOM
+ * kill. Each needs a permission that many installations do not give; a refusal is reported, never fatal.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import {
@@ -18,7 +17,7 @@ const ROUND_ROBIN_PRIORITY = 10;
 const NICE = -10;
 
 export interface Privileges {
-  /** What could be had, for one line of log. */
+  /** The privileges that were given, for one line of log. */
   readonly summary: string;
   /** The oom_score_adj that this process was started with, which PostgreSQL gets. */
   readonly oomScoreAdj: string;

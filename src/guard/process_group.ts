@@ -24,7 +24,10 @@ import { isSame, living, type ProcessId, signalProcess } from "./process_id.ts";
 import { isFile, readLines, type StaleLock } from "./stale_lock.ts";
 import { SIGCONT, SIGKILL, SIGQUIT, SIGSTOP } from "./signals.ts";
 
-/** Who looks after PostgreSQL here; 0: not there. Never members, even when started in that directory. */
+/**
+ * The processes that look after PostgreSQL here; 0: not there. Never members, even when started in that
+ * directory.
+ */
 export interface Keepers {
   readonly guard: number;
   readonly agent: number;
@@ -370,10 +373,10 @@ function isOperators(process: ProcessStat): boolean {
 }
 
 /**
- * What the agent itself runs in the directory, while no server does: pg_rewind, initdb, with children of
- * theirs. Told by descent, not by name: they run `postgres` too. A server descends from the guard, or has
- * lost its parents; an agent that is the init of a container gets those, so its immediate child must be
- * something else.
+ * Programs that the agent itself runs in the directory, while no server does: pg_rewind, initdb, with
+ * children of theirs. Told by descent, not by name: they run `postgres` too. A server descends from the
+ * guard, or has lost its parents; an agent that is the init of a container gets those, so its immediate child
+ * must be something else.
  */
 function isTool(process: ProcessStat, keepers: Keepers): boolean {
   if (keepers.agent === 0) return false;

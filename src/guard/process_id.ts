@@ -1,4 +1,4 @@
-/** One process, told from another one that has its number later. */
+/** Identifies one process, and tells it from another one that has its number later. */
 import { kill as sendSignal } from "../lib/ffi.ts";
 import { isDead, readProcess } from "../lib/process_table.ts";
 

@@ -1,8 +1,8 @@
 /**
- * What guard and agent say to each other over the Unix socket: one JSON object a line. The two may be of
- * different releases (the guard outlives the agent), so unknown fields are ignored and unknown operations are
- * answered with an error. Everything from the other side is checked here, by hand: the guard carries no
- * parser library.
+ * The messages of guard and agent over the Unix socket: one JSON object a line. The two may be of different
+ * releases (the guard outlives the agent), so unknown fields are ignored and unknown operations are answered
+ * with an error. Everything from the other side is checked here, by hand: the guard carries no parser
+ * library.
  */
 import type { ClockReport } from "../model/clock_jump.ts";
 import type { ExitReport, GuardReply, Postmaster, StartSpec } from "./port.ts";
@@ -43,21 +43,21 @@ export interface UpgradeOperation {
   readonly file: string;
   /** Command line of a guard of that program, without its options. */
   readonly command: readonly string[];
-  /** What it can take over: STATE_VERSION (hand_over.ts). */
+  /** The version of state that it can take over: STATE_VERSION (hand_over.ts). */
   readonly stateVersion: number;
 }
 
 export type Request = Operation & { readonly id: number };
 
-/** What the guard knows; the client adds what it knows about the guard. */
+/** The guard's knowledge; the client adds its own about the guard. */
 export interface WireView {
   readonly armed: { readonly epoch: number; readonly deadlineMs: number; readonly unfenced: boolean } | null;
   readonly endedEpoch: number;
   readonly postmaster: Postmaster | null;
   readonly anyProcess: boolean;
   /**
-   * What is left of PostgreSQL has SIGKILL queued, and is kept by the kernel. Missing: a guard of an earlier
-   * release.
+   * Every process of PostgreSQL that is left has SIGKILL queued, and is kept by the kernel. Missing: a guard
+   * of an earlier release.
    */
   readonly doomed?: boolean;
   /**
@@ -69,7 +69,7 @@ export interface WireView {
   readonly allStopped: boolean;
   readonly lastExit: ExitReport | null;
   readonly lateMs: number;
-  /** What its clocks did. Missing: a guard of an earlier release. */
+  /** The report of its clocks. Missing: a guard of an earlier release. */
   readonly clocks?: ClockReport;
 }
 

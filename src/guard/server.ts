@@ -1,7 +1,7 @@
 /**
  * The guard process: the socket on which the agent controls it, and its life. One controller at a time, the
- * newest; it may come and go, the guard stays as long as there is something to guard. Writes nothing to disk
- * or to a log after its start; what it has to say goes to the controller.
+ * newest; it may come and go, and the guard stays as long as there is something to guard. Writes nothing to
+ * disk or to a log after its start; its messages go to the controller.
  */
 import { chmodSync, closeSync, mkdirSync, openSync, statSync, unlinkSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -1,5 +1,5 @@
 /**
- * `watchdog.driver: testing`: writes to a FIFO or a file what a driver would do. `Ctimeout=<seconds>\n` where
+ * `watchdog.driver: testing`: writes the acts of a driver to a FIFO or a file. `Ctimeout=<seconds>\n` where
  * the timeout is set, `1` for a keepalive, `V` before a close that stops it.
  */
 import { accessSync, closeSync, constants, openSync, writeSync } from "node:fs";

@@ -1,11 +1,11 @@
 /**
  * The guard becomes the program that its agent runs, by execv: the pid, the children with their parent-death
- * signal, the lock and what is known stay; sockets, threads and memory go. So PostgreSQL and its clients
- * notice nothing.
+ * signal, the lock and the state stay; sockets, threads and memory go. So PostgreSQL and its clients notice
+ * nothing.
  *
  * Must be called on the main thread, which has started PostgreSQL: the parent-death signal comes when the
- * thread ends that started the child, and execv ends all threads but the one that calls it. Whatever fails
- * leaves this program as it is.
+ * thread ends that started the child, and execv ends all threads but the one that calls it. A failure leaves
+ * this program as it is.
  */
 import { closeSync, constants, fstatSync, openSync, readFileSync, writeSync } from "node:fs";
 import { blockSignals, execv, keepOverExec, memoryFile, readLink } from "../lib/ffi.ts";
@@ -57,7 +57,7 @@ export function becomeProgram(programFd: number, argv: readonly string[], state:
   return failed.ok ? "it returned" : failed.name;
 }
 
-/** What the program that this process was has left. */
+/** Takes the state that this process's former program has left. */
 export function takeState(stateFd: number): HandedOver {
   // By name: the offset of the descriptor is where the writer left it.
   const state = readState(readFileSync(`/proc/self/fd/${stateFd}`, "utf8"));

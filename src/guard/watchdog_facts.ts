@@ -1,6 +1,5 @@
 /**
- * What the kernel says of a watchdog device without its being opened: /sys/class/watchdog, readable by
- * everybody.
+ * The kernel's facts about a watchdog device that is not opened: /sys/class/watchdog, readable by everybody.
  */
 import { readFileSync, type Stats, statSync } from "node:fs";
 import type { DeviceFacts } from "./watchdog_port.ts";

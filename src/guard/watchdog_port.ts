@@ -1,4 +1,4 @@
-/** A watchdog device as its owner (src/agent/lease/watchdog.ts) sees it, whatever drives it. */
+/** A watchdog device as its owner (src/agent/lease/watchdog.ts) sees it, with any driver. */
 
 /** Why a device cannot be used: what happened, and what to type to change that. */
 export interface WatchdogProblem {
@@ -29,7 +29,7 @@ export interface WatchdogDevice {
    * it.
    */
   probe(): WatchdogProblem | null;
-  /** What can be known of it without opening it. */
+  /** The facts that can be known of it without opening it. */
   facts(): DeviceFacts;
   /** From here on it runs, and resets the host unless it is fed. */
   open(): DeviceResult<DeviceFacts>;

@@ -1,4 +1,4 @@
-/** What can be wrong with a watchdog device, in words, with the commands that put it right. */
+/** The problems of a watchdog device, in words, with the commands that put them right. */
 import type { WatchdogProblem } from "./watchdog_port.ts";
 
 /** `user`: who runs the agent, for the commands. */

@@ -33,7 +33,7 @@ import type { CommandBody } from "../dcs/commands.ts";
 import type { BrokenRules } from "../dcs/broken_rules.ts";
 import { longestWaitMs } from "./renewal.ts";
 
-/** Whom to ask: api_url and raft id by name. */
+/** The members to ask: api_url and raft id by name. */
 export interface FailsafeMembers {
   readonly [name: string]: { readonly apiUrl: string; readonly node: number };
 }
@@ -49,9 +49,9 @@ export class FailsafeSets {
   #possible: SetFailsafe[] = [];
 
   /**
-   * What to propose so that the records say `wanted` (null: no set); null: nothing now. A set that says the
-   * same already is logged anew by each start of the agent: what an earlier start may still have under way is
-   * void from then on, as it names an older revision.
+   * The command to propose so that the records say `wanted` (null: no set); null: nothing now. A set that
+   * says the same already is logged anew by each start of the agent: a command that an earlier start may
+   * still have under way is void from then on, as it names an older revision.
    */
   propose(
     epoch: number,
@@ -151,7 +151,7 @@ function sameMembers(a: FailsafeMembers | null, b: FailsafeMembers | null): bool
     names.every((name) => Object.hasOwn(b, name) && isSameMember(a[name]!, b[name]));
 }
 
-/** What the holder asks of a member of its set. */
+/** The holder's question to a member of its set. */
 export interface FailsafeQuestion {
   readonly holder: string;
   readonly epoch: number;
@@ -162,7 +162,7 @@ export interface FailsafeQuestion {
   readonly node: number;
 }
 
-/** What the asked member knows of itself. */
+/** The asked member's knowledge of itself. */
 export interface AcceptorView {
   readonly name: string;
   /** Its raft id. */

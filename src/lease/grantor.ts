@@ -26,7 +26,10 @@ export class Grantor {
    */
   #countedFromMs = -Infinity;
   #expiring: number | null = null;
-  /** Whom grants of this epoch name that were proposed in this node's term and may still be applied. */
+  /**
+   * The holders named by grants of this epoch that were proposed in this node's term and may still be
+   * applied.
+   */
   #granting: { readonly epoch: number; readonly holders: readonly string[] } | null = null;
   /** First acknowledgement this leader gave under the present grant ttl: lowering waits for it. */
   #grantTtlMs = 0;
@@ -190,8 +193,8 @@ export class Grantor {
   }
 
   /**
-   * Whom the lock may pass to by what this leader has proposed, without anything more being decided. Only one
-   * of the grants of an epoch takes effect, so that none is left when one was applied. A grant by an earlier
+   * The members that the lock may pass to by this leader's proposals, without another decision. Only one of
+   * the grants of an epoch takes effect, so that none is left when one was applied. A grant by an earlier
    * leader is applied, or gone, before an entry of this leader's own term is applied; before that nobody is
    * removed.
    */

@@ -1,4 +1,4 @@
-/** What holder and raft leader say to each other of a lease, and how long leases are waited for. */
+/** The messages of holder and raft leader about a lease, and how long leases are waited for. */
 import type { Life } from "../model/life.ts";
 import { LONGEST_LEASE_MS } from "../model/limits.ts";
 import type { DcsState } from "../model/records.ts";

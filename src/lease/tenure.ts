@@ -19,7 +19,7 @@ export type Tenure =
 
 export interface TenureView {
   readonly lock: LockRecord;
-  /** What this life is to the epoch on record. */
+  /** The claim of this life to the epoch on record. */
   readonly claim: Claim;
   /** Epoch of the lock when this node's own record of this start was applied; null before. */
   readonly epochAtJoin: number | null;

@@ -2,8 +2,8 @@
  * The inequalities of DESIGN.md, in milliseconds, and what follows from ttl. Pure arithmetic: every change
  * of a time goes through `timing`, which derives the rest and says, with the numbers, what would be broken.
  *
- * `timingRules` is the only place where the inequalities stand: what is refused at the start and at a change
- * of the configuration, and what is shown of a running member, are two readings of it.
+ * `timingRules` is the only place where the inequalities stand: the refusals at the start and at a change of
+ * the configuration, and the report of a running member, are two readings of it.
  */
 import { J_MS, K_MS, MAX_FROZEN_MS, STOP_BUDGET_MS } from "./stop_budget.ts";
 import type { MeasuredLateness, RuleVerdict, TimingReport, TimingRule, TimingTerm } from "../model/timing.ts";
@@ -40,7 +40,7 @@ export function timingOf(ttlMs: number): Timing {
   };
 }
 
-/** What the room of L2 for the round trip of a renewal and a commit is: L - R - Emax. */
+/** The room of L2 for the round trip of a renewal and a commit: L - R - Emax. */
 export function renewalRoomMs(ttlMs: number, electionMaxMs: number): number {
   const { leaseMs, renewMs } = timingOf(ttlMs);
   return leaseMs - renewMs - electionMaxMs;

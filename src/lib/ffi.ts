@@ -211,7 +211,7 @@ export function setPriority(nice: number): SysResult {
 const SOL_SOCKET = 1;
 const SO_PEERCRED = 17;
 
-/** Who is at the other end of a connected Unix socket; null when the kernel does not say. */
+/** The process at the other end of a connected Unix socket; null when the kernel does not say. */
 export function peerCredentials(fd: number): { pid: number; uid: number; gid: number } | null {
   const credentials = new Int32Array(3);
   const returned = libc().getsockopt(fd, SOL_SOCKET, SO_PEERCRED, credentials, new Uint32Array([12]));

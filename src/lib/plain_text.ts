@@ -4,8 +4,8 @@
  */
 
 /**
- * What would end a line, steer a terminal, or be shown as nothing: controls, separators, formats, lone
- * surrogates.
+ * Characters that would end a line, steer a terminal, or be shown as nothing: controls, separators, formats,
+ * lone surrogates.
  */
 const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu;
 

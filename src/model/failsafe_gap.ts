@@ -1,6 +1,6 @@
 /**
- * What failsafe mode would lack if raft were lost now. Pure; said in the log of the lock's holder and in
- * `agent ctl list`.
+ * Finds what failsafe mode would lack if raft were lost now. Pure; said in the log of the lock's holder and
+ * in `agent ctl list`.
  */
 import type { DcsState } from "./records.ts";
 

@@ -33,7 +33,7 @@ export function isSameLife(a: Life | null | undefined, b: Life | null | undefine
 }
 
 /**
- * What the member `name` in the life `life` is to the epoch on record:
+ * The claim of the member `name` in the life `life` to the epoch on record:
  * - "none": another member's, or free.
  * - "own": granted to this very life. It alone may renew, unfence, log a failsafe set, and release.
  * - "former": granted to this machine before it booted anew. All its processes are gone, but only if no copy

@@ -1,6 +1,6 @@
 /**
- * A member's volatile status: broadcast to all members every 500 ms and at once when it changes; never
- * logged.
+ * A member's volatile status. It is broadcast to all members every 500 ms and at once when it changes, and
+ * never logged.
  */
 import type { JsonObject } from "./json.ts";
 import type { LastStop } from "./last_stop.ts";
@@ -17,8 +17,8 @@ export interface WatchdogSummary {
 }
 
 /**
- * What a running PostgreSQL said of itself, or a member of it, is shown as known for this long; looks come
- * every second.
+ * The word of a running PostgreSQL about itself, or of a member about it, is shown as known for this long;
+ * looks come every second.
  */
 export const STATE_KNOWN_MS = 3000;
 

@@ -1,6 +1,6 @@
 /**
- * Everything that is tried again waits first, and longer after each failure in a row: one rule for all of
- * them.
+ * The pause before another try: it grows with each failure in a row, by one rule for everything that is
+ * tried again.
  */
 
 /**

@@ -1,4 +1,7 @@
-/** What texts hold that not every place can: files with lines, terminals, PostgreSQL, programs. */
+/**
+ * Checks texts for characters that not every place can hold: files with lines, terminals, PostgreSQL,
+ * programs.
+ */
 
 /** The most bytes of any secret. PostgreSQL's own client cuts longer ones. */
 export const MAX_SECRET_BYTES = 500;

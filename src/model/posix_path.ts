@@ -1,12 +1,9 @@
-/**
- * Path arithmetic without a current directory: what is relative stays so unless the caller says relative to
- * what.
- */
+/** Path arithmetic without a current directory: a relative path stays so unless the caller names its base. */
 
 export interface PathContext {
   /** Directory that relative paths start from; null: they stay as written. */
   readonly cwd: string | null;
-  /** What `~` stands for; null: unknown. */
+  /** The directory that `~` stands for; null: unknown. */
   readonly home: string | null;
 }
 

@@ -1,5 +1,5 @@
 /**
- * What one member knows of its own PostgreSQL: the only thing the keeper's decisions see of it. Built by
+ * A member's knowledge of its own PostgreSQL: the keeper's decisions see nothing else of it. Built by
  * effects (src/agent with src/postgres and src/guard) or by the simulator's model PostgreSQL.
  */
 import type { Lsn } from "./lsn.ts";
@@ -129,7 +129,7 @@ export interface PostgresView {
    */
   readonly process: "none" | "orphans" | "starting" | "running" | "stopping" | "frozen";
   /**
-   * What is left of a server that was killed runs no more, by word of the guard: the kernel keeps it. Absent:
+   * The processes left of a killed server run no more, by word of the guard: the kernel keeps them. Absent:
    * not known.
    */
   readonly doomed?: boolean;

@@ -102,7 +102,10 @@ export interface SyncRecord {
   readonly quorum: number;
 }
 
-/** Who must agree to a lease without raft, and hence who alone may be granted an epoch after this one. */
+/**
+ * The members that must agree to a lease without raft: hence they alone may be granted an epoch after this
+ * one.
+ */
 export interface FailsafeRecord {
   /** Epoch whose holder logged it. */
   readonly epoch: number;

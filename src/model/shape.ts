@@ -1,8 +1,7 @@
 /**
- * What plain data must look like: small checks that are put together to the schema of a command or of a
- * record.
+ * Small checks of plain data, which are put together to the schema of a command or of a record.
  *
- * They judge what stands in the log, on every member, for ever: so nothing here may depend on a library, a
+ * They judge the entries of the log, on every member, for ever: so nothing here may depend on a library, a
  * locale, a clock or a version of Unicode, and no check throws on any value. `bounded`: sizes and contents
  * are judged too; else only the types, which is what members did before the version of commands that brought
  * bounds (commands.ts).

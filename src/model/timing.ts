@@ -1,6 +1,4 @@
-/**
- * What is said about the times of a running member: the inequalities of its lease, and how late things come.
- */
+/** The report on the times of a running member: the inequalities of its lease, and its lateness. */
 
 /** One summand of an inequality's left side. */
 export interface TimingTerm {
@@ -16,13 +14,13 @@ export type RuleVerdict = "holds" | "broken" | "not promised" | "not used";
 
 export interface TimingRule {
   readonly id: "I1" | "I2" | "L2";
-  /** What it keeps from happening. */
+  /** The event that it prevents. */
   readonly about: string;
   readonly left: readonly TimingTerm[];
   readonly leftMs: number;
   readonly relation: "<=" | "<";
   readonly right: TimingTerm;
-  /** What is left: right side minus left side. */
+  /** The room that is left: right side minus left side. */
   readonly marginMs: number;
   readonly verdict: RuleVerdict;
   readonly note: string | null;
@@ -73,7 +71,7 @@ export interface Quantiles {
 
 export interface MeasuredLateness extends Quantiles {
   readonly kind: LatenessKind;
-  /** What the inequalities leave for it. */
+  /** The room that the inequalities leave for it. */
   readonly budgetMs: number;
   readonly verdict: "ok" | "near its budget" | "over its budget" | "not measured";
 }

@@ -1,6 +1,9 @@
 import type { Lsn } from "./lsn.ts";
 
-/** What a witness, a voter without PostgreSQL, tells the others about itself once a second. Never stored. */
+/**
+ * The notice that a witness, a voter without PostgreSQL, sends the others about itself once a second. Never
+ * stored.
+ */
 export interface WitnessNotice {
   readonly name: string;
   readonly raftAddr: string;

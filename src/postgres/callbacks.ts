@@ -1,6 +1,6 @@
 /**
- * The user's callbacks (docs/compatibility.md section 9): told what happened, never asked. One runs at a
- * time; a running one is ended with its children when the next arrives, except that on_reload replaces
+ * The user's callbacks (docs/compatibility.md section 9): they are told what happened, never asked. One runs
+ * at a time; a running one is ended with its children when the next arrives, except that on_reload replaces
  * on_reload only.
  */
 import type { Log } from "../lib/log.ts";

@@ -76,9 +76,9 @@ export class ConfigFiles {
   }
 
   /**
-   * Whom the files are to name: as they were written last, whatever became of them since; as found, before
-   * they were written for the first time (undefined: they name nobody that is known). The server follows once
-   * it has reloaded.
+   * The upstream that the files are to name: as they were written last, whatever became of them since; as
+   * found, before they were written for the first time (undefined: they name nobody that is known). The
+   * server follows once it has reloaded.
    */
   intended(): Upstream | null | undefined {
     return this.#intent !== undefined ? this.#intent : this.following() ?? undefined;
@@ -146,7 +146,7 @@ export class ConfigFiles {
     await writeDurably(join(this.#dataDir, WROTE_ALONE), `${timeline}\n`, FILE_MODE);
   }
 
-  /** What it wrote has become the cluster's, or was taken out of it. */
+  /** The WAL that it wrote alone has become the cluster's, or was taken out of it. */
   unmarkWroteAlone(): void {
     removeFile(join(this.#dataDir, WROTE_ALONE));
   }

@@ -1,6 +1,6 @@
 /**
- * The configuration that everything about one PostgreSQL goes by. Its readers ask for it each time that they
- * need it and keep no part of it: a reload replaces it in one step for all of them.
+ * The configuration in force for one PostgreSQL. Its readers ask for it each time that they need it and keep
+ * no part of it: a reload replaces it in one step for all of them.
  */
 import type { LocalConfig, PostgresqlConfig } from "../model/config.ts";
 import { effectivePostgresqlSection } from "../config/dynamic.ts";

@@ -99,8 +99,8 @@ function requiredFile(path: string): string {
 }
 
 /**
- * What every session of the agent has: no user's search path, no waiting for synchronous standbys, times in
- * UTC.
+ * The settings of every session of the agent: no user's search path, no waiting for synchronous standbys,
+ * times in UTC.
  */
 const SESSION = [
   "search_path=pg_catalog",

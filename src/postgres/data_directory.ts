@@ -1,4 +1,4 @@
-/** Finds out what a data directory is: absent, empty, valid, half-written or something of someone else's. */
+/** Finds out the state of a data directory: absent, empty, valid, half-written or somebody else's. */
 import { OWNER_FILE } from "../model/owner_file.ts";
 import type { DataDirectory } from "../model/postgres_view.ts";
 import { type ControlFile, readControlFile } from "./control_file.ts";
@@ -20,7 +20,10 @@ export const FORMER_PRIMARY = "agent.former_primary";
  * positions and timelines alone would take what it wrote for a part of the primary's history.
  */
 export const WROTE_ALONE = "agent.wrote_alone";
-/** What a file system puts into its root: a data directory may be a mount point. */
+/**
+ * Names that do not count: a file system puts its own into its root, and a data directory may be a mount
+ * point.
+ */
 const IGNORED = new Set(["lost+found", STAGING, OWNER_FILE]);
 
 export interface FoundDirectory {

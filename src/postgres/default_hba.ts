@@ -1,6 +1,4 @@
-/**
- * What pg_hba.conf says on a new cluster when the configuration says nothing: passwords (SCRAM) for everyone.
- */
+/** The pg_hba.conf of a new cluster when the configuration has none: passwords (SCRAM) for everyone. */
 import type { PostgresqlConfig } from "../model/config.ts";
 
 /** bootstrap.pg_hba where given, else what a cluster cannot work without. Appended to the file of initdb. */

@@ -37,7 +37,10 @@ interface FailedWay {
 /** No way to the member's own server works. Its cause is the answer that says most. */
 export class UnreachableError extends Error {
   override readonly name = "UnreachableError";
-  /** What is the same while nothing new happens: each way with the code of its failure. */
+  /**
+   * The kinds of failure, which stay the same while nothing new happens: each way with the code of its
+   * failure.
+   */
   readonly kinds: string;
 
   constructor(failures: readonly FailedWay[], advice: string) {
@@ -69,7 +72,7 @@ export class LocalServer {
     this.#options = options;
   }
 
-  /** What the running server says of itself; null when there is no such file. */
+  /** The file of the running server; null when there is none. */
   pidFile(): PostmasterPid | null {
     const text = readText(join(this.#options.config.postgresql.dataDir, "postmaster.pid"));
     return text === null ? null : parsePostmasterPid(text);
@@ -188,7 +191,7 @@ function howItFailed(error: unknown): WayFailure {
   return /timeout|timed out/i.test(errorText(error)) ? "timeout" : "refused";
 }
 
-/** What is the same each time: texts may hold pids and times. */
+/** The kind of an error, which is the same each time: texts may hold pids and times. */
 function kindOf(error: unknown): string {
   return sqlState(error) ?? errorCode(error) ?? errorText(error).slice(0, 60);
 }

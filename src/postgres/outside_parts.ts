@@ -6,7 +6,7 @@
  */
 import { isDirectory, join, linkTarget, list, realPath } from "./disk.ts";
 
-/** What a file system puts into its root. */
+/** The name that a file system puts into its root. */
 const OF_MOUNT_POINT = "lost+found";
 
 export interface OutsidePart {

@@ -38,7 +38,7 @@ export type PendingRestart = {
 };
 
 /**
- * What a restart would change. `desired`: name and value as configured; `inFiles`: values of
+ * The changes that a restart would bring. `desired`: name and value as configured; `inFiles`: values of
  * pg_file_settings, for changes that are not the agent's; `leftOut`: parameters that are configured but not
  * written, which no restart brings. null: nothing.
  */

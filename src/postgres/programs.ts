@@ -31,7 +31,7 @@ export interface Programs {
 
 export const OLDEST_MAJOR = 13;
 
-/** What is wrong and what to install or to set, for the user. */
+/** The problem, and what to install or to set, for the user. */
 export class ProgramsError extends Error {
   override readonly name = "ProgramsError";
 }

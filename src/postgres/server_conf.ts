@@ -31,7 +31,7 @@ export const RECOVERY_PARAMETERS: ReadonlySet<string> = new Set([
   "restore_command",
 ]);
 
-/** What a user may set of them. */
+/** The recovery settings that a user may set. */
 const USERS_RECOVERY: ReadonlySet<string> = new Set([
   "archive_cleanup_command",
   "recovery_end_command",

@@ -30,7 +30,7 @@ export interface SetAsideOptions {
    */
   readonly mayRemove: boolean;
   /**
-   * What is left is worthless from now on: should the removal be interrupted, nobody must start PostgreSQL on
+   * The rest is worthless from now on: should the removal be interrupted, nobody must start PostgreSQL on
    * it.
    */
   readonly beforeRemoval: (parts: readonly string[]) => Promise<void>;

@@ -1,4 +1,4 @@
-/** Everything that the agent wants to know of a running server, in one statement (PostgreSQL 13 to 18). */
+/** The agent's questions to a running server, all in one statement (PostgreSQL 13 to 18). */
 import { type Lsn, parseLsn } from "../model/lsn.ts";
 import type { ReplicationConnection } from "../model/postgres_view.ts";
 import type { Row } from "./connection.ts";

@@ -1,4 +1,4 @@
-/** Where the tablespaces of another server lie: a copy of it fills the same places here. */
+/** Finds where the tablespaces of another server lie: a copy of it fills the same places here. */
 import type { Credentials } from "../model/config.ts";
 import { connectByUrl } from "./replication_source.ts";
 

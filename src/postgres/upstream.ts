@@ -1,4 +1,4 @@
-/** Whom a standby follows: address from a member's conn_url, and the primary_conninfo made of it. */
+/** The upstream of a standby: the address from a member's conn_url, and the primary_conninfo made of it. */
 import type { Upstream } from "../brain/actions.ts";
 import type { Credentials } from "../model/config.ts";
 import { conninfo } from "./quote.ts";

@@ -1,8 +1,8 @@
 /**
- * Who keeps a shutdown waiting, for the log: the processes that a postmaster still has, with what PostgreSQL
- * calls them. The state comes from the kernel's memory. The title needs the memory map of the process, which
- * one that hangs in the kernel may hold for ever: it is read by a program with a limit, never by the agent
- * itself.
+ * Names the processes that keep a shutdown waiting, for the log: those that a postmaster still has, with
+ * PostgreSQL's titles. The state comes from the kernel's memory. The title needs the memory map of the
+ * process, which a process that hangs in the kernel may hold for ever: a program with a limit reads it, never
+ * the agent itself.
  */
 import { isDead, listChildren, type ProcessStat, readProcess } from "../lib/process_table.ts";
 import { runProgram } from "./run_program.ts";

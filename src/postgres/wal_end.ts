@@ -15,7 +15,7 @@ const SHORT_HEADER = 24;
 const LONG_HEADER = 40;
 
 /**
- * What pg_waldump (13 to 18) says where no record is, or in a file that was made in advance and never
+ * The messages of pg_waldump (13 to 18) where no record is, or in a file that was made in advance and never
  * written.
  */
 const NOTHING_THERE =

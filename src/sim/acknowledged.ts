@@ -7,7 +7,7 @@
 import { Violation } from "../../raft/sim/mod.ts";
 import type { CommandResult } from "../dcs/commands.ts";
 
-/** What the state machine of one life of a member was given. */
+/** The commands and snapshots that the state machine of one life of a member was given. */
 interface Life {
   /** Revision of the last snapshot that it was given, at its start or later; 0: none. */
   restored: number;

@@ -1,7 +1,7 @@
 /**
  * The worst that is known for failsafe mode: the holder loses raft but not REST, so that it goes on while the
- * others are a majority and expire its epoch; and at about that moment something else happens to those who
- * have accepted its lease.
+ * others are a majority and expire its epoch; and at about that moment something else happens to the members
+ * that have accepted its lease.
  */
 import { directionsOf, type Fault, type Prng } from "../../raft/sim/mod.ts";
 import { setFailsafeMode } from "./requests.ts";

@@ -28,7 +28,7 @@ const SETTLES_MS = 4000;
  */
 const ARRIVES_MS = 200;
 
-/** What a story is played with. */
+/** The stage of a story: its cluster and parts. */
 interface Stage {
   readonly cluster: SimCluster;
   readonly random: Prng;

@@ -1,7 +1,7 @@
 /**
- * What goes between simulated hosts beside raft: PostgreSQL's replication, and questions over the REST API.
- * Both take the network's paths, but a fault may cut raft alone (a firewall that lost a rule, a certificate
- * that ran out), or REST alone.
+ * Links between simulated hosts beside raft: PostgreSQL's replication, and questions over the REST API. Both
+ * take the network's paths, but a fault may cut raft alone (a firewall that lost a rule, a certificate that
+ * ran out), or REST alone.
  */
 import type { Fault, Prng, SimNetwork, SimProcess, World } from "../../raft/sim/mod.ts";
 import type { FailsafeAnswer, FailsafeQuestion } from "../lease/failsafe.ts";

@@ -40,7 +40,7 @@ const ONE_BY_ONE_MS = 200;
 
 const RECOVERY = "a recovery is under way";
 
-/** What becomes of a host that was lost. */
+/** The fate of a host that was lost. */
 export type Fate =
   /** Its raft directory is moved aside, and it joins. */
   | "emptied"
@@ -185,7 +185,7 @@ function replayed(stored: StoredLog): Replay {
   return { dcs, state: dcs.state, commands, restored };
 }
 
-/** What a log holds. */
+/** The content of a log. */
 interface Replay {
   readonly dcs: DcsStateMachine;
   readonly state: DcsState;

@@ -1,8 +1,8 @@
 /**
  * PostgreSQL as one life of the agent drives it (PostgresPort), over a model server and the guard of the
- * host. What is known between looks, and the view made of it, is production's (PostgresMemory); here is what
- * the programs and queries would do. Long actions take their time, can fail, and leave a half-written
- * directory when the agent dies.
+ * host. The knowledge between looks, and the view made of it, is production's (PostgresMemory); this file
+ * models the programs and queries. Long actions take their time, can fail, and leave a half-written directory
+ * when the agent dies.
  */
 import type { Clock } from "../../raft/mod.ts";
 import type { Prng, SimProcess } from "../../raft/sim/mod.ts";
@@ -40,7 +40,7 @@ export class ModelPostgres implements PostgresPort {
   readonly #handlers: (() => void)[] = [];
   readonly #ledger: ActionLedger;
   readonly #watch: ServerWatch;
-  /** What an earlier action still has coming is not heard. */
+  /** The action under way; results of an earlier one are not heard. */
   #begun: Begun | null = null;
   #paused = false;
   #lookAsked = false;

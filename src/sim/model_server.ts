@@ -1,7 +1,7 @@
 /**
  * One PostgreSQL installation of a simulated host: data directory, server process, WAL, replication. It lives
- * on when the agent dies. What commits it acknowledges is decided here alone: `acking && !frozen`. Times are
- * true times; the order of effects is PostgreSQL's, as far as the decisions about it depend on it.
+ * on when the agent dies. Which commits it acknowledges is decided here alone: `acking && !frozen`. Times
+ * are true times; the order of effects is PostgreSQL's, as far as the decisions about it depend on it.
  */
 import type { Hang } from "./fault_kinds.ts";
 import { type Prng, type World } from "../../raft/sim/mod.ts";
@@ -53,7 +53,7 @@ export class ModelServer {
   following: string | null = null;
   /** Marked as a former primary's that was started read-only, durable. */
   formerPrimary = false;
-  /** What comes there does not go on as long as this is set. */
+  /** A server that comes to this step does not go on as long as this is set. */
   hangsAt: Hang | null = null;
   process: ServerProcess = "none";
   pid = 0;
@@ -158,7 +158,7 @@ export class ModelServer {
     this.#changed();
   }
 
-  /** What is written into the directory before a start. */
+  /** Writes the recovery settings into the directory before a start. */
   configureRecovery(standby: boolean, upstream: string | null): void {
     if (!standby) this.formerPrimary = false;
     else if (upstream === null && !this.standbySignal) this.formerPrimary = true;
@@ -177,7 +177,7 @@ export class ModelServer {
 
   // ---- the server process --------------------------------------------------------------------------------
 
-  /** What a postmaster does when it is started; false: there is one, or nothing to start. */
+  /** Starts a postmaster; false: there is one, or nothing to start. */
   start(epoch: number | null): boolean {
     if (this.process !== "none" || this.position === null) return false;
     this.#generation++;
@@ -493,7 +493,7 @@ export class ModelServer {
     return this.process === "running" || (this.process === "stopping" && this.hangsAt !== "senders");
   }
 
-  /** What comparing this server's history with that of `other` gives; null: it does not answer. */
+  /** The result of comparing this server's history with that of `other`; null: it does not answer. */
   compareWith(other: ModelServer): "same" | "diverged" | null {
     if (!other.answers || other.position === null || this.position === null) return null;
     if (!this.#context.reachable(this.name, other.name)) return null;

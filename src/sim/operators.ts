@@ -1,7 +1,7 @@
 /**
- * Who adds, removes and replaces members of a simulated cluster, as docs/operations.md says: one change at a
- * time, and afterwards with an eye on it: a host that has left is emptied and started again, or goes for
- * good. What is asked for may be refused, or come to nothing; that is looked at, not assumed.
+ * The operators who add, remove and replace members of a simulated cluster, as docs/operations.md says: one
+ * change at a time, and afterwards with an eye on it: a host that has left is emptied and started again, or
+ * goes for good. A request may be refused, or come to nothing: the outcome is looked at, not assumed.
  */
 import type { MemberOutcome } from "../../raft/mod.ts";
 import type { Fault, Prng } from "../../raft/sim/mod.ts";
@@ -294,7 +294,7 @@ export class Operators {
     askFailover(asked, candidate.name, `stranded-${cluster.world.steps}`);
   }
 
-  /** What the message of a refused log says: while the others are healthy, the directory is moved aside. */
+  /** Follows the message of a refused log: while the others are healthy, the directory is moved aside. */
   #emptyRefused(): void {
     const cluster = this.#cluster;
     const random = this.#random;

@@ -39,7 +39,7 @@ export interface RaftGroup {
   readonly acknowledged: Acknowledged;
 }
 
-/** What a place needs of the cluster around it. */
+/** The surroundings that a place needs: the cluster around it. */
 export interface RaftSurroundings {
   readonly network: SimNetwork;
   readonly visits: Visiting;
@@ -56,9 +56,9 @@ export interface RaftLife {
   readonly dcs: DcsStateMachine;
   /** The records have changed. */
   readonly changed: () => void;
-  /** What speaks against the removal of a member; null: nothing. */
+  /** The objection to the removal of a member; null: none. */
   readonly mayRemove: (member: MemberInfo) => string | null;
-  /** What speaks against a new one; null: nothing. */
+  /** The objection to a new one; null: none. */
   readonly mayJoin: (visitor: Omit<MemberInfo, "id">) => string | null;
   /** The raft group has removed this member. */
   readonly removed: () => void;

@@ -1,5 +1,6 @@
 /**
- * What an operator asks of a simulated cluster, of a member of chance. Each returns what it asked, or null.
+ * An operator's requests to a simulated cluster, sent to a random member. Each returns what it asked, or
+ * null.
  */
 import type { Prng } from "../../raft/sim/mod.ts";
 import type { JsonObject } from "../model/json.ts";

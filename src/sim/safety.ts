@@ -1,5 +1,5 @@
 /**
- * What must hold of the whole cluster at every moment of true time, checked as it happens. Throws a
+ * The invariants of the whole cluster at every moment of true time, checked as it happens. Throws a
  * Violation. The window of J + K is counted: a server is a writer until its last process has been stopped.
  */
 import { Violation, type World } from "../../raft/sim/mod.ts";

@@ -1,4 +1,4 @@
-/** What programs and queries would say of a model server, in production's shapes. Pure. */
+/** The facts that programs and queries would give about a model server, in production's shapes. Pure. */
 import type { FoundDirectory } from "../postgres/data_directory.ts";
 import type { ServerStatus } from "../postgres/status_query.ts";
 import type { WalEnd } from "../postgres/wal_end.ts";

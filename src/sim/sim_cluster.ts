@@ -19,7 +19,7 @@ import { contains } from "./wal.ts";
 const NAMES = ["pg1", "pg2", "pg3"] as const;
 const WITH_WITNESS = ["pg1", "pg2", "w1"] as const;
 const COUNT_MS = 100;
-/** What the leader has committed is known to everybody after a heartbeat. */
+/** Everybody knows the leader's commits after a heartbeat. */
 const KNOWN_WITHIN_MS = 2000;
 /** A standby that lags by less counts as healthy. */
 const SMALL_LAG_BYTES = 20_000;
@@ -40,7 +40,7 @@ export class SimCluster {
   readonly #around: Surroundings;
   readonly #lockWatchers = new Set<(lock: LockRecord) => void>();
   #systemIds = 0;
-  /** What an operator has begun and not finished: until then the cluster is not what it is to be. */
+  /** Changes that an operator has begun and not finished: until then the cluster is not as it is to be. */
   readonly unfinished = new Set<string>();
   /** For how long a primary has gone on in failsafe mode. */
   failsafeMs = 0;

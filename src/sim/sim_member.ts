@@ -28,7 +28,7 @@ const MAX_TIMER_LATENESS_MS = 30;
 /** How often a process that is killed stays for a while, since its disk hangs. */
 const KEEPS_KILLED = 0.05;
 
-/** What a member needs of the cluster around it. */
+/** The surroundings that a member needs: the cluster around it. */
 export interface Surroundings extends ServerWorld, RaftSurroundings {
   readonly world: World;
   readonly links: Links;

@@ -1,5 +1,5 @@
 /**
- * What time a simulated host believes it is. Nothing that matters may depend on it: it is stepped at will,
+ * The time that a simulated host believes in. Nothing that matters may depend on it: it is stepped at will,
  * and by days.
  */
 import type { World } from "../../raft/sim/mod.ts";

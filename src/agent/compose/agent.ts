@@ -1,7 +1,7 @@
 /**
- * Composition of a running agent: opens what touches the world (clock, log directory, network, guard,
- * PostgreSQL, REST) and connects it to the member. Decides nothing. Whatever cannot be opened ends the start
- * with a sentence that names the setting to change.
+ * Composes a running agent: opens everything that touches the world (clock, log directory, network, guard,
+ * PostgreSQL, REST) and connects it to the member. Decides nothing. A part that cannot be opened ends the
+ * start with a sentence that names the setting to change.
  */
 import { effectiveDynamic } from "../../config/dynamic.ts";
 import { GuardClient } from "../../guard/client.ts";

@@ -1,6 +1,4 @@
-/**
- * The dynamic configuration as this program uses it, and what it has to say about it: once for each change.
- */
+/** Reads the dynamic configuration as this program uses it, and logs its problems once for each change. */
 import { checkTiming } from "../../lease/timing.ts";
 import { checkWatchdogTiming } from "../../brain/watchdog.ts";
 import type { Log } from "../../lib/log.ts";
@@ -27,7 +25,9 @@ export function dynamicReader(config: () => LocalConfig, log: Log): (value: Json
   };
 }
 
-/** What the lease's inequalities forbid, with the numbers; empty when these times can be used. */
+/**
+ * The inequalities of the lease that these times break, with the numbers; empty when the times can be used.
+ */
 export function timingProblems(dynamic: DynamicConfig, config: LocalConfig): string[] {
   return [
     ...checkTiming(dynamic.ttlS * 1000, config.raft.electionMaxMs),

@@ -1,4 +1,4 @@
-/** Says in the log what is missing, once it has been missing for a while, and when that is over. */
+/** Logs what is missing once it has been missing for a while, and logs when that is over. */
 import type { Clock } from "../../../raft/mod.ts";
 import type { SeenStatus } from "../../api/port.ts";
 import type { Log } from "../../lib/log.ts";

@@ -1,6 +1,6 @@
 /**
- * What the composition of a member and that of a witness have in common: raft below, the REST interface
- * above, reloads, what the log says of the cluster, and the end. Decides nothing.
+ * The common part of the compositions of a member and a witness: raft below, the REST interface above,
+ * reloads, log lines about the cluster, and the end. Decides nothing.
  */
 import type { Raft } from "../../../raft/mod.ts";
 import type { ApiPort } from "../../api/port.ts";
@@ -30,7 +30,7 @@ export interface NodeOptions {
   readonly exit: (code: number) => void;
 }
 
-/** What stands on the ground: a member, or a witness. */
+/** The parts of the node that stands on the ground: a member, or a witness. */
 export interface NodeParts {
   readonly voter: Voter;
   readonly api: (reload: () => Promise<void>) => ApiPort;
@@ -44,7 +44,7 @@ export interface NodeParts {
   readonly start: () => void;
   /** Ends everything but raft. */
   readonly stop: (done: () => void) => void;
-  /** What a stop means here, for the log. */
+  /** The meaning of a stop here, for the log. */
   readonly stopping: string;
   /** The same after its removal from the cluster. */
   readonly removed: string;

@@ -1,7 +1,7 @@
 /**
- * Opens this member's part of the consensus: its log directory and its connections to the others. Who it is
- * comes from the directory once there is a log in it, and before that from what the other nodes say (raft's
- * findCluster). What cannot be used ends the start with a sentence that names the setting.
+ * Opens this member's part of the consensus: its log directory and its connections to the others. Its
+ * identity comes from the directory once there is a log in it, and before that from the other nodes (raft's
+ * findCluster). A part that cannot be used ends the start with a sentence that names the setting.
  */
 import {
   clusterIdOf,
@@ -117,10 +117,7 @@ function memberAddresses({ raft: { selfAddr, partnerAddrs } }: LocalConfig): str
   return [...(selfAddr === null ? [] : [selfAddr]), ...partnerAddrs].sort();
 }
 
-/**
- * What a directory that took part says of this member's place. Throws when the configuration means another
- * one.
- */
+/** This member's place by a directory that took part. Throws when the configuration means another one. */
 function placeIn(known: DirectoryIdentity, config: LocalConfig): Found {
   const { dataDir, selfAddr } = config.raft;
   const { clusterId, nodeId: id, joined } = known;

@@ -1,6 +1,6 @@
 /**
- * Says in the log when one more failure would stop the cluster, and when that is over. Only the raft leader
- * knows: the others are silent.
+ * Logs when one more failure would stop the cluster, and when that is over. Only the raft leader knows: the
+ * others are silent.
  */
 import type { Clock, PeerStatus, RaftStatus } from "../../../raft/mod.ts";
 import type { Log } from "../../lib/log.ts";
@@ -28,7 +28,9 @@ export class QuorumWatch {
   #sinceMs: number | null = null;
   #warned = false;
 
-  /** What is new, null mostly. A cluster of one or two voters has never one to spare: that is no news. */
+  /**
+   * News for the log, mostly null. A cluster of one or two voters never has one to spare: that is no news.
+   */
   look(status: Pick<RaftStatus, "canLose" | "members">, nowMs: number): QuorumNews | null {
     const voters = status.members.filter(({ voter }) => voter);
     if (status.canLose === null || voters.length < 3) {

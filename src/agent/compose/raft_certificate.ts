@@ -1,4 +1,6 @@
-/** Whose certificate `raft.tls.certfile` is: it stands for this member, and had better stand for no other. */
+/**
+ * Checks whose certificate `raft.tls.certfile` is: it stands for this member, and should stand for no other.
+ */
 import { X509Certificate } from "node:crypto";
 import { certificateFlaw } from "../../../raft/mod.ts";
 import type { LocalConfig } from "../../model/config.ts";

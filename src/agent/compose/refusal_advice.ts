@@ -1,6 +1,6 @@
 /**
- * The raft package knows no settings: what it says about a refused connection is completed here with the
- * setting to look at, so that one line of the log is enough to mend it. Pure.
+ * Adds the setting to look at to raft's message about a refused connection, so that one line of the log is
+ * enough to mend it. The raft package knows no settings. Pure.
  */
 
 /** Words of the raft package, and what to do about them. */

@@ -1,7 +1,7 @@
 /**
- * A reload of the local file: decides what of it counts (planReload), makes what listens follow, and says by
- * key what has changed, what has not, and what a restart is needed for. What fails leaves its whole section
- * as it was.
+ * A reload of the local file: decides which changes count (planReload), makes the listeners follow, and says
+ * by key what has changed, what has not, and what needs a restart. A section that fails stays as it was, as a
+ * whole.
  */
 import type { ApiThread } from "../../api/thread/api_thread.ts";
 import type { Log } from "../../lib/log.ts";

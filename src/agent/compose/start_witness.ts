@@ -1,5 +1,5 @@
 /**
- * Composition of a running witness: its part of the consensus and its REST interface, without PostgreSQL and
+ * Composes a running witness: its part of the consensus and its REST interface, without PostgreSQL and
  * guard.
  */
 import type { LocalConfig } from "../../model/config.ts";

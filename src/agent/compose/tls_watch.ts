@@ -1,6 +1,6 @@
 /**
- * Certificates of the connections between members that were renewed on the disk are taken without a signal.
- * Looks at the files' state, which is cheap, and reads them when it has changed.
+ * Takes renewed certificates of the connections between members from the disk, without a signal. Looks at
+ * the files' state, which is cheap, and reads them when it has changed.
  */
 import { readFileSync, statSync } from "node:fs";
 import type { Clock, TlsFiles, TlsLayer } from "../../../raft/mod.ts";

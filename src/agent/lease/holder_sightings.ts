@@ -1,10 +1,10 @@
 /**
- * What proves that the end of an epoch was the death of a primary, and not the return of hosts that were all
- * off: somebody who still runs heard the holder of that epoch say that its PostgreSQL runs under it. A
- * renewal proves nothing (an agent renews while its PostgreSQL is dead), and neither does an age: a sighting
- * is remembered by the process that had it, so that one that is told was made since that process began. A
- * witness's sighting is as good as a member's. What the standby missed meanwhile is bounded by the position
- * that belongs to the sighting, through the lag limit.
+ * Sightings prove that the end of an epoch was the death of a primary, and not the return of hosts that were
+ * all off. In a sighting, a node that still runs heard the holder of that epoch say that its PostgreSQL runs
+ * under it. A renewal proves nothing (an agent renews while its PostgreSQL is dead), and neither does an age:
+ * a sighting is remembered by the process that had it, so that one that is told was made since that process
+ * began. A witness's sighting is as good as a member's. What the standby missed meanwhile is bounded by the
+ * position that belongs to the sighting, through the lag limit.
  */
 import { FRESH_MS, type SeenStatus } from "../../brain/cluster/successor_view.ts";
 import type { Lsn } from "../../model/lsn.ts";
@@ -46,8 +46,8 @@ export class HolderSightings {
 }
 
 /**
- * What a raft leader knows of the holder of `epoch`: by itself, and by what members and witnesses have told
- * of late. The furthest position counts; null: nobody knows one.
+ * A raft leader's knowledge of the holder of `epoch`: its own, and the recent reports of members and
+ * witnesses. The furthest position counts; null: nobody knows one.
  */
 export function sightingOf(
   epoch: number,

@@ -1,6 +1,6 @@
 /**
- * What a member does while it leads the raft group: confirms renewals, expires the lease, and carries out
- * what the coordinator decides. All commands that end or grant an epoch are proposed in the own term only,
+ * The duties of a member while it leads the raft group: it confirms renewals, expires the lease, and carries
+ * out the coordinator's decisions. All commands that end or grant an epoch are proposed in the own term only,
  * never forwarded.
  */
 import type { Clock, MemberInfo, Raft } from "../../../raft/mod.ts";
@@ -25,7 +25,7 @@ export interface LeadershipView {
   readonly dynamic: DynamicConfig;
   readonly statuses: readonly SeenStatus[];
   readonly witnesses: readonly WitnessNotice[];
-  /** What this node has seen of holders itself. */
+  /** This node's own sighting of holders. */
   readonly sighting: Sighting;
   /** WAL position of the last primary that was heard, of whichever epoch. */
   readonly primaryLsn: Lsn | null;

@@ -1,6 +1,6 @@
 /**
- * Renewals of the lease and their acknowledgements, between this node and the others: whose word counts for
- * what.
+ * Renewals of the lease and their acknowledgements, between this node and the others: decides whose word
+ * counts for what.
  */
 import type { Raft } from "../../../raft/mod.ts";
 import type { Renewal, RenewalAck } from "../../lease/renewal.ts";

@@ -1,6 +1,6 @@
 /**
- * Proposes commands of this member: stamps them, keeps at most one of a kind under way, so that a decision
- * that is taken again before its command is applied does not propose it twice.
+ * Proposes commands of this member. Stamps them, and keeps at most one of a kind under way: a decision that
+ * is taken again before its command is applied does not propose it twice.
  */
 import type { Clock, ProposeOutcome, Raft } from "../../../raft/mod.ts";
 import {

@@ -4,8 +4,8 @@
  * stopped once nothing of PostgreSQL can be a primary any more. When to do which is decided in
  * src/brain/watchdog.ts.
  *
- * Must never be fed for any other reason: what resets the host when everything else has failed must not
- * depend on everything else.
+ * The device must never be fed for any other reason: the last means, which resets the host when everything
+ * else has failed, must not depend on everything else.
  */
 import type { Clock } from "../../../raft/mod.ts";
 import type { WatchdogStatus } from "../../api/port.ts";
@@ -30,7 +30,7 @@ const LAST_FEED_BEFORE_MS = 50;
 const RETRY_MS = 5000;
 const MAX_RETRY_MS = 60_000;
 
-/** What the member knows at each of its looks. */
+/** The member's knowledge at each of its looks. */
 export interface WatchdogView {
   readonly ttlMs: number;
   readonly loopWaitS: number;
@@ -42,7 +42,7 @@ export interface WatchdogView {
   readonly frozen: boolean;
 }
 
-/** What the member and the lease need of a watchdog. */
+/** A watchdog as the member and the lease need it. */
 export interface Watchdog {
   /**
    * A renewal sent at `sentMs` was acknowledged under this ttl. False: the guard must not be armed with it,

@@ -1,4 +1,4 @@
-/** Carries out what was decided: a handler for each kind of action and of duty. Decides nothing. */
+/** Carries out decisions: a handler for each kind of action and of duty. Decides nothing. */
 import type { Action, PostgresAction } from "../../brain/actions.ts";
 import type { Duty } from "../../brain/duties.ts";
 import type { GuardPort } from "../../guard/port.ts";
@@ -55,7 +55,7 @@ export class Actor {
     (this.#handlers[action.kind] as (action: Action, reason: string) => void)(action, reason);
   }
 
-  /** What is owed as long as a state lasts; each of them may be told again and again. */
+  /** Fulfils a duty that is owed as long as a state lasts; each one may be told again and again. */
   fulfil(duty: Duty): void {
     (this.#duties[duty.kind] as (duty: Duty) => void)(duty);
   }

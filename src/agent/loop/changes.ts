@@ -1,4 +1,4 @@
-/** Counts the changes of what the REST interface shows, and tells those that wait for one. */
+/** Counts the changes of the REST interface's content, and tells those that wait for one. */
 export class Changes {
   #version = 0;
   readonly #listeners = new Set<() => void>();

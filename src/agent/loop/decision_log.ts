@@ -1,4 +1,6 @@
-/** The last decisions with their reasons: "why did it do that?" has an answer. Repetitions are kept once. */
+/**
+ * Keeps the last decisions with their reasons, to answer "why did it do that?". Repetitions are kept once.
+ */
 import type { DecisionRecord } from "../../api/port.ts";
 import type { Json } from "../../model/json.ts";
 

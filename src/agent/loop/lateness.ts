@@ -1,7 +1,7 @@
 /**
- * Counts how late something came: in all, for Prometheus, and over the last minutes, for quantiles. Buckets
- * of fixed bounds on a logarithmic scale, so a record costs two increments and the memory is some kilobytes
- * for ever. Pure: the caller brings the time.
+ * Counts how late events came: in all, for Prometheus, and over the last minutes, for quantiles. Buckets of
+ * fixed bounds on a logarithmic scale, so a record costs two increments and the memory is some kilobytes for
+ * ever. Pure: the caller brings the time.
  */
 import type { Quantiles } from "../../model/timing.ts";
 import type { HistogramReading } from "../../api/port.ts";

@@ -1,6 +1,6 @@
 /**
- * How late the loop of a member or a witness comes, and what its clocks did: noted at the beginning of each
- * look.
+ * Notes, at the beginning of each look, how late the loop of a member or a witness comes and what its clocks
+ * did.
  */
 import type { Clock } from "../../../raft/mod.ts";
 import { ClockWatch, describeJump } from "../../model/clock_jump.ts";

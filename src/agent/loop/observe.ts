@@ -1,6 +1,6 @@
 /**
- * What a node sees when it decides: the view that the brain is asked with, put together from PostgreSQL, the
- * guard, the records, and what is remembered from one look to the next. Reads, and changes nothing.
+ * Makes the view by which the brain decides for a node, from PostgreSQL, the guard, the records, and the
+ * memory from one look to the next. Reads, and changes nothing.
  */
 import { missesWal } from "../../brain/duties.ts";
 import type { NodeView } from "../../brain/keep/view.ts";
@@ -10,7 +10,7 @@ import type { PostgresView } from "../../model/postgres_view.ts";
 import type { DcsState } from "../../model/records.ts";
 import { ReceivedGrowth } from "./received_growth.ts";
 
-/** What is not remembered here. */
+/** The part of the view that is not remembered here. */
 export interface Seen extends
   Omit<
     NodeView,

@@ -157,7 +157,10 @@ function roleOf({ postgres, holding, dcs }: OwnStatusInput): PostgresRole {
   return "uninitialized";
 }
 
-/** What the others show of this member's watchdog; undefined where there is none and none is required. */
+/**
+ * The state of this member's watchdog, for the others to show; undefined where there is none and none is
+ * required.
+ */
 export function watchdogSummary(watchdog: Watchdog | undefined): WatchdogSummary | undefined {
   const status = watchdog?.status();
   if (status === undefined || status.mode === "off") return undefined;

@@ -1,4 +1,7 @@
-/** Tells the others of this member: twice a second, and at once when more than its positions changed. */
+/**
+ * Broadcasts this member's status to the others: twice a second, and at once when more than its positions
+ * changed.
+ */
 import type { Raft } from "../../../raft/mod.ts";
 import type { MemberStatus } from "../../model/member_status.ts";
 import { encodeMessage, STATUS_CHANNEL } from "../peers/messages.ts";

@@ -1,6 +1,6 @@
 /**
- * Whether WAL still arrives at other members: a primary that has shut down waits for its WAL senders as long
- * as it does.
+ * Tells whether WAL still arrives at other members: a primary that has shut down waits for its WAL senders
+ * as long as it does.
  */
 import type { SeenStatus } from "../../brain/cluster/successor_view.ts";
 import type { Lsn } from "../../model/lsn.ts";

@@ -1,7 +1,7 @@
 /**
- * Why PostgreSQL of this member was stopped last, by which steps, and what kept it from its end: for `agent
- * ctl list` and GET /patroni. What the log says in many lines, for who looks later. Pure but for what it
- * remembers.
+ * Notes why this member's PostgreSQL was stopped last, by which steps, and what kept it from its end, for
+ * `agent ctl list` and GET /patroni. The log says the same in many lines; the note is for those who look
+ * later. Pure but for its memory.
  */
 import type { ExitReport } from "../../guard/port.ts";
 import type { LastStop, StopStep } from "../../model/last_stop.ts";

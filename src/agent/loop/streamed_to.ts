@@ -1,6 +1,6 @@
 /**
- * Which members have streamed WAL from this primary in its epoch: their WAL is a part of its history, so that
- * their positions can be compared with its own. Equal numbers alone say little: two members that were
+ * Keeps which members have streamed WAL from this primary in its epoch: their WAL is a part of its history,
+ * so that their positions can be compared with its own. Equal numbers alone say little: two members that were
  * promoted without knowing of each other have a timeline of the same number each.
  */
 import type { PostgresView } from "../../model/postgres_view.ts";

@@ -1,7 +1,7 @@
 /**
- * What every voter does, with PostgreSQL or without: it hears the others, keeps the dynamic configuration in
- * force, and while it leads the raft group confirms renewals, expires leases and chooses successors. Its loop
- * is driven by events; of several times to look at the earliest counts.
+ * The part of every voter, with PostgreSQL or without: it hears the others, keeps the dynamic configuration
+ * in force, and while it leads the raft group confirms renewals, expires leases and chooses successors. Its
+ * loop is driven by events; of several times to look at the earliest counts.
  */
 import type { ClusterDecision } from "../../brain/cluster/coordinate.ts";
 import type { Clock, MemberInfo, Raft, RaftEvent } from "../../../raft/mod.ts";
@@ -47,7 +47,7 @@ export interface VoterOptions {
   readonly exit: (code: number, message: string) => void;
 }
 
-/** What is different with PostgreSQL and without. */
+/** The duties that differ with PostgreSQL and without. */
 export interface VoterDuties {
   /** Everything else that a look does; returns when to look again at the latest. */
   readonly look: (nowMs: number) => number;
@@ -173,7 +173,7 @@ export class Voter {
     return true;
   }
 
-  /** What the raft leader does for the cluster; nothing while this node does not lead. */
+  /** Does the raft leader's work for the cluster; nothing while this node does not lead. */
   lead(): void {
     const { clock, wallMs } = this.#options;
     const nowMs = clock.now();

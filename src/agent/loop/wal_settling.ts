@@ -1,6 +1,6 @@
 /**
- * While the lock is free: has what a standby received stopped growing? A successor is chosen by positions
- * that no longer move, so they are looked at in quick succession until two looks agree.
+ * Tells, while the lock is free, whether the WAL that a standby received has stopped growing. A successor is
+ * chosen by positions that no longer move, so they are looked at in quick succession until two looks agree.
  */
 import type { Lsn } from "../../model/lsn.ts";
 import type { LockRecord } from "../../model/records.ts";

@@ -69,7 +69,7 @@ export class Joining {
     }
   }
 
-  /** What kept this member from joining may be over. */
+  /** The obstacle that kept this member from joining may be gone. */
   lockChanged(): void {
     this.#againMs = -Infinity;
   }

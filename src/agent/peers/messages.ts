@@ -1,6 +1,6 @@
 /**
  * Messages between members on raft's opaque channels: lease renewals and their acknowledgements, and status
- * broadcasts. What does not have the expected form (message_schema.ts) is dropped.
+ * broadcasts. A message that does not have the expected form (message_schema.ts) is dropped.
  */
 import type { Renewal, RenewalAck } from "../../lease/renewal.ts";
 import type { MemberStatus } from "../../model/member_status.ts";

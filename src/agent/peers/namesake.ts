@@ -1,4 +1,6 @@
-/** Two machines of one name: whether the one that has it lives, and what the other one is told. Pure. */
+/**
+ * Two machines of one name: decides whether the one that has it lives, and what the other one is told. Pure.
+ */
 import type { MemberInfo } from "../../../raft/mod.ts";
 import type { SeenStatus } from "../../brain/cluster/successor_view.ts";
 import { type DcsState, knownMember } from "../../model/records.ts";

@@ -1,4 +1,4 @@
-/** How the members of the raft group know each other. */
+/** The names by which the members of the raft group know each other. */
 import { withoutAddress } from "../../../raft/mod.ts";
 import type { LocalConfig } from "../../model/config.ts";
 

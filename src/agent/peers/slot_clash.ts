@@ -1,6 +1,6 @@
 /**
- * Ends a member whose replication slot belongs to another one that joined before it. It would never stream:
- * its slot is always in use. Not the holder of the lock, which needs no slot: that one is warned.
+ * Ends a member whose replication slot belongs to another one that joined before it. It would never stream,
+ * as its slot is always in use. The holder of the lock needs no slot: it is warned, and not ended.
  */
 import type { Log } from "../../lib/log.ts";
 import { slotName, slotTakenBy } from "../../model/slot_name.ts";

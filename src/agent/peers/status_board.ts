@@ -49,7 +49,8 @@ export class StatusBoard {
   }
 
   /**
-   * What lags are measured by stays after its sender is gone: nobody but the holder of the lock may say it.
+   * The position that lags are measured by stays after its sender is gone: only the holder of the lock may
+   * say it.
    */
   #isHolder({ name }: MemberStatus, from: number): boolean {
     const { holder, life } = this.#records().lock;

@@ -1,8 +1,8 @@
 /**
  * Carries the status of members without an address to each other. They dial the members that have one, and
- * nobody dials them: two of them share no connection. The raft leader, which has one with everybody, passes
- * on what it hears. For display and for the choice of whom to follow only: what the leader decides by, it has
- * heard itself.
+ * nobody dials them: two of them share no connection. The raft leader has a connection with everybody, and
+ * passes on the statuses that it hears. They serve display and the choice of whom to follow only: the leader
+ * decides by statuses that it has heard itself.
  */
 import { canBeDialed, type Raft } from "../../../raft/mod.ts";
 import { decodeRelayed, encodeRelayed, RELAY_CHANNEL } from "./messages.ts";

@@ -1,12 +1,12 @@
 /**
- * Which action is at work, and how the last of each kind ended, with its failures in a row: one long action
- * at a time, and a stop before everything. Synchronous, and the same class in production and in the
+ * Keeps which action is at work, and how the last of each kind ended, with its failures in a row: one long
+ * action at a time, and a stop before everything. Synchronous, and the same class in production and in the
  * simulator.
  */
 import type { LongAction, PostgresState, QuietAction } from "../../model/postgres_view.ts";
 import type { PostgresMemory } from "./memory.ts";
 
-/** What the state says after a failure, as long as nothing runs. */
+/** The state that is shown after a failure, as long as nothing runs. */
 const FAILURES: { readonly [kind in LongAction]?: PostgresState } = {
   bootstrap: "initdb failed",
   start: "start failed",

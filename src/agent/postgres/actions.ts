@@ -1,6 +1,6 @@
 /**
- * Runs the work of actions in the order of the ledger. What a stop has cancelled must have come to its end
- * before another action touches the directory; what it still has to say is not heard any more.
+ * Runs the work of actions in the order of the ledger. An action that a stop has cancelled must have come to
+ * its end before another one touches the directory; its result is not heard any more.
  */
 import type { LongAction, QuietAction } from "../../model/postgres_view.ts";
 import { errorText } from "../../postgres/error_text.ts";

@@ -1,4 +1,4 @@
-/** What the parts of the executor share: one PostgreSQL, its programs, files and guard. */
+/** The common context of the executor's parts: one PostgreSQL, its programs, files and guard. */
 import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../../../raft/mod.ts";
 import type { Upstream } from "../../brain/actions.ts";
@@ -144,7 +144,7 @@ export class PostgresContext {
     });
   }
 
-  /** What is not told now is told at the next upkeep. */
+  /** Tells the server to reload. If that fails now, the next upkeep does it. */
   async reload(): Promise<void> {
     const { guard, server } = this.parts;
     const reply = await ask((done) => guard.signal("reload", done));

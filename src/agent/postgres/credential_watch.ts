@@ -1,6 +1,6 @@
 /**
  * Asks now and then, and after each reload, whether the users and passwords of the configuration are taken:
- * by the own server, and by the one that is followed. Connections that are open go on without them, so that a
+ * by the member's own server, and by the one that it follows. Open connections go on without them: a
  * password that was changed on one side only would show when a connection is lost, in the middle of a
  * failover.
  */
@@ -15,7 +15,7 @@ const REFUSED_EVERY_MS = 30_000;
 export class CredentialWatch {
   #dueMs: number;
   #asking = false;
-  /** What was refused at the last question. */
+  /** The refusal at the last question. */
   #refused = "";
 
   readonly #context: PostgresContext;

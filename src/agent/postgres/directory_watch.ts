@@ -1,11 +1,10 @@
 /**
- * Whether the directory in which PostgreSQL works is still the one at its place, and whether the server in it
- * still takes connections. PostgreSQL does not notice when its directory is moved away: it works on by its
- * working directory, and what it writes there is found by nobody who looks at the place. And one that
- * somebody told to end when its clients have left (SIGTERM, `pg_ctl stop -m smart`) answers on the
- * connections that stand, the agent's own among them, for as long as these last, while it refuses every new
- * one; its lock file says so. Reads the disk off the loop, one reading at a time; what cannot be read proves
- * nothing.
+ * Finds out whether the directory in which PostgreSQL works is still the one at its place, and whether the
+ * server in it still takes connections. PostgreSQL does not notice when its directory is moved away: it goes
+ * on in its working directory, and nobody who looks at the place finds what it writes. A server that somebody
+ * told to end when its clients have left (SIGTERM, `pg_ctl stop -m smart`) answers on the open connections,
+ * the agent's own among them, for as long as these last, and refuses every new one; its lock file says so.
+ * Reads the disk off the loop, one reading at a time; a file that cannot be read proves nothing.
  */
 import { readFile, readlink, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -15,9 +14,9 @@ import { parsePostmasterPid } from "../../postgres/postmaster_pid.ts";
 /** Seen so often in a row, it is no server that is just ending, nor a rename that is half done. */
 const LOOKS = 2;
 
-/** Who is told. Nobody is while an earlier reading has not ended. */
+/** The listener to the readings. It is told nothing while an earlier reading has not ended. */
 export interface DirectoryListener {
-  /** What is wrong with the directory; null: nothing. */
+  /** The problem of the directory; null: none. */
   displaced(displaced: Displaced | null): void;
   /** The server of this pid says that it shuts down. */
   toldToEnd(pid: number): void;

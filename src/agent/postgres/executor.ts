@@ -1,6 +1,6 @@
 /**
- * Drives the real PostgreSQL for one member: carries out the keeper's actions with src/postgres, and says at
- * any moment, from memory, what is known. The guard starts, promotes and signals the server; nothing here
+ * Drives the real PostgreSQL for one member: carries out the keeper's actions with src/postgres, and shows
+ * at any moment, from memory, what is known. The guard starts, promotes and signals the server; nothing here
  * does.
  */
 import type { Clock } from "../../../raft/mod.ts";

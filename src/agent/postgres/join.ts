@@ -1,7 +1,7 @@
 /**
  * Makes or replaces the data directory: bootstrap, copy, rewind, set aside, and the comparison of histories
- * that decides between them. Never while a process of PostgreSQL may live in it. Each resolves to null, or to
- * what went wrong.
+ * that decides between them. Never while a process of PostgreSQL may live in it. Each operation resolves to
+ * null, or to a text that says what went wrong.
  */
 import type { Upstream } from "../../brain/actions.ts";
 import { unavailableBootstrap } from "../../config/unavailable.ts";

@@ -1,6 +1,6 @@
 /**
- * What the executor knows of PostgreSQL between looks, and the view made of it. Changed by effects, answers
- * at once: a hung server or disk makes it old, never late.
+ * The executor's knowledge of PostgreSQL between looks, and the view made of it. Effects change it, and it
+ * answers at once: a hung server or disk makes it old, never late.
  */
 import type { Upstream } from "../../brain/actions.ts";
 import type { GuardView, Postmaster } from "../../guard/port.ts";

@@ -267,7 +267,7 @@ export class PostgresMonitor implements DirectoryListener {
   }
 }
 
-/** What is the same while a failure lasts. */
+/** The kind of an error, which stays the same while a failure lasts. */
 function kindOf(error: unknown): string {
   return error instanceof UnreachableError ? error.kinds : errorText(error);
 }

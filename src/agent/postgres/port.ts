@@ -7,8 +7,8 @@ import type { DynamicConfig } from "../../model/config.ts";
 import type { PostgresView } from "../../model/postgres_view.ts";
 
 /**
- * What PostgreSQL is to be like, beside its role, for as long as it runs: said whenever it is known, and
- * compared with what is there now and then. What differs is put right.
+ * The desired state of PostgreSQL, beside its role, for as long as it runs: said whenever it is known, and
+ * compared with the present state now and then. A difference is put right.
  */
 export interface Desired {
   /** Files are rewritten, a running server is reloaded, pending restarts found. */
@@ -18,7 +18,10 @@ export interface Desired {
    * keeps none.
    */
   readonly slots: WantedSlots;
-  /** Whom a running standby follows. Nobody: its WAL receiver is proven gone before the view says so. */
+  /**
+   * The upstream that a running standby follows. None: its WAL receiver is proven gone before the view says
+   * so.
+   */
   readonly upstream: Upstream | null;
 }
 
@@ -37,7 +40,7 @@ export interface PostgresPort {
   run(action: PostgresAction): void;
   /** Aborts a running clone or rewind (their process group is ended, the directory stays half-written). */
   cancelLongAction(why: string): void;
-  /** What it is to be like from now on; what is left out stays as it was. */
+  /** Sets the desired state from now on; fields that are left out stay as they were. */
   desire(desired: Partial<Desired>): void;
   /** Look again now (WAL positions, recovery state); onChange fires when something is new. */
   refresh(): void;

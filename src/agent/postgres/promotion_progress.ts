@@ -1,7 +1,7 @@
 /**
- * Whether a promotion goes on. The work is done by PostgreSQL's startup process, and by what it has started
- * itself (restore_command); before it is known, or once it is gone, by the postmaster. Looks at the kernel's
- * memory only.
+ * Tells whether a promotion goes on. The work is done by PostgreSQL's startup process, and by what it has
+ * started itself (restore_command); before it is known, or once it is gone, by the postmaster. Looks at the
+ * kernel's memory only.
  */
 import { isDead, listChildren, type ProcessStat, readProcess } from "../../lib/process_table.ts";
 

@@ -1,5 +1,6 @@
 /**
- * Starts, restarts and promotes the server through the guard. Each resolves to null, or to what went wrong.
+ * Starts, restarts and promotes the server through the guard. Each operation resolves to null, or to a text
+ * that says what went wrong.
  */
 import type { Upstream } from "../../brain/actions.ts";
 import type { StartSpec } from "../../guard/port.ts";

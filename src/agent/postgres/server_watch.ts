@@ -1,6 +1,6 @@
 /**
- * Which server runs, by the guard's word; whether its end was asked for; and what its end means for what is
- * shown and decided. Synchronous, and the same class in production and in the simulator.
+ * Keeps which server runs, by the guard's word, and whether its end was asked for; says what its end means
+ * for the view and the decisions. Synchronous, and the same class in production and in the simulator.
  */
 import { type ExitReport, type GuardView, isPrimary, type Postmaster } from "../../guard/port.ts";
 import type { PostgresMemory } from "./memory.ts";
@@ -9,7 +9,7 @@ export interface ServerEnd {
   readonly server: Postmaster;
   /** By this agent, or by the guard's fence: it did not crash. */
   readonly asked: boolean;
-  /** What the guard saw of the end; null: nothing. */
+  /** The guard's report of the end; null: none. */
   readonly report: ExitReport | null;
 }
 

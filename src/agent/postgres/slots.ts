@@ -1,8 +1,8 @@
 /**
- * Keeps the physical slots of the other members on this server, for as long as it runs: a primary makes at
- * once what is missing, and again what was lost; a standby keeps none: nothing would move them on there, and
- * they would keep WAL until the disk is full. What should be is compared with what is, for every server and
- * every set of members anew.
+ * Keeps the physical slots of the other members on this server, for as long as it runs: a primary makes
+ * missing slots at once, and lost ones again; a standby keeps none, as nothing would move them on there, and
+ * they would keep WAL until the disk is full. The wanted slots are compared with the present ones, for every
+ * server and every set of members anew.
  */
 import { isDeepStrictEqual } from "node:util";
 import { pauseAfter } from "../../model/pause_after.ts";
@@ -24,7 +24,7 @@ import type { PostgresContext } from "./context.ts";
 import type { WantedSlots } from "./port.ts";
 import { WorkQueue } from "./wait.ts";
 
-/** What somebody drops by hand comes back within this time. */
+/** A slot that somebody drops by hand comes back within this time. */
 const EVERY_MS = 10_000;
 const FIRST_PAUSE_MS = 1_000;
 /** pg_receivewal and its like are back after 5 s. */

@@ -1,4 +1,7 @@
-/** What a running server needs beside its role: a new configuration, and the upstream that it follows. */
+/**
+ * Gives a running server what it needs beside its role: a new configuration, and the upstream that it
+ * follows.
+ */
 import type { Upstream } from "../../brain/actions.ts";
 import { isAlive, readProcess } from "../../lib/process_table.ts";
 import type { DynamicConfig } from "../../model/config.ts";
@@ -20,8 +23,8 @@ const RECEIVER_LIMIT_MS = 10_000;
 
 export class PostgresUpkeep {
   /**
-   * Who writes the files by whom they name: a cut that is under way is not undone by what was in force
-   * before.
+   * Writes of the files' upstream, one at a time: a cut that is under way is not undone by the upstream in
+   * force before.
    */
   readonly #followQueue = new WorkQueue();
 
@@ -61,9 +64,8 @@ export class PostgresUpkeep {
   }
 
   /**
-   * What the files hold follows from the configuration for as long as the server runs, not only at the moment
-   * of a reload: somebody else may change or remove them, and a server may not have heard that it should
-   * reload.
+   * The files follow the configuration for as long as the server runs, not only at the moment of a reload:
+   * somebody else may change or remove them, and a server may not have heard that it should reload.
    */
   mend(): Promise<void> {
     return this.#followQueue.take(async () => {

@@ -1,4 +1,4 @@
-/** Waiting in asynchronous effects: always with a way to be cut short, and on the agent's clock. */
+/** Waits in asynchronous effects: always with a way to be cut short, and on the agent's clock. */
 import type { Clock } from "../../../raft/mod.ts";
 import type { GuardDone, GuardReply } from "../../guard/port.ts";
 
@@ -18,7 +18,7 @@ export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
   });
 }
 
-/** What `work` resolves to, or null when it takes longer; it goes on then. */
+/** Resolves to the result of `work`, or to null when it takes longer; the work goes on then. */
 export function atMost<T>(clock: Clock, ms: number, work: Promise<T>): Promise<T | null> {
   return new Promise((resolve, reject) => {
     const timer = clock.after(ms, () => resolve(null));

@@ -1,5 +1,5 @@
 /**
- * What this member asks others over their REST API, with its client certificate and password: whether they
+ * Asks other members over their REST API, with this member's client certificate and password: whether they
  * accept its lease in failsafe mode, and whether somebody lives by its name. Decides nothing.
  */
 import { NAME, parseAnswer } from "../../api/answers.ts";

@@ -1,6 +1,6 @@
 /**
- * What the REST interface of a member and that of a witness do alike: they show the cluster as it is seen
- * from here, and change its records and its raft group.
+ * The common part of the REST interfaces of a member and a witness: they show the cluster as this node sees
+ * it, and change its records and its raft group.
  */
 import type { Clock, Raft, RaftStatus } from "../../../raft/mod.ts";
 import type {

@@ -1,6 +1,6 @@
 /**
- * What an operator asks of the raft group by names: finds the member that is meant, has raft carry it out,
- * and drops what the records know of a member that has left.
+ * Changes of the raft group that an operator asks for by names: finds the member that is meant, has raft
+ * carry the change out, and drops from the records a member that has left.
  */
 import type { MemberOutcome, PeerStatus, Raft } from "../../../raft/mod.ts";
 import type { RaftChange } from "../../api/port.ts";

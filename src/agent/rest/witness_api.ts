@@ -1,6 +1,6 @@
 /**
- * A witness behind the REST API: the cluster as it sees it, and what can be asked of its records and of the
- * raft group.
+ * A witness behind the REST API: the cluster as it sees it, and the requests that concern the records and
+ * the raft group.
  */
 import type {
   ApiPort,

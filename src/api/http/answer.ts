@@ -1,7 +1,4 @@
-/**
- * Answers as the bytes that go out, so that one that is asked for again costs no more than a copy to the
- * socket.
- */
+/** Answers as the bytes that go out: a repeated answer costs no more than a copy to the socket. */
 
 export interface Answer {
   readonly status: number;

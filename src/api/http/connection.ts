@@ -1,7 +1,6 @@
 /**
  * One connection: reads a head, has it answered, writes the answer, and then reads the next one. At most one
- * request of a connection is under way; what a client pipelines waits. Every phase but the answering has a
- * deadline.
+ * request of a connection is under way; pipelined ones wait. Every phase but the answering has a deadline.
  */
 import type { Socket } from "bun";
 import { type Answer, answerBytes, CONTINUE, textAnswer } from "./answer.ts";
@@ -20,7 +19,7 @@ export interface HttpRequest {
   readonly body: () => Promise<Uint8Array<ArrayBuffer>>;
 }
 
-/** What a connection needs of its server. */
+/** The services that a connection needs of its server. */
 export interface ConnectionHost {
   readonly limits: HttpLimits;
   nowMs(): number;
@@ -210,7 +209,7 @@ export class Connection implements TableEntry {
     return true;
   }
 
-  /** What is left of a large chunk must not keep all of it in memory. */
+  /** The rest of a large chunk must not keep all of it in memory. */
   #letGo(): void {
     if (2 * this.#input.length < this.#input.buffer.byteLength) this.#input = this.#input.slice();
   }

@@ -1,7 +1,7 @@
 /**
  * An HTTP/1 server that a stranger cannot exhaust: bounds of connections by address and in all, a deadline in
  * every phase, bounded memory, and a share of each turn of the loop for requests. The runtime's own server
- * has none of these, and prints what it does not understand. What is answered is the handler's affair.
+ * has none of these, and prints requests that it does not understand. The handler makes the answers.
  */
 import type { LimitedLog } from "../../lib/limited_log.ts";
 import { quotedOutside } from "../../lib/plain_text.ts";
@@ -38,7 +38,7 @@ export interface HttpServerOptions {
 /** All unread input together: heads, bodies, and what is pipelined. */
 const INPUT_BYTES = 16 * 1024 * 1024;
 /**
- * What comes in is copied by the runtime, and freed when it sees fit: a flood of large chunks makes tens of
+ * The runtime copies incoming bytes, and frees them when it sees fit: a flood of large chunks makes tens of
  * megabytes before that.
  */
 const COLLECT_BYTES = 8 * 1024 * 1024;

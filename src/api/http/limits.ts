@@ -1,4 +1,4 @@
-/** All numbers that bound what a client may take of the server: connections, time, memory. */
+/** All bounds on a client's share of the server: connections, time, memory. */
 import { JSON_BOUNDS } from "../../model/bounded_json.ts";
 
 /** None depends on who the client is. */
@@ -63,7 +63,7 @@ export const HTTP_LIMITS: HttpLimits = {
   turnMs: 5,
 };
 
-/** What limits by address count by: an IPv4 address, or the first half of an IPv6 one. */
+/** The group that limits by address count by: an IPv4 address, or the first half of an IPv6 one. */
 export function addressGroup(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
   if (mapped !== null) return mapped[1]!;

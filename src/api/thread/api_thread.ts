@@ -1,7 +1,7 @@
 /**
  * The REST API in a thread of its own, from the side of the agent's loop. The loop makes copies of its state
  * when it is asked, and runs operations, one a turn; it never waits for the thread but once, at the start. A
- * thread that ends is started again: the API must not need somebody to come.
+ * thread that ends is started again: the API must not need an operator for that.
  */
 import type { Clock } from "../../../raft/mod.ts";
 import type { Log } from "../../lib/log.ts";

@@ -1,6 +1,6 @@
 /**
- * The thread of the REST API: requests are read, judged and answered here, so that whatever strangers send,
- * the loop that renews the lease makes 20 copies of its state a second and runs what was granted. Started by
+ * The thread of the REST API: requests are read, judged and answered here. Whatever strangers send, the loop
+ * that renews the lease makes 20 copies of its state a second and runs the granted operations. Started by
  * api_thread.ts; in the compiled program it is an entry of its own.
  */
 import { SystemClock } from "../../lib/clock.ts";

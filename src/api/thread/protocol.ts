@@ -1,13 +1,12 @@
 /**
- * What the agent's loop and the thread of the REST API say to each other. Everything is plain data: it is
- * copied.
+ * The messages of the agent's loop and the thread of the REST API. Everything is plain data: it is copied.
  */
 import type { Level, LogFields } from "../../lib/log.ts";
 import type { LocalConfig } from "../../model/config.ts";
 import type { LatenessKind, TimingReport } from "../../model/timing.ts";
 import type { ApiPort, ApiView, DecisionRecord, HistogramReading, ProcessClocks } from "../port.ts";
 
-/** What the application is answered from: all of it of one moment. */
+/** The state that the application is answered from, all of one moment. */
 export interface Snapshot {
   /** On the clock of leases, which all threads of a host share to less than a millisecond. */
   readonly atMs: number;

@@ -164,7 +164,7 @@ export const CLUSTER_RULES: readonly Rule<ClusterView, Outcome>[] = [
   },
 ];
 
-/** What is decided when no rule applies: somebody holds the lock, and all is as it should be. */
+/** The decision when no rule applies: somebody holds the lock, and all is as it should be. */
 export const HELD = "held";
 
 export function coordinate(view: ClusterView): ClusterDecision {

@@ -1,4 +1,4 @@
-/** What the raft leader answers to the switchover or failover that is on record. Pure. */
+/** The raft leader's answer to the switchover or failover that is on record. Pure. */
 import type { CommandBody } from "../../dcs/commands.ts";
 import type { MemberStatus } from "../../model/member_status.ts";
 import type { FailoverRecord } from "../../model/records.ts";
@@ -118,7 +118,7 @@ function isDue(
   return kind !== "switchover" || leader === dcs.lock.holder;
 }
 
-/** What the candidates of a request are judged by. */
+/** The view by which the candidates of a request are judged. */
 export type CandidatesView = Pick<ClusterView, "dcs" | "dynamic" | "statuses" | "removed" | "primaryLsn">;
 
 export type Judgement =

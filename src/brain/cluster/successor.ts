@@ -1,6 +1,6 @@
 /**
- * Who gets the lock when it is free: a pure choice with its reason (docs/decisions.md). The lock's safety
- * does not rest on this choice; what rests on it is how much of the unreplicated tail is lost, so the most
+ * Chooses who gets the lock when it is free: a pure choice with its reason (docs/decisions.md). The lock's
+ * safety does not rest on this choice. It decides how much of the unreplicated tail is lost, so the most
  * advanced member wins.
  */
 import { mayNotSucceed } from "../../dcs/failsafe_set.ts";

@@ -1,4 +1,4 @@
-/** What the choice of a successor is made by. */
+/** The view by which a successor is chosen. */
 import type { DynamicConfig } from "../../model/config.ts";
 import type { Lsn } from "../../model/lsn.ts";
 import type { MemberStatus } from "../../model/member_status.ts";

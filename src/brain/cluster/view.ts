@@ -1,5 +1,6 @@
 /**
- * What the raft leader decides for the cluster by, and the questions that more than one of its rules asks.
+ * The view by which the raft leader decides for the cluster, and the questions that more than one of its
+ * rules asks.
  */
 import type { MemberStatus } from "../../model/member_status.ts";
 import { FRESH_MS, type SeenStatus, type SuccessorView } from "./successor_view.ts";

@@ -6,8 +6,8 @@ import { decide, kill, type NodeRule, type Outcome, release } from "./outcome.ts
 import { type NodeView, ownBootstrap } from "./view.ts";
 
 /**
- * What the server writes would be found by nobody after a restart. It is stopped in order, where there is
- * still something to be in order, and goes on with what lies at the place of its directory.
+ * Nobody would find the server's writes after a restart. The server is stopped in order, where there is
+ * still something to be in order, and goes on with the directory that lies at the place.
  */
 function displaced({ postgres, dynamic }: NodeView): Outcome | null {
   if (postgres.displaced === null || postgres.process !== "running") return null;

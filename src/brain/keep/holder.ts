@@ -53,7 +53,10 @@ function doesNotStart(view: NodeView): Outcome | null {
   return release(`PostgreSQL does not start: ${last.detail}`, view);
 }
 
-/** What hung or failed here may not elsewhere. With nobody else it is tried again: start-to-promote. */
+/**
+ * A promotion that hung or failed here may succeed elsewhere. With nobody else it is tried again:
+ * start-to-promote.
+ */
 function promotionGaveUp(view: NodeView): Outcome | null {
   const { last: { promote: last, stop }, directory } = view.postgres;
   if (!isDown(view) || directory.kind !== "valid" || !directory.standbySignal) return null;

@@ -1,4 +1,4 @@
-/** What a rule of the keeper decides, and the words that most of them use. */
+/** The decision of a keeper's rule, and the words that most rules use. */
 import type { Action } from "../actions.ts";
 import type { Rule } from "../rule.ts";
 import type { NodeView } from "./view.ts";

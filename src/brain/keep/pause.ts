@@ -1,6 +1,6 @@
 /**
- * Maintenance mode: PostgreSQL is neither started nor stopped of the agent's own accord. What an operator
- * asks for is carried out, and a primary that stepped down for it rejoins: then the rules after these decide
+ * Maintenance mode: PostgreSQL is neither started nor stopped of the agent's own accord. An operator's
+ * request is carried out, and a primary that stepped down for it rejoins: then the rules after these decide
  * as they do otherwise.
  */
 import { decide, type NodeRule, type Outcome } from "./outcome.ts";

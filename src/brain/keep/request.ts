@@ -1,4 +1,4 @@
-/** What an operator asked of this node. */
+/** An operator's request to this node. */
 import { decide, type NodeRule, type Outcome } from "./outcome.ts";
 import { livingHolder, type NodeView } from "./view.ts";
 

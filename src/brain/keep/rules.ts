@@ -50,7 +50,7 @@ export const RULES: readonly NodeRule[] = [
   ...ORDINARY,
 ];
 
-/** What is decided when no rule applies: all is as it should be. */
+/** The decision when no rule applies: all is as it should be. */
 export const IDLE = "idle";
 
 function idle({ name, tenure, dcs: { lock } }: NodeView): Outcome {
@@ -76,8 +76,8 @@ function decision(rule: string, outcome: Outcome, view: NodeView, isOrdinary: bo
 }
 
 /**
- * What has failed is not begun again before its pause is over, whichever rule asks for it. Not so what ends a
- * server: that may be urgent; and a restart, which its requester asks for once.
+ * An action that has failed is not begun again before its pause is over, whichever rule asks for it. Exempt
+ * are the end of a server, which may be urgent, and a restart, which its requester asks for once.
  */
 function tooSoon(view: NodeView, { actions }: Outcome): Outcome | null {
   for (const { kind } of actions) {

@@ -146,7 +146,7 @@ export const SHUTDOWN: readonly NodeRule[] = [
   },
 ];
 
-/** What these rules say, for the one rule that comes before them; null: nothing. */
+/** The outcome of these rules, for the one rule that comes before them; null: none. */
 export function shuttingDown(view: NodeView): Outcome | null {
   return unattended(view) ?? doomed(view) ?? pastCheckpoint(view) ?? overdue(view);
 }

@@ -1,5 +1,6 @@
 /**
- * What the tables of the keeper's rules share: a case is a view, and the whole decision that it must bring.
+ * The common part of the tables of the keeper's rules: a case is a view, and the whole decision that it must
+ * bring.
  */
 import { expect, test } from "bun:test";
 import type { PostgresView } from "../../model/postgres_view.ts";

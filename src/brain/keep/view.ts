@@ -1,4 +1,7 @@
-/** What the keeper decides by: one plain value, and the questions that more than one rule asks of it. */
+/**
+ * The view by which the keeper decides: one plain value, and the questions that more than one rule asks of
+ * it.
+ */
 import type { DynamicConfig } from "../../model/config.ts";
 import type { MemberStatus } from "../../model/member_status.ts";
 import { pauseAfter } from "../../model/pause_after.ts";

@@ -1,4 +1,4 @@
-/** The lock is free: be ready to report the end of the own WAL, change nothing that could matter. */
+/** The lock is free: be ready to report the end of the node's own WAL, change nothing that could matter. */
 import { decide, type NodeRule, type Outcome } from "./outcome.ts";
 import { type NodeView, upstreamOf } from "./view.ts";
 

@@ -24,7 +24,7 @@ export interface DynamicKey<Value> {
   readonly meaning: string;
   /** A value that is not the default. */
   readonly example: Json;
-  /** What this version does not do, asked for by any value but the default. */
+  /** The feature that this version does not have, asked for by any value but the default. */
   readonly unavailable?: string;
 }
 

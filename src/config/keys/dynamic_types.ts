@@ -12,7 +12,7 @@ import type { Issues, Path } from "../issues.ts";
  */
 export type Standing = "proposed" | "in force";
 
-/** What other keys' defaults follow from; complete where they are asked for. */
+/** The times that other keys' defaults follow from; complete where they are asked for. */
 export type Timing = Pick<DynamicConfig, "ttlS" | "loopWaitS">;
 
 export interface DynamicType<Value> {
@@ -20,7 +20,7 @@ export interface DynamicType<Value> {
   readonly fallback: (timing: Timing) => Value;
   /** The default, in Markdown. */
   readonly shown: string;
-  /** What is allowed, in Markdown. */
+  /** The allowed values, in Markdown. */
   readonly range: string;
   /** undefined after an error: the default stands in. */
   readonly read: (

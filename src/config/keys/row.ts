@@ -7,9 +7,9 @@ import type { Issues, Path } from "../issues.ts";
 
 /** Texts in Markdown. Neighbours that share one KeyText share one row of the table. */
 export interface KeyText {
-  /** What counts while the key is not there. Left out: nothing. */
+  /** The value that counts while the key is not there. Left out: none. */
   readonly default?: string;
-  /** What makes a changed value count. */
+  /** The step that makes a changed value count. */
   readonly effect?: string;
   readonly meaning: string;
   /** The name to print, where the key stands for names of the user's own. */
