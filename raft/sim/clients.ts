@@ -106,7 +106,7 @@ export class Clients {
     const { incarnation } = process;
     this.#world.ran.add(process);
     raft?.propose(command, (outcome) => {
-      // Definitely not done: whoever sees its value nevertheless finds nobody who wrote it.
+      // Definitely not done: a client that sees its value nevertheless finds nobody who wrote it.
       if (outcome.kind === "rejected") history.delete(operation);
       if (outcome.kind !== "applied") return;
       operation.returnMs = this.#world.now();

@@ -17,7 +17,7 @@ export interface Heritage extends RecoveredCluster {
   /** Which process the survivor was; its host goes on. */
   readonly survivor: SimProcess;
   readonly addr: string;
-  /** Of the state machine, as the survivor's log gave it. */
+  /** A snapshot of the state machine, as the survivor's log gave it. */
   readonly state: Uint8Array;
 }
 

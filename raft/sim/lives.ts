@@ -43,7 +43,7 @@ export interface Surroundings {
   readonly world: World;
   readonly network: SimNetwork;
   readonly checks: RaftInvariants;
-  /** Of a cluster whose majority is lost; its survivor founds this one. */
+  /** What a cluster whose majority is lost has left: its survivor founds this one. */
   readonly heritage: Heritage | null;
   /** Rules that RaftNode is to break. */
   readonly broken: ReadonlySet<string>;

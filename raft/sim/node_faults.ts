@@ -19,7 +19,7 @@ import type { SimNetwork } from "./sim_network.ts";
 import { REGISTERS } from "./sum_machine.ts";
 import type { World } from "./world.ts";
 
-/** So many of the kinds are in a run. */
+/** The share of the kinds that a run has. */
 const KIND_RATE = 0.6;
 const MAX_CUT_MS = 10_000;
 /** Between two reads of a leader that is cut off. */
@@ -89,7 +89,7 @@ function moment(text: string): Fault {
   return { durationMs: 0, text, end: () => {} };
 }
 
-/** Of those that there are at the time. */
+/** Cuts between the nodes that there are at the time. */
 function cut(kind: NetworkFault): NodeFault["make"] {
   return ({ network, lives: { nodes } }, random) =>
     nodes.length < 2 ? null : networkFaults(network, nodes.map(({ id }) => id), MAX_CUT_MS)[kind](random);

@@ -106,16 +106,16 @@ export class MembershipOperators {
     if (leader && !leader.status().members.some(({ id }) => id === node.id)) {
       node.emptied = false;
       node.gone = true;
-      // Switched off by whoever replaced it: with the next founder that is emptied it would be two of them.
+      // The operator who replaced it switches it off: with the next founder that is emptied it would be two.
       node.lost = true;
       lives.kill(node, false);
       return;
     }
-    // Whoever was asked may die and never answer; being told is not yet being out: that comes when the other
-    // one votes.
+    // The leader that was asked may die and never answer; being told is not yet being out: that comes when
+    // the other one votes.
     world.after(REPLACE_AGAIN_MS, () => this.replace(node));
     if (!leader) return;
-    // Added, and whoever asked for it was never told: nobody starts it.
+    // Added, and the operator who asked for it was never told: nobody starts it.
     const stray = leader.status().members.find((member) => !nodes.some(({ id }) => id === member.id));
     if (stray) return leader.removeMember(stray.id, () => {});
     world.ran.add(nodes.find(({ raft }) => raft === leader)!.process);
@@ -138,7 +138,7 @@ export class MembershipOperators {
     const others = nodes.filter((other) => other !== node && votersOf(other) === voters);
     // A removal may be on its way, and takes away one more.
     if (count < (this.active ? 4 : 3) || others.length * 2 <= count) return false;
-    // Whoever has never taken part may found a cluster: with one that is emptied it would be two of three.
+    // A node that has never taken part may found a cluster: with an emptied one it would be two of three.
     return !nodes.some(({ emptied, gone, disk }) =>
       emptied || disk.isRotten || (!gone && disk.durable.hardState.term === 0)
     );

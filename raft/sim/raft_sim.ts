@@ -76,7 +76,7 @@ export class RaftRun {
   /** What became of this cluster when its majority was lost. */
   #recovered: RaftRun | null = null;
 
-  /** `heritage`: of a cluster whose majority is lost; its survivor founds this one. */
+  /** `heritage`: what a cluster whose majority is lost has left; its survivor founds this one. */
   constructor(options: RaftRunOptions, heritage: Heritage | null = null) {
     const { seed, faultsMs, broken = new Set(), trace } = options;
     const world = heritage?.world ?? new World(seed, trace ?? null);
@@ -191,7 +191,7 @@ export class RaftRun {
       if (leader === undefined || clients.applied <= before + 3) return false;
       return leader.members.every(({ id }) => {
         const status = nodes.find((node) => node.id === id)?.raft?.status();
-        // Added, and whoever asked for it was never told.
+        // Added, and the operator who asked for it was never told.
         if (status === undefined) return !nodes.some((node) => node.id === id);
         return status.leader === leader.id && status.applied >= leader.commit - 3;
       });

@@ -7,7 +7,7 @@ import type { StateMachine } from "../node/ports.ts";
 import { EMPTY } from "./linearizability.ts";
 
 export const REGISTERS = 3;
-/** Of a command: the register, and the value to store there. */
+/** A command begins with the register, and the value to store there. */
 export const HEADER_BYTES = 5;
 
 export class Sum implements StateMachine {

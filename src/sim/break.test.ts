@@ -5,7 +5,7 @@
  */
 import { expect, test } from "bun:test";
 import type { BrokenRule } from "../dcs/broken_rules.ts";
-import { faultsAgainst, LEASE_RULES } from "./fault_kinds.ts";
+import { faultsAgainst, LEASE_RULES } from "./faults/fault_kinds.ts";
 import { runSeed } from "./run_seed.ts";
 
 /** All of it is computing: what takes half a minute alone takes minutes on a machine that others use. */

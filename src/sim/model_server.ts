@@ -3,7 +3,7 @@
  * on when the agent dies. Which commits it acknowledges is decided here alone: `acking && !frozen`. Times
  * are true times; the order of effects is PostgreSQL's, as far as the decisions about it depend on it.
  */
-import type { Hang } from "./fault_kinds.ts";
+import type { Hang } from "./faults/fault_kinds.ts";
 import { type Prng, type World } from "../../raft/sim/mod.ts";
 import { Branch, commonAncestor, contains, type Position } from "./wal.ts";
 

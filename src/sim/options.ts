@@ -1,7 +1,7 @@
 /** The command line of the simulator. Pure: text in, options or a sentence about what is wrong out. */
 
 import type { BrokenRule, BrokenRules } from "../dcs/broken_rules.ts";
-import { CLUSTER_FAULTS, type ClusterFault } from "./fault_kinds.ts";
+import { CLUSTER_FAULTS, type ClusterFault } from "./faults/fault_kinds.ts";
 import { type Share, shareOf } from "../../raft/sim/mod.ts";
 
 /**

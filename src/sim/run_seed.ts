@@ -4,8 +4,8 @@
  */
 import { CALM_DISK, CALM_NETWORK, drawDisk, drawNetwork, Violation, World } from "../../raft/sim/mod.ts";
 import type { BrokenRules } from "../dcs/broken_rules.ts";
-import { clusterFaults } from "./cluster_faults.ts";
-import { type ClusterFault, faultsAgainst } from "./fault_kinds.ts";
+import { clusterFaults } from "./faults/cluster_faults.ts";
+import { type ClusterFault, faultsAgainst } from "./faults/fault_kinds.ts";
 import { resume } from "./requests.ts";
 import { operatorNeeded } from "../dcs/operator_needed.ts";
 import { SimCluster } from "./sim_cluster.ts";

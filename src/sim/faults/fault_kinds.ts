@@ -1,4 +1,8 @@
-/** The kinds of faults that a simulated cluster can be put through. */
+/**
+ * The kinds of faults that a simulated cluster can be put through. A seed draws their weights in the order of
+ * CLUSTER_FAULTS: another order, or another kind, changes what every seed does.
+ */
+
 /** The rules of the lease that have an ambush of their own (lease_ambush.ts). */
 export const LEASE_RULES = [
   "lease-from-receipt",
@@ -13,13 +17,6 @@ export const LEASE_RULES = [
 ] as const;
 export type LeaseRule = typeof LEASE_RULES[number];
 export type LeaseAmbush = `ambush-${LeaseRule}`;
-
-export const MEMBERSHIP_FAULTS = [
-  "member-added",
-  "member-removed",
-  "raft-directory-lost",
-  "machine-lost",
-] as const;
 
 export const CLUSTER_FAULTS = [
   "isolate",
@@ -50,7 +47,10 @@ export const CLUSTER_FAULTS = [
   "set-ttl",
   "set-failsafe",
   "maintenance",
-  ...MEMBERSHIP_FAULTS,
+  "member-added",
+  "member-removed",
+  "raft-directory-lost",
+  "machine-lost",
   "machine-doubled",
   "name-copied",
   "majority-lost",

@@ -3,13 +3,13 @@
  * servers acknowledge when the rule is missing, and nothing happens when it is not. Chance alone finds some
  * of them once in hundreds of runs.
  */
-import { cutFault, directionsOf, type Fault, type Prng } from "../../raft/sim/mod.ts";
-import { LEASE_CHANNEL } from "../agent/peers/messages.ts";
-import { leaseFromTtl } from "../lease/timing.ts";
+import { cutFault, directionsOf, type Fault, type Prng } from "../../../raft/sim/mod.ts";
+import { LEASE_CHANNEL } from "../../agent/peers/messages.ts";
+import { leaseFromTtl } from "../../lease/timing.ts";
 import type { LeaseRule } from "./fault_kinds.ts";
-import { askPause, askSwitchover, resume, setTtl } from "./requests.ts";
-import type { SimCluster } from "./sim_cluster.ts";
-import type { SimMember } from "./sim_member.ts";
+import { askPause, askSwitchover, resume, setTtl } from "../requests.ts";
+import type { SimCluster } from "../sim_cluster.ts";
+import type { SimMember } from "../sim_member.ts";
 
 /**
  * From the end of a lease until its successor writes, with an election, a restart of a standby, slow disks.

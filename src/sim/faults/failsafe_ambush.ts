@@ -3,10 +3,10 @@
  * others are a majority and expire its epoch; and at about that moment something else happens to the members
  * that have accepted its lease.
  */
-import { directionsOf, type Fault, type Prng } from "../../raft/sim/mod.ts";
-import { setFailsafeMode } from "./requests.ts";
-import type { SimCluster } from "./sim_cluster.ts";
-import type { SimMember } from "./sim_member.ts";
+import { directionsOf, type Fault, type Prng } from "../../../raft/sim/mod.ts";
+import { setFailsafeMode } from "../requests.ts";
+import type { SimCluster } from "../sim_cluster.ts";
+import type { SimMember } from "../sim_member.ts";
 
 /** null: the holder has logged no set, or is not at work. */
 export function failsafeAmbush(cluster: SimCluster, random: Prng): Fault | null {
