@@ -97,7 +97,7 @@ test("a survivor that was a primary once and had not rejoined is the primary of 
     survivor.startAgent();
     const knows = () => others.some(({ name }) => survivor.dcs?.state.lock.holder === name);
     expect(world.runUntilHolds(world.now() + 5000, 1, knows)).toBe(true);
-    expect(survivor.server.standbySignal).toBe(false);
+    expect(survivor.server.directory.standbySignal).toBe(false);
     lose(cluster, survivor, new Map(others.map((other) => [other, "gone"])), {
       noticedMs: 0,
       stoppedMs: 1,

@@ -91,7 +91,9 @@ function isLosable(cluster: SimCluster, survivor: SimMember, fates: ReadonlyMap<
   const systemId = replayed(survivor.disk.read()).state.initialize?.systemId;
   const remain = [survivor, ...[...fates.keys()].filter((other) => fates.get(other) !== "gone")];
   return survivor.place.group === cluster.group && systemId !== undefined && systemId !== "" &&
-    remain.some(({ server }) => server.directory.kind === "valid" && server.systemId === systemId);
+    remain.some(({ server }) =>
+      server.directory.state.kind === "valid" && server.directory.systemId === systemId
+    );
 }
 
 /** The others end, and the survivor's agent is stopped; then it goes on as the founder of another cluster. */

@@ -125,7 +125,7 @@ test("a machine that is lost is replaced by another one at another address, whic
       const { operators, primary, standbys } = stage;
       const victim = which === "primary" ? primary : standbys[0]!;
       expect(operators.loseMachine(victim)).not.toBe(null);
-      expect(victim.server.systemId).toBe(null);
+      expect(victim.server.directory.systemId).toBe(null);
       recovers(stage);
       expect(voters(stage)).toContain(`${victim.name}-2:2222`);
       expect(voters(stage)).not.toContain(`${victim.name}:2222`);
@@ -139,7 +139,7 @@ test("a host that is added finds the cluster, copies the primary and votes", () 
     expect(stage.operators.add()).toBe("pg4");
     recovers(stage);
     expect(voters(stage)).toHaveLength(4);
-    expect(stage.cluster.find("pg4")!.server.following).toBe(stage.primary.name);
+    expect(stage.cluster.find("pg4")!.server.directory.following).toBe(stage.primary.name);
     expect(stage.cluster.safety.longestOutageMs).toBe(0);
   }
 });

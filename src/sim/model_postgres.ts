@@ -116,7 +116,7 @@ export class ModelPostgres implements PostgresPort {
             ),
         );
       case "seal-bootstrap":
-        server.finishBootstrap();
+        server.directory.finishBootstrap();
         return this.#survey();
       case "clone":
         return this.#copy("clone", action.from, this.#random.between(500, 3000));
@@ -135,11 +135,11 @@ export class ModelPostgres implements PostgresPort {
       case "checkpoint":
         return;
       case "set-aside":
-        if (!server.anyProcess) server.setAside();
+        if (!server.anyProcess) server.directory.setAside();
         this.#memory.divergence = null;
         return this.#survey();
       case "joined-history":
-        server.formerPrimary = false;
+        server.directory.formerPrimary = false;
         return this.#survey();
       case "compare-history":
         return this.#compare(action.with);
@@ -151,9 +151,9 @@ export class ModelPostgres implements PostgresPort {
   #bootstrap(): void {
     const { server } = this.#options;
     this.#begin("bootstrap", "initdb", () => {
-      server.setHalfWritten("bootstrap");
+      server.directory.setHalfWritten("bootstrap");
       this.#step(this.#random.between(300, 1500), () => {
-        server.initdb();
+        server.directory.initdb();
         this.#readDirectory();
         this.#finish("bootstrap", null);
       });
@@ -169,13 +169,13 @@ export class ModelPostgres implements PostgresPort {
         source !== null && source.answers && reachable(server.name, source.name) &&
         (kind === "clone" || (!source.inRecovery && source.checkpointAfterPromote));
       if (!able()) return this.#finish(kind, `${from.name} does not answer`);
-      server.setHalfWritten(kind);
+      server.directory.setHalfWritten(kind);
       this.#readDirectory();
       const fails = this.#random.chance(0.05);
       const part = (left: number) => {
         if (!able() || (fails && left === 2)) return this.#finish(kind, "the connection was lost");
         if (left > 0) return this.#step(tookMs / 10, () => part(left - 1));
-        server.copyFrom(source!);
+        server.directory.copyFrom(source!.directory);
         this.#memory.divergence = null;
         this.#readDirectory();
         this.#finish(kind, null);
@@ -187,7 +187,7 @@ export class ModelPostgres implements PostgresPort {
   #start(kind: "start" | "restart", epoch: number | null, follow: Upstream | null): void {
     const { server, guard } = this.#options;
     const memory = this.#memory;
-    server.configureRecovery(epoch === null, follow?.name ?? null);
+    server.directory.configureRecovery(epoch === null, follow?.name ?? null);
     this.#readDirectory();
     memory.following = epoch === null ? follow : null;
     this.#watch.expectNoEnd();
@@ -277,7 +277,7 @@ export class ModelPostgres implements PostgresPort {
       const stage = server.shutdown?.stage;
       const primary = server.status?.inRecovery === false;
       if (primary && (stage === "ending" || stage === "checkpoint")) {
-        const state = broken.has("shutdown-unproven") ? "shut down" : model.clusterState;
+        const state = broken.has("shutdown-unproven") ? "shut down" : model.directory.clusterState;
         if (state === "shutting down") memory.shutdownAt("checkpoint", clock.now());
         if (state === "shut down") {
           guard.pastCheckpoint(
@@ -352,7 +352,7 @@ export class ModelPostgres implements PostgresPort {
       const verdict = other === null ? null : server.compareWith(other);
       this.#memory.divergence = {
         from: upstream.name,
-        timelineOfOther: other?.position?.branch.timeline ?? 0,
+        timelineOfOther: other?.directory.position?.branch.timeline ?? 0,
         verdict: verdict ?? "unknown",
         detail: verdict === null ? "it does not answer" : "",
         atMs: clock.now(),
@@ -441,7 +441,7 @@ export class ModelPostgres implements PostgresPort {
 
   /** One that ran before this life of the agent began. */
   #adopt(postmaster: Postmaster): void {
-    const { following: name } = this.#options.server;
+    const { following: name } = this.#options.server.directory;
     if (!postmaster.writable && name !== null) {
       this.#memory.following = { name, connUrl: `postgres://${name}:5432/postgres` };
     }

@@ -1,11 +1,13 @@
 /**
- * One PostgreSQL installation of a simulated host: data directory, server process, WAL, replication. It lives
- * on when the agent dies. Which commits it acknowledges is decided here alone: `acking && !frozen`. Times
- * are true times; the order of effects is PostgreSQL's, as far as the decisions about it depend on it.
+ * One PostgreSQL installation of a simulated host: server process, replication, and its data directory
+ * (model_directory.ts). It lives on when the agent dies. Which commits it acknowledges is decided here alone:
+ * `acking && !frozen`. Times are true times; the order of effects is PostgreSQL's, as far as the decisions
+ * about it depend on it.
  */
 import type { Hang } from "./faults/fault_kinds.ts";
 import { type Prng, type World } from "../../raft/sim/mod.ts";
-import { Branch, commonAncestor, contains, type Position } from "./wal.ts";
+import { ModelDirectory } from "./model_directory.ts";
+import { contains } from "./wal.ts";
 
 /** The servers of the cluster and the network between them, as one server needs them. */
 export interface ServerWorld {
@@ -20,11 +22,6 @@ export interface ServerWorld {
   newSystemId(): string;
 }
 
-export type DirectoryState =
-  | { readonly kind: "empty" }
-  | { readonly kind: "valid" }
-  | { readonly kind: "half-written"; readonly what: "bootstrap" | "clone" | "rewind" };
-
 export type ServerProcess = "none" | "orphans" | "starting" | "running" | "stopping";
 
 export interface ServerExit {
@@ -33,7 +30,6 @@ export interface ServerExit {
   readonly signal: string | null;
 }
 
-const CHECKPOINT_BYTES = 120;
 /** After a failed or lost connection the WAL receiver tries again. */
 const RECONNECT_MS = 1000;
 /** A connection over which nothing comes is given up, by either side. */
@@ -42,17 +38,7 @@ const TICK_MS = 40;
 const HANG_LOOK_MS = 50;
 
 export class ModelServer {
-  directory: DirectoryState = { kind: "empty" };
-  position: Position | null = null;
-  /** As in the control file. */
-  clusterState = "shut down";
-  checkpointLsn = 0;
-  minRecoveryLsn = 0;
-  standbySignal = false;
-  /** primary_conninfo, durable. */
-  following: string | null = null;
-  /** Marked as a former primary's that was started read-only, durable. */
-  formerPrimary = false;
+  readonly directory: ModelDirectory;
   /** A server that comes to this step does not go on as long as this is set. */
   hangsAt: Hang | null = null;
   process: ServerProcess = "none";
@@ -87,6 +73,7 @@ export class ModelServer {
     this.name = name;
     this.#context = context;
     this.#random = context.world.random.split(`postgres ${name}`);
+    this.directory = new ModelDirectory(name, () => context.newSystemId(), () => this.#changed());
   }
 
   get canAcknowledge(): boolean {
@@ -102,97 +89,23 @@ export class ModelServer {
     return this.process === "running" && !this.frozen;
   }
 
-  get systemId(): string | null {
-    return this.directory.kind === "empty" ? null : this.position?.branch.systemId ?? null;
-  }
-
-  // ---- data directory ------------------------------------------------------------------------------------
-
-  initdb(): void {
-    const branch = new Branch(1, this.#context.newSystemId(), null, this.name);
-    this.directory = { kind: "half-written", what: "bootstrap" };
-    this.position = { branch, lsn: branch.endLsn };
-    this.clusterState = "shut down";
-    this.checkpointLsn = branch.endLsn - CHECKPOINT_BYTES;
-    this.minRecoveryLsn = 0;
-    this.standbySignal = false;
-    this.following = null;
-    this.#changed();
-  }
-
-  setHalfWritten(what: "bootstrap" | "clone" | "rewind"): void {
-    this.directory = { kind: "half-written", what };
-    this.#changed();
-  }
-
-  finishBootstrap(): void {
-    this.directory = { kind: "valid" };
-    this.#changed();
-  }
-
-  /** The directory of a virtual machine that was copied while its server ran. */
-  restoredFrom(other: ModelServer): void {
-    const { directory, position, clusterState, checkpointLsn, minRecoveryLsn, standbySignal, following } =
-      other;
-    Object.assign(this, {
-      directory,
-      position,
-      clusterState,
-      checkpointLsn,
-      minRecoveryLsn,
-      standbySignal,
-      following,
-    });
-    this.#changed();
-  }
-
-  /** The end of a clone or rewind: everything that `source` has, to be started as a standby. */
-  copyFrom(source: ModelServer): void {
-    this.directory = { kind: "valid" };
-    this.position = source.position;
-    this.clusterState = "in archive recovery";
-    this.checkpointLsn = source.checkpointLsn;
-    this.minRecoveryLsn = source.position?.lsn ?? 0;
-    this.standbySignal = true;
-    this.formerPrimary = false;
-    this.#changed();
-  }
-
-  /** Writes the recovery settings into the directory before a start. */
-  configureRecovery(standby: boolean, upstream: string | null): void {
-    if (!standby) this.formerPrimary = false;
-    else if (upstream === null && !this.standbySignal) this.formerPrimary = true;
-    this.standbySignal = standby;
-    this.following = upstream;
-  }
-
-  setAside(): void {
-    this.directory = { kind: "empty" };
-    this.position = null;
-    this.standbySignal = false;
-    this.formerPrimary = false;
-    this.following = null;
-    this.#changed();
-  }
-
   // ---- the server process --------------------------------------------------------------------------------
 
   /** Starts a postmaster; false: there is one, or nothing to start. */
   start(epoch: number | null): boolean {
-    if (this.process !== "none" || this.position === null) return false;
+    if (this.process !== "none" || this.directory.position === null) return false;
     this.#generation++;
     this.pid = 1000 + ++this.#pids;
     this.process = "starting";
     this.epoch = epoch;
-    this.inRecovery = this.standbySignal;
+    this.inRecovery = this.directory.standbySignal;
     this.streaming = false;
     this.receivedLsn = null;
     this.replayedLsn = null;
     this.checkpointAfterPromote = false;
     this.#promoting = false;
     this.#nextConnectMs = 0;
-    const crashed = !this.clusterState.startsWith("shut down");
-    this.clusterState = this.inRecovery ? "in archive recovery" : crashed ? "in crash recovery" : "shut down";
+    const crashed = this.directory.beginRecovery();
     const recoveryMs = crashed ? this.#random.exponential(400) : 0;
     this.#stage(this.#random.between(60, 300) + recoveryMs, () => this.#started());
     this.#changed();
@@ -201,7 +114,7 @@ export class ModelServer {
 
   #started(): void {
     this.process = "running";
-    this.replayedLsn = this.inRecovery ? this.position!.lsn : null;
+    this.replayedLsn = this.inRecovery ? this.directory.position!.lsn : null;
     if (this.inRecovery) this.#tick();
     else this.#open();
     this.#changed();
@@ -217,11 +130,8 @@ export class ModelServer {
     const leaveRecovery = () => {
       if (this.hangsAt === "promotion") return this.#stage(HANG_LOOK_MS, leaveRecovery);
       this.#promoting = false;
-      const fork = this.position!;
       this.inRecovery = false;
-      this.standbySignal = this.formerPrimary = false;
-      const branch = new Branch(fork.branch.timeline + 1, fork.branch.systemId, fork, this.name);
-      this.position = { branch, lsn: fork.lsn };
+      this.directory.fork();
       this.#open();
     };
     const quick = this.#random.chance(0.3);
@@ -231,30 +141,18 @@ export class ModelServer {
 
   /** Writes are accepted from now on. */
   #open(): void {
-    let { branch, lsn } = this.position!;
-    if (branch.writer !== this.name || branch.endLsn !== lsn) {
-      // Another server has written on this timeline, or did and lost it: the number stays, the history is
-      // another.
-      branch = new Branch(branch.timeline, branch.systemId, { branch, lsn }, this.name);
-    }
-    this.clusterState = "in production";
-    this.#write(branch, lsn + CHECKPOINT_BYTES);
+    this.directory.beginWriting();
     this.receivedLsn = null;
     this.replayedLsn = null;
-    this.following = null;
+    this.directory.following = null;
     this.#acking = true;
     this.#changed();
     this.#client();
     this.#stage(this.#random.between(50, 2000), () => {
       this.checkpointAfterPromote = true;
-      this.checkpointLsn = this.position!.lsn;
+      this.directory.checkpointLsn = this.directory.position!.lsn;
       this.#changed();
     });
-  }
-
-  #write(branch: Branch, lsn: number): void {
-    branch.endLsn = lsn;
-    this.position = { branch, lsn };
   }
 
   /** A client that writes all the time, and is told of each commit that is flushed. */
@@ -262,12 +160,7 @@ export class ModelServer {
     const generation = this.#generation;
     const next = () => {
       if (generation !== this.#generation || !this.#acking) return;
-      if (!this.frozen) {
-        const { branch, lsn } = this.position!;
-        this.#write(branch, lsn + 100 + this.#random.below(300));
-        branch.ackedLsn = branch.endLsn;
-        branch.acks++;
-      }
+      if (!this.frozen) this.directory.commit(100 + this.#random.below(300));
       this.#context.world.after(this.#random.between(10, 50), next);
     };
     next();
@@ -293,12 +186,14 @@ export class ModelServer {
     this.#acking = false;
     if (!wasPrimary) {
       this.#changed();
-      if (this.inRecovery && !wasStarting) this.clusterState = "shut down in recovery";
-      if (this.replayedLsn !== null) this.checkpointLsn = this.minRecoveryLsn = this.position!.lsn;
+      if (this.inRecovery && !wasStarting) this.directory.clusterState = "shut down in recovery";
+      if (this.replayedLsn !== null) {
+        this.directory.checkpointLsn = this.directory.minRecoveryLsn = this.directory.position!.lsn;
+      }
       this.#ended({ pid: this.pid, code: 0, signal: null });
       return;
     }
-    this.clusterState = "shutting down";
+    this.directory.clusterState = "shutting down";
     this.#changed();
     this.#stage(this.#random.between(1, 50), () => this.#shutdownCheckpoint());
   }
@@ -306,10 +201,7 @@ export class ModelServer {
   #shutdownCheckpoint(): void {
     if (this.hangsAt === "checkpoint") return this.#stage(HANG_LOOK_MS, () => this.#shutdownCheckpoint());
     const { world } = this.#context;
-    const { branch, lsn } = this.position!;
-    this.#write(branch, lsn + CHECKPOINT_BYTES);
-    this.checkpointLsn = lsn;
-    this.clusterState = "shut down";
+    const lsn = this.directory.writeShutdownCheckpoint();
     world.log.add(this.name, `postgres: shutdown checkpoint at ${lsn}`);
     this.#context.onCleanShutdown(this);
     this.#changed();
@@ -319,15 +211,17 @@ export class ModelServer {
   /** The last step of a clean shutdown: waits until each streaming standby has everything, or is given up. */
   #drain(untilMs: number): void {
     const { world } = this.#context;
-    const end = this.position!;
+    const end = this.directory.position!;
     const behind = world.now() < untilMs &&
-      this.connected.some((each) => each.position !== null && !contains(each.position, end));
+      this.connected.some((each) =>
+        each.directory.position !== null && !contains(each.directory.position, end)
+      );
     const hangs = this.hangsAt === "senders" || this.hangsAt === "archiver";
     if (behind || hangs) {
       this.#stage(hangs ? HANG_LOOK_MS : 10, () => this.#drain(untilMs));
       return;
     }
-    world.log.add(this.name, `postgres: clean shutdown at ${this.position!.lsn}`);
+    world.log.add(this.name, `postgres: clean shutdown at ${this.directory.position!.lsn}`);
     this.#ended({ pid: this.pid, code: 0, signal: null });
   }
 
@@ -401,7 +295,7 @@ export class ModelServer {
     this.connected = [];
     if (this.misplaced) {
       this.misplaced = false;
-      this.setAside();
+      this.directory.setAside();
     }
     this.#changed();
   }
@@ -429,9 +323,9 @@ export class ModelServer {
 
   /** A reload with another primary_conninfo: the WAL receiver connects anew. */
   follow(upstream: string | null): void {
-    if (this.following === upstream && this.streaming) return;
+    if (this.directory.following === upstream && this.streaming) return;
     this.#disconnect();
-    this.following = upstream;
+    this.directory.following = upstream;
     this.#nextConnectMs = this.#context.world.now() + this.#random.between(10, 100);
     this.#changed();
   }
@@ -444,18 +338,24 @@ export class ModelServer {
 
   #disconnect(): void {
     this.streaming = false;
-    const upstream = this.following === null ? null : this.#context.serverOf(this.following);
+    const upstream = this.#upstream;
     if (upstream) upstream.connected = upstream.connected.filter((each) => each !== this);
     this.#nextConnectMs = this.#context.world.now() + RECONNECT_MS;
   }
 
+  get #upstream(): ModelServer | null {
+    const { following } = this.directory;
+    return following === null ? null : this.#context.serverOf(following);
+  }
+
   #receive(): void {
+    const { directory } = this;
     const nowMs = this.#context.world.now();
     this.replayedLsn = Math.max(
       this.replayedLsn ?? 0,
-      this.position!.lsn - (this.streaming ? this.#random.below(300) : 0),
+      directory.position!.lsn - (this.streaming ? this.#random.below(300) : 0),
     );
-    const upstream = this.following === null ? null : this.#context.serverOf(this.following);
+    const upstream = this.#upstream;
     if (upstream === null || upstream === this) return;
     const heard = this.#context.reachable(this.name, upstream.name) && !upstream.frozen;
     if (heard && !upstream.#sends) {
@@ -468,7 +368,7 @@ export class ModelServer {
     }
     if (!this.streaming) {
       if (nowMs < this.#nextConnectMs || upstream.process === "stopping") return;
-      if (upstream.systemId !== this.systemId || !contains(upstream.position!, this.position!)) {
+      if (!directory.continuesIn(upstream.directory)) {
         // "requested starting point is ahead of the WAL" or "forked off this server's history".
         this.#nextConnectMs = nowMs + RECONNECT_MS;
         return;
@@ -477,15 +377,13 @@ export class ModelServer {
       upstream.connected.push(this);
     }
     this.#lastStreamMs = nowMs;
-    const end = upstream.position!;
+    const end = upstream.directory.position!;
     const lag = upstream.process === "stopping"
       ? 0
       : Math.max(0, Math.floor(this.#random.exponential(200)) - 100);
     const lsn = Math.max(end.lsn - lag, end.branch.startLsn);
-    if (this.position!.branch !== end.branch || lsn > this.position!.lsn) {
-      this.position = { branch: end.branch, lsn: Math.max(lsn, this.position!.lsn) };
-    }
-    this.receivedLsn = Math.max(this.receivedLsn ?? 0, this.position!.lsn);
+    directory.receive(end.branch, lsn);
+    this.receivedLsn = Math.max(this.receivedLsn ?? 0, directory.position!.lsn);
   }
 
   /** Serves replication connections. */
@@ -495,10 +393,7 @@ export class ModelServer {
 
   /** The result of comparing this server's history with that of `other`; null: it does not answer. */
   compareWith(other: ModelServer): "same" | "diverged" | null {
-    if (!other.answers || other.position === null || this.position === null) return null;
-    if (!this.#context.reachable(this.name, other.name)) return null;
-    return commonAncestor(this.position, other.position) !== null && contains(other.position, this.position)
-      ? "same"
-      : "diverged";
+    if (!other.answers || !this.#context.reachable(this.name, other.name)) return null;
+    return this.directory.compareWith(other.directory);
   }
 }

@@ -47,12 +47,12 @@ function replicated(seed: number): { world: World; pair: Pair; a: ModelServer; b
   const world = new World(seed);
   const pair = new Pair(world);
   const [a, b] = pair.servers as [ModelServer, ModelServer];
-  a.initdb();
-  a.finishBootstrap();
+  a.directory.initdb();
+  a.directory.finishBootstrap();
   a.start(1);
   world.runUntil(3000);
-  b.copyFrom(a);
-  b.configureRecovery(true, "a");
+  b.directory.copyFrom(a.directory);
+  b.directory.configureRecovery(true, "a");
   b.start(null);
   expect(world.runUntilHolds(20_000, 100, () => b.streaming)).toBe(true);
   return { world, pair, a, b };
@@ -80,13 +80,13 @@ test("a standby follows its primary, and a clean shutdown leaves nothing behind"
   for (let seed = 1; seed <= 10; seed++) {
     const { world, pair, a, b } = replicated(seed);
     world.runUntil(world.now() + 2000);
-    expect(a.position!.branch.acks).toBeGreaterThan(20);
+    expect(a.directory.position!.branch.acks).toBeGreaterThan(20);
     a.fast();
     expect(world.runUntilHolds(world.now() + 10_000, 10, () => a.process === "none")).toBe(true);
-    expect(contains(b.position!, a.position!)).toBe(true);
+    expect(contains(b.directory.position!, a.directory.position!)).toBe(true);
     b.promote(2);
     expect(world.runUntilHolds(world.now() + 5000, 10, () => b.canAcknowledge)).toBe(true);
-    expect(b.position!.branch.timeline).toBe(2);
+    expect(b.directory.position!.branch.timeline).toBe(2);
     expect(pair.safety.lostBytes).toBe(0);
     expect(pair.safety.failovers).toBe(1);
     expect(a.compareWith(b)).toBe("same");
@@ -103,13 +103,13 @@ test("a primary that went on alone has diverged, and cannot stream until it is c
   world.runUntil(world.now() + 3000);
   expect(pair.safety.lostBytes).toBeGreaterThan(0);
   expect(a.compareWith(b)).toBe("diverged");
-  a.configureRecovery(true, "b");
+  a.directory.configureRecovery(true, "b");
   a.start(null);
   world.runUntil(world.now() + 8000);
   expect(a.streaming).toBe(false);
   a.killed();
-  a.copyFrom(b);
-  a.configureRecovery(true, "b");
+  a.directory.copyFrom(b.directory);
+  a.directory.configureRecovery(true, "b");
   a.start(null);
   expect(world.runUntilHolds(world.now() + 10_000, 50, () => a.streaming)).toBe(true);
 });
@@ -123,10 +123,10 @@ test("two servers that can acknowledge at once are a violation", () => {
 test("a frozen server acknowledges nothing and finishes nothing until it is thawed", () => {
   const { world, a } = replicated(5);
   a.freeze();
-  const { acks } = a.position!.branch;
+  const { acks } = a.directory.position!.branch;
   a.fast();
   world.runUntil(world.now() + 5000);
-  expect(a.position!.branch.acks).toBe(acks);
+  expect(a.directory.position!.branch.acks).toBe(acks);
   expect(ends(a)).toBe(false);
   a.thaw();
   world.runUntil(world.now() + 5000);
@@ -147,8 +147,8 @@ test("the guard ends service at the deadline plus at most J and K, with the agen
     const reply = (answer: GuardReply) => replies.push(answer);
     world.runUntil(500);
     expect(client.view().state).toBe("ok");
-    server.initdb();
-    server.finishBootstrap();
+    server.directory.initdb();
+    server.directory.finishBootstrap();
     client.start({ program: "", args: [], env: {}, dataDir: "", epoch: 1 }, reply);
     world.runUntil(600);
     expect(replies.at(-1)?.ok).toBe(false);
@@ -178,8 +178,8 @@ test("a clock that runs faster meanwhile makes the guard no later than it may be
   const guard = new ModelGuard(host, server, null);
   guard.spawn();
   guard.dawdle();
-  server.initdb();
-  server.finishBootstrap();
+  server.directory.initdb();
+  server.directory.finishBootstrap();
   const deadlineMs = host.nowMs() + 60_000;
   guard.input({ kind: "arm", epoch: 1, deadlineMs, unfenced: false, killAfterMs: 5000 });
   expect(guard.startServer(1).ok).toBe(true);
@@ -201,8 +201,8 @@ test("a guard that dies takes PostgreSQL with it, and the agent makes another", 
   agent.start();
   const client = new GuardClient(agent, guard);
   world.runUntil(500);
-  server.initdb();
-  server.finishBootstrap();
+  server.directory.initdb();
+  server.directory.finishBootstrap();
   client.arm(1, host.nowMs() + 60_000, false, () => {});
   client.start({ program: "", args: [], env: {}, dataDir: "", epoch: 1 }, () => {});
   world.runUntil(2000);

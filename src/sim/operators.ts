@@ -206,7 +206,7 @@ export class Operators {
       return false;
     }
     if (!victim.server.canAcknowledge) return members.some(({ server }) => server.canAcknowledge);
-    return members.some(({ server }) => server.streaming && server.following === victim.name);
+    return members.some(({ server }) => server.streaming && server.directory.following === victim.name);
   }
 
   #busy(): void {

@@ -42,11 +42,11 @@ export class Safety {
     if (!can) {
       this.#writers.delete(server);
       // A cluster that is still being bootstrapped has no users' data: it may be begun anew.
-      if (server.directory.kind === "valid") {
+      if (server.directory.state.kind === "valid") {
         this.#lastWriter = {
           server,
           epoch: server.epoch ?? 0,
-          end: server.position!,
+          end: server.directory.position!,
           clean: false,
         };
       }
@@ -56,7 +56,9 @@ export class Safety {
     }
     this.#world.log.add(
       server.name,
-      `commits are acknowledged (epoch ${server.epoch}, timeline ${server.position!.branch.timeline})`,
+      `commits are acknowledged (epoch ${server.epoch}, timeline ${
+        server.directory.position!.branch.timeline
+      })`,
     );
     for (const other of this.#writers.values()) {
       throw new Violation(
@@ -92,8 +94,8 @@ export class Safety {
   onCleanShutdown(server: ModelServer): void {
     if (this.#lastWriter?.server === server) {
       // A cluster that is still being bootstrapped has no users' data: it may be begun anew.
-      if (server.directory.kind === "valid") {
-        this.#lastWriter = { ...this.#lastWriter, end: server.position!, clean: true };
+      if (server.directory.state.kind === "valid") {
+        this.#lastWriter = { ...this.#lastWriter, end: server.directory.position!, clean: true };
       }
     }
   }
@@ -129,9 +131,9 @@ export class Safety {
   #handover(server: ModelServer, epoch: number): void {
     const before = this.#lastWriter;
     if (before === null) return;
-    const lost = lostBytes(before.end, server.position!);
+    const lost = lostBytes(before.end, server.directory.position!);
     if (before.server !== server) this.failovers++;
-    else if (!contains(server.position!, before.end)) {
+    else if (!contains(server.directory.position!, before.end)) {
       throw new Violation(
         "a server keeps what it wrote",
         `${server.name} comes back without its own end of WAL`,

@@ -5,32 +5,31 @@ import type { WalEnd } from "../postgres/wal_end.ts";
 import type { ModelServer } from "./model_server.ts";
 
 export function foundDirectory(server: ModelServer): FoundDirectory {
-  const { directory, position } = server;
-  if (directory.kind !== "valid") return { directory, control: null };
+  const { state, position, standbySignal, formerPrimary } = server.directory;
+  if (state.kind !== "valid") return { directory: state, control: null };
   const control = {
     systemId: position?.branch.systemId ?? "",
     timeline: position?.branch.timeline ?? 1,
-    clusterState: server.clusterState,
-    checkpointLsn: server.checkpointLsn,
-    minRecoveryLsn: server.minRecoveryLsn,
+    clusterState: server.directory.clusterState,
+    checkpointLsn: server.directory.checkpointLsn,
+    minRecoveryLsn: server.directory.minRecoveryLsn,
     walLogHints: true,
     dataChecksums: true,
-    redoLsn: server.checkpointLsn,
+    redoLsn: server.directory.checkpointLsn,
     segmentBytes: 16 * 1024 * 1024,
     settings: {},
   };
-  const { standbySignal, formerPrimary } = server;
   return { directory: { kind: "valid", control, standbySignal, formerPrimary }, control };
 }
 
 export function walEnd(server: ModelServer): WalEnd | null {
-  const { position } = server;
+  const { position } = server.directory;
   return position === null ? null : { timeline: position.branch.timeline, lsn: position.lsn };
 }
 
 /** The status of a server that answers. */
 export function serverStatus(server: ModelServer): ServerStatus {
-  const position = server.position!;
+  const position = server.directory.position!;
   const { inRecovery, streaming } = server;
   const { timeline } = position.branch;
   return {
@@ -47,7 +46,7 @@ export function serverStatus(server: ModelServer): ServerStatus {
     checkpointTimeline: inRecovery || server.checkpointAfterPromote ? timeline : timeline - 1,
     startedAt: String(server.pid),
     serverVersion: 170000,
-    systemId: server.systemId,
+    systemId: server.directory.systemId,
     replication: server.connected.map(({ name }) => ({
       usename: "replicator",
       application_name: name,
@@ -62,7 +61,7 @@ export function serverStatus(server: ModelServer): ServerStatus {
 /** Lines of the timeline's history file, oldest first. */
 export function timelineHistory(server: ModelServer): (readonly [number, number, string])[] {
   const lines: [number, number, string][] = [];
-  let branch = server.position?.branch ?? null;
+  let branch = server.directory.position?.branch ?? null;
   while (branch?.parent) {
     const { parent } = branch;
     // A branch without a number of its own is a server that went on by itself: no history file knows of it.

@@ -225,7 +225,7 @@ export class SimCluster {
   describe(): string {
     return this.members.filter(({ isWitness }) => !isWitness).map(({ name, server, member }) => {
       const state = `${server.process}${server.frozen ? " (frozen)" : ""}${
-        server.standbySignal ? " standby" : ""
+        server.directory.standbySignal ? " standby" : ""
       }`;
       const reasons = member === null
         ? ["no agent"]
@@ -235,9 +235,10 @@ export class SimCluster {
   }
 
   #follows(standby: ModelServer, primary: ModelServer): boolean {
-    return standby.answers && standby.inRecovery && standby.streaming && standby.following === primary.name &&
-      contains(primary.position!, standby.position!) &&
-      primary.position!.lsn - standby.position!.lsn < SMALL_LAG_BYTES;
+    return standby.answers && standby.inRecovery && standby.streaming &&
+      standby.directory.following === primary.name &&
+      contains(primary.directory.position!, standby.directory.position!) &&
+      primary.directory.position!.lsn - standby.directory.position!.lsn < SMALL_LAG_BYTES;
   }
 
   #reachable(a: string, b: string): boolean {

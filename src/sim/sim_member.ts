@@ -326,7 +326,7 @@ export class SimMember {
   replaceMachine(): void {
     this.killHost();
     this.emptyRaftDirectory();
-    this.server.setAside();
+    this.server.directory.setAside();
     this.#hostname = `${this.name}-${++this.#machines}`;
     this.place.move(addressOf(this.#hostname));
   }
@@ -346,7 +346,7 @@ export class SimMember {
     this.formerRuns = true;
     ({ host: this.host, agent: this.agent, server: this.server, guard: this.guard } = this.#newMachine());
     this.place.moveTo(this.agent);
-    if (how === "copy") this.server.restoredFrom(server);
+    if (how === "copy") this.server.directory.restoredFrom(server.directory);
     else this.emptyRaftDirectory();
     this.#around.world.log.add(this.name, `${this.host.name} boots (${how}) while ${host.name} lives on`);
     return () => {

@@ -19,7 +19,6 @@ export const LARGE: Readonly<Record<string, readonly [lines: number, why: string
   "src/guard/guard.ts": [439, "fence, processes and clock of one guard"],
   "src/guard/server.ts": [424, "the guard's socket, from the first agent to the handing over"],
   "src/sim/model_postgres.ts": [489, "what programs and queries do, for each action"],
-  "src/sim/model_server.ts": [504, "a model of one PostgreSQL server"],
 
   "raft/storage/worker_backend.ts workerBackend": [66, "one state shared by a few closures"],
   "src/agent/loop/member.ts constructor": [78, "wires the rooms of a member"],

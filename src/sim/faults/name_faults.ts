@@ -14,7 +14,7 @@ export const NAME_FAULTS = {
  * half.
  */
 function mayBeRenamed({ agent, isWitness, server }: SimMember, { members }: SimCluster): boolean {
-  return agent.alive && !isWitness && server.directory.kind !== "half-written" && members.length > 1;
+  return agent.alive && !isWitness && server.directory.state.kind !== "half-written" && members.length > 1;
 }
 
 /** A standby's agent is started again with a file that names the primary. */

@@ -85,7 +85,7 @@ function hangPromotion({ name, server }: SimMember, random: Prng, scene: FaultSc
 /** The host of a standby that was none but a standby comes back with an empty data directory. */
 function loseData(member: SimMember, random: Prng): Fault {
   member.killHost();
-  member.server.setAside();
+  member.server.directory.setAside();
   return { durationMs: random.between(1000, 5000), text: member.name, end: () => member.boot() };
 }
 

@@ -1,0 +1,181 @@
+/**
+ * The data directory of a simulated PostgreSQL: WAL, control file and signal files, all that is there after
+ * its server has ended. It says nothing of processes (model_server.ts).
+ */
+import { Branch, commonAncestor, contains, type Position } from "./wal.ts";
+
+export type DirectoryState =
+  | { readonly kind: "empty" }
+  | { readonly kind: "valid" }
+  | { readonly kind: "half-written"; readonly what: "bootstrap" | "clone" | "rewind" };
+
+/** The WAL that a checkpoint writes. */
+export const CHECKPOINT_BYTES = 120;
+
+export class ModelDirectory {
+  state: DirectoryState = { kind: "empty" };
+  position: Position | null = null;
+  /** As in the control file. */
+  clusterState = "shut down";
+  checkpointLsn = 0;
+  minRecoveryLsn = 0;
+  standbySignal = false;
+  /** primary_conninfo. */
+  following: string | null = null;
+  /** Marked as a former primary's that was started read-only. */
+  formerPrimary = false;
+
+  /** Name of its server, which writes branches of its own. */
+  readonly #name: string;
+  readonly #newSystemId: () => string;
+  readonly #changed: () => void;
+
+  constructor(name: string, newSystemId: () => string, changed: () => void) {
+    this.#name = name;
+    this.#newSystemId = newSystemId;
+    this.#changed = changed;
+  }
+
+  get systemId(): string | null {
+    return this.state.kind === "empty" ? null : this.position?.branch.systemId ?? null;
+  }
+
+  initdb(): void {
+    const branch = new Branch(1, this.#newSystemId(), null, this.#name);
+    this.state = { kind: "half-written", what: "bootstrap" };
+    this.position = { branch, lsn: branch.endLsn };
+    this.clusterState = "shut down";
+    this.checkpointLsn = branch.endLsn - CHECKPOINT_BYTES;
+    this.minRecoveryLsn = 0;
+    this.standbySignal = false;
+    this.following = null;
+    this.#changed();
+  }
+
+  setHalfWritten(what: "bootstrap" | "clone" | "rewind"): void {
+    this.state = { kind: "half-written", what };
+    this.#changed();
+  }
+
+  finishBootstrap(): void {
+    this.state = { kind: "valid" };
+    this.#changed();
+  }
+
+  /** The directory of a virtual machine that was copied while its server ran. */
+  restoredFrom(other: ModelDirectory): void {
+    const { state, position, clusterState, checkpointLsn, minRecoveryLsn, standbySignal, following } = other;
+    Object.assign(this, {
+      state,
+      position,
+      clusterState,
+      checkpointLsn,
+      minRecoveryLsn,
+      standbySignal,
+      following,
+    });
+    this.#changed();
+  }
+
+  /** The end of a clone or rewind: everything that `source` has, to be started as a standby. */
+  copyFrom(source: ModelDirectory): void {
+    this.state = { kind: "valid" };
+    this.position = source.position;
+    this.clusterState = "in archive recovery";
+    this.checkpointLsn = source.checkpointLsn;
+    this.minRecoveryLsn = source.position?.lsn ?? 0;
+    this.standbySignal = true;
+    this.formerPrimary = false;
+    this.#changed();
+  }
+
+  /** Writes the recovery settings into the directory before a start. */
+  configureRecovery(standby: boolean, upstream: string | null): void {
+    if (!standby) this.formerPrimary = false;
+    else if (upstream === null && !this.standbySignal) this.formerPrimary = true;
+    this.standbySignal = standby;
+    this.following = upstream;
+  }
+
+  setAside(): void {
+    this.state = { kind: "empty" };
+    this.position = null;
+    this.standbySignal = false;
+    this.formerPrimary = false;
+    this.following = null;
+    this.#changed();
+  }
+
+  /** Begins the recovery of a server that starts; true: the one before it had not shut down. */
+  beginRecovery(): boolean {
+    const crashed = !this.clusterState.startsWith("shut down");
+    this.clusterState = this.standbySignal
+      ? "in archive recovery"
+      : crashed
+      ? "in crash recovery"
+      : "shut down";
+    return crashed;
+  }
+
+  /** The end of recovery after a promotion: the history forks. */
+  fork(): void {
+    const fork = this.position!;
+    this.standbySignal = this.formerPrimary = false;
+    const branch = new Branch(fork.branch.timeline + 1, fork.branch.systemId, fork, this.#name);
+    this.position = { branch, lsn: fork.lsn };
+  }
+
+  /** Writes the first record of a server that accepts writes. */
+  beginWriting(): void {
+    let { branch, lsn } = this.position!;
+    if (branch.writer !== this.#name || branch.endLsn !== lsn) {
+      // Another server has written on this timeline, or did and lost it: the number stays, the history is
+      // another.
+      branch = new Branch(branch.timeline, branch.systemId, { branch, lsn }, this.#name);
+    }
+    this.clusterState = "in production";
+    this.#write(branch, lsn + CHECKPOINT_BYTES);
+  }
+
+  #write(branch: Branch, lsn: number): void {
+    branch.endLsn = lsn;
+    this.position = { branch, lsn };
+  }
+
+  /** Writes a commit of so many bytes, flushes it and tells the client. */
+  commit(bytes: number): void {
+    const { branch, lsn } = this.position!;
+    this.#write(branch, lsn + bytes);
+    branch.ackedLsn = branch.endLsn;
+    branch.acks++;
+  }
+
+  /** Writes the last record of a primary's clean shutdown; where it begins is returned. */
+  writeShutdownCheckpoint(): number {
+    const { branch, lsn } = this.position!;
+    this.#write(branch, lsn + CHECKPOINT_BYTES);
+    this.checkpointLsn = lsn;
+    this.clusterState = "shut down";
+    return lsn;
+  }
+
+  /** Whether it may stream from `other`: a database of the same system whose history contains its WAL. */
+  continuesIn(other: ModelDirectory): boolean {
+    return other.systemId === this.systemId && contains(other.position!, this.position!);
+  }
+
+  /** Takes over WAL of `branch` up to `lsn`. */
+  receive(branch: Branch, lsn: number): void {
+    const position = this.position!;
+    if (position.branch === branch && lsn <= position.lsn) return;
+    this.position = { branch, lsn: Math.max(lsn, position.lsn) };
+  }
+
+  /** Whether all of its WAL is on the history of `other`; null: one of them has none. */
+  compareWith(other: ModelDirectory): "same" | "diverged" | null {
+    if (other.position === null || this.position === null) return null;
+    return commonAncestor(this.position, other.position) !== null && contains(other.position, this.position)
+      ? "same"
+      : "diverged";
+  }
+}
