@@ -213,7 +213,7 @@ story(
     renameSync(primary.dataDir, aside);
     const next = await fixture.successorOf(primary, begin);
     fixture.expectOnePrimary(primary, begin);
-    expect(await fixture.lostEarlierOn(next, primary, 0)).toEqual([]);
+    expect(await fixture.lostEarlierOn(next, primary, begin)).toEqual([]);
     await waitFor("a word about it", START_MS, () => primary.log().includes(`is at ${aside} now`));
     expect(existsSync(join(aside, "postmaster.pid"))).toBe(false);
     await fixture.healed();

@@ -21,7 +21,6 @@ export const LARGE: Readonly<Record<string, readonly [lines: number, why: string
   "src/sim/model_postgres.ts": [489, "what programs and queries do, for each action"],
 
   "raft/storage/worker_backend.ts workerBackend": [66, "one state shared by a few closures"],
-  "src/agent/loop/member.ts constructor": [78, "wires the rooms of a member"],
   "src/agent/postgres/executor.ts run": [65, "a switch over the kinds of actions"],
   "src/api/agent_metrics.ts agentMetrics": [136, "a table of metrics"],
   "src/api/raft_routes.ts raftRoutes": [73, "a table of routes"],

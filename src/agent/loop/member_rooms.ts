@@ -1,0 +1,209 @@
+/** The rooms of a member, and how they are wired. Decides nothing. */
+import { NOTHING_BROKEN } from "../../dcs/broken_rules.ts";
+import type { GuardPort } from "../../guard/port.ts";
+import type { JsonObject } from "../../model/json.ts";
+import type { Life } from "../../model/life.ts";
+import type { MemberFacts } from "../../model/records.ts";
+import { type AskFailsafe, Failsafe } from "../lease/failsafe.ts";
+import { Tenancy } from "../lease/tenancy.ts";
+import type { Watchdog } from "../lease/watchdog.ts";
+import { Joining } from "../peers/joining.ts";
+import type { PostgresPort } from "../postgres/port.ts";
+import { Actor } from "./act.ts";
+import { Observer } from "./observe.ts";
+import { Publisher } from "./publish.ts";
+import { Reinitialization } from "./reinitialization.ts";
+import { StopNote } from "./stop_note.ts";
+import { StreamedTo } from "./streamed_to.ts";
+import { Voter, type VoterDuties, type VoterOptions } from "./voter.ts";
+import { WalSettling } from "./wal_settling.ts";
+
+export interface MemberOptions extends Omit<VoterOptions, "who"> {
+  /** Machine and boot that this member runs on; the third part of its life is its raft id. */
+  readonly machine: Pick<Life, "machine" | "boot">;
+  /** Random, one for each start of the agent; at most 2^48. */
+  readonly incarnation: number;
+  readonly guard: GuardPort;
+  readonly postgres: PostgresPort;
+  /** The device behind the guard. @default none */
+  readonly watchdog?: Watchdog;
+  readonly facts: () => MemberFacts;
+  readonly nofailover: () => boolean;
+  readonly failoverPriority: () => number;
+  /** postgresql.pg_ctl_timeout. */
+  readonly pgCtlTimeoutS: () => number;
+  /** Raft ids of all members. */
+  readonly peers: () => readonly number[];
+  /** `bootstrap.dcs`: written to the records once, by the member that bootstraps. */
+  readonly bootstrapConfig: () => JsonObject;
+  /** Whether an agent of that name answers at that api_url: another machine that uses this name. */
+  readonly memberAnswers: (name: string, apiUrl: string, done: (answers: boolean) => void) => void;
+  /** Failsafe mode: asks a member over its REST API. */
+  readonly askFailsafe: AskFailsafe;
+}
+
+export interface MemberRooms {
+  readonly options: MemberOptions;
+  readonly voter: Voter;
+  readonly tenancy: Tenancy;
+  readonly joining: Joining;
+  readonly failsafe: Failsafe;
+  readonly observer: Observer;
+  readonly publisher: Publisher;
+  readonly actor: Actor;
+  readonly settling: WalSettling;
+  readonly streamedTo: StreamedTo;
+  readonly stopNote: StopNote;
+  readonly reinitialization: Reinitialization;
+  /** This machine; its raft id once it has a place. */
+  readonly life: () => Life;
+}
+
+/** `look`: one pass of the loop; returns when to look again at the latest. */
+export function memberRooms(options: MemberOptions, look: (nowMs: number) => number): MemberRooms {
+  const { raft, machine: { machine, boot } } = options;
+  const life = () => ({ node: raft.status().id, machine, boot });
+  // Nothing is heard before all rooms are there.
+  const duties = voterDuties(options, look, () => rooms);
+  const voter: Voter = new Voter({ ...options, who: "agent" }, duties);
+  const tenancy = newTenancy(options, voter, life);
+  const joining = newJoining(options, voter, tenancy, life);
+  const failsafe = newFailsafe(options, voter, tenancy);
+  const stopNote = new StopNote();
+  const rooms: MemberRooms = {
+    options,
+    voter,
+    tenancy,
+    joining,
+    failsafe,
+    observer: new Observer(options.clock.now()),
+    publisher: new Publisher({ raft, peers: options.peers }),
+    actor: newActor(options, voter, tenancy, failsafe, stopNote),
+    settling: new WalSettling(),
+    streamedTo: new StreamedTo(),
+    stopNote,
+    reinitialization: new Reinitialization(),
+    life,
+  };
+  return rooms;
+}
+
+function voterDuties(
+  { postgres }: MemberOptions,
+  look: (nowMs: number) => number,
+  rooms: () => MemberRooms,
+): VoterDuties {
+  return {
+    look,
+    heard: () => {},
+    namesake: () => rooms().joining.namesakeHeard(),
+    acknowledged: (ack) => rooms().tenancy.acknowledged(ack),
+    raftLeader: (isKnown) => {
+      rooms().joining.raftLeader(isKnown);
+      if (isKnown) rooms().tenancy.renewSoon();
+    },
+    lockChanged: () => {
+      postgres.refresh();
+      rooms().tenancy.renewSoon();
+      rooms().joining.lockChanged();
+    },
+    isNews: (by) => by === "keeper" && postgres.view().action === null,
+  };
+}
+
+function newTenancy(options: MemberOptions, voter: Voter, life: () => Life): Tenancy {
+  const { name, incarnation, clock, raft, dcs, guard, postgres, broken = NOTHING_BROKEN } = options;
+  const { proposer } = voter;
+  const state = () => dcs.state;
+  const wake = () => voter.wake();
+  return new Tenancy({
+    name,
+    life,
+    incarnation,
+    clock,
+    raft,
+    guard,
+    proposer,
+    watchdog: options.watchdog,
+    state,
+    paused: () => voter.dynamic.pause,
+    inRecovery: () => postgres.view().inRecovery === true,
+    send: (renewal) => voter.renew(renewal),
+    tookMs: (roundTripMs) => voter.loop.lateness.record("renewal", roundTripMs),
+    wake,
+    broken,
+  });
+}
+
+function newJoining(options: MemberOptions, voter: Voter, tenancy: Tenancy, life: () => Life): Joining {
+  const { name, incarnation, clock, log, dcs, memberAnswers, exit } = options;
+  const { proposer } = voter;
+  const state = () => dcs.state;
+  const wake = () => voter.wake();
+  return new Joining({
+    name,
+    incarnation,
+    clock,
+    log,
+    state,
+    facts: () => ({ ...options.facts(), life: life() }),
+    tenancy,
+    proposer,
+    memberAnswers,
+    exit,
+    wake,
+  });
+}
+
+function newFailsafe(options: MemberOptions, voter: Voter, tenancy: Tenancy): Failsafe {
+  const { name, clock, dcs, guard, postgres, log, broken = NOTHING_BROKEN } = options;
+  const { proposer } = voter;
+  const state = () => dcs.state;
+  const wake = () => voter.wake();
+  return new Failsafe({
+    name,
+    clock,
+    state,
+    dynamic: () => voter.dynamic,
+    tenancy,
+    proposer,
+    guard,
+    postgres,
+    ask: options.askFailsafe,
+    // Else nobody may have seen a primary that lost raft right after its promotion, and a cold start is
+    // waited out.
+    holderSeen: (epoch) => voter.sightings.seen(epoch),
+    log,
+    wake,
+    broken,
+  });
+}
+
+function newActor(
+  options: MemberOptions,
+  voter: Voter,
+  tenancy: Tenancy,
+  failsafe: Failsafe,
+  stopNote: StopNote,
+): Actor {
+  const { name, incarnation, clock, guard, postgres, log, exit } = options;
+  return new Actor({
+    name,
+    incarnation,
+    postgres,
+    guard,
+    proposer: voter.proposer,
+    tenancy,
+    failsafe,
+    stopNote,
+    maxHistoryLines: () => voter.dynamic.maxTimelinesHistory,
+    nowMs: () => clock.now(),
+    wallTime: () => voter.wallTime(),
+    log,
+    wake: () => voter.wake(),
+    exit: (message) => {
+      voter.end();
+      exit(1, message);
+    },
+  });
+}
