@@ -26,8 +26,9 @@ export function runCommand(file: string | null, { user, guardCommand }: RunOptio
 }
 
 /**
- * As root, before privileges are dropped: the device that the configuration names, which belongs to root on
- * most hosts. What is wrong with the configuration is said later, when it is read again as the ordinary user.
+ * Opens, as root and before privileges are dropped, the device that the configuration names: it belongs to
+ * root on most hosts. Problems of the configuration are reported later, when it is read again as the ordinary
+ * user.
  */
 function openWatchdog(file: string | null, user: string | null): KeptDevice | null {
   if (process.getuid?.() !== 0 || user === null) return null;

@@ -117,7 +117,7 @@ function logOptions(config: LogConfig): LogOptions {
   };
 }
 
-/** As root: becomes that user, for good. Ends the process when that is impossible. */
+/** Makes root become that user, for good. Ends the process when that is impossible. */
 export function becomeUser(command: string, user: string): void {
   if (process.getuid?.() !== 0) {
     fail(command, `--user ${user} needs root; you are an ordinary user already: leave it out`);

@@ -85,7 +85,7 @@ export class ClusterAccess {
     );
   }
 
-  /** To this very member. */
+  /** Sends a request to this very member. */
   async ofMember(
     member: Pick<ClusterMemberJson, "api_url">,
     method: string,

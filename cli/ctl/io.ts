@@ -11,7 +11,7 @@ export interface Io {
   readLine(): Promise<string | null>;
   /** Everything that is left of standard input. */
   readAll(): Promise<string>;
-  /** As readLine, without showing what is typed. */
+  /** Reads a line as readLine does, without showing it. */
   readSecret(): Promise<string | null>;
   readonly isTerminal: boolean;
   readonly environment: { readonly [name: string]: string | undefined };

@@ -19,7 +19,7 @@ export const list: Command = {
   run: (context) => showMembers(context, (context.arguments.value("format") ?? "pretty") as Format),
 };
 
-/** Also for topology, which is a list in another order. */
+/** Shows the members; also for topology, which is a list in another order. */
 export async function showMembers(context: Context, format: Format): Promise<number> {
   const { io, arguments: given, cluster } = context;
   const names = given.positionals.length > 0 ? given.positionals : [null];

@@ -73,7 +73,7 @@ export function printMembers(
   for (const line of [...footer(cluster, extended), ...(quorum ? quorumLines(cluster) : [])]) io.out(line);
 }
 
-/** In tsv every column has its place; in JSON and YAML what is empty is left out. */
+/** The row as it is printed: in tsv every column has its place; in JSON and YAML empty ones are left out. */
 function filled(row: Row, columns: readonly string[], format: Format): Row {
   if (format === "tsv") return Object.fromEntries(columns.map((name) => [name, row[name] ?? ""]));
   return Object.fromEntries(Object.entries(row).filter(([, cell]) => cell !== ""));

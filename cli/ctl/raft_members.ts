@@ -76,7 +76,7 @@ async function lookUp({ cluster: access }: Context): Promise<RaftJson> {
   return await asLeaderSees(await raftStatus(access), access);
 }
 
-/** As agents find it (src/agent/rest/raft_changes.ts): by name, address or raft id. */
+/** Finds a member as agents do (src/agent/rest/raft_changes.ts): by name, address or raft id. */
 function memberOf({ members }: RaftJson, name: string): RaftMemberJson {
   const named = members.filter((member) => member.name === name || member.addr === name);
   const found = named.length > 0 ? named : members.filter(({ id }) => String(id) === name);

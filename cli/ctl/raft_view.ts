@@ -4,7 +4,7 @@ import type { ClusterAccess } from "./access.ts";
 import { CtlError } from "./errors.ts";
 import { answerJson } from "./answer_json.ts";
 
-/** As the member that answers first sees it. Call access.look() first. */
+/** The group as the member that answers first sees it. Call access.look() first. */
 export async function raftStatus(access: ClusterAccess): Promise<RaftJson> {
   const reply = await access.get("/agent/raft");
   if (reply.status !== 200) throw new CtlError(`the member answered ${reply.status}: ${reply.text}`);

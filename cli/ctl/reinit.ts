@@ -126,7 +126,7 @@ async function waitFor(context: Context, started: readonly Started[]): Promise<n
   return failed;
 }
 
-/** By the member's own word; without one, when its PostgreSQL answers and is another one than before. */
+/** True by the member's own word; without one, when its PostgreSQL answers and is another one than before. */
 function isDone(seen: Seen | null, { serverStart }: Started): boolean {
   if (seen === null) return false;
   if (seen.reinitialize !== null) return seen.reinitialize.state === "done";

@@ -184,7 +184,7 @@ export const LATENESS_METRICS: readonly {
   },
 ];
 
-/** Nothing of what was not measured: 0 would say that all was well. */
+/** The quantiles; a value that was not measured is left out: 0 would say that all was well. */
 function quantilesOf({ kind, p50Ms, p99Ms, p999Ms, maxMs }: MeasuredLateness): LabelledValue[] {
   const quantiles = { "0.5": p50Ms, "0.99": p99Ms, "0.999": p999Ms, "1": maxMs };
   return Object.entries(quantiles).flatMap(([quantile, ms]) =>

@@ -143,7 +143,7 @@ function urlOf({ path, query }: RequestHead): string {
   return `http://localhost${path.split("/").map(encodeURIComponent).join("/")}${query}`;
 }
 
-/** Nothing of the body is read before the endpoint reads it: after the access was granted. */
+/** The body as a stream. It is not read before the endpoint reads it: after the access was granted. */
 function bodyStream(body: HttpRequest["body"]): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>({
     async pull(controller) {

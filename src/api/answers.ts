@@ -17,7 +17,7 @@ export const ANSWER_BOUNDS: JsonBounds = {
   maxText: 1024 * 1024,
 };
 
-/** As of the tags in a record. */
+/** The same bounds as for the tags in a record. */
 const TAGS_BOUNDS: JsonBounds = { maxBytes: 16 * 1024, maxDepth: 8, maxValues: 500, maxText: 4096 };
 
 /** The form of one kind of answer; `T` is what it has when `check` finds nothing. */

@@ -47,7 +47,7 @@ export interface ClientOptions {
 
 export type Reply =
   | { readonly ok: true; readonly status: number; readonly text: string; readonly headers: Headers }
-  /** Nothing that could be understood came back; whether the request was carried out is unknown. */
+  /** No answer that could be understood came back; whether the request was carried out is unknown. */
   | { readonly ok: false; readonly error: string };
 
 export interface RequestOptions {

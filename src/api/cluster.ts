@@ -66,7 +66,7 @@ export function clusterJson(view: ApiView): ClusterJson {
   };
 }
 
-/** As the raft leader says, which may be another member; null while none is known. */
+/** How many voters may fail, by the raft leader, which may be another member; null while none is known. */
 function canLose(view: ApiView): number | null {
   const leaders = [...livingStatuses(view).map(({ status }) => status), ...view.witnesses];
   return view.raft?.canLose ?? leaders.find((member) => typeof member.canLose === "number")?.canLose ?? null;

@@ -158,7 +158,7 @@ export interface ClusterMemberJson {
   /** Not Patroni's. Absent when there is nothing to say. */
   readonly agent?: {
     readonly watchdog?: Pick<WatchdogFieldsJson, "mode" | "active" | "timeout">;
-    /** With state `unknown`: what it was when it was last known, and how many seconds ago that was. */
+    /** With state `unknown`: the last known state, and how many seconds ago that was. */
     readonly last_state?: string;
     readonly last_state_s?: number;
     /** Why its PostgreSQL was stopped last, since its agent was started. */
@@ -212,7 +212,7 @@ export interface RaftJson {
   readonly commit: number;
   readonly applied: number;
   readonly can_lose: number | null;
-  /** That the disk of this member's raft log is full, and what to do; null: it has room. */
+  /** Says that the disk of this member's raft log is full, and what to do; null: it has room. */
   readonly disk_full: string | null;
   readonly members: readonly RaftMemberJson[];
 }

@@ -117,7 +117,7 @@ export class GuardClient implements GuardPort {
     this.#watchUnheard();
   }
 
-  /** Until the first word of a guard. */
+  /** Watches until the first word of a guard. */
   #watchUnheard(sinceMs = this.#options.clock.now()): void {
     const { clock } = this.#options;
     this.#unheard = clock.after(UNHEARD_LOOK_MS, () => {

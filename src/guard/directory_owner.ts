@@ -121,7 +121,7 @@ export class DirectoryOwner {
     return this.#sign(found, purpose);
   }
 
-  /** Nothing is looked after here any more. */
+  /** Gives the directory up: nothing is looked after here any more. */
   release(): void {
     if (this.#held === null) return;
     // By descriptor: the directory may have been moved, and another one may be in its place.

@@ -12,7 +12,7 @@ export interface ChildExit {
 
 export interface GuardParts {
   readonly clock: Clock;
-  /** For the look-out for jumps, and for nothing else. */
+  /** The wall clock: for noticing jumps, and for nothing else. */
   wallMs(): number;
   readonly group: ProcessGroup;
   readonly killAfterMs: number;

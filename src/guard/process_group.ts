@@ -38,7 +38,7 @@ const MAX_ROUNDS = 100;
 const MAX_DESCENT = 16;
 const NOBODY: ReadonlySet<number> = new Set();
 
-/** By what a data directory is known that is not at its place: each "device:inode", and its other path. */
+/** The marks of a data directory that is not at its place: each "device:inode", and its other path. */
 export type SeenPlaces = { readonly inodes: readonly string[]; readonly movedTo: string | null };
 
 export class ProcessGroup {
@@ -348,7 +348,7 @@ function inodeAt(path: string): string {
   return `${dev}:${ino}`;
 }
 
-/** As the kernel names a working directory that was removed. */
+/** The link without the kernel's mark of a working directory that was removed. */
 function withoutMark(link: string): string {
   return link.endsWith(" (deleted)") ? link.slice(0, -" (deleted)".length) : link;
 }

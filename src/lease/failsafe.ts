@@ -129,7 +129,7 @@ export class FailsafeSets {
   }
 }
 
-/** As recorded, or proposed; null: no set. */
+/** The members as recorded, or proposed; null: no set. */
 function membersOf(
   { members, nodes }: { members: FailsafeRecord["members"] | null; nodes?: FailsafeRecord["nodes"] },
 ): FailsafeMembers | null {

@@ -15,7 +15,8 @@ export class Holder {
   #validUntilMs: number | null = null;
   #seq = 0;
   /**
-   * By number: s, and the largest ttl that its acknowledgement may count on (a promise was given after it).
+   * Sent renewals by number: s, and the largest ttl that the acknowledgement may count on (a promise was
+   * given after it).
    */
   #sent = new Map<number, { readonly sentMs: number; readonly mostMs: number }>();
   #lastSentMs = -Infinity;
@@ -58,7 +59,8 @@ export class Holder {
   }
 
   /**
-   * From the send to the arrival of the last acknowledgement; null when none has come since this was asked.
+   * Time from the send to the arrival of the last acknowledgement; null when none has come since this was
+   * asked.
    */
   takeRoundTripMs(): number | null {
     const taken = this.#roundTripMs;

@@ -12,7 +12,7 @@ import type { MeasuredLateness, RuleVerdict, TimingReport, TimingRule, TimingTer
 export const RHO = 1e-3;
 /** Allowance for a round trip and a commit in L2. */
 const RTT_AND_COMMIT_MS = 150;
-/** From the end of the watchdog's timeout until no instruction of the host is executed any more. */
+/** Time from the end of the watchdog's timeout until no instruction of the host is executed any more. */
 export const RESET_LATENCY_MS = 50;
 export const MIN_TTL_MS = 2000;
 

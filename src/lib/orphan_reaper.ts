@@ -1,13 +1,14 @@
 /**
- * For an agent that is the first process of a container: the kernel gives it every process whose parent has
- * ended, and nobody else takes note of their end. The runtime waits only for children that it has started.
+ * Reaps orphans for an agent that is the first process of a container: the kernel gives it every process
+ * whose parent has ended, and nobody else takes note of their end. The runtime waits only for children that
+ * it has started.
  */
 import { reapChild } from "./ffi.ts";
 import { listPids, readProcess } from "./process_table.ts";
 
 const LOOK_MS = 1000;
 
-/** From now on, when this process is the first one of its namespace. */
+/** Reaps orphans from now on, when this process is the first one of its namespace. */
 export function reapOrphans(): void {
   if (process.pid !== 1) return;
   let before: ReadonlySet<string> = new Set();

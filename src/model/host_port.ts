@@ -102,7 +102,7 @@ export function unpublishable(host: string): string | null {
     : null;
 }
 
-/** Not both can be listened on. Names are not looked up. */
+/** True when not both can be listened on. Names are not looked up. */
 export function addressesClash(a: HostPort, b: HostPort): boolean {
   if (a.port !== b.port) return false;
   return isWildcard(a.host) || isWildcard(b.host) || addressKey(a) === addressKey(b);

@@ -5,7 +5,10 @@
 
 export const DEFAULT_NAMESPACE = "/service";
 
-/** With a slash in front, none at the end, and none twice. `/` stays, nothing at all is the default. */
+/**
+ * The namespace with a slash in front, none at the end, and none twice. `/` stays; an empty one is the
+ * default.
+ */
 export function normalizeNamespace(written: string): string {
   return written === ""
     ? DEFAULT_NAMESPACE

@@ -84,7 +84,7 @@ export type QuietAction = "set-aside" | "seal-bootstrap" | "compare-history" | "
 /** The directory that a server works in is not the data directory any more, as `why` says. */
 export interface Displaced {
   readonly why: string;
-  /** Nothing of it is left: the server cannot shut down in order. */
+  /** Nothing of the directory is left: the server cannot shut down in order. */
   readonly removed: boolean;
 }
 

@@ -3,7 +3,7 @@
 const OPTION =
   /^(?:(?:NO)?(?:SUPERUSER|CREATEDB|CREATEROLE|INHERIT|LOGIN|REPLICATION|BYPASSRLS)|CONNECTION LIMIT -?\d{1,9})$/;
 
-/** In any case, with spaces around it. */
+/** True for an option in upper or lower case, also with spaces around it. */
 export function isRoleOption(option: string): boolean {
   return OPTION.test(option.trim().toUpperCase());
 }

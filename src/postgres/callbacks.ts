@@ -18,7 +18,7 @@ export interface CallbackFacts {
 }
 
 export interface CallbacksOptions {
-  /** As configured now. */
+  /** The commands as configured now. */
   readonly commands: () => { readonly [hook: string]: string };
   readonly scope: string;
   readonly log: Log;

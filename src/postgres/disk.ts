@@ -165,7 +165,7 @@ function textIfReadable(path: string): string | null {
   }
 }
 
-/** As writeAtomically, and on disk, the name included, before it resolves. */
+/** Writes as writeAtomically does, and is on disk, the name included, before it resolves. */
 export async function writeDurably(path: string, text: string, mode: number): Promise<void> {
   writeAtomically(path, text, mode);
   await syncPath(path);

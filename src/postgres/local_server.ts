@@ -15,7 +15,7 @@ import { parsePostmasterPid, type PostmasterPid } from "./postmaster_pid.ts";
 export interface LocalConnectOptions {
   readonly applicationName?: string;
   readonly statementTimeoutMs?: number;
-  /** For all ways together. @default 2000 */
+  /** The limit for all ways together. @default 2000 */
   readonly connectTimeoutMs?: number;
   readonly credentials?: Credentials;
 }

@@ -66,7 +66,7 @@ function reachable(listenAddress: string): string[] {
   }
 }
 
-/** As PostgreSQL reads the list: commas, blanks around them, double quotes. */
+/** Splits the list as PostgreSQL reads it: commas, blanks around them, double quotes. */
 function splitDirectories(list: string): string[] {
   return [...list.matchAll(/\s*(?:"((?:[^"]|"")*)"|([^,"]*))\s*(?:,|$)/g)]
     .map(([, quoted, bare]) => quoted?.replaceAll('""', '"') ?? (bare ?? "").trim())

@@ -48,7 +48,7 @@ export function partsFilled(options: readonly string[], tablespaces: readonly st
   return [...parts, ...mapped.values()].filter((path) => path.startsWith("/"));
 }
 
-/** Those of them that nobody has put anything into: what is found in them later comes from the agent. */
+/** The parts that nobody has put anything into: files found in them later come from the agent. */
 export function emptyParts(parts: readonly string[]): string[] {
   return parts.filter((path) => contentOf(path).length === 0);
 }

@@ -5,7 +5,7 @@ import { RECOVERY_PARAMETERS } from "./server_conf.ts";
 
 export interface Setting {
   readonly name: string;
-  /** In force, in units of `unit`, without a suffix. */
+  /** The value in force, in units of `unit`, without a suffix. */
   readonly setting: string;
   readonly unit: string | null;
   readonly vartype: string;
@@ -107,7 +107,7 @@ function enumValue(name: string, value: string): string {
   return bool === null ? lower : bool ? "on" : "off";
 }
 
-/** Also unique beginnings, as the server allows ("t", "fal"). */
+/** Takes also unique beginnings, as the server does ("t", "fal"). */
 function parsePgBool(value: string): boolean | null {
   const exact = parseBool(value);
   if (exact !== null) return exact;

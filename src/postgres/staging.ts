@@ -64,8 +64,8 @@ export function endLeftover(marker: UnfinishedMarker): void {
 }
 
 /**
- * In a child process: removing a large directory takes minutes and threads that the agent does not have.
- * Follows no links.
+ * Removes a tree in a child process: a large directory takes minutes and threads that the agent does not
+ * have. Follows no links.
  */
 export async function removeTree(path: string): Promise<void> {
   const result = await runProgram("rm", ["-rf", "--one-file-system", "--", path]);

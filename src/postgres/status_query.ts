@@ -83,7 +83,7 @@ export function parseStatus(row: Row): ServerStatus {
   };
 }
 
-/** As Patroni prints times: offset with minutes. */
+/** The time as Patroni prints it: offset with minutes. */
 function timestamp(text: string | null | undefined): string | null {
   return text ? text.replace(/([+-]\d\d)$/, "$1:00") : null;
 }

@@ -34,7 +34,7 @@ export class Acknowledged {
     this.#lives.set(member, { restored: revision, applied: new Map() });
   }
 
-  /** Somebody was told that the command was applied. One that was refused has changed nothing. */
+  /** Notes that somebody was told that the command was applied. A refused command has changed nothing. */
   onTold(command: Uint8Array, result: CommandResult): void {
     if (result.ok) this.#commands.set(result.revision, command);
   }

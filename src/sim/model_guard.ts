@@ -42,7 +42,7 @@ export class ModelGuard {
   keepsKilled = 0;
   /** True time by which a freeze or kill that has begun ends all commits. */
   #stoppedByMs = 0;
-  /** As late and as slow as is allowed, in everything. */
+  /** Whether everything is as late and as slow as is allowed. */
   #slow = false;
   #clean: (() => void)[] = [];
 
@@ -107,7 +107,7 @@ export class ModelGuard {
     this.#server.onExit = () => {};
   }
 
-  /** As sent to the agent, which fills in what only its side knows. */
+  /** The view as sent to the agent, which fills in what only its side knows. */
   view(): GuardView {
     const fence = this.#fence;
     const server = this.#server;

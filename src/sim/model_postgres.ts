@@ -439,7 +439,7 @@ export class ModelPostgres implements PostgresPort {
     this.#announce();
   }
 
-  /** One that ran before this life of the agent began. */
+  /** Adopts a postmaster that ran before this life of the agent began. */
   #adopt(postmaster: Postmaster): void {
     const { following: name } = this.#options.server.directory;
     if (!postmaster.writable && name !== null) {

@@ -42,7 +42,7 @@ export class Operators {
   /** A change has been asked for, and may yet be carried out. */
   #busyUntilMs = -Infinity;
   readonly #outSinceMs = new Map<SimMember, number>();
-  /** Not to come back once they are out. */
+  /** Hosts that do not come back once they are out. */
   readonly #leaving = new Set<SimMember>();
   #lost: Lost | null = null;
 
@@ -306,7 +306,7 @@ export class Operators {
     }
   }
 
-  /** With an empty directory, on the same disk, which may be a bad one. */
+  /** Begins anew with an empty directory, on the same disk, which may be a bad one. */
   #beginAnew(host: SimMember): void {
     host.emptyRaftDirectory();
     if (this.#random.chance(OPENING_FAILS_RATE)) host.disk.failOpening();

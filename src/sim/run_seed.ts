@@ -12,9 +12,9 @@ import { SimCluster } from "./sim_cluster.ts";
 
 /** So many of the clusters are two members and a witness. */
 const WITNESS_RATE = 0.25;
-/** From empty directories, without faults, to three healthy members. */
+/** Time from empty directories, without faults, to three healthy members. */
 const BOOTSTRAP_MS = 60_000;
-/** From the end of the last fault. */
+/** Time for the recovery, from the end of the last fault. */
 export const RECOVERY_MS = 60_000;
 
 const SPLIT_BRAIN = ["never two writers", "epochs go forward"];

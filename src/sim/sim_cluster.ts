@@ -28,7 +28,7 @@ export class SimCluster {
   readonly network: SimNetwork;
   readonly links: Links;
   readonly safety: Safety;
-  /** Those that are, or are to be, members; a witness too. */
+  /** Hosts that are, or are to be, members; a witness too. */
   members: readonly SimMember[] = [];
   /** The raft group that they form. */
   group: RaftGroup;

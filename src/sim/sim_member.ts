@@ -60,7 +60,7 @@ export class SimMember {
   retired = false;
   /** The name in its configuration, where an operator has copied that of another member; null: its own. */
   alias: string | null = null;
-  /** By the service manager. */
+  /** The next start by the service manager. */
   #nextStart: ReturnType<World["after"]> | null = null;
   /** The machine's host name: one that takes the place of another has another one. */
   #hostname: string;
@@ -104,7 +104,7 @@ export class SimMember {
     return life.machine === this.#machine.machine;
   }
 
-  /** With nothing on it. */
+  /** A machine with nothing on it. */
   #newMachine() {
     const { name } = this;
     const around = this.#around;
@@ -298,7 +298,7 @@ export class SimMember {
     this.#boots++;
   }
 
-  /** As production reads it from the raft directory and the kernel. */
+  /** The machine as production reads it from the raft directory and the kernel. */
   get #machine(): { machine: string; boot: string } {
     // Without the rule every machine of a name is the same.
     if (this.#around.broken.has("name-is-enough")) return { machine: "any", boot: "any" };

@@ -4,7 +4,7 @@
  */
 import type { World } from "../../raft/sim/mod.ts";
 
-/** At the beginning of a run. */
+/** The time at the beginning of a run. */
 const EPOCH_MS = 1_700_000_000_000;
 
 export class WallClock {

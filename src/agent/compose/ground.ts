@@ -89,7 +89,7 @@ export class Ground {
     return this.#config;
   }
 
-  /** In force from now on, though no file was read. */
+  /** Puts a configuration in force, though no file was read. */
   use(config: LocalConfig): void {
     this.#config = config;
   }

@@ -221,9 +221,9 @@ export class Leadership {
   }
 
   /**
-   * Somebody has seen the last holder alive since its own start, so this is no cold start; and how far that
-   * one had written. An epoch that was granted here and never renewed had no primary: the one before it
-   * counts.
+   * Whether somebody has seen the last holder alive since its own start, so that this is no cold start; and
+   * how far the holder had written. An epoch that was granted here and never renewed had no primary: the one
+   * before it counts.
    */
   #lastHolder(dcs: DcsState, { sighting, statuses, witnesses, primaryLsn }: LeadershipView) {
     const epoch = dcs.lock.epoch - (this.#unrenewedEpoch === dcs.lock.epoch ? 1 : 0);

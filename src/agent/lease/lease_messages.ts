@@ -30,7 +30,7 @@ export class LeaseMessages {
     this.#ended = true;
   }
 
-  /** To the raft leader, which may be this node; to nobody while there is none. */
+  /** Sends it to the raft leader, which may be this node; to nobody while there is none. */
   renew(renewal: Renewal): void {
     const { raft, acknowledged } = this.#options;
     const { leader, id } = raft.status();

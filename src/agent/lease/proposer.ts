@@ -67,9 +67,9 @@ export class Proposer {
   }
 
   /**
-   * For what is owed as long as the records do not say it, and so proposed with each look: after a refusal
-   * not before a pause, which grows with each one in a row. False: under way, or too soon; `done` is not
-   * called then.
+   * Proposes a command that is owed as long as the records do not say it, and so comes with each look: after
+   * a refusal not before a pause, which grows with each refusal in a row. False: under way, or too soon;
+   * `done` is not called then.
    */
   repeat(body: CommandBody, done: (outcome: CommandOutcome) => void): boolean {
     const key = JSON.stringify(body);

@@ -52,7 +52,7 @@ export interface Watchdog {
   renewed(sentMs: number, ttlMs: number): boolean;
   /** Returns when to look again. */
   look(view: WatchdogView): number;
-  /** Nothing forbids a primary: it runs, or nobody requires that it does. */
+  /** The watchdog does not forbid a primary: it runs, or nobody requires that it does. */
   readonly permits: boolean;
   /** It is required, and cannot be used. */
   readonly failed: boolean;

@@ -192,7 +192,7 @@ export class Voter {
     return this.#leadership.deadlineMs();
   }
 
-  /** To the raft leader, wherever it is. */
+  /** Sends it to the raft leader, wherever that is. */
   renew(renewal: Renewal): void {
     this.#leaseMessages.renew(renewal);
   }

@@ -32,7 +32,7 @@ export interface JoiningOptions {
   readonly clock: Pick<Clock, "now">;
   readonly log: Log;
   readonly state: () => DcsState;
-  /** With the life that this node has now. */
+  /** The node's facts, with the life that it has now. */
   readonly facts: () => MemberFacts & { readonly life: Life };
   readonly tenancy: Pick<Tenancy, "isJoined" | "joined">;
   readonly proposer: Pick<Proposer, "propose">;
@@ -46,7 +46,7 @@ export interface JoiningOptions {
 export class Joining {
   readonly #options: JoiningOptions;
   #underWay = false;
-  /** As text; empty: none of this start are applied. */
+  /** The facts as text; empty: none of this start are applied. */
   #joinedFacts = "";
   #againMs = -Infinity;
   #failures = 0;

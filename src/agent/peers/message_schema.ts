@@ -36,12 +36,12 @@ export const MESSAGE_BOUNDS: JsonBounds = {
 };
 /** A status in another message: as text, so escaped. */
 const RELAY_BOUNDS: JsonBounds = { ...MESSAGE_BOUNDS, maxBytes: 1024 * 1024, maxText: 256 * 1024 };
-/** As of the tags in a record. */
+/** The same bounds as for the tags in a record. */
 const TAGS_BOUNDS: JsonBounds = { maxBytes: 16 * 1024, maxDepth: 8, maxValues: 500, maxText: 4096 };
 const MAX_LSN = 2 ** 64;
 const MAX_MS = 2 ** 53;
 const MAX_SETTINGS = 1000;
-/** As of the members in a record. */
+/** The same limit as for the members in a record. */
 const MAX_MEMBERS = 128;
 
 const count = wholeNumber();

@@ -40,7 +40,7 @@ export function decodeWitness(bytes: Uint8Array): WitnessNotice | null {
 export interface RelayedStatus {
   /** Raft id of the member that has sent it. */
   readonly from: number;
-  /** As it was sent. */
+  /** The status as it was sent. */
   readonly status: Uint8Array;
 }
 

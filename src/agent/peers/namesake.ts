@@ -9,7 +9,7 @@ import { slotName, slotTakenBy } from "../../model/slot_name.ts";
 /** A machine that was heard within this time lives. Longer ago, nothing is known of it. */
 export const NAMESAKE_MS = 5000;
 
-/** As Patroni says it. */
+/** The message, as Patroni says it. */
 export function nameTaken(name: string): string {
   return `Can't start; there is already a node named '${name}' running`;
 }

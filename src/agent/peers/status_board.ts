@@ -16,7 +16,7 @@ const WITNESS_FRESH_MS = 10_000;
 export class StatusBoard {
   readonly #records: () => DcsState;
   #entries = new Map<string, { status: MemberStatus; atMs: number; from: number }>();
-  /** By raft id. */
+  /** Notices of witnesses, by raft id. */
   #witnesses = new Map<number, { readonly notice: WitnessNotice; readonly atMs: number }>();
   #primaryLsn: Lsn | null = null;
 
@@ -69,7 +69,7 @@ export class StatusBoard {
     this.#witnesses.set(from, { notice, atMs: nowMs });
   }
 
-  /** Those heard of lately, sorted by name. */
+  /** The witnesses heard of lately, sorted by name. */
   witnesses(nowMs: number): WitnessNotice[] {
     return [...this.#witnesses.values()]
       .filter(({ atMs }) => nowMs - atMs <= WITNESS_FRESH_MS)

@@ -48,7 +48,7 @@ export class ActionLedger {
     return this.#current !== null || this.#quiet === "set-aside" ? null : this.#enter(kind, detail);
   }
 
-  /** In place of whatever is at work; null: a stop that is as hard is at work. */
+  /** Begins a stop in place of the action at work; null: a stop that is as hard is at work. */
   beginStop(how: StopHow): Begun | null {
     const { action } = this.#memory;
     if (action?.kind === "stop" && (action.detail === how || action.detail === "kill")) return null;

@@ -92,7 +92,7 @@ export class PostgresContext {
     });
   }
 
-  /** As survey, unless that has only just been done. */
+  /** Does the same as survey, unless that has only just been done. */
   async surveyIfOld(): Promise<void> {
     const { memory, clock } = this.parts;
     if (memory.settling || memory.surveyedMs === null || clock.now() - memory.surveyedMs > FRESH_MS) {
@@ -153,7 +153,7 @@ export class PostgresContext {
     if (!reply.ok) this.warn(`PostgreSQL was not told to reload its configuration: ${reply.error}`);
   }
 
-  /** As whyBusy, and this agent has the lock of the directory that is there now. */
+  /** The same as whyBusy, and takes the lock of the directory that is there now. */
   async takeDirectory(): Promise<string | null> {
     const busy = this.whyBusy();
     if (busy !== null) return busy;

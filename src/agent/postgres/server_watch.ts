@@ -7,7 +7,7 @@ import type { PostgresMemory } from "./memory.ts";
 
 export interface ServerEnd {
   readonly server: Postmaster;
-  /** By this agent, or by the guard's fence: it did not crash. */
+  /** The end was asked for by this agent, or by the guard's fence: the server did not crash. */
   readonly asked: boolean;
   /** The guard's report of the end; null: none. */
   readonly report: ExitReport | null;

@@ -12,7 +12,7 @@ import type { CommandOutcome } from "../lease/proposer.ts";
 export interface RaftChangesOptions {
   readonly raft: Raft;
   readonly records: () => DcsState;
-  /** Those that are no members of the records. */
+  /** The witnesses, which are no members of the records. */
   readonly witnesses: () => readonly WitnessNotice[];
   readonly propose: (body: CommandBody) => Promise<CommandOutcome>;
 }
@@ -70,8 +70,9 @@ export class RaftChanges {
   }
 
   /**
-   * By its name, its address, or the raft id that the status shows; else why there is none. Only the id is
-   * never shared: a host that takes the place of a member has its address, and mostly its name.
+   * Finds a member by its name, its address, or the raft id that the status shows; else says why there is
+   * none. Only the id is never shared: a host that takes the place of a member has its address, and mostly
+   * its name.
    */
   #member(name: string): PeerStatus | string {
     const { raft, records, witnesses } = this.#options;

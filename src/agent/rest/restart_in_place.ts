@@ -9,7 +9,7 @@ export interface RestartParts {
   readonly postgres: Pick<PostgresPort, "view">;
   readonly member: {
     requestRestart(): void;
-    /** One that has not begun is wanted no more. */
+    /** Withdraws a restart that has not begun. */
     withdrawRestart(): void;
   };
   /** Tells of everything that may have changed; returns how to stop it. */

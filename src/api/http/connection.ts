@@ -55,7 +55,7 @@ interface ExpectedBody {
   taken: boolean;
 }
 
-/** For the client to read the last answer before the connection is cut. */
+/** Time for the client to read the last answer before the connection is cut. */
 const END_MS = 1000;
 /** So much is thrown away at the end; who sends more may lose the answer to a reset. */
 const DRAINED_BYTES = 64 * 1024;

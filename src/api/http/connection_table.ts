@@ -15,7 +15,7 @@ export interface TableEntry {
 
 export class ConnectionTable<Entry extends TableEntry> {
   readonly #limits: Pick<HttpLimits, "connections" | "connectionsPerAddress">;
-  /** By address group, oldest first. */
+  /** Connections by address group, oldest first. */
   readonly #groups = new Map<string, Set<Entry>>();
   #size = 0;
 

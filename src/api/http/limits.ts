@@ -8,18 +8,18 @@ export interface HttpLimits {
   /** Connections of one address (IPv6: of one /64, which one host can have whole). */
   readonly connectionsPerAddress: number;
   /**
-   * From the acceptance to the end of the first head, TLS included; and from the first byte of a later head
-   * to its end.
+   * Time from the acceptance to the end of the first head, TLS included; and from the first byte of a later
+   * head to its end.
    */
   readonly headMs: number;
   /**
-   * From the end of the head, or where that comes later from the permission to send it, to the end of the
-   * body.
+   * Time from the end of the head, or where that comes later from the permission to send the body, to the
+   * end of the body.
    */
   readonly bodyMs: number;
   /** Between two requests. */
   readonly idleMs: number;
-  /** For a client to take an answer. */
+  /** Time for a client to take an answer. */
   readonly writeMs: number;
   /**
    * A client that has not taken its answer for so long makes room for others, like one that sends nothing.

@@ -8,7 +8,7 @@ export interface RequestHead {
   readonly method: string;
   /** Percent-decoded, without the slashes at its end. */
   readonly path: string;
-  /** With its "?", or empty. */
+  /** The query with its "?", or empty. */
   readonly query: string;
   /** Names in lower case. Of those that come twice, the last. */
   readonly headers: ReadonlyMap<string, string>;

@@ -30,7 +30,7 @@ export interface ApiThreadOptions {
   readonly onWorker?: (worker: Worker) => void;
 }
 
-/** As raft/storage/worker_backend.ts finds its own. */
+/** Finds the worker as raft/storage/worker_backend.ts finds its own. */
 function openWorker(): Worker {
   const compiled = Bun.main.startsWith("/$bunfs/");
   const location = compiled ? EMBEDDED_WORKER : require.resolve("./api_worker.ts");
@@ -196,7 +196,7 @@ export class ApiThread {
     }
   }
 
-  /** One a turn: timers, and messages of members, come in between. */
+  /** Runs one operation a turn: timers, and messages of members, come in between. */
   #scheduleAsks(): void {
     if (this.#asksScheduled) return;
     this.#asksScheduled = true;

@@ -13,7 +13,7 @@ import type { ApiPort, ApiView, DecisionRecord, HistogramReading, ProcessClocks 
 import type { FromThread, Operation, Part, Snapshot, TimingSnapshot, ToThread } from "./protocol.ts";
 
 const FRESH_MS = 50;
-/** For an agent's loop that is busy. */
+/** The wait for an agent's loop that is busy. */
 const PATIENCE_MS = 250;
 /** A copy younger than this is shown as it is. */
 const AGE_SHOWN_MS = 100;

@@ -17,7 +17,7 @@ export interface SuccessorView {
   readonly dynamic: DynamicConfig;
   readonly statuses: readonly SeenStatus[];
   /**
-   * Those that are not in the newest configuration of this leader's log: a removal counts before it is
+   * Members that are not in the newest configuration of this leader's log: a removal counts before it is
    * committed.
    */
   readonly removed: readonly string[];

@@ -12,7 +12,8 @@ import type { SimCluster } from "../sim_cluster.ts";
 import type { SimMember } from "../sim_member.ts";
 
 /**
- * From the end of a lease until its successor writes, with an election, a restart of a standby, slow disks.
+ * Time from the end of a lease until its successor writes, with an election, a restart of a standby, slow
+ * disks.
  */
 const SUCCESSION_MS = 4000;
 const LONG_TTL_S = 30;
@@ -21,7 +22,7 @@ const SHORT_TTL_S = 2;
 const UNKNOWN_AFTER_MS = 5000;
 /** The delay of a frame on a quick network. */
 const QUICK_MS = 0.05;
-/** Until what an operator asks for is in force everywhere. */
+/** Time until an operator's request is in force everywhere. */
 const SETTLES_MS = 4000;
 /**
  * Time for a frame that was just sent, and what answers it, to arrive where a pause or a cut is to keep it.
@@ -39,7 +40,7 @@ interface Stage {
   readonly ttlMs: number;
   /** Runs unless the ambush is over by then. */
   later(delayMs: number, run: () => void): void;
-  /** From everybody, until the ambush is over, or what is returned is called. */
+  /** Cuts the member off from everybody, until the ambush is over, or the returned function is called. */
   cutOff(member: SimMember): () => void;
   pause(member: SimMember, durationMs: number): void;
   atEnd(run: () => void): void;
