@@ -1,6 +1,4 @@
-/**
- * Every reader of what other members send, and of what lies on the disk: any bytes are understood or refused.
- */
+/** Every reader of other members' messages and of the disk understands or refuses any bytes. */
 import { expect } from "bun:test";
 import fc from "fast-check";
 import { DecodeError } from "./core/bytes.ts";
@@ -27,12 +25,12 @@ import { decodeRecord, encodeUnsealed, readRaw, sealRecords, unknownRecord } fro
 import { anyInput, spoiled } from "./testing.ts";
 import { readHostPort } from "./transport/host_port.ts";
 
-/** That of TestCluster. */
+/** Id of the cluster in TestCluster. */
 const CLUSTER = 4711;
 const RECORD = { id: 9, name: "n9", addr: "10.0.0.9:2222", votes: true, replaces: 0 };
 const CONFIGURATION = makeConfiguration([1, 2, 3], [4]);
 
-/** What a function gives that may throw DecodeError; null then. */
+/** Result of a function that may throw DecodeError; null then. */
 function decoded<T>(decode: () => T): T | null {
   try {
     return decode();
@@ -156,11 +154,11 @@ anyInput("a record of the log's file", spoiled([RECORDS]), (bytes) => {
   for (let at = 0, raw = readRaw(bytes, at); raw !== null; raw = readRaw(bytes, at += raw.totalBytes)) {
     if (decodeRecord(raw.type, raw.payload) === null) unknownRecord(raw.type, raw.payload);
   }
-  // What the checksum lets pass is still anything.
+  // The payload may be anything even when the checksum is right.
   decodeRecord(1 + (bytes[0] ?? 0) % 6, bytes);
 });
 
-/** The files of a log with every kind of record. */
+/** Files of a log with every kind of record. */
 function logFiles(): Map<string, Uint8Array> {
   const disk = new MemoryDisk();
   const log = openSim(disk, 1024);
@@ -188,7 +186,7 @@ const ON_CHANNELS = [
   [252, spoiled([text("{}")])],
   [1, spoiled([text("{}")])],
 ] as const;
-/** What the test's own members note down grows with every frame. */
+/** Limit of frames, because the notes of the test's own members grow with each. */
 const FRAMES_OF_A_CLUSTER = 5000;
 let cluster = new TestCluster(2);
 let frames = 0;

@@ -1,26 +1,23 @@
-/**
- * Holds DESIGN.md to what it says: each class of known bugs has the tests that are named there, and none is
- * left out.
- */
+/** Checks DESIGN.md: each class of known bugs has the tests that are named there, and none is left out. */
 import { expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 
 const CLASSES = 45;
-/** Of "test(" and of "test.skipIf(...)(": the name that follows. */
+/** Matches the name that follows "test(" or "test.skipIf(...)(". */
 const TITLE = /\btest(?:\.\w+\([^)]*\))?\(\s*(?:"((?:[^"\\]|\\.)*)"|`((?:[^`\\]|\\.)*)`)/g;
 
 interface Claim {
   readonly bugClass: string;
-  /** From this folder. */
+  /** Path from this folder. */
   readonly file: string;
-  /** Null: a story, which has the name of its file. */
+  /** Name of the test; null: a story, which has the name of its file. */
   readonly name: string | null;
 }
 
 interface Title {
   readonly text: string;
-  /** It has places for values, which stand in the same file as strings. */
+  /** Whether the name has places for values, which stand in the same file as strings. */
   readonly template: boolean;
 }
 
@@ -29,7 +26,7 @@ function read(file: string): string {
 }
 
 function claimsOf(design: string): Claim[] {
-  // An item goes on in lines that are indented.
+  // Indented lines continue an item.
   const text = design.slice(design.indexOf("## Known bugs")).replaceAll(/\n {2,}(?=\S)/g, " ");
   const sections = text.split(/^\*\*(B\d+)\*\* /m).slice(1);
   return sections.flatMap((section, i) => {
@@ -56,7 +53,7 @@ function isTitle(name: string, { text, template }: Title, source: string): boole
   return source.includes(`"${name.slice(before!.length, name.length - after.length)}"`);
 }
 
-/** Classes that a story is about, by its first words: "# B7, B40: all servers stop". */
+/** Classes of a story, from its first words: "# B7, B40: all servers stop". */
 function classesOfStory(story: string): string[] {
   return /^# ((?:B\d+, )*B\d+)[:,]/.exec(story)?.[1]?.split(", ") ?? [];
 }

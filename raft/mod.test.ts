@@ -1,11 +1,11 @@
-/** The public API says what each of its parts means. */
+/** Each part of the public API has a docstring. */
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
 const DECLARATION = /^export (?:class|interface|type|const|function|async function) (\w+)/;
 
-/** Files that mod.ts exports from, each with the names; null: all. */
+/** Files that mod.ts exports from, with the exported names; null: all. */
 function exportsOf(mod: string): { file: string; names: string[] | null }[] {
   const found = mod.matchAll(/^export (?:type )?(\*|\{[^}]*\}) from "\.\/([^"]+)";/gm);
   return [...found].map(([, what, file]) => ({
@@ -14,7 +14,7 @@ function exportsOf(mod: string): { file: string; names: string[] | null }[] {
   }));
 }
 
-/** Names declared in a text, each with whether a docstring stands right before it. */
+/** Names declared in a text, each with whether a docstring precedes it. */
 function declarationsOf(text: string): Map<string, boolean> {
   const lines = text.split("\n");
   return new Map(lines.flatMap((line, i) => {

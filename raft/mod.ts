@@ -1,7 +1,7 @@
 /**
  * raft: consensus as a library. Elections, a replicated log on disk, linearizable reads, and opaque channels
- * between the members. Knows nothing of what is replicated. README.md shows how it is used, DESIGN.md why it
- * is as it is.
+ * between the members. Knows nothing of what is replicated. README.md shows its use, DESIGN.md the reasons
+ * for its design.
  *
  * A member is a RaftNode made of a log, a transport, a clock, a random source and a state machine:
  *
@@ -12,7 +12,7 @@
  *     raft.propose(command, (outcome) => ...);
  */
 
-// What travels and what is stored: ids, terms, indexes, entries, configurations, snapshots.
+// Types of messages and stored data: ids, terms, indexes, entries, configurations, snapshots.
 export type * from "./core/types.ts";
 export { NONE } from "./core/types.ts";
 
@@ -24,9 +24,9 @@ export type { MemberProgress, RawNodeStatus } from "./core/status.ts";
 export type { ProgressState } from "./core/progress.ts";
 export type { ConfigChange, ConfigRefusal } from "./core/configuration.ts";
 export { makeMessage } from "./core/message.ts";
-export { MemoryLog } from "./core/memory_log.ts";
+export { MemoryStoredLog } from "./core/memory_log.ts";
 
-// A member: what it can do (api.ts), and the interfaces of what it is made of (ports.ts).
+// A member: its interface (api.ts), and the interfaces of its parts (ports.ts).
 export type * from "./node/api.ts";
 export type * from "./node/ports.ts";
 export { RaftNode } from "./node/raft_node.ts";

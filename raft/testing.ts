@@ -1,27 +1,27 @@
 /**
- * For tests at the borders of the product, where bytes and texts come from others: any of them is understood
- * or refused, in bounded time and memory. `INPUTS=1000000 npm run fuzz` gives so many to every border, and
- * prints what the worst one took.
+ * Tools for tests at the borders of the product, where bytes and texts come from others: any input is
+ * understood or refused, in bounded time and memory. `INPUTS=1000000 npm run fuzz` gives every border so many
+ * inputs, and prints the cost of the worst one.
  */
 import { test } from "bun:test";
 import fc from "fast-check";
 
-/** How many inputs each border gets; null: as many as its test finds enough. */
+/** Number of inputs for each border; null: as many as its test finds enough. */
 const ASKED = process.env.INPUTS === undefined ? null : Number(process.env.INPUTS);
 
 /** CPU time that one input may take, unless its border says otherwise, ms. Most take less than one. */
 export const INPUT_MS = 100;
 
-/** What may be kept after any number of inputs, bytes. */
+/** Largest memory kept after any number of inputs, bytes. */
 const MAX_KEPT_BYTES = 64 * 1024 * 1024;
 
 /**
- * A slow input is slow each time; what only happened to be slow (a collection of garbage, a compiler thread)
- * is not.
+ * Number of tries: a slow input is slow each time, unlike a chance delay (a garbage collection, a compiler
+ * thread).
  */
 const TRIES = 4;
 
-/** The name that `npm run fuzz` looks for. */
+/** Declares a test under the name that `npm run fuzz` looks for. */
 export function borderTest(border: string, usual: number, run: (inputs: Inputs) => unknown): void {
   const count = ASKED ?? usual;
   test(`any input: ${border}`, async () => {
@@ -32,15 +32,15 @@ export function borderTest(border: string, usual: number, run: (inputs: Inputs) 
 }
 
 export interface BorderOptions {
-  /** How many inputs there are without INPUTS. @default 1000 */
+  /** Number of inputs without INPUTS. @default 1000 */
   readonly usual?: number;
   /** Largest CPU time of one input, ms. @default INPUT_MS */
   readonly limitMs?: number;
 }
 
 /**
- * A test that `judge` throws for no input, and takes bounded time and memory. It may be called again with the
- * same input.
+ * Declares a test that `judge` throws for no input, and takes bounded time and memory. `judge` may be called
+ * again with the same input.
  */
 export function anyInput<T>(
   border: string,
@@ -58,7 +58,7 @@ export function anyInput<T>(
     ));
 }
 
-/** Any bytes; or one of these samples, with some bytes replaced, cut, or with bytes too many. */
+/** Any bytes, or one of these samples with some bytes replaced, cut off or added. */
 export function spoiled(samples: readonly Uint8Array[], maxLength = 200): fc.Arbitrary<Uint8Array> {
   const change = fc.tuple(fc.nat(), fc.oneof(fc.nat(255), fc.constantFrom(0, 1, 127, 128, 255)));
   const changed = fc.record({
@@ -78,7 +78,7 @@ export function spoiled(samples: readonly Uint8Array[], maxLength = 200): fc.Arb
   return fc.oneof({ weight: 1, arbitrary: fc.uint8Array({ maxLength }) }, { weight: 4, arbitrary: changed });
 }
 
-/** Keys of a map that mean something to the language. */
+/** Keys of a map with a meaning in the language. */
 export const ODD_KEYS: readonly string[] = [
   "__proto__",
   "constructor",
@@ -105,7 +105,10 @@ export class Inputs {
     this.count = count;
   }
 
-  /** Throws when `judge` does, or takes too long each time. Null, or the promise of the rest. */
+  /**
+   * Judges an input; throws when `judge` does, or takes too long each time. Returns null, or the promise of
+   * the rest.
+   */
   tried(judge: () => unknown, limitMs = INPUT_MS): Promise<void> | null {
     const beganMs = cpuMs();
     const result = judge();
@@ -129,7 +132,7 @@ export class Inputs {
 
   #counted(tookMs: number): null {
     this.#slowestMs = Math.max(this.#slowestMs, tookMs);
-    // The first ones compile the code, and fill what is kept once.
+    // The first inputs compile the code, and fill memory that is kept once.
     if (++this.#done === Math.min(1000, this.count >> 1)) {
       this.#startBytes = keptBytes();
       this.#startResident = process.memoryUsage.rss();
@@ -138,7 +141,7 @@ export class Inputs {
     return null;
   }
 
-  /** Throws when more memory is kept than at the beginning. */
+  /** Ends the test; throws when more memory is kept than at the beginning. */
   end(): void {
     const grown = keptBytes() - (this.#startBytes ?? Infinity);
     if (ASKED !== null) {
@@ -160,7 +163,7 @@ function keptBytes(): number {
   return process.memoryUsage().heapUsed;
 }
 
-/** CPU time of this process so far, ms. Wall time would count what else the host does. */
+/** CPU time of this process so far, ms. Wall time would include the host's other work. */
 export function cpuMs(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1000;

@@ -1,4 +1,4 @@
-/** A process of the benchmark that answers lines with lines, in order. */
+/** Process of the benchmark that answers lines with lines, in order. */
 import { type ChildProcess, spawn } from "node:child_process";
 
 export class Child {
@@ -10,7 +10,7 @@ export class Child {
   constructor(command: string, args: readonly string[]) {
     this.#process = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
     this.#ended = new Promise((resolve) => this.#process.once("close", () => resolve()));
-    // A process that was killed reads no more.
+    // A killed process reads no more.
     this.#process.stdin!.on("error", () => {});
     let rest = "";
     this.#process.stdout!.on("data", (chunk) => {
@@ -20,7 +20,7 @@ export class Child {
     });
   }
 
-  /** The next line that it prints. */
+  /** Waits for the next line that it prints. */
   line(): Promise<string> {
     const line = this.#lines.shift();
     return line !== undefined ? Promise.resolve(line) : new Promise((resolve) => this.#waiting.push(resolve));
@@ -31,7 +31,7 @@ export class Child {
     return this.line();
   }
 
-  /** With SIGKILL. */
+  /** Kills the process with SIGKILL. */
   kill(): Promise<void> {
     this.#process.kill("SIGKILL");
     return this.#ended;

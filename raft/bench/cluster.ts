@@ -1,4 +1,4 @@
-/** Three member processes on loopback, and what is done with them. */
+/** Three member processes on loopback, and the measurements on them. */
 import * as fs from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
@@ -10,10 +10,10 @@ const MEMBERS = 3;
 
 type AnswerTo<K extends Answer["kind"]> = Extract<Answer, { readonly kind: K }>;
 
-export class Cluster {
+export class BenchCluster {
   readonly #base: string;
   readonly #addresses: readonly string[];
-  /** Null: killed. */
+  /** Member processes; null: killed. */
   readonly #members: (Child | null)[];
 
   private constructor(base: string, addresses: readonly string[]) {
@@ -22,13 +22,13 @@ export class Cluster {
     this.#members = addresses.map((_, i) => this.#spawn(i));
   }
 
-  static async start(base: string): Promise<Cluster> {
-    const cluster = new Cluster(base, await freeAddresses(MEMBERS));
+  static async start(base: string): Promise<BenchCluster> {
+    const cluster = new BenchCluster(base, await freeAddresses(MEMBERS));
     await cluster.leader();
     return cluster;
   }
 
-  /** Waits for one. */
+  /** Waits for a leader. */
   async leader(): Promise<number> {
     for (const deadline = performance.now() + 30_000; performance.now() < deadline; await Bun.sleep(10)) {
       for (const [i, member] of this.#members.entries()) {
@@ -47,13 +47,13 @@ export class Cluster {
     return (await this.#ask(await this.leader(), { kind: "read", count }, "measured")).summary;
   }
 
-  /** Kills the leader so many times, and measures until the next commit that any other member sees. */
+  /** Kills the leader `count` times, and measures until the next commit that any other member sees. */
   async elections(count: number): Promise<Summary> {
     const latencies: number[] = [];
     for (let i = 0; i < count; i++) {
       await this.#settle();
       const leader = await this.leader();
-      // So that the moment of the kill has nothing to do with a heartbeat.
+      // The pause makes the moment of the kill independent of heartbeats.
       await Bun.sleep(100 * Math.random());
       const since = performance.now();
       const killed = this.#kill(leader);
@@ -78,12 +78,12 @@ export class Cluster {
     return (await this.#ask(away, { kind: "applied", index: applied }, "applied")).afterMs / 1000;
   }
 
-  /** Of the leader. */
+  /** Resident memory of the leader. */
   async rssBytes(): Promise<number> {
     return (await this.#ask(await this.leader(), { kind: "status" }, "status")).rssBytes;
   }
 
-  /** Of the largest directory. */
+  /** Size of the largest directory. */
   directoryBytes(): number {
     return Math.max(...this.#addresses.map((_, i) => sizeOf(this.#directory(i))));
   }
@@ -92,7 +92,7 @@ export class Cluster {
     await Promise.all(this.#members.map((_, i) => this.#kill(i)));
   }
 
-  /** Everybody follows and has everything. */
+  /** Waits until all members follow and have everything. */
   async #settle(): Promise<void> {
     const { applied } = await this.#ask(await this.leader(), { kind: "status" }, "status");
     await Promise.all(
@@ -132,7 +132,7 @@ function sizeOf(path: string): number {
   return fs.readdirSync(path).reduce((sum, name) => sum + sizeOf(join(path, name)), 0);
 }
 
-/** Ports that nobody uses right now. */
+/** Finds addresses whose ports nobody uses right now. */
 export async function freeAddresses(count: number): Promise<string[]> {
   const servers = Array.from({ length: count }, () => createServer());
   await Promise.all(servers.map((one) => new Promise<void>((done) => one.listen(0, "127.0.0.1", done))));

@@ -1,4 +1,4 @@
-/** What the benchmark tells its processes, one JSON text a line, and what they answer. */
+/** Messages of the benchmark to its processes, one JSON text a line, and their answers. */
 import type { Summary } from "./summary.ts";
 
 export interface MemberConfig {
@@ -9,12 +9,12 @@ export interface MemberConfig {
 
 export type Request =
   | { readonly kind: "status" }
-  /** So many commands, so many at a time; on the leader. */
+  /** Commits `count` commands, `inFlight` at a time; on the leader. */
   | { readonly kind: "commit"; readonly count: number; readonly inFlight: number }
   | { readonly kind: "read"; readonly count: number }
-  /** One command, on any member, however long it takes. */
+  /** Proposes one command, on any member, however long it takes. */
   | { readonly kind: "propose" }
-  /** Answered when everything up to there is applied. */
+  /** Answered when everything up to `index` is applied. */
   | { readonly kind: "applied"; readonly index: number };
 
 export type Answer =

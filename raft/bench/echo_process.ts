@@ -1,4 +1,4 @@
-/** Sends back what it gets, on a port that it prints: the other end of a round trip. */
+/** Sends back its input, on a port that it prints: the other end of a round trip. */
 import { type AddressInfo, createServer } from "node:net";
 
 const server = createServer({ noDelay: true }, (socket) => socket.pipe(socket));

@@ -1,6 +1,6 @@
 /**
  * A three-member etcd on the same machine, measured through its HTTP gateway. Used when Debian's etcd-server
- * is installed; never installed by the benchmark.
+ * is installed; the benchmark never installs it.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ import { summarize, type Summary } from "./summary.ts";
 const VALUE = Buffer.alloc(200, 1).toString("base64");
 const KEY = Buffer.from("bench").toString("base64");
 
-/** "etcd 3.4.23", or null when there is none. */
+/** Version as "etcd 3.4.23"; null when there is none. */
 export function etcdVersion(): string | null {
   if (Bun.which("etcd") === null) return null;
   const [, version] = /etcd Version: (\S+)/.exec(execFileSync("etcd", ["--version"], { encoding: "utf8" })) ??

@@ -1,30 +1,30 @@
-/** What was measured, held against what is asked for. Pure. */
+/** Compares measurements with their bounds. Pure. */
 import type { Summary } from "./summary.ts";
 
-/** Everything that one run measures. */
+/** Measurements of one run. */
 export interface Measured {
-  /** A message of a command's size to another process and back. */
+  /** Time of a message of a command's size to another process and back. */
   readonly roundTrip: Summary;
-  /** A write of a record's size and an fdatasync, in a file that was made full before. */
+  /** Time of a write of a record's size and an fdatasync, in a file that was filled before. */
   readonly fdatasync: Summary;
   readonly commit1: Summary;
   readonly commit64: Summary;
   readonly readIndex: Summary;
-  /** From SIGKILL of the leader to the next commit. */
+  /** Time from SIGKILL of the leader to the next commit. */
   readonly election: Summary;
-  /** From the start of a member that was away for so many commands until it has applied all of them. */
+  /** Time from the start of a member that missed `commands` commands until it has applied all of them. */
   readonly catchUp: readonly { readonly commands: number; readonly seconds: number }[];
-  /** Of the largest directory at the end. */
+  /** Size of the largest directory at the end. */
   readonly directoryBytes: number;
-  /** Of the leader, after a fifth of a million commands and after all of them; null: not measured. */
+  /** Memory of the leader, after a fifth of a million commands and after all of them; null: not measured. */
   readonly endurance: { readonly earlyRssBytes: number; readonly lateRssBytes: number } | null;
   readonly etcd: EtcdMeasured | null;
 }
 
-/** The same with a three-member etcd, through its HTTP gateway. */
+/** Measurements of a three-member etcd, through its HTTP gateway. */
 export interface EtcdMeasured {
   readonly version: string;
-  /** A request that does nothing: what of the rest is HTTP. */
+  /** Time of a request that does nothing: the part of HTTP in the others. */
   readonly http: Summary;
   readonly put1: Summary;
   readonly put64: Summary;
@@ -35,14 +35,14 @@ export interface EtcdMeasured {
 export interface Figure {
   readonly name: string;
   readonly value: string;
-  /** Empty: measured only. */
+  /** Bound of the figure; empty: measured only. */
   readonly bound: string;
   readonly held: boolean;
 }
 
-/** The longest election timeout of the members. */
+/** Longest election timeout of the members. */
 const ELECTION_MAX_MS = 1000;
-/** A heap that is collected now and then is not always of one size. */
+/** Allowed growth of memory: the size of a heap depends on its last collection. */
 const MEMORY_MAY_VARY = 1.3;
 
 export function figuresOf(measured: Measured): Figure[] {
@@ -110,7 +110,7 @@ function bytes(name: string, value: number, bound: number): Figure {
   return { name, value: mib(value), bound: `<= ${mib(bound)}`, held: value <= bound };
 }
 
-/** Lines of a table; figures that miss their bound are marked. */
+/** Prints figures as lines of a table, and marks those that miss their bound. */
 export function tableOf(figures: readonly Figure[]): string[] {
   const width = (part: (figure: Figure) => string) => Math.max(...figures.map((each) => part(each).length));
   const [names, values] = [width(({ name }) => name), width(({ value }) => value)];

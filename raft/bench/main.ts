@@ -1,7 +1,7 @@
 /**
- * `npm run bench:raft`: three processes on loopback, their logs on a real disk, measured against what a round
- * trip and an fdatasync take in the same run, and against a three-member etcd where one is installed. Exits
- * with 1 when a bound is missed.
+ * `npm run bench:raft`: three processes on loopback, with logs on a real disk, are measured against a round
+ * trip and an fdatasync of the same run, and against a three-member etcd where one is installed. Exits with 1
+ * when a bound is missed.
  *
  *     npm run bench:raft -- [--json] [--quick] [--million] [--directory DIR]
  *
@@ -12,7 +12,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { Cluster } from "./cluster.ts";
+import { BenchCluster } from "./cluster.ts";
 import { etcdVersion, measureEtcd } from "./etcd.ts";
 import { figuresOf, type Measured, tableOf } from "./figures.ts";
 import { measureFdatasync, measureRoundTrip } from "./physics.ts";
@@ -40,9 +40,9 @@ function optionsOf(args: readonly string[]): Options {
 
 async function measureAll(base: string, { quick, million }: Options): Promise<Measured> {
   const commits = quick ? 500 : 4000;
-  const cluster = await Cluster.start(base);
+  const cluster = await BenchCluster.start(base);
   try {
-    // The compilers of three members on few cores are at work for tens of thousands of commits; then it is
+    // On few cores, the compilers of three members work for tens of thousands of commits; then they are
     // quiet.
     await cluster.commit(commits * 10, 1);
     const roundTrip = await measureRoundTrip(commits);
@@ -78,8 +78,8 @@ async function measureAll(base: string, { quick, million }: Options): Promise<Me
   }
 }
 
-/** In equal parts, since the leader keeps the latencies of a part in memory. */
-async function endure(cluster: Cluster): Promise<Measured["endurance"]> {
+/** Commits a million commands, in equal parts, since the leader keeps the latencies of a part in memory. */
+async function endure(cluster: BenchCluster): Promise<Measured["endurance"]> {
   const rssBytes = [];
   for (let part = 0; part < 5; part++) {
     await cluster.commit(200_000, 64);
@@ -88,7 +88,7 @@ async function endure(cluster: Cluster): Promise<Measured["endurance"]> {
   return { earlyRssBytes: rssBytes[0]!, lateRssBytes: rssBytes.at(-1)! };
 }
 
-/** True when every bound is held. */
+/** Runs the benchmark; true when every bound is held. */
 async function run(options: Options): Promise<boolean> {
   const { json, directory } = options;
   const base = mkdtempSync(join(directory, "raft-bench-"));

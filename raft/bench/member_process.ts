@@ -1,4 +1,4 @@
-/** A member of the measured cluster, told what to do on its standard input. Its state machine counts. */
+/** A member of the measured cluster, which takes orders on its standard input. Its state machine counts. */
 import { createInterface } from "node:readline";
 import {
   clusterIdOf,

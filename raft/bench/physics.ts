@@ -1,4 +1,4 @@
-/** What network and disk take by themselves, in the same run and at the same place. */
+/** Times of the bare network and disk, in the same run and at the same place. */
 import * as fs from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { summarize, type Summary } from "./summary.ts";
 const MESSAGE_BYTES = 250;
 const FILE_BYTES = 1024 * 1024;
 
-/** Between two processes on loopback. */
+/** Measures round trips between two processes on loopback. */
 export async function measureRoundTrip(count: number): Promise<Summary> {
   const child = new Child(process.execPath, [require.resolve("./echo_process.ts")]);
   const port = Number(await child.line());
@@ -36,7 +36,7 @@ function roundTrip(socket: ReturnType<typeof connect>): Promise<number> {
   });
 }
 
-/** As the log writes: into a file that was filled with zeros before. */
+/** Measures writes as the log makes them: into a file that was filled with zeros before. */
 export function measureFdatasync(directory: string, count: number): Summary {
   const path = join(directory, "fdatasync");
   const fd = fs.openSync(path, "w");

@@ -1,19 +1,19 @@
-/** Latencies in short. Pure. */
+/** Summary of latencies. Pure. */
 export interface Summary {
   readonly count: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
-  /** Over the whole measurement; null where that means nothing. */
+  /** Rate over the whole measurement; null where it has no meaning. */
   readonly perSecond: number | null;
 }
 
-/** The value that `share` of the sorted values do not exceed. */
+/** Value that `share` of the sorted values do not exceed. */
 export function percentile(sorted: readonly number[], share: number): number {
   if (sorted.length === 0) throw new RangeError("no values");
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)]!;
 }
 
-/** `totalMs`: how long all of them took together. */
+/** Summarizes latencies. `totalMs`: time of all of them together. */
 export function summarize(latenciesMs: readonly number[], totalMs: number | null = null): Summary {
   const sorted = [...latenciesMs].sort((a, b) => a - b);
   return {

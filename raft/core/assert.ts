@@ -3,7 +3,10 @@
  * rather than go on with a state that may already have cost committed data.
  */
 
-/** An invariant of the core does not hold. Never caught inside the core; whoever runs it ends the process. */
+/**
+ * An invariant of the core does not hold. The core never catches it; the program that runs the core ends the
+ * process.
+ */
 export class InvariantError extends Error {
   override readonly name = "InvariantError";
 }

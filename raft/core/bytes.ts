@@ -16,7 +16,7 @@ export class ByteWriter {
   #bytes: Uint8Array;
   #length = 0;
 
-  /** `sizeHint`: bytes expected in all; more is allowed. */
+  /** `sizeHint`: total number of bytes expected; more is allowed. */
   constructor(sizeHint = 64) {
     this.#bytes = new Uint8Array(Math.max(16, sizeHint));
   }
@@ -97,13 +97,13 @@ export class ByteReader {
     return value;
   }
 
-  /** A copy: the buffer that is read from may be reused by its owner. */
+  /** Copies the bytes, because the owner of the buffer may reuse it. */
   raw(length: number): Uint8Array {
     const at = this.#take(length);
     return this.#bytes.slice(at, at + length);
   }
 
-  /** Trailing bytes mean that the two sides disagree about the format. */
+  /** Throws on trailing bytes: they mean that the two sides disagree about the format. */
   end(): void {
     if (this.remaining !== 0) throw new DecodeError(`${this.remaining} bytes too many`);
   }

@@ -1,5 +1,5 @@
 /**
- * Who votes and who listens: the binary form of a Configuration and the changes of one server at a time.
+ * Voters and learners: the binary form of a Configuration, and its changes by one server at a time.
  *
  * A configuration is in force from the moment it is appended, committed or not, so that any majority of it
  * overlaps any majority of its predecessor, which differs by at most one voter. It is always computed from
@@ -13,7 +13,7 @@ import type { Configuration, NodeId } from "./types.ts";
 /** Largest id that a member may have. */
 export const MAX_NODE_ID = 2 ** 48;
 
-/** A new server is first a learner, and may vote when it has caught up. */
+/** A new server begins as a learner, and becomes a voter when it has caught up. */
 export type ConfigChange =
   | { readonly kind: "addLearner"; readonly id: NodeId }
   | { readonly kind: "promote"; readonly id: NodeId }
@@ -22,12 +22,14 @@ export type ConfigChange =
 /** Why a change does not fit the configuration. */
 export type ConfigRefusal = "alreadyMember" | "notLearner" | "notMember" | "lastVoter" | "tooManyMembers";
 
-/** Every member keeps a connection to every other, and each entry waits for a majority. */
+/**
+ * Largest number of members: each keeps a connection to every other, and every entry waits for a majority.
+ */
 export const MAX_MEMBERS = 64;
 
 const FORMAT = 1;
 
-/** Sorts and checks; throws InvariantError when an id is invalid or appears twice. */
+/** Sorts and checks the ids; throws InvariantError when one is invalid or appears twice. */
 export function makeConfiguration(
   voters: readonly NodeId[],
   learners: readonly NodeId[] = [],
@@ -38,7 +40,7 @@ export function makeConfiguration(
   return configuration;
 }
 
-/** The configuration after `change`, or why there is none. */
+/** Returns the configuration after `change`, or the reason why there is none. */
 export function changeConfiguration(
   current: Configuration,
   change: ConfigChange,

@@ -1,15 +1,17 @@
-/** The window of append messages that were sent and not yet acknowledged, by the last index of each. */
+/** Window of append messages that were sent and not yet acknowledged, each by its last index. */
 import { assert } from "./assert.ts";
 import type { Index } from "./types.ts";
 
 export class Inflights {
   readonly #capacity: number;
   readonly #capacityBytes: number;
-  /** Ascending; first sent first. */
+  /** Messages in the order in which they were sent; indexes ascend. */
   #messages: { readonly last: Index; readonly bytes: number }[] = [];
   #bytes = 0;
 
-  /** `capacityBytes`: of entries. The message that exceeds it is the last one that is sent. */
+  /**
+   * `capacityBytes`: limit on the bytes of entries. The message that exceeds it is the last one that is sent.
+   */
   constructor(capacity: number, capacityBytes: number) {
     assert(capacity > 0 && capacityBytes > 0, "an inflight window needs room for one message");
     this.#capacity = capacity;

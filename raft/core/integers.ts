@@ -1,8 +1,8 @@
 /**
- * Unsigned integers in byte arrays, by index and not through a DataView: asking a small Uint8Array for its
- * `buffer`, as a DataView or `subarray` must, moves its contents out of the garbage collected heap, which
- * cost a tenth of what a member computes for a commit. Little endian unless the name says otherwise. Every
- * offset must lie within the bytes: RangeError otherwise.
+ * Unsigned integers in byte arrays, read and written by index and not through a DataView. A DataView or
+ * `subarray` asks a small Uint8Array for its `buffer`, which moves its contents out of the garbage collected
+ * heap; that cost a tenth of a member's computing time for a commit. Little endian unless the name says
+ * otherwise. Every offset must lie within the bytes: RangeError otherwise.
  */
 
 const UINT32 = 0x1_0000_0000;
@@ -21,7 +21,7 @@ export function putUint32(bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 3] = value >>> 24;
 }
 
-/** Big endian. */
+/** Reads 32 bits, big endian. */
 export function getUint32BE(bytes: Uint8Array, at: number): number {
   assertInside(bytes, at, 4);
   return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
@@ -36,7 +36,7 @@ export function putUint32BE(bytes: Uint8Array, at: number, value: number): void 
   bytes[at + 3] = value;
 }
 
-/** Of 64 bits; exact only up to 2^53. */
+/** Reads 64 bits; exact only up to 2^53. */
 export function getUint53(bytes: Uint8Array, at: number): number {
   return getUint32(bytes, at) + getUint32(bytes, at + 4) * UINT32;
 }
@@ -47,7 +47,7 @@ export function putUint53(bytes: Uint8Array, at: number, value: number): void {
   putUint32(bytes, at, value % UINT32);
 }
 
-/** Of 64 bits, big endian; exact only up to 2^53. */
+/** Reads 64 bits, big endian; exact only up to 2^53. */
 export function getUint53BE(bytes: Uint8Array, at: number): number {
   return getUint32BE(bytes, at) * UINT32 + getUint32BE(bytes, at + 4);
 }

@@ -1,10 +1,9 @@
 /**
- * What a server does because it leads: replicate, count, confirm reads, hand over, change the configuration.
+ * The leader's duties: replicate, count, confirm reads, hand over, change the configuration.
  *
- * One LeaderTerm is one term at the head: it is created at the election and dropped at the step-down, and
- * everything that must not survive that (progress, pending transfer, pending reads, uncommitted bytes) is a
- * field of it. A flag that outlives its leadership, and makes a later one refuse writes for ever, cannot
- * exist.
+ * A LeaderTerm is created at the election and dropped at the step-down. Everything that must not survive the
+ * step-down (progress, pending transfer, pending reads, uncommitted bytes) is a field of it. So no flag can
+ * outlive its leadership and make a later one refuse writes for ever.
  */
 import { assert } from "./assert.ts";
 import { EMPTY_BYTES } from "./bytes.ts";
@@ -19,19 +18,19 @@ import { type ConfirmedRead, ReadIndexQueue, type ReadRequest } from "./read_ind
 import { type Configuration, type Entry, type EntryKind, type Message, NONE } from "./types.ts";
 import type { Index, NodeId, Term } from "./types.ts";
 
-/** A learner may be promoted when it lacks at most this many entries. */
+/** Largest number of entries that a learner may lack when it is promoted. */
 const CAUGHT_UP_ENTRIES = 64;
-/** Election timeouts until a snapshot that nobody answered counts as lost. */
+/** Election timeouts until a snapshot without an answer counts as lost. */
 const SNAPSHOT_PATIENCE = 10;
-/** Reads that may wait at once; each is answered within a round trip, so more means that nothing is. */
+/** Largest number of waiting reads. Each takes a round trip, so more of them mean that none is answered. */
 const MAX_WAITING_READS = 4096;
 
-/** What the leader's part needs of the server that it is a part of. */
+/** The server, as its LeaderTerm needs it. */
 export interface LeaderHost {
   readonly options: RaftOptions;
   readonly log: RaftLog;
   readonly term: Term;
-  /** Stamps the sender and the term; decides what must be durable first. */
+  /** Sends a message: stamps sender and term, and decides what must be durable first. */
   send(message: Message): void;
   readConfirmed(read: ConfirmedRead): void;
 }
@@ -40,15 +39,15 @@ export class LeaderTerm {
   readonly #host: LeaderHost;
   readonly #log: RaftLog;
   readonly #id: NodeId;
-  /** Everyone in the configuration, ourselves included, ascending: messages leave in this order. */
+  /** All members of the configuration, this one included, ascending: messages leave in this order. */
   #progress = new Map<NodeId, Progress>();
   readonly #reads = new ReadIndexQueue();
   #transferee: NodeId = NONE;
   #transferTicks = 0;
-  /** Somebody was told to take over, and the transfer has not been given up since. */
+  /** TimeoutNow was sent to a voter, and the transfer has not been given up since. */
   #timeoutNowSent = false;
   #heartbeatTicks = 0;
-  /** Since the election. */
+  /** Ticks since the election. */
   #ticks = 0;
   #uncommittedBytes = 0;
 
@@ -60,7 +59,7 @@ export class LeaderTerm {
     const own = this.#progress.get(this.#id);
     assert(own !== undefined, "a leader is a member of its own configuration");
     own.becomeReplicate();
-    // Only what is durable here counts for us; the rest is counted when our own write acknowledges it.
+    // Own entries count as far as they are durable; the rest count when the own write acknowledges them.
     own.acknowledge(this.#log.stable);
     own.heard(this.#ticks);
   }
@@ -75,8 +74,8 @@ export class LeaderTerm {
   }
 
   /**
-   * Entries of older terms prove nothing about the commit index of their leaders (paper, section 8): before
-   * an entry of our own term is committed we may be behind what clients were told.
+   * Whether an entry of this term is committed. Before that, a leader may be behind what clients were told:
+   * older entries prove nothing about the commit index of their leaders (paper, section 8).
    */
   get hasOwnTermCommit(): boolean {
     return this.#log.term(this.#log.committed) === this.#host.term;
@@ -88,14 +87,14 @@ export class LeaderTerm {
 
   // --- time ---
 
-  /** One tick. `electionTimeoutOver`: once per election timeout. False when we may lead no longer. */
+  /** Takes one tick; false when this server may lead no longer. `electionTimeoutOver`: once per timeout. */
   tick(electionTimeoutOver: boolean): boolean {
     this.#ticks++;
-    // A leader that does not hear from a majority cannot commit; stepping down frees its clients, and lets
-    // others, who may hear it and not each other, elect one that can (partial mesh).
+    // A leader that does not hear from a majority cannot commit. Its step-down frees its clients, and lets
+    // others, which may hear it and not each other, elect one that can (partial mesh).
     if (electionTimeoutOver && this.#host.options.checkQuorum && !this.#quorumActive()) return false;
     if (this.#transferee !== NONE && ++this.#transferTicks >= this.#host.options.electionTicks) {
-      // The target may be gone; refusing proposals for longer would cost more than the transfer is worth.
+      // The target may be gone. Refusing proposals for longer would cost more than the transfer is worth.
       this.#abortTransfer();
     }
     for (const progress of this.#progress.values()) this.#watchSnapshot(progress);
@@ -113,8 +112,8 @@ export class LeaderTerm {
     return active >= majority(voters.length);
   }
 
-  /** Whether `id` has answered within the last election timeout. */
-  #inContact(id: NodeId): boolean {
+  /** Whether `id` has answered within the last election timeout, to the tick: see node/contacts.ts. */
+  #answers(id: NodeId): boolean {
     if (id === this.#id) return true;
     const heardAtTick = this.#progress.get(id)?.heardAtTick ?? -Infinity;
     return this.#ticks - heardAtTick < this.#host.options.electionTicks;
@@ -122,15 +121,13 @@ export class LeaderTerm {
 
   // --- proposals ---
 
-  /**
-   * The empty entry that every leader appends first: with its commit all earlier entries are committed too.
-   */
+  /** Appends the empty entry with which every leader begins: its commit commits all earlier entries. */
   appendNoop(): void {
     this.#appendOwn([{ kind: "normal", data: EMPTY_BYTES }]);
   }
 
   propose(commands: readonly Uint8Array[]): Proposal {
-    // A target that never gets to the end of a growing log would never be told to take over.
+    // A target that never reaches the end of a growing log would never be told to take over.
     if (this.#transferee !== NONE) return dropped("transferPending");
     const appended = this.#appendOwn(commands.map((data) => ({ kind: "normal", data })));
     if (!appended) return dropped("tooMuchUncommitted");
@@ -144,7 +141,7 @@ export class LeaderTerm {
     // Without this barrier two leaders of different terms can each have one uncommitted change to the same
     // configuration, and majorities of the two results need not overlap (errata of thesis 4.1).
     if (!this.hasOwnTermCommit) return dropped("noOwnTermCommit");
-    // Two changes in flight may differ by two servers from what a majority still uses.
+    // Two changes in flight may differ by two servers from the configuration that a majority still uses.
     if (this.#log.configurationIndex > this.#log.committed) return dropped("configPending");
     const next = changeConfiguration(this.#configuration, change);
     if (typeof next === "string") return dropped(next);
@@ -153,46 +150,47 @@ export class LeaderTerm {
     if (!this.#appendOwn([{ kind: "config", data: encodeConfiguration(next) }])) {
       return dropped("tooMuchUncommitted");
     }
-    // A new server's log is unknown: probe from the entry that made it one.
+    // A new server's log is unknown: probe from the entry that added the server.
     this.#followConfiguration(this.#log.lastIndex);
     this.broadcastAppend();
     return { kind: "appended", index: this.#log.lastIndex, term: this.#host.term };
   }
 
   /**
-   * Whoever is counted on after a change has completed a write within one election timeout. Answers to
-   * heartbeats need no disk: with members that only talk, a smaller group would commit nothing, a member that
-   * is promoted would be one more to wait for, and should they come back empty, nobody could be elected.
+   * Why a change is refused, or null. Members that count after it must have completed a write within one
+   * election timeout, as answers to heartbeats need no disk. With members that only talk, a smaller group
+   * would commit nothing, and a promoted one would be waited for. If they came back empty, nobody could be
+   * elected.
    */
   #refusalOf(change: ConfigChange, next: Configuration): DropReason | null {
     if (change.kind === "addLearner") return null;
-    // A leader outside of its configuration would have to count majorities that it is no part of.
+    // A leader outside its configuration would have to count majorities to which it does not belong.
     if (change.id === this.#id) return "removesLeader";
     const promoted = change.kind === "promote" ? change.id : NONE;
     if (promoted !== NONE) {
       const missing = this.#log.lastIndex - (this.#progress.get(promoted)?.match ?? 0);
-      if (!this.#inContact(promoted) || missing > CAUGHT_UP_ENTRIES) return "notCaughtUp";
+      if (!this.#answers(promoted) || missing > CAUGHT_UP_ENTRIES) return "notCaughtUp";
       if (this.#diskHangs(promoted)) return "diskHangs";
     }
     const needed = majority(next.voters.length);
     const enough = (ids: readonly NodeId[]) =>
       ids.length >= needed && (promoted === NONE || ids.includes(promoted));
     if (enough(next.voters.filter((id) => this.#writes(id)))) return null;
-    const hopeful = next.voters.filter((id) => this.#inContact(id) && !this.#diskHangs(id));
+    const hopeful = next.voters.filter((id) => this.#answers(id) && !this.#diskHangs(id));
     if (!enough(hopeful)) return "wouldLoseQuorum";
-    // At rest nobody has had anything to write: an entry without a command shows who can.
+    // At rest no member has had anything to write: an entry without a command shows which of them can.
     const idle = hopeful.some((id) => !this.#writes(id) && this.#progress.get(id)?.owesSinceTick === null);
     if (idle && this.#appendOwn([{ kind: "normal", data: EMPTY_BYTES }])) this.broadcastAppend();
     return "writesUnproven";
   }
 
   /**
-   * It is in contact, has made an entry of our term durable within one election timeout, and does not owe one
-   * for half of that: then it is waited for, until it either acknowledges or hangs.
+   * Whether a member is in contact, has made an entry of this term durable within one election timeout, and
+   * owes none for half of that. One that does is waited for, until it acknowledges or hangs.
    */
   #writes(id: NodeId): boolean {
     const progress = this.#progress.get(id);
-    if (progress === undefined || !this.#inContact(id)) return false;
+    if (progress === undefined || !this.#answers(id)) return false;
     const { electionTicks, isBroken } = this.#host.options;
     if (isBroken("count-hung-disks")) return true;
     const { match, wroteAtTick, owesSinceTick } = progress;
@@ -200,20 +198,20 @@ export class LeaderTerm {
       this.#ticks - (owesSinceTick ?? this.#ticks) < electionTicks / 2;
   }
 
-  /** It owes the acknowledgement of a write, and has completed none for an election timeout. */
+  /** Whether a member owes the acknowledgement of a write, and has completed none for a timeout. */
   #diskHangs(id: NodeId): boolean {
     const since = this.#progress.get(id)?.owesSinceTick ?? null;
     return since !== null && this.#ticks - since >= this.#host.options.electionTicks;
   }
 
-  /** Of those in contact, who complete no write: ascending. */
+  /** Members in contact that complete no write, ascending. */
   get hanging(): readonly NodeId[] {
-    return [...this.#progress.keys()].filter((id) => this.#inContact(id) && this.#diskHangs(id));
+    return [...this.#progress.keys()].filter((id) => this.#answers(id) && this.#diskHangs(id));
   }
 
   #appendOwn(commands: readonly { kind: EntryKind; data: Uint8Array }[]): boolean {
     const size = commands.reduce((sum, { data }) => sum + data.length, 0);
-    // The first proposal always fits: one that is too large alone would otherwise never pass.
+    // The first proposal always fits: otherwise one that is too large by itself would never pass.
     const limit = this.#host.options.maxUncommittedBytes;
     if (size > 0 && this.#uncommittedBytes > 0 && this.#uncommittedBytes + size > limit) return false;
     this.#uncommittedBytes += size;
@@ -225,9 +223,8 @@ export class LeaderTerm {
     }));
     this.#log.append(entries);
     for (const progress of this.#progress.values()) progress.mustWrite(this.#log.lastIndex, this.#ticks);
-    // Our own vote for these entries: it returns to us when they are durable here, and is counted only then.
-    // A leader that counted what its disk may yet lose would, with one server, acknowledge writes that
-    // vanish.
+    // The leader's own vote for these entries: it returns when they are durable here, and counts only then. A
+    // leader that counted what its disk may yet lose would, with one server, acknowledge writes that vanish.
     this.#host.send(
       makeMessage({
         type: "appendResponse",
@@ -239,7 +236,7 @@ export class LeaderTerm {
     return true;
   }
 
-  /** Committed entries were applied: they no longer weigh on the uncommitted tail. */
+  /** Takes applied entries off the size of the uncommitted tail. */
   applied(entries: readonly Entry[]): void {
     const bytes = entries.reduce((sum, { data }) => sum + data.length, 0);
     this.#uncommittedBytes = Math.max(0, this.#uncommittedBytes - bytes);
@@ -256,14 +253,14 @@ export class LeaderTerm {
     const context = round === 0 ? EMPTY_BYTES : numberContext(round);
     for (const [id, progress] of this.#progress) {
       if (id === this.#id) continue;
-      // Beyond its match the member's log may differ from ours: it must not commit there.
+      // Beyond its match the member's log may differ from the leader's: it must not commit there.
       const commit = Math.min(progress.match, this.#log.committed);
       this.#host.send(makeMessage({ type: "heartbeat", from: this.#id, to: id, commit, context }));
       progress.sentCommit(commit);
     }
   }
 
-  /** False when nothing was sent: paused, or `evenEmpty` is false and there is nothing new. */
+  /** False when nothing was sent: it is paused, or `evenEmpty` is false and there is nothing new. */
   #sendAppend(to: NodeId, evenEmpty: boolean): boolean {
     const progress = this.#progress.get(to);
     if (progress === undefined || progress.isPaused) return false;
@@ -284,7 +281,7 @@ export class LeaderTerm {
   }
 
   #sendSnapshot(to: NodeId, progress: Progress): boolean {
-    // It may be large: not to those who would not take it anyway.
+    // A snapshot may be large: none goes to a member that would not take it anyway.
     if (!progress.recentActive) return false;
     const { snapshot } = this.#log;
     assert(snapshot !== null, "entries are compacted but there is no snapshot of them");
@@ -293,9 +290,7 @@ export class LeaderTerm {
     return true;
   }
 
-  /**
-   * A transport need not notice that a snapshot was lost: without an answer it is sent again, after a while.
-   */
+  /** Sends an unanswered snapshot again, after a while: a transport need not notice its loss. */
   #watchSnapshot(progress: Progress): void {
     if (progress.state !== "snapshot") return;
     if (++progress.snapshotTicks >= SNAPSHOT_PATIENCE * this.#host.options.electionTicks) {
@@ -303,7 +298,7 @@ export class LeaderTerm {
     }
   }
 
-  /** A member's answer, or, from ourselves, the news that our own write is durable. */
+  /** Takes a member's answer, or, from this server itself, the news that its own write is durable. */
   onAppendResponse(message: Message): void {
     const progress = this.#progress.get(message.from);
     if (progress === undefined) return;
@@ -313,8 +308,8 @@ export class LeaderTerm {
   }
 
   #onReject({ from, index, rejectHint, logTerm }: Message, progress: Progress): void {
-    // The member told its last term at or below the rejected one; at all places of ours with later terms the
-    // logs cannot agree, so one probe per term finds the match, however long the differing tails are.
+    // The member named its last term at or below the rejected one. The logs cannot agree where this log has
+    // later terms, so one probe per term finds the match, however long the differing tails are.
     const hint = logTerm > 0 ? this.#log.findConflictByTerm(rejectHint, logTerm).index : rejectHint;
     if (!progress.reject(index, hint)) return;
     if (progress.state === "replicate") progress.becomeProbe();
@@ -328,11 +323,11 @@ export class LeaderTerm {
     );
     const isNews = progress.acknowledge(index);
     if (isNews) progress.wrote(this.#log.lastIndex, this.#ticks);
-    // A probe that finds the match where it was assumed is no news, but it ends the probing.
+    // A probe that finds the match where it was assumed brings no news, but ends the probing.
     if (!isNews && !(index === progress.match && progress.state === "probe")) return;
     if (progress.state === "probe") progress.becomeReplicate();
     else if (progress.state === "snapshot" && progress.match + 1 >= this.#log.firstIndex) {
-      // Whatever snapshot it got: from here on our log can carry it.
+      // Whichever snapshot the member got, this log can serve it from here on.
       progress.becomeProbe();
       progress.becomeReplicate();
     }
@@ -340,7 +335,7 @@ export class LeaderTerm {
       this.#beginReads();
       this.broadcastAppend();
     } else if (from !== this.#id && progress.canLearnCommit(this.#log.committed)) {
-      // It acknowledged before it knew of the commit: tell it now rather than at the next heartbeat.
+      // The member acknowledged before it knew of the commit: tell it now rather than at the next heartbeat.
       this.#sendAppend(from, true);
     }
     if (from === this.#id) return;
@@ -354,7 +349,7 @@ export class LeaderTerm {
     const reached = majorityIndex(this.#configuration.voters, (id) => this.#progress.get(id)?.match ?? 0);
     if (reached <= this.#log.committed) return false;
     // An entry of an older term may be on a majority and still be overwritten by a leader that never saw it
-    // (paper, figure 8). It is committed together with the first entry of our own term behind it.
+    // (paper, figure 8). It is committed together with the first entry of this term behind it.
     const ownTerm = this.#log.term(reached) === this.#host.term;
     if (!ownTerm && !this.#host.options.isBroken("commit-old-term")) return false;
     this.#log.commitTo(reached);
@@ -366,7 +361,7 @@ export class LeaderTerm {
     if (progress === undefined) return;
     progress.heard(this.#ticks);
     progress.paused = false;
-    // Also to a member that has everything but is being probed: its answer ends the probing.
+    // A member that has everything but is being probed gets one too: its answer ends the probing.
     if (progress.match < this.#log.lastIndex || progress.state === "probe") {
       this.#sendAppend(message.from, true);
     }
@@ -378,7 +373,7 @@ export class LeaderTerm {
 
   reportUnreachable(id: NodeId): void {
     const progress = this.#progress.get(id);
-    // What was sent ahead is probably lost.
+    // Messages sent ahead are probably lost.
     if (progress?.state === "replicate") progress.becomeProbe();
   }
 
@@ -392,7 +387,7 @@ export class LeaderTerm {
     if (progress?.state !== "snapshot") return;
     if (ok) progress.becomeProbe();
     else progress.snapshotFailed();
-    // After success its own acknowledgement comes first; after a failure a heartbeat's time passes.
+    // After success the member's own acknowledgement comes first; after a failure a heartbeat's time passes.
     progress.paused = true;
   }
 
@@ -406,7 +401,7 @@ export class LeaderTerm {
   }
 
   #beginReads(): void {
-    // Before an entry of our own term is committed our commit index may be behind what an earlier leader told
+    // Before an entry of this term is committed, the commit index may be behind what an earlier leader told
     // its clients. Once TimeoutNow is sent, the next leader may be at work already.
     if (!this.hasOwnTermCommit || this.#timeoutNowSent) return;
     if (!this.#reads.begin(this.#log.committed)) return;
@@ -430,8 +425,7 @@ export class LeaderTerm {
     if (progress === undefined || !this.#configuration.voters.includes(to)) return dropped("notVoter");
     if (to === this.#transferee) return { kind: "started" };
     this.#transferee = to;
-    // Counted apart from the check of the quorum: a caller that keeps asking must not keep that from
-    // happening.
+    // These ticks are not those of the quorum check, which a caller that keeps asking must not hold up.
     this.#transferTicks = 0;
     if (progress.match === this.#log.lastIndex) this.#sendTimeoutNow();
     else this.#sendAppend(to, true);
@@ -439,8 +433,8 @@ export class LeaderTerm {
   }
 
   #sendTimeoutNow(): void {
-    // From here on another leader may exist at any time, elected in spite of our followers' loyalty: what
-    // they have answered so far must not confirm a read any more.
+    // From here on another leader may exist at any time, elected in spite of the followers' loyalty. Their
+    // answers so far must not confirm a read any more.
     this.#reads.invalidate();
     this.#timeoutNowSent = true;
     this.#host.send(makeMessage({ type: "timeoutNow", from: this.#id, to: this.#transferee }));
@@ -454,7 +448,9 @@ export class LeaderTerm {
 
   // --- configuration ---
 
-  /** Keeps what is known of members, forgets those that left, and expects new ones to need `next`. */
+  /**
+   * Keeps the progress of members that stay, forgets those that left; new ones are expected to need `next`.
+   */
   #followConfiguration(next: Index): void {
     const { voters, learners } = this.#configuration;
     const ids = [...voters, ...learners].sort((a, b) => a - b);

@@ -208,7 +208,7 @@ describe("what the disk holds", () => {
     const first = log.offer();
     log.tryAppend({ index: 1, term: 1 }, entriesOf([3, 3], 2), 0);
     const second = log.offer();
-    // The entries of the first write again: their second write is behind that of the others.
+    // These are the entries of the first write again; their second write is behind that of the others.
     log.tryAppend({ index: 1, term: 1 }, entriesOf([4, 4], 2), 0);
     const third = log.offer();
     log.written(first);

@@ -1,7 +1,7 @@
 /**
- * The replicated log as one member sees it: every entry since the compaction point in memory, and how far it
- * is known to be durable, committed and applied. Reads and writes no disk: what must be written is handed out
- * by `offer`, and `written` is told when it is durable.
+ * The replicated log of one member: every entry since the compaction point in memory, and how far the log is
+ * durable, committed and applied. Reads and writes no disk: `offer` hands out what must be written, and
+ * `written` is told when it is durable.
  *
  * Invariants: applied <= applying <= committed <= lastIndex; nothing at or below `committed` is ever
  * replaced; the configuration in force is a function of the entries (see configuration.ts).
@@ -12,14 +12,14 @@ import { decodeConfiguration } from "./configuration.ts";
 import { entryBytes, sumOfEntryBytes } from "./message.ts";
 import type { Configuration, Entry, Index, Snapshot, Term } from "./types.ts";
 
-/** One hand-over to the disk; `written` returns it when everything up to here is durable. */
+/** Mark of one hand-over to the disk; it comes back through `written` when everything up to it is durable. */
 export interface WriteMark {
-  /** Entries up to here were handed over, as far as they have not been replaced since. */
+  /** Last index that was handed over and has not been replaced since. */
   upTo: Index;
   readonly snapshot: Snapshot | null;
 }
 
-/** A place in the log, with term 0 when it is not known. */
+/** Place in the log; term 0 when it is not known. */
 export interface Position {
   readonly index: Index;
   readonly term: Term;
@@ -31,13 +31,13 @@ interface ConfigurationAt {
 }
 
 export class RaftLog {
-  /** The last position that is no longer in memory, and the configuration there. */
+  /** Last position that is no longer in memory, and the configuration there. */
   #base: Position & { readonly configuration: Configuration };
-  /** From #base.index + 1 on, without gaps. */
+  /** Entries from #base.index + 1 on, without gaps. */
   #entries: Entry[];
-  /** The configurations among #entries, ascending. An index over the log, rebuilt with it. */
+  /** Index of the configurations among #entries, ascending; rebuilt with them. */
   #configurations: ConfigurationAt[] = [];
-  /** The newest snapshot, for members that need entries which are gone. */
+  /** Newest snapshot, for members that need entries which are gone. */
   #snapshot: Snapshot | null;
 
   #committed: Index;
@@ -46,11 +46,11 @@ export class RaftLog {
   #applyingBytes = 0;
   #applyPaused = false;
 
-  /** Durable here, and equal to what is in memory. */
+  /** Last index that is durable here, and equal to what is in memory. */
   #stable: Index;
-  /** Handed over to be written. */
+  /** Last index that was handed over to be written. */
   #offered: Index;
-  /** A received snapshot that is not yet written and restored. */
+  /** Received snapshot that is not yet written and restored. */
   #received: Snapshot | null = null;
   #receivedOffered = false;
   #marks: WriteMark[] = [];
@@ -66,8 +66,8 @@ export class RaftLog {
     this.#entries = [];
     this.#committed = this.#base.index;
     this.#append(entries);
-    // The commit index in the hard state is a memory of what was promised: a log that ends before it has lost
-    // entries that the cluster counts on. Going on would help to overwrite them elsewhere.
+    // The commit index in the hard state records what was promised. A log that ends before it has lost
+    // entries that the cluster counts on; going on would help to overwrite them elsewhere.
     assert(
       hardState.commit <= this.lastIndex,
       `the stored log ends at ${this.lastIndex} but ${hardState.commit} was committed`,
@@ -105,7 +105,7 @@ export class RaftLog {
     return this.#snapshot;
   }
 
-  /** The configuration in force: that of the last config entry, committed or not. */
+  /** Configuration in force: that of the last config entry, committed or not. */
   get configuration(): Configuration {
     return this.#configurations.at(-1)?.configuration ?? this.#base.configuration;
   }
@@ -117,19 +117,19 @@ export class RaftLog {
     return this.#configurations.at(-1)?.index ?? 0;
   }
 
-  /** A received snapshot waits to be written and restored. */
+  /** Whether a received snapshot waits to be written and restored. */
   get awaitsSnapshot(): boolean {
     return this.#received !== null;
   }
 
-  /** The configuration that was in force when `index` was the last entry. */
+  /** Configuration that was in force when `index` was the last entry. */
   configurationAt(index: Index): Configuration {
     assert(index >= this.#base.index && index <= this.lastIndex, `no configuration known at ${index}`);
     const found = this.#configurations.findLast((at) => at.index <= index);
     return found?.configuration ?? this.#base.configuration;
   }
 
-  /** The term of the entry at `index`; null when the log does not know it (compacted, or not there). */
+  /** Term of the entry at `index`; null when the log does not know it (compacted, or not there). */
   term(index: Index): Term | null {
     if (index === this.#base.index) return this.#base.term;
     return this.#entries[index - this.#base.index - 1]?.term ?? null;
@@ -142,15 +142,15 @@ export class RaftLog {
     return this.term(index) === term;
   }
 
-  /** Whether a log that ends at `last` holds at least what ours does (paper 5.4.1). */
+  /** Whether a log that ends at `last` holds at least what this one does (paper 5.4.1). */
   isUpToDate(last: Position): boolean {
     return last.term > this.lastTerm || (last.term === this.lastTerm && last.index >= this.lastIndex);
   }
 
   /**
-   * The last place at or below `index` whose term is at most `term`. Terms never decrease along a log, so
-   * another log whose term at `index` is `term` cannot agree with ours anywhere above: whole terms are
-   * skipped at once.
+   * Last place at or below `index` whose term is at most `term`. Terms never decrease along a log, so another
+   * log whose term at `index` is `term` cannot agree with this one anywhere above: whole terms are skipped at
+   * once.
    */
   findConflictByTerm(index: Index, term: Term): Position {
     for (let at = index; at > 0; at--) {
@@ -161,7 +161,7 @@ export class RaftLog {
     return { index: 0, term: 0 };
   }
 
-  /** Entries from `from` on, at least one if there is one, no more than `maxBytes` otherwise. */
+  /** Entries from `from` on: at least one if there is one, otherwise no more than `maxBytes`. */
   slice(from: Index, maxBytes: number, to: Index = this.lastIndex): Entry[] {
     assert(from >= this.firstIndex, `entry ${from} is compacted`);
     const start = from - this.firstIndex;
@@ -184,16 +184,16 @@ export class RaftLog {
 
   /**
    * Takes over entries that follow `previous`. Returns the last index that the sender spoke of, or null when
-   * our log does not hold `previous`.
+   * this log does not hold `previous`.
    */
   tryAppend(previous: Position, entries: readonly Entry[], commit: Index): Index | null {
     if (!this.matches(previous.index, previous.term)) return null;
-    // Only a real conflict truncates: a delayed message may be older and shorter than what we have
-    // acknowledged since, and cutting behind it would take back an acknowledgement that a leader has counted.
+    // Only a real conflict truncates. A delayed message may be older and shorter than what was acknowledged
+    // since; cutting behind it would take back an acknowledgement that a leader has counted.
     const fresh = entries.findIndex((entry) => !this.matches(entry.index, entry.term));
     if (fresh !== -1) this.#append(entries.slice(fresh));
     const lastNew = previous.index + entries.length;
-    // Beyond lastNew our log may still differ from the leader's.
+    // Beyond lastNew this log may still differ from the leader's.
     this.commitTo(Math.min(commit, lastNew));
     return lastNew;
   }
@@ -219,8 +219,8 @@ export class RaftLog {
   }
 
   /**
-   * How far the log can be compacted behind a snapshot at `index` when no more than `keepEntries` entries
-   * before it are kept, and no more than `keepBytes` of them: a few large ones must not fill the disk.
+   * Index up to which the log is compacted behind a snapshot at `index`. At most `keepEntries` entries before
+   * it are kept, and at most `keepBytes` of them: a few large ones must not fill the disk.
    */
   compactionPoint(index: Index, keepEntries: number, keepBytes: number): Index {
     let upTo = index;
@@ -261,7 +261,7 @@ export class RaftLog {
     return this.#receivedOffered ? null : this.#received;
   }
 
-  /** Everything is handed over to be written, in the order of the calls. */
+  /** Hands over everything that is to be written, in the order of the calls. */
   offer(): WriteMark {
     const mark = { upTo: this.lastIndex, snapshot: this.unofferedSnapshot() };
     this.#offered = this.lastIndex;
@@ -270,7 +270,7 @@ export class RaftLog {
     return mark;
   }
 
-  /** What was handed over with `mark` is durable, and its snapshot restored. */
+  /** Notes that what was handed over with `mark` is durable, and its snapshot restored. */
   written(mark: WriteMark): void {
     const oldest = this.#marks.shift();
     assert(oldest === mark, "writes become durable in the order in which they were handed out");
@@ -286,32 +286,33 @@ export class RaftLog {
 
   // --- what the state machine must do ---
 
-  /** Committed entries to apply next. `durableOnly`: none that is not yet durable here. */
+  /** Committed entries to apply next. `durableOnly`: only those that are durable here. */
   nextCommitted(maxBytes: number, durableOnly: boolean): Entry[] {
-    // Entries behind a received snapshot only make sense when that is restored.
+    // Entries behind a received snapshot make sense only when it is restored.
     if (this.awaitsSnapshot || this.#applyPaused) return [];
     const to = this.#appliable(durableOnly);
     if (to <= this.#applying) return [];
     return this.slice(this.#applying + 1, Math.max(0, maxBytes - this.#applyingBytes), to);
   }
 
-  /** Whether nextCommitted would return something; without building it. */
+  /** Whether nextCommitted would return something; builds nothing. */
   hasNextCommitted(durableOnly: boolean): boolean {
     if (this.awaitsSnapshot || this.#applyPaused) return false;
     return this.#appliable(durableOnly) > this.#applying;
   }
 
-  /** `entries`, from nextCommitted, were handed over to be applied. */
+  /** Notes that `entries`, from nextCommitted, were handed over to be applied. */
   acceptCommitted(entries: readonly Entry[], maxBytes: number, durableOnly: boolean): void {
     const last = entries.at(-1);
     if (last === undefined) return;
     this.#applying = last.index;
     this.#applyingBytes += sumOfEntryBytes(entries);
-    // What did not fit waits for an acknowledgement, also when the next entry alone would be small enough.
+    // Entries that did not fit wait for an acknowledgement, even when the next one would be small enough by
+    // itself.
     this.#applyPaused = this.#applyingBytes >= maxBytes || last.index < this.#appliable(durableOnly);
   }
 
-  /** `entries` are applied. */
+  /** Notes that `entries` are applied. */
   appliedEntries(entries: readonly Entry[]): void {
     const last = entries.at(-1);
     if (last === undefined) return;
@@ -358,9 +359,9 @@ export class RaftLog {
   }
 
   /**
-   * Writes on their way hold entries that were replaced after they were handed over. When such a write ends,
-   * it says nothing about the entries that now stand there, even if those are equal again: a later write on
-   * its way may hold the others (ABA).
+   * Limits what pending writes will prove. They hold entries that were replaced after they were handed over.
+   * The end of such a write says nothing about the entries that now stand there, even if those are equal
+   * again: a later pending write may hold the others (ABA).
    */
   #limitMarks(upTo: Index): void {
     for (const mark of this.#marks) mark.upTo = Math.min(mark.upTo, upTo);

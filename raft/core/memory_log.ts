@@ -8,16 +8,16 @@ import { decodeConfiguration } from "./configuration.ts";
 import type { Entry, HardState, Index, NodeId, Snapshot, Term } from "./types.ts";
 
 /**
- * What a server has on its disk, as a value that is written step by step. A RawNode is made from it, and made
- * anew from it after a crash. Throws InvariantError for what would leave a gap.
+ * The contents of a server's disk, written step by step. A RawNode is made from it, and made anew from it
+ * after a crash. Throws InvariantError for a write that would leave a gap.
  */
-export class MemoryLog implements StoredLog {
+export class MemoryStoredLog implements StoredLog {
   #hardState: HardState = { term: 0, vote: 0, commit: 0 };
   #snapshot: Snapshot | null = null;
-  /** From firstIndex on. */
+  /** Entries from firstIndex on. */
   #entries: Entry[] = [];
 
-  /** With what `stored` holds. @default empty */
+  /** Begins with what `stored` holds. @default empty */
   constructor(stored?: StoredLog) {
     if (stored === undefined) return;
     this.#hardState = stored.hardState;
@@ -33,7 +33,7 @@ export class MemoryLog implements StoredLog {
     return this.#snapshot;
   }
 
-  /** Those behind the snapshot. */
+  /** Entries behind the snapshot. */
   get entries(): readonly Entry[] {
     return this.#entries;
   }
@@ -51,15 +51,14 @@ export class MemoryLog implements StoredLog {
   }
 
   /**
-   * The term of the entry at `index`, also of the last one that the snapshot covers; null when it is not
-   * known.
+   * Term of the entry at `index`, also of the last one that the snapshot covers; null when it is not known.
    */
   term(index: Index): Term | null {
     if (index === this.firstIndex - 1) return this.#snapshot?.term ?? 0;
     return this.#entries[index - this.firstIndex]?.term ?? null;
   }
 
-  /** Writes entries in the place of whatever stands at the first one's index and behind it. */
+  /** Writes entries in place of those at the first one's index and behind it. */
   append(entries: readonly Entry[]): void {
     for (const entry of entries) {
       const at = entry.index - this.firstIndex;
@@ -70,13 +69,13 @@ export class MemoryLog implements StoredLog {
     }
   }
 
-  /** A snapshot of the leader replaces the whole log. */
+  /** Replaces the whole log by a snapshot of the leader. */
   applySnapshot(snapshot: Snapshot): void {
     this.#snapshot = snapshot;
     this.#entries = [];
   }
 
-  /** The own snapshot (RawNode.makeSnapshot) stands in for the entries that it covers. */
+  /** Puts this server's own snapshot (RawNode.makeSnapshot) in place of the entries that it covers. */
   compact(snapshot: Snapshot): void {
     assert(this.term(snapshot.index) === snapshot.term, `the stored log does not hold ${snapshot.index}`);
     this.#entries = this.#entries.slice(snapshot.index - this.firstIndex + 1);
@@ -87,7 +86,7 @@ export class MemoryLog implements StoredLog {
     this.#hardState = hardState;
   }
 
-  /** As a log on a disk takes a batch: of a snapshot that it is beyond, nothing changes. */
+  /** Takes a batch as a log on a disk does: a snapshot that the log is beyond changes nothing. */
   apply({ hardState, snapshot, entries }: LogBatch): void {
     if (snapshot !== null && snapshot.index >= this.firstIndex) {
       if (this.term(snapshot.index) === snapshot.term) this.compact(snapshot);
@@ -97,7 +96,7 @@ export class MemoryLog implements StoredLog {
     if (hardState !== null) this.#hardState = hardState;
   }
 
-  /** That the log begins with or holds, by index. */
+  /** Configurations with which the log begins or which it holds, by index. */
   configurations(): { readonly index: Index; readonly voters: readonly NodeId[] }[] {
     const snapshot = this.#snapshot;
     const first = snapshot === null ? [] : [{ index: snapshot.index, voters: snapshot.configuration.voters }];
@@ -108,8 +107,8 @@ export class MemoryLog implements StoredLog {
     ];
   }
 
-  /** Nothing that a member may have promised differs. */
-  equals(other: MemoryLog): boolean {
+  /** Whether both hold the same promises of a member. */
+  equals(other: MemoryStoredLog): boolean {
     const { term, vote } = this.#hardState;
     return term === other.hardState.term && vote === other.hardState.vote &&
       this.#snapshot?.index === other.snapshot?.index && this.#entries.length === other.entries.length &&

@@ -42,7 +42,7 @@ const HEADER_BYTES = 2 + 7 * 8 + 2 + 4;
 const ENTRY_HEADER_BYTES = 8 + 8 + 1 + 4;
 const MAX_CONTEXT_BYTES = 256;
 
-/** Fills what a type does not use. */
+/** Makes a message; fields that its type does not use are filled in. */
 export function makeMessage(fields: Partial<Message> & Pick<Message, "type" | "from" | "to">): Message {
   return {
     term: 0,
@@ -58,7 +58,7 @@ export function makeMessage(fields: Partial<Message> & Pick<Message, "type" | "f
   };
 }
 
-/** What an entry takes in a message; the unit of every limit on sizes. */
+/** Bytes that an entry takes in a message; every limit on sizes counts them. */
 export function entryBytes(entry: Entry): number {
   return ENTRY_HEADER_BYTES + entry.data.length;
 }
@@ -67,9 +67,7 @@ export function sumOfEntryBytes(entries: readonly Entry[]): number {
   return entries.reduce((sum, entry) => sum + entryBytes(entry), 0);
 }
 
-/**
- * The context that marks a campaign by leadership transfer: such votes are granted despite a living leader.
- */
+/** Context that marks a campaign by leadership transfer: such votes are granted despite a living leader. */
 export const TRANSFER_CONTEXT: Uint8Array = new TextEncoder().encode("transfer");
 
 export function isTransferCampaign(message: Message): boolean {
@@ -78,14 +76,14 @@ export function isTransferCampaign(message: Message): boolean {
     context.every((byte, at) => byte === TRANSFER_CONTEXT[at]);
 }
 
-/** A context that is one number: a ReadIndex round, or the target of a transfer. */
+/** Context of one number: a ReadIndex round, or the target of a transfer. */
 export function numberContext(value: number): Uint8Array {
   const writer = new ByteWriter(8);
   writer.count(value);
   return writer.finish();
 }
 
-/** null when the context is not a number. */
+/** The number in a context; null when it holds none. */
 export function contextNumber(context: Uint8Array): number | null {
   if (context.length !== 8) return null;
   const reader = new ByteReader(context);
@@ -118,7 +116,7 @@ export function encodeMessage(message: Message): Uint8Array {
   return writer.finish();
 }
 
-/** What it claims to be, unread; null: no message. */
+/** Type that the bytes claim, without reading the rest; null: no message. */
 export function typeOfMessage(bytes: Uint8Array): MessageType | null {
   return TYPES_BY_CODE.get(bytes[0] ?? 0) ?? null;
 }
@@ -150,7 +148,7 @@ export function decodeMessage(bytes: Uint8Array): Message {
   return message;
 }
 
-/** Proposals and reads ask whoever leads, in whatever term; every other message belongs to a term. */
+/** Whether messages of this type belong to no term: proposals and reads ask the leader of any term. */
 export function isTermless(type: MessageType): boolean {
   return type === "propose" || type === "readIndex";
 }
@@ -194,7 +192,7 @@ function readEntries(reader: ByteReader): Entry[] {
     const index = reader.count();
     const kind = readKind(reader);
     const data = reader.raw(reader.u32());
-    // Once in force, nobody could ever be elected again.
+    // With such a configuration in force, nobody could ever be elected again.
     if (kind === "config" && decodeConfiguration(data).voters.length === 0) {
       throw new DecodeError("a configuration without voters");
     }

@@ -1,31 +1,25 @@
-/** What a RawNode is built from, with its defaults and the relations that must hold between the numbers. */
+/** Options of a RawNode, with their defaults and the relations that must hold between the numbers. */
 import type { StoredLog } from "../node/ports.ts";
 import { assert } from "./assert.ts";
+import { type BrokenRule, type BrokenRules, NOTHING_BROKEN } from "./broken_rules.ts";
 import { makeConfiguration, MAX_NODE_ID } from "./configuration.ts";
 import { seededRandom } from "./seeded_random.ts";
 import type { Configuration, NodeId } from "./types.ts";
 
-/** Short, as scenarios that count ticks expect it. */
+/** Short default, as scenarios that count ticks expect it. */
 export const DEFAULT_ELECTION_TICKS = 3;
 
-/**
- * One safety rule of the core, switched off. Only for simulators, which prove with it that their invariants
- * would see the fault. "commit-old-term": entries of older terms are committed by counting (paper, figure 8).
- * "no-read-quorum": ReadIndex is confirmed without asking anybody.
- */
-export type BrokenRule = "commit-old-term" | "no-read-quorum" | "count-hung-disks";
-
-/** What a RawNode is made from. Ticks are the unit of time; how long one takes is up to the caller. */
+/** Options of a RawNode. Ticks are the unit of time; the caller decides how long one takes. */
 export interface RawNodeConfig {
   readonly id: NodeId;
   /**
-   * What is on its disk: what the log directory held (LogStorage.load), or a MemoryLog. Read at once, never
-   * again.
+   * Contents of the disk: what the log directory held (LogStorage.load), or a MemoryStoredLog. Read once,
+   * when the node is made.
    */
   readonly storage: StoredLog;
   /**
-   * The voters while there is neither snapshot nor config entry; the same list on all members. Empty for a
-   * server that joins a running cluster. @default empty
+   * Voters while there is neither snapshot nor config entry; the same list on all members. Empty for a server
+   * that joins a running cluster. @default empty
    */
   readonly initialVoters?: readonly NodeId[];
   /** Shortest election timeout, and the time in which a leader must have heard from a majority. @default 3 */
@@ -36,36 +30,36 @@ export interface RawNodeConfig {
   readonly heartbeatTicks?: number;
   /** Uniform in [0, 1). @default a sequence that follows from `id`, so that scenarios repeat */
   readonly random?: () => number;
-  /** Append messages on their way to one member. @default 64 */
+  /** Largest number of append messages on their way to one member. @default 64 */
   readonly maxInflight?: number;
   /**
-   * Entries on their way to one member; the message that exceeds it is the last. A member whose disk is slow
-   * has so much more to write than its log may keep. @default 2 MiB
+   * Bytes of entries on their way to one member; the message that exceeds the limit is the last. A member
+   * with a slow disk has so much to write besides what its log may keep. @default 2 MiB
    */
   readonly maxInflightBytes?: number;
-  /** Entries in one append message; one entry may be larger. @default 256 KiB */
+  /** Bytes of entries in one append message; one entry may be larger. @default 256 KiB */
   readonly maxMessageBytes?: number;
-  /** Proposals that are not yet committed; more are refused. @default 4 MiB */
+  /** Bytes of proposals that are not yet committed; more are refused. @default 4 MiB */
   readonly maxUncommittedBytes?: number;
-  /** Entries handed over to be applied and not yet applied; one entry may be larger. @default 1 MiB */
+  /** Bytes of entries handed over and not yet applied; one entry may be larger. @default 1 MiB */
   readonly maxCommittedSizePerReady?: number;
   /**
-   * False: a Ready's entries are durable before its `committed` are applied, so these may contain them.
-   * True: the caller applies `committed` at once, while writes go on; then they are durable here already.
+   * False: a Ready's entries are durable before its `committed` are applied, so `committed` may contain them.
+   * True: the caller applies `committed` at once, while writes go on; so they are durable here already.
    * @default false
    */
   readonly asyncStorage?: boolean;
   /**
-   * False while this server does not know what it once promised (its directory was found empty beside an
-   * existing log): it then grants no vote and never campaigns. @default always true
+   * Whether this server may vote. False while it does not know what it once promised (its directory was found
+   * empty beside an existing log): it then grants no vote and never campaigns. @default always true
    */
   readonly mayVote?: () => boolean;
-  /** For tests of the rules behind it; on in production. @default true */
+  /** Off only in tests of the rules behind it. @default true */
   readonly preVote?: boolean;
-  /** For tests of the rules behind it; on in production. @default true */
+  /** Off only in tests of the rules behind it. @default true */
   readonly checkQuorum?: boolean;
-  /** For simulators only, see BrokenRule; unknown names are ignored. */
-  readonly broken?: ReadonlySet<string>;
+  /** Simulators only. @default none */
+  readonly broken?: BrokenRules;
 }
 
 export interface RaftOptions {
@@ -97,7 +91,7 @@ export function resolveOptions(config: RawNodeConfig): RaftOptions {
   }
   assert(electionTicks > heartbeatTicks, "the election timeout must exceed the heartbeat interval");
   assert(electionTicksMax >= electionTicks, "the longest election timeout is shorter than the shortest");
-  const broken = config.broken;
+  const { broken = NOTHING_BROKEN } = config;
   return {
     id,
     initial: makeConfiguration(config.initialVoters ?? []),
@@ -114,6 +108,6 @@ export function resolveOptions(config: RawNodeConfig): RaftOptions {
     mayVote: config.mayVote ?? (() => true),
     preVote: config.preVote ?? true,
     checkQuorum: config.checkQuorum ?? true,
-    isBroken: (rule) => broken !== undefined && broken.has(rule),
+    isBroken: (rule) => broken.has(rule),
   };
 }

@@ -1,16 +1,16 @@
-/** What the core answers when it is asked for something: done, on its way, or refused with the reason. */
+/** Answers of the core to requests: done, on its way, or refused with the reason. */
 import type { ConfigRefusal } from "./configuration.ts";
 import type { Index, NodeId, Term } from "./types.ts";
 
-/** Why nothing happens. */
+/** Reason for which a request has no effect. */
 export type DropReason =
   /** No leader is known; try again later. */
   | "noLeader"
-  /** Only the leader can do this, and it is another one. */
+  /** Only the leader can do this, and another member leads. */
   | "notLeader"
-  /** Leadership is being handed over: a new entry would keep the target from ever having caught up. */
+  /** Leadership is being handed over: new entries could keep the target from ever catching up. */
   | "transferPending"
-  /** Too much is proposed and not yet committed. */
+  /** Too many bytes are proposed and not yet committed. */
   | "tooMuchUncommitted"
   /** Too many reads wait for their confirmation. */
   | "tooManyReads"
@@ -22,10 +22,11 @@ export type DropReason =
   | "notCaughtUp"
   /** The learner is in contact, and its disk completes no write. */
   | "diskHangs"
-  /** The voters after this change that are in contact, and whose disks do not hang, would be no majority. */
+  /** After this change, the voters that are in contact and whose disks do not hang would be no majority. */
   | "wouldLoseQuorum"
   /**
-   * Not enough of them have written anything within an election timeout; they were given something to write.
+   * Too few of these voters have written anything within an election timeout; they were given something to
+   * write.
    */
   | "writesUnproven"
   /** A leader does not remove itself: transfer leadership first. */
@@ -35,13 +36,15 @@ export type DropReason =
   | "alreadyLeader"
   | ConfigRefusal;
 
-/** Refused, and certainly not done. */
+/** The request is refused, and certainly not done. */
 export interface Dropped {
   readonly kind: "dropped";
   readonly reason: DropReason;
 }
 
-/** "appended": in our log as leader, not yet committed. "forwarded": sent to the leader; may get lost. */
+/**
+ * "appended": in the log of this leader, not yet committed. "forwarded": sent to the leader; may get lost.
+ */
 export type Proposal =
   | { readonly kind: "appended"; readonly index: Index; readonly term: Term }
   | { readonly kind: "forwarded"; readonly to: NodeId }
@@ -50,7 +53,7 @@ export type Proposal =
 /** "pending": a ReadState with this token follows, unless leadership is lost first. */
 export type ReadIndexResult = { readonly kind: "pending"; readonly token: number } | Dropped;
 
-/** "started": by us as leader; "forwarded": sent to the leader; may get lost. */
+/** "started": by this leader. "forwarded": sent to the leader; may get lost. */
 export type TransferResult = { readonly kind: "started" } | { readonly kind: "forwarded" } | Dropped;
 
 export function dropped(reason: DropReason): Dropped {

@@ -1,46 +1,48 @@
 /**
- * What a leader knows of one member's log, and how fast it may send to it.
+ * The leader's knowledge of one member's log, and how fast it may send to that member.
  *
- * probe: the end of the match is unknown; one append message per heartbeat interval looks for it.
- * replicate: entries are sent ahead of acknowledgements, as many messages as the inflight window holds.
- * snapshot: the member needs entries that are gone; nothing is sent until it reports what it has.
+ * probe: the end of the match is unknown; one append message per heartbeat interval looks for it. replicate:
+ * entries are sent ahead of acknowledgements, as many messages as the inflight window holds. snapshot: the
+ * member needs entries that are gone; nothing is sent until it reports what it has.
  *
- * Invariant: match < next. What is acknowledged is never sent again, so a late rejection cannot move us back.
+ * Invariant: match < next. Acknowledged entries are never sent again, so a late rejection cannot move `next`
+ * back.
  */
 import { assert } from "./assert.ts";
 import { Inflights } from "./inflights.ts";
 import type { Index } from "./types.ts";
 
-/**
- * How a leader sends to a member: one message at a time, as many as fit, or a snapshot that is on its way.
- */
+/** State of sending to a member: one message at a time, as many as fit, or a snapshot that is on its way. */
 export type ProgressState = "probe" | "replicate" | "snapshot";
 
 export class Progress {
   state: ProgressState = "probe";
-  /** Highest index known to be durable there and equal to ours. */
+  /** Highest index known to be durable there and equal to the leader's log. */
   match: Index = 0;
   /** Index of the next entry to send. */
   next: Index;
-  /** In "snapshot": the index of the snapshot that is on its way. */
+  /** In "snapshot": index of the snapshot that is on its way. */
   pendingSnapshot: Index = 0;
-  /** Ticks since it was sent. */
+  /** Ticks since the snapshot was sent. */
   snapshotTicks = 0;
-  /** Has answered since the last check of the quorum. */
+  /** Whether the member has answered since the last check of the quorum. */
   recentActive = false;
-  /** The leader's tick at the last answer. */
+  /** Tick of the leader at the member's last answer. */
   heardAtTick = -Infinity;
-  /** The leader's tick at the last acknowledgement of something new: a write that its disk completed. */
+  /**
+   * Tick of the leader at the last acknowledgement of something new, that is of a write that the member's
+   * disk completed.
+   */
   wroteAtTick = -Infinity;
   /**
-   * The leader's tick since when its disk owes the acknowledgement of an entry; null: it has acknowledged the
-   * log's end.
+   * Tick of the leader since which the member's disk owes the acknowledgement of an entry; null: the member
+   * has acknowledged the log's end.
    */
   owesSinceTick: number | null = null;
-  /** One message is out and the next waits for an answer or a heartbeat's answer. */
+  /** Whether one message is out, and the next waits for its answer or for a heartbeat's. */
   paused = false;
   readonly inflights: Inflights;
-  /** The highest commit index that this member was told. */
+  /** Highest commit index that this member was told. */
   #sentCommit: Index = 0;
 
   constructor(next: Index, maxInflight: number, maxInflightBytes: number) {
@@ -53,7 +55,9 @@ export class Progress {
     return this.state === "snapshot" || this.paused;
   }
 
-  /** As many messages are out as may be: only an empty one is sent, which probes for what became of them. */
+  /**
+   * Whether the window is full: only an empty message is sent, which probes for what became of the others.
+   */
   get windowFull(): boolean {
     return this.state === "replicate" && this.inflights.full;
   }
@@ -63,12 +67,12 @@ export class Progress {
     this.heardAtTick = tick;
   }
 
-  /** The log's end is at `lastIndex` now. */
+  /** Notes that the log's end is at `lastIndex` now. */
   mustWrite(lastIndex: Index, tick: number): void {
     if (this.match < lastIndex) this.owesSinceTick ??= tick;
   }
 
-  /** It has acknowledged something new, and the log's end is at `lastIndex`. */
+  /** Notes that the member has acknowledged something new, while the log's end is at `lastIndex`. */
   wrote(lastIndex: Index, tick: number): void {
     this.wroteAtTick = tick;
     this.owesSinceTick = this.match < lastIndex ? tick : null;
@@ -93,13 +97,13 @@ export class Progress {
     this.#sentCommit = index;
   }
 
-  /** The snapshot did not arrive: probe from the match, not from the snapshot's end. */
+  /** Notes that the snapshot did not arrive: probing begins at the match, not at the snapshot's end. */
   snapshotFailed(): void {
     this.pendingSnapshot = 0;
     this.becomeProbe();
   }
 
-  /** An append message with `count` entries from `next` on, of so many bytes, was sent. */
+  /** Notes that an append message with `count` entries from `next` on, `bytes` in size, was sent. */
   sentEntries(count: number, bytes: number): void {
     assert(this.state !== "snapshot", "entries sent while a snapshot is on its way");
     if (this.state === "probe") {
@@ -110,7 +114,7 @@ export class Progress {
       this.next += count;
       this.inflights.add(this.next - 1, bytes);
     }
-    // With a full window each further message is a probe: one per heartbeat. Without any, a window whose
+    // With a full window each further message is a probe, one per heartbeat. Without probes, a window whose
     // messages were all lost would never empty.
     this.paused = this.inflights.full;
   }
@@ -124,7 +128,7 @@ export class Progress {
     return commit > this.#sentCommit && this.#sentCommit < this.next - 1;
   }
 
-  /** `index` is acknowledged. False when that is no news. */
+  /** Notes that `index` is acknowledged. False when that is no news. */
   acknowledge(index: Index): boolean {
     if (index <= this.match) return false;
     this.match = index;
@@ -135,18 +139,19 @@ export class Progress {
   }
 
   /**
-   * The append message that ended before `rejected + 1` did not fit; the logs may agree at `hint`. False when
-   * the rejection is an old one: it speaks of a state that later answers have overtaken.
+   * Notes that the append message for the entries after `rejected` did not fit; the logs may agree at `hint`.
+   * False when the rejection is an old one, about a state that later answers have overtaken.
    */
   reject(rejected: Index, hint: Index): boolean {
-    // What is acknowledged fits. A member that rejects it anew has lost its log; sending again at once would
-    // only be rejected again, as fast as the network allows.
+    // Acknowledged entries fit. A member that rejects them has lost its log; sending again at once would only
+    // be rejected again, as fast as the network allows.
     if (rejected <= this.match) return false;
     if (this.state === "replicate") {
       this.next = this.match + 1;
     } else {
       if (this.next - 1 !== rejected) return false;
-      // Never at or below match: that would probe what is known to be equal, and break match < next.
+      // `next` never goes to match or below: that would probe what is known to be equal, and break match <
+      // next.
       this.next = Math.max(Math.min(rejected, hint + 1), this.match + 1);
       this.paused = false;
     }

@@ -1,16 +1,16 @@
-/** Majorities: what they have stored, and whether they have elected. Pure arithmetic over the voters. */
+/** Majorities: the entries that they have stored, and the elections that they decide. Pure. */
 import type { Index, NodeId } from "./types.ts";
 
 export type VoteResult = "won" | "lost" | "pending";
 
-/** How many of `voters` servers are a majority. */
+/** Number of servers that are a majority of `voters`. */
 export function majority(voters: number): number {
   return Math.floor(voters / 2) + 1;
 }
 
 /**
- * The highest index that a majority has reached; 0 without voters, so that nothing is ever committed by
- * nobody.
+ * Highest index that a majority has reached; 0 without voters, so that an empty configuration commits
+ * nothing.
  */
 export function majorityIndex(voters: readonly NodeId[], reached: (id: NodeId) => Index): Index {
   if (voters.length === 0) return 0;
@@ -18,7 +18,7 @@ export function majorityIndex(voters: readonly NodeId[], reached: (id: NodeId) =
   return descending[majority(voters.length) - 1]!;
 }
 
-/** Votes of servers that are not among the voters do not count; without voters nobody wins. */
+/** Counts votes. Those of servers that are not among the voters do not count; without voters nobody wins. */
 export function tally(voters: readonly NodeId[], votes: ReadonlyMap<NodeId, boolean>): VoteResult {
   const needed = majority(voters.length);
   const granted = voters.filter((id) => votes.get(id) === true).length;

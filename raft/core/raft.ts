@@ -1,13 +1,12 @@
 /**
- * The protocol: terms, elections, and what a follower does. What a leader does is in leader.ts.
+ * The protocol: terms, elections, and the follower's duties. The leader's duties are in leader.ts.
  *
  * Raft as in the paper and thesis of D. Ongaro, with the messages and the behaviour of etcd-io/raft. PreVote
- * (thesis 9.6) and CheckQuorum (6.2, 4.2.3) belong together here: a server that hears from a leader ignores
- * requests for votes, so one that was cut off or removed cannot disturb the others by its term; and a leader
+ * (thesis 9.6) and CheckQuorum (6.2, 4.2.3) belong together. A server that hears from a leader ignores
+ * requests for votes, so a server that was cut off or removed cannot disturb the others by its term. A leader
  * that hears from no majority steps down, so that loyalty to it ends.
  *
- * Pure and synchronous: no clock (ticks are fed), no randomness of its own (injected), no I/O (see
- * raw_node.ts).
+ * Pure and synchronous: no clock (ticks are fed), no randomness of its own (injected), no I/O (raw_node.ts).
  */
 import { assert, assertCount } from "./assert.ts";
 import { ByteReader, ByteWriter, EMPTY_BYTES } from "./bytes.ts";
@@ -37,12 +36,12 @@ import {
 } from "./types.ts";
 
 /**
- * "transfer": the leader told us to take over; no pre-vote, and voters need not wait for the leader's
- * silence.
+ * "transfer": the leader told this server to take over; no pre-vote, and voters need not wait for the
+ * leader's silence.
  */
 type Campaign = "preVote" | "election" | "transfer";
 
-/** Context of a forwarded read: which incarnation of the asker, and its token. */
+/** Size of a forwarded read's context: the asker's incarnation and its token. */
 const READ_CONTEXT_BYTES = 16;
 
 export class Raft implements LeaderHost {
@@ -52,22 +51,22 @@ export class Raft implements LeaderHost {
   #vote: NodeId;
   #leader: NodeId = NONE;
   #role: Role = "follower";
-  /** Not null exactly while we lead. */
+  /** Not null exactly while this server leads. */
   #leadership: LeaderTerm | null = null;
-  /** Answers to the present campaign. */
+  /** Answers to the current campaign. */
   #votes = new Map<NodeId, boolean>();
   /**
-   * Ticks since the leader was last heard or the election began; for a leader, since its quorum was checked.
+   * Ticks since the leader was last heard or the election began; on a leader, since its quorum was checked.
    */
   #electionElapsed = 0;
   #electionTimeout = 0;
 
-  /** For the next Ready. */
+  /** Messages for the next Ready. */
   messages: Message[] = [];
   messagesAfterAppend: Message[] = [];
   readStates: ReadState[] = [];
   #lastToken = 0;
-  /** Tells our own forwarded reads from those of an earlier process with the same id. */
+  /** Distinguishes this process's forwarded reads from those of an earlier process with the same id. */
   readonly #incarnation: number;
 
   constructor(options: RaftOptions, stored: StoredLog) {
@@ -77,7 +76,7 @@ export class Raft implements LeaderHost {
     assertCount(term, "stored term");
     assertCount(vote, "stored vote");
     // A crash between the writes of one Ready may leave its entries without its term. Nobody was told of
-    // either: in the entries' term we have neither voted nor answered.
+    // either: this server has neither voted nor answered in the entries' term.
     this.#term = Math.max(term, this.log.lastTerm);
     this.#vote = this.#term === term ? vote : NONE;
     this.#incarnation = Math.floor(options.random() * 2 ** 48);
@@ -188,7 +187,7 @@ export class Raft implements LeaderHost {
       case "heartbeatResponse":
         return this.#leadership?.onHeartbeatResponse(message);
       case "timeoutNow":
-        // A candidate is on its way already, and a leader has nothing to take over.
+        // A candidate campaigns already, and a leader has nothing to take over.
         if (this.#role === "follower") this.#campaign("transfer");
         return;
       case "transferLeader": {
@@ -210,16 +209,16 @@ export class Raft implements LeaderHost {
     else this.#leadership.read({ from, context });
   }
 
-  /** A message of an older term changes nothing here; above all it resets no timer. */
+  /** Answers a message of an older term. It changes nothing here; above all it resets no timer. */
   #answerStale(message: Message): void {
     const { type, from } = message;
     const { checkQuorum, preVote } = this.options;
     if ((checkQuorum || preVote) && (type === "heartbeat" || type === "append")) {
-      // Our term is ahead of a living leader's: we would ignore it, and it would ignore our campaigns, for
-      // ever. This answer carries our term and makes it step down, so that one election brings us together.
+      // This term is ahead of a living leader's: each would ignore the other, and its campaigns, for ever.
+      // The answer carries the later term and makes the leader step down, so that one election unites them.
       this.send(makeMessage({ type: "appendResponse", from: this.id, to: from }));
     } else if (type === "preVote") {
-      // With mixed terms after a restart, candidates that get no answer would never learn the higher term.
+      // With mixed terms after a restart, candidates without an answer would never learn the higher term.
       this.send(
         makeMessage({
           type: "preVoteResponse",
@@ -232,17 +231,17 @@ export class Raft implements LeaderHost {
     }
   }
 
-  /** A message of a later term. False when it is ignored altogether. */
+  /** Handles a message of a later term. False when the message is ignored altogether. */
   #enterTerm(message: Message): boolean {
     const { type, from, term } = message;
     if (type === "vote" || type === "preVote") {
-      // Whoever hears from a leader neither grants nor moves on: thesis 4.2.3. The target of a transfer is
-      // exempt: its campaign is the leader's own wish.
+      // A server that hears from a leader neither grants nor moves on (thesis 4.2.3). The target of a
+      // transfer is exempt: its campaign is the leader's own wish.
       const inLease = this.options.checkQuorum && this.#leader !== NONE &&
         this.#electionElapsed < this.options.electionTicks;
       if (inLease && !isTransferCampaign(message)) return false;
     }
-    // Pre-votes speak of a term that nobody is in yet.
+    // A pre-vote names a term that nobody is in yet.
     if (type === "preVote" || (type === "preVoteResponse" && !message.reject)) return true;
     const fromLeader = type === "append" || type === "heartbeat" || type === "snapshot";
     this.#becomeFollower(term, fromLeader ? from : NONE);
@@ -260,7 +259,7 @@ export class Raft implements LeaderHost {
     const context = kind === "transfer" ? TRANSFER_CONTEXT : EMPTY_BYTES;
     const { lastIndex: index, lastTerm: logTerm } = this.log;
     for (const to of this.log.configuration.voters) {
-      // Our own vote comes back to us when it is durable, and counts only then.
+      // The candidate's own vote comes back when it is durable, and counts only then.
       const message = to === this.id
         ? makeMessage({ type: `${type}Response`, from: this.id, to, term })
         : makeMessage({ type, from: this.id, to, term, index, logTerm, context });
@@ -268,26 +267,26 @@ export class Raft implements LeaderHost {
     }
   }
 
-  /** Whether an election that we win would be one of our configuration, and we know what we promised. */
+  /** Whether this server votes in its configuration, and knows what it once promised. */
   get #promotable(): boolean {
     return this.log.configuration.voters.includes(this.id) && !this.log.awaitsSnapshot &&
       this.options.mayVote();
   }
 
   #onVoteRequest(message: Message): void {
-    // Whoever does not know what it promised says nothing at all: even a rejection would be an answer in a
-    // term that it may have answered in before.
+    // A server that does not know what it promised says nothing at all: even a rejection would be an answer
+    // in a term in which it may have answered before.
     if (!this.options.mayVote()) return;
     const { type, from, term } = message;
     const isPreVote = type === "preVote";
     if (isPreVote && this.#goesFirst(message)) return;
     const free = this.#vote === from || (this.#vote === NONE && this.#leader === NONE) ||
       (isPreVote && term > this.#term);
-    // Whether we think that we are a voter does not matter: a candidate that asks us may know more than we
-    // do. A log that lacks what ours has must not win, nor even cost the others an election: so pre-votes
-    // look too.
+    // Whether this server believes itself a voter does not matter: the candidate that asks may know more. A
+    // log that lacks what this one has must not win, nor even cost the others an election: so pre-votes
+    // compare the logs too.
     const granted = free && this.log.isUpToDate({ term: message.logTerm, index: message.index });
-    // A granted answer is in the term that was asked for: the asker of a pre-vote is waiting for that one.
+    // A granted answer is in the term that was asked for: the asker of a pre-vote waits for that term.
     const answerTerm = granted ? term : this.#term;
     this.send(
       makeMessage({
@@ -298,17 +297,17 @@ export class Raft implements LeaderHost {
         reject: !granted,
       }),
     );
-    // A pre-vote promises nothing: recording it would take the vote from a real candidate.
+    // A pre-vote promises nothing. Recording it would take the vote from a real candidate.
     if (!granted || isPreVote) return;
     this.#vote = from;
     this.#electionElapsed = 0;
   }
 
   /**
-   * Two that miss the leader at the same moment would grant each other's pre-vote, then each vote for itself,
-   * and nobody would lead for another election timeout. So of two with the same log the lower id gets no
-   * answer from the higher one, which has just asked itself. Only just: should it not win, it must not be in
-   * the other's way for long.
+   * Whether this server's own pre-campaign comes first. Two servers that miss the leader at the same moment
+   * would grant each other's pre-vote, then each vote for itself, and nobody would lead for another election
+   * timeout. So with the same log, the lower id gets no answer from the higher one while that has just begun
+   * to ask. "Just" is short: a higher id that does not win must not be in the other's way for long.
    */
   #goesFirst({ from, index, logTerm }: Message): boolean {
     const { lastIndex, lastTerm } = this.log;
@@ -318,7 +317,7 @@ export class Raft implements LeaderHost {
 
   #onVoteResponse({ type, from, term, reject }: Message): void {
     const isPreVote = type === "preVoteResponse";
-    // Only answers to what we are asking now: a pre-vote is no vote, nor is one for an earlier attempt.
+    // Only answers to the current question count: a pre-vote is no vote, nor is one for an earlier attempt.
     if (this.#role !== (isPreVote ? "preCandidate" : "candidate")) return;
     if (isPreVote && !reject && term !== this.#term + 1) return;
     if (!this.#votes.has(from)) this.#votes.set(from, !reject);
@@ -389,7 +388,7 @@ export class Raft implements LeaderHost {
 
   #onLeaderMessage(message: Message): void {
     const { type, from, term } = message;
-    assert(this.#role !== "leader", `${from} leads in term ${term} as we do`);
+    assert(this.#role !== "leader", `${from} leads in term ${term} as this node does`);
     if (this.#role !== "follower") this.#becomeFollower(term, from);
     assert(
       this.#leader === NONE || this.#leader === from,
@@ -406,17 +405,17 @@ export class Raft implements LeaderHost {
     const { from: to, index, logTerm, entries, commit } = message;
     const answer = { type: "appendResponse", from: this.id, to } as const;
     if (index < this.log.committed) {
-      // An old message. What is committed is equal to the leader's log, so this much is acknowledged.
+      // The message is old. Committed entries are equal to the leader's log, so they are acknowledged.
       this.send(makeMessage({ ...answer, index: this.log.committed }));
       return;
     }
     const lastNew = this.log.tryAppend({ index, term: logTerm }, entries, commit);
     if (lastNew !== null) {
-      // What the message spoke of, not the end of our log: behind that may stand entries of another leader.
+      // The answer names the message's last entry: this log may hold another leader's entries behind it.
       this.send(makeMessage({ ...answer, index: lastNew }));
       return;
     }
-    // The last place where the logs can agree, given that the leader has logTerm at index.
+    // This is the last place where the logs can agree, given that the leader has logTerm at index.
     const hint = this.log.findConflictByTerm(Math.min(index, this.log.lastIndex), logTerm);
     this.send(
       makeMessage({ ...answer, index, reject: true, rejectHint: hint.index, logTerm: hint.term }),
@@ -424,8 +423,8 @@ export class Raft implements LeaderHost {
   }
 
   #onHeartbeat({ from: to, commit, context }: Message): void {
-    // The leader counts on what we once acknowledged. Without our old log we cannot follow it there, and know
-    // it.
+    // The leader counts on what this server once acknowledged. Without its old log this server cannot follow
+    // there, and knows that.
     const reachable = this.options.mayVote() ? commit : Math.min(commit, this.log.lastIndex);
     this.log.commitTo(reachable);
     this.send(makeMessage({ type: "heartbeatResponse", from: this.id, to, context }));
@@ -438,13 +437,14 @@ export class Raft implements LeaderHost {
   }
 
   /**
-   * False when the log goes on without it. A server that is not in its configuration may be added behind it.
+   * Takes a snapshot of the leader. False when the log goes on without it. A server that is not in the
+   * snapshot's configuration may be added behind it.
    */
   #restore(snapshot: NonNullable<Message["snapshot"]>): boolean {
     if (snapshot.index <= this.log.committed) return false;
     if (this.log.matches(snapshot.index, snapshot.term)) {
-      // We hold all that it covers, and perhaps acknowledged entries behind it: only the commit index is
-      // news.
+      // This log holds all that the snapshot covers, and perhaps acknowledged entries behind it: only the
+      // commit index is news.
       this.log.commitTo(snapshot.index);
       return false;
     }
@@ -470,14 +470,14 @@ export class Raft implements LeaderHost {
   #acceptRead(context: Uint8Array, index: number): void {
     if (context.length !== READ_CONTEXT_BYTES) return;
     const reader = new ByteReader(context);
-    // An answer to an earlier process with our id says nothing about a read that we asked for later.
+    // An answer to an earlier process with this id says nothing about a read that was asked for later.
     if (reader.count() !== this.#incarnation) return;
     this.readStates.push({ token: reader.count(), index });
   }
 
   // --- sending ---
 
-  /** Queues a message; responses and votes until what they promise is durable. */
+  /** Queues a message. Responses and votes wait until what they promise is durable. */
   send(message: Message): void {
     const { type } = message;
     const isVote = type === "vote" || type === "voteResponse" || type === "preVote" ||
@@ -486,17 +486,17 @@ export class Raft implements LeaderHost {
     const stamped = isVote || isTermless(type) ? message : { ...message, term: this.#term };
     if (waitsForDisk(type)) this.messagesAfterAppend.push(stamped);
     else {
-      assert(message.to !== this.id, `${type} to ourselves`);
+      assert(message.to !== this.id, `${type} to itself`);
       this.messages.push(stamped);
     }
   }
 }
 
 /**
- * Thesis 3.8: term, vote and entries survive a crash before anybody counts on them. So do they before we ask
- * for votes: a server that forgot its campaign could ask again in the same term, with a log that lost its
- * end, and count the old grants. Rejections could leave earlier, but tell of state that may not be durable
- * either.
+ * Whether messages of this type wait for the disk. Term, vote and entries must survive a crash before anybody
+ * counts on them (thesis 3.8), and before this server asks for votes: a server that forgot its campaign could
+ * ask again in the same term, with a log that lost its end, and count the old grants. Rejections could leave
+ * earlier, but tell of state that may not be durable either.
  */
 function waitsForDisk(type: Message["type"]): boolean {
   return type === "appendResponse" || type === "voteResponse" || type === "preVoteResponse" ||

@@ -41,7 +41,7 @@ describe("pre-vote", () => {
     network.elect(3);
     const { term } = network.node(3);
     network.isolate(3);
-    // Long enough to be loyal to the old leader no more, too short to campaign by themselves.
+    // Long enough to end their loyalty to the old leader, too short for campaigns of their own.
     for (let ticks = 0; ticks < 10; ticks++) for (const id of [1, 2]) network.node(id).tick();
     expect([network.node(1).role, network.node(2).role]).toEqual(["follower", "follower"]);
     network.node(1).campaign();
@@ -256,7 +256,7 @@ describe("votes", () => {
     expect(node.status()).toMatchObject({ term: 1, vote: 0 });
     node.step(message("timeoutNow", 2, { term: 1 }));
     expect(node.role).toBe("follower");
-    // Told how far it had acknowledged, it must not end: it waits to be added anew.
+    // The server learns how far it had acknowledged. It must not end: it waits to be added anew.
     node.step(message("heartbeat", 2, { term: 1, commit: 40 }));
     flush(node);
     expect(node.commit).toBe(0);

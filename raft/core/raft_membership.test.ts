@@ -23,7 +23,7 @@ function tryChange(network: Network, kind: ConfigChange["kind"], id: NodeId): st
   return result.kind === "dropped" ? result.reason : result.kind;
 }
 
-/** Again when the members were at rest, and have shown by now that they can write. */
+/** Asks a second time when the members were at rest, since they have shown by now that they can write. */
 function change(network: Network, kind: ConfigChange["kind"], id: NodeId): string {
   const result = tryChange(network, kind, id);
   return result === "writesUnproven" ? tryChange(network, kind, id) : result;
@@ -126,12 +126,15 @@ describe("removing a server", () => {
 });
 
 describe("a disk that hangs", () => {
-  /** It answers heartbeats, and has nothing durable to acknowledge any more. */
+  /** Hangs a member's disk: it answers heartbeats, and has nothing durable to acknowledge any more. */
   function hang(network: Network, id: NodeId): void {
     network.drop = ({ type, from }) => type === "appendResponse" && from === id;
   }
 
-  /** `id`'s disk hangs after everybody has written everything, and nothing more is written. */
+  /**
+   * Network in which the disk of `id` hangs after all members have written everything, and nothing more is
+   * written.
+   */
   function atRestWith(id: NodeId, network = new Network(THREE)): Network {
     if (!network.node(1).status().ownTermCommitted) network.elect(1);
     network.propose(1, "a");
@@ -264,7 +267,7 @@ describe("safety of changes", () => {
 
   test("B3: whatever of a change got through before the leader died, the others elect somebody", () => {
     for (const kind of ["addLearner", "promote", "remove"] as const) {
-      // Who still got the entry of the change from the leader: every subset of the others.
+      // Every subset of the others may still have got the entry of the change from the leader.
       for (let reached = 0; reached < 8; reached++) {
         const network = new Network(THREE);
         network.elect(1);
@@ -311,7 +314,7 @@ describe("safety of changes", () => {
     const cases = [
       { voters: [1, 2, 3, 4], votes: [3], elected: false },
       { voters: [1, 2, 3, 4], votes: [3, 4], elected: true },
-      // 3 was removed: its vote counts no more, and 1's is needed.
+      // 3 was removed: its vote no longer counts, and 1's is needed.
       { voters: [1, 2], votes: [3], elected: false },
       { voters: [1, 2], votes: [1], elected: true },
     ];

@@ -5,20 +5,20 @@
  * finds faults of the core.
  */
 import { describe, expect, test } from "bun:test";
-import { MemoryLog } from "./memory_log.ts";
+import { MemoryStoredLog } from "./memory_log.ts";
 import { decodeMessage, encodeMessage } from "./message.ts";
 import type { RawNode } from "./raw_node.ts";
 import { seededRandom } from "./seeded_random.ts";
 import { bytesOf, newNode, textOf, writeReady } from "./testing.ts";
 import type { Entry, Index, Message, NodeId, Ready, Term } from "./types.ts";
 
-/** Enough for a second of work; raise it when the protocol is changed. */
+/** Seeds for about a second of work; use more when the protocol is changed. */
 const SEEDS = 40;
 const SPARE: readonly NodeId[] = [6, 7];
 
 interface Server {
   node: RawNode;
-  readonly disk: MemoryLog;
+  readonly disk: MemoryStoredLog;
   /** Readys whose writes are under way. */
   writing: Ready[];
   /** The state machine: everything applied, as text. */
@@ -33,7 +33,7 @@ class World {
   #network: Message[] = [];
   /** One side of a partition. */
   #apart: ReadonlySet<NodeId> = new Set();
-  /** What is known to be true for ever. */
+  /** Leader of each term, which is true for ever. */
   readonly #leaders = new Map<Term, NodeId>();
   readonly #history: string[] = [];
   readonly #reads = new Map<string, Index>();
@@ -45,7 +45,7 @@ class World {
     this.#voters = this.#random() < 0.5 ? [1, 2, 3] : [1, 2, 3, 4, 5];
     this.#asyncStorage = this.#random() < 0.7;
     for (const id of [...this.#voters, ...SPARE]) {
-      const disk = new MemoryLog();
+      const disk = new MemoryStoredLog();
       this.servers.set(id, { node: this.#start(id, disk), disk, writing: [], applied: [] });
     }
   }
@@ -84,7 +84,7 @@ class World {
     }
   }
 
-  /** No more faults: a leader must be found and everybody must get everything. */
+  /** Ends all faults: a leader must be found, and every server must get everything. */
   heal(): void {
     this.#apart = new Set();
     for (let round = 0; round < 400; round++) {
@@ -114,7 +114,7 @@ class World {
     return leaders.sort((a, b) => b.term - a.term)[0];
   }
 
-  #start(id: NodeId, disk: MemoryLog): RawNode {
+  #start(id: NodeId, disk: MemoryStoredLog): RawNode {
     const seed = 1000 * ++this.#incarnations + Math.floor(this.#random() * 1000);
     return newNode(id, SPARE.includes(id) ? [] : this.#voters, {
       storage: disk,
@@ -170,11 +170,11 @@ class World {
     const fate = this.#random();
     if (fate > 0.03) this.#network.splice(at, 1);
     if (fate < 0.93) this.#deliverOne(message);
-    // A long queue is a fault of its own, but not the one that is looked for.
+    // A long queue is a fault of its own, but not the one that this test looks for.
     if (this.#network.length > 300) this.#network.splice(0, 150);
   }
 
-  /** A new partition, or none. */
+  /** Draws a new partition, or none. */
   #partition(): void {
     const ids = this.#random() < 0.6 ? [] : [...this.servers.keys()];
     this.#apart = new Set(ids.filter(() => this.#random() < 0.4));
@@ -185,7 +185,7 @@ class World {
     this.servers.get(message.to)?.node.step(decodeMessage(encodeMessage(message)));
   }
 
-  /** A read must see all that anybody had applied when it was asked for. */
+  /** Asks for a read, which must see all that any server had applied at that moment. */
   #read(id: NodeId, { node }: Server): void {
     const result = node.readIndex();
     if (result.kind === "pending") this.#reads.set(`${id}/${result.token}`, this.#history.length);
@@ -211,7 +211,7 @@ class World {
     node.proposeConfig({ kind: this.#pick(["addLearner", "promote", "promote", "remove"] as const), id });
   }
 
-  /** Of the writes under way, the first ones may have become durable. */
+  /** Crashes a server; the first of its pending writes may have become durable. */
   #crash(id: NodeId, server: Server): void {
     const durable = Math.floor(this.#random() * (server.writing.length + 1));
     for (const ready of server.writing.slice(0, durable)) writeReady(server.disk, ready);

@@ -1,4 +1,4 @@
-/** ReadIndex: a read is confirmed only by a majority that has answered after it was asked for. */
+/** ReadIndex: only a majority that has answered after a read was asked for confirms it. */
 import { describe, expect, test } from "bun:test";
 import { contextNumber } from "./message.ts";
 import {

@@ -3,6 +3,7 @@
  * implementations.
  */
 import { describe, expect, test } from "bun:test";
+import type { BrokenRules } from "./broken_rules.ts";
 import {
   bytesOf,
   entriesOf,
@@ -22,7 +23,7 @@ import type { NodeId, Snapshot, Term } from "./types.ts";
 
 const THREE = [1, 2, 3];
 
-/** A leader to whom both followers have acknowledged everything. */
+/** A leader that both followers have acknowledged everything to. */
 function settledLeader(options: TestOptions = {}): RawNode {
   const node = newNode(1, THREE, options);
   makeLeader(node, [2, 3]);
@@ -97,7 +98,7 @@ describe("acknowledgements", () => {
 
 describe("commit", () => {
   /** Figure 8 of the paper: an entry of term 2 on a majority, while another server holds one of term 3. */
-  function figureEight(broken: ReadonlySet<string>): Network {
+  function figureEight(broken: BrokenRules): Network {
     const network = new Network([1, 2, 3, 4, 5], { ...PAPER, broken }, {
       1: storedTerms([1, 2], { term: 3 }),
       2: storedTerms([1, 2], { term: 2 }),
@@ -180,7 +181,7 @@ describe("commit", () => {
     network.propose(1, "b");
     network.sent.length = 0;
     network.heal();
-    // What server 3 has acknowledged before arrives late; nobody ticks.
+    // An earlier acknowledgement of server 3 arrives late; nobody ticks.
     network.post(message("appendResponse", 3, { term: 1, index: 2 }));
     network.settle();
     expect(network.node(3).commit).toBe(network.node(1).commit);
@@ -200,7 +201,7 @@ describe("commit", () => {
     late.propose(bytesOf("a"));
     flush(late);
     acknowledge(late, 2);
-    // Server 3's window is full: it is not told of the commit, until it acknowledges.
+    // Server 3's window is full: it is told of the commit only after it acknowledges.
     expect(flush(late).map(({ type, to }) => [type, to])).toEqual([["append", 2]]);
     acknowledge(late, 3);
     expect(flush(late).map(({ type, to, commit }) => [type, to, commit])).toEqual([["append", 3, 2]]);

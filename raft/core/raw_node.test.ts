@@ -30,7 +30,7 @@ function acknowledge(node: RawNode, from: number, index = node.lastIndex): void 
 }
 
 describe("durable before the message leaves", () => {
-  test("B7: a vote is asked for only when our own is on disk", () => {
+  test("B7: a vote is asked for only when the candidate's own is on disk", () => {
     const node = newNode(1, THREE, PAPER);
     node.campaign();
     const ready = node.ready();
@@ -40,7 +40,7 @@ describe("durable before the message leaves", () => {
     expect(types(ready.messagesAfterAppend)).toEqual(["vote>2", "vote>3"]);
   });
 
-  test("B7: our own vote counts only when it is on disk", () => {
+  test("B7: a candidate's own vote counts only when it is on disk", () => {
     const node = newNode(1, THREE, PAPER);
     node.campaign();
     const ready = node.ready();

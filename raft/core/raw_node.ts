@@ -1,22 +1,20 @@
 /**
- * The consensus core as an embedding program sees it: a state machine that is fed ticks, messages and
+ * The consensus core as an embedding program sees it: a state machine that takes ticks, messages and
  * requests, and says what to do about them. Shape and meaning are those of etcd-io/raft's RawNode.
  *
- * The contract with the caller
- * ----------------------------
- * After any call, while `hasReady()`: take `ready()` and do what it says:
+ * The contract with the caller ---------------------------- After any call, while `hasReady()`: take
+ * `ready()` and do what it says:
  *
- *  1. `messages` may be sent at once, in order.
- *  2. `snapshot` (if any), `entries` and `hardState` are written in this order, to one log, after everything
+ * 1. `messages` may be sent at once, in order. 2. `snapshot` (if any), `entries` and `hardState` are written
+ * in this order, to one log, after everything
  *     that earlier Readys asked to be written. The first entry may lie at or below the end of the stored log,
  *     which is then truncated before it. A snapshot replaces the whole stored log: what lies behind its index
  *     there belongs to another history. The write must be durable when `mustSync`; otherwise it may be lost
  *     in a crash (only the commit index has changed).
- *  3. When that, and every earlier write, is durable: a `snapshot` is restored into the state machine, then
+ * 3. When that, and every earlier write, is durable: a `snapshot` is restored into the state machine, then
  *     `messagesAfterAppend` are sent. A Ready that has such messages but nothing to write waits for the
  *     earlier writes all the same: they promise what those hold.
- *  4. `committed` is applied in order. Unless `asyncStorage`, only after 3.
- *  5. `advance(ready)`.
+ * 4. `committed` is applied in order. Unless `asyncStorage`, only after 3. 5. `advance(ready)`.
  *
  * Time need not stand still in between: `tick`, `step`, `propose` and further `ready()` calls are welcome
  * while a write is under way, so that a slow disk does not silence the heartbeats. Readys are then finished
@@ -59,18 +57,21 @@ import {
   type Term,
 } from "./types.ts";
 
-/** A Ready whose writes are under way. */
+/** Ready whose writes are under way. */
 interface PendingAppend {
   readonly ready: Ready;
   readonly mark: WriteMark;
-  /** What we answer ourselves once the writes are durable: our vote, and the leader's own acknowledgement. */
+  /**
+   * Answers of this server to itself once the writes are durable: its own vote, and a leader's own
+   * acknowledgement.
+   */
   readonly toSelf: readonly Message[];
 }
 
 /** One server of the protocol, without disk, network, clock and state machine; see the head of this file. */
 export class RawNode {
   readonly #raft: Raft;
-  /** What the last Ready told. */
+  /** State that the last Ready told. */
   #softState: SoftState;
   #hardState: HardState;
   #appends: PendingAppend[] = [];
@@ -95,12 +96,12 @@ export class RawNode {
     return this.#raft.role;
   }
 
-  /** NONE when unknown. */
+  /** Current leader; NONE when unknown. */
   get leader(): NodeId {
     return this.#raft.leader;
   }
 
-  /** While we lead, the voter that we have asked to take over; else NONE. */
+  /** Voter that this leader has asked to take over; NONE otherwise, and while another server leads. */
   get transferee(): NodeId {
     return this.#raft.leadership?.transferee ?? NONE;
   }
@@ -121,12 +122,12 @@ export class RawNode {
     return this.#raft.log.firstIndex;
   }
 
-  /** In force now; the entry that brought it need not be committed. */
+  /** Configuration in force; the entry that brought it need not be committed. */
   get configuration(): Configuration {
     return this.#raft.log.configuration;
   }
 
-  /** The term of an entry in memory; null when it is compacted or not there. */
+  /** Term of an entry in memory; null when it is compacted or not there. */
   entryTerm(index: Index): Term | null {
     return this.#raft.log.term(index);
   }
@@ -137,14 +138,14 @@ export class RawNode {
 
   // --- input ---
 
-  /** One tick of the caller's clock. */
+  /** Advances time by one tick of the caller's clock. */
   tick(): void {
     this.#raft.tick();
   }
 
   /**
-   * A message of another member. The caller has made sure that `from` is who sent it; one that is not for us,
-   * or pretends to be ours, is ignored.
+   * Takes a message of another member. The caller has made sure that `from` sent it. A message that is not
+   * for this server, or claims to come from it, is ignored.
    */
   step(message: Message): void {
     if (message.to !== this.id || message.from === this.id || message.from === NONE) return;
@@ -157,8 +158,8 @@ export class RawNode {
   }
 
   /**
-   * Proposes a command, which must not be modified afterwards. A follower forwards to the leader; whether it
-   * gets there is then unknown.
+   * Proposes a command, which must not be modified afterwards. A follower forwards it to the leader; whether
+   * it gets there is then unknown.
    */
   propose(command: Uint8Array): Proposal {
     return this.#raft.propose(command);
@@ -187,25 +188,25 @@ export class RawNode {
     return this.#raft.transferLeader(to);
   }
 
-  /** Messages to `id` are probably lost. */
+  /** Tells that messages to `id` are probably lost. */
   reportUnreachable(id: NodeId): void {
     this.#raft.leadership?.reportUnreachable(id);
   }
 
   /**
-   * A snapshot message to `id` has arrived, or is lost (not sent, connection broken). Without a report its
-   * answer is waited for, ten election timeouts at most.
+   * Tells that a snapshot message to `id` has arrived, or is lost (not sent, connection broken). Without a
+   * report the core waits for the answer, ten election timeouts at most.
    */
   reportSnapshot(id: NodeId, ok: boolean): void {
     this.#raft.leadership?.reportSnapshot(id, ok);
   }
 
-  /** A part of the snapshot for `id` has arrived: the rest is waited for as long again. */
+  /** Tells that a part of the snapshot for `id` has arrived: the core waits for the rest as long again. */
   reportSnapshotProgress(id: NodeId): void {
     this.#raft.leadership?.reportSnapshotProgress(id);
   }
 
-  /** Replaces the drawn election timeout until the next one is drawn. For tests. */
+  /** Replaces the drawn election timeout until the next one is drawn. Tests only. */
   setRandomizedElectionTimeout(ticks: number): void {
     this.#raft.electionTimeout = ticks;
   }
@@ -220,7 +221,10 @@ export class RawNode {
       !sameSoftState(this.#softState, this.#currentSoftState());
   }
 
-  /** What is to be done since the last call. Each Ready must be carried out and advanced, in order. */
+  /**
+   * Returns the work that has arisen since the last call. Each Ready must be carried out and advanced, in
+   * order.
+   */
   ready(): Ready {
     const raft = this.#raft;
     const { log } = raft;
@@ -255,13 +259,13 @@ export class RawNode {
     return ready;
   }
 
-  /** `ready` is carried out: its writes are durable, its messages sent, its entries applied. */
+  /** Tells that `ready` is carried out: its writes are durable, its messages sent, its entries applied. */
   advance(ready: Ready): void {
     this.advanceAppend(ready);
     this.advanceApply(ready);
   }
 
-  /** The writes of `ready` are durable and its snapshot is restored. */
+  /** Tells that the writes of `ready` are durable and its snapshot is restored. */
   advanceAppend(ready: Ready): void {
     const oldest = this.#appends.shift();
     assert(oldest?.ready === ready, "Readys are advanced once, in the order in which they were taken");
@@ -269,7 +273,7 @@ export class RawNode {
     for (const message of oldest.toSelf) this.#raft.step(message);
   }
 
-  /** The committed entries of `ready` are applied; nothing happens when there are none. */
+  /** Tells that the committed entries of `ready` are applied; nothing happens when there are none. */
   advanceApply(ready: Ready): void {
     if (ready.committed.length === 0) return;
     assert(this.#applies.shift() === ready, "committed entries are applied once, and in order");
@@ -289,14 +293,16 @@ export class RawNode {
   }
 
   /**
-   * `snapshot` is durable and serves members that need what it covers. Entries up to `upTo` are forgotten;
-   * those kept behind it spare a member that was away for a moment the whole snapshot.
+   * Forgets entries up to `upTo`. `snapshot` is durable and serves members that need what it covers. Entries
+   * that are kept behind it spare a member that was away for a moment the whole snapshot.
    */
   compact(snapshot: Snapshot, upTo: Index = snapshot.index): void {
     this.#raft.log.compact(snapshot, upTo);
   }
 
-  /** For `compact`: what to keep before a snapshot at `index`, at most so many entries and bytes. */
+  /**
+   * Computes `upTo` for `compact`: at most so many entries and bytes are kept before a snapshot at `index`.
+   */
   compactionPoint(index: Index, keepEntries: number, keepBytes: number): Index {
     return this.#raft.log.compactionPoint(index, keepEntries, keepBytes);
   }

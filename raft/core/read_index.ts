@@ -1,19 +1,18 @@
 /**
- * Reads that a leader has promised to confirm (thesis 6.4): each waits until a majority has answered a round
+ * Reads that a leader has promised to confirm (thesis 6.4). Each waits until a majority has answered a round
  * of heartbeats that began after the read was asked for.
  *
- * Rounds are numbered by the leader and never reused in its term. A heartbeat carries the newest round, and
- * its answer means "answered up to N". The asker's own token never travels in heartbeats: were it reused by a
- * retry, late answers to the first try would confirm the second one, on a leader that has been deposed in
- * between.
+ * The leader numbers the rounds and reuses none in its term. A heartbeat carries the newest round, and its
+ * answer means "answered up to N". The asker's own token never travels in heartbeats: if a retry reused it,
+ * late answers to the first try would confirm the second one, on a leader that has been deposed in between.
  */
 import { majorityIndex } from "./quorum.ts";
 import type { Index, NodeId } from "./types.ts";
 
 export interface ReadRequest {
-  /** Who asked; this node's own id for its own reads. */
+  /** Member that asked; this node's own id for its own reads. */
   readonly from: NodeId;
-  /** The asker's mark, returned to it as it is. */
+  /** Mark of the asker, returned to it unchanged. */
   readonly context: Uint8Array;
 }
 
@@ -30,7 +29,7 @@ export interface ConfirmedRead {
 
 export class ReadIndexQueue {
   #held: ReadRequest[] = [];
-  /** Ascending rounds. */
+  /** Waiting reads, by ascending rounds. */
   #pending: PendingRead[] = [];
   #lastRound = 0;
   readonly #answered = new Map<NodeId, number>();
@@ -39,17 +38,17 @@ export class ReadIndexQueue {
     return this.#held.length + this.#pending.length;
   }
 
-  /** The round that heartbeats carry; 0 when nobody waits. */
+  /** Round that heartbeats carry; 0 when no read waits. */
   get round(): number {
     return this.#pending.at(-1)?.round ?? 0;
   }
 
-  /** Waits until `begin`: while the commit index or the leadership cannot be relied on. */
+  /** Holds a read until `begin`, while the commit index or the leadership cannot be relied on. */
   hold(request: ReadRequest): void {
     this.#held.push(request);
   }
 
-  /** Starts a round for all that is held, to be confirmed at `index`. False when nothing is held. */
+  /** Starts a round for all held reads, to be confirmed at `index`. False when none is held. */
   begin(index: Index): boolean {
     if (this.#held.length === 0) return false;
     const round = ++this.#lastRound;
@@ -58,13 +57,13 @@ export class ReadIndexQueue {
     return true;
   }
 
-  /** Answers given so far confirm nothing any more; what waits is held until a new round begins. */
+  /** Voids the answers given so far; waiting reads are held until a new round begins. */
   invalidate(): void {
     this.#held = [...this.#pending.map(({ request }) => request), ...this.#held];
     this.#pending = [];
   }
 
-  /** `from` has answered a heartbeat with `round`. */
+  /** Notes that `from` has answered a heartbeat with `round`. */
   answered(from: NodeId, round: number): void {
     if (round > this.#lastRound) return;
     this.#answered.set(from, Math.max(this.#answered.get(from) ?? 0, round));
@@ -73,7 +72,7 @@ export class ReadIndexQueue {
   /**
    * Takes out the reads that a majority of `voters`, `self` included if it is one, has confirmed. Rounds
    * ascend, so the newest round that a majority has answered confirms all before it: the cost does not grow
-   * with what waits.
+   * with the number of waiting reads.
    */
   takeConfirmed(voters: readonly NodeId[], self: NodeId): ConfirmedRead[] {
     const confirmed = majorityIndex(voters, (id) => id === self ? Infinity : this.#answered.get(id) ?? 0);
@@ -81,7 +80,7 @@ export class ReadIndexQueue {
     return this.#pending.splice(0, waits < 0 ? this.#pending.length : waits);
   }
 
-  /** Takes out everything without any round: what a broken leader would do. */
+  /** Takes out all reads without any round, as a broken leader would. */
   takeUnconfirmed(): ConfirmedRead[] {
     const taken = this.#pending;
     this.#pending = [];

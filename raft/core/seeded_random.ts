@@ -1,4 +1,4 @@
-/** Equal numbers in [0, 1) for equal seeds; neighbouring seeds are not alike (a counter, mixed). */
+/** Draws numbers in [0, 1), the same for equal seeds; neighbouring seeds are not alike (a counter, mixed). */
 export function seededRandom(seed: number): () => number {
   let counter = Math.imul(seed, 0x9e3779b1);
   return () => {

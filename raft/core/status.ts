@@ -1,24 +1,27 @@
-/** A picture of one server for people, tests and the embedding program's decisions. */
+/** State of one server for people, tests and the embedding program's decisions. */
 import type { ProgressState } from "./progress.ts";
 import type { Raft } from "./raft.ts";
 import type { Configuration, Index, NodeId, Role, Term } from "./types.ts";
 
-/** What a leader knows of one member. For the leader itself: its own durable log. */
+/** The leader's knowledge of one member. For the leader itself: its own durable log. */
 export interface MemberProgress {
   readonly id: NodeId;
   readonly voter: boolean;
   readonly state: ProgressState;
   readonly match: Index;
   readonly next: Index;
-  /** Has answered since the last check of the quorum (at most one election timeout ago). */
+  /** The member has answered since the last check of the quorum (at most one election timeout ago). */
   readonly recentActive: boolean;
-  /** In contact, and its disk has completed no write for an election timeout, though it owes one. */
+  /**
+   * The member is in contact, and its disk has completed no write for an election timeout, though it owes
+   * one.
+   */
   readonly diskHangs: boolean;
   readonly paused: boolean;
   readonly inflight: number;
 }
 
-/** What one server knows of itself, and as leader of the others. */
+/** Knowledge of one server about itself and, while it leads, about the others. */
 export interface RawNodeStatus {
   readonly id: NodeId;
   readonly term: Term;
@@ -27,22 +30,22 @@ export interface RawNodeStatus {
   readonly leader: NodeId;
   readonly commit: Index;
   readonly applied: Index;
-  /** Durable here. */
+  /** Last index that is durable here. */
   readonly stable: Index;
   readonly firstIndex: Index;
   readonly lastIndex: Index;
   readonly lastTerm: Term;
-  /** Of the newest snapshot; 0 without one. */
+  /** Index of the newest snapshot; 0 without one. */
   readonly snapshotIndex: Index;
   readonly configuration: Configuration;
-  /** The entry that brought the configuration is not committed yet. */
+  /** Whether the entry that brought the configuration is not committed yet. */
   readonly configurationPending: boolean;
-  /** Leading, and an entry of our own term is committed. */
+  /** Whether this server leads, and an entry of its own term is committed. */
   readonly ownTermCommitted: boolean;
-  /** Leadership is being handed to this voter; NONE otherwise. */
+  /** Voter to which leadership is being handed over; NONE otherwise. */
   readonly transferee: NodeId;
   readonly electionTimeout: number;
-  /** Ascending ids; empty unless leading. */
+  /** Progress of the members by ascending id; empty unless this server leads. */
   readonly progress: readonly MemberProgress[];
 }
 

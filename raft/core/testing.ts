@@ -1,11 +1,11 @@
 /**
- * For the core's own tests: single nodes with a disk that keeps what was made durable, and a network of such
- * nodes that delivers messages when told to. Every message passes the codec on its way. Not part of the
+ * Tools for the core's own tests: single nodes with a disk that keeps what was made durable, and a network of
+ * such nodes that delivers messages when told to. Every message passes the codec on its way. Not part of the
  * product.
  */
 import type { StoredLog } from "../node/ports.ts";
 import { assert } from "./assert.ts";
-import { MemoryLog } from "./memory_log.ts";
+import { MemoryStoredLog } from "./memory_log.ts";
 import { decodeMessage, encodeMessage, makeMessage } from "./message.ts";
 import type { RawNodeConfig } from "./options.ts";
 import { RawNode } from "./raw_node.ts";
@@ -24,7 +24,7 @@ import type {
 
 export type TestOptions = Partial<Omit<RawNodeConfig, "id" | "initialVoters">>;
 
-/** Without PreVote and CheckQuorum: Raft as in the paper. */
+/** Raft as in the paper, without PreVote and CheckQuorum. */
 export const PAPER: TestOptions = { preVote: false, checkQuorum: false };
 
 export function storedLog(parts: Partial<StoredLog> = {}): StoredLog {
@@ -42,7 +42,7 @@ export function entriesOf(terms: readonly Term[], first: Index = 1): Entry[] {
   }));
 }
 
-/** What a log directory holds with entries of these terms. */
+/** Contents of a log directory with entries of these terms. */
 export function storedTerms(terms: readonly Term[], hardState: Partial<HardState> = {}): StoredLog {
   const stored = storedLog({ entries: entriesOf(terms) });
   return { ...stored, hardState: { ...stored.hardState, ...hardState } };
@@ -66,7 +66,7 @@ export function newNode(id: NodeId, voters: readonly NodeId[], options: TestOpti
   });
 }
 
-/** Carries out everything the node asks for, at once; returns the messages it sent. */
+/** Carries out at once everything the node asks for; returns the messages it sent. */
 export function flush(node: RawNode, visit: (ready: Ready) => void = () => {}): Message[] {
   const sent: Message[] = [];
   while (node.hasReady()) {
@@ -98,7 +98,7 @@ export function makeLeader(node: RawNode, granting: readonly NodeId[]): void {
 }
 
 /** Writes what a Ready asks for. */
-export function writeReady(disk: MemoryLog, { hardState, snapshot, entries }: Ready): void {
+export function writeReady(disk: MemoryStoredLog, { hardState, snapshot, entries }: Ready): void {
   if (snapshot !== null) disk.applySnapshot(snapshot);
   disk.append(entries);
   if (hardState !== null) disk.setHardState(hardState);
@@ -106,22 +106,22 @@ export function writeReady(disk: MemoryLog, { hardState, snapshot, entries }: Re
 
 export class Member {
   readonly id: NodeId;
-  readonly disk: MemoryLog;
+  readonly disk: MemoryStoredLog;
   readonly readStates: ReadState[] = [];
-  /** The state machine: the commands applied so far. */
+  /** State machine: the commands applied so far. */
   commands: string[] = [];
   node: RawNode;
   readonly #create: (storage: StoredLog) => RawNode;
 
   constructor(id: NodeId, stored: StoredLog, create: (storage: StoredLog) => RawNode) {
     this.id = id;
-    this.disk = new MemoryLog(stored);
+    this.disk = new MemoryStoredLog(stored);
     this.#create = create;
     this.node = create(stored);
     this.#restoreState();
   }
 
-  /** Everything that was not durable is lost. */
+  /** Restarts the member: it loses everything that was not durable. */
   restart(): void {
     this.node = this.#create(this.disk);
     this.readStates.length = 0;
@@ -161,7 +161,7 @@ export class Network {
   readonly members = new Map<NodeId, Member>();
   /** Every message that was sent, delivered or not. */
   readonly sent: Message[] = [];
-  /** Messages for which this is true are lost. */
+  /** Decides which messages are lost. */
   drop: (message: Message) => boolean = () => false;
   readonly #voters: readonly NodeId[];
   readonly #options: TestOptions;
@@ -178,7 +178,7 @@ export class Network {
     for (const id of voters) this.add(id, { ...options, storage: stored[id] });
   }
 
-  /** A member of the network; whether also of the cluster is up to the configuration. */
+  /** Adds a server to the network; the configuration decides whether it is a member of the cluster. */
   add(id: NodeId, options: TestOptions = this.#options): Member {
     const create = (storage: StoredLog) => newNode(id, this.#voters, { ...options, storage });
     const member = new Member(id, options.storage ?? storedLog(), create);
@@ -213,7 +213,7 @@ export class Network {
     this.drop = () => false;
   }
 
-  /** Collects what the nodes want to send, and delivers until nobody has anything to say. */
+  /** Collects what the nodes want to send, and delivers until none has anything left to send. */
   settle(): void {
     for (let rounds = 0;; rounds++) {
       assert(rounds < 10_000, "the network does not come to rest");
@@ -224,7 +224,7 @@ export class Network {
     }
   }
 
-  /** Carries out all Readys; the messages wait in the network. */
+  /** Carries out all Readys; their messages wait in the network. */
   collect(): void {
     for (const member of this.members.values()) this.post(...member.flush());
   }
@@ -234,7 +234,7 @@ export class Network {
     this.#queue.push(...messages);
   }
 
-  /** Takes out what waits in the network. */
+  /** Takes the waiting messages out of the network. */
   take(): Message[] {
     const taken = this.#queue;
     this.#queue = [];
@@ -246,7 +246,7 @@ export class Network {
     this.members.get(sent.to)?.node.step(decodeMessage(encodeMessage(sent)));
   }
 
-  /** Ticks everyone, or `ids`, and settles after each tick. */
+  /** Ticks all nodes, or `ids`, and settles after each tick. */
   tick(count: number, ids: Iterable<NodeId> = this.members.keys()): void {
     const ticked = [...ids];
     for (let i = 0; i < count; i++) {
@@ -267,7 +267,7 @@ export class Network {
     this.settle();
   }
 
-  /** Who leads in the highest term; NONE when nobody does. */
+  /** Leader of the highest term; NONE when there is none. */
   leader(): NodeId {
     const leaders = [...this.members.values()].filter(({ node }) => node.role === "leader");
     return leaders.sort((a, b) => b.node.term - a.node.term)[0]?.id ?? 0;

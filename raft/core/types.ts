@@ -5,7 +5,7 @@
  */
 
 /**
- * A raft member's identity for all time: a safe positive integer (at most 2^48). Never reused. 0 means
+ * Identity of a raft member for all time: a safe positive integer (at most 2^48), never reused. 0 means
  * "none".
  */
 export type NodeId = number;
@@ -26,19 +26,21 @@ export interface Entry {
   readonly index: Index;
   readonly kind: EntryKind;
   /**
-   * Opaque command; empty for the no-op that a new leader appends. For "config": an encoded Configuration.
+   * Opaque command; empty in the no-op that a new leader appends. In a "config" entry: an encoded
+   * Configuration.
    */
   readonly data: Uint8Array;
 }
 
-/** Who votes and who only listens. `voters` and `learners` are disjoint and sorted ascending. */
+/** Voters, and learners, which only listen. Both lists are disjoint and sorted in ascending order. */
 export interface Configuration {
   readonly voters: readonly NodeId[];
   readonly learners: readonly NodeId[];
 }
 
 /**
- * What must survive a crash, beside the entries. `commit` is advisory: recomputed, but checked at recovery.
+ * State that must survive a crash, besides the entries. `commit` is advisory: recomputed, but checked at
+ * recovery.
  */
 export interface HardState {
   readonly term: Term;
@@ -46,16 +48,16 @@ export interface HardState {
   readonly commit: Index;
 }
 
-/** The state machine in place of the entries up to `index`. */
+/** State of the state machine, in place of the entries up to `index`. */
 export interface Snapshot {
   readonly index: Index;
   readonly term: Term;
   readonly configuration: Configuration;
-  /** The state machine at `index`, opaque. */
+  /** State at `index`, opaque. */
   readonly data: Uint8Array;
 }
 
-/** What a message is for; the numbers of the wire are in message.ts. */
+/** Purpose of a message; message.ts has the numbers on the wire. */
 export type MessageType =
   | "preVote"
   | "preVoteResponse"
@@ -91,18 +93,17 @@ export interface Message {
   readonly context: Uint8Array;
 }
 
-/** What a member is in its term; a preCandidate asks whether an election would succeed. */
+/** Role of a member in its term; a preCandidate asks whether an election would succeed. */
 export type Role = "follower" | "preCandidate" | "candidate" | "leader";
 
-/** What a member believes about leadership; not stored. */
+/** A member's belief about leadership; not stored. */
 export interface SoftState {
   readonly leader: NodeId;
   readonly role: Role;
 }
 
 /**
- * A confirmed ReadIndex: everything up to `index` must be applied before the read with this token is
- * answered.
+ * Confirmed ReadIndex: everything up to `index` must be applied before the read with this token is answered.
  */
 export interface ReadState {
   readonly token: number;
@@ -110,9 +111,9 @@ export interface ReadState {
 }
 
 /**
- * What the caller must do, in this order: persist `snapshot`, `entries` (truncating what conflicts) and
- * `hardState`, durably when `mustSync`; `messages` may leave at once, `messagesAfterAppend` only when that is
- * durable; apply `committed` in order; then call `advance`.
+ * Work for the caller, in this order: persist `snapshot`, `entries` (truncating what conflicts) and
+ * `hardState`, durably when `mustSync`; apply `committed` in order; then call `advance`. `messages` may leave
+ * at once, `messagesAfterAppend` only when the writes are durable.
  */
 export interface Ready {
   readonly softState: SoftState | null;

@@ -8,7 +8,7 @@ const clusterId = clusterIdOf("examples", "counter", addresses);
 const members = addresses.map((addr) => ({ id: nodeIdOf(clusterId, addr), name: addr, addr }));
 const [{ id, addr: bindAddr }, ...peers] = members as [typeof members[0], ...typeof members];
 
-/** The state machine: the same commands in the same order on every member. */
+/** State machine: gets the same commands in the same order on every member. */
 const counter = {
   value: 0,
   apply: (command: Uint8Array) => (counter.value += Number(new TextDecoder().decode(command))),

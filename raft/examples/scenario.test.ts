@@ -1,10 +1,8 @@
-/**
- * Scenarios as raft libraries publish them, message by message, played with nothing but what mod.ts exports.
- */
+/** Scenarios that raft libraries publish, message by message, played with the exports of mod.ts alone. */
 import { describe, expect, test } from "bun:test";
 import {
   makeMessage,
-  MemoryLog,
+  MemoryStoredLog,
   type Message,
   type NodeId,
   RawNode,
@@ -16,7 +14,7 @@ import {
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (data: Uint8Array) => new TextDecoder().decode(data);
 
-/** Where a published scenario begins: with a snapshot at index 1 in term 1 that says who votes. */
+/** Beginning of a published scenario: a snapshot at index 1 in term 1 that names the voters. */
 const BEGINNING: Snapshot = {
   index: 1,
   term: 1,
@@ -24,9 +22,9 @@ const BEGINNING: Snapshot = {
   data: bytes("[]"),
 };
 
-/** One server: the core, what is on its disk, and a state machine that remembers its commands. */
+/** A server: the core, the contents of its disk, and a state machine that remembers its commands. */
 class Server {
-  readonly storage = new MemoryLog();
+  readonly storage = new MemoryStoredLog();
   node: RawNode;
   commands: string[] = [];
   readonly #options: Omit<RawNodeConfig, "id" | "storage">;
@@ -46,7 +44,7 @@ class Server {
     this.commands = JSON.parse(text(this.storage.snapshot!.data));
   }
 
-  /** What is written before `messagesAfterAppend` leave. */
+  /** Writes what has to be written before `messagesAfterAppend` leave. */
   write({ snapshot, entries, hardState }: Ready): void {
     if (snapshot !== null) {
       this.storage.applySnapshot(snapshot);
@@ -116,7 +114,7 @@ describe("the protocol alone", () => {
     cluster.stabilize();
     expect(one.node.status()).toMatchObject({ role: "leader", term: 2, commit: 2, ownTermCommitted: true });
 
-    // The no-op of the election stands at 2. An acknowledgement commits, and an empty append tells everybody.
+    // The no-op of the election is at 2. An acknowledgement commits, and an empty append tells the others.
     expect(one.node.propose(bytes("a"))).toEqual({ kind: "appended", index: 3, term: 2 });
     cluster.processReady(1);
     expect(cluster.sent).toEqual(["append 1>2 2 commit 2 entries 1", "append 1>3 2 commit 2 entries 1"]);
@@ -129,7 +127,7 @@ describe("the protocol alone", () => {
       "append 1>3 3 commit 3 entries 0",
     ]);
 
-    // 3 hears nothing, and what it lacks is compacted meanwhile.
+    // 3 hears nothing, and the entries it lacks are compacted meanwhile.
     cluster.network = [];
     one.node.propose(bytes("b"));
     cluster.stabilize([1, 2]);
@@ -170,7 +168,8 @@ describe("the protocol alone", () => {
     leader.tick();
     cluster.processReady(1);
     expect(cluster.sent).toEqual([2, 3].map((to) => `heartbeat 1>${to} 0 commit 2 entries 0`));
-    // Every three ticks it looks who has answered since: the first time those that elected it, then nobody.
+    // Every three ticks the leader looks which servers have answered since: first those that elected it, then
+    // none.
     for (let tick = 1; tick < 6; tick++) leader.tick();
     expect(leader.role).toBe("follower");
   });
@@ -216,7 +215,7 @@ describe("the protocol alone", () => {
     const ready = node.ready();
     expect(ready.messages).toEqual([]);
     expect(ready.messagesAfterAppend).toMatchObject([{ type: "appendResponse", to: 1, index: 2 }]);
-    // Committed by the others meanwhile; not applied here before it is durable here.
+    // The others commit the entry meanwhile; it is not applied here before it is durable here.
     node.step(makeMessage({ type: "heartbeat", from: 1, to: 2, term: 2, commit: 2 }));
     expect(node.ready().committed).toEqual([]);
     storage.append(ready.entries);

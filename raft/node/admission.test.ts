@@ -40,7 +40,7 @@ test("two empty members of three found the cluster, and the third is welcomed wh
   cluster.until("welcomed", () => late.machine.commands.length === 1);
   expect(late.node.status().notVoting).toBeNull();
   expect(late.logged.map(({ event }) => event)).toContain("raft_welcome");
-  // It counts now: with it, the cluster lives on without another one.
+  // The member counts now: with it, the cluster lives on without another one.
   cluster.stop(leader.id);
   const next = cluster.leader();
   expect(next.id).not.toBe(leader.id);
@@ -77,7 +77,7 @@ test("B31: a member whose directory was wiped does not vote, says why, and does 
   expect(wiped.node.status().lastIndex).toBe(0);
   expect(wiped.storage.load().empty).toBe(true);
   expect(leader.node.leadsWithOwnTerm()).toBe(true);
-  // The other two go on; without one of them nobody is elected by the help of the wiped one.
+  // The other two go on. Without one of them, the wiped member helps nobody to be elected.
   cluster.stop(leader.id);
   cluster.clock.advance(10_000);
   expect([...cluster.members.values()].some(({ node }) => node.leadsWithOwnTerm())).toBe(false);
@@ -143,10 +143,10 @@ test("a member that is in a term is no proof that there is no log, though it has
     "a log may exist: waiting for a leader, or until all first members",
   );
   expect(second.storage.load().empty).toBe(true);
-  // All of them have none: an election was tried, and came to nothing.
+  // No member has a log: an election was tried, and came to nothing.
   const third = cluster.start(3);
   cluster.until("founded", () => [second, third].every(({ node }) => node.status().notVoting === null));
-  // Each may have voted in that term before it lost its directory: not a second time.
+  // Each may have voted in that term before it lost its directory: it does not vote a second time.
   expect([second, third].map(({ storage }) => storage.load().hardState)).toContainEqual(
     { term: 7, vote: second.id, commit: 0 },
   );
@@ -157,7 +157,7 @@ function inTerm(term: number): LogBatch {
   return { hardState: { term, vote: 1, commit: 0 }, entries: [], snapshot: null, sync: true };
 }
 
-/** What the running member 1 says to an empty member 2: verdict and term. */
+/** Answer of the running member 1 to an empty member 2: verdict and term. */
 function verdictOf(cluster: TestCluster): string | undefined {
   const answers: (AdmissionMessage | null)[] = [];
   const asking = cluster.network.transport(2);
@@ -242,7 +242,7 @@ test("a founder that was emptied does not found with a member that was added and
   cluster.clock.advance(5000);
   expect(emptied.node.status().notVoting).toContain("waiting for the leader");
   expect(added.node.status()).toMatchObject({ lastIndex: 0, term: 0 });
-  // Nor when that one was welcomed in an earlier life, and has got no further.
+  // Nor when that member was welcomed in an earlier life, and has got no further.
   added.storage.append(inTerm(1), () => {});
   cluster.stop(1);
   cluster.stop(added.id);
@@ -262,7 +262,7 @@ test("a member that was welcomed knows of a log before it has any of it", () => 
   cluster.start(1);
   cluster.leader();
   const late = startHeld(cluster, 2);
-  // From now on it hears of nobody but the emptied one.
+  // From now on it hears only the emptied member.
   cluster.stop(1);
   cluster.isolate(3);
   late.storage.release();
@@ -314,7 +314,7 @@ test("emptied members of a cluster that goes on under another id do not found it
   expect(admission.answer(2, noLog)).toBeNull();
   expect(admission.knowsLog).toBe(true);
   expect(admission.reason).toContain("another cluster answers");
-  // It was another process at that address, and the member itself is there now.
+  // Another process was at that address, and the member itself is there now.
   admission.peer(3, true);
   expect(admission.answer(3, noLog)).toEqual({ kind: "founder", term: 0 });
 });

@@ -1,8 +1,8 @@
-/** What members tell each other about their directories, on the reserved channel. Pure. */
+/** Messages between members about their directories, on the reserved channel. Pure. */
 import { ByteReader, ByteWriter, DecodeError } from "../core/bytes.ts";
 import type { Term } from "../core/types.ts";
 
-/** The channel that RaftNode keeps for itself. */
+/** Channel that RaftNode reserves for admission. */
 export const ADMISSION_CHANNEL = 255;
 
 const HELLO = 1;
@@ -10,18 +10,19 @@ const ANSWER = 2;
 const REMOVED = 3;
 
 /**
- * Answer to a member with an empty directory. "noLog": ours has no entry either. "log": there is one; only
- * the leader decides. "welcome": it is known never to have taken part, or with this very directory.
- * "refused": it took part with another directory, which is lost, and with it what it promised.
+ * Answer to a member with an empty directory. "noLog": the log here has no entry either. "log": there is a
+ * log; only the leader decides. "welcome": the member is known never to have taken part, or only with this
+ * very directory. "refused": it took part with another directory, which is lost together with what it
+ * promised.
  */
 export type Verdict = "noLog" | "log" | "welcome" | "refused";
 const VERDICTS: readonly Verdict[] = ["noLog", "log", "welcome", "refused"];
 
 export type AdmissionMessage =
   /**
-   * Sent when connected, and repeated while `empty`. `instance` tells directories of one member apart;
-   * `version`: the latest commands that the sender knows (see versions.ts). `pieces`: it takes snapshots in
-   * pieces.
+   * Sent when connected, and repeated while `empty`. `instance` distinguishes the directories of one member.
+   * `version`: latest version of commands that the sender knows (see versions.ts). `pieces`: the sender takes
+   * snapshots in pieces.
    */
   | {
     readonly kind: "hello";
@@ -30,9 +31,9 @@ export type AdmissionMessage =
     readonly version: number;
     readonly pieces: boolean;
   }
-  /** `instance` repeats the one that was asked about. */
+  /** `instance` repeats that of the question. */
   | { readonly kind: "answer"; readonly instance: number; readonly verdict: Verdict; readonly term: Term }
-  /** To a member that was removed: it will never be one again. */
+  /** Sent to a node that was removed: it will never be a member again. */
   | { readonly kind: "removed" };
 
 const KINDS: Readonly<Record<AdmissionMessage["kind"], number>> = {
@@ -58,7 +59,7 @@ export function encodeAdmission(clusterId: number, message: AdmissionMessage): U
   return writer.finish();
 }
 
-/** Null for garbage and for messages of another cluster. */
+/** Decodes a message; null for garbage and for messages of another cluster. */
 export function decodeAdmission(clusterId: number, bytes: Uint8Array): AdmissionMessage | null {
   try {
     const reader = new ByteReader(bytes);
@@ -68,7 +69,7 @@ export function decodeAdmission(clusterId: number, bytes: Uint8Array): Admission
     const instance = reader.count();
     if (kind === HELLO) {
       const empty = reader.u8() === 1;
-      // The first members said nothing of versions, and later ones nothing of pieces.
+      // The first programs sent no version, and later ones no pieces.
       const version = reader.remaining === 0 ? 1 : reader.u16();
       const pieces = reader.remaining > 0 && (reader.u8() & 1) === 1;
       return { kind: "hello", instance, empty, version, pieces };

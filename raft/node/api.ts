@@ -1,13 +1,13 @@
 /**
- * What a program that embeds raft sees of a running node. Implemented by RaftNode; simulated worlds use the
- * same class.
+ * The interface of a running node to the program that embeds it. RaftNode implements it; simulated worlds use
+ * the same class.
  */
 import type { Index, NodeId, Role, Term } from "../core/types.ts";
 import type { MemberInfo } from "./raft_options.ts";
 
 /**
- * "applied": committed and applied here, with the state machine's result. "rejected": definitely not done and
- * never will be. "unknown": may or may not happen (timeout, leader lost, restart): read the state before
+ * "applied": committed and applied here, with the state machine's result. "rejected": definitely not done,
+ * now or later. "unknown": may or may not happen (timeout, leader lost, restart): read the state before
  * trying again.
  */
 export type ProposeOutcome =
@@ -25,7 +25,7 @@ export type ReadOutcome =
 
 /** A member to be added. */
 export interface NewMember {
-  /** Where the others reach it: "host:port". */
+  /** Address at which the others reach it: "host:port". */
   readonly addr: string;
   readonly name: string | null;
   /** Whether it becomes a voter when it has caught up. @default true */
@@ -33,8 +33,8 @@ export interface NewMember {
 }
 
 /**
- * "done": committed. "rejected": not done and will not be; `reason` is for people. "unknown": it may still
- * happen: look at the status, and ask again, which does no harm.
+ * "done": committed. "rejected": not done, now or later; `reason` is for people. "unknown": may still happen:
+ * look at the status, and ask again, which does no harm.
  */
 export type MemberOutcome =
   | { readonly kind: "done" }
@@ -42,14 +42,14 @@ export type MemberOutcome =
   | { readonly kind: "unknown"; readonly reason: string };
 
 /**
- * "done": it is a member that does not vote yet. It is to be started with this id, the cluster's id and these
+ * "done": the node is a member that does not vote yet. Start it with this id, the cluster's id and these
  * members (`join`), on an empty directory.
  */
 export type AddOutcome =
   | { readonly kind: "done"; readonly id: NodeId; readonly members: readonly MemberInfo[] }
   | Exclude<MemberOutcome, { readonly kind: "done" }>;
 
-/** What a node knows of a member, itself included. */
+/** A node's knowledge of a member, itself included. */
 export interface PeerStatus {
   readonly id: NodeId;
   readonly name: string | null;
@@ -58,18 +58,20 @@ export interface PeerStatus {
   readonly connected: boolean;
   /** Leader only: highest index known to be replicated there; null otherwise. */
   readonly match: Index | null;
-  /** Leader only: it is in contact, and its disk completes no write (MemberProgress); false elsewhere. */
+  /**
+   * Leader only: the member is in contact, and its disk completes no write (MemberProgress); false elsewhere.
+   */
   readonly diskHangs: boolean;
-  /** ms since the last frame of this peer; null: never. For ourselves 0. */
+  /** ms since the last frame of this peer; null: never. 0 for the node itself. */
   readonly lastContactMs: number | null;
 }
 
-/** A node as it sees itself and the cluster at this moment; cheap to ask for. */
+/** A node's view of itself and the cluster at this moment; cheap to ask for. */
 export interface RaftStatus {
   readonly id: NodeId;
   readonly term: Term;
   readonly role: Role;
-  /** null when unknown. */
+  /** Current leader; null when unknown. */
   readonly leader: NodeId | null;
   readonly commit: Index;
   readonly applied: Index;
@@ -77,23 +79,26 @@ export interface RaftStatus {
   readonly snapshotIndex: Index;
   readonly members: readonly PeerStatus[];
   /**
-   * Voters that may fail, of those now in contact whose disks complete writes, before there is no majority.
+   * Number of voters in contact, with disks that complete writes, that may fail before there is no majority.
    * Leader only; null elsewhere.
    */
   readonly canLose: number | null;
-  /** Why this node does not vote, when it doesn't (empty directory, learner, removed ...); null otherwise. */
+  /** Reason why this node does not vote (empty directory, learner, removed ...); null when it may. */
   readonly notVoting: string | null;
-  /** The latest version of commands that all members know; see `propose`. */
+  /** Latest version of commands that all members know; see `propose`. */
   readonly agreedVersion: number;
   /**
-   * That the disk of the log is full, and what to do; null: it has room. While it is so, others should lead.
+   * Says that the disk of the log is full, and what to do; null: it has room. While it is full, others should
+   * lead.
    */
   readonly shortOfSpace: string | null;
 }
 
-/** What a node tells those who listen, in the order in which it happens. */
+/** Events that a node tells its listeners, in the order in which they happen. */
 export type RaftEvent =
-  /** Role, leader or term changed. `ownTermApplied`: we lead and have applied an entry of our own term. */
+  /**
+   * Role, leader or term changed. `ownTermApplied`: this node leads and has applied an entry of its own term.
+   */
   | {
     readonly kind: "state";
     readonly role: Role;
@@ -110,7 +115,7 @@ export type RaftEvent =
    */
   | { readonly kind: "removed" }
   /**
-   * Storage failed, or the log says what only a later version of this program can read (UpgradeNeededError):
+   * Storage failed, or the log holds what only a later version of this program can read (UpgradeNeededError):
    * the node has stopped for good and the process must end.
    */
   | { readonly kind: "fatal"; readonly error: Error };
@@ -122,9 +127,9 @@ export interface Raft {
   stop(): void;
   /**
    * Proposes a command; a follower forwards it. `done` is called exactly once, after the local apply when it
-   * is "applied". With `onlyInTerm`, it is proposed by this node as the leader of that term or rejected,
-   * never forwarded. `version`, 1 by default: the version that a member must know to apply it
-   * (`commandVersion` in RaftNodeOptions). Rejected unless all members are known to.
+   * is "applied". With `onlyInTerm`, this node proposes it as the leader of that term or rejects it, and
+   * never forwards it. `version`, 1 by default: version of commands that a member must know to apply it
+   * (`commandVersion` in RaftNodeOptions). Rejected unless all members are known to know it.
    */
   propose(
     command: Uint8Array,
@@ -132,9 +137,9 @@ export interface Raft {
     options?: { onlyInTerm?: Term | undefined; timeoutMs?: number; version?: number },
   ): void;
   /**
-   * ReadIndex on this node, which must lead: confirmed when a majority has acknowledged our term after this
-   * call and everything up to the read index has been applied here. Rejected at once when we don't lead or at
-   * loss of leadership.
+   * Asks for a ReadIndex on this node, which must lead. Confirmed when a majority has acknowledged its term
+   * after this call and everything up to the read index has been applied here. Rejected at once when this
+   * node does not lead, and when it loses leadership.
    */
   read(done: (outcome: ReadOutcome) => void): void;
   /**
@@ -142,27 +147,28 @@ export interface Raft {
    */
   transferLeadership(to: NodeId, done: (error: string | null) => void): void;
   /**
-   * Adds a member, on any node: first without a vote; the leader makes it a voter when it has caught up (see
-   * `NewMember.votes`). Its id is random and never used for another one. Takes 15 s at most, as the following
-   * do.
+   * Adds a member, on any node. It begins without a vote; the leader makes it a voter when it has caught up
+   * (see `NewMember.votes`). Its id is random and never given to another one. Takes 15 s at most, as the
+   * following calls do.
    */
   addMember(member: NewMember, done: (outcome: AddOutcome) => void): void;
   /**
-   * Removes a member. When it leads, it hands leadership over first; it stops when it learns of its removal.
+   * Removes a member. A leader hands leadership over first. The removed member stops when it learns of its
+   * removal.
    */
   removeMember(id: NodeId, done: (outcome: MemberOutcome) => void): void;
-  /** Adds `member`, and removes `id` when it has become a voter. `done` tells of the first part. */
+  /** Adds `member`, and removes `id` when `member` has become a voter. `done` tells of the first part. */
   replaceMember(id: NodeId, member: NewMember, done: (outcome: AddOutcome) => void): void;
-  /** Puts what was applied into a snapshot now, on this node. Rejected when there is nothing new for one. */
+  /** Takes a snapshot of the applied state now, on this node. Rejected when there is nothing new for one. */
   takeSnapshot(done: (outcome: MemberOutcome) => void): void;
   /**
-   * Opaque bytes to a member over its connection; dropped when there is none. Channels 1..253. To ourselves:
-   * delivered at once, asynchronously.
+   * Sends opaque bytes to a member over its connection; drops them when there is none. Channels 1..253. Bytes
+   * to this node itself are delivered at once, asynchronously.
    */
   send(to: NodeId, channel: number, bytes: Uint8Array): void;
   onChannel(channel: number, handler: (from: NodeId, bytes: Uint8Array) => void): void;
   onEvent(handler: (event: RaftEvent) => void): void;
-  /** True when we lead and have applied an entry of our own term. */
+  /** True when this node leads and has applied an entry of its own term. */
   leadsWithOwnTerm(): boolean;
   status(): RaftStatus;
 }

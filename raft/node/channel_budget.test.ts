@@ -17,7 +17,7 @@ test("large messages count as several", () => {
   for (let i = 0; i < 100; i++) if (budget.take(1, messagesIn(256 * 1024))) heard++;
   expect(heard).toBe(7);
   expect(budget.take(1, messagesIn(1024 * 1024))).toBe(false);
-  // The largest one that is taken at all.
+  // The largest message that is taken at all.
   expect(new ChannelBudget(() => 0).take(1, messagesIn(1024 * 1024))).toBe(true);
 });
 

@@ -1,26 +1,25 @@
 /**
- * How much a member may say that costs others work. What is beyond it is dropped unread: nothing that is said
- * there has to arrive, and reading it is work for the loop that renews the lease. A member in good order
- * needs a tenth of it. Pure.
+ * Budget of each member for messages that cost others work. Messages beyond it are dropped unread: none of
+ * them has to arrive, and reading is work for the loop that renews the lease. A healthy member needs a tenth
+ * of the budget. Pure.
  *
- * Raft's own replies and appends have no such budget: who sends them, and how often, follows from what was
- * asked of it, a snapshot's pieces and large appends are many bytes, and what they cost is bounded by
- * transport/loop_share.ts, which delays and drops nothing. But some messages cost others far more than to
- * read them, and are sent without being asked for (`costOf`).
+ * Raft's own replies and appends have no such budget. Their senders and their number follow from what was
+ * asked for. A snapshot's pieces and large appends are many bytes; transport/loop_share.ts bounds their cost,
+ * and delays without dropping. But some messages cost others far more than the reading, and are sent without
+ * being asked for (`costOf`).
  */
 import type { Message, MessageType, NodeId } from "../core/types.ts";
 
-/** Messages; one of more than 4 kB counts as several. */
+/** Number of messages; one of more than 4 kB counts as several. */
 const PER_SECOND = 250;
 const BURST = 500;
 const UNIT_BYTES = 4096;
 
 /**
- * What a message of channel 0, `bytes` long, takes from its sender's budget. It is known before the message
- * is read. Null: it is of no known type. A proposal becomes an entry of every log; what is dropped is
- * proposed again, or ends as unknown, as after a lost connection. A read costs a round of heartbeats to all;
- * members of this program forward none. A whole snapshot is parsed before it is believed; a leader sends one
- * when a member needs it.
+ * Cost of a message of channel 0, `bytes` long, known before the message is read. `type` is null for an
+ * unknown one. A proposal becomes an entry of every log; a dropped one is proposed again, or ends as unknown,
+ * as after a lost connection. A read costs a round of heartbeats to all; members of this program forward
+ * none. A whole snapshot is parsed before it is believed; a leader sends one when a member needs it.
  */
 export function costOf(type: MessageType | null, bytes: number): number {
   switch (type) {
@@ -37,16 +36,16 @@ export function costOf(type: MessageType | null, bytes: number): number {
 }
 
 /**
- * What it takes besides, now that it is read. Each entry of a proposal is one for every log, however small it
- * is. The wish that another member lead is a person's, and while the leader carries it out, nothing is
- * proposed or read: for an election timeout, where the other one does not take over.
+ * Further cost of a message, known once it is read. Each entry of a proposal is one for every log, however
+ * small. A person asks for a leadership transfer; while the leader carries it out, nothing is proposed or
+ * read, for an election timeout if the other member does not take over.
  */
 export function costOnceRead({ type, entries }: Message, leads: boolean): number {
   if (type === "propose") return entries.length - 1;
   return type === "transferLeader" && leads ? BURST - BURST / 4 : 0;
 }
 
-/** As how many messages so many bytes count. */
+/** Number of messages that so many bytes count as. */
 export function messagesIn(bytes: number): number {
   return 1 + Math.floor(bytes / UNIT_BYTES);
 }
@@ -60,7 +59,10 @@ export class ChannelBudget {
     this.#now = now;
   }
 
-  /** False: this one is too much. Only members are asked about, so that what is remembered is bounded. */
+  /**
+   * Takes `cost` from the member's budget; false: the message is too much. Called for members only, so the
+   * memory is bounded.
+   */
   take(from: NodeId, cost: number): boolean {
     const nowMs = this.#now();
     const left = this.#left.get(from) ?? { messages: BURST, filledMs: nowMs };

@@ -36,7 +36,7 @@ test("it founds with one that means the same first members, and with no other", 
   expect(search({ "a:1": founding(OWN, "a:1", "b:1", "c:1") })).toEqual({ kind: "found" });
   expect(search({ "a:1": founding(8, "a:1", "b:1") })).toMatchObject({
     kind: "wait",
-    reason: expect.stringContaining("joins it then"),
+    reason: expect.stringContaining("will join it then"),
   });
   expect(search({ "a:1": founding(8, "a:1", "c:1") })).toMatchObject({
     kind: "wait",
@@ -47,7 +47,7 @@ test("it founds with one that means the same first members, and with no other", 
 test("a young search waits for a word of everybody before it founds", () => {
   const young = new ClusterSearch({ founded: OWN, selfAddr: "c:1", partners: ["a:1", "b:1"] });
   young.answered("a:1", founding(OWN, "a:1", "b:1", "c:1"));
-  expect(young.verdict(true)).toEqual({ kind: "wait", reason: "no word of b:1 yet" });
+  expect(young.verdict(true)).toEqual({ kind: "wait", reason: "no answer from b:1 yet" });
   expect(young.verdict(false)).toEqual({ kind: "found" });
   young.failed("b:1", "connection refused");
   expect(young.verdict(true)).toEqual({ kind: "found" });
@@ -97,7 +97,7 @@ test("it waits for a leader, and where two clusters answer", () => {
 test("while nobody answers it says of each why", () => {
   expect(search({ "a:1": "connection refused" })).toEqual({
     kind: "wait",
-    reason: "no other node of raft.partner_addrs says yet whether the cluster exists " +
+    reason: "no other node of raft.partner_addrs has said yet whether the cluster exists " +
       "(a:1: connection refused; b:1: no answer yet)",
   });
 });

@@ -1,19 +1,20 @@
 /**
- * What a node with an empty directory should become, from what the nodes it was told of answer. Pure.
+ * Decides what a node with an empty directory should become, from the answers of the nodes it was told of.
+ * Pure.
  *
- * It founds only where another node that has no log either means the very same first members, or where the
- * cluster's log knows it as one of the first that has never taken part; the rules of admission.ts come after
- * that and decide whether it may vote. In every other case the leader of the running cluster makes it a
- * member, with an id of its own.
+ * The node founds in two cases only: another node without a log names the very same first members; or the
+ * cluster's log knows it as one of the first members that has never taken part. The rules of admission.ts
+ * come after that and decide whether it may vote. In every other case the leader of the running cluster makes
+ * it a member, with an id of its own.
  */
 import type { VisitAnswer } from "./visit_messages.ts";
 
 export interface SearchOptions {
-  /** Id of the cluster that our own configuration would found. */
+  /** Id of the cluster that this node's configuration would found. */
   readonly founded: number;
-  /** Our own; null: we are to be a member without a vote and without an address. */
+  /** This node's address; null: it is to be a member without a vote and without an address. */
   readonly selfAddr: string | null;
-  /** Of the other nodes. */
+  /** Addresses of the other nodes. */
   readonly partners: readonly string[];
 }
 
@@ -28,7 +29,7 @@ type Heard =
 
 export class ClusterSearch {
   readonly #options: SearchOptions;
-  /** The last word of each. */
+  /** Last answer of each node. */
   #heard = new Map<string, Heard>();
 
   constructor(options: SearchOptions) {
@@ -44,8 +45,8 @@ export class ClusterSearch {
   }
 
   /**
-   * `patient`: the search is young. Founding then waits for a word of everybody, for one of them may know a
-   * cluster that another, whose directory is empty as well, does not know.
+   * Decides from the answers so far. `patient`: the search is young, and founding waits for an answer of
+   * every node. One of them may know a cluster that another, whose directory is empty as well, does not know.
    */
   verdict(patient = false): SearchVerdict {
     const { partners, selfAddr, founded } = this.#options;
@@ -65,7 +66,7 @@ export class ClusterSearch {
             "old members have to be emptied): correct raft.partner_addrs, or empty the raft directory of the old one",
         );
       }
-      // One that lags behind may not know yet that the place was used.
+      // A member that lags behind may not know yet that the place was used.
       const used = members.some(({ seat }) => seat === "used");
       if (!used && members.some(({ seat }) => seat === "founder")) {
         if (first.founded === founded) return this.#found(patient);
@@ -91,16 +92,18 @@ export class ClusterSearch {
         selfAddr !== null && stranger.addresses.includes(selfAddr)
           ? `${stranger.addr} is about to found the cluster with ${list}; here raft.self_addr and raft.partner_addrs ` +
             `name ${this.#ownList}: make the lists the same on all nodes`
-          : `${stranger.addr} is about to found the cluster with ${list}: this node joins it then`,
+          : `${stranger.addr} is about to found the cluster with ${list}: this node will join it then`,
       );
     }
     const reasons = partners.map((addr) => `${addr}: ${this.#wordOf(addr)}`).join("; ");
-    return wait(`no other node of raft.partner_addrs says yet whether the cluster exists (${reasons})`);
+    return wait(`no other node of raft.partner_addrs has said yet whether the cluster exists (${reasons})`);
   }
 
   #found(patient: boolean): SearchVerdict {
     const silent = this.#options.partners.filter((addr) => !this.#heard.has(addr));
-    return !patient || silent.length === 0 ? { kind: "found" } : wait(`no word of ${silent.join(", ")} yet`);
+    return !patient || silent.length === 0
+      ? { kind: "found" }
+      : wait(`no answer from ${silent.join(", ")} yet`);
   }
 
   get #ownList(): string {

@@ -1,4 +1,4 @@
-/** What leaves the node, and what is written before. */
+/** Messages that leave the node, and the writes that come before them. */
 import { expect, test } from "bun:test";
 import { decodeMessage, makeMessage } from "../core/message.ts";
 import { storedLog } from "../core/testing.ts";
@@ -77,7 +77,7 @@ function elected() {
   finish();
   taken();
   expect(driver.core.role).toBe("leader");
-  /** Number 2 has written all that there is. */
+  /** Member 2 has written everything. */
   const acknowledge = () => {
     const { term, lastIndex: index } = driver.core;
     driver.core.step(makeMessage({ type: "appendResponse", from: 2, to: 1, term, index }));
@@ -125,7 +125,7 @@ test("news of a commit waits a moment, and goes with the next entries when there
   expect(driver.core.commit).toBe(1);
   expect(taken()).toEqual([]);
   doSoon();
-  // Number 3 has not answered yet: it is still being probed, and is told when it does.
+  // Member 3 has not answered yet: it is still being probed, and is told when it answers.
   expect(taken()).toEqual(["append>2"]);
   driver.core.propose(new Uint8Array([1]));
   driver.pump();

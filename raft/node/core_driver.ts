@@ -1,8 +1,8 @@
 /**
- * Carries out what the core asks for: writes, sends, applies, takes snapshots. The order of these is the
- * safety of the whole: see the contract in core/raw_node.ts. Owns the core; everything is called from one
- * turn at a time.
+ * Carries out what the core asks for: writes, sends, applies, takes snapshots. Safety rests on the order of
+ * these: see the contract in core/raw_node.ts. Owns the core; everything is called from one turn at a time.
  */
+import type { BrokenRules } from "../core/broken_rules.ts";
 import { encodeMessage } from "../core/message.ts";
 import { announcements } from "./hand_over.ts";
 import { RawNode } from "../core/raw_node.ts";
@@ -14,8 +14,8 @@ import { isUnreadable } from "./upgrade_needed.ts";
 
 const SNAPSHOT_EVERY_BYTES = 1024 * 1024;
 /**
- * Of entries behind a snapshot: with what follows it, two snapshots and segments in whole, the log stays
- * below 16 MiB.
+ * Bytes of entries kept behind a snapshot: together with what follows it, two snapshots and whole segments,
+ * the log stays below 16 MiB.
  */
 const KEEP_BYTES = 4 * 1024 * 1024;
 
@@ -27,18 +27,20 @@ export interface CoreDriverOptions {
   readonly snapshotEveryEntries: number;
   readonly keepEntries: number;
   /** See RaftNodeOptions. */
-  readonly broken: ReadonlySet<string>;
-  /** Runs what a completed write brings as a turn of its own. */
+  readonly broken: BrokenRules;
+  /** Runs the consequences of a completed write as a turn of its own. */
   readonly turn: (work: () => void) => void;
-  /** Runs when what is at hand is done, as a turn of its own; never before it returns. */
+  /**
+   * Runs `work` as a turn of its own when the event loop has done what is at hand; never before this returns.
+   */
   readonly soon: (work: () => void) => void;
   readonly onApplied: (entry: Entry, applied: Applied) => void;
   /** Sends a snapshot in pieces; false where it goes as one message. */
   readonly sendPieces: (message: Message, snapshot: Snapshot) => boolean;
-  /** The state jumped forward to a snapshot that the leader sent. */
+  /** Called when the state has jumped forward to a snapshot that the leader sent. */
   readonly onRestored: (index: Index) => void;
   readonly onReadStates: (states: readonly ReadState[]) => void;
-  /** A write failed, or the log says what this program cannot read: nothing is done any more. */
+  /** Called when a write failed, or the log holds what this program cannot read: the driver has stopped. */
   readonly onFailure: (error: Error) => void;
 }
 
@@ -50,8 +52,8 @@ interface Writing {
 export class CoreDriver {
   readonly core: RawNode;
   /**
-   * True: what only a leader sends is withheld, because our disk hangs and the others should elect somebody
-   * else.
+   * True: messages that only a leader sends are withheld, because this member's disk hangs and the others
+   * should elect another leader.
    */
   mutedAsLeader = false;
   #options: CoreDriverOptions;
@@ -60,10 +62,10 @@ export class CoreDriver {
   #stopped = false;
   #snapshotIndex: Index;
   #appliedBytes = 0;
-  /** Its commit index is not written yet; term and vote are. */
+  /** Hard state whose commit index is not written yet; its term and vote are. */
   #unwritten: HardState | null = null;
   #takingSnapshot = false;
-  /** What tells others only of the commit index, see #send. */
+  /** Messages that tell only the commit index, see #send. */
   #notices = new Map<NodeId, Message>();
 
   constructor(options: CoreDriverOptions) {
@@ -74,12 +76,12 @@ export class CoreDriver {
     this.core = new RawNode({ ...options.core, asyncStorage: true });
   }
 
-  /** Nothing is sent, written or applied any more, whatever still completes. */
+  /** Stops: nothing is sent, written or applied any more, whatever still completes. */
   stop(): void {
     this.#stopped = true;
   }
 
-  /** Works until the core has nothing more to ask for. */
+  /** Works until the core asks for nothing more. */
   pump(): void {
     while (!this.#stopped && this.core.hasReady()) this.#carryOut(this.core.ready());
   }
@@ -93,7 +95,7 @@ export class CoreDriver {
     if (ready.committed.length > 0) this.#snapshotIfDue();
   }
 
-  /** False when it met what this program cannot read. */
+  /** Runs `work`; false when it met what this program cannot read. */
   #understood(work: () => void): boolean {
     try {
       work();
@@ -117,9 +119,9 @@ export class CoreDriver {
     const { entries, snapshot, mustSync } = ready;
     const hardState = ready.hardState ?? this.#unwritten;
     if (!mustSync) {
-      // Its messages promise what earlier writes hold, so it waits for these, but for no write of its own:
-      // the commit index is computed anew after a restart, and goes with the next write, or when none comes
-      // (writeCommit).
+      // The messages of this Ready promise what earlier writes hold, so it waits for these, but for no write
+      // of its own. The commit index is computed anew after a restart. It goes with the next write, or by
+      // writeCommit when none comes.
       this.#unwritten = hardState;
       writing.durable = true;
       this.#finishDurable();
@@ -137,7 +139,7 @@ export class CoreDriver {
     if (early) durable();
   }
 
-  /** Writes the commit index that no other write has taken along; called now and then. */
+  /** Writes the commit index if no other write has taken it along; called now and then. */
   writeCommit(): void {
     const hardState = this.#unwritten;
     if (!hardState || this.isWriting || this.#stopped) return;
@@ -146,7 +148,7 @@ export class CoreDriver {
     this.#append({ hardState, entries: [], snapshot: null, sync: false }, () => {});
   }
 
-  /** Some write is not durable yet. */
+  /** Whether some write is not durable yet. */
   get isWriting(): boolean {
     return this.#writing.length > 0;
   }
@@ -173,9 +175,9 @@ export class CoreDriver {
   }
 
   /**
-   * A message without entries can wait until whoever was answered by the commit has had a chance to propose
-   * more: the next one with entries tells all that it would have told. Dropping it is what a network may do
-   * with any message.
+   * Sends a message. One without entries can wait until the proposers that the commit has answered had a
+   * chance to propose more: the next one with entries says everything it would have said. Dropping it is
+   * safe, since a network may drop any message.
    */
   #send(message: Message): void {
     const { type, to, entries } = message;
@@ -224,7 +226,7 @@ export class CoreDriver {
     return this.#takeSnapshot(this.#options.keepEntries, done);
   }
 
-  /** Gives up every entry that a snapshot of the present state can stand for, to make room on the disk. */
+  /** Makes room on the disk: drops every entry that a snapshot of the current state can replace. */
   shrinkLog(): void {
     this.#takeSnapshot(0);
   }
@@ -232,11 +234,11 @@ export class CoreDriver {
   #takeSnapshot(keepEntries: number, done: () => void = () => {}): boolean {
     const { state, storage } = this.#options;
     if (this.#takingSnapshot || this.#stopped || state.index <= this.#snapshotIndex) return false;
-    // The log already begins behind our state: a received snapshot is being written, and says more than ours
-    // would.
+    // The log already begins behind the applied state: a received snapshot is being written, and holds more
+    // than one of this state would.
     if (this.core.firstIndex > state.index + 1) return false;
     const snapshot = this.core.makeSnapshot(state.index, state.snapshot());
-    // A member that joined does not know who voted before the first configuration in its log.
+    // A member that joined does not know the voters before the first configuration in its log.
     if (snapshot.configuration.voters.length === 0) return false;
     this.#takingSnapshot = true;
     this.#snapshotIndex = snapshot.index;

@@ -1,5 +1,5 @@
 /**
- * What RaftNode puts into an entry: a command with the session that makes a repeated one harmless, a note
+ * Contents of RaftNode's entries: a command with the session that makes a repetition harmless, the record
  * that a member has taken part, what is known of a member, or which commands all members know. Pure.
  */
 import { ByteReader, ByteWriter, DecodeError } from "../core/bytes.ts";
@@ -19,11 +19,11 @@ const NAMED = 2;
 export interface CommandEnvelope {
   readonly kind: "command";
   readonly origin: NodeId;
-  /** Of the proposing process. Random, 48 bits. */
+  /** Incarnation of the proposing process: random, 48 bits. */
   readonly incarnation: number;
   /** Number of the command within the incarnation, from 1. */
   readonly seq: number;
-  /** The origin waits for no command below this one any more and will not send it again. */
+  /** Lowest command that the origin may still wait for: it sends none below it again. */
   readonly floor: number;
   readonly command: Uint8Array;
 }
@@ -31,23 +31,23 @@ export interface CommandEnvelope {
 export interface JoinedEnvelope {
   readonly kind: "joined";
   readonly member: NodeId;
-  /** Which directory it took part with; 0: not known. */
+  /** Directory with which the member took part; 0: not known. */
   readonly instance: number;
 }
 
-/** Before a member enters the configuration. */
+/** Record of a member, written before it enters the configuration. */
 export interface MemberEnvelope {
   readonly kind: "member";
   readonly record: MemberRecord;
 }
 
-/** It was recorded, but did not become a member. */
+/** Takes back the record of a node that did not become a member. */
 export interface ForgetEnvelope {
   readonly kind: "forget";
   readonly member: NodeId;
 }
 
-/** All members know commands of this version (see versions.ts). */
+/** Records that all members know commands of this version (see versions.ts). */
 export interface VersionEnvelope {
   readonly kind: "version";
   readonly version: number;
@@ -104,9 +104,9 @@ export function encodeEnvelope(envelope: Envelope): Uint8Array {
 }
 
 /**
- * Null for garbage, and for kinds that this program does not know: such an entry does nothing, on every
- * member alike. A kind of a later version stands behind the record that all members know that version, at
- * which this program has stopped (versions.ts).
+ * Decodes an entry; null for garbage, and for kinds that this program does not know: such an entry does
+ * nothing, on every member alike. A kind of a later version stands behind the record that all members know
+ * that version, and this program has stopped at that record (versions.ts).
  */
 export function decodeEnvelope(bytes: Uint8Array): Envelope | null {
   try {
@@ -135,7 +135,7 @@ export function decodeEnvelope(bytes: Uint8Array): Envelope | null {
       reader.count(),
       reader.count(),
     ];
-    // No proposer writes others, and they would raise the floor of a session beyond what it has sent.
+    // No proposer writes such a command, and it would raise the floor of a session beyond what was sent.
     if (origin === NONE || seq === 0 || floor > seq) return null;
     return { kind: "command", origin, incarnation, seq, floor, command: reader.raw(reader.remaining) };
   } catch (error) {

@@ -20,14 +20,14 @@ import { RaftNode } from "./raft_node.ts";
 import { decodeVisitAnswer, encodeQuestion } from "./visit_messages.ts";
 
 interface Settings {
-  /** null: it has none, and no vote. */
+  /** null: the node has no address, and no vote. */
   readonly addr: string | null;
   readonly partners: readonly string[];
   readonly directory: string;
   readonly scope?: string;
   readonly password?: string;
   readonly name?: string;
-  /** In place of the password. */
+  /** Certificates, in place of the password. */
   readonly tls?: TlsFiles;
 }
 
@@ -54,7 +54,7 @@ function directory(): string {
   return path;
 }
 
-/** What a program does that starts on a directory: goes on with what it holds, or looks for a cluster. */
+/** Starts a program on a directory: it goes on with what the directory holds, or looks for a cluster. */
 function start(
   { addr: selfAddr, partners, directory, scope = "test", password: secret = "secret", name, tls }: Settings,
 ): TestMember {
@@ -235,7 +235,7 @@ test("a node without an address joins without a vote, goes on after a restart, a
   await until("applied", () => reader.applied.includes("one"));
   const { id } = reader.raft.status();
   expect(voters(members[0]!)).toEqual(settings.map(({ addr }) => addr).sort());
-  // It proposes through the leader as everybody does.
+  // It proposes through the leader, as every member does.
   await write(reader, "its own");
 
   await reader.close();
@@ -363,7 +363,7 @@ test("a wrong password, another scope and other lists are said by name, and nobo
   await until("refused", () => thief.raft.status().notVoting!.includes("wrong password"));
   await until("refused", () => stranger.raft.status().notVoting!.includes("node of another cluster"));
   await until("unreachable", () => missing.raft.status().notVoting!.includes("127.0.0.1:1: "));
-  await until("said", () => missing.logged.some((text) => text.includes("takes no part yet")));
+  await until("said", () => missing.logged.some((text) => text.includes("does not take part yet")));
   expect([a, b].every((addr) => before.includes(addr!))).toBe(true);
   expect(voters(members[0]!)).toEqual(before);
 });
@@ -414,7 +414,7 @@ test(
     await write(members[0]!, "founded");
     await until("all take part", () => members.every((member) => member.applied.includes("founded")));
 
-    // Of the same authority, but nobody's at the address that it asks for.
+    // The certificate is of the same authority, but not for the address that the node asks for.
     const client = start(settingsOf(4, { commonName: "prometheus", names: ["127.0.0.9"] }));
     await until(
       "refused",
@@ -432,7 +432,7 @@ test(
     expect(added).toMatchObject({ kind: "done" });
     await until("votes", () => voters(members[0]!).includes(addrOf(4)), 20_000);
 
-    // A host that is replaced has its place, and its certificate.
+    // The host that replaces a member has its place, and its certificate.
     await members[2]!.close();
     const again = start(settingsOf(3));
     await until("votes again", () => again.raft.status().notVoting === null, 20_000);

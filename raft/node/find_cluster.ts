@@ -1,7 +1,7 @@
 /**
- * Looks for the cluster that a node with an empty directory belongs to: visits the nodes it was told of until
- * it is clear whether there is one, and has itself made a member (cluster_search.ts decides). Meanwhile it
- * answers others that look, so that the first members find each other.
+ * Looks for the cluster of a node with an empty directory: visits the nodes it was told of until it is clear
+ * whether there is a cluster, and asks to be made a member (cluster_search.ts decides). Meanwhile it answers
+ * other nodes that look, so that the first members find each other.
  */
 import type { NodeId } from "../core/types.ts";
 import { type SocketLayer, tcpLayer } from "../transport/socket_layer.ts";
@@ -16,18 +16,18 @@ import { decodeQuestion, decodeVisitAnswer, encodeQuestion, encodeVisitAnswer } 
 
 const AGAIN_MS = 300;
 const JOIN_AGAIN_MS = 2000;
-/** Waiting is said at once when its reason changes, and again after this. */
+/** Interval of the lines that say what the search waits for; a new reason is said at once. */
 const SAY_EVERY_MS = 60_000;
-/** So long founding waits for nodes that say nothing at all. */
+/** Time that founding waits for nodes that do not answer at all. */
 const PATIENCE_MS = 1000;
-/** A first reason is given time to become a better one. */
+/** Delay of the first reason, which may become a better one meanwhile. */
 const SAY_AFTER_MS = 2000;
 
-/** Who looks for its cluster, and where. */
+/** The node that looks for its cluster, and where it looks. */
 export interface FindOptions {
   readonly namespace: string;
   readonly scope: string;
-  /** Where the others reach us; null: nowhere. We are to be a member without a vote then. */
+  /** Address at which the others reach this node; null: none, and it is to be a member without a vote. */
   readonly selfAddr: string | null;
   readonly name: string;
   /** Addresses of the other nodes. */
@@ -39,40 +39,40 @@ export interface FindOptions {
   readonly log: LogSink;
   /** @default plain TCP */
   readonly layer?: SocketLayer;
-  /** The address cannot be listened on. */
+  /** Called when the node cannot listen on its address. */
   readonly onFatal: (error: TransportError) => void;
-  /** The cluster will not have this node as it is; the search has ended. */
+  /** Called when the cluster will not have this node as it is; the search has ended. */
   readonly onRefused: (reason: string) => void;
-  /** @default TCP, as the options above say */
+  /** @default TCP, with the options above */
   readonly network?: SearchNetwork;
 }
 
-/** How a search asks others, and is asked itself. */
+/** Network of a search: asks other nodes, and takes their questions. */
 export interface SearchNetwork {
   /** `done` is called once, unless the returned function has ended the visit before. */
   ask(addr: string, question: Uint8Array, done: (outcome: VisitOutcome) => void): () => void;
   readonly listener: Pick<Transport, "start" | "close">;
 }
 
-/** What a member must know to take part: the arguments of its RaftNode. */
+/** Result of a search: the arguments of the member's RaftNode. */
 export interface Found {
   readonly clusterId: number;
   /** Id with which the cluster was founded. */
   readonly founded: number;
   readonly id: NodeId;
-  /** All of them, this node included. */
+  /** All members, this node included. */
   readonly members: readonly MemberInfo[];
-  /** We were added to a running cluster. */
+  /** Whether this node was added to a running cluster. */
   readonly joined: boolean;
 }
 
 export interface Search {
-  /** For people: what it waits for. */
+  /** What the search waits for, for people. */
   readonly waitsFor: string;
   stop(): void;
 }
 
-/** `done` is called once, unless the search was stopped before. */
+/** Begins a search. `done` is called once, unless the search was stopped before. */
 export function findCluster(options: FindOptions, done: (found: Found) => void): Search {
   const search = new Finder(options, done);
   search.begin();
@@ -88,7 +88,7 @@ class Finder implements Search {
   readonly #addresses: readonly string[];
   readonly #search: ClusterSearch;
   readonly #network: SearchNetwork;
-  /** Timers and visits under way, by what they are for. */
+  /** Timers and pending visits, by purpose. */
   #pending = new Map<string, () => void>();
   #beganMs: number;
   #said = { text: "", atMs: -Infinity };
@@ -119,7 +119,7 @@ class Finder implements Search {
       bindAddr,
       peers: [],
       random,
-      // Members that found already and call us are turned away; we shall be there in a moment.
+      // Members that found already and dial this node are turned away; it will be there in a moment.
       log: (level, event, text) => event === "raft_refused" ? undefined : log(level, event, text),
       onFatal: (error) => {
         this.stop();
@@ -164,7 +164,10 @@ class Finder implements Search {
     const leave = this.#network.ask(addr, question, (outcome) => {
       const answer = outcome.kind === "answer" ? decodeVisitAnswer(outcome.bytes) : null;
       if (answer) this.#search.answered(addr, answer);
-      else this.#search.failed(addr, outcome.kind === "failed" ? outcome.reason : "its answer is none");
+      else {this.#search.failed(
+          addr,
+          outcome.kind === "failed" ? outcome.reason : "its answer cannot be read",
+        );}
       this.#later(addr, AGAIN_MS, () => this.#ask(addr));
       this.#look();
     });
@@ -209,7 +212,7 @@ class Finder implements Search {
         ? outcome.reason
         : answer?.kind === "refused"
         ? answer.reason
-        : "its answer is none";
+        : "its answer cannot be read";
       this.#wait(`the leader at ${leaderAddr} has not made this node a member: ${reason}`);
       this.#later("join", JOIN_AGAIN_MS, () => {
         this.#joining = false;
@@ -226,7 +229,7 @@ class Finder implements Search {
     if (now - this.#beganMs < SAY_AFTER_MS) return;
     if (reason === this.#said.text && now - this.#said.atMs < SAY_EVERY_MS) return;
     this.#said = { text: reason, atMs: now };
-    log("warning", "raft_search", `this node takes no part yet: ${reason}`);
+    log("warning", "raft_search", `this node does not take part yet: ${reason}`);
   }
 
   #finish(found: Found): void {

@@ -1,6 +1,6 @@
 /**
- * What members say that is of no use: a line a minute and member, since what comes, and how often, is up to
- * the sender. Pure.
+ * Logs unusable messages of members: one line a minute for each member, because the sender decides what comes
+ * and how often. Pure.
  */
 import type { NodeId } from "../core/types.ts";
 

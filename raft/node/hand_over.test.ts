@@ -7,7 +7,7 @@ import { TestCluster } from "./testing.ts";
 
 const VOTERS = [1, 2, 3, 4];
 
-/** A member in term 5, whose leader is 1. */
+/** Core of a member in term 5, whose leader is 1. */
 function at(role: Role, transferee: NodeId = NONE, leader: NodeId = 1): RawNode {
   return { role, term: 5, leader, transferee } as RawNode;
 }

@@ -1,22 +1,25 @@
 /**
- * Whom the leader hands over to. Votes with the mark of a transfer are granted in spite of a living leader
- * (thesis 4.2.3), because that leader wants it so. Whether it does, nobody but itself can tell: so it tells
- * the other voters too, and such a vote counts for the member alone that was named to them. A member that has
- * gone mad would otherwise depose one leader after another.
+ * The announced successor of the leader. Votes with the mark of a transfer are granted in spite of a living
+ * leader (thesis 4.2.3), because that leader wants the transfer. Only the leader itself can say so: it tells
+ * the other voters too, and they grant such a vote to the announced member alone. Otherwise a mad member
+ * could depose one leader after another.
  *
- * Safety: a vote that is not granted is as good as one that was lost on the way. Liveness: the mark only
- * saves the wait for the leader's silence. The leader itself grants the vote that it has asked for, which
- * with the candidate's own is a majority of three; where the announcement is late or lost and more votes are
- * needed, an ordinary election follows.
+ * Safety: a vote that is not granted is no different from one that was lost on the way. Liveness: the mark
+ * only saves the wait for the leader's silence. The leader itself grants the vote, which with the candidate's
+ * own is a majority of three. Where the announcement is late or lost and more votes are needed, an ordinary
+ * election follows.
  *
- * The announcement is the message by which a member wishes a transfer; no member but a leader has ever done
- * anything by it. Pure.
+ * The announcement is the message by which a member asks for a transfer; no member but a leader has ever
+ * acted on it. Pure.
  */
 import { contextNumber, isTransferCampaign, makeMessage, numberContext } from "../core/message.ts";
 import type { RawNode } from "../core/raw_node.ts";
 import { type Message, type NodeId, NONE, type Term } from "../core/types.ts";
 
-/** What goes with the message by which a leader tells a member to take over; for other messages nothing. */
+/**
+ * Announcements that go with the message by which a leader tells a member to take over; none for other
+ * messages.
+ */
 export function announcements({ type, from, to, term }: Message, voters: readonly NodeId[]): Message[] {
   if (type !== "timeoutNow") return [];
   const context = numberContext(to);
@@ -29,8 +32,8 @@ export class HandOver {
   #announced: { readonly term: Term; readonly to: NodeId } = { term: 0, to: NONE };
 
   /**
-   * False: it asks for votes by the mark of a transfer that the leader, as far as this member knows it, has
-   * not begun.
+   * False: the message asks for a vote with the mark of a transfer that, as far as this member knows, the
+   * leader has not begun.
    */
   believes(message: Message, core: RawNode): boolean {
     const { type, from, term, context } = message;
@@ -42,7 +45,7 @@ export class HandOver {
     return !mustBeWanted || from === this.#successorOf(core);
   }
 
-  /** NONE: the leader wants to go on. */
+  /** Member to which the leader hands over; NONE: the leader wants to go on. */
   #successorOf({ role, term, transferee }: RawNode): NodeId {
     if (role === "leader") return transferee;
     return this.#announced.term === term ? this.#announced.to : NONE;

@@ -1,7 +1,7 @@
 /**
- * A disk that does not answer, with the thread and the system calls of production: whoever holds a lease on a
- * file (see fcntl(2)) lets everybody wait who opens it, until it is given up. So the writer stands still
- * between two segments.
+ * A disk that does not answer, with the thread and the system calls of production. The holder of a lease on a
+ * file (see fcntl(2)) makes every process wait that opens the file, until the lease is given up. So the
+ * writer stands still between two segments.
  */
 import { afterEach, expect, test } from "bun:test";
 import { dlopen, FFIType } from "bun:ffi";
@@ -23,13 +23,13 @@ function setLease(fd: number, kind: number): boolean {
 }
 
 /**
- * Lets the member's writer hang at its next segment, to which `leader` is made to bring it. Returns how to
- * end that; the kernel does it after 45 s.
+ * Makes the member's writer hang at its next segment; `leader` writes until it gets there. Returns how to end
+ * that; the kernel ends it after 45 s.
  */
 async function hang({ directory }: RealMember, leader: RealMember): Promise<() => void> {
   const where = join(directory, "wal");
   let fd = -1;
-  // One that is open, or is being made, gets no lease.
+  // A segment that is open, or is being made, gets no lease.
   await until("the next segment is made", () => {
     const last = fs.readdirSync(where).filter((name) => name.endsWith(".log")).sort().at(-1)!;
     fd = fs.openSync(join(where, last), "r+");
@@ -39,7 +39,7 @@ async function hang({ directory }: RealMember, leader: RealMember): Promise<() =
   });
   let waited = false;
   const note = () => void (waited = true);
-  // Sent to the holder when somebody begins to wait.
+  // The kernel sends SIGIO to the holder when a process begins to wait.
   process.on("SIGIO", note);
   for (const _ of [1, 2]) void propose(leader, "x".repeat(SEGMENT_BYTES * 3 / 4));
   await until("the writer waits", () => waited);
@@ -155,7 +155,7 @@ test.skipIf(process.platform !== "linux")(
     await until("acknowledged", () => matchOfFirst() === lastIndex(now));
     const thaw = await hang(first, now);
     try {
-      // Two such commands fit into no segment: the second cannot be written.
+      // No segment holds two such commands: the second cannot be written.
       const hanging = lastIndex(now);
       for (let i = 0; i < 20; i++) expect((await propose(now, `majority ${i}`)).kind).toBe("applied");
       await until("it has received them", () => lastIndex(first) === lastIndex(now));

@@ -1,6 +1,6 @@
 /**
- * Identities that every member computes alike from the configuration, so that nobody has to hand them out: 48
- * bits of a SHA-256. Only for the initial members; ids of members that join later are random, and none is
+ * Identities that every member computes alike from the configuration, so that nothing has to hand them out:
+ * 48 bits of a SHA-256. For the initial members only; ids of members that join later are random, and none is
  * used twice.
  */
 import { createHash } from "node:crypto";
@@ -12,19 +12,22 @@ function hash48(parts: readonly (string | number)[]): number {
   return value === 0 ? 1 : value;
 }
 
-/** Of the initial members' addresses ("host:port"), in any order. A positive integer below 2^48. */
+/**
+ * Id of a cluster, from the initial members' addresses ("host:port") in any order. A positive integer below
+ * 2^48.
+ */
 export function clusterIdOf(namespace: string, scope: string, addresses: readonly string[]): number {
   return hash48(["cluster", namespace, scope, ...[...addresses].sort()]);
 }
 
-/** Of an initial member. A positive integer below 2^48. */
+/** Id of an initial member. A positive integer below 2^48. */
 export function nodeIdOf(clusterId: number, address: string): NodeId {
   return hash48(["node", clusterId, address]);
 }
 
 /**
- * By what a node that looks for its cluster names it, before it knows the cluster's id. A positive integer
- * below 2^48.
+ * Id by which a node that looks for its cluster names it, before it knows the cluster's id. A positive
+ * integer below 2^48.
  */
 export function visitIdOf(namespace: string, scope: string): number {
   return hash48(["visit", namespace, scope]);
@@ -32,7 +35,7 @@ export function visitIdOf(namespace: string, scope: string): number {
 
 const NO_ADDRESS = "no-address/";
 
-/** Stands for the address of a member without a vote that nobody can dial: it dials the others. */
+/** Stand-in for the address of a member without a vote that nobody can dial: it dials the others. */
 export function withoutAddress(name: string): string {
   return NO_ADDRESS + name;
 }
@@ -42,7 +45,7 @@ export function canBeDialed(addr: string): boolean {
   return !addr.startsWith(NO_ADDRESS);
 }
 
-/** The name in the stand-in of `withoutAddress`. */
+/** Name in the stand-in of `withoutAddress`. */
 export function nameInAddress(addr: string): string {
   return addr.slice(NO_ADDRESS.length);
 }

@@ -1,9 +1,12 @@
-/** What JSON of another member, or of a snapshot, must look like before its fields are used. Pure. */
+/** Checks the shape of JSON from another member, or from a snapshot, before its fields are used. Pure. */
 import { DecodeError } from "../core/bytes.ts";
 
 export type Fields = { readonly [key: string]: unknown };
 
-/** Throws DecodeError for what is no JSON, or not of that shape; `what` names it. */
+/**
+ * Reads JSON; throws DecodeError for bytes that are no JSON, or not of that shape. `what` names them in the
+ * error.
+ */
 export function readJson<T>(bytes: Uint8Array, isShape: (value: unknown) => value is T, what: string): T {
   const value = parseJson(new TextDecoder().decode(bytes));
   if (!isShape(value)) throw new DecodeError(`${what} that are none`);
@@ -31,12 +34,12 @@ export function isJsonText(value: unknown): boolean {
   return typeof value === "string" && parseJson(value) !== undefined;
 }
 
-/** undefined: it is no JSON. */
+/** Parses JSON; undefined: the text is none. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    // Too deep for this program's stack is as unusable as not well formed.
+    // JSON too deep for this program's stack is as unusable as JSON that is not well formed.
     if (error instanceof SyntaxError || error instanceof RangeError) return undefined;
     throw error;
   }

@@ -1,17 +1,17 @@
 /**
- * A member whose place in a cluster is not known yet: whatever is asked of it before that is turned down with
- * the reason, and who listens to it hears the real one from its first event on.
+ * A member whose place in a cluster is not known yet. Until it is, every request is rejected with the reason.
+ * Listeners hear the real member from its first event on.
  */
 import type { NodeId } from "../core/types.ts";
 import type { Raft, RaftStatus } from "./api.ts";
 import type { MemberInfo } from "./raft_options.ts";
 
 export interface LateRaftOptions {
-  /** Until it is known. */
+  /** Id until the real one is known. */
   readonly id: NodeId;
-  /** As configured. */
+  /** Members, as configured. */
   readonly members: readonly MemberInfo[];
-  /** Begins to look; `found` is called once, unless it was stopped. */
+  /** Begins to look; `found` is called once, unless the search was stopped. */
   readonly begin: (found: (raft: Raft) => void) => { readonly waitsFor: string; stop(): void } | null;
 }
 

@@ -11,7 +11,7 @@ import { ListMachine, TestCluster, text } from "./testing.ts";
 import { borderTest } from "../testing.ts";
 import { UnreadableSnapshotError } from "./unreadable_snapshot.ts";
 
-/** Random bytes, and mutations of entries that somebody proposes. */
+/** Random bytes, and mutations of entries that members propose. */
 function garbage(random: () => number): Uint8Array {
   const below = (n: number) => Math.floor(random() * n);
   const bytesOf = (length: number) => Uint8Array.from({ length }, () => below(256));
@@ -43,10 +43,10 @@ function garbage(random: () => number): Uint8Array {
   return below(5) === 0 ? bytes.subarray(0, below(bytes.length)) : bytes;
 }
 
-/** A record of the next version stops an older program, by design: only leaders write it. */
+/** Kind of the version record, which stops an older program by design: only leaders write it. */
 const VERSION_KIND = 5;
 
-/** Each log begins anew: what is compared grows with it. */
+/** Entries of one log; each log begins anew, because the compared state grows with it. */
 const ENTRIES_OF_A_LOG = 10_000;
 
 borderTest("an entry of the log, and a snapshot of the state goes on as the state does", 10_000, (inputs) => {
@@ -100,7 +100,7 @@ function restoreOrUpgrade(state: ReplicatedState, bytes: Uint8Array): void {
   try {
     state.restore(bytes, 1);
   } catch (error) {
-    // A flipped digit of the version.
+    // The flip has hit a digit of the version.
     expect(String(error)).toContain("upgrade this member");
   }
 }
@@ -141,7 +141,7 @@ test("what a member passes on is judged by the leader: garbage is not appended, 
   );
   cluster.clock.advance(3000);
   expect(leader.node.status().lastIndex).toBe(before);
-  // A line a minute, however much comes.
+  // One line a minute is written, however much comes.
   expect(leader.logged.filter(({ event }) => event === "raft_garbage").length).toBe(1);
   const outcomes: ProposeOutcome[] = [];
   follower.node.propose(text("goes on"), (outcome) => outcomes.push(outcome));

@@ -16,7 +16,7 @@ import {
 } from "./snapshot_messages.ts";
 import { TestCluster, text } from "./testing.ts";
 
-/** Three members, of which one follower has gone mad: what it is sent, and how to speak for it. */
+/** Three members with one mad follower: the messages it gets, and a way to speak for it. */
 function withMadMember() {
   const cluster = new TestCluster(3);
   cluster.startAll();
@@ -60,6 +60,21 @@ describe("a member that has gone mad", () => {
     expect(other.node.status().leader).toBe(leader.id);
     expect(leader.logged.filter(({ event }) => event === "raft_garbage").length).toBe(1);
     goesOn();
+  });
+
+  test("and says of a log that it confirmed what it does not hold ends nobody, in this term or a later one", () => {
+    const { cluster, leader, other, term, say } = withMadMember();
+    for (const later of [0, 1, 2]) {
+      for (const { id } of [leader, other]) say(id, { type: "heartbeat", term: term + later, commit: 1e9 });
+      cluster.clock.advance(20);
+    }
+    expect([leader.node.status().term, other.node.status().term]).toEqual([term, term]);
+    const said = other.logged.find(({ event }) => event === "raft_garbage");
+    expect(said?.text).toContain("speaks as the leader");
+    let outcome: unknown = null;
+    leader.node.propose(text("on"), (got) => (outcome = got));
+    cluster.until("committed", () => outcome !== null);
+    expect(outcome).toMatchObject({ kind: "applied" });
   });
 
   test("and acknowledges what the leader never sent ends nobody", () => {
@@ -122,8 +137,8 @@ describe("a member that has gone mad", () => {
   });
 
   /**
-   * Lets `ms` pass, and the mad one speak every 10 of them. How long the leader of the others confirmed no
-   * read, and in how many of these moments it did.
+   * Lets `ms` pass, while the mad member speaks every 10 ms. Returns how long the leader of the others
+   * confirmed no read, and at how many of these moments it did.
    */
   function readsUnder(
     { cluster, leader, other, say }: ReturnType<typeof withMadMember>,

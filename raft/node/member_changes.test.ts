@@ -11,8 +11,8 @@ import { MemberRecords } from "./member_records.ts";
 const FOURTH: MemberRecord = { id: 4, name: "n4", addr: "10.0.0.4:1", votes: true, replaces: 0 };
 
 /**
- * A leader of three whose entries are committed when `acknowledge` says so; records are applied at once.
- * `objections`: by the id of whoever must not be removed.
+ * Leader of three whose entries are committed when `acknowledge` says so; records are applied at once.
+ * `objections`: reasons why members must not be removed, by id.
  */
 function newLeader(objections = new Map<number, string>()) {
   const core = newNode(1, [1, 2, 3]);
@@ -29,11 +29,14 @@ function newLeader(objections = new Map<number, string>()) {
   const [proposed, forgotten, said]: [MemberRecord[], number[], string[]] = [[], [], []];
   const clock = { now: 0 };
   const now = () => clock.now;
+  const contacts = new Contacts({ now, electionMaxMs: 1000 });
+  // Each of them has said something, as a frame of raft is a word to the node first.
+  for (const id of [2, 3, 4, 5, 6]) contacts.heard(id);
   const changes = new MemberChanges({
     id: 1,
     records,
     electionMaxMs: 1000,
-    contacts: new Contacts({ now, electionMaxMs: 1000 }),
+    contacts,
     now,
     infoOf: (id) => ({ id, name: `n${id}`, addr: `10.0.0.${id}:1` }),
     propose: (record) => void proposed.push(record),
@@ -66,7 +69,7 @@ function newLeader(objections = new Map<number, string>()) {
 const learners = (core: RawNode) => core.configuration.learners;
 const voters = (core: RawNode) => core.configuration.voters;
 
-/** Time for everything that records ask for. */
+/** Gives time for everything that records ask for. */
 function idle({ core, changes, acknowledge }: ReturnType<typeof newLeader>): void {
   for (let tick = 0; tick < 30; tick++) {
     changes.tick(core);
@@ -74,7 +77,7 @@ function idle({ core, changes, acknowledge }: ReturnType<typeof newLeader>): voi
   }
 }
 
-/** Until the core's next look at who has answered. */
+/** Waits for the core's next look at which members have answered. */
 function forgetActivity({ core }: ReturnType<typeof newLeader>, silent = [2, 3]): void {
   const isActive = () =>
     core.status().progress.some(({ id, recentActive }) => silent.includes(id) && recentActive);
@@ -87,14 +90,14 @@ function forgetActivity({ core }: ReturnType<typeof newLeader>, silent = [2, 3])
   flush(core);
 }
 
-/** It has not been heard for as long as it takes. */
+/** Makes a member silent for as long as it takes. */
 function silence(leader: ReturnType<typeof newLeader>, id: number): void {
   leader.changes.step(leader.core);
   leader.clock.now += 3000;
   forgetActivity(leader, [id]);
 }
 
-/** A leader whose member 3 is to be replaced by 4, which has arrived and is about to get its vote. */
+/** Leader whose member 3 is to be replaced by 4, which has arrived and is about to get its vote. */
 function replacing(objections?: Map<number, string>) {
   const leader = newLeader(objections);
   const { core, changes, outcomes, acknowledge, apply, run } = leader;
@@ -203,7 +206,7 @@ test("a removal that is objected to is refused with the reason, and nothing chan
   idle(leader);
   expect(voters(core)).toEqual([1, 2, 3]);
   expect(records.isRemoved(3)).toBe(false);
-  // The objection is to that one only.
+  // The objection is to that member only.
   run({ kind: "remove", id: 2 });
   leader.apply();
   leader.changes.step(core);
@@ -260,7 +263,7 @@ test("what a record waits for is said once, and again when it is something else"
   acknowledge();
   changes.step(core);
   expect(news()).toEqual(["member 4 joins: proposed"]);
-  // Nothing of it has been heard yet.
+  // Nothing has been heard of it yet.
   idle(leader);
   expect(news()).toEqual([
     "n4 is to vote, and waits: it must be in contact and have the log, and has not caught up yet",
@@ -273,7 +276,7 @@ test("what a record waits for is said once, and again when it is something else"
   objections.set(3, "it holds the lock: one is on its way");
   idle(leader);
   expect(news()).toEqual([stays("it holds the lock: one is on its way")]);
-  // Whoever leads next says it again.
+  // The next leader says it again.
   changes.drop();
   idle(leader);
   expect(news()).toEqual([stays("it holds the lock: one is on its way")]);
@@ -361,12 +364,12 @@ test("a member in contact is not replaced at its own address; a silent one is", 
       `the member at 10.0.0.${id}:1 is in contact, and is not replaced by itself: stop it, empty its raft ` +
       "directory and start it (it takes its own place), or remove it";
     expect(outcomes).toEqual([{ kind: "rejected", reason }]);
-    // Between two looks of the core at who is active, nobody is.
+    // Between two looks of the core at the active members, none is active.
     changes.tick(core);
     forgetActivity(leader);
     run({ kind: "add", record });
     expect(outcomes.slice(1)).toEqual([{ kind: "rejected", reason }]);
-    // Elsewhere it may be.
+    // The member may still be elsewhere.
     expect(proposed).toEqual([]);
     run({ kind: "add", record: { ...FOURTH, replaces: id } });
     expect(proposed.map((one) => one.id)).toContain(4);

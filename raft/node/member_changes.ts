@@ -1,8 +1,8 @@
 /**
- * The leader's part of changes of the membership: one at a time, in the order in which they were asked for. A
- * new member is recorded, then becomes a learner, and is promoted here when it has caught up; whoever it
- * replaces is removed after that. All of it is decided from the configuration in force and the replicated
- * records, so that the next leader goes on where this one stopped.
+ * The leader's part of membership changes: one at a time, in the order of the requests. A new member is
+ * recorded, becomes a learner, and is promoted when it has caught up; then the member that it replaces is
+ * removed. Every step follows from the configuration in force and the replicated records, so that the next
+ * leader goes on where this one stopped.
  */
 import type { ConfigChange } from "../core/configuration.ts";
 import type { DropReason } from "../core/outcome.ts";
@@ -16,9 +16,9 @@ import type { Contacts } from "./contacts.ts";
 import { passes, refusalText } from "./member_refusals.ts";
 import type { MemberInfo } from "./raft_options.ts";
 
-/** After this the asker is told that it is not known what becomes of its change. */
+/** Time after which the asker is told that the outcome of its change is unknown. */
 const PATIENCE_MS = 8000;
-/** Ticks until a record that did not get through is proposed again, and between looks at learners. */
+/** Ticks until a lost record is proposed again, and between looks at learners. */
 const AGAIN_AFTER_TICKS = 10;
 const NOBODY_TAKES_OVER = "it leads, and no other voter is in contact to take over";
 
@@ -28,7 +28,7 @@ interface Running {
   readonly operation: MemberOperation;
   readonly answers: Answer[];
   readonly deadlineMs: number;
-  /** The change may be in the log. */
+  /** Whether the change may be in the log. */
   proposed: boolean;
   lastReason: string;
 }
@@ -36,13 +36,13 @@ interface Running {
 export interface MemberChangesOptions {
   readonly id: NodeId;
   readonly records: MemberRecords;
-  /** After this a leader has heard from everybody who lives. */
+  /** Time after which a leader has heard from every living member. */
   readonly electionMaxMs: number;
   readonly now: () => number;
-  readonly contacts: Pick<Contacts, "active" | "forgetActive" | "hasAnswered">;
-  /** Name and address of a member that has no record, from our own configuration. */
+  readonly contacts: Pick<Contacts, "counted" | "forgetActive" | "isInContact">;
+  /** Name and address of a member without a record, from this node's configuration. */
   readonly infoOf: (id: NodeId) => MemberInfo | null;
-  /** Why a member must not be removed now; null: it may. */
+  /** Reason why a member must not be removed now; null: it may be. */
   readonly mayRemove: (id: NodeId) => string | null;
   readonly propose: (record: MemberRecord) => void;
   readonly forget: (id: NodeId) => void;
@@ -53,20 +53,20 @@ export class MemberChanges {
   readonly #options: MemberChangesOptions;
   #running: Running[] = [];
   #ticks = 0;
-  /** When records were proposed last. */
+  /** Tick at which each record was last proposed. */
   #recordedAtTick = new Map<NodeId, number>();
-  /** What was said last of why records are not followed yet. */
+  /** Reason last given for each record that is not followed yet. */
   #waits = new Map<NodeId, string>();
-  /** A change that records ask for waits for members to show that they can write. */
+  /** Whether a change that records ask for waits for members to show that they can write. */
   #proving = false;
-  /** When we were first called in this leadership; null before that. */
+  /** Time of the first call in this leadership; null before that. */
   #leadsSinceMs: number | null = null;
 
   constructor(options: MemberChangesOptions) {
     this.#options = options;
   }
 
-  /** `answer` is called once, except after `drop`. */
+  /** Takes a request. `answer` is called once, except after `drop`. */
   run(operation: MemberOperation, answer: Answer): void {
     const same = this.#running.find((running) => keyOf(running.operation) === keyOf(operation));
     if (same) return void same.answers.push(answer);
@@ -79,7 +79,7 @@ export class MemberChanges {
     });
   }
 
-  /** We do not lead any more. */
+  /** Drops all requests: this node does not lead any more. */
   drop(): void {
     for (const running of this.#running) this.#end(running, { kind: "retry", reason: "leadership was lost" });
     this.#recordedAtTick.clear();
@@ -92,9 +92,7 @@ export class MemberChanges {
   tick(core: RawNode): void {
     this.#ticks++;
     const now = this.#options.now();
-    for (const { id, recentActive } of core.status().progress) {
-      if (recentActive) this.#options.contacts.active(id);
-    }
+    this.#options.contacts.counted(core.id, core.status().progress);
     this.step(core);
     for (const running of this.#running) {
       if (now < running.deadlineMs) continue;
@@ -106,8 +104,8 @@ export class MemberChanges {
   }
 
   /**
-   * Does what can be done now; called after every turn while we lead and have applied an entry of our own
-   * term.
+   * Does what can be done now; called after every turn while this node leads and has applied an entry of its
+   * own term.
    */
   step(core: RawNode): void {
     this.#leadsSinceMs ??= this.#options.now();
@@ -116,11 +114,11 @@ export class MemberChanges {
       if (outcome === null) return;
       this.#end(first, outcome);
     }
-    // What shows that members can write is there soon, and does not last.
+    // The proof that members can write comes soon, and does not last.
     if (this.#proving) this.#complete(core);
   }
 
-  /** Null: it goes on later. */
+  /** Takes a request a step further; null: it goes on later. */
   #advance(core: RawNode, running: Running): OperationOutcome | null {
     const { operation } = running;
     const { records } = this.#options;
@@ -133,12 +131,14 @@ export class MemberChanges {
       const flaw = this.#flawOf(core.configuration, record);
       if (flaw !== null) return { kind: "rejected", reason: flaw };
       if (this.#takesOwnPlace(record)) {
-        if (this.#inContact(core, record.replaces)) {
+        if (this.#isInContact(core, record.replaces)) {
           return { kind: "rejected", reason: this.#livesOn(record) };
         }
-        // A leader that has just been elected has not heard from everybody yet.
+        // A leader that has just been elected has not heard from all members yet.
         if (this.#isYoung) return null;
       }
+      // A change that is committed and not applied yet may have its say about the record.
+      if (!configurationPending && core.applied < core.commit) return null;
       if (!this.#recorded(core.configuration, record)) return null;
       return this.#propose(core, running, { kind: "addLearner", id: record.id });
     }
@@ -163,7 +163,7 @@ export class MemberChanges {
       return null;
     }
     running.lastReason = this.#refusal(core, result.reason);
-    // A leader that has just been elected has not heard from everybody yet.
+    // A leader that has just been elected has not heard from all members yet.
     const passing = passes(result.reason) || (this.#isYoung && result.reason === "wouldLoseQuorum");
     return passing ? null : { kind: "rejected", reason: running.lastReason };
   }
@@ -178,13 +178,13 @@ export class MemberChanges {
     return info?.name ?? (info?.addr || `member ${id}`);
   }
 
-  /** The record of a member that will not be one. */
+  /** Takes back the record of a node that will not become a member. */
   #forget(operation: MemberOperation): void {
     const { records, forget } = this.#options;
     if (operation.kind === "add" && records.record(operation.record.id)) forget(operation.record.id);
   }
 
-  /** A leader that is to go hands over first; its successor removes it. */
+  /** Hands leadership over when the leader is to be removed; its successor removes it. */
   #stepAside(core: RawNode, running: Running): OperationOutcome | null {
     const { voters } = core.configuration;
     if (voters.length === 1) return { kind: "rejected", reason: refusalText("lastVoter") };
@@ -212,7 +212,7 @@ export class MemberChanges {
 
   #flawOf(configuration: Configuration, record: MemberRecord): string | null {
     const { records, infoOf } = this.#options;
-    // What an older program let through, or a follower made up, must not be recorded.
+    // A record that an older program let through, or a follower made up, must not be written.
     const flaw = memberFlaw(record);
     if (flaw !== null) return flaw;
     if (records.isRemoved(record.id)) return "a member with this id was removed: ids are never used again";
@@ -235,8 +235,8 @@ export class MemberChanges {
   }
 
   /**
-   * What records ask for beyond what somebody waits for: promotions, and removals of those that were
-   * replaced.
+   * Carries out what records ask for beyond the pending requests: promotions, and removals of replaced
+   * members.
    */
   #complete(core: RawNode): void {
     const { records, id: own, log } = this.#options;
@@ -271,7 +271,7 @@ export class MemberChanges {
     }
   }
 
-  /** Says it once: this may take minutes. */
+  /** Logs the reason once: the wait may take minutes. */
   #waitFor(newcomer: NodeId, change: ConfigChange, reason: string): void {
     const text = change.kind === "remove"
       ? `${this.#nameOf(newcomer)} is to replace ${this.#nameOf(change.id)}, which stays for now: ${reason}`
@@ -289,14 +289,11 @@ export class MemberChanges {
     return replaces !== NONE && this.#options.infoOf(replaces)?.addr === addr;
   }
 
-  #inContact(core: RawNode, id: NodeId): boolean {
-    if (id === core.id || core.status().progress.some((one) => one.id === id && one.recentActive)) {
-      return true;
-    }
-    return this.#options.contacts.hasAnswered(id);
+  #isInContact(core: RawNode, id: NodeId): boolean {
+    return id === core.id || this.#options.contacts.isInContact(id, core.status().progress);
   }
 
-  /** The node at that address is the living member: nobody else could ever answer there to the new id. */
+  /** Reason why the living member keeps the address: no other node could ever answer there to the new id. */
   #livesOn({ addr }: MemberRecord): string {
     return `the member at ${addr} is in contact, and is not replaced by itself: stop it, empty its raft directory and ` +
       "start it (it takes its own place), or remove it";
@@ -312,7 +309,7 @@ function contains({ voters, learners }: Configuration, id: NodeId): boolean {
   return voters.includes(id) || learners.includes(id);
 }
 
-/** Whoever is to vote does, and has caught up with that. */
+/** Whether a member has arrived: it votes if it is to vote, and so has caught up. */
 function hasArrived({ voters, learners }: Configuration, { id, votes }: MemberRecord): boolean {
   return votes ? voters.includes(id) : learners.includes(id);
 }
@@ -329,7 +326,7 @@ function describe({ kind, id }: ConfigChange): string {
     : `member ${id} leaves`;
 }
 
-/** To the voter that has most of the log. False when nobody is in contact. */
+/** Hands leadership to the voter that has most of the log. False when none is in contact. */
 function handOver(core: RawNode): boolean {
   const { progress, transferee } = core.status();
   if (transferee !== 0) return true;

@@ -1,10 +1,10 @@
 /**
- * What a member may be called and where it may be: one judge for everybody who asks for a member, for the
+ * The rule for names and addresses of members: one judge for every node that asks for a member, for the
  * leader, and for every member that applies the record. Pure.
  *
- * Records are in the log for ever, and each member dials what they say. So the rule may only ever be loosened
- * together with a version of commands (versions.ts), and never tightened: members that judge a record
- * differently would have different members.
+ * Records are in the log for ever, and each member dials the addresses in them. So the rule may only ever be
+ * loosened together with a version of commands (versions.ts), and never tightened: members that judge a
+ * record differently would have different members.
  */
 import { MAX_NODE_ID } from "../core/configuration.ts";
 import { NONE } from "../core/types.ts";
@@ -14,15 +14,15 @@ import type { MemberRecord } from "./member_record.ts";
 
 const MAX_NAME_CHARACTERS = 256;
 const MAX_ADDRESS_CHARACTERS = 512;
-/** A host name, an IPv4 address, or an IPv6 address in brackets, with its zone. */
+/** Matches a host name, an IPv4 address, or an IPv6 address in brackets, with its zone. */
 const HOST = /^(?:[^\u0000-\u0020:[\]%]{1,255}|\[[0-9a-fA-F:.]{2,45}(?:%[A-Za-z0-9_.-]{1,32})?\])$/;
 
-/** Why nobody can be a member like this, for people; null: somebody can. */
+/** Says, for people, why a record cannot be that of a member; null: it can. */
 export function memberFlaw({ id, name, addr, votes, replaces }: MemberRecord): string | null {
   if (!isId(id) || !(replaces === NONE || isId(replaces)) || id === replaces) {
-    return `"${id}" and "${replaces}" are no ids of a member and of the one that it replaces`;
+    return `"${id}" and "${replaces}" are not valid ids of a member and of the one that it replaces`;
   }
-  if (typeof votes !== "boolean") return "it is not said whether the member votes";
+  if (typeof votes !== "boolean") return "the request does not say whether the member votes";
   return nameFlaw(name) ?? addressFlaw(addr, votes);
 }
 
@@ -38,7 +38,7 @@ function nameFlaw(name: unknown): string | null {
   return hasControls(name) ? "a member's name has no control characters" : null;
 }
 
-/** Empty: not known, the member dials the others. */
+/** An empty address is not known: the member dials the others. */
 function addressFlaw(addr: unknown, votes: boolean): string | null {
   if (addr === "") return null;
   if (typeof addr !== "string" || addr.length > MAX_ADDRESS_CHARACTERS) {

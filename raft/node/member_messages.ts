@@ -1,23 +1,26 @@
 /**
- * What members ask the leader for when the membership is to change, and its answers: JSON on a reserved
- * channel. Pure.
+ * Requests of members to the leader for membership changes, and its answers: JSON on a reserved channel.
+ * Pure.
  */
 import { MAX_NODE_ID } from "../core/configuration.ts";
 import { type NodeId, NONE } from "../core/types.ts";
 import { isCount, parseJson } from "./json_shape.ts";
 import type { MemberRecord } from "./member_record.ts";
 
-/** The channel that RaftNode keeps for this. */
+/** Channel that RaftNode reserves for these. */
 export const MEMBERS_CHANNEL = 254;
 
 const MAX_TEXT = 512;
 
-/** Repeating one is harmless: ids are drawn by whoever asks first, and never used for anything else. */
+/**
+ * Requested change. Repeating one is harmless: the node that asks first draws the id, which is never used for
+ * anything else.
+ */
 export type MemberOperation =
   | { readonly kind: "add"; readonly record: MemberRecord }
   | { readonly kind: "remove"; readonly id: NodeId };
 
-/** "retry": nothing is decided; ask again, perhaps somebody else. */
+/** "retry": nothing is decided; ask again, perhaps another member. */
 export type OperationOutcome =
   | { readonly kind: "done" }
   | { readonly kind: "rejected" | "unknown" | "retry"; readonly reason: string };
@@ -30,7 +33,7 @@ export function encodeMemberMessage(message: MemberMessage): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(message));
 }
 
-/** Null for garbage. */
+/** Decodes a message; null for garbage. */
 export function decodeMemberMessage(bytes: Uint8Array): MemberMessage | null {
   const value = parseJson(new TextDecoder().decode(bytes));
   const { kind, seq, operation, outcome } = fieldsOf(value);

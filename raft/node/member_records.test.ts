@@ -26,6 +26,37 @@ test("whoever is not in the configuration any more is removed, for good", () => 
   expect(records.isRemoved(3)).toBe(true);
 });
 
+test("a node that waits for its place is not taken for removed when another member's change is applied", () => {
+  const records = withMembers(1, 2, 3);
+  records.put(recordOf(4));
+  const twin = new MemberRecords();
+  twin.restore(records.encode());
+  for (const each of [records, twin]) {
+    each.applied({ voters: [1, 2], learners: [] });
+    expect(each.removed).toEqual([3]);
+    expect(each.record(4)).toEqual(recordOf(4));
+    each.applied({ voters: [1, 2], learners: [4] });
+    each.applied({ voters: [1, 2], learners: [] });
+    expect(each.removed).toEqual([3, 4]);
+  }
+});
+
+test("so it is at the first change, which adds a learner", () => {
+  const records = new MemberRecords();
+  for (const id of [1, 2, 3, 4, 5]) records.put(recordOf(id));
+  records.applied({ voters: [1, 2, 3], learners: [5] });
+  expect(records.removed).toEqual([]);
+  expect(records.record(4)).toEqual(recordOf(4));
+});
+
+test("nodes that were recorded and never came do not pile up", () => {
+  const records = withMembers(1, 2, 3);
+  for (let id = 10; id < 100; id++) records.put(recordOf(id));
+  records.applied({ voters: [1, 2, 3], learners: [] });
+  expect(records.all.length).toBe(3 + 16);
+  expect(records.removed).toEqual([]);
+});
+
 test("a member is not forgotten, only one that did not become one", () => {
   const records = withMembers(1, 2, 3);
   records.put(recordOf(4));

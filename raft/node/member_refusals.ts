@@ -1,4 +1,4 @@
-/** Why a change of the membership is refused, in sentences for operators. Pure. */
+/** Reasons for refusing a membership change, in sentences for operators. Pure. */
 import { MAX_MEMBERS } from "../core/configuration.ts";
 import type { DropReason } from "../core/outcome.ts";
 
@@ -17,7 +17,7 @@ export function passes(reason: DropReason): boolean {
   return PASSING.includes(reason);
 }
 
-/** Refused for what disks do not do. */
+/** Refusals because of disks that complete no write. */
 const ABOUT_DISKS: readonly DropReason[] = ["diskHangs", "wouldLoseQuorum"];
 
 const SENTENCES: Partial<Record<DropReason, string>> = {
@@ -33,7 +33,7 @@ const SENTENCES: Partial<Record<DropReason, string>> = {
   notCaughtUp: "it must be in contact and have the log, and has not caught up yet",
   diskHangs: "it must write the log to its disk, and has not done so for an election timeout",
   wouldLoseQuorum:
-    "of the voters that there would be, those in contact whose disks complete writes would be no majority: nothing " +
+    "after this, the voters in contact whose disks complete writes would be no majority: nothing " +
     "could be committed any more. First bring members back, or remove those that are gone for good",
   lastVoter: "it is the last voter: the cluster would end with it",
   notMember: "there is no such member",

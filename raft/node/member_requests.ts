@@ -1,5 +1,5 @@
 /**
- * Changes of the membership that were asked for on this node: takes each to whoever leads, again and again,
+ * Membership changes that were asked for on this node: takes each to the current leader, again and again,
  * until it is answered or its time is over. Operations may be repeated without harm.
  */
 import type { NodeId } from "../core/types.ts";
@@ -18,7 +18,7 @@ interface Pending {
   readonly done: Done;
   readonly deadlineMs: number;
   nextMs: number;
-  /** Somebody may be working on it. */
+  /** Whether a leader may be working on it. */
   open: boolean;
   lastReason: string;
 }
@@ -26,10 +26,10 @@ interface Pending {
 export interface MemberRequestsOptions {
   readonly id: NodeId;
   readonly now: () => number;
-  /** Null when unknown. */
+  /** Current leader; null when unknown. */
   readonly leader: () => NodeId | null;
   readonly send: (to: NodeId, message: MemberMessage) => void;
-  /** Runs it here, as the leader. */
+  /** Runs the operation here, as the leader. */
   readonly run: (operation: MemberOperation, answer: (outcome: OperationOutcome) => void) => void;
   /** Runs later, outside of the core. */
   readonly later: (run: () => void) => void;

@@ -76,7 +76,7 @@ describe("adding a member", () => {
         [1, 2, 3, 4].map((n) => `127.0.0.1:${n}`).filter((_, i) => [1, 2, 3, fourth.id][i] !== member.id),
       );
     }
-    // It counts: with it, two others may go.
+    // The member counts: with it, two others may go.
     expect(leader.node.status().canLose).toBe(1);
     cluster.stop(follower(cluster, [fourth.id]).id);
     propose(cluster, "with it");
@@ -96,7 +96,7 @@ describe("adding a member", () => {
     cluster.clock.advance(5000);
     expect(voters(cluster.leader()).length).toBe(3);
     expect(fourth.node.status().notVoting).toContain("no vote");
-    // It counts for nothing.
+    // The member does not count.
     expect(cluster.leader().node.status().canLose).toBe(1);
   });
 
@@ -146,7 +146,7 @@ describe("adding a member", () => {
 
   test("one that reads a log from its beginning takes no snapshot before it knows who votes", () => {
     const cluster = started();
-    // More than fits into one message: what says who votes comes later.
+    // More than fits into one message: the configuration comes later.
     for (let i = 0; i < 80; i++) propose(cluster, `${i}`.padEnd(8000));
     const taken: number[] = [];
     const storage = new MemoryStorage(() => cluster.clock.now());
@@ -317,7 +317,7 @@ describe("removing a member", () => {
     });
     cluster.clock.advance(10);
     bearer.send(leader.id, 7, text("as nobody"));
-    // Were it heard, the leader would stop.
+    // If it were heard, the leader would stop.
     bearer.send(leader.id, ADMISSION_CHANNEL, encodeAdmission(4711, { kind: "removed" }));
     cluster.until("told", () => told.includes("removed"));
     cluster.clock.advance(100);
@@ -368,7 +368,7 @@ describe("removing a member", () => {
       reason: expect.stringContaining("would be no majority"),
     });
     expect(remove(cluster, dead.id)).toEqual({ kind: "done" });
-    // And now the living one: the leader goes on alone.
+    // Then the living member goes, and the leader goes on alone.
     expect(remove(cluster, alive.id)).toEqual({ kind: "done" });
     propose(cluster, "alone");
     expect(remove(cluster, cluster.leader().id)).toMatchObject({
@@ -484,8 +484,8 @@ describe("replacing a member", () => {
         cluster,
         (done) => on.node.replaceMember(dead.id, { addr: `127.0.0.1:${dead.id}`, name: `n${dead.id}` }, done),
       );
-    // While it lives there is nobody else at its address; and at no moment of a heartbeat is it taken for
-    // silent.
+    // While the member lives, no other node is at its address; and at no moment of a heartbeat is it taken
+    // for silent.
     for (let tried = 0; tried < 20; tried++) {
       expect(replace()).toMatchObject({ kind: "rejected", reason: expect.stringContaining("is in contact") });
       cluster.clock.advance(70);

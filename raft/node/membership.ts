@@ -1,7 +1,6 @@
 /**
- * Everything of a RaftNode that has to do with who the members are: requests made here, the leader's changes,
- * the addresses that the transport needs, and what becomes of removed members. Called within the node's
- * turns.
+ * A RaftNode's membership: requests made here, the leader's changes, the addresses that the transport needs,
+ * and the notice to removed members. Called within the node's turns.
  */
 import type { Contacts } from "./contacts.ts";
 import type { RawNode } from "../core/raw_node.ts";
@@ -26,7 +25,7 @@ import type { LogSink, MemberInfo } from "./raft_options.ts";
 
 export interface MembershipOptions {
   readonly id: NodeId;
-  /** From our own configuration, for members without a record. */
+  /** Members of this node's configuration, for those without a record. */
   readonly members: readonly MemberInfo[];
   readonly records: MemberRecords;
   readonly clock: Clock;
@@ -35,9 +34,9 @@ export interface MembershipOptions {
   readonly transport: Transport;
   readonly random: () => number;
   readonly log: LogSink;
-  /** Null while we don't take part. */
+  /** Core of this member; null before it takes part. */
   readonly core: () => RawNode | null;
-  /** We lead and have applied an entry of our own term. */
+  /** This node leads and has applied an entry of its own term. */
   readonly leads: () => boolean;
   readonly tellRemoved: (id: NodeId) => void;
   readonly mayRemove: (member: MemberInfo) => string | null;
@@ -107,7 +106,7 @@ export class Membership {
     this.#requests.add({ kind: "remove", id }, done);
   }
 
-  /** A frame of MEMBERS_CHANNEL. */
+  /** Takes a frame of MEMBERS_CHANNEL. */
   frame(from: NodeId, payload: Uint8Array): void {
     const message = decodeMemberMessage(payload);
     if (message?.kind === "answer") return this.#requests.answered(message.seq, message.outcome);
@@ -116,7 +115,7 @@ export class Membership {
     this.#run(operation, (outcome) => this.#send(from, { kind: "answer", seq, outcome }));
   }
 
-  /** Whether `from` is no member any more; then it is told. */
+  /** Whether `from` was removed; if so, it is told. */
   turnAway(from: NodeId): boolean {
     const { records, tellRemoved } = this.#options;
     if (!records.isRemoved(from)) return false;
@@ -124,7 +123,7 @@ export class Membership {
     return true;
   }
 
-  /** Ends every turn. */
+  /** Called at the end of every turn. */
   settle(): void {
     const core = this.#options.core();
     const leading = this.#options.leads();
@@ -161,7 +160,7 @@ export class Membership {
     this.#options.transport.send(to, MEMBERS_CHANNEL, encodeMemberMessage(message));
   }
 
-  /** Of the configuration in force. */
+  /** All members of the configuration in force. */
   all(): MemberInfo[] {
     const { voters, learners } = this.#options.core()?.configuration ?? { voters: [], learners: [] };
     return [...voters, ...learners].map((id) => {

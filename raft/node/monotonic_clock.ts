@@ -1,12 +1,13 @@
 /**
- * A clock for programs that need raft alone. Elections need no more; whoever measures leases by it must use
- * one that is neither slewed nor stands still while the host is suspended, as the contract of `Clock` says.
+ * A clock for programs that need raft alone. It is enough for elections. A program that measures leases needs
+ * a clock that is neither slewed nor stands still while the host is suspended, as the contract of `Clock`
+ * says.
  */
 import type { Clock } from "./ports.ts";
 
 /**
- * Of this process: `performance.now` and timers of the event loop. Counts from the start of the process;
- * stands still in a suspended host.
+ * Clock of this process: `performance.now` and timers of the event loop. Counts from the start of the
+ * process; stands still in a suspended host.
  */
 export const monotonicClock: Clock = {
   now: () => performance.now(),

@@ -1,6 +1,6 @@
 /**
- * When a node wakes, and how many ticks it feeds its core with then. At rest it wakes once a heartbeat and
- * feeds the ticks together; every tick counts when the leader is silent.
+ * Decides when a node wakes, and how many ticks it then feeds to its core. At rest a node wakes once a
+ * heartbeat and feeds the ticks together; every tick counts when the leader is silent.
  */
 import type { Clock, Timer } from "./ports.ts";
 
@@ -24,12 +24,12 @@ export class Pace {
     this.#options = options;
   }
 
-  /** Time counts from now on. */
+  /** Begins to count time. */
   begin(): void {
     this.#lastTickMs = this.#options.clock.now();
   }
 
-  /** To be called once, after `begin`. */
+  /** Sets the first timer; called once, after `begin`. */
   arm(): void {
     if (this.#ended) return;
     this.#timer = this.#options.clock.after(this.#nextMs(), () => {
@@ -53,8 +53,8 @@ export class Pace {
     const { clock, tickMs, electionMinMs, wake } = this.#options;
     const now = clock.now();
     const elapsed = Math.floor((now - this.#lastTickMs) / tickMs);
-    // After a pause, what the others said meanwhile still waits to be read: half an election timeout at most
-    // is made up for, so that a whole one passes only while this node listens.
+    // After a pause, messages of the others still wait to be read. At most half an election timeout is made
+    // up for, so that a whole one passes only while this node listens.
     const most = Math.max(1, Math.floor(electionMinMs / tickMs / 2));
     this.#lastTickMs = elapsed > most ? now : this.#lastTickMs + elapsed * tickMs;
     wake(Math.min(elapsed, most));

@@ -5,7 +5,7 @@ import { decodeEnvelope } from "./envelope.ts";
 import { Proposals } from "./proposals.ts";
 import { text } from "./testing.ts";
 
-/** A leader of term 5 whose log ends at 10. */
+/** Proposals on a leader of term 5 whose log ends at 10. */
 function newProposals() {
   const world = { busy: false, leads: true, nowMs: 0, refuseTogether: false };
   const log: string[][] = [];

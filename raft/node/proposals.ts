@@ -1,6 +1,6 @@
 /**
- * Commands proposed on this node whose outcome is not known yet. Sends them again when leadership changes or
- * an answer is missing, which the session in each entry makes harmless, and ends each of them exactly once.
+ * Commands proposed on this node whose outcome is not known yet. They are sent again when leadership changes
+ * or an answer is missing, which the session in each entry makes harmless. Each of them ends exactly once.
  *
  * While a leader writes its log, commands wait and then go together: one message and one write for all of
  * them.
@@ -11,7 +11,7 @@ import type { ProposeOutcome } from "./api.ts";
 import { type CommandEnvelope, encodeEnvelope } from "./envelope.ts";
 import type { Sessions } from "./sessions.ts";
 
-/** The largest command in bytes; a larger one is rejected. */
+/** Largest command in bytes; a larger one is rejected. */
 export const MAX_COMMAND_BYTES = 1024 * 1024;
 const MAX_PENDING = 1024;
 const RETRY_AFTER_MS = 1000;
@@ -22,10 +22,13 @@ interface Pending {
   readonly done: (outcome: ProposeOutcome) => void;
   readonly onlyInTerm: Term | null;
   readonly deadlineMs: number;
-  /** Null: never left this node nor entered its log, so that it is certainly not done. */
+  /**
+   * Time of sending; null: the command never left this node nor entered its log, so it is certainly not done.
+   */
   sentAtMs: number | null;
   /**
-   * Where it stands in our own log, if only there: it is gone when another entry is applied at that index.
+   * Place in this node's own log, if the command is only there: it is gone when another entry is applied at
+   * that index.
    */
   place: { readonly index: Index; readonly term: Term } | null;
   lastRefusal: string;
@@ -37,11 +40,11 @@ export interface ProposalsOptions {
   readonly now: () => number;
   /** Hands an entry to the core. */
   readonly propose: (data: Uint8Array) => Proposal;
-  /** The same for several, when we lead. */
+  /** Hands several entries to the core, on the leader. */
   readonly proposeAll: (data: readonly Uint8Array[]) => Proposal;
-  /** We lead and are writing: better to wait for more. */
+  /** This node leads and is writing: better to wait for more. */
   readonly busy: () => boolean;
-  /** The current term when we lead, else null. */
+  /** The current term while this node leads, else null. */
   readonly leadingTerm: () => Term | null;
   /** Runs later, outside of the core. */
   readonly later: (run: () => void) => void;
@@ -49,9 +52,9 @@ export interface ProposalsOptions {
 
 export class Proposals {
   #options: ProposalsOptions;
-  /** By number, which is also the order. */
+  /** Pending commands by number, which is also their order. */
   #pending = new Map<number, Pending>();
-  /** Those that wait for the write under way. */
+  /** Commands that wait for the pending write. */
   #waiting: Pending[] = [];
   #lastSeq = 0;
 
@@ -72,7 +75,7 @@ export class Proposals {
     if (command.length > MAX_COMMAND_BYTES) {
       return reject(`a command of ${command.length} bytes is too large`);
     }
-    if (this.#pending.size >= MAX_PENDING) return reject("too many commands are under way");
+    if (this.#pending.size >= MAX_PENDING) return reject("too many commands are pending");
     const pending: Pending = {
       seq: ++this.#lastSeq,
       command,
@@ -88,7 +91,7 @@ export class Proposals {
     this.flush();
   }
 
-  /** Sends what waits, when nothing is being written any more. */
+  /** Sends the waiting commands when nothing is being written any more. */
   flush(): void {
     const { busy, leadingTerm, now, proposeAll } = this.#options;
     if (this.#waiting.length === 0) return;
@@ -110,7 +113,7 @@ export class Proposals {
     }
   }
 
-  /** A command was applied for the first time; perhaps it is one of ours. */
+  /** Notes that a command was applied for the first time; this node may have proposed it. */
   applied(envelope: CommandEnvelope, index: Index, result: unknown): void {
     const { origin, incarnation } = this.#options;
     if (envelope.origin !== origin || envelope.incarnation !== incarnation) return;
@@ -118,7 +121,10 @@ export class Proposals {
     if (pending) this.#end(pending, { kind: "applied", index, result });
   }
 
-  /** An entry was applied, whosever it is: what stood at its index in another term never will be. */
+  /**
+   * Notes that an entry of any member was applied: another entry at its index, in another term, never will
+   * be.
+   */
   passed(index: Index, term: Term): void {
     for (const pending of this.#pending.values()) {
       const { place, onlyInTerm } = pending;
@@ -127,7 +133,7 @@ export class Proposals {
     }
   }
 
-  /** The state jumped to a snapshot at `index`, which tells what it contains by its sessions. */
+  /** Notes that the state jumped to a snapshot at `index`, whose sessions tell what it contains. */
   restored(index: Index, sessions: Sessions): void {
     const { origin, incarnation } = this.#options;
     for (const pending of this.#pending.values()) {
@@ -139,14 +145,14 @@ export class Proposals {
     }
   }
 
-  /** Another leader, or the same one in another term: it may not have what was sent to the last one. */
+  /** Notes another leader, or the same one in another term: it may lack what was sent to the last one. */
   leaderChanged(): void {
     this.#waiting = this.#waiting.filter(({ onlyInTerm }) => onlyInTerm !== null);
     this.flush();
     for (const pending of this.#pending.values()) if (pending.onlyInTerm === null) this.#send(pending);
   }
 
-  /** Ends what is overdue, and tries again what was not sent or got no answer. */
+  /** Ends overdue commands, and retries those that were not sent or got no answer. */
   tick(): void {
     const now = this.#options.now();
     for (const pending of this.#pending.values()) {
@@ -161,7 +167,7 @@ export class Proposals {
     }
   }
 
-  /** The node stops. */
+  /** Ends all commands, because the node stops. */
   endAll(reason: string): void {
     for (const pending of this.#pending.values()) {
       const kind = pending.sentAtMs === null ? "rejected" : "unknown";

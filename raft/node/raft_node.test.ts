@@ -214,7 +214,7 @@ test("snapshots are taken, shorten the log, and bring a member up that was away"
   cluster.until("caught up", () => again.machine.commands.length === 60);
   expect(again.node.status().snapshotIndex).toBeGreaterThan(20);
   expect(again.machine.commands).toEqual(leader.machine.commands);
-  // The sessions came with the snapshot: the states are equal to the byte.
+  // The sessions came with the snapshot: the states are equal byte for byte.
   const outcomes = propose(again, "from the one that was away");
   cluster.until("applied", () => outcomes.length === 1);
   expect(outcomes[0]!.kind).toBe("applied");
@@ -250,7 +250,7 @@ test("B23: a leader whose disk hangs gives up, and another one takes over", () =
   cluster.until(
     "another leader",
     () => followersOf(cluster, leader).some((m) => m.node.leadsWithOwnTerm()),
-    // Sooner than by an election: it is noticed after 600 ms, and then leadership is offered.
+    // This is sooner than an election: the hang is noticed after 600 ms, and then leadership is offered.
     1000,
   );
   expect(leader.logged.some(({ event }) => event === "raft_disk_hangs")).toBe(true);
@@ -289,7 +289,7 @@ test("B41: a pause of the whole cluster is not taken for an election timeout", (
   cluster.startAll();
   const leader = cluster.leader();
   const { term } = leader.node.status();
-  // The whole cluster sleeps: nobody may take the leap for an election timeout.
+  // The whole cluster sleeps: no member may take the leap for an election timeout.
   cluster.clock.leap(60_000);
   cluster.clock.advance(1000);
   expect(cluster.leader().id).toBe(leader.id);
@@ -320,8 +320,7 @@ test("B41: a leader that goes on after a pause in which it was succeeded confirm
   cluster.until("ended", () => stale.length === 1 && commands.length === 1);
   expect(stale).toMatchObject([{ kind: "rejected" }]);
   expect(commands).toMatchObject([{ kind: "rejected" }]);
-  // One that was asked for before may be confirmed by answers of that time: what it shows was the newest
-  // then.
+  // A read that was asked for before may be confirmed by answers of that time: its state was the newest then.
   expect(before).toMatchObject([{ kind: "confirmed", term }]);
   cluster.clock.advance(2000);
   expect(cluster.leader().id).toBe(successor.id);

@@ -1,4 +1,4 @@
-/** Puts RaftStatus together from what the core knows and what the connections show. Pure. */
+/** Builds RaftStatus from the core's state and the connections. Pure. */
 import type { RawNodeStatus } from "../core/status.ts";
 import { type Index, type NodeId, NONE } from "../core/types.ts";
 import type { PeerStatus, RaftStatus } from "./api.ts";
@@ -12,11 +12,14 @@ export interface Around {
   readonly notVoting: string | null;
   readonly shortOfSpace: string | null;
   readonly agreedVersion: number;
-  /** What is known of a member besides its id. */
+  /** Name and address of a member. */
   readonly infoOf: (id: NodeId) => MemberInfo;
 }
 
-/** `core`: null while this member does not take part yet; then `expected` are taken for the members. */
+/**
+ * Builds the status. `core`: null while this member does not take part yet; then `expected` counts as the
+ * members.
+ */
 export function raftStatus(
   id: NodeId,
   expected: readonly NodeId[],

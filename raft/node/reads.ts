@@ -1,4 +1,6 @@
-/** Linearizable reads that wait: first for a majority to confirm our leadership, then for the apply. */
+/**
+ * Linearizable reads that wait: first for a majority to confirm this node's leadership, then for the apply.
+ */
 import type { ReadIndexResult } from "../core/outcome.ts";
 import type { Index, ReadState, Term } from "../core/types.ts";
 import type { ReadOutcome } from "./api.ts";
@@ -7,7 +9,7 @@ interface PendingRead {
   readonly token: number;
   readonly term: Term;
   readonly done: (outcome: ReadOutcome) => void;
-  /** Null until a majority has confirmed. */
+  /** Index to apply first; null until a majority has confirmed. */
   index: Index | null;
 }
 
@@ -32,7 +34,7 @@ export class Reads {
     }
   }
 
-  /** Answers what is confirmed and applied; `leadingTerm` is null when we don't lead. */
+  /** Answers reads that are confirmed and applied; `leadingTerm` is null while this node does not lead. */
   settle(applied: Index, leadingTerm: Term | null): void {
     if (this.#pending.length === 0) return;
     const waiting: PendingRead[] = [];

@@ -14,7 +14,7 @@ afterEach(endAll);
 
 function sizeOf(directory: string): number {
   const names = fs.readdirSync(directory, { recursive: true }) as string[];
-  // A file may go while it is looked at.
+  // A file may disappear while it is looked at.
   return names.reduce(
     (sum, name) => sum + (fs.statSync(join(directory, name), { throwIfNoEntry: false })?.size ?? 0),
     0,
@@ -94,7 +94,7 @@ test("a fourth member joins, votes, and goes again, on TCP and disk", async () =
   const outcome = await new Promise((resolve) => again.node.removeMember(own.id, resolve));
   await removed;
   expect(leader.node.status().members.length).toBe(3);
-  // Whether it still heard that it is done, or was gone before that.
+  // The node has heard that it is done, or was gone before that.
   expect(["done", "unknown"]).toContain((outcome as { kind: string }).kind);
 });
 
@@ -113,7 +113,7 @@ test("leadership moves on request and reads are confirmed", async () => {
 });
 
 test("a snapshot larger than any frame brings a member up, while the leader keeps its role", async () => {
-  // A busy host may well hold a process for a second: that is no fault of the snapshot.
+  // A busy host may hold a process for a second: that is no fault of the snapshot.
   const { start } = await newCluster({ electionMs: 3000 });
   const members = [start(0), start(1), start(2)];
   const leader = await leaderOf(members);
@@ -133,7 +133,7 @@ test("a snapshot larger than any frame brings a member up, while the leader keep
   expect(back.machine.commands).toEqual(leader.machine.commands);
   expect(leader.node.status()).toMatchObject({ term, role: "leader" });
   expect((await propose(back, "after")).kind).toBe("applied");
-  // What it wrote is the snapshot that it starts from.
+  // The snapshot that it wrote is the one it starts from.
   await crash(back);
   const again = start(members.indexOf(away));
   await until("state is back", () => again.machine.commands.at(-1) === "after", 30_000);

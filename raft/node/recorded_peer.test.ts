@@ -1,6 +1,6 @@
 /**
- * A running member beside one of the version before, which is played from what such a one was recorded
- * sending (see testing_recorded_peer.ts). What breaks here breaks upgrading one member after another.
+ * A running member beside one of the previous version, which replays what such a member was recorded sending
+ * (see testing_recorded_peer.ts). What breaks here breaks upgrading one member after another.
  */
 import { afterEach, expect, test } from "bun:test";
 import { MemoryStorage } from "../storage/memory_storage.ts";
@@ -25,12 +25,12 @@ const ended: (() => void)[] = [];
 afterEach(() => ended.splice(0).forEach((end) => end()));
 
 interface Setup {
-  /** Of the running member; the recorded one is the other of 1 and 2. */
+  /** Id of the running member; the recorded one is the other of 1 and 2. */
   readonly id: number;
   readonly versions?: VersionRange;
-  /** The running member does not campaign by itself. */
+  /** Whether the running member does not campaign by itself. */
   readonly patient?: boolean;
-  /** The other one speaks version 1. */
+  /** Whether the recorded member speaks version 1. */
   readonly first?: boolean;
 }
 
@@ -81,11 +81,11 @@ test("a running member leads by the vote and the acknowledgements of a recorded 
   expect(machine.commands).toEqual(["a"]);
   const read = await new Promise<ReadOutcome>((resolve) => node.read(resolve));
   expect(read.kind).toBe("confirmed");
-  // Of its commands it knows the first version only, and nothing else is written before it is upgraded.
+  // It knows the first version of commands only, and nothing else is written before it is upgraded.
   expect(await propose(node, "new", 2)).toMatchObject({ kind: "rejected" });
   expect(node.status().agreedVersion).toBe(1);
   expect(peer.verdicts).toEqual([0]);
-  // What later versions may send is passed over.
+  // Messages that later versions may send are passed over.
   peer.sayBytes(0, new Uint8Array([99, 1, 2]));
   peer.sayBytes(255, new Uint8Array([99, 1, 2]));
   peer.sayBytes(200, new Uint8Array([1]));
@@ -97,13 +97,13 @@ test("a running member follows a recorded one, and proposes through it", async (
   const { node, peer, machine, own } = await started({ id: 2, patient: true });
   node.start();
   peer.dial(own);
-  // A founder says so to whoever is connected.
+  // A founder says so to every connected member.
   await until("taking part", () => node.status().notVoting === null);
   peer.say("preVote", { term: 1 });
   await until("a pre-vote", () => peer.heard.includes(SAID.preVoteResponse));
   peer.say("vote", { term: 1 });
   await until("a vote", () => peer.heard.includes(SAID.voteResponse));
-  // Neither says no.
+  // Neither answer is a rejection.
   expect([SAID.preVoteResponse, SAID.voteResponse].map((type) => peer.last.get(type)![1])).toEqual([0, 0]);
   peer.say("appendNothing", { term: 1, entryTerm: 1, entryIndex: 1 });
   await until("an acknowledgement", () => peer.heard.includes(SAID.appendResponse));
@@ -167,13 +167,13 @@ test("a member of version 1, whose frames nobody could tell from forged ones, is
   node.start();
   const dialed = "another version of the protocol: it speaks 1, this member 2";
   await until("refused", () => log.some((line) => line.includes(dialed)));
-  // Nothing else is offered to it.
+  // No other version is offered to it.
   expect(new Set(peer.offered)).toEqual(new Set([2]));
   let refusal = "";
   const socket = dialAsFirstVersion(2, own, (payload) => (refusal = payload.toString("hex")));
   ended.push(() => socket.destroy());
   await until("refusing", () => refusal !== "");
-  // The code that version 1 knows, and the versions that are spoken here.
+  // The refusal holds the code that version 1 knows, and the versions that are spoken here.
   expect(refusal).toBe("0100020002");
   expect(log.join()).toContain("another version of the protocol: it offers 1, this member speaks 2");
   expect(node.status().members.filter(({ connected }) => connected).map(({ id }) => id)).toEqual([1]);

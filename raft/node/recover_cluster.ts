@@ -2,10 +2,10 @@
  * The first snapshot of the cluster that one member founds when the others are lost for good. Pure but for
  * the state machine that it is given.
  *
- * All entries of the log are applied, committed or not: one that is not known here to be committed may have
- * been committed, and acknowledged, by the lost ones. What only the lost ones had is lost; which epochs they
- * may have granted is therefore unknown, and the caller's state machine has to leave room above (see
- * src/dcs/recovered.ts).
+ * All entries of the log are applied, committed or not: the lost members may have committed, and
+ * acknowledged, an entry that is not known here to be committed. Entries that only the lost members had are
+ * lost. So it is unknown which epochs they have granted, and the caller's state machine has to leave room
+ * above (see src/dcs/recovered.ts).
  */
 import { createHash } from "node:crypto";
 import { nodeIdOf } from "./ids.ts";
@@ -13,7 +13,7 @@ import { ReplicatedState } from "./replicated_state.ts";
 import { type NodeId, NONE, type Snapshot } from "../core/types.ts";
 import type { StateMachine, StoredLog } from "./ports.ts";
 
-/** The cluster that one member founds anew; see `recoverCluster`. */
+/** Cluster that one member founds anew; see `recoverCluster`. */
 export interface RecoveredCluster {
   readonly clusterId: number;
   readonly nodeId: NodeId;
@@ -21,8 +21,8 @@ export interface RecoveredCluster {
 }
 
 /**
- * Brings the state machine to the end of the log: what this member knows. `commandVersion` as in
- * RaftNodeOptions. Throws UpgradeNeededError.
+ * Brings the state machine to the end of this member's log. `commandVersion`: as in RaftNodeOptions. Throws
+ * UpgradeNeededError.
  */
 export function replayLog(stored: StoredLog, machine: StateMachine, commandVersion: number): void {
   replay(stored, new ReplicatedState(machine, commandVersion));
@@ -34,8 +34,9 @@ function replay(stored: StoredLog, state: ReplicatedState): void {
 }
 
 /**
- * The machine holds what the new cluster begins with. `seed`: random, so that no other recovery of the same
- * cluster, on another host even, makes the same id: the handshake keeps members of the two apart.
+ * Makes the new cluster, which begins with the state of the machine. `seed`: random, so that no other
+ * recovery of the same cluster, even on another host, makes the same id: the handshake keeps members of the
+ * two apart.
  */
 export function recoverCluster(
   stored: StoredLog,
@@ -51,7 +52,7 @@ export function recoverCluster(
     .readUIntBE(0, 6) || 1;
   const nodeId = nodeIdOf(clusterId, self.addr);
   const voters = [nodeId];
-  // Sessions of the old cluster end: its ids can't send anything here any more.
+  // Sessions of the old cluster end: its ids cannot send anything here any more.
   const old = new ReplicatedState(unused, Infinity);
   replay(stored, old);
   const state = new ReplicatedState({ ...unused, snapshot: () => machine.snapshot() }, Infinity);

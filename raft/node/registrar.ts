@@ -1,15 +1,15 @@
 /**
- * The other side of admission.ts: remembers with which directory each member takes part, has the leader
+ * The other side of admission.ts: remembers the directory with which each member takes part, has the leader
  * record it in the log, and answers members whose directory is empty.
  *
- * A leader proposes the records as the first thing in its term, before any command of its own: a command that
- * was committed with a member's help stands behind the record that this member takes part.
+ * A leader proposes these records first in its term, before any command of its own. So a command that was
+ * committed with a member's help stands behind the record that this member takes part.
  */
 import type { NodeId } from "../core/types.ts";
 import type { Verdict } from "./admission_messages.ts";
 import type { Sessions } from "./sessions.ts";
 
-/** Ticks until a record that did not get through is proposed again. */
+/** Ticks until a lost record is proposed again. */
 const AGAIN_AFTER_TICKS = 20;
 
 export interface RegistrarOptions {
@@ -22,9 +22,9 @@ export interface RegistrarOptions {
 
 export class Registrar {
   #options: RegistrarOptions;
-  /** From the members' hellos. */
+  /** Directory of each member, from its hello. */
   #instances = new Map<NodeId, number>();
-  /** Members whose raft messages we have had, with the directory they had then; 0: not known. */
+  /** Members that have sent raft messages to this node, with the directory they had then; 0: not known. */
   #heard = new Map<NodeId, number>();
   #proposed = new Map<NodeId, number>();
   #ticks = 0;
@@ -38,12 +38,15 @@ export class Registrar {
     this.#instances.set(from, instance);
   }
 
-  /** A raft message came from this member: it takes part. */
+  /** Notes that a raft message came from this member: it takes part. */
   heard(from: NodeId): void {
     if (!this.#heard.has(from)) this.#heard.set(from, this.#instances.get(from) ?? 0);
   }
 
-  /** `leads`: we lead and have applied an entry of our own term. */
+  /**
+   * Answer to a member with an empty directory. `leads`: this node leads and has applied an entry of its own
+   * term.
+   */
   verdict(from: NodeId, instance: number, hasLog: boolean, leads: boolean): Verdict {
     if (!hasLog) return "noLog";
     const { sessions } = this.#options;
@@ -54,7 +57,7 @@ export class Registrar {
     return "log";
   }
 
-  /** We have begun to lead. */
+  /** Records the members heard so far, because this node has begun to lead. */
   leading(): void {
     this.#proposed.clear();
     this.#recordHeard();

@@ -1,7 +1,7 @@
 /**
- * Applies entries: unwraps them, drops what was applied before, hands the rest to the state machine. Nothing
- * that stands in the log throws, except the record that all members know a version of commands which this
- * program does not: that is an UpgradeNeededError (the rule is in versions.ts).
+ * Applies entries: unwraps them, drops those that were applied before, and hands the rest to the state
+ * machine. No entry of the log throws, except the record that all members know a version of commands which
+ * this program does not: that is an UpgradeNeededError (versions.ts has the rule).
  */
 import { ByteReader, ByteWriter, DecodeError } from "../core/bytes.ts";
 import { decodeConfiguration } from "../core/configuration.ts";
@@ -13,7 +13,7 @@ import { UnreadableSnapshotError } from "./unreadable_snapshot.ts";
 import { UpgradeNeededError } from "./upgrade_needed.ts";
 import type { Entry, Index, NodeId } from "../core/types.ts";
 
-/** `duplicate`: applied before, or given up by its origin; nothing was done. */
+/** `duplicate`: applied before, or given up by its origin; it had no effect. */
 export type Applied =
   | { readonly kind: "command"; readonly envelope: CommandEnvelope; readonly result: unknown }
   | { readonly kind: "duplicate"; readonly envelope: CommandEnvelope }
@@ -29,7 +29,7 @@ export class ReplicatedState {
 
   #knows: number;
 
-  /** `knows`: the latest version of commands that this program can apply. */
+  /** `knows`: latest version of commands that this program can apply. */
   constructor(machine: StateMachine, knows: number) {
     this.#machine = machine;
     this.#knows = knows;
@@ -37,7 +37,7 @@ export class ReplicatedState {
 
   apply(entry: Entry): Applied {
     this.index = entry.index;
-    // Decoding was tried at the border (core/message.ts).
+    // The border (core/message.ts) has tried to decode it.
     if (entry.kind === "config") this.members.applied(decodeConfiguration(entry.data));
     const envelope = entry.kind === "normal" && entry.data.length > 0 ? decodeEnvelope(entry.data) : null;
     if (!envelope) return { kind: "nothing" };
@@ -50,7 +50,8 @@ export class ReplicatedState {
       return { kind: "nothing" };
     }
     if (envelope.kind === "version") {
-      // Leaders go up one by one. Anything else nobody has recorded, and must not stop a member for good.
+      // Leaders go up one by one. Any other number was recorded by no leader, and must not stop a member for
+      // good.
       if (envelope.version === this.sessions.agreedVersion + 1) this.sessions.agree(envelope.version);
       this.#mustKnowAgreed();
       return { kind: "nothing" };
@@ -66,21 +67,21 @@ export class ReplicatedState {
     return { kind: "command", envelope, result };
   }
 
-  /** Why a command must not be proposed now, for people; null: it may. */
+  /** Says, for people, why a command must not be proposed now; null: it may be. */
   refusal(command: Uint8Array): string | null {
     return this.#machine.refusal?.(command, this.sessions.agreedVersion) ?? null;
   }
 
-  /** Why the leader must not append an entry that the member `from` has passed on; null: it may. */
+  /** Says why the leader must not append an entry that the member `from` has passed on; null: it may. */
   refusalOfForwarded(from: NodeId, data: Uint8Array): string | null {
     const envelope = decodeEnvelope(data);
-    if (envelope === null) return "it is of no kind that is known";
+    if (envelope === null) return "it is of an unknown kind";
     if (envelope.kind !== "command") return "only the leader records members and versions";
     if (envelope.origin !== from) return "it is in the name of another member";
     return this.refusal(envelope.command);
   }
 
-  /** A state that later commands belong to would be applied in part. */
+  /** Throws when later commands are in force: this program would apply only some of them. */
   #mustKnowAgreed(): void {
     const { agreedVersion } = this.sessions;
     if (agreedVersion <= this.#knows) return;
@@ -102,7 +103,10 @@ export class ReplicatedState {
     return writer.finish();
   }
 
-  /** Throws UpgradeNeededError, and UnreadableSnapshotError for what is none of this program's snapshots. */
+  /**
+   * Restores a snapshot. Throws UpgradeNeededError, and UnreadableSnapshotError for bytes that are none of
+   * this program's snapshots.
+   */
   restore(data: Uint8Array, index: Index): void {
     try {
       const { sessions, members, machine } = partsOf(data);
@@ -117,8 +121,8 @@ export class ReplicatedState {
   }
 
   /**
-   * Why a snapshot of the leader must not even be written: this member would end at it, now and after each
-   * restart. null: it can be restored, or belongs to a later version of the program.
+   * Says why a snapshot of the leader must not even be written: this member would end at it, now and after
+   * each restart. Null: it can be restored, or belongs to a later version of the program.
    */
   snapshotFlaw(data: Uint8Array): string | null {
     try {
@@ -135,7 +139,7 @@ export class ReplicatedState {
   }
 }
 
-/** Throws DecodeError. */
+/** Splits a snapshot; throws DecodeError. */
 function partsOf(data: Uint8Array) {
   const reader = new ByteReader(data);
   return {

@@ -7,13 +7,13 @@ import { openSim } from "../storage/testing.ts";
 import { TestCluster, type TestMember, text } from "./testing.ts";
 
 const COMMANDS = ["a", "b".repeat(300), "c", "d", "e".repeat(60), "f"];
-/** Bits that are flipped, one in each run: in what is written, and behind it. */
+/** Number of bits to flip, one in each run: within the written part, and behind it. */
 const FLIPS_WITHIN = 60;
 const FLIPS_BEHIND = 6;
 
 type Disks = ReadonlyMap<NodeId, MemoryDisk>;
 
-/** Null when the log is refused. */
+/** Starts a member on a disk; null when its log is refused. */
 function startOn(cluster: TestCluster, id: NodeId, disk: MemoryDisk, instance = 100 + id): TestMember | null {
   try {
     return cluster.start(id, false, undefined, { storage: openSim(disk), instance });
@@ -29,7 +29,7 @@ function write(cluster: TestCluster, command: string): void {
   cluster.until("written", () => done);
 }
 
-/** Members 1 and 2 hold all commands, 3 was away since the second one. */
+/** Disks of members 1 and 2 with all commands, and of 3, which was away since the second one. */
 function written(): Disks {
   const cluster = new TestCluster(3);
   const disks = new Map(cluster.ids.map((id) => [id, new MemoryDisk()]));
@@ -43,7 +43,9 @@ function written(): Disks {
   return disks;
 }
 
-/** Where bits are flipped in the segment that holds everything; the next one is made, and not begun. */
+/**
+ * Places of the bits to flip in the segment that holds everything; the next segment is made, and not begun.
+ */
 function flipsOf(disk: MemoryDisk): { readonly segment: string; readonly bits: number[] } {
   const segments = disk.list().filter((name) => name.endsWith(".log")).sort();
   const [bytes, ...others] = segments.map((name) => disk.read(name)) as [Uint8Array, ...Uint8Array[]];
@@ -70,8 +72,7 @@ test("B33: a flipped bit on one member changes nothing that the others have, or 
       const damaged = startOn(cluster, rotten, disk);
       if (damaged === null) refused++;
       const behind = startOn(cluster, 3, disks.get(3)!.copy())!;
-      // Where nothing was found wrong it leads: the other one is brought up by its log, and nothing may be
-      // missing.
+      // A member with no fault found leads: its log brings up the other one, and nothing may be missing.
       if (damaged !== null) expect(cluster.leader().id).toBe(rotten);
       const sound = startOn(cluster, 3 - rotten, disks.get(3 - rotten)!.copy())!;
       write(cluster, "after");
@@ -89,7 +90,7 @@ test("B33: a flipped bit on one member changes nothing that the others have, or 
 test("B33: a member whose log was refused and comes back empty neither votes nor lets the log be lost", () => {
   const disks = written();
   const cluster = new TestCluster(3);
-  // 1 has rotted and was emptied; 2 has everything, 3 lacks what was written while it was away.
+  // 1 has rotted and was emptied. 2 has everything; 3 lacks what was written while it was away.
   const wiped = startOn(cluster, 1, new MemoryDisk(), 99)!;
   const third = startOn(cluster, 3, disks.get(3)!.copy())!;
   cluster.clock.advance(10_000);

@@ -1,6 +1,6 @@
 /**
- * The part of the replicated state that belongs to RaftNode: which commands were applied, so that one that
- * arrives twice is applied once (thesis 6.3), which members have ever taken part, and which commands all
+ * RaftNode's part of the replicated state: the commands that were applied, so that one that arrives twice is
+ * applied once (thesis 6.3), the members that have ever taken part, and the version of commands that all
  * know. Pure; identical on all members.
  */
 import type { CommandEnvelope, JoinedEnvelope } from "./envelope.ts";
@@ -8,38 +8,40 @@ import type { NodeId } from "../core/types.ts";
 import { hasFields, isCount, isJsonText, isList, isPair, readJson } from "./json_shape.ts";
 
 /**
- * Commands of earlier processes of a member may still be on their way when a new one has begun; as many of
- * them are remembered. More restarts than that within a message's life do not happen.
+ * Number of a member's processes that are remembered: commands of earlier ones may still be on their way when
+ * a new one has begun. More restarts than that within a message's life do not happen.
  */
 const KEPT_INCARNATIONS = 4;
 const MAX_RESULT_CHARACTERS = 1024;
 /**
- * A proposer has no more than 1,024 commands under way. One that skips numbers must not make the table grow.
+ * Limit of the table. A proposer has no more than 1,024 pending commands; one that skips numbers must not
+ * make the table grow.
  */
 const MAX_APPLIED = 8192;
 
 interface Session {
   readonly incarnation: number;
-  /** Commands below are settled. Invariant: all keys of `applied` are at or above. */
+  /** Commands below this number are settled. Invariant: all keys of `applied` are at or above it. */
   floor: number;
-  /** Results as JSON; null: too large to be kept, or no JSON. */
+  /** Results as JSON; null: too large to be kept, or not JSON. */
   readonly applied: Map<number, string | null>;
 }
 
-/** Null for what cannot be kept. Equal results give equal text, on every member. */
+/** The result as text; null when it cannot be kept. Equal results give equal text, on every member. */
 function resultJson(result: unknown): string | null {
   let json: string | undefined;
   try {
     json = JSON.stringify(result);
   } catch (error) {
-    // A cycle or a bigint: the proposer gets it all the same, only not after a restart from a snapshot.
+    // The result has a cycle or a bigint. The proposer still gets it, but not after a restart from a
+    // snapshot.
     if (!(error instanceof TypeError)) throw error;
   }
   return json !== undefined && json.length <= MAX_RESULT_CHARACTERS ? json : null;
 }
 
 interface SessionsJson {
-  /** Missing before there was any but the first. */
+  /** Missing in snapshots from before there was a second version. */
   readonly version?: number;
   readonly joined: [NodeId, number][];
   readonly sessions: [NodeId, { incarnation: number; floor: number; applied: [number, string | null][] }[]][];
@@ -57,12 +59,12 @@ function isSession(value: unknown): boolean {
 }
 
 export class Sessions {
-  /** Oldest incarnation first. */
+  /** Sessions of each member, oldest incarnation first. */
   #sessions = new Map<NodeId, Session[]>();
   #joined = new Map<NodeId, number>();
   #agreedVersion = 1;
 
-  /** True when this command has not been applied and may be now. Must then be followed by `applied`. */
+  /** True when this command has not been applied and may be applied now. `applied` must follow then. */
   admit({ origin, incarnation, seq, floor }: CommandEnvelope): boolean {
     const session = this.#session(origin, incarnation);
     if (floor > session.floor) {
@@ -76,13 +78,14 @@ export class Sessions {
     const session = this.#session(origin, incarnation);
     session.applied.set(seq, resultJson(result));
     if (session.applied.size <= MAX_APPLIED) return;
-    // What is below the floor is never applied again, so that no repeated command is done twice by this.
+    // Commands below the floor are never applied again, so this does not let a repeated command be done
+    // twice.
     const lowest = Math.min(...session.applied.keys());
     session.applied.delete(lowest);
     session.floor = Math.max(session.floor, lowest + 1);
   }
 
-  /** The kept result of an applied command; null when it is not known to have been applied. */
+  /** Kept result of an applied command; null when it is not known to have been applied. */
   resultOf(origin: NodeId, incarnation: number, seq: number): { readonly result: unknown } | null {
     const json = this.#find(origin, incarnation)?.applied.get(seq);
     if (json === undefined) return null;
@@ -93,23 +96,24 @@ export class Sessions {
     if (!this.#joined.has(member)) this.#joined.set(member, instance);
   }
 
-  /** The directory that the member took part with; 0: with an unknown one; null: it never did. */
+  /** Directory with which the member took part; 0: an unknown one; null: it never did. */
   joined(member: NodeId): number | null {
     return this.#joined.get(member) ?? null;
   }
 
-  /** The latest version of commands that all members know. */
+  /** Latest version of commands that all members know. */
   get agreedVersion(): number {
     return this.#agreedVersion;
   }
 
-  /** Never lowered: commands of that version may be in the log. */
+  /** Raises the agreed version. It never goes down: commands of that version may be in the log. */
   agree(version: number): void {
     this.#agreedVersion = Math.max(this.#agreedVersion, version);
   }
 
   encode(): Uint8Array {
-    // Sorted: a member that restored a snapshot must write the same bytes as one that applied every entry.
+    // The lists are sorted: a member that restored a snapshot must write the same bytes as one that applied
+    // every entry.
     const json: SessionsJson = {
       version: this.#agreedVersion,
       joined: [...this.#joined].sort(([a], [b]) => a - b),
@@ -125,7 +129,7 @@ export class Sessions {
     return new TextEncoder().encode(JSON.stringify(json));
   }
 
-  /** Throws DecodeError; then nothing has changed. */
+  /** Restores the sessions of a snapshot. Throws DecodeError; then nothing has changed. */
   restore(bytes: Uint8Array): void {
     const json = readJson(bytes, isSessions, "sessions");
     this.#agreedVersion = json.version ?? 1;

@@ -1,10 +1,10 @@
 /**
- * How a snapshot travels in pieces, on a reserved channel: what the leader sends, and what the other answers.
- * Pure.
+ * Messages of a snapshot that travels in pieces, on a reserved channel: the leader's, and the answers of the
+ * other member. Pure.
  */
 import { ByteReader, ByteWriter, DecodeError } from "../core/bytes.ts";
 
-/** The channel that RaftNode keeps for this. */
+/** Channel that RaftNode reserves for snapshots. */
 export const SNAPSHOT_CHANNEL = 253;
 
 const BEGIN = 1;
@@ -15,18 +15,18 @@ const REFUSED = 5;
 
 const MAX_REASON_BYTES = 512;
 
-/** `transfer`: number that its sender gave it; another attempt has another one. */
+/** `transfer`: number that the sender gave the transfer; another attempt has another number. */
 export type SnapshotMessage =
   /**
-   * `head`: the encoded message of the core without the snapshot's data, which has `total` bytes and follows.
+   * `head`: encoded message of the core without the snapshot's data. The data follows and has `total` bytes.
    */
   | { readonly kind: "begin"; readonly transfer: number; readonly total: number; readonly head: Uint8Array }
   | { readonly kind: "piece"; readonly transfer: number; readonly offset: number; readonly data: Uint8Array }
-  /** Answer: so many bytes are there without a gap; the next piece begins behind them. */
+  /** Answer: `received` bytes are there without a gap; the next piece begins behind them. */
   | { readonly kind: "got"; readonly transfer: number; readonly received: number }
-  /** Answer to a piece: its beginning is not here (any more). */
+  /** Answer to a piece: the beginning of the transfer is not here (any more). */
   | { readonly kind: "lost"; readonly transfer: number }
-  /** Answer: it is not wanted, or no snapshot. */
+  /** Answer: the snapshot is not wanted, or is none. */
   | { readonly kind: "refused"; readonly transfer: number; readonly reason: string };
 
 export function encodeSnapshotMessage(message: SnapshotMessage): Uint8Array {
@@ -61,7 +61,7 @@ function encoded(kind: number, transfer: number, number: number, bytes: Uint8Arr
   return writer.finish();
 }
 
-/** Null for garbage. */
+/** Decodes a message; null for garbage. */
 export function decodeSnapshotMessage(bytes: Uint8Array): SnapshotMessage | null {
   try {
     const reader = new ByteReader(bytes);

@@ -1,25 +1,25 @@
 /**
- * The other side of snapshot_sender.ts: collects the pieces, in memory, and hands the whole message to the
- * core. One at a time, as there is one leader; nothing is believed of a size before the bytes are there.
+ * The other side of snapshot_sender.ts: collects the pieces in memory, and hands the whole message to the
+ * core. One snapshot at a time, as there is one leader. A size is not believed before the bytes are there.
  */
 import { DecodeError } from "../core/bytes.ts";
 import { decodeMessage } from "../core/message.ts";
 import type { Message, NodeId, Snapshot } from "../core/types.ts";
 import { encodeSnapshotMessage, type SnapshotMessage } from "./snapshot_messages.ts";
 
-/** What a member keeps of a snapshot that does not come to its end. */
+/** Time for which the pieces of an unfinished snapshot are kept. */
 const FORGET_AFTER_MS = 30_000;
 
 export interface SnapshotReceiverOptions {
   readonly now: () => number;
-  /** Largest snapshot that is taken. */
+  /** Size of the largest snapshot that is taken. */
   readonly maxBytes: number;
   readonly send: (to: NodeId, bytes: Uint8Array) => void;
-  /** Why the snapshot of this message is of no use here; null: it is wanted, or not needed. */
+  /** Says why the snapshot of this message is of no use here; null: it is wanted, or not needed. */
   readonly objection: (head: Message) => string | null;
-  /** True where all that it covers is here; the core has then answered it, without its data. */
+  /** True when all that the snapshot covers is here; the core has then answered it, without its data. */
   readonly needless: (head: Message, snapshot: Snapshot) => boolean;
-  /** The whole message; why it is not taken, or null. */
+  /** Takes the whole message; says why it is not taken, or null. */
   readonly deliver: (message: Message) => string | null;
 }
 
@@ -29,7 +29,10 @@ interface Incoming {
   readonly total: number;
   readonly head: Message;
   readonly snapshot: Snapshot;
-  /** Grows with what has come: it costs no more than twice that, however small the pieces are. */
+  /**
+   * Buffer that grows with the bytes received: it takes no more than twice as many, however small the pieces
+   * are.
+   */
   data: Uint8Array;
   received: number;
   lastMs: number;
@@ -37,19 +40,21 @@ interface Incoming {
 
 export class SnapshotReceiver {
   readonly #options: SnapshotReceiverOptions;
-  /** Once all is there, without its data: what comes late is answered as before. */
+  /**
+   * Current snapshot; stays without its data once all is there, so that late pieces are answered as before.
+   */
   #incoming: Incoming | null = null;
 
   constructor(options: SnapshotReceiverOptions) {
     this.#options = options;
   }
 
-  /** Bytes that are kept. */
+  /** Number of bytes kept. */
   get size(): number {
     return this.#incoming?.data.length ?? 0;
   }
 
-  /** False: it brought nothing, as what is refused, or came before. */
+  /** Takes a message. False: it brought nothing, because it was refused, or came before. */
   took(from: NodeId, message: SnapshotMessage): boolean {
     const { transfer } = message;
     if (message.kind === "begin") return this.#begin(from, message);
@@ -132,7 +137,7 @@ export class SnapshotReceiver {
 
 const NOTHING = new Uint8Array(0);
 
-/** `bytes`, or a longer copy where `needed` do not fit. Never longer than `total`. */
+/** Returns `bytes`, or a longer copy where `needed` bytes do not fit. Never longer than `total`. */
 function withRoom(bytes: Uint8Array, needed: number, total: number): Uint8Array {
   if (needed <= bytes.length) return bytes;
   const longer = new Uint8Array(Math.min(total, Math.max(needed, bytes.length * 2)));

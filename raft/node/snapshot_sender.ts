@@ -1,32 +1,35 @@
 /**
- * The leader's side of a snapshot that travels in pieces: a few pieces on their way at a time, each answered,
- * so that heartbeats and leases go between them and no buffer fills up. Frames may be lost, repeated and
+ * The leader's side of a snapshot that travels in pieces. A few pieces are on their way at a time, each is
+ * answered, so heartbeats and leases go between them and no buffer fills up. Frames may be lost, repeated and
  * reordered.
  *
- * It goes on from what the other has (a lost frame, a connection that broke), begins anew where the other has
- * lost its part (it was restarted), and is given up when nothing more arrives: then the core decides what the
- * member needs.
+ * A transfer goes on from what the other member has (after a lost frame or a broken connection). It begins
+ * anew when the other has lost its part (after a restart). It is given up when nothing more arrives: then the
+ * core decides what the member needs.
  */
 import { EMPTY_BYTES } from "../core/bytes.ts";
 import { encodeMessage } from "../core/message.ts";
 import type { Message, NodeId, Snapshot } from "../core/types.ts";
 import { encodeSnapshotMessage, type SnapshotMessage } from "./snapshot_messages.ts";
 
-/** Pieces on their way to one member. */
+/** Number of pieces on their way to one member. */
 const WINDOW = 4;
 const AGAIN_AFTER_MS = 500;
 const GIVE_UP_AFTER_MS = 10_000;
+/** Transfers of one term that have numbers of their own, and terms that have: what both make is exact. */
+const TRANSFERS = 2 ** 20;
+const TERMS = 2 ** 32;
 
 export interface SnapshotSenderOptions {
   readonly now: () => number;
   readonly pieceBytes: number;
-  /** False when the frame was dropped. */
+  /** Sends a frame; false when it was dropped. */
   readonly send: (to: NodeId, bytes: Uint8Array) => boolean;
-  /** It came nearer its end: the core may wait on. */
+  /** Called when a transfer came nearer its end: the core may go on waiting. */
   readonly progress: (to: NodeId) => void;
-  /** It has arrived, or will not. */
+  /** Called when the snapshot has arrived, or will not. */
   readonly ended: (to: NodeId, ok: boolean) => void;
-  /** For people: why one was not taken. */
+  /** Called with the reason, for people, why a snapshot was not taken. */
   readonly refused: (to: NodeId, reason: string) => void;
 }
 
@@ -34,9 +37,9 @@ interface Transfer {
   readonly number: number;
   readonly message: Message;
   readonly snapshot: Snapshot;
-  /** The other has the beginning. */
+  /** Whether the other member has the beginning. */
   begun: boolean;
-  /** Bytes that the other has, and bytes that were sent. */
+  /** Bytes that the other member has, and bytes that were sent. */
   received: number;
   sent: number;
   progressMs: number;
@@ -52,13 +55,16 @@ export class SnapshotSender {
     this.#options = options;
   }
 
-  /** One that is on its way already goes on; of another snapshot it is replaced. */
+  /** Begins a transfer. A transfer of the same snapshot goes on; one of another snapshot is replaced. */
   begin(message: Message, snapshot: Snapshot): void {
     const { to, term } = message;
     const old = this.#transfers.get(to);
     if (old && old.message.term === term && old.snapshot.index === snapshot.index) return;
     const now = this.#options.now();
-    const number = ++this.#last;
+    this.#last = (this.#last + 1) % TRANSFERS;
+    // With the term, as no member leads in one term before and after a restart: the other member may still
+    // have pieces of the transfer that an earlier life of this node gave the same number.
+    const number = (term % TERMS) * TRANSFERS + this.#last;
     const transfer = {
       number,
       message,
@@ -73,7 +79,10 @@ export class SnapshotSender {
     this.#push(to, transfer);
   }
 
-  /** `term`: in which this member leads; null: it does not. What was begun in another one is of no use. */
+  /**
+   * `term`: term in which this member leads; null: it does not. Transfers that began in another term are of
+   * no use.
+   */
   tick(term: number | null): void {
     const now = this.#options.now();
     for (const [to, transfer] of this.#transfers) {

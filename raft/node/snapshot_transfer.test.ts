@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { encodeMessage, makeMessage } from "../core/message.ts";
 import { seededRandom } from "../core/seeded_random.ts";
-import type { Message } from "../core/types.ts";
+import type { Message, Snapshot } from "../core/types.ts";
 import { ADMISSION_CHANNEL } from "./admission_messages.ts";
 import type { AddOutcome, ProposeOutcome } from "./api.ts";
 import {
@@ -19,15 +19,22 @@ import { TestCluster, type TestMember, text } from "./testing.ts";
 const LEADER = 1;
 const MEMBER = 2;
 
-function snapshotMessage(bytes: number, index = 9): { message: Message; data: Uint8Array } {
+function snapshotMessage(
+  bytes: number,
+  index = 9,
+  term = 4,
+): { message: Message; data: Uint8Array; snapshot: Snapshot } {
   const data = Uint8Array.from({ length: bytes }, (_, at) => at * 7);
   const snapshot = { index, term: 3, configuration: { voters: [1, 2], learners: [] }, data };
-  return { message: makeMessage({ type: "snapshot", from: LEADER, to: MEMBER, term: 4, snapshot }), data };
+  const message = makeMessage({ type: "snapshot", from: LEADER, to: MEMBER, term, snapshot });
+  return { message, data, snapshot };
 }
 
-/** A sender and a receiver, with a network in between that the test deals out. */
+/** A sender and a receiver; the test deals out the network between them. */
 class Pair {
   nowMs = 0;
+  /** In which the sender leads. */
+  term = 4;
   readonly log: string[] = [];
   delivered: Message[] = [];
   toMember: Uint8Array[] = [];
@@ -35,15 +42,20 @@ class Pair {
   sent = 0;
   verdict: string | null = null;
   receiver: SnapshotReceiver;
-  readonly sender: SnapshotSender;
+  sender: SnapshotSender;
 
   readonly pieceBytes: number;
 
   constructor(pieceBytes: number, readonly maxBytes = 1e6) {
     this.pieceBytes = pieceBytes;
-    this.sender = new SnapshotSender({
+    this.sender = this.newSender();
+    this.receiver = this.newReceiver();
+  }
+
+  newSender(): SnapshotSender {
+    return new SnapshotSender({
       now: () => this.nowMs,
-      pieceBytes,
+      pieceBytes: this.pieceBytes,
       send: (_, bytes) => {
         this.sent += bytes.length;
         return this.toMember.push(bytes) > 0;
@@ -52,7 +64,6 @@ class Pair {
       ended: (_, ok) => void this.log.push(ok ? "arrived" : "failed"),
       refused: (_, reason) => void this.log.push(reason),
     });
-    this.receiver = this.newReceiver();
   }
 
   newReceiver(): SnapshotReceiver {
@@ -69,7 +80,7 @@ class Pair {
     });
   }
 
-  /** Delivers one frame each way, by what `fate` says of it. */
+  /** Delivers one frame each way, as `fate` says. */
   exchange(fate: () => "arrives" | "is lost" | "arrives twice" | "waits"): void {
     const deal = (queue: Uint8Array[], take: (message: SnapshotMessage) => void) => {
       const frame = queue.shift();
@@ -83,7 +94,7 @@ class Pair {
     deal(this.toMember, (message) => this.receiver.took(LEADER, message));
     deal(this.toLeader, (message) => this.sender.answered(MEMBER, message));
     this.nowMs += 20;
-    this.sender.tick(4);
+    this.sender.tick(this.term);
     this.receiver.tick();
   }
 
@@ -93,6 +104,27 @@ class Pair {
 }
 
 const always = () => "arrives" as const;
+
+test("a leader that has restarted is not answered for the transfer of its earlier life", () => {
+  for (const pieces of [3, 100]) {
+    const pair = new Pair(100);
+    const old = snapshotMessage(1000);
+    pair.sender.begin(old.message, old.snapshot);
+    for (let i = 0; i < pieces && !pair.over; i++) pair.exchange(always);
+    pair.sender = pair.newSender();
+    pair.toMember = [];
+    pair.toLeader = [];
+    pair.log.length = 0;
+    pair.term = 5;
+    const { message, snapshot } = snapshotMessage(700, 12, pair.term);
+    pair.sender.begin(message, snapshot);
+    const beganMs = pair.nowMs;
+    while (!pair.over) pair.exchange(always);
+    expect(pair.log).toContain("arrived");
+    expect(pair.delivered.at(-1)!.snapshot).toEqual(snapshot);
+    expect(pair.nowMs - beganMs).toBeLessThan(1000);
+  }
+});
 
 test("a snapshot arrives whole, a window at a time, and its bytes once", () => {
   const pair = new Pair(100);
@@ -124,7 +156,7 @@ test("whatever a network does to frames, the snapshot arrives as it is, or its e
           ? (["is lost", "arrives twice", "waits"] as const)[Math.floor(random() * 3)]!
           : "arrives"
       );
-      // The member is restarted: what it had is gone.
+      // The member is restarted, and has lost what it had.
       if (restarts < 3 && random() < 0.005) {
         restarts++;
         pair.receiver = pair.newReceiver();
@@ -171,7 +203,7 @@ test("who does not lead in that term any more sends nothing more of it", () => {
     const { sent } = pair;
     for (let step = 0; step < 100; step++) pair.exchange(always);
     expect(pair.sent).toBe(sent);
-    // The core of another term has not asked for it.
+    // The core of another term has not asked for this snapshot.
     expect(pair.over).toBe(false);
   }
 });
@@ -310,7 +342,7 @@ test("a member that does not take pieces gets one message", () => {
   cluster.leader();
   cluster.stop(away);
   for (let n = 0; n < 20; n++) propose(cluster, 3000);
-  // As an older program: its hello ends before that, and the channel means nothing to it.
+  // The member acts as an older program: its hello ends before that, and the channel means nothing to it.
   const transport = cluster.network.transport(away);
   const seen: number[] = [];
   const back = cluster.start(away, false, undefined, {

@@ -1,6 +1,6 @@
 /**
- * Snapshots that are too large for one frame, or would keep heartbeats and leases waiting in it: both sides
- * of their transfer, joined to the core. Whoever has not said that it takes pieces, as a program before them,
+ * Transfer of snapshots that are too large for one frame, or would keep heartbeats and leases waiting in it:
+ * both sides, joined to the core. A member that has not said that it takes pieces, such as an older program,
  * gets one message.
  */
 import type { Message, NodeId, Snapshot } from "../core/types.ts";
@@ -18,9 +18,9 @@ export interface SnapshotTransfersOptions {
   readonly log: LogSink;
   readonly snapshotPieceBytes: number;
   readonly maxSnapshotBytes: number;
-  /** Null before we take part. */
+  /** Driver of the core; null before this member takes part. */
   readonly driver: () => CoreDriver | null;
-  /** Gives a whole message to the core; why not, for people, or null. */
+  /** Gives a whole message to the core; says, for people, why not, or null. */
   readonly step: (message: Message) => string | null;
   readonly isRemoved: (from: NodeId) => boolean;
   readonly nameOf: (id: NodeId) => string;
@@ -53,15 +53,15 @@ export class SnapshotTransfers {
       now: () => clock.now(),
       maxBytes: options.maxSnapshotBytes,
       send: (to, bytes) => void send(to, bytes),
-      // A leader sends snapshots to those alone that have answered it, so that they are in its term and know
-      // it: whose first pieces come from another member, or of another term, keeps none of them.
+      // A leader sends snapshots only to members that have answered it, so they are in its term and know it.
+      // First pieces from another member, or of another term, are not kept.
       objection: (head) => {
         const core = driver()?.core;
         if (!core) return "this member does not take part yet";
         const { term } = head;
         return term === core.term
           ? lieOf(head, core)
-          : `it is of the leader of term ${term}, and this is ${core.term}`;
+          : `it is from the leader of term ${term}, and the current term is ${core.term}`;
       },
       needless: (head, { index }) => {
         const core = driver()?.core;
@@ -73,13 +73,13 @@ export class SnapshotTransfers {
     });
   }
 
-  /** A member has said whether it takes pieces. */
+  /** Notes whether a member takes pieces. */
   hello(from: NodeId, pieces: boolean): void {
     if (pieces) this.#takers.add(from);
     else this.#takers.delete(from);
   }
 
-  /** False when it has to go as one message. */
+  /** Sends a snapshot in pieces; false when it has to go as one message. */
   send(message: Message, snapshot: Snapshot): boolean {
     if (snapshot.data.length <= this.#options.snapshotPieceBytes || !this.#takers.has(message.to)) {
       return false;
@@ -88,7 +88,7 @@ export class SnapshotTransfers {
     return true;
   }
 
-  /** False: it was of no use. */
+  /** Takes a frame; false: it was of no use. */
   frame(from: NodeId, payload: Uint8Array): boolean {
     if (!this.#options.driver()) return true;
     if (this.#options.isRemoved(from)) return false;

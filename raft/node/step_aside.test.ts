@@ -28,11 +28,11 @@ test("a leader whose disk is full takes no commands, hands over, says why, and r
   ]);
   cluster.until("another leader", () => others.some(({ node }) => node.leadsWithOwnTerm()), 500);
   const next = cluster.leader();
-  // It follows, and its own commands are passed on.
+  // The member follows, and its own commands are passed on.
   const outcomes = propose(leader, "goes on");
   cluster.until("applied", () => outcomes[0]?.kind === "applied");
   expect(leader.machine.commands).toEqual(["goes on"]);
-  // Nobody gives it leadership before there is room.
+  // No member gives it leadership before there is room.
   next.node.transferLeadership(leader.id, () => {});
   cluster.clock.advance(2000);
   expect(cluster.leader().id).not.toBe(leader.id);

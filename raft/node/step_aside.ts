@@ -1,7 +1,7 @@
 /**
- * Watches this member's disk, and lets others lead while it is no good for that: while it does not answer,
- * and while it is full. The others are asked one after another, since the next one's disk may be full as
- * well.
+ * Watches this member's disk, and lets others lead while the disk is unfit for that: while it does not
+ * answer, and while it is full. The others are asked one after another, since the next one's disk may be full
+ * as well.
  */
 import type { Message } from "../core/types.ts";
 import type { CoreDriver } from "./core_driver.ts";
@@ -22,7 +22,7 @@ export interface StepAsideOptions {
 export class StepAside {
   #options: StepAsideOptions;
   #shortage: string | null = null;
-  /** How often leadership was offered since the shortage began. */
+  /** Number of times that leadership was offered since the shortage began. */
   #offers = 0;
   #offeredMs = -Infinity;
 
@@ -30,26 +30,29 @@ export class StepAside {
     this.#options = options;
   }
 
-  /** A write has been under way for longer than an election takes. */
+  /** Whether a write has been pending for longer than an election takes. */
   get diskHangs(): boolean {
     const { storage, electionMinMs } = this.#options;
     return storage.oldestPendingMs() > electionMinMs;
   }
 
-  /** That the disk is full; null: it is not. */
+  /** Says that the disk is full; null: it is not. */
   get shortage(): string | null {
     return this.#shortage;
   }
 
-  /** Why no command is taken here now; null: it is. Followers pass commands on, and need little room. */
+  /**
+   * Says why no command is taken here now; null: commands are taken. Followers pass commands on, and need
+   * little room.
+   */
   get refusal(): string | null {
     return this.#leads ? this.#shortage : null;
   }
 
   /**
-   * What a full disk must not bring: others' commands while we lead, and leadership by somebody's wish. We
-   * stay a candidate as any other: when the disks of all are full, a leader that takes no commands is better
-   * than none.
+   * Whether a full disk refuses a message: commands of others while this node leads, and leadership at the
+   * wish of another member. The node stays a candidate like any other: when all disks are full, a leader that
+   * takes no commands is better than none.
    */
   refuses({ type }: Message): boolean {
     if (this.#shortage === null) return false;
@@ -57,7 +60,7 @@ export class StepAside {
   }
 
   /** Called at every tick. */
-  look(): void {
+  tick(): void {
     this.#watchHang();
     this.#watchSpace();
   }
@@ -67,8 +70,9 @@ export class StepAside {
   }
 
   /**
-   * A leader whose disk hangs can commit nothing but would keep its followers loyal by heartbeats. It falls
-   * silent and offers leadership to the member that has most; without answers its quorum check ends its role.
+   * Gives up leadership while the disk hangs. Such a leader can commit nothing, but would keep its followers
+   * loyal by heartbeats. It falls silent and offers leadership to the member that has most of the log;
+   * without answers its quorum check ends its role.
    */
   #watchHang(): void {
     const driver = this.#options.driver();
@@ -103,7 +107,7 @@ export class StepAside {
     this.#offer(this.#offers++);
   }
 
-  /** Offers leadership to the voter that has most, or to the `turn`th after it. */
+  /** Offers leadership to the voter that has most of the log, or to the `turn`th after it. */
   #offer(turn: number): void {
     const driver = this.#options.driver();
     if (!driver) return;

@@ -1,8 +1,9 @@
 /**
- * From an empty directory to a member that takes part: asks whether it may (admission.ts), spends the vote
- * that it may have given before, and hands over the log to begin with. Owns what this node knows of a log
- * before it has an entry.
+ * Takes a node from an empty directory to a member that takes part: asks whether it may (admission.ts),
+ * spends the vote that it may have given before, and hands over the log to begin with. Owns what this node
+ * knows of a log before it has an entry.
  */
+import type { RawNode } from "../core/raw_node.ts";
 import { type NodeId, NONE, type Term } from "../core/types.ts";
 import { Admission, type Admitted } from "./admission.ts";
 import type { AdmissionMessage } from "./admission_messages.ts";
@@ -15,7 +16,7 @@ export interface TakingPartOptions
   readonly storage: Pick<LogStorage, "append">;
   readonly tell: (to: NodeId, message: AdmissionMessage) => void;
   readonly nameOf: (id: NodeId) => string;
-  /** It takes part from now on, with this log. */
+  /** This member takes part from now on, with this log. */
   readonly begin: (stored: StoredLog) => void;
   readonly fail: (error: Error) => void;
   readonly turn: (work: () => void) => void;
@@ -23,9 +24,9 @@ export interface TakingPartOptions
 
 export class TakingPart {
   readonly #options: TakingPartOptions;
-  /** Not null while the directory is empty and this node may not take part yet. */
+  /** Pending admission; not null while the directory is empty and this node may not take part yet. */
   #admission: Admission | null = null;
-  /** Null in a life that began with a log. */
+  /** Result of the admission; null before it, and in a life that began with a log. */
   #admitted: Admitted | null = null;
   #refusalLogged = false;
 
@@ -33,7 +34,7 @@ export class TakingPart {
     this.#options = options;
   }
 
-  /** The directory is empty. */
+  /** Begins to ask, because the directory is empty. */
   ask(): void {
     const { id: self, members, instance, commandVersion, join, tell } = this.#options;
     const others = members.map(({ id }) => id).filter((id) => id !== self);
@@ -51,17 +52,20 @@ export class TakingPart {
     return this.#admission !== null;
   }
 
-  /** Why this node does not vote, for people; null: it may. */
-  get waitsFor(): string | null {
-    return this.#admission?.reason ?? null;
+  /** Says, for people, why this node does not vote; null: it may. */
+  notVoting(core: RawNode | null): string | null {
+    if (this.#admission !== null) return this.#admission.reason;
+    if (!core) return "it was admitted, and writes that to its log";
+    const listens = core.configuration.learners.includes(this.#options.id);
+    return listens ? "this member has no vote (yet): it only follows" : null;
   }
 
-  /** It has no entry, but there is a log: see admission.ts. */
+  /** Whether there is a log of which this member has no entry: see admission.ts. */
   get knowsLog(): boolean {
     return this.#options.join || this.#admitted?.kind === "welcome" || (this.#admission?.knowsLog ?? false);
   }
 
-  /** The term in which it was admitted; 0: in none, or not yet. */
+  /** Term in which this member was admitted; 0: in none, or not yet. */
   get term(): Term {
     return this.#admitted?.term ?? 0;
   }
@@ -85,7 +89,7 @@ export class TakingPart {
     this.#noteRefusal();
   }
 
-  /** Says once why this member will not vote before somebody does something about it. */
+  /** Logs once why this member will not vote before an operator acts. */
   #noteRefusal(): void {
     const admission = this.#admission;
     if (!admission || this.#refusalLogged || !(admission.refused || admission.isElsewhere)) return;
@@ -102,7 +106,7 @@ export class TakingPart {
     else log("info", "raft_welcome", `the leader ${nameOf(admitted.leader)} has admitted this member`);
     const { term } = admitted;
     this.#admitted = admitted;
-    // The vote is spent, so that it cannot vote a second time in a term that this member may have seen
+    // The vote is spent, so that this member cannot vote a second time in a term that it may have seen
     // before.
     const hardState = { term, vote: term === 0 ? NONE : founding ? id : admitted.leader, commit: 0 };
     const stored: StoredLog = { hardState, snapshot: null, entries: [], empty: term === 0 };

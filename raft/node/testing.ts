@@ -26,7 +26,7 @@ export class ManualClock implements Clock {
     this.after(0, fire);
   }
 
-  /** Lets time pass, firing what becomes due in order. */
+  /** Lets time pass, and fires timers in the order in which they become due. */
   advance(ms: number): void {
     const until = this.#nowMs + ms;
     for (;;) {
@@ -39,13 +39,13 @@ export class ManualClock implements Clock {
     this.#nowMs = until;
   }
 
-  /** Time passes without any timer firing, as when the process is stopped. */
+  /** Lets time pass without firing a timer, as when the process is stopped. */
   leap(ms: number): void {
     this.#nowMs += ms;
   }
 }
 
-/** Clock and network as one process has them: while it is paused nothing reaches it, and nothing is lost. */
+/** Clock and network of one process: while it is paused nothing reaches it, and nothing is lost. */
 class Process {
   #paused = false;
   #waiting: (() => void)[] = [];
@@ -54,7 +54,7 @@ class Process {
     this.#paused = true;
   }
 
-  /** `first` is what it does before it reads anything. */
+  /** Resumes the process; `first` runs before it reads anything. */
   resume(first: () => void): void {
     this.#paused = false;
     first();
@@ -95,7 +95,7 @@ class Process {
   }
 }
 
-/** Remembers the commands it was given, as text. */
+/** State machine that remembers its commands, as text. */
 export class ListMachine implements StateMachine {
   commands: string[] = [];
 
@@ -126,7 +126,7 @@ export interface TestMember {
   instance: number;
   events: RaftEvent[];
   logged: { level: LogLevel; event: string; text: string }[];
-  /** Set for those that were added later: what they were told. */
+  /** Members that a later member was told of when it was added. */
   joined?: readonly MemberInfo[];
 }
 
@@ -144,13 +144,13 @@ export class TestCluster {
     this.#options = options;
   }
 
-  /** Starts what addMember has added. */
+  /** Starts the member that addMember has added. */
   join(outcome: AddOutcome | undefined, options: Partial<RaftNodeOptions> = {}): TestMember {
     if (outcome?.kind !== "done") throw new Error(`not added: ${outcome?.reason}`);
     return this.start(outcome.id, false, outcome.members, options);
   }
 
-  /** Starts a member; with the storage of an earlier life if it had one and `wiped` is not set. */
+  /** Starts a member, with the storage of an earlier life if it had one and `wiped` is not set. */
   start(
     id: NodeId,
     wiped?: boolean,
@@ -202,7 +202,7 @@ export class TestCluster {
     for (const other of this.members.keys()) if (other !== id) this.network.setLink(id, other, up);
   }
 
-  /** Lets time pass until the condition holds; fails after `deadlineMs` of it. */
+  /** Lets time pass until the condition holds; fails after `deadlineMs`. */
   until(what: string, condition: () => boolean, deadlineMs = 10_000): void {
     const end = this.clock.now() + deadlineMs;
     while (!condition()) {
@@ -211,7 +211,7 @@ export class TestCluster {
     }
   }
 
-  /** The leader that has applied an entry of its own term, once there is one. */
+  /** Waits for a leader that has applied an entry of its own term, and returns it. */
   leader(): TestMember {
     const find = () => [...this.members.values()].filter(({ node }) => node.leadsWithOwnTerm());
     this.until("a leader", () => find().length > 0);

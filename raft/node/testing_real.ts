@@ -17,14 +17,14 @@ export interface RealMember {
   readonly node: RaftNode;
   readonly storage: WalStorage;
   readonly machine: ListMachine;
-  /** Of its log. */
+  /** Directory of its log. */
   readonly directory: string;
 }
 
 const directories: string[] = [];
 const running: RealMember[] = [];
 
-/** For afterEach: stops every member and removes what they have left. */
+/** Stops every member and removes what they have left; for afterEach. */
 export async function endAll(): Promise<void> {
   await Promise.all(running.splice(0).map(stop));
   for (const directory of directories.splice(0)) fs.rmSync(directory, { recursive: true, force: true });
@@ -42,7 +42,7 @@ async function freePorts(count: number): Promise<number[]> {
 }
 
 interface ClusterOptions {
-  /** Where a member keeps its log. @default below a temporary directory */
+  /** Directory of a member's log. @default below a temporary directory */
   readonly directoryOf?: (member: number) => string;
   /** @default as in production */
   readonly segmentBytes?: number;
@@ -50,7 +50,7 @@ interface ClusterOptions {
   readonly electionMs?: number;
 }
 
-/** Three members. */
+/** Makes a cluster of three members. */
 export async function newCluster({ directoryOf, segmentBytes, electionMs }: ClusterOptions = {}) {
   const base = fs.mkdtempSync(join(tmpdir(), "raft-cluster-"));
   directories.push(base);
@@ -114,7 +114,7 @@ export async function leaderOf(members: readonly RealMember[]): Promise<RealMemb
   return members.find(({ node }) => node.leadsWithOwnTerm())!;
 }
 
-/** Ends a member; what it had not written is lost. */
+/** Ends a member; it loses what it had not written. */
 export async function crash(member: RealMember): Promise<void> {
   running.splice(running.indexOf(member), 1);
   await stop(member);

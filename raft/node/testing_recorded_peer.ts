@@ -1,7 +1,8 @@
 /**
- * For tests of upgrades: a member of protocol version 2 that is nothing but what such a one was recorded
- * sending, over a real socket. It knows none of our codecs: of a recorded message only the named fields are
- * replaced, and computed is only what has to be (checksums of frames, proofs of the password, keys).
+ * For tests of upgrades: a member of protocol version 2 that replays, over a real socket, what such a member
+ * was recorded sending. It uses none of this program's codecs. In a recorded message it replaces the named
+ * fields only, and it computes only what has to be computed (checksums of frames, proofs of the password,
+ * keys).
  */
 import { createHmac, pbkdf2Sync } from "node:crypto";
 import * as net from "node:net";
@@ -9,22 +10,22 @@ import { crc32c } from "../storage/crc32c.ts";
 
 export const RECORDED_CLUSTER = 4711;
 export const RECORDED_PASSWORD = "secret";
-/** Who recorded member 1 spoke to, and the other way round. */
+/** The member that recorded member 1 spoke to, and the other way round. */
 const OTHER: Readonly<Record<number, number>> = { 1: 2, 2: 1 };
 
-/** Of member 1 to member 2; fields are replaced where it is the other one's. */
+/** Messages of member 1 to member 2; fields are replaced where the sender is member 2. */
 const RECORDED = {
   hello:
     "5241465400020002000201000000000000126700000000000000010000000000000002010101010101010101010101010101" +
     "0101010101010101010101010101010101",
   challenge: "00000200020202020202020202020202020202020202020202020202020202020202020202",
   versionRefused: "0100020002",
-  /** Of version 1, which is spoken no more. */
+  /** Hello of version 1, which is no longer spoken. */
   firstHello:
     "5241465400010100000000000012670000000000000001000000000000000201010101010101010101010101010101010101" +
     "01010101010101010101010101",
   firstRefusal: "01",
-  /** Without a version of commands: the first members said nothing of it. */
+  /** Hello without a version of commands: the first programs sent none. */
   emptyDirectory: "010000000000001267000000000000004d01",
   noLog: "020000000000001267000000000000004e000000000000000000",
   preVote:
@@ -55,7 +56,7 @@ const RECORDED = {
   heartbeatResponse:
     "0800000000000000000100000000000000020000000000000001000000000000000000000000000000000000000000000000" +
     "0000000000000000000000000000",
-  /** To a heartbeat that confirms a read. */
+  /** Answer to a heartbeat that confirms a read. */
   readResponse:
     "0800000000000000000100000000000000020000000000000001000000000000000000000000000000000000000000000000" +
     "00000000000000000008000000000000000100000000",
@@ -68,7 +69,7 @@ type RecordedName = keyof typeof RECORDED;
 
 const HELLO_FIELDS = { from: 19, to: 27 };
 const FIRST_HELLO_FIELDS = { from: 15, to: 23 };
-/** Behind the version, and the versions that a later member speaks as well. */
+/** Offset behind the version and the range of versions that a later member speaks. */
 const HELLO_REST_AT = 10;
 const HELLO_NONCE_AT = 35;
 const ADMISSION_FIELDS = { instance: 9 };
@@ -97,7 +98,7 @@ function bytesOf(name: RecordedName): Buffer {
   return Buffer.from(RECORDED[name], "hex");
 }
 
-/** Eight bytes each, big-endian. */
+/** Replaces fields, eight bytes each, big-endian. */
 function replaced(
   bytes: Buffer,
   at: Readonly<Record<string, number>>,
@@ -120,7 +121,7 @@ function framed(kind: number, channel: number, payload: Uint8Array): Uint8Array 
   return frame;
 }
 
-/** A frame behind the handshake, the `number`th in its direction. */
+/** Makes a frame after the handshake, the `number`th in its direction. */
 function sealed(key: Uint8Array, number: number, kind: number, channel: number, payload: Uint8Array) {
   const frame = Buffer.alloc(SEALED_HEADER_BYTES + payload.length);
   frame.set([2, kind, channel, 0]);
@@ -134,7 +135,7 @@ function sealed(key: Uint8Array, number: number, kind: number, channel: number, 
   return frame;
 }
 
-/** What a conversation of version 1 begins with, which is answered by a refusal: the payload of that. */
+/** Begins a conversation of version 1, which is answered by a refusal; `refused` gets its payload. */
 export function dialAsFirstVersion(id: number, port: number, refused: (payload: Buffer) => void): net.Socket {
   const socket = net.connect(port, "127.0.0.1");
   const ends = { from: id, to: OTHER[id]! };
@@ -144,21 +145,21 @@ export function dialAsFirstVersion(id: number, port: number, refused: (payload: 
   return socket;
 }
 
-/** The member `id` of a cluster of two. `first`: of version 1, which refuses every later one. */
+/** Member `id` of a cluster of two. `first`: it speaks version 1, and refuses every later one. */
 export class RecordedPeer {
-  /** What the node has said: types of its raft messages, in order. */
+  /** Types of the node's raft messages, in order. */
   readonly heard: number[] = [];
-  /** The last raft message of a type. */
+  /** Last raft message of each type. */
   readonly last = new Map<number, Buffer>();
-  /** The versions of the hellos that it has seen, also of those that it has refused. */
+  /** Versions of the hellos that it has seen, refused ones included. */
   readonly offered: number[] = [];
-  /** What it was told about its empty directory; 0: nobody has a log. */
+  /** Verdicts on its empty directory; 0: nobody has a log. */
   readonly verdicts: number[] = [];
   readonly #id: number;
   readonly #key = pbkdf2Sync(RECORDED_PASSWORD, `raft ${RECORDED_CLUSTER}`, 50_000, 32, "sha256");
   #server: net.Server | null = null;
   #socket: net.Socket | null = null;
-  /** Of its own frames; null before the handshake is done. */
+  /** Key of its own frames; null before the handshake is done. */
   #frameKey: Uint8Array | null = null;
   #sent = 0;
   readonly #first: boolean;
@@ -198,7 +199,7 @@ export class RecordedPeer {
     this.#socket?.destroy();
   }
 
-  /** Sends what was recorded under this name, with these fields, and this as the command of its entry. */
+  /** Sends the message recorded under a name, with these fields, and with this command in its entry. */
   say(
     name: RecordedName,
     fields: Readonly<Record<string, number>> = {},
@@ -212,12 +213,12 @@ export class RecordedPeer {
     this.#send(RAFT, bytes);
   }
 
-  /** Any bytes on a channel. */
+  /** Sends any bytes on a channel. */
   sayBytes(channel: number, bytes: Uint8Array): void {
     this.#send(channel, bytes);
   }
 
-  /** The first entry of the last message of this type. */
+  /** First entry of the last message of this type. */
   entryOf(type: number): Buffer {
     const message = this.last.get(type)!;
     return message.subarray(ENTRY_DATA_AT, ENTRY_DATA_AT + message.readUInt32BE(ENTRY_LENGTH_AT));
@@ -256,7 +257,7 @@ export class RecordedPeer {
     });
   }
 
-  /** Knows all but the nonce: cluster, who it is from and for, and its own version. */
+  /** Refuses a hello, knowing all but the nonce: cluster, sender and receiver, and its own version. */
   #refusal(hello: Buffer): Buffer | null {
     if (this.#first) return bytesOf("firstRefusal");
     const ends = { from: OTHER[this.#id]!, to: this.#id };
@@ -288,7 +289,7 @@ export class RecordedPeer {
     });
   }
 
-  /** As the recorded member answered: every question with yes, every entry with an acknowledgement. */
+  /** Answers as the recorded member did: every question with yes, every entry with an acknowledgement. */
   #answer(channel: number, payload: Buffer): void {
     const [type, flags] = payload;
     if (channel === ADMISSION && type === 1) {

@@ -1,4 +1,4 @@
-/** A leadership transfer that was asked for here, until it is known how it ended. */
+/** Leadership transfers that were asked for here, until their outcome is known. */
 import type { RawNode } from "../core/raw_node.ts";
 import type { NodeId } from "../core/types.ts";
 
@@ -18,7 +18,10 @@ export class Transfer {
     this.#later = later;
   }
 
-  /** A follower passes the wish on to the leader; an answer is then only that the leader has changed. */
+  /**
+   * Begins a transfer. A follower passes the request on to the leader; its only answer is that the leader has
+   * changed.
+   */
   begin(core: RawNode | null, to: NodeId, deadlineMs: number, done: Done): void {
     const result = core?.transferLeader(to) ?? { kind: "dropped", reason: "noLeader" };
     if (result.kind !== "dropped") this.#waiting.push({ to, deadlineMs, done });

@@ -1,6 +1,6 @@
 /**
- * Keeps calls into the core apart from calls out of the node: whatever comes in (a frame, a timer, a request)
- * is one turn; callbacks and events run after it, when the core is at rest again. Synchronous.
+ * Keeps calls into the core apart from calls out of the node. Every input (a frame, a timer, a request) is
+ * one turn; callbacks and events run after it, when the core is at rest again. Synchronous.
  */
 export class Turns {
   #inside = false;
@@ -8,7 +8,7 @@ export class Turns {
   #later: (() => void)[] = [];
   #settle: () => void;
 
-  /** `settle` ends every turn: it does what the core has asked for. */
+  /** `settle` ends every turn: it carries out what the core has asked for. */
   constructor(settle: () => void) {
     this.#settle = settle;
   }
@@ -25,13 +25,15 @@ export class Turns {
     this.#drain();
   }
 
-  /** Runs when the present turn is over, in the order of the calls; outside of a turn after the next one. */
+  /**
+   * Runs `run` when the current turn is over, in the order of the calls; outside a turn, after the next one.
+   */
   readonly later = (run: () => void): void => {
     this.#later.push(run);
   };
 
   #drain(): void {
-    // A callback may begin a turn of its own: what that one leaves is drained here, too.
+    // A callback may begin a turn of its own: what that turn leaves is drained here, too.
     if (this.#draining) return;
     this.#draining = true;
     try {

@@ -1,6 +1,6 @@
 /**
- * A snapshot whose checksum is right and whose content is none of this program's: nothing can be restored
- * from it.
+ * A snapshot with a valid checksum and content that this program cannot read: nothing can be restored from
+ * it.
  */
 export class UnreadableSnapshotError extends Error {
   override readonly name = "UnreadableSnapshotError";

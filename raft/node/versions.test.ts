@@ -77,7 +77,7 @@ test("whoever has never been heard of is not taken for new", () => {
   cluster.clock.advance(5000);
   expect(agreed(leader)).toBe(1);
   const refused = propose(cluster, leader, 2);
-  expect(refused).toMatchObject({ kind: "rejected", reason: expect.stringContaining("n3 (not heard of)") });
+  expect(refused).toMatchObject({ kind: "rejected", reason: expect.stringContaining("n3 (not heard from)") });
 });
 
 test("what was agreed stays so under other leaders, and is not recorded again and again", () => {
@@ -112,7 +112,7 @@ for (
     const line = old.logged.find(({ event }) => event === "raft_upgrade_needed");
     expect(line?.text).toMatch(/version 2.*up to version 1: upgrade this member/);
     expect(old.machine.commands).toEqual([]);
-    // The others go on, and it does when it is upgraded.
+    // The others go on, and so does this member when it is upgraded.
     expect(propose(cluster, cluster.leader(), 2).kind).toBe("applied");
     const again = cluster.start(down.id, false, undefined, { commandVersion: 2, ...options });
     cluster.until("it follows", () => again.machine.commands.length === 2);

@@ -1,26 +1,26 @@
 /**
- * Which commands may be proposed while members are upgraded one after another. Each program says when it
- * connects which version of commands it knows; when all members, learners too, have said that they know a
- * later one, the leader has that recorded in the log, one version at a time, and only then commands of that
- * version are proposed. What was recorded is never taken back: a member that is downgraded meets the record,
- * or a snapshot that contains it, and stops.
+ * Decides which commands may be proposed while members are upgraded one after another. Each program says,
+ * when it connects, which version of commands it knows. When all members, learners too, have said that they
+ * know a later one, the leader records that in the log, one version at a time. Only then are commands of that
+ * version proposed. The record is never taken back: a member that is downgraded meets it, or a snapshot that
+ * contains it, and stops.
  *
- * What an entry means is decided by the log alone, at its place in it: the version that was recorded before
- * it. A later command, a later kind of entry and garbage are no-ops there, on every member alike, also on a
- * program that knows better. A program that is older than the version in force has stopped at its record,
- * before anything of that version. So no program ever skips what another one does, and nothing but that
- * record can stop a member. Only a leader that has heard all members writes it; it is not taken from others
+ * The log alone decides what an entry means, by the version that was recorded before the entry's place. A
+ * later command, a later kind of entry and garbage are no-ops there, on every member alike, even on a program
+ * that knows better. A program that is older than the version in force has stopped at the record, before any
+ * entry of that version. So no program ever skips what another one does, and only that record can stop a
+ * member. Only a leader that has heard all members writes the record; it is not taken from others
  * (ReplicatedState.refusalOfForwarded).
  */
 import type { Configuration, NodeId } from "../core/types.ts";
 import type { Sessions } from "./sessions.ts";
 
-/** Ticks until a record that did not get through is proposed again. */
+/** Ticks until a lost record is proposed again. */
 const AGAIN_AFTER_TICKS = 20;
 
 export interface VersionsOptions {
   readonly id: NodeId;
-  /** What this program knows. */
+  /** Version that this program knows. */
   readonly own: number;
   readonly sessions: Sessions;
   readonly configuration: () => Configuration | null;
@@ -31,7 +31,7 @@ export interface VersionsOptions {
 
 export class Versions {
   #options: VersionsOptions;
-  /** What the others said last. */
+  /** Version that each of the others said last. */
   #heard = new Map<NodeId, number>();
   #ticks = 0;
   #proposed: { readonly version: number; readonly atTick: number } | null = null;
@@ -44,22 +44,22 @@ export class Versions {
     this.#heard.set(from, version);
   }
 
-  /** Why a command of this version cannot be proposed now; null: it can. */
+  /** Says why a command of this version cannot be proposed now; null: it can. */
   refusal(version: number): string | null {
     const { own, sessions } = this.#options;
     if (version <= sessions.agreedVersion) return null;
     const who = this.#members().filter((id) => (this.#versionOf(id) ?? 0) < version);
     const names = who.map((id) => {
       const known = this.#versionOf(id);
-      return `${this.#options.nameOf(id)} (${known === null ? "not heard of" : `knows ${known}`})`;
+      return `${this.#options.nameOf(id)} (${known === null ? "not heard from" : `knows ${known}`})`;
     });
     if (version > own || names.length > 0) {
       return `not all members know commands of version ${version} yet: ${names.join(", ")}`;
     }
-    return `that all members know commands of version ${version} is not recorded yet`;
+    return `the log does not record yet that all members know commands of version ${version}`;
   }
 
-  /** `leads`: we lead and have applied an entry of our own term. */
+  /** `leads`: this node leads and has applied an entry of its own term. */
   tick(leads: boolean): void {
     this.#ticks++;
     const { sessions } = this.#options;

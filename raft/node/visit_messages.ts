@@ -1,6 +1,6 @@
 /**
- * What a node that is no member says to the members of a cluster it looks for, and their answers. Pure.
- * Travels on connections of visitors (transport/visit.ts), which carry one question and one answer.
+ * Questions of a node that is no member to the members of a cluster it looks for, and their answers. Pure.
+ * They travel on connections of visitors (transport/visit.ts), which carry one question and one answer.
  */
 import { ByteReader, ByteWriter, DecodeError } from "../core/bytes.ts";
 import { MAX_MEMBERS } from "../core/configuration.ts";
@@ -13,32 +13,32 @@ const FOUNDING = 3;
 const MEMBER = 4;
 const JOINED = 5;
 const REFUSED = 6;
-/** An older visitor cannot read it, and goes on asking. */
+/** Code of a final refusal. An older visitor cannot read it, and goes on asking. */
 const REFUSED_FOR_GOOD = 7;
 
 const MAX_TEXT_BYTES = 1024;
 
 export type VisitQuestion =
-  /** What do you know of the cluster, and of a member at this address? */
+  /** Asks what the member knows of the cluster, and of a member at this address. */
   | { readonly kind: "ask"; readonly addr: string }
-  /** Make me a member; only a leader can. */
+  /** Asks to be made a member; only a leader can do that. */
   | { readonly kind: "join"; readonly addr: string; readonly name: string | null; readonly votes: boolean };
 
 /**
- * Whether the cluster has a member at the visitor's address. "none"; "founder": one of the first members,
- * which has never taken part; "added": one that was added and has never taken part; "used": one that took
- * part with some directory.
+ * Member at the visitor's address. "none": there is none. "founder": a first member, which has never taken
+ * part. "added": a member that was added and has never taken part. "used": a member that took part with some
+ * directory.
  */
 export type Seat = "none" | "founder" | "added" | "used";
 const SEATS: readonly Seat[] = ["none", "founder", "added", "used"];
 
 export type VisitAnswer =
   /**
-   * We have no log either. `founded`: id that a cluster founded by us will have; `addresses`: its first
+   * This node has no log either. `founded`: id that a cluster founded by it will have; `addresses`: its first
    * members.
    */
   | { readonly kind: "founding"; readonly founded: number; readonly addresses: readonly string[] }
-  /** We take part. `leaderAddr`: null when unknown. */
+  /** This node takes part. `leaderAddr`: null when unknown. */
   | {
     readonly kind: "member";
     readonly clusterId: number;
@@ -53,7 +53,7 @@ export type VisitAnswer =
     readonly id: NodeId;
     readonly members: readonly MemberInfo[];
   }
-  /** Not now; `reason` is for people. `final`: nor later, as long as the visitor is what it is. */
+  /** Refused for now; `reason` is for people. `final`: for good, as long as the visitor stays as it is. */
   | { readonly kind: "refused"; readonly reason: string; readonly final?: true };
 
 export function encodeQuestion(question: VisitQuestion): Uint8Array {
@@ -67,7 +67,7 @@ export function encodeQuestion(question: VisitQuestion): Uint8Array {
   return writer.finish();
 }
 
-/** Null for garbage. */
+/** Decodes a message; null for garbage. */
 export function decodeQuestion(bytes: Uint8Array): VisitQuestion | null {
   return decoded(bytes, (reader) => {
     const kind = reader.u8();
@@ -110,7 +110,7 @@ export function encodeVisitAnswer(answer: VisitAnswer): Uint8Array {
   return writer.finish();
 }
 
-/** Null for garbage. */
+/** Decodes a message; null for garbage. */
 export function decodeVisitAnswer(bytes: Uint8Array): VisitAnswer | null {
   return decoded(bytes, (reader) => {
     const kind = reader.u8();

@@ -1,8 +1,7 @@
 /**
- * Answers nodes that look for their cluster: whether there is one, whether it has a seat for them, and, where
- * we lead, makes them members. Who asks has proved that it knows the cluster's password (or holds a
- * certificate); everything it may become goes through the same changes of the membership that operators ask
- * for.
+ * Answers nodes that look for their cluster: whether there is one, and whether it has a seat for them. A
+ * leader also makes them members. A visitor has proved that it knows the cluster's password (or holds a
+ * certificate); it becomes a member only through the same membership changes that operators ask for.
  */
 import type { Contacts } from "./contacts.ts";
 import type { RawNode } from "../core/raw_node.ts";
@@ -17,13 +16,16 @@ import { decodeQuestion, encodeVisitAnswer, type Seat, type VisitAnswer } from "
 export interface VisitsOptions {
   readonly clusterId: number;
   readonly founded: number;
-  /** As configured: of the members that found the cluster; of one that was added, those it was told of. */
+  /**
+   * Addresses as configured: those of the founding members, or, on a member that was added, those it was told
+   * of.
+   */
   readonly addresses: readonly string[];
-  /** Null while we don't take part. */
+  /** Core of this member; null before it takes part. */
   readonly core: () => RawNode | null;
-  /** We lead and have applied an entry of our own term. */
+  /** This node leads and has applied an entry of its own term. */
   readonly leads: () => boolean;
-  /** We have no entry, but know that there is a log. */
+  /** This node has no entry, but knows that there is a log. */
   readonly knowsLog: () => boolean;
   readonly contacts: Pick<Contacts, "isAbsent">;
   readonly infoOf: (id: NodeId) => MemberInfo;
@@ -43,7 +45,10 @@ export class Visits {
     this.#options = options;
   }
 
-  /** `answer` is called once, unless the question is garbage. `flaw`: see TransportHandlers. */
+  /**
+   * Answers a question. `answer` is called once, unless the question is garbage. `flaw`: see
+   * TransportHandlers.
+   */
   visit(
     bytes: Uint8Array,
     answer: (bytes: Uint8Array) => void,
@@ -52,13 +57,13 @@ export class Visits {
     const question = decodeQuestion(bytes);
     if (!question) return;
     const reply = (value: VisitAnswer) => answer(encodeVisitAnswer(value));
-    // Whoever may become the member at an address must be the one that its certificate names.
+    // A node may become the member at an address only if its certificate names that address.
     const impostor = flaw(question.addr);
     if (impostor !== null) return reply(refused(impostor));
     const { core, knowsLog, founded, addresses, clusterId } = this.#options;
     const running = core();
     if (!running || running.lastIndex === 0) {
-      // A member that was added, or that lost its directory, must not send others founding.
+      // A member that was added, or that lost its directory, must not make others found a cluster.
       if (knowsLog()) return reply(refused("it waits to be admitted to the cluster itself"));
       return reply({ kind: "founding", founded, addresses });
     }
@@ -94,8 +99,8 @@ export class Visits {
     if (seat.kind === "none" && !strangersMayJoin) {
       return reply(refused(`a certificate alone makes nobody a member: ${addr} has to be added first`));
     }
-    // Nobody took part with this id yet. Should two directories be given it, the first that the log records
-    // keeps it. Whoever kept its place has said whether it votes.
+    // No directory has taken part with this id yet. If two directories are given it, the first one that the
+    // log records keeps it. The record already says whether the member votes.
     if (seat.kind === "added") {
       return reply({ kind: "joined", clusterId, founded, id: seat.id, members: members() });
     }

@@ -1,6 +1,6 @@
 /**
- * Clients and readers of a simulated group, on nodes of chance, with all that they saw of each register. What
- * is acknowledged to them must stay, and what they saw must be linearizable; else a Violation is thrown.
+ * Clients and readers of a simulated group, on random nodes, with all that they saw of each register.
+ * Acknowledged commands must stay, and what the clients saw must be linearizable; else a Violation is thrown.
  */
 import { type Heritage, RECOVERED_VALUES } from "./heritage.ts";
 import type { RaftInvariants } from "./invariants.ts";
@@ -14,20 +14,20 @@ const PROPOSE_GAP_MS = 80;
 const READ_GAP_MS = 150;
 const PROPOSE_TIMEOUT_MS = 3000;
 
-/** An operation whose answer may still come. */
+/** Operation whose answer may still come. */
 type OpenOperation = { -readonly [K in keyof Operation]: Operation[K] };
 
 export class Clients {
-  /** Applications that were acknowledged. */
+  /** Number of acknowledged applications. */
   applied = 0;
-  /** Reads that were confirmed. */
+  /** Number of confirmed reads. */
   reads = 0;
-  /** Highest index whose application was acknowledged to a client. */
+  /** Highest index whose application a client was told of. */
   acknowledgedIndex = 0;
   readonly acknowledged: Uint8Array[] = [];
   readonly #firstValue: number;
   #lastValue: number;
-  /** What clients saw of each register. */
+  /** Operations that clients saw on each register. */
   readonly #histories: Set<OpenOperation>[] = Array.from({ length: REGISTERS }, () => new Set());
 
   readonly #world: World;
@@ -49,7 +49,7 @@ export class Clients {
     if (heritage !== null) this.#inherit(heritage);
   }
 
-  /** What the old cluster's clients have written is there before anybody looks. */
+  /** Takes over the values of the old cluster's clients, which are there before anybody looks. */
   #inherit({ state }: Heritage): void {
     const before = restoredSum(state);
     const atMs = this.#world.now();
@@ -63,7 +63,7 @@ export class Clients {
     return this.#lastValue - this.#firstValue;
   }
 
-  /** On registers, all of them. */
+  /** Number of operations on all registers. */
   get operations(): number {
     return this.#histories.reduce((sum, { size }) => sum + size, 0);
   }
@@ -73,7 +73,7 @@ export class Clients {
     this.#reader();
   }
 
-  /** Throws a Violation. */
+  /** Checks all histories; throws a Violation. */
   judge(): void {
     this.#histories.forEach((history, register) => {
       if (isLinearizable([...history])) return;
@@ -81,7 +81,7 @@ export class Clients {
     });
   }
 
-  /** Proposes on a node of chance; what is acknowledged must stay. */
+  /** Proposes on a random node; an acknowledged command must stay. */
   #client(): void {
     const random = this.#random;
     this.#world.after(random.exponential(PROPOSE_GAP_MS), () => {
@@ -106,7 +106,7 @@ export class Clients {
     const { incarnation } = process;
     this.#world.ran.add(process);
     raft?.propose(command, (outcome) => {
-      // Definitely not done: a client that sees its value nevertheless finds nobody who wrote it.
+      // The command is definitely not done: a client that still sees its value finds no writer of it.
       if (outcome.kind === "rejected") history.delete(operation);
       if (outcome.kind !== "applied") return;
       operation.returnMs = this.#world.now();
@@ -121,7 +121,8 @@ export class Clients {
   #onApplied(command: Uint8Array, value: number, toldIndex: number): void {
     this.applied++;
     this.acknowledged.push(command);
-    // Not behind the index that is told: a command that was proposed again is applied once, the first time.
+    // The index is not above the one that is told: a command that was proposed again is applied once, the
+    // first time.
     const index = this.#checks.indexOf(command);
     if (index === null || index > toldIndex) {
       throw new Violation("applied is told when it was applied", `${value} up to ${toldIndex}`);
@@ -129,7 +130,7 @@ export class Clients {
     this.acknowledgedIndex = Math.max(this.acknowledgedIndex, index);
   }
 
-  /** Reads on any node that thinks it leads. */
+  /** Reads on any node that believes it leads. */
   #reader(): void {
     const random = this.#random;
     this.#world.after(random.exponential(READ_GAP_MS), () => {

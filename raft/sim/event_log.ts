@@ -17,7 +17,7 @@ export class EventLog {
     this.#trace = trace;
   }
 
-  /** True when lines are printed as they come: what is too frequent to be kept is worth making then. */
+  /** True when lines are printed as they come: then even lines too frequent to be kept are worth making. */
   get traced(): boolean {
     return this.#trace !== null;
   }
@@ -29,7 +29,7 @@ export class EventLog {
     this.#trace?.(line);
   }
 
-  /** The last `count` lines, oldest first. */
+  /** Last `count` lines, oldest first. */
   tail(count: number): string[] {
     const ordered = [...this.#ring.slice(this.#next), ...this.#ring.slice(0, this.#next)];
     return ordered.slice(-count);

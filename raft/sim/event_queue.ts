@@ -1,7 +1,4 @@
-/**
- * The one queue of everything that is going to happen: a binary heap by time, ties in the order of
- * scheduling.
- */
+/** The one queue of all future events: a binary heap by time, ties in the order of scheduling. */
 
 export class SimEvent {
   readonly atMs: number;
@@ -14,7 +11,7 @@ export class SimEvent {
     this.run = run;
   }
 
-  /** Cancelled events stay in the heap and are skipped when their time comes. */
+  /** Cancels the event, which stays in the heap and is skipped when its time comes. */
   cancel(): void {
     this.run = null;
   }

@@ -1,7 +1,7 @@
 /**
- * Faults of a run, swarm fashion: a seed draws which kinds exist in it, how often and how strong, so that
- * some runs are all about one thing. Each fault has an end; calm() ends all of them at once, for the phase
- * that asks for recovery.
+ * Faults of a run, as in swarm testing: a seed draws the kinds of faults, their frequency and their strength,
+ * so that some runs concentrate on one kind. Each fault has an end; calm() ends all of them at once, for the
+ * phase that asks for recovery.
  */
 import type { NodeId } from "../core/types.ts";
 import type { SimEvent } from "./event_queue.ts";
@@ -10,7 +10,7 @@ import type { NetworkSettings, SimNetwork } from "./sim_network.ts";
 import type { DiskSettings } from "./sim_storage.ts";
 import type { World } from "./world.ts";
 
-/** A fault that has begun; `end` undoes it. */
+/** Fault that has begun; `end` undoes it. */
 export interface Fault {
   readonly durationMs: number;
   readonly text: string;
@@ -29,7 +29,7 @@ export class FaultInjector<K extends string> {
 
   readonly #world: World;
   readonly #makers: Readonly<Record<K, FaultMaker>>;
-  /** Kinds of this run with their weights. */
+  /** Kinds of faults of this run, with their weights. */
   readonly #weights: Readonly<Record<K, number>>;
   readonly #gapMeanMs: number;
 
@@ -46,7 +46,7 @@ export class FaultInjector<K extends string> {
     this.#random = world.random.split("faults");
   }
 
-  /** Between start and calm. */
+  /** Whether faults may begin: true between start and calm. */
   get active(): boolean {
     return this.#started;
   }
@@ -78,7 +78,7 @@ export class FaultInjector<K extends string> {
     this.#going.add(item);
   }
 
-  /** No more faults, and the present ones end. */
+  /** Stops making faults, and ends the current ones. */
   calm(): void {
     this.#started = false;
     this.#next?.cancel();
@@ -109,12 +109,12 @@ export function cutFault(
   };
 }
 
-/** Every direction to and from a node. */
+/** All directions to and from a node. */
 export function directionsOf(node: NodeId, ids: readonly NodeId[]): (readonly [NodeId, NodeId])[] {
   return ids.filter((other) => other !== node).flatMap((other) => [[node, other], [other, node]] as const);
 }
 
-/** Cuts: a node from all others, single directions, a pair of nodes. `pick` draws the node. */
+/** Makers of cuts: a node from all others, single directions, a pair of nodes. `pick` draws the node. */
 export function networkFaults(
   network: SimNetwork,
   ids: readonly NodeId[],
@@ -134,7 +134,7 @@ export function networkFaults(
   };
 }
 
-/** Each kind is in the run with the given probability, with a weight of its own. */
+/** Draws the kinds of a run: each is in it with the given probability, with a weight of its own. */
 export function drawWeights<K extends string>(
   random: Prng,
   kinds: readonly K[],
@@ -145,7 +145,7 @@ export function drawWeights<K extends string>(
   return weights;
 }
 
-/** A network as bad as this run's seed wants it. */
+/** Makes the network as bad as this run's seed wants it. */
 export function drawNetwork(random: Prng, settings: NetworkSettings): void {
   settings.lossRate = random.chance(0.5) ? random.between(0, 0.1) : 0;
   settings.delayMeanMs = random.chance(0.3) ? random.between(1, 10) : 0.5;

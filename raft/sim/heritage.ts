@@ -1,8 +1,8 @@
 /**
- * When the majority is lost for good, one member founds another cluster from what its own log holds
- * (recoverCluster, as `agent recover` does it). Here: from the survivor's log to the log that the new cluster
- * begins with.
+ * When the majority is lost for good, one member founds another cluster from its own log (recoverCluster, as
+ * `agent recover` does it). This file makes the new cluster's first log from the survivor's log.
  */
+import type { BrokenRule, BrokenRules } from "../core/broken_rules.ts";
 import type { NodeId } from "../core/types.ts";
 import type { StateMachine, StoredLog } from "../node/ports.ts";
 import { recoverCluster, type RecoveredCluster, replayLog } from "../node/recover_cluster.ts";
@@ -10,14 +10,14 @@ import { FIRST_CLUSTER_ID, type SimNetwork } from "./sim_network.ts";
 import type { SimProcess } from "./sim_host.ts";
 import type { World } from "./world.ts";
 
-/** What a recovered cluster has from the lost one. */
+/** State that a recovered cluster inherits from the lost one. */
 export interface Heritage extends RecoveredCluster {
   readonly world: World;
   readonly network: SimNetwork;
-  /** Which process the survivor was; its host goes on. */
+  /** Process of the survivor; its host goes on. */
   readonly survivor: SimProcess;
   readonly addr: string;
-  /** A snapshot of the state machine, as the survivor's log gave it. */
+  /** Snapshot of the state machine, as the survivor's log gave it. */
   readonly state: Uint8Array;
 }
 
@@ -28,22 +28,23 @@ export interface Survivor {
 }
 
 /**
- * Values that the clients of a recovered cluster write are above, so that those of the old one's are known.
+ * Lower limit of the values that clients of a recovered cluster write, which distinguishes them from the old
+ * cluster's.
  */
 export const RECOVERED_VALUES = 1_000_000;
 
-/** Rules of recovery that can be broken. */
-export const BREAKABLE_RECOVERY = {
-  "recover-committed": "recovery: entries that the survivor does not know to be committed are left out",
-  "recover-same-id": "recovery: the new cluster keeps the id of the old one",
-} as const;
+/** The rules that only a recovery shows to be missing. */
+export const RECOVERY_RULES: readonly BrokenRule[] = ["recover-committed", "recover-same-id"];
 
-/** `machine`: empty; afterwards it is in the state that the new cluster begins with. */
+/**
+ * Makes the heritage. `machine`: empty at first; afterwards it holds the state with which the new cluster
+ * begins.
+ */
 export function heritageOf(
   { id, process, stored }: Survivor,
   machine: StateMachine,
   around: { readonly world: World; readonly network: SimNetwork; readonly seed: string },
-  broken: ReadonlySet<string>,
+  broken: BrokenRules,
 ): Heritage {
   const { world, network, seed } = around;
   const known = broken.has("recover-committed")

@@ -1,7 +1,6 @@
 /**
- * What must hold in every run of raft, checked as it happens through what is seen from outside: the status of
- * each node, the contents of its disk, and the stream of commands that its state machine applies. Throws a
- * Violation.
+ * Invariants of every run of raft, checked as it happens from the outside: by the status of each node, the
+ * contents of its disk, and the stream of commands that its state machine applies. Throws a Violation.
  *
  * Log matching is checked by induction: an entry (index, term) has the same contents and the same
  * predecessor's term wherever it is written; so two logs that share it share everything before it.
@@ -24,17 +23,17 @@ interface NodeMemory {
   vote: NodeId;
   commit: Index;
   applied: Index;
-  /** Term in which it was last seen leading, and the end of its log then. */
+  /** Term in which the node was last seen leading, and the end of its log then. */
   leadTerm: Term;
   leadLast: Index;
   /**
-   * The configurations it counted by since it was seen last: the one of then, and those that it has written
-   * since.
+   * Configurations by which the node has counted since it was last seen: the one at that time, and those that
+   * it has written since.
    */
   voters: (readonly NodeId[])[];
-  /** The configurations in its log, as it sees it, by index. */
+  /** Configurations in the node's own view of its log, by index. */
   configurations: ConfigurationAt[];
-  /** The one it has proposed as a leader since it was seen last. */
+  /** Configuration that the node has proposed as a leader since it was last seen. */
   proposed: { readonly term: Term; readonly index: Index; readonly previous: Index } | null;
 }
 
@@ -44,26 +43,26 @@ interface ConfigurationAt {
 }
 
 export class RaftInvariants implements DiskObserver {
-  /** Elections won, for figures. */
+  /** Number of elections won, for figures. */
   terms = 0;
-  /** Whether that leader may take that voter for one that can write, where that can be told. */
+  /** Whether a leader may believe that a voter can write, where that can be judged. */
   mayCountOn: (leader: NodeId, voter: NodeId) => boolean = () => true;
   readonly #nodes = new Map<NodeId, NodeMemory>();
   readonly #idOfDisk = new Map<SimDisk, NodeId>();
   readonly #leaders = new Map<Term, NodeId>();
   readonly #written = new Map<Index, Map<Term, WrittenEntry>>();
-  /** By index: what was applied there, anywhere. */
+  /** Entries that any node has applied, by index. */
   readonly #applied = new Map<Index, { readonly term: Term; readonly hash: number }>();
-  /** By the index of the last command. */
+  /** States by the index of the last command. */
   readonly #states = new Map<Index, string>();
-  /** By the command's hash. */
+  /** Indexes by the command's hash. */
   readonly #indexes = new Map<number, Index>();
-  /** Whose directory was lost, and the end of the log in it. */
+  /** Nodes whose directory was lost, with the end of the log in it. */
   readonly #forgotten = new Map<NodeId, Index>();
   #maxCommit: Index = 0;
-  /** Of the entry at maxCommit; null: not known. */
+  /** Term of the entry at maxCommit; null: not known. */
   #maxCommitEntryTerm: Term | null = null;
-  /** Not below the term in which maxCommit was committed: leaders of later terms must have it. */
+  /** Term not below that in which maxCommit was committed: leaders of later terms must have it. */
   #maxCommitTerm: Term = 0;
 
   /** Follows the node with this id and its disk, through all its lives. */
@@ -106,7 +105,7 @@ export class RaftInvariants implements DiskObserver {
     }
   }
 
-  /** At most one voter comes or goes at a time, so that majorities of neighbours overlap. */
+  /** Checks that at most one voter comes or goes at a time, so that majorities of neighbours overlap. */
   #onConfiguration(node: NodeMemory, { index, term, data }: Entry): void {
     const { voters } = decodeConfiguration(data);
     const before = node.configurations.at(-1);
@@ -145,7 +144,10 @@ export class RaftInvariants implements DiskObserver {
     node.vote = vote;
   }
 
-  /** Its directory is being lost: what it comes back with says nothing about what it had promised. */
+  /**
+   * Notes that a directory is being lost: what the node comes back with says nothing about what it had
+   * promised.
+   */
   onWipe(disk: SimDisk): void {
     const id = this.#idOf(disk);
     this.#forgotten.set(id, Math.max(this.#forgotten.get(id) ?? 0, disk.durable.lastIndex));
@@ -160,8 +162,8 @@ export class RaftInvariants implements DiskObserver {
   }
 
   /**
-   * A life began, with what its disk holds: it applies again from its snapshot on. `founders`: who votes at
-   * index 0.
+   * Notes that a life began with the contents of its disk: it applies again from its snapshot on. `founders`:
+   * voters at index 0.
    */
   onStart(id: NodeId, founders: readonly NodeId[]): void {
     const node = this.#nodes.get(id)!;
@@ -195,7 +197,7 @@ export class RaftInvariants implements DiskObserver {
     }
   }
 
-  /** What a state machine holds whose last command was that at `index`, by applying it or from a snapshot. */
+  /** Takes the state of a machine whose last command was that at `index`, applied or from a snapshot. */
   onState(id: NodeId, index: Index, state: string): void {
     const known = this.#states.get(index);
     if (known === undefined) this.#states.set(index, state);
@@ -207,20 +209,20 @@ export class RaftInvariants implements DiskObserver {
     }
   }
 
-  /** Null: nobody has applied anything there. */
+  /** Term applied at an index; null: no node has applied anything there. */
   appliedTerm(index: Index): Term | null {
     return this.#applied.get(index)?.term ?? null;
   }
 
-  /** Where that command was applied; null: nobody has applied it. */
+  /** Index at which a command was applied; null: no node has applied it. */
   indexOf(command: Uint8Array): Index | null {
     return this.#indexes.get(hashBytes(command, 0)) ?? null;
   }
 
-  /** To be called when a node's role, term or commit index may have changed. */
+  /** Checks a node's status; called when its role, term or commit index may have changed. */
   onStatus(status: RaftStatus): void {
     const node = this.#nodes.get(status.id)!;
-    // It does not take part yet; its admission may be on the disk already.
+    // The node does not take part yet; its admission may be on the disk already.
     if (status.term === 0 && status.notVoting !== null) return;
     if (status.term < node.term) {
       throw new Violation(
@@ -239,20 +241,23 @@ export class RaftInvariants implements DiskObserver {
     this.#checkProposed(status, node);
     if (status.commit > node.commit) {
       node.commit = status.commit;
-      // Only the leader knows which configuration it counted by: a member that catches up may know an older
-      // one.
+      // Only the leader knows the configuration by which it counted: a member that catches up may know an
+      // older one.
       if (status.role === "leader") this.#onCommit(status);
     }
     node.voters = [status.members.filter((member) => member.voter).map(({ id }) => id)];
   }
 
-  /** A leader proposes a configuration when the one before it is committed, and something of its own term. */
+  /**
+   * Checks that a leader proposes a configuration only when the one before it is committed, and an entry of
+   * its own term.
+   */
   #checkProposed({ id, role, term, commit }: RaftStatus, node: NodeMemory): void {
     const { proposed } = node;
     node.proposed = null;
     if (proposed === null || role !== "leader" || term !== proposed.term) return;
     const own = node.disk.termAt(commit);
-    // 0: in a snapshot, where its term is not looked up.
+    // 0: the entry is in a snapshot, where its term is not looked up.
     if (commit < proposed.previous || commit === 0 || (own !== term && own !== 0)) {
       throw new Violation(
         "one uncommitted configuration",
@@ -283,7 +288,7 @@ export class RaftInvariants implements DiskObserver {
         `${status.id} leads term ${status.term}; on its disk: term ${hardState.term}, vote for ${hardState.vote}`,
       );
     }
-    // Figure 8 of the paper: what a leader commits by counting is of its own term.
+    // Figure 8 of the paper: an entry that a leader commits by counting is of its own term.
     const committed = node.disk.termAt(status.commit);
     if (
       node.leadTerm === status.term && status.commit > node.commit && committed !== status.term &&
@@ -298,12 +303,12 @@ export class RaftInvariants implements DiskObserver {
     node.leadLast = status.lastIndex;
   }
 
-  /** A leader of a later term has all that was committed, entry by entry. */
+  /** Checks that a leader of a later term has all committed entries. */
   #onNewLeader({ id, term, lastIndex }: RaftStatus, { disk }: NodeMemory): void {
     const lacks = lastIndex < this.#maxCommit;
     const own = disk.termAt(this.#maxCommit);
     const committed = this.#maxCommitEntryTerm;
-    // 0 and null: in a snapshot, or not handed to the disk yet.
+    // 0 and null: the entry is in a snapshot, or not handed to the disk yet.
     if (lacks || (own && committed && own !== committed)) {
       throw new Violation(
         "leader completeness",
@@ -313,7 +318,7 @@ export class RaftInvariants implements DiskObserver {
     }
   }
 
-  /** What a node takes for committed is durable on a majority. */
+  /** Checks that entries which a node takes for committed are durable on a majority. */
   #onCommit(status: RaftStatus): void {
     if (status.commit <= this.#maxCommit) return;
     const { commit } = status;
@@ -321,12 +326,12 @@ export class RaftInvariants implements DiskObserver {
     const node = this.#nodes.get(status.id)!;
     const isDurable = (id: NodeId) => {
       const image = this.#nodes.get(id)?.disk.durable;
-      // Whoever has lost its directory may have been counted when it still had it.
+      // A node that lost its directory may have been counted when it still had it.
       if ((this.#forgotten.get(id) ?? 0) >= commit) return true;
       return image !== undefined && image.lastIndex >= commit &&
         (term === 0 || image.firstIndex > commit || image.term(commit) === term);
     };
-    // Several changes may have come since the last look, one after the other.
+    // Several changes may have come since the last look, one after another.
     const enough = (ids: readonly NodeId[]) =>
       ids.length === 0 || ids.filter(isDurable).length * 2 > ids.length;
     if (!node.voters.some(enough)) {
@@ -362,7 +367,9 @@ export class RaftInvariants implements DiskObserver {
   }
 }
 
-/** The log continues behind a snapshot of itself; one of another history replaces it. */
+/**
+ * Begins with a snapshot: the log continues behind a snapshot of itself; one of another history replaces it.
+ */
 function beginWith(node: NodeMemory, { index, term, configuration }: Snapshot): void {
   const continues = node.disk.termAt(index) === term;
   const later = continues ? node.configurations.filter((at) => at.index > index) : [];

@@ -1,79 +1,42 @@
 /**
- * Was a history of one register linearizable? Each operation must seem to happen at one moment between its
- * call and its return. The search of Wing and Gong with Lowe's memory of configurations that failed before.
- * Pure.
+ * Checks whether a history of one register is linearizable: each operation must seem to happen at one moment
+ * between its call and its return. Pure.
+ *
+ * All written values differ, so what was seen leaves no choice (Gibbons and Korach). A write that saw a value
+ * comes right after the write of that value, and a read between that write and the next one: the operations
+ * form chains, within which the order is known and into which nothing else fits. What is left is the order of
+ * the chains. One must go before another when any of its operations returned before one of the other's was
+ * called; there is an order exactly when no two must each go before the other (a longer circle holds such a
+ * pair). A search over all orders would take time without bound where many writes have no answer.
  *
  * Registers are checked one by one: a history is linearizable exactly when that of every register is.
  */
 
-/** What was seen of an operation on a register. Times are those of one clock that all clients share. */
+/** Operation on a register, as it was seen. Times are those of one clock that all clients share. */
 export interface Operation {
   readonly callMs: number;
-  /** Infinity: no answer ever came, and it may have happened or not. */
+  /** Time of the answer; Infinity: none ever came, and the operation may have happened or not. */
   readonly returnMs: number;
   /** Stored value, different from all others of the history; null: it only reads. */
   readonly writes: number | null;
-  /** The value before it; null: not known. */
+  /** Value before the operation; null: not known. */
   readonly saw: number | null;
 }
 
 export const EMPTY = 0;
 
-interface Event {
-  readonly operation: Operation;
-  readonly id: number;
-  /** Null in the event of a return. */
-  readonly returns: Event | null;
-  previous: Event | null;
-  next: Event | null;
-}
+/** Writes the first value, before everything else. */
+const BEGINNING: Operation = { callMs: -Infinity, returnMs: -Infinity, writes: EMPTY, saw: null };
 
 export function isLinearizable(history: readonly Operation[]): boolean {
-  const operations = withEffects(history);
-  const head = linked(operations);
-  const done = new Uint32Array(Math.ceil(operations.length / 32) || 1);
-  const failedBefore = new Set<string>();
-  const path: { readonly call: Event; readonly before: number }[] = [];
-  let value = EMPTY;
-  let event = head.next;
-  while (head.next !== null) {
-    if (event === null) throw new Error("a history without an end");
-    if (event.returns === null) {
-      // Whoever returns here must have happened by now, and could not: the last choice was wrong.
-      const last = path.pop();
-      if (last === undefined) return false;
-      done[last.call.id >>> 5]! ^= 1 << (last.call.id & 31);
-      value = last.before;
-      putBack(last.call.returns!);
-      putBack(last.call);
-      event = last.call.next;
-      continue;
-    }
-    const { writes, saw } = event.operation;
-    if (saw === null || saw === value) {
-      done[event.id >>> 5]! ^= 1 << (event.id & 31);
-      const after = writes ?? value;
-      const configuration = `${after} ${done.join(" ")}`;
-      if (!failedBefore.has(configuration)) {
-        failedBefore.add(configuration);
-        path.push({ call: event, before: value });
-        value = after;
-        takeOut(event);
-        takeOut(event.returns);
-        event = head.next;
-        continue;
-      }
-      done[event.id >>> 5]! ^= 1 << (event.id & 31);
-    }
-    event = event.next;
-  }
-  return true;
+  const operations = [BEGINNING, ...withEffects(history)];
+  const chains = chainsOf(operations);
+  return chains !== null && chains.every(isInOrder) && canBeOrdered(chains);
 }
 
 /**
- * Without the operations that nobody answered for and whose value nobody saw: it is always possible that they
- * did not happen, and whether they did makes no difference to the others. One whose value was seen did
- * happen.
+ * Leaves out operations without an answer whose value nobody saw: they may always not have happened, and that
+ * makes no difference to the others. An operation whose value was seen did happen.
  */
 function withEffects(history: readonly Operation[]): Operation[] {
   const seen = new Set(history.map(({ saw }) => saw));
@@ -82,36 +45,54 @@ function withEffects(history: readonly Operation[]): Operation[] {
   );
 }
 
-/** The events in the order of time, behind a head that is none. */
-function linked(operations: readonly Operation[]): Event {
-  const events: { readonly atMs: number; readonly isReturn: boolean; readonly event: Event }[] = [];
-  operations.forEach((operation, id) => {
-    const returned: Event = { operation, id, returns: null, previous: null, next: null };
-    const called: Event = { operation, id, returns: returned, previous: null, next: null };
-    events.push({ atMs: operation.callMs, isReturn: false, event: called });
-    events.push({ atMs: operation.returnMs, isReturn: true, event: returned });
-  });
-  // At the same moment they overlap.
-  events.sort((a, b) =>
-    a.atMs === b.atMs ? Number(a.isReturn) - Number(b.isReturn) : a.atMs < b.atMs ? -1 : 1
-  );
-  const nobody: Operation = { callMs: 0, returnMs: 0, writes: null, saw: null };
-  const head: Event = { operation: nobody, id: -1, returns: null, previous: null, next: null };
-  let last = head;
-  for (const { event } of events) {
-    event.previous = last;
-    last.next = event;
-    last = event;
+/** Operations in the order that their values leave them; null: two saw what only one could have seen. */
+function chainsOf(operations: readonly Operation[]): Operation[][] | null {
+  const readers = new Map<number, Operation[]>();
+  const overwrites = new Map<number, Operation>();
+  const heads: Operation[] = [];
+  for (const operation of operations) {
+    const { writes, saw } = operation;
+    if (saw === null) {
+      heads.push(operation);
+    } else if (writes === null) {
+      readers.set(saw, [...(readers.get(saw) ?? []), operation]);
+    } else if (overwrites.has(saw)) return null;
+    else overwrites.set(saw, operation);
   }
-  return head;
+  const chains = heads.map((head) => {
+    const chain: Operation[] = [];
+    for (let last: Operation | undefined = head; last !== undefined;) {
+      chain.push(last);
+      const { writes }: Operation = last;
+      if (writes === null) break;
+      // Their order among themselves is that of time.
+      chain.push(...(readers.get(writes) ?? []).sort((a, b) => a.callMs - b.callMs));
+      last = overwrites.get(writes);
+    }
+    return chain;
+  });
+  // What is in no chain saw a value that nobody wrote.
+  const placed = chains.reduce((sum, chain) => sum + chain.length, 0);
+  return placed === operations.length ? chains : null;
 }
 
-function takeOut({ previous, next }: Event): void {
-  previous!.next = next;
-  if (next !== null) next.previous = previous;
+/** No operation had returned before one that comes ahead of it was called. */
+function isInOrder(chain: readonly Operation[]): boolean {
+  let latestCallMs = -Infinity;
+  return chain.every(({ callMs, returnMs }) => {
+    latestCallMs = Math.max(latestCallMs, callMs);
+    return returnMs >= latestCallMs;
+  });
 }
 
-function putBack(event: Event): void {
-  event.previous!.next = event;
-  if (event.next !== null) event.next.previous = event;
+function canBeOrdered(chains: readonly (readonly Operation[])[]): boolean {
+  const spans = chains.map((chain) => ({
+    firstReturnMs: Math.min(...chain.map(({ returnMs }) => returnMs)),
+    lastCallMs: Math.max(...chain.map(({ callMs }) => callMs)),
+  }));
+  type Span = (typeof spans)[number];
+  const isBefore = (one: Span, other: Span) => one.firstReturnMs < other.lastCallMs;
+  return spans.every((one, i) =>
+    spans.slice(i + 1).every((other) => !(isBefore(one, other) && isBefore(other, one)))
+  );
 }

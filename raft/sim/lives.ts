@@ -1,7 +1,8 @@
 /**
  * The lives of simulated nodes: each is made on a host of its own, starts, is killed, starts again from what
- * its disk kept, or has lost its directory. What a life does wrong ends the run with a Violation.
+ * its disk kept, or has lost its directory. An error in a life ends the run with a Violation.
  */
+import type { BrokenRules } from "../core/broken_rules.ts";
 import type { NodeId } from "../core/types.ts";
 import type { Raft } from "../node/api.ts";
 import type { LogStorage } from "../node/ports.ts";
@@ -18,7 +19,7 @@ import { restoredSum, Sum, valueOf } from "./sum_machine.ts";
 import { Violation, type World } from "./world.ts";
 
 const RHO = 1e-3;
-/** After a start that failed, or an error that ended the process. */
+/** Delay of a start after one that failed, or after an error that ended the process. */
 const START_AGAIN_MS = 1000;
 
 export interface SimNode {
@@ -26,30 +27,30 @@ export interface SimNode {
   readonly host: SimHost;
   readonly process: SimProcess;
   readonly disk: SimDisk;
-  /** What it was told when it was added; null: a founder. */
+  /** Members that the node was told of when it was added; null: it is a founder. */
   readonly joined: readonly MemberInfo[] | null;
   raft: Raft | null;
   sum: Sum;
-  /** It knows that it was removed. */
+  /** Whether the node knows that it was removed. */
   gone: boolean;
-  /** It never starts again. */
+  /** Whether the node never starts again. */
   lost: boolean;
-  /** Its directory was lost while it was a member: it must not vote, and has to be replaced. */
+  /** Whether its directory was lost while it was a member: it must not vote, and has to be replaced. */
   emptied: boolean;
 }
 
-/** What the lives of one cluster are led in. */
+/** Surroundings of one cluster's lives. */
 export interface Surroundings {
   readonly world: World;
   readonly network: SimNetwork;
   readonly checks: RaftInvariants;
-  /** What a cluster whose majority is lost has left: its survivor founds this one. */
+  /** Heritage of a cluster whose majority is lost: its survivor founds this one. */
   readonly heritage: Heritage | null;
   /** Rules that RaftNode is to break. */
-  readonly broken: ReadonlySet<string>;
+  readonly broken: BrokenRules;
 }
 
-/** How often members take snapshots, and what they keep behind them. */
+/** Interval of members' snapshots, and the entries kept behind them. */
 interface SnapshotSettings {
   readonly snapshotEveryEntries: number;
   readonly keepEntries: number;
@@ -58,13 +59,13 @@ interface SnapshotSettings {
 
 export class Lives {
   readonly nodes: SimNode[];
-  /** How many hosts there have been. */
+  /** Number of hosts so far. */
   hosts = 0;
   readonly #around: Surroundings;
   readonly #random: Prng;
   readonly #snapshots: SnapshotSettings;
   readonly #founders: readonly MemberInfo[];
-  /** Told of a node whose directory was lost when it has started again, or when it would have. */
+  /** Called with a node whose directory was lost, when it has started again or would have. */
   readonly #onEmptied: (node: SimNode) => void;
 
   constructor(around: Surroundings, random: Prng, onEmptied: (node: SimNode) => void) {
@@ -81,14 +82,14 @@ export class Lives {
     return Array.from({ length: count }, (_, i) => this.#make(i + 1, null));
   }
 
-  /** The first member of a recovered cluster, with its log. */
+  /** Makes the first member of a recovered cluster, with its log. */
   #inherit({ nodeId, snapshot, survivor }: Heritage): SimNode {
     const node = this.#makeOn(survivor.host, `${survivor.name}r`, nodeId, null);
     node.disk.install(snapshot);
     return node;
   }
 
-  /** Another node, which is told of `members`, on a host of its own. */
+  /** Makes another node, which is told of `members`, on a host of its own. */
   join(id: NodeId, members: readonly MemberInfo[]): SimNode {
     const node = this.#make(id, members);
     this.nodes.push(node);
@@ -183,20 +184,21 @@ export class Lives {
   }
 
   /**
-   * Null: the log is refused, for rot or for want of room, or opening it has failed, and the process ends.
+   * Opens the log. Null: it is refused, for rot or lack of room, or opening it has failed, and the process
+   * ends.
    */
   #open(node: SimNode): LogStorage | null {
     try {
       return node.disk.storage();
     } catch (error) {
       const { code, message } = error as { code?: unknown; message: string };
-      // Of a StorageError, or of the operation that failed.
+      // The code is that of a StorageError, or of the operation that failed.
       if (typeof code !== "string") throw error;
       const { world } = this.#around;
       world.log.add(node.process.name, message);
       node.process.kill();
       node.disk.crash(false);
-      // A bit of the number of the format makes it one of a later version.
+      // A flipped bit in the format's number makes it a later version.
       if (code === "damaged" || code === "version") this.empty(node, this.#random.chance(0.5));
       else world.after(START_AGAIN_MS, () => this.start(node));
       return null;
@@ -211,7 +213,7 @@ export class Lives {
     }
   }
 
-  /** The survivor begins with the state that its old log gave. */
+  /** Checks that the survivor begins with the state that its old log gave. */
   #checkInherited({ id, sum, process, raft, emptied }: SimNode): void {
     const { heritage } = this.#around;
     if (heritage?.nodeId !== id || emptied || raft === null || sum.index > heritage.snapshot.index) return;
@@ -221,10 +223,10 @@ export class Lives {
     }
   }
 
-  /** `hostGone`: with its host, whose page cache is lost. */
+  /** Kills a node. `hostGone`: with its host, whose page cache is lost. */
   kill(node: SimNode, hostGone: boolean): void {
     if (!node.process.alive) {
-      // What a dead process has written is in the page cache until then.
+      // Writes of a dead process are in the page cache until then.
       if (hostGone) node.disk.crash(true);
       return;
     }
@@ -235,12 +237,13 @@ export class Lives {
   }
 
   /**
-   * The directory is lost, or has to be set aside: the member comes back empty, or never, and is replaced.
+   * Loses a directory, which may also be set aside: the member comes back empty, or never, and is replaced.
    */
   empty(node: SimNode, comesBack: boolean): void {
     const { world, heritage } = this.#around;
     node.emptied = true;
-    // A founder has its id from its address, and comes back under it. Any other would come as a stranger.
+    // A founder has its id from its address, and comes back under it. Any other member would come as a
+    // stranger.
     const isFounder = node.joined === null && heritage === null;
     node.lost = !isFounder || !comesBack;
     node.disk.wipe();

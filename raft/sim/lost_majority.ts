@@ -1,6 +1,6 @@
 /**
- * The majority of a simulated group is lost for good: who goes on alone, and what the cluster that it founds
- * must have from it.
+ * The majority of a simulated group is lost for good: chooses the node that goes on alone, and checks what
+ * its new cluster inherits.
  */
 import { type Heritage, heritageOf } from "./heritage.ts";
 import type { Lives, SimNode, Surroundings } from "./lives.ts";
@@ -8,7 +8,10 @@ import type { Prng } from "./prng.ts";
 import { Sum } from "./sum_machine.ts";
 import { Violation, type World } from "./world.ts";
 
-/** Ends every node. Null when the one of chance has nothing to begin with; then nothing has ended. */
+/**
+ * Ends every node, and returns the survivor. Null when the drawn node has nothing to begin with; then nothing
+ * has ended.
+ */
 export function loseMajority(world: World, lives: Lives, random: Prng, backWithinMs: number): SimNode | null {
   const { nodes } = lives;
   const survivor = random.pick(nodes);
@@ -16,7 +19,7 @@ export function loseMajority(world: World, lives: Lives, random: Prng, backWithi
   if (gone || emptied || disk.durable.lastIndex === 0 || disk.isRotten) return null;
   for (const node of nodes) {
     lives.kill(node, random.chance(0.5));
-    // The others are gone, or come back one day and know nothing of what happened.
+    // The others are gone, or come back later and know nothing of what happened.
     node.lost = node === survivor || node.gone || random.chance(0.5);
     if (!node.lost) world.after(random.between(0, backWithinMs), () => lives.start(node));
   }
@@ -24,7 +27,9 @@ export function loseMajority(world: World, lives: Lives, random: Prng, backWithi
   return survivor;
 }
 
-/** Throws a Violation when acknowledged commands that the survivor's log holds are not in it. */
+/**
+ * Makes the heritage; throws a Violation when it lacks acknowledged commands that the survivor's log holds.
+ */
 export function inheritFrom(
   { id, process, disk }: SimNode,
   { world, network, checks, broken }: Surroundings,

@@ -1,9 +1,9 @@
 /**
- * `npm run sim:raft`: raft alone under faults, once for each seed, on all cores. Its last line says what was
- * seen. Exits with 1 when a promise was broken, with 2 when it was called in a way that makes no sense.
+ * `npm run sim:raft`: raft alone under faults, once for each seed, on all cores. Its last line sums up the
+ * runs. Exits with 1 when a promise was broken, with 2 for wrong arguments.
  */
 import { parseArgs } from "node:util";
-import { BREAKABLE_RECOVERY } from "./heritage.ts";
+import type { BrokenRule } from "../core/broken_rules.ts";
 import { RaftRun, type RaftRunResult } from "./raft_sim.ts";
 import { overWorkers, type Share, shareOf } from "./seed_workers.ts";
 import { sourceVersion } from "./source_version.ts";
@@ -12,13 +12,14 @@ import { Violation } from "./world.ts";
 const TAIL_LINES = 60;
 const PROGRESS_MS = 10_000;
 
-const BREAKABLE: { readonly [rule: string]: string } = {
+const BREAKABLE: { readonly [rule in BrokenRule]: string } = {
   "ack-before-fsync": "entries are acknowledged before they are durable",
   "vote-not-persisted": "term and vote are not written",
   "commit-old-term": "entries of older terms are committed by counting",
   "no-read-quorum": "reads are confirmed without asking anybody",
-  "count-hung-disks": "a change of the members counts those who only talk, and whose disks hang",
-  ...BREAKABLE_RECOVERY,
+  "count-hung-disks": "a membership change counts members that only talk, and whose disks hang",
+  "recover-committed": "recovery: entries that the survivor does not know to be committed are left out",
+  "recover-same-id": "recovery: the new cluster keeps the id of the old one",
 };
 
 const USAGE = `Usage: npm run sim:raft -- [options]
@@ -42,19 +43,23 @@ interface Options {
   readonly seeds: number;
   readonly seed: number;
   readonly faultSeconds: number;
-  readonly rule: string | null;
+  readonly rule: BrokenRule | null;
   readonly trace: boolean;
   readonly share: Share | null;
 }
 
-/** A run as a worker prints it. */
+function isRule(name: string): name is BrokenRule {
+  return Object.hasOwn(BREAKABLE, name);
+}
+
+/** Result of a run, as a worker prints it. */
 interface Seen extends RaftRunResult {
   readonly seed: number;
   readonly violation: string | null;
   readonly tail: readonly string[];
 }
 
-/** Null: the usage is asked for. Throws with a sentence about what is wrong. */
+/** Reads the arguments. Null: the usage is asked for. Throws with a sentence about what is wrong. */
 function optionsOf(args: readonly string[]): Options | null {
   const { values } = parseArgs({
     args: [...args],
@@ -79,7 +84,7 @@ function optionsOf(args: readonly string[]): Options | null {
     return value;
   };
   const rule = values.break ?? null;
-  if (rule !== null && BREAKABLE[rule] === undefined) {
+  if (rule !== null && !isRule(rule)) {
     throw new Error(`--break ${rule}: no such rule; known are ${Object.keys(BREAKABLE).join(", ")}`);
   }
   return {
@@ -108,7 +113,7 @@ function runOne({ faultSeconds, rule, trace }: Options, seed: number): Seen {
   return { ...run.result(), seed, violation, tail: violation === null ? [] : run.tail(TAIL_LINES) };
 }
 
-/** Adds up runs; the first violations are printed as they come. */
+/** Adds up runs, and prints the first violations as they come. */
 class Summary {
   violations: number[] = [];
   #sums = { runs: 0, simulatedMs: 0, steps: 0, elections: 0, changes: 0, operations: 0 };

@@ -1,7 +1,4 @@
-/**
- * What simulations of larger things build on: a seeded world with hosts, processes, clocks, disks and a
- * network.
- */
+/** Base of larger simulations: a seeded world with hosts, processes, clocks, disks and a network. */
 export { EventLog } from "./event_log.ts";
 export {
   cutFault,

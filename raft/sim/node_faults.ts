@@ -1,7 +1,8 @@
 /**
- * The faults of a run of raft alone, as rows of a table. The order of the rows is the order in which a seed
- * draws their weights: a new row changes what every seed does.
+ * Faults in runs of raft alone, as rows of a table. A seed draws the weights in the order of the rows: a new
+ * row changes what every seed does.
  */
+import type { BrokenRule, BrokenRules } from "../core/broken_rules.ts";
 import {
   cutFault,
   directionsOf,
@@ -19,13 +20,13 @@ import type { SimNetwork } from "./sim_network.ts";
 import { REGISTERS } from "./sum_machine.ts";
 import type { World } from "./world.ts";
 
-/** The share of the kinds that a run has. */
+/** Share of the kinds that a run has. */
 const KIND_RATE = 0.6;
 const MAX_CUT_MS = 10_000;
-/** Between two reads of a leader that is cut off. */
+/** Interval between two reads of a leader that is cut off. */
 const READ_AT_CUT_MS = 50;
 
-/** What a fault may hit. */
+/** Objects that a fault may hit. */
 export interface FaultScene {
   readonly world: World;
   readonly network: SimNetwork;
@@ -35,11 +36,14 @@ export interface FaultScene {
 }
 
 interface NodeFault {
-  /** How much rarer than others it is. @default 1 */
+  /** Frequency relative to other faults. @default 1 */
   readonly weight?: number;
-  /** When this rule of BREAKABLE is broken, the fault is as frequent as all others: it shows that soonest. */
-  readonly shows?: string;
-  /** Null: it makes no sense now. */
+  /**
+   * Rule that this fault shows soonest: when it is broken, the fault is as frequent as all
+   * others.
+   */
+  readonly shows?: BrokenRule;
+  /** Begins the fault; null: it makes no sense now. */
   make(scene: FaultScene, random: Prng): Fault | null;
 }
 
@@ -60,11 +64,11 @@ const NODE_FAULTS: Readonly<Record<string, NodeFault>> = {
   transfer: { make: onOne(transfer) },
 };
 
-/** About half of the kinds in every run. `random` draws which, and how often. */
+/** Faults of a run, with about half of the kinds. `random` draws the kinds and their frequency. */
 export function nodeFaults(
   scene: FaultScene,
   random: Prng,
-  broken: ReadonlySet<string>,
+  broken: BrokenRules,
 ): FaultInjector<string> {
   const rows = Object.entries(NODE_FAULTS);
   const weights = drawWeights(random, Object.keys(NODE_FAULTS), KIND_RATE);
@@ -89,15 +93,15 @@ function moment(text: string): Fault {
   return { durationMs: 0, text, end: () => {} };
 }
 
-/** Cuts between the nodes that there are at the time. */
+/** Cuts between the nodes that exist at the time. */
 function cut(kind: NetworkFault): NodeFault["make"] {
   return ({ network, lives: { nodes } }, random) =>
     nodes.length < 2 ? null : networkFaults(network, nodes.map(({ id }) => id), MAX_CUT_MS)[kind](random);
 }
 
 /**
- * The leader hears from nobody, and is asked for reads all the time: the others have elected another one
- * before it knows.
+ * Cuts the leader off from everything it would hear, and asks it for reads all the time: the others have
+ * elected another leader before it knows.
  */
 function cutLeaderOff({ world, network, lives, clients }: FaultScene, random: Prng): Fault | null {
   const leader = lives.newestLeader();
@@ -183,7 +187,7 @@ function fillDisk({ process, disk }: SimNode, _: FaultScene, random: Prng): Faul
   return { durationMs, text: process.name, end: () => disk.makeRoom() };
 }
 
-/** Somebody empties a directory. */
+/** Empties a node's directory. */
 function loseDirectory(node: SimNode, { lives, operators }: FaultScene, random: Prng): Fault | null {
   if (!operators.maySpare(node)) return null;
   lives.kill(node, true);

@@ -1,6 +1,6 @@
 /**
- * Operators of a simulated group: they add, remove and replace members, whatever state it is in, and look
- * after those that have lost their directory.
+ * Operators of a simulated group: they add, remove and replace members, whatever state the group is in, and
+ * replace those that have lost their directory.
  */
 import type { NodeId } from "../core/types.ts";
 import type { AddOutcome } from "../node/api.ts";
@@ -10,17 +10,17 @@ import type { Lives, SimNode } from "./lives.ts";
 import type { Prng } from "./prng.ts";
 import type { World } from "./world.ts";
 
-/** Members, removed ones not counted. */
+/** Largest number of members, not counting removed ones. */
 const MAX_MEMBERS = 7;
-/** Between two looks at a recovered cluster that is to become one of three. */
+/** Interval of looks at a recovered cluster that is to become one of three. */
 const GROW_MS = 500;
-/** Between two requests to replace a member. */
+/** Interval of requests to replace a member. */
 const REPLACE_AGAIN_MS = 4000;
 
 export class MembershipOperators {
-  /** Members added and removed. */
+  /** Number of members added and removed. */
   changes = 0;
-  /** Members come and go: then a lost directory may be one too many. */
+  /** Whether members come and go: then a lost directory may be one too many. */
   active = false;
   #calm = false;
 
@@ -34,7 +34,7 @@ export class MembershipOperators {
     this.#lives = lives;
   }
 
-  /** No more changes but those that mend something. */
+  /** Ends all changes except repairs. */
   calm(): void {
     this.#calm = true;
   }
@@ -86,7 +86,7 @@ export class MembershipOperators {
     world.after(random.between(0, 2000), () => lives.start(node));
   }
 
-  /** A recovered cluster becomes one of three again. */
+  /** Makes a recovered cluster one of three again. */
   grow(): void {
     const { nodes } = this.#lives;
     this.#world.after(GROW_MS, () => {
@@ -97,7 +97,7 @@ export class MembershipOperators {
     });
   }
 
-  /** What is done about a member that has lost its directory: again and again, until it is out. */
+  /** Replaces a member that has lost its directory: asks again and again, until it is out. */
   replace(node: SimNode): void {
     const world = this.#world;
     const lives = this.#lives;
@@ -106,16 +106,16 @@ export class MembershipOperators {
     if (leader && !leader.status().members.some(({ id }) => id === node.id)) {
       node.emptied = false;
       node.gone = true;
-      // The operator who replaced it switches it off: with the next founder that is emptied it would be two.
+      // The operator who replaced the member switches it off: it and the next emptied founder would be two.
       node.lost = true;
       lives.kill(node, false);
       return;
     }
-    // The leader that was asked may die and never answer; being told is not yet being out: that comes when
-    // the other one votes.
+    // The leader that was asked may die and never answer. An answer does not remove the member yet: that
+    // happens when the other one votes.
     world.after(REPLACE_AGAIN_MS, () => this.replace(node));
     if (!leader) return;
-    // Added, and the operator who asked for it was never told: nobody starts it.
+    // This member was added, but the operator who asked for it was never told: nobody starts it.
     const stray = leader.status().members.find((member) => !nodes.some(({ id }) => id === member.id));
     if (stray) return leader.removeMember(stray.id, () => {});
     world.ran.add(nodes.find(({ raft }) => raft === leader)!.process);
@@ -124,8 +124,8 @@ export class MembershipOperators {
   }
 
   /**
-   * Its directory may be lost: it is the only one, and without it there is a majority of voters that knows
-   * who votes.
+   * Whether a node may lose its directory: it is the only one, and without it a majority of voters knows the
+   * configuration.
    */
   maySpare(node: SimNode): boolean {
     const { nodes } = this.#lives;
@@ -136,9 +136,9 @@ export class MembershipOperators {
     const voters = votersOf(leader);
     const count = voters.split(" ").length;
     const others = nodes.filter((other) => other !== node && votersOf(other) === voters);
-    // A removal may be on its way, and takes away one more.
+    // A pending removal may take away one more.
     if (count < (this.active ? 4 : 3) || others.length * 2 <= count) return false;
-    // A node that has never taken part may found a cluster: with an emptied one it would be two of three.
+    // A node that has never taken part may found a cluster: it and an emptied one would be two of three.
     return !nodes.some(({ emptied, gone, disk }) =>
       emptied || disk.isRotten || (!gone && disk.durable.hardState.term === 0)
     );

@@ -1,6 +1,6 @@
 /**
  * The only source of chance in a simulation: a seeded generator (xoshiro128**) that is split by name, so that
- * one component's draws never shift those of another. Must never be seeded by anything but the run's seed.
+ * one component's draws never shift those of another. Only the run's seed may seed it.
  */
 
 function mix(state: number): number {
@@ -31,12 +31,12 @@ export class Prng {
     this.#d = mix(this.#c) | 1;
   }
 
-  /** An independent generator: the same name of the same seed always gives the same draws. */
+  /** Makes an independent generator: the same name and seed always give the same draws. */
   split(name: string): Prng {
     return new Prng(hashName(name, this.seed));
   }
 
-  /** 32 random bits as an unsigned integer. */
+  /** Draws 32 random bits as an unsigned integer. */
   bits(): number {
     const product = Math.imul(this.#b, 5);
     const result = Math.imul((product << 7) | (product >>> 25), 9) >>> 0;
@@ -50,17 +50,15 @@ export class Prng {
     return result;
   }
 
-  /**
-   * In [0, 1), like Math.random. A bound method, so that it can be handed to what wants a random function.
-   */
+  /** Draws from [0, 1), like Math.random. A bound method, so that it can serve as a random function. */
   readonly unit = (): number => this.bits() / 0x1_0000_0000;
 
-  /** In [low, high). */
+  /** Draws from [low, high). */
   between(low: number, high: number): number {
     return low + (high - low) * this.unit();
   }
 
-  /** An integer in [0, count). */
+  /** Draws an integer in [0, count). */
   below(count: number): number {
     return Math.floor(this.unit() * count);
   }
@@ -79,7 +77,7 @@ export class Prng {
     return item;
   }
 
-  /** Which of the keys is drawn, with the probability of its weight. */
+  /** Draws one of the keys, with the probability of its weight. */
   weighted<K extends string>(weights: Readonly<Record<K, number>>): K {
     const keys = Object.keys(weights) as K[];
     let total = 0;

@@ -1,8 +1,9 @@
 import { expect, test } from "bun:test";
+import type { BrokenRule } from "../core/broken_rules.ts";
 import { runRaftSeed } from "./raft_sim.ts";
 
-/** What the first run that finds something finds; null: nothing. */
-function violationWithin(seeds: number, rule: string): string | null {
+/** Violation that the first run to find one finds; null: none. */
+function violationWithin(seeds: number, rule: BrokenRule): string | null {
   for (let seed = 1; seed <= seeds; seed++) {
     try {
       runRaftSeed({ seed, faultsMs: 30_000, broken: new Set([rule]) });
@@ -15,7 +16,7 @@ function violationWithin(seeds: number, rule: string): string | null {
 
 test("raft keeps its promises under faults, and works again when they end", () => {
   let [elections, applied, reads, recoveries] = [0, 0, 0, 0];
-  // About one run in seven loses its majority: which ones do changes with everything that draws from a seed.
+  // About one run in seven loses its majority: every change of what a seed draws changes which ones.
   for (let seed = 1; seed <= 10 || (recoveries === 0 && seed <= 100); seed++) {
     const result = runRaftSeed({ seed, faultsMs: 30_000 });
     elections += result.elections;

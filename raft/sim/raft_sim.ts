@@ -2,13 +2,14 @@
  * Raft alone in the simulated world: nodes with a sum as their state machine (sum_machine.ts, lives.ts),
  * clients that propose and read, operators who add and remove members, faults by seed (node_faults.ts), then
  * peace, in which the group must work again. In some runs the majority is lost for good instead
- * (lost_majority.ts): one member founds another cluster, which has to hold the same promises beside what is
- * left of the old one. Throws a Violation when an invariant breaks.
+ * (lost_majority.ts): one member founds another cluster, which has to keep the same promises beside the rest
+ * of the old one. Throws a Violation when an invariant breaks.
  */
+import { type BrokenRules, NOTHING_BROKEN } from "../core/broken_rules.ts";
 import type { NodeId } from "../core/types.ts";
 import { Clients } from "./clients.ts";
 import { drawDisk, drawNetwork, type FaultInjector } from "./faults.ts";
-import { BREAKABLE_RECOVERY, type Heritage } from "./heritage.ts";
+import { type Heritage, RECOVERY_RULES } from "./heritage.ts";
 import { RaftInvariants } from "./invariants.ts";
 import { Lives, type Surroundings } from "./lives.ts";
 import { inheritFrom, loseMajority } from "./lost_majority.ts";
@@ -21,17 +22,20 @@ import { Violation, World } from "./world.ts";
 
 const RECOVERY_MS = 15_000;
 
-/** Runs in which the majority is lost, and how long the new cluster then lives with faults. */
+/**
+ * Share of runs in which the majority is lost; the next numbers say how long the new cluster then lives with
+ * faults.
+ */
 const LOST_RATE = 0.3;
 const AFTERWARDS_MS = 20_000;
 
-/** Runs in which members come and go. */
+/** Share of runs in which members come and go. */
 const OPERATED_RATE = 0.6;
-/** Between the changes of an operator who is to show that a rule of these is missing. */
+/** Interval of the changes by an operator who is to show that such a rule is missing. */
 const OFTEN_MS = 500;
 /**
- * So long after its disk began to hang a leader that was awake meanwhile knows it: an election timeout, and
- * some time.
+ * Time after which a leader that was awake meanwhile knows that its disk hangs: an election timeout, and some
+ * more.
  */
 const HANG_SHOWS_MS = 2000;
 
@@ -40,11 +44,11 @@ export interface RaftRunResult {
   readonly proposed: number;
   readonly applied: number;
   readonly reads: number;
-  /** Members added and removed. */
+  /** Number of members added and removed. */
   readonly changes: number;
   readonly faults: { readonly [kind: string]: number };
   readonly steps: number;
-  /** On registers, all of them checked for linearizability. */
+  /** Number of operations on registers, all checked for linearizability. */
   readonly operations: number;
   readonly simulatedMs: number;
 }
@@ -53,8 +57,8 @@ export interface RaftRunOptions {
   readonly seed: number;
   /** Length of the phase with faults, ms of true time. */
   readonly faultsMs: number;
-  /** Rules that RaftNode is to break. @default none */
-  readonly broken?: ReadonlySet<string>;
+  /** Rules that RaftNode breaks. @default none */
+  readonly broken?: BrokenRules;
   readonly trace?: (line: string) => void;
 }
 
@@ -73,12 +77,12 @@ export class RaftRun {
   readonly #clients: Clients;
   readonly #operators: MembershipOperators;
   #injector: FaultInjector<string> | null = null;
-  /** What became of this cluster when its majority was lost. */
+  /** Run of the cluster that this one became when its majority was lost. */
   #recovered: RaftRun | null = null;
 
-  /** `heritage`: what a cluster whose majority is lost has left; its survivor founds this one. */
+  /** `heritage`: that of a cluster whose majority is lost; its survivor founds this one. */
   constructor(options: RaftRunOptions, heritage: Heritage | null = null) {
-    const { seed, faultsMs, broken = new Set(), trace } = options;
+    const { seed, faultsMs, broken = NOTHING_BROKEN, trace } = options;
     const world = heritage?.world ?? new World(seed, trace ?? null);
     const network = heritage?.network ?? new SimNetwork(world);
     const random = world.random.split(heritage ? "recovered run" : "raft run");
@@ -93,7 +97,7 @@ export class RaftRun {
     this.#operators = new MembershipOperators(world, random, lives);
   }
 
-  /** Once. Throws a Violation. */
+  /** Runs once. Throws a Violation. */
   run(): void {
     const { world } = this.#around;
     this.#begin();
@@ -127,7 +131,7 @@ export class RaftRun {
     clients.start();
     operators.active = random.chance(OPERATED_RATE);
     if (broken.has("count-hung-disks")) this.#showHungDisks();
-    // Elsewhere what a disk acknowledged before it hung may arrive long after.
+    // In other networks, a disk's acknowledgement from before it hung may arrive long after.
     const { longDelayRate, replayMaxMs, heldByCut } = network.settings;
     const prompt = longDelayRate === 0 && replayMaxMs <= 10 && !heldByCut;
     if (prompt) checks.mayCountOn = (leader, voter) => this.#mayCountOn(leader, voter);
@@ -139,7 +143,7 @@ export class RaftRun {
     });
   }
 
-  /** Many changes, in a network in which it is known what a disk that hangs has acknowledged. */
+  /** Makes many changes, in a network in which it is known what a hanging disk has acknowledged. */
   #showHungDisks(): void {
     this.#operators.active = true;
     this.#operators.start(OFTEN_MS);
@@ -154,13 +158,13 @@ export class RaftRun {
     return awakeMs < HANG_SHOWS_MS || counted.disk.hungForMs < HANG_SHOWS_MS;
   }
 
-  /** In some runs ends the group; then what another one is founded from. */
+  /** Ends the group in some runs; returns the heritage from which another one is founded. */
   #lostMajority(): Heritage | null {
     const random = this.#random;
     const lives = this.#lives;
     const { world, broken } = this.#around;
-    // Where a rule of the recovery is missing, nothing else shows it.
-    const lostRate = Object.keys(BREAKABLE_RECOVERY).some((rule) => broken.has(rule)) ? 1 : LOST_RATE;
+    // Only a lost majority shows that a rule of the recovery is missing.
+    const lostRate = RECOVERY_RULES.some((rule) => broken.has(rule)) ? 1 : LOST_RATE;
     if (!random.chance(lostRate)) return null;
     this.#operators.calm();
     this.#injector?.calm();
@@ -168,7 +172,7 @@ export class RaftRun {
     return survivor && inheritFrom(survivor, this.#around, random, this.#clients.acknowledged);
   }
 
-  /** Peace, in which the group must work again. */
+  /** Ends the faults: the group must work again. */
   #finish(): void {
     this.#injector?.calm();
     this.#operators.calm();
@@ -179,7 +183,7 @@ export class RaftRun {
     this.#clients.judge();
   }
 
-  /** Throws a Violation unless there is a leader that everybody follows, and clients are served. */
+  /** Throws a Violation unless there is a leader that every member follows, and clients are served. */
   #recover(): void {
     const { world } = this.#around;
     const { nodes } = this.#lives;
@@ -191,7 +195,7 @@ export class RaftRun {
       if (leader === undefined || clients.applied <= before + 3) return false;
       return leader.members.every(({ id }) => {
         const status = nodes.find((node) => node.id === id)?.raft?.status();
-        // Added, and the operator who asked for it was never told.
+        // This member was added, but the operator who asked for it was never told.
         if (status === undefined) return !nodes.some((node) => node.id === id);
         return status.leader === leader.id && status.applied >= leader.commit - 3;
       });
@@ -205,8 +209,8 @@ export class RaftRun {
   }
 
   /**
-   * The leader comes to hold all that was acknowledged up to now. That it is the same is checked with every
-   * state: those at equal indexes are equal.
+   * Waits until the leader holds all that was acknowledged up to now. The check of every state shows that it
+   * is the same: states at equal indexes are equal.
    */
   #checkAcknowledged(): void {
     const { world } = this.#around;
@@ -219,7 +223,7 @@ export class RaftRun {
     );
   }
 
-  /** What has happened so far. */
+  /** Result of the run so far. */
   result(): RaftRunResult {
     const { world, checks } = this.#around;
     const { proposed, applied, reads, operations } = this.#clients;
@@ -240,7 +244,7 @@ export class RaftRun {
     };
   }
 
-  /** The end of the event log. */
+  /** End of the event log. */
   tail(lines: number): readonly string[] {
     return this.#around.world.log.tail(lines);
   }

@@ -1,12 +1,11 @@
 /**
- * Runs the seeds of a simulator in several processes of the same script, each of which prints its results as
- * lines.
+ * Runs the seeds of a simulator in several processes of the same script; each prints its results as lines.
  */
 
 const WORKERS = 2;
 
 /**
- * A worker's part of the seeds: every `stride`-th from `offset` on. Its option is `--worker OFFSET/STRIDE`.
+ * A worker's share of the seeds: every `stride`-th from `offset` on. Its option is `--worker OFFSET/STRIDE`.
  */
 export interface Share {
   readonly offset: number;
@@ -19,9 +18,9 @@ export function shareOf(text: string): Share {
 }
 
 /**
- * `script`: a file that runs its share when it is called with `args` and `--worker`. `onResult` gets each
- * line of output, parsed, and returns true when the others need not go on. Returns the code of a worker that
- * failed; null: none did.
+ * Runs the workers. `script`: a file that runs its share when called with `args` and `--worker`. `onResult`
+ * gets each line of output, parsed, and returns true when the others need not go on. Returns the code of a
+ * failed worker; null: none failed.
  */
 export async function overWorkers(
   script: string,

@@ -1,6 +1,6 @@
 /**
- * The clock of one life of a process: its host's time, timers that are a little late, and later still when
- * paused.
+ * The clock of one life of a process: its host's time, and timers that are a little late, and later still
+ * when paused.
  */
 import type { Clock, Timer } from "../node/ports.ts";
 import type { SimEvent } from "./event_queue.ts";
@@ -23,7 +23,7 @@ export class SimClock implements Clock {
   readonly #random: Prng;
   readonly #maxLateMs: number;
 
-  /** Timers fire up to `maxLateMs` late, most of them by far less. */
+  /** Timers fire up to `maxLateMs` late, most of them much less. */
   constructor(
     process: SimProcess,
     random: Prng,
@@ -48,13 +48,13 @@ export class SimClock implements Clock {
       : Math.min(this.#maxLateMs, this.#random.exponential(this.#maxLateMs / 20));
     const dueMs = this.now() + Math.max(0, delayMs);
     const wait = (clockMs: number, beyondMs: number) => {
-      // A timer never fires early: rounding must not make the clock read just below what was asked for.
+      // A timer never fires early: rounding must not make the clock read just below the deadline.
       const trueDelayMs = clockMs / process.host.rate + beyondMs + 1e-6;
       timer.event = process.world.after(trueDelayMs, () => process.deliver(incarnation, run));
     };
     const run = () => {
       if (timer.cancelled) return;
-      // The clock has become slower since.
+      // The clock may have become slower since.
       const leftMs = dueMs - this.now();
       if (leftMs > 0) wait(leftMs, 0);
       else fire();

@@ -1,7 +1,7 @@
 /**
- * A host and the processes on it. A host has a clock of its own (rate and offset); a process can be killed,
- * and paused: while it is, what reaches it (timers, frames, disk completions) waits, and comes at once when
- * it goes on.
+ * A host and the processes on it. A host has a clock of its own (rate and offset). A process can be killed,
+ * and paused: then all input (timers, frames, disk completions) waits, and comes at once when the process
+ * goes on.
  */
 import type { World } from "./world.ts";
 
@@ -29,22 +29,19 @@ export class SimHost {
     return this.#clockRate;
   }
 
-  /** From now on the clock runs at another rate; what it has shown stays. */
+  /** Changes the rate of the clock from now on; the current reading stays. */
   setRate(rate: number): void {
     this.#offsetMs += this.world.now() * (this.#clockRate - rate);
     this.#clockRate = rate;
     for (const watcher of this.#rateWatchers) watcher();
   }
 
-  /**
-   * Calls `watcher` after each change of the rate: what was to happen at a time of this clock has another
-   * true time.
-   */
+  /** Calls `watcher` after each change of the rate: times of this clock then have other true times. */
   onRate(watcher: () => void): void {
     this.#rateWatchers.push(watcher);
   }
 
-  /** The clock that every process of this host reads. */
+  /** Reading of the clock, for every process of this host. */
   nowMs(): number {
     return this.#offsetMs + this.world.now() * this.rate;
   }
@@ -54,7 +51,7 @@ export class SimHost {
     return (clockMs - this.nowMs()) / this.rate;
   }
 
-  /** The zero point of the clock changes with a reboot. */
+  /** Reboots the host, which changes the zero point of its clock. */
   reboot(): void {
     this.#offsetMs = this.#rebootOffset() - this.world.now() * this.rate;
   }
@@ -62,9 +59,9 @@ export class SimHost {
 
 export class SimProcess {
   alive = false;
-  /** Of this process's life: what was meant for an earlier one is dropped. */
+  /** Number of the process's current life: input for an earlier one is dropped. */
   incarnation = 0;
-  /** True time of its start, or of the end of its last pause. */
+  /** True time of the process's start, or of the end of its last pause. */
   awakeSinceMs = 0;
   #paused = false;
   #resumeAtMs = 0;
@@ -99,7 +96,7 @@ export class SimProcess {
     this.#waiting.length = 0;
   }
 
-  /** Runs now; later when paused; never when the life it was meant for is over. */
+  /** Runs the input now; later when the process is paused; never when the life it was meant for is over. */
   deliver(incarnation: number, run: () => void): void {
     if (!this.alive || incarnation !== this.incarnation) return;
     if (this.#paused) {
@@ -110,7 +107,7 @@ export class SimProcess {
     run();
   }
 
-  /** Stops the process for that long; an overlapping pause prolongs it. */
+  /** Pauses the process for `durationMs`; an overlapping pause prolongs it. */
   pause(durationMs: number): void {
     if (!this.alive) return;
     const until = this.world.now() + durationMs;
@@ -125,7 +122,7 @@ export class SimProcess {
     });
   }
 
-  /** What waited runs in the order of arrival; it may be killed by it. */
+  /** Runs the waiting input in the order of arrival; that may kill the process. */
   resume(): void {
     this.#paused = false;
     this.awakeSinceMs = this.world.now();

@@ -1,6 +1,6 @@
 /**
- * A network between simulated processes, seen by each as a Transport: frames are lost, late, doubled and out
- * of order; paths are cut one way or both, and heal. What is sent into a cut stays in a sender's buffer and
+ * A network between simulated processes; each sees it as a Transport. Frames are lost, late, doubled and out
+ * of order; paths are cut one way or both, and heal. A frame sent into a cut stays in the sender's buffer and
  * comes late, or never. Frames never reach a later life of the process they were sent to: that is another
  * connection.
  */
@@ -11,7 +11,7 @@ import type { Prng } from "./prng.ts";
 import type { SimProcess } from "./sim_host.ts";
 import type { World } from "./world.ts";
 
-/** Of all clusters but recovered ones. */
+/** Id of all clusters but recovered ones. */
 export const FIRST_CLUSTER_ID = 1;
 
 export interface NetworkSettings {
@@ -21,15 +21,16 @@ export interface NetworkSettings {
   longDelayRate: number;
   longDelayMaxMs: number;
   duplicateRate: number;
-  /** A frame that is doubled comes again up to so much later, whatever the order. */
+  /** Longest delay of a doubled frame's second copy, whatever the order. */
   replayMaxMs: number;
-  /** Within one connection frames keep their order, as over TCP. */
+  /** Whether frames keep their order within one connection, as over TCP. */
   ordered: boolean;
   /**
-   * Frames sent into a cut are delivered when it heals, if the connection still stands; else they are lost.
+   * Whether frames sent into a cut are delivered when it heals, if the connection still stands; else they are
+   * lost.
    */
   heldByCut: boolean;
-  /** A connection that a cut has silenced for so long is given up. */
+  /** Time after which a connection that a cut has silenced is given up. */
   silenceMs: number;
 }
 
@@ -45,12 +46,15 @@ export const CALM_NETWORK: Readonly<NetworkSettings> = {
   silenceMs: 2000,
 };
 
-/** One direction between two nodes, with what its sender believes. */
+/** One direction between two nodes, as its sender sees it. */
 class Path {
   cuts = 0;
-  /** Since when the direction has been cut; identifies the cut for the timer that gives the connection up. */
+  /**
+   * Time since which the direction has been cut; identifies the cut for the timer that gives the connection
+   * up.
+   */
   cutSince = 0;
-  /** Connection the sender believes in; 0: none. */
+  /** Connection in which the sender believes; 0: none. */
   session = 0;
   lastArrivalMs = 0;
   held: (() => void)[] = [];
@@ -95,8 +99,8 @@ export class SimNetwork {
   }
 
   /**
-   * A transport for one life of a process; `id` may come back in a later one. Only members of one cluster
-   * meet.
+   * Makes a transport for one life of a process; `id` may come back in a later one. Only members of one
+   * cluster meet.
    */
   transport(id: NodeId, process: SimProcess, clusterId = FIRST_CLUSTER_ID): Transport {
     const credentials = { id, clusterId, key: null };
@@ -114,13 +118,13 @@ export class SimNetwork {
     };
   }
 
-  /** The process ended: its peers are told by a reset, or hear nothing when the host is gone as well. */
+  /** Ends a process: its peers get a reset, or hear nothing when the host is gone as well. */
   processEnded(id: NodeId, hostGone: boolean): void {
     const endpoint = this.#endpoints.get(id);
     if (endpoint) this.#hangUp(id, endpoint, !hostGone);
   }
 
-  /** Cuts one direction; cuts add up, each is healed for itself. */
+  /** Cuts one direction. Cuts add up, and each is healed by itself. */
   cut(from: NodeId, to: NodeId): void {
     const path = this.#path(from, to);
     if (path.cuts++ > 0) return;
@@ -142,7 +146,9 @@ export class SimNetwork {
     this.#connectSoon(from, to, this.#random.between(1, 300));
   }
 
-  /** Runs as soon as the node has sent a frame on that channel: a moment that chance alone seldom finds. */
+  /**
+   * Calls `run` as soon as the node has sent a frame on a channel: a moment that chance alone seldom finds.
+   */
   afterNextFrame(from: NodeId, channel: number, run: () => void): void {
     this.#awaited.push({ from, channel, run });
   }
@@ -151,12 +157,12 @@ export class SimNetwork {
     return this.#path(from, to).cuts > 0;
   }
 
-  /** How many cuts that have not been healed lie on a direction. */
+  /** Number of cuts on a direction that have not been healed. */
   cuts(from: NodeId, to: NodeId): number {
     return this.#path(from, to).cuts;
   }
 
-  /** Both ways open, whether anything is connected or not. */
+  /** Whether both ways are open, connected or not. */
   reachable(a: NodeId, b: NodeId): boolean {
     return !this.isCut(a, b) && !this.isCut(b, a);
   }
@@ -219,7 +225,7 @@ export class SimNetwork {
 
   #arrive(from: NodeId, to: NodeId, session: number, channel: number, bytes: Uint8Array): void {
     const target = this.#endpoints.get(to);
-    // The receiver's side of this very connection must still stand.
+    // The receiver's side of the same connection must still stand.
     if (!target || !target.handlers || this.#path(to, from).session !== session) return;
     const { process, incarnation, handlers } = target;
     process.deliver(incarnation, () => handlers.onFrame(from, channel, bytes));
@@ -250,7 +256,7 @@ export class SimNetwork {
     endpoint.process.deliver(endpoint.incarnation, () => handlers.onPeer(peer, connected));
   }
 
-  /** The sender stops believing in its connection, and tries again. */
+  /** Makes the sender give up its connection, and try again. */
   #giveUp(from: NodeId, to: NodeId): void {
     const path = this.#path(from, to);
     if (path.session === 0) return;

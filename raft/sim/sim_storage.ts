@@ -1,9 +1,9 @@
 /**
- * A log directory on a simulated disk, and the LogStorage that one life of a process has of it: the
- * production log with its segments, snapshot files and recovery, over files of which a crash keeps, loses or
- * tears what was not synced. The disk can be slow, hang, fill up, fail and rot.
+ * A log directory on a simulated disk, and the LogStorage of one life of a process on it: the production log
+ * with its segments, snapshot files and recovery. A crash keeps, loses or tears the unsynced parts of its
+ * files. The disk can be slow, hang, fill up, fail and rot.
  */
-import { MemoryLog } from "../core/memory_log.ts";
+import { MemoryStoredLog } from "../core/memory_log.ts";
 import type { Index, Snapshot, Term } from "../core/types.ts";
 import type { LogBatch, LogStorage, StoredLog } from "../node/ports.ts";
 import { inlineBackend } from "../storage/inline_backend.ts";
@@ -17,7 +17,7 @@ import type { SimProcess } from "./sim_host.ts";
 import { Violation } from "./world.ts";
 
 export interface DiskSettings {
-  /** Of one sync; writes that ask for none take a tenth. */
+  /** Mean time of a sync; writes that ask for none take a tenth. */
   syncMeanMs: number;
   /** Share of the syncs that take up to slowMaxMs. */
   slowRate: number;
@@ -26,17 +26,17 @@ export interface DiskSettings {
 
 export const CALM_DISK: Readonly<DiskSettings> = { syncMeanMs: 1, slowRate: 0, slowMaxMs: 0 };
 
-/** Small, so that a run goes through many segments. */
+/** Size of segments: small, so that a run goes through many of them. */
 const SEGMENT_BYTES = 8 * 1024;
 const BALLAST_BYTES = 16 * 1024;
-/** A directory belongs to one simulated disk anyway. */
+/** One identity for all, because a directory belongs to one simulated disk anyway. */
 const IDENTITY = { clusterId: 1, nodeId: 1 };
 
-/** Called as the contents change, for invariants. */
+/** Callbacks on changes of the contents, for invariants. */
 export interface DiskObserver {
   onAppend(disk: SimDisk, batch: LogBatch): void;
   onDurable(disk: SimDisk): void;
-  /** While its contents can still be seen. */
+  /** Called before a wipe, while the contents can still be seen. */
   onWipe(disk: SimDisk): void;
 }
 
@@ -44,17 +44,17 @@ export class SimDisk {
   readonly settings: DiskSettings = { ...CALM_DISK };
   readonly random: Prng;
   observer: DiskObserver | null = null;
-  /** Tells this directory from the next one, after a wipe. */
+  /** Distinguishes this directory from the next one, after a wipe. */
   instance: number;
-  /** A bit was inverted since it was last opened. */
+  /** Whether a bit was inverted since the log was last opened. */
   isRotten = false;
   #files = new MemoryDisk();
-  /** The directory has held a log. */
+  /** Whether the directory has held a log. */
   #begun = false;
-  #image = new MemoryLog();
-  /** Written and completed without a sync, in order. */
+  #image = new MemoryStoredLog();
+  /** Batches written and completed without a sync, in order. */
   #unsynced: LogBatch[] = [];
-  /** Not completed, in order. */
+  /** Batches not completed, in order. */
   #pending: LogBatch[] = [];
   #isOpen = false;
   #hungUntilMs = 0;
@@ -70,18 +70,18 @@ export class SimDisk {
     this.instance = 1 + this.random.bits();
   }
 
-  /** It is in another machine from now on, which boots with it. While no process has it open. */
+  /** Moves the disk to another machine, which boots with it. Allowed while no process has it open. */
   moveTo(process: SimProcess): void {
     this.#process = process;
   }
 
-  /** What would be found after the loss of everything that is not durable. */
-  get durable(): MemoryLog {
+  /** Log that would be left after the loss of everything that is not durable. */
+  get durable(): MemoryStoredLog {
     return this.#image;
   }
 
   /**
-   * Term of an entry as the running process sees its own log; null: not there. 0 up to the snapshot's index.
+   * Term of an entry in the running process's view of its log; null: not there. 0 up to the snapshot's index.
    */
   termAt(index: Index): Term | null {
     for (const batches of [this.#pending, this.#unsynced]) {
@@ -93,7 +93,7 @@ export class SimDisk {
     return index < this.#image.firstIndex ? 0 : this.#image.term(index);
   }
 
-  /** A log that begins with this snapshot. */
+  /** Installs a log that begins with this snapshot. */
   install(snapshot: Snapshot): void {
     const hardState = { term: snapshot.term, vote: 0, commit: snapshot.index };
     const { log } = this.#open(inlineBackend);
@@ -101,48 +101,48 @@ export class SimDisk {
       if (error) throw error;
     });
     log.close();
-    this.#image = new MemoryLog(this.read());
+    this.#image = new MemoryStoredLog(this.read());
   }
 
-  /** Nothing completes for that long. */
+  /** Hangs the disk: nothing completes for `durationMs`. */
   hang(durationMs: number): void {
     if (this.hungForMs === 0) this.#hungSinceMs = this.#process.world.now();
     this.#hungUntilMs = Math.max(this.#hungUntilMs, this.#process.world.now() + durationMs);
   }
 
-  /** How long nothing has completed for a hang; 0: it does not hang. */
+  /** Time for which the disk has hung; 0: it does not hang. */
   get hungForMs(): number {
     const nowMs = this.#process.world.now();
     return nowMs < this.#hungUntilMs ? nowMs - this.#hungSinceMs : 0;
   }
 
-  /** The end of a hang, before its time. */
+  /** Ends a hang before its time. */
   resume(): void {
     this.#hungUntilMs = 0;
     this.#wake?.();
   }
 
-  /** While it is open: one of the next operations on files fails, a write perhaps in the middle. */
+  /** Makes one of the next operations on the open log's files fail, a write perhaps in the middle. */
   failSoon(): void {
     if (this.#isOpen) this.#fail();
   }
 
-  /** The same while it is opened the next time. */
+  /** Makes an operation fail when the log is opened the next time. */
   failOpening(): void {
     if (!this.#isOpen) this.#fail();
   }
 
-  /** From now on there is hardly any room. */
+  /** Fills the disk: there is hardly any room from now on. */
   fill(): void {
     this.#files.capacityBytes = this.#files.usedBytes() + this.random.below(BALLAST_BYTES);
   }
 
-  /** There is room again. */
+  /** Makes room again. */
   makeRoom(): void {
     this.#files.capacityBytes = Infinity;
   }
 
-  /** The process ended. Of what was not synced some survives when the host went as well, sector by sector. */
+  /** Ends the process. When the host went as well, some of the unsynced data survives, sector by sector. */
   crash(hostGone: boolean): void {
     // After a failed write a log is not opened again before the next boot (poison.ts), which empties the page
     // cache.
@@ -155,15 +155,15 @@ export class SimDisk {
     this.#files.failAt = null;
     if (!booted) return;
     this.#files.crash(this.random.unit);
-    // It may be unreadable, which shows when it is opened.
+    // The log may be unreadable, which shows when it is opened.
     if (this.isRotten) return;
-    this.#image = new MemoryLog(this.read());
+    this.#image = new MemoryStoredLog(this.read());
     this.observer?.onDurable(this);
   }
 
   /**
-   * A bit of a file is inverted, while nobody uses it. The log has to be refused, unless the bit means
-   * nothing.
+   * Inverts a bit of a file while no process uses it. The log has to be refused, unless the bit has no
+   * meaning.
    */
   rot(): void {
     const { random } = this;
@@ -177,33 +177,35 @@ export class SimDisk {
     this.isRotten = true;
   }
 
-  /** The directory is lost with everything in it. */
+  /** Loses the directory with everything in it. */
   wipe(): void {
     this.observer?.onWipe(this);
     this.#files = new MemoryDisk();
     this.#begun = false;
     this.isRotten = false;
     this.#failed = false;
-    this.#image = new MemoryLog();
+    this.#image = new MemoryStoredLog();
     this.instance = 1 + this.random.bits();
     this.crash(false);
   }
 
-  /** What the files hold, read as `agent recover` reads them. */
+  /** Contents of the files, read as `agent recover` reads them. */
   read(): StoredLog {
     const { name } = this.#process;
     return this.#readable(() => recoverOrThrow(readLogFiles(this.#files), IDENTITY, this.#begun, name))
       .stored;
   }
 
-  /** Throws StorageError: the log is damaged, which only rot may do, or there is no room to open it. */
+  /**
+   * Opens the log. Throws StorageError: it is damaged, which only rot may do, or there is no room to open it.
+   */
   storage(): LogStorage {
     const process = this.#process;
     const life = process.incarnation;
     const { stored, log } = this.#open((writer) =>
       inlineBackend(writer, (finish) => this.#later(life, finish))
     );
-    const found = new MemoryLog(stored);
+    const found = new MemoryStoredLog(stored);
     if (this.isRotten && !found.equals(this.#image)) {
       throw new Violation("rot is refused or means nothing", `${process.name} opens another log than it had`);
     }
@@ -254,7 +256,7 @@ export class SimDisk {
     );
   }
 
-  /** What a crash leaves can be read: only rot may be refused. */
+  /** Runs `work`, and checks that only rot is refused: a log after a crash can be read. */
   #readable<T>(work: () => T): T {
     try {
       return work();
@@ -266,7 +268,7 @@ export class SimDisk {
     }
   }
 
-  /** Runs the end of a write, its sync, when the disk has got that far. */
+  /** Runs the end of a write, its sync, when the disk has reached it. */
   #later(life: number, finish: () => void): void {
     const { settings, random } = this;
     const process = this.#process;
@@ -290,7 +292,7 @@ export class SimDisk {
     world.after(tookMs, end);
   }
 
-  /** For want of room it is tried again where that makes sense. */
+  /** Fails an operation, which is retried for lack of room where that makes sense. */
   #fail(): void {
     const { random } = this;
     const files = this.#files;
@@ -308,7 +310,7 @@ export class SimDisk {
   }
 }
 
-/** undefined: the batch says nothing of that index. */
+/** Term in a batch; undefined: the batch says nothing of that index. */
 function termInBatch(batch: LogBatch, index: Index): Term | null | undefined {
   const last = batch.entries[batch.entries.length - 1];
   const first = batch.entries[0];

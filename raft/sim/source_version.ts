@@ -1,7 +1,7 @@
-/** Which sources a run is of, for the report of a seed that failed: it replays only there. */
+/** Version of the sources, for the report of a failed seed, which replays only with them. */
 import { spawnSync } from "node:child_process";
 
-/** The commit, with a mark when files differ from it; null outside of a checkout, or without git. */
+/** The commit, with a mark when files differ from it; null outside a checkout, or without git. */
 export function sourceVersion(): string | null {
   const git = spawnSync("git", ["describe", "--always", "--dirty", "--exclude", "*", "--abbrev=12"], {
     cwd: import.meta.dirname,

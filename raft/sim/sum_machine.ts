@@ -1,13 +1,13 @@
 /**
- * The state machine of simulated nodes: it adds up what it applies, so that two nodes at the same index must
- * have the same sum. Beside the sum it has a few registers: a command stores a value in one of them and
+ * The state machine of simulated nodes. It adds up its commands, so that two nodes at the same index must
+ * have the same sum. Besides the sum it has a few registers: a command stores a value in one of them and
  * yields the value before it.
  */
 import type { StateMachine } from "../node/ports.ts";
 import { EMPTY } from "./linearizability.ts";
 
 export const REGISTERS = 3;
-/** A command begins with the register, and the value to store there. */
+/** Size of a command's head: the register, and the value to store there. */
 export const HEADER_BYTES = 5;
 
 export class Sum implements StateMachine {
@@ -73,7 +73,7 @@ export class Sum implements StateMachine {
   }
 }
 
-/** The state that a snapshot holds, to look at. */
+/** State in a snapshot, for inspection. */
 export function restoredSum(snapshot: Uint8Array): Sum {
   const sum = new Sum();
   sum.restore(snapshot);

@@ -1,12 +1,12 @@
 /**
- * A simulated world: true time, the queue of events, chance, and the log of what happened. One thread, no
- * real time: the same seed gives the same run. Nothing here knows raft.
+ * A simulated world: true time, the queue of events, chance, and the log of events. One thread, no real time:
+ * the same seed gives the same run. Nothing here knows raft.
  */
 import { EventQueue, type SimEvent } from "./event_queue.ts";
 import { EventLog } from "./event_log.ts";
 import { Prng } from "./prng.ts";
 
-/** Thrown by a check that failed: the run ends, and its seed is reported. */
+/** Thrown by a failed check: the run ends, and its seed is reported. */
 export class Violation extends Error {
   readonly invariant: string;
   readonly detail: string;
@@ -22,9 +22,9 @@ export class Violation extends Error {
 export class World {
   readonly random: Prng;
   readonly log: EventLog;
-  /** Events that have run, for speed figures and as a position in a run. */
+  /** Number of events that have run, for speed figures and as a position in a run. */
   steps = 0;
-  /** Processes that have run in the present step. */
+  /** Processes that have run in the current step. */
   readonly ran = new Set<object>();
   readonly #queue = new EventQueue();
   #timeMs = 0;
@@ -44,7 +44,7 @@ export class World {
     return this.#queue.push(this.#timeMs + Math.max(0, delayMs), run);
   }
 
-  /** Calls it after every step in which a process has run. */
+  /** Calls `check` after every step in which a process has run. */
   afterStep(check: (ran: ReadonlySet<object>) => void): void {
     this.#checks.push(check);
   }
@@ -67,7 +67,7 @@ export class World {
     this.#timeMs = Math.max(this.#timeMs, untilMs);
   }
 
-  /** Runs until the condition holds, looked at every `stepMs`; false when it didn't by `untilMs`. */
+  /** Runs until the condition holds, checking every `stepMs`; false when it does not hold by `untilMs`. */
   runUntilHolds(untilMs: number, stepMs: number, holds: () => boolean): boolean {
     while (this.#timeMs < untilMs) {
       if (holds()) return true;

@@ -9,7 +9,7 @@ import type { LogBatch, StoredLog } from "../node/ports.ts";
 
 const SEGMENT_BYTES = 4096;
 
-/** What a log holds, as the test's own simple model of it. */
+/** The test's own simple model of a log. */
 class Model {
   term = 0;
   vote = 0;
@@ -46,7 +46,7 @@ function randomBatch(random: () => number, model: Model): LogBatch {
     return batch({ snapshot: snapshotAt(index, model.terms.get(index)!, Math.floor(random() * 900)) });
   }
   if (draw < 0.28) {
-    // Received from a leader, beyond our log or instead of it.
+    // A leader sends it, beyond this log or instead of it.
     const term = model.term + 1;
     const index = model.snapshot.index + 1 + Math.floor(random() * (model.last - model.snapshot.index + 9));
     return batch({ snapshot: snapshotAt(index, term), hardState: { term, vote: 0, commit: index } });
@@ -55,7 +55,7 @@ function randomBatch(random: () => number, model: Model): LogBatch {
     const { term, vote } = model;
     return batch({ hardState: { term, vote, commit: model.snapshot.index }, sync: false });
   }
-  // Entries are replaced by those of a later term only.
+  // Only entries of a later term replace others.
   const back = random() < 0.2 ? Math.floor(random() * (model.last - model.snapshot.index + 1)) : 0;
   const term = back > 0 ? model.term + 1 : model.term;
   const first = model.last + 1 - back;
@@ -69,20 +69,18 @@ function randomBatch(random: () => number, model: Model): LogBatch {
     : batch({ entries });
 }
 
-/**
- * From which index on a batch may take the place of what was there. Received snapshots come with a new term.
- */
+/** Index from which a batch may replace what was there. Received snapshots come with a new term. */
 function replacesFrom({ entries, snapshot, hardState }: LogBatch): number {
   if (snapshot) return hardState ? snapshot.index + 1 : Infinity;
   return entries[0]?.index ?? Infinity;
 }
 
-/** Several lives of one log, each ended by a crash; returns what was acknowledged and lost, or null. */
+/** Plays several lives of one log, each ended by a crash; returns what was acknowledged and lost, or null. */
 function lives(seed: number, broken?: BrokenStorage): string | null {
   const random = seededRandom(seed);
   const disk = new MemoryDisk();
   let model = new Model();
-  /** Where a batch that was not acknowledged may have cut the log. */
+  /** Index at which a batch that was not acknowledged may have cut the log. */
   let truncatedFrom = Infinity;
   for (let life = 0; life < 6; life++) {
     const { stored, writer } = openLog(disk, IDENTITY, {
@@ -130,7 +128,10 @@ function modelOf(stored: StoredLog): Model {
   return model;
 }
 
-/** What of the acknowledged is missing. From `truncatedFrom` on, something else may have taken its place. */
+/**
+ * Returns what is missing of the acknowledged, or null. From `truncatedFrom` on, other entries may have taken
+ * its place.
+ */
 function lossOf(model: Model, stored: StoredLog, truncatedFrom: number): string | null {
   const { term, vote } = stored.hardState;
   if (term < model.term) return `term ${model.term} became ${term}`;

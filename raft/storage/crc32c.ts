@@ -6,7 +6,7 @@
 
 const STEP = 8;
 const TABLE_SIZE = 256;
-/** The checksum's change by byte `b` with `k` zero bytes behind it is at `k * 256 + b`. */
+/** Change of the checksum by byte `b` with `k` zero bytes behind it, at `k * 256 + b`. */
 const TABLES = buildTables();
 
 function buildTables(): Int32Array {
@@ -43,8 +43,7 @@ export function crc32c(bytes: Uint8Array, previous = 0, from = 0, to = bytes.len
 
 /**
  * Whether the checksums of two texts of `length` bytes that differ in one bit can differ by `difference`
- * (their XOR): the checksum is linear, so that depends on how far the bit is from the end, and on nothing
- * else.
+ * (their XOR). The checksum is linear, so that depends only on the bit's distance from the end.
  */
 export function differsByOneBit(difference: number, length: number): boolean {
   const wanted = difference | 0;

@@ -14,7 +14,7 @@ afterEach(() => {
   for (const directory of directories.splice(0)) fs.rmSync(directory, { recursive: true, force: true });
 });
 
-/** A directory in which `term` was written, unless it is 0. */
+/** Makes a directory in which `term` was written, unless it is 0. */
 function made(term: number, origin = ORIGIN): string {
   const directory = fs.mkdtempSync(join(tmpdir(), "discard-unused-"));
   directories.push(directory);
@@ -34,7 +34,7 @@ test("a directory that never took part is emptied, also where a crash has left h
   const half = made(0);
   fs.unlinkSync(identityFile(half));
   discardUnused(half);
-  // Another member can be made of it: nothing of the old one is left.
+  // Another member can use the directory: nothing of the old one is left.
   openWal(half, { clusterId: 3, nodeId: 4 }, { now: () => 0, inline: true }).close();
   expect(directoryIdentity(half)).toMatchObject({ clusterId: 3, nodeId: 4 });
 });

@@ -1,7 +1,7 @@
 /**
- * Empties a directory that was prepared for founding a cluster and never took part: it has promised nothing,
- * so that whoever starts on it may look again for what to be a member of. One that was given an identity by a
- * running cluster is kept, and so is everything that holds so much as a term.
+ * Empties a directory that was prepared for founding a cluster and never took part. It has promised nothing,
+ * so the next node that starts on it may look for its cluster again. A directory that got its identity from a
+ * running cluster is kept, and so is every directory that holds even a term.
  */
 import * as fs from "node:fs";
 import { join } from "node:path";
@@ -12,7 +12,10 @@ import { recover } from "./recover.ts";
 import type { LogIdentity } from "./replay.ts";
 import { decodeRecord, readRaw, segmentSequence } from "./wal_format.ts";
 
-/** Throws StorageError: "locked" while a member runs on it, "damaged" or "version" when it cannot be read. */
+/**
+ * Empties the directory if it is unused. Throws StorageError: "locked" while a member runs on it, "damaged"
+ * or "version" when it cannot be read.
+ */
 export function discardUnused(directory: string): void {
   if (!fs.existsSync(directory)) return;
   const unlock = lockFile(join(directory, "lock"));
@@ -25,9 +28,9 @@ export function discardUnused(directory: string): void {
     const identity = known ?? ownerOf(files);
     if (identity === null) return;
     const recovery = recover(files, identity, known !== null);
-    // Damage is for whoever opens it to refuse.
+    // The program that opens the log refuses damage.
     if (!recovery.ok || !recovery.log.stored.empty) return;
-    // In this order: an identity says that a log must be there.
+    // The order matters: an identity says that a log must be there.
     if (known) {
       fs.unlinkSync(identityFile(directory));
       syncDirectory(directory);
@@ -39,7 +42,7 @@ export function discardUnused(directory: string): void {
   }
 }
 
-/** Whose log it is, from its first segment; null: there is none that can be read. */
+/** Owner of the log, from its first segment; null: there is none that can be read. */
 function ownerOf(files: ReadonlyMap<string, Uint8Array>): LogIdentity | null {
   const [first] = [...files.keys()].filter((name) => segmentSequence(name) !== null).sort();
   const bytes = first === undefined ? null : files.get(first)!;

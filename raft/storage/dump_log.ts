@@ -1,6 +1,6 @@
 /**
- * What a log directory holds, record by record, for people. Only reads, and takes no lock: the member may be
- * running, and the last write may then be seen half.
+ * Dumps a log directory, record by record, for people. Only reads, and takes no lock: the member may be
+ * running, and half of its last write may be seen.
  */
 import { join } from "node:path";
 import { decodeConfiguration } from "../core/configuration.ts";
@@ -15,33 +15,33 @@ import { StorageError } from "./storage_error.ts";
 import { decodeRecord, readRaw, segmentSequence, type WalRecord } from "./wal_format.ts";
 import type { Configuration, HardState, Snapshot } from "../core/types.ts";
 
-/** One record of a log, for people. */
+/** Record of a log, for people. */
 export interface DumpedRecord {
   readonly file: string;
   readonly offset: number;
-  /** null: its checksum holds, but it is none of this version. */
+  /** Decoded record; null: its checksum holds, but it is none of this version. */
   readonly record: WalRecord | null;
-  /** What an entry says; null for the others, a leader's first entry, and what is not known. */
+  /** Meaning of an entry; null for other records, a leader's first entry, and unknown ones. */
   readonly meaning:
     | Envelope
     | { readonly kind: "configuration"; readonly configuration: Configuration }
     | null;
 }
 
-/** What a log directory holds; see `dumpLog`. */
+/** Contents of a log directory; see `dumpLog`. */
 export interface LogDump {
   readonly identity: DirectoryIdentity;
   readonly where: string;
   readonly records: readonly DumpedRecord[];
   readonly hardState: HardState | null;
   readonly snapshot: Snapshot | null;
-  /** Why a member would refuse this log; null: it would not. */
+  /** Damage for which a member would refuse this log; null: it would not. */
   readonly damage: Damage | null;
-  /** Where the unfinished last write begins that a crash (or a running member) left. */
+  /** Beginning of the unfinished last write that a crash (or a running member) left. */
   readonly cut: { readonly file: string; readonly offset: number } | null;
 }
 
-/** Throws StorageError when there is no log. */
+/** Reads the log of a directory. Throws StorageError when there is none. */
 export function dumpLog(directory: string): LogDump {
   const identity = directoryIdentity(directory);
   if (identity === null) throw new StorageError("identity", `${directory} holds no raft log`);

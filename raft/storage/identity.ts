@@ -1,6 +1,6 @@
 /**
- * `identity.json`: whose log a directory holds. Written once, after the log's first segment is durable, so
- * that its presence also says that a log must be there.
+ * `identity.json` names the owner of a directory's log. It is written once, after the log's first segment is
+ * durable, so its presence also says that a log must be there.
  */
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
@@ -12,46 +12,49 @@ import type { MemberInfo } from "../node/raft_options.ts";
 
 const VERSION = 1;
 
-/** What a member knew of its cluster when its directory was made: the log holds everything since. */
+/** The member's knowledge of its cluster when its directory was made; the log holds everything since. */
 export interface DirectoryOrigin {
-  /** What the operator calls the cluster; null: not recorded. */
+  /** The operator's name for the cluster; null: not recorded. */
   readonly cluster: string | null;
-  /** Where the others reach this member; null: not recorded. */
+  /** Address at which the others reach this member; null: not recorded. */
   readonly addr: string | null;
-  /** It was added to a running cluster. */
+  /** Whether the member was added to a running cluster. */
   readonly joined: boolean;
-  /** The members then, this one included. */
+  /** Members at that time, this one included. */
   readonly members: readonly MemberInfo[];
-  /** Id with which the cluster was founded, when that is another one now; else null. */
+  /** Id with which the cluster was founded, when it has another one now; else null. */
   readonly founded: number | null;
 }
 
 const NO_ORIGIN: DirectoryOrigin = { cluster: null, addr: null, joined: false, members: [], founded: null };
 
-/** Whose directory it is, from its identity.json. */
+/** Owner of a directory, from its identity.json. */
 export interface DirectoryIdentity extends LogIdentity, DirectoryOrigin {
-  /** Random, made with the directory: tells it from one that was put in its place. */
+  /** Random id made with the directory: distinguishes it from one that was put in its place. */
   readonly instance: string;
   /** Directory of the log within this one. */
   readonly log: string;
 }
 
-/** Where the log lies unless the identity says otherwise. */
+/** Directory of the log unless the identity names another one. */
 export const LOG_DIRECTORY = "wal";
 
-/** Where a directory says whose log it holds. */
+/** Path of a directory's identity file. */
 export function identityFile(directory: string): string {
   return join(directory, "identity.json");
 }
 
-/** Null when the directory has none yet. Throws StorageError for another cluster, member or version. */
+/**
+ * Reads the identity; null when the directory has none yet. Throws StorageError for another cluster, member
+ * or version.
+ */
 export function readIdentity(directory: string, expected: LogIdentity): DirectoryIdentity | null {
   const found = directoryIdentity(directory);
   if (found === null) return null;
   if (found.clusterId !== expected.clusterId) {
     throw new StorageError(
       "identity",
-      `${directory} holds the raft log of another cluster (${found.clusterId}, ours is ${expected.clusterId}). ` +
+      `${directory} holds the raft log of another cluster (${found.clusterId}, this one is ${expected.clusterId}). ` +
         "The cluster's id comes from its namespace, scope and initial member addresses: " +
         "restore those, or point raft.data_dir elsewhere",
     );
@@ -67,8 +70,8 @@ export function readIdentity(directory: string, expected: LogIdentity): Director
 }
 
 /**
- * Whose log a directory holds, for a member that was added later or whose cluster was recovered; null when it
- * holds none. Throws StorageError.
+ * Owner of a directory's log, for a member that was added later or whose cluster was recovered; null when
+ * there is no log. Throws StorageError.
  */
 export function directoryIdentity(directory: string): DirectoryIdentity | null {
   const path = identityFile(directory);
@@ -98,11 +101,13 @@ function parse(path: string): DirectoryIdentity {
     throw laterVersion(`${path}: format ${version}, and this program knows ${VERSION}`);
   }
   if (!numbers || typeof instance !== "string") throw refuse("fields are missing");
-  if (typeof log !== "string" || log.includes("/")) throw refuse("the log's directory is none");
-  if (founded !== null && typeof founded !== "number") throw refuse("the founding id is no number");
+  if (typeof log !== "string" || log.includes("/")) {
+    throw refuse("the name of the log's directory is not valid");
+  }
+  if (founded !== null && typeof founded !== "number") throw refuse("the founding id is not a number");
   const texts = [cluster, addr].every((text) => text === null || typeof text === "string");
   if (!texts || typeof joined !== "boolean" || !Array.isArray(members) || !members.every(isMember)) {
-    throw refuse("the members are none");
+    throw refuse("the list of members is not valid");
   }
   const origin = { cluster, addr, joined, members, founded } as DirectoryOrigin;
   return { clusterId, nodeId, instance, log, ...origin };

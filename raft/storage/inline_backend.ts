@@ -1,4 +1,4 @@
-/** Writes on the calling thread: for tests, which decide when an fdatasync ends. */
+/** Writes on the calling thread, for tests, which decide when an fdatasync ends. */
 import type { Shortage } from "./space.ts";
 import type { WriteBackend } from "./wal_storage.ts";
 import type { WalWriter, WriteJob } from "./wal_writer.ts";
@@ -6,9 +6,8 @@ import type { WalWriter, WriteJob } from "./wal_writer.ts";
 type Done = (error: Error | null) => void;
 
 /**
- * `defer` is given the second half of every write, the fdatasync; by default it runs at once. Between the
- * halves the data is written but not durable, which is where a simulated crash hurts. A hung disk never runs
- * what it was given.
+ * `defer` gets the second half of every write, the fdatasync; by default it runs at once. Between the halves
+ * the data is written but not durable: a crash there loses it. A hung disk never runs what it got.
  */
 export function inlineBackend(
   writer: WalWriter,

@@ -7,7 +7,7 @@ function job(parts: Partial<WriteJob>): WriteJob {
   return { snapshots: [], records: new Uint8Array([1, 2, 3]), sync: true, compactTo: 0, ...parts };
 }
 
-/** The two ends of a slot. */
+/** Both ends of a slot. */
 function ends(): [JobSlot, JobSlot] {
   const slot = new JobSlot();
   return [slot, new JobSlot(slot.memory)];

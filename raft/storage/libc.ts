@@ -1,16 +1,16 @@
 /**
- * Calls of the C library that the runtime does not offer. The only file of raft/ that calls C; opened at the
- * first call.
+ * Calls of the C library that the runtime does not offer. This is the only file of raft/ that calls C; the
+ * library is opened at the first call.
  */
 import { dlopen, FFIType } from "bun:ffi";
 
-/** Two integers in, and 0 out when it has worked. */
+/** Call with two integers; returns 0 when it has worked. */
 export type Call = (fd: number, value: number) => number;
 const SIGNATURE = { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 } as const;
 
 let library: { readonly flock: Call; readonly listen: Call } | null = null;
 
-/** Throws when no C library is found. */
+/** Opens the C library; throws when none is found. */
 export function libc(): { readonly flock: Call; readonly listen: Call } {
   if (library) return library;
   const names = process.platform === "darwin"

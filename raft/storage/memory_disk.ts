@@ -1,6 +1,6 @@
 /**
  * The Disk's simulated twin: a disk with a write cache, which crashes, fails and rots on request.
- * Deterministic: what a crash keeps is drawn from the random source that it is given.
+ * Deterministic: what a crash keeps is drawn from the given random source.
  */
 import type { Disk, DiskFile } from "./disk.ts";
 import { SECTOR_BYTES } from "./wal_format.ts";
@@ -12,7 +12,7 @@ interface PendingWrite {
   readonly bytes: Uint8Array;
 }
 
-/** A file's two faces: what programs read, and what is on the medium. */
+/** A file's two contents: what programs read, and what is on the medium. */
 class SimFile {
   visible = new Uint8Array(0);
   durable = new Uint8Array(0);
@@ -29,8 +29,8 @@ class SimFile {
   }
 
   /**
-   * Power off. All unsynced writes are lost, or all kept, or each sector shows the state after some of them:
-   * never a later write without an earlier one to the same sector, since the cache holds one image of it.
+   * Powers off. All unsynced writes are lost, or all kept, or each sector shows the state after some of them.
+   * A sector never shows a later write without an earlier one, since the cache holds one image of it.
    */
   crash(random: () => number): void {
     const fate = random();
@@ -73,18 +73,18 @@ function failure(code: string, what: string): Error {
 }
 
 export class MemoryDisk implements Disk {
-  /** Count of operations that change something. `failAt` refers to it. */
+  /** Number of operations so far that change something. `failAt` refers to it. */
   operations = 0;
-  /** Files are extended up to this in all; what they have can be overwritten. */
+  /** Largest total size of all files; their existing bytes can always be overwritten. */
   capacityBytes = Infinity;
-  /** The operation with this number (from 1) meets the fault; a "crash" stops everything after it, too. */
+  /** Number (from 1) of the operation that meets the fault; a "crash" stops everything after it, too. */
   failAt: { readonly operation: number; readonly fault: DiskFault } | null = null;
   #names = new Map<string, SimFile>();
   /** Directory states since the last sync of the directory, oldest first; the first is durable. */
   #history: Map<string, SimFile>[] = [new Map()];
   #off = false;
 
-  /** Power off and on: `random` decides what of the unsynced survives. */
+  /** Powers off and on: `random` decides which unsynced changes survive. */
   crash(random: () => number): void {
     const survives = this.#history[Math.floor(random() * this.#history.length)] ?? this.#names;
     this.#names = new Map(survives);
@@ -100,14 +100,14 @@ export class MemoryDisk implements Disk {
     for (const bytes of [file.visible, file.durable]) bytes[bit >> 3]! ^= 1 << (bit & 7);
   }
 
-  /** Cuts a file off, as a broken filesystem does. */
+  /** Truncates a file, as a broken filesystem does. */
   truncate(name: string, bytes: number): void {
     const file = this.#file(name);
     file.visible = file.visible.slice(0, bytes);
     file.durable = file.durable.slice(0, bytes);
   }
 
-  /** Another disk with the same durable contents. */
+  /** Returns another disk with the same durable contents. */
   copy(): MemoryDisk {
     const other = new MemoryDisk();
     for (const [name, file] of this.#names) {
@@ -181,14 +181,14 @@ export class MemoryDisk implements Disk {
         this.#change(() => file.write({ offset, bytes: bytes.subarray(0, bytes.length >> 1) }));
         const room = file.visible.length + this.freeBytes() - offset;
         if (room < bytes.length) {
-          // As the real one: what fits is written.
+          // As on a real disk, what fits is written.
           if (room > 0) file.write({ offset, bytes: bytes.subarray(0, room) });
           throw failure("ENOSPC", "full");
         }
         file.write({ offset, bytes });
       },
       datasync: () => {
-        // A sync that failed forgets what it was to write: later ones succeed without it. A crash decides by
+        // A failed sync forgets what it was to write: later ones succeed without it. A crash decides by
         // itself.
         this.#change((fault) => {
           if (fault !== "crash") file.pending = [];
@@ -199,7 +199,7 @@ export class MemoryDisk implements Disk {
     };
   }
 
-  /** Counts a change and lets it fail if it is due; `partly` is what happens all the same. */
+  /** Counts a change and makes it fail if a fault is due; `partly` is what still happens. */
   #change(partly: ((fault: DiskFault) => void) | null): void {
     this.#assertOn();
     this.operations++;

@@ -1,23 +1,24 @@
-/** LogStorage in memory: the twin for tests. Keeps what was appended; completes at once, or when told to. */
-import { MemoryLog } from "../core/memory_log.ts";
+/** LogStorage in memory, the twin for tests. Keeps what was appended; completes at once, or when told to. */
+import { MemoryStoredLog } from "../core/memory_log.ts";
 import type { Index } from "../core/types.ts";
 import type { LogBatch, LogStorage, StoredLog } from "../node/ports.ts";
 
 type Done = (error: Error | null) => void;
 
 /**
- * For tests, and for programs that need no durability: a member that restarts must come back under a new id.
+ * Storage for tests, and for programs that need no durability: a member that restarts must come back under a
+ * new id.
  */
 export class MemoryStorage implements LogStorage {
   /** While true, appended batches wait, as on a disk that hangs. */
   held = false;
-  /** When set, every append fails with it. */
+  /** Error with which every append fails, when set. */
   failure: Error | null = null;
-  /** What `shortOfSpace` says. */
+  /** Answer of `shortOfSpace`. */
   shortage: string | null = null;
   compactedTo: Index = 0;
   #now: () => number;
-  #log = new MemoryLog();
+  #log = new MemoryStoredLog();
   #waiting: { batch: LogBatch; done: Done; sinceMs: number }[] = [];
 
   constructor(now: () => number) {
@@ -34,7 +35,7 @@ export class MemoryStorage implements LogStorage {
     if (!this.held) this.release();
   }
 
-  /** Completes what waits. */
+  /** Completes the waiting batches. */
   release(): void {
     this.held = false;
     for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) {
@@ -57,7 +58,7 @@ export class MemoryStorage implements LogStorage {
     return this.shortage;
   }
 
-  /** What waits is lost, as in a crash. A new node may `load` again. */
+  /** Loses the waiting batches, as in a crash. A new node may `load` again. */
   close(): void {
     this.#waiting = [];
   }

@@ -76,7 +76,7 @@ test("the worker keeps the order of small writes, large ones and looks at the di
   const entries = Array.from({ length: 300 }, (_, i) => entry(1, i + 1, i % 7 === 3 ? 100_000 : 10 + i));
   for (const one of entries) {
     const written = append(first, batch({ entries: [one] }));
-    // Asks the worker each time, since this clock runs so fast.
+    // Every call asks the worker, since this clock runs so fast.
     if (one.index % 5 === 0) first.shortOfSpace();
     if (one.index % 3 === 0) await written;
   }
@@ -152,13 +152,13 @@ test("after a failed write the directory is refused until the host is booted aga
   const write = (index: number) =>
     append(storage, batch({ entries: [entry(1, index, 70_000)] })).then(() => null, String);
   const first = await write(1);
-  // Depending on who was first, the file was open already; the next segment can't be made in any case.
+  // The worker may have opened the file already; the next segment cannot be made in any case.
   expect(first ?? await write(2)).toContain("cannot be written");
   await close(storage);
   fs.renameSync(join(directory, "gone"), join(directory, "wal"));
   expect(() => openWal(directory, IDENTITY, options)).toThrow("cannot be written");
   expect(codeOf(() => openWal(directory, IDENTITY, options))).toBe("poisoned");
-  // Another directory in its place is not concerned.
+  // The mark does not concern another directory in its place.
   fs.rmSync(directory, { recursive: true });
   await close(openWal(directory, IDENTITY, options));
 });

@@ -27,27 +27,27 @@ export const DEFAULT_SEGMENT_BYTES = 1024 * 1024;
 export interface OpenedLog {
   readonly stored: StoredLog;
   readonly writer: WalWriter;
-  /** Where a torn last write was cut off, for the log; null when there was none. */
+  /** Place at which a torn last write was cut off, for the log; null when there was none. */
   readonly cut: { readonly file: string; readonly offset: number } | null;
 }
 
 export interface OpenLogOptions {
   /** @default 1 MiB */
   readonly segmentBytes?: number;
-  /** An empty disk is damage. @default false */
+  /** Whether an empty disk is damage. @default false */
   readonly logExpected?: boolean;
-  /** Of the disk, for messages. */
+  /** Name of the disk, for messages. */
   readonly where?: string;
   /** Space kept back for a full disk, see space.ts. @default 0 */
   readonly ballastBytes?: number;
   /**
-   * Told of the error before it is thrown, when what was found could not be repaired or made durable: from
-   * now on it may be read without being on the disk.
+   * Called before an error is thrown because the log found could not be repaired or made durable: from now on
+   * it may be read without being on the disk.
    */
   readonly onFailure?: (error: Error) => void;
 }
 
-/** What recovery is told of. */
+/** Reads the files that recovery needs. */
 export function readLogFiles(disk: Disk): Map<string, Uint8Array> {
   return new Map(disk.list().filter((name) => name !== BALLAST_NAME).map((name) => [name, disk.read(name)]));
 }
@@ -81,7 +81,7 @@ export function openLog(
     writer.open();
   } catch (cause) {
     if (!(cause instanceof OutOfSpaceError)) {
-      // A file that cannot be opened, for want of a permission perhaps, is as it was.
+      // A file that cannot be opened, for lack of a permission perhaps, is unchanged.
       if ((cause as { syscall?: unknown }).syscall !== "open") options.onFailure?.(cause as Error);
       throw cause;
     }
@@ -94,10 +94,10 @@ export function openLog(
 }
 
 /**
- * Makes what was found durable, overwrites a torn tail with zeros, so that it can't be mistaken for anything
- * later, and removes leftovers. What was found may so far be only in the page cache, with it the mark of the
- * snapshot for which an older one is a leftover: nothing is removed, and nothing built on it, before it is on
- * the disk. Segments before the last one are.
+ * Makes the log found durable, overwrites a torn tail with zeros, so that it cannot be mistaken for anything
+ * later, and removes leftovers. What was found may be only in the page cache, and with it the mark of the
+ * snapshot that makes an older one a leftover. So nothing is removed, and nothing built on it, before it is
+ * on the disk. Segments before the last one are on the disk.
  */
 function repair(disk: Disk, files: ReadonlyMap<string, Uint8Array>, log: RecoveredLog): void {
   const { tail, cut } = log;
@@ -108,14 +108,14 @@ function repair(disk: Disk, files: ReadonlyMap<string, Uint8Array>, log: Recover
     handle.datasync();
     handle.close();
   }
-  // From the last one, so that a crash in between leaves no gap.
+  // Removal begins with the last one, so that a crash in between leaves no gap.
   for (const name of [...log.leftovers].sort().reverse()) {
     disk.remove(name);
     disk.syncDirectory();
   }
 }
 
-/** As recover. Throws StorageError "damaged" or "version". */
+/** Recovers as `recover` does. Throws StorageError "damaged" or "version". */
 export function recoverOrThrow(
   files: ReadonlyMap<string, Uint8Array>,
   identity: LogIdentity,
@@ -127,7 +127,7 @@ export function recoverOrThrow(
   return recovery.log;
 }
 
-/** For people, with the way out. */
+/** Describes damage for people, with the way out. */
 function describeDamage(damage: Damage, where: string): string {
   return `raft log damaged: ${where}/${damage.file}, byte ${damage.offset}: ${damage.problem}. ` +
     "This member may have lost what it has acknowledged and must not vote. Way out: check the disk; while a " +
@@ -135,21 +135,21 @@ function describeDamage(damage: Damage, where: string): string {
     "to be added anew";
 }
 
-/** How a log is opened; all but `now` may be left out. */
+/** Options of openWal; all but `now` may be left out. */
 export interface OpenWalOptions {
-  /** Recorded when the directory is made. @default nothing */
+  /** Origin that is recorded when the directory is made. @default nothing */
   readonly origin?: DirectoryOrigin;
-  /** Milliseconds, monotonic: measures how long a write has been under way. */
+  /** Monotonic clock in milliseconds, which measures how long a write has been pending. */
   readonly now: () => number;
-  /** Told what an operator should know, e.g. that a torn write was cut off. */
+  /** Called with what an operator should know, e.g. that a torn write was cut off. */
   readonly onWarning?: (text: string) => void;
   /** @default 1 MiB */
   readonly segmentBytes?: number;
   /** Space kept back for a full disk. @default 4 MiB */
   readonly ballastBytes?: number;
-  /** Write on this thread instead of a Worker: for tests. @default false */
+  /** Whether to write on this thread instead of a Worker; for tests. @default false */
   readonly inline?: boolean;
-  /** Where a failed write is noted until the next boot. @default "/dev/shm" */
+  /** Directory in which a failed write is noted until the next boot. @default "/dev/shm" */
   readonly volatileDirectory?: string;
   readonly broken?: BrokenStorage;
 }

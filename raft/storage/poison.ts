@@ -8,7 +8,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { StorageError } from "./storage_error.ts";
 
-/** Memory-backed on every Linux: what lies there does not outlive the boot. */
+/** Directory that is memory-backed on every Linux: files there do not outlive the boot. */
 export const VOLATILE_DIRECTORY = "/dev/shm";
 
 function pathOf(directory: string, instance: string): string {
@@ -17,8 +17,8 @@ function pathOf(directory: string, instance: string): string {
 }
 
 /**
- * Leaves the mark for the log directory with this instance id. Never throws: the first error is the one to
- * report.
+ * Leaves the mark for the log directory with this instance id. Never throws, because the first error is the
+ * one to report.
  */
 export function markPoisoned(directory: string, instance: string, reason: string): void {
   try {
@@ -29,7 +29,7 @@ export function markPoisoned(directory: string, instance: string, reason: string
   }
 }
 
-/** What failed since the host was booted, or null. */
+/** Failure since the host was booted, or null. */
 export function poisonOf(directory: string, instance: string): string | null {
   const path = pathOf(directory, instance);
   if (!fs.existsSync(path) || fs.statSync(path).uid !== process.getuid?.()) return null;
@@ -39,7 +39,7 @@ export function poisonOf(directory: string, instance: string): string | null {
   return null;
 }
 
-/** Throws StorageError when a write failed. `orElse`: what may be done instead of a reboot. */
+/** Throws StorageError when a write has failed. `orElse`: what may be done instead of a reboot. */
 export function refusePoisoned(directory: string, instance: string, volatile: string, orElse = ""): void {
   const reason = poisonOf(volatile, instance);
   if (reason === null) return;

@@ -1,7 +1,6 @@
 /**
  * The Disk of production: node:fs in its synchronous form only. The asynchronous form runs in a thread pool
- * that two blocked name lookups can starve, and a log that waits for a nameserver is a log that loses
- * elections.
+ * that two blocked name lookups can starve, and a member whose log waits for a nameserver loses elections.
  */
 import * as fs from "node:fs";
 import { join } from "node:path";
@@ -32,7 +31,7 @@ class RealFile implements DiskFile {
   }
 }
 
-/** `directory` must exist. */
+/** Opens a directory, which must exist, as a Disk. */
 export function realDisk(directory: string): Disk {
   const path = (name: string) => join(directory, name);
   return {

@@ -1,7 +1,7 @@
 /**
- * A directory of the first format as it was recorded: what members of earlier releases have on their disks. A
- * change that breaks this breaks upgrading. It is never recorded anew: another format is another version,
- * recorded beside it with `RECORD_LOG=1 bun test raft/storage/recorded_log.test.ts`.
+ * A recorded directory of the first format: members of earlier releases have this on their disks. A change
+ * that breaks it breaks upgrading. It is never recorded anew: another format is another version, recorded
+ * beside it with `RECORD_LOG=1 bun test raft/storage/recorded_log.test.ts`.
  */
 import { afterAll, expect, test } from "bun:test";
 import * as fs from "node:fs";
@@ -45,7 +45,7 @@ const ORIGIN: DirectoryOrigin = {
 const base = fs.mkdtempSync(join(tmpdir(), "raft-recorded-"));
 afterAll(() => fs.rmSync(base, { recursive: true, force: true }));
 
-/** `== name`, then its bytes in hex, `00*n` for many alike. */
+/** Prints each file as `== name`, then its bytes in hex, `00*n` for repeated ones. */
 function textOf(files: Files): string {
   const lines = ["# A raft directory of format 1: the story of testing.ts. See recorded_log.test.ts."];
   for (const [name, bytes] of [...files].sort()) {
@@ -71,7 +71,7 @@ function filesIn(text: string): Files {
   return files;
 }
 
-/** What lies on the disk after each batch of the story. */
+/** Contents of the disk after each batch of the story. */
 function written(): Files[] {
   const disk = new MemoryDisk();
   const storage = openSim(disk, STORY_SEGMENT_BYTES);
@@ -92,14 +92,14 @@ function directoryOfToday(): Files {
 if (process.env.RECORD_LOG === "1") fs.writeFileSync(RECORDED, textOf(directoryOfToday()), { flag: "wx" });
 const recorded = filesIn(fs.readFileSync(RECORDED, "utf8"));
 
-/** Of the log alone, by the names that recovery knows. */
+/** The log's files alone, by the names that recovery knows. */
 const log: Files = new Map(
   [...recorded].flatMap(([name, bytes]) =>
     name.startsWith("wal/") ? [[name.slice("wal/".length), bytes.slice()]] : []
   ),
 );
 
-/** The recorded directory on a real disk. */
+/** Writes the recorded directory to a real disk. */
 function directory(change: (files: Files) => void = () => {}): string {
   const files: Files = new Map([...recorded].map(([name, bytes]) => [name, bytes.slice()]));
   change(files);
@@ -146,7 +146,7 @@ test("the recorded log holds every kind of record, several segments and a snapsh
   const all = [...Object.keys(RecordType), "normal", "config", "in place of the log", "of the log"];
   expect([...kinds].sort()).toEqual(all.sort());
   const segments = [...log.keys()].filter((name) => segmentSequence(name) !== null).sort();
-  // The first is gone: where the log begins is in the header of the second.
+  // The first segment is gone: the header of the second says where the log begins.
   expect(segments.length).toBeGreaterThan(5);
   expect(segments[0]).toBe("00000002.log");
   expect([...log.keys()].filter((name) => snapshotIndexOf(name) !== null).length).toBe(1);
@@ -236,7 +236,7 @@ for (
   });
 }
 
-/** What recovery makes of the files; null: refused. */
+/** Recovers the files; null: refused. */
 function recovered(files: Files): StoredLog | null {
   try {
     const recovery = recover(files, IDENTITY, true);
@@ -250,7 +250,7 @@ function recovered(files: Files): StoredLog | null {
 const images = written();
 const reached = histories(story()).map((states) => states.at(-1)!);
 
-/** The bytes that a batch has written, file by file. */
+/** Bytes that a batch has written, file by file. */
 function changedBy(i: number): { name: string; from: number; to: number }[] {
   return [...images[i]!].flatMap(([name, bytes]) => {
     const from = usedBytes(images[i - 1]?.get(name));
@@ -298,7 +298,7 @@ test("B33: every single flipped bit of the last write is refused, whatever that 
 test("B32: every truncation is refused, but for that of the segment that was made in advance", () => {
   const wrong: unknown[] = [];
   for (const [i, files] of images.entries()) {
-    // What lies before the last write is looked at when that is the last one of all.
+    // Bytes before the last write are looked at when it is the last one of all.
     const names = i === images.length - 1 ? [...files.keys()] : changedBy(i).map(({ name }) => name);
     for (const name of names) {
       const whole = files.get(name)!;

@@ -34,7 +34,7 @@ function play(disk: MemoryDisk, chapters: readonly Chapter[]): Life {
 const FAULTS = { crash: /crash/, EIO: /EIO/, ENOSPC: /ENOSPC|is full/, short: /short/ } as const;
 type Fault = keyof typeof FAULTS;
 
-/** Opens a disk that may fail at that; null: it did. */
+/** Opens a disk, which may fail; null: it did. */
 function openFailing(disk: MemoryDisk, fault: Fault, ballastBytes = 0): WalStorage | null {
   try {
     return openSim(disk, SEGMENT_BYTES, false, ballastBytes);
@@ -44,7 +44,7 @@ function openFailing(disk: MemoryDisk, fault: Fault, ballastBytes = 0): WalStora
   }
 }
 
-/** A life on a disk that fails at an operation. */
+/** Plays a life on a disk that fails at an operation. */
 function playFailing(fault: Fault, operation: number, ballastBytes = 0) {
   const disk = new MemoryDisk();
   disk.failAt = { operation, fault };
@@ -58,7 +58,7 @@ function playFailing(fault: Fault, operation: number, ballastBytes = 0) {
 const reached = histories(story());
 const SYNCED = story().findLastIndex(({ sync }) => sync) + 1;
 
-/** Everything acknowledged is there, and beyond it only what was handed in after it. */
+/** Expects everything acknowledged, and beyond it only what was handed in after it. */
 function check(found: StoredLog, life: Life): void {
   expect(allowedAfter(life, reached)).toContainEqual(found);
 }
@@ -115,6 +115,26 @@ test("B33: a flipped bit of the last write is refused also where the payload has
   }
 });
 
+test("more damage than a bit of the last write is refused, too, where none of its sectors reads as zeros", () => {
+  const disk = new MemoryDisk();
+  const storage = openSim(disk, 4096);
+  storage.append(batch({ entries: [entry(1, 1, 100)] }), () => {});
+  const before = disk.read(segmentName(1)).findLastIndex((byte) => byte !== 0) + 1;
+  storage.append(batch({ entries: [entry(1, 2, 1100)] }), () => {});
+  const bytes = disk.read(segmentName(1));
+  const used = bytes.findLastIndex((byte) => byte !== 0) + 1;
+  const problems = new Set<string>();
+  // Behind the length: another one may say that the record's end was not written.
+  for (let at = before + 4; at + 2 < used; at++) {
+    const broken = bytes.slice();
+    for (const byte of [at, at + 1]) broken[byte] = broken[byte]! ^ 0x42 || 0x24;
+    const found = recover(new Map([[segmentName(1), broken]]), IDENTITY, true);
+    problems.add(found.ok ? `taken for torn at byte ${at - before}` : found.damage.problem);
+  }
+  expect([...problems].filter((problem) => problem.startsWith("taken for torn"))).toEqual([]);
+  expect(problems).toContain("a record fails its checksum");
+});
+
 test("the number of writes may pass 2^32: what was durable is told from what is torn as before", () => {
   const LAST = 0xffff_ffff;
   const header = {
@@ -146,7 +166,7 @@ test("the number of writes may pass 2^32: what was durable is told from what is 
     offset += raw.totalBytes;
   }
   expect(writes).toEqual([LAST - 2, LAST - 1, LAST, 0, 1, 2, 3, 4, 5]);
-  // A sector of the one before the wrap: whatever follows it is later.
+  // The damage is in a sector of the record before the wrap: all that follows is later.
   const broken = disk.copy();
   const other = broken.open(segmentName(1));
   other.write(new Uint8Array(512), 1024);
@@ -162,7 +182,7 @@ test("what a torn write left whole, and was built on since, is not cut as torn l
   const used = disk.read(segmentName(1)).findLastIndex((byte) => byte !== 0) + 1;
   const torn = disk.copy();
   const file = torn.open(segmentName(1));
-  // The second record of the write never got to the disk.
+  // The second record of the write never reached the disk.
   const second = recordBytes(3 * 8 + 2000);
   file.write(new Uint8Array(second), used - second);
   file.datasync();
@@ -171,7 +191,7 @@ test("what a torn write left whole, and was built on since, is not cut as torn l
   const acknowledged: (Error | null)[] = [];
   again.append(batch({ entries: [entry(1, 2, 100)] }), (error) => acknowledged.push(error));
   expect(acknowledged).toEqual([null]);
-  // The first one was acknowledged with it: a sector of it that is lost shows.
+  // The first record was acknowledged with it: a lost sector of it shows.
   const rotten = torn.open(segmentName(1));
   rotten.write(new Uint8Array(512), 1024);
   rotten.datasync();
@@ -186,7 +206,8 @@ test("a record that is gone from between others is refused", () => {
   const bytes = disk.read(segmentName(1));
   const used = bytes.findLastIndex((byte) => byte !== 0) + 1;
   const record = recordBytes(24);
-  // All three belong to one write that was not synced. The second one is taken out, and the third moves up.
+  // All three records belong to one write that was not synced. The second is taken out, and the third moves
+  // up.
   bytes.copyWithin(used - 2 * record, used - record, used);
   bytes.fill(0, used - record);
   const file = disk.open(segmentName(1));
@@ -244,7 +265,7 @@ test("a log of another cluster is refused", () => {
   expect(result).toMatchObject({ ok: false, damage: { problem: "the segment belongs to another cluster" } });
 });
 
-/** How many operations a life takes in which nothing fails. */
+/** Number of operations of a life in which nothing fails. */
 function operations(ballastBytes = 0): number {
   const { disk, life } = playFailing("crash", Infinity, ballastBytes);
   expect(life).toMatchObject({ acknowledged: SYNCED, failure: null });
@@ -268,7 +289,7 @@ for (const fault of ["EIO", "ENOSPC", "short"] as const) {
       const count = operations(ballastBytes);
       for (let operation = 1; operation <= count; operation++) {
         const { disk, storage, life } = playFailing(fault, operation, ballastBytes);
-        // Whatever waits for room gets it now.
+        // A write that waits for room gets it now.
         storage?.shortOfSpace();
         if (life.failure === null) expect({ operation, ...life }).toMatchObject({ acknowledged: SYNCED });
         disk.crash(seededRandom(operation));
@@ -323,8 +344,9 @@ test("B32: a crash at every operation of opening what a dead process left unsync
 });
 
 /**
- * A process ends between the write of this chapter and its fdatasync, and the next one opens what it finds,
- * which may be only in the page cache, on a disk that crashes at an operation. `tried`: not before that.
+ * Ends a process between the write of this chapter and its fdatasync. The next process opens what it finds,
+ * which may be only in the page cache, on a disk that crashes at an operation. `tried`: the crash did not
+ * come before that.
  */
 function openUnsynced(last: number, operation: number) {
   const chapters = story();

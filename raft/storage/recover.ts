@@ -1,14 +1,14 @@
 /**
- * Decides what a directory of segments and snapshots holds after any kind of stop. Pure: bytes in, verdict
- * out.
+ * Decides what a directory of segments and snapshots holds after any kind of stop. Pure: takes bytes, returns
+ * a verdict.
  *
- * The rule: what may have been acknowledged is returned or the log is refused; what was certainly never
- * durable (a torn last write) is cut. A record is taken for torn only when nothing written after a later
- * fdatasync follows it, and when its end or one of its sectors still holds the zeros it was made with. A
- * flipped bit leaves neither sign, and where the record has zeros of its own, it is told by the checksum: it
- * is refused, as this member can then not say what it has promised, and another one can. Of a last write with
- * a whole sector of zeros in its payload, more damage than one bit is taken for torn; so is a sector that
- * turns into zeros. Where the commit index is known, even that is refused.
+ * The rule: records that may have been acknowledged are returned, or the log is refused; records that were
+ * certainly never durable (a torn last write) are cut. A record counts as torn only when nothing written
+ * after a later fdatasync follows it, and when its end or one of its sectors still holds the zeros it was
+ * made with. A flipped bit leaves neither sign; where the record has zeros of its own, the checksum shows it.
+ * Such a log is refused: this member cannot say what it has promised, and another one can. Some damage of the
+ * last write counts as torn: a sector that turns into zeros, and more than one flipped bit in its length, or
+ * anywhere if its payload has a whole sector of zeros. Where the commit index is known, even that is refused.
  */
 import { type LogIdentity, Replay } from "./replay.ts";
 import { decodeSnapshotFile, laterSnapshot, snapshotIndexOf, snapshotName } from "./snapshot_format.ts";
@@ -31,13 +31,13 @@ import {
 import type { Index, Snapshot } from "../core/types.ts";
 import type { StoredLog } from "../node/ports.ts";
 
-/** Where writing goes on. */
+/** Place at which writing goes on. */
 export interface WalTail {
   readonly sequence: number;
   readonly offset: number;
   readonly crc: number;
   readonly write: number;
-  /** False: the last records were not meant to be durable, and `write` still is theirs. */
+  /** False: the last records were not meant to be durable, and `write` is still their number. */
   readonly closed: boolean;
 }
 
@@ -56,12 +56,12 @@ export interface Damage {
 export interface RecoveredLog {
   readonly stored: StoredLog;
   readonly lastIndex: Index;
-  /** Null: no segment was ever begun. */
+  /** End of the log; null: no segment was ever begun. */
   readonly tail: WalTail | null;
   readonly segments: readonly SegmentInfo[];
-  /** The torn tail that has to be overwritten with zeros, from `offset` on. */
+  /** Torn tail that has to be overwritten with zeros, from `offset` on. */
   readonly cut: { readonly file: string; readonly offset: number } | null;
-  /** Files that mean nothing: temporary ones, snapshots without a mark, segments never begun. */
+  /** Files without meaning: temporary ones, snapshots without a mark, segments never begun. */
   readonly leftovers: readonly string[];
 }
 
@@ -74,7 +74,7 @@ interface Segment {
   readonly sequence: number;
   readonly name: string;
   readonly bytes: Uint8Array;
-  /** Bytes up to the last one that is not zero. */
+  /** Number of bytes up to the last one that is not zero. */
   readonly usedBytes: number;
 }
 
@@ -85,8 +85,8 @@ interface Cursor {
 }
 
 /**
- * `logExpected`: the directory is known to have held a log (its identity was recorded), so that an empty one
- * is damage and not a beginning. Throws StorageError "version".
+ * Recovers a log. `logExpected`: the directory is known to have held one (its identity was recorded), so an
+ * empty directory is damage and not a beginning. Throws StorageError "version".
  */
 export function recover(
   files: ReadonlyMap<string, Uint8Array>,
@@ -97,7 +97,7 @@ export function recover(
   const begun = all.slice(0, all.findLastIndex((s) => s.usedBytes > 0) + 1);
   const gap = sequenceGap(all);
   if (gap) return refuse(gap, 0, "the segment is missing");
-  // Made, and its size durable, before the next one's name was.
+  // Each of these was made, and its size durable, before the next one's name was.
   const emptied = all.slice(0, -1).find(({ bytes }) => bytes.length === 0);
   if (emptied) return refuse(emptied.name, 0, "the file is shorter than it was made");
 
@@ -120,7 +120,7 @@ export function recover(
       if (problem) return refuse(segment.name, offset, problem);
       cut = { file: segment.name, offset };
     }
-    // A header that can't be read tells no size; segments are as long as their predecessors.
+    // A header that cannot be read tells no size; segments are as long as their predecessors.
     if (offset > 0) madeBytes = read.segmentBytes;
     if (madeBytes > segment.bytes.length) {
       return refuse(segment.name, segment.bytes.length, "the file is shorter than it was made");
@@ -160,7 +160,7 @@ function sequenceGap(segments: readonly Segment[]): string | null {
   return null;
 }
 
-/** Reads records until the first that is none; `problem` is set when a whole record contradicts the log. */
+/** Reads records up to the first invalid one; `problem` is set when a whole record contradicts the log. */
 function readSegment(segment: Segment, firstOfLog: boolean, replay: Replay, cursor: Cursor) {
   let offset = 0;
   let maxIndex = 0;
@@ -194,14 +194,13 @@ function advance(cursor: Cursor, raw: RawRecord): void {
 }
 
 /**
- * Write number of the record behind the cursor. A new segment is begun only after an fdatasync of the old
- * one.
+ * Write number of the record behind the cursor. A new segment begins only after an fdatasync of the old one.
  */
 function expectedWrite(cursor: Cursor, offset: number): number {
   return cursor.closed || offset === 0 ? nextWrite(cursor.write) : cursor.write;
 }
 
-/** Why the bad record at `offset` of the last segment is not just a torn write; null when it is one. */
+/** Says why the bad record at `offset` of the last segment is not just a torn write; null when it is one. */
 function notTorn(segment: Segment, offset: number, write: number): string | null {
   const { bytes, usedBytes } = segment;
   for (let at = offset + 8; at + RECORD_HEADER_BYTES <= usedBytes; at += 8) {
@@ -211,9 +210,9 @@ function notTorn(segment: Segment, offset: number, write: number): string | null
   const declared = offset + 8 <= bytes.length ? declaredLength(bytes, offset) : null;
   const end = offset + (declared === null ? RECORD_HEADER_BYTES : recordBytes(declared));
   if (usedBytes < end) return null; // records never end in a zero: the end was not written
-  // A payload may hold zeros of its own, which look like a sector that was not written.
+  // A payload may hold zeros of its own, which look like an unwritten sector.
   if (offset + 8 <= bytes.length && hasOneFlippedBit(bytes, offset)) {
-    return "a record has rotted: one bit of it is another";
+    return "a record has rotted: one of its bits has flipped";
   }
   for (let from = offset; from < usedBytes;) {
     const to = Math.min(usedBytes, (Math.floor(from / SECTOR_BYTES) + 1) * SECTOR_BYTES);
@@ -252,7 +251,7 @@ function conclude(
     const same = decoded.snapshot.index === replay.snapshot.index &&
       decoded.snapshot.term === replay.snapshot.term;
     if (!same || decoded.clusterId !== identity.clusterId) {
-      return refuse(file, 0, "the snapshot is another one");
+      return refuse(file, 0, "the snapshot is not the one that the log names");
     }
     snapshot = decoded.snapshot;
   }

@@ -1,5 +1,5 @@
 /**
- * What the records of a log mean, one after another. Pure; refuses (with a sentence) what no writer ever
+ * Replays the records of a log, one after another. Pure; refuses, with a sentence, records that no writer
  * wrote.
  */
 import type { SegmentHeader, SnapshotRef, WalRecord } from "./wal_format.ts";
@@ -10,7 +10,7 @@ export interface LogIdentity {
   readonly nodeId: number;
 }
 
-/** The log as replayed so far. Invariant: `entries` has no gaps and ends at `last`. */
+/** Log as replayed so far. Invariant: `entries` has no gaps and ends at `last`. */
 export class Replay {
   hardState: HardState = { term: 0, vote: 0, commit: 0 };
   snapshot: SnapshotRef = { index: 0, term: 0 };
@@ -28,7 +28,7 @@ export class Replay {
     return this.last + 1 - this.entries.length;
   }
 
-  /** Takes the record in; returns what is wrong with it, or null. */
+  /** Applies a record; returns what is wrong with it, or null. */
   apply(record: WalRecord, sequence: number): string | null {
     if (record.kind === "segmentHeader") return this.#header(record.header, sequence);
     if (!this.#begun) return "the segment has no header";
@@ -45,7 +45,7 @@ export class Replay {
         return null;
       case "truncate": {
         if (record.from > this.last) return `truncation from ${record.from} behind the end at ${this.last}`;
-        // It may reach into segments that a later snapshot has allowed to be deleted.
+        // The truncation may reach into segments that a later snapshot has allowed to be deleted.
         this.entries.length = Math.max(0, record.from - this.first);
         this.last = record.from - 1;
         return null;

@@ -3,7 +3,7 @@ import { DEFAULT_SEGMENT_BYTES } from "./open_wal.ts";
 import { MemoryDisk } from "./memory_disk.ts";
 import { batch, entry, openSim, snapshotAt } from "./testing.ts";
 
-/** As a RaftNode does by default. */
+/** Interval of snapshots, as a RaftNode has it by default. */
 const SNAPSHOT_EVERY = 4096;
 const KEPT = 1024;
 const MOST_BYTES = 16 * 1024 * 1024;
@@ -26,6 +26,6 @@ test("log and snapshots stay below 16 MiB however many commands there are", () =
     if (last === 10 * SNAPSHOT_EVERY) settled = most;
   }
   expect(most).toBeLessThan(MOST_BYTES);
-  // It does not creep either.
+  // The size does not creep up either.
   expect(most - settled).toBeLessThanOrEqual(DEFAULT_SEGMENT_BYTES);
 });

@@ -1,4 +1,4 @@
-/** The bytes of a snapshot file. Pure. One checksum over everything: a snapshot is whole or it is refused. */
+/** Format of a snapshot file. Pure. One checksum covers everything: a snapshot is whole or it is refused. */
 import { crc32c } from "./crc32c.ts";
 import { getUint32, getUint53, putUint32, putUint53 } from "../core/integers.ts";
 import type { NodeId, Snapshot } from "../core/types.ts";
@@ -7,7 +7,7 @@ const MAGIC = 0x504e5352; // "RSNP"
 const VERSION = 1;
 const FIXED_BYTES = 12 + 6 * 8;
 
-/** Bytes of a snapshot file: magic, version, crc, cluster, node, index, term, configuration, data. */
+/** Encodes a snapshot file: magic, version, crc, cluster, node, index, term, configuration, data. */
 export function encodeSnapshotFile(snapshot: Snapshot, clusterId: number, nodeId: NodeId): Uint8Array {
   const { voters, learners } = snapshot.configuration;
   const ids = [...voters, ...learners];
@@ -22,13 +22,13 @@ export function encodeSnapshotFile(snapshot: Snapshot, clusterId: number, nodeId
   return bytes;
 }
 
-/** Why a later version of the program must have written this; null: none has. */
+/** Says why a later version of the program must have written this; null: none has. */
 export function laterSnapshot(bytes: Uint8Array): string | null {
   if (bytes.length < 8 || getUint32(bytes, 0) !== MAGIC || getUint32(bytes, 4) === VERSION) return null;
   return `format ${getUint32(bytes, 4)}, and this program knows ${VERSION}`;
 }
 
-/** The snapshot, or null when the bytes are damaged or of another version. */
+/** Decodes a snapshot; null when the bytes are damaged or of another version. */
 export function decodeSnapshotFile(bytes: Uint8Array): { snapshot: Snapshot; clusterId: number } | null {
   if (bytes.length < FIXED_BYTES) return null;
   if (getUint32(bytes, 0) !== MAGIC || getUint32(bytes, 4) !== VERSION) return null;
@@ -53,7 +53,7 @@ export function snapshotName(index: number): string {
   return `snap-${String(index).padStart(16, "0")}`;
 }
 
-/** The index in a snapshot file's name, or null for other files. */
+/** Index in a snapshot file's name; null for other files. */
 export function snapshotIndexOf(name: string): number | null {
   const match = /^snap-(\d{16})$/.exec(name);
   return match ? Number(match[1]) : null;

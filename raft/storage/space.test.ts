@@ -20,7 +20,7 @@ import { workerLoop } from "./worker_loop.ts";
 const SEGMENT_BYTES = 4096;
 const BALLAST_BYTES = 4 * SEGMENT_BYTES;
 
-/** A log that keeps space back, on a clock moved by hand. */
+/** Opens a log that keeps space back, on a clock moved by hand. */
 function open(disk: MemoryDisk) {
   const clock = { nowMs: 0 };
   const failures: string[] = [];
@@ -38,7 +38,7 @@ function open(disk: MemoryDisk) {
   });
   const outcomes: (string | null)[] = [];
   const append = (one: LogBatch) => storage.append(one, (error) => outcomes.push(error?.message ?? null));
-  /** What the storage says, having looked again. */
+  /** Makes the storage look again, and returns its answer. */
   const shortage = () => {
     clock.nowMs += 5000;
     storage.shortOfSpace();
@@ -68,7 +68,7 @@ test("space is kept back, and with it a full disk is told before anything has to
   while (disk.list().includes(BALLAST_NAME)) log.append(batch({ entries: [entry(1, ++index, 200)] }));
   expect(log.shortage()).toMatch(/the disk of the raft log in \/x is full: .*Make room/);
   expect(log.outcomes).toEqual(Array(index).fill(null));
-  // Room for a snapshot and what it covers to go: that is what the space was kept back for.
+  // The space was kept back for this: a snapshot, after which the entries it covers can go.
   log.append(batch({ snapshot: snapshotAt(index, 1, 1000) }));
   log.storage.compact(index);
   log.append(batch({ entries: [entry(1, index + 1)] }));
@@ -83,7 +83,7 @@ test("a disk that fails while room is looked for ends the log, though nobody wri
     log.append(batch({ entries: [entry(1, log.outcomes.length + 1, 200)] }));
   }
   expect(log.shortage()).toContain("is full");
-  // There is room again; making the ballast fails.
+  // There is room again, but making the ballast fails.
   disk.capacityBytes = Infinity;
   disk.failAt = { operation: disk.operations + 1, fault: "EIO" };
   expect(log.failures).toEqual([]);
@@ -246,7 +246,7 @@ test("the worker answers for a write only when there was room for it", () => {
 const mountPoint = fs.mkdtempSync(join(tmpdir(), "raft-small-disk-"));
 const mounted = mount();
 
-/** A filesystem of 24 MiB; false where this user may not mount one. */
+/** Mounts a filesystem of 24 MiB; false where this user may not mount one. */
 function mount(): boolean {
   try {
     execFileSync("mount", ["-t", "tmpfs", "-o", "size=24m", "tmpfs", mountPoint], { stdio: "ignore" });
@@ -285,7 +285,7 @@ test.skipIf(!mounted)("a real small filesystem is filled up, and has room again"
   try {
     fillUp();
     await until("the shortage is seen", () => storage.shortOfSpace() !== null, 15_000);
-    // Others take what is given back, too: in the end a write has to wait.
+    // Others take the space that is given back, too: in the end a write has to wait.
     await until("a write waits", () => {
       if (appended - acknowledged === 0) append();
       fillUp();

@@ -1,14 +1,14 @@
 /**
- * Room for the log on its disk. A file that holds nothing, the ballast, occupies some; when the disk is full
- * it is given up, so that there is still room to hand over leadership, to take a snapshot and to delete what
- * that covers. Until it is back the log is short of space, and its member steps aside.
+ * Room for the log on its disk. The ballast, a file without content, occupies some. When the disk is full the
+ * ballast is given up: that leaves room to hand over leadership, to take a snapshot and to delete what it
+ * covers. Until the ballast is back the log is short of space, and its member steps aside.
  */
 import type { Disk } from "./disk.ts";
 
 export const BALLAST_NAME = "ballast";
 const TEMPORARY = `${BALLAST_NAME}.tmp`;
 
-/** Room for the next segment and some snapshots. */
+/** Size of the ballast: room for the next segment and some snapshots. */
 export const DEFAULT_BALLAST_BYTES = 4 * 1024 * 1024;
 
 const ZEROS = new Uint8Array(64 * 1024);
@@ -16,16 +16,16 @@ const ZEROS = new Uint8Array(64 * 1024);
 /** The log is short of space. Plain data: it is posted between threads. */
 export interface Shortage {
   readonly freeBytes: number;
-  /** A write waits until there is room. */
+  /** Whether a write waits until there is room. */
   readonly blocked: boolean;
 }
 
-/** Nothing was changed for want of room; the same may be tried again. */
+/** Nothing was changed for lack of room; the same may be tried again. */
 export class OutOfSpaceError extends Error {
   override readonly name = "OutOfSpaceError";
 }
 
-/** Fills a new file, name not durable yet, with that many zeros, so that later writes need no room. */
+/** Fills a new file with `bytes` zeros, so that later writes need no room. Its name is not durable yet. */
 export function writeZeros(disk: Disk, name: string, bytes: number): void {
   const file = disk.create(name);
   try {
@@ -44,7 +44,7 @@ export class Space {
   #held: boolean;
   #short = false;
 
-  /** `ballastBytes` 0: there is no ballast, and never a shortage before the end. */
+  /** `ballastBytes` 0: there is no ballast, and no shortage before the disk is full. */
   constructor(disk: Disk, ballastBytes: number) {
     this.#disk = disk;
     this.#ballastBytes = ballastBytes;
@@ -52,9 +52,8 @@ export class Space {
   }
 
   /**
-   * Does `work`, which makes or extends files and can be repeated, and gives up the ballast when there is no
-   * room. `leftover` is removed after an attempt that failed. Throws OutOfSpaceError when there is still
-   * none.
+   * Runs `work`, which makes or extends files and can be repeated; gives up the ballast when there is no
+   * room. `leftover` is removed after a failed attempt. Throws OutOfSpaceError when there is still no room.
    */
   within(work: () => void, leftover: string | null = null): void {
     for (;;) {
@@ -68,12 +67,13 @@ export class Space {
     }
   }
 
-  /** Looks how much there is, and makes the ballast when there is plenty. Null: no shortage. */
+  /** Looks how much room there is, and makes the ballast when there is plenty. Null: no shortage. */
   check(): Omit<Shortage, "blocked"> | null {
     if (this.#ballastBytes === 0) return null;
     const plentyBytes = 2 * this.#ballastBytes;
     let freeBytes = this.#disk.freeBytes();
-    // The ballast comes out of it, and what ends a shortage is more than what began it: nothing flaps.
+    // The ballast takes some of the room, and ending a shortage needs more room than beginning one: nothing
+    // flaps.
     if (!this.#held && freeBytes >= plentyBytes + this.#ballastBytes) {
       this.#make();
       freeBytes = this.#disk.freeBytes();
@@ -98,12 +98,12 @@ export class Space {
     if (this.#disk.list().includes(name)) this.#disk.remove(name);
   }
 
-  /** False when there was none. */
+  /** Gives up the ballast; false when there was none. */
   #release(): boolean {
     if (!this.#held) return false;
     this.#held = false;
     this.#disk.remove(BALLAST_NAME);
-    // Some filesystems free the blocks only when the removal is durable.
+    // Some filesystems free blocks only when the removal is durable.
     this.#disk.syncDirectory();
     return true;
   }

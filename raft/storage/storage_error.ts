@@ -1,16 +1,18 @@
-/** Why a log directory cannot be used. The message is for the operator: what happened, and what to do. */
+/**
+ * Reason why a log directory cannot be used. The message tells the operator what happened, and what to do.
+ */
 export type StorageErrorCode =
   /** Another process uses the directory. */
   | "locked"
   /** The directory belongs to another cluster or member. */
   | "identity"
-  /** What is on the disk contradicts itself: it may have lost what this member has acknowledged. */
+  /** The data on the disk contradicts itself: it may have lost what this member has acknowledged. */
   | "damaged"
   /** A later version of the program has written it. */
   | "version"
-  /** There is no room to go on with the log. */
+  /** The disk has no room to go on with the log. */
   | "full"
-  /** A write failed since the host was booted: what can be read may not be what is on the disk. */
+  /** A write has failed since the host was booted: reads may not show what is on the disk. */
   | "poisoned";
 
 /** Thrown by openWal: this member cannot take part before an operator has done what the message says. */
@@ -24,7 +26,7 @@ export class StorageError extends Error {
   }
 }
 
-/** `what`: where something was found that this version does not know, and what. */
+/** `what`: the thing that this version does not know, and where it was found. */
 export function laterVersion(what: string): StorageError {
   return new StorageError(
     "version",

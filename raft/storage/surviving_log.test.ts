@@ -24,7 +24,7 @@ afterEach(() => {
   for (const directory of directories.splice(0)) fs.rmSync(directory, { recursive: true, force: true });
 });
 
-/** Three entries, two of them known to be committed. */
+/** Directory with three entries, two of them known to be committed. */
 function survivor(): string {
   const directory = fs.mkdtempSync(join(tmpdir(), "raft-survivor-"));
   directories.push(directory);
@@ -58,7 +58,7 @@ test("a log that a write has failed to reach is not recovered from before the ho
   const { instance } = directoryIdentity(directory)!;
   markPoisoned(volatile, instance, "EIO");
   expect(() => SurvivingLog.open(directory, volatile)).toThrow("has failed since this host was booted: EIO");
-  // The lock was given back; and who only looks may look.
+  // The lock was given back, and a reader needs none.
   expect(readLog(directory).lastIndex).toBe(3);
   SurvivingLog.open(directory, fs.mkdtempSync(join(volatile, "other"))).close();
 });

@@ -1,11 +1,10 @@
 /**
- * The log of a member whose cluster has lost its majority for good, and how it is replaced by the first log
- * of a new cluster. For a stopped member only: the directory stays locked from `open` to `close`.
+ * The log of a member whose cluster has lost its majority for good, and its replacement by the first log of a
+ * new cluster. For a stopped member only: the directory stays locked from `open` to `close`.
  *
- * Invariant: identity.json is the one place that says which log counts. The new log is complete and durable
- * in a directory of its own before the rename that makes identity.json name it; so a crash at any point
- * leaves either the old member or the new one, whole. Nothing is deleted: the old log and identity stay
- * beside the new ones.
+ * Invariant: only identity.json says which log counts. The new log is complete and durable in a directory of
+ * its own before a rename makes identity.json name it. So a crash at any point leaves either the old member
+ * or the new one, whole. Nothing is deleted: the old log and identity stay beside the new ones.
  */
 import * as fs from "node:fs";
 import { join } from "node:path";
@@ -25,12 +24,12 @@ import type { StoredLog } from "../node/ports.ts";
 export type OnStep = (step: "log" | "keep identity" | "identity") => void;
 
 export interface ReplacedLog {
-  /** What was in force before: the log's directory, and a copy of its identity. */
+  /** Log that was in force before: its directory, and a copy of its identity. */
   readonly oldLog: string;
   readonly oldIdentity: string;
 }
 
-/** A log as it was found; see `readLog`. */
+/** Log as it was found; see `readLog`. */
 export interface ReadLog {
   readonly identity: DirectoryIdentity;
   readonly stored: StoredLog;
@@ -38,7 +37,7 @@ export interface ReadLog {
 }
 
 /**
- * What a log holds, committed or not; for the directory of a member that does not run, perhaps of another
+ * Reads a log, committed or not, from the directory of a member that does not run; it may be that of another
  * host, mounted or copied here. Only reads. Throws StorageError: "damaged", "version", "identity" without a
  * log.
  */
@@ -51,7 +50,7 @@ export function readLog(directory: string): ReadLog {
 }
 
 /**
- * The log of a stopped member, locked, to be replaced by the first log of a new cluster; see the head of this
+ * Locked log of a stopped member, to be replaced by the first log of a new cluster; see the head of this
  * file.
  */
 export class SurvivingLog {
@@ -70,7 +69,7 @@ export class SurvivingLog {
   }
 
   /**
-   * Locks and reads. Throws StorageError: "locked" while the member runs, "damaged", "poisoned" after a
+   * Locks and reads a log. Throws StorageError: "locked" while the member runs, "damaged", "poisoned" after a
    * failed write, "identity" without a log.
    */
   static open(directory: string, volatile = VOLATILE_DIRECTORY): SurvivingLog {
@@ -87,8 +86,8 @@ export class SurvivingLog {
   }
 
   /**
-   * Makes the directory that of a member of another cluster, whose log begins with `snapshot`. `stamp` tells
-   * this replacement from others; it becomes part of file names.
+   * Turns the directory into that of a member of another cluster, whose log begins with `snapshot`. `stamp`
+   * distinguishes this replacement from others; it becomes part of file names.
    */
   replace(identity: LogIdentity, snapshot: Snapshot, stamp: string, onStep: OnStep = () => {}): ReplacedLog {
     onStep("log");

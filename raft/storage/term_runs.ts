@@ -1,15 +1,12 @@
-/**
- * Which term each index of the log has, as runs: enough to know whether a snapshot's last entry is in the
- * log.
- */
+/** Terms of the log's indexes, as runs: enough to know whether a snapshot's last entry is in the log. */
 import type { Entry, Index, Term } from "../core/types.ts";
 
 export class TermRuns {
-  /** Ascending by `from`; each run reaches to the next one or to `last`. */
+  /** Runs, ascending by `from`; each reaches to the next one or to `last`. */
   #runs: { from: Index; term: Term }[] = [];
   last: Index;
 
-  /** A log that begins behind `base`, the snapshot it stands on. */
+  /** Begins behind `base`, the snapshot on which the log stands. */
   constructor(base: { readonly index: Index; readonly term: Term }) {
     this.last = base.index;
     this.#runs.push({ from: base.index, term: base.term });
@@ -26,7 +23,7 @@ export class TermRuns {
     while (this.#runs.length > 1 && this.#runs.at(-1)!.from >= from) this.#runs.pop();
   }
 
-  /** True when the log has an entry of this index and term, so that what follows it may stay. */
+  /** True when the log has an entry of this index and term, so that the entries behind it may stay. */
   has(index: Index, term: Term): boolean {
     if (index > this.last) return false;
     return this.#runs.findLast((run) => run.from <= index)?.term === term;

@@ -1,5 +1,5 @@
 /**
- * What the storage tests share: batches, a log on a simulated disk, and the story of one with all there is in
+ * Tools of the storage tests: batches, a log on a simulated disk, and the story of a log with everything in
  * it.
  */
 import { inlineBackend } from "./inline_backend.ts";
@@ -12,7 +12,7 @@ import type { LogBatch, LogStorage, StoredLog } from "../node/ports.ts";
 
 export const IDENTITY = { clusterId: 4711, nodeId: 1 };
 
-/** `size` bytes that are no zeros, so that a lost sector shows. */
+/** Makes an entry of `size` bytes without zeros, so that a lost sector shows. */
 export function entry(term: number, index: number, size = 20): Entry {
   return { term, index, kind: "normal", data: new Uint8Array(size).fill(1 + (index % 200)) };
 }
@@ -44,7 +44,7 @@ export function openSim(
   return new WalStorage(stored, { identity: IDENTITY, backend: inlineBackend(writer), now: () => 0 });
 }
 
-/** A batch, and what may go once it is written. */
+/** Batch, and the index up to which entries may go once it is written. */
 export interface Chapter extends LogBatch {
   readonly compactTo: Index;
 }
@@ -54,9 +54,9 @@ const SECOND: NodeId = 0x8bad_f00d_5eed;
 const VOTERS = [1, 2, SECOND];
 
 /**
- * A life of a log, in many segments: elections, entries of all kinds and sizes, conflicts, a snapshot taken,
- * one received in place of the log, another one taken, and a segment begun by what was not synced. It is
- * recorded in recorded_log.txt, so it must not change.
+ * Life of a log, in many segments: elections, entries of all kinds and sizes, conflicts, a snapshot taken,
+ * one received in place of the log, another one taken, and a segment that begins with an unsynced write.
+ * recorded_log.txt records it, so it must not change.
  */
 export function story(): Chapter[] {
   const chapters: Chapter[] = [];
@@ -93,8 +93,7 @@ export function story(): Chapter[] {
 }
 
 /**
- * What became of the first chapters: `handedIn` of them came before any failure, `acknowledged` were called
- * durable.
+ * Result of a life: `handedIn` chapters came before any failure, `acknowledged` of them were called durable.
  */
 export interface Life {
   acknowledged: number;
@@ -102,7 +101,7 @@ export interface Life {
   failure: Error | null;
 }
 
-/** What is returned goes on changing when a write has to wait. */
+/** Plays chapters on a log. The result goes on changing when a write has to wait. */
 export function live(storage: LogStorage, chapters: readonly Chapter[]): Life {
   const life: Life = { acknowledged: 0, handedIn: 0, failure: null };
   for (const [i, one] of chapters.entries()) {
@@ -123,7 +122,7 @@ const NOTHING: StoredLog = {
   empty: true,
 };
 
-/** Of each batch, what the log holds after each of its records: the tests' own account. */
+/** Contents of the log after each record of each batch: the tests' own account. */
 export function histories(batches: readonly LogBatch[]): StoredLog[][] {
   let state = NOTHING;
   return batches.map(({ snapshot, entries, hardState }) => {
@@ -150,8 +149,9 @@ export function histories(batches: readonly LogBatch[]): StoredLog[][] {
 }
 
 /**
- * What may be found of a life: everything acknowledged, and beyond it only what was handed in after it: whole
- * records, in order. An acknowledged entry may be missing only where a later batch had begun to replace it.
+ * Allowed contents after a life: everything acknowledged, and beyond it only what was handed in after it, in
+ * whole records and in order. An acknowledged entry may be missing only where a later batch had begun to
+ * replace it.
  */
 export function allowedAfter({ acknowledged, handedIn }: Life, reached: readonly StoredLog[][]): StoredLog[] {
   const durable = reached[acknowledged - 1]?.at(-1) ?? NOTHING;

@@ -1,22 +1,21 @@
 /**
- * The bytes of the log: records, their payloads, and how they are sealed. Pure; knows no files.
+ * Format of the log: records, their payloads, and their seals. Pure; knows no files.
  *
  *   record  = u32 length word | u32 crc | u8 type | u8 flags | u16 0 | u32 write | u32 previous crc | payload | pad
  *
- * Little endian, every record begins at a multiple of 8, so that its first eight bytes lie in one disk
- * sector.
- * - length word: payload length in 24 bits, and one byte of check, because a flipped length must not be taken
+ * Numbers are little endian. Every record begins at a multiple of 8, so that its first eight bytes lie in one
+ * disk sector.
+ * - length word: payload length in 24 bits, and one check byte, because a flipped length must not be taken
  *   for a record that goes on into sectors which were never written;
  * - crc: CRC-32C of everything after it, padding included. The chain is the copy of the predecessor's crc,
  *   kept as a field so that a record behind a hole can still be recognised as whole;
- * - write: how many fdatasyncs of this log had succeeded before, modulo 2^32. A record with a later number
- *   than a damaged one before it proves that the damaged one was durable once: that is rot, not a torn write.
- *   Numbers of records that are there together are far less than 2^31 apart (a log has some MiB), so which of
- *   two is later is never in doubt;
+ * - write: number of fdatasyncs of this log that had succeeded before, modulo 2^32. A record with a later
+ *   number than a damaged one before it proves that the damaged one was durable once: that is rot, not a torn
+ *   write. The numbers of existing records are far less than 2^31 apart (a log has some MiB), so it is never
+ *   in doubt which of two is later;
  * - flags bit 0: the write that this record ends is followed by an fdatasync, so the next record has `write +
  *   1`.
- * There is at least one byte of padding, 0xA5: a record never ends in a zero, so that one whose end is
- * missing shows.
+ * There is at least one byte of padding, 0xA5: a record never ends in a zero, so a missing end shows.
  */
 import { getUint32, getUint53, putUint32, putUint53 } from "../core/integers.ts";
 import { crc32c, differsByOneBit } from "./crc32c.ts";
@@ -34,7 +33,7 @@ const FLAG_SYNCED_AFTER = 1;
 
 export const RecordType = { entry: 1, hardState: 2, truncate: 3, snapshotMark: 4, segmentHeader: 5 } as const;
 
-/** Which snapshot the log stands on; index 0: none. */
+/** Snapshot on which the log stands; index 0: none. */
 export interface SnapshotRef {
   readonly index: Index;
   readonly term: Term;
@@ -44,11 +43,13 @@ export interface SegmentHeader {
   readonly sequence: number;
   readonly clusterId: number;
   readonly nodeId: NodeId;
-  /** Size the file was made with. A shorter file was damaged: sizes are durable before the first record. */
+  /**
+   * Size with which the file was made. A shorter file was damaged: sizes are durable before the first record.
+   */
   readonly segmentBytes: number;
-  /** Index that the next appended entry had when the segment was begun. */
+  /** Index of the next appended entry when the segment was begun. */
   readonly firstIndex: Index;
-  /** The state as of the beginning of the segment, so that older segments can be deleted. */
+  /** State at the beginning of the segment, so that older segments can be deleted. */
   readonly hardState: HardState;
   readonly snapshot: SnapshotRef;
 }
@@ -61,7 +62,7 @@ export type WalRecord =
   | { readonly kind: "snapshotMark"; readonly snapshot: SnapshotRef; readonly reset: boolean }
   | { readonly kind: "segmentHeader"; readonly header: SegmentHeader };
 
-/** A record as it lies in the file, checked by its own crc but not against the chain. */
+/** Record as it lies in the file, checked by its own crc but not against the chain. */
 export interface RawRecord {
   readonly type: number;
   readonly payload: Uint8Array;
@@ -76,7 +77,7 @@ function align8(bytes: number): number {
   return (bytes + 7) & ~7;
 }
 
-/** Bytes that a record with this much payload occupies. */
+/** Number of bytes that a record with this much payload occupies. */
 export function recordBytes(payloadBytes: number): number {
   return align8(RECORD_HEADER_BYTES + payloadBytes + 1);
 }
@@ -86,7 +87,7 @@ function lengthWord(bytes: number): number {
   return ((check << 24) | bytes) >>> 0;
 }
 
-/** The write number after this one. */
+/** Write number after this one. */
 export function nextWrite(write: number): number {
   return (write + 1) >>> 0;
 }
@@ -96,7 +97,7 @@ export function isLaterWrite(later: number, write: number): boolean {
   return ((later - write) | 0) > 0;
 }
 
-/** Payload length declared at `offset`, or null when the word is no length. */
+/** Payload length declared at `offset`; null when the word is no length. */
 export function declaredLength(bytes: Uint8Array, offset: number): number | null {
   const word = getUint32(bytes, offset);
   const length = word & MAX_PAYLOAD_BYTES;
@@ -153,7 +154,7 @@ function encodePayload(record: WalRecord): { type: number; head: Uint8Array; dat
 }
 
 /**
- * Records laid out one after another, complete but for write number, flags, chain and crc: see `sealRecords`.
+ * Lays out records one after another, complete but for write number, flags, chain and crc: see `sealRecords`.
  */
 export function encodeUnsealed(records: readonly WalRecord[]): Uint8Array {
   const parts = records.map(encodePayload);
@@ -180,7 +181,7 @@ export function encodeUnsealed(records: readonly WalRecord[]): Uint8Array {
   return bytes;
 }
 
-/** Bytes that the unsealed record at `offset` occupies. */
+/** Number of bytes that the unsealed record at `offset` occupies. */
 export function unsealedBytes(bytes: Uint8Array, offset: number): number {
   const payload = declaredLength(bytes, offset);
   if (payload === null) throw new Error(`no record at byte ${offset} of a batch`);
@@ -188,8 +189,8 @@ export function unsealedBytes(bytes: Uint8Array, offset: number): number {
 }
 
 /**
- * Completes unsealed records in place. `synced`: an fdatasync follows directly. Returns the crc of the last
- * record.
+ * Completes unsealed records in place; returns the crc of the last one. `synced`: an fdatasync follows
+ * directly.
  */
 export function sealRecords(bytes: Uint8Array, previousCrc: number, write: number, synced: boolean): number {
   let crc = previousCrc;
@@ -205,7 +206,7 @@ export function sealRecords(bytes: Uint8Array, previousCrc: number, write: numbe
   return crc;
 }
 
-/** The record at `offset` when its own crc holds, else null. `payload` is a view of `bytes`. */
+/** Reads the record at `offset`; null when its own crc does not hold. `payload` is a view of `bytes`. */
 export function readRaw(bytes: Uint8Array, offset: number): RawRecord | null {
   if (offset + RECORD_HEADER_BYTES > bytes.length) return null;
   const length = declaredLength(bytes, offset);
@@ -226,9 +227,9 @@ export function readRaw(bytes: Uint8Array, offset: number): RawRecord | null {
 }
 
 /**
- * Whether one inverted bit is all that keeps the bytes at `offset` from being a record: then it was written,
- * and has rotted since. A torn write passes for that once in thousands of millions of bits, and is then
- * refused instead of cut.
+ * Whether only one inverted bit keeps the bytes at `offset` from being a record: then it was written, and has
+ * rotted since. A torn write looks like that once in thousands of millions of bits, and is then refused
+ * instead of cut.
  */
 export function hasOneFlippedBit(bytes: Uint8Array, offset: number): boolean {
   const word = getUint32(bytes, offset);
@@ -239,7 +240,7 @@ export function hasOneFlippedBit(bytes: Uint8Array, offset: number): boolean {
     const wrong = (crc32c(bytes, 0, offset + 8, end) ^ getUint32(bytes, offset + 4)) >>> 0;
     return differences(wrong, end - offset - 8);
   };
-  // In the checksum itself, or in what it covers.
+  // The bit is in the checksum itself, or in what it covers.
   if (length !== null) {
     return holds(length, (wrong, covered) => isPowerOfTwo(wrong) || differsByOneBit(wrong, covered));
   }
@@ -255,9 +256,7 @@ function isPowerOfTwo(value: number): boolean {
   return value !== 0 && (value & (value - 1)) === 0;
 }
 
-/**
- * The meaning of a record, or null when its type or payload is none of this version. Entry data is copied.
- */
+/** Decodes a record; null when its type or payload is none of this version. Entry data is copied. */
 export function decodeRecord(type: number, payload: Uint8Array): WalRecord | null {
   const at = (i: number) => getUint53(payload, i * 8);
   const length = payload.length;
@@ -290,7 +289,7 @@ export function decodeRecord(type: number, payload: Uint8Array): WalRecord | nul
   return null;
 }
 
-/** What a whole record that decodeRecord does not know says of itself. */
+/** Describes a whole record that decodeRecord does not know. */
 export function unknownRecord(type: number, payload: Uint8Array): string {
   if (type === RecordType.segmentHeader && payload.length >= 16 && getUint53(payload, 0) === SEGMENT_MAGIC) {
     return `format ${getUint53(payload, 8)}, and this program knows ${FORMAT_VERSION}`;
@@ -299,12 +298,12 @@ export function unknownRecord(type: number, payload: Uint8Array): string {
   return known ? `an unknown record of type ${type}` : `a record of the unknown type ${type}`;
 }
 
-/** "00000001.log" of 1. */
+/** Name of a segment: "00000001.log" for 1. */
 export function segmentName(sequence: number): string {
   return `${String(sequence).padStart(8, "0")}.log`;
 }
 
-/** The number in a segment's name, or null for other files. */
+/** Number in a segment's name; null for other files. */
 export function segmentSequence(name: string): number | null {
   const match = /^(\d{8,})\.log$/.exec(name);
   return match ? Number(match[1]) : null;

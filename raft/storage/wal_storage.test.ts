@@ -92,7 +92,7 @@ for (const { name, make } of SUBJECTS) {
   });
 }
 
-/** A log whose syncs wait until they are let go. */
+/** Makes a log whose syncs wait until they are let go. */
 function withManualSync(clock: { now: number }) {
   const disk = new MemoryDisk();
   const { stored, writer } = openLog(disk, IDENTITY, { segmentBytes: 4096 });

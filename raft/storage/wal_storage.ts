@@ -1,8 +1,8 @@
 /**
- * LogStorage on the write-ahead log: turns batches into records, and everything that is handed in while a
- * write is under way into one next write with one fdatasync. Who writes is a WriteBackend: a Worker, or this
- * very thread.
+ * LogStorage on the write-ahead log: turns batches into records, and all batches that come during a write
+ * into one next write with one fdatasync. A WriteBackend writes: a Worker, or this very thread.
  */
+import type { BrokenRule } from "../core/broken_rules.ts";
 import { encodeSnapshotFile } from "./snapshot_format.ts";
 import { TermRuns } from "./term_runs.ts";
 import { encodeUnsealed, type WalRecord } from "./wal_format.ts";
@@ -14,37 +14,37 @@ import type { LogBatch, LogStorage, StoredLog } from "../node/ports.ts";
 
 export interface WriteBackend {
   /**
-   * One job at a time. `done` may be called before `submit` returns; on a full disk, when there is room
-   * again.
+   * Writes a job, one at a time. `done` may be called before `submit` returns; on a full disk, when there is
+   * room again.
    */
   submit(job: WriteJob, done: (error: Error | null) => void): void;
   /**
-   * Looks at the room there is, and tries what waits for it. An error ends the backend, as that of a write
-   * does.
+   * Looks at the room on the disk, and retries what waits for it. An error ends the backend, as a write's
+   * error does.
    */
   checkSpace(told: (found: Shortage | Error | null) => void): void;
-  /** `closed` is called when no file is touched any more. */
+  /** Closes the files; `closed` is called when none is touched any more. */
   close(closed: () => void): void;
 }
 
-/** Ways to break the storage on purpose, so that the simulator can show that it would notice. */
-export type BrokenStorage = "ack-before-fsync" | "vote-not-persisted";
+/** Simulator only: ways to break the storage, which prove that the simulator would notice. */
+export type BrokenStorage = Extract<BrokenRule, "ack-before-fsync" | "vote-not-persisted">;
 
 export interface WalStorageOptions {
   readonly identity: LogIdentity;
   readonly backend: WriteBackend;
-  /** Milliseconds, monotonic. */
+  /** Monotonic clock in milliseconds. */
   readonly now: () => number;
   readonly broken?: BrokenStorage;
-  /** The directory, for messages. @default "the log" */
+  /** Name of the directory, for messages. @default "the log" */
   readonly where?: string;
-  /** Of the directory, see `instance`. @default 0 */
+  /** Instance of the directory, see `instance`. @default 0 */
   readonly instance?: number;
-  /** Told of the error that ends this storage, before the callers are. */
+  /** Called with the error that ends this storage, before the callers are told. */
   readonly onFailure?: (error: Error) => void;
 }
 
-/** How often the room on the disk is looked at, and how often while there is too little. */
+/** Interval of looks at the room on the disk; the next one holds while there is too little. */
 const SPACE_EVERY_MS = 5000;
 const SHORT_SPACE_EVERY_MS = 1000;
 
@@ -62,10 +62,11 @@ interface EncodedBatch {
   readonly sync: boolean;
 }
 
-/** The log of `openWal`. After a failed write every `append` fails with the same error. */
+/** Log of `openWal`. After a failed write every `append` fails with the same error. */
 export class WalStorage implements LogStorage {
   /**
-   * Random, made with the directory, 48 bits: tells it from another one in its place. For RaftNodeOptions.
+   * Random 48 bits made with the directory, which distinguish it from another one in its place. For
+   * RaftNodeOptions.
    */
   readonly instance: number;
   #stored: StoredLog | null;
@@ -81,7 +82,7 @@ export class WalStorage implements LogStorage {
   #lookingAtSpace = false;
   #failed: Error | null = null;
   #closed = false;
-  /** Null: the files are closed. */
+  /** Callbacks of `close`; null: the files are closed. */
   #onClosed: (() => void)[] | null = [];
 
   constructor(stored: StoredLog, options: WalStorageOptions) {
@@ -123,8 +124,8 @@ export class WalStorage implements LogStorage {
   }
 
   /**
-   * Asks for the room on the disk now and then, so it has to be called again and again; answers what is
-   * known.
+   * Returns what is known of the room on the disk. Has to be called again and again, because it asks for the
+   * room only now and then.
    */
   shortOfSpace(): string | null {
     const nowMs = this.#options.now();
@@ -134,7 +135,7 @@ export class WalStorage implements LogStorage {
       this.#spaceSeenMs = nowMs;
       this.#options.backend.checkSpace((found) => {
         this.#lookingAtSpace = false;
-        // Whoever is short of space takes no commands, and would never learn of it by a write.
+        // A member that is short of space takes no commands, and would never learn of room by a write.
         this.#shortage = found instanceof Error ? null : found;
         if (found instanceof Error) this.#fail(found);
       });
@@ -143,8 +144,9 @@ export class WalStorage implements LogStorage {
   }
 
   /**
-   * Nothing is called back any more; what was not durable yet may be lost. `closed`: no file is open any
-   * more, and the directory may be opened again. May be called again to be told.
+   * Closes the log: it calls nothing back any more, and what was not durable yet may be lost. `closed` is
+   * called when no file is open any more, and the directory may be opened again. May be called again with
+   * another `closed`.
    */
   close(closed: () => void = () => {}): void {
     if (!this.#onClosed) return closed();
@@ -201,7 +203,7 @@ export class WalStorage implements LogStorage {
   }
 
   #flush(): void {
-    // A loop and not a recursion: an inline backend completes before `submit` returns.
+    // This is a loop and not a recursion: an inline backend completes before `submit` returns.
     while (!this.#busy && this.#waiting.length > 0 && !this.#closed && !this.#failed) {
       this.#busy = true;
       this.#writing = this.#waiting;

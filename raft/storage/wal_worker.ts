@@ -1,5 +1,5 @@
 /**
- * The thread that writes the log, so that a slow fdatasync delays no timer. Started by worker_backend.ts; in
+ * The thread that writes the log, so that a slow fdatasync delays no timer. worker_backend.ts starts it; in
  * the compiled program it is an entry of its own. Uses synchronous file operations only.
  */
 import { JobSlot } from "./job_slot.ts";
@@ -13,9 +13,7 @@ const handle = workerLoop(realDisk, (message: FromWorker) => self.postMessage(me
 let slot: JobSlot | null = null;
 let handled = 0;
 
-/**
- * Stays at the slot between two messages, and goes back to the event loop only for one that was announced.
- */
+/** Stays at the slot between two messages, and goes back to the event loop only for an announced one. */
 self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
   handled++;
   handle(data);

@@ -1,12 +1,12 @@
 /**
- * Writes the log: segments, snapshots, deletion of what is no longer needed. Synchronous, on a Disk; runs in
- * the Worker in production and inline in tests and in the simulator, so that what is tested is what runs.
+ * Writes the log: segments, snapshots, deletion of what is no longer needed. Synchronous, on a Disk. The same
+ * code runs in the Worker in production, and inline in tests and in the simulator.
  *
  * Invariants: nothing is written to a segment before everything in its predecessor is durable; a snapshot's
  * mark is written only after its file, name included, is durable; nothing is deleted before what replaces it
  * is durable. Any error leaves the writer unusable: the caller stops and never tries again. A full disk is no
- * error: a write that finds no room has written whole records only, is not synced, and goes on where it was
- * when there is room (`retry`).
+ * error: a write without room has written whole records only, is not synced, and goes on where it was when
+ * there is room (`retry`).
  */
 import type { Disk, DiskFile } from "./disk.ts";
 import type { LogIdentity } from "./replay.ts";
@@ -27,33 +27,33 @@ import {
 import { getUint53 } from "../core/integers.ts";
 import type { HardState, Index } from "../core/types.ts";
 
-/** One write: snapshot files first, then records, then what may go. */
+/** One write: snapshot files first, then records, then deletions. */
 export interface WriteJob {
   readonly snapshots: readonly { readonly index: Index; readonly file: Uint8Array }[];
-  /** Unsealed records (see `encodeUnsealed`). */
+  /** Records, unsealed (see `encodeUnsealed`). */
   readonly records: Uint8Array;
   readonly sync: boolean;
-  /** Entries up to here are no longer needed; 0: no change. */
+  /** Index up to which entries are no longer needed; 0: no change. */
   readonly compactTo: Index;
 }
 
-/** What the writer must know of the log it goes on with. Plain data: it is posted to a Worker. */
+/** State of the log with which a writer goes on. Plain data: it is posted to a Worker. */
 export interface WriterState {
   readonly identity: LogIdentity;
   readonly segmentBytes: number;
-  /** Null: no segment has been begun yet. */
+  /** End of the log; null: no segment has been begun yet. */
   readonly tail: WalTail | null;
   readonly segments: readonly SegmentInfo[];
   readonly hardState: HardState;
   readonly snapshot: SnapshotRef;
   readonly lastIndex: Index;
-  /** Number of the segment that is made already but not begun; 0: none. */
+  /** Number of the segment that is made but not begun; 0: none. */
   readonly prepared: number;
-  /** See space.ts; 0: none. */
+  /** Size of the ballast, see space.ts; 0: none. */
   readonly ballastBytes: number;
 }
 
-/** What of a job is not written yet. */
+/** Part of a job that is not written yet. */
 interface Rest {
   readonly job: WriteJob;
   snapshots: WriteJob["snapshots"];
@@ -73,7 +73,7 @@ export class WalWriter {
   #prepared: number;
   #ballastBytes: number;
   #space: Space;
-  /** The next segment found no room: it is tried again when the space is looked at. */
+  /** Whether the next segment found no room: it is tried again at the next look at the space. */
   #full = false;
   #rest: Rest | null = null;
   #compactTo: Index = 0;
@@ -94,7 +94,7 @@ export class WalWriter {
     this.#prepared = state.prepared;
   }
 
-  /** Where this writer stands, for another one to go on with after both called `close` and `resume`. */
+  /** State of this writer, with which another one goes on: this one calls `close`, the other `resume`. */
   state(): WriterState {
     return {
       identity: this.#identity,
@@ -109,7 +109,7 @@ export class WalWriter {
     };
   }
 
-  /** Prepares a log that was just recovered, and made durable as it was found. Throws OutOfSpaceError. */
+  /** Prepares a log that was just recovered and made durable. Throws OutOfSpaceError. */
   open(): void {
     if (this.#tail.sequence === 0) {
       this.#beginSegment();
@@ -132,7 +132,8 @@ export class WalWriter {
   }
 
   /**
-   * Hands the job to the operating system; durable after `sync`. False: there is no room for it, see `retry`.
+   * Hands the job to the operating system; it is durable after `sync`. False: there is no room for it, see
+   * `retry`.
    */
   write(job: WriteJob): boolean {
     if (this.#rest) throw new Error("a write before this one still waits for room");
@@ -140,7 +141,7 @@ export class WalWriter {
     return this.retry();
   }
 
-  /** Goes on with the job that found no room. True when everything is handed over. */
+  /** Goes on with a job that found no room. True when everything is handed over. */
   retry(): boolean {
     const rest = this.#rest;
     if (!rest) return true;
@@ -159,7 +160,7 @@ export class WalWriter {
     return true;
   }
 
-  /** Looks at the room there is. Null: enough. */
+  /** Looks at the room on the disk. Null: enough. */
   checkSpace(): Shortage | null {
     if (this.#full) this.#full = this.#disk.freeBytes() < this.#segmentBytes;
     this.#prepareNext();
@@ -176,7 +177,9 @@ export class WalWriter {
     this.#unsynced = false;
   }
 
-  /** Work that nobody waits for: making the next segment, deleting what a durable snapshot covers. */
+  /**
+   * Does the work that nothing waits for: makes the next segment, and deletes what a durable snapshot covers.
+   */
   tidy(): void {
     this.#prepareNext();
     if (!this.#unsynced) this.#removeCovered();
@@ -205,8 +208,8 @@ export class WalWriter {
   }
 
   /**
-   * Appends unsealed records, going over to the next segment when one does not fit any more; takes them off
-   * `rest`.
+   * Appends unsealed records, and takes them off `rest`. Goes over to the next segment when one no longer
+   * fits.
    */
   #append(rest: { records: Uint8Array }, synced: boolean): void {
     while (rest.records.length > 0) {
@@ -214,7 +217,7 @@ export class WalWriter {
       const bytes = this.#fitting(rest.records);
       if (bytes > 0) {
         const part = rest.records.subarray(0, bytes);
-        // What is followed by another segment is synced before that one is begun.
+        // A part with another segment behind it is synced before that segment is begun.
         this.#put(part, synced || bytes < rest.records.length);
         this.#note(part);
         rest.records = rest.records.subarray(bytes);
@@ -225,7 +228,7 @@ export class WalWriter {
     }
   }
 
-  /** How many bytes of whole records the current segment has room for. */
+  /** Number of bytes of whole records for which the current segment has room. */
   #fitting(records: Uint8Array): number {
     let at = 0;
     while (at < records.length) {
@@ -246,13 +249,13 @@ export class WalWriter {
     const tail = this.#tail;
     const write = tail.closed ? nextWrite(tail.write) : tail.write;
     const crc = sealRecords(records, tail.crc, write, synced);
-    // Without room the tail stays as it is: the same bytes are written to the same place when there is some.
+    // Without room the tail stays as it is: the same bytes go to the same place when there is room.
     this.#space.within(() => this.#file!.write(records, tail.offset));
     Object.assign(tail, { crc, write, offset: tail.offset + records.length, closed: synced });
     this.#unsynced = true;
   }
 
-  /** Follows the log's state, which the header of the next segment repeats. */
+  /** Follows the state of the log, which the header of the next segment repeats. */
   #note(records: Uint8Array): void {
     for (let at = 0; at < records.length; at += unsealedBytes(records, at)) this.#noteRecord(records, at);
   }
@@ -308,12 +311,12 @@ export class WalWriter {
       this.#preallocate(next);
     } catch (cause) {
       if (!(cause instanceof OutOfSpaceError)) throw cause;
-      // No failure yet: the current segment has room.
+      // This is no failure yet: the current segment has room.
       this.#full = true;
     }
   }
 
-  /** Throws OutOfSpaceError. */
+  /** Makes the file of a segment. Throws OutOfSpaceError. */
   #preallocate(sequence: number): void {
     const name = segmentName(sequence);
     this.#space.within(() => writeZeros(this.#disk, name, this.#segmentBytes), name);
@@ -332,7 +335,7 @@ export class WalWriter {
     const upTo = Math.min(this.#compactTo, this.#snapshot.index);
     while (this.#segments.length > 1 && this.#segments[0]!.maxIndex <= upTo) {
       this.#disk.remove(segmentName(this.#segments.shift()!.sequence));
-      // In order, so that no crash leaves a gap between the remaining ones.
+      // They go in order, so that no crash leaves a gap between the remaining ones.
       this.#disk.syncDirectory();
     }
   }

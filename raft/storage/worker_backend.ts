@@ -5,13 +5,13 @@ import type { Shortage } from "./space.ts";
 import type { WriterState } from "./wal_writer.ts";
 import type { FromWorker, ToWorker } from "./worker_protocol.ts";
 
-/** The path by which `bun build --compile cli/main.ts raft/storage/wal_worker.ts` embeds the worker. */
+/** Path by which `bun build --compile cli/main.ts raft/storage/wal_worker.ts` embeds the worker. */
 const EMBEDDED_WORKER = "./raft/storage/wal_worker.ts";
 
 /**
- * In the compiled program the worker is found by its path among the entries, whatever the working directory
- * is. From source it lies beside this file; `import.meta` would put the build host's paths into the program,
- * or not compile.
+ * Starts the worker. The compiled program finds it by its path among the entries, whatever the working
+ * directory is. From source it lies beside this file; `import.meta` would put the build host's paths into the
+ * program, or not compile.
  */
 function openWorker(): Worker {
   const compiled = Bun.main.startsWith("/$bunfs/");
@@ -19,7 +19,7 @@ function openWorker(): Worker {
   return new Worker(location, { ref: false, smol: true, name: "raft log" });
 }
 
-/** `state` is that of a writer that was closed; `directory` holds its files. */
+/** Makes a backend. `state` is that of a closed writer; `directory` holds its files. */
 export function workerBackend(directory: string, state: WriterState): WriteBackend {
   const worker = openWorker();
   const slot = new JobSlot();

@@ -8,7 +8,7 @@ import { workerLoop } from "./worker_loop.ts";
 import type { FromWorker } from "./worker_protocol.ts";
 import type { LogBatch } from "../node/ports.ts";
 
-/** A storage whose worker is called as a function. */
+/** Makes a storage whose worker is called as a function. */
 function withLoop(disk: MemoryDisk) {
   const { stored, writer } = openLog(disk, IDENTITY);
   writer.close();

@@ -1,12 +1,11 @@
 /**
- * What the thread that writes the log does with the messages it gets; apart from the thread, so that it can
- * be tested.
+ * Handles the messages to the thread that writes the log; apart from the thread, so that it can be tested.
  */
 import type { Disk } from "./disk.ts";
 import { WalWriter, type WriteJob } from "./wal_writer.ts";
 import type { FromWorker, ToWorker } from "./worker_protocol.ts";
 
-/** Handles one message after another. A failure is answered once; then only "close" is heard. */
+/** Handles one message after another. A failure is answered once; after it only "close" is heard. */
 export function workerLoop(
   openDisk: (directory: string) => Disk,
   answer: (message: FromWorker) => void,

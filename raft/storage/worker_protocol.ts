@@ -1,4 +1,4 @@
-/** What the main thread and the log's Worker say to each other; small jobs go through a JobSlot instead. */
+/** Messages between the main thread and the log's Worker; small jobs go through a JobSlot instead. */
 import type { Shortage } from "./space.ts";
 import type { WriteJob, WriterState } from "./wal_writer.ts";
 
@@ -7,7 +7,7 @@ export type ToWorker =
     readonly kind: "start";
     readonly directory: string;
     readonly state: WriterState;
-    /** Of the JobSlot, at which the thread waits from now on. */
+    /** Memory of the JobSlot, at which the thread waits from now on. */
     readonly slot: SharedArrayBuffer;
   }
   | { readonly kind: "job"; readonly job: WriteJob }
@@ -15,10 +15,10 @@ export type ToWorker =
   | { readonly kind: "close" };
 
 export type FromWorker =
-  /** Answer to each job, in order; not before there is room for it. A plain string travels fastest. */
+  /** Answer to each job, in order, and not before there is room for it. A plain string travels fastest. */
   | "done"
   /** Final: the log cannot be written any more. */
   | { readonly kind: "failed"; readonly message: string }
-  /** Answer to each `checkSpace`; null: there is enough. */
+  /** Answer to each `checkSpace`; null: there is enough room. */
   | { readonly kind: "space"; readonly shortage: Shortage | null }
   | { readonly kind: "closed" };

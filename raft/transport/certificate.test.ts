@@ -20,7 +20,7 @@ test("a certificate stands for the member whose host it names, by address or by 
   for (const addr of ["10.0.0.2:7000", "[fd00::2]:7000", "pg2.example:7000", "example:7000", "ca:7000"]) {
     expect([addr, flaw(member, addr)]).not.toEqual([addr, null]);
   }
-  // As the authority means it: one label.
+  // The wildcard stands for one label, as the authority means it.
   expect(flaw({ names: ["*.db.example"] }, "pg1.db.example:7000")).toBeNull();
   expect(flaw({ names: ["*.db.example"] }, "pg1.other.db.example:7000")).not.toBeNull();
 });
@@ -35,7 +35,7 @@ test("the common name stands for nobody", () => {
 test("a member without an address is the one whose name it has", () => {
   expect(flaw({ names: ["far"] }, withoutAddress("far"))).toBeNull();
   expect(flaw({ names: ["near"] }, withoutAddress("far"))).not.toBeNull();
-  // No name that a certificate can have: refused, and not thrown.
+  // No certificate can have this name: it is refused, and nothing throws.
   expect(flaw({ names: ["far"] }, withoutAddress("far\0away"))).not.toBeNull();
 });
 
@@ -44,7 +44,7 @@ test("a certificate for clients alone, or for servers alone, is no member's", ()
   expect(flaw({ names, usages: ["clientAuth"] }, "10.0.0.1:7000")).toContain("extended key usage");
   expect(flaw({ names, usages: ["serverAuth"] }, "10.0.0.1:7000")).toContain("extended key usage");
   expect(flaw({ names, usages: ["serverAuth", "clientAuth"] }, "10.0.0.1:7000")).toBeNull();
-  // Of one that was removed nobody knows the address any more.
+  // The address of a removed member is no longer known.
   expect(flaw({ names, usages: ["clientAuth"] }, "")).toContain("extended key usage");
   expect(flaw({ names }, "")).toBeNull();
 });

@@ -1,14 +1,14 @@
 /**
- * Which member a certificate stands for: the one whose raft address has a host that its subject alternative
- * names hold, and a member without an address by its name. The common name counts for nothing: certificates
- * of people and programs that only ask have one, too. Pure.
+ * Finds the member that a certificate stands for: its subject alternative names hold the host of the member's
+ * raft address, or the name of a member without an address. The common name does not count: certificates of
+ * people and of programs that only ask have one, too. Pure.
  */
 import type { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { canBeDialed, nameInAddress } from "../node/ids.ts";
 import { readHostPort } from "./host_port.ts";
 
-/** Extended key usages. A member dials and is dialed, so that it needs both. */
+/** Extended key usages. A member dials and is dialed, so it needs both. */
 const SERVER = "1.3.6.1.5.5.7.3.1";
 const CLIENT = "1.3.6.1.5.5.7.3.2";
 const ANY = "2.5.29.37.0";
@@ -16,14 +16,14 @@ const ANY = "2.5.29.37.0";
 const MAX_TEXT = 200;
 
 /**
- * Null: it stands for the member at `addr`. Otherwise, for people, why it does not, and what it should have.
- * `addr` as in the members' records; "": nobody knows it (a member that was removed): then only what the
- * certificate is for counts.
+ * Null: the certificate stands for the member at `addr`. Otherwise says, for people, why it does not, and
+ * what it should have. `addr` is as in the members' records; "": it is not known (of a removed member), and
+ * only the certificate's purpose counts.
  */
 export function certificateFlaw(certificate: X509Certificate, addr: string): string | null {
   const shown = `the certificate for ${plain(namesIn(certificate))}`;
-  // The runtime calls the extended key usages so, as Node.js does; undefined: the certificate is for
-  // everything.
+  // The runtime has the extended key usages under this name, as Node.js does; undefined: the certificate is
+  // for everything.
   const usages = certificate.keyUsage as readonly string[] | undefined;
   if (usages && !usages.includes(ANY) && !(usages.includes(SERVER) && usages.includes(CLIENT))) {
     return `${shown} is no member's: its extended key usage must be both clientAuth and serverAuth, or left out`;
@@ -43,7 +43,7 @@ function holds(certificate: X509Certificate, host: string): boolean {
     if (isIP(host) !== 0) return certificate.checkIP(host) !== undefined;
     return certificate.checkHost(host, { subject: "never" }) !== undefined;
   } catch (error) {
-    // What is no name at all, no certificate holds.
+    // No certificate holds what is no name at all.
     if (error instanceof TypeError) return false;
     throw error;
   }
@@ -53,7 +53,7 @@ function namesIn({ subjectAltName, subject }: X509Certificate): string {
   return subjectAltName ?? `${subject} (without subject alternative names)`;
 }
 
-/** For people: on one line and not too long, whatever an authority has signed or a visitor has said. */
+/** Text for people: one line and not too long, whatever an authority has signed or a visitor has said. */
 function plain(text: string): string {
   const line = text.replace(/[^ -~]+/g, " ");
   return line.length > MAX_TEXT ? `${line.slice(0, MAX_TEXT)}...` : line;

@@ -1,7 +1,7 @@
 import { EventEmitter } from "node:events";
 import type { Socket } from "node:net";
 import { expect, test } from "bun:test";
-import { Connection } from "./connection.ts";
+import { PeerConnection } from "./connection.ts";
 import { encodeFrame, FrameKind, sealFrame } from "./frame.ts";
 import { Acceptor, Dialer, keyOf, Refusal } from "./handshake.ts";
 
@@ -10,7 +10,7 @@ import { FrameMac } from "./frame_mac.ts";
 const KEY = keyOf("secret", 1);
 const nonce = () => crypto.getRandomValues(new Uint8Array(32));
 
-/** Its other end takes nothing and goes on sending: `end` is never done. */
+/** Socket whose other end takes nothing and goes on sending: `end` never completes. */
 class StubbornSocket extends EventEmitter {
   readonly written: Uint8Array[] = [];
   writableLength = 0;
@@ -43,14 +43,14 @@ class StubbornSocket extends EventEmitter {
   }
 }
 
-/** `workMs`: what each frame costs. `useful`: what its receiver says of it. */
+/** Accepts a connection. `workMs`: cost of each frame. `useful`: the receiver's judgement of it. */
 function accepting(workMs = 0, useful = true) {
   let nowMs = 0;
   const fake = new StubbornSocket();
   const acceptor = new Acceptor({ id: 2, clusterId: 1, key: KEY }, () => null, nonce());
   const closed: string[] = [];
   const frames: string[] = [];
-  const connection = new Connection(fake as unknown as Socket, acceptor, {
+  const connection = new PeerConnection(fake as unknown as Socket, acceptor, {
     onOpen: () => {},
     onFrame: (_, channel) => {
       nowMs += workMs;
@@ -63,7 +63,7 @@ function accepting(workMs = 0, useful = true) {
   return { fake, connection, closed, frames, receive };
 }
 
-/** The handshake payload that was written last. */
+/** Handshake payload that was written last. */
 async function replied(fake: StubbornSocket): Promise<Uint8Array> {
   await Promise.resolve();
   return fake.written.at(-1)!.slice(12);
@@ -74,7 +74,7 @@ test("a refused handshake sends its code, reads nothing more, and waits for no o
   receive(new Dialer({ id: 1, clusterId: 9, key: KEY }, 2, nonce()).hello);
   expect(closed).toEqual(["node of another cluster true"]);
   expect(await replied(fake)).toEqual(new Uint8Array([Refusal.otherCluster]));
-  // What goes on coming would put off an idle timeout.
+  // Further input would put off an idle timeout.
   expect([fake.state, fake.paused, fake.timeoutMs]).toEqual(["ending", true, 3000]);
 });
 
@@ -92,7 +92,7 @@ test("an open connection on which something is not authentic is ended at once, w
   expect([closed.length, frames.length]).toEqual([1, 0]);
 });
 
-/** Opens the connection; returns the checksum of what the dialer sends from now on. */
+/** Opens the connection; returns the checksum of the dialer's frames from now on. */
 async function open({ fake, receive }: ReturnType<typeof accepting>): Promise<FrameMac> {
   const dialer = new Dialer({ id: 1, clusterId: 1, key: KEY }, 2, nonce());
   receive(dialer.hello);
@@ -107,7 +107,7 @@ test("a peer that sends without end leaves the loop its turns, and nothing of wh
   const mac = await open(connection);
   const sent = Array.from({ length: 1000 }, () => sealFrame(mac, FrameKind.data, 3, new Uint8Array(1000)));
   fake.emit("data", Buffer.concat(sent));
-  // One piece holds 16 frames: 1.6 ms of work each.
+  // One piece holds 16 frames, which is 1.6 ms of work.
   expect(frames.length).toBeLessThan(100);
   expect(fake.paused).toBe(true);
   let turns = 0;

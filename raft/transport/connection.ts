@@ -1,5 +1,5 @@
 /**
- * One connection to another member: handshake first, then frames both ways. Closes itself when what comes is
+ * One connection to another member: handshake first, then frames both ways. Closes itself when the input is
  * no frame, or nothing comes; never throws because of what a peer does.
  */
 import type { Socket } from "node:net";
@@ -17,21 +17,21 @@ import { FrameMac } from "./frame_mac.ts";
 import { type Acceptor, Dialer, type SessionKeys } from "./handshake.ts";
 import { LoopShare } from "./loop_share.ts";
 
-/** More waiting than this: the peer does not read, and further frames are dropped. */
+/** Limit of waiting bytes: beyond it the peer does not read, and further frames are dropped. */
 const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
-/** So many times the longest silence a frame may take: 30 s, a snapshot at 280 kB a second. */
+/** Time for one frame, in longest silences: 30 s, which is a snapshot at 280 kB a second. */
 const FRAME_SILENCES = 10;
 
 export interface ConnectionHandlers {
   onOpen(peer: NodeId): void;
-  /** Returns false when it was of no use, see loop_share.ts. */
+  /** Called for a frame; returns false when it was of no use, see loop_share.ts. */
   onFrame(peer: NodeId, channel: number, payload: Uint8Array): unknown;
-  /** Once. `reason` is for people; `refused` says that one of the sides did not want the other. */
+  /** Called once. `reason` is for people; `refused` says that one of the sides did not want the other. */
   onClose(reason: string, refused: boolean): void;
 }
 
-export class Connection {
-  /** Null until the handshake is done. */
+export class PeerConnection {
+  /** Peer at the other end; null until the handshake is done. */
   peer: NodeId | null = null;
   readonly sinceMs: number;
   #socket: Socket;
@@ -40,7 +40,7 @@ export class Connection {
   #now: () => number;
   #silenceMs: number;
   #reader = new FrameReader();
-  /** Null before the handshake, and without a password. */
+  /** Key of outgoing frames; null before the handshake, and without a password. */
   #mac: FrameMac | null = null;
   #queue: Uint8Array[] = [];
   #queuedBytes = 0;
@@ -48,17 +48,17 @@ export class Connection {
   #closed = false;
   #receivedMs: number;
   #sentMs: number;
-  /** Since when a frame has begun and is not complete; null: none has. */
+  /** Time at which an incomplete frame began; null: there is none. */
   #withinFrameMs: number | null = null;
-  /** Until the peer is known this connection has one of its own. */
+  /** Share of the event loop; until the peer is known, this connection has one of its own. */
   #share: LoopShare;
   #resting = false;
-  /** What has come and has to wait until the peer has rested: one chunk of the runtime's. */
+  /** Input that waits until the peer has rested: one chunk of the runtime. */
   #unread: Uint8Array = new Uint8Array(0);
 
   /**
-   * `silenceMs`: how long nothing may come, and how long connecting and the handshake together may take.
-   * `share`: of the peer that is dialed; null: not known yet, see `shareWith`.
+   * `silenceMs`: longest silence, and longest time for connecting and handshake together. `share`: that of
+   * the dialed peer; null: the peer is not known yet, see `shareWith`.
    */
   constructor(
     socket: Socket,
@@ -83,18 +83,18 @@ export class Connection {
     socket.on("close", () => this.close("closed"));
   }
 
-  /** Sends the dialer's first message; the socket is connected. */
+  /** Sends the dialer's first message, once the socket is connected. */
   sendHello(hello: Uint8Array): void {
     this.#send(FrameKind.handshake, 0, hello);
   }
 
-  /** Counts what comes from now on with what comes on other connections of the same peer. */
+  /** Counts further input together with that of the peer's other connections. */
   shareWith(share: LoopShare): void {
     this.#share = share;
     share.begin();
   }
 
-  /** False when it is not open or its buffer is full. */
+  /** Sends a frame; false when the connection is not open or its buffer is full. */
   send(channel: number, payload: Uint8Array): boolean {
     if (this.peer === null || this.#closed) return false;
     const bytes = this.#socket.writableLength + this.#queuedBytes;
@@ -104,7 +104,8 @@ export class Connection {
   }
 
   /**
-   * Called several times a second. `lateMs`: for so long this process itself did not run, and could not read.
+   * Called several times a second. `lateMs`: time for which this process itself did not run, and could not
+   * read.
    */
   watch(lateMs: number): void {
     const now = this.#now();
@@ -126,7 +127,7 @@ export class Connection {
     if (this.#closed) return;
     this.#flush();
     this.#closed = true;
-    // After a refused handshake its code has to get out. Nothing is read meanwhile, so that nothing keeps the
+    // After a refused handshake its code has to get out. Nothing is read meanwhile, so nothing keeps the
     // socket alive.
     if (refused && this.peer === null) {
       this.#socket.pause();
@@ -166,7 +167,7 @@ export class Connection {
     });
   }
 
-  /** How many bytes were taken: fewer than all when the peer's stretch is over. */
+  /** Reads frames; returns the number of bytes taken, fewer than all when the peer's stretch is over. */
   #read(chunk: Uint8Array): number {
     try {
       const taken = this.#reader.push(chunk, (frame) => {
@@ -186,7 +187,7 @@ export class Connection {
   #onFrame({ kind, channel, payload }: Frame): void {
     if (this.peer === null) return this.#onHandshake(payload);
     if (kind === FrameKind.handshake) throw new FrameError("a second handshake");
-    // A ping has done its work by coming; other kinds are of a later version.
+    // A ping has done its work by arriving; other kinds are of a later version.
     const useful = kind === FrameKind.data
       ? this.#handlers.onFrame(this.peer, channel, payload) !== false
       : kind === FrameKind.ping;
@@ -217,7 +218,7 @@ export class Connection {
     );
   }
 
-  /** Everything that is sent within one turn of the event loop leaves in one write. */
+  /** Writes a frame. All frames of one turn of the event loop leave in one write. */
   #write(frame: Uint8Array): void {
     this.#queue.push(frame);
     this.#queuedBytes += frame.length;

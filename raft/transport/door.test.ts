@@ -36,7 +36,7 @@ function made() {
     const socket = fake as unknown as Socket;
     return { socket, fake, in: door.enter(socket) };
   };
-  /** So slowly that no rate is exceeded; those that are still there. */
+  /** Connects so slowly that no rate is exceeded; returns the connections that are still there. */
   const many = (count: number, from: (i: number) => string) => {
     const sockets = Array.from({ length: count }, (_, i) => {
       time.nowMs += 100;
@@ -53,13 +53,13 @@ test("whoever does not prove himself in time is put out, and whoever has is left
   door.leave(proved!.socket);
   gone!.fake.destroy();
   time.nowMs = DEADLINE_MS;
-  door.look(0);
+  door.turnOutOverdue(0);
   expect(idle!.fake.destroyed).toBe(false);
   time.nowMs++;
-  // This process has not run for a moment, in which nobody could be heard.
-  door.look(10);
+  // This process has not run for a moment, in which it could hear nobody.
+  door.turnOutOverdue(10);
   expect(idle!.fake.destroyed).toBe(false);
-  door.look(0);
+  door.turnOutOverdue(0);
   expect([idle!.fake.destroyed, proved!.fake.destroyed]).toEqual([true, false]);
   expect(said).toEqual(["1.1.1.1 no handshake"]);
 });
@@ -69,7 +69,7 @@ test("one who was refused and does not hang up is put out at the same deadline, 
   const { socket, fake } = knock("1.1.1.1");
   door.refuse(socket, "wrong password");
   time.nowMs = DEADLINE_MS + 1;
-  door.look(0);
+  door.turnOutOverdue(0);
   expect(fake.destroyed).toBe(true);
   expect(said).toEqual(["1.1.1.1 wrong password"]);
 });
@@ -89,7 +89,7 @@ test("many addresses together are bounded, those that hold most make room, and m
   const lone = knock("9.9.9.9");
   const left = many(1000, (i) => `1.1.${i % 10}.1`);
   expect(left()).toBe(127);
-  // Of all addresses the member's holds most.
+  // The member's address holds most of all.
   expect([...members, lone].filter(({ fake }) => fake.destroyed)).toEqual([]);
   expect(knock(MEMBER).in).toBe(true);
 });
@@ -102,7 +102,7 @@ test("who comes too fast is turned away, by address and in all; a member comes i
   expect(entered((i) => `2.${i >> 8}.${i & 255}.1`, 1000)).toBe(12);
   expect(said.at(-1)).toBe("2.3.231.1 too many new connections a second");
   expect(entered(() => MEMBER, 48)).toBe(48);
-  // A second later there is room for as many as a second may bring.
+  // A second later there is room for the connections of one second.
   time.nowMs += 1000;
   expect(entered((i) => `3.${i >> 8}.${i & 255}.1`, 1000)).toBe(24);
 });
@@ -123,9 +123,9 @@ test("what is remembered of strangers is forgotten, and one that is gone already
   for (let i = 0; i < 60; i++) {
     time.nowMs += 1000;
     for (let j = 0; j < 64; j++) knock(`5.${i}.${j}.1`).fake.destroy();
-    door.look(0);
+    door.turnOutOverdue(0);
   }
   time.nowMs += 60_000;
-  door.look(0);
+  door.turnOutOverdue(0);
   expect(Object.values(door.size)).toEqual([0, 0, 0]);
 });

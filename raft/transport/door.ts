@@ -1,21 +1,22 @@
 /**
- * Connections that have not shown yet who they are: how long they may take, how many there may be, and how
- * fast new ones may come. Everything a stranger can hold or spend is bounded here, over TCP and TLS alike,
- * from the moment in which the connection is accepted until it has proved itself, or its socket is closed.
+ * Limits connections that have not proved their identity yet: their time, their number, and the rate of new
+ * ones. Everything a stranger can hold or spend is bounded here, over TCP and TLS alike, from the moment the
+ * connection is accepted until it has proved itself, or its socket is closed.
  *
  * Strangers must not keep members out. So an address at its limit makes room among its own connections,
- * oldest first; in all, the address that holds most makes room; and the addresses of members are counted
- * apart from all the others.
+ * oldest first. At the limit of all, the address that holds most makes room. The addresses of members are
+ * counted apart from all others.
  */
 import type { Socket } from "node:net";
 
-/** Connections of one address that have not proved themselves. A handshake takes a few round trips. */
+/** Limit of unproved connections from one address. A handshake takes a few round trips. */
 const MAX_OF_ONE = 32;
-/** The same, of all addresses at which no member is. */
+/** Limit of unproved connections from all addresses without a member. */
 const MAX_OF_STRANGERS = 128;
 /**
- * New connections a second, and at once: a handshake over TLS costs a millisecond of the loop that renews the
- * lease, three with an RSA key of 4096 bits, and those that come at once are all handled in one turn.
+ * Limits of new connections a second, and at once. A handshake over TLS costs the loop that renews the lease
+ * a millisecond, three with an RSA key of 4096 bits, and connections that come at once are all handled in one
+ * turn.
  */
 const RATES = {
   one: { perSecond: 8, burst: 12 },
@@ -25,11 +26,11 @@ const RATES = {
 
 export interface DoorOptions {
   readonly now: () => number;
-  /** From accepting to having proved oneself. */
+  /** Time from accepting a connection until it has proved itself. */
   readonly deadlineMs: number;
   /** Whether a member is at this address. */
   readonly isMember: (ip: string) => boolean;
-  /** For people: why a connection was closed. */
+  /** Called with the reason, for people, why a connection was closed. */
   readonly onRefused: (from: string, reason: string) => void;
 }
 
@@ -38,7 +39,7 @@ interface Guest {
   readonly from: string;
   readonly member: boolean;
   readonly sinceMs: number;
-  /** Its handshake was refused, and that was said: only its socket is still to be closed. */
+  /** Whether its handshake was refused and the refusal sent: only its socket is still to be closed. */
   refused: boolean;
 }
 
@@ -55,7 +56,7 @@ interface Bucket {
 
 export class Door {
   readonly #options: DoorOptions;
-  /** Oldest first. */
+  /** Connections, oldest first. */
   #guests = new Map<Socket, Guest>();
   #counts = new Map<string, number>();
   #strangers = 0;
@@ -67,12 +68,12 @@ export class Door {
     this.#allStrangers = this.#full(RATES.strangers);
   }
 
-  /** How much is remembered. */
+  /** Number of remembered items. */
   get size(): { readonly guests: number; readonly addresses: number; readonly rates: number } {
     return { guests: this.#guests.size, addresses: this.#counts.size, rates: this.#buckets.size };
   }
 
-  /** A connection was accepted. False: it was closed at once. */
+  /** Takes an accepted connection. False: it was closed at once. */
   enter(socket: Socket): boolean {
     const from = socket.remoteAddress;
     if (from === undefined) {
@@ -95,7 +96,7 @@ export class Door {
     return true;
   }
 
-  /** It has proved itself, or is closed. */
+  /** Lets go of a connection that has proved itself, or is closed. */
   leave(socket: Socket): void {
     const guest = this.#guests.get(socket);
     if (!guest) return;
@@ -107,7 +108,8 @@ export class Door {
   }
 
   /**
-   * It was refused: it counts until its socket is closed. Says so, unless that was done when it was put out.
+   * Notes a refused connection, which counts until its socket is closed. Logs it, unless that was done when
+   * it was put out.
    */
   refuse(socket: Socket, reason: string): void {
     const guest = this.#guests.get(socket);
@@ -119,7 +121,7 @@ export class Door {
   /**
    * Called several times a second. `lateMs`: for so long this process itself did not run, and could not read.
    */
-  look(lateMs: number): void {
+  turnOutOverdue(lateMs: number): void {
     const { now, deadlineMs } = this.#options;
     for (const [socket, { sinceMs }] of this.#guests) {
       if (now() - sinceMs - lateMs <= deadlineMs) break;
@@ -130,7 +132,7 @@ export class Door {
     }
   }
 
-  /** Closes whatever is at the door. */
+  /** Closes all connections at the door. */
   close(): void {
     for (const socket of [...this.#guests.keys()]) {
       this.leave(socket);
@@ -141,9 +143,10 @@ export class Door {
   #mayCome(key: string, member: boolean): boolean {
     const rate = member ? RATES.member : RATES.one;
     let bucket = this.#buckets.get(key);
-    // One that is over its own limit takes no other stranger's place.
+    // An address over its own limit takes no place of other strangers.
     if (bucket?.rate === rate && this.#filled(bucket) < 1) return false;
-    // A bucket is made only for one that is let in: there are never more than strangers that came in lately.
+    // A bucket is made only for a connection that is let in, so there are no more buckets than recent
+    // strangers.
     if (!member && !this.#take(this.#allStrangers)) return false;
     if (bucket?.rate !== rate) {
       bucket = this.#full(rate);
@@ -193,12 +196,12 @@ export class Door {
   }
 }
 
-/** An IPv4 address as such, however the socket shows it. */
+/** Returns an IPv4 address in its own form, however the socket shows it. */
 export function plainAddress(ip: string): string {
   return ip.replace(/^::ffff:(?=\d+\.)/i, "");
 }
 
-/** Who has one IPv6 address has 2^64 of them: the network counts. */
+/** The network of an IPv6 address counts: a host with one of them has 2^64. */
 function addressKey(ip: string): string {
   const plain = plainAddress(ip);
   if (!plain.includes(":")) return plain;

@@ -54,7 +54,7 @@ const frames = fc.array(fc.record({
   payload: fc.uint8Array({ maxLength: 200 }),
 }));
 
-/** Cuts `bytes` after each of so many. */
+/** Cuts `bytes` into pieces of these sizes. */
 function* chopped(bytes: Uint8Array, sizes: readonly number[]): Generator<Uint8Array> {
   let at = 0;
   for (const size of sizes) {
@@ -90,7 +90,7 @@ test("a damaged stream brings frames that were sent, in order, until it is refus
       } catch (error) {
         expect(error).toBeInstanceOf(FrameError);
       }
-      // What lies before the damage at least, and nothing that nobody sent.
+      // At least the frames before the damage come, and none that nobody sent.
       let end = 0;
       const whole = sent.filter(({ payload }) => (end += FRAME_HEADER_BYTES + payload.length) <= at).length;
       expect(got.slice(0, whole)).toEqual(sent.slice(0, whole));
@@ -146,7 +146,7 @@ test("a reader stops when it is told to", () => {
 const KEY = new Uint8Array(32).fill(7);
 
 /**
- * What a reader with this key makes of a stream of sealed frames: their payloads, and whether it refused
+ * Reads a stream of sealed frames with a key; returns their payloads, and whether the reader refused
  * something.
  */
 function unsealed(stream: Uint8Array, key = KEY): { payloads: string[]; refused: boolean } {
@@ -231,7 +231,7 @@ const readers: (() => FrameReader)[] = [
     return reader;
   },
 ];
-// Bytes that look like headers get further than others.
+// Bytes that look like headers get further than other bytes.
 const headers = fc.tuple(
   fc.constantFrom(1, 2),
   fc.nat(4),

@@ -18,7 +18,10 @@ const SEALED = 2;
 const CHECKSUM_AT = 8;
 export const FRAME_HEADER_BYTES = CHECKSUM_AT + 4;
 export const SEALED_HEADER_BYTES = CHECKSUM_AT + FRAME_MAC_BYTES;
-/** A snapshot for a member that does not take pieces travels in one raft frame; nothing else comes near. */
+/**
+ * Limit of a raft frame. A snapshot for a member that does not take pieces travels in one; nothing else comes
+ * near.
+ */
 export const MAX_RAFT_FRAME_BYTES = 8 * 1024 * 1024;
 export const MAX_CHANNEL_FRAME_BYTES = 1024 * 1024;
 const MAX_HANDSHAKE_BYTES = 256;
@@ -32,14 +35,14 @@ export interface Frame {
   readonly payload: Uint8Array;
 }
 
-/** The stream is not ours, or damaged: nothing that follows on it can be trusted. */
+/** The stream is not of this protocol, or damaged: nothing that follows on it can be trusted. */
 export class FrameError extends Error {
   override readonly name = "FrameError";
 }
 
 /**
- * Largest payload of a kind and channel; null for what does not exist. A kind that a later version may send
- * is read, so that the connection can pass over it.
+ * Largest payload of a kind and channel; null for one that does not exist. A kind that a later version may
+ * send is read, so that the connection can pass over it.
  */
 export function maxPayloadBytes(kind: number, channel: number): number | null {
   if (kind === FrameKind.data) return channel === 0 ? MAX_RAFT_FRAME_BYTES : MAX_CHANNEL_FRAME_BYTES;
@@ -56,7 +59,8 @@ export function encodeFrame(kind: FrameKindCode, channel: number, payload: Uint8
 }
 
 /**
- * `mac`: of this direction. Sealed frames have to leave in the order in which they were sealed, all of them.
+ * Seals a frame. `mac`: key of this direction. All sealed frames have to leave, in the order in which they
+ * were sealed.
  */
 export function sealFrame(
   mac: FrameMac,
@@ -85,14 +89,14 @@ function withoutChecksum(
   return bytes;
 }
 
-/** `header` may go on behind its 12 bytes. */
+/** Computes the checksum of a plain frame; `header` may go on behind its 12 bytes. */
 function checksumOf(header: Uint8Array, payload: Uint8Array): number {
   return crc32c(payload, crc32c(header, 0, 0, 8));
 }
 
-/** Cuts a stream, however it was chopped, into frames. */
+/** Cuts a stream into frames, however it was chopped. */
 export class FrameReader {
-  /** Before the handshake is done, nothing else is read, and nothing large is allocated. */
+  /** Whether the handshake is not done: until then nothing else is read, and nothing large is allocated. */
   #handshakeOnly = true;
   #mac: FrameMac | null = null;
   #header = new Uint8Array(SEALED_HEADER_BYTES);
@@ -100,14 +104,13 @@ export class FrameReader {
   #payload: Uint8Array | null = null;
   #payloadBytes = 0;
 
-  /** A frame has begun and is not complete. */
+  /** Whether a frame has begun and is not complete. */
   get withinFrame(): boolean {
     return this.#headerBytes > 0;
   }
 
   /**
-   * The handshake is done, between two frames. `mac`: only frames that are sealed with it are read from now
-   * on.
+   * Ends the handshake, between two frames. `mac`: only frames that are sealed with it are read from now on.
    */
   open(mac: FrameMac | null): void {
     this.#handshakeOnly = false;
@@ -116,8 +119,8 @@ export class FrameReader {
 
   /**
    * Calls `onFrame` for every frame that `chunk` completes; the payload belongs to the receiver. Stops behind
-   * the frame for which it returns false. Returns how many bytes were taken: the next call goes on with the
-   * others. Throws FrameError.
+   * the frame for which `onFrame` returns false. Returns the number of bytes taken: the next call goes on
+   * with the others. Throws FrameError.
    */
   push(chunk: Uint8Array, onFrame: (frame: Frame) => boolean): number {
     let at = 0;
@@ -143,7 +146,8 @@ export class FrameReader {
   }
 
   /**
-   * Its messages name no number that the other side chooses: they are logged, and limited by what they say.
+   * Its error messages name no number that the other side chooses, because the log limits lines by their
+   * text.
    */
   #checkedLength(): number {
     const [version, kind, channel, reserved] = this.#header;

@@ -14,7 +14,7 @@ function nonce(): Uint8Array {
   return new Uint8Array(randomBytes(NONCE_BYTES));
 }
 
-/** Plays both sides until one is done; returns what each ended with. */
+/** Plays both sides until one is done; returns the result of each. */
 function meet(dialing: Credentials, accepting: Credentials, target = accepting.id) {
   const dialer = new Dialer(dialing, target, nonce());
   const acceptor = new Acceptor(accepting, (id) => id <= 3 ? null : { code: Refusal.unknownMember }, nonce());
@@ -32,7 +32,7 @@ function meet(dialing: Credentials, accepting: Credentials, target = accepting.i
   return { atAcceptor, atDialer, seen };
 }
 
-/** Dials again with the older version, as links do; returns what was offered, and how it ended. */
+/** Dials again with the older version, as links do; returns the offered versions and the result. */
 function negotiate(dialing: [number, number], accepting: [number, number]) {
   const range = ([oldest, newest]: [number, number]) => ({ versions: { oldest, newest } });
   const offered: number[] = [];
@@ -143,16 +143,14 @@ const DOWNGRADED = "an older version of the protocol than both sides speak";
 
 test("nobody in between can make two members speak an older version than the newest of both", () => {
   const both = { versions: { oldest: 2, newest: 4 } };
-  // What a dialer offers that was told, by whoever stands in between, that the other one speaks nothing
-  // newer.
+  // A dialer offers this after an attacker in between has told it that the other side speaks nothing newer.
   const dialer = new Dialer(member(1, both), 2, nonce(), 3);
   const acceptor = new Acceptor(member(2, both), () => null, nonce());
   expect(acceptor.step(dialer.hello)).toMatchObject({
     kind: "refuse",
     text: expect.stringContaining(DOWNGRADED),
   });
-  // The same, when the hello is changed so that the acceptor believes in an older dialer: the challenge
-  // tells.
+  // The attacker changes the hello, so that the acceptor believes in an older dialer: the challenge shows it.
   const older = dialer.hello.slice();
   older[9] = 3;
   const misled = new Acceptor(member(2, both), () => null, nonce());
@@ -162,7 +160,7 @@ test("nobody in between can make two members speak an older version than the new
     kind: "refuse",
     text: expect.stringContaining(DOWNGRADED),
   });
-  // And when the challenge is changed as well, no proof fits: it covers what each side has said and heard.
+  // When the challenge is changed as well, no proof fits: it covers what each side has said and heard.
   const changed = challenge.reply!.slice();
   changed[4] = 3;
   const blind = new Dialer(member(1, both), 2, nonce(), 3);

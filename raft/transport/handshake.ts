@@ -1,30 +1,30 @@
 /**
- * How two members find out that they belong together, before anything else is said. Pure but for the hash
- * functions.
+ * The handshake by which two members find out that they belong together, before anything else is sent. Pure
+ * but for the hash functions.
  *
  *   dialer    hello:     magic, version, versions it speaks, password used?, cluster, from, to, nonce
  *   acceptor  challenge: versions it speaks, nonce    or a refusal, for its version with those that are spoken here
  *   dialer    proof:     HMAC(key, "dialer"   + hello + challenge)
  *   acceptor  accept:    HMAC(key, "acceptor" + hello + challenge)   or a refusal
  *
- * The MACs cover both nonces, both ids, the cluster and the role, so that none can be replayed or reflected;
- * the dialer proves first, so that a stranger who knows no password gets nothing to guess it from. Without a
+ * The MACs cover both nonces, both ids, the cluster and the role, so that none can be replayed or reflected.
+ * The dialer proves first, so that a stranger without the password gets nothing to guess it from. Without a
  * password the MACs are empty: then only an address that nobody else can reach protects (loopback), or TLS
  * underneath.
  *
  * With a password every frame that follows is sealed (frame.ts). The keys, one for each direction, are made
- * of the same secret, the hello and the challenge: each connection has its own, since each side has drawn a
- * nonce for it. So a frame is worth nothing in the other direction, and nothing on another connection.
+ * of the same secret, the hello and the challenge. Each connection has its own keys, since each side has
+ * drawn a nonce for it. So a frame is invalid in the other direction, and on another connection.
  *
- * The version is the dialer's offer and holds for the conversation. It begins with the newest it speaks;
- * refused by one that speaks older ones, it dials again with the newest of those that it speaks as well.
- * Nobody has proved anything by then, so a refusal may come from somebody in between. Therefore each side
- * says which versions it speaks, and each refuses a conversation in an older version than the newest that
- * both speak. The MACs cover what was said: an older version can not be forced upon two members that share a
- * newer one. Version 1, whose frames were not sealed, is not spoken at all.
+ * The version is the dialer's offer and holds for the conversation. The dialer begins with the newest it
+ * speaks. When a side that speaks older versions refuses it, the dialer dials again with the newest of those
+ * that it speaks as well. Nobody has proved anything by then, so a refusal may come from an attacker in
+ * between. Therefore each side says which versions it speaks, and each refuses a conversation in an older
+ * version than the newest that both speak. The MACs cover these ranges: an older version cannot be forced
+ * upon two members that share a newer one. Version 1, whose frames were not sealed, is not spoken at all.
  *
- * A visitor, which looks for the cluster and does not know its id yet, says NONE for both ids, and in the
- * cluster's place a number that follows from what the operator calls the cluster (visitIdOf); its key is made
+ * A visitor looks for the cluster and does not know its id yet. It sends NONE for both ids, and in the
+ * cluster's place a number that follows from the operator's name for the cluster (visitIdOf); its key is made
  * with that number.
  */
 import { createHmac, pbkdf2Sync, timingSafeEqual } from "node:crypto";
@@ -32,14 +32,17 @@ import { ByteReader, ByteWriter, DecodeError } from "../core/bytes.ts";
 import { type NodeId, NONE } from "../core/types.ts";
 
 const MAGIC = 0x52414654; // "RAFT"
-/** What a program speaks that names no versions with its refusal. */
+/** Version of a program that names no versions with its refusal. */
 const FIRST_VERSION = 1;
-/** The first one whose frames are sealed. */
+/** First version whose frames are sealed. */
 const SEALED_VERSION = 2;
 const NONCE_BYTES = 32;
 const MAC_BYTES = 32;
 const CHALLENGE_BYTES = 1 + 4 + NONCE_BYTES;
-/** Makes guessing a weak password from a recorded handshake slow; costs each start some 20 ms. */
+/**
+ * Iterations that make guessing a weak password from a recorded handshake slow; they cost each start some 20
+ * ms.
+ */
 const KEY_ITERATIONS = 50_000;
 
 const OK = 0;
@@ -63,9 +66,9 @@ export interface VersionRange {
 }
 
 /**
- * What this program speaks. With a new version, the one before it stays for at least one release: members are
- * upgraded one after another, and must understand each other meanwhile. The exception is version 1: whoever
- * spoke it as well could be made to speak it, with any password, by somebody in between.
+ * Versions that this program speaks. With a new version, the one before it stays for at least one release:
+ * members are upgraded one after another, and must understand each other meanwhile. The exception is version
+ * 1: an attacker in between could make a program that speaks it as well use it, with any password.
  */
 export const VERSIONS: VersionRange = { oldest: SEALED_VERSION, newest: SEALED_VERSION };
 
@@ -77,7 +80,7 @@ const REFUSAL_TEXTS: Readonly<Record<number, string>> = {
   [Refusal.sameMember]: "same member twice: another process claims to be this one",
   [Refusal.password]: "wrong password",
   [Refusal.downgrade]:
-    "an older version of the protocol than both sides speak: somebody in between may have changed the offer",
+    "an older version of the protocol than both sides speak: an attacker in between may have changed the offer",
   [Refusal.certificate]: "the certificate that was shown is not the one of the member that was named",
 };
 
@@ -85,19 +88,19 @@ export function refusalText(code: number): string {
   return REFUSAL_TEXTS[code] ?? `refusal ${code}`;
 }
 
-/** Who we are to the others. `key` is null without a password. */
+/** A node's identity to the others. `key` is null without a password. */
 export interface Credentials {
   readonly id: NodeId;
   readonly clusterId: number;
   readonly key: Uint8Array | null;
-  /** What visitors say and prove; null: none are let in. @default null */
+  /** Credentials of visitors; null: none are let in. @default null */
   readonly visits?: VisitCredentials | null;
   /** @default VERSIONS */
   readonly versions?: VersionRange;
 }
 
 export interface VisitCredentials {
-  /** See visitIdOf. */
+  /** Id that visitors use, see visitIdOf. */
   readonly id: number;
   readonly key: Uint8Array | null;
 }
@@ -116,7 +119,7 @@ function macOf(key: Uint8Array | null, role: Role, hello: Uint8Array, challenge:
   return key ? hmac(key, `raft ${role} `, hello, challenge) : new Uint8Array(0);
 }
 
-/** Of the frames that each side sends; null without a password: they are not sealed. */
+/** Keys of the frames that each side sends; null without a password: they are not sealed. */
 export interface SessionKeys {
   readonly dialer: Uint8Array;
   readonly acceptor: Uint8Array;
@@ -136,7 +139,7 @@ function macHolds(expected: Uint8Array, got: Uint8Array): boolean {
   return expected.length === got.length && timingSafeEqual(expected, got);
 }
 
-/** What to do after a handshake message: `reply` is sent in any case. */
+/** Next step after a handshake message; `reply` is sent in any case. */
 export type Step =
   | { readonly kind: "continue"; readonly reply: Uint8Array }
   | {
@@ -148,12 +151,12 @@ export type Step =
   | { readonly kind: "refuse"; readonly text: string; readonly reply: Uint8Array | null };
 
 /**
- * The side that connects. `nonce`: 32 bytes nobody can foresee. `version`: what it offers, by default the
- * newest.
+ * The side that connects. `nonce`: 32 bytes that nobody can foresee. `version`: the offered version, by
+ * default the newest.
  */
 export class Dialer {
   readonly hello: Uint8Array;
-  /** Once refused: the version that would have been taken, and is to be offered next; null: there is none. */
+  /** After a refusal: the version that would have been taken, and is offered next; null: there is none. */
   olderVersion: number | null = null;
   #own: Credentials;
   #peer: NodeId;
@@ -193,7 +196,8 @@ export class Dialer {
       return { kind: "continue", reply: macOf(key, "dialer", this.hello, message) };
     }
     const expected = macOf(key, "acceptor", this.hello, this.#challenge);
-    // It has accepted our proof but has none of its own: not a member but somebody in between.
+    // The other side has accepted this node's proof but has none of its own: it is no member but an attacker
+    // in between.
     if (!macHolds(expected, message.subarray(1))) {
       return { kind: "refuse", text: "wrong password", reply: null };
     }
@@ -205,7 +209,7 @@ export class Dialer {
     const own = this.#own.versions ?? VERSIONS;
     const theirs = decodeVersions(message);
     const common = newestOfBoth(own, theirs);
-    // Only ever downwards, so that it ends.
+    // Versions only go down, so the dialing ends.
     if (common >= own.oldest && common < this.#version) this.olderVersion = common;
     const text = `${refusalText(Refusal.version)}: it speaks ${describe(theirs)}, this member ${
       describe(own)
@@ -214,14 +218,14 @@ export class Dialer {
   }
 }
 
-/** Why a member is not let in. */
+/** Objection to a member that is not let in. */
 export interface Objection {
   readonly code: RefusalCode;
-  /** For people on this side; the other side learns the code. @default that of the code */
+  /** Text for people on this side; the other side learns the code. @default the text of the code */
   readonly text?: string;
 }
 
-/** The side that is connected to. `objection`: to this member at the other end; null: there is none. */
+/** The side that accepts. `objection`: to this member at the other end; null: there is none. */
 export class Acceptor {
   #own: Credentials;
   #objection: (id: NodeId) => Objection | null;
@@ -284,7 +288,7 @@ function refuse(code: RefusalCode, text = refusalText(code)): Step {
   return { kind: "refuse", text, reply: new Uint8Array([code]) };
 }
 
-/** Code, oldest, newest: members that know of no ranges read the code alone. */
+/** Refuses a version: code, oldest, newest. Members that know of no ranges read the code alone. */
 function refuseVersion(offered: number, spoken: VersionRange): Step {
   const writer = new ByteWriter(5);
   writer.u8(Refusal.version);
@@ -314,7 +318,7 @@ function newestOfBoth(one: VersionRange, other: VersionRange): number {
   return Math.min(one.newest, other.newest);
 }
 
-/** The versions of the acceptor; null for what is no challenge. */
+/** Versions of the acceptor; null when the message is no challenge. */
 function decodeChallenge(message: Uint8Array): VersionRange | null {
   return message.length === CHALLENGE_BYTES ? readVersions(new ByteReader(message.subarray(1))) : null;
 }
@@ -323,12 +327,12 @@ function describe({ oldest, newest }: VersionRange): string {
   return oldest === newest ? String(newest) : `${oldest} to ${newest}`;
 }
 
-/** A number: the version that it offers, which is not spoken here. */
+/** Decodes a hello. A number: the version that it offers, which is not spoken here. */
 function decodeHello(bytes: Uint8Array, { oldest, newest }: VersionRange) {
   try {
     const reader = new ByteReader(bytes);
     if (reader.u32() !== MAGIC) return null;
-    // What follows in another version may be anything.
+    // In another version, anything may follow.
     const version = reader.u16();
     if (version < oldest || version > newest) return version;
     const hello = {

@@ -1,12 +1,12 @@
 /** Addresses "host:port", "[ipv6]:port", ":port" and "*:port". Pure; names are not looked up. */
 
 export interface HostPort {
-  /** null: all interfaces. */
+  /** Host; null: all interfaces. */
   readonly host: string | null;
   readonly port: number;
 }
 
-/** null when it is no address. */
+/** Reads an address; null when the text is none. */
 export function readHostPort(text: string): HostPort | null {
   const match = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
@@ -15,7 +15,7 @@ export function readHostPort(text: string): HostPort | null {
   return { host: host === "" || host === "*" ? null : host, port };
 }
 
-/** For addresses of this process's own configuration only: throws TypeError when it is no address. */
+/** Reads an address of this process's own configuration; throws TypeError when the text is none. */
 export function parseHostPort(text: string): HostPort {
   const parsed = readHostPort(text);
   if (parsed === null) throw new TypeError(`not an address of the form host:port: "${text}"`);

@@ -4,7 +4,7 @@ import { LoopShare } from "./loop_share.ts";
 function made() {
   const time = { nowMs: 0 };
   const share = new LoopShare(() => time.nowMs);
-  /** Frames of `ms` each, until the stretch is over. */
+  /** Reads frames of `ms` each, until the stretch is over. */
   const frames = (ms: number) => {
     share.begin();
     for (let count = 1; count < 10_000; count++) {
@@ -28,7 +28,7 @@ test("all connections of a peer spend one share, and all of them wait until it h
   share.begin();
   time.nowMs += 4;
   expect(share.spend()).toBe(false);
-  // Another connection, in the same turn of the loop.
+  // This is another connection, in the same turn of the loop.
   expect(frames(1)).toBe(1);
   const first = rested();
   expect(share.resting).toBe(true);
@@ -59,7 +59,7 @@ test("frames of no use end the stretch, and are rested for as if they had come a
     expect(large.spend()).toBe(true);
     large.rest(() => {});
     expect(delays()).toEqual([64.25]);
-    // Small ones together.
+    // Small frames add up.
     const small = made().share;
     let count = 0;
     for (small.begin(); !small.spend();) {
@@ -67,7 +67,7 @@ test("frames of no use end the stretch, and are rested for as if they had come a
       count++;
     }
     expect(count).toBe(4);
-    // Not for so long that the connection is given up.
+    // The rest is never so long that the connection is given up.
     for (let i = 0; i < 100; i++) small.wasted(8 * 1024 * 1024);
     small.rest(() => {});
     expect(delays()).toEqual([64.25, 1000]);

@@ -11,7 +11,7 @@ export class MemoryNetwork {
   #delayMs: number;
   #handlers = new Map<NodeId, TransportHandlers>();
   #cut = new Set<string>();
-  /** What each transport was told last. */
+  /** Peers that each transport was told last. */
   readonly peers = new Map<NodeId, readonly TransportPeer[]>();
 
   constructor(clock: Clock, delayMs = 1) {

@@ -1,11 +1,11 @@
 /**
- * Everything between us and one other member: dialing with backoff, the connections there are, which one is
- * used.
+ * Link between this node and one other member: dialing with backoff, the open connections, and the choice of
+ * the one that is used.
  */
 import { randomBytes } from "node:crypto";
 import { canBeDialed } from "../node/ids.ts";
 import type { Clock, Timer, TransportPeer } from "../node/ports.ts";
-import { Connection } from "./connection.ts";
+import { PeerConnection } from "./connection.ts";
 import { FrameKind, maxPayloadBytes } from "./frame.ts";
 import { type Credentials, Dialer, NONCE_BYTES, Refusal, refusalText } from "./handshake.ts";
 import { readHostPort } from "./host_port.ts";
@@ -15,7 +15,7 @@ import type { SocketLayer } from "./socket_layer.ts";
 
 const FIRST_RETRY_MS = 50;
 const LAST_RETRY_MS = 1000;
-/** A connection that lived for less is a failure, and the next try waits longer. */
+/** Least life of a connection; a shorter one is a failure, and the next try waits longer. */
 const STABLE_MS = 1000;
 
 export interface PeerLinkOptions {
@@ -27,28 +27,28 @@ export interface PeerLinkOptions {
   readonly layer: SocketLayer;
   readonly resolve: (host: string) => Promise<string>;
   readonly silenceMs: number;
-  /** As of a connection. */
+  /** Called for a frame, as on a connection. */
   readonly onFrame: (channel: number, payload: Uint8Array) => unknown;
   readonly onPeer: (connected: boolean) => void;
-  /** Whoever answers at its address belongs to another cluster. */
+  /** Called when a node of another cluster answers at the member's address. */
   readonly onOtherCluster: () => void;
 }
 
 export class PeerLink {
-  /** What comes from this member, however many connections it has. */
+  /** Share of the event loop of this member, however many connections it has. */
   readonly #share: LoopShare;
   #options: PeerLinkOptions;
-  /** Open connections, by who dialed. */
-  #dialed: Connection | null = null;
-  #accepted: Connection | null = null;
-  /** The dial under way: name lookup, connecting or handshake. */
-  #dialing: { connection: Connection | null } | null = null;
+  /** Open connections, by the side that dialed. */
+  #dialed: PeerConnection | null = null;
+  #accepted: PeerConnection | null = null;
+  /** Pending dial: name lookup, connecting or handshake. */
+  #dialing: { connection: PeerConnection | null } | null = null;
   #retry: Timer | null = null;
   #retryMs = FIRST_RETRY_MS;
   #ended = false;
-  /** Address that its name had at the last dial. */
+  /** Address of the member's name at the last dial. */
   #ip: string | null = null;
-  /** False: it is no member any more, or has no address. Not dialed, but heard when it dials. */
+  /** False: the member was removed, or has no address. It is not dialed, but heard when it dials. */
   #sought: boolean;
 
   constructor(options: PeerLinkOptions) {
@@ -65,7 +65,7 @@ export class PeerLink {
     return this.#options.peer.addr;
   }
 
-  /** Whether connections from this address may be its own. */
+  /** Whether connections from this address may be the member's own. */
   isAt(ip: string): boolean {
     return this.#ip === ip || readHostPort(this.addr)?.host === ip;
   }
@@ -74,11 +74,11 @@ export class PeerLink {
     return this.#dialed !== null || this.#accepted !== null;
   }
 
-  /** Connections there are stay; the other side ends them when it knows. */
+  /** Stops dialing. Open connections stay; the other side ends them when it knows. */
   stopSeeking(): void {
     this.#sought = false;
     this.#retry?.cancel();
-    this.#dialing?.connection?.close("not sought any more");
+    this.#dialing?.connection?.close("not dialed any more");
   }
 
   end(): void {
@@ -99,19 +99,19 @@ export class PeerLink {
     return this.#preferred?.send(channel, payload) ?? false;
   }
 
-  /** A connection that the peer dialed has proved itself. */
-  accepted(connection: Connection): void {
+  /** Takes a connection that the peer dialed and that has proved itself. */
+  accepted(connection: PeerConnection): void {
     connection.shareWith(this.#share);
     const old = this.#accepted;
     this.#accepted = null;
     old?.close("replaced by a newer connection");
-    // Most likely another process: whoever keeps state for each connection must begin anew.
+    // The peer is most likely another process: code that keeps state for each connection must begin anew.
     if (old && !this.#dialed) this.#options.onPeer(false);
     this.#opened(() => (this.#accepted = connection));
   }
 
-  /** An open connection has ended. */
-  lost(connection: Connection, reason: string): void {
+  /** Notes that an open connection has ended. */
+  lost(connection: PeerConnection, reason: string): void {
     if (connection === this.#dialed) this.#dialed = null;
     else if (connection === this.#accepted) this.#accepted = null;
     else return;
@@ -127,8 +127,8 @@ export class PeerLink {
     this.#dialing?.connection?.watch(lateMs);
     this.#dialed?.watch(lateMs);
     this.#accepted?.watch(lateMs);
-    // Both dialed at once: one is enough. By now nobody sends on the other one any more, so that nothing gets
-    // lost.
+    // Both sides dialed at once: one connection is enough. By now neither side sends on the other one, so
+    // nothing gets lost.
     const surplus = this.#accepted && !this.#weAreLower ? this.#dialed : null;
     if (surplus && this.#options.clock.now() - surplus.sinceMs > STABLE_MS) {
       surplus.close("a surplus connection");
@@ -139,7 +139,7 @@ export class PeerLink {
     return this.#options.own.id < this.#options.peer.id;
   }
 
-  get #preferred(): Connection | null {
+  get #preferred(): PeerConnection | null {
     return this.#weAreLower ? this.#dialed ?? this.#accepted : this.#accepted ?? this.#dialed;
   }
 
@@ -162,17 +162,19 @@ export class PeerLink {
     if (this.#ended || this.#dialing || !this.#sought) return;
     const address = readHostPort(this.#options.peer.addr);
     if (address === null) return this.#giveUp();
-    const attempt: { connection: Connection | null } = { connection: null };
+    const attempt: { connection: PeerConnection | null } = { connection: null };
     this.#dialing = attempt;
     const { host, port } = address;
-    // Looked up anew each time: addresses behind a name may change.
+    // The name is looked up anew each time: its address may change.
     this.#options.resolve(host ?? "localhost").then(
       (ip) => this.#connect(attempt, ip, port),
       (error) => this.#failed(attempt, `${host} cannot be resolved: ${String(error?.message ?? error)}`),
     );
   }
 
-  /** Its record is of another program, or damaged: it is still heard when it dials. */
+  /**
+   * Stops dialing a member whose record is of another program, or damaged: it is still heard when it dials.
+   */
   #giveUp(): void {
     this.#sought = false;
     const text = `${
@@ -181,9 +183,9 @@ export class PeerLink {
     this.#options.log.add("error", "raft_peer_unreachable", text);
   }
 
-  /** `version`: to offer; null: the newest. */
+  /** Dials the member. `version`: the version to offer; null: the newest. */
   #connect(
-    attempt: { connection: Connection | null },
+    attempt: { connection: PeerConnection | null },
     ip: string,
     port: number,
     version: number | null = null,
@@ -198,7 +200,7 @@ export class PeerLink {
       if (flaw === null) connection.sendHello(dialer.hello);
       else connection.close(flaw);
     });
-    const connection: Connection = new Connection(socket, dialer, {
+    const connection: PeerConnection = new PeerConnection(socket, dialer, {
       onOpen: () => {
         this.#dialing = null;
         this.#opened(() => (this.#dialed = connection));
@@ -216,7 +218,7 @@ export class PeerLink {
     attempt.connection = connection;
   }
 
-  #failed(attempt: { connection: Connection | null }, reason: string): void {
+  #failed(attempt: { connection: PeerConnection | null }, reason: string): void {
     if (this.#dialing !== attempt) return;
     this.#dialing = null;
     if (this.#ended || this.#accepted || !this.#sought) return;

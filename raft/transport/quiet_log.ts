@@ -1,17 +1,17 @@
 /**
  * Log lines about strangers and lost peers: a port scanner must not fill a disk. An equal line comes at most
- * once a minute, and of an event at most so many lines a minute, however their texts vary.
+ * once a minute, and an event at most MAX_LINES times a minute, however its texts vary.
  */
 import type { LogLevel, LogSink } from "../node/raft_options.ts";
 
 const REPEAT_AFTER_MS = 60_000;
 const MAX_LINES = 20;
-/** Nothing that comes from outside makes a line longer, or two of one. */
+/** Longest line. Nothing from outside makes a line longer, or splits it. */
 const MAX_LENGTH = 600;
 
 interface Budget {
   beganMs: number;
-  /** Those that were written in this minute, and how often each was left out since. */
+  /** Lines written in this minute, and how often each was left out since. */
   written: Map<string, number>;
   suppressed: number;
 }
@@ -19,7 +19,7 @@ interface Budget {
 export class QuietLog {
   #sink: LogSink;
   #now: () => number;
-  /** Events are few, and constants of this program. */
+  /** Budget of each event. Events are few, and constants of this program. */
   #budgets = new Map<string, Budget>();
 
   constructor(sink: LogSink, now: () => number) {
@@ -48,7 +48,7 @@ export class QuietLog {
   }
 }
 
-/** What the minute before did not say. */
+/** Says what was left out in the minute before. */
 function leftOut(budget: Budget | undefined, line: string): string {
   if (!budget) return "";
   const same = budget.written.get(line) ?? 0;

@@ -1,7 +1,6 @@
 /**
- * What a peer of protocol version 2 sends, as it was recorded: bytes that members of earlier releases still
- * send and expect. A change that breaks these breaks upgrading one member after another; make a new version
- * instead.
+ * Recorded messages of a peer of protocol version 2: members of earlier releases still send and expect these
+ * bytes. A change that breaks them breaks upgrading one member after another; make a new version instead.
  */
 import { expect, test } from "bun:test";
 import { decodeMessage, encodeMessage, isTermless, makeMessage, numberContext } from "../core/message.ts";
@@ -74,12 +73,12 @@ const RECORDED = {
   admission: "010000000000001267000000000000004d01",
   command: "0100000000000000010000000000000002000000000000000300000000000000017b2276223a317d",
   frame: "0100030003000000a033c448090807",
-  /** The first two of a dialer. */
+  /** First two sealed frames of a dialer. */
   sealed: "0200030003000000fd30182428c5074ceac21367da0eaaba090807",
   sealedPing: "020100000000000052e21742f25ceee56551f8b524db2894",
 };
 
-/** What each type of message begins with: its number, and whether it says no. */
+/** First bytes of each type of message: its number, and whether it rejects. */
 const BEGINNINGS: Readonly<Record<Exclude<MessageType, "append" | "snapshot">, string>> = {
   preVote: "0100",
   preVoteResponse: "0201",
@@ -94,16 +93,16 @@ const BEGINNINGS: Readonly<Record<Exclude<MessageType, "append" | "snapshot">, s
   readIndex: "0d00",
   readIndexResponse: "0e01",
 };
-/** From 1 to 2 in term 5: log term 4, index 9, commit 8, hint 3, context 6. */
+/** Message from 1 to 2 in term 5: log term 4, index 9, commit 8, hint 3, context 6. */
 const WITH_TERM =
   "0000000000000001000000000000000200000000000000050000000000000004000000000000000900000000000000080000000000" +
   "0000030008000000000000000600000000";
-/** The same outside of any term. */
+/** The same message outside any term. */
 const TERMLESS = WITH_TERM.replace("0000000000000005", "0000000000000000");
-/** One entry of nine bytes more: term 0, index 0. */
+/** The same message with one entry of nine bytes: term 0, index 0. */
 const PROPOSED = TERMLESS.slice(0, -8) + "0000000100000000000000000000000000000000000000000109";
 
-/** Of dialers that 2 does not let in: what is changed in the recorded hello, and the byte that answers. */
+/** Dialers that 2 does not let in: the change of the recorded hello, and the byte that answers. */
 const REFUSED = [
   [
     "another version of the protocol",
@@ -165,7 +164,7 @@ test("recorded messages mean what they meant, and are still sent alike", () => {
   expect(decodeEnvelope(bytesOf(RECORDED.command))).toEqual(COMMAND);
   expect(hex(encodeMessage(APPEND))).toBe(RECORDED.append);
   expect(hex(encodeMessage(SNAPSHOT))).toBe(RECORDED.snapshot);
-  // A later hello says more, behind what earlier members read of it.
+  // A later hello holds more, behind what earlier members read.
   expect(hex(encodeAdmission(CLUSTER, HELLO))).toBe(`${RECORDED.admission}000100`);
   expect(hex(encodeEnvelope(COMMAND))).toBe(RECORDED.command);
 });
@@ -181,7 +180,7 @@ test("recorded refusals are given for the recorded reasons, and understood", () 
       ACCEPTOR_NONCE,
     );
     const step = acceptor.step(bytesOf(hello));
-    // Behind the code for the version, those that are spoken here; members of version 1 do not read them.
+    // The spoken versions stand behind the code for the version; members of version 1 do not read them.
     expect([why, step.kind, hex(step.reply!)])
       .toEqual([why, "refuse", code === "01" ? "0100020002" : code]);
     expect(refusalText(bytesOf(code)[0]!)).toContain(why);

@@ -9,7 +9,7 @@ import { Visitor, type VisitOutcome } from "./visit.ts";
 
 const AUTHORITY = new Authority("ca");
 const OTHER_AUTHORITY = new Authority("other");
-/** Each member has an address of its own, so that certificates can tell them apart. */
+/** Each member has an address of its own, so that certificates can distinguish them. */
 const hostOf = (id: number) => `127.0.0.${id}`;
 const filesOf = (id: number) => AUTHORITY.issue({ commonName: `n${id}`, names: [hostOf(id)] });
 
@@ -19,7 +19,7 @@ afterEach(() => {
   for (const transport of open.splice(0)) transport.close();
 });
 
-/** One of two members; its layer decides what it shows of itself. */
+/** Makes one of two members; its layer decides which certificate it shows. */
 function side(
   id: number,
   ports: readonly number[],
@@ -93,7 +93,10 @@ for (const [what, layer] of STRANGERS) {
   });
 }
 
-/** Of the right authority; not the member 2, whose id it claims and at whose address it listens. */
+/**
+ * Certificates of the right authority, but not of member 2, whose id the node claims and at whose address it
+ * listens.
+ */
 const OTHERS: [string, TlsFiles][] = [
   ["another member's certificate", filesOf(3)],
   ["a REST client's certificate", AUTHORITY.issue({ commonName: "prometheus" })],
@@ -144,7 +147,7 @@ test("a visitor is told by its certificate whose place it may take, and sees tha
   );
   const client = AUTHORITY.issue({ names: [hostOf(3)], usages: ["clientAuth"] });
   expect(answered(await ask(client, visited, `${hostOf(3)}:7000`))).toContain("extended key usage");
-  // By another name it is not the node that was meant.
+  // Under another name it is not the intended node.
   const mistaken = answered(await ask(filesOf(3), `localhost:${port}`, `${hostOf(3)}:7000`));
   expect(mistaken).toContain(`is not the one of the member at localhost:${port}`);
 });
@@ -153,7 +156,7 @@ test("certificates are replaced for new connections", async () => {
   const layer = tlsLayer(STRANGER);
   const [a, b] = await meet(tlsLayer(filesOf(1)), layer);
   await until("refused", () => said(a, "raft_refused"));
-  // Half of a pair was renewed: what is in force stays.
+  // Half of a pair was renewed: the pair in force stays.
   expect(() => layer.replace({ ...filesOf(2), key: STRANGER.key })).toThrow();
   layer.replace(filesOf(2));
   await until("connected", () => a.state.connected && b.state.connected);
@@ -168,12 +171,12 @@ for (const [name, layerOf] of BOTH) {
   test(`${name}: whoever begins no handshake, or stops in it, is put out, and members come in meanwhile`, async () => {
     const ports = [await freePort(), await freePort()];
     const a = side(1, ports, layerOf(1), { silenceMs: 1500 });
-    // Of a TLS record, or of a frame.
+    // Beginning of a TLS record, or of a frame.
     const beginning = name === "TLS" ? [22, 3, 1] : [1, 2, 0];
     const idle: { closed: boolean }[] = [];
     while (idle.length < 1000) {
-      // As many as the kernel keeps ready: what it does not answer comes again only after a second, and then
-      // after two.
+      // The kernel keeps this many ready: a connection that it does not answer comes again only after a
+      // second, and then after two.
       if (idle.length % 50 === 0) await Bun.sleep(5);
       const state = { closed: false };
       idle.push(state);
@@ -194,7 +197,7 @@ for (const [name, layerOf] of BOTH) {
     await until("connected", () => a.state.connected && b.state.connected);
     await until("put out", () => left() === 0);
     expect(a.state.connected).toBe(true);
-    // What it says of a thousand are a few lines.
+    // A thousand refusals make a few lines.
     expect(a.state.logged.filter((line) => line.startsWith("raft_refused")).length).toBeLessThan(5);
   });
 }
@@ -232,8 +235,8 @@ test("a loop that is busy finds at most some 64 new connections when it comes to
     onRefused: () => {},
   });
   await until("listening", () => port > 0);
-  // Blocks this loop while another process knocks; what finds no room is not connected before the process
-  // ends.
+  // This loop is blocked while another process knocks; connections without room are not made before that
+  // process ends.
   const knock =
     `const up = []; for (let i = 0; i < 300; i++) Bun.connect({ hostname: "127.0.0.1", port: ${port},
     socket: { open: (socket) => up.push(socket), data() {} } }).catch(() => {});

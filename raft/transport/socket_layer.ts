@@ -1,13 +1,13 @@
 /**
- * What lies under the frames: plain TCP, or mutual TLS. The only file of the transport that opens sockets and
- * asks for names.
+ * The layer under the frames: plain TCP, or mutual TLS. This is the only file of the transport that opens
+ * sockets and looks up names.
  */
 import * as net from "node:net";
 import * as tls from "node:tls";
 import { libc } from "../storage/libc.ts";
 import { certificateFlaw } from "./certificate.ts";
 
-/** Connections that the kernel keeps ready: see `shortenBacklog`. */
+/** Number of connections that the kernel keeps ready: see `shortenBacklog`. */
 const BACKLOG = 64;
 
 export interface Listener {
@@ -16,7 +16,7 @@ export interface Listener {
 }
 
 export interface SocketLayer {
-  /** `onListening` or `onError` is called once. `host` null: all interfaces. */
+  /** Listens. `onListening` or `onError` is called once. `host` null: all interfaces. */
   listen(
     host: string | null,
     port: number,
@@ -24,21 +24,24 @@ export interface SocketLayer {
       onListening(listener: Listener): void;
       onError(error: NodeJS.ErrnoException): void;
       /**
-       * Somebody has connected and has shown nothing yet. False: the socket was closed, and nothing more
-       * comes of it.
+       * Called when a stranger has connected and shown nothing yet. False: the socket was closed, and nothing
+       * more comes of it.
        */
       onKnock(socket: net.Socket): boolean;
-      /** After `onKnock`, with the same socket: it can be read from and written to. */
+      /** Called after `onKnock`, with the same socket: it can be read from and written to. */
       onSocket(socket: net.Socket): void;
-      /** Instead of `onSocket`: turned away before any frame. */
+      /** Called instead of `onSocket` when the stranger is turned away before any frame. */
       onRefused(socket: net.Socket, reason: string): void;
     },
   ): Listener;
-  /** `ip` is an address, no name. `onReady`: connected, and can be written to. */
+  /**
+   * Connects to `ip`, which is an address and no name. `onReady`: the socket is connected, and can be written
+   * to.
+   */
   connect(ip: string, port: number, onReady: () => void): net.Socket;
   /**
    * Whether the other end may be the member at `addr` ("": any member). Null: yes, as far as this layer
-   * knows; otherwise, for people, why not.
+   * knows; otherwise says, for people, why not.
    */
   flaw(socket: net.Socket, addr: string): string | null;
 }
@@ -76,21 +79,21 @@ function listenWith(
 }
 
 /**
- * The runtime has the kernel keep 512 connections ready, whatever it is told, and accepts all of them in one
- * turn of the event loop: some 45 us of processor time each, 23 ms in all, and several times that where cores
- * are scarce; this loop renews the lease. A second listen(2) on the same socket sets another number: 64 cost
- * 3 ms. What finds no room gets no answer from the kernel, and whoever dials tries again: so do members,
- * which dial rarely.
+ * Makes the kernel keep fewer connections ready. The runtime asks for 512, whatever it is told, and accepts
+ * all of them in one turn of the event loop that renews the lease: some 45 µs of processor time each, 23 ms
+ * in all, and several times that where cores are scarce. A second listen(2) on the same socket sets another
+ * number: 64 cost 3 ms. The kernel does not answer a connection without room, and the dialer tries again: so
+ * do members, which dial rarely.
  */
 function shortenBacklog(server: net.Server): void {
   const { _handle } = server as net.Server & { readonly _handle?: { readonly fd?: number } };
   const fd = _handle?.fd ?? -1;
-  // A runtime that hides the descriptor keeps its own number: worse under a flood, and no reason not to
+  // A runtime that hides the descriptor keeps its own number: worse under a flood, but no reason not to
   // start.
   if (fd >= 0) libc().listen(fd, BACKLOG);
 }
 
-/** PEM texts. */
+/** Certificates and keys, as PEM texts. */
 export interface TlsFiles {
   readonly cert: string;
   readonly key: string;
@@ -100,16 +103,16 @@ export interface TlsFiles {
 /** Mutual TLS whose certificates can be renewed while it runs; see `tlsLayer`. */
 export interface TlsLayer extends SocketLayer {
   /**
-   * New certificates, for connections from now on. Throws when they cannot be used, as half of a renewed
-   * pair: nothing changes then.
+   * Takes new certificates, for connections from now on. Throws when they cannot be used, such as half of a
+   * renewed pair; then nothing changes.
    */
   replace(files: TlsFiles): void;
 }
 
 /**
- * Whoever connects, and whoever is connected to, shows a certificate of the cluster's authority. Which member
- * it stands for is said by `flaw`, not by the TLS handshake: only who is at the other end says which member
- * it means to be.
+ * Makes a TLS layer: both sides of a connection show a certificate of the cluster's authority. `flaw`, and
+ * not the TLS handshake, says which member a certificate stands for: only the other end says which member it
+ * claims to be.
  */
 export function tlsLayer(initial: TlsFiles): TlsLayer {
   let files = initial;
@@ -122,7 +125,7 @@ export function tlsLayer(initial: TlsFiles): TlsLayer {
         handlers.onRefused(socket, "no certificate of this cluster's authority");
         socket.destroy();
       });
-      // Before the TLS handshake, with the socket that is given on when that is done.
+      // This comes before the TLS handshake, with the socket that is passed on when that is done.
       server.on("connection", (socket) => void handlers.onKnock(socket));
       server.on("tlsClientError", (error: NodeJS.ErrnoException, socket) => {
         const reason = error.code === "ECONNRESET" ? "it left during the handshake" : error.message;
@@ -153,8 +156,8 @@ export function tlsLayer(initial: TlsFiles): TlsLayer {
 }
 
 /**
- * The address of a name, by c-ares, which respects /etc/hosts: getaddrinfo would run in the thread pool,
- * where two lookups at a dead nameserver stop everything else.
+ * Looks up the address of a name, by c-ares, which respects /etc/hosts. getaddrinfo would run in the thread
+ * pool, where two lookups at a dead nameserver stop everything else.
  */
 export async function resolveHost(host: string): Promise<string> {
   if (net.isIP(host) !== 0) return host;

@@ -1,7 +1,7 @@
 /**
- * Somebody between two members who share a password, with all the power over their bytes: a proxy that cuts
- * the streams into frames, and changes, drops, repeats, moves, reflects and puts in what it likes. Nothing
- * but what a member has sent is ever delivered, each frame once and in order; what was touched costs its
+ * An attacker between two members that share a password, with all power over their bytes: a proxy that cuts
+ * the streams into frames, and changes, drops, repeats, moves, reflects and inserts what it likes. Only
+ * frames that a member has sent are ever delivered, each once and in order; a tampered frame costs its
  * connection, and no more.
  */
 import { afterEach, expect, test } from "bun:test";
@@ -17,7 +17,7 @@ const SEALED = 2;
 
 type Direction = "fromDialer" | "fromAcceptor";
 
-/** What becomes of a frame; the connection is the nth that the proxy carries. */
+/** Fate of a frame; `connection` counts the connections that the proxy carries. */
 type Attack = (
   frame: Buffer,
   at: { connection: number; direction: Direction; number: number },
@@ -30,7 +30,7 @@ class Proxy {
   port = 0;
   connections = 0;
   attack: Attack = (frame) => [frame];
-  /** All frames that came, by connection and direction. */
+  /** Frames that came, by connection and direction. */
   readonly seen = new Map<string, Buffer[]>();
 
   async listen(target: number): Promise<this> {
@@ -75,7 +75,7 @@ class Proxy {
 
 const textOf = (n: number) => `${n} ${"x".repeat(n % 200)}`;
 
-/** Two members of whom only the first dials, through the proxy; both send all the time. */
+/** Starts two members of which only the first dials, through the proxy; both send all the time. */
 async function between(
   overrides: Partial<TcpTransportOptions> = {},
   attack: Attack = (frame) => [frame],
@@ -117,7 +117,7 @@ async function between(
 
 type Between = Awaited<ReturnType<typeof between>>;
 
-/** Each side got what the other one sent, once and in order, and not a byte else. */
+/** Expects that each side got what the other one sent, once and in order, and not a byte more. */
 function expectNothingForged({ a, b }: Between): void {
   for (const [sender, receiver] of [[a, b], [b, a]] as const) {
     let last = -1;
@@ -131,7 +131,7 @@ function expectNothingForged({ a, b }: Between): void {
 }
 
 /**
- * Lets it happen once on the next connection, after some frames, and waits for the end of that connection and
+ * Attacks once on the next connection, after some frames, and waits for the end of that connection and for
  * another one.
  */
 async function attackOnce(pair: Between, direction: Direction, attack: Attack): Promise<void> {
@@ -235,7 +235,7 @@ test("a frame of an earlier connection is worth nothing on a later one, at the s
   await until("connected", () => a.connected && b.connected);
   const earlier = proxy.connections;
   await until("some frames", () => proxy.frames(earlier, "fromDialer").length > 40);
-  // Ends it.
+  // This ends the connection.
   await attackOnce(pair, "fromDialer", () => []);
   await attackOnce(pair, "fromDialer", (_, { number }) => [proxy.frames(earlier, "fromDialer")[number]!]);
 });
@@ -246,7 +246,7 @@ test("a whole recorded conversation, played to either side again, delivers nothi
   await until("frames", () => a.got.length > 20 && b.got.length > 20);
   const recorded = (direction: Direction) => Buffer.concat(proxy.frames(1, direction).slice(0, 20));
   const fromDialer = recorded("fromDialer");
-  // In place of what the dialer says on its next connection.
+  // The bytes go in place of the dialer's on its next connection.
   let begun = false;
   proxy.attack = (frame, { connection, direction }) => {
     if (connection === 1) return [];
@@ -295,7 +295,7 @@ test("a frame that was made to seem endless is given up, though bytes go on comi
 });
 
 test("nobody in between brings two members to speak a version without sealed frames", async () => {
-  // As an acceptor of version 1 would answer, and one that says it speaks both.
+  // An acceptor of version 1 would answer so, and one that says it speaks both.
   const answer = (refusal: number[]): Attack => (frame, { direction }) => [
     direction === "fromDialer" ? frame : encodeFrame(FrameKind.handshake, 0, new Uint8Array(refusal)),
   ];

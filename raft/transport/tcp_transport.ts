@@ -1,9 +1,9 @@
 /**
- * The Transport of production: connections to every other member, kept up for good.
+ * The Transport of production keeps up connections to every other member for good.
  *
- * Both sides dial whenever they have no connection, so that whoever comes back connects at once. A pair may
+ * Both sides dial whenever they have no connection, so that a returning member connects at once. A pair may
  * then have two connections: frames are taken from both and sent on the one that the lower id dialed; the
- * higher id closes the one it dialed itself. A newer connection of the same direction replaces the older,
+ * higher id closes the one it dialed itself. A newer connection of the same direction replaces the older one,
  * which its dialer has given up.
  */
 import { randomBytes } from "node:crypto";
@@ -11,7 +11,7 @@ import type { Socket } from "node:net";
 import { type NodeId, NONE } from "../core/types.ts";
 import type { Clock, Timer, Transport, TransportHandlers, TransportPeer } from "../node/ports.ts";
 import type { LogSink } from "../node/raft_options.ts";
-import { Connection } from "./connection.ts";
+import { PeerConnection } from "./connection.ts";
 import { Door } from "./door.ts";
 import {
   Acceptor,
@@ -30,27 +30,27 @@ import { type Listener, resolveHost, type SocketLayer, tcpLayer } from "./socket
 import { TransportError } from "./transport_error.ts";
 
 const DEFAULT_SILENCE_MS = 3000;
-/** Connections of visitors; the oldest makes room. */
+/** Largest number of connections of visitors; the oldest makes room. */
 const MAX_VISITORS = 16;
-/** A visitor asks one question, and leaves with the answer. */
+/** Longest visit: a visitor asks one question, and leaves with the answer. */
 const VISIT_MS = 30_000;
-/** The channel of the one question that a visitor asks, and of the answer. */
+/** Channel of a visitor's one question, and of the answer. */
 export const VISIT_CHANNEL = 1;
 
-/** Who we are, where we listen, and how others prove themselves. */
+/** This node's identity, the address it listens on, and the proof that it demands of others. */
 export interface TcpTransportOptions {
   readonly id: NodeId;
   readonly clusterId: number;
-  /** Where we listen: "host:port"; port 0: any. May differ from the address that the others use. */
+  /** Address to listen on: "host:port"; port 0: any. May differ from the address that the others use. */
   readonly bindAddr: string;
-  /** The other members, as far as they are known at the start. */
+  /** Other members, as far as they are known at the start. */
   readonly peers: readonly TransportPeer[];
   /**
-   * The secret that members prove to each other. Null: none; whether that is acceptable (every address
-   * loopback, or TLS underneath) is the caller's decision.
+   * Secret that members prove to each other. Null: none; the caller decides whether that is acceptable (every
+   * address loopback, or TLS underneath).
    */
   readonly password: string | null;
-  /** Lets those in who look for the cluster by this number (visitIdOf). @default null: nobody */
+  /** Number by which visitors look for the cluster and are let in (visitIdOf). @default null: nobody */
   readonly visitId?: number | null;
   readonly clock: Clock;
   readonly random: () => number;
@@ -58,20 +58,18 @@ export interface TcpTransportOptions {
   /** Called when listening fails; then nothing works. @default throws, which ends the process */
   readonly onFatal?: (error: TransportError) => void;
   readonly onListening?: (port: number) => void;
-  /**
-   * A connection on which nothing has come for so long is closed, and one that has not opened. @default 3000
-   */
+  /** Silence after which a connection is closed, and time within which it has to open. @default 3000 */
   readonly silenceMs?: number;
-  /** Of the protocol between members. For tests of upgrades. @default those of this program */
+  /** Versions of the protocol between members; for tests of upgrades. @default those of this program */
   readonly versions?: VersionRange;
   /** @default plain TCP */
   readonly layer?: SocketLayer;
-  /** Turns a host name into an address without using a thread pool. @default c-ares */
+  /** Looks up the address of a host name without using a thread pool. @default c-ares */
   readonly resolve?: (host: string) => Promise<string>;
 }
 
 /**
- * Connections over TCP, or over the TLS of `layer`; see the head of this file. Throws TransportError where
+ * Transport over TCP, or over the TLS of `layer`; see the head of this file. Throws TransportError where
  * `onFatal` is not given.
  */
 export class TcpTransport implements Transport {
@@ -82,8 +80,8 @@ export class TcpTransport implements Transport {
   #links = new Map<NodeId, PeerLink>();
   #door: Door;
   /** Open connections of visitors, and whether each has asked its question. */
-  #visitors = new Map<Connection, boolean>();
-  /** What all visitors say. */
+  #visitors = new Map<PeerConnection, boolean>();
+  /** Share of the event loop of all visitors. */
   #visitorShare: LoopShare;
   #listener: Listener | null = null;
   #listening = false;
@@ -111,7 +109,7 @@ export class TcpTransport implements Transport {
     });
   }
 
-  /** Where we listen; 0 before that. */
+  /** Port that this node listens on; 0 before that. */
   get port(): number {
     return this.#listener?.port ?? 0;
   }
@@ -172,7 +170,7 @@ export class TcpTransport implements Transport {
       onPeer: (connected) => this.#handlers?.onPeer(id, connected),
       onOtherCluster: () => this.#handlers?.onOtherCluster?.(id),
     });
-    // Known by its id alone: it has to come by itself.
+    // The member is known by its id alone: it has to dial.
     if (addr === "") link.stopSeeking();
     this.#links.set(id, link);
     return link;
@@ -230,7 +228,7 @@ export class TcpTransport implements Transport {
   #onSocket(socket: Socket): void {
     const from = socket.remoteAddress ?? "unknown";
     const acceptor = new Acceptor(this.#own, (id) => this.#objectionTo(socket, id), randomBytes(NONCE_BYTES));
-    const connection = new Connection(socket, acceptor, {
+    const connection = new PeerConnection(socket, acceptor, {
       onOpen: (peer) => {
         this.#door.leave(socket);
         if (peer === NONE) this.#welcome(connection);
@@ -257,14 +255,14 @@ export class TcpTransport implements Transport {
     return text === null ? null : { code: Refusal.certificate, text };
   }
 
-  #welcome(connection: Connection): void {
+  #welcome(connection: PeerConnection): void {
     const [oldest] = this.#visitors.keys();
     if (oldest && this.#visitors.size >= MAX_VISITORS) oldest.close("too many visitors");
     connection.shareWith(this.#visitorShare);
     this.#visitors.set(connection, false);
   }
 
-  #visited(connection: Connection, socket: Socket, question: Uint8Array): void {
+  #visited(connection: PeerConnection, socket: Socket, question: Uint8Array): void {
     if (this.#visitors.get(connection)) return connection.close("a visitor asks one question");
     this.#visitors.set(connection, true);
     this.#handlers?.onVisit?.(
@@ -282,7 +280,7 @@ export class TcpTransport implements Transport {
       const late = now - this.#watchedMs - everyMs;
       this.#watchedMs = now;
       const lateMs = late > everyMs ? late : 0;
-      this.#door.look(lateMs);
+      this.#door.turnOutOverdue(lateMs);
       for (const visitor of [...this.#visitors.keys()]) {
         visitor.watch(lateMs);
         if (now - visitor.sinceMs - lateMs > VISIT_MS) visitor.close("a visit that does not end");

@@ -1,4 +1,4 @@
-/** For tests of the transport: a clock on real time, and waiting for conditions. */
+/** Tools for tests of the transport: a clock on real time, and waiting for conditions. */
 import * as net from "node:net";
 
 /** Resolves when the condition holds; throws after `deadlineMs`. */
@@ -11,14 +11,14 @@ export async function until(what: string, condition: () => boolean, deadlineMs =
 }
 
 /**
- * Below the range from which the kernel takes ports for outgoing connections: it may give one of those away
- * meanwhile.
+ * Range of test ports, below that from which the kernel takes ports for outgoing connections: it may give one
+ * of those away meanwhile.
  */
 const [LOWEST_PORT, HIGHEST_PORT] = [10_000, 32_000];
-/** A port is given once: nothing listens yet on one that was given a moment ago. */
+/** Ports given so far. A port is given once: nothing listens yet on one that was given a moment ago. */
 const given = new Set<number>();
 
-/** A port of 127.0.0.1 that nothing listens on now. Another process may still take it. */
+/** Finds a port of 127.0.0.1 that nothing listens on now. Another process may still take it. */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = LOWEST_PORT + Math.floor(Math.random() * (HIGHEST_PORT - LOWEST_PORT));

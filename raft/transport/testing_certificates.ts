@@ -1,6 +1,6 @@
 /**
- * Certificates for tests: authorities that know nothing of each other, and what they sign. Made when they are
- * asked for, by hand: no program that makes them is needed.
+ * Certificates for tests: independent authorities, and what they sign. They are made by hand when asked for:
+ * no program that makes them is needed.
  */
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from "node:crypto";
 import { isIP } from "node:net";
@@ -53,7 +53,7 @@ function extension(id: keyof typeof OID, value: Buffer): Buffer {
   return der(SEQUENCE, oid(id), der(TAG.octets, value));
 }
 
-/** "10.0.0.1", "::1" or a DNS name. */
+/** Encodes "10.0.0.1", "::1" or a DNS name. */
 function generalName(name: string): Buffer {
   if (isIP(name) === 0) return der(0x82, Buffer.from(name));
   if (isIP(name) === 4) return der(0x87, name.split(".").map(Number));

@@ -230,7 +230,7 @@ test("a pair that dialed each other at once ends with one connection", async () 
     return lines.filter((line) => line.includes(`:${hex(a.port)} `) || line.includes(`:${hex(b.port)} `))
       .length;
   };
-  // Each connection shows both of its ends.
+  // Each connection is seen at both of its ends.
   await until("one connection", () => count() === 2);
   expect(a.connected.has(2) && b.connected.has(1)).toBe(true);
 });
@@ -259,7 +259,7 @@ test("a wrong password, another cluster and a missing password are refused and l
   }
 });
 
-test("B39: a second process with our identity is refused as such", async () => {
+test("B39: a second process with the same identity is refused as such", async () => {
   const ports = [await freePort(), await freePort()];
   const a = tcp(1, ports);
   const impostor = tcp(1, [await freePort(), ports[0]!], {
@@ -337,7 +337,7 @@ test("a connection without a handshake is closed after a while", async () => {
   await until("closed", () => closed);
 });
 
-/** A relay between two members that can stop forwarding without closing anything. */
+/** Starts a relay between two members that can stop forwarding without closing anything. */
 async function relay(target: number) {
   const state = { paused: false, port: 0 };
   const server = net.createServer((incoming) => {
@@ -358,7 +358,7 @@ async function relay(target: number) {
 test("a connection that falls silent is given up and replaced when the path is back", async () => {
   const ports = [await freePort(), await freePort()];
   const between = await relay(ports[1]!);
-  // Only the first one dials, through the relay; the second one's way back leads nowhere.
+  // Only the first member dials, through the relay; the second one's way back leads nowhere.
   const a = tcp(1, ports, { peers: [{ id: 2, name: null, addr: `127.0.0.1:${between.port}` }] });
   const b = tcp(2, ports, { peers: [{ id: 1, name: null, addr: "127.0.0.1:1" }] });
   await until("connected", () => a.connected.has(2) && b.connected.has(1));

@@ -1,8 +1,8 @@
-/** Why the transport cannot work at all. The message is for the operator. */
+/** The transport cannot work at all. The message is for the operator. */
 export class TransportError extends Error {
   override readonly name = "TransportError";
   readonly code: "address-in-use" | "cannot-listen";
-  /** The setting to look at. */
+  /** Setting to look at. */
   readonly setting = "raft.bind_addr";
 
   constructor(code: "address-in-use" | "cannot-listen", message: string, options?: ErrorOptions) {

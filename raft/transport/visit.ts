@@ -1,10 +1,11 @@
 /**
- * A visit: one question to the node at an address by one that is no member of its cluster, and the answer.
+ * A visit: one question to the node at an address, from a node that is no member of its cluster, and the
+ * answer.
  */
 import { randomBytes } from "node:crypto";
 import { NONE } from "../core/types.ts";
 import type { Clock } from "../node/ports.ts";
-import { Connection } from "./connection.ts";
+import { PeerConnection } from "./connection.ts";
 import { Dialer, keyOf, NONCE_BYTES, type VersionRange } from "./handshake.ts";
 import { readHostPort } from "./host_port.ts";
 import { resolveHost, type SocketLayer, tcpLayer } from "./socket_layer.ts";
@@ -14,9 +15,9 @@ const DEFAULT_SILENCE_MS = 3000;
 const DEFAULT_PATIENCE_MS = 20_000;
 
 export interface VisitorOptions {
-  /** See visitIdOf. */
+  /** Number of the cluster for visitors, see visitIdOf. */
   readonly visitId: number;
-  /** As of the members' transports. */
+  /** Password, as in the members' transports. */
   readonly password: string | null;
   readonly clock: Clock;
   /** @default plain TCP */
@@ -33,7 +34,10 @@ export interface VisitorOptions {
 
 export type VisitOutcome =
   | { readonly kind: "answer"; readonly bytes: Uint8Array }
-  /** `reason` is for people; `refused`: it did not want us, so that asking again is of no use. */
+  /**
+   * The visit failed. `reason` is for people; `refused`: the other node did not want this one, so asking
+   * again is useless.
+   */
   | { readonly kind: "failed"; readonly reason: string; readonly refused: boolean };
 
 const NO_ADDRESS = { host: null, port: 0 };
@@ -49,7 +53,7 @@ export class Visitor {
     this.#layer = options.layer ?? tcpLayer;
   }
 
-  /** `done` is called once, unless the returned function has ended the visit before. */
+  /** Asks a question. `done` is called once, unless the returned function has ended the visit before. */
   ask(addr: string, question: Uint8Array, done: (outcome: VisitOutcome) => void): () => void {
     const { resolve = resolveHost } = this.#options;
     const { host, port } = readHostPort(addr) ?? NO_ADDRESS;
@@ -76,7 +80,10 @@ export class Visitor {
     return () => end(null);
   }
 
-  /** Returns what ends it. `again`: the version that we offered is refused, and this one is not. */
+  /**
+   * Begins a visit; returns the function that ends it. `again`: the offered version was refused, and this one
+   * is not.
+   */
   #visit(
     { addr, ip, port, version }: {
       readonly addr: string;
@@ -97,7 +104,7 @@ export class Visitor {
       if (flaw === null) connection.sendHello(dialer.hello);
       else connection.close(flaw);
     });
-    const connection: Connection = new Connection(socket, dialer, {
+    const connection: PeerConnection = new PeerConnection(socket, dialer, {
       onOpen: () => void connection.send(VISIT_CHANNEL, question),
       onFrame: (_, channel, bytes) => {
         if (channel === VISIT_CHANNEL) end({ kind: "answer", bytes });

@@ -1,6 +1,6 @@
 /**
- * Plays every story in stories/ and compares it with what it says. After a wanted change, write what they
- * print now with `REWRITE_STORIES=1 bun test raft/core/story/stories.test.ts`, and read the difference.
+ * Plays every story in stories/ and compares what it prints with its text. After a wanted change, rewrite the
+ * stories with `REWRITE_STORIES=1 bun test raft/core/story/stories.test.ts`, and read the difference.
  */
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";

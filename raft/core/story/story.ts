@@ -1,10 +1,10 @@
 /**
- * Plays stories: texts of commands to a few servers of the core and a network that does only what it is told,
- * with what they print (see story_text.ts for the form, stories/ for the texts). A story that prints
- * something else than it says is a failed test; the difference shows the first step at which the protocol
- * went another way. Pure.
+ * Plays stories: texts of commands with what they print, for a few servers of the core and a network that
+ * does only what it is told (story_text.ts has the form, stories/ the texts). A story that prints something
+ * other than its text is a failed test; the difference shows the first step at which the protocol went
+ * another way. Pure.
  *
- * Servers are named by their ids; where ids may be several and none is given, all are meant.
+ * Ids name servers. Where a command takes several ids and none is given, it means all servers.
  *
  *     add-nodes COUNT [voters=(1,2,3)] [learners=(4)] [index=N] [log=(1,1,2)] [term=N] [vote=ID] [commit=N]
  *               [prevote=off] [checkquorum=off] [async] [max-inflight=N] [max-inflight-bytes=N]
@@ -40,13 +40,13 @@ import { StoryWorld } from "./story_world.ts";
 import { bytesOf, entriesOf, storedLog, type TestOptions } from "../testing.ts";
 import type { MessageType, NodeId } from "../types.ts";
 
-/** The story as it goes now: equal to `text` when everything is as it was written. Throws StoryError. */
+/** Plays a story; the result is equal to `text` when it prints what was written. Throws StoryError. */
 export function playStory(text: string): string {
   const player = new Player();
   return renderStory(parseStory(text), (commands) => commands.flatMap((command) => player.play(command)));
 }
 
-/** Arguments of a command, taken in order. */
+/** Arguments of a command, read in order. */
 class Arguments {
   readonly #command: StoryCommand;
   readonly #words: string[];
@@ -242,8 +242,8 @@ const CHANGES: Readonly<Record<string, ConfigChange["kind"]>> = {
 };
 
 /**
- * A log that begins at a snapshot when `index` or `learners` say so, and goes on with entries of the terms in
- * `log`.
+ * Makes a log that begins at a snapshot when `index` or `learners` say so, and goes on with entries of the
+ * terms in `log`.
  */
 function storedOf(args: Arguments, voters: readonly NodeId[]) {
   const learners = args.list("learners") ?? [];

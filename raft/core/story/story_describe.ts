@@ -1,4 +1,4 @@
-/** How stories print messages, entries, Readys and servers: one line each, without what is empty. Pure. */
+/** Prints messages, entries, Readys and servers for stories: one line each, without empty fields. Pure. */
 import { ByteReader } from "../bytes.ts";
 import { decodeConfiguration } from "../configuration.ts";
 import { contextNumber, isTransferCampaign } from "../message.ts";
@@ -11,7 +11,7 @@ export function describeConfiguration({ voters, learners }: Configuration): stri
   return `voters ${voters.length === 0 ? "none" : voters.join(",")}${listening}`;
 }
 
-/** Term and index, then the command. */
+/** Prints term and index, then the command. */
 export function describeEntry({ term, index, kind, data }: Entry): string {
   const what = kind === "config"
     ? describeConfiguration(decodeConfiguration(data))
@@ -29,7 +29,7 @@ export function describeSnapshot({ term, index, configuration }: Snapshot): stri
   return `${term}/${index} ${describeConfiguration(configuration)}`;
 }
 
-/** "vote 1>2 ...": who sends to whom, then what matters for the type. */
+/** Prints "vote 1>2 ...": sender and receiver, then what matters for the type. */
 export function describeMessage(message: Message): string {
   const { type, from, to, term } = message;
   const inTerm = term === 0 ? "" : ` term ${term}`;
@@ -74,14 +74,14 @@ function roundOf(context: Uint8Array): string {
   return round === null ? "" : ` round ${round}`;
 }
 
-/** Behind the asker's incarnation. */
+/** The token stands behind the asker's incarnation. */
 function tokenOf(context: Uint8Array): number {
   const reader = new ByteReader(context);
   reader.count();
   return reader.count();
 }
 
-/** What a Ready asks for, without the messages that wait for its writes. */
+/** Prints what a Ready asks for, without the messages that wait for its writes. */
 export function describeReady(ready: Ready): string[] {
   const { softState, hardState, snapshot, entries, committed, readStates, messages } = ready;
   const lines: string[] = [];

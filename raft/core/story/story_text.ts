@@ -8,12 +8,12 @@
  *     ----
  *     what these commands print, up to the next empty line
  *
- * Everything outside of blocks (comments, empty lines) is kept as it is, so that a story can be written anew
- * with what it prints now. Pure.
+ * Text outside blocks (comments, empty lines) is kept as it is, so that a story can be rewritten with what it
+ * prints now. Pure.
  */
 
 export interface StoryCommand {
-  /** The line in the file, from 1. */
+  /** Line in the file, from 1. */
   readonly line: number;
   readonly name: string;
   /** "1 2" */
@@ -22,7 +22,7 @@ export interface StoryCommand {
   readonly options: ReadonlyMap<string, readonly string[]>;
 }
 
-/** Either text that is kept, or a block. */
+/** Part of a story: text that is kept, or a block. */
 export type StoryPart =
   | { readonly kind: "text"; readonly line: string }
   | {
@@ -31,14 +31,14 @@ export type StoryPart =
     readonly commands: readonly StoryCommand[];
   };
 
-/** The story is not written as it must be. */
+/** The text of the story has a mistake. */
 export class StoryError extends Error {
   override readonly name = "StoryError";
 }
 
 const DASHES = "----";
 
-/** What was printed when the story was written is left out: it is to be produced anew. */
+/** Parses a story. The printed parts are left out: they are produced anew. */
 export function parseStory(text: string): StoryPart[] {
   const parts: StoryPart[] = [];
   const lines = text.split("\n");
@@ -64,7 +64,7 @@ export function parseStory(text: string): StoryPart[] {
   return parts;
 }
 
-/** The story with what its blocks print now; `print` is called for them in order. */
+/** Returns the story with what its blocks print now; calls `print` for them in order. */
 export function renderStory(
   parts: readonly StoryPart[],
   print: (commands: readonly StoryCommand[]) => string[],

@@ -2,7 +2,7 @@
  * The servers of a story and the network between them. Nothing happens by itself: Readys are carried out and
  * messages delivered when a command says so. Every message passes the codec on its way. Pure.
  */
-import { MemoryLog } from "../memory_log.ts";
+import { MemoryStoredLog } from "../memory_log.ts";
 import { decodeMessage, encodeMessage } from "../message.ts";
 import { DEFAULT_ELECTION_TICKS } from "../options.ts";
 import type { RawNode } from "../raw_node.ts";
@@ -11,29 +11,29 @@ import { StoryError } from "./story_text.ts";
 import { bytesOf, newNode, type TestOptions, textOf, writeReady } from "../testing.ts";
 import type { Entry, Message, MessageType, NodeId, Ready, Snapshot } from "../types.ts";
 
-/** Rounds after which a story that does not come to rest is given up. */
+/** Number of rounds after which a story that does not come to rest is given up. */
 const MAX_ROUNDS = 1000;
 
-/** A command of the state machine, and where it stands. */
+/** Command of the state machine, and its place in the log. */
 type Applied = readonly [index: number, command: string];
 
 interface Server {
   readonly id: NodeId;
   readonly options: TestOptions;
   readonly voters: readonly NodeId[];
-  readonly disk: MemoryLog;
+  readonly disk: MemoryStoredLog;
   node: RawNode;
-  /** With asynchronous storage: what is handed over and not yet done, oldest first. */
+  /** With asynchronous storage: Readys that are handed over and not yet done, oldest first. */
   writing: Ready[];
   applying: Ready[];
   applied: Applied[];
 }
 
 export interface Delivery {
-  /** Messages of these senders are lost. */
+  /** Senders whose messages are lost. */
   readonly drop?: readonly NodeId[];
   readonly types?: readonly MessageType[];
-  /** No more than so many. */
+  /** Largest number of messages to deliver. */
   readonly count?: number;
 }
 
@@ -49,7 +49,7 @@ export class StoryWorld {
 
   add(options: TestOptions, voters: readonly NodeId[]): NodeId {
     const id = this.#servers.size + 1;
-    const disk = new MemoryLog(options.storage);
+    const disk = new MemoryStoredLog(options.storage);
     const node = newNode(id, voters, options);
     const server: Server = { id, options, voters, disk, node, writing: [], applying: [], applied: [] };
     this.#restoreStored(server);
@@ -65,7 +65,7 @@ export class StoryWorld {
     return this.#server(id).options.electionTicks ?? DEFAULT_ELECTION_TICKS;
   }
 
-  /** What was not durable is lost; messages on their way are not. */
+  /** Restarts a server: it loses what was not durable. Messages on their way are kept. */
   restart(id: NodeId): void {
     const server = this.#server(id);
     server.node = newNode(id, server.voters, { ...server.options, storage: server.disk });
@@ -91,12 +91,12 @@ export class StoryWorld {
       this.#apply(server, ready);
       server.node.advance(ready);
     }
-    // Only an acknowledgement of a server to itself.
+    // The only message is an acknowledgement of a server to itself.
     if (lines.length === 0) return [];
     return [`${id}:`, ...lines.map((line) => `  ${line}`)];
   }
 
-  /** The oldest write of a server with asynchronous storage becomes durable. */
+  /** Makes the oldest write of a server with asynchronous storage durable. */
   processAppend(id: NodeId): string[] {
     const server = this.#server(id);
     const ready = server.writing.shift();
@@ -135,12 +135,15 @@ export class StoryWorld {
 
   // --- network ---
 
-  /** Messages between the two are lost from now on, as are those on their way when they are delivered. */
+  /**
+   * Cuts the connection of two servers: messages between them are lost from now on, those on their way
+   * included.
+   */
   cut(a: NodeId, b: NodeId): void {
     this.#cut.add(`${a}>${b}`).add(`${b}>${a}`);
   }
 
-  /** Only this direction. */
+  /** Cuts this direction only. */
   cutOneWay(from: NodeId, to: NodeId): void {
     this.#cut.add(`${from}>${to}`);
   }
@@ -153,7 +156,7 @@ export class StoryWorld {
     return this.#network;
   }
 
-  /** Keeps copies of what is on its way, for `replay`: the network delivers them a second time. */
+  /** Keeps copies of the messages on their way, for `replay`: the network delivers them a second time. */
   record(types: readonly MessageType[]): void {
     this.#recorded = this.#network.filter(({ type }) => types.includes(type)).map((each) => ({ ...each }));
   }
@@ -166,7 +169,7 @@ export class StoryWorld {
     this.#network.push(message);
   }
 
-  /** Delivers what is on its way to `to`, in order. */
+  /** Delivers the messages on their way to `to`, in order. */
   deliver(to: NodeId, { drop = [], types, count = Infinity }: Delivery = {}): string[] {
     const chosen = this.#network
       .filter((message) => message.to === to && (types === undefined || types.includes(message.type)))
