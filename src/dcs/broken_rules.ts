@@ -22,6 +22,23 @@ export type BrokenRule =
   | "name-is-enough"
   | "shutdown-unproven"
   | "recover-at-once"
-  | "recover-old-epochs";
+  | "recover-old-epochs"
+  | SyncRule;
+
+/** The rules of synchronous replication (src/sync/DESIGN.md). */
+export function isSyncRule(rule: BrokenRule): rule is SyncRule {
+  return rule.startsWith("sync-");
+}
+
+export type SyncRule =
+  | "sync-uncut"
+  | "sync-one-vote"
+  | "sync-data-forgotten"
+  | "sync-grant-by-name"
+  | "sync-set-first"
+  | "sync-log-first"
+  | "sync-degrade-alone"
+  | "sync-promote-bare";
+
 export type BrokenRules = ReadonlySet<BrokenRule>;
 export const NOTHING_BROKEN: BrokenRules = new Set();

@@ -3,13 +3,15 @@
  * of commands (commands.ts) wherever one is proposed, passed on or applied.
  *
  * Nothing here may be tightened: members whose programs judge one entry of the log differently would have
- * different records from then on. What is to be refused that was taken before, and each new field, takes the
- * next version of commands, and is judged by the version in force at the entry's place.
+ * different records from then on. A new refusal, and each new field, takes the next version of commands, and
+ * is judged by the version in force at the entry's place.
  */
 import type { JsonBounds } from "../model/bounded_json.ts";
 import type { JsonObject } from "../model/json.ts";
+import { MAX_TIMEOUT_S } from "../model/limits.ts";
 import type { FailoverRecord } from "../model/records.ts";
 import { TAGS_BOUNDS } from "../config/tags.ts";
+import { NOTED_EVENTS } from "../model/event.ts";
 import type { CommandBody } from "./command.ts";
 import {
   type Check,
@@ -17,6 +19,7 @@ import {
   flag,
   json,
   line,
+  list,
   map,
   matching,
   oneOf,
@@ -33,7 +36,7 @@ export const COMMAND_BOUNDS: JsonBounds = {
   maxValues: 20_000,
   maxText: 64 * 1024,
 };
-/** Where only types are judged: what none of the code that goes through a configuration overflows on. */
+/** Where only types are judged: bounds that keep the code that walks a configuration from overflowing. */
 export const LOOSE_BOUNDS: JsonBounds = {
   maxBytes: 1024 * 1024,
   maxDepth: 64,
@@ -42,7 +45,9 @@ export const LOOSE_BOUNDS: JsonBounds = {
 };
 const CONFIG_BOUNDS: JsonBounds = { ...COMMAND_BOUNDS, maxBytes: 512 * 1024, maxDepth: 20 };
 
-/** A week, for what stands in logs already. What is proposed has the limit of all leases (commandRefusal). */
+/**
+ * A week, for entries that are in logs already. New proposals have the limit of all leases (commandRefusal).
+ */
 const MAX_TTL_MS = 7 * 24 * 3600 * 1000;
 const MAX_NAME = 256;
 const MAX_ADDRESS = 1024;
@@ -54,7 +59,7 @@ export const MAX_REASON = 1000;
 const MAX_SET = 128;
 
 const isLine = line(MAX_NAME);
-/** Names are keys of maps, and this one is none that every code treats as such. */
+/** Names are keys of maps, and this one is not an ordinary key everywhere. */
 const name: Check = (value, bounded) =>
   isLine(value, bounded) ?? (value === "__proto__" ? "this is no name of a member" : null);
 const reason = text(MAX_REASON);
@@ -81,6 +86,13 @@ const failover = fields({
   epoch: number,
 });
 
+const restart = fields({ schedule: time }, {
+  restart_pending: flag,
+  role: oneOf("primary", "standby_leader", "replica"),
+  postgres_version: text(32),
+  timeout: wholeNumber(MAX_TIMEOUT_S, 1),
+});
+
 /** Which machine is meant (raft id, machine, boot): a name can come twice. */
 const token = matching(/^[0-9a-zA-Z._-]{1,64}$/, "an id of at most 64 letters and digits");
 const life = fields({ node: wholeNumber(2 ** 48, 1), machine: token, boot: token });
@@ -95,6 +107,31 @@ const facts = fields({
   version: text(64),
 }, { life });
 
+/** The most events of one command, and the longest text of one. */
+export const MAX_NOTED = 16;
+export const MAX_EVENT_TEXT = 512;
+
+const event = fields({ kind: oneOf(...NOTED_EVENTS), member: name, at: stamp, text: text(MAX_EVENT_TEXT) }, {
+  facts: fields({}, {
+    epoch: number,
+    timeline: number,
+    lsn: number,
+    tookMs: number,
+    request: id,
+    revision: number,
+    other: name,
+    cause: text(64),
+  }),
+  times: wholeNumber(1_000_000_000, 2),
+});
+
+/** Which data a member has: its machine and the id of its data directory. */
+const dataToken = matching(/^[0-9a-zA-Z._:-]{1,200}$/, "an id of at most 200 letters and digits");
+const grounds = fields({
+  by: oneOf("holder", "clean", "votes", "operator"),
+  votes: list(name, MAX_SET),
+}, { token: dataToken });
+
 /** Beside `op`, and the stamp that every command has. Fields that may be missing come second. */
 const BODIES: Readonly<
   Record<
@@ -106,13 +143,15 @@ const BODIES: Readonly<
   completeInitialize: [{ incarnation: number, systemId: text(64) }],
   clearInitialize: [{ of: name, incarnation: number }],
   setConfig: [{ value: config, expectRevision: revision }],
-  grant: [{ epoch: number, holder: name, reason, complete: flag }, { life }],
+  grant: [{ epoch: number, holder: name, reason, complete: flag }, { life, sync: grounds }],
   expire: [{ epoch: number, reason }, { forced: flag }],
   release: [{ epoch: number, reason, lsn: orNull(number), timeline: orNull(number) }, { life }],
   setUnfenced: [{ epoch: number, unfenced: flag }, { life, expectRevision: revision }],
   setFailover: [{ record: failover, expectRevision: revision }],
   acceptFailover: [{ id }],
   endFailover: [{ id, ok: flag, text: reason }],
+  setRestart: [{ member: name, id, restart, expectId: orNull(id) }],
+  endRestart: [{ member: name, id, text: reason }],
   setMember: [{ facts, incarnation: number, replace: flag }],
   dropMember: [{ name, raftAddr: address }],
   addHistory: [{
@@ -125,6 +164,16 @@ const BODIES: Readonly<
     nodes: map(name, number, MAX_SET),
   }],
   endFailsafe: [{ revision: number, life }],
+  setSync: [{
+    epoch: number,
+    life,
+    leader: orNull(name),
+    syncStandby: list(name, MAX_SET),
+    quorum: wholeNumber(2 * MAX_SET),
+    data: map(name, dataToken, MAX_SET + 1),
+    flushed: list(name, MAX_SET),
+    expectRevision: number,
+  }],
   setTtl: [{
     epoch: number,
     free: flag,
@@ -133,6 +182,7 @@ const BODIES: Readonly<
     grantMs: wholeNumber(MAX_TTL_MS, 1),
     waitMs: wholeNumber(MAX_TTL_MS, 1),
   }],
+  addEvents: [{ events: list(event, MAX_NOTED) }],
 };
 
 /** Why the log takes no such request, for people; null: it does. */

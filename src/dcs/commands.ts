@@ -9,7 +9,7 @@ import type { Command, CommandBody } from "./command.ts";
 import { COMMAND_BOUNDS, commandFlaw, LOOSE_BOUNDS, MAX_REASON } from "./command_schema.ts";
 import { isFields } from "../model/shape.ts";
 
-export type { Command, CommandBody, CommandResult, RefusalCode } from "./command.ts";
+export type { Command, CommandBody, CommandResult, RefusalCode, SyncGrounds } from "./command.ts";
 
 /**
  * Which version brought each command. A new one, and a new field, takes the next version: it is proposed only
@@ -28,12 +28,16 @@ const VERSION_OF: Readonly<Record<CommandBody["op"], number>> = {
   setFailover: 1,
   acceptFailover: 1,
   endFailover: 1,
+  setRestart: 6,
+  endRestart: 6,
   setMember: 1,
   dropMember: 1,
   addHistory: 1,
   setFailsafe: 2,
   endFailsafe: 3,
+  setSync: 7,
   setTtl: 1,
+  addEvents: 7,
 };
 
 /** All kinds. */
@@ -42,10 +46,21 @@ export const COMMANDS = Object.keys(VERSION_OF) as readonly CommandBody["op"][];
 /** From this version on, setUnfenced may name the revision that it follows (`expectRevision`). */
 export const FENCING_REVISION_SINCE = 4;
 
+/** From this version on, a change of the configuration keeps the one before it (config_history.ts). */
+export const CONFIG_HISTORY_SINCE = 5;
+
+/** From this version on, a request that another one replaces gets its result. */
+export const REPLACEMENT_SINCE = 6;
+
+/** From this version on, events have the kinds and bounds of events.ts; before it, those of the commands. */
+export const TYPED_EVENTS_SINCE = 7;
+
+/** From this version on, a grant says what protects the transactions that were acknowledged before it. */
+export const SYNC_SINCE = 8;
+
 /**
- * From this version on, sizes and contents are judged where a command is applied; before it, only types. What
- * is proposed is judged in full at every version: the difference is for logs that older programs have
- * written.
+ * From this version on, sizes and contents are judged where a command is applied; before it, only types.
+ * Proposals are judged in full at every version: the difference is for logs that older programs have written.
  */
 const BOUNDED_SINCE = 3;
 
@@ -53,6 +68,10 @@ const BOUNDED_SINCE = 3;
 export const COMMAND_VERSION = Math.max(
   BOUNDED_SINCE,
   FENCING_REVISION_SINCE,
+  CONFIG_HISTORY_SINCE,
+  REPLACEMENT_SINCE,
+  TYPED_EVENTS_SINCE,
+  SYNC_SINCE,
   ...Object.values(VERSION_OF),
 );
 
@@ -62,6 +81,7 @@ export function commandVersion(body: CommandBody): number {
 
 function versionOf(op: CommandBody["op"], fields: object): number {
   if (op === "setUnfenced" && "expectRevision" in fields) return FENCING_REVISION_SINCE;
+  if (op === "grant" && "sync" in fields) return SYNC_SINCE;
   return VERSION_OF[op];
 }
 
@@ -83,7 +103,9 @@ export function encodeCommand(command: Command): Uint8Array {
 
 function shortened(command: Command): Command {
   if ("reason" in command) return { ...command, reason: cutText(command.reason, MAX_REASON) };
-  if (command.op === "endFailover") return { ...command, text: cutText(command.text, MAX_REASON) };
+  if (command.op === "endFailover" || command.op === "endRestart") {
+    return { ...command, text: cutText(command.text, MAX_REASON) };
+  }
   if (command.op !== "addHistory") return command;
   const [timeline, lsn, reason, ...rest] = command.line;
   return { ...command, line: [timeline, lsn, cutText(reason, MAX_HISTORY_REASON), ...rest] };
@@ -99,7 +121,7 @@ export type Judged =
   | { readonly ok: false; readonly reason: string };
 
 /**
- * The one parser of commands. `version`: what is in force at the entry's place in the log. Never throws,
+ * The one parser of commands. `version`: the one in force at the entry's place in the log. Never throws,
  * whatever the bytes are; the same bytes at the same version are judged alike by every member, for ever.
  */
 export function parseCommand(bytes: Uint8Array, version: number): Judged {
@@ -113,8 +135,8 @@ export function commandRefusal(bytes: Uint8Array, version: number): string | nul
 }
 
 /**
- * Finds a value that is applied where an earlier program has logged it, and proposed no more: a ttl above
- * the longest lease, which every member cuts where it counts with it.
+ * Finds a value that is still applied from logs of earlier programs, and is not proposed any more: a ttl
+ * above the longest lease, which every member cuts where it counts with it.
  */
 function excess(command: Command): string | null {
   if (command.op !== "setTtl" || Math.max(command.grantMs, command.waitMs) <= LONGEST_LEASE_MS) return null;

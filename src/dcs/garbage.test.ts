@@ -8,6 +8,7 @@ import { createApp } from "../api/app.ts";
 import { clusterJson } from "../api/cluster.ts";
 import { dcsKey } from "../api/dcs_keys.ts";
 import { StubPort } from "../api/testing.ts";
+import { linkEvents } from "../brain/cluster/event_causes.ts";
 import { coordinate } from "../brain/cluster/coordinate.ts";
 import { keep } from "../brain/keep/rules.ts";
 import { node, primaryStatus, seen, status, succession } from "../brain/testing.ts";
@@ -17,6 +18,7 @@ import { validateDynamic } from "../config/dynamic_validate.ts";
 import { applyPatch } from "../model/merge.ts";
 import { seededRandom } from "../../raft/core/seeded_random.ts";
 import { borderTest, ODD_KEYS } from "../../raft/testing.ts";
+import { NOTED_EVENTS } from "../model/event.ts";
 import type { DcsState } from "../model/records.ts";
 import {
   COMMAND_VERSION,
@@ -26,12 +28,13 @@ import {
   commandVersion,
   encodeCommand,
 } from "./commands.ts";
+import type { Life } from "../model/life.ts";
 import { recoveredState } from "./recovered.ts";
 import { DcsStateMachine } from "./state_machine.ts";
 
 const SEQUENCE = 300;
 /** Inputs. */
-const USUAL = 6000;
+const USUAL = 15_000;
 
 const LIFE = { node: 1, machine: "m", boot: "b" };
 
@@ -141,7 +144,21 @@ class Garbage {
       { op: "completeInitialize", incarnation: this.below(2), systemId: "7" },
       { op: "clearInitialize", of: name, incarnation: this.below(2) },
       { op: "setConfig", value: this.json() as never, expectRevision: state.config?.revision ?? null },
-      { op: "grant", epoch: epoch + 1, holder: name, life, reason: this.text(), complete: true },
+      {
+        op: "grant",
+        epoch: epoch + 1,
+        holder: name,
+        life,
+        reason: this.text(),
+        complete: true,
+        ...this.of<object>({}, {}, {
+          sync: {
+            by: this.of("holder", "holder", "clean", "votes", "operator"),
+            votes: this.of([], ["a", "b"], [name]),
+            ...this.of({}, { token: "t" }),
+          },
+        }),
+      },
       { op: "expire", epoch, reason: this.text(), forced: this.of(true, false) },
       {
         op: "release",
@@ -175,6 +192,17 @@ class Garbage {
       { op: "acceptFailover", id: this.of("x", "y") },
       { op: "endFailover", id: this.of("x", "y"), ok: true, text: this.text() },
       {
+        op: "setRestart",
+        member: this.of(name, known, known),
+        id: this.of("x", "y"),
+        restart: {
+          schedule: this.of("2030-01-01T00:00:00+00:00", "2030-01-01T00:00:00+00:00", this.text()),
+          ...this.of({}, { restart_pending: true, role: "replica", timeout: this.number() } as const),
+        },
+        expectId: this.of(null, "x", this.text()),
+      },
+      { op: "endRestart", member: this.of(name, this.name()), id: this.of("x", "y"), text: this.text() },
+      {
         op: "setMember",
         facts: {
           name,
@@ -206,6 +234,9 @@ class Garbage {
       },
       { op: "endFailsafe", revision: state.failsafe?.revision ?? 1, life: LIFE },
       { op: "endFailsafe", revision: this.number(), life: this.of(LIFE, life ?? LIFE) },
+      ...endsOf(state),
+      this.#sync(state, name),
+      ...this.#promised(state, name, life),
       {
         op: "setTtl",
         epoch,
@@ -215,8 +246,54 @@ class Garbage {
         grantMs: this.number(),
         waitMs: this.number(),
       },
+      {
+        op: "addEvents",
+        events: Array.from({ length: this.of(1, 1, 2, 20) }, () => ({
+          kind: this.of(...NOTED_EVENTS),
+          member: this.of(name, known),
+          at: this.of("2026-01-31T12:00:00.000Z", this.text()),
+          text: this.text(),
+          ...this.of({}, { facts: { epoch, lsn: this.number(), cause: this.text() } }),
+          ...this.of({}, { times: this.number() }),
+        })),
+      },
     ];
     return this.of(...bodies);
+  }
+
+  /** While something is promised, the last holder alone gets the lock back without votes. */
+  #promised(state: DcsState, name: string, life: Life | undefined): CommandBody[] {
+    const { sync, lock: { epoch, lastHolder } } = state;
+    if (sync.leader === null) return [];
+    const grant: CommandBody = {
+      op: "grant",
+      epoch: epoch + 1,
+      holder: lastHolder ?? name,
+      life,
+      reason: "test",
+      complete: false,
+      sync: { by: "holder", votes: [], token: "t" },
+    };
+    return [grant, grant, grant, this.#sync(state, name), this.#sync(state, name), this.#sync(state, name)];
+  }
+
+  #sync({ lock: { epoch, holder }, sync }: DcsState, name: string): CommandBody {
+    // A promise is seldom kept long: few grants are proven here.
+    const leader = sync.leader === null ? holder ?? name : this.of(null, null, null, holder ?? name);
+    const syncStandby = this.of<string[]>([], ["a"], ["a", "b"], [name], [this.text()]).filter((one) =>
+      one !== leader
+    );
+    return {
+      op: "setSync",
+      epoch,
+      life: LIFE,
+      leader,
+      syncStandby,
+      quorum: this.of(0, 1, this.number()),
+      data: Object.fromEntries([...syncStandby, ...this.of([], [leader ?? name])].map((one) => [one, "t"])),
+      flushed: this.of<string[]>([], syncStandby, [this.text()]),
+      expectRevision: this.of(sync.revision, sync.revision, this.number()),
+    };
   }
 
   /** One command: as proposed, with fields replaced, with bytes replaced, or no command at all. */
@@ -267,6 +344,7 @@ function look(state: DcsState): void {
     nextTtl: null,
     leadingForMs: 60_000,
     requestForMs: 60_000,
+    givenUpIndex: 0,
   });
   for (const name of ["a", "b", "__proto__"]) keep(node({ name, dcs: state, dynamic }));
   const port = new StubPort();
@@ -292,6 +370,22 @@ function look(state: DcsState): void {
     printMembers(io, clusterJson(view), { format, extended: true, quorum: true });
   }
   recoveredState(state, { survivor: "a", at: "" });
+  linkEvents(state.events);
+}
+
+/**
+ * A failsafe set ends seldom: its epoch has to end before it. So both come more often while there is one, and
+ * so does the end of a restart that is scheduled.
+ */
+function endsOf({ failsafe, restarts = {}, lock: { epoch } }: DcsState): CommandBody[] {
+  const scheduled = Object.entries(restarts).flatMap(([member, { id }]): CommandBody[] => {
+    const end = { op: "endRestart" as const, member, id, text: "done" };
+    return [end, end];
+  });
+  if (failsafe === null) return scheduled;
+  const end: CommandBody = { op: "endFailsafe", revision: failsafe.revision, life: LIFE };
+  const expire: CommandBody = { op: "expire", epoch, reason: "test" };
+  return [...scheduled, expire, end, end, end, end];
 }
 
 async function ask(state: DcsState): Promise<void> {

@@ -1,9 +1,11 @@
 import { expect, test } from "bun:test";
 import { life } from "../brain/testing.ts";
+import type { Json } from "../model/json.ts";
 import { type CommandBody, encodeCommand } from "./commands.ts";
 import { Grantor } from "../lease/grantor.ts";
 import { EPOCHS_PER_CLUSTER_EPOCH, isJustRecovered, NOBODY, recoveredState } from "./recovered.ts";
 import { DcsStateMachine } from "./state_machine.ts";
+import { join } from "./testing.ts";
 
 function afterRecovery() {
   const dcs = new DcsStateMachine();
@@ -18,23 +20,7 @@ function afterRecovery() {
     life: life(holder),
     reason: "test",
   });
-  const join = (name: string) =>
-    apply(name, {
-      op: "setMember",
-      facts: {
-        name,
-        connUrl: "",
-        apiUrl: "",
-        proxyUrl: null,
-        raftAddr: name,
-        life: life(name),
-        tags: {},
-        version: "",
-      },
-      incarnation: 1,
-      replace: false,
-    });
-  join("a");
+  apply("a", join("a"));
   apply("a", {
     op: "setTtl",
     epoch: 0,
@@ -47,7 +33,7 @@ function afterRecovery() {
   apply("a", grant(1, "a"));
   const state = recoveredState(dcs.state, { survivor: "b", at: "2026-01-02T00:00:00Z" });
   dcs.restore(new TextEncoder().encode(JSON.stringify(state)));
-  return { dcs, apply, grant, join };
+  return { dcs, apply, grant };
 }
 
 test("the lock is void, the last holder stays known, requests and the sync state are gone", () => {
@@ -55,6 +41,21 @@ test("the lock is void, the last holder stays known, requests and the sync state
   expect(dcs.state).toMatchObject({ clusterEpoch: 1, failover: null, failsafe: null, members: {} });
   expect(dcs.state.lock).toMatchObject({ holder: NOBODY, lastHolder: "a", cleanStart: false });
   expect(dcs.state.sync).toMatchObject({ leader: null, syncStandby: [] });
+});
+
+test("what was acknowledged is unknown where a synchronous mode was asked for, however off is written", () => {
+  const { dcs } = afterRecovery();
+  const unknownWith = (mode?: Json) =>
+    recoveredState({
+      ...dcs.state,
+      config: { value: mode === undefined ? {} : { synchronous_mode: mode }, revision: 1 },
+    }, { survivor: "b", at: "2026-01-02T00:00:00Z" }).sync.unknown;
+  for (const mode of [undefined, null, false, "off", "Off", "no", "FALSE", 0]) {
+    expect([mode, unknownWith(mode)]).toEqual([mode, undefined]);
+  }
+  for (const mode of [true, "on", "YES", 1, "quorum"]) {
+    expect([mode, unknownWith(mode)]).toEqual([mode, true]);
+  }
 });
 
 test("a grant, renewal or release of an earlier cluster epoch is never valid, however many epochs were lost", () => {
@@ -73,7 +74,7 @@ test("a grant, renewal or release of an earlier cluster epoch is never valid, ho
 });
 
 test("nobody is granted the lock before wait_ttl; the first epoch is above all that were granted before", () => {
-  const { dcs, apply, grant, join } = afterRecovery();
+  const { dcs, apply, grant } = afterRecovery();
   const { epoch } = dcs.state.lock;
   const grantor = new Grantor();
   grantor.lead(9, 1000);
@@ -83,7 +84,7 @@ test("nobody is granted the lock before wait_ttl; the first epoch is above all t
   expect(grantor.expiryDue(dcs.state, 3000)).toBe(true);
   expect(apply("b", { op: "expire", epoch, reason: "nobody" }).ok).toBe(true);
   expect(dcs.state.lock).toMatchObject({ holder: null, lastHolder: "a" });
-  join("b");
+  apply("b", join("b"));
   expect(apply("b", grant(epoch + 1, "b")).ok).toBe(true);
   // What the guard compares.
   expect(epoch + 1).toBeGreaterThan(EPOCHS_PER_CLUSTER_EPOCH);
@@ -97,12 +98,12 @@ test("each recovery begins above the one before", () => {
 });
 
 test("it is just recovered until somebody is granted the lock", () => {
-  const { dcs, apply, grant, join } = afterRecovery();
+  const { dcs, apply, grant } = afterRecovery();
   const { epoch } = dcs.state.lock;
   expect(isJustRecovered(dcs.state)).toBe(true);
   apply("b", { op: "expire", epoch, reason: "nobody" });
   expect(isJustRecovered(dcs.state)).toBe(true);
-  join("b");
+  apply("b", join("b"));
   apply("b", grant(epoch + 1, "b"));
   expect(isJustRecovered(dcs.state)).toBe(false);
 });

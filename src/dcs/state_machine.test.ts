@@ -1,9 +1,10 @@
 import { expect, test } from "bun:test";
 import { life } from "../brain/testing.ts";
 import type { Life } from "../model/life.ts";
-import { type CommandBody, encodeCommand, parseCommand } from "./commands.ts";
-import type { MemberFacts } from "../model/records.ts";
+import type { JsonObject } from "../model/json.ts";
+import { COMMAND_VERSION, type CommandBody, encodeCommand, parseCommand } from "./commands.ts";
 import { DcsStateMachine } from "./state_machine.ts";
+import { factsOf, join } from "./testing.ts";
 
 function machine() {
   const dcs = new DcsStateMachine();
@@ -19,24 +20,6 @@ function joined() {
   for (const name of ["a", "b"]) made.apply(name, join(name));
   return made;
 }
-
-const factsOf = (name: string, change: Partial<MemberFacts> = {}): MemberFacts => ({
-  name,
-  connUrl: "",
-  apiUrl: `http://${name}:8008`,
-  proxyUrl: null,
-  raftAddr: `${name}:2222`,
-  life: life(name),
-  tags: {},
-  version: "",
-  ...change,
-});
-const join = (name: string, change: Partial<MemberFacts> = {}, replace = false): CommandBody => ({
-  op: "setMember",
-  facts: factsOf(name, change),
-  incarnation: 1,
-  replace,
-});
 
 const grant = (epoch: number, holder: string): CommandBody => ({
   op: "grant",
@@ -230,6 +213,52 @@ test("a request remembers the epoch that it was accepted in, and its outcome is 
   expect(dcs.state.failoverResults).toEqual([{ id: "x", ok: true, text: "done" }]);
 });
 
+/** Configurations in a row, each over the one before; `version`: of the commands in force. */
+function configured(values: readonly JsonObject[], version = COMMAND_VERSION) {
+  const dcs = new DcsStateMachine();
+  for (const [at, value] of values.entries()) {
+    const expectRevision = dcs.state.config?.revision ?? null;
+    const body: CommandBody = { op: "setConfig", value, expectRevision };
+    const stamp = { by: `m${at}`, at: `2026-01-01T00:00:${String(at % 60).padStart(2, "0")}Z` };
+    expect(dcs.apply(encodeCommand({ ...body, ...stamp }), at + 1, version).ok).toBe(true);
+  }
+  return dcs;
+}
+
+test("a change of the configuration keeps the one before it, with its time and the member that it came through", () => {
+  const dcs = configured([{ ttl: 5 }, { ttl: 6 }, { ttl: 7 }]);
+  expect(dcs.state.config).toEqual({ value: { ttl: 7 }, revision: 3, by: "m2", at: "2026-01-01T00:00:02Z" });
+  expect(dcs.state.configHistory).toEqual([
+    { value: { ttl: 5 }, revision: 1, by: "m0", at: "2026-01-01T00:00:00Z" },
+    { value: { ttl: 6 }, revision: 2, by: "m1", at: "2026-01-01T00:00:01Z" },
+  ]);
+  // The same again is no change.
+  expect(configured([{ ttl: 5 }, { ttl: 5 }]).state.configHistory).toEqual([]);
+});
+
+test("so many former configurations are kept, the latest ones without a gap, and so much of them", () => {
+  const revisions = (dcs: DcsStateMachine) => dcs.state.configHistory?.map(({ revision }) => revision);
+  const many = configured(Array.from({ length: 30 }, (_, ttl) => ({ ttl })));
+  expect(revisions(many)).toEqual(Array.from({ length: 20 }, (_, i) => 10 + i));
+  const text = (n: number, length = 50_000) => ({ n, text: "x".repeat(length) });
+  expect(revisions(configured([text(1), text(2), text(3), text(4), { n: 5 }]))).toEqual([3, 4]);
+  const huge = { a: ["x".repeat(60_000), "y".repeat(60_000), "z".repeat(60_000)] };
+  expect(revisions(configured([{ n: 1 }, huge, { n: 3 }, { n: 4 }]))).toEqual([3]);
+});
+
+test("members of older versions have the same records: nothing is kept before version 5 is in force", () => {
+  const before = configured([{ ttl: 5 }, { ttl: 6 }], 4);
+  expect(before.state.config).toEqual({ value: { ttl: 6 }, revision: 2 });
+  expect(Object.keys(before.state)).not.toContain("configHistory");
+  // From then on, what was there already is kept without what is not known of it.
+  const next: CommandBody = { op: "setConfig", value: { ttl: 7 }, expectRevision: 2 };
+  before.apply(encodeCommand({ ...next, by: "c", at: "2026-01-01T00:00:00Z" }), 3, 5);
+  expect(before.state.configHistory).toEqual([{ value: { ttl: 6 }, revision: 2, at: null, by: null }]);
+  const copy = new DcsStateMachine();
+  copy.restore(before.snapshot());
+  expect(copy.state).toEqual(before.state);
+});
+
 test("a snapshot restores the same state, and garbage or an unknown command changes nothing", () => {
   const { dcs, apply } = joined();
   apply("q", grant(1, "a"));
@@ -286,6 +315,7 @@ for (const [what, change] of NAMESAKES) {
     expect(apply("q", grant(2, "a"))).toEqual({
       ok: false,
       reason: "another machine is the member a by now",
+      code: "other-machine",
     });
     expect(apply("q", { ...grant(2, "a"), life: other } as CommandBody).ok).toBe(true);
     expect(dcs.state.lock.life).toEqual(other);

@@ -38,7 +38,7 @@ const isState = fields({
   revision: number,
   clusterEpoch: number,
   initialize: orNull(fields({ systemId: any, by: any, incarnation: number })),
-  config: orNull(fields({ value: tree, revision: number })),
+  config: orNull(fields({ value: tree, revision: number }, { at: any, by: any })),
   lock: fields({
     epoch: number,
     holder: orNull(any),
@@ -64,7 +64,10 @@ const isState = fields({
     revision: number,
   })),
   failoverResults: list(fields({ id: any, ok: flag, text: any }), Infinity),
-  sync: fields({ leader: orNull(any), syncStandby: texts, quorum: number, revision: number }),
+  sync: fields({ leader: orNull(any), syncStandby: texts, quorum: number, revision: number }, {
+    data: map(any, any, Infinity),
+    unknown: flag,
+  }),
   history: list(tuple(number, number, any, any, any), Infinity),
   failsafe: orNull(
     fields({ epoch: number, holder: any, members: map(any, any, Infinity), revision: number }, {
@@ -87,7 +90,40 @@ const isState = fields({
   ),
   grantTtlMs: number,
   waitTtlMs: number,
-  events: list(fields({ index: number, at: any, member: any, kind: any, text: any }), Infinity),
+  events: list(
+    fields({ index: number, at: any, member: any, kind: any, text: any }, {
+      id: number,
+      by: any,
+      facts: fields({}, {
+        epoch: number,
+        timeline: number,
+        lsn: number,
+        tookMs: number,
+        request: any,
+        revision: number,
+        other: any,
+        cause: any,
+      }),
+      times: number,
+      firstAt: any,
+    }),
+    Infinity,
+  ),
+}, {
+  restarts: map(
+    any,
+    fields({ id: any, schedule: any }, {
+      restart_pending: flag,
+      role: oneOf("primary", "standby_leader", "replica"),
+      postgres_version: any,
+      timeout: number,
+    }),
+    Infinity,
+  ),
+  configHistory: list(
+    fields({ value: tree, revision: number, at: orNull(any), by: orNull(any) }),
+    Infinity,
+  ),
 });
 
 export type StateRead =
@@ -95,7 +131,7 @@ export type StateRead =
   | { readonly ok: false; readonly flaw: string };
 
 /**
- * `empty`: what a field is that the snapshot does not have. No bytes at all are the empty state. Never
+ * `empty`: the values of fields that the snapshot does not have. No bytes at all are the empty state. Never
  * throws.
  */
 export function readState(data: Uint8Array, empty: DcsState): StateRead {

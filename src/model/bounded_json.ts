@@ -1,7 +1,7 @@
 /**
  * Bounds of JSON that comes from outside, or enters the log of the cluster: its size, its depth, the number
- * of its values and the length of each text. What is logged is copied, compared, shown and kept by every
- * member for ever, by code that recurses, and travels in frames of limited length: so the bounds are held
+ * of its values and the length of each text. Logged values are copied, compared, shown and kept by every
+ * member for ever, by recursive code, and travel in frames of limited length. So the bounds are checked
  * before anything else looks at a value. Takes linear time and constant stack, whatever the value.
  */
 import type { Json } from "./json.ts";
@@ -28,7 +28,7 @@ export const JSON_BOUNDS: JsonBounds = {
   maxText: 16 * 1024,
 };
 
-/** null: within the bounds. Else what is too large, and how large it may be. `value` may be anything. */
+/** null: within the bounds. Otherwise names the excess and its limit. `value` may be anything. */
 export function boundsProblem(value: unknown, bounds: JsonBounds = JSON_BOUNDS): string | null {
   const { maxBytes, maxDepth, maxValues, maxText } = bounds;
   const waiting: { readonly value: unknown; readonly depth: number }[] = [{ value, depth: 0 }];
@@ -40,7 +40,7 @@ export function boundsProblem(value: unknown, bounds: JsonBounds = JSON_BOUNDS):
     return characters > maxBytes ? `texts of more than ${maxBytes} characters together` : null;
   };
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    // What waits counts too: one huge list must not be copied onto the stack first.
+    // Values still to be visited count too: one huge list must not be copied onto the stack first.
     if (++values + waiting.length > maxValues) return `more than ${maxValues} values`;
     const { value: one, depth } = next;
     if (typeof one === "string") {
@@ -91,7 +91,7 @@ export function parseBounded(text: string, bounds: JsonBounds = JSON_BOUNDS): Pa
   return problem === null ? { ok: true, value: value as Json } : { ok: false, kind: "too-large", problem };
 }
 
-/** Brackets outside of texts; of text that is no JSON it says anything. */
+/** Depth by the brackets outside of texts. For a text that is no JSON the result means nothing. */
 function deeperThan(text: string, maxDepth: number): boolean {
   let depth = 0;
   let quoted = false;

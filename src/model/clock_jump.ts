@@ -3,8 +3,7 @@
  * caller reads the clocks, at each wake-up and before anything else.
  *
  * Nothing is decided by the wall clock: it is set by people and daemons. But when a whole virtual machine was
- * paused and its clock of leases with it, the wall clock that is put right afterwards is all that tells of
- * it.
+ * paused and its clock of leases with it, only the wall clock that is put right afterwards shows it.
  */
 
 export interface ClockJump {
@@ -21,7 +20,7 @@ export interface ClockReport {
   readonly last: ClockJump | null;
 }
 
-/** A timer that is this late is no matter of a busy host any more. */
+/** A busy host alone does not make a timer this late. */
 const STALL_MS = 1000;
 /**
  * Two clocks are not read in one instant, and a daemon that slews the wall clock does so by up to a twelfth.

@@ -4,6 +4,8 @@
  * docs/differences.md.
  */
 import type { JsonObject } from "./json.ts";
+import type { PermanentSlot } from "./permanent_slot.ts";
+import type { StandbyCluster } from "./standby_cluster.ts";
 
 export interface HostPort {
   readonly host: string;
@@ -97,11 +99,14 @@ export interface PostgresqlConfig {
   readonly superuser: Credentials;
   readonly replication: Credentials;
   readonly rewind: Credentials;
-  readonly createReplicaMethods: readonly string[];
+  /** Ways to make a copy, in the order in which they are tried. */
+  readonly createReplicaMethods: readonly ("basebackup" | ReplicaMethod)[];
   /** Options for pg_basebackup: strings or key/value. */
   readonly basebackup: readonly (string | { readonly [option: string]: string })[];
   readonly customConf: string | null;
   readonly callbacks: { readonly [hook: string]: string };
+  /** How long a callback may take; 0: until the next one comes. */
+  readonly callbackTimeoutS: number;
   readonly prePromote: string | null;
   readonly beforeStop: string | null;
   readonly pgCtlTimeoutS: number;
@@ -112,6 +117,21 @@ export interface PostgresqlConfig {
    * section 3.1.
    */
   readonly raw: JsonObject;
+}
+
+/** A command of the user's own that copies a member, called as Patroni calls it. */
+export interface ReplicaMethod {
+  readonly name: string;
+  readonly command: string;
+  /** It goes on from what the data directory holds. */
+  readonly keepData: boolean;
+  /** It needs no running primary. */
+  readonly noLeader: boolean;
+  /** Without --scope, --role, --datadir and --connstring. */
+  readonly noParams: boolean;
+  readonly timeLimitS: number;
+  /** Passed as --key=value. */
+  readonly options: { readonly [option: string]: string };
 }
 
 export interface BootstrapConfig {
@@ -130,8 +150,9 @@ export interface CustomBootstrap {
   readonly name: string;
   readonly command: string;
   readonly keepExistingRecoveryConf: boolean;
-  /** Call the command exactly as written, without --scope, --datadir and the options. */
+  /** Without --scope and --datadir. */
   readonly noParams: boolean;
+  readonly timeLimitS: number;
   readonly recoveryConf: { readonly [name: string]: string };
   /** Passed as --key=value. */
   readonly options: { readonly [option: string]: string };
@@ -152,6 +173,8 @@ export interface LogConfig {
   readonly mode: number | null;
   readonly fileNum: number;
   readonly fileSizeBytes: number;
+  /** The file of decisions; null: they are not recorded. */
+  readonly decisions: string | null;
   readonly staticFields: JsonObject;
 }
 
@@ -174,17 +197,48 @@ export interface DynamicConfig {
   readonly synchronousNodeCount: number;
   readonly failsafeMode: boolean;
   readonly pause: boolean;
+  /** ISO 8601: when the pause ends by itself; null: it does not. */
+  readonly pauseUntil: string | null;
   readonly memberSlotsTtlS: number;
-  /** Permanent slots by name, as configured. */
-  readonly slots: JsonObject;
+  /** 0: the health of the host and of PostgreSQL is not looked after. */
+  readonly healthIntervalS: number;
+  readonly diskWarningPercent: number;
+  readonly diskCriticalPercent: number;
+  /** A larger file system counts as one of this size. */
+  readonly diskCapBytes: number;
+  readonly diskTimeoutS: number;
+  /** A sick holder hands over to a member that is better off. */
+  readonly sickHandOver: boolean;
+  readonly slots: readonly PermanentSlot[];
   readonly ignoreSlots: readonly JsonObject[];
-  readonly standbyCluster: JsonObject | null;
+  /** The cluster follows another one; null: it has a primary of its own. */
+  readonly standbyCluster: StandbyCluster | null;
   readonly postgresql: EffectivePostgresql;
+}
+
+/** hold: the directory stays as it is, and waits for an operator. */
+export const REJOIN_WAYS = ["rewind", "reclone", "hold"] as const;
+export type RejoinWay = typeof REJOIN_WAYS[number];
+
+/** What made a directory useless: each has a key that allows to remove it where it cannot be moved aside. */
+export type UselessAfter = "rewind-failure" | "diverged-timelines";
+
+export type ServerRole = "primary" | "replica" | "standby_leader";
+
+export interface RoleSettings {
+  /** Complete: those of every role, with the ones of this role over them. */
+  readonly parameters: { readonly [name: string]: string };
+  /** Lines for this role alone, in place of those of every role; null: none. */
+  readonly pgHba: readonly string[] | null;
+  readonly pgIdent: readonly string[] | null;
 }
 
 export interface EffectivePostgresql {
   readonly useSlots: boolean;
-  readonly usePgRewind: boolean;
+  /** How a server whose history differs comes back: the ways in the order in which they are tried. */
+  readonly rejoin: readonly RejoinWay[];
+  /** The limit of each step of a stop that has none of its own; never 0. */
+  readonly pgCtlTimeoutS: number;
   /**
    * Server parameters: values as text, as written in postgresql.conf. The controlled ones (3.4) are in
    * `controlled`.
@@ -195,10 +249,18 @@ export interface EffectivePostgresql {
    * added from LocalConfig.
    */
   readonly controlled: { readonly [name: string]: string };
+  /** A permanent slot is logical: standbys tell the primary which catalog rows it needs. */
+  readonly logicalSlots: boolean;
   /** null: the file on disk is left alone. */
   readonly pgHba: readonly string[] | null;
   readonly pgIdent: readonly string[] | null;
+  /** The parts that differ by role. */
+  readonly roles: { readonly [role in ServerRole]: RoleSettings };
   readonly recoveryConf: { readonly [name: string]: string };
+  /** Ways to make a copy, in the order in which they are tried. */
+  readonly createReplicaMethods: readonly ("basebackup" | ReplicaMethod)[];
+  /** Ways to copy the remote server of a standby cluster. */
+  readonly remoteMethods: readonly ("basebackup" | ReplicaMethod)[];
   /** The cluster's `postgresql` section as it is, without facts of one host: callbacks, timeouts ... */
   readonly section: JsonObject;
 }

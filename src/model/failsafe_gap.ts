@@ -16,7 +16,7 @@ export interface FailsafeGapView {
   }[];
 }
 
-/** null: nothing, or nobody holds the lock. */
+/** null: no gap, or the lock is free. */
 export function failsafeGap({ enabled, state, voters }: FailsafeGapView): string | null {
   if (!enabled || state === null || state.lock.holder === null) return null;
   const members = Object.values(state.members);
@@ -25,7 +25,7 @@ export function failsafeGap({ enabled, state, voters }: FailsafeGapView): string
     .map(({ addr }) => addr).sort();
   const neverUp = never.length === 0 ? "" : `never seen so far: ${never.join(", ")}`;
   if (members.length < 2) {
-    return "no other member with PostgreSQL has joined, so that nobody can be asked: without a majority of raft the primary " +
+    return "no other member with PostgreSQL has joined, so that no member can be asked: without a majority of raft the primary " +
       `stops${neverUp === "" ? "" : ` (${neverUp})`}`;
   }
   if (neverUp === "") return null;

@@ -14,7 +14,7 @@ export function parseHostPort(value: string, defaultPort: number | null = null):
   return isHost(host) ? { host, port: parts.port } : null;
 }
 
-/** Why nobody can connect to this text, for people; null: somebody can. */
+/** Why this text is no address to connect to, for people; null: it is one. */
 export function dialProblem(value: string): string | null {
   const parsed = parseHostPort(value);
   if (parsed === null || value !== value.trim()) {
@@ -45,7 +45,7 @@ export function addressKey({ host, port }: HostPort): string {
   return formatHostPort({ host: canonical, port });
 }
 
-/** Reaches this host only, no matter who resolves it. */
+/** Reaches this host only, wherever it is resolved. */
 export function isLoopback(host: string): boolean {
   if (host.includes(":")) {
     const canonical = canonicalIpv6(host);
@@ -92,10 +92,10 @@ export function isWildcard(host: string): boolean {
   return host === "*" || host === "0.0.0.0" || canonicalIpv6(host) === "::";
 }
 
-/** Why others cannot connect to what is published with this host, for people; null: they can. */
+/** Why others cannot connect to an address with this host, for people; null: they can. */
 export function unpublishable(host: string): string | null {
   if (isWildcard(host)) {
-    return "stands for all interfaces, and nobody can connect to it: name this host's address";
+    return "stands for all interfaces, and no host can connect to it: name this host's address";
   }
   return host.includes("%")
     ? "names an interface (%...), which means something on this host only: name an address without it"

@@ -7,7 +7,7 @@ export interface LastStop {
   /** Wall clock of the first step, ISO 8601. */
   readonly at: string;
   readonly steps: readonly StopStep[];
-  /** Why it was stopped, and what made each further step necessary. */
+  /** Why it was stopped, and the reason for each further step. */
   readonly why: string;
   /** PostgreSQL runs again. */
   readonly over: boolean;

@@ -26,7 +26,8 @@ export function isSameMachine(a: Life | null | undefined, b: Life | null | undef
 }
 
 /**
- * The same member on the same machine since the same boot: whatever one of them started, the other can find.
+ * The same member on the same machine since the same boot: processes that one of them started, the other can
+ * find.
  */
 export function isSameLife(a: Life | null | undefined, b: Life | null | undefined): boolean {
   return isSameMachine(a, b) && a?.boot === b?.boot;
@@ -54,14 +55,14 @@ export function claimOn(lock: Pick<LockRecord, "holder" | "life">, name: string,
   return isSameMachine(lock.life, life) ? "former" : "other";
 }
 
-/** Whether the one that makes this claim may give the epoch up, once its PostgreSQL is proven stopped. */
+/** Whether a member with this claim may give the epoch up, once its PostgreSQL is proven stopped. */
 export function mayRelease(lock: Pick<LockRecord, "unfenced">, claim: Claim): boolean {
   return claim === "own" || (claim === "former" && lock.unfenced);
 }
 
 /**
- * Whether what this life runs needs no lease, as its epoch is unfenced (pause): nobody may end it for a
- * guard's silence.
+ * Whether this life's PostgreSQL needs no lease, as its epoch is unfenced (pause): it must not be ended
+ * because a guard is silent.
  */
 export function isUnfenced(
   lock: Pick<LockRecord, "holder" | "life" | "unfenced">,

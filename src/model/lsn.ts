@@ -1,4 +1,4 @@
-/** WAL positions. A byte offset fits a double's 53 bits (8 PiB of WAL), which `parseLsn` asserts. */
+/** WAL positions. A byte offset fits a double's 53 bits (8 PiB of WAL); `parseLsn` refuses a larger one. */
 
 /** Absolute byte position in the WAL, as Patroni and pg_wal_lsn_diff(x, '0/0') give it. */
 export type Lsn = number;

@@ -18,11 +18,11 @@ export interface MachinePlace {
   readonly device: string;
   readonly inode: string;
   /**
-   * A digest of what stays over a reboot and differs between hosts: machine-id, network cards. UNKNOWN_HOST:
-   * nothing does.
+   * A digest of properties that survive a reboot and differ between hosts: machine-id, network cards.
+   * UNKNOWN_HOST: there are none.
    */
   readonly host: string;
-  /** PostgreSQL's data directory, resolved: what runs in another one says nothing of this one. */
+  /** PostgreSQL's data directory, resolved: a server in another one proves nothing about this one. */
   readonly dataDir: string;
 }
 

@@ -2,11 +2,17 @@
  * A member's volatile status. It is broadcast to all members every 500 ms and at once when it changes, and
  * never logged.
  */
+import type { Ailment } from "./ailment.ts";
+import type { CopyStatus } from "./copy_status.ts";
 import type { JsonObject } from "./json.ts";
+import type { LeadFailure } from "./lead_failure.ts";
 import type { LastStop } from "./last_stop.ts";
+import type { Cut } from "./cut.ts";
 import type { Life } from "./life.ts";
 import type { Lsn } from "./lsn.ts";
+import type { ReloadRefused } from "./reload_refused.ts";
 import type { PostgresRole, PostgresState } from "./postgres_view.ts";
+import type { SlotAtRisk } from "./slot_risk.ts";
 
 /** The watchdog of a member where it is in use, or should be. */
 export interface WatchdogSummary {
@@ -17,17 +23,28 @@ export interface WatchdogSummary {
 }
 
 /**
- * The word of a running PostgreSQL about itself, or of a member about it, is shown as known for this long;
- * looks come every second.
+ * An answer of a running PostgreSQL, or a member's report of it, is shown as known for this long; looks come
+ * every second.
  */
 export const STATE_KNOWN_MS = 3000;
+
+/** The position that lags are measured by, as the lock's holder says it; null: it does not. */
+export function leaderLsn(
+  { role, writable, walLsn, receivedLsn, replayedLsn }: Pick<
+    MemberStatus,
+    "role" | "writable" | "walLsn" | "receivedLsn" | "replayedLsn"
+  >,
+): Lsn | null {
+  if (writable) return walLsn;
+  return role === "standby_leader" ? receivedLsn ?? replayedLsn : null;
+}
 
 export interface MemberStatus {
   readonly name: string;
   /** Random per start of the agent, and a counter within it: a later status replaces an earlier one. */
   readonly incarnation: number;
   readonly seq: number;
-  /** The machine that speaks. Absent from members of an older version, which are granted nothing. */
+  /** The sending machine. Absent from members of an older version, which are granted nothing. */
   readonly life?: Life;
   /** Lock record this member had applied when it looked at its PostgreSQL: epoch, and whether it was free. */
   readonly epochSeen: number;
@@ -52,6 +69,11 @@ export interface MemberStatus {
   readonly lookAgeMs?: number | null;
   /** It may acknowledge writes at present (a primary that runs, not frozen). */
   readonly writable: boolean;
+  /**
+   * Only the primary says it: the epoch under which it has completed a write; 0: none yet. Absent: it is no
+   * primary, or is of an older version.
+   */
+  readonly wroteUnder?: number;
   readonly systemId: string | null;
   readonly timeline: number | null;
   readonly walLsn: Lsn | null;
@@ -63,10 +85,24 @@ export interface MemberStatus {
   readonly diskLsn: Lsn | null;
   readonly replicationState: string | null;
   /**
-   * Only the last primary says it: members that have streamed from it in the epoch `epochSeen`, which makes
+   * Sent by the last primary only: members that have streamed from it in the epoch `epochSeen`, which makes
    * their WAL a part of its history. Absent from members of an older version.
    */
   readonly streamedTo?: readonly string[];
+  /**
+   * Only the primary says it: where the permanent slots of the configuration stand. Absent: it has none, or
+   * is of an older version.
+   */
+  readonly slots?: { readonly [slot: string]: Lsn };
+  /** Slots of this member that hold too much WAL. Absent: none, or it is of an older version. */
+  readonly slotsAtRisk?: readonly SlotAtRisk[];
+  /** Which data it has: its machine and its directory. Absent: it has none, or is of an older version. */
+  readonly dataToken?: string;
+  /**
+   * It acknowledges nothing to the holder of that epoch any more, and how far its WAL goes since. Absent: it
+   * may acknowledge, or is of an older version.
+   */
+  readonly cut?: Cut;
   readonly following: string | null;
   /** A complete data directory of the cluster's system identifier (or a running server). */
   readonly directoryUsable: boolean;
@@ -95,11 +131,34 @@ export interface MemberStatus {
   readonly apiUrl: string;
   /** Largest event loop or renewal delay since the last status, ms. */
   readonly lateMs: number;
-  /** Absent: its PostgreSQL was not stopped since its agent was started, or that is of an older version. */
+  /**
+   * Absent: its PostgreSQL was not stopped since its agent was started, or its agent has an older version.
+   */
   readonly lastStop?: LastStop;
+  /**
+   * It held the lock and could not become a primary. Absent: it never failed to in this start of its agent,
+   * not lately, or that is of an older version.
+   */
+  readonly leadFailure?: LeadFailure;
+  /** Absent: the last reload of its file was not refused, or that is of an older version. */
+  readonly reloadRefused?: ReloadRefused;
   /**
    * While it leads the raft group: how many more voters may fail. Null, or left out by older versions,
    * otherwise.
    */
   readonly canLose?: number | null;
+  /** Absent: nothing is copied, or the member is of an older version. */
+  readonly copy?: CopyStatus;
+  /** Why this member has no data: its last copy failed. Absent: it has data, or is of an older version. */
+  readonly copyFailed?: string;
+  /**
+   * Why it comes back by a reinit only: its history differs, and the configuration allows no way that is
+   * left; or the primary has removed WAL that it needs. Absent: it does not, or is of an older version.
+   */
+  readonly needsReinit?: string;
+  /**
+   * What is not well with its host or its PostgreSQL; empty: nothing. Absent: it has not looked, or is of an
+   * older version.
+   */
+  readonly ailments?: readonly Ailment[];
 }

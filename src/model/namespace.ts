@@ -20,7 +20,7 @@ export function clusterNameOf(namespace: string, scope: string): string {
   return namespace === "/" ? `/${scope}` : `${namespace}/${scope}`;
 }
 
-/** The name of a raft directory may be of a version that kept the namespace as it was written. */
+/** The name in a raft directory may come from a version that kept the namespace as it was written. */
 export function isSameCluster(one: string, other: string): boolean {
   return normalizeNamespace(one) === normalizeNamespace(other);
 }

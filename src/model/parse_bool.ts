@@ -19,3 +19,9 @@ export function parseBool(value: unknown): boolean | null {
       return null;
   }
 }
+
+/** A tag's value as a flag: a text that is no boolean counts as set, as in Patroni. */
+export function isSet(value: unknown): boolean {
+  if (value === undefined || value === null) return false;
+  return parseBool(value) ?? Boolean(value);
+}

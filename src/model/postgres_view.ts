@@ -2,7 +2,9 @@
  * A member's knowledge of its own PostgreSQL: the keeper's decisions see nothing else of it. Built by
  * effects (src/agent with src/postgres and src/guard) or by the simulator's model PostgreSQL.
  */
+import type { CopyStatus } from "./copy_status.ts";
 import type { Lsn } from "./lsn.ts";
+import type { SyncSetting } from "./sync_setting.ts";
 
 /** Patroni's state names (docs/compatibility.md section 4.1), as users and metrics see them. */
 export const POSTGRES_STATES = [
@@ -45,6 +47,20 @@ export type DataDirectory =
     readonly standbySignal: boolean;
     /** Started read-only after it was a primary; it has not streamed from a holder of the lock since. */
     readonly formerPrimary?: boolean;
+    /** Its server took writes without the lock; that WAL has not been taken out of it since. */
+    readonly wroteAlone?: boolean;
+    /**
+     * The founding of the cluster (`foundingOf`) whose history it is known to be a part of; null: of none.
+     * Left out: not asked.
+     */
+    readonly founding?: string | null;
+    /**
+     * Random, made with the data: a directory that was copied, rewound or restored has another one. Absent:
+     * not known.
+     */
+    readonly dataId?: string;
+    /** Its postgresql.conf is not the agent's: no agent has started or taken over a server in it yet. */
+    readonly unmanaged?: boolean;
   }
   | { readonly kind: "half-written"; readonly what: "bootstrap" | "clone" | "rewind" }
   /** Not empty and not a PostgreSQL directory, unreadable, or of an unsupported version. */
@@ -93,8 +109,10 @@ export interface RunningAction {
   /** Clock.now() at the beginning. */
   readonly sinceMs: number;
   readonly detail: string;
-  /** Clock.now() when its work was last seen to go on; absent: nobody looks. */
+  /** Clock.now() when its work was last seen to go on; absent: not watched. */
   readonly movedMs?: number;
+  /** Only of a clone. */
+  readonly copy?: CopyStatus;
 }
 
 /** A shutdown of the server that is under way. */
@@ -102,7 +120,7 @@ export interface Shutdown {
   /**
    * announced: decided, the server has not been told (before_stop runs). ending: told to end; it may
    * acknowledge still. checkpoint: a primary that writes its shutdown checkpoint (control file "shutting
-   * down"). closed: past it (control file "shut down"), by word of the guard: archiver and WAL senders may
+   * down"). closed: past it (control file "shut down"), confirmed by the guard: archiver and WAL senders may
    * live, nothing is acknowledged any more.
    */
   readonly stage: "announced" | "ending" | "checkpoint" | "closed";
@@ -119,6 +137,8 @@ export interface FinishedAction {
   readonly detail: string;
   /** Failures of this kind in a row, 0 when ok. */
   readonly failures: number;
+  /** The member that a clone was taken from; absent when the clone was cancelled: that says nothing of it. */
+  readonly from?: string;
 }
 
 export interface PostgresView {
@@ -129,14 +149,16 @@ export interface PostgresView {
    */
   readonly process: "none" | "orphans" | "starting" | "running" | "stopping" | "frozen";
   /**
-   * The processes left of a killed server run no more, by word of the guard: the kernel keeps them. Absent:
-   * not known.
+   * The remaining processes of a killed server cannot run any more, as the guard reports: the kernel keeps
+   * them. Absent: not known.
    */
   readonly doomed?: boolean;
   /** Whether the guard runs or ran it as one that may acknowledge writes: started as primary, or promoted. */
   readonly writable: boolean;
   /** Epoch under which it was started as primary or promoted; null for a standby. */
   readonly epoch: number | null;
+  /** Its role is not known yet, and the guard fences it with this epoch; null or absent: it does not. */
+  readonly foundUnder?: number | null;
   /** pg_is_in_recovery() of the last successful query of this postmaster; null before the first. */
   readonly inRecovery: boolean | null;
   readonly timeline: number | null;
@@ -145,12 +167,22 @@ export interface PostgresView {
   /** Standby: end of WAL received and flushed / replayed, monotone within one postmaster. Otherwise null. */
   readonly receivedLsn: Lsn | null;
   readonly replayedLsn: Lsn | null;
+  /**
+   * End of the valid WAL on the disk of a standby, whether it runs or not; null: not known. Counts WAL that
+   * was received before its last start, which the positions above do not.
+   */
+  readonly walEnd: WalPosition | null;
   readonly replayedAt: string | null;
   readonly replayPaused: boolean;
   /** "streaming", "in archive recovery" or null. */
   readonly replicationState: string | null;
   /** Member name that primary_conninfo names at present; null: none configured. */
   readonly following: string | null;
+  /**
+   * It has no upstream, none is about to be set by an earlier wish, and the last look found no WAL receiver.
+   * Absent: it may have one.
+   */
+  readonly cutOff?: boolean;
   /** The address of that member that it was pointed at; its member record may name another one since. */
   readonly followingUrl: string | null;
   /** Clock.now() of the last successful look by SQL; null: never. */
@@ -163,12 +195,19 @@ export interface PostgresView {
   } | null;
   /** When a server that ran, writable, ended without the agent's asking; null when not crashed. */
   readonly crashedAtMs: number | null;
+  /**
+   * Clock.now() of the last end of a server, a standby's too, that was not asked for; another one may run
+   * since. Absent: there was none.
+   */
+  readonly unaskedEndMs?: number;
   readonly action: RunningAction | null;
-  /** null: none is under way, or only its preparation (a CHECKPOINT), which takes nothing away. */
+  /** null: none is under way, or only its preparation (a CHECKPOINT), which changes nothing. */
   readonly shutdown: Shutdown | null;
   readonly last: { readonly [kind in LongAction | QuietAction]?: FinishedAction };
   /** null: the running server works in the data directory, or none runs. */
   readonly displaced: Displaced | null;
+  /** Bootstraps have failed on this node: no other one is begun before. Absent: none has. */
+  readonly bootstrapDueMs?: number;
   /** True once a checkpoint has completed since the promotion (rewind of others is safe). */
   readonly checkpointAfterPromote: boolean;
   /** Result of comparing this member's history with that of the member named; null: not known yet. */
@@ -178,8 +217,10 @@ export interface PostgresView {
     readonly verdict: "same" | "diverged" | "unknown";
     readonly detail: string;
     readonly atMs: number;
-    /** Diverged in a way that pg_rewind does not see, and why; left out: it can be tried. */
+    /** Why pg_rewind does not see this divergence; left out: it can be tried. */
     readonly noRewind?: string;
+    /** Why the other cannot send the WAL that this member needs next; left out: it can, or does not say. */
+    readonly walGone?: string;
   } | null;
   /**
    * Lines of the history file of this member's timeline: [timeline, LSN of the switch, reason]; empty on
@@ -189,6 +230,50 @@ export interface PostgresView {
   readonly state: PostgresState;
   /** Replication connections of a primary, for status JSON. */
   readonly replication: readonly ReplicationConnection[];
+  /** Replication slots as they were last read, some seconds ago; empty: none, or not read yet. */
+  readonly slots: readonly SlotView[];
+  /** The epoch under which the running server has completed a write; null: none yet. */
+  readonly wroteUnder: number | null;
+  /** Copies of the primary's logical slots, which the next start of this standby puts in their places. */
+  readonly stagedSlots: readonly string[];
+  /** Synchronous replication, as this server goes by it. */
+  readonly sync: SyncView;
+}
+
+export interface WalPosition {
+  readonly timeline: number;
+  readonly lsn: Lsn;
+}
+
+export interface SyncView {
+  /** What its files are to say from now on. */
+  readonly setting: SyncSetting;
+  /** Its files say so, and the running server has read them. */
+  readonly loaded: boolean;
+  /**
+   * A position of its WAL that was read after the server, and all processes that it will start, went by the
+   * setting; null: there is none yet. A process that goes by the setting before acknowledges nothing that
+   * lies behind it.
+   */
+  readonly settledLsn: Lsn | null;
+  /** How far each standby that streams from here has flushed. */
+  readonly flushed: { readonly [name: string]: Lsn };
+}
+
+export interface SlotView {
+  readonly name: string;
+  readonly type: "physical" | "logical";
+  readonly active: boolean;
+  /** What the user of a logical slot has confirmed, else where the slot's WAL begins; null: it holds none. */
+  readonly position: Lsn | null;
+  /** WAL that is kept because of it, up to what the server has written or replayed. */
+  readonly heldBytes: number;
+  /** pg_replication_slots.wal_status: "reserved", "extended", "unreserved" or "lost"; null: it holds none. */
+  readonly walStatus: string | null;
+  /** WAL that may still be written until max_slot_wal_keep_size makes it useless; null: without a limit. */
+  readonly safeBytes: number | null;
+  /** A slot that the dynamic configuration names. */
+  readonly permanent: boolean;
 }
 
 export interface ReplicationConnection {
@@ -201,9 +286,9 @@ export interface ReplicationConnection {
 }
 
 /**
- * A standby that takes writes, and was not promoted by its guard: somebody else did it (pg_promote(), pg_ctl
- * promote, a recovery target that ends in a promotion). No epoch stands for what it writes, and no other
- * member has it.
+ * A standby that takes writes, and was not promoted by its guard, but by others (pg_promote(), pg_ctl
+ * promote, a recovery target that ends in a promotion). Its writes belong to no epoch, and no other member
+ * has them.
  */
 export function isPromotedByOthers(
   { process, writable, inRecovery }: Pick<PostgresView, "process" | "writable" | "inRecovery">,

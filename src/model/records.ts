@@ -1,4 +1,5 @@
 /** The replicated records of a cluster: logged through Raft, changed by compare-and-swap only. */
+import type { ClusterEvent } from "./event.ts";
 import type { Json, JsonObject } from "./json.ts";
 import type { Lsn } from "./lsn.ts";
 
@@ -41,8 +42,8 @@ export interface LockRecord {
   /** True while the holder has logged unfenced(epoch) (pause): never expired automatically. */
   readonly unfenced: boolean;
   /**
-   * Revision of the last command that said whether this epoch is fenced; absent: none did that named the one
-   * before it.
+   * Revision of the last command that said whether this epoch is fenced; absent: no command did that named
+   * its predecessor.
    */
   readonly fencingRevision?: number;
 }
@@ -55,6 +56,14 @@ export interface InitializeRecord {
   readonly incarnation: number;
 }
 
+/**
+ * One founding of a cluster: made anew from older data, the cluster has another one, with the same system
+ * identifier and perhaps on the same timeline.
+ */
+export function foundingOf({ by, incarnation }: Pick<InitializeRecord, "by" | "incarnation">): string {
+  return `${by} ${incarnation}`;
+}
+
 export interface FailoverRecord {
   readonly kind: "switchover" | "failover";
   /** Member that must hold the lock for the request to be valid; null for a failover. */
@@ -62,7 +71,7 @@ export interface FailoverRecord {
   readonly candidate: string | null;
   /** ISO 8601 with time zone; null: now. */
   readonly scheduledAt: string | null;
-  /** Identifies the request for those that wait for its outcome. */
+  /** Identifies the request for clients that wait for its outcome. */
   readonly id: string;
   /** The coordinator has checked it and it is due: the holder acts only on an accepted request. */
   readonly accepted: boolean;
@@ -70,6 +79,22 @@ export interface FailoverRecord {
    * Epoch of the lock when it was accepted; 0 before. The request is carried out once a later epoch is held.
    */
   readonly epoch: number;
+}
+
+/** Conditions of a restart (docs/compatibility.md section 10.2); every one that is present must hold. */
+export interface RestartConditions {
+  readonly restart_pending?: boolean;
+  readonly role?: "primary" | "standby_leader" | "replica";
+  /** Restart only a server older than this, "15.2". */
+  readonly postgres_version?: string;
+  /** Seconds that it may take. After that another member may become the primary. */
+  readonly timeout?: number;
+}
+
+/** The restart of one member at a time of day. */
+export interface ScheduledRestart extends RestartConditions {
+  /** ISO 8601 with time zone. */
+  readonly schedule: string;
 }
 
 /** [timeline, lsn of the switch, reason, ISO timestamp, new leader]: Patroni's history line. */
@@ -88,18 +113,18 @@ export interface MemberFacts {
   readonly version: string;
 }
 
-export interface ClusterEvent {
-  readonly index: number;
-  readonly at: string;
-  readonly member: string;
-  readonly kind: string;
-  readonly text: string;
-}
-
+/** What acknowledged transactions rest on (src/sync/DESIGN.md). */
 export interface SyncRecord {
+  /** The member whose acknowledged transactions are promised to survive; null: replication is asynchronous. */
   readonly leader: string | null;
+  /** V: one of these, or the leader, may get the lock next. */
   readonly syncStandby: readonly string[];
+  /** Q: how many others of V a member of it needs, cut off from the leader and with no more WAL. */
   readonly quorum: number;
+  /** By member, of V and the leader: the data that it had then. Absent in older records. */
+  readonly data?: { readonly [name: string]: string };
+  /** The cluster was recovered from a lost majority: who may have what was acknowledged is not known. */
+  readonly unknown?: true;
 }
 
 /**
@@ -116,9 +141,25 @@ export interface FailsafeRecord {
    * Raft id by name: another machine that has taken a member's name was never asked. Absent in older records.
    */
   readonly nodes?: { readonly [name: string]: number };
-  /** The holder's machine: nobody asks it. Absent in older records. */
+  /** The holder's machine, which is not asked. Absent in older records. */
   readonly life?: Life;
   readonly revision: number;
+}
+
+export interface ConfigRecord {
+  readonly value: JsonObject;
+  readonly revision: number;
+  /** When, and through which member, it was changed. Absent in older records. */
+  readonly at?: string;
+  readonly by?: string;
+}
+
+export interface FormerConfig {
+  readonly value: JsonObject;
+  readonly revision: number;
+  /** null: not known. */
+  readonly at: string | null;
+  readonly by: string | null;
 }
 
 export interface DcsState {
@@ -126,19 +167,24 @@ export interface DcsState {
   readonly revision: number;
   readonly clusterEpoch: number;
   readonly initialize: InitializeRecord | null;
-  readonly config: { readonly value: JsonObject; readonly revision: number } | null;
+  readonly config: ConfigRecord | null;
+  /** The configurations before, oldest first. Absent in records from before they were kept. */
+  readonly configHistory?: readonly FormerConfig[];
   readonly lock: LockRecord;
   readonly failover: (FailoverRecord & { readonly revision: number }) | null;
-  /** Outcome of the last requests, by id, for those that wait: a bounded list, newest last. */
+  /** Outcome of the last requests, by id, for waiting clients: a bounded list, newest last. */
   readonly failoverResults: readonly { readonly id: string; readonly ok: boolean; readonly text: string }[];
   readonly sync: SyncRecord & { readonly revision: number };
+  /** By member, at most one each. Absent in records from before they were kept. */
+  readonly restarts?: { readonly [member: string]: ScheduledRestart & { readonly id: string } };
   readonly history: readonly HistoryLine[];
-  /** Null: nobody holds a lease but by raft. Stays after the end of its epoch: see src/lease/failsafe.ts. */
+  /** Null: leases come from raft only. Stays after the end of its epoch: see src/lease/failsafe.ts. */
   readonly failsafe: FailsafeRecord | null;
   readonly members: { readonly [name: string]: MemberFacts };
   /** Lease times in ms (src/lease/DESIGN.md): grant <= wait. */
   readonly grantTtlMs: number;
   readonly waitTtlMs: number;
+  /** What happened last, oldest first; bounded (src/dcs/events.ts). */
   readonly events: readonly ClusterEvent[];
 }
 
@@ -147,7 +193,20 @@ export function knownMember({ members }: Pick<DcsState, "members">, name: string
   return Object.hasOwn(members, name) ? members[name] : undefined;
 }
 
-/** A bootstrap is complete. Before, nobody is told of a primary: what is written may be set aside still. */
+/** The restart that is scheduled for a member; null: none is. */
+export function scheduledRestartOf({ restarts = {} }: Pick<DcsState, "restarts">, name: string) {
+  return Object.hasOwn(restarts, name) ? restarts[name]! : null;
+}
+
+/** Where the WAL of the last holder ends; null: it did not stop in order, or has not said how far it goes. */
+export function cleanEnd(
+  { ended }: Pick<LockRecord, "ended">,
+): { readonly lsn: Lsn; readonly timeline: number | null } | null {
+  if (ended === null || ended.how !== "released" || ended.lsn === null) return null;
+  return { lsn: ended.lsn, timeline: ended.timeline };
+}
+
+/** A bootstrap is complete. Before that no primary is announced: its data may still be set aside. */
 export function isInitialized({ initialize }: Pick<DcsState, "initialize">): boolean {
   return initialize !== null && initialize.systemId !== "";
 }

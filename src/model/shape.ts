@@ -8,7 +8,7 @@
  */
 import { boundsProblem, type JsonBounds } from "./bounded_json.ts";
 
-/** Why the value is not what it should be, for people; null: it is. */
+/** Why the value does not fit, for people; null: it fits. */
 export type Check = (value: unknown, bounded: boolean) => string | null;
 
 export type Fields = { readonly [key: string]: unknown };

@@ -14,7 +14,7 @@ export function shellSplit(command: string): string[] | null {
       else word += character;
     } else if (character === "\\" && at + 1 < command.length) {
       const next = command[++at]!;
-      // Within double quotes a backslash protects only what would mean something there.
+      // Within double quotes a backslash escapes only characters with a meaning there.
       word = (word ?? "") + (quote === '"' && !'"\\$`'.includes(next) ? `\\${next}` : next);
     } else if (quote === '"') {
       if (character === '"') quote = null;

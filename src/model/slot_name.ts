@@ -10,8 +10,8 @@ export function slotName(member: string): string {
 }
 
 /**
- * PostgreSQL allows no longer name: what comes behind is cut off, and members whose names differ there only
- * share a slot.
+ * PostgreSQL allows no longer name: the rest is cut off, and members whose names differ only there share a
+ * slot.
  */
 export function isSlotNameCut(member: string): boolean {
   return wholeSlotName(member).length > MAX_LENGTH;

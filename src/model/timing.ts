@@ -7,8 +7,8 @@ export interface TimingTerm {
 }
 
 /**
- * `not promised`: it need not hold with these settings, and does not. `not used`: what it is about is not
- * there.
+ * `not promised`: it need not hold with these settings, and does not. `not used`: its subject, such as a
+ * watchdog, is not there.
  */
 export type RuleVerdict = "holds" | "broken" | "not promised" | "not used";
 

@@ -1,0 +1,10 @@
+/** What `synchronous_standby_names` says: `count` of `names` acknowledge. No names: nobody is waited for. */
+export interface SyncSetting {
+  /** With as many names as `count` both mean the same. */
+  readonly method: "FIRST" | "ANY";
+  readonly count: number;
+  /** `*` is every standby that is connected, also one of another cluster. */
+  readonly names: readonly string[];
+}
+
+export const NO_SYNC: SyncSetting = { method: "FIRST", count: 0, names: [] };
