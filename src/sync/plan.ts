@@ -1,0 +1,144 @@
+/**
+ * The next step of a primary toward the standbys that are wanted: one write of the record, or one change of
+ * `synchronous_standby_names`, and never one that breaks an invariant of DESIGN.md. Interrupted at any point,
+ * it goes on from what it finds. Pure.
+ */
+import type { SyncRecord } from "../model/records.ts";
+import {
+  ASYNCHRONOUS,
+  covers,
+  type DataToken,
+  isSameRecord,
+  isSound,
+  recordOf,
+  type Voters,
+  votersOf,
+} from "./record.ts";
+import { awaitAnybody, isSameSetting, NO_SYNC, settingFor, type SyncSetting } from "./setting.ts";
+
+/** null: replication is to be asynchronous. */
+export type SyncTarget =
+  | {
+    readonly quorum: boolean;
+    readonly standbys: Voters;
+    /** Commits wait for so many of them; at most as many as there are. */
+    readonly count: number;
+    /** Without a standby nothing is acknowledged. */
+    readonly strict: boolean;
+  }
+  | null;
+
+export interface PlanView {
+  readonly self: string;
+  readonly token: DataToken | null;
+  readonly record: SyncRecord;
+  /** As the server's files have it. */
+  readonly setting: SyncSetting;
+  /**
+   * false: no commit is acknowledged by this server yet, and none will be under another setting than the one
+   * in its files.
+   */
+  readonly acknowledges: boolean;
+  /**
+   * The standbys that have flushed a position which was read after the server and all that it starts went by
+   * the setting; null: there is no such position yet.
+   */
+  readonly flushed: readonly string[] | null;
+  readonly target: SyncTarget;
+  /**
+   * A record that was proposed in place of this one may still be applied, and would not know of another
+   * setting: nothing is set before the record has changed.
+   */
+  readonly frozen: boolean;
+  /** Simulator only: rules that are left out. */
+  readonly without?: SyncRulesLeftOut;
+}
+
+export interface SyncRulesLeftOut {
+  readonly covers?: boolean;
+  readonly flushed?: boolean;
+  readonly degrade?: boolean;
+  readonly ready?: boolean;
+  readonly cut?: boolean;
+}
+
+export type SyncStep =
+  | { readonly kind: "setting"; readonly setting: SyncSetting }
+  | { readonly kind: "record"; readonly record: SyncRecord; readonly flushed: readonly string[] }
+  /** Nothing can be done before this is so. */
+  | { readonly kind: "wait"; readonly why: string };
+
+/** null: all is as it is to be. */
+export function nextStep(view: PlanView): SyncStep | null {
+  const step = anyStep(view);
+  const { record: { leader, syncStandby, quorum, data = {} }, acknowledges, frozen } = view;
+  const record: SyncRecord = { leader, syncStandby, quorum, data };
+  // The same record once more: it takes the place of all that were proposed for this one. One without a
+  // promise is no exception: the first standbys may have been proposed in its place.
+  const isHeldUp = step?.kind === "setting" || (step === null && !acknowledges);
+  return frozen && isHeldUp ? { kind: "record", record, flushed: [] } : step;
+}
+
+function anyStep(view: PlanView): SyncStep | null {
+  const { record, setting, acknowledges, flushed, target, without = {} } = view;
+  // Two changes of the setting under way at once would make three that a process may still go by.
+  if (acknowledges && flushed === null) return wait("PostgreSQL goes by synchronous_standby_names");
+  if (target === null) {
+    // The promise ends with the configuration, and before the setting does.
+    if (record.leader !== null) return { kind: "record", record: ASYNCHRONOUS, flushed: [] };
+    return isSameSetting(setting, NO_SYNC) ? null : { kind: "setting", setting: NO_SYNC };
+  }
+  const goal = goalSetting(target);
+  const isCovered = covers(record, goal) || without.covers || (without.degrade && goal.count === 0);
+  // A standby that is about to be promoted may have the setting already, and a record from its predecessor.
+  if (!isCovered) return { kind: "record", record: bridge(view, target, goal), flushed: [] };
+  if (!isSameSetting(setting, goal)) return { kind: "setting", setting: goal };
+  // Its standbys cannot have flushed what it has not written: their votes count once it has.
+  if (!acknowledges) return null;
+  const wanted = goalRecord(view, target);
+  if (isSameRecord(record, wanted)) return null;
+  const proven = without.flushed ? wanted.syncStandby : flushed ?? [];
+  if (isSound(record, wanted, proven)) return { kind: "record", record: wanted, flushed: proven };
+  const late = wanted.syncStandby.filter((name) => !proven.includes(name));
+  return wait(`${late.join(", ")} has flushed all that is acknowledged`);
+}
+
+const wait = (why: string): SyncStep => ({ kind: "wait", why });
+
+function goalSetting({ standbys, count, quorum, strict }: NonNullable<SyncTarget>): SyncSetting {
+  const names = Object.keys(standbys);
+  if (names.length === 0) return strict ? awaitAnybody(quorum) : NO_SYNC;
+  return settingFor(names, Math.min(count, names.length), quorum);
+}
+
+function goalRecord({ self, token }: PlanView, { standbys, count }: NonNullable<SyncTarget>): SyncRecord {
+  const all = Object.keys(standbys).length;
+  return recordOf(self, token, standbys, all - Math.min(count, all));
+}
+
+/**
+ * A record that covers both the setting that is and the one that is to come. First without the standbys that
+ * go; then, in quorum mode, with those that come, which makes more of them necessary; at last without any,
+ * which leaves the leader alone to be chosen.
+ */
+function bridge(view: PlanView, target: NonNullable<SyncTarget>, goal: SyncSetting): SyncRecord {
+  const { record, setting, acknowledges, self, token } = view;
+  const settings = acknowledges ? [setting, goal] : [goal];
+  const fits = (one: SyncRecord) => settings.every((each) => covers(one, each));
+  const voters = votersOf(record);
+  const common = Object.fromEntries(
+    Object.entries(voters).filter(([name, data]) => target.standbys[name] === data),
+  );
+  const fewer = recordOf(self, token, common, record.quorum);
+  const isElectable = (one: SyncRecord) => one.quorum < one.syncStandby.length;
+  if (isElectable(fewer) && fits(fewer)) return fewer;
+  if (target.quorum) {
+    const all = { ...voters, ...target.standbys };
+    const come = Object.keys(all).length - Object.keys(common).length -
+      Object.keys(voters).filter((name) => !Object.hasOwn(target.standbys, name)).length;
+    const needed = settings.map(({ names, count }) => new Set([...Object.keys(all), ...names]).size - count);
+    const more = recordOf(self, token, all, Math.max(record.quorum + come, ...needed));
+    if (isElectable(more) && fits(more)) return more;
+  }
+  return recordOf(self, token, {}, 0);
+}
