@@ -1,5 +1,5 @@
 /**
- * Judges lateness: how much the inequalities leave for each kind, when that becomes little, and what to do
+ * Judges lateness: the room that the inequalities leave for each kind, when it becomes small, and the advice
  * then. Pure; the numbers are gathered in src/agent/loop/lateness_watch.ts.
  */
 import { J_MS } from "../lease/stop_budget.ts";
@@ -34,7 +34,7 @@ export function judgeLateness(kind: LatenessKind, quantiles: Quantiles, budgetMs
   return { ...quantiles, kind, budgetMs, verdict };
 }
 
-/** Safety rests on the guard's budget, on the others only that nothing is interrupted. */
+/** Safety rests on the guard's budget; the others only keep service from being interrupted. */
 function mayNeverExceed(kind: LatenessKind): boolean {
   return kind === "guard";
 }

@@ -3,9 +3,12 @@
  *
  * PostgreSQL leaves recovery by the work of one process (startup), which may wait without a limit: for a
  * disk, for a restore_command that hangs, for a query on the standby that conflicts with what it replays. A
- * long replay is no reason to give up, since another member has to do the same; one that does nothing is.
+ * long replay is no reason to give up, since another member has to do the same. Standing still is one.
  */
 import { pauseAfter } from "../model/pause_after.ts";
+
+/** How the failure of a promotion begins that the user's hook has refused. */
+export const PRE_PROMOTE = "pre_promote";
 
 const FIRST_LIMIT_MS = 4000;
 const LAST_LIMIT_MS = 60_000;

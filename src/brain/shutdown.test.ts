@@ -11,6 +11,7 @@ import {
   LEFTOVERS_AFTER_RELEASE_MS,
   LEFTOVERS_MS,
   shutdownStep,
+  wantsCheckpoint,
 } from "./shutdown.ts";
 import {
   cluster,
@@ -125,6 +126,14 @@ test("a standby that has not got the whole shutdown checkpoint is waited for as 
   expect(decided(stopping(at("closed", 60_000), { received: 1000, grewMs: NOW - 1000 }))).toBe("stop kill");
 });
 
+test("the limit of a step is the pg_ctl_timeout in force", () => {
+  const dynamic = { ...DYNAMIC, postgresql: { ...DYNAMIC.postgresql, pgCtlTimeoutS: 300 } };
+  const grewMs = NOW - 1000;
+  expect(decided(stopping(at("checkpoint", 60_000), { dynamic }))).toBe("");
+  expect(decided(stopping(at("checkpoint", 300_000), { dynamic }))).toBe("stop immediate");
+  expect(decided(stopping(at("closed", 60_000), { received: 1000, grewMs, dynamic }))).toBe("");
+});
+
 test("another member than the named candidate does not count as one that has everything", () => {
   const statuses = [seen(status("b", { receivedLsn: 900 })), seen(status("c", { receivedLsn: 1100 }))];
   expect(decided(stopping(at("closed", 0), { statuses }))).toBe("");
@@ -188,4 +197,17 @@ test("what was killed and is kept by the kernel hands over, if anybody can take 
   expect(decided(stopping(ending, { how: "kill", tenure: "to-release" }, kept))).toBe("release");
   const standby = { ...kept, epoch: null };
   expect(decided(stopping(ending, { how: "kill", tenure: "to-release" }, standby))).toBe("stop kill");
+});
+
+test("a stop is prepared by checkpoints until one is short, or is not half as long as the one before", () => {
+  const made = (lengths: readonly number[]) => {
+    const took: number[] = [];
+    while (wantsCheckpoint(took)) took.push(lengths[took.length]!);
+    return took.length;
+  };
+  expect(made([20])).toBe(1);
+  expect(made([4700, 390, 100])).toBe(3);
+  expect(made([4700, 290])).toBe(2);
+  expect(made([4700, 3000])).toBe(2);
+  expect(made([4700, 2300, 1200])).toBe(3);
 });

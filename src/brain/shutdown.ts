@@ -18,17 +18,34 @@ import type { Shutdown } from "../model/postgres_view.ts";
  */
 export const ENDING_MS = 3000;
 /**
- * Told to end at once (SIGQUIT), PostgreSQL kills its own children after 5 s; nobody waits for that. Those
- * that can end have told their clients within milliseconds.
+ * Told to end at once (SIGQUIT), PostgreSQL kills its own children after 5 s, which is not waited for.
+ * Backends that can end have told their clients within milliseconds.
  */
 export const IMMEDIATE_MS = 500;
 /**
- * The same time without progress is given to what is left after the shutdown checkpoint, as long as somebody
- * waits.
+ * The same time without progress is given to the processes left after the shutdown checkpoint, as long as the
+ * lock waits for them.
  */
 export const LEFTOVERS_MS = 4000;
 /** Once another may write, the archiver has this long to finish; then its member rejoins. */
 export const LEFTOVERS_AFTER_RELEASE_MS = 10_000;
+
+/**
+ * A shutdown checkpoint writes what clients have made dirty during the last CHECKPOINT before it, and takes
+ * less than that one by far.
+ */
+const SHORT_CHECKPOINT_MS = 300;
+
+/**
+ * Whether one more CHECKPOINT is to prepare the stop, after those that took so long. Clients write meanwhile:
+ * each finds what they have made dirty during the one before. One that was not half as long shows that they
+ * write about as fast as it does, and that the next one would find as much.
+ */
+export function wantsCheckpoint(tookMs: readonly number[]): boolean {
+  const last = tookMs.at(-1);
+  if (last === undefined) return true;
+  return last > SHORT_CHECKPOINT_MS && last <= (tookMs.at(-2) ?? Infinity) / 2;
+}
 
 export interface ShutdownLimits {
   /** It was a primary when it was told to end. */
@@ -44,6 +61,23 @@ export interface ShutdownStep {
   readonly why: string;
   /** Before the limits that the user has set: only when nothing is lost by it. */
   readonly early: boolean;
+}
+
+/**
+ * The next step of a stop that is a part of a restart, or null: time alone ends its steps. What is left after
+ * the shutdown checkpoint is ended, too.
+ */
+export function stepInPlace(
+  shutdown: Shutdown,
+  how: "fast" | "immediate" | "kill",
+  sinceMs: number,
+  nowMs: number,
+  limits: ShutdownLimits,
+): Pick<ShutdownStep, "how" | "why"> | null {
+  if (shutdown.stage !== "closed") return shutdownStep(shutdown, how, sinceMs, nowMs, limits);
+  return nowMs - shutdown.stageMs < LEFTOVERS_MS
+    ? null
+    : { how: "kill", why: "archiver or WAL senders are left after its shutdown checkpoint" };
 }
 
 /**

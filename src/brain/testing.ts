@@ -3,11 +3,13 @@
  */
 import { DEFAULT_DYNAMIC } from "../config/testing.ts";
 import { emptyState } from "../dcs/state_machine.ts";
-import type { DynamicConfig } from "../model/config.ts";
+import type { DynamicConfig, ReplicaMethod } from "../model/config.ts";
 import type { MemberStatus } from "../model/member_status.ts";
 import type { PostgresView, ReplicationConnection } from "../model/postgres_view.ts";
 import type { Life } from "../model/life.ts";
+import { NO_SYNC } from "../model/sync_setting.ts";
 import type { DcsState, LockRecord } from "../model/records.ts";
+import type { DutyView } from "./duty_view.ts";
 import type { NodeView } from "./keep/view.ts";
 import type { SuccessorView } from "./cluster/successor_view.ts";
 
@@ -15,8 +17,24 @@ export const SYSTEM_ID = "7300000000000000001";
 
 export const DYNAMIC: DynamicConfig = {
   ...DEFAULT_DYNAMIC,
-  postgresql: { ...DEFAULT_DYNAMIC.postgresql, usePgRewind: true },
+  postgresql: { ...DEFAULT_DYNAMIC.postgresql, rejoin: ["rewind", "reclone"] },
 };
+
+/** Copies are made by a command of the user's own, or else by pg_basebackup. */
+export function withMethod(change: Partial<ReplicaMethod>): DynamicConfig {
+  const method: ReplicaMethod = {
+    name: "backup",
+    command: "backup",
+    keepData: false,
+    noLeader: false,
+    noParams: false,
+    timeLimitS: 60,
+    options: {},
+    ...change,
+  };
+  const postgresql = { ...DYNAMIC.postgresql, createReplicaMethods: [method, "basebackup"] as const };
+  return { ...DYNAMIC, postgresql };
+}
 
 /** The machine of the member of that name. */
 export function life(name: string, change: Partial<Life> = {}): Life {
@@ -165,6 +183,7 @@ export function postgres(change: Partial<PostgresView> = {}): PostgresView {
     replayPaused: false,
     replicationState: "streaming",
     following,
+    cutOff: following === null,
     followingUrl: following === null ? null : `postgres://${following}:5432/postgres`,
     lastLookMs: 0,
     postmasterStartTime: null,
@@ -181,6 +200,11 @@ export function postgres(change: Partial<PostgresView> = {}): PostgresView {
     timelineHistory: [],
     state: "running",
     replication: [],
+    slots: [],
+    stagedSlots: [],
+    wroteUnder: null,
+    walEnd: { timeline: 1, lsn: 1000 },
+    sync: { setting: NO_SYNC, loaded: true, settledLsn: null, flushed: {} },
     ...change,
   };
 }
@@ -228,12 +252,13 @@ export function node(change: Partial<NodeView> = {}): NodeView {
     tenure: "none",
     heldSinceMs: -Infinity,
     leaseUsable: false,
+    ownsUnfenced: false,
     skipLeaseCheck: false,
     anyProcess: true,
     statuses: [seen(primaryStatus("a")), seen(status("b")), seen(status("c"))],
     notStreamingForMs: 0,
-    pgCtlTimeoutS: 60,
     receivedGrewMs: -Infinity,
+    startingForMs: 0,
     raftLostForMs: 0,
     undeclaredForMs: 0,
     stopping: false,
@@ -265,3 +290,15 @@ export const SWITCHOVER: NonNullable<DcsState["failover"]> = {
   epoch: 3,
   revision: 9,
 };
+
+/** The view of standing duties: every member was heard just now, and no lease ends. */
+export function duty(view: NodeView, change: Partial<DutyView> = {}): DutyView {
+  return {
+    ...view,
+    wallMs: 0,
+    leaseUntilMs: Infinity,
+    checkpointedForMs: null,
+    heardMs: new Map(["a", "b", "c"].map((name) => [name, view.nowMs])),
+    ...change,
+  };
+}

@@ -82,8 +82,7 @@ export interface FeedingWindow {
 
 export function feedingWindow(timeoutS: number, ttlMs: number): FeedingWindow {
   const windowMs = Math.floor(ttlMs / (1 + RHO) - 1000 * timeoutS - RESET_LATENCY_MS);
-  // Somebody who chose such a margin wants the reset late: fed by acknowledgements as they come, as Patroni
-  // does.
+  // Such a margin asks for a late reset: fed by acknowledgements as they come, as Patroni does.
   return windowMs >= MIN_WINDOW_MS
     ? { windowMs, proven: true }
     : { windowMs: 1000 * timeoutS, proven: false };
@@ -115,7 +114,7 @@ export interface WatchdogSituation {
   readonly unwanted: boolean;
   /** This member holds the lock and its lease runs. */
   readonly leaseRuns: boolean;
-  /** Whatever PostgreSQL there is cannot become or be a primary: none runs, or a standby does. */
+  /** PostgreSQL is not, and cannot become, a primary: it does not run, or runs as a standby. */
   readonly harmless: boolean;
   /** Every process of PostgreSQL is stopped. */
   readonly frozen: boolean;

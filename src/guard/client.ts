@@ -10,18 +10,12 @@ import type { Log } from "../lib/log.ts";
 import { MAX_FROZEN_MS, STOP_BUDGET_MS } from "../lease/stop_budget.ts";
 import { VERSION } from "../model/version.ts";
 import { guardOf } from "./directory_owner.ts";
+import { LentDirectory } from "./lent_directory.ts";
 import { GuardLife, SILENT_MS } from "./guard_life.ts";
 import { GuardUpgrade } from "./guard_upgrade.ts";
 import { LocalFence } from "./local_fence.ts";
-import type {
-  ExitReport,
-  GuardDone,
-  GuardPort,
-  GuardReply,
-  GuardView,
-  Postmaster,
-  StartSpec,
-} from "./port.ts";
+import type { GuardDone, GuardPort, GuardReply, StartSpec } from "./port.ts";
+import type { ExitReport, GuardView, Postmaster } from "../model/guard_view.ts";
 import { ProcessGroup } from "./process_group.ts";
 import type { GuardMessage, Hello, Operation, WireView } from "./protocol.ts";
 
@@ -38,12 +32,11 @@ export interface GuardClientOptions {
   readonly release?: string;
   /** The records say that this machine holds an unfenced epoch (pause). @default false */
   readonly unfenced?: () => boolean;
+  /** No agent has written the configuration of the server that runs here. @default false */
+  readonly unmanaged?: boolean;
   /** Another agent has taken the guard over: this one has to end. @default nothing */
   readonly onSuperseded?: () => void;
-  /**
-   * The data directory belongs to another agent, as `why` says: this one has no business here. @default
-   * nothing
-   */
+  /** The data directory belongs to another agent, as `why` says: this one must end. @default nothing */
   readonly onTaken?: (why: string) => void;
 }
 
@@ -51,7 +44,7 @@ const REQUEST_TIMEOUT_MS = 5000;
 const START_TIMEOUT_MS = 30_000;
 /**
  * A guard that has not answered a new agent for so long, or that is seen to be stopped, does not fence in
- * time. With a ttl of 2 s, what an agent that died a moment ago was acknowledged runs out within a second.
+ * time. With a ttl of 2 s, the lease of an agent that died a moment ago runs out within a second.
  */
 const UNHEARD_MS = 500;
 const UNHEARD_LOOK_MS = 50;
@@ -62,6 +55,7 @@ export class GuardClient implements GuardPort {
   readonly #life: GuardLife;
   readonly #localFence: LocalFence;
   readonly #upgrade: GuardUpgrade;
+  readonly #lent: LentDirectory;
   readonly #handlers: (() => void)[] = [];
   #lastToken: string | null = null;
   #incarnation = 0;
@@ -83,12 +77,14 @@ export class GuardClient implements GuardPort {
       dataDir,
       () => ({ guard: this.#life.process?.pid ?? 0, agent: process.pid }),
     );
+    this.#lent = new LentDirectory(dataDir, directory, clock);
     this.#localFence = new LocalFence({
       clock,
       group,
       log,
       killAfterMs: () => this.#killAfterMs(),
       unfenced: () => options.unfenced?.() ?? false,
+      unmanaged: options.unmanaged ?? false,
       onKilled: (fenced) => this.#onKilledHere(fenced),
     });
     this.#upgrade = new GuardUpgrade({
@@ -110,14 +106,15 @@ export class GuardClient implements GuardPort {
       onLost: () => this.#changed(),
       onDead: () => this.#onDead(),
       onSilence: () => this.#changed(),
-      livingGuard: () => guardOf(dataDir, directory),
+      // No file names it while the directory is lent.
+      livingGuard: () => this.#lent.isHeld ? this.#life.process : guardOf(dataDir, directory),
       mayStart: () => this.#localFence.phase() !== "killing",
     });
     this.#life.start();
     this.#watchUnheard();
   }
 
-  /** Watches until the first word of a guard. */
+  /** Watches until a guard's first message. */
   #watchUnheard(sinceMs = this.#options.clock.now()): void {
     const { clock } = this.#options;
     this.#unheard = clock.after(UNHEARD_LOOK_MS, () => {
@@ -129,7 +126,7 @@ export class GuardClient implements GuardPort {
 
   view(): GuardView {
     const wire = this.#wire;
-    // While it becomes another program, it is the guard that it was.
+    // While it becomes another program, it counts as the same guard.
     const hello = this.#life.hello ?? this.#life.upgrading;
     const known = {
       incarnation: this.#incarnation,
@@ -137,7 +134,7 @@ export class GuardClient implements GuardPort {
       lastAnswerMs: this.#lastAnswerMs,
       lastExit: this.#lastExit,
       postmaster: this.#postmaster(),
-      // Nothing is known of the data directory before a guard has looked: then the answer is the careful one.
+      // Before a guard has looked, the data directory is unknown: then the answer is the careful one.
       anyProcess: wire?.anyProcess ?? true,
       clocks: wire?.clocks ?? null,
     };
@@ -170,7 +167,18 @@ export class GuardClient implements GuardPort {
   }
 
   claim(done: GuardDone): void {
-    this.#send({ op: "claim" }, REQUEST_TIMEOUT_MS, done);
+    this.#send({ op: "claim" }, REQUEST_TIMEOUT_MS, (reply) => {
+      if (reply.ok || this.#isTaken) this.#lent.release();
+      done(reply);
+    });
+  }
+
+  lend(done: GuardDone): void {
+    this.#lent.hold();
+    this.#send({ op: "claim", lend: true }, REQUEST_TIMEOUT_MS, (reply) => {
+      if (!reply.ok) this.#lent.release();
+      done(reply);
+    });
   }
 
   start(spec: StartSpec, done: GuardDone): void {
@@ -182,7 +190,10 @@ export class GuardClient implements GuardPort {
   }
 
   adopt(epoch: number | null, done: GuardDone): void {
-    this.#send({ op: "adopt", epoch }, REQUEST_TIMEOUT_MS, done, epoch !== null);
+    // A server that others have restarted meanwhile may have another role.
+    const pid = this.#wire?.postmaster?.pid;
+    const request = { op: "adopt", epoch, ...(pid === undefined ? {} : { pid }) } as const;
+    this.#send(request, REQUEST_TIMEOUT_MS, done, epoch !== null);
   }
 
   signal(kind: "reload" | "fast" | "immediate", done: GuardDone): void {
@@ -204,7 +215,7 @@ export class GuardClient implements GuardPort {
     };
     const isFinal = (reply: GuardReply) => reply.ok || this.#closed || this.#isTaken;
     this.#send({ op: "kill" }, null, (reply) => isFinal(reply) ? once(reply) : killHere());
-    // Killing takes its time; an answer to this tells that the guard is at it.
+    // A kill takes time. An answer to this shows that the guard works on it.
     this.ping(() => {});
     this.#options.clock.after(2 * SILENT_MS, () => {
       if (this.#life.isSilent() && !this.#isTaken) killHere();
@@ -228,6 +239,7 @@ export class GuardClient implements GuardPort {
   close(): void {
     this.#closed = true;
     this.#unheard?.cancel();
+    this.#lent.release();
     this.#upgrade.close();
     this.#localFence.close();
     this.#life.close();
@@ -238,7 +250,7 @@ export class GuardClient implements GuardPort {
     return Math.min(MAX_FROZEN_MS, Math.max(0, this.#lease.longestMs) + STOP_BUDGET_MS);
   }
 
-  /** Another agent owns the data directory: this one may not end what runs there. */
+  /** Another agent owns the data directory: this one may not end its server. */
   get #isTaken(): boolean {
     return (this.#wire?.taken ?? null) !== null;
   }
@@ -250,7 +262,7 @@ export class GuardClient implements GuardPort {
     return { ...postmaster, phase: phase === "frozen" ? "frozen" : "ending" };
   }
 
-  /** `makesPrimary`: until the answer is here, what runs may be a primary. */
+  /** `makesPrimary`: until the answer is here, the server may be a primary. */
   #send(operation: Operation, timeoutMs: number | null, done: GuardDone, makesPrimary = false): void {
     let timer: Timer | null = null;
     let called = false;
@@ -324,7 +336,7 @@ export class GuardClient implements GuardPort {
       this.#lastExit = { pid: postmaster.pid, code: null, signal: "SIGKILL", fenced, atMs };
     }
     if (this.#wire !== null) this.#wire = { ...this.#wire, postmaster: null, anyProcess: false, armed: null };
-    // A guard that let it come to this is of no use any more.
+    // A guard that let this happen cannot be relied on any more.
     if (this.#life.isSilent()) this.#life.replace();
     for (const call of this.#whenKilled.splice(0)) queueMicrotask(call);
     this.#changed();

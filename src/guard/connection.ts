@@ -59,7 +59,7 @@ export class GuardConnection {
 
   /**
    * `done` is called once: with the answer, or with null when the connection ends before. `patient`: the
-   * answer comes when the thing is done, and says nothing about the guard's health until then.
+   * answer comes when the work is done, and its absence says nothing about the guard's health.
    */
   request(operation: Operation, patient: boolean, done: (answer: Answer | null) => void): void {
     const id = this.#nextId++;

@@ -14,8 +14,11 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
+import { waitFor } from "../demo/wait_for.ts";
 import { OWNER_FILE } from "../model/owner_file.ts";
+import { SystemClock } from "../lib/clock.ts";
 import { DirectoryOwner, ownedByAnother } from "./directory_owner.ts";
+import { LentDirectory } from "./lent_directory.ts";
 
 let root: string;
 let dataDir: string;
@@ -230,4 +233,59 @@ test("what a rewind wrote over the file of the owner is put right with the next 
   first.claim("look");
   expect(readFileSync(join(dataDir, OWNER_FILE), "utf8")).toBe(text);
   first.release();
+});
+
+test("a directory that is lent to a command stays empty, and stays with its owner", () => {
+  const first = owner("a", sleeper());
+  first.claim("use");
+  expect(readdirSync(dataDir)).toEqual([OWNER_FILE]);
+  expect(first.claim("lend")).toEqual({ kind: "ours" });
+  expect(first.claim("look")).toEqual({ kind: "ours" });
+  expect(readdirSync(dataDir)).toEqual([]);
+  // The command makes another one, and half of the data.
+  rmSync(dataDir, { recursive: true });
+  expect(first.claim("look")).toEqual({ kind: "ours" });
+  mkdirSync(join(dataDir, "base"), { recursive: true });
+  expect(first.claim("look")).toEqual({ kind: "ours" });
+  expect(readdirSync(dataDir)).toEqual(["base"]);
+  expect(owner("b", sleeper()).claim("look")).toMatchObject({ kind: "taken" });
+  expect(ownedByAnother(dataDir, raftDir("b"))).toContain("another process holds its lock");
+  expect(first.claim("use")).toEqual({ kind: "ours" });
+  expect(readdirSync(dataDir).sort()).toEqual([OWNER_FILE, "base"]);
+  first.release();
+});
+
+test("a lent directory is a new agent's to write into: it knows of no command", () => {
+  let agent = sleeper();
+  const first = new DirectoryOwner(dataDir, raftDir("a"), () => ({ guard: process.pid, agent }));
+  first.claim("lend");
+  agent = sleeper();
+  first.claim("look");
+  expect(readdirSync(dataDir)).toEqual([OWNER_FILE]);
+  first.release();
+});
+
+test("a guard that was killed while a command works leaves the directory to its own agent alone", async () => {
+  const first = owner("a", sleeper());
+  const lent = new LentDirectory(dataDir, raftDir("a"), new SystemClock());
+  lent.hold();
+  first.claim("lend");
+  // As the kernel does for a killed one. No file names the owner.
+  first.release();
+  expect(owner("b", sleeper()).claim("look")).toMatchObject({ kind: "taken" });
+  expect(ownedByAnother(dataDir, raftDir("b"))).toContain("a command of another agent");
+  expect(ownedByAnother(dataDir, raftDir("a"))).toBeNull();
+  const next = owner("a", sleeper());
+  expect(next.claim("look")).toEqual({ kind: "ours" });
+  next.release();
+  // The command puts another directory in its place.
+  rmSync(dataDir, { recursive: true });
+  mkdirSync(dataDir);
+  await waitFor("its lock is on that one", 5000, () => ownedByAnother(dataDir, raftDir("b")) !== null);
+  lent.release();
+  expect(lent.isHeld).toBe(false);
+  expect(ownedByAnother(dataDir, raftDir("b"))).toBeNull();
+  const other = owner("b", sleeper());
+  expect(other.claim("look")).toEqual({ kind: "ours" });
+  other.release();
 });

@@ -1,37 +1,30 @@
 /**
  * A data directory has one owner: one agent with its guard. The guard holds flock(2) on the directory itself,
  * so that symbolic links, bind mounts and mount namespaces lead to the same lock, and nothing that rewrites
- * the content (pg_rewind, a copy) can replace it. A file inside says who holds it.
+ * the content (pg_rewind, a copy) can replace it. A file inside names the owner.
  *
- * Who is refused: everyone but the owner, while the lock is held, while the owner's agent lives (its guard
- * may have died a moment ago), and while any process works in the directory that the named owner started. The
+ * Every agent but the owner is refused: while the lock is held, while the owner's agent lives (its guard may
+ * have died a moment ago), and while any process works in the directory that the named owner started. The
  * owner is known by its raft directory: an agent that is started again on it finds its guard, and with it the
  * lock.
  *
  * A directory with content that is not PostgreSQL's (a wrong `data_dir`), or with a whole data directory that
  * was not this agent's before (perhaps one of another cluster), is locked, and nothing is written into it,
- * until the agent asks to use it: it asks only after it has judged the content itself. A server that somebody
+ * until the agent asks to use it: it asks only after it has judged the content itself. A server that was
  * started there by hand is adopted under the lock alone: nothing is written while PostgreSQL runs, as the
  * guard must not wait for a disk then.
  *
- * A directory that is not there has no lock. An agent that makes one, moves one or finds another in its
- * place claims it before anything is done in it.
+ * While a command of the user's own works in the directory, the file is out of it (lent_directory.ts).
+ *
+ * A directory that is not there has no lock. An agent that makes one, moves one or finds another in its place
+ * claims it before anything is done in it.
  */
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
-import { join } from "node:path";
+import { closeSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { lockFile } from "../lib/ffi.ts";
 import { bootId } from "../lib/process_table.ts";
 import { OWNER_FILE } from "../model/owner_file.ts";
+import { type HeldDirectory, identityOf, openDirectory } from "./held_directory.ts";
+import { isLentByAnother } from "./lent_directory.ts";
 import { ProcessGroup } from "./process_group.ts";
 import { identify, isSame, type ProcessId } from "./process_id.ts";
 
@@ -40,14 +33,16 @@ const TRIES = 10;
 const PAUSE_MS = 5;
 const EAGAIN = 11;
 
+export type Purpose = "look" | "use" | "lend";
+
 export type Claim =
   /** Locked, or there is no such directory. */
   | { readonly kind: "ours" }
-  /** Locked, and left as it was: what is in it is not PostgreSQL's. */
+  /** Locked, and left as it was: its content is not PostgreSQL's. */
   | { readonly kind: "foreign" }
-  /** `why` names the owner and what to do. */
+  /** `why` names the owner and the remedy. */
   | { readonly kind: "taken"; readonly why: string }
-  /** The kernel refuses: whether somebody owns it is not known. */
+  /** The kernel refuses: the owner is not known. */
   | { readonly kind: "failed"; readonly why: string };
 
 /** The content of the file. Processes are those of one boot. */
@@ -64,14 +59,10 @@ interface Owner {
   readonly agent: ProcessId | null;
 }
 
-/** The lock that a guard hands to the program that it becomes. */
-export interface HeldDirectory {
-  readonly fd: number;
-  readonly inode: string;
-}
-
 export class DirectoryOwner {
   #held: HeldDirectory | null;
+  /** The agent whose command works in the directory: nothing is written there meanwhile. 0: none. */
+  #lentTo = 0;
   readonly #group: ProcessGroup;
   readonly #dataDir: string;
   readonly #raftDir: string;
@@ -98,9 +89,12 @@ export class DirectoryOwner {
 
   /**
    * Takes the lock of the directory that is there now. Reads and writes the disk: not while PostgreSQL runs.
-   * "look": what is not PostgreSQL's is not written to. "use": the agent is about to change what is there.
+   * "look": a directory that is not PostgreSQL's is not written to. "use": the agent is about to change the
+   * content. "lend": a command of the agent's is about to, and wants the directory empty. It ends with the
+   * next "use".
    */
-  claim(purpose: "look" | "use"): Claim {
+  claim(purpose: Purpose): Claim {
+    if (purpose !== "look") this.#lentTo = purpose === "lend" ? this.#keepers().agent : 0;
     const found = openDirectory(this.#dataDir);
     if (found === null) {
       this.release();
@@ -121,7 +115,7 @@ export class DirectoryOwner {
     return this.#sign(found, purpose);
   }
 
-  /** Gives the directory up: nothing is looked after here any more. */
+  /** Gives the directory up: this guard does not look after it any more. */
   release(): void {
     if (this.#held === null) return;
     // By descriptor: the directory may have been moved, and another one may be in its place.
@@ -141,16 +135,23 @@ export class DirectoryOwner {
       if (tries === TRIES) return { kind: "taken", why: describe(this.#dataDir, this.#raftDir, owner, "") };
       Bun.sleepSync(PAUSE_MS);
     }
-    if (owner === null || isOwn(owner, this.#raftDir)) return null;
-    const why = whyStillOwned(owner, this.#group);
+    const why = isLentByAnother(directory.fd, this.#raftDir)
+      ? COMMAND_WORKS
+      : owner === null || isOwn(owner, this.#raftDir)
+      ? null
+      : whyStillOwned(owner, this.#group);
     return why === null ? null : { kind: "taken", why: describe(this.#dataDir, this.#raftDir, owner, why) };
   }
 
   /** Names this owner in the file; a rewind may have taken it away. */
-  #sign(directory: HeldDirectory, purpose: "look" | "use"): Claim {
+  #sign(directory: HeldDirectory, purpose: Purpose): Claim {
+    const { guard, agent } = this.#keepers();
+    if (this.#lentTo !== 0 && this.#lentTo === agent) {
+      rmSync(ownerFile(directory), { force: true });
+      return { kind: "ours" };
+    }
     if (purpose === "look" && isForeign(directory)) return { kind: "foreign" };
     if (purpose === "look" && isStrange(directory, this.#raftDir)) return { kind: "ours" };
-    const { guard, agent } = this.#keepers();
     const text = `${
       JSON.stringify(
         {
@@ -175,8 +176,8 @@ export class DirectoryOwner {
 }
 
 /**
- * Why the owner of that raft directory may not use the data directory: the sentence names who does. null:
- * nobody else does, or there is no such directory. Changes nothing; holds the lock for a moment where it is
+ * Why the owner of that raft directory may not use the data directory: the sentence names the owner. null:
+ * there is no other owner, or no such directory. Changes nothing; holds the lock for a moment where it is
  * free.
  */
 export function ownedByAnother(dataDir: string, raftDir: string): string | null {
@@ -187,6 +188,7 @@ export function ownedByAnother(dataDir: string, raftDir: string): string | null 
     if (owner !== null && isOwn(owner, raftDir)) return null;
     const locked = lockFile(found.fd);
     if (!locked.ok && locked.errno === EAGAIN) return describe(dataDir, raftDir, owner, "");
+    if (isLentByAnother(found.fd, raftDir)) return describe(dataDir, raftDir, owner, COMMAND_WORKS);
     if (owner === null) return null;
     const why = whyStillOwned(owner, new ProcessGroup(dataDir, () => ({ guard: process.pid, agent: 0 })));
     return why === null ? null : describe(dataDir, raftDir, owner, why);
@@ -210,25 +212,13 @@ export function guardOf(dataDir: string, raftDir: string): ProcessId | null {
   }
 }
 
-function openDirectory(path: string): HeldDirectory | { readonly error: string } | null {
-  try {
-    const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
-    const { dev, ino } = fstatSync(fd);
-    return { fd, inode: `${dev}:${ino}` };
-  } catch (error) {
-    const { code } = error as { code?: string };
-    if (code === undefined) throw error;
-    return code === "ENOENT" ? null : { error: code };
-  }
-}
-
 /**
- * Names of which one is enough: half a data directory is still one. `lost+found`: of an empty file system.
+ * One of these names is enough: half a data directory still counts. `lost+found`: in an empty file system.
  */
 const OF_POSTGRES =
   /^(PG_VERSION|global|base|pg_.*|postgresql\..*|postmaster\..*|.*\.signal|agent\..*|patroni\..*)$/;
 
-/** There is something in it, and nothing that PostgreSQL or an agent has made. */
+/** It has content, and none that PostgreSQL or an agent has made. */
 function isForeign({ fd }: HeldDirectory): boolean {
   try {
     const names = readdirSync(`/proc/self/fd/${fd}`).filter((name) => name !== "lost+found");
@@ -248,6 +238,8 @@ function isStrange(directory: HeldDirectory, raftDir: string): boolean {
     !(owner !== null && isOwn(owner, raftDir));
 }
 
+const COMMAND_WORKS = "a command of its agent works there";
+
 function whyStillOwned(owner: Owner, group: ProcessGroup): string | null {
   if (lives(owner.agent)) return "that agent runs";
   if (lives(owner.guard)) return "its guard runs";
@@ -262,20 +254,13 @@ function isOwn(owner: Owner, raftDir: string): boolean {
   return owner.identity !== "" && owner.identity === identityOf(raftDir);
 }
 
-function identityOf(raftDir: string): string | null {
-  try {
-    const { dev, ino } = statSync(join(raftDir, "run"));
-    return `${dev}:${ino}`;
-  } catch {
-    return null; // no agent has run on it yet
-  }
-}
-
 function describe(dataDir: string, raftDir: string, owner: Owner | null, why: string): string {
   const pids = [["agent", owner?.agent?.pid], ["guard", owner?.guard?.pid]]
     .flatMap(([what, pid]) => pid === undefined ? [] : [`${what} ${pid}`]);
   const who = owner === null
-    ? "another process holds its lock, and does not say which agent it belongs to"
+    ? why === COMMAND_WORKS
+      ? "a command of another agent (create_replica_methods, bootstrap.method) works in it"
+      : "another process holds its lock, and does not say which agent it belongs to"
     : `the agent of the raft directory ${owner.raftDir}${
       owner.raftDir === raftDir ? " (as it was before this one)" : ""
     } owns it (${[...pids, ...(why === "" ? [] : [why])].join(", ")})`;

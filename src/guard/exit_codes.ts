@@ -1,4 +1,4 @@
 /** Exit codes of the guard process. */
 
-/** Another guard serves the same socket: the one that came second goes. */
+/** Another guard serves the same socket: the second one ends. */
 export const EXIT_ANOTHER_GUARD = 3;

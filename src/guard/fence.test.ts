@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { STOP_BUDGET_MS } from "../lease/stop_budget.ts";
-import { fenceDueMs, type FenceInput, type FenceState, newFence, stepFence } from "./fence.ts";
+import { fenceDueMs, type FenceInput, stepFence } from "./fence.ts";
+import { type FenceState, newFence } from "./fence_state.ts";
 
 type Timed = readonly [nowMs: number, input: FenceInput];
 
@@ -112,8 +113,8 @@ test("B22: an older epoch than the armed one is refused", () => {
 });
 
 test("a deadline of another clock is refused", () => {
-  expect(last([[0, arm(3, 1.7e12)]])).toBe("refused: deadline 1700000000000 is of another clock");
-  expect(last([[0, arm(3, Number.NaN)]])).toBe("refused: deadline NaN is of another clock");
+  expect(last([[0, arm(3, 1.7e12)]])).toBe("refused: deadline 1700000000000 comes from another clock");
+  expect(last([[0, arm(3, Number.NaN)]])).toBe("refused: deadline NaN comes from another clock");
 });
 
 test("an epoch does not end while its postmaster may acknowledge writes", () => {
@@ -227,6 +228,28 @@ test("an adopted postmaster is left alone until it is declared, then fenced", ()
     "refused: a primary does not become a standby without a restart",
   );
   expect(last([...adopted, [1, { kind: "adopt", epoch: null }], [2, { kind: "end", epoch: 3 }]])).toBe("");
+});
+
+test("one that is found while an epoch is in force is fenced with it until it is declared", () => {
+  const found: FenceInput = { kind: "found", pid: 7 };
+  const inForce: readonly Timed[] = [[0, arm(3, 5000)], [10, found]];
+  expect(last([...inForce, [4999, tick]])).toBe("");
+  expect(last([...inForce, [5000, tick]])).toBe("freeze");
+  expect(fenceDueMs(play(inForce).state, 20)).toBe(5000);
+  expect(last([...inForce, [5000, tick], [6000, arm(3, 9000)]])).toBe("thaw");
+  expect(last([...inForce, [6000, { kind: "adopt", epoch: null }], [9000, tick]])).toBe("");
+  expect(play([...inForce, [5000, tick], [6000, { kind: "adopt", epoch: null }]]).log.at(-1)).toBe("thaw");
+  // Restarted by others in maintenance mode, which ends before its role is told.
+  const paused: readonly Timed[] = [[0, arm(3, 5000, true)], [6000, found]];
+  expect(last([...paused, [99_999, tick]])).toBe("");
+  expect(last([...paused, [7000, arm(3, 8000)], [8000, tick]])).toBe("freeze");
+  expect(last([...paused, [7000, arm(4, 9000)]])).toBe("kill");
+});
+
+test("a server that is found after the deadline is a standby's, and cannot show it when it is frozen", () => {
+  const found: FenceInput = { kind: "found", pid: 7 };
+  expect(last([[0, arm(3, 5000)], [5000, found], [9000, tick]])).toBe("");
+  expect(last([[0, arm(3, 5000)], [5000, found], [6000, arm(3, 7000)], [9000, tick]])).toBe("");
 });
 
 test("the next look is due at the deadline, and soon while frozen", () => {

@@ -5,7 +5,7 @@
  *
  * Invariants, checked after every input:
  * - a writable postmaster runs unfrozen only while its epoch is armed and the deadline lies ahead, or is
- *   `unfenced`;
+ *   `unfenced`; one that was found while no epoch was in force has none before its role is told;
  * - an ended epoch, and every epoch below it, is never accepted again;
  * - a postmaster counts as closed only after a shutdown was asked for through this fence, and is never open
  *   again;
@@ -16,79 +16,29 @@
  * background worker and no autovacuum is left, and a shutdown that was asked for never goes back: its states
  * only go forward, and with a shutdown asked for a crash of a child ends the postmaster instead of starting
  * it anew. WAL senders have been told before the checkpoint to take no more commands (WalSndInitStopping);
- * they and the archiver are all that is left, and commit nothing. So its epoch may be ended while they live,
- * and what still lives after a limit is killed here, whatever has become of the agent. The controller reads
- * the control file: the guard does not touch the disk.
+ * they and the archiver are all that is left, and commit nothing. So its epoch may be ended while they live.
+ * The processes that still live after a limit are killed here, whatever has become of the agent. The
+ * controller reads the control file: the guard does not touch the disk.
  *
- * Doomed: every process of the directory that is left has SIGKILL queued. The kernel keeps one that waits for
- * a disk or a network file system (state D) for as long as that hangs, and nobody must wait so long for a
- * primary. Why nothing can be acknowledged then: SIGKILL cannot be blocked, and is acted upon before the
- * process runs another instruction of its own; a fork under way fails when it finds the signal. What the call
- * in which it waits still does to the disk, it does to a directory in which nothing is started before
- * \`gone\`. That is what a freeze relies on when the lease runs out (SIGSTOP queued), and more: it is final.
- * The same counts for what an earlier guard has left behind: a guard that dies leaves a postmaster with
- * SIGQUIT, and those of its children that hang in the kernel; the next one finds them by their directory,
- * kills them, and knows as much of them then.
+ * Doomed: every process of the directory that is left has SIGKILL queued. The kernel keeps a process that
+ * waits for a disk or a network file system (state D) for as long as that hangs, and a cluster must not wait
+ * so long for a primary. Why nothing can be acknowledged then: SIGKILL cannot be blocked, and is acted upon
+ * before the process runs another instruction of its own; a fork under way fails when it finds the signal.
+ * The system call in which it waits may still write to the disk, but to a directory in which nothing is
+ * started before `gone`. A freeze relies on the same when the lease runs out (SIGSTOP queued); a kill is
+ * final besides. The same holds for processes that an earlier guard has left behind: a guard that dies leaves
+ * a postmaster with SIGQUIT, and those of its children that hang in the kernel. The next guard finds them by
+ * their directory, kills them, and then knows the same about them.
  */
 import { LONGEST_LEASE_MS } from "../model/limits.ts";
 import { MAX_FROZEN_MS, STOP_BUDGET_MS } from "../lease/stop_budget.ts";
+import { type Authority, fencedUnder, type FenceState, isInForce, isWritable } from "./fence_state.ts";
 import type { GuardReply } from "./port.ts";
 
-/**
- * While frozen, everything is looked at again this often: something outside (a service manager) may send
- * SIGCONT.
- */
+/** While frozen, all processes are checked this often: a service manager may send SIGCONT. */
 export const REFREEZE_MS = 100;
 /** A closed postmaster's archiver and WAL senders are given no more than this. */
 const MAX_LEFTOVERS_MS = 3_600_000;
-
-export interface Armed {
-  readonly epoch: number;
-  readonly deadlineMs: number;
-  readonly unfenced: boolean;
-}
-
-/**
- * "undeclared": adopted, and nobody has said yet whether it is a primary. Not fenced (nothing fenced it
- * before), but counted as writable.
- */
-export type Authority =
-  | { readonly kind: "standby" }
-  | { readonly kind: "primary"; readonly epoch: number }
-  | { readonly kind: "undeclared" };
-
-export interface FencePostmaster {
-  readonly pid: number;
-  readonly authority: Authority;
-  readonly child: boolean;
-  /** A shutdown was asked for. */
-  readonly ending: boolean;
-  readonly frozenAtMs: number | null;
-  /** Being killed, or already gone while others of its directory are: final, ends with `gone`. */
-  readonly killing: boolean;
-  /** True when the ladder, not a request, ended it. */
-  readonly fenced: boolean;
-  /**
-   * Closed: it acknowledges nothing any more, and what is left of it is killed at this time. Absent: it is
-   * open.
-   */
-  readonly closedUntilMs?: number;
-  /** It acknowledges nothing any more: SIGKILL is queued for whatever is left of it. Absent: not known. */
-  readonly doomed?: boolean;
-}
-
-export interface FenceState {
-  readonly armed: Armed | null;
-  readonly endedEpoch: number;
-  readonly postmaster: FencePostmaster | null;
-  /** Processes of the data directory without a postmaster, being killed. Nothing starts before `gone`. */
-  readonly sweeping: boolean;
-  /**
-   * SIGKILL is queued for whatever is left of these: they acknowledge nothing any more. Absent: not known.
-   */
-  readonly sweptDoomed?: boolean;
-  readonly killAfterMs: number;
-}
 
 export type FenceInput =
   /** killAfterMs: how long a freeze may last, when the caller wants it changed (the ttl). */
@@ -108,11 +58,11 @@ export type FenceInput =
   | { readonly kind: "started"; readonly pid: number; readonly epoch: number | null }
   /** A postmaster was found running. */
   | { readonly kind: "found"; readonly pid: number }
-  /** The role of the adopted postmaster: a primary under this epoch (null: a standby). */
-  | { readonly kind: "adopt"; readonly epoch: number | null }
+  /** The role of the adopted postmaster `pid`: a primary under this epoch (null: a standby). */
+  | { readonly kind: "adopt"; readonly epoch: number | null; readonly pid?: number }
   | { readonly kind: "promote"; readonly epoch: number }
   | { readonly kind: "signal"; readonly signal: "reload" | "fast" | "immediate" }
-  /** This postmaster is past its shutdown checkpoint. What is left of it may take `leftoversMs` more. */
+  /** This postmaster is past its shutdown checkpoint. Its remaining processes may take `leftoversMs` more. */
   | { readonly kind: "close"; readonly pid: number; readonly leftoversMs: number }
   | { readonly kind: "kill" }
   /** The postmaster has ended; others of its directory may live. */
@@ -141,17 +91,7 @@ export interface FenceStep {
   readonly reply: GuardReply;
 }
 
-export function newFence(killAfterMs: number): FenceState {
-  return {
-    armed: null,
-    endedEpoch: 0,
-    postmaster: null,
-    sweeping: false,
-    killAfterMs,
-  };
-}
-
-/** One input, then the ladder: what is due at nowMs is never left for the next tick. */
+/** One input, then the ladder: a step that is due at nowMs never waits for the next tick. */
 export function stepFence(state: FenceState, input: FenceInput, nowMs: number): FenceStep {
   const handled = handle(state, input, nowMs);
   const climbed = climb(handled.state, nowMs);
@@ -166,7 +106,7 @@ export function fenceDueMs(state: FenceState, nowMs: number): number | null {
   if (postmaster.frozenAtMs !== null) {
     return Math.min(postmaster.frozenAtMs + state.killAfterMs, nowMs + REFREEZE_MS);
   }
-  if (postmaster.authority.kind !== "primary" || armed === null || armed.unfenced) return null;
+  if (fencedUnder(postmaster) === null || armed === null || armed.unfenced) return null;
   return armed.deadlineMs;
 }
 
@@ -191,9 +131,9 @@ function handle(state: FenceState, input: FenceInput, nowMs: number): FenceStep 
     case "started":
       return accept(withPostmaster(state, input.pid, authorityOf(input.epoch), true));
     case "found":
-      return found(state, input.pid);
+      return found(state, input.pid, nowMs);
     case "adopt":
-      return adopt(state, input.epoch, nowMs);
+      return adopt(state, input, nowMs);
     case "promote":
       return promote(state, input.epoch, nowMs);
     case "signal":
@@ -232,16 +172,6 @@ function withPostmaster(state: FenceState, pid: number, authority: Authority, ch
   return { ...state, postmaster, sweeping: false, sweptDoomed: false };
 }
 
-/** Whether it may still acknowledge writes. */
-export function isWritable({ authority, closedUntilMs, doomed }: FencePostmaster): boolean {
-  return authority.kind !== "standby" && closedUntilMs === undefined && doomed !== true;
-}
-
-/** Something of the directory is left, and acknowledges nothing any more: SIGKILL is queued for all of it. */
-export function isDoomed({ postmaster, sweeping, sweptDoomed }: FenceState): boolean {
-  return postmaster === null ? sweeping && sweptDoomed === true : postmaster.doomed === true;
-}
-
 function arm(state: FenceState, input: FenceInput & { kind: "arm" }, nowMs: number): FenceStep {
   const { epoch, deadlineMs, unfenced } = input;
   const { armed } = state;
@@ -254,12 +184,12 @@ function arm(state: FenceState, input: FenceInput & { kind: "arm" }, nowMs: numb
   // No lease is that long: such a deadline comes from another clock. Leaders count on it (longestWaitMs in
   // src/lease/renewal.ts).
   if (!(deadlineMs <= nowMs + LONGEST_LEASE_MS)) {
-    return refuse(state, `deadline ${deadlineMs} is of another clock`);
+    return refuse(state, `deadline ${deadlineMs} comes from another clock`);
   }
   const same = armed !== null && armed.epoch === epoch;
   return accept({
     ...state,
-    // An earlier deadline than before is meant: ttl was lowered. Requests come in order.
+    // A deadline earlier than before is intended: ttl was lowered. Requests come in order.
     armed: { epoch, deadlineMs, unfenced },
     // A newer epoch ends the older one, as if end() had said so.
     endedEpoch: armed !== null && !same ? armed.epoch : state.endedEpoch,
@@ -309,22 +239,33 @@ function start(state: FenceState, epoch: number | null, nowMs: number): FenceSte
   return why === null ? accept(state) : refuse(state, why);
 }
 
-function found(state: FenceState, pid: number): FenceStep {
-  if (state.postmaster !== null) {
-    return refuse(state, `a postmaster runs already (pid ${state.postmaster.pid})`);
-  }
-  return accept(withPostmaster(state, pid, { kind: "undeclared" }, false));
+/**
+ * An epoch whose deadline has passed says nothing about the server: this is a standby by now, or soon, and a
+ * frozen one could not show it.
+ */
+function found(state: FenceState, pid: number, nowMs: number): FenceStep {
+  const { postmaster, armed } = state;
+  if (postmaster !== null) return refuse(state, `a postmaster runs already (pid ${postmaster.pid})`);
+  const under = isInForce(state, nowMs) ? armed?.epoch : undefined;
+  const authority: Authority = { kind: "undeclared", ...(under === undefined ? {} : { epoch: under }) };
+  return accept(withPostmaster(state, pid, authority, false));
 }
 
-function adopt(state: FenceState, epoch: number | null, nowMs: number): FenceStep {
+function adopt(state: FenceState, { epoch, pid }: FenceInput & { kind: "adopt" }, nowMs: number): FenceStep {
   const { postmaster } = state;
   if (postmaster === null || postmaster.killing) return refuse(state, "there is no postmaster to adopt");
+  if ((pid ?? postmaster.pid) !== postmaster.pid) {
+    return refuse(state, `it is ${postmaster.pid} now, not ${pid}`);
+  }
   if (postmaster.authority.kind === "primary" && epoch === null) {
     return refuse(state, "a primary does not become a standby without a restart");
   }
   const why = epoch === null ? null : whyNotPrimary(state, epoch, nowMs);
   if (why !== null) return refuse(state, why);
-  return accept({ ...state, postmaster: { ...postmaster, authority: authorityOf(epoch) } });
+  const declared = { ...postmaster, authority: authorityOf(epoch) };
+  if (epoch !== null || postmaster.frozenAtMs === null) return accept({ ...state, postmaster: declared });
+  // It was frozen before its role was told, and a standby is never thawed by the ladder.
+  return accept({ ...state, postmaster: { ...declared, frozenAtMs: null } }, { kind: "thaw" });
 }
 
 function promote(state: FenceState, epoch: number, nowMs: number): FenceStep {
@@ -342,7 +283,7 @@ function signal(state: FenceState, name: "reload" | "fast" | "immediate"): Fence
   const { postmaster } = state;
   if (postmaster === null || postmaster.killing) return refuse(state, "there is no postmaster");
   if (name === "reload") return accept(state, { kind: "signal", signal: name });
-  // Thawed to shut down, it could acknowledge writes on the way: what is frozen ends without running again.
+  // Thawed to shut down, it could acknowledge writes on the way: a frozen server ends without running again.
   if (postmaster.frozenAtMs !== null) return kill(state, true);
   return accept({ ...state, postmaster: { ...postmaster, ending: true } }, { kind: "signal", signal: name });
 }
@@ -352,11 +293,11 @@ function close(state: FenceState, pid: number, leftoversMs: number, nowMs: numbe
   if (postmaster === null || postmaster.killing || postmaster.pid !== pid) {
     return refuse(state, `there is no postmaster (pid ${pid})`);
   }
-  // Without a shutdown that the guard asked for, "shut down" may be what an earlier server has left in the
-  // control file.
+  // Without a shutdown that the guard asked for, "shut down" in the control file may come from an earlier
+  // server.
   if (!postmaster.ending) return refuse(state, "no shutdown was asked for");
   if (postmaster.frozenAtMs !== null) return refuse(state, "the postmaster is frozen");
-  // What an undeclared one is, the control file does not say.
+  // The control file does not show the role of an undeclared one.
   if (postmaster.authority.kind !== "primary") return refuse(state, "the postmaster is no primary");
   const untilMs = nowMs + Math.min(Math.max(0, leftoversMs), MAX_LEFTOVERS_MS);
   return accept({
@@ -365,7 +306,7 @@ function close(state: FenceState, pid: number, leftoversMs: number, nowMs: numbe
   });
 }
 
-/** Knowledge of processes that were swept before says nothing of those that are found now. */
+/** The state of earlier swept processes says nothing about the ones found now. */
 function sweep(state: FenceState): FenceStep {
   return accept({ ...state, sweeping: true, sweptDoomed: false }, { kind: "kill" });
 }
@@ -389,13 +330,12 @@ function kill(state: FenceState, fenced: boolean): FenceStep {
  */
 function climb(state: FenceState, nowMs: number): { state: FenceState; effects: readonly FenceEffect[] } {
   const { postmaster, armed } = state;
-  if (postmaster === null || postmaster.killing || postmaster.authority.kind !== "primary") {
-    return { state, effects: [] };
-  }
+  if (postmaster === null || postmaster.killing) return { state, effects: [] };
+  const epoch = fencedUnder(postmaster);
+  if (epoch === null) return { state, effects: [] };
   if (postmaster.closedUntilMs !== undefined) {
     return nowMs < postmaster.closedUntilMs ? { state, effects: [] } : kill(state, false);
   }
-  const { epoch } = postmaster.authority;
   if (armed === null || armed.epoch !== epoch || epoch <= state.endedEpoch) return kill(state, true);
   const leftMs = armed.unfenced ? Infinity : armed.deadlineMs - nowMs;
   if (postmaster.frozenAtMs === null) {

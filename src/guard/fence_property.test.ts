@@ -1,14 +1,8 @@
 /** The fence against a judge that shares no code with it: what runs is told by the effects alone. */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import {
-  fenceDueMs,
-  type FenceEffect,
-  type FenceInput,
-  type FenceState,
-  newFence,
-  stepFence,
-} from "./fence.ts";
+import { fenceDueMs, type FenceEffect, type FenceInput, stepFence } from "./fence.ts";
+import { type FenceState, newFence } from "./fence_state.ts";
 import { readState, STATE_VERSION, UPGRADE_ROOM_MS, whyNotNow, writeState } from "./hand_over.ts";
 
 const KILL_AFTER_MS = 3000;
@@ -39,12 +33,18 @@ class Judge {
         this.endedEpoch = Math.max(this.endedEpoch, input.epoch);
         return;
       case "found":
+        expect(this.running).toBe(false);
+        this.running = true;
+        this.shutdownAsked = false;
+        this.closedUntilMs = null;
+        this.writableUnder = this.isInForce() ? this.armed!.epoch : null;
+        return;
       case "started":
         expect(this.running).toBe(false);
         this.running = true;
         this.shutdownAsked = false;
         this.closedUntilMs = null;
-        this.writableUnder = input.kind === "started" ? input.epoch : null;
+        this.writableUnder = input.epoch;
         return;
       case "adopt":
       case "promote":
@@ -71,11 +71,17 @@ class Judge {
     if (effect.kind === "freeze") this.frozenAtMs ??= nowMs;
     if (effect.kind === "kill") this.killing = true;
     if (effect.kind === "kill") [this.running, this.writableUnder, this.frozenAtMs] = [false, null, null];
-    if (effect.kind === "thaw") {
+    if (effect.kind === "thaw" && this.writableUnder === null) this.frozenAtMs = null;
+    else if (effect.kind === "thaw") {
       expect(this.armed?.epoch).toBe(this.writableUnder ?? -1);
       expect(this.armed?.unfenced === true || (this.armed?.deadlineMs ?? 0) >= nowMs + 450).toBe(true);
       this.frozenAtMs = null;
     }
+  }
+
+  isInForce(): boolean {
+    if (this.armed === null || this.armed.epoch <= this.endedEpoch) return false;
+    return this.armed.unfenced || this.armed.deadlineMs > this.nowMs;
   }
 
   check(state: FenceState, nowMs: number): void {

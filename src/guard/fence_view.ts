@@ -1,6 +1,6 @@
 /** The fence's knowledge of the postmaster, as its controller sees it. Pure. */
-import { type FenceState, isWritable } from "./fence.ts";
-import type { Postmaster } from "./port.ts";
+import { type FenceState, isWritable } from "./fence_state.ts";
+import type { Postmaster } from "../model/guard_view.ts";
 
 export function postmasterOf({ postmaster }: FenceState): Postmaster | null {
   if (postmaster === null) return null;
@@ -11,6 +11,10 @@ export function postmasterOf({ postmaster }: FenceState): Postmaster | null {
     epoch: authority.kind === "primary" ? authority.epoch : null,
     phase: killing ? "ending" : frozenAtMs !== null ? "frozen" : ending ? "ending" : "running",
     child,
+    ...(frozenAtMs === null ? {} : { frozenAtMs }),
     ...(closedUntilMs === undefined ? {} : { closed: true }),
+    ...(authority.kind === "undeclared" && authority.epoch !== undefined
+      ? { foundUnder: authority.epoch }
+      : {}),
   };
 }

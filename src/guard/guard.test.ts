@@ -12,6 +12,7 @@ import { readProcess } from "../lib/process_table.ts";
 import { startZombie } from "../lib/testing_zombie.ts";
 import type { Claim } from "./directory_owner.ts";
 import { Guard } from "./guard.ts";
+import type { ChildExit } from "./guard_parts.ts";
 import type { GuardReply } from "./port.ts";
 import { ProcessGroup } from "./process_group.ts";
 import { SIGKILL, SIGSTOP } from "./signals.ts";
@@ -23,6 +24,7 @@ class Host implements Clock {
   fire: (() => void) | null = null;
   readonly directory = mkdtempSync(join(tmpdir(), "guard-clock-"));
   child: Subprocess | null = null;
+  exited: ((exit: ChildExit) => void) | null = null;
   readonly notices: string[] = [];
   readonly signals: number[] = [];
   readonly group: ProcessGroup;
@@ -50,7 +52,8 @@ class Host implements Clock {
       group,
       killAfterMs: 5000,
       claim: () => this.claim,
-      launch: () => {
+      launch: (_spec, exited) => {
+        this.exited = exited;
         this.child = Bun.spawn(["sleep", "60"], { cwd: this.directory });
         return this.child.pid;
       },
@@ -185,6 +188,122 @@ test("what was left frozen is killed, and what runs is adopted", async () => {
   }
 });
 
+async function startServer(directory: string): Promise<number> {
+  const pid = startDetached("exec setsid sleep 60", directory);
+  await until("it runs", () => readProcess(pid)?.name === "sleep");
+  writeFileSync(join(directory, "postmaster.pid"), `${pid}\n`);
+  return pid;
+}
+
+async function endServer(pid: number): Promise<void> {
+  process.kill(pid, "SIGKILL");
+  await until("it is gone", () => !["S", "R"].includes(readProcess(pid)?.state ?? ""));
+}
+
+test("a server that others restart before its role is told is left to run, and so is a standby", async () => {
+  const { guard, directory, signals } = idle;
+  const first = await startServer(directory);
+  guard.lookAround();
+  expect(guard.view().postmaster).toMatchObject({ pid: first, writable: true, epoch: null });
+  await endServer(first);
+  const second = await startServer(directory);
+  try {
+    guard.lookAtPostmaster();
+    expect(guard.view().postmaster).toMatchObject({
+      pid: second,
+      phase: "running",
+      writable: true,
+      epoch: null,
+    });
+    expect(idle.ask({ op: "end", epoch: 3 })?.ok).toBe(false);
+    // Between its first process and its lock file the next looks like what an earlier one has left behind.
+    await endServer(second);
+    writeFileSync(join(directory, "postmaster.pid"), "");
+    const third = startDetached("exec setsid sleep 60", directory);
+    try {
+      await until("it runs", () => readProcess(third)?.name === "sleep");
+      guard.lookAtPostmaster();
+      expect(guard.view().postmaster?.pid).toBe(second);
+      expect(idle.ask({ op: "end", epoch: 3 })?.ok).toBe(false);
+      writeFileSync(join(directory, "postmaster.pid"), `${third}\n`);
+      guard.lookAtPostmaster();
+      expect(guard.view().postmaster).toMatchObject({ pid: third, phase: "running" });
+      expect(signals).toEqual([]);
+      // A role that was seen of an earlier one says nothing of this one.
+      expect(idle.ask({ op: "adopt", epoch: null, pid: second })?.ok).toBe(false);
+      expect(idle.ask({ op: "adopt", epoch: null, pid: third })).toEqual({ ok: true });
+    } finally {
+      await endServer(third);
+    }
+    const fourth = await startServer(directory);
+    try {
+      guard.lookAtPostmaster();
+      expect(guard.view().postmaster).toMatchObject({ pid: fourth, phase: "running", epoch: null });
+      expect(signals).toEqual([]);
+      // A standby that is not restarted is gone at once: it would pass for one that can be promoted.
+      idle.ask({ op: "adopt", epoch: null });
+      await endServer(fourth);
+      guard.lookAtPostmaster();
+      expect(guard.view().postmaster).toBeNull();
+    } finally {
+      await endServer(fourth);
+    }
+  } finally {
+    if (readProcess(second)?.name === "sleep") process.kill(second, "SIGKILL");
+  }
+});
+
+test("a primary that others restart in maintenance mode is fenced as soon as that mode ends", async () => {
+  const { guard, directory, signals } = idle;
+  const arm = { op: "arm", epoch: 3, deadlineMs: idle.nowMs + 1000 } as const;
+  idle.ask({ ...arm, unfenced: true });
+  idle.sleep(5000);
+  const first = await startServer(directory);
+  guard.lookAround();
+  expect(idle.ask({ op: "adopt", epoch: 3, pid: first })).toEqual({ ok: true });
+  await endServer(first);
+  const second = await startServer(directory);
+  try {
+    guard.lookAtPostmaster();
+    expect(guard.view().postmaster).toMatchObject({ pid: second, epoch: null, foundUnder: 3 });
+    expect(signals).toEqual([]);
+    // No agent tells its role any more.
+    idle.ask({ ...arm, deadlineMs: idle.nowMs + 1000, unfenced: false });
+    idle.sleep(1000);
+    idle.fire!();
+    expect(signals).toContain(SIGSTOP);
+    // A frozen one that is killed and started again is not left to run.
+    await endServer(second);
+    const third = await startServer(directory);
+    try {
+      guard.lookAtPostmaster();
+      expect(guard.view().postmaster).toMatchObject({ pid: second, phase: "ending" });
+    } finally {
+      await endServer(third);
+    }
+  } finally {
+    if (readProcess(second)?.name === "sleep") process.kill(second, "SIGKILL");
+  }
+});
+
+test("a primary that others start again is found without an agent, and fenced with the epoch in force", async () => {
+  host.child!.kill("SIGKILL");
+  await host.child!.exited;
+  host.exited!({ code: null, signal: "SIGKILL" });
+  expect(host.guard.view().postmaster).toBeNull();
+  const next = await startServer(host.directory);
+  try {
+    host.sleep(1000);
+    host.fire!();
+    expect(host.guard.view().postmaster).toMatchObject({ pid: next, epoch: null, foundUnder: 3 });
+    host.sleep(3500);
+    host.ask({ op: "ping" });
+    expect(host.signals).toContain(SIGSTOP);
+  } finally {
+    await endServer(next);
+  }
+});
+
 test("in a directory of another agent nothing is adopted, started or killed", async () => {
   const theirs = startDetached("exec setsid sleep 60", idle.directory);
   try {
@@ -261,4 +380,64 @@ test("nor does it wait for what an earlier guard has left behind, once that is c
   const spec = { program: "sleep", args: [], env: {}, dataDir: host.directory, epoch: null };
   // Answered when it is gone.
   expect(host.ask({ op: "start", spec })).toBeNull();
+});
+
+test("in pause the server that others start after the primary goes on; beside a lease it is killed", async () => {
+  for (const unfenced of [true, false]) {
+    const host = new Host();
+    const { guard, directory, signals } = host;
+    const pids: number[] = [];
+    try {
+      host.ask({ op: "arm", epoch: 3, deadlineMs: host.nowMs + 4500, unfenced });
+      pids.push(await startServer(directory));
+      guard.lookAround();
+      expect(host.ask({ op: "adopt", epoch: 3 })).toEqual({ ok: true });
+      await endServer(pids[0]!);
+      if (unfenced) {
+        // The next one is not there yet: until then this one counts, and its epoch cannot be ended.
+        guard.lookAtPostmaster();
+        expect(guard.view().postmaster).toMatchObject({ pid: pids[0], writable: true, epoch: 3 });
+        expect(host.ask({ op: "end", epoch: 3 })?.ok).toBe(false);
+      }
+      pids.push(await startServer(directory));
+      guard.lookAtPostmaster();
+      if (unfenced) {
+        expect(guard.view().postmaster).toMatchObject({ pid: pids[1], phase: "running", epoch: null });
+        expect(guard.view().lastExit).toMatchObject({ pid: pids[0], fenced: false });
+        expect(host.ask({ op: "adopt", epoch: 3 })).toEqual({ ok: true });
+      }
+      expect(signals.includes(SIGKILL)).toBe(!unfenced);
+    } finally {
+      for (const pid of pids) await endServer(pid);
+      rmSync(directory, { recursive: true });
+    }
+  }
+});
+
+test("also while the guard ends what the one before has left, unless the agent wants everything ended", async () => {
+  for (const wanted of [false, true]) {
+    const host = new Host();
+    const { guard, directory, signals } = host;
+    const pids: number[] = [];
+    try {
+      host.ask({ op: "arm", epoch: 3, deadlineMs: host.nowMs + 4500, unfenced: true });
+      expect(host.start()).toEqual({ ok: true });
+      pids.push(startDetached("exec setsid sleep 60", directory));
+      await until("it runs", () => readProcess(pids[0]!)?.name === "sleep");
+      const first = host.child!;
+      first.kill("SIGKILL");
+      await first.exited;
+      host.exited!({ code: 0, signal: null });
+      expect(guard.view().postmaster?.phase).toBe("ending");
+      if (wanted) host.ask({ op: "kill" });
+      pids.push(await startServer(directory));
+      signals.length = 0;
+      host.fire!();
+      expect(guard.view().postmaster?.pid).toBe(wanted ? first.pid : pids[1]);
+      expect(signals.includes(SIGKILL)).toBe(wanted);
+    } finally {
+      for (const pid of pids) await endServer(pid);
+      rmSync(directory, { recursive: true });
+    }
+  }
 });

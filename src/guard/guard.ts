@@ -6,25 +6,21 @@ import type { Timer } from "../../raft/mod.ts";
 import { assert } from "../lib/assert.ts";
 import { executable } from "../lib/process_table.ts";
 import { ClockWatch, describeJump } from "../model/clock_jump.ts";
-import { fenceDueMs, type FenceEffect, type FenceInput, isDoomed, newFence, stepFence } from "./fence.ts";
+import { fenceDueMs, type FenceEffect, type FenceInput, stepFence } from "./fence.ts";
+import { isDoomed, isInForce, newFence } from "./fence_state.ts";
 import { postmasterOf } from "./fence_view.ts";
-import type { Claim } from "./directory_owner.ts";
+import type { Claim, Purpose } from "./directory_owner.ts";
 import type { ChildExit, GuardParts } from "./guard_parts.ts";
+import { FoundEnd } from "./found_end.ts";
 import { type GuardState, whyNotNow } from "./hand_over.ts";
-import type { ExitReport, GuardDone, GuardReply, StartSpec } from "./port.ts";
-import { identify, isSame, type ProcessId, signalProcess } from "./process_id.ts";
+import type { GuardDone, GuardReply, StartSpec } from "./port.ts";
+import type { ExitReport } from "../model/guard_view.ts";
+import { identify, type ProcessId, signalProcess } from "./process_id.ts";
 import type { Notice, Operation, WireView } from "./protocol.ts";
 import { staleReason } from "./stale_lock.ts";
 import { SIGHUP, SIGINT, SIGQUIT, SIGUSR1 } from "./signals.ts";
+import { tickWaitMs } from "./tick_wait.ts";
 
-/** Within this time of a deadline the clock is read every NEAR_TICK_MS: a timer only wakes. */
-const NEAR_MS = 250;
-const NEAR_TICK_MS = 50;
-/**
- * No sleep is longer while a deadline is ahead: timers stand still while the host is suspended, the deadline
- * doesn't. Within the budget to stop; each wake-up costs a quarter of a millisecond of processor time.
- */
-const FAR_TICK_MS = 250;
 const KILL_PASS_MS = 10;
 const MAX_KILL_PASS_MS = 500;
 const WATCH_MS = 200;
@@ -33,11 +29,6 @@ const ZOMBIE_LOOK_MS = 50;
 const ZOMBIE_PATIENCE_MS = 2000;
 
 type Handled = Exclude<Operation, { readonly op: "hello" | "quit" | "upgrade" }>;
-
-/** How a process that is not the guard's child has ended: only that it is gone is known. null: it lives. */
-function endOf(process: ProcessId): ChildExit | null {
-  return isSame(process) ? null : { code: null, signal: null };
-}
 
 export class Guard {
   readonly #parts: GuardParts;
@@ -50,6 +41,7 @@ export class Guard {
   #timerDueMs = 0;
   #lateMs = 0;
   readonly #clocks = new ClockWatch();
+  readonly #foundEnd;
   #killTimer: Timer | null = null;
   #watchTimer: Timer | null = null;
   /** The postmaster is a child of this process, started by the program that it was before. */
@@ -69,10 +61,11 @@ export class Guard {
   constructor(parts: GuardParts) {
     this.#parts = parts;
     this.#fence = newFence(parts.killAfterMs);
+    this.#foundEnd = new FoundEnd(parts.group, () => this.#fence);
   }
 
   /**
-   * Goes on with what the program knew that this process was before. The deadline is looked at before
+   * Goes on with the state of the program that this process ran before. The deadline is looked at before
    * anything else.
    */
   resume({ fence, process, lastExit, seen }: GuardState): void {
@@ -87,46 +80,39 @@ export class Guard {
 
   /** The state that resume() takes, or why this is not the moment for it. */
   handOver(): GuardState | { readonly error: string } {
-    const fence = this.#fence;
-    const process = this.#process;
-    const lastExit = this.#lastExit;
+    const [fence, process] = [this.#fence, this.#process];
     const why = this.#starting > 0 || this.#whenGone.length > 0 || this.#isStillShim()
       ? "PostgreSQL is being started or killed"
       : whyNotNow(fence, this.#parts.clock.now());
-    return why === null ? { fence, process, lastExit, seen: this.#parts.group.seen } : { error: why };
+    if (why !== null) return { error: why };
+    return { fence, process, lastExit: this.#lastExit, seen: this.#parts.group.seen };
   }
 
-  /** The first act of a guard: finds out what an earlier one has left. */
-  lookAround(purpose: "look" | "use" = "look"): void {
+  /** The first act of a guard: finds the processes that an earlier one has left. */
+  lookAround(purpose: Purpose = "look"): void {
     const { group, clock } = this.#parts;
     this.#lookedAroundMs = clock.now();
     if (this.#fence.postmaster !== null || this.#fence.sweeping) return;
     this.#claimed = this.#parts.claim(purpose);
     this.#publish();
-    // What runs there is another agent's: neither adopted nor killed.
+    // The server there belongs to another agent: it is neither adopted nor killed.
     if (this.#claimed.kind === "taken") return;
     group.resolve();
-    // A wrong data_dir: what works there is not PostgreSQL's, and nobody else's processes are killed.
+    // A wrong data_dir: the processes there are not PostgreSQL's, and are not killed.
     if (this.#isForeign()) return;
     const members = group.members();
     if (members.length === 0 || group.isSingleUser()) return;
     const found = group.findPostmaster();
     const frozen = members.find(({ pid, state }) => pid === found?.pid && state === "T");
     if (found === null || frozen !== undefined) {
-      // Left frozen by a guard that was killed, or without a postmaster: nobody can bring it back.
-      this.#notice(
-        "warning",
-        "orphans",
-        `killing ${members.length} processes that an earlier PostgreSQL left behind`,
-      );
+      // Left frozen by a guard that was killed, or without a postmaster: it cannot be brought back.
+      const what = `killing ${members.length} processes that an earlier PostgreSQL left behind`;
+      this.#notice("warning", "orphans", what);
       this.#apply({ kind: "orphans" });
       return;
     }
-    this.#notice(
-      "warning",
-      "adopted",
-      `adopted a running PostgreSQL (pid ${found.pid}) that this guard did not start`,
-    );
+    const what = `adopted a running PostgreSQL (pid ${found.pid}) that this guard did not start`;
+    this.#notice("warning", "adopted", what);
     this.#process = found;
     this.#apply({ kind: "found", pid: found.pid });
     this.#watch();
@@ -147,7 +133,7 @@ export class Guard {
           done(reply);
         });
       case "claim":
-        this.lookAround("use");
+        this.lookAround(request.lend === true ? "lend" : "use");
         return done(this.#claimReply());
       case "kill":
         if (this.#claimed.kind === "taken") return done(this.#claimReply());
@@ -157,7 +143,7 @@ export class Guard {
         return;
       case "adopt":
         this.lookAround();
-        return done(this.#apply({ kind: "adopt", epoch: request.epoch }));
+        return done(this.#apply({ ...request, kind: "adopt" }));
       case "promote":
         if (this.#isStillShim()) return done({ ok: false, error: "PostgreSQL is only being started" });
         return done(this.#apply({ kind: "promote", epoch: request.epoch }));
@@ -221,11 +207,8 @@ export class Guard {
         const took = this.#timed(() => group.freeze(this.#process));
         this.#allStopped = group.allStopped(this.#process);
         if (!this.#saidFrozen) {
-          this.#notice(
-            "warning",
-            "frozen",
-            `PostgreSQL is frozen: its lease has run out (stopping ${took})`,
-          );
+          const what = `PostgreSQL is frozen: its lease has run out (stopping ${took})`;
+          this.#notice("warning", "frozen", what);
         }
         this.#saidFrozen = true;
         return;
@@ -233,11 +216,8 @@ export class Guard {
       case "thaw": {
         this.#allStopped = this.#saidFrozen = false;
         const took = this.#timed(() => group.thaw(this.#process));
-        this.#notice(
-          "warning",
-          "thawed",
-          `PostgreSQL runs again: its lease was renewed (continuing ${took})`,
-        );
+        const what = `PostgreSQL runs again: its lease was renewed (continuing ${took})`;
+        this.#notice("warning", "thawed", what);
         return;
       }
       case "kill":
@@ -255,7 +235,7 @@ export class Guard {
     }
   }
 
-  /** Says what was done to how many processes, and how long it took: of a freeze, the guard's part of K. */
+  /** Logs the act, the number of processes, and the time it took: for a freeze, the guard's part of K. */
   #timed(signalAll: () => number): string {
     const beginMs = this.#parts.clock.now();
     const count = signalAll();
@@ -263,9 +243,8 @@ export class Guard {
   }
 
   /**
-   * Another agent has the say. A start that the one before it has asked for, and that still waits for
-   * something, is void: the new one does not know of it, and may be at work in the directory when its turn
-   * comes.
+   * Another agent is in control. A start that its predecessor asked for, and that still waits, is void: the
+   * new agent does not know of it, and may be at work in the directory when the start's turn comes.
    */
   newController(): void {
     this.#controllers++;
@@ -327,7 +306,7 @@ export class Guard {
     return "why" in claimed ? { ok: false, error: claimed.why } : { ok: true };
   }
 
-  /** A server counts wherever it works: what lies in its directory may have been removed under it. */
+  /** A server counts wherever it works: its directory may have been removed under it. */
   #isForeign(): boolean {
     return this.#claimed.kind === "foreign" && !this.#parts.group.hasServer();
   }
@@ -344,23 +323,38 @@ export class Guard {
     this.#apply({ kind: "exited" });
   }
 
-  /** Watches a postmaster that this program did not start: nobody tells the guard of its end. */
-  #watch(): void {
+  /** Watches a postmaster that this program did not start: the kernel does not report its end here. */
+  #watch(afterMs = WATCH_MS): void {
     this.#watchTimer?.cancel();
-    this.#watchTimer = this.#parts.clock.after(WATCH_MS, () => this.lookAtPostmaster());
+    this.#watchTimer = this.#parts.clock.after(afterMs, () => this.lookAtPostmaster());
+  }
+
+  /** Others may start the next server while this epoch is in force, and no agent may be left to look. */
+  #lookForNext(): void {
+    if (!isInForce(this.#fence, this.#parts.clock.now())) return;
+    this.#watch(LOOK_AROUND_MS);
+    this.lookAround();
   }
 
   /** To be called also when some child has ended. */
   lookAtPostmaster(): void {
     const { postmaster } = this.#fence;
-    if (postmaster === null || this.#process === null || (postmaster.child && !this.#inherited)) return;
-    const exit = this.#inherited ? this.#parts.reap(postmaster.pid) : endOf(this.#process);
-    if (exit === null) return this.#watch();
+    if (postmaster === null) return this.#lookForNext();
+    if (this.#process === null || (postmaster.child && !this.#inherited)) return;
+    const end = this.#inherited ? this.#parts.reap(postmaster.pid) : this.#foundEnd.of(this.#process);
+    if (end === null) return this.#watch();
     this.#inherited = false;
-    this.#onChildExit(postmaster.pid, exit);
+    if (end !== "restarted") return this.#onChildExit(postmaster.pid, end);
+    this.#gone();
+    this.lookAround();
   }
 
   #killPass(waitMs: number): void {
+    const isOver = this.#exit !== null && this.#whenGone.length === 0;
+    if (isOver && this.#process !== null && this.#foundEnd.isRestarted(this.#process)) {
+      this.#gone();
+      return this.lookAround();
+    }
     const clean = this.#parts.group.kill(this.#process);
     const { postmaster } = this.#fence;
     if (clean && (postmaster === null || !postmaster.child || this.#exit !== null)) return this.#gone();
@@ -389,6 +383,7 @@ export class Guard {
     this.#inherited = false;
     this.#allStopped = this.#saidFrozen = this.#saidFenced = false;
     this.#apply({ kind: "gone" });
+    this.#watch(LOOK_AROUND_MS);
     for (const call of this.#whenGone.splice(0)) call();
   }
 
@@ -398,10 +393,7 @@ export class Guard {
     this.#timer?.cancel();
     this.#timer = null;
     if (dueMs === null) return;
-    const leftMs = Math.max(0, dueMs - nowMs);
-    const waitMs = leftMs > NEAR_MS
-      ? Math.min(leftMs - NEAR_MS, FAR_TICK_MS)
-      : Math.min(leftMs, NEAR_TICK_MS);
+    const waitMs = tickWaitMs(dueMs - nowMs);
     this.#timerDueMs = nowMs + waitMs;
     this.#timer = this.#parts.clock.after(waitMs, () => this.#wake(true));
   }
@@ -420,8 +412,7 @@ export class Guard {
     if (jump !== null) this.#notice("warning", "clock", describeJump("guard", jump));
   }
 
-  #isDue(): boolean {
-    const nowMs = this.#parts.clock.now();
+  #isDue(nowMs = this.#parts.clock.now()): boolean {
     return (fenceDueMs(this.#fence, nowMs) ?? Infinity) <= nowMs;
   }
 

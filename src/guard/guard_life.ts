@@ -1,6 +1,6 @@
 /**
- * Keeps a guard process running: connects to the one that answers, starts one when none does, wakes a
- * stopped one and replaces one that is beyond hope. Knows nothing of leases.
+ * Keeps a guard process running: connects to the one that answers, starts one when none does, wakes a stopped
+ * one and replaces one that does not recover. Knows nothing of leases.
  */
 import type { Clock, Timer } from "../../raft/mod.ts";
 import { kill as sendSignal } from "../lib/ffi.ts";
@@ -23,11 +23,11 @@ export interface GuardLifeOptions {
   /** A guard of this agent's data directory has answered; from now on requests reach it. */
   onGuard(hello: Hello): void;
   onMessage(message: GuardMessage): void;
-  /** Requests reach nobody any more. */
+  /** Requests reach no guard any more. */
   onLost(): void;
   /** The process of the guard is dead. */
   onDead(): void;
-  /** It has been silent for long, or is so no more. */
+  /** It has been silent for long, or answers again. */
   onSilence(): void;
   /** May a guard be started now? */
   mayStart(): boolean;
@@ -65,7 +65,7 @@ export class GuardLife {
   #retry: Timer | null = null;
   #retryMs = RECONNECT_MS;
   #superviser: Timer | null = null;
-  /** Said once, not with every look. */
+  /** Logged once, not with every look. */
   readonly #said = new Set<string>();
   #closed = false;
 

@@ -1,6 +1,6 @@
 /** The parts of a Guard (guard.ts). */
 import type { Clock } from "../../raft/mod.ts";
-import type { Claim } from "./directory_owner.ts";
+import type { Claim, Purpose } from "./directory_owner.ts";
 import type { StartSpec } from "./port.ts";
 import type { ProcessGroup } from "./process_group.ts";
 import type { Notice, WireView } from "./protocol.ts";
@@ -17,10 +17,10 @@ export interface GuardParts {
   readonly group: ProcessGroup;
   readonly killAfterMs: number;
   /**
-   * Takes the lock of the data directory that is there now; "use": the agent is about to change what is
-   * there.
+   * Takes the lock of the data directory that is there now; "use": the agent is about to change the content;
+   * "lend": a command of the agent's is.
    */
-  claim(purpose: "look" | "use"): Claim;
+  claim(purpose: Purpose): Claim;
   /** Starts PostgreSQL as a child of this process and returns its pid; throws when that fails. */
   launch(spec: StartSpec, onExit: (exit: ChildExit) => void): number;
   /** How a child has ended that the program before this one started; null while it lives. */

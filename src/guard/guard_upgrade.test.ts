@@ -17,7 +17,7 @@ import { isAlive, readProcess } from "../lib/process_table.ts";
 import type { GuardClient } from "./client.ts";
 import { type Answer, GuardConnection } from "./connection.ts";
 import { ownedByAnother } from "./directory_owner.ts";
-import { newFence } from "./fence.ts";
+import { newFence } from "./fence_state.ts";
 import { STATE_VERSION, UPGRADE_ROOM_MS } from "./hand_over.ts";
 import { type Operation, PROTOCOL_VERSION } from "./protocol.ts";
 import { connected, reply, type Site, until, untilView, withSite } from "./testing.ts";

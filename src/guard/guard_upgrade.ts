@@ -36,7 +36,7 @@ export class GuardUpgrade {
     this.#options = options;
   }
 
-  /** A guard has said who it is. */
+  /** A guard has sent its hello. */
   met(hello: Hello): void {
     const { release, log } = this.#options;
     this.#timer?.cancel();

@@ -7,9 +7,9 @@
  * once more, since there is no way back: a state that cannot be read ends the process, and PostgreSQL with
  * it.
  */
-import type { HeldDirectory } from "./directory_owner.ts";
-import type { FenceState } from "./fence.ts";
-import type { ExitReport } from "./port.ts";
+import type { HeldDirectory } from "./held_directory.ts";
+import { fencedUnder, type FenceState } from "./fence_state.ts";
+import type { ExitReport } from "../model/guard_view.ts";
 import type { SeenPlaces } from "./process_group.ts";
 import type { ProcessId } from "./process_id.ts";
 
@@ -33,7 +33,7 @@ export interface GuardState {
   readonly seen?: SeenPlaces;
 }
 
-/** And what its process holds beside that. */
+/** The open descriptors of its process. */
 export interface HandedOver {
   readonly version: number;
   readonly guard: GuardState;
@@ -47,7 +47,7 @@ export interface HandedOver {
   readonly oomScoreAdj: string;
   /** The open file whose lock keeps other guards away. */
   readonly lockFd: number;
-  /** The lock of the data directory. Missing: of an earlier release, which took none. */
+  /** The lock of the data directory. Missing: from an earlier release, which took none. */
   readonly directory?: HeldDirectory | null;
   /** Clock.now() when it was written. */
   readonly atMs: number;
@@ -60,7 +60,7 @@ export function whyNotNow(fence: FenceState, nowMs: number): string | null {
   if (postmaster === null) return null;
   if (postmaster.killing || postmaster.ending) return "PostgreSQL is ending";
   if (postmaster.frozenAtMs !== null) return "PostgreSQL is frozen";
-  if (postmaster.authority.kind !== "primary" || armed === null || armed.unfenced) return null;
+  if (fencedUnder(postmaster) === null || armed === null || armed.unfenced) return null;
   const leftMs = armed.deadlineMs - nowMs;
   return leftMs < UPGRADE_ROOM_MS
     ? `the lease has ${Math.max(0, Math.floor(leftMs))} ms left, less than ${UPGRADE_ROOM_MS}`

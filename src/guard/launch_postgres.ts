@@ -2,7 +2,7 @@
 import type { ChildExit } from "./guard_parts.ts";
 import type { StartSpec } from "./port.ts";
 
-/** Variables for the supervision of the agent itself, which PostgreSQL and what it starts must not see. */
+/** Variables for the supervision of the agent itself, which PostgreSQL and its children must not see. */
 const NOT_FOR_POSTGRES = [
   "NOTIFY_SOCKET",
   "WATCHDOG_PID",
@@ -28,17 +28,34 @@ export function launchPostgres(
   spec: StartSpec,
   onExit: (exit: ChildExit) => void,
 ): number {
-  const env: { [name: string]: string } = {};
-  for (const [name, value] of Object.entries(spec.env)) {
-    if (!NOT_FOR_POSTGRES.includes(name) && !name.startsWith("BUN_")) env[name] = value;
-  }
   const child = Bun.spawn({
     cmd: [...launcher.shimCommand, String(process.pid), launcher.oomScoreAdj, spec.program, ...spec.args],
-    env,
+    env: postgresEnvironment(spec.env, launcher.oomScoreAdj),
     cwd: "/",
     stdio: ["ignore", "inherit", "inherit"],
     onExit: (ended, code) =>
       onExit({ code, signal: ended.signalCode === null ? null : String(ended.signalCode) }),
   });
   return child.pid;
+}
+
+/**
+ * The environment of PostgreSQL. The postmaster keeps a protection from the OOM killer that the agent was
+ * started with (OOMScoreAdjust= of the unit). Its children give it up, as PostgreSQL's manual wants it: a
+ * session that takes all memory is to be killed, and not its neighbours on the host. Raising the score needs
+ * no permission.
+ */
+export function postgresEnvironment(
+  env: StartSpec["env"],
+  oomScoreAdj: string,
+): { [name: string]: string } {
+  const kept = Object.entries(env).filter(([name]) =>
+    !NOT_FOR_POSTGRES.includes(name) && !name.startsWith("BUN_")
+  );
+  return {
+    ...Object.fromEntries(kept),
+    ...(Number(oomScoreAdj) < 0
+      ? { PG_OOM_ADJUST_FILE: "/proc/self/oom_score_adj", PG_OOM_ADJUST_VALUE: "0" }
+      : {}),
+  };
 }

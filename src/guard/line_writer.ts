@@ -1,4 +1,4 @@
-/** Sends whole lines over a socket that may take only part of one, with a limit on what waits. */
+/** Sends whole lines over a socket that may take only part of one, with a limit on the unsent bytes. */
 import type { Socket } from "bun";
 
 /** A reader that lets this much wait is stopped or broken. */
@@ -13,7 +13,7 @@ export class LineWriter {
     this.#socket = socket;
   }
 
-  /** False when the other side does not read: the connection is of no use any more. */
+  /** False when the other side does not read: the connection cannot be used any more. */
   write(line: Uint8Array): boolean {
     this.#pending.push(line);
     this.#pendingBytes += line.length;

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import type { Clock } from "../../raft/mod.ts";
 import { silentLog } from "../lib/log.ts";
 import { LocalFence } from "./local_fence.ts";
-import type { Postmaster } from "./port.ts";
+import type { Postmaster } from "../model/guard_view.ts";
 import type { ProcessGroup } from "./process_group.ts";
 import type { WireView } from "./protocol.ts";
 
@@ -36,7 +36,7 @@ class ManualClock implements Clock {
   }
 }
 
-function setUp() {
+function setUp(unmanaged = false) {
   const clock = new ManualClock();
   const did: string[] = [];
   const note = (what: string) => {
@@ -49,6 +49,7 @@ function setUp() {
     log: silentLog,
     killAfterMs: () => 3000,
     unfenced: () => found.unfenced,
+    unmanaged,
     onKilled: (fenced) => did.push(`killed ${fenced ? "fenced" : "for the guard"}`),
     group: {
       freeze: () => (note("freeze"), 0),
@@ -279,4 +280,28 @@ test("without a guard everything is killed, until nothing is left", () => {
   expect(did).toEqual(["kill 0"]);
   clock.advanceTo(50);
   expect(did).toEqual(["kill 0", "killed for the guard"]);
+});
+
+test("a server that no agent has managed is neither frozen nor killed before the guard knows its role", () => {
+  const undeclared = { epoch: null, child: false };
+  const { clock, did, fence } = setUp(true);
+  fence.guardUnheard();
+  fence.armed(1000);
+  fence.guardSays(view(undeclared));
+  clock.advanceTo(60_000);
+  expect(did).toEqual([]);
+  // Once it may be this agent's primary, it is fenced like any other: asked for, and declared.
+  fence.primaryRequested(true);
+  clock.advanceTo(61_000);
+  expect(did).toEqual([expect.stringContaining("freeze 6")]);
+  const declared = setUp(true);
+  declared.fence.armed(1000);
+  declared.fence.guardSays(view(undeclared));
+  declared.fence.guardSays(view({ child: false }));
+  declared.clock.advanceTo(1300);
+  expect(declared.did).toEqual(["freeze 1205"]);
+  // Another guard finds it running: it is this agent's still.
+  declared.fence.guardSays(view(undeclared));
+  declared.clock.advanceTo(60_000);
+  expect(declared.did).toEqual(["freeze 1205", expect.stringMatching(/^kill 4/), "killed fenced"]);
 });

@@ -1,15 +1,15 @@
 /**
- * The agent acts itself when its guard cannot: the guard is stopped or too slow (freeze at the deadline,
- * thaw or kill later), it has not said anything to this agent yet (freeze at once: the server may be a
- * primary, and its deadline is not known), or it is gone (kill everything). The agent acts on its requests to
- * the guard and on the guard's last message; as soon as the guard speaks again, the guard's word counts.
+ * The agent acts itself when its guard cannot: the guard is stopped or too slow (freeze at the deadline, thaw
+ * or kill later), it has not said anything to this agent yet (freeze at once: the server may be a primary,
+ * and its deadline is not known), or it is gone (kill everything). The agent acts on its requests to the
+ * guard and on the guard's last message; as soon as the guard answers again, its state counts.
  */
 import type { Clock, Timer } from "../../raft/mod.ts";
 import type { Log } from "../lib/log.ts";
 import { isStopped } from "../lib/process_table.ts";
 import { MAX_FROZEN_MS, STOP_BUDGET_MS } from "../lease/stop_budget.ts";
 import { REFREEZE_MS } from "./fence.ts";
-import type { Postmaster } from "./port.ts";
+import { isUndeclared, type Postmaster } from "../model/guard_view.ts";
 import { type ProcessGroup } from "./process_group.ts";
 import { identify, type ProcessId } from "./process_id.ts";
 import type { WireView } from "./protocol.ts";
@@ -31,9 +31,17 @@ export interface LocalFenceParts {
   readonly log: Log;
   readonly killAfterMs: () => number;
   /**
-   * The records say that this machine's epoch is unfenced (pause): it does not end, no matter who is silent.
+   * The records say that this machine's epoch is unfenced (pause): it does not end, whether or not the guard
+   * is silent.
    */
   readonly unfenced: () => boolean;
+  /**
+   * When the agent was started, no agent had written the configuration of the server in the directory. That
+   * is written before the records of a cluster name its data (brain/keep/bootstrap.ts), so no other member
+   * can be the primary of that data yet: the server is left alone until the guard knows its role. @default
+   * false
+   */
+  readonly unmanaged?: boolean;
   /**
    * Everything of the data directory is dead, by the agent's hand; `fenced`: because the lease had run out.
    */
@@ -45,17 +53,14 @@ export type LocalPhase = "watching" | "frozen" | "killing";
 export class LocalFence {
   readonly #parts: LocalFenceParts;
   #deadlineMs: number | null = null;
-  /** The guard's last word on the postmaster, and who that is. */
+  /** The guard's last report of the postmaster, and its process. */
   #postmaster: Postmaster | null = null;
   #process: ProcessId | null = null;
-  /** A start or promotion is under way whose answer is not here: what runs may be a primary. */
+  /** A start or promotion is under way without an answer yet: the server may be a primary. */
   #maybePrimary = false;
   #state: LocalPhase = "watching";
   #frozenAtMs = 0;
-  /**
-   * This agent, or an earlier one, has stopped its processes, and nobody is known to have made them go on
-   * since.
-   */
+  /** This agent, or an earlier one, has stopped its processes, and they are not known to go on. */
   #stopped = false;
   /** A guard has spoken to this agent. */
   #heard = false;
@@ -65,9 +70,12 @@ export class LocalFence {
   /** Frozen without a word from any guard. */
   #unheard = false;
   #timer: Timer | null = null;
+  /** Until the guard is told the role of a server. */
+  #unmanaged: boolean;
 
   constructor(parts: LocalFenceParts) {
     this.#parts = parts;
+    this.#unmanaged = parts.unmanaged ?? false;
   }
 
   /** The lease as the agent knows it; null: unfenced, or none. */
@@ -84,14 +92,15 @@ export class LocalFence {
   guardSays(view: WireView): void {
     this.#saidAtMs = this.#parts.clock.now();
     this.#postmaster = view.postmaster;
+    if (view.postmaster !== null && !isUndeclared(view.postmaster)) this.#unmanaged = false;
     if (view.postmaster === null) this.#process = null;
     else if (this.#process?.pid !== view.postmaster.pid) {
       this.#process = identify(view.postmaster.pid);
       this.#parts.group.resolve();
     }
     if (this.#state !== "killing") this.#parts.group.follow(this.#process);
-    // An agent that froze what runs, and ended before a guard answered, has told nobody of it: the guard
-    // believes that it runs.
+    // An agent that froze the server, and ended before a guard answered, did not report it: the guard
+    // believes that the server runs.
     if (!this.#heard && this.#parts.group.members().some(isStopped)) this.#stopped = true;
     this.#heard = true;
     if (this.#state === "frozen" || this.#stopped) this.#handBack(view);
@@ -100,13 +109,13 @@ export class LocalFence {
   }
 
   /**
-   * No guard has answered this agent, and a guard that nobody hears may be one that cannot fence: stopped, or
-   * starved. An earlier agent may have had a primary started under a deadline that only the guard knows, and
-   * that may be over. So what runs is frozen until a guard speaks. Does nothing where nothing runs.
+   * No guard has answered this agent, and a silent guard may be unable to fence: stopped, or starved. An
+   * earlier agent may have had a primary started under a deadline that only the guard knows, and that may be
+   * over. So the server is frozen until a guard answers. Does nothing where no server runs.
    */
   guardUnheard(): void {
     const { group, clock, log, unfenced } = this.#parts;
-    if (this.#state !== "watching" || unfenced()) return;
+    if (this.#state !== "watching" || unfenced() || this.#unmanaged) return;
     group.resolve();
     const count = group.members().length;
     if (count === 0) return;
@@ -138,9 +147,9 @@ export class LocalFence {
   }
 
   /**
-   * The guard's word counts, but for what it cannot know: the agent's last SIGSTOP may have come after the
-   * guard made PostgreSQL go on, while what it had said before lay unread here. So when the guard says that
-   * PostgreSQL runs, the agent makes it go on, too.
+   * The guard's report counts, with one exception that it cannot know of: the agent's last SIGSTOP may have
+   * come after the guard made PostgreSQL go on, while the guard's message lay unread here. So when the guard
+   * says that PostgreSQL runs, the agent makes it go on, too.
    */
   #handBack(view: WireView): void {
     if (this.#state === "killing") return;
@@ -163,8 +172,8 @@ export class LocalFence {
   #isDue(nowMs: number): boolean {
     const postmaster = this.#postmaster;
     if (this.#deadlineMs === null || nowMs < this.#deadlineMs + GRACE_MS) return false;
-    if (postmaster === null || !postmaster.writable) return this.#maybePrimary;
-    // Shutting down, it may acknowledge still; but the guard may as well be at killing it.
+    if (postmaster === null || !postmaster.writable || this.#unmanaged) return this.#maybePrimary;
+    // While it shuts down it may still acknowledge; but the guard may just as well be killing it.
     return postmaster.phase === "running" ||
       (postmaster.phase === "ending" && nowMs - this.#saidAtMs > ENDING_MS);
   }
@@ -175,7 +184,7 @@ export class LocalFence {
     const nowMs = clock.now();
     const due = this.#state === "watching" && this.#isDue(nowMs);
     if (due && !this.#suspicious) {
-      // The agent's own loop may have been late: what the guard has said meanwhile is read first.
+      // The agent's own loop may have been late: the guard's messages from that time are read first.
       this.#suspicious = true;
       this.#timer?.cancel();
       this.#timer = clock.after(SECOND_LOOK_MS, () => this.#look());

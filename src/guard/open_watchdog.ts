@@ -1,5 +1,5 @@
 /**
- * Opens a watchdog device, as the user who may: the agent's, or root for it before it drops its privileges.
+ * Opens a watchdog device as a user with the permission: the agent's, or root before it drops its privileges.
  */
 import { accessSync, constants, openSync } from "node:fs";
 import { deviceFacts, isCharacterDevice } from "./watchdog_facts.ts";
@@ -19,8 +19,8 @@ export interface KeptDevice {
 
 /**
  * For `--user`: to be called as root, before privileges are dropped. The device is stopped at once, or an
- * agent that cannot start would have its host reset; not if it was `leftRunning`, since nobody knows yet what
- * PostgreSQL is doing. One that cannot be stopped once started is left alone.
+ * agent that cannot start would have its host reset; not if it was `leftRunning`, since the state of
+ * PostgreSQL is not known yet. A device that cannot be stopped once started is left alone.
  */
 export function openBeforeDroppingPrivileges(path: string, user: string, leftRunning: boolean): KeptDevice {
   if (deviceFacts(path).nowayout) {

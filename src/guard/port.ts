@@ -4,70 +4,7 @@
  * of Clock.now(), which is the same clock in every process of a host.
  */
 
-import type { ClockReport } from "../model/clock_jump.ts";
-
-export interface Postmaster {
-  readonly pid: number;
-  /** Started as (or promoted to) a server that may acknowledge writes. */
-  readonly writable: boolean;
-  /** Epoch under which it became writable; null for a standby. */
-  readonly epoch: number | null;
-  readonly phase: "running" | "frozen" | "ending";
-  /**
-   * A primary past its shutdown checkpoint: no longer writable. Absent: it is not, or the guard is of an
-   * earlier release.
-   */
-  readonly closed?: boolean;
-  /** False: found running and adopted; looked at five times a second, without PDEATHSIG. */
-  readonly child: boolean;
-}
-
-/**
- * Started as, or promoted to, a primary; also once it is closed, or killed and kept by the kernel, and writes
- * no more.
- */
-export function isPrimary({ writable, epoch }: Postmaster): boolean {
-  return writable || epoch !== null;
-}
-
-export interface ExitReport {
-  readonly pid: number;
-  readonly code: number | null;
-  readonly signal: string | null;
-  /** True when the guard ended it: the lease ran out or was taken away. */
-  readonly fenced: boolean;
-  readonly atMs: number;
-}
-
-export interface GuardView {
-  /** "none": no guard process answers. "partial": it supervises a postmaster that it did not start. */
-  readonly state: "ok" | "partial" | "none";
-  readonly pid: number | null;
-  /** Increases with every guard process that the agent has been connected to: a new one remembers nothing. */
-  readonly incarnation: number;
-  readonly armed: { readonly epoch: number; readonly deadlineMs: number; readonly unfenced: boolean } | null;
-  /** Highest epoch that was ended; it and everything below are refused for ever. 0: none. */
-  readonly endedEpoch: number;
-  readonly postmaster: Postmaster | null;
-  /**
-   * True while any process lives whose working directory is the data directory, or another agent owns that.
-   */
-  readonly anyProcess: boolean;
-  /**
-   * Every process that is left has SIGKILL queued: it acknowledges nothing any more. Absent: it has not, or
-   * that is not known.
-   */
-  readonly doomed?: boolean;
-  /** Frozen, and every process was seen stopped or certain to stop: nothing can be acknowledged. */
-  readonly allStopped?: boolean;
-  readonly lastExit: ExitReport | null;
-  /** Clock.now() of its last answer; null: never. */
-  readonly lastAnswerMs: number | null;
-  /** Largest lateness of its timer since the last answer, ms. */
-  readonly lateMs: number;
-  /** The report of the guard's clocks; null: it has not said. */
-  readonly clocks?: ClockReport | null;
-}
+import type { GuardView } from "../model/guard_view.ts";
 
 export interface StartSpec {
   readonly program: string;
@@ -97,10 +34,15 @@ export interface GuardPort {
    * done in a directory that may have been made, moved or mounted since. Refused when another agent owns it.
    */
   claim(done: GuardDone): void;
+  /**
+   * Claims it for a command of the user's own, which finds it without the guard's file (lent_directory.ts).
+   * Ends with the next claim.
+   */
+  lend(done: GuardDone): void;
   /** Claims the directory first. */
   start(spec: StartSpec, done: GuardDone): void;
   /**
-   * Declares what an adopted postmaster (`child: false`) is: a primary under `epoch`, which must be armed
+   * Declares the role of an adopted postmaster (`child: false`): a primary under `epoch`, which must be armed
    * with time left, or a standby (null). Until then it counts as writable and is not fenced.
    */
   adopt?(epoch: number | null, done: GuardDone): void;
@@ -113,9 +55,9 @@ export interface GuardPort {
   signal(kind: "reload" | "fast" | "immediate", done: GuardDone): void;
   /**
    * The primary `pid`, told to shut down, is past its shutdown checkpoint: the control file says "shut down".
-   * From here on it is not writable and its epoch may be ended. The guard kills what is left of it after
-   * `leftoversMs`. Refused without a shutdown that was asked for; an error of a guard of an earlier release,
-   * which does not know this.
+   * From here on it is not writable and its epoch may be ended. The guard kills its remaining processes after
+   * `leftoversMs`. Refused without a shutdown that was asked for. A guard of an earlier release answers with
+   * an error.
    */
   pastCheckpoint(pid: number, leftoversMs: number, done: GuardDone): void;
   /** Stop postmaster, SIGKILL everything of the data directory; done when no process is left. */

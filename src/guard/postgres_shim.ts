@@ -31,8 +31,8 @@ export function runPostgresShim(argv: readonly string[]): never {
 }
 
 /**
- * A pipe that nobody reads would stop every process of PostgreSQL that logs, the postmaster first. Opened
- * anew it does not wait, for PostgreSQL alone, which then loses the lines that have no room.
+ * An unread pipe would stop every process of PostgreSQL that logs, the postmaster first. Opened anew it does
+ * not wait, for PostgreSQL alone, which then loses the lines that have no room.
  */
 function neverWaitForReader(fd: number): void {
   if (!fstatSync(fd).isFIFO()) return;

@@ -1,6 +1,6 @@
 /**
- * Makes the guard hard to delay: memory that stays in, a scheduling class above ordinary processes, no OOM
- * kill. Each needs a permission that many installations do not give; a refusal is reported, never fatal.
+ * Makes the guard hard to delay: locked memory, a scheduling class above ordinary processes, no OOM kill.
+ * Each needs a permission that many installations do not give; a refusal is reported, never fatal.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import {

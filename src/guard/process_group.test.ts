@@ -14,7 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { kill } from "../lib/ffi.ts";
 import { isAlive, isStoppedOrWill, listChildren, readProcess } from "../lib/process_table.ts";
-import { startZombie } from "../lib/testing_zombie.ts";
+import { startHeadless, startZombie } from "../lib/testing_zombie.ts";
 import { ProcessGroup } from "./process_group.ts";
 import { identify, isSame, signalProcess } from "./process_id.ts";
 import { startDetached, until } from "./testing.ts";
@@ -38,6 +38,22 @@ async function inDirectory(body: (dir: string) => Promise<void>): Promise<void> 
 function pidsOf(group: ProcessGroup): number[] {
   return group.members().map((member) => member.pid);
 }
+
+test("a process whose first thread alone has ended is a member until the last of them is gone", () =>
+  inDirectory(async (dir) => {
+    const group = new ProcessGroup(dir, nobody);
+    const headless = await startHeadless(dir);
+    try {
+      expect(pidsOf(group)).toEqual([headless.pid]);
+      // Its number in the lock file is no stale lock: PostgreSQL's threads may still write here.
+      writeFileSync(join(dir, "postmaster.pid"), `${headless.pid}\n`);
+      expect(group.staleLock()).toBeNull();
+      await until("it is gone", () => group.kill(null));
+      expect(pidsOf(group)).toEqual([]);
+    } finally {
+      await headless.end();
+    }
+  }));
 
 test("members are those with the directory as working directory, not those below it", () =>
   inDirectory(async (dir) => {

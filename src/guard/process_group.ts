@@ -33,7 +33,9 @@ export interface Keepers {
   readonly agent: number;
 }
 
-/** Scans until one shows nobody new; more mean that something forks faster than it can be stopped. */
+/**
+ * Scans until one shows no new process. More scans mean that processes fork faster than they can be stopped.
+ */
 const MAX_ROUNDS = 100;
 const MAX_DESCENT = 16;
 const NOBODY: ReadonlySet<number> = new Set();
@@ -56,7 +58,7 @@ export class ProcessGroup {
    */
   #movedTo: string | null = null;
   readonly #keepers: () => Keepers;
-  readonly #namespace = mountNamespace("self");
+  readonly #namespace = mountNamespace(process.pid);
 
   readonly #send: typeof sendSignal;
 
@@ -84,8 +86,8 @@ export class ProcessGroup {
 
   /**
    * PostgreSQL may have been started under another path of the same directory (a bind mount): the kernel
-   * names its working directory by that path, and nobody would be seen to work here. The lock file says
-   * which.
+   * names its working directory by that path, and no process would be seen to work here. The lock file names
+   * that path.
    */
   #findOtherPath(): void {
     const named = readLines(this.#lockPath())?.[1] ?? "";
@@ -96,8 +98,8 @@ export class ProcessGroup {
 
   /**
    * Where the postmaster works now: its data directory may have been moved, and its children with it. Looks
-   * on disk only when that is a new place. null: it is gone, with its children, and what comes to that place
-   * later belongs to somebody else.
+   * on disk only when that is a new place. null: it is gone, with its children, and a later process at that
+   * place belongs to another server.
    */
   follow(postmaster: ProcessId | null): void {
     if (postmaster === null) {
@@ -156,14 +158,14 @@ export class ProcessGroup {
   }
 
   /**
-   * Whether `postmaster.pid` keeps PostgreSQL from starting although nobody works here. PostgreSQL takes any
-   * living process with that number for its predecessor, and a zombie too: after a crash of the host the
-   * number is somebody else's, for as long as that one lives. Reads the disk.
+   * Whether `postmaster.pid` keeps PostgreSQL from starting although no process works here. PostgreSQL takes
+   * any living process with that number for its predecessor, and a zombie too: after a crash of the host the
+   * number belongs to another process, for as long as that process lives. Reads the disk.
    *
    * "stranger" is said only with the proof that no PostgreSQL of this directory lives: no process works in
-   * it, and the one that is named acts as another user (the postmaster has the owner's, which is the
-   * guard's) or is seen to work in another directory. What cannot be seen proves nothing. Of a server in
-   * another container, whose processes do not show here, the lock of the directory tells
+   * it, and the one that is named acts as another user (the postmaster has the owner's, which is the guard's)
+   * or is seen to work in another directory. A process that cannot be looked at proves nothing. Processes of
+   * a server in another container do not show here: the lock of the directory guards against that
    * (directory_owner.ts), and PostgreSQL itself looks for its shared memory.
    */
   staleLock(): StaleLock | null {
@@ -173,7 +175,7 @@ export class ProcessGroup {
     }
     const holder = readProcess(Math.abs(pid));
     if (holder === null) return null;
-    if (holder.state === "Z") return { kind: "zombie", pid: holder.pid, name: holder.name };
+    if (isDead(holder)) return { kind: "zombie", pid: holder.pid, name: holder.name };
     if (this.members().length > 0 || this.#mayWorkHere(holder.pid)) return null;
     return { kind: "stranger", pid: holder.pid, name: holder.name };
   }
@@ -198,7 +200,7 @@ export class ProcessGroup {
     if (Math.abs(Number(other?.[0])) === pid && other?.[1] === directory) rmSync(socketLock, { force: true });
   }
 
-  /** True while somebody runs `postgres --single` here: it locks with its pid negated. Reads the disk. */
+  /** True while `postgres --single` runs here: it locks with its pid negated. Reads the disk. */
   isSingleUser(): boolean {
     const pid = this.#lockHolder();
     return pid !== null && pid < 0 && this.#livesHere(-pid);
@@ -223,20 +225,20 @@ export class ProcessGroup {
   }
 
   /**
-   * SIGSTOP for everyone, until a scan that began when every forking process was stopped shows nobody new. A
-   * process with SIGSTOP queued runs no instruction of its own, but a fork that had begun goes on to its end,
-   * and its child has no SIGSTOP. May be repeated.
+   * Sends SIGSTOP to every process, until a scan that began when every forking process was stopped shows no
+   * new one. A process with SIGSTOP queued runs no instruction of its own, but a fork that had begun goes on
+   * to its end, and its child has no SIGSTOP. May be repeated.
    *
-   * The postmaster comes after the others, here and in kill(), and before them in thaw(): the process that
-   * signals may be killed at any point, and then the postmaster, which the kernel or this process told to
-   * end, has to end the rest. Stopped, it could not, and backends that were not reached yet would go on
+   * The postmaster comes after the others, here and in kill(), and before them in thaw(): the signalling
+   * process may be killed at any point. Then the postmaster, which the kernel or this process told to end,
+   * has to end the rest. A stopped postmaster could not, and backends that were not reached yet would go on
    * acknowledging.
    *
-   * Returns to how many it was sent.
+   * Returns the number of processes that it was sent to.
    */
   freeze(named: ProcessId | null): number {
     const postmaster = living(named);
-    // The directory may have been moved since the last look: who works in it now is meant.
+    // The directory may have been moved since the last look: the processes that work in it now count.
     if (postmaster !== null) this.follow(postmaster);
     const signalled = new Set<number>();
     if (postmaster !== null) {
@@ -256,10 +258,10 @@ export class ProcessGroup {
     return signalled.size;
   }
 
-  /** Returns to how many it was sent. */
+  /** Returns the number of processes that it was sent to. */
   thaw(named: ProcessId | null): number {
     const postmaster = living(named);
-    // Looked for while nobody runs yet: processes that go on compete with this one for the processor.
+    // Looked for while no process runs yet: thawed processes compete with this one for the processor.
     const pids = new Set(this.members().map(({ pid }) => pid));
     if (postmaster !== null) { for (const pid of childrenOf(postmaster)) pids.add(pid); }
     let sent = postmaster !== null && signalProcess(postmaster, SIGCONT, this.#send) ? 1 : 0;
@@ -269,7 +271,7 @@ export class ProcessGroup {
 
   /**
    * One pass; true when nothing was left at its end. To be repeated until then: dying takes time. SIGQUIT
-   * keeps the postmaster from forking, and makes it finish what this process may not.
+   * keeps the postmaster from forking, and makes it end the processes that this one may not reach.
    */
   kill(named: ProcessId | null): boolean {
     const postmaster = living(named);
@@ -281,7 +283,7 @@ export class ProcessGroup {
     return this.members().length === 0 && (postmaster === null || !isSame(postmaster));
   }
 
-  /** True when nobody here can run an instruction: all are stopped, or will be before their next one. */
+  /** True when no process here can run an instruction: all are stopped, or will be before their next one. */
   allStopped(named: ProcessId | null): boolean {
     const members = this.members();
     const postmaster = living(named);
@@ -296,14 +298,14 @@ export class ProcessGroup {
     return this.members().every(isDoomed) && (postmaster === null || isDoomed(postmaster));
   }
 
-  /** Rounds until one shows nobody new. */
+  /** Rounds until one shows no new process. */
   #signalAll(signal: number, signalled: Set<number>, except?: number): void {
     for (let round = 0; round < MAX_ROUNDS; round++) {
       if (this.#signalOnce(signal, signalled, except) === 0) return;
     }
   }
 
-  /** Returns to how many it was sent. */
+  /** Returns the number of processes that it was sent to. */
   #signalOnce(signal: number, signalled: Set<number>, except?: number): number {
     const before = signalled.size;
     for (const { pid } of this.#scan(signalled)) {
@@ -364,9 +366,7 @@ function childrenOf(parent: ProcessId): number[] {
   return isSame(parent) ? listChildren(parent.pid) : [];
 }
 
-/**
- * A shell (or pager, or editor) of an operator who looks around in the directory; PostgreSQL has no terminal.
- */
+/** A shell (or pager, or editor) of an operator in the directory; PostgreSQL has no terminal. */
 function isOperators(process: ProcessStat): boolean {
   if (process.terminal === 0) return false;
   return runsServer(process.pid) === false;

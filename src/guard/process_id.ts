@@ -20,7 +20,7 @@ export function isSame(id: ProcessId): boolean {
   return process !== null && !isDead(process) && process.startTicks === id.startTicks;
 }
 
-/** Null also when another process has its number by now: that one is treated as any other. */
+/** Null also when another process has its number by now, which is treated like any other. */
 export function living(id: ProcessId | null): ProcessId | null {
   return id !== null && isSame(id) ? id : null;
 }

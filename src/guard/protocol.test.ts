@@ -26,6 +26,7 @@ test("every request survives the way through the socket", () => {
     { id: 5, op: "start", spec },
     { id: 6, op: "start", spec: { ...spec, epoch: 3 } },
     { id: 7, op: "adopt", epoch: null },
+    { id: 7, op: "adopt", epoch: 3, pid: 4711 },
     { id: 8, op: "promote", epoch: 3 },
     { id: 9, op: "signal", signal: "fast" },
     { id: 10, op: "kill" },

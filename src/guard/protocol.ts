@@ -5,7 +5,8 @@
  * library.
  */
 import type { ClockReport } from "../model/clock_jump.ts";
-import type { ExitReport, GuardReply, Postmaster, StartSpec } from "./port.ts";
+import type { GuardReply, StartSpec } from "./port.ts";
+import type { ExitReport, Postmaster } from "../model/guard_view.ts";
 import { textOf } from "../model/text_of.ts";
 
 export const PROTOCOL_VERSION = 1;
@@ -22,11 +23,12 @@ export type Operation =
   }
   | { readonly op: "end"; readonly epoch: number }
   | { readonly op: "start"; readonly spec: StartSpec }
-  | { readonly op: "adopt"; readonly epoch: number | null }
+  /** `pid`: the server whose role it is. Absent: an agent of an older version, which means the one there. */
+  | { readonly op: "adopt"; readonly epoch: number | null; readonly pid?: number }
   | { readonly op: "promote"; readonly epoch: number }
   | { readonly op: "signal"; readonly signal: "reload" | "fast" | "immediate" }
   /** The data directory may have been made or replaced: take its lock. */
-  | { readonly op: "claim" }
+  | { readonly op: "claim"; readonly lend?: boolean }
   | { readonly op: "close"; readonly pid: number; readonly leftoversMs: number }
   | { readonly op: "kill" }
   | { readonly op: "ping" }
@@ -102,7 +104,7 @@ export interface Hello {
   /** Random, one a guard process: tells a restarted guard from the one that was there before. */
   readonly token: string;
   readonly dataDir: string;
-  /** Release of the guard's program. Missing: of the time before guards were upgraded in place. */
+  /** Release of the guard's program. Missing: from before guards were upgraded in place. */
   readonly release?: string;
   /** Version of the state that it hands over. */
   readonly stateVersion?: number;
@@ -163,7 +165,7 @@ function isStrings(value: unknown): value is string[] {
   return Array.isArray(value) && value.every((item) => typeof item === "string");
 }
 
-/** An error text for what is not a request; its id, where it has one, so that it can be answered. */
+/** An error text for a message that is no request; its id, where it has one, so that it can be answered. */
 export function decodeRequest(
   line: string,
 ): Request | { readonly error: string; readonly id: number | null } {
@@ -187,7 +189,8 @@ function decodeOperation(fields: Fields): Operation | null {
     case "promote":
       return isEpoch(epoch) ? { op, epoch } : null;
     case "adopt":
-      return isEpochOrNull(epoch) ? { op, epoch } : null;
+      if (!isEpochOrNull(epoch)) return null;
+      return Number.isSafeInteger(fields.pid) ? { op, epoch, pid: fields.pid as number } : { op, epoch };
     case "start": {
       const spec = decodeSpec(fields.spec);
       return spec === null ? null : { op, spec };
@@ -202,6 +205,7 @@ function decodeOperation(fields: Fields): Operation | null {
       return { op, pid: pid as number, leftoversMs };
     }
     case "claim":
+      return fields.lend === true ? { op, lend: true } : { op };
     case "kill":
     case "ping":
     case "quit":
@@ -237,8 +241,8 @@ function decodeSpec(value: unknown): StartSpec | null {
 }
 
 /**
- * null for what this release does not know. The guard is the agent's own program: its views are taken as
- * they come.
+ * null for a message that this release does not know. The guard is the agent's own program: its views are not
+ * checked.
  */
 export function decodeGuardMessage(line: string): GuardMessage | null {
   const fields = parseFields(line);

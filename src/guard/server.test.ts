@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { isAlive } from "../lib/process_table.ts";
 import type { GuardDone, GuardReply } from "./port.ts";
 import { LineReader } from "./protocol.ts";
-import { mayControl } from "./may_control.ts";
+import { fencesNothing, mayControl } from "./may_control.ts";
 import { connected, reply, type Site, until, withSite } from "./testing.ts";
 
 /** An agent that does not end when it is told to: it goes on asking. */
@@ -78,3 +78,13 @@ test("a guard of another data directory is neither armed nor told to start anyth
     expect(next.view().pid).not.toBe(pid);
     expect(await reply(arm)).toEqual({ ok: true });
   }));
+
+test("a guard may be ended beside a server whose role it was never told, and beside no other", () => {
+  const postmaster = { pid: 7, writable: true, epoch: null, phase: "running", child: false } as const;
+  const armed = { epoch: 3, deadlineMs: 1, unfenced: false };
+  expect(fencesNothing({ postmaster, armed: null })).toBe(true);
+  expect(fencesNothing({ postmaster: { ...postmaster, epoch: 3 }, armed: null })).toBe(false);
+  expect(fencesNothing({ postmaster: { ...postmaster, writable: false }, armed: null })).toBe(false);
+  expect(fencesNothing({ postmaster, armed })).toBe(false);
+  expect(fencesNothing({ postmaster: null, armed: null })).toBe(false);
+});

@@ -3,11 +3,11 @@
  * newest; it may come and go, and the guard stays as long as there is something to guard. Writes nothing to
  * disk or to a log after its start; its messages go to the controller.
  */
-import { chmodSync, closeSync, mkdirSync, openSync, statSync, unlinkSync, writeSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { chmodSync, closeSync, statSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
 import type { Socket, UnixSocketListener } from "bun";
 import type { Clock } from "../../raft/mod.ts";
-import { lockFile, peerCredentials, pollNow, POLLOUT, reapChild, setSession } from "../lib/ffi.ts";
+import { peerCredentials, pollNow, POLLOUT, reapChild, setSession } from "../lib/ffi.ts";
 import { randomHex } from "../lib/random.ts";
 import { SystemClock, wallClockMs } from "../lib/clock.ts";
 import { VERSION } from "../model/version.ts";
@@ -18,7 +18,8 @@ import { guardArguments } from "./guard_arguments.ts";
 import { type HandedOver, STATE_VERSION } from "./hand_over.ts";
 import { launchPostgres } from "./launch_postgres.ts";
 import { LineWriter } from "./line_writer.ts";
-import { mayControl } from "./may_control.ts";
+import { prepareDirectory, removeStale } from "./guard_socket.ts";
+import { fencesNothing, mayControl } from "./may_control.ts";
 import { takePrivileges } from "./privileges.ts";
 import { ProcessGroup } from "./process_group.ts";
 import {
@@ -45,9 +46,7 @@ export interface GuardOptions {
   readonly shimCommand: readonly string[];
   /** @default 5000; every arm may change it */
   readonly killAfterMs?: number;
-  /**
-   * The descriptor with what this process knew when it was another program (upgrade_self.ts). @default none
-   */
+  /** The descriptor with the state of this process's former program (upgrade_self.ts). @default none */
   readonly stateFd?: number | null;
   /** @default VERSION */
   readonly release?: string;
@@ -61,9 +60,7 @@ const LONELY_LOOK_MS = 10_000;
  */
 const LONELY_MS = 600_000;
 const KEPT_NOTICES = 50;
-/**
- * A guard is started by an agent that connects at once; should it have died, the guard looks around alone.
- */
+/** A guard is started by an agent that connects at once. If that agent died, the guard looks around alone. */
 const FIRST_LOOK_MS = 2000;
 
 /** Runs until the process ends. */
@@ -76,17 +73,6 @@ export function runGuard(options: GuardOptions): void {
     process.exit(EXIT_ANOTHER_GUARD);
   }
   new GuardServer(options, lockFd, handed).listen();
-}
-
-/** The directory of the socket, this guard's alone; null when another guard holds it. */
-function prepareDirectory(socketPath: string): number | null {
-  const dir = dirname(socketPath);
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
-  chmodSync(dir, 0o700);
-  const fd = openSync(join(dir, "guard.lock"), "w", 0o600);
-  if (lockFile(fd).ok) return fd;
-  closeSync(fd);
-  return null;
 }
 
 function complain(text: string): void {
@@ -111,7 +97,7 @@ class GuardServer {
   readonly #oomScoreAdj: string;
   #controller: GuardSocket | null = null;
   #controllerPid = 0;
-  /** Without one: the agent that started this process ended before it connected, and nobody knows of it. */
+  /** Without one: the agent that started this process ended before it connected, and no other knows of it. */
   #hadController: boolean;
   readonly #notices: Notice[] = [];
   #listener: UnixSocketListener<Connection | null> | null = null;
@@ -193,7 +179,7 @@ class GuardServer {
     chmodSync(socketPath, 0o600);
     this.#socketInode = statSync(socketPath).ino;
     this.#stayAlive();
-    // What the agent runs in the directory must be known as its own before orphans are looked for.
+    // Programs that the agent runs in the directory must be known as its own before orphans are looked for.
     this.#clock.after(FIRST_LOOK_MS, () => {
       this.#guard.lookAround();
       this.#letGo();
@@ -208,7 +194,7 @@ class GuardServer {
     // in order.
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
       process.on(signal, () => {
-        if (signal !== "SIGHUP" && this.#controller === null && this.#guard.isIdle()) this.#quit();
+        if (signal !== "SIGHUP" && this.#controller === null && this.#isUnneeded) this.#quit();
       });
     }
     letSignalsIn();
@@ -259,7 +245,7 @@ class GuardServer {
       this.#upgrade(socket, request);
     } else if (request.op !== "quit") {
       this.#guard.handle(request, (reply) => this.#answer(socket, request.id, reply.ok ? null : reply.error));
-    } else if (this.#guard.isIdle()) {
+    } else if (this.#isUnneeded) {
       this.#answer(socket, request.id, null);
       this.#quit();
     } else {
@@ -350,7 +336,7 @@ class GuardServer {
     this.#lookWhileAlone();
   }
 
-  /** Without an agent and without PostgreSQL nobody uses the data directory: another agent may. */
+  /** Without an agent and without PostgreSQL the data directory is unused: another agent may take it. */
   #letGo(): void {
     if (this.#controller === null && this.#guard.isIdle()) this.#directory.release();
   }
@@ -359,9 +345,14 @@ class GuardServer {
     this.#clock.after(LONELY_LOOK_MS, () => {
       if (this.#controller !== null) return;
       this.#letGo();
-      if (this.#guard.isIdle() && this.#isForgotten()) this.#quit();
+      if (this.#isUnneeded && this.#isForgotten()) this.#quit();
       else this.#lookWhileAlone();
     });
+  }
+
+  /** Nothing is left to fence; or a server runs that was never declared, and its agent may leave it. */
+  get #isUnneeded(): boolean {
+    return this.#guard.isIdle() || fencesNothing(this.#guard.view());
   }
 
   /** Looks at the disk: only for a guard that has nothing to watch. */
@@ -412,13 +403,5 @@ class GuardServer {
   #send(socket: GuardSocket, message: GuardMessage): void {
     const writes = socket.data?.writer.write(encode(message));
     if (writes === false) socket.terminate();
-  }
-}
-
-function removeStale(socketPath: string): void {
-  try {
-    unlinkSync(socketPath);
-  } catch (error) {
-    if ((error as { code?: string }).code !== "ENOENT") throw error;
   }
 }

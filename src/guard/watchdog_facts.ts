@@ -1,5 +1,5 @@
 /**
- * The kernel's facts about a watchdog device that is not opened: /sys/class/watchdog, readable by everybody.
+ * The kernel's facts about a watchdog device that is not opened: /sys/class/watchdog, readable by every user.
  */
 import { readFileSync, type Stats, statSync } from "node:fs";
 import type { DeviceFacts } from "./watchdog_port.ts";
@@ -8,7 +8,7 @@ import type { DeviceFacts } from "./watchdog_port.ts";
 const MISC_MAJOR = 10;
 const WATCHDOG_MINOR = 130;
 
-/** WDIOF_*: why the host was reset. What a device reports beyond these is no cause. */
+/** WDIOF_*: the reasons of a reset. Other flags of a device are no reasons. */
 const BOOT_CAUSES: readonly (readonly [number, string])[] = [
   [0x20, "watchdog"],
   [0x01, "overheat"],

@@ -1,7 +1,7 @@
 /**
  * A note on disk that the device runs because of this agent: an agent that was killed left it running, and
- * the next one, which may have nothing to lead any more, has to stop it, or the host is reset for nothing.
- * Good for one boot.
+ * the next one, which may not be the holder any more, has to stop it, or the host is reset without need. Good
+ * for one boot.
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";

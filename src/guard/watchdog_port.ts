@@ -1,6 +1,6 @@
 /** A watchdog device as its owner (src/agent/lease/watchdog.ts) sees it, with any driver. */
 
-/** Why a device cannot be used: what happened, and what to type to change that. */
+/** Why a device cannot be used, and the command that changes that. */
 export interface WatchdogProblem {
   readonly code: "missing" | "permission" | "busy" | "not-a-watchdog" | "timeout" | "failed";
   readonly text: string;
@@ -14,8 +14,8 @@ export type DeviceResult<T> =
 export interface DeviceFacts {
   readonly identity: string | null;
   /**
-   * Why the host booted last, as the device remembers: "watchdog", "overheat" ...; null: nothing particular,
-   * or unknown.
+   * The reason of the last boot, as the device remembers it: "watchdog", "overheat" ...; null: nothing
+   * particular, or unknown.
    */
   readonly bootCause: string | null;
   /** Started once, it cannot be stopped any more. */
@@ -25,8 +25,7 @@ export interface DeviceFacts {
 export interface WatchdogDevice {
   readonly path: string;
   /**
-   * Why it could not be opened, without opening it (which would start it); null when nothing speaks against
-   * it.
+   * Why it could not be opened, without opening it (which would start it); null when there is no obstacle.
    */
   probe(): WatchdogProblem | null;
   /** The facts that can be known of it without opening it. */

@@ -1,7 +1,7 @@
 /** The problems of a watchdog device, in words, with the commands that put them right. */
 import type { WatchdogProblem } from "./watchdog_port.ts";
 
-/** `user`: who runs the agent, for the commands. */
+/** `user`: the user that runs the agent, for the commands. */
 export function openProblem(device: string, code: string, user: string): WatchdogProblem {
   switch (code) {
     case "ENOENT":
@@ -52,7 +52,7 @@ export function notADevice(device: string): WatchdogProblem {
 export function noReader(path: string): WatchdogProblem {
   return {
     code: "missing",
-    text: `nobody reads the FIFO ${path}`,
+    text: `no process reads the FIFO ${path}`,
     advice: `With driver testing, something must stand for the device: cat ${path}`,
   };
 }

@@ -66,7 +66,7 @@ function machine() {
 test("only the holder logs a set, under its own epoch and over the set that it knows", () => {
   const { dcs, apply, grant, set, expire } = machine();
   grant(1, "a");
-  expect(set("b", 1, ALL)).toEqual({ ok: false, reason: "epoch 1 is not held" });
+  expect(set("b", 1, ALL)).toEqual({ ok: false, reason: "epoch 1 is not held", code: "not-held" });
   expect(set("a", 2, ALL).ok).toBe(false);
   expect(set("a", 1, ALL).ok).toBe(true);
   expect(dcs.state.failsafe).toEqual({

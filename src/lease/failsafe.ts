@@ -12,9 +12,9 @@
  *   of the start of its agent, which has forgotten its x. P is stopped by s + L/(1-rho) + J + K, which is not
  *   later by I1;
  * - wait_ttl is not lowered, so whatever ttl P counted on, each one that waits waits as long.
- * P extends only a lease that still runs: so nobody writes under a later epoch at that moment, and all who
- * may later are bound by what they answer. No majority, and no knowledge that the members' records are fresh,
- * is needed for that.
+ * P extends only a lease that still runs: so no member writes under a later epoch at that moment, and every
+ * member that may do so later is bound by its answer. No majority, and no knowledge that the members' records
+ * are fresh, is needed for that.
  *
  * The set goes, or is replaced, only when no such lease can run beyond what raft leaders know:
  * - by release(e), as P's PostgreSQL is proven stopped;
@@ -23,9 +23,9 @@
  * - by a later holder, once it writes: then its own wait is over, and with it P's lease;
  * - by any other member M of the set, once e is over and M's wait is: P's lease by raft has expired then, and
  *   one by failsafe mode has run out, as each extension needs M's acceptance, the last of which was wait_ttl
- *   ago (M's agent may have forgotten one from before its start, so wait_ttl since that, too). What has run
- *   out, P extends no more. Without this nobody could take over where the members of the set have lost their
- *   raft directories, or are not eligible.
+ *   ago (M's agent may have forgotten one from before its start, so wait_ttl since that, too). P never
+ *   extends a lease that has run out. Without this rule no member could take over where the members of the
+ *   set have lost their raft directories, or are not eligible.
  */
 import type { Life } from "../model/life.ts";
 import type { DcsState, FailsafeRecord } from "../model/records.ts";
@@ -45,7 +45,7 @@ export class FailsafeSets {
   /** Revision of the last set that this start of the agent is known to have logged under this epoch. */
   #loggedRevision: number | null = null;
   #underWay: SetFailsafe | null = null;
-  /** Proposed by this start of the agent, and not known to have come to nothing. */
+  /** Proposed by this start of the agent, and not known to have failed. */
   #possible: SetFailsafe[] = [];
 
   /**
@@ -79,8 +79,8 @@ export class FailsafeSets {
     };
     this.#underWay = command;
     this.#possible = this.#possible.filter((each) => each.expectRevision === expectRevision);
-    // One that says the same and came to an unknown end stays, and stands for both: it may be logged yet when
-    // this one is refused for certain.
+    // An equal command with an unknown outcome stays, and counts for both: it may still be logged when this
+    // one is refused for certain.
     if (!this.#possible.some((each) => sameMembers(membersOf(each), wanted))) this.#possible.push(command);
     return command;
   }
@@ -94,9 +94,9 @@ export class FailsafeSets {
   }
 
   /**
-   * Everybody who could be granted the next epoch, whichever of this member's proposals have taken effect,
-   * without itself. null: failsafe mode cannot be used: no set of this member is logged, its removal may be
-   * under way, or nobody else is in it.
+   * Every other member that could be granted the next epoch, whichever of this member's proposals have taken
+   * effect. null: failsafe mode cannot be used: no set of this member is logged, its removal may be under
+   * way, or it has no other member.
    */
   toAsk(epoch: number, self: string, { failsafe }: DcsState): FailsafeMembers | null {
     if (epoch !== this.#epoch || !this.#isOurs(failsafe)) return null;
@@ -135,7 +135,7 @@ function membersOf(
 ): FailsafeMembers | null {
   if (members === null) return null;
   return Object.fromEntries(
-    // Nobody has the raft id 0: of a set of an older version, nobody accepts.
+    // No member has the raft id 0: members of an older version's set do not accept.
     Object.entries(members).map(([name, apiUrl]) => [name, { apiUrl, node: nodes?.[name] ?? 0 }]),
   );
 }
@@ -155,9 +155,7 @@ function sameMembers(a: FailsafeMembers | null, b: FailsafeMembers | null): bool
 export interface FailsafeQuestion {
   readonly holder: string;
   readonly epoch: number;
-  /**
-   * The member that is meant, and its raft id: another one may answer at an old address, under the old name.
-   */
+  /** The addressed member, and its raft id: another one may answer at an old address, under the old name. */
   readonly to: string;
   readonly node: number;
 }
@@ -179,7 +177,7 @@ export type FailsafeAnswer =
   | { readonly kind: "running-as-leader" }
   | { readonly kind: "refused"; readonly reason: string };
 
-/** The asked member's side: what it has promised. */
+/** The asked member's side: its promises. */
 export class FailsafePromise {
   readonly #agentStartMs: number;
   readonly #broken: BrokenRules;
@@ -204,7 +202,7 @@ export class FailsafePromise {
     const { lock, failsafe } = view.state;
     const refused = (reason: string): FailsafeAnswer => ({ kind: "refused", reason });
     if (to !== view.name) return refused(`this is ${view.name}, not ${to}`);
-    // What the member of that name accepts binds it alone, not the machine that has its name now.
+    // An acceptance binds the member that gave it, not the machine that has its name now.
     if (node !== view.node && !this.#broken.has("failsafe-lapsed")) {
       return refused(`this is another machine of the name ${to} (raft id ${view.node}, not ${node})`);
     }
@@ -216,7 +214,8 @@ export class FailsafePromise {
     if (view.guardEpoch === null) return refused("no guard answers here");
     const newest = Math.max(lock.epoch, view.guardEpoch);
     if (newest > epoch) return refused(`epoch ${epoch} is over: ${newest} is known here`);
-    // This member's records may be older than the holder's, but what they say of this very epoch is final.
+    // This member's records may be older than the holder's, but their statement about this very epoch is
+    // final.
     if (lock.epoch === epoch && lock.holder !== holder) {
       return refused(`${holder} does not hold epoch ${epoch} any more`);
     }

@@ -117,8 +117,7 @@ export class Grantor {
     // ttl.
     this.#grantRevision ??= state.revision;
     const { countsOnMs = Infinity } = renewal;
-    // Sent by one that knew of the present grant ttl: a promise of before may have been broken by a longer
-    // one since.
+    // The sender knew the present grant ttl: an older promise may have been broken by a longer ttl since.
     if (countsOnMs <= state.grantTtlMs && (renewal.revision ?? -1) >= this.#grantRevision) {
       this.#promised = true;
     }
@@ -132,9 +131,9 @@ export class Grantor {
   }
 
   /**
-   * This node's own loop was `lateMs` late. What the holder sent meanwhile lies unread, so that time says
-   * nothing about it: as much is waited as was left before, and no more than a ttl. Only ever later, so I1 is
-   * as it was.
+   * This node's own loop was `lateMs` late. Messages of the holder from that time are unread, so the time
+   * does not count against it: the wait goes on with the rest that was left before, and no more than a ttl.
+   * The deadline only moves later, so I1 holds.
    */
   stalled(state: DcsState, lateMs: number, nowMs: number): void {
     if (this.#term === null || state.lock.holder === null || this.#expiring === state.lock.epoch) return;
@@ -143,7 +142,7 @@ export class Grantor {
   }
 
   /**
-   * The end of the lock's lease on this node's clock; Infinity when nobody holds it. Meaningful only while
+   * The end of the lock's lease on this node's clock; Infinity when the lock is free. Meaningful only while
    * leading.
    */
   deadlineMs(state: DcsState): number {
@@ -157,7 +156,7 @@ export class Grantor {
   }
 
   /**
-   * The lease has run out and expire(e) has not been proposed; of an unfenced epoch that alone ends nothing.
+   * The lease has run out and expire(e) has not been proposed. An unfenced epoch does not end by that alone.
    */
   leaseOver(state: DcsState, nowMs: number): boolean {
     if (this.#term === null || state.lock.holder === null) return false;
@@ -195,8 +194,8 @@ export class Grantor {
   /**
    * The members that the lock may pass to by this leader's proposals, without another decision. Only one of
    * the grants of an epoch takes effect, so that none is left when one was applied. A grant by an earlier
-   * leader is applied, or gone, before an entry of this leader's own term is applied; before that nobody is
-   * removed.
+   * leader is applied, or gone, before an entry of this leader's own term is applied; before that no member
+   * is removed.
    */
   mayBeHolder(state: DcsState): readonly string[] {
     const { holder, epoch } = state.lock;
@@ -220,8 +219,7 @@ export class Grantor {
   nextTtl(state: DcsState, wantedMs: number, nowMs: number): { grantMs: number; waitMs: number } | null {
     const { grantTtlMs, waitTtlMs } = state;
     if (grantTtlMs === wantedMs && waitTtlMs === wantedMs) return null;
-    // Nobody but the holder knows how long a lease by failsafe mode runs: its set is removed first
-    // (failsafe.ts).
+    // Only the holder knows how long a lease by failsafe mode runs: its set is removed first (failsafe.ts).
     if (state.failsafe !== null && wantedMs < waitTtlMs) return null;
     if (state.lock.holder === null) return { grantMs: wantedMs, waitMs: wantedMs };
     if (waitTtlMs < wantedMs) return { grantMs: grantTtlMs, waitMs: wantedMs };

@@ -166,9 +166,9 @@ export class Holder {
   }
 
   /**
-   * Everybody whom failsafe mode asks has accepted; the first question left at `sentMs`. True when that
-   * moved this node's deadline. Only a lease that runs is extended, and only one that raft has acknowledged
-   * to this start of the agent: why that is needed, and enough, is said in failsafe.ts.
+   * Every member that failsafe mode asks has accepted; the first question left at `sentMs`. True when that
+   * moved this node's deadline. Only a running lease is extended, and only one that raft has acknowledged to
+   * this start of the agent: failsafe.ts says why that is needed, and enough.
    */
   extend(epoch: number, sentMs: number, grantTtlMs: number, nowMs: number): boolean {
     if (epoch !== this.#epoch || this.#provenMs === null) return false;

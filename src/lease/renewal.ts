@@ -5,7 +5,7 @@ import type { DcsState } from "../model/records.ts";
 
 export interface Renewal {
   readonly holder: string;
-  /** The life of the machine that renews: one that merely has the holder's name is not acknowledged. */
+  /** The life of the machine that renews: a machine that merely has the holder's name is not acknowledged. */
   readonly life: Life;
   readonly epoch: number;
   /** Numbers the renewals of one incarnation of the holder's agent; the acknowledgement repeats both. */

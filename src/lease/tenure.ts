@@ -1,13 +1,11 @@
 /**
  * Whether this start of the agent may act on the lock that the records give to this node. Release is final
  * (DESIGN.md): an epoch that was, or may have been, released must never be renewed again. A restarted agent
- * does not remember what its predecessor released, so it keeps an epoch only if the guard, which outlives
- * agents and remembers, still has it armed; every other epoch that was granted to this life before the start
- * it gives back.
+ * does not know which epochs its predecessor released, so it keeps an epoch only if the guard, which outlives
+ * agents, still has it armed; every other epoch that was granted to this life before the start it gives back.
  *
  * Names can come twice: an epoch that another machine holds under this name is neither kept nor given back.
- * Silence is no proof either: as long as no guard has answered, nothing is said of an epoch from before the
- * start.
+ * Silence is no proof either: as long as no guard has answered, an epoch from before the start is not judged.
  */
 import { type Claim, mayRelease } from "../model/life.ts";
 import type { LockRecord } from "../model/records.ts";

@@ -107,7 +107,7 @@ function rule(
   const relation = id === "L2" ? "<" : "<=";
   const leftMs = left.reduce((sum, { ms }) => sum + ms, 0);
   const marginMs = right.ms - leftMs;
-  // No lease at all is no lease that ends in time.
+  // Without a lease there is none that ends in time.
   const holds = (relation === "<" ? marginMs > 0 : marginMs >= 0) && left.every(({ ms }) => ms > 0);
   const verdict: RuleVerdict = holds ? "holds" : "broken";
   return { id, about, left, leftMs, relation, right, marginMs, verdict, note: null };
@@ -137,7 +137,7 @@ function brokenText({ id, about, left, leftMs, relation, right }: TimingRule): s
   } ms${advice}`;
 }
 
-/** Everything that a running member is set to. */
+/** All settings of a running member. */
 export interface RunningTimes extends RuleTimes {
   readonly heartbeatMs: number;
   readonly electionMinMs: number;

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { recoveredState } from "../../dcs/recovered.ts";
+import type { DcsState } from "../../model/records.ts";
 import { CLUSTER_RULES, type ClusterDecision, coordinate } from "./coordinate.ts";
 import type { ClusterView } from "./view.ts";
 import {
@@ -32,6 +33,7 @@ function view(change: Partial<ClusterView> = {}): ClusterView {
     nextTtl: null,
     leadingForMs: 60_000,
     requestForMs: 60_000,
+    givenUpIndex: 0,
     ...change,
   };
 }
@@ -41,6 +43,14 @@ const ops = (change: Partial<ClusterView>) =>
   coordinate(view(change)).commands.map((command) =>
     command.op === "endFailover" ? `end ${command.ok}: ${command.text}` : command.op
   );
+
+function pausedUntil(pauseUntil: string): Partial<ClusterView> {
+  const value = { ttl: 5, pause: true, pause_until: pauseUntil };
+  return {
+    dcs: cluster({ config: { value, revision: 4 } }),
+    dynamic: { ...DYNAMIC, pause: true, pauseUntil },
+  };
+}
 
 /** The whole decision, one of each rule. */
 const DECISIONS: readonly [string, Partial<ClusterView>, Omit<ClusterDecision, "reason">][] = [
@@ -67,6 +77,11 @@ const DECISIONS: readonly [string, Partial<ClusterView>, Omit<ClusterDecision, "
   }, {
     rule: "abandon-bootstrap",
     commands: [{ op: "clearInitialize", of: "d", incarnation: 7 }],
+    transferTo: null,
+  }],
+  ["a pause that was to end now", pausedUntil("2026-01-01T00:00:00+00:00"), {
+    rule: "end-pause",
+    commands: [{ op: "setConfig", value: { ttl: 5 }, expectRevision: 4 }],
     transferTo: null,
   }],
   ["a possible switchover", { dcs: cluster({ failover: request() }) }, {
@@ -101,7 +116,7 @@ const DECISIONS: readonly [string, Partial<ClusterView>, Omit<ClusterDecision, "
       epoch: 4,
       holder: "b",
       life: life("b"),
-      reason: "most advanced member (timeline 1, position 1000) after a's epoch 3 expired",
+      reason: "most advanced member (timeline 1, WAL up to 0/3E8) after a's epoch 3 expired; heard: b, c",
       complete: false,
     }],
     transferTo: null,
@@ -200,6 +215,19 @@ test("an accepted switchover ends well with the new primary", () => {
   const statuses = [seen(primaryStatus("b", { epochSeen: 4 }))];
   expect(ops({ dcs, statuses })).toEqual(['end true: Successfully switched over to "b"']);
 });
+test("a request is answered when the new primary has completed a write", () => {
+  const after = (wroteUnder: number, requestForMs = 1000) => {
+    const dcs = cluster({ lock: lock({ epoch: 4, holder: "b", cleanStart: true }), failover: SWITCHOVER });
+    const statuses = [seen(primaryStatus("b", { epochSeen: 4, wroteUnder }))];
+    return coordinate(view({ dcs, statuses, requestForMs })).commands;
+  };
+  for (const under of [0, 3]) expect(after(under)).toEqual([]);
+  expect(after(4)).toMatchObject([{ op: "endFailover", ok: true }]);
+  expect(after(0, 60_000)).toMatchObject([
+    { op: "endFailover", ok: false, text: "Switchover failed: b was promoted, and has completed no write" },
+  ]);
+});
+
 test("another winner than the candidate is said", () => {
   const dcs = cluster({
     lock: lock({ epoch: 4, holder: "b" }),
@@ -269,8 +297,30 @@ for (const pause of [false, true]) {
       "end false: Switchover failed: b could not take over, c did",
     ]);
     const anyone = { ...next, failover: { ...failover, candidate: null } };
-    expect(ops({ dcs: anyone, dynamic, statuses: [seen(primaryStatus("c", { epochSeen: 5 }))] })).toEqual([
+    const took = [seen(primaryStatus("c", { epochSeen: 5 }))];
+    expect(ops({ dcs: anyone, dynamic, statuses: took })).toEqual([
+      "end false: Switchover failed: the first successor could not take over, c did, and may lack the last writes of a",
+    ]);
+    const complete = { ...anyone, lock: { ...anyone.lock, cleanStart: true } };
+    expect(ops({ dcs: complete, dynamic, statuses: took })).toEqual([
       'end true: Successfully switched over to "c"',
+    ]);
+  });
+}
+
+for (const cleanStart of [false, true]) {
+  test(`a second grant for a request is ${cleanStart ? "" : "in"}complete if the first was`, () => {
+    const failover = request({ accepted: true, epoch: 3 });
+    // b never wrote under epoch 4, and gets the lock again.
+    const freed = lock({ ...FREE, epoch: 4, lastHolder: "b", cleanStart });
+    const statuses = [seen(status("b", { epochSeen: 4 }))];
+    const granted = (dcs: DcsState) => coordinate(view({ dcs, statuses, freeForMs: 3000 })).commands;
+    expect(granted(cluster({ lock: freed, failover }))).toMatchObject([
+      { op: "grant", epoch: 5, holder: "b", complete: cleanStart },
+    ]);
+    // What an earlier change of primaries has lost is no matter of this request.
+    expect(granted(cluster({ lock: freed, failover: { ...failover, epoch: 4 } }))).toMatchObject([
+      { op: "grant", epoch: 5, holder: "b", complete: true },
     ]);
   });
 }
@@ -312,12 +362,27 @@ test("a switchover is for a candidate that streams from the primary, and waits f
     })[0];
   expect(with_({}, 0)).toBe("acceptFailover");
   for (
-    const gone of [{ replicationState: null }, { following: "c" }, {
+    const gone of [{ replicationState: null }, { following: "d" }, {
       replicationState: "in archive recovery",
     }]
   ) {
     expect(with_(gone, 6000)).toBe(undefined);
     expect(with_(gone, 7000)).toContain("no good candidates have been found (b does not stream from a)");
+  }
+});
+
+test("a candidate may stream through another standby, as long as that one streams from the primary", () => {
+  const through = (ofC: object) =>
+    ops({
+      dcs: cluster({ failover: request({ candidate: "b" }) }),
+      statuses: [seen(primaryStatus("a")), seen(status("b", { following: "c" })), seen(status("c", ofC))],
+      requestForMs: 0,
+    })[0];
+  expect(through({})).toBe("acceptFailover");
+  for (
+    const ofC of [{ following: "b" }, { following: null }, { replicationState: null }, { running: false }]
+  ) {
+    expect(through(ofC)).toBe(undefined);
   }
 });
 
@@ -339,4 +404,23 @@ test("an accepted switchover for which nobody streams any more is ended, and the
   expect(ops({ dcs, statuses: statuses(null), requestForMs: 15_000 })[0]).toContain(
     "end false: Switchover failed: b does not stream from a any more",
   );
+});
+
+test("a pause ends at its time, while the lock is free as well, and not before", () => {
+  expect(coordinate(view(pausedUntil("2026-01-01T00:00:01+00:00"))).rule).not.toBe("end-pause");
+  const over = pausedUntil("2025-12-31T23:59:59+00:00");
+  expect(coordinate(view({ ...over, dcs: { ...over.dcs!, lock: lock(FREE) } })).rule).toBe("end-pause");
+  expect(coordinate(view({ ...over, dynamic: { ...DYNAMIC, pause: false } })).rule).not.toBe("end-pause");
+});
+
+test("a request that its asker has given up is over, unless it was accepted or waits for its time", () => {
+  const scheduledAt = "2030-01-01T00:00:00+00:00";
+  const logged = (change = {}, givenUpIndex = 9) =>
+    ops({ dcs: cluster({ failover: request({ revision: 9, ...change }) }), givenUpIndex });
+  expect(logged()).toEqual([
+    "end false: Switchover failed: there was no majority for too long, ask again",
+  ]);
+  expect(logged({}, 8)).toEqual(["acceptFailover"]);
+  expect(logged({ scheduledAt })).toEqual([]);
+  expect(logged({ accepted: true, epoch: 3 })).toEqual([]);
 });

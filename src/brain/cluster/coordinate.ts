@@ -4,13 +4,18 @@
  * urgency, and the first rule that applies decides. Nothing is granted unless the lock is free in the applied
  * records; the state machine checks the same again.
  */
-import type { CommandBody } from "../../dcs/commands.ts";
+import type { CommandBody, SyncGrounds } from "../../dcs/commands.ts";
+import { withoutPause } from "../../model/pause_end.ts";
 import { longestWaitMs } from "../../lease/renewal.ts";
 import { knownMember } from "../../model/records.ts";
+import { isPromised } from "../../sync/record.ts";
 import { firstOf, type Rule } from "../rule.ts";
 import { answerRequest } from "./request.ts";
-import { chooseSuccessor, isMember } from "./successor.ts";
+import { isMember, namesCandidate } from "./candidate.ts";
+import { serves } from "./serves.ts";
+import { chooseSuccessor } from "./successor.ts";
 import { FRESH_MS } from "./successor_view.ts";
+import { groundsFor } from "./sync_grounds.ts";
 import { type ClusterView, freshStatus, statusOf } from "./view.ts";
 
 /** A bootstrap whose member is silent for this long is given up, so that another member can try. */
@@ -65,6 +70,17 @@ function abandonBootstrap(view: ClusterView): Outcome | null {
   return decide("bootstrap abandoned", { op: "clearInitialize", of, incarnation });
 }
 
+/** As `agent ctl resume` would, by the clock of the raft leader. */
+function endPause({ dcs: { config }, dynamic: { pause, pauseUntil }, wallMs }: ClusterView): Outcome | null {
+  if (!pause || pauseUntil === null || config === null || wallMs < Date.parse(pauseUntil)) return null;
+  const value = withoutPause(config.value);
+  return decide(`the pause was to end at ${pauseUntil}`, {
+    op: "setConfig",
+    value,
+    expectRevision: config.revision,
+  });
+}
+
 function request(view: ClusterView): Outcome | null {
   const answer = answerRequest(view);
   return answer === null ? null : decide(`${view.dcs.failover!.kind} request`, answer);
@@ -97,16 +113,30 @@ function grant(view: ClusterView): Outcome | null {
     life,
     reason: choice.reason,
     complete: choice.complete,
+    ...grounds(choice.to, view),
   });
+}
+
+/** What says that it has everything that was acknowledged; the records refuse a grant without it. */
+function grounds(to: string, view: ClusterView): { readonly sync?: SyncGrounds } {
+  if (!isPromised(view.dcs.sync)) return {};
+  const status = statusOf(view, to)?.status;
+  const found = status === undefined ? null : groundsFor(status, view);
+  if (found !== null) return { sync: found };
+  const { failover } = view.dcs;
+  const isNamed = failover?.accepted === true && namesCandidate(failover) && failover.candidate === to;
+  const token = status?.dataToken;
+  return isNamed ? { sync: { by: "operator", votes: [], ...(token === undefined ? {} : { token }) } } : {};
 }
 
 /**
  * The raft leader is kept off the primary's host: then the death of that host costs neither an election nor a
- * new full ttl. Nothing of safety rests on it.
+ * new full ttl. Safety does not rest on it.
  */
 function placeLeader(view: ClusterView): Outcome | null {
   if (view.dcs.lock.holder !== view.self || view.dcs.failover !== null) return null;
-  if (!freshStatus(view, view.self)?.writable) return null;
+  const own = freshStatus(view, view.self);
+  if (own === null || !serves(own, view)) return null;
   const [transferTo] = view.statuses.filter((seen) =>
     seen.ageMs < FRESH_MS && isMember(seen, view) && seen.status.name !== view.self &&
     !seen.status.shuttingDown
@@ -137,6 +167,12 @@ export const CLUSTER_RULES: readonly Rule<ClusterView, Outcome>[] = [
     } s.`,
     then: "Takes its claim away, so that another one can bootstrap.",
     decide: abandonBootstrap,
+  },
+  {
+    name: "end-pause",
+    when: "The time that a pause was asked for is over.",
+    then: "Ends it, as `agent ctl resume` does.",
+    decide: endPause,
   },
   {
     name: "answer-request",

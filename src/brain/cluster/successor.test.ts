@@ -2,7 +2,9 @@ import { expect, test } from "bun:test";
 import { EPOCHS_PER_CLUSTER_EPOCH, recoveredState } from "../../dcs/recovered.ts";
 import type { MemberStatus } from "../../model/member_status.ts";
 import type { DcsState } from "../../model/records.ts";
-import { chooseSuccessor, ineligible } from "./successor.ts";
+import { ineligible } from "./candidate.ts";
+import { recordOf } from "../../sync/record.ts";
+import { chooseSuccessor } from "./successor.ts";
 import { type SuccessorView } from "./successor_view.ts";
 import {
   cluster,
@@ -47,6 +49,14 @@ const expired = (dcs: DcsState, grants: number): DcsState => ({
 });
 
 const PROMOTED_BY_OTHERS = { timeline: 2, walLsn: 2000, receivedLsn: null, replayedLsn: null };
+
+const SICK = {
+  ailments: [{ cause: "data-space", severity: "critical", since: "t", detail: "full" }],
+} as const;
+const UNWELL = { ailments: [{ ...SICK.ailments[0], cause: "checksum-failures" }] } as const;
+const WARNED = { ailments: [{ ...SICK.ailments[0], severity: "warning" }] } as const;
+const WELL = { ailments: [] };
+const UNABLE = { leadFailure: { at: "t", why: "a full disk", times: 1, sitsOut: true } } as const;
 
 const NEW_EPOCH = { epochSeen: EPOCHS_PER_CLUSTER_EPOCH };
 
@@ -110,6 +120,41 @@ const CASES: [string, SuccessorView, string | null][] = [
     "c",
   ],
   [
+    "at equal WAL one that is not sick wins, whatever its priority",
+    succession({ statuses: [seen(status("b", { ...SICK, failoverPriority: 9 })), seen(status("c"))] }),
+    "c",
+  ],
+  [
+    "a sick member with more WAL wins: nothing is lost for its health",
+    succession({ statuses: [seen(status("b", { ...SICK, receivedLsn: 1001 })), seen(status("c"))] }),
+    "b",
+  ],
+  [
+    "an ailment that a change of the primary does not mend makes no member sick: the priority goes before",
+    succession({ statuses: [seen(status("b")), seen(status("c", { ...UNWELL, failoverPriority: 2 }))] }),
+    "c",
+  ],
+  [
+    "at equal priority one without wrong checksums wins, however far it has replayed",
+    succession({ statuses: [seen(status("b", UNWELL)), seen(status("c", { ...WELL, replayedLsn: 900 }))] }),
+    "c",
+  ],
+  [
+    "one that has looked and is well goes before one with a warning",
+    succession({ statuses: [seen(status("b", WARNED)), seen(status("c", WELL))] }),
+    "c",
+  ],
+  [
+    "one that has looked and is well goes before one of which nothing is known",
+    succession({ statuses: [seen(status("b", { ailments: undefined })), seen(status("c", WELL))] }),
+    "c",
+  ],
+  [
+    "where all are sick one of them is chosen",
+    succession({ statuses: [seen(status("b", SICK)), seen(status("c", SICK))] }),
+    "b",
+  ],
+  [
     "at equal WAL the priority decides",
     succession({ statuses: [seen(status("b")), seen(status("c", { failoverPriority: 2 }))] }),
     "c",
@@ -143,6 +188,66 @@ const CASES: [string, SuccessorView, string | null][] = [
       ],
     }),
     null,
+  ],
+  [
+    "a member that could not become a primary a moment ago sits out",
+    succession({ statuses: [seen(status("b", UNABLE)), seen(status("c"))] }),
+    "c",
+  ],
+  [
+    "with nobody else its time is waited for",
+    succession({ statuses: [seen(status("b", UNABLE))], freeForMs: 60_000 }),
+    null,
+  ],
+  [
+    "after that it may be chosen again",
+    succession({
+      statuses: [seen(status("b", { leadFailure: { ...UNABLE.leadFailure, sitsOut: false } }))],
+      freeForMs: 300,
+    }),
+    "b",
+  ],
+  [
+    "a standby that others have promoted does not come before it",
+    succession({
+      statuses: [seen(status("b", UNABLE)), seen(status("c", PROMOTED_BY_OTHERS))],
+      freeForMs: 60_000,
+    }),
+    null,
+  ],
+  [
+    "an operator may name it for a failover",
+    succession({
+      dcs: cluster({ lock: lock(FREE), failover: request("failover", "b") }),
+      statuses: [seen(status("b", UNABLE)), seen(status("c"))],
+    }),
+    "b",
+  ],
+  [
+    "once it has had its try for that request, others come first",
+    succession({
+      dcs: cluster({
+        lock: lock({ ...FREE, lastHolder: "a" }),
+        failover: { ...request("failover", "b"), epoch: 2 },
+      }),
+      statuses: [seen(status("b", UNABLE)), seen(status("c"))],
+    }),
+    "c",
+  ],
+  [
+    "a former primary that sits out is not waited for, although it has more",
+    succession({
+      dcs: cluster({
+        lock: lock({ ...FREE, lastHolder: "a", ended: { how: "released", lsn: 5000, timeline: 1 } }),
+      }),
+      statuses: [
+        seen(status("a", { ...UNABLE, primaryDirectory: true, running: false, receivedLsn: 5000 })),
+        seen(status("b")),
+        seen(status("c")),
+      ],
+      freeForMs: 300,
+    }),
+    "b",
   ],
   [
     "a member of another system identifier is excluded",
@@ -194,6 +299,82 @@ const CASES: [string, SuccessorView, string | null][] = [
       ],
     }),
     "a",
+  ],
+  [
+    "after a lease that ran out, too, the former holder goes before it",
+    succession({
+      statuses: [seen(stoppedPrimary("a")), seen(status("b", PROMOTED_BY_OTHERS))],
+      reachableAtFree: ["b"],
+    }),
+    "a",
+  ],
+  [
+    "but not before any other standby",
+    succession({
+      statuses: [seen(stoppedPrimary("a")), seen(status("b", PROMOTED_BY_OTHERS)), seen(status("c"))],
+    }),
+    "c",
+  ],
+  [
+    "a former holder that is heard, and has not reported yet, is waited for",
+    succession({
+      statuses: [seen(stoppedPrimary("a", { epochSeen: 2 })), seen(status("b", PROMOTED_BY_OTHERS))],
+      reachableAtFree: ["b"],
+      freeForMs: 4999,
+    }),
+    null,
+  ],
+  ...[4999, 5000].map((freeForMs): [string, SuccessorView, string | null] => [
+    `so is any other standby (${freeForMs} ms)`,
+    succession({
+      statuses: [seen(status("b", PROMOTED_BY_OTHERS)), seen(status("c", { lockFreeSeen: false }))],
+      freeForMs,
+    }),
+    freeForMs < 5000 ? null : "b",
+  ]),
+  [
+    "one that cannot be chosen is not waited for",
+    succession({
+      statuses: [
+        seen(status("b", PROMOTED_BY_OTHERS)),
+        seen(status("c", { lockFreeSeen: false, nofailover: true })),
+      ],
+      freeForMs: 201,
+    }),
+    "b",
+  ],
+  [
+    "one that lacks the end of a clean stop goes before it",
+    succession({
+      dcs: cluster({ lock: RELEASED }),
+      statuses: [seen(status("b", PROMOTED_BY_OTHERS)), seen(status("c"))],
+    }),
+    "c",
+  ],
+  [
+    "in a cold start it comes last, too",
+    succession({
+      warm: false,
+      coldForMs: 300_000,
+      statuses: [seen(status("b", PROMOTED_BY_OTHERS)), seen(status("c"))],
+    }),
+    "c",
+  ],
+  ...(["failover", "switchover"] as const).map((kind): [string, SuccessorView, string | null] => [
+    `an operator gets it by naming it for a failover, not for a switchover (${kind})`,
+    succession({
+      dcs: cluster({ lock: lock(FREE), failover: request(kind, "b") }),
+      statuses: [seen(status("b", PROMOTED_BY_OTHERS)), seen(status("c"))],
+    }),
+    kind === "failover" ? "b" : "c",
+  ]),
+  [
+    "nor after a clean stop: what it lacks is known to be lost then",
+    succession({
+      dcs: cluster({ lock: RELEASED, failover: request("failover", "b") }),
+      statuses: [seen(status("b", PROMOTED_BY_OTHERS)), seen(status("c", { receivedLsn: 1200 }))],
+    }),
+    "c",
   ],
   [
     "a report of before the lock was free chooses nobody, however much WAL it tells of",
@@ -582,6 +763,104 @@ test("in pause a primary that stepped down for a request which nobody can follow
 
 test("a former primary that runs read-only is no candidate, unless it was the last holder", () => {
   const former = status("c", { primaryDirectory: true });
-  expect(ineligible(former, succession())).toContain("has not rejoined yet");
+  expect(ineligible(former, succession())).toEqual({ code: "former-primary" });
   expect(ineligible(status("a", { primaryDirectory: true }), succession())).toBe(null);
+});
+
+test("a former primary is named by an operator where nobody can take over, and never chosen by itself", () => {
+  const former = seen(status("c", { running: false, state: "stopped", primaryDirectory: true }));
+  const failover = { ...SWITCHOVER, kind: "failover" as const, leader: null, candidate: "c" };
+  const choose = (change: object, statuses = [former]) =>
+    chooseSuccessor(succession({
+      dcs: cluster({
+        lock: lock({ ...FREE, ended: { how: "expired", lsn: null, timeline: null } }),
+        ...change,
+      }),
+      statuses,
+      reachableAtFree: ["c"],
+      freeForMs: 60_000,
+    }));
+  expect(choose({}).kind).toBe("wait");
+  expect(choose({ failover })).toMatchObject({ kind: "grant", to: "c" });
+  // A standby that can take over has come meanwhile.
+  expect(choose({ failover }, [former, seen(status("b"))])).toMatchObject({ kind: "grant", to: "b" });
+});
+
+/** a was the leader of b and c, either of which may have acknowledged. */
+const SYNC = { ...recordOf("a", "data-a", { b: "data-b", c: "data-c" }, 1), revision: 5 };
+const cut = (name: string, lsn: number | null, change: Partial<MemberStatus> = {}) =>
+  status(name, {
+    dataToken: `data-${name}`,
+    receivedLsn: lsn,
+    replayedLsn: lsn,
+    following: null,
+    ...(lsn === null ? {} : { cut: { epoch: 3, timeline: 1, lsn } }),
+    ...change,
+  });
+const promised = (statuses: readonly MemberStatus[], change: Partial<DcsState> = {}) =>
+  succession({
+    dcs: cluster({ lock: lock(FREE), sync: SYNC, ...change }),
+    statuses: statuses.map((one) => seen(one)),
+    freeForMs: 60_000,
+  });
+
+test.each<[string, SuccessorView, string | RegExp]>([
+  ["both have reported: the most advanced", promised([cut("b", 1000), cut("c", 1100)]), "c"],
+  ["one is not cut off", promised([cut("b", 1000), cut("c", null)]), /2 of b, c/],
+  ["one is not heard", promised([cut("b", 1000)]), /2 of b, c/],
+  ["one has other data", promised([cut("b", 1000), cut("c", 10, { dataToken: "anew" })]), /2 of b, c/],
+  [
+    "the most advanced may not be promoted",
+    promised([cut("b", 1000), cut("c", 1100, { nofailover: true })]),
+    /nofailover/,
+  ],
+  [
+    "as advanced as the other, which may not",
+    promised([cut("b", 1100), cut("c", 1100, { nofailover: true })]),
+    "b",
+  ],
+  ["a lag does not count", { ...promised([cut("b", 1000), cut("c", 1000)]), primaryLsn: 1e12 }, "b"],
+  [
+    "only the leader may be chosen",
+    promised([cut("b", 1000), cut("c", 1000)], {
+      sync: { ...recordOf("a", "data-a", {}, 0), revision: 5 },
+    }),
+    /nobody else or it alone/,
+  ],
+  ["it was the last holder", promised([stoppedPrimary("a", { dataToken: "data-a" })]), "a"],
+  ["it was, and has other data", promised([stoppedPrimary("a", { dataToken: "anew" })]), /2 of b, c/],
+  [
+    "a clean end: one that has all",
+    promised([cut("b", null, { receivedLsn: 1200 })], { lock: RELEASED }),
+    "b",
+  ],
+  [
+    "a clean end: one that lacks some",
+    promised([cut("b", null, { receivedLsn: 1199 })], { lock: RELEASED }),
+    /2 of b, c/,
+  ],
+  [
+    "a clean end: a later timeline is another history",
+    promised([
+      cut("b", null, { receivedLsn: 1300, timeline: 2 }),
+    ], { lock: RELEASED }),
+    /2 of b, c/,
+  ],
+  ["a failover to a named member", promised([cut("b", 1000)], { failover: request("failover", "b") }), "b"],
+  [
+    "a switchover to a named member",
+    promised([cut("b", 1000)], { failover: request("switchover", "b") }),
+    /2 of b, c/,
+  ],
+  [
+    "after a recovery",
+    promised([cut("b", 1000), cut("c", 1000)], {
+      sync: { leader: null, syncStandby: [], quorum: 0, revision: 5, unknown: true },
+    }),
+    /is not known/,
+  ],
+])("acknowledged transactions are promised: %s", (_, view, to) => {
+  const choice = chooseSuccessor(view);
+  if (typeof to === "string") expect(choice).toMatchObject({ kind: "grant", to });
+  else expect(choice).toMatchObject({ kind: "wait", reason: expect.stringMatching(to) });
 });

@@ -24,13 +24,12 @@ export interface SuccessorView {
   /** Members that were reachable when the lock became free (or when this leader took over, if later). */
   readonly reachableAtFree: readonly string[];
   readonly freeForMs: number;
-  /**
-   * A living holder of the last epoch has been seen, by a member or a witness, since the start of that one:
-   * no cold start.
-   */
+  /** A member or a witness has seen a living holder of the last epoch since its own start: no cold start. */
   readonly warm: boolean;
   /** Last WAL position broadcast by a primary, for the lag limit; null when unknown. */
   readonly primaryLsn: Lsn | null;
   /** How long this leader has known the lock to be free in a cold start. */
   readonly coldForMs: number;
+  /** Simulator only: the choice does not know of the promise of synchronous modes. */
+  readonly syncByName?: boolean;
 }

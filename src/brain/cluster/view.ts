@@ -19,11 +19,19 @@ export interface ClusterView extends SuccessorView {
   readonly nextTtl: { readonly grantMs: number; readonly waitMs: number } | null;
   /** ms since any status of the member that bootstraps; null: never seen by this leader. */
   readonly leadingForMs: number;
+  /**
+   * Requests up to this place of the log were without a raft leader for so long that their askers were told
+   * that they failed. 0: none.
+   */
+  readonly givenUpIndex: number;
   /** How long this leader has known the request that is on record; 0: none. */
   readonly requestForMs: number;
 }
 
-export function statusOf(view: ClusterView, name: string | null): SeenStatus | undefined {
+export function statusOf(
+  view: Pick<ClusterView, "statuses">,
+  name: string | null,
+): SeenStatus | undefined {
   return view.statuses.find((seen) => seen.status.name === name);
 }
 

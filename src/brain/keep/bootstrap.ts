@@ -2,129 +2,73 @@
  * The cluster has no data yet: one member claims the bootstrap, makes or adopts a directory, and names it in
  * the records.
  */
-import { FRESH_MS } from "../cluster/successor_view.ts";
-import { startPrimary } from "./holder.ts";
-import { decide, kill, type NodeRule, type Outcome, release } from "./outcome.ts";
-import { type NodeView, ownBootstrap } from "./view.ts";
+import { isInitialized } from "../../model/records.ts";
+import { founding } from "./founder.ts";
+import { notYet, startPrimary } from "./may_write.ts";
+import { INITDB_FAILED, STALE_GRANT, UNDO_BOOTSTRAP } from "./bootstrap_failed.ts";
+import { BOOTSTRAP_STANDBY, CLAIM_STANDBY } from "./bootstrap_standby.ts";
+import { decide, type NodeRule, type Outcome } from "./outcome.ts";
+import { isEmpty, type NodeView, ownBootstrap } from "./view.ts";
 
-const isInitialized = ({ dcs: { initialize } }: NodeView) =>
-  initialize !== null && initialize.systemId !== "";
-
-/** Nothing is there to be a primary with. */
-const isEmpty = ({ postgres: { directory } }: NodeView) =>
-  directory.kind === "absent" || directory.kind === "empty";
-
-/**
- * Nobody was told of this server as a primary, and nobody is. The directory is kept aside, the lock and the
- * claim are given back, and the process ends with the reason, as Patroni's does: what failed once will fail
- * again, and a script may not bear to run twice.
- */
-function undo(view: NodeView): Outcome | null {
-  const { postgres } = view;
-  const finish = postgres.last["finish-bootstrap"];
-  if (isInitialized(view) || !ownBootstrap(view) || finish === undefined || finish.ok) return null;
-  const reason = `the bootstrap failed and is undone: ${finish.detail}`;
-  if (postgres.process !== "none") return kill(reason);
-  if (!isEmpty(view)) return decide(reason, { kind: "set-aside", why: "the bootstrap failed" });
-  if (view.tenure === "holding") return release(reason, view);
-  return decide(reason, { kind: "clear-initialize" }, {
-    kind: "exit",
-    message: `Failed to bootstrap cluster: ${finish.detail}`,
-  });
-}
-
-/** A member that bootstraps now could never be granted the lock. */
-function staleGrant(view: NodeView): Outcome | null {
-  if (isInitialized(view) || view.tenure !== "holding" || ownBootstrap(view)) return null;
-  const reason = "holding the lock for a bootstrap that is not this member's any more";
-  if (view.postgres.process === "none") return release(reason, view);
-  // Begun before the agent was restarted: nobody else can finish it, and it is cleared once the lock is free.
-  return decide(reason, { kind: "stop", how: "fast", checkpoint: false });
-}
-
-/**
- * The member that claims first decides which data the cluster has: never an empty directory before existing
- * data.
- */
 function claim(view: NodeView): Outcome | null {
-  if (view.dcs.initialize !== null) return null;
-  const { directory } = view.postgres;
-  if (directory.kind === "valid") {
-    if (directory.standbySignal) {
-      return decide("a standby without an initialized cluster: waiting for its primary");
-    }
-    return decide("adopting an existing primary's data directory", { kind: "claim-initialize" });
-  }
-  if (view.watchdogFailed) {
-    return decide("a watchdog is required and cannot be used: not bootstrapping a cluster");
-  }
-  const adopter = view.statuses.find(({ status, ageMs }) =>
-    status.name !== view.name && ageMs < FRESH_MS && (status.primaryDirectory || status.writable)
-  );
-  if (adopter !== undefined) {
-    return decide(
-      `waiting for ${adopter.status.name}, which has a primary's data directory, to form the cluster`,
-    );
-  }
-  return decide("trying to bootstrap a new cluster", { kind: "claim-initialize" });
+  return view.dcs.initialize === null ? founding(view) : null;
 }
 
 function othersBootstrap(view: NodeView): Outcome | null {
-  if (isInitialized(view) || ownBootstrap(view)) return null;
+  if (isInitialized(view.dcs) || ownBootstrap(view)) return null;
   return decide(`waiting for leader to bootstrap (${view.dcs.initialize?.by})`);
 }
 
-function initdbFailed(view: NodeView): Outcome | null {
-  const made = view.postgres.last.bootstrap;
-  if (isInitialized(view) || made === undefined || made.ok) return null;
-  // Granted meanwhile: given back first, or nobody could be chosen next before the lease is over.
-  if (view.tenure === "holding") return release("bootstrap failed", view);
-  return decide("bootstrap failed", { kind: "clear-initialize" }, {
-    kind: "exit",
-    message: `initdb failed: ${made.detail}`,
-  });
-}
-
 function firstPrimary(view: NodeView): Outcome | null {
-  if (isInitialized(view) || view.tenure !== "holding" || isEmpty(view)) return null;
-  const { process, writable, directory, systemId, last } = view.postgres;
+  if (isInitialized(view.dcs) || view.tenure !== "holding" || isEmpty(view)) return null;
+  if (view.dynamic.standbyCluster !== null) return null;
+  const { process, writable, inRecovery, directory, systemId, last } = view.postgres;
+  // The copy that a standby cluster began with, which is none any more.
+  if (directory.kind === "valid" && directory.standbySignal && !writable) return promoteCopy(view);
   if (process === "none") return startPrimary(view);
   if (process !== "running" || !writable) return decide("starting the first primary");
+  // A restored cluster. It may take writes at any moment, and is fenced as a primary from its start on.
+  if (inRecovery !== false) return decide("waiting for end of recovery after bootstrap");
   // The mark of a half-written directory stays until the records name its system identifier: ended in
   // between, it must not look like another cluster's.
   if (directory.kind === "half-written" && last["finish-bootstrap"] === undefined) {
     return decide("creating roles", { kind: "finish-bootstrap" });
   }
+  // Adopted while it ran. Before the records name it, the directory must show that it is an agent's: after the
+  // death of agent and guard only that tells it from a primary that must not be stopped (found_running.ts).
+  if (directory.kind === "valid" && directory.unmanaged) {
+    return decide("taking over the configuration of the running primary");
+  }
   if (systemId === null) return decide("reading the system identifier");
-  return decide("roles created", { kind: "complete-initialize", systemId });
+  const done = directory.kind === "half-written" ? "roles created" : "forming the cluster with the data here";
+  return decide(done, { kind: "complete-initialize", systemId });
+}
+
+/** Started as a primary, it would go on with the timeline of the server that was copied. */
+function promoteCopy(view: NodeView): Outcome {
+  const { process } = view.postgres;
+  if (process === "none") return decide("starting to be promoted", { kind: "start-standby", follow: null });
+  if (process !== "running") return decide("standby is starting");
+  return notYet(view) ??
+    decide("promoting the copied standby", { kind: "promote", epoch: view.dcs.lock.epoch });
 }
 
 function initdb(view: NodeView): Outcome | null {
-  if (isInitialized(view)) return null;
+  if (isInitialized(view.dcs) || view.dynamic.standbyCluster !== null) return null;
   return isEmpty(view)
     ? decide("bootstrapping a new cluster", { kind: "bootstrap" })
-    : decide("initdb done, waiting for the lock");
+    : decide("the data directory is made, waiting for the lock");
 }
 
 export const BOOTSTRAP: readonly NodeRule[] = [
-  {
-    name: "undo-bootstrap",
-    when: "Creating roles or post_bootstrap failed.",
-    then:
-      "Kills PostgreSQL, moves the directory aside, gives back lock and claim; the agent ends with exit code 1.",
-    decide: undo,
-  },
-  {
-    name: "stale-grant",
-    when: "The lock was granted for a bootstrap that is not this start's.",
-    then: "Stops PostgreSQL if it runs, then releases the lock.",
-    decide: staleGrant,
-  },
+  UNDO_BOOTSTRAP,
+  STALE_GRANT,
+  CLAIM_STANDBY,
   {
     name: "claim-bootstrap",
-    when: "Nobody has claimed the bootstrap.",
+    when: "No member has claimed the bootstrap.",
     then:
-      "Claims it, with a primary's directory or with none. An empty node waits for a node that has a primary's directory.",
+      "Claims it, with a primary's directory or with none. A node waits for one whose data goes before its own, and where two primaries could be meant, and for 2 s to 5 minutes after a bootstrap that failed there.",
     decide: claim,
   },
   {
@@ -133,16 +77,13 @@ export const BOOTSTRAP: readonly NodeRule[] = [
     then: "Waits.",
     decide: othersBootstrap,
   },
-  {
-    name: "initdb-failed",
-    when: "The initdb of this start failed.",
-    then: "Gives back lock and claim; the agent ends with exit code 1.",
-    decide: initdbFailed,
-  },
+  ...BOOTSTRAP_STANDBY,
+  INITDB_FAILED,
   {
     name: "first-primary",
     when: "The directory of this node's own bootstrap is made, and it holds the lock.",
-    then: "Starts the primary, makes its roles, and names its system identifier in the records.",
+    then:
+      "Starts the primary, waits for the end of its recovery if it was restored, makes its roles, and names its system identifier in the records.",
     decide: firstPrimary,
   },
   {

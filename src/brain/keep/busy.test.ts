@@ -2,8 +2,21 @@
 import { DYNAMIC, holder, node, postgres, RUNNING_PRIMARY, STOPPED } from "../testing.ts";
 import type { PostgresView } from "../../model/postgres_view.ts";
 import { BUSY } from "./busy.ts";
-import { type Case, decides, failed, KILL } from "./testing.ts";
+import { type Case, decides, failed, FAST, KILL, PAUSED } from "./testing.ts";
 import type { NodeView } from "./view.ts";
+
+/** The holder, for so long in a restart that may take 30 s. */
+function restarting(forMs: number, server: Partial<PostgresView> = {}): NodeView {
+  return holder({
+    restartTimeoutS: 30,
+    postgres: postgres({
+      ...RUNNING_PRIMARY,
+      process: "starting",
+      action: { kind: "restart", sinceMs: 100_000 - forMs, detail: "" },
+      ...server,
+    }),
+  });
+}
 
 const RUNNING_ACTION = { sinceMs: 99_000, detail: "" };
 const CASES: readonly Case[] = [
@@ -20,6 +33,41 @@ const CASES: readonly Case[] = [
     }),
     "start-overdue",
     KILL,
+  ],
+  [
+    "with a timeout of 0 the start of a server that was down when it was chosen has 10 s",
+    chosenDown(9_999),
+    "busy",
+  ],
+  ["after them it is ended", chosenDown(10_000), "start-overdue", KILL],
+  ["in pause no start is ended", {
+    ...chosenDown(10_000),
+    dynamic: { ...PAUSED.dynamic, primaryStartTimeoutS: 0 },
+  }, "busy"],
+  ["a restart that has time left is waited for", restarting(29_999), "busy"],
+  ["a restart without a limit is waited for", { ...restarting(90_000), restartTimeoutS: null }, "busy"],
+  ["a restart that hangs in the start is ended", restarting(30_000), "restart-overdue", KILL],
+  [
+    "one that has not come through its shutdown becomes an ordinary stop, which loses nothing",
+    restarting(30_000, { process: "stopping" }),
+    "restart-overdue",
+    FAST,
+  ],
+  [
+    "one whose checkpoint takes too long, too",
+    restarting(30_000, { process: "running" }),
+    "restart-overdue",
+    FAST,
+  ],
+  ["with nobody else it is waited for", { ...restarting(90_000), statuses: [] }, "busy"],
+  ["in pause no lock is handed over", { ...restarting(90_000), ...PAUSED }, "busy"],
+  [
+    "a standby's restart has no lock to hand over",
+    node({
+      restartTimeoutS: 30,
+      postgres: postgres({ process: "starting", action: { kind: "restart", sinceMs: 0, detail: "" } }),
+    }),
+    "busy",
   ],
   [
     "a long action is waited for",
@@ -55,6 +103,25 @@ const CASES: readonly Case[] = [
     }),
     "busy",
   ],
+  [
+    "a server that was starting when its agent was started has primary_start_timeout, too",
+    starting(299_999),
+    "standby-starting",
+  ],
+  ["beyond that it is ended", starting(300_000), "start-overdue", KILL],
+  ["a primary, too", starting(300_000, { writable: true, epoch: 3 }), "start-overdue", KILL],
+  ["without another member it is waited for", { ...starting(300_000), statuses: [] }, "standby-starting"],
+  [
+    "a server that a restart has begun to start is ended alike",
+    starting(300_000, { action: { kind: "restart", ...RUNNING_ACTION } }),
+    "start-overdue",
+    KILL,
+  ],
+  [
+    "even a timeout of 0 leaves a server that may have served a moment ago some time",
+    { ...starting(9_999), dynamic: { ...DYNAMIC, primaryStartTimeoutS: 0 } },
+    "standby-starting",
+  ],
   ["a promotion that goes on is waited for, however long it takes", promoting(3_999), "busy"],
   ["a promotion that stands still is ended", promoting(4_000), "promotion-hangs", KILL],
   ["after a failure it has twice the time", promoting(7_999, { last: failed("promote", 1, 90_000) }), "busy"],
@@ -77,6 +144,24 @@ const CASES: readonly Case[] = [
     "busy",
   ],
 ];
+
+/** Chosen for so long, with a stopped server, whose start is under way. */
+function chosenDown(forMs: number): NodeView {
+  return holder({
+    heldSinceMs: 100_000 - forMs,
+    dynamic: { ...DYNAMIC, primaryStartTimeoutS: 0 },
+    postgres: postgres({
+      ...RUNNING_PRIMARY,
+      process: "starting",
+      inRecovery: null,
+      action: { kind: "start", sinceMs: 100_500 - forMs, detail: "primary" },
+    }),
+  });
+}
+
+function starting(startingForMs: number, change: Partial<PostgresView> = {}): NodeView {
+  return holder({ startingForMs, postgres: postgres({ process: "starting", inRecovery: null, ...change }) });
+}
 
 function promoting(stillForMs: number, change: Partial<PostgresView> = {}): NodeView {
   const action = { kind: "promote", sinceMs: 0, detail: "", movedMs: 100_000 - stillForMs } as const;

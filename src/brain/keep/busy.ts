@@ -9,29 +9,75 @@ import { type NodeView, someoneElseCan } from "./view.ts";
 const GRANTED_START_MS = 10_000;
 
 /**
- * primary_start_timeout is over. A grant that was made in the knowledge of the crash brings a start of its
- * own, however short the timeout. The rules for a start under way and for one that is due must agree, or one
- * would start what the other ends.
+ * primary_start_timeout is over for a server that began to start at `startedMs`, or would begin now. A grant
+ * that was made in the knowledge that the server is down brings a start of its own, however short the
+ * timeout. The rules for a start under way and for one that is due must agree, or one would start the server
+ * that the other ends. So both ask here, also for a server whose crash this start of the agent has not seen.
  */
 export function startTakesTooLong(view: NodeView, startedMs: number): boolean {
   const { nowMs, heldSinceMs } = view;
   const timeoutMs = view.dynamic.primaryStartTimeoutS * 1000;
-  const sinceMs = view.postgres.crashedAtMs ?? startedMs;
-  if (sinceMs >= heldSinceMs) return nowMs - sinceMs >= timeoutMs;
-  return nowMs - heldSinceMs >= Math.max(timeoutMs, GRANTED_START_MS);
+  if (wasDownAtGrant(view)) return nowMs - heldSinceMs >= Math.max(timeoutMs, GRANTED_START_MS);
+  return nowMs - (view.postgres.crashedAtMs ?? startedMs) >= timeoutMs;
+}
+
+/** The server has not run since this member was granted the present epoch. */
+function wasDownAtGrant({ heldSinceMs, postgres: { crashedAtMs, last } }: NodeView): boolean {
+  if (crashedAtMs !== null) return crashedAtMs < heldSinceMs;
+  const ups = [last.start, last.restart, last.promote];
+  return heldSinceMs > -Infinity && !ups.some((up) => up?.ok === true && up.atMs >= heldSinceMs);
+}
+
+/**
+ * A server that is starting, for whatever reason: by a start, in the second half of a restart, or since
+ * before this start of the agent. The last two may have served a moment ago, so that even a timeout of 0
+ * leaves them time.
+ */
+function isStartOverdue(view: NodeView): boolean {
+  const { postgres: { action, process }, dynamic, startingForMs } = view;
+  if (action?.kind === "start") return startTakesTooLong(view, action.sinceMs);
+  if (process !== "starting" || (action !== null && action.kind !== "restart")) return false;
+  return startingForMs >= Math.max(dynamic.primaryStartTimeoutS * 1000, GRANTED_START_MS);
 }
 
 function startOverdue(view: NodeView): Outcome | null {
-  const { action } = view.postgres;
-  if (action?.kind !== "start" || view.tenure !== "holding") return null;
-  if (!startTakesTooLong(view, action.sinceMs) || !someoneElseCan(view)) return null;
+  if (view.dynamic.pause || view.tenure !== "holding") return null;
+  if (!isStartOverdue(view) || !someoneElseCan(view)) return null;
   return kill(`primary_start_timeout of ${view.dynamic.primaryStartTimeoutS} s is over: handing over`);
 }
 
 /**
- * Killed, and not stopped: what hangs does not end when it is asked to, and nothing was written that a
- * standby's crash recovery does not bring back. With nobody else it is given twice the time, and then tried
- * again here: what was stopped or stuck does not survive.
+ * An operator's restart with a time limit. A primary that still runs, or shuts down, is left to end in order,
+ * so that a standby gets the last of its WAL. One that starts acknowledges nothing, and is killed.
+ */
+function restartOverdue(view: NodeView): Outcome | null {
+  const { postgres: { action, process }, restartTimeoutS = null, dynamic } = view;
+  if (action?.kind !== "restart" || view.tenure !== "holding" || restartTimeoutS === null) return null;
+  if (dynamic.pause || view.nowMs - action.sinceMs < restartTimeoutS * 1000 || !someoneElseCan(view)) {
+    return null;
+  }
+  const why = `the restart has taken longer than its timeout of ${restartTimeoutS} s: handing over`;
+  if (process !== "running" && process !== "stopping") return kill(why);
+  return decide(why, { kind: "stop", how: "fast", checkpoint: false });
+}
+
+/**
+ * A stop has put an end to a restart with a time limit, under this tenure, and PostgreSQL was not started
+ * since: another member is to have the lock.
+ */
+export function restartGaveUp({ tenure, heldSinceMs, restartTimeoutS = null, ...view }: NodeView): boolean {
+  const { action, last: { restart, stop, start } } = view.postgres;
+  if (tenure !== "holding" || restartTimeoutS === null || view.dynamic.pause) return false;
+  if (restart === undefined || restart.ok || restart.atMs < heldSinceMs) return false;
+  const stoppedMs = action?.kind === "stop" ? action.sinceMs : stop?.atMs ?? -Infinity;
+  const isBack = start !== undefined && start.ok && start.atMs >= restart.atMs;
+  return stoppedMs >= restart.atMs && !isBack;
+}
+
+/**
+ * Killed, and not stopped: a hanging server does not end when it is asked to, and a standby's crash recovery
+ * brings back everything that was written. Without another member it gets twice the time, and is then tried
+ * again here: the stuck process does not survive.
  */
 function promotionHangs(view: NodeView): Outcome | null {
   const { action, last } = view.postgres;
@@ -48,9 +94,16 @@ function busy({ postgres: { action } }: NodeView): Outcome | null {
 
 export const BUSY: readonly NodeRule[] = [
   {
+    name: "restart-overdue",
+    when:
+      "The holder's restart has taken longer than the timeout of its request, and another member could serve. Not in pause.",
+    then: "Stops PostgreSQL, or kills it if it is starting, so that the lock can be handed over.",
+    decide: restartOverdue,
+  },
+  {
     name: "start-overdue",
     when:
-      "The holder's PostgreSQL has been starting for longer than primary_start_timeout, and another member could serve.",
+      "The holder's PostgreSQL has been starting for longer than primary_start_timeout, and another member could serve. Not in pause.",
     then: "Kills PostgreSQL, so that the lock can be handed over.",
     decide: startOverdue,
   },
@@ -58,7 +111,7 @@ export const BUSY: readonly NodeRule[] = [
     name: "promotion-hangs",
     when:
       "The promotion of the holder's PostgreSQL has stood still for 4 s, longer after each failure in a row.",
-    then: "Kills PostgreSQL; the lock is handed over, or with nobody else, the promotion is tried again.",
+    then: "Kills PostgreSQL; the lock is handed over. Without another member the promotion is tried again.",
     decide: promotionHangs,
   },
   {

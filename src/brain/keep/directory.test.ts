@@ -1,7 +1,7 @@
 /** Data directories that are moved, foreign, half-written, or of another cluster. */
 import { cluster, holder, lock, node, postgres, RUNNING_PRIMARY, STOPPED } from "../testing.ts";
 import { DIRECTORY, OTHER_CLUSTER } from "./directory.ts";
-import { type Case, decides, displaced, failed, FAST, IMMEDIATE, KILL, PAUSED, RELEASE } from "./testing.ts";
+import { type Case, decides, displaced, failed, FAST, IMMEDIATE, KILL, LET_GO, PAUSED } from "./testing.ts";
 
 const CASES: readonly Case[] = [
   [
@@ -85,7 +85,7 @@ const CASES: readonly Case[] = [
     "a holder whose directory cannot be used gives the lock up",
     holder({ postgres: postgres({ ...STOPPED, directory: { kind: "foreign", reason: "not empty" } }) }),
     "foreign-directory",
-    RELEASE,
+    LET_GO,
   ],
 ];
 

@@ -1,13 +1,14 @@
 /**
- * The data directory is not what the rules after these may take for granted: a whole one, at its place, this
- * agent's own.
+ * The rules after these take for granted that the data directory is whole, at its place, and this agent's
+ * own. These rules handle the other cases.
  */
-import { decide, kill, type NodeRule, type Outcome, release } from "./outcome.ts";
+import { decide, kill, letGo, type NodeRule, type Outcome } from "./outcome.ts";
+import { whyReinit } from "./rejoin.ts";
 import { type NodeView, ownBootstrap } from "./view.ts";
 
 /**
- * Nobody would find the server's writes after a restart. The server is stopped in order, where there is
- * still something to be in order, and goes on with the directory that lies at the place.
+ * The server's writes would not be found after a restart. It is stopped in order, as far as its directory
+ * still allows, and goes on with the directory at the place.
  */
 function displaced({ postgres, dynamic }: NodeView): Outcome | null {
   if (postgres.displaced === null || postgres.process !== "running") return null;
@@ -24,7 +25,7 @@ function foreign(view: NodeView): Outcome | null {
   const { directory } = view.postgres;
   if (directory.kind !== "foreign") return null;
   const reason = `data directory cannot be used: ${directory.reason}`;
-  return view.tenure === "holding" ? release(reason, view) : decide(reason);
+  return view.tenure === "holding" ? letGo(reason, view) : decide(reason);
 }
 
 /**
@@ -44,9 +45,19 @@ function halfWritten(view: NodeView): Outcome | null {
   if (directory.kind !== "half-written") return null;
   if (directory.what === "bootstrap" && ownBootstrap(view)) return null;
   if (process !== "none") return kill("ending a half-made server");
-  if (view.tenure === "holding") return release("half-written data directory", view);
+  if (view.tenure === "holding") return letGo("half-written data directory", view);
   const why = `${directory.what} did not finish`;
-  return decide(`a ${why}`, { kind: "set-aside", why });
+  if (directory.what !== "rewind") return decide(`a ${why}`, { kind: "set-aside", why });
+  const isAsked = view.wantsReinit !== null || (view.reinitializing ?? null) !== null;
+  if (!isAsked && !view.dynamic.postgresql.rejoin.includes("reclone")) {
+    return decide(`needs reinit: ${whyReinit(view)}`);
+  }
+  return decide(`a ${why}`, {
+    kind: "set-aside",
+    why,
+    after: "rewind-failure",
+    ...(isAsked ? { onRequest: true } : {}),
+  });
 }
 
 /** Nothing of another cluster's is touched. */
@@ -85,7 +96,9 @@ export const DIRECTORY: readonly NodeRule[] = [
   {
     name: "half-written",
     when: "A bootstrap, copy or rewind in the directory did not finish, and is not this start's own.",
-    then: "Ends its server, releases the lock if it is held, and moves the directory aside.",
+    then:
+      "Ends its server, releases the lock if it is held, and moves the directory aside. One of a rewind stays, if `rejoin` " +
+      "allows no copy.",
     decide: halfWritten,
   },
 ];

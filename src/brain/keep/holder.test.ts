@@ -15,7 +15,8 @@ import {
   streamingTo,
   SWITCHOVER,
 } from "../testing.ts";
-import { HOLDER } from "./holder.ts";
+import { HOLDER_RUNNING } from "./holder_running.ts";
+import { HOLDER_GIVES_UP, HOLDER_STOPPED } from "./holder_stopped.ts";
 import { keep } from "./rules.ts";
 import {
   type Case,
@@ -24,6 +25,7 @@ import {
   FAST,
   FAST_AFTER_CHECKPOINT,
   FORMER,
+  LET_GO,
   LOST,
   PAUSED,
   PROMOTE,
@@ -31,6 +33,21 @@ import {
   START_PRIMARY,
 } from "./testing.ts";
 import type { NodeView } from "./view.ts";
+
+const HOLDER = [...HOLDER_GIVES_UP, ...HOLDER_STOPPED, ...HOLDER_RUNNING];
+
+const ended = (kind: "restart" | "stop" | "start", atMs: number, ok = true) => ({
+  kind,
+  ok,
+  atMs,
+  detail: "",
+  failures: ok ? 0 : 1,
+});
+const GAVE_UP = {
+  ...STOPPED,
+  directory: PRIMARY_DIRECTORY,
+  last: { restart: ended("restart", 95_000, false), stop: ended("stop", 96_000) },
+};
 
 const CASES: readonly Case[] = [
   [
@@ -92,7 +109,30 @@ const CASES: readonly Case[] = [
       postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY, crashedAtMs: 99_999 }),
     }),
     "crash-hand-over",
-    RELEASE,
+    LET_GO,
+  ],
+  [
+    "so does one that went down while no agent ran: its start would be ended at once",
+    holder({
+      dynamic: { ...DYNAMIC, primaryStartTimeoutS: 0 },
+      postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY }),
+    }),
+    "crash-hand-over",
+    LET_GO,
+  ],
+  [
+    "one that was down when it was chosen is started",
+    holder({
+      heldSinceMs: 99_000,
+      dynamic: { ...DYNAMIC, primaryStartTimeoutS: 0 },
+      postgres: postgres({
+        ...STOPPED,
+        directory: PRIMARY_DIRECTORY,
+        last: { start: ended("start", 98_000) },
+      }),
+    }),
+    "start-primary",
+    START_PRIMARY,
   ],
   [
     "a crash before the epoch was granted is no reason to give it up",
@@ -114,7 +154,7 @@ const CASES: readonly Case[] = [
       postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY, crashedAtMs: 99_000 }),
     }),
     "crash-hand-over",
-    RELEASE,
+    LET_GO,
   ],
   [
     "without a possible successor it restarts in place all the same",
@@ -127,10 +167,20 @@ const CASES: readonly Case[] = [
     START_PRIMARY,
   ],
   [
+    "a standby that others have promoted is no possible successor",
+    holder({
+      dynamic: { ...DYNAMIC, primaryStartTimeoutS: 0 },
+      statuses: [seen(status("b", { timeline: 2, walLsn: 9000, receivedLsn: null, replayedLsn: null }))],
+      postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY, crashedAtMs: 99_999 }),
+    }),
+    "start-primary",
+    START_PRIMARY,
+  ],
+  [
     "a holder without a data directory gives the lock up",
     holder({ postgres: postgres({ ...STOPPED, directory: { kind: "absent" } }) }),
     "no-directory",
-    RELEASE,
+    LET_GO,
   ],
   [
     "an accepted switchover stops the primary",
@@ -153,7 +203,7 @@ const CASES: readonly Case[] = [
     "a primary that was ended with its lease comes back read-only when raft stays away",
     holder({ ...LOST, postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY }) }),
     "read-only",
-    { "kind": "start-standby", "follow": null },
+    { "kind": "start-standby", "follow": null, "readOnly": true },
   ],
   [
     "a new holder whose raft leader answers waits for its lease, and is not started read-only",
@@ -195,10 +245,37 @@ const CASES: readonly Case[] = [
     "step-down",
   ],
   [
+    "a primary that was stopped since its restart took too long gives the lock up",
+    holder({ restartTimeoutS: 30, postgres: postgres(GAVE_UP) }),
+    "restart-gave-up",
+    RELEASE,
+  ],
+  [
+    "with nobody else it is started",
+    holder({ restartTimeoutS: 30, postgres: postgres(GAVE_UP), statuses: [] }),
+    "start-primary",
+    START_PRIMARY,
+  ],
+  [
+    "what was started since then begins anew",
+    holder({
+      restartTimeoutS: 30,
+      postgres: postgres({ ...GAVE_UP, last: { ...GAVE_UP.last, start: ended("start", 97_000) } }),
+    }),
+    "start-primary",
+    START_PRIMARY,
+  ],
+  [
+    "a restart that failed under an earlier tenure is forgotten",
+    holder({ restartTimeoutS: 30, heldSinceMs: 96_000, postgres: postgres(GAVE_UP) }),
+    "start-primary",
+    START_PRIMARY,
+  ],
+  [
     "a primary without a data directory gives the lock back",
     holder({ postgres: postgres({ ...STOPPED, directory: { kind: "absent" } }) }),
     "no-directory",
-    RELEASE,
+    LET_GO,
   ],
   [
     "in pause a primary that crashed is started when a restart is asked for",
@@ -240,7 +317,49 @@ const CASES: readonly Case[] = [
       postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY, last: failed("start", 3) }),
     }),
     "start-fails",
-    RELEASE,
+    LET_GO,
+  ],
+  [
+    "a start that hung was killed: the lock goes to one that could serve at once",
+    startHung(),
+    "start-fails",
+    LET_GO,
+  ],
+  ["with nobody else it is started again", { ...startHung(), statuses: [] }, "start-primary", START_PRIMARY],
+  [
+    "a start that was killed under an earlier epoch is no reason",
+    { ...startHung(), heldSinceMs: 91_000 },
+    "start-primary",
+    START_PRIMARY,
+  ],
+  [
+    "a member that sits out is none that could serve",
+    {
+      ...startHung(),
+      statuses: [
+        seen(status("b", { leadFailure: { at: "t", why: "a full disk", times: 1, sitsOut: true } })),
+      ],
+    },
+    "start-primary",
+    START_PRIMARY,
+  ],
+  [
+    "a hook that refuses a promotion once gives the lock to another member",
+    holder({
+      postgres: postgres({
+        last: {
+          promote: {
+            kind: "promote",
+            ok: false,
+            atMs: 99_500,
+            failures: 1,
+            detail: "pre_promote: exit code 1",
+          },
+        },
+      }),
+    }),
+    "promotion-fails",
+    FAST,
   ],
   [
     "a server that did not start twice is tried again",
@@ -280,7 +399,7 @@ const CASES: readonly Case[] = [
     "stopped for its promotion that hung, it gives the lock to one that could serve",
     gaveUp(),
     "promotion-gave-up",
-    RELEASE,
+    LET_GO,
   ],
   [
     "with nobody else it is started to be promoted again",
@@ -308,6 +427,17 @@ const CASES: readonly Case[] = [
   ],
 ];
 
+function startHung(): NodeView {
+  const last = {
+    ...failed("start", 1, 90_000),
+    stop: { kind: "stop", detail: "kill", failures: 0, ok: true, atMs: 90_100 },
+  } as const;
+  return holder({
+    heldSinceMs: 60_000,
+    postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY, last }),
+  });
+}
+
 function gaveUp(stop = { ok: true, atMs: 98_100 }): NodeView {
   const last = {
     ...failed("promote", 1, 98_000),
@@ -328,7 +458,8 @@ test("a new holder begins to write only after the wait of failsafe mode", () => 
   expect(keep(waiting)).toEqual({
     rule: "promote",
     actions: [],
-    reason: "lock is ours, waiting: c may still be the primary in failsafe mode for up to a ttl",
+    reason:
+      "this member holds the lock, waiting: c may still be the primary in failsafe mode for up to a ttl",
   });
   expect(keep({ ...waiting, failsafeWait: false }).actions).toEqual([{ kind: "promote", epoch: 3 }]);
   const stopped = { ...waiting, postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY }) };

@@ -34,6 +34,22 @@ const CASES: readonly Case[] = [
     FAST_AFTER_CHECKPOINT,
   ],
   [
+    "SIGTERM in pause stops a primary that was to be demoted",
+    holder({ dynamic: { ...PAUSED.dynamic, standbyCluster: { host: "10.0.0.9" } }, stopping: true }),
+    "stop-to-leave",
+    FAST_AFTER_CHECKPOINT,
+  ],
+  [
+    "SIGTERM in pause leaves a standby leader running, whose epoch is fenced: it needs no lease",
+    holder({
+      dynamic: { ...PAUSED.dynamic, standbyCluster: { host: "10.0.0.9" } },
+      stopping: true,
+      postgres: postgres({ following: "remote/10.0.0.9:5432" }),
+    }),
+    "leave-running",
+    MAY_LEAVE,
+  ],
+  [
     "SIGTERM in pause leaves a standby running",
     node({ ...PAUSED, stopping: true }),
     "leave-running",

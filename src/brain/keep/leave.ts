@@ -13,7 +13,10 @@ function stopped(view: NodeView): Outcome | null {
 /** The guard stays with PostgreSQL, and the epoch, unfenced, stays this node's. */
 function leaveRunning(view: NodeView): Outcome | null {
   if (!view.stopping || !view.dynamic.pause) return null;
-  if (view.tenure !== "none" && !view.dcs.lock.unfenced) return null;
+  const needsLease = view.tenure !== "none" && !view.dcs.lock.unfenced;
+  // A standby leader acknowledges nothing: its lock runs out, and nothing is harmed.
+  const isStandbyLeader = view.dynamic.standbyCluster !== null && !view.postgres.writable;
+  if (needsLease && !isStandbyLeader) return null;
   return mayLeave("PAUSE: PostgreSQL is left running");
 }
 

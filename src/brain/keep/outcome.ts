@@ -20,6 +20,13 @@ export const mayLeave = (reason: string): Outcome => ({ reason, actions: [], may
 export const kill = (reason: string): Outcome =>
   decide(reason, { kind: "stop", how: "kill", checkpoint: false });
 
+/**
+ * Gives the present epoch back because nothing here can become a primary. This member sits out for a while,
+ * so that another one is tried.
+ */
+export const letGo = (reason: string, view: NodeView): Outcome =>
+  decide(reason, { kind: "release", epoch: view.dcs.lock.epoch, unable: true });
+
 /** Gives the present epoch back. */
 export const release = (reason: string, view: NodeView): Outcome =>
   decide(reason, { kind: "release", epoch: view.dcs.lock.epoch });

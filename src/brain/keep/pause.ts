@@ -1,7 +1,7 @@
 /**
- * Maintenance mode: PostgreSQL is neither started nor stopped of the agent's own accord. An operator's
+ * Maintenance mode: PostgreSQL is never started or stopped on the agent's own initiative. An operator's
  * request is carried out, and a primary that stepped down for it rejoins: then the rules after these decide
- * as they do otherwise.
+ * as usual.
  */
 import { decide, type NodeRule, type Outcome } from "./outcome.ts";
 import { awaitsPromotion, type NodeView } from "./view.ts";
@@ -22,11 +22,16 @@ function holding(view: NodeView): Outcome | null {
   );
 }
 
+/** The agent stopped PostgreSQL for a request, and it has not come back as a standby since. */
+function isSteppingDown({ stop, start }: NodeView["postgres"]["last"]): boolean {
+  if (stop === undefined || !stop.ok) return false;
+  return start === undefined || !start.ok || start.atMs < stop.atMs;
+}
+
 function stopped(view: NodeView): Outcome | null {
   const { postgres: { process, last } } = view;
   if (!view.dynamic.pause || startsOnRequest(view) || view.tenure === "holding") return null;
-  const steppedDown = last.stop?.ok ?? false;
-  if (process !== "none" || steppedDown || view.reinitializing) return null;
+  if (process !== "none" || isSteppingDown(last) || view.reinitializing) return null;
   return decide("PostgreSQL does not run, and is not started");
 }
 

@@ -1,8 +1,16 @@
 /** Former primaries, and standbys whose history differs. */
+import { expect, test } from "bun:test";
+import type { PostgresView } from "../../model/postgres_view.ts";
+import type { RejoinWay } from "../../model/config.ts";
 import { DYNAMIC, node, postgres, PRIMARY_DIRECTORY, primaryStatus, seen, STOPPED } from "../testing.ts";
-import { REJOIN } from "./rejoin.ts";
+import { REJOIN, whyReinit } from "./rejoin.ts";
 import { type Case, decides, failed, from, PAUSED, verdict } from "./testing.ts";
 
+function only(...rejoin: RejoinWay[]) {
+  return { dynamic: { ...DYNAMIC, postgresql: { ...DYNAMIC.postgresql, rejoin } } };
+}
+
+const HALF_REWOUND = { kind: "half-written", what: "rewind" } as const;
 const REJOIN_VIEW = { ...STOPPED, directory: PRIMARY_DIRECTORY };
 const stoppedByUs = { stop: { kind: "stop", ok: true, atMs: 0, detail: "", failures: 0 } } as const;
 const CASES: readonly Case[] = [
@@ -31,10 +39,65 @@ const CASES: readonly Case[] = [
     "rewind",
   ],
   [
-    "when the rewind failed, it is copied anew and the directory kept",
+    "a rewind that failed before it changed anything is tried once more",
     node({ postgres: postgres({ ...REJOIN_VIEW, divergence: verdict("diverged"), last: failed("rewind") }) }),
+    "rewind",
+    { "kind": "rewind", "from": from("a") },
+  ],
+  [
+    "when the rewind failed twice, it is copied anew and the directory kept",
+    node({
+      postgres: postgres({ ...REJOIN_VIEW, divergence: verdict("diverged"), last: failed("rewind", 2) }),
+    }),
     "copy-anew",
-    { "kind": "set-aside", "why": "pg_rewind failed: broken" },
+    { "kind": "set-aside", "why": "pg_rewind failed: broken", "after": "rewind-failure" },
+  ],
+  [
+    "without reclone it is held then",
+    node({
+      ...only("rewind", "hold"),
+      postgres: postgres({ ...REJOIN_VIEW, divergence: verdict("diverged"), last: failed("rewind", 2) }),
+    }),
+    "hold",
+  ],
+  [
+    "a list that ends with rewind holds, too",
+    node({
+      ...only("rewind"),
+      postgres: postgres({ ...REJOIN_VIEW, divergence: verdict("diverged"), last: failed("rewind", 2) }),
+    }),
+    "hold",
+  ],
+  [
+    "held, it is replaced when an operator asks",
+    node({
+      ...only("hold"),
+      wantsReinit: { fromLeader: false },
+      postgres: postgres({ ...REJOIN_VIEW, divergence: verdict("diverged") }),
+    }),
+    "reinitialize",
+    { kind: "set-aside", why: "reinitialize", onRequest: true },
+  ],
+  [
+    "what an interrupted rewind has left is never started: it is moved aside",
+    node({ postgres: postgres({ ...STOPPED, directory: HALF_REWOUND }) }),
+    "half-written",
+    { kind: "set-aside", why: "rewind did not finish", after: "rewind-failure" },
+  ],
+  [
+    "or held, where no copy is allowed",
+    node({ ...only("rewind", "hold"), postgres: postgres({ ...STOPPED, directory: HALF_REWOUND }) }),
+    "half-written",
+  ],
+  [
+    "and replaced when an operator asks",
+    node({
+      ...only("rewind", "hold"),
+      reinitializing: { fromLeader: false },
+      postgres: postgres({ ...STOPPED, directory: HALF_REWOUND }),
+    }),
+    "half-written",
+    { kind: "set-aside", why: "rewind did not finish", after: "rewind-failure", onRequest: true },
   ],
   [
     "diverged where pg_rewind does not see it, it is copied anew",
@@ -42,16 +105,20 @@ const CASES: readonly Case[] = [
       postgres: postgres({ ...REJOIN_VIEW, divergence: { ...verdict("diverged"), noRewind: "unseen" } }),
     }),
     "copy-anew",
-    { "kind": "set-aside", "why": "unseen" },
+    { "kind": "set-aside", "why": "unseen", "after": "diverged-timelines" },
   ],
   [
     "without use_pg_rewind it is copied anew",
     node({
-      dynamic: { ...DYNAMIC, postgresql: { ...DYNAMIC.postgresql, usePgRewind: false } },
+      ...only("reclone"),
       postgres: postgres({ ...REJOIN_VIEW, divergence: verdict("diverged") }),
     }),
     "copy-anew",
-    { "kind": "set-aside", "why": "use_pg_rewind is off" },
+    {
+      "kind": "set-aside",
+      "why": "pg_rewind is not allowed (use_pg_rewind, rejoin)",
+      "after": "diverged-timelines",
+    },
   ],
   [
     "a verdict about an older timeline is not used",
@@ -100,8 +167,37 @@ const CASES: readonly Case[] = [
       }),
     }),
     "copy-anew",
-    { kind: "set-aside", why: "pg_rewind needs wal_log_hints or data checksums" },
+    {
+      kind: "set-aside",
+      why: "pg_rewind needs wal_log_hints or data checksums",
+      after: "diverged-timelines",
+    },
   ],
 ];
 
 decides(REJOIN, CASES);
+
+test("a member that comes back by a reinit only says why", () => {
+  const why = (change: Partial<PostgresView>, ...ways: RejoinWay[]) =>
+    whyReinit({ ...only(...ways), postgres: postgres({ ...REJOIN_VIEW, ...change }) });
+  const diverged = { divergence: verdict("diverged") };
+  expect(why(diverged, "rewind", "hold")).toBeNull();
+  expect(why(diverged, "rewind", "reclone")).toBeNull();
+  expect(why({}, "hold")).toBeNull();
+  expect(why({ ...diverged, process: "running" }, "hold")).toBeNull();
+  expect(why(diverged, "hold")).toBe(
+    "its history has diverged; pg_rewind is not allowed (use_pg_rewind, rejoin); a copy is not allowed (rejoin)",
+  );
+  expect(why({ ...diverged, last: { ...failed("rewind", 2), ...failed("set-aside") } }, "rewind", "reclone"))
+    .toBe("its history has diverged; pg_rewind failed: broken; broken");
+  expect(why({ directory: HALF_REWOUND }, "rewind")).toBe(
+    "pg_rewind did not finish; a copy is not allowed (rejoin)",
+  );
+  expect(why({ directory: HALF_REWOUND }, "rewind", "reclone")).toBeNull();
+  const behind = {
+    process: "running",
+    divergence: { ...verdict("same"), walGone: "a has removed it" },
+  } as const;
+  expect(why({ ...behind, replicationState: null }, "reclone")).toBe("a has removed it");
+  expect(why({ ...behind, replicationState: "streaming" }, "reclone")).toBeNull();
+});

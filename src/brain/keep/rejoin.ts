@@ -2,14 +2,17 @@
  * A stopped former primary, or a standby found diverged: compare histories, then start, rewind or copy anew.
  */
 import type { MemberStatus } from "../../model/member_status.ts";
-import type { Upstream } from "../actions.ts";
+import type { FinishedAction } from "../../model/postgres_view.ts";
+import type { Upstream } from "../../model/upstream.ts";
+import type { Action } from "../actions.ts";
+import { isArchiveOnly } from "./follow_source.ts";
 import { decide, type NodeRule, type Outcome } from "./outcome.ts";
-import { livingHolder, type NodeView, retryLater, sourceOf } from "./view.ts";
+import { isUnjoined, livingHolder, type NodeView, retryLater, sourceOf } from "./view.ts";
 
 /**
  * The verdict on this member's history against the present primary and its timeline; null: not compared yet.
  */
-function compared({ postgres: { divergence } }: NodeView, holder: string, primary: MemberStatus) {
+export function compared({ postgres: { divergence } }: NodeView, holder: string, primary: MemberStatus) {
   if (divergence === null || divergence.from !== holder || divergence.timelineOfOther !== primary.timeline) {
     return null;
   }
@@ -22,19 +25,21 @@ export function diverged(view: NodeView): boolean {
   return divergence !== null && divergence.from === view.dcs.lock.holder && divergence.verdict === "diverged";
 }
 
-/**
- * There is no verdict, or the comparison failed a while ago: a primary that could not be asked then may
- * answer now.
- */
+/** There is no verdict, or the comparison failed a while ago: the primary may answer now. */
 export function mustCompare(view: NodeView, holder: string, primary: MemberStatus): boolean {
   const verdict = compared(view, holder, primary);
   if (verdict !== "unknown") return verdict === null;
   return !retryLater({ ok: false, atMs: view.postgres.divergence!.atMs, failures: 1 }, view.nowMs);
 }
 
+/** A directory that has not joined this cluster may have another history on the very same timeline. */
+export function comparison(view: NodeView, other: Upstream): Action {
+  return { kind: "compare-history", with: other, ...(isUnjoined(view) ? { content: true } : {}) };
+}
+
 /**
- * The member to rejoin, for a stopped server that the rules above do not start as it is. null: it is none of
- * these.
+ * The member to rejoin, for a stopped server that the rules above do not start as it is; null: another kind
+ * of server.
  */
 function stoppedBeside(view: NodeView): Upstream | null {
   return view.postgres.process === "none" ? sourceOf(view) : null;
@@ -49,11 +54,13 @@ function awaitPrimary(view: NodeView): Outcome | null {
 function compare(view: NodeView): Outcome | null {
   const upstream = stoppedBeside(view);
   const primary = livingHolder(view);
-  if (upstream === null || primary === null) return null;
-  if (mustCompare(view, upstream.name, primary)) {
-    return decide("comparing histories", { kind: "compare-history", with: upstream });
-  }
-  if (compared(view, upstream.name, primary) !== "unknown") return null;
+  return upstream === null || primary === null ? null : compareWith(view, upstream, primary);
+}
+
+/** null: there is a verdict. */
+export function compareWith(view: NodeView, other: Upstream, primary: MemberStatus): Outcome | null {
+  if (mustCompare(view, other.name, primary)) return decide("comparing histories", comparison(view, other));
+  if (compared(view, other.name, primary) !== "unknown") return null;
   return decide(`comparing histories failed, trying again soon: ${view.postgres.divergence!.detail}`);
 }
 
@@ -64,18 +71,53 @@ function startAgain(view: NodeView): Outcome | null {
   if (compared(view, upstream.name, primary) !== "same") return null;
   return decide(`same history: starting as a secondary of ${upstream.name}`, {
     kind: "start-standby",
-    follow: upstream,
+    follow: isArchiveOnly(view.name, view) ? null : upstream,
   });
 }
 
+/** A failure that has changed nothing is tried once more: the primary may have gone away meanwhile. */
+const REWINDS = 2;
+
+type Own = Pick<NodeView, "postgres" | "dynamic">;
+
 /** Why pg_rewind cannot bring it back; null: it can be tried. */
-function noRewind({ postgres: { directory, last, divergence }, dynamic }: NodeView): string | null {
-  if (!dynamic.postgresql.usePgRewind) return "use_pg_rewind is off";
+export function noRewind({ postgres: { directory, last, divergence }, dynamic }: Own): string | null {
+  if (!dynamic.postgresql.rejoin.includes("rewind")) {
+    return "pg_rewind is not allowed (use_pg_rewind, rejoin)";
+  }
   if (divergence?.noRewind !== undefined) return divergence.noRewind;
   const possible = directory.kind === "valid" &&
     (directory.control.walLogHints || directory.control.dataChecksums);
   if (!possible) return "pg_rewind needs wal_log_hints or data checksums";
-  return last.rewind === undefined || last.rewind.ok ? null : `pg_rewind failed: ${last.rewind.detail}`;
+  return hasFailed(last.rewind) ? `pg_rewind failed: ${last.rewind!.detail}` : null;
+}
+
+function hasFailed(rewind: FinishedAction | undefined): boolean {
+  return rewind !== undefined && !rewind.ok && rewind.failures >= REWINDS;
+}
+
+/** Why this directory is not replaced by a copy; null: it is. */
+export function noCopy({ postgres: { last }, dynamic }: Own): string | null {
+  if (!dynamic.postgresql.rejoin.includes("reclone")) return "a copy is not allowed (rejoin)";
+  const aside = last["set-aside"];
+  return aside === undefined || aside.ok ? null : aside.detail;
+}
+
+/**
+ * Why this member comes back by a reinit only, as everybody is told; null: it does not need one. A standby
+ * that runs without the WAL it needs next goes on serving old data: it is not replaced on its own.
+ */
+export function whyReinit(view: Own): string | null {
+  const { directory, process, divergence, replicationState } = view.postgres;
+  if (divergence?.walGone !== undefined && replicationState !== "streaming") return divergence.walGone;
+  if (process !== "none") return null;
+  const stays = noCopy(view);
+  if (stays === null) return null;
+  if (directory.kind === "half-written" && directory.what === "rewind") {
+    return `pg_rewind did not finish; ${stays}`;
+  }
+  const cause = directory.kind === "valid" && divergence?.verdict === "diverged" ? noRewind(view) : null;
+  return cause === null ? null : `its history has diverged; ${cause}; ${stays}`;
 }
 
 function rewind(view: NodeView): Outcome | null {
@@ -94,7 +136,22 @@ function rewind(view: NodeView): Outcome | null {
 function copyAnew(view: NodeView): Outcome | null {
   const why = noRewind(view);
   if (stoppedBeside(view) === null || why === null) return null;
-  return decide(`diverged and ${why}: copying anew, the old directory is kept`, { kind: "set-aside", why });
+  if (!view.dynamic.postgresql.rejoin.includes("reclone")) return null;
+  return setAside(why, view);
+}
+
+/** Makes room for a copy. */
+export function setAside(why: string, { postgres: { last } }: NodeView): Outcome {
+  return decide(`diverged and ${why}: copying anew, the old directory is kept`, {
+    kind: "set-aside",
+    why,
+    after: hasFailed(last.rewind) ? "rewind-failure" : "diverged-timelines",
+  });
+}
+
+function hold(view: NodeView): Outcome | null {
+  const why = whyReinit(view);
+  return stoppedBeside(view) === null || why === null ? null : decide(`needs reinit: ${why}`);
 }
 
 export const REJOIN: readonly NodeRule[] = [
@@ -119,14 +176,20 @@ export const REJOIN: readonly NodeRule[] = [
   },
   {
     name: "rewind",
-    when: "Its history differs, pg_rewind is allowed and possible, and has not failed.",
+    when: "Its history differs, pg_rewind is allowed and possible, and has not failed twice.",
     then: "Runs pg_rewind, after the new primary's first checkpoint.",
     decide: rewind,
   },
   {
     name: "copy-anew",
-    when: "Its history differs, and pg_rewind cannot be used or failed.",
+    when: "Its history differs, pg_rewind cannot be used or failed, and `rejoin` allows a copy.",
     then: "Moves the directory aside and keeps it; a copy follows.",
     decide: copyAnew,
+  },
+  {
+    name: "hold",
+    when: "Its history differs, and `rejoin` allows none of the ways that are left.",
+    then: "Leaves the directory as it is, with the state `needs reinit`.",
+    decide: hold,
   },
 ];

@@ -10,7 +10,15 @@ function reinitialize(view: NodeView): Outcome | null {
     return decide("reinitialize", { kind: "stop", how: "immediate", checkpoint: false });
   }
   if (directory.kind !== "valid") return null;
-  return decide("reinitialize", { kind: "set-aside", why: "reinitialize", onRequest: true });
+  const [first] = view.dynamic.postgresql.createReplicaMethods;
+  const keeps = first !== undefined && first !== "basebackup" && first.keepData &&
+    !view.wantsReinit.fromLeader;
+  return decide("reinitialize", {
+    kind: "set-aside",
+    why: "reinitialize",
+    onRequest: true,
+    ...(keeps ? { keep: true } : {}),
+  });
 }
 
 function restart({ wantsRestart, postgres: { process, writable }, leaseUsable }: NodeView): Outcome | null {
@@ -22,7 +30,8 @@ export const REQUEST: readonly NodeRule[] = [
   {
     name: "reinitialize",
     when: "An operator asked for a new copy, this node is not the holder, and a primary runs to copy from.",
-    then: "Stops PostgreSQL and moves the directory aside; a copy follows.",
+    then:
+      "Stops PostgreSQL and moves the directory aside, or leaves it to a method with `keep_data`; a copy follows.",
     decide: reinitialize,
   },
   {

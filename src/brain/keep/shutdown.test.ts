@@ -1,6 +1,6 @@
 /** A shutdown under way. */
 import type { PostgresView } from "../../model/postgres_view.ts";
-import { cluster, holder, postgres, RUNNING_PRIMARY, STOPPED } from "../testing.ts";
+import { cluster, holder, postgres, RUNNING_PRIMARY, seen, status, STOPPED } from "../testing.ts";
 import { SHUTDOWN } from "./shutdown.ts";
 import { type Case, decides, FAST, IMMEDIATE, PAUSED, RELEASE } from "./testing.ts";
 import type { NodeView } from "./view.ts";
@@ -27,12 +27,40 @@ const CASES: readonly Case[] = [
     "past-checkpoint",
     RELEASE,
   ],
+  [
+    "a restart that took too long hands over like that, too",
+    shuttingDown({
+      ...SHUT_DOWN,
+      last: { restart: { kind: "restart", ok: false, atMs: 80_000, detail: "", failures: 1 } },
+    }, { restartTimeoutS: 30 }),
+    "past-checkpoint",
+    RELEASE,
+  ],
   ["a restart of ours waits for the archiver", shuttingDown(SHUT_DOWN), "past-checkpoint"],
   [
     "what was killed and is kept by the kernel hands over",
     shuttingDown({
       writable: false,
       action: { ...STOP, detail: "kill" },
+      shutdown: { stage: "ending", beganMs: 95_000, stageMs: 95_000 },
+    }),
+    "doomed",
+    RELEASE,
+  ],
+  [
+    "a restart that is past its shutdown checkpoint by the guard's word was not killed",
+    shuttingDown({
+      writable: false,
+      action: { kind: "restart", sinceMs: 95_000, detail: "" },
+      shutdown: { stage: "checkpoint", beganMs: 95_000, stageMs: 95_000 },
+    }),
+    "busy",
+  ],
+  [
+    "one that was killed in the end was",
+    shuttingDown({
+      writable: false,
+      action: { kind: "restart", sinceMs: 95_000, detail: "kill: it does not end" },
       shutdown: { stage: "ending", beganMs: 95_000, stageMs: 95_000 },
     }),
     "doomed",
@@ -54,6 +82,15 @@ const CASES: readonly Case[] = [
     shuttingDown({ action: STOP, shutdown: { stage: "ending", beganMs: 20_000, stageMs: 20_000 } }),
     "shutdown-overdue",
     IMMEDIATE,
+  ],
+  [
+    "a standby that others have promoted has not the shutdown checkpoint, whatever its position",
+    shuttingDown(SHUT_DOWN, {
+      stopping: true,
+      dcs: cluster(),
+      statuses: [seen(status("b", { timeline: 2, walLsn: 9000, receivedLsn: null, replayedLsn: null }))],
+    }),
+    "past-checkpoint",
   ],
   [
     "a standby on an older timeline has not the shutdown checkpoint, whatever its position",

@@ -5,14 +5,22 @@
  * safe).
  */
 import { LEFTOVERS_AFTER_RELEASE_MS, LEFTOVERS_MS, shutdownStep } from "../shutdown.ts";
-import { ineligible, positionOf } from "../cluster/successor.ts";
-import { FRESH_MS } from "../cluster/successor_view.ts";
+import { positionOf } from "../cluster/candidate.ts";
+import { restartGaveUp } from "./busy.ts";
 import { decide, kill, type NodeRule, type Outcome, release } from "./outcome.ts";
-import { isDoomed, type NodeView, retryLater, someoneElseCan, stepDownWanted } from "./view.ts";
+import { handsOverSick } from "./sick.ts";
+import {
+  isDoomed,
+  type NodeView,
+  othersThatCan,
+  retryLater,
+  someoneElseCan,
+  stepDownWanted,
+} from "./view.ts";
 
 const STOPS = ["fast", "immediate", "kill"] as const;
 
-/** Begun by an agent before this one, or by somebody else: should it hang, nobody else would end it. */
+/** Begun by an earlier agent, or by others: if it hung, nothing else would end it. */
 function unattended(view: NodeView): Outcome | null {
   const { postgres, dynamic } = view;
   if (postgres.process !== "stopping" || postgres.action !== null) return null;
@@ -31,12 +39,12 @@ function unattended(view: NodeView): Outcome | null {
 }
 
 /**
- * Nobody knows when it can start again: handed over wherever somebody can take over, and not only where it
- * was to be.
+ * It is not known when it can start again: the lock is handed over whenever a member can take over, requested
+ * or not.
  */
 function doomed(view: NodeView): Outcome | null {
   if (!isDoomed(view) || view.tenure !== "holding") return null;
-  // In pause nobody would be promoted for it.
+  // In pause no member would be promoted for it.
   if (!handsOver(view) && (view.dynamic.pause || !someoneElseCan(view))) return null;
   return release(
     "PostgreSQL is killed, and the kernel keeps processes of it that run no more: handing over",
@@ -59,7 +67,7 @@ function pastCheckpoint(view: NodeView): Outcome | null {
   const step = presentStep(view);
   if (step === null || step.how === "kill" || step.shutdown.stage !== "closed") return null;
   const sinceMs = step.shutdown.stageMs;
-  const { nowMs, tenure } = view;
+  const { nowMs, tenure, dynamic } = view;
   if (tenure === "holding" && handsOver(view)) {
     const { directory } = view.postgres;
     // The record begins there: a standby that has it has received more.
@@ -68,12 +76,12 @@ function pastCheckpoint(view: NodeView): Outcome | null {
     if (next !== null) {
       return release(`past its shutdown checkpoint, which ${next} has: handing over the lock`, view);
     }
-    // WAL senders that still send are what a successor lives on; those of a hung receiver are not waited for.
+    // A successor needs the WAL senders that still send. Senders of a hung receiver are not waited for.
     const quietMs = nowMs - Math.max(sinceMs, view.receivedGrewMs);
-    if (quietMs < LEFTOVERS_MS && nowMs - sinceMs < view.pgCtlTimeoutS * 1000) {
+    if (quietMs < LEFTOVERS_MS && nowMs - sinceMs < dynamic.postgresql.pgCtlTimeoutS * 1000) {
       return decide("past its shutdown checkpoint, waiting until a standby has it");
     }
-    return kill("no standby receives the shutdown checkpoint: ending what is left of PostgreSQL");
+    return kill("no standby receives the shutdown checkpoint: ending the remaining processes of PostgreSQL");
   }
   const limitMs = tenure === "holding" ? LEFTOVERS_MS : LEFTOVERS_AFTER_RELEASE_MS;
   if (nowMs - sinceMs < limitMs) {
@@ -91,7 +99,7 @@ function overdue(view: NodeView): Outcome | null {
   const step = shutdownStep(present.shutdown, present.how, present.sinceMs, nowMs, {
     primary: postgres.writable,
     primaryStopTimeoutS: dynamic.primaryStopTimeoutS,
-    pgCtlTimeoutS: view.pgCtlTimeoutS,
+    pgCtlTimeoutS: dynamic.postgresql.pgCtlTimeoutS,
   });
   if (step === null || (step.early && successorWith(view, postgres.walLsn) === null)) return null;
   const word = step.how === "kill" ? "PostgreSQL is killed" : "PostgreSQL is told to end at once";
@@ -100,7 +108,8 @@ function overdue(view: NodeView): Outcome | null {
 
 /** The present stop, if there is one, is to give the lock to another member. */
 function handsOver(view: NodeView): boolean {
-  return view.stopping || stepDownWanted(view) || view.watchdogFailed === true;
+  return view.stopping || stepDownWanted(view) || view.watchdogFailed === true || restartGaveUp(view) ||
+    handsOverSick(view);
 }
 
 /**
@@ -110,12 +119,11 @@ function handsOver(view: NodeView): boolean {
 function successorWith(view: NodeView, lsn: number | null): string | null {
   if (lsn === null) return null;
   const wanted = stepDownWanted(view) ? view.dcs.failover?.candidate ?? null : null;
-  const found = view.statuses.find(({ status, ageMs }) =>
-    status.name !== view.name && ageMs < FRESH_MS && (wanted === null || status.name === wanted) &&
-    ineligible(status, view) === null && (status.timeline ?? 0) >= (view.postgres.timeline ?? 0) &&
-    (positionOf(status) ?? 0) >= lsn
+  const found = othersThatCan(view).find((status) =>
+    (wanted === null || status.name === wanted) &&
+    (status.timeline ?? 0) >= (view.postgres.timeline ?? 0) && (positionOf(status) ?? 0) >= lsn
   );
-  return found?.status.name ?? null;
+  return found?.name ?? null;
 }
 
 export const SHUTDOWN: readonly NodeRule[] = [
@@ -135,7 +143,8 @@ export const SHUTDOWN: readonly NodeRule[] = [
   {
     name: "past-checkpoint",
     when: "The shutdown checkpoint is on disk, and archiver or WAL senders are left.",
-    then: "Hands the lock over once a standby has that checkpoint; kills what is left when its time is over.",
+    then:
+      "Hands the lock over once a standby has that checkpoint; kills the remaining processes when their time is over.",
     decide: pastCheckpoint,
   },
   {

@@ -1,7 +1,32 @@
 /** Another node holds the lock. */
-import { cluster, lock, node, postgres, primaryStatus, seen, STOPPED } from "../testing.ts";
+import type { PostgresView } from "../../model/postgres_view.ts";
+import {
+  cluster,
+  holder,
+  lock,
+  node,
+  postgres,
+  PRIMARY_DIRECTORY,
+  primaryStatus,
+  RUNNING_PRIMARY,
+  seen,
+  STANDBY_DIRECTORY,
+  status,
+  STOPPED,
+  SWITCHOVER,
+} from "../testing.ts";
+import { IDLE } from "./rules.ts";
 import { STANDBY } from "./standby.ts";
-import { type Case, decides, failed, FAST, FORMER, from, PAUSED, verdict } from "./testing.ts";
+import { type Case, clone, decides, failed, FAST, FORMER, from, PAUSED, verdict } from "./testing.ts";
+
+const CLONE = clone("a");
+
+/** Its directory has joined an earlier founding of the cluster. */
+function older(change: Partial<PostgresView>): PostgresView {
+  return postgres({ directory: { ...STANDBY_DIRECTORY, founding: "a 0" }, ...change });
+}
+const FOLLOWS_NOBODY = { following: null, followingUrl: null, replicationState: null } as const;
+const COMPARE_CONTENT = { kind: "compare-history", with: from("a"), content: true } as const;
 
 const CASES: readonly Case[] = [
   [
@@ -14,23 +39,83 @@ const CASES: readonly Case[] = [
     "a former primary that streams from the new one on its timeline is a standby like any other",
     node({ postgres: FORMER }),
     "joined-history",
-    { "kind": "joined-history" },
+    { "kind": "joined-history", "founding": "a 1" },
+  ],
+  [
+    "a standby of an earlier founding of the cluster is not started before WAL was compared",
+    node({ postgres: older({ ...STOPPED }) }),
+    "compare",
+    COMPARE_CONTENT,
+  ],
+  [
+    "it waits for a primary to compare with",
+    node({ postgres: older({ ...STOPPED }), statuses: [] }),
+    "await-primary",
+  ],
+  [
+    "with the same history it is started",
+    node({ postgres: older({ ...STOPPED, divergence: verdict("same") }) }),
+    "start-again",
+    { "kind": "start-standby", "follow": from("a") },
+  ],
+  [
+    "one that differs is stopped before it streams, to be copied anew",
+    node({ postgres: older({ ...FOLLOWS_NOBODY, divergence: verdict("diverged") }) }),
+    "follow",
+    FAST,
+  ],
+  [
+    "running, and following nobody yet, it is compared before it is pointed at the primary",
+    node({ postgres: older(FOLLOWS_NOBODY) }),
+    "follow",
+    COMPARE_CONTENT,
+  ],
+  [
+    "it does not follow while the comparison fails",
+    node({ postgres: older({ ...FOLLOWS_NOBODY, divergence: verdict("unknown", 99_500) }) }),
+    "follow",
+  ],
+  [
+    "with the same history it follows",
+    node({ postgres: older({ ...FOLLOWS_NOBODY, divergence: verdict("same") }) }),
+    "follow",
+    { "kind": "follow", "follow": from("a") },
+  ],
+  [
+    "once it streams it is the cluster's",
+    node({ postgres: older({}) }),
+    "joined-history",
+    { "kind": "joined-history", "founding": "a 1" },
+  ],
+  [
+    "so is the directory of the primary",
+    holder({
+      postgres: postgres({ ...RUNNING_PRIMARY, directory: { ...PRIMARY_DIRECTORY, founding: null } }),
+    }),
+    "joined-history",
+    { "kind": "joined-history", "founding": "a 1" },
+  ],
+  [
+    "one of this founding is started at once",
+    node({ postgres: postgres({ ...STOPPED, directory: { ...STANDBY_DIRECTORY, founding: "a 1" } }) }),
+    "start-standby",
+    { "kind": "start-standby", "follow": from("a") },
   ],
   [
     "in pause, what an operator's reinitialize has set aside is copied anew",
     node({
       ...PAUSED,
       postgres: postgres({ ...STOPPED, directory: { kind: "empty" } }),
-      reinitializing: true,
+      reinitializing: { fromLeader: false },
     }),
     "copy",
-    { "kind": "clone", "from": from("a") },
+    CLONE,
   ],
   [
     "an empty member copies from a running primary",
     node({ postgres: postgres({ ...STOPPED, directory: { kind: "empty" }, systemId: null }) }),
     "copy",
-    { "kind": "clone", "from": from("a") },
+    CLONE,
   ],
   [
     "an empty member waits while the primary is not reachable",
@@ -68,6 +153,19 @@ const CASES: readonly Case[] = [
     "does-not-stream",
     { "kind": "compare-history", "with": from("a") },
   ],
+  ...([
+    ["is not stopped because it does not stream", verdict("diverged"), "a"],
+    ["is not compared because of that", null, "a"],
+    ["is not pointed at a new holder", null, "c"],
+  ] as const).map(([what, divergence, following]): Case => [
+    `in pause, a standby that others have promoted ${what}`,
+    node({
+      ...PAUSED,
+      notStreamingForMs: 4000,
+      postgres: postgres({ inRecovery: false, replicationState: null, divergence, following }),
+    }),
+    "idle",
+  ]),
   [
     "a standby whose comparison failed is compared again after a while",
     node({
@@ -112,6 +210,45 @@ const CASES: readonly Case[] = [
     node({ dcs: cluster({ lock: lock({ holder: "d" }) }) }),
     "await-address",
   ],
+  [
+    "a standby that took writes without the lock, and was restarted, rejoins as a former primary does",
+    node({ postgres: postgres({ directory: { ...STANDBY_DIRECTORY, wroteAlone: true } }) }),
+    "wrote-alone",
+    FAST,
+  ],
+  [
+    "it goes on while the holder is not there to be rejoined",
+    node({
+      postgres: postgres({ directory: { ...STANDBY_DIRECTORY, wroteAlone: true } }),
+      statuses: [seen(primaryStatus("a"), 5000), seen(status("c"))],
+    }),
+    IDLE,
+  ],
+  [
+    "a standby takes over logical slots by a restart",
+    node({ postgres: postgres({ stagedSlots: ["cdc"] }) }),
+    "install-slots",
+    { kind: "restart" },
+  ],
+  [
+    "not while another standby restarts",
+    node({
+      postgres: postgres({ stagedSlots: ["cdc"] }),
+      statuses: [seen(primaryStatus("a")), seen(status("c", { state: "restarting", running: false }))],
+    }),
+    IDLE,
+  ],
+  [
+    "nor while somebody else is to be the primary",
+    node({ postgres: postgres({ stagedSlots: ["cdc"] }), dcs: cluster({ failover: SWITCHOVER }) }),
+    IDLE,
+  ],
+  [
+    "nor while it does not stream",
+    node({ postgres: postgres({ stagedSlots: ["cdc"], replicationState: null }) }),
+    IDLE,
+  ],
+  ["nor in pause", node({ ...PAUSED, postgres: postgres({ stagedSlots: ["cdc"] }) }), IDLE],
   [
     "a standby that is starting is waited for",
     node({ postgres: postgres({ process: "starting" }) }),

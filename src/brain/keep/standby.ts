@@ -1,7 +1,14 @@
-/** Another member holds the lock: copy from it, follow it, and find out why its WAL does not come. */
+/**
+ * Another member holds the lock: copy its data, from it or from a standby of it, follow it, and find out why
+ * its WAL does not come.
+ */
+import { foundingOf } from "../../model/records.ts";
+import type { Upstream } from "../../model/upstream.ts";
+import { copySource } from "./copy_source.ts";
+import { followed, isArchiveOnly } from "./follow_source.ts";
 import { decide, type NodeRule, type Outcome } from "./outcome.ts";
-import { diverged, mustCompare } from "./rejoin.ts";
-import { livingHolder, type NodeView, retryLater, sourceOf } from "./view.ts";
+import { compared, compareWith, comparison, diverged, mustCompare } from "./rejoin.ts";
+import { isUnjoined, livingHolder, type NodeView, retryLater, sourceOf } from "./view.ts";
 
 /** A standby that does not stream from a reachable primary for this long has its history compared. */
 const NOT_STREAMING_MS = 3000;
@@ -16,22 +23,38 @@ function withoutAddress(view: NodeView): Outcome | null {
 
 function copy(view: NodeView): Outcome | null {
   const { directory, last } = view.postgres;
-  const from = sourceOf(view);
-  if (from === null || (directory.kind !== "absent" && directory.kind !== "empty")) return null;
-  if (livingHolder(view) === null) {
-    return decide(`waiting for ${from.name} to be a running primary, to copy from it`);
+  const leader = sourceOf(view);
+  if (leader === null || (directory.kind !== "absent" && directory.kind !== "empty")) return null;
+  const primary = livingHolder(view);
+  const systemId = view.dcs.initialize?.systemId;
+  if (primary === null || primary.timeline === null || systemId === undefined) {
+    return decide(`waiting for ${leader.name} to be a running primary, to copy its data`);
   }
   if (retryLater(last.clone, view.nowMs)) {
     return decide(`copying failed, trying again soon: ${last.clone!.detail}`);
   }
-  return decide(`trying to bootstrap from leader '${from.name}'`, { kind: "clone", from });
+  const { from, why } = copySource(view, leader, primary);
+  const basebackupOnly = view.reinitializing?.fromLeader ? { basebackupOnly: true } as const : {};
+  return decide(
+    `trying to bootstrap from ${from.name === leader.name ? "leader" : "replica"} '${from.name}'${why}`,
+    {
+      kind: "clone",
+      from,
+      leader,
+      of: { systemId, timeline: primary.timeline },
+      ...basebackupOnly,
+    },
+  );
 }
 
 function start(view: NodeView): Outcome | null {
   const { directory, process } = view.postgres;
-  const follow = sourceOf(view);
+  const follow = followed(view);
   if (follow === null || process !== "none" || directory.kind !== "valid") return null;
-  if (!directory.standbySignal || diverged(view)) return null;
+  if (!directory.standbySignal || diverged(view) || isUnjoined(view)) return null;
+  if (isArchiveOnly(view.name, view)) {
+    return decide("starting as a secondary that does not stream", { kind: "start-standby", follow: null });
+  }
   return decide(`starting as a secondary of ${follow.name}`, { kind: "start-standby", follow });
 }
 
@@ -41,44 +64,124 @@ function notRunning(view: NodeView): Outcome | null {
   return decide(`PostgreSQL is ${process}`);
 }
 
+/**
+ * A server that others have promoted follows nobody: to point it at the holder, or to stop it since it does
+ * not stream, would do to it in maintenance mode what promoted-by-others leaves to the end of that mode.
+ */
+function isStandby({ postgres: { process, inRecovery } }: NodeView): boolean {
+  return process === "running" && inRecovery !== false;
+}
+
 function follow(view: NodeView): Outcome | null {
-  const { process, following, followingUrl } = view.postgres;
-  const upstream = sourceOf(view);
-  if (upstream === null || process !== "running") return null;
+  const { following, followingUrl } = view.postgres;
+  const upstream = followed(view);
+  if (upstream === null || !isStandby(view)) return null;
+  const first = compareFirst(view, upstream);
+  if (first !== null) return first;
+  if (isArchiveOnly(view.name, view)) {
+    if (following === null) return null;
+    return decide(`not streaming from ${following}: the tag nostream is set`, {
+      kind: "follow",
+      follow: null,
+    });
+  }
   if (following !== upstream.name) {
-    return decide(`following a different leader: ${upstream.name}`, { kind: "follow", follow: upstream });
+    const what = upstream.name === view.dcs.lock.holder ? "a different leader" : "another standby";
+    return decide(`following ${what}: ${upstream.name}`, { kind: "follow", follow: upstream });
   }
   if (followingUrl === upstream.connUrl) return null;
   return decide(`following ${upstream.name} at its new address`, { kind: "follow", follow: upstream });
 }
 
-/** It streams on the holder's own timeline: everything here is a part of that history. */
-function joinedHistory(view: NodeView): Outcome | null {
-  const { directory, process, replicationState, timeline } = view.postgres;
+/**
+ * A running standby that has not joined this cluster is pointed at a member only after its WAL was compared:
+ * on the same timeline PostgreSQL may stream over WAL that differs. One that streams already is found out by
+ * that stream.
+ */
+function compareFirst(view: NodeView, upstream: Upstream): Outcome | null {
+  const { following, replicationState } = view.postgres;
+  if (!isUnjoined(view) || following === upstream.name || replicationState === "streaming") return null;
+  const holder = sourceOf(view)!;
   const primary = livingHolder(view);
-  if (sourceOf(view) === null || process !== "running" || primary === null) return null;
-  if (directory.kind !== "valid" || !directory.formerPrimary) return null;
+  if (primary === null) {
+    return decide(`waiting for ${holder.name} to be a running primary, to compare histories`);
+  }
+  const comparing = compareWith(view, holder, primary);
+  if (comparing !== null) return comparing;
+  return compared(view, holder.name, primary) === "diverged" ? stopToRejoin("history has diverged") : null;
+}
+
+/**
+ * It streams on the holder's own timeline: everything here is a part of that history. So it is on the primary
+ * itself.
+ */
+function joinedHistory(view: NodeView): Outcome | null {
+  const { directory, process, replicationState, timeline, writable, inRecovery } = view.postgres;
+  if (process !== "running" || directory.kind !== "valid") return null;
+  const { initialize } = view.dcs;
+  const isPrimary = view.tenure === "holding" && writable && inRecovery === false;
+  if (initialize !== null && isPrimary && isUnjoined(view)) {
+    return decide("this directory is the cluster's from now on", {
+      kind: "joined-history",
+      founding: foundingOf(initialize),
+    });
+  }
+  const primary = livingHolder(view);
+  if (initialize === null || sourceOf(view) === null || primary === null) return null;
+  if (!directory.formerPrimary && !isUnjoined(view)) return null;
   if (replicationState !== "streaming" || (timeline ?? 0) < (primary.timeline ?? Infinity)) return null;
-  return decide(`streams from ${primary.name}: a standby like any other`, { kind: "joined-history" });
+  return decide(`streams from ${primary.name}: a standby like any other`, {
+    kind: "joined-history",
+    founding: foundingOf(initialize),
+  });
+}
+
+function stopToRejoin(why: string): Outcome {
+  return decide(`${why}: stopping to rejoin`, { kind: "stop", how: "fast", checkpoint: false });
+}
+
+/**
+ * A standby that somebody had promoted, and that was started as a standby again: what it streams may not
+ * continue what it wrote, and on a timeline of the same number PostgreSQL does not notice.
+ */
+function wroteAlone(view: NodeView): Outcome | null {
+  const { directory, process, inRecovery } = view.postgres;
+  if (directory.kind !== "valid" || directory.wroteAlone !== true) return null;
+  if (sourceOf(view) === null || livingHolder(view) === null || process !== "running" || !inRecovery) {
+    return null;
+  }
+  return stopToRejoin("it took writes without the lock");
 }
 
 function doesNotStream(view: NodeView): Outcome | null {
   const upstream = sourceOf(view);
   const primary = livingHolder(view);
-  const { process, divergence } = view.postgres;
-  if (upstream === null || primary === null || process !== "running") return null;
+  const { divergence } = view.postgres;
+  if (upstream === null || primary === null || !isStandby(view)) return null;
   if (view.notStreamingForMs <= NOT_STREAMING_MS) return null;
   if (diverged(view)) {
-    return decide("history has diverged: stopping to rejoin", {
-      kind: "stop",
-      how: "fast",
-      checkpoint: false,
-    });
+    return stopToRejoin("history has diverged");
   }
-  // "The same" was said of what was there then; what keeps it from streaming may say otherwise.
+  // The verdict "same" is about the WAL of that time. The reason why it does not stream may be a newer
+  // difference.
   const isOld = divergence !== null && view.nowMs - divergence.atMs > COMPARED_MS;
   if (!isOld && !mustCompare(view, upstream.name, primary)) return null;
-  return decide("does not stream: comparing histories", { kind: "compare-history", with: upstream });
+  return decide("does not stream: comparing histories", comparison(view, upstream));
+}
+
+/** A server reads its slots when it starts. Another standby must be there meanwhile, or be missing anyway. */
+function installSlots(view: NodeView): Outcome | null {
+  const { process, replicationState, stagedSlots } = view.postgres;
+  const primary = livingHolder(view);
+  if (stagedSlots.length === 0 || primary === null || sourceOf(view) === null || process !== "running") {
+    return null;
+  }
+  if (view.dynamic.pause || replicationState !== "streaming" || view.dcs.failover !== null) return null;
+  const others = view.statuses.filter(({ status }) => ![view.name, primary.name].includes(status.name));
+  if (others.some(({ status }) => status.state === "restarting")) return null;
+  return decide(`restarting to take over logical slots of ${primary.name}: ${stagedSlots.join(", ")}`, {
+    kind: "restart",
+  });
 }
 
 export const STANDBY: readonly NodeRule[] = [
@@ -91,14 +194,16 @@ export const STANDBY: readonly NodeRule[] = [
   {
     name: "copy",
     when: "Another member holds the lock, and this node has no data.",
-    then: "Copies from the holder as soon as it is a running primary.",
+    then:
+      "As soon as the holder is a running primary, copies from a standby with the tag clonefrom, or else from the holder.",
     decide: copy,
   },
   {
     name: "start-standby",
     when:
-      "Another member holds the lock, and this node's PostgreSQL is a stopped standby of the same history.",
-    then: "Starts it, following the holder.",
+      "Another member holds the lock, and this node's PostgreSQL is a stopped standby of the same history. Not one whose directory is older than the cluster.",
+    then:
+      "Starts it, following the holder, or the standby that its tag replicatefrom names, or, with the tag nostream, nobody.",
     decide: start,
   },
   {
@@ -108,15 +213,26 @@ export const STANDBY: readonly NodeRule[] = [
     decide: notRunning,
   },
   {
+    name: "wrote-alone",
+    when:
+      "A standby that somebody had promoted was started as a standby again, and the holder is a running primary.",
+    then: "Stops it, to rejoin as a former primary does.",
+    decide: wroteAlone,
+  },
+  {
     name: "follow",
-    when: "The standby follows another member than the holder, or an address that the holder has no more.",
-    then: "Points it at the holder.",
+    when:
+      "The standby follows another member than the holder, or than the standby that its tag replicatefrom names, or " +
+      "an address that the member has no more, or streams although it has the tag nostream.",
+    then:
+      "Points it there, or ends its stream. Where the directory is older than the cluster, WAL is compared first.",
     decide: follow,
   },
   {
     name: "joined-history",
-    when: "A former primary streams from the holder on its timeline.",
-    then: "Takes the mark of a former primary away: it may be chosen again.",
+    when:
+      "A former primary, or a member whose directory is older than the cluster, streams from the holder on its timeline; or the holder is such a member.",
+    then: "Notes in the directory that it is a part of the cluster's history: it may be chosen again.",
     decide: joinedHistory,
   },
   {
@@ -124,5 +240,12 @@ export const STANDBY: readonly NodeRule[] = [
     when: `The standby has not streamed from a running primary for ${NOT_STREAMING_MS / 1000} s.`,
     then: "Compares histories. One that has diverged is stopped, to rejoin.",
     decide: doesNotStream,
+  },
+  {
+    name: "install-slots",
+    when:
+      "Copies of the primary's logical slots wait for a start of this standby, and no other one restarts.",
+    then: "Restarts it.",
+    decide: installSlots,
   },
 ];

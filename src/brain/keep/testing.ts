@@ -4,8 +4,17 @@
  */
 import { expect, test } from "bun:test";
 import type { PostgresView } from "../../model/postgres_view.ts";
-import type { Action, Upstream } from "../actions.ts";
-import { cluster, DYNAMIC, lock, postgres, RUNNING_PRIMARY, STANDBY_DIRECTORY } from "../testing.ts";
+import type { Action } from "../actions.ts";
+import type { Upstream } from "../../model/upstream.ts";
+import {
+  cluster,
+  DYNAMIC,
+  lock,
+  postgres,
+  RUNNING_PRIMARY,
+  STANDBY_DIRECTORY,
+  SYSTEM_ID,
+} from "../testing.ts";
 import type { NodeRule } from "./outcome.ts";
 import { keep } from "./rules.ts";
 import type { NodeView } from "./view.ts";
@@ -35,11 +44,18 @@ export const FAST: Action = { kind: "stop", how: "fast", checkpoint: false };
 export const FAST_AFTER_CHECKPOINT: Action = { kind: "stop", how: "fast", checkpoint: true };
 /** Actions with the epoch that the builders' lock has. */
 export const RELEASE: Action = { kind: "release", epoch: 3 };
+/** The same, and this member sits out for a while. */
+export const LET_GO: Action = { ...RELEASE, unable: true };
 export const START_PRIMARY: Action = { kind: "start-primary", epoch: 3 };
 export const PROMOTE: Action = { kind: "promote", epoch: 3 };
 
 export function from(name: string): Upstream {
   return { name, connUrl: `postgres://${name}:5432/postgres` };
+}
+
+/** A copy of the data of a's cluster, from `name`. */
+export function clone(name: string): Action {
+  return { kind: "clone", from: from(name), leader: from("a"), of: { systemId: SYSTEM_ID, timeline: 1 } };
 }
 
 export const PAUSED = { dynamic: { ...DYNAMIC, pause: true } };

@@ -2,14 +2,19 @@
  * The view by which the keeper decides: one plain value, and the questions that more than one rule asks of
  * it.
  */
+import type { OwnAilment } from "../health/course.ts";
 import type { DynamicConfig } from "../../model/config.ts";
 import type { MemberStatus } from "../../model/member_status.ts";
 import { pauseAfter } from "../../model/pause_after.ts";
 import type { FinishedAction, PostgresView } from "../../model/postgres_view.ts";
-import { type DcsState, knownMember } from "../../model/records.ts";
-import type { Upstream } from "../actions.ts";
-import { ineligible } from "../cluster/successor.ts";
+import { type DcsState, foundingOf, isInitialized, knownMember } from "../../model/records.ts";
+import { remoteOf } from "../../model/standby_cluster.ts";
+import type { Upstream } from "../../model/upstream.ts";
+import type { SyncRulesLeftOut } from "../../sync/plan.ts";
+import { canTakeOver } from "../cluster/candidate.ts";
 import { FRESH_MS, type SeenStatus } from "../cluster/successor_view.ts";
+import { serves } from "../cluster/serves.ts";
+import { statusOf } from "../cluster/view.ts";
 
 /** The pause after a failed action of a kind; it grows with each failure in a row. */
 const RETRY_MS = 2000;
@@ -36,10 +41,19 @@ export interface NodeView {
   readonly heldSinceMs: number;
   /** The lease is acknowledged, runs, and the guard has confirmed that it is armed with it. */
   readonly leaseUsable: boolean;
+  /** How long the server has been a primary; Infinity: it was one when this agent started. Absent: the same. */
+  readonly primaryForMs?: number;
+  /** See PlanView (src/sync/plan.ts). Absent: nothing is frozen, nothing left out. */
+  readonly syncFrozen?: boolean;
+  readonly syncWithout?: SyncRulesLeftOut;
+  /** By the records, which may be old, the epoch is unfenced and this machine's since its boot (isUnfenced). */
+  readonly ownsUnfenced: boolean;
   /** The holder of a logged failsafe set may still write: nothing that could write may begin here. */
   readonly failsafeWait?: boolean;
   /** A watchdog is required here and cannot be used: no leadership. */
   readonly watchdogFailed?: boolean;
+  /** What is not well with this host or its PostgreSQL; null or absent: not looked at. */
+  readonly ailments?: readonly OwnAilment[] | null;
   /** True in the simulator's variant that promotes before the first renewal is acknowledged. */
   readonly skipLeaseCheck: boolean;
   /** Any process of the data directory lives. */
@@ -47,10 +61,10 @@ export interface NodeView {
   readonly statuses: readonly SeenStatus[];
   /** ms for which a running standby has not been streaming from the present holder on its timeline. */
   readonly notStreamingForMs: number;
-  /** postgresql.pg_ctl_timeout: what a step of a shutdown may take that has no limit of its own. */
-  readonly pgCtlTimeoutS: number;
   /** When the end of received WAL was last seen to grow on any other member. */
   readonly receivedGrewMs: number;
+  /** ms for which the server has been starting; 0: it is not. */
+  readonly startingForMs: number;
   /** ms since a raft leader was known here. */
   readonly raftLostForMs: number;
   /** ms for which a server that was found running has not said whether it is a primary; 0: there is none. */
@@ -58,10 +72,12 @@ export interface NodeView {
   /** SIGTERM: stop PostgreSQL, hand over, leave. */
   readonly stopping: boolean;
   readonly wantsRestart: boolean;
-  /** Operator's reinitialize: member to copy from (null: choose). */
+  /** The seconds that the restart which was asked for last may take; null or absent: no limit. */
+  readonly restartTimeoutS?: number | null;
+  /** Operator's reinitialize, until the old directory is out of the way. */
   readonly wantsReinit: { readonly fromLeader: boolean } | null;
-  /** From that request until the new copy runs. */
-  readonly reinitializing?: boolean;
+  /** From that request until the new copy runs; null or absent: none is under way. */
+  readonly reinitializing?: { readonly fromLeader: boolean } | null;
 }
 
 /** The last action of a kind failed, and the pause that follows a failure is not over. */
@@ -75,20 +91,25 @@ export function retryLater(
 
 /**
  * Killed, with processes that the kernel keeps: they run nothing any more, by word of the guard. "orphans":
- * what an earlier guard has left behind.
+ * processes that an earlier guard has left behind.
  */
 export function isDoomed({ postgres }: NodeView): boolean {
   const { process, writable, epoch, shutdown, action, doomed } = postgres;
   if (process === "orphans") return doomed === true;
-  const killing = action?.kind !== "stop" || action.detail === "kill";
-  return process === "stopping" && !writable && epoch !== null && killing && shutdown?.stage !== "closed";
+  // A stop, or a restart, that has not come to a kill asks its server to end.
+  const asked = (action?.kind === "stop" || action?.kind === "restart") && !action.detail.startsWith("kill");
+  return process === "stopping" && !writable && epoch !== null && !asked && shutdown?.stage !== "closed";
 }
 
-/** Another member that is reachable could be promoted. */
+/** The other members that are reachable and could be promoted. */
+export function othersThatCan(view: NodeView): readonly MemberStatus[] {
+  return view.statuses.filter(({ status, ageMs }) =>
+    status.name !== view.name && ageMs < FRESH_MS && canTakeOver(status, view)
+  ).map(({ status }) => status);
+}
+
 export function someoneElseCan(view: NodeView): boolean {
-  return view.statuses.some(({ status, ageMs }) =>
-    status.name !== view.name && ageMs < FRESH_MS && ineligible(status, view) === null
-  );
+  return othersThatCan(view).length > 0;
 }
 
 /** An accepted request that this epoch is to end for. */
@@ -98,23 +119,57 @@ export function stepDownWanted(view: NodeView): boolean {
     failover.candidate !== view.name;
 }
 
-/** The holder's status, if it is reachable and a running primary under the present epoch. */
+/**
+ * The holder's status, if it is reachable and, under the present epoch, a running primary; in a standby
+ * cluster a running standby.
+ */
 export function livingHolder(view: NodeView): MemberStatus | null {
-  const { lock } = view.dcs;
-  const seen = view.statuses.find((each) => each.status.name === lock.holder);
+  const seen = statusOf(view, view.dcs.lock.holder);
   if (seen === undefined || seen.ageMs >= FRESH_MS) return null;
-  return seen.status.writable && seen.status.running && seen.status.epochSeen === lock.epoch
-    ? seen.status
-    : null;
+  return serves(seen.status, view) ? seen.status : null;
+}
+
+/** The server outside that this node's cluster follows; null: the cluster has a primary of its own. */
+export function remoteUpstream({ dynamic: { standbyCluster } }: Pick<NodeView, "dynamic">): Upstream | null {
+  return standbyCluster === null ? null : remoteOf(standbyCluster);
 }
 
 /**
  * A standby, also one that the guard counts as a primary already: its agent died, or failed, before it had
- * told the server. To be told once more does no harm. What recovers to a target without being a standby is
- * not hurried.
+ * told the server. A second promote signal does no harm. A server that recovers to a target without being a
+ * standby is not hurried.
  */
 export function awaitsPromotion({ postgres: { writable, inRecovery, directory } }: NodeView): boolean {
   return !writable || (inRecovery === true && directory.kind === "valid" && directory.standbySignal);
+}
+
+/**
+ * The guard found this server running, did not start it, and has not been told its role: nothing fences it.
+ */
+export function isUndeclared(
+  { postgres: { process, writable, epoch } }: Pick<NodeView, "postgres">,
+): boolean {
+  return process !== "none" && writable && epoch === null;
+}
+
+/**
+ * It is not known to be a part of this cluster's history: the cluster was founded anew, perhaps from an older
+ * copy of its data. Then timelines and positions do not show whose WAL it has.
+ */
+export function isUnjoined({ dcs: { initialize }, postgres: { directory } }: UnjoinedView): boolean {
+  if (directory.kind !== "valid" || directory.founding === undefined) return false;
+  return isInitialized({ initialize }) && directory.founding !== foundingOf(initialize!);
+}
+
+export interface UnjoinedView {
+  readonly dcs: Pick<DcsState, "initialize">;
+  readonly postgres: Pick<PostgresView, "directory">;
+}
+
+/** It runs for its users as it did before there was an agent: it is neither changed nor ended. */
+export function isUnmanaged(view: Pick<NodeView, "postgres">): boolean {
+  const { directory } = view.postgres;
+  return isUndeclared(view) && directory.kind === "valid" && directory.unmanaged === true;
 }
 
 /** This member claimed the bootstrap in this start of the agent, and it is still in progress. */
@@ -125,7 +180,7 @@ export function ownBootstrap(view: NodeView): boolean {
 }
 
 /**
- * Member `name` as somebody to copy from or to follow; null: nobody, this member itself, or a member without
+ * Member `name` as a source to copy from or to follow; null: no name, this member itself, or a member without
  * a record.
  */
 export function upstreamOf(view: NodeView, name: string | null): Upstream | null {
@@ -140,4 +195,9 @@ export function upstreamOf(view: NodeView, name: string | null): Upstream | null
  */
 export function sourceOf(view: NodeView): Upstream | null {
   return view.tenure === "holding" ? null : upstreamOf(view, view.dcs.lock.holder);
+}
+
+/** There is no data directory to be a primary with. */
+export function isEmpty({ postgres: { directory } }: NodeView): boolean {
+  return directory.kind === "absent" || directory.kind === "empty";
 }

@@ -1,13 +1,34 @@
-/** The lock is free: be ready to report the end of the node's own WAL, change nothing that could matter. */
+/**
+ * The lock is free: be ready to report the end of the node's own WAL, and change nothing that matters for the
+ * choice.
+ */
+import { isPromised } from "../../sync/record.ts";
+import { FRESH_MS } from "../cluster/successor_view.ts";
+import { cloneRemote } from "./bootstrap_standby.ts";
+import { restore } from "./copy_source.ts";
+import { isArchiveOnly } from "./follow_source.ts";
 import { decide, type NodeRule, type Outcome } from "./outcome.ts";
-import { type NodeView, upstreamOf } from "./view.ts";
+import { isUnjoined, type NodeView, retryLater, upstreamOf } from "./view.ts";
 
 const isDown = ({ tenure, dcs, postgres }: NodeView) =>
   tenure !== "holding" && dcs.lock.holder === null && postgres.process === "none";
 
 function withoutDirectory(view: NodeView): Outcome | null {
   if (!isDown(view) || view.postgres.directory.kind === "valid") return null;
-  return decide("waiting for a leader to copy from");
+  return restore(view) ?? copyRemote(view) ?? decide("waiting for a leader to copy from");
+}
+
+/**
+ * In a standby cluster of which no reachable member has data left, or only members that are never chosen: the
+ * remote primary has it. Without that nobody would ever hold the lock.
+ */
+function copyRemote(view: NodeView): Outcome | null {
+  const { dcs: { initialize }, statuses, postgres: { last }, nowMs } = view;
+  const hasData = statuses.some(({ status, ageMs }) =>
+    ageMs < FRESH_MS && status.directoryUsable && !status.nofailover
+  );
+  if (initialize === null || hasData || retryLater(last.clone, nowMs)) return null;
+  return cloneRemote(view, initialize.systemId);
 }
 
 /** Started as a standby, it would replay WAL that may not be the cluster's, and look like a candidate. */
@@ -17,11 +38,32 @@ function formerPrimary(view: NodeView): Outcome | null {
   return decide("a former primary, waiting for the coordinator's choice");
 }
 
+/**
+ * What is acknowledged to a holder whose epoch is over could be missing in the choice of the next one, so the
+ * WAL receiver ends before this member's end of WAL is read (src/sync/DESIGN.md).
+ */
+function cut({ tenure, dcs, postgres, syncWithout }: NodeView): Outcome | null {
+  const { process, inRecovery, writable, following, cutOff } = postgres;
+  if (tenure === "holding" || dcs.lock.holder !== null || !isPromised(dcs.sync) || syncWithout?.cut) {
+    return null;
+  }
+  if (process !== "running" || inRecovery !== true || writable || cutOff) return null;
+  return decide(`the lock is free: acknowledging nothing to ${following ?? dcs.lock.lastHolder} any more`, {
+    kind: "follow",
+    follow: null,
+  });
+}
+
 function start(view: NodeView): Outcome | null {
   if (!isDown(view)) return null;
+  if (isPromised(view.dcs.sync) && !view.syncWithout?.cut) {
+    return decide("starting as a secondary of nobody", { kind: "start-standby", follow: null });
+  }
   return decide("starting as a secondary", {
     kind: "start-standby",
-    follow: upstreamOf(view, view.dcs.lock.lastHolder),
+    follow: isArchiveOnly(view.name, view) || isUnjoined(view)
+      ? null
+      : upstreamOf(view, view.dcs.lock.lastHolder),
   });
 }
 
@@ -29,7 +71,8 @@ export const WAITING: readonly NodeRule[] = [
   {
     name: "await-leader",
     when: "The lock is free, and this node has no data directory.",
-    then: "Waits for a primary to copy from.",
+    then:
+      "Restores a backup by a method with `no_leader`, copies the remote primary of a standby cluster where no other member that may lead has data, or waits for a primary to copy from.",
     decide: withoutDirectory,
   },
   {
@@ -43,5 +86,12 @@ export const WAITING: readonly NodeRule[] = [
     when: "The lock is free, and this node's PostgreSQL is a stopped standby.",
     then: "Starts it, so that its WAL counts in the choice of a successor.",
     decide: start,
+  },
+  {
+    name: "cut",
+    when:
+      "The lock is free, acknowledged transactions are promised to survive, and this node's standby has an upstream.",
+    then: "Takes its upstream away and ends its WAL receiver: its end of WAL counts as a vote after that.",
+    decide: cut,
   },
 ];

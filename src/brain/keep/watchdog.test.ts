@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { holder, node, postgres, PRIMARY_DIRECTORY, STOPPED } from "../testing.ts";
 import { WATCHDOG } from "./watchdog.ts";
 import { keep } from "./rules.ts";
-import { type Case, decides, FAST_AFTER_CHECKPOINT, RELEASE } from "./testing.ts";
+import { type Case, decides, FAST_AFTER_CHECKPOINT, LET_GO } from "./testing.ts";
 
 const CASES: readonly Case[] = [
   [
@@ -16,13 +16,13 @@ const CASES: readonly Case[] = [
     "a holder that is a standby still hands over at once",
     { ...holder({ postgres: postgres() }), watchdogFailed: true },
     "watchdog-hand-over",
-    RELEASE,
+    LET_GO,
   ],
   [
     "a holder without a running PostgreSQL hands over at once",
     { ...holder({ postgres: postgres({ ...STOPPED, directory: PRIMARY_DIRECTORY }) }), watchdogFailed: true },
     "watchdog-hand-over",
-    RELEASE,
+    LET_GO,
   ],
 ];
 

@@ -1,5 +1,5 @@
 /** A required watchdog that cannot be used: an orderly end, as the guard still stands behind PostgreSQL. */
-import { decide, type NodeRule, type Outcome, release } from "./outcome.ts";
+import { decide, letGo, type NodeRule, type Outcome } from "./outcome.ts";
 import type { NodeView } from "./view.ts";
 
 const REASON = "a watchdog is required and cannot be used";
@@ -14,7 +14,7 @@ function handOver(view: NodeView): Outcome | null {
   if (!view.watchdogFailed || view.tenure !== "holding") return null;
   const { process } = view.postgres;
   if (process === "frozen" || process === "orphans" || process === "stopping") return null;
-  return release(`${REASON}: handing over the lock`, view);
+  return letGo(`${REASON}: handing over the lock`, view);
 }
 
 export const WATCHDOG: readonly NodeRule[] = [
@@ -27,7 +27,7 @@ export const WATCHDOG: readonly NodeRule[] = [
   {
     name: "watchdog-hand-over",
     when: "The holder's watchdog is required and cannot be used, and its PostgreSQL cannot write.",
-    then: "Releases the lock.",
+    then: "Releases the lock, and sits out for a while.",
     decide: handOver,
   },
 ];

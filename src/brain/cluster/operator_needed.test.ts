@@ -1,0 +1,93 @@
+import { expect, test } from "bun:test";
+import type { MemberStatus } from "../../model/member_status.ts";
+import type { DcsState, FailsafeRecord } from "../../model/records.ts";
+import { recordOf } from "../../sync/record.ts";
+import { cluster, DYNAMIC, FREE, life, lock, status } from "../testing.ts";
+import * as room from "./operator_needed.ts";
+
+const operatorNeeded = (state: DcsState, heard: readonly MemberStatus[]) =>
+  room.operatorNeeded(state, DYNAMIC, heard);
+
+/** Each on its own machine. */
+const heard = (...names: string[]) => names.map((name) => status(name));
+
+const records = (change: Partial<DcsState>): DcsState => ({ ...cluster({}), ...change });
+
+test("too few members that could prove to have acknowledged transactions are heard", () => {
+  const sync = { ...recordOf("a", "data-a", { b: "data-b", c: "data-c" }, 1), revision: 5 };
+  const withData = (name: string, data = `data-${name}`) => status(name, { dataToken: data });
+  const free = records({ lock: lock(FREE), sync });
+  const text = operatorNeeded(free, [withData("b"), withData("c", "anew")]);
+  expect(text).toContain("2 of b, c");
+  expect(text).toContain("agent ctl failover --candidate b");
+  expect(operatorNeeded(free, [withData("b"), withData("c")])).toBeNull();
+  expect(operatorNeeded(free, [withData("a"), withData("c", "anew")])).toBeNull();
+  expect(operatorNeeded(free, [withData("a", "anew"), withData("b")])).toContain("2 of b, c");
+  expect(operatorNeeded(records({ sync }), [withData("b")])).toBeNull();
+  const unknown = { leader: null, syncStandby: [], quorum: 0, revision: 5, unknown: true } as const;
+  expect(operatorNeeded(records({ lock: lock(FREE), sync: unknown }), [withData("a")])).toContain(
+    "recovered",
+  );
+});
+
+test("an unfenced epoch whose holder is silent is said with the command that ends it", () => {
+  const unfenced = records({ lock: lock({ unfenced: true }) });
+  expect(operatorNeeded(unfenced, heard("b", "c"))).toContain("agent ctl failover --candidate b");
+  expect(operatorNeeded(unfenced, heard())).toContain("--candidate NAME");
+  expect(operatorNeeded(unfenced, heard("a", "b"))).toBeNull();
+  expect(operatorNeeded(records({ lock: lock({}) }), heard("b"))).toBeNull();
+  expect(operatorNeeded(records({ lock: lock(FREE) }), heard("b"))).toBeNull();
+});
+
+test("by its machine: who has the holder's name on another one cannot end its epoch", () => {
+  const unfenced = records({ lock: lock({ unfenced: true }) });
+  const namesake = status("a", { life: life("a", { node: 99, machine: "other" }) });
+  const text = operatorNeeded(unfenced, [namesake, ...heard("b")]);
+  expect(text).toContain("the a that is heard is another machine");
+  expect(text).toContain("agent ctl failover --candidate b");
+  expect(operatorNeeded(unfenced, [status("a", { life: life("a", { boot: "later" }) })])).toBeNull();
+});
+
+test("a failsafe set that keeps everybody who is heard from taking over is said, until one of it is heard", () => {
+  const { members } = cluster({});
+  const failsafe: FailsafeRecord = {
+    epoch: 3,
+    holder: "a",
+    members: { a: members["a"]!.apiUrl, b: members["b"]!.apiUrl },
+    nodes: { a: life("a").node, b: life("b").node },
+    life: life("a"),
+    revision: 7,
+  };
+  // Another machine has the name of b by now.
+  const replaced = { ...members, b: { ...members["b"]!, life: life("b", { node: 99, machine: "other" }) } };
+  const state = records({ lock: lock(FREE), failsafe, members: replaced });
+  const text = operatorNeeded(state, heard("b", "c"));
+  expect(text).toContain("Start a or b on its former machine");
+  expect(text).toContain("agent recover --force-new-cluster");
+  expect(operatorNeeded(state, heard("a", "b", "c"))).toBeNull();
+  expect(operatorNeeded({ ...state, members }, heard("b", "c"))).toBeNull();
+  expect(operatorNeeded({ ...state, lock: lock({}) }, heard("b"))).toBeNull();
+  expect(operatorNeeded({ ...state, failsafe: null }, heard("b"))).toBeNull();
+});
+
+test("where only former primaries have data, the latest one is named", () => {
+  const former = (name: string, diskLsn: number) =>
+    status(name, {
+      running: false,
+      state: "stopped",
+      primaryDirectory: true,
+      diskLsn,
+      receivedLsn: null,
+      replayedLsn: null,
+    });
+  const state = records({ lock: lock(FREE) });
+  const empty = status("d", { directoryUsable: false });
+  const text = operatorNeeded(state, [former("b", 900), former("c", 950), empty]);
+  expect(text).toContain("nobody can be promoted: b and c were primaries once and did not rejoin a.");
+  expect(text).toContain("agent ctl failover --candidate c");
+  // The last holder itself gets the lock back; so does a standby.
+  expect(operatorNeeded(state, [former("a", 900), former("c", 950)])).toBeNull();
+  expect(operatorNeeded(state, [former("c", 950), status("b")])).toBeNull();
+  expect(operatorNeeded(state, [empty])).toBeNull();
+  expect(operatorNeeded(records({ lock: lock({}) }), [former("c", 950)])).toBeNull();
+});

@@ -1,0 +1,99 @@
+/**
+ * Finds a wait without end, which only an operator can end, who knows that a host is off. Pure; shown in the
+ * log of every member, in `agent ctl list`, and by `agent ctl resume`.
+ */
+import { mayEndFailsafe, mayNotSucceed } from "../../dcs/failsafe_set.ts";
+import type { DynamicConfig } from "../../model/config.ts";
+import { isSameMachine } from "../../model/life.ts";
+import type { MemberStatus } from "../../model/member_status.ts";
+import { type DcsState, isInitialized, type LockRecord } from "../../model/records.ts";
+import { isPromised, isVoter } from "../../sync/record.ts";
+import { canTakeOver, ineligible, isLater, wasLastHolder } from "./candidate.ts";
+import { isLeadersData, lacksProof } from "./sync_grounds.ts";
+
+/** The wait, and the command that ends it; null: none. `heard`: the members that are heard of. */
+export function operatorNeeded(
+  state: DcsState,
+  dynamic: DynamicConfig,
+  heard: readonly MemberStatus[],
+): string | null {
+  const { lock, failsafe, members } = state;
+  const names = heard.map(({ name }) => name);
+  if (lock.holder !== null) {
+    if (!lock.unfenced || heard.some((one) => isHolder(one, lock))) return null;
+    const candidate = names.find((name) => !mayNotSucceed(state, name) && name !== lock.holder) ?? "NAME";
+    // The owner of the name takes no part, and the machine that has the epoch may have another name by now.
+    const namesake = names.includes(lock.holder)
+      ? `: the ${lock.holder} that is heard is another machine`
+      : "";
+    return `${lock.holder} holds the lock without a fence, as it did in maintenance mode, and is not heard${namesake}. It may write, ` +
+      "so that its epoch does not end by itself. Start its agent on its machine, or, if nothing of it runs: " +
+      `agent ctl failover --candidate ${candidate}`;
+  }
+  const former = onlyFormerPrimary({ dcs: state, dynamic }, heard);
+  if (former !== null) return former;
+  const unproven = nobodyProves(state, dynamic, heard);
+  if (unproven !== null) return unproven;
+  if (failsafe === null || heard.length === 0) return null;
+  const settles = (name: string) => {
+    const life = members[name]?.life;
+    return !mayNotSucceed(state, name) || (life !== undefined && mayEndFailsafe(state, name, life));
+  };
+  if (names.some(settles)) return null;
+  const asked = Object.keys(failsafe.members).sort().join(" or ");
+  return `no member that is heard may take over: ${failsafe.holder} may still write in failsafe mode, which does not need them. Start ` +
+    `${asked} on its former machine, with its raft directory. If all of these are gone for good, on one host: ` +
+    "agent recover --force-new-cluster (docs/operations.md)";
+}
+
+/**
+ * Acknowledged transactions are promised to survive, and too few of those that could prove to have them are
+ * heard: the rest is off, or its data is gone.
+ */
+function nobodyProves(
+  dcs: DcsState,
+  dynamic: DynamicConfig,
+  heard: readonly MemberStatus[],
+): string | null {
+  const { lock, sync } = dcs;
+  if (!isInitialized(dcs) || lock.holder !== null || !isPromised(sync) || heard.length === 0) return null;
+  const able = heard.filter(({ name, dataToken }) => isVoter(sync, name, dataToken));
+  const leads = heard.some((one) => wasLastHolder(one, { dcs }) && isLeadersData(sync, one));
+  if (sync.unknown !== true && (leads || able.length > sync.quorum)) return null;
+  const candidates = heard.filter((one) => ineligible(one, { dcs, dynamic }, "any") === null);
+  const latest = candidates.reduce<MemberStatus | null>((a, b) => a !== null && !isLater(b, a) ? a : b, null);
+  return `${
+    lacksProof({ dcs })
+  }. Start the members that are missing. If their data is certainly lost, and acknowledged ` +
+    `transactions may be lost with it: agent ctl failover --candidate ${latest?.name ?? "NAME"}`;
+}
+
+/**
+ * All data that is heard of lies in directories of former primaries that have not rejoined: what they lack of
+ * the last primary's writes is not known here, so that nobody is promoted by itself.
+ */
+function onlyFormerPrimary(
+  view: { readonly dcs: DcsState; readonly dynamic: DynamicConfig },
+  heard: readonly MemberStatus[],
+): string | null {
+  const { lock } = view.dcs;
+  if (!isInitialized(view.dcs) || lock.holder !== null || heard.some((one) => canTakeOver(one, view))) {
+    return null;
+  }
+  const former = heard.filter((one) => one.primaryDirectory && ineligible(one, view, "any") === null);
+  if (former.length === 0) return null;
+  const names = former.map(({ name }) => name).sort();
+  const latest = former.reduce((a, b) => isLater(b, a) ? b : a);
+  return `nobody can be promoted: ${names.join(" and ")} ${
+    names.length > 1 ? "were primaries" : "was a primary"
+  } once ` +
+    `and did not rejoin ${
+      lock.lastHolder ?? "the last one"
+    }. Start the other members; if their data is certainly ` +
+    `lost, this goes on with what ${latest.name} has: agent ctl failover --candidate ${latest.name}`;
+}
+
+/** Decided by the machine: it alone can end its epoch, no matter which machine has the name. */
+function isHolder({ name, life }: MemberStatus, lock: LockRecord): boolean {
+  return name === lock.holder && (lock.life === null || life === undefined || isSameMachine(lock.life, life));
+}

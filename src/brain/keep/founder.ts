@@ -1,0 +1,141 @@
+/**
+ * Which member's data a new cluster begins with. The member that claims first decides, so a member claims
+ * only where no better data is known: a running primary goes before everything, a stopped primary's directory
+ * before none, and a standby founds nothing. Where two could be meant, neither claims: an operator must
+ * choose. That includes a primary whose WAL ends before that of another member on the same timeline: it was
+ * restored, or is an older copy, since a standby never has more than the primary that it followed.
+ */
+import type { MemberStatus } from "../../model/member_status.ts";
+import { formatLsn } from "../../model/lsn.ts";
+import { positionOf } from "../cluster/candidate.ts";
+import { FRESH_MS } from "../cluster/successor_view.ts";
+import { decide, type Outcome } from "./outcome.ts";
+import type { NodeView } from "./view.ts";
+
+/** Only a server out of recovery has a position of its own WAL. */
+const runsPrimary = (status: MemberStatus) => status.writable || (status.running && status.walLsn !== null);
+
+/**
+ * A server that may run there, and that its agent knows nothing of yet: found a moment ago, or it does
+ * not let the agent in (a password). It may be a primary that answers its clients.
+ */
+const mayRun = ({ state, running, directoryUsable }: MemberStatus) =>
+  !running && directoryUsable && (state === "starting" || state === "stopping");
+
+/** Claims the right to found the cluster with what this member has, or waits and says for what. */
+export function founding(view: NodeView): Outcome {
+  const others = view.statuses.filter(({ status, ageMs }) => status.name !== view.name && ageMs < FRESH_MS)
+    .map(({ status }) => status);
+  const { directory, process, inRecovery } = view.postgres;
+  const isPrimary = process === "none"
+    ? directory.kind === "valid" && !directory.standbySignal
+    : inRecovery === false;
+  if (directory.kind === "valid" && !isPrimary) {
+    return decide(
+      "a standby without an initialized cluster: waiting for its primary. Start the agent on the primary's host",
+    );
+  }
+  if (view.watchdogFailed) {
+    return decide("a watchdog is required and cannot be used: not bootstrapping a cluster");
+  }
+  if (directory.kind === "valid") {
+    return process === "none" ? withStopped(view, others) : withRunning(view, others);
+  }
+  const found = others.find((status) => status.primaryDirectory || runsPrimary(status)) ??
+    others.find(({ directoryUsable }) => directoryUsable);
+  if (found === undefined) {
+    return (view.postgres.bootstrapDueMs ?? 0) > view.nowMs
+      ? decide("the last bootstrap on this node failed: waiting before the next one")
+      : decide("trying to bootstrap a new cluster", { kind: "claim-initialize" });
+  }
+  return decide(
+    found.primaryDirectory || runsPrimary(found)
+      ? `waiting for ${found.name}, which has a primary's data directory, to form the cluster`
+      : `waiting: ${found.name} has a standby's data. Start the agent on its primary's host, or move that directory away`,
+  );
+}
+
+function withRunning(view: NodeView, others: readonly MemberStatus[]): Outcome {
+  const { systemId, timeline } = view.postgres;
+  const second = others.find(runsPrimary);
+  if (second !== undefined) {
+    return decide(
+      `two primaries run, here (system identifier ${systemId}) and on ${second.name} (${second.systemId}): neither is ` +
+        "taken over. Decide whose data is to stay, and stop the other PostgreSQL with its agent",
+    );
+  }
+  const later = others.find((other) =>
+    other.systemId === systemId && (other.timeline ?? 0) > (timeline ?? 0)
+  );
+  if (later !== undefined) {
+    return decide(
+      `${later.name} has timeline ${later.timeline} of the same data, this primary timeline ${timeline}: it is not taken ` +
+        "over, as another primary followed it. Start the agent on that one's host, and stop PostgreSQL here",
+    );
+  }
+  return claimUnlessBehind(view, others, "a primary was found running: forming the cluster with it");
+}
+
+function withStopped(view: NodeView, others: readonly MemberStatus[]): Outcome {
+  const { systemId, timeline } = view.postgres;
+  const running = others.find(runsPrimary);
+  if (running !== undefined) {
+    return decide(`waiting for ${running.name}, which runs a primary, to form the cluster`);
+  }
+  const unknown = others.find(mayRun);
+  if (unknown !== undefined) {
+    return decide(
+      `waiting for ${unknown.name}: a server may run there that does not answer its agent, and it may be the primary`,
+    );
+  }
+  const second = others.find(({ primaryDirectory }) => primaryDirectory);
+  if (second !== undefined) {
+    return decide(
+      `two directories of primaries, here and on ${second.name}: neither forms the cluster. Decide whose data is to stay, ` +
+        "and move the other directory away",
+    );
+  }
+  const later = others.find((other) => other.systemId === systemId && isAhead(other, timeline));
+  if (later !== undefined) {
+    return decide(
+      `${later.name} runs a standby of the same data, whose primary runs elsewhere: waiting for that one's agent`,
+    );
+  }
+  return claimUnlessBehind(view, others, "adopting an existing primary's data directory");
+}
+
+function claimUnlessBehind(view: NodeView, others: readonly MemberStatus[], reason: string): Outcome {
+  const fuller = others.find((other) => hasMore(other, view));
+  return fuller === undefined ? decide(reason, { kind: "claim-initialize" }) : behind(view, fuller);
+}
+
+/** It streams, so that a primary runs somewhere; or it has streamed from a later one than this. */
+function isAhead({ running, replicationState, timeline }: MemberStatus, own: number | null): boolean {
+  return (running && replicationState === "streaming") || (timeline ?? 0) > (own ?? 0);
+}
+
+/** The end of the WAL of this member's primary; null: not known. */
+function ownEnd({ postgres: { process, walLsn, receivedLsn } }: NodeView): number | null {
+  return process === "none" ? receivedLsn : walLsn;
+}
+
+/** One that streams may have been heard after this member's last look at its own server. */
+function hasMore(other: MemberStatus, view: NodeView): boolean {
+  const { systemId, timeline } = view.postgres;
+  const own = ownEnd(view);
+  if (own === null || other.systemId !== systemId || other.timeline !== timeline) return false;
+  return other.replicationState !== "streaming" && (positionOf(other) ?? 0) > own;
+}
+
+function behind(view: NodeView, fuller: MemberStatus): Outcome {
+  const at = (lsn: number | null) => lsn === null ? "?" : formatLsn(lsn);
+  return decide(
+    `${fuller.name} has WAL of the same data and timeline up to ${
+      at(positionOf(fuller))
+    }, this primary only up to ` +
+      `${
+        at(ownEnd(view))
+      }: this is an older copy, and does not form the cluster. Decide whose data is to stay. To go on ` +
+      `with this one's, move the directory of ${fuller.name} away`,
+  );
+}

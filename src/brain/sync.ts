@@ -1,0 +1,147 @@
+/**
+ * What a node owes to synchronous replication (src/sync/DESIGN.md): as the holder of the lock the next step
+ * toward the standbys that its commits are to wait for; on every other member a setting that is not empty, so
+ * that no commit is acknowledged at once after a promotion.
+ */
+import type { Lsn } from "../model/lsn.ts";
+import type { MemberStatus } from "../model/member_status.ts";
+import { isInitialized, type SyncRecord } from "../model/records.ts";
+import { type Pickable, pickTarget } from "../sync/pick.ts";
+import { nextStep, type SyncStep, type SyncTarget } from "../sync/plan.ts";
+import { ASYNCHRONOUS, isPromised, votersOf } from "../sync/record.ts";
+import { isSameSetting, NO_SYNC, settingFor, type SyncSetting } from "../sync/setting.ts";
+import { statusOf } from "./cluster/view.ts";
+import type { NodeView } from "./keep/view.ts";
+
+/** A standby whose agent has been silent for so long is not waited for. */
+const SILENT_MS = 2000;
+/** A standby may take so long to attach to a new primary before others go on without it. */
+const ATTACH_MS = 5000;
+
+export type SyncDuty =
+  | { readonly kind: "sync-setting"; readonly setting: SyncSetting }
+  | {
+    readonly kind: "sync-record";
+    readonly epoch: number;
+    readonly record: SyncRecord;
+    readonly flushed: readonly string[];
+    readonly expectRevision: number;
+  };
+
+export function synchronous(view: NodeView): SyncDuty | null {
+  const { dcs, tenure, dynamic, joined } = view;
+  // The data of a bootstrap in progress may be set aside: nothing of it is promised to survive.
+  if (!joined || !isInitialized(dcs)) return null;
+  if (dynamic.standbyCluster !== null) return endOfPromise(view);
+  if (tenure !== "holding") return settingOfStandby(view);
+  const step = syncStep(view);
+  switch (step?.kind) {
+    case "setting":
+      return { kind: "sync-setting", setting: step.setting };
+    case "record":
+      return logs(step.record, step.flushed, view);
+    default:
+      return null;
+  }
+}
+
+/**
+ * A standby cluster acknowledges nothing. Its members are rewound or copied from the remote primary: by a
+ * promise from before, nobody would be left to succeed its leader.
+ */
+function endOfPromise(view: NodeView): SyncDuty | null {
+  const { tenure, dcs, postgres: { writable } } = view;
+  return tenure === "holding" && !writable && isPromised(dcs.sync) ? logs(ASYNCHRONOUS, [], view) : null;
+}
+
+function logs(record: SyncRecord, flushed: readonly string[], { dcs }: Pick<NodeView, "dcs">): SyncDuty {
+  return { kind: "sync-record", epoch: dcs.lock.epoch, record, flushed, expectRevision: dcs.sync.revision };
+}
+
+/** The next step of the holder; null: none is left. */
+export function syncStep(view: NodeView): SyncStep | null {
+  const { name, dcs, dynamic, postgres, syncFrozen, syncWithout } = view;
+  const { process, writable, sync } = postgres;
+  const { settledLsn } = sync;
+  // Nothing has ever been promised, and nothing is asked for.
+  if (dynamic.synchronousMode === "off" && !isPromised(dcs.sync) && sync.setting.count === 0) return null;
+  const acknowledges = writable && process !== "none";
+  return nextStep({
+    self: name,
+    token: statusOf(view, name)?.status.dataToken ?? null,
+    record: dcs.sync,
+    setting: sync.setting,
+    acknowledges,
+    flushed: settledLsn === null
+      ? null
+      : Object.keys(sync.flushed).filter((standby) => sync.flushed[standby]! >= settledLsn),
+    target: targetOf(view, acknowledges),
+    frozen: syncFrozen ?? false,
+    ...(syncWithout === undefined ? {} : { without: syncWithout }),
+  });
+}
+
+/**
+ * Why a holder may not become a primary yet; null: it may. Its first commit waits for a standby already, and
+ * the standby that acknowledges it counts in the next choice.
+ */
+export function syncNotReady(view: NodeView): string | null {
+  const { dcs, dynamic, postgres: { sync, process, writable } } = view;
+  if (dynamic.standbyCluster !== null || !isInitialized(dcs)) return null;
+  // One that was found running acknowledges already, by the setting that it has. Its files are written, and
+  // with them another setting, only once it is taken over.
+  if (writable && process !== "none") return null;
+  const isWanted = dynamic.synchronousMode !== "off" || isPromised(dcs.sync);
+  if (!isWanted) return null;
+  const step = syncStep(view);
+  if (step?.kind === "setting") return "synchronous_standby_names is written";
+  if (step !== null) return "the synchronous standbys are logged";
+  return process !== "none" && !sync.loaded ? "PostgreSQL reads synchronous_standby_names" : null;
+}
+
+function targetOf(view: NodeView, acknowledges: boolean): SyncTarget {
+  const { name, dcs, dynamic, statuses, postgres } = view;
+  const isNew = !acknowledges || (view.primaryForMs ?? Infinity) < ATTACH_MS;
+  const standbys = statuses.filter(({ status, ageMs }) => status.name !== name && ageMs < SILENT_MS)
+    .flatMap(({ status }) => pickable(status, postgres.sync.flushed[status.name] ?? null, isNew));
+  return pickTarget(standbys, {
+    mode: dynamic.synchronousMode,
+    strict: dynamic.synchronousModeStrict,
+    nodeCount: dynamic.synchronousNodeCount,
+    maximumLagBytes: dynamic.maximumLagOnSyncnodeBytes,
+    voters: votersOf(dcs.sync),
+  });
+}
+
+/** `lsn`: null: it does not stream from here. */
+function pickable(status: MemberStatus, lsn: Lsn | null, mayAttach: boolean): readonly Pickable[] {
+  const { name, dataToken: token, tags, nofailover } = status;
+  if (token === undefined || !status.running || status.shuttingDown || status.primaryDirectory) return [];
+  // It is about to be restarted: no commit is to wait for that.
+  if (status.state !== "running") return [];
+  const isElsewhere = typeof tags.replicatefrom === "string" || tags.nostream === true;
+  if (lsn === null && (!mayAttach || isElsewhere)) return [];
+  return [{ name, token, lsn, nofailover, ...syncTags(tags) }];
+}
+
+/** As Patroni reads these tags: the boolean wins, and a priority of 0 or less means the same. */
+function syncTags({ nosync, sync_priority: priority }: MemberStatus["tags"]) {
+  const syncPriority = typeof priority === "number" ? priority : 1;
+  return { nosync: nosync === true || (nosync === undefined && syncPriority <= 0), syncPriority };
+}
+
+/**
+ * From the moment that the setting of a server is not empty, its checkpointer has every commit wait. That
+ * takes until it has read the setting, so that it must have been set long before a promotion. Which standbys
+ * it names, the holder sets before it is promoted.
+ */
+function settingOfStandby({ name, dcs, postgres, syncWithout }: NodeView): SyncDuty | null {
+  const { writable, sync: { setting } } = postgres;
+  if (writable || syncWithout?.ready) return null;
+  const others = Object.keys(dcs.members).filter((member) => member !== name);
+  const goal = isPromised(dcs.sync) ? settingFor(others, 1, true) : NO_SYNC;
+  const isPlaced = isPromised(dcs.sync)
+    ? setting.count > 0 || goal.count === 0
+    : isSameSetting(setting, goal);
+  return isPlaced ? null : { kind: "sync-setting", setting: goal };
+}
