@@ -65,7 +65,7 @@ const RECOVERY = `${HEADER}
 primary_conninfo = 'host=''a'' x'
 primary_slot_name = 'x'
 `;
-const MARKER = formatMarker({ what: "clone", program: null, parts: [] }, "/d");
+const MARKER = formatMarker({ what: "clone", content: "own", program: null, parts: [], beganMs: null }, "/d");
 const READERS:
   readonly (readonly [what: string, input: fc.Arbitrary<string>, read: (text: string) => unknown])[] = [
     [
@@ -74,7 +74,7 @@ const READERS:
       (text) => {
         const marker = parseMarker(text, null);
         if (marker !== null) { for (const part of marker.parts) expect(typeof part).toBe("string"); }
-        parseMarker(text, "/d");
+        parseMarker(text, { path: "/d", identity: "/d" });
       },
     ],
     [

@@ -8,9 +8,11 @@ import { readText } from "./fields.ts";
 import { describeValue } from "./issues.ts";
 import type { Issues, Path } from "./issues.ts";
 import { checkPassword, checkRole } from "./names.ts";
+import { bootstrapSchema } from "./keys/bootstrap.ts";
 import type { BootstrapSection } from "./keys/bootstrap.ts";
+import { checkMethod, readOptions, readTimeLimit } from "./methods.ts";
 import { optionList } from "./options.ts";
-import { readHba } from "./server_files.ts";
+import { readHba, readRestoreConf } from "./server_files.ts";
 import type { JsonObject } from "../model/json.ts";
 import { isJsonObject } from "../model/merge.ts";
 import { isRoleOption } from "../model/role_option.ts";
@@ -21,7 +23,8 @@ const PATH: Path = ["bootstrap"];
 const FORBIDDEN_INITDB_OPTIONS = ["pgdata", "nosync", "no-sync", "pwfile", "sync-only", "version"];
 
 export function buildBootstrap(section: BootstrapSection, raw: JsonObject, issues: Issues): BootstrapConfig {
-  const dcs = section.dcs ?? {};
+  // `section` is empty after an error in it, which is no reason to leave the rest unjudged.
+  const dcs = isJsonObject(raw["dcs"]) ? raw["dcs"] : {};
   checkDynamic(dcs, [...PATH, "dcs"], issues);
   if (section.users !== undefined) {
     issues.warning([...PATH, "users"], "is an old form: create roles in bootstrap.post_bootstrap instead");
@@ -32,7 +35,7 @@ export function buildBootstrap(section: BootstrapSection, raw: JsonObject, issue
     pgHba: readHba(raw["pg_hba"], [...PATH, "pg_hba"], issues) ?? [],
     postBootstrap: section.post_bootstrap || section.post_init || null,
     users: users(section.users ?? {}, issues),
-    custom: customMethod(section.method ?? "initdb", raw, issues),
+    custom: customMethod(readText(raw["method"]) || "initdb", raw, issues),
   };
 }
 
@@ -77,40 +80,40 @@ function users(section: JsonObject, issues: Issues): BootstrapConfig["users"] {
   return result;
 }
 
-const CUSTOM_METHOD_KEYS = ["command", "keep_existing_recovery_conf", "no_params", "recovery_conf"];
+/** Keys of a method that are no arguments of its command. */
+const NO_ARGUMENTS = [
+  "command",
+  "keep_existing_recovery_conf",
+  "no_params",
+  "recovery_conf",
+  "time_limit",
+  "scope",
+  "datadir",
+];
 
 function customMethod(name: string, raw: JsonObject, issues: Issues): CustomBootstrap | null {
   if (name === "initdb") return null;
-  issues.warning(
-    [...PATH, "method"],
-    `${name} is not carried out in this version: a member that has to make the cluster ends with an error`,
-  );
+  const path = [...PATH, "method"];
   const section = raw[name];
   const command = isJsonObject(section) ? readText(section["command"]) : undefined;
-  if (!isJsonObject(section) || !command) {
-    issues.error(
-      [...PATH, "method"],
-      `bootstrap.${name}.command is required when bootstrap.method is ${name}`,
-    );
+  if (Object.hasOwn(bootstrapSchema.shape, name)) {
+    issues.error(path, `names ${name}, which is a key of the section itself: choose another name`);
     return null;
   }
+  const own = [...PATH, name];
+  if (!command) issues.error(path, `bootstrap.${name}.command is required when bootstrap.method is ${name}`);
+  if (!isJsonObject(section)) return null;
+  const flags = ["no_params", "keep_existing_recovery_conf"];
+  checkMethod(section, { flags, maps: ["recovery_conf"] }, own, issues);
+  const recoveryConf = readRestoreConf(section["recovery_conf"], [...own, "recovery_conf"], issues);
+  if (!command) return null;
   return {
     name,
     command,
     keepExistingRecoveryConf: parseBool(section["keep_existing_recovery_conf"]) ?? false,
     noParams: parseBool(section["no_params"]) ?? false,
-    recoveryConf: scalarTexts(isJsonObject(section["recovery_conf"]) ? section["recovery_conf"] : {}),
-    options: scalarTexts(
-      Object.fromEntries(Object.entries(section).filter(([key]) => !CUSTOM_METHOD_KEYS.includes(key))),
-    ),
+    timeLimitS: readTimeLimit(section),
+    recoveryConf,
+    options: readOptions(section, NO_ARGUMENTS),
   };
-}
-
-function scalarTexts(section: JsonObject): { [name: string]: string } {
-  return Object.fromEntries(
-    Object.entries(section).flatMap(([key, value]) => {
-      const text = typeof value === "boolean" ? String(value) : readText(value);
-      return text === undefined ? [] : [[key, text]];
-    }),
-  );
 }

@@ -46,7 +46,7 @@ export function warnUnknownKeys(
 }
 
 function warnUnknownKey(key: string, known: readonly string[], path: Path, issues: Issues): void {
-  // Among passwords, a key that is like no other may be one, written in the wrong place.
+  // Beside passwords, an unknown key may be a password in the wrong place.
   if (isSecretPlace(path) && nearest(key, known) === null) {
     issues.warning(path, "holds a key that is not known and has no effect (not shown)");
   } else {
@@ -60,7 +60,7 @@ export function unknownKey(key: string, known: readonly string[], path: Path): s
     (near ? `; did you mean ${dottedPath([...path, near])}?` : "");
 }
 
-/** The known name that a slip of the hand could have turned into `name`. */
+/** The known name of which `name` may be a typing error. */
 export function nearest(name: string, known: readonly string[]): string | null {
   const limit = Math.max(1, Math.floor(Math.min(name.length, 40) / 3));
   let best: { name: string; distance: number } | null = null;

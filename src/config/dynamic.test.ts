@@ -6,12 +6,16 @@ import type { DynamicConfig } from "../model/config.ts";
 import type { JsonObject } from "../model/json.ts";
 
 const LOCAL = parsedConfig(MINIMAL);
+const physical = (name: string) =>
+  ({ name, type: "physical", database: null, plugin: null, clusterType: null }) as const;
 
 function effective(dcs: JsonObject, localText = MINIMAL): { config: DynamicConfig; issues: string[] } {
   const { config, issues } = effectiveDynamic(dcs, localText === MINIMAL ? LOCAL : parsedConfig(localText));
   expect(issues.every((issue) => issue.severity === "warning")).toBe(true);
   return { config, issues: issues.map(describeIssue) };
 }
+
+const WITHOUT_ROLE = { parameters: { wal_keep_size: "128MB" }, pgHba: null, pgIdent: null };
 
 test("an empty configuration has the defaults", () => {
   const { config, issues } = effective({});
@@ -31,13 +35,22 @@ test("an empty configuration has the defaults", () => {
     synchronousNodeCount: 1,
     failsafeMode: false,
     pause: false,
+    pauseUntil: null,
     memberSlotsTtlS: 1800,
-    slots: {},
+    healthIntervalS: 10,
+    diskWarningPercent: 10,
+    diskCriticalPercent: 3,
+    diskCapBytes: 200 * 2 ** 30,
+    diskTimeoutS: 30,
+    sickHandOver: true,
+    slots: [],
     ignoreSlots: [],
     standbyCluster: null,
     postgresql: {
       useSlots: true,
-      usePgRewind: false,
+      rejoin: ["reclone"],
+      logicalSlots: false,
+      pgCtlTimeoutS: 60,
       parameters: { wal_keep_size: "128MB" },
       controlled: {
         wal_level: "replica",
@@ -53,7 +66,10 @@ test("an empty configuration has the defaults", () => {
       },
       pgHba: null,
       pgIdent: null,
+      roles: { primary: WITHOUT_ROLE, replica: WITHOUT_ROLE, standby_leader: WITHOUT_ROLE },
       recoveryConf: {},
+      createReplicaMethods: ["basebackup"],
+      remoteMethods: ["basebackup"],
       section: {},
     },
   });
@@ -113,6 +129,28 @@ const ROOT: readonly [
     primaryStartTimeoutS: 0,
     primaryStopTimeoutS: 60,
   }],
+  ["thresholds of health", {
+    health_interval: 0,
+    disk_space_warning: 20,
+    disk_space_critical: 5,
+    disk_space_cap: "1TB",
+    disk_timeout: "1min",
+    sick_hand_over: false,
+  }, {
+    healthIntervalS: 0,
+    diskWarningPercent: 20,
+    diskCriticalPercent: 5,
+    diskCapBytes: 2 ** 40,
+    diskTimeoutS: 60,
+    sickHandOver: false,
+  }],
+  ["a warning that comes no sooner than the worst", { disk_space_warning: 5, disk_space_critical: 5 }, {
+    diskWarningPercent: 5,
+    diskCriticalPercent: 5,
+  }, ["disk_space_warning: has no effect: disk_space_critical (5 %) is not below it (5 %)"]],
+  ["a share above the whole", { disk_space_warning: 101 }, { diskWarningPercent: 100 }, [
+    "disk_space_warning: 101 is above the largest value: 100 is used",
+  ]],
   ["their old names", { master_start_timeout: 10, master_stop_timeout: 20 }, {
     primaryStartTimeoutS: 10,
     primaryStopTimeoutS: 20,
@@ -145,6 +183,16 @@ const ROOT: readonly [
   ["a boolean that is none", { pause: "perhaps" }, { pause: false }, [
     'pause: expected a boolean, got text "perhaps"; it is ignored, the default is used',
   ]],
+  ["the end of a pause", { pause: true, pause_until: "2030-01-01T00:00:00+00:00" }, {
+    pause: true,
+    pauseUntil: "2030-01-01T00:00:00+00:00",
+  }],
+  ["an end that is no time", { pause: true, pause_until: "2030-01-01T00:00:00" }, {
+    pause: true,
+    pauseUntil: null,
+  }, [
+    'pause_until: expected an ISO 8601 time with a time zone, got text "2030-01-01T00:00:00"; it is ignored, the default is used',
+  ]],
   ["member_slots_ttl", { member_slots_ttl: "1h" }, { memberSlotsTtlS: 3600 }],
   ["member_slots_ttl 0", { member_slots_ttl: 0 }, { memberSlotsTtlS: 0 }],
   ["max_timelines_history", { max_timelines_history: 5 }, { maxTimelinesHistory: 5 }],
@@ -156,23 +204,26 @@ const ROOT: readonly [
       d: { type: "logical", database: "x", plugin: "pgoutput" },
     },
   }, {
-    slots: {
-      a: null,
-      b: 0,
-      c: { type: "physical" },
-      d: { type: "logical", database: "x", plugin: "pgoutput" },
-    },
+    slots: [
+      physical("a"),
+      physical("b"),
+      physical("c"),
+      { ...physical("d"), type: "logical", database: "x", plugin: "pgoutput" },
+    ],
   }],
-  ["slots by their old name", { permanent_slots: { a: null } }, { slots: { a: null } }, [
+  ["the kind of cluster of a slot", { slots: { a: { cluster_type: "standby" } } }, {
+    slots: [{ ...physical("a"), clusterType: "standby" }],
+  }],
+  ["slots by their old name", { permanent_slots: { a: null } }, { slots: [physical("a")] }, [
     "permanent_slots: is the old name of slots",
   ]],
-  ["slots by their oldest name", { permanent_replication_slots: { a: null } }, { slots: { a: null } }, [
+  ["slots by their oldest name", { permanent_replication_slots: { a: null } }, { slots: [physical("a")] }, [
     "permanent_replication_slots: is the old name of slots",
   ]],
   [
     "slots that cannot be",
     { slots: { "A-b": null, l: { type: "logical" }, x: { type: "odd" }, y: "text" } },
-    { slots: {} },
+    { slots: [] },
     [
       "slots.A-b: a slot's name has 1 to 63 lower case letters, digits and underscores; it is ignored, the default is used",
       "slots.l: a logical slot needs database and plugin; it is ignored, the default is used",
@@ -188,11 +239,24 @@ const ROOT: readonly [
     synchronousMode: "off",
   }, ["standby_cluster.odd: this key is not known and has no effect"]],
   ["a standby cluster fed by archive", { standby_cluster: { restore_command: "cp x" } }, {
-    standbyCluster: { restore_command: "cp x" },
+    standbyCluster: { restoreCommand: "cp x" },
   }],
   ["a standby cluster that names no source", { standby_cluster: { primary_slot_name: "x" } }, {
     standbyCluster: null,
-  }, ["standby_cluster: has no effect without one of host, port, restore_command"]],
+  }, [
+    "standby_cluster: names no server to follow: one of host, port, restore_command is needed; it is ignored, the default is used",
+  ]],
+  ["an empty standby cluster", { standby_cluster: {} }, { standbyCluster: null }, [
+    "standby_cluster: is empty: the cluster has a primary of its own",
+  ]],
+  [
+    "a standby cluster whose host cannot be used stays one, and does not follow its own host",
+    { standby_cluster: { host: "a b", port: 5432, primary_slot_name: "x" } },
+    { standbyCluster: { primarySlotName: "x" } },
+    [
+      'standby_cluster.host: expected an address or name, or several with commas, got text "a b"; it is ignored, the default is used',
+    ],
+  ],
   ["a standby cluster with an impossible port", { standby_cluster: { host: "a", port: 99999 } }, {
     standbyCluster: { host: "a" },
   }, [
@@ -304,6 +368,16 @@ test("what no configuration file of PostgreSQL could hold is left out", () => {
   expect(issues).toHaveLength(3);
 });
 
+test("pg_ctl_timeout in force: the cluster's, the local one over it, and 0 as if it was not set", () => {
+  const inForce = (dcs: JsonObject, file?: string) => effective(dcs, file).config.postgresql.pgCtlTimeoutS;
+  expect(inForce({})).toBe(60);
+  expect(inForce({ postgresql: { pg_ctl_timeout: 300 } })).toBe(300);
+  expect(inForce({ postgresql: { pg_ctl_timeout: "2min" } })).toBe(120);
+  expect(inForce({ postgresql: { pg_ctl_timeout: 300 } }, `${MINIMAL}  pg_ctl_timeout: 20\n`)).toBe(20);
+  expect(inForce({ postgresql: { pg_ctl_timeout: 0 } })).toBe(60);
+  expect(inForce({ postgresql: { pg_ctl_timeout: -1 } })).toBe(60);
+});
+
 test("local postgresql keys replace dynamic ones, use_slots is the cluster's", () => {
   const { config } = effective(
     {
@@ -319,11 +393,75 @@ test("local postgresql keys replace dynamic ones, use_slots is the cluster's", (
   );
   expect(config.postgresql).toMatchObject({
     useSlots: false,
-    usePgRewind: true,
+    rejoin: ["rewind", "reclone"],
     pgHba: ["local all all peer", "host all all all reject"],
     pgIdent: ["i"],
     recoveryConf: { restore_command: "x" },
   });
+});
+
+test("parameters of a role lie over those of every role, and local ones of the role over both", () => {
+  const { config, issues } = effective(
+    {
+      postgresql: {
+        parameters: { work_mem: "4MB", jit: "on", max_connections: 300 },
+        parameters_primary: { Work_Mem: "8MB", autovacuum_naptime: 10, gone: null },
+        parameters_replica: { jit: false },
+      },
+    },
+    `${MINIMAL}  parameters: {jit: on, log_min_duration_statement: 5}\n  parameters_replica: {work_mem: 1MB, max_connections: 7}\n`,
+  );
+  const { parameters, controlled, roles } = config.postgresql;
+  const common = { jit: "on", log_min_duration_statement: "5", wal_keep_size: "128MB", work_mem: "4MB" };
+  const { work_mem: _, ...others } = common;
+  expect(parameters).toEqual(common);
+  expect(roles.primary.parameters).toEqual({ ...others, Work_Mem: "8MB", autovacuum_naptime: "10" });
+  expect(roles.replica.parameters).toEqual({ ...common, jit: "off", work_mem: "1MB" });
+  expect(roles.standby_leader.parameters).toEqual(common);
+  expect(controlled["max_connections"]).toBe("300");
+  expect(issues).toEqual([]);
+});
+
+test("lines of a role stand in place of the others, and a local list in place of the cluster's", () => {
+  const { config } = effective(
+    {
+      postgresql: {
+        pg_hba: ["local all all peer"],
+        pg_hba_primary: ["local all all md5"],
+        pg_hba_replica: ["local all all trust"],
+        pg_ident_replica: ["m a b"],
+      },
+    },
+    `${MINIMAL}  pg_hba_primary: [local all all reject]\n`,
+  );
+  expect(config.postgresql).toMatchObject({
+    pgHba: ["local all all peer"],
+    pgIdent: null,
+    roles: {
+      primary: { pgHba: ["local all all reject"], pgIdent: null },
+      replica: { pgHba: ["local all all trust"], pgIdent: ["m a b"] },
+    },
+  });
+});
+
+test("what cannot be used of a role costs the other roles nothing", () => {
+  const { config, issues } = effective({
+    postgresql: {
+      parameters_primary: { max_connections: 5, work_mem: "8MB", "x y": 1 },
+      parameters_replica: "work_mem",
+      pg_hba_replica: ["nonsense all all trust"],
+    },
+  });
+  const { roles, controlled } = config.postgresql;
+  expect(roles.primary.parameters).toEqual({ wal_keep_size: "128MB", work_mem: "8MB" });
+  expect(roles.replica).toEqual(WITHOUT_ROLE);
+  expect(controlled["max_connections"]).toBe("100");
+  expect(issues.map((issue) => issue.split(": ")[0])).toEqual([
+    "postgresql.parameters_replica",
+    "postgresql.parameters_primary.max_connections",
+    "postgresql.parameters_primary.x y",
+    "postgresql.pg_hba_replica[0]",
+  ]);
 });
 
 test("recovery settings that the agent decides are ignored", () => {
@@ -348,7 +486,7 @@ test("parameters that are no map are ignored as a whole", () => {
 test("one value that cannot be used does not cost the others of its section their effect", () => {
   const section = { pg_ctl_timeout: -1, use_pg_rewind: "perhaps", callbacks: { on_start: "/bin/hook" } };
   const { config, issues } = effective({ postgresql: section });
-  expect(config.postgresql.usePgRewind).toBe(false);
+  expect(config.postgresql.rejoin).toEqual(["reclone"]);
   expect(issues.map((issue) => issue.split(":")[0])).toEqual([
     "postgresql.pg_ctl_timeout",
     "postgresql.use_pg_rewind",
@@ -369,7 +507,7 @@ test("the postgresql section in force: dynamic keys below the local ones, facts 
       authentication: { superuser: { username: "evil" } },
       callbacks: { on_start: "/bin/hook" },
       create_replica_methods: ["tool"],
-      tool: { command: "x" },
+      tool: { command: "x", no_leader: 1, extra: true, scope: "mine" },
     },
   }, LOCAL.postgresql!);
   expect(section).toMatchObject({
@@ -378,8 +516,15 @@ test("the postgresql section in force: dynamic keys below the local ones, facts 
     dataDir: "/srv/data",
     port: 5001,
     callbacks: { on_start: "/bin/hook" },
-    createReplicaMethods: ["tool"],
-    raw: { tool: { command: "x" } },
+    createReplicaMethods: [{
+      name: "tool",
+      command: "x",
+      keepData: false,
+      noLeader: true,
+      noParams: false,
+      timeLimitS: 86400,
+      options: { no_leader: "1", extra: "True", scope: "mine" },
+    }],
   });
   expect(section.superuser).toEqual(LOCAL.postgresql!.superuser);
 });

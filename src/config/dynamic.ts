@@ -9,14 +9,19 @@ import type {
   EffectivePostgresql,
   LocalConfig,
   PostgresqlConfig,
+  RoleSettings,
+  ServerRole,
 } from "../model/config.ts";
 import { readRoot } from "./dynamic_read.ts";
-import { controlledParameters, fileParameters } from "./guc.ts";
+import { controlledParameters, fileParameters, roleParameters } from "./guc.ts";
 import { Issues } from "./issues.ts";
 import type { Path } from "./issues.ts";
-import { LOCAL_ONLY_POSTGRESQL_KEYS } from "./keys/postgresql.ts";
-import { buildPostgresql } from "./postgresql.ts";
+import { LOCAL_ONLY_POSTGRESQL_KEYS, USE_SLOTS } from "./keys/postgresql.ts";
+import { readReplicaMethods } from "./methods.ts";
+import { buildPostgresql, mergedPgCtlTimeoutS } from "./postgresql.ts";
 import { usableKeys } from "./postgresql_keys.ts";
+import { readRejoin } from "./rejoin.ts";
+import { roleKeys, SERVER_ROLES } from "./roles.ts";
 import { readHba, readIdent, readRecoveryConf } from "./server_files.ts";
 import type { Json, JsonObject } from "../model/json.ts";
 import { isJsonObject, isSet } from "../model/merge.ts";
@@ -31,7 +36,12 @@ export function effectiveDynamic(
 ): { config: DynamicConfig; issues: ConfigIssue[] } {
   const issues = new Issues();
   const root = readRoot(dcs, local.localDynamic, [], issues, "in force");
-  const postgresql = effectivePostgresql(dcs, local.postgresql?.raw ?? {}, issues);
+  const logicalSlots = root.slots.some(({ type }) => type === "logical");
+  const { createReplicaMethods: remote = ["basebackup"] } = root.standbyCluster ?? {};
+  const postgresql = {
+    ...effectivePostgresql(dcs, local.postgresql?.raw ?? {}, remote, issues),
+    logicalSlots,
+  };
   return { config: { ...root, postgresql }, issues: issues.list.map(asWarning) };
 }
 
@@ -60,29 +70,76 @@ export function effectivePostgresqlSection(dcs: JsonObject, local: PostgresqlCon
   };
 }
 
-function effectivePostgresql(dcs: JsonObject, local: JsonObject, issues: Issues): EffectivePostgresql {
+function effectivePostgresql(
+  dcs: JsonObject,
+  local: JsonObject,
+  remoteMethods: readonly string[],
+  issues: Issues,
+): Omit<EffectivePostgresql, "logicalSlots"> {
   const dynamic = dynamicSection(dcs, issues);
   const merged = mergedSection(dcs, local);
   const dynamicParameters = mapOrEmpty(dynamic["parameters"], [...PATH, "parameters"], issues);
   const localParameters = isJsonObject(local["parameters"]) ? local["parameters"] : {};
+  const parameters = fileParameters(dynamicParameters, localParameters, [...PATH, "parameters"], issues);
+  const ofRole = (role: ServerRole) => roleSettings(role, { parameters, dynamic, local, merged }, issues);
   return {
-    useSlots: parseBool(dynamic["use_slots"]) ?? true,
-    usePgRewind: parseBool(merged["use_pg_rewind"]) ?? false,
-    parameters: fileParameters(dynamicParameters, localParameters, [...PATH, "parameters"], issues),
+    useSlots: parseBool(dynamic["use_slots"]) ?? USE_SLOTS,
+    rejoin: readRejoin(merged),
+    pgCtlTimeoutS: mergedPgCtlTimeoutS(merged),
+    parameters,
+    roles: {
+      primary: ofRole("primary"),
+      replica: ofRole("replica"),
+      standby_leader: ofRole("standby_leader"),
+    },
     controlled: controlledParameters(dynamicParameters, [...PATH, "parameters"], issues),
     pgHba: readHba(merged["pg_hba"], [...PATH, "pg_hba"], issues),
     pgIdent: readIdent(merged["pg_ident"], [...PATH, "pg_ident"], issues),
     recoveryConf: readRecoveryConf(merged["recovery_conf"], [...PATH, "recovery_conf"], issues),
+    createReplicaMethods: readReplicaMethods(merged),
+    remoteMethods: readReplicaMethods({ ...merged, create_replica_methods: [...remoteMethods] }),
     section: dynamic,
   };
 }
 
-/** Local keys replace dynamic ones whole; only `parameters` merge, and `use_slots` is the cluster's. */
+function roleSettings(
+  role: ServerRole,
+  { parameters, dynamic, local, merged }: {
+    readonly parameters: { readonly [name: string]: string };
+    readonly dynamic: JsonObject;
+    readonly local: JsonObject;
+    readonly merged: JsonObject;
+  },
+  issues: Issues,
+): RoleSettings {
+  const keys = roleKeys(role);
+  const own = mapOrEmpty(dynamic[keys.parameters], [...PATH, keys.parameters], issues);
+  const localOwn = local[keys.parameters];
+  return {
+    parameters: roleParameters(
+      parameters,
+      own,
+      isJsonObject(localOwn) ? localOwn : {},
+      [...PATH, keys.parameters],
+      issues,
+    ),
+    pgHba: readHba(merged[keys.pgHba], [...PATH, keys.pgHba], issues),
+    pgIdent: readIdent(merged[keys.pgIdent], [...PATH, keys.pgIdent], issues),
+  };
+}
+
+const MERGED_KEYS = ["parameters", ...SERVER_ROLES.map((role) => roleKeys(role).parameters)];
+
+/**
+ * Local keys replace dynamic ones whole; only the maps of parameters merge, and `use_slots` is the cluster's.
+ */
 function mergedSection(dcs: JsonObject, local: JsonObject): JsonObject {
   const dynamic = dynamicSection(dcs);
   const merged = { ...dynamic, ...local };
-  const parameters = [dynamic["parameters"], local["parameters"]].filter(isJsonObject);
-  if (parameters.length > 0) merged["parameters"] = Object.assign({}, ...parameters);
+  for (const key of MERGED_KEYS) {
+    const parameters = [dynamic[key], local[key]].filter(isJsonObject);
+    if (parameters.length > 0) merged[key] = Object.assign({}, ...parameters);
+  }
   delete merged["use_slots"];
   return merged;
 }

@@ -4,7 +4,7 @@
  * a warning.
  */
 import type { Issues, Path } from "./issues.ts";
-import { DYNAMIC_KEYS, FALLBACKS } from "./keys/dynamic.ts";
+import { DYNAMIC_KEYS } from "./keys/dynamic.ts";
 import type { DynamicKey, RootConfig } from "./keys/dynamic.ts";
 import type { Standing, Timing } from "./keys/dynamic_types.ts";
 import type { Json, JsonObject } from "../model/json.ts";
@@ -27,7 +27,8 @@ export function readRoot(
   }
   // Each field of RootConfig has a row, and no other (the type of DYNAMIC_KEYS).
   const root = result as unknown as RootConfig;
-  checkTiming(root, [dcs, local], path, issues);
+  warnOfTiming(root, [dcs, local], path, issues);
+  warnOfSpace(root, path, issues);
   // A standby cluster receives its transactions: there is no commit of its own to wait for.
   return root.standbyCluster === null ? root : { ...root, synchronousMode: "off" };
 }
@@ -49,13 +50,28 @@ function readKey(
   return type.read(value, [...path, name], issues, standing) ?? fallback;
 }
 
-function checkTiming(
+function warnOfSpace(
+  { diskWarningPercent, diskCriticalPercent }: RootConfig,
+  path: Path,
+  issues: Issues,
+): void {
+  if (diskWarningPercent === 0 || diskCriticalPercent < diskWarningPercent) return;
+  issues.warning(
+    [...path, "disk_space_warning"],
+    `has no effect: disk_space_critical (${diskCriticalPercent} %) is not below it (${diskWarningPercent} %)`,
+  );
+}
+
+/** Times that have to fit into a ttl. */
+const TIMES = ["loop_wait", "retry_timeout"] as const;
+
+function warnOfTiming(
   { ttlS, loopWaitS, retryTimeoutS }: RootConfig,
   sections: readonly JsonObject[],
   path: Path,
   issues: Issues,
 ): void {
-  const given = FALLBACKS.some((key) => key !== "ttl" && sections.some((section) => isSet(section[key])));
+  const given = TIMES.some((key) => sections.some((section) => isSet(section[key])));
   if (!given || loopWaitS + 2 * retryTimeoutS <= ttlS) return;
   issues.warning(
     [...path, "ttl"],

@@ -14,6 +14,17 @@ const REFUSED: readonly [name: string, value: Json, path: string][] = [
   ["parameters as a list", { postgresql: { parameters: ["a=b"] } }, "postgresql.parameters"],
   ["pg_hba as a map", { postgresql: { pg_hba: {} } }, "postgresql.pg_hba"],
   ["recovery_conf as text", { postgresql: { recovery_conf: "x" } }, "postgresql.recovery_conf"],
+  ["pg_hba_primary as a map", { postgresql: { pg_hba_primary: {} } }, "postgresql.pg_hba_primary"],
+  ["a line of pg_hba_replica", { postgresql: { pg_hba_replica: ["x"] } }, "postgresql.pg_hba_replica[0]"],
+  ["parameters_primary as text", {
+    postgresql: { parameters_primary: "a = b" },
+  }, "postgresql.parameters_primary"],
+  ["max_connections of one role", {
+    postgresql: { parameters_primary: { Max_Connections: 200 } },
+  }, "postgresql.parameters_primary.Max_Connections"],
+  ["wal_level of a standby leader", {
+    postgresql: { parameters_standby_leader: { wal_level: "logical" } },
+  }, "postgresql.parameters_standby_leader.wal_level"],
   ["use_pg_rewind as text", { postgresql: { use_pg_rewind: "perhaps" } }, "postgresql.use_pg_rewind"],
   ["ttl as text", { ttl: "soon" }, "ttl"],
   ["ttl as a map", { ttl: {} }, "ttl"],
@@ -65,6 +76,10 @@ const REFUSED: readonly [name: string, value: Json, path: string][] = [
   ["a host with a quote", { standby_cluster: { host: "a'b" } }, "standby_cluster.host"],
   ["a host in a list", { standby_cluster: { host: ["a"] } }, "standby_cluster.host"],
   ["a host left out between commas", { standby_cluster: { host: "a,,b" } }, "standby_cluster.host"],
+  ["a standby cluster with a misspelt host", { standby_cluster: { hosts: "a" } }, "standby_cluster"],
+  ["a standby cluster with an empty host", { standby_cluster: { host: "" } }, "standby_cluster"],
+  ["a standby cluster with a slot alone", { standby_cluster: { primary_slot_name: "x" } }, "standby_cluster"],
+  ["a port with a fraction", { standby_cluster: { host: "a", port: 5432.5 } }, "standby_cluster.port"],
   ["a port of 0", { standby_cluster: { host: "a", port: 0 } }, "standby_cluster.port"],
   [
     "the name of a slot",
@@ -107,8 +122,8 @@ const REFUSED: readonly [name: string, value: Json, path: string][] = [
   }, "postgresql.recovery_conf.restore command"],
   [
     "a rule that pg_hba.conf has not",
-    { postgresql: { pg_hba: ["lokal all all trust"] } },
-    "postgresql.pg_hba",
+    { postgresql: { pg_hba: ["local all all trust", "lokal all all trust"] } },
+    "postgresql.pg_hba[1]",
   ],
   ["nothing but comments in pg_hba", { postgresql: { pg_hba: ["# local"] } }, "postgresql.pg_hba"],
   ["a NUL in pg_ident", { postgresql: { pg_ident: ["a b\0 c"] } }, "postgresql.pg_ident[0]"],
@@ -162,7 +177,30 @@ for (const [name, value, path] of REFUSED) {
   });
 }
 
+const NO_WAIT = "commits do not wait for a standby, so that synchronous_mode promises nothing of them";
 const ACCEPTED: readonly [name: string, value: Json, warnings: readonly string[]][] = [
+  ["synchronous_commit off in a synchronous mode", {
+    synchronous_mode: "quorum",
+    postgresql: { parameters: { Synchronous_Commit: false } },
+  }, [`postgresql.parameters.Synchronous_Commit: ${NO_WAIT}`]],
+  ["synchronous_commit local in a synchronous mode", {
+    synchronous_mode: true,
+    postgresql: { parameters: { synchronous_commit: "LOCAL" } },
+  }, [`postgresql.parameters.synchronous_commit: ${NO_WAIT}`]],
+  ["synchronous_commit off without a synchronous mode", {
+    synchronous_mode: false,
+    postgresql: { parameters: { synchronous_commit: "off", synchronous_standby_names: "a" } },
+  }, []],
+  ["synchronous_commit that waits in a synchronous mode", {
+    synchronous_mode: true,
+    postgresql: { parameters: { synchronous_commit: "remote_apply" } },
+  }, []],
+  ["synchronous_standby_names in a synchronous mode", {
+    synchronous_mode: true,
+    postgresql: { parameters: { synchronous_standby_names: "*" } },
+  }, [
+    "postgresql.parameters.synchronous_standby_names: has no effect with synchronous_mode: the agent decides on it",
+  ]],
   ["nothing in it", {}, []],
   ["usual values", {
     ttl: 30,
@@ -181,9 +219,7 @@ const ACCEPTED: readonly [name: string, value: Json, warnings: readonly string[]
       create_replica_methods: ["wal_g"],
       wal_g: { command: "x" },
     },
-  }, [
-    "postgresql.create_replica_methods: wal_g is not carried out in this version: copies are made by pg_basebackup",
-  ]],
+  }, []],
   ["a parameter below its minimum", { postgresql: { parameters: { max_connections: 5 } } }, [
     "postgresql.parameters.max_connections: expected an integer from 25 to 262143, got number 5: the default 100 is used",
   ]],
@@ -214,7 +250,11 @@ const ACCEPTED: readonly [name: string, value: Json, warnings: readonly string[]
       f: { type: "logical", database: "d'\"\\ %ä", plugin: "pgoutput", cluster_type: "primary" },
     },
     ignore_slots: [{ name: "a", type: "logical", database: "d", plugin: "p" }],
+    postgresql: { parameters: { wal_level: "logical" } },
   }, []],
+  ["a logical slot that the WAL has not enough for", {
+    slots: { a: null, l: { type: "logical", database: "d", plugin: "p" } },
+  }, ["slots: logical slots (l) are made once postgresql.parameters.wal_level is logical"]],
   ["two names of the same key", { slots: {}, permanent_slots: { a: 0 } }, [
     "permanent_slots: has no effect beside slots",
   ]],
@@ -237,10 +277,9 @@ const ACCEPTED: readonly [name: string, value: Json, warnings: readonly string[]
   }, []],
   [
     "what has no effect in a file has none here",
-    { postgresql: { krbsrvname: "x", parameters_replica: {} } },
+    { postgresql: { krbsrvname: "x" } },
     [
       "postgresql.krbsrvname: is accepted and has no effect here",
-      "postgresql.parameters_replica: is accepted and has no effect here",
     ],
   ],
   ["primary_race_backoff", { primary_race_backoff: 5 }, [

@@ -6,9 +6,10 @@ import type { ConfigIssue } from "../model/config.ts";
 import { boundsProblem } from "../model/bounded_json.ts";
 import { unknownKey, warnUnknownKeys } from "./check.ts";
 import { readRoot } from "./dynamic_read.ts";
-import { textList } from "./fields.ts";
+import { controlledParameters } from "./guc.ts";
 import { describeIssue, describeValue, Issues } from "./issues.ts";
 import type { Path } from "./issues.ts";
+import { replicaMethodNames } from "./methods.ts";
 import { checkValues, usableKeys } from "./postgresql_keys.ts";
 import { DYNAMIC_ROOT_KEYS, UNSUPPORTED } from "./keys/dynamic.ts";
 import { LOCAL_ONLY_POSTGRESQL_KEYS, postgresqlSchema } from "./keys/postgresql.ts";
@@ -54,8 +55,48 @@ export function checkDynamic(dcs: unknown, path: Path, issues: Issues): void {
       issues.warning([...path, key], unknownKey(key, known, path));
     }
   }
-  readRoot(dcs, {}, path, issues, "proposed");
+  const { slots, pause, pauseUntil, synchronousMode } = readRoot(dcs, {}, path, issues, "proposed");
+  // In bootstrap.dcs: a change of the configuration is refused for it (model/pause_end.ts).
+  if (path.length > 0 && pauseUntil !== null && !pause) {
+    issues.warning([...path, "pause_until"], "has no effect without pause");
+  }
   checkPostgresql(dcs, [...path, "postgresql"], issues);
+  if (synchronousMode !== "off") warnOfSynchronous(dcs, [...path, "postgresql", "parameters"], issues);
+  const logical = slots.filter(({ type }) => type === "logical").map(({ name }) => name);
+  if (logical.length > 0 && walLevel(dcs) !== "logical") {
+    issues.warning(
+      [...path, "slots"],
+      `logical slots (${logical.join(", ")}) are made once postgresql.parameters.wal_level is logical`,
+    );
+  }
+}
+
+function parametersOf(dcs: JsonObject): JsonObject {
+  const section = dcs["postgresql"];
+  const parameters = isJsonObject(section) ? section["parameters"] : null;
+  return isJsonObject(parameters) ? parameters : {};
+}
+
+function walLevel(dcs: JsonObject): string | undefined {
+  return controlledParameters(parametersOf(dcs), [], new Issues())["wal_level"];
+}
+
+/** Values by which a commit waits for no standby, as PostgreSQL reads them. */
+const WAITS_FOR_NOBODY: readonly string[] = ["off", "false", "no", "0", "local"];
+
+/** Parameters that undo what a synchronous mode promises, or that it takes the place of. */
+function warnOfSynchronous(dcs: JsonObject, path: Path, issues: Issues): void {
+  for (const [name, value] of Object.entries(parametersOf(dcs))) {
+    const key = name.toLowerCase();
+    if (key === "synchronous_standby_names" && isSet(value)) {
+      issues.warning([...path, name], "has no effect with synchronous_mode: the agent decides on it");
+    } else if (key === "synchronous_commit" && WAITS_FOR_NOBODY.includes(String(value).toLowerCase())) {
+      issues.warning(
+        [...path, name],
+        "commits do not wait for a standby, so that synchronous_mode promises nothing of them",
+      );
+    }
+  }
 }
 
 const LOCAL_SECTIONS: readonly string[] = [
@@ -69,16 +110,16 @@ const LOCAL_SECTIONS: readonly string[] = [
   ...OTHER_STORES,
 ];
 const LOCAL_ONLY =
-  "belongs to each member's own file: what is here is the same on all members, kept in their logs, and " +
-  "shown to everybody who can reach GET /config. Remove it here, and set it there";
+  "belongs to each member's own file: a value here is the same on all members, kept in their logs, and " +
+  "shown to everyone who can reach GET /config. Remove it here, and set it there";
 const SECRET_KEYS: readonly string[] = ["password", "sslpassword", "keyfile_password", "passwd"];
 /** A password in a connection string; not in a command, where it may be a variable's name. */
 const SECRET_SETTING = /(?:^|\s)(?:ssl)?password\s*=\s*\S/i;
 const CONNECTION_STRINGS: readonly string[] = ["primary_conninfo"];
 
 /**
- * A password that everybody can read is none. Under `parameters` the keys are PostgreSQL's, and none of them
- * is one.
+ * A password that everyone can read protects nothing. The keys under `parameters` are PostgreSQL's, and none
+ * of them is a password.
  */
 function refuseSecrets(value: Json, path: Path, issues: Issues): void {
   if (Array.isArray(value)) return value.forEach((item, i) => refuseSecrets(item, [...path, i], issues));
@@ -102,7 +143,7 @@ function checkPostgresql(dcs: JsonObject, path: Path, issues: Issues): void {
     return;
   }
   const localOnly: readonly string[] = LOCAL_ONLY_POSTGRESQL_KEYS;
-  const methods = textList.safeParse(section["create_replica_methods"]).data ?? [];
+  const methods = replicaMethodNames(section);
   const shared: JsonObject = {};
   for (const [key, value] of Object.entries(section)) {
     if (isSet(value) && localOnly.includes(key)) issues.error([...path, key], LOCAL_ONLY);

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { ENVIRONMENT } from "./env.ts";
+import { ENVIRONMENT, readEnvironment } from "./env.ts";
 import { formatIssue } from "./issues.ts";
 import { parseConfig } from "./parse.ts";
 import { MINIMAL, parse, parsedConfig } from "./testing.ts";
@@ -134,4 +134,38 @@ test("every name is there", () => {
   const roles = ["SUPERUSER", "REPLICATION", "REWIND"];
   const wanted = [...NAMES, ...roles.flatMap((role) => CREDENTIAL_NAMES.map((name) => `${role}_${name}`))];
   expect(wanted.filter((name) => !known.has(`PATRONI_${name}`))).toEqual([]);
+});
+
+test("a variable that is not known is a warning, and one that is no UTF-8 an error", () => {
+  const { issues, value } = readEnvironment({
+    PATRONI_NAME: "n",
+    PATRONI_RAFT_PASWORD: "a slip",
+    PATRONI_ETCD3_HOSTS: "10.0.0.1:2379",
+    PATRONI_RAFT_PASSWORD: "a\ufffdb",
+    PATRONI_CONFIGURATION: "name: m",
+    PATH: "/bin",
+  });
+  expect(value).toEqual({ name: "n" });
+  expect(issues.list.map(({ severity, file, message }) => [severity, file, message])).toEqual([
+    [
+      "error",
+      "environment PATRONI_RAFT_PASSWORD",
+      "holds bytes that are no UTF-8, and would be read as another text",
+    ],
+    [
+      "warning",
+      "environment PATRONI_CONFIGURATION",
+      "counts only where no file is named, and has no effect",
+    ],
+    ["warning", "environment PATRONI_ETCD3_HOSTS", "is not known, and has no effect"],
+    ["warning", "environment PATRONI_RAFT_PASWORD", "is not known, and has no effect"],
+  ]);
+});
+
+test("variables beside a whole configuration are named as without effect", () => {
+  const { issues } = parseConfig([], { PATRONI_CONFIGURATION: "name: n", PATRONI_NAME: "m" });
+  expect(issues.filter(({ file }) => file === "environment PATRONI_NAME").map(({ message }) => message))
+    .toEqual([
+      "has no effect beside PATRONI_CONFIGURATION",
+    ]);
 });

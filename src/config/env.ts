@@ -113,12 +113,44 @@ export function readEnvironment(
       }
       continue;
     }
+    if (text.includes("\ufffd")) {
+      issues.at("error", location, "holds bytes that are no UTF-8, and would be read as another text");
+      continue;
+    }
     const read = readVariable(variable.kind, text, location, issues);
     if (read === null) continue;
     set(value, variable.path, read);
     locations.set(pathKey(variable.path), location);
   }
+  warnOfUnread(environment, ENVIRONMENT.map(({ name }) => name), "is not known, and has no effect", issues);
   return { value, locations, issues };
+}
+
+/** The variables beside a whole configuration, which alone counts then. */
+export function besideWholeConfiguration(
+  environment: { readonly [name: string]: string | undefined },
+): Issues {
+  const issues = new Issues();
+  const why = `has no effect beside ${WHOLE_CONFIGURATION}`;
+  warnOfUnread(environment, [WHOLE_CONFIGURATION], why, issues);
+  return issues;
+}
+
+/** A slip in a name (PATRONI_RAFT_PASWORD) would otherwise leave a value out without a word. */
+function warnOfUnread(
+  environment: { readonly [name: string]: string | undefined },
+  read: readonly string[],
+  why: string,
+  issues: Issues,
+): void {
+  const known = new Set(read);
+  for (const name of Object.keys(environment).sort()) {
+    if (!name.startsWith("PATRONI_") || known.has(name) || environment[name] === undefined) continue;
+    const reason = name === WHOLE_CONFIGURATION
+      ? "counts only where no file is named, and has no effect"
+      : why;
+    issues.at("warning", { file: `environment ${name}`, line: null }, reason);
+  }
 }
 
 function group(prefix: string, path: Path, names: readonly string[], kind: Kind = "text"): Variable[] {

@@ -216,7 +216,7 @@ test("the same file with that section runs", () => {
     bootstrap: { users: { admin: { options: ["createrole", "createdb"] } } },
   });
   const { config: dynamic, issues } = effectiveDynamic(config!.bootstrap.dcs, config!);
-  expect(dynamic.slots).toEqual({ percona_cluster_1: { type: "physical" } });
+  expect(dynamic.slots).toMatchObject([{ name: "percona_cluster_1", type: "physical" }]);
   expect(dynamic.postgresql).toMatchObject({
     controlled: { max_connections: "100", max_wal_senders: "5" },
     recoveryConf: { restore_command: "cp /home/postgres/archived/%f %p" },
@@ -302,12 +302,8 @@ test("a tool's file with everything in it", () => {
   const { config, issues } = parse(AUTOMATION);
   expect(issues.map((issue) => `${issue.severity} ${issue.path}`)).toEqual([
     "warning log.traceback_level",
-    "warning bootstrap.method",
     "warning bootstrap.dcs.master_start_timeout",
     "warning postgresql.use_unix_socket_repl",
-    "warning postgresql.create_replica_methods",
-    "warning tags.clonefrom",
-    "warning tags.replicatefrom",
   ]);
   expect(config).toMatchObject({
     log: { type: "json", staticFields: { app: "patroni" } },

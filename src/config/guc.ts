@@ -57,9 +57,10 @@ export const CONTROLLED_PARAMETERS: readonly ControlledParameter[] = [
 const WAL_KEEP_SIZE = "wal_keep_size";
 const WAL_KEEP_SEGMENTS = "wal_keep_segments";
 const DEFAULT_WAL_KEEP_MB = 128;
+export const WAL_KEEP_DEFAULT = `${DEFAULT_WAL_KEEP_MB}MB`;
 const MIN_WAL_KEEP_MB = 16;
 const MAX_WAL_KEEP_MB = 2_147_483_647;
-/** Follow from postgresql.listen and scope, settable nowhere. */
+/** Follow from postgresql.listen and scope; they cannot be set. */
 const NEVER_SETTABLE = ["listen_addresses", "port", "cluster_name"];
 
 /** The table of docs/configuration.md, in Markdown. */
@@ -141,7 +142,50 @@ export function fileParameters(
   return Object.fromEntries([...merged.values()].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
 }
 
-/** `postgresql.parameters` of the local file. */
+/**
+ * The parameters of one role: `common`, as fileParameters gives them, with dynamic values for the role over
+ * it, and local ones over those. A parameter that must be equal on all members cannot differ by role.
+ */
+export function roleParameters(
+  common: { readonly [name: string]: string },
+  dynamic: JsonObject,
+  local: JsonObject,
+  path: Path,
+  issues: Issues,
+): { [name: string]: string } {
+  const merged = new Map(Object.entries(common).map(([name, text]) => [name.toLowerCase(), [name, text]]));
+  // The local ones were judged with their file (checkLocalParameters).
+  for (const [layer, found] of [[dynamic, issues], [local, new Issues()]] as const) {
+    for (const [name, text] of Object.entries(readRoleParameters(layer, path, found))) {
+      merged.set(name.toLowerCase(), [name, text]);
+    }
+  }
+  return Object.fromEntries([...merged.values()].sort(([a], [b]) => (a! < b! ? -1 : a! > b! ? 1 : 0)));
+}
+
+/** The usable ones of the dynamic `postgresql.parameters_<role>`, as text. */
+export function readRoleParameters(
+  dynamic: JsonObject,
+  path: Path,
+  issues: Issues,
+): { [name: string]: string } {
+  const result: { [name: string]: string } = {};
+  for (const [name, value] of Object.entries(dynamic)) {
+    if (value === null) continue;
+    if (isControlled(name)) {
+      issues.error(
+        [...path, name],
+        "must be equal on all members, whatever their role: set it in postgresql.parameters",
+      );
+      continue;
+    }
+    const text = readParameter(name, value, [...path, name], issues);
+    if (text !== null) result[name] = text;
+  }
+  return result;
+}
+
+/** `postgresql.parameters`, or those of a role, of the local file. */
 export function checkLocalParameters(local: JsonObject, path: Path, issues: Issues): void {
   for (const [name, value] of Object.entries(local)) {
     if (value === null) continue;

@@ -49,7 +49,7 @@ export class Issues {
   readonly #found: LocatedIssue[] = [];
   readonly #counts = { error: 0, warning: 0 };
 
-  /** `whole`: the place of what is written nowhere, such as a missing section. */
+  /** `whole`: the place of a missing value, such as a section that is not there. */
   constructor(locations: Locations = new Map(), whole: Location | null = null) {
     this.#locations = locations;
     this.#whole = whole;
@@ -123,7 +123,7 @@ export function compareIssues(a: LocatedIssue, b: LocatedIssue): number {
     compareText(a.severity, b.severity) || compareText(a.path, b.path);
 }
 
-/** `number 5432`, `text "abc"`, `a list of 3`; never the content of what may be a secret. */
+/** `number 5432`, `text "abc"`, `a list of 3`; never the content of a possible secret. */
 export function describeValue(path: Path, value: unknown): string {
   if (value === undefined || value === null) return "nothing";
   if (Array.isArray(value)) return `a list of ${value.length}`;
@@ -141,7 +141,7 @@ export function isSecretPlace(path: Path): boolean {
   return path.some((part) => typeof part === "string" && SECRET_KEY.test(part));
 }
 
-/** A copy that may be shown: what may be a secret reads ***. */
+/** A copy that may be shown: possible secrets read ***. */
 export function withoutSecrets(value: Json, path: Path = []): Json {
   if (Array.isArray(value)) return value.map((item, i) => withoutSecrets(item, [...path, i]));
   if (isJsonObject(value)) {

@@ -1,5 +1,5 @@
 /** The layers of the local configuration, merged: the files in order, then the environment over them. */
-import { readEnvironment, WHOLE_CONFIGURATION } from "./env.ts";
+import { besideWholeConfiguration, readEnvironment, WHOLE_CONFIGURATION } from "./env.ts";
 import type { LocatedIssue, Locations } from "./issues.ts";
 import { parseYaml } from "./yaml.ts";
 import type { Json, JsonObject } from "../model/json.ts";
@@ -19,7 +19,10 @@ export function mergeSources(
 ): { merged: JsonObject; locations: Locations; found: LocatedIssue[] } {
   const whole = sources.length === 0 ? environment[WHOLE_CONFIGURATION] : undefined;
   const layers = whole
-    ? [parseYaml(`environment ${WHOLE_CONFIGURATION}`, whole)]
+    ? [
+      parseYaml(`environment ${WHOLE_CONFIGURATION}`, whole),
+      { value: {}, locations: new Map(), issues: besideWholeConfiguration(environment) },
+    ]
     : [...sources.map(({ file, text }) => parseYaml(file, text)), readEnvironment(environment)];
   let merged: JsonObject = {};
   const locations: Locations = new Map();

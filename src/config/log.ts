@@ -17,6 +17,7 @@ export function buildLog(section: LogSection, issues: Issues): LogConfig {
     mode: section.mode ?? null,
     fileNum: section.file_num ?? 4,
     fileSizeBytes: section.file_size ?? 25_000_000,
+    decisions: section.decisions ?? null,
     staticFields: section.static_fields ?? {},
   };
 }

@@ -26,9 +26,9 @@ const withPassword = (password: string) =>
 const withDirectory = (directory: string) =>
   errorsOf(minimalWith("data_dir: /srv/data", `data_dir: ${JSON.stringify(directory)}`));
 
-test("every name of printable ASCII is taken, but for slashes and spaces at its ends, and gives a slot's name", () => {
+test("every name of printable ASCII is taken, but for *, slashes and spaces at its ends, and gives a slot's name", () => {
   fc.assert(fc.property(printable(63), (name) => {
-    const fine = !name.includes("/") && name.trim() === name;
+    const fine = !name.includes("/") && name.trim() === name && name !== "*";
     expect(withName(name).length === 0).toBe(fine);
     expect(slotName(name)).toMatch(/^[a-z0-9_]{1,63}$/);
   }));
@@ -40,7 +40,8 @@ test("a name that PostgreSQL would change in application_name is refused with th
   }
   for (const name of ["x/y", " x", "x "]) expect(withName(name)[0]).toContain("slashes");
   expect(withName("__proto__")[0]).toContain("choose another");
-  for (const name of ["constructor", "toString", "proto"]) expect(withName(name)).toEqual([]);
+  expect(withName("*")[0]).toContain("every standby");
+  for (const name of ["constructor", "toString", "proto", "**", "a*"]) expect(withName(name)).toEqual([]);
 });
 
 test("users and passwords of any text but control characters, up to what PostgreSQL keeps", () => {

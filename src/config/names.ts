@@ -1,13 +1,13 @@
 /**
- * Names, users, passwords and paths, checked for every place where they go: what does not work in one of them
- * is refused here, with the reason, and not found out when a standby cannot connect.
+ * Names, users, passwords and paths, checked for every place where they go. A value that does not work in one
+ * of them is refused here, with the reason, before a standby cannot connect.
  */
 import { describeValue } from "./issues.ts";
 import type { Issues, Path } from "./issues.ts";
 import { byteLength, hasControl, isWhole, secretProblem } from "../model/plain_text.ts";
 import { isSlotNameCut, slotName } from "../model/slot_name.ts";
 
-/** PostgreSQL cuts longer names of roles, and what a connection says of itself. */
+/** PostgreSQL cuts longer names of roles and longer application names. */
 export const MAX_NAME_BYTES = 63;
 /** The longest path for PostgreSQL's programs: MAXPGPATH, less the longest name of a file below. */
 const MAX_PATH_BYTES = 900;
@@ -31,6 +31,8 @@ export function checkMemberName(name: string, issues: Issues): void {
       path,
       "this name means something else to programs that read maps of members: choose another",
     );
+  } else if (name === "*") {
+    issues.error(path, "this name stands for every standby in synchronous_standby_names: choose another");
   } else if (name === "__patroni_strict_sync_replica_placeholder__") {
     issues.error(path, "this name stands for a missing standby: choose another");
   } else if (isSlotNameCut(name)) {

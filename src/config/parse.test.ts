@@ -104,7 +104,7 @@ const ROWS: readonly [name: string, text: string, issues: readonly string[]][] =
     "restapi publishing all interfaces",
     minimalWith("127.0.0.1:8001", '127.0.0.1:8001\n  connect_address: "*:8001"'),
     [
-      "line 9: error: restapi.connect_address: *:8001 stands for all interfaces, and nobody can connect to it: name this host's address",
+      "line 9: error: restapi.connect_address: *:8001 stands for all interfaces, and no host can connect to it: name this host's address",
     ],
   ],
   ["half a login", minimalWith("127.0.0.1:8001", "127.0.0.1:8001\n  authentication: {username: x}"), [
@@ -127,13 +127,27 @@ const ROWS: readonly [name: string, text: string, issues: readonly string[]][] =
     "line 15: warning: postgresql.use_slots: has no effect in the local file: it belongs to the dynamic configuration",
   ]],
   ["a clone method without a section", `${MINIMAL}  create_replica_methods: [pgbackrest, basebackup]\n`, [
-    "line 15: warning: postgresql.create_replica_methods: names pgbackrest, but there is no section postgresql.pgbackrest with its command",
+    "line 15: warning: postgresql.create_replica_methods: names pgbackrest, and there is no section postgresql.pgbackrest with its command: the command pgbackrest is run",
   ]],
   [
     "a clone method with one",
     `${MINIMAL}  create_replica_methods: [pgbackrest]\n  pgbackrest: {command: x, keep_data: true}\n`,
+    [],
+  ],
+  [
+    "a clone method with flags and a limit that are none",
+    `${MINIMAL}  create_replica_methods: [m]\n  m: {command: x, keep_data: maybe, time_limit: 0, list: [a]}\n`,
     [
-      "line 15: warning: postgresql.create_replica_methods: pgbackrest is not carried out in this version: copies are made by pg_basebackup",
+      'line 16: error: postgresql.m.keep_data: expected a boolean (on, off, true, false), got text "maybe"',
+      "line 16: error: postgresql.m.list: expected text, a number or a boolean",
+      "line 16: error: postgresql.m.time_limit: expected an integer from 1 to 604800 (in s, or like 30s, 5min), got number 0",
+    ],
+  ],
+  [
+    "a clone method that hands a password over",
+    `${MINIMAL}  create_replica_methods: [m]\n  m: {command: x, db-password: hunter2}\n`,
+    [
+      "line 16: warning: postgresql.m.db-password: is an argument of the command, which every user of the host can read: let the command read it from a file",
     ],
   ],
   ["a rewind option that is the agent's", `${MINIMAL}  rewind: [dry-run, debug]\n`, [
@@ -155,7 +169,21 @@ const ROWS: readonly [name: string, text: string, issues: readonly string[]][] =
   ],
   ["a bootstrap method without a command", `${MINIMAL}bootstrap:\n  method: restore\n`, [
     "line 16: error: bootstrap.method: bootstrap.restore.command is required when bootstrap.method is restore",
-    "line 16: warning: bootstrap.method: restore is not carried out in this version: a member that has to make the cluster ends with an error",
+  ]],
+  [
+    "a bootstrap method with what cannot be",
+    `${MINIMAL}bootstrap:\n  method: pitr\n  pitr:\n    command: x\n    no_params: maybe\n    recovery_conf:\n` +
+    "      recovery_target_time: now\n      recovery_target_xid: 5\n      recovery_target_action: shutdown\n" +
+    "      primary_conninfo: host=a\n",
+    [
+      'line 19: error: bootstrap.pitr.no_params: expected a boolean (on, off, true, false), got text "maybe"',
+      "line 20: error: bootstrap.pitr.recovery_conf: recovery_target_time and recovery_target_xid: PostgreSQL takes one target of a recovery",
+      'line 23: error: bootstrap.pitr.recovery_conf.recovery_target_action: expected promote or pause, got text "shutdown": a new cluster begins with a primary',
+      "line 24: warning: bootstrap.pitr.recovery_conf.primary_conninfo: is no setting of the recovery of a new cluster: it is ignored",
+    ],
+  ],
+  ["a bootstrap method by the name of another key", `${MINIMAL}bootstrap:\n  method: users\n`, [
+    "line 16: error: bootstrap.method: names users, which is a key of the section itself: choose another name",
   ]],
   [
     "a broken dynamic configuration",
@@ -165,6 +193,9 @@ const ROWS: readonly [name: string, text: string, issues: readonly string[]][] =
       'line 18: error: bootstrap.dcs.postgresql.parameters: expected a map, got text "a = b"',
     ],
   ],
+  ["a member that follows itself", `${MINIMAL}tags: {replicatefrom: node1}\n`, [
+    "line 15: warning: tags.replicatefrom: names this member itself: it follows the primary",
+  ]],
   ["conflicting tags", `${MINIMAL}tags: {nofailover: true, failover_priority: 1}\n`, [
     "line 15: warning: tags: Conflicting configuration between nofailover: True and failover_priority: 1. Defaulting to nofailover: True",
   ]],
@@ -180,6 +211,23 @@ for (const [name, text, expected] of ROWS) {
     expect(config === null).toBe(expected.some((line) => line.includes("error: ")));
   });
 }
+
+test("a value of the wrong type hides no other one of its section", () => {
+  const { issues } = parse(
+    `${MINIMAL}  use_slots: maybe\n  rejoin: [rewind, faith]\n  pg_hba: [host all]\n  callbacks: {on_star: x}\n` +
+      "bootstrap: {method: mine, mine: {time_limit: -1}, initdb: 5, dcs: {ttl: soon}}\n",
+  );
+  expect(issues.map((issue) => issue.path)).toEqual([
+    "postgresql.use_slots",
+    "postgresql.rejoin",
+    "postgresql.pg_hba[0]",
+    "postgresql.callbacks.on_star",
+    "bootstrap.dcs.ttl",
+    "bootstrap.initdb",
+    "bootstrap.method",
+    "bootstrap.mine.time_limit",
+  ]);
+});
 
 test("errors of one section do not hide those of another", () => {
   const { issues } = parse(`${minimalWith("127.0.0.1:5001", "5")}log: {level: loud}\ntags: 5\n`);
@@ -272,10 +320,10 @@ test("lists and options in the forms that files use", () => {
     host all all 0.0.0.0/0 md5
 bootstrap:
   method: restore
-  restore: {command: /bin/restore --all, no_params: yes, keep_existing_recovery_conf: on, target: 5, recovery_conf: {a: b}}
+  restore: {command: /bin/restore --all, no_params: yes, keep_existing_recovery_conf: on, target: 5, flag: on, recovery_conf: {RECOVERY_TARGET_XID: 7}}
   initdb: [encoding: UTF8, data-checksums, "--locale=C", allow-group-access: true, no-locale: false]
   post_init: /bin/init
-  pg_hba: [host a b c]
+  pg_hba: [host a b all trust]
 `,
   );
   expect(config.postgresql?.basebackup).toEqual([
@@ -287,14 +335,14 @@ bootstrap:
   expect(config.bootstrap).toMatchObject({
     initdb: ["--encoding=UTF8", "--data-checksums", "--locale=C", "--allow-group-access"],
     postBootstrap: "/bin/init",
-    pgHba: ["host a b c"],
+    pgHba: ["host a b all trust"],
     custom: {
       name: "restore",
       command: "/bin/restore --all",
       noParams: true,
       keepExistingRecoveryConf: true,
-      options: { target: "5" },
-      recoveryConf: { a: "b" },
+      options: { target: "5", flag: "True" },
+      recoveryConf: { recovery_target_xid: "7" },
     },
   });
 });

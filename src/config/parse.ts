@@ -16,6 +16,7 @@ import type { ConfigSource, Environment } from "./layers.ts";
 import { buildLog } from "./log.ts";
 import { checkClusterName, checkMemberName } from "./names.ts";
 import { buildPostgresql } from "./postgresql.ts";
+import { warnPlaceholders } from "./placeholder.ts";
 import { checkPorts } from "./ports.ts";
 import { buildRaft, proposeRaftSection } from "./raft.ts";
 import { buildCtl, buildRestApi } from "./restapi.ts";
@@ -124,10 +125,14 @@ function build(
   const watchdog = buildWatchdog(sections.watchdog ?? {}, issues);
   const log = buildLog(sections.log ?? {}, issues);
   const tags = readTags(sections.tags ?? {}, issues);
+  if (head && tags.tags["replicatefrom"] === name) {
+    issues.warning(["tags", "replicatefrom"], "names this member itself: it follows the primary");
+  }
   readRoot({}, localDynamic(root), [], issues, "proposed");
   checkPorts({ raft, restapi, postgresql }, issues);
   if (head === null || raft === null || restapi === null) return null;
   warnUnreachable(raft, { postgresql, restapi }, issues);
+  warnPlaceholders({ raft, restapi, postgresql }, issues);
   const namespace = normalizeNamespace(head.namespace ?? "");
   const identity = { name, scope: head.scope, namespace, file };
   return {

@@ -1,6 +1,6 @@
 /**
- * Finds where the program listens, and refuses one port twice in one file: the second to listen would fail,
- * and blame another process.
+ * Finds where the program listens, and refuses one port twice in one file: the second listener would fail,
+ * and the message would blame another process.
  */
 import type { HostPort, LocalConfig } from "../model/config.ts";
 import type { Issues, Path } from "./issues.ts";

@@ -3,12 +3,13 @@ import type { Credentials, PostgresqlConfig } from "../model/config.ts";
 import { check, warnUnknownKeys } from "./check.ts";
 import { Issues } from "./issues.ts";
 import type { Path } from "./issues.ts";
-import { postgresqlSchema } from "./keys/postgresql.ts";
+import { PG_CTL_TIMEOUT_S, postgresqlSchema } from "./keys/postgresql.ts";
 import type { PostgresqlSection } from "./keys/postgresql.ts";
 import { warnWithoutEffect } from "./keys/row.ts";
 import { checkPassword, checkRole } from "./names.ts";
+import { readReplicaMethods, replicaMethodNames } from "./methods.ts";
 import { optionList } from "./options.ts";
-import { checkValues } from "./postgresql_keys.ts";
+import { checkValues, usableKeys } from "./postgresql_keys.ts";
 import { formatHostPort, unpublishable } from "../model/host_port.ts";
 import type { JsonObject } from "../model/json.ts";
 import { absolutePath, parentDirectory } from "../model/posix_path.ts";
@@ -23,18 +24,18 @@ export function buildPostgresql(
   issues: Issues,
 ): PostgresqlConfig | null {
   const section = check(postgresqlSchema, raw, PATH, issues);
-  if (section === null) return null;
-  const named = [section.create_replica_methods, section.create_replica_method].find((list) => list?.length);
-  const methods = named ?? ["basebackup"];
+  const methods = replicaMethodNames(raw);
   warnUnknownKeys(postgresqlSchema, raw, PATH, issues, methods);
   warnWithoutEffect(postgresqlSchema, raw, PATH, issues);
+  // Beside a value of the wrong type the others are judged all the same: one look shows all there is to mend.
+  checkValues(section === null ? usableKeys(raw, PATH, new Issues()) : raw, "local", PATH, issues);
+  if (section === null) return null;
   if (section.use_slots !== undefined) {
     issues.warning(
       [...PATH, "use_slots"],
       "has no effect in the local file: it belongs to the dynamic configuration",
     );
   }
-  checkValues(raw, "local", PATH, issues);
   const connectAddress = published(section, issues);
   const proxyProblem = section.proxy_address ? unpublishable(section.proxy_address.host) : null;
   if (proxyProblem !== null) issues.error([...PATH, "proxy_address"], proxyProblem);
@@ -60,11 +61,12 @@ export function buildPostgresql(
     superuser,
     replication: credentials(section.authentication?.replication, "replication", "replicator", issues),
     rewind: rewind ? credentials(rewind, "rewind", superuser.username, issues) : superuser,
-    createReplicaMethods: methods,
+    createReplicaMethods: readReplicaMethods(raw),
     // Judged by checkValues.
     basebackup: optionList(section.basebackup, [...PATH, "basebackup"], new Issues()),
     customConf: section.custom_conf ?? null,
     callbacks: texts(section.callbacks),
+    callbackTimeoutS: section.callback_timeout ?? 0,
     prePromote: section.pre_promote || null,
     beforeStop: section.before_stop || null,
     pgCtlTimeoutS: pgCtlTimeoutS(section, issues),
@@ -74,19 +76,24 @@ export function buildPostgresql(
   };
 }
 
-const PG_CTL_TIMEOUT_S = 60;
-
 /**
  * Patroni takes 0, and waits for nothing. Here each step of a stop ends by it: with 0 every stop would be an
  * immediate one.
  */
 function pgCtlTimeoutS({ pg_ctl_timeout: given }: PostgresqlSection, issues: Issues): number {
-  if (given !== 0) return given ?? PG_CTL_TIMEOUT_S;
-  issues.warning(
-    [...PATH, "pg_ctl_timeout"],
-    `0 would leave PostgreSQL no time for an orderly stop: ${PG_CTL_TIMEOUT_S} s are used`,
-  );
-  return PG_CTL_TIMEOUT_S;
+  if (given === 0) {
+    issues.warning(
+      [...PATH, "pg_ctl_timeout"],
+      `0 would leave PostgreSQL no time for an orderly stop: ${PG_CTL_TIMEOUT_S} s are used`,
+    );
+  }
+  return given || PG_CTL_TIMEOUT_S;
+}
+
+/** The same of a section whose values have the right type: the local one merged with the dynamic one. */
+export function mergedPgCtlTimeoutS(merged: JsonObject): number {
+  const { data } = postgresqlSchema.shape.pg_ctl_timeout.safeParse(merged["pg_ctl_timeout"]);
+  return data || PG_CTL_TIMEOUT_S;
 }
 
 function published(section: PostgresqlSection, issues: Issues): string | null {

@@ -3,14 +3,18 @@
  * common. Both take the same values, and a configuration in force was judged alike.
  */
 import { check } from "./check.ts";
-import { command, textList } from "./fields.ts";
-import { checkLocalParameters, controlledParameters, fileParameters } from "./guc.ts";
+import { textList } from "./fields.ts";
+import { checkLocalParameters, controlledParameters, fileParameters, readRoleParameters } from "./guc.ts";
 import { describeValue } from "./issues.ts";
 import type { Issues, Path } from "./issues.ts";
 import { checkPath } from "./names.ts";
+import { checkMethod } from "./methods.ts";
 import { optionList } from "./options.ts";
 import { postgresqlSchema } from "./keys/postgresql.ts";
+import { checkRejoin } from "./rejoin.ts";
+import { roleKeys, SERVER_ROLES } from "./roles.ts";
 import { readHba, readIdent, readRecoveryConf } from "./server_files.ts";
+import type { ServerRole } from "../model/config.ts";
 import type { JsonObject } from "../model/json.ts";
 import { isJsonObject, isSet } from "../model/merge.ts";
 
@@ -36,10 +40,12 @@ export function checkValues(section: JsonObject, layer: Layer, path: Path, issue
   readRecoveryConf(section["recovery_conf"], [...path, "recovery_conf"], issues);
   readHba(section["pg_hba"], [...path, "pg_hba"], issues);
   readIdent(section["pg_ident"], [...path, "pg_ident"], issues);
+  for (const role of SERVER_ROLES) checkRole(section, role, layer, path, issues);
   for (const key of PATHS) {
     const value = section[key];
     if (typeof value === "string") checkPath(value, [...path, key], issues);
   }
+  checkRejoin(section, path, issues);
   const { basebackup, rewind } = section;
   if (Array.isArray(basebackup) || isJsonObject(basebackup)) {
     optionList(basebackup, [...path, "basebackup"], issues);
@@ -55,6 +61,19 @@ function checkParameters(parameters: JsonObject, layer: Layer, path: Path, issue
   controlledParameters(parameters, path, issues);
   fileParameters(parameters, {}, path, issues);
 }
+
+function checkRole(section: JsonObject, role: ServerRole, layer: Layer, path: Path, issues: Issues): void {
+  const keys = roleKeys(role);
+  const parameters = section[keys.parameters];
+  if (isJsonObject(parameters)) {
+    const judge = layer === "local" ? checkLocalParameters : readRoleParameters;
+    judge(parameters, [...path, keys.parameters], issues);
+  }
+  readHba(section[keys.pgHba], [...path, keys.pgHba], issues);
+  readIdent(section[keys.pgIdent], [...path, keys.pgIdent], issues);
+}
+
+const METHOD_FLAGS = ["no_params", "no_leader", "no_master", "keep_data"];
 
 /** Names a section, and is part of messages. */
 export const METHOD_NAME = /^[\w.-]{1,63}$/;
@@ -82,14 +101,9 @@ function checkMethods(
     } else if (!isJsonObject(own)) {
       issues.warning(
         [...path, key],
-        `names ${method}, but there is no section postgresql.${method} with its command`,
+        `names ${method}, and there is no section postgresql.${method} with its command: the command ${method} is run`,
       );
-    } else if (check(command, own["command"], [...path, method, "command"], issues) !== null) {
-      issues.warning(
-        [...path, key],
-        `${method} is not carried out in this version: copies are made by pg_basebackup`,
-      );
-    }
+    } else checkMethod(own, { flags: METHOD_FLAGS }, [...path, method], issues);
   }
 }
 

@@ -63,7 +63,7 @@ const ROWS: readonly [name: string, keys: string, issues: readonly string[]][] =
     "other hosts without a proof of identity",
     "self_addr: 127.0.0.1:1\npartner_addrs: [127.0.0.1:2, 10.0.0.3:3]\ndata_dir: /r",
     [
-      "error: raft.password: required: 10.0.0.3:3 can be reached from other hosts, and whoever reaches it could take over the cluster. " +
+      "error: raft.password: required: 10.0.0.3:3 can be reached from other hosts, and any host that reaches it could take over the cluster. " +
       "Add the same raft.password on every member (members prove that they know it; traffic is not encrypted), or " +
       "raft.tls with certfile, keyfile and cafile (mutual TLS)",
       "warning: postgresql.connect_address: 127.0.0.1:5001 cannot be reached by the members on other hosts",
@@ -74,13 +74,13 @@ const ROWS: readonly [name: string, keys: string, issues: readonly string[]][] =
     "all interfaces without a proof of identity",
     "self_addr: 127.0.0.1:1\nbind_addr: 0.0.0.0:1\ndata_dir: /r",
     [
-      "error: raft.password: required: 0.0.0.0:1 can be reached from other hosts, and whoever reaches it could take over the cluster. " +
+      "error: raft.password: required: 0.0.0.0:1 can be reached from other hosts, and any host that reaches it could take over the cluster. " +
       "Add the same raft.password on every member (members prove that they know it; traffic is not encrypted), or " +
       "raft.tls with certfile, keyfile and cafile (mutual TLS)",
     ],
   ],
   ["an own address that is none", 'self_addr: "0.0.0.0:1"\npassword: x\ndata_dir: /r', [
-    "error: raft.self_addr: 0.0.0.0:1 stands for all interfaces, and nobody can connect to it: name this host's address here, and put 0.0.0.0:1 into raft.bind_addr",
+    "error: raft.self_addr: 0.0.0.0:1 stands for all interfaces, and no host can connect to it: name this host's address here, and put 0.0.0.0:1 into raft.bind_addr",
   ]],
   [
     "a partner without a port",

@@ -28,7 +28,7 @@ export interface RaftSurroundings {
 }
 
 const DEFAULT_ELECTION_MS = [600, 1000] as const;
-/** docs/adr/0004: a leader that is silent for two of them is not given up yet. */
+/** docs/adr/0004: a leader that misses two of them is not given up yet. */
 const DEFAULT_HEARTBEAT_MS = 200;
 
 /** null after an error was reported. */
@@ -81,7 +81,7 @@ function checkAddresses(
   if (own && isWildcard(own.host)) {
     issues.error(
       ["raft", "self_addr"],
-      `${selfAddr} stands for all interfaces, and nobody can connect to it: name this host's address here, and put ${selfAddr} into raft.bind_addr`,
+      `${selfAddr} stands for all interfaces, and no host can connect to it: name this host's address here, and put ${selfAddr} into raft.bind_addr`,
     );
   }
   const bind = parseHostPort(bindAddr);
@@ -138,7 +138,7 @@ function requireLoopback(
   if (open === undefined) return;
   issues.error(
     ["raft", "password"],
-    `required: ${open} can be reached from other hosts, and whoever reaches it could take over the cluster. ` +
+    `required: ${open} can be reached from other hosts, and any host that reaches it could take over the cluster. ` +
       "Add the same raft.password on every member (members prove that they know it; traffic is not encrypted), or " +
       "raft.tls with certfile, keyfile and cafile (mutual TLS)",
   );

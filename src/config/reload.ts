@@ -14,31 +14,53 @@ import type {
   RestApiConfig,
   WatchdogConfig,
 } from "../model/config.ts";
+import { assert } from "../lib/assert.ts";
 import type { JsonObject } from "../model/json.ts";
+import { LOCAL_ROWS } from "./key_rows.ts";
 
-export type ReloadEffect =
+const EFFECTS = [
   /** Counts at once. */
-  | "reload"
+  "reload",
   /** Is written at once, and counts when PostgreSQL is started again. */
-  | "PostgreSQL restart"
+  "PostgreSQL restart",
   /** Counts when the agent is started again; until then the value in force stays. */
-  | "restart"
+  "restart",
   /** Read when a cluster is initialised. */
-  | "once";
+  "once",
+] as const;
+export type ReloadEffect = typeof EFFECTS[number];
 
 /** The key in the file (null: follows from another one), and when a changed value counts. */
 export type ReloadRule = readonly [
   key: string | null,
   effect: ReloadEffect | ((before: unknown, after: unknown) => ReloadEffect),
 ];
+
+/**
+ * The effect that the key's row names first, which the tables of docs/configuration.md show. A rule with an
+ * effect of its own is for a key whose row names none, or more than one.
+ */
+function row(key: string): ReloadRule {
+  const said = saidOf(key);
+  const effect = EFFECTS.find((each) => each === said);
+  assert(effect !== undefined, `the row of ${key} says "${said}" of a changed value`);
+  return [key, effect];
+}
+
+/** A section inside of another may have a row for each of its keys. null: its rows say nothing. */
+export function saidOf(key: string): string | null {
+  const text = LOCAL_ROWS.get(key) ?? [...LOCAL_ROWS].find(([name]) => name.startsWith(`${key}.`))?.[1];
+  return text?.effect?.split(/[;,]/)[0] ?? null;
+}
+
 type Rules<Section> = { readonly [field in keyof Required<Section>]: ReloadRule };
 
 type SectionName = "raft" | "restapi" | "ctl" | "postgresql" | "bootstrap" | "watchdog" | "log";
 
 const ROOT: Rules<Omit<LocalConfig, SectionName>> = {
-  name: ["name", "restart"],
-  scope: ["scope", "restart"],
-  namespace: ["namespace", "restart"],
+  name: row("name"),
+  scope: row("scope"),
+  namespace: row("namespace"),
   file: [null, "reload"],
   tags: ["tags", "reload"],
   nofailover: [null, "reload"],
@@ -47,32 +69,32 @@ const ROOT: Rules<Omit<LocalConfig, SectionName>> = {
 };
 
 const RAFT: Rules<RaftConfig> = {
-  selfAddr: ["raft.self_addr", "restart"],
-  bindAddr: ["raft.bind_addr", "restart"],
-  partnerAddrs: ["raft.partner_addrs", "restart"],
-  dataDir: ["raft.data_dir", "restart"],
-  password: ["raft.password", "restart"],
-  // Other files are read by what reads renewed ones; there is nothing that could begin or end encryption
-  // meanwhile.
+  selfAddr: row("raft.self_addr"),
+  bindAddr: row("raft.bind_addr"),
+  partnerAddrs: row("raft.partner_addrs"),
+  dataDir: row("raft.data_dir"),
+  password: row("raft.password"),
+  // Other files are read by the watch on renewed certificates. Encryption cannot begin or end without a
+  // restart.
   tls: ["raft.tls", (before, after) => before !== null && after !== null ? "reload" : "restart"],
-  electionMinMs: ["raft.election_timeout", "restart"],
-  electionMaxMs: ["raft.election_timeout", "restart"],
-  heartbeatMs: ["raft.heartbeat_interval", "restart"],
+  electionMinMs: row("raft.election_timeout"),
+  electionMaxMs: row("raft.election_timeout"),
+  heartbeatMs: row("raft.heartbeat_interval"),
 };
 
 const RESTAPI: Rules<RestApiConfig> = {
-  listen: ["restapi.listen", "reload"],
-  connectAddress: ["restapi.connect_address", "reload"],
-  authentication: ["restapi.authentication", "reload"],
-  certfile: ["restapi.certfile", "reload"],
-  keyfile: ["restapi.keyfile", "reload"],
-  keyfilePassword: ["restapi.keyfile_password", "reload"],
-  cafile: ["restapi.cafile", "reload"],
-  verifyClient: ["restapi.verify_client", "reload"],
-  allowlist: ["restapi.allowlist", "reload"],
-  allowlistIncludeMembers: ["restapi.allowlist_include_members", "reload"],
-  httpExtraHeaders: ["restapi.http_extra_headers", "reload"],
-  httpsExtraHeaders: ["restapi.https_extra_headers", "reload"],
+  listen: row("restapi.listen"),
+  connectAddress: row("restapi.connect_address"),
+  authentication: row("restapi.authentication"),
+  certfile: row("restapi.certfile"),
+  keyfile: row("restapi.keyfile"),
+  keyfilePassword: row("restapi.keyfile_password"),
+  cafile: row("restapi.cafile"),
+  verifyClient: row("restapi.verify_client"),
+  allowlist: row("restapi.allowlist"),
+  allowlistIncludeMembers: row("restapi.allowlist_include_members"),
+  httpExtraHeaders: row("restapi.http_extra_headers"),
+  httpsExtraHeaders: row("restapi.https_extra_headers"),
 };
 
 const CTL: Rules<CtlConfig> = {
@@ -88,34 +110,32 @@ const LISTEN = "postgresql.listen";
 const CONNECT_ADDRESS = "postgresql.connect_address";
 
 const POSTGRESQL: Rules<PostgresqlConfig> = {
-  listenAddresses: [LISTEN, "PostgreSQL restart"],
-  port: [LISTEN, "PostgreSQL restart"],
+  listenAddresses: row(LISTEN),
+  port: row(LISTEN),
   // Together with a new `listen`: when PostgreSQL is started again.
-  connectAddress: [CONNECT_ADDRESS, "reload"],
-  proxyAddress: ["postgresql.proxy_address", "reload"],
-  dataDir: ["postgresql.data_dir", "restart"],
-  configDir: ["postgresql.config_dir", "restart"],
-  binDir: ["postgresql.bin_dir", "restart"],
-  binName: ["postgresql.bin_name", "restart"],
-  pgpass: ["postgresql.pgpass", "restart"],
-  useUnixSocket: ["postgresql.use_unix_socket", "reload"],
-  useUnixSocketRepl: ["postgresql.use_unix_socket_repl", "reload"],
-  superuser: ["postgresql.authentication.superuser", "reload"],
-  replication: ["postgresql.authentication.replication", "reload"],
-  rewind: ["postgresql.authentication.rewind", "reload"],
+  connectAddress: row(CONNECT_ADDRESS),
+  proxyAddress: row("postgresql.proxy_address"),
+  dataDir: row("postgresql.data_dir"),
+  configDir: row("postgresql.config_dir"),
+  binDir: row("postgresql.bin_dir"),
+  binName: row("postgresql.bin_name"),
+  pgpass: row("postgresql.pgpass"),
+  useUnixSocket: row("postgresql.use_unix_socket"),
+  useUnixSocketRepl: row("postgresql.use_unix_socket_repl"),
+  superuser: row("postgresql.authentication.superuser"),
+  replication: row("postgresql.authentication.replication"),
+  rewind: row("postgresql.authentication.rewind"),
   createReplicaMethods: ["postgresql.create_replica_methods", "reload"],
   basebackup: ["postgresql.basebackup", "reload"],
-  customConf: ["postgresql.custom_conf", "restart"],
-  callbacks: ["postgresql.callbacks", "reload"],
-  prePromote: ["postgresql.pre_promote", "reload"],
-  beforeStop: ["postgresql.before_stop", "reload"],
-  pgCtlTimeoutS: ["postgresql.pg_ctl_timeout", "reload"],
-  removeDataDirectoryOnRewindFailure: ["postgresql.remove_data_directory_on_rewind_failure", "reload"],
-  removeDataDirectoryOnDivergedTimelines: [
-    "postgresql.remove_data_directory_on_diverged_timelines",
-    "reload",
-  ],
-  // What no other field stands for: parameters, pg_hba, recovery_conf ...
+  customConf: row("postgresql.custom_conf"),
+  callbacks: row("postgresql.callbacks"),
+  prePromote: row("postgresql.pre_promote"),
+  beforeStop: row("postgresql.before_stop"),
+  pgCtlTimeoutS: row("postgresql.pg_ctl_timeout"),
+  callbackTimeoutS: row("postgresql.callback_timeout"),
+  removeDataDirectoryOnRewindFailure: row("postgresql.remove_data_directory_on_rewind_failure"),
+  removeDataDirectoryOnDivergedTimelines: row("postgresql.remove_data_directory_on_diverged_timelines"),
+  // Everything without a field of its own: parameters, pg_hba, recovery_conf ...
   raw: ["postgresql", "reload"],
 };
 
@@ -129,10 +149,10 @@ const BOOTSTRAP: Rules<BootstrapConfig> = {
 };
 
 const WATCHDOG: Rules<WatchdogConfig> = {
-  mode: ["watchdog.mode", "reload"],
-  device: ["watchdog.device", "reload"],
-  safetyMarginS: ["watchdog.safety_margin", "reload"],
-  driver: ["watchdog.driver", "restart"],
+  mode: row("watchdog.mode"),
+  device: row("watchdog.device"),
+  safetyMarginS: row("watchdog.safety_margin"),
+  driver: row("watchdog.driver"),
 };
 
 const LOG: Rules<LogConfig> = {
@@ -142,6 +162,7 @@ const LOG: Rules<LogConfig> = {
   mode: ["log.mode", "reload"],
   fileNum: ["log.file_num", "reload"],
   fileSizeBytes: ["log.file_size", "reload"],
+  decisions: ["log.decisions", "reload"],
   staticFields: ["log.static_fields", "reload"],
 };
 
@@ -198,7 +219,7 @@ export function planReload(inForce: LocalConfig, read: LocalConfig, listenPendin
     const { connectAddress } = read.postgresql;
     const before = inForce.postgresql.connectAddress;
     const pending = listenPending || draft.keys["PostgreSQL restart"].has(LISTEN);
-    // The others follow what is published: at an address where nobody listens yet they would find nobody.
+    // The others follow the published address. Where no server listens yet, they could not connect.
     if (pending && connectAddress !== before) {
       publishLater = connectAddress;
       draft.keys.reload.delete(CONNECT_ADDRESS);
@@ -263,8 +284,7 @@ function applyRules(
 }
 
 /**
- * The section as written, which is laid over the cluster's again: what a restart is needed for stays in it,
- * too.
+ * The section as written, which is laid over the cluster's again: keys that need a restart stay in it, too.
  */
 function withKept(before: JsonObject, after: JsonObject): JsonObject {
   const next = { ...after };

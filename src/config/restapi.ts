@@ -76,9 +76,9 @@ function requireLoopback(listen: HostPort, issues: Issues): void {
     ["restapi", "authentication"],
     `required: ${
       formatHostPort(listen)
-    } can be reached from other hosts, and whoever reaches it could run commands there ` +
+    } can be reached from other hosts, and any client that reaches it could run commands there ` +
       "as the user of PostgreSQL. Add restapi.authentication with username and password (the same on every member), or " +
-      "restapi.allow_unauthenticated: true if nobody but you can connect to it. Client certificates " +
+      "restapi.allow_unauthenticated: true if only you can connect to it. Client certificates " +
       "(restapi.verify_client with certfile and cafile) will do as well",
   );
 }

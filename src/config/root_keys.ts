@@ -1,4 +1,4 @@
-/** Keys at the root of the local file: which of them have no effect there, and which nobody knows. */
+/** Keys at the root of the local file: which of them have no effect there, and which are unknown. */
 import { warnUnknownKeys } from "./check.ts";
 import type { Issues } from "./issues.ts";
 import { DYNAMIC_ROOT_KEYS, FALLBACKS } from "./keys/dynamic.ts";

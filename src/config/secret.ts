@@ -1,6 +1,6 @@
 /**
- * Secrets that are written and empty: a slip, or a sign that YAML took for its own. Silently, they would be
- * no secret at all.
+ * Secrets that are given and empty: a typing error, or a character that has a meaning in YAML. Accepted
+ * silently, they would protect nothing.
  */
 import type { Issues, Path } from "./issues.ts";
 import type { Json } from "../model/json.ts";
@@ -30,7 +30,7 @@ export function refuseEmptySecrets(value: Json, path: Path, issues: Issues): voi
   }
 }
 
-/** Sections that hold nothing but who somebody is. */
+/** Sections that hold only credentials. */
 function isSecretSection(key: string, path: Path): boolean {
   return key === "authentication" || path.at(-1) === "authentication";
 }

@@ -33,7 +33,7 @@ test("every kind of rule is taken, with quotes, comments, tabs and continued lin
     "include_if_exists other.conf",
     "include_dir more",
     "host all,\\",
-    "  other all trust",
+    "  other all all trust",
   ];
   expect(hba(lines)).toEqual({ lines, problems: [] });
   expect(hba(lines.join("\n"))).toEqual({ lines, problems: [] });
@@ -60,7 +60,7 @@ const LOCAL: readonly [key: string, yaml: string, severity: string, path: string
     "postgresql.parameters.max_connections",
   ],
   ["recovery_conf", "recovery_conf: {'a b': 1}", "error", "postgresql.recovery_conf.a b"],
-  ["pg_hba", "pg_hba: [host all all all trust, ghost]", "error", "postgresql.pg_hba"],
+  ["pg_hba", "pg_hba: [host all all all trust, ghost]", "error", "postgresql.pg_hba[1]"],
   ["pg_ident", 'pg_ident: ["a\\0"]', "error", "postgresql.pg_ident[0]"],
   ["basebackup", 'basebackup: ["a\\nb"]', "error", "postgresql.basebackup[0]"],
 ];
@@ -71,3 +71,26 @@ for (const [name, yaml, severity, path] of LOCAL) {
     expect(issues.map((issue) => [issue.severity, issue.path, issue.line])).toEqual([[severity, path, 10]]);
   });
 }
+
+test("a rule of pg_hba that PostgreSQL would refuse is named with its line and the reason", () => {
+  const yaml = [
+    "postgresql:",
+    "  pg_hba:",
+    "    - local all all peer",
+    "    - host all all 10.0.0.1 md5",
+    "    - |",
+    "      host all all \\",
+    "        10.0.0.0/8 scram-sha-265",
+    "",
+  ].join("\n");
+  const { issues } = parse(minimalWith("postgresql:\n", yaml));
+  const begin = "PostgreSQL would refuse this line and with it the whole file:";
+  expect(issues.map(({ path, line, message }) => [path, line, message])).toEqual([
+    [
+      "postgresql.pg_hba[1]",
+      12,
+      `${begin} "10.0.0.1" has no mask (10.0.0.1/32 is one host): "md5" is none (text "host all all 10.0.0.1 md5")`,
+    ],
+    ["postgresql.pg_hba[2]", 13, expect.stringMatching(/"scram-sha-265" is no method of authentication/)],
+  ]);
+});

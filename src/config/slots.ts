@@ -5,31 +5,38 @@ import { checkOneLine, MAX_NAME_BYTES } from "./names.ts";
 import type { Json, JsonObject } from "../model/json.ts";
 import { MAX_ENTRIES } from "../model/limits.ts";
 import { isJsonObject, isSet } from "../model/merge.ts";
+import type { PermanentSlot } from "../model/permanent_slot.ts";
+import { textOf } from "../model/text_of.ts";
 
 const SLOT_KEYS = ["type", "database", "plugin", "cluster_type"];
 const IGNORE_KEYS = ["name", "type", "database", "plugin"];
 const SLOT_NAME = /^[a-z0-9_]{1,63}$/;
 const NAME_EXPECTED = "a slot's name has 1 to 63 lower case letters, digits and underscores";
-const CLUSTER_TYPES = ["primary", "standby"];
+const CLUSTER_TYPES = ["primary", "standby"] as const;
 
-/** Permanent slots by name, as configured. What cannot be one is an error, and left out. */
-export function readSlots(value: Exclude<Json, null>, path: Path, issues: Issues): JsonObject | undefined {
+/** What cannot be a slot is an error, and left out. */
+export function readSlots(
+  value: Exclude<Json, null>,
+  path: Path,
+  issues: Issues,
+): PermanentSlot[] | undefined {
   if (!isJsonObject(value)) {
     issues.error(path, `expected a map of slot names, got ${describeValue(path, value)}`);
     return undefined;
   }
-  const slots = atMost(Object.entries(value), "slots", path, issues);
-  return Object.fromEntries(slots.filter(([name, slot]) => isSlot(name, slot, [...path, name], issues)));
+  return atMost(Object.entries(value), "slots", path, issues)
+    .map(([name, slot]) => readSlot(name, slot, [...path, name], issues)).filter((slot) => slot !== null);
 }
 
 /** Empty values (null, 0, "", false) mean a physical slot, as does a map without a type. */
-function isSlot(name: string, slot: Json, path: Path, issues: Issues): boolean {
-  const refuse = (message: string, key?: string): false => {
+function readSlot(name: string, slot: Json, path: Path, issues: Issues): PermanentSlot | null {
+  const refuse = (message: string, key?: string): null => {
     issues.error(key === undefined ? path : [...path, key], message);
-    return false;
+    return null;
   };
+  const physical = { name, type: "physical", database: null, plugin: null, clusterType: null } as const;
   if (!SLOT_NAME.test(name)) return refuse(NAME_EXPECTED);
-  if (!slot) return true;
+  if (!slot) return physical;
   if (!isJsonObject(slot)) {
     return refuse("expected a map with type, and database and plugin for a logical slot");
   }
@@ -39,16 +46,21 @@ function isSlot(name: string, slot: Json, path: Path, issues: Issues): boolean {
   if (type === "logical" && !(slot["database"] && slot["plugin"])) {
     return refuse("a logical slot needs database and plugin");
   }
-  const clusterType = slot["cluster_type"] ?? null;
-  if (clusterType !== null && !CLUSTER_TYPES.some((one) => one === clusterType)) {
+  const wanted = slot["cluster_type"] ?? null;
+  const clusterType = CLUSTER_TYPES.find((one) => one === wanted) ?? null;
+  if (wanted !== null && clusterType === null) {
     return refuse("cluster_type is primary or standby", "cluster_type");
   }
-  return isPlace(slot, path, issues);
+  if (!isPlace(slot, path, issues)) return null;
+  const place = type === "logical"
+    ? { database: textOf(slot["database"]!), plugin: textOf(slot["plugin"]!) }
+    : { database: null, plugin: null };
+  return { ...physical, type, clusterType, ...place };
 }
 
 /**
- * Slots to leave alone: all that a map gives has to agree. What no slot can agree with is an error, and left
- * out.
+ * Slots to leave alone: every field of a map has to agree. A map that no slot can agree with is an error, and
+ * left out.
  */
 export function readIgnoreSlots(
   value: Exclude<Json, null>,

@@ -12,9 +12,6 @@ interface Row {
   readonly warnings?: readonly string[];
 }
 
-const NO_EFFECT =
-  "is shown to others, and has no effect in this version: every member copies from and follows the primary";
-
 const ROWS: readonly Row[] = [
   { name: "none", section: {}, nofailover: false, priority: 1, published: {} },
   {
@@ -30,7 +27,6 @@ const ROWS: readonly Row[] = [
     nofailover: false,
     priority: 1,
     published: { nosync: true, clonefrom: true },
-    warnings: [NO_EFFECT],
   },
   {
     name: "nofailover",
@@ -105,12 +101,11 @@ const ROWS: readonly Row[] = [
     ],
   },
   {
-    name: "what is not done in this version",
+    name: "the upstream of a member, and that it does not stream",
     section: { replicatefrom: "b", nostream: true, clonefrom: false },
     nofailover: false,
     priority: 1,
     published: { replicatefrom: "b", nostream: true },
-    warnings: [NO_EFFECT, NO_EFFECT],
   },
   {
     name: "tags of the user's own, false included",

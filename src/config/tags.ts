@@ -5,7 +5,7 @@ import { nearest } from "./check.ts";
 import { knownTags } from "./keys/tags.ts";
 import type { Json, JsonObject } from "../model/json.ts";
 import { isWhole } from "../model/plain_text.ts";
-import { parseBool } from "../model/parse_bool.ts";
+import { isSet, parseBool } from "../model/parse_bool.ts";
 import { parseQuantity } from "../model/time_units.ts";
 
 export interface Tags {
@@ -25,23 +25,21 @@ export const TAGS_BOUNDS: JsonBounds = { maxBytes: 16 * 1024, maxDepth: 8, maxVa
 /** Boolean tags are published only when true, or next to the priority that says the same more finely. */
 const BOOLEAN_TAGS = ["clonefrom", "nofailover", "noloadbalance", "nostream", "nosync"];
 const PRIORITY_OF = new Map([["nofailover", "failover_priority"], ["nosync", "sync_priority"]]);
-/** Tags whose effect this version does not have: silence would let somebody count on it. */
-const WITHOUT_EFFECT = ["clonefrom", "nostream", "replicatefrom"];
 
 export function readTags(section: JsonObject, issues: Issues): Tags {
   for (const [key, value] of Object.entries(section)) checkTag(key, value, issues);
   const tags = publishedTags(section);
-  // The record of a member that the log refuses is never made, and the member waits for it for ever.
+  // If the log refused the record of a member, the member would wait for it for ever.
   const large = boundsProblem(tags, TAGS_BOUNDS);
   if (large !== null) issues.error(["tags"], `${large}: tags are kept by every member, shorten them`);
   for (const [flag, priority] of PRIORITY_OF) warnConflict(section, flag, priority, issues);
   const flag = section["nofailover"];
   const priority = priorityOf(section["failover_priority"]);
-  const nofailover = isPresent(flag) ? truth(flag) : priority !== null && priority <= 0;
+  const nofailover = isPresent(flag) ? isSet(flag) : priority !== null && priority <= 0;
   return {
     tags,
     nofailover,
-    failoverPriority: isPresent(flag) && truth(flag) ? 0 : priority ?? 1,
+    failoverPriority: isPresent(flag) && isSet(flag) ? 0 : priority ?? 1,
   };
 }
 
@@ -51,7 +49,7 @@ export function publishedTags(section: JsonObject): JsonObject {
     if (value === null || typeof value === "object") continue;
     const priority = PRIORITY_OF.get(key);
     const besidePriority = priority !== undefined && isPresent(section[priority]);
-    if (!BOOLEAN_TAGS.includes(key) || truth(value) || besidePriority) result[key] = value;
+    if (!BOOLEAN_TAGS.includes(key) || isSet(value) || besidePriority) result[key] = value;
   }
   return result;
 }
@@ -68,15 +66,10 @@ function checkTag(key: string, value: Json, issues: Issues): void {
     issues.warning(path, "a tag is one word, number or boolean: it is ignored");
   } else if (BOOLEAN_TAGS.includes(key) && isPresent(value) && parseBool(value) === null) {
     issues.warning(path, "expected a boolean: anything else counts as true");
-  } else if (WITHOUT_EFFECT.includes(key) && isPresent(value) && value !== "" && parseBool(value) !== false) {
-    issues.warning(
-      path,
-      "is shown to others, and has no effect in this version: every member copies from and follows the primary",
-    );
   } else if (PRIORITY_OF_VALUES.includes(key) && isPresent(value) && priorityOf(value) === null) {
     issues.warning(path, "expected an integer: it is ignored");
   }
-  // Tags of the user's own are welcome, so only a near miss is worth a word.
+  // Users may have tags of their own, so only a near miss brings a warning.
   const known = Object.keys(knownTags.shape);
   const near = known.includes(key) ? null : nearest(key, known);
   if (near) issues.warning(path, `taken as a tag of your own; did you mean tags.${near}?`);
@@ -96,7 +89,7 @@ function warnConflict(section: JsonObject, flag: string, priorityTag: string, is
   const value = section[flag];
   const priority = priorityOf(section[priorityTag]);
   if (!isPresent(value) || priority === null) return;
-  const set = truth(value);
+  const set = isSet(value);
   if (set !== (priority > 0)) return;
   const shown = set ? "True" : "False";
   issues.warning(
@@ -107,8 +100,4 @@ function warnConflict(section: JsonObject, flag: string, priorityTag: string, is
 
 function isPresent(value: Json | undefined): value is Exclude<Json, null> {
   return value !== undefined && value !== null;
-}
-
-function truth(value: Exclude<Json, null>): boolean {
-  return parseBool(value) ?? (typeof value === "string" ? value !== "" : Boolean(value));
 }

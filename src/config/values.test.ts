@@ -61,7 +61,9 @@ function textsIn(value: unknown): string[] {
 function usedTexts(config: LocalConfig): string[] {
   const { file: _file, ...rest } = config;
   const raw = config.postgresql?.raw ?? {};
-  const used = ["parameters", "recovery_conf", "krbsrvname"].map((key) => raw[key]);
+  const used = ["parameters", "parameters_primary", "parameters_replica", "recovery_conf", "krbsrvname"].map((
+    key,
+  ) => raw[key]);
   return textsIn([{ ...rest, postgresql: { ...config.postgresql, raw: used } }]);
 }
 

@@ -1,6 +1,4 @@
-/**
- * The watchdog section. A mode that nobody understands switches the watchdog off, loudly, as it always did.
- */
+/** The watchdog section. An unknown mode switches the watchdog off, with an error in the log. */
 import type { WatchdogConfig } from "../model/config.ts";
 import { check, expected } from "./check.ts";
 import { file, readText } from "./fields.ts";

@@ -164,7 +164,10 @@ class Reader {
     if (anchor !== undefined && this.#insideAlias === 0) this.#anchors.set(anchor, node as Node);
   }
 
-  /** Signs of YAML that somebody meant as a part of the secret. An empty one is found by secret.ts. */
+  /**
+   * Characters with a meaning in YAML that were meant as a part of the secret. An empty one is found by
+   * secret.ts.
+   */
   #checkSecret(node: Scalar, path: Path): void {
     if (node.tag !== undefined && node.tag !== "tag:yaml.org,2002:str") {
       this.#issues.error(path, "begins with !, which YAML takes for a tag: put the value in single quotes");

@@ -4,7 +4,7 @@ export class AssertionError extends Error {
   override name = "AssertionError";
 }
 
-/** Throws unless `condition` holds. For what the program itself guarantees; never for input from outside. */
+/** Throws unless `condition` holds. For the program's own guarantees; never for input from outside. */
 export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new AssertionError(message);
 }

@@ -1,7 +1,7 @@
 /**
- * Imported first by every entry, for its side effect: an error that nobody caught, or a rejection that nobody
- * handled, ends the process at once (exit codes 70 and 71). A half-dead process that goes on ticking would
- * keep renewing a lease or feeding a watchdog.
+ * Imported first by every entry, for its side effect: an uncaught error or an unhandled rejection ends the
+ * process at once (exit codes 70 and 71). A half-dead process that goes on ticking would keep renewing a
+ * lease or feeding a watchdog.
  */
 import { writeSync } from "node:fs";
 import { pollNow, POLLOUT } from "./ffi.ts";

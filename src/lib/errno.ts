@@ -1,4 +1,4 @@
-/** Names of Linux error numbers: what a failed system call says in logs and in values. */
+/** Names of Linux error numbers, for logs and for results of failed system calls. */
 
 export const EINTR = 4;
 

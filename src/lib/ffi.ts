@@ -230,6 +230,32 @@ export function lockFile(fd: number): SysResult {
   return result(libc().flock(fd, LOCK_EX | LOCK_NB));
 }
 
+const F_OFD_GETLK = 36;
+const F_OFD_SETLK = 37;
+const F_RDLCK = 0;
+const F_WRLCK = 1;
+const F_UNLCK = 2;
+
+/** struct flock: type and whence, start, length (0: to the end), pid. */
+function recordLock(type: number, start: number, length: number): BigInt64Array<ArrayBuffer> {
+  return new BigInt64Array([BigInt(type), BigInt(start), BigInt(length), 0n]);
+}
+
+/**
+ * Takes a shared lock of one byte of an open file or directory, which need not have that byte. It has nothing
+ * to do with the lock of `lockFile`. Held until the fd closes.
+ */
+export function shareByte(fd: number, at: number): SysResult {
+  return result(libc().fcntl(fd, F_OFD_SETLK, ptr(recordLock(F_RDLCK, at, 1))));
+}
+
+/** The first byte that is locked through another fd; null: none, or the file system has no such locks. */
+export function sharedByte(fd: number): number | null {
+  const lock = recordLock(F_WRLCK, 0, 0);
+  if (libc().fcntl(fd, F_OFD_GETLK, ptr(lock)) !== 0) return null;
+  return Number(lock[0]! & 0xffffn) === F_UNLCK ? null : Number(lock[1]);
+}
+
 /** ioctl whose argument is a pointer to `argument` (read, written or both, as the request says). */
 export function ioctl(fd: number, request: number, argument: Uint8Array | Int32Array | null): SysResult {
   return result(libc().ioctl(fd, request, argument));
@@ -244,6 +270,9 @@ function closeFd(fd: number): void {
   libc().close(fd);
 }
 
+/** No such file; of a link of /proc: the process, or what the link leads to, is gone. */
+export const ENOENT = 2;
+
 export const POLLOUT = 4;
 
 /** The events of `events` that are ready on `fd` now; 0 when none. Does not wait. */
@@ -256,10 +285,16 @@ export function pollNow(fd: number, events: number): number {
 
 const linkBuffer = new Uint8Array(4096);
 
-/** Target of a symbolic link; null when it cannot be read. For /proc scans: no exception for each refusal. */
-export function readLink(path: string): string | null {
+/** Target of a symbolic link, or the errno. For /proc scans: no exception for each refusal. */
+export function readLinkOrErrno(path: string): string | number {
   const length = Number(libc().readlink(cString(path), linkBuffer, linkBuffer.length));
-  return length < 0 ? null : new TextDecoder().decode(linkBuffer.subarray(0, length));
+  return length < 0 ? lastErrno() : new TextDecoder().decode(linkBuffer.subarray(0, length));
+}
+
+/** null when it cannot be read. */
+export function readLink(path: string): string | null {
+  const target = readLinkOrErrno(path);
+  return typeof target === "string" ? target : null;
 }
 
 const AF_UNIX = 1;

@@ -1,7 +1,7 @@
 /**
- * Lines about what strangers do, limited by their kind. A kind is a constant of the program, never a text
- * from outside: however a stranger varies what he sends, the lines of one kind share one budget, and no other
- * kind loses its own.
+ * Lines about strangers' requests, limited by their kind. A kind is a constant of the program, never a text
+ * from outside: however the requests vary, the lines of one kind share one budget, and no other kind loses
+ * its own.
  */
 import type { Level, Log } from "./log.ts";
 import { oneLine } from "./plain_text.ts";
@@ -10,13 +10,10 @@ import { oneLine } from "./plain_text.ts";
 const BURST = 10;
 /** ... and then one in this time: 10 a minute. */
 const REFILL_MS = 6000;
-/**
- * Kinds are few. Should a caller make them of what comes from outside all the same, they share the last
- * budget.
- */
+/** Kinds are few. If a caller made them from outside texts all the same, they would share the last budget. */
 const MAX_KINDS = 50;
 const OTHER_KINDS = "other kinds";
-/** The longest line; what it quotes from outside is cut before (quotedOutside). */
+/** The longest line; quoted texts from outside are cut before (quotedOutside). */
 const MAX_LENGTH = 1000;
 
 interface Budget {

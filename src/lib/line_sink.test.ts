@@ -42,7 +42,7 @@ test("a pipe that nobody reads costs lines, not time, and the loss is said after
   }
   const written = text.split("\n").filter((found) => found === line).length;
   expect(written).toBeGreaterThan(9);
-  expect(text).toContain(`(${300 - written} log lines lost: nobody read them)`);
+  expect(text).toContain(`(${300 - written} log lines lost: they were not read)`);
   sink.close();
   pipe.close();
   closeSync(pipe.write);

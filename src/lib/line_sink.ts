@@ -26,9 +26,9 @@ const PIPE_BYTES = 4096;
 const RETRY_MS = 50;
 
 /**
- * Standard output or error. A pipe that nobody reads would stop a program that writes to it, so a line is
- * written only when there is room; meanwhile `maxQueued` lines wait, the rest is counted and said when there
- * is room again.
+ * Standard output or error. An unread pipe would stop a program that writes to it, so a line is written only
+ * when there is room. Meanwhile `maxQueued` lines wait; the rest is counted, and reported when there is room
+ * again.
  */
 export class StreamSink implements LineSink {
   readonly #queue: Uint8Array[] = [];
@@ -66,7 +66,7 @@ export class StreamSink implements LineSink {
       if (written < bytes.length) this.#queue[0] = bytes.subarray(written);
       else this.#queue.shift();
       if (this.#queue.length === 0 && this.#dropped > 0) {
-        this.#queue.push(new TextEncoder().encode(`(${this.#dropped} log lines lost: nobody read them)\n`));
+        this.#queue.push(new TextEncoder().encode(`(${this.#dropped} log lines lost: they were not read)\n`));
         this.#dropped = 0;
       }
     }

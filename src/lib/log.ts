@@ -1,8 +1,8 @@
 /**
  * The log that people and collectors read. One line an event, in the layout that Patroni's users know
  * (`2026-01-31 12:00:00,123 INFO: text`) or as JSON. Must never throw and never stop the program: a full pipe
- * or disk costs lines (counted and said later), not service. Whatever a text quotes, it stays one line of
- * bounded length.
+ * or disk costs lines (counted and reported later), not service. Every text stays one line of bounded length,
+ * whatever it quotes.
  */
 import { type LineSink, MemorySink } from "./line_sink.ts";
 import { wallClockMs } from "./clock.ts";

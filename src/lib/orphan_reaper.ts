@@ -1,7 +1,7 @@
 /**
  * Reaps orphans for an agent that is the first process of a container: the kernel gives it every process
- * whose parent has ended, and nobody else takes note of their end. The runtime waits only for children that
- * it has started.
+ * whose parent has ended, and no other process waits for them. The runtime waits only for children that it
+ * has started.
  */
 import { reapChild } from "./ffi.ts";
 import { listPids, readProcess } from "./process_table.ts";
@@ -17,7 +17,7 @@ export function reapOrphans(): void {
 
 /**
  * Reaps the dead children that were dead at the look before; returns those that are dead now. The runtime
- * reaps its own at once: who lies there from one look to the next is nobody's.
+ * reaps its own children at once: a child that is dead at two looks is an orphan.
  */
 export function reapThoseOf(parentPid: number, before: ReadonlySet<string>): ReadonlySet<string> {
   const dead = new Set<string>();

@@ -10,7 +10,7 @@ import {
   readProcess,
   workingDirectory,
 } from "./process_table.ts";
-import { startZombie } from "./testing_zombie.ts";
+import { startHeadless, startZombie } from "./testing_zombie.ts";
 
 async function until(condition: () => boolean): Promise<void> {
   const deadline = Date.now() + 20_000;
@@ -51,6 +51,18 @@ test("a zombie counts as dead", async () => {
   } finally {
     await zombie.end();
   }
+});
+
+test("a process whose first thread has ended lives for as long as another of its threads does", async () => {
+  const headless = await startHeadless(tmpdir());
+  try {
+    expect(readProcess(headless.pid)?.threads).toBeGreaterThan(1);
+    expect(isAlive(headless.pid)).toBe(true);
+    expect(workingDirectory(headless.pid)).toBe(realpathSync(tmpdir()));
+  } finally {
+    await headless.end();
+  }
+  expect(isAlive(headless.pid)).toBe(false);
 });
 
 test("a pid that does not exist is dead", () => {

@@ -1,9 +1,9 @@
 /**
- * What /proc says about processes. Reads only what the kernel answers from memory: a hung disk never blocks a
- * reading here, neither does a process that holds its own memory map (so never cmdline or environ).
+ * Processes as /proc shows them. Reads only files that the kernel answers from memory: a hung disk never
+ * blocks a reading here, neither does a process that holds its own memory map (so never cmdline or environ).
  */
 import { readdirSync, readFileSync } from "node:fs";
-import { readLink } from "./ffi.ts";
+import { ENOENT, readLink, readLinkOrErrno } from "./ffi.ts";
 
 export interface ProcessStat {
   readonly pid: number;
@@ -17,6 +17,8 @@ export interface ProcessStat {
   readonly startTicks: number;
   /** Clock ticks that it has computed for, in user and kernel mode. */
   readonly cpuTicks: number;
+  /** Threads that have not ended, the first one included for as long as the process exists. */
+  readonly threads: number;
 }
 
 /** null when there is no such process (any more). */
@@ -39,12 +41,18 @@ export function readProcess(pid: number): ProcessStat | null {
     terminal: Number(fields[4]),
     startTicks: Number(fields[19]),
     cpuTicks: Number(fields[11]) + Number(fields[12]),
+    threads: Number(fields[17]),
   };
 }
 
-/** A zombie is dead: it runs nothing any more, only its parent is late. */
+/**
+ * A zombie is dead: it runs nothing any more, only its parent is late. The state is the first thread's alone:
+ * where that one has ended before the others, they run on, write on, and keep files and ports open (a thread
+ * that waits for a hung disk does so for as long as the disk hangs, SIGKILL or not).
+ */
 export function isDead(process: ProcessStat | null): boolean {
-  return process === null || process.state === "Z" || process.state === "X";
+  if (process === null) return true;
+  return (process.state === "Z" || process.state === "X") && process.threads <= 1;
 }
 
 /** Stopped by a signal or by a debugger. */
@@ -79,12 +87,34 @@ export function listChildren(pid: number): number[] {
 
 /** Working directory; null for a kernel thread, a zombie, or a process that this user may not look at. */
 export function workingDirectory(pid: number): string | null {
-  return readLink(`/proc/${pid}/cwd`);
+  return readLinkOf(pid, "cwd");
 }
 
 /** Path of the running program; null as for workingDirectory. */
 export function executable(pid: number): string | null {
-  return readLink(`/proc/${pid}/exe`);
+  return readLinkOf(pid, "exe");
+}
+
+function readLinkOf(pid: number, name: string): string | null {
+  const target = readLinkOrErrno(`/proc/${pid}/${name}`);
+  if (typeof target === "string") return target;
+  // What may not be looked at is refused in another way.
+  return target === ENOENT ? readLinkOfThreads(pid, name) : null;
+}
+
+/** Where the first thread has ended and others run on, they alone have it still. */
+function readLinkOfThreads(pid: number, name: string): string | null {
+  let threads: string[];
+  try {
+    threads = readdirSync(`/proc/${pid}/task`);
+  } catch {
+    return null; // gone
+  }
+  for (const thread of threads) {
+    const target = readLink(`/proc/${pid}/task/${thread}/${name}`);
+    if (target !== null) return target;
+  }
+  return null;
 }
 
 /** The user that it acts as; null when there is no such process. */
@@ -98,8 +128,8 @@ export function effectiveUser(pid: number): number | null {
 }
 
 /** Which tree of mounts the process sees: equal text, same tree. */
-export function mountNamespace(pid: number | "self"): string | null {
-  return readLink(`/proc/${pid}/ns/mnt`);
+export function mountNamespace(pid: number): string | null {
+  return readLinkOf(pid, "ns/mnt");
 }
 
 const SIGKILL_BIT = 1n << 8n;
@@ -136,8 +166,8 @@ function isQueued(pid: number, bit: bigint): boolean {
 }
 
 /**
- * Random, one a boot: what is known of processes is worth nothing after the next. "" where the kernel does
- * not say.
+ * Random, one for each boot: knowledge of processes is void after the next boot. "" where the kernel does not
+ * tell.
  */
 export function bootId(): string {
   try {

@@ -60,7 +60,8 @@ export class RotatingFile implements LineSink {
   }
 
   #open(): void {
-    this.#fd = openSync(this.#path, "a", 0o666);
+    // One that others must not read is never open to them.
+    this.#fd = openSync(this.#path, "a", this.#mode ?? 0o666);
     if (this.#mode !== null) chmodSync(this.#path, this.#mode);
     this.#sizeBytes = fstatSync(this.#fd).size;
   }

@@ -15,7 +15,7 @@ export function takeNotifySocket(environment: { [name: string]: string | undefin
   delete environment["NOTIFY_SOCKET"];
 }
 
-/** False when it could not be sent; nobody needs to know outside of tests. */
+/** False when it could not be sent, which matters in tests only. */
 export function notifySystemd(state: "READY" | "STOPPING" | "RELOADING"): boolean {
   if (socket === null) return true;
   const microseconds = state === "RELOADING"

@@ -18,7 +18,8 @@ export function selfCommand(): readonly string[] {
 }
 
 /**
- * The same by a name that cannot be replaced or removed; process lists show it, so for what does not stay.
+ * The same by a name that cannot be replaced or removed. Process lists show that name, so it is for
+ * short-lived processes.
  */
 export function pinnedSelfCommand(): readonly string[] {
   return isCompiled() ? [SELF] : [process.execPath, Bun.main];

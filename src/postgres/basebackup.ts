@@ -1,15 +1,16 @@
 /**
  * Copies another member's data directory with pg_basebackup. A slot on the primary keeps the WAL from before
- * the copy begins until the new standby streams: a copy that takes hours must not find the WAL gone at its
- * end.
+ * the copy begins until the new standby streams (copy_wal.ts): a copy that takes hours must not find the WAL
+ * gone at its end.
  */
-import type { Upstream } from "../brain/actions.ts";
+import type { DataIdentity, Upstream } from "../model/upstream.ts";
 import type { PostgresqlConfig } from "../model/config.ts";
+import { readControlFile } from "./control_file.ts";
+import { type Asking, holdWal, whyOtherData, whyWalGap } from "./copy_wal.ts";
 import { errorText } from "./error_text.ts";
 import { emptyParts, partsFilled } from "./outside_parts.ts";
 import type { Programs } from "./programs.ts";
-import { ReplicationSource } from "./replication_source.ts";
-import { describeFailure, runProgram, succeeded } from "./run_program.ts";
+import { describeFailure, runWriter, succeeded } from "./run_program.ts";
 import { clearUnfinished, stagingPath, unstage } from "./staging.ts";
 import { tablespacesOf } from "./tablespaces.ts";
 import type { UnfinishedMarker } from "./unfinished.ts";
@@ -63,6 +64,10 @@ export interface CloneInput {
   readonly postgresql: PostgresqlConfig;
   readonly marker: UnfinishedMarker;
   readonly from: Upstream;
+  /** The primary, which `from` may be itself. */
+  readonly leader: Upstream;
+  /** The data that `from` must have; null: any. */
+  readonly of: DataIdentity | null;
   /** Without a password. */
   readonly conninfo: string;
   readonly passfile: string;
@@ -70,7 +75,7 @@ export interface CloneInput {
   /** null: slots are not used. */
   readonly slot: string | null;
   readonly signal: AbortSignal;
-  readonly onProgress: (text: string) => void;
+  readonly onProgress: (doneBytes: number, totalBytes: number) => void;
   readonly warn: (text: string) => void;
 }
 
@@ -79,13 +84,16 @@ export interface CloneInput {
  * half-written then.
  */
 export async function cloneDirectory(input: CloneInput): Promise<string | null> {
-  const { programs, postgresql, marker } = input;
+  const { programs, postgresql, marker, from, leader } = input;
   const { dataDir } = postgresql;
+  const asking = askingOf(input);
+  const other = input.of === null ? null : await whyOtherData(from, input.of, asking);
+  if (other !== null) return other;
   await clearUnfinished(dataDir, marker);
   const options = basebackupOptions(postgresql.basebackup, input.warn);
   const parts = emptyParts(partsFilled(options, await tablespaces(input)));
   await marker.write("clone", null, parts);
-  if (input.slot !== null) await holdWal(input, input.slot);
+  if (input.slot !== null) await holdWal(leader, input.slot, asking);
   const args = [
     `--pgdata=${stagingPath(dataDir)}`,
     "--wal-method=stream",
@@ -96,7 +104,7 @@ export async function cloneDirectory(input: CloneInput): Promise<string | null> 
     ...options,
   ];
   let marked: Promise<void> = Promise.resolve();
-  const result = await runProgram(programs.path("pg_basebackup"), args, {
+  const result = await runWriter(programs.path("pg_basebackup"), args, {
     env: { PGPASSFILE: input.passfile },
     signal: input.signal,
     onStart: (pid) => {
@@ -104,45 +112,34 @@ export async function cloneDirectory(input: CloneInput): Promise<string | null> 
     },
     onOutput: (_stream, text) => {
       const progress = parseProgress(text);
-      if (progress !== null) input.onProgress(describeProgress(progress));
+      if (progress !== null) input.onProgress(progress.doneBytes, progress.totalBytes);
     },
   });
   await marked;
   if (!succeeded(result)) return describeFailure("pg_basebackup", result);
+  if (input.slot !== null && from.name !== leader.name) {
+    const found = await readControlFile(programs, stagingPath(dataDir));
+    if (!found.ok) return found.error;
+    const { segmentBytes } = found.control;
+    const gap = await whyWalGap(stagingPath(dataDir), segmentBytes, leader, input.slot, asking);
+    if (gap !== null) return gap;
+  }
   await unstage(dataDir);
   return null;
 }
 
-function describeProgress({ doneBytes, totalBytes }: { doneBytes: number; totalBytes: number }): string {
-  const mib = (bytes: number) => Math.round(bytes / 2 ** 20);
-  const percent = totalBytes === 0 ? 0 : Math.min(100, Math.floor(doneBytes / totalBytes * 100));
-  return `${percent} %, ${mib(doneBytes)} of ${mib(totalBytes)} MiB`;
+export function askingOf({ postgresql: { replication, rewind }, applicationName, warn }: CloneInput): Asking {
+  return { replication, sql: rewind, applicationName, warn };
 }
 
-/** Unknown, an interrupted copy of them is only found by the links that it has made already. */
-async function tablespaces({ from, postgresql, applicationName, warn }: CloneInput): Promise<string[]> {
+/** If they are unknown, an interrupted copy is found only by the links that it has made already. */
+export async function tablespaces(
+  { from, postgresql, applicationName, warn }: CloneInput,
+): Promise<string[]> {
   try {
     return await tablespacesOf(from.connUrl, postgresql.rewind, applicationName);
   } catch (error) {
     warn(`could not ask ${from.name} for its tablespaces: ${errorText(error)}`);
     return [];
-  }
-}
-
-async function holdWal(input: CloneInput, slot: string): Promise<void> {
-  try {
-    const source = await ReplicationSource.open(
-      input.from.connUrl,
-      input.postgresql.replication,
-      input.applicationName,
-    );
-    try {
-      if (!await source.inRecovery()) await source.ensureSlot(slot);
-    } finally {
-      source.close();
-    }
-  } catch (error) {
-    // The copy itself is protected by its own temporary slot; only the time after it is not.
-    input.warn(`could not make the replication slot ${slot} on ${input.from.name}: ${errorText(error)}`);
   }
 }

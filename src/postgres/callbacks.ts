@@ -1,12 +1,11 @@
 /**
- * The user's callbacks (docs/compatibility.md section 9): they are told what happened, never asked. One runs
- * at a time; a running one is ended with its children when the next arrives, except that on_reload replaces
- * on_reload only.
+ * The user's callbacks (docs/compatibility.md section 9): they are notified, never asked. One runs at a time;
+ * a running one is ended with its children when the next arrives, except that on_reload replaces on_reload
+ * only.
  */
 import type { Log } from "../lib/log.ts";
 import { errorText } from "./error_text.ts";
-import { describeFailure, runProgram, succeeded } from "./run_program.ts";
-import { shellSplit } from "../model/shell_split.ts";
+import type { Hooks } from "./hooks.ts";
 
 export type CallbackEvent = "on_start" | "on_stop" | "on_restart" | "on_reload" | "on_role_change";
 export type CallbackRole = "primary" | "replica" | "standby_leader" | "demoted";
@@ -20,6 +19,9 @@ export interface CallbackFacts {
 export interface CallbacksOptions {
   /** The commands as configured now. */
   readonly commands: () => { readonly [hook: string]: string };
+  /** The time that each may take, as configured now; 0: until the next one comes. */
+  readonly timeoutS: () => number;
+  readonly hooks: Hooks;
   readonly scope: string;
   readonly log: Log;
 }
@@ -36,41 +38,35 @@ export class Callbacks {
     this.#options = options;
   }
 
-  /** Returns at once; whatever comes of it goes to the log. */
+  /** Returns at once; the outcome goes to the log. */
   call(event: CallbackEvent, role: CallbackRole, facts: CallbackFacts): void {
-    const command = this.#options.commands()[event];
+    const { commands, scope, log } = this.#options;
+    const command = commands()[event];
     if (command === undefined || command === "") return;
-    const words = shellSplit(command);
-    if (words === null || words.length === 0) {
-      this.#options.log.error("callback_failed", `callback ${event}: "${command}" is not a command`);
-      return;
-    }
     const lane = event === "on_reload" ? "reload" : "main";
     this.#running[lane]?.abort();
     const controller = new AbortController();
     this.#running = { ...this.#running, [lane]: controller };
-    const args = [...words.slice(1), event, role, this.#options.scope];
-    this.#run(event, words[0]!, args, environment(event, role, facts), controller).catch((error: unknown) =>
-      this.#options.log.error("callback_failed", `callback ${event}: ${errorText(error)}`)
-    );
+    const args = [event, role, scope];
+    this.#run(event, command, args, environment(event, role, facts), controller.signal)
+      .catch((error: unknown) => log.error("callback_failed", `callback ${event}: ${errorText(error)}`));
   }
 
   async #run(
     event: CallbackEvent,
-    program: string,
+    command: string,
     args: readonly string[],
     env: { readonly [name: string]: string },
-    controller: AbortController,
+    signal: AbortSignal,
   ): Promise<void> {
-    const { log } = this.#options;
-    const result = await runProgram(program, args, { env, environment: "server", signal: controller.signal });
-    const said = `${result.stdout}${result.stderr}`.trim();
-    if (said !== "") log.info("callback_output", `callback ${event}: ${said}`);
-    if (!succeeded(result)) {
-      const text = `callback ${describeFailure(`${event} (${program})`, result)}`;
-      if (result.failure === "aborted") log.info("callback_replaced", text);
-      else log.warning("callback_failed", text);
-    }
+    const { hooks, timeoutS, log } = this.#options;
+    const limitS = timeoutS();
+    const limit = limitS === 0 ? {} : { timeoutMs: 1000 * limitS };
+    const failed = await hooks.run(event, command, { args, env, signal, ...limit });
+    if (failed === null) return;
+    const text = `callback ${event}: ${failed.text}`;
+    if (failed.replaced) log.info("callback_replaced", text);
+    else log.warning("callback_failed", text);
   }
 }
 

@@ -3,11 +3,13 @@
  * directory can move between the two: postgresql.conf is the agent's, the user's lies in
  * postgresql.base.conf. Never signals the server.
  */
-import type { Upstream } from "../brain/actions.ts";
-import type { EffectivePostgresql, LocalConfig, PostgresqlConfig } from "../model/config.ts";
+import type { Upstream } from "../model/upstream.ts";
+import type { EffectivePostgresql, LocalConfig, PostgresqlConfig, ServerRole } from "../model/config.ts";
+import { forRole } from "../config/roles.ts";
+import { type AccessFile, writeAccessFile } from "./access_files.ts";
 import { checkConf } from "./check_conf.ts";
 import type { ConfigInForce } from "./config_in_force.ts";
-import { FORMER_PRIMARY, WROTE_ALONE, wroteAlone } from "./data_directory.ts";
+import { FORMER_PRIMARY, JOINED, WROTE_ALONE, wroteAlone } from "./data_directory.ts";
 import {
   exists,
   join,
@@ -20,22 +22,30 @@ import {
   writeDurably,
 } from "./disk.ts";
 import type { Programs } from "./programs.ts";
+import { NO_SYNC, parseSetting, type SyncSetting } from "../sync/setting.ts";
+import { keepsLogicalSlots } from "./slots.ts";
 import {
   isManaged,
   NO_RECOVERY,
   parseRecoverySettings,
+  parseSyncNames,
+  parseWalBudget,
   type RecoverySettings,
-  renderLines,
   renderServerConf,
   stripAutoConf,
   usableSettings,
 } from "./server_conf.ts";
+import { accepted, describeVerdict, type Settings, trySettings, type Verdict } from "./trial.ts";
 
 const FILE_MODE = 0o600;
 
 export interface ConfigFilesOptions {
   readonly config: ConfigInForce;
   readonly programs: Programs;
+  /** See wal_budget.ts. */
+  readonly walBudgetMib: () => number | null;
+  /** synchronous_standby_names; null: as configured. */
+  readonly syncNames: () => string | null;
   readonly warn: (text: string) => void;
 }
 
@@ -43,8 +53,8 @@ export class ConfigFiles {
   readonly file: string;
   readonly #dataDir: string;
   readonly #configDir: string;
-  /** Settings that `postgres` has accepted, as JSON, and what had to be left out of them. */
-  #checked: { readonly settings: string; readonly refused: readonly string[] } | null = null;
+  /** Settings that `postgres` has judged, as JSON, and its verdict. */
+  #checked: { readonly settings: string; readonly verdict: Verdict } | null = null;
   /** Undefined: nothing was written yet. */
   #intent: Upstream | null | undefined = undefined;
 
@@ -58,9 +68,24 @@ export class ConfigFiles {
     this.file = join(this.#configDir, "postgresql.conf");
   }
 
+  /** False: no agent has written the server's configuration yet. */
+  isManaged(): boolean {
+    return !isUnmanagedConf(this.#configDir);
+  }
+
   /** Recovery settings now on disk; none when the file is not the agent's yet. */
   recovery(): RecoverySettings {
     return parseRecoverySettings(readText(this.file) ?? "") ?? NO_RECOVERY;
+  }
+
+  /** The limit of what slots may hold that the agent wrote last; null: none. */
+  walBudgetMib(): number | null {
+    return parseWalBudget(readText(this.file) ?? "");
+  }
+
+  /** The synchronous standbys that the agent wrote last; none when it has decided on none. */
+  syncSetting(): SyncSetting {
+    return parseSetting(parseSyncNames(readText(this.file) ?? "") ?? "") ?? NO_SYNC;
   }
 
   /**
@@ -68,7 +93,12 @@ export class ConfigFiles {
    * their values.
    */
   leftOut(): readonly string[] {
-    return this.#checked?.refused ?? [];
+    return this.#checked?.verdict.refused ?? [];
+  }
+
+  /** Values in the file that take the place of configured ones, which are outside of their range. */
+  clamped(): Settings {
+    return this.#checked?.verdict.clamped ?? {};
   }
 
   following(): Upstream | null {
@@ -76,33 +106,36 @@ export class ConfigFiles {
   }
 
   /**
-   * The upstream that the files are to name: as they were written last, whatever became of them since; as
-   * found, before they were written for the first time (undefined: they name nobody that is known). The
-   * server follows once it has reloaded.
+   * The upstream for the files: the one last written, even if the files have changed since; before the first
+   * write, the one found (undefined: no known member). The server follows once it has reloaded.
    */
   intended(): Upstream | null | undefined {
     return this.#intent !== undefined ? this.#intent : this.following() ?? undefined;
   }
 
   /**
-   * Writes everything but the signal files. Names of those that were changed: a running server has them to
-   * reload.
+   * Writes everything but the signal files, for a server that has this role. Names of those that were
+   * changed: a running server has them to reload.
    */
-  async write(effective: EffectivePostgresql, recovery: RecoverySettings): Promise<readonly string[]> {
-    // One that was moved away is not begun anew by its configuration: half a directory would be in the way of
-    // a copy.
+  async write(
+    effective: EffectivePostgresql,
+    recovery: RecoverySettings,
+    role: ServerRole,
+  ): Promise<readonly string[]> {
+    // A directory that was moved away is not created again for its configuration: half a directory would
+    // block a copy.
     if (!exists(this.#dataDir)) throw new Error(`${this.#dataDir} is not there: no configuration is written`);
     makeDirectory(this.#configDir, 0o700);
     this.#adoptUsersFile();
     this.#intent = recovery.following;
-    const settings = await this.#acceptedSettings(effective);
-    const lines = (name: string, content: readonly string[] | null) =>
-      content !== null && writeAtomically(this.#path(name), renderLines(content), FILE_MODE);
+    const settings = await this.#acceptedSettings(forRole(effective, role));
+    const access = (name: AccessFile["name"]) =>
+      writeAccessFile({ name, path: this.#path(name), present: this.#existing(name) }, effective, role);
     const written: readonly (readonly [string, boolean])[] = [
       ["postgresql.conf", writeAtomically(this.file, this.#render(settings, recovery), FILE_MODE)],
       ["postgresql.auto.conf", this.#cleanAutoConf(settings)],
-      ["pg_hba.conf", lines("pg_hba.conf", effective.pgHba)],
-      ["pg_ident.conf", lines("pg_ident.conf", effective.pgIdent)],
+      ["pg_hba.conf", access("pg_hba.conf")],
+      ["pg_ident.conf", access("pg_ident.conf")],
     ];
     return written.filter(([, changed]) => changed).map(([name]) => name);
   }
@@ -136,6 +169,11 @@ export class ConfigFiles {
     removeFile(join(this.#dataDir, FORMER_PRIMARY));
   }
 
+  /** The directory is a part of the history of the cluster of that founding. */
+  async markJoined(founding: string): Promise<void> {
+    await writeDurably(join(this.#dataDir, JOINED), `${founding}\n`, FILE_MODE);
+  }
+
   /**
    * `timeline`: on which the server writes now. The lowest one stays. In place when it returns, on disk when
    * it resolves.
@@ -146,7 +184,7 @@ export class ConfigFiles {
     await writeDurably(join(this.#dataDir, WROTE_ALONE), `${timeline}\n`, FILE_MODE);
   }
 
-  /** The WAL that it wrote alone has become the cluster's, or was taken out of it. */
+  /** The WAL that it wrote alone has become the cluster's, or was removed. */
   unmarkWroteAlone(): void {
     removeFile(join(this.#dataDir, WROTE_ALONE));
   }
@@ -156,6 +194,22 @@ export class ConfigFiles {
     this.unmarkWroteAlone();
     removeFile(join(this.#dataDir, "standby.signal"));
     removeFile(join(this.#dataDir, "recovery.signal"));
+  }
+
+  /** Before the first start of a restored cluster, whose recovery.signal stays where it is. */
+  markRestored(): void {
+    this.unmarkFormerPrimary();
+    this.unmarkWroteAlone();
+    removeFile(join(this.#dataDir, "standby.signal"));
+  }
+
+  /** null: there is no such file. */
+  accessText(name: AccessFile["name"]): string | null {
+    return readText(this.#existing(name));
+  }
+
+  putAccess(name: AccessFile["name"], text: string): void {
+    writeAtomically(this.#path(name), text, FILE_MODE);
   }
 
   writePromoteTrigger(): void {
@@ -187,6 +241,8 @@ export class ConfigFiles {
       identFile: settings.ident_file ?? this.#existing("pg_ident.conf"),
       settings,
       recovery,
+      walBudgetMib: this.#options.walBudgetMib(),
+      syncNames: this.#options.syncNames(),
     });
   }
 
@@ -206,52 +262,56 @@ export class ConfigFiles {
   #cleanAutoConf(settings: { readonly [name: string]: string }): boolean {
     const file = join(this.#dataDir, "postgresql.auto.conf");
     const text = readText(file);
-    return text !== null && writeAtomically(file, stripAutoConf(text, settings), FILE_MODE);
+    return text !== null &&
+      writeAtomically(file, stripAutoConf(text, settings, this.#options.syncNames()), FILE_MODE);
   }
 
-  /** All settings but those that this version of PostgreSQL refuses, which are warned about. */
-  async #acceptedSettings(effective: EffectivePostgresql): Promise<{ [name: string]: string }> {
-    const { local, postgresql } = this.#options.config;
-    const { usable, refused } = usableSettings(managedSettings(local, postgresql, effective));
+  /** All settings as this version of PostgreSQL takes them; the others are warned about, once. */
+  async #acceptedSettings(effective: EffectivePostgresql): Promise<Settings> {
+    const { usable, refused } = this.#usable(effective);
     const key = JSON.stringify(usable);
     if (this.#checked?.settings !== key) {
-      const complaints = await this.#complaints(usable);
-      for (const name of [...refused, ...complaints]) {
-        this.#options.warn(
-          `Removing unexpected parameter=${name} value=${usable[name] ?? ""} from the config`,
-        );
+      const verdict = await this.#try(usable, ".postgresql.conf.trial");
+      if (verdict.problem !== null) {
+        this.#options.warn(`postgres does not accept its configuration files: ${verdict.problem}`);
       }
-      this.#checked = { settings: key, refused: complaints };
+      const all = { ...verdict, refused: [...refused, ...verdict.refused] };
+      for (const line of describeVerdict(usable, all)) this.#options.warn(line);
+      this.#checked = { settings: key, verdict };
     }
-    const left = this.#checked.refused;
-    return Object.fromEntries(Object.entries(usable).filter(([name]) => !left.includes(name)));
+    return accepted(usable, this.#checked.verdict);
   }
 
-  async #complaints(settings: { readonly [name: string]: string }): Promise<string[]> {
-    const trial = this.#path(".postgresql.conf.trial");
-    const left: string[] = [];
+  /** What becomes of these settings, for people: nothing is changed. */
+  async judge(effective: EffectivePostgresql): Promise<readonly string[]> {
+    const { usable, refused } = this.#usable(effective);
+    const verdict = await this.#try(usable, ".postgresql.conf.proposed");
+    return describeVerdict(usable, { ...verdict, refused: [...refused, ...verdict.refused] });
+  }
+
+  #usable(effective: EffectivePostgresql) {
+    const { config: { local, postgresql }, programs } = this.#options;
+    return usableSettings(managedSettings(local, postgresql, effective, programs.major));
+  }
+
+  async #try(settings: Settings, name: string): Promise<Verdict> {
+    const trial = this.#path(name);
+    const { programs } = this.#options;
     try {
-      // Unknown names are reported first, bad values only when there are none left.
-      for (let round = 0; round < 4; round++) {
-        const rest = Object.entries(settings).filter(([name]) => !left.includes(name));
-        writeAtomically(trial, this.#render(Object.fromEntries(rest), NO_RECOVERY), FILE_MODE);
-        const result = await checkConf(this.#options.programs, this.#dataDir, trial);
-        if (result.ok) break;
-        const ours = result.complaints.map((name) =>
-          rest.find(([one]) => one.toLowerCase() === name.toLowerCase())?.[0]
-        )
-          .filter((name) => name !== undefined);
-        if (ours.length === 0) {
-          this.#options.warn(`postgres does not accept its configuration files: ${result.output}`);
-          break;
-        }
-        left.push(...ours);
-      }
+      return await trySettings(settings, async (some) => {
+        writeAtomically(trial, this.#render(some, NO_RECOVERY), FILE_MODE);
+        return await checkConf(programs, this.#dataDir, trial);
+      });
     } finally {
       removeFile(trial);
     }
-    return left;
   }
+}
+
+/** There is a postgresql.conf, and no agent has written it. */
+export function isUnmanagedConf(configDir: string): boolean {
+  const text = readText(join(configDir, "postgresql.conf"));
+  return text !== null && !isManaged(text);
 }
 
 /**
@@ -261,13 +321,26 @@ export function managedSettings(
   local: LocalConfig,
   postgresql: PostgresqlConfig,
   effective: EffectivePostgresql,
+  major: number,
 ): { [name: string]: string } {
   return {
     ...effective.parameters,
+    ...(effective.logicalSlots ? logicalSlotSettings(major) : {}),
     ...effective.recoveryConf,
     ...effective.controlled,
     listen_addresses: postgresql.listenAddresses.join(","),
     port: String(postgresql.port),
     cluster_name: local.scope,
+  };
+}
+
+/**
+ * The primary keeps the catalog rows that a standby's copy of a slot needs only as long as that one says so,
+ * whatever is configured.
+ */
+function logicalSlotSettings(major: number): { [name: string]: string } {
+  return {
+    hot_standby_feedback: "on",
+    ...(keepsLogicalSlots(major) ? { sync_replication_slots: "on" } : {}),
   };
 }

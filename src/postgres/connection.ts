@@ -20,10 +20,15 @@ export interface ConnectOptions {
   readonly credentials: Credentials;
   readonly database: string;
   readonly applicationName: string;
-  /** Speak the replication protocol. */
-  readonly replication?: boolean;
+  /**
+   * Speak the replication protocol; "database": and SQL in the database, as a WAL sender. Those have places
+   * of their own (max_wal_senders).
+   */
+  readonly replication?: boolean | "database";
   /** @default 2000 */
   readonly connectTimeoutMs?: number;
+  /** Settings of the session besides those of every session of the agent. @default none */
+  readonly settings?: readonly string[];
   /** For each statement, on the server and here. 0: none (a checkpoint takes what it takes). @default 2000 */
   readonly statementTimeoutMs?: number;
 }
@@ -35,7 +40,7 @@ export interface Connection {
   /** Polite end, forced after a second. Never waits. */
   close(): void;
   readonly ended: boolean;
-  /** Process that serves it, as the server said; null: it did not. */
+  /** The backend process, as the server reported it; null: it did not. */
   readonly backendPid: number | null;
 }
 
@@ -114,7 +119,9 @@ const SESSION = [
 async function open(options: ConnectOptions, ssl: ClientConfig["ssl"]): Promise<Connection> {
   const { endpoint, credentials } = options;
   const timeoutMs = options.statementTimeoutMs ?? 2_000;
-  const session = options.replication ? [] : [...SESSION, `statement_timeout=${timeoutMs}`];
+  const session = options.replication === true
+    ? []
+    : [...SESSION, ...options.settings ?? [], `statement_timeout=${timeoutMs}`];
   const config: ClientConfig & { replication?: string } = {
     host: endpoint.host.startsWith("/") ? endpoint.host : await resolveHost(endpoint.host),
     port: endpoint.port,
@@ -129,7 +136,7 @@ async function open(options: ConnectOptions, ssl: ClientConfig["ssl"]): Promise<
     keepAlive: true,
     types: { getTypeParser: () => (value: string) => value },
     ...(session.length > 0 ? { options: session.map((setting) => `-c ${setting}`).join(" ") } : {}),
-    ...(options.replication ? { replication: "true" } : {}),
+    ...(options.replication ? { replication: String(options.replication) } : {}),
   };
   const client = new pg.Client(config);
   const connection = new PgConnection(client);
@@ -162,7 +169,7 @@ class PgConnection implements Connection {
       const result = await this.#client.query<{ [column: string]: string | null }>(text);
       return result.rows;
     } catch (error) {
-      // An answer may still be on its way: what would come next belongs to the old question.
+      // An answer may still be on its way: the next data would belong to the old question.
       if (sqlState(error) === null) this.#destroy();
       throw error;
     }

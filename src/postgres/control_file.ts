@@ -51,7 +51,7 @@ export function parseControlFile(output: string): ControlFile | null {
   }
   return {
     systemId,
-    // A standby's last restart point may lie on an older timeline than what it has replayed since.
+    // A standby's last restart point may lie on an older timeline than the WAL that it has replayed since.
     timeline: Math.max(checkpointTimeline, minRecoveryLsn > 0 ? recoveryTimeline || 0 : 0),
     clusterState,
     checkpointLsn,
@@ -71,7 +71,7 @@ export type ControlResult =
 export async function readControlFile(programs: Programs, dataDir: string): Promise<ControlResult> {
   const result = await runProgram(programs.path("pg_controldata"), ["-D", dataDir], { timeoutMs: 10_000 });
   if (!succeeded(result)) return { ok: false, error: describeFailure("pg_controldata", result) };
-  // A wrong checksum is only a warning there: here, values that nobody vouches for are none.
+  // A wrong checksum is only a warning there. Here, such values do not count.
   if (/CRC does not match|checksum.*does not match/i.test(`${result.stdout}${result.stderr}`)) {
     return { ok: false, error: "pg_control is damaged: its checksum does not match" };
   }

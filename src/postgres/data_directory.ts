@@ -1,9 +1,11 @@
-/** Finds out the state of a data directory: absent, empty, valid, half-written or somebody else's. */
+/** Finds out the state of a data directory: absent, empty, valid, half-written or foreign. */
 import { OWNER_FILE } from "../model/owner_file.ts";
 import type { DataDirectory } from "../model/postgres_view.ts";
 import { type ControlFile, readControlFile } from "./control_file.ts";
+import { readDataId } from "./data_id.ts";
 import { exists, join, list, readText } from "./disk.ts";
 import { errorText } from "./error_text.ts";
+import { historyFileName, parseHistory, type TimelineHistory } from "./history.ts";
 import type { Programs } from "./programs.ts";
 import type { UnfinishedMarker } from "./unfinished.ts";
 
@@ -12,12 +14,17 @@ import type { UnfinishedMarker } from "./unfinished.ts";
  */
 export const STAGING = "agent.staging";
 /**
- * Marks a directory in which a former primary runs as a standby of nobody: its WAL may not be the cluster's.
+ * Marks a directory in which a former primary runs as a standby without an upstream: its WAL may not be the
+ * cluster's.
  */
 export const FORMER_PRIMARY = "agent.former_primary";
 /**
- * Marks a directory whose server wrote without the lock, and holds the lowest timeline on which it did:
- * positions and timelines alone would take what it wrote for a part of the primary's history.
+ * Names the founding of the cluster whose history the directory is a part of. A copy has it from its source.
+ */
+export const JOINED = "agent.joined";
+/**
+ * Marks a directory whose server wrote without the lock, and holds the lowest timeline on which it did: by
+ * positions and timelines alone, its writes would look like a part of the primary's history.
  */
 export const WROTE_ALONE = "agent.wrote_alone";
 /**
@@ -28,14 +35,16 @@ const IGNORED = new Set(["lost+found", STAGING, OWNER_FILE]);
 
 export interface FoundDirectory {
   readonly directory: DataDirectory;
-  /** As in `directory`, with what the view does not show; null when not valid. */
+  /** As in `directory`, with fields that the view does not show; null when not valid. */
   readonly control: ControlFile | null;
 }
 
+/** `managed`: its postgresql.conf, which may lie elsewhere, is an agent's. */
 export async function readDataDirectory(
   programs: Programs,
   dataDir: string,
   marker: UnfinishedMarker,
+  managed: boolean,
 ): Promise<FoundDirectory> {
   const found = (directory: DataDirectory, control: ControlFile | null = null) => ({ directory, control });
   const foreign = (reason: string) => found({ kind: "foreign", reason });
@@ -44,6 +53,8 @@ export async function readDataDirectory(
     if (names === null) return found({ kind: "absent" });
     const unfinished = marker.read();
     const content = names.filter((name) => !IGNORED.has(name) && name !== "agent.unfinished");
+    // What a command of the user's own is to go on from is nothing that anybody else would use.
+    if (unfinished?.content === "kept") return found({ kind: "empty" });
     if (unfinished !== null) return found({ kind: "half-written", what: unfinished.what });
     if (content.length === 0) return found({ kind: "empty" });
     const version = readText(join(dataDir, "PG_VERSION"))?.trim();
@@ -52,20 +63,30 @@ export async function readDataDirectory(
     }
     if (version !== String(programs.major)) {
       return foreign(
-        `${dataDir} is of PostgreSQL ${version}, the programs in ${programs.directory} are of ${programs.major}: ` +
+        `${dataDir} belongs to PostgreSQL ${version}, the programs in ${programs.directory} to ${programs.major}: ` +
           "set postgresql.bin_dir",
       );
     }
     const result = await readControlFile(programs, dataDir);
     if (!result.ok) return foreign(`${dataDir}: ${result.error}`);
     const { redoLsn: _redo, segmentBytes: _segment, settings: _settings, ...control } = result.control;
-    // What it holds may not be the cluster's: it is compared before it is started, as a former primary is.
-    const standbySignal = exists(join(dataDir, "standby.signal")) && wroteAlone(dataDir) === null;
+    // Its data may not be the cluster's: it is compared before it is started, like a former primary's.
+    const hasWritten = wroteAlone(dataDir) !== null;
+    const standbySignal = exists(join(dataDir, "standby.signal")) && !hasWritten;
     const formerPrimary = exists(join(dataDir, FORMER_PRIMARY));
-    return found({ kind: "valid", control, standbySignal, formerPrimary }, result.control);
+    const founding = readText(join(dataDir, JOINED))?.trim() ?? null;
+    const dataId = readDataId(dataDir);
+    const id = dataId === null ? {} : { dataId };
+    const marks = { formerPrimary, wroteAlone: hasWritten, founding, unmanaged: !managed, ...id };
+    return found({ kind: "valid", control, standbySignal, ...marks }, result.control);
   } catch (error) {
     return foreign(`${dataDir} cannot be read: ${errorText(error)}`);
   }
+}
+
+/** The history file of a timeline; empty: it has none. */
+export function historyOnDisk(dataDir: string, timeline: number): TimelineHistory {
+  return parseHistory(readText(join(dataDir, "pg_wal", historyFileName(timeline))) ?? "");
 }
 
 /** The timeline that WROTE_ALONE names; 0 when it cannot be read; null: there is no such mark. */

@@ -1,7 +1,10 @@
 /** The pg_hba.conf of a new cluster when the configuration has none: passwords (SCRAM) for everyone. */
 import type { PostgresqlConfig } from "../model/config.ts";
 
-/** bootstrap.pg_hba where given, else what a cluster cannot work without. Appended to the file of initdb. */
+/**
+ * bootstrap.pg_hba where given, else the lines that a cluster cannot work without. Appended to the file of
+ * initdb.
+ */
 export function bootstrapHba(
   postgresql: Pick<PostgresqlConfig, "replication" | "superuser">,
   configured: readonly string[],
@@ -14,7 +17,7 @@ export function bootstrapHba(
   ];
 }
 
-function quoteUser(name: string): string {
+export function quoteUser(name: string): string {
   return /^[a-z_][a-z0-9_]*$/.test(name) && !["all", "samerole", "sameuser"].includes(name)
     ? name
     : `"${name.replaceAll('"', '""')}"`;

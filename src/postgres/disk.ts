@@ -1,11 +1,13 @@
 /**
  * The few operations on files that managing a data directory needs. Small files are written synchronously and
- * without fsync: a host that crashes gets its configuration written anew before PostgreSQL starts. Only what
- * must survive a power cut (a marker, a cut) is synced, and never on the loop that renews the lease: see
+ * without fsync: a host that crashes gets its configuration written anew before PostgreSQL starts. Only data
+ * that must survive a power cut (a marker, a cut) is synced, and never on the loop that renews the lease: see
  * `writeDurably`.
  */
 import {
+  accessSync,
   chmodSync,
+  constants,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -35,6 +37,16 @@ export function errorCode(error: unknown): string | null {
 
 export function exists(path: string): boolean {
   return existsSync(path);
+}
+
+/** A file that this user can run. False for whatever reason it would not start. */
+export function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return statSync(file).isFile();
+  } catch {
+    return false;
+  }
 }
 
 /** null when the file does not exist. */
@@ -96,6 +108,16 @@ export function inode(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.ino ?? 0;
 }
 
+/** When it was made, by the wall clock; 0: it is gone, or the file system does not tell. Follows no link. */
+export function birthMs(path: string): number {
+  return lstatSync(path, { throwIfNoEntry: false })?.birthtimeMs ?? 0;
+}
+
+/** null when there is no such file. */
+export function fileBytes(path: string): number | null {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? null;
+}
+
 export function permissions(path: string): number {
   return statSync(path).mode & 0o7777;
 }
@@ -139,8 +161,8 @@ export function removeSmallDirectory(path: string): void {
 
 /**
  * Replaces a file in one step: readers see the old text or the new one. The mode is that of the file it
- * replaces, else `mode`. Returns false, and touches nothing, when the text is there already. A file that its
- * owner or mode keeps from being read (somebody has edited it as root) is replaced with `mode`.
+ * replaces, else `mode`. Returns false, and touches nothing, when the text is there already. A file that the
+ * agent may not read (after an edit by root) is replaced with `mode`.
  */
 export function writeAtomically(path: string, text: string, mode: number): boolean {
   const old = lstatSync(path, { throwIfNoEntry: false });
@@ -156,13 +178,18 @@ export function writeAtomically(path: string, text: string, mode: number): boole
 }
 
 /** null: it may not be read. */
-function textIfReadable(path: string): string | null {
+export function textIfReadable(path: string): string | null {
   try {
     return readText(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EACCES") throw error;
     return null;
   }
+}
+
+/** Writes a small file that is not there yet. */
+export function writeSmall(path: string, content: Uint8Array, mode: number): void {
+  writeFileSync(path, content, { mode, flag: "wx" });
 }
 
 /** Writes as writeAtomically does, and is on disk, the name included, before it resolves. */

@@ -20,24 +20,33 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MemoryLog } from "../lib/log.ts";
+import { isAlive } from "../lib/process_table.ts";
 import type { Credentials } from "../model/config.ts";
 import type { EffectivePostgresql } from "../model/config.ts";
 import { Callbacks } from "./callbacks.ts";
+import { Hooks } from "./hooks.ts";
 import { ConfigFiles } from "./config_files.ts";
 import type { ConfigInForce } from "./config_in_force.ts";
-import { writeAtomically } from "./disk.ts";
+import { waitFor } from "../demo/wait_for.ts";
+import { birthMs, writeAtomically } from "./disk.ts";
 import { emptyParts, partsFilled } from "./outside_parts.ts";
 import { PgpassFile } from "./pgpass.ts";
 import type { Programs } from "./programs.ts";
-import { runProgram } from "./run_program.ts";
+import { runProgram, runWriter } from "./run_program.ts";
 import { NO_RECOVERY } from "./server_conf.ts";
-import { setAside, stamp } from "./set_aside.ts";
+import { prune, setAside, stamp } from "./set_aside.ts";
 import { clearUnfinished } from "./staging.ts";
+import { readDataId } from "./data_id.ts";
 import { formatMarker, parseMarker, UnfinishedMarker } from "./unfinished.ts";
 
 const root = mkdtempSync(join(tmpdir(), "agent-files-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
-const beforeRemoval = () => Promise.resolve();
+const UNMARKED = {
+  commandBeganMs: null,
+  beforeRemoval: () => Promise.resolve(),
+  beforeMoves: () => Promise.resolve(),
+  movedBack: () => {},
+};
 let directories = 0;
 function directory(): string {
   const path = join(root, String(++directories));
@@ -95,13 +104,35 @@ test("a half-written directory is known even when the marker inside is gone", as
   expect(marker.read()).toBeNull();
 });
 
+test("finished work leaves other data than the directory had, or was copied with", async () => {
+  const dataDir = directory();
+  const marker = new UnfinishedMarker(dataDir, join(directory(), "run"));
+  expect(readDataId(dataDir)).toBeNull();
+  writeFileSync(join(dataDir, "PG_VERSION"), "15\n");
+  const ids = new Set<string | null>();
+  for (const what of ["clone", "rewind"] as const) {
+    await marker.write(what, null);
+    await marker.remove();
+    ids.add(readDataId(dataDir));
+  }
+  expect(ids.size).toBe(2);
+  expect([...ids].every((id) => /^[0-9a-f]{32}$/.test(id ?? ""))).toBe(true);
+  writeFileSync(join(dataDir, "agent.data_id"), "half");
+  expect(readDataId(dataDir)).toBeNull();
+});
+
 test("a marker that cannot be read marks all the same", () => {
   expect(parseMarker("", null)?.what).toBe("rewind");
   expect(parseMarker("bootstrap\n{bro", null)?.what).toBe("bootstrap");
-  const text = formatMarker({ what: "rewind", program: null, parts: ["/wal"] }, "/d");
-  expect(parseMarker(text, "/d")).toEqual({ what: "rewind", program: null, parts: ["/wal"] });
-  expect(parseMarker('clone\n{"directory":"/d"}\n', "/d")?.parts).toEqual([]);
-  expect(parseMarker(text, "/e")).toBeNull();
+  const mark = { what: "rewind", content: "own", program: null, parts: ["/wal"], beganMs: null } as const;
+  const place = { path: "/d", identity: "/d 1 2" };
+  const text = formatMarker(mark, place.identity);
+  expect(parseMarker(text, place)).toEqual(mark);
+  expect(parseMarker('clone\n{"directory":"/d 1 2"}\n', place)?.parts).toEqual([]);
+  expect(parseMarker(text, { path: "/d", identity: "/d 1 3" })).toBeNull();
+  const command = { ...mark, what: "clone", content: "command", beganMs: 1_800_000_000_000 } as const;
+  expect(parseMarker(formatMarker(command, "/d"), place)).toEqual(command);
+  expect(parseMarker(formatMarker(command, "/e"), place)).toBeNull();
 });
 
 test("a directory is moved aside with its tablespaces, and the newest two are kept", async () => {
@@ -116,7 +147,7 @@ test("a directory is moved aside with its tablespaces, and the newest two are ke
       dataDir,
       now: new Date(2026, 0, round),
       mayRemove: false,
-      beforeRemoval,
+      ...UNMARKED,
       info: () => {},
     });
     expect(readdirSync(dataDir)).toEqual([]);
@@ -144,7 +175,7 @@ test("moved aside twice within a second, or by a clock that went back: all are t
     writeFileSync(join(dataDir, "round"), String(round));
     symlinkSync(join(base, "space"), join(dataDir, "pg_tblspc", "1"));
     // The user would allow to remove it; that is for what cannot be moved.
-    await setAside({ dataDir, now, mayRemove: true, beforeRemoval, info: (text) => said.push(text) });
+    await setAside({ dataDir, now, mayRemove: true, ...UNMARKED, info: (text) => said.push(text) });
     expect(readdirSync(dataDir)).toEqual([]);
   }
   const kept = ["data.failed-20260201000001", "data.failed-20260201000002"];
@@ -164,7 +195,7 @@ test("a tablespace that is named by a link of the user's moves, and the link lea
   writeFileSync(join(base, "disk", "space", "rows"), "1");
   symlinkSync(join(base, "disk", "space"), join(base, "space"));
   symlinkSync(join(base, "space"), join(dataDir, "pg_tblspc", "1"));
-  await setAside({ dataDir, now: new Date(2026, 0, 1), mayRemove: false, beforeRemoval, info: () => {} });
+  await setAside({ dataDir, now: new Date(2026, 0, 1), mayRemove: false, ...UNMARKED, info: () => {} });
   const suffix = `failed-${stamp(new Date(2026, 0, 1))}`;
   expect(readdirSync(join(base, "space"))).toEqual([]);
   expect(readFileSync(join(base, `data.${suffix}`, "pg_tblspc", "1", "rows"), "utf8")).toBe("1");
@@ -175,10 +206,41 @@ test("a data directory that is not there is not made by its configuration", asyn
   const dataDir = join(directory(), "data");
   for (const configDir of [dataDir, join(dataDir, "conf")]) {
     const config = { postgresql: { dataDir, configDir } } as unknown as ConfigInForce;
-    const files = new ConfigFiles({ config, programs: {} as unknown as Programs, warn: () => {} });
-    const written = files.write({} as unknown as EffectivePostgresql, NO_RECOVERY);
+    const files = new ConfigFiles({
+      config,
+      programs: {} as unknown as Programs,
+      warn: () => {},
+      walBudgetMib: () => null,
+      syncNames: () => null,
+    });
+    const written = files.write({} as unknown as EffectivePostgresql, NO_RECOVERY, "replica");
     await expect(written).rejects.toThrow(`${dataDir} is not there`);
     expect(existsSync(dataDir)).toBe(false);
+  }
+});
+
+test("what the links of a command's directory lead to stays, where it was there before the command", async () => {
+  for (const mayRemove of [false, true]) {
+    const base = directory();
+    // Too long a name cannot be moved aside.
+    const dataDir = join(base, mayRemove ? "d".repeat(240) : "data");
+    for (const path of [join(dataDir, "pg_tblspc"), join(base, "live"), join(base, "made")]) {
+      mkdirSync(path, { recursive: true });
+    }
+    writeFileSync(join(base, "live", "rows"), "of another cluster");
+    await waitFor("a later time", 5000, () => Date.now() > birthMs(join(base, "live", "rows")) + 1100);
+    const commandBeganMs = Date.now();
+    writeFileSync(join(base, "made", "rows"), "restored");
+    for (const name of ["live", "made"]) symlinkSync(join(base, name), join(dataDir, "pg_tblspc", name));
+    const said: string[] = [];
+    const info = (text: string) => void said.push(text);
+    await setAside({ dataDir, now: new Date(2026, 0, 1), mayRemove, ...UNMARKED, commandBeganMs, info });
+    expect(readFileSync(join(base, "live", "rows"), "utf8")).toBe("of another cluster");
+    expect(existsSync(join(base, "made", "rows"))).toBe(false);
+    expect(said.join("\n")).toContain(`${join(base, "live")} stays where it is`);
+    expect(readdirSync(dataDir)).toEqual([]);
+    await prune(dataDir, 0, info);
+    expect(readFileSync(join(base, "live", "rows"), "utf8")).toBe("of another cluster");
   }
 });
 
@@ -192,7 +254,7 @@ test("what cannot be moved is removed only by leave, marked as half-written befo
   symlinkSync(wal, join(dataDir, "pg_wal"));
   const content = () => [readdirSync(dataDir).sort(), readdirSync(wal).sort()];
   const before = content();
-  const options = { dataDir, now: new Date(2026, 0, 1), beforeRemoval, info: () => {} };
+  const options = { dataDir, now: new Date(2026, 0, 1), ...UNMARKED, info: () => {} };
   await expect(setAside({ ...options, mayRemove: false })).rejects.toThrow("move or empty it by hand");
   expect(content()).toEqual(before);
   const marked: unknown[] = [];
@@ -203,6 +265,74 @@ test("what cannot be moved is removed only by leave, marked as half-written befo
   });
   expect(marked).toEqual([[wal], before]);
   expect(content()).toEqual([["lost+found"], ["lost+found"]]);
+});
+
+test("a removal in place that is interrupted leaves the marker, and the next start ends it", async () => {
+  const base = directory();
+  const dataDir = join(base, "d".repeat(240));
+  const own = join(base, "run");
+  const marker = new UnfinishedMarker(dataDir, own);
+  const mine = ["agent.owner", "agent.unfinished", "lost+found"];
+  for (const name of ["", "global", "lost+found"]) mkdirSync(join(dataDir, name));
+  for (const name of ["PG_VERSION", "agent.owner"]) writeFileSync(join(dataDir, name), "");
+  await setAside({
+    dataDir,
+    now: new Date(2026, 0, 1),
+    ...UNMARKED,
+    mayRemove: true,
+    beforeRemoval: (parts) => marker.write("clone", null, parts),
+    info: () => {},
+  });
+  expect(readdirSync(dataDir).sort()).toEqual(mine);
+  // As the agent's death leaves it: PG_VERSION and global are gone, by which the directory would be known.
+  mkdirSync(join(dataDir, "pg_xact"));
+  expect(new UnfinishedMarker(dataDir, own).read()?.what).toBe("clone");
+  await clearUnfinished(dataDir, marker);
+  expect(readdirSync(dataDir).sort()).toEqual(mine);
+});
+
+test("parts outside move under a mark, which ends with the move of the directory or of them back", async () => {
+  const base = directory();
+  const dataDir = join(base, "data");
+  const marker = new UnfinishedMarker(dataDir, join(base, "run"));
+  const marked: (string | undefined)[] = [];
+  const options = (now: Date) => ({
+    dataDir,
+    now,
+    mayRemove: false,
+    ...UNMARKED,
+    beforeMoves: async () => {
+      await marker.writeOutside("rewind");
+      marked.push(marker.read()?.what);
+    },
+    movedBack: () => {
+      marked.push("back");
+      marker.forget();
+    },
+    info: () => {},
+  });
+  const fill = () => {
+    for (const path of ["data/global", "data/pg_tblspc", "space"]) {
+      mkdirSync(join(base, path), { recursive: true });
+    }
+    symlinkSync(join(base, "space"), join(dataDir, "pg_tblspc", "1"));
+  };
+  fill();
+  await setAside(options(new Date(2026, 0, 1)));
+  expect(marked).toEqual(["rewind"]);
+  expect(marker.read()).toBeNull();
+  const aside = join(base, `data.failed-${stamp(new Date(2026, 0, 1))}`);
+  expect(readdirSync(aside).sort()).toEqual(["global", "pg_tblspc"]);
+
+  fill();
+  mkdirSync(join(base, "long"));
+  const long = join(base, "long", "s".repeat(240));
+  mkdirSync(long);
+  symlinkSync(long, join(dataDir, "pg_tblspc", "2"));
+  await expect(setAside(options(new Date(2026, 0, 2)))).rejects.toThrow("move or empty it by hand");
+  expect(marked).toEqual(["rewind", "rewind", "back"]);
+  expect(marker.read()).toBeNull();
+  expect(readlinkSync(join(dataDir, "pg_tblspc", "1"))).toBe(join(base, "space"));
 });
 
 test("what an unfinished copy has left outside of the data directory is cleared, its directories stay", async () => {
@@ -238,6 +368,13 @@ test("a place where somebody has something is none that a copy fills", () => {
   expect(emptyParts([full, join(full, "not there")])).toEqual([join(full, "not there")]);
 });
 
+test("with a program that writes, all that it has started is at its end, also where that alone was killed", async () => {
+  const { stdout, signal } = await runWriter("sh", ["-c", "sleep 600 >&2 & echo $!; kill -9 $$"]);
+  expect(signal).toBe("SIGKILL");
+  expect(Number(stdout)).toBeGreaterThan(0);
+  expect(isAlive(Number(stdout))).toBe(false);
+});
+
 test("a program is ended with its children, and its last words are kept", async () => {
   const controller = new AbortController();
   let said = "";
@@ -264,7 +401,8 @@ test("a callback gets action, role and scope, and ends the one before it", async
     `sh -c 'test "$1" = on_stop || sleep 100; echo "$@" $AGENT_OLD_ROLE $AGENT_TIMELINE > ${out}' x`;
   const log = new MemoryLog();
   const commands = () => ({ on_start: command, on_stop: command });
-  const callbacks = new Callbacks({ commands, scope: "demo", log });
+  const hooks = new Hooks(log);
+  const callbacks = new Callbacks({ commands, timeoutS: () => 0, hooks, scope: "demo", log });
   const facts = { oldRole: "primary" as const, timeline: 3, leader: null };
   callbacks.call("on_start", "replica", facts);
   callbacks.call("on_restart", "replica", facts);

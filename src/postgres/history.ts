@@ -31,6 +31,8 @@ export interface LocalPosition {
   readonly lsn: Lsn;
   /** The lowest timeline on which this server wrote without the lock; null: it did not. */
   readonly wroteAlone: number | null;
+  /** The history of its timeline; empty: that has none, or it is not known. */
+  readonly history: TimelineHistory;
 }
 
 export interface OtherHistory {
@@ -38,6 +40,8 @@ export interface OtherHistory {
   readonly timeline: number;
   readonly lsn: Lsn;
   readonly history: TimelineHistory;
+  /** It is a standby itself, and may be behind. */
+  readonly inRecovery: boolean;
 }
 
 export interface HistoryVerdict {
@@ -45,6 +49,50 @@ export interface HistoryVerdict {
   readonly detail: string;
   /** Left out: pg_rewind finds where they part. */
   readonly noRewind?: string;
+}
+
+export const ONE_TIMELINE = "pg_rewind does not see that one timeline was written differently";
+
+/** A standby on an older timeline may yet come to the later one: it has not gone past the switch. */
+function mayFollow({ timeline, lsn }: OtherHistory, history: TimelineHistory): boolean {
+  if (history.length === 0) return true;
+  const left = history.find(([parent]) => parent === timeline);
+  return left !== undefined && lsn <= left[1];
+}
+
+/**
+ * The timeline on which two histories part, though both have timelines of the same numbers; null: on none.
+ * Within a cluster each number is given once. Two clusters of one system number theirs by themselves: where
+ * both have been promoted, or failed over, two timelines have one number.
+ */
+function partsOn(history: TimelineHistory, others: TimelineHistory): number | null {
+  // Not known.
+  if (others.length === 0) return null;
+  const isShared = ([parent, lsn]: TimelineHistory[number]) =>
+    others.some(([other, at]) => other === parent && at === lsn);
+  return history.find((line) => !isShared(line))?.[0] ?? null;
+}
+
+function differently(parted: number, isSameNumber: boolean, at: string): HistoryVerdict {
+  return {
+    verdict: "diverged",
+    detail: `this member is on ${at}, and the two left timeline ${parted} at different positions`,
+    // It goes by the numbers alone.
+    ...(isSameNumber ? { noRewind: "pg_rewind does not tell two timelines of one number apart" } : {}),
+  };
+}
+
+/** A standby never has more than the primary that it followed: such a primary is an older copy. */
+function onOneTimeline({ timeline, lsn }: LocalPosition, other: OtherHistory): HistoryVerdict {
+  if (other.inRecovery || lsn <= other.lsn) {
+    return { verdict: "same", detail: `both on timeline ${timeline}, this member at ${formatLsn(lsn)}` };
+  }
+  const at = `timeline ${timeline}, ${formatLsn(lsn)}`;
+  return {
+    verdict: "diverged",
+    detail: `this member is on ${at}, beyond the end of the primary's WAL at ${formatLsn(other.lsn)}`,
+    noRewind: ONE_TIMELINE,
+  };
 }
 
 /**
@@ -60,12 +108,19 @@ export function compareHistories(local: LocalPosition, other: OtherHistory): His
       detail: `another cluster: system identifier ${other.systemId}, this member's is ${local.systemId}`,
     };
   }
-  // Timelines and positions say nothing of what two servers wrote on one timeline, to pg_rewind neither.
+  // Timelines and positions do not show that two servers wrote on one timeline. pg_rewind does not see it
+  // either.
   if (local.wroteAlone !== null && local.wroteAlone <= other.timeline) {
     return {
       verdict: "diverged",
       detail: `this member wrote on timeline ${local.wroteAlone} without the lock`,
       noRewind: `pg_rewind does not see what was written on timeline ${local.wroteAlone} without the lock`,
+    };
+  }
+  if (timeline > other.timeline && other.inRecovery && mayFollow(other, local.history)) {
+    return {
+      verdict: "unknown",
+      detail: `this member is on ${at}, the other, a standby, still on timeline ${other.timeline}`,
     };
   }
   if (timeline > other.timeline) {
@@ -74,9 +129,9 @@ export function compareHistories(local: LocalPosition, other: OtherHistory): His
       detail: `this member is on ${at}, the other is still on timeline ${other.timeline}`,
     };
   }
-  if (timeline === other.timeline) {
-    return { verdict: "same", detail: `both on timeline ${timeline}, this member at ${formatLsn(lsn)}` };
-  }
+  const parted = partsOn(local.history, other.history);
+  if (parted !== null) return differently(parted, timeline === other.timeline, at);
+  if (timeline === other.timeline) return onOneTimeline(local, other);
   const branch = other.history.find(([parent]) => parent === timeline);
   if (branch === undefined) {
     return {

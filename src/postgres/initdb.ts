@@ -6,7 +6,7 @@ import { bootstrapHba } from "./default_hba.ts";
 import { join, readText, removeFile, writeAtomically } from "./disk.ts";
 import { emptyParts, partsFilled } from "./outside_parts.ts";
 import type { Programs } from "./programs.ts";
-import { describeFailure, runProgram, succeeded } from "./run_program.ts";
+import { describeFailure, runWriter, succeeded } from "./run_program.ts";
 import { clearUnfinished, stagingPath, unstage } from "./staging.ts";
 import type { UnfinishedMarker } from "./unfinished.ts";
 
@@ -59,7 +59,7 @@ export async function initializeDirectory(input: InitdbInput): Promise<string | 
     if (passwordFile !== null) writeAtomically(passwordFile, `${superuser.password}\n`, 0o600);
     else input.warn("the superuser has no password: connections are trusted as initdb sets them up");
     const args = initdbArguments(postgresql, options, stagingPath(dataDir), passwordFile);
-    const result = await runProgram(programs.path("initdb"), args, {
+    const result = await runWriter(programs.path("initdb"), args, {
       signal,
       environment: "server",
       cwd: "/",

@@ -18,6 +18,7 @@ test("while no way works, attempts are few however often they are asked for, and
     let nowMs = 0;
     const server = new LocalServer({
       config,
+      major: 15,
       socketDirectories: () => null,
       now: () => nowMs,
       info: () => {},

@@ -1,7 +1,7 @@
 /**
  * Connections to the member's own server as superuser, by whichever way works (local_ways.ts). While none
- * works, attempts are rare and the reasons are kept; what answers elsewhere in place of this server is never
- * taken for it.
+ * works, attempts are rare and the reasons are kept. Another server that answers in its place is never taken
+ * for it.
  */
 import { readProcess } from "../lib/process_table.ts";
 import type { Credentials } from "../model/config.ts";
@@ -18,10 +18,14 @@ export interface LocalConnectOptions {
   /** The limit for all ways together. @default 2000 */
   readonly connectTimeoutMs?: number;
   readonly credentials?: Credentials;
+  /** One that is there. @default "postgres" */
+  readonly database?: string;
 }
 
 export interface LocalServerOptions {
   readonly config: ConfigInForce;
+  /** Major version of PostgreSQL. */
+  readonly major: number;
   /** `unix_socket_directories` as configured; null: not configured. */
   readonly socketDirectories: () => string | null;
   /** ms of a clock that does not go back. */
@@ -34,7 +38,7 @@ interface FailedWay {
   readonly error: unknown;
 }
 
-/** No way to the member's own server works. Its cause is the answer that says most. */
+/** No way to the member's own server works. Its cause is the most telling answer. */
 export class UnreachableError extends Error {
   override readonly name = "UnreachableError";
   /**
@@ -42,6 +46,8 @@ export class UnreachableError extends Error {
    * failure.
    */
   readonly kinds: string;
+  /** No way has answered anything: neither the server nor the host said no. */
+  readonly silent: boolean;
 
   constructor(failures: readonly FailedWay[], advice: string) {
     const reasons = failures.map(({ way, error }) => `${way}: ${errorText(error)}`);
@@ -49,16 +55,28 @@ export class UnreachableError extends Error {
     super(failures.length === 0 ? `PostgreSQL listens nowhere${advice}` : reasons.join("; ") + advice, {
       cause: answer?.error,
     });
+    this.silent = failures.some(({ error }) => howItFailed(error) === "timeout") &&
+      failures.every(({ error }) => sqlState(error) === null);
     this.kinds = failures.map(({ way, error }) => `${way} ${kindOf(error)}`).join(", ");
   }
 }
+
+/**
+ * What a setting or a trigger of the users does at the start of each session fails that session where it
+ * fails: a library that is missing (ALTER SYSTEM, ALTER ROLE) would shut out everybody. A superuser may do
+ * without, and the agent does: blind, it could not say what is wrong.
+ */
+const WITHOUT_USERS_CODE = ["session_preload_libraries=", "local_preload_libraries="];
+/** Triggers on logins came with this version, and the setting with them. */
+const LOGIN_TRIGGERS_MAJOR = 17;
+const INSUFFICIENT_PRIVILEGE = "42501";
 
 const CONNECT_TIMEOUT_MS = 2_000;
 /** Less is not worth an attempt. */
 const SHORTEST_ATTEMPT_MS = 50;
 /** "The database system is starting up", "... is shutting down". */
 const CANNOT_CONNECT_NOW = "57P03";
-const TOO_MANY_CONNECTIONS = "53300";
+export const TOO_MANY_CONNECTIONS = "53300";
 
 export class LocalServer {
   #memory = new WayMemory();
@@ -139,7 +157,7 @@ export class LocalServer {
     const ways = localWays(config.postgresql, pidFile, socketDirectories());
     const about = `${pidFile?.pid} ${config.revision} ${ways.map(wayText).join(" ")}`;
     if (about !== this.#about) {
-      // What worked with the server before is a good first guess still; that something failed says nothing.
+      // A way that worked with the previous server is a good first guess. A failure there proves nothing.
       const { worked } = this.#memory;
       this.#memory = new WayMemory(worked);
       this.#unreachable = null;
@@ -154,14 +172,7 @@ export class LocalServer {
     options: LocalConnectOptions,
     leftMs: number,
   ): Promise<Connection> {
-    const connection = await connect({
-      endpoint: way,
-      credentials: options.credentials ?? this.#options.config.postgresql.superuser,
-      database: "postgres",
-      applicationName: options.applicationName ?? "agent",
-      connectTimeoutMs: leftMs,
-      statementTimeoutMs: options.statementTimeoutMs,
-    });
+    const connection = await this.#open(way, options, leftMs);
     // A published address may lead to another member, a port to another server of this host: both may have
     // the same system identifier, or are no concern of this agent. A backend of the member's own server is a
     // child of its postmaster, in this host's process table.
@@ -172,6 +183,35 @@ export class LocalServer {
     throw new Error(
       `another server answers there (no child of this member's postmaster, pid ${pidFile.pid})`,
     );
+  }
+
+  async #open(way: Endpoint, options: LocalConnectOptions, leftMs: number): Promise<Connection> {
+    const { config, major } = this.#options;
+    const { superuser } = config.postgresql;
+    const plain = {
+      endpoint: way,
+      credentials: options.credentials ?? superuser,
+      database: options.database ?? "postgres",
+      applicationName: options.applicationName ?? "agent",
+      connectTimeoutMs: leftMs,
+      statementTimeoutMs: options.statementTimeoutMs,
+    };
+    if (options.credentials !== undefined) return await connect(plain);
+    const settings = [
+      ...WITHOUT_USERS_CODE,
+      ...(major >= LOGIN_TRIGGERS_MAJOR ? ["event_triggers=off"] : []),
+    ];
+    try {
+      return await connect({ ...plain, settings });
+    } catch (error) {
+      // The user that is named as the superuser is none.
+      if (sqlState(error) === INSUFFICIENT_PRIVILEGE) return await connect(plain);
+      // Every connection is taken, by superusers too. The agent would be blind when it is needed most.
+      if (sqlState(error) === TOO_MANY_CONNECTIONS) {
+        return await connect({ ...plain, settings, replication: "database" });
+      }
+      throw error;
+    }
   }
 
   #noteWay(way: Endpoint, failures: readonly FailedWay[]): void {

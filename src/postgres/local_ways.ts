@@ -1,7 +1,7 @@
 /**
- * The ways to this member's own server, and which is tried when: pure. Every way that the configuration
- * allows may be the only one that works: pg_hba.conf may refuse the socket, a certificate is for the host's
- * name, a firewall stands between.
+ * The ways to this member's own server, and the order in which they are tried: pure. Every way that the
+ * configuration allows may be the only one that works: pg_hba.conf may refuse the socket, a certificate is
+ * for the host's name, a firewall stands between.
  */
 import type { PostgresqlConfig } from "../model/config.ts";
 import { parseHostPort } from "../model/host_port.ts";
@@ -15,7 +15,7 @@ export type WaysConfig = Pick<
 >;
 
 /**
- * Best first. The running server's own words (postmaster.pid) count before the configuration, which may be
+ * Best first. The running server's own file (postmaster.pid) counts before the configuration, which may be
  * newer. `socketDirectories`: unix_socket_directories as configured; null: not configured.
  */
 export function localWays(
@@ -30,21 +30,30 @@ export function localWays(
   const published = parseHostPort(config.connectAddress);
   const tcp = !listens ? [] : [
     ...listen.flatMap(reachable).map((host) => ({ host, port })),
-    // Last: it may lead through something else. What answers there is checked to be this server.
+    // Last: it may lead to another server. The server that answers there is checked.
     ...(published === null ? [] : [{ host: published.host, port: published.port }]),
   ];
   const directories = [
     ...(pidFile?.socketDir ? [pidFile.socketDir] : []),
     ...splitDirectories(socketDirectories ?? ""),
   ];
-  // As the server does: relative ones lie in its data directory. Those of the abstract namespace have no
-  // path.
-  const sockets = directories.filter((directory) => !directory.startsWith("@")).map((directory) => ({
-    host: directory.startsWith("/") ? directory : join(config.dataDir, directory),
-    port,
-  }));
+  const sockets = placesOf(directories, config.dataDir).map((host) => ({ host, port }));
   const all = config.useUnixSocket ? [...sockets, ...tcp] : [...tcp, ...sockets];
   return all.filter((way, at) => all.findIndex((other) => wayText(other) === wayText(way)) === at);
+}
+
+/** The socket directories of a server that has this setting; null: not configured, so those of its builds. */
+export function socketDirectories(setting: string | null, dataDir: string): string[] {
+  return setting === null ? ["/var/run/postgresql", "/tmp"] : placesOf(splitDirectories(setting), dataDir);
+}
+
+/**
+ * As the server reads them: relative ones lie in its data directory. Those of the abstract namespace have no
+ * path.
+ */
+function placesOf(directories: readonly string[], dataDir: string): string[] {
+  return directories.filter((directory) => !directory.startsWith("@"))
+    .map((directory) => directory.startsWith("/") ? directory : join(dataDir, directory));
 }
 
 /** For people: `/run/postgresql:5432`, `db1:5432`, `[::1]:5432`. */
@@ -73,7 +82,7 @@ function splitDirectories(list: string): string[] {
     .filter((directory) => directory !== "");
 }
 
-/** How an attempt ended that did not work. */
+/** How a failed attempt ended. */
 export type WayFailure =
   /** The server, or the host, said no. */
   | "refused"
@@ -87,7 +96,7 @@ const LONGEST_DELAY_MS = 5_000;
 /** After so many timeouts in a row a way that worked before is not the first any more. */
 const TIMEOUTS = 2;
 
-/** Which way next, and when: of one running server. Times in ms of a clock that does not go back. */
+/** The next way to one running server, and when to try it. Times in ms of a clock that does not go back. */
 export class WayMemory {
   #worked: string | null;
   #timeouts = 0;
@@ -96,7 +105,7 @@ export class WayMemory {
   #failedRounds = 0;
   #notBeforeMs = -Infinity;
 
-  /** `worked`: what an earlier memory knew. */
+  /** `worked`: the way that an earlier memory knew. */
   constructor(worked: string | null = null) {
     this.#worked = worked;
   }

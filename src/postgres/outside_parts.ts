@@ -1,10 +1,10 @@
 /**
  * A data directory is more than one tree: its WAL directory and its tablespaces may lie elsewhere, on mount
- * points of their own, and are filled by the same initdb or copy. What an interrupted one has left in them
- * keeps the next from beginning ("exists but is not empty"), so that staging, setting aside and cleaning must
- * know them all.
+ * points of their own, and are filled by the same initdb or copy. The remains of an interrupted one keep the
+ * next from beginning ("exists but is not empty"), so staging, setting aside and cleaning must know all of
+ * them.
  */
-import { isDirectory, join, linkTarget, list, realPath } from "./disk.ts";
+import { birthMs, isDirectory, join, linkTarget, list, realPath } from "./disk.ts";
 
 /** The name that a file system puts into its root. */
 const OF_MOUNT_POINT = "lost+found";
@@ -12,7 +12,7 @@ const OF_MOUNT_POINT = "lost+found";
 export interface OutsidePart {
   /** The symbolic link in the data directory. */
   readonly link: string;
-  /** Where that leads in the end. */
+  /** Its final target. */
   readonly place: string;
 }
 
@@ -48,7 +48,24 @@ export function partsFilled(options: readonly string[], tablespaces: readonly st
   return [...parts, ...mapped.values()].filter((path) => path.startsWith("/"));
 }
 
-/** The parts that nobody has put anything into: files found in them later come from the agent. */
+/**
+ * Times of files come from a clock that is a few ms behind, and on some file systems in whole seconds. What a
+ * file system does not tell is 0: older than everything.
+ */
+const BIRTH_SLACK_MS = 1000;
+
+/**
+ * The places that a data directory links to in which something was before `beganMs`: the command that has
+ * made the directory then has not made what is there. A backup names the tablespaces of the server that it
+ * was taken from, and on the same host that server may use them.
+ */
+export function foreignParts(directory: string, beganMs: number): OutsidePart[] {
+  return linksOutside(directory).filter(({ place }) =>
+    contentOf(place).some((path) => birthMs(path) < beganMs - BIRTH_SLACK_MS)
+  );
+}
+
+/** The parts that are empty: files found in them later come from the agent. */
 export function emptyParts(parts: readonly string[]): string[] {
   return parts.filter((path) => contentOf(path).length === 0);
 }

@@ -9,6 +9,7 @@ function setting(name: string, value: string, more: Partial<Setting> = {}): Sett
     vartype: "integer",
     context: "postmaster",
     pendingRestart: false,
+    bootValue: null,
     ...more,
   };
 }
@@ -74,6 +75,14 @@ test("changes of someone else are reported with what the files say", () => {
   expect(pendingRestart([changed], {}, { max_files_per_process: "2000" })).toEqual({
     max_files_per_process: { old_value: "1000", new_value: "2000" },
   });
+});
+
+test("what was taken out of the files comes back to its own value with a restart", () => {
+  const removed = setting("max_files_per_process", "900", { pendingRestart: true, bootValue: "1000" });
+  expect(pendingRestart([removed], {}, {})).toEqual({
+    max_files_per_process: { old_value: "900", new_value: "1000" },
+  });
+  expect(pendingRestart([{ ...removed, pendingRestart: false }], {}, {})).toBeNull();
 });
 
 test("numbers are shown in the largest unit that leaves them whole", () => {

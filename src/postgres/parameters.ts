@@ -13,10 +13,12 @@ export interface Setting {
   readonly context: string;
   /** The server itself says that a value in its files waits for a restart. */
   readonly pendingRestart: boolean;
+  /** The value where no file and no argument names one, in units of `unit`. */
+  readonly bootValue: string | null;
 }
 
 export const SETTINGS_QUERY =
-  "SELECT name, setting, unit, vartype, context, pending_restart FROM pg_settings WHERE context <> 'internal'";
+  "SELECT name, setting, unit, vartype, context, pending_restart, boot_val FROM pg_settings WHERE context <> 'internal'";
 
 /** Values that the files hold for settings that wait for a restart. */
 export const PENDING_QUERY =
@@ -30,6 +32,7 @@ export function parseSetting(row: Row): Setting {
     vartype: row.vartype ?? "string",
     context: row.context ?? "",
     pendingRestart: row.pending_restart === "t",
+    bootValue: row.boot_val ?? null,
   };
 }
 
@@ -54,15 +57,17 @@ export function pendingRestart(
   for (const one of settings) {
     const name = one.name.toLowerCase();
     if (one.context !== "postmaster" || RECOVERY_PARAMETERS.has(name) || name === "hot_standby") continue;
-    const value = wanted.get(name) ?? (one.pendingRestart ? inFiles[one.name] : undefined);
-    if (value === undefined || sameValue(one, value, settings)) continue;
+    // One that waits and is in no file any more comes back to what it is by itself.
+    const foreign = one.pendingRestart ? inFiles[one.name] ?? one.bootValue : null;
+    const value = wanted.get(name) ?? foreign;
+    if (value === null || sameValue(one, value, settings)) continue;
     pending[one.name] = { old_value: humanValue(one, one.setting), new_value: humanValue(one, value) };
   }
   return Object.keys(pending).length === 0 ? null : pending;
 }
 
 function sameValue(setting: Setting, value: string, all: readonly Setting[]): boolean {
-  // -1 means "from shared_buffers"; the server shows what came of it.
+  // -1 means "from shared_buffers"; the server shows the result.
   if (setting.name === "wal_buffers" && Number(value) === -1) {
     return setting.setting === String(autoWalBuffers(all));
   }

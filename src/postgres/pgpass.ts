@@ -35,7 +35,7 @@ export class PgpassFile {
   readonly path: string;
   readonly #users: () => readonly Credentials[];
 
-  /** `users`: whose passwords it holds, as configured now. */
+  /** `users`: the users with their passwords, as configured now. */
   constructor(path: string, users: () => readonly Credentials[]) {
     this.path = path;
     this.#users = users;

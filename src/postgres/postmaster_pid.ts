@@ -1,4 +1,4 @@
-/** postmaster.pid: whose server it is, where it listens, and whether it accepts connections yet. */
+/** postmaster.pid: the server's process, where it listens, and whether it accepts connections yet. */
 
 export interface PostmasterPid {
   readonly pid: number;

@@ -1,5 +1,5 @@
-/** Asks a member whether it takes the users and passwords that this one would come with. */
-import type { Upstream } from "../brain/actions.ts";
+/** Asks a member whether it accepts the users and passwords of this member. */
+import type { Upstream } from "../model/upstream.ts";
 import type { Credentials, PostgresqlConfig } from "../model/config.ts";
 import { connect, sqlState } from "./connection.ts";
 import { errorText } from "./error_text.ts";
@@ -9,7 +9,7 @@ const APPLICATION_NAME = "agent check";
 
 /**
  * Keys of the configuration that are refused there, with the reason. A member that does not answer, or
- * refuses this host as a whole by its pg_hba.conf, says nothing of a password.
+ * refuses this host as a whole by its pg_hba.conf, proves nothing about a password.
  */
 export async function refusedCredentials(
   upstream: Upstream,

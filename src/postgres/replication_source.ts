@@ -1,5 +1,6 @@
 /**
- * Another server as seen over the replication protocol: who it is, its history, and a slot for this member.
+ * Another server as seen over the replication protocol: its identity, its history, and a slot for this
+ * member.
  */
 import type { Credentials } from "../model/config.ts";
 import { type Lsn, parseLsn } from "../model/lsn.ts";
@@ -17,7 +18,7 @@ export interface SourceIdentity {
 }
 
 /** Tries the hosts of the URL in turn. */
-export async function connectByUrl(
+async function connectByUrl(
   connUrl: string,
   options: Omit<ConnectOptions, "endpoint">,
 ): Promise<Connection> {
@@ -36,6 +37,21 @@ export async function connectByUrl(
   throw new Error(failures.join("; "));
 }
 
+/** Asks another server by SQL, on a connection of its own. Rejects when it does not let the agent in. */
+export async function askByUrl<T>(
+  connUrl: string,
+  credentials: Credentials,
+  applicationName: string,
+  ask: (connection: Connection) => Promise<T>,
+): Promise<T> {
+  const connection = await connectByUrl(connUrl, { credentials, database: "postgres", applicationName });
+  try {
+    return await ask(connection);
+  } finally {
+    connection.close();
+  }
+}
+
 export class ReplicationSource {
   readonly #connection: Connection;
 
@@ -51,6 +67,31 @@ export class ReplicationSource {
   ): Promise<ReplicationSource> {
     const options = { credentials, database: "", applicationName, replication: true };
     return new ReplicationSource(await connectByUrl(connUrl, options));
+  }
+
+  /** Opens the one of the URL's hosts that takes writes; where none does, the first that answers. */
+  static async openPrimary(
+    connUrl: string,
+    credentials: Credentials,
+    applicationName: string,
+  ): Promise<ReplicationSource> {
+    const failures: string[] = [];
+    let standby: ReplicationSource | null = null;
+    for (const url of singleUrls(connUrl)) {
+      try {
+        const source: ReplicationSource = await ReplicationSource.open(url, credentials, applicationName);
+        if (!await source.inRecovery()) {
+          standby?.close();
+          return source;
+        }
+        if (standby === null) standby = source;
+        else source.close();
+      } catch (error) {
+        failures.push(errorText(error));
+      }
+    }
+    if (standby === null) throw new Error(failures.join("; "));
+    return standby;
   }
 
   async identify(): Promise<SourceIdentity> {
@@ -72,7 +113,7 @@ export class ReplicationSource {
     return (await this.#connection.query("SHOW transaction_read_only"))[0]?.transaction_read_only === "on";
   }
 
-  /** Holds the WAL from now on. One that is there already is as good. */
+  /** Holds the WAL from now on. An existing slot is as good. */
   async ensureSlot(name: string): Promise<void> {
     try {
       await this.#connection.query(`CREATE_REPLICATION_SLOT ${quoteIdentifier(name)} PHYSICAL RESERVE_WAL`);
@@ -85,6 +126,37 @@ export class ReplicationSource {
     this.#connection.close();
   }
 }
+
+/** One URL for each host. */
+function singleUrls(connUrl: string): readonly string[] {
+  const address = parseConnUrl(connUrl);
+  if (address === null) throw new Error(`not a connection URL: ${connUrl}`);
+  const ports = address.port.split(",");
+  return address.host.split(",").map((host, at) =>
+    `postgres://${host.includes(":") ? `[${host}]` : host}:${ports[at] ?? "5432"}/${address.database}`
+  );
+}
+
+/**
+ * One of the hosts of the URL is a primary whose control file still names the timeline before its promotion.
+ * A host that does not answer is no source of a rewind, either.
+ */
+export async function owesCheckpoint(
+  connUrl: string,
+  credentials: Credentials,
+  applicationName: string,
+): Promise<boolean> {
+  const asked = await Promise.allSettled(
+    singleUrls(connUrl).map((url) =>
+      askByUrl(url, credentials, applicationName, (connection) => connection.query(OWES_CHECKPOINT))
+    ),
+  );
+  return asked.some((one) => one.status === "fulfilled" && one.value[0]?.owed === "t");
+}
+
+const OWES_CHECKPOINT =
+  "SELECT CASE WHEN pg_is_in_recovery() THEN false ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))" +
+  "::bit(32)::int <> timeline_id END AS owed FROM pg_control_checkpoint()";
 
 /** The column is announced as text or as bytea, depending on the version. */
 function bytesAsText(content: string): string {

@@ -1,10 +1,11 @@
 /**
- * Makes a diverged directory one that can follow again. A trial run first: what makes pg_rewind fail (missing
- * WAL, no common ancestor, rights) is then found before anything has been changed.
+ * Makes a diverged directory one that can follow again. A trial run first: the reasons of a failure (missing
+ * WAL, no common ancestor, rights) are then found before any change.
  */
+import { type Lsn, parseLsn } from "../model/lsn.ts";
 import type { ControlData } from "../model/postgres_view.ts";
 import type { Programs } from "./programs.ts";
-import { describeFailure, type ProgramResult, runProgram, succeeded } from "./run_program.ts";
+import { describeFailure, type ProgramResult, runWriter, succeeded } from "./run_program.ts";
 import { endLeftover } from "./staging.ts";
 import type { UnfinishedMarker } from "./unfinished.ts";
 
@@ -21,6 +22,8 @@ export interface RewindInput {
   readonly configFile: string;
   /** The configuration has a restore_command: WAL that is gone here is fetched by it. */
   readonly restoreWal: boolean;
+  /** Why the source cannot send the WAL from that position on; null: it can, or does not say. */
+  readonly whyGone: (lsn: Lsn) => Promise<string | null>;
   readonly marker: UnfinishedMarker;
   /** Without a password. */
   readonly conninfo: string;
@@ -50,6 +53,10 @@ export async function rewindDirectory(input: RewindInput): Promise<RewindResult>
   const trial = await run(input, true, () => {});
   if (!succeeded(trial)) return { ok: false, error: describeFailure("pg_rewind", trial), damaged: false };
   if (/no rewind required/.test(trial.stderr)) return { ok: true, needed: false };
+  const neededFrom = needsWalFrom(trial.stderr, input.programs.major);
+  const gone = await whyGone(input, neededFrom);
+  if (gone !== null) return { ok: false, error: gone, damaged: false };
+  if (input.signal.aborted) return { ok: false, error: "pg_rewind was cancelled", damaged: false };
   await input.marker.write("rewind", null);
   input.onProgress("rewinding");
   let marked: Promise<void> = Promise.resolve();
@@ -57,10 +64,29 @@ export async function rewindDirectory(input: RewindInput): Promise<RewindResult>
     marked = input.marker.write("rewind", pid);
   });
   await marked;
-  if (succeeded(real)) return { ok: true, needed: true };
+  if (succeeded(real)) {
+    // It may have been removed meanwhile: what is rewound then never becomes consistent.
+    const goneSince = await whyGone(input, neededFrom);
+    return goneSince === null ? { ok: true, needed: true } : { ok: false, error: goneSince, damaged: true };
+  }
   const damaged = changedAnything(real);
   if (!damaged) await input.marker.remove();
   return { ok: false, error: describeFailure("pg_rewind", real), damaged };
+}
+
+/**
+ * Recovery of the rewound directory begins at the last common checkpoint. pg_rewind keeps the directory's own
+ * WAL from there on (not 13), so the source's is needed from the point where the histories part.
+ */
+export function needsWalFrom(output: string, major: number): Lsn | null {
+  const match = major >= 14
+    ? /servers diverged at WAL location ([0-9A-F]+\/[0-9A-F]+)/.exec(output)
+    : /last common checkpoint at ([0-9A-F]+\/[0-9A-F]+)/.exec(output);
+  return match === null ? null : parseLsn(match[1]!);
+}
+
+async function whyGone(input: RewindInput, from: Lsn | null): Promise<string | null> {
+  return from === null ? null : await input.whyGone(from);
 }
 
 /** Before this line it only reads. */
@@ -69,7 +95,7 @@ export function changedAnything(result: Pick<ProgramResult, "stderr" | "stdout">
 }
 
 function run(input: RewindInput, dryRun: boolean, onStart: (pid: number) => void): Promise<ProgramResult> {
-  return runProgram(input.programs.path("pg_rewind"), rewindArguments(input, dryRun), {
+  return runWriter(input.programs.path("pg_rewind"), rewindArguments(input, dryRun), {
     env: { PGPASSFILE: input.passfile },
     signal: input.signal,
     keep: 1024 * 1024,

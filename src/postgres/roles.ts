@@ -32,8 +32,15 @@ export interface Role {
   readonly grants: readonly string[];
 }
 
-/** Roles to make, without those that initdb made already. */
-export function rolesOf(postgresql: PostgresqlConfig, bootstrap: BootstrapConfig): Role[] {
+/**
+ * Roles to make, without those that initdb made already. `restored`: the superuser is that of another
+ * cluster, and gets the password of this one.
+ */
+export function rolesOf(
+  postgresql: PostgresqlConfig,
+  bootstrap: BootstrapConfig,
+  restored = false,
+): Role[] {
   const roles = new Map<string, Role>();
   const { superuser, replication, rewind } = postgresql;
   const add = (credentials: Credentials, options: readonly string[], grants: readonly string[]) => {
@@ -47,6 +54,10 @@ export function rolesOf(postgresql: PostgresqlConfig, bootstrap: BootstrapConfig
       grants: [...known?.grants ?? [], ...grants],
     });
   };
+  if (restored) {
+    const { username: name, password } = superuser;
+    roles.set(name, { name, password, options: ["LOGIN", "SUPERUSER"], grants: [] });
+  }
   add(replication, ["REPLICATION"], []);
   add(rewind, [], REWIND_FUNCTIONS);
   for (const [name, user] of Object.entries(bootstrap.users)) {

@@ -4,7 +4,8 @@
  * itself: the guard does. Passwords never travel through arguments or environment.
  */
 import { spawn, spawnSync } from "node:child_process";
-import { isAlive, readProcess } from "../lib/process_table.ts";
+import { isAlive, listChildren, readProcess } from "../lib/process_table.ts";
+import { withoutCredentials } from "../model/credentials.ts";
 
 export interface ProgramOptions {
   /** Added to the environment. */
@@ -25,6 +26,12 @@ export interface ProgramOptions {
   readonly onStart?: (pid: number) => void;
   /** Characters of output that are kept, counted from the end; default 64 Ki. */
   readonly keep?: number;
+  /**
+   * How long after its end was asked for a program is still waited for, ms. SIGKILL ends neither one that has
+   * become another user's (sudo) nor one that hangs in the kernel. Not for programs that write a data
+   * directory: those are waited for. @default until it ends
+   */
+  readonly leaveAfterMs?: number;
 }
 
 export interface ProgramResult {
@@ -34,10 +41,15 @@ export interface ProgramResult {
   readonly stderr: string;
   /** Set when the agent ended it, or it could not be started. */
   readonly failure: "timeout" | "aborted" | "not started" | null;
+  /** It could not be ended, and is waited for no more. */
+  readonly left?: true;
 }
 
 const KEEP = 64 * 1024;
 const OUTPUT_WAIT_MS = 500;
+/** What has SIGKILL is gone in a moment, or hangs in the kernel and writes nothing any more. */
+const GROUP_GONE_MS = 5000;
+const LOOK_MS = 10;
 
 /** Never rejects: a program that cannot be started is a result, too. */
 export function runProgram(
@@ -55,29 +67,29 @@ export function runProgram(
       return;
     }
     const child = spawn(program, [...args], {
-      env: {
-        ...(options.environment === "server" ? serverEnvironment() : childEnvironment()),
-        ...options.env,
-      },
-      // Hooks of the user inherit the agent's directory; its own programs need none.
-      cwd: options.cwd ?? (options.environment === "server" ? undefined : "/"),
+      ...surroundings(options),
       detached: true,
       stdio: ["ignore", "pipe", "pipe"],
     });
+    let finished = false;
+    let leaving: ReturnType<typeof setTimeout> | null = null;
     const end = (why: "timeout" | "aborted") => {
       failure ??= why;
-      if (child.pid !== undefined) killGroup(child.pid, "SIGKILL");
+      if (child.pid !== undefined) killTree(child.pid);
+      const { leaveAfterMs } = options;
+      if (leaveAfterMs === undefined) return;
+      leaving ??= setTimeout(() => finish({ code: null, signal: null, left: true }), leaveAfterMs);
     };
     const onAbort = () => end("aborted");
     options.signal?.addEventListener("abort", onAbort, { once: true });
     const timer = options.timeoutMs === undefined
       ? null
       : setTimeout(() => end("timeout"), options.timeoutMs);
-    let finished = false;
-    const finish = (result: Pick<ProgramResult, "code" | "signal">) => {
+    const finish = (result: Pick<ProgramResult, "code" | "signal" | "left">) => {
       if (finished) return;
       finished = true;
       if (timer !== null) clearTimeout(timer);
+      if (leaving !== null) clearTimeout(leaving);
       options.signal?.removeEventListener("abort", onAbort);
       resolve({ ...result, stdout, stderr, failure });
     };
@@ -103,6 +115,39 @@ export function runProgram(
   });
 }
 
+/**
+ * Runs a program that writes a data directory, or parts of one. With its end everything in its process group
+ * ends: where only the parent is killed, a child goes on writing for a moment (pg_basebackup's receiver of
+ * WAL), into what is cleaned for the next try.
+ */
+export async function runWriter(
+  program: string,
+  args: readonly string[],
+  options: ProgramOptions = {},
+): Promise<ProgramResult> {
+  let group: number | null = null;
+  const result = await runProgram(program, args, {
+    ...options,
+    onStart: (pid) => {
+      group = pid;
+      options.onStart?.(pid);
+    },
+  });
+  if (group === null) return result;
+  const end = performance.now() + GROUP_GONE_MS;
+  while (signalProcess(-group, "SIGKILL") && performance.now() < end) await Bun.sleep(LOOK_MS);
+  return result;
+}
+
+function surroundings({ environment, env, cwd }: ProgramOptions) {
+  const isServer = environment === "server";
+  return {
+    env: { ...(isServer ? serverEnvironment() : childEnvironment()), ...env },
+    // Hooks of the user inherit the agent's directory; its own programs need none.
+    cwd: cwd ?? (isServer ? undefined : "/"),
+  };
+}
+
 /** For start-up only: blocks until the program has ended. */
 export function runProgramNow(program: string, args: readonly string[]): { ok: boolean; output: string } {
   const result = spawnSync(program, [...args], {
@@ -119,9 +164,14 @@ export function succeeded(result: ProgramResult): boolean {
   return result.code === 0 && result.failure === null;
 }
 
-/** One line for logs and views: how it ended, and the last lines that it said. */
+/**
+ * One line for logs and views: how it ended, and its last lines of output, without what looks like a
+ * credential: the REST interface tells it to everybody.
+ */
 export function describeFailure(program: string, result: ProgramResult): string {
-  const how = result.failure === "timeout"
+  const how = result.left
+    ? "took too long, and could not be ended: it runs on"
+    : result.failure === "timeout"
     ? "took too long and was ended"
     : result.failure === "aborted"
     ? "was cancelled"
@@ -133,12 +183,12 @@ export function describeFailure(program: string, result: ProgramResult): string 
   const lines = `${result.stderr}\n${result.stdout}`.split(/[\r\n]+/).map((line) => line.trim())
     .filter((line) => line !== "" && !/^\d+\/\d+ kB/.test(line));
   const errors = lines.filter((line) => /error|fatal|detail|hint/i.test(line));
-  const said = (errors.length > 0 ? errors : lines).slice(-4).join("; ");
+  const said = withoutCredentials((errors.length > 0 ? errors : lines).slice(-4).join("; "));
   return said === "" ? `${program} ${how}` : `${program} ${how}: ${said}`;
 }
 
 /**
- * Variables for children: the agent's without what configures it or this runtime, and with messages in
+ * Variables for children: the agent's without those that configure it or this runtime, and with messages in
  * English.
  */
 export function childEnvironment(): { [name: string]: string } {
@@ -157,7 +207,8 @@ export function serverEnvironment(): { [name: string]: string } {
   const env: { [name: string]: string } = {};
   for (const [name, value] of Object.entries(process.env)) {
     if (
-      value === undefined || /^(?:PATRONI_|BUN_|PG(?!_MALLOC)|AGENT_|NOTIFY_SOCKET$|WATCHDOG_)/.test(name)
+      value === undefined ||
+      /^(?:PATRONI_|BUN_|PG(?!_MALLOC|BACKREST_)|AGENT_|NOTIFY_SOCKET$|WATCHDOG_)/.test(name)
     ) continue;
     env[name] = value;
   }
@@ -193,8 +244,19 @@ export function killLeftover(leftover: ProcessIdentity): boolean {
   return true;
 }
 
-/** Signals a process group that the agent made; one that is gone already is fine. */
-export function killGroup(pid: number, signal: "SIGTERM" | "SIGKILL"): void {
+/** Ends the program's process group, and children of it that have left the group (setsid). */
+function killTree(pid: number): void {
+  const outside = descendants(pid);
+  killGroup(pid, "SIGKILL");
+  for (const one of outside) signalProcess(one, "SIGKILL");
+}
+
+function descendants(pid: number): number[] {
+  return listChildren(pid).flatMap((child) => [child, ...descendants(child)]);
+}
+
+/** Signals a process group that the agent made. It may be gone already. */
+function killGroup(pid: number, signal: "SIGTERM" | "SIGKILL"): void {
   signalProcess(-pid, signal);
 }
 
@@ -204,6 +266,6 @@ export function signalProcess(pid: number, signal: "SIGTERM" | "SIGKILL"): boole
     process.kill(pid, signal);
     return true;
   } catch {
-    return false; // ESRCH: it has ended by itself; EPERM cannot be, it is the agent's
+    return false; // ESRCH: it has ended by itself; EPERM: it has become another user's (leaveAfterMs)
   }
 }

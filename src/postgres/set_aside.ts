@@ -16,8 +16,8 @@ import {
   removeFile,
 } from "./disk.ts";
 import { errorText } from "./error_text.ts";
-import { contentOf, linksOutside } from "./outside_parts.ts";
-import { removeTree } from "./staging.ts";
+import { contentOf, foreignParts, linksOutside } from "./outside_parts.ts";
+import { emptyInPlace, removeTree } from "./staging.ts";
 
 const KEPT = 2;
 const STAMP_DIGITS = 14;
@@ -26,14 +26,23 @@ export interface SetAsideOptions {
   readonly dataDir: string;
   readonly now: Date;
   /**
+   * When the command of the user's own began that has left the directory; null: none has. What its links lead
+   * to and was there before is somebody else's, and stays.
+   */
+  readonly commandBeganMs: number | null;
+  /**
    * The user agreed to lose the directory (remove_data_directory_on_...) should it be impossible to move it.
    */
   readonly mayRemove: boolean;
-  /**
-   * The rest is worthless from now on: should the removal be interrupted, nobody must start PostgreSQL on
-   * it.
-   */
+  /** The rest is worthless from now on: after an interrupted removal PostgreSQL must not be started on it. */
   readonly beforeRemoval: (parts: readonly string[]) => Promise<void>;
+  /**
+   * Parts outside are about to move before the directory does: should the moves be interrupted, nobody must
+   * start PostgreSQL without them. The mark must count only while the directory is in its place.
+   */
+  readonly beforeMoves: () => Promise<void>;
+  /** Every part is back in its place. */
+  readonly movedBack: () => void;
   readonly info: (text: string) => void;
 }
 
@@ -61,9 +70,16 @@ function nextStamp(now: Date, places: readonly string[]): string {
 export async function setAside(options: SetAsideOptions): Promise<void> {
   const { dataDir } = options;
   const directory = realDirectory(dataDir);
+  const foreign = options.commandBeganMs === null ? [] : foreignParts(directory, options.commandBeganMs);
+  for (const { link: path, place } of foreign) {
+    options.info(`${place} stays where it is: ${path} leads there, and it was there before the command`);
+  }
+  const own = () =>
+    linksOutside(directory).filter(({ place }) => foreign.every((each) => each.place !== place));
   const moved: { readonly from: string; readonly to: string }[] = [];
   try {
-    const parts = linksOutside(directory);
+    const parts = own();
+    if (parts.length > 0) await options.beforeMoves();
     const suffix = `.failed-${nextStamp(options.now, [directory, ...parts.map(({ place }) => place)])}`;
     for (const { link: path, place } of parts) {
       const direct = linkTarget(path) === place;
@@ -71,7 +87,7 @@ export async function setAside(options: SetAsideOptions): Promise<void> {
       moved.push({ from: place, to: place + suffix });
       removeFile(path);
       link(place + suffix, path);
-      // Who named it by a link of his own finds an empty directory behind that.
+      // A user's own link to it leads to an empty directory afterwards.
       if (!direct) makeDirectory(place, 0o700);
     }
     move(directory, directory + suffix);
@@ -79,6 +95,7 @@ export async function setAside(options: SetAsideOptions): Promise<void> {
     options.info(`moved the data directory aside: ${directory}${suffix}`);
   } catch (error) {
     undo(moved, directory);
+    options.movedBack();
     if (!options.mayRemove) {
       throw new Error(
         `cannot move ${directory} aside (${
@@ -89,8 +106,10 @@ export async function setAside(options: SetAsideOptions): Promise<void> {
       );
     }
     options.info(`removing the content of ${directory}, which cannot be moved aside: ${errorText(error)}`);
-    await options.beforeRemoval(linksOutside(directory).map(({ place }) => place));
-    await removeContent(directory);
+    const parts = own().map(({ place }) => place);
+    await options.beforeRemoval(parts);
+    for (const path of parts.flatMap(contentOf)) await removeTree(path);
+    await emptyInPlace(directory);
   }
   await prune(directory, KEPT, options.info);
 }
@@ -113,13 +132,6 @@ function undo(moved: readonly { readonly from: string; readonly to: string }[], 
       link(from, path);
     }
   }
-}
-
-async function removeContent(directory: string): Promise<void> {
-  for (const { place } of linksOutside(directory)) {
-    for (const path of contentOf(place)) await removeTree(path);
-  }
-  for (const path of contentOf(directory)) await removeTree(path);
 }
 
 /** Copies of a directory that were set aside earlier, oldest first. */

@@ -1,10 +1,10 @@
 /**
  * Crash recovery without a server: `postgres --single` replays the WAL, writes a checkpoint and ends at the
- * end of its (empty) input. It listens nowhere and serves nobody.
+ * end of its (empty) input. It does not listen, and serves no clients.
  */
 
 const SETTINGS = [
-  // WAL that waits for the archive goes on waiting: whether it belongs there is not known yet.
+  // WAL that waits for the archive goes on waiting: it is not known yet whether it belongs there.
   "archive_mode=on",
   "archive_command=false",
   "synchronous_standby_names=",

@@ -20,6 +20,10 @@ import {
 import { describeFailure, killLeftover, runProgram, succeeded } from "./run_program.ts";
 import type { UnfinishedMarker } from "./unfinished.ts";
 
+/**
+ * Stays when a data directory is emptied in place: the marker above all. A removal that is interrupted leaves
+ * half a directory, and without the marker nobody may touch that: it could be somebody else's.
+ */
 const KEPT = new Set(["lost+found", "agent.unfinished", OWNER_FILE]);
 
 export function stagingPath(dataDir: string): string {
@@ -44,17 +48,37 @@ export async function unstage(dataDir: string): Promise<void> {
 }
 
 /**
- * Ends what an earlier agent may have left running in there, and removes what it had made or copied, here and
- * in the parts outside. The directories of those stay: they may be mount points, or lie in a directory that
- * is not the agent's.
+ * Ends programs that an earlier agent may have left running in there, and removes their files, here and in
+ * the parts outside. The outside directories themselves stay: they may be mount points, or lie in a directory
+ * that is not the agent's.
  */
 export async function clearUnfinished(dataDir: string, marker: UnfinishedMarker): Promise<void> {
   endLeftover(marker);
   // A link is made by the program that has found the place empty before.
   const linked = [dataDir, stagingPath(dataDir)].flatMap(linksOutside).map(({ place }) => place);
-  for (const part of new Set([...marker.read()?.parts ?? [], ...linked])) {
+  await emptyParts([...marker.read()?.parts ?? [], ...linked]);
+  await emptyInPlace(dataDir);
+}
+
+/**
+ * Removes what a command of the user's own has left that failed: it began in an empty directory a moment ago.
+ * Where it has made links to, other files may have been before it: only the parts in which nothing was are
+ * emptied.
+ */
+export async function clearAfterCommand(dataDir: string, marker: UnfinishedMarker): Promise<void> {
+  endLeftover(marker);
+  await emptyParts(marker.read()?.parts ?? []);
+  await emptyInPlace(dataDir);
+}
+
+async function emptyParts(parts: readonly string[]): Promise<void> {
+  for (const part of new Set(parts)) {
     for (const path of contentOf(part)) await removeTree(path);
   }
+}
+
+/** Removes all but the marker and what belongs to the place. It is called where the marker is on disk. */
+export async function emptyInPlace(dataDir: string): Promise<void> {
   for (const name of list(dataDir) ?? []) if (!KEPT.has(name)) await removeTree(join(dataDir, name));
 }
 

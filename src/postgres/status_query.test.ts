@@ -76,3 +76,9 @@ test("versions are numbers as the server gives them", () => {
   expect(parseVersion("postgres (PostgreSQL) 19devel")?.number).toBe(190000);
   expect(parseVersion("bash")).toBeNull();
 });
+
+test("how far the standbys have flushed is read by name", () => {
+  expect(parseStatus({ ...standby, flushed: '{"node2": 50331976, "node 3": 7}' }).flushed)
+    .toEqual({ node2: 0x3000148, "node 3": 7 });
+  expect(parseStatus(standby).flushed).toEqual({});
+});

@@ -3,7 +3,8 @@ import { type Lsn, parseLsn } from "../model/lsn.ts";
 import type { ReplicationConnection } from "../model/postgres_view.ts";
 import type { Row } from "./connection.ts";
 
-// CASE keeps apart the functions that raise an error in, or outside of, recovery.
+// CASE keeps apart the functions that raise an error in, or outside of, recovery. A WAL receiver that is
+// still connecting is a process already, and pg_stat_get_wal_receiver() shows none.
 export const STATUS_QUERY = `
 SELECT pg_is_in_recovery() AS in_recovery,
   CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_flush_lsn() END AS wal_lsn,
@@ -12,7 +13,7 @@ SELECT pg_is_in_recovery() AS in_recovery,
   pg_last_wal_replay_lsn() AS replay_lsn,
   pg_last_xact_replay_timestamp() AS replayed_at,
   CASE WHEN pg_is_in_recovery() THEN pg_is_wal_replay_paused() END AS replay_paused,
-  receiver.pid AS receiver_pid, receiver.status AS receiver_status, receiver.received_tli AS received_timeline,
+  receiving.pid AS receiver_pid, receiver.status AS receiver_status, receiver.received_tli AS received_timeline,
   checkpoint.timeline_id AS checkpoint_timeline,
   recovery.min_recovery_end_timeline AS recovery_timeline,
   current_setting('restore_command') AS restore_command,
@@ -21,9 +22,15 @@ SELECT pg_is_in_recovery() AS in_recovery,
   system.system_identifier AS system_id,
   (SELECT json_agg(json_build_object('usename', usename, 'application_name', application_name,
       'client_addr', host(client_addr), 'state', state, 'sync_state', sync_state, 'sync_priority', sync_priority))
-    FROM pg_stat_replication WHERE state IS NOT NULL) AS replication
+    FROM pg_stat_replication
+    WHERE state IS NOT NULL AND NOT (state = 'startup' AND starts_with(application_name, 'agent '))) AS replication,
+  (SELECT json_object_agg(application_name, flushed) FROM (
+    SELECT application_name, min(flush_lsn) - '0/0'::pg_lsn AS flushed
+    FROM pg_stat_replication WHERE state = 'streaming' AND flush_lsn IS NOT NULL GROUP BY application_name
+  ) AS streaming) AS flushed
 FROM pg_control_checkpoint() AS checkpoint, pg_control_recovery() AS recovery, pg_control_system() AS system
-  LEFT JOIN pg_stat_get_wal_receiver() AS receiver ON true`;
+  LEFT JOIN pg_stat_get_wal_receiver() AS receiver ON true
+  CROSS JOIN (SELECT max(pid) AS pid FROM pg_stat_get_activity(NULL) WHERE backend_type = 'walreceiver') AS receiving`;
 
 export interface ServerStatus {
   readonly inRecovery: boolean;
@@ -33,6 +40,7 @@ export interface ServerStatus {
   readonly replayLsn: Lsn | null;
   readonly replayedAt: string | null;
   readonly replayPaused: boolean;
+  /** Also of a WAL receiver that is still connecting, and may stream later. */
   readonly receiverPid: number | null;
   /** Timeline that the WAL receiver writes at present. */
   readonly receiverTimeline: number | null;
@@ -46,6 +54,8 @@ export interface ServerStatus {
   readonly serverVersion: number | null;
   readonly systemId: string | null;
   readonly replication: readonly ReplicationConnection[];
+  /** How far each standby that streams has flushed; of two with one name, the one that is behind. */
+  readonly flushed?: { readonly [name: string]: Lsn };
 }
 
 export function parseStatus(row: Row): ServerStatus {
@@ -79,6 +89,7 @@ export function parseStatus(row: Row): ServerStatus {
     startedAt: timestamp(row.started_at),
     serverVersion: number("server_version"),
     systemId: row.system_id ?? null,
+    flushed: row.flushed ? JSON.parse(row.flushed) as { [name: string]: Lsn } : {},
     replication: row.replication ? JSON.parse(row.replication) as ReplicationConnection[] : [],
   };
 }

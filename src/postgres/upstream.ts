@@ -1,5 +1,5 @@
 /** The upstream of a standby: the address from a member's conn_url, and the primary_conninfo made of it. */
-import type { Upstream } from "../brain/actions.ts";
+import type { Upstream } from "../model/upstream.ts";
 import type { Credentials } from "../model/config.ts";
 import { conninfo } from "./quote.ts";
 
@@ -29,7 +29,7 @@ export function parseConnUrl(url: string): ServerAddress | null {
   return database === null ? null : { host: hosts.join(","), port: ports.join(","), database };
 }
 
-/** null for percent signs that stand for nothing: the URL is another member's word. */
+/** null for invalid percent signs: the URL comes from another member. */
 function decoded(text: string): string | null {
   try {
     return decodeURIComponent(text);
@@ -47,6 +47,8 @@ export interface ConninfoInput {
   readonly major: number;
   /** null: none (pg_basebackup and walreceiver); a database for pg_rewind. */
   readonly database: string | null;
+  /** Connects only to one that takes writes. @default false */
+  readonly readWrite?: boolean;
 }
 
 /** Without a password: that is in the file `passfile` names. null when the member's URL cannot be used. */
@@ -61,6 +63,7 @@ export function upstreamConninfo(input: ConninfoInput): string | null {
     port: address.port,
     dbname: input.database,
     application_name: input.applicationName,
+    target_session_attrs: input.readWrite ? "read-write" : null,
     ...libpqOptions(credentials, major),
   });
 }

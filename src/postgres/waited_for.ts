@@ -19,7 +19,7 @@ const STATES: { readonly [letter: string]: string } = {
 export async function describeWaitedFor(postmasterPid: number): Promise<string> {
   const found = [postmasterPid, ...listChildren(postmasterPid)].map(readProcess)
     .filter((process): process is ProcessStat => process !== null && !isDead(process));
-  // The postmaster is named only when it hangs itself, or has nobody to wait for.
+  // The postmaster is named only when it hangs itself, or has no process to wait for.
   const hung = found.filter(({ state }) => state in STATES);
   const waited = [
     ...hung,

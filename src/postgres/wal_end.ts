@@ -1,6 +1,6 @@
 /**
  * The end of valid WAL on the disk of a server that does not run: everything before it may have been
- * acknowledged to someone. pg_control alone names a lower bound, often minutes old; the records after it are
+ * acknowledged to a client. pg_control alone names a lower bound, often minutes old; the records after it are
  * found by pg_waldump.
  */
 import { formatLsn, type Lsn, parseLsn } from "../model/lsn.ts";
@@ -61,7 +61,7 @@ export function lastRecordEnd(output: string, segmentBytes: number): Lsn | null 
 }
 
 /**
- * Never before what pg_control vouches for. Reads at most for `timeoutMs`, and then reports how far it came.
+ * Never before the position in pg_control. Reads for at most `timeoutMs`, and then reports how far it came.
  */
 export async function findWalEnd(
   programs: Programs,
@@ -122,7 +122,7 @@ async function readOn(
   // Without names it learns the size of segments from any file there, also from one that was made in advance
   // and is still empty, and then reads nothing at all.
   const args = ["-p", walDir, "-s", formatLsn(from.lsn), files.first, files.last];
-  // It ends with an error by its nature: the first record that is none is the end that is looked for.
+  // It always ends with an error: the first invalid record marks the end that is looked for.
   const result = await runProgram(programs.path("pg_waldump"), args, { timeoutMs, keep: 32 * 1024 });
   const found = lastRecordEnd(result.stdout, segmentBytes);
   if (found === null && !NOTHING_THERE.test(result.stderr)) {

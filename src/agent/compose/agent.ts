@@ -3,14 +3,18 @@
  * PostgreSQL, REST) and connects it to the member. Decides nothing. A part that cannot be opened ends the
  * start with a sentence that names the setting to change.
  */
+import { bootstrapDifference } from "../../config/bootstrap_difference.ts";
 import { effectiveDynamic } from "../../config/dynamic.ts";
 import { GuardClient } from "../../guard/client.ts";
 import { ownedByAnother } from "../../guard/directory_owner.ts";
 import type { KeptDevice } from "../../guard/open_watchdog.ts";
 import { watchdogDevice } from "../../guard/watchdog.ts";
 import { WatchdogMark } from "../../guard/watchdog_mark.ts";
+import { lookAtServer } from "../health/server_probe.ts";
+import { HealthWatch } from "../health/health_watch.ts";
 import type { Log } from "../../lib/log.ts";
 import { random } from "../../lib/random.ts";
+import { pinnedSelfCommand } from "../../lib/self_command.ts";
 import type { LocalConfig } from "../../model/config.ts";
 import { failsafeGap, votersHeard } from "../../model/failsafe_gap.ts";
 import { isUnfenced, type Life } from "../../model/life.ts";
@@ -22,6 +26,7 @@ import { Ground, type NodeOptions } from "./ground.ts";
 import { Member } from "../loop/member.ts";
 import type { MemberOptions } from "../loop/member_rooms.ts";
 import { ownMachine } from "./own_machine.ts";
+import { isUnmanagedConf } from "../../postgres/config_files.ts";
 import { PostgresExecutor } from "../postgres/executor.ts";
 import { PublishedAddress } from "./published_address.ts";
 import { raftAddress } from "../peers/raft_address.ts";
@@ -38,7 +43,7 @@ export interface AgentOptions extends NodeOptions {
   readonly keptWatchdog?: KeptDevice | null;
 }
 
-/** Starts everything. What cannot be opened is said, and options.exit is called with 1. */
+/** Starts everything. A part that cannot be opened is logged, and options.exit is called with 1. */
 export function startAgent(options: AgentOptions): RunningAgent {
   let guard: GuardClient | null = null;
   const exit = (code: number, message: string) => {
@@ -65,21 +70,22 @@ function compose(
   const { log, config: { name, scope } } = options;
   const dataDir = mayStart(options.config);
   const ground = new Ground(options, () => member.voter, (message) => exit(1, message));
-  const { clock, wallMs, raft, dcs } = ground;
-  const config = () => ground.config;
-  // After the raft directory was locked: its machine id is written by one process.
+  const { clock, dcs } = ground;
+  // After the raft directory was locked: only one process writes its machine id.
   const machine = ownMachine(options.config.raft.dataDir, dataDir, log);
   const guard = openGuard(options, ground, dataDir, machine, exit);
   guardStarted(guard);
-  const dynamic = ground.effective({});
+  const dynamic = ground.effective(null);
   const postgres = new PostgresExecutor({ config: options.config, dynamic, guard, clock, log });
   const watchdog = openWatchdog(options, ground, () => member.wake());
+  const health = openHealth(ground, log, postgres, () => member);
   const member: Member = new Member({
     ...memberOptions(ground, log, exit),
     machine,
     guard,
     postgres,
     watchdog,
+    ailments: () => health.ailments(),
   });
   const published = new PublishedAddress();
   const postmasterPid = () => guard.view().postmaster?.pid ?? null;
@@ -87,29 +93,24 @@ function compose(
     postgres.reload(next);
     member.factsChanged();
   };
-  guard.onChange(() => {
-    const connectAddress = published.due(postmasterPid());
-    if (connectAddress === null) return;
-    ground.use({ ...ground.config, postgresql: { ...ground.config.postgresql!, connectAddress } });
-    inForce(ground.config);
-    log.info(
-      "reload",
-      `postgresql.connect_address: ${connectAddress} is published, PostgreSQL was started again`,
-    );
-  });
+  guard.onChange(() => publish(ground, published.due(postmasterPid()), inForce, log));
   ground.watch(member.voter, failsafeLacks(ground, member));
+  member.voter.changes.onChange(sayBootstrapDifference(ground, member, log));
   member.voter.changes.onChange(watchSlotClash({ name, state: () => dcs.state, log, exit }));
   return ground.run({
     voter: member.voter,
     api: (reload) =>
-      new AgentApiPort({ config, member, raft, dcs, guard, postgres, watchdog, clock, wallMs, reload }),
+      new AgentApiPort({ ...ground.forApi(reload), member, guard, postgres, watchdog, health }),
     reloaded: (next, plan) => {
       published.reloaded(plan, postmasterPid());
       inForce(next);
     },
     listenPending: () => published.isPending,
     title: `${name} of cluster ${scope}`,
-    start: () => member.start(),
+    start: () => {
+      member.start();
+      health.start();
+    },
     stop: (done) =>
       member.stop(() => {
         member.end();
@@ -121,9 +122,7 @@ function compose(
   });
 }
 
-/**
- * The data directory. Throws before raft is opened: nothing of a start that cannot be may reach the cluster.
- */
+/** The data directory. Throws before raft is opened: a start that fails must not reach the cluster. */
 function mayStart(config: LocalConfig): string {
   if (config.postgresql === null) {
     throw new Error("raft.witness: this is the file of a witness, which is started by: agent witness FILE");
@@ -151,11 +150,42 @@ function openGuard(
     command: guardCommand,
     clock,
     log,
+    unmanaged: isUnmanagedConf(config.postgresql!.configDir),
     unfenced: () => isUnfenced(dcs.state.lock, config.name, { node: raft.status().id, ...machine }),
-    // PostgreSQL is the other agent's business now: nothing of it is touched.
+    // PostgreSQL belongs to the other agent now and is not touched.
     onSuperseded: () =>
       exit(1, "another agent was started on this data directory and has taken its guard over"),
     onTaken: (why) => exit(1, `postgresql.data_dir: ${why}`),
+  });
+}
+
+/** `connectAddress`: that of the file, which PostgreSQL listens on by now; null: nothing is new. */
+function publish(
+  ground: Ground,
+  connectAddress: string | null,
+  inForce: (config: LocalConfig) => void,
+  log: Log,
+): void {
+  if (connectAddress === null) return;
+  ground.use({ ...ground.config, postgresql: { ...ground.config.postgresql!, connectAddress } });
+  inForce(ground.config);
+  log.info(
+    "reload",
+    `postgresql.connect_address: ${connectAddress} is published, PostgreSQL was started again`,
+  );
+}
+
+function openHealth(ground: Ground, log: Log, postgres: PostgresExecutor, member: () => Member): HealthWatch {
+  return new HealthWatch({
+    clock: ground.clock,
+    wallMs: ground.wallMs,
+    log,
+    command: pinnedSelfCommand(),
+    dataDir: ground.config.postgresql!.dataDir,
+    postgres: () => postgres.view(),
+    lookAtServer: () => lookAtServer(postgres.server),
+    dynamic: () => member().dynamic,
+    changed: () => member().wake(),
   });
 }
 
@@ -177,7 +207,7 @@ function memberOptions(
   log: Log,
   exit: Exit,
 ): Omit<MemberOptions, "machine" | "guard" | "postgres" | "watchdog"> {
-  const { clock, wallMs, raft, dcs, effective } = ground;
+  const { clock, wallMs, raft, dcs, effective, restored, record } = ground;
   const config = () => ground.config;
   const facts = () => factsOf(config());
   return {
@@ -191,14 +221,27 @@ function memberOptions(
     facts,
     nofailover: () => config().nofailover,
     failoverPriority: () => config().failoverPriority,
-    pgCtlTimeoutS: () => config().postgresql?.pgCtlTimeoutS ?? 60,
+    reloadRefused: () => ground.reloadRefused,
     peers: () => raft.status().members.map((peer) => peer.id),
-    bootstrapConfig: () => config().bootstrap.dcs,
+    bootstrapConfig: () => restored.forNewCluster(),
     effective,
+    record,
     electionMaxMs: config().raft.electionMaxMs,
     memberAnswers: memberAnswers(config, facts),
     askFailsafe: askFailsafe(config, facts),
     exit,
+  };
+}
+
+/** Said once, when the records are known: the file may have been edited since they were made of it. */
+function sayBootstrapDifference({ config, dcs }: Ground, member: Member, log: Log): () => void {
+  let said = false;
+  return () => {
+    const inForce = dcs.state.config;
+    if (said || inForce === null || !member.isJoined) return;
+    said = true;
+    const text = bootstrapDifference(config.bootstrap.dcs, inForce.value);
+    if (text !== null) log.info("config", text);
   };
 }
 

@@ -5,15 +5,17 @@ import type { Log } from "../../lib/log.ts";
 import type { DynamicConfig, LocalConfig } from "../../model/config.ts";
 import { effectiveDynamic } from "../../config/dynamic.ts";
 import type { JsonObject } from "../../model/json.ts";
-import { unavailableFeatures } from "../../config/unavailable.ts";
 
-/** Reads what the records hold, with the local file's part; bootstrap.dcs as long as they hold nothing. */
-export function dynamicReader(config: () => LocalConfig, log: Log): (value: JsonObject) => DynamicConfig {
+/** Reads what the records hold, with the local file's part. `untilKnown`: while they hold none. */
+export function dynamicReader(
+  config: () => LocalConfig,
+  untilKnown: () => JsonObject,
+  log: Log,
+): (value: JsonObject | null) => DynamicConfig {
   let said = "";
   return (value) => {
-    const known = Object.keys(value).length > 0 ? value : config().bootstrap.dcs;
-    const { config: dynamic, issues } = effectiveDynamic(known, config());
-    const problems = [...unavailableFeatures(dynamic), ...timingProblems(dynamic, config())];
+    const { config: dynamic, issues } = effectiveDynamic(value ?? untilKnown(), config());
+    const problems = timingProblems(dynamic, config());
     const warnings = issues.map((issue) => `${issue.path}: ${issue.message}`);
     const text = [...warnings, ...problems].join("\n");
     if (text !== said) {

@@ -1,4 +1,4 @@
-/** Logs what is missing once it has been missing for a while, and logs when that is over. */
+/** Logs a gap once it has lasted for a while, and logs its end. */
 import type { Clock } from "../../../raft/mod.ts";
 import type { SeenStatus } from "../../api/port.ts";
 import type { Log } from "../../lib/log.ts";
@@ -10,14 +10,14 @@ const SETTLE_MS = 30_000;
 export interface Gap {
   /** Kind of the line in the log. */
   readonly event: string;
-  /** Before what is missing. */
+  /** The words in front of the missing names. */
   readonly title: string;
   readonly over: string;
-  /** null while nothing is missing, or when it is not this member's to say. */
+  /** null while nothing is missing, or when another member reports it. */
   readonly missing: () => string | null;
 }
 
-/** Returns what is to be called now and then. */
+/** Returns a function to call now and then. */
 export function watchGap(gap: Gap, clock: Pick<Clock, "now">, log: Log): () => void {
   const { event, title, over } = gap;
   let since: { readonly text: string; readonly atMs: number } | null = null;

@@ -6,26 +6,34 @@ import type { Raft } from "../../../raft/mod.ts";
 import type { ApiPort } from "../../api/port.ts";
 import { ApiThread } from "../../api/thread/api_thread.ts";
 import type { ReloadPlan } from "../../config/reload.ts";
-import { operatorNeeded } from "../../dcs/operator_needed.ts";
+import { operatorNeeded } from "../../brain/cluster/operator_needed.ts";
+import type { DecisionPair } from "../../brain/replay.ts";
 import { DcsStateMachine } from "../../dcs/state_machine.ts";
 import { SystemClock, wallClockMs } from "../../lib/clock.ts";
 import type { Log } from "../../lib/log.ts";
 import type { DynamicConfig, LocalConfig } from "../../model/config.ts";
 import type { JsonObject } from "../../model/json.ts";
+import { type ReloadRefused, reloadRefused } from "../../model/reload_refused.ts";
 import { VERSION } from "../../model/version.ts";
+import type { WrittenConfig } from "../../config/written.ts";
+import type { ClusterApiOptions } from "../rest/cluster_api.ts";
 import { dynamicReader } from "./dynamic_reader.ts";
+import { DecisionFile } from "./decision_file.ts";
 import { type Gap, heardOf, watchGap } from "./gap_watch.ts";
 import { openRaft } from "./open_raft.ts";
 import { logQuorum } from "./quorum_watch.ts";
 import { applyReload, inTurn } from "./reload.ts";
+import { RestoredConfig } from "./restored_config.ts";
 import { EXIT_REMOVED, type RunningAgent } from "./running.ts";
 import type { TlsWatch } from "./tls_watch.ts";
 import type { Voter } from "../loop/voter.ts";
 
 export interface NodeOptions {
   readonly config: LocalConfig;
-  /** Reads the file again; null with the reasons logged when it cannot be used. */
-  readonly reload: () => LocalConfig | null;
+  /** Reads the file again; the first reason, with all of them logged, when it cannot be used. */
+  readonly reload: () => LocalConfig | string;
+  /** The file and the environment, as they were read last and could be used. */
+  readonly written: () => WrittenConfig;
   readonly log: Log;
   readonly exit: (code: number) => void;
 }
@@ -55,13 +63,17 @@ export class Ground {
   readonly wallMs = wallClockMs;
   readonly dcs = new DcsStateMachine();
   readonly raft: Raft;
-  /** The dynamic configuration that a value of the records stands for. */
-  readonly effective: (dcs: JsonObject) => DynamicConfig;
+  /** The dynamic configuration that a value of the records stands for; null: they hold none. */
+  readonly effective: (dcs: JsonObject | null) => DynamicConfig;
+  readonly restored: RestoredConfig;
+  /** Keeps a decision with its view, where the file is configured. */
+  readonly record: (pair: DecisionPair) => void;
   readonly #options: NodeOptions;
   readonly #closeRaft: (closed: () => void) => void;
   readonly #tlsWatch: TlsWatch | null;
   #config: LocalConfig;
   #api: ApiThread | null = null;
+  #reloadRefused: ReloadRefused | null = null;
 
   /** Throws when the raft directory cannot be used. `voter` is asked when raft runs. */
   constructor(options: NodeOptions, voter: () => Voter, fatal: (message: string) => void) {
@@ -81,12 +93,26 @@ export class Ground {
     this.raft = opened.raft;
     this.#closeRaft = opened.closeRaft;
     this.#tlsWatch = opened.tlsWatch;
-    this.effective = dynamicReader(config, log);
+    const decisions = new DecisionFile({ config, wallMs: this.wallMs, log });
+    this.record = (pair) => decisions.record(pair);
+    this.restored = new RestoredConfig(config, log);
+    this.effective = dynamicReader(config, () => this.restored.untilKnown(), log);
+  }
+
+  /** The parts of an API that are the same for a member and a witness. */
+  forApi(reload: () => Promise<void>): ClusterApiOptions {
+    const { raft, dcs, clock, wallMs } = this;
+    return { config: () => this.#config, raft, dcs, clock, wallMs, reload, written: this.#options.written };
   }
 
   /** The local configuration in force. */
   get config(): LocalConfig {
     return this.#config;
+  }
+
+  /** The last reload, when it was refused: until a good one. */
+  get reloadRefused(): ReloadRefused | null {
+    return this.#reloadRefused;
   }
 
   /** Puts a configuration in force, though no file was read. */
@@ -99,7 +125,7 @@ export class Ground {
     return this.#api?.port;
   }
 
-  /** The log tells of it when it stands for a while, as the voter's view changes. */
+  /** Logged once it has lasted for a while. Looked at whenever the voter's view changes. */
   watch(voter: Voter, gap: Gap): void {
     voter.changes.onChange(watchGap(gap, this.clock, this.#options.log));
   }
@@ -143,8 +169,14 @@ export class Ground {
 
   async #reload(parts: NodeParts): Promise<void> {
     const read = this.#options.reload();
-    if (read === null) return;
-    await applyReload({
+    const refused = typeof read === "string" ? read : await this.#apply(read, parts);
+    const at = () => new Date(this.wallMs()).toISOString();
+    this.#reloadRefused = refused === null ? null : reloadRefused(at(), refused);
+  }
+
+  /** What stayed as it was, and why; null: nothing. */
+  #apply(read: LocalConfig, parts: NodeParts): Promise<string | null> {
+    return applyReload({
       inForce: this.#config,
       read,
       use: (next, plan) => {
@@ -160,13 +192,16 @@ export class Ground {
 
   #watchCluster(voter: Voter): void {
     const { clock, raft, dcs } = this;
-    // Changes come once a second at least, as every voter tells of itself.
+    // Changes come at least once a second, because every voter publishes a status.
     voter.changes.onChange(logQuorum(() => raft.status(), clock, this.#options.log));
     this.watch(voter, {
       event: "operator_needed",
       title: "an operator is needed",
       over: "no operator is needed any more",
-      missing: () => operatorNeeded(dcs.state, heardOf(voter.board.seen(clock.now()), voter.dynamic.ttlS)),
+      missing: () => {
+        const { board, dynamic } = voter;
+        return operatorNeeded(dcs.state, dynamic, heardOf(board.seen(clock.now()), dynamic.ttlS));
+      },
     });
   }
 }

@@ -104,7 +104,7 @@ function readText(path: string): string | null {
   }
 }
 
-/** Whole, or not at all: what it says must be true before anything is granted to it. */
+/** Written whole or not at all: the id must be durable before the lock is granted to it. */
 function write(path: string, text: string): void {
   const temporary = `${path}.new`;
   const fd = openSync(temporary, "w", 0o600);

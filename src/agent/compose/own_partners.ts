@@ -8,7 +8,7 @@ import { leadsBackText } from "../../config/raft.ts";
 import { formatHostPort, isWildcard, leadsBack, parseHostPort } from "../../model/host_port.ts";
 import { resolveAll } from "../../postgres/resolve_host.ts";
 
-/** So long a name server may take: what it has not said by then is not known. */
+/** Time that a name server gets. A name without an answer by then counts as unknown. */
 const PATIENCE_MS = 3000;
 
 export interface OwnPartner {
@@ -42,7 +42,7 @@ export async function ownPartners({ raft }: LocalConfig, lookup = HOST): Promise
   });
 }
 
-/** All that it may stand for; none when that is not known. */
+/** All addresses that the name may stand for; none when they are not known. */
 async function addressesOf(where: HostPort | null, lookup: HostLookup): Promise<HostPort[]> {
   if (where === null) return [];
   const { host, port } = where;

@@ -5,7 +5,7 @@
 import type { Clock, PeerStatus, RaftStatus } from "../../../raft/mod.ts";
 import type { Log } from "../../lib/log.ts";
 
-/** A new leader has heard of nobody yet, and a member that is restarted is soon back. */
+/** A new leader has not heard the others yet, and a restarted member is back soon. */
 export const SETTLE_MS = 10_000;
 
 export interface QuorumNews {
@@ -13,7 +13,7 @@ export interface QuorumNews {
   readonly text: string;
 }
 
-/** Returns what is to be called whenever something may have changed. */
+/** Returns a function to call whenever something may have changed. */
 export function logQuorum(status: () => RaftStatus, clock: Clock, log: Log): () => void {
   const watch = new QuorumWatch();
   return () => {
@@ -22,7 +22,7 @@ export function logQuorum(status: () => RaftStatus, clock: Clock, log: Log): () 
   };
 }
 
-/** Pure: told what is and what time it is, returns what to say. */
+/** Pure: takes the state of the group and the time, returns the line to log. */
 export class QuorumWatch {
   /** Since when no voter may fail; null: one may, or this member cannot tell. */
   #sinceMs: number | null = null;

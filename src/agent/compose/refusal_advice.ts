@@ -27,7 +27,7 @@ const ADVICE: readonly (readonly [words: string, advice: string])[] = [
   ],
   [
     "an older version of the protocol",
-    "look for what is between the members in the network: bytes were changed on the way",
+    "look for a device between the members in the network: bytes were changed on the way",
   ],
   [
     "not authentic",
@@ -40,7 +40,7 @@ const ADVICE: readonly (readonly [words: string, advice: string])[] = [
   ],
   [
     "its subject alternative names must hold",
-    "look at raft.tls.certfile and raft.self_addr of the member there; somebody else's certificate is no member's",
+    "look at raft.tls.certfile and raft.self_addr of the member there; a certificate of another host is refused",
   ],
 ];
 

@@ -22,26 +22,30 @@ export interface ReloadParts {
   readonly log: Log;
 }
 
+/** Returns what stayed as it was, and why; null: everything is in force. */
 export async function applyReload(
   { inForce, read, use, tls, api, log, listenPending }: ReloadParts,
-): Promise<void> {
+): Promise<string | null> {
   let plan = planReload(inForce, read, listenPending);
   const refused = await api?.reload(plan.config) ?? null;
   if (refused !== null) plan = planReload(inForce, { ...read, restapi: inForce.restapi }, listenPending);
   use(plan.config, plan);
   tls?.read("reload");
-  // Who reads "reloaded" in the log finds it so: an old password is refused from now on.
+  // When "reloaded" is in the log, it is true: an old password is refused from now on.
   await api?.show();
   report(plan, log);
-  if (refused !== null) {
-    log.error("restapi", `the REST API and its settings (restapi) go on as before: ${refused}`);
-  }
+  if (refused === null) return null;
+  const kept = `the REST API and its settings (restapi) go on as before: ${refused}`;
+  log.error("restapi", kept);
+  return kept;
 }
 
-/** Reloads one after the other: each begins with what the one before has left in force. */
+/**
+ * Reloads run one after the other. Each begins with the configuration that the previous one left in force.
+ */
 export function inTurn(reload: () => Promise<void>): () => Promise<void> {
   let last = Promise.resolve();
-  // One that has failed tells its own caller.
+  // A failed reload reports to its own caller.
   return () => last = last.then(reload, reload);
 }
 

@@ -7,7 +7,7 @@ export interface RunningAgent {
 }
 
 /**
- * Exit code of a member that was removed: starting it again is of no use (RestartPreventExitStatus= in a
+ * Exit code of a member that was removed: starting it again does not help (RestartPreventExitStatus= in a
  * unit).
  */
 export const EXIT_REMOVED = 3;

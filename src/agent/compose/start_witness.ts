@@ -9,7 +9,7 @@ import { WitnessApi } from "../rest/witness_api.ts";
 import type { RunningAgent } from "./running.ts";
 import { Witness } from "../loop/witness.ts";
 
-/** Starts everything. What cannot be opened is said, and options.exit is called with 1. */
+/** Starts everything. A part that cannot be opened is logged, and options.exit is called with 1. */
 export function startWitness(options: NodeOptions): RunningAgent {
   const { log } = options;
   try {
@@ -31,7 +31,7 @@ function compose(options: NodeOptions): RunningAgent {
     options.exit(code);
   };
   const ground = new Ground(options, () => witness.voter, (message) => exit(1, message));
-  const { clock, wallMs, raft, dcs, effective } = ground;
+  const { clock, wallMs, raft, dcs, effective, record } = ground;
   const witness: Witness = new Witness({
     name,
     raftAddr: selfAddr,
@@ -42,13 +42,13 @@ function compose(options: NodeOptions): RunningAgent {
     dcs,
     log,
     effective,
+    record,
     electionMaxMs,
     exit,
   });
   return ground.run({
     voter: witness.voter,
-    api: (reload) =>
-      new WitnessApi({ config: () => ground.config, witness, raft, dcs, clock, wallMs, reload }),
+    api: (reload) => new WitnessApi({ ...ground.forApi(reload), witness }),
     reloaded: () => witness.factsChanged(),
     title: `${name}, a witness of cluster ${scope}`,
     start: () => witness.start(),

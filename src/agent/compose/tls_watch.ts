@@ -31,10 +31,10 @@ export class TlsWatch {
     });
   }
 
-  /** Takes what the files hold now; what cannot be used is said, and what is in force goes on. */
+  /** Takes the present files. Files that cannot be used are logged, and the certificates in force stay. */
   read(why: string): void {
     const config = this.#config();
-    // Before reading: what changes meanwhile is seen at the next look.
+    // Noted before the files are read: a change in between is seen at the next look.
     this.#seen = stateOf(config);
     try {
       const files = readTls(config);
@@ -58,7 +58,7 @@ function stateOf({ raft: { tls } }: LocalConfig): string {
       const { ino, size, mtimeMs } = statSync(path);
       return `${path} ${ino} ${size} ${mtimeMs}`;
     } catch (error) {
-      // A directory that may not be entered any more is seen from a timer, where nobody would catch it.
+      // A directory that may not be entered any more throws here, on a timer, where no caller would catch it.
       return `${path} ${(error as NodeJS.ErrnoException).code}`;
     }
   }).join("\n");

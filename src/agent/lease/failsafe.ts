@@ -1,7 +1,7 @@
 /**
  * Failsafe mode of a member (the argument: src/lease/failsafe.ts). As the holder: keeps the set in the
- * records up to date while raft works, and asks everybody in it for a lease while raft does not. As anyone
- * else: answers such questions, and says how long it must wait before it may write. Never extends a lease
+ * records up to date while raft works, and asks all its members for a lease while raft does not. As any other
+ * member: answers such questions, and says how long it must wait before it may write. Never extends a lease
  * without the answer of every member asked.
  */
 import type { Clock } from "../../../raft/mod.ts";
@@ -67,7 +67,7 @@ export class Failsafe {
   readonly #promise: FailsafePromise;
   /** The epoch that this member keeps a set for, and since when. */
   #keeping: { readonly epoch: number; readonly sinceMs: number } | null = null;
-  /** Identifies the questions under way; their answers are worth nothing once it has changed. */
+  /** Identifies the questions under way. Answers to earlier ones do not count. */
   #round = 0;
   #asking = false;
   #askedMs = -Infinity;
@@ -125,7 +125,7 @@ export class Failsafe {
   }
 
   /** Logs the set and asks its members, when either is due; returns when to look again. */
-  look(statuses: readonly SeenStatus[]): number {
+  askIfDue(statuses: readonly SeenStatus[]): number {
     const { tenancy, clock, guard, log } = this.#options;
     const tenure = tenancy.tenure();
     if (tenancy.isJoined) this.#endSet();
@@ -189,7 +189,7 @@ export class Failsafe {
     if (!begun) this.#sets.outcome(command, "unknown");
   }
 
-  /** undefined: whatever is logged may stay. */
+  /** undefined: the logged set may stay. */
   #wanted(statuses: readonly SeenStatus[], nowMs: number): FailsafeMembers | null | undefined {
     const { dynamic, state, name } = this.#options;
     const { failsafeMode, ttlS } = dynamic();
@@ -204,7 +204,7 @@ export class Failsafe {
     );
     if (present.length < 2) return undefined;
     return Object.fromEntries(
-      // Nobody has the raft id 0: a member that has not said which machine it is does not accept.
+      // No member has the raft id 0. A member whose machine is unknown does not accept.
       present.map(({ name: member, apiUrl, life }) => [member, { apiUrl, node: life?.node ?? 0 }]),
     );
   }

@@ -1,15 +1,15 @@
 /**
  * Sightings prove that the end of an epoch was the death of a primary, and not the return of hosts that were
  * all off. In a sighting, a node that still runs heard the holder of that epoch say that its PostgreSQL runs
- * under it. A renewal proves nothing (an agent renews while its PostgreSQL is dead), and neither does an age:
- * a sighting is remembered by the process that had it, so that one that is told was made since that process
- * began. A witness's sighting is as good as a member's. What the standby missed meanwhile is bounded by the
+ * under it. A renewal proves nothing, as an agent renews while its PostgreSQL is dead. An age proves nothing
+ * either: only the process that made a sighting remembers it, so every sighting it tells was made since its
+ * start. A witness's sighting is as good as a member's. What the standby missed meanwhile is bounded by the
  * position that belongs to the sighting, through the lag limit.
  */
 import { FRESH_MS, type SeenStatus } from "../../brain/cluster/successor_view.ts";
 import type { Lsn } from "../../model/lsn.ts";
 import { isSameMachine } from "../../model/life.ts";
-import type { MemberStatus } from "../../model/member_status.ts";
+import { leaderLsn, type MemberStatus } from "../../model/member_status.ts";
 import type { LockRecord } from "../../model/records.ts";
 import type { WitnessNotice } from "../../model/witness_notice.ts";
 
@@ -34,10 +34,11 @@ export class HolderSightings {
     // A namesake is another machine: that its PostgreSQL runs says nothing of the holder's.
     if (lock.life !== null && status.life !== undefined && !isSameMachine(lock.life, status.life)) return;
     this.seen(lock.epoch);
-    if (lock.epoch === this.#epoch && status.writable && status.walLsn !== null) this.#lsn = status.walLsn;
+    const position = leaderLsn(status);
+    if (lock.epoch === this.#epoch && position !== null) this.#lsn = position;
   }
 
-  /** The holder of that epoch lives, as is known otherwise. */
+  /** The holder of that epoch is known to live by other means. */
   seen(epoch: number): void {
     if (epoch <= this.#epoch) return;
     this.#epoch = epoch;
@@ -47,7 +48,7 @@ export class HolderSightings {
 
 /**
  * A raft leader's knowledge of the holder of `epoch`: its own, and the recent reports of members and
- * witnesses. The furthest position counts; null: nobody knows one.
+ * witnesses. The furthest position counts; null: none is known.
  */
 export function sightingOf(
   epoch: number,

@@ -1,8 +1,9 @@
 /** What a leader promises by what it has proposed and not yet seen applied, and what time means to it. */
 import { expect, test } from "bun:test";
 import type { Clock, ProposeOutcome, Raft, RaftStatus, ReadOutcome } from "../../../raft/mod.ts";
-import { cluster, DYNAMIC, FREE, life, lock, seen, status } from "../../brain/testing.ts";
+import { cluster, DYNAMIC, FREE, life, lock, seen, status, SWITCHOVER } from "../../brain/testing.ts";
 import type { Command } from "../../dcs/commands.ts";
+import { addEvents } from "../../dcs/events.ts";
 import { MemoryLog } from "../../lib/log.ts";
 import { Leadership } from "./leadership.ts";
 import { Proposer } from "./proposer.ts";
@@ -29,6 +30,7 @@ function newLeader() {
     leadsWithOwnTerm: () => ownTermApplied,
     status: () => ({
       term,
+      lastIndex: 20,
       members: members.map((id) => ({ id, addr: addrOf(id) })),
     } as unknown as RaftStatus),
     propose: (bytes: Uint8Array, done: (outcome: ProposeOutcome) => void, options: { onlyInTerm?: number }) =>
@@ -88,20 +90,40 @@ function newLeader() {
       leadership.applied();
     },
     dropped: () => log.flatMap(({ command }) => command.op === "dropMember" ? [command] : []),
+    /** A failover that was logged at this place. */
+    request: (revision: number) =>
+      void (dcs = {
+        ...dcs,
+        failover: { ...SWITCHOVER, kind: "failover", leader: null, accepted: false, revision },
+      }),
     time,
     log,
     reads,
     state: () => dcs,
-    look: () =>
-      leadership.look({
+    look: (agesMs: { readonly [name: string]: number } = {}) =>
+      leadership.decide({
         dynamic: DYNAMIC,
-        statuses: ["a", "b", "c"].map((name) => seen(status(name, { nofailover: name === "a" }))),
+        statuses: ["a", "b", "c"].map((name) => ({
+          ...seen(status(name, { nofailover: name === "a" })),
+          ageMs: agesMs[name] ?? 100,
+        })),
         witnesses: [],
         sighting: { epoch: 0, lsn: null },
         primaryLsn: null,
         wallMs: time.wallMs,
       }),
     leadership,
+    /** The events that are proposed come into the records; how many there were. */
+    takeEvents(): number {
+      const taken = log.filter(({ command }) => command.op === "addEvents");
+      for (const one of taken) {
+        log.splice(log.indexOf(one), 1);
+        const outcome = addEvents(dcs.events, one.command as Extract<Command, { op: "addEvents" }>, 30);
+        dcs = { ...dcs, ...("change" in outcome ? outcome.change : {}) };
+        one.done({ kind: "applied", index: 1, result: { ok: true, revision: 1 } });
+      }
+      return taken.length;
+    },
     granted: () => log.flatMap(({ command }) => command.op === "grant" ? [command.holder] : []),
     /** The oldest proposal becomes known to have succeeded, failed, or neither. */
     end(outcome: "applied" | "rejected" | "unknown") {
@@ -305,4 +327,40 @@ test("what becomes of a proposal of an earlier term says nothing about the one t
   expect(granting.remove("b")).toBe(GRANTING);
   granting.look();
   expect(granting.granted()).toEqual(["b"]);
+});
+
+test("a request that was without a raft leader for longer than its asker waits is given up, and no other one", () => {
+  const answerTo = (revision: number, leaderlessMs: number) => {
+    const leader = newLeader();
+    leader.leadership.raftLeader(true, false);
+    leader.leadership.raftLeader(false, false);
+    leader.leadership.roleChanged(null);
+    leader.time.nowMs += leaderlessMs;
+    leader.leadership.raftLeader(true, true);
+    leader.leadership.roleChanged(TERM + 1);
+    leader.request(revision);
+    leader.look();
+    return leader.log[0]!.command.op;
+  };
+  expect(answerTo(20, 2999)).toBe("acceptFailover");
+  expect(answerTo(20, 3000)).toBe("endFailover");
+  // Logged by this leader itself.
+  expect(answerTo(21, 60_000)).toBe("acceptFailover");
+});
+
+test("a member that comes and goes for an hour writes a few events, a holder each time", () => {
+  const written = (name: string) => {
+    const leader = newLeaderOfHolder();
+    leader.hold("b");
+    let count = 0;
+    for (let second = 0; second < 3600; second += 20) {
+      leader.time.nowMs += 20_000;
+      leader.time.wallMs += 20_000;
+      leader.look({ [name]: second % 40 === 0 ? 10_000 : 100 });
+      count += leader.takeEvents();
+    }
+    return count;
+  };
+  expect(written("c")).toBeLessThan(25);
+  expect(written("b")).toBeGreaterThanOrEqual(179);
 });

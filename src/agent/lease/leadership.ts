@@ -4,20 +4,33 @@
  * never forwarded.
  */
 import type { Clock, MemberInfo, Raft } from "../../../raft/mod.ts";
+import { presenceEvents } from "../../brain/cluster/presence.ts";
 import { type ClusterDecision, coordinate } from "../../brain/cluster/coordinate.ts";
 import { FRESH_MS, type SeenStatus } from "../../brain/cluster/successor_view.ts";
+import type { ClusterView } from "../../brain/cluster/view.ts";
 import { checkTiming } from "../../lease/timing.ts";
-import type { CommandBody } from "../../dcs/commands.ts";
+import { MAX_NOTED } from "../../dcs/command_schema.ts";
+import { type CommandBody, TYPED_EVENTS_SINCE } from "../../dcs/commands.ts";
 import type { BrokenRules } from "../../dcs/broken_rules.ts";
 import { Grantor } from "../../lease/grantor.ts";
 import type { Renewal, RenewalAck } from "../../lease/renewal.ts";
 import type { DynamicConfig } from "../../model/config.ts";
+import type { NotedEvent } from "../../model/event.ts";
 import type { Lsn } from "../../model/lsn.ts";
 import { type DcsState, knownMember } from "../../model/records.ts";
 import type { WitnessNotice } from "../../model/witness_notice.ts";
+import { EventAllowance } from "./event_allowance.ts";
 import { type Sighting, sightingOf } from "./holder_sightings.ts";
+import { leftGroup } from "../peers/left_group.ts";
 import type { Proposer } from "./proposer.ts";
 
+/**
+ * The asker of a switchover is told after 5 s, the timeout of a proposal, that its outcome is not known. A
+ * raft group that was without a leader for less than this has answered nobody so.
+ */
+const ASKER_WAITS_MS = 3000;
+/** Events that were refused are told again after this time. */
+const TELL_AGAIN_MS = 1000;
 /** Leadership is handed off the primary's host at most this often. */
 const TRANSFER_PAUSE_MS = 5000;
 
@@ -41,7 +54,7 @@ export interface LeadershipOptions {
   readonly electionMaxMs: number;
   /** Raft id of a member by name; null: unknown. */
   readonly nodeOf: (name: string) => number | null;
-  readonly decided: (decision: ClusterDecision) => void;
+  readonly decided: (decision: ClusterDecision, view: ClusterView) => void;
   readonly wake: () => void;
   readonly broken: BrokenRules;
 }
@@ -56,6 +69,10 @@ export class Leadership {
   #freeSinceMs = 0;
   #reachableAtFree: string[] = [];
   #lastTransferMs = -Infinity;
+  /** When this node lost sight of a raft leader; null: it knows one; -Infinity: it never did. */
+  #leaderlessSinceMs: number | null = -Infinity;
+  /** Requests in the log up to here were given up by their askers, as far as is known. */
+  #givenUpIndex = 0;
   #request: { readonly id: string; readonly sinceMs: number } | null = null;
   /**
    * The epoch that was granted under this leadership and has had no renewal yet: its holder never was a
@@ -63,6 +80,9 @@ export class Leadership {
    */
   #unrenewedEpoch: number | null = null;
   readonly #agentStartMs: number;
+  /** When a member that fell silent, or is back, is told of again; Infinity: that is under way. */
+  #tellAtMs = -Infinity;
+  readonly #losses = new EventAllowance();
 
   constructor(options: LeadershipOptions) {
     this.#options = options;
@@ -76,6 +96,16 @@ export class Leadership {
     else if (!this.#grantor.leading) this.#unrenewedEpoch = null;
     if (term !== null) this.#grantor.lead(term, this.#options.clock.now());
     if (term === null) this.#freeKey = null;
+  }
+
+  /** Told before roleChanged. */
+  raftLeader(isKnown: boolean, isSelf: boolean): void {
+    const { clock, raft } = this.#options;
+    const sinceMs = this.#leaderlessSinceMs;
+    if (!isKnown) this.#leaderlessSinceMs ??= clock.now();
+    else this.#leaderlessSinceMs = null;
+    if (!isSelf || sinceMs === null || clock.now() - sinceMs < ASKER_WAITS_MS) return;
+    this.#givenUpIndex = raft.status().lastIndex;
   }
 
   /** The records changed; called at the apply, so that a grant starts its ttl then. */
@@ -120,22 +150,25 @@ export class Leadership {
     return this.#grantor.leading ? this.#grantor.deadlineMs(this.#options.state()) : Infinity;
   }
 
-  look(view: LeadershipView): void {
+  decide(view: LeadershipView): void {
     const { raft, clock, name, electionMaxMs } = this.#options;
     // Before an entry of this node's own term is applied, the records may be those of an older leader.
     if (!this.#grantor.leading || !raft.leadsWithOwnTerm()) return;
     const nowMs = clock.now();
-    // Never but in the simulator: a leader that does not know of the failsafe set.
     const known = this.#options.state();
-    const dcs = this.#options.broken.has("failsafe-outsider") ? { ...known, failsafe: null } : known;
+    const dcs = asKnown(known, this.#options.broken);
     this.#noteFree(dcs, view.statuses, nowMs);
+    this.#tellPresence(known, view, nowMs);
     const wantedMs = view.dynamic.ttlS * 1000;
-    const decision = coordinate({
+    const cluster: ClusterView = {
       self: name,
       dcs,
       dynamic: view.dynamic,
-      statuses: view.statuses,
-      removed: this.#removed(view.statuses),
+      statuses: this.#options.broken.has("sync-data-forgotten")
+        ? withOldData(view.statuses, dcs)
+        : view.statuses,
+      syncByName: this.#options.broken.has("sync-grant-by-name"),
+      removed: leftGroup(view.statuses, raft.status().members, this.#options.nodeOf),
       wallMs: view.wallMs,
       expiryDue: this.#grantor.expiryDue(dcs, nowMs),
       leaseOver: this.#grantor.leaseOver(dcs, nowMs),
@@ -144,12 +177,14 @@ export class Leadership {
         : null,
       leadingForMs: nowMs - this.#grantor.leaderSinceMs,
       requestForMs: this.#requestForMs(dcs, nowMs),
+      givenUpIndex: this.#givenUpIndex,
       reachableAtFree: this.#reachableAtFree,
       freeForMs: nowMs - this.#freeSinceMs,
       coldForMs: nowMs - this.#agentStartMs,
       ...this.#lastHolder(dcs, view),
-    });
-    this.#options.decided(decision);
+    };
+    const decision = coordinate(cluster);
+    this.#options.decided(decision, cluster);
     for (const command of decision.commands) this.#propose(command);
     this.#dropGone(known);
     if (decision.transferTo !== null && nowMs - this.#lastTransferMs >= TRANSFER_PAUSE_MS) {
@@ -159,16 +194,16 @@ export class Leadership {
 
   /**
    * For people: why raft must not remove this member now; null: it may. The lock's holder stays a member, and
-   * so does whom it may pass to. Both orders are covered, as this leader's one thread decides both: after a
-   * grant is proposed, its removal is refused here; after a removal is in its log, `removed` keeps it from
-   * being granted the lock.
+   * so does every member that a proposed grant may make the holder. Both orders are covered, because one
+   * thread of this leader decides both: after a grant is proposed, its removal is refused here; after a
+   * removal is in its log, `removed` keeps it from being granted the lock.
    */
   objectionTo({ id, addr }: MemberInfo): string | null {
     const { state, nodeOf } = this.#options;
     const { lock, members } = state();
     const names = this.#grantor.mayBeHolder(state());
     // By raft id: a machine under a new one may be at the address of the old one, which is a dead voter then.
-    // Of a member that an older version has recorded the address tells as well.
+    // For a member that an older version has recorded, the address counts as well.
     const found = names.find((name) => {
       const known = knownMember({ members }, name);
       const node = name === lock.holder && lock.life !== null ? lock.life.node : known?.life?.node;
@@ -179,17 +214,11 @@ export class Leadership {
     return `${found} ${how}: switch over to another member first (agent ctl switchover)`;
   }
 
-  #removed(statuses: readonly SeenStatus[]): string[] {
-    const { raft, nodeOf } = this.#options;
-    const members = raft.status().members.map(({ id }): number | null => id);
-    return statuses.map(({ status }) => status.name).filter((name) => !members.includes(nodeOf(name)));
-  }
-
   /**
-   * Drops from the records the members that have left the raft group. The one who removes a member drops it,
-   * too. Nobody else drops a member that was replaced by one of another name: its slot would keep WAL, and
-   * failsafe mode wait for its word. The removal stands before this command in this leader's log, and what is
-   * proposed in this term only is nowhere without it.
+   * Drops from the records the members that have left the raft group. The node that carries out a removal
+   * drops the member, too. Only this rule drops a member that was replaced by one of another name: its slot
+   * would keep WAL, and failsafe mode would wait for its answer. The removal stands before this command in
+   * this leader's log, and a command that is valid in this term only cannot be applied without it.
    */
   #dropGone(dcs: DcsState): void {
     const { raft, nodeOf } = this.#options;
@@ -200,6 +229,30 @@ export class Leadership {
       if (held.includes(name) || peers.some(({ id, addr }) => addr === raftAddr || id === node)) continue;
       this.#propose({ op: "dropMember", name, raftAddr });
     }
+  }
+
+  /** For people: nothing rests on it, so it may fail. Told before the decisions, as they follow from it. */
+  #tellPresence(dcs: DcsState, { statuses, wallMs }: LeadershipView, nowMs: number): void {
+    const { name, raft, proposer, clock } = this.#options;
+    if (nowMs < this.#tellAtMs || raft.status().agreedVersion < TYPED_EVENTS_SINCE) return;
+    const events = presenceEvents({
+      self: name,
+      dcs,
+      statuses,
+      leadingForMs: nowMs - this.#grantor.leaderSinceMs,
+      at: new Date(wallMs).toISOString(),
+    }).slice(0, MAX_NOTED).filter((event) => this.#mayTell(event, nowMs));
+    if (events.length === 0) return;
+    this.#tellAtMs = Infinity;
+    const body: CommandBody = { op: "addEvents", events };
+    proposer.propose(body, (outcome) => {
+      this.#tellAtMs = outcome.kind === "done" ? -Infinity : clock.now() + TELL_AGAIN_MS;
+    }, raftTerm(raft));
+  }
+
+  /** A loss with an epoch is the holder's: it is why the lock passes on. */
+  #mayTell({ kind, member, facts }: NotedEvent, nowMs: number): boolean {
+    return kind !== "member-lost" || facts?.epoch !== undefined || this.#losses.take(member, nowMs);
   }
 
   #requestForMs({ failover }: DcsState, nowMs: number): number {
@@ -221,9 +274,9 @@ export class Leadership {
   }
 
   /**
-   * Whether somebody has seen the last holder alive since its own start, so that this is no cold start; and
-   * how far the holder had written. An epoch that was granted here and never renewed had no primary: the one
-   * before it counts.
+   * Whether any node has seen the last holder alive since that node's own start, which excludes a cold start;
+   * and how far the holder had written. An epoch that was granted here and never renewed had no primary: the
+   * one before it counts.
    */
   #lastHolder(dcs: DcsState, { sighting, statuses, witnesses, primaryLsn }: LeadershipView) {
     const epoch = dcs.lock.epoch - (this.#unrenewedEpoch === dcs.lock.epoch ? 1 : 0);
@@ -254,6 +307,23 @@ export class Leadership {
     this.#lastTransferMs = nowMs;
     this.#options.raft.transferLeadership(node, () => this.#options.wake());
   }
+}
+
+/** Simulator only: a leader that does not know of the failsafe set, or of all the votes that are needed. */
+function asKnown(state: DcsState, broken: BrokenRules): DcsState {
+  if (broken.has("failsafe-outsider")) return { ...state, failsafe: null };
+  return broken.has("sync-one-vote") ? { ...state, sync: { ...state.sync, quorum: 0 } } : state;
+}
+
+/** Simulator only: members whose data was made anew still count as what they were. */
+function withOldData(
+  statuses: readonly SeenStatus[],
+  { sync: { data = {} } }: DcsState,
+): readonly SeenStatus[] {
+  return statuses.map(({ status, ageMs }) => ({
+    status: { ...status, dataToken: data[status.name] ?? status.dataToken },
+    ageMs,
+  }));
 }
 
 function raftTerm(raft: Raft): number {

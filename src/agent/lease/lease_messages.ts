@@ -1,6 +1,6 @@
 /**
- * Renewals of the lease and their acknowledgements, between this node and the others: decides whose word
- * counts for what.
+ * Renewals of the lease and their acknowledgements, between this node and the others: decides which sender
+ * counts for which message.
  */
 import type { Raft } from "../../../raft/mod.ts";
 import type { Renewal, RenewalAck } from "../../lease/renewal.ts";
@@ -30,7 +30,7 @@ export class LeaseMessages {
     this.#ended = true;
   }
 
-  /** Sends it to the raft leader, which may be this node; to nobody while there is none. */
+  /** Sends it to the raft leader, which may be this node. Without a leader it is dropped. */
   renew(renewal: Renewal): void {
     const { raft, acknowledged } = this.#options;
     const { leader, id } = raft.status();
@@ -49,7 +49,7 @@ export class LeaseMessages {
       if (from === this.#asked) acknowledged(message.ack);
       return;
     }
-    // Nobody renews for another machine.
+    // No machine renews for another one.
     if (message.renewal.life.node !== from) return;
     renewal(message.renewal, (ack) => raft.send(from, LEASE_CHANNEL, encodeMessage({ kind: "ack", ack })));
   }

@@ -67,9 +67,9 @@ export class Proposer {
   }
 
   /**
-   * Proposes a command that is owed as long as the records do not say it, and so comes with each look: after
-   * a refusal not before a pause, which grows with each refusal in a row. False: under way, or too soon;
-   * `done` is not called then.
+   * Proposes a command that is owed as long as the records lack it, and so comes with each look. After a
+   * refusal there is a pause, which grows with each refusal in a row. False: under way, or too soon; `done`
+   * is not called then.
    */
   repeat(body: CommandBody, done: (outcome: CommandOutcome) => void): boolean {
     const key = JSON.stringify(body);
@@ -94,7 +94,7 @@ export class Proposer {
     this.#failed.delete(key);
     const dueMs = this.#clock.now() + pauseAfter(failures, FIRST_PAUSE_MS, MAX_PAUSE_MS);
     this.#failed.set(key, { failures, dueMs, reason });
-    // What is owed changes with epochs and times; the oldest is owed no more.
+    // Owed commands change with epochs and times. The oldest one is not owed any more.
     if (this.#failed.size > KEPT) this.#failed.delete(this.#failed.keys().next().value!);
   }
 }

@@ -5,7 +5,8 @@ import { COMMAND_VERSION } from "../../dcs/commands.ts";
 import { NOTHING_BROKEN } from "../../dcs/broken_rules.ts";
 import type { Renewal } from "../../lease/renewal.ts";
 import { emptyState } from "../../dcs/state_machine.ts";
-import type { GuardPort, GuardView } from "../../guard/port.ts";
+import type { GuardPort } from "../../guard/port.ts";
+import type { GuardView } from "../../model/guard_view.ts";
 import { Proposer } from "./proposer.ts";
 import { Tenancy } from "./tenancy.ts";
 
@@ -68,12 +69,12 @@ function paused(agreedVersion = COMMAND_VERSION) {
   tenancy.joined();
   const look = () => {
     nowMs += 600;
-    tenancy.look();
+    tenancy.renewIfDue();
     const renewal = renewals.pop();
     if (renewal === undefined) return;
     const { epoch, incarnation, seq } = renewal;
     tenancy.acknowledged({ epoch, incarnation, seq, grantTtlMs: 5000 });
-    tenancy.look();
+    tenancy.renewIfDue();
   };
   look();
   return {

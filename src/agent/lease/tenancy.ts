@@ -51,13 +51,13 @@ export class Tenancy {
   #pingedMs = -Infinity;
   #releasing = false;
   #liftAsked = false;
-  /** Epoch whose fenced(e) may yet take effect: proposed, and not known to have come to nothing; 0: none. */
+  /** Epoch whose fenced(e) may yet take effect: proposed, and not known to have failed; 0: none. */
   #fencingEpoch = 0;
   /** Proposals of fenced(e) so far, and whether the last one is under way. */
   #fencings = 0;
   #fencingUnderWay = false;
   /**
-   * Numbers what the guard was armed with, and the last of them that it has confirmed: it takes them in
+   * Number of the last arming sent to the guard, and of the last that it has confirmed. It takes them in
    * order.
    */
   #armings = 0;
@@ -148,7 +148,7 @@ export class Tenancy {
   }
 
   /** Renews when due; returns when to look again, as a time of this member's clock. */
-  look(): number {
+  renewIfDue(): number {
     const { clock, guard, name, send, state, broken } = this.#options;
     const nowMs = clock.now();
     const tenure = this.tenure();
@@ -161,7 +161,7 @@ export class Tenancy {
     if (this.#holder.epoch !== tenure.epoch) {
       const adopted = view.armed?.epoch === tenure.epoch ? view.armed.deadlineMs : null;
       this.#heldSinceMs = adopted === null ? nowMs : -Infinity;
-      // Never but in the simulator: a lease that no raft leader has acknowledged.
+      // Simulator only: a lease that no raft leader has acknowledged.
       const unearned = broken.has("promote-before-renewal") ? nowMs + leaseFromTtl(state().grantTtlMs) : null;
       this.#holder.begin(tenure.epoch, adopted ?? unearned);
       // An earlier start may have proposed fenced(e), as its guard was armed for it.
@@ -220,12 +220,12 @@ export class Tenancy {
 
   /**
    * Gives the epoch up. The caller has proven that PostgreSQL cannot acknowledge any more. The guard is told
-   * first, and accepts the epoch never again; only then is the release proposed; whatever becomes of the
-   * proposal, it is final.
+   * first, and never accepts the epoch again. Only then is the release proposed. It is final, whatever
+   * becomes of the proposal.
    *
-   * Without the guard's word nothing is released. One that is silent may be stopped, with a start in its
-   * socket that it carries out when it goes on; one that is dead is replaced within a second, and the new one
-   * looks at the processes of the data directory itself. Where none can be had, the epoch expires.
+   * Without the guard's word nothing is released. A silent guard may be stopped, with a start in its socket
+   * that it carries out when it goes on. A dead guard is replaced within a second, and the new one looks at
+   * the processes of the data directory itself. Without any guard, the epoch expires.
    */
   release(epoch: number, reason: string, lsn: number | null, timeline: number | null): void {
     const { guard, proposer, wake } = this.#options;
@@ -276,12 +276,12 @@ export class Tenancy {
 
   /**
    * Whether the guard is to be armed without the fence. Only after unfenced(e) is committed, and no longer
-   * than the pause is wished for. Before this member's own record is applied its records may be old: what
-   * the guard knows stays.
+   * than the pause is wished for. Before this member's own record is applied its records may be old: the
+   * guard's state stays.
    *
    * Never while a fenced(e) may yet take effect. A pause that is asked for again overtakes one that is under
    * way: the records say "unfenced" here then, and a raft leader that this member does not hear may log
-   * fenced(e) and expire the epoch beside a primary that nothing ends.
+   * fenced(e) and expire the epoch, beside a primary without a fence.
    */
   #unfenced(): boolean {
     const { guard, state, paused, broken } = this.#options;
@@ -293,7 +293,7 @@ export class Tenancy {
 
   /**
    * Pause: unfenced(e) is committed before the guard is disarmed, and the guard is armed again, with a lease
-   * that runs, before fenced(e) is proposed. In between nobody expires the epoch.
+   * that runs, before fenced(e) is proposed. In between no leader expires the epoch.
    *
    * A fenced(e) that came to an unknown end is void once another setUnfenced is applied, as each names the
    * one that it follows: so unfenced(e) is logged once more, though the records say so already. The sessions
@@ -309,7 +309,7 @@ export class Tenancy {
     const inDoubt = unfenced && this.#fencingEpoch === epoch;
     if (unfenced === lock.unfenced && !inDoubt) return;
     const { armed } = guard.view();
-    // Not before the promotion: should this agent end until then, nobody would write, and the epoch would
+    // Not before the promotion: if this agent ended before that, no member would write, and the epoch would
     // never expire.
     if (unfenced && !lock.unfenced && this.#options.inRecovery()) return;
     if (!unfenced && !(this.leaseUsable() && armed !== null && !armed.unfenced)) return;
@@ -331,9 +331,9 @@ export class Tenancy {
   }
 
   /**
-   * The guard learns of unfenced(e) as soon as this member does. With the next renewal it may never: cut off
-   * before that, it would end a primary that nobody may succeed. It is safe at once, since e is committed not
-   * to expire. Should the guard not take it, the next renewal tells it again.
+   * The guard learns of unfenced(e) as soon as this member does. The next renewal may never come: cut off
+   * before it, the guard would end a primary that no member may succeed. It is safe at once, since e is
+   * committed not to expire. Should the guard not take it, the next renewal tells it again.
    */
   #liftFence(): void {
     const asked = this.#liftAsked;

@@ -88,7 +88,7 @@ class Site {
       opened: this.opened,
       onChange: () => this.changes++,
     });
-    watchdog.look({ ...this.view, leaseRuns: false });
+    watchdog.feedIfDue({ ...this.view, leaseRuns: false });
     return watchdog;
   }
 
@@ -96,7 +96,7 @@ class Site {
   holder(): DeviceWatchdog {
     const watchdog = this.watchdog();
     watchdog.renewed(this.nowMs - 1, this.view.ttlMs);
-    watchdog.look(this.view);
+    watchdog.feedIfDue(this.view);
     this.device.done.length = 0;
     return watchdog;
   }
@@ -105,7 +105,7 @@ class Site {
   look(watchdog: DeviceWatchdog, nowMs: number, view: Partial<WatchdogView> = {}): readonly string[] {
     this.nowMs = nowMs;
     this.view = { ...this.view, ...view };
-    watchdog.look(this.view);
+    watchdog.feedIfDue(this.view);
     return this.device.done.splice(0);
   }
 
@@ -155,7 +155,7 @@ test("without acknowledgements it is fed to the end of the window of the last on
   while (nextMs < sentMs + 5000) {
     site.device.done.length = 0;
     site.nowMs = nextMs;
-    const wantedMs = watchdog.look(site.view);
+    const wantedMs = watchdog.feedIfDue(site.view);
     if (site.device.done.includes("feed")) fedAt.push(nextMs - sentMs);
     nextMs = Math.max(nextMs + 1, Math.min(wantedMs, nextMs + 500));
   }

@@ -37,7 +37,7 @@ export interface WatchdogView {
   /** The guard is disarmed for a pause: PostgreSQL must survive everything. */
   readonly paused: boolean;
   readonly leaseRuns: boolean;
-  /** No process of PostgreSQL, or a standby: nothing that may be a primary, nor become one. */
+  /** No process of PostgreSQL, or a standby: nothing that is, or may become, a primary. */
   readonly harmless: boolean;
   readonly frozen: boolean;
 }
@@ -51,8 +51,8 @@ export interface Watchdog {
    */
   renewed(sentMs: number, ttlMs: number): boolean;
   /** Returns when to look again. */
-  look(view: WatchdogView): number;
-  /** The watchdog does not forbid a primary: it runs, or nobody requires that it does. */
+  feedIfDue(view: WatchdogView): number;
+  /** The watchdog does not forbid a primary: it runs, or is not required. */
   readonly permits: boolean;
   /** It is required, and cannot be used. */
   readonly failed: boolean;
@@ -95,7 +95,7 @@ export class DeviceWatchdog implements Watchdog {
   #config: WatchdogConfig;
   #device: WatchdogDevice;
   #running: Running | null = null;
-  /** An earlier agent, or root, has left it running, and nobody feeds it. */
+  /** An earlier agent, or root, has left it running, and it is not fed. */
   #leftover: boolean;
   #sentMs: number | null = null;
   #ttlMs = 0;
@@ -137,7 +137,7 @@ export class DeviceWatchdog implements Watchdog {
       : plan.kind === "usable"
       ? feedingWindow(plan.timeoutS, ttlMs)
       : null;
-    // An acknowledgement that took this long may come when the lock is another member's soon after.
+    // After an acknowledgement that took this long, the lock may soon pass to another member.
     if (window !== null && nowMs > sentMs + window.windowMs) {
       return running === null || !window.proven || this.#fedMs <= sentMs + window.windowMs;
     }
@@ -150,7 +150,7 @@ export class DeviceWatchdog implements Watchdog {
     return true;
   }
 
-  look(view: WatchdogView): number {
+  feedIfDue(view: WatchdogView): number {
     const nowMs = this.#options.clock.now();
     this.#loopWaitS = view.loopWaitS;
     this.#paused = view.paused;
@@ -235,7 +235,7 @@ export class DeviceWatchdog implements Watchdog {
     this.#device = this.#options.device(config);
   }
 
-  /** Whether it could be used, for those who choose the next primary. Opening it would start it. */
+  /** Whether it could be used, for the choice of the next primary. Opening it would start it. */
   #probe(nowMs: number): void {
     if (nowMs < this.#retryAtMs || nowMs < this.#probeAtMs) return;
     this.#probeAtMs = nowMs + PROBE_EVERY_MS;
@@ -338,7 +338,7 @@ export class DeviceWatchdog implements Watchdog {
     if (running === null) return;
     const fed = running.device.feed();
     if (!fed.ok) {
-      // Not stopped: if it still runs somehow, it must do what it is for. It is opened again at the next
+      // Not stopped: if it still runs, it must be able to reset the host. It is opened again at the next
       // renewal.
       running.device.abandon();
       this.#running = null;

@@ -96,7 +96,7 @@ class World {
   }
 
   #look(): void {
-    this.#watchdog.look({
+    this.#watchdog.feedIfDue({
       ttlMs: this.#ttlMs,
       loopWaitS: 1,
       paused: false,

@@ -3,10 +3,14 @@ import type { Action, PostgresAction } from "../../brain/actions.ts";
 import type { Duty } from "../../brain/duties.ts";
 import type { GuardPort } from "../../guard/port.ts";
 import type { Log } from "../../lib/log.ts";
+import { withOffset } from "../../model/iso_time.ts";
+import type { Life } from "../../model/life.ts";
 import type { Failsafe } from "../lease/failsafe.ts";
+import type { LeadFailures } from "./lead_failures.ts";
 import type { PostgresPort } from "../postgres/port.ts";
 import type { Proposer } from "../lease/proposer.ts";
 import type { StopNote } from "./stop_note.ts";
+import type { SyncPen } from "./sync_pen.ts";
 import type { Tenancy } from "../lease/tenancy.ts";
 
 export interface ActorOptions {
@@ -18,6 +22,11 @@ export interface ActorOptions {
   readonly tenancy: Tenancy;
   readonly failsafe: Failsafe;
   readonly stopNote: StopNote;
+  readonly leadFailures: LeadFailures;
+  readonly syncPen: SyncPen;
+  readonly life: () => Life;
+  readonly grantTtlMs: () => number;
+  readonly restart: (timeoutS: number | null) => void;
   readonly maxHistoryLines: () => number;
   readonly nowMs: () => number;
   /** For people. */
@@ -55,7 +64,7 @@ export class Actor {
     (this.#handlers[action.kind] as (action: Action, reason: string) => void)(action, reason);
   }
 
-  /** Fulfils a duty that is owed as long as a state lasts; each one may be told again and again. */
+  /** Fulfils a duty that is owed as long as a state lasts. The same duty may come again and again. */
   fulfil(duty: Duty): void {
     (this.#duties[duty.kind] as (duty: Duty) => void)(duty);
   }
@@ -73,8 +82,15 @@ export class Actor {
       const { name: of, incarnation } = this.#options;
       this.#propose({ op: "clearInitialize", of, incarnation });
     },
+    "adopt-primary": (action) => {
+      this.#afterFailsafe(action);
+      this.#options.guard.adopt?.(action.epoch, this.#options.wake);
+    },
     follow: ({ follow }) => this.#options.postgres.desire({ upstream: follow }),
-    release: ({ epoch }, reason) => this.#release(epoch, reason),
+    release: ({ epoch, unable }, reason) => {
+      if (unable) this.#sitOut(epoch, reason);
+      this.#release(epoch, reason);
+    },
     exit: ({ message }) => this.#options.exit(message),
 
     "start-primary": (action) => {
@@ -90,8 +106,8 @@ export class Actor {
       const { postgres, stopNote, wallTime } = this.#options;
       const view = postgres.view();
       if (view.writable && view.action?.kind !== "stop") this.#counters.demotions++;
-      // Who streams from here by now is part of what the successor is chosen by: looked at while the
-      // checkpoint runs.
+      // The standbys that stream from here count in the choice of a successor: looked at while the checkpoint
+      // runs.
       if (action.checkpoint) postgres.refresh();
       stopNote.asked(action.how, reason, wallTime());
       this.#run(action);
@@ -104,6 +120,7 @@ export class Actor {
     "finish-bootstrap": this.#run,
     "seal-bootstrap": this.#run,
     clone: this.#run,
+    restore: this.#run,
     "start-standby": this.#run,
     checkpoint: this.#run,
     rewind: this.#run,
@@ -114,12 +131,29 @@ export class Actor {
 
   readonly #duties: DutyHandlers = {
     "declare-standby": () => this.#options.guard.adopt?.(null, this.#options.wake),
-    "cancel-copy": ({ why }) => this.#options.postgres.cancelLongAction(why),
-    slots: ({ members, gone }) => this.#options.postgres.desire({ slots: { members, gone } }),
+    "cancel-copy": ({ why, sourceFails }) => this.#options.postgres.cancelLongAction(why, sourceFails),
+    slots: ({ kind: _, ...slots }) => this.#options.postgres.desire({ slots }),
+    "sync-setting": ({ setting }) => this.#options.postgres.desire({ sync: setting }),
+    "sync-record": ({ epoch, record, flushed, expectRevision }) => {
+      const { proposer, syncPen, life, wake } = this.#options;
+      const { leader, syncStandby, quorum, data = {} } = record;
+      syncPen.proposed(expectRevision);
+      proposer.repeat(
+        { op: "setSync", epoch, life: life(), leader, syncStandby, quorum, data, flushed, expectRevision },
+        wake,
+      );
+    },
     "record-history": ({ epoch, line, at }) => {
       const { proposer, name, wallTime, maxHistoryLines } = this.#options;
-      const full = [...line, at ?? wallTime(), name] as const;
+      const full = [...line, withOffset(at ?? wallTime()), name] as const;
       proposer.repeat({ op: "addHistory", epoch, line: full, maxLines: maxHistoryLines() }, () => {});
+    },
+    "scheduled-restart": ({ id, restarts, timeoutS, text }) => {
+      const { proposer, name: member, restart, wake } = this.#options;
+      proposer.repeat({ op: "endRestart", member, id, text }, (outcome) => {
+        if (outcome.kind === "done" && restarts) restart(timeoutS);
+        wake();
+      });
     },
     checkpoint: ({ leaseUntilMs }) => {
       const { log, postgres } = this.#options;
@@ -136,6 +170,18 @@ export class Actor {
     this.#options.proposer.repeat(command, this.#options.wake);
   }
 
+  #sitOut(epoch: number, why: string): void {
+    const { leadFailures, nowMs, wallTime, grantTtlMs, log } = this.#options;
+    const sitsOutMs = leadFailures.letGo(epoch, why, nowMs(), wallTime(), grantTtlMs());
+    if (sitsOutMs === null) return;
+    log.error(
+      "cannot_lead",
+      `this member cannot become the primary (${why}): it lets the lock go, and others come first for ${
+        sitsOutMs / 1000
+      } s`,
+    );
+  }
+
   #release(epoch: number, reason: string): void {
     const { postgres, tenancy } = this.#options;
     const view = postgres.view();
@@ -146,9 +192,10 @@ export class Actor {
     const control = view.directory.kind === "valid" ? view.directory.control : null;
     const clean = control !== null && control.clusterState === "shut down";
     tenancy.release(epoch, reason, clean ? control.checkpointLsn : null, control?.timeline ?? null);
+    postgres.released?.();
   }
 
-  /** The last line of defence: somebody else may still write, by this member's own word. */
+  /** The last line of defence: another member may still write, by this member's own promise. */
   #afterFailsafe({ kind, epoch }: { readonly kind: string; readonly epoch: number }): void {
     if (this.#options.failsafe.waitUntilMs() > this.#options.nowMs()) {
       throw new Error(`${kind} under epoch ${epoch} before the wait of failsafe mode is over`);

@@ -10,7 +10,9 @@ export class DecisionLog {
   #entries: DecisionRecord[] = [];
   #last = new Map<string, string>();
 
-  /** `by`: who decides (keeper, coordinator). True when it differs from that one's last decision. */
+  /**
+   * `by`: who decides (keeper, coordinator). True when it differs from the last decision of the same decider.
+   */
   record(by: string, at: string, rule: string, reason: string, actions: readonly unknown[]): boolean {
     const text = `${rule}\n${reason}\n${JSON.stringify(actions)}`;
     if (this.#last.get(by) === text) return false;

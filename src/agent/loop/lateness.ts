@@ -10,7 +10,7 @@ import type { HistogramReading } from "../../api/port.ts";
 const FIRST_MS = 0.25;
 const PER_OCTAVE = 4;
 const OCTAVES = 16;
-/** The last one takes what is beyond. */
+/** The last one takes everything beyond. */
 const BUCKETS = OCTAVES * PER_OCTAVE + 2;
 /** Prometheus gets one bound an octave, from 1 ms on. */
 const FIRST_SHOWN = 2 * PER_OCTAVE;

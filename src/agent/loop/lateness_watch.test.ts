@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { GuardView } from "../../guard/port.ts";
+import type { GuardView } from "../../model/guard_view.ts";
 import { MemorySink } from "../../lib/line_sink.ts";
 import { Logger } from "../../lib/log.ts";
 import { LatenessWatch } from "./lateness_watch.ts";

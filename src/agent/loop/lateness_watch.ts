@@ -1,11 +1,11 @@
 /**
- * Watches how late the agent's loop, the guard's timer and the acknowledgements of renewals come, and says so
- * before that comes near what the lease leaves for it. Nearly free while nothing is late: quantiles are
- * looked at only when one comes that is.
+ * Watches how late the agent's loop, the guard's timer and the acknowledgements of renewals come, and warns
+ * before that comes near the room that the lease leaves. Nearly free while nothing is late: quantiles are
+ * computed only after a late event.
  */
 import type { HistogramReading } from "../../api/port.ts";
 import { judgeLateness, latenessAdvice, latenessBudgetMs, nearMs } from "../../brain/lateness.ts";
-import type { GuardView } from "../../guard/port.ts";
+import type { GuardView } from "../../model/guard_view.ts";
 import type { Log } from "../../lib/log.ts";
 import { LATENESS_KINDS, type LatenessKind, type MeasuredLateness } from "../../model/timing.ts";
 import { LatenessHistogram } from "./lateness.ts";

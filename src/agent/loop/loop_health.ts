@@ -40,7 +40,7 @@ export class LoopHealth {
     return this.#lastLookMs;
   }
 
-  /** The largest lateness of late; it fades. */
+  /** Recent maximum lateness; it decays. */
   get lateMs(): number {
     return this.#lateMs;
   }

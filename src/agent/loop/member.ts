@@ -6,24 +6,35 @@
  */
 import type { MemberInfo } from "../../../raft/mod.ts";
 import type { AgentCounters } from "../../api/port.ts";
+import type { OwnAilment } from "../../brain/health/course.ts";
 import { duties } from "../../brain/duties.ts";
+import { restartDueInMs } from "../../brain/scheduled_restart.ts";
 import { keep } from "../../brain/keep/rules.ts";
+import type { NodeView } from "../../brain/keep/view.ts";
+import { syncStep } from "../../brain/sync.ts";
 import type { DynamicConfig } from "../../model/config.ts";
 import type { Life } from "../../model/life.ts";
+import { type DcsState, isInitialized } from "../../model/records.ts";
 import type { MemberStatus } from "../../model/member_status.ts";
 import type { Failsafe } from "../lease/failsafe.ts";
 import { type MemberOptions, type MemberRooms, memberRooms } from "./member_rooms.ts";
-import { nodeView, statusInput, watchdogView } from "./member_views.ts";
+import { nodeView, ownLook, statusInput, watchdogView } from "./member_views.ts";
 import type { Reinitialization } from "./reinitialization.ts";
 import type { Voter } from "./voter.ts";
 
 export class Member {
   readonly #rooms: MemberRooms;
-  readonly #wishes = { stopping: false, restart: false };
+  readonly #wishes = { stopping: false, restart: false, restartTimeoutS: null as number | null };
   #onStopped: (() => void) | null = null;
+  #waitSaid = "";
+  /** The records of the last look that the data directory is to keep. */
+  #recorded: Pick<DcsState, "config" | "initialize"> = { config: null, initialize: null };
 
   constructor(options: MemberOptions) {
-    this.#rooms = memberRooms(options, (nowMs) => this.#look(nowMs));
+    this.#rooms = memberRooms(options, {
+      look: (nowMs) => this.#look(nowMs),
+      restart: (timeoutS) => this.#wantRestart(timeoutS),
+    });
   }
 
   /** Subscribes to everything and begins. Raft is started after this. */
@@ -61,7 +72,7 @@ export class Member {
     return this.voter.objectionTo(member);
   }
 
-  // What the API shows, and asks for. ----------------------------------------------------------------------
+  // For the API. ----------------------------------------------------------------------
 
   get voter(): Voter {
     return this.#rooms.voter;
@@ -79,17 +90,27 @@ export class Member {
     return this.voter.dynamic;
   }
 
+  /** The records are not older than this start of the agent. */
+  get isJoined(): boolean {
+    return this.#rooms.tenancy.isJoined;
+  }
+
   get status(): MemberStatus | null {
     return this.#rooms.publisher.last;
   }
 
   get counters(): AgentCounters {
     const { actor, observer: { fences }, voter: { loop } } = this.#rooms;
-    return { ...actor.counters, fences, lateLoops: loop.lateLooks };
+    return { ...actor.counters, fences, lateLoops: loop.lateLooks, events: this.voter.eventCounts };
   }
 
   life(): Life {
     return this.#rooms.life();
+  }
+
+  /** null: its host was not looked at. */
+  ailments(): readonly OwnAilment[] | null {
+    return this.#rooms.options.ailments?.() ?? null;
   }
 
   /** s + L while the lock is held and the lease is acknowledged; null otherwise. */
@@ -98,9 +119,25 @@ export class Member {
     return tenancy.tenure().kind === "holding" ? tenancy.validUntilMs : null;
   }
 
-  requestRestart(): void {
+  /** `timeoutS`: if it takes longer, another member may become the primary; null: no limit. */
+  requestRestart(timeoutS: number | null): void {
+    this.#asked("restart-requested", "a restart of PostgreSQL was requested");
+    this.#wantRestart(timeoutS);
+  }
+
+  #wantRestart(timeoutS: number | null): void {
     this.#wishes.restart = true;
+    this.#wishes.restartTimeoutS = timeoutS;
     this.wake();
+  }
+
+  /** A restart was asked for and has not begun. */
+  get restartWanted(): boolean {
+    return this.#wishes.restart;
+  }
+
+  get reinitializing(): boolean {
+    return this.reinitialization.running !== null;
   }
 
   /** A restart that has not begun is wanted no more: its asker was told that it failed. */
@@ -109,8 +146,15 @@ export class Member {
   }
 
   requestReinit(fromLeader: boolean): void {
+    this.#asked("reinit-requested", `a reinit was requested${fromLeader ? ", from the leader" : ""}`);
     this.reinitialization.ask(fromLeader, this.#rooms.options.clock.now());
     this.wake();
+  }
+
+  /** For people: the request itself is in the memory of this member only. */
+  #asked(kind: "restart-requested" | "reinit-requested", text: string): void {
+    const { voter, options: { name } } = this.#rooms;
+    voter.noteEvent({ kind, member: name, at: voter.wallTime(), text });
   }
 
   /** The local file was read again: tags and addresses may have changed. */
@@ -122,14 +166,15 @@ export class Member {
 
   #look(nowMs: number): number {
     const { voter, tenancy, joining, failsafe, publisher, settling, options } = this.#rooms;
-    const { clock, dcs, postgres, watchdog } = options;
-    joining.look();
+    const { name, clock, dcs, postgres, watchdog, wallMs } = options;
+    joining.joinIfDue();
     this.#applyConfig();
-    const renewAtMs = tenancy.look();
-    const feedAtMs = watchdog?.look(watchdogView(this.#rooms)) ?? Infinity;
+    const renewAtMs = tenancy.renewIfDue();
+    const feedAtMs = watchdog?.feedIfDue(watchdogView(this.#rooms)) ?? Infinity;
     const settleAtMs = settling.look(dcs.state.lock, postgres, nowMs);
+    const cutAtMs = this.#lookAtSync(nowMs);
     this.#publish(nowMs);
-    const failsafeAtMs = failsafe.look(voter.board.seen(nowMs));
+    const failsafeAtMs = failsafe.askIfDue(voter.board.seen(nowMs));
     voter.lead();
     this.#keep(nowMs);
     this.#publish(clock.now());
@@ -138,31 +183,59 @@ export class Member {
       renewAtMs,
       feedAtMs,
       settleAtMs,
+      cutAtMs,
       failsafeAtMs,
       this.#waitAtMs(nowMs),
       joining.dueMs(nowMs),
       voter.leadAtMs(),
       nowMs + voter.dynamic.loopWaitS * 1000,
+      nowMs + restartDueInMs({ name, dcs: dcs.state, wallMs: wallMs() }),
       dcs.state.lock.holder === null ? nowMs + 50 : Infinity,
     );
   }
 
-  /** When the wait ends that failsafe mode asks of a new holder. */
+  /** Before the records are acted on. Returns when to look again. */
+  #lookAtSync(nowMs: number): number {
+    const { tenancy, syncPen, cutWatch, options: { dcs, postgres, broken } } = this.#rooms;
+    const { lock, sync } = dcs.state;
+    const grantedHere = tenancy.tenure().kind === "holding" && tenancy.heldSinceMs > -Infinity;
+    syncPen.look({ epoch: lock.epoch, revision: sync.revision, joined: tenancy.isJoined, grantedHere });
+    return cutWatch.look(dcs.state, postgres, nowMs, broken?.has("sync-uncut"));
+  }
+
+  /** The end of the wait that failsafe mode imposes on a new holder. */
   #waitAtMs(nowMs: number): number {
     const { tenancy, failsafe } = this.#rooms;
     const untilMs = tenancy.tenure().kind === "holding" ? failsafe.waitUntilMs() : -Infinity;
     return untilMs > nowMs ? untilMs : Infinity;
   }
 
+  /** What the holder waits for before the standbys are those that are wanted. */
+  #sayWait(node: NodeView): void {
+    const step = node.tenure === "holding" ? syncStep(node) : null;
+    const why = step?.kind === "wait" ? step.why : "";
+    if (why !== "" && why !== this.#waitSaid) {
+      this.#rooms.options.log.info("sync_wait", `synchronous replication waits until ${why}`);
+    }
+    this.#waitSaid = why;
+  }
+
   #applyConfig(): void {
-    const { voter, options } = this.#rooms;
+    const { voter, tenancy, options } = this.#rooms;
     const { dcs, postgres, bootstrapConfig, incarnation, name } = options;
     const { config, initialize } = dcs.state;
-    if (config === null && initialize?.by === name && initialize.incarnation === incarnation) {
+    const isOwnBootstrap = initialize?.by === name && initialize.incarnation === incarnation;
+    // Records that were recovered without a configuration get theirs from the holder.
+    const leads = isInitialized(dcs.state) && tenancy.tenure().kind === "holding";
+    if (config === null && (isOwnBootstrap || leads)) {
       const first = { op: "setConfig", value: bootstrapConfig(), expectRevision: null } as const;
       voter.proposer.repeat(first, () => voter.wake());
     }
     if (voter.applyConfig()) postgres.desire({ configuration: voter.dynamic });
+    if (config === this.#recorded.config && initialize === this.#recorded.initialize) return;
+    this.#recorded = { config, initialize };
+    if (config === null || !isInitialized(dcs.state)) return;
+    postgres.desire({ recorded: { value: config.value, systemId: initialize!.systemId } });
   }
 
   #publish(nowMs: number): void {
@@ -180,22 +253,30 @@ export class Member {
   }
 
   #keep(nowMs: number): void {
-    const { voter, tenancy, actor, observer, stopNote, options: { guard, postgres } } = this.#rooms;
+    const { voter, tenancy, actor, observer, stopNote, leadFailures, ownEvents, options } = this.#rooms;
+    const { guard, postgres } = options;
     const view = postgres.view();
-    stopNote.look(view, guard.view().lastExit, voter.wallTime());
+    const at = voter.wallTime();
+    stopNote.look(view, guard.view().lastExit, at);
+    leadFailures.look(view, tenancy.tenure().kind === "holding", tenancy.heldSinceMs, nowMs, at);
     if (view.action?.kind === "restart" || view.action?.kind === "start") this.#wishes.restart = false;
     this.reinitialization.look(view);
     const node = nodeView(this.#rooms, this.#wishes, nowMs);
     const decision = keep(node);
-    voter.note("keeper", decision, decision.actions);
+    const isNew = voter.note("keeper", decision, decision.actions);
     for (const action of decision.actions) actor.act(action, decision.reason);
     const standing = {
       ...node,
+      wallMs: options.wallMs(),
       leaseUntilMs: tenancy.validUntilMs,
       checkpointedForMs: actor.checkpointedForMs,
       heardMs: observer.heardMs,
     };
-    for (const duty of duties(standing)) actor.fulfil(duty);
+    const due = duties(standing);
+    if (isNew) options.record?.({ by: "keeper", view: standing, decision, duties: due });
+    for (const duty of due) actor.fulfil(duty);
+    this.#sayWait(node);
+    for (const event of ownEvents.look(ownLook(this.#rooms, this.#wishes, nowMs))) voter.noteEvent(event);
     if (!decision.mayLeave) return;
     const done = this.#onStopped;
     this.#onStopped = null;

@@ -1,20 +1,26 @@
 /** The rooms of a member, and how they are wired. Decides nothing. */
 import { NOTHING_BROKEN } from "../../dcs/broken_rules.ts";
+import type { OwnAilment } from "../../brain/health/course.ts";
 import type { GuardPort } from "../../guard/port.ts";
 import type { JsonObject } from "../../model/json.ts";
 import type { Life } from "../../model/life.ts";
 import type { MemberFacts } from "../../model/records.ts";
+import type { ReloadRefused } from "../../model/reload_refused.ts";
 import { type AskFailsafe, Failsafe } from "../lease/failsafe.ts";
 import { Tenancy } from "../lease/tenancy.ts";
 import type { Watchdog } from "../lease/watchdog.ts";
 import { Joining } from "../peers/joining.ts";
 import type { PostgresPort } from "../postgres/port.ts";
 import { Actor } from "./act.ts";
+import { CutWatch } from "./cut_watch.ts";
+import { LeadFailures } from "./lead_failures.ts";
 import { Observer } from "./observe.ts";
+import { OwnEvents } from "./own_events.ts";
 import { Publisher } from "./publish.ts";
 import { Reinitialization } from "./reinitialization.ts";
 import { StopNote } from "./stop_note.ts";
 import { StreamedTo } from "./streamed_to.ts";
+import { SyncPen } from "./sync_pen.ts";
 import { Voter, type VoterDuties, type VoterOptions } from "./voter.ts";
 import { WalSettling } from "./wal_settling.ts";
 
@@ -30,8 +36,10 @@ export interface MemberOptions extends Omit<VoterOptions, "who"> {
   readonly facts: () => MemberFacts;
   readonly nofailover: () => boolean;
   readonly failoverPriority: () => number;
-  /** postgresql.pg_ctl_timeout. */
-  readonly pgCtlTimeoutS: () => number;
+  /** The last reload of the file, when it was refused. @default none */
+  readonly reloadRefused?: () => ReloadRefused | null;
+  /** What is not well with this host or its PostgreSQL; null: not looked at. @default null */
+  readonly ailments?: () => readonly OwnAilment[] | null;
   /** Raft ids of all members. */
   readonly peers: () => readonly number[];
   /** `bootstrap.dcs`: written to the records once, by the member that bootstraps. */
@@ -52,15 +60,26 @@ export interface MemberRooms {
   readonly publisher: Publisher;
   readonly actor: Actor;
   readonly settling: WalSettling;
+  readonly cutWatch: CutWatch;
+  readonly syncPen: SyncPen;
   readonly streamedTo: StreamedTo;
   readonly stopNote: StopNote;
+  readonly leadFailures: LeadFailures;
+  readonly ownEvents: OwnEvents;
   readonly reinitialization: Reinitialization;
   /** This machine; its raft id once it has a place. */
   readonly life: () => Life;
 }
 
-/** `look`: one pass of the loop; returns when to look again at the latest. */
-export function memberRooms(options: MemberOptions, look: (nowMs: number) => number): MemberRooms {
+/** What the rooms ask of the member that they are the rooms of. */
+export interface MemberCalls {
+  /** One pass of the loop; returns when to look again at the latest. */
+  readonly look: (nowMs: number) => number;
+  /** A restart of PostgreSQL is due. */
+  readonly restart: (timeoutS: number | null) => void;
+}
+
+export function memberRooms(options: MemberOptions, { look, restart }: MemberCalls): MemberRooms {
   const { raft, machine: { machine, boot } } = options;
   const life = () => ({ node: raft.status().id, machine, boot });
   // Nothing is heard before all rooms are there.
@@ -70,6 +89,8 @@ export function memberRooms(options: MemberOptions, look: (nowMs: number) => num
   const joining = newJoining(options, voter, tenancy, life);
   const failsafe = newFailsafe(options, voter, tenancy);
   const stopNote = new StopNote();
+  const leadFailures = new LeadFailures();
+  const syncPen = new SyncPen();
   const rooms: MemberRooms = {
     options,
     voter,
@@ -78,10 +99,14 @@ export function memberRooms(options: MemberOptions, look: (nowMs: number) => num
     failsafe,
     observer: new Observer(options.clock.now()),
     publisher: new Publisher({ raft, peers: options.peers }),
-    actor: newActor(options, voter, tenancy, failsafe, stopNote),
+    actor: newActor(options, { voter, tenancy, failsafe, stopNote, leadFailures, syncPen, life }, restart),
     settling: new WalSettling(),
+    cutWatch: new CutWatch(),
+    syncPen,
     streamedTo: new StreamedTo(),
     stopNote,
+    leadFailures,
+    ownEvents: new OwnEvents(),
     reinitialization: new Reinitialization(),
     life,
   };
@@ -170,8 +195,8 @@ function newFailsafe(options: MemberOptions, voter: Voter, tenancy: Tenancy): Fa
     guard,
     postgres,
     ask: options.askFailsafe,
-    // Else nobody may have seen a primary that lost raft right after its promotion, and a cold start is
-    // waited out.
+    // Otherwise a primary that lost raft right after its promotion might not have been seen by any member,
+    // and a cold start would be waited out.
     holderSeen: (epoch) => voter.sightings.seen(epoch),
     log,
     wake,
@@ -181,12 +206,14 @@ function newFailsafe(options: MemberOptions, voter: Voter, tenancy: Tenancy): Fa
 
 function newActor(
   options: MemberOptions,
-  voter: Voter,
-  tenancy: Tenancy,
-  failsafe: Failsafe,
-  stopNote: StopNote,
+  rooms: Pick<
+    MemberRooms,
+    "voter" | "tenancy" | "failsafe" | "stopNote" | "leadFailures" | "syncPen" | "life"
+  >,
+  restart: MemberCalls["restart"],
 ): Actor {
   const { name, incarnation, clock, guard, postgres, log, exit } = options;
+  const { voter, tenancy, failsafe, stopNote, leadFailures, syncPen, life } = rooms;
   return new Actor({
     name,
     incarnation,
@@ -196,6 +223,11 @@ function newActor(
     tenancy,
     failsafe,
     stopNote,
+    leadFailures,
+    syncPen,
+    life,
+    grantTtlMs: () => options.dcs.state.grantTtlMs,
+    restart,
     maxHistoryLines: () => voter.dynamic.maxTimelinesHistory,
     nowMs: () => clock.now(),
     wallTime: () => voter.wallTime(),

@@ -1,21 +1,25 @@
-/**
- * What a member sees of itself: the inputs of its decisions, of its status, and of its watchdog. Reads only.
- */
+/** A member's view of itself: the inputs of its decisions, of its status, and of its watchdog. Reads only. */
+import { whyReinit } from "../../brain/keep/rejoin.ts";
 import type { NodeView } from "../../brain/keep/view.ts";
+import type { BrokenRules } from "../../dcs/broken_rules.ts";
+import { isUnfenced } from "../../model/life.ts";
 import type { WatchdogView } from "../lease/watchdog.ts";
 import type { MemberRooms } from "./member_rooms.ts";
+import type { OwnLook } from "./own_events.ts";
 import { type OwnStatusInput, watchdogSummary } from "./own_status.ts";
 
-/** What has been asked of this member. */
+/** Requests to this member. */
 export interface Wishes {
   /** SIGTERM. */
   readonly stopping: boolean;
   readonly restart: boolean;
+  /** Seconds that the last restart which was asked for may take; null: no limit. */
+  readonly restartTimeoutS: number | null;
 }
 
 export function nodeView(rooms: MemberRooms, wishes: Wishes, nowMs: number): NodeView {
-  const { options, voter, tenancy, failsafe, observer, reinitialization } = rooms;
-  const { name, incarnation, clock, dcs, postgres, guard, raft, watchdog, pgCtlTimeoutS, broken } = options;
+  const { options, voter, tenancy, failsafe, observer, reinitialization, syncPen, life } = rooms;
+  const { name, incarnation, clock, dcs, postgres, guard, raft, watchdog, broken } = options;
   return observer.view({
     name,
     incarnation,
@@ -27,36 +31,43 @@ export function nodeView(rooms: MemberRooms, wishes: Wishes, nowMs: number): Nod
     tenure: tenancy.tenure().kind,
     heldSinceMs: tenancy.heldSinceMs,
     leaseUsable: tenancy.leaseUsable(),
+    ownsUnfenced: isUnfenced(dcs.state.lock, name, life()),
     failsafeWait: failsafe.waitUntilMs() > clock.now(),
     watchdogFailed: watchdog?.failed ?? false,
+    ailments: options.ailments?.() ?? null,
     skipLeaseCheck: broken?.has("promote-before-renewal") ?? false,
+    syncFrozen: syncPen.isFrozen(dcs.state.sync.revision),
+    ...(broken === undefined || broken.size === 0 ? {} : { syncWithout: syncRulesLeftOut(broken) }),
     statuses: voter.board.seen(nowMs),
     raftLeads: raft.status().leader !== null,
-    pgCtlTimeoutS: pgCtlTimeoutS(),
     stopping: wishes.stopping,
     wantsRestart: wishes.restart,
+    restartTimeoutS: wishes.restartTimeoutS,
     wantsReinit: reinitialization.wanted,
-    reinitializing: reinitialization.status?.state === "running",
+    reinitializing: reinitialization.running,
   }, nowMs);
 }
 
 export function statusInput(rooms: MemberRooms, wishes: Wishes, nowMs: number): Omit<OwnStatusInput, "seq"> {
-  const { options, voter, tenancy, settling, streamedTo, stopNote, life } = rooms;
+  const { options, voter, tenancy, settling, cutWatch, streamedTo, stopNote, leadFailures, life } = rooms;
   const { name, incarnation, dcs, postgres, guard, raft, facts, watchdog } = options;
   const { tags, connUrl, apiUrl } = facts();
+  const view = postgres.view();
   return {
     name,
     incarnation,
     life: life(),
     nowMs,
     dcs: dcs.state,
-    postgres: postgres.view(),
+    postgres: view,
     guard: guard.view(),
     watchdog: watchdogSummary(watchdog),
     watchdogFailed: watchdog?.failed ?? false,
     holding: tenancy.tenure().kind === "holding",
+    inStandbyCluster: voter.dynamic.standbyCluster !== null,
     sighting: voter.sightings.last,
     walSettled: settling.settled,
+    cut: cutWatch.cut,
     streamedTo: streamedTo.in(dcs.state.lock.epoch),
     stopping: wishes.stopping,
     nofailover: options.nofailover(),
@@ -67,6 +78,44 @@ export function statusInput(rooms: MemberRooms, wishes: Wishes, nowMs: number): 
     lateMs: Math.round(voter.loop.lateMs),
     canLose: raft.status().canLose,
     lastStop: stopNote.last,
+    leadFailure: leadFailures.shown(nowMs),
+    needsReinit: whyReinit({ postgres: view, dynamic: voter.dynamic }),
+    reloadRefused: options.reloadRefused?.() ?? null,
+    ailments: options.ailments?.() ?? null,
+  };
+}
+
+export function ownLook(rooms: MemberRooms, { stopping }: Wishes, nowMs: number): OwnLook {
+  const { options, voter, tenancy, leadFailures } = rooms;
+  const { name, dcs, postgres, guard, wallMs } = options;
+  const view = postgres.view();
+  const { lastExit, postmaster } = guard.view();
+  return {
+    name,
+    dcs: dcs.state,
+    postgres: view,
+    lastExit,
+    frozenAtMs: postmaster?.frozenAtMs ?? null,
+    joined: tenancy.isJoined,
+    holding: tenancy.tenure().kind === "holding",
+    heldSinceMs: tenancy.heldSinceMs,
+    leadFailure: leadFailures.shown(nowMs),
+    needsReinit: whyReinit({ postgres: view, dynamic: voter.dynamic }),
+    ailments: options.ailments?.() ?? [],
+    stopping,
+    nowMs,
+    wallMs: wallMs(),
+  };
+}
+
+/** Simulator only. */
+function syncRulesLeftOut(broken: BrokenRules): NodeView["syncWithout"] {
+  return {
+    covers: broken.has("sync-set-first"),
+    flushed: broken.has("sync-log-first"),
+    degrade: broken.has("sync-degrade-alone"),
+    ready: broken.has("sync-promote-bare"),
+    cut: broken.has("sync-uncut"),
   };
 }
 

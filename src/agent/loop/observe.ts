@@ -3,9 +3,9 @@
  * memory from one look to the next. Reads, and changes nothing.
  */
 import { missesWal } from "../../brain/duties.ts";
-import type { NodeView } from "../../brain/keep/view.ts";
+import { isUndeclared, type NodeView } from "../../brain/keep/view.ts";
 import type { SeenStatus } from "../../brain/cluster/successor_view.ts";
-import type { GuardView } from "../../guard/port.ts";
+import type { GuardView } from "../../model/guard_view.ts";
 import type { PostgresView } from "../../model/postgres_view.ts";
 import type { DcsState } from "../../model/records.ts";
 import { ReceivedGrowth } from "./received_growth.ts";
@@ -21,8 +21,10 @@ export interface Seen extends
     | "statuses"
     | "notStreamingForMs"
     | "receivedGrewMs"
+    | "startingForMs"
     | "raftLostForMs"
     | "undeclaredForMs"
+    | "primaryForMs"
   > {
   readonly dcs: DcsState;
   readonly postgres: PostgresView;
@@ -36,13 +38,20 @@ export class Observer {
   readonly #received = new ReceivedGrowth();
   #lastStreamingMs: number;
   #lastRaftMs: number;
+  #notStartingMs: number;
   #declaredMs: number;
+  /** -Infinity: it has been a primary since this agent started. */
+  #notPrimaryMs = -Infinity;
   #fences = 0;
   #lastExitPid: number | null = null;
   readonly #heardMs = new Map<string, number>();
 
   constructor(nowMs: number) {
-    this.#lastStreamingMs = this.#lastRaftMs = this.#declaredMs = nowMs;
+    this.#lastStreamingMs =
+      this.#lastRaftMs =
+      this.#declaredMs =
+      this.#notStartingMs =
+        nowMs;
   }
 
   /** How often the guard has ended PostgreSQL by itself, since this agent was started. */
@@ -57,12 +66,13 @@ export class Observer {
 
   view({ guard, raftLeads, ...seen }: Seen, nowMs: number): NodeView {
     const { postgres, dcs, statuses, name } = seen;
-    if (!missesWal(postgres, dcs, statuses)) this.#lastStreamingMs = nowMs;
+    if (!missesWal(seen)) this.#lastStreamingMs = nowMs;
     if (raftLeads) this.#lastRaftMs = nowMs;
+    if (postgres.process !== "starting") this.#notStartingMs = nowMs;
+    const isPrimary = postgres.process === "running" && postgres.writable && postgres.inRecovery === false;
+    if (!isPrimary && postgres.inRecovery !== null) this.#notPrimaryMs = nowMs;
     this.#noteHeard(dcs, statuses, nowMs);
-    const { writable, epoch, inRecovery, process } = postgres;
-    const undeclared = process !== "none" && writable && epoch === null && inRecovery === null;
-    if (!undeclared) this.#declaredMs = nowMs;
+    if (!isUndeclared({ postgres }) || postgres.inRecovery !== null) this.#declaredMs = nowMs;
     const exit = guard.lastExit;
     if (exit !== null && exit.pid !== this.#lastExitPid) {
       this.#lastExitPid = exit.pid;
@@ -74,6 +84,8 @@ export class Observer {
       anyProcess: guard.anyProcess,
       notStreamingForMs: nowMs - this.#lastStreamingMs,
       receivedGrewMs: this.#received.look(name, statuses, nowMs),
+      primaryForMs: nowMs - this.#notPrimaryMs,
+      startingForMs: nowMs - this.#notStartingMs,
       raftLostForMs: nowMs - this.#lastRaftMs,
       undeclaredForMs: nowMs - this.#declaredMs,
     };

@@ -9,8 +9,9 @@ import {
   STANDBY_DIRECTORY,
   STOPPED,
 } from "../../brain/testing.ts";
-import type { GuardView } from "../../guard/port.ts";
-import { isWritablePrimary, ownStatus, type OwnStatusInput, servesAsPrimary } from "./own_status.ts";
+import type { GuardView } from "../../model/guard_view.ts";
+import { recordOf } from "../../sync/record.ts";
+import { isLeader, ownStatus, type OwnStatusInput, servesAsPrimary } from "./own_status.ts";
 
 const BOOTSTRAPPING = cluster({ initialize: { systemId: "", by: "a", incarnation: 1 } });
 
@@ -27,7 +28,9 @@ function statusOf(change: Partial<OwnStatusInput>) {
     watchdog: undefined,
     watchdogFailed: false,
     holding: true,
+    inStandbyCluster: false,
     sighting: { epoch: 3, lsn: null },
+    cut: null,
     walSettled: true,
     streamedTo: [],
     stopping: false,
@@ -65,15 +68,60 @@ test("users are sent to a primary whose lease runs, and in pause to the machine 
     name: "a",
     life: life("a"),
     paused: true,
+    inStandbyCluster: false,
     leaseLeftMs: 0,
   };
-  expect(isWritablePrimary(own)).toBe(true);
-  expect(isWritablePrimary({ ...own, life: life("a", { machine: "another of this name" }) })).toBe(false);
-  expect(isWritablePrimary({ ...own, paused: false })).toBe(false);
-  expect(isWritablePrimary({ ...own, paused: false, leaseLeftMs: 1 })).toBe(true);
-  expect(isWritablePrimary({ ...own, dcs: cluster() })).toBe(false);
-  expect(isWritablePrimary({ ...own, postgres: postgres({ ...RUNNING_PRIMARY, process: "stopping" }) }))
+  expect(isLeader(own)).toBe(true);
+  expect(isLeader({ ...own, life: life("a", { machine: "another of this name" }) })).toBe(false);
+  expect(isLeader({ ...own, paused: false })).toBe(false);
+  expect(isLeader({ ...own, paused: false, leaseLeftMs: 1 })).toBe(true);
+  expect(isLeader({ ...own, dcs: cluster() })).toBe(false);
+  expect(isLeader({ ...own, postgres: postgres({ ...RUNNING_PRIMARY, process: "stopping" }) }))
     .toBe(false);
+});
+
+test("in synchronous modes clients are sent to a primary that has waited for its standbys itself", () => {
+  const sync = { ...recordOf("a", null, { b: "data-b" }, 0), revision: 4 };
+  const leads = (wroteUnder: number | null, dcs = cluster({ sync })) =>
+    isLeader({
+      postgres: postgres({ ...RUNNING_PRIMARY, wroteUnder }),
+      dcs,
+      name: "a",
+      life: life("a"),
+      paused: false,
+      inStandbyCluster: false,
+      leaseLeftMs: 1,
+    });
+  expect([leads(null), leads(2), leads(3)]).toEqual([false, false, true]);
+  expect(leads(null, cluster())).toBe(true);
+});
+
+test("a member says which data it has, and that it is cut off", () => {
+  const { directory } = postgres(RUNNING_PRIMARY);
+  const named = postgres({
+    ...RUNNING_PRIMARY,
+    directory: { ...directory, dataId: "d" } as typeof directory,
+  });
+  expect(statusOf({ postgres: named }).dataToken).toBe("machine-a:d");
+  expect(statusOf({}).dataToken).toBeUndefined();
+  const cut = { epoch: 3, timeline: 1, lsn: 7 };
+  expect(statusOf({ cut }).cut).toEqual(cut);
+  expect(statusOf({}).cut).toBeUndefined();
+});
+
+test("the holder of a standby cluster is its standby leader, as long as it is a standby whose lease runs", () => {
+  const holder = { inStandbyCluster: true, postgres: postgres({ following: "remote/10.0.0.9:5432" }) };
+  expect(statusOf(holder)).toMatchObject({ role: "standby_leader", writable: false });
+  expect(statusOf({ ...holder, holding: false }).role).toBe("replica");
+  expect(statusOf({ ...holder, inStandbyCluster: false }).role).toBe("replica");
+  // Demotion is under way.
+  expect(statusOf({ ...holder, postgres: postgres(RUNNING_PRIMARY) }).role).toBe("primary");
+  const own = { ...holder, dcs: cluster(), name: "a", life: life("a"), paused: false, leaseLeftMs: 1 };
+  expect(isLeader(own)).toBe(true);
+  expect(isLeader({ ...own, leaseLeftMs: 0 })).toBe(false);
+  expect(isLeader({ ...own, inStandbyCluster: false })).toBe(false);
+  expect(isLeader({ ...own, postgres: postgres(RUNNING_PRIMARY) })).toBe(false);
+  expect(isLeader({ ...own, postgres: postgres({ inRecovery: false }) })).toBe(false);
 });
 
 test("nobody is told of a primary before its bootstrap is complete", () => {
@@ -101,4 +149,21 @@ test("a former primary that runs read-only is one still, until it has rejoined",
   expect(read({ directory: STANDBY_DIRECTORY })).toBe(false);
   expect(read({ directory: { ...STANDBY_DIRECTORY, formerPrimary: true } })).toBe(true);
   expect(read({ ...STOPPED, directory: PRIMARY_DIRECTORY })).toBe(true);
+});
+
+test("a standby that wrote without the lock counts as a former primary once it is a standby again", () => {
+  const read = (change: Parameters<typeof postgres>[0]) =>
+    statusOf({ postgres: postgres({ directory: { ...STANDBY_DIRECTORY, wroteAlone: true }, ...change }) })
+      .primaryDirectory;
+  expect(read({ inRecovery: true })).toBe(true);
+  expect(read({ inRecovery: false })).toBe(false);
+});
+
+test("a standby's directory of an earlier founding of the cluster is chosen last, until it has joined this one", () => {
+  const shown = (founding: string | null, inRecovery: boolean | null = true) =>
+    statusOf({
+      postgres: postgres({ inRecovery, directory: { ...STANDBY_DIRECTORY, founding } }),
+      holding: false,
+    }).primaryDirectory;
+  expect([shown("a 0"), shown(null), shown("a 1"), shown(null, false)]).toEqual([true, true, false, false]);
 });

@@ -1,11 +1,18 @@
-/** The status that a member broadcasts, made from what it sees of itself. Pure. */
-import type { GuardView } from "../../guard/port.ts";
+/** The status that a member broadcasts, made from its view of itself. Pure. */
+import type { Ailment } from "../../model/ailment.ts";
+import { isUnjoined } from "../../brain/keep/view.ts";
+import type { GuardView } from "../../model/guard_view.ts";
+import type { Cut } from "../../model/cut.ts";
 import type { JsonObject } from "../../model/json.ts";
+import type { LeadFailure } from "../../model/lead_failure.ts";
 import type { LastStop } from "../../model/last_stop.ts";
 import { isUnfenced, type Life } from "../../model/life.ts";
 import type { MemberStatus, WatchdogSummary } from "../../model/member_status.ts";
 import type { PostgresRole, PostgresView } from "../../model/postgres_view.ts";
+import type { ReloadRefused } from "../../model/reload_refused.ts";
 import { type DcsState, isInitialized } from "../../model/records.ts";
+import { isPromised } from "../../sync/record.ts";
+import { slotsAtRisk } from "../../model/slot_risk.ts";
 import type { Sighting } from "../lease/holder_sightings.ts";
 import type { Watchdog } from "../lease/watchdog.ts";
 
@@ -21,8 +28,11 @@ export interface OwnStatusInput {
   readonly watchdog: WatchdogSummary | undefined;
   readonly watchdogFailed: boolean;
   readonly holding: boolean;
+  /** The cluster follows another one. */
+  readonly inStandbyCluster: boolean;
   readonly sighting: Sighting;
   readonly walSettled: boolean;
+  readonly cut: Cut | null;
   readonly streamedTo: readonly string[];
   readonly stopping: boolean;
   readonly nofailover: boolean;
@@ -34,13 +44,21 @@ export interface OwnStatusInput {
   readonly canLose: number | null;
   /** @default null */
   readonly lastStop?: LastStop | null;
+  /** @default null */
+  readonly leadFailure?: LeadFailure | null;
+  /** @default null */
+  readonly needsReinit?: string | null;
+  /** @default null */
+  readonly reloadRefused?: ReloadRefused | null;
+  /** @default null */
+  readonly ailments?: readonly Ailment[] | null;
 }
 
 /**
- * Whether users may be told that they can write here, as far as PostgreSQL and the records go; the lease is
- * asked for beside it. A primary that shuts down is none any more, whatever it still does; one that starts,
- * recovers from a crash or is being promoted takes no writes yet, however long that lasts; one whose
- * bootstrap is not complete is none yet: what is written to it may be set aside.
+ * Whether users may be told that they can write here, by PostgreSQL and the records; the lease is checked
+ * separately. A primary that shuts down does not count any more. One that starts, recovers from a crash or is
+ * being promoted takes no writes yet, however long that lasts. One whose bootstrap is not complete does not
+ * count yet: its data may be set aside.
  */
 export function servesAsPrimary(
   postgres: Pick<PostgresView, "process" | "writable" | "inRecovery">,
@@ -51,21 +69,43 @@ export function servesAsPrimary(
   return writable && isUp && inRecovery === false && isInitialized(dcs);
 }
 
+/** Whether users may be told that this is a standby leader; the lease is checked separately. */
+function servesAsStandbyLeader(
+  { process, writable, inRecovery }: Pick<PostgresView, "process" | "writable" | "inRecovery">,
+  dcs: DcsState,
+): boolean {
+  return process === "running" && !writable && inRecovery === true && isInitialized(dcs);
+}
+
 /**
- * Whether this member is the primary that users are sent to, now. Its lease runs; or, in pause, the epoch is
- * unfenced: it writes without a lease until it is fenced again. By the machine, not by the name: another one
- * may have it.
+ * In synchronous modes clients are sent to a primary only after a transaction of the agent's own has got the
+ * acknowledgements that theirs will wait for.
  */
-export function isWritablePrimary(own: {
-  readonly postgres: Pick<PostgresView, "process" | "writable" | "inRecovery">;
+function awaitsProof(
+  { wroteUnder, epoch }: Pick<PostgresView, "wroteUnder" | "epoch">,
+  { sync }: DcsState,
+): boolean {
+  return isPromised(sync) && (wroteUnder === null || wroteUnder !== epoch);
+}
+
+/**
+ * Whether this member is the leader that users are sent to, now: the primary, or in a standby cluster the
+ * standby leader. Its lease runs; or, in pause, the epoch is unfenced: it goes on without a lease until it
+ * is fenced again. Decided by the machine, not by the name, which another machine may have.
+ */
+export function isLeader(own: {
+  readonly postgres: Pick<PostgresView, "process" | "writable" | "inRecovery" | "wroteUnder" | "epoch">;
   readonly dcs: DcsState;
   readonly name: string;
   readonly life: Life;
   readonly paused: boolean;
+  readonly inStandbyCluster: boolean;
   readonly leaseLeftMs: number;
 }): boolean {
-  const { postgres, dcs, name, life, paused, leaseLeftMs } = own;
-  if (!servesAsPrimary(postgres, dcs)) return false;
+  const { postgres, dcs, name, life, paused, inStandbyCluster, leaseLeftMs } = own;
+  const serves = inStandbyCluster ? servesAsStandbyLeader : servesAsPrimary;
+  if (!serves(postgres, dcs)) return false;
+  if (!inStandbyCluster && awaitsProof(postgres, dcs)) return false;
   return leaseLeftMs > 0 || (paused && isUnfenced(dcs.lock, name, life));
 }
 
@@ -91,7 +131,7 @@ export function ownStatus(input: OwnStatusInput): MemberStatus {
     state: postgres.state,
     running,
     lookAgeMs: running && postgres.lastLookMs !== null ? Math.round(input.nowMs - postgres.lastLookMs) : null,
-    // A bootstrap that may still fail has no users yet: nobody is told of a primary.
+    // A bootstrap that may still fail has no users yet: no primary is announced.
     writable: postgres.writable && postgres.inRecovery === false && process === "running" && input.holding &&
       isInitialized(dcs),
     systemId: postgres.systemId,
@@ -106,8 +146,7 @@ export function ownStatus(input: OwnStatusInput): MemberStatus {
     streamedTo: input.streamedTo,
     following: postgres.following,
     directoryUsable: running || directory.kind === "valid",
-    primaryDirectory: directory.kind === "valid" &&
-      ((process === "none" && !directory.standbySignal) || directory.formerPrimary === true),
+    primaryDirectory: isFormerPrimary(postgres) || (postgres.inRecovery !== false && isUnjoined(input)),
     bootstrapReady: bootstrapping && hasDirectory && postgres.action?.kind !== "bootstrap" &&
       postgres.last["finish-bootstrap"]?.ok !== false,
     nofailover: input.nofailover,
@@ -124,13 +163,75 @@ export function ownStatus(input: OwnStatusInput): MemberStatus {
     apiUrl: input.apiUrl,
     lateMs: input.lateMs,
     canLose: input.canLose,
-    ...(input.lastStop ? { lastStop: input.lastStop } : {}),
+    ...seldom(input),
   };
 }
 
 /**
- * Others refuse a status that is too large, and would take this member for gone. Its own REST API shows them
- * whole.
+ * The directory holds WAL that may be no part of the cluster's history: a former primary's, or that of a
+ * standby which somebody had promoted, and which was started as a standby again.
+ */
+function isFormerPrimary({ directory, process, inRecovery }: PostgresView): boolean {
+  if (directory.kind !== "valid") return false;
+  return (process === "none" && !directory.standbySignal) || directory.formerPrimary === true ||
+    (directory.wroteAlone === true && inRecovery === true);
+}
+
+/** Fields that most statuses do not have. */
+function seldom(input: OwnStatusInput): Partial<MemberStatus> {
+  return {
+    ...dataToken(input),
+    ...(input.cut === null ? {} : { cut: input.cut }),
+    ...(input.lastStop ? { lastStop: input.lastStop } : {}),
+    ...(input.leadFailure ? { leadFailure: input.leadFailure } : {}),
+    ...(input.needsReinit ? { needsReinit: input.needsReinit.slice(0, SHOWN_VALUE) } : {}),
+    ...(input.postgres.action?.copy ? { copy: input.postgres.action.copy } : {}),
+    ...copyFailed(input.postgres),
+    ...(input.reloadRefused ? { reloadRefused: input.reloadRefused } : {}),
+    ...(input.holding && input.inStandbyCluster ? permanentSlots(input.postgres) : {}),
+    ...(input.holding && input.postgres.writable
+      ? { ...permanentSlots(input.postgres), wroteUnder: input.postgres.wroteUnder ?? 0 }
+      : {}),
+    ...atRisk(input.postgres),
+    ...ailing(input.ailments ?? null),
+  };
+}
+
+function dataToken({ life, postgres: { directory } }: OwnStatusInput): Pick<MemberStatus, "dataToken"> {
+  const id = directory.kind === "valid" ? directory.dataId : undefined;
+  return id === undefined ? {} : { dataToken: `${life.machine}:${id}` };
+}
+
+function atRisk({ slots }: PostgresView): Pick<MemberStatus, "slotsAtRisk"> {
+  const found = slotsAtRisk(slots);
+  return found.length === 0 ? {} : { slotsAtRisk: found };
+}
+
+/** Without what only this member itself needs to know. */
+function ailing(ailments: readonly Ailment[] | null): Pick<MemberStatus, "ailments"> {
+  if (ailments === null) return {};
+  return {
+    ailments: ailments.map(({ cause, severity, since, detail }) => ({ cause, severity, since, detail })),
+  };
+}
+
+function permanentSlots({ slots }: PostgresView): Pick<MemberStatus, "slots"> {
+  const known = slots.filter(({ permanent, position }) => permanent && position !== null);
+  return known.length === 0
+    ? {}
+    : { slots: Object.fromEntries(known.map(({ name, position }) => [name, position!])) };
+}
+
+/** As long as it has no data of its own; a copy under way is shown beside it. */
+function copyFailed({ last: { clone }, directory }: PostgresView): Pick<MemberStatus, "copyFailed"> {
+  if (clone === undefined || clone.ok || directory.kind === "valid") return {};
+  const times = clone.failures > 1 ? `${clone.failures} times, last ` : "";
+  return { copyFailed: `${times}${clone.detail}`.slice(0, SHOWN_VALUE) };
+}
+
+/**
+ * The others refuse a status that is too large, and would take this member for gone. The member's own REST
+ * API shows the settings in full.
  */
 const SHOWN_SETTINGS = 100;
 const SHOWN_VALUE = 400;
@@ -145,14 +246,16 @@ function shortened(pending: MemberStatus["pendingRestart"]): MemberStatus["pendi
   );
 }
 
-function roleOf({ postgres, holding, dcs }: OwnStatusInput): PostgresRole {
+function roleOf({ postgres, holding, inStandbyCluster, dcs }: OwnStatusInput): PostgresRole {
   if (!isInitialized(dcs)) return "uninitialized";
   const { directory, process } = postgres;
   // A standby that is being promoted has the right to write before it can.
   if (postgres.writable && process !== "none" && postgres.inRecovery !== true) {
     return holding ? "primary" : "demoted";
   }
-  if (process === "running" || process === "starting" || process === "frozen") return "replica";
+  if (process === "running" || process === "starting" || process === "frozen") {
+    return holding && inStandbyCluster && !postgres.writable ? "standby_leader" : "replica";
+  }
   if (directory.kind === "valid") return directory.standbySignal ? "replica" : "demoted";
   return "uninitialized";
 }
@@ -168,7 +271,7 @@ export function watchdogSummary(watchdog: Watchdog | undefined): WatchdogSummary
   return active || mode === "required" ? { mode, active, timeoutS } : undefined;
 }
 
-/** Everything of a status but positions and counters: when it changes, others are told at once. */
+/** A status without its positions and counters. When it changes, the others are told at once. */
 export function significant(status: MemberStatus): string {
   const {
     seq: _seq,
@@ -178,7 +281,11 @@ export function significant(status: MemberStatus): string {
     holderLsn: _holder,
     lookAgeMs: _look,
     lateMs: _late,
+    copy,
+    slots: _slots,
+    slotsAtRisk: _risk,
+    ailments,
     ...rest
   } = status;
-  return JSON.stringify(rest);
+  return JSON.stringify([rest, copy?.from, ailments?.map(({ cause, severity }) => [cause, severity])]);
 }

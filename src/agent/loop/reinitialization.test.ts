@@ -17,6 +17,7 @@ const EMPTY = { ...STOPPED, directory: { kind: "empty" } } as const;
 test("it is done when a copy that was begun after the request runs", () => {
   const reinit = new Reinitialization();
   expect(reinit.status).toBeNull();
+  expect(reinit.running).toBeNull();
   const earlier = ended("clone", true, 50);
   reinit.ask(true, 100);
   const steps: [Parameters<typeof postgres>[0], string][] = [
@@ -38,9 +39,12 @@ test("it is done when a copy that was begun after the request runs", () => {
     reinit.look(postgres(change));
     expect(reinit.status).toEqual({ state: "running", detail });
     expect(reinit.wanted).toEqual(at < 2 ? { fromLeader: true } : null);
+    // Where the copy is to come from counts until it is made.
+    expect(reinit.running).toEqual({ fromLeader: true });
   }
   reinit.look(postgres({ last: ended("clone", true, 130) }));
   expect(reinit.status).toEqual({ state: "done", detail: "" });
+  expect(reinit.running).toBeNull();
 });
 
 test("a directory that can neither be moved nor removed ends it, and PostgreSQL may start again", () => {

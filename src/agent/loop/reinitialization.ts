@@ -1,13 +1,14 @@
 /**
  * An operator's reinitialize, from the request to its end: the old directory is out of the way, a new copy is
- * there, and PostgreSQL runs on it. Answering "started" says nothing of that, so what became of it is kept
- * and shown.
+ * there, and PostgreSQL runs on it. The answer "started" says nothing of that, so the outcome is kept and
+ * shown.
  */
 import type { PostgresView } from "../../model/postgres_view.ts";
 import type { ReinitializeStatus } from "../../model/reinitialize_status.ts";
 
 export class Reinitialization {
   #askedMs = 0;
+  #fromLeader = false;
   /** The old directory is still to go. */
   #wanted: { readonly fromLeader: boolean } | null = null;
   #status: ReinitializeStatus | null = null;
@@ -21,9 +22,15 @@ export class Reinitialization {
     return this.#wanted;
   }
 
+  /** Under way; null: none is. */
+  get running(): { readonly fromLeader: boolean } | null {
+    return this.#status?.state === "running" ? { fromLeader: this.#fromLeader } : null;
+  }
+
   ask(fromLeader: boolean, nowMs: number): void {
     this.#askedMs = nowMs;
     this.#wanted = { fromLeader };
+    this.#fromLeader = fromLeader;
     this.#status = { state: "running", detail: "asked for" };
   }
 

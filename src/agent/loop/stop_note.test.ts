@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { postgres, RUNNING_PRIMARY } from "../../brain/testing.ts";
-import type { ExitReport } from "../../guard/port.ts";
+import type { ExitReport } from "../../model/guard_view.ts";
 import type { PostgresView } from "../../model/postgres_view.ts";
 import { restartStep, StopNote } from "./stop_note.ts";
 

@@ -1,9 +1,9 @@
 /**
  * Notes why this member's PostgreSQL was stopped last, by which steps, and what kept it from its end, for
- * `agent ctl list` and GET /patroni. The log says the same in many lines; the note is for those who look
- * later. Pure but for its memory.
+ * `agent ctl list` and GET /patroni. The log says the same in many lines; the note is for a later look. Pure
+ * but for its memory.
  */
-import type { ExitReport } from "../../guard/port.ts";
+import type { ExitReport } from "../../model/guard_view.ts";
 import type { LastStop, StopStep } from "../../model/last_stop.ts";
 import type { PostgresView } from "../../model/postgres_view.ts";
 
@@ -14,7 +14,7 @@ export class StopNote {
   #last: LastStop | null = null;
   #exitPid: number | null = null;
 
-  /** null: nothing of it was stopped since this agent was started. */
+  /** null: PostgreSQL was not stopped since this agent was started. */
   get last(): LastStop | null {
     return this.#last;
   }
@@ -30,8 +30,8 @@ export class StopNote {
   }
 
   /**
-   * Before each decision: what the guard did by itself, what a restart says of its stop, and whether
-   * PostgreSQL serves again.
+   * Before each decision: the guard's own kills, the stop inside a restart, and whether PostgreSQL serves
+   * again.
    */
   look(view: PostgresView, exit: ExitReport | null, at: string): void {
     const { process, action } = view;

@@ -1,7 +1,7 @@
 /**
  * Keeps which members have streamed WAL from this primary in its epoch: their WAL is a part of its history,
- * so that their positions can be compared with its own. Equal numbers alone say little: two members that were
- * promoted without knowing of each other have a timeline of the same number each.
+ * so that their positions can be compared with its own. Equal numbers alone prove little: two members that
+ * were promoted independently each have a timeline of the same number.
  */
 import type { PostgresView } from "../../model/postgres_view.ts";
 

@@ -4,17 +4,21 @@
  * loop is driven by events; of several times to look at the earliest counts.
  */
 import type { ClusterDecision } from "../../brain/cluster/coordinate.ts";
+import type { DecisionPair } from "../../brain/replay.ts";
 import type { Clock, MemberInfo, Raft, RaftEvent } from "../../../raft/mod.ts";
 import { type BrokenRules, NOTHING_BROKEN } from "../../dcs/broken_rules.ts";
 import type { DcsStateMachine } from "../../dcs/state_machine.ts";
 import type { Renewal, RenewalAck } from "../../lease/renewal.ts";
 import type { Log } from "../../lib/log.ts";
 import type { DynamicConfig } from "../../model/config.ts";
+import type { NotedEvent } from "../../model/event.ts";
 import type { JsonObject } from "../../model/json.ts";
 import type { MemberStatus } from "../../model/member_status.ts";
 import type { DcsState } from "../../model/records.ts";
 import { Changes } from "./changes.ts";
 import { DecisionLog } from "./decision_log.ts";
+import { EventLines } from "./event_lines.ts";
+import { EventDelivery } from "./event_delivery.ts";
 import { HolderSightings } from "../lease/holder_sightings.ts";
 import { Leadership } from "../lease/leadership.ts";
 import { whyNameTaken } from "../peers/namesake.ts";
@@ -38,11 +42,13 @@ export interface VoterOptions {
   readonly raft: Raft;
   readonly dcs: DcsStateMachine;
   readonly log: Log;
-  /** The dynamic configuration that the records' value stands for. */
-  readonly effective: (dcs: JsonObject) => DynamicConfig;
+  /** The dynamic configuration that the records' value stands for; null: they hold none. */
+  readonly effective: (dcs: JsonObject | null) => DynamicConfig;
   readonly electionMaxMs: number;
   /** Rules that are switched off, in the simulator only. @default none */
   readonly broken?: BrokenRules;
+  /** Takes each decision that differs from the one before, with its view. @default not recorded */
+  readonly record?: (pair: DecisionPair) => void;
   /** Ends the process. */
   readonly exit: (code: number, message: string) => void;
 }
@@ -51,7 +57,7 @@ export interface VoterOptions {
 export interface VoterDuties {
   /** Everything else that a look does; returns when to look again at the latest. */
   readonly look: (nowMs: number) => number;
-  /** Another member has told of itself; `news`: more than its positions differ. */
+  /** A status of another member came; `news`: more than its positions differ. */
   readonly heard: (news: boolean) => void;
   /** A status came from elsewhere under this voter's own name. */
   readonly namesake: () => void;
@@ -70,6 +76,8 @@ export class Voter {
   readonly changes = new Changes();
   readonly proposer: Proposer;
   readonly sightings = new HolderSightings();
+  readonly #events: EventDelivery;
+  readonly #eventLines: EventLines;
   readonly #options: VoterOptions;
   readonly #duties: VoterDuties;
   readonly #leadership: Leadership;
@@ -79,7 +87,7 @@ export class Voter {
   #wokenMeanwhile = false;
   #ended = false;
   #dynamic: DynamicConfig;
-  /** Undefined: to be applied whatever it is. */
+  /** Undefined: the configuration is to be applied in any case. */
   #configRevision: number | null | undefined = undefined;
   #lastState: DcsState | null = null;
 
@@ -90,6 +98,8 @@ export class Voter {
     const state = () => options.dcs.state;
     this.#timer = new LookTimer(clock, (dueMs) => this.#look(dueMs));
     this.proposer = new Proposer(name, raft, wallMs, clock, log);
+    this.#events = new EventDelivery({ raft, proposer: this.proposer, clock, log });
+    this.#eventLines = new EventLines(name, log, wallMs());
     this.loop = new LoopHealth({
       who,
       clock,
@@ -108,7 +118,10 @@ export class Voter {
       state,
       electionMaxMs,
       nodeOf: (member) => this.board.nodeOf(member),
-      decided: (decision) => this.note("coordinator", decision, decision.commands),
+      decided: (decision, view) => {
+        if (!this.note("coordinator", decision, decision.commands)) return;
+        options.record?.({ by: "coordinator", view, decision });
+      },
       wake: () => this.wake(),
       broken: options.broken ?? NOTHING_BROKEN,
     });
@@ -117,7 +130,7 @@ export class Voter {
       renewal: (renewal, reply) => this.#leadership.renewal(renewal, reply),
       acknowledged: duties.acknowledged,
     });
-    this.#dynamic = options.effective({});
+    this.#dynamic = options.effective(null);
   }
 
   /** Subscribes to raft, and begins. Raft is started after this. */
@@ -168,16 +181,27 @@ export class Voter {
     const revision = config?.revision ?? null;
     if (revision === this.#configRevision) return false;
     this.#configRevision = revision;
-    this.#dynamic = effective(config?.value ?? {});
+    this.#dynamic = effective(config?.value ?? null);
     this.changes.changed();
     return true;
+  }
+
+  /** Something happened that the records do not know. The other members are told as soon as that can be. */
+  noteEvent(event: NotedEvent): void {
+    this.#eventLines.noted(event);
+    this.#events.add(event);
+  }
+
+  /** Events that came into the records since the start of the agent, by kind. */
+  get eventCounts(): { readonly [kind: string]: number } {
+    return this.#eventLines.counts;
   }
 
   /** Does the raft leader's work for the cluster; nothing while this node does not lead. */
   lead(): void {
     const { clock, wallMs } = this.#options;
     const nowMs = clock.now();
-    this.#leadership.look({
+    this.#leadership.decide({
       dynamic: this.#dynamic,
       statuses: this.board.seen(nowMs),
       witnesses: this.board.witnesses(nowMs),
@@ -197,9 +221,7 @@ export class Voter {
     this.#leaseMessages.renew(renewal);
   }
 
-  /**
-   * A node that has the name of a member that lives elsewhere is told so before it takes part in anything.
-   */
+  /** A node with the name of a member that lives elsewhere is told so before it joins. */
   objectionToJoining(visitor: Omit<MemberInfo, "id">): string | null {
     const { clock, dcs } = this.#options;
     return whyNameTaken(visitor, dcs.state, this.board.seen(clock.now()));
@@ -216,22 +238,24 @@ export class Voter {
 
   /**
    * Decisions that do something, or that a person would want to see once, are news; the rest is for
-   * debugging.
+   * debugging. True: it differs from the one before.
    */
   note(
     by: "keeper" | "coordinator",
     { rule, reason }: Pick<ClusterDecision, "rule" | "reason">,
     actions: readonly unknown[],
-  ): void {
-    if (!this.decisions.record(by, this.wallTime(), rule, reason, actions)) return;
+  ): boolean {
+    if (!this.decisions.record(by, this.wallTime(), rule, reason, actions)) return false;
     const news = actions.length > 0 || this.#duties.isNews(by);
     this.#options.log[news ? "info" : "debug"](`decision.${by}`, reason);
+    return true;
   }
 
   #raftEvent(event: RaftEvent): void {
     if (this.#ended) return;
     if (event.kind === "fatal") return this.#options.exit(1, `raft stopped: ${event.error.message}`);
     if (event.kind === "state") {
+      this.#leadership.raftLeader(event.leader !== null, event.role === "leader");
       this.#leadership.roleChanged(event.role === "leader" ? event.term : null);
       this.#duties.raftLeader(event.leader !== null);
       this.changes.changed();
@@ -244,6 +268,7 @@ export class Voter {
     if (state === last) return;
     this.#lastState = state;
     this.#leadership.applied();
+    if (state.events !== last?.events) this.#eventLines.applied(state.events);
     this.changes.changed();
     if (state.lock !== last?.lock) this.#duties.lockChanged();
   }
@@ -273,9 +298,10 @@ export class Voter {
     const nowMs = this.#options.clock.now();
     this.loop.look(nowMs, dueMs);
     const next = this.#duties.look(nowMs);
+    this.#events.deliver();
     this.#looking = false;
     if (this.#ended) return;
-    // What the look did itself has changed something already.
+    // The look itself has changed something already.
     const again = this.#wokenMeanwhile ? nowMs + LOOK_AGAIN_MS : Infinity;
     this.#timer.at(Math.max(Math.min(next, again), nowMs + 1));
   }

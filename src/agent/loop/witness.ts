@@ -1,6 +1,6 @@
 /**
  * A voter without PostgreSQL. It keeps the cluster's records, votes, and leads the raft group like any voter.
- * It never holds the lock: it publishes no status that anybody could be chosen by.
+ * It never holds the lock: it publishes no status, so it cannot be chosen.
  */
 import type { MemberInfo, Raft } from "../../../raft/mod.ts";
 import type { WitnessNotice } from "../../model/witness_notice.ts";
@@ -8,7 +8,7 @@ import { encodeMessage, WITNESS_CHANNEL } from "../peers/messages.ts";
 import { Voter, type VoterOptions } from "./voter.ts";
 
 const NOTICE_PERIOD_MS = 1000;
-/** While nobody holds the lock, the statuses that decide may come at any time. */
+/** While the lock is free, the deciding statuses may come at any time. */
 const FREE_LOCK_LOOK_MS = 50;
 const LOOK_PERIOD_MS = 500;
 
@@ -65,7 +65,7 @@ export class Witness {
     return Math.min(nowMs + (free ? FREE_LOCK_LOOK_MS : LOOK_PERIOD_MS), this.voter.leadAtMs());
   }
 
-  /** Tells the others who this is; also how many voters may fail, which only the leader knows. */
+  /** Tells the others this witness's name, and, when it leads, how many voters may fail. */
   #announce(nowMs: number): void {
     if (nowMs - this.#noticeAtMs < NOTICE_PERIOD_MS) return;
     this.#noticeAtMs = nowMs;

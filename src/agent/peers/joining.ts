@@ -1,8 +1,8 @@
 /**
  * Takes this node's place among the members: logs its facts when they are new in this start of the agent.
- * When that is applied, the records known here are not older than the start. A name is one machine's at a
- * time: one that is taken by a living machine ends this agent, and one whose machine is silent is taken over
- * only after listening, and not while the lock may be held under it.
+ * When that is applied, the records known here are not older than the start. A name belongs to one machine at
+ * a time. A name that a living machine has ends this agent. A name whose machine is silent is taken over only
+ * after listening, and not while the lock may be held under it.
  */
 import type { Clock } from "../../../raft/mod.ts";
 import type { RefusalCode } from "../../dcs/commands.ts";
@@ -36,7 +36,7 @@ export interface JoiningOptions {
   readonly facts: () => MemberFacts & { readonly life: Life };
   readonly tenancy: Pick<Tenancy, "isJoined" | "joined">;
   readonly proposer: Pick<Proposer, "propose">;
-  /** Whether an agent of that name answers at that api_url: somebody else who uses this member's name. */
+  /** Whether an agent of that name answers at that api_url: another machine that uses this member's name. */
   readonly memberAnswers: (name: string, apiUrl: string, done: (answers: boolean) => void) => void;
   /** Ends the process. */
   readonly exit: (code: number, message: string) => void;
@@ -78,15 +78,12 @@ export class Joining {
     this.#namesakeMs = this.#options.clock.now();
   }
 
-  /**
-   * When it needs the next look. While it is under way its outcome wakes: nothing is looked at over and over
-   * meanwhile.
-   */
+  /** When it needs the next look. While a proposal is under way, its outcome wakes the loop. */
   dueMs(nowMs: number): number {
     return this.#options.tenancy.isJoined || this.#underWay ? Infinity : Math.max(nowMs, this.#againMs);
   }
 
-  look(): void {
+  joinIfDue(): void {
     const { name, state, clock, tenancy } = this.#options;
     const { lock } = state();
     const facts = this.#options.facts();
@@ -94,7 +91,7 @@ export class Joining {
     const known = knownMember(state(), name);
     const isOther = known?.life !== undefined && known.life.node !== facts.life.node;
     if (this.#joinedFacts !== "" && isOther) return this.#nameLost(known.life);
-    // Also when somebody has dropped them: a node that is still in the raft group is a member.
+    // Also after they were dropped: a node that is still in the raft group is a member.
     const isKnown = known !== undefined && isSameLife(known.life, facts.life);
     if (this.#underWay || (this.#joinedFacts === text && isKnown) || clock.now() < this.#againMs) return;
     this.#underWay = true;

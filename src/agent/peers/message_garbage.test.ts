@@ -10,7 +10,7 @@ import { StubPort } from "../../api/testing.ts";
 import { coordinate } from "../../brain/cluster/coordinate.ts";
 import { keep } from "../../brain/keep/rules.ts";
 import { cluster, life, lock, node, primaryStatus, seen, status, succession } from "../../brain/testing.ts";
-import type { GuardView } from "../../guard/port.ts";
+import type { GuardView } from "../../model/guard_view.ts";
 import type { MemberStatus } from "../../model/member_status.ts";
 import { HolderSightings, sightingOf } from "../lease/holder_sightings.ts";
 import {
@@ -32,6 +32,7 @@ const FULL: MemberStatus = primaryStatus("b", {
   streamedTo: ["a", "c"],
   watchdog: { mode: "required", active: true, timeoutS: 10 },
   canLose: 1,
+  copy: { from: "a", fromStandby: false, doneBytes: 5, totalBytes: 100, bytesPerSecond: null },
   tags: { clonefrom: true, rack: "r1" },
   pendingRestart: { max_connections: { old_value: "100", new_value: "200" } },
 });
@@ -87,6 +88,7 @@ async function live(heard: MemberStatus): Promise<void> {
       nextTtl: null,
       leadingForMs: 60_000,
       requestForMs: 60_000,
+      givenUpIndex: 0,
     });
     keep(node({ name: "a", dcs, statuses }));
     // What the thread of the REST API is given.
@@ -188,7 +190,9 @@ test("settings that wait for a restart never make the own status too large for t
     watchdog: undefined,
     watchdogFailed: false,
     holding: false,
+    inStandbyCluster: false,
     sighting: { epoch: 0, lsn: null },
+    cut: null,
     walSettled: false,
     streamedTo: [],
     stopping: false,

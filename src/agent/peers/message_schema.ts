@@ -1,14 +1,15 @@
 /**
- * The form of what members tell each other on raft's opaque channels. A speaker there has the password or a
- * certificate. It may have gone mad all the same, or be of another version: a message that is not of this
- * form must not reach a decision, since what throws there ends every member that hears it.
+ * The form of what members tell each other on raft's opaque channels. The sender has the password or a
+ * certificate. It may still be faulty, or have another version. A message without this form must not reach a
+ * decision: an exception there ends every member that hears it.
  *
- * Unlike commands (src/dcs/command_schema.ts) nothing here is kept: it may be changed, as long as what
- * members of the last releases send is taken. A field of a later version is left out of what is returned, so
- * that nothing unjudged goes on.
+ * Unlike commands (src/dcs/command_schema.ts) nothing here is kept: the form may change, as long as messages
+ * of the last releases are accepted. A field of a later version is left out of the result, so that no
+ * unchecked value goes on.
  */
 import { type JsonBounds, parseBounded } from "../../model/bounded_json.ts";
 import { isLife } from "../../model/life.ts";
+import { MAX_ENTRIES } from "../../model/limits.ts";
 import {
   type Check,
   type Fields,
@@ -43,6 +44,9 @@ const MAX_MS = 2 ** 53;
 const MAX_SETTINGS = 1000;
 /** The same limit as for the members in a record. */
 const MAX_MEMBERS = 128;
+const MAX_RISKS = 100;
+/** A later version may know more causes. */
+const MAX_AILMENTS = 50;
 
 const count = wholeNumber();
 const isLine = line(256);
@@ -53,6 +57,7 @@ const word = text(64);
 const address = text(1024);
 const lsn = orNull(finite(0, MAX_LSN));
 const ms = finite(-MAX_MS, MAX_MS);
+const bytes = finite(0, MAX_LSN);
 const life: Check = (value) => isLife(value) ? null : "a life is expected";
 
 interface Shape {
@@ -112,9 +117,36 @@ export const STATUS = shape({
   holderLsn: lsn,
   lookAgeMs: orNull(ms),
   streamedTo: list(name, MAX_MEMBERS),
+  wroteUnder: count,
+  slots: map(text(63), finite(0, MAX_LSN), MAX_ENTRIES),
+  slotsAtRisk: list(
+    openFields({
+      name: text(63),
+      heldBytes: finite(0, MAX_LSN),
+      safeBytes: orNull(finite(-MAX_LSN, MAX_LSN)),
+    }),
+    MAX_RISKS,
+  ),
   watchdog: openFields({ mode: word, active: flag, timeoutS: orNull(ms) }),
   lastStop: openFields({ at: word, steps: list(word, 10), why: text(1000), over: flag }),
+  leadFailure: openFields({ at: word, why: text(1000), times: count, sitsOut: flag }),
+  reloadRefused: openFields({ at: word, why: text(1000) }),
   canLose: orNull(count),
+  copy: openFields({
+    from: name,
+    fromStandby: flag,
+    doneBytes: bytes,
+    totalBytes: orNull(bytes),
+    bytesPerSecond: orNull(bytes),
+  }, { by: name }),
+  copyFailed: text(1000),
+  needsReinit: text(1000),
+  ailments: list(
+    openFields({ cause: word, severity: word, since: word, detail: text(1000) }),
+    MAX_AILMENTS,
+  ),
+  dataToken: text(200),
+  cut: openFields({ epoch: count, timeline: count, lsn: finite(0, MAX_LSN) }),
 });
 
 export const WITNESS = shape({

@@ -1,5 +1,5 @@
 /**
- * Two machines of one name: decides whether the one that has it lives, and what the other one is told. Pure.
+ * Two machines with one name: decides whether the present owner lives, and the answer to the other one. Pure.
  */
 import type { MemberInfo } from "../../../raft/mod.ts";
 import type { SeenStatus } from "../../brain/cluster/successor_view.ts";
@@ -36,7 +36,7 @@ export function whyNameTaken(
   const known = knownMember(dcs, name);
   if (known === undefined) {
     const other = slotTakenBy(name, Object.keys(dcs.members));
-    // At its own address it takes that one's place.
+    // At the member's own address it takes the member's place.
     return other === null || knownMember(dcs, other)?.raftAddr === addr
       ? null
       : `${slotTaken(name, other)}: give this one another name`;

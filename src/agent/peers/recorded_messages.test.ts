@@ -84,6 +84,23 @@ test("what later versions say of themselves is judged where this one knows it", 
   }
 });
 
+test("the ailments of a member are judged, and a cause of a later version is one", () => {
+  const full = { cause: "data-space", severity: "critical", since: "t", detail: "12 MiB free" } as const;
+  const ailments = [full, { ...full, cause: "haunted" as "read-only" }];
+  expect(decodeStatus(encodeMessage({ ...STATUS, ailments }))).toEqual({ ...STATUS, ailments });
+  const wrong = [
+    null,
+    {},
+    [null],
+    [{ ...full, detail: 1 }],
+    [{ ...full, detail: "x".repeat(1001) }],
+    Array.from({ length: 51 }, () => full),
+  ];
+  for (const each of wrong) {
+    expect(decodeStatus(encodeMessage({ ...STATUS, ailments: each as typeof ailments }))).toBeNull();
+  }
+});
+
 test("recorded renewals and acknowledgements mean what they meant, and are still sent alike", () => {
   const life = { node: 1, machine: "m1", boot: "b1" };
   const renewal = { holder: "node1", life, epoch: 7, incarnation: 1234567, seq: 89 };

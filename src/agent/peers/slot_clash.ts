@@ -15,7 +15,7 @@ export interface SlotClashOptions {
   readonly exit: (code: number, message: string) => void;
 }
 
-/** Returns what is to be called whenever the records may have changed. */
+/** Returns a function to call whenever the records may have changed. */
 export function watchSlotClash({ name, state, log, exit }: SlotClashOptions): () => void {
   let said = false;
   return () => {

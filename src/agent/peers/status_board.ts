@@ -1,13 +1,13 @@
 /**
  * The last status heard of each member, and when, on this member's own clock: statuses carry no times that
- * others could trust. A member is heard from the raft id that the records give its name, and from no other:
- * names can come twice. One status is kept for each raft id, so that a member that calls itself by ever new
- * names fills nothing.
+ * others could trust. A member is heard only from the raft id that the records give its name, because names
+ * can come twice. One status is kept for each raft id, so that a member with ever new names does not fill the
+ * memory.
  */
 import type { SeenStatus } from "../../brain/cluster/successor_view.ts";
 import { nodeIn } from "../../dcs/state_machine.ts";
 import type { Lsn } from "../../model/lsn.ts";
-import type { MemberStatus } from "../../model/member_status.ts";
+import { leaderLsn, type MemberStatus } from "../../model/member_status.ts";
 import type { DcsState } from "../../model/records.ts";
 import type { WitnessNotice } from "../../model/witness_notice.ts";
 
@@ -42,9 +42,8 @@ export class StatusBoard {
     ) return false;
     for (const [name, entry] of this.#entries) if (entry.from === from) this.#entries.delete(name);
     this.#entries.set(status.name, { status, atMs: nowMs, from });
-    if (status.writable && status.walLsn !== null && this.#isHolder(status, from)) {
-      this.#primaryLsn = status.walLsn;
-    }
+    const position = leaderLsn(status);
+    if (position !== null && this.#isHolder(status, from)) this.#primaryLsn = position;
     return true;
   }
 

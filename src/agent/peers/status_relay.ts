@@ -1,7 +1,7 @@
 /**
  * Carries the status of members without an address to each other. They dial the members that have one, and
- * nobody dials them: two of them share no connection. The raft leader has a connection with everybody, and
- * passes on the statuses that it hears. They serve display and the choice of whom to follow only: the leader
+ * are not dialled: two of them share no connection. The raft leader has a connection with every member, and
+ * passes on the statuses that it hears. These serve display and the choice of an upstream only: the leader
  * decides by statuses that it has heard itself.
  */
 import { canBeDialed, type Raft } from "../../../raft/mod.ts";
@@ -24,10 +24,7 @@ export class StatusRelay {
     });
   }
 
-  /**
-   * A status came from its sender itself: one that was read, so that it fits into a frame with what is put
-   * around it.
-   */
+  /** A status came from its sender itself. It was parsed, so it fits into a frame with its envelope. */
   pass(from: number, status: Uint8Array): void {
     const { role, id, members } = this.#raft.status();
     if (role !== "leader") return;

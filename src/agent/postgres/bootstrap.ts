@@ -2,10 +2,10 @@
  * The end of a bootstrap, on the running first primary: roles, the user's script, and the mark taken away.
  */
 import { join, removeFile, writeAtomically } from "../../postgres/disk.ts";
-import { runHook } from "../../postgres/hooks.ts";
 import { formatPgpass } from "../../postgres/pgpass.ts";
 import { createRoles, rolesOf } from "../../postgres/roles.ts";
 import type { PostgresContext } from "./context.ts";
+import { openRestored } from "./custom_bootstrap.ts";
 
 const ROLES_LIMIT_MS = 30_000;
 
@@ -20,20 +20,26 @@ export async function finishBootstrap(context: PostgresContext, signal: AbortSig
   }
   await server.with(
     { applicationName: "agent bootstrap", statementTimeoutMs: ROLES_LIMIT_MS },
-    (connection) => createRoles(connection, rolesOf(postgresql, bootstrap)),
+    (connection) => createRoles(connection, rolesOf(postgresql, bootstrap, memory.restored !== null)),
   );
-  if (bootstrap.postBootstrap === null) return null;
-  memory.customBootstrap = true;
-  const failed = await postBootstrap(context, bootstrap.postBootstrap, signal);
-  memory.customBootstrap = false;
-  if (failed === null) return null;
-  memory.failure = "custom bootstrap failed";
-  return `post_bootstrap: ${failed}`;
+  if (bootstrap.postBootstrap !== null) {
+    memory.customBootstrap = true;
+    const failed = await postBootstrap(context, bootstrap.postBootstrap, signal);
+    memory.customBootstrap = false;
+    if (failed !== null) {
+      memory.failure = "custom bootstrap failed";
+      return `post_bootstrap: ${failed}`;
+    }
+  }
+  await openRestored(context);
+  return null;
 }
 
 /** The cluster's records name this directory: from here on it is a data directory like any other. */
 export async function sealBootstrap(context: PostgresContext): Promise<void> {
-  await context.parts.marker.remove();
+  const { marker, tries } = context.parts;
+  await marker.remove();
+  tries.done();
   await context.survey();
   context.info("initialized a new cluster");
 }
@@ -43,7 +49,7 @@ async function postBootstrap(
   command: string,
   signal: AbortSignal,
 ): Promise<string | null> {
-  const { server, postgresql, ownDir } = context.parts;
+  const { server, postgresql, ownDir, hooks } = context.parts;
   const { username, password } = postgresql.superuser;
   const where = server.way();
   if (where === null) return "PostgreSQL listens nowhere";
@@ -51,17 +57,18 @@ async function postBootstrap(
   try {
     const entries = password === null ? [] : [{ host: "*", port: "*", username, password }];
     writeAtomically(passfile, formatPgpass(entries), 0o600);
-    return await runHook(command, {
+    const failed = await hooks.run("post_bootstrap", command, {
       args: [connectionUrl(where, username)],
       env: { PGPASSFILE: passfile, PGOPTIONS: "-c synchronous_commit=local -c statement_timeout=0" },
       signal,
     });
+    return failed?.text ?? null;
   } finally {
     removeFile(passfile);
   }
 }
 
-/** Without the password: that is in the file PGPASSFILE names. */
+/** Without the password, which is in the file that PGPASSFILE names. */
 function connectionUrl({ host, port }: { host: string; port: number }, username: string): string {
   const user = encodeURIComponent(username);
   if (host.startsWith("/")) {

@@ -1,22 +1,33 @@
 /** The common context of the executor's parts: one PostgreSQL, its programs, files and guard. */
 import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../../../raft/mod.ts";
-import type { Upstream } from "../../brain/actions.ts";
+import type { Upstream } from "../../model/upstream.ts";
 import type { GuardPort } from "../../guard/port.ts";
 import type { Log } from "../../lib/log.ts";
 import { errorText } from "../../postgres/error_text.ts";
-import type { DynamicConfig, LocalConfig, PostgresqlConfig } from "../../model/config.ts";
+import type {
+  DynamicConfig,
+  EffectivePostgresql,
+  LocalConfig,
+  PostgresqlConfig,
+  ServerRole,
+} from "../../model/config.ts";
+import { forRole, withAccess } from "../../config/roles.ts";
+import type { BootstrapTries } from "../../postgres/bootstrap_tries.ts";
 import type { Callbacks } from "../../postgres/callbacks.ts";
+import type { Hooks } from "../../postgres/hooks.ts";
 import type { ConfigFiles } from "../../postgres/config_files.ts";
 import type { ConfigInForce } from "../../postgres/config_in_force.ts";
+import { markNewData } from "../../postgres/data_id.ts";
 import { readDataDirectory } from "../../postgres/data_directory.ts";
 import type { LocalServer } from "../../postgres/local_server.ts";
 import type { PgpassFile } from "../../postgres/pgpass.ts";
 import type { Programs } from "../../postgres/programs.ts";
+import { recoverySettings, standbySettings } from "../../postgres/recovery_settings.ts";
 import { NO_RECOVERY, type RecoverySettings } from "../../postgres/server_conf.ts";
-import { slotName } from "../../model/slot_name.ts";
+import { prepareDataDir } from "../../postgres/staging.ts";
 import type { UnfinishedMarker } from "../../postgres/unfinished.ts";
-import { upstreamConninfo } from "../../postgres/upstream.ts";
+import { walBudgetMib, walRoom } from "../../postgres/wal_budget.ts";
 import { findWalEnd } from "../../postgres/wal_end.ts";
 import type { PostgresMemory } from "./memory.ts";
 import { ask, atMost, WorkQueue } from "./wait.ts";
@@ -39,8 +50,10 @@ export interface ContextParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly marker: UnfinishedMarker;
+  readonly tries: BootstrapTries;
   readonly pgpass: PgpassFile;
   readonly callbacks: Callbacks;
+  readonly hooks: Hooks;
   /** Directory of the agent outside of the data directory. */
   readonly ownDir: string;
   readonly memory: PostgresMemory;
@@ -48,12 +61,22 @@ export interface ContextParts {
   readonly changed: () => void;
 }
 
+/** The role of a standby that follows `upstream`. */
+export function standbyRole(upstream: Upstream | null): "standby_leader" | "replica" {
+  return upstream?.remote ? "standby_leader" : "replica";
+}
+
 export class PostgresContext {
   /** Files are written by one at a time: a start, a follow and a new configuration may come together. */
   readonly #writing = new WorkQueue();
   readonly #surveying = new WorkQueue();
-  /** Files were written that the running server has not been told of. */
+  #looksAtRoom = false;
+  /** The settings for following a remote primary, as they were last. */
+  #remote: RecoverySettings | null = null;
+  /** Files have changed, and the running server was not told to reload yet. */
   reloadOwed = false;
+  /** The guard was told to promote the server, which has not left recovery yet. */
+  promoting = false;
 
   readonly parts: ContextParts;
   dynamic: DynamicConfig;
@@ -61,6 +84,9 @@ export class PostgresContext {
   constructor(parts: ContextParts, dynamic: DynamicConfig) {
     this.parts = parts;
     this.dynamic = dynamic;
+    parts.memory.walBudgetMib = parts.files.walBudgetMib();
+    parts.memory.sync = parts.files.syncSetting();
+    parts.memory.keepsSync = dynamic.synchronousMode !== "off";
   }
 
   get dataDir(): string {
@@ -80,7 +106,15 @@ export class PostgresContext {
     return this.#surveying.take(async () => {
       const { parts } = this;
       const { memory } = parts;
-      const found = await readDataDirectory(parts.programs, this.dataDir, parts.marker);
+      const look = () =>
+        readDataDirectory(parts.programs, this.dataDir, parts.marker, parts.files.isManaged());
+      let found = await look();
+      const { directory } = found;
+      // A directory from before data had names.
+      if (directory.kind === "valid" && !directory.unmanaged && directory.dataId === undefined) {
+        await markNewData(this.dataDir);
+        found = await look();
+      }
       // Nothing writes WAL here without changing pg_control at its end.
       if (!isDeepStrictEqual(found.control, memory.found.control)) memory.diskEnd = null;
       memory.found = found;
@@ -92,7 +126,7 @@ export class PostgresContext {
     });
   }
 
-  /** Does the same as survey, unless that has only just been done. */
+  /** Like survey, unless that was done just now. */
   async surveyIfOld(): Promise<void> {
     const { memory, clock } = this.parts;
     if (memory.settling || memory.surveyedMs === null || clock.now() - memory.surveyedMs > FRESH_MS) {
@@ -115,32 +149,89 @@ export class PostgresContext {
     }
   }
 
-  /** Recovery settings for following a member; null: nobody. Makes the connection possible, too. */
+  /** How much WAL slots may hold here is known from now on. True when it has changed. */
+  async lookAtRoom(): Promise<boolean> {
+    const { memory } = this.parts;
+    const { control } = memory.found;
+    if (control === null || this.#looksAtRoom) return false;
+    this.#looksAtRoom = true;
+    try {
+      const { freeBytes, walBytes } = await walRoom(this.dataDir, control.segmentBytes);
+      const budget = walBudgetMib(freeBytes, walBytes, memory.walBudgetMib);
+      const changed = budget !== memory.walBudgetMib;
+      memory.walBudgetMib = budget;
+      return changed;
+    } catch (error) {
+      this.parts.log.debug("wal_room", `the room for WAL is not known: ${errorText(error)}`);
+      return false;
+    } finally {
+      this.#looksAtRoom = false;
+    }
+  }
+
+  /**
+   * Recovery settings for following a member or a remote primary; null: nobody. Makes the connection
+   * possible, too.
+   */
   recoveryFor(follow: Upstream | null): RecoverySettings {
-    if (follow === null) return NO_RECOVERY;
+    const { standbyCluster } = this.dynamic;
+    if (follow === null) return { ...NO_RECOVERY, settings: standbySettings(standbyCluster, null) };
     const { pgpass, postgresql, local, programs } = this.parts;
     pgpass.allow(follow.connUrl);
-    const primaryConninfo = upstreamConninfo({
-      upstream: follow,
+    // The standby leader is about to be promoted: its stream is not disturbed on the way.
+    if (follow.remote && standbyCluster === null && this.#remote !== null) return this.#remote;
+    const settings = recoverySettings(follow, {
       credentials: postgresql.replication,
       passfile: postgresql.pgpass,
       applicationName: local.name,
       major: programs.major,
       // Slot synchronization (17 and later) needs a database to connect to.
       database: programs.major >= 17 ? "postgres" : null,
+      useSlots: this.dynamic.postgresql.useSlots,
+      standbyCluster,
     });
-    if (primaryConninfo === null) throw new Error(`${follow.name} has no usable address: ${follow.connUrl}`);
-    const primarySlotName = this.dynamic.postgresql.useSlots ? slotName(local.name) : null;
-    return { following: follow, primaryConninfo, primarySlotName };
+    if (follow.remote) this.#remote = settings;
+    return settings;
   }
 
-  /** Writes all configuration files; names of those that changed, which a running server has to reload. */
-  writeConfig(recovery: () => RecoverySettings): Promise<readonly string[]> {
+  /**
+   * The role whose settings are in the files. A standby that is being promoted keeps those of a replica until
+   * it has left recovery: a file with those of a primary must not be what its promotion fails by.
+   */
+  get role(): ServerRole {
+    if (this.parts.guard.view().postmaster?.writable && !this.promoting) return "primary";
+    return standbyRole(this.parts.memory.following);
+  }
+
+  /** The settings of PostgreSQL for its present role. */
+  get inForce(): EffectivePostgresql {
+    return forRole(this.#effective, this.role);
+  }
+
+  /**
+   * Only PostgreSQL itself can drop its copies of logical slots that are no longer configured, and only as
+   * long as it keeps them alike.
+   */
+  get #effective(): EffectivePostgresql {
+    const { postgresql } = this.dynamic;
+    return this.parts.memory.syncedSlots ? { ...postgresql, logicalSlots: true } : postgresql;
+  }
+
+  /**
+   * Writes all configuration files; names of those that changed, which a running server has to reload.
+   * `role`: of a server that is not started yet.
+   */
+  writeConfig(recovery: () => RecoverySettings, role?: ServerRole): Promise<readonly string[]> {
     return this.#writing.take(() => {
-      const { displaced } = this.parts.memory;
-      // What lies at its place now is not what the server would read.
+      const { displaced, restored } = this.parts.memory;
+      // The directory at this place now is not the one that the server would read.
       if (displaced !== null) throw new Error(`no configuration is written: ${displaced.why}`);
-      return this.parts.files.write(this.dynamic.postgresql, recovery());
+      if (restored === null) {
+        return this.parts.files.write(this.#effective, recovery(), role ?? this.role);
+      }
+      const closed = withAccess(this.#effective, restored.closed);
+      const settings = { ...recovery(), restore: restored.recovery };
+      return this.parts.files.write(closed, settings, role ?? this.role);
     });
   }
 
@@ -159,6 +250,20 @@ export class PostgresContext {
     if (busy !== null) return busy;
     const reply = await ask((done) => this.parts.guard.claim(done));
     return reply.ok ? null : reply.error;
+  }
+
+  /**
+   * Runs a command of the user's own that makes the data directory. It finds the directory without a file of
+   * the agent's, and the directory has its owner all the same (guard/lent_directory.ts).
+   */
+  async lendDirectory(command: () => Promise<string | null>): Promise<string | null> {
+    const lent = await ask((done) => this.parts.guard.lend(done));
+    if (!lent.ok) return lent.error;
+    const failed = await command();
+    // It may have removed the directory, and failed then.
+    prepareDataDir(this.dataDir);
+    const taken = await this.takeDirectory();
+    return failed ?? taken;
   }
 
   /** null when the directory may be changed: no server, no process of one. */

@@ -15,7 +15,7 @@ function primary() {
   const log = new MemoryLog();
   const world = { nowMs: 0, answer: null as Error | null, asked: 0 };
   const context = {
-    dynamic: { postgresql: { usePgRewind: true } },
+    dynamic: { postgresql: { rejoin: ["rewind"] } },
     parts: {
       log,
       clock: { now: () => world.nowMs },

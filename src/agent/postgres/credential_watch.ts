@@ -1,8 +1,7 @@
 /**
- * Asks now and then, and after each reload, whether the users and passwords of the configuration are taken:
- * by the member's own server, and by the one that it follows. Open connections go on without them: a
- * password that was changed on one side only would show when a connection is lost, in the middle of a
- * failover.
+ * Tests now and then, and after each reload, whether the member's own server and its upstream accept the
+ * users and passwords of the configuration. Open connections go on without them: a password that was changed
+ * on one side only would show when a connection is lost, in the middle of a failover.
  */
 import { errorText } from "../../postgres/error_text.ts";
 import { isRefusal, refusedCredentials } from "../../postgres/refused_credentials.ts";
@@ -53,7 +52,7 @@ export class CredentialWatch {
     if (text !== "" && text !== this.#refused) {
       log.error(
         "credentials",
-        `${text}. What is connected goes on; nothing comes back after that. Change the role's password on the primary ` +
+        `${text}. Open connections go on; new ones are refused. Change the role's password on the primary ` +
           "(ALTER ROLE), or correct the file and reload",
       );
     } else if (text === "" && this.#refused !== "") {
@@ -68,7 +67,7 @@ export class CredentialWatch {
       await server.with({ applicationName: "agent check" }, () => Promise.resolve());
       return "";
     } catch (error) {
-      // That it cannot be reached at all is said by what looks at it every second.
+      // An unreachable server is reported by the monitor, which looks every second.
       return isRefusal(error)
         ? `PostgreSQL refuses postgresql.authentication.superuser (${errorText(error)})`
         : "";
@@ -78,9 +77,9 @@ export class CredentialWatch {
   async #refusedUpstream(): Promise<string> {
     const { files, guard, config } = this.#context.parts;
     const upstream = files.intended() ?? null;
-    if (upstream === null || guard.view().postmaster?.writable) return "";
-    const { usePgRewind } = this.#context.dynamic.postgresql;
-    const refused = await refusedCredentials(upstream, config.postgresql, usePgRewind);
+    if (upstream === null || upstream.connUrl === "" || guard.view().postmaster?.writable) return "";
+    const rewinds = this.#context.dynamic.postgresql.rejoin.includes("rewind");
+    const refused = await refusedCredentials(upstream, config.postgresql, rewinds);
     return refused.length === 0 ? "" : `${upstream.name} refuses ${refused.join("; ")}`;
   }
 }

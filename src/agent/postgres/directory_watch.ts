@@ -1,8 +1,8 @@
 /**
  * Finds out whether the directory in which PostgreSQL works is still the one at its place, and whether the
  * server in it still takes connections. PostgreSQL does not notice when its directory is moved away: it goes
- * on in its working directory, and nobody who looks at the place finds what it writes. A server that somebody
- * told to end when its clients have left (SIGTERM, `pg_ctl stop -m smart`) answers on the open connections,
+ * on in its working directory, and its writes are not found at the old place. A server that was told by
+ * others to end when its clients have left (SIGTERM, `pg_ctl stop -m smart`) answers on the open connections,
  * the agent's own among them, for as long as these last, and refuses every new one; its lock file says so.
  * Reads the disk off the loop, one reading at a time; a file that cannot be read proves nothing.
  */
@@ -11,10 +11,10 @@ import { join } from "node:path";
 import type { Displaced } from "../../model/postgres_view.ts";
 import { parsePostmasterPid } from "../../postgres/postmaster_pid.ts";
 
-/** Seen so often in a row, it is no server that is just ending, nor a rename that is half done. */
+/** Seen so often in a row, it is neither a server that is just ending nor a rename that is half done. */
 const LOOKS = 2;
 
-/** The listener to the readings. It is told nothing while an earlier reading has not ended. */
+/** The listener to the readings. It is not called while an earlier reading is under way. */
 export interface DirectoryListener {
   /** The problem of the directory; null: none. */
   displaced(displaced: Displaced | null): void;
@@ -55,7 +55,7 @@ export class DirectoryWatch {
 }
 
 interface Inspection {
-  /** null: in its place, or not to be told. */
+  /** null: in its place, or unknown. */
   readonly displaced: Displaced | null;
   /** It was told to shut down. */
   readonly ending: boolean;

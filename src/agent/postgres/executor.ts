@@ -1,49 +1,43 @@
 /**
  * Drives the real PostgreSQL for one member: carries out the keeper's actions with src/postgres, and shows
- * at any moment, from memory, what is known. The guard starts, promotes and signals the server; nothing here
- * does.
+ * the known state at any moment, from memory. Only the guard starts, promotes and signals the server.
  */
-import type { Clock } from "../../../raft/mod.ts";
-import type { PostgresAction, Upstream } from "../../brain/actions.ts";
-import { type GuardPort, isPrimary, type Postmaster } from "../../guard/port.ts";
-import type { Log } from "../../lib/log.ts";
+import type { PostgresAction } from "../../brain/actions.ts";
+import type { Upstream } from "../../model/upstream.ts";
 import type { DynamicConfig, LocalConfig } from "../../model/config.ts";
+import type { ConfigCheck } from "../../model/config_check.ts";
 import type { PostgresView } from "../../model/postgres_view.ts";
-import { type CallbackEvent, type CallbackRole, Callbacks } from "../../postgres/callbacks.ts";
-import { ConfigFiles } from "../../postgres/config_files.ts";
-import { ConfigInForce } from "../../postgres/config_in_force.ts";
-import { join } from "../../postgres/disk.ts";
 import { errorText } from "../../postgres/error_text.ts";
-import { LocalServer } from "../../postgres/local_server.ts";
-import { PgpassFile } from "../../postgres/pgpass.ts";
-import { findPrograms } from "../../postgres/programs.ts";
-import { UnfinishedMarker } from "../../postgres/unfinished.ts";
-import { findWalEnd } from "../../postgres/wal_end.ts";
 import { DirectoryWatch } from "./directory_watch.ts";
+import { OthersServer } from "./others_server.ts";
 import { CredentialWatch } from "./credential_watch.ts";
 import type { StopHow } from "./action_ledger.ts";
 import { PostgresActions } from "./actions.ts";
+import { Adoption } from "./adoption.ts";
 import { finishBootstrap, sealBootstrap } from "./bootstrap.ts";
-import { PostgresContext } from "./context.ts";
-import { PostgresJoin, type Progress } from "./join.ts";
+import { configChecker } from "./config_check.ts";
+import type { PostgresContext } from "./context.ts";
+import { PostgresCopy, type Progress } from "./copy.ts";
+import { type ContextOptions, openContext } from "./open_context.ts";
+import { PostgresJoin } from "./join.ts";
+import { KeptConfig } from "./kept_config.ts";
 import { PostgresMemory } from "./memory.ts";
 import { PostgresMonitor } from "./monitor.ts";
 import type { Desired, PostgresPort } from "./port.ts";
-import { PostgresRun } from "./run.ts";
+import { PostgresRun, type StartHow } from "./run.ts";
 import { CANCELLED, type StopProgress } from "./stop.ts";
+import type { HookExit } from "../../model/hook_exit.ts";
+import type { LocalServer } from "../../postgres/local_server.ts";
+import { RoleCalls } from "./role_calls.ts";
 import { restartStep } from "../loop/stop_note.ts";
 import { type ServerEnd, ServerWatch } from "./server_watch.ts";
 import { PostgresSlots } from "./slots.ts";
+import { PostgresSync } from "./sync_setting.ts";
 import { PostgresUpkeep } from "./upkeep.ts";
 import { WorkQueue } from "./wait.ts";
+import { WriteProof } from "./write_proof.ts";
 
-export interface PostgresExecutorOptions {
-  readonly config: LocalConfig;
-  readonly dynamic: DynamicConfig;
-  readonly guard: GuardPort;
-  readonly clock: Clock;
-  readonly log: Log;
-}
+export type PostgresExecutorOptions = Omit<ContextOptions, "memory" | "changed">;
 
 const SURVEY_EVERY_MS = 10_000;
 const UPKEEP_EVERY_MS = 15_000;
@@ -54,76 +48,75 @@ export class PostgresExecutor implements PostgresPort {
   readonly #monitor: PostgresMonitor;
   readonly #running: PostgresRun;
   readonly #joining: PostgresJoin;
+  readonly #copying: PostgresCopy;
   readonly #upkeep: PostgresUpkeep;
   readonly #handlers: (() => void)[] = [];
   readonly #actions: PostgresActions;
   readonly #slots: PostgresSlots;
+  readonly #writes: WriteProof;
+  readonly #sync: PostgresSync;
+  readonly #kept: KeptConfig;
+  readonly #adoption: Adoption;
   readonly #configuring = new WorkQueue();
+  /** Says what this member finds in a configuration; changes nothing. */
+  readonly check: (configuration: DynamicConfig) => Promise<ConfigCheck>;
   readonly #directoryWatch: DirectoryWatch;
+  readonly #othersServer: OthersServer;
   #shown: string | null = null;
   #announcing = false;
   readonly #watch: ServerWatch;
-  #callbackRole: CallbackRole | null = null;
+  readonly #calls: RoleCalls;
   #upkeepDueMs = 0;
   readonly #credentials: CredentialWatch;
   readonly #options: PostgresExecutorOptions;
-
   /** @throws ProgramsError when PostgreSQL is not installed where the configuration says. */
   constructor(options: PostgresExecutorOptions) {
     this.#options = options;
-    const { dynamic, guard, clock, log } = options;
-    const config = new ConfigInForce(options.config);
-    config.replaceCluster(dynamic.postgresql.section);
-    const { postgresql, local } = config;
-    const programs = findPrograms(postgresql);
-    const ownDir = join(local.raft.dataDir, "run");
-    const warn = (text: string) => log.warning("postgresql", text);
-    const info = (text: string) => log.info("postgresql", text);
-    this.#context = new PostgresContext({
-      get local() {
-        return config.local;
-      },
-      get postgresql() {
-        return config.postgresql;
-      },
-      config,
-      programs,
-      files: new ConfigFiles({ config, programs, warn }),
-      server: new LocalServer({
-        config,
-        socketDirectories: () => this.#context.dynamic.postgresql.parameters.unix_socket_directories ?? null,
-        now: () => clock.now(),
-        info,
-      }),
-      guard,
-      clock,
-      log,
-      marker: new UnfinishedMarker(postgresql.dataDir, ownDir),
-      pgpass: new PgpassFile(
-        postgresql.pgpass,
-        () => [config.postgresql.replication, config.postgresql.rewind],
-      ),
-      callbacks: new Callbacks({ commands: () => config.postgresql.callbacks, scope: local.scope, log }),
-      ownDir,
-      memory: this.#memory,
-      changed: () => this.#announce(),
-    }, dynamic);
+    const { guard, clock, log } = options;
+    this.#context = openContext({ ...options, memory: this.#memory, changed: () => this.#announce() });
+    const { postgresql, programs } = this.#context.parts;
     this.#credentials = new CredentialWatch(this.#context);
     this.#monitor = new PostgresMonitor(this.#context, () => this.#onTick());
-    this.#running = new PostgresRun(this.#context, this.#monitor);
+    this.#slots = new PostgresSlots(
+      this.#context,
+      () => this.#background("settings for logical slots", this.#upkeep.syncedSlotsChanged()),
+    );
+    this.#writes = new WriteProof(this.#context);
+    this.#running = new PostgresRun(this.#context, this.#monitor, this.#slots.copies);
     this.#joining = new PostgresJoin(this.#context, this.#running);
-    this.#slots = new PostgresSlots(this.#context);
-    this.#upkeep = new PostgresUpkeep(this.#context, this.#monitor, this.#slots);
+    this.#copying = new PostgresCopy(this.#context);
+    this.#upkeep = new PostgresUpkeep(this.#context, this.#monitor);
+    this.#sync = new PostgresSync(this.#context, this.#upkeep);
+    this.#adoption = new Adoption(this.#context, this.#monitor, this.#upkeep, {
+      configure: () => this.#configuring.take(() => this.#upkeep.configure(this.#context.dynamic)),
+      takenOver: () => this.#takenOver(),
+    });
     this.#actions = new PostgresActions(this.#context.parts);
+    this.check = configChecker(this.#context);
+    this.#kept = new KeptConfig(this.#context, () => this.#actions.changesDirectory);
     this.#watch = new ServerWatch(this.#memory, () => clock.now(), {
       ended: (end) => this.#ended(end),
-      appeared: (server) => this.#background("adopt", this.#adopt(server)),
+      appeared: (server) => this.#background("adopt", this.#adoption.appeared(server)),
+      declared: (server) => this.#background("adopt", this.#adoption.declared(server)),
+    });
+    this.#calls = new RoleCalls({
+      callbacks: this.#context.parts.callbacks,
+      name: options.config.name,
+      guard: () => guard.view(),
+      known: () => this.#watch.known,
+      timeline: () => this.#memory.server?.status?.timeline ?? this.#memory.found.control?.timeline ?? null,
+      following: () => this.#memory.following,
     });
     this.#directoryWatch = new DirectoryWatch(postgresql.dataDir, this.#monitor);
+    this.#othersServer = new OthersServer(postgresql.dataDir, guard);
     log.info("postgresql_found", `PostgreSQL ${programs.versionText} in ${programs.directory}`);
     guard.onChange(() => this.#onGuard());
     this.#background("survey", this.#context.survey());
     this.#onGuard();
+  }
+
+  get server(): LocalServer {
+    return this.#context.parts.server;
   }
 
   view(): PostgresView {
@@ -134,34 +127,47 @@ export class PostgresExecutor implements PostgresPort {
     this.#handlers.push(handler);
   }
 
+  released(): void {
+    this.#calls.released();
+  }
+
+  /** How the user's commands ended. */
+  hookExits(): readonly HookExit[] {
+    return this.#context.parts.hooks.exits();
+  }
+
   refresh(): void {
     this.#background("refresh", this.#monitor.refresh());
   }
 
-  desire({ configuration, slots, upstream }: Partial<Desired>): void {
+  desire({ configuration, recorded, slots, upstream, sync }: Partial<Desired>): void {
     if (configuration !== undefined) this.#background("configure", this.#configure(configuration));
+    if (recorded !== undefined) this.#kept.want(recorded);
     if (slots !== undefined) this.#slots.ensure(slots);
-    if (upstream !== undefined) this.#background("follow", this.#upkeep.follow(upstream));
+    if (sync !== undefined) this.#sync.want(sync);
+    if (upstream !== undefined) this.#background("follow", this.#follow(upstream));
+  }
+
+  async #follow(upstream: Upstream | null): Promise<void> {
+    await this.#upkeep.follow(upstream);
+    if (this.#calls.followed()) await this.#upkeep.roleChanged();
   }
 
   #configure(configuration: DynamicConfig): Promise<void> {
     return this.#configuring.take(async () => {
-      if (await this.#upkeep.configure(configuration)) this.#call("on_reload", this.#role());
+      if (await this.#upkeep.configure(configuration)) this.#calls.reloaded();
     });
   }
 
-  /**
-   * The local file was read again; what follows from it is put right by the configuration that is desired
-   * after this.
-   */
+  /** The local file was read again; the configuration that is desired next puts right what follows. */
   reload(config: LocalConfig): void {
     this.#context.parts.config.replaceLocal(config);
     this.#monitor.renew();
     this.#credentials.soon();
   }
 
-  cancelLongAction(why: string): void {
-    this.#actions.cancel(["clone", "rewind"], why);
+  cancelLongAction(why: string, sourceFails: boolean): void {
+    this.#actions.cancel(["clone", "rewind"], why, sourceFails);
   }
 
   run(action: PostgresAction): void {
@@ -177,15 +183,12 @@ export class PostgresExecutor implements PostgresPort {
       case "seal-bootstrap":
         return this.#actions.beginQuiet("seal-bootstrap", () => this.#sealBootstrap());
       case "clone":
-        return this.#actions.begin(
-          "clone",
-          `from ${action.from.name}`,
-          (signal, progress) => this.#joining.clone(action.from, signal, progress),
-        );
+      case "restore":
+        return this.#actions.beginCopy(action, this.#copying);
       case "start-primary":
-        return this.#actions.begin("start", "primary", (signal) => this.#start(action.epoch, null, signal));
+        return this.#actions.begin("start", "primary", (signal) => this.#start(action, signal));
       case "start-standby":
-        return this.#actions.begin("start", "standby", (signal) => this.#start(null, action.follow, signal));
+        return this.#actions.begin("start", "standby", (signal) => this.#start(action, signal));
       case "promote":
         return this.#actions.begin(
           "promote",
@@ -214,17 +217,13 @@ export class PostgresExecutor implements PostgresPort {
       case "set-aside":
         return this.#actions.beginQuiet(
           "set-aside",
-          () => this.#joining.setAside(action.why, action.onRequest ?? false),
+          () => this.#joining.setAside(action),
         );
       case "joined-history":
-        return this.#actions.beginQuiet("joined-history", async () => {
-          this.#context.parts.files.unmarkFormerPrimary();
-          await this.#context.survey();
-          return null;
-        });
+        return this.#actions.beginQuiet("joined-history", () => this.#joining.joined(action.founding));
       case "compare-history":
         return this.#actions.beginQuiet("compare-history", async () => {
-          await this.#joining.compareHistory(action.with);
+          await this.#joining.compareHistory(action.with, action.content === true);
           return null;
         });
     }
@@ -232,14 +231,9 @@ export class PostgresExecutor implements PostgresPort {
 
   // ---- actions -------------------------------------------------------------------------------------------
 
-  async #start(
-    epoch: number | null,
-    follow: Upstream | null,
-    signal: AbortSignal,
-  ): Promise<string | null> {
+  async #start(how: Partial<StartHow>, signal: AbortSignal): Promise<string | null> {
     this.#watch.expectNoEnd();
-    if (epoch === null) this.#slots.becameStandby();
-    const failed = await this.#running.start(epoch, follow, signal);
+    const failed = await this.#running.start({ epoch: null, follow: null, ...how }, signal);
     if (failed === null) this.#started("on_start");
     return failed;
   }
@@ -271,12 +265,10 @@ export class PostgresExecutor implements PostgresPort {
 
   #started(event: "on_start" | "on_restart"): void {
     this.#watch.expectNoEnd();
-    const role = this.#role();
     const bootstrapping = this.#memory.found.directory.kind === "half-written";
-    if (!bootstrapping) {
-      const before = this.#callbackRole;
-      this.#call(before !== null && before !== role ? "on_role_change" : event, role);
-    }
+    if (!bootstrapping) this.#calls.started(event);
+    this.#writes.proveIfOwed();
+    this.#sync.settleIfOwed();
     this.#background("settings", this.#upkeep.findPendingRestart());
     this.#slots.reconcile();
     this.#background("survey", this.#context.survey());
@@ -285,7 +277,10 @@ export class PostgresExecutor implements PostgresPort {
   async #promote(epoch: number, signal: AbortSignal): Promise<string | null> {
     const failed = await this.#running.promote(epoch, signal);
     if (failed !== null) return failed;
-    this.#call("on_role_change", "primary");
+    this.#calls.promoted();
+    this.#writes.proveIfOwed();
+    this.#sync.settleIfOwed();
+    this.#background("settings", this.#upkeep.roleChanged());
     this.#slots.reconcile();
     this.#background("survey", this.#context.survey());
     return null;
@@ -294,7 +289,7 @@ export class PostgresExecutor implements PostgresPort {
   async #sealBootstrap(): Promise<string | null> {
     if (this.#memory.found.directory.kind !== "half-written") return null;
     await sealBootstrap(this.#context);
-    if (this.#memory.server !== null) this.#call("on_start", this.#role());
+    if (this.#memory.server !== null) this.#calls.found();
     return null;
   }
 
@@ -323,9 +318,8 @@ export class PostgresExecutor implements PostgresPort {
         : `, exit code ${report.code}`;
       options.log.error("crashed", `PostgreSQL ended without being asked to (pid ${server.pid}${how})`);
     }
-    if (this.#callbackRole !== null && this.#watch.endAsked && this.#actions.running === "stop") {
-      this.#call("on_stop", isPrimary(server) ? "primary" : "replica");
-    }
+    if ((asked && this.#actions.running === "stop") || report?.fenced === true) this.#calls.stopped(server);
+    else this.#calls.ended();
     this.#background("survey", this.#settle());
   }
 
@@ -342,40 +336,27 @@ export class PostgresExecutor implements PostgresPort {
     }
   }
 
-  /** A server that runs already: known by what it and its files say, and left as it is. */
-  async #adopt(server: Postmaster): Promise<void> {
-    const memory = this.#memory;
-    const context = this.#context;
-    this.#options.log.info(
-      "adopted",
-      `PostgreSQL runs already (pid ${server.pid}): taking over its supervision`,
-    );
-    if (!server.writable) memory.following = context.parts.files.following();
-    await context.survey();
-    await this.#monitor.refresh();
-    const { control } = memory.found;
-    if (control !== null && !server.writable) {
-      memory.raiseFloor(
-        server.pid,
-        await findWalEnd(context.parts.programs, context.dataDir, control, 10_000),
-      );
-      await this.#monitor.refresh();
-    }
-    if (memory.server?.pid !== server.pid) return;
-    if (memory.found.directory.kind === "valid") this.#call("on_start", this.#role());
-    await this.#upkeep.findPendingRestart();
+  #takenOver(): void {
+    if (this.#memory.found.directory.kind === "valid") this.#calls.found();
+    this.#slots.reconcile();
   }
 
   #onTick(): void {
     const { clock } = this.#options;
     this.#slots.tick();
+    this.#kept.catchUp();
     this.#running.checkpointIfOwed();
+    this.#writes.proveIfOwed();
+    this.#sync.settleIfOwed();
     this.#background("credentials", this.#credentials.look());
     this.#lookAtDirectory();
+    if (this.#actions.running === null) this.#background("lock file", this.#othersServer.look());
     if (clock.now() < this.#upkeepDueMs) return;
+    this.#kept.keep();
     this.#upkeepDueMs = clock.now() + (this.#memory.server === null ? SURVEY_EVERY_MS : UPKEEP_EVERY_MS);
     if (this.#memory.server !== null) {
-      if (this.#actions.running === null) this.#background("mend", this.#upkeep.mend());
+      this.#background("room for WAL", this.#upkeep.lookAtRoom());
+      if (this.#actions.running === null) this.#background("mend", this.#adoption.mend());
       this.#background("resume", this.#upkeep.resumeAfterParameterChange());
     } else if (this.#actions.running === null) {
       // While nothing runs, an operator may put something else into the directory.
@@ -386,30 +367,17 @@ export class PostgresExecutor implements PostgresPort {
   #lookAtDirectory(): void {
     const { postmaster } = this.#options.guard.view();
     const { server, action } = this.#memory;
-    // One that starts is not in its directory yet, and one that ends takes its lock file away.
+    // A starting server is not in its directory yet, and an ending one removes its lock file.
     const settled = server?.ready === true && server.shutdown === null && action === null;
     if (postmaster?.phase === "running" && settled && server.pid === postmaster.pid) {
       this.#background("data directory", this.#directoryWatch.look(postmaster.pid));
     }
   }
 
-  /** Resolves when the end of the server has been taken note of. */
+  /** Resolves when the end of the server has been noted. */
   async #settled(): Promise<void> {
     this.#onGuard();
     while (this.#memory.settling) await this.#context.survey();
-  }
-
-  #role(): CallbackRole {
-    const server = this.#options.guard.view().postmaster ?? this.#watch.known;
-    return server !== null && isPrimary(server) ? "primary" : "replica";
-  }
-
-  #call(event: CallbackEvent, role: CallbackRole): void {
-    const memory = this.#memory;
-    const timeline = memory.server?.status?.timeline ?? memory.found.control?.timeline ?? null;
-    const leader = role === "primary" ? this.#options.config.name : memory.following?.name ?? null;
-    this.#context.parts.callbacks.call(event, role, { oldRole: this.#callbackRole, timeline, leader });
-    this.#callbackRole = role;
   }
 
   /** Tells the listeners, once for all that changed in one go, and only when something is new. */

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { GuardView, Postmaster } from "../../guard/port.ts";
+import type { GuardView, Postmaster } from "../../model/guard_view.ts";
 import type { ServerStatus } from "../../postgres/status_query.ts";
 import { PostgresMemory } from "./memory.ts";
 
@@ -70,6 +70,18 @@ test("a server is running once it has answered, and frozen whatever it said", ()
     process: "frozen",
     state: "running",
   });
+});
+
+test("that a history is the same is forgotten with the server: it may have written since", () => {
+  const memory = running();
+  const found = { from: "a", timelineOfOther: 1, detail: "", atMs: 1 };
+  const after = (verdict: "same" | "diverged"): string | null => {
+    memory.divergence = { ...found, verdict };
+    memory.track(null);
+    memory.track(7);
+    return memory.view(guard()).divergence?.verdict ?? null;
+  };
+  expect([after("same"), after("diverged")]).toEqual([null, "diverged"]);
 });
 
 test("what a server left on disk is settled before it counts as stopped", () => {
@@ -146,4 +158,95 @@ test("servers that end by themselves right after their start, again and again, c
   expect([failures(1000, 9000), failures(9100, 9200), failures(9300, 9400)]).toEqual([0, 0, 1]);
   memory.endedByItself(9500);
   expect(memory.last.start).toMatchObject({ ok: false, failures: 1 });
+});
+
+test("the end of a lease is no failure of a restored cluster's recovery, an end of its own is", () => {
+  const memory = new PostgresMemory();
+  const failures = () => {
+    memory.note("start", "it ended", "", 0);
+    return memory.last.start!.failures;
+  };
+  memory.restored = { recovery: {}, limits: {}, closed: { hba: [], ident: [] }, hba: null, ident: null };
+  expect([failures(), failures()]).toEqual([1, 2]);
+  memory.endedWithLease();
+  expect(failures()).toBe(1);
+  memory.restored = null;
+  memory.endedWithLease();
+  expect(failures()).toBe(2);
+});
+
+test("the end of WAL counts what was received before the last start, and is not known without it", () => {
+  const memory = new PostgresMemory();
+  const endAfter = (timeline: number, lsn: number | null) => {
+    memory.track(null);
+    memory.diskEnd = lsn === null ? null : { timeline, lsn };
+    memory.track(7);
+    memory.seen(standby({ receiveLsn: null, replayLsn: 90, receiverTimeline: null }), 1);
+    return memory.view(guard({ postmaster })).walEnd;
+  };
+  expect(endAfter(1, 400)).toEqual({ timeline: 1, lsn: 400 });
+  expect(endAfter(2, 80)).toEqual({ timeline: 2, lsn: 80 });
+  expect(endAfter(1, 80)).toEqual({ timeline: 1, lsn: 90 });
+  expect(endAfter(1, null)).toBe(null);
+});
+
+test("a standby is cut off when it has no upstream, none is on its way, and no receiver lives", () => {
+  const memory = new PostgresMemory();
+  memory.track(7);
+  memory.following = null;
+  const cutOff = (receiverPid: number | null) => {
+    memory.seen(standby({ receiverPid }), 1);
+    return memory.view(guard({ postmaster })).cutOff;
+  };
+  expect([cutOff(8), cutOff(null)]).toEqual([false, true]);
+  memory.repointing++;
+  expect(cutOff(null)).toBe(false);
+  memory.repointing--;
+  memory.following = { name: "a", connUrl: "" };
+  expect(cutOff(null)).toBe(false);
+});
+
+test("another setting of synchronous standbys holds for none of the processes at first", () => {
+  const memory = new PostgresMemory();
+  memory.track(7);
+  Object.assign(memory.server!, { syncLoaded: true, settledLsn: 5 });
+  const before = memory.sync;
+  memory.sync = { ...before };
+  expect(memory.view(guard({ postmaster })).sync).toMatchObject({ loaded: true, settledLsn: 5 });
+  expect(memory.syncText()).toBe(null);
+  memory.sync = { method: "ANY", count: 1, names: ["b"] };
+  expect(memory.view(guard({ postmaster })).sync).toMatchObject({ loaded: false, settledLsn: null });
+  expect(memory.syncText()).toBe('ANY 1 ("b")');
+  memory.sync = before;
+  expect(memory.syncText()).toBe(null);
+  memory.keepsSync = true;
+  expect(memory.syncText()).toBe("");
+});
+
+test("only a server that was started with synchronous standbys has commits wait from its start on", () => {
+  const memory = new PostgresMemory();
+  const waits = (pid: number) => {
+    memory.track(pid);
+    return memory.server!.commitsWait;
+  };
+  memory.startsWaiting = true;
+  expect(waits(7)).toBe(false);
+  memory.action = { kind: "start", sinceMs: 0, detail: "" };
+  expect(waits(8)).toBe(true);
+  memory.startsWaiting = false;
+  memory.sync = { method: "ANY", count: 1, names: ["b"] };
+  expect(waits(9)).toBe(false);
+});
+
+test("a standby that was found running is not cut off before its files have said what it follows", () => {
+  const memory = running();
+  memory.seen(standby({ receiverPid: null, replicationState: null }), 1);
+  const isCutOff = () => memory.view(guard({ postmaster })).cutOff;
+  expect(isCutOff()).toBe(false);
+  memory.following = { name: "a", connUrl: "postgres://a" };
+  expect(isCutOff()).toBe(false);
+  memory.following = null;
+  expect(isCutOff()).toBe(true);
+  memory.seen(standby({ receiverPid: 8, replicationState: null }), 2);
+  expect(isCutOff()).toBe(false);
 });

@@ -2,8 +2,8 @@
  * The executor's knowledge of PostgreSQL between looks, and the view made of it. Effects change it, and it
  * answers at once: a hung server or disk makes it old, never late.
  */
-import type { Upstream } from "../../brain/actions.ts";
-import type { GuardView, Postmaster } from "../../guard/port.ts";
+import type { Upstream } from "../../model/upstream.ts";
+import type { GuardView, Postmaster } from "../../model/guard_view.ts";
 import type { Lsn } from "../../model/lsn.ts";
 import type {
   Displaced,
@@ -15,8 +15,11 @@ import type {
   RunningAction,
   Shutdown,
 } from "../../model/postgres_view.ts";
+import type { SyncView } from "../../model/postgres_view.ts";
+import { formatSetting, isSameSetting, NO_SYNC, type SyncSetting } from "../../sync/setting.ts";
 import type { FoundDirectory } from "../../postgres/data_directory.ts";
 import type { PendingRestart } from "../../postgres/parameters.ts";
+import type { RestoredCluster } from "../../postgres/restored_cluster.ts";
 import type { ServerStatus } from "../../postgres/status_query.ts";
 import type { WalEnd } from "../../postgres/wal_end.ts";
 
@@ -28,20 +31,35 @@ interface ServerMemory {
   status: ServerStatus | null;
   received: WalEnd | null;
   replayedLsn: Lsn | null;
-  /** Until it is announced, a stop that is only being prepared (a checkpoint) takes nothing away. */
+  /** A stop that is only being prepared (by a checkpoint) changes nothing until it is announced. */
   shutdown: Shutdown | null;
-  /** Valid WAL that was on disk when it began: after a restart it says nothing of that itself. */
+  /** End of valid WAL on disk at its start, which a restarted server does not report. */
   floor: WalEnd | null;
+  slots: PostgresView["slots"];
+  /** How far the standbys that stream from it have flushed. */
+  flushed: SyncView["flushed"];
+  /** It has read the setting that `sync` asks for. */
+  syncLoaded: boolean;
+  /** Its checkpointer has every commit wait. */
+  commitsWait: boolean;
+  /** See SyncView. */
+  settledLsn: Lsn | null;
+  /** The epoch under which it has completed a write; null: none yet. */
+  wroteUnder: number | null;
 }
 
-/** A server that ends by itself sooner after its start than this was not started well. */
+/** A server that ends by itself sooner than this counts as one that did not start. */
 const LASTS_MS = 2000;
 
 export class PostgresMemory {
   found: FoundDirectory = { directory: { kind: "absent" }, control: null };
   /** End of valid WAL on disk while no server runs; null: not known. */
   diskEnd: WalEnd | null = null;
-  following: Upstream | null = null;
+  #following: Upstream | null = null;
+  /** What a server that was found running follows is not known before its files have been read. */
+  #isUpstreamKnown = false;
+  /** Changes of the upstream that are under way. */
+  repointing = 0;
   action: RunningAction | null = null;
   last: { [kind in LongAction | QuietAction]?: FinishedAction } = {};
   /**
@@ -51,9 +69,18 @@ export class PostgresMemory {
   #promotionFailedOn: number | null = null;
   displaced: Displaced | null = null;
   crashedAtMs: number | null = null;
+  #unaskedEndMs: number | null = null;
   /** State to show while nothing runs; null: "stopped". */
   failure: PostgresState | null = null;
   customBootstrap = false;
+  /** PostgreSQL (17 and later) keeps copies of another server's logical slots here. */
+  syncedSlots = false;
+  /** Bootstraps have failed here before this start of the agent: the next one waits until then. */
+  bootstrapDueMs = 0;
+  /** A restored cluster that is not open yet; null: there is none. */
+  restored: RestoredCluster | null = null;
+  /** How often its server has ended in its recovery. */
+  #recoveryEnds = 0;
   divergence: PostgresView["divergence"] = null;
   /**
    * The timeline of a primary against which pg_rewind found nothing to do; null: none. It goes by the control
@@ -62,7 +89,13 @@ export class PostgresMemory {
    */
   rewoundInVain: number | null = null;
   timelineHistory: PostgresView["timelineHistory"] = [];
+  stagedSlots: readonly string[] = [];
+  /** MiB of WAL that slots may hold, where nobody has set it; null: not measured yet. */
+  walBudgetMib: number | null = null;
   pendingRestart: PendingRestart | null = null;
+  #sync = NO_SYNC;
+  /** synchronous_standby_names is the agent's, also where it is empty. */
+  keepsSync = false;
   lastLookMs: number | null = null;
   /** The server has ended, and what it left on disk has not been read yet. */
   settling = false;
@@ -83,9 +116,56 @@ export class PostgresMemory {
       received: null,
       replayedLsn: null,
       floor: this.diskEnd,
+      slots: [],
+      flushed: {},
+      commitsWait: this.startsWaiting && (this.action?.kind === "start" || this.action?.kind === "restart"),
+      syncLoaded: false,
+      settledLsn: null,
+      wroteUnder: null,
     };
     this.pendingRestart = null;
     this.displaced = null;
+    // A server that has ended may have written since its history was compared, promoted by somebody else.
+    if (this.divergence?.verdict === "same") this.divergence = null;
+  }
+
+  /**
+   * The files that the last start was begun with name synchronous standbys: the checkpointer of that server
+   * has every commit wait from its own start on. What is wanted since then says nothing about it.
+   */
+  startsWaiting = false;
+
+  get following(): Upstream | null {
+    return this.#following;
+  }
+
+  set following(upstream: Upstream | null) {
+    this.#following = upstream;
+    this.#isUpstreamKnown = true;
+  }
+
+  /** The files name no upstream, no change of that is under way, and no WAL receiver lives or connects. */
+  #isCutOff(status: ServerStatus | null): boolean {
+    return this.#isUpstreamKnown && this.#following === null && this.repointing === 0 &&
+      (status?.receiverPid ?? null) === null;
+  }
+
+  /** The value for the files; null: the user's own. */
+  syncText(): string | null {
+    return this.keepsSync || this.#sync.count > 0 ? formatSetting(this.#sync) : null;
+  }
+
+  get sync(): SyncSetting {
+    return this.#sync;
+  }
+
+  /** From here on the server may go by this setting, or by the one before. */
+  set sync(setting: SyncSetting) {
+    if (isSameSetting(setting, this.#sync)) return;
+    this.#sync = setting;
+    if (this.server === null) return;
+    this.server.syncLoaded = false;
+    this.server.settledLsn = null;
   }
 
   /** The work of the running action goes on. */
@@ -93,10 +173,17 @@ export class PostgresMemory {
     if (this.action?.kind === kind) this.action = { ...this.action, movedMs: nowMs };
   }
 
-  /** How an action ended: `failed` is what went wrong, null nothing. */
-  note(kind: LongAction | QuietAction, failed: string | null, detail: string, atMs: number): void {
+  /** How an action ended: `failed` is what went wrong, null nothing. `from`: the source of a clone. */
+  note(
+    kind: LongAction | QuietAction,
+    failed: string | null,
+    detail: string,
+    atMs: number,
+    from?: string,
+  ): void {
     const failures = failed === null ? 0 : (this.last[kind]?.failures ?? 0) + 1;
-    this.last[kind] = { kind, ok: failed === null, atMs, detail: failed ?? detail, failures };
+    const source = from === undefined ? {} : { from };
+    this.last[kind] = { kind, ok: failed === null, atMs, detail: failed ?? detail, failures, ...source };
     if (kind !== "promote") return;
     const timeline = this.server?.status?.timeline ?? this.found.control?.timeline ?? null;
     this.#promotionFailedOn = failed === null ? null : timeline;
@@ -122,11 +209,12 @@ export class PostgresMemory {
     const status = { ...answer, timeline: timeline === 0 ? null : timeline };
     if (status.inRecovery) {
       const lsn = Math.max(status.receiveLsn ?? 0, status.replayLsn ?? 0, floorOn(server.floor, timeline));
-      // On a new timeline, what was received of the old one beyond the switch counts no more.
+      // On a new timeline, WAL of the old one beyond the switch does not count any more.
       const before = server.received?.timeline === timeline ? server.received.lsn : 0;
       server.received = { timeline, lsn: Math.max(lsn, before) };
       server.replayedLsn = Math.max(status.replayLsn ?? 0, server.replayedLsn ?? 0);
     }
+    if (status.flushed !== undefined) server.flushed = status.flushed;
     server.ready = true;
     server.status = status;
   }
@@ -136,10 +224,19 @@ export class PostgresMemory {
    * broken page), counts as one that did not start, so that the pause before the next start grows. The first
    * one is started again at once: that may have been anything.
    */
-  endedByItself(nowMs: number): void {
+  endedByItself(nowMs: number, exitCode: number | null = null): void {
     this.failure = "crashed";
+    this.#unaskedEndMs = nowMs;
     const { start } = this.last;
     if (start === undefined || !start.ok) return;
+    // A recovery that cannot go on (a target that is not reached, WAL that is not there) ends in the same way
+    // each time, however long it took.
+    if (this.restored !== null && exitCode !== null && exitCode !== 0) {
+      const detail = "PostgreSQL ended in its recovery: its log says why";
+      const failures = ++this.#recoveryEnds;
+      this.last = { ...this.last, start: { ...start, ok: false, atMs: nowMs, detail, failures } };
+      return;
+    }
     const livedMs = nowMs - start.atMs;
     this.#endedSoon = livedMs < LASTS_MS ? this.#endedSoon + 1 : 0;
     if (this.#endedSoon < 2) return;
@@ -148,6 +245,14 @@ export class PostgresMemory {
       ...this.last,
       start: { ...start, ok: false, atMs: nowMs, detail, failures: this.#endedSoon - 1 },
     };
+  }
+
+  /**
+   * A server was ended with its lease while it was starting. That says nothing about the recovery of a
+   * restored cluster, which goes on under the next lease: only ends of its own count in a row.
+   */
+  endedWithLease(): void {
+    if (this.restored !== null) delete this.last.start;
   }
 
   /** The shutdown of the server that is tracked has come so far. */
@@ -183,16 +288,19 @@ export class PostgresMemory {
       doomed: guard.doomed ?? false,
       writable: postmaster?.writable ?? false,
       epoch: postmaster?.epoch ?? null,
+      foundUnder: postmaster?.foundUnder ?? null,
       inRecovery: status?.inRecovery ?? null,
       timeline: status?.timeline ?? this.diskEnd?.timeline ?? found.control?.timeline ?? null,
       walLsn: primary ? status.walLsn : null,
-      // Of a stopped server: the end of valid WAL on its disk, which is what a successor must be measured by.
+      // For a stopped server: the end of valid WAL on its disk, by which a successor is chosen.
       receivedLsn: stopped ? this.diskEnd?.lsn ?? null : standby && up ? server.received?.lsn ?? null : null,
       replayedLsn: standby && up ? server.replayedLsn : null,
+      walEnd: stopped ? this.diskEnd : standby && up ? furthest(server) : null,
       replayedAt: status?.replayedAt ?? null,
       replayPaused: status?.replayPaused ?? false,
       replicationState: status?.replicationState ?? null,
       following: this.following?.name ?? null,
+      cutOff: this.#isCutOff(status),
       followingUrl: this.following?.connUrl ?? null,
       lastLookMs: this.lastLookMs,
       postmasterStartTime: status?.startedAt ?? null,
@@ -200,21 +308,36 @@ export class PostgresMemory {
       systemId: status?.systemId ?? found.control?.systemId ?? null,
       pendingRestart: this.pendingRestart,
       crashedAtMs: this.crashedAtMs,
+      ...(this.#unaskedEndMs === null ? {} : { unaskedEndMs: this.#unaskedEndMs }),
       action: this.action,
       shutdown: up ? server.shutdown : null,
       last: { ...this.last },
+      bootstrapDueMs: this.bootstrapDueMs,
       displaced: up ? this.displaced : null,
-      checkpointAfterPromote: primary && status.checkpointTimeline === status.timeline,
+      checkpointAfterPromote: status !== null && status.checkpointTimeline === status.timeline,
       divergence: this.divergence,
       timelineHistory: this.timelineHistory,
       state: this.#state(process, paused),
       replication: status?.replication ?? [],
+      slots: up ? server.slots : [],
+      wroteUnder: up ? server.wroteUnder : null,
+      stagedSlots: this.stagedSlots,
+      sync: {
+        setting: this.#sync,
+        loaded: up && server.syncLoaded,
+        settledLsn: up ? server.settledLsn : null,
+        flushed: up ? server.flushed : {},
+      },
     };
+  }
+
+  get #starting(): PostgresState {
+    return this.restored === null ? "starting" : "starting after custom bootstrap";
   }
 
   #process(guard: GuardView): PostgresView["process"] {
     const { postmaster } = guard;
-    // Before a guard has answered for the first time nobody knows what runs: nothing may be begun.
+    // Before the guard's first answer it is unknown whether a server runs: nothing may be started.
     if (guard.state === "none" && guard.lastAnswerMs === null) return "starting";
     if (postmaster !== null) return this.#serverProcess(postmaster);
     if (guard.anyProcess) return "orphans";
@@ -237,7 +360,7 @@ export class PostgresMemory {
       case "clone":
         return "creating replica";
       case "start":
-        return "starting";
+        return this.#starting;
       case "restart":
         return "restarting";
       case "stop":
@@ -249,7 +372,7 @@ export class PostgresMemory {
       case "frozen":
         return "running";
       case "starting":
-        return "starting";
+        return this.#starting;
       case "stopping":
       case "orphans":
         return "stopping";
@@ -259,6 +382,14 @@ export class PostgresMemory {
       }
     }
   }
+}
+
+/** Without the end of WAL at its start nothing says what it had received before. */
+function furthest({ floor, received }: ServerMemory): WalEnd | null {
+  if (floor === null || received === null) return null;
+  const isFloor = floor.timeline > received.timeline ||
+    (floor.timeline === received.timeline && floor.lsn > received.lsn);
+  return isFloor ? floor : received;
 }
 
 function floorOn(floor: WalEnd | null, timeline: number): Lsn {

@@ -5,6 +5,7 @@
  */
 import type { Displaced } from "../../model/postgres_view.ts";
 import type { Timer } from "../../../raft/mod.ts";
+import { isUndeclared } from "../../model/guard_view.ts";
 import { readProcess } from "../../lib/process_table.ts";
 import { LimitedLog } from "../../lib/limited_log.ts";
 import { errorText } from "../../postgres/error_text.ts";
@@ -72,8 +73,8 @@ export class PostgresMonitor implements DirectoryListener {
 
   /**
    * Ends the sessions of clients over the connection that stands; without one it does nothing. For a shutdown
-   * whose postmaster hangs: it tells nobody, and its clients would go on writing what no standby is given in
-   * the end.
+   * whose postmaster hangs: it does not tell its backends, and clients would go on writing data that no
+   * standby receives.
    */
   endSessions(): Promise<void> {
     return this.#turns.take(async () => {
@@ -87,7 +88,7 @@ export class PostgresMonitor implements DirectoryListener {
     });
   }
 
-  /** The server has ended or will: what is open belongs to it. */
+  /** The server has ended or will: the open connection belongs to it. */
   disconnect(): void {
     this.#connection?.to.close();
     this.#connection = null;
@@ -132,12 +133,12 @@ export class PostgresMonitor implements DirectoryListener {
     const { postmaster } = guard.view();
     if (postmaster === null || postmaster.phase === "frozen" || memory.server?.pid !== postmaster.pid) return;
     const { pid } = postmaster;
-    // A server that is only beginning says so in its file: cheaper than to be refused.
+    // A starting server says so in its file, which is cheaper than a refused connection.
     if (!memory.server.ready && !isReady(server.pidFile(), pid)) return;
     if (isStopped(pid)) {
       // The connection that stands is kept: it answers, and may be all that can end sessions (endSessions).
       this.#say(
-        new Error(`its postmaster (pid ${pid}) is stopped, by SIGSTOP or a debugger: nobody can connect`),
+        new Error(`its postmaster (pid ${pid}) is stopped, by SIGSTOP or a debugger: no client can connect`),
       );
       return changed();
     }
@@ -167,8 +168,8 @@ export class PostgresMonitor implements DirectoryListener {
   }
 
   /**
-   * A server that the guard did not make a primary takes writes. What it has written is marked before the
-   * keeper, who is told of this look afterwards, ends it: later nothing else tells. The end does not wait for
+   * A server that the guard did not make a primary takes writes. Its writes are marked before the keeper,
+   * which hears of this look afterwards, ends it: later nothing else shows them. The end does not wait for
    * the disk.
    */
   #noteWritesAlone(): void {
@@ -176,14 +177,15 @@ export class PostgresMonitor implements DirectoryListener {
     const status = memory.server?.status ?? null;
     const { postmaster } = guard.view();
     if (status === null || status.inRecovery || status.timeline === null) return;
-    if (postmaster === null || postmaster.writable || memory.action?.kind === "promote") return;
-    if (postmaster.pid !== memory.server?.pid) return;
+    if (postmaster === null || postmaster.pid !== memory.server?.pid) return;
+    if (memory.action?.kind === "promote") return;
+    if (postmaster.writable && !(isUndeclared(postmaster) && this.#wasStandby())) return;
     if (this.#saidAloneOf !== postmaster.pid) {
       this.#saidAloneOf = postmaster.pid;
       this.#context.parts.log.error(
         "wrote_alone",
-        `PostgreSQL (pid ${postmaster.pid}) takes writes on timeline ${status.timeline}, and was promoted by somebody else: ` +
-          "what is written here is not in the cluster",
+        `PostgreSQL (pid ${postmaster.pid}) takes writes on timeline ${status.timeline}, and others made it a primary: ` +
+          "its writes are not in the cluster",
       );
     }
     files.markWroteAlone(status.timeline).catch((error: unknown) =>
@@ -191,6 +193,15 @@ export class PostgresMonitor implements DirectoryListener {
         `the data directory cannot be marked as written without the lock: ${errorText(error)}`,
       )
     );
+  }
+
+  /**
+   * By the configuration that the agent has written last. A primary has no upstream in it: somebody else has
+   * started this server without standby.signal.
+   */
+  #wasStandby(): boolean {
+    const { memory: { found: { directory } }, files } = this.#context.parts;
+    return directory.kind === "valid" && directory.unmanaged !== true && files.following() !== null;
   }
 
   async #connectionTo(pid: number): Promise<Connection> {
@@ -239,7 +250,7 @@ export class PostgresMonitor implements DirectoryListener {
     this.disconnect();
     if (state === CANNOT_CONNECT_NOW && memory.server?.pid === pid) {
       memory.server.ready = false;
-      // Somebody else has told it to end.
+      // It was told by others to end.
       const file = this.#context.parts.server.pidFile();
       if (file?.pid === pid && file.status === "stopping" && memory.server.shutdown === null) {
         memory.shutdownAt("ending", this.#context.parts.clock.now());
@@ -262,7 +273,7 @@ export class PostgresMonitor implements DirectoryListener {
     const file = join(this.#context.dataDir, "pg_wal", historyFileName(timeline));
     const text = timeline <= 1 ? "" : readText(file);
     memory.timelineHistory = parseHistory(text ?? "");
-    // One that is not there yet is looked for again.
+    // A history file that is not there yet is looked for again.
     this.#historyOf = text === null ? null : timeline;
   }
 }
@@ -272,10 +283,7 @@ function kindOf(error: unknown): string {
   return error instanceof UnreachableError ? error.kinds : errorText(error);
 }
 
-/**
- * Connected clients go on, and nobody else comes in: a look over a connection that stands would see nothing
- * of that.
- */
+/** Connected clients go on, and new ones cannot connect. A look over an open connection would not notice. */
 function isStopped(pid: number): boolean {
   return ["T", "t"].includes(readProcess(pid)?.state ?? "");
 }

@@ -25,6 +25,7 @@ class World {
       terminal: 0,
       startTicks: 1,
       cpuTicks,
+      threads: 1,
     });
   }
 

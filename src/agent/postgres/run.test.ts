@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import type { GuardReply } from "../../guard/port.ts";
 import type { PostgresContext } from "./context.ts";
 import type { PostgresMonitor } from "./monitor.ts";
+import type { SlotCopies } from "./slot_copies.ts";
 import { PostgresRun } from "./run.ts";
 
 /** Promotes under epoch 3 with a guard that answers so, one after the other. */
@@ -22,7 +23,11 @@ async function promoted(...replies: GuardReply[]) {
     },
     postgresql: { prePromote: null },
   };
-  const run = new PostgresRun({ parts } as unknown as PostgresContext, {} as PostgresMonitor);
+  const run = new PostgresRun(
+    { parts } as unknown as PostgresContext,
+    {} as PostgresMonitor,
+    {} as SlotCopies,
+  );
   return { error: await run.promote(3, new AbortController().signal), done };
 }
 

@@ -2,37 +2,54 @@
  * Starts, restarts and promotes the server through the guard. Each operation resolves to null, or to a text
  * that says what went wrong.
  */
-import type { Upstream } from "../../brain/actions.ts";
+import type { Upstream } from "../../model/upstream.ts";
+import { PRE_PROMOTE } from "../../brain/promotion.ts";
 import type { StartSpec } from "../../guard/port.ts";
 import { pauseAfter } from "../../model/pause_after.ts";
 import { serverArguments } from "../../postgres/command_line.ts";
-import type { Connection } from "../../postgres/connection.ts";
+import { type Connection, sqlState } from "../../postgres/connection.ts";
 import { errorText } from "../../postgres/error_text.ts";
-import { runHook } from "../../postgres/hooks.ts";
+import { socketDirectories } from "../../postgres/local_ways.ts";
 import { serverEnvironment } from "../../postgres/run_program.ts";
 import { NO_RECOVERY } from "../../postgres/server_conf.ts";
-import type { PostgresContext } from "./context.ts";
+import { removeStaleSocketLocks } from "../../postgres/socket_lock.ts";
+import { type PostgresContext, standbyRole } from "./context.ts";
 import type { PostgresMonitor } from "./monitor.ts";
 import { PromotionProgress } from "./promotion_progress.ts";
+import type { SlotCopies } from "./slot_copies.ts";
 import { CANCELLED, PostgresStop, type StopProgress } from "./stop.ts";
 import { ask, atMost, sleep } from "./wait.ts";
 
-/** How often a condition is looked at while somebody waits for it. */
+/** How often an awaited condition is looked at. */
 const POLL_MS = 20;
 /**
- * The end of WAL on disk is to be known before a standby starts, as far as this allows: what it had before is
- * what it is measured by when the next primary is chosen (PostgresMemory.seen). A primary says where it
- * writes as soon as it is up, and until then it is no candidate: nothing of it waits.
+ * How long the start of a standby waits for the end of its WAL on disk. The choice of the next primary
+ * measures a standby by that position (PostgresMemory.seen). A primary does not wait: it reports its own
+ * position as soon as it is up, and is no candidate before.
  */
 const WAL_END_WAIT_MS = 2_000;
+
+/** A first start waits so long for the limit of what slots may hold; later it takes a reload. */
+const ROOM_WAIT_MS = 300;
 
 /** The answer to one look at a promotion; a server that does not answer is looked at from outside. */
 const PROMOTED_LOOK_MS = 1_000;
 const PROMOTED_QUERY = "SELECT pg_is_in_recovery() AS in_recovery, " +
   "(SELECT pid FROM pg_catalog.pg_stat_activity WHERE backend_type = 'startup') AS startup";
 
+/** How often a restored cluster is asked whether it lets the agent in. */
+const ASK_MS = 1_000;
+
 const CHECKPOINT_PAUSE_MS = 1_000;
 const CHECKPOINT_MAX_PAUSE_MS = 60_000;
+
+/** `epoch` null: as a standby of `follow` (null: of nobody). */
+export interface StartHow {
+  readonly epoch: number | null;
+  readonly follow: Upstream | null;
+  /** A former primary, whose WAL may not be the cluster's. */
+  readonly readOnly?: true;
+}
 
 export class PostgresRun {
   readonly ending: PostgresStop;
@@ -42,15 +59,17 @@ export class PostgresRun {
 
   readonly #context: PostgresContext;
   readonly #monitor: PostgresMonitor;
+  readonly #copies: SlotCopies;
 
-  constructor(context: PostgresContext, monitor: PostgresMonitor) {
+  constructor(context: PostgresContext, monitor: PostgresMonitor, copies: SlotCopies) {
     this.#context = context;
     this.#monitor = monitor;
+    this.#copies = copies;
     this.ending = new PostgresStop(context, () => monitor.endSessions());
   }
 
-  /** `epoch` null: as a standby of `follow` (null: of nobody). Resolves when connections are accepted. */
-  async start(epoch: number | null, follow: Upstream | null, signal: AbortSignal): Promise<string | null> {
+  /** Resolves when connections are accepted. */
+  async start({ epoch, follow, readOnly }: StartHow, signal: AbortSignal): Promise<string | null> {
     const context = this.#context;
     const { guard, files, memory, clock } = context.parts;
     const busy = context.whyBusy();
@@ -60,24 +79,41 @@ export class PostgresRun {
     const begun = directory.kind === "half-written" && directory.what === "bootstrap" && epoch !== null;
     if (directory.kind !== "valid" && !begun) return `the data directory is ${directory.kind}`;
     if (memory.diskEnd === null && epoch === null) await atMost(clock, WAL_END_WAIT_MS, context.readWalEnd());
+    if (memory.walBudgetMib === null) await atMost(clock, ROOM_WAIT_MS, context.lookAtRoom());
     files.removePromoteTrigger();
-    await context.writeConfig(() => epoch === null ? context.recoveryFor(follow) : NO_RECOVERY);
+    const recovery = () => epoch === null ? context.recoveryFor(follow) : NO_RECOVERY;
+    memory.startsWaiting = memory.sync.count > 0;
+    await context.writeConfig(recovery, epoch === null ? standbyRole(follow) : "primary");
     const wasPrimary = directory.kind === "valid" && !directory.standbySignal;
-    if (epoch === null && follow === null && wasPrimary) await files.markFormerPrimary();
+    if (readOnly && wasPrimary) await files.markFormerPrimary();
     if (epoch === null) files.markStandby();
+    else if (memory.restored !== null) files.markRestored();
     else files.markPrimary();
     memory.following = epoch === null ? follow : null;
+    if (epoch === null && follow !== null) await this.#copies.install();
     if (signal.aborted) return CANCELLED;
     memory.failure = null;
+    await removeStaleSocketLocks({
+      directories: socketDirectories(
+        context.inForce.parameters.unix_socket_directories ?? null,
+        context.dataDir,
+      ),
+      port: context.parts.postgresql.port,
+      nowMs: Date.now(),
+      info: context.warn,
+    });
     const reply = await ask((done) => guard.start(this.startSpec(epoch), done));
     if (!reply.ok) return reply.error;
-    return await this.untilReady(signal);
+    const failed = await this.untilReady(signal);
+    if (failed !== null && guard.view().lastExit?.fenced === true) memory.endedWithLease();
+    return failed;
   }
 
   /** The tracked server accepts connections, or it has ended. */
   async untilReady(signal: AbortSignal): Promise<string | null> {
     const { guard, memory, clock } = this.#context.parts;
     const begun = guard.view().postmaster?.pid ?? null;
+    let askDueMs = clock.now() + ASK_MS;
     for (;;) {
       if (signal.aborted) return CANCELLED;
       const { postmaster, lastExit } = guard.view();
@@ -94,12 +130,30 @@ export class PostgresRun {
         memory.crashedAtMs = null;
         return null;
       }
+      if (memory.restored !== null && clock.now() >= askDueMs) {
+        askDueMs = clock.now() + ASK_MS;
+        const refused = await this.#whyRefused();
+        if (refused !== null) return refused;
+      }
       await sleep(clock, POLL_MS, signal);
     }
   }
 
-  /** Same role, same epoch. */
-  /** `step`: told when time has ended a step of its stop. */
+  /** Why a restored cluster will never let the agent in, which is what its start waits for; null: it may. */
+  async #whyRefused(): Promise<string | null> {
+    const { server, postgresql } = this.#context.parts;
+    try {
+      await server.with({ applicationName: "agent bootstrap" }, () => Promise.resolve());
+      return null;
+    } catch (error) {
+      // Class 28: the user is not known, or not let in.
+      const state = error instanceof Error ? sqlState(error.cause) : null;
+      if (!state?.startsWith("28")) return null;
+      return `the restored cluster does not let ${postgresql.superuser.username} in: ${errorText(error)}`;
+    }
+  }
+
+  /** Same role, same epoch. `step`: told when time has ended a step of its stop. */
   async restart(signal: AbortSignal, step: StopProgress): Promise<string | null> {
     const { guard, memory } = this.#context.parts;
     const { postmaster } = guard.view();
@@ -109,25 +163,37 @@ export class PostgresRun {
     const { following } = memory;
     const stopped = await this.ending.stopInPlace(signal, step);
     if (stopped !== null) return stopped;
-    return await this.start(writable ? epoch : null, writable ? null : following, signal);
+    return await this.start(writable ? { epoch, follow: null } : { epoch: null, follow: following }, signal);
   }
 
   async promote(epoch: number, signal: AbortSignal): Promise<string | null> {
     const context = this.#context;
-    const { guard, files, postgresql, memory } = context.parts;
+    const { guard, postgresql, hooks } = context.parts;
     if (guard.view().postmaster === null) return "PostgreSQL does not run";
     if (postgresql.prePromote !== null) {
-      // Until it has ended nobody writes: a hook that hangs must not keep the lock from the others.
-      const refused = await runHook(postgresql.prePromote, {
+      // No member writes until the hook has ended: a hook that hangs must not keep the lock from the others.
+      const refused = await hooks.run("pre_promote", postgresql.prePromote, {
         signal,
         timeoutMs: postgresql.pgCtlTimeoutS * 1000,
       });
-      if (refused !== null) return `pre_promote: ${refused}`;
+      if (refused !== null) return `${PRE_PROMOTE}: ${refused.text}`;
     }
     if (signal.aborted) return CANCELLED;
-    // The guard first: from its word on, what runs is fenced as a primary. The file alone promotes a standby,
-    // with the next signal that any of its processes sends to the postmaster; with an agent that hangs or
-    // dies here, nobody would end it.
+    context.promoting = true;
+    try {
+      const failed = await this.#leaveRecovery(epoch, signal);
+      if (failed !== null) return failed;
+    } finally {
+      context.promoting = false;
+    }
+    return await this.#becamePrimary();
+  }
+
+  async #leaveRecovery(epoch: number, signal: AbortSignal): Promise<string | null> {
+    const { guard, files } = this.#context.parts;
+    // The guard first: from its answer on, the server is fenced as a primary. The file alone promotes a
+    // standby with the next signal that any of its processes sends to the postmaster. If the agent hung or
+    // died here, no fence would end that server.
     const fenced = await ask((done) => guard.promote(epoch, done));
     if (!fenced.ok) return fenced.error;
     files.writePromoteTrigger();
@@ -136,13 +202,18 @@ export class PostgresRun {
       files.removePromoteTrigger();
       return reply.error;
     }
-    const failed = await this.#untilPromoted(signal);
-    if (failed !== null) return failed;
+    return await this.#untilPromoted(signal);
+  }
+
+  async #becamePrimary(): Promise<null> {
+    const context = this.#context;
+    const { files, memory } = context.parts;
     await this.#monitor.refresh();
     memory.following = null;
     files.unmarkFormerPrimary();
     files.unmarkWroteAlone();
-    // The server has left recovery already; its files follow, so that nobody finds an upstream in them later.
+    // The server has left recovery already; its files follow, so that nobody finds an upstream in them later,
+    // and the settings of a primary count.
     if ((await context.writeConfig(() => NO_RECOVERY)).length > 0) await context.reload();
     this.checkpointIfOwed();
     return null;
@@ -186,15 +257,15 @@ export class PostgresRun {
   }
 
   /**
-   * A primary whose pg_control still names an older timeline owes a checkpoint: until it is done others
-   * cannot be rewound against it. Owed until then, no matter who promoted it, and whatever became of the
-   * first one.
+   * A primary, or a standby leader, whose pg_control still names an older timeline owes a checkpoint: until
+   * it is done others cannot be rewound against it. It is owed until then, no matter which agent promoted the
+   * server and how the first checkpoint ended.
    */
   checkpointIfOwed(): void {
     const { server, log, memory, guard, clock } = this.#context.parts;
     const status = memory.server?.status ?? null;
-    const owed = status !== null && !status.inRecovery && status.timeline !== null &&
-      status.checkpointTimeline !== status.timeline;
+    const isSource = status !== null && (!status.inRecovery || memory.following?.remote === true);
+    const owed = isSource && status.timeline !== null && status.checkpointTimeline !== status.timeline;
     if (!owed || guard.view().postmaster?.phase !== "running" || memory.action?.kind === "stop") return;
     if (this.#checkpointing || clock.now() < this.#checkpointDueMs) return;
     this.#checkpointing = true;
@@ -224,7 +295,9 @@ export class PostgresRun {
       postgresql,
       effective: this.#context.dynamic.postgresql,
       configFile: files.file,
-      primarySettings: epoch === null ? memory.found.control?.settings ?? null : null,
+      primarySettings: epoch === null
+        ? memory.found.control?.settings ?? null
+        : memory.restored?.limits ?? null,
     });
     return {
       program: programs.path("postgres"),

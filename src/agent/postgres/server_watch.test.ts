@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { ExitReport, GuardView, Postmaster } from "../../guard/port.ts";
+import type { ExitReport, GuardView, Postmaster } from "../../model/guard_view.ts";
 import { PostgresMemory } from "./memory.ts";
 import { ServerWatch } from "./server_watch.ts";
 
@@ -16,6 +16,7 @@ function watched() {
     ended: ({ server, asked }) =>
       seen.push(`${server.pid} ended${asked ? " as asked" : ""}, known ${memory.server?.pid}`),
     appeared: ({ pid }) => seen.push(`${pid} appeared`),
+    declared: ({ pid, epoch }) => seen.push(`${pid} declared ${epoch}`),
   });
   return { memory, seen, watch };
 }
@@ -59,7 +60,6 @@ test("a server that nobody here has started appears, and its end would be news a
   watch.askEnd();
   watch.look(guard(postmaster(7)), false);
   watch.look(guard(postmaster(7)), false);
-  expect(watch.endAsked).toBe(false);
   expect(seen).toEqual(["7 appeared"]);
   // One takes the place of the other between two looks.
   watch.look(guard(postmaster(9)), false);
@@ -72,7 +72,57 @@ test("while an action runs, a server that appears is its work, and an end that w
   watch.askEnd();
   watch.look(guard(postmaster(7)), true);
   expect(seen).toEqual([]);
-  expect(watch.endAsked).toBe(true);
+  watch.look(guard(null), true);
+  watch.look(guard(postmaster(8)), true);
   watch.expectNoEnd();
-  expect(watch.endAsked).toBe(false);
+  watch.look(guard(null), true);
+  expect(seen).toEqual(["7 ended as asked, known 7", "8 ended, known 8"]);
+});
+
+test("a server that others have killed has crashed, though the agent sees to its end from then on", () => {
+  const { memory, seen, watch } = watched();
+  watch.look(guard(postmaster(7)), true);
+  // The guard kills its remaining processes.
+  watch.look(guard(postmaster(7, { phase: "ending" })), false);
+  watch.askEnd();
+  watch.look(guard(postmaster(7, { phase: "ending" })), true);
+  watch.look(guard(null, { pid: 7, atMs: 20 }), true);
+  expect([seen, memory.crashedAtMs]).toEqual([["7 ended, known 7"], 20]);
+  // The next one is stopped by the agent.
+  watch.look(guard(postmaster(8)), true);
+  watch.askEnd();
+  watch.look(guard(postmaster(8, { phase: "ending" })), true);
+  watch.look(guard(null, { pid: 8, atMs: 30 }), true);
+  expect(seen[1]).toBe("8 ended as asked, known 8");
+});
+
+test("so has one that others have told to shut down, while one that an earlier agent told was asked to", () => {
+  const { memory, seen, watch } = watched();
+  watch.look(guard(postmaster(7)), true);
+  memory.shutdownAt("ending", 10);
+  watch.askEnd();
+  watch.look(guard(postmaster(7, { phase: "ending" })), true);
+  watch.look(guard(null, { pid: 7, atMs: 20 }), true);
+  expect([seen, memory.crashedAtMs]).toEqual([["7 ended, known 7"], 20]);
+
+  const restarted = watched();
+  restarted.watch.look(guard(postmaster(7, { phase: "ending" })), false);
+  restarted.watch.look(guard(postmaster(7, { phase: "ending" })), false);
+  restarted.watch.askEnd();
+  restarted.watch.look(guard(null, { pid: 7 }), true);
+  expect(restarted.seen).toEqual(["7 appeared", "7 ended as asked, known 7"]);
+});
+
+test("a server that was found running is taken over when the guard is told its role, once", () => {
+  for (const role of [{ epoch: 3 }, { writable: false, epoch: null }]) {
+    const { memory, seen, watch } = watched();
+    watch.look(guard(postmaster(7, { epoch: null })), false);
+    memory.crashedAtMs = 20;
+    watch.look(guard(postmaster(7, { epoch: null })), false);
+    expect(memory.crashedAtMs).toBe(20);
+    watch.look(guard(postmaster(7, role)), true);
+    watch.look(guard(postmaster(7, role)), false);
+    expect(memory.crashedAtMs).toBeNull();
+    expect(seen).toEqual(["7 appeared", `7 declared ${role.epoch}`]);
+  }
 });

@@ -3,32 +3,33 @@
  * primary is called closed (may acknowledge nothing more, although processes of it live) only when its
  * control file says "shut down" after this very server was seen in production and was told to end, and the
  * guard has agreed (guard/fence.ts has the argument). Before a server opens for writes it changes the control
- * file to "in production", so that what an earlier shutdown left there is not taken for this one's.
+ * file to "in production", so that the trace of an earlier shutdown is not taken for this one's.
  */
-import { LEFTOVERS_MS, shutdownStep } from "../../brain/shutdown.ts";
+import { stepInPlace, wantsCheckpoint } from "../../brain/shutdown.ts";
 import { readProcess } from "../../lib/process_table.ts";
 import { readControlFile } from "../../postgres/control_file.ts";
 import { errorText } from "../../postgres/error_text.ts";
-import { runHook } from "../../postgres/hooks.ts";
 import { describeWaitedFor } from "../../postgres/waited_for.ts";
 import type { Shutdown } from "../../model/postgres_view.ts";
 import type { PostgresContext } from "./context.ts";
 import { ask, atMost, sleep } from "./wait.ts";
 
-/** How often a condition is looked at while somebody waits for it. */
+/** How often an awaited condition is looked at. */
 const POLL_MS = 20;
 const GUARD_LOOK_MS = 50;
 /** Most servers have ended before the first look at their control file. */
 const CONTROL_LOOK_MS = 200;
-/** A checkpointer that has done nothing for so long will not finish a CHECKPOINT that somebody waits for. */
+/** A checkpointer that has done nothing for so long will not finish an awaited CHECKPOINT. */
 const STALLED_MS = 2000;
 const STALL_LOOK_MS = 250;
-/** A step that takes so long has somebody to wait for, who is named while he can still be looked at. */
+/**
+ * A step that takes so long waits for a process, which is named in the log while it can still be looked at.
+ */
 const NAMING_MS = 1000;
 
 export const CANCELLED = "cancelled";
 
-/** A step of a stop that the keeper does not lead, and what made it necessary. */
+/** A step of a stop that the keeper does not lead, and its reason. */
 export type StopProgress = (step: "immediate" | "kill", why: string) => void;
 
 export class PostgresStop {
@@ -73,7 +74,7 @@ export class PostgresStop {
     const reply = how === "kill" || guard.view().postmaster === null
       ? await ask((done) => guard.kill(done))
       : await ask((done) => guard.signal(how, done));
-    // It may have ended by itself in between: then there is nobody to signal, and nothing to complain of.
+    // It may have ended by itself in between: then there is no process to signal, and no error.
     const { postmaster } = guard.view();
     if (!reply.ok && postmaster !== null && postmaster.phase !== "ending") {
       if (server !== null) server.shutdown = null;
@@ -83,8 +84,8 @@ export class PostgresStop {
   }
 
   /**
-   * A stop that the keeper does not lead (of a restart): each step is ended by time alone, since nobody takes
-   * over.
+   * A stop that the keeper does not lead (in a restart): each step is ended by time alone, since no other
+   * member takes over.
    */
   async stopInPlace(signal: AbortSignal, said: StopProgress): Promise<string | null> {
     const { clock } = this.#context.parts;
@@ -122,20 +123,14 @@ export class PostgresStop {
     const { memory, clock, postgresql } = this.#context.parts;
     const shutdown = memory.server?.shutdown ?? null;
     if (shutdown === null) return null;
-    const nowMs = clock.now();
-    if (shutdown.stage === "closed") {
-      return nowMs - shutdown.stageMs < LEFTOVERS_MS
-        ? null
-        : { how: "kill" as const, why: "archiver or WAL senders are left after its shutdown checkpoint" };
-    }
-    return shutdownStep(shutdown, how, sinceMs, nowMs, {
+    return stepInPlace(shutdown, how, sinceMs, clock.now(), {
       primary: memory.server?.status?.inRecovery === false,
       primaryStopTimeoutS: this.#context.dynamic.primaryStopTimeoutS,
       pgCtlTimeoutS: postgresql.pgCtlTimeoutS,
     });
   }
 
-  /** No process is left: only then is anything said to be stopped. */
+  /** No process is left: only then does the server count as stopped. */
   async untilGone(signal: AbortSignal): Promise<string | null> {
     const { guard, clock } = this.#context.parts;
     let nextPingMs = clock.now() + GUARD_LOOK_MS;
@@ -178,7 +173,9 @@ export class PostgresStop {
         if (names !== "") this.#context.warn(`PostgreSQL ${WAITS[stage]} and waits for: ${names}`);
       },
       (error: unknown) =>
-        this.#context.warn(`who keeps PostgreSQL from ending is not known: ${errorText(error)}`),
+        this.#context.warn(
+          `the processes that keep PostgreSQL from ending are not known: ${errorText(error)}`,
+        ),
     );
   }
 
@@ -202,8 +199,8 @@ export class PostgresStop {
     if (memory.server !== server || signal.aborted) return;
     if (!reply.ok) {
       if (guard.view().postmaster?.pid !== server.pid) return;
-      // A guard of an earlier release: without its word, only the end of every process proves anything.
-      this.#context.warn(`PostgreSQL has shut down, and what is left of it is killed: ${reply.error}`);
+      // A guard of an earlier release does not answer this: only the end of every process is proof then.
+      this.#context.warn(`PostgreSQL has shut down, and its remaining processes are killed: ${reply.error}`);
       guard.kill(() => {});
       return;
     }
@@ -214,7 +211,7 @@ export class PostgresStop {
     changed();
   }
 
-  /** Shortens the shutdown to come; bounded, because nobody may wait for a disk that does not keep up. */
+  /** Shortens the coming shutdown. It is bounded, because a slow disk must not delay the stop. */
   async checkpoint(signal: AbortSignal): Promise<void> {
     const { server, clock, log, postgresql } = this.#context.parts;
     const limitMs = postgresql.pgCtlTimeoutS * 1000;
@@ -225,7 +222,12 @@ export class PostgresStop {
       async (connection) => {
         const row = (await connection.query(CHECKPOINTER_QUERY))[0];
         checkpointer = Number(row?.pid) || null;
-        await connection.query("CHECKPOINT");
+        const tookMs: number[] = [];
+        while (!signal.aborted && wantsCheckpoint(tookMs)) {
+          const beginMs = clock.now();
+          await connection.query("CHECKPOINT");
+          tookMs.push(clock.now() - beginMs);
+        }
       },
     ).then(() => null, (error: unknown) => errorText(error));
     const cut = new Promise<string>((resolve) =>
@@ -237,7 +239,7 @@ export class PostgresStop {
     if (failed !== null) log.warning("checkpoint_failed", `checkpoint: ${failed}`);
   }
 
-  /** Resolves when the process neither computes nor waits for the disk, as long as nobody cuts it short. */
+  /** Resolves when the process neither computes nor waits for the disk, or when it is cut short. */
   async #untilStalled(pidOf: () => number | null, signal: AbortSignal): Promise<string> {
     const { clock } = this.#context.parts;
     let ticks = -1;
@@ -257,9 +259,12 @@ export class PostgresStop {
   }
 
   async #beforeStop(hook: string, signal: AbortSignal): Promise<void> {
-    const { log, postgresql } = this.#context.parts;
-    const failed = await runHook(hook, { signal, timeoutMs: postgresql.pgCtlTimeoutS * 1000 });
-    if (failed !== null) log.warning("before_stop", `before_stop: ${failed}`);
+    const { log, postgresql, hooks } = this.#context.parts;
+    const failed = await hooks.run("before_stop", hook, {
+      signal,
+      timeoutMs: postgresql.pgCtlTimeoutS * 1000,
+    });
+    if (failed !== null) log.warning("before_stop", `before_stop: ${failed.text}`);
   }
 }
 

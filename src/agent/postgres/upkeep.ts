@@ -2,7 +2,8 @@
  * Gives a running server what it needs beside its role: a new configuration, and the upstream that it
  * follows.
  */
-import type { Upstream } from "../../brain/actions.ts";
+import type { Upstream } from "../../model/upstream.ts";
+import { isUndeclared, type Postmaster } from "../../model/guard_view.ts";
 import { isAlive, readProcess } from "../../lib/process_table.ts";
 import type { DynamicConfig } from "../../model/config.ts";
 import { NOT_BELOW_PRIMARY } from "../../postgres/command_line.ts";
@@ -11,9 +12,8 @@ import { errorText } from "../../postgres/error_text.ts";
 import { parseSetting, PENDING_QUERY, pendingRestart, SETTINGS_QUERY } from "../../postgres/parameters.ts";
 import { signalProcess } from "../../postgres/run_program.ts";
 import { NO_RECOVERY } from "../../postgres/server_conf.ts";
-import type { PostgresContext } from "./context.ts";
+import { type PostgresContext, standbyRole } from "./context.ts";
 import type { PostgresMonitor } from "./monitor.ts";
-import type { PostgresSlots } from "./slots.ts";
 import { sleep, WorkQueue } from "./wait.ts";
 
 /** After a reload the server needs a moment before its own marks of a pending restart are right. */
@@ -27,19 +27,18 @@ export class PostgresUpkeep {
    * force before.
    */
   readonly #followQueue = new WorkQueue();
+  /** The upstream that is being set, as JSON; null: none is. */
+  #followed: string | null = null;
 
   readonly #context: PostgresContext;
   readonly #monitor: PostgresMonitor;
-  readonly #slots: PostgresSlots;
 
   constructor(
     context: PostgresContext,
     monitor: PostgresMonitor,
-    slots: PostgresSlots,
   ) {
     this.#context = context;
     this.#monitor = monitor;
-    this.#slots = slots;
   }
 
   /** True when a running server was told to reload. */
@@ -47,6 +46,7 @@ export class PostgresUpkeep {
     const context = this.#context;
     const { pgpass } = context.parts;
     context.dynamic = config;
+    context.parts.memory.keepsSync = config.synchronousMode !== "off";
     context.parts.config.replaceCluster(config.postgresql.section);
     if (pgpass.mend()) context.info(`${pgpass.path} was written with the passwords in force`);
     if (!this.#serverRuns()) return false;
@@ -65,26 +65,59 @@ export class PostgresUpkeep {
 
   /**
    * The files follow the configuration for as long as the server runs, not only at the moment of a reload:
-   * somebody else may change or remove them, and a server may not have heard that it should reload.
+   * others may change or remove them, and a server may have missed a reload.
    */
   mend(): Promise<void> {
     return this.#followQueue.take(async () => {
       const context = this.#context;
       const { guard, pgpass, memory } = context.parts;
-      if (guard.view().postmaster?.phase !== "running" || memory.displaced !== null) return;
+      const { postmaster } = guard.view();
+      if (postmaster?.phase !== "running" || memory.displaced !== null) return;
+      if (!this.#isTakenOver(postmaster)) return;
       const passwords = pgpass.mend() ? [pgpass.path] : [];
       const files = await context.writeConfig(() => this.#presentRecovery());
       const mended = [...passwords, ...files, ...this.#mendStandbySignal()].join(", ");
       if (mended !== "") {
-        context.warn(`${mended}: somebody else has changed or removed what the agent wrote; written again`);
+        context.warn(`${mended}: changed or removed by others, and written again`);
       }
       if (files.length > 0 || context.reloadOwed) await context.reload();
     });
   }
 
+  /** The first copy of a logical slot is there, or the last one is gone (PostgresMemory.syncedSlots). */
+  async syncedSlotsChanged(): Promise<void> {
+    const context = this.#context;
+    if (!this.#serverRuns()) return;
+    await this.#followQueue.take(async () => {
+      if ((await context.writeConfig(() => this.#presentRecovery())).length === 0) return;
+      context.info("settings for logical slots have changed: reloading PostgreSQL");
+      await context.reload();
+    });
+  }
+
+  /** Something in the files of a running server has changed by the agent's own decision. */
+  rewrite(): Promise<void> {
+    return this.#followQueue.take(async () => {
+      if (!this.#serverRuns()) return;
+      const written = await this.#context.writeConfig(() => this.#presentRecovery());
+      if (written.length > 0 || this.#context.reloadOwed) await this.#context.reload();
+    });
+  }
+
+  /** A limit of what slots may hold that has become wrong is written anew. */
+  async lookAtRoom(): Promise<void> {
+    const context = this.#context;
+    if (!await context.lookAtRoom() || !this.#serverRuns()) return;
+    await this.#followQueue.take(async () => {
+      if ((await context.writeConfig(() => this.#presentRecovery())).length === 0) return;
+      context.info(`replication slots may hold ${context.parts.memory.walBudgetMib} MiB of WAL from now on`);
+      await context.reload();
+    });
+  }
+
   /**
-   * Looked at and written without a pause in between: PostgreSQL takes the file away when it is promoted, and
-   * one that came back afterwards would make a standby of the primary at its next crash.
+   * Looked at and written without a pause in between: PostgreSQL removes the file when it is promoted, and a
+   * file that came back afterwards would make the primary a standby at its next crash.
    */
   #mendStandbySignal(): readonly string[] {
     const { guard, memory, files } = this.#context.parts;
@@ -94,9 +127,15 @@ export class PostgresUpkeep {
     return isStandby && files.mendStandbySignal() ? ["standby.signal"] : [];
   }
 
+  /** The files are those of another role, and the server was told to reload them. */
+  async roleChanged(): Promise<void> {
+    await sleep(this.#context.parts.clock, AFTER_RELOAD_MS);
+    await this.findPendingRestart();
+  }
+
   async findPendingRestart(): Promise<void> {
     const context = this.#context;
-    const { server, memory, local, postgresql, files, log, changed } = context.parts;
+    const { server, memory, local, postgresql, files, log, changed, programs } = context.parts;
     const pid = memory.server?.pid;
     if (pid === undefined || !memory.server?.ready) return;
     try {
@@ -110,7 +149,10 @@ export class PostgresUpkeep {
         }
         return pendingRestart(
           settings,
-          managedSettings(local, postgresql, context.dynamic.postgresql),
+          {
+            ...managedSettings(local, postgresql, context.inForce, programs.major),
+            ...files.clamped(),
+          },
           inFiles,
           files.leftOut(),
         );
@@ -127,18 +169,35 @@ export class PostgresUpkeep {
     }
   }
 
-  /** Points a running standby elsewhere. Nobody: resolves when the WAL receiver is proven gone. */
-  follow(upstream: Upstream | null): Promise<void> {
+  /**
+   * Points a running standby elsewhere. With null it resolves when the WAL receiver is proven gone. A wish
+   * that is being fulfilled already is not queued once more.
+   */
+  async follow(upstream: Upstream | null): Promise<void> {
+    const wish = JSON.stringify(upstream);
+    if (wish === this.#followed) return;
+    const { memory, changed } = this.#context.parts;
+    this.#followed = wish;
+    memory.repointing++;
+    try {
+      await this.#pointAt(upstream);
+    } finally {
+      memory.repointing--;
+      if (this.#followed === wish) this.#followed = null;
+      changed();
+    }
+  }
+
+  #pointAt(upstream: Upstream | null): Promise<void> {
     return this.#followQueue.take(async () => {
       const context = this.#context;
       const { memory, files, log, changed, guard } = context.parts;
-      if (upstream !== null) this.#slots.becameStandby();
       if (guard.view().postmaster === null || guard.view().postmaster?.writable) return;
-      const written = await context.writeConfig(() => context.recoveryFor(upstream));
+      const written = await context.writeConfig(() => context.recoveryFor(upstream), standbyRole(upstream));
       if (upstream === null) await files.sync();
       if (written.length > 0) {
-        const whom = upstream === null ? "following nobody" : `following ${upstream.name}`;
-        log.info("follow", `${whom}: changing primary_conninfo and reloading`);
+        const what = upstream === null ? "following no member" : `following ${upstream.name}`;
+        log.info("follow", `${what}: changing primary_conninfo and reloading`);
         await context.reload();
       }
       if (upstream === null && !await this.#cutReceiver()) return;
@@ -176,20 +235,32 @@ export class PostgresUpkeep {
   }
 
   #serverRuns(): boolean {
-    const phase = this.#context.parts.guard.view().postmaster?.phase;
-    return phase === "running" || phase === "frozen";
+    const { postmaster } = this.#context.parts.guard.view();
+    return postmaster !== null && this.#isTakenOver(postmaster) &&
+      (postmaster.phase === "running" || postmaster.phase === "frozen");
+  }
+
+  /**
+   * A server that was found running may be another cluster's: its files are left alone until the guard knows
+   * its role. A standby's are first written with the upstream that it is to follow, so that it goes on
+   * streaming.
+   */
+  #isTakenOver(postmaster: Postmaster): boolean {
+    if (isUndeclared(postmaster)) return false;
+    return postmaster.writable || postmaster.child || this.#context.parts.files.isManaged();
   }
 
   #presentRecovery() {
     const { guard, files } = this.#context.parts;
     if (guard.view().postmaster?.writable) return NO_RECOVERY;
     const upstream = files.intended();
-    return upstream === undefined ? files.recovery() : this.#context.recoveryFor(upstream);
+    if (upstream !== undefined) return this.#context.recoveryFor(upstream);
+    return { ...files.recovery(), settings: this.#context.recoveryFor(null).settings };
   }
 
   /**
-   * While replay is paused or delayed, the server does not end its WAL receiver by itself, and that one would
-   * go on receiving and acknowledging. True when it is gone.
+   * While replay is paused or delayed, the server does not end its WAL receiver by itself, and the receiver
+   * would go on acknowledging. True when it is gone.
    */
   async #cutReceiver(): Promise<boolean> {
     const { memory, clock, guard } = this.#context.parts;

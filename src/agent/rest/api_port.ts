@@ -1,4 +1,4 @@
-/** The agent behind the REST API: a look at what is in memory, and the operations that requests ask for. */
+/** The agent behind the REST API: its state in memory, and the operations that requests ask for. */
 import type {
   ApiPort,
   ApiView,
@@ -7,41 +7,46 @@ import type {
   ProcessClocks,
   ReinitializeOutcome,
   RestartOutcome,
-  ScheduledRestart,
+  WriteOutcome,
 } from "../../api/port.ts";
 import { watchdogTimes } from "../../brain/watchdog.ts";
+import { effectiveDynamic } from "../../config/dynamic.ts";
 import type { GuardPort } from "../../guard/port.ts";
+import type { DynamicConfig } from "../../model/config.ts";
+import type { ConfigCheck } from "../../model/config_check.ts";
+import type { JsonObject } from "../../model/json.ts";
+import type { HookExit } from "../../model/hook_exit.ts";
 import { STATE_KNOWN_MS } from "../../model/member_status.ts";
+import type { PlaceReading } from "../../model/place_reading.ts";
+import type { ScheduledRestart } from "../../model/records.ts";
 import type { TimingReport } from "../../model/timing.ts";
 import { ClusterApi, type ClusterApiOptions, processClocks } from "./cluster_api.ts";
 import type { Member } from "../loop/member.ts";
-import { isWritablePrimary } from "../loop/own_status.ts";
+import { isLeader } from "../loop/own_status.ts";
 import type { PostgresPort } from "../postgres/port.ts";
 import { restartInPlace } from "./restart_in_place.ts";
-import { RestartSchedule, takesPlace } from "./scheduled_restart.ts";
 import type { Watchdog } from "../lease/watchdog.ts";
 
 export interface ApiPortOptions extends ClusterApiOptions {
   readonly member: Member;
   readonly guard: GuardPort;
-  readonly postgres: PostgresPort;
+  readonly postgres: PostgresPort & {
+    /** Says what this member finds in a configuration. */
+    readonly check: (configuration: DynamicConfig) => Promise<ConfigCheck>;
+    readonly hookExits: () => readonly HookExit[];
+  };
   readonly watchdog: Watchdog;
+  /** The places of PostgreSQL's files, as they were last probed. */
+  readonly health: { readonly places: readonly PlaceReading[] };
 }
 
 export class AgentApiPort extends ClusterApi implements ApiPort {
   readonly #options: ApiPortOptions;
-  readonly #scheduled: RestartSchedule;
   #extraVersion = 0;
 
   constructor(options: ApiPortOptions) {
     super(options.member.voter, options);
     this.#options = options;
-    this.#scheduled = new RestartSchedule({
-      wallMs: options.wallMs,
-      due: (restart) => {
-        if (takesPlace(restart, this.view())) options.member.requestRestart();
-      },
-    });
     options.guard.onChange(() => this.#extraVersion++);
     options.postgres.onChange(() => this.#extraVersion++);
   }
@@ -57,12 +62,13 @@ export class AgentApiPort extends ClusterApi implements ApiPort {
 
   holdsLease(): boolean {
     const { postgres, member, dcs, config } = this.#options;
-    return isWritablePrimary({
+    return isLeader({
       postgres: postgres.view(),
       dcs: dcs.state,
       name: config().name,
       life: member.life(),
       paused: member.dynamic.pause,
+      inStandbyCluster: member.dynamic.standbyCluster !== null,
       leaseLeftMs: this.leaseRemainingMs(),
     });
   }
@@ -85,10 +91,9 @@ export class AgentApiPort extends ClusterApi implements ApiPort {
   }
 
   view(): ApiView {
-    const { config, member, guard, postgres, watchdog, clock } = this.#options;
+    const { member, guard, postgres, watchdog, clock, health } = this.#options;
     const nowMs = clock.now();
     const view = postgres.view();
-    const schedule = this.#scheduled.restart;
     return {
       ...this.sharedView(nowMs),
       postgres: view,
@@ -99,9 +104,15 @@ export class AgentApiPort extends ClusterApi implements ApiPort {
       watchdog: watchdog.status(),
       failsafeActive: member.failsafe.active(),
       reinitialize: member.reinitialization.status,
-      scheduledRestarts: schedule === null ? {} : { [config().name]: schedule },
       counters: member.counters,
+      hookExits: postgres.hookExits(),
+      places: health.places,
     };
+  }
+
+  override checkConfig(value: JsonObject): Promise<ConfigCheck> {
+    const { postgres, config } = this.#options;
+    return postgres.check(effectiveDynamic(value, config()).config);
   }
 
   restart(timeoutS: number | null): Promise<RestartOutcome> {
@@ -109,12 +120,13 @@ export class AgentApiPort extends ClusterApi implements ApiPort {
     return restartInPlace({ postgres, member, onChange: (listener) => this.onChange(listener) }, timeoutS);
   }
 
-  scheduleRestart(restart: ScheduledRestart): Promise<boolean> {
-    return Promise.resolve(this.#scheduled.set(restart));
+  scheduleRestart(restart: ScheduledRestart): Promise<WriteOutcome> {
+    return this.records.scheduleRestart(this.#options.config().name, restart);
   }
 
-  cancelScheduledRestart(): Promise<boolean> {
-    return Promise.resolve(this.#scheduled.cancel());
+  cancelScheduledRestart(): Promise<WriteOutcome | { readonly kind: "missing" }> {
+    const { config, member } = this.#options;
+    return this.records.cancelRestart(config().name, member.isJoined);
   }
 
   reinitialize(force: boolean, fromLeader: boolean): Promise<ReinitializeOutcome> {
@@ -126,8 +138,10 @@ export class AgentApiPort extends ClusterApi implements ApiPort {
       return Promise.resolve({ kind: "refused", reason: "I am the leader, can not reinitialize" });
     }
     const { action } = postgres.view();
-    if (action !== null && !force) return Promise.resolve({ kind: "busy", action: action.kind });
-    if (action !== null) postgres.cancelLongAction("reinitialize was requested");
+    const busy = member.reinitializing ? "reinitialize" : member.restartWanted ? "restart" : action?.kind;
+    if (busy !== undefined && !force) return Promise.resolve({ kind: "busy", action: busy });
+    if (action !== null) postgres.cancelLongAction("reinitialize was requested", false);
+    member.withdrawRestart();
     member.requestReinit(fromLeader);
     return Promise.resolve({ kind: "started" });
   }
@@ -135,7 +149,10 @@ export class AgentApiPort extends ClusterApi implements ApiPort {
   acceptFailsafe({ name, epoch, to, node }: FailsafeRequest): Promise<FailsafeOutcome> {
     const { member, postgres } = this.#options;
     if (epoch === null || to === null || node === null) {
-      return Promise.resolve({ kind: "refused", reason: "the request names no epoch, or not whom it asks" });
+      return Promise.resolve({
+        kind: "refused",
+        reason: "the request names no epoch, or no addressed member",
+      });
     }
     const answer = member.failsafe.answer({ holder: name, epoch, to, node });
     if (answer.kind !== "accepted") return Promise.resolve(answer);

@@ -1,6 +1,6 @@
 /**
  * Asks other members over their REST API, with this member's client certificate and password: whether they
- * accept its lease in failsafe mode, and whether somebody lives by its name. Decides nothing.
+ * accept its lease in failsafe mode, and whether a machine with its name lives. Decides nothing.
  */
 import { NAME, parseAnswer } from "../../api/answers.ts";
 import { ApiClient, loadClientTls, tlsPathsOf } from "../../api/client.ts";
@@ -19,7 +19,7 @@ export function askFailsafe(config: () => LocalConfig, facts: () => MemberFacts)
   return (apiUrl, { holder, epoch, to, node }, timeoutMs, done) => {
     const client = clientOf(config(), timeoutMs);
     if (typeof client === "string") {
-      // Told later, as every answer: the asker has not sent all questions yet.
+      // Called later, as for every answer: the asker has not sent all questions yet.
       queueMicrotask(() => done(client));
       return;
     }
@@ -55,8 +55,8 @@ export function memberAnswers(
   };
 }
 
-/** Or why there is none. */
-function clientOf(config: LocalConfig, timeoutMs: number): ApiClient | string {
+/** A client with this member's certificate and password, or why there is none. */
+export function clientOf(config: LocalConfig, timeoutMs: number): ApiClient | string {
   const authentication = config.ctl.authentication ?? config.restapi.authentication;
   try {
     return new ApiClient({ timeoutMs, authentication, tls: loadClientTls(tlsPathsOf(config)) });

@@ -6,6 +6,7 @@ import type { Clock, Raft, RaftStatus } from "../../../raft/mod.ts";
 import type {
   ApiView,
   ConfigOutcome,
+  ConfigurationDetail,
   DecisionRecord,
   HistogramReading,
   ProcessClocks,
@@ -14,18 +15,25 @@ import type {
   WriteOutcome,
 } from "../../api/port.ts";
 import { type RunningTimes, timingReport } from "../../lease/timing.ts";
-import { operatorNeeded } from "../../dcs/operator_needed.ts";
+import { operatorNeeded } from "../../brain/cluster/operator_needed.ts";
 import type { DcsStateMachine } from "../../dcs/state_machine.ts";
 import type { ClockReport } from "../../model/clock_jump.ts";
 import type { LocalConfig } from "../../model/config.ts";
+import { type ConfigCheck, NOTHING_FOUND } from "../../model/config_check.ts";
+import { STATE_KNOWN_MS } from "../../model/member_status.ts";
+import type { ClusterEvent } from "../../model/event.ts";
 import type { JsonObject } from "../../model/json.ts";
 import type { FailoverRecord } from "../../model/records.ts";
 import type { LatenessKind, TimingReport } from "../../model/timing.ts";
+import type { WrittenConfig } from "../../config/written.ts";
 import { heardOf } from "../compose/gap_watch.ts";
 import { WINDOW_S } from "../loop/lateness.ts";
+import { checkEverywhere } from "./check_config.ts";
+import { clusterProgress } from "./cluster_progress.ts";
 import { RaftChanges } from "./raft_changes.ts";
 import { RecordChanges } from "./record_changes.ts";
 import type { Voter } from "../loop/voter.ts";
+import { leftGroup } from "../peers/left_group.ts";
 
 export interface ClusterApiOptions {
   readonly config: () => LocalConfig;
@@ -34,6 +42,8 @@ export interface ClusterApiOptions {
   readonly clock: Clock;
   readonly wallMs: () => number;
   readonly reload: () => Promise<void>;
+  /** The node's own file and environment, as they were read last. */
+  readonly written: () => WrittenConfig;
 }
 
 /** The part of the view that is read in the same way on both. */
@@ -45,6 +55,7 @@ type SharedView = Pick<
   | "dcsAgeMs"
   | "dcsLastSeenS"
   | "statuses"
+  | "removed"
   | "progress"
   | "witnesses"
   | "operatorNeeded"
@@ -56,7 +67,7 @@ type SharedView = Pick<
 export class ClusterApi {
   readonly #voter: Voter;
   readonly #options: ClusterApiOptions;
-  readonly #records: RecordChanges;
+  protected readonly records: RecordChanges;
   readonly #raftChanges: RaftChanges;
   /** When a raft leader was last heard of. */
   #leaderSeenMs: number | null = null;
@@ -66,12 +77,23 @@ export class ClusterApi {
     this.#options = options;
     const { raft, dcs, config, clock } = options;
     const records = () => dcs.state;
-    this.#records = new RecordChanges({ records, config, proposer: voter.proposer });
+    const others = () =>
+      voter.board.seen(clock.now()).filter(({ status, ageMs }) =>
+        status.name !== config().name && ageMs < STATE_KNOWN_MS
+      ).map(({ status: { name, apiUrl } }) => ({ name, apiUrl }));
+    const own = (value: JsonObject) => this.checkConfig(value);
+    this.records = new RecordChanges({
+      records,
+      config,
+      proposer: voter.proposer,
+      wallMs: options.wallMs,
+      check: (value, present) => checkEverywhere({ config, others, own }, value, present),
+    });
     this.#raftChanges = new RaftChanges({
       raft,
       records,
       witnesses: () => voter.board.witnesses(clock.now()),
-      propose: (body) => this.#records.propose(body),
+      propose: (body) => this.records.propose(body),
     });
   }
 
@@ -83,6 +105,15 @@ export class ClusterApi {
     return this.#voter.changes.onChange(listener);
   }
 
+  configuration(): ConfigurationDetail {
+    const { dcs, written } = this.#options;
+    return { history: dcs.state.configHistory ?? [], written: written() };
+  }
+
+  events(): readonly ClusterEvent[] {
+    return this.#options.dcs.state.events;
+  }
+
   decisions(): readonly DecisionRecord[] {
     return this.#voter.decisions.entries();
   }
@@ -91,7 +122,7 @@ export class ClusterApi {
     return this.#voter.loop.lateness.reading(kind);
   }
 
-  /** The inequalities of the lease with the numbers in force here, and what is measured. */
+  /** The inequalities of the lease with the numbers in force here, and the measured latenesses. */
   protected timingReport(
     watchdog: (ttlMs: number, loopWaitS: number) => RunningTimes["watchdog"],
   ): TimingReport {
@@ -125,16 +156,18 @@ export class ClusterApi {
     const status = raft.status();
     const dcsAgeMs = this.#leaderAgeMs(status, nowMs);
     const statuses = board.seen(nowMs);
+    const { configHistory: _kept, ...records } = dcs.state;
     return {
       config: config(),
       dynamic,
-      dcs: dcs.state,
+      dcs: { ...records, events: [] },
       dcsAgeMs,
       dcsLastSeenS: dcsAgeMs === null ? 0 : Math.floor((wallMs() - dcsAgeMs) / 1000),
       statuses,
-      progress: { optime: board.primaryLsn ?? 0, slots: {}, retainSlots: [] },
+      removed: leftGroup(statuses, status.members, (name) => board.nodeOf(name)),
+      progress: clusterProgress(dcs.state, statuses, board.primaryLsn ?? 0, dynamic.postgresql.useSlots),
       witnesses: board.witnesses(nowMs),
-      operatorNeeded: operatorNeeded(dcs.state, heardOf(statuses, dynamic.ttlS)),
+      operatorNeeded: operatorNeeded(dcs.state, dynamic, heardOf(statuses, dynamic.ttlS)),
       raft: status,
       loopAgeMs: nowMs - loop.lastLookMs,
       eventLoopLateMs: loop.lateMs,
@@ -147,20 +180,25 @@ export class ClusterApi {
     return this.#leaderSeenMs === null ? null : nowMs - this.#leaderSeenMs;
   }
 
-  patchConfig(patch: JsonObject, revision: number | null): Promise<ConfigOutcome> {
-    return this.#records.patchConfig(patch, revision);
+  patchConfig(patch: JsonObject, revision: number | null, force: boolean): Promise<ConfigOutcome> {
+    return this.records.patchConfig(patch, revision, force);
   }
 
-  replaceConfig(value: JsonObject, revision: number | null): Promise<ConfigOutcome> {
-    return this.#records.replaceConfig(value, revision);
+  replaceConfig(value: JsonObject, revision: number | null, force: boolean): Promise<ConfigOutcome> {
+    return this.records.replaceConfig(value, revision, force);
+  }
+
+  /** A node without PostgreSQL finds nothing. */
+  checkConfig(_value: JsonObject): Promise<ConfigCheck> {
+    return Promise.resolve(NOTHING_FOUND);
   }
 
   requestFailover(request: FailoverRecord): Promise<WriteOutcome> {
-    return this.#records.requestFailover(request);
+    return this.records.requestFailover(request);
   }
 
   deleteFailover(revision: number): Promise<WriteOutcome> {
-    return this.#records.deleteFailover(revision);
+    return this.records.deleteFailover(revision);
   }
 
   reload(): Promise<void> {

@@ -129,7 +129,7 @@ test("nobody is added under the name of another member, by raft or by the record
     expect(await changes.change({ kind: "add", address: "d:2222", name, votes: true })).toEqual({
       kind: "rejected",
       reason:
-        `${name} is the name of the member at ${addr}: give the new one another name, or put it in that one's place ` +
+        `${name} is the name of the member at ${addr}: give the new one another name, or put it in that member's place ` +
         `(agent ctl raft replace ${name} d:2222)`,
     });
   }

@@ -66,7 +66,7 @@ export class RaftChanges {
     return other === undefined
       ? null
       : `${name} is the name of the member at ${other.addr}: give the new one another name, ` +
-        `or put it in that one's place (agent ctl raft replace ${name} ${addr})`;
+        `or put it in that member's place (agent ctl raft replace ${name} ${addr})`;
   }
 
   /**

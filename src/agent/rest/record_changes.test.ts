@@ -4,6 +4,7 @@
 import { expect, test } from "bun:test";
 import { emptyState } from "../../dcs/state_machine.ts";
 import { MINIMAL, parsedConfig } from "../../config/testing.ts";
+import { NOTHING_FOUND } from "../../model/config_check.ts";
 import type { JsonObject } from "../../model/json.ts";
 import type { DcsState, FailoverRecord } from "../../model/records.ts";
 import type { Proposer } from "../lease/proposer.ts";
@@ -11,6 +12,7 @@ import { RecordChanges } from "./record_changes.ts";
 
 function changes(
   state: Partial<DcsState> = {},
+  found = NOTHING_FOUND,
 ): { readonly records: RecordChanges; readonly proposed: unknown[] } {
   const proposed: unknown[] = [];
   const proposer = {
@@ -24,6 +26,8 @@ function changes(
     records: () => ({ ...emptyState(), ...state }),
     config: () => parsedConfig(MINIMAL),
     proposer,
+    wallMs: () => Date.parse("2030-01-01T00:00:00Z"),
+    check: () => Promise.resolve(found),
   });
   return { records, proposed };
 }
@@ -51,14 +55,15 @@ test("a request whose names or time nothing could be done with is refused, namin
   expect(await records.requestFailover(REQUEST)).toEqual({ kind: "ok" });
 });
 
-test("a request takes the place of one that waits for its time, and of no other", async () => {
+test("a request takes the place of the one on record, whatever has become of that", async () => {
   const present = { ...REQUEST, id: "x", revision: 7 };
   const scheduledAt = "2030-01-01T00:00:00+00:00";
   for (
     const [failover, expectRevision] of [
       [{ ...present, scheduledAt }, 7],
-      [{ ...present, scheduledAt, accepted: true, epoch: 3 }, null],
-      [present, null],
+      [{ ...present, scheduledAt, accepted: true, epoch: 3 }, 7],
+      [present, 7],
+      [null, null],
     ] as const
   ) {
     const { records, proposed } = changes({ failover });
@@ -67,41 +72,110 @@ test("a request takes the place of one that waits for its time, and of no other"
   }
 });
 
-test("what this version does not do is refused, and does not keep a cluster that has it from being paused", async () => {
-  const value = { synchronous_mode: "quorum", slots: { analytics: null } };
-  for (const [key, asked] of Object.entries(value)) {
-    expect(await changes().records.replaceConfig({ [key]: asked }, null)).toMatchObject({
-      kind: "invalid",
-      reason: expect.stringContaining(key),
-    });
-  }
-  const { records } = changes({ config: { value, revision: 3 } });
-  expect(await records.patchConfig({ pause: true }, null)).toMatchObject({ kind: "ok" });
-  expect(await records.patchConfig({ standby_cluster: { host: "10.0.0.9" } }, null)).toMatchObject({
+test("what cannot be used is refused, and does not keep a cluster that has it from being paused", async () => {
+  const synchronous_mode = "odd";
+  expect(await changes().records.replaceConfig({ synchronous_mode }, null, false)).toMatchObject({
     kind: "invalid",
-    reason: expect.stringMatching(/^standby_cluster/),
+    reason: expect.stringContaining("synchronous_mode"),
   });
+  const { records } = changes({ config: { value: { synchronous_mode }, revision: 3 } });
+  expect(await records.patchConfig({ pause: true }, null, false)).toMatchObject({ kind: "ok" });
 });
 
 test("a value that cannot be used is refused by PATCH and PUT alike, naming the key", async () => {
   const { records, proposed } = changes();
   for (const value of [{ slots: { "a\nb": null } }, { standby_cluster: { host: "a b" } }] as JsonObject[]) {
     const path = Object.keys(value)[0]!;
-    const refused = await records.replaceConfig(value, null);
+    const refused = await records.replaceConfig(value, null, false);
     expect(refused.kind === "invalid" && refused.reason).toStartWith(`${path}.`);
   }
   expect(proposed).toEqual([]);
 });
 
+test("a standby cluster ends with its key: an empty map promotes nobody", async () => {
+  const { records, proposed } = changes({
+    config: { value: { standby_cluster: { host: "10.0.0.9", primary_slot_name: "a" } }, revision: 3 },
+  });
+  const empty = "is empty, and this is a standby cluster: it would be promoted";
+  for (const value of [{ standby_cluster: {} }, { ttl: 20, standby_cluster: {} }] as JsonObject[]) {
+    expect(await records.replaceConfig(value, null, true)).toMatchObject({
+      kind: "invalid",
+      reason: expect.stringContaining(empty),
+    });
+  }
+  const emptied = { standby_cluster: { host: null, primary_slot_name: null } };
+  expect(await records.patchConfig(emptied, null, true)).toMatchObject({ kind: "invalid" });
+  expect(proposed).toEqual([]);
+  // As a patch it changes nothing: maps are merged.
+  expect(await records.patchConfig({ standby_cluster: {} }, null, false)).toMatchObject({
+    kind: "ok",
+    config: { standby_cluster: { host: "10.0.0.9" } },
+  });
+  expect(await records.patchConfig({ standby_cluster: null }, null, false)).toMatchObject({ kind: "ok" });
+  const { records: ordinary } = changes({ config: { value: {}, revision: 3 } });
+  expect(await ordinary.replaceConfig({ standby_cluster: {} }, null, false)).toMatchObject({
+    kind: "ok",
+    warnings: [expect.stringContaining("is empty: the cluster has a primary of its own")],
+  });
+});
+
 test("a configuration that is too deep or too large is refused, saying how large it may be", async () => {
   const { records, proposed } = changes();
   const deep = JSON.parse('{"a":'.repeat(40) + "1" + "}".repeat(40)) as JsonObject;
-  expect(await records.replaceConfig(deep, null)).toEqual({
+  expect(await records.replaceConfig(deep, null, false)).toEqual({
     kind: "invalid",
     reason: "the configuration has more than 20 levels of maps and lists in each other",
   });
   const large = { a: "x".repeat(70_000) };
-  expect(await records.replaceConfig(large, null)).toMatchObject({ kind: "invalid" });
+  expect(await records.replaceConfig(large, null, false)).toMatchObject({ kind: "invalid" });
   expect(proposed).toEqual([]);
-  expect(await records.replaceConfig({ ttl: 5 }, null)).toMatchObject({ kind: "ok" });
+  expect(await records.replaceConfig({ ttl: 5 }, null, false)).toMatchObject({ kind: "ok" });
+});
+
+test("what members find hopeless is refused, unless an operator insists; other findings are warnings", async () => {
+  const found = { refusals: ["node2: no such library"], warnings: ["node3: work_mem"] };
+  const { records, proposed } = changes({ config: { value: {}, revision: 3 } }, found);
+  const value = { postgresql: { parameters: { shared_preload_libraries: "x" } }, loop_wait: 0 };
+  expect(await records.patchConfig(value, 3, false)).toEqual({
+    kind: "hopeless",
+    reason: "node2: no such library",
+  });
+  expect(proposed).toEqual([]);
+  expect(await records.patchConfig(value, 3, true)).toEqual({
+    kind: "ok",
+    config: value,
+    warnings: [
+      "loop_wait: 0 is below the minimum: 1 is used",
+      "node2: no such library",
+      "node3: work_mem",
+    ],
+  });
+  expect(proposed).toEqual([{ op: "setConfig", value, expectRevision: 3 }]);
+  // Force is no way around the rules.
+  expect(await records.patchConfig({ ttl: "soon" }, null, true)).toMatchObject({ kind: "invalid" });
+});
+
+test("a change of the pause is logged with its end, and a resume without it", async () => {
+  const { records, proposed } = changes({ config: { value: { ttl: 5 }, revision: 3 } });
+  expect(await records.patchConfig({ pause: true, pause_for: "1h" }, null, false)).toMatchObject({
+    kind: "ok",
+  });
+  const value = { ttl: 5, pause: true, pause_until: "2030-01-01T01:00:00+00:00" };
+  expect(proposed).toEqual([{ op: "setConfig", value, expectRevision: 3 }]);
+  const paused = changes({ config: { value, revision: 4 } });
+  await paused.records.patchConfig({ pause: null }, null, false);
+  expect(paused.proposed).toEqual([{ op: "setConfig", value: { ttl: 5 }, expectRevision: 4 }]);
+  expect(await records.patchConfig({ pause_for: "1h" }, null, false)).toMatchObject({ kind: "invalid" });
+});
+
+test("a member that does not know the records since its start does not say that no restart is scheduled", async () => {
+  const { records, proposed } = changes();
+  expect(await records.cancelRestart("a", true)).toEqual({ kind: "missing" });
+  expect(await records.cancelRestart("a", false)).toMatchObject({ kind: "unavailable" });
+  const restart = { schedule: "2030-01-01T00:00:00+00:00", id: "x" };
+  const scheduled = changes({ restarts: { a: restart } });
+  expect(await scheduled.records.cancelRestart("a", false)).toEqual({ kind: "ok" });
+  expect([proposed, scheduled.proposed]).toEqual([[], [
+    expect.objectContaining({ op: "endRestart", id: "x" }),
+  ]]);
 });

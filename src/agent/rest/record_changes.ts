@@ -4,23 +4,33 @@
  */
 import { randomUUID } from "node:crypto";
 import type { ConfigOutcome, WriteOutcome } from "../../api/port.ts";
-import { checkTiming } from "../../lease/timing.ts";
-import { checkWatchdogTiming } from "../../brain/watchdog.ts";
-import { configFlaw, requestFlaw } from "../../dcs/command_schema.ts";
+import { settlePause } from "../../model/pause_end.ts";
+import { requestFlaw } from "../../dcs/command_schema.ts";
 import type { CommandBody } from "../../dcs/commands.ts";
 import type { LocalConfig } from "../../model/config.ts";
-import { effectiveDynamic } from "../../config/dynamic.ts";
-import { newProblems } from "../../config/dynamic_validate.ts";
+import type { ConfigCheck } from "../../model/config_check.ts";
+import { withOffset } from "../../model/iso_time.ts";
 import type { JsonObject } from "../../model/json.ts";
 import { applyPatch } from "../../model/merge.ts";
-import type { DcsState, FailoverRecord } from "../../model/records.ts";
-import { unavailableFeatures } from "../../config/unavailable.ts";
+import {
+  type DcsState,
+  type FailoverRecord,
+  type ScheduledRestart,
+  scheduledRestartOf,
+} from "../../model/records.ts";
 import type { CommandOutcome, Proposer } from "../lease/proposer.ts";
+import { configRefusals, configWarnings } from "./config_judge.ts";
+
+/** Requests that come at the same moment replace each other. */
+const REPLACE_TRIES = 5;
 
 export interface RecordChangesOptions {
   readonly records: () => DcsState;
   readonly config: () => LocalConfig;
   readonly proposer: Proposer;
+  readonly wallMs: () => number;
+  /** Asks the members what they find in a configuration. */
+  readonly check: (value: JsonObject, present: JsonObject | null) => Promise<ConfigCheck>;
 }
 
 export class RecordChanges {
@@ -30,62 +40,53 @@ export class RecordChanges {
     this.#options = options;
   }
 
-  patchConfig(patch: JsonObject, revision: number | null): Promise<ConfigOutcome> {
+  patchConfig(patch: JsonObject, revision: number | null, force: boolean): Promise<ConfigOutcome> {
     const current = this.#options.records().config;
     if (current === null) return Promise.resolve({ kind: "missing" });
-    return this.#writeConfig(applyPatch(current.value, patch), revision, current.revision);
+    return this.#writeConfig(applyPatch(current.value, patch), revision, current, force);
   }
 
-  replaceConfig(value: JsonObject, revision: number | null): Promise<ConfigOutcome> {
-    return this.#writeConfig(value, revision, this.#options.records().config?.revision ?? null);
+  replaceConfig(value: JsonObject, revision: number | null, force: boolean): Promise<ConfigOutcome> {
+    return this.#writeConfig(value, revision, this.#options.records().config, force);
   }
 
   async #writeConfig(
-    value: JsonObject,
+    asked: JsonObject,
     wanted: number | null,
-    present: number | null,
+    present: DcsState["config"],
+    force: boolean,
   ): Promise<ConfigOutcome> {
-    if (wanted !== null && wanted !== present) return { kind: "conflict" };
-    const refused = this.#refusal(value, this.#options.records().config?.value ?? null);
-    if (refused !== null) return { kind: "invalid", reason: refused };
-    const outcome = await this.propose({ op: "setConfig", value, expectRevision: present });
-    if (outcome.kind === "done") return { kind: "ok", config: value };
+    const { config, check, wallMs } = this.#options;
+    const expectRevision = present?.revision ?? null;
+    if (wanted !== null && wanted !== expectRevision) return { kind: "conflict" };
+    const before = present?.value ?? null;
+    const settled = settlePause(asked, before, (seconds) => isoTime(wallMs() + 1000 * seconds));
+    if ("problem" in settled) return { kind: "invalid", reason: settled.problem };
+    const { value } = settled;
+    const refused = configRefusals(value, before, config());
+    if (refused.length > 0) return { kind: "invalid", reason: refused.join("; ") };
+    const found = await check(value, before);
+    if (found.refusals.length > 0 && !force) return { kind: "hopeless", reason: found.refusals.join("; ") };
+    const warnings = [...configWarnings(value, before), ...found.refusals, ...found.warnings];
+    const outcome = await this.propose({ op: "setConfig", value, expectRevision });
+    if (outcome.kind === "done") return { kind: "ok", config: value, warnings };
     return outcome.kind === "refused" && outcome.code === "config-changed"
       ? { kind: "conflict" }
       : { kind: "unavailable", reason: outcome.reason };
-  }
-
-  /**
-   * Why a configuration cannot be taken: a broken rule of the keys, or of the timing inequalities, with the
-   * numbers.
-   */
-  #refusal(value: JsonObject, present: JsonObject | null): string | null {
-    const flaw = configFlaw(value);
-    if (flaw !== null) return `the configuration has ${flaw}`;
-    const errors = newProblems(value, present).filter((issue) => issue.severity === "error");
-    if (errors.length > 0) return errors.map((issue) => `${issue.path}: ${issue.message}`).join("; ");
-    const config = this.#options.config();
-    const dynamic = effectiveDynamic(value, config).config;
-    // What bootstrap.dcs has brought is said at every start; it must not keep other keys, as that of a pause,
-    // from being changed.
-    const known = present === null ? [] : unavailableFeatures(effectiveDynamic(present, config).config);
-    const problems = [
-      ...unavailableFeatures(dynamic).filter((feature) => !known.includes(feature)),
-      ...checkTiming(dynamic.ttlS * 1000, config.raft.electionMaxMs),
-      ...checkWatchdogTiming(config.watchdog, dynamic),
-    ];
-    return problems.length > 0 ? problems.join("; ") : null;
   }
 
   async requestFailover(request: FailoverRecord): Promise<WriteOutcome> {
     const record = { ...request, id: request.id === "" ? randomUUID() : request.id };
     const flaw = requestFlaw(record);
     if (flaw !== null) return { kind: "invalid", reason: flaw };
-    const { failover } = this.#options.records();
-    // One that waits for its time gives way to a later request; one that is judged or carried out does not.
-    const waits = failover !== null && failover.scheduledAt !== null && !failover.accepted;
-    const expectRevision = waits ? failover.revision : null;
-    return writeOutcome(await this.propose({ op: "setFailover", record, expectRevision }));
+    // The last request counts, as in Patroni. It takes the place of the one that was seen here; where that has
+    // changed meanwhile, of the next one.
+    for (let tries = 1;; tries++) {
+      const expectRevision = this.#options.records().failover?.revision ?? null;
+      const outcome = await this.propose({ op: "setFailover", record, expectRevision });
+      const isLate = outcome.kind === "refused" && outcome.code === "request-present";
+      if (!isLate || tries === REPLACE_TRIES) return writeOutcome(outcome);
+    }
   }
 
   async deleteFailover(revision: number): Promise<WriteOutcome> {
@@ -94,6 +95,26 @@ export class RecordChanges {
     return writeOutcome(
       await this.propose({ op: "endFailover", id: failover.id, ok: false, text: "deleted by request" }),
     );
+  }
+
+  /** A scheduled restart is not replaced: its asker takes it back first. */
+  async scheduleRestart(member: string, restart: ScheduledRestart): Promise<WriteOutcome> {
+    const id = randomUUID();
+    return writeOutcome(await this.propose({ op: "setRestart", member, id, restart, expectId: null }));
+  }
+
+  /** `isKnown`: the records are not older than the start of this agent, so that "none" can be said. */
+  async cancelRestart(
+    member: string,
+    isKnown: boolean,
+  ): Promise<WriteOutcome | { readonly kind: "missing" }> {
+    const scheduled = scheduledRestartOf(this.#options.records(), member);
+    if (scheduled === null && !isKnown) {
+      return { kind: "unavailable", reason: "this member does not know the records of the cluster yet" };
+    }
+    if (scheduled === null) return { kind: "missing" };
+    const { id } = scheduled;
+    return writeOutcome(await this.propose({ op: "endRestart", member, id, text: "deleted by request" }));
   }
 
   propose(body: CommandBody): Promise<CommandOutcome> {
@@ -105,7 +126,14 @@ export class RecordChanges {
   }
 }
 
+/** To the second. */
+function isoTime(wallMs: number): string {
+  return withOffset(new Date(wallMs).toISOString().replace(/\.\d+/, ""));
+}
+
 function writeOutcome(outcome: CommandOutcome): WriteOutcome {
   if (outcome.kind === "done") return { kind: "ok" };
-  return outcome.kind === "refused" ? { kind: "conflict" } : { kind: "unavailable", reason: outcome.reason };
+  // Without a code it has not reached the records: there is no leader, or not all members know the command.
+  const isConflict = outcome.kind === "refused" && outcome.code !== undefined;
+  return isConflict ? { kind: "conflict" } : { kind: "unavailable", reason: outcome.reason };
 }

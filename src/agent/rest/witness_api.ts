@@ -9,6 +9,7 @@ import type {
   ProcessClocks,
   ReinitializeOutcome,
   RestartOutcome,
+  WriteOutcome,
 } from "../../api/port.ts";
 import type { TimingReport } from "../../model/timing.ts";
 import { ClusterApi, type ClusterApiOptions } from "./cluster_api.ts";
@@ -54,8 +55,13 @@ export class WitnessApi extends ClusterApi implements ApiPort {
       guard: null,
       watchdog: null,
       failsafeActive: false,
-      scheduledRestarts: {},
-      counters: { promotions: 0, demotions: 0, fences: 0, lateLoops: witness.voter.loop.lateLooks },
+      counters: {
+        promotions: 0,
+        demotions: 0,
+        fences: 0,
+        lateLoops: witness.voter.loop.lateLooks,
+        events: witness.voter.eventCounts,
+      },
     };
   }
 
@@ -63,12 +69,12 @@ export class WitnessApi extends ClusterApi implements ApiPort {
     return Promise.resolve({ kind: "failed" });
   }
 
-  scheduleRestart(): Promise<boolean> {
-    return Promise.resolve(false);
+  scheduleRestart(): Promise<WriteOutcome> {
+    return Promise.resolve({ kind: "unavailable", reason: NO_POSTGRESQL });
   }
 
-  cancelScheduledRestart(): Promise<boolean> {
-    return Promise.resolve(false);
+  cancelScheduledRestart(): Promise<{ readonly kind: "missing" }> {
+    return Promise.resolve({ kind: "missing" });
   }
 
   reinitialize(): Promise<ReinitializeOutcome> {

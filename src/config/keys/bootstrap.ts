@@ -22,8 +22,7 @@ export const bootstrapSchema = section({
   method: key(nonEmptyText, {
     default: "`initdb`",
     meaning:
-      "name of a method of your own. Read, but not carried out in this version: with a warning, and a member that has to make " +
-      "the cluster ends with an error",
+      "`initdb`, or the name of a section `bootstrap.<method>`: a command that restores a cluster ([backup.md](backup.md))",
   }),
   users: key(json, {
     shown: "users.<name>",
@@ -37,18 +36,36 @@ export type BootstrapSection = z.output<typeof bootstrapSchema>;
 export const METHOD_ROWS: readonly KeyRow[] = [
   {
     path: ["bootstrap", "<method>", "command"],
-    text: { meaning: "its command; gets `--scope=`, `--datadir=` and every further key as `--key=value`" },
+    text: {
+      meaning:
+        "its command, without a shell; gets `--scope=`, `--datadir=` and every further key as `--key=value`",
+    },
   },
   {
     path: ["bootstrap", "<method>", "no_params"],
-    text: { default: "`false`", meaning: "call it as written" },
+    text: { default: "`false`", meaning: "call it without `--scope=` and `--datadir=`" },
   },
   {
     path: ["bootstrap", "<method>", "keep_existing_recovery_conf"],
-    text: { default: "`false`", meaning: "keep the recovery settings it left" },
+    text: {
+      default: "`false`",
+      meaning: "recover by the settings that the command has left, when there is no `recovery_conf`",
+    },
   },
   {
     path: ["bootstrap", "<method>", "recovery_conf"],
-    text: { default: "`{}`", meaning: "recovery settings to add" },
+    text: {
+      default: "`{}`",
+      meaning:
+        "settings of the recovery before the first start: `recovery_target...`, `restore_command`, ... After a target it goes on " +
+        "as the primary, unless `recovery_target_action` is `pause`",
+    },
+  },
+  {
+    path: ["bootstrap", "<method>", "time_limit"],
+    text: {
+      default: "`86400` s",
+      meaning: "the longest time that the command may take; then it is ended. An additional key",
+    },
   },
 ];

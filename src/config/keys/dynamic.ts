@@ -1,11 +1,11 @@
 /**
  * The root keys of the dynamic configuration, one row each. The reader, the names, the defaults, the
- * messages, what is not available, and the table in docs/configuration.md all follow from here.
+ * messages, the features that are not available, and the table in docs/configuration.md all follow from here.
  */
 import type { DynamicConfig } from "../../model/config.ts";
 import type { Json } from "../../model/json.ts";
 import { MAX_AGE_S, MAX_COUNT, MAX_ENTRIES, MAX_TIMEOUT_S, MAX_TTL_S } from "../../model/limits.ts";
-import { boolean, integer } from "./dynamic_types.ts";
+import { boolean, integer, time } from "./dynamic_types.ts";
 import type { DynamicType } from "./dynamic_types.ts";
 import { readIgnoreSlots, readSlots } from "../slots.ts";
 import { readStandbyCluster } from "../standby_cluster.ts";
@@ -24,12 +24,11 @@ export interface DynamicKey<Value> {
   readonly meaning: string;
   /** A value that is not the default. */
   readonly example: Json;
-  /** The feature that this version does not have, asked for by any value but the default. */
-  readonly unavailable?: string;
 }
 
 const MAX_LAG_BYTES = Number.MAX_SAFE_INTEGER;
 const MAX_MEMBERS = 1000;
+const MAX_PERCENT = 100;
 
 export const DYNAMIC_KEYS: { readonly [Field in keyof RootConfig]: DynamicKey<RootConfig[Field]> } = {
   ttlS: {
@@ -116,7 +115,6 @@ export const DYNAMIC_KEYS: { readonly [Field in keyof RootConfig]: DynamicKey<Ro
     },
     meaning: "no acknowledged transaction is lost at a failover",
     example: "quorum",
-    unavailable: "replication stays asynchronous",
   },
   synchronousModeStrict: {
     key: "synchronous_mode_strict",
@@ -142,6 +140,12 @@ export const DYNAMIC_KEYS: { readonly [Field in keyof RootConfig]: DynamicKey<Ro
     meaning: "set and removed by `agent ctl pause` and `resume`",
     example: true,
   },
+  pauseUntil: {
+    key: "pause_until",
+    type: time(),
+    meaning: "set by `agent ctl pause --for`: `pause` ends by itself then",
+    example: "2030-01-31T03:00:00+00:00",
+  },
   memberSlotsTtlS: {
     key: "member_slots_ttl",
     type: integer({ fallback: 1800, shown: "`30min` (s)", min: 0, max: MAX_AGE_S, unit: "s" }),
@@ -149,11 +153,54 @@ export const DYNAMIC_KEYS: { readonly [Field in keyof RootConfig]: DynamicKey<Ro
       "how long the slot of a member is kept that is not heard any more, or was removed; 0: not at all",
     example: "2h",
   },
+  healthIntervalS: {
+    key: "health_interval",
+    alsoLocal: true,
+    type: integer({ fallback: 10, min: 0, max: MAX_TIMEOUT_S, unit: "s" }),
+    meaning:
+      "how often a member looks after its disks and its PostgreSQL ([operations.md](operations.md#a-sick-host)); 0: never",
+    example: "1min",
+  },
+  diskWarningPercent: {
+    key: "disk_space_warning",
+    alsoLocal: true,
+    type: integer({ fallback: 10, shown: "`10` (%)", min: 0, max: MAX_PERCENT, unit: null }),
+    meaning: "free share of a file system of PostgreSQL's below which a member warns; 0: it does not",
+    example: 20,
+  },
+  diskCriticalPercent: {
+    key: "disk_space_critical",
+    alsoLocal: true,
+    type: integer({ fallback: 3, shown: "`3` (%)", min: 0, max: MAX_PERCENT, unit: null }),
+    meaning: "the same below which the primary hands over to a member that is better off; 0: it does not",
+    example: 5,
+  },
+  diskCapBytes: {
+    key: "disk_space_cap",
+    alsoLocal: true,
+    type: integer({ fallback: 200 * 2 ** 30, shown: "`200GB` (B)", min: 1, max: MAX_LAG_BYTES, unit: "B" }),
+    meaning: "a larger file system counts as one of this size for both: 10 % of it are 20 GB, on 20 TB too",
+    example: "1TB",
+  },
+  diskTimeoutS: {
+    key: "disk_timeout",
+    alsoLocal: true,
+    type: integer({ fallback: 30, min: 1, max: MAX_TIMEOUT_S, unit: "s" }),
+    meaning: "a small file that was not written and read for so long: the disk hangs. Seen at the next look",
+    example: "1min",
+  },
+  sickHandOver: {
+    key: "sick_hand_over",
+    alsoLocal: true,
+    type: boolean(true),
+    meaning: "a sick primary hands over to a member that is better off; `false`: it only says what ails it",
+    example: false,
+  },
   slots: {
     key: "slots",
     was: ["permanent_slots", "permanent_replication_slots"],
     type: {
-      fallback: () => ({}),
+      fallback: () => [],
       shown: "`{}`",
       range: `at most ${MAX_ENTRIES}`,
       read: readSlots,
@@ -162,7 +209,6 @@ export const DYNAMIC_KEYS: { readonly [Field in keyof RootConfig]: DynamicKey<Ro
       "permanent slots: name to `type` (`physical`, `logical`), `database`, `plugin`, `cluster_type`; nothing at all is " +
       "a physical slot",
     example: { analytics: { type: "physical" } },
-    unavailable: "permanent replication slots are not made",
   },
   ignoreSlots: {
     key: "ignore_slots",
@@ -174,17 +220,17 @@ export const DYNAMIC_KEYS: { readonly [Field in keyof RootConfig]: DynamicKey<Ro
     },
     meaning:
       "slots to leave alone: maps of `name`, `type`, `database`, `plugin`, which must all match. Others are dropped from a " +
-      "standby, where nobody has used them for 10 s",
+      "standby, once they are unused for 10 s",
     example: [{ type: "logical", plugin: "pgoutput" }],
   },
   standbyCluster: {
     key: "standby_cluster",
     type: { fallback: () => null, shown: "", range: "", read: readStandbyCluster },
     meaning:
-      "`host`, `port`, `primary_slot_name`, `create_replica_methods`, `restore_command`, `archive_cleanup_command`, " +
-      "`recovery_min_apply_delay` (ms); active with a host, a port or a restore_command",
+      "the cluster follows another one: `host`, `port`, `primary_slot_name`, `create_replica_methods`, `restore_command`, " +
+      "`archive_cleanup_command`, `recovery_min_apply_delay` (ms); active with a host, a port or a restore_command " +
+      "([standby-cluster.md](standby-cluster.md))",
     example: { host: "10.0.1.5", port: 5432 },
-    unavailable: "the cluster follows no other",
   },
 };
 
@@ -199,7 +245,7 @@ export const DYNAMIC_ROOT_KEYS: readonly string[] = [
   ...UNSUPPORTED,
 ];
 
-/** Dynamic keys that the local file may give as well, for as long as the cluster says nothing. */
+/** Dynamic keys that the local file may give as well, as long as the cluster does not set them. */
 export const FALLBACKS: readonly string[] = DYNAMIC_ROWS.filter(({ alsoLocal }) => alsoLocal).map(({ key }) =>
   key
 );

@@ -1,4 +1,4 @@
-/** The types of dynamic keys: what is read of a value, what stands in for it, and how both are shown. */
+/** The types of dynamic keys: how a value is read, its default, and how both are shown. */
 import type { DynamicConfig } from "../../model/config.ts";
 import type { Json } from "../../model/json.ts";
 import { parseBool } from "../../model/parse_bool.ts";
@@ -7,9 +7,7 @@ import type { MemoryUnit, TimeUnit } from "../../model/time_units.ts";
 import { describeValue } from "../issues.ts";
 import type { Issues, Path } from "../issues.ts";
 
-/**
- * "proposed": what is above its largest value is an error. "in force": the largest value stands in for it.
- */
+/** "proposed": a value above the largest is an error. "in force": the largest value stands in for it. */
 export type Standing = "proposed" | "in force";
 
 /** The times that other keys' defaults follow from; complete where they are asked for. */
@@ -81,6 +79,22 @@ export function boolean(fallback: boolean): DynamicType<boolean> {
       const flag = parseBool(value);
       if (flag !== null) return flag;
       issues.error(path, `expected a boolean, got ${describeValue(path, value)}`);
+      return undefined;
+    },
+  };
+}
+
+const TIME = /^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}:?\d{2})$/;
+
+/** A time of day; null: none. */
+export function time(): DynamicType<string | null> {
+  return {
+    fallback: () => null,
+    shown: "",
+    range: "ISO 8601 with a time zone",
+    read: (value, path, issues) => {
+      if (typeof value === "string" && TIME.test(value) && !Number.isNaN(Date.parse(value))) return value;
+      issues.error(path, `expected an ISO 8601 time with a time zone, got ${describeValue(path, value)}`);
       return undefined;
     },
   };

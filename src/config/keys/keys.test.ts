@@ -3,7 +3,6 @@ import { effectiveDynamic } from "../dynamic.ts";
 import { describeIssue } from "../issues.ts";
 import { MINIMAL, parsedConfig } from "../testing.ts";
 import { validateDynamic } from "../dynamic_validate.ts";
-import { unavailableFeatures } from "../unavailable.ts";
 import { DYNAMIC_KEYS } from "./dynamic.ts";
 import type { DynamicKey, RootConfig } from "./dynamic.ts";
 import { postgresqlSchema } from "./postgresql.ts";
@@ -16,17 +15,12 @@ const LOCAL = parsedConfig(MINIMAL);
 const DEFAULTS = effectiveDynamic({}, LOCAL).config;
 
 for (const [field, row] of Object.entries<DynamicKey<unknown>>(DYNAMIC_KEYS)) {
-  test(`the example of ${row.key} is accepted and is not the default; refused where the feature is not there`, () => {
+  test(`the example of ${row.key} is accepted and is not the default`, () => {
     const dcs = { [row.key]: row.example };
     const about = (path: string) => path === row.key || path.startsWith(`${row.key}.`);
     expect(validateDynamic(dcs).filter(({ path }) => about(path)).map(describeIssue)).toEqual([]);
     const { config } = effectiveDynamic(dcs, LOCAL);
     expect(config[field as keyof RootConfig]).not.toEqual(DEFAULTS[field as keyof RootConfig]);
-    expect(unavailableFeatures(config)).toEqual(
-      row.unavailable === undefined
-        ? []
-        : [`${row.key} is not available in this version: ${row.unavailable}`],
-    );
   });
 
   test(`the old names of ${row.key} mean the same`, () => {

@@ -17,6 +17,10 @@ export const logSchema = section({
   mode: key(fileMode, { default: "umask", meaning: "permissions of the files, `0640`" }),
   file_num: key(integer(0, 1000), ROTATION),
   file_size: key(integer(1, 2 ** 40, "B"), ROTATION),
+  decisions: key(nonEmptyFile, {
+    default: "not recorded",
+    meaning: "file of the decisions with what they were made of, for `agent replay`; rotated as above",
+  }),
   static_fields: key(json, { meaning: "map added to every line of type `json`" }),
   format: key(anything, NO_EFFECT),
   dateformat: key(anything, NO_EFFECT),

@@ -34,8 +34,8 @@ export const raftSchema = section({
   self_addr: key(address, {
     effect: "restart",
     meaning:
-      "this member's `host:port` for the others. Left out: a member without a vote, which dials the others and which " +
-      "nobody dials (a replica far away, or more than five nodes)",
+      "this member's `host:port` for the others. Left out: a member without a vote, which dials the others and is " +
+      "not dialled (a replica far away, or more than five nodes)",
   }),
   partner_addrs: key(textList, {
     default: "`[]`",

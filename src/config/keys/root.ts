@@ -43,5 +43,5 @@ export const localSchema = section({
   tags: tagsSchema,
 });
 
-/** Sections that name another place for the cluster's state: read by nobody here. */
+/** Sections that name another place for the cluster's state. They are not read. */
 export const OTHER_STORES = ["etcd", "etcd3", "consul", "zookeeper", "exhibitor", "kubernetes"] as const;

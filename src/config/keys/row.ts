@@ -1,6 +1,6 @@
 /**
- * A key of the configuration with what a user reads of it. The tables of docs/configuration.md are printed
- * from here, so that a key cannot be read without a row in them.
+ * A key of the configuration with its text for users. The tables of docs/configuration.md are printed from
+ * here, so that a key cannot be read without a row in them.
  */
 import * as z from "zod";
 import type { Issues, Path } from "../issues.ts";
@@ -14,7 +14,7 @@ export interface KeyText {
   readonly meaning: string;
   /** The name to print, where the key stands for names of the user's own. */
   readonly shown?: string;
-  /** Read for the sake of files that have it, and good for nothing: a warning says so. */
+  /** Read because existing files have it, without effect: a warning says so. */
   readonly noEffect?: true;
 }
 
@@ -38,7 +38,7 @@ export function key<Schema extends z.ZodType>(schema: Schema, text: KeyText): z.
 export function requiredKey<Schema extends z.ZodType>(schema: Schema, text: KeyText): Schema {
   const own = schema.clone();
   TEXTS.set(own, text);
-  // A clone has the type of what was cloned; zod says only that it is a schema.
+  // A clone has the type of its original; zod's types say only that it is a schema.
   return own as Schema;
 }
 
@@ -53,7 +53,7 @@ export function rowsOf(schema: z.core.$ZodType, path: readonly string[] = []): K
   return Object.entries(shape).flatMap(([name, inner]) => rowsOf(inner, [...path, name]));
 }
 
-/** Says of each key that is given, and good for nothing, that it is. */
+/** Warns of each given key that has no effect. */
 export function warnWithoutEffect(
   schema: z.ZodObject,
   section: { readonly [key: string]: unknown },

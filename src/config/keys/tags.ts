@@ -6,7 +6,6 @@ import { key } from "./row.ts";
 export const tagsSchema = json;
 
 const PRIORITY_WINS = "of equally advanced members the larger one; 0 or less is `nofailover`";
-const NOT_YET = "Published with a warning, no effect in this version";
 
 /** For names and rows. */
 export const knownTags = section({
@@ -23,13 +22,17 @@ export const knownTags = section({
   }),
   clonefrom: key(anything, {
     default: "`false`",
-    meaning: `new members prefer to copy from this one. ${NOT_YET}`,
+    meaning:
+      "members are copied from this one rather than from the primary, while it streams and is at most " +
+      "256 MiB (or `maximum_lag_on_failover`, where that is more) behind",
   }),
   replicatefrom: key(anything, {
-    meaning: `name of the member to follow instead of the primary. ${NOT_YET}`,
+    meaning: "name of the standby to stream from instead of the primary, while it runs and streams itself",
   }),
   nostream: key(anything, {
     default: "`false`",
-    meaning: `follow by the archive alone. ${NOT_YET}`,
+    meaning:
+      "get WAL by `restore_command` alone: the member streams from nobody, and no slot is kept for it. Without effect on " +
+      "the leader",
   }),
 });

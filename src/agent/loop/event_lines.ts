@@ -1,0 +1,84 @@
+/** A line in this node's log for each event of the cluster, and how many there were of each kind. */
+import type { Log } from "../../lib/log.ts";
+import {
+  type ClusterEvent,
+  COMMAND_EVENTS,
+  eventId,
+  eventKind,
+  NOTED_EVENTS,
+  type NotedEvent,
+} from "../../model/event.ts";
+
+/** Clocks of members may differ by so much. What is older comes from before this start: its line is there. */
+const LATE_MS = 10_000;
+const MAX_OWN = 100;
+const KINDS: ReadonlySet<string> = new Set([...COMMAND_EVENTS, ...NOTED_EVENTS]);
+
+export class EventLines {
+  readonly #name: string;
+  readonly #log: Pick<Log, "info">;
+  readonly #startedMs: number;
+  #lastId = 0;
+  readonly #own = new Set<string>();
+  /** By id, of the events in the records. */
+  #times: ReadonlyMap<number, number> = new Map();
+  readonly #counts: { [kind: string]: number } = {};
+
+  /** `wallMs`: at the start of the agent. */
+  constructor(name: string, log: Pick<Log, "info">, wallMs: number) {
+    this.#name = name;
+    this.#log = log;
+    this.#startedMs = wallMs;
+  }
+
+  /** Events that came into the records since the start of the agent, by kind. */
+  get counts(): { readonly [kind: string]: number } {
+    return this.#counts;
+  }
+
+  /** This node knows of it, at once: whether the others will be told is not known yet. */
+  noted(event: NotedEvent): void {
+    this.#own.add(keyOf(event));
+    // One that was counted with a later one of its kind, or got lost, is not met again.
+    if (this.#own.size > MAX_OWN) this.#own.delete(this.#own.values().next().value!);
+    this.#line(event);
+  }
+
+  /** The records hold these events now. */
+  applied(events: readonly ClusterEvent[]): void {
+    const before = this.#times;
+    const lastId = this.#lastId;
+    this.#times = new Map(events.map((event) => [eventId(event), event.times ?? 1]));
+    const last = events.at(-1);
+    if (last !== undefined) this.#lastId = Math.max(lastId, eventId(last));
+    for (const event of events) {
+      const id = eventId(event);
+      const known = before.get(id);
+      // One that is counted in its place has happened again; it has no line of its own.
+      if (known !== undefined) this.#count(event, (event.times ?? 1) - known);
+      if (id <= lastId || Date.parse(event.at) < this.#startedMs - LATE_MS) continue;
+      this.#count(event, event.times ?? 1);
+      if (!this.#own.delete(keyOf(event))) this.#line({ ...event, kind: eventKind(event) });
+    }
+  }
+
+  #count(event: ClusterEvent, times: number): void {
+    if (times <= 0) return;
+    const kind = eventKind(event);
+    // Records that a strange program has made must not give a metric labels without end.
+    const label = KINDS.has(kind) ? kind : "other";
+    this.#counts[label] = (this.#counts[label] ?? 0) + times;
+  }
+
+  #line({ kind, member, text, facts }: Pick<ClusterEvent, "kind" | "member" | "text" | "facts">): void {
+    const about = member === this.#name ? "this member" : member;
+    this.#log.info(`event.${kind}`, `event ${kind} of ${about}: ${text}`, {
+      member,
+      epoch: facts?.epoch ?? null,
+    });
+  }
+}
+
+function keyOf({ kind, member, at }: Pick<ClusterEvent, "kind" | "member" | "at">): string {
+  return `${kind} ${member} ${at}`;
+}

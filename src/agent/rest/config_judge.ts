@@ -1,0 +1,40 @@
+/** Judges a dynamic configuration before it becomes the cluster's: rules of keys, and of times. */
+import { effectiveDynamic } from "../../config/dynamic.ts";
+import { describeIssue } from "../../config/issues.ts";
+import { newProblems } from "../../config/dynamic_validate.ts";
+import { configFlaw } from "../../dcs/command_schema.ts";
+import type { LocalConfig } from "../../model/config.ts";
+import type { JsonObject } from "../../model/json.ts";
+import { isSet } from "../../model/merge.ts";
+import { timingProblems } from "../compose/dynamic_reader.ts";
+
+/**
+ * Why a configuration cannot be taken: a broken rule of the keys, or of the timing inequalities, with the
+ * numbers. Empty: it can. `present`: the one in force, whose problems keep no other key from being changed.
+ */
+export function configRefusals(
+  value: JsonObject,
+  present: JsonObject | null,
+  config: LocalConfig,
+): readonly string[] {
+  const flaw = configFlaw(value);
+  if (flaw !== null) return [`the configuration has ${flaw}`];
+  const errors = newProblems(value, present).filter((issue) => issue.severity === "error");
+  if (errors.length > 0) return errors.map((issue) => `${issue.path}: ${issue.message}`);
+  const dynamic = effectiveDynamic(value, config).config;
+  const before = present === null ? null : effectiveDynamic(present, config).config;
+  const isEnded = before !== null && before.standbyCluster !== null && dynamic.standbyCluster === null;
+  // Its end promotes a server, beside the primary of the other site in the worst case.
+  if (isEnded && isSet(value["standby_cluster"])) {
+    return [
+      "standby_cluster: is empty, and this is a standby cluster: it would be promoted. To do that, remove the key " +
+      "(null), as `agent ctl promote-cluster` does",
+    ];
+  }
+  return timingProblems(dynamic, config);
+}
+
+/** What is accepted, and not used as it is written: the new ones only. */
+export function configWarnings(value: JsonObject, present: JsonObject | null): readonly string[] {
+  return newProblems(value, present).filter((issue) => issue.severity === "warning").map(describeIssue);
+}
