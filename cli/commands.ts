@@ -4,14 +4,17 @@ import { VERSION } from "../src/model/version.ts";
 import { nearest } from "./ctl/nearest.ts";
 
 /** Ends the process itself, but for `run` and `witness`, which go on. */
-export async function runCommandLine(argv: readonly string[]): Promise<void> {
+export async function runCommandLine(words: readonly string[]): Promise<void> {
+  const argv = asCommand(words);
   if (argv[0] === "demo") return await demo(argv.slice(1));
   const cli = describeCommands();
+  describeGenerators(cli);
+  describeReplay(cli);
   if (argv.length === 0 || argv[0] === "--help" || argv[0] === "-h" || argv[0] === "help") return overview();
   if (argv[0] === "--version" || argv[0] === "-v") return leave(0, `agent ${VERSION}\n`);
   try {
     cli.parse(["agent", "agent", ...flagsLast(argv)], { run: false });
-    // Printing the help has made it forget the command.
+    // After the help is printed, the parser no longer knows the command.
     if (cli.options.help) return leave(0);
     if (cli.matchedCommand === undefined) return unknownCommand(cli, argv[0]!);
     await cli.runMatchedCommand();
@@ -32,6 +35,16 @@ function flagsLast(argv: readonly string[]): string[] {
   return [...argv.filter((word) => !isFlag(word)), ...argv.filter(isFlag)];
 }
 
+/** Options of the program `patroni` that are commands here. */
+const PATRONI_OPTIONS = ["--generate-config", "--generate-sample-config", "--validate-config"];
+
+function asCommand([first = "", ...rest]: readonly string[]): string[] {
+  const option = PATRONI_OPTIONS.find((one) => first === one || first.startsWith(`${one}=`));
+  if (option === undefined) return first === "" ? rest : [first, ...rest];
+  const file = first.slice(option.length + 1);
+  return [option.slice(2), ...(file === "" ? [] : [file]), ...rest];
+}
+
 /** For `agent COMMAND --help`: what it does, what it needs, how it ends. */
 const DESCRIPTIONS: { readonly [command: string]: string } = {
   run:
@@ -46,8 +59,22 @@ without its section postgresql; raft.data_dir is required (docs/operations.md). 
     `Reads FILE as agent run does, and compares it with this host: programs, directories, certificates, ports.
 One line for each problem, file:line: error: key: what was expected, and what was found. Changes nothing.
 Exit codes: 0 no error (warnings are allowed), 1 an error, 2 the command line is wrong.`,
+  "generate-config":
+    `Asks a running PostgreSQL, and writes the file of the member that is to take it over, with what differs from the
+defaults. DSN is a connection string (key=value pairs, or a URI); without one PGHOST, PGPORT, PGUSER and PGPASSWORD
+count, and the socket of this host. The role must be a superuser. FILE is made with mode 0600, and never overwritten.
+Without FILE the text goes to standard output, without secrets. FIXME marks what only the user knows.
+Exit codes: 0 done, 1 it could not be made (why: standard error), 2 the command line is wrong.`,
+  "generate-sample-config":
+    `Writes a member's file for a new cluster, by the addresses of this host. FILE is made with mode 0600, and never
+overwritten; without FILE the text goes to standard output, without secrets. FIXME marks what only the user knows.
+Exit codes: 0 done, 1 it could not be made (why: standard error), 2 the command line is wrong.`,
   version:
     "Prints the version of this program on one line. Those of running members: agent ctl version CLUSTER.",
+  replay:
+    `Decides anew what a node has recorded in its file log.decisions, and shows where this version decides differently
+(docs/operations.md). For those who change a rule, or ask why a decision was made. Reads nothing but the files.
+Exit codes: 0 every decision is as recorded, 1 one is not or cannot be read, 2 the command line is wrong.`,
   recover:
     `Founds a new cluster from what this member holds, with this member as its only voter. For when a majority of
 the voters is lost for good; where one of them can be brought back, do that instead (docs/operations.md). The
@@ -128,6 +155,48 @@ function describeCommands(): CAC {
   return cli;
 }
 
+function describeGenerators(cli: CAC): void {
+  const generate = async (file: string | undefined, sample: boolean, dsn: unknown) => {
+    const { generateConfigCommand } = await import("./generate_config.ts");
+    const code = await generateConfigCommand(file ?? null, {
+      environment: process.env,
+      sample,
+      dsn: dsn === undefined ? null : String(dsn),
+      write: (text) => process.stdout.write(text),
+      writeError: (line) => process.stderr.write(`${line}\n`),
+    });
+    leave(code);
+  };
+  cli.command("generate-config [file]", "Write a member's file from a running PostgreSQL")
+    .option("--dsn <dsn>", "Connection string of the running PostgreSQL")
+    .example("agent generate-config /etc/agent/node1.yml")
+    .example("agent generate-config --dsn 'host=/tmp port=5433 user=postgres' /etc/agent/node1.yml")
+    .action((file: string | undefined, { dsn }: { dsn?: unknown }) => generate(file, false, dsn));
+  cli.command("generate-sample-config [file]", "Write a member's file for a new cluster")
+    .example("agent generate-sample-config /etc/agent/node1.yml")
+    .action((file: string | undefined) => generate(file, true, undefined));
+}
+
+function describeReplay(cli: CAC): void {
+  cli.command("replay <...files>", "Decide anew what a node has recorded, and compare")
+    .option("--limit <n>", "Differences to show of each file (default: 20)")
+    .example("agent replay /var/log/agent/decisions")
+    .example("agent replay --limit 100 node1.decisions node2.decisions node3.decisions")
+    .action(async (files: string[], { limit = 20 }: { limit?: unknown }) => {
+      if (!Number.isSafeInteger(limit) || Number(limit) < 0) {
+        return leave(2, "", `Error: --limit: a whole number from 0, not ${String(limit)}\n`);
+      }
+      const { replayCommand } = await import("./replay.ts");
+      leave(
+        await replayCommand(files, {
+          limit: Number(limit),
+          write: (line) => process.stdout.write(`${line}\n`),
+          writeError: (line) => process.stderr.write(`${line}\n`),
+        }),
+      );
+    });
+}
+
 /** Reads its own words, as it passes some on to processes that it starts. */
 async function demo(words: readonly string[]): Promise<void> {
   const { demoCommand } = await import("./demo.ts");
@@ -146,6 +215,10 @@ Commands:
   witness FILE          Run a voter without PostgreSQL, for two members with data
   ctl COMMAND           Show and change a running cluster (see agent ctl --help)
   validate-config FILE  Check a member's configuration without starting anything
+  generate-config FILE  Write a member's file from a running PostgreSQL
+  generate-sample-config FILE
+                        Write a member's file for a new cluster
+  replay FILE           Decide anew what a node has recorded, and compare
   recover FILE          Go on alone when the other members are lost for good
   demo                  Try a cluster of three on this machine
   version               Print the version

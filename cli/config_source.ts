@@ -57,7 +57,7 @@ export function readSources(path: string): { sources: ConfigSource[]; issue: Loc
     const isDirectory = statSync(path).isDirectory();
     const files = isDirectory ? configurationFiles(path) : [path];
     if (files.length === 0) return problem("the directory holds no *.yml or *.yaml");
-    // A character has at most 4 bytes. What is larger is not even read.
+    // A character has at most 4 bytes. A larger file is not read.
     const large = files.find((file) => statSync(file).size > 4 * MAX_YAML_BYTES);
     if (large !== undefined) return problem(`${YAML_TOO_LARGE} (${large})`);
     return { sources: files.map((file) => ({ file, text: readFileSync(file, "utf8") })), issue: null };

@@ -3,7 +3,7 @@ import { ctlCommand } from "./ctl/main.ts";
 import { Terminal } from "./ctl/terminal.ts";
 
 export async function runCtl(words: readonly string[]): Promise<void> {
-  // The reader of this output may have seen enough (`| head -1`).
+  // The reader of this output may have closed it (`| head -1`).
   process.stdout.on("error", () => process.exit(0));
   const code = await ctlCommand(words, new Terminal());
   // Requests that were overtaken by a faster answer may still be open: nothing waits for them.

@@ -1,10 +1,7 @@
-/**
- * Checks log.dir before anything is written there: a line that cannot be written is lost, and nobody would
- * hear of it.
- */
+/** Checks log.dir before anything is written there: a line that cannot be written is lost without notice. */
 import { accessSync, constants, statSync } from "node:fs";
 
-/** null: log files can be made there, or none are (null). */
+/** null: log files can be made there, or none are configured (null). */
 export function logDirectoryProblem(directory: string | null): string | null {
   if (directory === null) return null;
   try {

@@ -35,6 +35,7 @@ test("each command explains itself", async () => {
     run: "SIGHUP reads FILE again",
     witness: "a voter that has no PostgreSQL",
     "validate-config": "Changes nothing.",
+    replay: "Reads nothing but the files.",
     recover: "The\n  agent must be stopped.",
     demo: "a cluster of three nodes on this machine",
     version: "on one line",
@@ -66,4 +67,22 @@ test("a file may stand behind a flag", async () => {
   expect(recovered.code).toBe(1);
   expect(recovered.out).toBe("");
   expect(recovered.err).toStartWith("Error: /nonexistent.yml cannot be used: cannot be read");
+});
+
+test("Patroni's options are commands", async () => {
+  const checked = await agent("--validate-config", "/nonexistent.yml");
+  expect({ code: checked.code, names: checked.out.includes("/nonexistent.yml") }).toEqual({
+    code: 1,
+    names: true,
+  });
+  const sample = await agent("--generate-sample-config");
+  expect({ code: sample.code, out: sample.out }).toEqual({
+    code: 0,
+    out: expect.stringMatching(/^scope: main$/m),
+  });
+  const nowhere = await agent("--generate-config=/nonexistent/x.yml", "--dsn", "host=/nonexistent");
+  expect({ code: nowhere.code, err: nowhere.err }).toEqual({
+    code: 1,
+    err: expect.stringContaining("Error: PostgreSQL at /nonexistent:5432 cannot be asked"),
+  });
 });

@@ -12,6 +12,8 @@ function main(argv: readonly string[]): Promise<void> {
       return import("./guard.ts").then(({ guardCommand }) => guardCommand(argv.slice(1)));
     case "__postgres":
       return import("./guard.ts").then(({ postgresShimCommand }) => postgresShimCommand(argv.slice(1)));
+    case "__probe":
+      return import("../src/agent/health/probe_process.ts").then(({ runProbe }) => runProbe(argv[1]!));
     case "ctl":
       return import("./ctl_process.ts").then(({ runCtl }) => runCtl(argv.slice(1)));
     default:

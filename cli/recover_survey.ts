@@ -1,6 +1,6 @@
 /**
- * Finds out for `agent recover` about the other members, before it goes on without them: by their
- * directories that can be read here, and by agents that answer. Changes nothing.
+ * Surveys the other members for `agent recover`, before it goes on without them: their directories as far as
+ * they can be read here, and the agents that answer. Changes nothing.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -15,8 +15,8 @@ import { findPrograms, ProgramsError } from "../src/postgres/programs.ts";
 const ANSWER_MS = 2000;
 
 /**
- * How far something reaches; what compares greater in the first number, or in the second with the same first,
- * has more.
+ * How far a log or PostgreSQL reaches. Positions compare by the first number, then by the second; the greater
+ * one has more.
  */
 export type Position = readonly [era: number, offset: number];
 
@@ -92,7 +92,7 @@ export async function surveyPostgres(
 
 export interface Answers {
   readonly lines: readonly string[];
-  /** The leader of the raft group, and the member that names it; null: nobody names one. */
+  /** The leader of the raft group, and the member that names it; null: no member names one. */
   readonly leads: { readonly leader: string; readonly by: string } | null;
   /** The members that run as a primary without a majority: in maintenance mode, or in failsafe mode. */
   readonly primaries: readonly string[];

@@ -10,7 +10,9 @@ import { RotatingFile } from "../src/lib/rotating_file.ts";
 import { notifySystemd, takeNotifySocket } from "../src/lib/sd_notify.ts";
 import type { RunningAgent } from "../src/agent/compose/running.ts";
 import type { LocalConfig, LogConfig } from "../src/model/config.ts";
-import { Issues } from "../src/config/issues.ts";
+import { Issues, type LocatedIssue } from "../src/config/issues.ts";
+import type { ParsedConfig } from "../src/config/parse.ts";
+import { type WrittenConfig, writtenConfig } from "../src/config/written.ts";
 import { captureEnvironment, loadConfig } from "./config_source.ts";
 import { checkPlaces } from "./validate_host.ts";
 import { logDirectoryProblem } from "./log_directory.ts";
@@ -18,8 +20,10 @@ import { logDirectoryProblem } from "./log_directory.ts";
 /** The parts of a service. */
 export interface ServiceParts {
   readonly config: LocalConfig;
-  /** Reads the file again; null with the reasons logged when it cannot be used. */
-  readonly reload: () => LocalConfig | null;
+  /** Reads the file again; the first reason, with all of them logged, when it cannot be used. */
+  readonly reload: () => LocalConfig | string;
+  /** The file and the environment, as they were read last and could be used. */
+  readonly written: () => WrittenConfig;
   readonly log: Logger;
   readonly exit: (code: number) => void;
 }
@@ -38,7 +42,7 @@ export function runService(
   takeNotifySocket(process.env);
   const parsed = loadConfig({ path: file, environment, witness });
   const errors = parsed.issues.filter((issue) => issue.severity === "error");
-  const where = (issue: typeof parsed.issues[number]) =>
+  const where = (issue: LocatedIssue) =>
     `${issue.file ?? file ?? "environment"}${issue.line === null ? "" : `:${issue.line}`}: ${issue.path}${
       issue.path === "" ? "" : ": "
     }${issue.message}`;
@@ -57,31 +61,24 @@ export function runService(
   const log = new Logger(logOptions(parsed.config.log));
   reapOrphans();
   for (const issue of parsed.issues) log.warning("config", where(issue));
-  // No end of the agent: a PostgreSQL that runs goes on under it. What fails later for it names no key.
+  // The agent does not end: its PostgreSQL may be running. Later failures do not name the key.
   const places = new Issues(parsed.locations, { file: parsed.config.file, line: null });
   checkPlaces(parsed.config, null, places);
   for (const issue of places.list) log.error("config", where(issue));
 
-  const reload = (): LocalConfig | null => {
+  let written = writtenConfig(parsed.mergedYaml, parsed.locations);
+  const reload = () => {
     const again = loadConfig({ path: file, environment, witness });
-    for (const issue of again.issues) {
-      log[issue.severity === "error" ? "error" : "warning"]("config", where(issue));
-    }
-    const noLog = logDirectoryProblem(again.config?.log.dir ?? null);
-    if (noLog !== null) log.error("config", `log.dir: ${noLog}`);
-    if (again.config === null || noLog !== null) {
-      log.error("config", "the configuration in force stays");
-      return null;
-    }
-    log.configure(logOptions(again.config.log));
-    return again.config;
+    const config = usable(again, log, where);
+    if (typeof config !== "string") written = writtenConfig(again.mergedYaml, again.locations);
+    return config;
   };
   const exit = (code: number) => {
     process.exitCode = code;
     // One turn of the loop, so that the last log line leaves.
     setTimeout(() => process.exit(code), 10);
   };
-  const running = start({ config: parsed.config, reload, log, exit });
+  const running = start({ config: parsed.config, reload, written: () => written, log, exit });
   const stop = () => {
     notifySystemd("STOPPING");
     running.stop();
@@ -95,6 +92,24 @@ export function runService(
   });
   process.on("SIGABRT", () => process.exit(134));
   notifySystemd("READY");
+}
+
+/** The configuration at a reload; where it cannot be used, the first reason, with all of them logged. */
+function usable(
+  { config, issues }: ParsedConfig,
+  log: Logger,
+  where: (issue: LocatedIssue) => string,
+): LocalConfig | string {
+  for (const issue of issues) log[issue.severity === "error" ? "error" : "warning"]("config", where(issue));
+  const noLog = logDirectoryProblem(config?.log.dir ?? null);
+  if (noLog !== null) log.error("config", `log.dir: ${noLog}`);
+  if (config === null || noLog !== null) {
+    log.error("config", "the configuration in force stays");
+    const first = issues.find((issue) => issue.severity === "error");
+    return first === undefined ? `log.dir: ${noLog}` : where(first);
+  }
+  log.configure(logOptions(config.log));
+  return config;
 }
 
 /** Ends the process. */

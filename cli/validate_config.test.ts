@@ -163,13 +163,16 @@ const DATA: readonly [name: string, make: (data: string) => void, problem: strin
   [
     "of another version",
     (data) => fill(data, "15"),
-    "is of PostgreSQL 15, the programs are of 17: set postgresql.bin_dir",
+    "belongs to PostgreSQL 15, the programs to 17: set postgresql.bin_dir",
   ],
   [
     "of someone else",
     (data) => writeFileSync(join(data, "letter.txt"), "x"),
     "is not empty and not a PostgreSQL data directory",
   ],
+  ["half-written", (data) => {
+    for (const name of ["agent.unfinished", "pg_hba.conf"]) writeFileSync(join(data, name), "");
+  }, null],
   ["open to others", (data) => {
     fill(data, "17");
     chmodSync(data, 0o755);
@@ -232,32 +235,38 @@ test("programs, files and directories that are named and not there", async () =>
   const { code, lines } = await validate(host(), {
     postgres:
       "  pre_promote: /nonexistent/hook -x\n  callbacks: {on_start: /nonexistent/call, on_stop: /bin/true}\n" +
-      "  custom_conf: /nonexistent/my.conf\n",
-    more: "bootstrap: {post_bootstrap: /nonexistent/post}\nlog: {dir: /nonexistent/log}\n",
+      "  custom_conf: /nonexistent/my.conf\n" +
+      "  create_replica_methods: [walg, basebackup]\n  walg: {command: /nonexistent/walg fetch}\n",
+    more:
+      "bootstrap: {post_bootstrap: /nonexistent/post, method: mine, mine: {command: /nonexistent/mine}}\n" +
+      "log: {dir: /nonexistent/log}\n",
   });
   expect(code).toBe(1);
   const said = lines.join("\n");
-  for (const key of ["pre_promote", "callbacks.on_start", "custom_conf"]) {
+  for (const key of ["pre_promote", "callbacks.on_start", "custom_conf", "walg.command"]) {
     expect(said).toContain(`error: postgresql.${key}: /nonexistent/`);
   }
   expect(said).toContain("error: bootstrap.post_bootstrap: /nonexistent/post");
+  expect(said).toContain("error: bootstrap.mine.command: /nonexistent/mine");
   expect(said).toContain("error: log.dir: /nonexistent/log does not exist");
   expect(said).not.toContain("on_stop");
+});
+
+test("a member for other hosts that names none of them is warned of", async () => {
+  const warned = async (raft: string) =>
+    (await validate(host(), { raft: `${raft}, password: secret` }, { ignoreListenPort: true })).lines
+      .filter((line) => line.includes("names nobody"));
+  expect(await warned('self_addr: "198.51.100.1:5010"')).toEqual([
+    expect.stringContaining("warning: raft.partner_addrs: names nobody: where there is no cluster yet"),
+  ]);
+  expect(await warned('self_addr: "198.51.100.1:5010", partner_addrs: ["198.51.100.2:5010"]')).toEqual([]);
+  expect(await warned('self_addr: "127.0.0.1:5010"')).toEqual([]);
 });
 
 test("failsafe mode with nobody to ask is warned of", async () => {
   const { code, lines } = await validate(host(), { more: "bootstrap: {dcs: {failsafe_mode: on}}\n" });
   expect(code).toBe(0);
   expect(lines[0]).toContain("warning: bootstrap.dcs.failsafe_mode: has no effect with one member");
-});
-
-test("what bootstrap.dcs asks for and this version does not do is warned of", async () => {
-  const more = "bootstrap:\n  dcs: {standby_cluster: {host: 10.0.0.1}, slots: {a: null}}";
-  const { code, lines } = await validate(host(), { more });
-  expect([code, lines.filter((line) => line.includes("not available in this version")).length]).toEqual([
-    0,
-    2,
-  ]);
 });
 
 test("the printed configuration hides passwords", async () => {

@@ -1,6 +1,6 @@
 /**
- * `agent validate-config FILE`: everything that can be known to be wrong before a member is started, one line
- * each, and an exit code. Changes nothing on the host; ports are tried by listening for a moment.
+ * `agent validate-config FILE`: every error that can be found before a member is started, one line each, and
+ * an exit code. Changes nothing on the host; ports are tried by listening for a moment.
  */
 import { stringify } from "yaml";
 import { checkTiming } from "../src/lease/timing.ts";
@@ -9,7 +9,7 @@ import type { LocalConfig } from "../src/model/config.ts";
 import { effectiveDynamic } from "../src/config/dynamic.ts";
 import { compareIssues, formatIssue, Issues, withoutSecrets } from "../src/config/issues.ts";
 import type { Environment } from "../src/config/layers.ts";
-import { unavailableFeatures } from "../src/config/unavailable.ts";
+import { isLoopback, parseHostPort } from "../src/model/host_port.ts";
 import { loadConfig } from "./config_source.ts";
 import { checkHost } from "./validate_host.ts";
 
@@ -31,6 +31,7 @@ export async function validateConfigCommand(path: string | null, options: Valida
   if (parsed.config !== null) {
     const issues = new Issues(parsed.locations, { file: parsed.config.file, line: null });
     checkBeginning(parsed.config, issues);
+    warnAlone(parsed.config, issues);
     await checkHost(parsed.config, options.ignoreListenPort ?? false, issues);
     found.push(...issues.list);
   }
@@ -54,7 +55,6 @@ export async function validateConfigCommand(path: string | null, options: Valida
 function checkBeginning(config: LocalConfig, issues: Issues): void {
   const dynamic = effectiveDynamic(config.bootstrap.dcs, config).config;
   const { ttlS, loopWaitS, failsafeMode } = dynamic;
-  for (const feature of unavailableFeatures(dynamic)) issues.warning(["bootstrap", "dcs"], feature);
   if (failsafeMode && config.raft.partnerAddrs.length === 0) {
     issues.warning(
       ["bootstrap", "dcs", "failsafe_mode"],
@@ -67,6 +67,16 @@ function checkBeginning(config: LocalConfig, issues: Issues): void {
   for (const problem of checkWatchdogTiming(config.watchdog, { ttlS, loopWaitS })) {
     issues.error(["watchdog", "safety_margin"], problem);
   }
+}
+
+/** So begins every file that `agent generate-config` has made; started like that, each host is a cluster. */
+function warnAlone({ raft, postgresql }: LocalConfig, issues: Issues): void {
+  const host = parseHostPort(raft.selfAddr ?? "")?.host;
+  if (host === undefined || isLoopback(host) || postgresql === null || raft.partnerAddrs.length > 0) return;
+  issues.warning(
+    ["raft", "partner_addrs"],
+    "names nobody: where there is no cluster yet, this member makes one of its own. Name the other members",
+  );
 }
 
 function count(number: number, noun: string): string {

@@ -13,7 +13,7 @@ import type { HostPort, LocalConfig, PostgresqlConfig } from "../src/model/confi
 import type { Issues, Path } from "../src/config/issues.ts";
 import { listenersOf } from "../src/config/ports.ts";
 import { formatHostPort } from "../src/model/host_port.ts";
-import { shellSplit } from "../src/model/shell_split.ts";
+import { missingProgram } from "../src/postgres/hook_program.ts";
 import { findPrograms, ProgramsError } from "../src/postgres/programs.ts";
 import { logDirectoryProblem } from "./log_directory.ts";
 
@@ -35,6 +35,9 @@ export async function checkHost(
   checkCommands(config, issues);
   const noLog = logDirectoryProblem(config.log.dir);
   if (noLog !== null) issues.error(["log", "dir"], noLog);
+  const { decisions } = config.log;
+  const noDecisions = logDirectoryProblem(decisions === null ? null : dirname(decisions));
+  if (noDecisions !== null) issues.error(["log", "decisions"], noDecisions);
   checkWatchdog(config.watchdog, issues);
   for (const { at, problem } of await ownPartners(config)) {
     issues.error(["raft", "partner_addrs", at], problem);
@@ -103,13 +106,15 @@ function checkDataDirectory(dataDir: string, major: number | null, issues: Issue
   if (mode !== 0o700 && mode !== 0o750) {
     issues.error(path, `${dataDir} has permissions 0${mode.toString(8)}: PostgreSQL wants 0700 or 0750`);
   }
+  // Half-written: the agent moves it aside or empties it itself.
+  if (names.includes("agent.unfinished")) return;
   const version = readVersion(dataDir);
   if (version === null || !names.includes("global")) {
     issues.error(path, `${dataDir} is not empty and not a PostgreSQL data directory`);
   } else if (major !== null && version !== String(major)) {
     issues.error(
       path,
-      `${dataDir} is of PostgreSQL ${version}, the programs are of ${major}: set postgresql.bin_dir`,
+      `${dataDir} belongs to PostgreSQL ${version}, the programs to ${major}: set postgresql.bin_dir`,
     );
   }
 }
@@ -163,13 +168,15 @@ function checkCommands({ postgresql, bootstrap }: LocalConfig, issues: Issues): 
     ]),
     [["postgresql", "pre_promote"], prePromote],
     [["postgresql", "before_stop"], beforeStop],
+    ...postgresql.createReplicaMethods.flatMap((method): [Path, string][] =>
+      method === "basebackup" ? [] : [[["postgresql", method.name, "command"], method.command]]
+    ),
     [["bootstrap", "post_bootstrap"], bootstrap.postBootstrap],
+    [["bootstrap", bootstrap.custom?.name ?? "method", "command"], bootstrap.custom?.command ?? null],
   ];
   for (const [path, command] of commands) {
-    const program = shellSplit(command ?? "")?.[0];
-    if (program?.startsWith("/") && !mayAccess(program, constants.X_OK)) {
-      issues.error(path, `${program} does not exist or cannot be run by this user`);
-    }
+    const program = missingProgram(command, null);
+    if (program !== null) issues.error(path, `${program} does not exist or cannot be run by this user`);
   }
   if (customConf?.startsWith("/")) checkReadable(["postgresql", "custom_conf"], customConf, issues);
 }
@@ -189,7 +196,7 @@ function checkRaftCertificate(config: LocalConfig, issues: Issues): void {
   for (const addr of alsoStandsFor(cert, config)) {
     issues.warning(
       path,
-      `${file} stands for the member at ${addr} as well: anybody who gets hold of it can be either. Give each member a ` +
+      `${file} stands for the member at ${addr} as well: a host that gets hold of it can pose as either. Give each member a ` +
         "certificate with its own address alone",
     );
   }

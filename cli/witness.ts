@@ -2,7 +2,7 @@
 import { startWitness } from "../src/agent/compose/start_witness.ts";
 import { becomeUser, runService } from "./service.ts";
 
-/** Runs until a signal ends it; ends the process itself. `user`: whom to become when started as root. */
+/** Runs until a signal ends it; ends the process itself. `user`: the user to become when started as root. */
 export function witnessCommand(file: string | null, user: string | undefined): void {
   if (user !== undefined) becomeUser("witness", user);
   runService("witness", file, startWitness);

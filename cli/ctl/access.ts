@@ -1,6 +1,6 @@
 /**
- * The cluster behind the REST APIs of its members. Any member will do for looking; one that is cut off
- * answers with an old view, which counts only when nobody has a better one.
+ * The cluster behind the REST APIs of its members. Every member can show it. A member that is cut off answers
+ * with an old view, which counts only when no other member has a better one.
  */
 import {
   ApiClient,
@@ -15,7 +15,7 @@ import { CtlError } from "./errors.ts";
 import { type Answer, firstAnswer } from "./first_answer.ts";
 import type { Settings } from "./settings.ts";
 
-/** Longer than any operation that a member answers when it is over. */
+/** Longer than any operation whose answer comes at its end. */
 const OPERATION_TIMEOUT_MS = 3_600_000;
 
 export class ClusterAccess {

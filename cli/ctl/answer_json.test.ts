@@ -1,7 +1,17 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import fc from "fast-check";
 import { borderTest, ODD_KEYS } from "../../raft/testing.ts";
-import { CLUSTER, CONFIG, HISTORY, RAFT, STATUS, TIMING, WATCHDOG } from "../../src/api/client.ts";
+import {
+  CLUSTER,
+  CONFIG,
+  EVENTS,
+  HISTORY,
+  RAFT,
+  STATUS,
+  TIMING,
+  WATCHDOG,
+  WHY,
+} from "../../src/api/client.ts";
 import { STUB_WATCHDOG } from "../../src/api/testing.ts";
 import { answerJson } from "./answer_json.ts";
 import { CtlError } from "./errors.ts";
@@ -48,6 +58,8 @@ const FORMS = {
   "/agent/raft": RAFT,
   "/agent/watchdog": WATCHDOG,
   "/agent/timing": TIMING,
+  "/agent/events": EVENTS,
+  "/agent/why": WHY,
   "/history": HISTORY,
   "/config": CONFIG,
 } as const;
@@ -61,6 +73,10 @@ const COMMANDS: readonly (readonly string[])[] = [
   ["list", "-f", "tsv"],
   ["topology"],
   ["history"],
+  ["events"],
+  ["events", "-f", "tsv"],
+  ["why"],
+  ["why", "node2"],
   ["timing"],
   ["watchdog", "status"],
   ["raft", "status"],
@@ -85,6 +101,10 @@ let stub: StubCluster;
 beforeAll(() => {
   stub = new StubCluster();
   stub.port.change({ watchdog: STUB_WATCHDOG });
+  const facts = { epoch: 1, lsn: 83886080, tookMs: 190 };
+  const event = { index: 9, at: "2026-01-31T12:00:00.000Z", member: "node1", text: "so it was", facts };
+  const events = [{ ...event, id: 1, kind: "lock-granted" }, { ...event, id: 2, kind: "promoted", times: 2 }];
+  stub.port.changeDcs({ events });
   stranger = Bun.serve({
     port: 0,
     hostname: "127.0.0.1",

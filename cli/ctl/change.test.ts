@@ -176,10 +176,22 @@ test("restart can be scheduled, once", async () => {
   const words = ["restart", "node1", "--scheduled", "2096-01-01T10:00Z", "--force"];
   expect(said((await cluster.ctl(words)).out)).toEqual(["Success: restart scheduled on member node1"]);
   expect(cluster.port.calls).toEqual(['scheduleRestart {"schedule":"2096-01-01T10:00:00+00:00"}']);
-  cluster.port.change({ scheduledRestarts: { node1: { schedule: "2096-01-01T10:00:00+00:00" } } });
-  expect(said((await cluster.ctl(words)).out)).toEqual([
-    "Failed: another restart is already scheduled on member node1",
+  cluster.port.changeDcs({ restarts: { node1: { schedule: "2096-01-01T10:00:00+00:00", id: "r" } } });
+  const again = await cluster.ctl(words.slice(0, -1), ["y", ""]);
+  expect(again.out).toEndWith("Failed: another restart is already scheduled on member node1");
+});
+
+test("with --force another scheduled restart takes the place of the one on record, if it can be scheduled", async () => {
+  const present = { schedule: "2096-01-01T10:00:00+00:00", id: "r" };
+  cluster.port.changeDcs({ restarts: { node1: present } });
+  const schedule = async (time: string) =>
+    said((await cluster.ctl(["restart", "node1", "--scheduled", time, "--force"])).out);
+  expect(await schedule("2020-01-01T10:00Z")).toEqual([
+    "Failed: restart for member node1, status code=422, (Cannot schedule restart in the past)",
   ]);
+  expect(cluster.port.view().dcs!.restarts).toEqual({ node1: present });
+  expect(await schedule("2097-01-01T10:00Z")).toEqual(["Success: restart scheduled on member node1"]);
+  expect(cluster.port.calls.at(-1)).toBe('scheduleRestart {"schedule":"2097-01-01T10:00:00+00:00"}');
 });
 
 test("reload tells how long it may take", async () => {
@@ -231,6 +243,25 @@ test("reinit --wait says what keeps a member from its end, and fails when the me
   expect(second.code).toBe(0);
 }, 20_000);
 
+test("reinit --wait says on standard error how far the copy has come", async () => {
+  cluster.port.becomeStandby();
+  cluster.port.changeMember("node1", { apiUrl: cluster.apiUrl });
+  const detail = "copying from node3, 12 %, 3 of 25 MiB";
+  cluster.port.change({ reinitialize: { state: "running", detail } });
+  const later = setTimeout(() => {
+    cluster.port.change({ reinitialize: { state: "done", detail: "" } });
+  }, 2500);
+  const { code, out, err } = await cluster.ctl(["reinit", "demo", "node1", "--force", "--wait"]);
+  clearTimeout(later);
+  expect(code).toBe(0);
+  expect(err).toBe(`node1: ${detail}`);
+  expect(said(out)).toEqual([
+    "Success: reinitialize for member node1",
+    "Waiting for reinitialize to complete on: node1",
+    "Reinitialize is completed on: node1",
+  ]);
+}, 20_000);
+
 test("flush takes back what was scheduled", async () => {
   expect(said((await cluster.ctl(["flush", "switchover"])).out)).toEqual(["No pending scheduled switchover"]);
   expect(said((await cluster.ctl(["flush", "demo", "node1", "restart", "--force"])).out)).toEqual([
@@ -263,6 +294,25 @@ test("resume, and list, say that an operator is needed, and the command", async 
     needed,
   ]);
   expect((await cluster.ctl(["list"])).out).toContain(needed);
+});
+
+test("a pause with an end sends the time, says the end, and can be given another one", async () => {
+  const until = "2030-01-01T02:00:00+00:00";
+  cluster.port.configOutcome = { kind: "ok", config: { pause: true, pause_until: until } };
+  const said = `Success: cluster management is paused until ${until}`;
+  expect((await cluster.ctl(["pause", "--for", "2h"])).out).toBe(said);
+  cluster.port.changeDynamic({ pause: true, pauseUntil: until });
+  expect((await cluster.ctl(["pause"])).err).toBe(
+    `Error: Cluster is already paused, until ${until} (--for sets another end)`,
+  );
+  expect((await cluster.ctl(["pause", "--for", "3h"])).out).toBe(said);
+  expect(cluster.port.calls).toEqual([
+    'patchConfig {"pause":true,"pause_for":"2h"} at null',
+    'patchConfig {"pause":true,"pause_for":"3h"} at null',
+  ]);
+  expect((await cluster.ctl(["list"])).out).toContain(` Maintenance mode: on, until ${until}`);
+  cluster.port.configOutcome = { kind: "ok", config: { pause: true } };
+  expect((await cluster.ctl(["pause", "--for", "3h"])).err).toContain("does not know --for");
 });
 
 test("pause and resume patch the configuration", async () => {
@@ -360,6 +410,23 @@ test("edit-config takes a patch or a whole from a file or standard input", async
   }
 });
 
+test("edit-config shows what the members find, once, and makes them give way on request", async () => {
+  const warnings = [
+    "synchronous_node_count: 0 is below the minimum: 1 is used",
+    "node2: work_mem is clamped",
+  ];
+  cluster.port.configOutcome = { kind: "ok", config: {}, warnings };
+  const typed = ["edit-config", "-q", "-s", "synchronous_node_count=0", "--force"];
+  const { code, out, err } = await cluster.ctl([...typed, "--override"]);
+  expect([code, out]).toEqual([0, "Configuration changed"]);
+  expect(err.split("\n")).toEqual(warnings.map((text) => `Warning: ${text}`));
+  expect(cluster.port.calls[0]).toEndWith(" by force");
+  cluster.port.configOutcome = { kind: "hopeless", reason: "node2: no such library" };
+  expect((await cluster.ctl(typed)).err).toContain(
+    "Error: The configuration was refused (422): node2: no such library. With --override it is changed all the same",
+  );
+});
+
 test("edit-config aborts when someone else was faster, and tells why it was refused", async () => {
   cluster.port.configOutcome = { kind: "conflict" };
   expect((await cluster.ctl(["edit-config", "-s", "ttl=6", "--force"])).err).toBe(
@@ -369,4 +436,14 @@ test("edit-config aborts when someone else was faster, and tells why it was refu
   expect((await cluster.ctl(["edit-config", "-s", "ttl=6", "--force"])).err).toBe(
     "Error: The configuration was refused (422): ttl must be at least 2",
   );
+});
+
+test("a restart that fails says why, where the member knows it", async () => {
+  cluster.port.restartOutcome = { kind: "failed", why: "needs reinit: its history has diverged" };
+  const { code, out } = await cluster.ctl(["restart", "demo", "node1", "--force"]);
+  expect({ code, last: out.split("\n").at(-1) }).toEqual({
+    code: 1,
+    last:
+      "Failed: restart for member node1, status code=503, (restart failed: needs reinit: its history has diverged)",
+  });
 });

@@ -105,7 +105,7 @@ function checkCandidate(
   );
 }
 
-/** Synchronous members exist and the candidate is none of them. */
+/** There are synchronous members, and the candidate is not one of them. */
 function isAsynchronous(cluster: ClusterJson, candidate: string | null): boolean {
   const sync = cluster.members.filter(({ role }) => role === "sync_standby" || role === "quorum_standby");
   return sync.length > 0 && !sync.some(({ name }) => name === candidate);

@@ -13,6 +13,8 @@ export interface OptionSpec {
   readonly choices?: readonly string[];
   /** @default listed in the help */
   readonly hidden?: boolean;
+  /** The verbs (`add` of `raft add`) with which it has an effect. @default all */
+  readonly of?: readonly string[];
   readonly help: string;
 }
 
@@ -55,6 +57,10 @@ export const WATCH: readonly OptionSpec[] = [
   { names: ["watch"], short: "w", value: "SECONDS", help: "Auto update the screen every so many seconds" },
 ];
 export const FORCE: OptionSpec = { names: ["force"], help: "Do not ask for confirmation at any point" };
+export const OVERRIDE: OptionSpec = {
+  names: ["override"],
+  help: "Make the change although members find that it could never work",
+};
 export const ROLE: OptionSpec = {
   names: ["role"],
   short: "r",

@@ -1,12 +1,12 @@
 /** `agent ctl edit-config`: changes the cluster's configuration, after showing what would change. */
 import type { JsonObject } from "../../src/model/json.ts";
 import { isJsonObject } from "../../src/model/merge.ts";
-import { type Command, type Context, FORCE } from "./command.ts";
+import { type Command, type Context, FORCE, OVERRIDE } from "./command.ts";
 import { applyFile, setValue } from "./config_changes.ts";
 import { CtlError } from "./errors.ts";
-import { leaderFirst, onlyClusterName } from "./members.ts";
-import { confirm } from "./prompt.ts";
+import { onlyClusterName } from "./members.ts";
 import { readConfig } from "./remote_config.ts";
+import { submitConfig } from "./submit_config.ts";
 import { yamlText } from "./yaml_text.ts";
 
 export const editConfig: Command = {
@@ -37,6 +37,7 @@ export const editConfig: Command = {
       value: "FILE",
       help: "Apply configuration from file, replacing existing configuration. Use - for stdin.",
     },
+    OVERRIDE,
     FORCE,
   ],
   examples: [
@@ -48,55 +49,22 @@ export const editConfig: Command = {
 };
 
 async function run(context: Context): Promise<number> {
-  const { io, arguments: given, cluster: access } = context;
+  const { arguments: given, cluster: access } = context;
   const cluster = await access.look(onlyClusterName(context));
   const { value: before, etag } = await readConfig(access, cluster.scope);
   const { after, text } = await changed(context, before, cluster.scope);
-  const beforeText = yamlText(before);
-  if (yamlText(after) === beforeText) {
-    if (!given.flag("quiet")) io.out("Not changed");
-    return 0;
-  }
-  if (!given.flag("quiet")) {
-    const [{ unifiedDiff }, { page }] = await Promise.all([
-      import("./unified_diff.ts"),
-      import("./external_programs.ts"),
-    ]);
-    page(io, unifiedDiff(beforeText, text));
-  }
-  await warn(io, before, after);
   const force = given.flag("force");
-  if (!force && (given.value("apply") === "-" || given.value("replace") === "-")) {
-    io.out("Use --force option to apply changes");
-    return 0;
-  }
-  if (!force && !await confirm(io, "Apply these changes?")) return 0;
-  const reply = await access.ofAny(leaderFirst(cluster), "PUT", "/config", {
-    body: after,
-    headers: etag === null ? {} : { "If-Match": etag },
+  return await submitConfig(context, cluster, {
+    before,
+    etag,
+    after,
+    text,
+    quiet: given.flag("quiet"),
+    force,
+    override: given.flag("override"),
+    // What was read from there cannot be followed by an answer.
+    isAnswerable: force || (given.value("apply") !== "-" && given.value("replace") !== "-"),
   });
-  if (!reply.ok) throw new CtlError(`whether the configuration was changed is not known: ${reply.error}`);
-  if (reply.status === 409) throw new CtlError("Config modification aborted due to concurrent changes");
-  if (reply.status !== 200) {
-    throw new CtlError(`The configuration was refused (${reply.status}): ${reply.text}`);
-  }
-  io.out("Configuration changed");
-  return 0;
-}
-
-/**
- * Tells the one who types a value that it will be accepted and not used as it stands: the members' logs
- * alone would not do.
- */
-async function warn(io: Context["io"], before: JsonObject, after: JsonObject): Promise<void> {
-  const [{ newProblems }, { describeIssue }] = await Promise.all([
-    import("../../src/config/dynamic_validate.ts"),
-    import("../../src/config/issues.ts"),
-  ]);
-  for (const issue of newProblems(after, before)) {
-    // An error is the members' to say, in their answer.
-    if (issue.severity === "warning") io.err(`Warning: ${describeIssue(issue)}`);
-  }
 }
 
 /** The wanted configuration, and its text as the user has written or would write it. */

@@ -6,7 +6,7 @@ import { basename, join } from "node:path";
 import { CtlError } from "./errors.ts";
 import type { Io } from "./io.ts";
 
-/** Lets the user edit `text`; returns what is in the file afterwards. Throws CtlError. */
+/** Lets the user edit `text`; returns the edited text. Throws CtlError. */
 export function edit(io: Io, text: string, clusterName: string): string {
   const editor = io.environment.EDITOR ?? firstInPath(io, ["editor", "vi"]);
   if (!editor) throw new CtlError("EDITOR environment variable is not set. editor or vi are not available");

@@ -4,13 +4,13 @@
 
 export type Answer<T> =
   | { readonly kind: "good"; readonly value: T }
-  /** Better than nothing, if nobody answers well. */
+  /** Used if there is no good answer. */
   | { readonly kind: "poor"; readonly value: T }
   | { readonly kind: "none"; readonly why: string };
 
 export interface Found<T> {
   readonly answer: Answer<T> | null;
-  /** Why the others were of no use, by whom. */
+  /** Why each of the others failed, by its name. */
   readonly failures: readonly string[];
 }
 

@@ -1,10 +1,9 @@
 /** `agent ctl history`: when which member became the leader. */
 import { type Command, FORMAT } from "./command.ts";
-import { CtlError } from "./errors.ts";
 import { onlyClusterName } from "./members.ts";
 import { type Format, printListing } from "./output.ts";
 import { HISTORY } from "../../src/api/client.ts";
-import { answerJson } from "./answer_json.ts";
+import { okJson } from "./answer_json.ts";
 
 const COLUMNS = ["TL", "LSN", "Reason", "Timestamp", "New Leader"];
 
@@ -18,8 +17,7 @@ export const history: Command = {
     const { io, arguments: given, cluster } = context;
     await cluster.look(onlyClusterName(context));
     const reply = await cluster.get("/history");
-    if (reply.status !== 200) throw new CtlError(`the member answered ${reply.status}: ${reply.text}`);
-    const lines = answerJson(reply.text, HISTORY);
+    const lines = okJson(reply, HISTORY);
     const rows = lines.map((line) =>
       Object.fromEntries(COLUMNS.map((column, index) => [column, line[index] ?? ""]))
     );

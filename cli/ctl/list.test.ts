@@ -115,9 +115,8 @@ test("pending and scheduled restarts and tags get columns when there are any, an
       shared_preload_libraries: { old_value: "", new_value: "pg_stat_statements,auto_explain,pgaudit" },
     },
   });
-  cluster.port.change({
-    scheduledRestarts: { node3: { schedule: "2030-01-01T00:00:00+00:00", postgres_version: "16" } },
-  });
+  const schedule = "2030-01-01T00:00:00+00:00";
+  cluster.port.changeDcs({ restarts: { node3: { schedule, postgres_version: "16", id: "r" } } });
   const { out } = await cluster.ctl(["list"]);
   expect(out).toContain("| *               | max_connections: 100->200                     |");
   expect(out).toContain("| shared_preload_libraries: [hidden - too long] |");
@@ -217,6 +216,70 @@ test("a member whose PostgreSQL does not answer is unknown, with what it was", a
   expect(out).toContain(" Unknown: node3 does not answer, streaming 12 s ago");
 });
 
+test("a member that is being made says from where, how far it is, and how long that will take", async () => {
+  const copy = {
+    from: "node2",
+    fromStandby: true,
+    doneBytes: 30 * 2 ** 20,
+    totalBytes: 120 * 2 ** 20,
+    bytesPerSecond: 9 * 2 ** 20,
+  };
+  const text = "from node2, 25 %, 30 of 120 MiB, 9.0 MiB/s, 10 s left";
+  const before = (await cluster.ctl(["list", "-f", "tsv"])).out.split("\n")[0];
+  cluster.port.changeMember("node3", {
+    state: "creating replica",
+    running: false,
+    replicationState: null,
+    copy,
+  });
+  const { out } = await cluster.ctl(["list"]);
+  expect(out).toContain("| creating replica");
+  expect(out).toContain(` Copying: node3 ${text}\n`);
+  const rows = JSON.parse((await cluster.ctl(["list", "-f", "json"])).out) as {
+    Member: string;
+    Copy?: string;
+  }[];
+  expect(rows.map(({ Copy }) => Copy)).toEqual([undefined, undefined, text]);
+  expect((await cluster.ctl(["list", "-f", "tsv"])).out.split("\n")[0]).toBe(before!);
+});
+
+test("slots that hold too much WAL are shown below the table, the worst first", async () => {
+  const GIB = 2 ** 30;
+  cluster.port.changeMember("node1", {
+    slotsAtRisk: [
+      { name: "old", heldBytes: 60 * GIB, safeBytes: null },
+      { name: "cdc", heldBytes: 40 * GIB, safeBytes: 11.5 * GIB },
+    ],
+  });
+  expect((await cluster.ctl(["list"])).out.split("\n").slice(7)).toEqual([
+    " Slot: old on node1 has lost the WAL that it needs: its user has to begin anew",
+    " Slot: cdc on node1 holds 40.0 GiB of WAL, and loses it when 11.5 GiB more are written",
+    " Quorum: can lose 1 more",
+  ]);
+});
+
+test("what is not well with a member is shown below the table, and in the formats for programs", async () => {
+  const since = "2026-01-01T00:00:00.000Z";
+  const detail = "512 MiB of 8.0 GiB free (6 %) in the file system of /data";
+  cluster.port.changeMember("node1", {
+    ailments: [
+      { cause: "data-space", severity: "critical", since, detail },
+      { cause: "slow-disk", severity: "warning", since, detail: "slow" },
+    ],
+  });
+  const text = `data-space (critical since ${since}): ${detail}`;
+  const { out } = await cluster.ctl(["list"]);
+  expect(out).toContain(
+    ` Ailing: node1, ${text}\n Ailing: node1, slow-disk (warning since ${since}): slow\n`,
+  );
+  const rows = JSON.parse((await cluster.ctl(["list", "-f", "json"])).out) as { [key: string]: string }[];
+  expect(rows.map((row) => row.Ailments)).toEqual([
+    `${text}\nslow-disk (warning since ${since}): slow`,
+    undefined,
+    undefined,
+  ]);
+});
+
 test("why a member's PostgreSQL was stopped is shown below the table until it runs again", async () => {
   const at = "2026-01-01T00:00:00.000Z";
   const why = "the agent is stopping; one of its processes does not end after 4 s";
@@ -232,6 +295,45 @@ test("why a member's PostgreSQL was stopped is shown below the table until it ru
   expect((await cluster.ctl(["list"])).out).not.toContain("the agent is stopping");
   expect((await cluster.ctl(["list", "-f", "json"])).out).not.toContain("Stop reason");
   expect((await cluster.ctl(["list", "-e"])).out).toContain(` Last stop: node3, ${text}`);
+});
+
+test("a member that comes back by a reinit only has that state, and its reason below the table", async () => {
+  const needsReinit = "its history has diverged; pg_rewind failed: no WAL; a copy is not allowed (rejoin)";
+  const change = { state: "stopped", running: false, replicationState: null } as const;
+  cluster.port.changeMember("node3", { ...change, needsReinit });
+  const { out } = await cluster.ctl(["list"]);
+  expect(out).toMatch(/node3 .* needs reinit /);
+  expect(out).toContain(` Needs reinit: node3: ${needsReinit}`);
+  // One that runs is shown as what it is.
+  cluster.port.changeMember("node3", { state: "running", running: true, needsReinit: "WAL is gone" });
+  expect((await cluster.ctl(["list"])).out).toMatch(/node3 .* running /);
+  cluster.port.changeMember("node3", { ...change, needsReinit: undefined });
+  expect((await cluster.ctl(["list"])).out).not.toContain("reinit");
+});
+
+test("a member that held the lock and could not become the primary is named, with the reason", async () => {
+  const failure = { at: "2026-01-01T00:00:00.000Z", why: "a full disk", times: 1, sitsOut: true };
+  const said = async (leadFailure: typeof failure | undefined) => {
+    cluster.port.changeMember("node3", { leadFailure });
+    return (await cluster.ctl(["list"])).out.split("\n").find((line) => line.includes("Cannot lead"));
+  };
+  expect(await said(failure)).toBe(
+    " Cannot lead: node3, a full disk (2026-01-01T00:00:00.000Z): others come first for a while",
+  );
+  expect(await said({ ...failure, times: 3, sitsOut: false })).toBe(
+    " Cannot lead: node3, a full disk (3 times, last at 2026-01-01T00:00:00.000Z)",
+  );
+  expect(await said(undefined)).toBeUndefined();
+});
+
+test("a member whose last reload was refused is named, with the reason", async () => {
+  const reloadRefused = { at: "2026-01-01T00:00:00.000Z", why: "/etc/agent.yml:12: ttl: expected a number" };
+  cluster.port.changeMember("node3", { reloadRefused });
+  expect((await cluster.ctl(["list"])).out).toContain(
+    ` Reload refused: node3 goes on with what it had, ${reloadRefused.why} (${reloadRefused.at})`,
+  );
+  cluster.port.changeMember("node3", { reloadRefused: undefined });
+  expect((await cluster.ctl(["list"])).out).not.toContain("Reload refused");
 });
 
 test("a failover that waits longer than ttl says is shown", async () => {
@@ -277,7 +379,8 @@ test("-t prints the time first", async () => {
 });
 
 test("topology is a tree of who follows whom", async () => {
-  cluster.port.changeMember("node2", { tags: { replicatefrom: "node3" } });
+  // Its tag names another member than the one that it streams from at present.
+  cluster.port.changeMember("node2", { following: "node3", tags: { replicatefrom: "node1" } });
   const names = (await cluster.ctl(["topology"])).out.split("\n").slice(3, 6).map((line) =>
     line.slice(2, 12)
   );
@@ -286,8 +389,8 @@ test("topology is a tree of who follows whom", async () => {
 
 test("topology without a leader still shows everyone", async () => {
   cluster.port.changeDcs({ lock: { ...cluster.port.view().dcs!.lock, holder: null } });
-  cluster.port.changeMember("node2", { tags: { replicatefrom: "node3" } });
-  cluster.port.changeMember("node3", { tags: { replicatefrom: "node2" } });
+  cluster.port.changeMember("node2", { following: "node3" });
+  cluster.port.changeMember("node3", { following: "node2" });
   const { out } = await cluster.ctl(["topology"]);
   for (const name of ["node1", "node2", "node3"]) expect(out).toContain(`+ ${name}`);
 });

@@ -171,3 +171,25 @@ test("the overview names every command", async () => {
     for (const name of Object.keys(COMMANDS)) expect(out).toContain(`  ${name} `);
   }
 });
+
+test("an option that does nothing with the verb is refused", async () => {
+  const rows: readonly (readonly [words: string, option: string, verbs: string])[] = [
+    ["config explain ttl -q", "quiet", "rollback"],
+    ["config history --override", "override", "rollback"],
+    ["config rollback 3 -f json", "format", "explain, history"],
+    ["raft status --no-vote", "no-vote", "add"],
+    ["raft transfer node2 --format json", "format", "status, dump"],
+    ["raft snapshot --dir /srv/raft", "dir", "dump"],
+    ["watchdog status --seconds 3", "seconds", "test"],
+  ];
+  for (const [words, option, verbs] of rows) {
+    const [command, verb] = words.split(" ");
+    const { code, err } = await runCtl(["-c", file, ...words.split(" ")]);
+    expect({ command, code, last: err.split("\n").at(-1) }).toEqual({
+      command,
+      code: 2,
+      last: `Error: --${option} has no effect with ${verb}, only with ${verbs}.`,
+    });
+  }
+  expect(await runCtl(["-c", file, "config", "explain", "ttl", "-f", "json"])).toMatchObject({ code: 0 });
+});

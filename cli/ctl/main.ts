@@ -35,6 +35,7 @@ export async function ctlCommand(words: readonly string[], io: Io): Promise<numb
     if (own.positionals.length > max) {
       throw new UsageError(`Got unexpected extra argument (${own.positionals.slice(max).join(" ")})`);
     }
+    checkVerb(own, command);
     const cluster = new ClusterAccess(findSettings(groupOptions(group, own, command), io));
     return await command.run({ io, arguments: own, cluster });
   } catch (error) {
@@ -42,6 +43,17 @@ export async function ctlCommand(words: readonly string[], io: Io): Promise<numb
     if (!(error instanceof CtlError)) throw error;
     io.err(`Error: ${error.message}`);
     return 1;
+  }
+}
+
+/** An option that does nothing with this verb is refused: somebody counts on it. */
+function checkVerb(own: Arguments, { options }: Command): void {
+  const verb = own.positionals[0];
+  // Without a verb the command says which there are.
+  if (verb === undefined) return;
+  for (const { names, of } of options) {
+    if (of === undefined || of.includes(verb) || !own.flag(names[0]!)) continue;
+    throw new UsageError(`--${names[0]} has no effect with ${verb}, only with ${of.join(", ")}.`);
   }
 }
 

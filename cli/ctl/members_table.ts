@@ -1,11 +1,20 @@
 /** The members of a cluster as `list` and `topology` show them: patronictl's columns, order and wording. */
-import type { ClusterJson, ClusterMemberJson } from "../../src/api/client.ts";
+import type {
+  ClusterJson,
+  ClusterMemberJson,
+  CopyJson,
+  LeadFailureJson,
+  SlotAtRiskJson,
+} from "../../src/api/client.ts";
+import { describeCopy } from "../../src/model/copy_status.ts";
+import type { Ailment } from "../../src/model/ailment.ts";
 import type { LastStop } from "../../src/model/last_stop.ts";
 import type { Io } from "./io.ts";
 import { type Cell, type Format, printListing, type Row } from "./output.ts";
 import { type Column, table } from "./table.ts";
 import { type TopologyMember, topologyOrder } from "./topology_order.ts";
 import { yamlFlowText, yamlText } from "./yaml_text.ts";
+import { shownText } from "../../src/model/plain_text.ts";
 import { textOf } from "../../src/model/text_of.ts";
 
 const COLUMNS = [
@@ -57,11 +66,13 @@ export function printMembers(
       ...cells,
       ...(member.tags ? { Tags: tagsCell(member.tags, format) } : {}),
       ...(isStopped(member) ? { "Stop reason": stopText(member.agent!.last_stop!) } : {}),
+      ...(member.agent?.copy ? { Copy: copyText(member.agent.copy) } : {}),
+      ...(member.agent?.ailments ? { Ailments: member.agent.ailments.map(ailmentText).join("\n") } : {}),
     };
   });
   if (!forPeople) {
-    // What is read by columns keeps those that it had.
-    const keys = format === "tsv" ? columns : [...columns, "Stop reason"];
+    // Formats that programs read by column keep their columns.
+    const keys = format === "tsv" ? columns : [...columns, "Stop reason", "Copy", "Ailments"];
     return printListing(
       io,
       { columns: keys, rows: rows.map((row) => filled(row, columns, format)), right: RIGHT },
@@ -86,7 +97,7 @@ function membersTable(cluster: ClusterJson, columns: readonly string[], rows: re
   }));
   const initialize = cluster.agent?.initialize ?? null;
   const systemId = initialize === null ? "uninitialized" : initialize === "" ? "initializing" : initialize;
-  const cells = rows.map((row) => columns.map((name) => textOf(row[name] ?? "")));
+  const cells = rows.map((row) => columns.map((name) => shownText(textOf(row[name] ?? ""))));
   return table(` Cluster: ${cluster.scope} (${systemId}) `, shown, cells);
 }
 
@@ -131,7 +142,7 @@ function memberCells(
   };
 }
 
-/** It runs on the leader only: there it is news if it doesn't. */
+/** The watchdog runs on the leader only. There its absence is shown. */
 function watchdogCell({ role, agent }: ClusterMemberJson): string {
   if (agent?.watchdog === undefined) return "";
   const { mode, active, timeout } = agent.watchdog;
@@ -175,12 +186,39 @@ function stopText({ steps, why, at }: LastStop): string {
   return `${why} (${steps.join(", ")} since ${at})`;
 }
 
+function failureText({ why, times, at, sits_out }: LeadFailureJson): string {
+  const often = times > 1 ? `${times} times, last at ${at}` : at;
+  return `${why} (${often})${sits_out ? ": others come first for a while" : ""}`;
+}
+
+function ailmentText({ cause, severity, since, detail }: Ailment): string {
+  return `${cause} (${severity} since ${since}): ${detail}`;
+}
+
+function riskText({ held_bytes, safe_bytes }: SlotAtRiskJson): string {
+  const gib = (bytes: number) => `${(Math.max(0, bytes) / 2 ** 30).toFixed(1)} GiB`;
+  return safe_bytes === null
+    ? "has lost the WAL that it needs: its user has to begin anew"
+    : `holds ${gib(held_bytes)} of WAL, and loses it when ${gib(safe_bytes)} more are written`;
+}
+
+function copyText({ from, by, done_bytes, total_bytes, bytes_per_second }: CopyJson): string {
+  return describeCopy({
+    from,
+    ...(by === undefined ? {} : { by }),
+    doneBytes: done_bytes,
+    totalBytes: total_bytes,
+    bytesPerSecond: bytes_per_second,
+  });
+}
+
 function footer(
   { members, pause, failsafe_mode_is_active: failsafe, scheduled_switchover: scheduled, agent }: ClusterJson,
   extended: boolean,
 ): string[] {
   const lines: string[] = [];
-  if (pause) lines.push(" Maintenance mode: on");
+  const until = agent?.pause_until;
+  if (pause) lines.push(` Maintenance mode: on${until === undefined ? "" : `, until ${until}`}`);
   if (failsafe) lines.push(" Failsafe mode: active");
   if (agent?.operator_needed !== undefined) lines.push(` Operator needed: ${agent.operator_needed}`);
   if (agent?.failover_waits_s !== undefined) {
@@ -196,10 +234,31 @@ function footer(
     if (own?.last_state === undefined) continue;
     lines.push(` Unknown: ${name} does not answer, ${own.last_state} ${own.last_state_s} s ago`);
   }
+  for (const { name, agent: own } of members) {
+    if (own?.copy !== undefined) lines.push(` Copying: ${name} ${copyText(own.copy)}`);
+    if (own?.copy_failed !== undefined) lines.push(` Copy failed: ${name}: ${own.copy_failed}`);
+    if (own?.needs_reinit !== undefined) lines.push(` Needs reinit: ${name}: ${own.needs_reinit}`);
+    for (const slot of own?.slots_at_risk ?? []) {
+      lines.push(` Slot: ${slot.name} on ${name} ${riskText(slot)}`);
+    }
+  }
+  for (const { name, agent: own } of members) {
+    for (const ailment of own?.ailments ?? []) lines.push(` Ailing: ${name}, ${ailmentText(ailment)}`);
+  }
   for (const member of members) {
     const stop = member.agent?.last_stop;
     if (stop === undefined || !(extended || isStopped(member))) continue;
     lines.push(` ${stop.over ? "Last stop" : "Stopped"}: ${member.name}, ${stopText(stop)}`);
+  }
+  for (const { name, agent: own } of members) {
+    if (own?.lead_failure !== undefined) {
+      lines.push(` Cannot lead: ${name}, ${failureText(own.lead_failure)}`);
+    }
+  }
+  for (const { name, agent: own } of members) {
+    const refused = own?.reload_refused;
+    if (refused === undefined) continue;
+    lines.push(` Reload refused: ${name} goes on with what it had, ${refused.why} (${refused.at})`);
   }
   for (const { name, last_seen_s } of agent?.unreachable ?? []) {
     lines.push(` Unreachable: ${name}${last_seen_s === null ? "" : `, last seen ${last_seen_s} s ago`}`);

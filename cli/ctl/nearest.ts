@@ -1,4 +1,4 @@
-/** Guesses the name that was meant by one that does not exist. */
+/** Guesses the intended name for a name that does not exist. */
 
 /** The name that differs least, if it differs little; null when none does. */
 export function nearest(typed: string, names: readonly string[]): string | null {

@@ -1,5 +1,6 @@
 /** Prints rows in the requested format. */
 import { jsonText } from "../../src/api/client.ts";
+import { shownText } from "../../src/model/plain_text.ts";
 import type { Io } from "./io.ts";
 import { type Column, table } from "./table.ts";
 import { yamlText } from "./yaml_text.ts";
@@ -49,5 +50,5 @@ function pick(row: Row, columns: readonly string[]): { [column: string]: Cell } 
 function cellText(cell: Cell | undefined): string {
   if (cell === undefined) return "";
   if (typeof cell === "boolean") return cell ? "True" : "False";
-  return typeof cell === "object" ? jsonText(cell) : String(cell);
+  return typeof cell === "object" ? jsonText(cell) : shownText(String(cell));
 }

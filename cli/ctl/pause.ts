@@ -4,15 +4,24 @@ import type { Command, Context } from "./command.ts";
 import { CtlError } from "./errors.ts";
 import { loopWaitSeconds } from "./loop_wait.ts";
 import { leaderFirst, onlyClusterName } from "./members.ts";
+import { parseConfig } from "./remote_config.ts";
 
 const POLL_MS = 500;
 
 export const pause: Command = {
   usage: "[CLUSTER_NAME]",
   description:
-    "Stops automatic failover: PostgreSQL is neither started nor stopped until `agent ctl resume`.",
-  options: [{ names: ["wait"], help: "Wait until pause is applied on all nodes" }],
-  examples: ["agent ctl pause --wait"],
+    "Stops automatic failover: PostgreSQL is neither started nor stopped until `agent ctl resume`.\n" +
+    "With --for it ends by itself; on a cluster that is paused, --for sets another end.",
+  options: [
+    { names: ["wait"], help: "Wait until pause is applied on all nodes" },
+    {
+      names: ["for"],
+      value: "TIME",
+      help: "End by itself after this time: 90s, 10min, 2h, 1d; a number alone is seconds",
+    },
+  ],
+  examples: ["agent ctl pause --wait", "agent ctl pause --for 2h --wait"],
   run: (context) => toggle(context, true),
 };
 
@@ -27,10 +36,13 @@ export const resume: Command = {
 async function toggle(context: Context, paused: boolean): Promise<number> {
   const { io, arguments: given, cluster: access } = context;
   const cluster = await access.look(onlyClusterName(context));
-  if (Boolean(cluster.pause) === paused) {
-    throw new CtlError(`Cluster is ${paused ? "already" : "not"} paused`);
+  const time = paused ? given.value("for") : null;
+  if (Boolean(cluster.pause) === paused && time === null) {
+    const until = paused ? cluster.agent?.pause_until : undefined;
+    const end = until === undefined ? "" : `, until ${until} (--for sets another end)`;
+    throw new CtlError(`Cluster is ${paused ? "already" : "not"} paused${end}`);
   }
-  const body = { pause: paused ? true : null };
+  const body = { pause: paused ? true : null, ...(time === null ? {} : { pause_for: time }) };
   const reply = await access.ofAny(leaderFirst(cluster), "PATCH", "/config", { body });
   if (!reply.ok) throw new CtlError(`Can not find accessible cluster member: ${reply.error}`);
   if (reply.status !== 200) {
@@ -41,8 +53,13 @@ async function toggle(context: Context, paused: boolean): Promise<number> {
     );
     return 1;
   }
+  const { pause_until: until } = parseConfig(reply.text);
+  if (time !== null && typeof until !== "string") {
+    throw new CtlError("The cluster is paused without an end: the member that was asked does not know --for");
+  }
   if (given.flag("wait") && !await isApplied(context, cluster, paused)) return 1;
-  io.out(`Success: cluster management is ${paused ? "paused" : "resumed"}`);
+  const end = time === null ? "" : ` until ${String(until)}`;
+  io.out(`Success: cluster management is ${paused ? "paused" : "resumed"}${end}`);
   const needed = paused ? undefined : cluster.agent?.operator_needed;
   if (needed !== undefined) io.out(`Operator needed: ${needed}`);
   return 0;

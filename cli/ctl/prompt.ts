@@ -2,7 +2,7 @@
 import { CtlError } from "./errors.ts";
 import type { Io } from "./io.ts";
 
-/** `text [y/N]: `, asked again until the answer is one. */
+/** `text [y/N]: `, asked again until the answer is yes or no. */
 export async function confirm(io: Io, text: string): Promise<boolean> {
   for (;;) {
     io.ask(`${text} [y/N]: `);

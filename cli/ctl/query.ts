@@ -106,14 +106,14 @@ async function execute(target: Target, sql: string): Promise<Result> {
 }
 
 /**
- * Times, intervals, bytes and places, and lists of them: what `pg` makes of them says less than what the
- * server has written.
+ * Times, intervals, bytes and geometric types, and arrays of them: the conversion of `pg` loses part of the
+ * server's text.
  */
 const AS_WRITTEN: ReadonlySet<number> = new Set(
   [17, 600, 718, 1001, 1017, 1082, 1083, 1114, 1115, 1182, 1184, 1185, 1186, 1187, 1266],
 );
 
-/** How values of a type are read: `usual` does it for all that loses nothing by it. */
+/** How values of a type are read. `usual` is used for every type that loses nothing by it. */
 export function readerOf<Reader>(
   type: number,
   usual: (type: number) => Reader,

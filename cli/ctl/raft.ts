@@ -24,10 +24,10 @@ export const raft: Command = {
     "dump: the raft log of this host, read from its files (raft.data_dir of -c FILE, or --dir); secrets as ***.\n" +
     "Members are named as in the status, or by their address or id there: two that share a name by the id.",
   options: [
-    FORMAT,
+    { ...FORMAT, of: ["status", "dump"] },
     FORCE,
-    { names: ["no-vote"], help: "add: the node gets no vote" },
-    { names: ["dir"], value: "DIRECTORY", help: "dump: the raft directory to read" },
+    { names: ["no-vote"], of: ["add"], help: "add: the node gets no vote" },
+    { names: ["dir"], value: "DIRECTORY", of: ["dump"], help: "dump: the raft directory to read" },
   ],
   examples: [
     "agent ctl raft status",

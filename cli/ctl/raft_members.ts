@@ -100,7 +100,7 @@ function afterwards({ members }: RaftJson, leaving: RaftMemberJson): string {
   return `${before} voters become ${after}, of which ${bears} may fail.`;
 }
 
-/** Has the change made by the raft leader, or by another one than the member that it is about. */
+/** Sends the change to the raft leader, or to a member other than the affected one. */
 async function ask(
   { cluster: access }: Context,
   { leader, members }: RaftJson,

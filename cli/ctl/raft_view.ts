@@ -1,14 +1,12 @@
 /** The group of voters as its members report it. */
 import { RAFT, type RaftJson } from "../../src/api/client.ts";
 import type { ClusterAccess } from "./access.ts";
-import { CtlError } from "./errors.ts";
-import { answerJson } from "./answer_json.ts";
+import { answerJson, okJson } from "./answer_json.ts";
 
 /** The group as the member that answers first sees it. Call access.look() first. */
 export async function raftStatus(access: ClusterAccess): Promise<RaftJson> {
   const reply = await access.get("/agent/raft");
-  if (reply.status !== 200) throw new CtlError(`the member answered ${reply.status}: ${reply.text}`);
-  return answerJson(reply.text, RAFT);
+  return okJson(reply, RAFT);
 }
 
 /** Only the leader knows how far the others are and how many may fail. */

@@ -9,7 +9,7 @@ export interface CommandEntry {
 export const COMMANDS: { readonly [name: string]: CommandEntry } = {
   list: { summary: "List the members of the cluster", load: async () => (await import("./list.ts")).list },
   topology: {
-    summary: "Show who follows whom, as a tree",
+    summary: "Show the members as a tree",
     load: async () => (await import("./topology.ts")).topology,
   },
   switchover: {
@@ -17,6 +17,14 @@ export const COMMANDS: { readonly [name: string]: CommandEntry } = {
     load: async () => (await import("./switchover.ts")).switchover,
   },
   failover: { summary: "Failover to a replica", load: async () => (await import("./failover.ts")).failover },
+  "promote-cluster": {
+    summary: "Promote a standby cluster: it gets a primary of its own",
+    load: async () => (await import("./change_role.ts")).promoteCluster,
+  },
+  "demote-cluster": {
+    summary: "Demote the cluster to a standby cluster",
+    load: async () => (await import("./change_role.ts")).demoteCluster,
+  },
   restart: { summary: "Restart cluster members", load: async () => (await import("./restart.ts")).restart },
   reload: {
     summary: "Reload the configuration of cluster members",
@@ -34,9 +42,21 @@ export const COMMANDS: { readonly [name: string]: CommandEntry } = {
     summary: "Edit the cluster's configuration",
     load: async () => (await import("./edit_config.ts")).editConfig,
   },
+  config: {
+    summary: "Explain a key, show former configurations of the cluster, or return to one",
+    load: async () => (await import("./config.ts")).config,
+  },
   history: {
     summary: "Show the history of failovers and switchovers",
     load: async () => (await import("./history.ts")).history,
+  },
+  events: {
+    summary: "Show what happened in the cluster, and what led to it",
+    load: async () => (await import("./events.ts")).events,
+  },
+  why: {
+    summary: "Say why the leader is the leader, or nobody is, or what keeps a member",
+    load: async () => (await import("./why.ts")).why,
   },
   dsn: {
     summary: "Show how to connect to a member, by default the leader",

@@ -7,17 +7,20 @@ import { confirm } from "./prompt.ts";
 import { answerJson } from "./answer_json.ts";
 
 const POLL_MS = 2000;
+/** How far a copy has come is said with every so many polls. */
+const PROGRESS_POLLS = 5;
 
 export const reinit: Command = {
   usage: "[CLUSTER_NAME] [MEMBER_NAMES]...",
   description:
-    "Rebuilds the named replicas from a copy of the leader. The old data directory is moved aside where disk permits.\n" +
+    "Rebuilds the named replicas from a copy of a replica that has the tag clonefrom, or else of the leader.\n" +
+    "The old data directory is moved aside where disk permits.\n" +
     "Success says that a member has begun; --wait waits until its PostgreSQL runs on the copy.",
   options: [
     FORCE,
     {
       names: ["from-leader"],
-      help: "Get basebackup from leader (always so: other members are not copied from)",
+      help: "Get basebackup from leader, although a replica has the tag clonefrom",
     },
     { names: ["wait"], help: "Wait until reinitialization completes" },
   ],
@@ -47,7 +50,7 @@ async function run(context: Context): Promise<number> {
   const wait = given.flag("wait");
   if (!wait && started.length > 0) {
     context.io.err(
-      "Under way, not done: the member stops PostgreSQL, moves its data aside, and copies the leader's. " +
+      "Under way, not done: the member stops PostgreSQL, moves its data aside, and copies another member's. " +
         "--wait waits for its end, and says what keeps it from that",
     );
   }
@@ -58,7 +61,7 @@ async function run(context: Context): Promise<number> {
 interface Seen {
   /** When its PostgreSQL was started; null while that does not run. */
   readonly start: string | null;
-  /** Missing: its agent was restarted since, or is of an earlier release. */
+  /** Missing: its agent was restarted since, or has an earlier release. */
   readonly reinitialize: ReinitializeStatus | null;
 }
 
@@ -91,14 +94,17 @@ async function begin({ io, arguments: given, cluster }: Context, member: Cluster
   }
 }
 
-/** Returns how many have failed. What keeps a member from its end is said when it is new. */
+/**
+ * Returns how many have failed. What keeps a member from its end is said when it is new; how far its copy has
+ * come, on standard error.
+ */
 async function waitFor(context: Context, started: readonly Started[]): Promise<number> {
   const { io } = context;
   const told = new Map<string, string>();
   let waiting = started;
   let said = -1;
   let failed = 0;
-  while (waiting.length > 0) {
+  for (let polls = 0; waiting.length > 0; polls++) {
     if (waiting.length !== said) {
       io.out(
         `Waiting for reinitialize to complete on: ${waiting.map(({ member }) => member.name).join(", ")}`,
@@ -117,6 +123,7 @@ async function waitFor(context: Context, started: readonly Started[]): Promise<n
         failed++;
       } else {
         if (/failed/.test(detail) && told.get(name) !== detail) io.out(`${name}: ${detail}`);
+        if (detail.startsWith("copying from") && polls % PROGRESS_POLLS === 0) io.err(`${name}: ${detail}`);
         told.set(name, detail);
         still.push(one);
       }

@@ -1,14 +1,22 @@
 /** `agent ctl restart`: restarts PostgreSQL on members, now or later. */
 import type { ClusterMemberJson, Reply } from "../../src/api/client.ts";
 import { type Command, type Context, FORCE, ROLE } from "./command.ts";
-import { CtlError } from "./errors.ts";
+import { CtlError, UsageError } from "./errors.ts";
 import { confirmMembers, selectMembers } from "./members.ts";
 import { prompt } from "./prompt.ts";
+import { rollingRestart } from "./rolling.ts";
+import type { Way } from "./rolling_plan.ts";
 import { nextHour, parseScheduled } from "./time.ts";
 
 export const restart: Command = {
   usage: "[CLUSTER_NAME] [MEMBER_NAMES]...",
-  description: "Restarts PostgreSQL on the named members, or on all. Does not fail over.",
+  description:
+    "Restarts PostgreSQL on the named members, or on all. A primary that takes longer than --timeout, or that\n" +
+    "does not start within primary_start_timeout, hands over to another member.\n" +
+    "--rolling restarts one member after the other, each when the one before streams again, and ends with the\n" +
+    "first failure. Standbys go first; then a restarted one becomes the primary by a switchover, and the former\n" +
+    "primary comes back as a standby. Where a restart lowers a parameter that standbys must have at least\n" +
+    "(max_connections, max_worker_processes ...), the primary goes first, and in place.",
   options: [
     ROLE,
     { names: ["any"], help: "Restart a single member only" },
@@ -26,7 +34,15 @@ export const restart: Command = {
     {
       names: ["timeout"],
       value: "SECONDS",
-      help: "Return error when restarting takes longer than this. It does not fail over.",
+      help: "Return error and fail over if necessary when restarting takes longer than this",
+    },
+    { names: ["rolling"], help: "One member after the other, in the order that loses no service" },
+    {
+      names: ["primary"],
+      value: "HOW",
+      choices: ["switchover", "restart"],
+      help:
+        "With --rolling: how the primary takes part (switchover, restart; default switchover where possible)",
     },
     FORCE,
   ],
@@ -34,6 +50,9 @@ export const restart: Command = {
     "agent ctl restart demo node2",
     "agent ctl restart --pending --force",
     "agent ctl restart --role replica --scheduled 2030-01-31T03:00 --force",
+    "agent ctl restart --rolling --pending          # after a change of parameters",
+    "agent ctl restart --rolling --pg-version 15.9  # after an upgrade of the packages, where it is older",
+    "agent ctl restart --rolling --primary restart --timeout 120 --force",
   ],
   run,
 };
@@ -41,23 +60,26 @@ export const restart: Command = {
 async function run(context: Context): Promise<number> {
   const { io, arguments: given, cluster: access } = context;
   const [force, pending] = [given.flag("force"), given.flag("pending")];
+  const rolling = given.flag("rolling");
+  checkRolling(given, rolling);
   const cluster = await access.look();
   const role = given.value("role") ?? "any";
   const selection = { role, force, action: "restart", confirm: false };
   let members = await selectMembers(context, cluster, given.positionals, selection);
 
   let when = given.value("scheduled");
-  if (when === null && !force) {
+  if (when === null && !force && !rolling) {
     when = await prompt(io, `When should the restart take place (e.g. ${nextHour()}) `, "now");
   }
   const scheduledAt = parseScheduled(when);
   // Which members need a scheduled restart is seen when its time has come.
   if (pending && scheduledAt === null) members = members.filter((member) => member.pending_restart === true);
   if (given.flag("any")) members = members.slice(Math.floor(Math.random() * members.length)).slice(0, 1);
-  await confirmMembers(context, members, { force, action: "restart", scheduledAt, pending });
+  // A rolling restart shows its order, and asks then.
+  if (!rolling) await confirmMembers(context, members, { force, action: "restart", scheduledAt, pending });
 
   let version = given.value("pg-version") ?? "";
-  if (version === "" && !force) {
+  if (version === "" && !force && !rolling) {
     version = await prompt(io, "Restart if the PostgreSQL version is less than provided (e.g. 9.5.2) ", "");
   }
   if (version !== "" && !/^\d+(\.\d+){0,2}$/.test(version)) {
@@ -65,6 +87,16 @@ async function run(context: Context): Promise<number> {
   }
   if (scheduledAt !== null && cluster.pause) throw new CtlError("Can't schedule restart in the paused state");
   const timeout = given.value("timeout");
+  if (rolling) {
+    const primary = given.value("primary") as Way | null;
+    return await rollingRestart(context, cluster, members, {
+      force,
+      pending,
+      timeout,
+      version,
+      primary,
+    });
+  }
   const body = {
     ...(pending ? { restart_pending: true } : {}),
     ...(version === "" ? {} : { postgres_version: version }),
@@ -73,14 +105,31 @@ async function run(context: Context): Promise<number> {
   };
   let failed = false;
   for (const member of members) {
-    if (scheduledAt !== null && force && member.scheduled_restart) {
-      await access.ofMember(member, "DELETE", "/restart");
-    }
-    const outcome = outcomeText(member, await access.ofMember(member, "POST", "/restart", { body }));
+    const outcome = outcomeText(member, await ask(context, member, body, force));
     io.out(outcome);
     failed ||= !outcome.startsWith("Success");
   }
   return failed ? 1 : 0;
+}
+
+async function ask(
+  { cluster }: Context,
+  member: ClusterMemberJson,
+  body: { readonly schedule?: string },
+  force: boolean,
+): Promise<Reply> {
+  const post = () => cluster.ofMember(member, "POST", "/restart", { body });
+  const reply = await post();
+  if (!reply.ok || reply.status !== 409 || body.schedule === undefined || !force) return reply;
+  // The one on record goes only for one that can take its place.
+  await cluster.ofMember(member, "DELETE", "/restart");
+  return await post();
+}
+
+function checkRolling(given: Context["arguments"], rolling: boolean): void {
+  const other = ["any", "scheduled"].find((name) => given.flag(name));
+  if (rolling && other !== undefined) throw new UsageError(`--rolling and --${other} exclude each other`);
+  if (!rolling && given.value("primary") !== null) throw new UsageError("--primary needs --rolling");
 }
 
 function outcomeText({ name }: ClusterMemberJson, reply: Reply): string {
@@ -88,5 +137,7 @@ function outcomeText({ name }: ClusterMemberJson, reply: Reply): string {
   if (reply.status === 200) return `Success: restart on member ${name}`;
   if (reply.status === 202) return `Success: restart scheduled on member ${name}`;
   if (reply.status === 409) return `Failed: another restart is already scheduled on member ${name}`;
-  return `Failed: restart for member ${name}, status code=${reply.status}, (${reply.text})`;
+  const reason = reply.headers.get("X-Reason");
+  const text = reason === null ? reply.text : `${reply.text}: ${reason}`;
+  return `Failed: restart for member ${name}, status code=${reply.status}, (${text})`;
 }

@@ -1,5 +1,6 @@
 /** Standard input and output as an Io. Lines that arrive before they are asked for are kept. */
 import { createInterface, type Interface } from "node:readline";
+import { shownText } from "../../src/model/plain_text.ts";
 import type { Io } from "./io.ts";
 
 export class Terminal implements Io {
@@ -11,11 +12,11 @@ export class Terminal implements Io {
   #ended = false;
 
   out(line: string): void {
-    process.stdout.write(`${line}\n`);
+    process.stdout.write(`${this.isTerminal ? shownText(line) : line}\n`);
   }
 
   err(line: string): void {
-    process.stderr.write(`${line}\n`);
+    process.stderr.write(`${process.stderr.isTTY ? shownText(line) : line}\n`);
   }
 
   ask(text: string): void {

@@ -5,7 +5,7 @@ import { CtlError } from "./errors.ts";
 import { leaderOf } from "./members.ts";
 import { type Format, type Listing, printListing, type Row } from "./output.ts";
 import { yamlText } from "./yaml_text.ts";
-import { answerJson } from "./answer_json.ts";
+import { okJson } from "./answer_json.ts";
 
 type Timing = Answered<typeof TIMING>;
 
@@ -53,8 +53,7 @@ async function ask(access: Context["cluster"], name: string | null): Promise<Tim
     ? await access.ofMember(member, "GET", "/agent/timing", { timeoutMs: 2000 })
     : await access.get("/agent/timing");
   if (!reply.ok) throw new CtlError(`${member?.name ?? "the member"} does not answer: ${reply.error}`);
-  if (reply.status !== 200) throw new CtlError(`the member answered ${reply.status}: ${reply.text}`);
-  return answerJson(reply.text, TIMING);
+  return okJson(reply, TIMING);
 }
 
 function settings({ settings: of }: Timing): Listing {

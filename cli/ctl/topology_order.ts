@@ -1,4 +1,4 @@
-/** Members as a tree: who follows whom. */
+/** Members as a tree, by the member that each follows. */
 import type { ClusterMemberJson } from "../../src/api/client.ts";
 
 export interface TopologyMember {
@@ -7,15 +7,14 @@ export interface TopologyMember {
   readonly shownName: string;
 }
 
-/** The leader first, each member below the one that its tag replicatefrom names, else below the leader. */
+/** The leader first, each member below the one that it streams from, else below the leader. */
 export function topologyOrder(members: readonly ClusterMemberJson[]): TopologyMember[] {
   const leader = members.find(({ role }) => role.endsWith("leader")) ?? null;
   const standbys = members.filter(({ role }) => !role.endsWith("leader"));
   const names = new Set(standbys.map(({ name }) => name));
   const parentOf = (member: ClusterMemberJson): string | null => {
-    const wanted = member.tags?.replicatefrom;
-    if (typeof wanted === "string" && wanted !== member.name && names.has(wanted)) return wanted;
-    return leader?.name ?? null;
+    const { follows } = member.agent ?? {};
+    return follows !== undefined && names.has(follows) ? follows : leader?.name ?? null;
   };
   const shown: TopologyMember[] = [];
   const place = (parent: string | null, depth: number) => {
@@ -26,7 +25,7 @@ export function topologyOrder(members: readonly ClusterMemberJson[]): TopologyMe
   };
   if (leader) shown.push({ member: leader, shownName: leader.name });
   place(leader?.name ?? null, 1);
-  // Two that follow each other hang on nobody; they must not disappear from the picture.
+  // Two members that follow each other have no root; they must be shown all the same.
   const placed = new Set(shown.map(({ member }) => member));
   for (const member of standbys) {
     if (!placed.has(member)) shown.push({ member, shownName: `+ ${member.name}` });

@@ -18,8 +18,8 @@ export const watchdog: Command = {
     "test: watches for some seconds whether the leader's (or the named member's) watchdog is fed, and how close it " +
     "comes to a reset. Nothing is reset by it.",
   options: [
-    FORMAT,
-    { names: ["seconds"], value: "N", help: `How long to watch (default ${DEFAULT_SECONDS})` },
+    { ...FORMAT, of: ["status"] },
+    { names: ["seconds"], value: "N", of: ["test"], help: `How long to watch (default ${DEFAULT_SECONDS})` },
   ],
   examples: [
     "agent ctl watchdog status",

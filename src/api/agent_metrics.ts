@@ -11,13 +11,55 @@ export interface LeaseLook {
   readonly leaseRemainingMs: number;
 }
 
-function gauge(name: string, help: string, value: Metric["value"], labels?: readonly string[]): Metric {
+export function gauge(
+  name: string,
+  help: string,
+  value: Metric["value"],
+  labels?: readonly string[],
+): Metric {
   return { name: `agent_${name}`, help, type: "gauge", value, labels };
 }
 
-function counter(name: string, help: string, value: Metric["value"]): Metric {
-  return { name: `agent_${name}`, help, type: "counter", value };
+function counter(
+  name: string,
+  help: string,
+  value: Metric["value"],
+  labels?: readonly string[],
+): Metric {
+  return { name: `agent_${name}`, help, type: "counter", value, labels };
 }
+
+export const EVENT_METRICS: readonly Metric[] = [
+  counter(
+    "events_total",
+    "Events of the cluster that this node has learnt of since the start of the agent.",
+    ({ view }) => Object.entries(view.counters.events).map(([kind, value]) => ({ labels: { kind }, value })),
+    ["kind"],
+  ),
+];
+
+/** Metrics of the member's own file. */
+export const FILE_METRICS: readonly Metric[] = [
+  gauge(
+    "reload_refused",
+    "Value is 1 if the last reload of this node's file was refused, 0 otherwise.",
+    ({ view }) => view.status ? flag(view.status.reloadRefused !== undefined) : null,
+  ),
+];
+
+/** Metrics of what keeps the member from its place, until an operator or time helps. */
+export const TROUBLE_METRICS: readonly Metric[] = [
+  gauge(
+    "needs_reinit",
+    "Value is 1 if this node comes back by a reinit only, 0 otherwise.",
+    ({ view }) => view.status ? flag(view.status.needsReinit !== undefined) : null,
+  ),
+  gauge(
+    "cannot_lead",
+    "Value is 1 if this node let the lock go as it could not become the primary, and sits out, 0 otherwise.",
+    ({ view }) => view.status ? flag(view.status.leadFailure?.sitsOut === true) : null,
+  ),
+];
 
 export function agentMetrics(
   lease: () => LeaseLook,

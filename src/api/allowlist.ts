@@ -1,6 +1,6 @@
 /**
- * Who may send unsafe requests, by source address: `restapi.allowlist` (addresses, networks, host names) and,
- * if asked for, the members' own addresses. An empty list allows everyone.
+ * The source addresses that may send unsafe requests: `restapi.allowlist` (addresses, networks, host names)
+ * and, if asked for, the members' own addresses. An empty list allows everyone.
  */
 import { Resolver } from "node:dns/promises";
 import { BlockList, isIP } from "node:net";

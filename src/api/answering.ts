@@ -20,6 +20,8 @@ import type { ApiPort } from "./port.ts";
  */
 const KEEP_MS = 50;
 const MAX_KEPT = 64;
+/** Endpoints that look at the query, beside the health checks. */
+const READS_QUERY: ReadonlySet<string> = new Set(["/agent/events", "/agent/why"]);
 /** Headers that an endpoint looks at. */
 const HEADERS = ["authorization", "content-length", "content-type", "if-match"];
 /** Methods that the Request of the runtime refuses to have. */
@@ -31,7 +33,7 @@ export class Answering {
   readonly #log: LimitedLog;
   readonly #freshen: (path: string) => Promise<void> | undefined;
   readonly #kept = new Map<string, Answer>();
-  /** Being made: who asks for the same meanwhile waits for it. */
+  /** Being made: the same request in the meantime waits for it. */
   readonly #making = new Map<string, Promise<Answer>>();
   #keptSince = { version: NaN, lease: false, atMs: 0 };
 
@@ -68,9 +70,10 @@ export class Answering {
     }
   }
 
-  /** Only health checks look at the query: what else is asked for with one is the same answer. */
+  /** The query makes no difference to most answers. */
   #safe(head: RequestHead): Answer | Promise<Answer> {
-    const key = isHealthCheck(head.path) ? `${head.path}${head.query}` : head.path;
+    const readsQuery = isHealthCheck(head.path) || READS_QUERY.has(head.path);
+    const key = readsQuery ? `${head.path}${head.query}` : head.path;
     this.#forgetOld();
     const kept = this.#kept.get(key);
     if (kept !== undefined) return kept;
@@ -123,7 +126,7 @@ export class Answering {
       const text = new TextDecoder().decode(answer.body);
       const what = `${quotedOutside(method)} ${quotedOutside(head.path)}`;
       this.#log.add("warning", "restapi.denied", `${address}: ${what} denied: ${answer.status} ${text}`);
-      // Who has no access, and asks for more, is to pay with a connection each time.
+      // A client without access has to open a new connection for each request.
       return { ...answer, last: true };
     }
     return answer;
@@ -138,7 +141,7 @@ function statusOnly({ status }: Answer): Answer {
   return { status, headers: "", body: new Uint8Array() };
 }
 
-/** The host is always the same one: the name by which a client asked is of no interest. */
+/** The host is always the same: the name that the client used does not matter. */
 function urlOf({ path, query }: RequestHead): string {
   return `http://localhost${path.split("/").map(encodeURIComponent).join("/")}${query}`;
 }

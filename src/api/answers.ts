@@ -1,15 +1,26 @@
 /**
- * The form of an agent's answers, for its clients: `agent ctl`, `agent recover` and other members. Anybody
- * may listen at a member's address, so nothing is read from an answer before all of it is judged: the bounds
- * first, then the form. Keys that are not named here are of a later version and are left as they are; nobody
- * reads them.
+ * The form of an agent's answers, for its clients: `agent ctl`, `agent recover` and other members. Any
+ * program may listen at a member's address, so nothing is read from an answer before all of it is checked:
+ * the bounds first, then the form. Keys that are not named here belong to a later version; they stay and are
+ * not read.
  */
+import type { ConfigCheck } from "../model/config_check.ts";
 import type { JsonObject } from "../model/json.ts";
-import { JSON_BOUNDS, type JsonBounds, parseBounded } from "../model/bounded_json.ts";
+import { boundsProblem, JSON_BOUNDS, type JsonBounds, parseBounded } from "../model/bounded_json.ts";
 import { type Check, finite, flag, json, list, map, openFields, orNull, text } from "../model/shape.ts";
-import type { ClusterJson, RaftJson, StatusJson, TimingJson, WatchdogJson } from "./shapes.ts";
+import type {
+  ClusterJson,
+  ConfigRevisionJson,
+  EventJson,
+  ExplanationJson,
+  RaftJson,
+  StatusJson,
+  TimingJson,
+  WatchdogJson,
+  WhyJson,
+} from "./shapes.ts";
 
-/** No member's answer is near these: what listens at an address may be anybody. */
+/** No member's answer comes near these bounds. They are for other programs at its address. */
 export const ANSWER_BOUNDS: JsonBounds = {
   maxBytes: 8 * 1024 * 1024,
   maxDepth: 64,
@@ -44,6 +55,8 @@ export function parseAnswer<T>(body: string, { check }: AnswerForm<T>): Parsed<T
 
 /** A cluster has 64 raft members at most, and members without a vote beside them. */
 const MAX_MEMBERS = 256;
+const MAX_RISKS = 100;
+const MAX_AILMENTS = 50;
 /** Settings that wait for a restart, rules, lines of history: more than a member ever has. */
 const MANY = 10_000;
 /**
@@ -59,6 +72,13 @@ const lag: Check = (value, bounded) => value === "unknown" ? null : number(value
 
 const pendingRestart = map(anyText, openFields({ old_value: anyText, new_value: anyText }), 1000);
 const lastStop = openFields({ at: anyText, steps: list(anyText, 10), why: anyText, over: flag });
+const copy = openFields({
+  from: anyText,
+  done_bytes: number,
+  total_bytes: numberOrNull,
+  bytes_per_second: numberOrNull,
+  seconds_left: numberOrNull,
+}, { by: anyText });
 const watchdogFields = {
   mode: anyText,
   active: flag,
@@ -87,10 +107,24 @@ const member = openFields({ name: anyText, role: anyText, state: anyText, api_ur
     last_state: anyText,
     last_state_s: number,
     last_stop: lastStop,
+    slots_at_risk: list(
+      openFields({ name: anyText, held_bytes: number, safe_bytes: numberOrNull }),
+      MAX_RISKS,
+    ),
+    lead_failure: openFields({ at: anyText, why: anyText, times: number, sits_out: flag }),
+    copy,
+    follows: anyText,
+    reload_refused: openFields({ at: anyText, why: anyText }),
+    copy_failed: anyText,
+    needs_reinit: anyText,
+    ailments: list(
+      openFields({ cause: anyText, severity: anyText, since: anyText, detail: anyText }),
+      MAX_AILMENTS,
+    ),
   }),
 });
 
-/** Members of Patroni have no `agent`, and those of earlier releases not all of it. */
+/** Patroni's members have no `agent`, and members of earlier releases have only a part of it. */
 export const CLUSTER: AnswerForm<ClusterJson> = {
   check: openFields({ members: list(member, MAX_MEMBERS), scope: anyText }, {
     pause: flag,
@@ -107,6 +141,7 @@ export const CLUSTER: AnswerForm<ClusterJson> = {
       ),
       witnesses: list(anyText, MAX_MEMBERS),
       can_lose: numberOrNull,
+      pause_until: anyText,
       failsafe_lacks: anyText,
       operator_needed: anyText,
       failover_waits_s: number,
@@ -119,9 +154,13 @@ const xlog: Check = (value, bounded) =>
     ? null
     : openFields({ received_location: number, replayed_location: number })(value, bounded);
 
-/** The fields that are read here: the rest is for others. */
+/** The fields that are read here. */
 export const STATUS: AnswerForm<
-  Pick<StatusJson, "state" | "role" | "postmaster_start_time" | "server_version" | "timeline" | "xlog"> & {
+  & Pick<
+    StatusJson,
+    "state" | "role" | "postmaster_start_time" | "server_version" | "timeline" | "xlog" | "replication_state"
+  >
+  & {
     readonly patroni: Pick<StatusJson["patroni"], "version"> & Partial<StatusJson["patroni"]>;
     readonly agent?: Pick<StatusJson["agent"], "reinitialize">;
   }
@@ -133,6 +172,7 @@ export const STATUS: AnswerForm<
       server_version: number,
       timeline: number,
       xlog,
+      replication_state: anyText,
       agent: openFields({}, { reinitialize: openFields({ state: anyText, detail: anyText }) }),
     },
   ),
@@ -247,9 +287,82 @@ export const TIMING: AnswerForm<Omit<TimingJson, "clock_jumps"> & Partial<Timing
 const historyCell: Check = (value, bounded) =>
   numberOrNull(value, bounded) === null ? null : cellText(value, bounded);
 
-/** Timeline, LSN, reason, and for most when and who. */
+/** Timeline, LSN, reason, and mostly the time and the new leader. */
 export const HISTORY: AnswerForm<readonly (readonly (string | number | null)[])[]> = {
   check: list(list(historyCell, 100), MANY),
+};
+
+const anyValue: Check = (value) => boundsProblem(value, JSON_BOUNDS);
+
+export const EXPLANATION: AnswerForm<ExplanationJson> = {
+  check: openFields({
+    name: cellText,
+    key: cellText,
+    value: anyValue,
+    layers: list(
+      openFields({ source: cellText, place: orNull(cellText), value: anyValue, counts: flag }),
+      100,
+    ),
+    why: cellText,
+    after_restart: orNull(anyText),
+    notes: list(anyText, 1000),
+  }),
+};
+
+export const CONFIG_CHECK: AnswerForm<ConfigCheck> = {
+  check: openFields({ refusals: list(cellText, 1000), warnings: list(cellText, 1000) }),
+};
+
+/** At most what the records keep, and the one in force. */
+const MAX_REVISIONS = 100;
+
+export const CONFIG_HISTORY: AnswerForm<readonly ConfigRevisionJson[]> = {
+  check: list(
+    openFields({
+      revision: number,
+      at: orNull(cellText),
+      by: orNull(cellText),
+      config: json(JSON_BOUNDS, JSON_BOUNDS),
+    }),
+    MAX_REVISIONS,
+  ),
+};
+
+const event = openFields(
+  { id: number, at: cellText, member: cellText, kind: cellText, text: cellText, because: list(number, MANY) },
+  {
+    by: cellText,
+    facts: openFields({}, {
+      epoch: number,
+      timeline: number,
+      lsn: cellText,
+      took_ms: number,
+      request: cellText,
+      revision: number,
+      other: cellText,
+      cause: cellText,
+    }),
+    times: number,
+    first_at: cellText,
+    earlier_gone: flag,
+  },
+);
+
+export const EVENTS: AnswerForm<readonly EventJson[]> = { check: list(event, MANY) };
+
+export const WHY: AnswerForm<WhyJson> = {
+  check: openFields({
+    member: orNull(cellText),
+    holder: orNull(cellText),
+    epoch: number,
+    answer: list(anyText, 1000),
+    unfit: list(openFields({ member: cellText, code: cellText, why: anyText }), MAX_MEMBERS),
+    chain: list(event, MANY),
+    answered_by: cellText,
+    fresh: flag,
+    raft_leader: orNull(cellText),
+    raft_leader_api_url: orNull(cellText),
+  }),
 };
 
 /** The dynamic configuration. */

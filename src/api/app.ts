@@ -5,7 +5,9 @@ import { accessControl } from "./auth.ts";
 import { textResponse } from "./body.ts";
 import { clusterRoutes } from "./cluster.ts";
 import { configRoutes } from "./config.ts";
+import { configDetailRoutes } from "./config_detail.ts";
 import { controlRoutes } from "./control.ts";
+import { eventRoutes } from "./events.ts";
 import { healthRoutes } from "./health.ts";
 import { metricsRoutes } from "./metrics.ts";
 import { ownRoutes } from "./own.ts";
@@ -14,6 +16,7 @@ import type { ApiPort } from "./port.ts";
 import { restartRoutes } from "./restart.ts";
 import { JSON_HEADERS, StatusCache, statusRoutes } from "./status.ts";
 import { switchoverRoutes } from "./switchover.ts";
+import { whyRoutes } from "./why.ts";
 
 export interface AppOptions {
   /** Told of errors that are the server's own fault; the client gets 500. */
@@ -41,10 +44,13 @@ export function createApp(port: ApiPort, options: AppOptions): Hono<ApiEnv> {
   app.route("/", statusRoutes(cache));
   app.route("/", clusterRoutes(port));
   app.route("/", configRoutes(port));
+  app.route("/", configDetailRoutes(port));
   app.route("/", switchoverRoutes(port));
   app.route("/", restartRoutes(port));
   app.route("/", controlRoutes(port));
   app.route("/", metricsRoutes(port));
+  app.route("/", eventRoutes(port));
+  app.route("/", whyRoutes(port));
   app.route("/", ownRoutes(port));
 
   app.notFound((context) => {

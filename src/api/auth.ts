@@ -18,8 +18,8 @@ export function accessControl(port: ApiPort): MiddlewareHandler<ApiEnv> {
   return async (context, next) => {
     if (SAFE_METHODS.has(context.req.method)) return await next();
     const { config, allowlist } = rules();
-    // A primary that has lost the DCS asks from wherever it is: the failsafe answer goes by the configured
-    // list only.
+    // A primary that has lost the DCS may ask from any address: the failsafe answer uses the configured list
+    // only.
     const withMembers = context.req.path !== "/failsafe";
     if (!await allowlist.allows(context.env?.ip ?? null, withMembers)) {
       return textResponse(403, "Access is denied");
@@ -33,7 +33,7 @@ export function accessControl(port: ApiPort): MiddlewareHandler<ApiEnv> {
   };
 }
 
-/** The list is built anew only when a reload has changed it: what it has resolved is kept in it. */
+/** The list is built anew only when a reload has changed it, because it keeps resolved names. */
 function rulesCache(port: ApiPort): () => { config: RestApiConfig; allowlist: Allowlist } {
   let current: { key: string; allowlist: Allowlist } | null = null;
   return () => {

@@ -149,6 +149,8 @@ const GETS = [
   "/agent/raft",
   "/agent/watchdog",
   "/agent/decisions",
+  "/agent/config/history",
+  "/agent/config/explain/ttl",
   "/agent/timing",
   "/agent/dcs/",
   "/agent/dcs/members/",

@@ -57,6 +57,11 @@ const every = [
   forms.TIMING,
   forms.HISTORY,
   forms.CONFIG,
+  forms.CONFIG_HISTORY,
+  forms.EVENTS,
+  forms.WHY,
+  forms.CONFIG_CHECK,
+  forms.EXPLANATION,
 ] as const;
 anyInput("the answer of another member", text, (answer) => {
   for (const form of every) {

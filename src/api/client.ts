@@ -1,7 +1,7 @@
 /**
- * HTTP client of the REST API, for the CLI and for members among themselves. Never throws for what the
- * network does: a failure is a value. Members that must not be held up by a dead name server are addressed by
- * IP (api_url).
+ * HTTP client of the REST API, for the CLI and for members among themselves. Never throws for a failure of
+ * the network: that is a value. Members that must not be held up by a dead name server are addressed by IP
+ * (api_url).
  */
 import { readFileSync } from "node:fs";
 import type { LocalConfig } from "../model/config.ts";
@@ -12,22 +12,34 @@ export {
   type AnswerForm,
   CLUSTER,
   CONFIG,
+  CONFIG_HISTORY,
+  EVENTS,
+  EXPLANATION,
   HISTORY,
   parseAnswer,
   RAFT,
   STATUS,
   TIMING,
   WATCHDOG,
+  WHY,
 } from "./answers.ts";
 export { jsonText } from "./json_text.ts";
+export { readWarnings } from "./warnings.ts";
 export type {
   ClusterJson,
   ClusterMemberJson,
+  ConfigRevisionJson,
+  CopyJson,
+  EventJson,
+  ExplanationJson,
+  LeadFailureJson,
   RaftJson,
   RaftMemberJson,
+  SlotAtRiskJson,
   StatusJson,
   TimingJson,
   WatchdogJson,
+  WhyJson,
 } from "./shapes.ts";
 
 export interface ClientTls {

@@ -168,9 +168,8 @@ test("pause, scheduled switchover and scheduled restarts are shown", () => {
       revision: 9,
     },
   });
-  port.change({
-    scheduledRestarts: { node2: { schedule: "2096-01-02T10:00:00+00:00", postgres_version: "16.0" } },
-  });
+  const schedule = "2096-01-02T10:00:00+00:00";
+  port.changeDcs({ restarts: { node2: { schedule, postgres_version: "16.0", id: "r" } } });
   expect(clusterJson(port.view())).toMatchObject({
     pause: true,
     scheduled_switchover: { at: "2096-01-01T10:00:00+00:00", from: "node1", to: "node2" },

@@ -7,15 +7,18 @@ import { failsafeGap, votersHeard } from "../model/failsafe_gap.ts";
 import { LONGEST_LEASE_MS } from "../model/limits.ts";
 import { formatLsn, type Lsn } from "../model/lsn.ts";
 import { type MemberStatus, STATE_KNOWN_MS, type WatchdogSummary } from "../model/member_status.ts";
+import type { SlotAtRisk } from "../model/slot_risk.ts";
 import { jsonText } from "./json_text.ts";
+import { copyJson } from "./copy_json.ts";
 import type { ApiPort, ApiView, SeenStatus } from "./port.ts";
-import type { ClusterJson, ClusterMemberJson } from "./shapes.ts";
+import type { ClusterJson, ClusterMemberJson, SlotAtRiskJson } from "./shapes.ts";
 import {
   hasClusterView,
   isStandbyCluster,
   JSON_HEADERS,
-  scheduledRestartOf,
+  leadFailureJson,
   shownLeader,
+  shownRestart,
   synchronousMode,
 } from "./status.ts";
 
@@ -57,6 +60,9 @@ export function clusterJson(view: ApiView): ClusterJson {
       unreachable: unreachableMembers(view),
       witnesses: view.witnesses.map(({ name }) => name),
       can_lose: canLose(view),
+      ...(view.dynamic.pause && view.dynamic.pauseUntil !== null
+        ? { pause_until: view.dynamic.pauseUntil }
+        : {}),
       ...(lacking === null ? {} : { failsafe_lacks: lacking }),
       ...(view.operatorNeeded === null || !hasClusterView(view)
         ? {}
@@ -79,7 +85,7 @@ export function livingStatuses(view: ApiView): readonly SeenStatus[] {
     .sort((a, b) => a.status.name < b.status.name ? -1 : 1);
 }
 
-/** A status as it may be shown: what nobody has seen of late is unknown, not what it was. */
+/** A status as it may be shown: a state that was not seen lately is unknown. */
 export interface ShownStatus extends Omit<MemberStatus, "state"> {
   readonly state: string;
   /** The last known state where the present one is unknown; null: it is known. */
@@ -87,8 +93,8 @@ export interface ShownStatus extends Omit<MemberStatus, "state"> {
 }
 
 /**
- * The living members as all answers show them. Patroni shows `unknown` where SQL fails; a lag that was 0
- * before the server fell silent, or the member itself, would tell of a health that nobody has seen.
+ * The living members as all answers show them. Patroni shows `unknown` where SQL fails; a lag of 0 from
+ * before the server or the member fell silent would suggest a health that is not known.
  */
 export function shownStatuses(view: ApiView): readonly ShownStatus[] {
   return livingStatuses(view).map(({ status, ageMs }) => {
@@ -101,6 +107,7 @@ export function shownStatuses(view: ApiView): readonly ShownStatus[] {
       walLsn: null,
       receivedLsn: null,
       replayedLsn: null,
+      copy: undefined,
       before: { state: status.replicationState ?? status.state, ageMs: stateAgeMs },
     };
   });
@@ -140,11 +147,11 @@ function memberJson(view: ApiView, status: ShownStatus): ClusterMemberJson {
   const role = shownClusterRole(view, status.name);
   const leading = shownLeader(view.dcs) === status.name;
   const address = hostPortOf(status.connUrl);
-  const scheduled = scheduledRestartOf(view, status.name);
+  const scheduled = shownRestart(view, status.name);
   return {
     name: status.name,
     role,
-    state: (role === "leader" ? null : status.replicationState) ?? status.state,
+    state: (role === "leader" ? null : status.replicationState) ?? heldState(status),
     api_url: status.apiUrl,
     ...(address ?? {}),
     ...(status.timeline !== null ? { timeline: status.timeline } : {}),
@@ -154,19 +161,36 @@ function memberJson(view: ApiView, status: ShownStatus): ClusterMemberJson {
     ...(scheduled ? { scheduled_restart: scheduled } : {}),
     ...(Object.keys(status.tags).length > 0 ? { tags: status.tags } : {}),
     ...(leading ? {} : positions(knownOptime(view), status)),
-    ...ownFields(status),
+    ...ownFields(view, status),
   };
 }
 
-function ownFields({ watchdog, before, lastStop }: ShownStatus): Pick<ClusterMemberJson, "agent"> {
-  if (watchdog === undefined && before === null && lastStop === undefined) return {};
-  return {
-    agent: {
-      ...(watchdog === undefined ? {} : { watchdog: watchdogOf(watchdog) }),
-      ...(before === null ? {} : { last_state: before.state, last_state_s: Math.round(before.ageMs / 1000) }),
-      ...(lastStop === undefined ? {} : { last_stop: lastStop }),
-    },
+/** One that waits for an operator is no ordinary stopped server. */
+function heldState({ needsReinit, running, state }: ShownStatus): string {
+  return needsReinit !== undefined && !running && state === "stopped" ? "needs reinit" : state;
+}
+
+function ownFields(view: ApiView, status: ShownStatus): Pick<ClusterMemberJson, "agent"> {
+  const { watchdog, before, lastStop, leadFailure, copy, copyFailed, needsReinit } = status;
+  const { reloadRefused, slotsAtRisk, following, ailments } = status;
+  const agent = {
+    ...(following === null || following === shownLeader(view.dcs) ? {} : { follows: following }),
+    ...(copy === undefined ? {} : { copy: copyJson(copy) }),
+    ...(copyFailed === undefined ? {} : { copy_failed: copyFailed }),
+    ...(needsReinit === undefined ? {} : { needs_reinit: needsReinit }),
+    ...(watchdog === undefined ? {} : { watchdog: watchdogOf(watchdog) }),
+    ...(before === null ? {} : { last_state: before.state, last_state_s: Math.round(before.ageMs / 1000) }),
+    ...(lastStop === undefined ? {} : { last_stop: lastStop }),
+    ...(leadFailure === undefined ? {} : { lead_failure: leadFailureJson(leadFailure) }),
+    ...(reloadRefused === undefined ? {} : { reload_refused: reloadRefused }),
+    ...(slotsAtRisk === undefined ? {} : { slots_at_risk: slotsAtRisk.map(riskJson) }),
+    ...(ailments === undefined || ailments.length === 0 ? {} : { ailments }),
   };
+  return Object.keys(agent).length === 0 ? {} : { agent };
+}
+
+function riskJson({ name, heldBytes, safeBytes }: SlotAtRisk): SlotAtRiskJson {
+  return { name, held_bytes: heldBytes, safe_bytes: safeBytes };
 }
 
 function watchdogOf({ mode, active, timeoutS }: WatchdogSummary) {

@@ -2,12 +2,14 @@
  * The dynamic configuration over REST. A writer that has read revision R (the ETag of GET) may send
  * `If-Match: "R"` and gets 409 when someone else was faster.
  */
-import { Hono } from "@hono/hono";
+import { Hono, type HonoRequest } from "@hono/hono";
+import type { JsonObject } from "../model/json.ts";
 import type { ApiEnv } from "./env.ts";
-import { readBody, textResponse } from "./body.ts";
+import { isObject, readBody, textResponse, truthy } from "./body.ts";
 import { jsonText } from "./json_text.ts";
 import type { ApiPort, ConfigOutcome } from "./port.ts";
 import { JSON_HEADERS } from "./status.ts";
+import { warningHeader } from "./warnings.ts";
 
 export function configRoutes(port: ApiPort): Hono<ApiEnv> {
   const routes = new Hono<ApiEnv>();
@@ -21,22 +23,41 @@ export function configRoutes(port: ApiPort): Hono<ApiEnv> {
   });
 
   routes.patch("/config", async (context) => {
-    const body = await readBody(context.req, false);
-    if (!body.ok) return body.response;
-    const revision = revisionOf(context.req.header("if-match"));
-    if (revision === "bad") return textResponse(400, "If-Match must be the ETag of GET /config");
-    return written(await port.patchConfig(body.value, revision), 503);
+    const asked = await changeOf(context.req);
+    if ("response" in asked) return asked.response;
+    return written(await port.patchConfig(asked.value, asked.revision, asked.force), 503);
   });
 
   routes.put("/config", async (context) => {
+    const asked = await changeOf(context.req);
+    if ("response" in asked) return asked.response;
+    return written(await port.replaceConfig(asked.value, asked.revision, asked.force), 502);
+  });
+
+  // Members ask each other before a change is logged.
+  routes.post("/agent/config/check", async (context) => {
     const body = await readBody(context.req, false);
     if (!body.ok) return body.response;
-    const revision = revisionOf(context.req.header("if-match"));
-    if (revision === "bad") return textResponse(400, "If-Match must be the ETag of GET /config");
-    return written(await port.replaceConfig(body.value, revision), 502);
+    const { config } = body.value;
+    if (!isObject(config)) return textResponse(400, "config must be a map of keys");
+    return new Response(jsonText(await port.checkConfig(config)), { headers: JSON_HEADERS });
   });
 
   return routes;
+}
+
+interface Change {
+  readonly value: JsonObject;
+  readonly revision: number | null;
+  readonly force: boolean;
+}
+
+async function changeOf(request: HonoRequest): Promise<Change | { readonly response: Response }> {
+  const body = await readBody(request, false);
+  if (!body.ok) return body;
+  const revision = revisionOf(request.header("if-match"));
+  if (revision === "bad") return { response: textResponse(400, "If-Match must be the ETag of GET /config") };
+  return { value: body.value, revision, force: truthy(request.query("force")) };
 }
 
 function revisionOf(header: string | undefined): number | null | "bad" {
@@ -48,7 +69,11 @@ function revisionOf(header: string | undefined): number | null | "bad" {
 function written(outcome: ConfigOutcome, unavailableStatus: number): Response {
   switch (outcome.kind) {
     case "ok":
-      return new Response(jsonText(outcome.config), { headers: JSON_HEADERS });
+      return new Response(jsonText(outcome.config), {
+        headers: { ...JSON_HEADERS, ...warningHeader(outcome.warnings ?? []) },
+      });
+    case "hopeless":
+      return textResponse(422, `${outcome.reason}. With ?force=true it is changed all the same`);
     case "conflict":
       return textResponse(409, "The configuration was changed by someone else at the same time");
     case "missing":

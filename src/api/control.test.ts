@@ -153,7 +153,7 @@ const CASES: readonly Case[] = [
   {
     says: "restart scheduled twice",
     request: post("/restart", { schedule: IN_AN_HOUR }),
-    arrange: (port) => port.change({ scheduledRestarts: { node1: { schedule: IN_AN_HOUR } } }),
+    arrange: (port) => port.changeDcs({ restarts: { node1: { schedule: IN_AN_HOUR, id: "r" } } }),
     code: 409,
     text: "Another restart is already scheduled",
   },
@@ -185,7 +185,7 @@ const CASES: readonly Case[] = [
   {
     says: "scheduled restart deleted",
     request: { method: "DELETE", path: "/restart" },
-    arrange: (port) => port.change({ scheduledRestarts: { node1: { schedule: IN_AN_HOUR } } }),
+    arrange: (port) => port.changeDcs({ restarts: { node1: { schedule: IN_AN_HOUR, id: "r" } } }),
     code: 200,
     text: "scheduled restart deleted",
   },
@@ -299,6 +299,19 @@ const CASES: readonly Case[] = [
     says: "failover to a member that is silent",
     request: post("/failover", { candidate: "node2" }),
     arrange: (port) => port.changeMember("node2", {}, 3000),
+    code: 412,
+    text: "failover is not possible: no good candidates have been found",
+  },
+  {
+    says: "failover to a member that was removed from the group, and speaks still",
+    request: post("/failover", { candidate: "node2" }),
+    arrange: (port) => port.change({ removed: ["node2"] }),
+    code: 412,
+    text: "candidate does not exists",
+  },
+  {
+    says: "failover to the leader",
+    request: post("/failover", { candidate: "node1" }),
     code: 412,
     text: "failover is not possible: no good candidates have been found",
   },
@@ -531,6 +544,16 @@ const CASES: readonly Case[] = [
 
   // failsafe
   { says: "failsafe that is off", request: { method: "GET", path: "/failsafe" }, code: 502 },
+  {
+    says: "failsafe that has nobody to ask",
+    request: { method: "GET", path: "/failsafe" },
+    arrange: (port) => {
+      port.changeDynamic({ failsafeMode: true });
+      port.changeDcs({ failsafe: null });
+    },
+    code: 502,
+    text: "failsafe_mode is enabled, and there is nobody to ask",
+  },
   { says: "failsafe asked while it is off", request: post("/failsafe", { name: "node2" }), code: 502 },
   {
     says: "failsafe asked of a leader",
@@ -670,6 +693,28 @@ for (const { says, request, arrange, code, text } of CASES) {
   });
 }
 
+test("without a majority a failover says that, and the way out", async () => {
+  const port = new StubPort();
+  port.writeOutcome = { kind: "unavailable", reason: "dropped" };
+  const ask = async () =>
+    (await send(port, post("/failover", { candidate: "node2" }))).headers.get("X-Reason");
+  expect(await ask()).toBe("dropped");
+  port.change({ raft: { ...port.view().raft!, leader: null } });
+  expect(await ask()).toContain("no majority of the voters is in contact");
+  expect(await ask()).toContain("agent recover --force-new-cluster");
+});
+
+test("a restart that fails says why in a header, where that is known", async () => {
+  const port = new StubPort();
+  port.restartOutcome = { kind: "failed", why: "needs reinit: its history has diverged" };
+  const answer = await send(port, post("/restart"));
+  expect([answer.code, answer.text, answer.headers.get("X-Reason")]).toEqual([
+    503,
+    "restart failed",
+    "needs reinit: its history has diverged",
+  ]);
+});
+
 test("the reason of a failed switchover is in a header", async () => {
   const port = new StubPort();
   port.onFailover = ({ id }) =>
@@ -702,6 +747,38 @@ test("conditions and options reach the agent as they were sent", async () => {
     "reinitialize true true",
     "reinitialize false true",
   ]);
+});
+
+test("a change that members find hopeless is refused with the way around, and warnings are in a header", async () => {
+  const port = new StubPort();
+  const patch = { method: "PATCH", path: "/config", body: { ttl: 6 } };
+  port.configOutcome = { kind: "hopeless", reason: "node2: no such library" };
+  const refused = await send(port, patch);
+  expect([refused.code, refused.text]).toEqual([
+    422,
+    "node2: no such library. With ?force=true it is changed all the same",
+  ]);
+  port.configOutcome = { kind: "ok", config: { ttl: 6 }, warnings: ["node1: clamped", 'a "b"'] };
+  const done = await send(port, { ...patch, path: "/config?force=true" });
+  expect([done.code, done.text, done.headers.get("Warning")]).toEqual([
+    200,
+    '{"ttl": 6}',
+    '299 agent "node1: clamped", 299 agent "a \\"b\\""',
+  ]);
+  await send(port, { method: "PUT", path: "/config?force=1", body: { ttl: 7 } });
+  expect(port.calls).toEqual([
+    'patchConfig {"ttl":6} at null',
+    'patchConfig {"ttl":6} at null by force',
+    'replaceConfig {"ttl":7} at null by force',
+  ]);
+});
+
+test("a member says what it finds in a configuration, and needs one", async () => {
+  const port = new StubPort();
+  port.configCheck = { refusals: ["a"], warnings: ["b"] };
+  const asked = await send(port, post("/agent/config/check", { config: { ttl: 5 } }));
+  expect([asked.code, asked.text]).toEqual([200, '{"refusals": ["a"], "warnings": ["b"]}']);
+  expect((await send(port, post("/agent/config/check", { config: [] }))).code).toBe(400);
 });
 
 test("the configuration is served with its revision", async () => {

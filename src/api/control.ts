@@ -23,8 +23,9 @@ export function controlRoutes(port: ApiPort): Hono<ApiEnv> {
   routes.get("/failsafe", () => {
     const view = port.view();
     const members = view.dcs?.failsafe?.members;
-    if (!view.dynamic.failsafeMode || members === undefined) {
-      return textResponse(502, "failsafe_mode is not enabled");
+    if (!view.dynamic.failsafeMode) return textResponse(502, "failsafe_mode is not enabled");
+    if (members === undefined) {
+      return textResponse(502, "failsafe_mode is enabled, and there is nobody to ask");
     }
     return new Response(jsonText(members), { headers: JSON_HEADERS });
   });
@@ -76,7 +77,7 @@ async function failsafe(port: ApiPort, body: JsonObject): Promise<Response> {
   }
 }
 
-/** Names and addresses, which members are told of each other, are this short. */
+/** Names and addresses that members exchange are at most this long. */
 function isShort(value: unknown): value is string {
   return typeof value === "string" && value.length <= 1024;
 }

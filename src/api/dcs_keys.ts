@@ -8,7 +8,7 @@ import { type ShownStatus, shownStatuses } from "./cluster.ts";
 import { jsonText } from "./json_text.ts";
 import type { ApiView } from "./port.ts";
 import { PATRONI_VERSION } from "../model/version.ts";
-import { scheduledRestartOf, shownLeader } from "./status.ts";
+import { shownLeader, shownRestart } from "./status.ts";
 
 /** The raw value of `key`; null when there is none. */
 export function dcsKey(view: ApiView, key: string): string | null {
@@ -51,7 +51,7 @@ export function dcsKey(view: ApiView, key: string): string | null {
 
 function memberRecord(view: ApiView, status: ShownStatus): { readonly [key: string]: Json | undefined } {
   const proxyUrl = (view.dcs && knownMember(view.dcs, status.name))?.proxyUrl ?? null;
-  const scheduled = scheduledRestartOf(view, status.name);
+  const scheduled = shownRestart(view, status.name);
   const position = status.walLsn ?? Math.max(status.receivedLsn ?? 0, status.replayedLsn ?? 0);
   return {
     conn_url: status.connUrl,

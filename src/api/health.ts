@@ -87,12 +87,11 @@ export function healthCode(
   const leads = holdsLease && !isSilent(view);
   const known = hasClusterView(view);
   const role = status.role;
-  // In pause a primary lives on without a DCS: its role is all there is to go by.
+  // In pause a primary lives on without a DCS: only its role counts.
   const byRole = !known && view.dynamic.pause && !isSilent(view);
-  const primary = byRole ? role === "primary" : leads && !isStandbyCluster(view);
-  const standbyLeader = byRole
-    ? role === "standby_leader"
-    : leads && isStandbyCluster(view) && (role === "replica" || role === "standby_leader");
+  const isStandby = role === "replica" || role === "standby_leader";
+  const primary = byRole ? role === "primary" : leads && !isStandbyCluster(view) && !isStandby;
+  const standbyLeader = byRole ? role === "standby_leader" : leads && isStandbyCluster(view) && isStandby;
   const replica = isReplica(view, status, query);
   const leading = primary || standbyLeader;
   const sync = known && status.sync_standby === true;
@@ -101,7 +100,7 @@ export function healthCode(
   const good: { readonly [name in HealthCheck]: boolean } = {
     primary,
     "standby-leader": standbyLeader,
-    leader: byRole ? leading : leads,
+    leader: leading,
     replica,
     "read-only": leading || replica,
     synchronous: sync && replica,
@@ -133,7 +132,7 @@ function leaderLsn(view: ApiView): number {
   return Math.max(view.progress.optime, view.postgres?.receivedLsn ?? 0);
 }
 
-/** `tag_x=y` asks for a tag of that value; what is not text is compared as its lowercase text. */
+/** `tag_x=y` asks for a tag of that value; other values are compared as their lowercase text. */
 function tagsMatch(view: ApiView, query: URLSearchParams): boolean {
   const tags = view.status?.tags ?? {};
   for (const [key, wanted] of query) {
@@ -146,20 +145,20 @@ function tagsMatch(view: ApiView, query: URLSearchParams): boolean {
 }
 
 /**
- * The agent's loop has not looked for a ttl, and what is known of this member is at least that old. Without
+ * The agent's loop has not looked for a ttl, and the known state of this member is at least that old. Without
  * it /primary would be answered in maintenance mode, where no lease ends, from a copy of any age.
  */
 function isSilent(view: ApiView): boolean {
   return view.loopAgeMs >= view.dynamic.ttlS * 1000;
 }
 
-/** The agent's own loop runs; on a standby it may be late for twice as long, as no lease hangs on it. */
+/** The agent's own loop runs; on a standby it may be late for twice as long, since no lease depends on it. */
 export function isLive(view: ApiView): boolean {
   const primary = view.status?.role === "primary" && view.postgres?.process === "running";
   return view.dynamic.pause || view.loopAgeMs < view.dynamic.ttlS * 1000 * (primary ? 1 : 2);
 }
 
-/** null when clients may be sent here, else why not. */
+/** null when clients may be sent here; else the reason. */
 export function readinessProblem(
   { view, status }: Pick<RenderedStatus, "view" | "status">,
   holdsLease: boolean,

@@ -163,6 +163,68 @@ test("a member that is gone leaves no line behind", async () => {
   expect(await (await app.request("/metrics")).text()).not.toContain('member="node3"');
 });
 
+const THEIRS = {
+  name: "theirs",
+  type: "physical",
+  active: false,
+  position: 1,
+  heldBytes: 5,
+  walStatus: "reserved",
+  safeBytes: null,
+  permanent: false,
+} as const;
+
+test("each slot has what it keeps, and a slot that is gone leaves no line behind", async () => {
+  const port = new StubPort();
+  const app = createApp(port, { onError: (error) => expect.unreachable(String(error)) });
+  const lines = async () =>
+    (await (await app.request("/metrics")).text()).split("\n").filter((line) =>
+      line.startsWith("agent_slot_")
+    );
+  const { postgres } = port.view();
+  port.change({ postgres: { ...postgres!, slots: [{ ...THEIRS, safeBytes: 7 }] } });
+  expect(await lines()).toEqual([
+    expect.stringMatching(/^agent_slot_retained_bytes\{.*slot="theirs"\} 5$/),
+    expect.stringMatching(/^agent_slot_safe_bytes\{.*slot="theirs"\} 7$/),
+    expect.stringMatching(/^agent_slot_active\{.*slot="theirs"\} 0$/),
+    expect.stringMatching(/^agent_slot_wal_status\{.*slot="theirs",status="reserved"\} 1$/),
+  ]);
+  port.change({ postgres: { ...postgres!, slots: [] } });
+  expect(await lines()).toEqual([]);
+});
+
+test("ailments, and the places of PostgreSQL's files", async () => {
+  const port = new StubPort();
+  const app = createApp(port, { onError: (error) => expect.unreachable(String(error)) });
+  const lines = async () =>
+    (await (await app.request("/metrics")).text()).split("\n").filter((line) =>
+      /^agent_(?:ailment|disk_)/.test(line)
+    );
+  expect(await lines()).toEqual([]);
+  const place = {
+    kind: "data",
+    path: "/data",
+    device: 1,
+    totalBytes: 9,
+    freeBytes: 5,
+    failure: null,
+  } as const;
+  port.change({
+    places: [{ ...place, writeMs: 2 }, { ...place, kind: "tablespace", path: "/more", writeMs: null }],
+  });
+  port.changeStatus({ ailments: [{ cause: "read-only", severity: "critical", since: "t", detail: "d" }] });
+  const found = await lines();
+  expect(found.filter((line) => line.endsWith(" 0"))).toHaveLength(9);
+  expect(found.filter((line) => !line.endsWith(" 0"))).toEqual([
+    expect.stringMatching(/^agent_ailment\{.*cause="read-only",severity="critical"\} 1$/),
+    expect.stringMatching(/^agent_disk_free_bytes\{.*place="data",path="\/data"\} 5$/),
+    expect.stringMatching(/^agent_disk_free_bytes\{.*place="tablespace",path="\/more"\} 5$/),
+    expect.stringMatching(/^agent_disk_size_bytes\{.*place="data",path="\/data"\} 9$/),
+    expect.stringMatching(/^agent_disk_size_bytes\{.*place="tablespace",path="\/more"\} 9$/),
+    expect.stringMatching(/^agent_disk_probe_seconds\{.*place="data",path="\/data"\} 0.002$/),
+  ]);
+});
+
 test("timestamps of PostgreSQL become epoch seconds", () => {
   expect(epochSeconds("2026-01-31 12:00:00.123456+00")).toBe(1769860800.123);
   expect(epochSeconds("2026-01-31 14:00:00+02:00")).toBe(1769860800);

@@ -5,7 +5,16 @@
 import { Hono } from "@hono/hono";
 import { Counter, Gauge, Registry } from "prom-client";
 import { VERSION } from "../model/version.ts";
-import { agentMetrics, LATENESS_METRICS } from "./agent_metrics.ts";
+import {
+  agentMetrics,
+  EVENT_METRICS,
+  FILE_METRICS,
+  LATENESS_METRICS,
+  TROUBLE_METRICS,
+} from "./agent_metrics.ts";
+import { COPY_METRICS } from "./copy_metrics.ts";
+import { HEALTH_METRICS } from "./health_metrics.ts";
+import { HOOK_METRICS } from "./hook_metrics.ts";
 import { histogramText } from "./histogram_text.ts";
 import {
   type LabelledValue,
@@ -15,12 +24,22 @@ import {
   POSTGRES_STATE_VALUES,
 } from "./patroni_metrics.ts";
 import type { ApiPort } from "./port.ts";
+import { SLOT_METRICS } from "./slot_metrics.ts";
 import { statusJson } from "./status.ts";
 
 export function metricsRoutes(port: ApiPort): Hono {
   const registry = new Registry();
   const lease = () => ({ holdsLease: port.holdsLease(), leaseRemainingMs: port.leaseRemainingMs() });
-  const ours = agentMetrics(lease, () => port.timing().measured, () => port.clocks());
+  const ours = [
+    ...agentMetrics(lease, () => port.timing().measured, () => port.clocks()),
+    ...FILE_METRICS,
+    ...TROUBLE_METRICS,
+    ...EVENT_METRICS,
+    ...COPY_METRICS,
+    ...HOOK_METRICS,
+    ...HEALTH_METRICS,
+    ...SLOT_METRICS,
+  ];
   const setters = [...PATRONI_METRICS, ...ours].map((metric) => register(registry, metric));
   const info = new Gauge({
     name: "agent_info",
@@ -49,7 +68,7 @@ function register(registry: Registry, { name, help, type, labels: own = [], valu
   const settings = { name, help, labelNames: ["scope", "name", ...own], registers: [registry] };
   const metric = type === "gauge" ? new Gauge(settings) : new Counter(settings);
   return (look, labels) => {
-    // Values come from elsewhere, already counted; a member that is gone must not leave its line behind.
+    // The values were counted elsewhere. The line of a member that is gone must disappear.
     metric.reset();
     const present = value(look);
     const lines: readonly LabelledValue[] = typeof present === "number"

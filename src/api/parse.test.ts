@@ -1,6 +1,6 @@
 /** Times and versions as requests spell them. */
 import { expect, test } from "bun:test";
-import { parsePostgresVersion } from "./postgres_version.ts";
+import { parsePostgresVersion } from "../model/postgres_version.ts";
 import { parseSchedule } from "./schedule.ts";
 
 const NOW = Date.parse("2026-01-31T12:00:00Z");

@@ -186,7 +186,7 @@ function replicaXlog({ status }: Look) {
   return status.xlog && "received_location" in status.xlog ? status.xlog : null;
 }
 
-/** PostgreSQL writes "2026-01-31 12:00:00.123456+00"; 0 for null and for what is no time. */
+/** PostgreSQL writes "2026-01-31 12:00:00.123456+00"; 0 for null and for a text that is no time. */
 export function epochSeconds(timestamp: string | null | undefined): number {
   if (!timestamp) return 0;
   const iso = timestamp.trim().replace(" ", "T").replace(/([+-]\d{2})$/, "$1:00").replace(

@@ -1,16 +1,21 @@
 /**
- * The agent as the REST API sees it: one look at what it has in memory, and the operations that a request may
- * ask for. Nothing here may wait for PostgreSQL, the disk or another member, except the promises of the
- * operations. Implemented by src/agent; tests use testing.ts.
+ * The agent as the REST API sees it: one look at its memory, and the operations that a request may ask for.
+ * Nothing here may wait for PostgreSQL, the disk or another member, except the promises of the operations.
+ * Implemented by src/agent; tests use testing.ts.
  */
-import type { GuardView } from "../guard/port.ts";
+import type { GuardView } from "../model/guard_view.ts";
+import type { ConfigCheck } from "../model/config_check.ts";
 import type { DynamicConfig, LocalConfig } from "../model/config.ts";
+import type { WrittenConfig } from "../config/written.ts";
+import type { ClusterEvent } from "../model/event.ts";
+import type { HookExit } from "../model/hook_exit.ts";
 import type { Json, JsonObject } from "../model/json.ts";
 import type { Lsn } from "../model/lsn.ts";
 import type { MemberStatus } from "../model/member_status.ts";
+import type { PlaceReading } from "../model/place_reading.ts";
 import type { PostgresView } from "../model/postgres_view.ts";
 import type { ReinitializeStatus } from "../model/reinitialize_status.ts";
-import type { DcsState, FailoverRecord } from "../model/records.ts";
+import type { DcsState, FailoverRecord, FormerConfig, ScheduledRestart } from "../model/records.ts";
 import type { WitnessNotice } from "../model/witness_notice.ts";
 import type { ClockJump } from "../model/clock_jump.ts";
 import type { LatenessKind, TimingReport } from "../model/timing.ts";
@@ -31,21 +36,6 @@ export interface ClusterProgress {
   readonly retainSlots: readonly string[];
 }
 
-/** Conditions of a restart (docs/compatibility.md section 10.2); every one that is present must hold. */
-export interface RestartConditions {
-  readonly restart_pending?: boolean;
-  readonly role?: "primary" | "standby_leader" | "replica";
-  /** Restart only a server older than this, "15.2". */
-  readonly postgres_version?: string;
-  /** Seconds to wait for the server to come back. */
-  readonly timeout?: number;
-}
-
-export interface ScheduledRestart extends RestartConditions {
-  /** ISO 8601 with time zone. */
-  readonly schedule: string;
-}
-
 export interface DecisionRecord {
   /** ISO 8601. */
   readonly at: string;
@@ -64,7 +54,7 @@ export interface WatchdogStatus {
   /** It could be used, as far as can be known. */
   readonly healthy: boolean;
   readonly identity: string | null;
-  /** Why the host booted last, as the device remembers; null: nothing particular, or unknown. */
+  /** The reason of the last boot, as the device remembers it; null: an ordinary one, or unknown. */
   readonly bootCause: string | null;
   /** It cannot be stopped once started. */
   readonly nowayout: boolean;
@@ -77,7 +67,7 @@ export interface WatchdogStatus {
   readonly feeds: number;
   /** The least that was ever left at a feeding. */
   readonly closestS: number | null;
-  /** Why it is not used, and what to do. */
+  /** Why it is not used, and the remedy. */
   readonly problem: string | null;
   readonly advice: string | null;
 }
@@ -105,13 +95,15 @@ export interface AgentCounters {
   readonly fences: number;
   /** Times the loop or a renewal came later than it should. */
   readonly lateLoops: number;
+  /** Events of the cluster that came into the records since the start of the agent, by kind. */
+  readonly events: { readonly [kind: string]: number };
 }
 
 /** Everything the API answers from: immutable data of one moment. */
 export interface ApiView {
   readonly config: LocalConfig;
   readonly dynamic: DynamicConfig;
-  /** null until the replicated state is known. */
+  /** null until the replicated state is known. Without the former configurations, and the events. */
   readonly dcs: DcsState | null;
   /**
    * ms since the DCS was last known to be alive (a raft leader heard of, or leading with a majority); null:
@@ -127,6 +119,8 @@ export interface ApiView {
   /** This member's own status as broadcast; null on a witness. */
   readonly status: MemberStatus | null;
   readonly statuses: readonly SeenStatus[];
+  /** Members that speak, and are not of the raft group any more. */
+  readonly removed: readonly string[];
   readonly progress: ClusterProgress;
   /** Members without PostgreSQL. */
   readonly witnesses: readonly WitnessNotice[];
@@ -138,21 +132,34 @@ export interface ApiView {
   readonly operatorNeeded: string | null;
   /** The outcome of the last reinitialize that was asked for since the agent was started. */
   readonly reinitialize?: ReinitializeStatus | null;
-  /** By member name, this member's own included. */
-  readonly scheduledRestarts: { readonly [member: string]: ScheduledRestart };
   /** ms since the agent's loop last looked. */
   readonly loopAgeMs: number;
   /** Largest lateness of the event loop in the last minute, ms. */
   readonly eventLoopLateMs: number;
   readonly counters: AgentCounters;
+  /** How the user's commands ended; absent on a witness. */
+  readonly hookExits?: readonly HookExit[];
+  /** Where its PostgreSQL keeps files, as last probed; absent on a witness. */
+  readonly places?: readonly PlaceReading[];
+}
+
+/** The part of the configuration that only few requests need. */
+export interface ConfigurationDetail {
+  /** The dynamic configurations before the present one, oldest first. */
+  readonly history: readonly FormerConfig[];
+  /** The node's own file and environment. */
+  readonly written: WrittenConfig;
 }
 
 export type ConfigOutcome =
-  | { readonly kind: "ok"; readonly config: JsonObject }
+  /** `warnings`: what is not used as it is written. */
+  | { readonly kind: "ok"; readonly config: JsonObject; readonly warnings?: readonly string[] }
   /** The configuration is not at the revision that the caller expected, or was changed meanwhile. */
   | { readonly kind: "conflict" }
   /** There is no configuration to patch. */
   | { readonly kind: "missing" }
+  /** Refused: members find that it could never work. An operator may insist. */
+  | { readonly kind: "hopeless"; readonly reason: string }
   /** Refused: it would break a rule (timing inequalities, parameters not a map ...). */
   | { readonly kind: "invalid"; readonly reason: string }
   | { readonly kind: "unavailable"; readonly reason: string };
@@ -168,7 +175,8 @@ export type RestartOutcome =
   | { readonly kind: "ok" }
   | { readonly kind: "busy"; readonly action: string }
   | { readonly kind: "still-starting" }
-  | { readonly kind: "failed" };
+  /** `why`: what keeps it from starting, where that is known. */
+  | { readonly kind: "failed"; readonly why?: string };
 
 export type ReinitializeOutcome =
   | { readonly kind: "started" }
@@ -223,9 +231,13 @@ export interface ApiPort {
   leaseRemainingMs(): number;
   /** Calls `listener` after each increase of version(); returns what ends that. */
   onChange(listener: () => void): () => void;
+  /** The configuration with those before it. */
+  configuration(): ConfigurationDetail;
+  /** The events of the records, oldest first. */
+  events(): readonly ClusterEvent[];
   /** The last 200 decisions, oldest first. */
   decisions(): readonly DecisionRecord[];
-  /** The inequalities of the lease with the numbers in force, and what is measured. */
+  /** The inequalities of the lease with the numbers in force, and the measured latenesses. */
   timing(): TimingReport;
   lateness(kind: LatenessKind): HistogramReading;
   /** The clock reports of agent and guard, each since its start. */
@@ -233,10 +245,12 @@ export interface ApiPort {
 
   /**
    * Merges (objects merge, null deletes: docs/compatibility.md section 3.1 and 14). `revision`: only if the
-   * config is at it; null: any.
+   * config is at it; null: any. `force`: although members find that it could never work.
    */
-  patchConfig(patch: JsonObject, revision: number | null): Promise<ConfigOutcome>;
-  replaceConfig(value: JsonObject, revision: number | null): Promise<ConfigOutcome>;
+  patchConfig(patch: JsonObject, revision: number | null, force: boolean): Promise<ConfigOutcome>;
+  replaceConfig(value: JsonObject, revision: number | null, force: boolean): Promise<ConfigOutcome>;
+  /** Says what this member finds in a configuration that is proposed; changes nothing. */
+  checkConfig(value: JsonObject): Promise<ConfigCheck>;
   /**
    * Logs the request in place of any other; it ends in dcs.failoverResults under its id. Done when applied
    * here.
@@ -247,9 +261,9 @@ export interface ApiPort {
   /** Restarts PostgreSQL now (conditions were checked); done when it answers again or has failed. */
   restart(timeoutS: number | null): Promise<RestartOutcome>;
   /** False: another one is scheduled already. */
-  scheduleRestart(restart: ScheduledRestart): Promise<boolean>;
+  scheduleRestart(restart: ScheduledRestart): Promise<WriteOutcome>;
   /** False: none was scheduled. */
-  cancelScheduledRestart(): Promise<boolean>;
+  cancelScheduledRestart(): Promise<WriteOutcome | { readonly kind: "missing" }>;
   /** As SIGHUP; done when it is. */
   reload(): Promise<void>;
   reinitialize(force: boolean, fromLeader: boolean): Promise<ReinitializeOutcome>;

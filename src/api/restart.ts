@@ -5,11 +5,14 @@ import { MAX_TIMEOUT_S } from "../model/limits.ts";
 import { parseQuantity } from "../model/time_units.ts";
 import type { ApiEnv } from "./env.ts";
 import { readBody, textResponse, truthy } from "./body.ts";
-import type { ApiPort, ApiView, RestartConditions, RestartOutcome, ScheduledRestart } from "./port.ts";
-import { parsePostgresVersion } from "./postgres_version.ts";
+import type { ApiPort, ApiView, RestartOutcome } from "./port.ts";
 import { parseSchedule } from "./schedule.ts";
+import { parsePostgresVersion } from "../model/postgres_version.ts";
+import { restartConditionsMet, type RestartSubject } from "../model/restart_conditions.ts";
+import type { RestartConditions, ScheduledRestart } from "../model/records.ts";
 import { statusJson } from "./status.ts";
 import { textOf } from "../model/text_of.ts";
+import { textWithReason } from "./switchover_wait.ts";
 
 export function restartRoutes(port: ApiPort): Hono<ApiEnv> {
   const routes = new Hono<ApiEnv>();
@@ -25,23 +28,26 @@ export function restartRoutes(port: ApiPort): Hono<ApiEnv> {
     const request = parseRestart(body.value, Date.now());
     if ("error" in request) return textResponse(request.status, request.error);
     if ("schedule" in request) {
-      return await port.scheduleRestart(request)
-        ? textResponse(202, "Restart scheduled")
-        : textResponse(409, "Another restart is already scheduled");
+      const logged = await port.scheduleRestart(request);
+      if (logged.kind === "ok") return textResponse(202, "Restart scheduled");
+      if (logged.kind === "conflict") return textResponse(409, "Another restart is already scheduled");
+      return textResponse(logged.kind === "invalid" ? 400 : 503, logged.reason);
     }
-    if (!restartConditionsMet(request, view)) {
+    if (!restartConditionsMet(request, subjectOf(view))) {
       return textResponse(503, "restart conditions are not satisfied");
     }
     return restarted(await port.restart(request.timeout ?? null));
   });
 
-  routes.delete(
-    "/restart",
-    async () =>
-      await port.cancelScheduledRestart()
-        ? textResponse(200, "scheduled restart deleted")
-        : textResponse(404, "no restarts are scheduled"),
-  );
+  routes.delete("/restart", async () => {
+    const outcome = await port.cancelScheduledRestart();
+    if (outcome.kind === "ok") return textResponse(200, "scheduled restart deleted");
+    if (outcome.kind === "missing") return textResponse(404, "no restarts are scheduled");
+    if (outcome.kind === "conflict") {
+      return textResponse(409, "The request was changed by someone else at the same time");
+    }
+    return textResponse(503, outcome.reason);
+  });
 
   return routes;
 }
@@ -84,19 +90,10 @@ function parseRestart(body: JsonObject, nowMs: number): Parsed {
   return request;
 }
 
-/**
- * True when this member's PostgreSQL is one that the request means. Also for scheduled restarts, when their
- * time has come.
- */
-export function restartConditionsMet(conditions: RestartConditions, view: ApiView): boolean {
-  const status = statusJson(view);
-  if (conditions.role !== undefined && conditions.role !== status.role) return false;
-  if (conditions.postgres_version !== undefined) {
-    const wanted = parsePostgresVersion(conditions.postgres_version);
-    const running = view.postgres?.serverVersion ?? null;
-    if (wanted === null || running === null || running >= wanted) return false;
-  }
-  return conditions.restart_pending !== true || status.pending_restart === true;
+function subjectOf(view: ApiView): RestartSubject {
+  const { role, pending_restart } = statusJson(view);
+  const serverVersion = view.postgres?.serverVersion ?? null;
+  return { role, serverVersion, pendingRestart: pending_restart === true };
 }
 
 function restarted(outcome: RestartOutcome): Response {
@@ -108,6 +105,6 @@ function restarted(outcome: RestartOutcome): Response {
     case "still-starting":
       return textResponse(503, "postgres is still starting");
     case "failed":
-      return textResponse(503, "restart failed");
+      return textWithReason(503, "restart failed", outcome.why ?? "");
   }
 }

@@ -28,15 +28,14 @@ export interface ApiServer {
 
 export interface ServerOptions {
   /**
-   * Told what strangers do, and of errors that are the server's own fault; limited by kind here. @default
-   * silent
+   * Told about strangers' requests, and about the server's own errors; limited by kind here. @default silent
    */
   readonly log?: Log;
   /** @default they are logged */
   readonly onError?: AppOptions["onError"];
   /** @default HTTP_LIMITS */
   readonly limits?: Partial<HttpLimits>;
-  /** Makes what the port shows fresh enough for a request; undefined: it is. @default always fresh */
+  /** Makes the port's view fresh enough for a request; undefined: it is. @default always fresh */
   readonly freshen?: (path: string) => Promise<void> | undefined;
   /** As HttpServerOptions.collect. */
   readonly collect?: () => void;
@@ -123,7 +122,8 @@ function listen(
   { limits, log, answer, onError, collect }: Serving,
 ): HttpServer {
   const { host, port } = config.listen;
-  // Everything: one socket takes IPv4 too. A host without IPv6 refuses that one and gets the other.
+  // All addresses: one IPv6 socket takes IPv4 too. A host without IPv6 refuses that socket and gets an IPv4
+  // one.
   const hostnames = host === "" || host === "*" ? ["::", "0.0.0.0"] : [host];
   let failure: unknown;
   for (const hostname of hostnames) {

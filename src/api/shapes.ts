@@ -2,9 +2,11 @@
  * The JSON that the API answers with (docs/compatibility.md section 10.3, 10.4), as types shared by the
  * server and its clients. Fields under `agent` are additions; everything else is Patroni's.
  */
+import type { Ailment } from "../model/ailment.ts";
 import type { ReinitializeStatus } from "../model/reinitialize_status.ts";
-import type { JsonObject } from "../model/json.ts";
+import type { Json, JsonObject } from "../model/json.ts";
 import type { LastStop } from "../model/last_stop.ts";
+import type { ReloadRefused } from "../model/reload_refused.ts";
 import type { ReplicationConnection } from "../model/postgres_view.ts";
 
 export type PendingRestart = {
@@ -48,9 +50,78 @@ export interface StatusJson {
     readonly witness?: true;
     /** The outcome of the last reinitialize. */
     readonly reinitialize?: ReinitializeStatus;
+    /** What it follows, where that is not the leader: another member, or the remote primary. */
+    readonly follows?: string;
+    /** With state `creating replica`. */
+    readonly copy?: CopyJson;
+    /** Why this member has no data: its last copy failed. */
+    readonly copy_failed?: string;
+    /** Why this member comes back by a reinit only. */
+    readonly needs_reinit?: string;
     /** Why PostgreSQL was stopped last, since the agent was started. */
     readonly last_stop?: LastStop;
+    /** It held the lock, and could not become a primary. */
+    readonly lead_failure?: LeadFailureJson;
+    /** The last reload of its file was refused; until a good one. */
+    readonly reload_refused?: ReloadRefused;
+    readonly ailments?: readonly Ailment[];
   };
+}
+
+/** `sits_out`: it is no candidate at present. */
+export interface LeadFailureJson {
+  /** ISO 8601. */
+  readonly at: string;
+  readonly why: string;
+  readonly times: number;
+  readonly sits_out: boolean;
+}
+
+/** `GET /agent/config/history`. null: not known. */
+export interface ConfigRevisionJson {
+  readonly revision: number;
+  /** ISO 8601. */
+  readonly at: string | null;
+  /** The member through which it was changed. */
+  readonly by: string | null;
+  readonly config: JsonObject;
+}
+
+/** A replication slot that holds much WAL. */
+export interface SlotAtRiskJson {
+  readonly name: string;
+  readonly held_bytes: number;
+  /** What may still be written until its WAL is taken from it; null: that has happened. */
+  readonly safe_bytes: number | null;
+}
+
+/** `GET /agent/config/explain/KEY`. */
+export interface ExplanationJson {
+  /** The member whose value it is. */
+  readonly name: string;
+  readonly key: string;
+  readonly value: Json;
+  /** From weak to strong. */
+  readonly layers: readonly {
+    readonly source: string;
+    readonly place: string | null;
+    readonly value: Json;
+    readonly counts: boolean;
+  }[];
+  readonly why: string;
+  readonly after_restart: string | null;
+  readonly notes: readonly string[];
+}
+
+/** A copy of another member's data that is under way. null: not known yet. */
+export interface CopyJson {
+  readonly from: string;
+  /** The method that makes it, in place of pg_basebackup. */
+  readonly by?: string;
+  readonly done_bytes: number;
+  readonly total_bytes: number | null;
+  readonly bytes_per_second: number | null;
+  readonly seconds_left: number | null;
 }
 
 /** The fields that do not change from one second to the next. Seconds. */
@@ -163,6 +234,22 @@ export interface ClusterMemberJson {
     readonly last_state_s?: number;
     /** Why its PostgreSQL was stopped last, since its agent was started. */
     readonly last_stop?: LastStop;
+    /** It held the lock, and could not become a primary. */
+    readonly lead_failure?: LeadFailureJson;
+    /** Slots of this member whose WAL max_slot_wal_keep_size takes soon, or has taken; the worst first. */
+    readonly slots_at_risk?: readonly SlotAtRiskJson[];
+    /** What it follows, where that is not the leader: another member, or the remote primary. */
+    readonly follows?: string;
+    /** With state `creating replica`. */
+    readonly copy?: CopyJson;
+    /** Why this member has no data: its last copy failed. */
+    readonly copy_failed?: string;
+    /** Why this member comes back by a reinit only. */
+    readonly needs_reinit?: string;
+    /** The last reload of its file was refused; until a good one. */
+    readonly reload_refused?: ReloadRefused;
+    /** What is not well with its host or its PostgreSQL; the causes of a later version are any words. */
+    readonly ailments?: readonly Ailment[];
   };
 }
 
@@ -191,6 +278,8 @@ export interface ClusterJson {
     readonly witnesses: readonly string[];
     /** So many more voters of the raft group may fail; null: its leader is not known. */
     readonly can_lose: number | null;
+    /** When the pause ends by itself; left out: it does not. */
+    readonly pause_until?: string;
     /** The gap of failsafe mode if raft were lost now; left out: none, or it is not enabled. */
     readonly failsafe_lacks?: string;
     /** The wait that only an operator can end, and the command; left out: none. */
@@ -201,6 +290,55 @@ export interface ClusterJson {
      */
     readonly failover_waits_s?: number;
   };
+}
+
+/** One of `GET /agent/events`. */
+export interface EventJson {
+  /** Ascending in the order of the log. */
+  readonly id: number;
+  readonly at: string;
+  /** The member that it concerns. */
+  readonly member: string;
+  /** The member through which it came; left out: the one that it concerns. */
+  readonly by?: string;
+  readonly kind: string;
+  readonly text: string;
+  readonly facts?: {
+    readonly epoch?: number;
+    readonly timeline?: number;
+    readonly lsn?: string;
+    readonly took_ms?: number;
+    readonly request?: string;
+    readonly revision?: number;
+    readonly other?: string;
+    readonly cause?: string;
+  };
+  /** How often, from `first_at` to `at`; left out: once. */
+  readonly times?: number;
+  readonly first_at?: string;
+  /** Ids of the events that led to it. */
+  readonly because: readonly number[];
+  /** One led to it that is not kept any more; left out: no. */
+  readonly earlier_gone?: true;
+}
+
+/** `GET /agent/why`. */
+export interface WhyJson {
+  /** null: it is about the lock. */
+  readonly member: string | null;
+  readonly holder: string | null;
+  readonly epoch: number;
+  /** Sentences. */
+  readonly answer: readonly string[];
+  /** Members that could not take over the lock now. */
+  readonly unfit: readonly { readonly member: string; readonly code: string; readonly why: string }[];
+  /** What led to the present state, the first cause first. */
+  readonly chain: readonly EventJson[];
+  readonly answered_by: string;
+  /** False: the member that answers is cut off, and says what it knew before. */
+  readonly fresh: boolean;
+  readonly raft_leader: string | null;
+  readonly raft_leader_api_url: string | null;
 }
 
 /** `GET /agent/raft`. */

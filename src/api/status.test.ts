@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import type { GuardView } from "../guard/port.ts";
+import type { GuardView } from "../model/guard_view.ts";
 import { jsonText } from "./json_text.ts";
-import { scheduledRestartOf, StatusCache, statusJson } from "./status.ts";
+import { shownRestart, StatusCache, statusJson } from "./status.ts";
 import { STUB_WATCHDOG, StubPort } from "./testing.ts";
 
 const AGENT = { version: "0.1.0", epoch: null, guard: null, raft_leader: "node1" };
@@ -74,8 +74,8 @@ test("conditions that need attention appear only while they last", () => {
   port.changePostgres({ pendingRestart: { max_connections: { old_value: "100", new_value: "200" } } });
   port.change({
     failsafeActive: true,
-    scheduledRestarts: { node1: { schedule: "2026-02-01T00:00:00+00:00" } },
   });
+  port.changeDcs({ restarts: { node1: { schedule: "2026-02-01T00:00:00+00:00", id: "r" } } });
   expect(statusJson(port.view())).toMatchObject({
     pause: true,
     cluster_unlocked: true,
@@ -164,6 +164,6 @@ test("a member that is called as a property of every map has no restart that nob
   for (const name of ["constructor", "toString"]) {
     const named = { ...view, config: { ...view.config, name } };
     expect(statusJson(named).scheduled_restart).toBeUndefined();
-    expect(scheduledRestartOf(named, name)).toBeNull();
+    expect(shownRestart(named, name)).toBeNull();
   }
 });

@@ -3,11 +3,13 @@
  * by the thousand and must cost PostgreSQL nothing. Everything is read from memory.
  */
 import { Hono } from "@hono/hono";
-import { isInitialized } from "../model/records.ts";
+import type { LeadFailure } from "../model/lead_failure.ts";
+import { isInitialized, type ScheduledRestart, scheduledRestartOf } from "../model/records.ts";
 import { PATRONI_VERSION, VERSION } from "../model/version.ts";
 import { jsonText } from "./json_text.ts";
-import type { ApiPort, ApiView, ScheduledRestart, WatchdogStatus } from "./port.ts";
-import type { StatusJson, WatchdogFieldsJson } from "./shapes.ts";
+import { copyJson } from "./copy_json.ts";
+import type { ApiPort, ApiView, WatchdogStatus } from "./port.ts";
+import type { LeadFailureJson, StatusJson, WatchdogFieldsJson } from "./shapes.ts";
 
 export const JSON_HEADERS = { "Content-Type": "application/json" };
 
@@ -57,7 +59,8 @@ export function hasClusterView(view: ApiView): boolean {
 }
 
 /**
- * The lock's holder as users see it: nobody while a bootstrap is not complete, since it may be undone still.
+ * The lock's holder as users see it. There is none while a bootstrap is not complete, since it may still be
+ * undone.
  */
 export function shownLeader(dcs: ApiView["dcs"]): string | null {
   return dcs !== null && isInitialized(dcs) ? dcs.lock.holder : null;
@@ -73,9 +76,8 @@ export function synchronousMode(view: ApiView): "off" | "on" | "quorum" {
 }
 
 /**
- * Maintenance mode as it has reached this member. On the lock's holder not before its guard has lifted the
- * fence: only from then on does the primary go on whatever becomes of the network, which `agent ctl pause
- * --wait` waits for.
+ * Maintenance mode as it has reached this member. On the lock's holder only after its guard has lifted the
+ * fence. From then on the primary goes on without the network, and `agent ctl pause --wait` waits for that.
  */
 function isPaused({ dynamic, dcs, guard, config }: ApiView): boolean {
   const armed = guard?.armed ?? null;
@@ -83,15 +85,18 @@ function isPaused({ dynamic, dcs, guard, config }: ApiView): boolean {
   return dynamic.pause && !(fenced && dcs?.lock.holder === config.name && dcs.lock.epoch === armed.epoch);
 }
 
-/** null: none is known. A member may be called "constructor", as is a property of every map. */
-export function scheduledRestartOf({ scheduledRestarts }: ApiView, name: string): ScheduledRestart | null {
-  return Object.hasOwn(scheduledRestarts, name) ? scheduledRestarts[name]! : null;
+/** As Patroni shows it; null: none is scheduled. */
+export function shownRestart({ dcs }: ApiView, name: string): ScheduledRestart | null {
+  const found = dcs === null ? null : scheduledRestartOf(dcs, name);
+  if (found === null) return null;
+  const { id: _, ...shown } = found;
+  return shown;
 }
 
 export function statusJson(view: ApiView): StatusJson {
   const { config, status } = view;
   const answers = view.postgres !== null && view.sqlAnswers;
-  const scheduled = scheduledRestartOf(view, config.name);
+  const scheduled = shownRestart(view, config.name);
   return {
     state: shownState(view),
     ...(answers ? databaseFields(view, view.postgres!) : { role: shownRole(view) }),
@@ -115,9 +120,19 @@ export function statusJson(view: ApiView): StatusJson {
       ...(view.watchdog === null ? {} : { watchdog: watchdogFields(view.watchdog) }),
       ...(view.postgres === null ? { witness: true } : {}),
       ...(view.reinitialize ? { reinitialize: view.reinitialize } : {}),
+      ...(view.postgres?.action?.copy ? { copy: copyJson(view.postgres.action.copy) } : {}),
+      ...(status?.copyFailed ? { copy_failed: status.copyFailed } : {}),
+      ...(status?.needsReinit ? { needs_reinit: status.needsReinit } : {}),
       ...(status?.lastStop ? { last_stop: status.lastStop } : {}),
+      ...(status?.leadFailure ? { lead_failure: leadFailureJson(status.leadFailure) } : {}),
+      ...(status?.reloadRefused ? { reload_refused: status.reloadRefused } : {}),
+      ...(status?.ailments?.length ? { ailments: status.ailments } : {}),
     },
   } as StatusJson;
+}
+
+export function leadFailureJson({ at, why, times, sitsOut }: LeadFailure): LeadFailureJson {
+  return { at, why, times, sits_out: sitsOut };
 }
 
 export function watchdogFields(watchdog: WatchdogStatus): WatchdogFieldsJson {
@@ -155,7 +170,7 @@ function shownState(view: ApiView): string {
   return view.postgres.state === "running" && !view.sqlAnswers ? "unknown" : view.postgres.state;
 }
 
-/** While PostgreSQL answers, its own word counts; else the role that the agent gave it. */
+/** While PostgreSQL answers, its own role counts; else the role that the agent gave it. */
 function shownRole(view: ApiView): string {
   const given = view.status?.role ?? "uninitialized";
   if (view.dcs !== null && !isInitialized(view.dcs)) return given;

@@ -4,15 +4,15 @@
  * decides, not the API.
  */
 import { Hono } from "@hono/hono";
-import { judgeCandidates } from "../brain/cluster/request.ts";
+import { type Asked, faultOf, judgeRequest } from "../brain/cluster/judge.ts";
 import type { FailoverRecord } from "../model/records.ts";
 import type { ApiEnv } from "./env.ts";
 import { readBody, textResponse } from "./body.ts";
-import { livingStatuses } from "./cluster.ts";
 import type { ApiPort, ApiView } from "./port.ts";
 import { parseSchedule } from "./schedule.ts";
-import { shownLeader, synchronousMode } from "./status.ts";
-import { waitForOutcome } from "./switchover_wait.ts";
+import { shownLeader } from "./status.ts";
+import { FAULTS, obstacleText } from "./switchover_text.ts";
+import { textWithReason, waitForOutcome } from "./switchover_wait.ts";
 
 type Kind = FailoverRecord["kind"];
 
@@ -46,15 +46,15 @@ async function handle(
   const candidate = nameOf(body.candidate) ?? nameOf(body.member);
   const view = port.view();
 
-  const rule = brokenRule(asked, leader, candidate, Boolean(body.scheduled_at), view.dynamic.pause);
-  if (rule !== null) return textResponse(400, rule);
+  // A failover that names the leader is a switchover; the rules of the form are those of what was asked for.
+  const fault = faultOf({ kind: asked, leader, candidate }, Boolean(body.scheduled_at), view.dynamic.pause);
+  if (fault !== null && fault !== "same-member") return textResponse(400, FAULTS[fault]);
   const schedule = body.scheduled_at ? parseSchedule(body.scheduled_at, asked, Date.now()) : null;
   if (schedule !== null && !schedule.ok) return textResponse(schedule.status, schedule.message);
-  // A failover that names the leader is a switchover.
+  if (fault !== null) return textResponse(400, FAULTS[fault]);
   const kind = asked === "failover" && leader !== null ? "switchover" : asked;
-  if (leader === candidate) return textResponse(400, "Switchover target and source are the same");
   if (schedule === null) {
-    const obstacle = obstacleTo(kind, view, leader, candidate);
+    const obstacle = obstacleTo({ kind, leader, candidate, scheduledAt: null }, view);
     if (obstacle !== null) return textResponse(412, obstacle);
   }
 
@@ -71,73 +71,34 @@ async function handle(
   const before = shownLeader(view.dcs);
   const logged = await port.requestFailover(record);
   if (logged.kind === "invalid") return textResponse(400, logged.reason);
-  if (logged.kind !== "ok") return textResponse(503, "failed to write failover key into DCS");
+  if (logged.kind !== "ok") {
+    const why = logged.kind === "conflict" ? "another request came in between" : logged.reason;
+    return textWithReason(503, "failed to write failover key into DCS", withoutMajority(port.view()) ?? why);
+  }
   if (scheduledAt !== null) return textResponse(202, `${title(kind)} scheduled`);
   return await waitForOutcome(port, record, before);
 }
 
-/** The rules of the request alone (400), in Patroni's order. */
-function brokenRule(
-  kind: Kind,
-  leader: string | null,
-  candidate: string | null,
-  scheduled: boolean,
-  paused: boolean,
-): string | null {
-  if (kind === "failover" && candidate === null) {
-    return "Failover could be performed only to a specific candidate";
-  }
-  if (kind === "switchover" && leader === null) {
-    return "Switchover could be performed only from a specific leader";
-  }
-  if (scheduled && kind === "failover") return "Failover can't be scheduled";
-  if (scheduled && paused) return "Can't schedule switchover in the paused state";
-  if (paused && candidate === null) {
-    return "Switchover is possible only to a specific candidate in a paused state";
-  }
-  return null;
+/** Nothing that a request may say, `--force` of `agent ctl` included, takes the place of a majority. */
+function withoutMajority({ raft }: ApiView): string | null {
+  if (raft === null || raft.leader !== null) return null;
+  return "no majority of the voters is in contact, and nothing can be changed without one. " +
+    "If the other hosts are lost for good: agent recover --force-new-cluster";
 }
 
 /** Why the cluster as this member sees it cannot do that (412); null when someone could take over. */
-export function obstacleTo(
-  kind: Kind,
-  view: ApiView,
-  leader: string | null,
-  candidate: string | null,
-): string | null {
-  const holder = shownLeader(view.dcs);
-  if (leader !== null && holder !== leader) return "leader name does not match";
-  const mustBeSync = synchronousMode(view) === "on";
-  const sync = view.dcs?.sync.syncStandby ?? [];
-  const members = livingStatuses(view);
-
-  let candidates = members.filter(({ status }) => status.name !== holder);
-  if (candidate !== null) {
-    if (kind === "switchover" && mustBeSync && !sync.includes(candidate)) {
-      return "candidate name does not match with sync_standby";
-    }
-    candidates = members.filter(({ status }) => status.name === candidate);
-    if (candidates.length === 0) return "candidate does not exists";
-  } else if (mustBeSync) {
-    candidates = members.filter(({ status }) => sync.includes(status.name));
-    if (candidates.length === 0) return `${kind} is not possible: can not find sync_standby`;
-  } else if (candidates.length === 0) {
-    return `${kind} is not possible: cluster does not have members except leader`;
-  }
-  const { dcs, dynamic, progress } = view;
-  if (dcs === null) return null;
-  const judged = judgeCandidates({ kind, candidate }, {
-    dcs,
-    dynamic,
-    statuses: candidates,
-    removed: [],
-    primaryLsn: progress.optime === 0 ? null : progress.optime,
-  });
-  // What may pass is waited for by the raft leader.
-  return judged.kind === "nobody" && judged.patienceMs === 0
-    ? `${kind} is not possible: no good candidates have been found`
-    : null;
+export function obstacleTo(asked: Asked, view: ApiView): string | null {
+  const { dcs, dynamic, statuses, removed, progress } = view;
+  if (dcs === null) return obstacleText(asked, UNKNOWN);
+  const primaryLsn = progress.optime === 0 ? null : progress.optime;
+  return obstacleText(
+    asked,
+    judgeRequest(asked, { dcs, dynamic, statuses, removed, primaryLsn, wallMs: Date.now() }),
+  );
 }
+
+/** Nothing is known of the cluster yet. */
+const UNKNOWN = { kind: "impossible", obstacle: { code: "not-initialized" }, patienceMs: 0 } as const;
 
 async function cancel(port: ApiPort): Promise<Response> {
   const failover = port.view().dcs?.failover ?? null;

@@ -28,9 +28,9 @@ export function waitForOutcome(
 }
 
 /**
- * null: not yet known. What became of it is what the raft leader has logged, once somebody can write: the
- * lock alone is granted before the promotion, which may fail. The request was applied here before the wait
- * began: when it is gone without a result, it is over.
+ * null: not yet known. The outcome is the one that the raft leader logs once a member can write. The lock
+ * alone proves nothing: it is granted before the promotion, which may fail. The request was applied here
+ * before the wait began: when it is gone without a result, it is over.
  */
 function outcomeOf(view: ApiView, request: FailoverRecord, before: string | null): Response | null {
   const dcs = view.dcs;
@@ -41,11 +41,15 @@ function outcomeOf(view: ApiView, request: FailoverRecord, before: string | null
   return dcs.failover?.id !== request.id && holder !== null && holder === before ? failed(request, "") : null;
 }
 
-/** The body is Patroni's; why it failed is in an additional header, which `agent ctl` prints. */
 function failed(request: FailoverRecord, reason: string): Response {
   const text = `${title(request)} failed`;
-  const why = reason.replace(/[^\x20-\x7e]/g, " ").replace(text, "").replace(/^[:\s]+/, "");
-  return textResponse(503, text, why === "" ? {} : { "X-Reason": why });
+  return textWithReason(503, text, reason.replace(text, ""));
+}
+
+/** The body is Patroni's; the reason is in an additional header, which `agent ctl` prints. */
+export function textWithReason(status: number, text: string, reason: string): Response {
+  const why = reason.replace(/[^\x20-\x7e]/g, " ").replace(/^[:\s]+/, "");
+  return textResponse(status, text, why === "" ? {} : { "X-Reason": why });
 }
 
 function title({ kind }: FailoverRecord): string {

@@ -2,18 +2,27 @@
  * An agent for tests of the API and the CLI: a healthy cluster of three, whose every detail a test may
  * replace.
  */
+import { NOTHING_WRITTEN } from "../config/written.ts";
 import { DEFAULT_DYNAMIC } from "../config/testing.ts";
 import type { DynamicConfig, LocalConfig, RestApiConfig } from "../model/config.ts";
+import { type ConfigCheck, NOTHING_FOUND } from "../model/config_check.ts";
+import type { JsonObject } from "../model/json.ts";
 import type { Life } from "../model/life.ts";
 import type { MemberStatus } from "../model/member_status.ts";
 import type { PostgresView } from "../model/postgres_view.ts";
-import type { DcsState, FailoverRecord } from "../model/records.ts";
+import {
+  type DcsState,
+  type FailoverRecord,
+  type ScheduledRestart,
+  scheduledRestartOf,
+} from "../model/records.ts";
 import type { LatenessKind, TimingReport } from "../model/timing.ts";
 import type { RaftStatus } from "../../raft/mod.ts";
 import type {
   ApiPort,
   ApiView,
   ConfigOutcome,
+  ConfigurationDetail,
   FailsafeOutcome,
   FailsafeRequest,
   HistogramReading,
@@ -24,7 +33,7 @@ import type {
   WatchdogStatus,
   WriteOutcome,
 } from "./port.ts";
-import type { ProcessClocks, ReinitializeOutcome, ScheduledRestart } from "./port.ts";
+import type { ProcessClocks, ReinitializeOutcome } from "./port.ts";
 
 export const MEMBERS = ["node1", "node2", "node3"] as const;
 
@@ -41,6 +50,10 @@ export class StubPort implements ApiPort {
   /** null: no answer ever. */
   failsafeOutcome: FailsafeOutcome | null = { kind: "accepted", lsn: 83886080 };
   timingReport: TimingReport = STUB_TIMING;
+  detail: ConfigurationDetail = { history: [], written: NOTHING_WRITTEN };
+  configCheck: ConfigCheck = NOTHING_FOUND;
+  /** Called when the configuration has been changed. */
+  onPatch: (patch: JsonObject) => void = () => {};
   /** Called when a switchover or failover has been logged. */
   onFailover: (request: FailoverRecord) => void = () => {};
   #current: ApiView;
@@ -114,6 +127,13 @@ export class StubPort implements ApiPort {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
+  configuration(): ConfigurationDetail {
+    return this.detail;
+  }
+  events() {
+    return this.#current.dcs?.events ?? [];
+  }
+
   decisions() {
     return [{
       at: "2026-01-31T12:00:00.000Z",
@@ -136,14 +156,27 @@ export class StubPort implements ApiPort {
       ? { buckets: [{ leS: 0.001, count: 3 }, { leS: 0.002, count: 5 }], count: 6, sumS: 0.0125 }
       : { buckets: [{ leS: 0.001, count: 0 }], count: 0, sumS: 0 };
   }
-  patchConfig(patch: { [key: string]: never }, revision: number | null): Promise<ConfigOutcome> {
-    this.calls.push(`patchConfig ${JSON.stringify(patch)} at ${revision}`);
+  patchConfig(
+    patch: { [key: string]: never },
+    revision: number | null,
+    force: boolean,
+  ): Promise<ConfigOutcome> {
+    this.calls.push(`patchConfig ${JSON.stringify(patch)} at ${revision}${force ? " by force" : ""}`);
     const config = { ...this.#current.dcs?.config?.value, ...patch };
+    if (this.configOutcome === null) this.onPatch(patch);
     return Promise.resolve(this.configOutcome ?? { kind: "ok", config });
   }
-  replaceConfig(config: { [key: string]: never }, revision: number | null): Promise<ConfigOutcome> {
-    this.calls.push(`replaceConfig ${JSON.stringify(config)} at ${revision}`);
+  replaceConfig(
+    config: { [key: string]: never },
+    revision: number | null,
+    force: boolean,
+  ): Promise<ConfigOutcome> {
+    this.calls.push(`replaceConfig ${JSON.stringify(config)} at ${revision}${force ? " by force" : ""}`);
     return Promise.resolve(this.configOutcome ?? { kind: "ok", config });
+  }
+  checkConfig(value: JsonObject): Promise<ConfigCheck> {
+    this.calls.push(`checkConfig ${JSON.stringify(value)}`);
+    return Promise.resolve(this.configCheck);
   }
   requestFailover(request: FailoverRecord): Promise<WriteOutcome> {
     this.calls.push(
@@ -161,12 +194,15 @@ export class StubPort implements ApiPort {
     this.calls.push(`restart ${timeoutS}`);
     return Promise.resolve(this.restartOutcome);
   }
-  scheduleRestart(restart: ScheduledRestart): Promise<boolean> {
+  scheduleRestart(restart: ScheduledRestart): Promise<WriteOutcome> {
     this.calls.push(`scheduleRestart ${JSON.stringify(restart)}`);
-    return Promise.resolve(!("node1" in this.#current.scheduledRestarts));
+    const isTaken = scheduledRestartOf(this.#current.dcs!, "node1") !== null;
+    return Promise.resolve({ kind: isTaken ? "conflict" : "ok" });
   }
-  cancelScheduledRestart(): Promise<boolean> {
-    return Promise.resolve("node1" in this.#current.scheduledRestarts);
+  cancelScheduledRestart(): Promise<WriteOutcome | { readonly kind: "missing" }> {
+    const isThere = scheduledRestartOf(this.#current.dcs!, "node1") !== null;
+    if (isThere) this.changeDcs({ restarts: {} });
+    return Promise.resolve({ kind: isThere ? "ok" : "missing" });
   }
   reload(): Promise<void> {
     this.calls.push("reload");
@@ -205,6 +241,8 @@ const STANDBY: Partial<PostgresView> = {
   replayedAt: "2026-01-31 12:00:00.123456+00:00",
   replicationState: "streaming",
   replication: [],
+  slots: [],
+  stagedSlots: [],
 };
 
 export function stubStatus(name: string, primary: boolean): MemberStatus {
@@ -260,6 +298,7 @@ export function stubView(): ApiView {
     sqlAnswers: true,
     status: statuses[0]!.status,
     statuses,
+    removed: [],
     progress: { optime: 83886080, slots: { node2: 83886080 }, retainSlots: [] },
     witnesses: [],
     raft: stubRaft(),
@@ -267,10 +306,9 @@ export function stubView(): ApiView {
     watchdog: null,
     failsafeActive: false,
     operatorNeeded: null,
-    scheduledRestarts: {},
     loopAgeMs: 100,
     eventLoopLateMs: 2,
-    counters: { promotions: 1, demotions: 0, fences: 0, lateLoops: 0 },
+    counters: { promotions: 1, demotions: 0, fences: 0, lateLoops: 0, events: { "lock-granted": 2 } },
   };
 }
 
@@ -395,6 +433,8 @@ export function stubLocalConfig(listenPort = 0): LocalConfig {
     scope: "demo",
     namespace: "/service",
     file: "/etc/agent.yml",
+    localDynamic: {},
+    postgresql: { raw: { parameters: { work_mem: "8MB" } } },
     restapi: {
       listen: { host: "127.0.0.1", port: listenPort },
       connectAddress: "10.0.0.1:8008",

@@ -1,8 +1,8 @@
 /**
  * A client in a process of its own, which writes all the time and keeps a log of what it sent and what was
  * confirmed. It has a connection to EVERY node and asks each all the time, so that it finds a new primary at
- * once, and would notice two. It trusts nobody's word of who is primary: a node is writable when it confirms
- * a write.
+ * once, and would notice two. It does not rely on reported roles: a node is writable when it confirms a
+ * write.
  *
  * Log lines: "S id node t" sent, "A id node sent ack" confirmed, "E id node sent end code" failed or unknown.
  * Times are nowMs().
@@ -24,7 +24,7 @@ export interface ClientSettings {
   readonly password: string;
   readonly database: string;
   readonly logFile: string;
-  /** Ids count up from here: clients of one cluster must not take each other's. */
+  /** Ids count up from here: clients of one cluster must have different ids. */
   readonly firstId: number;
   /** The factor of the pauses: 1 is as fast as is sensible. */
   readonly slowness: number;
@@ -70,8 +70,7 @@ export async function runClient(settingsFile: string): Promise<void> {
       }
       let result: Answer = "good";
       while (!state.stopping && result === "good") result = await once(client, target);
-      // A silent server may still confirm what it was sent, and that must be seen: its connection is left
-      // alone.
+      // A silent server may still confirm earlier writes, which must be seen: its connection is left alone.
       if (result !== "silent") client.end().catch(() => undefined);
     }
   }
@@ -126,7 +125,7 @@ function answerOf(result: Error | null): Answer {
   return (result as { code?: string }).code === "25006" ? "good" : "broken";
 }
 
-/** null when there is no answer yet; what it is in the end is noted where it arrives. */
+/** null when there is no answer yet; a late answer is noted where it arrives. */
 function inTime<T>(answer: Promise<T>): Promise<T | Error | null> {
   const settled = answer.catch((error: unknown) => error instanceof Error ? error : new Error(String(error)));
   return new Promise((resolve) => {

@@ -24,9 +24,11 @@ export interface ClusterOptions {
   /** The executable that is `agent`. */
   readonly binary: string;
   readonly size?: number;
-  /** So many of them found the cluster; the others name these as their partners and join it. @default all */
+  /**
+   * Number of nodes that found the cluster; the others name these as their partners and join it. @default all
+   */
   readonly founders?: number;
-  /** So many of them, the last ones, are witnesses. @default 0 */
+  /** Number of witnesses, which are the last nodes. @default 0 */
   readonly witnesses?: number;
   readonly scope?: string;
   /** Into bootstrap.dcs: ttl, primary_start_timeout ... */
@@ -48,8 +50,8 @@ export interface ClusterOptions {
 }
 
 /**
- * The lines that a standby's PostgreSQL logs twice a second while it has nobody to stream from; they would
- * fill every excerpt.
+ * The lines that a standby's PostgreSQL logs twice a second while it has no primary to stream from; they
+ * would fill every excerpt.
  */
 const WITHOUT_PRIMARY =
   /could not connect to the primary server|Is the server running on that host|waiting for WAL to become/;
@@ -158,7 +160,7 @@ export class Cluster {
     return found;
   }
 
-  /** Those that are no witnesses. */
+  /** The nodes that are not witnesses. */
   get members(): Host[] {
     return this.hosts.filter(({ settings }) => settings.command === "run");
   }

@@ -1,6 +1,6 @@
 /**
- * The story of `agent demo`, told while it happens, and its judgement: what the client noticed, what was
- * lost.
+ * The story of `agent demo`, told while it happens, and its judgement: the outage that the client saw, and
+ * lost writes.
  */
 import type { Client } from "./client.ts";
 import type { Cluster } from "./cluster.ts";
@@ -32,7 +32,7 @@ export interface DemoOutcome {
 
 const STEADY_MS = 500;
 
-/** Throws when the cluster does not do something at all. */
+/** Throws when the cluster does not carry out a step at all. */
 export async function runDemo(
   cluster: Cluster,
   ttlS: number,

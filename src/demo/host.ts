@@ -141,7 +141,7 @@ export class Host {
   }
 
   /**
-   * After its end: what a host loses with its power, and this machine keeps. Its PostgreSQL must not be
+   * After its end: removes the remains that a host would lose with its power. Its PostgreSQL must not be
    * started again.
    */
   removeSharedMemory(): void {
@@ -201,8 +201,8 @@ export class Host {
   }
 
   /**
-   * Whether the health check answers 200; false when there is no answer within `timeoutMs`. For those who ask
-   * again: of one look a loaded machine makes a false "no".
+   * Whether the health check answers 200; false when there is no answer within `timeoutMs`. For callers that
+   * ask again: on a loaded machine a single look may wrongly say no.
    */
   async answers(path: string, timeoutMs = 1000): Promise<boolean> {
     try {

@@ -1,6 +1,4 @@
-/**
- * Judging a client's log: outages, lost writes, two primaries. Pure arithmetic on what the client wrote down.
- */
+/** Judging a client's log: outages, lost writes, two primaries. Pure arithmetic on the client's log. */
 
 /** One write that a server confirmed. Times are those of the client's host, in ms. */
 export interface Acknowledged {

@@ -1,5 +1,5 @@
 /**
- * The processes of a host as /proc shows them: who they are, what they cost. Only reads, and signals by pid.
+ * The processes of a host as /proc shows them: their identity and their cost. Only reads, and signals by pid.
  */
 import { readFileSync } from "node:fs";
 import { isAlive, listPids, workingDirectory } from "../lib/process_table.ts";
@@ -21,7 +21,7 @@ export function commandLine(pid: number): string[] {
   }
 }
 
-/** Proportional set size: what a process really costs when pages are shared. */
+/** Proportional set size: the true cost of a process that shares pages. */
 export function pssBytes(pid: number): number {
   const match = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"));
   return Number(match?.[1] ?? 0) * 1024;
@@ -29,11 +29,22 @@ export function pssBytes(pid: number): number {
 
 /** CPU time used so far by all threads, in ms. The kernel counts in hundredths of a second. */
 export function cpuMs(pid: number): number {
+  const { utime, stime } = cpuTicks(pid);
+  return (utime + stime) * 10;
+}
+
+/** CPU time of the children that have ended and were waited for, in ms. */
+export function endedChildrenCpuMs(pid: number): number {
+  const { cutime, cstime } = cpuTicks(pid);
+  return (cutime + cstime) * 10;
+}
+
+function cpuTicks(pid: number) {
   const text = readFileSync(`/proc/${pid}/stat`, "latin1");
-  // The fields after the program's name, which may contain anything; utime and stime are the 14th and 15th of
-  // all.
-  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) * 10;
+  // The fields after the program's name, which may contain anything; utime is the 14th of all.
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ").slice(11, 15).map(Number);
+  const [utime, stime, cutime, cstime] = fields as [number, number, number, number];
+  return { utime, stime, cutime, cstime };
 }
 
 /** Bytes this process has caused to be written to storage. */

@@ -1,4 +1,4 @@
-/** The little of REST that an observer from outside needs: what a node says of itself and of the cluster. */
+/** The few REST requests that an outside observer needs: the state of a node, and its view of the cluster. */
 
 export interface ClusterMember {
   readonly name: string;
@@ -18,6 +18,7 @@ export interface ClusterView {
 export interface RestReply {
   readonly status: number;
   readonly text: string;
+  readonly headers: Headers;
 }
 
 /** Time for the answer of a node that is up: on a loaded machine it takes a while, and is an answer. */
@@ -53,7 +54,7 @@ export async function rest(
     keepalive: false,
     ...(options.tls ? { tls: { ...options.tls } } : {}),
   });
-  return { status: response.status, text: await response.text() };
+  return { status: response.status, text: await response.text(), headers: response.headers };
 }
 
 /** The cluster as one node sees it. */

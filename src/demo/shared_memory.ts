@@ -1,6 +1,6 @@
 /**
  * Shared memory of PostgreSQL servers that are killed: it outlives them, until a server is started again in
- * the same data directory. Nobody does that where the directory is removed.
+ * the same data directory, which never happens where the directory is removed.
  */
 import { spawnSync } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
@@ -26,7 +26,7 @@ export class SharedMemory {
 
   remove(): void {
     for (const file of this.#files) rmSync(file, { force: true });
-    // One that is gone already is an error of ipcrm's, and as good.
+    // ipcrm fails for a segment that is gone already, which is as good.
     if (this.#segments.size > 0) {
       spawnSync("ipcrm", [...this.#segments].flatMap((id) => ["--shmem-id", id]), { stdio: "ignore" });
     }

@@ -1,5 +1,5 @@
 /**
- * Users of this system, from /etc/passwd: PostgreSQL refuses to run as root, so root must name somebody else.
+ * Users of this system, from /etc/passwd: PostgreSQL refuses to run as root, so root must name another user.
  */
 import { readFileSync } from "node:fs";
 

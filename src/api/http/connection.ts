@@ -23,19 +23,19 @@ export interface HttpRequest {
 export interface ConnectionHost {
   readonly limits: HttpLimits;
   nowMs(): number;
-  /** Its request is complete but for the body: `serve` is to be called when it is its turn. */
-  ready(connection: Connection): void;
+  /** Its request is complete except for the body: the server calls `serve` when its turn comes. */
+  ready(connection: HttpConnection): void;
   answer(request: HttpRequest): Answer | Promise<Answer>;
   /** Memory for `bytes` more of unread input; false: there is none, and the connection ends. */
   grow(bytes: number): boolean;
   /**
-   * The client has not taken `bytes` of an answer; 0: it has taken all. May drop connections, never this one.
+   * `bytes` of an answer were not taken by the client yet; 0: all were. May drop connections, never this one.
    */
-  unsent(connection: Connection, bytes: number): void;
-  closed(connection: Connection): void;
-  refused(connection: Connection, reason: string): void;
-  timedOut(connection: Connection, what: string): void;
-  failed(connection: Connection, head: RequestHead, error: unknown): void;
+  unsent(connection: HttpConnection, bytes: number): void;
+  closed(connection: HttpConnection): void;
+  refused(connection: HttpConnection, reason: string): void;
+  timedOut(connection: HttpConnection, what: string): void;
+  failed(connection: HttpConnection, head: RequestHead, error: unknown): void;
 }
 
 export class BodyMissing extends Error {
@@ -50,22 +50,22 @@ type Phase = "handshake" | "reading" | "ready" | "answering" | "writing" | "endi
 
 interface ExpectedBody {
   readonly bytes: number;
-  /** Set while somebody waits for it. */
+  /** Set while the handler waits for it. */
   waiter: { resolve(body: Uint8Array<ArrayBuffer>): void; reject(error: Error): void } | null;
   taken: boolean;
 }
 
 /** Time for the client to read the last answer before the connection is cut. */
 const END_MS = 1000;
-/** So much is thrown away at the end; who sends more may lose the answer to a reset. */
+/** So much input is thrown away at the end. A client that sends more may lose the answer to a reset. */
 const DRAINED_BYTES = 64 * 1024;
-/** So much is taken of a connection whatever others hold: a health check is small. */
+/** So much is read from a connection whatever others hold: a health check is small. */
 const ALWAYS_TAKEN_BYTES = 2048;
 const NOTHING = new Uint8Array();
 
-export class Connection implements TableEntry {
+export class HttpConnection implements TableEntry {
   readonly address: string;
-  readonly #socket: Socket<Connection>;
+  readonly #socket: Socket<HttpConnection>;
   readonly #host: ConnectionHost;
   readonly #tls: boolean;
   #phase: Phase;
@@ -82,7 +82,7 @@ export class Connection implements TableEntry {
   #inputEnded = false;
   #drained = 0;
 
-  constructor(socket: Socket<Connection>, host: ConnectionHost, tls: boolean) {
+  constructor(socket: Socket<HttpConnection>, host: ConnectionHost, tls: boolean) {
     this.#socket = socket;
     this.#host = host;
     this.#tls = tls;
@@ -127,7 +127,7 @@ export class Connection implements TableEntry {
     this.#letGo();
   }
 
-  /** The client sends no more; it may still read, so what has come whole is answered first. */
+  /** The client sends no more. It may still read, so complete requests are answered first. */
   inputEnded(): void {
     this.#inputEnded = true;
     if (this.#body?.waiter) this.#failBody("the client sent no more before the body was whole");
@@ -140,7 +140,7 @@ export class Connection implements TableEntry {
   }
 
   /** To be called when `nowMs` may be past its deadline. */
-  look(nowMs: number): void {
+  endIfOverdue(nowMs: number): void {
     if (nowMs < this.#deadlineMs) return;
     if (this.#body?.waiter) {
       this.#host.timedOut(this, "the body of its request did not come");
@@ -214,7 +214,7 @@ export class Connection implements TableEntry {
     if (2 * this.#input.length < this.#input.buffer.byteLength) this.#input = this.#input.slice();
   }
 
-  /** Drops what was sent beyond what may wait, and with it the requests after this one. */
+  /** Drops input beyond the limit, and with it the requests after this one. */
   #trim(): void {
     const { pipelineBytes, bodyBytes } = this.#host.limits;
     const body = this.#body?.taken === false && this.#body.bytes <= bodyBytes ? this.#body.bytes : 0;
@@ -293,7 +293,7 @@ export class Connection implements TableEntry {
 
   #send(head: RequestHead, answer: Answer): void {
     if (this.#phase !== "answering") return;
-    // A body that nobody has read stands before the next request.
+    // An unread body stands before the next request.
     if (!head.keepAlive || answer.last || this.#body !== null && !this.#body.taken) this.#last = true;
     this.#head = null;
     this.#body = null;
@@ -306,7 +306,7 @@ export class Connection implements TableEntry {
     if (written < bytes.length) {
       const begins = this.#phase !== "writing";
       this.#phase = "writing";
-      // A part keeps the whole in memory.
+      // A slice keeps the whole buffer in memory.
       this.#output = bytes.subarray(written);
       if (!begins) return;
       this.#deadlineMs = this.#host.nowMs() + this.#host.limits.writeMs;
@@ -322,15 +322,12 @@ export class Connection implements TableEntry {
     this.#readOn();
   }
 
-  /**
-   * Says that nothing more comes. What the client still sends is thrown away: a reset would take the answer
-   * with it.
-   */
+  /** Ends the sending side. Further input is thrown away: a reset would destroy the answer. */
   #end(): void {
     this.#phase = "ending";
     this.#deadlineMs = this.#host.nowMs() + END_MS;
     this.#setInput(NOTHING);
-    // What was written still arrives, which terminating could keep from it.
+    // Written data still arrives; terminating the socket could lose it.
     if (this.#inputEnded) return void this.#socket.end();
     this.#socket.resume();
     this.#socket.shutdown();

@@ -1,7 +1,7 @@
 /**
  * The open connections, by address. Invariant: there are never more than the limits allow, and the last to
  * come gets in as long as an address with at least as many holds a connection that waits for its client. So
- * one address that takes all it can get shuts out nobody else, and not even its own next request.
+ * an address that takes all it can get shuts out no other address, and not even its own next request.
  */
 import { addressGroup, type HttpLimits } from "./limits.ts";
 

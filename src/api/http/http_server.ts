@@ -6,7 +6,7 @@
 import type { LimitedLog } from "../../lib/limited_log.ts";
 import { quotedOutside } from "../../lib/plain_text.ts";
 import { type Answer, textAnswer } from "./answer.ts";
-import { Connection, type ConnectionHost, type HttpRequest } from "./connection.ts";
+import { type ConnectionHost, HttpConnection, type HttpRequest } from "./connection.ts";
 import { ConnectionTable } from "./connection_table.ts";
 import { addressGroup, type HttpLimits } from "./limits.ts";
 import type { RequestHead } from "./request_head.ts";
@@ -35,7 +35,7 @@ export interface HttpServerOptions {
   readonly onError: (error: unknown, request: string) => void;
 }
 
-/** All unread input together: heads, bodies, and what is pipelined. */
+/** All unread input together: heads, bodies, and pipelined requests. */
 const INPUT_BYTES = 16 * 1024 * 1024;
 /**
  * The runtime copies incoming bytes, and frees them when it sees fit: a flood of large chunks makes tens of
@@ -48,18 +48,18 @@ const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 export class HttpServer implements ConnectionHost {
   readonly limits: HttpLimits;
   readonly #options: HttpServerOptions;
-  readonly #table: ConnectionTable<Connection>;
+  readonly #table: ConnectionTable<HttpConnection>;
   readonly #listener: { readonly port: number; stop(closeActive?: boolean): void };
   /** Only while there are connections. */
   #sweeper: ReturnType<typeof setInterval> | null = null;
   /** First come, first served; a connection stands in it once. */
-  #queue: Connection[] = [];
+  #queue: HttpConnection[] = [];
   #scheduled = false;
   readonly #unsafe = new Map<string, number>();
   #unsafeAll = 0;
   #inputBytes = 0;
   /** Bytes of answers that are not taken yet, by connection: the one that waits longest first. */
-  readonly #unsent = new Map<Connection, number>();
+  readonly #unsent = new Map<HttpConnection, number>();
   #unsentBytes = 0;
   #uncollectedBytes = 0;
 
@@ -69,7 +69,7 @@ export class HttpServer implements ConnectionHost {
     this.limits = options.limits;
     this.#table = new ConnectionTable(options.limits);
     const { hostname, port, tls } = options;
-    this.#listener = Bun.listen<Connection>({
+    this.#listener = Bun.listen<HttpConnection>({
       hostname,
       port,
       // A health check may end its side as soon as it has sent its request (`nc -N`).
@@ -86,7 +86,7 @@ export class HttpServer implements ConnectionHost {
       }),
       socket: {
         open: (socket) => {
-          const connection = new Connection(socket, this, tls !== null);
+          const connection = new HttpConnection(socket, this, tls !== null);
           socket.data = connection;
           if (this.#table.add(connection)) {
             this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS);
@@ -138,7 +138,7 @@ export class HttpServer implements ConnectionHost {
     return performance.now();
   }
 
-  ready(connection: Connection): void {
+  ready(connection: HttpConnection): void {
     this.#queue.push(connection);
     this.#schedule();
   }
@@ -171,7 +171,7 @@ export class HttpServer implements ConnectionHost {
     return true;
   }
 
-  unsent(connection: Connection, bytes: number): void {
+  unsent(connection: HttpConnection, bytes: number): void {
     this.#unsentBytes += bytes - (this.#unsent.get(connection) ?? 0);
     if (bytes === 0) this.#unsent.delete(connection);
     else this.#unsent.set(connection, bytes);
@@ -182,11 +182,11 @@ export class HttpServer implements ConnectionHost {
     }
   }
 
-  closed(connection: Connection): void {
+  closed(connection: HttpConnection): void {
     this.#table.remove(connection);
   }
 
-  refused({ address }: Connection, reason: string): void {
+  refused({ address }: HttpConnection, reason: string): void {
     this.#options.log.add(
       "warning",
       "restapi.refused",
@@ -194,11 +194,11 @@ export class HttpServer implements ConnectionHost {
     );
   }
 
-  timedOut({ address }: Connection, what: string): void {
+  timedOut({ address }: HttpConnection, what: string): void {
     this.#options.log.add("warning", "restapi.timeout", `${address}: connection closed: ${what}`);
   }
 
-  failed({ address }: Connection, head: RequestHead, error: unknown): void {
+  failed({ address }: HttpConnection, head: RequestHead, error: unknown): void {
     this.#options.onError(error, `${address}: ${quotedOutside(head.method)} ${quotedOutside(head.path)}`);
   }
 
@@ -215,7 +215,7 @@ export class HttpServer implements ConnectionHost {
 
   #sweep(): void {
     const nowMs = this.nowMs();
-    for (const connection of [...this.#table.all()]) connection.look(nowMs);
+    for (const connection of [...this.#table.all()]) connection.endIfOverdue(nowMs);
     if (this.#table.size > 0 || this.#sweeper === null) return;
     clearInterval(this.#sweeper);
     this.#sweeper = null;
@@ -229,7 +229,7 @@ export class HttpServer implements ConnectionHost {
 
   /**
    * A connection that pipelines stands at the end of the queue again after each answer. When a turn leaves
-   * something, it rests for as long as it took: a flood gets half a processor at most.
+   * requests, the server rests for as long as the turn took: a flood gets half a processor at most.
    */
   #turn(): void {
     this.#scheduled = false;

@@ -1,7 +1,7 @@
 /** All bounds on a client's share of the server: connections, time, memory. */
 import { JSON_BOUNDS } from "../../model/bounded_json.ts";
 
-/** None depends on who the client is. */
+/** The limits are the same for every client. */
 export interface HttpLimits {
   /** Connections in all: with the largest heads and pipelines 16 MiB of memory. */
   readonly connections: number;
@@ -31,8 +31,8 @@ export interface HttpLimits {
    */
   readonly unsentBytes: number;
   /**
-   * Unread bytes kept of one connection while its request is answered: what else it has sent is dropped, and
-   * it too.
+   * Unread bytes kept for one connection while its request is answered. Beyond that the input is dropped, and
+   * the connection ends.
    */
   readonly pipelineBytes: number;
   /** Bytes of a body; a larger one is never read. */

@@ -10,7 +10,7 @@ export interface RequestHead {
   readonly path: string;
   /** The query with its "?", or empty. */
   readonly query: string;
-  /** Names in lower case. Of those that come twice, the last. */
+  /** Names in lower case. When a name comes twice, the last value counts. */
   readonly headers: ReadonlyMap<string, string>;
   /** null: the request has no body. */
   readonly bodyBytes: number | null;
@@ -41,7 +41,7 @@ export function readHead(bytes: Uint8Array): ReadHead {
   let begin = 0;
   // Empty lines before a request are passed over (RFC 9112 2.2).
   while (bytes[begin] === CR || bytes[begin] === LF) begin++;
-  // TLS, and whatever else is no text: it never becomes a request.
+  // TLS, or other data that is not text: it never becomes a request.
   if (
     bytes.subarray(begin, begin + 16).some((byte) => (byte < 32 && byte !== CR && byte !== LF) || byte > 126)
   ) {
@@ -71,7 +71,7 @@ function bad(status: number, reason: string): ReadHead {
   return { kind: "bad", status, reason };
 }
 
-/** Where the empty line ends that ends a head; null: not there yet. */
+/** The end of the empty line after a head; null: not there yet. */
 function endOfHead(bytes: Uint8Array, begin: number): number | null {
   for (let at = bytes.indexOf(LF, begin); at >= 0 && at <= MAX_HEAD_BYTES; at = bytes.indexOf(LF, at + 1)) {
     if (bytes[at + 1] === LF) return at + 2;

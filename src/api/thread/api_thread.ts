@@ -1,6 +1,6 @@
 /**
  * The REST API in a thread of its own, from the side of the agent's loop. The loop makes copies of its state
- * when it is asked, and runs operations, one a turn; it never waits for the thread but once, at the start. A
+ * when it is asked, and runs operations, one a turn; it waits for the thread only once, at the start. A
  * thread that ends is started again: the API must not need an operator for that.
  */
 import type { Clock } from "../../../raft/mod.ts";
@@ -124,7 +124,7 @@ export class ApiThread {
     });
   }
 
-  /** Listens no more, and answers what is under way. */
+  /** Stops listening, and answers the requests under way. */
   stop(): void {
     this.#stopped = true;
     if (this.#restart !== null) clearTimeout(this.#restart);
@@ -217,7 +217,7 @@ export class ApiThread {
     } catch (error) {
       outcome = { ok: false, error: error instanceof Error ? error.stack ?? error.message : String(error) };
     }
-    // Who asked a thread that has ended is not there any more.
+    // Requests to a thread that has ended are gone with it.
     if (worker === this.#worker) {
       this.#tell({ kind: "done", id, outcome, snapshot: takeSnapshot(this.#api, this.#options.clock, []) });
     }

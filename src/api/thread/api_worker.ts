@@ -1,7 +1,7 @@
 /**
  * The thread of the REST API: requests are read, judged and answered here. Whatever strangers send, the loop
- * that renews the lease makes 20 copies of its state a second and runs the granted operations. Started by
- * api_thread.ts; in the compiled program it is an entry of its own.
+ * that renews the lease only makes 20 copies of its state a second and runs the granted operations. Started
+ * by api_thread.ts; in the compiled program it is an entry of its own.
  */
 import { SystemClock } from "../../lib/clock.ts";
 import type { Level, Log, LogFields } from "../../lib/log.ts";
@@ -12,8 +12,8 @@ import { RemotePort } from "./remote_port.ts";
 declare const self: Worker;
 
 /**
- * The copy is made anew though nobody asks: a check that comes every 10 s and meets a busy loop is answered
- * from what was true a second ago, and not ten.
+ * The copy is renewed even without requests: a check that comes every 10 s and meets a busy loop is answered
+ * from a copy of one second ago, not of ten.
  */
 const KEEP_FRESH_MS = 1000;
 

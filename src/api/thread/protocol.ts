@@ -3,8 +3,16 @@
  */
 import type { Level, LogFields } from "../../lib/log.ts";
 import type { LocalConfig } from "../../model/config.ts";
+import type { ClusterEvent } from "../../model/event.ts";
 import type { LatenessKind, TimingReport } from "../../model/timing.ts";
-import type { ApiPort, ApiView, DecisionRecord, HistogramReading, ProcessClocks } from "../port.ts";
+import type {
+  ApiPort,
+  ApiView,
+  ConfigurationDetail,
+  DecisionRecord,
+  HistogramReading,
+  ProcessClocks,
+} from "../port.ts";
 
 /** The state that the application is answered from, all of one moment. */
 export interface Snapshot {
@@ -17,6 +25,8 @@ export interface Snapshot {
   /** null: was not asked for. */
   readonly timing: TimingSnapshot | null;
   readonly decisions: readonly DecisionRecord[] | null;
+  readonly events: readonly ClusterEvent[] | null;
+  readonly configuration: ConfigurationDetail | null;
 }
 
 export interface TimingSnapshot {
@@ -26,12 +36,13 @@ export interface TimingSnapshot {
 }
 
 /** The parts of a snapshot that only few endpoints need. */
-export type Part = "timing" | "decisions";
+export type Part = "timing" | "decisions" | "configuration" | "events";
 
 /** The operations that a request may ask for, each run by the agent's loop. */
 export const OPERATIONS = [
   "patchConfig",
   "replaceConfig",
+  "checkConfig",
   "requestFailover",
   "deleteFailover",
   "restart",
@@ -47,7 +58,7 @@ export const OPERATIONS = [
 export type Operation = (typeof OPERATIONS)[number];
 
 export type ToThread =
-  /** `started`: told what became of the listening, for an agent that waits for it (StartSignal). */
+  /** `started`: carries the outcome of the listening to an agent that waits for it (StartSignal). */
   | {
     readonly kind: "start";
     readonly config: LocalConfig;
@@ -55,7 +66,7 @@ export type ToThread =
     readonly started: SharedArrayBuffer;
   }
   | { readonly kind: "snapshot"; readonly look: number; readonly snapshot: Snapshot }
-  /** The snapshot was taken after the operation: who asked sees what it did. */
+  /** The snapshot was taken after the operation: the requester sees its effect. */
   | {
     readonly kind: "done";
     readonly id: number;
@@ -124,7 +135,7 @@ export class StartSignal {
     this.#tell(2);
   }
 
-  /** null: nothing was told within the time. */
+  /** null: nothing came within the time. */
   wait(timeoutMs: number): { readonly port: number } | { readonly error: string } | null {
     Atomics.wait(this.#words, STATE, 0, timeoutMs);
     const state = Atomics.load(this.#words, STATE);

@@ -4,12 +4,21 @@
  * makes 20 copies a second at most.
  *
  * Ages go on while the loop says nothing, and a lease ends by time, on the clock that all threads share. A
- * loop that stands still is waited for shortly, and then the last copy is answered from.
+ * loop that stands still is waited for shortly; then the last copy is used.
  */
 import type { Clock } from "../../../raft/mod.ts";
+import { NOTHING_WRITTEN } from "../../config/written.ts";
+import type { ClusterEvent } from "../../model/event.ts";
 import { STATE_KNOWN_MS } from "../../model/member_status.ts";
 import { LATENESS_KINDS, type LatenessKind, type TimingReport } from "../../model/timing.ts";
-import type { ApiPort, ApiView, DecisionRecord, HistogramReading, ProcessClocks } from "../port.ts";
+import type {
+  ApiPort,
+  ApiView,
+  ConfigurationDetail,
+  DecisionRecord,
+  HistogramReading,
+  ProcessClocks,
+} from "../port.ts";
 import type { FromThread, Operation, Part, Snapshot, TimingSnapshot, ToThread } from "./protocol.ts";
 
 const FRESH_MS = 50;
@@ -23,9 +32,11 @@ export class RemotePort implements ApiPort {
   readonly #tell: (message: FromThread) => void;
   #snapshot: Snapshot;
   #timing: TimingSnapshot | null;
-  #timingMs: number;
   #decisions: readonly DecisionRecord[] | null;
-  #decisionsMs: number;
+  #configuration: ConfigurationDetail | null;
+  #events: readonly ClusterEvent[] | null;
+  /** When each part was copied last. */
+  readonly #partMs: { [part in Part]: number };
   #look: {
     readonly number: number;
     readonly parts: readonly Part[];
@@ -44,7 +55,10 @@ export class RemotePort implements ApiPort {
     this.#snapshot = snapshot;
     this.#timing = snapshot.timing;
     this.#decisions = snapshot.decisions;
-    this.#timingMs = this.#decisionsMs = snapshot.atMs;
+    this.#configuration = snapshot.configuration;
+    this.#events = snapshot.events;
+    const { atMs } = snapshot;
+    this.#partMs = { timing: atMs, decisions: atMs, configuration: atMs, events: atMs };
   }
 
   /** Makes the copy fresh enough for a request of the path; undefined: it is. */
@@ -53,7 +67,7 @@ export class RemotePort implements ApiPort {
     const nowMs = this.#clock.now();
     const fresh = (atMs: number) => nowMs - atMs <= FRESH_MS;
     const enough = fresh(this.#snapshot.atMs) &&
-      parts.every((part) => fresh(part === "timing" ? this.#timingMs : this.#decisionsMs));
+      parts.every((part) => fresh(this.#partMs[part]));
     if (enough) return undefined;
     return this.#lookAgain(parts);
   }
@@ -108,6 +122,14 @@ export class RemotePort implements ApiPort {
     return this.#decisions ?? [];
   }
 
+  events(): readonly ClusterEvent[] {
+    return this.#events ?? [];
+  }
+
+  configuration(): ConfigurationDetail {
+    return this.#configuration ?? { history: [], written: NOTHING_WRITTEN };
+  }
+
   timing(): TimingReport {
     return this.#timed().report;
   }
@@ -122,6 +144,7 @@ export class RemotePort implements ApiPort {
 
   readonly patchConfig: ApiPort["patchConfig"] = (...args) => this.#ask("patchConfig", args);
   readonly replaceConfig: ApiPort["replaceConfig"] = (...args) => this.#ask("replaceConfig", args);
+  readonly checkConfig: ApiPort["checkConfig"] = (...args) => this.#ask("checkConfig", args);
   readonly requestFailover: ApiPort["requestFailover"] = (...args) => this.#ask("requestFailover", args);
   readonly deleteFailover: ApiPort["deleteFailover"] = (...args) => this.#ask("deleteFailover", args);
   readonly restart: ApiPort["restart"] = (...args) => this.#ask("restart", args);
@@ -153,11 +176,19 @@ export class RemotePort implements ApiPort {
     this.#snapshot = snapshot;
     if (snapshot.timing !== null) {
       this.#timing = snapshot.timing;
-      this.#timingMs = snapshot.atMs;
+      this.#partMs.timing = snapshot.atMs;
     }
     if (snapshot.decisions !== null) {
       this.#decisions = snapshot.decisions;
-      this.#decisionsMs = snapshot.atMs;
+      this.#partMs.decisions = snapshot.atMs;
+    }
+    if (snapshot.configuration !== null) {
+      this.#configuration = snapshot.configuration;
+      this.#partMs.configuration = snapshot.atMs;
+    }
+    if (snapshot.events !== null) {
+      this.#events = snapshot.events;
+      this.#partMs.events = snapshot.atMs;
     }
     if (changed) { for (const listener of [...this.#listeners]) listener(); }
   }
@@ -167,7 +198,7 @@ export class RemotePort implements ApiPort {
     const timeout = Promise.withResolvers<void>();
     const timer = setTimeout(timeout.resolve, PATIENCE_MS);
     try {
-      // One that does not bring all that is needed is waited for first.
+      // A look that does not bring everything needed is waited for first.
       while (this.#look !== null && !parts.every((part) => this.#look?.parts.includes(part))) {
         const before = this.#look;
         await Promise.race([before.done, timeout.promise]);
@@ -207,11 +238,16 @@ export function takeSnapshot(port: ApiPort, clock: Clock, parts: readonly Part[]
       ? { report: port.timing(), lateness: lateness(), clocks: port.clocks() }
       : null,
     decisions: parts.includes("decisions") ? port.decisions() : null,
+    configuration: parts.includes("configuration") ? port.configuration() : null,
+    events: parts.includes("events") ? port.events() : null,
   };
 }
 
 function partsFor(path: string): readonly Part[] {
   if (path === "/metrics" || path === "/agent/timing") return ["timing"];
+  if (path.startsWith("/agent/config/")) return ["configuration"];
+  if (path === "/agent/events") return ["events"];
+  if (path === "/agent/why") return ["events", "decisions"];
   return path === "/agent/decisions" ? ["decisions"] : [];
 }
 

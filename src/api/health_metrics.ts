@@ -1,0 +1,45 @@
+/** Metrics of the health of this member's host and PostgreSQL. Prefix `agent_`. */
+import { AILMENT_CAUSES } from "../model/ailment.ts";
+import { flag, type LabelledValue, type Look, type Metric } from "./patroni_metrics.ts";
+import { gauge } from "./agent_metrics.ts";
+
+export const HEALTH_METRICS: readonly Metric[] = [
+  gauge(
+    "ailment",
+    "Value is 1 if this node has an ailment of that cause, 0 otherwise; absent while it has not looked.",
+    ({ view: { status } }) => {
+      const ailments = status?.ailments;
+      if (ailments === undefined) return null;
+      return AILMENT_CAUSES.map((cause) => {
+        const found = ailments.find((each) => each.cause === cause);
+        return { labels: { cause, severity: found?.severity ?? "" }, value: flag(found !== undefined) };
+      });
+    },
+    ["cause", "severity"],
+  ),
+  gauge(
+    "disk_free_bytes",
+    "Room for PostgreSQL in the file system of the place.",
+    (look) => places(look).map(({ labels, freeBytes }) => ({ labels, value: freeBytes })),
+    ["place", "path"],
+  ),
+  gauge(
+    "disk_size_bytes",
+    "Size of the file system of the place.",
+    (look) => places(look).map(({ labels, totalBytes }) => ({ labels, value: totalBytes })),
+    ["place", "path"],
+  ),
+  gauge(
+    "disk_probe_seconds",
+    "How long a small file took that was last written, synced and read there.",
+    (look) =>
+      places(look).flatMap(({ labels, writeMs }): LabelledValue[] =>
+        writeMs === null ? [] : [{ labels, value: writeMs / 1000 }]
+      ),
+    ["place", "path"],
+  ),
+];
+
+function places({ view }: Look) {
+  return (view.places ?? []).map((place) => ({ ...place, labels: { place: place.kind, path: place.path } }));
+}
