@@ -43,6 +43,6 @@ test("what an earlier life has applied does not count, a snapshot up to it does"
 
 test("a command that was refused need not be anywhere", () => {
   const kept = acknowledged();
-  kept.onTold(bytes(9), { ok: false, reason: "no" });
+  kept.onTold(bytes(9), { ok: false, reason: "no", code: "no-request" });
   kept.check(["a"], 5);
 });

@@ -1,8 +1,8 @@
 /**
  * A command whose application was acknowledged is never lost: at the end of a run the records of every member
- * stand on it. Compared is what each state machine was given in its present life, by applying it or with a
- * snapshot; that a snapshot holds what was applied up to it is seen by the state that others had at the same
- * revision (RaftInvariants).
+ * stand on it. The comparison covers the commands that each state machine was given in its present life, by
+ * applying them or with a snapshot. That a snapshot holds everything applied before it follows from the state
+ * that others had at the same revision (RaftInvariants).
  */
 import { Violation } from "../../raft/sim/mod.ts";
 import type { CommandResult } from "../dcs/commands.ts";
@@ -34,14 +34,14 @@ export class Acknowledged {
     this.#lives.set(member, { restored: revision, applied: new Map() });
   }
 
-  /** Notes that somebody was told that the command was applied. A refused command has changed nothing. */
+  /** Notes that a proposer was told that the command was applied. A refused command has changed nothing. */
   onTold(command: Uint8Array, result: CommandResult): void {
     if (result.ok) this.#commands.set(result.revision, command);
   }
 
   /**
-   * For a cluster that goes on from the log of one member: what that log holds. `held`: the command there,
-   * by revision; null: it is lost with the others. Throws a Violation.
+   * For a cluster that goes on from the log of one member: the acknowledged commands in that log. `held`: the
+   * command there, by revision; null: it is lost with the others. Throws a Violation.
    */
   inherited(held: (revision: number) => Uint8Array | "in a snapshot" | null): Acknowledged {
     const next = new Acknowledged();
@@ -59,7 +59,7 @@ export class Acknowledged {
     return next;
   }
 
-  /** The last revision that anybody was told of. */
+  /** The last revision that a proposer was told of. */
   get told(): number {
     return Math.max(0, ...this.#commands.keys());
   }

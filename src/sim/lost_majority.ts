@@ -3,14 +3,14 @@
  * own log holds, as `agent recover --force-new-cluster` does it. The others come back emptied, or other hosts
  * have their place.
  *
- * What is promised, and hence modelled: the operator has confirmed that every other host is switched off.
- * Nothing could stop two old members of three that find each other again with their old logs: they are the
- * old cluster. But one of them may come back as it was, before somebody empties it: it does not get in, and
- * confirms nothing.
+ * The model follows the promise: the operator has confirmed that every other host is switched off. Nothing
+ * could stop two old members of three that find each other again with their old logs: they are the old
+ * cluster. But one of them may come back as it was, before it is emptied: it does not get in, and confirms
+ * nothing.
  *
  * Nothing is promised beside an old primary that was never switched off. Yet in most cases a lease bounds it,
  * since no majority has acknowledged it since the survivor was stopped, and the new cluster grants nothing
- * before wait_ttl: so one is left running where that argument holds (`isBounded`).
+ * before wait_ttl: so the model leaves one running where that argument holds (`isBounded`).
  */
 import { type Found, recoverCluster, replayLog, type StoredLog } from "../../raft/mod.ts";
 import {
@@ -51,7 +51,7 @@ export type Fate =
   /** Another host has its place. */
   | "gone";
 
-/** null: there is nobody who could go on. */
+/** null: no member could go on. */
 export function loseMajority(cluster: SimCluster, random: Prng): Fault | null {
   const { world, network } = cluster;
   const state = cluster.latestRecords();
@@ -111,7 +111,7 @@ export function lose(
   cluster.unfinished.add(RECOVERY);
   for (const [other, fate] of fates) {
     world.log.add("operator", `${other.name} is lost: ${fate}`);
-    // Whatever fault it was in the middle of: nobody starts it.
+    // Whatever fault it was in the middle of: it is not started again.
     other.retired = true;
     if (fate !== "left running") other.killHost();
   }
@@ -129,7 +129,7 @@ export function lose(
   });
 }
 
-/** In the list of what is unfinished: somebody is to have the place of a member that was lost. */
+/** An entry of the list of unfinished changes: the place of a lost member is to be taken. */
 function placeOf(name: string): string {
   return `nobody has the place of ${name}`;
 }
@@ -157,8 +157,8 @@ function isMajority({ raft, id }: SimMember): boolean {
 
 /**
  * Its lease, if it holds one, ends before the new cluster grants anything: it is fenced, it counts on no
- * longer ttl than the survivor's records make the new cluster wait, and who would have to agree to a lease
- * without raft does not answer.
+ * longer ttl than the survivor's records make the new cluster wait, and the members that would have to agree
+ * to a lease without raft do not answer.
  */
 function isBounded(old: SimMember, survivor: SimMember): boolean {
   const known = old.dcs?.state;
@@ -214,7 +214,7 @@ function recover(cluster: SimCluster, survivor: SimMember, random: Prng): void {
   const acknowledged = group.acknowledged.inherited((revision) => {
     if (revision <= restored) return "in a snapshot";
     const entry = stored.entries.find(({ index }) => index === revision);
-    // What only the others had is lost.
+    // Commands that only the others had are lost.
     if (entry === undefined || entry.term !== group.checks.appliedTerm(revision)) return null;
     const command = commands.get(revision);
     if (command !== undefined) return command;
@@ -239,8 +239,8 @@ function without(broken: ReadonlySet<string>, recovered: DcsState, before: DcsSt
 }
 
 /**
- * Those who join do so one after the other: two that are emptied and find each other, but not the survivor,
- * would found the old cluster anew.
+ * Members join one after the other: two that are emptied and find each other, but not the survivor, would
+ * found the old cluster anew.
  */
 function comeBack(cluster: SimCluster, fates: ReadonlyMap<SimMember, Fate>, random: Prng): void {
   const { world } = cluster;

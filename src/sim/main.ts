@@ -1,7 +1,6 @@
 /**
- * `npm run sim`: runs the simulated cluster over many seeds, on all cores, and says what it saw. Exits with 1
- * when a run broke an invariant, or a rule was switched off, with 2 when it was called in a way that makes no
- * sense.
+ * `npm run sim`: runs the simulated cluster over many seeds, on all cores, and prints the result. Exits with
+ * 1 when a run broke an invariant, or a rule was switched off, with 2 on wrong use.
  */
 import { overWorkers, sourceVersion } from "../../raft/sim/mod.ts";
 import { type Options, parseOptions, USAGE } from "./options.ts";
@@ -27,6 +26,7 @@ function runOne(options: Options, seed: number): RunResult {
     faultsMs: options.faultSeconds * 1000,
     broken: options.broken,
     only: options.only,
+    sync: options.sync,
     trace: options.trace ? (line) => process.stderr.write(`${line}\n`) : null,
   });
 }

@@ -2,6 +2,7 @@
  * The data directory of a simulated PostgreSQL: WAL, control file and signal files, all that is there after
  * its server has ended. It says nothing of processes (model_server.ts).
  */
+import { NO_SYNC, type SyncSetting } from "../model/sync_setting.ts";
 import { Branch, commonAncestor, contains, type Position } from "./wal.ts";
 
 export type DirectoryState =
@@ -20,15 +21,28 @@ export class ModelDirectory {
   checkpointLsn = 0;
   minRecoveryLsn = 0;
   standbySignal = false;
+  /** recovery.signal of a restored cluster: its server recovers to a target, and promotes itself there. */
+  recoverySignal = false;
+  /** Made with the data; a copy has another one. */
+  dataId: string | undefined;
+  /** synchronous_standby_names in its configuration. */
+  syncSetting: SyncSetting = NO_SYNC;
   /** primary_conninfo. */
   following: string | null = null;
   /** Marked as a former primary's that was started read-only. */
   formerPrimary = false;
+  /** Its configuration is not an agent's. */
+  unmanaged = false;
+  /** As noted in it; see DataDirectory. */
+  founding: string | null = null;
+  /** Marked as one whose server took writes without the lock. */
+  wroteAlone = false;
 
   /** Name of its server, which writes branches of its own. */
   readonly #name: string;
   readonly #newSystemId: () => string;
   readonly #changed: () => void;
+  #made = 0;
 
   constructor(name: string, newSystemId: () => string, changed: () => void) {
     this.#name = name;
@@ -40,15 +54,18 @@ export class ModelDirectory {
     return this.state.kind === "empty" ? null : this.position?.branch.systemId ?? null;
   }
 
-  initdb(): void {
+  /** The first directory of a cluster. `restored`: from a backup, taken while its server ran. */
+  make(restored: boolean): void {
     const branch = new Branch(1, this.#newSystemId(), null, this.#name);
     this.state = { kind: "half-written", what: "bootstrap" };
     this.position = { branch, lsn: branch.endLsn };
-    this.clusterState = "shut down";
+    this.clusterState = restored ? "in production" : "shut down";
     this.checkpointLsn = branch.endLsn - CHECKPOINT_BYTES;
     this.minRecoveryLsn = 0;
     this.standbySignal = false;
-    this.following = null;
+    this.recoverySignal = restored;
+    this.founding = this.following = null;
+    this.#newData();
     this.#changed();
   }
 
@@ -62,9 +79,26 @@ export class ModelDirectory {
     this.#changed();
   }
 
+  joined(founding: string): void {
+    this.formerPrimary = false;
+    this.founding = founding;
+  }
+
   /** The directory of a virtual machine that was copied while its server ran. */
   restoredFrom(other: ModelDirectory): void {
-    const { state, position, clusterState, checkpointLsn, minRecoveryLsn, standbySignal, following } = other;
+    const {
+      state,
+      position,
+      clusterState,
+      checkpointLsn,
+      minRecoveryLsn,
+      standbySignal,
+      recoverySignal,
+      following,
+      founding,
+      dataId,
+      syncSetting,
+    } = other;
     Object.assign(this, {
       state,
       position,
@@ -72,7 +106,11 @@ export class ModelDirectory {
       checkpointLsn,
       minRecoveryLsn,
       standbySignal,
+      recoverySignal,
       following,
+      founding,
+      dataId,
+      syncSetting,
     });
     this.#changed();
   }
@@ -85,14 +123,21 @@ export class ModelDirectory {
     this.checkpointLsn = source.checkpointLsn;
     this.minRecoveryLsn = source.position?.lsn ?? 0;
     this.standbySignal = true;
-    this.formerPrimary = false;
+    this.founding = source.founding;
+    this.recoverySignal = this.formerPrimary = this.wroteAlone = false;
+    this.#newData();
     this.#changed();
+  }
+
+  #newData(): void {
+    this.dataId = `${this.#name}.${++this.#made}`;
   }
 
   /** Writes the recovery settings into the directory before a start. */
   configureRecovery(standby: boolean, upstream: string | null): void {
-    if (!standby) this.formerPrimary = false;
+    if (!standby) this.formerPrimary = this.wroteAlone = false;
     else if (upstream === null && !this.standbySignal) this.formerPrimary = true;
+    this.unmanaged = false;
     this.standbySignal = standby;
     this.following = upstream;
   }
@@ -100,16 +145,16 @@ export class ModelDirectory {
   setAside(): void {
     this.state = { kind: "empty" };
     this.position = null;
-    this.standbySignal = false;
-    this.formerPrimary = false;
-    this.following = null;
+    this.standbySignal = this.recoverySignal = false;
+    this.formerPrimary = this.wroteAlone = false;
+    this.founding = this.following = null;
     this.#changed();
   }
 
   /** Begins the recovery of a server that starts; true: the one before it had not shut down. */
   beginRecovery(): boolean {
     const crashed = !this.clusterState.startsWith("shut down");
-    this.clusterState = this.standbySignal
+    this.clusterState = this.standbySignal || this.recoverySignal
       ? "in archive recovery"
       : crashed
       ? "in crash recovery"
@@ -120,7 +165,11 @@ export class ModelDirectory {
   /** The end of recovery after a promotion: the history forks. */
   fork(): void {
     const fork = this.position!;
-    this.standbySignal = this.formerPrimary = false;
+    this.standbySignal =
+      this.recoverySignal =
+      this.formerPrimary =
+      this.wroteAlone =
+        false;
     const branch = new Branch(fork.branch.timeline + 1, fork.branch.systemId, fork, this.#name);
     this.position = { branch, lsn: fork.lsn };
   }
@@ -142,12 +191,20 @@ export class ModelDirectory {
     this.position = { branch, lsn };
   }
 
-  /** Writes a commit of so many bytes, flushes it and tells the client. */
+  /** Writes a commit of so many bytes and flushes it. */
   commit(bytes: number): void {
     const { branch, lsn } = this.position!;
     this.#write(branch, lsn + bytes);
-    branch.ackedLsn = branch.endLsn;
+  }
+
+  /** Tells the clients of all commits up to this position; true: some did not know. */
+  acknowledge(lsn: number): boolean {
+    const { branch } = this.position!;
+    const upTo = Math.min(lsn, branch.endLsn);
+    if (upTo <= branch.ackedLsn) return false;
+    branch.ackedLsn = upTo;
     branch.acks++;
+    return true;
   }
 
   /** Writes the last record of a primary's clean shutdown; where it begins is returned. */
@@ -164,6 +221,11 @@ export class ModelDirectory {
     return other.systemId === this.systemId && contains(other.position!, this.position!);
   }
 
+  /** It has all WAL of `other`. */
+  contains(other: ModelDirectory): boolean {
+    return other.position !== null && this.position !== null && contains(this.position, other.position);
+  }
+
   /** Takes over WAL of `branch` up to `lsn`. */
   receive(branch: Branch, lsn: number): void {
     const position = this.position!;
@@ -174,6 +236,8 @@ export class ModelDirectory {
   /** Whether all of its WAL is on the history of `other`; null: one of them has none. */
   compareWith(other: ModelDirectory): "same" | "diverged" | null {
     if (other.position === null || this.position === null) return null;
+    // As in history.ts: what it wrote without the lock, no comparison of positions tells.
+    if (this.wroteAlone) return "diverged";
     return commonAncestor(this.position, other.position) !== null && contains(other.position, this.position)
       ? "same"
       : "diverged";

@@ -1,20 +1,14 @@
 /**
  * The guard process of a simulated host: the production fence (guard/fence.ts) with a model PostgreSQL under
  * it. It is a process of its own: neither the pause nor the death of the agent touches it. Its timers are
- * late by up to J, and what it does takes up to K, as src/lease/DESIGN.md allows; often the worst of it.
+ * late by up to J, and its acts take up to K, as src/lease/DESIGN.md allows; often the worst of it.
  */
 import { type Prng, type SimHost, SimProcess, type World } from "../../raft/sim/mod.ts";
-import {
-  fenceDueMs,
-  type FenceEffect,
-  type FenceInput,
-  type FenceState,
-  isDoomed,
-  newFence,
-  stepFence,
-} from "../guard/fence.ts";
+import { fenceDueMs, type FenceEffect, type FenceInput, stepFence } from "../guard/fence.ts";
+import { type FenceState, isDoomed, newFence } from "../guard/fence_state.ts";
 import { postmasterOf } from "../guard/fence_view.ts";
-import type { ExitReport, GuardReply, GuardView } from "../guard/port.ts";
+import type { GuardReply } from "../guard/port.ts";
+import type { ExitReport, GuardView } from "../model/guard_view.ts";
 import type { ModelServer, ServerExit } from "./model_server.ts";
 
 /** Bounds of the parts of the 450 ms that I1 leaves for J + K. */
@@ -38,7 +32,7 @@ export class ModelGuard {
   #freezing: { cancel(): void } | null = null;
   #lastExit: ExitReport | null = null;
   #killing = false;
-  /** How often the kernel keeps what is killed, from 0 to 1. */
+  /** How often the kernel keeps a killed process, from 0 to 1. */
   keepsKilled = 0;
   /** True time by which a freeze or kill that has begun ends all commits. */
   #stoppedByMs = 0;
@@ -69,7 +63,10 @@ export class ModelGuard {
     });
   }
 
-  /** A new guard process: it remembers nothing, and ends whatever it finds of PostgreSQL. */
+  /**
+   * A new guard process: it remembers nothing. It leaves a server that others have started, and ends what an
+   * earlier guard has left behind.
+   */
   spawn(): void {
     this.process.start();
     this.#fence = newFence(KILL_AFTER_MS);
@@ -79,7 +76,20 @@ export class ModelGuard {
     this.#clean = [];
     this.#server.onExit = (exit) => this.#exited(exit);
     this.#server.onChange = () => this.onChange();
-    if (this.#server.anyProcess) this.input({ kind: "orphans" });
+    const { byHand, process, frozen, anyProcess } = this.#server;
+    const isUp = (process === "starting" || process === "running") && !frozen;
+    if (byHand && isUp) this.input({ kind: "found", pid: this.#server.pid });
+    else if (anyProcess) this.input({ kind: "orphans" });
+  }
+
+  /** The role of a server that was found, by word of the agent. */
+  adopt(epoch: number | null): GuardReply {
+    const reply = this.input({ kind: "adopt", epoch });
+    if (!reply.ok) return reply;
+    if (epoch !== null) this.#server.writeUnder(epoch);
+    // The agent writes its configuration now.
+    this.#server.directory.unmanaged = false;
+    return reply;
   }
 
   /** From now on everything is as late and as slow as is allowed. */
@@ -90,7 +100,7 @@ export class ModelGuard {
   /** Killed alone: the kernel sends SIGQUIT to the postmaster that it started. */
   die(): void {
     const endsMs = this.#random.between(8, 170);
-    // K bounds a guard that dies while it stops PostgreSQL as well: what it has begun, its end completes.
+    // K also bounds a guard that dies while it stops PostgreSQL: its end completes the stop.
     const leftMs = this.#stoppedByMs - this.#world.now();
     this.stop();
     if (!this.#server.frozen) this.#server.immediate(leftMs > 0 ? Math.min(leftMs, endsMs) : endsMs);
@@ -192,8 +202,8 @@ export class ModelGuard {
     const stoppedMs = this.#slow ? MAX_FREEZE_MS : this.#random.between(5, 80);
     this.#stoppedByMs = this.#world.now() + stoppedMs;
     this.#later(stoppedMs, () => this.#server.freeze());
-    // The kernel may keep a process for as long as a disk hangs: one that lives. What has exited leaves
-    // nobody here.
+    // The kernel may keep a living process for as long as a disk hangs. An exited one leaves nothing in this
+    // model.
     const kept = this.keepsKilled > 0 && this.#server.anyProcess && this.#random.chance(this.keepsKilled);
     if (kept) {
       this.#later(stoppedMs + this.#random.between(5, 150), () => {

@@ -10,18 +10,25 @@ import { ActionLedger, type Begun } from "../agent/postgres/action_ledger.ts";
 import { PostgresMemory } from "../agent/postgres/memory.ts";
 import type { Desired, PostgresPort } from "../agent/postgres/port.ts";
 import { ServerWatch } from "../agent/postgres/server_watch.ts";
-import type { PostgresAction, Upstream } from "../brain/actions.ts";
-import { LEFTOVERS_MS, shutdownStep } from "../brain/shutdown.ts";
+import type { PostgresAction } from "../brain/actions.ts";
+import type { Upstream } from "../model/upstream.ts";
+import { PRE_PROMOTE } from "../brain/promotion.ts";
 import type { BrokenRules } from "../dcs/broken_rules.ts";
-import type { GuardPort, GuardReply, Postmaster, StartSpec } from "../guard/port.ts";
+import type { GuardPort, GuardReply } from "../guard/port.ts";
+import type { Postmaster } from "../model/guard_view.ts";
+import { isSameSetting } from "../sync/setting.ts";
+import type { DynamicConfig } from "../model/config.ts";
 import type { LongAction, PostgresView } from "../model/postgres_view.ts";
+import { type Copying, copyStatus, divergenceFrom, isRestored, servesCopy } from "./model_copy.ts";
 import type { ModelServer } from "./model_server.ts";
-import { foundDirectory, serverStatus, timelineHistory, walEnd } from "./server_facts.ts";
+import { upstreamNamed } from "./remote.ts";
+import { look } from "./model_look.ts";
+import { foundDirectory, startSpec, walEnd } from "./server_facts.ts";
+import { stepInPlace } from "../brain/shutdown.ts";
 
 const LOOK_MS = 500;
 const POLL_MS = 20;
 const CONTROL_LOOK_MS = 200;
-const PG_CTL_TIMEOUT_S = 60;
 
 export interface ModelPostgresOptions {
   readonly agent: SimProcess;
@@ -30,6 +37,7 @@ export interface ModelPostgresOptions {
   readonly guard: GuardPort;
   readonly serverOf: (member: string) => ModelServer | null;
   readonly reachable: (a: string, b: string) => boolean;
+  readonly dynamic: DynamicConfig;
   readonly broken: BrokenRules;
 }
 
@@ -42,7 +50,7 @@ export class ModelPostgres implements PostgresPort {
   readonly #watch: ServerWatch;
   /** The action under way; results of an earlier one are not heard. */
   #begun: Begun | null = null;
-  #paused = false;
+  #dynamic: DynamicConfig;
   #lookAsked = false;
   #announcing = false;
   #shown = "";
@@ -51,14 +59,17 @@ export class ModelPostgres implements PostgresPort {
 
   constructor(options: ModelPostgresOptions) {
     this.#options = options;
+    this.#dynamic = options.dynamic;
     const { agent, guard, clock } = options;
     const nowMs = () => clock.now();
     this.#ledger = new ActionLedger(this.#memory, nowMs);
     this.#watch = new ServerWatch(this.#memory, nowMs, {
       ended: () => this.#survey(),
       appeared: (server) => this.#adopt(server),
+      declared: () => this.#survey(),
     });
     this.#incarnation = agent.incarnation;
+    this.#memory.sync = options.server.directory.syncSetting;
     this.#random = agent.world.random.split(`postgres port ${agent.name} ${agent.incarnation}`);
     guard.onChange(() => this.#onGuard());
     this.#survey();
@@ -67,12 +78,10 @@ export class ModelPostgres implements PostgresPort {
   }
 
   view(): PostgresView {
-    return this.#memory.view(this.#options.guard.view(), this.#paused);
+    return this.#memory.view(this.#options.guard.view(), this.#dynamic.pause);
   }
 
-  onChange(handler: () => void): void {
-    this.#handlers.push(handler);
-  }
+  onChange = (handler: () => void): void => void this.#handlers.push(handler);
 
   refresh(): void {
     if (this.#lookAsked) return;
@@ -83,20 +92,26 @@ export class ModelPostgres implements PostgresPort {
     });
   }
 
-  /** The model keeps no slots: a standby finds what it needs on its primary. */
-  desire({ configuration, upstream }: Partial<Desired>): void {
-    if (configuration !== undefined) this.#paused = configuration.pause;
+  /** The model keeps no slots: a standby finds the WAL that it needs on its primary. */
+  desire({ configuration, upstream, sync }: Partial<Desired>): void {
+    if (configuration !== undefined) this.#dynamic = configuration;
+    if (sync !== undefined && !isSameSetting(sync, this.#memory.sync)) {
+      this.#memory.sync = sync;
+      this.refresh();
+    }
     if (upstream === undefined) return;
+    this.#memory.repointing++;
     this.#later(this.#random.between(1, 20), () => {
+      this.#memory.repointing--;
       this.#memory.following = upstream;
       this.#options.server.follow(upstream?.name ?? null);
       this.#announce();
     });
   }
 
-  cancelLongAction(why: string): void {
+  cancelLongAction(why: string, sourceFails: boolean): void {
     const { running } = this.#ledger;
-    if (running === "clone" || running === "rewind") this.#finish(running, why);
+    if (running === "clone" || running === "rewind") this.#finish(running, why, !sourceFails);
   }
 
   run(action: PostgresAction): void {
@@ -105,29 +120,26 @@ export class ModelPostgres implements PostgresPort {
       case "bootstrap":
         return this.#bootstrap();
       case "finish-bootstrap":
-        return this.#begin(
-          "finish-bootstrap",
-          "",
-          () =>
-            this.#step(
-              this.#random.between(50, 400),
-              () =>
-                this.#finish("finish-bootstrap", server.answers && !server.inRecovery ? null : "no answer"),
-            ),
-        );
+        return this.#begin("finish-bootstrap", "", () =>
+          this.#step(this.#random.between(50, 400), () => {
+            this.#finish("finish-bootstrap", server.answers && !server.inRecovery ? null : "no answer");
+          }));
       case "seal-bootstrap":
         server.directory.finishBootstrap();
         return this.#survey();
       case "clone":
-        return this.#copy("clone", action.from, this.#random.between(500, 3000));
+        return this.#copy(action, this.#random.between(500, 3000));
       case "rewind":
-        return this.#copy("rewind", action.from, this.#random.between(200, 1500));
+        return this.#copy(action, this.#random.between(200, 1500));
       case "start-primary":
         return this.#begin("start", "primary", () => this.#start("start", action.epoch, null));
       case "start-standby":
         return this.#begin("start", "standby", () => this.#start("start", null, action.follow));
       case "promote":
-        return this.#promote(action.epoch);
+        if (server.hangsAt !== "hook") return this.#promote(action.epoch);
+        return this.#begin("promote", "", () => {
+          this.#step(300, () => this.#finish("promote", `${PRE_PROMOTE}: refused`));
+        });
       case "stop":
         return this.#stop(action.how, action.checkpoint);
       case "restart":
@@ -139,7 +151,7 @@ export class ModelPostgres implements PostgresPort {
         this.#memory.divergence = null;
         return this.#survey();
       case "joined-history":
-        server.directory.formerPrimary = false;
+        server.directory.joined(action.founding);
         return this.#survey();
       case "compare-history":
         return this.#compare(action.with);
@@ -149,32 +161,31 @@ export class ModelPostgres implements PostgresPort {
   // ---- actions -------------------------------------------------------------------------------------------
 
   #bootstrap(): void {
-    const { server } = this.#options;
+    const { server, agent } = this.#options;
     this.#begin("bootstrap", "initdb", () => {
       server.directory.setHalfWritten("bootstrap");
       this.#step(this.#random.between(300, 1500), () => {
-        server.directory.initdb();
+        server.directory.make(isRestored(agent));
         this.#readDirectory();
         this.#finish("bootstrap", null);
       });
     });
   }
 
-  #copy(kind: "clone" | "rewind", from: Upstream, tookMs: number): void {
+  #copy(action: Copying, tookMs: number): void {
     const { server, serverOf, reachable } = this.#options;
-    this.#begin(kind, `from ${from.name}`, () => {
+    const { kind, from } = action;
+    this.#enter(this.#ledger.begin(kind, `from ${from.name}`, copyStatus(action)), () => {
       if (server.anyProcess) return this.#finish(kind, "PostgreSQL runs");
       const source = serverOf(from.name);
-      const able = () =>
-        source !== null && source.answers && reachable(server.name, source.name) &&
-        (kind === "clone" || (!source.inRecovery && source.checkpointAfterPromote));
+      const able = servesCopy(action, source, () => reachable(server.name, from.name));
       if (!able()) return this.#finish(kind, `${from.name} does not answer`);
       server.directory.setHalfWritten(kind);
       this.#readDirectory();
       const fails = this.#random.chance(0.05);
       const part = (left: number) => {
         if (!able() || (fails && left === 2)) return this.#finish(kind, "the connection was lost");
-        if (left > 0) return this.#step(tookMs / 10, () => part(left - 1));
+        if (left > 0) return this.#step(tookMs * source!.copySlowdown / 10, () => part(left - 1));
         server.directory.copyFrom(source!.directory);
         this.#memory.divergence = null;
         this.#readDirectory();
@@ -188,6 +199,7 @@ export class ModelPostgres implements PostgresPort {
     const { server, guard } = this.#options;
     const memory = this.#memory;
     server.directory.configureRecovery(epoch === null, follow?.name ?? null);
+    server.directory.syncSetting = this.#memory.sync;
     this.#readDirectory();
     memory.following = epoch === null ? follow : null;
     this.#watch.expectNoEnd();
@@ -219,6 +231,7 @@ export class ModelPostgres implements PostgresPort {
         epoch,
         this.#heard((reply) => {
           if (!reply.ok) return this.#finish("promote", reply.error);
+          memory.moved("promote", clock.now());
           const promoted = () => server.answers && !server.inRecovery;
           this.#until(() => {
             if (server.hangsAt !== "promotion") memory.moved("promote", clock.now());
@@ -232,7 +245,7 @@ export class ModelPostgres implements PostgresPort {
       ));
   }
 
-  /** A stop goes before whatever is running. */
+  /** A stop goes before any running action. */
   #stop(how: "fast" | "immediate" | "kill", checkpoint: boolean): void {
     const { server } = this.#options;
     this.#enter(this.#ledger.beginStop(how), () => {
@@ -282,7 +295,7 @@ export class ModelPostgres implements PostgresPort {
         if (state === "shut down") {
           guard.pastCheckpoint(
             server.pid,
-            PG_CTL_TIMEOUT_S * 1000,
+            this.#dynamic.postgresql.pgCtlTimeoutS * 1000,
             this.#heard((reply) => {
               if (!reply.ok || memory.server !== server) return;
               this.#readDirectory();
@@ -297,7 +310,7 @@ export class ModelPostgres implements PostgresPort {
     });
   }
 
-  /** As PostgresStop: nobody takes over from a restart, so its steps are ended by time alone. */
+  /** As PostgresStop: no member takes over from a restart, so its steps are ended by time alone. */
   #endInPlace(done: (failed: string | null) => void): void {
     const { guard, clock } = this.#options;
     let how: "fast" | "immediate" | "kill" = "fast";
@@ -307,18 +320,13 @@ export class ModelPostgres implements PostgresPort {
       const shutdown = this.#memory.server?.shutdown ?? null;
       if (over) return;
       if (shutdown !== null && how !== "kill") {
-        const nowMs = clock.now();
-        const step = shutdown.stage === "closed"
-          ? nowMs - shutdown.stageMs >= LEFTOVERS_MS ? "kill" : null
-          : shutdownStep(shutdown, how, sinceMs, nowMs, {
-            primary: this.#memory.server?.status?.inRecovery === false,
-            primaryStopTimeoutS: 0,
-            pgCtlTimeoutS: PG_CTL_TIMEOUT_S,
-          })?.how ?? null;
+        const { primaryStopTimeoutS, postgresql: { pgCtlTimeoutS } } = this.#dynamic;
+        const primary = this.#memory.server?.status?.inRecovery === false;
+        const limits = { primary, primaryStopTimeoutS, pgCtlTimeoutS };
+        const step = stepInPlace(shutdown, how, sinceMs, clock.now(), limits);
         if (step !== null) {
-          how = step;
-          sinceMs = nowMs;
-          if (step === "immediate") guard.signal("immediate", () => {});
+          [how, sinceMs] = [step.how, clock.now()];
+          if (how === "immediate") guard.signal("immediate", () => {});
           else guard.kill(() => {});
         }
       }
@@ -346,17 +354,16 @@ export class ModelPostgres implements PostgresPort {
   }
 
   #compare(upstream: Upstream): void {
-    const { server, serverOf, clock } = this.#options;
+    const { server, serverOf, reachable, clock } = this.#options;
     this.#later(this.#random.between(10, 150), () => {
-      const other = serverOf(upstream.name);
-      const verdict = other === null ? null : server.compareWith(other);
-      this.#memory.divergence = {
-        from: upstream.name,
-        timelineOfOther: other?.directory.position?.branch.timeline ?? 0,
-        verdict: verdict ?? "unknown",
-        detail: verdict === null ? "it does not answer" : "",
-        atMs: clock.now(),
-      };
+      const isReachable = () => reachable(server.name, upstream.name);
+      this.#memory.divergence = divergenceFrom(
+        upstream.name,
+        server,
+        serverOf(upstream.name),
+        isReachable,
+        clock.now(),
+      );
       this.#announce();
     });
   }
@@ -372,8 +379,8 @@ export class ModelPostgres implements PostgresPort {
     work();
   }
 
-  #finish(kind: LongAction, failed: string | null): void {
-    if (this.#begun?.kind !== kind || !this.#ledger.finish(this.#begun, failed)) return;
+  #finish(kind: LongAction, failed: string | null, cancelled = false): void {
+    if (this.#begun?.kind !== kind || !this.#ledger.finish(this.#begun, failed, cancelled)) return;
     const { server, agent } = this.#options;
     agent.world.log.add(server.name, `postgres: ${kind} ${failed === null ? "done" : `failed: ${failed}`}`);
     this.#announce();
@@ -424,11 +431,7 @@ export class ModelPostgres implements PostgresPort {
       server.pid === postmaster.pid;
     if (ours && postmaster.phase !== "frozen") {
       if (server.answers) {
-        memory.seen(serverStatus(server), clock.now());
-        memory.timelineHistory = timelineHistory(server);
-        memory.displaced = server.misplaced
-          ? { why: "the data directory was moved away", removed: false }
-          : null;
+        if (!look(server, memory, clock.now())) this.#later(POLL_MS, () => this.refresh());
       } else if (server.process === "stopping" && memory.server !== null) memory.server.ready = false;
     }
     this.#announce();
@@ -442,9 +445,7 @@ export class ModelPostgres implements PostgresPort {
   /** Adopts a postmaster that ran before this life of the agent began. */
   #adopt(postmaster: Postmaster): void {
     const { following: name } = this.#options.server.directory;
-    if (!postmaster.writable && name !== null) {
-      this.#memory.following = { name, connUrl: `postgres://${name}:5432/postgres` };
-    }
+    if (!postmaster.writable && name !== null) this.#memory.following = upstreamNamed(name);
     this.#survey();
     this.refresh();
   }
@@ -463,10 +464,9 @@ export class ModelPostgres implements PostgresPort {
 
   #readDirectory(): void {
     const { server, clock } = this.#options;
-    const memory = this.#memory;
-    memory.found = foundDirectory(server);
-    memory.surveyedMs = clock.now();
-    if (!server.anyProcess) memory.diskEnd = walEnd(server);
+    this.#memory.found = foundDirectory(server);
+    this.#memory.surveyedMs = clock.now();
+    if (!server.anyProcess) this.#memory.diskEnd = walEnd(server);
   }
 
   /** Once for all that changed in one go, and only when something is new. */
@@ -482,8 +482,4 @@ export class ModelPostgres implements PostgresPort {
       for (const handler of this.#handlers) handler();
     });
   }
-}
-
-function startSpec(epoch: number | null): StartSpec {
-  return { program: "postgres", args: [], env: {}, dataDir: "/data", epoch };
 }

@@ -4,9 +4,12 @@
  * `acking && !frozen`. Times are true times; the order of effects is PostgreSQL's, as far as the decisions
  * about it depend on it.
  */
-import type { Hang } from "./faults/fault_kinds.ts";
+import type { ExitReport } from "../model/guard_view.ts";
 import { type Prng, type World } from "../../raft/sim/mod.ts";
+import type { Hang } from "./faults/fault_kinds.ts";
 import { ModelDirectory } from "./model_directory.ts";
+import { ModelReceiver, SILENCE_MS } from "./model_receiver.ts";
+import { ModelSync } from "./model_sync.ts";
 import { contains } from "./wal.ts";
 
 /** The servers of the cluster and the network between them, as one server needs them. */
@@ -16,53 +19,48 @@ export interface ServerWorld {
   reachable(a: string, b: string): boolean;
   /** This server begins or ceases to be able to acknowledge commits. */
   onAcking(server: ModelServer, can: boolean): void;
+  /** Clients are told of its commits up to the present end of the acknowledged ones. */
+  onAcknowledged(server: ModelServer): void;
   /** A primary ended in order, after its standbys had everything or were given up. */
   onCleanShutdown(server: ModelServer): void;
-  /** Draws the identifier of a new database system. */
   newSystemId(): string;
 }
 
-export type ServerProcess = "none" | "orphans" | "starting" | "running" | "stopping";
+export type ServerExit = Pick<ExitReport, "pid" | "code" | "signal">;
 
-export interface ServerExit {
-  readonly pid: number;
-  readonly code: number | null;
-  readonly signal: string | null;
-}
-
-/** After a failed or lost connection the WAL receiver tries again. */
-const RECONNECT_MS = 1000;
-/** A connection over which nothing comes is given up, by either side. */
-const SILENCE_MS = 4000;
 const TICK_MS = 40;
 const HANG_LOOK_MS = 50;
 
 export class ModelServer {
   readonly directory: ModelDirectory;
+  readonly sync: ModelSync;
   /** A server that comes to this step does not go on as long as this is set. */
   hangsAt: Hang | null = null;
-  process: ServerProcess = "none";
+  process: "none" | "orphans" | "starting" | "running" | "stopping" = "none";
   pid = 0;
   frozen = false;
   inRecovery = false;
-  /** Started as a primary or sent the promote signal, under this epoch. */
+  /** Started as a primary, or promoted by its guard, under this epoch. */
   epoch: number | null = null;
+  byHand = false;
   streaming = false;
   receivedLsn: number | null = null;
   replayedLsn: number | null = null;
   checkpointAfterPromote = false;
-  /** Told of every change and of the end of the postmaster. */
   onChange: () => void = () => {};
   onExit: (exit: ServerExit) => void = () => {};
-  /** Its data directory was moved away: it writes on, and nobody finds it after its end. */
+  /** Its data directory was moved away: it writes on, and its files are not found after its end. */
   misplaced = false;
+  /** Its disk takes no WAL from its primary, to which it stays connected. */
+  receivesNothing = false;
+  /** A copy of it takes so many times as long. */
+  copySlowdown = 1;
   #acking = false;
   #promoting = false;
   #generation = 0;
   readonly #blocked: (() => void)[] = [];
   readonly #random: Prng;
-  #lastStreamMs = 0;
-  #nextConnectMs = 0;
+  readonly #receiver: ModelReceiver;
   #pids = 0;
   #wasAcking = false;
 
@@ -73,11 +71,23 @@ export class ModelServer {
     this.name = name;
     this.#context = context;
     this.#random = context.world.random.split(`postgres ${name}`);
+    const random = context.world.random.split(`sync ${name}`);
+    this.#receiver = new ModelReceiver(this, context, this.#random, random.split("answers"));
+    this.sync = new ModelSync(context.world, random, (lsn) => this.#acknowledge(lsn));
     this.directory = new ModelDirectory(name, () => context.newSystemId(), () => this.#changed());
   }
 
   get canAcknowledge(): boolean {
     return this.#acking && !this.frozen;
+  }
+
+  get writesUnderLock(): boolean {
+    return this.canAcknowledge && this.epoch !== null;
+  }
+
+  /** It was promoted past its agent: no lease bounds its writes. */
+  get writesAlone(): boolean {
+    return this.canAcknowledge && this.epoch === null;
   }
 
   get anyProcess(): boolean {
@@ -89,22 +99,19 @@ export class ModelServer {
     return this.process === "running" && !this.frozen;
   }
 
-  // ---- the server process --------------------------------------------------------------------------------
-
-  /** Starts a postmaster; false: there is one, or nothing to start. */
-  start(epoch: number | null): boolean {
+  /** Starts a postmaster; false: there is one, or nothing to start. `byHand`: not by its guard. */
+  start(epoch: number | null, byHand = false): boolean {
     if (this.process !== "none" || this.directory.position === null) return false;
     this.#generation++;
     this.pid = 1000 + ++this.#pids;
     this.process = "starting";
     this.epoch = epoch;
-    this.inRecovery = this.directory.standbySignal;
-    this.streaming = false;
-    this.receivedLsn = null;
-    this.replayedLsn = null;
-    this.checkpointAfterPromote = false;
-    this.#promoting = false;
-    this.#nextConnectMs = 0;
+    this.inRecovery = this.directory.standbySignal || this.directory.recoverySignal;
+    this.byHand = byHand;
+    this.streaming = this.checkpointAfterPromote = this.#promoting = false;
+    this.receivedLsn = this.replayedLsn = null;
+    this.#receiver.begin();
+    this.sync.start(this.directory.syncSetting);
     const crashed = this.directory.beginRecovery();
     const recoveryMs = crashed ? this.#random.exponential(400) : 0;
     this.#stage(this.#random.between(60, 300) + recoveryMs, () => this.#started());
@@ -115,23 +122,25 @@ export class ModelServer {
   #started(): void {
     this.process = "running";
     this.replayedLsn = this.inRecovery ? this.directory.position!.lsn : null;
-    if (this.inRecovery) this.#tick();
+    if (this.directory.standbySignal) this.#tick();
+    else if (this.inRecovery) this.#stage(this.#random.exponential(1500), () => this.#open()); // at its target
     else this.#open();
     this.#changed();
   }
 
-  /** The promote signal. The epoch counts from now on: the server may acknowledge at any moment. */
-  promote(epoch: number): void {
-    this.epoch = epoch;
+  /**
+   * The promote signal. The epoch counts from now on: the server may acknowledge at any moment. null: it is
+   * not the guard's signal (pg_promote(), pg_ctl promote, a trigger file).
+   */
+  promote(epoch: number | null): void {
+    if (epoch !== null) this.writeUnder(epoch);
     if (this.process !== "running" || !this.inRecovery || this.#promoting) return;
     this.#promoting = true;
-    if (this.streaming) this.#disconnect();
+    if (this.streaming) this.#receiver.disconnect();
     // Everything received is replayed first; then the history forks.
     const leaveRecovery = () => {
       if (this.hangsAt === "promotion") return this.#stage(HANG_LOOK_MS, leaveRecovery);
       this.#promoting = false;
-      this.inRecovery = false;
-      this.directory.fork();
       this.#open();
     };
     const quick = this.#random.chance(0.3);
@@ -139,11 +148,24 @@ export class ModelServer {
     this.#changed();
   }
 
+  /** It goes on under the lock with the data that it has written alone, or since before there was one. */
+  writeUnder(epoch: number): void {
+    const { writesAlone } = this;
+    if (writesAlone) this.#context.onAcking(this, false);
+    this.epoch = epoch;
+    this.directory.wroteAlone = false;
+    if (writesAlone) this.#context.onAcking(this, true);
+  }
+
   /** Writes are accepted from now on. */
   #open(): void {
+    if (this.hangsAt === "disk") return this.#ended({ pid: this.pid, code: 1, signal: null });
+    if (this.inRecovery) this.directory.fork();
+    this.inRecovery = false;
     this.directory.beginWriting();
-    this.receivedLsn = null;
-    this.replayedLsn = null;
+    // The agent marks what it knows for a standby; this one was started as a primary.
+    this.directory.wroteAlone = this.epoch === null && !this.byHand;
+    this.receivedLsn = this.replayedLsn = null;
     this.directory.following = null;
     this.#acking = true;
     this.#changed();
@@ -160,10 +182,19 @@ export class ModelServer {
     const generation = this.#generation;
     const next = () => {
       if (generation !== this.#generation || !this.#acking) return;
-      if (!this.frozen) this.directory.commit(100 + this.#random.below(300));
+      if (!this.frozen) {
+        this.directory.commit(100 + this.#random.below(300));
+        if (!this.sync.waits) this.#acknowledge(null);
+      }
       this.#context.world.after(this.#random.between(10, 50), next);
     };
     next();
+  }
+
+  /** null: everything. */
+  #acknowledge(lsn: number | null): void {
+    if (!this.canAcknowledge) return;
+    if (this.directory.acknowledge(lsn ?? Infinity)) this.#context.onAcknowledged(this);
   }
 
   /** SIGINT: clients end, then all WAL goes to the standbys that are connected, then the postmaster ends. */
@@ -173,9 +204,8 @@ export class ModelServer {
     const wasStarting = this.process === "starting";
     this.#generation++;
     this.process = "stopping";
-    const resume = this.#acking;
     this.#changed();
-    if (resume) this.#client();
+    if (this.#acking) this.#client();
     this.#stage(this.#random.between(5, 200), () => this.#endBackends(wasPrimary, wasStarting));
   }
 
@@ -190,8 +220,7 @@ export class ModelServer {
       if (this.replayedLsn !== null) {
         this.directory.checkpointLsn = this.directory.minRecoveryLsn = this.directory.position!.lsn;
       }
-      this.#ended({ pid: this.pid, code: 0, signal: null });
-      return;
+      return this.#ended({ pid: this.pid, code: 0, signal: null });
     }
     this.directory.clusterState = "shutting down";
     this.#changed();
@@ -217,10 +246,7 @@ export class ModelServer {
         each.directory.position !== null && !contains(each.directory.position, end)
       );
     const hangs = this.hangsAt === "senders" || this.hangsAt === "archiver";
-    if (behind || hangs) {
-      this.#stage(hangs ? HANG_LOOK_MS : 10, () => this.#drain(untilMs));
-      return;
-    }
+    if (behind || hangs) return this.#stage(hangs ? HANG_LOOK_MS : 10, () => this.#drain(untilMs));
     world.log.add(this.name, `postgres: clean shutdown at ${this.directory.position!.lsn}`);
     this.#ended({ pid: this.pid, code: 0, signal: null });
   }
@@ -243,9 +269,7 @@ export class ModelServer {
 
   /** Power loss, or a kill that has reached every process. */
   killed(): void {
-    if (this.process === "none") return;
-    this.#generation++;
-    this.#ended({ pid: this.pid, code: null, signal: "SIGKILL" });
+    if (this.process !== "none") this.#ended({ pid: this.pid, code: null, signal: "SIGKILL" });
   }
 
   /** SIGKILL to the postmaster alone: backends go on for a while, the guard is told of the exit. */
@@ -253,11 +277,10 @@ export class ModelServer {
     if (this.process === "none" || this.process === "orphans") return;
     this.#generation++;
     this.process = "orphans";
-    if (this.streaming) this.#disconnect();
+    if (this.streaming) this.#receiver.disconnect();
     if (this.#acking) this.#client();
-    const exit = { pid: this.pid, code: null, signal: "SIGKILL" };
     this.#changed();
-    this.onExit(exit);
+    this.onExit({ pid: this.pid, code: null, signal: "SIGKILL" });
     const generation = this.#generation;
     this.#context.world.after(this.#random.between(5, 3000), () => {
       if (generation === this.#generation) this.#gone();
@@ -290,7 +313,7 @@ export class ModelServer {
     this.frozen = false;
     this.#acking = false;
     this.#promoting = false;
-    if (this.streaming) this.#disconnect();
+    if (this.streaming) this.#receiver.disconnect();
     this.#blocked.length = 0;
     this.connected = [];
     if (this.misplaced) {
@@ -319,81 +342,19 @@ export class ModelServer {
     this.onChange();
   }
 
-  // ---- replication ---------------------------------------------------------------------------------------
-
   /** A reload with another primary_conninfo: the WAL receiver connects anew. */
   follow(upstream: string | null): void {
-    if (this.directory.following === upstream && this.streaming) return;
-    this.#disconnect();
-    this.directory.following = upstream;
-    this.#nextConnectMs = this.#context.world.now() + this.#random.between(10, 100);
-    this.#changed();
+    if (this.#receiver.follow(upstream)) this.#changed();
   }
 
   #tick(): void {
     if (!this.inRecovery || this.process !== "running") return;
-    if (!this.#promoting) this.#receive();
+    if (!this.#promoting) this.#receiver.receive();
     this.#stage(TICK_MS + this.#random.between(0, 5), () => this.#tick());
   }
 
-  #disconnect(): void {
-    this.streaming = false;
-    const upstream = this.#upstream;
-    if (upstream) upstream.connected = upstream.connected.filter((each) => each !== this);
-    this.#nextConnectMs = this.#context.world.now() + RECONNECT_MS;
-  }
-
-  get #upstream(): ModelServer | null {
-    const { following } = this.directory;
-    return following === null ? null : this.#context.serverOf(following);
-  }
-
-  #receive(): void {
-    const { directory } = this;
-    const nowMs = this.#context.world.now();
-    this.replayedLsn = Math.max(
-      this.replayedLsn ?? 0,
-      directory.position!.lsn - (this.streaming ? this.#random.below(300) : 0),
-    );
-    const upstream = this.#upstream;
-    if (upstream === null || upstream === this) return;
-    const heard = this.#context.reachable(this.name, upstream.name) && !upstream.frozen;
-    if (heard && !upstream.#sends) {
-      if (this.streaming) this.#disconnect();
-      return;
-    }
-    if (!heard) {
-      if (this.streaming && nowMs - this.#lastStreamMs > SILENCE_MS) this.#disconnect();
-      return;
-    }
-    if (!this.streaming) {
-      if (nowMs < this.#nextConnectMs || upstream.process === "stopping") return;
-      if (!directory.continuesIn(upstream.directory)) {
-        // "requested starting point is ahead of the WAL" or "forked off this server's history".
-        this.#nextConnectMs = nowMs + RECONNECT_MS;
-        return;
-      }
-      this.streaming = true;
-      upstream.connected.push(this);
-    }
-    this.#lastStreamMs = nowMs;
-    const end = upstream.directory.position!;
-    const lag = upstream.process === "stopping"
-      ? 0
-      : Math.max(0, Math.floor(this.#random.exponential(200)) - 100);
-    const lsn = Math.max(end.lsn - lag, end.branch.startLsn);
-    directory.receive(end.branch, lsn);
-    this.receivedLsn = Math.max(this.receivedLsn ?? 0, directory.position!.lsn);
-  }
-
   /** Serves replication connections. */
-  get #sends(): boolean {
+  get sends(): boolean {
     return this.process === "running" || (this.process === "stopping" && this.hangsAt !== "senders");
-  }
-
-  /** The result of comparing this server's history with that of `other`; null: it does not answer. */
-  compareWith(other: ModelServer): "same" | "diverged" | null {
-    if (!other.answers || !this.#context.reachable(this.name, other.name)) return null;
-    return this.directory.compareWith(other.directory);
   }
 }

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { SimHost, SimProcess, World } from "../../raft/sim/mod.ts";
 import type { GuardReply } from "../guard/port.ts";
-import { GuardClient } from "./guard_client.ts";
+import { ModelGuardClient } from "./model_guard_client.ts";
 import { ModelGuard } from "./model_guard.ts";
 import { ModelServer, type ServerWorld } from "./model_server.ts";
 import { Safety } from "./safety.ts";
@@ -33,6 +33,8 @@ class Pair implements ServerWorld {
     this.safety.onAcking(server, can);
   }
 
+  onAcknowledged(): void {}
+
   onCleanShutdown(server: ModelServer): void {
     this.safety.onCleanShutdown(server);
   }
@@ -47,7 +49,7 @@ function replicated(seed: number): { world: World; pair: Pair; a: ModelServer; b
   const world = new World(seed);
   const pair = new Pair(world);
   const [a, b] = pair.servers as [ModelServer, ModelServer];
-  a.directory.initdb();
+  a.directory.make(false);
   a.directory.finishBootstrap();
   a.start(1);
   world.runUntil(3000);
@@ -89,7 +91,7 @@ test("a standby follows its primary, and a clean shutdown leaves nothing behind"
     expect(b.directory.position!.branch.timeline).toBe(2);
     expect(pair.safety.lostBytes).toBe(0);
     expect(pair.safety.failovers).toBe(1);
-    expect(a.compareWith(b)).toBe("same");
+    expect(a.directory.compareWith(b.directory)).toBe("same");
   }
 });
 
@@ -102,7 +104,7 @@ test("a primary that went on alone has diverged, and cannot stream until it is c
   pair.cut = false;
   world.runUntil(world.now() + 3000);
   expect(pair.safety.lostBytes).toBeGreaterThan(0);
-  expect(a.compareWith(b)).toBe("diverged");
+  expect(a.directory.compareWith(b.directory)).toBe("diverged");
   a.directory.configureRecovery(true, "b");
   a.start(null);
   world.runUntil(world.now() + 8000);
@@ -142,12 +144,12 @@ test("the guard ends service at the deadline plus at most J and K, with the agen
     const agent = new SimProcess(host, "a");
     const guard = new ModelGuard(host, server, null);
     agent.start();
-    const client = new GuardClient(agent, guard);
+    const client = new ModelGuardClient(agent, guard);
     const replies: GuardReply[] = [];
     const reply = (answer: GuardReply) => replies.push(answer);
     world.runUntil(500);
     expect(client.view().state).toBe("ok");
-    server.directory.initdb();
+    server.directory.make(false);
     server.directory.finishBootstrap();
     client.start({ program: "", args: [], env: {}, dataDir: "", epoch: 1 }, reply);
     world.runUntil(600);
@@ -178,7 +180,7 @@ test("a clock that runs faster meanwhile makes the guard no later than it may be
   const guard = new ModelGuard(host, server, null);
   guard.spawn();
   guard.dawdle();
-  server.directory.initdb();
+  server.directory.make(false);
   server.directory.finishBootstrap();
   const deadlineMs = host.nowMs() + 60_000;
   guard.input({ kind: "arm", epoch: 1, deadlineMs, unfenced: false, killAfterMs: 5000 });
@@ -199,9 +201,9 @@ test("a guard that dies takes PostgreSQL with it, and the agent makes another", 
   const agent = new SimProcess(host, "a");
   const guard = new ModelGuard(host, server, null);
   agent.start();
-  const client = new GuardClient(agent, guard);
+  const client = new ModelGuardClient(agent, guard);
   world.runUntil(500);
-  server.directory.initdb();
+  server.directory.make(false);
   server.directory.finishBootstrap();
   client.arm(1, host.nowMs() + 60_000, false, () => {});
   client.start({ program: "", args: [], env: {}, dataDir: "", epoch: 1 }, () => {});

@@ -1,10 +1,11 @@
 /**
  * The operators who add, remove and replace members of a simulated cluster, as docs/operations.md says: one
- * change at a time, and afterwards with an eye on it: a host that has left is emptied and started again, or
- * goes for good. A request may be refused, or come to nothing: the outcome is looked at, not assumed.
+ * change at a time, watched to its end: a host that has left is emptied and started again, or goes for good.
+ * A request may be refused or fail: the outcome is checked, not assumed.
  */
 import type { MemberOutcome } from "../../raft/mod.ts";
 import type { Fault, Prng } from "../../raft/sim/mod.ts";
+import { isInitialized } from "../model/records.ts";
 import { loseMajority } from "./lost_majority.ts";
 import { askFailover, askPause, resume } from "./requests.ts";
 import type { SimCluster } from "./sim_cluster.ts";
@@ -18,17 +19,19 @@ const ROUND_MS = 1000;
 const OUT_MS = 5000;
 /** Raft answers within 15 s, if the member that was asked lives. */
 const ANSWER_MS = 16_000;
-/** After a recovery everybody who comes back has done so. */
+/** Time after a recovery by which every returning host is back. */
 const BACK_WITHIN_MS = 30_000;
 /** How long a host is off. */
 const OFF_MS = [500, 10_000] as const;
 /** The share of new logs that cannot be opened at first. */
 const OPENING_FAILS_RATE = 0.2;
-/** The share of rounds in which somebody looks after a host whose log was refused. */
+/** The share of rounds in which an operator looks after a host whose log was refused. */
 const NOTICED_RATE = 0.3;
 /** The share of doubled primaries that are doubled in maintenance mode. */
 const IN_PAUSE_RATE = 0.3;
 const PAUSE_SETTLES_MS = 3000;
+/** How long only former primaries must be left before one of them is named. */
+const HOPELESS_MS = 15_000;
 const MIN_MEMBERS = 3;
 const MAX_MEMBERS = 5;
 
@@ -45,6 +48,7 @@ export class Operators {
   /** Hosts that do not come back once they are out. */
   readonly #leaving = new Set<SimMember>();
   #lost: Lost | null = null;
+  #hopelessSinceMs: number | null = null;
 
   readonly #cluster: SimCluster;
   readonly #random: Prng;
@@ -100,7 +104,7 @@ export class Operators {
 
   /**
    * The primary's host drops out of raft and lives on, while another machine boots under its name: a copy of
-   * it, or an empty one at its very address, as somebody would who takes it for dead.
+   * it, or an empty one at its very address, as set up by an operator who takes it for dead.
    */
   double(victim: SimMember, how: "copy" | "replacement"): Fault | null {
     const cluster = this.#cluster;
@@ -108,7 +112,7 @@ export class Operators {
     const records = cluster.latestRecords();
     if (records === null) return null;
     const isPrimary = () =>
-      victim.member !== null && victim.server.canAcknowledge && !victim.formerRuns &&
+      victim.member !== null && victim.server.writesUnderLock && !victim.formerRuns &&
       cluster.latestRecords()?.lock.holder === victim.name;
     if (!isPrimary() || !this.#free() || !this.#canSpare(victim)) return null;
     this.#busy();
@@ -172,7 +176,7 @@ export class Operators {
       this.#busyUntilMs = this.#cluster.world.now();
     }
     if (outcome.kind !== "done") return;
-    // What `raft remove` does beside the removal from raft.
+    // The second part of `raft remove`: the records.
     const { name, place } = victim;
     (asked.member ?? asked.witness)?.voter.proposer.propose(
       { op: "dropMember", name, raftAddr: place.addr },
@@ -181,8 +185,8 @@ export class Operators {
   }
 
   /**
-   * Nothing else is under way, and everybody who is to be a member votes: a majority is left no matter who
-   * is lost next.
+   * Nothing else is under way, and every intended member votes: a majority is left whichever host is lost
+   * next.
    */
   #free(): boolean {
     const cluster = this.#cluster;
@@ -197,15 +201,15 @@ export class Operators {
       );
   }
 
-  /** The others are a majority with what they have on their disks; and somebody else has the data. */
+  /** The others are a majority with the logs on their disks, and another member has the data. */
   #canSpare(victim: SimMember): boolean {
     const { members } = this.#cluster;
     const others = members.filter((member) => member !== victim);
-    // A founder that has never taken part has nothing of what a majority wrote.
+    // A founder that has never taken part has nothing of a majority's log.
     if (members.length < MIN_MEMBERS || others.some(({ disk }) => disk.durable.hardState.term === 0)) {
       return false;
     }
-    if (!victim.server.canAcknowledge) return members.some(({ server }) => server.canAcknowledge);
+    if (!victim.server.writesUnderLock) return members.some(({ server }) => server.writesUnderLock);
     return members.some(({ server }) => server.streaming && server.directory.following === victim.name);
   }
 
@@ -237,7 +241,7 @@ export class Operators {
     const cluster = this.#cluster;
     const outSinceMs = this.#outSinceMs;
     const nowMs = cluster.world.now();
-    // A host that was lost with a majority is another one's care.
+    // A host that was lost with a majority is handled there.
     for (const host of outSinceMs.keys()) if (!cluster.members.includes(host)) outSinceMs.delete(host);
     if (this.#lost !== null && !cluster.members.includes(this.#lost.host)) this.#lost = null;
     const status = cluster.leader()?.raft?.status();
@@ -245,6 +249,7 @@ export class Operators {
     this.#replaceLost();
     this.#emptyRefused();
     this.#endStranded();
+    this.#nameFormer();
     const known = (id: number) => status.members.some((member) => member.id === id);
     for (const host of cluster.members) {
       if (host.place.group === null || known(host.id)) {
@@ -264,9 +269,7 @@ export class Operators {
     }
   }
 
-  /**
-   * Once maintenance mode is over: nobody holds the epoch of a machine that is none of the members any more.
-   */
+  /** Once maintenance mode is over: the epoch of a machine that is no member any more has no holder. */
   #endStranded(): void {
     const cluster = this.#cluster;
     const records = cluster.latestRecords();
@@ -275,7 +278,7 @@ export class Operators {
     const host = cluster.find(holder ?? "");
     if (host === undefined || (host.id === life?.node && host.hasLife(life))) return;
     if (host.formerRuns) return;
-    // What runs under it is not fenced, so that it is switched off before anybody says so.
+    // Its server is not fenced, so the host is switched off before an operator confirms it.
     if (host.server.anyProcess) {
       cluster.world.log.add("operator", `${host.name}, whose epoch nobody can end, is switched off`);
       host.killHost();
@@ -283,7 +286,9 @@ export class Operators {
       return;
     }
     // A member outside its failsafe set is refused: another one is tried the next time.
-    const able = cluster.members.filter(({ member, server }) => member !== null && server.answers);
+    const able = cluster.members.filter(({ member, server }) =>
+      member !== null && server.answers && !server.writesAlone
+    );
     const asked = this.#asked();
     if (able.length === 0 || asked === undefined || records.failover !== null) return;
     const candidate = this.#random.pick(able);
@@ -292,6 +297,33 @@ export class Operators {
       `the former machine of ${holder} is switched off: failover to ${candidate.name}`,
     );
     askFailover(asked, candidate.name, `stranded-${cluster.world.steps}`);
+  }
+
+  /**
+   * Nobody holds the lock, no host has data but former primaries that have not rejoined, and no agent is to
+   * come back: the one with the latest data is named, as the log advises.
+   */
+  #nameFormer(): void {
+    const cluster = this.#cluster;
+    const nowMs = cluster.world.now();
+    const records = cluster.latestRecords();
+    const left = cluster.members.filter(({ server }) => server.directory.state.kind === "valid");
+    const isHopeless = records !== null && isInitialized(records) && records.lock.holder === null &&
+      records.failover === null && left.length > 0 &&
+      left.every(({ member, server: { directory } }) =>
+        member !== null && (directory.formerPrimary || directory.wroteAlone)
+      );
+    if (!isHopeless) {
+      this.#hopelessSinceMs = null;
+      return;
+    }
+    this.#hopelessSinceMs ??= nowMs;
+    const asked = this.#asked();
+    if (nowMs - this.#hopelessSinceMs < HOPELESS_MS || asked === undefined) return;
+    this.#hopelessSinceMs = null;
+    const latest = left.reduce((a, b) => lastWritten(b) > lastWritten(a) ? b : a);
+    cluster.world.log.add("operator", `only former primaries are left: failover to ${latest.name}`);
+    askFailover(asked, latest.name, `former-${cluster.world.steps}`);
   }
 
   /** Follows the message of a refused log: while the others are healthy, the directory is moved aside. */
@@ -334,4 +366,8 @@ export class Operators {
 /** It may have to be emptied. */
 function isSpoilt({ disk, refused }: SimMember): boolean {
   return disk.isRotten || refused;
+}
+
+function lastWritten({ server: { directory } }: SimMember): number {
+  return directory.position?.lsn ?? 0;
 }

@@ -1,4 +1,4 @@
-/** The command line of the simulator. Pure: text in, options or a sentence about what is wrong out. */
+/** The command line of the simulator. Pure: text in, options or an error message out. */
 
 import type { BrokenRule, BrokenRules } from "../dcs/broken_rules.ts";
 import { CLUSTER_FAULTS, type ClusterFault } from "./faults/fault_kinds.ts";
@@ -31,6 +31,14 @@ export const BREAKABLE: Readonly<Record<BrokenRule, string>> = {
     "a primary that was told to shut down counts as past its shutdown checkpoint, whatever its control file says",
   "recover-at-once": "a cluster that is recovered from a lost majority grants the lock without waiting a ttl",
   "recover-old-epochs": "a recovered cluster counts on from the last epoch that the survivor knows",
+  "sync-uncut": "a standby votes without being cut off from the last holder",
+  "sync-one-vote": "a synchronous standby needs no other vote than its own",
+  "sync-data-forgotten": "a synchronous standby whose data was made anew still votes",
+  "sync-grant-by-name": "the lock is granted as if nothing were promised",
+  "sync-set-first": "synchronous_standby_names changes before the record covers it",
+  "sync-log-first": "a standby counts in the record before it has flushed what was acknowledged",
+  "sync-degrade-alone": "a primary without a standby waits for nobody before the record says so",
+  "sync-promote-bare": "a primary is promoted before synchronous_standby_names is in place",
 };
 
 function isBreakable(rule: string): rule is BrokenRule {
@@ -48,8 +56,10 @@ export interface Options {
   /** Stop beginning runs after so many real seconds; Infinity: no limit. */
   readonly seconds: number;
   readonly faultSeconds: number;
-  /** Only faults of this kind; null: what each seed draws. */
+  /** Only faults of this kind; null: the kinds that each seed draws. */
   readonly only: ClusterFault | null;
+  /** Synchronous modes, in most runs with all bounds of clocks broken. */
+  readonly sync: boolean;
   readonly trace: boolean;
   readonly worker: Share | null;
 }
@@ -66,6 +76,7 @@ Runs the whole cluster (raft, agents, guards; production code) in a simulated wo
   --only FAULT       no other faults than these: ${CLUSTER_FAULTS.join(", ")}
   --break RULE       switch one safety rule off; runs end at the first violation. The faults are those that show it
                      soonest, unless --only names others
+  --sync             synchronous modes, changed under fault; in most runs with all bounds of clocks broken
   --trace            print the event log as it happens (best with one seed)
   --help             this text
 
@@ -97,7 +108,7 @@ export function parseOptions(args: readonly string[]): Parsed {
   for (let i = 0; i < args.length; i++) {
     const [name, inline] = splitOnce(args[i]!, "=");
     if (name === "--help" || name === "-h") return { kind: "help" };
-    if (name === "--trace") {
+    if (name === "--trace" || name === "--sync") {
       given.set(name, "");
       continue;
     }
@@ -138,6 +149,7 @@ export function parseOptions(args: readonly string[]): Parsed {
       faultSeconds: numbers["--fault-seconds"] ?? DEFAULT_FAULT_SECONDS,
       only: only ?? null,
       broken: new Set(rule === undefined ? [] : [rule]),
+      sync: given.has("--sync"),
       trace: given.has("--trace"),
       worker: worker === undefined ? null : shareOf(worker),
     },

@@ -32,7 +32,7 @@ export const ELECTION_MAX_MS = 1000;
 const ELECTION_MIN_MS = 600;
 const HEARTBEAT_MS = 200;
 
-/** Those who share a log, and what must hold of it. */
+/** The members that share a log, and the log's invariants. */
 export interface RaftGroup {
   readonly clusterId: number;
   readonly checks: RaftInvariants;
@@ -56,6 +56,8 @@ export interface RaftLife {
   readonly dcs: DcsStateMachine;
   /** The records have changed. */
   readonly changed: () => void;
+  /** This member proposes a command. */
+  readonly proposed: (command: Uint8Array) => void;
   /** The objection to the removal of a member; null: none. */
   readonly mayRemove: (member: MemberInfo) => string | null;
   /** The objection to a new one; null: none. */
@@ -77,7 +79,7 @@ export interface OpeningProblem {
 
 export class RaftPlace {
   readonly disk: SimDisk;
-  /** Answers those who visit this host; null: nothing listens. */
+  /** Answers visitors of this host; null: nothing listens. */
   door: TransportHandlers | null = null;
   #agent: SimProcess;
   #address: string;
@@ -112,7 +114,7 @@ export class RaftPlace {
     return this.#lastId;
   }
 
-  /** null: the raft directory is empty, and what the host is to become not known. */
+  /** null: the raft directory is empty, and the host's place is not known. */
   get group(): RaftGroup | null {
     return this.#found === null ? null : this.#around.groupOf(this.#found.clusterId);
   }
@@ -186,7 +188,7 @@ export class RaftPlace {
           this.take(place);
           const raft = this.#node(place, life);
           if (raft !== null) begun(raft);
-          // What it is a member of is noted when its log is there: the next life looks for it again.
+          // Its membership is noted only when its log is there: the next life looks for a place again.
           else this.#found = null;
         }),
     });
@@ -194,7 +196,7 @@ export class RaftPlace {
 
   #node(
     { clusterId, founded, id, members, joined }: Found,
-    { clock, random, dcs, changed, mayRemove, mayJoin, removed, notOpened }: RaftLife,
+    { clock, random, dcs, changed, proposed, mayRemove, mayJoin, removed, notOpened }: RaftLife,
   ): Raft | null {
     const { disk } = this;
     const around = this.#around;
@@ -248,7 +250,7 @@ export class RaftPlace {
     raft.onEvent((event) => {
       if (event.kind === "removed") removed();
     });
-    return watched(raft, acknowledged);
+    return watched(raft, acknowledged, proposed);
   }
 
   #storage(notOpened: RaftLife["notOpened"]): ReturnType<SimDisk["storage"]> | null {
@@ -284,10 +286,11 @@ export class RaftPlace {
 }
 
 /** Notes every command whose application was acknowledged: it must never be lost. */
-function watched(raft: Raft, acknowledged: Acknowledged): Raft {
+function watched(raft: Raft, acknowledged: Acknowledged, proposed: RaftLife["proposed"]): Raft {
   const propose = raft.propose.bind(raft);
   raft.propose = (command, done, options) => {
     const bytes = command.slice();
+    proposed(bytes);
     propose(bytes, (outcome) => {
       if (outcome.kind === "applied") acknowledged.onTold(bytes, outcome.result as CommandResult);
       done(outcome);

@@ -12,6 +12,7 @@ function options(...args: string[]): Options {
 
 function result(violation: string | null): RunResult {
   return {
+    origin: "empty",
     seed: 7,
     violation,
     tail: ["the last event"],
@@ -23,7 +24,11 @@ function result(violation: string | null): RunResult {
     elections: 1,
     freezes: 0,
     lostBytes: 0,
+    sync: { acknowledged: 0, elected: 0, overlaps: 0 },
     failsafeMs: 0,
+    aloneMs: 0,
+    vainMs: 0,
+    sickMs: 0,
     recoveryMs: 0,
   };
 }

@@ -3,6 +3,7 @@
  */
 import { VERSION } from "../model/version.ts";
 import { DEFAULT_FAULT_SECONDS, type Options } from "./options.ts";
+import type { Origin } from "./origin.ts";
 import type { RunResult } from "./run_seed.ts";
 
 const TAIL_LINES = 60;
@@ -15,11 +16,16 @@ export class Report {
   #simulatedMs = 0;
   #steps = 0;
   #failovers = 0;
+  readonly #origins = new Map<Origin, number>();
   #switchovers = 0;
   #elections = 0;
   #freezes = 0;
   #lostBytes = 0;
   #failsafeMs = 0;
+  #sync = { acknowledged: 0, elected: 0, overlaps: 0 };
+  #aloneMs = 0;
+  #vainMs = 0;
+  #sickMs = 0;
   #slowestRecoveryMs = 0;
   #slowestSeed = 0;
   #workerCode: number | null = null;
@@ -30,7 +36,7 @@ export class Report {
   readonly #commit: string | null;
   readonly #write: (text: string) => void;
 
-  /** `commit`: what the sources were at; null: not known. */
+  /** `commit`: of the sources; null: not known. */
   constructor(
     options: Options,
     commit: string | null,
@@ -41,9 +47,7 @@ export class Report {
     this.#write = write;
   }
 
-  /**
-   * A rule was switched off, and no run has shown it: the simulator cannot see what the rule is there for.
-   */
+  /** A rule was switched off, and no run has shown it: the simulator does not see the purpose of the rule. */
   get unnoticed(): boolean {
     return this.#options.broken.size > 0 && this.violations === 0;
   }
@@ -58,10 +62,17 @@ export class Report {
     this.#steps += result.steps;
     this.#failovers += result.failovers;
     this.#switchovers += result.switchovers;
+    this.#origins.set(result.origin, (this.#origins.get(result.origin) ?? 0) + 1);
     this.#elections += result.elections;
     this.#freezes += result.freezes;
     this.#lostBytes += result.lostBytes;
     this.#failsafeMs += result.failsafeMs;
+    this.#sync.acknowledged += result.sync.acknowledged;
+    this.#sync.elected += result.sync.elected;
+    this.#sync.overlaps += result.sync.overlaps;
+    this.#aloneMs = Math.max(this.#aloneMs, result.aloneMs);
+    this.#vainMs = Math.max(this.#vainMs, result.vainMs);
+    this.#sickMs = Math.max(this.#sickMs, result.sickMs);
     if (result.recoveryMs > this.#slowestRecoveryMs) {
       this.#slowestRecoveryMs = result.recoveryMs;
       this.#slowestSeed = result.seed;
@@ -84,6 +95,9 @@ export class Report {
     const lines = [
       `seeds       ${this.#runs}${last}${options.broken.size > 0 ? `, without the rule ${this.#rules}` : ""}`,
       `simulated   ${hours.toFixed(2)} hours in ${realS.toFixed(1)} s, ${this.#steps} events`,
+      `clusters    ${
+        [...this.#origins].sort().map(([origin, count]) => `${ORIGINS[origin]} ${count}`).join(", ")
+      }`,
       `faults      ${
         [...this.#faults].sort(([a], [b]) => a < b ? -1 : 1).map(([kind, count]) => `${kind} ${count}`).join(
           ", ",
@@ -92,7 +106,13 @@ export class Report {
       `happened    ${this.#failovers} failovers, ${this.#switchovers} requests done, ${this.#elections} raft elections, ${this.#freezes} freezes, ` +
       `${this.#lostBytes} bytes of asynchronous writes left behind, ${
         (this.#failsafeMs / 1000).toFixed(0)
-      } s in failsafe mode`,
+      } s in failsafe mode, ${(this.#aloneMs / 1000).toFixed(2)} s written beside a holder that was heard, ` +
+      `${(this.#vainMs / 1000).toFixed(1)} s with a lock held in vain, ` +
+      `${(this.#sickMs / 1000).toFixed(1)} s with a lock held by a sick member`,
+      ...(this.#sync.acknowledged === 0 ? [] : [
+        `promised    ${this.#sync.acknowledged} acknowledgements that must survive, ${this.#sync.elected} grants by votes, ` +
+        `${this.#sync.overlaps} times two primaries at once (clocks without bounds)`,
+      ]),
       `recovery    slowest ${(this.#slowestRecoveryMs / 1000).toFixed(1)} s (seed ${this.#slowestSeed})`,
       `violations  ${this.violations}${
         this.#failedSeeds.length > 0 ? ` (seeds ${this.#failedSeeds.join(" ")})` : ""
@@ -123,10 +143,16 @@ export class Report {
   }
 }
 
+const ORIGINS: { readonly [origin in Origin]: string } = {
+  empty: "from empty directories",
+  running: "from servers that ran",
+  standby: "following another one",
+};
+
 /** The command line that runs one seed again as it was run, with its event log. */
-export function replayCommand({ broken, only, faultSeconds }: Options, seed: number): string {
+export function replayCommand({ broken, only, sync, faultSeconds }: Options, seed: number): string {
   const rule = broken.size > 0 ? ` --break ${[...broken].join("")}` : "";
   const kind = only === null ? "" : ` --only ${only}`;
   const phase = faultSeconds === DEFAULT_FAULT_SECONDS ? "" : ` --fault-seconds ${faultSeconds}`;
-  return `npm run sim -- --seed ${seed}${rule}${kind}${phase} --trace`;
+  return `npm run sim -- --seed ${seed}${rule}${sync ? " --sync" : ""}${kind}${phase} --trace`;
 }

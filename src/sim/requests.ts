@@ -18,7 +18,7 @@ export function requestSwitchover(cluster: SimCluster, id: string, random: Prng)
   return `${holder} to ${candidate ?? "any"}, asked of ${asked.name}`;
 }
 
-/** Away from the lock's holder, as far as the one who is asked knows; null: to anybody. */
+/** Away from the lock's holder, as far as the asked member knows; null: to any member. */
 export function askSwitchover({ member, dcs }: SimMember, candidate: string | null, id: string): void {
   if (!member || !dcs) return;
   const { lock, failover } = dcs.state;
@@ -38,8 +38,8 @@ export function askSwitchover({ member, dcs }: SimMember, candidate: string | nu
 }
 
 /**
- * An unfenced epoch whose machine is no more: nobody can fence it again, and an operator who has switched
- * that machine off says so by a failover.
+ * An unfenced epoch whose machine is no more: no member can fence it again, and an operator who has switched
+ * that machine off confirms it by a failover.
  */
 export function askFailover({ member, dcs }: SimMember, candidate: string, id: string): void {
   if (!member || !dcs) return;
@@ -50,7 +50,7 @@ export function askFailover({ member, dcs }: SimMember, candidate: string, id: s
   }, () => {});
 }
 
-/** Asks a member to log maintenance mode; null: nobody can be asked. */
+/** Asks a member to log maintenance mode; null: no member can be asked. */
 export function requestPause(cluster: SimCluster, random: Prng): string | null {
   const asked = random.pick(cluster.members);
   return askPause(asked, true) ? `asked of ${asked.name}` : null;
@@ -62,8 +62,8 @@ export function askPause(asked: SimMember, on: boolean): boolean {
 }
 
 /**
- * Ends maintenance mode. Asked for again for a while: the wish for it may still be under way, or nobody there
- * to ask.
+ * Ends maintenance mode. Repeated for a while: the request for the mode may still be under way, or no member
+ * may be there to ask.
  */
 export function resume(cluster: SimCluster, tries = 30): void {
   if (cluster.latestRecords()?.config?.value["pause"]) {
@@ -92,6 +92,37 @@ export function changeTtl(cluster: SimCluster, random: Prng): string | null {
 /** False: it cannot be asked now. */
 export function setTtl(asked: SimMember, ttl: number): boolean {
   return configure(asked, (value) => ({ ...value, ttl }));
+}
+
+/** promote-cluster (null), or demote-cluster. False: it cannot be asked now. */
+export function setStandbyCluster(asked: SimMember, source: JsonObject | null): boolean {
+  return configure(
+    asked,
+    ({ standby_cluster: _former, ...value }) =>
+      source === null ? value : { ...value, standby_cluster: source },
+  );
+}
+
+/** Sets postgresql.pg_ctl_timeout. False: it cannot be asked now. */
+export function setStopLimit(asked: SimMember, limitS: number): boolean {
+  return configure(asked, (value) => ({ ...value, postgresql: { pg_ctl_timeout: limitS } }));
+}
+
+/** Synchronous mode and how many standbys a commit waits for; null: it cannot be asked now. */
+export function setSynchronousMode(cluster: SimCluster, random: Prng): string | null {
+  const asked = random.pick(cluster.members);
+  const change = drawSynchronousMode(random);
+  return configure(asked, (value) => ({ ...value, ...change }))
+    ? `${JSON.stringify(change)}, asked of ${asked.name}`
+    : null;
+}
+
+export function drawSynchronousMode(random: Prng): JsonObject {
+  return {
+    synchronous_mode: random.weighted({ on: 4, quorum: 5, off: 1 }),
+    synchronous_node_count: random.pick([1, 1, 2]),
+    synchronous_mode_strict: random.chance(0.2),
+  };
 }
 
 export function setFailsafeMode(cluster: SimCluster, on: boolean, random: Prng): string | null {

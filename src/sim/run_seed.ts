@@ -2,35 +2,68 @@
  * One run: a cluster is made from nothing, put through the faults that its seed draws, and left in peace;
  * then it must become healthy again. Everything follows from the seed.
  */
-import { CALM_DISK, CALM_NETWORK, drawDisk, drawNetwork, Violation, World } from "../../raft/sim/mod.ts";
-import type { BrokenRules } from "../dcs/broken_rules.ts";
+import {
+  CALM_DISK,
+  CALM_NETWORK,
+  drawDisk,
+  drawNetwork,
+  type FaultInjector,
+  type Prng,
+  Violation,
+  World,
+} from "../../raft/sim/mod.ts";
+import type { JsonObject } from "../model/json.ts";
+import { type BrokenRule, type BrokenRules, isSyncRule } from "../dcs/broken_rules.ts";
 import { clusterFaults } from "./faults/cluster_faults.ts";
 import { type ClusterFault, faultsAgainst } from "./faults/fault_kinds.ts";
-import { resume } from "./requests.ts";
-import { operatorNeeded } from "../dcs/operator_needed.ts";
+import {
+  ambushAgainst,
+  LONGEST_AMBUSH_MS,
+  modeFor,
+  SYNC_AMBUSHES,
+  type SyncAmbush,
+  syncAmbush,
+} from "./faults/sync_ambush.ts";
+import { checkEvents } from "./event_checks.ts";
+import { drawSynchronousMode, resume, setSynchronousMode } from "./requests.ts";
+import { operatorNeeded } from "../brain/cluster/operator_needed.ts";
+import { changeRoles, drawOrigin, type Origin, prepare } from "./origin.ts";
+import { STANDBY_CLUSTER } from "./remote.ts";
 import { SimCluster } from "./sim_cluster.ts";
+import { RHO } from "./sim_member.ts";
+import { SURVIVE } from "./surviving_commits.ts";
 
-/** So many of the clusters are two members and a witness. */
+/** The share of clusters with two members and a witness. */
 const WITNESS_RATE = 0.25;
 /** Time from empty directories, without faults, to three healthy members. */
 const BOOTSTRAP_MS = 60_000;
 /** Time for the recovery, from the end of the last fault. */
 export const RECOVERY_MS = 60_000;
 
+/** The violations that a missing rule may lead to, and that count as its discovery. */
 const SPLIT_BRAIN = ["never two writers", "epochs go forward"];
+const LOST = [SURVIVE];
+/** In a run without bounds of clocks they differ by so much. */
+const BROKEN_RHO = 0.3;
+const UNBOUNDED_RATE = 0.7;
+/** Their invariants are about times, or they leave the promise to an operator. */
+const NOT_IN_SYNC: readonly ClusterFault[] = ["hand-promotion", "cannot-lead", "majority-lost"];
 
 export interface RunOptions {
   readonly seed: number;
   /** Length of the phase with faults, ms of true time. */
   readonly faultsMs: number;
   readonly broken: BrokenRules;
-  /** @default what the seed draws; when a rule is broken, what shows that soonest */
+  /** @default the kinds that the seed draws; with a broken rule, the kind that shows it soonest */
   readonly only?: ClusterFault | null;
+  /** Synchronous modes, in most runs without bounds of clocks. @default where a rule of them is missing */
+  readonly sync?: boolean;
   readonly trace: ((line: string) => void) | null;
 }
 
 export interface RunResult {
   readonly seed: number;
+  readonly origin: Origin;
   readonly violation: string | null;
   /** The end of the event log, when there is a violation. */
   readonly tail: readonly string[];
@@ -43,36 +76,42 @@ export interface RunResult {
   readonly freezes: number;
   readonly lostBytes: number;
   readonly failsafeMs: number;
+  readonly sync: { readonly acknowledged: number; readonly elected: number; readonly overlaps: number };
+  /** The longest time that a standby promoted by hand wrote beside a holder that its agent heard. */
+  readonly aloneMs: number;
+  /** The longest time that a lock was held without a primary, while another member could lead. */
+  readonly vainMs: number;
+  /** The longest time that a sick member held the lock, while one that streamed from it was better off. */
+  readonly sickMs: number;
   readonly recoveryMs: number;
 }
 
 export function runSeed(options: RunOptions): RunResult {
   const { seed, faultsMs, broken, trace } = options;
-  const [missing] = broken;
-  const only = options.only ?? (missing === undefined ? null : faultsAgainst(missing));
   const world = new World(seed, trace);
   const random = world.random.split("scenario");
-  const ttl = random.pick([2, 3, 5, 5, 5, 10]);
-  const config = {
-    ttl,
-    loop_wait: 1,
-    use_pg_rewind: random.chance(0.7),
-    primary_start_timeout: random.pick([2, 5, 15]),
-    failsafe_mode: random.chance(0.5) || only === "failsafe-ambush",
-  };
-  const cluster = new SimCluster(world, broken, config, random.chance(WITNESS_RATE));
-  const injector = clusterFaults(cluster, random.split("faults"), only);
+  const { only, sync, against, counted } = choices(options, world);
+  // A rule that is broken, and faults of one kind, have a cluster of their own to be tried on.
+  const isPlain = broken.size > 0 || options.only || sync !== null;
+  const origin = isPlain ? "empty" : drawOrigin(world.random.split("origin"));
+  const cluster = drawCluster(world, random, { broken, only, origin, sync, against });
+  const injector = clusterFaults(cluster, random.split("faults"), only, sync === null ? [] : NOT_IN_SYNC);
   let violation: string | null = null;
   let recoveryMs = 0;
   try {
+    prepare(cluster, origin);
     for (const member of cluster.members) world.after(random.between(0, 2000), () => member.startAgent());
-    // Some runs have their faults from the first moment on.
-    if (random.chance(0.8)) become(cluster, "bootstrap", BOOTSTRAP_MS);
+    // Some runs have their faults from the first moment on. Servers that run already are worth waiting for: an
+    // operator would not go on without the primary's host.
+    if (random.chance(0.8) || origin === "running") become(cluster, "bootstrap", BOOTSTRAP_MS);
     drawNetwork(random, cluster.network.settings);
     cluster.links.slowRate = random.chance(0.5) ? random.between(0, 0.3) : 0;
     for (const member of cluster.members) drawDisk(random, member.disk.settings);
     injector.start();
-    world.runUntil(world.now() + faultsMs);
+    const untilMs = world.now() + faultsMs;
+    if (origin === "standby") changeRoles(cluster, untilMs, world.random.split("roles"));
+    if (sync !== null) changeModes(cluster, injector, sync, against, untilMs);
+    world.runUntil(untilMs);
     injector.calm();
     resume(cluster);
     Object.assign(cluster.network.settings, CALM_NETWORK);
@@ -81,13 +120,14 @@ export function runSeed(options: RunOptions): RunResult {
     recoveryMs = recover(cluster);
   } catch (error) {
     if (!(error instanceof Violation)) violation = `exception: ${(error as Error).stack ?? error}`;
-    // Without one of its rules a cluster may do many things badly; what the rule is there for is looked for.
-    else if (broken.size === 0 || SPLIT_BRAIN.includes(error.invariant)) violation = error.message;
+    // Without one of its rules a cluster may fail in many ways; only violations that the rule prevents count.
+    else if (broken.size === 0 || counted.includes(error.invariant)) violation = error.message;
     if (violation !== null) world.log.add("VIOLATION", violation);
   }
   const { safety } = cluster;
   return {
     seed,
+    origin,
     violation,
     tail: violation === null ? [] : world.log.tail(200),
     simulatedMs: world.now(),
@@ -99,8 +139,77 @@ export function runSeed(options: RunOptions): RunResult {
     freezes: cluster.members.reduce((sum, member) => sum + member.guard.freezes, 0),
     lostBytes: safety.lostBytes,
     failsafeMs: cluster.failsafeMs,
+    sync: { ...cluster.surviving.counts, overlaps: safety.overlaps },
+    aloneMs: cluster.alone.longestMs,
+    vainMs: cluster.vain.longestMs,
+    sickMs: cluster.sick.longestMs,
     recoveryMs,
   };
+}
+
+/** What the run is about: the kinds of faults, and the violations that count as the discovery of a rule. */
+function choices({ broken, only, sync }: RunOptions, world: World) {
+  const [missing] = broken;
+  const rule = missing !== undefined && isSyncRule(missing) ? missing : null;
+  return {
+    only: only ?? faultAgainst(missing),
+    against: rule === null ? null : ambushAgainst(rule),
+    sync: sync || rule !== null ? world.random.split("synchronous") : null,
+    counted: rule === null ? SPLIT_BRAIN : LOST,
+  };
+}
+
+interface Draws {
+  readonly broken: BrokenRules;
+  readonly only: ClusterFault | null;
+  readonly origin: Origin;
+  /** null: no synchronous modes. */
+  readonly sync: Prng | null;
+  readonly against: SyncAmbush | null;
+}
+
+function drawCluster(world: World, random: Prng, { broken, only, origin, sync, against }: Draws): SimCluster {
+  const ttl = random.pick([2, 3, 5, 5, 5, 10]);
+  const config = {
+    ttl,
+    loop_wait: 1,
+    use_pg_rewind: random.chance(0.7),
+    primary_start_timeout: random.pick([2, 5, 15]),
+    failsafe_mode: random.chance(0.5) || only === "failsafe-ambush",
+    postgresql: { pg_ctl_timeout: world.random.split("stop limit").pick([5, 20, 60, 300]) },
+  };
+  const witness = random.chance(WITNESS_RATE);
+  const clocks = { rho: sync?.chance(UNBOUNDED_RATE) ? BROKEN_RHO : RHO, bounded: sync === null };
+  const modes = sync === null ? {} : { ...drawSynchronousMode(sync), ...modeFor(against) };
+  const follows: JsonObject = origin === "standby" ? { standby_cluster: STANDBY_CLUSTER } : {};
+  return new SimCluster(world, broken, { ...config, ...modes, ...follows }, witness, clocks);
+}
+
+/** An operator changes the mode and its numbers, and ambushes are laid, now and then. */
+function changeModes(
+  cluster: SimCluster,
+  injector: FaultInjector<ClusterFault>,
+  random: Prng,
+  against: SyncAmbush | null,
+  untilMs: number,
+): void {
+  const { world } = cluster;
+  world.after(against === null ? random.between(3000, 20_000) : random.between(12_000, 18_000), () => {
+    if (!injector.active) return;
+    // Each is over before the cluster is left in peace.
+    const lays = against !== null || (random.chance(0.5) && world.now() + LONGEST_AMBUSH_MS < untilMs);
+    const kind = against ?? random.pick(SYNC_AMBUSHES);
+    const text = lays ? syncAmbush(cluster, kind, random) : setSynchronousMode(cluster, random);
+    if (text !== null) world.log.add("operator", `synchronous mode: ${text}`);
+    changeModes(cluster, injector, random, against, untilMs);
+  });
+}
+
+/** null: what the seed draws; for a rule with an ambush of its own, few faults beside it. */
+function faultAgainst(rule: BrokenRule | undefined): ClusterFault | null {
+  if (rule === undefined) return null;
+  if (!isSyncRule(rule)) return faultsAgainst(rule);
+  return ambushAgainst(rule) === null ? null : "clock-rate";
 }
 
 /** ms until it is healthy again; 0: it waits for an operator, and nothing can be asked of it. */
@@ -111,12 +220,14 @@ function recover(cluster: SimCluster): number {
   const recoveryMs = world.now() - calmSinceMs;
   world.runUntil(world.now() + 2000);
   cluster.checkAcknowledged();
+  const records = cluster.latestRecords();
+  if (records !== null) checkEvents(records);
   return recoveryMs;
 }
 
 /**
- * Healthy twice in a row, a second apart, within the bound. What cannot be without an operator who knows that
- * a host is off has at least to be said.
+ * Healthy twice in a row, a second apart, within the bound. A wait that only an operator can end, who knows
+ * that a host is off, has at least to be reported.
  */
 function become(cluster: SimCluster, phase: string, boundMs: number): "healthy" | "waits for an operator" {
   const { world } = cluster;
@@ -131,7 +242,8 @@ function become(cluster: SimCluster, phase: string, boundMs: number): "healthy" 
   }
   const heard = cluster.members.flatMap(({ agent, member }) => agent.alive ? member?.status ?? [] : []);
   const records = cluster.latestRecords();
-  if (records !== null && operatorNeeded(records, heard) !== null) {
+  const dynamic = cluster.members.find(({ member }) => member !== null)?.member?.voter.dynamic;
+  if (records !== null && dynamic !== undefined && operatorNeeded(records, dynamic, heard) !== null) {
     world.log.add("operator", "is needed, and is told so");
     return "waits for an operator";
   }

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { cutFault, directionsOf, World } from "../../raft/sim/mod.ts";
 import type { DcsState } from "../model/records.ts";
-import { askPause, askSwitchover, resume } from "./requests.ts";
+import { askPause, askSwitchover, resume, setStopLimit } from "./requests.ts";
 import { SimCluster } from "./sim_cluster.ts";
 import type { SimMember } from "./sim_member.ts";
 
@@ -388,6 +388,25 @@ test("an agent that is stopped hands over without a wait for the ttl", () => {
     expect(cluster.safety.lostBytes).toBe(0);
     old.startAgent();
     expect(recovers(cluster, 20_000)).toBe(true);
+  }
+});
+
+test("a stop that hangs is ended after the cluster's pg_ctl_timeout, the one of the moment", () => {
+  for (const limitS of [4, 90]) {
+    for (const seed of SEEDS) {
+      const cluster = healthy(seed);
+      const { world } = cluster;
+      const primary = primaryOf(cluster);
+      expect(setStopLimit(primary, limitS)).toBe(true);
+      world.runUntil(world.now() + 1000);
+      primary.server.hangsAt = "checkpoint";
+      const from = world.now();
+      primary.stopAgent();
+      expect(world.runUntilHolds(from + 120_000, 50, () => primary.server.process === "none")).toBe(true);
+      const tookS = (world.now() - from) / 1000;
+      expect(tookS).toBeGreaterThanOrEqual(limitS);
+      expect(tookS).toBeLessThan(limitS + 5);
+    }
   }
 });
 

@@ -1,11 +1,13 @@
 /** The facts that programs and queries would give about a model server, in production's shapes. Pure. */
+import type { StartSpec } from "../guard/port.ts";
 import type { FoundDirectory } from "../postgres/data_directory.ts";
 import type { ServerStatus } from "../postgres/status_query.ts";
 import type { WalEnd } from "../postgres/wal_end.ts";
 import type { ModelServer } from "./model_server.ts";
 
 export function foundDirectory(server: ModelServer): FoundDirectory {
-  const { state, position, standbySignal, formerPrimary } = server.directory;
+  const { state, position, formerPrimary, wroteAlone, founding, unmanaged, dataId } = server.directory;
+  const standbySignal = server.directory.standbySignal && !wroteAlone;
   if (state.kind !== "valid") return { directory: state, control: null };
   const control = {
     systemId: position?.branch.systemId ?? "",
@@ -19,7 +21,14 @@ export function foundDirectory(server: ModelServer): FoundDirectory {
     segmentBytes: 16 * 1024 * 1024,
     settings: {},
   };
-  return { directory: { kind: "valid", control, standbySignal, formerPrimary }, control };
+  const marks = {
+    formerPrimary,
+    wroteAlone,
+    founding,
+    unmanaged,
+    ...(dataId === undefined ? {} : { dataId }),
+  };
+  return { directory: { kind: "valid", control, standbySignal, ...marks }, control };
 }
 
 export function walEnd(server: ModelServer): WalEnd | null {
@@ -64,11 +73,16 @@ export function timelineHistory(server: ModelServer): (readonly [number, number,
   let branch = server.directory.position?.branch ?? null;
   while (branch?.parent) {
     const { parent } = branch;
-    // A branch without a number of its own is a server that went on by itself: no history file knows of it.
+    // A branch without a number of its own belongs to a server that went on by itself: no history file names
+    // it.
     if (parent.branch.timeline !== branch.timeline) {
       lines.unshift([parent.branch.timeline, parent.lsn, "no recovery target specified"]);
     }
     branch = parent.branch;
   }
   return lines;
+}
+
+export function startSpec(epoch: number | null): StartSpec {
+  return { program: "postgres", args: [], env: {}, dataDir: "/data", epoch };
 }

@@ -1,25 +1,32 @@
 /**
- * Simulated hosts, three at first, the third perhaps of a witness; the network between them, and everything
- * that is checked while they run.
+ * Simulated hosts, three at first, the third perhaps of a witness; the network between them, and the checks
+ * while they run.
  */
 import { clusterIdOf } from "../../raft/mod.ts";
 import { RaftInvariants, SimNetwork, type World } from "../../raft/sim/mod.ts";
 import type { BrokenRules } from "../dcs/broken_rules.ts";
 import type { JsonObject } from "../model/json.ts";
 import type { DcsState, LockRecord } from "../model/records.ts";
+import { isRemoteName } from "../model/standby_cluster.ts";
 import type { ModelServer } from "./model_server.ts";
+import { remoteServer } from "./remote.ts";
 import { Acknowledged } from "./acknowledged.ts";
 import { Links } from "./links.ts";
+import { HeldInVain } from "./held_in_vain.ts";
+import { HeldSick } from "./held_sick.ts";
 import type { RaftGroup } from "./raft_place.ts";
 import { Safety } from "./safety.ts";
-import { addressOf, SimMember, type Surroundings } from "./sim_member.ts";
+import { addressOf, RHO, SimMember, type Surroundings } from "./sim_member.ts";
+import { SurvivingCommits } from "./surviving_commits.ts";
 import { Visiting } from "./visiting.ts";
 import { contains } from "./wal.ts";
+import { WritesAlone } from "./writes_alone.ts";
 
 const NAMES = ["pg1", "pg2", "pg3"] as const;
 const WITH_WITNESS = ["pg1", "pg2", "w1"] as const;
 const COUNT_MS = 100;
-/** Everybody knows the leader's commits after a heartbeat. */
+const LOOK_OFTEN_MS = 20;
+/** Every member knows the leader's commits after a heartbeat. */
 const KNOWN_WITHIN_MS = 2000;
 /** A standby that lags by less counts as healthy. */
 const SMALL_LAG_BYTES = 20_000;
@@ -28,6 +35,10 @@ export class SimCluster {
   readonly network: SimNetwork;
   readonly links: Links;
   readonly safety: Safety;
+  readonly surviving: SurvivingCommits;
+  readonly alone: WritesAlone;
+  readonly vain: HeldInVain;
+  readonly sick: HeldSick;
   /** Hosts that are, or are to be, members; a witness too. */
   members: readonly SimMember[] = [];
   /** The raft group that they form. */
@@ -40,8 +51,10 @@ export class SimCluster {
   readonly #around: Surroundings;
   readonly #lockWatchers = new Set<(lock: LockRecord) => void>();
   #systemIds = 0;
-  /** Changes that an operator has begun and not finished: until then the cluster is not as it is to be. */
+  /** Changes that an operator has begun and not finished: until then the cluster is not complete. */
   readonly unfinished = new Set<string>();
+  /** The primary of another cluster, which this one follows while it is a standby cluster. */
+  readonly remote: ModelServer;
   /** For how long a primary has gone on in failsafe mode. */
   failsafeMs = 0;
 
@@ -53,14 +66,19 @@ export class SimCluster {
     broken: BrokenRules,
     bootstrapConfig: JsonObject,
     withWitness = false,
+    /** How much the rates of clocks differ, and whether the bounds hold that the lease rests on. */
+    clocks: { readonly rho: number; readonly bounded: boolean } = { rho: RHO, bounded: true },
   ) {
     this.world = world;
     this.broken = broken;
-    const names = withWitness ? WITH_WITNESS : NAMES;
     this.network = new SimNetwork(world);
     this.links = new Links(world, this.network);
-    this.safety = new Safety(world);
-    const founders = names.map((name, i) => ({ id: i + 1, name, addr: addressOf(name) }));
+    this.safety = new Safety(world, clocks.bounded);
+    this.surviving = new SurvivingCommits(world);
+    this.alone = new WritesAlone(world, this.safety);
+    this.vain = new HeldInVain(world);
+    this.sick = new HeldSick(world);
+    const founders = foundersOf(withWitness ? WITH_WITNESS : NAMES);
     const clusterId = clusterIdOf("service", "sim", founders.map(({ addr }) => addr));
     this.founded = clusterId;
     this.group = { clusterId, checks: new RaftInvariants(), acknowledged: new Acknowledged() };
@@ -74,18 +92,18 @@ export class SimCluster {
       broken,
       bootstrapConfig,
       find: (name) => this.find(name),
-      serverOf: (name) => this.find(name)?.server ?? null,
-      reachable: (a, b) => this.#reachable(a, b),
-      onAcking: (server, can) => this.safety.onAcking(server, can),
+      serverOf: (name) => isRemoteName(name) ? this.remote : this.find(name)?.server ?? null,
+      reachable: (a, b) => isRemoteName(b) || this.#reachable(a, b),
+      onAcking: (server, can) => this.#onAcking(server, can),
+      onAcknowledged: (server) => this.surviving.onAcknowledged(server),
       onCleanShutdown: (server) => this.safety.onCleanShutdown(server),
       newSystemId: () => `system-${++this.#systemIds}`,
-      onRecords: (state) => {
-        this.safety.onRecords(state);
-        for (const watcher of [...this.#lockWatchers]) watcher(state.lock);
-      },
+      onRecords: (state) => this.#onRecords(state),
+      onGrant: (leader, grant) => this.#onGrant(leader, grant),
+      rho: clocks.rho,
       groupOf: (id) => this.#groups.get(id)!,
       partnersOf: (name) => {
-        // The files of the first members say what they said at first, as long as that leads to a member.
+        // The files of the first members stay as they were, as long as they lead to a member.
         const present = this.#addresses();
         const isFounder = founders.some((founder) => founder.name === name);
         const leads = present.some((each) =>
@@ -100,16 +118,30 @@ export class SimCluster {
         snapshotPieceBytes: chance.pick([200, 1000, 128 * 1024]),
       },
     };
+    this.remote = remoteServer(this.#around);
     for (const { id, name } of founders) {
       const founder = { clusterId, founded: clusterId, id, members: founders, joined: false };
       this.#enroll(name, { id, founder, isWitness: name === "w1" });
     }
-    world.afterStep((ran) => {
+    this.#checkRaft();
+    this.#countFailsafe();
+    this.#lookOften();
+  }
+
+  #checkRaft(): void {
+    this.world.afterStep((ran) => {
       for (const { raft, agent, place } of this.#hosts) {
         if (raft !== null && ran.has(agent)) place.group?.checks.onStatus(raft.status());
       }
     });
-    this.#countFailsafe();
+  }
+
+  /** The other cluster begins to write. */
+  startRemote(): void {
+    const { directory } = this.remote;
+    directory.make(false);
+    directory.finishBootstrap();
+    this.remote.start(0);
   }
 
   /** Another host, which has to find the cluster. */
@@ -158,6 +190,23 @@ export class SimCluster {
     return () => void this.#lockWatchers.delete(watcher);
   }
 
+  #onAcking(server: ModelServer, can: boolean): void {
+    this.safety.onAcking(server, can);
+    if (can) this.surviving.onWriter(server);
+  }
+
+  #onGrant(leader: SimMember, grant: Parameters<Surroundings["onGrant"]>[1]): void {
+    this.alone.onGrant(leader, grant, this.members);
+    this.surviving.onGrant(grant.epoch, grant.sync?.by);
+  }
+
+  #onRecords(state: DcsState): void {
+    this.safety.onRecords(state);
+    this.surviving.onRecords(state);
+    this.alone.onRecords(state.lock);
+    for (const watcher of [...this.#lockWatchers]) watcher(state.lock);
+  }
+
   /** The records as known by the living agent that knows most; null: none lives. */
   latestRecords(): DcsState | null {
     let latest: DcsState | null = null;
@@ -182,8 +231,8 @@ export class SimCluster {
   }
 
   /**
-   * null: one primary, standbys that stream from it, raft with a leader, and with these members; else what is
-   * missing.
+   * null: one primary, or a standby leader that streams from the remote primary, standbys that stream from
+   * it, raft with a leader, and with these members; otherwise the gap.
    */
   unhealthy(): string | null {
     if (this.unfinished.size > 0) return [...this.unfinished].join(", ");
@@ -198,8 +247,12 @@ export class SimCluster {
         this.ids().join(", ")
       }`;
     }
-    const primaries = this.members.filter((member) => member.server.canAcknowledge);
-    const primary = primaries[0];
+    const isStandbyCluster = this.latestRecords()?.config?.value["standby_cluster"] !== undefined;
+    const primary = this.members.find(({ server }) =>
+      isStandbyCluster
+        ? server.directory.following === this.remote.name && this.#follows(server, this.remote)
+        : server.writesUnderLock
+    );
     if (primary === undefined) return `no primary: ${this.describe()}`;
     for (const member of this.members) {
       const { lock } = member.dcs!.state;
@@ -210,16 +263,37 @@ export class SimCluster {
         return `${member.name} does not stream from ${primary.name}: ${this.describe()}`;
       }
     }
-    return null;
+    return this.#lacksSync();
   }
 
-  /** Everything that was acknowledged by now reaches everybody, and is still what was acknowledged. */
+  /** What is missing of synchronous replication where it is asked for; null: nothing. */
+  #lacksSync(): string | null {
+    const records = this.latestRecords();
+    const mode = records?.config?.value["synchronous_mode"];
+    if (records === null || mode === undefined || mode === "off") return null;
+    if (records.config?.value["standby_cluster"] !== undefined) return null;
+    const hosts = this.members.filter(({ isWitness }) => !isWitness).length;
+    const { leader, syncStandby } = records.sync;
+    if (leader !== records.lock.holder) {
+      return `synchronous replication is not promised by ${records.lock.holder}`;
+    }
+    return hosts > 1 && syncStandby.length === 0 ? "no synchronous standby" : null;
+  }
+
+  /** Everything that was acknowledged by now reaches every member, unchanged. */
   checkAcknowledged(): void {
-    const { world, members, group: { acknowledged } } = this;
+    const { world, group: { acknowledged } } = this;
     const { told } = acknowledged;
-    const known = () => members.every(({ dcs }) => dcs !== null && dcs.state.revision >= told);
+    // A removal that was asked for before may have been carried out since, and has ended its member's agent.
+    const members = () => {
+      const group = this.leader()?.raft?.status().members ?? [];
+      return group.length === 0
+        ? this.members
+        : this.members.filter(({ id }) => group.some((one) => one.id === id));
+    };
+    const known = () => members().every(({ dcs }) => dcs !== null && dcs.state.revision >= told);
     world.runUntilHolds(world.now() + KNOWN_WITHIN_MS, 50, known);
-    acknowledged.check(members.map(({ name }) => name), told);
+    acknowledged.check(members().map(({ name }) => name), told);
   }
 
   describe(): string {
@@ -234,9 +308,14 @@ export class SimCluster {
     }).join("; ");
   }
 
+  /** Also through other standbys. */
   #follows(standby: ModelServer, primary: ModelServer): boolean {
+    const { following } = standby.directory;
+    const between = following === null || following === primary.name
+      ? undefined
+      : this.find(following)?.server;
     return standby.answers && standby.inRecovery && standby.streaming &&
-      standby.directory.following === primary.name &&
+      (following === primary.name || (between !== undefined && this.#follows(between, primary))) &&
       contains(primary.directory.position!, standby.directory.position!) &&
       primary.directory.position!.lsn - standby.directory.position!.lsn < SMALL_LAG_BYTES;
   }
@@ -253,6 +332,19 @@ export class SimCluster {
     }
     this.world.after(COUNT_MS, () => this.#countFailsafe());
   }
+
+  #lookOften(): void {
+    for (const member of this.members) {
+      this.alone.look(member);
+      this.vain.look(member);
+      this.sick.look(member);
+    }
+    this.world.after(LOOK_OFTEN_MS, () => this.#lookOften());
+  }
+}
+
+function foundersOf(names: readonly string[]) {
+  return names.map((name, i) => ({ id: i + 1, name, addr: addressOf(name) }));
 }
 
 function sameSet(a: readonly number[], b: readonly number[]): boolean {

@@ -8,17 +8,20 @@ import { SimClock, type SimDisk, SimHost, SimProcess, type World } from "../../r
 import { Member } from "../agent/loop/member.ts";
 import { Witness } from "../agent/loop/witness.ts";
 import type { BrokenRules } from "../dcs/broken_rules.ts";
+import { type Command, COMMAND_VERSION, parseCommand } from "../dcs/commands.ts";
 import { DcsStateMachine } from "../dcs/state_machine.ts";
 import type { JsonObject } from "../model/json.ts";
 import type { Life } from "../model/life.ts";
 import type { DcsState, MemberFacts } from "../model/records.ts";
 import { simulatedDynamic } from "./dynamic.ts";
+import { HostAilments } from "./host_ailments.ts";
 import type { Links } from "./links.ts";
-import { GuardClient } from "./guard_client.ts";
+import { ModelGuardClient } from "./model_guard_client.ts";
 import { ModelGuard } from "./model_guard.ts";
 import { ModelPostgres } from "./model_postgres.ts";
 import { ModelServer, type ServerWorld } from "./model_server.ts";
 import { ELECTION_MAX_MS, RaftPlace, type RaftSurroundings } from "./raft_place.ts";
+import { replayed } from "./replayed.ts";
 import { simLog } from "./sim_log.ts";
 import { WallClock } from "./wall_clock.ts";
 
@@ -36,6 +39,8 @@ export interface Surroundings extends ServerWorld, RaftSurroundings {
   readonly bootstrapConfig: JsonObject;
   find(name: string): SimMember | undefined;
   onRecords(state: DcsState): void;
+  readonly rho: number;
+  onGrant(leader: SimMember, grant: Command & { op: "grant" }): void;
 }
 
 export class SimMember {
@@ -60,9 +65,12 @@ export class SimMember {
   retired = false;
   /** The name in its configuration, where an operator has copied that of another member; null: its own. */
   alias: string | null = null;
+  /** As in its configuration at the start of its agent. Half of the members are to be copied from. */
+  tags: JsonObject;
+  readonly ailments: HostAilments;
   /** The next start by the service manager. */
   #nextStart: ReturnType<World["after"]> | null = null;
-  /** The machine's host name: one that takes the place of another has another one. */
+  /** Host name of the current machine; a replacement gets a new one. */
   #hostname: string;
   #machines = 1;
   #boots = 1;
@@ -70,8 +78,9 @@ export class SimMember {
   #directories = 1;
   /** Counts the further machines that have had this name at this address, one after the other or at once. */
   #doubles = 0;
-  /** The machine before has not been switched off yet: what it runs may write. */
+  /** The previous machine has not been switched off yet: its PostgreSQL may write. */
   formerRuns = false;
+  readonly isWitness: boolean;
   readonly name: string;
   readonly #around: Surroundings;
 
@@ -91,13 +100,13 @@ export class SimMember {
     this.#around = around;
     const { world } = around;
     this.isWitness = isWitness;
+    this.tags = { clonefrom: world.random.split(`clonefrom ${name}`).chance(0.5) };
     this.#hostname = name;
     this.wall = new WallClock(world);
+    this.ailments = new HostAilments(world);
     ({ host: this.host, agent: this.agent, server: this.server, guard: this.guard } = this.#newMachine());
     this.place = new RaftPlace(this.agent, addressOf(name), id, founder, around);
   }
-
-  readonly isWitness: boolean;
 
   /** It runs on the machine of that life, perhaps since another boot. */
   hasLife(life: Life): boolean {
@@ -109,7 +118,7 @@ export class SimMember {
     const { name } = this;
     const around = this.#around;
     const doubles = this.#doubles;
-    const host = new SimHost(around.world, doubles === 0 ? name : `${name}+${doubles}`, RHO);
+    const host = new SimHost(around.world, doubles === 0 ? name : `${name}+${doubles}`, around.rho);
     const agent = new SimProcess(host, name);
     const server = new ModelServer(name, around);
     const guard = new ModelGuard(host, server, around.broken.has("no-guard") ? agent : null);
@@ -145,6 +154,10 @@ export class SimMember {
       random: random.split("raft").unit,
       dcs,
       changed: () => around.onRecords(dcs.state),
+      proposed: (bytes) => {
+        const judged = parseCommand(bytes, COMMAND_VERSION);
+        if (judged.ok && judged.command.op === "grant") around.onGrant(this, judged.command);
+      },
       mayRemove: (member) => (this.member ?? this.witness)!.objectionTo(member),
       mayJoin: (visitor) => (this.member ?? this.witness)!.objectionToJoining(visitor),
       removed: () => {
@@ -181,19 +194,32 @@ export class SimMember {
       raft,
       dcs,
       log: simLog(around.world, name),
-      effective: simulatedDynamic,
+      effective: (records) => simulatedDynamic(records ?? around.bootstrapConfig),
       electionMaxMs: ELECTION_MAX_MS,
       exit: (code, message) => this.#exited(incarnation, code, message),
       broken: around.broken,
+      record: replayed(name),
     });
   }
 
+  #facts(name: string): MemberFacts {
+    return {
+      name,
+      connUrl: `postgres://${this.name}:5432/postgres`,
+      apiUrl: this.apiUrl,
+      proxyUrl: null,
+      raftAddr: this.place.addr,
+      tags: this.tags,
+      version: "simulated",
+    };
+  }
+
   #newMember(dcs: DcsStateMachine, raft: Raft, clock: SimClock, memberIncarnation: number): Member {
-    const { agent } = this;
+    const { agent, agent: { incarnation } } = this;
     const around = this.#around;
     const name = this.alias ?? this.name;
     const { world } = around;
-    const guard = new GuardClient(agent, this.guard);
+    const guard = new ModelGuardClient(agent, this.guard);
     const postgres = new ModelPostgres({
       agent,
       clock,
@@ -201,18 +227,10 @@ export class SimMember {
       guard,
       serverOf: around.serverOf,
       reachable: around.reachable,
+      dynamic: simulatedDynamic(around.bootstrapConfig),
       broken: around.broken,
     });
-    const { incarnation } = agent;
-    const facts: MemberFacts = {
-      name,
-      connUrl: `postgres://${this.name}:5432/postgres`,
-      apiUrl: this.apiUrl,
-      proxyUrl: null,
-      raftAddr: this.place.addr,
-      tags: {},
-      version: "simulated",
-    };
+    const facts = this.#facts(name);
     return new Member({
       name,
       machine: this.#machine,
@@ -227,10 +245,10 @@ export class SimMember {
       facts: () => facts,
       nofailover: () => false,
       failoverPriority: () => 1,
-      pgCtlTimeoutS: () => 60,
+      ailments: () => this.ailments.on(agent.host),
       peers: () => raft.status().members.map((peer) => peer.id),
       bootstrapConfig: () => around.bootstrapConfig,
-      effective: simulatedDynamic,
+      effective: (records) => simulatedDynamic(records ?? around.bootstrapConfig),
       memberAnswers: (_name, _url, done) =>
         world.after(20, () => agent.deliver(incarnation, () => done(false))),
       askFailsafe: (url, question, timeoutMs, done) =>
@@ -243,11 +261,12 @@ export class SimMember {
         ),
       electionMaxMs: ELECTION_MAX_MS,
       exit: (code, message) => {
-        // The machine that another one has the place of is not looked after by anybody.
+        // No service manager looks after a machine that was replaced.
         if (agent === this.agent) this.#exited(incarnation, code, message);
         else world.log.add(name, `the agent of the former machine exits with ${code}: ${message}`);
       },
       broken: around.broken,
+      record: replayed(name),
     });
   }
 
@@ -269,7 +288,7 @@ export class SimMember {
   /** SIGKILL, a crash, or the end of the host: nothing is handed over. */
   killAgent(hostGone: boolean): void {
     if (!this.agent.alive) {
-      // What a dead process has written is in the page cache until then.
+      // Until then, writes of a dead process are in the page cache.
       if (hostGone) this.disk.crash(true);
       return;
     }
@@ -300,7 +319,7 @@ export class SimMember {
 
   /** The machine as production reads it from the raft directory and the kernel. */
   get #machine(): { machine: string; boot: string } {
-    // Without the rule every machine of a name is the same.
+    // Without the rule all machines with one name count as the same.
     if (this.#around.broken.has("name-is-enough")) return { machine: "any", boot: "any" };
     const machine = `${this.#hostname}.${this.#doubles}.${this.#directories}`;
     return { machine, boot: `${machine}.${this.#boots}` };

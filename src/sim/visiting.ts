@@ -1,12 +1,12 @@
 /**
- * Visits between simulated hosts: the questions of one that looks for its cluster, by address, over the paths
- * that raft takes.
+ * Visits between simulated hosts: the questions of a host that looks for its cluster, by address, over the
+ * paths that raft takes.
  */
 import type { Prng, SimNetwork, SimProcess, World } from "../../raft/sim/mod.ts";
 import type { SearchNetwork, TransportHandlers } from "../../raft/mod.ts";
 
 const DELAY_MEAN_MS = 2;
-/** A host that says nothing is given up, and an answer that does not come, as by the production visitor. */
+/** A silent host is given up, and so is a missing answer, as by the production visitor. */
 const SILENCE_MS = 3000;
 const PATIENCE_MS = 20_000;
 

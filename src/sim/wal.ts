@@ -15,6 +15,8 @@ export class Branch {
   /** End of the last commit on it that a client has been told of. */
   ackedLsn: number;
   acks = 0;
+  /** End of the last commit that was acknowledged while the records promised that it survives. */
+  promisedLsn = 0;
 
   readonly timeline: number;
   readonly systemId: string;

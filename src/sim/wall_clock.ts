@@ -1,7 +1,4 @@
-/**
- * The time that a simulated host believes in. Nothing that matters may depend on it: it is stepped at will,
- * and by days.
- */
+/** The wall clock of a simulated host. No decision may depend on it: it is stepped at will, and by days. */
 import type { World } from "../../raft/sim/mod.ts";
 
 /** The time at the beginning of a run. */

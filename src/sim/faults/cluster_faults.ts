@@ -1,6 +1,6 @@
 /**
  * The faults that a cluster is put through: those of raft's world, and those of agents, guards and
- * PostgreSQLs. Each is a row of the table of what it hits.
+ * PostgreSQLs. Each is a row in the table of its target.
  */
 import {
   cutFault,
@@ -19,6 +19,7 @@ import { NAME_FAULTS } from "./name_faults.ts";
 import { MAX_CUT_MS, NETWORK_FAULTS } from "./network_faults.ts";
 import { OPERATOR_FAULTS } from "./operator_faults.ts";
 import { POSTGRES_FAULTS } from "./postgres_faults.ts";
+import { SICK_FAULTS } from "./sick_faults.ts";
 
 /** How often, in a run that has it, a change of the lock is met with faults at that very moment. */
 const AMBUSH_RATE = 0.5;
@@ -30,6 +31,7 @@ const ROWS: Readonly<Record<ClusterFault, FaultRow>> = {
   ...POSTGRES_FAULTS,
   ...OPERATOR_FAULTS,
   ...NAME_FAULTS,
+  ...SICK_FAULTS,
 };
 
 /** About half of the kinds in every run. */
@@ -37,8 +39,10 @@ export function clusterFaults(
   cluster: SimCluster,
   random: Prng,
   only: ClusterFault | null = null,
+  never: readonly ClusterFault[] = [],
 ): FaultInjector<ClusterFault> {
   const weights = weightsOf(random, only);
+  for (const kind of never) weights[kind] = 0;
   const scene = new FaultScene(cluster, random.split("operators"));
   const makers = Object.fromEntries(
     CLUSTER_FAULTS.map((kind): [ClusterFault, FaultMaker] => [
@@ -51,7 +55,7 @@ export function clusterFaults(
   return injector;
 }
 
-/** What a seed draws follows from the order of CLUSTER_FAULTS. */
+/** The draws of a seed follow from the order of CLUSTER_FAULTS. */
 function weightsOf(random: Prng, only: ClusterFault | null): Record<ClusterFault, number> {
   const weights = drawWeights(random, CLUSTER_FAULTS, 0.5);
   for (const kind of CLUSTER_FAULTS) weights[kind] *= ROWS[kind].weight ?? 1;
@@ -81,8 +85,8 @@ function ambush(cluster: SimCluster, injector: FaultInjector<ClusterFault>, rand
         () => injector.begun("agent-pause", pauseNow(target, random.between(100, MAX_PAUSE_MS))),
       );
     }
-    // After what is on its way has arrived: a paused agent acts on it when it goes on, and nobody hears of
-    // it.
+    // After messages on their way have arrived: a paused agent acts on them when it goes on, and no other
+    // node hears of it.
     if (how !== "pause") {
       later(random.between(0, 2) + random.exponential(3), () => {
         const cuts = directionsOf(target.id, cluster.ids());

@@ -1,7 +1,7 @@
 /**
- * The worst that is known for failsafe mode: the holder loses raft but not REST, so that it goes on while the
- * others are a majority and expire its epoch; and at about that moment something else happens to the members
- * that have accepted its lease.
+ * The worst known course of events for failsafe mode: the holder loses raft but not REST, so that it goes on
+ * while the others are a majority and expire its epoch; and at about that moment something else happens to
+ * the members that have accepted its lease.
  */
 import { directionsOf, type Fault, type Prng } from "../../../raft/sim/mod.ts";
 import { setFailsafeMode } from "../requests.ts";
@@ -13,7 +13,7 @@ export function failsafeAmbush(cluster: SimCluster, random: Prng): Fault | null 
   const { world, links } = cluster;
   const state = cluster.latestRecords();
   const holder = cluster.find(state?.lock.holder ?? "");
-  if (!state || !holder?.server.canAcknowledge || state.failsafe?.epoch !== state.lock.epoch) return null;
+  if (!state || !holder?.server.writesUnderLock || state.failsafe?.epoch !== state.lock.epoch) return null;
   const ids = cluster.ids();
   const others = cluster.members.filter((member) => member !== holder);
   if (others.length === 0) return null;

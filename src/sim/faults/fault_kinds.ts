@@ -56,6 +56,9 @@ export const CLUSTER_FAULTS = [
   "majority-lost",
   "clock-step",
   "clock-rate",
+  "hand-promotion",
+  "cannot-lead",
+  "sick-disk",
 ] as const;
 export type ClusterFault = typeof CLUSTER_FAULTS[number];
 
@@ -64,8 +67,13 @@ export type ClusterFault = typeof CLUSTER_FAULTS[number];
  * checkpoint, or, after it, on WAL senders that send nothing or on the archiver.
  */
 export const HANGS = ["backend", "checkpoint", "senders", "archiver"] as const;
-/** "promotion": not a shutdown but the startup process hangs, so that recovery does not end. */
-export type Hang = typeof HANGS[number] | "promotion";
+/**
+ * "promotion": not a shutdown but the startup process hangs, so that recovery does not end. Two more let it
+ * fail. "hook": its pre_promote refuses. "disk": it ends when it is to leave recovery, or is started as a
+ * primary.
+ */
+export type Hang = typeof HANGS[number] | "promotion" | typeof FAILINGS[number];
+export const FAILINGS = ["hook", "disk"] as const;
 
 /** The faults that show soonest that a rule of BREAKABLE (options.ts) is missing. */
 export function faultsAgainst(rule: string): ClusterFault {

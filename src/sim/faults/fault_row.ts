@@ -1,4 +1,4 @@
-/** What a row of a table of faults is, and what its maker has to work with. */
+/** The row of a table of faults, and the tools of its maker. */
 import type { Fault, Prng } from "../../../raft/sim/mod.ts";
 import { Operators } from "../operators.ts";
 import type { SimCluster } from "../sim_cluster.ts";
@@ -14,7 +14,7 @@ export interface FaultRow {
 
 export type FaultRows = Readonly<Partial<Record<ClusterFault, FaultRow>>>;
 
-/** The cluster that the faults of a run hit, and what they have to remember of each other. */
+/** The cluster that the faults of a run hit, and the faults' memory of each other. */
 export class FaultScene {
   readonly cluster: SimCluster;
   readonly operators: Operators;
@@ -57,7 +57,7 @@ export function victim(cluster: SimCluster, random: Prng): SimMember {
   return chosen ?? random.pick(cluster.members);
 }
 
-/** Hits a victim of chance, if it is one that can be hit so. */
+/** Hits a random victim, if this fault can hit it. */
 export function onVictim(
   able: (member: SimMember, cluster: SimCluster) => boolean,
   hit: (member: SimMember, random: Prng, scene: FaultScene) => Fault,
@@ -73,7 +73,7 @@ export function moment(text: string): Fault {
   return { durationMs: 0, text, end: () => {} };
 }
 
-/** The same, of what was asked for; null: nothing was. */
+/** The same for a request; null: none was made. */
 export function asked(text: string | null): Fault | null {
   return text === null ? null : moment(text);
 }

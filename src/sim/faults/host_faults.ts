@@ -42,9 +42,7 @@ export function pauseNow(member: SimMember, durationMs: number): Fault {
   };
 }
 
-/**
- * Pauses right after the agent has sent a message about the lease: what answers it is read after the pause.
- */
+/** Pauses right after the agent has sent a message about the lease: the answer is read after the pause. */
 function pauseAfterRenewal(cluster: SimCluster, member: SimMember, durationMs: number): Fault {
   let over = false;
   cluster.network.afterNextFrame(member.id, LEASE_CHANNEL, () => {
@@ -72,7 +70,7 @@ function stopAgent(member: SimMember, random: Prng): Fault {
     durationMs: random.between(1000, 12_000),
     text: member.name,
     end: () => {
-      // What has not stopped by now is killed, as a service manager does.
+      // An agent that has not stopped by now is killed, as by a service manager.
       member.killAgent(false);
       member.startAgent();
     },

@@ -1,7 +1,7 @@
 /**
- * The worst that is known for the lease itself: for each of its rules the course of events in which two
- * servers acknowledge when the rule is missing, and nothing happens when it is not. Chance alone finds some
- * of them once in hundreds of runs.
+ * The worst known courses of events for the lease itself: for each of its rules the one in which two servers
+ * acknowledge when the rule is missing, and nothing happens when it is not. Chance alone finds some of them
+ * once in hundreds of runs.
  */
 import { cutFault, directionsOf, type Fault, type Prng } from "../../../raft/sim/mod.ts";
 import { LEASE_CHANNEL } from "../../agent/peers/messages.ts";
@@ -18,15 +18,13 @@ import type { SimMember } from "../sim_member.ts";
 const SUCCESSION_MS = 4000;
 const LONG_TTL_S = 30;
 const SHORT_TTL_S = 2;
-/** After this a proposal that nobody answers has an unknown outcome. */
+/** After this an unanswered proposal has an unknown outcome. */
 const UNKNOWN_AFTER_MS = 5000;
 /** The delay of a frame on a quick network. */
 const QUICK_MS = 0.05;
 /** Time until an operator's request is in force everywhere. */
 const SETTLES_MS = 4000;
-/**
- * Time for a frame that was just sent, and what answers it, to arrive where a pause or a cut is to keep it.
- */
+/** Time for a frame that was just sent, and its answer, to arrive where a pause or a cut is to hold it. */
 const ARRIVES_MS = 200;
 
 /** The stage of a story: its cluster and parts. */
@@ -136,8 +134,8 @@ const STORIES: Readonly<Record<LeaseRule, Story>> = {
     later(SETTLES_MS + 10, cutOffWhenLowered);
     return 2 * SETTLES_MS + SHORT_TTL_S * 1000 + SUCCESSION_MS;
   },
-  // Q expires the epoch of a P that is cut off, and nobody else writes that to a disk before Q gives up
-  // waiting for it. Q stands still then, so that what it reads next is that, and a renewal by P, which is
+  // Q expires the epoch of a P that is cut off, and no other node writes that to a disk before Q gives up
+  // waiting for it. Q stands still then, so that it reads the outcome next, and a renewal by P, which is
   // back. When P writes again, the expiry gets through without its knowing.
   "expiry-forgotten": ({ cluster, random, holder, leader, ttlMs, later, cutOff, pause, atEnd }) => {
     const others = cluster.members.filter((each) => each !== leader);
@@ -204,13 +202,13 @@ const STORIES: Readonly<Record<LeaseRule, Story>> = {
   },
 };
 
-/** null: nobody is at work. */
+/** null: no holder or leader is at work. */
 export function leaseAmbush(cluster: SimCluster, rule: LeaseRule, random: Prng): Fault | null {
   const { world, network } = cluster;
   const state = cluster.latestRecords();
   const holder = cluster.find(state?.lock.holder ?? "");
   const leader = cluster.leader();
-  if (!state || !holder?.server.canAcknowledge || !leader) return null;
+  if (!state || !holder?.server.writesUnderLock || !leader) return null;
   const ends: (() => void)[] = [];
   let over = false;
   const durationMs = STORIES[rule]({

@@ -10,8 +10,8 @@ export const NAME_FAULTS = {
 } satisfies FaultRows;
 
 /**
- * Not the one whose bootstrap is not sealed yet: renamed, it would take its directory for somebody else's
- * half.
+ * Not the one whose bootstrap is not sealed yet: renamed, it would take its directory for another member's
+ * unfinished bootstrap.
  */
 function mayBeRenamed({ agent, isWitness, server }: SimMember, { members }: SimCluster): boolean {
   return agent.alive && !isWitness && server.directory.state.kind !== "half-written" && members.length > 1;

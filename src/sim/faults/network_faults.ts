@@ -19,7 +19,7 @@ export const NETWORK_FAULTS = {
   "rest-cut": { make: cutRest },
 } satisfies FaultRows;
 
-/** Cuts between those that are members at the time. */
+/** Cuts between the hosts that are members at the time. */
 function cut(kind: NetworkFault): FaultRow["make"] {
   return ({ cluster }, random) => {
     if (cluster.members.length < 2) return null;

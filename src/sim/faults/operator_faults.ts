@@ -1,4 +1,4 @@
-/** What operators do to a cluster: requests, settings, members added, removed, and left without their log. */
+/** Operators' acts on a cluster: requests, settings, members added, removed, and left without their log. */
 import type { Fault, Prng } from "../../../raft/sim/mod.ts";
 import { changeTtl, requestPause, requestSwitchover, resume, setFailsafeMode } from "../requests.ts";
 import { asked, type FaultRows, type FaultScene, victim } from "./fault_row.ts";
@@ -15,7 +15,7 @@ export const OPERATOR_FAULTS = {
   "member-added": {
     weight: 0.5,
     make: ({ cluster, operators }, random) => {
-      // Nobody is hit; the draw keeps what every seed does.
+      // No member is hit; the draw keeps the runs of all seeds as they are.
       victim(cluster, random);
       return asked(operators.add());
     },

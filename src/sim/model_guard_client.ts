@@ -5,12 +5,13 @@
  */
 import type { Prng, SimProcess } from "../../raft/sim/mod.ts";
 import { MAX_FROZEN_MS, STOP_BUDGET_MS } from "../lease/stop_budget.ts";
-import type { GuardDone, GuardPort, GuardReply, GuardView, StartSpec } from "../guard/port.ts";
+import type { GuardDone, GuardPort, GuardReply, StartSpec } from "../guard/port.ts";
+import type { GuardView } from "../model/guard_view.ts";
 import type { ModelGuard } from "./model_guard.ts";
 
 const NO_GUARD: GuardReply = { ok: false, error: "no guard answers" };
 
-export class GuardClient implements GuardPort {
+export class ModelGuardClient implements GuardPort {
   readonly #incarnation: number;
   readonly #random: Prng;
   readonly #handlers: (() => void)[] = [];
@@ -76,6 +77,10 @@ export class GuardClient implements GuardPort {
     this.#request(done, (reply) => reply(this.#guard.input({ kind: "promote", epoch })));
   }
 
+  adopt(epoch: number | null, done: GuardDone): void {
+    this.#request(done, (reply) => reply(this.#guard.adopt(epoch)));
+  }
+
   signal(kind: "reload" | "fast" | "immediate", done: GuardDone): void {
     this.#request(done, (reply) => reply(this.#guard.input({ kind: "signal", signal: kind })));
   }
@@ -83,6 +88,10 @@ export class GuardClient implements GuardPort {
   /** The model's directories have one owner each. */
   claim(done: GuardDone): void {
     this.#request(done, (reply) => reply({ ok: true }));
+  }
+
+  lend(done: GuardDone): void {
+    this.claim(done);
   }
 
   pastCheckpoint(pid: number, leftoversMs: number, done: GuardDone): void {

@@ -1,0 +1,211 @@
+/**
+ * Courses of events that lose what was acknowledged if a rule of synchronous replication is missing
+ * (src/sync/DESIGN.md). In some of them the holder's clock runs at a third of its speed: it writes on for
+ * long after the others have gone on without it.
+ */
+import { cutFault, directionsOf, type Prng } from "../../../raft/sim/mod.ts";
+import type { JsonObject } from "../../model/json.ts";
+import type { SyncRule } from "../../dcs/broken_rules.ts";
+import type { SimCluster } from "../sim_cluster.ts";
+import type { SimMember } from "../sim_member.ts";
+
+export const SYNC_AMBUSHES = [
+  "zombie",
+  "stale-first",
+  "stale-voter",
+  "made-anew",
+  "slow-replacement",
+  "left-alone",
+  "new-primary-dies",
+] as const;
+export type SyncAmbush = typeof SYNC_AMBUSHES[number];
+
+/** From its beginning until every host, link and clock is as it was. */
+export const LONGEST_AMBUSH_MS = 27_000;
+
+/** The ambush that shows soonest that the rule is missing; null: any faults do. */
+export function ambushAgainst(rule: SyncRule): SyncAmbush | null {
+  switch (rule) {
+    case "sync-uncut":
+      return "zombie";
+    case "sync-one-vote":
+      return "stale-voter";
+    case "sync-grant-by-name":
+      return "stale-first";
+    case "sync-data-forgotten":
+      return "made-anew";
+    case "sync-log-first":
+      return "slow-replacement";
+    case "sync-degrade-alone":
+      return "left-alone";
+    case "sync-promote-bare":
+      return "new-primary-dies";
+    default:
+      return null;
+  }
+}
+
+/** The mode in which the ambush can be laid; empty: in any. */
+export function modeFor(ambush: SyncAmbush | null): JsonObject {
+  switch (ambush) {
+    case "stale-first":
+    case "slow-replacement":
+      return { synchronous_mode: "on", synchronous_node_count: 1 };
+    case "made-anew":
+    case "stale-voter":
+    case "left-alone":
+      return { synchronous_mode: "quorum", synchronous_node_count: 1 };
+    case "new-primary-dies":
+      return { synchronous_mode: "on", synchronous_node_count: 2 };
+    default:
+      return {};
+  }
+}
+
+interface Scene {
+  readonly cluster: SimCluster;
+  readonly random: Prng;
+  readonly holder: SimMember;
+  readonly voters: readonly SimMember[];
+  /** The other members with data. */
+  readonly others: readonly SimMember[];
+}
+
+/** What was begun; null: it makes no sense now. */
+export function syncAmbush(cluster: SimCluster, kind: SyncAmbush, random: Prng): string | null {
+  const records = cluster.latestRecords();
+  const holder = cluster.find(records?.lock.holder ?? "");
+  if (!records || !holder?.server.writesUnderLock) return null;
+  const named = records.sync.syncStandby;
+  const rest = cluster.members.filter((member) => member !== holder && !member.isWitness);
+  const voters = rest.filter(({ name }) => named.includes(name));
+  const scene = { cluster, random, holder, voters, others: rest.filter((one) => !voters.includes(one)) };
+  if (voters.length === 0) return null;
+  const text = AMBUSHES[kind](scene);
+  return text === null ? null : `${kind}: ${text}`;
+}
+
+/**
+ * Raft forgets a slow holder while its standbys still stream from it, and the agents of those that are not
+ * granted the lock do nothing for a while.
+ */
+function zombie({ cluster, random, holder }: Scene): string {
+  const { rate } = holder.host;
+  const end = cluster.watchLock(({ holder: next }) => {
+    if (next === null || next === holder.name) return;
+    end();
+    for (const one of cluster.members) {
+      if (one !== holder && one.name !== next && one.agent.alive) one.agent.pause(random.between(500, 3000));
+    }
+  });
+  cluster.world.after(15_000, end);
+  holder.host.setRate(0.3);
+  const cut = cluster.links.cutRaft(directionsOf(holder.id, cluster.ids()), 0);
+  cluster.world.after(random.between(9000, 14_000), () => {
+    cut.end();
+    holder.host.setRate(rate);
+  });
+  return `${holder.name} is slow, and without raft`;
+}
+
+/** A standby that is behind is up when the lock becomes free, and the synchronous one is not for a moment. */
+function staleFirst({ cluster, random, holder, voters, others }: Scene): string | null {
+  const [synced, staleVoter] = voters;
+  const stale = others[0] ?? staleVoter;
+  if (stale === undefined || synced === undefined) return null;
+  cutPair(cluster, holder, stale, 3000);
+  cluster.world.after(random.between(500, 2500), () => crash(cluster, holder, random.between(9000, 14_000)));
+  onceFree(cluster, () => {
+    for (const ms of [0, 150, 300, 500]) cluster.world.after(ms, () => synced.server.immediate(0));
+  });
+  return `${holder.name} dies, ${stale.name} lags, ${synced.name} is not up`;
+}
+
+/** The only standby that has acknowledged the last commits gets the data of one that lags. */
+function madeAnew({ cluster, random, holder, voters }: Scene): string | null {
+  const [anew, lags] = voters;
+  if (anew === undefined || lags === undefined) return null;
+  cutPair(cluster, holder, lags, 3000);
+  cluster.world.after(random.between(300, 1500), () => {
+    crash(cluster, holder, random.between(9000, 14_000));
+    anew.server.killed();
+    if (lags.server.directory.state.kind === "valid") anew.server.directory.copyFrom(lags.server.directory);
+  });
+  return `${holder.name} dies, and ${anew.name} gets the data of ${lags.name}`;
+}
+
+/** A standby takes the place of one that has ended, and is far behind it when the holder dies. */
+function slowReplacement({ cluster, random, holder, voters, others }: Scene): string | null {
+  const [slow] = others;
+  const [synced] = voters;
+  if (slow === undefined || synced === undefined) return null;
+  const { world } = cluster;
+  slow.server.receivesNothing = true;
+  const endsMs = random.between(300, 1500);
+  for (let ms = 0; ms < 3000; ms += 100) world.after(endsMs + ms, () => synced.server.immediate(0));
+  world.after(endsMs + random.between(300, 2500), () => crash(cluster, holder, random.between(9000, 14_000)));
+  world.after(14_000, () => slow.server.receivesNothing = false);
+  return `${holder.name} dies, ${slow.name} takes the place of ${synced.name} and lags`;
+}
+
+/** A slow holder hears nobody, and nobody hears it. */
+function leftAlone({ cluster, random, holder }: Scene): string {
+  const { rate } = holder.host;
+  holder.host.setRate(0.3);
+  const { end } = cutFault(cluster.network, directionsOf(holder.id, cluster.ids()), 0);
+  cluster.world.after(random.between(9000, 14_000), () => {
+    end();
+    holder.host.setRate(rate);
+  });
+  return `${holder.name} is slow, and alone`;
+}
+
+/** The holder dies, and so does its successor right after its first commits, which reach nobody else. */
+function newPrimaryDies({ cluster, random, holder }: Scene): string {
+  crash(cluster, holder, random.between(5500, 7000));
+  let done = false;
+  const watch = (leftMs: number) => {
+    const next = cluster.members.find((one) => one !== holder && one.server.writesUnderLock);
+    if (next !== undefined && !done) {
+      done = true;
+      for (const one of cluster.members) if (one !== next) cutPair(cluster, next, one, 2000);
+      cluster.world.after(random.between(20, 150), () => crash(cluster, next, random.between(9000, 14_000)));
+    } else if (leftMs > 0) cluster.world.after(20, () => watch(leftMs - 20));
+  };
+  watch(12_000);
+  return `${holder.name} dies, and its successor after it`;
+}
+
+const AMBUSHES: Readonly<Record<SyncAmbush, (scene: Scene) => string | null>> = {
+  zombie,
+  "stale-first": staleFirst,
+  "stale-voter": staleFirst,
+  "made-anew": madeAnew,
+  "slow-replacement": slowReplacement,
+  "left-alone": leftAlone,
+  "new-primary-dies": newPrimaryDies,
+};
+
+function crash({ world }: SimCluster, member: SimMember, forMs: number): void {
+  member.killHost();
+  world.after(forMs, () => member.boot());
+}
+
+/** Nothing passes between the two; raft finds its way through the third. */
+function cutPair({ network, world }: SimCluster, a: SimMember, b: SimMember, forMs: number): void {
+  const ways = [[a.id, b.id], [b.id, a.id]] as const;
+  for (const way of ways) network.cut(...way);
+  world.after(forMs, () => {
+    for (const way of ways) network.heal(...way);
+  });
+}
+
+function onceFree(cluster: SimCluster, run: () => void): void {
+  let told = false;
+  const end = cluster.watchLock(({ holder }) => {
+    if (holder !== null || told) return;
+    told = true;
+    run();
+  });
+  cluster.world.after(12_000, end);
+}

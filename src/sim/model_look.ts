@@ -1,0 +1,29 @@
+/** A look at a model server that answers, as production's queries and files give it. */
+import type { PostgresMemory } from "../agent/postgres/memory.ts";
+import { isSameSetting } from "../sync/setting.ts";
+import type { ModelServer } from "./model_server.ts";
+import { serverStatus, timelineHistory, walEnd } from "./server_facts.ts";
+
+const MOVED_AWAY = { why: "the data directory was moved away", removed: false };
+
+/** false: the server does not go by its files yet, and is to be looked at again soon. */
+export function look(server: ModelServer, memory: PostgresMemory, nowMs: number): boolean {
+  memory.seen(serverStatus(server), nowMs);
+  memory.timelineHistory = timelineHistory(server);
+  memory.displaced = server.misplaced ? MOVED_AWAY : null;
+  const own = memory.server;
+  if (own === null) return true;
+  // The end of WAL that a server had which ran before this life of the agent is read once.
+  if (own.floor === null && server.inRecovery) own.floor = walEnd(server);
+  const { sync, directory } = server;
+  const position = directory.position!;
+  // Its first transaction has waited for the standbys that it is to wait for.
+  if (server.canAcknowledge && (!sync.waits || position.branch.acks > 0)) own.wroteUnder = server.epoch;
+  directory.syncSetting = memory.sync;
+  if (!isSameSetting(sync.setting, memory.sync)) sync.reload(memory.sync);
+  own.flushed = sync.flushed;
+  own.syncLoaded = true;
+  if (!sync.isSettled) return false;
+  if (!server.inRecovery) own.settledLsn ??= position.lsn;
+  return true;
+}

@@ -1,0 +1,71 @@
+/**
+ * Where a simulated cluster comes from: empty directories, servers that run already and that no agent has
+ * managed, or another cluster that it follows. What a standby cluster's operator does besides, in a run with
+ * faults: promote-cluster, and demote-cluster.
+ */
+import type { Prng } from "../../raft/sim/mod.ts";
+import { STANDBY_CLUSTER } from "./remote.ts";
+import { setStandbyCluster } from "./requests.ts";
+import type { SimCluster } from "./sim_cluster.ts";
+
+export type Origin = "empty" | "running" | "standby";
+
+const RUNNING_RATE = 0.12;
+const STANDBY_RATE = 0.12;
+/** Between two changes of a cluster's role. */
+const ROLE_MS = [8000, 40_000] as const;
+/** The first server opens, and has its standbys. */
+const BY_HAND_MS = 5000;
+
+export function drawOrigin(random: Prng): Origin {
+  const at = random.between(0, 1);
+  return at < RUNNING_RATE ? "running" : at < RUNNING_RATE + STANDBY_RATE ? "standby" : "empty";
+}
+
+/** Before any agent is started. */
+export function prepare(cluster: SimCluster, origin: Origin): void {
+  if (origin === "standby") {
+    cluster.safety.readOnly = true;
+    cluster.startRemote();
+  } else if (origin === "running") runByHand(cluster);
+}
+
+/** A primary and its standbys, as an operator makes and starts them. */
+export function runByHand(cluster: SimCluster): void {
+  const { world } = cluster;
+  const [first, ...others] = cluster.members.filter(({ isWitness }) => !isWitness).map(({ server }) =>
+    server
+  );
+  first!.directory.make(false);
+  first!.directory.finishBootstrap();
+  first!.directory.unmanaged = true;
+  first!.start(null, true);
+  world.runUntilHolds(world.now() + BY_HAND_MS, 10, () => first!.canAcknowledge);
+  for (const standby of others) {
+    standby.directory.copyFrom(first!.directory);
+    standby.directory.following = first!.name;
+    standby.directory.unmanaged = true;
+    standby.start(null, true);
+  }
+  world.runUntilHolds(world.now() + BY_HAND_MS, 10, () => others.every(({ streaming }) => streaming));
+}
+
+/** Asks members, until the faults are over, to promote the standby cluster, to demote it, and so on. */
+export function changeRoles(cluster: SimCluster, untilMs: number, random: Prng): void {
+  const { world, safety } = cluster;
+  const change = () => {
+    if (world.now() >= untilMs) return;
+    const config = cluster.latestRecords()?.config;
+    const isStandby = config?.value["standby_cluster"] !== undefined;
+    if (config) {
+      // Asked for, it may take effect at any later moment, and somewhere before it is known here.
+      if (isStandby) safety.readOnly = false;
+      const asked = random.pick(cluster.members);
+      const done = setStandbyCluster(asked, isStandby ? null : STANDBY_CLUSTER);
+      const what = isStandby ? "promote-cluster" : "demote-cluster";
+      if (done) world.log.add("operator", `${what}, asked of ${asked.name}`);
+    }
+    world.after(random.between(...ROLE_MS), change);
+  };
+  world.after(random.between(...ROLE_MS), change);
+}
