@@ -47,6 +47,12 @@ step() {
   return "$rc"
 }
 
+# skip NAME WHY: a step that cannot be taken here, counted as one skipped test.
+skip() {
+  printf '== %s\n   skipped: %s\n' "$1" "$2"
+  skipped=$((skipped + 1))
+}
+
 # What failed, once more and short, since of a long output only the end may be kept: 60 lines for all steps together. The last
 # line: "N passed, N failed", with ", N skipped" when something was. False when something failed.
 report() {

@@ -100,7 +100,7 @@ for (const [index, way] of WAYS.entries()) {
     fixture.expectOnePrimary(host, begin);
     // Under another process 1 the guard stays, to remember what has ended.
     if (index !== 1) await waitFor("the end of all", START_MS, () => host.processes().length === 0);
-    // A process 1 that is not ours does not end with the agent.
+    // A process 1 that is not the agent does not end with it.
     if (index === 1) await host.powerOff();
     await fixture.healed();
   });
@@ -112,7 +112,7 @@ for (const [index, way] of WAYS.entries()) {
     await waitFor("its end", START_MS, () => host.agentPid() === null);
     expect(serverProcesses(host)).toEqual([]);
     if (index === 1) await host.powerOff();
-    // Whoever waits for process 1 outside ends after it.
+    // The process outside that waits for process 1 ends after it.
     await waitFor("the end of all", START_MS, () => host.processes().length === 0);
     await fixture.healed();
   });

@@ -1,13 +1,38 @@
 /** What dies, and what the cluster does about it, with a lease of two seconds. */
 import { expect } from "bun:test";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { EventJson } from "../src/api/client.ts";
 import { isAlive } from "../src/lib/process_table.ts";
+import type { Host } from "../src/demo/host.ts";
 import { nowMs } from "../src/demo/now.ts";
-import { signal } from "../src/demo/processes.ts";
+import { commandLine, signal } from "../src/demo/processes.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
 import { START_MS, withCluster, WRITES_MS } from "./e2e/harness.ts";
+import { Subscriber } from "./e2e/subscriber.ts";
+import { expectChain } from "./e2e/why.ts";
 
 const TTL_S = 2;
-const { story } = withCluster({ dcs: { ttl: TTL_S } });
+/** Writes its event and its role into a file beside the data directory. */
+const CALLBACK = `sh -c 'echo "$1 $2" >> called' x`;
+const { story } = withCluster({
+  dcs: {
+    ttl: TTL_S,
+    postgresql: {
+      callbacks: { on_stop: CALLBACK, on_role_change: CALLBACK },
+      parameters: { wal_level: "logical" },
+    },
+  },
+});
+
+/** What the callbacks of a host were told, last of all, once that ends so. */
+async function told(host: Host, end: RegExp): Promise<void> {
+  const file = join(host.directory, "called");
+  await waitFor(`the callbacks of ${host.name}`, START_MS, () => {
+    expect(existsSync(file) ? readFileSync(file, "utf8").split("\n").slice(-6).join("\n") : "").toMatch(end);
+    return true;
+  });
+}
 
 story("switchover to a candidate: the candidate leads, nothing confirmed is lost", async (fixture) => {
   const { cluster, client } = fixture;
@@ -27,6 +52,18 @@ story("switchover to a candidate: the candidate leads, nothing confirmed is lost
   expect(await fixture.lostOn(candidate, begin)).toEqual([]);
   fixture.expectOnePrimary(old, begin);
   expect(await cluster.waitHealthy(START_MS)).toBe(candidate);
+  await told(candidate, /on_role_change primary\n$/);
+  await told(old, /on_stop (?:primary|demoted)\non_role_change replica\n$/);
+  const { text } = await old.rest("/metrics");
+  expect(text).toMatch(/agent_callback_exit_total\{.*hook="on_role_change",code="0"\} [1-9]/);
+  expect(text).toMatch(/agent_events_total\{.*kind="lock-granted"\} [1-9]/);
+  await expectChain(cluster, [
+    `switchover-requested ${old.name}`,
+    `request-accepted ${old.name}`,
+    `lock-released ${old.name}`,
+    `lock-granted ${candidate.name}`,
+    `promoted ${candidate.name}`,
+  ]);
 });
 
 story("switchover without a candidate: somebody else leads, nothing confirmed is lost", async (fixture) => {
@@ -62,6 +99,14 @@ story(
     const successor = await fixture.successorOf(old, begin);
     fixture.expectOnePrimary(old, begin);
     await fixture.cluster.waitHealthy(START_MS, fixture.cluster.others(old));
+    await expectChain(fixture.cluster, [
+      `member-lost ${old.name}`,
+      `lock-expired ${old.name}`,
+      `lock-granted ${successor.name}`,
+      `promoted ${successor.name}`,
+    ]);
+    expect(await fixture.cluster.ctl("why", old.name)).toContain(`${old.name} is not heard`);
+    expect(successor.log()).toContain(`event member-lost of ${old.name}: ${old.name} is not heard any more`);
     old.start();
     expect(await fixture.cluster.waitHealthy(START_MS)).toBe(successor);
   },
@@ -139,10 +184,23 @@ story(
       });
     expect((await patch(0)).status).toBe(200);
     const begin = nowMs();
+    const before = old.log().length;
     await old.killPostgres();
-    await fixture.successorOf(old, begin);
+    const successor = await fixture.successorOf(old, begin);
     fixture.expectOnePrimary(old, begin);
     await cluster.waitHealthy(START_MS);
+    await expectChain(cluster, [
+      `postgres-crashed ${old.name}`,
+      `cannot-lead ${old.name}`,
+      `lock-released ${old.name}`,
+      `lock-granted ${successor.name}`,
+      `promoted ${successor.name}`,
+    ]);
+    expect(await cluster.ctl("why")).toMatch(/postgres-crashed: PostgreSQL ended by itself \(SIGKILL\)/);
+    // It has crashed, also where its remaining processes still end when the agent looks: no start in between.
+    const [untilReleased] = old.log().slice(before).split("giving back epoch");
+    expect(untilReleased).not.toContain("starting as primary");
+    await told(old, /on_role_change demoted\non_role_change replica\n$/);
     expect((await patch(null)).status).toBe(200);
   },
 );
@@ -171,14 +229,22 @@ story(
     const { cluster } = fixture;
     const old = await fixture.healed();
     const begin = nowMs();
+    const frozenAtMs = Date.now();
     old.signalAgent("SIGSTOP");
     try {
       const successor = await fixture.successorOf(old, begin);
       await fixture.client.waitForWrite(begin + 3 * 1000 * TTL_S, WRITES_MS, successor.name);
       fixture.expectOnePrimary(old, begin);
+      const resumedAtMs = Date.now();
       old.signalAgent("SIGCONT");
       expect(await cluster.waitHealthy(START_MS)).toBe(successor);
       fixture.expectOnePrimary(old, begin);
+      // Its agent tells late what the guard did, with the time of that.
+      await waitFor("the event", START_MS, async () => {
+        const found = JSON.parse(await cluster.ctl("events", "-m", old.name, "-f", "json")) as EventJson[];
+        const killed = Date.parse(found.findLast(({ kind }) => kind === "postgres-killed")?.at ?? "");
+        return killed > frozenAtMs && killed < resumedAtMs;
+      });
     } finally {
       old.signalAgent("SIGCONT");
     }
@@ -196,3 +262,98 @@ story("a graceful stop of the primary's agent hands over: nothing confirmed is l
   old.start();
   expect(await fixture.cluster.waitHealthy(START_MS)).toBe(successor);
 });
+
+story(
+  "a former primary that may be neither rewound nor copied waits for a reinit, and says so",
+  async (fixture) => {
+    const { cluster, client } = fixture;
+    await cluster.ctl("edit-config", "-s", "postgresql.rejoin=[hold]", "--force");
+    const old = await fixture.healed();
+    for (const pid of old.postgresProcesses()) {
+      if (commandLine(pid).join(" ").includes("walsender")) signal(pid, "SIGSTOP");
+    }
+    // What it confirms from now on no other member has.
+    const begin = nowMs();
+    await client.waitForWrite(begin, WRITES_MS, old.name);
+    await old.powerOff();
+    const next = await fixture.successorOf(old, begin);
+    old.start();
+    await fixture.listed(new RegExp(`${old.name} .* needs reinit `));
+    await fixture.listed(`Needs reinit: ${old.name}: its history has diverged; pg_rewind is not allowed`);
+    const metrics = () => old.rest("/metrics").then(({ text }) => /^agent_needs_reinit\{.*\} 1$/m.test(text));
+    await waitFor("its metric", START_MS, metrics);
+    expect(old.postgresProcesses()).toEqual([]);
+    await cluster.ctl("reinit", cluster.scope, old.name, "--force", "--wait");
+    await fixture.listed(new RegExp(`${old.name} .* streaming `));
+    // Whatever else differs comes back by itself now.
+    await cluster.ctl("edit-config", "-s", "postgresql.rejoin=null", "--force");
+    expect(await fixture.healed()).toBe(next);
+  },
+);
+
+async function saysThatReaderWasAhead(primary: Host, since: number): Promise<void> {
+  await waitFor(
+    `a line of ${primary.name} on the reader's gap`,
+    START_MS,
+    () => /logical replication slot outside had read up to/.test(primary.log().slice(since)),
+  );
+}
+
+story(
+  "a logical subscriber outside goes on with each next primary: every row once and in order, or its gap is told",
+  async (fixture) => {
+    const { cluster, client } = fixture;
+    await fixture.healed();
+    const subscriber = await Subscriber.start(cluster, client);
+    try {
+      const harms: readonly [clean: boolean, harm: (old: Host) => Promise<unknown>][] = [
+        [true, (old) => cluster.ctl("switchover", "--leader", old.name, "--force")],
+        [false, (old) => old.powerOff()],
+        [true, (old) => old.stopAgent(START_MS)],
+      ];
+      for (const [clean, harm] of harms) {
+        const old = await fixture.healed();
+        await subscriber.untilCopied();
+        const begin = nowMs();
+        const logged = new Map(cluster.hosts.map((host) => [host, host.log().length]));
+        await harm(old);
+        const next = await fixture.successorOf(old, begin);
+        const { missing, twice, late } = await subscriber.compare(client, next);
+        expect({ twice, late }).toEqual({ twice: [], late: [] });
+        // It may have had more than any standby: its gap is told then.
+        if (clean || missing.length === 0) expect(missing).toEqual([]);
+        else await saysThatReaderWasAhead(next, logged.get(next)!);
+      }
+      await fixture.healed();
+      await subscriber.leave();
+    } finally {
+      await subscriber.stop();
+    }
+  },
+);
+
+story(
+  "only a former primary's data is left: nobody is promoted until an operator names it",
+  async (fixture) => {
+    const { cluster } = fixture;
+    const former = await fixture.healed();
+    const others = cluster.others(former);
+    await former.powerOff();
+    await cluster.waitHealthy(START_MS, others);
+    for (const host of others) await host.powerOff();
+    for (const { dataDir } of others) rmSync(dataDir, { recursive: true });
+    for (const host of cluster.members) host.start();
+    await waitFor("the advice", START_MS, async () => {
+      const { output } = await cluster.tryCtl("list");
+      return output.includes(`agent ctl failover --candidate ${former.name}`);
+    });
+    const why = await cluster.ctl("why");
+    expect(why).toContain("Nobody holds the lock");
+    expect(why).toContain(`An operator is needed: nobody can be promoted: ${former.name} was a primary once`);
+    expect(why).toContain(`  ${former.name}: was a primary once and has not rejoined yet`);
+    expect(await Promise.all(cluster.members.map((host) => host.answers("/primary")))).not.toContain(true);
+    await cluster.ctl("failover", "--candidate", former.name, "--force");
+    expect(await cluster.waitHealthy(START_MS)).toBe(former);
+    await fixture.client.waitForWrite(nowMs(), WRITES_MS, former.name);
+  },
+);

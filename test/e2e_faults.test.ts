@@ -34,7 +34,9 @@ function skipped(name: string): void {
   test.skip(name, () => {});
 }
 
-/** Of a primary whose lease nobody renews from `beginMs` on, until another one leads. */
+/**
+ * Expects that a primary, whose lease nobody renews from `beginMs` on, is fenced before another one leads.
+ */
 function expectFenced(fixture: Fixture, old: Host, beginMs: number, withinMs = TTL_MS): void {
   const acks = fixture.acks().filter((ack) => ack.ackMs >= beginMs);
   expect(overlapMs(acks, old.name, beginMs)).toBe(0);

@@ -24,8 +24,8 @@ const MIB = 1024 * 1024;
 const MOST_GROWN_BYTES = 64 * MIB;
 const MOST_LOGGED_BYTES = 256 * 1024;
 /**
- * Of frames of no use: 4 MB a second by each of two members, and what their sockets and the mad member's own
- * buffers hold.
+ * Limit for frames of no use: 4 MB a second from each of two members, and what their sockets and the mad
+ * member's own buffers hold.
  */
 const MOST_READ_BYTES = 80 * MIB;
 

@@ -4,12 +4,15 @@
  * confirmed only the end of a reign may be lost, since replication is asynchronous.
  */
 import { expect } from "bun:test";
+import { join } from "node:path";
 import type { Host } from "../src/demo/host.ts";
 import { nowMs } from "../src/demo/now.ts";
 import type { Acknowledged } from "../src/demo/outage.ts";
 import { signal } from "../src/demo/processes.ts";
+import { run } from "../src/demo/run.ts";
 import { sleep } from "../src/demo/wait_for.ts";
 import { Prng } from "../raft/sim/mod.ts";
+import { binary } from "./e2e/environment.ts";
 import { type Fixture, withCluster } from "./e2e/harness.ts";
 
 const KILLS = 60;
@@ -20,7 +23,13 @@ const RESTART_MS = [100, 600] as const;
 /** No lock goes to another member and comes back within this time. */
 const THERE_AND_BACK_MS = 300;
 
-const { story } = withCluster({ dcs: { ttl: 2 } });
+/** In the directory of each host, where its agent runs. */
+const DECISIONS = "decisions";
+
+const { fixture, story } = withCluster({
+  dcs: { ttl: 2 },
+  override: () => ({ log: { decisions: DECISIONS } }),
+});
 
 type Victim = "agent" | "guard" | "postmaster" | "process of PostgreSQL";
 
@@ -73,9 +82,9 @@ function reigns(acks: readonly Acknowledged[]): Acknowledged[][] {
 }
 
 /**
- * Of each reign the end may be lost where replication is asynchronous: what the successor had not received,
- * be it the last milliseconds, be it all since its own PostgreSQL was killed. But nothing of a reign is kept
- * that came after what is lost.
+ * With asynchronous replication, each reign may lose its end: what the successor had not received, the last
+ * milliseconds or all since its own PostgreSQL was killed. But nothing of a reign is kept that came after a
+ * loss.
  */
 function expectOnlyEndsLost(acks: readonly Acknowledged[], present: ReadonlySet<number>): void {
   for (const reign of reigns(acks)) {
@@ -137,3 +146,13 @@ story(
     }
   },
 );
+
+story("every decision that was made meanwhile is decided anew as it was", async () => {
+  for (const host of fixture.cluster.hosts) {
+    const { code, output } = await run(binary, ["replay", join(host.directory, DECISIONS)], "/");
+    expect({ code, output }).toEqual({
+      code: 0,
+      output: expect.stringMatching(/: (\d+) decisions, \1 as recorded$/m),
+    });
+  }
+});

@@ -41,7 +41,7 @@ for (const [before, after] of [[2, 5], [5, 2]] as const) {
       const inside = fixture.clientInside(old);
       await inside.waitForWrite(nowMs(), WRITES_MS);
       const begin = nowMs();
-      // Whoever holds the lock learns of the change before, while, or after it loses the others.
+      // The lock holder learns of the change before, while, or after it loses the others.
       const change = cluster.tryCtl("edit-config", "-s", `ttl=${after}`, "--force");
       await waitFor("the change to be on its way", START_MS, async () => {
         const configs = await Promise.all(cluster.hosts.map((host) => host.rest("/config")));

@@ -85,7 +85,7 @@ story(
     expect(unconfirmed.text).toContain(`The old primary, ${old.name}, must be switched off`);
     expect(unconfirmed.text).toContain(`${other.name}: no answer from`);
 
-    // Whoever cannot ask the others does not know that they are lost.
+    // A survivor that cannot ask the others does not know that they are lost.
     const blind = recoverWith({ PATRONI_CTL_CACERT: "/no/such.pem" }, survivor, "--confirm", cluster.scope);
     expect(blind.code).toBe(1);
     expect(blind.text).toContain("cannot be asked whether a majority lives");

@@ -2,15 +2,32 @@
  * Stops and promotions that hang: whatever does not end, another member writes soon, and clients are told in
  * time.
  */
-import { expect } from "bun:test";
-import { chmodSync, rmSync, writeFileSync } from "node:fs";
+import { expect, test } from "bun:test";
+import { execFileSync, spawnSync } from "node:child_process";
+import {
+  appendFileSync,
+  chmodSync,
+  closeSync,
+  constants,
+  lchownSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { Cluster } from "../src/demo/cluster.ts";
 import type { Host } from "../src/demo/host.ts";
 import { nowMs } from "../src/demo/now.ts";
 import { commandLine, signal } from "../src/demo/processes.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
-import { START_MS, startHealthy, withCluster, WRITES_MS } from "./e2e/harness.ts";
+import { type Fixture, START_MS, startHealthy, withCluster, WRITES_MS } from "./e2e/harness.ts";
+import { isRoot } from "./e2e/environment.ts";
 import { answersWith } from "./e2e/shown.ts";
 
 /**
@@ -79,6 +96,130 @@ function reportOutage(what: string, sinceMs: number, ackMs: number): void {
 async function switchOver(cluster: Cluster, from: Host, to: Host): Promise<void> {
   await cluster.ctl("switchover", "--leader", from.name, "--candidate", to.name, "--force");
 }
+
+/** Puts the WAL of a host that does not run onto a small file system; returns what removes that. */
+function onSmallDisk({ directory, dataDir }: Host): { readonly disk: string; remove(): void } {
+  const disk = join(directory, "wal-disk");
+  mkdirSync(disk);
+  const owner = statSync(dataDir);
+  const wal = join(dataDir, "pg_wal");
+  // Earlier stories leave many segments: one for each timeline, and those that PostgreSQL recycles.
+  const kib = Number(execFileSync("du", ["-sk", wal], { encoding: "utf8" }).split("\t")[0]) + 192 * 2 ** 10;
+  const options = `size=${kib}k,mode=700,uid=${owner.uid},gid=${owner.gid}`;
+  execFileSync("mount", ["-t", "tmpfs", "-o", options, "none", disk]);
+  const remove = () => void execFileSync("umount", ["--lazy", disk]);
+  try {
+    execFileSync("cp", ["-a", wal, join(disk, "pg_wal")]);
+  } catch (error) {
+    remove();
+    throw error;
+  }
+  rmSync(wal, { recursive: true });
+  symlinkSync(join(disk, "pg_wal"), wal);
+  lchownSync(wal, owner.uid, owner.gid);
+  return { disk, remove };
+}
+
+/** Looks come often, and a fifth of a file system is too little room; of a large one, 200 MB. */
+const HEALTH = {
+  health_interval: 1,
+  disk_space_warning: 25,
+  disk_space_critical: 20,
+  disk_space_cap: "1GB",
+};
+const NO_HEALTH = Object.fromEntries(Object.keys(HEALTH).map((key) => [key, null]));
+
+async function configure(cluster: Cluster, patch: object): Promise<void> {
+  const host = cluster.hosts.find((each) => each.agentPid() !== null)!;
+  const user = `agent:${cluster.secrets.restapi}`;
+  expect((await host.rest("/config", { method: "PATCH", body: patch, user })).status).toBe(200);
+}
+
+function leaveRoom(disk: string, share: number): void {
+  const { blocks, bavail, bsize } = statfsSync(disk);
+  const filler = (bavail - blocks * share) * bsize;
+  spawnSync("dd", [
+    "if=/dev/zero",
+    `of=${join(disk, "filler")}`,
+    "bs=64k",
+    `count=${Math.floor(filler / 65_536)}`,
+  ]);
+}
+
+/** The primary becomes sick: another member writes soon, nothing is lost, and it is said why. */
+async function handsOverSick(
+  fixture: Fixture,
+  primary: Host,
+  cause: string,
+  sicken: () => void,
+): Promise<void> {
+  const { cluster } = fixture;
+  await configure(cluster, HEALTH);
+  // One that was the primary before its agent was started does not count as a new one.
+  await primary.killAgent();
+  expect(await fixture.healed()).toBe(primary);
+  const begin = nowMs();
+  sicken();
+  await fixture.listed(new RegExp(`Ailing: ${primary.name}, ${cause} \\(critical since `));
+  const next = await fixture.successorOf(primary, begin);
+  const ack = fixture.client.acks.find((one) => one.node === next.name && one.ackMs > begin)!;
+  console.log(`${cause}: ${next.name} confirmed ${Math.round(ack.ackMs - begin)} ms after it began`);
+  expect(await fixture.lostOn(next, begin)).toEqual([]);
+  fixture.expectOnePrimary(primary, begin);
+  expect(primary.log()).toContain(`this host is sick (${cause}: `);
+}
+
+const onMounts = isRoot && spawnSync("unshare", ["-m", "true"]).status === 0
+  ? story
+  : (name: string) => test.skip(name, () => {});
+
+// First: PostgreSQL keeps old segments for new ones, and needs no room then.
+onMounts(
+  "a candidate whose disk is full is followed by another member, and leads when there is room again",
+  async (fixture) => {
+    const { cluster, client } = fixture;
+    const old = await fixture.healed();
+    const [candidate, other] = cluster.others(old);
+    await candidate!.stopAgent(START_MS);
+    const { disk, remove } = onSmallDisk(candidate!);
+    try {
+      expect(await fixture.healed()).toBe(old);
+      const filler = join(disk, "filler");
+      spawnSync("dd", ["if=/dev/zero", `of=${filler}`, "bs=4k"]);
+      // Room for the segment in which the old primary ends, and not for the first one of a new timeline.
+      truncateSync(filler, statSync(filler).size - 17 * 2 ** 20);
+      const begin = nowMs();
+      const answer = await cluster.tryCtl(
+        "switchover",
+        "--leader",
+        old.name,
+        "--candidate",
+        candidate!.name,
+        "--force",
+      );
+      expect(answer.output).toContain(`${candidate!.name} could not take over`);
+      const { ackMs, node } = await client.waitForWrite(begin + 1000, WRITES_MS);
+      console.log(
+        `full disk, switchover: ${node} confirmed ${Math.round(ackMs - begin)} ms after the request`,
+      );
+      expect([old.name, other!.name]).toContain(node);
+      await fixture.listed(new RegExp(`Cannot lead: ${candidate!.name}, PostgreSQL was not promoted: `));
+      rmSync(filler);
+      const next = await fixture.healed();
+      // It is no candidate for a while.
+      await fixture.listed(new RegExp(`Cannot lead: ${candidate!.name}, .*\\)$`, "m"));
+      await switchOver(cluster, next, candidate!);
+      expect(await fixture.healed()).toBe(candidate!);
+      await handsOverSick(fixture, candidate!, "wal-space", () => leaveRoom(disk, 0.15));
+    } finally {
+      await configure(cluster, NO_HEALTH);
+      await candidate!.powerOff();
+      rmSync(candidate!.dataDir, { recursive: true, force: true });
+      remove();
+    }
+    await fixture.healed();
+  },
+);
 
 story(
   "a switchover does not wait for a hung archiver, and /primary says at once that it ends",
@@ -165,6 +306,12 @@ for (const paused of [false, true]) {
       const { cluster } = fixture;
       const old = await fixture.healed();
       const [next, other] = cluster.others(old) as [Host, Host];
+      // The candidate of the story before is no candidate for a ttl.
+      await waitFor(
+        "every member to be a candidate",
+        START_MS,
+        async () => !(await old.rest("/cluster")).text.includes('"sits_out": true'),
+      );
       if (paused) await cluster.ctl("pause", "--wait");
       expect(signal(await helper(next, "startup"), "SIGSTOP")).toBe(true);
       const begin = nowMs();
@@ -232,6 +379,61 @@ story(
   },
 );
 
+story(
+  "a restart that takes longer than its timeout hands the lock over, and loses nothing",
+  async (fixture) => {
+    const { cluster, client } = fixture;
+    const old = await fixture.healed();
+    const release = hangArchiver(old);
+    const begin = nowMs();
+    const asked = await cluster.tryCtl("restart", "demo", old.name, "--timeout", "1", "--force");
+    expect(asked.code).toBe(1);
+    expect(asked.output).toContain(`Failed: restart for member ${old.name}, status code=503`);
+    const next = await fixture.successorOf(old, begin);
+    const first = client.acks.find((one) => one.node === next.name && one.ackMs > begin)!;
+    reportOutage("hung archiver, restart with a timeout of 1 s", begin, first.ackMs);
+    expect(old.log()).toContain("the restart has taken longer than its timeout of 1 s: handing over");
+    expect(await fixture.lostOn(next, begin)).toEqual([]);
+    fixture.expectOnePrimary(old, begin);
+    release();
+    expect(await fixture.healed()).toBe(next);
+  },
+);
+
+/** From the next start on, PostgreSQL waits for a writer of its configuration; returns what lets it go on. */
+function hangStart(host: Host): () => void {
+  const pipe = join(host.directory, "hang.conf");
+  appendFileSync(join(host.dataDir, "postgresql.base.conf"), `\ninclude_if_exists '${pipe}'\n`);
+  expect(spawnSync("mkfifo", ["-m", "666", pipe]).status).toBe(0);
+  return () => {
+    // A reader that has opened it meanwhile sees its end.
+    const both = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK);
+    rmSync(pipe);
+    closeSync(both);
+  };
+}
+
+story(
+  "a primary that does not come up within the timeout of its restart is followed by another",
+  async (fixture) => {
+    const { cluster, client } = fixture;
+    const old = await fixture.healed();
+    const release = hangStart(old);
+    const begin = nowMs();
+    const asked = await cluster.tryCtl("restart", "demo", old.name, "--timeout", "3", "--force");
+    expect(asked.code).toBe(1);
+    expect(asked.output).toContain("(postgres is still starting)");
+    const next = await fixture.successorOf(old, begin);
+    release();
+    const first = client.acks.find((one) => one.node === next.name && one.ackMs > begin)!;
+    reportOutage("hung start, restart with a timeout of 3 s", begin, first.ackMs);
+    expect(old.log()).toContain("the restart has taken longer than its timeout of 3 s: handing over");
+    expect(await fixture.lostOn(next, begin)).toEqual([]);
+    fixture.expectOnePrimary(old, begin);
+    expect(await fixture.healed()).toBe(next);
+  },
+);
+
 async function senderTo(cluster: Cluster, primary: Host, standby: Host): Promise<number> {
   return await waitFor(`the WAL sender to ${standby.name}`, START_MS, async () => {
     const rows = await cluster.query<{ pid: number }>(
@@ -287,3 +489,47 @@ story(
     expect(await fixture.healed()).toBe(primary);
   },
 );
+
+story(
+  "a primary that does not start again lets the lock go, says why, and comes back when that is mended",
+  async (fixture) => {
+    const primary = await fixture.healed();
+    const base = join(primary.dataDir, "postgresql.base.conf");
+    const before = readFileSync(base, "utf8");
+    const begin = nowMs();
+    writeFileSync(base, `${before}\nwork_mem = 'as much as there is'\n`);
+    await primary.killPostgres();
+    const next = await fixture.successorOf(primary, begin);
+    const tookMs = Math.round(nowMs() - begin);
+    console.log(`a primary that does not start: ${next.name} confirmed after ${tookMs} ms`);
+    expect(tookMs).toBeLessThan(OUTAGE_MS);
+    await fixture.listed(new RegExp(`Cannot lead: ${primary.name}, PostgreSQL does not start: `));
+    writeFileSync(base, before);
+    expect(await fixture.healed()).toBe(next);
+  },
+);
+
+story(
+  "hosts that are all shut down at once: every agent ends within 10 s, and all come back",
+  async (fixture) => {
+    const { cluster } = fixture;
+    await cluster.ctl("edit-config", "-s", "ttl=30", "--force");
+    const primary = await fixture.healed();
+    const begin = nowMs();
+    await Promise.all(cluster.hosts.map((host) => host.stopAgent(10_000)));
+    console.log(`all agents have ended ${Math.round(nowMs() - begin)} ms after their signal`);
+    for (const host of cluster.hosts) {
+      expect(host.postgresProcesses()).toEqual([]);
+      host.start();
+    }
+    expect(await fixture.healed()).toBe(primary);
+  },
+);
+
+story("a primary whose postmaster is stopped hands over to a member that is better off", async (fixture) => {
+  const old = await fixture.healed();
+  const pid = old.postmasterPid()!;
+  await handsOverSick(fixture, old, "postmaster-hung", () => expect(signal(pid, "SIGSTOP")).toBe(true));
+  await configure(fixture.cluster, NO_HEALTH);
+  await fixture.healed();
+});

@@ -214,7 +214,7 @@ story("when nobody who can lead is left, nobody leads", async (fixture) => {
     START_MS,
     async () =>
       (JSON.parse((await other.rest("/patroni")).text) as Failing).watchdog_failed === true ||
-      other.log().includes("nobody reads the FIFO"),
+      other.log().includes("no process reads the FIFO"),
   );
   await holdsFor(2000 * TTL_S, async () => expect(await cluster.primary()).toBeNull(), 200);
 });

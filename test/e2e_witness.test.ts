@@ -2,7 +2,7 @@
  * Two members with data and a witness: its vote, its leadership of the raft group, and what it says of
  * itself.
  */
-import { afterAll, expect } from "bun:test";
+import { afterAll, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { parse, stringify } from "yaml";
@@ -12,7 +12,7 @@ import { waitFor } from "../src/demo/wait_for.ts";
 import type { JsonObject } from "../src/model/json.ts";
 import { applyPatch } from "../src/model/merge.ts";
 import { Certificates } from "./e2e/certificates.ts";
-import { START_MS, withCluster, WRITES_MS } from "./e2e/harness.ts";
+import { Fixture, START_MS, startHealthy, TEST_MS, withCluster, WRITES_MS } from "./e2e/harness.ts";
 import { answersWith, raftOf, raftThat, shown } from "./e2e/shown.ts";
 
 /** A witness proves itself as any member does. */
@@ -148,3 +148,51 @@ story("the file of the one is refused by the command of the other, with the righ
   expect(asMember.status).toBe(1);
   expect(asMember.stderr).toContain("agent witness");
 });
+
+test(
+  "two members without a witness: failover --force hands over while both are there, and does nothing alone",
+  async () => {
+    const fixture = new Fixture();
+    await fixture.open({ size: 2, dcs: { ttl: 2 } }, startHealthy);
+    try {
+      await fixture.tell(() => forcedAlone(fixture));
+    } finally {
+      await fixture.close();
+    }
+  },
+  TEST_MS,
+);
+
+async function forcedAlone(fixture: Fixture): Promise<void> {
+  const { cluster } = fixture;
+  const first = await fixture.healed();
+  const standby = cluster.others(first)[0]!;
+  const force = (candidate: Host) => cluster.tryCtl("failover", "--candidate", candidate.name, "--force");
+  const begin = nowMs();
+  expect((await force(standby)).output).toContain(`Successfully failed over to "${standby.name}"`);
+  fixture.expectOnePrimary(first, begin);
+  expect(await fixture.healed()).toBe(standby);
+
+  // The primary's host is gone: what its standby is asked to do does not happen, now or later. When both are
+  // back, the ordinary choice decides.
+  const logs = () => cluster.hosts.map((host) => host.log());
+  const before = logs();
+  await standby.powerOff();
+  const refused = await force(first);
+  expect(refused.code).toBe(1);
+  expect(refused.output).toContain("no majority of the voters is in contact");
+  expect(refused.output).toContain("agent recover --force-new-cluster");
+  expect(await first.answers("/primary")).toBe(false);
+  standby.start();
+  const primary = await fixture.healed();
+  const said = logs().map((log, index) => log.slice(before[index]!.length)).join("");
+  expect(said).not.toContain(`failover to ${first.name}`);
+
+  // The standby's host is gone: the primary ends its writes.
+  const other = cluster.others(primary)[0]!;
+  await other.powerOff();
+  await answersWith(primary, "/primary", 503);
+  expect((await force(other)).code).toBe(1);
+  other.start();
+  await fixture.healed();
+}

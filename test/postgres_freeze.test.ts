@@ -77,7 +77,8 @@ class BusyPrimary {
     const going = pids.filter((pid) => !isStopped(pid)).map((pid) => commandLine(pid).join(" "));
     await sleep(FROZEN_MS);
     expect(going).toEqual([]);
-    // What was sent before the freeze may still be on its way to us, and only that.
+    // Confirmations of writes from before the freeze may still be on their way to this client, and only
+    // those.
     expect(this.confirmedSentMs.filter((sentMs) => sentMs > frozenMs)).toEqual([]);
     this.#renewing = true;
     await this.#confirmed();

@@ -1,6 +1,6 @@
 /** One real PostgreSQL through its life: bootstrap, restart, crash, stop, another agent. */
 import { expect, test } from "bun:test";
-import { readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { readFileSync, statSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { waitFor } from "../src/demo/wait_for.ts";
 import { LIMIT_MS, STORY_MS, whyNoPostgres, withSite } from "./postgres/site.ts";
@@ -84,6 +84,50 @@ story("a restart keeps role and epoch", () =>
     await member.must({ kind: "restart" }, "restart");
     expect(member.view).toMatchObject({ process: "running", writable: true, epoch: 7 });
     expect(member.guard.view().postmaster!.pid).not.toBe(before);
+  }), STORY_MS);
+
+story(
+  "a primary completes a write in each epoch, also where users' transactions are read-only",
+  () =>
+    withSite(async (site) => {
+      const member = await site.member("node-1");
+      await member.bootstrap();
+      await member.until("it has written", (view) => view.wroteUnder === 1);
+      const xid = async () =>
+        Number(
+          (await member.sql("SELECT txid_snapshot_xmax(txid_current_snapshot())::text AS xid"))[0]!["xid"],
+        );
+      await member.sql("ALTER SYSTEM SET default_transaction_read_only = on");
+      const before = await xid();
+      await member.must({ kind: "restart" }, "restart");
+      await member.until("it has written again", (view) => view.wroteUnder === 1);
+      expect(await xid()).toBeGreaterThan(before);
+    }),
+  STORY_MS,
+);
+
+story("a server that cannot write has not written", () =>
+  withSite(async (site) => {
+    const member = await site.member("node-1");
+    await member.bootstrap();
+    await member.until("it has written", (view) => view.wroteUnder === 1);
+    // No more transactions are assigned: as near to a disk that takes nothing as an ordinary user comes.
+    const { postmaster } = member.guard.view();
+    const lock = await member.session();
+    await lock.query("BEGIN");
+    await lock.query("LOCK TABLE pg_catalog.pg_database IN EXCLUSIVE MODE");
+    member.restartAgent();
+    await member.connected();
+    await waitFor(
+      "the failure",
+      LIMIT_MS,
+      () => /first write under epoch 1/.test(member.log.lines.join("\n")),
+    );
+    expect(member.view.wroteUnder).toBeNull();
+    expect(member.guard.view().postmaster).toEqual(postmaster);
+    await lock.query("COMMIT");
+    await lock.end();
+    await member.until("it has written", (view) => view.wroteUnder === 1);
   }), STORY_MS);
 
 story(
@@ -175,7 +219,7 @@ story(
     withSite(async (site) => {
       const member = await site.member("node-1");
       await member.must({ kind: "bootstrap" }, "bootstrap");
-      // Long enough for its start, on a loaded machine too: whoever is frozen before cannot start.
+      // Long enough for its start, on a loaded machine too: a server that is frozen before cannot start.
       await member.arm(1, 8_000);
       await member.must({ kind: "start-primary", epoch: 1 }, "start");
       const frozen = await member.until("it is frozen", (view) => view.process === "frozen");
@@ -222,6 +266,15 @@ story(
           `process ${stranger.pid} (sleep), which it names, does not work in`,
         );
         expect(stranger.exitCode).toBeNull();
+
+        // And when neither content had reached the disk.
+        await one.must({ kind: "stop", how: "kill", checkpoint: false }, "stop");
+        for (const path of [lock, socketLock]) {
+          writeFileSync(path, "");
+          utimesSync(path, 1, 1);
+        }
+        await one.must({ kind: "start-primary", epoch: 1 }, "start");
+        expect(one.log.lines.join("\n")).toContain(`removing ${socketLock}: it names no process`);
       } finally {
         stranger.kill("SIGKILL");
       }

@@ -3,8 +3,9 @@ import { expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { waitFor } from "../src/demo/wait_for.ts";
+import type { DataIdentity } from "../src/model/upstream.ts";
 import type { JsonObject } from "../src/model/json.ts";
-import { LIMIT_MS, STORY_MS, type TestMember, whyNoPostgres, withSite } from "./postgres/site.ts";
+import { LIMIT_MS, slotsFor, STORY_MS, type TestMember, whyNoPostgres, withSite } from "./postgres/site.ts";
 
 const reason = whyNoPostgres();
 if (reason !== null) console.warn(`skipped: ${reason}`);
@@ -26,7 +27,7 @@ story(
       const two = await site.member("node-2");
       await one.bootstrap();
       await one.sql("CREATE TABLE t AS SELECT generate_series(1, 10) AS id");
-      one.executor.desire({ slots: { members: ["node-2"], gone: [] } });
+      one.executor.desire({ slots: slotsFor("node-2") });
       await two.joinAsStandby(one);
       expect(two.view).toMatchObject({ writable: false, inRecovery: true, following: "node-1", timeline: 1 });
       await replayed(two, 10);
@@ -39,7 +40,7 @@ story(
       await two.until("everything is received", (view) =>
         view.receivedLsn === one.view.receivedLsn);
       await two.arm(2);
-      two.executor.desire({ slots: { members: ["node-1"], gone: [] } });
+      two.executor.desire({ slots: slotsFor("node-1") });
       await two.must({ kind: "promote", epoch: 2 }, "promote");
       expect(two.view).toMatchObject({
         writable: true,
@@ -60,11 +61,19 @@ story(
       await one.must({ kind: "start-standby", follow: two.upstream }, "start");
       await one.until("it streams", (view) => view.replicationState === "streaming");
       await replayed(one, 11);
+      const slot = async () =>
+        (await one.sql(
+          "SELECT pg_wal_lsn_diff(restart_lsn, '0/0')::bigint::text AS at FROM pg_replication_slots WHERE slot_name = 'node_2'",
+        ))[0]?.at;
+      const positions = { node_2: two.view.walLsn! };
+      one.executor.desire({ slots: { ...slotsFor("node-2"), elsewhere: ["node-2"], positions } });
       await waitFor(
-        "the slot of its own time as a primary is dropped",
+        "the slot of its own time as a primary moves on with what the other has",
         LIMIT_MS,
-        async () => (await one.sql("SELECT 1 FROM pg_replication_slots")).length === 0,
+        async () => await slot() === String(positions.node_2),
       );
+      one.executor.desire({ slots: { ...slotsFor(), gone: ["node-2"] } });
+      await waitFor("it goes with its member", LIMIT_MS, async () => await slot() === undefined);
       const conf = readFileSync(join(one.dataDir, "postgresql.conf"), "utf8");
       expect(conf).toContain("application_name=node-1");
       expect(conf).not.toContain("rep:li");
@@ -90,7 +99,7 @@ story("a former primary with WAL of its own is found diverged, and rewound", () 
     await one.must({ kind: "stop", how: "kill", checkpoint: false }, "stop");
     await two.must({ kind: "start-standby", follow: null }, "start");
     await two.arm(2);
-    two.executor.desire({ slots: { members: ["node-1"], gone: [] } });
+    two.executor.desire({ slots: slotsFor("node-1") });
     await two.must({ kind: "promote", epoch: 2 }, "promote");
     await two.until("a checkpoint is made", (view) => view.checkpointAfterPromote);
     await two.sql("INSERT INTO t VALUES (11)");
@@ -138,6 +147,38 @@ story(
   STORY_MS,
 );
 
+story(
+  "a WAL receiver that is still connecting is cut as well, even while replay is paused",
+  () =>
+    withSite(async (site) => {
+      const one = await site.member("node-1");
+      const two = await site.member("node-2");
+      await one.bootstrap();
+      await two.joinAsStandby(one);
+      // As a host that is paused: it takes the connection, and does not answer.
+      const silent = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+      try {
+        const connUrl = `postgres://127.0.0.1:${silent.port}/postgres`;
+        two.executor.desire({ upstream: { name: "node-3", connUrl } });
+        const receivers = () =>
+          two.sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'walreceiver'");
+        const shown = () => two.sql("SELECT 1 FROM pg_stat_get_wal_receiver() WHERE pid IS NOT NULL");
+        await waitFor("a receiver connects, and is not shown", LIMIT_MS, async () =>
+          (await receivers()).length === 1 && (await shown()).length === 0);
+        await two.sql("SELECT pg_wal_replay_pause()");
+        await waitFor("replay is paused", LIMIT_MS, async () =>
+          (await two.sql("SELECT pg_get_wal_replay_pause_state() AS state"))[0]?.state === "paused");
+        two.executor.desire({ upstream: null });
+        await two.until("it is cut", (view) =>
+          view.cutOff === true);
+        expect(await receivers()).toEqual([]);
+      } finally {
+        silent.stop(true);
+      }
+    }),
+  STORY_MS,
+);
+
 story("WAL that was received and not replayed still counts after a restart", () =>
   withSite(async (site) => {
     const one = await site.member("node-1");
@@ -165,10 +206,11 @@ story(
       const one = await site.member("node-1");
       const two = await site.member("node-2", { postgresql: { basebackup: [{ "max-rate": "32k" }] } });
       await one.bootstrap();
-      const failing = two.run({ kind: "clone", from: one.upstream }, "clone");
+      const failing = two.run(one.asSource(), "clone");
       await two.until("the copy is under way", (view) => /MiB/.test(view.action?.detail ?? ""));
-      two.executor.cancelLongAction("a test");
+      two.executor.cancelLongAction("a test", false);
       expect(await failing).toContain("cancelled");
+      expect(two.view.last.clone?.from).toBeUndefined();
       expect(two.view.directory).toEqual({ kind: "half-written", what: "clone" });
       expect(await two.run({ kind: "start-standby", follow: null }, "start")).toContain("half-written");
       two.executor.run({ kind: "set-aside", why: "the clone did not finish" });
@@ -200,7 +242,7 @@ story(
       const one = await site.member("node-1");
       const two = await site.member("node-2", { postgresql: { basebackup: [{ "max-rate": "32k" }] } });
       await one.bootstrap();
-      two.executor.run({ kind: "clone", from: one.upstream });
+      two.executor.run(one.asSource());
       await two.until("the copy is under way", (view) => /MiB/.test(view.action?.detail ?? ""));
       const marker = readFileSync(join(two.dataDir, "agent.unfinished"), "utf8");
       const { pid } = (JSON.parse(marker.split("\n")[1]!) as { program: { pid: number } }).program;
@@ -260,7 +302,7 @@ story(
       await one.bootstrap();
       await one.sql(`CREATE TABLESPACE space LOCATION '${spaceOne}'`);
       await one.sql("CREATE TABLE t TABLESPACE space AS SELECT generate_series(1, 200000) AS id");
-      two.executor.run({ kind: "clone", from: one.upstream });
+      two.executor.run(one.asSource());
       const inSpace = () => readdirSync(spaceTwo!).length > 0 && readdirSync(wal!).length > 0;
       await waitFor("both to be begun", LIMIT_MS, () => existsSync(wal!) && inSpace());
       // Its own cleaning is what a lost host does not do.
@@ -310,3 +352,70 @@ story(
     }),
   STORY_MS,
 );
+
+story(
+  "a copy of a standby needs the primary's slot before it begins, and then streams from the primary",
+  () =>
+    withSite(async (site) => {
+      const [one, two, three] = [
+        await site.member("node-1"),
+        await site.member("node-2"),
+        await site.member("node-3"),
+      ];
+      await one.bootstrap();
+      await one.sql("CREATE TABLE t AS SELECT generate_series(1, 10) AS id");
+      await two.joinAsStandby(one);
+      await replayed(two, 10);
+      const slot = async () =>
+        await one.sql("SELECT active FROM pg_replication_slots WHERE slot_name = 'node_3'");
+      const copyOf = (change: Partial<DataIdentity>) => {
+        const source = two.asSource(one);
+        return three.run({ ...source, of: { ...source.of!, ...change } }, "clone");
+      };
+      expect(await copyOf({ systemId: "1" })).toContain("the system identifier");
+      expect(await copyOf({ timeline: 2 })).toContain("node-2 is on timeline 1, the primary on 2");
+      expect(three.view.directory.kind).toBe("empty");
+
+      const copying = three.run(two.asSource(one), "clone");
+      await three.until("it is under way", ({ action }) => action?.copy?.from === "node-2");
+      await waitFor("the slot on the primary", LIMIT_MS, async () => (await slot()).length === 1);
+      expect(await copying).toBeNull();
+      expect(three.view.directory).toMatchObject({ kind: "valid", standbySignal: true });
+      expect(three.log.lines.join("\n")).toContain("trying to bootstrap from replica 'node-2'");
+      await one.sql("INSERT INTO t VALUES (11)");
+      await three.must({ kind: "start-standby", follow: one.upstream }, "start");
+      await three.until("it streams", (view) => view.replicationState === "streaming");
+      await replayed(three, 11);
+      expect(three.view.following).toBe("node-1");
+      await waitFor("its slot is in use", LIMIT_MS, async () => (await slot())[0]?.active === true);
+      // The standby keeps nothing for anybody.
+      expect(await two.sql("SELECT 1 FROM pg_replication_slots")).toEqual([]);
+    }),
+  STORY_MS,
+);
+
+story("a copy whose WAL ends before the primary's slot begins is not used", () =>
+  withSite(async (site) => {
+    const [one, two, three] = [
+      await site.member("node-1"),
+      await site.member("node-2"),
+      await site.member("node-3"),
+    ];
+    await one.bootstrap();
+    await two.joinAsStandby(one);
+    // The standby stands still, and the primary goes on and forgets.
+    two.executor.desire({ upstream: null });
+    await two.until("it is cut", (view) => view.following === null);
+    for (let segment = 1; segment <= 3; segment++) {
+      await one.sql("SELECT pg_logical_emit_message(false, '', 'x')");
+      await one.sql("SELECT pg_switch_wal()");
+    }
+    await one.sql("CHECKPOINT");
+    expect(await three.run(two.asSource(one), "clone")).toContain("the slot node_3 on node-1 holds WAL from");
+    expect(three.view.directory).toEqual({ kind: "half-written", what: "clone" });
+    expect(three.view.last.clone?.from).toBe("node-2");
+
+    three.executor.run({ kind: "set-aside", why: "the clone did not finish" });
+    await three.until("the rest is gone", (view) => view.directory.kind === "empty");
+    await three.joinAsStandby(one);
+  }), STORY_MS);

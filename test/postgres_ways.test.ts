@@ -3,11 +3,15 @@
  * pg_hba.conf.
  */
 import { expect, test } from "bun:test";
-import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, renameSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import pg from "pg";
+import { lookAtServer } from "../src/agent/health/server_probe.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
 import { ConfigInForce } from "../src/postgres/config_in_force.ts";
+import { connect } from "../src/postgres/connection.ts";
 import { LocalServer } from "../src/postgres/local_server.ts";
+import { findPrograms } from "../src/postgres/programs.ts";
 import { LOCALHOST } from "./postgres/localhost_certificate.ts";
 import { LIMIT_MS, STORY_MS, type TestMember, whyNoPostgres, withSite } from "./postgres/site.ts";
 
@@ -28,13 +32,14 @@ function newServer(member: TestMember, info: string[] = [], dataDir = member.dat
   const { postgresql } = member.config;
   return new LocalServer({
     config: new ConfigInForce({ ...member.config, postgresql: { ...postgresql!, dataDir } }),
+    major: findPrograms(postgresql!).major,
     socketDirectories: () => member.dynamic().postgresql.parameters.unix_socket_directories ?? null,
     now: () => member.clock.now(),
     info: (text) => void info.push(text),
   });
 }
 
-/** What became of an attempt: whether our own server answered, or why none did. */
+/** Outcome of an attempt: whether the test's own server answered, or why none did. */
 async function outcome(server: LocalServer): Promise<string> {
   try {
     return await server.with({}, async (connection) => {
@@ -144,6 +149,115 @@ story(
       expect(await outcome(newServer(member, [], dataDir))).toContain(
         `127.0.0.1:${member.port}: another server answers there`,
       );
+    }),
+  STORY_MS,
+);
+
+story(
+  "a library that is missing shuts every session out but the agent's",
+  () =>
+    withSite(async (site) => {
+      const member = await site.member("node-1");
+      await member.bootstrap();
+      const server = newServer(member);
+      await server.with({}, async (own) => {
+        await own.query("ALTER SYSTEM SET session_preload_libraries = 'no_such_library'");
+        await own.query("ALTER ROLE postgres SET local_preload_libraries = 'none_such_either'");
+        await own.query("SELECT pg_reload_conf()");
+      });
+      const { superuser } = member.config.postgresql!;
+      const endpoint = { host: "127.0.0.1", port: member.port };
+      await waitFor("the users to be shut out", LIMIT_MS, async () => {
+        const options = { endpoint, credentials: superuser, database: "postgres", applicationName: "user" };
+        const got = await connect(options).then((one) => one.close(), (error: Error) => error.message);
+        return String(got).includes("no_such_library");
+      });
+      expect(await outcome(newServer(member))).toBe("connected");
+    }),
+  STORY_MS,
+);
+
+const causes = async (server: LocalServer) => (await lookAtServer(server))?.map(({ cause }) => cause) ?? null;
+
+/** Sessions of superusers, until there is no place for another one. */
+async function takeAllConnections(member: TestMember): Promise<pg.Client[]> {
+  const taken: pg.Client[] = [];
+  for (;;) {
+    try {
+      taken.push(await member.session());
+    } catch (error) {
+      expect((error as Error).message).toContain("too many clients");
+      return taken;
+    }
+  }
+}
+
+story(
+  "superusers have every connection: the agent still gets in, and says so",
+  () =>
+    withSite(async (site) => {
+      const member = await site.member("node-1", {}, { postgresql: { parameters: { max_connections: 25 } } });
+      await member.bootstrap();
+      const server = newServer(member);
+      expect(await causes(server)).toEqual([]);
+      const taken = await takeAllConnections(member);
+      expect(await outcome(newServer(member))).toBe("connected");
+      expect(await causes(server)).toEqual(["connections-exhausted"]);
+      // The connection of its looks is lost, and a user has its place: the looks go on.
+      await taken[0]!.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'agent heartbeat'",
+      );
+      taken.push(...await takeAllConnections(member));
+      const lostMs = member.clock.now();
+      await member.until("it is looked at again", ({ lastLookMs }) => (lastLookMs ?? 0) > lostMs + 1000);
+      expect(member.view.replication).toEqual([]);
+      // All but those that are reserved for superusers: other users do not get in.
+      for (const one of taken.splice(0, 3)) await one.end();
+      await waitFor("it is said by the numbers", LIMIT_MS, async () => {
+        const [symptom] = await lookAtServer(server) ?? [];
+        return symptom?.detail.startsWith("22 of 25 connections are taken, and 3 are reserved") ?? false;
+      });
+      for (const one of taken.splice(0, 3)) await one.end();
+      await waitFor("there is room again", LIMIT_MS, async () => (await causes(server))?.length === 0);
+      for (const one of taken) await one.end();
+    }),
+  STORY_MS,
+);
+
+story(
+  "a page with a wrong checksum is told, and so is a postmaster that is stopped",
+  () =>
+    withSite(async (site) => {
+      const member = await site.member("node-1", { bootstrap: { initdb: ["data-checksums"] } });
+      await member.bootstrap();
+      const server = newServer(member);
+      await member.sql("CREATE TABLE torn AS SELECT generate_series(1, 100) AS id");
+      const [row] = await member.sql("SELECT pg_relation_filepath('torn') AS file");
+      await member.must({ kind: "stop", how: "fast", checkpoint: true }, "stop");
+      const file = openSync(join(member.dataDir, String(row!.file)), "r+");
+      writeSync(file, new Uint8Array(16).fill(0xab), 0, 16, 4096);
+      closeSync(file);
+      await member.arm(2);
+      await member.must({ kind: "start-primary", epoch: 2 }, "start");
+      expect(await causes(server)).toEqual([]);
+      await expect(member.sql("SELECT count(*) FROM torn")).rejects.toThrow("invalid page");
+      await waitFor("the failure is counted", LIMIT_MS, async () => (await causes(server))?.length === 1);
+      const [torn] = await lookAtServer(server) ?? [];
+      expect(torn).toMatchObject({ cause: "checksum-failures", severity: "critical" });
+      expect(torn!.detail).toBe("1 page with a wrong checksum in postgres");
+
+      const { pid } = member.guard.view().postmaster!;
+      process.kill(pid, "SIGSTOP");
+      try {
+        await waitFor(
+          "it is silent",
+          LIMIT_MS,
+          async () => (await causes(server))?.[0] === "postmaster-hung",
+        );
+      } finally {
+        process.kill(pid, "SIGCONT");
+      }
+      await waitFor("it answers", LIMIT_MS, async () => (await causes(server))?.[0] === "checksum-failures");
     }),
   STORY_MS,
 );

@@ -69,6 +69,7 @@ debian_packages() {
     local missing=()
     command -v haproxy >/dev/null || [ -x /usr/sbin/haproxy ] || missing+=(haproxy)
     command -v ip >/dev/null || [ -x /usr/sbin/ip ] || missing+=(iproute2)
+    command -v pgbackrest >/dev/null || missing+=(pgbackrest)
     if [ ${#missing[@]} -gt 0 ]; then
       if am_root && command -v apt-get >/dev/null; then
         say "installing ${missing[*]} (not started)"
@@ -176,14 +177,29 @@ case $what in
         esac
       done
     fi
-    if [ ${#postgres[@]} -gt 0 ]; then
+    with_postgres() {
       say "tests with PostgreSQL"
-      (cd "$tree" && as_user "$tree/node_modules/.bin/bun" test --timeout 120000 "${postgres[@]/#test/./test}") || status=1
+      (cd "$tree" && as_user "$tree/node_modules/.bin/bun" test --timeout 120000 "${postgres[@]/#test/./test}")
+    }
+    # Both mostly wait: side by side they take little more time than the longer one.
+    beside=
+    if [ ${#postgres[@]} -gt 0 ] && [ ${#files[@]} -gt 0 ]; then
+      set -m # a process group of its own, which can be ended
+      with_postgres >"$stage/postgres_tests.log" 2>&1 &
+      beside=$!
+      set +m
+      trap 'kill -TERM -- "-$beside" 2>/dev/null || true; rm -rf "$stage"' EXIT
+    elif [ ${#postgres[@]} -gt 0 ]; then
+      with_postgres || status=1
     fi
     if [ ${#files[@]} -gt 0 ]; then
       # As root these may make network namespaces; PostgreSQL and the agents always run as the ordinary user.
       say "tests with the compiled program"
       "$bun" test --timeout 240000 "${files[@]/#test/./test}" || status=1
+    fi
+    if [ -n "$beside" ]; then
+      wait "$beside" || status=1
+      cat "$stage/postgres_tests.log"
     fi
     exit $status
     ;;

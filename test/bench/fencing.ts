@@ -17,14 +17,14 @@ import { atMost, type Measurement, measurement, NO_GOAL } from "./measurement.ts
 const DEADLINE_MS = 60_000;
 /** A fault comes at any moment of the renewals' rhythm, and of a checkpoint's. */
 const JITTER_MS = 700;
-/** Of the cluster that is measured. */
+/** The ttl of the measured cluster. */
 export const TTL_MS = 2000;
 /** How long the former primary is watched after the new one has confirmed its first write. */
 const WATCH_MS = 400;
 
 interface Fault {
   readonly name: string;
-  /** Of the asked repetitions: 1 all, 0.5 half of them. */
+  /** Share of the requested repetitions: 1 all, 0.5 half of them. */
   readonly share: number;
   /** "other": the former primary must not come back by itself. */
   readonly writesGoOn: "other" | "any";

@@ -210,8 +210,8 @@ async function flood(
 }
 
 /**
- * Of what came between two looks: the bound that all kept, or the maximum of the last minutes when one did
- * not.
+ * Latency of what came between two looks: the bound that all kept, or the maximum of the last minutes when
+ * one did not.
  */
 function latestMs(
   before: readonly Series[],

@@ -33,7 +33,7 @@ export interface IdentityOptions {
   readonly certificates: boolean;
   /** For each ttl. */
   readonly clusters: number;
-  /** Of each way with each ttl. */
+  /** Repetitions of each way with each ttl. */
   readonly reps: number;
   /** A part of the names of the ways wanted. */
   readonly only: string;

@@ -4,11 +4,14 @@ import { join } from "node:path";
 import type { Cluster } from "../../src/demo/cluster.ts";
 import type { Host } from "../../src/demo/host.ts";
 import { nowMs } from "../../src/demo/now.ts";
-import { cpuMs, pssBytes, writtenBytes } from "../../src/demo/processes.ts";
+import { commandLine, cpuMs, endedChildrenCpuMs, pssBytes, writtenBytes } from "../../src/demo/processes.ts";
 import { sleep } from "../../src/demo/wait_for.ts";
 import { atMost, type Measurement, measurement, NO_GOAL } from "./measurement.ts";
 
 const MIB = 1024 * 1024;
+/** Each look of a member at its disks writes a page, in a process of its own, which counts as the agent's. */
+const PROBE_BYTES = 4096;
+const PROBE_EVERY_MS = 10_000;
 
 /**
  * `settleMs` passes before the measurement of `watchMs` begins. Nothing else may use the cluster meanwhile.
@@ -26,8 +29,9 @@ export async function measureIdle(
     if (agent === null || guard === null) throw new Error(`agent or guard of ${host.name} does not run`);
     return {
       atMs: nowMs(),
-      agentCpuMs: cpuMs(agent),
+      agentCpuMs: cpuMs(agent) + endedChildrenCpuMs(agent),
       guardCpuMs: cpuMs(guard),
+      sqlCpuMs: sqlCpuMs(host),
       writtenBytes: writtenBytes(agent) + writtenBytes(guard),
       raft: newestChange(join(host.directory, "raft")),
     };
@@ -59,9 +63,15 @@ export async function measureIdle(
     ),
     measurement("CPU at rest, guard", "%", NO_GOAL, perCent((one) => one.guardCpuMs)),
     measurement(
+      "CPU at rest, SQL of the agent in PostgreSQL",
+      "%",
+      atMost(0.3, "%"),
+      perCent((one) => one.sqlCpuMs),
+    ),
+    measurement(
       "written at rest, agent and guard",
       "bytes",
-      atMost(0, "bytes"),
+      atMost(PROBE_BYTES * (Math.ceil(watchMs / PROBE_EVERY_MS) + 1), "bytes"),
       after.map((one, i) => one.writtenBytes - before[i]!.writtenBytes),
     ),
     measurement(
@@ -71,6 +81,17 @@ export async function measureIdle(
       after.map((one, i) => one.raft > before[i]!.raft ? 1 : 0),
     ),
   ];
+}
+
+/**
+ * What the sessions of the agent cost, which alone come over the local socket: those that last, those that
+ * have ended, and the postmaster, which makes them. Workers of autovacuum that have ended are in it, too.
+ */
+function sqlCpuMs(host: Host): number {
+  const postmaster = host.postmasterPid();
+  if (postmaster === null) throw new Error(`PostgreSQL of ${host.name} does not run`);
+  const sessions = host.postgresProcesses().filter((pid) => commandLine(pid).join(" ").includes(" [local] "));
+  return [postmaster, ...sessions].reduce((sum, pid) => sum + cpuMs(pid), endedChildrenCpuMs(postmaster));
 }
 
 /** Time of the last change of any file below a directory. */

@@ -3,8 +3,8 @@ import { octaves, octavesText, sortedQuantile } from "./histogram.ts";
 import { type Measurement, measurement, NO_GOAL } from "./measurement.ts";
 
 /**
- * Of several runs, each sorted. The samples are the quantiles: millions of transactions are no lines of a
- * report.
+ * Measurement of several runs, each sorted. The samples are the quantiles: a report cannot list millions of
+ * transactions.
  */
 export function latencyMeasurement(name: string, runs: readonly Float64Array[]): Measurement {
   const all = new Float64Array(runs.reduce((sum, { length }) => sum + length, 0));

@@ -104,13 +104,13 @@ export async function measureLoad(
   ];
 }
 
-/** Of all members that answer; one that cannot be asked now is asked again. */
+/** Readings of all members that answer; one that cannot be asked now is asked again. */
 async function readings(cluster: Cluster): Promise<Series[]> {
   const ask = async (host: Host) => {
     try {
       return await scrape(host);
     } catch {
-      return []; // too busy to answer: that is what we are here for
+      return []; // too busy to answer: the bench makes it so on purpose
     }
   };
   return (await Promise.all(cluster.hosts.map(ask))).flat();

@@ -11,6 +11,7 @@ import type { Host } from "../../src/demo/host.ts";
 import { RaftCertificates } from "./raft_certificates.ts";
 import { binary, user } from "../e2e/environment.ts";
 import { hasNamespaces, Network } from "../e2e/network.ts";
+import { BUSY_DCS, measureBusySwitchover } from "./busy_switchover.ts";
 import { measureFencing, TTL_MS } from "./fencing.ts";
 import { measureFloods } from "./flood.ts";
 import { FREEZE_DCS, measureFreezes } from "./freeze.ts";
@@ -19,6 +20,8 @@ import { measureIdle } from "./idle.ts";
 import { measureLoad } from "./load.ts";
 import { atMost, type Measurement, measurement, table } from "./measurement.ts";
 import { measureOutage, type OutageScenario } from "./outages.ts";
+import { measureSubscriber, SUBSCRIBER_DCS } from "./logical_subscriber.ts";
+import { measureReinit, REINIT_OVERRIDE } from "./reinit_progress.ts";
 import { measureList, measureRest } from "./rest.ts";
 import { measureStops } from "./stop.ts";
 import { STOP_DCS } from "./stop_hang.ts";
@@ -30,13 +33,23 @@ const GROUPS = [
   "postgres-killed",
   "agent-restart",
   "switchover",
+  "reinit",
   "idle",
   "rest",
   "list",
 ];
 
 /** Only when they are asked for: they take minutes and more. */
-const LONG_GROUPS = ["fencing", "identity", "freeze", "load", "flood", "stop"];
+const LONG_GROUPS = [
+  "fencing",
+  "identity",
+  "freeze",
+  "load",
+  "flood",
+  "stop",
+  "logical-subscriber",
+  "busy-switchover",
+];
 
 const USAGE = `usage: npm run bench [-- --only NAME[,NAME] --reps N --json FILE]
   ${GROUPS.join(", ")}: all of them unless some are asked for by name
@@ -55,6 +68,10 @@ const USAGE = `usage: npm run bench [-- --only NAME[,NAME] --reps N --json FILE]
       --minutes 20 --ttl 5
   --only stop                   stops of the primary while a helper of PostgreSQL hangs
       --fault WAY/HELPER
+  --only busy-switchover --reps 3
+                                switchover with 20 writing and 100 idle clients and 1 GB of buffers dirty
+  --only logical-subscriber --reps 100
+                                rows at a logical subscriber over failovers
   --only flood                  what strangers can do to the REST and raft ports, and a mad member
       --seconds 10 --fault TEXT`;
 
@@ -94,7 +111,7 @@ const AGENT_RESTART: OutageScenario = {
 
 const SWITCHOVER: OutageScenario = {
   name: "switchover",
-  goal: atMost(1, "s"),
+  goal: atMost(0.3, "s"),
   watchMs: 0,
   harm: async (cluster, primary) => {
     await cluster.ctl("switchover", "--leader", primary.name, "--force");
@@ -161,6 +178,11 @@ async function main(): Promise<void> {
       found.push(await measureOutage(cluster, cluster.startClient(), hostDeath(2, 2.7), reps, say));
     });
   }
+  if (wanted("reinit")) {
+    await withCluster({ ttl: 5 }, async (cluster) => {
+      found.push(await measureReinit(cluster, reps, say));
+    }, { override: () => REINIT_OVERRIDE });
+  }
   if (wanted("fencing")) {
     const network = hasNamespaces() ? new Network(3) : null;
     try {
@@ -217,6 +239,16 @@ async function main(): Promise<void> {
   if (wanted("stop")) {
     await withCluster({ ...STOP_DCS, ...given }, async (cluster) => {
       found.push(...await measureStops(cluster, reps, values.fault, say));
+    });
+  }
+  if (wanted("logical-subscriber")) {
+    await withCluster({ ...SUBSCRIBER_DCS, ...given }, async (cluster) => {
+      found.push(...await measureSubscriber(cluster, reps, say));
+    });
+  }
+  if (wanted("busy-switchover")) {
+    await withCluster(BUSY_DCS, async (cluster) => {
+      found.push(await measureBusySwitchover(cluster, cluster.startClient(), reps, say));
     });
   }
   if (wanted("load")) {

@@ -12,6 +12,8 @@ import { type Goal, type Measurement, measurement } from "./measurement.ts";
 export interface OutageScenario {
   readonly name: string;
   readonly goal: Goal;
+  /** Before each repetition; what it returns is called in the end. @default nothing */
+  readonly prepare?: (cluster: Cluster, primary: Host) => Promise<() => Promise<void>>;
   /** Does the harm. "other": writes must go on at another node; "same": at this one; "any": wherever. */
   readonly harm: (cluster: Cluster, primary: Host) => Promise<"other" | "same" | "any">;
   /** How long to look for gaps after the harm at least, ms. */
@@ -46,6 +48,20 @@ export async function measureOutage(
 async function once(cluster: Cluster, client: Client, scenario: OutageScenario): Promise<number> {
   for (const host of cluster.hosts) if (host.agentPid() === null) host.start();
   const primary = await cluster.waitHealthy(DEADLINE_MS);
+  const end = await scenario.prepare?.(cluster, primary);
+  try {
+    return await outageOf(cluster, client, scenario, primary);
+  } finally {
+    await end?.();
+  }
+}
+
+async function outageOf(
+  cluster: Cluster,
+  client: Client,
+  scenario: OutageScenario,
+  primary: Host,
+): Promise<number> {
   // Undisturbed service first: one repetition's end must not be the next one's outage.
   await client.waitForWrite(nowMs() + 3000, DEADLINE_MS, primary.name);
   const beginMs = nowMs();

@@ -17,7 +17,7 @@ export class RaftCertificates {
     chmodSync(this.#directory, 0o755);
   }
 
-  /** Of "node1", which is at 127.0.0.1, and so on. */
+  /** Files of "node1", which is at 127.0.0.1, and so on. */
   files(name: string): TlsFiles {
     const known = this.#issued.get(name);
     if (known !== undefined) return known;

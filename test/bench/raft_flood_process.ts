@@ -301,8 +301,7 @@ function goMad(frame: MadFrame): void {
     onPeer: (_, connected) => void (count.connected += connected ? 1 : 0),
   });
   const flood = () => {
-    // So much that the other side's buffers are always full, and our own loop still hears of a lost
-    // connection.
+    // The amount keeps the other side's buffers full, and lets this loop still hear of a lost connection.
     const stopMs = performance.now() + 20;
     for (let going = true; going && performance.now() < stopMs;) {
       going = false;

@@ -7,7 +7,7 @@ import { only, scrape } from "./scrape.ts";
 
 export interface Reign {
   readonly host: Host;
-  /** Of the lock: another one is a failover, be it to the same host. */
+  /** Epoch of the lock: another one is a failover, even to the same host. */
   readonly epoch: number;
   readonly postmaster: number;
 }

@@ -18,7 +18,7 @@ export async function scrape(host: Host): Promise<Series[]> {
   });
 }
 
-/** Of a metric with one line. */
+/** Value of a metric with one line. */
 export function only(series: readonly Series[], name: string): number {
   const found = series.find((one) => one.name === name);
   if (found === undefined) throw new Error(`there is no ${name}`);

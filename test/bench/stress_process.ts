@@ -45,7 +45,7 @@ function stormOf(path: string): never {
 }
 
 function pressUntil(leftBytes: number): void {
-  // Should memory run out all the same, it is we who die.
+  // If memory still runs out, the kernel kills this process first.
   writeFileSync("/proc/self/oom_score_adj", "1000");
   const held: Buffer[] = [];
   setInterval(() => {

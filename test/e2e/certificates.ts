@@ -1,5 +1,5 @@
 /**
- * Certificates for `raft.tls` of the members of a test's cluster, readable by whoever runs the agents: they
+ * Certificates for `raft.tls` of a test cluster's members, readable by the user who runs the agents: they
  * protect nothing.
  */
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";

@@ -48,7 +48,7 @@ export class ContainedHost extends Host {
     super(host.directory, host.addresses, { ...settings, prefix: [...contain, ...settings.prefix] });
   }
 
-  /** Of the agent as we see it, which is not how it sees itself. */
+  /** Pid of the agent outside the container; the agent sees another one. */
   override agentPid(): number | null {
     const outer = super.agentPid();
     if (outer === null) return null;

@@ -6,5 +6,5 @@ import { join } from "node:path";
 
 export const isRoot = process.getuid?.() === 0;
 export const binary = process.env.AGENT_BINARY ?? join(import.meta.dir, "../../dist/agent");
-/** Who runs agents and PostgreSQL; null when we are an ordinary user ourselves. */
+/** User who runs agents and PostgreSQL; null when this process belongs to an ordinary user itself. */
 export const user = isRoot ? process.env.AGENT_USER || "postgres" : null;

@@ -1,6 +1,6 @@
 /**
- * Three hosts with network namespaces of their own, a switch, and a place beside it for us. Needs root and
- * iproute2.
+ * Three hosts with network namespaces of their own, a switch, and a place beside it for the test. Needs root
+ * and iproute2.
  */
 import { spawnSync } from "node:child_process";
 import { networkInterfaces } from "node:os";
@@ -16,7 +16,7 @@ function ip(...args: string[]): void {
   if (result.status !== 0) throw new Error(`ip ${args.join(" ")}: ${result.stderr ?? result.error?.message}`);
 }
 
-/** Whether this machine lets us make network namespaces. */
+/** Whether this machine allows the test to make network namespaces. */
 export function hasNamespaces(): boolean {
   if (process.getuid?.() !== 0) return false;
   const name = `agent${process.pid}probe`;
@@ -63,7 +63,7 @@ export class Network {
       ip("-n", this.#name(i), "link", "set", "eth0", "up");
       ip("-n", this.#name(i), "link", "set", "lo", "up");
     }
-    // Our own cable to the switch.
+    // This is the test's own cable to the switch.
     ip("link", "add", this.#name("h"), "type", "veth", "peer", "name", "vh", "netns", this.#name("s"));
     ip("-n", this.#name("s"), "link", "set", "vh", "master", "br0", "up");
     ip("addr", "add", `${this.#subnet}.254/24`, "dev", this.#name("h"));
@@ -79,7 +79,7 @@ export class Network {
     return ["ip", "netns", "exec", this.#name(index)];
   }
 
-  /** Pulls the cable of a node: nobody reaches it, us included. */
+  /** Pulls the cable of a node: nothing reaches it, the test included. */
   cut(index: number): void {
     ip("-n", this.#name("s"), "link", "set", `v${index}`, "down");
   }

@@ -29,26 +29,109 @@ const rules = keep("rules", [
   ["pause-is-not-said", "!isOrdinary || !view.dynamic.pause", "!isOrdinary"],
 ]);
 
+const foundUnleased = keep("found_unleased", [
+  ["managed-primary-runs-on-without-records", "if (inRecovery === false) {", "if (false) {"],
+  ["unmanaged-server-stopped-without-records", " || isUnmanaged(view)) return null;", ") return null;"],
+  ["anybody's-pause-spares-it", "view.ownsUnfenced && ", ""],
+  ["a-pause-that-is-over-spares-it", "view.dynamic.pause && ", ""],
+  ["primary-that-was-to-hand-over-runs-on", " && !stepDownWanted(view);", ";"],
+  ["fenced-server-stopped-without-records", "isFenced(view) || ", ""],
+  ["silent-standby-killed-without-records", "directory.standbySignal || undeclaredForMs", "undeclaredForMs"],
+]);
+
+const foundRunning = keep("found_running", [
+  [
+    "restarted-primary-goes-on-outside-of-pause",
+    "(dynamic.pause && leaseUsable)",
+    "leaseUsable",
+  ],
+  [
+    "restarted-primary-of-another-member-goes-on",
+    ' || tenure !== "holding" || process !== "running") return false;',
+    ' || process !== "running") return false;',
+  ],
+  [
+    "restarted-primary-goes-on-without-a-lease",
+    "lock.unfenced || (dynamic.pause && leaseUsable);",
+    "lock.unfenced || dynamic.pause;",
+  ],
+  ["restarted-primary-stopped-as-the-pause-ends", "return lock.unfenced || ", "return "],
+  ["found-primary-stopped-without-a-checkpoint", "checkpoint: true", "checkpoint: false"],
+  [
+    "found-standby-stopped",
+    'if (!isUnmanaged(view)) return decide("a standby was found running");',
+    "return null;",
+  ],
+  [
+    "primary-declared-a-standby",
+    "if (!isUndeclared(view) || view.postgres.inRecovery !== true) return false;",
+    "if (!isUndeclared(view)) return false;",
+  ],
+  ["found-server-that-is-silent-runs-on", "view.undeclaredForMs >= DECLARE_MS", "view.undeclaredForMs < 0"],
+  ["found-server-killed-without-another-holder", "lock.holder !== null && view.tenure", "view.tenure"],
+  [
+    "found-server-killed-in-pause",
+    ' && view.tenure === "none" && !view.dynamic.pause;',
+    ' && view.tenure === "none";',
+  ],
+  [
+    "unmanaged-server-killed-as-it-is-silent",
+    'if (isUnmanaged(view)) return decide("a server was found running: it',
+    'if (false) return decide("a server was found running: it',
+  ],
+  ["unmanaged-server-ended-by-sigterm", "isUnmanaged(view) && view.stopping", "false"],
+  ["other-clusters-server-taken-over", "if (expected !== systemId) {", "if (false) {"],
+  ["second-primary-stopped", "if (inRecovery === false) {", "if (false) {"],
+  ["standby-of-a-later-primary-taken-over", "(timeline ?? 0) <= (primary.timeline ?? 0)", "true"],
+  ["standby-taken-over-before-its-primary-is-heard", " && livingHolder(view) !== null;", ";"],
+  [
+    "standby-taken-over-before-the-cluster-has-data",
+    "return isInitialized(view.dcs) && whyRefused",
+    "return whyRefused",
+  ],
+  [
+    "primary-adopted-without-a-lease",
+    '  return notYet(view) ??\n    decide("taking over',
+    '  return decide("taking over',
+  ],
+  ["primary-adopted-without-the-lock", '  if (tenure !== "holding") {', "  if (false) {"],
+  ["primary-adopted-into-anothers-cluster", "  if (!ownBootstrap(view)) {", "  if (false) {"],
+  [
+    "primary-adopted-as-it-shuts-down",
+    'if (process !== "running") return decide',
+    "if (false) return decide",
+  ],
+]);
+
+const founder = keep("founder", [
+  ["standby-founds-a-cluster", '  if (directory.kind === "valid" && !isPrimary) {', "  if (false) {"],
+  ["bootstrap-without-a-watchdog", "  if (view.watchdogFailed) {", "  if (false) {"],
+  ["empty-before-existing-data", "  if (found === undefined) {", "  if (true) {"],
+  [
+    "second-running-primary-overlooked",
+    "  if (second !== undefined) {\n    return decide(\n      `two primaries",
+    "  if (false) {\n    return decide(\n      `two primaries",
+  ],
+  ["later-primary-overlooked", "(other.timeline ?? 0) > (timeline ?? 0)", "false"],
+  ["stopped-before-running-primary", "  if (running !== undefined) {", "  if (false) {"],
+  ["second-directory-overlooked", "others.find(({ primaryDirectory }) => primaryDirectory)", "undefined"],
+  ["older-copy-founds-the-cluster", "(positionOf(other) ?? 0) > own", "false"],
+  ["streaming-standby-keeps-its-primary-from-founding", 'other.replicationState !== "streaming" && ', ""],
+  ["standbys-primary-not-waited-for", '(running && replicationState === "streaming") || ', ""],
+]);
+
 const fence = keep("fence", [
-  ["found-server-that-is-silent-runs-on", "undeclaredForMs >= DECLARE_MS", "undeclaredForMs < 0"],
-  ["found-server-killed-without-another-holder", "lock.holder !== null && tenure", "tenure"],
-  ["found-server-killed-in-pause", '&& tenure === "none" && !dynamic.pause;', '&& tenure === "none";'],
   [
     "agent-waits-for-a-majority-to-end",
-    'if (view.stopping && process === "none" && view.raftLostForMs >= view.dcs.grantTtlMs) {',
-    "if (view.stopping && view.pgCtlTimeoutS < 0) {",
+    'if (view.stopping && process === "none" && view.raftLostForMs >= patienceMs) {',
+    "if (view.stopping && view.dynamic.postgresql.pgCtlTimeoutS < 0) {",
   ],
   [
     "agent-ends-without-handing-over",
-    "&& view.raftLostForMs >= view.dcs.grantTtlMs) {\n    // The guard",
+    "&& view.raftLostForMs >= patienceMs) {\n    // The guard",
     ") {\n    // The guard",
   ],
   ["decided-by-old-records", "if (view.joined) return null;", "return null;"],
-  [
-    "found-primary-goes-on",
-    "    checkpoint: true,\n  });\n}\n\n/** A graceful",
-    "    checkpoint: false,\n  });\n}\n\n/** A graceful",
-  ],
   [
     "older-epoch-of-ours-writes",
     '(tenure === "holding" && postgres.epoch === dcs.lock.epoch)',
@@ -61,26 +144,31 @@ const fence = keep("fence", [
   ],
   [
     "promoted-by-others-goes-on",
-    'if (!isPromotedByOthers(postgres) || dynamic.pause || tenure === "holding") return null;',
+    "if (!isPromotedByOthers(postgres) || dynamic.pause) return null;",
     "return null;",
+  ],
+  [
+    "promoted-by-hand-in-a-standby-cluster",
+    'if (tenure === "holding" && dynamic.standbyCluster === null) return null;',
+    'if (tenure === "holding") return null;',
   ],
   [
     "given-back-beside-leftovers",
     '(process === "orphans" || process === "stopping")',
     'process === "stopping"',
   ],
-  [
-    "found-standby-stopped",
-    'if (postgres.inRecovery === true) return decide("a standby was found running");',
-    "",
-  ],
 ]);
 
 const shutdown = keep("shutdown", [
   ["handed-over-to-one-that-lacks-the-checkpoint", "directory.control.checkpointLsn + 1", "0"],
+  [
+    "stop-limit-is-not-the-one-in-force",
+    "pgCtlTimeoutS: dynamic.postgresql.pgCtlTimeoutS",
+    "pgCtlTimeoutS: 60",
+  ],
   ["restart-hands-over", 'tenure === "holding" && handsOver(view)', 'tenure === "holding"'],
   ["another-candidate-will-do", "(wanted === null || status.name === wanted)", "true"],
-  ["successor-of-an-older-timeline", " && (status.timeline ?? 0) >= (view.postgres.timeline ?? 0)", ""],
+  ["successor-of-an-older-timeline", " &&\n    (status.timeline ?? 0) >= (view.postgres.timeline ?? 0)", ""],
   [
     "early-step-without-a-successor",
     "step === null || (step.early && successorWith(view, postgres.walLsn) === null)",
@@ -104,56 +192,134 @@ const shutdown = keep("shutdown", [
 ]);
 
 const leave = keep("leave", [
+  ["standby-leader-stopped-in-pause", "needsLease && !isStandbyLeader", "needsLease"],
+  ["primary-of-a-standby-cluster-left-running", " && !view.postgres.writable", ""],
   [
     "left-with-the-lock",
     'view.tenure === "holding" ? release("stopped; handing over the lock", view) : mayLeave("stopped")',
     'mayLeave("stopped")',
   ],
-  ["fenced-primary-left-running", 'if (view.tenure !== "none" && !view.dcs.lock.unfenced) return null;', ""],
+  ["fenced-primary-left-running", '"none" && !view.dcs.lock.unfenced;', '"none" && false;'],
   ["stop-without-a-checkpoint", "checkpoint: writable", "checkpoint: false"],
 ]);
 
 const busy = keep("busy", [
   ["hung-promotion-goes-on", "if (view.nowMs - action.movedMs < limitMs) return null;", "return null;"],
-  ["overdue-start-goes-on", "!startTakesTooLong(view, action.sinceMs) || !someoneElseCan(view)", "true"],
+  ["overdue-start-goes-on", "!isStartOverdue(view) || !someoneElseCan(view)", "true"],
+  ["restart-hangs-for-ever", '(action !== null && action.kind !== "restart")', "action !== null"],
+  ["found-starting-waited-for-for-ever", '(action !== null && action.kind !== "restart")', "action === null"],
+  [
+    "served-a-moment-ago-and-ended",
+    "Math.max(dynamic.primaryStartTimeoutS * 1000, GRANTED_START_MS)",
+    "dynamic.primaryStartTimeoutS * 1000",
+  ],
   [
     "overdue-start-ended-for-nobody",
     " || !someoneElseCan(view)) return null;\n  return kill",
     ") return null;\n  return kill",
   ],
-  ["crash-before-the-grant-counts", "if (sinceMs >= heldSinceMs) return", "if (true) return"],
+  ["crash-before-the-grant-counts", "return crashedAtMs < heldSinceMs;", "return false;"],
+  ["down-at-the-grant-and-ended-at-once", "return heldSinceMs > -Infinity && ", "return false && "],
+  ["start-ended-in-pause", "view.dynamic.pause || view.tenure", "view.tenure"],
 ]);
 
-const holder = keep("holder", [
-  ["hung-promotion-keeps-the-lock", "stop.atMs < last.atMs || !someoneElseCan(view)", "true"],
-  ["promoted-without-a-lease", '  return notYet(view) ?? decide("promoting', '  return decide("promoting'],
-  [
-    "started-without-a-lease",
-    '  return notYet(view) ??\n    decide("starting as primary"',
-    '  return decide("starting as primary"',
-  ],
-  ["promoted-in-anothers-failsafe-mode", "if (!view.failsafeWait) return null;", "return null;"],
-  [
-    "promoted-under-the-next-epoch",
-    'kind: "promote",\n    epoch: view.dcs.lock.epoch',
-    'kind: "promote",\n    epoch: view.dcs.lock.epoch + 1',
-  ],
-  ["switchover-without-its-checkpoint", 'how: "fast", checkpoint: true', 'how: "fast", checkpoint: false'],
-  ["stepped-down-for-one-that-does-not-stream", "if (!streamsFromUs(view)) {", "if (false) {"],
-  ["read-only-with-a-lease", "!isDown(view) || view.leaseUsable || view", "!isDown(view) || view"],
-  ["read-only-at-once", " || view.raftLostForMs < view.dcs.grantTtlMs", ""],
-  [
-    "primary-started-as-a-standby",
-    '!directory.standbySignal) return null;\n  return decide("starting to be',
-    'false) return null;\n  return decide("starting to be',
-  ],
-  ["crashed-holder-keeps-the-lock", "!startTakesTooLong(view, crashedAtMs) || !someoneElseCan(view)", "true"],
-  [
-    "lock-kept-without-a-directory",
-    "    decide: withoutDirectory,",
-    "    decide: () => null,",
-  ],
-]);
+const holder = [
+  ...keep("may_write", [
+    [
+      "started-without-a-lease",
+      '  return notYet(view) ??\n    decide("starting as primary"',
+      '  return decide("starting as primary"',
+    ],
+    ["promoted-in-anothers-failsafe-mode", "if (!view.failsafeWait) return null;", "return null;"],
+  ]),
+  ...keep("holder_stopped", [
+    ["hung-start-begun-again", "!startWasEnded(view)", "true"],
+    ["start-that-hung-long-ago-counts", "start.ok || start.atMs < heldSinceMs", "start.ok"],
+    [
+      "lets-go-and-comes-first-again",
+      "return letGo(`PostgreSQL does not start",
+      "return release(`PostgreSQL does not start",
+    ],
+    ["hung-promotion-keeps-the-lock", "stop.atMs < last.atMs || !someoneElseCan(view)", "true"],
+    ["read-only-with-a-lease", "!isDown(view) || view.leaseUsable || view", "!isDown(view) || view"],
+    ["read-only-at-once", " || view.raftLostForMs < view.dcs.grantTtlMs", ""],
+    [
+      "primary-started-as-a-standby",
+      '!directory.standbySignal) return null;\n  return decide("starting to be',
+      'false) return null;\n  return decide("starting to be',
+    ],
+    [
+      "crashed-holder-keeps-the-lock",
+      "!startTakesTooLong(view, view.nowMs) || !someoneElseCan(view)",
+      "true",
+    ],
+    [
+      "lock-kept-without-a-directory",
+      "    decide: withoutDirectory,",
+      "    decide: () => null,",
+    ],
+  ]),
+  ...keep("standby_leader", [
+    [
+      "standby-leader-promoted",
+      "  if (remoteHere(view) === null) return null;\n  if (initialize !== null",
+      "  if (remoteHere(view) !== null) return null;\n  if (initialize !== null",
+    ],
+    [
+      "standby-leader-starts-as-primary",
+      "function start(view: NodeView): Outcome | null {\n  const remote = remoteHere(view);",
+      "function start(view: NodeView): Outcome | null {\n  const remote = null as ReturnType<typeof remoteHere>;",
+    ],
+    ["primary-of-a-standby-cluster-goes-on", "!writable || process !==", "true || process !=="],
+    ["demoted-without-a-checkpoint", "checkpoint: true", "checkpoint: false"],
+    ["diverged-leader-stopped-in-pause", "!isUp(view) || view.dynamic.pause", "!isUp(view)"],
+    [
+      "demoted-without-comparing",
+      "if (verdict(view, remote) !== null) return null;\n  return decide(`comparing",
+      "return null;\n  return decide(`comparing",
+    ],
+    ["diverged-leader-pointed-at-the-remote", 'if (found === "diverged") return null;', ""],
+    ["verdict-on-a-former-remote", "divergence.from !== name", "false"],
+    ["archive-asked-for-its-history", "!mayDiffer(view) || !isReachable(remote)", "!mayDiffer(view)"],
+  ]),
+  ...keep("bootstrap_standby", [
+    [
+      "primary-made-a-standby",
+      "return directory.standbySignal\n      ? decide",
+      "return true\n      ? decide",
+    ],
+    ["failed-copy-keeps-the-claim", "clone.ok || !retryLater(clone, view.nowMs)", "true"],
+    ["copied-without-a-method", "if (!able) return", "if (false) return"],
+  ]),
+  ...keep("bootstrap", [
+    [
+      "copied-standby-started-as-a-primary",
+      "directory.standbySignal && !writable) return promoteCopy",
+      "false) return promoteCopy",
+    ],
+    [
+      "copied-standby-promoted-without-a-lease",
+      'return notYet(view) ??\n    decide("promoting the copied',
+      'return decide("promoting the copied',
+    ],
+    [
+      "empty-primary-for-a-standby-cluster",
+      "isInitialized(view.dcs) || view.dynamic.standbyCluster !== null",
+      "isInitialized(view.dcs)",
+    ],
+  ]),
+  ...keep("holder_running", [
+    ["promoted-without-a-lease", '  return notYet(view) ?? decide("promoting', '  return decide("promoting'],
+    [
+      "promoted-under-the-next-epoch",
+      'kind: "promote",\n    epoch: view.dcs.lock.epoch',
+      'kind: "promote",\n    epoch: view.dcs.lock.epoch + 1',
+    ],
+    ["refusing-hook-asked-again", "last.detail.startsWith(PRE_PROMOTE) ? 1 : FAILURES", "FAILURES"],
+    ["switchover-without-its-checkpoint", 'how: "fast", checkpoint: true', 'how: "fast", checkpoint: false'],
+    ["stepped-down-for-one-that-does-not-stream", "if (!streamsFromUs(view)) {", "if (false) {"],
+  ]),
+];
 
 const standby = [
   ...keep("view", [
@@ -170,7 +336,7 @@ const standby = [
       'if (!isDown(view) || directory.kind !== "valid" || directory.standbySignal) return null;',
       "return null;",
     ],
-    ["waiting-standby-follows-nobody", "follow: upstreamOf(view, view.dcs.lock.lastHolder)", "follow: null"],
+    ["waiting-standby-follows-nobody", ": upstreamOf(view, view.dcs.lock.lastHolder)", ": null"],
   ]),
   ...keep("standby", [
     [
@@ -178,12 +344,46 @@ const standby = [
       '{ kind: "start-standby", follow }',
       '{ kind: "start-standby", follow: null }',
     ],
-    ["diverged-standby-started", " || diverged(view)) return null;", ") return null;"],
-    ["copied-from-one-that-is-no-primary", "if (livingHolder(view) === null) {", "if (false) {"],
+    [
+      "diverged-standby-started",
+      " || diverged(view) || isUnjoined(view)) return null;",
+      " || isUnjoined(view)) return null;",
+    ],
+    ["older-standby-started-before-it-is-compared", " || isUnjoined(view)) return null;", ") return null;"],
+    ["older-standby-pointed-at-the-primary-uncompared", "  if (first !== null) return first;\n", ""],
+    [
+      "older-standby-followed-while-not-compared",
+      "  if (comparing !== null) return comparing;\n",
+      "",
+    ],
+    [
+      "copied-without-a-primary",
+      "  const primary = livingHolder(view);\n  const systemId",
+      "  const primary = view.statuses[0]!.status;\n  const systemId",
+    ],
     ["new-address-not-followed", "if (followingUrl === upstream.connUrl) return null;", "return null;"],
     ["older-timeline-is-history", "(timeline ?? 0) < (primary.timeline ?? Infinity)", "false"],
     ["diverged-standby-killed", 'how: "fast"', 'how: "kill"'],
+    [
+      "promoted-by-others-treated-as-a-standby-in-pause",
+      'process === "running" && inRecovery !== false',
+      'process === "running"',
+    ],
     ["verdict-good-for-ever", "view.nowMs - divergence.atMs > COMPARED_MS", "false"],
+  ]),
+  ...keep("copy_source", [
+    ["leader-not-forced", "if (view.reinitializing?.fromLeader)", "if (false)"],
+    ["failed-source-tried-again", "clone.from !== undefined && clone.from !== leader.name", "false"],
+    ["leader-that-failed-tried-for-ever", " && clone.from !== leader.name", ""],
+    ["tag-does-not-matter", " && isSet(tags.clonefrom)", ""],
+    ["silent-source", "if (ageMs >= FRESH_MS)", "if (false)"],
+    ["hung-source", "(status.lookAgeMs ?? 0) > STATE_KNOWN_MS", "false"],
+    ["source-of-another-cluster", "status.systemId !== view.dcs.initialize?.systemId", "false"],
+    ["source-on-another-timeline", "if (status.timeline !== primary.timeline)", "if (false)"],
+    ["source-that-does-not-stream", 'status.replicationState !== "streaming" || ', ""],
+    ["former-primary-as-a-source", " || status.primaryDirectory", ""],
+    ["source-far-behind", "lag > limit", "false"],
+    ["all-copy-from-the-same", "copies(a) - copies(b) || ", ""],
   ]),
   ...keep("rejoin", [
     ["rewound-before-the-checkpoint", "if (!primary.checkpointAfterPromote) {", "if (false) {"],
@@ -192,14 +392,27 @@ const standby = [
       "divergence.from !== holder || divergence.timelineOfOther !== primary.timeline",
       "divergence.from !== holder",
     ],
-    ["rewound-again-after-a-failure", "last.rewind === undefined || last.rewind.ok ? null", "true ? null"],
-    ["rewind-against-its-setting", 'if (!dynamic.postgresql.usePgRewind) return "use_pg_rewind is off";', ""],
+    ["rewound-for-ever", "!rewind.ok && rewind.failures >= REWINDS", "false"],
+    ["copied-after-one-failure", "rewind.failures >= REWINDS", "rewind.failures >= 1"],
+    ["rewind-against-its-setting", '!dynamic.postgresql.rejoin.includes("rewind")', "false"],
+    ["copied-against-its-setting", '!view.dynamic.postgresql.rejoin.includes("reclone")', "false"],
+    [
+      "removed-by-the-other-key",
+      '? "rewind-failure" : "diverged-timelines"',
+      '? "diverged-timelines" : "rewind-failure"',
+    ],
+    ["reinit-not-said", "if (stays === null) return null;", "return null;"],
     ["rewind-without-hints", "(directory.control.walLogHints || directory.control.dataChecksums)", "true"],
   ]),
 ];
 
 const others = [
   ...keep("directory", [
+    [
+      "half-rewound-copied-against-its-setting",
+      '!view.dynamic.postgresql.rejoin.includes("reclone")',
+      "false",
+    ],
     ["another-cluster-joins", "found === null || found === expected", "true"],
     [
       "half-written-directory-set-aside-under-its-server",
@@ -208,15 +421,24 @@ const others = [
     ],
     [
       "foreign-directory-keeps-the-lock",
-      'view.tenure === "holding" ? release(reason, view) : decide(reason)',
+      'view.tenure === "holding" ? letGo(reason, view) : decide(reason)',
       "decide(reason)",
     ],
     ["removed-directory-shut-down-in-order", 'removed ? "immediate" : "fast"', '"fast"'],
   ]),
   ...keep("bootstrap", [
-    ["empty-before-existing-data", "  if (adopter !== undefined) {", "  if (false) {"],
-    ["bootstrap-without-a-watchdog", "  if (view.watchdogFailed) {", "  if (false) {"],
-    ["standby-directory-bootstraps", "    if (directory.standbySignal) {", "    if (false) {"],
+    [
+      "adopted-primary-named-before-its-directory",
+      'if (directory.kind === "valid" && directory.unmanaged) {',
+      "if (false) {",
+    ],
+    [
+      "initialized-without-roles",
+      'if (directory.kind === "half-written" && last["finish-bootstrap"] === undefined) {',
+      "if (false) {",
+    ],
+  ]),
+  ...keep("bootstrap_failed", [
     [
       "failed-initdb-keeps-the-lock",
       '  if (view.tenure === "holding") return release("bootstrap failed", view);\n',
@@ -226,11 +448,6 @@ const others = [
       "claim-kept-after-a-failure",
       '  return decide("bootstrap failed", { kind: "clear-initialize" }, {',
       '  return decide("bootstrap failed", {',
-    ],
-    [
-      "initialized-without-roles",
-      'if (directory.kind === "half-written" && last["finish-bootstrap"] === undefined) {',
-      "if (false) {",
     ],
     [
       "failed-bootstrap-removed",
@@ -247,7 +464,7 @@ const others = [
     ["watchdog-failure-kills", 'how: "fast"', 'how: "kill"'],
     [
       "watchdog-failure-ignored-by-a-standby-holder",
-      "return release(`${REASON}: handing over the lock`, view);",
+      "return letGo(`${REASON}: handing over the lock`, view);",
       "return null;",
     ],
   ]),
@@ -257,7 +474,7 @@ const others = [
       'view.tenure !== "holding") return null;\n  if (dcs',
       "true) return null;\n  if (dcs",
     ],
-    ["stopped-standby-started-in-pause", "steppedDown || view.reinitializing", "true"],
+    ["stopped-standby-started-in-pause", "isSteppingDown(last) || view.reinitializing", "true"],
     [
       "fenced-standby-never-told-in-pause",
       "awaitsPromotion(view))) return null;",
@@ -281,35 +498,61 @@ const cluster = [
     ["leader-placed-beside-the-primary", "seen.status.name !== view.self &&", "true &&"],
     ["grant-before-expiry", "    decide: expire,", "    decide: () => null,"],
   ]),
+  ...mutationsOf("src/brain/cluster/judge.ts", ["src/brain"], [
+    ["request-accepted-before-its-time", 'if (lateMs < 0) return { kind: "not-yet", why: "time" };', ""],
+    [
+      "scheduled-request-accepted-in-pause",
+      "if (scheduledAt !== null && dynamic.pause) return",
+      "if (false) return",
+    ],
+    ["late-request-carried-out", "if (lateMs > 1500 * dynamic.loopWaitS) {", "if (false) {"],
+    [
+      "switchover-from-another-leader",
+      'if (kind === "switchover" && leader !== lock.holder) return',
+      "if (false) return",
+    ],
+    ["accepted-for-one-that-does-not-stream", "if (!streams(status, view)) return {", "if (false) return {"],
+    ["accepted-for-one-that-lags", 'lagsTooFar(status, view) ? { code: "lag" } : null', "null"],
+    ["accepted-for-one-that-was-removed", "&& isMember(seen, view)", ""],
+    ["accepted-for-one-that-is-silent", "ageMs < FRESH_MS && status.name", "status.name"],
+  ]),
+  ...mutationsOf("src/brain/cluster/serves.ts", ["src/brain"], [
+    ["replica-taken-for-a-standby-leader", 'status.role === "standby_leader" && ', ""],
+    ["promoted-standby-leader-serves", " && status.walLsn === null", ""],
+    ["holder-of-another-epoch-serves", " || status.epochSeen !== lock.epoch", ""],
+    ["standby-serves-as-primary", "return status.writable;", "return true;"],
+  ]),
   ...mutationsOf("src/brain/cluster/request.ts", ["src/brain"], [
     [
-      "request-accepted-before-its-time",
-      "wallMs < Date.parse(scheduledAt))) return false",
-      "false)) return false",
-    ],
-    ["scheduled-request-accepted-in-pause", "(dynamic.pause || wallMs <", "(false || wallMs <"],
-    ["late-request-carried-out", "if (lateMs > 1500 * view.dynamic.loopWaitS) {", "if (false) {"],
-    ["switchover-from-another-leader", 'kind !== "switchover" || leader === dcs.lock.holder', "true"],
-    [
-      "accepted-for-one-that-does-not-stream",
-      "if (!streams(status, view)) return `does",
-      "if (false) return `does",
-    ],
-    ["accepted-for-one-that-lags", 'lagsTooFar(status, view) ? "lags too far behind" : null', "null"],
-    [
       "unclean-switchover-called-a-success",
-      'if (kind === "switchover" && isFirst && !lock.cleanStart) {',
-      "if (false) {",
+      'if (kind === "switchover" && !lock.cleanStart && view',
+      "if (false && view",
     ],
+    ["switched-over-to-one-that-writes-nothing", "holder.wroteUnder !== lock.epoch) {", "false) {"],
     ["refused-at-once-for-a-lag", "if (view.requestForMs < judged.patienceMs) return null;", ""],
   ]),
-  ...mutationsOf("src/brain/duties.ts", ["src/brain/duties.test.ts"], [
-    ["slots-of-its-own", "(member) => member !== name", "() => true"],
+  ...mutationsOf("src/agent/loop/own_status.ts", ["src/agent/loop/own_status.test.ts"], [
+    ["what-was-written-alone-forgotten-by-a-restart", "directory.wroteAlone === true && ", "false && "],
+  ]),
+  ...mutationsOf("src/brain/keep/standby.ts", ["src/brain/keep/standby.test.ts"], [
+    ["written-alone-streams-on", "directory.wroteAlone !== true", "true"],
+  ]),
+  ...mutationsOf("src/brain/keep/follow_source.ts", ["src/brain/keep/follow_source.test.ts"], [
     [
-      "slots-only-after-the-promotion",
-      'if (tenure !== "holding" || process !== "running") return null;\n  const keptMs',
-      'if (tenure !== "holding" || dcs.lock.reason === "") return null;\n  const keptMs',
+      "follows-in-a-circle",
+      "if (passed.has(at.name)) return false;",
+      "if (passed.has(at.name)) return true;",
     ],
+    ["candidate-that-the-holder-never-sees", "if (dcs.failover?.accepted && ", "if (false && "],
+    ["follows-a-server-that-takes-writes", " || status.writable", ""],
+    ["follows-one-that-others-have-promoted", " || status.walLsn !== null", ""],
+    ["follows-an-earlier-timeline", "(status.timeline ?? 0) < (timeline ?? 0)", "false"],
+    ["follows-the-silent", "following === wanted ? SILENT_MS : FRESH_MS", "Infinity"],
+  ]),
+  ...mutationsOf("src/brain/slots.ts", ["src/brain/slots.test.ts"], [
+    ["slots-of-its-own", "(member) => member !== name", "() => true"],
+    ["slots-only-after-the-promotion", "writable && !holds", "holds !== writable"],
+    ["slots-of-a-primary-without-the-lock", "(writable && !holds)", "false"],
     [
       "missing-member-holds-wal-for-ever",
       "nowMs - Math.max(heardMs.get(member) ?? nowMs, heldSinceMs) > keptMs",
@@ -325,20 +568,60 @@ const cluster = [
       "Math.max(heardMs.get(member) ?? nowMs, heldSinceMs)",
       "(heardMs.get(member) ?? nowMs)",
     ],
-    ["primary-declared-a-standby", "inRecovery === true", "inRecovery !== null"],
+    ["slot-of-a-member-that-does-not-stream", "!isArchiveOnly(member, view) && ", ""],
+    ["slots-where-nobody-may-be-promoted", "nofailover !== true", "nofailover !== null"],
+    ["permanent-slot-of-another-timeline", " || holder.timeline !== postgres.timeline", ""],
+    ["permanent-slots-of-standby-clusters", "slot.clusterType === type", "true"],
+    ["member-named-by-the-configuration-forgotten", "!permanent.some(", "!false && ![].some("],
+    ["moved-on-by-another-timeline", "status.timeline !== postgres.timeline", "false"],
+    ["moved-on-by-one-that-does-not-run", "if (!status.running || ", "if ("],
+    ["moved-on-by-a-primary-without-the-lock", "status.name === lock.holder && ", ""],
+    ["in-use-taken-for-elsewhere", "following !== null && following !== name", "following !== null"],
+  ]),
+  ...mutationsOf("src/postgres/slot_plan.ts", ["src/postgres/slot_plan.test.ts"], [
+    [
+      "moved-beyond-the-own-wal",
+      "Math.min(input.positions.get(name) ?? 0, restartLsn + heldBytes)",
+      "(input.positions.get(name) ?? 0)",
+    ],
+    ["moved-while-in-use", "active || restartLsn === null", "restartLsn === null"],
+    [
+      "made-anew-for-a-member-that-streams-here",
+      "(holdsXmin && elsewhere.includes(name))",
+      "holdsXmin",
+    ],
+  ]),
+  ...mutationsOf("src/brain/duties.ts", ["src/brain/duties.test.ts"], [
     ["copy-from-the-dead-goes-on", "source.ageMs > SOURCE_SILENT_MS", "false"],
+    ["stalled-copy-waits-for-ever", ">= COPY_STALLED_MS) {", "< 0) {"],
+    ["complete-copy-counts-as-stalled", " && copy.doneBytes < copy.totalBytes ?", " ?"],
+    ["copy-of-a-promoted-standby-goes-on", "if (isStandby && from === holder) {", "if (false) {"],
+    ["copy-of-a-standby-ends-with-the-primary", "!isStandby && holder === null", "holder === null"],
+    ["copy-of-a-standby-watches-the-primary", "action.copy?.from ?? holder", "holder"],
     [
       "history-recorded-by-a-standby",
       "|| !writable || inRecovery !== false) return null;\n  const line",
       ") return null;\n  const line",
     ],
     ["checkpoint-at-every-look", " || leaseUntilMs === view.checkpointedForMs", ""],
-    ["old-timeline-counts-as-streaming", " || (postgres.timeline ?? 0) < (holder?.timeline ?? 0)", ""],
+    [
+      "old-timeline-counts-as-streaming",
+      ' !== "streaming" || (postgres.timeline ?? 0) < timelineOfHolder;',
+      ' !== "streaming";',
+    ],
   ]),
 ];
 
 /** Between decision and deed. */
 const agent = [
+  ...mutationsOf("src/agent/postgres/actions.ts", ["src/agent/postgres/actions.test.ts"], [
+    ["failing-source-not-blamed", "sourceFails ? new SourceFailure(why) : undefined", "undefined"],
+    [
+      "operator-blames-the-source",
+      "return this.#finish(begun, failed, aborted);",
+      "return this.#finish(begun, failed, false);",
+    ],
+  ]),
   ...mutationsOf("src/agent/postgres/run.ts", ["src/agent/postgres/run.test.ts"], [
     ["trigger-file-before-the-fence", "if (!fenced.ok) return fenced.error;", ""],
     [
@@ -355,14 +638,190 @@ const agent = [
     ["restart-not-withdrawn", "      member.withdrawRestart();\n", ""],
     ["older-restart-taken-for-ours", "done.atMs > before", "true"],
   ]),
-  ...mutationsOf("src/agent/rest/scheduled_restart.ts", ["src/agent/rest/scheduled_restart.test.ts"], [
-    ["scheduled-restart-in-pause", "!view.dynamic.pause && ", ""],
+  ...mutationsOf("src/brain/scheduled_restart.ts", ["src/brain/scheduled_restart.test.ts"], [
+    ["scheduled-restart-in-pause", " || dynamic.pause", ""],
+    ["scheduled-restart-by-old-records", " || !joined", ""],
+  ]),
+  ...mutationsOf("src/brain/keep/busy.ts", ["src/brain/keep"], [
+    ["overdue-restart-with-nobody-else", " || !someoneElseCan(view)) {", ") {"],
+    ["overdue-restart-killed-while-it-writes", 'process !== "running" && process !== "stopping"', "true"],
+    ["old-restart-gives-the-lock-up", " || restart.atMs < heldSinceMs", ""],
+  ]),
+  ...mutationsOf("src/dcs/requests.ts", ["src/dcs"], [
+    ["replaced-request-untold", "failover !== null && tellsReplaced", "false"],
+    ["restart-ended-for-another", "scheduled?.id !== id", "scheduled === null"],
   ]),
 ];
+
+/** The rules for a standby that others have promoted, as the simulator has to notice them. */
+const bootstrap = [
+  ...mutationsOf("src/brain/keep/bootstrap_failed.ts", ["src/brain/keep/bootstrap.test.ts"], [
+    [
+      "data-that-was-there-given-up",
+      'if (directory.kind === "valid" || start === undefined',
+      "if (start === undefined",
+    ],
+    [
+      "leftovers-of-a-first-start-refuse",
+      'const refuses = process === "starting" || process === "running";',
+      'const refuses = process !== "none";',
+    ],
+    [
+      "first-start-that-failed-gives-up",
+      "start.failures >= FAILURES || refuses",
+      "start.failures >= 1 || refuses",
+    ],
+    [
+      "failed-bootstrap-keeps-the-lock",
+      'if (view.tenure === "holding") return release(reason, view);\n  return decide(reason, {',
+      "return decide(reason, {",
+    ],
+  ]),
+  ...mutationsOf("src/brain/keep/bootstrap.ts", ["src/brain/keep/bootstrap.test.ts"], [
+    ["restored-cluster-opened-in-its-recovery", "if (inRecovery !== false) return", "if (false) return"],
+  ]),
+  ...mutationsOf("src/brain/keep/founder.ts", ["src/brain/keep/bootstrap.test.ts"], [
+    [
+      "failed-bootstrap-begun-again-at-once",
+      "(view.postgres.bootstrapDueMs ?? 0) > view.nowMs",
+      "false",
+    ],
+  ]),
+  ...mutationsOf("src/agent/postgres/memory.ts", ["src/agent/postgres/memory.test.ts"], [
+    ["end-of-a-lease-fails-a-recovery", "if (this.restored !== null) delete this.last.start;", ""],
+  ]),
+];
+
+const sick = [
+  ...keep("view", [
+    ["hands-over-to-one-that-cannot-lead", " && canTakeOver(status, view)\n  ).map(", "\n  ).map("],
+    [
+      "hands-over-to-one-that-is-silent",
+      "status.name !== view.name && ageMs < FRESH_MS",
+      "status.name !== view.name",
+    ],
+  ]),
+  ...keep("sick", [
+    ["sick-holder-hands-over-in-pause", "|| dynamic.pause ||", "||"],
+    ["sick-standby-leader-hands-over", " || dynamic.standbyCluster !== null", ""],
+    ["sick-holder-hands-over-against-the-configuration", "  if (!dynamic.sickHandOver) return null;\n", ""],
+    ["sick-holder-hands-over-to-one-of-the-same-cause", "isBetterOff(status, than, view.nowMs)", "true"],
+    ["sick-holder-hands-over-to-one-that-does-not-stream", "streamsFrom(status, name) &&", ""],
+    [
+      "sick-holder-hands-over-to-one-that-lags",
+      "!lagsTooFar(status, { dynamic, primaryLsn: walLsn })",
+      "true",
+    ],
+    [
+      "sick-holder-hands-over-to-one-without-proof",
+      " &&\n    mayFollow(status, view, remedy.checkpoint)",
+      "",
+    ],
+    ["sick-holder-lets-go-for-one-without-proof", "mayFollow(status, view, endedInOrder(view))", "true"],
+    ["sick-holder-hands-over-without-votes", "present.length > sync.quorum", "true"],
+    ["sick-holder-hands-over-without-a-lease", "  if (!leaseUsable) return null;\n", ""],
+    ["sick-holder-hands-over-again-and-again", "stop?.atMs ?? -Infinity) < LEAST_HELD_MS", "-Infinity) < 0"],
+    ["sick-holder-lets-go-before-another-has-all", "end === null || hasAll(status, view, end)", "true"],
+    ["sick-holder-lets-go-of-a-lock-just-granted", "if (!isStopped && nowMs", "if (false && nowMs"],
+    ["sick-holder-waits-for-ever", "nowMs - stop.atMs >= REPORT_WAIT_MS", "false"],
+  ]),
+  ...keep("shutdown", [["sick-shutdown-keeps-the-lock", " ||\n    handsOverSick(view)", ""]]),
+  ...mutationsOf("src/brain/health/remedy.ts", ["src/brain"], [
+    ["ailment-of-a-moment-counts", "nowMs - ailment.sinceMs >= persistsMs(remedy, healthIntervalS)", "true"],
+    ["warning-counts", ' || ailment.severity !== "critical"', ""],
+    [
+      "member-that-has-not-looked-is-better-off",
+      "if (ailments === undefined) return false;",
+      "if (ailments === undefined) return true;",
+    ],
+    ["lock-to-and-fro-among-sick-ones", "leadFailure !== undefined && nowMs", "false && nowMs"],
+    ["relapse-for-ever", "than.sinceMs < RELAPSE_MS", "than.sinceMs < Infinity"],
+    ["shared-cause-forgotten", " || shared.includes(cause)", ""],
+    [
+      "related-cause-forgotten",
+      "ORIGINS.find((causes) => causes.includes(than.cause)) ?? [than.cause]",
+      "[than.cause]",
+    ],
+    [
+      "wal-of-a-hung-disk-is-waited-for",
+      "checkpoint: false, asCrash: true, afterMs: 0",
+      "checkpoint: false, asCrash: false, afterMs: 0",
+    ],
+    ["doubtful-ailment-hands-over", " || ailment.doubted", ""],
+    ["hand-over-before-others-have-looked", "healthIntervalS * 1000 + LOOK_TAKES_MS", "0"],
+    ["checkpoint-on-a-read-only-disk", '"read-only": WITHOUT_CHECKPOINT', '"read-only": ORDERLY'],
+  ]),
+  ...mutationsOf("src/brain/cluster/successor.ts", ["src/brain"], [
+    ["sick-successor-chosen", "    sick(a) - sick(b) ||\n", ""],
+    ["less-healthy-successor-chosen", "    illness(a.ailments) - illness(b.ailments) ||\n", ""],
+    ["wal-lost-for-health", "outside(a) - outside(b) ||", "outside(a) - outside(b) || sick(a) - sick(b) ||"],
+  ]),
+  ...mutationsOf("src/brain/health/course.ts", ["src/brain"], [
+    ["single-look-is-an-ailment", "const BEGINS = 2;", "const BEGINS = 1;"],
+    ["single-look-ends-an-ailment", "const ENDS = 3;", "const ENDS = 1;"],
+    ["doubtful-ailment-counts", "looks === 0 ? ailment", "looks >= 0 ? ailment"],
+    ["single-look-makes-it-critical", 'mildest === "warning" ? mildest : seen', "seen"],
+  ]),
+  ...mutationsOf("src/brain/health/symptoms.ts", ["src/brain"], [
+    ["huge-disks-by-percent-only", "Math.min(totalBytes, limits.diskCapBytes)", "totalBytes"],
+    ["shared-device-counted-twice", "ownDevices(places)) found", "places) found"],
+    ["reserved-connections-count-as-free", "used >= most - reserved", "used >= most"],
+    ["disk-that-writes-wal-hangs", "walMoves && holdsWal", "false"],
+    ["wal-of-another-disk-speaks-for-it", "walMoves && holdsWal", "walMoves"],
+    ["shortage-to-and-fro", "const RECOVERED = 1.25;", "const RECOVERED = 1;"],
+  ]),
+];
+
+const inSimulation = [
+  ...mutationsOf("src/brain/keep/sick.ts", ["src/sim/held_sick.test.ts"], [
+    [
+      "sick-holder-keeps-the-lock",
+      "if (next === undefined) return null;\n  return decide(",
+      "return null;\n  return decide(",
+    ],
+  ]),
+  ...mutationsOf("src/brain/keep/fence.ts", ["src/sim/writes_alone.test.ts"], [
+    [
+      "promoted-by-others-writes-on-beside-the-holder",
+      "if (!isPromotedByOthers(postgres) || dynamic.pause) return null;",
+      "return null;",
+    ],
+    [
+      "promoted-by-others-ended-in-pause",
+      "(postgres) || dynamic.pause) return null;",
+      "(postgres)) return null;",
+    ],
+  ]),
+  ...mutationsOf("src/brain/keep/found_unleased.ts", ["src/sim/adoption.test.ts"], [
+    ["cut-off-primary-writes-on", "view.joined || view.stopping ||", "true ||"],
+  ]),
+  ...mutationsOf("src/brain/cluster/successor.ts", ["src/sim/writes_alone.test.ts"], [
+    ["promoted-by-others-before-the-former-holder", "  if (isPromotedByOthers(status)) return false;\n", ""],
+  ]),
+  ...mutationsOf("src/brain/keep/holder_stopped.ts", ["src/sim/held_in_vain.test.ts"], [
+    ["held-in-vain", "(last.failures < FAILURES && !startWasEnded(view)) ||", "true ||"],
+  ]),
+  ...mutationsOf("src/brain/cluster/candidate.ts", ["src/sim/held_in_vain.test.ts"], [
+    ["lock-passed-to-and-fro", 'if (sitsOut(status) && formerPrimaries === "never")', "if (false)"],
+  ]),
+];
+
+const replayed = mutationsOf("src/brain/replay.ts", ["src/brain/replay.test.ts"], [
+  ["replay-forgets-duties", "duties: duties(pair.view) }", "duties: pair.duties }"],
+  [
+    "replay-by-order-of-keys",
+    "exactJson(sorted(before)) === exactJson(sorted(anew))",
+    "exactJson(before) === exactJson(anew)",
+  ],
+  ["replay-of-any-format", "if (format !== FORMAT)", "if (false)"],
+]);
 
 export const BRAIN_MUTATIONS: readonly Mutation[] = [
   ...outcome,
   ...rules,
+  ...foundUnleased,
+  ...foundRunning,
+  ...founder,
   ...fence,
   ...shutdown,
   ...leave,
@@ -372,4 +831,8 @@ export const BRAIN_MUTATIONS: readonly Mutation[] = [
   ...others,
   ...cluster,
   ...agent,
+  ...bootstrap,
+  ...sick,
+  ...inSimulation,
+  ...replayed,
 ];

@@ -90,7 +90,11 @@ const elections = mutationsOf("raft/core/raft.ts", TESTS, [
     "    this.#leadership = null;\n    this.#votes",
     "    this.#votes",
   ],
-  ["two-leaders-tolerated", 'assert(this.#role !== "leader", `${from} leads in term ${term} as we do`);', ""],
+  [
+    "two-leaders-tolerated",
+    'assert(this.#role !== "leader", `${from} leads in term ${term} as this node does`);',
+    "",
+  ],
   ["second-leader-of-term-followed", "this.#leader === NONE || this.#leader === from,", "true,"],
   [
     "leader-not-heard",
@@ -197,13 +201,13 @@ const leading = mutationsOf("raft/core/leader.ts", TESTS, [
   ["silence-not-noticed", "if (id !== this.#id) progress.recentActive = false;", ""],
   ["leader-removes-itself", 'if (change.id === this.#id) return "removesLeader";', ""],
   ["laggard-promoted", "|| missing > CAUGHT_UP_ENTRIES) return", ") return"],
-  ["silent-learner-promoted", "if (!this.#inContact(promoted) || missing", "if (missing"],
+  ["silent-learner-promoted", "if (!this.#answers(promoted) || missing", "if (missing"],
   ["removal-without-quorum", 'if (!enough(hopeful)) return "wouldLoseQuorum";', ""],
   ["learner-with-a-hung-disk-waits-silently", 'if (this.#diskHangs(promoted)) return "diskHangs";', ""],
   [
     "counted-on-for-talking",
     "if (enough(next.voters.filter((id) => this.#writes(id)))) return null;",
-    "if (enough(next.voters.filter((id) => this.#inContact(id)))) return null;",
+    "if (enough(next.voters.filter((id) => this.#answers(id)))) return null;",
   ],
   [
     "learner-that-never-wrote-promoted",
@@ -259,7 +263,7 @@ const leading = mutationsOf("raft/core/leader.ts", TESTS, [
     "if (++progress.snapshotTicks >=",
     "if (false && ++progress.snapshotTicks >=",
   ],
-  ["window-never-reopened", "    progress.paused = false;\n    // Also", "    // Also"],
+  ["window-never-reopened", "    progress.paused = false;\n    // A member", "    // A member"],
   [
     "commit-not-told",
     "if (this.#advanceCommit()) {\n      this.#beginReads();\n      this.broadcastAppend();",
@@ -363,8 +367,8 @@ const arithmetic = [
     ["unknown-round-accepted", "if (round > this.#lastRound) return;", ""],
     [
       "read-round-reused",
-      "this.#pending = [];\n  }\n\n  /** `from`",
-      "this.#pending = [];\n    this.#lastRound = 0;\n  }\n\n  /** `from`",
+      "this.#pending = [];\n  }\n\n  /** Notes",
+      "this.#pending = [];\n    this.#lastRound = 0;\n  }\n\n  /** Notes",
     ],
   ]),
   ...mutationsOf("raft/core/progress.ts", TESTS, [

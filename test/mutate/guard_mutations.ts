@@ -82,6 +82,9 @@ const fence = mutationsOf("src/guard/fence.ts", ["src/guard/fence.test.ts"], [
     'if (postmaster.authority.kind === "primary" && epoch === null) {',
     "if (false) {",
   ],
+  ["found-server-not-fenced", "...(under === undefined ? {} : { epoch: under })", ""],
+  ["found-standby-fenced-with-an-old-epoch", "isInForce(state, nowMs) ? armed?.epoch", "true ? armed?.epoch"],
+  ["frozen-standby-stays-frozen", "epoch !== null || postmaster.frozenAtMs === null", "true"],
 ]);
 
 const guard = mutationsOf("src/guard/guard.ts", ["src/guard/guard.test.ts"], [
@@ -93,6 +96,7 @@ const guard = mutationsOf("src/guard/guard.ts", ["src/guard/guard.test.ts"], [
   ],
   ["stopped-after-a-thaw", "this.#allStopped = this.#saidFrozen = false;", "this.#saidFrozen = false;"],
   ["doomed-unseen", "this.#parts.group.allDoomed(this.#process)", "true"],
+  ["next-server-not-looked-for", "    this.#watch(LOOK_AROUND_MS);\n    for", "    for"],
   ["frozen-one-adopted", "if (found === null || frozen !== undefined) {", "if (found === null) {"],
   [
     "moved-directory-forgotten-by-the-next-program",
@@ -127,13 +131,36 @@ const owner = mutationsOf("src/guard/directory_owner.ts", ["src/guard/directory_
     'if (purpose === "look" && isForeign(directory)) return { kind: "foreign" };',
     "",
   ],
+  [
+    "lent-directory-signed",
+    "if (this.#lentTo !== 0 && this.#lentTo === agent) {",
+    "if (false) {",
+  ],
+  [
+    "lent-to-an-earlier-agent",
+    "if (this.#lentTo !== 0 && this.#lentTo === agent) {",
+    "if (this.#lentTo !== 0) {",
+  ],
+  [
+    "anothers-command-overlooked",
+    "const why = isLentByAnother(directory.fd, this.#raftDir)",
+    "const why = isLentByAnother(directory.fd, this.#raftDir) && owner !== null",
+  ],
   ["moved-directory-kept", "if (this.#held?.inode === found.inode) {", "if (this.#held !== null) {"],
+]);
+
+const lent = mutationsOf("src/guard/lent_directory.ts", ["src/guard/directory_owner.test.ts"], [
+  ["own-command-taken-for-anothers", "byte !== null && byte !== byteOf(raftDir)", "byte !== null"],
+  ["replaced-directory-not-followed", "() => this.hold());", "() => {});"],
 ]);
 
 const server = mutationsOf("src/guard/server.ts", ["src/guard/server.test.ts"], [
   ["socket-for-everybody", "chmodSync(socketPath, 0o600);", "chmodSync(socketPath, 0o666);"],
-  ["directory-of-the-socket-for-everybody", "chmodSync(dir, 0o700);", "chmodSync(dir, 0o755);"],
   ["earlier-agent-obeyed", "} else if (socket !== this.#controller) {", "} else if (false) {"],
+]);
+
+const socket = mutationsOf("src/guard/guard_socket.ts", ["src/guard/server.test.ts"], [
+  ["directory-of-the-socket-for-everybody", "chmodSync(dir, 0o700);", "chmodSync(dir, 0o755);"],
 ]);
 
 const life = mutationsOf("src/guard/guard_life.ts", ["src/guard/server.test.ts"], [
@@ -142,13 +169,17 @@ const life = mutationsOf("src/guard/guard_life.ts", ["src/guard/server.test.ts"]
 
 const controllers = mutationsOf("src/guard/may_control.ts", ["src/guard/server.test.ts"], [
   ["controller-of-another-user", "return uid === own || uid === 0;", "return uid >= 0;"],
+  ["guard-ended-beside-a-server-with-a-role", "isUndeclared(postmaster) && ", ""],
+  ["guard-ended-with-an-epoch", " && armed === null;", ";"],
 ]);
 
 export const GUARD_MUTATIONS: readonly Mutation[] = [
   ...fence,
   ...guard,
   ...owner,
+  ...lent,
   ...server,
+  ...socket,
   ...controllers,
   ...life,
   ...mutationsOf("src/guard/local_fence.ts", ["src/guard/local_fence.test.ts"], [

@@ -169,7 +169,11 @@ const removals = [
       'if (body.op === "grant" && outcome.kind === "refused") {',
       'if (false && body.op === "grant") {',
     ],
-    ["removed-member-granted", "removed: this.#removed(view.statuses),", "removed: [],"],
+    [
+      "removed-member-granted",
+      "removed: leftGroup(view.statuses, raft.status().members, this.#options.nodeOf),",
+      "removed: [],",
+    ],
     ["holder-of-an-older-version-known-by-address-only", "=== addr || nodeOf(name) === id", "=== addr"],
     [
       "holder-of-an-older-version-known-by-id-only",
@@ -183,10 +187,30 @@ const removals = [
     ],
     ["address-of-the-holder-kept", ": node === id;", ": node === id || known?.raftAddr === addr;"],
   ]),
+  ...mutationsOf("src/brain/cluster/candidate.ts", ["src/brain"], [
+    ["handed-over-to-one-that-others-promoted", "return !isPromotedByOthers(status) && ", "return "],
+  ]),
   ...mutationsOf("src/brain/cluster/successor.ts", ["src/brain"], [
     ["removed-member-chosen", "seen.ageMs < FRESH_MS && isMember(seen, view))", "seen.ageMs < FRESH_MS)"],
+    ["second-grant-for-a-request-complete", "hasAll && (isFirst || cleanStart)", "hasAll"],
     ["promoted-by-others-goes-first", "    outside(a) - outside(b) ||\n", ""],
     ["promoted-by-others-has-everything", "  if (isPromotedByOthers(status)) return false;\n", ""],
+    [
+      "promoted-by-others-chosen-before-the-reports",
+      "others.every(isPromotedByOthers) && !reported.includes(status)",
+      "false",
+    ],
+    ["promoted-by-others-not-even-by-request", "if (!isMeant && !hasEverything", "if (!hasEverything"],
+    [
+      "promoted-by-others-switched-over-to",
+      "const isMeant = namesCandidate(request) && ",
+      "const isMeant = ",
+    ],
+    [
+      "promoted-by-others-named-after-a-clean-stop",
+      "const isMeant = namesCandidate(request) && cleanEnd(view.dcs.lock) === null;",
+      "const isMeant = namesCandidate(request);",
+    ],
     [
       "waited-for-with-a-report-of-before-the-lock-was-free",
       "if (status.epochSeen !== lock.epoch || !status.lockFreeSeen) return false;",
@@ -232,18 +256,39 @@ const lives = [
     ["former-life-releases", '(claim === "former" && lock.unfenced)', 'claim === "former"'],
     ["name-is-enough", "if (lock.life === null) return", "if (lock.life !== undefined) return"],
   ]),
-  ...mutationsOf("src/dcs/state_machine.ts", ["src/dcs"], [
+  ...mutationsOf("src/dcs/grant.ts", ["src/dcs"], [
     [
       "granted-to-another-machine",
       "if (command.life !== undefined && !isSameLife(",
       "if (false && !isSameLife(",
     ],
+    ["granted-without-proof", "if (unproven !== null)", "if (false)"],
+  ]),
+  ...mutationsOf("src/dcs/sync_record.ts", ["src/dcs"], [
+    ["sync-by-any-life", 'claimOn(lock, by, life) !== "own") {', "lock.holder !== by) {"],
+    ["sync-from-any-revision", "if (sync.revision !== expectRevision) {", "if (false) {"],
+    ["sync-unsound", "(!isSound(sync, after, flushed) &&", "(false &&"],
+    ["sync-votes-of-other-data", "const isOne = isVoter(sync, holder, grounds.token)", "const isOne = true"],
     [
-      "name-taken-from-the-holder",
-      'return { refuse: "another machine holds the lock under this name", code: "name-holds-lock" };',
-      "",
+      "sync-clean-by-word",
+      "return cleanEnd(lock) !== null",
+      "return lock.ended !== null",
     ],
-    ["name-taken-without-asking", "if (known !== undefined && !isSame && !command.replace)", "if (false)"],
+  ]),
+  ...mutationsOf("src/sync/record.ts", ["src/sync", "src/dcs"], [
+    [
+      "sync-covers-too-much",
+      "return quorum + setting.count >= all.size;",
+      "return quorum + setting.count >= all.size - 1;",
+    ],
+    ["sync-old-data-stays", "|| old[name] !== next[name]).length", ").length"],
+  ]),
+  ...mutationsOf("src/sync/succession.ts", ["src/sync"], [
+    ["sync-one-vote-less", "voters.size > sync.quorum", "voters.size >= sync.quorum"],
+    ["sync-old-cut", "&& cut?.epoch === epoch ? cut", "&& cut !== undefined ? cut"],
+    ["sync-position-before-timeline", "cut.timeline < own.timeline ||", "false ||"],
+  ]),
+  ...mutationsOf("src/dcs/state_machine.ts", ["src/dcs"], [
     ["released-by-name", "|| !mayRelease(lock, claim)) {", "|| lock.holder !== command.by) {"],
     [
       "unfenced-by-name",
@@ -251,6 +296,20 @@ const lives = [
       "lock.holder !== command.by) {",
     ],
     ["fencing-unordered", "(lock.fencingRevision ?? null) !== command.expectRevision", "false"],
+  ]),
+  ...mutationsOf("src/dcs/member_record.ts", ["src/dcs"], [
+    [
+      "name-taken-from-the-holder",
+      'return { refuse: "another machine holds the lock under this name", code: "name-holds-lock" };',
+      "",
+    ],
+    [
+      "name-taken-without-asking",
+      "if (known !== undefined && !isSameMember(known, facts) && !replace)",
+      "if (false)",
+    ],
+  ]),
+  ...mutationsOf("src/dcs/failsafe_set.ts", ["src/dcs", "src/lease"], [
     ["failsafe-set-by-name", 'claimOn(lock, by, life ?? null) !== "own") {', "lock.holder !== by) {"],
   ]),
   ...mutationsOf("src/agent/lease/tenancy.ts", ["src/agent/lease/tenancy.test.ts"], [

@@ -1,6 +1,7 @@
 /** All mutations, and how one is applied. */
 import { BRAIN_MUTATIONS } from "./brain_mutations.ts";
 import { CORE_MUTATIONS } from "./core_mutations.ts";
+import { EVENT_MUTATIONS } from "./event_mutations.ts";
 import { GUARD_MUTATIONS } from "./guard_mutations.ts";
 import { LEASE_MUTATIONS } from "./lease_mutations.ts";
 import type { Mutation } from "./mutation.ts";
@@ -16,6 +17,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...LEASE_MUTATIONS,
   ...BRAIN_MUTATIONS,
   ...GUARD_MUTATIONS,
+  ...EVENT_MUTATIONS,
 ];
 
 /** The source after the mutation; null when it does not apply any more: the text is gone, or there twice. */

@@ -248,7 +248,7 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
     ],
     [
       "member-taken-for-silent-between-two-heartbeats",
-      "      if (recentActive) this.#options.contacts.active(id);\n",
+      "    this.#options.contacts.counted(core.id, core.status().progress);\n",
       "",
     ],
     [
@@ -299,13 +299,13 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
     ["voter-that-cannot-be-dialed", "return votes ? `${addr}", "return false ? `${addr}"],
     ["port-of-zero", "return port > 0 && HOST", "return HOST"],
   ]),
-  ...mutationsOf("raft/node/raft_node.ts", ["raft/node/log_garbage.test.ts"], [
-    ["passed-on-unjudged", 'if (type !== "propose" || this', "if (type !== 'append' || this"],
+  ...mutationsOf("raft/node/inbox.ts", ["raft/node/log_garbage.test.ts"], [
+    ["passed-on-unjudged", 'if (type !== "propose" || core', "if (type !== 'append' || core"],
   ]),
-  ...mutationsOf("raft/node/raft_node.ts", ["raft/node/step_aside.test.ts"], [
-    ["votes-with-a-hung-disk", "mayVote: () => !this.#stepAside.diskHangs,", "mayVote: () => true,"],
+  ...mutationsOf("raft/node/components.ts", ["raft/node/step_aside.test.ts"], [
+    ["votes-with-a-hung-disk", "mayVote: () => !this.stepAside.diskHangs,", "mayVote: () => true,"],
   ]),
-  ...mutationsOf("raft/node/raft_node.ts", MEMBERSHIP, [
+  ...mutationsOf("raft/node/components.ts", MEMBERSHIP, [
     ["joining-member-votes-as-a-founder", "initialVoters: join ? [] :", "initialVoters: false ? [] :"],
   ]),
   ...mutationsOf("raft/node/taking_part.ts", ["raft/node/admission.test.ts"], [
@@ -315,8 +315,8 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
   ...mutationsOf("raft/node/taking_part.ts", MEMBERSHIP, [
     ["joining-member-founds", "mayFound: !join,", "mayFound: true,"],
   ]),
-  ...mutationsOf("raft/node/raft_node.ts", ["raft/node/admission.test.ts"], [
-    ["term-of-a-founder-not-told", "term: this.#takingPart.term, lastIndex", "term: 0, lastIndex"],
+  ...mutationsOf("raft/node/admission_channel.ts", ["raft/node/admission.test.ts"], [
+    ["term-of-a-founder-not-told", "term: takingPart.term, lastIndex", "term: 0, lastIndex"],
   ]),
   ...mutationsOf("raft/node/contacts.ts", ["raft/node/contacts.test.ts"], [
     [
@@ -324,7 +324,12 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
       "(this.#activeMs.get(id) ?? -Infinity) < ANSWERED_WITHIN_MS;",
       "(this.#activeMs.get(id) ?? -Infinity) < Infinity;",
     ],
-    ["absent-while-counted", "Math.max(LEAST_ABSENCE_MS, counted)", "LEAST_ABSENCE_MS"],
+    [
+      "absent-while-counted",
+      "Math.max(LEAST_ABSENCE_MS, ANSWERED_WITHIN_MS + options.electionMaxMs)",
+      "LEAST_ABSENCE_MS",
+    ],
+    ["counted-and-never-heard", "assert(this.#heardMs.has(id), `", "assert(true, `"],
     ["contact-outlives-the-leadership", "    this.#activeMs.clear();\n", ""],
     ["connected-member-is-silent", "    if (this.#connected.has(id)) return 0;\n", ""],
   ]),
@@ -384,7 +389,8 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
     ],
   ]),
   ...mutationsOf("raft/node/lie_of.ts", ["raft/node/mad_member.test.ts"], [
-    ["second-leader-heard", "core.leader !== NONE && core.leader !== from)", "core.leader === from)"],
+    ["second-leader-heard", "core.leader !== NONE && core.leader !== from;", "core.leader === from;"],
+    ["lost-confirmation-believed", "commit > core.lastIndex &&", "commit < 0 &&"],
     ["false-acknowledgement-heard", "index > core.lastIndex) {", "index < 0) {"],
     ["take-over-of-no-leader-heard", "|| from !== core.leader)", ")"],
     ["last-term-of-all-heard", "term - core.term > MAX_TERM_JUMP", "term < 0"],
@@ -399,7 +405,7 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
   ...mutationsOf("raft/node/channel_budget.ts", ["raft/node/mad_member.test.ts"], [
     ["wishes-without-limit", "BURST - BURST / 4 : 0;", "0 : 0;"],
   ]),
-  ...mutationsOf("raft/node/raft_node.ts", ["raft/node/mad_member.test.ts"], [
+  ...mutationsOf("raft/node/inbox.ts", ["raft/node/mad_member.test.ts"], [
     ["requests-without-limit", "costOf(typeOfMessage(payload), payload.length)", "0"],
   ]),
   ...mutationsOf("raft/node/snapshot_transfers.ts", ["raft/node/mad_member.test.ts"], [

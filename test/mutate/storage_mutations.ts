@@ -67,8 +67,8 @@ export const STORAGE_MUTATIONS: readonly Mutation[] = [
     ["recovered-tail-left-open", "      if (!this.#tail.closed) {\n", "      if (false) {\n"],
     [
       "full-disk-for-next-segment-is-fatal",
-      "if (!(cause instanceof OutOfSpaceError)) throw cause;\n      // No",
-      "throw cause;\n      // No",
+      "if (!(cause instanceof OutOfSpaceError)) throw cause;\n      // This",
+      "throw cause;\n      // This",
     ],
     [
       "write-without-room-called-done",

@@ -96,11 +96,11 @@ export const TRANSPORT_MUTATIONS: readonly Mutation[] = [
   ...mutationsOf("raft/transport/quiet_log.ts", ["raft/transport/quiet_log.test.ts"], [
     ["log-limited-by-text-alone", "else if (budget.written.size >= MAX_LINES) budget.suppressed++;\n", ""],
   ]),
-  ...mutationsOf("raft/node/raft_node.ts", ["raft/node/membership.test.ts"], [
+  ...mutationsOf("raft/node/inbox.ts", ["raft/node/membership.test.ts"], [
     [
       "removed-member-heard",
-      "    if (this.#membership.turnAway(from)) return false;\n    this.#contacts",
-      "    this.#contacts",
+      "    if (membership.turnAway(from)) return false;\n    contacts",
+      "    contacts",
     ],
   ]),
   ...mutationsOf("raft/node/visits.ts", ["raft/node/find_cluster.test.ts"], [

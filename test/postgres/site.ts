@@ -8,7 +8,9 @@ import { join } from "node:path";
 import pg from "pg";
 import { stringify } from "yaml";
 import { PostgresExecutor } from "../../src/agent/postgres/executor.ts";
-import type { PostgresAction, Upstream } from "../../src/brain/actions.ts";
+import type { WantedSlots } from "../../src/agent/postgres/port.ts";
+import type { PostgresAction } from "../../src/brain/actions.ts";
+import type { Upstream } from "../../src/model/upstream.ts";
 import { freePorts } from "../../src/demo/ports.ts";
 import { processesIn } from "../../src/demo/processes.ts";
 import { SharedMemory } from "../../src/demo/shared_memory.ts";
@@ -29,6 +31,11 @@ import { findPrograms } from "../../src/postgres/programs.ts";
 export const LIMIT_MS = 60_000;
 /** For bun, of a story of many steps: the step that fails is the one that says so. */
 export const STORY_MS = 240_000;
+
+/** Slots for these members, of which nothing else is known. */
+export function slotsFor(...members: readonly string[]): WantedSlots {
+  return { members, gone: [], elsewhere: [], permanent: [], positions: {} };
+}
 const guardProgram = join(import.meta.dir, "../../src/guard/testing.ts");
 
 /** null when PostgreSQL can be run here; otherwise why not. */
@@ -179,14 +186,31 @@ export class TestMember {
     await this.until("the bootstrap is sealed", (view) => view.directory.kind === "valid");
   }
 
+  /** The copy of this member's data, which is a primary or a standby of `leader`. */
+  asSource(leader: TestMember = this): Extract<PostgresAction, { kind: "clone" }> {
+    const { systemId, timeline } = leader.view;
+    if (systemId === null || timeline === null) throw new Error(`${leader.name} is not known to run`);
+    return { kind: "clone", from: this.upstream, leader: leader.upstream, of: { systemId, timeline } };
+  }
+
   async joinAsStandby(primary: TestMember): Promise<void> {
-    await this.must({ kind: "clone", from: primary.upstream }, "clone");
+    await this.must(primary.asSource(), "clone");
     await this.must({ kind: "start-standby", follow: primary.upstream }, "start");
     await this.until("it streams", (view) => view.replicationState === "streaming");
   }
 
   /** `database`: another one than postgres. */
   async sql(text: string, database = "postgres"): Promise<{ [column: string]: unknown }[]> {
+    const client = await this.session(database);
+    try {
+      return (await client.query(text)).rows;
+    } finally {
+      await client.end();
+    }
+  }
+
+  /** A session of a user's own. */
+  async session(database = "postgres"): Promise<pg.Client> {
     const { username, password } = this.config.postgresql!.superuser;
     const client = new pg.Client({
       host: "127.0.0.1",
@@ -198,11 +222,19 @@ export class TestMember {
     });
     client.on("error", () => {});
     await client.connect();
-    try {
-      return (await client.query(text)).rows;
-    } finally {
-      await client.end();
-    }
+    return client;
+  }
+
+  /** By the socket, as the system user, while a restored cluster lets nobody else in. */
+  async withSuperuser(text: string): Promise<void> {
+    const client = new pg.Client({
+      host: this.#directory,
+      port: this.port,
+      user: this.config.postgresql!.superuser.username,
+      database: "postgres",
+    });
+    await client.connect();
+    await client.query(text).finally(() => client.end());
   }
 
   describe(): string {

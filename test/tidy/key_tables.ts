@@ -3,7 +3,7 @@ import { CONTROLLED_ROWS } from "../../src/config/guc.ts";
 import { bootstrapSchema, METHOD_ROWS } from "../../src/config/keys/bootstrap.ts";
 import { DYNAMIC_ROWS, FALLBACKS } from "../../src/config/keys/dynamic.ts";
 import { logSchema } from "../../src/config/keys/log.ts";
-import { postgresqlSchema } from "../../src/config/keys/postgresql.ts";
+import { postgresqlSchema, REPLICA_METHOD_ROWS } from "../../src/config/keys/postgresql.ts";
 import { raftSchema } from "../../src/config/keys/raft.ts";
 import { ctlSchema, restapiSchema } from "../../src/config/keys/restapi.ts";
 import { rootSchema } from "../../src/config/keys/root.ts";
@@ -46,22 +46,21 @@ const FALLBACK_ROW: KeyRow = {
   text: { effect: "reload", meaning: "fallbacks, see above" },
 };
 
+const USE_SLOTS_ROW = rowsOf(postgresqlSchema).find(({ path }) => path[0] === "use_slots")!.text;
+
 function dynamicTable(): string {
-  const rows = DYNAMIC_ROWS.map(({ key, was = [], type, meaning, example, unavailable }) => {
+  const rows = DYNAMIC_ROWS.map(({ key, was = [], type, meaning, example }) => {
     const old = was.length === 0 ? "" : `. Old name${was.length > 1 ? "s" : ""} ${was.map(code).join(", ")}`;
-    const not = unavailable === undefined
-      ? ""
-      : `. **Not available in this version**, refused: ${unavailable}`;
-    return [code(key), type.shown, type.range, code(JSON.stringify({ [key]: example })), meaning + old + not];
+    return [code(key), type.shown, type.range, code(JSON.stringify({ [key]: example })), meaning + old];
   });
   return markdownTable(["key", "default", "range", "example", "meaning"], [
     ...rows,
     [
       "`postgresql.use_slots`",
-      "`true`",
+      USE_SLOTS_ROW.default!,
       "",
-      '`{"postgresql":{"use_slots":false}}`',
-      "each member gets a physical slot on the primary",
+      code(JSON.stringify({ postgresql: { use_slots: false } })),
+      USE_SLOTS_ROW.meaning,
     ],
     [
       "`postgresql.parameters`",
@@ -80,7 +79,7 @@ export const KEY_TABLES: { readonly [name: string]: () => string } = {
   raft: () => localTable(rowsOf(raftSchema, ["raft"])),
   restapi: () => localTable(rowsOf(restapiSchema, ["restapi"])),
   ctl: () => localTable(rowsOf(ctlSchema, ["ctl"])),
-  postgresql: () => localTable(rowsOf(postgresqlSchema, ["postgresql"])),
+  postgresql: () => localTable([...rowsOf(postgresqlSchema, ["postgresql"]), ...REPLICA_METHOD_ROWS]),
   bootstrap: () => localTable([...rowsOf(bootstrapSchema, ["bootstrap"]), ...METHOD_ROWS]),
   watchdog: () => localTable(rowsOf(watchdogSchema, ["watchdog"])),
   tags: () => localTable(rowsOf(knownTags, ["tags"])),

@@ -22,16 +22,19 @@ export const DIRECTIONS: readonly Direction[] = [
   { from: "src/model/", may: ["src/model/", "src/lib/"] },
   { from: "src/config/", may: ["src/config/", "src/model/", "src/lib/"] },
   // A member's tags are judged by one rule, in its file and in the log.
+  { from: "src/sync/", may: ["src/sync/", "src/model/", "src/lib/"] },
   {
     from: "src/dcs/",
-    may: ["src/dcs/", "src/config/tags.ts", "src/model/", "src/lib/", "raft/mod.ts"],
+    may: ["src/dcs/", "src/sync/", "src/config/tags.ts", "src/model/", "src/lib/", "raft/mod.ts"],
   },
   { from: "src/lease/", may: ["src/lease/", "src/dcs/", "src/model/", "src/lib/"] },
-  { from: "src/brain/", may: ["src/brain/", "src/lease/", "src/dcs/", "src/model/", "src/lib/"] },
+  {
+    from: "src/brain/",
+    may: ["src/brain/", "src/lease/", "src/sync/", "src/dcs/", "src/model/", "src/lib/"],
+  },
   {
     from: "src/postgres/",
-    may: ["src/postgres/", "src/config/", "src/model/", "src/lib/"],
-    types: ["src/brain/", "src/guard/port.ts"],
+    may: ["src/postgres/", "src/sync/setting.ts", "src/config/", "src/model/", "src/lib/"],
   },
   {
     from: "src/guard/",
@@ -40,8 +43,8 @@ export const DIRECTIONS: readonly Direction[] = [
   },
   {
     from: "src/api/",
-    may: ["src/api/", "src/brain/cluster/", "src/model/", "src/lib/"],
-    types: ["src/brain/", "src/dcs/", "src/guard/port.ts", "raft/mod.ts"],
+    may: ["src/api/", "src/brain/cluster/", "src/config/", "src/model/", "src/lib/"],
+    types: ["raft/mod.ts"],
   },
   {
     from: "src/agent/",
@@ -52,6 +55,7 @@ export const DIRECTIONS: readonly Direction[] = [
       "src/postgres/",
       "src/brain/",
       "src/lease/",
+      "src/sync/",
       "src/dcs/",
       "src/config/",
       "src/model/",
@@ -68,6 +72,7 @@ export const DIRECTIONS: readonly Direction[] = [
       "src/guard/",
       "src/brain/",
       "src/lease/",
+      "src/sync/",
       "src/dcs/",
       "src/config/",
       "src/model/",
@@ -104,6 +109,7 @@ export const PURE: readonly string[] = [
   "src/config/",
   "src/dcs/",
   "src/lease/",
+  "src/sync/",
   "src/brain/",
 ];
 

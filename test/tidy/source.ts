@@ -19,6 +19,8 @@ export interface SourceFile {
   readonly code: string;
   /** What comments say, a comment a line. */
   readonly comments: readonly string[];
+  /** What strings and the parts of templates hold. */
+  readonly texts: readonly string[];
   readonly imports: readonly Import[];
 }
 
@@ -35,8 +37,9 @@ export function readSources(root: string, folders: readonly string[]): SourceFil
 }
 
 export function parseSource(path: string, text: string): SourceFile {
-  const { code, strings, comments } = blank(text);
-  return { path, code, comments, imports: findImports(path, code, strings) };
+  const { code, strings, comments, templates } = blank(text);
+  const texts = [...strings.values(), ...templates];
+  return { path, code, comments, texts, imports: findImports(path, code, strings) };
 }
 
 function findImports(path: string, code: string, strings: ReadonlyMap<number, string>): Import[] {
@@ -67,11 +70,14 @@ function findImports(path: string, code: string, strings: ReadonlyMap<number, st
  * Blanks what is not code. Quotes stay, the text between them does not; `strings` holds it by the quote's
  * place.
  */
-function blank(text: string): { code: string; strings: Map<number, string>; comments: string[] } {
+function blank(
+  text: string,
+): { code: string; strings: Map<number, string>; comments: string[]; templates: string[] } {
   const out = text.split("");
   const strings = new Map<number, string>();
   const comments: string[] = [];
-  const templates: number[] = [];
+  const templates: string[] = [];
+  const open: number[] = [];
   let depth = 0;
   let at = 0;
   const wipe = (from: number, to: number) => {
@@ -82,9 +88,10 @@ function blank(text: string): { code: string; strings: Map<number, string>; comm
     while (end < text.length && text[end] !== "`" && !text.startsWith("${", end)) {
       end += text[end] === "\\" ? 2 : 1;
     }
+    templates.push(text.slice(from, end));
     wipe(from, end);
     if (text[end] === "`") return end + 1;
-    templates.push(depth++);
+    open.push(depth++);
     return end + 2;
   };
   while (at < text.length) {
@@ -122,8 +129,8 @@ function blank(text: string): { code: string; strings: Map<number, string>; comm
       if (char === "{") depth++;
       if (char === "}") {
         depth--;
-        if (templates.at(-1) === depth) {
-          templates.pop();
+        if (open.at(-1) === depth) {
+          open.pop();
           at = template(at + 1);
           continue;
         }
@@ -131,7 +138,7 @@ function blank(text: string): { code: string; strings: Map<number, string>; comm
       at++;
     }
   }
-  return { code: out.join(""), strings, comments };
+  return { code: out.join(""), strings, comments, templates };
 }
 
 /** A slash begins a regular expression where an operand may stand. */

@@ -10,7 +10,7 @@ export interface MachineOptions {
   readonly deadlineMs: number;
 }
 
-/** A line of the machine for us: its uptime, and what it says. */
+/** Line of the machine for the test: its uptime, and its text. */
 export interface Said {
   readonly uptimeS: number;
   readonly text: string;

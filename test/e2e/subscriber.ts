@@ -1,0 +1,250 @@
+/**
+ * A logical subscriber of a cluster: a PostgreSQL of its own, outside the cluster, with a subscription to
+ * what a client writes, by a permanent slot of the cluster's configuration. Its table takes rows twice, and
+ * numbers them in the order in which they come: a row that is missing, twice there or late is found.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, openSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import pg from "pg";
+import type { Client } from "../../src/demo/client.ts";
+import { CLIENT_TABLE } from "../../src/demo/client_process.ts";
+import type { Cluster } from "../../src/demo/cluster.ts";
+import type { Host } from "../../src/demo/host.ts";
+import { nowMs } from "../../src/demo/now.ts";
+import { freePorts } from "../../src/demo/ports.ts";
+import { run } from "../../src/demo/run.ts";
+import { waitFor } from "../../src/demo/wait_for.ts";
+import { findPrograms } from "../../src/postgres/programs.ts";
+
+export const SLOT = "outside";
+const PUBLICATION = "written";
+const LIMIT_MS = 60_000;
+const TAIL_LINES = 15;
+
+/** What a comparison with the primary finds. All ids, in the order of their coming. */
+export interface Received {
+  readonly rows: number;
+  /** On the primary, not at the subscriber. */
+  readonly missing: readonly number[];
+  readonly twice: readonly number[];
+  /** Came after a later one. */
+  readonly late: readonly number[];
+  /** Only at the subscriber: a failover without synchronous mode has lost them. */
+  readonly lostByCluster: readonly number[];
+}
+
+interface SlotRow {
+  readonly wal_status: string | null;
+  readonly restart_lsn: string | null;
+  /** PostgreSQL 17 and later: a copy that has not caught up yet, and is gone with a promotion. */
+  readonly temporary: boolean;
+}
+
+export class Subscriber {
+  /** What the client wrote up to here came before the subscription. */
+  #afterId = 0;
+  readonly #stopNow = () => void this.#child.kill("SIGKILL");
+
+  readonly #cluster: Cluster;
+  readonly #connection: pg.Client;
+  readonly #child: ChildProcess;
+  readonly #logFile: string;
+
+  private constructor(cluster: Cluster, connection: pg.Client, child: ChildProcess, logFile: string) {
+    this.#cluster = cluster;
+    this.#connection = connection;
+    this.#child = child;
+    this.#logFile = logFile;
+    process.on("exit", this.#stopNow);
+  }
+
+  /** It has subscribed, and every member has the slot, when it resolves. */
+  static async start(cluster: Cluster, client: Client): Promise<Subscriber> {
+    const subscriber = await Subscriber.#startServer(cluster);
+    try {
+      await subscriber.#subscribe(client);
+    } catch (error) {
+      await subscriber.stop();
+      throw subscriber.#explained(error);
+    }
+    return subscriber;
+  }
+
+  static async #startServer(cluster: Cluster): Promise<Subscriber> {
+    const { settings } = cluster.hosts[0]!;
+    const programs = findPrograms({ binDir: null, binName: {}, dataDir: "/nonexistent" });
+    const directory = join(cluster.directory, `subscriber-${Math.random().toString(36).slice(2, 8)}`);
+    const as = (program: "initdb" | "postgres", ...args: string[]) =>
+      [...settings.prefix, programs.path(program), "-D", directory, ...args] as [string, ...string[]];
+    const [initdb, ...initArgs] = as("initdb", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync");
+    const made = await run(initdb, initArgs, cluster.directory);
+    if (made.code !== 0) throw new Error(`initdb of the subscriber ended with ${made.code}: ${made.output}`);
+    const [port] = await freePorts(1) as [number];
+    // It comes back at once, when the new primary may not be ready for it.
+    const soon = "wal_retrieve_retry_interval=100ms";
+    const place = [`port=${port}`, "listen_addresses=127.0.0.1", "unix_socket_directories="];
+    const options = [...place, "fsync=off", soon].flatMap((one) => ["-c", one]);
+    const logFile = `${directory}.log`;
+    const log = openSync(logFile, "a");
+    const [postgres, ...args] = as("postgres", ...options);
+    const child = spawn(postgres, args, { cwd: cluster.directory, stdio: ["ignore", log, log] });
+    closeSync(log);
+    try {
+      const connection = await waitFor("the subscriber's PostgreSQL", LIMIT_MS, async () => {
+        const to = { host: "127.0.0.1", port, user: "postgres", database: "postgres" };
+        const one = new pg.Client({ ...to, connectionTimeoutMillis: LIMIT_MS });
+        one.on("error", () => undefined);
+        await one.connect();
+        return one;
+      });
+      return new Subscriber(cluster, connection, child, logFile);
+    } catch (error) {
+      child.kill("SIGKILL");
+      throw error;
+    }
+  }
+
+  async #subscribe(client: Client): Promise<void> {
+    const cluster = this.#cluster;
+    const primary = await cluster.waitForPrimary();
+    await client.waitForWrite(nowMs(), LIMIT_MS, primary.name);
+    // Decoding looks it up among the catalog's rows of the change's time: it is older than the slot.
+    await cluster.query(primary, `CREATE PUBLICATION ${PUBLICATION} FOR TABLE ${CLIENT_TABLE}`);
+    await this.#configure({ [SLOT]: { type: "logical", database: "postgres", plugin: "pgoutput" } });
+    await this.mustBeUsableOn(primary);
+    this.#afterId = (await client.waitForWrite(nowMs(), LIMIT_MS)).id;
+    const hosts = cluster.members.map(({ addresses }) => addresses.address).join();
+    const { postgresPort } = cluster.members[0]!.addresses;
+    const publisher = `host=${hosts} port=${postgresPort} dbname=postgres user=postgres ` +
+      `password=${cluster.secrets.superuser} target_session_attrs=read-write connect_timeout=2`;
+    await this.#connection.query(
+      `CREATE TABLE ${CLIENT_TABLE} (id bigint NOT NULL, node text NOT NULL, came bigserial PRIMARY KEY)`,
+    );
+    await this.#connection.query(
+      `CREATE SUBSCRIPTION outside CONNECTION '${publisher}' PUBLICATION ${PUBLICATION} ` +
+        `WITH (slot_name = ${SLOT}, create_slot = false, copy_data = false)`,
+    );
+    await this.untilReceived((await client.waitForWrite(nowMs(), LIMIT_MS)).id);
+    // Copies may need WAL from after the slot's first use.
+    await this.untilCopied();
+  }
+
+  async #configure(slots: { readonly [slot: string]: object | null }): Promise<void> {
+    const { secrets, members } = this.#cluster;
+    const { status, text } = await members[0]!.rest("/config", {
+      method: "PATCH",
+      body: { slots },
+      user: `agent:${secrets.restapi}`,
+    });
+    if (status !== 200) throw new Error(`PATCH /config: ${status} ${text}`);
+  }
+
+  /** Every member that runs has the slot, in use or to be used. */
+  async untilCopied(): Promise<void> {
+    await waitFor("the slot on every member", LIMIT_MS, async () => {
+      for (const host of this.#cluster.members) {
+        const slot = await this.#slotOn(host);
+        if (slot === null) throw new Error(`${host.name} has none`);
+        if (!isUsable(slot)) throw new Error(`that of ${host.name} is ${JSON.stringify(slot)}`);
+      }
+      return true;
+    }, 100);
+  }
+
+  /** Waits for it; throws unless it can serve. */
+  async mustBeUsableOn(primary: Host): Promise<void> {
+    const slot = await waitFor(`the slot on ${primary.name}`, LIMIT_MS, () => this.#slotOn(primary), 100);
+    if (!isUsable(slot)) throw new Error(`the slot of ${primary.name} is ${JSON.stringify(slot)}`);
+  }
+
+  async #slotOn(host: Host): Promise<SlotRow | null> {
+    const [row] = await this.#cluster.query<SlotRow>(
+      host,
+      `SELECT wal_status, restart_lsn::text, temporary FROM pg_replication_slots WHERE slot_name = '${SLOT}'`,
+    );
+    return row ?? null;
+  }
+
+  async untilReceived(id: number): Promise<void> {
+    try {
+      await waitFor(`row ${id} at the subscriber`, LIMIT_MS, async () => {
+        const { rows } = await this.#connection.query(
+          `SELECT FROM ${CLIENT_TABLE} WHERE came > (SELECT max(came) - 100000 FROM ${CLIENT_TABLE}) AND id = ${id}`,
+        );
+        return rows.length > 0;
+      }, 50);
+    } catch (error) {
+      throw this.#explained(error);
+    }
+  }
+
+  /** Compares with the primary what the client has written so far. */
+  async compare(client: Client, primary: Host): Promise<Received> {
+    const { id: last } = await client.waitForWrite(nowMs(), LIMIT_MS, primary.name);
+    await this.untilReceived(last);
+    const where = `WHERE id > ${this.#afterId} AND id <= ${last}`;
+    const there = await this.#cluster.query<{ id: string }>(
+      primary,
+      `SELECT id FROM ${CLIENT_TABLE} ${where}`,
+    );
+    const here = await this.#connection.query<{ id: string }>(
+      `SELECT id FROM ${CLIENT_TABLE} ${where} ORDER BY came`,
+    );
+    return compared(there.map(({ id }) => Number(id)), here.rows.map(({ id }) => Number(id)));
+  }
+
+  /** Takes the slot out of the configuration. */
+  async leave(): Promise<void> {
+    const primary = await this.#cluster.waitForPrimary();
+    await this.#connection.query("ALTER SUBSCRIPTION outside DISABLE");
+    await this.#connection.query("ALTER SUBSCRIPTION outside SET (slot_name = NONE)");
+    await this.#connection.query("DROP SUBSCRIPTION outside");
+    await this.#configure({ [SLOT]: null });
+    await waitFor("the end of the slot", LIMIT_MS, async () => {
+      for (const host of this.#cluster.members) if (await this.#slotOn(host) !== null) return false;
+      return true;
+    }, 100);
+    await this.#cluster.query(primary, `DROP PUBLICATION ${PUBLICATION}`);
+  }
+
+  async stop(): Promise<void> {
+    process.off("exit", this.#stopNow);
+    await this.#connection.end().catch(() => undefined); // its server may be gone
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const ended = new Promise((resolve) => this.#child.once("exit", resolve));
+    this.#child.kill("SIGQUIT");
+    await ended;
+  }
+
+  #explained(error: unknown): Error {
+    const tail = readFileSync(this.#logFile, "utf8").split("\n").slice(-TAIL_LINES).join("\n");
+    return new Error(`${(error as Error).message}\n--- subscriber\n${tail}`);
+  }
+}
+
+function isUsable({ wal_status, restart_lsn, temporary }: SlotRow): boolean {
+  return !temporary && restart_lsn !== null && (wal_status === "reserved" || wal_status === "extended");
+}
+
+/** `there`: on the primary; `here`: at the subscriber, in the order of their coming. The client counts up. */
+export function compared(there: readonly number[], here: readonly number[]): Received {
+  const onPrimary = new Set(there);
+  const seen = new Set<number>();
+  const twice: number[] = [];
+  const late: number[] = [];
+  let highest = -Infinity;
+  for (const id of here) {
+    if (seen.has(id)) twice.push(id);
+    else if (id < highest) late.push(id);
+    seen.add(id);
+    highest = Math.max(highest, id);
+  }
+  return {
+    rows: seen.size,
+    missing: there.filter((id) => !seen.has(id)),
+    twice,
+    late,
+    lostByCluster: [...seen].filter((id) => !onPrimary.has(id)),
+  };
+}

@@ -1,0 +1,235 @@
+/**
+ * Two clusters, of which one follows the other: its bootstrap, a switchover in the cluster that is followed,
+ * a failover inside, promote-cluster, demote-cluster with a rewind, and the exchange of the two roles.
+ */
+import { afterAll, expect } from "bun:test";
+import type { Cluster } from "../src/demo/cluster.ts";
+import type { Host } from "../src/demo/host.ts";
+import { waitFor } from "../src/demo/wait_for.ts";
+import type { ClusterJson } from "../src/api/client.ts";
+import { explained, newCluster, START_MS, startHealthy, withCluster } from "./e2e/harness.ts";
+import { answersWith, shown } from "./e2e/shown.ts";
+
+/** Two members and a witness. */
+let standby: Cluster;
+
+const { fixture, story } = withCluster(
+  { dcs: { ttl: 2, slots: { site_b: { type: "physical" } } } },
+  async (site) => {
+    await startHealthy(site);
+    await fixture.client.waitForWrite(0, START_MS);
+    await site.query(await site.waitForPrimary(), "CREATE TABLE told (text text)");
+    await startFollowing(site);
+  },
+);
+
+/** Its member's name: the other cluster has members node1, node2 and node3. */
+const nameOf = (host: Host) => host.name.replace("node", "site-b-");
+
+/** `standby` becomes a new cluster that follows `site`. */
+async function startFollowing(site: Cluster): Promise<void> {
+  await standby?.destroy();
+  const { superuser, replication, rewind } = site.secrets;
+  standby = await newCluster({
+    scope: "site-b",
+    witnesses: 1,
+    dcs: { ttl: 2, standby_cluster: { ...addressesOf(site), primary_slot_name: "site_b" } },
+    override: (name) => ({
+      name: name.replace("node", "site-b-"),
+      postgresql: {
+        authentication: {
+          superuser: { password: superuser },
+          replication: { password: replication },
+          rewind: { password: rewind },
+        },
+      },
+    }),
+  });
+  standby.secrets = { ...standby.secrets, superuser, replication, rewind };
+  standby.start();
+}
+
+afterAll(() => standby?.destroy(), START_MS);
+
+/** The standby cluster's logs come with a failure, too. */
+function told(name: string, tell: () => Promise<void>): void {
+  story(name, () => explained(standby, tell));
+}
+
+function addressesOf({ members }: Cluster): { host: string; port: number } {
+  return {
+    host: members.map(({ addresses }) => addresses.address).join(","),
+    port: members[0]!.addresses.postgresPort,
+  };
+}
+
+/** The member that leads `cluster`, once another one streams from it and all of them are on one timeline. */
+async function leaderOf(cluster: Cluster, role: "leader" | "standby_leader"): Promise<Host> {
+  const { members } = cluster;
+  return await waitFor(`a ${role} with its standbys`, START_MS, async () => {
+    for (const host of members.filter((one) => one.agentPid() !== null)) {
+      const { members: seen } = JSON.parse((await host.rest("/cluster")).text) as ClusterJson;
+      const leader = seen.find((member) => member.role === role);
+      const others = seen.filter((member) => member !== leader);
+      if (leader === undefined || others.length !== members.length - 1) return null;
+      if (others.some(({ state, timeline }) => state !== "streaming" || timeline !== leader.timeline)) {
+        return null;
+      }
+      const found = members.find(({ addresses }) => addresses.address === leader.host)!;
+      const path = role === "leader" ? "/primary" : "/standby-leader";
+      if (!await found.answers(path)) return null;
+      if (role === "standby_leader" && leader.state !== "streaming") return null;
+      return found;
+    }
+    return null;
+  });
+}
+
+const standbyLeader = () => leaderOf(standby, "standby_leader");
+
+async function timelineOf(host: Host): Promise<number> {
+  const { timeline } = JSON.parse((await host.rest("/patroni")).text) as { timeline: number };
+  return timeline;
+}
+
+/** A member may show the leader before for a moment. */
+async function standbyLedBy(host: Host): Promise<void> {
+  await waitFor(`the lead of ${nameOf(host)}`, START_MS, async () => await standbyLeader() === host);
+}
+
+/** All of the standby cluster stream on `timeline`, which a member shows a moment after it has rows of it. */
+async function standbysOn(timeline: number): Promise<void> {
+  await waitFor(
+    `the standby cluster on timeline ${timeline}`,
+    START_MS,
+    async () => await timelineOf(await standbyLeader()) === timeline,
+  );
+}
+
+/** Written on the primary of one cluster, and read on every member of the other. */
+async function arrives(text: string, primary: Host, at: Cluster): Promise<void> {
+  await fixture.cluster.query(primary, `INSERT INTO told VALUES ('${text}')`);
+  for (const host of at.members) {
+    await waitFor(`${text} on ${host.name} of ${at.scope}`, START_MS, async () => {
+      const rows = await at.query<{ text: string }>(host, `SELECT text FROM told WHERE text = '${text}'`);
+      return rows.length === 1;
+    });
+  }
+}
+
+told(
+  "it is made from the other cluster: one member follows its primary, the other follows that member",
+  async () => {
+    const leader = await standbyLeader();
+    const [other] = standby.members.filter((host) => host !== leader);
+    for (const path of ["/standby-leader", "/standby_leader", "/leader", "/read-only", "/readiness"]) {
+      await answersWith(leader, path, 200);
+    }
+    for (const path of ["/primary", "/read-write", "/replica"]) await answersWith(leader, path, 503);
+    await answersWith(other!, "/replica", 200);
+    await answersWith(other!, "/standby-leader", 503);
+    await shown<{ role: string }>("its role", leader, "/patroni", ({ role }) => role === "standby_leader");
+    expect((await leader.rest("/metrics")).text).toMatch(/^patroni_standby_leader\{.*\} 1$/m);
+    const list = await standby.ctl("list");
+    expect(list).toMatch(/site-b-\d .*\| Standby Leader \| streaming/);
+    await arrives("first", await fixture.cluster.waitForPrimary(), standby);
+    const [{ settings }] = await standby.query<{ settings: string }>(
+      leader,
+      "SELECT current_setting('primary_slot_name') || ' ' || current_setting('primary_conninfo') AS settings",
+    ) as [{ settings: string }];
+    expect(settings).toStartWith("site_b ");
+    expect(settings).toContain("target_session_attrs=read-write");
+    expect(await standby.query(leader, "SELECT slot_name FROM pg_replication_slots WHERE active"))
+      .toHaveLength(1);
+  },
+);
+
+told("a switchover in the other cluster: it goes on with the new primary's timeline", async () => {
+  const { cluster } = fixture;
+  const before = await cluster.waitHealthy();
+  await cluster.ctl("switchover", "--force");
+  const primary = await cluster.waitForPrimary(START_MS, (host) => host !== before);
+  await arrives("after the switchover", primary, standby);
+  await standbysOn(await timelineOf(primary));
+});
+
+told("its leader's host dies: the other member takes over, without a timeline of its own", async () => {
+  const old = await standbyLeader();
+  const [other] = standby.members.filter((host) => host !== old);
+  const timeline = await timelineOf(old);
+  await old.powerOff();
+  await answersWith(other!, "/standby-leader", 200);
+  const primary = await fixture.cluster.waitForPrimary();
+  await fixture.cluster.query(primary, "INSERT INTO told VALUES ('while one is away')");
+  old.start();
+  await standbyLedBy(other!);
+  await arrives("after the failover", primary, standby);
+  expect(await timelineOf(other!)).toBe(timeline);
+  expect(await timelineOf(old)).toBe(timeline);
+});
+
+told("a switchover inside moves the lock, and PostgreSQL of no member stops", async () => {
+  const old = await standbyLeader();
+  const [other] = standby.members.filter((host) => host !== old);
+  const pids = standby.members.map((host) => host.postmasterPid());
+  const output = await standby.ctl("switchover", "--candidate", nameOf(other!), "--force");
+  expect(output).toContain(`Successfully switched over to "${nameOf(other!)}"`);
+  await standbyLedBy(other!);
+  expect(standby.members.map((host) => host.postmasterPid())).toEqual(pids);
+});
+
+told(
+  "promote-cluster gives it a primary, and demote-cluster brings it back, without what it has written",
+  async () => {
+    const leader = await standbyLeader();
+    const timeline = await timelineOf(leader);
+    const promoted = await standby.ctl("promote-cluster", "--force");
+    expect(promoted).toContain("cluster is successfully promoted");
+    expect(await leaderOf(standby, "leader")).toBe(leader);
+    await answersWith(leader, "/primary", 200);
+    await answersWith(leader, "/standby-leader", 503);
+    await shown<{ timeline: number }>(
+      "its own timeline",
+      leader,
+      "/patroni",
+      (now) => now.timeline === timeline + 1,
+    );
+    await arrives("in both", leader, standby);
+    // Both clusters have written since: a line of its own is given up.
+    const { host, port } = addressesOf(fixture.cluster);
+    const demoted = await standby.ctl(
+      ...[
+        "demote-cluster",
+        "--force",
+        "--host",
+        host,
+        "--port",
+        String(port),
+        "--primary-slot-name",
+        "site_b",
+      ],
+    );
+    expect(demoted).toContain("cluster is successfully demoted");
+    const primary = await fixture.cluster.waitForPrimary();
+    await arrives("after the demotion", primary, standby);
+    await standbysOn(await timelineOf(primary));
+    for (const member of standby.members) {
+      expect(await standby.query(member, "SELECT text FROM told WHERE text = 'in both'")).toEqual([]);
+    }
+  },
+);
+
+told("the clusters change their roles: nothing that was acknowledged is lost", async () => {
+  const { cluster, client } = fixture;
+  await standbyLeader();
+  const { host, port } = addressesOf(standby);
+  const output = await cluster.ctl("demote-cluster", "--force", "--host", host, "--port", String(port));
+  expect(output).toContain("cluster is successfully demoted");
+  await standby.ctl("promote-cluster", "--force");
+  const primary = await leaderOf(standby, "leader");
+  await arrives("the other way", primary, cluster);
+  await leaderOf(cluster, "standby_leader");
+  client.read();
+  const present = await standby.presentIds(primary);
+  expect(client.acks.filter(({ id }) => !present.has(id))).toEqual([]);
+});

@@ -1,0 +1,122 @@
+/** Synchronous modes: nothing that was acknowledged is lost, whichever way a primary ends. */
+import { expect } from "bun:test";
+import type { Host } from "../src/demo/host.ts";
+import { nowMs } from "../src/demo/now.ts";
+import { waitFor } from "../src/demo/wait_for.ts";
+import { type Fixture, START_MS, withCluster, WRITES_MS } from "./e2e/harness.ts";
+
+const { story } = withCluster({ dcs: { ttl: 2, synchronous_mode: true } });
+
+interface SyncKey {
+  readonly leader: string | null;
+  readonly sync_standby: string | null;
+  readonly quorum: number;
+}
+
+async function syncKey({ cluster }: Fixture): Promise<SyncKey> {
+  return JSON.parse(await cluster.ctl("dcs", "get", "sync")) as SyncKey;
+}
+
+/** Names of the synchronous standbys, once the primary's record has so many. */
+async function standbys(fixture: Fixture, primary: Host, count: number, quorum: number): Promise<string[]> {
+  return await waitFor(`${count} synchronous standbys of ${primary.name}`, START_MS, async () => {
+    const key = await syncKey(fixture);
+    const names = key.sync_standby?.split(",") ?? [];
+    return key.leader === primary.name && names.length === count && key.quorum === quorum ? names : null;
+  });
+}
+
+async function setting({ cluster }: Fixture, host: Host): Promise<string> {
+  const [row] = await cluster.query<{ names: string }>(
+    host,
+    "SELECT current_setting('synchronous_standby_names') AS names",
+  );
+  return row!.names;
+}
+
+/** Everything that was ever acknowledged is on the successor, right after its first write. */
+async function nothingLost(fixture: Fixture, old: Host, beginMs: number): Promise<Host> {
+  const successor = await fixture.successorOf(old, beginMs);
+  expect(await fixture.lostOn(successor, 0)).toEqual([]);
+  fixture.expectOnePrimary(old, beginMs);
+  return successor;
+}
+
+story("on: one standby is synchronous, is shown as such, and takes over", async (fixture) => {
+  const { cluster } = fixture;
+  const primary = await fixture.healed();
+  const [name] = await standbys(fixture, primary, 1, 0);
+  expect(await setting(fixture, primary)).toBe(`"${name}"`);
+  await fixture.listed(/Sync Standby/);
+  const synced = cluster.host(name!);
+  const [other] = cluster.others(primary).filter((host) => host !== synced) as [Host];
+  expect([await synced.answers("/sync"), await other.answers("/sync")]).toEqual([true, false]);
+  expect([await synced.answers("/async"), await other.answers("/async")]).toEqual([false, true]);
+  expect(await cluster.tryCtl("switchover", "--leader", primary.name, "--candidate", other.name, "--force"))
+    .toMatchObject({ code: 1 });
+
+  const begin = nowMs();
+  await primary.powerOff();
+  expect((await nothingLost(fixture, primary, begin)).name).toBe(synced.name);
+});
+
+story("on: a synchronous standby that is gone is replaced", async (fixture) => {
+  const { cluster } = fixture;
+  const primary = await fixture.healed();
+  const [name] = await standbys(fixture, primary, 1, 0);
+  const begin = nowMs();
+  await cluster.host(name!).powerOff();
+  await fixture.client.waitForWrite(begin + 100, WRITES_MS, primary.name);
+  await waitFor("another synchronous standby", START_MS, async () => {
+    const { sync_standby: now } = await syncKey(fixture);
+    return now !== null && now !== name;
+  });
+});
+
+story("a switchover loses nothing", async (fixture) => {
+  const { cluster } = fixture;
+  const primary = await fixture.healed();
+  const [name] = await standbys(fixture, primary, 1, 0);
+  const begin = nowMs();
+  await cluster.ctl("switchover", "--leader", primary.name, "--candidate", name!, "--force");
+  expect((await nothingLost(fixture, primary, begin)).name).toBe(name!);
+});
+
+story("quorum: either standby may have acknowledged, and both are asked", async (fixture) => {
+  const { cluster } = fixture;
+  const primary = await fixture.healed();
+  await cluster.ctl("edit-config", "-q", "-s", "synchronous_mode=quorum", "--force");
+  const names = await standbys(fixture, primary, 2, 1);
+  await waitFor(
+    "the setting",
+    START_MS,
+    async () => (await setting(fixture, primary)) === `ANY 1 ("${names[0]}","${names[1]}")`,
+  );
+  await fixture.listed(/Quorum Standby/);
+  await fixture.client.waitForWrite(nowMs(), WRITES_MS, primary.name);
+  const begin = nowMs();
+  await primary.powerOff();
+  await nothingLost(fixture, primary, begin);
+});
+
+story("every process is killed at once: nothing is lost", async (fixture) => {
+  const primary = await fixture.healed();
+  await standbys(fixture, primary, 2, 1);
+  for (const host of fixture.cluster.hosts) await host.powerOff();
+  const again = await fixture.healed();
+  await fixture.client.waitForWrite(nowMs(), WRITES_MS, again.name);
+  expect(await fixture.lostOn(again, 0)).toEqual([]);
+});
+
+story("switched off commits wait for nobody; switched on again they do", async (fixture) => {
+  const { cluster } = fixture;
+  const primary = await fixture.healed();
+  const setMode = (mode: string) =>
+    cluster.ctl("edit-config", "-q", "-s", `synchronous_mode=${mode}`, "--force");
+  await setMode("off");
+  await waitFor("the end of the promise", START_MS, async () => (await syncKey(fixture)).leader === null);
+  await waitFor("an empty setting", START_MS, async () => (await setting(fixture, primary)) === "");
+  await setMode("on");
+  const [name] = await standbys(fixture, primary, 1, 0);
+  expect(await setting(fixture, primary)).toBe(`"${name}"`);
+});

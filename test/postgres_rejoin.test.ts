@@ -1,0 +1,269 @@
+/** Former primaries that come back: rewound, rewound again, interrupted, or too late for WAL. */
+import { expect, test } from "bun:test";
+import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { commandLine, signal } from "../src/demo/processes.ts";
+import { waitFor } from "../src/demo/wait_for.ts";
+import { listPids } from "../src/lib/process_table.ts";
+import type { JsonObject } from "../src/model/json.ts";
+import {
+  LIMIT_MS,
+  type Site,
+  slotsFor,
+  STORY_MS,
+  type TestMember,
+  whyNoPostgres,
+  withSite,
+} from "./postgres/site.ts";
+
+const reason = whyNoPostgres();
+if (reason !== null) console.warn(`skipped: ${reason}`);
+const story = test.skipIf(reason !== null);
+
+const KILL = { kind: "stop", how: "kill", checkpoint: false } as const;
+
+/** Nothing keeps WAL on a primary with this but a slot. */
+const NOTHING_KEPT = {
+  postgresql: { parameters: { wal_keep_size: "0", min_wal_size: "32MB", max_wal_size: "32MB" } },
+};
+
+async function pair(site: Site, dcs: JsonObject = {}): Promise<[TestMember, TestMember]> {
+  const one = await site.member("node-1", {}, dcs);
+  const two = await site.member("node-2", {}, dcs);
+  await one.bootstrap();
+  await one.sql("CREATE TABLE t AS SELECT 0 AS id");
+  await two.joinAsStandby(one);
+  await has(two, [0]);
+  return [one, two];
+}
+
+async function has(member: TestMember, ids: readonly number[]): Promise<void> {
+  await waitFor(`${ids.join(", ")} on ${member.name}`, LIMIT_MS, async () => {
+    const rows = await member.sql("SELECT id FROM t ORDER BY id");
+    return JSON.stringify(rows.map(({ id }) => id)) === JSON.stringify(ids);
+  });
+}
+
+/** The primary is killed with `lost` that nobody has, and `next` is promoted and writes `kept`. */
+async function failOver(
+  old: TestMember,
+  next: TestMember,
+  epoch: number,
+  { lost, kept, slots = true }: { lost: number; kept: number; slots?: boolean },
+): Promise<void> {
+  await next.must({ kind: "stop", how: "fast", checkpoint: false }, "stop");
+  await old.sql(`INSERT INTO t VALUES (${lost})`);
+  await old.must(KILL, "stop");
+  await next.must({ kind: "start-standby", follow: null }, "start");
+  await next.arm(epoch);
+  if (slots) next.executor.desire({ slots: slotsFor(old.name) });
+  await next.must({ kind: "promote", epoch }, "promote");
+  await next.until("a checkpoint is made", (view) => view.checkpointAfterPromote);
+  await next.sql(`INSERT INTO t VALUES (${kept})`);
+}
+
+async function compared(member: TestMember, other: TestMember, content = false) {
+  const before = member.view.divergence;
+  const also = content ? { content } as const : {};
+  member.executor.run({ kind: "compare-history", with: other.upstream, ...also });
+  return (await member.until(
+    "histories are compared",
+    ({ divergence }) => divergence !== null && divergence !== before,
+  )).divergence!;
+}
+
+async function rewound(old: TestMember, primary: TestMember): Promise<void> {
+  expect((await compared(old, primary)).verdict).toBe("diverged");
+  await old.must({ kind: "rewind", from: primary.upstream }, "rewind");
+  await streams(old, primary);
+}
+
+async function streams(member: TestMember, primary: TestMember): Promise<void> {
+  await member.must({ kind: "start-standby", follow: primary.upstream }, "start");
+  await member.until("it streams", (view) => view.replicationState === "streaming");
+}
+
+function movedAside({ dataDir }: TestMember): string[] {
+  return readdirSync(dirname(dataDir)).filter((name) => name.startsWith("data.failed-"));
+}
+
+/** The segments of now are removed, as later ones are written. */
+async function recycle(primary: TestMember): Promise<void> {
+  const files = async () =>
+    (await primary.sql("SELECT name FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'")).map(({ name }) =>
+      name
+    );
+  const before = new Set(await files());
+  await waitFor("the WAL of before is gone", LIMIT_MS, async () => {
+    for (let at = 0; at < 3; at++) {
+      await primary.sql("SELECT pg_logical_emit_message(false, 'x', 'x'), pg_switch_wal()");
+    }
+    await primary.sql("CHECKPOINT");
+    return (await files()).every((name) => !before.has(name));
+  });
+}
+
+story(
+  "a primary that is killed with WAL that nobody has is rewound, twice in a row",
+  () =>
+    withSite(async (site) => {
+      const [one, two] = await pair(site);
+      await failOver(one, two, 2, { lost: 100, kept: 1 });
+      await rewound(one, two);
+      await has(one, [0, 1]);
+      // Now the other way round, with a rewound directory as the source.
+      await failOver(two, one, 3, { lost: 200, kept: 2 });
+      await rewound(two, one);
+      await has(two, [0, 1, 2]);
+      // And once more the first one, which was a standby, a primary, and a standby before.
+      await failOver(one, two, 4, { lost: 300, kept: 3 });
+      await rewound(one, two);
+      await has(one, [0, 1, 2, 3]);
+      expect([...movedAside(one), ...movedAside(two)]).toEqual([]);
+    }),
+  STORY_MS,
+);
+
+story(
+  "a directory whose rewind was killed in the middle is never started, also not by a later agent",
+  () =>
+    withSite(async (site) => {
+      const [one, two] = await pair(site);
+      await failOver(one, two, 2, { lost: 100, kept: 1 });
+      await two.sql(
+        "CREATE TABLE big AS SELECT id, repeat('x', 1000) AS text FROM generate_series(1, 150000) AS id",
+      );
+      await compared(one, two);
+      const failed = one.run({ kind: "rewind", from: two.upstream }, "rewind");
+      const copying = () => {
+        const program = listPids().find((pid) => isRealRewind(pid, one.dataDir));
+        return program !== undefined && /rewinding, \d/.test(one.view.action?.detail ?? "") ? program : null;
+      };
+      expect(signal(await waitFor("pg_rewind to copy", LIMIT_MS, copying), "SIGKILL")).toBe(true);
+      expect(await failed).toContain("half-written");
+      expect(one.view.directory).toEqual({ kind: "half-written", what: "rewind" });
+      for (const follow of [two.upstream, null]) {
+        expect(await one.run({ kind: "start-standby", follow }, "start")).toBe(
+          "the data directory is half-written",
+        );
+      }
+      one.restartAgent();
+      await one.connected();
+      expect(one.view.directory).toEqual({ kind: "half-written", what: "rewind" });
+      expect(await one.run({ kind: "start-standby", follow: two.upstream }, "start")).toContain(
+        "half-written",
+      );
+      one.executor.run({ kind: "set-aside", why: "rewind did not finish", after: "rewind-failure" });
+      await one.until("it is moved aside", (view) => view.directory.kind === "empty");
+      expect(movedAside(one)).toHaveLength(1);
+      await one.joinAsStandby(two);
+      await has(one, [0, 1]);
+    }),
+  STORY_MS,
+);
+
+story(
+  "WAL that the new primary has recycled: found before anything is changed, and the directory stays whole",
+  () =>
+    withSite(async (site) => {
+      const [one, two] = await pair(site, NOTHING_KEPT);
+      await failOver(one, two, 2, { lost: 100, kept: 1, slots: false });
+      await recycle(two);
+      await compared(one, two);
+      expect(await one.run({ kind: "rewind", from: two.upstream }, "rewind")).toMatch(
+        /^node-2 has removed the WAL from 0\/[0-9A-F]+ on that this member needs$/,
+      );
+      // As it was: it could be the primary once more.
+      expect(one.view.directory).toMatchObject({ kind: "valid", control: { clusterState: "shut down" } });
+      await one.arm(3);
+      await one.must({ kind: "start-primary", epoch: 3 }, "start");
+      await has(one, [0, 100]);
+      await one.must(KILL, "stop");
+      one.executor.run({ kind: "set-aside", why: "pg_rewind failed", after: "rewind-failure" });
+      await one.until("it is moved aside", (view) => view.directory.kind === "empty");
+      await one.joinAsStandby(two);
+      await has(one, [0, 1]);
+    }),
+  STORY_MS,
+);
+
+story(
+  "a primary that went back on its timeline: WAL itself shows which standby is not its own",
+  () =>
+    withSite(async (site) => {
+      const [two, one] = await pair(site);
+      await failOver(two, one, 2, { lost: 50, kept: 1 });
+      await rewound(two, one);
+      await has(two, [0, 1]);
+      expect((await compared(two, one, true)).verdict).toBe("same");
+      const aside = `${one.dataDir}.earlier`;
+      const stop = { kind: "stop", how: "fast", checkpoint: false } as const;
+      await one.must(stop, "stop");
+      cpSync(one.dataDir, aside, { recursive: true });
+      await one.arm(2);
+      await one.must({ kind: "start-primary", epoch: 2 }, "start");
+      await one.sql("INSERT INTO t VALUES (2)");
+      await has(two, [0, 1, 2]);
+      await two.must(stop, "stop");
+      await one.must(stop, "stop");
+      rmSync(one.dataDir, { recursive: true });
+      renameSync(aside, one.dataDir);
+      await one.arm(2);
+      await one.must({ kind: "start-primary", epoch: 2 }, "start");
+      expect(await compared(two, one)).toMatchObject({
+        verdict: "diverged",
+        detail: expect.stringContaining("beyond the end of the primary's WAL"),
+        noRewind: expect.stringContaining("one timeline"),
+      });
+      // It goes on, past what the standby has: positions show nothing any more.
+      await one.sql("INSERT INTO t SELECT generate_series(100, 5000)");
+      expect((await compared(two, one)).verdict).toBe("same");
+      expect(await compared(two, one, true)).toMatchObject({
+        verdict: "diverged",
+        detail: expect.stringContaining("is not the primary's"),
+      });
+    }),
+  STORY_MS,
+);
+
+story("a standby that has missed recycled WAL says so, and runs on", () =>
+  withSite(async (site) => {
+    const [one, two] = await pair(site, NOTHING_KEPT);
+    await two.must({ kind: "stop", how: "fast", checkpoint: false }, "stop");
+    await waitFor("its slot to go", LIMIT_MS, async () => {
+      const [slot] = await one.sql("SELECT active FROM pg_replication_slots WHERE slot_name = 'node_2'");
+      if (slot?.["active"] === false) await one.sql("SELECT pg_drop_replication_slot('node_2')");
+      return slot === undefined;
+    });
+    await recycle(one);
+    await two.must({ kind: "start-standby", follow: one.upstream }, "start");
+    const { verdict, walGone } = await compared(two, one);
+    expect(verdict).toBe("same");
+    expect(walGone).toMatch(/^node-1 has removed the WAL from 0\/[0-9A-F]+ on that this member needs$/);
+    await has(two, [0]);
+  }), STORY_MS);
+
+story("with restore_command recycled WAL comes from the archive", () =>
+  withSite(async (site) => {
+    const archive = join(site.root, "archive");
+    mkdirSync(archive);
+    const { parameters } = NOTHING_KEPT.postgresql;
+    const [one, two] = await pair(site, {
+      postgresql: {
+        parameters: { ...parameters, archive_mode: "on", archive_command: `cp %p ${archive}/%f` },
+        recovery_conf: { restore_command: `cp ${archive}/%f %p` },
+      },
+    });
+    await failOver(one, two, 2, { lost: 100, kept: 1, slots: false });
+    await recycle(two);
+    two.executor.desire({ slots: slotsFor("node-1") });
+    await waitFor("the history is in the archive", LIMIT_MS, () =>
+      existsSync(join(archive, "00000002.history")));
+    await rewound(one, two);
+    await has(one, [0, 1]);
+  }), STORY_MS);
+
+function isRealRewind(pid: number, dataDir: string): boolean {
+  const words = commandLine(pid);
+  return words.includes(`--target-pgdata=${dataDir}`) && !words.includes("--dry-run");
+}
