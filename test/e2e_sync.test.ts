@@ -82,6 +82,19 @@ story("a switchover loses nothing", async (fixture) => {
   expect((await nothingLost(fixture, primary, begin)).name).toBe(name!);
 });
 
+story("standbys that a superuser names by ALTER SYSTEM are taken back at once", async (fixture) => {
+  const { cluster } = fixture;
+  const primary = await fixture.healed();
+  await standbys(fixture, primary, 1, 0);
+  const ours = await setting(fixture, primary);
+  await cluster.query(primary, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+  await cluster.query(primary, "SELECT pg_reload_conf()");
+  const said = "synchronous_standby_names was changed to 'nobody' by others";
+  await waitFor("a word of it in the log", START_MS, () => primary.log().includes(said));
+  await waitFor("the agent's setting", START_MS, async () => (await setting(fixture, primary)) === ours);
+  await fixture.client.waitForWrite(nowMs(), WRITES_MS, primary.name);
+});
+
 story("quorum: either standby may have acknowledged, and both are asked", async (fixture) => {
   const { cluster } = fixture;
   const primary = await fixture.healed();

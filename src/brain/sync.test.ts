@@ -28,6 +28,7 @@ const any = (names: string, count = 1) => settingFor([...names], count, true);
 const sync = (change: Partial<SyncView>): SyncView => ({
   setting: any("bc"),
   loaded: true,
+  commitsWait: true,
   settledLsn: 900,
   flushed: { b: 1000, c: 1000 },
   ...change,
@@ -103,6 +104,14 @@ test.each<[string, ReturnType<typeof primary>, SyncDuty | null]>([
   [
     "one that is being restarted",
     primary({}, {}, [standby("b"), standby("c", { state: "restarting" })]),
+    sets("b"),
+  ],
+  [
+    "the last primary, as it was when it was heard last",
+    primary({ primaryForMs: 1000 }, { flushed: { b: 1000 } }, [
+      standby("b"),
+      primaryStatus("c", { dataToken: "data-c", primaryDirectory: false }),
+    ]),
     sets("b"),
   ],
   ["an older version, without data to name", primary({}, {}, [standby("b"), status("c")]), sets("b")],
@@ -201,6 +210,7 @@ test.each<[string, ReturnType<typeof node>, string | null]>([
   ["the setting names the standbys, and is read", successor({ setting: any("c") }), null],
   ["another setting", successor({ setting: any("ac") }), "is written"],
   ["a setting that is not read yet", successor({ setting: any("c"), loaded: false }), "reads"],
+  ["commits that do not wait yet", successor({ setting: any("c"), commitsWait: false }), "checkpointer"],
   ["a proposal of an earlier start", successor({ setting: any("c") }, { syncFrozen: true }), "logged"],
   [
     "nobody to wait for, and the record still needs votes",

@@ -86,7 +86,7 @@ export function syncStep(view: NodeView): SyncStep | null {
  * the standby that acknowledges it counts in the next choice.
  */
 export function syncNotReady(view: NodeView): string | null {
-  const { dcs, dynamic, postgres: { sync, process, writable } } = view;
+  const { dcs, dynamic, syncWithout, postgres: { sync, process, writable } } = view;
   if (dynamic.standbyCluster !== null || !isInitialized(dcs)) return null;
   // One that was found running acknowledges already, by the setting that it has. Its files are written, and
   // with them another setting, only once it is taken over.
@@ -96,7 +96,11 @@ export function syncNotReady(view: NodeView): string | null {
   const step = syncStep(view);
   if (step?.kind === "setting") return "synchronous_standby_names is written";
   if (step !== null) return "the synchronous standbys are logged";
-  return process !== "none" && !sync.loaded ? "PostgreSQL reads synchronous_standby_names" : null;
+  // A server that is not running starts with what its files say.
+  if (process === "none") return null;
+  if (!sync.loaded) return "PostgreSQL reads synchronous_standby_names";
+  const isHeld = sync.commitsWait || sync.setting.count === 0 || syncWithout?.waits === true;
+  return isHeld ? null : "PostgreSQL's checkpointer reads synchronous_standby_names";
 }
 
 function targetOf(view: NodeView, acknowledges: boolean): SyncTarget {
@@ -117,6 +121,8 @@ function targetOf(view: NodeView, acknowledges: boolean): SyncTarget {
 function pickable(status: MemberStatus, lsn: Lsn | null, mayAttach: boolean): readonly Pickable[] {
   const { name, dataToken: token, tags, nofailover } = status;
   if (token === undefined || !status.running || status.shuttingDown || status.primaryDirectory) return [];
+  // The last primary may not have heard yet that it is one no more, and has to rejoin first.
+  if (status.role !== "replica") return [];
   // It is about to be restarted: no commit is to wait for that.
   if (status.state !== "running") return [];
   const isElsewhere = typeof tags.replicatefrom === "string" || tags.nostream === true;

@@ -204,7 +204,7 @@ export function postgres(change: Partial<PostgresView> = {}): PostgresView {
     stagedSlots: [],
     wroteUnder: null,
     walEnd: { timeline: 1, lsn: 1000 },
-    sync: { setting: NO_SYNC, loaded: true, settledLsn: null, flushed: {} },
+    sync: { setting: NO_SYNC, loaded: true, commitsWait: false, settledLsn: null, flushed: {} },
     ...change,
   };
 }

@@ -38,7 +38,9 @@ export type SyncRule =
   | "sync-set-first"
   | "sync-log-first"
   | "sync-degrade-alone"
-  | "sync-promote-bare";
+  | "sync-promote-bare"
+  | "sync-checkpointer-unread"
+  | "sync-stale-sender";
 
 export type BrokenRules = ReadonlySet<BrokenRule>;
 export const NOTHING_BROKEN: BrokenRules = new Set();

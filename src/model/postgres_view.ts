@@ -250,10 +250,12 @@ export interface SyncView {
   readonly setting: SyncSetting;
   /** Its files say so, and the running server has read them. */
   readonly loaded: boolean;
+  /** Every commit waits for standbys, as the running server's checkpointer has it. */
+  readonly commitsWait: boolean;
   /**
-   * A position of its WAL that was read after the server, and all processes that it will start, went by the
-   * setting; null: there is none yet. A process that goes by the setting before acknowledges nothing that
-   * lies behind it.
+   * A position of its WAL that was read after the server, and all of its processes that let commits go, went
+   * by the setting; null: there is none yet. All that was acknowledged by the setting before lies in front
+   * of it.
    */
   readonly settledLsn: Lsn | null;
   /** How far each standby that streams from here has flushed. */

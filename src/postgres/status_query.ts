@@ -17,6 +17,7 @@ SELECT pg_is_in_recovery() AS in_recovery,
   checkpoint.timeline_id AS checkpoint_timeline,
   recovery.min_recovery_end_timeline AS recovery_timeline,
   current_setting('restore_command') AS restore_command,
+  current_setting('synchronous_standby_names') AS sync_names,
   pg_postmaster_start_time() AS started_at,
   current_setting('server_version_num') AS server_version,
   system.system_identifier AS system_id,
@@ -54,6 +55,8 @@ export interface ServerStatus {
   readonly serverVersion: number | null;
   readonly systemId: string | null;
   readonly replication: readonly ReplicationConnection[];
+  /** synchronous_standby_names, as the server goes by it. */
+  readonly syncNames?: string;
   /** How far each standby that streams has flushed; of two with one name, the one that is behind. */
   readonly flushed?: { readonly [name: string]: Lsn };
 }
@@ -89,6 +92,7 @@ export function parseStatus(row: Row): ServerStatus {
     startedAt: timestamp(row.started_at),
     serverVersion: number("server_version"),
     systemId: row.system_id ?? null,
+    ...(typeof row.sync_names === "string" ? { syncNames: row.sync_names } : {}),
     flushed: row.flushed ? JSON.parse(row.flushed) as { [name: string]: Lsn } : {},
     replication: row.replication ? JSON.parse(row.replication) as ReplicationConnection[] : [],
   };

@@ -1,13 +1,19 @@
 /** A look at a model server that answers, as production's queries and files give it. */
 import type { PostgresMemory } from "../agent/postgres/memory.ts";
 import { isSameSetting } from "../sync/setting.ts";
+import type { BrokenRules } from "../dcs/broken_rules.ts";
 import type { ModelServer } from "./model_server.ts";
 import { serverStatus, timelineHistory, walEnd } from "./server_facts.ts";
 
 const MOVED_AWAY = { why: "the data directory was moved away", removed: false };
 
 /** false: the server does not go by its files yet, and is to be looked at again soon. */
-export function look(server: ModelServer, memory: PostgresMemory, nowMs: number): boolean {
+export function look(
+  server: ModelServer,
+  memory: PostgresMemory,
+  nowMs: number,
+  broken: BrokenRules,
+): boolean {
   memory.seen(serverStatus(server), nowMs);
   memory.timelineHistory = timelineHistory(server);
   memory.displaced = server.misplaced ? MOVED_AWAY : null;
@@ -23,7 +29,10 @@ export function look(server: ModelServer, memory: PostgresMemory, nowMs: number)
   if (!isSameSetting(sync.setting, memory.sync)) sync.reload(memory.sync);
   own.flushed = sync.flushed;
   own.syncLoaded = true;
+  own.commitsWait = sync.isSettled && sync.waits;
   if (!sync.isSettled) return false;
-  if (!server.inRecovery) own.settledLsn ??= position.lsn;
+  if (server.inRecovery) return true;
+  if (!sync.areSendersFresh && !broken.has("sync-stale-sender")) return false;
+  own.settledLsn ??= position.lsn;
   return true;
 }

@@ -424,14 +424,14 @@ export class ModelPostgres implements PostgresPort {
 
   /** A query, when the server is one that the agent knows of and it answers. */
   #lookNow(): void {
-    const { server, guard, clock } = this.#options;
+    const { server, guard, clock, broken } = this.#options;
     const memory = this.#memory;
     const { postmaster } = guard.view();
     const ours = postmaster !== null && memory.server?.pid === postmaster.pid &&
       server.pid === postmaster.pid;
     if (ours && postmaster.phase !== "frozen") {
       if (server.answers) {
-        if (!look(server, memory, clock.now())) this.#later(POLL_MS, () => this.refresh());
+        if (!look(server, memory, clock.now(), broken)) this.#later(POLL_MS, () => this.refresh());
       } else if (server.process === "stopping" && memory.server !== null) memory.server.ready = false;
     }
     this.#announce();

@@ -5,14 +5,22 @@
  */
 import type { Prng, World } from "../../raft/sim/mod.ts";
 import { NO_SYNC, type SyncSetting } from "../model/sync_setting.ts";
+import { isSameSetting } from "../sync/setting.ts";
 
 /** Slower than PostgreSQL's processes are in general: a reload is noticed between two pieces of work. */
 const CHECKPOINTER_MS = 60;
 const SENDER_MS = 400;
+/** A process stands still between its look for a reload and its next work, so often and for so long. */
+const STANDS_RATE = 0.05;
+const STANDS_MS = 1500;
 
 interface Sender {
   setting: SyncSetting;
   flushedLsn: number;
+  /** The last answer that came while it stands still; null: none. */
+  heardLsn: number | null;
+  stands: boolean;
+  isGone: boolean;
 }
 
 export class ModelSync {
@@ -24,6 +32,10 @@ export class ModelSync {
   isSettled = true;
   readonly #senders = new Map<string, Sender>();
   #generation = 0;
+  /** At the next reload all senders stand still for so long; 0: by chance. */
+  #senderHoldMs = 0;
+  /** The checkpointer reads nothing before. */
+  #checkpointerUntilMs = 0;
 
   readonly #world: World;
   readonly #random: Prng;
@@ -42,6 +54,7 @@ export class ModelSync {
     this.setting = setting;
     this.waits = setting.count > 0;
     this.isSettled = true;
+    this.#senderHoldMs = this.#checkpointerUntilMs = 0;
     this.#senders.clear();
   }
 
@@ -49,32 +62,71 @@ export class ModelSync {
     const generation = ++this.#generation;
     this.setting = setting;
     this.isSettled = false;
-    const later = (limitMs: number, run: () => void) =>
-      this.#world.after(
-        this.#random.exponential(limitMs / 4),
-        () => generation === this.#generation && run(),
-      );
-    later(CHECKPOINTER_MS, () => {
+    const senderMs = this.#senderHoldMs;
+    this.#senderHoldMs = 0;
+    const readMs = this.#random.exponential(CHECKPOINTER_MS / 4);
+    this.#world.after(Math.max(readMs, this.#checkpointerUntilMs - this.#world.now()), () => {
+      if (generation !== this.#generation) return;
       this.waits = setting.count > 0;
       this.isSettled = true;
       if (!this.waits) this.#release(null);
     });
-    for (const sender of this.#senders.values()) {
-      later(SENDER_MS, () => {
-        sender.setting = setting;
-      });
+    for (const [standby, sender] of this.#senders) {
+      if (sender.stands) continue;
+      if (senderMs > 0) this.#stand(standby, sender, senderMs);
+      else if (this.#random.chance(STANDS_RATE)) {
+        this.#stand(standby, sender, this.#random.exponential(STANDS_MS));
+      } else {
+        this.#world.after(this.#random.exponential(SENDER_MS / 4), () => {
+          if (generation === this.#generation) sender.setting = setting;
+        });
+      }
     }
   }
 
+  /** A fault: all senders stand still at the next reload. */
+  holdSenders(forMs: number): void {
+    this.#senderHoldMs = forMs;
+  }
+
+  /** A fault: a long checkpoint keeps the checkpointer from its files. */
+  holdCheckpointer(forMs: number): void {
+    this.#checkpointerUntilMs = this.#world.now() + forMs;
+  }
+
+  /** It has looked for a reload before this one. The answers that it finds later it still judges by that. */
+  #stand(standby: string, sender: Sender, forMs: number): void {
+    sender.stands = true;
+    this.#world.after(forMs, () => {
+      sender.stands = false;
+      if (this.#senders.get(standby) !== sender) return;
+      if (sender.heardLsn !== null) this.answered(standby, sender.heardLsn);
+      sender.heardLsn = null;
+      sender.setting = this.setting;
+      if (sender.isGone) this.#senders.delete(standby);
+    });
+  }
+
+  /** No process that may let commits go goes by another setting than the files'. */
+  get areSendersFresh(): boolean {
+    return [...this.#senders].every(([name, { setting }]) =>
+      priorityOf(name, setting) === 0 || isSameSetting(setting, this.setting)
+    );
+  }
+
   connected(standby: string): void {
-    this.#senders.set(standby, { setting: this.setting, flushedLsn: 0 });
+    const sender = { setting: this.setting, flushedLsn: 0, heardLsn: null, stands: false, isGone: false };
+    this.#senders.set(standby, sender);
   }
 
   /** Its sender ends when it notices. */
   disconnected(standby: string): void {
     const sender = this.#senders.get(standby);
+    if (sender === undefined) return;
     this.#world.after(this.#random.between(0, 30), () => {
-      if (this.#senders.get(standby) === sender) this.#senders.delete(standby);
+      if (this.#senders.get(standby) !== sender) return;
+      if (sender.stands) sender.isGone = true;
+      else this.#senders.delete(standby);
     });
   }
 
@@ -82,6 +134,10 @@ export class ModelSync {
   answered(standby: string, lsn: number): void {
     const sender = this.#senders.get(standby);
     if (sender === undefined) return;
+    if (sender.stands) {
+      sender.heardLsn = Math.max(sender.heardLsn ?? 0, lsn);
+      return;
+    }
     sender.flushedLsn = Math.max(sender.flushedLsn, lsn);
     if (!this.waits) return;
     const { method, count } = sender.setting;

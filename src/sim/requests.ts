@@ -72,7 +72,8 @@ export function resume(cluster: SimCluster, tries = 30): void {
   if (tries > 1) cluster.world.after(1000, () => resume(cluster, tries - 1));
 }
 
-function configure(asked: SimMember, change: (value: JsonObject) => JsonObject): boolean {
+/** false: this member has no configuration to change. */
+export function configure(asked: SimMember, change: (value: JsonObject) => JsonObject): boolean {
   const config = asked.dcs?.state.config;
   if (!config || !asked.member) return false;
   const { value, revision } = config;

@@ -20,6 +20,8 @@ const RULES: readonly SyncRule[] = [
   "sync-log-first",
   "sync-degrade-alone",
   "sync-promote-bare",
+  "sync-checkpointer-unread",
+  "sync-stale-sender",
 ];
 
 for (const rule of RULES) {

@@ -59,6 +59,7 @@ export interface SyncRulesLeftOut {
   readonly flushed?: boolean;
   readonly degrade?: boolean;
   readonly ready?: boolean;
+  readonly waits?: boolean;
   readonly cut?: boolean;
 }
 

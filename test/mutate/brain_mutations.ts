@@ -816,6 +816,31 @@ const replayed = mutationsOf("src/brain/replay.ts", ["src/brain/replay.test.ts"]
   ["replay-of-any-format", "if (format !== FORMAT)", "if (false)"],
 ]);
 
+const synchronous: readonly Mutation[] = [
+  ...mutationsOf("src/brain/sync.ts", ["src/brain"], [
+    ["sync-waits-for-the-last-primary", '  if (status.role !== "replica") return [];\n', ""],
+    ["sync-promoted-before-commits-wait", "sync.commitsWait || ", "true || "],
+  ]),
+  ...mutationsOf("src/brain/cluster/operator_needed.ts", ["src/brain"], [
+    ["sync-former-primary-votes", "!primaryDirectory && isVoter", "isVoter"],
+  ]),
+  ...mutationsOf("src/brain/cluster/sync_grounds.ts", ["src/brain"], [
+    ["sync-holder-by-any-name", " && status.name === lock.lastHolder", ""],
+  ]),
+  ...mutationsOf("src/agent/postgres/reload_seen.ts", ["src/agent/postgres/reload_seen.test.ts"], [
+    ["sync-senders-not-waited-for", "if (unseen.length === 0) return true;", "return true;"],
+    [
+      "sync-new-senders-waited-for",
+      "unseen === null ? pids : unseen.filter((pid) => pids.includes(pid))",
+      "pids",
+    ],
+    ["startup-counts-at-once", "if (moves === 2) return true;", "if (moves === 0) return true;"],
+  ]),
+  ...mutationsOf("src/agent/postgres/memory.ts", ["src/agent/postgres/memory.test.ts"], [
+    ["sync-of-others-unseen", "if (server.syncLoaded && isOthers) {", "if (false) {"],
+  ]),
+];
+
 export const BRAIN_MUTATIONS: readonly Mutation[] = [
   ...outcome,
   ...rules,
@@ -835,4 +860,5 @@ export const BRAIN_MUTATIONS: readonly Mutation[] = [
   ...sick,
   ...inSimulation,
   ...replayed,
+  ...synchronous,
 ];

@@ -223,6 +223,21 @@ test("another setting of synchronous standbys holds for none of the processes at
   expect(memory.syncText()).toBe("");
 });
 
+test("standbys that others have set hold for nobody, wherever the agent decides on them", () => {
+  const memory = running();
+  const settled = { syncLoaded: true, settledLsn: 5, commitsWait: true };
+  const seen = (syncNames: string) => {
+    Object.assign(memory.server!, settled);
+    memory.seen(standby({ syncNames }), 1);
+    const { loaded, settledLsn, commitsWait } = memory.view(guard({ postmaster })).sync;
+    return { syncLoaded: loaded, settledLsn, commitsWait };
+  };
+  expect(seen("somebody")).toEqual(settled);
+  memory.sync = { method: "ANY", count: 1, names: ["b"] };
+  expect(seen('ANY 1 ("b")')).toEqual(settled);
+  expect(seen("")).toEqual({ syncLoaded: false, settledLsn: null, commitsWait: false });
+});
+
 test("only a server that was started with synchronous standbys has commits wait from its start on", () => {
   const memory = new PostgresMemory();
   const waits = (pid: number) => {

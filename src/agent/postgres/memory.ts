@@ -15,38 +15,13 @@ import type {
   RunningAction,
   Shutdown,
 } from "../../model/postgres_view.ts";
-import type { SyncView } from "../../model/postgres_view.ts";
 import { formatSetting, isSameSetting, NO_SYNC, type SyncSetting } from "../../sync/setting.ts";
 import type { FoundDirectory } from "../../postgres/data_directory.ts";
 import type { PendingRestart } from "../../postgres/parameters.ts";
 import type { RestoredCluster } from "../../postgres/restored_cluster.ts";
 import type { ServerStatus } from "../../postgres/status_query.ts";
 import type { WalEnd } from "../../postgres/wal_end.ts";
-
-/** Memory of one postmaster; forgotten with it. */
-interface ServerMemory {
-  readonly pid: number;
-  /** It has answered, and has not said since that it is busy starting or stopping. */
-  ready: boolean;
-  status: ServerStatus | null;
-  received: WalEnd | null;
-  replayedLsn: Lsn | null;
-  /** A stop that is only being prepared (by a checkpoint) changes nothing until it is announced. */
-  shutdown: Shutdown | null;
-  /** End of valid WAL on disk at its start, which a restarted server does not report. */
-  floor: WalEnd | null;
-  slots: PostgresView["slots"];
-  /** How far the standbys that stream from it have flushed. */
-  flushed: SyncView["flushed"];
-  /** It has read the setting that `sync` asks for. */
-  syncLoaded: boolean;
-  /** Its checkpointer has every commit wait. */
-  commitsWait: boolean;
-  /** See SyncView. */
-  settledLsn: Lsn | null;
-  /** The epoch under which it has completed a write; null: none yet. */
-  wroteUnder: number | null;
-}
+import { newServer, type ServerMemory } from "./server_memory.ts";
 
 /** A server that ends by itself sooner than this counts as one that did not start. */
 const LASTS_MS = 2000;
@@ -108,21 +83,9 @@ export class PostgresMemory {
   /** Another postmaster than before, or none. */
   track(pid: number | null): void {
     if (pid === (this.server?.pid ?? null)) return;
-    this.server = pid === null ? null : {
-      pid,
-      ready: false,
-      status: null,
-      shutdown: null,
-      received: null,
-      replayedLsn: null,
-      floor: this.diskEnd,
-      slots: [],
-      flushed: {},
-      commitsWait: this.startsWaiting && (this.action?.kind === "start" || this.action?.kind === "restart"),
-      syncLoaded: false,
-      settledLsn: null,
-      wroteUnder: null,
-    };
+    const startsWaiting = this.startsWaiting &&
+      (this.action?.kind === "start" || this.action?.kind === "restart");
+    this.server = pid === null ? null : newServer(pid, this.diskEnd, startsWaiting);
     this.pendingRestart = null;
     this.displaced = null;
     // A server that has ended may have written since its history was compared, promoted by somebody else.
@@ -163,6 +126,11 @@ export class PostgresMemory {
   set sync(setting: SyncSetting) {
     if (isSameSetting(setting, this.#sync)) return;
     this.#sync = setting;
+    this.#unsettle();
+  }
+
+  /** The server does not go by the setting, or not all of it does. */
+  #unsettle(): void {
     if (this.server === null) return;
     this.server.syncLoaded = false;
     this.server.settledLsn = null;
@@ -215,6 +183,14 @@ export class PostgresMemory {
       server.replayedLsn = Math.max(status.replayLsn ?? 0, server.replayedLsn ?? 0);
     }
     if (status.flushed !== undefined) server.flushed = status.flushed;
+    // Somebody has set other standbys (ALTER SYSTEM). The agent's are written again, and what was acknowledged
+    // meanwhile counts as acknowledged by any of them.
+    const isOthers = status.syncNames !== undefined &&
+      status.syncNames !== (this.syncText() ?? status.syncNames);
+    if (server.syncLoaded && isOthers) {
+      this.#unsettle();
+      server.commitsWait = false;
+    }
     server.ready = true;
     server.status = status;
   }
@@ -325,6 +301,7 @@ export class PostgresMemory {
       sync: {
         setting: this.#sync,
         loaded: up && server.syncLoaded,
+        commitsWait: up && server.commitsWait,
         settledLsn: up ? server.settledLsn : null,
         flushed: up ? server.flushed : {},
       },

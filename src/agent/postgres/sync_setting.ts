@@ -7,16 +7,15 @@ import { errorText } from "../../postgres/error_text.ts";
 import { formatSetting, isSameSetting } from "../../sync/setting.ts";
 import type { PostgresContext } from "./context.ts";
 import type { PostgresUpkeep } from "./upkeep.ts";
-import { sleep } from "./wait.ts";
-
-const POLL_MS = 20;
-const LOADED_LIMIT_MS = 10_000;
-const LIMIT_MS = 5_000;
+import type { ServerMemory } from "./server_memory.ts";
+import { hasRead, LIMIT_MS, sendersHaveRead } from "./reload_seen.ts";
 
 export class PostgresSync {
   #underWay = false;
   /** The files may say something else than is wanted. */
   #isNews = false;
+  /** The server that went by the agent's setting last. */
+  #loadedPid = 0;
 
   readonly #context: PostgresContext;
   readonly #upkeep: PostgresUpkeep;
@@ -45,9 +44,7 @@ export class PostgresSync {
     if (postmaster?.pid !== own.pid || postmaster.phase !== "running") return;
     // Where the agent has never decided on it, a value of the user's own counts, which promises nothing.
     if (!this.#isNews && memory.syncText() === null) own.syncLoaded = true;
-    if (own.syncLoaded && (own.settledLsn !== null || own.status.inRecovery || memory.syncText() === null)) {
-      return;
-    }
+    if (own.syncLoaded && this.#isSettled(own)) return;
     this.#underWay = true;
     this.#settle(own, memory.sync).catch((error: unknown) => {
       log.debug("sync_setting", `synchronous_standby_names is not in force yet: ${errorText(error)}`);
@@ -58,22 +55,32 @@ export class PostgresSync {
     });
   }
 
+  #isSettled({ commitsWait, settledLsn, status }: ServerMemory): boolean {
+    const { memory } = this.#context.parts;
+    if (memory.syncText() === null) return true;
+    return commitsWait === memory.sync.count > 0 && (settledLsn !== null || status?.inRecovery !== false);
+  }
+
   /** True: the server, or the setting, has changed meanwhile. */
-  async #settle(
-    own: NonNullable<PostgresContext["parts"]["memory"]["server"]>,
-    setting: SyncSetting,
-  ): Promise<boolean> {
+  async #settle(own: ServerMemory, setting: SyncSetting): Promise<boolean> {
     const { memory, server, changed } = this.#context.parts;
     const isStale = () => memory.server !== own || !isSameSetting(memory.sync, setting);
     if (!own.syncLoaded) {
+      if (own.pid === this.#loadedPid && !this.#isNews) {
+        this.#context.warn(
+          `synchronous_standby_names was changed to '${own.status?.syncNames}' by others (ALTER SYSTEM?): it is ` +
+            "written again. What was acknowledged meanwhile may be on fewer standbys than promised",
+        );
+      }
       await this.#upkeep.rewrite();
       if (!await this.#isLoaded(setting, isStale)) return isStale();
       this.#isNews = false;
+      this.#loadedPid = own.pid;
       own.syncLoaded = true;
       changed();
     }
-    if (own.status?.inRecovery !== false) return false;
-    // The checkpointer decides whether commits wait, and reads the setting before it begins a checkpoint.
+    // The checkpointer decides whether commits wait, and reads the setting before it begins a checkpoint (on a
+    // standby a restartpoint). A standby owes that before it is promoted: its first commit waits.
     if (setting.count > 0 && !own.commitsWait) {
       await server.with(
         { applicationName: "agent checkpoint", statementTimeoutMs: 0 },
@@ -82,41 +89,27 @@ export class PostgresSync {
     }
     if (isStale()) return true;
     own.commitsWait = setting.count > 0;
+    changed();
+    if (own.status?.inRecovery !== false) return false;
     const settled = await server.with(
       { applicationName: "agent sync", statementTimeoutMs: LIMIT_MS },
       async (connection) => {
+        if (!await sendersHaveRead(connection, this.#context.parts, isStale)) return null;
         const [row] = await connection.query("SELECT pg_current_wal_flush_lsn() - '0/0'::pg_lsn AS lsn");
         return Number(row?.lsn);
       },
     );
-    if (isStale()) return true;
+    if (isStale() || !own.syncLoaded) return true;
+    if (settled === null) throw new Error("a WAL sender has not read the setting yet");
     own.settledLsn = settled;
     changed();
     return false;
   }
 
-  /**
-   * A new connection is a child of the postmaster, and has what the postmaster has read. The postmaster
-   * signals all its processes before it accepts another connection.
-   */
   async #isLoaded(setting: SyncSetting, isStale: () => boolean): Promise<boolean> {
-    const { server, clock, memory } = this.#context.parts;
+    const { memory } = this.#context.parts;
     if (memory.syncText() === null) return true;
     const wanted = formatSetting(setting);
-    const untilMs = clock.now() + LOADED_LIMIT_MS;
-    while (!isStale() && clock.now() < untilMs) {
-      const present = await server.with(
-        { applicationName: "agent sync", statementTimeoutMs: LIMIT_MS },
-        async (connection) => {
-          const [row] = await connection.query(
-            "SELECT current_setting('synchronous_standby_names') AS names",
-          );
-          return row?.names;
-        },
-      );
-      if (present === wanted) return !isStale();
-      await sleep(clock, POLL_MS);
-    }
-    return false;
+    return await hasRead("synchronous_standby_names", wanted, this.#context.parts, isStale);
   }
 }

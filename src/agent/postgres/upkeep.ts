@@ -14,6 +14,7 @@ import { signalProcess } from "../../postgres/run_program.ts";
 import { NO_RECOVERY } from "../../postgres/server_conf.ts";
 import { type PostgresContext, standbyRole } from "./context.ts";
 import type { PostgresMonitor } from "./monitor.ts";
+import { hasRead, LIMIT_MS, startupHasRead } from "./reload_seen.ts";
 import { sleep, WorkQueue } from "./wait.ts";
 
 /** After a reload the server needs a moment before its own marks of a pending restart are right. */
@@ -259,6 +260,20 @@ export class PostgresUpkeep {
   }
 
   /**
+   * No receiver is begun any more for what the files said before. Otherwise one may come after the look that
+   * finds none. A server that answers nobody yet is looked at when it does.
+   */
+  async #forgetsUpstream(isStale: () => boolean): Promise<boolean> {
+    const { parts } = this.#context;
+    if (parts.memory.server?.ready !== true) return true;
+    if (!await hasRead("primary_conninfo", "", parts, isStale)) return false;
+    return await parts.server.with(
+      { applicationName: "agent upkeep", statementTimeoutMs: LIMIT_MS },
+      (connection) => startupHasRead(connection, parts, isStale),
+    );
+  }
+
+  /**
    * While replay is paused or delayed, the server does not end its WAL receiver by itself, and the receiver
    * would go on acknowledging. True when it is gone.
    */
@@ -266,6 +281,7 @@ export class PostgresUpkeep {
     const { memory, clock, guard } = this.#context.parts;
     const postmaster = guard.view().postmaster?.pid;
     const untilMs = clock.now() + RECEIVER_LIMIT_MS;
+    if (!await this.#forgetsUpstream(() => guard.view().postmaster?.pid !== postmaster)) return false;
     await this.#monitor.refresh();
     while (clock.now() < untilMs && guard.view().postmaster?.pid === postmaster) {
       const pid = memory.server?.status?.receiverPid ?? null;

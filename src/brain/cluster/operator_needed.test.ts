@@ -23,6 +23,11 @@ test("too few members that could prove to have acknowledged transactions are hea
   expect(operatorNeeded(free, [withData("b"), withData("c")])).toBeNull();
   expect(operatorNeeded(free, [withData("a"), withData("c", "anew")])).toBeNull();
   expect(operatorNeeded(free, [withData("a", "anew"), withData("b")])).toContain("2 of b, c");
+  expect(operatorNeeded(free, [withData("b"), { ...withData("c"), primaryDirectory: true }])).toContain(
+    "2 of",
+  );
+  const renamed = status("d", { dataToken: "data-a", life: life("a"), primaryDirectory: true });
+  expect(operatorNeeded(free, [renamed, withData("b")])).toContain("2 of b, c");
   expect(operatorNeeded(records({ sync }), [withData("b")])).toBeNull();
   const unknown = { leader: null, syncStandby: [], quorum: 0, revision: 5, unknown: true } as const;
   expect(operatorNeeded(records({ lock: lock(FREE), sync: unknown }), [withData("a")])).toContain(

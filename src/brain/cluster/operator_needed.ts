@@ -8,8 +8,8 @@ import { isSameMachine } from "../../model/life.ts";
 import type { MemberStatus } from "../../model/member_status.ts";
 import { type DcsState, isInitialized, type LockRecord } from "../../model/records.ts";
 import { isPromised, isVoter } from "../../sync/record.ts";
-import { canTakeOver, ineligible, isLater, wasLastHolder } from "./candidate.ts";
-import { isLeadersData, lacksProof } from "./sync_grounds.ts";
+import { canTakeOver, ineligible, isLater } from "./candidate.ts";
+import { isHolderAgain, lacksProof } from "./sync_grounds.ts";
 
 /** The wait, and the command that ends it; null: none. `heard`: the members that are heard of. */
 export function operatorNeeded(
@@ -57,8 +57,11 @@ function nobodyProves(
 ): string | null {
   const { lock, sync } = dcs;
   if (!isInitialized(dcs) || lock.holder !== null || !isPromised(sync) || heard.length === 0) return null;
-  const able = heard.filter(({ name, dataToken }) => isVoter(sync, name, dataToken));
-  const leads = heard.some((one) => wasLastHolder(one, { dcs }) && isLeadersData(sync, one));
+  // A former primary that has not rejoined is never cut off, and cannot rejoin before there is a primary.
+  const able = heard.filter(({ name, dataToken, primaryDirectory }) =>
+    !primaryDirectory && isVoter(sync, name, dataToken)
+  );
+  const leads = heard.some((one) => isHolderAgain(one, { dcs }));
   if (sync.unknown !== true && (leads || able.length > sync.quorum)) return null;
   const candidates = heard.filter((one) => ineligible(one, { dcs, dynamic }, "any") === null);
   const latest = candidates.reduce<MemberStatus | null>((a, b) => a !== null && !isLater(b, a) ? a : b, null);

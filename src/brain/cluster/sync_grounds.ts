@@ -20,9 +20,7 @@ export function groundsFor(
   const { name, dataToken: token } = status;
   const own = token === undefined ? {} : { token };
   if (sync.unknown === true || isPromotedByOthers(status)) return null;
-  if (wasLastHolder(status, view) && name === lock.lastHolder && isLeadersData(sync, status)) {
-    return { by: "holder", votes: [], ...own };
-  }
+  if (isHolderAgain(status, view)) return { by: "holder", votes: [], ...own };
   if (status.primaryDirectory) return null;
   if (hasAllOfCleanEnd(status, view)) return { by: "clean", votes: [], ...own };
   const members = view.statuses.filter((seen) => isMember(seen, view)).map(({ status: each }) => asCut(each));
@@ -44,8 +42,14 @@ function asCut({ name, dataToken, cut }: MemberStatus): CutMember {
   return { name, token: dataToken, cut };
 }
 
+/** The last holder, under the name that the record has, and with its data. */
+export function isHolderAgain(status: MemberStatus, view: Pick<SuccessorView, "dcs">): boolean {
+  const { lock, sync } = view.dcs;
+  return wasLastHolder(status, view) && status.name === lock.lastHolder && isLeadersData(sync, status);
+}
+
 /** The data that the last holder had when it was granted the lock, or logged its standbys last. */
-export function isLeadersData({ data = {} }: SyncRecord, { name, dataToken }: MemberStatus): boolean {
+function isLeadersData({ data = {} }: SyncRecord, { name, dataToken }: MemberStatus): boolean {
   return !Object.hasOwn(data, name) || data[name] === dataToken;
 }
 

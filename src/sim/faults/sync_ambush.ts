@@ -6,6 +6,7 @@
 import { cutFault, directionsOf, type Prng } from "../../../raft/sim/mod.ts";
 import type { JsonObject } from "../../model/json.ts";
 import type { SyncRule } from "../../dcs/broken_rules.ts";
+import { configure } from "../requests.ts";
 import type { SimCluster } from "../sim_cluster.ts";
 import type { SimMember } from "../sim_member.ts";
 
@@ -17,11 +18,13 @@ export const SYNC_AMBUSHES = [
   "slow-replacement",
   "left-alone",
   "new-primary-dies",
+  "just-promised",
+  "stale-sender",
 ] as const;
 export type SyncAmbush = typeof SYNC_AMBUSHES[number];
 
 /** From its beginning until every host, link and clock is as it was. */
-export const LONGEST_AMBUSH_MS = 27_000;
+export const LONGEST_AMBUSH_MS = 32_000;
 
 /** The ambush that shows soonest that the rule is missing; null: any faults do. */
 export function ambushAgainst(rule: SyncRule): SyncAmbush | null {
@@ -40,6 +43,10 @@ export function ambushAgainst(rule: SyncRule): SyncAmbush | null {
       return "left-alone";
     case "sync-promote-bare":
       return "new-primary-dies";
+    case "sync-checkpointer-unread":
+      return "just-promised";
+    case "sync-stale-sender":
+      return "stale-sender";
     default:
       return null;
   }
@@ -54,7 +61,10 @@ export function modeFor(ambush: SyncAmbush | null): JsonObject {
     case "made-anew":
     case "stale-voter":
     case "left-alone":
+    case "stale-sender":
       return { synchronous_mode: "quorum", synchronous_node_count: 1 };
+    case "just-promised":
+      return { synchronous_mode: "on", synchronous_node_count: 2, ttl: 3 };
     case "new-primary-dies":
       return { synchronous_mode: "on", synchronous_node_count: 2 };
     default:
@@ -176,6 +186,43 @@ function newPrimaryDies({ cluster, random, holder }: Scene): string {
   return `${holder.name} dies, and its successor after it`;
 }
 
+/** Standbys begin to have commits wait, and their checkpointers do not come to it before one is promoted. */
+function justPromised(scene: Scene): string | null {
+  const { cluster, random, holder } = scene;
+  if (!change(cluster, { synchronous_mode: "off" })) return null;
+  const onMs = random.between(1500, 2500);
+  cluster.world.after(onMs, () => {
+    for (const one of cluster.members) if (one !== holder) one.server.sync.holdCheckpointer(15_000);
+    change(cluster, { synchronous_mode: "on", synchronous_node_count: 2 });
+  });
+  cluster.world.after(onMs + random.between(1000, 2500), () => newPrimaryDies(scene));
+  return `${holder.name} begins to promise, and dies, and its successor after it`;
+}
+
+/**
+ * More standbys are to acknowledge than before, and a WAL sender stands still before it has read that. One
+ * standby then gets nothing any more, and the other ones are not up when the holder dies.
+ */
+function staleSender({ cluster, random, holder, voters }: Scene): string | null {
+  const [behind, ...ahead] = voters;
+  if (behind === undefined || ahead.length === 0) return null;
+  const { world } = cluster;
+  const standsMs = random.between(1500, 2500);
+  holder.server.sync.holdSenders(standsMs);
+  if (!change(cluster, { synchronous_node_count: voters.length })) return null;
+  world.after(standsMs * 0.7, () => behind.server.receivesNothing = true);
+  world.after(standsMs + random.between(500, 1500), () => {
+    for (const one of [holder, ...ahead]) crash(cluster, one, random.between(9000, 14_000));
+    behind.server.receivesNothing = false;
+  });
+  return `${holder.name} is to wait for ${voters.length}, and dies with all but ${behind.name}`;
+}
+
+/** An operator changes the configuration, with the first member that takes it. */
+function change(cluster: SimCluster, values: JsonObject): boolean {
+  return cluster.members.some((member) => configure(member, (value) => ({ ...value, ...values })));
+}
+
 const AMBUSHES: Readonly<Record<SyncAmbush, (scene: Scene) => string | null>> = {
   zombie,
   "stale-first": staleFirst,
@@ -184,6 +231,8 @@ const AMBUSHES: Readonly<Record<SyncAmbush, (scene: Scene) => string | null>> = 
   "slow-replacement": slowReplacement,
   "left-alone": leftAlone,
   "new-primary-dies": newPrimaryDies,
+  "just-promised": justPromised,
+  "stale-sender": staleSender,
 };
 
 function crash({ world }: SimCluster, member: SimMember, forMs: number): void {

@@ -1,0 +1,49 @@
+/** What the agent knows of one running server. */
+import type { Lsn } from "../../model/lsn.ts";
+import type { PostgresView, Shutdown, SyncView } from "../../model/postgres_view.ts";
+import type { ServerStatus } from "../../postgres/status_query.ts";
+import type { WalEnd } from "../../postgres/wal_end.ts";
+
+/** Memory of one postmaster; forgotten with it. */
+export interface ServerMemory {
+  readonly pid: number;
+  /** It has answered, and has not said since that it is busy starting or stopping. */
+  ready: boolean;
+  status: ServerStatus | null;
+  received: WalEnd | null;
+  replayedLsn: Lsn | null;
+  /** A stop that is only being prepared (by a checkpoint) changes nothing until it is announced. */
+  shutdown: Shutdown | null;
+  /** End of valid WAL on disk at its start, which a restarted server does not report. */
+  floor: WalEnd | null;
+  slots: PostgresView["slots"];
+  /** How far the standbys that stream from it have flushed. */
+  flushed: SyncView["flushed"];
+  /** It has read the setting that `sync` asks for. */
+  syncLoaded: boolean;
+  /** Its checkpointer has every commit wait. */
+  commitsWait: boolean;
+  /** See SyncView. */
+  settledLsn: Lsn | null;
+  /** The epoch under which it has completed a write; null: none yet. */
+  wroteUnder: number | null;
+}
+
+/** `floor`: see there. `commitsWait`: by the files that it was started with. */
+export function newServer(pid: number, floor: WalEnd | null, commitsWait: boolean): ServerMemory {
+  return {
+    pid,
+    ready: false,
+    status: null,
+    shutdown: null,
+    received: null,
+    replayedLsn: null,
+    floor,
+    slots: [],
+    flushed: {},
+    commitsWait,
+    syncLoaded: false,
+    settledLsn: null,
+    wroteUnder: null,
+  };
+}
