@@ -1,11 +1,38 @@
 /** Synchronous modes: nothing that was acknowledged is lost, whichever way a primary ends. */
 import { expect } from "bun:test";
+import type { Cluster } from "../src/demo/cluster.ts";
 import type { Host } from "../src/demo/host.ts";
 import { nowMs } from "../src/demo/now.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
-import { type Fixture, START_MS, withCluster, WRITES_MS } from "./e2e/harness.ts";
+import { type Fixture, START_MS, startHealthy, withCluster, WRITES_MS } from "./e2e/harness.ts";
 
-const { story } = withCluster({ dcs: { ttl: 2, synchronous_mode: true } });
+/** How many standbys had the very first commit of a client when it was acknowledged. */
+let firstHadBy = 0;
+
+const { story } = withCluster(
+  { dcs: { ttl: 2, synchronous_mode: true, synchronous_mode_strict: true } },
+  async (cluster) => {
+    const first = firstCommit(cluster);
+    await startHealthy(cluster);
+    firstHadBy = await first;
+  },
+);
+
+/** Tries from the beginning, on every host, and is the first client of the first primary. */
+async function firstCommit(cluster: Cluster): Promise<number> {
+  let isDone = false;
+  const tried = cluster.hosts.map((host) =>
+    waitFor("the first commit", START_MS, async () => {
+      if (isDone) return { had: "" };
+      await cluster.query(host, "DROP TABLE IF EXISTS first_commit; CREATE TABLE first_commit (value int)");
+      const confirmed = "SELECT count(*) AS had FROM pg_stat_replication WHERE flush_lsn IS NOT NULL";
+      const [row] = await cluster.query<{ had: string }>(host, confirmed);
+      return row!;
+    })
+  );
+  const { had } = await Promise.any(tried).finally(() => isDone = true);
+  return Number(had);
+}
 
 interface SyncKey {
   readonly leader: string | null;
@@ -41,6 +68,10 @@ async function nothingLost(fixture: Fixture, old: Host, beginMs: number): Promis
   fixture.expectOnePrimary(old, beginMs);
   return successor;
 }
+
+story("strict: the first commit of a new cluster has waited for a standby", () => {
+  expect(firstHadBy).toBeGreaterThan(0);
+});
 
 story("on: one standby is synchronous, is shown as such, and takes over", async (fixture) => {
   const { cluster } = fixture;

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import type { MemberStatus } from "../model/member_status.ts";
 import type { PostgresView, SyncView } from "../model/postgres_view.ts";
 import { recordOf } from "../sync/record.ts";
-import { NO_SYNC, settingFor } from "../sync/setting.ts";
+import { awaitAnybody, NO_SYNC, settingFor } from "../sync/setting.ts";
 import { keep } from "./keep/rules.ts";
 import { type SyncDuty, synchronous, syncNotReady } from "./sync.ts";
 import {
@@ -173,6 +173,29 @@ test("a standby cluster ends the promise from before, once its leader acknowledg
   expect(synchronous(view({ writable: true }))).toBe(null);
   expect(synchronous(view({ writable: false }, { tenure: "none" }))).toBe(null);
   expect(synchronous(view({ writable: false }, { dcs: cluster() }))).toBe(null);
+});
+
+test("in strict mode the first client of a new cluster waits", () => {
+  const begun = (change: Parameters<typeof node>[0] = {}, own: Partial<PostgresView> = {}) =>
+    node({
+      dcs: cluster({ initialize: { systemId: "", by: "b", incarnation: 7 } }),
+      incarnation: 7,
+      joined: false,
+      dynamic: { ...QUORUM, synchronousModeStrict: true },
+      postgres: postgres({ process: "none", sync: sync({ setting: NO_SYNC }), ...own }),
+      ...change,
+    });
+  const anybody = awaitAnybody(true);
+  expect(synchronous(begun())).toEqual({ kind: "sync-setting", setting: anybody });
+  const others = [
+    begun({ dynamic: QUORUM }),
+    begun({ incarnation: 8 }),
+    begun({ dynamic: { ...DYNAMIC, synchronousModeStrict: true } }),
+    // One that is adopted serves its clients already.
+    begun({}, { process: "running", writable: true }),
+    begun({}, { sync: sync({ setting: anybody }) }),
+  ];
+  expect(others.map(synchronous)).toEqual(others.map(() => null));
 });
 
 test("a standby's setting is not empty for as long as something is promised", () => {

@@ -9,9 +9,9 @@ import { isInitialized, type SyncRecord } from "../model/records.ts";
 import { type Pickable, pickTarget } from "../sync/pick.ts";
 import { nextStep, type SyncStep, type SyncTarget } from "../sync/plan.ts";
 import { ASYNCHRONOUS, isPromised, votersOf } from "../sync/record.ts";
-import { isSameSetting, NO_SYNC, settingFor, type SyncSetting } from "../sync/setting.ts";
+import { awaitAnybody, isSameSetting, NO_SYNC, settingFor, type SyncSetting } from "../sync/setting.ts";
 import { statusOf } from "./cluster/view.ts";
-import type { NodeView } from "./keep/view.ts";
+import { type NodeView, ownBootstrap } from "./keep/view.ts";
 
 /** A standby whose agent has been silent for so long is not waited for. */
 const SILENT_MS = 2000;
@@ -30,8 +30,7 @@ export type SyncDuty =
 
 export function synchronous(view: NodeView): SyncDuty | null {
   const { dcs, tenure, dynamic, joined } = view;
-  // The data of a bootstrap in progress may be set aside: nothing of it is promised to survive.
-  if (!joined || !isInitialized(dcs)) return null;
+  if (!joined || !isInitialized(dcs)) return settingOfFounder(view);
   if (dynamic.standbyCluster !== null) return endOfPromise(view);
   if (tenure !== "holding") return settingOfStandby(view);
   const step = syncStep(view);
@@ -43,6 +42,20 @@ export function synchronous(view: NodeView): SyncDuty | null {
     default:
       return null;
   }
+}
+
+/**
+ * The data of a bootstrap in progress may be set aside: nothing of it is promised to survive. In strict mode a
+ * new primary begins with a setting all the same, so that its very first client waits. What the bootstrap
+ * itself writes does not wait (synchronous_commit = local).
+ */
+function settingOfFounder(view: NodeView): SyncDuty | null {
+  const { dynamic, postgres } = view;
+  const { synchronousMode, synchronousModeStrict, standbyCluster } = dynamic;
+  const isStrict = synchronousMode !== "off" && synchronousModeStrict && standbyCluster === null;
+  if (!isStrict || !ownBootstrap(view) || postgres.process !== "none") return null;
+  const setting = awaitAnybody(synchronousMode === "quorum");
+  return isSameSetting(postgres.sync.setting, setting) ? null : { kind: "sync-setting", setting };
 }
 
 /**
