@@ -54,9 +54,10 @@ const LONG_GROUPS = [
 const USAGE = `usage: npm run bench [-- --only NAME[,NAME] --reps N --json FILE]
   ${GROUPS.join(", ")}: all of them unless some are asked for by name
 
+  --dcs JSON                    with this in the dynamic configuration: '{"synchronous_mode": "quorum"}'
+
   --only fencing --reps 100     two primaries, over many faults (ttl 2)
       --fault TEXT              only faults with this in their names
-      --dcs JSON                with this in the dynamic configuration: '{"synchronous_mode": true}'
   --only identity --reps 100    two primaries, by machines of one name and by silent guards; as root, with iproute2
       --ttl 2,5,30              one cluster for each of them, side by side
       --clusters N              N clusters for each of them
@@ -155,7 +156,7 @@ async function main(): Promise<void> {
 
   if (wanted("bootstrap")) found.push(await measureBootstrap(reps));
   if (wanted("host-death", "agent-restart", "switchover", "idle", "rest", "list")) {
-    await withCluster({ ttl: 5 }, async (cluster) => {
+    await withCluster({ ...given, ttl: 5 }, async (cluster) => {
       if (wanted("idle")) found.push(...await measureIdle(cluster, 15_000, idleMs));
       if (wanted("rest")) found.push(...await measureRest(cluster, Math.min(reps, 3)));
       if (wanted("list")) found.push(await measureList(cluster, 2 * reps));
@@ -169,12 +170,12 @@ async function main(): Promise<void> {
     });
   }
   if (wanted("postgres-killed")) {
-    await withCluster({ ttl: 5, primary_start_timeout: 0 }, async (cluster) => {
+    await withCluster({ ...given, ttl: 5, primary_start_timeout: 0 }, async (cluster) => {
       found.push(await measureOutage(cluster, cluster.startClient(), POSTGRES_KILLED, reps, say));
     });
   }
   if (wanted("host-death-ttl2")) {
-    await withCluster({ ttl: 2 }, async (cluster) => {
+    await withCluster({ ...given, ttl: 2 }, async (cluster) => {
       found.push(await measureOutage(cluster, cluster.startClient(), hostDeath(2, 2.7), reps, say));
     });
   }
@@ -247,7 +248,7 @@ async function main(): Promise<void> {
     });
   }
   if (wanted("busy-switchover")) {
-    await withCluster(BUSY_DCS, async (cluster) => {
+    await withCluster({ ...BUSY_DCS, ...given }, async (cluster) => {
       found.push(await measureBusySwitchover(cluster, cluster.startClient(), reps, say));
     });
   }
