@@ -39,7 +39,7 @@ export type SyncRule =
   | "sync-log-first"
   | "sync-degrade-alone"
   | "sync-promote-bare"
-  | "sync-checkpointer-unread"
+  | "sync-checkpointer-late"
   | "sync-stale-sender";
 
 export type BrokenRules = ReadonlySet<BrokenRule>;

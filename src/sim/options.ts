@@ -39,7 +39,7 @@ export const BREAKABLE: Readonly<Record<BrokenRule, string>> = {
   "sync-log-first": "a standby counts in the record before it has flushed what was acknowledged",
   "sync-degrade-alone": "a primary without a standby waits for nobody before the record says so",
   "sync-promote-bare": "a primary is promoted before synchronous_standby_names is in place",
-  "sync-checkpointer-unread": "a standby is promoted before its checkpointer has every commit wait",
+  "sync-checkpointer-late": "a standby is promoted before its checkpointer has every commit wait",
   "sync-stale-sender":
     "a WAL sender that has not read synchronous_standby_names yet is taken for one that has",
 };

@@ -20,7 +20,7 @@ const RULES: readonly SyncRule[] = [
   "sync-log-first",
   "sync-degrade-alone",
   "sync-promote-bare",
-  "sync-checkpointer-unread",
+  "sync-checkpointer-late",
   "sync-stale-sender",
 ];
 

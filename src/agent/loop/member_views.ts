@@ -115,7 +115,7 @@ function syncRulesLeftOut(broken: BrokenRules): NodeView["syncWithout"] {
     flushed: broken.has("sync-log-first"),
     degrade: broken.has("sync-degrade-alone"),
     ready: broken.has("sync-promote-bare"),
-    waits: broken.has("sync-checkpointer-unread"),
+    waits: broken.has("sync-checkpointer-late"),
     cut: broken.has("sync-uncut"),
   };
 }

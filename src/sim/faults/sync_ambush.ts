@@ -43,7 +43,7 @@ export function ambushAgainst(rule: SyncRule): SyncAmbush | null {
       return "left-alone";
     case "sync-promote-bare":
       return "new-primary-dies";
-    case "sync-checkpointer-unread":
+    case "sync-checkpointer-late":
       return "just-promised";
     case "sync-stale-sender":
       return "stale-sender";
