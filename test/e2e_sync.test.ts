@@ -104,6 +104,18 @@ story("on: a synchronous standby that is gone is replaced", async (fixture) => {
   });
 });
 
+story("a synchronous standby is released before its restart", async (fixture) => {
+  const { cluster } = fixture;
+  const primary = await fixture.healed();
+  const [name] = await standbys(fixture, primary, 1, 0);
+  await cluster.ctl("restart", "demo", name!, "--force");
+  await waitFor("the other standby in its place", START_MS, async () => {
+    const { sync_standby: now } = await syncKey(fixture);
+    return now !== null && now !== name;
+  });
+  expect(cluster.host(name!).log()).toContain("waiting until no commit waits for this synchronous standby");
+});
+
 story("a switchover loses nothing", async (fixture) => {
   const { cluster } = fixture;
   const primary = await fixture.healed();

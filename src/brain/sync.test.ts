@@ -102,6 +102,11 @@ test.each<[string, ReturnType<typeof primary>, SyncDuty | null]>([
     sets("b"),
   ],
   [
+    "one that an operator's request is about to end",
+    primary({}, {}, [standby("b"), standby("c", { endsSoon: true })]),
+    sets("b"),
+  ],
+  [
     "one that is being restarted",
     primary({}, {}, [standby("b"), standby("c", { state: "restarting" })]),
     sets("b"),
@@ -113,6 +118,20 @@ test.each<[string, ReturnType<typeof primary>, SyncDuty | null]>([
       primaryStatus("c", { dataToken: "data-c", primaryDirectory: false }),
     ]),
     sets("b"),
+  ],
+  [
+    "one that commits wait for stays so before the record names it",
+    primary(
+      { dynamic: ON, dcs: cluster({ sync: record("", 0) }) },
+      { setting: settingFor(["c"], 1, false), flushed: { b: 1000, c: 900 } },
+    ),
+    {
+      kind: "sync-record",
+      epoch: 3,
+      record: recordOf("a", "data-a", { c: "data-c" }, 0),
+      flushed: ["b", "c"],
+      expectRevision: 7,
+    },
   ],
   ["an older version, without data to name", primary({}, {}, [standby("b"), status("c")]), sets("b")],
   [

@@ -8,7 +8,7 @@ import type { MemberStatus } from "../model/member_status.ts";
 import { isInitialized, type SyncRecord } from "../model/records.ts";
 import { type Pickable, pickTarget } from "../sync/pick.ts";
 import { nextStep, type SyncStep, type SyncTarget } from "../sync/plan.ts";
-import { ASYNCHRONOUS, isPromised, votersOf } from "../sync/record.ts";
+import { ASYNCHRONOUS, isPromised, type Voters, votersOf } from "../sync/record.ts";
 import { awaitAnybody, isSameSetting, NO_SYNC, settingFor, type SyncSetting } from "../sync/setting.ts";
 import { statusOf } from "./cluster/view.ts";
 import { type NodeView, ownBootstrap } from "./keep/view.ts";
@@ -45,8 +45,8 @@ export function synchronous(view: NodeView): SyncDuty | null {
 }
 
 /**
- * The data of a bootstrap in progress may be set aside: nothing of it is promised to survive. In strict mode a
- * new primary begins with a setting all the same, so that its very first client waits. What the bootstrap
+ * The data of a bootstrap in progress may be set aside: nothing of it is promised to survive. In strict mode
+ * a new primary begins with a setting all the same, so that its very first client waits. What the bootstrap
  * itself writes does not wait (synchronous_commit = local).
  */
 function settingOfFounder(view: NodeView): SyncDuty | null {
@@ -126,8 +126,16 @@ function targetOf(view: NodeView, acknowledges: boolean): SyncTarget {
     strict: dynamic.synchronousModeStrict,
     nodeCount: dynamic.synchronousNodeCount,
     maximumLagBytes: dynamic.maximumLagOnSyncnodeBytes,
-    voters: votersOf(dcs.sync),
+    // One that commits wait for already stays so, also before the record names it.
+    voters: {
+      ...tokensOf(standbys.filter((one) => postgres.sync.setting.names.includes(one.name))),
+      ...votersOf(dcs.sync),
+    },
   });
+}
+
+function tokensOf(standbys: readonly Pickable[]): Voters {
+  return Object.fromEntries(standbys.map(({ name, token }) => [name, token]));
 }
 
 /** `lsn`: null: it does not stream from here. */
@@ -136,8 +144,8 @@ function pickable(status: MemberStatus, lsn: Lsn | null, mayAttach: boolean): re
   if (token === undefined || !status.running || status.shuttingDown || status.primaryDirectory) return [];
   // The last primary may not have heard yet that it is one no more, and has to rejoin first.
   if (status.role !== "replica") return [];
-  // It is about to be restarted: no commit is to wait for that.
-  if (status.state !== "running") return [];
+  // It is being restarted, or about to be: no commit is to wait for that.
+  if (status.state !== "running" || status.endsSoon) return [];
   const isElsewhere = typeof tags.replicatefrom === "string" || tags.nostream === true;
   if (lsn === null && (!mayAttach || isElsewhere)) return [];
   return [{ name, token, lsn, nofailover, ...syncTags(tags) }];

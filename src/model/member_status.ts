@@ -121,6 +121,8 @@ export interface MemberStatus {
   readonly watchdog?: WatchdogSummary;
   readonly guard: "ok" | "partial" | "none";
   readonly shuttingDown: boolean;
+  /** An operator's request is about to end its server: no commit is to wait for it. Absent: none is. */
+  readonly endsSoon?: boolean;
   readonly checkpointAfterPromote: boolean;
   readonly tags: JsonObject;
   readonly pendingRestart: {

@@ -10,7 +10,6 @@ import type { OwnAilment } from "../../brain/health/course.ts";
 import { duties } from "../../brain/duties.ts";
 import { restartDueInMs } from "../../brain/scheduled_restart.ts";
 import { keep } from "../../brain/keep/rules.ts";
-import type { NodeView } from "../../brain/keep/view.ts";
 import { syncStep } from "../../brain/sync.ts";
 import type { DynamicConfig } from "../../model/config.ts";
 import type { Life } from "../../model/life.ts";
@@ -20,17 +19,24 @@ import type { Failsafe } from "../lease/failsafe.ts";
 import { type MemberOptions, type MemberRooms, memberRooms } from "./member_rooms.ts";
 import { nodeView, ownLook, statusInput, watchdogView } from "./member_views.ts";
 import type { Reinitialization } from "./reinitialization.ts";
+import { SyncWait } from "./sync_wait.ts";
 import type { Voter } from "./voter.ts";
 
 export class Member {
   readonly #rooms: MemberRooms;
-  readonly #wishes = { stopping: false, restart: false, restartTimeoutS: null as number | null };
+  readonly #wishes = {
+    stopping: false,
+    restart: false,
+    restartAskedMs: 0,
+    restartTimeoutS: null as number | null,
+  };
   #onStopped: (() => void) | null = null;
-  #waitSaid = "";
+  readonly #syncWait: SyncWait;
   /** The records of the last look that the data directory is to keep. */
   #recorded: Pick<DcsState, "config" | "initialize"> = { config: null, initialize: null };
 
   constructor(options: MemberOptions) {
+    this.#syncWait = new SyncWait(options.log);
     this.#rooms = memberRooms(options, {
       look: (nowMs) => this.#look(nowMs),
       restart: (timeoutS) => this.#wantRestart(timeoutS),
@@ -127,6 +133,7 @@ export class Member {
 
   #wantRestart(timeoutS: number | null): void {
     this.#wishes.restart = true;
+    this.#wishes.restartAskedMs = this.#rooms.options.clock.now();
     this.#wishes.restartTimeoutS = timeoutS;
     this.wake();
   }
@@ -186,6 +193,7 @@ export class Member {
       cutAtMs,
       failsafeAtMs,
       this.#waitAtMs(nowMs),
+      this.#syncWait.dueMs,
       joining.dueMs(nowMs),
       voter.leadAtMs(),
       nowMs + voter.dynamic.loopWaitS * 1000,
@@ -208,16 +216,6 @@ export class Member {
     const { tenancy, failsafe } = this.#rooms;
     const untilMs = tenancy.tenure().kind === "holding" ? failsafe.waitUntilMs() : -Infinity;
     return untilMs > nowMs ? untilMs : Infinity;
-  }
-
-  /** What the holder waits for before the standbys are those that are wanted. */
-  #sayWait(node: NodeView): void {
-    const step = node.tenure === "holding" ? syncStep(node) : null;
-    const why = step?.kind === "wait" ? step.why : "";
-    if (why !== "" && why !== this.#waitSaid) {
-      this.#rooms.options.log.info("sync_wait", `synchronous replication waits until ${why}`);
-    }
-    this.#waitSaid = why;
   }
 
   #applyConfig(): void {
@@ -275,7 +273,8 @@ export class Member {
     const due = duties(standing);
     if (isNew) options.record?.({ by: "keeper", view: standing, decision, duties: due });
     for (const duty of due) actor.fulfil(duty);
-    this.#sayWait(node);
+    this.#syncWait.note(node.tenure === "holding" ? syncStep(node) : null, nowMs);
+    if (this.#syncWait.isDue(nowMs)) postgres.refresh();
     for (const event of ownEvents.look(ownLook(this.#rooms, this.#wishes, nowMs))) voter.noteEvent(event);
     if (!decision.mayLeave) return;
     const done = this.#onStopped;

@@ -13,6 +13,8 @@ export interface Wishes {
   /** SIGTERM. */
   readonly stopping: boolean;
   readonly restart: boolean;
+  /** When it was asked for, ms of the agent's clock. */
+  readonly restartAskedMs: number;
   /** Seconds that the last restart which was asked for may take; null: no limit. */
   readonly restartTimeoutS: number | null;
 }
@@ -42,6 +44,7 @@ export function nodeView(rooms: MemberRooms, wishes: Wishes, nowMs: number): Nod
     raftLeads: raft.status().leader !== null,
     stopping: wishes.stopping,
     wantsRestart: wishes.restart,
+    askedMs: wishes.restart ? wishes.restartAskedMs : reinitialization.askedMs,
     restartTimeoutS: wishes.restartTimeoutS,
     wantsReinit: reinitialization.wanted,
     reinitializing: reinitialization.running,
@@ -50,6 +53,7 @@ export function nodeView(rooms: MemberRooms, wishes: Wishes, nowMs: number): Nod
 
 export function statusInput(rooms: MemberRooms, wishes: Wishes, nowMs: number): Omit<OwnStatusInput, "seq"> {
   const { options, voter, tenancy, settling, cutWatch, streamedTo, stopNote, leadFailures, life } = rooms;
+  const isAsked = wishes.restart || rooms.reinitialization.wanted !== null;
   const { name, incarnation, dcs, postgres, guard, raft, facts, watchdog } = options;
   const { tags, connUrl, apiUrl } = facts();
   const view = postgres.view();
@@ -70,6 +74,7 @@ export function statusInput(rooms: MemberRooms, wishes: Wishes, nowMs: number): 
     cut: cutWatch.cut,
     streamedTo: streamedTo.in(dcs.state.lock.epoch),
     stopping: wishes.stopping,
+    endsSoon: isAsked && tenancy.tenure().kind !== "holding",
     nofailover: options.nofailover(),
     failoverPriority: options.failoverPriority(),
     tags,

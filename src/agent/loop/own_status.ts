@@ -35,6 +35,8 @@ export interface OwnStatusInput {
   readonly cut: Cut | null;
   readonly streamedTo: readonly string[];
   readonly stopping: boolean;
+  /** @default false */
+  readonly endsSoon?: boolean;
   readonly nofailover: boolean;
   readonly failoverPriority: number;
   readonly tags: JsonObject;
@@ -155,6 +157,7 @@ export function ownStatus(input: OwnStatusInput): MemberStatus {
     watchdog: input.watchdog,
     guard: guard.state,
     shuttingDown: input.stopping,
+    ...(input.endsSoon ? { endsSoon: true } : {}),
     checkpointAfterPromote: postgres.checkpointAfterPromote,
     tags: input.tags,
     pendingRestart: shortened(postgres.pendingRestart),

@@ -7,6 +7,7 @@ import type { PostgresView } from "../../model/postgres_view.ts";
 import type { ReinitializeStatus } from "../../model/reinitialize_status.ts";
 
 export class Reinitialization {
+  /** When one was asked for last. */
   #askedMs = 0;
   #fromLeader = false;
   /** The old directory is still to go. */
@@ -16,6 +17,10 @@ export class Reinitialization {
   /** null: nothing was asked since this agent was started. */
   get status(): ReinitializeStatus | null {
     return this.#status;
+  }
+
+  get askedMs(): number {
+    return this.#askedMs;
   }
 
   get wanted(): { readonly fromLeader: boolean } | null {

@@ -117,6 +117,7 @@ export const STATUS = shape({
   holderLsn: lsn,
   lookAgeMs: orNull(ms),
   streamedTo: list(name, MAX_MEMBERS),
+  endsSoon: flag,
   wroteUnder: count,
   slots: map(text(63), finite(0, MAX_LSN), MAX_ENTRIES),
   slotsAtRisk: list(

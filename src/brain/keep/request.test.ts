@@ -1,10 +1,33 @@
 /** What an operator asks of one node. */
-import { holder, node, postgres, STOPPED, withMethod } from "../testing.ts";
+import { recordOf } from "../../sync/record.ts";
+import { cluster, FREE, holder, lock, node, postgres, STOPPED, withMethod } from "../testing.ts";
 import { REQUEST } from "./request.ts";
 import { type Case, decides, IMMEDIATE } from "./testing.ts";
 
+/** b, whose flush some commits wait for, right after the request. */
+function onDuty(change: Parameters<typeof node>[0], lock_: Parameters<typeof lock>[0] = {}) {
+  const sync = { ...recordOf("a", "data-a", { b: "data-b" }, 0), revision: 4 };
+  return node({ dcs: cluster({ sync, lock: lock(lock_) }), nowMs: 1000, askedMs: 500, ...change });
+}
+
 const CASES: readonly Case[] = [
   ["a requested restart is done in place", node({ wantsRestart: true }), "restart", { "kind": "restart" }],
+  ["a synchronous standby is released first", onDuty({ wantsRestart: true }), "restart"],
+  ["and is not held up for long", onDuty({ wantsRestart: true, nowMs: 3500 }), "restart", {
+    kind: "restart",
+  }],
+  ["nor while nobody holds the lock", onDuty({ wantsRestart: true }, FREE), "restart", { kind: "restart" }],
+  [
+    "a reinitialize waits for the release, too",
+    onDuty({ wantsReinit: { fromLeader: false } }),
+    "reinitialize",
+  ],
+  [
+    "and stops PostgreSQL then",
+    onDuty({ wantsReinit: { fromLeader: false }, nowMs: 3500 }),
+    "reinitialize",
+    IMMEDIATE,
+  ],
   [
     "reinitialize stops, then moves the directory aside",
     node({ wantsReinit: { fromLeader: true } }),

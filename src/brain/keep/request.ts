@@ -2,11 +2,26 @@
 import { decide, type NodeRule, type Outcome } from "./outcome.ts";
 import { livingHolder, type NodeView } from "./view.ts";
 
+/** The primary has so long to notice that a synchronous standby is about to end. */
+const RELEASE_MS = 3000;
+
+/**
+ * No commit is to wait for a server that an operator's request ends: the primary has others acknowledge
+ * first, if there are others. Where it does not come to it, the request is not held up for long.
+ */
+function onDuty({ name, dcs, nowMs, askedMs = 0, tenure }: NodeView): boolean {
+  const isDue = nowMs - askedMs >= RELEASE_MS;
+  return tenure !== "holding" && dcs.lock.holder !== null && dcs.sync.syncStandby.includes(name) && !isDue;
+}
+
+const OFF_DUTY = "waiting until no commit waits for this synchronous standby";
+
 /** Without a primary to copy from, this directory may be the one that the cluster needs. */
 function reinitialize(view: NodeView): Outcome | null {
   if (view.wantsReinit === null || view.tenure === "holding" || livingHolder(view) === null) return null;
   const { process, directory } = view.postgres;
   if (process !== "none") {
+    if (onDuty(view)) return decide(OFF_DUTY);
     return decide("reinitialize", { kind: "stop", how: "immediate", checkpoint: false });
   }
   if (directory.kind !== "valid") return null;
@@ -21,9 +36,10 @@ function reinitialize(view: NodeView): Outcome | null {
   });
 }
 
-function restart({ wantsRestart, postgres: { process, writable }, leaseUsable }: NodeView): Outcome | null {
+function restart(view: NodeView): Outcome | null {
+  const { wantsRestart, postgres: { process, writable }, leaseUsable } = view;
   if (!wantsRestart || process !== "running" || (writable && !leaseUsable)) return null;
-  return decide("restart requested", { kind: "restart" });
+  return onDuty(view) ? decide(OFF_DUTY) : decide("restart requested", { kind: "restart" });
 }
 
 export const REQUEST: readonly NodeRule[] = [
@@ -31,13 +47,14 @@ export const REQUEST: readonly NodeRule[] = [
     name: "reinitialize",
     when: "An operator asked for a new copy, this node is not the holder, and a primary runs to copy from.",
     then:
-      "Stops PostgreSQL and moves the directory aside, or leaves it to a method with `keep_data`; a copy follows.",
+      "Stops PostgreSQL, a synchronous standby's once others acknowledge in its place or after 3 s. Moves the directory aside, or leaves it to a method with `keep_data`; a copy follows.",
     decide: reinitialize,
   },
   {
     name: "restart",
     when: "A restart is asked for or due, PostgreSQL runs, and a primary has a lease.",
-    then: "Restarts PostgreSQL in place.",
+    then:
+      "Restarts PostgreSQL in place; a synchronous standby once others acknowledge in its place, or after 3 s.",
     decide: restart,
   },
 ];

@@ -72,6 +72,8 @@ export interface NodeView {
   /** SIGTERM: stop PostgreSQL, hand over, leave. */
   readonly stopping: boolean;
   readonly wantsRestart: boolean;
+  /** When the restart or reinitialize that is wanted was asked for, ms of the agent's clock. */
+  readonly askedMs?: number;
   /** The seconds that the restart which was asked for last may take; null or absent: no limit. */
   readonly restartTimeoutS?: number | null;
   /** Operator's reinitialize, until the old directory is out of the way. */
