@@ -376,19 +376,45 @@ const CASES: [string, SuccessorView, string | null][] = [
     }),
     "c",
   ],
-  [
-    "a report of before the lock was free chooses nobody, however much WAL it tells of",
+  ...([
+    ["it is not heard any more", {}, 1200],
+    [
+      "it has no more than the others, whatever its priority",
+      { receivedLsn: 1000, failoverPriority: 9 },
+      100,
+    ],
+    ["an earlier timeline", { timeline: 0 }, 100],
+    ["it may not be promoted", { nofailover: true }, 100],
+    ["it sits out", UNABLE, 100],
+    ["others have promoted it", { ...PROMOTED_BY_OTHERS }, 100],
+  ] as const).map(([what, change, ageMs]): [string, SuccessorView, string | null] => [
+    `nobody is waited for longer than that otherwise: ${what}`,
     succession({
       freeForMs: 201,
-      statuses: [seen(status("b")), seen(status("c", { lockFreeSeen: false, receivedLsn: 2000 }))],
+      statuses: [
+        seen(status("b")),
+        seen(status("c", { lockFreeSeen: false, receivedLsn: 2000, ...change }), ageMs),
+      ],
+    }),
+    "b",
+  ]),
+  [
+    "nor is the last holder, that lost its lease",
+    succession({
+      freeForMs: 201,
+      statuses: [seen(primaryStatus("a", { walLsn: 2000 })), seen(status("b")), seen(status("c"))],
     }),
     "b",
   ],
   [
-    "nor does one of another epoch",
+    "nor anybody, after a clean stop, once one has everything",
     succession({
+      dcs: cluster({ lock: RELEASED }),
       freeForMs: 201,
-      statuses: [seen(status("b")), seen(status("c", { epochSeen: 2, receivedLsn: 2000 }))],
+      statuses: [
+        seen(status("b", { receivedLsn: 1200 })),
+        seen(status("c", { lockFreeSeen: false, receivedLsn: 1300 })),
+      ],
     }),
     "b",
   ],
@@ -700,6 +726,18 @@ for (const [name, view, expected] of CASES) {
   });
 }
 
+test.each([{ lockFreeSeen: false }, { epochSeen: 2 }])(
+  "a member with more WAL is waited for while its report is late: %j",
+  (late) => {
+    const statuses = [seen(status("b")), seen(status("c", { ...late, receivedLsn: 1001 }))];
+    expect(chooseSuccessor(succession({ freeForMs: 4999, statuses }))).toEqual({
+      kind: "wait",
+      reason: "c has more than the others: waiting for its report",
+    });
+    expect(chooseSuccessor(succession({ freeForMs: 5000, statuses }))).toMatchObject({ to: "b" });
+  },
+);
+
 test("a grant says whether anything that was acknowledged may be lost", () => {
   const complete = (view: SuccessorView) => {
     const choice = chooseSuccessor(view);
@@ -808,6 +846,14 @@ test.each<[string, SuccessorView, string | RegExp]>([
   ["both have reported: the most advanced", promised([cut("b", 1000), cut("c", 1100)]), "c"],
   ["one is not cut off", promised([cut("b", 1000), cut("c", null)]), /2 of b, c/],
   ["one is not heard", promised([cut("b", 1000)]), /2 of b, c/],
+  [
+    "nobody is waited for, since whoever is chosen has all of them",
+    {
+      ...promised([cut("b", 1000), cut("c", 1000), status("d", { lockFreeSeen: false, receivedLsn: 2000 })]),
+      freeForMs: 201,
+    },
+    "b",
+  ],
   ["one has other data", promised([cut("b", 1000), cut("c", 10, { dataToken: "anew" })]), /2 of b, c/],
   [
     "the most advanced may not be promoted",

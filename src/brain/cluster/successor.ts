@@ -31,7 +31,7 @@ import { describeUnfit } from "./unfit.ts";
 
 /** How long a reachable member that has not reported for the free lock yet is waited for. */
 export const SILENT_WAIT_MS = 200;
-/** How long the named candidate of a switchover is waited for, once the lock is free. */
+/** How long the candidate of a switchover, or a member that may have more, is waited for with a free lock. */
 const CANDIDATE_WAIT_MS = 5000;
 /**
  * A former holder that stepped down gets the lock back only after the others had this long to be eligible.
@@ -68,10 +68,15 @@ function grant(to: MemberStatus, reason: string, view: SuccessorView): Choice {
   return { kind: "grant", to: to.name, reason, complete: hasAll && (isFirst || cleanStart) };
 }
 
+/** This member says that the lock is free: it acts for the last holder no more. */
+function hasSeenFree(status: MemberStatus, { dcs: { lock } }: SuccessorView): boolean {
+  return status.epochSeen === lock.epoch && status.lockFreeSeen;
+}
+
 /** Has this member looked at its PostgreSQL since the lock became free, and has its WAL stopped growing? */
 function hasReported(status: MemberStatus, view: SuccessorView): boolean {
   const { lock } = view.dcs;
-  if (status.epochSeen !== lock.epoch || !status.lockFreeSeen) return false;
+  if (!hasSeenFree(status, view)) return false;
   if (!status.running || status.walSettled) return true;
   return lock.ended !== null && lock.ended.lsn !== null && hasEverything(status, view);
 }
@@ -81,20 +86,27 @@ function hasReported(status: MemberStatus, view: SuccessorView): boolean {
  * timeline, WAL received, not sick, failover priority, health, least replay lag, then name for a total order.
  */
 function candidateOrder(view: SuccessorView): (a: MemberStatus, b: MemberStatus) => number {
-  const streamed = streamedFromHolder(view) ?? [];
-  const part = (status: MemberStatus) => streamed.includes(status.name) ? 1 : 0;
+  const byData = dataOrder(view);
   const sick = ({ ailments }: MemberStatus) => isSick(ailments) ? 1 : 0;
-  const outside = (status: MemberStatus) => isPromotedByOthers(status) ? 1 : 0;
   return (a, b) =>
-    outside(a) - outside(b) ||
-    part(b) - part(a) ||
-    (b.timeline ?? 0) - (a.timeline ?? 0) ||
-    (positionOf(b) ?? 0) - (positionOf(a) ?? 0) ||
+    byData(a, b) ||
     sick(a) - sick(b) ||
     b.failoverPriority - a.failoverPriority ||
     illness(a.ailments) - illness(b.ailments) ||
     (b.replayedLsn ?? 0) - (a.replayedLsn ?? 0) ||
     (a.name < b.name ? -1 : 1);
+}
+
+/** The beginning of that order: 0 means that the promotion of either loses nothing that the other has. */
+function dataOrder(view: SuccessorView): (a: MemberStatus, b: MemberStatus) => number {
+  const streamed = streamedFromHolder(view) ?? [];
+  const part = (status: MemberStatus) => streamed.includes(status.name) ? 1 : 0;
+  const outside = (status: MemberStatus) => isPromotedByOthers(status) ? 1 : 0;
+  return (a, b) =>
+    outside(a) - outside(b) ||
+    part(b) - part(a) ||
+    (b.timeline ?? 0) - (a.timeline ?? 0) ||
+    (positionOf(b) ?? 0) - (positionOf(a) ?? 0);
 }
 
 export function chooseSuccessor(view: SuccessorView): Choice {
@@ -112,7 +124,7 @@ export function chooseSuccessor(view: SuccessorView): Choice {
   if (silent.length > 0 && view.freeForMs < SILENT_WAIT_MS) {
     return { kind: "wait", reason: `waiting for a report of ${silent.join(", ")}` };
   }
-  const reported = fresh.filter((status) => status.epochSeen === lock.epoch && status.lockFreeSeen);
+  const reported = fresh.filter((status) => hasSeenFree(status, view));
   // While something is promised, the others are no candidates. An operator may still name one for a failover.
   const proven = isPromised(dcs.sync) && !view.syncByName
     ? reported.filter((status) => groundsFor(status, view) !== null)
@@ -223,6 +235,10 @@ function chooseWarm(
     }
   }
   const best = complete[0] ?? others[0];
+  const late = best === undefined ? undefined : lateWithMore(best, fresh, view);
+  if (late !== undefined && view.freeForMs < CANDIDATE_WAIT_MS) {
+    return { kind: "wait", reason: `${late.name} has more than the others: waiting for its report` };
+  }
   if (best !== undefined) {
     const how = lock.ended === null
       ? "the first epoch"
@@ -235,6 +251,26 @@ function chooseWarm(
     return grant(former, "the only healthy member, again", view);
   }
   return { kind: "wait", reason: explainNobody(reported, view) };
+}
+
+/**
+ * A member that is heard, could take over, had more when it was last heard, and has not reported yet: its
+ * host is busy, or its log is behind. Without the wait what only it has would be lost, and it would have to
+ * be rewound or copied. One that is dead is heard no more after FRESH_MS. While acknowledged transactions are
+ * promised to survive, every candidate has them all, and nobody is waited for.
+ */
+function lateWithMore(
+  best: MemberStatus,
+  fresh: readonly MemberStatus[],
+  view: SuccessorView,
+): MemberStatus | undefined {
+  if (isPromised(view.dcs.sync)) return undefined;
+  if (cleanEnd(view.dcs.lock) !== null && hasEverything(best, view)) return undefined;
+  const order = dataOrder(view);
+  return fresh.find((status) =>
+    !hasSeenFree(status, view) && !wasLastHolder(status, view) && canTakeOver(status, view) &&
+    order(status, best) < 0
+  );
 }
 
 /**
