@@ -3,6 +3,7 @@ import { expect } from "bun:test";
 import type { Cluster } from "../src/demo/cluster.ts";
 import type { Host } from "../src/demo/host.ts";
 import { nowMs } from "../src/demo/now.ts";
+import { signal } from "../src/demo/processes.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
 import { type Fixture, START_MS, startHealthy, withCluster, WRITES_MS } from "./e2e/harness.ts";
 
@@ -114,6 +115,27 @@ story("a synchronous standby is released before its restart", async (fixture) =>
     return now !== null && now !== name;
   });
   expect(cluster.host(name!).log()).toContain("waiting until no commit waits for this synchronous standby");
+});
+
+story("on: a synchronous standby that streams and flushes nothing is replaced", async (fixture) => {
+  const { cluster } = fixture;
+  const primary = await fixture.healed();
+  const [name] = await standbys(fixture, primary, 1, 0);
+  const query = "SELECT pid FROM pg_stat_get_wal_receiver()";
+  const [receiver] = await cluster.query<{ pid: number }>(cluster.host(name!), query);
+  const begin = nowMs();
+  signal(receiver!.pid, "SIGSTOP");
+  try {
+    await fixture.client.waitForWrite(begin + 100, WRITES_MS, primary.name);
+    const [other] = await waitFor("another one", START_MS, async () => {
+      const key = await syncKey(fixture);
+      return key.sync_standby === null || key.sync_standby === name ? null : [key.sync_standby];
+    });
+    expect(await setting(fixture, primary)).toBe(`"${other}"`);
+    expect(primary.log()).toContain(`${name} streams and flushes nothing`);
+  } finally {
+    signal(receiver!.pid, "SIGCONT");
+  }
 });
 
 story("a switchover loses nothing", async (fixture) => {

@@ -90,6 +90,41 @@ test.each<[string, ReturnType<typeof primary>, SyncDuty | null]>([
     ]),
     sets("b"),
   ],
+  ["one that streams and flushes nothing", primary({ stoodMs: { c: 2000 } }), sets("b")],
+  ["it does so for a moment", primary({ stoodMs: { c: 1999 } }), null],
+  [
+    "it is the last one: the record first",
+    primary({ dcs: cluster({ sync: record("c", 0) }), stoodMs: { c: 5000 } }, { setting: any("c") }, [
+      standby("c"),
+    ]),
+    logs("", 0),
+  ],
+  [
+    "it is the last one, in strict mode",
+    primary(
+      {
+        dcs: cluster({ sync: record("c", 0) }),
+        dynamic: { ...QUORUM, synchronousModeStrict: true },
+        stoodMs: { c: 5000 },
+      },
+      { setting: any("c") },
+      [standby("c")],
+    ),
+    null,
+  ],
+  [
+    "the last one lags behind the primary",
+    primary(
+      {
+        dcs: cluster({ sync: record("c", 0) }),
+        dynamic: { ...QUORUM, maximumLagOnSyncnodeBytes: 50 },
+        postgres: postgres({ ...RUNNING_PRIMARY, walLsn: 1051, sync: sync({ setting: any("c") }) }),
+      },
+      {},
+      [standby("c")],
+    ),
+    logs("", 0),
+  ],
   ["the tag nosync", primary({}, {}, [standby("b"), standby("c", { tags: { nosync: true } })]), sets("b")],
   [
     "a sync_priority of 0",
@@ -170,6 +205,18 @@ test.each<[string, ReturnType<typeof primary>, SyncDuty | null]>([
   ["records that may be old", primary({ joined: false }, {}, []), null],
 ])("%s", (_, view, duty) => {
   expect(synchronous(view)).toEqual(duty);
+});
+
+test("a member that is called as a property of every map has no standstill, and streams as it does", () => {
+  const named = standby("constructor", { life: status("b").life });
+  const view = primary({ dcs: cluster({ sync: record("b", 0) }) }, {
+    setting: any("b"),
+    flushed: { b: 1000 },
+  }, [
+    standby("b"),
+    named,
+  ]);
+  expect(synchronous(view)).toBe(null);
 });
 
 test("switched off: the promise ends first", () => {

@@ -120,12 +120,18 @@ function targetOf(view: NodeView, acknowledges: boolean): SyncTarget {
   const { name, dcs, dynamic, statuses, postgres } = view;
   const isNew = !acknowledges || (view.primaryForMs ?? Infinity) < ATTACH_MS;
   const standbys = statuses.filter(({ status, ageMs }) => status.name !== name && ageMs < SILENT_MS)
-    .flatMap(({ status }) => pickable(status, postgres.sync.flushed[status.name] ?? null, isNew));
+    .flatMap(({ status }) =>
+      pickable(status, ownOf(postgres.sync.flushed, status.name) ?? null, isNew).map((one) => ({
+        ...one,
+        stoodMs: ownOf(view.stoodMs ?? {}, one.name) ?? 0,
+      }))
+    );
   return pickTarget(standbys, {
     mode: dynamic.synchronousMode,
     strict: dynamic.synchronousModeStrict,
     nodeCount: dynamic.synchronousNodeCount,
     maximumLagBytes: dynamic.maximumLagOnSyncnodeBytes,
+    walLsn: postgres.walLsn,
     // One that commits wait for already stays so, also before the record names it.
     voters: {
       ...tokensOf(standbys.filter((one) => postgres.sync.setting.names.includes(one.name))),
@@ -138,8 +144,17 @@ function tokensOf(standbys: readonly Pickable[]): Voters {
   return Object.fromEntries(standbys.map(({ name, token }) => [name, token]));
 }
 
+/** Members may be called as a property of every map. */
+function ownOf(map: { readonly [name: string]: number }, name: string): number | undefined {
+  return Object.hasOwn(map, name) ? map[name] : undefined;
+}
+
 /** `lsn`: null: it does not stream from here. */
-function pickable(status: MemberStatus, lsn: Lsn | null, mayAttach: boolean): readonly Pickable[] {
+function pickable(
+  status: MemberStatus,
+  lsn: Lsn | null,
+  mayAttach: boolean,
+): readonly Omit<Pickable, "stoodMs">[] {
   const { name, dataToken: token, tags, nofailover } = status;
   if (token === undefined || !status.running || status.shuttingDown || status.primaryDirectory) return [];
   // The last primary may not have heard yet that it is one no more, and has to rejoin first.

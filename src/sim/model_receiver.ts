@@ -96,7 +96,9 @@ export class ModelReceiver {
     const lsn = Math.max(end.lsn - lag, end.branch.startLsn);
     directory.receive(end.branch, lsn);
     server.receivedLsn = Math.max(server.receivedLsn ?? 0, directory.position!.lsn);
-    if (upstream.sync.setting.count > 0) this.#answer(upstream, directory.position!.lsn);
+    // Nobody waits for it, so that its way there makes no difference.
+    if (upstream.sync.setting.count === 0) upstream.sync.answered(server.name, directory.position!.lsn);
+    else this.#answer(upstream, directory.position!.lsn);
   }
 
   /** It streams from there, as it did before or from now on. */

@@ -8,6 +8,7 @@ const standby = (name: string, change: Partial<Pickable> = {}): Pickable => ({
   syncPriority: 1,
   nofailover: false,
   lsn: 1000,
+  stoodMs: 0,
   ...change,
 });
 const ABC = [standby("a"), standby("b"), standby("c")];
@@ -17,6 +18,7 @@ const picked = (standbys: readonly Pickable[], change: Partial<PickOptions> = {}
     strict: false,
     nodeCount: 1,
     maximumLagBytes: -1,
+    walLsn: 1000,
     voters: {},
     ...change,
   });
@@ -56,6 +58,58 @@ test.each<[string, readonly Pickable[], Partial<PickOptions>, unknown]>([
     mode: "quorum",
     maximumLagBytes: 500,
   }, ["ab", 1]],
+  ["the only one lags behind the primary", [standby("a")], { maximumLagBytes: 500, walLsn: 1501 }, ["", 0]],
+  ["one of several by the others only", ABC, { maximumLagBytes: 500, walLsn: 9000 }, ["a", 1]],
+  ["one that is synchronous stays up to the limit", [standby("a")], {
+    maximumLagBytes: 500,
+    walLsn: 1500,
+    voters: { a: "data-a" },
+  }, ["a", 1]],
+  ["another one comes within half of it", [standby("a")], { maximumLagBytes: 500, walLsn: 1251 }, ["", 0]],
+  ["and not before", [standby("a")], { maximumLagBytes: 500, walLsn: 1250 }, ["a", 1]],
+  [
+    "in strict mode the last one stays",
+    [standby("a")],
+    { maximumLagBytes: 500, walLsn: 9000, strict: true },
+    [
+      "a",
+      1,
+    ],
+  ],
+  [
+    "on: one that stands still is replaced",
+    [standby("a", { stoodMs: 2000, syncPriority: 9 }), standby("b")],
+    {
+      voters: { a: "data-a" },
+    },
+    ["b", 1],
+  ],
+  ["on: not yet", [standby("a", { stoodMs: 1999 }), standby("b")], { voters: { a: "data-a" } }, ["a", 1]],
+  ["on: as one of two it is waited for longer", [standby("a", { stoodMs: 4999 }), standby("b")], {
+    nodeCount: 2,
+  }, ["ab", 2]],
+  ["on: but not for ever", [standby("a", { stoodMs: 5000 }), standby("b")], { nodeCount: 2 }, ["b", 1]],
+  ["the last one stands still for a while", [standby("a", { stoodMs: 4999 })], {}, ["a", 1]],
+  ["and for longer", [standby("a", { stoodMs: 5000 })], {}, ["", 0]],
+  ["and in strict mode", [standby("a", { stoodMs: 5000 })], { strict: true }, ["a", 1]],
+  ["in strict mode nobody with the tag", [standby("a", { nosync: true })], { strict: true }, ["", 0]],
+  [
+    "quorum: one that stands still goes",
+    [standby("a", { stoodMs: 2000 }), standby("b")],
+    { mode: "quorum" },
+    [
+      "b",
+      1,
+    ],
+  ],
+  [
+    "quorum: all stand still, for a while",
+    [standby("a", { stoodMs: 3000 }), standby("b", { stoodMs: 5000 })],
+    {
+      mode: "quorum",
+    },
+    ["a", 1],
+  ],
   ["quorum: all", ABC, { mode: "quorum" }, ["abc", 1]],
   ["quorum: two of them", ABC, { mode: "quorum", nodeCount: 2 }, ["abc", 2]],
   ["quorum: no more than there are", ABC, { mode: "quorum", nodeCount: 9 }, ["abc", 3]],

@@ -1,10 +1,17 @@
 /**
- * Which standbys a primary's commits are to wait for, in Patroni's order (docs/compatibility.md section 5.1).
- * Pure.
+ * Which standbys a primary's commits are to wait for, in Patroni's order (docs/compatibility.md section 5.1),
+ * but for those that hold commits up. Pure.
  */
 import type { Lsn } from "../model/lsn.ts";
 import type { Voters } from "./record.ts";
 import type { SyncTarget } from "./plan.ts";
+import { STANDSTILL_MS } from "./standstill.ts";
+
+/**
+ * The last standby, without which commits would be on the primary alone, is waited for longer: a slow disk
+ * that has to take a whole WAL segment answers nothing meanwhile.
+ */
+export const LAST_STANDSTILL_MS = 5000;
 
 export interface Pickable {
   readonly name: string;
@@ -15,6 +22,8 @@ export interface Pickable {
   readonly nofailover: boolean;
   /** What it has flushed, or by synchronous_commit written or replayed; null: it does not stream yet. */
   readonly lsn: Lsn | null;
+  /** The standstill that is held against it (standstill.ts), ms. */
+  readonly stoodMs: number;
 }
 
 export interface PickOptions {
@@ -23,6 +32,8 @@ export interface PickOptions {
   readonly nodeCount: number;
   /** 0 or less: no limit. */
   readonly maximumLagBytes: number;
+  /** How far the primary has flushed; null: not known. */
+  readonly walLsn: Lsn | null;
   /** The standbys that the record names. */
   readonly voters: Voters;
 }
@@ -43,15 +54,49 @@ export function pickTarget(standbys: readonly Pickable[], options: PickOptions):
 
 /** Those that may be promoted come first, then by priority; one that is synchronous stays so. */
 function ordered(standbys: readonly Pickable[], options: PickOptions): readonly Pickable[] {
-  const { maximumLagBytes, voters } = options;
-  const furthest = Math.max(0, ...standbys.map(({ lsn }) => lsn ?? 0));
-  const isVoter = ({ name, token }: Pickable) => Object.hasOwn(voters, name) && voters[name] === token;
-  const lags = ({ lsn }: Pickable) => maximumLagBytes > 0 && lsn !== null && furthest - lsn > maximumLagBytes;
-  return standbys.filter((one) => !one.nosync && !lags(one)).sort((a, b) =>
+  return promptOf(standbys.filter(({ nosync }) => !nosync), standbys, options).toSorted((a, b) =>
+    Number(stands(a)) - Number(stands(b)) ||
     Number(a.nofailover) - Number(b.nofailover) ||
     b.syncPriority - a.syncPriority ||
-    Number(isVoter(b)) - Number(isVoter(a)) ||
+    Number(isVoter(b, options)) - Number(isVoter(a, options)) ||
     (b.lsn ?? 0) - (a.lsn ?? 0) ||
     (a.name < b.name ? -1 : 1)
   );
+}
+
+/**
+ * Those that hold no commit up. One that stands still goes as soon as there are enough others, and after a
+ * while also if there are not. In strict mode the last ones stay: commits would wait all the same, and nobody
+ * could take over.
+ */
+function promptOf(
+  wanted: readonly Pickable[],
+  all: readonly Pickable[],
+  options: PickOptions,
+): readonly Pickable[] {
+  const near = wanted.filter((one) => !lags(one, all, options));
+  const moving = near.filter((one) => !stands(one));
+  if (moving.length >= options.nodeCount) return moving;
+  const prompt = near.filter(({ stoodMs }) => stoodMs < LAST_STANDSTILL_MS);
+  return prompt.length === 0 && options.strict ? wanted : prompt;
+}
+
+function stands({ stoodMs }: Pickable): boolean {
+  return stoodMs >= STANDSTILL_MS;
+}
+
+function isVoter({ name, token }: Pickable, { voters }: PickOptions): boolean {
+  return Object.hasOwn(voters, name) && voters[name] === token;
+}
+
+/**
+ * Lags are measured by the most advanced standby, as in Patroni, and by the primary where there is no other
+ * one. One that is not synchronous must come nearer than one that is, so that none goes to and fro.
+ */
+function lags(one: Pickable, all: readonly Pickable[], options: PickOptions): boolean {
+  const { maximumLagBytes, walLsn } = options;
+  const positions = all.flatMap(({ lsn }) => lsn ?? []);
+  if (maximumLagBytes <= 0 || one.lsn === null) return false;
+  const furthest = positions.length > 1 ? Math.max(...positions) : walLsn ?? one.lsn;
+  return furthest - one.lsn > (isVoter(one, options) ? maximumLagBytes : maximumLagBytes / 2);
 }

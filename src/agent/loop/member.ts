@@ -206,9 +206,20 @@ export class Member {
   #lookAtSync(nowMs: number): number {
     const { tenancy, syncPen, cutWatch, options: { dcs, postgres, broken } } = this.#rooms;
     const { lock, sync } = dcs.state;
+    this.#watchStandbys();
     const grantedHere = tenancy.tenure().kind === "holding" && tenancy.heldSinceMs > -Infinity;
     syncPen.look({ epoch: lock.epoch, revision: sync.revision, joined: tenancy.isJoined, grantedHere });
     return cutWatch.look(dcs.state, postgres, nowMs, broken?.has("sync-uncut"));
+  }
+
+  #watchStandbys(): void {
+    const { voter, flushWatch, options: { postgres, log } } = this.#rooms;
+    const news = flushWatch.look(postgres.view());
+    if (voter.dynamic.synchronousMode === "off") return;
+    for (const { standby, begins } of news) {
+      if (!begins) log.info("standby_moves", `${standby} keeps up again, or streams anew`);
+      else log.warning("standby_stands", `${standby} streams and flushes nothing: others are to acknowledge`);
+    }
   }
 
   /** The end of the wait that failsafe mode imposes on a new holder. */

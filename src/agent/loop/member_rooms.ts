@@ -13,6 +13,7 @@ import { Joining } from "../peers/joining.ts";
 import type { PostgresPort } from "../postgres/port.ts";
 import { Actor } from "./act.ts";
 import { CutWatch } from "./cut_watch.ts";
+import { FlushWatch } from "./flush_watch.ts";
 import { LeadFailures } from "./lead_failures.ts";
 import { Observer } from "./observe.ts";
 import { OwnEvents } from "./own_events.ts";
@@ -62,6 +63,7 @@ export interface MemberRooms {
   readonly settling: WalSettling;
   readonly cutWatch: CutWatch;
   readonly syncPen: SyncPen;
+  readonly flushWatch: FlushWatch;
   readonly streamedTo: StreamedTo;
   readonly stopNote: StopNote;
   readonly leadFailures: LeadFailures;
@@ -103,6 +105,7 @@ export function memberRooms(options: MemberOptions, { look, restart }: MemberCal
     settling: new WalSettling(),
     cutWatch: new CutWatch(),
     syncPen,
+    flushWatch: new FlushWatch(),
     streamedTo: new StreamedTo(),
     stopNote,
     leadFailures,

@@ -20,7 +20,7 @@ export interface Wishes {
 }
 
 export function nodeView(rooms: MemberRooms, wishes: Wishes, nowMs: number): NodeView {
-  const { options, voter, tenancy, failsafe, observer, reinitialization, syncPen, life } = rooms;
+  const { options, voter, tenancy, failsafe, observer, reinitialization, syncPen, flushWatch, life } = rooms;
   const { name, incarnation, clock, dcs, postgres, guard, raft, watchdog, broken } = options;
   return observer.view({
     name,
@@ -38,6 +38,7 @@ export function nodeView(rooms: MemberRooms, wishes: Wishes, nowMs: number): Nod
     watchdogFailed: watchdog?.failed ?? false,
     ailments: options.ailments?.() ?? null,
     skipLeaseCheck: broken?.has("promote-before-renewal") ?? false,
+    stoodMs: flushWatch.stoodMs,
     syncFrozen: syncPen.isFrozen(dcs.state.sync.revision),
     ...(broken === undefined || broken.size === 0 ? {} : { syncWithout: syncRulesLeftOut(broken) }),
     statuses: voter.board.seen(nowMs),

@@ -43,6 +43,8 @@ export interface NodeView {
   readonly leaseUsable: boolean;
   /** How long the server has been a primary; Infinity: it was one when this agent started. Absent: the same. */
   readonly primaryForMs?: number;
+  /** The standstill that is held against each standby (src/sync/standstill.ts), ms. Absent: none. */
+  readonly stoodMs?: { readonly [standby: string]: number };
   /** See PlanView (src/sync/plan.ts). Absent: nothing is frozen, nothing left out. */
   readonly syncFrozen?: boolean;
   readonly syncWithout?: SyncRulesLeftOut;

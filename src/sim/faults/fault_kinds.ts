@@ -59,6 +59,7 @@ export const CLUSTER_FAULTS = [
   "hand-promotion",
   "cannot-lead",
   "sick-disk",
+  "receiver-hang",
 ] as const;
 export type ClusterFault = typeof CLUSTER_FAULTS[number];
 

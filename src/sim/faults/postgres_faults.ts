@@ -23,6 +23,7 @@ export const POSTGRES_FAULTS = {
   reinit: { weight: 0.3, make: onVictim(isSpare, requestReinit) },
   "hand-promotion": { make: promoteByHand },
   "cannot-lead": { make: onVictim(goesOn, keepFromLeading) },
+  "receiver-hang": { make: hangReceiver },
 } satisfies FaultRows;
 
 function serverRuns({ server }: SimMember): boolean {
@@ -99,6 +100,20 @@ function keepFromLeading({ name, server }: SimMember, random: Prng, scene: Fault
     server.hangsAt = null;
   };
   return { durationMs: random.between(1000, 30_000), text: `${name}: ${why}, ${how}`, end };
+}
+
+/** A standby stays connected, and takes no WAL. One that commits wait for is of more interest. */
+function hangReceiver({ cluster }: FaultScene, random: Prng): Fault | null {
+  const voters = cluster.latestRecords()?.sync.syncStandby ?? [];
+  const standbys = cluster.members.filter(({ server }) => server.streaming && !server.receivesNothing);
+  const waitedFor = standbys.filter(({ name }) => voters.includes(name));
+  if (standbys.length === 0) return null;
+  const { server, name } = random.pick(waitedFor.length > 0 && random.chance(0.7) ? waitedFor : standbys);
+  server.receivesNothing = true;
+  const end = () => {
+    server.receivesNothing = false;
+  };
+  return { durationMs: random.between(1000, 30_000), text: name, end };
 }
 
 /** The host of a standby that never was a primary comes back with an empty data directory. */

@@ -1,0 +1,41 @@
+/**
+ * Keeps how far each standby of this primary has flushed from look to look, for the choice of the synchronous
+ * ones (src/sync/standstill.ts). The rules are there.
+ */
+import type { PostgresView } from "../../model/postgres_view.ts";
+import { afterLook, type Courses, STANDSTILL_MS } from "../../sync/standstill.ts";
+
+/** A standstill of that standby begins, or ends, to be held against it. */
+export interface FlushNews {
+  readonly standby: string;
+  readonly begins: boolean;
+}
+
+export class FlushWatch {
+  #courses: Courses = {};
+  #lookMs: number | null = null;
+
+  /** The standstill that is held against each standby, ms; of those without one there is nothing. */
+  get stoodMs(): { readonly [standby: string]: number } {
+    return Object.fromEntries(
+      Object.entries(this.#courses).flatMap(([name, { stoodMs }]) => stoodMs > 0 ? [[name, stoodMs]] : []),
+    );
+  }
+
+  /** A look at this member's PostgreSQL; the same one makes no difference. */
+  look({ process, inRecovery, walLsn, lastLookMs, sync }: PostgresView): readonly FlushNews[] {
+    const before = this.#courses;
+    if (process === "none" || inRecovery !== false || walLsn === null || lastLookMs === null) {
+      this.#courses = {};
+    } else if (lastLookMs !== this.#lookMs) {
+      this.#courses = afterLook(before, { flushed: sync.flushed, walLsn, atMs: lastLookMs });
+    }
+    this.#lookMs = lastLookMs;
+    const isHeld = (courses: Courses, name: string) =>
+      Object.hasOwn(courses, name) && courses[name]!.stoodMs >= STANDSTILL_MS;
+    return Object.keys({ ...before, ...this.#courses }).flatMap((standby) => {
+      const begins = isHeld(this.#courses, standby);
+      return begins === isHeld(before, standby) ? [] : [{ standby, begins }];
+    });
+  }
+}
