@@ -7,6 +7,7 @@
 import type { World } from "../../raft/sim/mod.ts";
 import { canTakeOver } from "../brain/cluster/candidate.ts";
 import { FRESH_MS } from "../brain/cluster/successor_view.ts";
+import { mayFollow } from "../brain/keep/may_follow.ts";
 import { isInitialized } from "../model/records.ts";
 import { FAILINGS } from "./faults/fault_kinds.ts";
 import { Lasting } from "./lasting.ts";
@@ -53,8 +54,10 @@ function limitOf({ agent, member, dcs, host, server }: SimMember): number | null
   if (dynamic.standbyCluster !== null && server.process === "running") return null;
   const nowMs = host.nowMs();
   if ((member.leaseUntilMs() ?? -Infinity) <= nowMs || dcs.state.lock.holder !== status.name) return null;
-  const isAlone = !board.seen(nowMs).some(({ status: other, ageMs }) =>
-    other.name !== status.name && ageMs < FRESH_MS && canTakeOver(other, { dcs: dcs.state, dynamic })
+  const view = { dcs: dcs.state, dynamic, statuses: board.seen(nowMs) };
+  const isAlone = !view.statuses.some(({ status: other, ageMs }) =>
+    other.name !== status.name && ageMs < FRESH_MS && canTakeOver(other, view) &&
+    mayFollow(other, view, false)
   );
   if (isAlone) return null;
   const startMs = Math.max(LEAST_START_MS, dynamic.primaryStartTimeoutS * 1000);

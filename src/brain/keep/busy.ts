@@ -53,11 +53,11 @@ function startOverdue(view: NodeView): Outcome | null {
 function restartOverdue(view: NodeView): Outcome | null {
   const { postgres: { action, process }, restartTimeoutS = null, dynamic } = view;
   if (action?.kind !== "restart" || view.tenure !== "holding" || restartTimeoutS === null) return null;
-  if (dynamic.pause || view.nowMs - action.sinceMs < restartTimeoutS * 1000 || !someoneElseCan(view)) {
-    return null;
-  }
+  const endsInOrder = process === "running" || process === "stopping";
+  if (dynamic.pause || view.nowMs - action.sinceMs < restartTimeoutS * 1000) return null;
+  if (!someoneElseCan(view, endsInOrder)) return null;
   const why = `the restart has taken longer than its timeout of ${restartTimeoutS} s: handing over`;
-  if (process !== "running" && process !== "stopping") return kill(why);
+  if (!endsInOrder) return kill(why);
   return decide(why, { kind: "stop", how: "fast", checkpoint: false });
 }
 

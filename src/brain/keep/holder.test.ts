@@ -49,6 +49,20 @@ const GAVE_UP = {
   last: { restart: ended("restart", 95_000, false), stop: ended("stop", 96_000) },
 };
 
+const IN_ORDER = {
+  ...PRIMARY_DIRECTORY,
+  control: { ...PRIMARY_DIRECTORY.control, clusterState: "shut down" },
+};
+
+/** b and c are heard with their data; V are `voters`, each a name of one letter. */
+function promised(voters: string, quorum: number): Pick<NodeView, "dcs" | "statuses"> {
+  const data = Object.fromEntries([..."a", ...voters].map((name) => [name, `data-${name}`]));
+  return {
+    dcs: cluster({ sync: { leader: "a", syncStandby: [...voters], quorum, data, revision: 1 } }),
+    statuses: ["b", "c"].map((name) => seen(status(name, { dataToken: `data-${name}` }))),
+  };
+}
+
 const CASES: readonly Case[] = [
   [
     "a standby that holds the lock waits for its first renewal",
@@ -342,6 +356,38 @@ const CASES: readonly Case[] = [
     },
     "start-primary",
     START_PRIMARY,
+  ],
+  [
+    "acknowledged transactions are promised: one that can prove to have them could serve",
+    { ...startHung(), ...promised("b", 0) },
+    "start-fails",
+    LET_GO,
+  ],
+  [
+    "one that cannot is none that could",
+    { ...startHung(), ...promised("", 0) },
+    "start-primary",
+  ],
+  [
+    "nor is one that others have to vote for, which are not heard",
+    { ...startHung(), ...promised("bd", 1) },
+    "start-primary",
+  ],
+  [
+    "a holder that was not promoted is tried again, too: a lock that it let go would lie free",
+    { ...gaveUp(), ...promised("", 0) },
+    "start-to-promote",
+    { "kind": "start-standby", "follow": null },
+  ],
+  [
+    "after an end in order each of them could serve",
+    holder({
+      restartTimeoutS: 30,
+      postgres: postgres({ ...GAVE_UP, directory: IN_ORDER }),
+      ...promised("", 0),
+    }),
+    "restart-gave-up",
+    RELEASE,
   ],
   [
     "a hook that refuses a promotion once gives the lock to another member",

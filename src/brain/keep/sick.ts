@@ -11,10 +11,9 @@
  */
 import type { MemberStatus } from "../../model/member_status.ts";
 import { lagsTooFar, positionOf } from "../cluster/candidate.ts";
-import { FRESH_MS } from "../cluster/successor_view.ts";
 import type { OwnAilment } from "../health/course.ts";
 import { isBetterOff, type Remedy, toHandOver } from "../health/remedy.ts";
-import { isPromised, isVoter } from "../../sync/record.ts";
+import { endedInOrder, mayFollow } from "./may_follow.ts";
 import { decide, letGo, type NodeRule, type Outcome } from "./outcome.ts";
 import { type NodeView, othersThatCan } from "./view.ts";
 
@@ -41,25 +40,6 @@ function betterOff(view: NodeView, than: OwnAilment): readonly MemberStatus[] {
 /** By its own word: a server that hangs says nothing of those that stream from it. */
 function streamsFrom({ replicationState, following }: MemberStatus, name: string): boolean {
   return replicationState === "streaming" && following === name;
-}
-
-/**
- * While acknowledged transactions are promised to survive, a holder that does not end in order is followed
- * only by members that can prove to have them (src/sync/DESIGN.md): a lock let go for another would lie free,
- * and this member sits out.
- */
-export function mayFollow(
-  { name, dataToken }: MemberStatus,
-  view: Pick<NodeView, "dcs" | "statuses">,
-  inOrder: boolean,
-): boolean {
-  const { sync } = view.dcs;
-  if (inOrder || !isPromised(sync)) return true;
-  if (sync.unknown === true || !isVoter(sync, name, dataToken)) return false;
-  const present = view.statuses.filter(({ status: each, ageMs }) =>
-    isVoter(sync, each.name, each.dataToken) && ageMs < FRESH_MS
-  );
-  return present.length > sync.quorum;
 }
 
 /** The stop that is under way is to hand over because of an ailment. */
@@ -97,7 +77,7 @@ function letGoSick(view: NodeView): Outcome | null {
   const isStopped = stop !== undefined && stop.ok && stop.atMs >= heldSinceMs;
   if (!isStopped && nowMs - heldSinceMs < LEAST_HELD_MS) return null;
   const others = betterOff(view, found.ailment).filter((status) =>
-    mayFollow(status, view, endedInOrder(view))
+    mayFollow(status, view, endedInOrder(view.postgres))
   );
   if (others.length === 0) return null;
   const end = endOfWal(view, found.remedy);
@@ -105,10 +85,6 @@ function letGoSick(view: NodeView): Outcome | null {
   if (next !== undefined) return letGo(`${why(found.ailment)}, and ${next.name} is better off`, view);
   if (!isStopped || nowMs - stop.atMs >= REPORT_WAIT_MS) return null;
   return decide(`${why(found.ailment)}: waiting until ${others[0]!.name} has the end of this member's WAL`);
-}
-
-function endedInOrder({ postgres: { directory } }: NodeView): boolean {
-  return directory.kind === "valid" && directory.control.clusterState === "shut down";
 }
 
 /** The position that a successor has to have; null: as after a crash, none. */

@@ -15,6 +15,7 @@ import { canTakeOver } from "../cluster/candidate.ts";
 import { FRESH_MS, type SeenStatus } from "../cluster/successor_view.ts";
 import { serves } from "../cluster/serves.ts";
 import { statusOf } from "../cluster/view.ts";
+import { endedInOrder, mayFollow } from "./may_follow.ts";
 
 /** The pause after a failed action of a kind; it grows with each failure in a row. */
 const RETRY_MS = 2000;
@@ -112,8 +113,9 @@ export function othersThatCan(view: NodeView): readonly MemberStatus[] {
   ).map(({ status }) => status);
 }
 
-export function someoneElseCan(view: NodeView): boolean {
-  return othersThatCan(view).length > 0;
+/** One of them would be granted the lock, if this member ended as it stands, or in order. */
+export function someoneElseCan(view: NodeView, inOrder = endedInOrder(view.postgres)): boolean {
+  return othersThatCan(view).some((status) => mayFollow(status, view, inOrder));
 }
 
 /** An accepted request that this epoch is to end for. */
