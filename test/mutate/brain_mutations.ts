@@ -643,8 +643,8 @@ const agent = [
     ["scheduled-restart-by-old-records", " || !joined", ""],
   ]),
   ...mutationsOf("src/brain/keep/busy.ts", ["src/brain/keep"], [
-    ["overdue-restart-with-nobody-else", " || !someoneElseCan(view)) {", ") {"],
-    ["overdue-restart-killed-while-it-writes", 'process !== "running" && process !== "stopping"', "true"],
+    ["overdue-restart-with-nobody-else", "  if (!someoneElseCan(view, endsInOrder)) return null;\n", ""],
+    ["overdue-restart-killed-while-it-writes", "if (!endsInOrder) return kill(why);", "return kill(why);"],
     ["old-restart-gives-the-lock-up", " || restart.atMs < heldSinceMs", ""],
   ]),
   ...mutationsOf("src/dcs/requests.ts", ["src/dcs"], [
@@ -717,13 +717,55 @@ const sick = [
       " &&\n    mayFollow(status, view, remedy.checkpoint)",
       "",
     ],
-    ["sick-holder-lets-go-for-one-without-proof", "mayFollow(status, view, endedInOrder(view))", "true"],
-    ["sick-holder-hands-over-without-votes", "present.length > sync.quorum", "true"],
+    [
+      "sick-holder-lets-go-for-one-without-proof",
+      "mayFollow(status, view, endedInOrder(view.postgres))",
+      "true",
+    ],
     ["sick-holder-hands-over-without-a-lease", "  if (!leaseUsable) return null;\n", ""],
     ["sick-holder-hands-over-again-and-again", "stop?.atMs ?? -Infinity) < LEAST_HELD_MS", "-Infinity) < 0"],
     ["sick-holder-lets-go-before-another-has-all", "end === null || hasAll(status, view, end)", "true"],
     ["sick-holder-lets-go-of-a-lock-just-granted", "if (!isStopped && nowMs", "if (false && nowMs"],
     ["sick-holder-waits-for-ever", "nowMs - stop.atMs >= REPORT_WAIT_MS", "false"],
+  ]),
+  ...mutationsOf("src/brain/keep/may_follow.ts", ["src/brain/keep"], [
+    ["hands-over-without-votes", "present.length > sync.quorum", "true"],
+    ["hands-over-to-no-voter", " || !isVoter(sync, name, dataToken)", ""],
+    ["end-in-order-does-not-count", "inOrder || !isPromised(sync)", "!isPromised(sync)"],
+  ]),
+  ...mutationsOf("src/brain/keep/view.ts", ["src/brain/keep"], [
+    ["lets-go-for-one-without-proof", ".some((status) => mayFollow(status, view, inOrder))", ".length > 0"],
+  ]),
+  ...mutationsOf("src/sync/standstill.ts", ["src/sync/standstill.test.ts"], [
+    [
+      "standstill-forgotten-with-the-first-move",
+      "if (held === null || standsMs >= STANDSTILL_MS) return course;",
+      "return course;",
+    ],
+    ["standstill-made-up-at-once", " && atMs - back.sinceMs >= STEADY_MS", ""],
+    ["standstill-made-up-without-the-wal", "lsn >= back.lsn && atMs", "atMs"],
+    ["idle-standby-stands-still", "const isBehind = lsn < walLsn;", "const isBehind = true;"],
+    ["slow-standby-stands-still", " && lsn <= before.lsn", ""],
+    ["own-hang-held-against-standbys", "Math.min(GAP_MS, atMs - before.atMs)", "(atMs - before.atMs)"],
+  ]),
+  ...mutationsOf("src/sync/pick.ts", ["src/sync/pick.test.ts"], [
+    ["standing-standby-kept-beside-others", "if (moving.length >= options.nodeCount) return moving;", ""],
+    ["last-standing-standby-kept", "near.filter(({ stoodMs }) => stoodMs < LAST_STANDSTILL_MS)", "near"],
+    [
+      "last-standby-dropped-in-strict-mode",
+      "prompt.length === 0 && options.strict ? wanted : prompt",
+      "prompt",
+    ],
+    [
+      "only-standby-compared-with-itself",
+      "Math.max(...positions) : walLsn ?? one.lsn",
+      "Math.max(...positions) : one.lsn",
+    ],
+    [
+      "lagging-standby-to-and-fro",
+      "maximumLagBytes : maximumLagBytes / 2",
+      "maximumLagBytes : maximumLagBytes",
+    ],
   ]),
   ...keep("shutdown", [["sick-shutdown-keeps-the-lock", " ||\n    handsOverSick(view)", ""]]),
   ...mutationsOf("src/brain/health/remedy.ts", ["src/brain"], [

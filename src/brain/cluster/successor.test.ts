@@ -849,7 +849,9 @@ test.each<[string, SuccessorView, string | RegExp]>([
   [
     "nobody is waited for, since whoever is chosen has all of them",
     {
-      ...promised([cut("b", 1000), cut("c", 1000), status("d", { lockFreeSeen: false, receivedLsn: 2000 })]),
+      ...promised([cut("b", 1000), status("c", { lockFreeSeen: false, receivedLsn: 2000 })], {
+        sync: { ...recordOf("a", "data-a", { b: "data-b" }, 0), revision: 5 },
+      }),
       freeForMs: 201,
     },
     "b",
