@@ -6,6 +6,7 @@ import {
   CONFIG,
   EVENTS,
   HISTORY,
+  LOSSES,
   RAFT,
   STATUS,
   TIMING,
@@ -61,6 +62,7 @@ const FORMS = {
   "/agent/events": EVENTS,
   "/agent/why": WHY,
   "/history": HISTORY,
+  "/agent/losses": LOSSES,
   "/config": CONFIG,
 } as const;
 type Path = keyof typeof FORMS;
@@ -101,10 +103,19 @@ let stub: StubCluster;
 beforeAll(() => {
   stub = new StubCluster();
   stub.port.change({ watchdog: STUB_WATCHDOG });
-  const facts = { epoch: 1, lsn: 83886080, tookMs: 190 };
+  const facts = {
+    epoch: 1,
+    lsn: 83886080,
+    tookMs: 190,
+    end: 83886090,
+    bytes: 10,
+    transactions: 1,
+    kept: "/k",
+  };
   const event = { index: 9, at: "2026-01-31T12:00:00.000Z", member: "node1", text: "so it was", facts };
   const events = [{ ...event, id: 1, kind: "lock-granted" }, { ...event, id: 2, kind: "promoted", times: 2 }];
-  stub.port.changeDcs({ events });
+  const losses = [{ ...facts, member: "node1", at: event.at, timeline: 2, lsn: 67108864 }];
+  stub.port.changeDcs({ events, losses });
   stranger = Bun.serve({
     port: 0,
     hostname: "127.0.0.1",

@@ -413,6 +413,47 @@ test("history is a table", async () => {
   });
 });
 
+test("history says what was lost with a failover, the most of it, and is as ever where nothing was", async () => {
+  const loss = {
+    member: "node1",
+    at: "2026-01-31T11:02:00.000Z",
+    timeline: 2,
+    lsn: 67108864,
+    end: 67109000,
+    bytes: 136,
+  };
+  const losses = [
+    { ...loss, member: "node3", end: 67108900, bytes: 36, transactions: 1 },
+    { ...loss, transactions: 3, kept: "/data.lost-wal-20260131110200" },
+    // Of a line that is not kept any more, and of one that was never written.
+    { ...loss, lsn: 1 },
+    { ...loss, timeline: 1 },
+  ];
+  cluster.port.changeDcs({ losses });
+  expect(
+    (await cluster.ctl(["history", "-f", "tsv"])).out.split("\n").map((line) => line.split("\t").slice(5)),
+  )
+    .toEqual([
+      ["Lost WAL", "Lost Bytes", "Lost Transactions", "Lost By"],
+      ["", "", "", ""],
+      ["0/4000000 - 0/4000088", "136", "3", "node1"],
+    ]);
+  const json = () => cluster.ctl(["history", "-f", "json"]).then(({ out }) => JSON.parse(out) as object[]);
+  expect(Object.keys((await json())[0]!)).toEqual(["TL", "LSN", "Reason", "Timestamp", "New Leader"]);
+  expect((await json())[1]).toMatchObject({ TL: 2, "Lost Bytes": 136, "Lost Transactions": 3 });
+  cluster.port.changeDcs({ losses: [loss] });
+  expect((await json())[1]).toMatchObject({ "Lost Bytes": 136, "Lost Transactions": "unknown" });
+  const response = await fetch(new URL("/agent/losses", cluster.apiUrl));
+  expect(await response.json()).toEqual([{
+    ...loss,
+    at: "2026-01-31T11:02:00.000+00:00",
+    lsn: "0/4000000",
+    end: "0/4000088",
+    transactions: null,
+    kept: null,
+  }]);
+});
+
 test("dsn names the leader, or a member by role or name", async () => {
   const dsn = async (...words: string[]) => (await cluster.ctl(["dsn", ...words])).out;
   expect(await dsn()).toBe("host=10.0.0.1 port=5432");

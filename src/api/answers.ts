@@ -13,6 +13,7 @@ import type {
   ConfigRevisionJson,
   EventJson,
   ExplanationJson,
+  LossJson,
   RaftJson,
   StatusJson,
   TimingJson,
@@ -292,6 +293,22 @@ export const HISTORY: AnswerForm<readonly (readonly (string | number | null)[])[
   check: list(list(historyCell, 100), MANY),
 };
 
+export const LOSSES: AnswerForm<readonly LossJson[]> = {
+  check: list(
+    openFields({
+      member: cellText,
+      at: cellText,
+      timeline: number,
+      lsn: cellText,
+      end: cellText,
+      bytes: number,
+      transactions: orNull(number),
+      kept: orNull(cellText),
+    }),
+    1000,
+  ),
+};
+
 const anyValue: Check = (value) => boundsProblem(value, JSON_BOUNDS);
 
 export const EXPLANATION: AnswerForm<ExplanationJson> = {
@@ -341,6 +358,10 @@ const event = openFields(
       revision: number,
       other: cellText,
       cause: cellText,
+      end: cellText,
+      bytes: number,
+      transactions: number,
+      kept: cellText,
     }),
     times: number,
     first_at: cellText,

@@ -149,6 +149,7 @@ const GETS = [
   "/agent/raft",
   "/agent/watchdog",
   "/agent/decisions",
+  "/agent/losses",
   "/agent/config/history",
   "/agent/config/explain/ttl",
   "/agent/timing",

@@ -4,14 +4,16 @@
  */
 import { Hono } from "@hono/hono";
 import { failsafeGap, votersHeard } from "../model/failsafe_gap.ts";
+import { withOffset } from "../model/iso_time.ts";
 import { LONGEST_LEASE_MS } from "../model/limits.ts";
 import { formatLsn, type Lsn } from "../model/lsn.ts";
 import { type MemberStatus, STATE_KNOWN_MS, type WatchdogSummary } from "../model/member_status.ts";
+import type { LossRecord } from "../model/records.ts";
 import type { SlotAtRisk } from "../model/slot_risk.ts";
 import { jsonText } from "./json_text.ts";
 import { copyJson } from "./copy_json.ts";
 import type { ApiPort, ApiView, SeenStatus } from "./port.ts";
-import type { ClusterJson, ClusterMemberJson, SlotAtRiskJson } from "./shapes.ts";
+import type { ClusterJson, ClusterMemberJson, LossJson, SlotAtRiskJson } from "./shapes.ts";
 import {
   hasClusterView,
   isStandbyCluster,
@@ -27,7 +29,21 @@ export function clusterRoutes(port: ApiPort): Hono {
   const json = (value: unknown) => new Response(jsonText(value), { headers: JSON_HEADERS });
   routes.get("/cluster", () => json(clusterJson(port.view())));
   routes.get("/history", () => json(port.view().dcs?.history ?? []));
+  routes.get("/agent/losses", () => json((port.view().dcs?.losses ?? []).map(lossJson)));
   return routes;
+}
+
+function lossJson({ member, at, timeline, lsn, end, bytes, transactions, kept }: LossRecord): LossJson {
+  return {
+    member,
+    at: withOffset(at),
+    timeline,
+    lsn: formatLsn(lsn),
+    end: formatLsn(end),
+    bytes,
+    transactions: transactions ?? null,
+    kept: kept ?? null,
+  };
 }
 
 export function clusterJson(view: ApiView): ClusterJson {

@@ -49,10 +49,11 @@ export function eventJson(event: LinkedEvent): EventJson {
   };
 }
 
-function factsJson({ lsn, tookMs, ...facts }: NonNullable<LinkedEvent["facts"]>): EventJson["facts"] {
+function factsJson({ lsn, end, tookMs, ...facts }: NonNullable<LinkedEvent["facts"]>): EventJson["facts"] {
   return {
     ...facts,
     ...(lsn === undefined ? {} : { lsn: formatLsn(lsn) }),
+    ...(end === undefined ? {} : { end: formatLsn(end) }),
     ...(tookMs === undefined ? {} : { took_ms: tookMs }),
   };
 }

@@ -312,6 +312,10 @@ export interface EventJson {
     readonly revision?: number;
     readonly other?: string;
     readonly cause?: string;
+    readonly end?: string;
+    readonly bytes?: number;
+    readonly transactions?: number;
+    readonly kept?: string;
   };
   /** How often, from `first_at` to `at`; left out: once. */
   readonly times?: number;
@@ -320,6 +324,21 @@ export interface EventJson {
   readonly because: readonly number[];
   /** One led to it that is not kept any more; left out: no. */
   readonly earlier_gone?: true;
+}
+
+/** One of `GET /agent/losses`: WAL that a member had beyond the cluster's history, before it rejoined. */
+export interface LossJson {
+  readonly member: string;
+  readonly at: string;
+  readonly timeline: number;
+  /** Where the histories part, and where the member's WAL ended. */
+  readonly lsn: string;
+  readonly end: string;
+  readonly bytes: number;
+  /** null: not known. */
+  readonly transactions: number | null;
+  /** Directory on the member's host in which that WAL is kept; null: it is not. */
+  readonly kept: string | null;
 }
 
 /** `GET /agent/why`. */

@@ -110,6 +110,8 @@ const facts = fields({
 /** The most events of one command, and the longest text of one. */
 export const MAX_NOTED = 16;
 export const MAX_EVENT_TEXT = 512;
+/** The longest path of a directory in one. */
+export const MAX_KEPT = 512;
 
 const event = fields({ kind: oneOf(...NOTED_EVENTS), member: name, at: stamp, text: text(MAX_EVENT_TEXT) }, {
   facts: fields({}, {
@@ -121,6 +123,10 @@ const event = fields({ kind: oneOf(...NOTED_EVENTS), member: name, at: stamp, te
     revision: number,
     other: name,
     cause: text(64),
+    end: number,
+    bytes: number,
+    transactions: number,
+    kept: text(MAX_KEPT),
   }),
   times: wholeNumber(1_000_000_000, 2),
 });

@@ -36,7 +36,7 @@ test("what is no command is refused with what is wrong", () => {
     ["[1]", "not a command"],
     [{ v: 1, op: "teleport" }, "not a command that this version knows"],
     [{ v: 1, op: "constructor" }, "not a command that this version knows"],
-    [stamped({ op: "grant", v: 99 }), "needs version 1 of commands, and 8 is in force"],
+    [stamped({ op: "grant", v: 99 }), `needs version 1 of commands, and ${COMMAND_VERSION} is in force`],
     [stamped({ op: "grant", v: "1" }), "needs version 1"],
     [stamped({ op: "acceptFailover" }), "acceptFailover: id is missing"],
     [stamped({ op: "acceptFailover", id: "x", more: 1 }), '"more" is not known'],

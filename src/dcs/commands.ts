@@ -58,6 +58,9 @@ export const TYPED_EVENTS_SINCE = 7;
 /** From this version on, a grant says what protects the transactions that were acknowledged before it. */
 export const SYNC_SINCE = 8;
 
+/** From this version on, members tell what WAL is lost with their rejoin, and the records keep it. */
+export const LOSS_SINCE = 9;
+
 /**
  * From this version on, sizes and contents are judged where a command is applied; before it, only types.
  * Proposals are judged in full at every version: the difference is for logs that older programs have written.
@@ -72,6 +75,7 @@ export const COMMAND_VERSION = Math.max(
   REPLACEMENT_SINCE,
   TYPED_EVENTS_SINCE,
   SYNC_SINCE,
+  LOSS_SINCE,
   ...Object.values(VERSION_OF),
 );
 
@@ -82,7 +86,19 @@ export function commandVersion(body: CommandBody): number {
 function versionOf(op: CommandBody["op"], fields: object): number {
   if (op === "setUnfenced" && "expectRevision" in fields) return FENCING_REVISION_SINCE;
   if (op === "grant" && "sync" in fields) return SYNC_SINCE;
+  if (op === "addEvents" && "events" in fields && tellsLoss(fields.events)) return LOSS_SINCE;
   return VERSION_OF[op];
+}
+
+/** The kind, and figures that only it has. Whatever the value is: it was not judged yet. */
+function tellsLoss(events: unknown): boolean {
+  return Array.isArray(events) && events.some((event) => isFields(event) && isLoss(event));
+}
+
+/** Members of earlier versions know neither the kind nor its figures. */
+function isLoss({ kind, facts }: { readonly kind?: unknown; readonly facts?: unknown }): boolean {
+  return kind === "wal-lost" ||
+    (isFields(facts) && ["end", "bytes", "transactions", "kept"].some((name) => Object.hasOwn(facts, name)));
 }
 
 /** Whether limits of numbers and sizes of records apply at this version. */

@@ -4,10 +4,12 @@
  * its event.
  */
 import { type ClusterEvent, eventId, isLost, MAX_EVENTS, type NotedEvent } from "../model/event.ts";
+import type { DcsState } from "../model/records.ts";
 import type { Command } from "./command.ts";
 import { MAX_EVENT_TEXT } from "./command_schema.ts";
 import { cutText } from "./commands.ts";
 import type { CommandEvent } from "./command_events.ts";
+import { lossesWith } from "./losses.ts";
 import type { Outcome } from "./outcome.ts";
 
 /** Characters of all of them as JSON: one has some 250. */
@@ -35,17 +37,18 @@ export function withCommandEvent(
 
 /** The events that a member notes. One that is in the records already is passed over: its answer was lost. */
 export function addEvents(
-  events: Events,
+  state: Pick<DcsState, "events" | "losses">,
   { events: noted, by }: Extract<Command, { op: "addEvents" }>,
   index: number,
 ): Outcome {
+  const { events } = state;
   let after = events;
   for (const event of noted) {
     if (!isKnown(after, event)) after = repeated(after, event) ?? recorded(after, event, { index, by });
   }
-  return after === events
-    ? { refuse: "these events are in the records", code: "events-known" }
-    : { change: { events: after } };
+  if (after === events) return { refuse: "these events are in the records", code: "events-known" };
+  const losses = lossesWith(state, noted);
+  return { change: { events: after, ...(losses === null ? {} : { losses }) } };
 }
 
 export function recorded(

@@ -211,7 +211,7 @@ function evaluate(
       return { change: { history: lines.slice(-kept) } };
     }
     case "addEvents":
-      return addEvents(state.events, command, index);
+      return addEvents(state, command, index);
     case "setTtl":
       if (state.grantTtlMs !== command.expectGrantMs || state.waitTtlMs !== command.expectWaitMs) {
         return { refuse: "ttl has changed", code: "ttl-changed" };

@@ -52,6 +52,7 @@ export const NOTED_EVENTS = [
   "postgres-frozen",
   "postgres-thawed",
   "postgres-killed",
+  "wal-lost",
   "rewound",
   "cloned",
   "needs-reinit",
@@ -80,6 +81,13 @@ export interface EventFacts {
   readonly other?: string;
   /** Name of an ailment. */
   readonly cause?: string;
+  /** WAL that is lost begins at `lsn` of `timeline`, ends here, and has so many bytes. */
+  readonly end?: Lsn;
+  readonly bytes?: number;
+  /** Commits in it. */
+  readonly transactions?: number;
+  /** Directory on the member's host in which it is kept. */
+  readonly kept?: string;
 }
 
 /** Without a place in the records yet. */

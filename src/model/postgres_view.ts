@@ -3,6 +3,7 @@
  * effects (src/agent with src/postgres and src/guard) or by the simulator's model PostgreSQL.
  */
 import type { CopyStatus } from "./copy_status.ts";
+import type { LostWal } from "./lost_wal.ts";
 import type { Lsn } from "./lsn.ts";
 import type { SyncSetting } from "./sync_setting.ts";
 
@@ -222,6 +223,8 @@ export interface PostgresView {
     /** Why the other cannot send the WAL that this member needs next; left out: it can, or does not say. */
     readonly walGone?: string;
   } | null;
+  /** What was last found here beyond the cluster's history, before a rejoin removed it. Absent: nothing. */
+  readonly lost?: LostWal;
   /**
    * Lines of the history file of this member's timeline: [timeline, LSN of the switch, reason]; empty on
    * timeline 1 or unknown.

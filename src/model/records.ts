@@ -100,6 +100,23 @@ export interface ScheduledRestart extends RestartConditions {
 /** [timeline, lsn of the switch, reason, ISO timestamp, new leader]: Patroni's history line. */
 export type HistoryLine = readonly [number, number, string, string, string];
 
+/** WAL that a member had beyond the cluster's history, before it rejoined (docs/operations.md). */
+export interface LossRecord {
+  readonly member: string;
+  /** ISO 8601, by the member's clock. */
+  readonly at: string;
+  /** Where the histories part; its line of history begins with the same two. */
+  readonly timeline: number;
+  readonly lsn: Lsn;
+  /** Where its WAL ended, maybe on a later timeline of its own. */
+  readonly end: Lsn;
+  readonly bytes: number;
+  /** Commits in it. Absent: not known. */
+  readonly transactions?: number;
+  /** Directory on the member's host. Absent: nothing is kept. */
+  readonly kept?: string;
+}
+
 /** Facts of a member that change rarely; everything volatile is in its status broadcast. */
 export interface MemberFacts {
   readonly name: string;
@@ -178,6 +195,8 @@ export interface DcsState {
   /** By member, at most one each. Absent in records from before they were kept. */
   readonly restarts?: { readonly [member: string]: ScheduledRestart & { readonly id: string } };
   readonly history: readonly HistoryLine[];
+  /** The last ones, oldest first; bounded (src/dcs/losses.ts). Absent: there was none. */
+  readonly losses?: readonly LossRecord[];
   /** Null: leases come from raft only. Stays after the end of its epoch: see src/lease/failsafe.ts. */
   readonly failsafe: FailsafeRecord | null;
   readonly members: { readonly [name: string]: MemberFacts };

@@ -118,7 +118,7 @@ function newLeader() {
       const taken = log.filter(({ command }) => command.op === "addEvents");
       for (const one of taken) {
         log.splice(log.indexOf(one), 1);
-        const outcome = addEvents(dcs.events, one.command as Extract<Command, { op: "addEvents" }>, 30);
+        const outcome = addEvents(dcs, one.command as Extract<Command, { op: "addEvents" }>, 30);
         dcs = { ...dcs, ...("change" in outcome ? outcome.change : {}) };
         one.done({ kind: "applied", index: 1, result: { ok: true, revision: 1 } });
       }

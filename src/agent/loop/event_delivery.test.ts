@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { MAX_NOTED } from "../../dcs/command_schema.ts";
-import { TYPED_EVENTS_SINCE } from "../../dcs/commands.ts";
+import { LOSS_SINCE, TYPED_EVENTS_SINCE } from "../../dcs/commands.ts";
 import type { NotedEvent } from "../../model/event.ts";
 import type { CommandOutcome } from "../lease/proposer.ts";
 import { EventDelivery } from "./event_delivery.ts";
@@ -64,6 +64,20 @@ test("without a raft leader, and while members of older versions are there, even
   world.nowMs = 3_600_000;
   queue.deliver();
   expect(proposed).toEqual([[event()]]);
+});
+
+test("an event that an older member does not know waits for its upgrade, and holds up no other", () => {
+  const { queue, world, proposed, answer } = place();
+  const lost = event({ kind: "wal-lost" });
+  queue.add(lost);
+  queue.add(event());
+  queue.deliver();
+  answer(DONE);
+  queue.deliver();
+  expect([proposed, queue.length]).toEqual([[[event()]], 1]);
+  world.agreedVersion = LOSS_SINCE;
+  queue.deliver();
+  expect(proposed.at(-1)).toEqual([lost]);
 });
 
 test("a lost answer makes the same command again; what is known already is not proposed once more", () => {

@@ -5,7 +5,7 @@
  */
 import type { Clock, Raft } from "../../../raft/mod.ts";
 import { MAX_NOTED } from "../../dcs/command_schema.ts";
-import { TYPED_EVENTS_SINCE } from "../../dcs/commands.ts";
+import { commandVersion, TYPED_EVENTS_SINCE } from "../../dcs/commands.ts";
 import type { Log } from "../../lib/log.ts";
 import type { NotedEvent } from "../../model/event.ts";
 import { EventAllowance } from "../lease/event_allowance.ts";
@@ -66,7 +66,10 @@ export class EventDelivery {
     const { leader, agreedVersion } = raft.status();
     if (leader === null || agreedVersion < TYPED_EVENTS_SINCE) return;
     for (const one of this.#waiting) one.free ||= this.#allowed(one.key);
-    const batch = this.#waiting.filter(({ free }) => free).slice(0, MAX_NOTED);
+    // Members that do not know a kind yet would not take the command, and the others' news with it.
+    const isKnown = ({ event }: Waiting) =>
+      commandVersion({ op: "addEvents", events: [event] }) <= agreedVersion;
+    const batch = this.#waiting.filter((one) => one.free && isKnown(one)).slice(0, MAX_NOTED);
     if (batch.length === 0) return;
     this.#underWay = true;
     proposer.propose({ op: "addEvents", events: batch.map(({ event }) => event) }, (outcome) => {

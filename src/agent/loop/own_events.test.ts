@@ -3,6 +3,7 @@ import { cluster, lock, postgres, RUNNING_PRIMARY } from "../../brain/testing.ts
 import { COMMAND_VERSION, commandRefusal, encodeCommand } from "../../dcs/commands.ts";
 import type { ExitReport } from "../../model/guard_view.ts";
 import type { ClusterEvent } from "../../model/event.ts";
+import { describeLoss } from "../../model/lost_wal.ts";
 import type { PostgresView } from "../../model/postgres_view.ts";
 import { OwnEvents, type OwnLook } from "./own_events.ts";
 
@@ -205,6 +206,37 @@ test("rewinds, copies and restarts are told when they are done, and not when the
     expect(kinds(look(), done(kind, false))).toEqual([]);
     expect(kinds(look(), done(kind, true), done(kind, true))).toEqual([]);
   }
+});
+
+test("WAL that a rejoin removes is told with its figures, at the time of the finding, and once", () => {
+  const lost = {
+    atMs: 9000,
+    stretches: [{ timeline: 1, from: 100, to: 150 }, { timeline: 2, from: 150, to: 170 }],
+    transactions: 3,
+    kept: "/data.lost-wal-20260101000000",
+    notKept: null,
+  };
+  const seen = look({}, { lost });
+  const events = told(look(), seen);
+  expect(events).toEqual([{
+    kind: "wal-lost",
+    member: "a",
+    at: new Date(WALL - 1000).toISOString(),
+    text: describeLoss(lost),
+    facts: { epoch: EPOCH, timeline: 1, lsn: 100, end: 170, bytes: 70, transactions: 3, kept: lost.kept },
+  }]);
+  expect(told(look(), seen, seen)).toEqual([]);
+  const unknown = { ...lost, transactions: "no pg_waldump", kept: null, notKept: "the disk is full" };
+  const [event] = told(look(), look({}, { lost: unknown }));
+  expect(event!.facts).toEqual({ epoch: EPOCH, timeline: 1, lsn: 100, end: 170, bytes: 70 });
+  const nowhere = told(
+    look(),
+    look({}, { lost: { ...unknown, stretches: null, kept: `/${"x".repeat(600)}` } }),
+  );
+  expect(nowhere[0]!.facts).toEqual({ epoch: EPOCH });
+  const far = told(look(), look({}, { lost: { ...lost, kept: `/${"x".repeat(3000)}` } }));
+  const command = encodeCommand({ op: "addEvents", events: far, by: "a", at: "2026-01-01T00:00:00.000Z" });
+  expect(commandRefusal(command, COMMAND_VERSION)).toBeNull();
 });
 
 test("a member that waits for a reinit, and an agent that is told to stop, say so once", () => {

@@ -4,9 +4,10 @@
  */
 import type { ExitReport } from "../../model/guard_view.ts";
 import { type EventFacts, eventKind, type NotedEvent, type NotedKind } from "../../model/event.ts";
-import { MAX_EVENT_TEXT } from "../../dcs/command_schema.ts";
+import { MAX_EVENT_TEXT, MAX_KEPT } from "../../dcs/command_schema.ts";
 import { cutText } from "../../dcs/commands.ts";
 import { oneLine } from "../../lib/plain_text.ts";
+import { bytesOf, describeLoss, type LostWal } from "../../model/lost_wal.ts";
 import type { Ailment } from "../../model/ailment.ts";
 import type { LeadFailure } from "../../model/lead_failure.ts";
 import type { PostgresView } from "../../model/postgres_view.ts";
@@ -173,6 +174,11 @@ function* dataChanges(before: OwnLook, now: OwnLook): Iterable<Found> {
     return done !== undefined && done.ok && done.atMs !== before.postgres.last[kind]?.atMs ? done : null;
   };
   const facts = { epoch: lock.epoch };
+  const { lost } = postgres;
+  if (lost !== undefined && lost.atMs !== before.postgres.lost?.atMs) {
+    const text = describeLoss(lost);
+    yield { kind: "wal-lost", text, facts: { ...facts, ...lossFacts(lost) }, agoMs: now.nowMs - lost.atMs };
+  }
   if (hasDone("rewind") !== null) {
     yield { kind: "rewound", text: `rewound to the history of ${lock.holder ?? "the primary"}`, facts };
   }
@@ -187,6 +193,19 @@ function* dataChanges(before: OwnLook, now: OwnLook): Iterable<Found> {
   if (needsReinit !== null && before.needsReinit === null) {
     yield { kind: "needs-reinit", text: `it comes back by a reinit only: ${needsReinit}`, facts };
   }
+}
+
+function lossFacts({ stretches, transactions, kept }: LostWal): EventFacts {
+  const first = stretches?.[0];
+  if (stretches === null || first === undefined) return {};
+  return {
+    timeline: first.timeline,
+    lsn: first.from,
+    end: stretches.at(-1)!.to,
+    bytes: bytesOf(stretches),
+    ...(typeof transactions === "number" ? { transactions } : {}),
+    ...(kept === null || kept.length > MAX_KEPT ? {} : { kept }),
+  };
 }
 
 /** What grows worse is told once more; its figures alone are no news. */

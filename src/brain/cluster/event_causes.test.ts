@@ -164,6 +164,28 @@ const CASES: readonly (readonly [
     ["rewound", "node1", { epoch: 8 }],
   ], ["lock-expired node1", "lock-granted node2", "promoted node2", "rewound node1"]],
 
+  ["the former primary gives up WAL, and comes back by a rewind", [
+    ["lock-expired", "node1", { epoch: 7 }],
+    ["lock-granted", "node2", { epoch: 8 }],
+    ["promoted", "node2", { epoch: 8 }],
+    ["wal-lost", "node1", { epoch: 8 }],
+    ["wal-lost", "node3", { epoch: 8 }],
+    ["rewound", "node1", { epoch: 8 }],
+  ], ["lock-expired node1", "lock-granted node2", "promoted node2", "wal-lost node1", "rewound node1"]],
+
+  ["the former primary gives up WAL, and is copied anew", [
+    ["lock-granted", "node2", { epoch: 8 }],
+    ["wal-lost", "node1", { epoch: 8 }],
+    ["cloned", "node1", { epoch: 8 }],
+  ], ["lock-granted node2", "wal-lost node1", "cloned node1"]],
+
+  ["what was given up after an earlier failover is not why it is rewound now", [
+    ["promoted", "node2", { epoch: 8 }],
+    ["wal-lost", "node1", { epoch: 8 }],
+    ["promoted", "node3", { epoch: 9 }],
+    ["rewound", "node1", { epoch: 9 }],
+  ], ["promoted node3", "rewound node1"]],
+
   ["a request that had failed is not why a later crash costs the lock", [
     ["switchover-requested", "node1", { request: "r" }],
     ["request-accepted", "node1", { request: "r", epoch: 7 }],

@@ -95,13 +95,14 @@ const RULES: { readonly [kind in EventKind]?: CauseRule } = {
 
   promoted: (event, all) => lastBefore(event, all, sameEpoch(event, "lock-granted")),
   "cannot-lead": whyUnable,
-  rewound: newHistory,
+  "wal-lost": newHistory,
+  rewound: (event, all) => ownLoss(event, all) ?? newHistory(event, all),
   "needs-reinit": newHistory,
   cloned: (event, all) =>
     stillOpen(
       event,
       all,
-      ofMember(event, "reinit-requested", "needs-reinit", "member-joined", "member-replaced"),
+      ofMember(event, "reinit-requested", "needs-reinit", "wal-lost", "member-joined", "member-replaced"),
     ),
   "member-back": (event, all) => stillOpen(event, all, ofMember(event, "member-lost")),
   "postgres-crashed": criticalAilment,
@@ -241,6 +242,12 @@ function newHolder(event: Told, all: readonly Told[]): Told | null {
 function newHistory(event: Told, all: readonly Told[]): Told | null {
   return lastBefore(event, all, sameEpoch(event, "promoted")) ??
     lastBefore(event, all, sameEpoch(event, "lock-granted"));
+}
+
+/** What the member had beyond that history, and gave up. */
+function ownLoss(event: Told, all: readonly Told[]): Told | null {
+  const isOwn = ofMember(event, "wal-lost");
+  return stillOpen(event, all, (one) => isOwn(one) && one.facts?.epoch === event.facts?.epoch);
 }
 
 /** The ailment that the reason of the event names; it may have begun under an earlier epoch. */

@@ -108,6 +108,7 @@ const OF_STATE: ReadonlySet<string> = new Set([
   "postgres-thawed",
   "postgres-back",
   "postgres-restarted",
+  "wal-lost",
   "rewound",
   "cloned",
   "needs-reinit",
