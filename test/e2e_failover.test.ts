@@ -1,9 +1,10 @@
 /** What dies, and what the cluster does about it, with a lease of two seconds. */
 import { expect } from "bun:test";
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { EventJson } from "../src/api/client.ts";
 import { isAlive } from "../src/lib/process_table.ts";
+import type { Cluster } from "../src/demo/cluster.ts";
 import type { Host } from "../src/demo/host.ts";
 import { nowMs } from "../src/demo/now.ts";
 import { commandLine, signal } from "../src/demo/processes.ts";
@@ -285,11 +286,28 @@ story(
     expect(old.postgresProcesses()).toEqual([]);
     await cluster.ctl("reinit", cluster.scope, old.name, "--force", "--wait");
     await fixture.listed(new RegExp(`${old.name} .* streaming `));
+    await tellsLoss(cluster, old);
     // Whatever else differs comes back by itself now.
     await cluster.ctl("edit-config", "-s", "postgresql.rejoin=null", "--force");
     expect(await fixture.healed()).toBe(next);
   },
 );
+
+/** What it had beyond the failover is counted, kept, and told by the history and an event. */
+async function tellsLoss(cluster: Cluster, old: Host): Promise<void> {
+  const [loss] = await waitFor("the loss is in the history", START_MS, async () => {
+    const lines = JSON.parse(await cluster.ctl("history", "-f", "json")) as {
+      [column: string]: string | number;
+    }[];
+    const found = lines.filter((line) => line["Lost By"] === old.name);
+    return found.length > 0 ? found : null;
+  });
+  expect(loss!["Lost Transactions"]).toBeGreaterThan(0);
+  const events = JSON.parse(await cluster.ctl("events", "-m", old.name, "-f", "json")) as EventJson[];
+  const lost = events.findLast(({ kind }) => kind === "wal-lost")!.facts!;
+  expect([`${lost.lsn} - ${lost.end}`, lost.bytes]).toEqual([loss!["Lost WAL"], loss!["Lost Bytes"]]);
+  expect(readdirSync(lost.kept!)).toContain("lost_wal.json");
+}
 
 async function saysThatReaderWasAhead(primary: Host, since: number): Promise<void> {
   await waitFor(

@@ -1,11 +1,12 @@
 /** Former primaries that come back: rewound, rewound again, interrupted, or too late for WAL. */
 import { expect, test } from "bun:test";
-import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { commandLine, signal } from "../src/demo/processes.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
 import { listPids } from "../src/lib/process_table.ts";
 import type { JsonObject } from "../src/model/json.ts";
+import { findPrograms } from "../src/postgres/programs.ts";
 import {
   LIMIT_MS,
   type Site,
@@ -44,15 +45,19 @@ async function has(member: TestMember, ids: readonly number[]): Promise<void> {
   });
 }
 
-/** The primary is killed with `lost` that nobody has, and `next` is promoted and writes `kept`. */
+/**
+ * The primary is killed with `lost` that nobody has, and `next` is promoted and writes `kept`. Resolves to
+ * the transaction that is lost.
+ */
 async function failOver(
   old: TestMember,
   next: TestMember,
   epoch: number,
   { lost, kept, slots = true }: { lost: number; kept: number; slots?: boolean },
-): Promise<void> {
+): Promise<string> {
   await next.must({ kind: "stop", how: "fast", checkpoint: false }, "stop");
   await old.sql(`INSERT INTO t VALUES (${lost})`);
+  const xid = await xidOf(old, lost);
   await old.must(KILL, "stop");
   await next.must({ kind: "start-standby", follow: null }, "start");
   await next.arm(epoch);
@@ -60,6 +65,7 @@ async function failOver(
   await next.must({ kind: "promote", epoch }, "promote");
   await next.until("a checkpoint is made", (view) => view.checkpointAfterPromote);
   await next.sql(`INSERT INTO t VALUES (${kept})`);
+  return xid;
 }
 
 async function compared(member: TestMember, other: TestMember, content = false) {
@@ -103,22 +109,53 @@ async function recycle(primary: TestMember): Promise<void> {
   });
 }
 
+/** The transaction that wrote that row. */
+async function xidOf(member: TestMember, id: number): Promise<string> {
+  const [row] = await member.sql(`SELECT xmin::text AS xid FROM t WHERE id = ${id}`);
+  return String(row!.xid);
+}
+
+/** Ids of the transactions that were lost with the last rejoin, as its kept WAL says by its own command. */
+async function lostXids({ view }: TestMember): Promise<readonly string[]> {
+  const { stretches, transactions, kept, notKept } = view.lost!;
+  expect([stretches?.length, notKept]).toEqual([1, null]);
+  const note = JSON.parse(readFileSync(join(kept!, "lost_wal.json"), "utf8"));
+  const [program, ...args] = note.read_with[0].split(" ");
+  const programs = findPrograms({ binDir: null, binName: {}, dataDir: "/nonexistent" });
+  const running = Bun.spawn([programs.path(program), ...args], { cwd: kept!, stderr: "pipe" });
+  const found = [...(await new Response(running.stdout).text()).matchAll(/tx:\s*(\d+),.*desc: COMMIT /g)]
+    .map(([, xid]) => xid!);
+  expect([transactions, note.transactions]).toEqual([found.length, found.length]);
+  return found;
+}
+
+function roomsOf({ dataDir }: TestMember): string[] {
+  return readdirSync(dirname(dataDir)).filter((name) => name.startsWith("data.lost-wal-"));
+}
+
 story(
-  "a primary that is killed with WAL that nobody has is rewound, twice in a row",
+  "a primary that is killed with WAL that nobody has is rewound, twice in a row; what it had can be read later",
   () =>
     withSite(async (site) => {
       const [one, two] = await pair(site);
-      await failOver(one, two, 2, { lost: 100, kept: 1 });
+      const xid = await failOver(one, two, 2, { lost: 100, kept: 1 });
       await rewound(one, two);
+      expect(one.view.lost?.stretches).toMatchObject([{
+        timeline: 1,
+        from: two.view.timelineHistory[0]![1],
+      }]);
+      expect(await lostXids(one)).toContain(xid);
       await has(one, [0, 1]);
       // Now the other way round, with a rewound directory as the source.
       await failOver(two, one, 3, { lost: 200, kept: 2 });
       await rewound(two, one);
       await has(two, [0, 1, 2]);
       // And once more the first one, which was a standby, a primary, and a standby before.
-      await failOver(one, two, 4, { lost: 300, kept: 3 });
+      const last = await failOver(one, two, 4, { lost: 300, kept: 3 });
       await rewound(one, two);
+      expect(await lostXids(one)).toContain(last);
       await has(one, [0, 1, 2, 3]);
+      expect([roomsOf(one).length, roomsOf(two).length]).toEqual([2, 1]);
       expect([...movedAside(one), ...movedAside(two)]).toEqual([]);
     }),
   STORY_MS,
@@ -167,7 +204,7 @@ story(
   () =>
     withSite(async (site) => {
       const [one, two] = await pair(site, NOTHING_KEPT);
-      await failOver(one, two, 2, { lost: 100, kept: 1, slots: false });
+      const xid = await failOver(one, two, 2, { lost: 100, kept: 1, slots: false });
       await recycle(two);
       await compared(one, two);
       expect(await one.run({ kind: "rewind", from: two.upstream }, "rewind")).toMatch(
@@ -179,8 +216,14 @@ story(
       await one.must({ kind: "start-primary", epoch: 3 }, "start");
       await has(one, [0, 100]);
       await one.must(KILL, "stop");
+      // What it wrote as the primary once more is lost as well.
+      const before = one.view.lost!.stretches!;
+      await compared(one, two);
       one.executor.run({ kind: "set-aside", why: "pg_rewind failed", after: "rewind-failure" });
       await one.until("it is moved aside", (view) => view.directory.kind === "empty");
+      expect(roomsOf(one)).toHaveLength(2);
+      expect(one.view.lost!.stretches![0]!.to).toBeGreaterThan(before[0]!.to);
+      expect(await lostXids(one)).toContain(xid);
       await one.joinAsStandby(two);
       await has(one, [0, 1]);
     }),

@@ -8,7 +8,7 @@ import type { Credentials } from "../model/config.ts";
 import type { Lsn } from "../model/lsn.ts";
 import { errorCode, join } from "./disk.ts";
 import { askByUrl } from "./replication_source.ts";
-import { segmentName } from "./source_wal.ts";
+import { walFileName } from "./source_wal.ts";
 
 /** A page of WAL, which is as good as certain to hold a checksum, a time or a transaction of its own. */
 const WINDOW_BYTES = 8192;
@@ -46,8 +46,7 @@ export async function compareWal(
   applicationName: string,
 ): Promise<"same" | "different" | "unknown"> {
   if (place.end <= 0) return "unknown";
-  const timeline = place.timeline.toString(16).toUpperCase().padStart(8, "0");
-  const file = timeline + segmentName(place.end - 1, place.segmentBytes);
+  const file = walFileName(place.timeline, place.end - 1, place.segmentBytes);
   const windows = windowsBefore(place);
   const own = await Promise.all(
     windows.map((window) => readOwn(join(place.dataDir, "pg_wal", file), window)),

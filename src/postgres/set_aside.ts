@@ -58,9 +58,8 @@ export function stamp(now: Date): string {
  * back, must neither meet the same name, which would look like a directory that cannot be moved, nor make the
  * newest copy the first one to be pruned.
  */
-function nextStamp(now: Date, places: readonly string[]): string {
-  const newest = places.flatMap((path) => listAside(path).map((aside) => aside.slice(-STAMP_DIGITS))).sort()
-    .at(-1);
+export function nextStamp(now: Date, aside: readonly string[]): string {
+  const newest = aside.map((path) => path.slice(-STAMP_DIGITS)).sort().at(-1);
   if (newest === undefined || stamp(now) > newest) return stamp(now);
   const [year, month, day, hours, minutes, seconds] = newest.match(/^\d{4}|\d\d/g)!.map(Number);
   return stamp(new Date(year!, month! - 1, day, hours, minutes, seconds! + 1));
@@ -69,7 +68,7 @@ function nextStamp(now: Date, places: readonly string[]): string {
 /** Rejects, with the directory as it was, when it can neither be moved nor may be removed. */
 export async function setAside(options: SetAsideOptions): Promise<void> {
   const { dataDir } = options;
-  const directory = realDirectory(dataDir);
+  const directory = placeOf(dataDir);
   const foreign = options.commandBeganMs === null ? [] : foreignParts(directory, options.commandBeganMs);
   for (const { link: path, place } of foreign) {
     options.info(`${place} stays where it is: ${path} leads there, and it was there before the command`);
@@ -80,7 +79,8 @@ export async function setAside(options: SetAsideOptions): Promise<void> {
   try {
     const parts = own();
     if (parts.length > 0) await options.beforeMoves();
-    const suffix = `.failed-${nextStamp(options.now, [directory, ...parts.map(({ place }) => place)])}`;
+    const aside = [directory, ...parts.map(({ place }) => place)].flatMap((place) => listAside(place));
+    const suffix = `.failed-${nextStamp(options.now, aside)}`;
     for (const { link: path, place } of parts) {
       const direct = linkTarget(path) === place;
       move(place, place + suffix);
@@ -115,7 +115,7 @@ export async function setAside(options: SetAsideOptions): Promise<void> {
 }
 
 /** A data directory may itself be a link: what it links to moves, and the link stays. */
-function realDirectory(dataDir: string): string {
+export function placeOf(dataDir: string): string {
   const target = linkTarget(dataDir);
   if (target === null) return dataDir;
   return target.startsWith("/") ? target : join(dirname(dataDir), target);
@@ -134,9 +134,9 @@ function undo(moved: readonly { readonly from: string; readonly to: string }[], 
   }
 }
 
-/** Copies of a directory that were set aside earlier, oldest first. */
-export function listAside(directory: string): string[] {
-  const prefix = `${basename(directory)}.failed-`;
+/** What was put beside a directory earlier, under a name with a stamp; oldest first. */
+export function listAside(directory: string, kind: "failed" | "lost-wal" = "failed"): string[] {
+  const prefix = `${basename(directory)}.${kind}-`;
   return (list(dirname(directory)) ?? [])
     .filter((name) => name.startsWith(prefix) && /^\d{14}$/.test(name.slice(prefix.length)))
     .map((name) => join(dirname(directory), name));

@@ -14,6 +14,11 @@ export function segmentName(lsn: Lsn, segmentBytes: number): string {
   return hex(Math.floor(segment / perId)) + hex(segment % perId);
 }
 
+/** The segment file that holds `lsn`. */
+export function walFileName(timeline: number, lsn: Lsn, segmentBytes: number): string {
+  return timeline.toString(16).toUpperCase().padStart(8, "0") + segmentName(lsn, segmentBytes);
+}
+
 /** With the rights of a rewind user, who may list pg_wal. Rejects where the server does not say. */
 export function holdsWal(
   connUrl: string,

@@ -111,6 +111,7 @@ export const RUNTIME_FILES: readonly string[] = [
   "src/postgres/same_wal.ts",
   "src/postgres/socket_lock.ts",
   "src/postgres/wal_budget.ts",
+  "src/postgres/wal_room.ts",
   "src/sim/main.ts",
   "src/sim/report.ts",
 ];

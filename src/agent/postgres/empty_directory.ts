@@ -76,6 +76,7 @@ export function mayRemoveDirectory(
 
 export function forgetHistory({ parts: { memory } }: PostgresContext): void {
   memory.divergence = memory.rewoundInVain = null;
+  memory.loss.other = memory.loss.taken = null;
   // It was about the directory as it was.
   delete memory.last.rewind;
   memory.crashedAtMs = null;

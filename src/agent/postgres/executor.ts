@@ -223,7 +223,7 @@ export class PostgresExecutor implements PostgresPort {
         return this.#actions.beginQuiet("joined-history", () => this.#joining.joined(action.founding));
       case "compare-history":
         return this.#actions.beginQuiet("compare-history", async () => {
-          await this.#joining.compareHistory(action.with, action.content === true);
+          await this.#joining.comparison.compare(action.with, action.content === true);
           return null;
         });
     }

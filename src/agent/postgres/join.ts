@@ -1,34 +1,24 @@
 /**
- * Makes or replaces the data directory: bootstrap, rewind, set aside, and the comparison of histories that
- * decides between them (copy.ts makes copies). Never while a process of PostgreSQL may live in it. Each
+ * Makes or replaces the data directory: bootstrap, rewind and set aside (comparison.ts decides between them,
+ * copy.ts makes copies). Never while a process of PostgreSQL may live in it. Each
  * operation resolves to null, or to a text that says what went wrong.
  */
 import type { PostgresAction } from "../../brain/actions.ts";
-import { formatLsn, type Lsn } from "../../model/lsn.ts";
 import type { Upstream } from "../../model/upstream.ts";
 import { unavailableBootstrap } from "../../config/unavailable.ts";
 import { archiveReady } from "../../postgres/archive_ready.ts";
 import { wasShutDown } from "../../postgres/control_file.ts";
-import { historyOnDisk, wroteAlone } from "../../postgres/data_directory.ts";
 import { exists, join } from "../../postgres/disk.ts";
-import { errorText } from "../../postgres/error_text.ts";
-import {
-  compareHistories,
-  type HistoryVerdict,
-  type LocalPosition,
-  ONE_TIMELINE,
-} from "../../postgres/history.ts";
 import { initializeDirectory } from "../../postgres/initdb.ts";
 import { hasSeveralHosts } from "../../postgres/recovery_settings.ts";
-import { owesCheckpoint, ReplicationSource } from "../../postgres/replication_source.ts";
+import { owesCheckpoint } from "../../postgres/replication_source.ts";
 import { rewindDirectory, whyNoRewind } from "../../postgres/rewind.ts";
 import { NO_RECOVERY } from "../../postgres/server_conf.ts";
 import { singleUserArguments } from "../../postgres/single_user.ts";
 import { forgetMadeSlots } from "../../postgres/made_slots.ts";
-import { holdsWal, segmentName } from "../../postgres/source_wal.ts";
 import { clearUnfinished, stagingPath } from "../../postgres/staging.ts";
-import { compareWal } from "../../postgres/same_wal.ts";
 import { upstreamConninfo } from "../../postgres/upstream.ts";
+import { hasArchive, HistoryComparison, settingOf } from "./comparison.ts";
 import type { PostgresContext } from "./context.ts";
 import type { Progress } from "./copy.ts";
 import { customBootstrap } from "./custom_bootstrap.ts";
@@ -39,6 +29,7 @@ import {
   moveCommandsDataAway,
   whyNotMine,
 } from "./empty_directory.ts";
+import { WalLoss } from "./loss.ts";
 import type { PostgresRun } from "./run.ts";
 import { CANCELLED } from "./stop.ts";
 import { ask } from "./wait.ts";
@@ -48,10 +39,14 @@ type SetAside = Extract<PostgresAction, { readonly kind: "set-aside" }>;
 export class PostgresJoin {
   readonly #context: PostgresContext;
   readonly #run: PostgresRun;
+  readonly comparison: HistoryComparison;
+  readonly #loss: WalLoss;
 
   constructor(context: PostgresContext, run: PostgresRun) {
     this.#context = context;
     this.#run = run;
+    this.comparison = new HistoryComparison(context);
+    this.#loss = new WalLoss(context);
   }
 
   async bootstrap(signal: AbortSignal): Promise<string | null> {
@@ -89,6 +84,9 @@ export class PostgresJoin {
     const conninfo = this.#conninfo(from);
     if (conninfo === null) return `${from.name} has no usable address: ${from.connUrl}`;
     if (from.remote && await this.#owesCheckpoint(from)) return null;
+    // Before the crash recovery: its checkpoint adds WAL, and may remove some.
+    await this.#loss.note(signal, progress);
+    if (signal.aborted) return CANCELLED;
     await context.writeConfig(() => NO_RECOVERY);
     const unclean = await this.#shutDownCleanly(signal, progress);
     if (unclean !== null) return unclean;
@@ -100,8 +98,9 @@ export class PostgresJoin {
       dataDir: postgresql.dataDir,
       configFile: files.file,
       // Before 15 pg_rewind reads the command from a postgresql.conf in the data directory.
-      restoreWal: this.#hasArchive && (programs.major >= 15 || postgresql.configDir === postgresql.dataDir),
-      whyGone: (lsn) => this.#whyGone(from, lsn),
+      restoreWal: hasArchive(context) &&
+        (programs.major >= 15 || postgresql.configDir === postgresql.dataDir),
+      whyGone: (lsn) => this.comparison.whyGone(from, lsn),
       marker,
       conninfo,
       passfile: pgpass.path,
@@ -155,6 +154,7 @@ export class PostgresJoin {
     await context.survey();
     const { directory } = memory.found;
     if (directory.kind === "absent" || directory.kind === "empty") return null;
+    if (directory.kind === "valid") await this.#loss.note();
     const begun = directory.kind === "half-written" ? directory.what : null;
     const mayRemove = onRequest === true || mayRemoveDirectory(context, after);
     const byCommand = marker.read()?.content === "command";
@@ -183,122 +183,6 @@ export class PostgresJoin {
     await files.markJoined(founding);
     await this.#context.survey();
     return null;
-  }
-
-  /** `content`: WAL itself is compared as well, where both are on one timeline. */
-  async compareHistory(other: Upstream, content = false): Promise<void> {
-    const { clock, memory, changed, postgresql, local } = this.#context.parts;
-    const note = (
-      timelineOfOther: number,
-      verdict: "same" | "diverged" | "unknown",
-      detail: string,
-      { noRewind, walGone }: { readonly noRewind?: string; readonly walGone?: string } = {},
-    ) => {
-      const known = memory.divergence;
-      if (known?.verdict !== verdict || known.from !== other.name) {
-        this.#context.info(`history compared with ${other.name}: ${verdict} (${detail})`);
-      }
-      memory.divergence = {
-        from: other.name,
-        timelineOfOther,
-        verdict,
-        detail,
-        atMs: clock.now(),
-        ...(noRewind === undefined ? {} : { noRewind }),
-        ...(walGone === undefined ? {} : { walGone }),
-      };
-      changed();
-    };
-    const position = await this.#position();
-    if (position === null) return note(0, "unknown", "this member's position is not known");
-    let source: ReplicationSource | null = null;
-    try {
-      const open = other.remote ? ReplicationSource.openPrimary : ReplicationSource.open;
-      source = await open(other.connUrl, postgresql.replication, local.name);
-      const identity = await source.identify();
-      const history = await source.history(identity.timeline);
-      const inRecovery = await source.inRecovery();
-      const end = content ? this.#endOnDisk(position) : position;
-      const compared = await this.#withContent(
-        compareHistories(end, { ...identity, history, inRecovery }),
-        content && end.timeline === identity.timeline && !inRecovery ? end : null,
-        other,
-      );
-      const { verdict, detail } = compared;
-      const noRewind = memory.rewoundInVain === identity.timeline
-        ? "pg_rewind finds nothing to do"
-        : compared.noRewind;
-      const next = Math.max(position.lsn, memory.server?.received?.lsn ?? memory.diskEnd?.lsn ?? 0);
-      // At the other's own end the next segment may not be there yet.
-      const isBehind = verdict === "same" && next < identity.lsn;
-      const walGone = isBehind ? await this.#whyGone(other, next) ?? undefined : undefined;
-      note(identity.timeline, verdict, detail, { noRewind, walGone });
-    } catch (error) {
-      note(0, "unknown", `${other.name}: ${errorText(error)}`);
-    } finally {
-      source?.close();
-    }
-  }
-
-  /** How far the local history goes, by the rules for standbys (replayed) and former primaries (written). */
-  async #position(): Promise<LocalPosition | null> {
-    const context = this.#context;
-    const { memory, guard } = context.parts;
-    const alone = wroteAlone(context.dataDir);
-    const history = (timeline: number) => historyOnDisk(context.dataDir, timeline);
-    if (guard.view().postmaster !== null) {
-      const status = memory.server?.status ?? null;
-      const lsn = status?.inRecovery ? status.replayLsn : status?.walLsn;
-      if (!status?.systemId || status.timeline === null || !lsn) return null;
-      const { systemId, timeline } = status;
-      return { systemId, timeline, lsn, wroteAlone: alone, history: history(timeline) };
-    }
-    const { control, directory } = memory.found;
-    if (control === null || directory.kind !== "valid") return null;
-    const { systemId, timeline } = control;
-    if (control.clusterState.endsWith("recovery") && control.clusterState !== "in crash recovery") {
-      const lsn = control.minRecoveryLsn || control.redoLsn;
-      return { systemId, timeline, lsn, wroteAlone: alone, history: history(timeline) };
-    }
-    if (memory.diskEnd === null) await context.readWalEnd();
-    return memory.diskEnd === null
-      ? null
-      : { systemId, timeline, lsn: memory.diskEnd.lsn, wroteAlone: alone, history: history(timeline) };
-  }
-
-  /**
-   * A standby that starts replays what its disk holds before it streams. That may be on a later timeline than
-   * the control file's, which names the one of the last checkpoint.
-   */
-  #endOnDisk(position: LocalPosition): LocalPosition {
-    const { dataDir, parts: { memory: { diskEnd } } } = this.#context;
-    if (diskEnd === null || diskEnd.timeline < position.timeline) return position;
-    const { timeline, lsn } = diskEnd;
-    if (timeline === position.timeline) return { ...position, lsn: Math.max(position.lsn, lsn) };
-    return { ...position, timeline, lsn, history: historyOnDisk(dataDir, timeline) };
-  }
-
-  /** `at`: where WAL is compared as well; null: it is not. */
-  async #withContent(
-    verdict: HistoryVerdict,
-    at: LocalPosition | null,
-    other: Upstream,
-  ): Promise<HistoryVerdict> {
-    const { parts: { postgresql, local, memory }, dataDir, warn } = this.#context;
-    const { control } = memory.found;
-    if (verdict.verdict !== "same" || at === null || control === null) return verdict;
-    const place = { dataDir, timeline: at.timeline, end: at.lsn, segmentBytes: control.segmentBytes };
-    try {
-      const is = await compareWal(place, other.connUrl, postgresql.rewind, local.name);
-      if (is !== "different") return verdict;
-    } catch (error) {
-      warn(`the WAL of ${other.name} cannot be compared with this member's: ${errorText(error)}`);
-      return verdict;
-    }
-    const detail = `this member's WAL of timeline ${at.timeline} up to ${
-      formatLsn(at.lsn)
-    } is not the primary's`;
-    return { verdict: "diverged", detail, noRewind: ONE_TIMELINE };
   }
 
   /** pg_rewind works only on a directory with a completed shutdown checkpoint. */
@@ -338,39 +222,14 @@ export class PostgresJoin {
     } s: PostgreSQL's log says why`;
   }
 
-  get #hasArchive(): boolean {
-    return this.#setting("restore_command") !== "";
-  }
-
-  /** Why `other` cannot send the WAL from `lsn` on; null: it can, or does not say. */
-  async #whyGone(other: Upstream, lsn: Lsn): Promise<string | null> {
-    const { postgresql, local, memory, log } = this.#context.parts;
-    const { control } = memory.found;
-    // With an archive the WAL may come from there.
-    if (this.#hasArchive || control === null) return null;
-    const segment = segmentName(lsn, control.segmentBytes);
-    try {
-      if (await holdsWal(other.connUrl, postgresql.rewind, local.name, segment)) return null;
-    } catch (error) {
-      log.debug("wal_gone", `the WAL of ${other.name}: ${errorText(error)}`);
-      return null;
-    }
-    return `${other.name} has removed the WAL from ${formatLsn(lsn)} on that this member needs`;
-  }
-
   async #archive(signal: AbortSignal): Promise<void> {
     const failed = await archiveReady({
       dataDir: this.#context.dataDir,
-      archiveMode: this.#setting("archive_mode"),
-      command: this.#setting("archive_command"),
+      archiveMode: settingOf(this.#context, "archive_mode"),
+      command: settingOf(this.#context, "archive_command"),
       signal,
     });
     if (failed !== null) this.#context.warn(`WAL that was not archived yet: ${failed}`);
-  }
-
-  #setting(name: string): string {
-    const { parameters, recoveryConf } = this.#context.dynamic.postgresql;
-    return recoveryConf[name] ?? parameters[name] ?? "";
   }
 
   #conninfo(from: Upstream): string | null {

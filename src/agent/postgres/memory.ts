@@ -21,6 +21,7 @@ import type { PendingRestart } from "../../postgres/parameters.ts";
 import type { RestoredCluster } from "../../postgres/restored_cluster.ts";
 import type { ServerStatus } from "../../postgres/status_query.ts";
 import type { WalEnd } from "../../postgres/wal_end.ts";
+import type { LossMemory } from "./loss_memory.ts";
 import { newServer, type ServerMemory } from "./server_memory.ts";
 
 /** A server that ends by itself sooner than this counts as one that did not start. */
@@ -57,6 +58,7 @@ export class PostgresMemory {
   /** How often its server has ended in its recovery. */
   #recoveryEnds = 0;
   divergence: PostgresView["divergence"] = null;
+  readonly loss: LossMemory = { other: null, taken: null, last: null };
   /**
    * The timeline of a primary against which pg_rewind found nothing to do; null: none. It goes by the control
    * file, which a server that was killed right after its promotion has left on the old timeline, while
@@ -292,6 +294,7 @@ export class PostgresMemory {
       displaced: up ? this.displaced : null,
       checkpointAfterPromote: status !== null && status.checkpointTimeline === status.timeline,
       divergence: this.divergence,
+      ...(this.loss.last === null ? {} : { lost: this.loss.last }),
       timelineHistory: this.timelineHistory,
       state: this.#state(process, paused),
       replication: status?.replication ?? [],

@@ -93,6 +93,8 @@ export class PostgresRun {
     if (epoch === null && follow !== null) await this.#copies.install();
     if (signal.aborted) return CANCELLED;
     memory.failure = null;
+    // What a primary writes now is lost on top, should it come to that.
+    if (epoch !== null) memory.loss.taken = null;
     await removeStaleSocketLocks({
       directories: socketDirectories(
         context.inForce.parameters.unix_socket_directories ?? null,

@@ -1,0 +1,169 @@
+/**
+ * Compares this member's history with another's, to decide whether it may follow, and whether the other still
+ * has the WAL for that. It only reads.
+ */
+import { formatLsn, type Lsn } from "../../model/lsn.ts";
+import type { Upstream } from "../../model/upstream.ts";
+import { historyOnDisk, wroteAlone } from "../../postgres/data_directory.ts";
+import { errorText } from "../../postgres/error_text.ts";
+import {
+  compareHistories,
+  type HistoryVerdict,
+  type LocalPosition,
+  ONE_TIMELINE,
+} from "../../postgres/history.ts";
+import { ReplicationSource } from "../../postgres/replication_source.ts";
+import { compareWal } from "../../postgres/same_wal.ts";
+import { holdsWal, segmentName } from "../../postgres/source_wal.ts";
+import type { PostgresContext } from "./context.ts";
+
+export class HistoryComparison {
+  readonly #context: PostgresContext;
+
+  constructor(context: PostgresContext) {
+    this.#context = context;
+  }
+
+  /** `content`: WAL itself is compared as well, where both are on one timeline. */
+  async compare(other: Upstream, content = false): Promise<void> {
+    const { clock, memory, changed, postgresql, local } = this.#context.parts;
+    const note = (
+      timelineOfOther: number,
+      verdict: "same" | "diverged" | "unknown",
+      detail: string,
+      { noRewind, walGone }: { readonly noRewind?: string; readonly walGone?: string } = {},
+    ) => {
+      const known = memory.divergence;
+      if (known?.verdict !== verdict || known.from !== other.name) {
+        this.#context.info(`history compared with ${other.name}: ${verdict} (${detail})`);
+      }
+      memory.divergence = {
+        from: other.name,
+        timelineOfOther,
+        verdict,
+        detail,
+        atMs: clock.now(),
+        ...(noRewind === undefined ? {} : { noRewind }),
+        ...(walGone === undefined ? {} : { walGone }),
+      };
+      changed();
+    };
+    const position = await this.#position();
+    if (position === null) return note(0, "unknown", "this member's position is not known");
+    let source: ReplicationSource | null = null;
+    try {
+      const open = other.remote ? ReplicationSource.openPrimary : ReplicationSource.open;
+      source = await open(other.connUrl, postgresql.replication, local.name);
+      const identity = await source.identify();
+      const history = await source.history(identity.timeline);
+      const inRecovery = await source.inRecovery();
+      const end = content ? this.#endOnDisk(position) : position;
+      const compared = await this.#withContent(
+        compareHistories(end, { ...identity, history, inRecovery }),
+        content && end.timeline === identity.timeline && !inRecovery ? end : null,
+        other,
+      );
+      const { verdict, detail } = compared;
+      memory.loss.other = verdict === "diverged" ? { ...identity, history, inRecovery } : null;
+      const noRewind = memory.rewoundInVain === identity.timeline
+        ? "pg_rewind finds nothing to do"
+        : compared.noRewind;
+      const next = Math.max(position.lsn, memory.server?.received?.lsn ?? memory.diskEnd?.lsn ?? 0);
+      // At the other's own end the next segment may not be there yet.
+      const isBehind = verdict === "same" && next < identity.lsn;
+      const walGone = isBehind ? await this.whyGone(other, next) ?? undefined : undefined;
+      note(identity.timeline, verdict, detail, { noRewind, walGone });
+    } catch (error) {
+      note(0, "unknown", `${other.name}: ${errorText(error)}`);
+    } finally {
+      source?.close();
+    }
+  }
+
+  /** How far the local history goes, by the rules for standbys (replayed) and former primaries (written). */
+  async #position(): Promise<LocalPosition | null> {
+    const context = this.#context;
+    const { memory, guard } = context.parts;
+    const alone = wroteAlone(context.dataDir);
+    const history = (timeline: number) => historyOnDisk(context.dataDir, timeline);
+    if (guard.view().postmaster !== null) {
+      const status = memory.server?.status ?? null;
+      const lsn = status?.inRecovery ? status.replayLsn : status?.walLsn;
+      if (!status?.systemId || status.timeline === null || !lsn) return null;
+      const { systemId, timeline } = status;
+      return { systemId, timeline, lsn, wroteAlone: alone, history: history(timeline) };
+    }
+    const { control, directory } = memory.found;
+    if (control === null || directory.kind !== "valid") return null;
+    const { systemId, timeline } = control;
+    if (control.clusterState.endsWith("recovery") && control.clusterState !== "in crash recovery") {
+      const lsn = control.minRecoveryLsn || control.redoLsn;
+      return { systemId, timeline, lsn, wroteAlone: alone, history: history(timeline) };
+    }
+    if (memory.diskEnd === null) await context.readWalEnd();
+    return memory.diskEnd === null
+      ? null
+      : { systemId, timeline, lsn: memory.diskEnd.lsn, wroteAlone: alone, history: history(timeline) };
+  }
+
+  /**
+   * A standby that starts replays what its disk holds before it streams. That may be on a later timeline than
+   * the control file's, which names the one of the last checkpoint.
+   */
+  #endOnDisk(position: LocalPosition): LocalPosition {
+    const { dataDir, parts: { memory: { diskEnd } } } = this.#context;
+    if (diskEnd === null || diskEnd.timeline < position.timeline) return position;
+    const { timeline, lsn } = diskEnd;
+    if (timeline === position.timeline) return { ...position, lsn: Math.max(position.lsn, lsn) };
+    return { ...position, timeline, lsn, history: historyOnDisk(dataDir, timeline) };
+  }
+
+  /** `at`: where WAL is compared as well; null: it is not. */
+  async #withContent(
+    verdict: HistoryVerdict,
+    at: LocalPosition | null,
+    other: Upstream,
+  ): Promise<HistoryVerdict> {
+    const { parts: { postgresql, local, memory }, dataDir, warn } = this.#context;
+    const { control } = memory.found;
+    if (verdict.verdict !== "same" || at === null || control === null) return verdict;
+    const place = { dataDir, timeline: at.timeline, end: at.lsn, segmentBytes: control.segmentBytes };
+    try {
+      const is = await compareWal(place, other.connUrl, postgresql.rewind, local.name);
+      if (is !== "different") return verdict;
+    } catch (error) {
+      warn(`the WAL of ${other.name} cannot be compared with this member's: ${errorText(error)}`);
+      return verdict;
+    }
+    const detail = `this member's WAL of timeline ${at.timeline} up to ${
+      formatLsn(at.lsn)
+    } is not the primary's`;
+    return { verdict: "diverged", detail, noRewind: ONE_TIMELINE };
+  }
+
+  /** Why `other` cannot send the WAL from `lsn` on; null: it can, or does not say. */
+  async whyGone(other: Upstream, lsn: Lsn): Promise<string | null> {
+    const { postgresql, local, memory, log } = this.#context.parts;
+    const { control } = memory.found;
+    // With an archive the WAL may come from there.
+    if (hasArchive(this.#context) || control === null) return null;
+    const segment = segmentName(lsn, control.segmentBytes);
+    try {
+      if (await holdsWal(other.connUrl, postgresql.rewind, local.name, segment)) return null;
+    } catch (error) {
+      log.debug("wal_gone", `the WAL of ${other.name}: ${errorText(error)}`);
+      return null;
+    }
+    return `${other.name} has removed the WAL from ${formatLsn(lsn)} on that this member needs`;
+  }
+}
+
+/** A setting as the configuration gives it; "": it does not. */
+export function settingOf({ dynamic }: PostgresContext, name: string): string {
+  const { parameters, recoveryConf } = dynamic.postgresql;
+  return recoveryConf[name] ?? parameters[name] ?? "";
+}
+
+export function hasArchive(context: PostgresContext): boolean {
+  return settingOf(context, "restore_command") !== "";
+}
