@@ -198,3 +198,39 @@ story("switched off commits wait for nobody; switched on again they do", async (
   const [name] = await standbys(fixture, primary, 1, 0);
   expect(await setting(fixture, primary)).toBe(`"${name}"`);
 });
+
+story(
+  "strict: standbys that stream and acknowledge nothing are named, in list, status, metrics and log",
+  async (fixture) => {
+    const { cluster, client } = fixture;
+    const primary = await fixture.healed();
+    await cluster.ctl("edit-config", "-q", "-s", "synchronous_mode_strict=true", "--force");
+    await standbys(fixture, primary, 1, 0);
+    await client.waitForWrite(nowMs(), WRITES_MS, primary.name);
+    const receivers = await Promise.all(
+      cluster.others(primary).map(async (host) => {
+        const [row] = await cluster.query<{ pid: number }>(
+          host,
+          "SELECT pid FROM pg_stat_get_wal_receiver()",
+        );
+        return Number(row!.pid);
+      }),
+    );
+    const said = (line: string) => primary.log().split(line).length - 1;
+    const [begins, ends] = [" WARNING: writes-blocked: ", " INFO: writes-blocked is over"] as const;
+    const before = [said(begins), said(ends)] as const;
+    for (const pid of receivers) signal(pid, "SIGSTOP");
+    try {
+      await fixture.listed(new RegExp(`Writes wait: ${primary.name}, since `));
+      const { text } = await primary.rest("/patroni");
+      expect(JSON.parse(text)).toMatchObject({ agent: { sync_troubles: [{ kind: "writes-blocked" }] } });
+      expect((await primary.rest("/metrics")).text).toMatch(/^agent_sync_trouble\{.*"writes-blocked"\} 1$/m);
+    } finally {
+      for (const pid of receivers) signal(pid, "SIGCONT");
+    }
+    await client.waitForWrite(nowMs(), WRITES_MS, primary.name);
+    await waitFor("the end in the log", START_MS, () => said(ends) > before[1]);
+    expect([said(begins) - before[0], said(ends) - before[1]]).toEqual([1, 1]);
+    await cluster.ctl("edit-config", "-q", "-s", "synchronous_mode_strict=false", "--force");
+  },
+);

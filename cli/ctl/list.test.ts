@@ -280,6 +280,23 @@ test("what is not well with a member is shown below the table, and in the format
   ]);
 });
 
+test("what ails synchronous replication is shown below the table, and in the formats for programs", async () => {
+  const since = "2026-01-01T00:00:00.000Z";
+  const detail = "commits wait for 1 of b, and none of them streams from here";
+  const later = { kind: "of-later" as "writes-blocked", since, detail: "new" };
+  cluster.port.changeMember("node1", { syncTroubles: [{ kind: "writes-blocked", since, detail }, later] });
+  const { out } = await cluster.ctl(["list"]);
+  expect(out).toContain(
+    ` Writes wait: node1, since ${since}: ${detail}\n Synchronous mode: node1, since ${since}: new\n`,
+  );
+  const rows = JSON.parse((await cluster.ctl(["list", "-f", "json"])).out) as { [key: string]: string }[];
+  expect(rows.map((row) => row["Sync troubles"])).toEqual([
+    `writes-blocked (since ${since}): ${detail}\nof-later (since ${since}): new`,
+    undefined,
+    undefined,
+  ]);
+});
+
 test("why a member's PostgreSQL was stopped is shown below the table until it runs again", async () => {
   const at = "2026-01-01T00:00:00.000Z";
   const why = "the agent is stopping; one of its processes does not end after 4 s";

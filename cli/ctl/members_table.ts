@@ -8,6 +8,7 @@ import type {
 } from "../../src/api/client.ts";
 import { describeCopy } from "../../src/model/copy_status.ts";
 import type { Ailment } from "../../src/model/ailment.ts";
+import type { SyncTrouble, SyncTroubleKind } from "../../src/model/sync_trouble.ts";
 import type { LastStop } from "../../src/model/last_stop.ts";
 import type { Io } from "./io.ts";
 import { type Cell, type Format, printListing, type Row } from "./output.ts";
@@ -68,11 +69,16 @@ export function printMembers(
       ...(isStopped(member) ? { "Stop reason": stopText(member.agent!.last_stop!) } : {}),
       ...(member.agent?.copy ? { Copy: copyText(member.agent.copy) } : {}),
       ...(member.agent?.ailments ? { Ailments: member.agent.ailments.map(ailmentText).join("\n") } : {}),
+      ...(member.agent?.sync_troubles
+        ? { "Sync troubles": member.agent.sync_troubles.map(troubleCell).join("\n") }
+        : {}),
     };
   });
   if (!forPeople) {
     // Formats that programs read by column keep their columns.
-    const keys = format === "tsv" ? columns : [...columns, "Stop reason", "Copy", "Ailments"];
+    const keys = format === "tsv"
+      ? columns
+      : [...columns, "Stop reason", "Copy", "Ailments", "Sync troubles"];
     return printListing(
       io,
       { columns: keys, rows: rows.map((row) => filled(row, columns, format)), right: RIGHT },
@@ -195,6 +201,19 @@ function ailmentText({ cause, severity, since, detail }: Ailment): string {
   return `${cause} (${severity} since ${since}): ${detail}`;
 }
 
+/** A kind of a later version has none here. */
+const TROUBLE_TITLES: { readonly [kind: string]: string } = {
+  "writes-blocked": "Writes wait",
+} satisfies { readonly [kind in SyncTroubleKind]: string };
+
+function troubleCell({ kind, since, detail }: SyncTrouble): string {
+  return `${kind} (since ${since}): ${detail}`;
+}
+
+function troubleText(member: string, { kind, since, detail }: SyncTrouble): string {
+  return ` ${TROUBLE_TITLES[kind] ?? "Synchronous mode"}: ${member}, since ${since}: ${detail}`;
+}
+
 function riskText({ held_bytes, safe_bytes }: SlotAtRiskJson): string {
   const gib = (bytes: number) => `${(Math.max(0, bytes) / 2 ** 30).toFixed(1)} GiB`;
   return safe_bytes === null
@@ -244,6 +263,7 @@ function footer(
   }
   for (const { name, agent: own } of members) {
     for (const ailment of own?.ailments ?? []) lines.push(` Ailing: ${name}, ${ailmentText(ailment)}`);
+    for (const trouble of own?.sync_troubles ?? []) lines.push(troubleText(name, trouble));
   }
   for (const member of members) {
     const stop = member.agent?.last_stop;

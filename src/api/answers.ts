@@ -122,6 +122,7 @@ const member = openFields({ name: anyText, role: anyText, state: anyText, api_ur
       openFields({ cause: anyText, severity: anyText, since: anyText, detail: anyText }),
       MAX_AILMENTS,
     ),
+    sync_troubles: list(openFields({ kind: anyText, since: anyText, detail: anyText }), MAX_AILMENTS),
   }),
 });
 

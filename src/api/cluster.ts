@@ -188,7 +188,7 @@ function heldState({ needsReinit, running, state }: ShownStatus): string {
 
 function ownFields(view: ApiView, status: ShownStatus): Pick<ClusterMemberJson, "agent"> {
   const { watchdog, before, lastStop, leadFailure, copy, copyFailed, needsReinit } = status;
-  const { reloadRefused, slotsAtRisk, following, ailments } = status;
+  const { reloadRefused, slotsAtRisk, following, ailments, syncTroubles } = status;
   const agent = {
     ...(following === null || following === shownLeader(view.dcs) ? {} : { follows: following }),
     ...(copy === undefined ? {} : { copy: copyJson(copy) }),
@@ -201,6 +201,7 @@ function ownFields(view: ApiView, status: ShownStatus): Pick<ClusterMemberJson, 
     ...(reloadRefused === undefined ? {} : { reload_refused: reloadRefused }),
     ...(slotsAtRisk === undefined ? {} : { slots_at_risk: slotsAtRisk.map(riskJson) }),
     ...(ailments === undefined || ailments.length === 0 ? {} : { ailments }),
+    ...(syncTroubles === undefined ? {} : { sync_troubles: syncTroubles }),
   };
   return Object.keys(agent).length === 0 ? {} : { agent };
 }

@@ -1,5 +1,6 @@
 /** Metrics of the health of this member's host and PostgreSQL. Prefix `agent_`. */
 import { AILMENT_CAUSES } from "../model/ailment.ts";
+import { SYNC_TROUBLES } from "../model/sync_trouble.ts";
 import { flag, type LabelledValue, type Look, type Metric } from "./patroni_metrics.ts";
 import { gauge } from "./agent_metrics.ts";
 
@@ -16,6 +17,16 @@ export const HEALTH_METRICS: readonly Metric[] = [
       });
     },
     ["cause", "severity"],
+  ),
+  gauge(
+    "sync_trouble",
+    "Value is 1 if this node holds the lock and synchronous replication has a trouble of that kind, 0 otherwise.",
+    ({ view: { status } }) =>
+      status === null ? null : SYNC_TROUBLES.map((kind) => ({
+        labels: { kind },
+        value: flag(status.syncTroubles?.some((one) => one.kind === kind) === true),
+      })),
+    ["kind"],
   ),
   gauge(
     "disk_free_bytes",

@@ -225,6 +225,19 @@ test("ailments, and the places of PostgreSQL's files", async () => {
   ]);
 });
 
+test("troubles of synchronous replication, in the metrics and in the status", async () => {
+  const port = new StubPort();
+  const app = createApp(port, { onError: (error) => expect.unreachable(String(error)) });
+  const text = async (path: string) => await (await app.request(path)).text();
+  const value = async () =>
+    /^agent_sync_trouble\{.*kind="writes-blocked"\} (\d)$/m.exec(await text("/metrics"))?.[1];
+  expect(await value()).toBe("0");
+  const syncTroubles = [{ kind: "writes-blocked", since: "t", detail: "d" }] as const;
+  port.changeStatus({ syncTroubles });
+  expect(await value()).toBe("1");
+  expect(JSON.parse(await text("/patroni"))).toMatchObject({ agent: { sync_troubles: syncTroubles } });
+});
+
 test("timestamps of PostgreSQL become epoch seconds", () => {
   expect(epochSeconds("2026-01-31 12:00:00.123456+00")).toBe(1769860800.123);
   expect(epochSeconds("2026-01-31 14:00:00+02:00")).toBe(1769860800);

@@ -3,6 +3,7 @@
  * server and its clients. Fields under `agent` are additions; everything else is Patroni's.
  */
 import type { Ailment } from "../model/ailment.ts";
+import type { SyncTrouble } from "../model/sync_trouble.ts";
 import type { ReinitializeStatus } from "../model/reinitialize_status.ts";
 import type { Json, JsonObject } from "../model/json.ts";
 import type { LastStop } from "../model/last_stop.ts";
@@ -65,6 +66,8 @@ export interface StatusJson {
     /** The last reload of its file was refused; until a good one. */
     readonly reload_refused?: ReloadRefused;
     readonly ailments?: readonly Ailment[];
+    /** What is not well with synchronous replication, as the holder of the lock says it. */
+    readonly sync_troubles?: readonly SyncTrouble[];
   };
 }
 
@@ -250,6 +253,8 @@ export interface ClusterMemberJson {
     readonly reload_refused?: ReloadRefused;
     /** What is not well with its host or its PostgreSQL; the causes of a later version are any words. */
     readonly ailments?: readonly Ailment[];
+    /** What is not well with synchronous replication, as the holder of the lock says it. */
+    readonly sync_troubles?: readonly SyncTrouble[];
   };
 }
 

@@ -127,6 +127,7 @@ export function statusJson(view: ApiView): StatusJson {
       ...(status?.leadFailure ? { lead_failure: leadFailureJson(status.leadFailure) } : {}),
       ...(status?.reloadRefused ? { reload_refused: status.reloadRefused } : {}),
       ...(status?.ailments?.length ? { ailments: status.ailments } : {}),
+      ...(status?.syncTroubles ? { sync_troubles: status.syncTroubles } : {}),
     },
   } as StatusJson;
 }

@@ -61,6 +61,8 @@ export const NOTED_EVENTS = [
   "agent-stopping",
   "ailment-began",
   "ailment-ended",
+  "sync-trouble-began",
+  "sync-trouble-ended",
 ] as const;
 
 export type NotedKind = (typeof NOTED_EVENTS)[number];
@@ -79,7 +81,7 @@ export interface EventFacts {
   readonly revision?: number;
   /** Another member: the candidate of a request, the source of a copy. */
   readonly other?: string;
-  /** Name of an ailment. */
+  /** Name of an ailment, or kind of a trouble of synchronous replication. */
   readonly cause?: string;
   /** WAL that is lost begins at `lsn` of `timeline`, ends here, and has so many bytes. */
   readonly end?: Lsn;

@@ -13,6 +13,7 @@ import type { Lsn } from "./lsn.ts";
 import type { ReloadRefused } from "./reload_refused.ts";
 import type { PostgresRole, PostgresState } from "./postgres_view.ts";
 import type { SlotAtRisk } from "./slot_risk.ts";
+import type { SyncTrouble } from "./sync_trouble.ts";
 
 /** The watchdog of a member where it is in use, or should be. */
 export interface WatchdogSummary {
@@ -163,4 +164,9 @@ export interface MemberStatus {
    * older version.
    */
   readonly ailments?: readonly Ailment[];
+  /**
+   * Only the holder of the lock says it: what is not well with synchronous replication. Absent: nothing, or
+   * it is of an older version.
+   */
+  readonly syncTroubles?: readonly SyncTrouble[];
 }

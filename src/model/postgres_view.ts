@@ -263,6 +263,11 @@ export interface SyncView {
   readonly settledLsn: Lsn | null;
   /** How far each standby that streams from here has flushed. */
   readonly flushed: { readonly [name: string]: Lsn };
+  /**
+   * When the oldest transaction began whose commit waits for standbys; null or absent: none waits. Of use as
+   * a name of that transaction only: it says nothing of how long the wait has lasted.
+   */
+  readonly waitingSince?: string | null;
 }
 
 export interface SlotView {

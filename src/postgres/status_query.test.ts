@@ -77,6 +77,12 @@ test("versions are numbers as the server gives them", () => {
   expect(parseVersion("bash")).toBeNull();
 });
 
+test("the oldest transaction that waits for standbys is named", () => {
+  const since = "2026-11-20 23:37:56.7+00";
+  expect(parseStatus({ ...standby, waiting_since: since }).waitingSince).toBe(since);
+  expect(parseStatus(standby).waitingSince).toBeNull();
+});
+
 test("how far the standbys have flushed is read by name", () => {
   expect(parseStatus({ ...standby, flushed: '{"node2": 50331976, "node 3": 7}' }).flushed)
     .toEqual({ node2: 0x3000148, "node 3": 7 });

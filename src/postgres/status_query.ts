@@ -13,7 +13,7 @@ SELECT pg_is_in_recovery() AS in_recovery,
   pg_last_wal_replay_lsn() AS replay_lsn,
   pg_last_xact_replay_timestamp() AS replayed_at,
   CASE WHEN pg_is_in_recovery() THEN pg_is_wal_replay_paused() END AS replay_paused,
-  receiving.pid AS receiver_pid, receiver.status AS receiver_status, receiver.received_tli AS received_timeline,
+  activity.receiver_pid, receiver.status AS receiver_status, receiver.received_tli AS received_timeline,
   checkpoint.timeline_id AS checkpoint_timeline,
   recovery.min_recovery_end_timeline AS recovery_timeline,
   current_setting('restore_command') AS restore_command,
@@ -28,10 +28,13 @@ SELECT pg_is_in_recovery() AS in_recovery,
   (SELECT json_object_agg(application_name, flushed) FROM (
     SELECT application_name, min(flush_lsn) - '0/0'::pg_lsn AS flushed
     FROM pg_stat_replication WHERE state = 'streaming' AND flush_lsn IS NOT NULL GROUP BY application_name
-  ) AS streaming) AS flushed
+  ) AS streaming) AS flushed,
+  activity.waiting_since
 FROM pg_control_checkpoint() AS checkpoint, pg_control_recovery() AS recovery, pg_control_system() AS system
   LEFT JOIN pg_stat_get_wal_receiver() AS receiver ON true
-  CROSS JOIN (SELECT max(pid) AS pid FROM pg_stat_get_activity(NULL) WHERE backend_type = 'walreceiver') AS receiving`;
+  CROSS JOIN (SELECT max(pid) FILTER (WHERE backend_type = 'walreceiver') AS receiver_pid,
+      min(xact_start) FILTER (WHERE wait_event = 'SyncRep') AS waiting_since
+    FROM pg_stat_get_activity(NULL)) AS activity`;
 
 export interface ServerStatus {
   readonly inRecovery: boolean;
@@ -59,6 +62,8 @@ export interface ServerStatus {
   readonly syncNames?: string;
   /** How far each standby that streams has flushed; of two with one name, the one that is behind. */
   readonly flushed?: { readonly [name: string]: Lsn };
+  /** When the oldest transaction began whose commit waits for standbys. */
+  readonly waitingSince?: string | null;
 }
 
 export function parseStatus(row: Row): ServerStatus {
@@ -94,6 +99,7 @@ export function parseStatus(row: Row): ServerStatus {
     systemId: row.system_id ?? null,
     ...(typeof row.sync_names === "string" ? { syncNames: row.sync_names } : {}),
     flushed: row.flushed ? JSON.parse(row.flushed) as { [name: string]: Lsn } : {},
+    waitingSince: row.waiting_since ?? null,
     replication: row.replication ? JSON.parse(row.replication) as ReplicationConnection[] : [],
   };
 }

@@ -10,7 +10,9 @@ import type { OwnAilment } from "../../brain/health/course.ts";
 import { duties } from "../../brain/duties.ts";
 import { restartDueInMs } from "../../brain/scheduled_restart.ts";
 import { keep } from "../../brain/keep/rules.ts";
+import type { NodeView } from "../../brain/keep/view.ts";
 import { syncStep } from "../../brain/sync.ts";
+import { syncSigns } from "../../brain/sync_trouble.ts";
 import type { DynamicConfig } from "../../model/config.ts";
 import type { Life } from "../../model/life.ts";
 import { type DcsState, isInitialized } from "../../model/records.ts";
@@ -229,6 +231,17 @@ export class Member {
     return untilMs > nowMs ? untilMs : Infinity;
   }
 
+  /** What ails synchronous replication: a line at its beginning, and one at its end. */
+  #watchSync(node: NodeView): void {
+    const { syncWatch, options: { wallMs, log } } = this.#rooms;
+    const { nowMs, postgres: { lastLookMs } } = node;
+    const look = { signs: syncSigns(node), nowMs, lookMs: lastLookMs ?? nowMs, wallMs: wallMs() };
+    for (const { kind, begins, text } of syncWatch.look(look)) {
+      if (begins) log.warning("sync_trouble", `${kind}: ${text}`, { kind });
+      else log.info("sync_trouble_over", `${kind} is ${text}`, { kind });
+    }
+  }
+
   #applyConfig(): void {
     const { voter, tenancy, options } = this.#rooms;
     const { dcs, postgres, bootstrapConfig, incarnation, name } = options;
@@ -286,6 +299,7 @@ export class Member {
     for (const duty of due) actor.fulfil(duty);
     this.#syncWait.note(node.tenure === "holding" ? syncStep(node) : null, nowMs);
     if (this.#syncWait.isDue(nowMs)) postgres.refresh();
+    this.#watchSync(node);
     for (const event of ownEvents.look(ownLook(this.#rooms, this.#wishes, nowMs))) voter.noteEvent(event);
     if (!decision.mayLeave) return;
     const done = this.#onStopped;

@@ -22,6 +22,7 @@ import { Reinitialization } from "./reinitialization.ts";
 import { StopNote } from "./stop_note.ts";
 import { StreamedTo } from "./streamed_to.ts";
 import { SyncPen } from "./sync_pen.ts";
+import { SyncWatch } from "./sync_watch.ts";
 import { Voter, type VoterDuties, type VoterOptions } from "./voter.ts";
 import { WalSettling } from "./wal_settling.ts";
 
@@ -64,6 +65,7 @@ export interface MemberRooms {
   readonly cutWatch: CutWatch;
   readonly syncPen: SyncPen;
   readonly flushWatch: FlushWatch;
+  readonly syncWatch: SyncWatch;
   readonly streamedTo: StreamedTo;
   readonly stopNote: StopNote;
   readonly leadFailures: LeadFailures;
@@ -106,6 +108,7 @@ export function memberRooms(options: MemberOptions, { look, restart }: MemberCal
     cutWatch: new CutWatch(),
     syncPen,
     flushWatch: new FlushWatch(),
+    syncWatch: new SyncWatch(),
     streamedTo: new StreamedTo(),
     stopNote,
     leadFailures,

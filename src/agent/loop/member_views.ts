@@ -88,11 +88,12 @@ export function statusInput(rooms: MemberRooms, wishes: Wishes, nowMs: number): 
     needsReinit: whyReinit({ postgres: view, dynamic: voter.dynamic }),
     reloadRefused: options.reloadRefused?.() ?? null,
     ailments: options.ailments?.() ?? null,
+    syncTroubles: rooms.syncWatch.troubles,
   };
 }
 
 export function ownLook(rooms: MemberRooms, { stopping }: Wishes, nowMs: number): OwnLook {
-  const { options, voter, tenancy, leadFailures } = rooms;
+  const { options, voter, tenancy, leadFailures, syncWatch } = rooms;
   const { name, dcs, postgres, guard, wallMs } = options;
   const view = postgres.view();
   const { lastExit, postmaster } = guard.view();
@@ -108,6 +109,7 @@ export function ownLook(rooms: MemberRooms, { stopping }: Wishes, nowMs: number)
     leadFailure: leadFailures.shown(nowMs),
     needsReinit: whyReinit({ postgres: view, dynamic: voter.dynamic }),
     ailments: options.ailments?.() ?? [],
+    syncTroubles: syncWatch.troubles,
     stopping,
     nowMs,
     wallMs: wallMs(),

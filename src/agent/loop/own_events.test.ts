@@ -34,6 +34,7 @@ function look(part: Partial<OwnLook> = {}, view: Partial<PostgresView> = {}): Ow
     leadFailure: null,
     needsReinit: null,
     ailments: [],
+    syncTroubles: [],
     stopping: false,
     nowMs: 10_000,
     wallMs: WALL,
@@ -263,4 +264,14 @@ test("an ailment begins, grows worse, and ends; its figures alone are no news", 
   expect(kinds(look(), sick("warning"), sick("critical"))).toEqual(["ailment-began"]);
   expect(kinds(look(), sick("critical"), sick("warning"))).toEqual([]);
   expect(told(look(), sick("critical"), look())).toMatchObject([{ kind: "ailment-ended", facts }]);
+});
+
+test("a trouble of synchronous replication begins and ends; other words for it are no news", () => {
+  const blocked = (detail: string) => look({ syncTroubles: [{ kind: "writes-blocked", detail }] });
+  const facts = { epoch: EPOCH, cause: "writes-blocked" };
+  expect(told(look(), blocked("b is gone"))).toMatchObject([
+    { kind: "sync-trouble-began", text: "writes-blocked: b is gone", facts },
+  ]);
+  expect(told(look(), blocked("b is gone"), blocked("b is back"))).toEqual([]);
+  expect(told(look(), blocked("b is gone"), look())).toMatchObject([{ kind: "sync-trouble-ended", facts }]);
 });

@@ -9,6 +9,7 @@ import { cutText } from "../../dcs/commands.ts";
 import { oneLine } from "../../lib/plain_text.ts";
 import { bytesOf, describeLoss, type LostWal } from "../../model/lost_wal.ts";
 import type { Ailment } from "../../model/ailment.ts";
+import type { SyncTrouble } from "../../model/sync_trouble.ts";
 import type { LeadFailure } from "../../model/lead_failure.ts";
 import type { PostgresView } from "../../model/postgres_view.ts";
 import type { DcsState } from "../../model/records.ts";
@@ -28,6 +29,7 @@ export interface OwnLook {
   readonly leadFailure: LeadFailure | null;
   readonly needsReinit: string | null;
   readonly ailments: readonly Pick<Ailment, "cause" | "severity" | "detail">[];
+  readonly syncTroubles: readonly Pick<SyncTrouble, "kind" | "detail">[];
   readonly stopping: boolean;
   readonly nowMs: number;
   /** Wall clock, ms. */
@@ -64,6 +66,7 @@ export class OwnEvents {
       ...this.#leads(before, now),
       ...dataChanges(before, now),
       ...healthChanges(before, now),
+      ...syncChanges(before, now),
     ];
     return found.map(({ agoMs = 0, kind, text, facts }) => ({
       kind,
@@ -219,6 +222,17 @@ function* healthChanges(before: OwnLook, now: OwnLook): Iterable<Found> {
   for (const { cause } of before.ailments) {
     if (now.ailments.some((one) => one.cause === cause)) continue;
     yield { kind: "ailment-ended", text: `${cause} is over`, facts: facts(cause) };
+  }
+}
+
+function* syncChanges(before: OwnLook, now: OwnLook): Iterable<Found> {
+  const facts = (cause: string): EventFacts => ({ ...heldEpoch(now), cause });
+  const lacks = ({ syncTroubles }: OwnLook, kind: string) => !syncTroubles.some((one) => one.kind === kind);
+  for (const { kind, detail } of now.syncTroubles.filter((one) => lacks(before, one.kind))) {
+    yield { kind: "sync-trouble-began", text: `${kind}: ${detail}`, facts: facts(kind) };
+  }
+  for (const { kind } of before.syncTroubles.filter((one) => lacks(now, one.kind))) {
+    yield { kind: "sync-trouble-ended", text: `${kind} is over`, facts: facts(kind) };
   }
 }
 

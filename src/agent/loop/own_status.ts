@@ -13,6 +13,7 @@ import type { ReloadRefused } from "../../model/reload_refused.ts";
 import { type DcsState, isInitialized } from "../../model/records.ts";
 import { isPromised } from "../../sync/record.ts";
 import { slotsAtRisk } from "../../model/slot_risk.ts";
+import type { SyncTrouble } from "../../model/sync_trouble.ts";
 import type { Sighting } from "../lease/holder_sightings.ts";
 import type { Watchdog } from "../lease/watchdog.ts";
 
@@ -54,6 +55,8 @@ export interface OwnStatusInput {
   readonly reloadRefused?: ReloadRefused | null;
   /** @default null */
   readonly ailments?: readonly Ailment[] | null;
+  /** @default none */
+  readonly syncTroubles?: readonly SyncTrouble[];
 }
 
 /**
@@ -197,6 +200,7 @@ function seldom(input: OwnStatusInput): Partial<MemberStatus> {
       : {}),
     ...atRisk(input.postgres),
     ...ailing(input.ailments ?? null),
+    ...(input.syncTroubles?.length ? { syncTroubles: input.syncTroubles } : {}),
   };
 }
 
@@ -288,7 +292,13 @@ export function significant(status: MemberStatus): string {
     slots: _slots,
     slotsAtRisk: _risk,
     ailments,
+    syncTroubles,
     ...rest
   } = status;
-  return JSON.stringify([rest, copy?.from, ailments?.map(({ cause, severity }) => [cause, severity])]);
+  return JSON.stringify([
+    rest,
+    copy?.from,
+    ailments?.map(({ cause, severity }) => [cause, severity]),
+    syncTroubles?.map(({ kind }) => kind),
+  ]);
 }

@@ -146,6 +146,7 @@ export const STATUS = shape({
     openFields({ cause: word, severity: word, since: word, detail: text(1000) }),
     MAX_AILMENTS,
   ),
+  syncTroubles: list(openFields({ kind: word, since: word, detail: text(1000) }), MAX_AILMENTS),
   dataToken: text(200),
   cut: openFields({ epoch: count, timeline: count, lsn: finite(0, MAX_LSN) }),
 });

@@ -101,6 +101,15 @@ test("the ailments of a member are judged, and a cause of a later version is one
   }
 });
 
+test("troubles of synchronous replication are judged, and a kind of a later version is one", () => {
+  const full = { kind: "writes-blocked", since: "t", detail: "no standby streams" } as const;
+  const syncTroubles = [full, { ...full, kind: "of-later" as "writes-blocked" }];
+  expect(decodeStatus(encodeMessage({ ...STATUS, syncTroubles }))).toEqual({ ...STATUS, syncTroubles });
+  for (const each of [null, {}, [null], [{ ...full, since: 1 }], [{ ...full, detail: "x".repeat(1001) }]]) {
+    expect(decodeStatus(encodeMessage({ ...STATUS, syncTroubles: each as typeof syncTroubles }))).toBeNull();
+  }
+});
+
 test("recorded renewals and acknowledgements mean what they meant, and are still sent alike", () => {
   const life = { node: 1, machine: "m1", boot: "b1" };
   const renewal = { holder: "node1", life, epoch: 7, incarnation: 1234567, seq: 89 };

@@ -307,6 +307,7 @@ export class PostgresMemory {
         commitsWait: up && server.commitsWait,
         settledLsn: up ? server.settledLsn : null,
         flushed: up ? server.flushed : {},
+        waitingSince: up ? status?.waitingSince ?? null : null,
       },
     };
   }

@@ -68,6 +68,7 @@ const ALWAYS_CAUSED: ReadonlySet<string> = new Set<EventKind>([
   "bootstrap-done",
   "postgres-thawed",
   "ailment-ended",
+  "sync-trouble-ended",
 ]);
 
 function causeOf(event: Told, all: readonly Told[]): Told | null {
@@ -117,6 +118,12 @@ const RULES: { readonly [kind in EventKind]?: CauseRule } = {
       event,
       all,
       (one) => ofMember(event, "ailment-began")(one) && one.facts?.cause === event.facts?.cause,
+    ),
+  "sync-trouble-ended": (event, all) =>
+    lastBefore(
+      event,
+      all,
+      (one) => ofMember(event, "sync-trouble-began")(one) && one.facts?.cause === event.facts?.cause,
     ),
 };
 

@@ -265,12 +265,13 @@ const ROLE_WORDS: { readonly [role: string]: string } = {
 };
 
 function troubles(status: MemberStatus): readonly string[] {
-  const { needsReinit, copyFailed, leadFailure, ailments = [], slotsAtRisk = [] } = status;
+  const { needsReinit, copyFailed, leadFailure, ailments = [], slotsAtRisk = [], syncTroubles = [] } = status;
   return [
     ...(needsReinit === undefined ? [] : [`It comes back by a reinit only: ${needsReinit}`]),
     ...(copyFailed === undefined ? [] : [`It has no data, as its last copy failed: ${copyFailed}`]),
     ...(leadFailure === undefined ? [] : [`It could not become the primary: ${leadFailure.why}`]),
     ...ailments.map(({ cause, severity, detail }) => `It is not well (${cause}, ${severity}): ${detail}`),
+    ...syncTroubles.map(({ kind, detail }) => `Synchronous replication has a trouble (${kind}): ${detail}`),
     ...slotsAtRisk.map(({ name }) => `Its slot ${name} holds too much WAL`),
   ].map(sentence);
 }

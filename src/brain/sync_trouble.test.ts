@@ -1,0 +1,120 @@
+/** Why commits wait, as the holder of the lock says it. */
+import { expect, test } from "bun:test";
+import type { PostgresView, SyncView } from "../model/postgres_view.ts";
+import { recordOf } from "../sync/record.ts";
+import { awaitAnybody, NO_SYNC, settingFor } from "../sync/setting.ts";
+import type { NodeView } from "./keep/view.ts";
+import { syncSigns } from "./sync_trouble.ts";
+import {
+  cluster,
+  DYNAMIC,
+  holder,
+  postgres,
+  primaryStatus,
+  RUNNING_PRIMARY,
+  seen,
+  status,
+} from "./testing.ts";
+
+const ON = { ...DYNAMIC, synchronousMode: "on" as const };
+const WAITS = "2026-01-31 12:00:00+00";
+
+/** Primary a in `on` mode, of which b is the synchronous standby, as all is to be. */
+function primary(
+  view: Partial<SyncView> = {},
+  change: Partial<NodeView> = {},
+  server: Partial<PostgresView> = {},
+): NodeView {
+  const sync: SyncView = {
+    setting: settingFor(["b"], 1, false),
+    loaded: true,
+    commitsWait: true,
+    settledLsn: 900,
+    flushed: { b: 1000, c: 1000 },
+    ...view,
+  };
+  return holder({
+    dcs: cluster({ sync: { ...recordOf("a", "data-a", { b: "data-b" }, 0), revision: 7 } }),
+    dynamic: ON,
+    syncFrozen: false,
+    statuses: [
+      seen(primaryStatus("a", { dataToken: "data-a" })),
+      seen(status("b", { dataToken: "data-b", lockFreeSeen: false })),
+    ],
+    postgres: postgres({ ...RUNNING_PRIMARY, wroteUnder: 3, sync, ...server }),
+    ...change,
+  });
+}
+
+const ANYBODY = { setting: awaitAnybody(false), flushed: {} };
+const MANY = { setting: settingFor(["b", "c"], 2, false) };
+
+test.each<[string, NodeView, key: string, detail: string]>([
+  [
+    "the only synchronous standby does not stream",
+    primary({ flushed: { c: 1000 } }),
+    "standbys",
+    "commits wait for 1 of b, and none of them streams from here. ",
+  ],
+  [
+    "one of two does not",
+    primary({ ...MANY, flushed: { b: 1000, d: 1000 } }),
+    "standbys",
+    "commits wait for 2 of b, c, and only b streams from here. ",
+  ],
+  [
+    "strict mode without a standby",
+    primary(ANYBODY, { dynamic: { ...ON, synchronousModeStrict: true } }),
+    "standbys",
+    "commits wait for a standby, and none streams from here. synchronous_mode_strict is on: it ends when a standby",
+  ],
+  [
+    "without a majority of raft nothing can be logged",
+    primary({ flushed: {} }, { raftLostForMs: 1 }),
+    "standbys",
+    "none of them streams from here. Without a majority of the cluster no standby can be left out",
+  ],
+  [
+    "a standby streams and acknowledges nothing",
+    primary({ waitingSince: WAITS }),
+    `transaction ${WAITS}`,
+    "a commit waits for 1 of b, which streams and does not acknowledge. It ends when they acknowledge",
+  ],
+  [
+    "a setting that is not the agent's",
+    primary({ setting: NO_SYNC, waitingSince: WAITS }),
+    `transaction ${WAITS}`,
+    "a commit waits for a standby that synchronous_standby_names names",
+  ],
+  [
+    "clients are not sent here",
+    primary({ waitingSince: WAITS }, {}, { wroteUnder: null }),
+    "first write",
+    "does not acknowledge, and GET /primary does not send clients here. ",
+  ],
+  [
+    "nothing waits, and no transaction came through",
+    primary({}, {}, { wroteUnder: 2 }),
+    "first write",
+    "no transaction of the agent's own has been acknowledged, and GET /primary does not send clients here",
+  ],
+  [
+    "what the next step waits for is said",
+    primary({ waitingSince: WAITS, settledLsn: null }),
+    `transaction ${WAITS}`,
+    "The synchronous standbys change when PostgreSQL goes by synchronous_standby_names",
+  ],
+])("%s", (_, view, key, detail) => {
+  const signs = syncSigns(view);
+  expect(signs).toMatchObject([{ kind: "writes-blocked", key }]);
+  expect(signs[0]!.detail).toContain(detail);
+});
+
+test.each<[string, NodeView]>([
+  ["all is as it is to be", primary()],
+  ["a setting that has not been read yet", primary({ flushed: {}, loaded: false })],
+  ["nothing is promised, and nothing waits", primary({ setting: NO_SYNC, flushed: {} }, { dcs: cluster() })],
+  ["a former holder", primary({ flushed: {} }, { tenure: "to-release" })],
+  ["a frozen server", primary({ flushed: {} }, {}, { process: "frozen" })],
+  ["one that is not a primary yet", primary({ flushed: {} }, {}, { inRecovery: true })],
+])("nothing is said: %s", (_, view) => expect(syncSigns(view)).toEqual([]));
