@@ -269,6 +269,25 @@ test("failsafe mode with nobody to ask is warned of", async () => {
   expect(lines[0]).toContain("warning: bootstrap.dcs.failsafe_mode: has no effect with one member");
 });
 
+test("synchronous keys that the members cannot fulfil are warned of", async () => {
+  const warned = async (dcs: string, raft: string) =>
+    (await validate(host(), { more: `bootstrap: {dcs: {${dcs}}}\n`, raft })).lines
+      .filter((line) => line.includes("synchronous_"));
+  const alone = 'self_addr: "127.0.0.1:5010"';
+  const pair = `${alone}, partner_addrs: ["127.0.0.1:5011"]`;
+  const strict = "synchronous_mode: on, synchronous_mode_strict: true";
+  expect(await warned(strict, alone)).toEqual([
+    expect.stringContaining("bootstrap.dcs.synchronous_mode_strict: there is no other member: no commit"),
+  ]);
+  expect(await warned(strict, pair)).toEqual([]);
+  expect(await warned("synchronous_mode: quorum, synchronous_node_count: 2", pair)).toEqual([
+    expect.stringContaining("synchronous_node_count: asks for 2, and 1 other member may be synchronous"),
+  ]);
+  expect(await warned("synchronous_mode_strict: true", pair)).toEqual([
+    expect.stringContaining("bootstrap.dcs.synchronous_mode_strict: has no effect without synchronous_mode"),
+  ]);
+});
+
 test("the printed configuration hides passwords", async () => {
   const { lines } = await validate(host(), {}, { printConfig: true });
   expect(lines[0]).toContain("username: postgres");

@@ -9,6 +9,7 @@ import type { LocalConfig } from "../src/model/config.ts";
 import { effectiveDynamic } from "../src/config/dynamic.ts";
 import { compareIssues, formatIssue, Issues, withoutSecrets } from "../src/config/issues.ts";
 import type { Environment } from "../src/config/layers.ts";
+import { syncMisfits } from "../src/model/sync_fit.ts";
 import { isLoopback, parseHostPort } from "../src/model/host_port.ts";
 import { loadConfig } from "./config_source.ts";
 import { checkHost } from "./validate_host.ts";
@@ -60,6 +61,10 @@ function checkBeginning(config: LocalConfig, issues: Issues): void {
       ["bootstrap", "dcs", "failsafe_mode"],
       "has no effect with one member: it asks the others whether the primary may go on without raft (raft.partner_addrs is empty)",
     );
+  }
+  const misfits = syncMisfits(dynamic, { able: config.raft.partnerAddrs.length, barred: [] });
+  for (const { key, message } of misfits) {
+    issues.warning(["bootstrap", "dcs", key], `${message} (by raft.partner_addrs)`);
   }
   for (const problem of checkTiming(ttlS * 1000, config.raft.electionMaxMs)) {
     issues.error(["bootstrap", "dcs", "ttl"], problem);

@@ -204,6 +204,7 @@ function ailmentText({ cause, severity, since, detail }: Ailment): string {
 /** A kind of a later version has none here. */
 const TROUBLE_TITLES: { readonly [kind: string]: string } = {
   "writes-blocked": "Writes wait",
+  "too-few-members": "Synchronous mode",
 } satisfies { readonly [kind in SyncTroubleKind]: string };
 
 function troubleCell({ kind, since, detail }: SyncTrouble): string {

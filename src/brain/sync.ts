@@ -6,6 +6,7 @@
 import type { Lsn } from "../model/lsn.ts";
 import type { MemberStatus } from "../model/member_status.ts";
 import { isInitialized, type SyncRecord } from "../model/records.ts";
+import { streamsElsewhere, syncTags } from "../model/sync_tags.ts";
 import { type Pickable, pickTarget } from "../sync/pick.ts";
 import { nextStep, type SyncStep, type SyncTarget } from "../sync/plan.ts";
 import { ASYNCHRONOUS, isPromised, type Voters, votersOf } from "../sync/record.ts";
@@ -161,15 +162,8 @@ function pickable(
   if (status.role !== "replica") return [];
   // It is being restarted, or about to be: no commit is to wait for that.
   if (status.state !== "running" || status.endsSoon) return [];
-  const isElsewhere = typeof tags.replicatefrom === "string" || tags.nostream === true;
-  if (lsn === null && (!mayAttach || isElsewhere)) return [];
+  if (lsn === null && (!mayAttach || streamsElsewhere(tags))) return [];
   return [{ name, token, lsn, nofailover, ...syncTags(tags) }];
-}
-
-/** As Patroni reads these tags: the boolean wins, and a priority of 0 or less means the same. */
-function syncTags({ nosync, sync_priority: priority }: MemberStatus["tags"]) {
-  const syncPriority = typeof priority === "number" ? priority : 1;
-  return { nosync: nosync === true || (nosync === undefined && syncPriority <= 0), syncPriority };
 }
 
 /**

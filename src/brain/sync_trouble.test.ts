@@ -118,3 +118,15 @@ test.each<[string, NodeView]>([
   ["a frozen server", primary({ flushed: {} }, {}, { process: "frozen" })],
   ["one that is not a primary yet", primary({ flushed: {} }, {}, { inRecovery: true })],
 ])("nothing is said: %s", (_, view) => expect(syncSigns(view)).toEqual([]));
+
+test("more synchronous standbys are asked for than there are members that may be one", () => {
+  const signs = (change: Partial<NodeView>) => syncSigns(primary({}, change));
+  const three = { ...ON, synchronousNodeCount: 3 };
+  expect(signs({ dynamic: three })).toMatchObject([{
+    kind: "too-few-members",
+    detail: expect.stringContaining(
+      "synchronous_node_count: asks for 3, and 2 other members may be synchronous",
+    ),
+  }]);
+  expect(signs({ dynamic: { ...three, synchronousNodeCount: 2, maximumLagOnSyncnodeBytes: 1 } })).toEqual([]);
+});

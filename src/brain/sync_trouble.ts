@@ -3,6 +3,7 @@
  * last (src/agent/loop/sync_watch.ts). For people: nothing decides by them. Pure.
  */
 import { isInitialized } from "../model/records.ts";
+import { otherMembers, syncMisfits } from "../model/sync_fit.ts";
 import { MAX_SYNC_DETAIL, type SyncTroubleKind } from "../model/sync_trouble.ts";
 import { isPromised } from "../sync/record.ts";
 import { takesAnybody } from "../sync/setting.ts";
@@ -22,7 +23,15 @@ export function syncSigns(view: NodeView): readonly SyncSign[] {
   if (tenure !== "holding" || dynamic.standbyCluster !== null || !isInitialized(dcs)) return [];
   // A frozen server acknowledges nothing, for a reason of its own.
   if (process !== "running" || !writable || inRecovery !== false) return [];
-  return writesBlocked(view);
+  return [...writesBlocked(view), ...tooFewMembers(view)];
+}
+
+/** Also said of a value that was accepted when there were more of them. */
+function tooFewMembers({ dynamic, dcs }: NodeView): readonly SyncSign[] {
+  const found = syncMisfits({ ...dynamic, maximumLagOnSyncnodeBytes: -1 }, otherMembers(dcs));
+  if (found.length === 0) return [];
+  const detail = found.map(({ key, message }) => `${key}: ${message}`).join("; ").slice(0, MAX_SYNC_DETAIL);
+  return [{ kind: "too-few-members", key: detail, detail }];
 }
 
 function writesBlocked(view: NodeView): readonly SyncSign[] {

@@ -121,7 +121,7 @@ const ROOT: readonly [
   ["lag limits", { maximum_lag_on_failover: 0, maximum_lag_on_syncnode: "1MB" }, {
     maximumLagOnFailoverBytes: 0,
     maximumLagOnSyncnodeBytes: 1048576,
-  }],
+  }, ["maximum_lag_on_syncnode: has no effect without synchronous_mode"]],
   ["a lag limit below its minimum", { maximum_lag_on_failover: -5 }, { maximumLagOnFailoverBytes: 0 }, [
     "maximum_lag_on_failover: -5 is below the minimum: 0 is used",
   ]],
@@ -171,7 +171,15 @@ const ROOT: readonly [
   ["strict, and the number of nodes", { synchronous_mode_strict: "yes", synchronous_node_count: 2 }, {
     synchronousModeStrict: true,
     synchronousNodeCount: 2,
-  }],
+  }, [
+    "synchronous_mode_strict: has no effect without synchronous_mode",
+    "synchronous_node_count: has no effect without synchronous_mode",
+  ]],
+  ["strict in a standby cluster, for the time after it", {
+    standby_cluster: { host: "a" },
+    synchronous_mode: "on",
+    synchronous_mode_strict: true,
+  }, { synchronousMode: "off" }],
   ["no synchronous nodes", { synchronous_node_count: 0 }, { synchronousNodeCount: 1 }, [
     "synchronous_node_count: 0 is below the minimum: 1 is used",
   ]],

@@ -9,6 +9,7 @@ import type { DynamicKey, RootConfig } from "./keys/dynamic.ts";
 import type { Standing, Timing } from "./keys/dynamic_types.ts";
 import type { Json, JsonObject } from "../model/json.ts";
 import { isSet } from "../model/merge.ts";
+import { idleSyncKeys } from "../model/sync_fit.ts";
 
 /** `local`: the root of the local file, for the keys that it may have too. */
 export function readRoot(
@@ -29,6 +30,7 @@ export function readRoot(
   const root = result as unknown as RootConfig;
   warnOfTiming(root, [dcs, local], path, issues);
   warnOfSpace(root, path, issues);
+  for (const { key, message } of idleSyncKeys(root)) issues.warning([...path, key], message);
   // A standby cluster receives its transactions: there is no commit of its own to wait for.
   return root.standbyCluster === null ? root : { ...root, synchronousMode: "off" };
 }

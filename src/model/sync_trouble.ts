@@ -4,6 +4,8 @@
 export const SYNC_TROUBLES = [
   /** Commits wait for an acknowledgement that does not come. */
   "writes-blocked",
+  /** The configuration asks for more synchronous standbys than there are members that may be one. */
+  "too-few-members",
 ] as const;
 export type SyncTroubleKind = typeof SYNC_TROUBLES[number];
 

@@ -5,12 +5,12 @@
 import type { SyncSign } from "../../brain/sync_trouble.ts";
 import { SYNC_TROUBLES, type SyncTrouble, type SyncTroubleKind } from "../../model/sync_trouble.ts";
 
-/**
- * How long a sign has to last, ms. A standby whose agent is silent is set aside after 2 s, and a commit that
- * waits for that long is in order.
- */
+/** How long a sign has to last, ms. */
 const BEGINS_MS: { readonly [kind in SyncTroubleKind]: number } = {
+  // A standby whose agent is silent is set aside after 2 s, and a commit that waits for that long is in order.
   "writes-blocked": 4000,
+  // Members that are started together join within seconds.
+  "too-few-members": 30_000,
 };
 /** So long without it before it is over: signs come and go while standbys are exchanged. */
 const ENDS_MS = 3000;

@@ -3,9 +3,12 @@ import { effectiveDynamic } from "../../config/dynamic.ts";
 import { describeIssue } from "../../config/issues.ts";
 import { newProblems } from "../../config/dynamic_validate.ts";
 import { configFlaw } from "../../dcs/command_schema.ts";
+import type { ConfigCheck } from "../../model/config_check.ts";
 import type { LocalConfig } from "../../model/config.ts";
 import type { JsonObject } from "../../model/json.ts";
 import { isSet } from "../../model/merge.ts";
+import type { DcsState } from "../../model/records.ts";
+import { otherMembers, syncCheck } from "../../model/sync_fit.ts";
 import { timingProblems } from "../compose/dynamic_reader.ts";
 
 /**
@@ -37,4 +40,15 @@ export function configRefusals(
 /** What is accepted, and not used as it is written: the new ones only. */
 export function configWarnings(value: JsonObject, present: JsonObject | null): readonly string[] {
   return newProblems(value, present).filter((issue) => issue.severity === "warning").map(describeIssue);
+}
+
+/** What the members of the cluster cannot fulfil of it, by the records. */
+export function membersCheck(
+  value: JsonObject,
+  present: JsonObject | null,
+  config: LocalConfig,
+  state: Pick<DcsState, "members" | "lock">,
+): ConfigCheck {
+  const keys = (one: JsonObject) => effectiveDynamic(one, config).config;
+  return syncCheck(keys(value), present === null ? null : keys(present), otherMembers(state));
 }

@@ -119,6 +119,28 @@ test("a standby cluster ends with its key: an empty map promotes nobody", async 
   });
 });
 
+test("synchronous keys that no member could fulfil are refused unless forced, and others warned of", async () => {
+  const { records, proposed } = changes({ config: { value: {}, revision: 3 } });
+  const strict = { synchronous_mode: "on", synchronous_mode_strict: true };
+  expect(await records.patchConfig(strict, null, false)).toEqual({
+    kind: "hopeless",
+    reason: "synchronous_mode_strict: there is no other member: no commit is acknowledged",
+  });
+  expect(proposed).toEqual([]);
+  expect(await records.patchConfig(strict, null, true)).toMatchObject({
+    kind: "ok",
+    warnings: ["synchronous_mode_strict: there is no other member: no commit is acknowledged"],
+  });
+  expect(await records.patchConfig({ synchronous_mode: "quorum" }, null, false)).toMatchObject({
+    kind: "ok",
+    warnings: [
+      expect.stringContaining("synchronous_mode: there is no other member: commits wait for nobody"),
+    ],
+  });
+  const { records: bound } = changes({ config: { value: strict, revision: 3 } });
+  expect(await bound.patchConfig({ pause: true }, null, false)).toMatchObject({ kind: "ok", warnings: [] });
+});
+
 test("a configuration that is too deep or too large is refused, saying how large it may be", async () => {
   const { records, proposed } = changes();
   const deep = JSON.parse('{"a":'.repeat(40) + "1" + "}".repeat(40)) as JsonObject;

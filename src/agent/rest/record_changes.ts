@@ -19,7 +19,7 @@ import {
   scheduledRestartOf,
 } from "../../model/records.ts";
 import type { CommandOutcome, Proposer } from "../lease/proposer.ts";
-import { configRefusals, configWarnings } from "./config_judge.ts";
+import { configRefusals, configWarnings, membersCheck } from "./config_judge.ts";
 
 /** Requests that come at the same moment replace each other. */
 const REPLACE_TRIES = 5;
@@ -65,9 +65,17 @@ export class RecordChanges {
     const { value } = settled;
     const refused = configRefusals(value, before, config());
     if (refused.length > 0) return { kind: "invalid", reason: refused.join("; ") };
-    const found = await check(value, before);
-    if (found.refusals.length > 0 && !force) return { kind: "hopeless", reason: found.refusals.join("; ") };
-    const warnings = [...configWarnings(value, before), ...found.refusals, ...found.warnings];
+    const found = [
+      membersCheck(value, before, config(), this.#options.records()),
+      await check(value, before),
+    ];
+    const refusals = found.flatMap((one) => one.refusals);
+    if (refusals.length > 0 && !force) return { kind: "hopeless", reason: refusals.join("; ") };
+    const warnings = [
+      ...configWarnings(value, before),
+      ...refusals,
+      ...found.flatMap((one) => one.warnings),
+    ];
     const outcome = await this.propose({ op: "setConfig", value, expectRevision });
     if (outcome.kind === "done") return { kind: "ok", config: value, warnings };
     return outcome.kind === "refused" && outcome.code === "config-changed"

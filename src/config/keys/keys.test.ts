@@ -16,7 +16,8 @@ const DEFAULTS = effectiveDynamic({}, LOCAL).config;
 
 for (const [field, row] of Object.entries<DynamicKey<unknown>>(DYNAMIC_KEYS)) {
   test(`the example of ${row.key} is accepted and is not the default`, () => {
-    const dcs = { [row.key]: row.example };
+    // Some keys have no effect without it.
+    const dcs = { synchronous_mode: "on", [row.key]: row.example };
     const about = (path: string) => path === row.key || path.startsWith(`${row.key}.`);
     expect(validateDynamic(dcs).filter(({ path }) => about(path)).map(describeIssue)).toEqual([]);
     const { config } = effectiveDynamic(dcs, LOCAL);
