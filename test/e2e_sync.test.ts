@@ -1,10 +1,15 @@
 /** Synchronous modes: nothing that was acknowledged is lost, whichever way a primary ends. */
 import { expect } from "bun:test";
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Cluster } from "../src/demo/cluster.ts";
 import type { Host } from "../src/demo/host.ts";
 import { nowMs } from "../src/demo/now.ts";
 import { signal } from "../src/demo/processes.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
+import { findPrograms } from "../src/postgres/programs.ts";
 import { type Fixture, START_MS, startHealthy, withCluster, WRITES_MS } from "./e2e/harness.ts";
 
 /** How many standbys had the very first commit of a client when it was acknowledged. */
@@ -137,6 +142,42 @@ story("on: a synchronous standby that streams and flushes nothing is replaced", 
     signal(receiver!.pid, "SIGCONT");
   }
 });
+
+/** Streams from the primary under that name, and acknowledges what it has written. */
+function stranger({ cluster }: Fixture, { addresses }: Host, name: string, directory: string): ChildProcess {
+  const { directory: programs } = findPrograms({ binDir: null, binName: {}, dataDir: "/nonexistent" });
+  const to = `host=${addresses.address} port=${addresses.postgresPort} user=replicator`;
+  return spawn(join(programs, "pg_receivewal"), [
+    "--synchronous",
+    `--directory=${directory}`,
+    `--dbname=${to} password=${cluster.secrets.replication} application_name=${name}`,
+  ], { stdio: "ignore" });
+}
+
+story(
+  "on: somebody else who streams under a member's name is named, and another member is waited for",
+  async (fixture) => {
+    const { cluster } = fixture;
+    const primary = await fixture.healed();
+    const [name] = await standbys(fixture, primary, 1, 0);
+    const directory = mkdtempSync(join(tmpdir(), "stranger-"));
+    const child = stranger(fixture, primary, name!, directory);
+    try {
+      await fixture.listed(`Name clash: ${primary.name}`);
+      await waitFor("another synchronous standby", START_MS, async () => {
+        const { sync_standby: now } = await syncKey(fixture);
+        return now !== null && now !== name;
+      });
+      const [other] = await standbys(fixture, primary, 1, 0);
+      expect(await setting(fixture, primary)).toBe(`"${other}"`);
+    } finally {
+      child.kill("SIGKILL");
+      rmSync(directory, { recursive: true, force: true });
+    }
+    const isListed = async () => (await cluster.ctl("list")).includes("Name clash");
+    await waitFor("the end of the clash", START_MS, async () => !await isListed());
+  },
+);
 
 story("a switchover loses nothing", async (fixture) => {
   const { cluster } = fixture;

@@ -205,6 +205,7 @@ function ailmentText({ cause, severity, since, detail }: Ailment): string {
 const TROUBLE_TITLES: { readonly [kind: string]: string } = {
   "writes-blocked": "Writes wait",
   "too-few-members": "Synchronous mode",
+  "name-clash": "Name clash",
 } satisfies { readonly [kind in SyncTroubleKind]: string };
 
 function troubleCell({ kind, since, detail }: SyncTrouble): string {

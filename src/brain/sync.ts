@@ -13,6 +13,7 @@ import { ASYNCHRONOUS, isPromised, type Voters, votersOf } from "../sync/record.
 import { awaitAnybody, isSameSetting, NO_SYNC, settingFor, type SyncSetting } from "../sync/setting.ts";
 import { statusOf } from "./cluster/view.ts";
 import { type NodeView, ownBootstrap } from "./keep/view.ts";
+import { nameClashes } from "./name_clash.ts";
 
 /** A standby whose agent has been silent for so long is not waited for. */
 const SILENT_MS = 2000;
@@ -80,6 +81,7 @@ export function syncStep(view: NodeView): SyncStep | null {
   // Nothing has ever been promised, and nothing is asked for.
   if (dynamic.synchronousMode === "off" && !isPromised(dcs.sync) && sync.setting.count === 0) return null;
   const acknowledges = writable && process !== "none";
+  const others = nameClashes(view).map((clash) => clash.name);
   return nextStep({
     self: name,
     token: statusOf(view, name)?.status.dataToken ?? null,
@@ -88,8 +90,10 @@ export function syncStep(view: NodeView): SyncStep | null {
     acknowledges,
     flushed: settledLsn === null
       ? null
-      : Object.keys(sync.flushed).filter((standby) => sync.flushed[standby]! >= settledLsn),
-    target: targetOf(view, acknowledges),
+      : Object.keys(sync.flushed).filter((standby) =>
+        sync.flushed[standby]! >= settledLsn && !others.includes(standby)
+      ),
+    target: targetOf(view, acknowledges, others),
     frozen: syncFrozen ?? false,
     ...(syncWithout === undefined ? {} : { without: syncWithout }),
   });
@@ -117,10 +121,13 @@ export function syncNotReady(view: NodeView): string | null {
   return isHeld ? null : "PostgreSQL's checkpointer reads synchronous_standby_names";
 }
 
-function targetOf(view: NodeView, acknowledges: boolean): SyncTarget {
+/** `others`: members under whose names somebody else acknowledges. */
+function targetOf(view: NodeView, acknowledges: boolean, others: readonly string[]): SyncTarget {
   const { name, dcs, dynamic, statuses, postgres } = view;
   const isNew = !acknowledges || (view.primaryForMs ?? Infinity) < ATTACH_MS;
-  const standbys = statuses.filter(({ status, ageMs }) => status.name !== name && ageMs < SILENT_MS)
+  const standbys = statuses.filter(({ status, ageMs }) =>
+    status.name !== name && ageMs < SILENT_MS && !others.includes(status.name)
+  )
     .flatMap(({ status }) =>
       pickable(status, ownOf(postgres.sync.flushed, status.name) ?? null, isNew).map((one) => ({
         ...one,

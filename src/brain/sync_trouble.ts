@@ -8,6 +8,7 @@ import { MAX_SYNC_DETAIL, type SyncTroubleKind } from "../model/sync_trouble.ts"
 import { isPromised } from "../sync/record.ts";
 import { takesAnybody } from "../sync/setting.ts";
 import type { NodeView } from "./keep/view.ts";
+import { nameClashes } from "./name_clash.ts";
 import { syncStep } from "./sync.ts";
 
 export interface SyncSign {
@@ -23,7 +24,20 @@ export function syncSigns(view: NodeView): readonly SyncSign[] {
   if (tenure !== "holding" || dynamic.standbyCluster !== null || !isInitialized(dcs)) return [];
   // A frozen server acknowledges nothing, for a reason of its own.
   if (process !== "running" || !writable || inRecovery !== false) return [];
-  return [...writesBlocked(view), ...tooFewMembers(view)];
+  return [...writesBlocked(view), ...tooFewMembers(view), ...clashing(view)];
+}
+
+function clashing(view: NodeView): readonly SyncSign[] {
+  const { dynamic, dcs, postgres: { sync } } = view;
+  if (dynamic.synchronousMode === "off" && !isPromised(dcs.sync) && sync.setting.count === 0) return [];
+  const found = nameClashes(view);
+  if (found.length === 0) return [];
+  const detail = `${found.map(({ why }) => why).join("; ")}. It is not waited for, until that ends`;
+  return [{
+    kind: "name-clash",
+    key: found.map(({ name }) => name).join(),
+    detail: detail.slice(0, MAX_SYNC_DETAIL),
+  }];
 }
 
 /** Also said of a value that was accepted when there were more of them. */

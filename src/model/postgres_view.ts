@@ -263,11 +263,25 @@ export interface SyncView {
   readonly settledLsn: Lsn | null;
   /** How far each standby that streams from here has flushed. */
   readonly flushed: { readonly [name: string]: Lsn };
+  /** The WAL senders that stream and say how far their receivers have flushed. Absent: not known. */
+  readonly senders?: readonly WalSender[];
   /**
    * When the oldest transaction began whose commit waits for standbys; null or absent: none waits. Of use as
    * a name of that transaction only: it says nothing of how long the wait has lasted.
    */
   readonly waitingSince?: string | null;
+}
+
+/** A connection that receives WAL from this server. */
+export interface WalSender {
+  /** Its application_name, by which PostgreSQL takes it for a synchronous standby. */
+  readonly name: string;
+  readonly flushedLsn: Lsn;
+  /** null: it streams without a slot. */
+  readonly slot: string | null;
+  readonly user: string;
+  /** null: by a socket of this host. */
+  readonly address: string | null;
 }
 
 export interface SlotView {

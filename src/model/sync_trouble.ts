@@ -6,6 +6,8 @@ export const SYNC_TROUBLES = [
   "writes-blocked",
   /** The configuration asks for more synchronous standbys than there are members that may be one. */
   "too-few-members",
+  /** Somebody else streams under the name of a member, and would acknowledge in its place. */
+  "name-clash",
 ] as const;
 export type SyncTroubleKind = typeof SYNC_TROUBLES[number];
 

@@ -84,7 +84,19 @@ test("the oldest transaction that waits for standbys is named", () => {
 });
 
 test("how far the standbys have flushed is read by name", () => {
-  expect(parseStatus({ ...standby, flushed: '{"node2": 50331976, "node 3": 7}' }).flushed)
-    .toEqual({ node2: 0x3000148, "node 3": 7 });
-  expect(parseStatus(standby).flushed).toEqual({});
+  const sender = (name: string, flushedLsn: number) => ({
+    name,
+    flushedLsn,
+    slot: null,
+    user: "r",
+    address: null,
+  });
+  const senders = [sender("node2", 50331976), sender("node 3", 7)];
+  expect(parseStatus({ ...standby, senders: JSON.stringify(senders) })).toMatchObject({
+    flushed: { node2: 0x3000148, "node 3": 7 },
+    senders,
+  });
+  expect(parseStatus(standby)).toMatchObject({ flushed: {}, senders: [] });
+  const twice = [sender("node2", 9), sender("NODE2", 8), sender("node2", 10)];
+  expect(parseStatus({ ...standby, senders: JSON.stringify(twice) }).flushed).toEqual({ node2: 8, NODE2: 8 });
 });

@@ -1,10 +1,11 @@
 /** The agent's questions to a running server, all in one statement (PostgreSQL 13 to 18). */
 import { type Lsn, parseLsn } from "../model/lsn.ts";
-import type { ReplicationConnection } from "../model/postgres_view.ts";
+import type { ReplicationConnection, WalSender } from "../model/postgres_view.ts";
 import type { Row } from "./connection.ts";
 
 // CASE keeps apart the functions that raise an error in, or outside of, recovery. A WAL receiver that is
-// still connecting is a process already, and pg_stat_get_wal_receiver() shows none.
+// still connecting is a process already, and pg_stat_get_wal_receiver() shows none. Slots are read after the
+// WAL senders: one that streams over a slot has it by then.
 export const STATUS_QUERY = `
 SELECT pg_is_in_recovery() AS in_recovery,
   CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_flush_lsn() END AS wal_lsn,
@@ -25,10 +26,10 @@ SELECT pg_is_in_recovery() AS in_recovery,
       'client_addr', host(client_addr), 'state', state, 'sync_state', sync_state, 'sync_priority', sync_priority))
     FROM pg_stat_replication
     WHERE state IS NOT NULL AND NOT (state = 'startup' AND starts_with(application_name, 'agent '))) AS replication,
-  (SELECT json_object_agg(application_name, flushed) FROM (
-    SELECT application_name, min(flush_lsn) - '0/0'::pg_lsn AS flushed
-    FROM pg_stat_replication WHERE state = 'streaming' AND flush_lsn IS NOT NULL GROUP BY application_name
-  ) AS streaming) AS flushed,
+  (SELECT json_agg(json_build_object('name', application_name, 'flushedLsn', flush_lsn - '0/0'::pg_lsn,
+      'slot', (SELECT slot_name FROM pg_get_replication_slots() WHERE active_pid = pid),
+      'user', usename, 'address', host(client_addr)))
+    FROM pg_stat_replication WHERE state = 'streaming' AND flush_lsn IS NOT NULL) AS senders,
   activity.waiting_since
 FROM pg_control_checkpoint() AS checkpoint, pg_control_recovery() AS recovery, pg_control_system() AS system
   LEFT JOIN pg_stat_get_wal_receiver() AS receiver ON true
@@ -62,6 +63,7 @@ export interface ServerStatus {
   readonly syncNames?: string;
   /** How far each standby that streams has flushed; of two with one name, the one that is behind. */
   readonly flushed?: { readonly [name: string]: Lsn };
+  readonly senders?: readonly WalSender[];
   /** When the oldest transaction began whose commit waits for standbys. */
   readonly waitingSince?: string | null;
 }
@@ -75,6 +77,7 @@ export function parseStatus(row: Row): ServerStatus {
   const known = [receiverTimeline, number("checkpoint_timeline"), number("recovery_timeline")]
     .filter((timeline) => timeline !== null && timeline > 0) as number[];
   const standbyTimeline = known.length === 0 ? null : Math.max(...known);
+  const senders = row.senders ? JSON.parse(row.senders) as WalSender[] : [];
   const streaming = row.receiver_status === "streaming";
   return {
     inRecovery,
@@ -98,10 +101,19 @@ export function parseStatus(row: Row): ServerStatus {
     serverVersion: number("server_version"),
     systemId: row.system_id ?? null,
     ...(typeof row.sync_names === "string" ? { syncNames: row.sync_names } : {}),
-    flushed: row.flushed ? JSON.parse(row.flushed) as { [name: string]: Lsn } : {},
+    flushed: flushedBy(senders),
+    senders,
     waitingSince: row.waiting_since ?? null,
     replication: row.replication ? JSON.parse(row.replication) as ReplicationConnection[] : [],
   };
+}
+
+/** PostgreSQL compares names of standbys without regard to case, and lets each of one name acknowledge. */
+function flushedBy(senders: readonly WalSender[]): { readonly [name: string]: Lsn } {
+  return Object.fromEntries(senders.map(({ name }) => {
+    const alike = senders.filter((other) => other.name.toLowerCase() === name.toLowerCase());
+    return [name, Math.min(...alike.map(({ flushedLsn }) => flushedLsn))];
+  }));
 }
 
 /** The time as Patroni prints it: offset with minutes. */

@@ -848,6 +848,17 @@ const inSimulation = [
   ]),
 ];
 
+const clash = [
+  ...mutationsOf("src/brain/sync.ts", ["src/brain/name_clash.test.ts"], [
+    ["clashing-name-is-waited-for", " && !others.includes(status.name)", ""],
+    ["clashing-name-proves-what-it-has", " && !others.includes(standby)", ""],
+  ]),
+  ...mutationsOf("src/brain/name_clash.ts", ["src/brain/name_clash.test.ts"], [
+    ["name-in-other-letters", "sender.name.toLowerCase() === name.toLowerCase()", "sender.name === name"],
+    ["member-clashes-with-itself", "own === 0 && !saysThatItStreams(name, view)", "own === 0"],
+  ]),
+];
+
 const replayed = mutationsOf("src/brain/replay.ts", ["src/brain/replay.test.ts"], [
   ["replay-forgets-duties", "duties: duties(pair.view) }", "duties: pair.duties }"],
   [
@@ -901,6 +912,7 @@ export const BRAIN_MUTATIONS: readonly Mutation[] = [
   ...bootstrap,
   ...sick,
   ...inSimulation,
+  ...clash,
   ...replayed,
   ...synchronous,
 ];

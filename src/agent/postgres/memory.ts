@@ -14,6 +14,7 @@ import type {
   QuietAction,
   RunningAction,
   Shutdown,
+  SyncView,
 } from "../../model/postgres_view.ts";
 import { formatSetting, isSameSetting, NO_SYNC, type SyncSetting } from "../../sync/setting.ts";
 import type { FoundDirectory } from "../../postgres/data_directory.ts";
@@ -301,14 +302,20 @@ export class PostgresMemory {
       slots: up ? server.slots : [],
       wroteUnder: up ? server.wroteUnder : null,
       stagedSlots: this.stagedSlots,
-      sync: {
-        setting: this.#sync,
-        loaded: up && server.syncLoaded,
-        commitsWait: up && server.commitsWait,
-        settledLsn: up ? server.settledLsn : null,
-        flushed: up ? server.flushed : {},
-        waitingSince: up ? status?.waitingSince ?? null : null,
-      },
+      sync: this.#syncView(up ? server : null),
+    };
+  }
+
+  /** `server`: the one that runs; null: none does. */
+  #syncView(server: ServerMemory | null): SyncView {
+    return {
+      setting: this.#sync,
+      loaded: server?.syncLoaded ?? false,
+      commitsWait: server?.commitsWait ?? false,
+      settledLsn: server?.settledLsn ?? null,
+      flushed: server?.flushed ?? {},
+      senders: server?.status?.senders ?? [],
+      waitingSince: server?.status?.waitingSince ?? null,
     };
   }
 
