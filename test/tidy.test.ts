@@ -9,7 +9,7 @@ import { circles } from "./tidy/circles.ts";
 import { readCompatibility, sectionsNamed } from "./tidy/compatibility.ts";
 import { LARGE, MOST_LINES } from "./tidy/large.ts";
 import { PAGES } from "./tidy/pages.ts";
-import { placesNamed } from "./tidy/places.ts";
+import { placesNamed, proofsNamed } from "./tidy/places.ts";
 import {
   DIRECTIONS,
   HARMLESS_MODULES,
@@ -96,6 +96,23 @@ test("docs/architecture.md names files and folders that exist, and what is in th
   expect(placesNamed("`src/a.ts` (`x`,\n`Y.z` of `src/b/`), `src/c.ts` and `d`")).toEqual({
     paths: ["src/a.ts", "src/c.ts", "src/b/"],
     names: [{ path: "src/a.ts", name: "x" }, { path: "src/a.ts", name: "z" }],
+  });
+});
+
+test("docs/guarantees.md names tests, titles of tests and rules of the simulator that exist", () => {
+  const text = readFileSync(join(root, "docs/guarantees.md"), "utf8");
+  const contentOf = (path: string) => readFileSync(join(root, path), "utf8");
+  const { paths, names } = placesNamed(text);
+  const { titles, rules } = proofsNamed(text);
+  expect([paths.length > 40, titles.length > 20, rules.length > 20]).toEqual([true, true, true]);
+  expect(paths.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+  expect(names.filter(({ path, name }) => !contentOf(path).includes(name))).toEqual([]);
+  expect(titles.filter(({ path, title }) => !contentOf(path).includes(title))).toEqual([]);
+  const known = contentOf("src/dcs/broken_rules.ts");
+  expect(rules.filter((rule) => !known.includes(`"${rule}"`))).toEqual([]);
+  expect(proofsNamed('`src/a.test.ts` "it does" and `--break some-rule`, `src/b.ts`')).toEqual({
+    titles: [{ path: "src/a.test.ts", title: "it does" }],
+    rules: ["some-rule"],
   });
 });
 
