@@ -95,5 +95,5 @@ function whatEndsIt(view: NodeView, isLacking: boolean): string {
   if (step?.kind === "wait") return `The synchronous standbys change when ${step.why}`;
   return isLacking
     ? "It ends when they stream again, or others take their place"
-    : "It ends when they acknowledge, or their connections end (wal_sender_timeout)";
+    : "It ends when they acknowledge, or others take their place";
 }

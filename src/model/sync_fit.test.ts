@@ -34,9 +34,10 @@ test.each<[string, Partial<SyncKeys>, able: number, barred: readonly string[], f
   ["more than may be", { ...STRICT, synchronousNodeCount: 2 }, 1, ["c"], [
     "synchronous_node_count: asks for 2, and 1 other member may be synchronous, beside c with a tag against it",
   ]],
-  ["a limit of the lag with one standby", { maximumLagOnSyncnodeBytes: 1 }, 1, [], [
-    "maximum_lag_on_syncnode: has no effect with one standby",
+  ["a limit of the lag with one standby, strict", { ...STRICT, maximumLagOnSyncnodeBytes: 1 }, 1, [], [
+    "maximum_lag_on_syncnode: has no effect with one standby in strict mode",
   ]],
+  ["a limit of the lag with one standby", { maximumLagOnSyncnodeBytes: 1 }, 1, [], []],
   ["a limit of the lag with two", { maximumLagOnSyncnodeBytes: 1 }, 2, [], []],
   ["without a synchronous mode the members are as they like", { ...OFF, ...STRICT }, 0, [], []],
   ["a standby cluster has no commits", { standbyCluster: {} as SyncKeys["standbyCluster"] }, 0, [], []],

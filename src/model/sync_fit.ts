@@ -68,10 +68,11 @@ export function syncMisfits(keys: SyncKeys, { able, barred }: OtherMembers): rea
         } may be synchronous${beside}: commits wait for ${able}`,
       }]
       : []),
-    ...(keys.maximumLagOnSyncnodeBytes > 0 && able === 1
+    // In strict mode the last standby stays, however far behind it is.
+    ...(keys.maximumLagOnSyncnodeBytes > 0 && able === 1 && strict
       ? [{
         key: "maximum_lag_on_syncnode",
-        message: "has no effect with one standby: no other could take its place",
+        message: "has no effect with one standby in strict mode: no other could take its place",
       }]
       : []),
   ];
