@@ -14,15 +14,13 @@ import { sleep } from "../src/demo/wait_for.ts";
 import { Prng } from "../raft/sim/mod.ts";
 import { binary } from "./e2e/environment.ts";
 import { type Fixture, withCluster } from "./e2e/harness.ts";
+import { changes, lostAmid, THERE_AND_BACK_MS } from "./e2e/reigns.ts";
 
 const KILLS = 60;
 /** Until the next one. */
 const PACE_MS = [50, 1200] as const;
 /** A service manager's. */
 const RESTART_MS = [100, 600] as const;
-/** No lock goes to another member and comes back within this time. */
-const THERE_AND_BACK_MS = 300;
-
 /** In the directory of each host, where its agent runs. */
 const DECISIONS = "decisions";
 
@@ -48,14 +46,6 @@ function kill(host: Host, victim: Victim, random: Prng): number | null {
   return signal(pid, "SIGKILL") ? pid : null;
 }
 
-/** Each change of the node that confirms: the last confirmation before it, and the first after it. */
-function changes(acks: readonly Acknowledged[]): [before: Acknowledged, after: Acknowledged][] {
-  return acks.slice(1).flatMap((after, i) => {
-    const before = acks[i]!;
-    return before.node === after.node ? [] : [[before, after] as [Acknowledged, Acknowledged]];
-  });
-}
-
 function expectOneWriter(acks: readonly Acknowledged[]): void {
   const seen = changes(acks);
   for (const [i, [before]] of seen.entries()) {
@@ -63,35 +53,6 @@ function expectOneWriter(acks: readonly Acknowledged[]): void {
     const awayMs = (back?.ackMs ?? Infinity) - before.ackMs;
     expect({ node: before.node, away: awayMs > THERE_AND_BACK_MS ? "long enough" : `${awayMs} ms` })
       .toEqual({ node: before.node, away: "long enough" });
-  }
-}
-
-/**
- * Runs of confirmations by one node: until another one confirms, or nobody for as long as that may take
- * unseen.
- */
-function reigns(acks: readonly Acknowledged[]): Acknowledged[][] {
-  const found: Acknowledged[][] = [];
-  for (const [i, ack] of acks.entries()) {
-    const before = acks[i - 1];
-    const goesOn = before?.node === ack.node && ack.ackMs - before.ackMs <= THERE_AND_BACK_MS;
-    if (goesOn) found.at(-1)!.push(ack);
-    else found.push([ack]);
-  }
-  return found;
-}
-
-/**
- * With asynchronous replication, each reign may lose its end: what the successor had not received, the last
- * milliseconds or all since its own PostgreSQL was killed. But nothing of a reign is kept that came after a
- * loss.
- */
-function expectOnlyEndsLost(acks: readonly Acknowledged[], present: ReadonlySet<number>): void {
-  for (const reign of reigns(acks)) {
-    const first = reign.find(({ id }) => !present.has(id));
-    if (first === undefined) continue;
-    const kept = reign.filter(({ id, sentMs }) => present.has(id) && sentMs > first.ackMs);
-    expect({ lost: first, kept }).toEqual({ lost: first, kept: [] });
   }
 }
 
@@ -138,7 +99,7 @@ story(
     const { acks, present, done } = await killInARow(fixture);
     try {
       expectOneWriter(acks);
-      expectOnlyEndsLost(acks, present);
+      expect(lostAmid(acks, present)).toEqual([]);
       expect(acks.length).toBeGreaterThan(KILLS);
     } catch (error) {
       console.error(`killed: ${done.join(", ")}`);

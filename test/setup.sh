@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes a bare machine ready (npm packages, PostgreSQL, an ordinary user to run it) and then runs what is asked for.
 # Everything in here may be run again; what is already there is left as it is.
-# usage: test/setup.sh prepare|demo|test|bench [ARGUMENTS]
+# usage: test/setup.sh prepare|demo|test|bench|chaos [ARGUMENTS]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -64,22 +64,24 @@ debian_packages() {
     }
     rm -f "$conf"
   fi
+  # One test each needs haproxy, iproute2 or pgbackrest; without them it is skipped and counted as skipped.
+  local missing=()
+  case $what in
+    test | chaos) command -v ip >/dev/null || [ -x /usr/sbin/ip ] || missing+=(iproute2) ;;
+  esac
   if [ "$what" = test ]; then
-    # One test each needs these; without them it is skipped and counted as skipped.
-    local missing=()
     command -v haproxy >/dev/null || [ -x /usr/sbin/haproxy ] || missing+=(haproxy)
-    command -v ip >/dev/null || [ -x /usr/sbin/ip ] || missing+=(iproute2)
     command -v pgbackrest >/dev/null || missing+=(pgbackrest)
-    if [ ${#missing[@]} -gt 0 ]; then
-      if am_root && command -v apt-get >/dev/null; then
-        say "installing ${missing[*]} (not started)"
-        apt_install "${missing[@]}" || say "could not install ${missing[*]}: the tests that need it are skipped"
-        if [ -d /run/systemd/system ] && [[ " ${missing[*]} " = *" haproxy "* ]]; then
-          systemctl disable -q haproxy 2>/dev/null || true
-        fi
-      else
-        say "not installed: ${missing[*]}; the tests that need it are skipped"
+  fi
+  if [ ${#missing[@]} -gt 0 ]; then
+    if am_root && command -v apt-get >/dev/null; then
+      say "installing ${missing[*]} (not started)"
+      apt_install "${missing[@]}" || say "could not install ${missing[*]}: what needs it is left out"
+      if [ -d /run/systemd/system ] && [[ " ${missing[*]} " = *" haproxy "* ]]; then
+        systemctl disable -q haproxy 2>/dev/null || true
       fi
+    else
+      say "not installed: ${missing[*]}; what needs it is left out"
     fi
   fi
   rm -f "$log"
@@ -206,5 +208,8 @@ case $what in
   bench)
     "$bun" test/bench/main.ts "$@"
     ;;
-  *) fail "unknown: $what (prepare, demo, test, bench)" ;;
+  chaos)
+    "$bun" test/chaos/main.ts "$@"
+    ;;
+  *) fail "unknown: $what (prepare, demo, test, bench, chaos)" ;;
 esac

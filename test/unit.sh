@@ -14,7 +14,7 @@ for part in ./src/sim ./raft; do
   tests "$part" >"$logs/${part##*/}" 2>&1 &
   pids+=($!)
 done
-tests ./src/!(sim)/ ./src/*.test.ts ./cli ./test/tidy.test.ts ./test/ci.test.ts ./test/e2e/ ./test/bench ./test/mutate
+tests ./src/!(sim)/ ./src/*.test.ts ./cli ./test/tidy.test.ts ./test/ci.test.ts ./test/e2e/ ./test/bench ./test/chaos ./test/mutate
 code=$?
 for pid in "${pids[@]}"; do wait "$pid" || code=1; done
 cat "$logs"/*

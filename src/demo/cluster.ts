@@ -15,7 +15,8 @@ import { CLIENT_TABLE } from "./client_process.ts";
 import { Host } from "./host.ts";
 import { type NodeAddresses, nodeConfig, type Secrets, toYaml } from "./node_config.ts";
 import { freePorts } from "./ports.ts";
-import { type ClientCertificate, type ClusterMember, type ClusterView, clusterView } from "./rest.ts";
+import { describeView, isHealthy, MAX_LAG_BYTES } from "./health.ts";
+import { type ClientCertificate, clusterView } from "./rest.ts";
 import { run, type RunResult } from "./run.ts";
 import { lookupUser, type SystemUser } from "./system_user.ts";
 import { waitFor } from "./wait_for.ts";
@@ -39,6 +40,10 @@ export interface ClusterOptions {
   readonly user?: string | null;
   /** Network address and namespace of node 1, 2, ... */
   readonly place?: (index: number) => { readonly address: string; readonly namespace: string };
+  /** Gives the directory of a node a file system of its own; returns what takes it away. @default none */
+  readonly disk?: (directory: string) => () => void;
+  /** Into the environment of a node's agent. */
+  readonly env?: (directory: string) => { readonly [name: string]: string };
   /** For REST APIs that `override` has made HTTPS. @default plain HTTP */
   readonly clientCertificate?: ClientCertificate;
   /** Time between two looks at the health of all; longer where many clusters share a host. @default 20 */
@@ -59,11 +64,11 @@ const HEALTHY_DEADLINE_MS = 60_000;
 /** To a server that is up: on a loaded machine it takes a while. */
 const CONNECT_TIMEOUT_MS = 10_000;
 const IDS_PER_CLIENT = 1e9;
-const MAX_LAG_BYTES = 1024 * 1024;
 
 export class Cluster {
   readonly #clients: Client[] = [];
   readonly #removeHandlers: () => void;
+  readonly #removeDisks: readonly (() => void)[];
   #destroyed = false;
 
   readonly options: ClusterOptions;
@@ -79,8 +84,10 @@ export class Cluster {
     hosts: readonly Host[],
     secrets: Secrets,
     scope: string,
+    removeDisks: readonly (() => void)[],
   ) {
     this.options = options;
+    this.#removeDisks = removeDisks;
     this.directory = directory;
     this.hosts = hosts;
     this.secrets = secrets;
@@ -119,16 +126,22 @@ export class Cluster {
     }));
     const secrets = makeSecrets();
     const binary = user ? readableBinary(options.binary, user, directory) : options.binary;
+    const removeDisks: (() => void)[] = [];
     const hosts = all.map((node, i) => {
       const home = join(directory, node.name);
       mkdirSync(home, { mode: 0o700 });
+      if (options.disk) removeDisks.push(options.disk(home));
       const host = new Host(home, node, {
         binary,
         prefix: [
           ...(options.place ? ["ip", "netns", "exec", options.place(i + 1).namespace] : []),
           ...asUser(user),
         ],
-        env: { ...process.env, ...(user ? { USER: user.name, LOGNAME: user.name } : {}) },
+        env: {
+          ...process.env,
+          ...(user ? { USER: user.name, LOGNAME: user.name } : {}),
+          ...options.env?.(home),
+        },
         ...(options.clientCertificate ? { clientCertificate: options.clientCertificate } : {}),
         command: i < size - (options.witnesses ?? 0) ? "run" : "witness",
       });
@@ -147,7 +160,7 @@ export class Cluster {
       return host;
     });
     if (user) chownSync(directory, user.uid, user.gid);
-    return new Cluster(options, directory, hosts, secrets, scope);
+    return new Cluster(options, directory, hosts, secrets, scope, removeDisks);
   }
 
   start(): void {
@@ -210,7 +223,7 @@ export class Cluster {
         const replicas = await Promise.all(others.map((host) => host.answers("/replica")));
         for (const host of [primary, ...others]) {
           const view = await clusterView(host.restAddress, host.settings.clientCertificate);
-          last = `by ${host.name}: ${describe(view)}`;
+          last = `by ${host.name}: ${describeView(view)}`;
           if (!isHealthy(view, primary.name, names, host === primary ? maxLagBytes : Infinity)) return null;
         }
         const silent = others.find((_, i) => !replicas[i]);
@@ -233,8 +246,12 @@ export class Cluster {
     return result.output;
   }
 
-  async tryCtl(...args: string[]): Promise<RunResult> {
-    const host = this.hosts[0]!;
+  tryCtl(...args: string[]): Promise<RunResult> {
+    return this.tryCtlAt(this.hosts[0]!, ...args);
+  }
+
+  /** As tryCtl, with the file of that host, and from its place. */
+  async tryCtlAt(host: Host, ...args: string[]): Promise<RunResult> {
     const [program, ...rest] = [
       ...host.settings.prefix,
       this.options.binary,
@@ -306,7 +323,7 @@ export class Cluster {
     await Promise.all(this.hosts.map((host) => host.powerOff()));
     for (const host of this.hosts) host.removeSharedMemory();
     this.#leave();
-    rmSync(this.directory, { recursive: true, force: true });
+    this.#removeDirectory();
   }
 
   destroyNow(): void {
@@ -317,13 +334,18 @@ export class Cluster {
       host.removeSharedMemory();
     }
     this.#leave();
-    rmSync(this.directory, { recursive: true, force: true });
+    this.#removeDirectory();
   }
 
   /** Ends only the clients: the cluster goes on without this process. */
   async leaveRunning(): Promise<void> {
     await Promise.all(this.#clients.map((client) => client.stop()));
     this.#leave();
+  }
+
+  #removeDirectory(): void {
+    for (const remove of this.#removeDisks) remove();
+    rmSync(this.directory, { recursive: true, force: true });
   }
 
   #leave(): void {
@@ -338,32 +360,6 @@ export class Cluster {
       return `--- ${host.name}\n${told.slice(-lines - 1).join("\n")}`;
     }).join("\n");
   }
-}
-
-export function isHealthy(
-  view: ClusterView,
-  primary: string,
-  names: readonly string[],
-  maxLagBytes = MAX_LAG_BYTES,
-): boolean {
-  const members = names.map((name) => view.members.find((member) => member.name === name));
-  const leader = members.find((member) => member?.name === primary);
-  if (!leader || leader.role !== "leader" || leader.state !== "running") return false;
-  return members.every((member) =>
-    member !== undefined &&
-    (member === leader ||
-      (member.state === "streaming" && member.timeline === leader.timeline && lagOf(member) <= maxLagBytes))
-  );
-}
-
-function lagOf(member: ClusterMember): number {
-  return typeof member.lag === "number" ? member.lag : Infinity;
-}
-
-function describe(view: ClusterView): string {
-  const one = ({ name, role, state, timeline, lag }: ClusterMember) =>
-    `${name} ${role} ${state} TL ${timeline ?? "-"} lag ${lag ?? "-"}`;
-  return view.members.map(one).join(", ");
 }
 
 function asUser(user: SystemUser | null): string[] {

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { parse } from "yaml";
 import { nodeConfig, toYaml } from "./node_config.ts";
-import { isHealthy } from "./cluster.ts";
+import { isHealthy } from "./health.ts";
 
 const node = (i: number) => ({
   name: `node${i}`,

@@ -1,11 +1,13 @@
 /**
- * A process that cannot run and that nobody can wake: the freezer of control groups (version 2). Needs root.
+ * Processes that cannot run and that nobody can wake: the freezer of control groups (version 2). Needs root.
  */
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isAlive } from "../../src/lib/process_table.ts";
 import { waitFor } from "../../src/demo/wait_for.ts";
 import { isRoot } from "./environment.ts";
+
+const FREEZE_MS = 10_000;
 
 function mountPoint(): string | null {
   const mount = readFileSync("/proc/mounts", "utf8").split("\n").map((line) => line.split(" ")).find((
@@ -20,35 +22,62 @@ export function whyNoFreezer(): string | null {
   return mountPoint() === null ? "there are no control groups of version 2" : null;
 }
 
+let made = 0;
+
 export class Freezer {
   readonly #directory: string;
-  readonly #before: string;
-  readonly #pid: number;
+  /** Where each process was. */
+  readonly #before = new Map<number, string>();
 
   /** Frozen from here on. */
-  constructor(pid: number) {
+  constructor(...pids: readonly number[]) {
+    this.#directory = join(mountPoint()!, `agent-test-${process.pid}-${++made}`);
+    mkdirSync(this.#directory);
+    writeFileSync(join(this.#directory, "cgroup.freeze"), "1");
+    for (const pid of pids) this.add(pid);
+  }
+
+  add(pid: number): void {
     const root = mountPoint()!;
     const own = readFileSync(`/proc/${pid}/cgroup`, "utf8").split("\n").find((line) =>
       line.startsWith("0::")
     );
-    this.#pid = pid;
-    this.#before = join(root, own?.slice("0::".length) ?? "/");
-    this.#directory = join(root, `agent-test-${pid}`);
-    mkdirSync(this.#directory);
-    writeFileSync(join(this.#directory, "cgroup.freeze"), "1");
+    this.#before.set(pid, join(root, own?.slice("0::".length) ?? "/"));
     writeFileSync(join(this.#directory, "cgroup.procs"), String(pid));
   }
 
-  /** It runs again, unless it was killed meanwhile. */
+  /** Waits until all of them stand still. */
+  async frozen(): Promise<void> {
+    await waitFor("frozen processes", FREEZE_MS, () => /^frozen 1$/m.test(this.#read("cgroup.events")));
+  }
+
+  pids(): number[] {
+    return this.#read("cgroup.procs").split("\n").filter((line) => line !== "").map(Number);
+  }
+
+  /** They run again, unless they were killed meanwhile. */
   async thaw(): Promise<void> {
     writeFileSync(join(this.#directory, "cgroup.freeze"), "0");
-    if (isAlive(this.#pid) && existsSync(this.#before)) {
-      writeFileSync(join(this.#before, "cgroup.procs"), String(this.#pid));
-    }
-    await waitFor("an empty control group", 10_000, () => {
-      const left = readFileSync(join(this.#directory, "cgroup.procs"), "utf8");
-      return left === "";
+    await waitFor("an empty control group", FREEZE_MS, () => {
+      // Children that were started between two looks are moved, too.
+      for (const pid of this.pids()) this.#moveBack(pid);
+      return this.pids().length === 0;
     });
     rmdirSync(this.#directory);
+  }
+
+  #moveBack(pid: number): void {
+    const before = this.#before.get(pid) ?? mountPoint()!;
+    const to = existsSync(before) ? before : mountPoint()!;
+    try {
+      writeFileSync(join(to, "cgroup.procs"), String(pid));
+    } catch (error) {
+      // ESRCH: it has ended meanwhile.
+      if (isAlive(pid)) throw error;
+    }
+  }
+
+  #read(name: string): string {
+    return readFileSync(join(this.#directory, name), "utf8");
   }
 }

@@ -74,9 +74,12 @@ export class Network {
     return { address: `${this.#subnet}.${index}`, namespace: this.#name(index) };
   }
 
-  /** Put before a command: it runs at the node's place, where the node is reached when it is cut off. */
+  /**
+   * Put before a command: it runs at the node's place, where the node is reached when it is cut off. 0 is the
+   * switch.
+   */
   inside(index: number): string[] {
-    return ["ip", "netns", "exec", this.#name(index)];
+    return ["ip", "netns", "exec", this.#name(index === 0 ? "s" : index)];
   }
 
   /** Pulls the cable of a node: nothing reaches it, the test included. */
@@ -86,6 +89,44 @@ export class Network {
 
   mend(index: number): void {
     ip("-n", this.#name("s"), "link", "set", `v${index}`, "up");
+  }
+
+  /**
+   * Nothing that one node sends reaches the other, which may go on sending: it writes to a card that nobody
+   * has.
+   */
+  cutWay(from: number, to: number): void {
+    const address = this.place(to).address;
+    const nobody = ["lladdr", "02:00:00:00:00:01", "nud", "permanent", "dev", "eth0"];
+    ip("-n", this.#name(from), "neigh", "replace", address, ...nobody);
+  }
+
+  mendWay(from: number, to: number): void {
+    ip("-n", this.#name(from), "neigh", "del", this.place(to).address, "dev", "eth0");
+  }
+
+  /**
+   * Takes the node's cable from the switch, for a program at the switch that carries packets between both
+   * ends. Returns the names of the ends there.
+   */
+  openCable(index: number): [ofNode: string, ofSwitch: string] {
+    const [end, plug] = [`d${index}`, `e${index}`];
+    const place = this.#name("s");
+    ip("-n", place, "link", "add", end, "type", "veth", "peer", "name", plug);
+    ip("-n", place, "link", "set", end, "up");
+    ip("-n", place, "link", "set", plug, "master", "br0", "up");
+    ip("-n", place, "link", "set", `v${index}`, "nomaster");
+    return [`v${index}`, end];
+  }
+
+  closeCable(index: number): void {
+    ip("-n", this.#name("s"), "link", "set", `v${index}`, "master", "br0");
+    ip("-n", this.#name("s"), "link", "del", `d${index}`);
+  }
+
+  /** The card of this host at the switch. */
+  get ownCard(): string {
+    return this.#name("h");
   }
 
   /**

@@ -1,0 +1,69 @@
+/** The bad cable of a node: starts its process, reads what it did, and puts the good one back. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { join } from "node:path";
+import { run } from "../../src/demo/run.ts";
+import { waitFor } from "../../src/demo/wait_for.ts";
+import type { Network } from "../e2e/network.ts";
+import type { CableReport, CableSettings } from "./cable_process.ts";
+
+const PROGRAM = join(import.meta.dir, "cable_process.ts");
+const START_MS = 15_000;
+const END_MS = 5000;
+
+export class BadCable {
+  readonly #network: Network;
+  readonly #index: number;
+  readonly #child: ChildProcess;
+  #report: CableReport = { passed: 0, lost: 0 };
+
+  constructor(network: Network, index: number, settings: Omit<CableSettings, "cards">) {
+    this.#network = network;
+    this.#index = index;
+    const cards = network.openCable(index);
+    const [program, ...args] = [
+      // It must not outlive this process.
+      "setpriv",
+      "--pdeathsig",
+      "KILL",
+      ...network.inside(0),
+      process.execPath,
+      PROGRAM,
+      JSON.stringify({ ...settings, cards }),
+    ];
+    this.#child = spawn(program!, args, { stdio: ["ignore", "pipe", "inherit"], cwd: "/" });
+    this.#child.stdout!.on("data", (chunk: Buffer) => {
+      const line = chunk.toString().trim().split("\n").at(-1)!;
+      // A line comes in one piece: it is far shorter than what a pipe takes at once.
+      this.#report = JSON.parse(line) as CableReport;
+    });
+  }
+
+  /** Once it has carried packets, and lost some if it is to. */
+  async works(losesSome: boolean): Promise<CableReport> {
+    return await waitFor("packets through the bad cable", START_MS, () => {
+      if (this.#child.exitCode !== null) throw new Error("the cable's program has ended");
+      return this.#report.passed > 0 && (this.#report.lost > 0 || !losesSome) ? this.#report : null;
+    });
+  }
+
+  async remove(): Promise<CableReport> {
+    const ended = () => this.#child.exitCode !== null || this.#child.signalCode !== null;
+    this.#child.kill("SIGKILL");
+    await waitFor("the end of the bad cable", END_MS, ended, 2);
+    this.#network.closeCable(this.#index);
+    return this.#report;
+  }
+}
+
+/** Before bad cables carry whole packets of these nodes, and of this host. */
+export async function prepareCables(network: Network, nodes: number): Promise<void> {
+  const places = [
+    { inside: [] as string[], card: network.ownCard },
+    ...Array.from({ length: nodes }, (_, i) => ({ inside: network.inside(i + 1), card: "eth0" })),
+  ];
+  await Promise.all(places.map(async ({ inside, card }) => {
+    const [program, ...args] = [...inside, process.execPath, PROGRAM, "--without-offload", card];
+    const { code, output } = await run(program!, args, "/");
+    if (code !== 0) throw new Error(`offloads of ${card} cannot be switched off: ${output}`);
+  }));
+}
