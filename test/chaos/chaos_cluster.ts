@@ -49,6 +49,7 @@ export class ChaosCluster {
   readonly transactions: TransactionClient[] = [];
   readonly badCables = new Set<Host>();
   #leaveSpareUp: (() => void) | null = null;
+  #spareHasRun = false;
   /** Host to the number of faults that keep its agent from being started. */
   readonly #down = new Map<Host, number>();
   #manager: ReturnType<typeof setInterval> | null = null;
@@ -115,6 +116,11 @@ export class ChaosCluster {
     if (wanted === this.isSpareWanted) return;
     this.#leaveSpareUp?.();
     this.#leaveSpareUp = wanted ? null : this.keepDown(this.spare);
+    this.#spareHasRun ||= wanted;
+  }
+
+  get everActive(): Host[] {
+    return this.cluster.hosts.filter((host) => host !== this.spare || this.#spareHasRun);
   }
 
   /** The nodes that are members, or are to be: all, but for the spare one while it is not wanted. */

@@ -135,7 +135,7 @@ export class ChaosRun {
         const orphans = host.processes();
         if (orphans.length > 0) this.#violate(`left: processes of ${host.name} without an agent: ${orphans}`);
       }
-      const replayed = await replayAll(chaos.cluster.hosts);
+      const replayed = await replayAll(chaos.everActive);
       decisions = replayed.decisions;
       for (const text of replayed.violations) this.#violate(text);
     } catch (error) {

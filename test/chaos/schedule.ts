@@ -103,7 +103,7 @@ export interface ScheduleOptions {
 }
 
 const ROUND_MS = [20_000, 40_000] as const;
-const MEAN_PAUSE_MS = 3500;
+const MEAN_PAUSE_MS = 2500;
 /** After this part of a round nothing new begins. */
 const LAST_PART = 0.9;
 
