@@ -351,6 +351,7 @@ const standby = [
     ],
     ["older-standby-started-before-it-is-compared", " || isUnjoined(view)) return null;", ") return null;"],
     ["older-standby-pointed-at-the-primary-uncompared", "  if (first !== null) return first;\n", ""],
+    ["refused-start-repeated-uncompared", "  if (afterFailure !== null) return afterFailure;\n", ""],
     [
       "older-standby-followed-while-not-compared",
       "  if (comparing !== null) return comparing;\n",

@@ -137,6 +137,30 @@ const CASES: readonly Case[] = [
     }),
     "copy",
   ],
+  [
+    "a standby that PostgreSQL refuses to start is compared with the primary",
+    node({ postgres: postgres({ ...STOPPED, last: failed("start") }) }),
+    "start-standby",
+    { kind: "compare-history", with: from("a") },
+  ],
+  [
+    "with the same history it is started again",
+    node({ postgres: postgres({ ...STOPPED, last: failed("start"), divergence: verdict("same") }) }),
+    "start-standby",
+    { kind: "start-standby", follow: from("a") },
+  ],
+  [
+    "killed again before it was compared, a former primary beyond the fork is rewound",
+    node({ postgres: postgres({ ...STOPPED, last: failed("start"), divergence: verdict("diverged") }) }),
+    "rewind",
+    { kind: "rewind", from: from("a") },
+  ],
+  [
+    "where no primary runs to compare with, its start is tried again",
+    node({ postgres: postgres({ ...STOPPED, last: failed("start") }), statuses: [] }),
+    "start-standby",
+    { kind: "start-standby", follow: from("a") },
+  ],
   ["a stopped standby is started", node({ postgres: postgres(STOPPED) }), "start-standby", {
     "kind": "start-standby",
     "follow": from("a"),

@@ -52,10 +52,27 @@ function start(view: NodeView): Outcome | null {
   const follow = followed(view);
   if (follow === null || process !== "none" || directory.kind !== "valid") return null;
   if (!directory.standbySignal || diverged(view) || isUnjoined(view)) return null;
+  const afterFailure = compareAfterFailure(view);
+  if (afterFailure !== null) return afterFailure;
   if (isArchiveOnly(view.name, view)) {
     return decide("starting as a secondary that does not stream", { kind: "start-standby", follow: null });
   }
   return decide(`starting as a secondary of ${follow.name}`, { kind: "start-standby", follow });
+}
+
+/**
+ * PostgreSQL refuses to start where its last checkpoint lies beyond the fork of the timeline that it is to
+ * follow: a former primary that was killed again before its history was compared. No retry mends that.
+ */
+function compareAfterFailure(view: NodeView): Outcome | null {
+  const { start } = view.postgres.last;
+  const holder = sourceOf(view);
+  const primary = livingHolder(view);
+  if (start === undefined || start.ok || holder === null || primary === null) return null;
+  // In maintenance mode a server is started as it was asked for, and nothing else is begun.
+  if (view.dynamic.pause) return null;
+  if (!mustCompare(view, holder.name, primary)) return null;
+  return decide("the start failed: comparing histories", comparison(view, holder));
 }
 
 function notRunning(view: NodeView): Outcome | null {
@@ -203,7 +220,7 @@ export const STANDBY: readonly NodeRule[] = [
     when:
       "Another member holds the lock, and this node's PostgreSQL is a stopped standby of the same history. Not one whose directory is older than the cluster.",
     then:
-      "Starts it, following the holder, or the standby that its tag replicatefrom names, or, with the tag nostream, nobody.",
+      "Starts it, following the holder, or the standby that its tag replicatefrom names, or, with the tag nostream, nobody. After a start that failed it compares histories first.",
     decide: start,
   },
   {
