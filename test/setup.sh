@@ -69,6 +69,9 @@ debian_packages() {
   case $what in
     test | chaos) command -v ip >/dev/null || [ -x /usr/sbin/ip ] || missing+=(iproute2) ;;
   esac
+  if [ "$what" = chaos ]; then
+    compgen -G '/usr/lib/*-linux-gnu/faketime/libfaketime.so.1' >/dev/null || missing+=(libfaketime)
+  fi
   if [ "$what" = test ]; then
     command -v haproxy >/dev/null || [ -x /usr/sbin/haproxy ] || missing+=(haproxy)
     command -v pgbackrest >/dev/null || missing+=(pgbackrest)

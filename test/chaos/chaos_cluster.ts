@@ -16,6 +16,7 @@ import { prepareCables } from "./cable.ts";
 import type { Mode, Target } from "./schedule.ts";
 import { TABLES } from "./tables.ts";
 import { TransactionClient } from "./transactions.ts";
+import { clockEnvironment, setClock } from "./wall_clock.ts";
 import { Wires } from "./wires.ts";
 
 export interface ChaosOptions {
@@ -23,6 +24,8 @@ export interface ChaosOptions {
   readonly seed: number;
   readonly mode: Mode;
   readonly ttlS: number;
+  /** The library that sets clocks; null: they stay as they are. */
+  readonly faketime: string | null;
 }
 
 /** In the directory of each host, where its agent runs. */
@@ -60,7 +63,7 @@ export class ChaosCluster {
     this.wires = new Wires(network);
   }
 
-  static async create({ nodes, mode, ttlS }: ChaosOptions): Promise<ChaosCluster> {
+  static async create({ nodes, mode, ttlS, faketime }: ChaosOptions): Promise<ChaosCluster> {
     // The last one is a member for a while only.
     const size = nodes + 1;
     const network = new Network(size);
@@ -72,11 +75,19 @@ export class ChaosCluster {
         dcs: { ttl: ttlS, synchronous_mode: mode },
         override: () => ({
           log: { decisions: DECISIONS, file_num: 40 },
-          // Disks of tests are small, and hold directories that were replaced.
-          postgresql: { parameters: { max_wal_size: "192MB", min_wal_size: "64MB" } },
+          // Disks of tests are small, and hold directories that were replaced. Conflicts between transactions are
+          // what clients are told.
+          postgresql: {
+            parameters: { max_wal_size: "192MB", min_wal_size: "64MB", log_min_messages: "log" },
+          },
         }),
         place: (index) => network.place(index),
-        disk: smallDisk,
+        disk: (directory) => {
+          const remove = smallDisk(directory);
+          setClock(directory, 0);
+          return remove;
+        },
+        ...(faketime === null ? {} : { env: (directory: string) => clockEnvironment(faketime, directory) }),
         clientSlowness: CLIENT_SLOWNESS,
       });
       const chaos = new ChaosCluster(cluster, network);
@@ -153,13 +164,14 @@ export class ChaosCluster {
     return target.kind === "primary" ? primary : hosts.filter((one) => one !== primary)[target.number]!;
   }
 
-  /** The raft id of a member, as the primary shows it; null: it is none, or there is no primary to ask. */
-  async raftId(host: Host): Promise<string | null> {
+  /**
+   * The raft ids of all members by name, as the primary shows them. @throws where there is no primary to
+   * ask
+   */
+  async raftIds(): Promise<Map<string, string>> {
     const primary = await this.cluster.primary();
-    if (primary === null) return null;
-    const { members } = await raftOf(primary);
-    const found = members.find(({ name }) => name === host.name);
-    return found === undefined ? null : String(found.id);
+    if (primary === null) throw new Error("there is no primary to ask");
+    return new Map((await raftOf(primary)).members.map(({ name, id }) => [name, String(id)]));
   }
 
   numberOf(host: Host): number {

@@ -11,7 +11,7 @@ import { Freezer } from "../e2e/freezer.ts";
 import type { ChaosCluster } from "./chaos_cluster.ts";
 import type { Effect } from "./effect.ts";
 import type { FaultName, PlannedFault } from "./schedule.ts";
-import { badCable, comesOrGoes, filledDisk, raftLost, removedMember } from "./lasting_faults.ts";
+import { badCable, clockStep, comesOrGoes, filledDisk, raftLost, removedMember } from "./lasting_faults.ts";
 import { hears } from "./wires.ts";
 
 /** For an effect to show on a loaded machine. */
@@ -69,6 +69,7 @@ export const INJECT: { readonly [name in FaultName]: Fault } = {
     badCable(chaos, host, { delayMs: 5 + seed % 150, jitterMs: seed % 40, lossPart: 0 }),
   "lossy cable": (chaos, host, { seed }) =>
     badCable(chaos, host, { delayMs: 0, jitterMs: 0, lossPart: 0.05 + (seed % 40) / 100 }),
+  "clock step": (chaos, host, { seed }) => clockStep(chaos, host, seed),
   "full disk": (_, host) => filledDisk(host),
   "raft directory lost": (chaos, host) => raftLost(chaos, host),
   "member replaced": (chaos, host) => removedMember(chaos, host),

@@ -7,6 +7,7 @@ import { BadCable } from "./cable.ts";
 import type { CableSettings } from "./cable_process.ts";
 import type { ChaosCluster } from "./chaos_cluster.ts";
 import type { Effect } from "./effect.ts";
+import { setClock } from "./wall_clock.ts";
 
 const EFFECT_MS = 30_000;
 /** What is freed while the disk is full is taken as well. */
@@ -78,23 +79,57 @@ export function fillDisk(file: number): void {
   fdatasyncSync(file);
 }
 
+const STEPS_S = [-86_400, -600, -3, 3, 600, 86_400];
+
+/** The node's wall clock jumps, and jumps back in the end. */
+export async function clockStep(chaos: ChaosCluster, host: Host, seed: number): Promise<Effect | null> {
+  if (host.postmasterPid() === null) return null;
+  const offsetS = STEPS_S[seed % STEPS_S.length]!;
+  setClock(host.directory, offsetS);
+  const reached = async () => Math.abs(await aheadS(chaos, host) - offsetS) < 1;
+  // A server that cannot be asked tells nothing of its clock: then it counts as none hit.
+  const isAhead = await waitFor("the step", EFFECT_MS, reached).then(() => true, () => false);
+  if (!isAhead && await answers(chaos, host)) {
+    throw new Error(`the clock of ${host.name} did not step by ${offsetS} s`);
+  }
+  const end = () => setClock(host.directory, 0);
+  if (!isAhead) end();
+  return isAhead ? { what: `${host.name} by ${offsetS} s`, end } : null;
+}
+
+/** How far the clock of the node's PostgreSQL is ahead of this host's, in s. */
+async function aheadS(chaos: ChaosCluster, host: Host): Promise<number> {
+  const [row] = await chaos.cluster.query<{ s: string }>(
+    host,
+    "SELECT extract(epoch FROM clock_timestamp())::text AS s",
+  );
+  return Number(row!.s) - Date.now() / 1000;
+}
+
+async function answers(chaos: ChaosCluster, host: Host): Promise<boolean> {
+  return await chaos.cluster.query(host, "SELECT 1").then(() => true, () => false);
+}
+
 /** The node loses its power and the directory of its raft log, and must become a member anew. */
 export async function raftLost(chaos: ChaosCluster, host: Host): Promise<Effect | null> {
-  const before = await chaos.raftId(host);
+  const before = await raftIdNow(chaos, host);
   if (before === null) return null;
   const up = chaos.keepDown(host);
-  await host.powerOff();
-  rmSync(join(host.directory, "raft"), { recursive: true });
+  await emptied(host, ["raft"]);
   return { what: host.name, end: up, after: () => isAnother(chaos, host, before) };
 }
 
-/** A standby is removed from the cluster, ends itself, and comes back with an empty raft directory. */
+/**
+ * A standby is removed from the cluster, and comes back with an empty raft directory. Where the answer to the
+ * removal is an error it may have come about all the same: then the raft directory is lost, as above.
+ */
 export async function removedMember(chaos: ChaosCluster, host: Host): Promise<Effect | null> {
-  const before = await chaos.raftId(host);
-  if (before === null || !await remove(chaos, host)) return null;
+  const before = await raftIdNow(chaos, host);
+  if (before === null || await chaos.cluster.primary() === host) return null;
+  const removed = await remove(chaos, host);
   const up = chaos.keepDown(host);
   return {
-    what: host.name,
+    what: `${host.name}, ${removed}`,
     end: async () => {
       await emptied(host, ["raft"]);
       up();
@@ -106,35 +141,41 @@ export async function removedMember(chaos: ChaosCluster, host: Host): Promise<Ef
 /** The spare node joins; the next time it is removed. */
 export async function comesOrGoes(chaos: ChaosCluster): Promise<Effect | null> {
   const { spare } = chaos;
+  const isMember = async () => (await chaos.raftIds()).has(spare.name);
   if (!chaos.isSpareWanted) {
     chaos.wantSpare(true);
     return {
       what: `${spare.name} comes`,
-      after: async () =>
-        void await waitFor(`${spare.name} as a member`, EFFECT_MS, () => chaos.raftId(spare)),
+      after: async () => void await waitFor(`${spare.name} as a member`, EFFECT_MS, isMember),
     };
   }
-  const isRemoved = await remove(chaos, spare);
-  if (!isRemoved) return null;
+  if (await raftIdNow(chaos, spare) === null || await chaos.cluster.primary() === spare) return null;
+  const removed = await remove(chaos, spare);
+  if (await isMember().catch(() => true)) return null;
   chaos.wantSpare(false);
   await emptied(spare, ["raft", "data"]);
   return {
-    what: `${spare.name} goes`,
+    what: `${spare.name} goes, ${removed}`,
     after: async () => {
-      if (await chaos.raftId(spare) !== null) throw new Error(`${spare.name} is still a member`);
+      if (await isMember()) throw new Error(`${spare.name} is still a member`);
     },
   };
 }
 
-/** False: the cluster refuses it, as of a primary, or cannot be asked now. */
-async function remove(chaos: ChaosCluster, host: Host): Promise<boolean> {
-  const primary = await chaos.cluster.primary();
-  if (primary === null || primary === host) return false;
-  const { code } = await chaos.cluster.tryCtlAt(primary, "raft", "remove", host.name, "--force");
-  return code === 0;
+/** null: it is no member, or nobody can be asked. */
+async function raftIdNow(chaos: ChaosCluster, host: Host): Promise<string | null> {
+  const ids = await chaos.raftIds().catch(() => null);
+  return ids?.get(host.name) ?? null;
 }
 
-/** Its processes end, by themselves or with the power, and it forgets what it was. */
+/** Asks the cluster to; returns what it said. */
+async function remove(chaos: ChaosCluster, host: Host): Promise<string> {
+  const primary = await chaos.cluster.primary() ?? chaos.cluster.hosts[0]!;
+  const { code, output } = await chaos.cluster.tryCtlAt(primary, "raft", "remove", host.name, "--force");
+  return code === 0 ? "removed" : `not removed for certain: ${output.trim().split("\n").at(-1)}`;
+}
+
+/** Its processes end with its power, and it forgets what it was. */
 async function emptied(host: Host, names: readonly string[]): Promise<void> {
   await host.powerOff();
   for (const name of names) rmSync(join(host.directory, name), { recursive: true, force: true });
@@ -142,7 +183,7 @@ async function emptied(host: Host, names: readonly string[]): Promise<void> {
 
 async function isAnother(chaos: ChaosCluster, host: Host, before: string): Promise<void> {
   await waitFor(`${host.name} as another member than ${before}`, EFFECT_MS, async () => {
-    const now = await chaos.raftId(host);
-    return now !== null && now !== before;
+    const now = (await chaos.raftIds()).get(host.name);
+    return now !== undefined && now !== before;
   });
 }

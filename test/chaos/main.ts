@@ -12,6 +12,7 @@ import { ChaosCluster } from "./chaos_cluster.ts";
 import { histogramText } from "./outages.ts";
 import { ChaosRun, type Outcome, type RunOptions } from "./run.ts";
 import { FAULTS, type Mode } from "./schedule.ts";
+import { findFaketime } from "./wall_clock.ts";
 
 const MODES: readonly Mode[] = ["off", "on", "quorum"];
 
@@ -58,6 +59,8 @@ async function main(): Promise<number> {
     nodes: nodes!,
     ttlS: ttlS!,
     mode,
+    faketime: findFaketime(),
+    lacks: findFaketime() === null ? ["faketime"] : [],
     only: values.only.split(",").filter((name) => name !== ""),
     say: (text) => {
       said.push(text);

@@ -39,6 +39,8 @@ test("what only synchronous modes promise to bear is left out of the asynchronou
   const names = rowsOf({ mode: "off" }).map(({ name }) => name);
   expect(FAULTS.map(({ name }) => name).filter((name) => !names.includes(name))).toEqual(["stop node"]);
   expect(rowsOf({ mode: "on" })).toEqual([...FAULTS]);
+  const without = rowsOf({ mode: "on", lacks: ["faketime"] }).map(({ name }) => name);
+  expect(FAULTS.map(({ name }) => name).filter((name) => !without.includes(name))).toEqual(["clock step"]);
 });
 
 test("faults can be chosen by a part of their names", () => {

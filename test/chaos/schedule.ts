@@ -23,6 +23,7 @@ export type FaultName =
   | "slow cable"
   | "lossy cable"
   | "power cycle"
+  | "clock step"
   | "full disk"
   | "raft directory lost"
   | "member replaced"
@@ -37,6 +38,8 @@ export interface FaultRow {
   readonly most?: number;
   /** A round has one of the rows that have this in common. @default any number */
   readonly excludes?: string;
+  /** Left out where this is not installed. @default nothing */
+  readonly needs?: "faketime";
   /** @default all */
   readonly modes?: readonly Mode[];
 }
@@ -62,6 +65,7 @@ export const FAULTS: readonly FaultRow[] = [
   { name: "slow cable", weight: 2, forMs: [1000, 15_000] },
   { name: "lossy cable", weight: 2, forMs: [1000, 15_000] },
   { name: "power cycle", weight: 1, forMs: [200, 3000], most: 1 },
+  { name: "clock step", weight: 2, forMs: [2500, 15_000], needs: "faketime" },
   { name: "full disk", weight: 2, forMs: [500, 10_000] },
   // Two of three logs lost at once are a lost majority, which only an operator may mend.
   { name: "raft directory lost", weight: 1, forMs: [200, 3000], most: 1, excludes: "a member" },
@@ -100,6 +104,8 @@ export interface ScheduleOptions {
   readonly mode: Mode;
   /** Only faults with one of these in their names. @default all */
   readonly only?: readonly string[];
+  /** What rows need and this machine has not. @default nothing */
+  readonly lacks?: readonly string[];
 }
 
 const ROUND_MS = [20_000, 40_000] as const;
@@ -108,9 +114,12 @@ const MEAN_PAUSE_MS = 2500;
 const LAST_PART = 0.9;
 
 /** The rows that a run draws from. */
-export function rowsOf({ mode, only = [] }: Pick<ScheduleOptions, "mode" | "only">): FaultRow[] {
-  return FAULTS.filter(({ name, modes }) =>
-    (modes?.includes(mode) ?? true) && (only.length === 0 || only.some((part) => name.includes(part)))
+export function rowsOf(
+  { mode, only = [], lacks = [] }: Pick<ScheduleOptions, "mode" | "only" | "lacks">,
+): FaultRow[] {
+  return FAULTS.filter(({ name, modes, needs }) =>
+    (modes?.includes(mode) ?? true) && (needs === undefined || !lacks.includes(needs)) &&
+    (only.length === 0 || only.some((part) => name.includes(part)))
   );
 }
 

@@ -4,7 +4,7 @@ import { CLIENT_TABLE } from "../../src/demo/client_process.ts";
 export const REGISTER_TABLE = "chaos_register";
 export const LIST_TABLE = "chaos_list";
 
-/** The timeline that a primary writes on; fails on a standby. */
+/** The timeline that a primary writes on; null on a standby. */
 export const TIMELINE = "('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int";
 
 /**
@@ -12,7 +12,7 @@ export const TIMELINE = "('x' || substr(pg_walfile_name(pg_current_wal_insert_ls
  * not know of it.
  */
 export const TABLES = [
-  `CREATE TABLE ${CLIENT_TABLE} (id bigint PRIMARY KEY, node text NOT NULL, timeline int NOT NULL DEFAULT ${TIMELINE})`,
+  `CREATE TABLE ${CLIENT_TABLE} (id bigint PRIMARY KEY, node text NOT NULL, timeline int NOT NULL DEFAULT (${TIMELINE}))`,
   `CREATE TABLE ${REGISTER_TABLE} (key int PRIMARY KEY, value bigint NOT NULL)`,
   `CREATE TABLE ${LIST_TABLE} (key int PRIMARY KEY, items bigint[] NOT NULL)`,
 ];

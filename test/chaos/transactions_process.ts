@@ -31,6 +31,8 @@ const CONNECT_MS = 1000;
 /** A transaction that takes longer is given up; what becomes of it is unknown. */
 const PATIENCE_MS = 4000;
 const RETRY_MS = 60;
+const STANDBY_MS = 100;
+const STANDBY = "standby";
 const REGISTERS = 6;
 /** A list is in use for a while, so that it does not grow for ever, and beyond most outages. */
 const WINDOW_MS = 10_000;
@@ -71,21 +73,30 @@ class Transactions {
 
   /** One connection after the other, to one node after the other. */
   async #work(random: Prng, first: number): Promise<void> {
-    const { targets, paceMs } = this.#settings;
+    const { targets } = this.#settings;
     for (let at = first; !this.stopping; at++) {
       const target = targets[at % targets.length]!;
       const client = await this.#connect(target);
       if (client !== null) {
-        const timeline = await timelineOf(client);
-        while (
-          !this.stopping && timeline !== null && await this.#transact(client, target, timeline, random)
-        ) {
-          await sleep(paceMs * 2 * random.unit());
-        }
+        await this.#serve(client, target, random);
         // Nothing that hangs is waited for.
         client.end().catch(() => undefined);
       }
       await sleep(RETRY_MS);
+    }
+  }
+
+  /** Asks a standby now and then; runs transactions on a primary for as long as that goes well. */
+  async #serve(client: pg.Client, target: ClientTarget, random: Prng): Promise<void> {
+    const { paceMs, targets } = this.#settings;
+    let timeline = await timelineOf(client);
+    while (!this.stopping && timeline === STANDBY && targets.length === 1) {
+      await sleep(STANDBY_MS);
+      timeline = await timelineOf(client);
+    }
+    while (!this.stopping && typeof timeline === "number") {
+      if (!await this.#transact(client, target, timeline, random)) return;
+      await sleep(paceMs * 2 * random.unit());
     }
   }
 
@@ -223,15 +234,13 @@ function drawDraft(random: Prng, ms: number): Draft {
   return { kind: "block", steps };
 }
 
-/**
- * null: it is no primary, or broken. A primary becomes a standby only by a restart, which ends connections.
- */
-async function timelineOf(client: pg.Client): Promise<number | null> {
+/** null: the connection is broken. A primary becomes a standby only by a restart, which ends connections. */
+async function timelineOf(client: pg.Client): Promise<number | typeof STANDBY | null> {
   try {
-    const { rows } = await client.query<{ timeline: number }>(`SELECT ${TIMELINE} AS timeline`);
-    return rows[0]!.timeline;
+    const { rows } = await client.query<{ timeline: number | null }>(`SELECT ${TIMELINE} AS timeline`);
+    return rows[0]!.timeline ?? STANDBY;
   } catch {
-    return null; // a standby says that recovery is in progress
+    return null; // the next one is tried
   }
 }
 

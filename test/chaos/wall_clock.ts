@@ -1,0 +1,34 @@
+/**
+ * The wall clocks of nodes that can be set, each by itself: Debian's libfaketime, which the agent inherits.
+ */
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+const LIBRARIES = "/usr/lib";
+
+/** The library's path; null: it is not installed. */
+export function findFaketime(): string | null {
+  const folders = readdirSync(LIBRARIES).filter((name) => name.endsWith("-linux-gnu"));
+  const paths = folders.map((name) => join(LIBRARIES, name, "faketime", "libfaketime.so.1"));
+  return paths.find((path) => existsSync(path)) ?? null;
+}
+
+const clockFile = (directory: string) => join(directory, "clock");
+
+/**
+ * Environment of a node whose wall clock can be set. Durations go by other clocks, which stay as they are.
+ */
+export function clockEnvironment(library: string, directory: string): { [name: string]: string } {
+  return {
+    LD_PRELOAD: library,
+    FAKETIME_TIMESTAMP_FILE: clockFile(directory),
+    FAKETIME_CACHE_DURATION: "1",
+    FAKETIME_DONT_FAKE_MONOTONIC: "1",
+    DONT_FAKE_MONOTONIC: "1",
+  };
+}
+
+/** Every process of the node takes note within a second or so. */
+export function setClock(directory: string, offsetS: number): void {
+  writeFileSync(clockFile(directory), `${offsetS < 0 ? "" : "+"}${offsetS}\n`, { mode: 0o644 });
+}
