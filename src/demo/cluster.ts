@@ -42,8 +42,8 @@ export interface ClusterOptions {
   readonly place?: (index: number) => { readonly address: string; readonly namespace: string };
   /** Gives the directory of a node a file system of its own; returns what takes it away. @default none */
   readonly disk?: (directory: string) => () => void;
-  /** Into the environment of a node's agent. */
-  readonly env?: (directory: string) => { readonly [name: string]: string };
+  /** Put before the agent's command of a node, once it is the user's: env(1) with settings. @default nothing */
+  readonly wrap?: (directory: string) => readonly string[];
   /** For REST APIs that `override` has made HTTPS. @default plain HTTP */
   readonly clientCertificate?: ClientCertificate;
   /** Time between two looks at the health of all; longer where many clusters share a host. @default 20 */
@@ -136,12 +136,9 @@ export class Cluster {
         prefix: [
           ...(options.place ? ["ip", "netns", "exec", options.place(i + 1).namespace] : []),
           ...asUser(user),
+          ...options.wrap?.(home) ?? [],
         ],
-        env: {
-          ...process.env,
-          ...(user ? { USER: user.name, LOGNAME: user.name } : {}),
-          ...options.env?.(home),
-        },
+        env: { ...process.env, ...(user ? { USER: user.name, LOGNAME: user.name } : {}) },
         ...(options.clientCertificate ? { clientCertificate: options.clientCertificate } : {}),
         command: i < size - (options.witnesses ?? 0) ? "run" : "witness",
       });

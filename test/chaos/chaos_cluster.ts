@@ -16,7 +16,7 @@ import { prepareCables } from "./cable.ts";
 import type { Mode, Target } from "./schedule.ts";
 import { TABLES } from "./tables.ts";
 import { TransactionClient } from "./transactions.ts";
-import { clockEnvironment, setClock } from "./wall_clock.ts";
+import { forgetClocks, setClock, withClock } from "./wall_clock.ts";
 import { Wires } from "./wires.ts";
 
 export interface ChaosOptions {
@@ -87,7 +87,7 @@ export class ChaosCluster {
           setClock(directory, 0);
           return remove;
         },
-        ...(faketime === null ? {} : { env: (directory: string) => clockEnvironment(faketime, directory) }),
+        wrap: (directory) => faketime === null ? [] : withClock(faketime, directory),
         clientSlowness: CLIENT_SLOWNESS,
       });
       const chaos = new ChaosCluster(cluster, network);
@@ -213,6 +213,7 @@ export class ChaosCluster {
     this.#stopManager();
     await this.cluster.destroy();
     this.network.close();
+    forgetClocks();
   }
 
   /** Copies all that a later look may need: logs, files, decisions, histories, and no data. */
