@@ -1,18 +1,21 @@
 /** Each fault has its effect, and where it has none that is noticed. */
 import { afterAll, expect, test } from "bun:test";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Host } from "../../src/demo/host.ts";
 import { nowMs } from "../../src/demo/now.ts";
 import { waitFor } from "../../src/demo/wait_for.ts";
 import { isAlive, readProcess } from "../../src/lib/process_table.ts";
 import { isRoot } from "../e2e/environment.ts";
 import { whyNoFreezer } from "../e2e/freezer.ts";
 import { hasNamespaces, Network } from "../e2e/network.ts";
-import { BadCable, prepareCables } from "./cable.ts";
-import { frozen, killed, standsStill, stopped, unheard } from "./faults.ts";
-import { expectFull, fillDisk } from "./lasting_faults.ts";
+import { BadCable, prepareCables, whyNoEffect } from "./cable.ts";
+import type { ChaosCluster } from "./chaos_cluster.ts";
+import { frozen, INJECT, killed, standsStill, stopped, unheard } from "./faults.ts";
+import { clockStep, expectFull, fillDisk, isAnother } from "./lasting_faults.ts";
+import type { PlannedFault } from "./schedule.ts";
 import { hears, Wires } from "./wires.ts";
 
 const WAIT_MS = 10_000;
@@ -89,6 +92,14 @@ test("what two faults have cut is whole when both are over", () => {
 });
 
 const PORT = 7;
+const PLANNED: PlannedFault = {
+  atMs: 0,
+  name: "kill node",
+  target: { kind: "primary" },
+  forMs: 0,
+  others: [],
+  seed: 0,
+};
 
 test.skipIf(!hasNamespaces())("a cut cable and a one-way cut, as the nodes notice them", async () => {
   const network = new Network(2);
@@ -137,12 +148,13 @@ test.skipIf(!hasNamespaces())("a cable that is slow, and one that loses packets"
     const slow = new BadCable(network, 1, { delayMs, jitterMs: 10, lossPart: 0 });
     await waitFor("a connection", WAIT_MS, async () => Number.isFinite(await connectMs()));
     expect(await connectMs()).toBeGreaterThanOrEqual(2 * delayMs);
-    expect(await slow.works(false)).toMatchObject({ lost: 0 });
+    await waitFor("its report", WAIT_MS, () => whyNoEffect(slow.report, false) === null);
+    expect(slow.report.lost).toBe(0);
     await slow.remove();
-    const lossy = new BadCable(network, 1, { delayMs: 0, jitterMs: 0, lossPart: 0.9 });
+    const lossy = new BadCable(network, 1, { delayMs: 0, jitterMs: 0, lossPart: 0.5 });
     await waitFor("lost packets", WAIT_MS, async () => {
       await connectMs();
-      return (await lossy.works(true)).lost > 0;
+      return lossy.report.lost > 0;
     });
     await lossy.remove();
     await waitFor("a good cable", WAIT_MS, async () => (await connectMs()) < 2 * delayMs);
@@ -150,6 +162,14 @@ test.skipIf(!hasNamespaces())("a cable that is slow, and one that loses packets"
     network.close();
   }
 }, 60_000);
+
+test("a bad cable without effect is noticed", () => {
+  expect(whyNoEffect({ passed: 0, lost: 0 }, false)).toBe("no packet came to it");
+  expect(whyNoEffect({ passed: 0, lost: 3 }, false)).toBe("no packet went through");
+  expect(whyNoEffect({ passed: 900, lost: 0 }, true)).toBe("it lost none of 900 packets");
+  expect(whyNoEffect({ passed: 9, lost: 0 }, false)).toBeNull();
+  expect(whyNoEffect({ passed: 9, lost: 1 }, true)).toBeNull();
+});
 
 test.skipIf(!isRoot)("a full disk takes nothing more, until it has room again", () => {
   const disk = mkdtempSync(join(tmpdir(), "chaos-disk-"));
@@ -166,6 +186,74 @@ test.skipIf(!isRoot)("a full disk takes nothing more, until it has room again", 
   } finally {
     execFileSync("umount", ["--lazy", disk]);
     rmSync(disk, { recursive: true });
+  }
+});
+
+test("a node without power has no process left, and is not started again before the end", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "chaos-node-"));
+  const program = join(directory, "agent");
+  writeFileSync(
+    program,
+    "#!/bin/sh\ntrap '' TERM\n(while :; do sleep 1; done) &\nwhile :; do sleep 1; done\n",
+    {
+      mode: 0o755,
+    },
+  );
+  const addresses = { name: "node1", address: "127.0.0.1", raftPort: 1, restPort: 2, postgresPort: 3 };
+  const host = new Host(directory, addresses, { binary: program, prefix: [], env: process.env });
+  let down = 0;
+  const chaos = {
+    cluster: { hosts: [host] },
+    keepDown: () => {
+      down++;
+      return () => void down--;
+    },
+  } as unknown as ChaosCluster;
+  try {
+    for (const name of ["kill node", "power cycle"] as const) {
+      host.start();
+      await waitFor("its processes", WAIT_MS, () => host.processes().length > 2);
+      const effect = await INJECT[name](chaos, host, PLANNED);
+      expect([name, host.processes(), down]).toEqual([name, [], 1]);
+      await effect!.end!();
+      expect(down).toBe(0);
+    }
+    expect(await INJECT["kill node"](chaos, host, PLANNED)).toBeNull();
+    expect(await INJECT["kill agent"](chaos, host, PLANNED)).toBeNull();
+    expect(down).toBe(0);
+  } finally {
+    await host.powerOff();
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test("a member that is the same as before was not replaced", async () => {
+  const chaos = (id: string) => ({ raftIds: () => Promise.resolve(new Map([["node1", id]])) });
+  await isAnother(chaos("8"), { name: "node1" }, "7");
+  await expect(isAnother(chaos("7"), { name: "node1" }, "7", 1)).rejects.toThrow("in vain");
+  await expect(isAnother(chaos("7"), { name: "node2" }, "7", 1)).rejects.toThrow("in vain");
+});
+
+test("a clock that does not step is noticed; one that steps is set back in the end", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "chaos-clock-"));
+  const file = join(directory, "clock");
+  const host = { name: "node1", directory, postmasterPid: () => 1 } as unknown as Host;
+  const chaos = (isSet: boolean) => ({
+    cluster: {
+      query: () => {
+        const offsetS = isSet ? Number(readFileSync(file, "utf8")) : 0;
+        return Promise.resolve([{ s: String(Date.now() / 1000 + offsetS) }]);
+      },
+    } as unknown as ChaosCluster["cluster"],
+  });
+  try {
+    await expect(clockStep(chaos(false), host, 4, 1)).rejects.toThrow("did not step by 600 s");
+    const effect = await clockStep(chaos(true), host, 4);
+    expect(readFileSync(file, "utf8")).toBe("+600\n");
+    await effect!.end!();
+    expect(readFileSync(file, "utf8")).toBe("+0\n");
+  } finally {
+    rmSync(directory, { recursive: true });
   }
 });
 

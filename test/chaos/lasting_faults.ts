@@ -3,13 +3,15 @@ import { closeSync, existsSync, fdatasyncSync, openSync, rmSync, statfsSync, wri
 import { join } from "node:path";
 import type { Host } from "../../src/demo/host.ts";
 import { waitFor } from "../../src/demo/wait_for.ts";
-import { BadCable } from "./cable.ts";
+import { BadCable, whyNoEffect } from "./cable.ts";
 import type { CableSettings } from "./cable_process.ts";
 import type { ChaosCluster } from "./chaos_cluster.ts";
 import type { Effect } from "./effect.ts";
 import { setClock } from "./wall_clock.ts";
+import { hears } from "./wires.ts";
 
 const EFFECT_MS = 30_000;
+const CABLE_MS = 10_000;
 /** What is freed while the disk is full is taken as well. */
 const REFILL_MS = 100;
 const FILLER = "filler";
@@ -27,11 +29,20 @@ export function badCable(
   const how = lossPart > 0
     ? `loses ${Math.round(100 * lossPart)} %`
     : `${delayMs} to ${delayMs + jitterMs} ms`;
+  // Even a node without a process answers: its kernel does.
+  const { address, raftPort } = host.addresses;
+  const isCarrying = async () => {
+    await hears([], address, raftPort);
+    return whyNoEffect(cable.report, lossPart > 0) === null;
+  };
   return {
     what: `${host.name}, ${how}`,
     end: async () => {
+      const number = chaos.numberOf(host);
       try {
-        await cable.works(lossPart > 0);
+        await waitFor("its effect", CABLE_MS, async () => chaos.wires.isCut(number) || await isCarrying());
+      } catch {
+        throw new Error(`the cable of ${host.name}: ${whyNoEffect(cable.report, lossPart > 0)}`);
       } finally {
         await cable.remove();
         chaos.badCables.delete(host);
@@ -82,13 +93,18 @@ export function fillDisk(file: number): void {
 const STEPS_S = [-86_400, -600, -3, 3, 600, 86_400];
 
 /** The node's wall clock jumps, and jumps back in the end. */
-export async function clockStep(chaos: ChaosCluster, host: Host, seed: number): Promise<Effect | null> {
+export async function clockStep(
+  chaos: Pick<ChaosCluster, "cluster">,
+  host: Host,
+  seed: number,
+  effectMs = EFFECT_MS,
+): Promise<Effect | null> {
   if (host.postmasterPid() === null) return null;
   const offsetS = STEPS_S[seed % STEPS_S.length]!;
   setClock(host.directory, offsetS);
   const reached = async () => Math.abs(await aheadS(chaos, host) - offsetS) < 1;
   // A server that cannot be asked tells nothing of its clock: then it counts as none hit.
-  const isAhead = await waitFor("the step", EFFECT_MS, reached).then(() => true, () => false);
+  const isAhead = await waitFor("the step", effectMs, reached).then(() => true, () => false);
   if (!isAhead && await answers(chaos, host)) {
     throw new Error(`the clock of ${host.name} did not step by ${offsetS} s`);
   }
@@ -98,7 +114,7 @@ export async function clockStep(chaos: ChaosCluster, host: Host, seed: number): 
 }
 
 /** How far the clock of the node's PostgreSQL is ahead of this host's, in s. */
-async function aheadS(chaos: ChaosCluster, host: Host): Promise<number> {
+async function aheadS(chaos: Pick<ChaosCluster, "cluster">, host: Host): Promise<number> {
   const [row] = await chaos.cluster.query<{ s: string }>(
     host,
     "SELECT extract(epoch FROM clock_timestamp())::text AS s",
@@ -106,7 +122,7 @@ async function aheadS(chaos: ChaosCluster, host: Host): Promise<number> {
   return Number(row!.s) - Date.now() / 1000;
 }
 
-async function answers(chaos: ChaosCluster, host: Host): Promise<boolean> {
+async function answers(chaos: Pick<ChaosCluster, "cluster">, host: Host): Promise<boolean> {
   return await chaos.cluster.query(host, "SELECT 1").then(() => true, () => false);
 }
 
@@ -181,8 +197,14 @@ async function emptied(host: Host, names: readonly string[]): Promise<void> {
   for (const name of names) rmSync(join(host.directory, name), { recursive: true, force: true });
 }
 
-async function isAnother(chaos: ChaosCluster, host: Host, before: string): Promise<void> {
-  await waitFor(`${host.name} as another member than ${before}`, EFFECT_MS, async () => {
+/** @throws where it is still the member that it was, or none */
+export async function isAnother(
+  chaos: Pick<ChaosCluster, "raftIds">,
+  host: Pick<Host, "name">,
+  before: string,
+  effectMs = EFFECT_MS,
+): Promise<void> {
+  await waitFor(`${host.name} as another member than ${before}`, effectMs, async () => {
     const now = (await chaos.raftIds()).get(host.name);
     return now !== undefined && now !== before;
   });

@@ -5,7 +5,7 @@
 import { run } from "../../src/demo/run.ts";
 import type { Network } from "../e2e/network.ts";
 
-const PROBE_S = 0.7;
+const PROBE_S = 0.5;
 
 type Wiring = Pick<Network, "cut" | "mend" | "cutWay" | "mendWay">;
 
@@ -20,6 +20,10 @@ export class Wires {
   /** Cuts the cable of a node; returns what mends it. */
   cut(node: number): () => void {
     return this.#hold(`${node}`, () => this.#network.cut(node), () => this.#network.mend(node));
+  }
+
+  isCut(node: number): boolean {
+    return (this.#cuts.get(`${node}`) ?? 0) > 0;
   }
 
   /** What `from` sends to each of `to` is lost; returns what mends it. */
