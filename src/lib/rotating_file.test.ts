@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RotatingFile } from "./rotating_file.ts";
@@ -37,4 +38,34 @@ test("a directory that is missing loses lines, and logging goes on when it is ba
   const file = new RotatingFile({ dir: "/nonexistent-directory" });
   expect(() => file.write("lost")).not.toThrow();
   expect(file.lost).toBe(1);
+});
+
+test("what is left of a line whose writer was killed is no part of the next one", () => {
+  inDirectory((dir) => {
+    const path = join(dir, "patroni.log");
+    for (const torn of ["half", "x".repeat(200_000)]) {
+      writeFileSync(path, `first\n${torn}`);
+      new RotatingFile({ dir }).write("second");
+      expect(readFileSync(path, "utf8")).toBe("first\nsecond\n");
+      writeFileSync(path, torn);
+      new RotatingFile({ dir }).write("only");
+      expect(readFileSync(path, "utf8")).toBe("only\n");
+    }
+  });
+});
+
+test.skipIf(process.getuid?.() !== 0)("a line for which a disk has room in part is lost as a whole", () => {
+  inDirectory((dir) => {
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "none", dir]);
+    try {
+      const file = new RotatingFile({ dir });
+      file.write("first");
+      file.write("x".repeat(200_000));
+      expect(file.lost).toBe(1);
+      file.write("second");
+      expect(readFileSync(join(dir, "patroni.log"), "utf8")).toBe("first\nsecond\n");
+    } finally {
+      execFileSync("umount", ["--lazy", dir]);
+    }
+  });
 });

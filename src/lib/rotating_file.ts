@@ -1,8 +1,20 @@
 /**
  * A log file that is renamed to `name.1`, `name.2` ... when it is full. Writes are synchronous; a failure
- * (disk full, directory gone) loses the line, and the file is opened anew with the next one.
+ * (disk full, directory gone) loses the line, and the file is opened anew with the next one. The file has
+ * whole lines only: the part of one that a full disk, or the end of the writer, has left is taken away, since
+ * the next line would continue it.
  */
-import { chmodSync, closeSync, fstatSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { LineSink } from "./line_sink.ts";
 
@@ -42,7 +54,7 @@ export class RotatingFile implements LineSink {
       if (this.#sizeBytes > 0 && this.#sizeBytes + bytes.length > this.#fileSizeBytes && this.#fileNum > 0) {
         this.#rotate();
       }
-      if (this.#fd !== null) this.#sizeBytes += writeSync(this.#fd, bytes);
+      if (this.#fd !== null) this.#append(this.#fd, bytes);
     } catch {
       this.lost++;
       this.close();
@@ -59,11 +71,23 @@ export class RotatingFile implements LineSink {
     }
   }
 
+  #append(fd: number, bytes: Uint8Array): void {
+    const written = writeSync(fd, bytes);
+    if (written < bytes.length) {
+      ftruncateSync(fd, this.#sizeBytes);
+      throw new Error("no room for the whole line");
+    }
+    this.#sizeBytes += written;
+  }
+
   #open(): void {
     // One that others must not read is never open to them.
-    this.#fd = openSync(this.#path, "a", this.#mode ?? 0o666);
+    const fd = openSync(this.#path, "a+", this.#mode ?? 0o666);
+    this.#fd = fd;
     if (this.#mode !== null) chmodSync(this.#path, this.#mode);
-    this.#sizeBytes = fstatSync(this.#fd).size;
+    const { size } = fstatSync(fd);
+    this.#sizeBytes = wholeLines(fd, size);
+    if (this.#sizeBytes < size) ftruncateSync(fd, this.#sizeBytes);
   }
 
   #rotate(): void {
@@ -79,4 +103,20 @@ export class RotatingFile implements LineSink {
     }
     this.#open();
   }
+}
+
+const LOOK_BACK_BYTES = 65_536;
+const LINE_BREAK = 10;
+
+/** Size of the file up to the end of its last whole line. */
+function wholeLines(fd: number, size: number): number {
+  const buffer = new Uint8Array(LOOK_BACK_BYTES);
+  for (let end = size; end > 0;) {
+    const begin = Math.max(0, end - buffer.length);
+    const length = readSync(fd, buffer, 0, end - begin, begin);
+    const last = buffer.subarray(0, length).lastIndexOf(LINE_BREAK);
+    if (last >= 0) return begin + last + 1;
+    end = begin;
+  }
+  return 0;
 }
