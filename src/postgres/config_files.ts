@@ -127,12 +127,15 @@ export class ConfigFiles {
     if (!exists(this.#dataDir)) throw new Error(`${this.#dataDir} is not there: no configuration is written`);
     makeDirectory(this.#configDir, 0o700);
     this.#adoptUsersFile();
-    this.#intent = recovery.following;
     const settings = await this.#acceptedSettings(forRole(effective, role));
     const access = (name: AccessFile["name"]) =>
       writeAccessFile({ name, path: this.#path(name), present: this.#existing(name) }, effective, role);
+    const isChanged = writeAtomically(this.file, this.#render(settings, recovery), FILE_MODE);
+    // Not before: what could not be written, as on a full disk, is asked for again. The upkeep of the files
+    // would do it otherwise, beside what the member is known to follow.
+    this.#intent = recovery.following;
     const written: readonly (readonly [string, boolean])[] = [
-      ["postgresql.conf", writeAtomically(this.file, this.#render(settings, recovery), FILE_MODE)],
+      ["postgresql.conf", isChanged],
       ["postgresql.auto.conf", this.#cleanAutoConf(settings)],
       ["pg_hba.conf", access("pg_hba.conf")],
       ["pg_ident.conf", access("pg_ident.conf")],

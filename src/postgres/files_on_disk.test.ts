@@ -202,6 +202,26 @@ test("a tablespace that is named by a link of the user's moves, and the link lea
   expect(readdirSync(join(base, "disk")).sort()).toEqual(["space", `space.${suffix}`]);
 });
 
+test("an upstream that could not be written is not the one of the files", async () => {
+  const dataDir = directory();
+  const config = { postgresql: { dataDir, configDir: dataDir } } as unknown as ConfigInForce;
+  const files = new ConfigFiles({
+    config,
+    programs: {} as unknown as Programs,
+    warn: () => {},
+    walBudgetMib: () => null,
+    syncNames: () => null,
+  });
+  const following = { name: "a", connUrl: "postgres://a:5432/postgres" };
+  const written = files.write(
+    {} as unknown as EffectivePostgresql,
+    { ...NO_RECOVERY, following },
+    "replica",
+  );
+  await expect(written).rejects.toThrow();
+  expect(files.intended()).toBeUndefined();
+});
+
 test("a data directory that is not there is not made by its configuration", async () => {
   const dataDir = join(directory(), "data");
   for (const configDir of [dataDir, join(dataDir, "conf")]) {
