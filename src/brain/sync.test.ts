@@ -52,6 +52,7 @@ function primary(
   });
 }
 
+const still = (standsMs: number, stoodMs = standsMs) => ({ standsMs, stoodMs });
 const sets = (names: string, count = 1): SyncDuty => ({ kind: "sync-setting", setting: any(names, count) });
 const logs = (names: string, quorum: number, flushed: readonly string[] = []): SyncDuty => {
   const { revision: expectRevision, ...logged } = record(names, quorum);
@@ -90,11 +91,13 @@ test.each<[string, ReturnType<typeof primary>, SyncDuty | null]>([
     ]),
     sets("b"),
   ],
-  ["one that streams and flushes nothing", primary({ stoodMs: { c: 2000 } }), sets("b")],
-  ["it does so for a moment", primary({ stoodMs: { c: 1999 } }), null],
+  ["one that streams and flushes nothing", primary({ standstills: { c: still(2000) } }), sets("b")],
+  ["it does so for a moment", primary({ standstills: { c: still(1999) } }), null],
   [
     "it is the last one: the record first",
-    primary({ dcs: cluster({ sync: record("c", 0) }), stoodMs: { c: 5000 } }, { setting: any("c") }, [
+    primary({ dcs: cluster({ sync: record("c", 0) }), standstills: { c: still(5000) } }, {
+      setting: any("c"),
+    }, [
       standby("c"),
     ]),
     logs("", 0),
@@ -105,7 +108,7 @@ test.each<[string, ReturnType<typeof primary>, SyncDuty | null]>([
       {
         dcs: cluster({ sync: record("c", 0) }),
         dynamic: { ...QUORUM, synchronousModeStrict: true },
-        stoodMs: { c: 5000 },
+        standstills: { c: still(5000) },
       },
       { setting: any("c") },
       [standby("c")],

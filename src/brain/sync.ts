@@ -8,6 +8,7 @@ import type { MemberStatus } from "../model/member_status.ts";
 import { isInitialized, type SyncRecord } from "../model/records.ts";
 import { streamsElsewhere, syncTags } from "../model/sync_tags.ts";
 import { type Pickable, pickTarget } from "../sync/pick.ts";
+import type { Standstill } from "../sync/standstill.ts";
 import { nextStep, type SyncStep, type SyncTarget } from "../sync/plan.ts";
 import { ASYNCHRONOUS, isPromised, type Voters, votersOf } from "../sync/record.ts";
 import { awaitAnybody, isSameSetting, NO_SYNC, settingFor, type SyncSetting } from "../sync/setting.ts";
@@ -131,7 +132,7 @@ function targetOf(view: NodeView, acknowledges: boolean, others: readonly string
     .flatMap(({ status }) =>
       pickable(status, ownOf(postgres.sync.flushed, status.name) ?? null, isNew).map((one) => ({
         ...one,
-        stoodMs: ownOf(view.stoodMs ?? {}, one.name) ?? 0,
+        ...(ownOf(view.standstills ?? {}, one.name) ?? { standsMs: 0, stoodMs: 0 }),
       }))
     );
   return pickTarget(standbys, {
@@ -153,7 +154,7 @@ function tokensOf(standbys: readonly Pickable[]): Voters {
 }
 
 /** Members may be called as a property of every map. */
-function ownOf(map: { readonly [name: string]: number }, name: string): number | undefined {
+function ownOf<T>(map: { readonly [name: string]: T }, name: string): T | undefined {
   return Object.hasOwn(map, name) ? map[name] : undefined;
 }
 
@@ -162,7 +163,7 @@ function pickable(
   status: MemberStatus,
   lsn: Lsn | null,
   mayAttach: boolean,
-): readonly Omit<Pickable, "stoodMs">[] {
+): readonly Omit<Pickable, keyof Standstill>[] {
   const { name, dataToken: token, tags, nofailover } = status;
   if (token === undefined || !status.running || status.shuttingDown || status.primaryDirectory) return [];
   // The last primary may not have heard yet that it is one no more, and has to rejoin first.

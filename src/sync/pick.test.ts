@@ -8,9 +8,12 @@ const standby = (name: string, change: Partial<Pickable> = {}): Pickable => ({
   syncPriority: 1,
   nofailover: false,
   lsn: 1000,
+  standsMs: 0,
   stoodMs: 0,
   ...change,
 });
+/** Until now; `stoodMs`: what is held against it. */
+const still = (standsMs: number, stoodMs = standsMs) => ({ standsMs, stoodMs });
 const ABC = [standby("a"), standby("b"), standby("c")];
 const picked = (standbys: readonly Pickable[], change: Partial<PickOptions> = {}) => {
   const target = pickTarget(standbys, {
@@ -78,24 +81,40 @@ test.each<[string, readonly Pickable[], Partial<PickOptions>, unknown]>([
   ],
   [
     "on: one that stands still is replaced",
-    [standby("a", { stoodMs: 2000, syncPriority: 9 }), standby("b")],
+    [standby("a", { ...still(2000), syncPriority: 9 }), standby("b")],
     {
       voters: { a: "data-a" },
     },
     ["b", 1],
   ],
-  ["on: not yet", [standby("a", { stoodMs: 1999 }), standby("b")], { voters: { a: "data-a" } }, ["a", 1]],
-  ["on: as one of two it is waited for longer", [standby("a", { stoodMs: 4999 }), standby("b")], {
+  ["on: not yet", [standby("a", { ...still(1999) }), standby("b")], { voters: { a: "data-a" } }, ["a", 1]],
+  ["on: one that has just begun to move again comes before it", [
+    standby("a", still(2000)),
+    standby("b", still(0, 4999)),
+  ], {
+    voters: { a: "data-a" },
+  }, ["b", 1]],
+  ["on: not if it had gone for good", [standby("a", still(2000)), standby("b", still(0, 5000))], {
+    voters: { a: "data-a" },
+  }, ["a", 1]],
+  [
+    "on: nor before one that never stood still",
+    [standby("a", still(2000)), standby("b", still(0, 2000)), standby("c")],
+    {},
+    ["c", 1],
+  ],
+  ["the last one counts again once it has made up for it", [standby("a", still(0, 5000))], {}, ["", 0]],
+  ["on: as one of two it is waited for longer", [standby("a", { ...still(4999) }), standby("b")], {
     nodeCount: 2,
   }, ["ab", 2]],
-  ["on: but not for ever", [standby("a", { stoodMs: 5000 }), standby("b")], { nodeCount: 2 }, ["b", 1]],
-  ["the last one stands still for a while", [standby("a", { stoodMs: 4999 })], {}, ["a", 1]],
-  ["and for longer", [standby("a", { stoodMs: 5000 })], {}, ["", 0]],
-  ["and in strict mode", [standby("a", { stoodMs: 5000 })], { strict: true }, ["a", 1]],
+  ["on: but not for ever", [standby("a", { ...still(5000) }), standby("b")], { nodeCount: 2 }, ["b", 1]],
+  ["the last one stands still for a while", [standby("a", { ...still(4999) })], {}, ["a", 1]],
+  ["and for longer", [standby("a", { ...still(5000) })], {}, ["", 0]],
+  ["and in strict mode", [standby("a", { ...still(5000) })], { strict: true }, ["a", 1]],
   ["in strict mode nobody with the tag", [standby("a", { nosync: true })], { strict: true }, ["", 0]],
   [
     "quorum: one that stands still goes",
-    [standby("a", { stoodMs: 2000 }), standby("b")],
+    [standby("a", { ...still(2000) }), standby("b")],
     { mode: "quorum" },
     [
       "b",
@@ -104,11 +123,22 @@ test.each<[string, readonly Pickable[], Partial<PickOptions>, unknown]>([
   ],
   [
     "quorum: all stand still, for a while",
-    [standby("a", { stoodMs: 3000 }), standby("b", { stoodMs: 5000 })],
+    [standby("a", { ...still(3000) }), standby("b", { ...still(5000) })],
     {
       mode: "quorum",
     },
     ["a", 1],
+  ],
+  ["quorum: so does one that has just begun to move again", [standby("a", still(0, 2000)), standby("b")], {
+    mode: "quorum",
+  }, ["b", 1]],
+  [
+    "quorum: it comes before one that stands still",
+    [standby("a", still(2000)), standby("b", still(0, 2000))],
+    {
+      mode: "quorum",
+    },
+    ["b", 1],
   ],
   ["quorum: all", ABC, { mode: "quorum" }, ["abc", 1]],
   ["quorum: two of them", ABC, { mode: "quorum", nodeCount: 2 }, ["abc", 2]],

@@ -22,7 +22,8 @@ export interface Pickable {
   readonly nofailover: boolean;
   /** What it has flushed, or by synchronous_commit written or replayed; null: it does not stream yet. */
   readonly lsn: Lsn | null;
-  /** The standstill that is held against it (standstill.ts), ms. */
+  /** How long it has stood still until now, and what of that kind is held against it (standstill.ts), ms. */
+  readonly standsMs: number;
   readonly stoodMs: number;
 }
 
@@ -56,6 +57,7 @@ export function pickTarget(standbys: readonly Pickable[], options: PickOptions):
 function ordered(standbys: readonly Pickable[], options: PickOptions): readonly Pickable[] {
   return promptOf(standbys.filter(({ nosync }) => !nosync), standbys, options).toSorted((a, b) =>
     Number(stands(a)) - Number(stands(b)) ||
+    Number(isHeld(a)) - Number(isHeld(b)) ||
     Number(a.nofailover) - Number(b.nofailover) ||
     b.syncPriority - a.syncPriority ||
     Number(isVoter(b, options)) - Number(isVoter(a, options)) ||
@@ -65,9 +67,9 @@ function ordered(standbys: readonly Pickable[], options: PickOptions): readonly 
 }
 
 /**
- * Those that hold no commit up. One that stands still goes as soon as there are enough others, and after a
- * while also if there are not. In strict mode the last ones stay: commits would wait all the same, and nobody
- * could take over.
+ * Those that hold no commit up. One that stands still goes as soon as enough others move, and after a while
+ * also if they do not. One that has just begun to move again comes before it, unless it had gone for good. In
+ * strict mode the last ones stay: commits would wait all the same, and nobody could take over.
  */
 function promptOf(
   wanted: readonly Pickable[],
@@ -75,13 +77,19 @@ function promptOf(
   options: PickOptions,
 ): readonly Pickable[] {
   const near = wanted.filter((one) => !lags(one, all, options));
-  const moving = near.filter((one) => !stands(one));
-  if (moving.length >= options.nodeCount) return moving;
+  const steady = near.filter((one) => !isHeld(one));
+  if (steady.length >= options.nodeCount) return steady;
   const prompt = near.filter(({ stoodMs }) => stoodMs < LAST_STANDSTILL_MS);
+  const moving = prompt.filter((one) => !stands(one));
+  if (moving.length >= options.nodeCount) return moving;
   return prompt.length === 0 && options.strict ? wanted : prompt;
 }
 
-function stands({ stoodMs }: Pickable): boolean {
+function stands({ standsMs }: Pickable): boolean {
+  return standsMs >= STANDSTILL_MS;
+}
+
+function isHeld({ stoodMs }: Pickable): boolean {
   return stoodMs >= STANDSTILL_MS;
 }
 

@@ -16,15 +16,18 @@ export const STEADY_MS = 5000;
  */
 const GAP_MS = 1500;
 
-export interface Course {
+export interface Standstill {
+  /** How long it has stood there although there is more, ms; 0: it moves, or has everything. */
+  readonly standsMs: number;
+  /** The longest standstill that is held against it, ms; 0: none. */
+  readonly stoodMs: number;
+}
+
+export interface Course extends Standstill {
   /** When it was looked at. */
   readonly atMs: number;
   readonly lsn: Lsn;
   readonly isBehind: boolean;
-  /** How long it has stood there although there is more, ms. */
-  readonly standsMs: number;
-  /** The longest standstill that is held against it, ms; 0: none. */
-  readonly stoodMs: number;
   /** Since when it moves after a standstill that is held against it, and how far the primary was then. */
   readonly back: { readonly sinceMs: number; readonly lsn: Lsn } | null;
 }

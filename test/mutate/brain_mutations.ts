@@ -750,7 +750,12 @@ const sick = [
     ["own-hang-held-against-standbys", "Math.min(GAP_MS, atMs - before.atMs)", "(atMs - before.atMs)"],
   ]),
   ...mutationsOf("src/sync/pick.ts", ["src/sync/pick.test.ts"], [
-    ["standing-standby-kept-beside-others", "if (moving.length >= options.nodeCount) return moving;", ""],
+    ["standing-standby-kept-beside-others", "if (steady.length >= options.nodeCount) return steady;", ""],
+    [
+      "standing-standby-kept-beside-one-that-moves-again",
+      "if (moving.length >= options.nodeCount) return moving;",
+      "",
+    ],
     ["last-standing-standby-kept", "near.filter(({ stoodMs }) => stoodMs < LAST_STANDSTILL_MS)", "near"],
     [
       "last-standby-dropped-in-strict-mode",

@@ -14,18 +14,18 @@ const look = (at: number, lsn: number) =>
 test("a standstill is told when it begins and when it is over, once each", () => {
   const watch = new FlushWatch();
   for (const at of [0, 1]) expect(watch.look(look(at, 900))).toEqual([]);
-  expect(watch.stoodMs).toEqual({ b: 1000 });
+  expect(watch.standstills).toEqual({ b: { standsMs: 1000, stoodMs: 1000 } });
   expect(watch.look(look(2, 900))).toEqual([{ standby: "b", begins: true }]);
   expect(watch.look(look(3, 1000))).toEqual([]);
-  expect(watch.stoodMs).toEqual({ b: 2000 });
+  expect(watch.standstills).toEqual({ b: { standsMs: 0, stoodMs: 2000 } });
   expect(watch.look(look(8, 1000))).toEqual([{ standby: "b", begins: false }]);
-  expect(watch.stoodMs).toEqual({});
+  expect(watch.standstills).toEqual({});
 });
 
 test("the same look once more says nothing new", () => {
   const watch = new FlushWatch();
   for (let times = 0; times < 5; times++) expect(watch.look(look(0, 900))).toEqual([]);
-  expect(watch.stoodMs).toEqual({});
+  expect(watch.standstills).toEqual({});
 });
 
 test("a server that is no primary, or ends, has no standbys", () => {
@@ -33,5 +33,5 @@ test("a server that is no primary, or ends, has no standbys", () => {
   for (const at of [0, 1, 2]) watch.look(look(at, 900));
   expect(watch.look(postgres({ ...STOPPED, lastLookMs: 3000 }))).toEqual([{ standby: "b", begins: false }]);
   watch.look(postgres({ lastLookMs: 4000 }));
-  expect(watch.stoodMs).toEqual({});
+  expect(watch.standstills).toEqual({});
 });

@@ -3,7 +3,7 @@
  * ones (src/sync/standstill.ts). The rules are there.
  */
 import type { PostgresView } from "../../model/postgres_view.ts";
-import { afterLook, type Courses, STANDSTILL_MS } from "../../sync/standstill.ts";
+import { afterLook, type Courses, type Standstill, STANDSTILL_MS } from "../../sync/standstill.ts";
 
 /** A standstill of that standby begins, or ends, to be held against it. */
 export interface FlushNews {
@@ -15,10 +15,12 @@ export class FlushWatch {
   #courses: Courses = {};
   #lookMs: number | null = null;
 
-  /** The standstill that is held against each standby, ms; of those without one there is nothing. */
-  get stoodMs(): { readonly [standby: string]: number } {
+  /** Standbys without a standstill are left out. */
+  get standstills(): { readonly [standby: string]: Standstill } {
     return Object.fromEntries(
-      Object.entries(this.#courses).flatMap(([name, { stoodMs }]) => stoodMs > 0 ? [[name, stoodMs]] : []),
+      Object.entries(this.#courses).flatMap(([name, { standsMs, stoodMs }]) =>
+        stoodMs > 0 ? [[name, { standsMs, stoodMs }]] : []
+      ),
     );
   }
 

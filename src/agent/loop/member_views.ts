@@ -38,7 +38,7 @@ export function nodeView(rooms: MemberRooms, wishes: Wishes, nowMs: number): Nod
     watchdogFailed: watchdog?.failed ?? false,
     ailments: options.ailments?.() ?? null,
     skipLeaseCheck: broken?.has("promote-before-renewal") ?? false,
-    stoodMs: flushWatch.stoodMs,
+    standstills: flushWatch.standstills,
     syncFrozen: syncPen.isFrozen(dcs.state.sync.revision),
     ...(broken === undefined || broken.size === 0 ? {} : { syncWithout: syncRulesLeftOut(broken) }),
     statuses: voter.board.seen(nowMs),

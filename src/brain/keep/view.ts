@@ -11,6 +11,7 @@ import { type DcsState, foundingOf, isInitialized, knownMember } from "../../mod
 import { remoteOf } from "../../model/standby_cluster.ts";
 import type { Upstream } from "../../model/upstream.ts";
 import type { SyncRulesLeftOut } from "../../sync/plan.ts";
+import type { Standstill } from "../../sync/standstill.ts";
 import { canTakeOver } from "../cluster/candidate.ts";
 import { FRESH_MS, type SeenStatus } from "../cluster/successor_view.ts";
 import { serves } from "../cluster/serves.ts";
@@ -44,8 +45,8 @@ export interface NodeView {
   readonly leaseUsable: boolean;
   /** How long the server has been a primary; Infinity: it was one when this agent started. Absent: the same. */
   readonly primaryForMs?: number;
-  /** The standstill that is held against each standby (src/sync/standstill.ts), ms. Absent: none. */
-  readonly stoodMs?: { readonly [standby: string]: number };
+  /** The standbys that stand still, or against which that is held. Absent: none. */
+  readonly standstills?: { readonly [standby: string]: Standstill };
   /** See PlanView (src/sync/plan.ts). Absent: nothing is frozen, nothing left out. */
   readonly syncFrozen?: boolean;
   readonly syncWithout?: SyncRulesLeftOut;
