@@ -1,7 +1,7 @@
 /**
  * A cluster of processes on this machine, driven from outside: started, watched through REST, hurt by
- * signals, and removed without a trace whatever happens. Used by `agent demo`, the benchmark and the
- * end-to-end tests.
+ * signals, and removed without a trace whatever happens. Used by `agent demo`, the benchmark, the chaos runs
+ * and the end-to-end tests.
  */
 import { spawnSync } from "node:child_process";
 import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";

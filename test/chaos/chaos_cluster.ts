@@ -193,7 +193,7 @@ export class ChaosCluster {
   /** As an operator does: directories that were moved aside would fill a small disk. */
   #makeRoom(): void {
     for (const { directory } of this.cluster.hosts) {
-      for (const name of readdirSync(directory).filter((one) => one.startsWith("data.failed-"))) {
+      for (const name of readdirSync(directory).filter((one) => /^data\.(?:failed|lost-wal)-/.test(one))) {
         rmSync(join(directory, name), { recursive: true, force: true });
       }
     }

@@ -15,7 +15,17 @@ const host = (name: string, isPrimary: boolean): HostSurvey => ({
   postmaster: 12,
   processes: [one("agent", 10, 1), one("guard", 11, 1), one("postgres", 12, 11), one("postgres", 13, 12)],
   slots: [{ name: isPrimary ? "b" : "a", isActive: isPrimary }],
-  names: ["agent.yml", "agent.log", "data", "data.failed-1", "raft", "pgpass", "decisions", "decisions.1"],
+  names: [
+    "agent.yml",
+    "agent.log",
+    "data",
+    "data.failed-1",
+    "data.lost-wal-1",
+    "raft",
+    "pgpass",
+    "decisions",
+    "decisions.1",
+  ],
   walBytes: 64e6,
 });
 const BEFORE = [host("a", true), host("b", false)];

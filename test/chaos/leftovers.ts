@@ -35,7 +35,7 @@ const MOST_FILES = 25;
 const MOST_WAL_BYTES = 384 * 2 ** 20;
 /** All that agent and PostgreSQL have to do with in a host's directory. */
 const KNOWN_NAMES =
-  /^(agent\.(yml|log)|data|data\.failed-.*|raft|pgpass|decisions(\.\d+)?|\.s\.PGSQL\.\d+(\.lock)?)$/;
+  /^(agent\.(yml|log)|data|data\.(?:failed|lost-wal)-.*|raft|pgpass|decisions(\.\d+)?|\.s\.PGSQL\.\d+(\.lock)?)$/;
 
 export async function survey(chaos: ChaosCluster, primary: Host): Promise<HostSurvey[]> {
   return await Promise.all(chaos.active.map(async (host) => {
