@@ -105,6 +105,7 @@ export class RotatingFile implements LineSink {
   }
 }
 
+/** How much is read at once while the last line break is looked for. */
 const LOOK_BACK_BYTES = 65_536;
 const LINE_BREAK = 10;
 
