@@ -1,6 +1,15 @@
 /** Former primaries that come back: rewound, rewound again, interrupted, or too late for WAL. */
 import { expect, test } from "bun:test";
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { commandLine, signal } from "../src/demo/processes.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
@@ -260,11 +269,57 @@ story(
       });
       // It goes on, past what the standby has: positions show nothing any more.
       await one.sql("INSERT INTO t SELECT generate_series(100, 5000)");
-      expect((await compared(two, one)).verdict).toBe("same");
-      expect(await compared(two, one, true)).toMatchObject({
+      expect(await compared(two, one)).toMatchObject({
         verdict: "diverged",
         detail: expect.stringContaining("is not the primary's"),
       });
+    }),
+  STORY_MS,
+);
+
+story(
+  "two promotions from one position give two timelines one number: WAL itself tells them apart",
+  () =>
+    withSite(async (site) => {
+      const [one, two] = await pair(site);
+      const three = await site.member("node-3", {}, {});
+      await three.joinAsStandby(one);
+      await has(three, [0]);
+      const stop = { kind: "stop", how: "fast", checkpoint: false } as const;
+      // The first one in order: the others have all of its WAL.
+      for (const each of [one, two, three]) await each.must(stop, "stop");
+      // The same end of WAL on both.
+      rmSync(three.dataDir, { recursive: true });
+      cpSync(two.dataDir, three.dataDir, { recursive: true });
+      const lead = async (member: TestMember, epoch: number) => {
+        await member.must({ kind: "start-standby", follow: null }, "start");
+        await member.arm(epoch);
+        await member.must({ kind: "promote", epoch }, "promote");
+      };
+      await lead(two, 2);
+      await two.sql("INSERT INTO t VALUES (2)");
+      await two.must(KILL, "stop");
+      // It has heard of nobody's timeline, and writes rows of the same size, and more.
+      await lead(three, 3);
+      await three.sql("INSERT INTO t SELECT generate_series(3, 5000)");
+      expect(three.view.timelineHistory).toEqual(two.view.timelineHistory);
+      expect(await compared(two, three)).toMatchObject({
+        verdict: "diverged",
+        detail: expect.stringContaining("is not the primary's"),
+        noRewind: expect.stringContaining("one timeline"),
+      });
+      // A later timeline of the same primary, in the very segment.
+      await three.must(stop, "stop");
+      three.executor.desire({ slots: slotsFor(one.name) });
+      await lead(three, 4);
+      expect((await compared(two, three)).verdict).toBe("diverged");
+      // One that has heard of another timeline of that number follows all the same.
+      const file = join(one.dataDir, "pg_wal", "00000003.history");
+      writeFileSync(file, "1\t0/3000000\tno recovery target specified\n");
+      expect((await compared(one, three)).verdict).toBe("same");
+      expect(existsSync(file)).toBe(false);
+      await streams(one, three);
+      expect(await one.sql("SELECT count(*)::int AS n FROM t")).toEqual([{ n: 4999 }]);
     }),
   STORY_MS,
 );

@@ -62,8 +62,9 @@ function mayFollow({ timeline, lsn }: OtherHistory, history: TimelineHistory): b
 
 /**
  * The timeline on which two histories part, though both have timelines of the same numbers; null: on none.
- * Within a cluster each number is given once. Two clusters of one system number theirs by themselves: where
- * both have been promoted, or failed over, two timelines have one number.
+ * PostgreSQL gives each number once as far as a server has heard of the others. Two clusters of one system
+ * number theirs by themselves, and so does a member that is promoted before it has heard of a timeline whose
+ * primary was cut off.
  */
 function partsOn(history: TimelineHistory, others: TimelineHistory): number | null {
   // Not known.

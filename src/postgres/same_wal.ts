@@ -16,6 +16,8 @@ const WINDOW_BYTES = 8192;
 export interface WalPlace {
   readonly dataDir: string;
   readonly timeline: number;
+  /** The timeline whose file of that segment is read on the other server. */
+  readonly timelineOfOther: number;
   /** The end of the last record that this server has. */
   readonly end: Lsn;
   readonly segmentBytes: number;
@@ -46,7 +48,8 @@ export async function compareWal(
   applicationName: string,
 ): Promise<"same" | "different" | "unknown"> {
   if (place.end <= 0) return "unknown";
-  const file = walFileName(place.timeline, place.end - 1, place.segmentBytes);
+  const fileOf = (timeline: number) => walFileName(timeline, place.end - 1, place.segmentBytes);
+  const [file, theirs] = [fileOf(place.timeline), fileOf(place.timelineOfOther)];
   const windows = windowsBefore(place);
   const own = await Promise.all(
     windows.map((window) => readOwn(join(place.dataDir, "pg_wal", file), window)),
@@ -55,7 +58,7 @@ export async function compareWal(
     const read: (string | null)[] = [];
     for (const { offset, bytes } of windows) {
       const [row] = await connection.query(
-        `SELECT pg_catalog.encode(pg_catalog.pg_read_binary_file('pg_wal/${file}', ${offset}, ${bytes}, true), 'hex') AS wal`,
+        `SELECT pg_catalog.encode(pg_catalog.pg_read_binary_file('pg_wal/${theirs}', ${offset}, ${bytes}, true), 'hex') AS wal`,
       );
       read.push(typeof row?.wal === "string" ? row.wal : null);
     }

@@ -1,16 +1,20 @@
 /**
  * Compares this member's history with another's, to decide whether it may follow, and whether the other still
- * has the WAL for that. It only reads.
+ * has the WAL for that. It only reads, but for a history file that leads nowhere.
  */
 import { formatLsn, type Lsn } from "../../model/lsn.ts";
 import type { Upstream } from "../../model/upstream.ts";
 import { historyOnDisk, wroteAlone } from "../../postgres/data_directory.ts";
+import { join, readText, removeFile } from "../../postgres/disk.ts";
 import { errorText } from "../../postgres/error_text.ts";
 import {
   compareHistories,
+  historyFileName,
   type HistoryVerdict,
   type LocalPosition,
   ONE_TIMELINE,
+  parseHistory,
+  type TimelineHistory,
 } from "../../postgres/history.ts";
 import { ReplicationSource } from "../../postgres/replication_source.ts";
 import { compareWal } from "../../postgres/same_wal.ts";
@@ -24,7 +28,10 @@ export class HistoryComparison {
     this.#context = context;
   }
 
-  /** `content`: WAL itself is compared as well, where both are on one timeline. */
+  /**
+   * `content`: the directory is not one of this cluster yet. It is compared up to all that its disk holds,
+   * and a failure to compare the WAL itself is said.
+   */
   async compare(other: Upstream, content = false): Promise<void> {
     const { clock, memory, changed, postgresql, local } = this.#context.parts;
     const note = (
@@ -60,10 +67,16 @@ export class HistoryComparison {
       const end = content ? this.#endOnDisk(position) : position;
       const compared = await this.#withContent(
         compareHistories(end, { ...identity, history, inRecovery }),
-        content && end.timeline === identity.timeline && !inRecovery ? end : null,
+        // A standby may be behind, and another cluster's primary need not let a rewind user in.
+        inRecovery || end.timeline > identity.timeline || (other.remote && !content) ? null : end,
         other,
+        identity.timeline,
+        content,
       );
       const { verdict, detail } = compared;
+      if (verdict === "same" && position.timeline < identity.timeline) {
+        this.#forgetTimeline(identity.timeline, history);
+      }
       memory.loss.other = verdict === "diverged" ? { ...identity, history, inRecovery } : null;
       const noRewind = memory.rewoundInVain === identity.timeline
         ? "pg_rewind finds nothing to do"
@@ -78,6 +91,22 @@ export class HistoryComparison {
     } finally {
       source?.close();
     }
+  }
+
+  /**
+   * PostgreSQL asks its primary for a history file only where it has none of that number. One of another
+   * timeline of this number, whose primary was cut off, would keep this server from the primary's for ever.
+   * It is a copy, and this server is not on that timeline.
+   */
+  #forgetTimeline(timeline: number, history: TimelineHistory): void {
+    const { dataDir, warn } = this.#context;
+    const path = join(dataDir, "pg_wal", historyFileName(timeline));
+    const text = readText(path);
+    if (text === null || history.length === 0) return;
+    const points = (lines: TimelineHistory) => JSON.stringify(lines.map(([parent, lsn]) => [parent, lsn]));
+    if (points(parseHistory(text)) === points(history)) return;
+    removeFile(path);
+    warn(`${historyFileName(timeline)} is of another timeline ${timeline} than the primary's: it is removed`);
   }
 
   /** How far the local history goes, by the rules for standbys (replayed) and former primaries (written). */
@@ -118,21 +147,33 @@ export class HistoryComparison {
     return { ...position, timeline, lsn, history: historyOnDisk(dataDir, timeline) };
   }
 
-  /** `at`: where WAL is compared as well; null: it is not. */
+  /**
+   * Positions do not show that one number was given to two timelines: a member was promoted and cut off
+   * before anybody had heard of its timeline, and another one was promoted from the same position. Their WAL
+   * shows it. `at`: where it is compared; null: it is not.
+   */
   async #withContent(
     verdict: HistoryVerdict,
     at: LocalPosition | null,
     other: Upstream,
+    timelineOfOther: number,
+    isNew: boolean,
   ): Promise<HistoryVerdict> {
-    const { parts: { postgresql, local, memory }, dataDir, warn } = this.#context;
+    const { parts: { postgresql, local, memory, log }, dataDir, warn } = this.#context;
     const { control } = memory.found;
     if (verdict.verdict !== "same" || at === null || control === null) return verdict;
     const place = { dataDir, timeline: at.timeline, end: at.lsn, segmentBytes: control.segmentBytes };
+    const compare = (timeline: number) =>
+      compareWal({ ...place, timelineOfOther: timeline }, other.connUrl, postgresql.rewind, local.name);
     try {
-      const is = await compareWal(place, other.connUrl, postgresql.rewind, local.name);
+      let is = await compare(at.timeline);
+      // Of the segment in which a timeline begins, the part before is a copy of the earlier one's.
+      if (is === "unknown" && timelineOfOther !== at.timeline) is = await compare(timelineOfOther);
       if (is !== "different") return verdict;
     } catch (error) {
-      warn(`the WAL of ${other.name} cannot be compared with this member's: ${errorText(error)}`);
+      const text = `the WAL of ${other.name} cannot be compared with this member's: ${errorText(error)}`;
+      if (isNew) warn(text);
+      else log.debug("compare_wal", text);
       return verdict;
     }
     const detail = `this member's WAL of timeline ${at.timeline} up to ${
