@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The unit tests, in three processes side by side: the simulations compute, those of raft wait for disks and
-# peers, and the rest does both. What the first two say is printed after the third has ended.
+# The unit tests, in four processes side by side: the simulations compute, half of them with a rule switched
+# off; those of raft wait for disks and peers, and the rest does both. What the others say is printed after the
+# rest has ended.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 shopt -s extglob nullglob
@@ -9,11 +10,14 @@ pids=()
 trap 'kill "${pids[@]}" 2>/dev/null; rm -rf "$logs"' EXIT
 
 tests() { node_modules/.bin/bun test --timeout 30000 "$@"; }
-
-for part in ./src/sim ./raft; do
-  tests "$part" >"$logs/${part##*/}" 2>&1 &
+beside() {
+  tests "${@:2}" >"$logs/$1" 2>&1 &
   pids+=($!)
-done
+}
+
+beside sim_broken ./src/sim/break.test.ts
+beside sim ./src/sim/!(break).test.ts
+beside raft ./raft
 tests ./src/!(sim)/ ./src/*.test.ts ./cli ./test/tidy.test.ts ./test/ci.test.ts ./test/e2e/ ./test/bench ./test/chaos ./test/mutate
 code=$?
 for pid in "${pids[@]}"; do wait "$pid" || code=1; done

@@ -42,7 +42,7 @@ test(
       runSeed({ seed, faultsMs: 300_000, broken: new Set(), only: "sick-disk", trace: null })
     );
     expect(runs.map(({ violation }) => violation)).toEqual(SEEDS.map(() => null));
-    expect(Math.max(...runs.map(({ sickMs }) => sickMs))).toBeGreaterThan(500);
+    expect(Math.max(...runs.map(({ sickMs }) => sickMs))).toBeGreaterThan(100);
   },
   LIMIT_MS,
 );
