@@ -126,13 +126,16 @@ class BusyPrimary {
   }
 }
 
-/** Stopped, or waiting for a disk with the stop pending, or gone. */
+/**
+ * Stopped, or gone, or with the stop queued: it runs no instruction of its own before it is stopped, but on a
+ * busy machine may wait for a disk, or for a processor, until then.
+ */
 function isStopped(pid: number): boolean {
   try {
     const status = readFileSync(`/proc/${pid}/status`, "latin1");
     const state = /^State:\s+(\S)/m.exec(status)?.[1];
     const pending = BigInt(`0x${/^ShdPnd:\s+([0-9a-f]+)/m.exec(status)?.[1] ?? "0"}`);
-    return state === "T" || state === "Z" || (state === "D" && (pending >> 18n & 1n) === 1n);
+    return state === "T" || state === "Z" || (pending >> 18n & 1n) === 1n;
   } catch {
     return true; // gone
   }
