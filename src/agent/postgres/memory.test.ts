@@ -235,7 +235,12 @@ test("standbys that others have set hold for nobody, wherever the agent decides 
   expect(seen("somebody")).toEqual(settled);
   memory.sync = { method: "ANY", count: 1, names: ["b"] };
   expect(seen('ANY 1 ("b")')).toEqual(settled);
+  expect(memory.server!.othersSync).toBeNull();
   expect(seen("")).toEqual({ syncLoaded: false, settledLsn: null, commitsWait: false });
+  expect(memory.server!.othersSync).toBe("");
+  // Until it is told, also when the agent's own are there again.
+  memory.seen(standby({ syncNames: 'ANY 1 ("b")' }), 2);
+  expect(memory.server!.othersSync).toBe("");
 });
 
 test("only a server that was started with synchronous standbys has commits wait from its start on", () => {

@@ -193,6 +193,7 @@ export class PostgresMemory {
     if (server.syncLoaded && isOthers) {
       this.#unsettle();
       server.commitsWait = false;
+      server.othersSync = status.syncNames ?? "";
     }
     server.ready = true;
     server.status = status;

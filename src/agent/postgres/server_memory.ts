@@ -21,6 +21,8 @@ export interface ServerMemory {
   flushed: SyncView["flushed"];
   /** It has read the setting that `sync` asks for. */
   syncLoaded: boolean;
+  /** The synchronous standbys that others have set here, which nobody has been told of yet; null: none. */
+  othersSync: string | null;
   /** Its checkpointer has every commit wait. */
   commitsWait: boolean;
   /** See SyncView. */
@@ -43,6 +45,7 @@ export function newServer(pid: number, floor: WalEnd | null, commitsWait: boolea
     flushed: {},
     commitsWait,
     syncLoaded: false,
+    othersSync: null,
     settledLsn: null,
     wroteUnder: null,
   };

@@ -14,8 +14,6 @@ export class PostgresSync {
   #underWay = false;
   /** The files may say something else than is wanted. */
   #isNews = false;
-  /** The server that went by the agent's setting last. */
-  #loadedPid = 0;
 
   readonly #context: PostgresContext;
   readonly #upkeep: PostgresUpkeep;
@@ -66,16 +64,16 @@ export class PostgresSync {
     const { memory, server, changed } = this.#context.parts;
     const isStale = () => memory.server !== own || !isSameSetting(memory.sync, setting);
     if (!own.syncLoaded) {
-      if (own.pid === this.#loadedPid && !this.#isNews) {
+      if (own.othersSync !== null) {
         this.#context.warn(
-          `synchronous_standby_names was changed to '${own.status?.syncNames}' by others (ALTER SYSTEM?): it is ` +
+          `synchronous_standby_names was changed to '${own.othersSync}' by others (ALTER SYSTEM?): it is ` +
             "written again. What was acknowledged meanwhile may be on fewer standbys than promised",
         );
+        own.othersSync = null;
       }
       await this.#upkeep.rewrite();
       if (!await this.#isLoaded(setting, isStale)) return isStale();
       this.#isNews = false;
-      this.#loadedPid = own.pid;
       own.syncLoaded = true;
       changed();
     }
