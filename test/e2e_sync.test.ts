@@ -115,11 +115,10 @@ story("a synchronous standby is released before its restart", async (fixture) =>
   const primary = await fixture.healed();
   const [name] = await standbys(fixture, primary, 1, 0);
   await cluster.ctl("restart", "demo", name!, "--force");
-  await waitFor("the other standby in its place", START_MS, async () => {
-    const { sync_standby: now } = await syncKey(fixture);
-    return now !== null && now !== name;
-  });
-  expect(cluster.host(name!).log()).toContain("waiting until no commit waits for this synchronous standby");
+  // The record changes before the restart, no matter which standby takes its place.
+  expect(cluster.host(name!).log()).toMatch(
+    /waiting until no commit waits for this synchronous standby[^]*sync-standbys-changed[^]*restart requested/,
+  );
 });
 
 story("on: a synchronous standby that streams and flushes nothing is replaced", async (fixture) => {
@@ -195,8 +194,10 @@ story("standbys that a superuser names by ALTER SYSTEM are taken back at once", 
   const ours = await setting(fixture, primary);
   await cluster.query(primary, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
   await cluster.query(primary, "SELECT pg_reload_conf()");
-  const said = "synchronous_standby_names was changed to 'nobody' by others";
-  await waitFor("a word of it in the log", START_MS, () => primary.log().includes(said));
+  // The look at the files may come before the look at the server.
+  const said =
+    /synchronous_standby_names was changed to 'nobody' by others|postgresql\.auto\.conf: changed or removed/;
+  await waitFor("a word of it in the log", START_MS, () => said.test(primary.log()));
   await waitFor("the agent's setting", START_MS, async () => (await setting(fixture, primary)) === ours);
   await fixture.client.waitForWrite(nowMs(), WRITES_MS, primary.name);
 });
