@@ -887,13 +887,13 @@ const synchronous: readonly Mutation[] = [
     ["sync-holder-by-any-name", " && status.name === lock.lastHolder", ""],
   ]),
   ...mutationsOf("src/agent/postgres/reload_seen.ts", ["src/agent/postgres/reload_seen.test.ts"], [
-    ["sync-senders-not-waited-for", "if (unseen.length === 0) return true;", "return true;"],
+    ["sync-senders-not-waited-for", "return unseen.length === 0;", "return true;"],
     [
       "sync-new-senders-waited-for",
       "unseen === null ? pids : unseen.filter((pid) => pids.includes(pid))",
       "pids",
     ],
-    ["startup-counts-at-once", "if (moves === 2) return true;", "if (moves === 0) return true;"],
+    ["startup-counts-at-once", "return moves === 2;", "return moves === 0;"],
   ]),
   ...mutationsOf("src/agent/postgres/memory.ts", ["src/agent/postgres/memory.test.ts"], [
     ["sync-of-others-unseen", "if (server.syncLoaded && isOthers) {", "if (false) {"],

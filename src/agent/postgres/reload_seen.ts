@@ -13,6 +13,20 @@ const POLL_MS = 20;
 const READ_LIMIT_MS = 10_000;
 export const LIMIT_MS = 5_000;
 
+/** False: it was not seen in time, or nobody asks for it any more. */
+async function isSeen(
+  clock: Parts["clock"],
+  isStale: () => boolean,
+  look: () => Promise<boolean>,
+): Promise<boolean> {
+  const untilMs = clock.now() + READ_LIMIT_MS;
+  while (!isStale() && clock.now() < untilMs) {
+    if (await look()) return true;
+    await sleep(clock, POLL_MS);
+  }
+  return false;
+}
+
 /**
  * The postmaster has read that `setting` is `wanted`, and has signalled all its processes. A new connection
  * is its child, and has what it has read. It signals all its processes before it accepts another connection.
@@ -23,19 +37,13 @@ export async function hasRead(
   { server, clock }: Parts,
   isStale: () => boolean,
 ): Promise<boolean> {
-  const untilMs = clock.now() + READ_LIMIT_MS;
-  while (!isStale() && clock.now() < untilMs) {
-    const present = await server.with(
-      { applicationName: "agent sync", statementTimeoutMs: LIMIT_MS },
-      async (connection) => {
-        const [row] = await connection.query(`SELECT current_setting('${setting}') AS present`);
-        return row?.present;
-      },
-    );
-    if (present === wanted) return !isStale();
-    await sleep(clock, POLL_MS);
-  }
-  return false;
+  const options = { applicationName: "agent sync", statementTimeoutMs: LIMIT_MS };
+  const isPresent = () =>
+    server.with(options, async (connection) => {
+      const [row] = await connection.query(`SELECT current_setting('${setting}') AS present`);
+      return row?.present === wanted;
+    });
+  return await isSeen(clock, isStale, isPresent) && !isStale();
 }
 
 /**
@@ -50,18 +58,15 @@ export async function sendersHaveRead(
   { clock }: Pick<Parts, "clock">,
   isStale: () => boolean,
 ): Promise<boolean> {
-  const untilMs = clock.now() + READ_LIMIT_MS;
   const [row] = await connection.query("SELECT pg_current_wal_insert_lsn() AS inserted");
   let unseen: readonly string[] | null = null;
-  while (!isStale() && clock.now() < untilMs) {
+  return await isSeen(clock, isStale, async () => {
     const rows = await connection.query(undecidedSenders(row?.inserted ?? ""));
     const pids = rows.map(({ pid }) => pid ?? "");
     // Those that have come since are children of a postmaster that has read it.
     unseen = unseen === null ? pids : unseen.filter((pid) => pids.includes(pid));
-    if (unseen.length === 0) return true;
-    await sleep(clock, POLL_MS);
-  }
-  return false;
+    return unseen.length === 0;
+  });
 }
 
 /** One that starts, catches up or sends a base backup lets nothing go in this turn of its loop. */
@@ -84,19 +89,16 @@ export async function startupHasRead(
   { clock }: Pick<Parts, "clock">,
   isStale: () => boolean,
 ): Promise<boolean> {
-  const untilMs = clock.now() + READ_LIMIT_MS;
   let replayed: string | null | undefined;
   let moves = -1;
-  while (!isStale() && clock.now() < untilMs) {
+  return await isSeen(clock, isStale, async () => {
     const [row] = await connection.query(STARTUP_QUERY);
     if (row === undefined || row.waits === "t") return true;
     if (row.replayed !== replayed) moves++;
-    // The first of them may have begun before the signal.
-    if (moves === 2) return true;
     replayed = row.replayed;
-    await sleep(clock, POLL_MS);
-  }
-  return false;
+    // The first of them may have begun before the signal.
+    return moves === 2;
+  });
 }
 
 const STARTUP_QUERY = `
