@@ -1,9 +1,11 @@
 /** Copies by commands of the user's own (create_replica_methods), with two real PostgreSQL. */
 import { expect, test } from "bun:test";
+import { spawn } from "node:child_process";
 import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { waitFor } from "../src/demo/wait_for.ts";
 import type { JsonObject } from "../src/model/json.ts";
+import { UnfinishedMarker } from "../src/postgres/unfinished.ts";
 import {
   LIMIT_MS,
   type Site,
@@ -128,7 +130,7 @@ story(
   () =>
     withSite(async (site) => {
       const one = await primaryWithTable(site);
-      const command = script(site, "hangs", 'echo x > "$datadir/x"; echo $$ > "$0.pid"; sleep 600');
+      const command = script(site, "hangs", 'echo x > "$datadir/x"; sleep 600');
       const limited = methods(["mine"], { mine: { command, time_limit: 1 } });
       const two = await site.member("node-2", limited);
       expect(await two.run(one.asSource(), "clone")).toContain(
@@ -137,14 +139,13 @@ story(
       await two.reconfigure(methods(["mine"], { mine: { command } }));
       two.executor.run({ kind: "set-aside", why: "clone did not finish" });
       await two.until("it is empty again", (view) => view.directory.kind === "empty");
-      two.executor.run(one.asSource());
+      // The command of an agent that has died, and its mark. It is started here, because an agent of this
+      // process would see its end, and clear up beside the other one.
+      const left = spawn(command, [`--datadir=${two.dataDir}`], { detached: true, stdio: "ignore" });
+      const pid = left.pid!;
+      const mark = new UnfinishedMarker(two.dataDir, join(two.config.raft.dataDir, "run"));
+      await mark.writeForCommand("clone", pid, [], "command", Date.now());
       await waitFor("the command runs", LIMIT_MS, () => existsSync(join(two.dataDir, "x")));
-      // Until the mark names it, a command that its agent leaves is nobody's.
-      const mark = join(two.config.raft.dataDir, "run", "agent.unfinished");
-      const pid = await waitFor("the mark names the command", LIMIT_MS, () => {
-        const written = Number(readFileSync(`${command}.pid`, "utf8"));
-        return new RegExp(`\\b${written}\\b`).test(readFileSync(mark, "utf8")) ? written : null;
-      });
       // Another agent finds the mark. It cannot know whose the content is.
       await two.reconfigure(methods(["mine"], { mine: { command } }));
       expect(two.view.directory).toEqual({ kind: "half-written", what: "clone" });
